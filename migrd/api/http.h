@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* api/http.h -- the HTTPS and UNIX-socket server (libmicrohttpd inside).
+ *
+ * The library's threads parse, check the certificate's role against the route,
+ * collect the body up to its limit, and post the request to the loop; the
+ * connection is suspended until http_reply().  Handlers run on the loop and
+ * never see a half-read, too large, or unauthorised request, nor a wrong
+ * method (405 with Allow), path (404) or media type (415).
+ *
+ * A request stays valid until it is answered, and is answered exactly once.
+ * Thread: loop, unless said otherwise.
+ */
+#ifndef MIGRD_API_HTTP_H
+#define MIGRD_API_HTTP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/loop.h"
+
+/* Each role may do what those before it may, except PEER, which may do only
+ * what routes for peers allow. */
+enum http_role { HTTP_ROLE_NONE, HTTP_ROLE_VIEWER, HTTP_ROLE_OPERATOR, HTTP_ROLE_ADMIN, HTTP_ROLE_PEER };
+
+struct http_request;
+typedef void http_handler_fn(struct http_request *req, void *data);
+
+struct http_route {
+	const char *method;     /* "GET", "POST", "PUT", "PATCH", "DELETE" */
+	const char *path;       /* "/v1/vms/{name}": {x} is one segment, URL-decoded */
+	enum http_role role;    /* the least that may call it */
+	http_handler_fn *handler;
+	bool is_stream;         /* answers by http_stream_begin() */
+	const char *summary;    /* one line for /openapi.json */
+	const struct json_field *body; /* table of the body, NULL: none or free */
+};
+
+struct http_config {
+	const char *listen;      /* "HOST:PORT" numeric, TLS 1.3 with client certificates */
+	const char *socket_path; /* UNIX socket, mode 0600: role admin; NULL: none */
+	const char *ca_file, *cert_file, *key_file;
+	const struct http_route *routes; /* ended by a NULL method */
+	void *handler_data;
+};
+
+#define HTTP_BODY_MAX (1u << 20)
+#define HTTP_REQUEST_DEADLINE_MS 15000 /* header and body together */
+#define HTTP_CONNECTION_MAX 512
+
+struct http_server;
+
+struct http_server *http_server_new(struct loop *loop, const struct http_config *config,
+				    struct err *err);
+uint16_t http_server_port(const struct http_server *server);
+/* Stops listening, ends streams, waits for its threads. */
+void http_server_free(struct http_server *server);
+
+/* What is asked.  All strings live as long as the request. */
+const char *http_method(const struct http_request *req);
+const char *http_path(const struct http_request *req);
+/* The value of {NAME} in the route's path. */
+const char *http_param(const struct http_request *req, const char *name);
+/* A query argument or header, NULL if absent. */
+const char *http_query(const struct http_request *req, const char *name);
+const char *http_header(const struct http_request *req, const char *name);
+/* The body parsed by json_parse(); faults have been answered already.  NULL:
+ * there was none. Borrowed. */
+struct json_object *http_body(const struct http_request *req);
+enum http_role http_caller_role(const struct http_request *req);
+/* Host id or user name of the certificate; "local" on the UNIX socket. */
+const char *http_caller_name(const struct http_request *req);
+
+/* OBJ's reference is taken over; NULL sends no body. */
+void http_reply(struct http_request *req, int status, struct json_object *obj);
+/* Plain text, for /metrics and /healthz. */
+void http_reply_text(struct http_request *req, int status, const char *type, const char *text);
+/* RFC 9457 problem document: type, title, status, detail, code, errors[]. */
+void http_reply_err(struct http_request *req, const struct err *err);
+void http_reply_faults(struct http_request *req, const struct faults *faults);
+
+/* Server-sent events.  A stream lives until the client goes (closed() is
+ * called once, on the loop) or http_stream_end(); it buffers at most 1 MiB,
+ * then it is closed (the client resumes by Last-Event-ID). A comment line every
+ * 15 s finds dead clients. */
+struct http_stream;
+struct http_stream *http_stream_begin(struct http_request *req, loop_fn *closed, void *data);
+void http_stream_event(struct http_stream *stream, const char *id, const char *type,
+		       const char *json);
+void http_stream_end(struct http_stream *stream);
+
+#endif

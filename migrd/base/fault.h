@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* base/fault.h -- named points at which a test build fails, waits or dies.
+ *
+ * MIGRD_FAULTS holds a comma-separated plan of
+ *     POINT:ACTION[:after=N][:times=M][:ms=D]
+ * POINT is a name or "any"; a name that ends in '*' matches by prefix.
+ * ACTION: error (fault_hit() returns true and sets *err), delay (D ms, blocking),
+ * drop (fault_drop() returns true), crash (_exit(99), as a kill would).
+ * after=N: the Nth passage (1 is the first; default 1); times=M: how many
+ * passages from there (default 1, 0 = all).
+ * A point passed is counted and, with MIGRD_FAULT_LOG=FILE, written there.
+ *
+ * Without --enable-fault-injection both calls are the constant false.
+ * Thread: any.
+ */
+#ifndef MIGRD_BASE_FAULT_H
+#define MIGRD_BASE_FAULT_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+#ifdef ENABLE_FAULT_INJECTION
+/* Reads the plan; a plan that cannot be understood is an error. */
+bool fault_init(struct err *err);
+bool fault_hit(const char *point, struct err *err);
+bool fault_drop(const char *point);
+#else
+static inline bool fault_init(struct err *err)
+{
+	(void)err;
+	return true;
+}
+static inline bool fault_hit(const char *point, struct err *err)
+{
+	(void)point;
+	(void)err;
+	return false;
+}
+static inline bool fault_drop(const char *point)
+{
+	(void)point;
+	return false;
+}
+#endif
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* base/file.h -- small files and UNIX sockets.  Thread: any; they do not wait
+ * for anything but a local disk. */
+#ifndef MIGRD_BASE_FILE_H
+#define MIGRD_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+/* At most MAX bytes (more is TOO_LARGE); ended by a NUL that LEN does not count. */
+bool file_read(const char *path, size_t max, char **ret_data, size_t *ret_len, struct err *err);
+/* The last MAX bytes at most. */
+bool file_read_tail(const char *path, size_t max, char **ret_text, struct err *err);
+/* Written beside, synced, then renamed: never half a file. */
+bool file_write(const char *path, const void *data, size_t len, mode_t mode, struct err *err);
+/* Makes the directory and its parents; an existing one is fine. */
+bool dir_make(const char *path, mode_t mode, struct err *err);
+/* Removes a directory and the files in it, one level deep; one that is not
+ * there is fine. */
+bool dir_remove(const char *path, struct err *err);
+
+/* A listening stream socket, close-on-exec, non-blocking, mode 0600; an old
+ * file in the way is removed. */
+bool unix_listen(const char *path, int type, int *ret_fd, struct err *err);
+/* Connected, close-on-exec, non-blocking.  Nobody listening is UNAVAILABLE. */
+bool unix_connect(const char *path, int type, int *ret_fd, struct err *err);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* base/id.h -- ids and names.  Thread: any. */
+#ifndef MIGRD_BASE_ID_H
+#define MIGRD_BASE_ID_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ID_UUID_SIZE 37 /* text with its end */
+#define ID_NAME_SIZE 64
+#define ID_TOKEN_SIZE 65
+
+/* UUIDv7 (RFC 9562): time-ordered; two of one process never go back. */
+void id_uuid_new(char ret_uuid[ID_UUID_SIZE]);
+/* Lower-case hexadecimal 8-4-4-4-12, any version. */
+bool id_uuid_is_valid(const char *s);
+
+/* VM and policy names: 1 to 63 of [A-Za-z0-9._-], the first alphanumeric: such
+ * a name cannot leave its directory or be taken for an option. */
+bool id_name_is_valid(const char *s);
+/* Host ids are DNS labels: 1 to 63 of [a-z0-9-], no '-' at either end. */
+bool id_host_is_valid(const char *s);
+
+/* 256 random bits in hexadecimal: one-time tokens. */
+void id_token_new(char ret_token[ID_TOKEN_SIZE]);
+bool id_token_is_valid(const char *s);
+/* Does not tell by its time where two tokens differ. */
+bool id_token_equal(const char *a, const char *b);
+
+#endif

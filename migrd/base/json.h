@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* base/json.h -- JSON in by tables, JSON out by json-c.
+ *
+ * One table per object says key, type, bounds and where the value goes; it
+ * decodes, and it prints the JSON Schema, so document and code cannot drift.
+ * Decoding collects every fault with its JSON pointer (RFC 6901) instead of
+ * stopping at the first.
+ *
+ * Only this file, wire/ and qmp/ see json-c.  Thread: any.
+ */
+#ifndef MIGRD_BASE_JSON_H
+#define MIGRD_BASE_JSON_H
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* ---- faults ---------------------------------------------------------- */
+
+#define FAULT_MAX 64
+
+struct fault {
+	char pointer[160]; /* JSON pointer, or FILE:LINE for the configuration */
+	char detail[256];
+};
+
+/* All that is wrong with one input.  Beyond FAULT_MAX they are only counted. */
+struct faults {
+	size_t count;
+	struct fault list[FAULT_MAX];
+};
+
+struct faults *faults_new(void);
+void faults_free(struct faults *faults);
+void faults_add(struct faults *faults, const char *pointer, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* "N faults: /a: ...; /b: ..." as an INVALID error (cut to fit); false. */
+bool faults_to_err(const struct faults *faults, struct err *err);
+
+/* ---- text to tree ---------------------------------------------------- */
+
+struct json_limits {
+	size_t max_bytes;
+	unsigned max_depth;
+};
+extern const struct json_limits json_limits_default; /* 1 MiB, 16 deep */
+
+/* Strict JSON: whole input used, valid UTF-8, no duplicate key, no NaN, no
+ * embedded NUL in a string or key, integers in int64 or uint64 range.  On
+ * failure returns NULL, with one or more faults (also for each duplicate key).
+ * The caller owns the tree (json_object_put, or CLEANUP(json_putp)). */
+struct json_object *json_parse(const void *data, size_t len, const struct json_limits *limits,
+			       struct faults *faults);
+
+static inline void json_putp(struct json_object **obj)
+{
+	json_object_put(*obj);
+}
+
+/* ---- tree to struct -------------------------------------------------- */
+
+enum json_type {
+	JSON_STRING, /* char[size] inside the struct */
+	JSON_TEXT,   /* char *, allocated; freed by json_release() */
+	JSON_BOOL,   /* bool */
+	JSON_INT,    /* int64_t */
+	JSON_UINT,   /* uint64_t */
+	JSON_ENUM,   /* int, an index into `names' */
+	JSON_OBJECT, /* a struct, by `fields' */
+	JSON_ARRAY,  /* element structs of `size' bytes, at most `max', by `fields';
+	              * count in size_t at `count_offset' */
+	JSON_STRINGS,/* array of char[size], at most `max'; count likewise */
+	JSON_ANY,    /* struct json_object *, a new reference; json_release() */
+};
+
+/* For values that bounds cannot describe: false and a message for the fault. */
+typedef bool json_check_fn(const char *value, const char **ret_why);
+
+struct json_field {
+	const char *key; /* NULL ends a table */
+	enum json_type type;
+	bool required;
+	bool nullable; /* null is taken as absent */
+	size_t offset;
+	size_t size;         /* STRING, STRINGS: bytes with the end; ARRAY: of an element */
+	size_t count_offset; /* ARRAY, STRINGS */
+	size_t present_offset; /* bool set when the key was there; 0: not wanted */
+	int64_t min, max;    /* INT, UINT: value; STRING, TEXT: length; arrays: count;
+	                      * both 0: the type's own range */
+	const char *const *names;        /* ENUM: ended by NULL */
+	const struct json_field *fields; /* OBJECT, ARRAY */
+	json_check_fn *check;            /* STRING, TEXT, STRINGS */
+	const char *pattern;             /* for the schema: what `check' accepts */
+	const char *help;                /* one sentence, unit included */
+};
+
+/* Fills OUT (zeroed or defaulted by the caller; what is absent is left alone).
+ * Unknown keys, wrong types, bounds, missing keys: a fault each, at POINTER
+ * plus the place.  True when it added none. */
+bool json_decode(struct json_object *obj, const struct json_field *fields, void *out,
+		 const char *pointer, struct faults *faults);
+/* Frees what JSON_TEXT and JSON_ANY fields hold. */
+void json_release(const struct json_field *fields, void *out);
+
+/* parse + decode, faults as one error: for small inputs of our own programs
+ * and peers.  IGNORE_UNKNOWN: keys of a newer version are skipped. */
+enum json_decode_flags { JSON_STRICT = 0, JSON_IGNORE_UNKNOWN = 1 };
+bool json_decode_object(struct json_object *obj, const struct json_field *fields, void *out,
+			enum json_decode_flags flags, struct err *err);
+
+/* The JSON Schema (2020-12) of a table; the caller owns it. */
+struct json_object *json_schema(const struct json_field *fields, const char *title,
+				const char *description);
+/* The inverse of json_decode(): a new object; absent optional members are
+ * left out when they are zero, "" or empty and have no present_offset. */
+struct json_object *json_encode(const struct json_field *fields, const void *in);
+
+/* ---- building -------------------------------------------------------- */
+
+void json_add_str(struct json_object *obj, const char *key, const char *value); /* NULL: null */
+void json_add_int(struct json_object *obj, const char *key, int64_t value);
+void json_add_uint(struct json_object *obj, const char *key, uint64_t value);
+void json_add_bool(struct json_object *obj, const char *key, bool value);
+void json_add_time(struct json_object *obj, const char *key, int64_t wall_ms); /* RFC 3339; 0: null */
+/* Reading a tree we trust the shape of no further than this: NULL or FALLBACK
+ * when a step is missing or of another type. */
+const char *json_get_str(struct json_object *obj, const char *key);
+int64_t json_get_int(struct json_object *obj, const char *key, int64_t fallback);
+bool json_get_bool(struct json_object *obj, const char *key, bool fallback);
+struct json_object *json_get_obj(struct json_object *obj, const char *key);
+
+#endif

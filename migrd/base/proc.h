@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* base/proc.h -- child processes that may outlive us.
+ *
+ * A process is named by its pid together with its start time, so that a
+ * recycled pid is never mistaken for it.  Its end is seen on a pidfd, which
+ * fires at exit, not at reaping (pidfd_open(2)).  Thread: loop.
+ */
+#ifndef MIGRD_BASE_PROC_H
+#define MIGRD_BASE_PROC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+
+struct proc_id {
+	pid_t pid;           /* 0: none */
+	uint64_t start_time; /* clock ticks since boot, field 22 of /proc/PID/stat */
+};
+
+struct proc_args {
+	const char *const *argv; /* argv[0] is looked up in PATH */
+	const int *keep_fds;     /* stay open in the child under the same numbers */
+	size_t keep_fd_count;
+	const char *log_path;    /* stdout and stderr are appended there; NULL: inherited */
+};
+
+/* Starts a process in a session of its own, stdin from /dev/null, signals at
+ * their defaults. */
+bool proc_spawn(const struct proc_args *args, struct proc_id *ret_id, struct err *err);
+/* The id of a running process; NOT_FOUND if there is none. */
+bool proc_identify(pid_t pid, struct proc_id *ret_id, struct err *err);
+
+struct proc;
+/* STATUS as from waitpid(2), or -1 for a process that is not our child. */
+typedef void proc_exit_fn(void *data, int status);
+
+/* Watches a process; NOT_FOUND when ID names none that runs. */
+struct proc *proc_watch(struct loop *loop, struct proc_id id, proc_exit_fn *fn, void *data,
+			struct err *err);
+struct proc_id proc_id_of(const struct proc *proc);
+/* By the pidfd: never hits another process. */
+void proc_kill(struct proc *proc, int signo);
+void proc_free(struct proc *proc); /* does not end the process */
+
+/* The kernel's boot id: tells a power loss from a daemon crash. */
+const char *proc_boot_id(void);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* peer/client.h -- requests to other coordinators (libcurl multi on the loop).
+ *
+ * A peer is known by its host id, which its certificate must carry as DNS name
+ * "<id>.host.migrd"; the address is only where to find it.  The first request
+ * to a peer is preceded by POST /peer/v1/hello, which agrees on a protocol
+ * version; a peer of another version is refused with PROTOCOL, in words.  The
+ * connection is kept open and used again, so that a request in the handover
+ * costs one round trip.
+ *
+ * Thread: loop.  Errors: UNAVAILABLE (no connection), TIMEOUT, UNAUTHORIZED (the
+ * certificate is not that host's, or ours was refused), PROTOCOL, and the code
+ * of the peer's problem document.
+ */
+#ifndef MIGRD_PEER_CLIENT_H
+#define MIGRD_PEER_CLIENT_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/json.h"
+#include "base/loop.h"
+
+#define PEER_PROTOCOL_MIN 1
+#define PEER_PROTOCOL_MAX 1
+
+struct peer_clients;
+
+struct peer_config {
+	const char *host_id; /* ours */
+	const char *ca_file, *cert_file, *key_file;
+};
+
+struct peer_clients *peer_clients_new(struct loop *loop, const struct peer_config *config,
+				      struct err *err);
+/* ADDRESS is "HOST:PORT"; a known id changes its address. */
+void peer_clients_set(struct peer_clients *clients, const char *id, const char *address);
+const char *peer_clients_address(const struct peer_clients *clients, const char *id); /* or NULL */
+/* Requests under way are answered with CANCELLED before it returns. */
+void peer_clients_free(struct peer_clients *clients);
+
+/* Exactly once, never from inside peer_request(): REPLY (borrowed, NULL for an
+ * empty body) or ERR. */
+typedef void peer_reply_fn(void *data, struct json_object *reply, const struct err *err);
+
+/* METHOD PATH with BODY (reference taken over, may be NULL).  DEADLINE_MS
+ * counts from now, connect and hello included. */
+void peer_request(struct peer_clients *clients, const char *id, const char *method,
+		  const char *path, struct json_object *body, uint32_t deadline_ms,
+		  peer_reply_fn *fn, void *data);
+/* Opens the connection now if there is none, so that the next request needs no
+ * handshake. */
+void peer_warm(struct peer_clients *clients, const char *id);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* stream/proc.h -- the coordinator's side of one migrd-stream process.
+ *
+ * migrd-stream(8) carries the channels of one move on one host between QEMU's
+ * UNIX sockets and TLS connections to the peer.  It outlives the coordinator,
+ * which finds it again by its control socket.  See stream/proto.h for the
+ * messages.  Thread: loop.
+ */
+#ifndef MIGRD_STREAM_PROC_H
+#define MIGRD_STREAM_PROC_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/id.h"
+#include "base/loop.h"
+#include "base/proc.h"
+
+enum stream_side { STREAM_SRC, STREAM_DST };
+
+/* What migrd-stream is started with; it travels over its control socket, so no
+ * secret is on a command line. */
+struct stream_config {
+	enum stream_side side;
+	char move_id[ID_UUID_SIZE];
+	char dir[108];          /* private directory: control.sock and, for the
+	                         * RAM channel, ram.sock */
+	char program[256];      /* path of migrd-stream */
+	char ca_file[256], cert_file[256], key_file[256];
+	char peer_id[ID_NAME_SIZE];         /* host id its certificate must name */
+	char data_address[128];             /* src: "HOST:PORT" of the peer's data port */
+	char token[ID_TOKEN_SIZE];          /* of this move */
+	uint32_t link_timeout_ms;           /* unacknowledged data for so long: dead link */
+	uint64_t bandwidth_bytes_per_s;     /* 0: no limit */
+};
+
+enum stream_channel_state {
+	STREAM_CHANNEL_IDLE,    /* nothing yet */
+	STREAM_CHANNEL_READY,   /* both ends authenticated; src: ram.sock listens;
+	                         * dst: not connected to QEMU before the first byte */
+	STREAM_CHANNEL_OPEN,    /* bytes flow */
+	STREAM_CHANNEL_CLOSED,  /* ended in order */
+	STREAM_CHANNEL_FAILED,  /* broken: `error' says why */
+};
+
+struct stream_status {
+	enum stream_channel_state state; /* of the RAM channel */
+	uint64_t bytes_out, bytes_in;    /* payload over the network */
+	char error[256];
+};
+
+struct stream;
+
+struct stream_callbacks {
+	/* Once: the process runs and takes commands, or ERR. */
+	void (*ready)(void *data, const struct err *err);
+	/* A channel changed its state. */
+	void (*status)(void *data, const struct stream_status *status);
+	/* At most once: the process has ended (not after stream_free()). */
+	void (*exited)(void *data);
+	void *data;
+};
+
+/* Starts the process.  ret_id is set at once, so that it can be recorded. */
+struct stream *stream_start(struct loop *loop, const struct stream_config *config,
+			    const struct stream_callbacks *cb, struct proc_id *ret_id,
+			    struct err *err);
+/* Finds a running one again after a restart of the coordinator; its ready()
+ * says UNAVAILABLE when there is none. */
+struct stream *stream_attach(struct loop *loop, const char *dir, struct proc_id id,
+			     const struct stream_callbacks *cb);
+/* Hands over an accepted connection of the data port (dst); takes FD. */
+void stream_accept(struct stream *stream, int fd, const char *channel);
+void stream_set_bandwidth(struct stream *stream, uint64_t bytes_per_s);
+void stream_set_link_timeout(struct stream *stream, uint32_t ms);
+/* The last status that was reported; stream_refresh() asks for a new one. */
+const struct stream_status *stream_status(const struct stream *stream);
+void stream_refresh(struct stream *stream);
+/* Ends the process: QEMU sees its connection close. */
+void stream_kill(struct stream *stream);
+/* Lets go of it; the process runs on. */
+void stream_free(struct stream *stream);
+
+#endif
