@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* store/store.h -- everything that must survive, in one SQLite file per host.
+ *
+ * WAL, synchronous=FULL, one writer: the store's own thread runs one
+ * transaction at a time, in order.  A commit that was answered with success is
+ * on disk.  The WAL is checkpointed only when store_idle() says that nobody is
+ * waiting, so that no commit in a handover pays for it.
+ *
+ * Only this folder sees SQLite.  Thread: loop, but for `..._blocking'.
+ * Errors: STORE, NO_SPACE; BUSY when another daemon has the state directory.
+ */
+#ifndef MIGRD_STORE_STORE_H
+#define MIGRD_STORE_STORE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/id.h"
+#include "base/loop.h"
+
+#define STORE_ENUM_SIZE 32
+
+/* A VM that this host knows. */
+struct store_vm {
+	char uuid[ID_UUID_SIZE]; /* key */
+	char name[ID_NAME_SIZE]; /* unique */
+	char role[STORE_ENUM_SIZE];    /* vm/vm.c: "owned", "incoming" */
+	char intent[STORE_ENUM_SIZE];  /* what it should be: "stopped", "started" */
+	uint64_t generation;     /* counts changes of owner */
+	char *definition;        /* JSON; owned by the row */
+	pid_t qemu_pid;          /* 0: none was started */
+	uint64_t qemu_start_time;
+	char boot_id[ID_UUID_SIZE]; /* of the boot in which it was started */
+	int64_t created_ms, started_ms; /* wall clock */
+};
+
+/* One side of a move: a MIGRATION_OUT or MIGRATION_IN job. */
+struct store_move {
+	char id[ID_UUID_SIZE];   /* key: one id for both sides */
+	char kind[STORE_ENUM_SIZE];  /* "MIGRATION_OUT", "MIGRATION_IN" */
+	char vm_uuid[ID_UUID_SIZE];
+	char vm_name[ID_NAME_SIZE];
+	char peer[ID_NAME_SIZE]; /* host id of the other side */
+	uint64_t generation;     /* of the owner before the move */
+	char state[STORE_ENUM_SIZE];  /* job/move_states.c */
+	char verdict[STORE_ENUM_SIZE];/* of the destination: "", "taken", "refused" */
+	bool is_final;           /* the state is an end */
+	char error_code[STORE_ENUM_SIZE]; /* err_name(), "" if none */
+	char error_text[ERR_MSG_SIZE];
+	char idempotency_key[ID_NAME_SIZE + 1]; /* "" if none; unique otherwise */
+	char *detail;            /* JSON of the job's own: options, facts, timings; owned */
+	int64_t created_ms, updated_ms, ended_ms;
+};
+
+void store_vm_fini(struct store_vm *vm);
+void store_move_fini(struct store_move *move);
+
+/* What one transaction does; each part is optional.  All strings are copied. */
+struct store_txn {
+	const struct store_vm *put_vm;       /* insert or replace by uuid */
+	const char *delete_vm;               /* uuid */
+	const struct store_move *put_move;   /* insert or replace by id */
+	const char *timeline_move;           /* move id of the entry below */
+	const char *timeline_event;          /* short, stable name */
+	const char *timeline_detail;         /* words, may be NULL */
+};
+
+struct store;
+
+/* Called once, on the loop; ERR NULL: it is on disk.  DATA is the caller's: an
+ * id, not a pointer to what may be gone. */
+typedef void store_done_fn(void *data, const struct err *err);
+
+/* Locks the state directory (0700, made if missing), opens and upgrades
+ * DIR/migrd.db by the numbered scripts of schema/sql, checks it, and refuses a
+ * newer schema, a broken file and a second daemon, each with what to do.  For
+ * the start only: it waits for the disk. */
+struct store *store_open_blocking(struct loop *loop, const char *dir, struct err *err);
+/* Finishes what was queued. */
+void store_close(struct store *store);
+
+/* At the start: every VM and every move that is not final, and the last 1000
+ * that are.  EACH takes the row over (fini it). */
+bool store_load_vms_blocking(struct store *store, void (*each)(void *data, struct store_vm *vm),
+			     void *data, struct err *err);
+bool store_load_moves_blocking(struct store *store,
+			       void (*each)(void *data, struct store_move *move), void *data,
+			       struct err *err);
+
+/* Commits are done in the order of these calls.  DONE may be NULL. */
+void store_commit(struct store *store, const struct store_txn *txn, store_done_fn *done, void *data);
+
+struct store_timeline_entry {
+	int64_t at_ms; /* wall clock */
+	char event[64];
+	char detail[256];
+};
+/* Called once, on the loop: at most 1000 entries, oldest first. */
+typedef void store_timeline_fn(void *data, const struct store_timeline_entry *entries, size_t count,
+			       const struct err *err);
+void store_timeline(struct store *store, const char *move_id, store_timeline_fn *fn, void *data);
+
+/* A hint from the loop: no move is under way, so housekeeping may run now
+ * (checkpoint; history over 1000 ended moves is deleted with its timeline). */
+void store_idle(struct store *store);
+
+#endif
