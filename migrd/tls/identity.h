@@ -28,10 +28,14 @@ struct tls_identity {
 
 /* "b" -> "b.host.migrd" */
 void tls_host_dns_name(const char *host_id, char *ret_name, size_t size);
+/* The inverse, for users too; UNAUTHORIZED for what is no name of ours. */
+bool tls_identity_parse(const char *dns_name, struct tls_identity *ret, struct err *err);
 /* Of the peer's leaf certificate in an established session whose chain GnuTLS
  * has verified; UNAUTHORIZED if it carries none, or more than one. */
 bool tls_peer_identity(gnutls_session_t session, struct tls_identity *ret, struct err *err);
-/* CA, certificate and key into credentials that verify the other side. */
+/* CA, certificate and key into credentials that verify the other side's chain,
+ * unless the session brings its own check (gnutls_session_set_verify_cert2()).
+ * A server still has to ask for a certificate (GNUTLS_CERT_REQUIRE). */
 bool tls_credentials(const char *ca_file, const char *cert_file, const char *key_file,
 		     gnutls_certificate_credentials_t *ret, struct err *err);
 /* The DNS name in a certificate file, checked against its CA and key, so that
