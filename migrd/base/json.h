@@ -62,7 +62,8 @@ static inline void json_putp(struct json_object **obj)
 
 /* ---- tree to struct -------------------------------------------------- */
 
-enum json_type {
+/* Not json_type: that is a name of json-c. */
+enum json_field_type {
 	JSON_STRING, /* char[size] inside the struct */
 	JSON_TEXT,   /* char *, allocated; freed by json_release() */
 	JSON_BOOL,   /* bool */
@@ -81,7 +82,7 @@ typedef bool json_check_fn(const char *value, const char **ret_why);
 
 struct json_field {
 	const char *key; /* NULL ends a table */
-	enum json_type type;
+	enum json_field_type type;
 	bool required;
 	bool nullable; /* null is taken as absent */
 	size_t offset;

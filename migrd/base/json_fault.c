@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json_path.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+
+struct faults *faults_new(void)
+{
+	return xnew(struct faults);
+}
+
+void faults_free(struct faults *faults)
+{
+	free(faults);
+}
+
+static void faults_vadd(struct faults *faults, const char *pointer, const char *fmt, va_list ap)
+{
+	struct fault *fault;
+
+	if (faults->count++ >= FAULT_MAX)
+		return;
+	fault = &faults->list[faults->count - 1];
+	snprintf(fault->pointer, sizeof(fault->pointer), "%s", pointer);
+	vsnprintf(fault->detail, sizeof(fault->detail), fmt, ap);
+	utf8_trim(fault->pointer);
+	utf8_trim(fault->detail);
+}
+
+void faults_add(struct faults *faults, const char *pointer, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	faults_vadd(faults, pointer, fmt, ap);
+	va_end(ap);
+}
+
+bool faults_to_err(const struct faults *faults, struct err *err)
+{
+	char text[ERR_MSG_SIZE] = "";
+	size_t len = 0, kept = faults->count < FAULT_MAX ? faults->count : FAULT_MAX;
+
+	if (faults->count > 1)
+		len = (size_t)snprintf(text, sizeof(text), "%zu faults: ", faults->count);
+	for (size_t i = 0; i < kept && len < sizeof(text); i++) {
+		const struct fault *fault = &faults->list[i];
+
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s%s%s", i ? "; " : "",
+					fault->pointer, fault->pointer[0] ? ": " : "",
+					fault->detail);
+	}
+	utf8_trim(text);
+	return err_set(err, ERR_INVALID, "%s", text);
+}
+
+/* Appends what fits, escaped after RFC 6901, section 3. */
+static size_t add_escaped(char *buf, size_t len, size_t size, const char *key)
+{
+	for (; *key && len + 2 < size; key++) {
+		if (*key == '~' || *key == '/') {
+			buf[len++] = '~';
+			buf[len++] = *key == '~' ? '0' : '1';
+		} else {
+			buf[len++] = *key;
+		}
+	}
+	buf[len] = '\0';
+	return len;
+}
+
+static size_t format_path(const struct json_path *path, char *buf, size_t size)
+{
+	size_t len;
+
+	if (!path->up) {
+		snprintf(buf, size, "%s", path->key);
+		return strlen(buf);
+	}
+	len = format_path(path->up, buf, size);
+	if (len + 3 > size)
+		return len;
+	buf[len++] = '/';
+	if (path->key)
+		return add_escaped(buf, len, size, path->key);
+	snprintf(buf + len, size - len, "%zu", path->index);
+	return strlen(buf);
+}
+
+void json_path_fault(const struct json_path *path, struct faults *faults, const char *fmt, ...)
+{
+	char pointer[sizeof(faults->list[0].pointer)];
+	va_list ap;
+
+	format_path(path, pointer, sizeof(pointer));
+	va_start(ap, fmt);
+	faults_vadd(faults, pointer, fmt, ap);
+	va_end(ap);
+}

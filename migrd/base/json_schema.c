@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/json.h"
+#include "base/mem.h"
+
+static const char *const type_names[] = {
+	[JSON_STRING] = "string", [JSON_TEXT] = "string",  [JSON_BOOL] = "boolean",
+	[JSON_INT] = "integer",   [JSON_UINT] = "integer", [JSON_ENUM] = "string",
+	[JSON_OBJECT] = "object", [JSON_ARRAY] = "array",  [JSON_STRINGS] = "array",
+	[JSON_ANY] = NULL,
+};
+
+static void add_object_rules(struct json_object *schema, const struct json_field *fields);
+
+static void add_type(struct json_object *schema, const struct json_field *field)
+{
+	struct json_object *types;
+
+	if (!type_names[field->type])
+		return;
+	if (!field->nullable) {
+		json_add_str(schema, "type", type_names[field->type]);
+		return;
+	}
+	types = json_object_new_array();
+	json_object_array_add(types, json_object_new_string(type_names[field->type]));
+	json_object_array_add(types, json_object_new_string("null"));
+	json_object_object_add(schema, "type", types);
+}
+
+/* JSON Schema counts characters where the decoder counts bytes: the schema is
+ * the wider of the two for text that is not ASCII. */
+static void add_text_rules(struct json_object *schema, const struct json_field *field)
+{
+	int64_t max = field->max;
+
+	if (field->type == JSON_STRING && (max == 0 || max > (int64_t)field->size - 1))
+		max = (int64_t)field->size - 1;
+	if (field->min > 0)
+		json_add_int(schema, "minLength", field->min);
+	if (max > 0)
+		json_add_int(schema, "maxLength", max);
+	if (field->pattern)
+		json_add_str(schema, "pattern", field->pattern);
+}
+
+static void add_number_rules(struct json_object *schema, const struct json_field *field)
+{
+	bool unbounded = field->min == 0 && field->max == 0;
+
+	if (!unbounded || field->type == JSON_UINT)
+		json_add_int(schema, "minimum", field->min);
+	if (!unbounded)
+		json_add_int(schema, "maximum", field->max);
+}
+
+static void add_enum_rules(struct json_object *schema, const struct json_field *field)
+{
+	struct json_object *names = json_object_new_array();
+
+	for (size_t i = 0; field->names[i]; i++)
+		json_object_array_add(names, json_object_new_string(field->names[i]));
+	if (field->nullable)
+		json_object_array_add(names, NULL);
+	json_object_object_add(schema, "enum", names);
+}
+
+static void add_items(struct json_object *schema, const struct json_field *field)
+{
+	struct json_object *items = json_object_new_object();
+
+	if (field->type == JSON_ARRAY) {
+		add_object_rules(items, field->fields);
+	} else {
+		json_add_str(items, "type", "string");
+		json_add_int(items, "maxLength", (int64_t)field->size - 1);
+		if (field->pattern)
+			json_add_str(items, "pattern", field->pattern);
+	}
+	json_object_object_add(schema, "items", items);
+	if (field->min > 0)
+		json_add_int(schema, "minItems", field->min);
+	json_add_int(schema, "maxItems", field->max);
+}
+
+static void add_rules(struct json_object *schema, const struct json_field *field)
+{
+	switch (field->type) {
+	case JSON_STRING:
+	case JSON_TEXT:
+		add_text_rules(schema, field);
+		break;
+	case JSON_INT:
+	case JSON_UINT:
+		add_number_rules(schema, field);
+		break;
+	case JSON_ENUM:
+		add_enum_rules(schema, field);
+		break;
+	case JSON_OBJECT:
+		add_object_rules(schema, field->fields);
+		break;
+	case JSON_ARRAY:
+	case JSON_STRINGS:
+		add_items(schema, field);
+		break;
+	case JSON_BOOL:
+	case JSON_ANY:
+		break;
+	}
+}
+
+static struct json_object *field_schema(const struct json_field *field)
+{
+	struct json_object *schema = json_object_new_object();
+
+	if (field->help)
+		json_add_str(schema, "description", field->help);
+	add_type(schema, field);
+	add_rules(schema, field);
+	return schema;
+}
+
+static void add_object_rules(struct json_object *schema, const struct json_field *fields)
+{
+	struct json_object *properties = json_object_new_object();
+	struct json_object *required = json_object_new_array();
+
+	for (; fields->key; fields++) {
+		json_object_object_add(properties, fields->key, field_schema(fields));
+		if (fields->required)
+			json_object_array_add(required, json_object_new_string(fields->key));
+	}
+	if (!json_object_object_get_ex(schema, "type", NULL))
+		json_add_str(schema, "type", "object");
+	json_object_object_add(schema, "additionalProperties", json_object_new_boolean(false));
+	if (json_object_array_length(required) > 0)
+		json_object_object_add(schema, "required", required);
+	else
+		json_object_put(required);
+	json_object_object_add(schema, "properties", properties);
+}
+
+struct json_object *json_schema(const struct json_field *fields, const char *title,
+				const char *description)
+{
+	struct json_object *schema = json_object_new_object();
+
+	json_add_str(schema, "$schema", "https://json-schema.org/draft/2020-12/schema");
+	if (title)
+		json_add_str(schema, "title", title);
+	if (description)
+		json_add_str(schema, "description", description);
+	add_object_rules(schema, fields);
+	return schema;
+}
