@@ -6,13 +6,15 @@
  *
  * error: a person must act.  warning: we went on, the text says how.
  * info: a state changed.  debug: all else.  Never keys, tokens or whole bodies.
- * Values with spaces are quoted by LOG_Q.  Control characters are escaped, so a
- * foreign string cannot forge a record.  Thread: any.
+ * Foreign values are quoted by LOG_Q, so that they cannot forge a key: "detail=%s",
+ * LOG_Q(err.msg).  Control characters are escaped everywhere, so nothing can
+ * forge a record.  One write(2) a record.  errno is kept.  Thread: any.
  */
 #ifndef MIGRD_BASE_LOG_H
 #define MIGRD_BASE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
@@ -21,6 +23,12 @@ bool log_level_from_name(const char *name, enum log_level *ret);
 /* The <N> prefix for the journal is written only when stderr is not a terminal. */
 void log_record(enum log_level level, const char *area, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+
+#define LOG_Q_SIZE 1024
+/* S, or S in quotation marks with '"' and '\\' escaped when it is empty or holds a
+ * space, '=' or such; long text is cut.  Lives as long as the enclosing block. */
+#define LOG_Q(s) log_quote((char[LOG_Q_SIZE]){ 0 }, LOG_Q_SIZE, (s))
+const char *log_quote(char *buf, size_t size, const char *s);
 
 #define log_error(area, event, ...) log_record(LOG_LEVEL_ERROR, area, event, __VA_ARGS__)
 #define log_warning(area, event, ...) log_record(LOG_LEVEL_WARNING, area, event, __VA_ARGS__)

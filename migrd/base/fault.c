@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Named fault points.
+ *
+ * How to use them, with examples:
+ *
+ *     MIGRD_FAULTS=store.save:error                 the first save fails
+ *     MIGRD_FAULTS=store.save:error:times=0         every save fails
+ *     MIGRD_FAULTS=peer.*:delay:ms=500:times=0      all that talks to a peer is slow
+ *     MIGRD_FAULTS=any:crash:after=17               dies at the 17th point passed
+ *     MIGRD_FAULT_LOG=/tmp/points                   which points there are to walk
+ *
+ * A rule counts the passages at the points it matches, and of those only the
+ * ones that can do what it says: `error' counts calls of fault_hit(), `drop'
+ * calls of fault_drop(), `delay' and `crash' both.  So "any:error:after=N" with N
+ * from 1 up reaches every point that can fail.  Where several rules fire at one
+ * passage, each is carried out, in the order of the plan.
+ *
+ * The log has a line for each passage, "COUNT POINT", written before the point
+ * acts; it is appended to, so that it survives a crash and a restart.
+ */
+#include "base/fault.h"
+
+#ifdef ENABLE_FAULT_INJECTION
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#define RULES_MAX    32
+#define POINT_SIZE   64
+#define CRASH_STATUS 99
+
+enum action { ACTION_NONE, ACTION_ERROR, ACTION_DELAY, ACTION_DROP, ACTION_CRASH };
+
+static const char *const action_names[] = {
+	[ACTION_NONE] = "none", [ACTION_ERROR] = "error", [ACTION_DELAY] = "delay",
+	[ACTION_DROP] = "drop", [ACTION_CRASH] = "crash",
+};
+
+struct rule {
+	char point[POINT_SIZE];
+	enum action action;
+	uint64_t after;
+	uint64_t times; /* 0: all */
+	uint64_t delay_ms;
+	uint64_t passed;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
+static struct rule rules[RULES_MAX];
+static size_t rule_count;
+static uint64_t passed_count;
+static int log_fd = -1;
+
+/* ---- plan ------------------------------------------------------------ */
+
+static bool parse_number(const char *text, uint64_t *ret)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)text[0]))
+		return false;
+	errno = 0;
+	*ret = strtoull(text, &end, 10);
+	return errno == 0 && *end == '\0';
+}
+
+static bool parse_action(const char *word, struct rule *rule)
+{
+	for (size_t i = ACTION_ERROR; i < ARRAY_LEN(action_names); i++) {
+		if (rule->action == ACTION_NONE && strcmp(action_names[i], word) == 0) {
+			rule->action = (enum action)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool parse_word(const char *word, struct rule *rule)
+{
+	if (strncmp(word, "after=", 6) == 0)
+		return parse_number(word + 6, &rule->after) && rule->after > 0;
+	if (strncmp(word, "times=", 6) == 0)
+		return parse_number(word + 6, &rule->times);
+	if (strncmp(word, "ms=", 3) == 0)
+		return parse_number(word + 3, &rule->delay_ms);
+	return parse_action(word, rule);
+}
+
+/* TEXT is written to. */
+static bool parse_rule(char *text, struct rule *ret_rule, struct err *err)
+{
+	struct rule rule = { .after = 1, .times = 1 };
+	char *word = strsep(&text, ":");
+
+	if (!word[0] || strlen(word) >= sizeof(rule.point))
+		return err_set(err, ERR_INVALID, "MIGRD_FAULTS: '%s' is no name of a point", word);
+	memcpy(rule.point, word, strlen(word) + 1);
+	while ((word = strsep(&text, ":")))
+		if (!parse_word(word, &rule))
+			return err_set(err, ERR_INVALID, "MIGRD_FAULTS: %s: cannot understand '%s'",
+				       rule.point, word);
+	if (rule.action == ACTION_NONE)
+		return err_set(err, ERR_INVALID, "MIGRD_FAULTS: %s: no action", rule.point);
+	*ret_rule = rule;
+	return true;
+}
+
+static bool parse_plan(const char *plan, struct err *err)
+{
+	CLEANUP(free_charp) char *copy = xstrdup(plan);
+	char *rest = copy;
+	char *text;
+
+	rule_count = 0;
+	while (plan[0] && (text = strsep(&rest, ","))) {
+		if (rule_count == RULES_MAX)
+			return err_set(err, ERR_INVALID, "MIGRD_FAULTS: more than %d rules",
+				       RULES_MAX);
+		if (!parse_rule(text, &rules[rule_count], err))
+			return false;
+		rule_count++;
+	}
+	return true;
+}
+
+static bool open_log(const char *path, struct err *err)
+{
+	if (log_fd >= 0)
+		close(log_fd);
+	log_fd = -1;
+	if (!path)
+		return true;
+	log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	return log_fd >= 0 || err_errno(err, "MIGRD_FAULT_LOG: cannot open '%s'", path);
+}
+
+bool fault_init(struct err *err)
+{
+	const char *plan = getenv("MIGRD_FAULTS");
+	bool ok;
+
+	pthread_mutex_lock(&lock);
+	passed_count = 0;
+	ok = parse_plan(plan ? plan : "", err) && open_log(getenv("MIGRD_FAULT_LOG"), err);
+	if (!ok)
+		rule_count = 0;
+	pthread_mutex_unlock(&lock);
+	return ok;
+}
+
+/* ---- passages -------------------------------------------------------- */
+
+static bool matches(const char *pattern, const char *point)
+{
+	size_t len = strlen(pattern);
+
+	if (strcmp(pattern, "any") == 0)
+		return true;
+	if (pattern[len - 1] == '*')
+		return strncmp(pattern, point, len - 1) == 0;
+	return strcmp(pattern, point) == 0;
+}
+
+static void log_passage(const char *point)
+{
+	char line[POINT_SIZE + 32];
+	int len;
+
+	passed_count++;
+	if (log_fd < 0)
+		return;
+	len = snprintf(line, sizeof(line), "%llu %.*s\n", (unsigned long long)passed_count,
+		       POINT_SIZE, point);
+	if (write(log_fd, line, (size_t)len) < 0)
+		log_warning("fault", "log", "reason=%s", LOG_Q(strerror(errno)));
+}
+
+/* Counts a passage; true when RULE fires at it. */
+static bool fires(struct rule *rule)
+{
+	uint64_t n = ++rule->passed;
+
+	return n >= rule->after && (rule->times == 0 || n - rule->after < rule->times);
+}
+
+/* What a passage shall do, found under the lock and carried out without it. */
+struct verdict {
+	bool is_hit;
+	bool is_crash;
+	uint64_t delay_ms;
+};
+
+/* HIT is the action that the caller itself carries out. */
+static struct verdict judge(const char *point, enum action hit)
+{
+	struct verdict verdict = { 0 };
+
+	pthread_mutex_lock(&lock);
+	log_passage(point);
+	for (size_t i = 0; i < rule_count; i++) {
+		struct rule *rule = &rules[i];
+		bool can = rule->action == hit || rule->action == ACTION_DELAY ||
+			   rule->action == ACTION_CRASH;
+
+		if (!can || !matches(rule->point, point) || !fires(rule))
+			continue;
+		verdict.is_hit |= rule->action == hit;
+		verdict.is_crash |= rule->action == ACTION_CRASH;
+		verdict.delay_ms += rule->action == ACTION_DELAY ? rule->delay_ms : 0;
+		log_warning("fault", "fired", "point=%s action=%s", point,
+			    action_names[rule->action]);
+	}
+	pthread_mutex_unlock(&lock);
+	return verdict;
+}
+
+static void wait_ms(uint64_t ms)
+{
+	struct timespec left = { .tv_sec = (time_t)(ms / 1000),
+				 .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+	while (nanosleep(&left, &left) < 0 && errno == EINTR)
+		;
+}
+
+static bool pass(const char *point, enum action hit)
+{
+	struct verdict verdict = judge(point, hit);
+
+	if (verdict.delay_ms)
+		wait_ms(verdict.delay_ms);
+	if (verdict.is_crash)
+		_exit(CRASH_STATUS);
+	return verdict.is_hit;
+}
+
+bool fault_hit(const char *point, struct err *err)
+{
+	if (!pass(point, ACTION_ERROR))
+		return false;
+	err_set(err, ERR_INTERNAL, "fault injected at '%s'", point);
+	return true;
+}
+
+bool fault_drop(const char *point)
+{
+	return pass(point, ACTION_DROP);
+}
+
+#endif
