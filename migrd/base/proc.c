@@ -226,7 +226,7 @@ struct proc *proc_watch(struct loop *loop, struct proc_id id, proc_exit_fn *fn, 
 			struct err *err)
 {
 	struct proc *proc;
-	int fd;
+	int fd = -1;
 
 	if (!open_pidfd(id, &fd, err))
 		return NULL;
