@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "agents/lib/cli_help.h"
+
+#include <string.h>
+
+#define HELP_COLUMN 30 /* where explanations begin */
+#define LINE_WIDTH  96
+
+static void pad(struct strbuf *text, size_t line_start, size_t column)
+{
+	/* What reaches the column gets a line of its own. */
+	if (text->len - line_start >= column) {
+		strbuf_adds(text, "\n");
+		line_start = text->len;
+	}
+	while (text->len - line_start < column)
+		strbuf_adds(text, " ");
+}
+
+/* WORDS from the help column on, broken between words. */
+static void add_wrapped(struct strbuf *text, const char *words)
+{
+	size_t line_start = text->len - HELP_COLUMN;
+
+	while (*words) {
+		size_t len = strcspn(words, " ");
+
+		if (text->len - line_start + len + 1 > LINE_WIDTH) {
+			strbuf_adds(text, "\n");
+			line_start = text->len;
+			pad(text, line_start, HELP_COLUMN);
+		} else if (text->len - line_start > HELP_COLUMN) {
+			strbuf_adds(text, " ");
+		}
+		strbuf_add(text, words, len);
+		words += len + strspn(words + len, " ");
+	}
+	strbuf_adds(text, "\n");
+}
+
+static void add_option(struct strbuf *text, const struct cli_option *option)
+{
+	size_t line_start = text->len;
+
+	if (option->letter)
+		strbuf_addf(text, "  -%c, --%s", option->letter, option->name);
+	else
+		strbuf_addf(text, "      --%s", option->name);
+	if (option->type != CLI_FLAG)
+		strbuf_addf(text, " %s", option->arg);
+	strbuf_adds(text, " ");
+	pad(text, line_start, HELP_COLUMN);
+	add_wrapped(text, option->help);
+}
+
+static void add_options(struct strbuf *text, const char *title, const struct cli_option *options)
+{
+	if (!options || !options->name)
+		return;
+	strbuf_addf(text, "\n%s:\n", title);
+	for (; options->name; options++)
+		add_option(text, options);
+}
+
+static void add_standard_options(const struct cli_program *program, struct strbuf *text)
+{
+	add_options(text, "options of every command", program->options);
+	strbuf_adds(text, "  -h, --help                  show this text\n");
+}
+
+static void add_words_of(const struct cli_command *command, struct strbuf *text)
+{
+	strbuf_adds(text, command->noun);
+	if (command->verb)
+		strbuf_addf(text, " %s", command->verb);
+	if (command->args)
+		strbuf_addf(text, " %s", command->args);
+}
+
+static void add_summary(const struct cli_command *command, struct strbuf *text)
+{
+	size_t line_start = text->len;
+
+	strbuf_adds(text, "  ");
+	add_words_of(command, text);
+	strbuf_adds(text, " ");
+	pad(text, line_start, HELP_COLUMN);
+	add_wrapped(text, command->summary);
+}
+
+void cli_help_program(const struct cli_program *program, const char *noun, struct strbuf *text)
+{
+	const struct cli_command *command;
+
+	strbuf_addf(text, "usage: %s [OPTION...] %s VERB [ARGUMENT...] [OPTION...]\n%s\n\n",
+		    program->name, noun ? noun : "NOUN", program->summary);
+	for (command = program->commands; command->noun; command++)
+		if (!noun || strcmp(noun, command->noun) == 0)
+			add_summary(command, text);
+	strbuf_addf(text, "\n`%s %s VERB --help' shows the options of one command.\n",
+		    program->name, noun ? noun : "NOUN");
+	if (noun)
+		return;
+	add_standard_options(program, text);
+	strbuf_adds(text, "      --version               show the version\n");
+	if (program->trailer)
+		strbuf_addf(text, "\n%s", program->trailer);
+}
+
+void cli_help_command(const struct cli_program *program, const struct cli_command *command,
+		      struct strbuf *text)
+{
+	strbuf_addf(text, "usage: %s ", program->name);
+	add_words_of(command, text);
+	for (const struct cli_option *o = command->options; o && o->name; o++)
+		if (o->is_required)
+			strbuf_addf(text, " --%s %s", o->name, o->arg);
+	strbuf_addf(text, " [OPTION...]\n%s\n", command->summary);
+	if (command->details)
+		strbuf_addf(text, "\n%s", command->details);
+	add_options(text, "options", command->options);
+	add_standard_options(program, text);
+}
+
+/* ---- completion -------------------------------------------------------- */
+
+static void add_option_words(const struct cli_option *options, struct strbuf *text)
+{
+	for (; options && options->name; options++)
+		strbuf_addf(text, "--%s\n", options->name);
+}
+
+static bool words_match(const struct cli_command *command, char **words, int count)
+{
+	return (count < 1 || strcmp(command->noun, words[0]) == 0) &&
+	       (count < 2 || !command->verb || strcmp(command->verb, words[1]) == 0);
+}
+
+static void add_next_word(const struct cli_command *command, int count, const char *previous_noun,
+			  struct strbuf *text)
+{
+	if (count == 0 && (!previous_noun || strcmp(previous_noun, command->noun) != 0))
+		strbuf_addf(text, "%s\n", command->noun);
+	else if (count == 1 && command->verb)
+		strbuf_addf(text, "%s\n", command->verb);
+	else if (count >= 1)
+		add_option_words(command->options, text);
+}
+
+void cli_help_words(const struct cli_program *program, char **words, int count, struct strbuf *text)
+{
+	const char *previous_noun = NULL;
+
+	for (const struct cli_command *c = program->commands; c->noun; c++) {
+		if (words_match(c, words, count))
+			add_next_word(c, count, previous_noun, text);
+		previous_noun = c->noun;
+	}
+	if (count != 1)
+		add_option_words(program->options, text);
+}

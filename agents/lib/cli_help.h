@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* lib/cli_help.h -- the texts that cli.h makes of its tables. */
+#ifndef MIGRD_LIB_CLI_HELP_H
+#define MIGRD_LIB_CLI_HELP_H
+
+#include "agents/lib/cli.h"
+
+/* The whole program; of one noun if NOUN is not NULL. */
+void cli_help_program(const struct cli_program *program, const char *noun, struct strbuf *text);
+void cli_help_command(const struct cli_program *program, const struct cli_command *command,
+		      struct strbuf *text);
+/* What may follow WORDS, one a line: nouns, verbs, or options. */
+void cli_help_words(const struct cli_program *program, char **words, int count,
+		    struct strbuf *text);
+
+#endif
