@@ -108,7 +108,8 @@ static bool is_set(const struct cli_option *option, const void *values)
 
 /* ---- all options ------------------------------------------------------- */
 
-static void set_add(struct option_set *set, const struct cli_option *option, void *values, int value)
+static void set_add(struct option_set *set, const struct cli_option *option, void *values,
+		    int value)
 {
 	size_t shorts_len = strlen(set->shorts);
 	char letter = option->letter;
@@ -216,10 +217,10 @@ static const struct cli_command *find_noun(const struct cli_program *program, co
 {
 	struct nearest nearest = { .word = noun };
 
-	for (const struct cli_command *c = program->commands; c->noun; c++) {
-		if (strcmp(c->noun, noun) == 0)
-			return c;
-		nearest_offer(&nearest, c->noun);
+	for (const struct cli_command *const *c = program->commands; *c; c++) {
+		if (strcmp((*c)->noun, noun) == 0)
+			return *c;
+		nearest_offer(&nearest, (*c)->noun);
 	}
 	if (nearest.best)
 		err_set(err, ERR_INVALID, "unknown command '%s' (did you mean '%s'?)", noun,
@@ -235,13 +236,13 @@ static const struct cli_command *find_verb(const struct cli_program *program, co
 	CLEANUP(strbuf_fini) struct strbuf verbs = STRBUF_INIT;
 	struct nearest nearest = { .word = verb };
 
-	for (const struct cli_command *c = program->commands; c->noun; c++) {
-		if (strcmp(c->noun, noun) != 0)
+	for (const struct cli_command *const *c = program->commands; *c; c++) {
+		if (strcmp((*c)->noun, noun) != 0)
 			continue;
-		if (strcmp(c->verb, verb) == 0)
-			return c;
-		nearest_offer(&nearest, c->verb);
-		strbuf_addf(&verbs, "%s%s", verbs.len ? ", " : "", c->verb);
+		if (strcmp((*c)->verb, verb) == 0)
+			return *c;
+		nearest_offer(&nearest, (*c)->verb);
+		strbuf_addf(&verbs, "%s%s", verbs.len ? ", " : "", (*c)->verb);
 	}
 	if (nearest.best)
 		err_set(err, ERR_INVALID, "unknown verb '%s' of '%s' (did you mean '%s'?)", verb,

@@ -35,7 +35,7 @@ struct cli_option {
 	const char *name; /* without "--"; NULL ends a table */
 	char letter;      /* 0: none */
 	enum cli_type type;
-	size_t offset;    /* of the value in its struct */
+	size_t offset; /* of the value in its struct */
 	bool is_required;
 	uint64_t min, max;          /* COUNT, BYTES; both 0: any */
 	const char *const *choices; /* CHOICE, ended by NULL */
@@ -47,10 +47,10 @@ struct cli_call;
 typedef bool cli_run_fn(struct cli_call *call, struct err *err);
 
 struct cli_command {
-	const char *noun; /* NULL ends a table */
-	const char *verb; /* NULL: the noun is the command */
-	const char *args; /* for the help: "VM", "[FILE]" */
-	int min_args, max_args; /* max -1: any number */
+	const char *noun;
+	const char *verb;                 /* NULL: the noun is the command */
+	const char *args;                 /* for the help: "VM", "[FILE]" */
+	int min_args, max_args;           /* max -1: any number */
 	const struct cli_option *options; /* NULL: none of its own */
 	size_t values_size;               /* of the struct that `options' fill */
 	const char *summary;              /* one line, lower case */
@@ -64,17 +64,17 @@ struct cli_program {
 	const char *summary;
 	const struct cli_option *options; /* those that every command has */
 	size_t values_size;
-	const struct cli_command *commands;
-	const char *trailer; /* end of the overall help */
+	const struct cli_command *const *commands; /* ended by NULL */
+	const char *trailer;                       /* end of the overall help */
 };
 
 /* One command line, understood. */
 struct cli_call {
 	const struct cli_program *program;
 	const struct cli_command *command; /* NULL: text is all there is */
-	const void *globals; /* the struct of program->options */
-	const void *values;  /* the struct of command->options */
-	char **words;        /* the arguments; they stay argv's */
+	const void *globals;               /* the struct of program->options */
+	const void *values;                /* the struct of command->options */
+	char **words;                      /* the arguments; they stay argv's */
 	int word_count;
 	struct strbuf text;    /* --help, --version: to be printed instead */
 	struct faults *faults; /* run() may add details to its error */

@@ -90,13 +90,13 @@ static void add_summary(const struct cli_command *command, struct strbuf *text)
 
 void cli_help_program(const struct cli_program *program, const char *noun, struct strbuf *text)
 {
-	const struct cli_command *command;
+	const struct cli_command *const *command;
 
 	strbuf_addf(text, "usage: %s [OPTION...] %s VERB [ARGUMENT...] [OPTION...]\n%s\n\n",
 		    program->name, noun ? noun : "NOUN", program->summary);
-	for (command = program->commands; command->noun; command++)
-		if (!noun || strcmp(noun, command->noun) == 0)
-			add_summary(command, text);
+	for (command = program->commands; *command; command++)
+		if (!noun || strcmp(noun, (*command)->noun) == 0)
+			add_summary(*command, text);
 	strbuf_addf(text, "\n`%s %s VERB --help' shows the options of one command.\n",
 		    program->name, noun ? noun : "NOUN");
 	if (noun)
@@ -151,10 +151,10 @@ void cli_help_words(const struct cli_program *program, char **words, int count, 
 {
 	const char *previous_noun = NULL;
 
-	for (const struct cli_command *c = program->commands; c->noun; c++) {
-		if (words_match(c, words, count))
-			add_next_word(c, count, previous_noun, text);
-		previous_noun = c->noun;
+	for (const struct cli_command *const *c = program->commands; *c; c++) {
+		if (words_match(*c, words, count))
+			add_next_word(*c, count, previous_noun, text);
+		previous_noun = (*c)->noun;
 	}
 	if (count != 1)
 		add_option_words(program->options, text);

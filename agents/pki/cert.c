@@ -5,6 +5,7 @@
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -53,8 +54,9 @@ static bool new_key(gnutls_x509_privkey_t *ret_key, struct err *err)
 	int rc = gnutls_x509_privkey_init(&key);
 
 	if (rc >= 0)
-		rc = gnutls_x509_privkey_generate(
-			key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
+		rc = gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA,
+						  GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1),
+						  0);
 	if (rc < 0)
 		return tls_err(err, "cannot make a private key", rc);
 	*ret_key = TAKE_PTR(key);

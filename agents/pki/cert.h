@@ -43,9 +43,9 @@ struct pki_leaf {
 	const char *common_name; /* for people; at most 64 bytes */
 	const char *unit;        /* "host" or "user", likewise */
 	const char *dns_name;
-	const char *ip_address;  /* numeric, NULL: none */
-	bool is_server;          /* serverAuth beside clientAuth */
-	unsigned days;           /* cut at the end of the CA */
+	const char *ip_address; /* numeric, NULL: none */
+	bool is_server;         /* serverAuth beside clientAuth */
+	unsigned days;          /* cut at the end of the CA */
 };
 
 bool pki_cert_new(const struct pki_ca *ca, const struct pki_leaf *leaf, struct pki_pem *ret,

@@ -34,9 +34,8 @@ static void add_ports(const struct pki_host *host, struct strbuf *text)
 {
 	char endpoint[PKI_ENDPOINT_SIZE];
 
-	strbuf_adds(text,
-		    "\n[api]\n"
-		    "# HTTPS with client certificates: peers, and migrctl --host.\n");
+	strbuf_adds(text, "\n[api]\n"
+			  "# HTTPS with client certificates: peers, and migrctl --host.\n");
 	add_listen(host, host->api_port, text);
 	strbuf_adds(text,
 		    "\n[data]\n"
@@ -54,13 +53,12 @@ void pki_conf_host(const struct pki_host *host, const struct pki_conf_dirs *dirs
 {
 	add_host(host, dirs, text);
 	add_ports(host, text);
-	strbuf_adds(text,
-		    "\n[tls]\n"
-		    "# Whom this host trusts, and what it proves itself with.\n"
-		    "ca = ca.pem\n"
-		    "cert = host.pem\n"
-		    "# Secret: readable by migrd alone (mode 0600).\n"
-		    "key = host-key.pem\n");
+	strbuf_adds(text, "\n[tls]\n"
+			  "# Whom this host trusts, and what it proves itself with.\n"
+			  "ca = ca.pem\n"
+			  "cert = host.pem\n"
+			  "# Secret: readable by migrd alone (mode 0600).\n"
+			  "key = host-key.pem\n");
 }
 
 void pki_conf_peers(const struct pki_hosts *hosts, struct strbuf *text)

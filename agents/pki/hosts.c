@@ -133,12 +133,13 @@ bool pki_host_parse(const char *text, struct pki_host *ret, struct err *err)
 {
 	struct pki_host host;
 	const char *equals = strchr(text, '=');
-	const char *ports;
+	const char *ports = "";
 
 	memset(&host, 0, sizeof(host));
 	if (!equals)
 		return err_set(err, ERR_INVALID,
-			       "host '%s': an address is missing (NAME=ADDRESS[:APIPORT[:DATAPORT]])",
+			       "host '%s': an address is missing "
+			       "(NAME=ADDRESS[:APIPORT[:DATAPORT]])",
 			       text);
 	if (!parse_id(text, (size_t)(equals - text), &host, err) ||
 	    !split_address(equals + 1, &host, &ports, err) || !parse_address(&host, err) ||

@@ -33,7 +33,8 @@ struct pki_host {
  * ports follow.  DATAPORT is APIPORT + 1 unless given. */
 bool pki_host_parse(const char *text, struct pki_host *ret, struct err *err);
 /* "ADDRESS:PORT", brackets where needed. */
-void pki_host_endpoint(const struct pki_host *host, uint16_t port, char ret_text[PKI_ENDPOINT_SIZE]);
+void pki_host_endpoint(const struct pki_host *host, uint16_t port,
+		       char ret_text[PKI_ENDPOINT_SIZE]);
 
 struct pki_hosts {
 	struct pki_host *list; /* sorted by id */

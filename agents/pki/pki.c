@@ -234,10 +234,11 @@ static bool write_host_conf(const struct host_job *job, const struct pki_host *h
 	const struct pki_host_request *request = job->request;
 	CLEANUP(strbuf_fini) struct strbuf text = STRBUF_INIT;
 	CLEANUP(free_charp) char *path = host_path(job, host->id, "migrd.conf");
-	CLEANUP(free_charp) char *state_dir =
+	CLEANUP(free_charp)
+	char *state_dir =
 		expand_dir(request->state_dir ? request->state_dir : PKI_STATE_DIR, host->id);
-	CLEANUP(free_charp) char *run_dir =
-		expand_dir(request->run_dir ? request->run_dir : PKI_RUN_DIR, host->id);
+	CLEANUP(free_charp)
+	char *run_dir = expand_dir(request->run_dir ? request->run_dir : PKI_RUN_DIR, host->id);
 	struct pki_conf_dirs dirs = { state_dir, run_dir };
 
 	pki_conf_host(host, &dirs, &text);
@@ -260,8 +261,8 @@ static bool write_peers(const struct host_job *job, struct err *err)
 
 	pki_conf_peers(&job->hosts, &text);
 	for (size_t i = 0; i < job->hosts.count; i++) {
-		CLEANUP(free_charp) char *path =
-			host_path(job, job->hosts.list[i].id, "migrd.conf.d/peers.conf");
+		CLEANUP(free_charp)
+		char *path = host_path(job, job->hosts.list[i].id, "migrd.conf.d/peers.conf");
 
 		if (!file_write(path, text.data, text.len, 0644, err))
 			return false;
@@ -323,8 +324,8 @@ static bool user_dns_name(const char *name, const char *role, char ret_name[256]
 			       name);
 	snprintf(ret_name, 256, "%s.%s.user.migrd", name, role);
 	if (!tls_identity_parse(ret_name, &identity, err) || strcmp(identity.name, name) != 0)
-		return err_set(err, ERR_INVALID,
-			       "'%s' is no role (viewer, operator or admin)", role);
+		return err_set(err, ERR_INVALID, "'%s' is no role (viewer, operator or admin)",
+			       role);
 	return true;
 }
 
@@ -355,9 +356,8 @@ bool pki_add_user(const struct pki_options *options, const char *name, const cha
 	ca_files_init(options->dir, &ca);
 	if (!user_dns_name(name, role, dns_name, err) ||
 	    (!options->force && !check_user_free(cert, key, name, err)) ||
-	    !ca_files_load(&ca, options->dir, err) ||
-	    !pki_cert_new(ca.ca, &leaf, &pem, err) || !dir_make(dir, 0700, err) ||
-	    !write_pem(cert, key, &pem, err))
+	    !ca_files_load(&ca, options->dir, err) || !pki_cert_new(ca.ca, &leaf, &pem, err) ||
+	    !dir_make(dir, 0700, err) || !write_pem(cert, key, &pem, err))
 		return false;
 	*ret_expires_at = pem.expires_at;
 	return true;

@@ -32,8 +32,8 @@ bool pki_init(const struct pki_options *options, time_t *ret_expires_at, struct 
 
 struct pki_host_request {
 	const char *const *hosts; /* "ID=ADDRESS[:APIPORT[:DATAPORT]]", or "ID" alone: a
-	                           * new certificate for a known host, its migrd.conf
-	                           * is left as it is */
+				   * new certificate for a known host, its migrd.conf
+				   * is left as it is */
 	size_t count;
 	const char *state_dir; /* for migrd.conf, "%h" becomes the host's id; */
 	const char *run_dir;   /* NULL: the usual ones */
