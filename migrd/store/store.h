@@ -7,7 +7,14 @@
  * waiting, so that no commit in a handover pays for it.
  *
  * Only this folder sees SQLite.  Thread: loop, but for `..._blocking'.
- * Errors: STORE, NO_SPACE; BUSY when another daemon has the state directory.
+ * Errors: STORE, NO_SPACE (the state before is kept; works again when there is
+ * room); EXISTS (a VM's name or a move's idempotency key is taken), NOT_FOUND
+ * (timeline entry for a move that was never put); at the start BUSY when another
+ * daemon has the state directory.
+ *
+ * Fault points, in a commit's order: store.commit, store.move.STATE.before; then
+ * it is on disk; store.move.STATE.after, store.committed.  An error at the last
+ * two is an answer lost: the change is there although the answer says no.
  */
 #ifndef MIGRD_STORE_STORE_H
 #define MIGRD_STORE_STORE_H
@@ -23,33 +30,33 @@
 
 /* A VM that this host knows. */
 struct store_vm {
-	char uuid[ID_UUID_SIZE]; /* key */
-	char name[ID_NAME_SIZE]; /* unique */
-	char role[STORE_ENUM_SIZE];    /* vm/vm.c: "owned", "incoming" */
-	char intent[STORE_ENUM_SIZE];  /* what it should be: "stopped", "started" */
-	uint64_t generation;     /* counts changes of owner */
-	char *definition;        /* JSON; owned by the row */
-	pid_t qemu_pid;          /* 0: none was started */
+	char uuid[ID_UUID_SIZE];      /* key */
+	char name[ID_NAME_SIZE];      /* unique */
+	char role[STORE_ENUM_SIZE];   /* vm/vm.c: "owned", "incoming" */
+	char intent[STORE_ENUM_SIZE]; /* what it should be: "stopped", "started" */
+	uint64_t generation;          /* counts changes of owner */
+	char *definition;             /* JSON; owned by the row */
+	pid_t qemu_pid;               /* 0: none was started */
 	uint64_t qemu_start_time;
-	char boot_id[ID_UUID_SIZE]; /* of the boot in which it was started */
+	char boot_id[ID_UUID_SIZE];     /* of the boot in which it was started */
 	int64_t created_ms, started_ms; /* wall clock */
 };
 
 /* One side of a move: a MIGRATION_OUT or MIGRATION_IN job. */
 struct store_move {
-	char id[ID_UUID_SIZE];   /* key: one id for both sides */
-	char kind[STORE_ENUM_SIZE];  /* "MIGRATION_OUT", "MIGRATION_IN" */
+	char id[ID_UUID_SIZE];      /* key: one id for both sides */
+	char kind[STORE_ENUM_SIZE]; /* "MIGRATION_OUT", "MIGRATION_IN" */
 	char vm_uuid[ID_UUID_SIZE];
 	char vm_name[ID_NAME_SIZE];
-	char peer[ID_NAME_SIZE]; /* host id of the other side */
-	uint64_t generation;     /* of the owner before the move */
-	char state[STORE_ENUM_SIZE];  /* job/move_states.c */
-	char verdict[STORE_ENUM_SIZE];/* of the destination: "", "taken", "refused" */
-	bool is_final;           /* the state is an end */
+	char peer[ID_NAME_SIZE];          /* host id of the other side */
+	uint64_t generation;              /* of the owner before the move */
+	char state[STORE_ENUM_SIZE];      /* job/move_states.c */
+	char verdict[STORE_ENUM_SIZE];    /* of the destination: "", "taken", "refused" */
+	bool is_final;                    /* the state is an end */
 	char error_code[STORE_ENUM_SIZE]; /* err_name(), "" if none */
 	char error_text[ERR_MSG_SIZE];
 	char idempotency_key[ID_NAME_SIZE + 1]; /* "" if none; unique otherwise */
-	char *detail;            /* JSON of the job's own: options, facts, timings; owned */
+	char *detail; /* JSON of the job's own: options, facts, timings; owned */
 	int64_t created_ms, updated_ms, ended_ms;
 };
 
@@ -58,12 +65,12 @@ void store_move_fini(struct store_move *move);
 
 /* What one transaction does; each part is optional.  All strings are copied. */
 struct store_txn {
-	const struct store_vm *put_vm;       /* insert or replace by uuid */
-	const char *delete_vm;               /* uuid */
-	const struct store_move *put_move;   /* insert or replace by id */
-	const char *timeline_move;           /* move id of the entry below */
-	const char *timeline_event;          /* short, stable name */
-	const char *timeline_detail;         /* words, may be NULL */
+	const struct store_vm *put_vm;     /* insert or replace by uuid */
+	const char *delete_vm;             /* uuid */
+	const struct store_move *put_move; /* insert or replace by id */
+	const char *timeline_move;         /* move id of the entry below */
+	const char *timeline_event;        /* short, stable name */
+	const char *timeline_detail;       /* words, may be NULL */
 };
 
 struct store;
@@ -77,26 +84,31 @@ typedef void store_done_fn(void *data, const struct err *err);
  * newer schema, a broken file and a second daemon, each with what to do.  For
  * the start only: it waits for the disk. */
 struct store *store_open_blocking(struct loop *loop, const char *dir, struct err *err);
-/* Finishes what was queued. */
+/* Finishes what was queued, and what its answers ask for.  Accepts NULL. */
 void store_close(struct store *store);
 
 /* At the start: every VM and every move that is not final, and the last 1000
- * that are.  EACH takes the row over (fini it). */
+ * that are.  EACH takes what the row owns over (copies
+ * the struct, or calls its fini); the struct itself is gone after the call. No
+ * commit may be under way. */
 bool store_load_vms_blocking(struct store *store, void (*each)(void *data, struct store_vm *vm),
 			     void *data, struct err *err);
 bool store_load_moves_blocking(struct store *store,
 			       void (*each)(void *data, struct store_move *move), void *data,
 			       struct err *err);
 
-/* Commits are done in the order of these calls.  DONE may be NULL. */
-void store_commit(struct store *store, const struct store_txn *txn, store_done_fn *done, void *data);
+/* Commits are done in the order of these calls.  DONE may be NULL: a failure is
+ * only logged. */
+void store_commit(struct store *store, const struct store_txn *txn, store_done_fn *done,
+		  void *data);
 
 struct store_timeline_entry {
 	int64_t at_ms; /* wall clock */
 	char event[64];
 	char detail[256];
 };
-/* Called once, on the loop: at most 1000 entries, oldest first. */
+/* Called once, on the loop: at most 1000 entries, oldest first (of a longer
+ * timeline the first 100 and the last 900 are kept). ENTRIES are borrowed. */
 typedef void store_timeline_fn(void *data, const struct store_timeline_entry *entries, size_t count,
 			       const struct err *err);
 void store_timeline(struct store *store, const char *move_id, store_timeline_fn *fn, void *data);

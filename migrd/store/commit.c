@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One change: copied on the loop, one transaction on the store's thread,
+ * answered on the loop. */
+#include <assert.h>
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "store/item.h"
+
+struct commit_item {
+	struct store_item item;
+	bool has_vm, has_move;
+	struct store_vm vm;
+	struct store_move move;
+	char delete_vm[ID_UUID_SIZE];     /* "": none */
+	char timeline_move[ID_UUID_SIZE]; /* "": none */
+	struct store_timeline_entry entry;
+	store_done_fn *done;
+	void *data;
+};
+
+/* Between two characters: half of one would not be UTF-8 any more. */
+static void copy_cut(char *to, size_t size, const char *from)
+{
+	size_t len = strlen(from);
+
+	if (len >= size) {
+		len = size - 1;
+		while (len > 0 && ((unsigned char)from[len] & 0xc0) == 0x80)
+			len--;
+	}
+	memcpy(to, from, len);
+	to[len] = '\0';
+}
+
+static void copy_id(char to[ID_UUID_SIZE], const char *from)
+{
+	assert(strlen(from) < ID_UUID_SIZE);
+	memcpy(to, from, strlen(from) + 1);
+}
+
+static struct commit_item *commit_item_new(const struct store_txn *txn)
+{
+	struct commit_item *commit = xnew(struct commit_item);
+
+	commit->has_vm = txn->put_vm;
+	commit->has_move = txn->put_move;
+	if (txn->put_vm)
+		store_vm_copy(&commit->vm, txn->put_vm);
+	if (txn->put_move)
+		store_move_copy(&commit->move, txn->put_move);
+	if (txn->delete_vm)
+		copy_id(commit->delete_vm, txn->delete_vm);
+	if (txn->timeline_move) {
+		copy_id(commit->timeline_move, txn->timeline_move);
+		commit->entry.at_ms = clock_wall_ms();
+		copy_cut(commit->entry.event, sizeof(commit->entry.event), txn->timeline_event);
+		copy_cut(commit->entry.detail, sizeof(commit->entry.detail),
+			 txn->timeline_detail ? txn->timeline_detail : "");
+	}
+	return commit;
+}
+
+/* ---- store thread ---- */
+
+/* "store.move.STATE.WHEN": a walk through all states needs one name each. */
+static bool fault_move(const struct commit_item *commit, const char *when, struct err *err)
+{
+	char point[sizeof("store.move..before") + STORE_ENUM_SIZE];
+
+	if (!commit->has_move)
+		return false;
+	snprintf(point, sizeof(point), "store.move.%s.%s", commit->move.state, when);
+	return fault_hit(point, err);
+}
+
+/* The delete comes first: the name may go to another VM in the same change. */
+static bool apply(struct store_db *db, const struct commit_item *commit, struct err *err)
+{
+	if (commit->delete_vm[0] && !store_vms_delete(db, commit->delete_vm, err))
+		return false;
+	if (commit->has_vm && !store_vms_put(db, &commit->vm, err))
+		return false;
+	if (commit->has_move && !store_moves_put(db, &commit->move, err))
+		return false;
+	if (!commit->timeline_move[0])
+		return true;
+	return store_timeline_add(db, commit->timeline_move, &commit->entry, err);
+}
+
+static bool commit_run(struct store_item *item, struct store_db *db, struct err *err)
+{
+	struct commit_item *commit = CONTAINER_OF(item, struct commit_item, item);
+
+	if (fault_hit("store.commit", err) || fault_move(commit, "before", err))
+		return false;
+	if (!store_sql_run(db, store_sql_stmt(db, STORE_STMT_BEGIN), "begin to write", err))
+		return false;
+	if (!apply(db, commit, err) ||
+	    !store_sql_run(db, store_sql_stmt(db, STORE_STMT_COMMIT), "commit", err)) {
+		store_sql_roll_back(db);
+		return false;
+	}
+	return !fault_move(commit, "after", err) && !fault_hit("store.committed", err);
+}
+
+/* ---- loop ---- */
+
+static void commit_done(struct store_item *item, const struct err *err)
+{
+	struct commit_item *commit = CONTAINER_OF(item, struct commit_item, item);
+
+	if (commit->done)
+		commit->done(commit->data, err);
+	else if (err)
+		log_error("store", "lost", "move=%s vm=%s error=%s reason=%s", commit->move.id,
+			  commit->vm.name, err_name(err->code), LOG_Q(err->msg));
+	store_vm_fini(&commit->vm);
+	store_move_fini(&commit->move);
+	free(commit);
+}
+
+void store_commit(struct store *store, const struct store_txn *txn, store_done_fn *done, void *data)
+{
+	struct commit_item *commit = commit_item_new(txn);
+
+	commit->done = done;
+	commit->data = data;
+	store_item_submit(store, &commit->item, commit_run, commit_done);
+}

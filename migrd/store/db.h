@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* store/db.h -- the database connection; inside this folder only.
+ *
+ * Thread: the store's own.  Before the first item is submitted and after the
+ * worker has ended, the loop thread may use it instead.  Everything here waits
+ * for the disk.
+ */
+#ifndef MIGRD_STORE_DB_H
+#define MIGRD_STORE_DB_H
+
+#include <sqlite3.h>
+
+#include "store/store.h"
+
+/* "MIGR", in the file's header: tells our file from another program's. */
+#define STORE_APPLICATION_ID 0x4d494752
+
+#define STORE_HISTORY_MAX  1000 /* ended moves that are kept */
+#define STORE_TIMELINE_MAX 1000 /* entries of one move that are kept */
+
+enum store_stmt {
+	STORE_STMT_BEGIN,
+	STORE_STMT_COMMIT,
+	STORE_STMT_ROLLBACK,
+	STORE_STMT_VM_PUT,
+	STORE_STMT_VM_DELETE,
+	STORE_STMT_MOVE_PUT,
+	STORE_STMT_MOVE_TRIM,
+	STORE_STMT_TIMELINE_ADD,
+	STORE_STMT_TIMELINE_TRIM,
+	STORE_STMT_TIMELINE_LIST,
+	STORE_STMT_COUNT
+};
+
+struct store_db {
+	sqlite3 *sqlite;
+	char *path;
+	int lock_fd;
+	sqlite3_stmt *stmts[STORE_STMT_COUNT];
+	int wal_frames; /* after the last commit */
+};
+
+/* ---- open.c ---- */
+struct store_db *store_db_open(const char *dir, struct err *err);
+void store_db_free(struct store_db *db);
+static inline void store_db_freep(struct store_db **db)
+{
+	store_db_free(*db);
+}
+
+/* ---- sql.c ---- */
+/* "cannot WHAT: ..." with SQLite's words and the system's; NO_SPACE or STORE. */
+bool store_sql_err(const struct store_db *db, struct err *err, const char *what);
+bool store_sql_prepare(struct store_db *db, const char *sql, sqlite3_stmt **ret_stmt,
+		       struct err *err);
+/* The statement, reset and without values. */
+sqlite3_stmt *store_sql_stmt(struct store_db *db, enum store_stmt stmt);
+/* Runs a statement that gives no rows, then resets it. */
+bool store_sql_run(struct store_db *db, sqlite3_stmt *stmt, const char *what, struct err *err);
+/* SQL without rows or values, maybe several statements. */
+bool store_sql_exec(struct store_db *db, const char *sql, struct err *err);
+/* The one integer that SQL answers. */
+bool store_sql_int(struct store_db *db, const char *sql, int64_t *ret_value, struct err *err);
+/* Ends a transaction that failed; SQLite may have done so already. */
+void store_sql_roll_back(struct store_db *db);
+static inline void store_stmtp(sqlite3_stmt **stmt)
+{
+	sqlite3_finalize(*stmt);
+}
+
+/* ---- vms.c, moves.c, timeline.c: rows ---- */
+bool store_vms_prepare(struct store_db *db, struct err *err);
+bool store_vms_put(struct store_db *db, const struct store_vm *vm, struct err *err);
+bool store_vms_delete(struct store_db *db, const char *uuid, struct err *err);
+bool store_vms_load(struct store_db *db, void (*each)(void *data, struct store_vm *vm), void *data,
+		    struct err *err);
+void store_vm_copy(struct store_vm *to, const struct store_vm *from);
+
+bool store_moves_prepare(struct store_db *db, struct err *err);
+bool store_moves_put(struct store_db *db, const struct store_move *move, struct err *err);
+bool store_moves_load(struct store_db *db, void (*each)(void *data, struct store_move *move),
+		      void *data, struct err *err);
+/* Deletes some of the ended moves that are too many; true in RET_MORE: call it
+ * again. */
+bool store_moves_trim(struct store_db *db, bool *ret_more, struct err *err);
+void store_move_copy(struct store_move *to, const struct store_move *from);
+
+bool store_timeline_prepare(struct store_db *db, struct err *err);
+bool store_timeline_add(struct store_db *db, const char *move_id,
+			const struct store_timeline_entry *entry, struct err *err);
+/* At most STORE_TIMELINE_MAX; the caller frees RET_ENTRIES. */
+bool store_timeline_list(struct store_db *db, const char *move_id,
+			 struct store_timeline_entry **ret_entries, size_t *ret_count,
+			 struct err *err);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* store/item.h -- what the store's thread is asked to do; this folder only.
+ *
+ * An item holds copies.  run() sees it and the database on the store's thread,
+ * done() answers on the loop and frees it.
+ */
+#ifndef MIGRD_STORE_ITEM_H
+#define MIGRD_STORE_ITEM_H
+
+#include "base/work.h"
+#include "store/db.h"
+
+struct store_item;
+typedef bool store_item_run_fn(struct store_item *item, struct store_db *db, struct err *err);
+typedef void store_item_done_fn(struct store_item *item, const struct err *err); /* NULL: done */
+
+struct store_item {
+	struct work work;
+	struct store *store;
+	store_item_run_fn *run;
+	store_item_done_fn *done;
+	struct store_item *next; /* store.c's list of late items */
+	bool ok;
+	struct err err;
+	int wal_frames; /* in the log when it had run */
+};
+
+void store_item_submit(struct store *store, struct store_item *item, store_item_run_fn *run,
+		       store_item_done_fn *done);
+
+/* housekeeping.c */
+bool store_housekeep(struct store_db *db, bool *ret_more, struct err *err);
+
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The loop's side: the queue of the store's thread, its begin and its end. */
+#include <assert.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "store/item.h"
+
+/* Beyond it the log is checkpointed even while moves are under way: 64 MiB of
+ * frames (a page of 4096 bytes and a header of 24, sqlite.org/fileformat2.html). */
+#define WAL_MAX_FRAMES (64 * 1024 * 1024 / (4096 + 24))
+
+struct store {
+	struct worker *worker;
+	struct store_db *db; /* the worker's while anything is pending */
+	size_t pending;
+	bool is_closing;
+	struct store_item *late_first, *late_last; /* submitted while closing */
+	bool is_housekeeping;
+	int wal_frames; /* after the last item */
+};
+
+static void item_run(struct work *work)
+{
+	struct store_item *item = CONTAINER_OF(work, struct store_item, work);
+
+	item->ok = item->run(item, item->store->db, &item->err);
+	item->wal_frames = item->store->db->wal_frames;
+}
+
+static void housekeep(struct store *store);
+
+static void item_done(struct work *work)
+{
+	struct store_item *item = CONTAINER_OF(work, struct store_item, work);
+	struct store *store = item->store;
+
+	store->pending--;
+	store->wal_frames = item->wal_frames;
+	item->done(item, item->ok ? NULL : &item->err);
+	if (store->wal_frames > WAL_MAX_FRAMES)
+		housekeep(store);
+}
+
+void store_item_submit(struct store *store, struct store_item *item, store_item_run_fn *run,
+		       store_item_done_fn *done)
+{
+	item->work.run = item_run;
+	item->work.done = item_done;
+	item->store = store;
+	item->run = run;
+	item->done = done;
+	store->pending++;
+	if (!store->is_closing) {
+		worker_submit(store->worker, &item->work);
+		return;
+	}
+	/* From the done() of an item that store_close() finished. */
+	if (store->late_last)
+		store->late_last->next = item;
+	else
+		store->late_first = item;
+	store->late_last = item;
+}
+
+/* ---- housekeeping ---- */
+
+struct housekeeping_item {
+	struct store_item item;
+	bool has_more;
+};
+
+static bool housekeeping_run(struct store_item *item, struct store_db *db, struct err *err)
+{
+	struct housekeeping_item *keeping = CONTAINER_OF(item, struct housekeeping_item, item);
+
+	return store_housekeep(db, &keeping->has_more, err);
+}
+
+static void housekeeping_done(struct store_item *item, const struct err *err)
+{
+	struct housekeeping_item *keeping = CONTAINER_OF(item, struct housekeeping_item, item);
+	struct store *store = item->store;
+	bool has_more = keeping->has_more;
+
+	free(keeping);
+	store->is_housekeeping = false;
+	if (err)
+		log_warning("store", "housekeeping-failed",
+			    "action=\"try again at the next chance\" error=%s reason=%s",
+			    err_name(err->code), LOG_Q(err->msg));
+	else if (has_more)
+		housekeep(store);
+}
+
+/* Once at a time: commits queue behind it. */
+static void housekeep(struct store *store)
+{
+	struct housekeeping_item *keeping;
+
+	if (store->is_housekeeping || store->is_closing)
+		return;
+	store->is_housekeeping = true;
+	keeping = xnew(struct housekeeping_item);
+	store_item_submit(store, &keeping->item, housekeeping_run, housekeeping_done);
+}
+
+void store_idle(struct store *store)
+{
+	if (store->wal_frames > 0)
+		housekeep(store);
+}
+
+/* ---- life ---- */
+
+struct store *store_open_blocking(struct loop *loop, const char *dir, struct err *err)
+{
+	struct store_db *db = store_db_open(dir, err);
+	struct store *store;
+
+	if (!db)
+		return NULL;
+	store = xnew(struct store);
+	store->db = db;
+	store->wal_frames = 1; /* what the run before left, perhaps */
+	store->worker = worker_new(loop, "store", 1);
+	return store;
+}
+
+static void finish_late(struct store *store)
+{
+	while (store->late_first) {
+		struct store_item *item = store->late_first;
+
+		store->late_first = item->next;
+		if (!store->late_first)
+			store->late_last = NULL;
+		item_run(&item->work);
+		item_done(&item->work);
+	}
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	store->is_closing = true;
+	worker_free(store->worker);
+	finish_late(store);
+	assert(store->pending == 0);
+	store_db_free(store->db);
+	free(store);
+}
+
+bool store_load_vms_blocking(struct store *store, void (*each)(void *data, struct store_vm *vm),
+			     void *data, struct err *err)
+{
+	assert(store->pending == 0);
+	return store_vms_load(store->db, each, data, err);
+}
+
+bool store_load_moves_blocking(struct store *store,
+			       void (*each)(void *data, struct store_move *move), void *data,
+			       struct err *err)
+{
+	assert(store->pending == 0);
+	return store_moves_load(store->db, each, data, err);
+}
