@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is wrong with a state directory is said instead of repaired, and a kill
+ * loses nothing that was answered. */
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "store/upgrade.h"
+#include "tests/lib/store_rig.h"
+
+/* ---- what is wrong with a state directory ---- */
+
+struct bytes {
+	char *data;
+	size_t len;
+};
+
+static struct bytes read_db(void)
+{
+	struct bytes bytes;
+	struct err err = { 0 };
+
+	ck_assert_msg(file_read(rig_path("migrd.db"), 64u << 20, &bytes.data, &bytes.len, &err),
+		      "%s", err.msg);
+	return bytes;
+}
+
+static void write_db(const void *data, size_t len)
+{
+	struct err err = { 0 };
+
+	ck_assert_msg(file_write(rig_path("migrd.db"), data, len, 0600, &err), "%s", err.msg);
+}
+
+/* Opening answers STORE with WORDS, and the file is as it was before. */
+static void assert_refused_untouched(const char *words)
+{
+	struct bytes before = read_db(), after;
+	struct err err = rig_open_fails();
+
+	rig_assert_says(&err, ERR_STORE, words);
+	rig_assert_says(&err, ERR_STORE, rig_path("migrd.db"));
+	after = read_db();
+	ck_assert_uint_eq(before.len, after.len);
+	ck_assert_int_eq(memcmp(before.data, after.data, before.len), 0);
+	free(before.data);
+	free(after.data);
+}
+
+static void make_db(void)
+{
+	rig_open();
+	rig_put_both();
+	rig_put_ended_moves(100);
+	store_close(rig.store);
+	rig.store = NULL;
+}
+
+static void exec_sql(const char *sql)
+{
+	sqlite3 *sqlite = NULL;
+
+	ck_assert_int_eq(sqlite3_open(rig_path("migrd.db"), &sqlite), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(sqlite, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(sqlite);
+}
+
+/* A downgrade would read what it does not understand. */
+START_TEST(newer_schema_is_refused)
+{
+	make_db();
+	exec_sql("PRAGMA user_version = 7");
+	assert_refused_untouched("was written by a newer migrd (schema 7, this one knows 1)");
+}
+END_TEST
+
+/* A wrong state_dir must not be filled with our tables. */
+START_TEST(database_of_another_program_is_refused)
+{
+	exec_sql("CREATE TABLE t (a)");
+	assert_refused_untouched("is a database of another program");
+}
+END_TEST
+
+/* Not a database at all: noise, as a broken disk or a wrong restore leaves it. */
+START_TEST(garbage_file_is_refused)
+{
+	char noise[8192];
+
+	for (size_t i = 0; i < sizeof(noise); i++)
+		noise[i] = (char)(i * 31 + 7);
+	write_db(noise, sizeof(noise));
+	assert_refused_untouched("is broken (file is not a database)");
+}
+END_TEST
+
+/* SQLite would take it for a new one, and forget guests that run. */
+START_TEST(empty_file_is_refused)
+{
+	write_db("", 0);
+	assert_refused_untouched("is broken (it is cut off)");
+}
+END_TEST
+
+/* Cut anywhere: at a page, within a page, within the header. */
+START_TEST(truncated_file_is_refused)
+{
+	static const size_t cuts[] = { 8192, 10000, 4096, 60 };
+	struct bytes whole;
+
+	make_db();
+	whole = read_db();
+	ck_assert_uint_gt(whole.len, 16384);
+	for (size_t i = 0; i < ARRAY_LEN(cuts); i++) {
+		write_db(whole.data, cuts[i]);
+		assert_refused_untouched("is broken");
+	}
+	free(whole.data);
+}
+END_TEST
+
+/* Damage in the middle is found at the start, not when the row is needed. */
+START_TEST(damaged_page_is_refused)
+{
+	struct bytes whole;
+
+	make_db();
+	whole = read_db();
+	memset(whole.data + 4096, 0xa5, 4096);
+	write_db(whole.data, whole.len);
+	free(whole.data);
+	assert_refused_untouched("is broken");
+}
+END_TEST
+
+/* A log without its database says that somebody removed the wrong file. */
+START_TEST(database_gone_but_log_there_is_refused)
+{
+	struct err err = { 0 };
+
+	ck_assert(file_write(rig_path("migrd.db-wal"), "x", 1, 0600, &err));
+	err = rig_open_fails();
+	rig_assert_says(&err, ERR_STORE, "is gone, but its log");
+}
+END_TEST
+
+/* A crash while the first database is made must not need a person. */
+START_TEST(half_made_database_is_made_again)
+{
+	struct err err = { 0 };
+
+	ck_assert(file_write(rig_path("migrd.db.new"), "half", 4, 0600, &err));
+	rig_open();
+	rig_put_both();
+	ck_assert_int_ne(access(rig_path("migrd.db.new"), F_OK), 0);
+}
+END_TEST
+
+/* What a VM definition holds is nobody else's. */
+START_TEST(directory_open_to_others_is_refused)
+{
+	struct err err;
+
+	ck_assert_int_eq(chmod(rig.dir, 0750), 0);
+	err = rig_open_fails();
+	rig_assert_says(&err, ERR_STORE, "is open to other users (mode 0750)");
+	rig_assert_says(&err, ERR_STORE, "chmod 0700");
+}
+END_TEST
+
+/* Only root can make this directory; others have "/", which is root's. */
+START_TEST(directory_of_another_user_is_refused)
+{
+	struct err err = { 0 };
+
+	if (geteuid() != 0) {
+		ck_assert(store_open_blocking(rig.loop, "/", &err) == NULL);
+		rig_assert_says(&err, ERR_STORE, "belongs to user 0");
+		return;
+	}
+	ck_assert_int_eq(chown(rig.dir, 12345, 12345), 0);
+	err = rig_open_fails();
+	rig_assert_says(&err, ERR_STORE, "belongs to user 12345, but migrd runs as user 0");
+}
+END_TEST
+
+START_TEST(missing_directory_is_made_private)
+{
+	struct stat st;
+
+	ck_assert_int_eq(rmdir(rig.dir), 0);
+	rig_open();
+	ck_assert_int_eq(stat(rig.dir, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0700);
+	ck_assert_int_eq(stat(rig_path("migrd.db"), &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+}
+END_TEST
+
+/* Two daemons on one state would both own the same guests. */
+START_TEST(second_process_is_refused_with_pid_of_first)
+{
+	char words[64];
+	pid_t child;
+	int status;
+
+	snprintf(words, sizeof(words), "in use by another migrd (process %d)", getpid());
+	child = fork();
+	if (child == 0) {
+		struct err err = { 0 };
+
+		if (store_db_open(rig.dir, &err))
+			_exit(1);
+		_exit(err.code == ERR_BUSY && strstr(err.msg, words) ? 0 : 2);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
+	rig_put_both();
+}
+END_TEST
+
+/* ---- upgrades ---- */
+
+/* An upgrade that fails half way leaves the schema, the number and the rows. */
+START_TEST(upgrade_failing_leaves_state_before_it)
+{
+	static const struct store_upgrade bad[] = {
+		{ 1, "001-first", "" },
+		{ 2, "002-good", "CREATE TABLE good (a INTEGER) STRICT;" },
+		{ 3, "003-bad", "CREATE TABLE bad (a INTEGER) STRICT; DROP TABLE vm; oops;" },
+	};
+	struct err err = { 0 };
+	struct store_db *db;
+	int64_t version = 0, count = 0;
+
+	make_db();
+	db = store_db_open(rig.dir, &err);
+	ck_assert(db != NULL);
+	ck_assert(!store_upgrade_run(db, bad, ARRAY_LEN(bad), &err));
+	rig_assert_says(&err, ERR_STORE, "upgrade 003-bad");
+
+	ck_assert(store_sql_int(db, "PRAGMA user_version", &version, &err));
+	ck_assert_int_eq(version, 2);
+	ck_assert(store_sql_int(db, "SELECT count(*) FROM good", &count, &err));
+	ck_assert(!store_sql_int(db, "SELECT count(*) FROM bad", &count, &err));
+	ck_assert(store_sql_int(db, "SELECT count(*) FROM vm", &count, &err));
+	ck_assert_int_eq(count, 1);
+	store_db_free(db);
+}
+END_TEST
+
+/* ---- crashes ---- */
+
+#define KILL_AFTER 50
+
+static int report_fd;
+static uint32_t report_next;
+
+static void commit_next(void);
+
+static void on_reported(void *data, const struct err *err)
+{
+	(void)data;
+	if (err || write(report_fd, &report_next, sizeof(report_next)) < 0)
+		_exit(1);
+	report_next++;
+	commit_next();
+}
+
+static void commit_next(void)
+{
+	struct store_move move = rig_move1;
+
+	snprintf(move.id, sizeof(move.id), "018f0000-0000-7000-8000-%012u", report_next);
+	move.idempotency_key[0] = '\0';
+	move.created_ms = report_next;
+	move.generation = report_next;
+	store_commit(rig.store,
+		     &(struct store_txn){ .put_move = &move,
+					  .timeline_move = move.id,
+					  .timeline_event = "state" },
+		     on_reported, NULL);
+	if (report_next % 16 == 15)
+		store_idle(rig.store);
+}
+
+static void commit_for_ever(int fd)
+{
+	struct err err = { 0 };
+
+	report_fd = fd;
+	rig.loop = loop_new();
+	rig.store = store_open_blocking(rig.loop, rig.dir, &err);
+	if (!rig.store)
+		_exit(1);
+	commit_next();
+	loop_run(rig.loop);
+	_exit(1);
+}
+
+/* The promise itself: whatever was answered is there, in order, without gaps. */
+START_TEST(killed_while_committing_keeps_all_that_was_answered)
+{
+	uint32_t number = 0, count = 0;
+	int fds[2], status;
+	pid_t child;
+
+	ck_assert_int_eq(pipe(fds), 0);
+	child = fork();
+	if (child == 0) {
+		close(fds[0]);
+		commit_for_ever(fds[1]);
+	}
+	close(fds[1]);
+	while (read(fds[0], &number, sizeof(number)) == sizeof(number)) {
+		ck_assert_uint_eq(number, count);
+		if (++count == (uint32_t)(KILL_AFTER + _i * 7))
+			kill(child, SIGKILL);
+	}
+	close(fds[0]);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFSIGNALED(status));
+	ck_assert_int_eq(WTERMSIG(status), SIGKILL);
+	ck_assert_uint_ge(count, KILL_AFTER);
+
+	rig_open();
+	rig_load();
+	ck_assert_uint_ge(rig.move_count, count);
+	for (size_t i = 0; i < rig.move_count; i++)
+		ck_assert_uint_eq(rig.moves[i].generation, i);
+}
+END_TEST
+
+/* ---- suite ---- */
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("store_open");
+	TCase *closed = rig_add_case(s, "closed", rig_set_up_closed);
+	TCase *open = rig_add_case(s, "open", rig_set_up);
+
+	tcase_add_test(closed, newer_schema_is_refused);
+	tcase_add_test(closed, database_of_another_program_is_refused);
+	tcase_add_test(closed, garbage_file_is_refused);
+	tcase_add_test(closed, empty_file_is_refused);
+	tcase_add_test(closed, truncated_file_is_refused);
+	tcase_add_test(closed, damaged_page_is_refused);
+	tcase_add_test(closed, database_gone_but_log_there_is_refused);
+	tcase_add_test(closed, half_made_database_is_made_again);
+	tcase_add_test(closed, directory_open_to_others_is_refused);
+	tcase_add_test(closed, directory_of_another_user_is_refused);
+	tcase_add_test(closed, missing_directory_is_made_private);
+	tcase_add_test(closed, upgrade_failing_leaves_state_before_it);
+	tcase_add_loop_test(closed, killed_while_committing_keeps_all_that_was_answered, 0, 5);
+	tcase_add_test(open, second_process_is_refused_with_pid_of_first);
+	return s;
+}
+
+int main(void)
+{
+	return rig_main(make_suite());
+}
