@@ -18,7 +18,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 
-#define STREAM_PREAMBLE_MAX 80
+#define STREAM_PREAMBLE_MAX         80
 #define STREAM_PREAMBLE_DEADLINE_MS 5000
 
 struct stream_port;
@@ -27,8 +27,8 @@ struct stream_port;
 typedef bool stream_claim_fn(void *data, const char *move_id, const char *channel, int fd);
 
 /* ADDRESS is "HOST:PORT" or "[V6]:PORT", numeric; port 0 picks one. */
-struct stream_port *stream_port_new(struct loop *loop, const char *address,
-				    stream_claim_fn *claim, void *data, struct err *err);
+struct stream_port *stream_port_new(struct loop *loop, const char *address, stream_claim_fn *claim,
+				    void *data, struct err *err);
 uint16_t stream_port_number(const struct stream_port *port);
 void stream_port_free(struct stream_port *port);
 

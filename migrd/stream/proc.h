@@ -15,39 +15,7 @@
 #include "base/id.h"
 #include "base/loop.h"
 #include "base/proc.h"
-
-enum stream_side { STREAM_SRC, STREAM_DST };
-
-/* What migrd-stream is started with; it travels over its control socket, so no
- * secret is on a command line. */
-struct stream_config {
-	enum stream_side side;
-	char move_id[ID_UUID_SIZE];
-	char dir[108];          /* private directory: control.sock and, for the
-	                         * RAM channel, ram.sock */
-	char program[256];      /* path of migrd-stream */
-	char ca_file[256], cert_file[256], key_file[256];
-	char peer_id[ID_NAME_SIZE];         /* host id its certificate must name */
-	char data_address[128];             /* src: "HOST:PORT" of the peer's data port */
-	char token[ID_TOKEN_SIZE];          /* of this move */
-	uint32_t link_timeout_ms;           /* unacknowledged data for so long: dead link */
-	uint64_t bandwidth_bytes_per_s;     /* 0: no limit */
-};
-
-enum stream_channel_state {
-	STREAM_CHANNEL_IDLE,    /* nothing yet */
-	STREAM_CHANNEL_READY,   /* both ends authenticated; src: ram.sock listens;
-	                         * dst: not connected to QEMU before the first byte */
-	STREAM_CHANNEL_OPEN,    /* bytes flow */
-	STREAM_CHANNEL_CLOSED,  /* ended in order */
-	STREAM_CHANNEL_FAILED,  /* broken: `error' says why */
-};
-
-struct stream_status {
-	enum stream_channel_state state; /* of the RAM channel */
-	uint64_t bytes_out, bytes_in;    /* payload over the network */
-	char error[256];
-};
+#include "stream/proto.h"
 
 struct stream;
 
@@ -56,7 +24,8 @@ struct stream_callbacks {
 	void (*ready)(void *data, const struct err *err);
 	/* A channel changed its state. */
 	void (*status)(void *data, const struct stream_status *status);
-	/* At most once: the process has ended (not after stream_free()). */
+	/* At most once: the process has ended (not after stream_free(), and not
+	 * after a ready() that got ERR: that says it all). */
 	void (*exited)(void *data);
 	void *data;
 };

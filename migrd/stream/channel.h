@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* stream/channel.h -- the channels of one move, inside migrd-stream.
+ *
+ * A channel has a thread of its own from its first connection on, which
+ * connects or accepts, then carries one direction; a second thread carries the
+ * other.  The control thread only starts them, asks, and turns knobs.
+ *
+ *   src: IDLE --connect, TLS, token--> READY --QEMU connects--> OPEN
+ *   dst: IDLE --TLS, token-----------> READY --first byte-----> OPEN
+ *   OPEN --both directions ended--> CLOSED;  anything broken --> FAILED
+ *
+ * On the destination a connection that does not prove itself ends alone; the
+ * channel stays IDLE and belongs to the first that does.
+ */
+#ifndef MIGRD_STREAM_CHANNEL_H
+#define MIGRD_STREAM_CHANNEL_H
+
+#include <gnutls/gnutls.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "stream/limiter.h"
+#include "stream/link.h"
+#include "stream/proto.h"
+
+#define CHANNELS_MAX 1 /* RAM; disks, multifd and post-copy are to come */
+
+struct channels;
+
+struct channel {
+	struct channels *all;
+	char name[STREAM_CHANNEL_SIZE];
+	char socket_path[144]; /* DIR/NAME.sock, towards QEMU */
+	int listen_fd;         /* src: QEMU's way in, until it came */
+
+	bool is_claimed; /* dst: a connection has proved itself; token_lock */
+
+	pthread_mutex_t lock; /* guards what follows, up to the atomics */
+	enum stream_channel_state state;
+	bool is_changed; /* not reported yet */
+	char error[256];
+	int net_fd;  /* to turn knobs on, and to break; -1 outside READY, OPEN */
+	int qemu_fd; /* to break; -1 when there is none */
+
+	atomic_bool is_broken; /* set once, with the lock held */
+	_Atomic uint64_t bytes_out, bytes_in;
+};
+
+struct channels {
+	struct stream_config config; /* constant, but for the token */
+	gnutls_certificate_credentials_t cred;
+	struct limiter limiter;
+	int wake_fd; /* eventfd: a channel has changed */
+	_Atomic uint32_t link_timeout_ms;
+	_Atomic unsigned attempts;  /* dst: connections that have not proved themselves */
+	pthread_mutex_t token_lock; /* config.token, each is_claimed */
+	struct channel list[CHANNELS_MAX];
+};
+
+/* Loads the certificates, makes the channels and, on the source, starts to
+ * connect.  WAKE_FD stays the caller's.  Nothing ever frees it: threads may
+ * use it until the process ends. */
+struct channels *channels_start(const struct stream_config *config, int wake_fd, struct err *err);
+/* dst: a connection of the data port; takes FD. */
+bool channels_accept(struct channels *all, const char *name, int fd, struct err *err);
+void channels_set_bandwidth(struct channels *all, uint64_t bytes_per_s);
+void channels_set_link_timeout(struct channels *all, uint32_t timeout_ms);
+
+/* True if it has changed since it was last reported. */
+bool channel_report(struct channel *channel, struct stream_report *ret);
+/* Reported in vain: it counts as changed again. */
+void channel_report_again(struct channel *channel);
+/* Was it ever READY; has it ended for good? */
+void channel_progress(struct channel *channel, bool *ret_was_ready, bool *ret_has_ended);
+
+/* For stream/pump.c. */
+/* The first reason stays; both connections are shut down, which wakes whoever
+ * waits on them. */
+void channel_break(struct channel *channel, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

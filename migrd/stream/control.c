@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "stream/control.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "stream/channel.h"
+#include "stream/monotonic.h"
+#include "stream/peercred.h"
+#include "stream/proto.h"
+
+#define NEVER UINT64_MAX
+
+struct control {
+	const struct control_args *args;
+	int conn_fd; /* the one controller, or -1 */
+	int wake_fd;
+	struct channels *channels; /* NULL until configured */
+	uint64_t started_ms;
+	uint64_t ended_ms; /* when the last channel ended; NEVER */
+	bool is_blocked;   /* the controller does not read: wait for room */
+	bool is_done;
+};
+
+/* ---- out ------------------------------------------------------------- */
+
+static void drop_controller(struct control *control)
+{
+	if (control->conn_fd >= 0)
+		close(control->conn_fd);
+	control->conn_fd = -1;
+	control->is_blocked = false;
+}
+
+static bool send_report(struct control *control, const struct stream_report *report)
+{
+	char msg[STREAM_MSG_MAX];
+	struct err err;
+	size_t len;
+
+	if (control->conn_fd < 0)
+		return false;
+	if (!stream_report_print(report, msg, &len, &err)) {
+		log_error("stream", "report", "reason=\"%s\"", err.msg);
+		return false;
+	}
+	return send(control->conn_fd, msg, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
+}
+
+static void reply(struct control *control, enum stream_cmd to, const struct err *err)
+{
+	struct stream_report report = { .event = STREAM_EVENT_REPLY, .to = to, .err = *err };
+
+	/* One that does not read its answers does not get to hold us up; it may
+	 * come again and ask for the status. */
+	if (!send_report(control, &report))
+		drop_controller(control);
+}
+
+/* What cannot be sent now stays marked, so nothing is lost to a slow reader,
+ * or while there is none. */
+static void push_changes(struct control *control, bool is_wanted_all)
+{
+	struct stream_report report;
+	bool is_changed;
+
+	control->is_blocked = false;
+	for (size_t i = 0; control->channels && control->conn_fd >= 0 && i < CHANNELS_MAX; i++) {
+		is_changed = channel_report(&control->channels->list[i], &report);
+		if ((is_changed || is_wanted_all) && !send_report(control, &report)) {
+			channel_report_again(&control->channels->list[i]);
+			control->is_blocked = true;
+		}
+	}
+}
+
+/* ---- commands -------------------------------------------------------- */
+
+static bool do_configure(struct control *control, const struct stream_request *req, struct err *err)
+{
+	if (control->channels)
+		return err_set(err, ERR_CONFLICT, "the process is configured already");
+	control->channels = channels_start(&req->config, control->wake_fd, err);
+	return control->channels != NULL;
+}
+
+static bool do_accept(struct control *control, const struct stream_request *req, int *fd,
+		      struct err *err)
+{
+	if (*fd < 0)
+		return err_set(err, ERR_INVALID, "'accept' came without a descriptor");
+	return channels_accept(control->channels, req->channel, TAKE_FD(*fd), err);
+}
+
+static bool dispatch(struct control *control, const struct stream_request *req, int *fd,
+		     struct err *err)
+{
+	if (!control->channels && req->cmd != STREAM_CMD_CONFIGURE && req->cmd != STREAM_CMD_QUIT)
+		return err_set(err, ERR_CONFLICT, "the process is not configured yet");
+	switch (req->cmd) {
+	case STREAM_CMD_CONFIGURE:
+		return do_configure(control, req, err);
+	case STREAM_CMD_ACCEPT:
+		return do_accept(control, req, fd, err);
+	case STREAM_CMD_LIMIT:
+		channels_set_bandwidth(control->channels, req->bytes_per_s);
+		return true;
+	case STREAM_CMD_LINK_TIMEOUT:
+		channels_set_link_timeout(control->channels, req->timeout_ms);
+		return true;
+	case STREAM_CMD_STATUS:
+		push_changes(control, true);
+		return true;
+	case STREAM_CMD_QUIT:
+		control->is_done = true;
+		return true;
+	}
+	return err_set(err, ERR_INTERNAL, "no such command");
+}
+
+static void handle_message(struct control *control, const char *msg, size_t len, int *fd)
+{
+	struct stream_request req = { .cmd = STREAM_CMD_STATUS };
+	struct err err = { .code = ERR_NONE };
+
+	if (stream_request_parse(msg, len, &req, &err) && dispatch(control, &req, fd, &err))
+		err.code = ERR_NONE;
+	if (err_is_set(&err))
+		log_warning("stream", "command", "cmd=%s reason=\"%s\"", stream_cmd_name(req.cmd),
+			    err.msg);
+	explicit_bzero(&req.config, sizeof(req.config));
+	reply(control, req.cmd, &err);
+}
+
+/* ---- in -------------------------------------------------------------- */
+
+/* The first descriptor that came along, or -1; the kernel keeps others back,
+ * for there is room for one only. */
+static int take_descriptor(struct msghdr *hdr)
+{
+	int fd = -1;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(hdr); c; c = CMSG_NXTHDR(hdr, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+		    c->cmsg_len == CMSG_LEN(sizeof(int)))
+			memcpy(&fd, CMSG_DATA(c), sizeof(int));
+	return fd;
+}
+
+static void read_controller(struct control *control)
+{
+	char msg[STREAM_MSG_MAX];
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} ancillary;
+	struct iovec iov = { .iov_base = msg, .iov_len = sizeof(msg) };
+	struct msghdr hdr = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &ancillary,
+			      .msg_controllen = sizeof(ancillary) };
+	ssize_t len = recvmsg(control->conn_fd, &hdr, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	CLEANUP(closep) int fd = -1;
+
+	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (len <= 0 || (hdr.msg_flags & MSG_TRUNC)) {
+		drop_controller(control);
+		return;
+	}
+	fd = take_descriptor(&hdr);
+	handle_message(control, msg, (size_t)len, &fd);
+	explicit_bzero(msg, sizeof(msg));
+}
+
+/* A new controller replaces the old: that one may be a daemon that hangs. */
+static void accept_controller(struct control *control)
+{
+	int fd = accept4(control->args->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	if (!peercred_is_ours(fd)) {
+		log_warning("stream", "stranger", "socket=control");
+		close(fd);
+		return;
+	}
+	drop_controller(control);
+	control->conn_fd = fd;
+}
+
+/* ---- end of life ----------------------------------------------------- */
+
+static void look_at_channels(struct control *control, bool *ret_was_ready)
+{
+	bool is_over = control->channels != NULL;
+	bool was_ready = false;
+
+	for (size_t i = 0; control->channels && i < CHANNELS_MAX; i++) {
+		bool one_was_ready, one_has_ended;
+
+		channel_progress(&control->channels->list[i], &one_was_ready, &one_has_ended);
+		was_ready = was_ready || one_was_ready;
+		is_over = is_over && one_has_ended;
+	}
+	if (is_over && control->ended_ms == NEVER)
+		control->ended_ms = monotonic_ms();
+	*ret_was_ready = was_ready;
+}
+
+static uint64_t deadline_of(struct control *control)
+{
+	bool was_ready;
+
+	look_at_channels(control, &was_ready);
+	if (control->ended_ms != NEVER)
+		return control->ended_ms + control->args->linger_ms;
+	return was_ready ? NEVER : control->started_ms + control->args->startup_ms;
+}
+
+/* For poll(2); 0 when the time is over. */
+static int timeout_until(uint64_t deadline_ms)
+{
+	uint64_t now = monotonic_ms();
+
+	if (deadline_ms == NEVER)
+		return -1;
+	return now < deadline_ms ? (int)(deadline_ms - now) : 0;
+}
+
+/* ---- the thread ------------------------------------------------------ */
+
+static bool step(struct control *control, int timeout_ms, struct err *err)
+{
+	struct pollfd pfds[] = {
+		{ .fd = control->args->listen_fd, .events = POLLIN },
+		{ .fd = control->wake_fd, .events = POLLIN },
+		{ .fd = control->conn_fd,
+		  .events = control->is_blocked ? POLLIN | POLLOUT : POLLIN },
+	};
+	eventfd_t count;
+
+	if (poll(pfds, ARRAY_LEN(pfds), timeout_ms) < 0)
+		return errno == EINTR || err_errno(err, "cannot wait for events");
+	if (pfds[1].revents)
+		(void)eventfd_read(control->wake_fd, &count);
+	if (pfds[2].revents & (POLLIN | POLLHUP | POLLERR))
+		read_controller(control);
+	if (pfds[0].revents)
+		accept_controller(control);
+	push_changes(control, false);
+	return true;
+}
+
+bool control_run(const struct control_args *args, struct err *err)
+{
+	struct control control = {
+		.args = args,
+		.conn_fd = -1,
+		.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+		.started_ms = monotonic_ms(),
+		.ended_ms = NEVER,
+	};
+
+	if (control.wake_fd < 0)
+		return err_errno(err, "cannot make an eventfd");
+	while (!control.is_done) {
+		int timeout_ms = timeout_until(deadline_of(&control));
+
+		if (timeout_ms == 0)
+			break;
+		if (!step(&control, timeout_ms, err))
+			return false;
+	}
+	drop_controller(&control);
+	return true;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* stream/control.h -- the control socket of migrd-stream: the one thread that
+ * takes commands and tells of changes.  It also decides when the process has
+ * lived long enough: see control_run(). */
+#ifndef MIGRD_STREAM_CONTROL_H
+#define MIGRD_STREAM_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct control_args {
+	int listen_fd;
+	uint32_t startup_ms; /* so long a process may live without any READY channel */
+	uint32_t linger_ms;  /* so long it can be asked after its channels ended */
+};
+
+/* Returns true when told to quit or when its time is over.  Threads of channels
+ * may still run. */
+bool control_run(const struct control_args *args, struct err *err);
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "stream/limiter.h"
+
+#include "stream/monotonic.h"
+
+#define NS_PER_S  1000000000u
+#define BUCKET_NS 50000000u
+/* Below this a piece is mostly TLS record: at 10 KiB/s the bucket still gets
+ * larger than it. */
+#define PIECE_MIN_BYTES 256u
+
+void limiter_init(struct limiter *limiter, uint64_t bytes_per_s)
+{
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&limiter->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&limiter->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	limiter->bytes_per_s = bytes_per_s;
+	limiter->credit_bytes = 0;
+	limiter->refilled_ns = monotonic_ns();
+}
+
+void limiter_fini(struct limiter *limiter)
+{
+	pthread_cond_destroy(&limiter->changed);
+	pthread_mutex_destroy(&limiter->lock);
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t bucket_bytes(const struct limiter *limiter)
+{
+	uint64_t bytes = limiter->bytes_per_s / (NS_PER_S / BUCKET_NS);
+
+	return bytes < PIECE_MIN_BYTES ? PIECE_MIN_BYTES : bytes;
+}
+
+/* The clock moves on only by what was credited: rounding never loses bytes. */
+static void refill(struct limiter *limiter)
+{
+	uint64_t now = monotonic_ns();
+	uint64_t elapsed = now - limiter->refilled_ns;
+	uint64_t bucket = bucket_bytes(limiter);
+	unsigned __int128 product = (unsigned __int128)elapsed * limiter->bytes_per_s;
+	uint64_t earned;
+
+	if (product / NS_PER_S >= bucket) {
+		limiter->credit_bytes = bucket;
+		limiter->refilled_ns = now;
+		return;
+	}
+	earned = (uint64_t)(product / NS_PER_S);
+	limiter->credit_bytes = min_u64(bucket, limiter->credit_bytes + earned);
+	limiter->refilled_ns +=
+		(uint64_t)((unsigned __int128)earned * NS_PER_S / limiter->bytes_per_s);
+}
+
+static void wait_for_credit(struct limiter *limiter, uint64_t missing_bytes)
+{
+	unsigned __int128 wait_ns =
+		(unsigned __int128)missing_bytes * NS_PER_S / limiter->bytes_per_s;
+	uint64_t until = monotonic_ns() + (uint64_t)wait_ns + 1;
+	struct timespec ts = {
+		.tv_sec = (time_t)(until / NS_PER_S),
+		.tv_nsec = (long)(until % NS_PER_S),
+	};
+
+	pthread_cond_timedwait(&limiter->changed, &limiter->lock, &ts);
+}
+
+void limiter_set(struct limiter *limiter, uint64_t bytes_per_s)
+{
+	pthread_mutex_lock(&limiter->lock);
+	limiter->bytes_per_s = bytes_per_s;
+	limiter->credit_bytes = 0;
+	limiter->refilled_ns = monotonic_ns();
+	pthread_cond_broadcast(&limiter->changed);
+	pthread_mutex_unlock(&limiter->lock);
+}
+
+size_t limiter_take(struct limiter *limiter, size_t wanted, const atomic_bool *stop)
+{
+	uint64_t piece, taken = 0;
+
+	pthread_mutex_lock(&limiter->lock);
+	while (!atomic_load(stop)) {
+		if (limiter->bytes_per_s == 0) {
+			taken = wanted;
+			break;
+		}
+		piece = min_u64(wanted, bucket_bytes(limiter));
+		refill(limiter);
+		if (limiter->credit_bytes >= piece) {
+			limiter->credit_bytes -= piece;
+			taken = piece;
+			break;
+		}
+		wait_for_credit(limiter, piece - limiter->credit_bytes);
+	}
+	pthread_mutex_unlock(&limiter->lock);
+	return taken;
+}
+
+void limiter_wake(struct limiter *limiter)
+{
+	pthread_mutex_lock(&limiter->lock);
+	pthread_cond_broadcast(&limiter->changed);
+	pthread_mutex_unlock(&limiter->lock);
+}

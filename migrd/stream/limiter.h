@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* stream/limiter.h -- how many bytes may go out a second, over all channels.
+ *
+ * A token bucket of 50 ms.  The rate can be changed while threads wait in it:
+ * they then go on by the new one.  Thread: any.
+ */
+#ifndef MIGRD_STREAM_LIMITER_H
+#define MIGRD_STREAM_LIMITER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct limiter {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	uint64_t bytes_per_s;  /* 0: no limit */
+	uint64_t credit_bytes; /* at most the bucket's size */
+	uint64_t refilled_ns;
+};
+
+void limiter_init(struct limiter *limiter, uint64_t bytes_per_s);
+void limiter_fini(struct limiter *limiter);
+void limiter_set(struct limiter *limiter, uint64_t bytes_per_s);
+/* Waits until some of WANTED bytes may go; how many: at least 1.  0 when *STOP
+ * became true, which limiter_wake() makes it look at. */
+size_t limiter_take(struct limiter *limiter, size_t wanted, const atomic_bool *stop);
+void limiter_wake(struct limiter *limiter);
+
+#endif

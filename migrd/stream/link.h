@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* stream/link.h -- one connection to the other host: TCP, then TLS 1.3, then
+ * the token.
+ *
+ * Until link_set_blocking() every call has a deadline and the descriptor does
+ * not block.  From then on one thread may send and another receive: GnuTLS
+ * allows exactly that on one session (GnuTLS manual, "Thread safety").
+ *
+ * GnuTLS hands the records to the kernel (kTLS) by itself where its system-wide
+ * configuration says "ktls = true" and the kernel has the tls module; that is
+ * off by default in every release so far, so it is the administrator's choice
+ * (gnutls 3.7.4 NEWS).  It works only with GnuTLS's own transport functions,
+ * which is why none are set here.
+ *
+ * Thread: one at a time, but see above.
+ */
+#ifndef MIGRD_STREAM_LINK_H
+#define MIGRD_STREAM_LINK_H
+
+#include <gnutls/gnutls.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "stream/proto.h"
+#include "tls/identity.h"
+
+struct link {
+	int fd;
+	gnutls_session_t session;
+	char peer_dns_name[ID_NAME_SIZE + 16];
+	gnutls_typed_vdata_st checks[2]; /* GnuTLS keeps the address */
+};
+
+#define LINK_INIT        \
+	{                \
+		.fd = -1 \
+	}
+
+/* TCP to "HOST:PORT".  A refusal is tried again until the deadline: the other
+ * coordinator may be between two lives. */
+bool link_connect(struct link *link, const char *address, uint32_t timeout_ms, uint64_t deadline_ms,
+		  struct err *err);
+/* Takes a connection of the data port. */
+void link_adopt(struct link *link, int fd, uint32_t timeout_ms);
+/* How long sent data may stay unacknowledged before the link counts as dead.
+ * A peer that acknowledges but takes no data for so long (window zero) counts
+ * as dead too: that is the kernel's reading of TCP_USER_TIMEOUT. */
+void link_set_timeout(int fd, uint32_t timeout_ms);
+
+/* In the clear. */
+bool link_send_preamble(struct link *link, const char *move_id, const char *channel,
+			uint64_t deadline_ms, struct err *err);
+/* The handshake; the peer must be the host PEER_ID. */
+bool link_handshake(struct link *link, enum stream_side side, gnutls_certificate_credentials_t cred,
+		    const char *peer_id, uint64_t deadline_ms, struct err *err);
+bool link_send(struct link *link, const void *data, size_t len, uint64_t deadline_ms,
+	       struct err *err);
+/* Exactly LEN bytes. */
+bool link_recv(struct link *link, void *data, size_t len, uint64_t deadline_ms, struct err *err);
+bool link_set_blocking(struct link *link, struct err *err);
+/* Why a call of GnuTLS failed, in the user's words. */
+const char *link_reason(struct link *link, int rc);
+/* Without close_notify: whoever ends in order has sent it before. */
+void link_close(struct link *link);
+
+#endif

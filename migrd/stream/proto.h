@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* stream/proto.h -- what a coordinator and migrd-stream(8) say to each other.
+ *
+ * The control socket is a UNIX SOCK_SEQPACKET one in the move's directory; one
+ * packet is one JSON object of at most STREAM_MSG_MAX bytes:
+ *
+ *   {"cmd":"configure", side, move, dir, ca, cert, key, peer, data_address,
+ *    token, link_timeout_ms, bandwidth_bytes_per_s}           once, first
+ *   {"cmd":"accept","channel":"ram"}    dst; the descriptor travels beside it
+ *   {"cmd":"limit","bytes_per_s":N}     0: none
+ *   {"cmd":"link-timeout","ms":N}
+ *   {"cmd":"status"}                    an event for each channel, then the reply
+ *   {"cmd":"quit"}
+ *
+ * Each request gets one {"event":"reply","to":CMD} with "code" and "error" if it
+ * failed.  At any time comes {"event":"channel", channel, state, bytes_out,
+ * bytes_in, error}: a channel has changed.  States that follow quickly may be
+ * reported as the last of them only.  Unknown members are skipped.
+ *
+ * The network side begins with one plain line, "MIGRD1 <move-id> <channel>\n";
+ * then TLS, in which the source first sends the token and a newline and the
+ * destination answers with the one byte STREAM_TOKEN_OK.
+ *
+ * Thread: any.
+ */
+#ifndef MIGRD_STREAM_PROTO_H
+#define MIGRD_STREAM_PROTO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/id.h"
+
+#define STREAM_MSG_MAX        4096
+#define STREAM_CHANNEL_SIZE   16
+#define STREAM_CONTROL_SOCKET "control.sock"
+#define STREAM_TOKEN_OK       'K'
+
+enum stream_side { STREAM_SRC, STREAM_DST };
+
+/* What migrd-stream is started with; it travels over its control socket, so no
+ * secret is on a command line. */
+struct stream_config {
+	enum stream_side side;
+	char move_id[ID_UUID_SIZE];
+	char dir[108];     /* private directory: control.sock and, for the
+			    * RAM channel, ram.sock */
+	char program[256]; /* path of migrd-stream */
+	char ca_file[256], cert_file[256], key_file[256];
+	char peer_id[ID_NAME_SIZE];     /* host id its certificate must name */
+	char data_address[128];         /* src: "HOST:PORT" of the peer's data port */
+	char token[ID_TOKEN_SIZE];      /* of this move */
+	uint32_t link_timeout_ms;       /* unacknowledged data for so long: dead link */
+	uint64_t bandwidth_bytes_per_s; /* 0: no limit */
+};
+
+enum stream_channel_state {
+	STREAM_CHANNEL_IDLE,   /* nothing yet */
+	STREAM_CHANNEL_READY,  /* both ends authenticated; src: ram.sock listens;
+				* dst: not connected to QEMU before the first byte */
+	STREAM_CHANNEL_OPEN,   /* bytes flow */
+	STREAM_CHANNEL_CLOSED, /* ended in order */
+	STREAM_CHANNEL_FAILED, /* broken: `error' says why */
+};
+
+struct stream_status {
+	enum stream_channel_state state; /* of the RAM channel */
+	uint64_t bytes_out, bytes_in;    /* payload over the network */
+	char error[256];
+};
+
+/* ---- requests -------------------------------------------------------- */
+
+enum stream_cmd {
+	STREAM_CMD_CONFIGURE,
+	STREAM_CMD_ACCEPT,
+	STREAM_CMD_LIMIT,
+	STREAM_CMD_LINK_TIMEOUT,
+	STREAM_CMD_STATUS,
+	STREAM_CMD_QUIT,
+};
+
+struct stream_request {
+	enum stream_cmd cmd;
+	struct stream_config config;       /* configure; without `program' */
+	char channel[STREAM_CHANNEL_SIZE]; /* accept */
+	uint64_t bytes_per_s;              /* limit */
+	uint32_t timeout_ms;               /* link-timeout */
+};
+
+const char *stream_cmd_name(enum stream_cmd cmd);
+/* A packet, ended by a NUL that RET_LEN does not count; TOO_LARGE if it does
+ * not fit. The caller wipes it when it holds a token. */
+bool stream_request_print(const struct stream_request *req, char ret_msg[STREAM_MSG_MAX],
+			  size_t *ret_len, struct err *err);
+bool stream_request_parse(const void *msg, size_t len, struct stream_request *ret, struct err *err);
+
+/* ---- reports --------------------------------------------------------- */
+
+enum stream_event { STREAM_EVENT_REPLY, STREAM_EVENT_CHANNEL };
+
+struct stream_report {
+	enum stream_event event;
+	enum stream_cmd to;                /* reply */
+	struct err err;                    /* reply; code NONE: done */
+	char channel[STREAM_CHANNEL_SIZE]; /* channel */
+	struct stream_status status;       /* channel */
+};
+
+const char *stream_state_name(enum stream_channel_state state);
+bool stream_report_print(const struct stream_report *report, char ret_msg[STREAM_MSG_MAX],
+			 size_t *ret_len, struct err *err);
+bool stream_report_parse(const void *msg, size_t len, struct stream_report *ret, struct err *err);
+
+/* ---- network --------------------------------------------------------- */
+
+/* Channel names are file names too: 1 to 15 of [a-z0-9-]. */
+bool stream_channel_is_valid(const char *name);
+/* LINE is without its newline and need not end in a NUL. */
+bool stream_preamble_parse(const char *line, size_t len, char ret_move_id[ID_UUID_SIZE],
+			   char ret_channel[STREAM_CHANNEL_SIZE]);
+
+/* "HOST:PORT" or "[V6]:PORT" */
+struct stream_address {
+	char host[112];
+	char port[8];
+};
+bool stream_address_parse(const char *text, struct stream_address *ret, struct err *err);
+
+#endif
