@@ -7,7 +7,8 @@
  *
  * One thread, the loop thread, owns the loop and every object that lives on
  * it.  Only loop_post() and loop_stop() may be called from elsewhere.  No
- * callback is ever called from inside the call that registers it.
+ * callback is ever called from inside the call that registers it.  An idle loop
+ * makes no system calls.
  *
  * Ownership: a `_new' is undone by its `_free', which accepts NULL, may be
  * called from the object's own callback, and promises that no callback follows.
@@ -32,7 +33,10 @@ struct loop *loop_new_sim(void);
  * not run yet are dropped. */
 void loop_free(struct loop *loop);
 
-/* Runs until loop_stop(). Logs every callback that takes over 50 ms. */
+/* Runs until loop_stop(), which lets the round under way finish; a stop that came
+ * before ends the next run.  Logs every callback that takes over 50 ms.  The
+ * simulated loop jumps from timer to timer, and also returns when nothing is left
+ * that could happen. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);                        /* any thread */
 /* Calls FN(DATA) on the loop thread, in the order of the posts. */

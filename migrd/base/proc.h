@@ -38,7 +38,9 @@ struct proc;
 /* STATUS as from waitpid(2), or -1 for a process that is not our child. */
 typedef void proc_exit_fn(void *data, int status);
 
-/* Watches a process; NOT_FOUND when ID names none that runs. */
+/* Watches a process; FN is called once, when it ends.  A child of ours that has
+ * ended and was not yet reaped is told as well, so that nothing is missed between
+ * start and watch.  NOT_FOUND when ID names no such process. */
 struct proc *proc_watch(struct loop *loop, struct proc_id id, proc_exit_fn *fn, void *data,
 			struct err *err);
 struct proc_id proc_id_of(const struct proc *proc);

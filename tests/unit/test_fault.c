@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "check_main.h"
+#include "scratch.h"
+
+static struct err err;
+
+static bool set_plan(const char *plan)
+{
+	setenv("MIGRD_FAULTS", plan, 1);
+	return fault_init(&err);
+}
+
+/* Without a plan a build with fault points behaves as one without. */
+START_TEST(fault_no_plan_nothing_fires)
+{
+	unsetenv("MIGRD_FAULTS");
+	ck_assert(!fault_hit("store.save", &err));
+	ck_assert(fault_init(&err));
+	ck_assert(!fault_hit("store.save", &err));
+	ck_assert(!fault_drop("peer.send"));
+	ck_assert(!err_is_set(&err));
+}
+END_TEST
+
+#ifdef ENABLE_FAULT_INJECTION
+
+/* How often each of ten passages hits, as text: "0100000000". */
+static const char *walk(const char *point)
+{
+	static char hits[11];
+
+	for (int i = 0; i < 10; i++)
+		hits[i] = fault_hit(point, &err) ? '1' : '0';
+	return hits;
+}
+
+struct walk_case {
+	const char *plan;
+	const char *hits; /* of ten passages at store.save */
+};
+
+static const struct walk_case walk_cases[] = {
+	{ "store.save:error", "1000000000" },
+	{ "store.save:error:after=3", "0010000000" },
+	{ "store.save:after=3:error", "0010000000" },
+	{ "store.save:error:after=3:times=2", "0011000000" },
+	{ "store.save:error:times=0:after=9", "0000000011" },
+	{ "store.*:error:after=2", "0100000000" },
+	{ "*:error", "1000000000" },
+	{ "any:error:after=10", "0000000001" },
+	{ "store:error", "0000000000" },
+	{ "store.save:drop", "0000000000" },
+	{ "store.save:delay:ms=1", "0000000000" },
+	{ "store.save:error,any:error:after=4:times=2", "1001100000" },
+};
+
+/* A walk through all points needs "fail exactly at the Nth" to mean just that. */
+START_TEST(fault_plan_fires_where_it_says)
+{
+	const struct walk_case *c = &walk_cases[_i];
+
+	ck_assert_msg(set_plan(c->plan), "%s", err.msg);
+	ck_assert_msg(strcmp(walk("store.save"), c->hits) == 0, "%s", c->plan);
+}
+END_TEST
+
+/* The test that reads the failure must see where it came from. */
+START_TEST(fault_error_names_its_point)
+{
+	ck_assert(set_plan("store.save:error"));
+	ck_assert(fault_hit("store.save", &err));
+	ck_assert_int_eq(err.code, ERR_INTERNAL);
+	ck_assert_str_eq(err.msg, "fault injected at 'store.save'");
+}
+END_TEST
+
+/* A lost message is no error to who sends it. */
+START_TEST(fault_drop_is_for_messages_only)
+{
+	ck_assert(set_plan("peer.send:drop:times=2,peer.send:error:times=0"));
+	ck_assert(fault_drop("peer.send"));
+	ck_assert(fault_drop("peer.send"));
+	ck_assert(!fault_drop("peer.send"));
+	ck_assert(!fault_drop("peer.receive"));
+}
+END_TEST
+
+/* A crash is a kill: nothing is flushed or cleaned up. */
+START_TEST(fault_crash_ends_the_process)
+{
+	ck_assert(set_plan("job.enter:crash:after=2"));
+	ck_assert(!fault_hit("job.enter", &err));
+	fault_hit("job.enter", &err);
+	ck_abort_msg("still here");
+}
+END_TEST
+
+/* A slow disk is an answer that comes late. */
+START_TEST(fault_delay_waits)
+{
+	int64_t before = clock_wall_ms();
+
+	ck_assert(set_plan("any:delay:ms=20"));
+	ck_assert(!fault_hit("x", &err));
+	ck_assert_int_ge(clock_wall_ms() - before, 19);
+}
+END_TEST
+
+/* The list of points to walk is the log of a run without faults; it outlives
+ * restarts of the daemon. */
+START_TEST(fault_log_lists_every_passage)
+{
+	CLEANUP(free_charp) char *text = NULL;
+	size_t len;
+
+	setenv("MIGRD_FAULT_LOG", scratch_path("log"), 1);
+	ck_assert(set_plan(""));
+	fault_hit("a", &err);
+	fault_drop("b");
+	ck_assert(set_plan(""));
+	fault_hit("a", &err);
+	ck_assert(file_read(scratch_path("log"), 1000, &text, &len, &err));
+	ck_assert_str_eq(text, "1 a\n2 b\n1 a\n");
+}
+END_TEST
+
+static const char *const bad_plans[] = {
+	"x",
+	":error",
+	"x:",
+	"x:explode",
+	"x:error:drop",
+	"x:error:",
+	"x:error:after=",
+	"x:error:after=0",
+	"x:error:after=-1",
+	"x:error:times=1x",
+	"x:error,",
+	",x:error",
+	"x:error:ms=99999999999999999999",
+};
+
+/* A plan that is not understood tests nothing and looks like success. */
+START_TEST(fault_bad_plan_is_refused)
+{
+	ck_assert_msg(!set_plan(bad_plans[_i]), "%s", bad_plans[_i]);
+	ck_assert_int_eq(err.code, ERR_INVALID);
+	ck_assert_ptr_nonnull(strstr(err.msg, "MIGRD_FAULTS"));
+	ck_assert(!fault_hit("x", &err));
+}
+END_TEST
+
+static void add_injection_tests(TCase *tc)
+{
+	tcase_add_loop_test(tc, fault_plan_fires_where_it_says, 0, ARRAY_LEN(walk_cases));
+	tcase_add_test(tc, fault_error_names_its_point);
+	tcase_add_test(tc, fault_drop_is_for_messages_only);
+	tcase_add_exit_test(tc, fault_crash_ends_the_process, 99);
+	tcase_add_test(tc, fault_delay_waits);
+	tcase_add_test(tc, fault_log_lists_every_passage);
+	tcase_add_loop_test(tc, fault_bad_plan_is_refused, 0, ARRAY_LEN(bad_plans));
+}
+
+#else
+
+/* A production build has no switch that could be left on. */
+START_TEST(fault_plan_without_injection_is_ignored)
+{
+	ck_assert(set_plan("any:crash"));
+	ck_assert(!fault_hit("x", &err));
+	ck_assert(!fault_drop("x"));
+}
+END_TEST
+
+static void add_injection_tests(TCase *tc)
+{
+	tcase_add_test(tc, fault_plan_without_injection_is_ignored);
+}
+
+#endif
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("fault");
+	TCase *tc = tcase_create("fault");
+
+	tcase_add_checked_fixture(tc, scratch_setup, scratch_teardown);
+	tcase_add_test(tc, fault_no_plan_nothing_fires);
+	add_injection_tests(tc);
+	suite_add_tcase(s, tc);
+	return s;
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "check_main.h"
+
+static int records_fd = -1;
+static int saved_stderr = -1;
+
+/* Each write is one packet: what comes out at once was written at once. */
+static void setup(void)
+{
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	saved_stderr = dup(STDERR_FILENO);
+	dup2(fds[1], STDERR_FILENO);
+	close(fds[1]);
+	records_fd = fds[0];
+}
+
+static void teardown(void)
+{
+	dup2(saved_stderr, STDERR_FILENO);
+	close(saved_stderr);
+	close(records_fd);
+}
+
+/* The next record, NULL when there is none. */
+static const char *next_record(void)
+{
+	static char record[65536];
+	ssize_t n = recv(records_fd, record, sizeof(record) - 1, MSG_DONTWAIT);
+
+	if (n < 0)
+		return NULL;
+	record[n] = '\0';
+	return record;
+}
+
+/* "<P>" and a time in UTC, then the text. */
+static void assert_record(const char *record, const char *prefix, const char *rest)
+{
+	static const char pattern[] = "dddd-dd-ddTdd:dd:dd.dddZ ";
+
+	ck_assert_ptr_nonnull(record);
+	ck_assert_int_eq(strncmp(record, prefix, strlen(prefix)), 0);
+	record += strlen(prefix);
+	for (size_t i = 0; pattern[i]; i++, record++)
+		ck_assert(pattern[i] == 'd' ? *record >= '0' && *record <= '9'
+					    : *record == pattern[i]);
+	ck_assert_str_eq(record, rest);
+}
+
+/* The journal takes priority and fields from the line. */
+START_TEST(record_has_priority_time_area_event)
+{
+	log_info("move", "state", "move=%d from=%s", 7, "begin");
+	assert_record(next_record(), "<6>", "area=move event=state move=7 from=begin\n");
+	log_error("move", "state", "%s", "");
+	assert_record(next_record(), "<3>", "area=move event=state\n");
+	log_warning("a", "b", "c=%d", 1);
+	assert_record(next_record(), "<4>", "area=a event=b c=1\n");
+	ck_assert_ptr_null(next_record());
+}
+END_TEST
+
+/* Debugging is off unless asked for; errors cannot be turned off. */
+START_TEST(record_above_the_level_is_not_written)
+{
+	enum log_level level;
+
+	log_debug("a", "b", "c=%d", 1);
+	ck_assert_ptr_null(next_record());
+	ck_assert(log_level_from_name("debug", &level));
+	log_set_level(level);
+	log_debug("a", "b", "c=%d", 1);
+	assert_record(next_record(), "<7>", "area=a event=b c=1\n");
+	log_set_level(LOG_LEVEL_ERROR);
+	log_warning("a", "b", "c=%d", 1);
+	ck_assert_ptr_null(next_record());
+	log_error("a", "b", "c=%d", 1);
+	ck_assert_ptr_nonnull(next_record());
+	ck_assert(!log_level_from_name("loud", &level));
+	ck_assert_int_eq(level, LOG_LEVEL_DEBUG);
+}
+END_TEST
+
+/* A VM name or a message of QEMU must not be able to forge a record, or to
+ * command the terminal of who reads it. */
+START_TEST(record_with_control_characters_stays_one_line)
+{
+	log_info("a", "b", "x=%s", "1\n<0>forged\r\t\x1b[2J\x7f\xC2\x9b \xC3\xA4");
+	assert_record(next_record(), "<6>",
+		      "area=a event=b x=1\\n<0>forged\\r\\t\\x1b[2J\\x7f\\x9b \xC3\xA4\n");
+}
+END_TEST
+
+/* Text of any length must fit, be it cut, and end its line. */
+START_TEST(record_of_any_length_ends_its_line)
+{
+	CLEANUP(free_charp) char *text = xcalloc(1, 100001);
+	const char *record;
+
+	memset(text, '\x01', 100000);
+	log_info("a", "b", "%s", text);
+	record = next_record();
+	ck_assert_ptr_nonnull(record);
+	ck_assert_int_eq(record[strlen(record) - 1], '\n');
+	ck_assert_ptr_eq(strchr(record, '\n') + 1, record + strlen(record));
+}
+END_TEST
+
+/* Values from outside cannot pass for keys. */
+START_TEST(quoted_value_cannot_forge_a_key)
+{
+	char small[16];
+
+	ck_assert_str_eq(LOG_Q("plain-1"), "plain-1");
+	ck_assert_str_eq(LOG_Q(""), "\"\"");
+	ck_assert_str_eq(LOG_Q("a move=1"), "\"a move=1\"");
+	ck_assert_str_eq(LOG_Q("a\"b\\c\n"), "\"a\\\"b\\\\c\\n\"");
+	ck_assert_str_eq(log_quote(small, sizeof(small), "a b c d e f g h i j k l"), "\"a b c d\"");
+	ck_assert_uint_lt(strlen(log_quote(small, sizeof(small), "abcdefghijklmnopqrstuvwxyz")),
+			  sizeof(small));
+}
+END_TEST
+
+/* "log, then return err_errno()" is a common order. */
+START_TEST(record_keeps_errno)
+{
+	errno = EXDEV;
+	log_info("a", "b", "c=%d", 1);
+	ck_assert_int_eq(errno, EXDEV);
+	close(STDERR_FILENO);
+	errno = EXDEV;
+	log_info("a", "b", "c=%d", 1);
+	ck_assert_int_eq(errno, EXDEV);
+}
+END_TEST
+
+static void *log_some(void *data)
+{
+	for (int i = 0; i < 20; i++)
+		log_info("a", "b", "i=%d", i);
+	return data;
+}
+
+/* Each record is whole, whoever else writes. */
+START_TEST(records_of_many_threads_do_not_mix)
+{
+	pthread_t threads[2];
+	int count = 0;
+
+	pthread_create(&threads[0], NULL, log_some, NULL);
+	pthread_create(&threads[1], NULL, log_some, NULL);
+	pthread_join(threads[0], NULL);
+	pthread_join(threads[1], NULL);
+	for (const char *record; (record = next_record()); count++)
+		ck_assert_ptr_eq(strchr(record, '\n') + 1, record + strlen(record));
+	ck_assert_int_eq(count, 40);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("log");
+	TCase *tc = tcase_create("log");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, record_has_priority_time_area_event);
+	tcase_add_test(tc, record_above_the_level_is_not_written);
+	tcase_add_test(tc, record_with_control_characters_stays_one_line);
+	tcase_add_test(tc, record_of_any_length_ends_its_line);
+	tcase_add_test(tc, quoted_value_cannot_forge_a_key);
+	tcase_add_test(tc, record_keeps_errno);
+	tcase_add_test(tc, records_of_many_threads_do_not_mix);
+	suite_add_tcase(s, tc);
+	return s;
+}

@@ -1,0 +1,656 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Most tests run on both loops: what is tested on the simulated one must hold on
+ * the real one. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/loop.h"
+#include "base/mem.h"
+#include "check_main.h"
+
+static struct loop *loop;
+static char trace[256]; /* what the callbacks wrote, in order */
+
+static void setup_uv(void)
+{
+	loop = loop_new();
+}
+
+static void setup_sim(void)
+{
+	loop = loop_new_sim();
+}
+
+static void teardown(void)
+{
+	loop_free(TAKE_PTR(loop));
+}
+
+static void note(const char *text)
+{
+	size_t len = strlen(trace);
+
+	snprintf(trace + len, sizeof(trace) - len, "%s", text);
+}
+
+/* A callback's data is the letter it notes: 0 for none. */
+#define TAG(letter) ((void *)(uintptr_t)(letter))
+
+static void on_note(void *data)
+{
+	char text[2] = { (char)(uintptr_t)data };
+
+	note(text);
+}
+
+static void on_stop(void *data)
+{
+	on_note(data);
+	loop_stop(loop);
+}
+
+/* ---- timers ---------------------------------------------------------- */
+
+/* Deadlines of many moves run side by side. */
+START_TEST(timers_started_in_any_order_fire_by_time)
+{
+	struct loop_timer *b = loop_timer_new(loop, on_note, TAG('b'));
+	struct loop_timer *c = loop_timer_new(loop, on_stop, TAG('c'));
+	struct loop_timer *a = loop_timer_new(loop, on_note, TAG('a'));
+
+	loop_timer_start(b, 20);
+	loop_timer_start(c, 40);
+	loop_timer_start(a, 1);
+	ck_assert_str_eq(trace, "");
+	loop_run(loop);
+	ck_assert_str_eq(trace, "abc");
+	ck_assert(!loop_timer_is_active(a));
+	loop_timer_free(a);
+	loop_timer_free(b);
+	loop_timer_free(c);
+}
+END_TEST
+
+/* Each sign of life moves the deadline; it must not leave the old one behind. */
+START_TEST(timer_started_again_fires_once_at_the_new_time)
+{
+	struct loop_timer *moved = loop_timer_new(loop, on_stop, TAG('m'));
+	struct loop_timer *other = loop_timer_new(loop, on_note, TAG('o'));
+
+	loop_timer_start(moved, 1);
+	loop_timer_start(other, 10);
+	loop_timer_start(moved, 30);
+	ck_assert(loop_timer_is_active(moved));
+	loop_run(loop);
+	ck_assert_str_eq(trace, "om");
+	loop_timer_free(moved);
+	loop_timer_free(other);
+}
+END_TEST
+
+static struct loop_timer *victim;
+
+static void on_stop_victim(void *data)
+{
+	on_note(data);
+	loop_timer_stop(victim);
+}
+
+static void on_free_victim(void *data)
+{
+	on_note(data);
+	loop_timer_free(TAKE_PTR(victim));
+}
+
+/* The answer that ends a wait may come in the same round as its deadline. */
+START_TEST(timer_stopped_or_freed_by_an_earlier_one_never_fires)
+{
+	loop_fn *const killers[] = { on_stop_victim, on_free_victim };
+
+	for (size_t i = 0; i < ARRAY_LEN(killers); i++) {
+		struct loop_timer *killer = loop_timer_new(loop, killers[i], TAG('k'));
+		struct loop_timer *end = loop_timer_new(loop, on_stop, TAG('e'));
+
+		victim = loop_timer_new(loop, on_note, TAG('v'));
+		loop_timer_start(killer, 5);
+		loop_timer_start(victim, 5);
+		loop_timer_start(end, 10);
+		loop_run(loop);
+		loop_timer_free(killer);
+		loop_timer_free(victim);
+		loop_timer_free(end);
+	}
+	ck_assert_str_eq(trace, "keke");
+}
+END_TEST
+
+static void on_free_self(void *data)
+{
+	on_note(data);
+	loop_timer_free(TAKE_PTR(victim));
+	loop_stop(loop);
+}
+
+/* A job ends, and goes, in the callback of its own timer. */
+START_TEST(timer_freed_in_its_own_callback_is_fine)
+{
+	victim = loop_timer_new(loop, on_free_self, TAG('s'));
+	loop_timer_start(victim, 0);
+	loop_run(loop);
+	ck_assert_str_eq(trace, "s");
+	loop_timer_free(NULL);
+}
+END_TEST
+
+static struct loop_timer *repeating;
+static int pipe_fds[2];
+
+static void on_repeat(void *data)
+{
+	(void)data;
+	loop_timer_start(repeating, 0);
+	if (strlen(trace) == 0 && write(pipe_fds[1], "x", 1) == 1)
+		note("w");
+}
+
+static void on_readable_stop(void *data, unsigned ready)
+{
+	(void)ready;
+	if (strlen(trace) < 2) /* a stop lets the round finish */
+		on_stop(data);
+}
+
+/* Work in small pieces by a timer of 0 must leave the monitors their turn. */
+START_TEST(timer_that_restarts_itself_at_0_does_not_starve_descriptors)
+{
+	struct loop_watch *watch;
+
+	ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC), 0);
+	watch = loop_watch_new(loop, pipe_fds[0], on_readable_stop, TAG('r'));
+	loop_watch_set(watch, LOOP_READ);
+	repeating = loop_timer_new(loop, on_repeat, NULL);
+	loop_timer_start(repeating, 0);
+	loop_run(loop);
+	ck_assert_str_eq(trace, "wr");
+	loop_timer_free(repeating);
+	loop_watch_free(watch);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+END_TEST
+
+/* ---- posts ----------------------------------------------------------- */
+
+static void on_post_more(void *data)
+{
+	loop_post(loop, on_stop, TAG('2'));
+	on_note(data);
+}
+
+/* "Never from inside the call": state is settled before a callback sees it. */
+START_TEST(posts_run_later_and_in_order)
+{
+	loop_post(loop, on_note, TAG('0'));
+	loop_post(loop, on_post_more, TAG('1'));
+	ck_assert_str_eq(trace, "");
+	loop_run(loop);
+	ck_assert_str_eq(trace, "012");
+}
+END_TEST
+
+static void on_post_again(void *data)
+{
+	loop_post(loop, on_post_again, data);
+}
+
+/* As with timers: a chain of posts is no reason to miss a deadline. */
+START_TEST(post_that_posts_itself_does_not_starve_timers)
+{
+	struct loop_timer *timer = loop_timer_new(loop, on_stop, TAG('t'));
+
+	loop_timer_start(timer, 0);
+	loop_post(loop, on_post_again, NULL);
+	loop_run(loop);
+	ck_assert_str_eq(trace, "t");
+	loop_timer_free(timer);
+}
+END_TEST
+
+/* At the end of the daemon, requests may still be under way. */
+START_TEST(posts_not_run_are_dropped_with_the_loop)
+{
+	loop_post(loop, on_note, TAG('x'));
+	loop_free(TAKE_PTR(loop));
+	ck_assert_str_eq(trace, "");
+}
+END_TEST
+
+/* A stop that comes before the run must not be lost, and must end only one. */
+START_TEST(stop_before_run_ends_that_run_only)
+{
+	loop_stop(loop);
+	loop_run(loop);
+	loop_post(loop, on_stop, TAG('x'));
+	loop_run(loop);
+	ck_assert_str_eq(trace, "x");
+}
+END_TEST
+
+/* ---- descriptors ----------------------------------------------------- */
+
+static int pair[2];
+static struct loop_watch *watches[2];
+
+static void open_pair(void)
+{
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair),
+			 0);
+}
+
+static void close_pair(void)
+{
+	for (int i = 0; i < 2; i++) {
+		loop_watch_free(TAKE_PTR(watches[i]));
+		if (pair[i] >= 0)
+			close(pair[i]);
+	}
+}
+
+static void note_ready(unsigned ready)
+{
+	note(ready & LOOP_READ ? "r" : "-");
+	note(ready & LOOP_WRITE ? "w" : "-");
+}
+
+/* Notes what is ready and loses interest. */
+static void on_ready_once(void *data, unsigned ready)
+{
+	struct loop_watch **watch = data;
+
+	note_ready(ready);
+	loop_watch_set(*watch, 0);
+	loop_stop(loop);
+}
+
+static void watch_once(int i, unsigned events)
+{
+	if (!watches[i])
+		watches[i] = loop_watch_new(loop, pair[i], on_ready_once, &watches[i]);
+	loop_watch_set(watches[i], events);
+}
+
+/* A connection asks for what it needs next, and gets just that. */
+START_TEST(watch_reports_what_is_watched_and_ready)
+{
+	open_pair();
+	watch_once(0, LOOP_READ | LOOP_WRITE);
+	loop_run(loop);
+	ck_assert_int_eq(write(pair[1], "x", 1), 1);
+	watch_once(0, LOOP_READ);
+	loop_run(loop);
+	watch_once(0, LOOP_READ | LOOP_WRITE);
+	loop_run(loop);
+	ck_assert_str_eq(trace, "-wr-rw");
+	close_pair();
+}
+END_TEST
+
+/* A monitor that hangs up is seen by the next read, whatever was watched. */
+START_TEST(watch_hang_up_is_reported_as_what_is_watched)
+{
+	open_pair();
+	close(TAKE_FD(pair[1]));
+	watch_once(0, LOOP_READ);
+	loop_run(loop);
+	watch_once(0, LOOP_WRITE);
+	loop_run(loop);
+	ck_assert_str_eq(trace, "r--w");
+	close_pair();
+}
+END_TEST
+
+static void on_ready_thrice(void *data, unsigned ready)
+{
+	(void)data;
+	if (strlen(trace) < 6)
+		note_ready(ready);
+	if (strlen(trace) == 6)
+		loop_stop(loop);
+}
+
+/* A pipe without reader is in error: the writer is told until it looks. */
+START_TEST(watch_error_is_reported_until_it_is_seen)
+{
+	struct loop_watch *watch;
+
+	ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK), 0);
+	while (write(pipe_fds[1], trace, sizeof(trace)) > 0)
+		;
+	close(pipe_fds[0]);
+	watch = loop_watch_new(loop, pipe_fds[1], on_ready_thrice, NULL);
+	loop_watch_set(watch, LOOP_WRITE);
+	loop_run(loop);
+	ck_assert_str_eq(trace, "-w-w-w");
+	loop_watch_free(watch);
+	close(pipe_fds[1]);
+}
+END_TEST
+
+static void on_reopen(void *data, unsigned ready)
+{
+	int old_fd = pair[0];
+
+	(void)data;
+	note_ready(ready);
+	close_pair();
+	open_pair();
+	ck_assert_int_eq(pair[0], old_fd);
+	ck_assert_int_eq(write(pair[1], "x", 1), 1);
+	watch_once(0, LOOP_READ);
+}
+
+/* A reconnect gets the number of the connection that it replaces. */
+START_TEST(watch_on_a_reused_descriptor_sees_the_new_one)
+{
+	open_pair();
+	watches[0] = loop_watch_new(loop, pair[0], on_reopen, NULL);
+	loop_watch_set(watches[0], LOOP_WRITE);
+	loop_run(loop);
+	ck_assert_str_eq(trace, "-wr-");
+	close_pair();
+}
+END_TEST
+
+static void on_free_both(void *data, unsigned ready)
+{
+	(void)data;
+	note_ready(ready);
+	close_pair();
+	pair[0] = pair[1] = -1;
+	loop_post(loop, on_stop, TAG('e'));
+}
+
+/* Both sockets of a VM are ready at once; the first callback ends the VM. */
+START_TEST(watch_freed_by_another_in_the_same_round_is_not_called)
+{
+	open_pair();
+	for (int i = 0; i < 2; i++) {
+		watches[i] = loop_watch_new(loop, pair[i], on_free_both, NULL);
+		loop_watch_set(watches[i], LOOP_WRITE);
+	}
+	loop_run(loop);
+	ck_assert_str_eq(trace, "-we");
+}
+END_TEST
+
+/* ---- signals --------------------------------------------------------- */
+
+/* SIGTERM is an orderly end. */
+START_TEST(signal_caught_is_called_on_the_loop)
+{
+	struct loop_signal *signals[] = { loop_signal_new(loop, SIGUSR1, on_note, TAG('1')),
+					  loop_signal_new(loop, SIGUSR2, on_stop, TAG('2')) };
+
+	raise(SIGUSR1);
+	raise(SIGUSR2);
+	ck_assert_str_eq(trace, "");
+	loop_run(loop);
+	ck_assert_str_eq(trace, "12");
+	loop_signal_free(signals[0]);
+	loop_signal_free(signals[1]);
+	loop_signal_free(NULL);
+}
+END_TEST
+
+/* ---- threads --------------------------------------------------------- */
+
+static void *post_many(void *data)
+{
+	(void)data;
+	for (int i = 0; i < 100; i++)
+		loop_post(loop, on_note, TAG('p'));
+	loop_post(loop, on_stop, TAG('e'));
+	return NULL;
+}
+
+/* Requests come from the threads of the HTTP server. */
+START_TEST(posts_from_a_thread_all_run_here)
+{
+	pthread_t thread;
+
+	ck_assert(loop_is_thread(loop));
+	pthread_create(&thread, NULL, post_many, NULL);
+	loop_run(loop);
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(strlen(trace), 101);
+	ck_assert_int_eq(trace[100], 'e');
+}
+END_TEST
+
+static void *stop_it(void *data)
+{
+	(void)data;
+	loop_stop(loop);
+	return NULL;
+}
+
+/* An idle loop waits for nothing but us. */
+START_TEST(stop_from_a_thread_ends_the_run)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, stop_it, NULL);
+	loop_run(loop);
+	pthread_join(thread, NULL);
+}
+END_TEST
+
+static void *assert_here(void *data)
+{
+	(void)data;
+	loop_assert_thread(loop);
+	return NULL;
+}
+
+/* An object touched from the wrong thread is a race that shows once a year. */
+START_TEST(assert_thread_elsewhere_aborts)
+{
+	pthread_t thread;
+
+	loop_assert_thread(loop);
+	pthread_create(&thread, NULL, assert_here, NULL);
+	pthread_join(thread, NULL);
+}
+END_TEST
+
+/* ---- real time ------------------------------------------------------- */
+
+static uint64_t started_ms;
+
+static void burn_ms(uint64_t ms)
+{
+	uint64_t begin_ms = loop_now_ms(loop);
+
+	while (loop_now_ms(loop) - begin_ms < ms)
+		;
+}
+
+static void on_burn_and_start(void *data)
+{
+	(void)data;
+	burn_ms(15);
+	started_ms = loop_now_ms(loop);
+	loop_timer_start(victim, 10);
+}
+
+/* A deadline counts from the call, however busy the loop was before it. */
+START_TEST(timer_started_in_a_slow_callback_is_not_early)
+{
+	victim = loop_timer_new(loop, on_stop, TAG(0));
+	loop_post(loop, on_burn_and_start, NULL);
+	loop_run(loop);
+	ck_assert_uint_ge(loop_now_ms(loop) - started_ms, 10);
+	loop_timer_free(victim);
+}
+END_TEST
+
+static void on_burn(void *data)
+{
+	burn_ms((uint64_t)(uintptr_t)data);
+}
+
+/* Whoever blocks the loop must be seen in the log, and nobody else. */
+START_TEST(callback_over_50_ms_is_logged)
+{
+	char text[1024] = "";
+	int saved = dup(STDERR_FILENO);
+
+	ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK), 0);
+	dup2(pipe_fds[1], STDERR_FILENO);
+	loop_post(loop, on_burn, (void *)1);
+	loop_post(loop, on_burn, (void *)60);
+	loop_post(loop, on_stop, TAG(0));
+	loop_run(loop);
+	dup2(saved, STDERR_FILENO);
+	ck_assert_int_gt(read(pipe_fds[0], text, sizeof(text) - 1), 0);
+	ck_assert_ptr_nonnull(strstr(text, "event=slow kind=post took_ms=6"));
+	ck_assert_ptr_eq(strchr(text, '\n') + 1, text + strlen(text));
+	close(saved);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+END_TEST
+
+/* ---- virtual time ---------------------------------------------------- */
+
+static void on_note_time(void *data)
+{
+	char text[32];
+
+	(void)data;
+	snprintf(text, sizeof(text), "%u ", (unsigned)(loop_now_ms(loop) - started_ms));
+	note(text);
+	loop_timer_start(victim, 1000);
+}
+
+/* "Given up after 30 s" is tested without waiting, to the millisecond. */
+START_TEST(sim_advance_runs_timers_at_their_times)
+{
+	victim = loop_timer_new(loop, on_note_time, NULL);
+	started_ms = loop_now_ms(loop);
+	loop_timer_start(victim, 500);
+	loop_sim_run(loop);
+	ck_assert_uint_eq(loop_now_ms(loop), started_ms);
+	loop_sim_advance_ms(loop, 499);
+	ck_assert_str_eq(trace, "");
+	loop_sim_advance_ms(loop, 1);
+	ck_assert_str_eq(trace, "500 ");
+	loop_sim_advance_ms(loop, 2500);
+	ck_assert_str_eq(trace, "500 1500 2500 ");
+	ck_assert_uint_eq(loop_now_ms(loop) - started_ms, 3000);
+	loop_timer_free(victim);
+}
+END_TEST
+
+/* Equal deadlines fire in the order of their start: a failure seen once is seen
+ * every time. */
+START_TEST(sim_equal_times_fire_in_the_order_of_start)
+{
+	struct loop_timer *b = loop_timer_new(loop, on_note, TAG('b'));
+	struct loop_timer *a = loop_timer_new(loop, on_note, TAG('a'));
+
+	loop_timer_start(b, 10);
+	loop_timer_start(a, 10);
+	loop_timer_start(b, 10);
+	loop_sim_advance_ms(loop, 10);
+	ck_assert_str_eq(trace, "ab");
+	loop_timer_free(a);
+	loop_timer_free(b);
+}
+END_TEST
+
+/* A whole daemon may run on the simulated loop: time jumps from deadline to
+ * deadline, and when nothing is left to happen it returns. */
+START_TEST(sim_run_with_nothing_left_returns)
+{
+	struct loop_timer *timer = loop_timer_new(loop, on_note, TAG('t'));
+
+	started_ms = loop_now_ms(loop);
+	loop_timer_start(timer, 86400000);
+	loop_run(loop);
+	ck_assert_str_eq(trace, "t");
+	ck_assert_uint_eq(loop_now_ms(loop) - started_ms, 86400000);
+	loop_timer_free(timer);
+}
+END_TEST
+
+static void on_ignore(void *data, unsigned ready)
+{
+	(void)data;
+	(void)ready;
+}
+
+/* A callback that leaves its event there would burn a CPU in production. */
+START_TEST(sim_event_ignored_forever_aborts)
+{
+	open_pair();
+	watches[0] = loop_watch_new(loop, pair[0], on_ignore, NULL);
+	loop_watch_set(watches[0], LOOP_WRITE);
+	loop_sim_run(loop);
+}
+END_TEST
+
+/* ---------------------------------------------------------------------- */
+
+static void add_common_tests(TCase *tc)
+{
+	tcase_add_test(tc, timers_started_in_any_order_fire_by_time);
+	tcase_add_test(tc, timer_started_again_fires_once_at_the_new_time);
+	tcase_add_test(tc, timer_stopped_or_freed_by_an_earlier_one_never_fires);
+	tcase_add_test(tc, timer_freed_in_its_own_callback_is_fine);
+	tcase_add_test(tc, timer_that_restarts_itself_at_0_does_not_starve_descriptors);
+	tcase_add_test(tc, posts_run_later_and_in_order);
+	tcase_add_test(tc, post_that_posts_itself_does_not_starve_timers);
+	tcase_add_test(tc, posts_not_run_are_dropped_with_the_loop);
+	tcase_add_test(tc, stop_before_run_ends_that_run_only);
+	tcase_add_test(tc, watch_reports_what_is_watched_and_ready);
+	tcase_add_test(tc, watch_hang_up_is_reported_as_what_is_watched);
+	tcase_add_test(tc, watch_error_is_reported_until_it_is_seen);
+	tcase_add_test(tc, watch_on_a_reused_descriptor_sees_the_new_one);
+	tcase_add_test(tc, watch_freed_by_another_in_the_same_round_is_not_called);
+	tcase_add_test(tc, signal_caught_is_called_on_the_loop);
+	tcase_add_test_raise_signal(tc, assert_thread_elsewhere_aborts, SIGABRT);
+}
+
+static TCase *new_case(const char *name, SFun setup)
+{
+	TCase *tc = tcase_create(name);
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	return tc;
+}
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("loop");
+	TCase *uv = new_case("uv", setup_uv);
+	TCase *sim = new_case("sim", setup_sim);
+
+	add_common_tests(uv);
+	tcase_add_test(uv, posts_from_a_thread_all_run_here);
+	tcase_add_test(uv, stop_from_a_thread_ends_the_run);
+	tcase_add_test(uv, timer_started_in_a_slow_callback_is_not_early);
+	tcase_add_test(uv, callback_over_50_ms_is_logged);
+	suite_add_tcase(s, uv);
+
+	add_common_tests(sim);
+	tcase_add_test(sim, sim_advance_runs_timers_at_their_times);
+	tcase_add_test(sim, sim_equal_times_fire_in_the_order_of_start);
+	tcase_add_test(sim, sim_run_with_nothing_left_returns);
+	tcase_add_test_raise_signal(sim, sim_event_ignored_forever_aborts, SIGABRT);
+	suite_add_tcase(s, sim);
+	return s;
+}
