@@ -98,6 +98,14 @@ struct json_field {
 	const char *help;                /* one sentence, unit included */
 };
 
+/* Offset and size of a member; of an array or list, with its count and limit. */
+#define JSON_MEMBER(type, member) \
+	.offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
+#define JSON_MEMBERS(type, member, count)                                           \
+	.offset = offsetof(type, member), .size = sizeof(((type *)0)->member[0]),   \
+	.max = sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0]),        \
+	.count_offset = offsetof(type, count)
+
 /* Fills OUT (zeroed or defaulted by the caller; what is absent is left alone).
  * Unknown keys, wrong types, bounds, missing keys: a fault each, at POINTER
  * plus the place.  True when it added none. */

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "wire/vm_def.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "wire/vm_def_check.h"
+
+const char *const vm_def_accel_names[] = { "kvm", "tcg", NULL };
+const char *const vm_def_disk_format_names[] = { "raw", "qcow2", NULL };
+const char *const vm_def_disk_cache_names[] = { "writeback", "none", "writethrough", "unsafe",
+						NULL };
+const char *const vm_def_nic_type_names[] = { "user", "tap", NULL };
+const char *const vm_def_serial_type_names[] = { "none", "file", "socket", NULL };
+
+#define ID_PATTERN   "^[A-Za-z][A-Za-z0-9._-]{0,23}$"
+#define PATH_PATTERN "^/[^\\u0000-\\u001f\\u007f]*$"
+
+#define ID_FIELD(owner)                                                                     \
+	{                                                                                   \
+		.key = "id", .type = JSON_STRING, .required = true, JSON_MEMBER(owner, id), \
+		.check = vm_def_check_id, .pattern = ID_PATTERN,                            \
+		.help = "Unique among the devices of this VM; QEMU's device id.",           \
+	}
+#define PCI_FIELD(owner)                                                                    \
+	{                                                                                   \
+		.key = "pci_address", .type = JSON_STRING, JSON_MEMBER(owner, pci_address), \
+		.check = vm_def_check_pci_address, .pattern = "^0x([1-9a-f]|1[0-9a-f])$",   \
+		.help = "Slot on the root PCI bus; default: the lowest free one, pinned "   \
+			"when the VM is created.",                                          \
+	}
+
+static const struct json_field disk_fields[] = {
+	ID_FIELD(struct vm_def_disk),
+	{ .key = "path",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def_disk, path),
+	  .check = vm_def_check_path,
+	  .pattern = PATH_PATTERN,
+	  .help = "Absolute path of the image or block device." },
+	{ .key = "format",
+	  .type = JSON_ENUM,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def_disk, format),
+	  .names = vm_def_disk_format_names,
+	  .help = "Image format; never guessed, because a guest could forge it." },
+	{ .key = "readonly",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct vm_def_disk, readonly),
+	  .help = "The guest cannot write; default: false." },
+	{ .key = "shared",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct vm_def_disk, shared),
+	  .help = "Both hosts of a move see the same storage at this path; default: false." },
+	{ .key = "boot_index",
+	  .type = JSON_UINT,
+	  .present_offset = offsetof(struct vm_def_disk, has_boot_index),
+	  JSON_MEMBER(struct vm_def_disk, boot_index),
+	  .max = 1023,
+	  .help = "Order in which the firmware tries the disks, lowest first; default: none." },
+	{ .key = "cache",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct vm_def_disk, cache),
+	  .names = vm_def_disk_cache_names,
+	  .help = "QEMU's cache mode; default: writeback." },
+	PCI_FIELD(struct vm_def_disk),
+	{ 0 },
+};
+
+static const struct json_field nic_fields[] = {
+	ID_FIELD(struct vm_def_nic),
+	{ .key = "type",
+	  .type = JSON_ENUM,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def_nic, type),
+	  .names = vm_def_nic_type_names,
+	  .help = "user: QEMU's own NAT; tap: the host's interface `ifname'." },
+	{ .key = "ifname",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct vm_def_nic, ifname),
+	  .check = vm_def_check_ifname,
+	  .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$",
+	  .help = "Name of the tap interface; required for type tap, for no other." },
+	{ .key = "mac",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct vm_def_nic, mac),
+	  .check = vm_def_check_mac,
+	  .pattern = "^[0-9A-Fa-f][02468ACEace](:[0-9A-Fa-f]{2}){5}$",
+	  .help = "Unicast MAC address; default: derived from the VM's uuid and this id." },
+	PCI_FIELD(struct vm_def_nic),
+	{ 0 },
+};
+
+static const struct json_field serial_fields[] = {
+	{ .key = "type",
+	  .type = JSON_ENUM,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def_serial, type),
+	  .names = vm_def_serial_type_names,
+	  .help = "file: output is appended to `path'; socket: QEMU connects, as client, to the "
+		  "UNIX socket `path', where a console collector listens." },
+	{ .key = "path",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct vm_def_serial, path),
+	  .check = vm_def_check_path,
+	  .pattern = PATH_PATTERN,
+	  .help = "Absolute path; for a socket at most 107 bytes." },
+	{ 0 },
+};
+
+static const struct json_field shared_memory_fields[] = {
+	ID_FIELD(struct vm_def_shared_memory),
+	{ .key = "path",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def_shared_memory, path),
+	  .check = vm_def_check_path,
+	  .pattern = PATH_PATTERN,
+	  .help = "Absolute path of the file that holds the memory." },
+	{ .key = "size_mib",
+	  .type = JSON_UINT,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def_shared_memory, size_mib),
+	  .min = 1,
+	  .max = 1 << 20,
+	  .help = "Size in MiB, a power of two." },
+	PCI_FIELD(struct vm_def_shared_memory),
+	{ 0 },
+};
+
+const struct json_field vm_def_fields[] = {
+	{ .key = "name",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def, name),
+	  .check = vm_def_check_name,
+	  .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+	  .help = "Unique on the host." },
+	{ .key = "uuid",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct vm_def, uuid),
+	  .check = vm_def_check_uuid,
+	  .pattern = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+	  .help = "Identity of the VM on every host; default: a new one." },
+	{ .key = "machine",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def, machine),
+	  .check = vm_def_check_machine,
+	  .pattern = "^[a-z0-9]+(-[A-Za-z0-9._]+)+$",
+	  .help = "Versioned machine type of QEMU, such as pc-q35-7.2; an alias such as q35 names "
+		  "another machine on another QEMU." },
+	{ .key = "accel",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct vm_def, accel),
+	  .names = vm_def_accel_names,
+	  .help = "Who runs the guest's code: kvm (the default) or QEMU's emulation." },
+	{ .key = "cpu_model",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct vm_def, cpu_model),
+	  .min = 1,
+	  .check = vm_def_check_cpu_model,
+	  .pattern = "^[A-Za-z0-9][A-Za-z0-9._+=,:-]*$",
+	  .help = "CPU model of QEMU with its features, such as Haswell,-hle; default: qemu64." },
+	{ .key = "memory_mib",
+	  .type = JSON_UINT,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def, memory_mib),
+	  .min = 1,
+	  .max = 1 << 24,
+	  .help = "Guest memory in MiB." },
+	{ .key = "vcpus",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct vm_def, vcpus),
+	  .min = 1,
+	  .max = 1024,
+	  .help = "Number of virtual CPUs; default: 1." },
+	{ .key = "disks",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct vm_def, disks, disk_count),
+	  .fields = disk_fields,
+	  .help = "virtio block devices." },
+	{ .key = "nics",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct vm_def, nics, nic_count),
+	  .fields = nic_fields,
+	  .help = "virtio network interfaces." },
+	{ .key = "serial",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct vm_def, serial),
+	  .fields = serial_fields,
+	  .help = "The first serial port; default: type none." },
+	{ .key = "guest_agent",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct vm_def, guest_agent),
+	  .help = "Gives the guest a channel for the QEMU guest agent, in PCI slot 0x1e; "
+		  "default: false." },
+	{ .key = "shared_memory",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct vm_def, shared_memory, shared_memory_count),
+	  .fields = shared_memory_fields,
+	  .help = "Memory shared with other programs of the host (ivshmem-plain)." },
+	{ .key = "extra_args",
+	  .type = JSON_STRINGS,
+	  JSON_MEMBERS(struct vm_def, extra_args, extra_arg_count),
+	  .check = vm_def_check_extra_arg,
+	  .help = "Arguments added to QEMU's command line as they are; options that have a field "
+		  "here or that migrd sets itself are refused." },
+	{ 0 },
+};
+
+bool vm_def_decode(struct json_object *obj, struct vm_def *ret, struct faults *faults)
+{
+	size_t first = faults->count;
+
+	memset(ret, 0, sizeof(*ret));
+	snprintf(ret->cpu_model, sizeof(ret->cpu_model), "qemu64");
+	ret->vcpus = 1;
+	json_decode(obj, vm_def_fields, ret, "", faults);
+	vm_def_check_across(ret, faults, first);
+	return faults->count == first;
+}
+
+struct json_object *vm_def_encode(const struct vm_def *def)
+{
+	struct json_object *obj = json_encode(vm_def_fields, def);
+
+	/* `type' is required within `serial', so the table alone would always
+	 * write the default out. */
+	if (def->serial.type == VM_DEF_SERIAL_TYPE_NONE)
+		json_object_object_del(obj, "serial");
+	return obj;
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/un.h>
+
+#include "base/mem.h"
+#include "wire/vm_def_check.h"
+
+#define DEVICE_MAX (VM_DEF_DISK_MAX + VM_DEF_NIC_MAX + VM_DEF_SHARED_MEMORY_MAX)
+
+/* What all kinds of devices have in common, and where in the document. */
+struct device {
+	const char *id, *pci_address;
+	const char *list;
+	size_t index;
+};
+
+struct check {
+	const struct vm_def *def;
+	struct faults *faults;
+	size_t first; /* faults from this on are of this definition */
+	struct device devices[DEVICE_MAX];
+	size_t device_count;
+};
+
+static void add_device(struct check *check, const char *id, const char *pci_address,
+		       const char *list, size_t index)
+{
+	check->devices[check->device_count++] = (struct device){ id, pci_address, list, index };
+}
+
+static void list_devices(struct check *check)
+{
+	const struct vm_def *def = check->def;
+
+	for (size_t i = 0; i < def->disk_count; i++)
+		add_device(check, def->disks[i].id, def->disks[i].pci_address, "disks", i);
+	for (size_t i = 0; i < def->nic_count; i++)
+		add_device(check, def->nics[i].id, def->nics[i].pci_address, "nics", i);
+	for (size_t i = 0; i < def->shared_memory_count; i++)
+		add_device(check, def->shared_memory[i].id, def->shared_memory[i].pci_address,
+			   "shared_memory", i);
+}
+
+/* A member that the table has refused is empty: complaining of that too would
+ * send the reader the wrong way. */
+static bool has_fault(const struct check *check, const char *pointer)
+{
+	size_t len = strlen(pointer);
+
+	for (size_t i = check->first; i < check->faults->count && i < FAULT_MAX; i++) {
+		const char *other = check->faults->list[i].pointer;
+
+		if (!strncmp(other, pointer, len) && (other[len] == '/' || other[len] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+#define DEVICE_FAULT(check, device, member, ...)                                                   \
+	do {                                                                                       \
+		char at_[80];                                                                      \
+		snprintf(at_, sizeof(at_), "/%s/%zu/%s", (device)->list, (device)->index, member); \
+		faults_add((check)->faults, at_, __VA_ARGS__);                                     \
+	} while (0)
+
+/* ---- ids and slots ------------------------------------------------------- */
+
+uint32_t vm_def_reserved_slots(const struct vm_def *def)
+{
+	uint32_t slots = 1u << 0; /* the host bridge */
+
+	if (!strncmp(def->machine, "pc-q35-", 7))
+		slots |= 1u << 0x1f; /* hw/i386/pc_q35.c: LPC, SATA, SMBus */
+	else if (!strncmp(def->machine, "pc-i440fx-", 10))
+		slots |= 1u << 0x1; /* hw/i386/pc_piix.c: ISA bridge, IDE, power management */
+	if (def->guest_agent)
+		slots |= 1u << VM_DEF_GUEST_AGENT_SLOT;
+	return slots;
+}
+
+static void check_pair(struct check *check, const struct device *a, const struct device *b)
+{
+	if (*b->id && !strcmp(a->id, b->id))
+		DEVICE_FAULT(check, b, "id", "'%s' is the id of /%s/%zu already", b->id, a->list,
+			     a->index);
+	if (*b->pci_address && !strcmp(a->pci_address, b->pci_address))
+		DEVICE_FAULT(check, b, "pci_address", "%s is taken by /%s/%zu", b->pci_address,
+			     a->list, a->index);
+}
+
+static void check_devices(struct check *check)
+{
+	uint32_t reserved = vm_def_reserved_slots(check->def);
+
+	for (size_t i = 0; i < check->device_count; i++) {
+		const struct device *device = &check->devices[i];
+		unsigned slot = vm_def_pci_slot(device->pci_address);
+
+		if (slot && reserved & 1u << slot)
+			DEVICE_FAULT(check, device, "pci_address", "%s is taken by %s",
+				     device->pci_address,
+				     slot == VM_DEF_GUEST_AGENT_SLOT ? "the guest agent's channel"
+								     : "the machine itself");
+		for (size_t j = 0; j < i; j++)
+			check_pair(check, &check->devices[j], device);
+	}
+}
+
+/* ---- disks --------------------------------------------------------------- */
+
+static void check_disk_pair(struct check *check, size_t first, size_t second)
+{
+	const struct vm_def_disk *a = &check->def->disks[first], *b = &check->def->disks[second];
+	const struct device *device = &check->devices[second]; /* disks are listed first */
+
+	if (*b->path && !strcmp(a->path, b->path) && !(a->readonly && b->readonly))
+		DEVICE_FAULT(check, device, "path",
+			     "the same file as /disks/%zu, and not both "
+			     "readonly: writing twice would destroy it",
+			     first);
+	if (a->has_boot_index && b->has_boot_index && a->boot_index == b->boot_index)
+		DEVICE_FAULT(check, device, "boot_index",
+			     "%u is the boot_index of /disks/%zu "
+			     "already",
+			     (unsigned)b->boot_index, first);
+}
+
+static void check_disks(struct check *check)
+{
+	for (size_t i = 0; i < check->def->disk_count; i++)
+		for (size_t j = 0; j < i; j++)
+			check_disk_pair(check, j, i);
+}
+
+/* ---- nics ---------------------------------------------------------------- */
+
+static void check_nic(struct check *check, size_t index)
+{
+	const struct vm_def_nic *nics = check->def->nics, *nic = &nics[index];
+	const struct device *device = &check->devices[check->def->disk_count + index];
+	char pointer[32];
+
+	snprintf(pointer, sizeof(pointer), "/nics/%zu", index);
+	if (!has_fault(check, pointer)) {
+		if (nic->type == VM_DEF_NIC_TYPE_TAP && !*nic->ifname)
+			DEVICE_FAULT(check, device, "ifname", "required for type tap");
+		if (nic->type != VM_DEF_NIC_TYPE_TAP && *nic->ifname)
+			DEVICE_FAULT(check, device, "ifname", "only for type tap");
+	}
+	for (size_t i = 0; i < index; i++) {
+		if (*nic->mac && !strcasecmp(nic->mac, nics[i].mac))
+			DEVICE_FAULT(check, device, "mac", "%s is the mac of /nics/%zu already",
+				     nic->mac, i);
+		if (*nic->ifname && !strcmp(nic->ifname, nics[i].ifname))
+			DEVICE_FAULT(check, device, "ifname", "'%s' is used by /nics/%zu already",
+				     nic->ifname, i);
+	}
+}
+
+/* ---- the rest ------------------------------------------------------------ */
+
+static void check_serial(struct check *check)
+{
+	const struct vm_def_serial *serial = &check->def->serial;
+	size_t len = strlen(serial->path);
+	size_t max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+
+	if (has_fault(check, "/serial"))
+		return;
+	if (serial->type == VM_DEF_SERIAL_TYPE_NONE && len > 0)
+		faults_add(check->faults, "/serial/path", "only for type file or socket");
+	if (serial->type != VM_DEF_SERIAL_TYPE_NONE && len == 0)
+		faults_add(check->faults, "/serial/path", "required for type %s",
+			   vm_def_serial_type_names[serial->type]);
+	if (serial->type == VM_DEF_SERIAL_TYPE_SOCKET && len > max)
+		faults_add(check->faults, "/serial/path",
+			   "%zu bytes: the path of a socket has at most %zu", len, max);
+}
+
+/* A PCI memory window has a power of two bytes. */
+static void check_shared_memory(struct check *check)
+{
+	const struct vm_def *def = check->def;
+	const struct device *devices = check->devices + def->disk_count + def->nic_count;
+
+	for (size_t i = 0; i < def->shared_memory_count; i++) {
+		uint64_t size_mib = def->shared_memory[i].size_mib;
+
+		if (size_mib & (size_mib - 1))
+			DEVICE_FAULT(check, &devices[i], "size_mib", "%u is not a power of two",
+				     (unsigned)size_mib);
+	}
+}
+
+void vm_def_check_across(const struct vm_def *def, struct faults *faults, size_t first)
+{
+	struct check check = { .def = def, .faults = faults, .first = first };
+
+	list_devices(&check);
+	check_devices(&check);
+	check_disks(&check);
+	for (size_t i = 0; i < def->nic_count; i++)
+		check_nic(&check, i);
+	check_serial(&check);
+	check_shared_memory(&check);
+}
