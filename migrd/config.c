@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <ini.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/nearest.h"
+#include "base/utf8.h"
+#include "config_keys.h"
+
+#define FILE_MAX_BYTES (1u << 20)
+/* inih's line buffer has 200 bytes (INI_MAX_LINE) and splits what is longer; its
+ * section and key buffers have 50 and cut.  Each line is looked at before. */
+#define LINE_MAX_BYTES 190
+#define PEER_PREFIX    "peer "
+#define KEY_MAX        32
+
+enum section_kind { SECTION_NONE, SECTION_KEYS, SECTION_PEER, SECTION_BAD };
+
+/* One load: the result so far. */
+struct load {
+	struct config config;
+	struct faults *faults;
+	const char *path;   /* the main file */
+	char *base_dir;     /* its directory, absolute */
+	bool seen[KEY_MAX]; /* by config_keys: some file has it, right or wrong */
+};
+
+/* One file. */
+struct source {
+	struct load *load;
+	const char *path;
+	const char *pos, *end;
+	unsigned line;
+	enum section_kind kind;
+	char section[ID_NAME_SIZE + sizeof(PEER_PREFIX)];
+	size_t peer; /* index of the section's peer */
+	/* The line at which it was seen in this file; 0: not yet. */
+	unsigned key_lines[KEY_MAX];
+	unsigned section_lines[KEY_MAX]; /* by the first key of the section */
+	unsigned peer_lines[CONFIG_PEER_MAX], address_lines[CONFIG_PEER_MAX];
+};
+
+#define FAULT(source, ...) fault_at(source, (source)->line, __VA_ARGS__)
+
+static void fault_at(const struct source *source, unsigned line, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void fault_at(const struct source *source, unsigned line, const char *fmt, ...)
+{
+	CLEANUP(free_charp) char *text = NULL;
+	CLEANUP(free_charp) char *where = xasprintf("%s:%u", source->path, line);
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	faults_add(source->load->faults, where, "%s", text);
+}
+
+/* True, and a fault, when *LINE was set before in this file. */
+static bool is_repeated(struct source *source, unsigned *line, const char *what)
+{
+	if (*line == 0) {
+		*line = source->line;
+		return false;
+	}
+	FAULT(source, "%s is in line %u already", what, *line);
+	return true;
+}
+
+/* ---- sections ------------------------------------------------------------ */
+
+static bool peer_find(struct load *load, const char *id, size_t *ret_index)
+{
+	struct config *config = &load->config;
+
+	for (size_t i = 0; i < config->peer_count; i++) {
+		if (!strcmp(config->peers[i].id, id)) {
+			*ret_index = i;
+			return true;
+		}
+	}
+	if (config->peer_count == CONFIG_PEER_MAX)
+		return false;
+	if (!config->peers)
+		config->peers = xcalloc(CONFIG_PEER_MAX, sizeof(config->peers[0]));
+	*ret_index = config->peer_count++;
+	snprintf(config->peers[*ret_index].id, ID_NAME_SIZE, "%s", id);
+	return true;
+}
+
+static enum section_kind begin_peer(struct source *source, const char *id)
+{
+	if (!id_host_is_valid(id)) {
+		FAULT(source, "'%s' is not a host id: 1 to 63 of a-z 0-9 -, no '-' at either end",
+		      id);
+		return SECTION_BAD;
+	}
+	if (!peer_find(source->load, id, &source->peer)) {
+		FAULT(source, "more than %d peers", CONFIG_PEER_MAX);
+		return SECTION_BAD;
+	}
+	is_repeated(source, &source->peer_lines[source->peer], "this section");
+	return SECTION_PEER;
+}
+
+static enum section_kind begin_keys(struct source *source, const char *name)
+{
+	struct nearest nearest = { .word = name };
+
+	for (size_t i = 0; i < config_key_count; i++) {
+		if (!strcmp(config_keys[i].section, name)) {
+			is_repeated(source, &source->section_lines[i], "this section");
+			return SECTION_KEYS;
+		}
+		nearest_offer(&nearest, config_keys[i].section);
+	}
+	if (nearest.best)
+		FAULT(source, "unknown section [%s]: is [%s] meant?", name, nearest.best);
+	else
+		FAULT(source, "unknown section [%s]", name);
+	return SECTION_BAD;
+}
+
+/* LINE begins with '['. */
+static void begin_section(struct source *source, char *line)
+{
+	char *end = strchr(line, ']');
+
+	source->kind = SECTION_BAD;
+	if (!end || (end[1] && !strchr(" \t;#", end[1]))) {
+		FAULT(source, "a section is written [NAME]");
+		return;
+	}
+	*end = '\0';
+	snprintf(source->section, sizeof(source->section), "%s", line + 1);
+	if (!strncmp(line + 1, PEER_PREFIX, strlen(PEER_PREFIX)))
+		source->kind = begin_peer(source, line + 1 + strlen(PEER_PREFIX));
+	else
+		source->kind = begin_keys(source, line + 1);
+}
+
+/* ---- keys ---------------------------------------------------------------- */
+
+static void set_value(struct source *source, const struct config_key *key, const char *value,
+		      void *out)
+{
+	CLEANUP(free_charp) char *why = NULL;
+
+	if (!config_value_set(key, value, source->load->base_dir, out, &why))
+		FAULT(source, "%s: %s", key->key, why);
+}
+
+static void *key_out(struct config *config, const struct config_key *key)
+{
+	return (char *)config + key->offset;
+}
+
+static void take_key(struct source *source, const char *name, const char *value)
+{
+	struct nearest nearest = { .word = name };
+
+	for (size_t i = 0; i < config_key_count; i++) {
+		const struct config_key *key = &config_keys[i];
+
+		if (strcmp(key->section, source->section) != 0)
+			continue;
+		nearest_offer(&nearest, key->key);
+		if (strcmp(key->key, name) != 0)
+			continue;
+		source->load->seen[i] = true;
+		if (!is_repeated(source, &source->key_lines[i], name))
+			set_value(source, key, value, key_out(&source->load->config, key));
+		return;
+	}
+	if (nearest.best)
+		FAULT(source, "unknown key '%s' in [%s]: is '%s' meant?", name, source->section,
+		      nearest.best);
+	else
+		FAULT(source, "unknown key '%s' in [%s]", name, source->section);
+}
+
+static void take_peer_key(struct source *source, const char *name, const char *value)
+{
+	struct config_peer *peer = &source->load->config.peers[source->peer];
+	char *address = NULL;
+
+	if (strcmp(name, config_peer_address.key) != 0) {
+		FAULT(source, "unknown key '%s' in [%s]: the only one is 'address'", name,
+		      source->section);
+		return;
+	}
+	if (is_repeated(source, &source->address_lines[source->peer], name))
+		return;
+	set_value(source, &config_peer_address, value, &address);
+	if (address)
+		snprintf(peer->address, sizeof(peer->address), "%s", address);
+	free(address);
+}
+
+/* From inih: SECTION may have been cut, so it is not looked at. */
+static int take(void *data, const char *section, const char *name, const char *value)
+{
+	struct source *source = data;
+
+	(void)section;
+	switch (source->kind) {
+	case SECTION_NONE:
+		FAULT(source, "'%s' comes before the first [section]", name);
+		break;
+	case SECTION_KEYS:
+		take_key(source, name, value);
+		break;
+	case SECTION_PEER:
+		take_peer_key(source, name, value);
+		break;
+	case SECTION_BAD: /* said already */
+		break;
+	}
+	return 1;
+}
+
+/* ---- lines --------------------------------------------------------------- */
+
+static bool text_is_clean(struct source *source, const char *line, size_t len)
+{
+	if (utf8_valid_prefix(line, len) < len) {
+		FAULT(source, "invalid UTF-8");
+		return false;
+	}
+	for (size_t i = 0; i < len; i++) {
+		if (((unsigned char)line[i] < 0x20 && line[i] != '\t') || line[i] == 0x7f) {
+			FAULT(source, "a control character");
+			return false;
+		}
+	}
+	if (len > LINE_MAX_BYTES) {
+		FAULT(source, "the line has %zu bytes: at most %d are read", len, LINE_MAX_BYTES);
+		return false;
+	}
+	return true;
+}
+
+/* Is LINE, without blanks at its ends, a key and a value?  All else is dealt
+ * with here. */
+static bool is_assignment(struct source *source, char *line)
+{
+	if (*line == '\0' || *line == ';' || *line == '#')
+		return false;
+	if (*line == '[') {
+		begin_section(source, line);
+		return false;
+	}
+	if (*line == '=' || *line == ':' || !strpbrk(line, "=:")) {
+		FAULT(source, "KEY = VALUE is wanted");
+		return false;
+	}
+	return true;
+}
+
+/* The next line without its end and the blanks around it. */
+static const char *next_line(struct source *source, size_t *ret_len)
+{
+	const char *line = source->pos;
+	const char *newline = memchr(line, '\n', (size_t)(source->end - line));
+	size_t len = (size_t)((newline ? newline : source->end) - line);
+
+	source->pos = newline ? newline + 1 : source->end;
+	if (source->line++ == 0 && len >= 3 && !memcmp(line, "\xef\xbb\xbf", 3)) {
+		line += 3;
+		len -= 3;
+	}
+	if (len > 0 && line[len - 1] == '\r')
+		len--;
+	while (len > 0 && (line[len - 1] == ' ' || line[len - 1] == '\t'))
+		len--;
+	for (; len > 0 && (*line == ' ' || *line == '\t'); len--)
+		line++;
+	*ret_len = len;
+	return line;
+}
+
+/* Gives inih the lines that are for it, and empty ones for the others.  It never
+ * sees a blank at the start of a line, which it would take for a continuation
+ * of the value before. */
+static char *read_line(char *buf, int size, void *data)
+{
+	struct source *source = data;
+	const char *line;
+	size_t len;
+
+	if (source->pos == source->end || size < LINE_MAX_BYTES + 2)
+		return NULL;
+	line = next_line(source, &len);
+	buf[0] = '\0';
+	if (text_is_clean(source, line, len)) {
+		memcpy(buf, line, len);
+		buf[len] = '\0';
+		if (!is_assignment(source, buf))
+			buf[0] = '\0';
+	}
+	len = strlen(buf);
+	buf[len] = '\n';
+	buf[len + 1] = '\0';
+	return buf;
+}
+
+/* ---- files --------------------------------------------------------------- */
+
+static void check_peers(const struct source *source)
+{
+	const struct config *config = &source->load->config;
+
+	for (size_t i = 0; i < config->peer_count; i++)
+		if (source->peer_lines[i] && !source->address_lines[i] &&
+		    !*config->peers[i].address)
+			fault_at(source, source->peer_lines[i], "[peer %s] has no address",
+				 config->peers[i].id);
+}
+
+static void load_file(struct load *load, const char *path)
+{
+	CLEANUP(free_charp) char *text = NULL;
+	struct source *source;
+	struct err err;
+	size_t len;
+	int bad_line;
+
+	if (!file_read(path, FILE_MAX_BYTES, &text, &len, &err)) {
+		faults_add(load->faults, path, "%s", err.msg);
+		return;
+	}
+	source = xnew(struct source);
+	*source = (struct source){ .load = load, .path = path, .pos = text, .end = text + len };
+	/* What is left to inih to refuse: a comment before the '='. */
+	bad_line = ini_parse_stream(read_line, source, take, source);
+	if (bad_line > 0)
+		fault_at(source, (unsigned)bad_line, "KEY = VALUE is wanted");
+	else if (bad_line < 0 || source->pos < source->end)
+		FAULT(source, "the rest cannot be read");
+	check_peers(source);
+	free(source);
+}
+
+static int is_drop_in(const struct dirent *entry)
+{
+	size_t len = strlen(entry->d_name);
+
+	return entry->d_name[0] != '.' && len > 5 && !strcmp(entry->d_name + len - 5, ".conf");
+}
+
+/* Not alphasort(): the order may not depend on the locale. */
+static int compare_entries(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void load_drop_ins(struct load *load)
+{
+	CLEANUP(free_charp) char *dir = xasprintf("%s.d", load->path);
+	struct dirent **entries;
+	int count = scandir(dir, &entries, is_drop_in, compare_entries);
+
+	if (count < 0) {
+		if (errno != ENOENT)
+			faults_add(load->faults, dir, "cannot read the directory: %s",
+				   strerror(errno));
+		return;
+	}
+	for (int i = 0; i < count; i++) {
+		CLEANUP(free_charp) char *path = xasprintf("%s/%s", dir, entries[i]->d_name);
+
+		load_file(load, path);
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+/* ---- what was not given ---------------------------------------------------- */
+
+static void set_fallbacks(struct load *load)
+{
+	for (size_t i = 0; i < config_key_count; i++) {
+		const struct config_key *key = &config_keys[i];
+		CLEANUP(free_charp) char *why = NULL;
+
+		if (load->seen[i] || !key->fallback)
+			continue;
+		if (!config_value_set(key, key->fallback, load->base_dir,
+				      key_out(&load->config, key), &why))
+			faults_add(load->faults, load->path, "[%s] %s: the default %s",
+				   key->section, key->key, why);
+	}
+}
+
+static bool is_seen(const struct load *load, size_t offset)
+{
+	for (size_t i = 0; i < config_key_count; i++)
+		if (config_keys[i].offset == offset)
+			return load->seen[i];
+	return false;
+}
+
+static const char *own_address(const struct config *config)
+{
+	for (size_t i = 0; i < config->peer_count; i++)
+		if (!strcmp(config->peers[i].id, config->host_id))
+			return config->peers[i].address;
+	return NULL;
+}
+
+/* Nobody can connect to a wildcard: take the host by which peers know us. */
+static void set_advertise(struct load *load)
+{
+	struct config *config = &load->config;
+	const char *listen = config->data_listen, *own = own_address(config);
+	bool is_wildcard = !strncmp(listen, "0.0.0.0:", 8) || !strncmp(listen, "[::]:", 5);
+
+	if (is_wildcard && own && *own)
+		config->data_advertise = xasprintf("%.*s%s", (int)(strrchr(own, ':') - own), own,
+						   strrchr(listen, ':'));
+	else
+		config->data_advertise = xstrdup(listen);
+	if (is_wildcard && !own && config->peer_count > 0)
+		faults_add(load->faults, load->path,
+			   "[data] advertise is needed, or a section [peer %s]: peers cannot "
+			   "connect to %s",
+			   config->host_id, listen);
+}
+
+static void set_derived(struct load *load)
+{
+	struct config *config = &load->config;
+
+	if (!is_seen(load, offsetof(struct config, api_socket)) && config->host_run_dir)
+		config->api_socket = xasprintf("%s/api.sock", config->host_run_dir);
+	if (!is_seen(load, offsetof(struct config, host_id)))
+		faults_add(load->faults, load->path, "[host] id is required");
+	if (!is_seen(load, offsetof(struct config, data_advertise)) && config->data_listen &&
+	    config->host_id)
+		set_advertise(load);
+}
+
+static int compare_peers(const void *a, const void *b)
+{
+	return strcmp(((const struct config_peer *)a)->id, ((const struct config_peer *)b)->id);
+}
+
+static void tidy_peers(struct config *config)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < config->peer_count; i++)
+		if (strcmp(config->peers[i].id, config->host_id) != 0)
+			config->peers[kept++] = config->peers[i];
+	config->peer_count = kept;
+	if (kept > 0)
+		qsort(config->peers, kept, sizeof(config->peers[0]), compare_peers);
+}
+
+/* ---- life cycle ------------------------------------------------------------ */
+
+static bool find_base_dir(struct load *load)
+{
+	CLEANUP(free_charp) char *copy = xstrdup(load->path);
+
+	load->base_dir = realpath(dirname(copy), NULL);
+	if (!load->base_dir)
+		faults_add(load->faults, load->path, "cannot find its directory: %s",
+			   strerror(errno));
+	return load->base_dir != NULL;
+}
+
+bool config_load(const char *path, struct config *ret, struct faults *faults)
+{
+	struct load load = { .faults = faults, .path = path };
+	size_t before = faults->count;
+
+	assert(config_key_count <= KEY_MAX);
+	if (!find_base_dir(&load))
+		return false;
+	load_file(&load, path);
+	load_drop_ins(&load);
+	set_fallbacks(&load);
+	set_derived(&load);
+	free(load.base_dir);
+	if (faults->count > before) {
+		config_fini(&load.config);
+		return false;
+	}
+	tidy_peers(&load.config);
+	*ret = load.config;
+	return true;
+}
+
+static bool is_text(enum config_type type)
+{
+	return type != CONFIG_TYPE_UINT && type != CONFIG_TYPE_LEVEL;
+}
+
+void config_fini(struct config *config)
+{
+	for (size_t i = 0; i < config_key_count; i++)
+		if (is_text(config_keys[i].type))
+			free(*(char **)key_out(config, &config_keys[i]));
+	free(config->peers);
+	*config = (struct config){ 0 };
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* config.h -- the configuration file and its drop-ins.
+ *
+ * FILE is read first, then the *.conf of FILE.d in the order of their names; a later
+ * file overrides an earlier one, a key or section that comes twice in one file
+ * is a fault.  All faults are found in one go, each at FILE:LINE.  One table says
+ * of every key what it may be; the manual and --help-config print that table.
+ *
+ * Thread: any.  It reads files: for the start and for a reload.
+ */
+#ifndef MIGRD_CONFIG_H
+#define MIGRD_CONFIG_H
+
+#include <stdio.h>
+
+#include "base/id.h"
+#include "base/json.h"
+
+#define CONFIG_PEER_MAX     256
+#define CONFIG_ADDRESS_SIZE 272 /* HOST:PORT, a DNS name has 253 */
+#define CONFIG_FILE_DEFAULT MIGRD_SYSCONFDIR "/migrd/migrd.conf"
+
+struct config_peer {
+	char id[ID_NAME_SIZE];
+	char address[CONFIG_ADDRESS_SIZE];
+};
+
+/* Paths are absolute; a program without '/' is looked up in PATH. */
+struct config {
+	char *host_id;
+	char *host_state_dir, *host_run_dir;
+	char *api_listen, *api_socket;
+	char *data_listen, *data_advertise;
+	char *tls_ca, *tls_cert, *tls_key;
+	char *qemu_binary;
+	uint64_t qemu_start_timeout_ms;
+	char *move_stream_program;
+	uint64_t move_link_timeout_ms, move_handover_link_timeout_ms, move_prepare_timeout_ms;
+	uint64_t move_bandwidth_bytes_per_s; /* 0: no limit */
+	uint64_t move_downtime_limit_ms;
+	int log_level;             /* enum log_level */
+	struct config_peer *peers; /* without the host itself, by id */
+	size_t peer_count;
+};
+
+/* Sets *RET wholly when it returns true. */
+bool config_load(const char *path, struct config *ret, struct faults *faults);
+void config_fini(struct config *config);
+
+enum config_format { CONFIG_FORMAT_TEXT, CONFIG_FORMAT_MAN };
+/* Every section and key with type, range, default and meaning. */
+void config_print_keys(FILE *out, enum config_format format);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config_keys.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#define AT(member) .offset = offsetof(struct config, member)
+#define MS_MAX     3600000
+
+const struct config_key config_keys[] = {
+	{ "host", "id", CONFIG_TYPE_HOST_ID, AT(host_id), 1, ID_NAME_SIZE - 1,
+	  .help = "Name of this host, as in its certificate; required." },
+	{ "host", "state_dir", CONFIG_TYPE_PATH, AT(host_state_dir),
+	  .fallback = MIGRD_LOCALSTATEDIR "/lib/migrd",
+	  .help = "What must survive: the database." },
+	/* Sockets lie in run_dir/vms/NAME: sun_path has 108 bytes (unix(7)). */
+	{ "host", "run_dir", CONFIG_TYPE_PATH, AT(host_run_dir), 0, 50,
+	  .fallback = MIGRD_RUNSTATEDIR "/migrd",
+	  .help = "Sockets, and what is gone after a reboot; at most 50 bytes long." },
+	{ "api", "listen", CONFIG_TYPE_LISTEN, AT(api_listen), .fallback = "0.0.0.0:8440",
+	  .help = "Where the REST API takes users and peers (TLS 1.3)." },
+	{ "api", "socket", CONFIG_TYPE_PATH, AT(api_socket), 0, 107,
+	  .fallback_text = "api.sock in run_dir",
+	  .help = "UNIX socket of the same API for local administrators." },
+	{ "data", "listen", CONFIG_TYPE_LISTEN, AT(data_listen), .fallback = "0.0.0.0:8441",
+	  .help = "The one port that takes the memory and disks of incoming guests." },
+	{ "data", "advertise", CONFIG_TYPE_ADDRESS, AT(data_advertise),
+	  .fallback_text = "listen; if that is a wildcard, the host of this host's own peer "
+			   "section",
+	  .help = "What peers connect to, to send a guest here." },
+	{ "tls", "ca", CONFIG_TYPE_PATH, AT(tls_ca), .fallback = "ca.pem",
+	  .help = "Certificates of the authorities that are trusted, PEM." },
+	{ "tls", "cert", CONFIG_TYPE_PATH, AT(tls_cert), .fallback = "host.pem",
+	  .help = "This host's certificate, PEM." },
+	{ "tls", "key", CONFIG_TYPE_PATH, AT(tls_key), .fallback = "host-key.pem",
+	  .help = "Its private key, PEM." },
+	{ "qemu", "binary", CONFIG_TYPE_PROGRAM, AT(qemu_binary), .fallback = "qemu-system-x86_64",
+	  .help = "The QEMU that is started." },
+	{ "qemu", "start_timeout_ms", CONFIG_TYPE_UINT, AT(qemu_start_timeout_ms), 100, MS_MAX,
+	  "15000", NULL, "milliseconds", "How long QEMU may take until its monitor has answered." },
+	{ "move", "stream_program", CONFIG_TYPE_PROGRAM, AT(move_stream_program),
+	  .fallback = MIGRD_LIBEXECDIR "/migrd-stream",
+	  .help = "The program that carries a guest over the network." },
+	{ "move", "link_timeout_ms", CONFIG_TYPE_UINT, AT(move_link_timeout_ms), 100, MS_MAX,
+	  "20000", NULL, "milliseconds",
+	  "Silence of the network after which a transfer is given up." },
+	{ "move", "handover_link_timeout_ms", CONFIG_TYPE_UINT, AT(move_handover_link_timeout_ms),
+	  100, MS_MAX, "3000", NULL, "milliseconds",
+	  "The same while the guest stands still at the end of a move." },
+	{ "move", "prepare_timeout_ms", CONFIG_TYPE_UINT, AT(move_prepare_timeout_ms), 100, MS_MAX,
+	  "30000", NULL, "milliseconds", "How long the destination may take to get ready." },
+	{ "move", "bandwidth_bytes_per_s", CONFIG_TYPE_UINT, AT(move_bandwidth_bytes_per_s), 0,
+	  UINT64_C(1000000000000), "0", NULL, "bytes per second",
+	  "Limit of a move that sets none itself; 0: none." },
+	/* QEMU: MAX_MIGRATE_DOWNTIME, migration/migration.h. */
+	{ "move", "downtime_limit_ms", CONFIG_TYPE_UINT, AT(move_downtime_limit_ms), 1, 2000000,
+	  "300", NULL, "milliseconds",
+	  "How long a guest may stand still in a move that does not say." },
+	{ "log", "level", CONFIG_TYPE_LEVEL, AT(log_level), .fallback = "info",
+	  .help = "The least important records that are written: error, warning, info or "
+		  "debug." },
+};
+const size_t config_key_count = ARRAY_LEN(config_keys);
+
+const struct config_key config_peer_address = {
+	"peer ID",
+	"address",
+	CONFIG_TYPE_ADDRESS,
+	.help = "Where the REST API of the host ID is; one section for each peer, required in it. "
+		"A section for this host itself is allowed.",
+};
+
+const char *config_type_name(enum config_type type)
+{
+	static const char *const names[] = {
+		[CONFIG_TYPE_HOST_ID] = "host id",   [CONFIG_TYPE_PATH] = "path",
+		[CONFIG_TYPE_PROGRAM] = "program",   [CONFIG_TYPE_LISTEN] = "HOST:PORT",
+		[CONFIG_TYPE_ADDRESS] = "HOST:PORT", [CONFIG_TYPE_UINT] = "number",
+		[CONFIG_TYPE_LEVEL] = "level",
+	};
+
+	return names[type];
+}
+
+/* ---- values -------------------------------------------------------------- */
+
+static bool host_is_valid(const char *host, size_t len)
+{
+	if (len > 2 && host[0] == '[' && host[len - 1] == ']')
+		return strspn(host + 1, "0123456789abcdefABCDEF:.%") == len - 2;
+	if (len == 0 || len > 253 || host[0] == '-')
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)host[i]) && host[i] != '.' && host[i] != '-')
+			return false;
+	return true;
+}
+
+static bool address_is_valid(const char *address, unsigned long port_min)
+{
+	const char *colon = strrchr(address, ':');
+	size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
+	unsigned long port;
+
+	if (digits == 0 || digits > 5 || colon[1 + digits] != '\0')
+		return false;
+	port = strtoul(colon + 1, NULL, 10);
+	return port >= port_min && port <= 65535 &&
+	       host_is_valid(address, (size_t)(colon - address));
+}
+
+static bool set_text(const struct config_key *key, char *text, char **out, char **ret_why)
+{
+	if (key->max > 0 && strlen(text) > key->max) {
+		*ret_why = xasprintf("'%s' has %zu bytes: at most %" PRIu64 " are allowed", text,
+				     strlen(text), key->max);
+		free(text);
+		return false;
+	}
+	free(*out);
+	*out = text;
+	return true;
+}
+
+static bool set_path(const struct config_key *key, const char *value, const char *base_dir,
+		     char **out, char **ret_why)
+{
+	bool is_name = key->type == CONFIG_TYPE_PROGRAM && !strchr(value, '/');
+
+	if (is_name || value[0] == '/')
+		return set_text(key, xstrdup(value), out, ret_why);
+	return set_text(key, xasprintf("%s/%s", base_dir, value), out, ret_why);
+}
+
+static bool set_uint(const struct config_key *key, const char *value, uint64_t *out, char **ret_why)
+{
+	unsigned long long number;
+	char *end;
+
+	errno = 0;
+	number = strtoull(value, &end, 10);
+	if (!isdigit((unsigned char)value[0]) || *end) {
+		*ret_why = xasprintf("'%s' is not a number (%s, without a unit)", value, key->unit);
+		return false;
+	}
+	if (errno || number < key->min || number > key->max) {
+		*ret_why = xasprintf("%s is out of range: %" PRIu64 " to %" PRIu64 " %s", value,
+				     key->min, key->max, key->unit);
+		return false;
+	}
+	*out = number;
+	return true;
+}
+
+static bool set_level(const char *value, int *out, char **ret_why)
+{
+	enum log_level level;
+
+	if (!log_level_from_name(value, &level)) {
+		*ret_why = xasprintf("'%s' is none of error, warning, info, debug", value);
+		return false;
+	}
+	*out = (int)level;
+	return true;
+}
+
+static bool set_checked(const struct config_key *key, const char *value, bool is_valid,
+			const char *wanted, char **out, char **ret_why)
+{
+	if (is_valid)
+		return set_text(key, xstrdup(value), out, ret_why);
+	*ret_why = xasprintf("'%s' is not %s", value, wanted);
+	return false;
+}
+
+bool config_value_set(const struct config_key *key, const char *value, const char *base_dir,
+		      void *out, char **ret_why)
+{
+	if (!*value) {
+		*ret_why = xasprintf("the value is missing: a %s is wanted",
+				     config_type_name(key->type));
+		return false;
+	}
+	switch (key->type) {
+	case CONFIG_TYPE_HOST_ID:
+		return set_checked(key, value, id_host_is_valid(value),
+				   "a host id: 1 to 63 of a-z 0-9 -, no '-' at either end", out,
+				   ret_why);
+	case CONFIG_TYPE_PATH:
+	case CONFIG_TYPE_PROGRAM:
+		return set_path(key, value, base_dir, out, ret_why);
+	case CONFIG_TYPE_LISTEN:
+		return set_checked(key, value, address_is_valid(value, 0),
+				   "HOST:PORT, such as 0.0.0.0:8440 or [::]:8440", out, ret_why);
+	case CONFIG_TYPE_ADDRESS:
+		return set_checked(key, value, address_is_valid(value, 1),
+				   "HOST:PORT, such as b.example.net:8440 or [fd00::2]:8440", out,
+				   ret_why);
+	case CONFIG_TYPE_UINT:
+		return set_uint(key, value, out, ret_why);
+	case CONFIG_TYPE_LEVEL:
+		return set_level(value, out, ret_why);
+	}
+	return false;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* config_keys.h -- the rows of the configuration.  For config*.c. */
+#ifndef MIGRD_CONFIG_KEYS_H
+#define MIGRD_CONFIG_KEYS_H
+
+#include "config.h"
+
+enum config_type {
+	CONFIG_TYPE_HOST_ID,
+	CONFIG_TYPE_PATH,    /* relative: to the directory of the main file */
+	CONFIG_TYPE_PROGRAM, /* the same, or a bare name for PATH */
+	CONFIG_TYPE_LISTEN,  /* HOST:PORT, port 0 lets the kernel choose */
+	CONFIG_TYPE_ADDRESS, /* HOST:PORT */
+	CONFIG_TYPE_UINT,
+	CONFIG_TYPE_LEVEL,
+};
+
+struct config_key {
+	const char *section, *key;
+	enum config_type type;
+	size_t offset;             /* in struct config; char *, uint64_t or int by type */
+	uint64_t min, max;         /* UINT: value; others: bytes, 0 for no limit */
+	const char *fallback;      /* as if written in the file; NULL: none, or by code */
+	const char *fallback_text; /* for the manual, when it is by code */
+	const char *unit;
+	const char *help;
+};
+
+extern const struct config_key config_keys[];
+extern const size_t config_key_count;
+extern const struct config_key config_peer_address; /* of [peer ID] */
+
+const char *config_type_name(enum config_type type);
+
+/* Checks VALUE and stores it at OUT (a char *, uint64_t or int by KEY->type; an
+ * old text is freed).  BASE_DIR is for relative paths.  On failure *RET_WHY
+ * (freed by the caller) says what is wrong and what would be right. */
+bool config_value_set(const struct config_key *key, const char *value, const char *base_dir,
+		      void *out, char **ret_why);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "wire/move_request.h"
+
+#include <string.h>
+
+#define BANDWIDTH_MAX INT64_C(1000000000000) /* 1 TB/s: more is a slip of the keyboard */
+#define DOWNTIME_MAX  2000000                /* QEMU: MAX_MIGRATE_DOWNTIME, migration.h */
+
+static bool check_vm(const char *value, const char **ret_why)
+{
+	*ret_why = "no name of a VM: 1 to 63 of A-Z a-z 0-9 . _ -, a letter or digit first";
+	return id_name_is_valid(value);
+}
+
+static bool check_host(const char *value, const char **ret_why)
+{
+	*ret_why = "no host id: 1 to 63 of a-z 0-9 -, no '-' at either end";
+	return id_host_is_valid(value);
+}
+
+/* The same two members stand in the PATCH body and in the POST body. */
+#define OPTION_FIELDS(owner, prefix)                                                        \
+	{                                                                                   \
+		.key = "bandwidth_bytes_per_s",                                             \
+		.type = JSON_UINT,                                                          \
+		JSON_MEMBER(owner, prefix bandwidth_bytes_per_s),                           \
+		.present_offset = offsetof(owner, prefix has_bandwidth),                    \
+		.max = BANDWIDTH_MAX,                                                       \
+		.help = "Limit of the transfer in bytes per second; 0: none; default: the " \
+			"configuration's.",                                                 \
+	},                                                                                  \
+	{                                                                                   \
+		.key = "downtime_limit_ms", .type = JSON_UINT,                              \
+		JSON_MEMBER(owner, prefix downtime_limit_ms),                               \
+		.present_offset = offsetof(owner, prefix has_downtime_limit), .min = 1,     \
+		.max = DOWNTIME_MAX,                                                        \
+		.help = "How long the guest may stand still at the end, in milliseconds; "  \
+			"default: the configuration's.",                                    \
+	}
+
+const struct json_field move_options_fields[] = {
+	OPTION_FIELDS(struct move_options, ),
+	{ 0 },
+};
+
+const struct json_field move_request_fields[] = {
+	{ .key = "vm",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct move_request, vm),
+	  .check = check_vm,
+	  .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+	  .help = "Name of a running VM of this host." },
+	{ .key = "to",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct move_request, to),
+	  .check = check_host,
+	  .pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+	  .help = "Host id of the destination, one of GET /v1/peers." },
+	OPTION_FIELDS(struct move_request, options.),
+	{ 0 },
+};
+
+bool move_request_decode(struct json_object *obj, struct move_request *ret, struct faults *faults)
+{
+	memset(ret, 0, sizeof(*ret));
+	return json_decode(obj, move_request_fields, ret, "", faults);
+}
+
+bool move_patch_decode(struct json_object *obj, struct move_options *ret, struct faults *faults)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (!json_decode(obj, move_options_fields, ret, "", faults))
+		return false;
+	if (ret->has_bandwidth || ret->has_downtime_limit)
+		return true;
+	faults_add(faults, "",
+		   "nothing to change: give bandwidth_bytes_per_s or "
+		   "downtime_limit_ms");
+	return false;
+}

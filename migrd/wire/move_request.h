@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* wire/move_request.h -- what a user says about a move: POST /v1/moves, and
+ * PATCH /v1/moves/{id}.  Thread: any. */
+#ifndef MIGRD_WIRE_MOVE_REQUEST_H
+#define MIGRD_WIRE_MOVE_REQUEST_H
+
+#include "base/id.h"
+#include "base/json.h"
+
+/* What was not given is for the configuration to say, so it is told apart. */
+struct move_options {
+	uint64_t bandwidth_bytes_per_s; /* 0: no limit */
+	uint64_t downtime_limit_ms;
+	bool has_bandwidth; /* not the first member: a present_offset of 0 means none */
+	bool has_downtime_limit;
+};
+
+struct move_request {
+	char vm[ID_NAME_SIZE];
+	char to[ID_NAME_SIZE]; /* host id of the destination */
+	struct move_options options;
+};
+
+extern const struct json_field move_options_fields[]; /* the PATCH body, and peer_msg.h */
+extern const struct json_field move_request_fields[];
+
+/* Both set *RET wholly; on false it is not to be used. */
+bool move_request_decode(struct json_object *obj, struct move_request *ret, struct faults *faults);
+/* A PATCH that changes nothing is a fault: it is a misunderstanding. */
+bool move_patch_decode(struct json_object *obj, struct move_options *ret, struct faults *faults);
+
+#endif

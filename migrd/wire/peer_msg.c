@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "wire/peer_msg.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+const char *const peer_verdict_names[] = { "none", "taken", "refused", NULL };
+
+/* ---- values -------------------------------------------------------------- */
+
+static bool check_host(const char *value, const char **ret_why)
+{
+	*ret_why = "no host id";
+	return id_host_is_valid(value);
+}
+
+static bool check_uuid(const char *value, const char **ret_why)
+{
+	*ret_why = "no uuid";
+	return id_uuid_is_valid(value);
+}
+
+static bool check_token(const char *value, const char **ret_why)
+{
+	*ret_why = "no token";
+	return id_token_is_valid(value);
+}
+
+#define HOST_PATTERN  "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+#define UUID_PATTERN  "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+#define TOKEN_PATTERN "^[0-9a-f]{64}$"
+
+#define HOST_FIELD(name, owner, text)                                                          \
+	{                                                                                      \
+		.key = #name, .type = JSON_STRING, .required = true, JSON_MEMBER(owner, name), \
+		.check = check_host, .pattern = HOST_PATTERN, .help = text,                    \
+	}
+#define SOFTWARE_FIELD(owner)                                                         \
+	{                                                                             \
+		.key = "software", .type = JSON_STRING, JSON_MEMBER(owner, software), \
+		.help = "Program and version, for the log.",                          \
+	}
+/* The store keeps it in SQLite's signed integers. */
+#define GENERATION_FIELD(owner)                                                              \
+	{                                                                                    \
+		.key = "generation", .type = JSON_UINT, .required = true,                    \
+		JSON_MEMBER(owner, generation), .max = INT64_MAX,                            \
+		.help = "Changes of owner of this VM before the move; fences stale claims.", \
+	}
+#define REASON_FIELD(owner)                                                       \
+	{                                                                         \
+		.key = "reason", .type = JSON_STRING, JSON_MEMBER(owner, reason), \
+		.help = "Why, in words.",                                         \
+	}
+
+/* ---- tables -------------------------------------------------------------- */
+
+static const struct json_field protocol_fields[] = {
+	{ .key = "min",
+	  .type = JSON_UINT,
+	  .required = true,
+	  .offset =
+		  offsetof(struct peer_hello, protocol.min) - offsetof(struct peer_hello, protocol),
+	  .min = 1,
+	  .max = UINT32_MAX,
+	  .help = "Oldest version of the protocol that the sender speaks." },
+	{ .key = "max",
+	  .type = JSON_UINT,
+	  .required = true,
+	  .offset =
+		  offsetof(struct peer_hello, protocol.max) - offsetof(struct peer_hello, protocol),
+	  .min = 1,
+	  .max = UINT32_MAX,
+	  .help = "Newest version of the protocol that the sender speaks." },
+	{ 0 },
+};
+
+const struct json_field peer_hello_fields[] = {
+	{ .key = "protocol",
+	  .type = JSON_OBJECT,
+	  .required = true,
+	  JSON_MEMBER(struct peer_hello, protocol),
+	  .fields = protocol_fields,
+	  .help = "Versions of the peer protocol." },
+	HOST_FIELD(host, struct peer_hello, "Host id of the sender, as in its certificate."),
+	SOFTWARE_FIELD(struct peer_hello),
+	{ 0 },
+};
+
+const struct json_field peer_hello_reply_fields[] = {
+	{ .key = "protocol",
+	  .type = JSON_UINT,
+	  .required = true,
+	  JSON_MEMBER(struct peer_hello_reply, protocol),
+	  .min = 1,
+	  .max = UINT32_MAX,
+	  .help = "The version to be spoken: the newest that both know." },
+	HOST_FIELD(host, struct peer_hello_reply, "Host id of the answering coordinator."),
+	SOFTWARE_FIELD(struct peer_hello_reply),
+	{ 0 },
+};
+
+const struct json_field peer_prepare_fields[] = {
+	{ .key = "move_id",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct peer_prepare, move_id),
+	  .check = check_uuid,
+	  .pattern = UUID_PATTERN,
+	  .help = "Id of the move on both sides." },
+	GENERATION_FIELD(struct peer_prepare),
+	HOST_FIELD(source, struct peer_prepare, "Host id of the source."),
+	{ .key = "definition",
+	  .type = JSON_ANY,
+	  .required = true,
+	  JSON_MEMBER(struct peer_prepare, definition),
+	  .help = "The VM definition, normalized." },
+	{ .key = "options",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct peer_prepare, options),
+	  .fields = move_options_fields,
+	  .help = "How the move is to be made." },
+	{ .key = "was_running",
+	  .type = JSON_BOOL,
+	  .required = true,
+	  JSON_MEMBER(struct peer_prepare, was_running),
+	  .help = "The guest's CPUs ran when the move began: they shall run after it." },
+	{ 0 },
+};
+
+const struct json_field peer_prepare_reply_fields[] = {
+	{ .key = "data_address",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct peer_prepare_reply, data_address),
+	  .min = 3,
+	  .help = "HOST:PORT at which the destination takes the channels of the move." },
+	{ .key = "token",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct peer_prepare_reply, token),
+	  .check = check_token,
+	  .pattern = TOKEN_PATTERN,
+	  .help = "Must be the first thing said on each channel; good for this move only." },
+	{ .key = "channels",
+	  .type = JSON_STRINGS,
+	  .required = true,
+	  JSON_MEMBERS(struct peer_prepare_reply, channels, channel_count),
+	  .min = 1,
+	  .help = "Channels that the source is to open, \"ram\" among them." },
+	{ 0 },
+};
+
+const struct json_field peer_claim_fields[] = {
+	GENERATION_FIELD(struct peer_claim),
+	{ 0 },
+};
+
+const struct json_field peer_verdict_fields[] = {
+	{ .key = "verdict",
+	  .type = JSON_ENUM,
+	  .required = true,
+	  JSON_MEMBER(struct peer_verdict, verdict),
+	  .names = peer_verdict_names,
+	  .help = "taken: the guest is the destination's; refused: it never will be." },
+	REASON_FIELD(struct peer_verdict),
+	{ 0 },
+};
+
+const struct json_field peer_fate_fields[] = {
+	{ .key = "state",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct peer_fate, state),
+	  .min = 1,
+	  .help = "State of the move on the answering side." },
+	{ .key = "final",
+	  .type = JSON_BOOL,
+	  .required = true,
+	  JSON_MEMBER(struct peer_fate, final),
+	  .help = "The move has ended on the answering side." },
+	{ .key = "verdict",
+	  .type = JSON_ENUM,
+	  .required = true,
+	  JSON_MEMBER(struct peer_fate, verdict),
+	  .names = peer_verdict_names,
+	  .help = "As decided and stored; none: nothing was decided yet." },
+	REASON_FIELD(struct peer_fate),
+	{ 0 },
+};
+
+/* ---- decoding -------------------------------------------------------------- */
+
+bool peer_hello_decode(struct json_object *obj, struct peer_hello *ret, struct err *err)
+{
+	struct peer_hello hello = { 0 };
+
+	if (!json_decode_object(obj, peer_hello_fields, &hello, JSON_IGNORE_UNKNOWN, err))
+		return false;
+	if (hello.protocol.min > hello.protocol.max)
+		return err_set(err, ERR_INVALID, "/protocol: min is greater than max");
+	*ret = hello;
+	return true;
+}
+
+bool peer_hello_reply_decode(struct json_object *obj, struct peer_hello_reply *ret, struct err *err)
+{
+	struct peer_hello_reply reply = { 0 };
+
+	if (!json_decode_object(obj, peer_hello_reply_fields, &reply, JSON_IGNORE_UNKNOWN, err))
+		return false;
+	*ret = reply;
+	return true;
+}
+
+bool peer_prepare_decode(struct json_object *obj, struct peer_prepare *ret, struct err *err)
+{
+	struct peer_prepare prepare = { 0 };
+
+	if (!json_decode_object(obj, peer_prepare_fields, &prepare, JSON_IGNORE_UNKNOWN, err))
+		return false;
+	*ret = prepare;
+	return true;
+}
+
+void peer_prepare_fini(struct peer_prepare *prepare)
+{
+	json_release(peer_prepare_fields, prepare);
+}
+
+bool peer_prepare_reply_decode(struct json_object *obj, struct peer_prepare_reply *ret,
+			       struct err *err)
+{
+	struct peer_prepare_reply reply = { 0 };
+
+	if (!json_decode_object(obj, peer_prepare_reply_fields, &reply, JSON_IGNORE_UNKNOWN, err))
+		return false;
+	*ret = reply;
+	return true;
+}
+
+bool peer_claim_decode(struct json_object *obj, struct peer_claim *ret, struct err *err)
+{
+	struct peer_claim claim = { 0 };
+
+	if (!json_decode_object(obj, peer_claim_fields, &claim, JSON_IGNORE_UNKNOWN, err))
+		return false;
+	*ret = claim;
+	return true;
+}
+
+bool peer_verdict_decode(struct json_object *obj, struct peer_verdict *ret, struct err *err)
+{
+	struct peer_verdict verdict = { 0 };
+
+	if (!json_decode_object(obj, peer_verdict_fields, &verdict, JSON_IGNORE_UNKNOWN, err))
+		return false;
+	if (verdict.verdict == PEER_VERDICT_NONE)
+		return err_set(err, ERR_INVALID, "/verdict: 'none' is no answer to go or drop");
+	*ret = verdict;
+	return true;
+}
+
+bool peer_fate_decode(struct json_object *obj, struct peer_fate *ret, struct err *err)
+{
+	struct peer_fate fate = { 0 };
+
+	if (!json_decode_object(obj, peer_fate_fields, &fate, JSON_IGNORE_UNKNOWN, err))
+		return false;
+	*ret = fate;
+	return true;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* wire/peer_msg.h -- what coordinators say to each other, protocol version 1.
+ *
+ *     POST /peer/v1/hello             peer_hello    -> peer_hello_reply
+ *     POST /peer/v1/moves             peer_prepare  -> peer_prepare_reply
+ *     POST /peer/v1/moves/{id}/go     peer_claim    -> peer_verdict
+ *     POST /peer/v1/moves/{id}/drop   peer_claim    -> peer_verdict
+ *     GET  /peer/v1/moves/{id}                      -> peer_fate
+ *
+ * Keys that a decoder does not know are skipped: a newer coordinator may add
+ * some without a new version.  A decoder sets *ret only when it returns true;
+ * errors are INVALID, and name every fault.  Thread: any.
+ */
+#ifndef MIGRD_WIRE_PEER_MSG_H
+#define MIGRD_WIRE_PEER_MSG_H
+
+#include "base/id.h"
+#include "base/json.h"
+#include "wire/move_request.h"
+
+#define PEER_ADDRESS_SIZE 272 /* HOST:PORT, a DNS name has 253 */
+#define PEER_CHANNEL_SIZE 32
+#define PEER_CHANNEL_MAX  64
+#define PEER_STATE_SIZE   32
+
+/* Of the destination, on whether the guest is its own.  NONE, the zero, gives
+ * leave to nobody. */
+enum peer_verdict_value { PEER_VERDICT_NONE, PEER_VERDICT_TAKEN, PEER_VERDICT_REFUSED };
+extern const char *const peer_verdict_names[]; /* "none", "taken", "refused" */
+
+struct peer_hello {
+	struct {
+		uint64_t min, max;
+	} protocol; /* versions the sender speaks */
+	char host[ID_NAME_SIZE];
+	char software[64]; /* for the log only: "migrd 0.1.0" */
+};
+
+struct peer_hello_reply {
+	uint64_t protocol; /* the version chosen */
+	char host[ID_NAME_SIZE];
+	char software[64];
+};
+
+struct peer_prepare {
+	char move_id[ID_UUID_SIZE];
+	uint64_t generation; /* of the owner before the move */
+	char source[ID_NAME_SIZE];
+	struct json_object *definition; /* vm_def.h; owned */
+	struct move_options options;
+	bool was_running; /* the guest's CPUs ran when the move began */
+};
+
+struct peer_prepare_reply {
+	char data_address[PEER_ADDRESS_SIZE];
+	char token[ID_TOKEN_SIZE];
+	char channels[PEER_CHANNEL_MAX][PEER_CHANNEL_SIZE]; /* "ram" */
+	size_t channel_count;
+};
+
+struct peer_claim {
+	uint64_t generation;
+};
+
+struct peer_verdict {
+	int verdict; /* enum peer_verdict_value, never NONE */
+	char reason[ERR_MSG_SIZE];
+};
+
+struct peer_fate {
+	char state[PEER_STATE_SIZE]; /* of the move on the answering side */
+	bool final;
+	int verdict; /* enum peer_verdict_value */
+	char reason[ERR_MSG_SIZE];
+};
+
+extern const struct json_field peer_hello_fields[];
+extern const struct json_field peer_hello_reply_fields[];
+extern const struct json_field peer_prepare_fields[];
+extern const struct json_field peer_prepare_reply_fields[];
+extern const struct json_field peer_claim_fields[];
+extern const struct json_field peer_verdict_fields[];
+extern const struct json_field peer_fate_fields[];
+
+bool peer_hello_decode(struct json_object *obj, struct peer_hello *ret, struct err *err);
+bool peer_hello_reply_decode(struct json_object *obj, struct peer_hello_reply *ret,
+			     struct err *err);
+bool peer_prepare_decode(struct json_object *obj, struct peer_prepare *ret, struct err *err);
+void peer_prepare_fini(struct peer_prepare *prepare);
+bool peer_prepare_reply_decode(struct json_object *obj, struct peer_prepare_reply *ret,
+			       struct err *err);
+bool peer_claim_decode(struct json_object *obj, struct peer_claim *ret, struct err *err);
+bool peer_verdict_decode(struct json_object *obj, struct peer_verdict *ret, struct err *err);
+bool peer_fate_decode(struct json_object *obj, struct peer_fate *ret, struct err *err);
+/* To encode: json_encode(peer_hello_fields, &hello), and so on. */
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "wire/schema.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "wire/move_request.h"
+#include "wire/vm_def.h"
+
+const char *const wire_schema_names[] = { "vm", "move-request", "move-patch", NULL };
+
+static const struct {
+	const struct json_field *fields;
+	const char *title, *description;
+} schemas[] = {
+	{ vm_def_fields, "VM definition",
+	  "The body of POST /v1/vms. Beyond this schema: device ids and PCI slots are unique, a "
+	  "tap NIC has an ifname, a serial port of type file or socket has a path." },
+	{ move_request_fields, "Move request", "The body of POST /v1/moves." },
+	{ move_options_fields, "Move changes",
+	  "The body of PATCH /v1/moves/{id}; at least one member." },
+};
+static_assert(ARRAY_LEN(wire_schema_names) == ARRAY_LEN(schemas) + 1, "a name for each schema");
+
+struct json_object *wire_schema(const char *name)
+{
+	for (size_t i = 0; wire_schema_names[i]; i++)
+		if (!strcmp(wire_schema_names[i], name))
+			return json_schema(schemas[i].fields, schemas[i].title,
+					   schemas[i].description);
+	return NULL;
+}

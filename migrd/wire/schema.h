@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* wire/schema.h -- the published JSON Schemas, by name; schema/api/NAME.json is
+ * what they print.  Thread: any. */
+#ifndef MIGRD_WIRE_SCHEMA_H
+#define MIGRD_WIRE_SCHEMA_H
+
+#include "base/json.h"
+
+/* The names, ended by NULL. */
+extern const char *const wire_schema_names[];
+/* A new object, or NULL for an unknown name. */
+struct json_object *wire_schema(const char *name);
+
+#endif
