@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "tests/lib/store_rig.h"
+#include "store_rig.h"
 
 #include <check.h>
 
@@ -35,6 +35,7 @@ static void make_dir(void)
 {
 	const char *tmp = getenv("TMPDIR");
 
+	log_set_level(LOG_LEVEL_ERROR);
 	snprintf(rig.dir, sizeof(rig.dir), "%.40s/migrd-store-XXXXXX", tmp ? tmp : "/tmp");
 	ck_assert(mkdtemp(rig.dir) != NULL);
 }
@@ -288,16 +289,4 @@ TCase *rig_add_case(Suite *suite, const char *name, SFun set_up)
 	tcase_set_timeout(tc, 30);
 	suite_add_tcase(suite, tc);
 	return tc;
-}
-
-int rig_main(Suite *suite)
-{
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	log_set_level(LOG_LEVEL_ERROR);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
 }

@@ -33,7 +33,6 @@ void rig_set_up_real(void);
 void rig_set_up_closed(void);
 void rig_tear_down(void);
 TCase *rig_add_case(Suite *suite, const char *name, SFun set_up);
-int rig_main(Suite *suite);
 
 const char *rig_path(const char *name); /* in the state directory; until the next call */
 void rig_open(void);

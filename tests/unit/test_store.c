@@ -8,7 +8,8 @@
 #include "base/fault.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "tests/lib/store_rig.h"
+#include "check_main.h"
+#include "store_rig.h"
 
 /* ---- rows ---- */
 
@@ -454,7 +455,7 @@ static void add_both(TCase *tc)
 	tcase_add_test(tc, disk_full_answers_no_space_and_recovers);
 }
 
-static Suite *make_suite(void)
+Suite *suite(void)
 {
 	Suite *s = suite_create("store");
 	TCase *sim = rig_add_case(s, "sim", rig_set_up);
@@ -470,9 +471,4 @@ static Suite *make_suite(void)
 	tcase_add_test(sim, ended_moves_over_limit_are_deleted_oldest_first);
 	tcase_add_test(sim, log_is_checkpointed_when_idle_or_over_its_limit);
 	return s;
-}
-
-int main(void)
-{
-	return rig_main(make_suite());
 }

@@ -8,8 +8,9 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "check_main.h"
 #include "store/upgrade.h"
-#include "tests/lib/store_rig.h"
+#include "store_rig.h"
 
 /* ---- what is wrong with a state directory ---- */
 
@@ -337,7 +338,7 @@ END_TEST
 
 /* ---- suite ---- */
 
-static Suite *make_suite(void)
+Suite *suite(void)
 {
 	Suite *s = suite_create("store_open");
 	TCase *closed = rig_add_case(s, "closed", rig_set_up_closed);
@@ -358,9 +359,4 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(closed, killed_while_committing_keeps_all_that_was_answered, 0, 5);
 	tcase_add_test(open, second_process_is_refused_with_pid_of_first);
 	return s;
-}
-
-int main(void)
-{
-	return rig_main(make_suite());
 }
