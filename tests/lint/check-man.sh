@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The manual pages are well formed, and migrd.conf(5) has every key there is.
+cd "${srcdir:-.}" || exit 1
+status=0
+
+if command -v mandoc >/dev/null; then
+	# Whether other pages are installed is not ours to say.
+	faults=$(mandoc -T lint man/*.[1-9] 2>/dev/null | grep -v 'referenced manual not found')
+	[ -z "$faults" ] || { echo "$faults"; status=1; }
+else
+	echo "mandoc is not installed: only the keys are checked"
+fi
+
+# "section key" of each row of the table, and of each .Ic item in the page.
+keys=$(tr -s '\n\t ' ' ' <migrd/config_keys.c |
+	grep -o '"[a-zA-Z ]*", "[a-z_]*", CONFIG_TYPE' |
+	sed 's/^"\([a-z]*\)[^"]*", "\([a-z_]*\)".*/\1 \2/' | sort)
+documented=$(awk '$1 == ".Ss" { section = $3 } $1 == ".It" && $2 == "Ic" { print section, $3 }' \
+	man/migrd.conf.5 | sort)
+if [ -z "$keys" ] || [ "$keys" != "$documented" ]; then
+	printf 'migrd.conf(5) and migrd/config_keys.c differ:\ntable:\n%s\npage:\n%s\n' \
+		"$keys" "$documented"
+	status=1
+fi
+exit $status
