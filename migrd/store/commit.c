@@ -15,24 +15,11 @@ struct commit_item {
 	struct store_move move;
 	char delete_vm[ID_UUID_SIZE];     /* "": none */
 	char timeline_move[ID_UUID_SIZE]; /* "": none */
-	struct store_timeline_entry entry;
+	struct store_timeline_entry *timeline;
+	size_t timeline_count;
 	store_done_fn *done;
 	void *data;
 };
-
-/* Between two characters: half of one would not be UTF-8 any more. */
-static void copy_cut(char *to, size_t size, const char *from)
-{
-	size_t len = strlen(from);
-
-	if (len >= size) {
-		len = size - 1;
-		while (len > 0 && ((unsigned char)from[len] & 0xc0) == 0x80)
-			len--;
-	}
-	memcpy(to, from, len);
-	to[len] = '\0';
-}
 
 static void copy_id(char to[ID_UUID_SIZE], const char *from)
 {
@@ -54,10 +41,10 @@ static struct commit_item *commit_item_new(const struct store_txn *txn)
 		copy_id(commit->delete_vm, txn->delete_vm);
 	if (txn->timeline_move) {
 		copy_id(commit->timeline_move, txn->timeline_move);
-		commit->entry.at_ms = clock_wall_ms();
-		copy_cut(commit->entry.event, sizeof(commit->entry.event), txn->timeline_event);
-		copy_cut(commit->entry.detail, sizeof(commit->entry.detail),
-			 txn->timeline_detail ? txn->timeline_detail : "");
+		commit->timeline_count = txn->timeline_count;
+		commit->timeline = xcalloc(txn->timeline_count, sizeof(*commit->timeline));
+		memcpy(commit->timeline, txn->timeline,
+		       txn->timeline_count * sizeof(*commit->timeline));
 	}
 	return commit;
 }
@@ -84,9 +71,11 @@ static bool apply(struct store_db *db, const struct commit_item *commit, struct 
 		return false;
 	if (commit->has_move && !store_moves_put(db, &commit->move, err))
 		return false;
-	if (!commit->timeline_move[0])
-		return true;
-	return store_timeline_add(db, commit->timeline_move, &commit->entry, err);
+	for (size_t i = 0; i < commit->timeline_count; i++) {
+		if (!store_timeline_add(db, commit->timeline_move, &commit->timeline[i], err))
+			return false;
+	}
+	return true;
 }
 
 static bool commit_run(struct store_item *item, struct store_db *db, struct err *err)
@@ -118,6 +107,7 @@ static void commit_done(struct store_item *item, const struct err *err)
 			  commit->vm.name, err_name(err->code), LOG_Q(err->msg));
 	store_vm_fini(&commit->vm);
 	store_move_fini(&commit->move);
+	free(commit->timeline);
 	free(commit);
 }
 

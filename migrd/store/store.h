@@ -63,14 +63,20 @@ struct store_move {
 void store_vm_fini(struct store_vm *vm);
 void store_move_fini(struct store_move *move);
 
+struct store_timeline_entry {
+	int64_t at_ms;    /* wall clock */
+	char event[64];   /* short, stable name */
+	char detail[256]; /* words, may be empty */
+};
+
 /* What one transaction does; each part is optional.  All strings are copied. */
 struct store_txn {
 	const struct store_vm *put_vm;     /* insert or replace by uuid */
 	const char *delete_vm;             /* uuid */
 	const struct store_move *put_move; /* insert or replace by id */
-	const char *timeline_move;         /* move id of the entry below */
-	const char *timeline_event;        /* short, stable name */
-	const char *timeline_detail;       /* words, may be NULL */
+	const char *timeline_move;         /* move id of the entries below */
+	const struct store_timeline_entry *timeline;
+	size_t timeline_count;
 };
 
 struct store;
@@ -102,11 +108,6 @@ bool store_load_moves_blocking(struct store *store,
 void store_commit(struct store *store, const struct store_txn *txn, store_done_fn *done,
 		  void *data);
 
-struct store_timeline_entry {
-	int64_t at_ms; /* wall clock */
-	char event[64];
-	char detail[256];
-};
 /* Called once, on the loop: at most 1000 entries, oldest first (of a longer
  * timeline the first 100 and the last 900 are kept). ENTRIES are borrowed. */
 typedef void store_timeline_fn(void *data, const struct store_timeline_entry *entries, size_t count,

@@ -40,6 +40,8 @@
 
 enum stream_side { STREAM_SRC, STREAM_DST };
 
+#define STREAM_ADDRESS_SIZE 272 /* HOST:PORT, a DNS name has 253 */
+
 /* What migrd-stream is started with; it travels over its control socket, so no
  * secret is on a command line. */
 struct stream_config {
@@ -50,7 +52,7 @@ struct stream_config {
 	char program[256]; /* path of migrd-stream */
 	char ca_file[256], cert_file[256], key_file[256];
 	char peer_id[ID_NAME_SIZE];     /* host id its certificate must name */
-	char data_address[128];         /* src: "HOST:PORT" of the peer's data port */
+	char data_address[STREAM_ADDRESS_SIZE]; /* src: "HOST:PORT" of the peer's data port */
 	char token[ID_TOKEN_SIZE];      /* of this move */
 	uint32_t link_timeout_ms;       /* unacknowledged data for so long: dead link */
 	uint64_t bandwidth_bytes_per_s; /* 0: no limit */
