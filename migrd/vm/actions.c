@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What users do to a VM.  Each action is a row of a table: when it is allowed,
+ * what must be on disk first, and what is then said to QEMU. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "vm/vm_priv.h"
+
+#define COMMAND_DEADLINE_MS 10000
+
+enum needs { NEEDS_NO_QEMU, NEEDS_QEMU };
+
+static const struct {
+	const char *name;
+	enum needs needs;
+	bool sets_intent; /* which is on disk before QEMU hears of it */
+	enum vm_intent intent;
+	const char *command; /* NULL: more than one command */
+} actions[VM_ACTION_COUNT] = {
+	[VM_ACTION_START] = { "start", NEEDS_NO_QEMU, true, VM_INTENT_STARTED, NULL },
+	[VM_ACTION_STOP] = { "stop", NEEDS_QEMU, true, VM_INTENT_STOPPED, NULL },
+	[VM_ACTION_PAUSE] = { "pause", NEEDS_QEMU, true, VM_INTENT_PAUSED, "stop" },
+	[VM_ACTION_RESUME] = { "resume", NEEDS_QEMU, true, VM_INTENT_STARTED, "cont" },
+	[VM_ACTION_RESET] = { "reset", NEEDS_QEMU, false, VM_INTENT_STARTED, "system_reset" },
+	[VM_ACTION_SHUTDOWN] = { "shutdown", NEEDS_QEMU, false, VM_INTENT_STARTED,
+				 "system_powerdown" },
+	[VM_ACTION_DELETE] = { "delete", NEEDS_NO_QEMU, false, VM_INTENT_STOPPED, NULL },
+};
+
+/* The sync job of a VM.  It outlives the VM if that is forgotten meanwhile, and
+ * then finds it gone. */
+struct action_run {
+	struct vms *vms;
+	char uuid[ID_UUID_SIZE];
+	enum vm_action action;
+	enum vm_intent former_intent;
+	vm_done_fn *done; /* NULL: nobody asked */
+	void *data;
+};
+
+const char *vm_action_name(enum vm_action action)
+{
+	return actions[action].name;
+}
+
+static struct vm *vm_of(const struct action_run *run)
+{
+	struct vm *vm = vm_find_uuid(run->vms, run->uuid);
+
+	return vm && vm->action == run ? vm : NULL;
+}
+
+static void finish(struct action_run *run, const struct err *err)
+{
+	struct vm *vm = vm_of(run);
+
+	if (vm) {
+		vm->action = NULL;
+		vm_changed(vm);
+	}
+	log_info("vm", "action", "vm_uuid=%s action=%s result=\"%s\"", run->uuid,
+		 actions[run->action].name, err ? err->msg : "done");
+	if (run->done)
+		run->done(run->data, err);
+	free(run);
+}
+
+static void gone(struct action_run *run)
+{
+	struct err err;
+
+	err_set(&err, ERR_NOT_FOUND, "the VM is gone");
+	finish(run, &err);
+}
+
+/* ---- the steps ------------------------------------------------------- */
+
+static void on_command(void *data, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	finish(data, err);
+}
+
+static void on_launched(void *data, const struct err *err)
+{
+	struct action_run *run = data;
+	struct vm *vm = vm_of(run);
+
+	if (!vm) {
+		gone(run);
+		return;
+	}
+	if (err) {
+		vm_set_intent(vm, VM_INTENT_STOPPED);
+		snprintf(vm->reason, sizeof(vm->reason), "%s", err->msg);
+		vm_save(vm, NULL, NULL);
+		finish(run, err);
+		return;
+	}
+	qemu_command(vm->qemu, "cont", NULL, COMMAND_DEADLINE_MS, on_command, run);
+}
+
+static void on_deleted(void *data, const struct err *err)
+{
+	struct action_run *run = data;
+	struct vm *vm = vm_of(run);
+
+	if (vm && !err) {
+		vm->action = NULL;
+		vm_forget(vm);
+	}
+	finish(run, err);
+}
+
+static void perform(struct vm *vm, struct action_run *run)
+{
+	const struct store_txn delete_txn = { .delete_vm = vm->row.uuid };
+
+	switch (run->action) {
+	case VM_ACTION_START:
+		vm_launch(vm, false, on_launched, run);
+		vm_save(vm, NULL, NULL); /* the pid */
+		break;
+	case VM_ACTION_STOP:
+		qemu_quit(vm->qemu); /* vm_action_exited() ends it */
+		break;
+	case VM_ACTION_PAUSE:
+	case VM_ACTION_RESUME:
+	case VM_ACTION_RESET:
+	case VM_ACTION_SHUTDOWN:
+		qemu_command(vm->qemu, actions[run->action].command, NULL, COMMAND_DEADLINE_MS,
+			     on_command, run);
+		break;
+	case VM_ACTION_DELETE:
+		store_commit(run->vms->env.store, &delete_txn, on_deleted, run);
+		break;
+	case VM_ACTION_COUNT:
+		break;
+	}
+}
+
+static void on_intent_saved(void *data, const struct err *err)
+{
+	struct action_run *run = data;
+	struct vm *vm = vm_of(run);
+
+	if (!vm) {
+		gone(run);
+	} else if (err) {
+		vm_set_intent(vm, run->former_intent);
+		finish(run, err);
+	} else if (actions[run->action].needs == NEEDS_QEMU && !vm->qemu) {
+		gone(run); /* it ended by itself in between */
+	} else {
+		perform(vm, run);
+	}
+}
+
+bool vm_action_is_stop(const struct vm *vm)
+{
+	return vm->action && vm->action->action == VM_ACTION_STOP;
+}
+
+void vm_action_end(void *data, const struct err *err)
+{
+	finish(data, err);
+}
+
+/* ---- the way in ------------------------------------------------------ */
+
+static bool check(const struct vm *vm, enum vm_action action, struct err *err)
+{
+	const struct vm_job *job = vm->job;
+
+	if (vm->action)
+		return err_set(err, ERR_BUSY, "VM '%s' is busy with '%s'; try again", vm->row.name,
+			       actions[vm->action->action].name);
+	if (job && !(job->allowed & (1u << action)))
+		return err_set(err, ERR_BUSY,
+			       "cannot %s VM '%s' now: job %s (%s) holds it; wait for it, or cancel it",
+			       actions[action].name, vm->row.name, job->id, job->kind);
+	if (actions[action].needs == NEEDS_NO_QEMU && vm->qemu)
+		return err_set(err, ERR_CONFLICT, "cannot %s VM '%s': it is %s%s",
+			       actions[action].name, vm->row.name, vm_state(vm),
+			       action == VM_ACTION_DELETE ? "; stop it first" : "");
+	if (actions[action].needs == NEEDS_QEMU && !vm_is_active(vm))
+		return err_set(err, ERR_CONFLICT, "cannot %s VM '%s': it is %s",
+			       actions[action].name, vm->row.name, vm_state(vm));
+	return true;
+}
+
+static void begin(struct vm *vm, enum vm_action action, vm_done_fn *done, void *data)
+{
+	struct action_run *run = xnew(struct action_run);
+
+	run->vms = vm->vms;
+	memcpy(run->uuid, vm->row.uuid, sizeof(run->uuid));
+	run->action = action;
+	run->former_intent = vm->intent;
+	run->done = done;
+	run->data = data;
+	vm->action = run;
+	if (actions[action].sets_intent) {
+		vm_set_intent(vm, actions[action].intent);
+		vm_save(vm, on_intent_saved, run);
+	} else {
+		perform(vm, run);
+	}
+}
+
+void vm_act(struct vm *vm, enum vm_action action, vm_done_fn *done, void *data)
+{
+	struct err err;
+
+	if (check(vm, action, &err))
+		begin(vm, action, done, data);
+	else
+		vms_fail_later(vm->vms, done, data, &err);
+}
+
+/* What was asked for and what is there tell which action was interrupted. */
+void vm_finish_interrupted(struct vm *vm)
+{
+	enum qmp_run_state state;
+
+	if (!vm_is_active(vm))
+		return;
+	state = qemu_run_state(vm->qemu);
+	if (vm->intent == VM_INTENT_STOPPED)
+		begin(vm, VM_ACTION_STOP, NULL, NULL);
+	else if (vm->intent == VM_INTENT_PAUSED && state == QMP_RUN_RUNNING)
+		begin(vm, VM_ACTION_PAUSE, NULL, NULL);
+	else if (vm->intent == VM_INTENT_STARTED &&
+		 (state == QMP_RUN_PRELAUNCH || state == QMP_RUN_PAUSED))
+		begin(vm, VM_ACTION_RESUME, NULL, NULL);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vm/cmdline.h -- a VM definition becomes a QEMU command line.
+ *
+ * A pure function: the same definition gives the same guest on every host, with
+ * every PCI address pinned (an extra device would shift the automatic slots).
+ * Thread: any.  Source: qemu-system-x86_64(1).
+ */
+#ifndef MIGRD_VM_CMDLINE_H
+#define MIGRD_VM_CMDLINE_H
+
+#include <stdbool.h>
+
+#include "wire/vm_def.h"
+
+/* Listening sockets that QEMU inherits; agent is -1 without a guest agent. */
+struct cmdline_fds {
+	int monitor[2];
+	int agent;
+};
+#define CMDLINE_FDS_INIT { { -1, -1 }, -1 }
+
+struct cmdline;
+
+/* Always stopped (-S): it is for us to let a guest run.  INCOMING: it waits for
+ * migrate-incoming. */
+struct cmdline *cmdline_build(const struct vm_def *def, const char *binary, const char *pid_file,
+			      bool incoming, const struct cmdline_fds *fds);
+/* Ended by NULL; owned by CMDLINE. */
+const char *const *cmdline_argv(const struct cmdline *cmdline);
+void cmdline_free(struct cmdline *cmdline);
+
+#endif

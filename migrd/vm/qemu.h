@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vm/qemu.h -- one QEMU process of this host.
+ *
+ * It is started in a session of its own with two monitors on sockets that we
+ * bind and pass, so nothing has to be waited for and no other program can be
+ * there first; it outlives us, and qemu_attach() finds it again.  The second
+ * monitor is for the day when the first is lost: a monitor serves one client,
+ * and a hung one would lock us out.
+ *
+ * A QEMU that we cannot prove to be the one we mean (uuid, name, start time)
+ * is left alone.  Thread: loop.
+ */
+#ifndef MIGRD_VM_QEMU_H
+#define MIGRD_VM_QEMU_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "base/proc.h"
+#include "qmp/conn.h"
+#include "qmp/migrate.h"
+#include "wire/vm_def.h"
+
+/* What every QEMU of this host shares. */
+struct qemu_env {
+	struct loop *loop;
+	const char *binary;
+	const char *run_dir; /* DIR/vms/<uuid>/ is private to one QEMU */
+	const char *log_dir; /* <uuid>.log: what QEMU prints, kept while the VM is here */
+	uint32_t start_timeout_ms;
+};
+
+struct qemu_callbacks {
+	/* Once: its monitor answers and it is the one we mean; or ERR, with
+	 * QEMU's own words if it has ended. May free the qemu. */
+	void (*ready)(void *data, const struct err *err);
+	void (*event)(void *data, const struct qmp_event *event);
+	/* At most once, after ready(): the process has ended. May free the qemu. */
+	void (*exited)(void *data);
+	void *data;
+};
+
+struct qemu;
+
+/* Starts QEMU for DEF, stopped (-S); INCOMING: it waits for migrate-incoming.
+ * The process id is known at once, to be recorded before ready(). */
+struct qemu *qemu_start(const struct qemu_env *env, const struct vm_def *def, bool incoming,
+			const struct qemu_callbacks *cb, struct err *err);
+/* Finds the QEMU of a VM again.  ID may be empty (a crash between start and
+ * record): the monitor's socket then tells whether it lives, its pid file who it
+ * is.  ready() says NOT_FOUND when there is none. */
+struct qemu *qemu_attach(const struct qemu_env *env, const char *uuid, const char *name,
+			 struct proc_id id, const struct qemu_callbacks *cb);
+/* Lets go of it; the process runs on. */
+void qemu_free(struct qemu *qemu);
+
+/* NULL while it is not ready or between two monitors. */
+struct qmp_conn *qemu_monitor(const struct qemu *qemu);
+bool qemu_is_alive(const struct qemu *qemu); /* false for NULL */
+struct proc_id qemu_proc_id(const struct qemu *qemu);
+const struct qmp_version *qemu_version(const struct qemu *qemu); /* NULL before ready */
+/* Followed by events. */
+enum qmp_run_state qemu_run_state(const struct qemu *qemu);
+/* A command under the usual rules of qmp_command(); UNAVAILABLE without a
+ * monitor. */
+void qemu_command(struct qemu *qemu, const char *name, struct json_object *args,
+		  uint32_t deadline_ms, qmp_reply_fn *fn, void *data);
+/* Asks it to quit, and kills it if it has not ended in 2 s. */
+void qemu_quit(struct qemu *qemu);
+void qemu_kill(struct qemu *qemu);
+
+/* The last lines that the QEMU of a VM printed, for error messages. */
+void qemu_last_words(const struct qemu_env *env, const char *uuid, char *ret_text, size_t size);
+/* Removes the private directory; LOG: and the log. */
+void qemu_remove_files(const struct qemu_env *env, const char *uuid, bool log);
+
+#endif

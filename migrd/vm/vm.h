@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vm/vm.h -- the VMs of this host: what they are, and who works on them.
+ *
+ * A VM is `owned' (this host may run it) or `incoming' (a move is bringing it;
+ * it never runs before the move makes it owned).  Its definition, generation
+ * and intent are on disk before they count.
+ *
+ * Two slots say who may use the monitor: the sync job (one short action: start,
+ * pause, ...) and the async job (a move), which says what sync jobs it bears.
+ * Reads need neither.
+ *
+ * Thread: loop.  Pointers to a VM are good until the callback returns: keep the
+ * uuid, and find it again.
+ */
+#ifndef MIGRD_VM_VM_H
+#define MIGRD_VM_VM_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "store/store.h"
+#include "vm/qemu.h"
+#include "wire/vm_def.h"
+
+struct vms;
+struct vm;
+
+enum vm_role { VM_ROLE_OWNED, VM_ROLE_INCOMING };
+/* What the user last asked for. */
+enum vm_intent { VM_INTENT_STOPPED, VM_INTENT_STARTED, VM_INTENT_PAUSED };
+
+struct vms_env {
+	struct qemu_env qemu;
+	struct store *store;
+	/* Something that shows in the API changed; VM is NULL when it is gone. */
+	void (*changed)(void *data, const char *name, const struct vm *vm);
+	void *data;
+};
+
+/* Called once, on the loop, never from inside the call. */
+typedef void vm_done_fn(void *data, const struct err *err);
+
+struct vms *vms_new(const struct vms_env *env);
+/* Lets go of every QEMU; they run on. */
+void vms_free(struct vms *vms);
+
+/* Takes the rows of the store (freeing them) and finds every QEMU again; DONE
+ * when all have answered or are known to be gone. */
+void vms_add_row(struct vms *vms, struct store_vm *row);
+void vms_recover(struct vms *vms, vm_done_fn *done, void *data);
+/* After the jobs were recovered: brings every VM that no job holds to what was
+ * last asked for (an interrupted start, stop, pause or resume is finished). */
+void vms_settle(struct vms *vms);
+
+struct vm *vm_find(struct vms *vms, const char *name);
+struct vm *vm_find_uuid(struct vms *vms, const char *uuid);
+/* In the order of names; AFTER may be NULL. */
+struct vm *vm_next(struct vms *vms, const char *after);
+
+/* ---- what the user does ---------------------------------------------- */
+
+/* DEF must be decoded and normalized. EXISTS for a name or uuid that is taken. */
+void vm_create(struct vms *vms, const struct vm_def *def, vm_done_fn *done, void *data);
+
+enum vm_action {
+	VM_ACTION_START,
+	VM_ACTION_STOP,
+	VM_ACTION_PAUSE,
+	VM_ACTION_RESUME,
+	VM_ACTION_RESET,
+	VM_ACTION_SHUTDOWN, /* asks the guest; it may take its time or ignore it */
+	VM_ACTION_DELETE,
+	VM_ACTION_COUNT
+};
+const char *vm_action_name(enum vm_action action);
+
+/* CONFLICT when the VM's state forbids it, BUSY when a job does. */
+void vm_act(struct vm *vm, enum vm_action action, vm_done_fn *done, void *data);
+
+/* ---- what there is to know ------------------------------------------- */
+
+const char *vm_name(const struct vm *vm);
+const char *vm_uuid(const struct vm *vm);
+/* "stopped", "starting", "running", "paused", "incoming", "crashed", or QEMU's
+ * own name of a rarer run state. */
+const char *vm_state(const struct vm *vm);
+const char *vm_reason(const struct vm *vm); /* why it is so; "" if plain */
+enum vm_role vm_role(const struct vm *vm);
+enum vm_intent vm_intent(const struct vm *vm);
+uint64_t vm_generation(const struct vm *vm);
+const char *vm_definition(const struct vm *vm); /* JSON */
+struct qemu *vm_qemu(const struct vm *vm);      /* NULL: none */
+bool vm_is_active(const struct vm *vm);         /* its QEMU is there and answers */
+const struct store_vm *vm_row(const struct vm *vm);
+
+/* ---- for the async job ----------------------------------------------- */
+
+struct vm_job {
+	char id[ID_UUID_SIZE];
+	const char *kind;    /* "MIGRATION_OUT", "MIGRATION_IN" */
+	uint32_t allowed;    /* sync jobs it bears now: bits of enum vm_action */
+	uint64_t since_ms;
+	void (*event)(void *data, const struct qmp_event *event);
+	void (*exited)(void *data); /* of the QEMU; the VM still has it to look at */
+	void *data;
+};
+
+/* BUSY when there is one. JOB stays the caller's until vm_job_end(). */
+bool vm_job_begin(struct vm *vm, struct vm_job *job, struct err *err);
+void vm_job_end(struct vm *vm, struct vm_job *job);
+const struct vm_job *vm_job(const struct vm *vm);
+
+/* A VM that a move is bringing: in memory only, the move commits vm_row(). */
+struct vm *vm_new_incoming(struct vms *vms, const struct vm_def *def, uint64_t generation,
+			   struct err *err);
+/* Starts its QEMU with -incoming defer; the pid is in vm_row() at once. */
+void vm_launch_incoming(struct vm *vm, vm_done_fn *done, void *data);
+/* After the record that makes it ours is on disk. */
+void vm_promote(struct vm *vm, uint64_t generation, enum vm_intent intent);
+/* Puts QEMU's last words behind ERR's text. */
+void vm_explain_end(const struct vm *vm, struct err *err);
+/* The row that vm_promote() will make, to be committed before; borrowed strings. */
+struct store_vm vm_promoted_row(const struct vm *vm, uint64_t generation, enum vm_intent intent);
+/* After its row was deleted: ends what is left of it here, files included. The
+ * job that holds it lets go by this. */
+void vm_forget(struct vm *vm);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vm/vm_priv.h -- shared by vm.c (the object) and actions.c (what users do). */
+#ifndef MIGRD_VM_VM_PRIV_H
+#define MIGRD_VM_VM_PRIV_H
+
+#include "vm/vm.h"
+
+struct action_run;
+
+struct vm {
+	struct vms *vms;
+	struct vm *next; /* by name */
+	struct store_vm row;
+	enum vm_role role;
+	enum vm_intent intent;
+	struct qemu *qemu;
+	bool is_ready;     /* its QEMU has answered */
+	bool guest_ended;  /* the guest itself powered off */
+	char reason[ERR_MSG_SIZE];
+	struct vm_job *job;
+	struct action_run *action; /* the sync job */
+	vm_done_fn *launched;      /* of vm_launch_incoming() and of a start */
+	void *launched_data;
+};
+
+struct vms {
+	struct vms_env env;
+	struct vm *list;
+	unsigned recovering; /* QEMUs that have not answered yet */
+	vm_done_fn *recovered;
+	void *recovered_data;
+};
+
+struct vm *vm_add(struct vms *vms, const struct store_vm *row);
+void vm_remove(struct vm *vm);
+void vm_changed(const struct vm *vm);
+void vm_set_intent(struct vm *vm, enum vm_intent intent);
+/* Writes the row; DONE may be NULL. */
+void vm_save(struct vm *vm, store_done_fn *done, void *data);
+/* Starts the QEMU; LAUNCHED is called when it is ready or has failed. */
+void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data);
+/* The QEMU has ended, or was let go: forget it. */
+void vm_drop_qemu(struct vm *vm);
+/* Gives an error to a caller that must not hear of it from inside its call. */
+void vms_fail_later(struct vms *vms, vm_done_fn *fn, void *data, const struct err *err);
+/* The QEMU was to end: somebody asked to stop the VM. */
+bool vm_action_is_stop(const struct vm *vm);
+/* A store_done_fn: ends the action DATA. */
+void vm_action_end(void *data, const struct err *err);
+/* Starts an action without a caller, to finish what a crash interrupted. */
+void vm_finish_interrupted(struct vm *vm);
+
+#endif
