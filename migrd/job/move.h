@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* job/move.h -- the moves of this host: MIGRATION_OUT here, MIGRATION_IN there.
+ *
+ * The one rule: a guest's CPUs run on at most one host, and never again on the
+ * source once they have run on the destination.  Who may run it follows from
+ * durable records alone; messages may be lost, repeated or late.
+ *
+ *   source:       begin -> prepare -> transfer -> handover -> confirm -> done
+ *                   \________\___________\___________\-> rollback -> cancelled | failed
+ *   destination:  prepare -> transfer -> handover -> done
+ *                   \___________\-----------\------> rollback -> failed
+ *
+ * The tables in move_states.c say what may follow what.  Thread: loop.
+ */
+#ifndef MIGRD_JOB_MOVE_H
+#define MIGRD_JOB_MOVE_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/json.h"
+#include "peer/client.h"
+#include "store/store.h"
+#include "vm/vm.h"
+#include "wire/move_request.h"
+
+struct moves;
+struct move;
+
+struct moves_env {
+	struct loop *loop;
+	struct store *store;
+	struct vms *vms;
+	struct peer_clients *peers;
+	const char *host_id;
+	const char *run_dir;         /* DIR/moves/<id>/ is private to one move */
+	const char *stream_program;
+	const char *ca_file, *cert_file, *key_file;
+	const char *data_address;    /* what a source connects to */
+	uint32_t link_timeout_ms;          /* transfer: data unacknowledged for so long */
+	uint32_t handover_link_timeout_ms; /* the same while the guest stands still */
+	uint32_t prepare_timeout_ms;
+	/* Something that shows in the API changed. */
+	void (*changed)(void *data, const struct move *move);
+	void *data;
+};
+
+struct moves *moves_new(const struct moves_env *env);
+/* Lets go of every QEMU and stream; they run on. */
+void moves_free(struct moves *moves);
+
+/* At the start, in this order: the rows of the store; then, when the VMs were
+ * recovered, every unfinished move goes on from where it stood. */
+void moves_add_row(struct moves *moves, struct store_move *row);
+void moves_recover(struct moves *moves);
+
+/* ---- what the user does ---------------------------------------------- */
+
+/* Checks all that can be known at once, then begins.  NULL and ERR: nothing
+ * has changed.  The same idempotency KEY (may be NULL) gives the same move. */
+struct move *moves_start(struct moves *moves, const char *vm_name, const char *to,
+			 const struct move_options *options, const char *key, struct err *err);
+/* What OPTIONS has, is set for a running move; the rest stays as it is. */
+bool move_set(struct move *move, const struct move_options *options, struct err *err);
+/* Asks for the end; move_when(MOVE_ENDED) tells what came of it.  TOO_LATE past
+ * the point of no return. */
+bool move_cancel(struct move *move, struct err *err);
+
+enum move_moment {
+	MOVE_RECORDED, /* it is on disk */
+	MOVE_PREPARED, /* destination: it listens, or will never */
+	MOVE_VERDICT,  /* destination: taken and the guest runs, or refused */
+	MOVE_ENDED,    /* a final state */
+};
+/* Calls FN once, on the loop, when the moment has come or is past. */
+typedef void move_when_fn(void *data, struct move *move);
+void move_when(struct move *move, enum move_moment moment, move_when_fn *fn, void *data);
+
+struct move *moves_find(struct moves *moves, const char *id);
+/* Newest first; AFTER (an id) may be NULL. */
+struct move *moves_next(struct moves *moves, const char *after);
+/* A move of this VM that has not ended, or NULL. */
+struct move *moves_active_of(struct moves *moves, const char *vm_uuid);
+
+/* ---- what the peer asks ---------------------------------------------- */
+
+struct move_offer {
+	const char *id;
+	const char *source;      /* host id of the caller's certificate */
+	uint64_t generation;
+	struct json_object *definition; /* borrowed */
+	struct move_options options;
+};
+/* The same offer again gives the same move. */
+struct move *moves_offered(struct moves *moves, const struct move_offer *offer, struct err *err);
+/* go: the source's QEMU is done; take the guest, and let it run if RUN.  drop:
+ * it will not come.  Both then wait for MOVE_VERDICT.  An unknown id gets a
+ * record that refuses it for good, so that a late offer cannot revive it. */
+struct move *moves_go(struct moves *moves, const char *id, const char *source, uint64_t generation,
+		      bool run, struct err *err);
+struct move *moves_drop(struct moves *moves, const char *id, const char *source,
+			uint64_t generation, struct err *err);
+/* The data port's question; see stream/port.h. */
+bool moves_claim(void *moves, const char *id, const char *channel, int fd);
+
+/* ---- what there is to know ------------------------------------------- */
+
+const struct store_move *move_row(const struct move *move);
+const char *move_state_name(const struct move *move);
+bool move_is_final(const struct move *move);
+bool move_can_cancel(const struct move *move);
+bool move_is_out(const struct move *move);
+const char *move_source(const struct move *move);
+const char *move_destination(const struct move *move);
+/* Host id of who owns the guest, as far as this host can know. */
+const char *move_owner(const struct move *move);
+const char *move_reason(const struct move *move);
+const char *move_token(const struct move *move);
+/* The API's object; the caller owns it. */
+struct json_object *move_json(const struct move *move);
+/* How long the destination's steps of the handover took. */
+struct json_object *move_times_json(const struct move *move);
+
+#endif

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The destination's side of a move. */
+#include "job/move_dst.h"
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "job/move_priv.h"
+
+#define COMMAND_DEADLINE_MS 10000
+#define FATE_DEADLINE_MS    5000
+/* While nothing happens, the source is asked so often what became of the move. */
+#define FATE_EVERY_MS       5000
+/* Nothing was loaded and the source does not answer: so long it is waited for. */
+#define OFFER_PATIENCE_MS   60000
+/* After go, QEMU has so long to say that it has loaded everything. */
+#define LOAD_PATIENCE_MS    10000
+#define LOAD_TICK_MS        20
+
+static const char *const capabilities[] = { "events", "return-path", "late-block-activate", NULL };
+
+static bool is_gone(const struct move *move)
+{
+	return move_qemu(move) == NULL;
+}
+
+static bool is_loaded(const struct move *move)
+{
+	return move->qemu_state == QMP_MIG_COMPLETED;
+}
+
+static void roll_back(struct move *move, enum err_code code, const char *text)
+{
+	struct err err;
+
+	err_set(&err, code, "%s", text);
+	move_roll_back(move, &err);
+}
+
+static void roll_back_gone(struct move *move)
+{
+	const struct vm *vm = move_vm(move);
+	struct err err;
+
+	err_set(&err, ERR_QEMU, "its QEMU ended");
+	if (vm)
+		vm_explain_end(vm, &err);
+	move_roll_back(move, &err);
+}
+
+/* ---- prepare: a QEMU that waits ----------------------------------------- */
+
+static void on_listening(struct move *move, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err)
+		move_roll_back(move, err);
+	else
+		move->qemu_prepared = true;
+	move_step(move);
+}
+
+static void on_capabilities(struct move *move, struct json_object *result, const struct err *err)
+{
+	CLEANUP(free_charp) char *dir = move_dir(move);
+	CLEANUP(free_charp) char *uri = xasprintf("unix:%s/ram.sock", dir);
+	struct json_object *args;
+
+	(void)result;
+	if (err) {
+		move_roll_back(move, err);
+		return;
+	}
+	args = json_object_new_object();
+	json_add_str(args, "uri", uri);
+	move_qmp(move, "migrate-incoming", args, COMMAND_DEADLINE_MS, on_listening);
+}
+
+struct launch {
+	struct moves *moves;
+	char id[ID_UUID_SIZE];
+};
+
+static void on_launched(void *data, const struct err *err)
+{
+	struct launch *launch = data;
+	struct move *move = moves_find(launch->moves, launch->id);
+
+	free(launch);
+	if (!move || move->state != MOVE_STATE_PREPARE || move->is_saving)
+		return;
+	if (err)
+		move_roll_back(move, err);
+	else
+		move_qmp(move, "migrate-set-capabilities", qmp_mig_caps_args(capabilities),
+			 COMMAND_DEADLINE_MS, on_capabilities);
+}
+
+void move_dst_enter_prepare(struct move *move)
+{
+	struct launch *launch = xnew(struct launch);
+	struct err err;
+
+	launch->moves = move->moves;
+	memcpy(launch->id, move->row.id, sizeof(launch->id));
+	loop_timer_start(move->tick, move->moves->env.prepare_timeout_ms);
+	vm_launch_incoming(move_vm(move), on_launched, launch);
+	id_token_new(move->token);
+	if (!move_start_stream(move, &err))
+		move_roll_back(move, &err);
+}
+
+void move_dst_step_prepare(struct move *move)
+{
+	uint64_t waited_ms = loop_now_ms(move->moves->env.loop) - move->entered_ms;
+
+	if (move->drop_requested) {
+		roll_back(move, ERR_CANCELLED, "the source dropped the move");
+	} else if (move->stream_gone) {
+		roll_back(move, ERR_INTERNAL, "migrd-stream ended at its start");
+	} else if (move->qemu_prepared && move->stream_started) {
+		move_stamp(move, MOVE_STAMP_PREPARED);
+		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_TRANSFER,
+							.put_vm = vm_row(move_vm(move)) });
+	} else if (waited_ms >= move->moves->env.prepare_timeout_ms) {
+		roll_back(move, ERR_TIMEOUT, "QEMU was not ready in time");
+	}
+}
+
+/* ---- transfer: the guest arrives ----------------------------------------- */
+
+/* The source's answer to: what became of this move? */
+static void on_fate(struct move *move, struct json_object *result, const struct err *err)
+{
+	bool unheard;
+
+	move->asked = false;
+	if (!err) {
+		move->reason[0] = '\0';
+		if (json_get_bool(result, "final", false))
+			move->drop_requested = true;
+		move_step(move);
+		return;
+	}
+	unheard = loop_now_ms(move->moves->env.loop) - move->entered_ms > OFFER_PATIENCE_MS;
+	if (!is_loaded(move) && !move->stream_ready && unheard)
+		roll_back(move, err->code, "the source never came");
+	else
+		move_set_reason(move, "waiting for host '%s': %s", move->row.peer, err->msg);
+}
+
+/* Bytes flow, and QEMU has not got them all: no need to ask anybody. */
+static bool is_busy(const struct move *move)
+{
+	return !is_loaded(move) && move->stream_ready && !move->stream_gone &&
+	       move->stream && stream_status(move->stream)->state == STREAM_CHANNEL_OPEN;
+}
+
+static void ask_fate(struct move *move)
+{
+	if (move->asked || is_busy(move))
+		return;
+	move->asked = true;
+	move_ask_peer(move, NULL, NULL, FATE_DEADLINE_MS, on_fate);
+}
+
+void move_dst_enter_transfer(struct move *move)
+{
+	if (move->is_resumed) {
+		move_attach_stream(move);
+		move_query(move);
+	}
+	loop_timer_start(move->tick, FATE_EVERY_MS);
+}
+
+/* Ours from here on: on disk before the guest runs. */
+static void take(struct move *move)
+{
+	const struct vm *vm = move_vm(move);
+	struct store_vm row = vm_promoted_row(vm, move->row.generation + 1,
+					      move->run ? VM_INTENT_STARTED : VM_INTENT_PAUSED);
+
+	move->verdict = MOVE_VERDICT_TAKEN;
+	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_HANDOVER, .put_vm = &row });
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+static bool load_is_late(const struct move *move)
+{
+	return now_us() - move->stamps[MOVE_STAMP_GO] > LOAD_PATIENCE_MS * UINT64_C(1000);
+}
+
+void move_dst_step_transfer(struct move *move)
+{
+	if (move->drop_requested) {
+		roll_back(move, ERR_CANCELLED, "the source dropped the move");
+	} else if (is_gone(move)) {
+		roll_back_gone(move);
+	} else if (move->qemu_state == QMP_MIG_FAILED) {
+		roll_back(move, ERR_QEMU, move->info.error[0] ? move->info.error
+							      : "QEMU could not load the guest");
+	} else if (move->go_requested && is_loaded(move)) {
+		take(move);
+	} else if (move->go_requested && load_is_late(move)) {
+		roll_back(move, ERR_TIMEOUT, "QEMU did not finish loading the guest");
+	} else if (!loop_timer_is_active(move->tick)) {
+		ask_fate(move);
+		loop_timer_start(move->tick, move->go_requested ? LOAD_TICK_MS : FATE_EVERY_MS);
+	}
+}
+
+/* ---- handover: let it run -------------------------------------------------- */
+
+static void finish(struct move *move)
+{
+	move->is_running = true;
+	move_stamp(move, MOVE_STAMP_RUNNING);
+	move_tell(move); /* the answer to go does not wait for the disk */
+	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_DONE });
+}
+
+/* Nobody knows whether it runs: look, at the next tick. */
+static void doubt(struct move *move, const struct err *err)
+{
+	move->asked = false;
+	move->is_resumed = true;
+	move_set_reason(move, "cannot let the guest run: %s", err->msg);
+}
+
+/* QEMU says no, so the guest has not run here, and nobody was told otherwise:
+ * the source may have it back. */
+static void on_running(struct move *move, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (!err)
+		finish(move);
+	else if (err->code == ERR_QEMU)
+		move_roll_back(move, err);
+	else
+		doubt(move, err);
+}
+
+static void on_state(struct move *move, struct json_object *result, const struct err *err)
+{
+	enum qmp_run_state state;
+
+	move->asked = false;
+	if (err)
+		return; /* the tick asks again */
+	state = qmp_run_state_decode(result);
+	if (move->run && (state == QMP_RUN_PAUSED || state == QMP_RUN_PRELAUNCH))
+		move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_running);
+	else
+		finish(move);
+}
+
+void move_dst_enter_handover(struct move *move)
+{
+	struct vm *vm = move_vm(move);
+
+	if (move->is_resumed)
+		move->run = vm_intent(vm) == VM_INTENT_STARTED;
+	move_stamp(move, MOVE_STAMP_TAKEN);
+	if (vm_role(vm) == VM_ROLE_INCOMING)
+		vm_promote(vm, move->row.generation + 1,
+			   move->run ? VM_INTENT_STARTED : VM_INTENT_PAUSED);
+	loop_timer_start(move->tick, FATE_EVERY_MS);
+}
+
+void move_dst_step_handover(struct move *move)
+{
+	if (is_gone(move)) {
+		finish(move); /* taken is taken: the guest has died as ours */
+	} else if (!move->asked) {
+		move->asked = true;
+		if (move->is_resumed || !move->run)
+			move_qmp(move, "query-status", NULL, COMMAND_DEADLINE_MS, on_state);
+		else
+			move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_running);
+	}
+	if (!move->is_saving && !loop_timer_is_active(move->tick))
+		loop_timer_start(move->tick, FATE_EVERY_MS);
+}
+
+/* ---- rollback: refused, and nothing stays -------------------------------- */
+
+void move_dst_enter_rollback(struct move *move)
+{
+	struct qemu *qemu = move_qemu(move);
+
+	if (qemu)
+		qemu_kill(qemu);
+	if (move->stream)
+		stream_kill(move->stream);
+}
+
+void move_dst_step_rollback(struct move *move)
+{
+	if (is_gone(move))
+		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_FAILED,
+							.delete_vm = move->row.vm_uuid });
+}
+
+/* ---- events ------------------------------------------------------------- */
+
+void move_dst_event(void *data, const struct qmp_event *event)
+{
+	struct move *move = data;
+
+	if (strcmp(event->name, "MIGRATION") == 0) {
+		const char *status = json_get_str(event->data, "status");
+
+		move_note(move, "MIGRATION", "%s at %lld us", status ? status : "?",
+			  (long long)event->time_us);
+		move->qemu_state = qmp_mig_state_from_name(status ? status : "");
+		if (is_loaded(move))
+			move_stamp(move, MOVE_STAMP_COMPLETED);
+	} else {
+		move_note(move, event->name, "at %lld us", (long long)event->time_us);
+	}
+	move_step(move);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* job/move_dst.h -- what the destination does in each state; see job/move_priv.h.  Thread: loop. */
+#ifndef MIGRD_JOB_MOVE_DST_H
+#define MIGRD_JOB_MOVE_DST_H
+
+struct move;
+
+void move_dst_enter_prepare(struct move *move);
+void move_dst_step_prepare(struct move *move);
+void move_dst_enter_transfer(struct move *move);
+void move_dst_step_transfer(struct move *move);
+void move_dst_enter_handover(struct move *move);
+void move_dst_step_handover(struct move *move);
+void move_dst_enter_rollback(struct move *move);
+void move_dst_step_rollback(struct move *move);
+
+#endif

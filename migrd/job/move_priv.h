@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* job/move_priv.h -- shared by the files that make up a move.
+ *
+ * A move is driven by facts: whatever happens (an event, an answer, the end of
+ * a process) is noted in the move, and then move_step() lets the present state
+ * decide.  So the order in which things happen to arrive does not matter, and a
+ * restart is only another way to learn the facts.
+ */
+#ifndef MIGRD_JOB_MOVE_PRIV_H
+#define MIGRD_JOB_MOVE_PRIV_H
+
+#include "job/move.h"
+#include "stream/proc.h"
+
+enum move_side { MOVE_SRC, MOVE_DST };
+
+enum move_state {
+	MOVE_STATE_BEGIN,
+	MOVE_STATE_PREPARE,
+	MOVE_STATE_TRANSFER,
+	MOVE_STATE_HANDOVER,
+	MOVE_STATE_CONFIRM,
+	MOVE_STATE_DONE,
+	MOVE_STATE_ROLLBACK,
+	MOVE_STATE_CANCELLED,
+	MOVE_STATE_FAILED,
+	MOVE_STATE_STUCK,
+	MOVE_STATE_COUNT
+};
+
+/* What a restarted daemon does with a move that it finds in this state. */
+enum move_restart {
+	MOVE_RESTART_NOTHING,
+	MOVE_RESTART_ROLL_BACK,
+	MOVE_RESTART_CONTINUE, /* enter() again, with resumed set */
+};
+
+struct move_state_def {
+	const char *name;    /* in the database, the API and the log */
+	uint32_t next;       /* states that may follow */
+	bool can_cancel;
+	bool is_final;
+	uint32_t vm_actions; /* what users may do to the VM meanwhile: bits of enum vm_action */
+	enum move_restart restart;
+	void (*enter)(struct move *move); /* starts what the state is for */
+	void (*step)(struct move *move);  /* decides on the facts */
+};
+
+extern const struct move_state_def move_src_states[MOVE_STATE_COUNT];
+extern const struct move_state_def move_dst_states[MOVE_STATE_COUNT];
+
+/* Of the destination; durable, and never changed once it was told. */
+enum move_verdict { MOVE_VERDICT_NONE, MOVE_VERDICT_TAKEN, MOVE_VERDICT_REFUSED };
+
+/* Moments of a move in microseconds of the monotonic clock; 0: has not been. */
+enum move_stamp {
+	MOVE_STAMP_CREATED,
+	MOVE_STAMP_PREPARED,
+	MOVE_STAMP_MIGRATE,   /* source: `migrate' sent */
+	MOVE_STAMP_STOPPED,   /* source: its CPUs stopped */
+	MOVE_STAMP_COMPLETED, /* source: QEMU says completed; destination: loaded */
+	MOVE_STAMP_GO,        /* source: go sent; destination: go came */
+	MOVE_STAMP_TAKEN,     /* source: the answer; destination: it is on disk */
+	MOVE_STAMP_RUNNING,   /* destination: cont was answered */
+	MOVE_STAMP_ENDED,
+	MOVE_STAMP_COUNT
+};
+
+struct move_waiter;
+struct save;
+
+struct move {
+	struct moves *moves;
+	struct move *next; /* newest first */
+	enum move_side side;
+	struct store_move row;
+	enum move_state state;  /* entered, so on disk */
+	enum move_state target; /* being written, if is_saving */
+	bool is_saving;
+	bool is_new;            /* its first record is being written */
+	bool is_resumed;        /* found by a restart in this state */
+	char reason[ERR_MSG_SIZE];
+	struct err error;
+	struct vm_job job;
+	bool holds_vm;
+	struct move_waiter *waiters;
+	struct save *unsaved;   /* a record that the disk refused */
+	struct store_timeline_entry *notes; /* of the timeline, not on disk yet */
+	size_t note_count;
+	struct loop_timer *tick;  /* progress, backstop of the events */
+	struct loop_timer *retry; /* of the request to the peer, or of a failed save */
+	uint32_t retry_ms;
+	uint64_t entered_ms;      /* the state, on the loop's clock */
+
+	/* durable, in the detail of the row */
+	struct move_options options;
+	bool run;                 /* the guest is to run where it ends up */
+	bool saw_completed;       /* source: its QEMU will never run by itself again */
+	struct proc_id stream_id;
+	enum move_verdict verdict;
+	uint64_t stamps[MOVE_STAMP_COUNT];
+	struct json_object *peer_times; /* source: the destination's part, as it told */
+
+	/* facts */
+	struct stream *stream;
+	bool stream_started, stream_ready, stream_gone;
+	bool qemu_prepared;       /* capabilities are set; destination: it listens */
+	bool asked;               /* the question of this state is with the peer */
+	bool answered;            /* and its answer is here */
+	bool cancel_requested, cancel_sent, yank_sent;
+	bool go_requested, drop_requested;
+	bool guest_safe;          /* rollback: the guest is as it was before */
+	bool query_pending;
+	bool is_running;          /* destination: cont was answered, or was not wanted */
+	enum qmp_mig_state qemu_state;
+	bool saw_stop;
+	struct qmp_mig_info info; /* of the last query-migrate */
+	unsigned percent;         /* never goes back */
+	uint64_t moved_bytes, moved_at_ms; /* when transferred last grew */
+	char data_address[STREAM_ADDRESS_SIZE];
+	char token[ID_TOKEN_SIZE];
+};
+
+struct moves {
+	struct moves_env env;
+	struct move *list;
+};
+
+const struct move_state_def *move_def(const struct move *move, enum move_state state);
+
+/* ---- life ------------------------------------------------------------ */
+
+struct move *move_new(struct moves *moves, enum move_side side, const char *id);
+void move_free(struct move *move);
+/* Binds the VM's async slot to the move. */
+bool move_hold_vm(struct move *move, struct vm *vm, struct err *err);
+void move_release_vm(struct move *move);
+struct vm *move_vm(const struct move *move);     /* NULL: gone */
+struct qemu *move_qemu(const struct move *move); /* NULL: none, or it has ended */
+/* Puts the first record on disk, together with PUT_VM (may be NULL), and enters. */
+void move_record(struct move *move, enum move_state state, const struct store_vm *put_vm);
+
+/* ---- from state to state --------------------------------------------- */
+
+struct move_change {
+	enum move_state to;
+	const struct store_vm *put_vm; /* in the same transaction; may be NULL */
+	const char *delete_vm;         /* uuid, likewise */
+	const char *why;               /* for the timeline; may be NULL */
+};
+/* The only way from state to state: asserts that the table allows it, writes,
+ * and enters the new state only when it is on disk. */
+void move_go_to(struct move *move, const struct move_change *change);
+/* Enters the present state again, after a restart. */
+void move_reenter(struct move *move);
+/* To rollback, with the reason (kept if one is set already). */
+void move_roll_back(struct move *move, const struct err *why);
+/* Lets the state look at the facts; does nothing while a change is being written. */
+void move_step(struct move *move);
+/* Writes the detail without a change of state, waiting for nothing. */
+void move_save_detail(struct move *move);
+/* A line in the timeline.  It goes to disk with the next record, so that nothing
+ * waits for it. */
+void move_note(struct move *move, const char *event, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void move_stamp(struct move *move, enum move_stamp stamp);
+void move_set_reason(struct move *move, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Tells those who wait, and the API. */
+void move_tell(struct move *move);
+
+/* ---- questions ------------------------------------------------------- */
+
+/* The answer to a question of the state in which it was asked; answers that
+ * come when the move has left that state are dropped. */
+typedef void move_answer_fn(struct move *move, struct json_object *result, const struct err *err);
+
+void move_qmp(struct move *move, const char *command, struct json_object *args,
+	      uint32_t deadline_ms, move_answer_fn *fn);
+/* "POST /peer/v1/moves/<id>/VERB"; GET without a verb if VERB is NULL. */
+void move_ask_peer(struct move *move, const char *verb, struct json_object *body,
+		   uint32_t deadline_ms, move_answer_fn *fn);
+void move_query(struct move *move); /* query-migrate into info and qemu_state */
+
+/* ---- the stream ------------------------------------------------------ */
+
+char *move_dir(const struct move *move);
+bool move_start_stream(struct move *move, struct err *err);
+void move_attach_stream(struct move *move);
+/* Ends it and removes the move's directory. */
+void move_end_stream(struct move *move);
+
+/* ---- the sides ------------------------------------------------------- */
+
+void move_src_event(void *move, const struct qmp_event *event);
+void move_dst_event(void *move, const struct qmp_event *event);
+void move_qemu_exited(void *move);
+
+void move_detail_encode(struct move *move);
+void move_detail_decode(struct move *move);
+
+#endif

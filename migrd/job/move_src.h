@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* job/move_src.h -- what the source does in each state; see job/move_priv.h.  Thread: loop. */
+#ifndef MIGRD_JOB_MOVE_SRC_H
+#define MIGRD_JOB_MOVE_SRC_H
+
+struct move;
+
+void move_src_enter_begin(struct move *move);
+void move_src_step_begin(struct move *move);
+void move_src_enter_prepare(struct move *move);
+void move_src_step_prepare(struct move *move);
+void move_src_enter_transfer(struct move *move);
+void move_src_step_transfer(struct move *move);
+void move_src_enter_handover(struct move *move);
+void move_src_step_handover(struct move *move);
+void move_src_enter_confirm(struct move *move);
+void move_src_step_confirm(struct move *move);
+void move_src_enter_rollback(struct move *move);
+void move_src_step_rollback(struct move *move);
+/* The options of a move that is in transfer were changed: tells QEMU. */
+void move_src_apply_options(struct move *move);
+
+#endif

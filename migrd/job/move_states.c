@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The life of a move, as two tables.  The diagram in move.h is checked against
+ * them by tests/unit/test_move_states.c. */
+#include "job/move_dst.h"
+#include "job/move_priv.h"
+#include "job/move_src.h"
+
+#define TO(state)  (1u << MOVE_STATE_##state)
+#define MAY(action) (1u << VM_ACTION_##action)
+
+#define FINAL(name_) { .name = name_, .is_final = true, .restart = MOVE_RESTART_NOTHING }
+
+const struct move_state_def move_src_states[MOVE_STATE_COUNT] = {
+	[MOVE_STATE_BEGIN] = {
+		.name = "begin",
+		.next = TO(PREPARE) | TO(ROLLBACK),
+		.can_cancel = true,
+		.vm_actions = MAY(PAUSE) | MAY(RESUME),
+		.restart = MOVE_RESTART_ROLL_BACK,
+		.enter = move_src_enter_begin,
+		.step = move_src_step_begin,
+	},
+	[MOVE_STATE_PREPARE] = {
+		.name = "prepare",
+		.next = TO(TRANSFER) | TO(ROLLBACK),
+		.can_cancel = true,
+		.vm_actions = MAY(PAUSE) | MAY(RESUME),
+		.restart = MOVE_RESTART_ROLL_BACK,
+		.enter = move_src_enter_prepare,
+		.step = move_src_step_prepare,
+	},
+	[MOVE_STATE_TRANSFER] = {
+		.name = "transfer",
+		.next = TO(HANDOVER) | TO(ROLLBACK),
+		.can_cancel = true,
+		.vm_actions = MAY(PAUSE) | MAY(RESUME),
+		.restart = MOVE_RESTART_CONTINUE,
+		.enter = move_src_enter_transfer,
+		.step = move_src_step_transfer,
+	},
+	[MOVE_STATE_HANDOVER] = {
+		.name = "handover",
+		.next = TO(CONFIRM) | TO(ROLLBACK),
+		.restart = MOVE_RESTART_CONTINUE,
+		.enter = move_src_enter_handover,
+		.step = move_src_step_handover,
+	},
+	[MOVE_STATE_CONFIRM] = {
+		.name = "confirm",
+		.next = TO(DONE),
+		.restart = MOVE_RESTART_CONTINUE,
+		.enter = move_src_enter_confirm,
+		.step = move_src_step_confirm,
+	},
+	[MOVE_STATE_ROLLBACK] = {
+		.name = "rollback",
+		.next = TO(CANCELLED) | TO(FAILED) | TO(CONFIRM) | TO(STUCK),
+		.vm_actions = MAY(PAUSE) | MAY(RESUME) | MAY(RESET) | MAY(SHUTDOWN),
+		.restart = MOVE_RESTART_CONTINUE,
+		.enter = move_src_enter_rollback,
+		.step = move_src_step_rollback,
+	},
+	[MOVE_STATE_DONE] = FINAL("done"),
+	[MOVE_STATE_CANCELLED] = FINAL("cancelled"),
+	[MOVE_STATE_FAILED] = FINAL("failed"),
+	[MOVE_STATE_STUCK] = { .name = "stuck", .restart = MOVE_RESTART_CONTINUE },
+};
+
+const struct move_state_def move_dst_states[MOVE_STATE_COUNT] = {
+	[MOVE_STATE_PREPARE] = {
+		.name = "prepare",
+		.next = TO(TRANSFER) | TO(ROLLBACK),
+		.restart = MOVE_RESTART_ROLL_BACK,
+		.enter = move_dst_enter_prepare,
+		.step = move_dst_step_prepare,
+	},
+	[MOVE_STATE_TRANSFER] = {
+		.name = "transfer",
+		.next = TO(HANDOVER) | TO(ROLLBACK),
+		.restart = MOVE_RESTART_CONTINUE,
+		.enter = move_dst_enter_transfer,
+		.step = move_dst_step_transfer,
+	},
+	[MOVE_STATE_HANDOVER] = {
+		.name = "handover",
+		.next = TO(DONE) | TO(ROLLBACK),
+		.restart = MOVE_RESTART_CONTINUE,
+		.enter = move_dst_enter_handover,
+		.step = move_dst_step_handover,
+	},
+	[MOVE_STATE_ROLLBACK] = {
+		.name = "rollback",
+		.next = TO(FAILED),
+		.restart = MOVE_RESTART_CONTINUE,
+		.enter = move_dst_enter_rollback,
+		.step = move_dst_step_rollback,
+	},
+	[MOVE_STATE_DONE] = FINAL("done"),
+	[MOVE_STATE_FAILED] = FINAL("failed"),
+	[MOVE_STATE_STUCK] = { .name = "stuck", .restart = MOVE_RESTART_CONTINUE },
+	/* Only the source begins, cancels and confirms. */
+	[MOVE_STATE_BEGIN] = { .name = "begin" },
+	[MOVE_STATE_CONFIRM] = { .name = "confirm" },
+	[MOVE_STATE_CANCELLED] = { .name = "cancelled" },
+};

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* All moves of this host: how they come to be, and how they are found again. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "job/move_priv.h"
+#include "job/move_src.h"
+
+struct moves *moves_new(const struct moves_env *env)
+{
+	struct moves *moves = xnew(struct moves);
+
+	moves->env = *env;
+	return moves;
+}
+
+void moves_free(struct moves *moves)
+{
+	if (!moves)
+		return;
+	while (moves->list) {
+		move_release_vm(moves->list);
+		move_free(moves->list);
+	}
+	free(moves);
+}
+
+struct move *moves_find(struct moves *moves, const char *id)
+{
+	struct move *move = moves->list;
+
+	while (move && strcmp(move->row.id, id) != 0)
+		move = move->next;
+	return move;
+}
+
+struct move *moves_next(struct moves *moves, const char *after)
+{
+	const struct move *move = after ? moves_find(moves, after) : NULL;
+
+	if (after)
+		return move ? move->next : NULL;
+	return moves->list;
+}
+
+struct move *moves_active_of(struct moves *moves, const char *vm_uuid)
+{
+	for (struct move *move = moves->list; move; move = move->next) {
+		if (!move_is_final(move) && strcmp(move->row.vm_uuid, vm_uuid) == 0)
+			return move;
+	}
+	return NULL;
+}
+
+/* ---- what there is to know ------------------------------------------- */
+
+const struct store_move *move_row(const struct move *move)
+{
+	return &move->row;
+}
+
+const char *move_state_name(const struct move *move)
+{
+	return move_def(move, move->state)->name;
+}
+
+bool move_is_final(const struct move *move)
+{
+	return !move->is_new && move_def(move, move->state)->is_final;
+}
+
+bool move_can_cancel(const struct move *move)
+{
+	return move_def(move, move->state)->can_cancel;
+}
+
+bool move_is_out(const struct move *move)
+{
+	return move->side == MOVE_SRC;
+}
+
+const char *move_source(const struct move *move)
+{
+	return move->side == MOVE_SRC ? move->moves->env.host_id : move->row.peer;
+}
+
+const char *move_destination(const struct move *move)
+{
+	return move->side == MOVE_DST ? move->moves->env.host_id : move->row.peer;
+}
+
+/* The verdict alone changes the owner. */
+const char *move_owner(const struct move *move)
+{
+	bool taken = move->verdict == MOVE_VERDICT_TAKEN &&
+		     (move->side == MOVE_SRC || move->state != MOVE_STATE_TRANSFER);
+
+	return taken ? move_destination(move) : move_source(move);
+}
+
+const char *move_reason(const struct move *move)
+{
+	return move->reason;
+}
+
+const char *move_token(const struct move *move)
+{
+	return move->token;
+}
+
+/* ---- start ----------------------------------------------------------- */
+
+static struct move *find_key(struct moves *moves, const char *key)
+{
+	struct move *move = moves->list;
+
+	while (move && strcmp(move->row.idempotency_key, key) != 0)
+		move = move->next;
+	return move;
+}
+
+/* A disk that only this host has would be missing on the other. */
+static bool check_disks(const struct vm *vm, struct err *err)
+{
+	CLEANUP(json_putp) struct json_object *obj = json_tokener_parse(vm_definition(vm));
+	struct json_object *disks = json_object_object_get(obj, "disks");
+	size_t count = disks ? json_object_array_length(disks) : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *disk = json_object_array_get_idx(disks, i);
+
+		if (!json_get_bool(disk, "shared", false) && !json_get_bool(disk, "readonly", false))
+			return err_set(err, ERR_CONFLICT,
+				       "disk '%s' of VM '%s' is local and writable, and is not copied: "
+				       "put it on storage that both hosts see, and mark it \"shared\"",
+				       json_get_str(disk, "id"), vm_name(vm));
+	}
+	return true;
+}
+
+static bool check_start(struct moves *moves, const char *vm_name_, const char *to,
+			struct vm **ret_vm, struct err *err)
+{
+	struct vm *vm = vm_find(moves->env.vms, vm_name_);
+
+	if (!vm)
+		return err_set(err, ERR_NOT_FOUND, "there is no VM '%s' on this host", vm_name_);
+	if (strcmp(to, moves->env.host_id) == 0)
+		return err_set(err, ERR_CONFLICT, "VM '%s' is on host '%s' already", vm_name_, to);
+	if (!peer_clients_address(moves->env.peers, to))
+		return err_set(err, ERR_NOT_FOUND,
+			       "host '%s' is not known here: add a section [peer %s] to the "
+			       "configuration",
+			       to, to);
+	if (vm_job(vm))
+		return err_set(err, ERR_BUSY, "VM '%s' is held by job %s (%s)", vm_name_,
+			       vm_job(vm)->id, vm_job(vm)->kind);
+	if (!vm_is_active(vm))
+		return err_set(err, ERR_CONFLICT, "VM '%s' is %s: only a running or paused guest "
+						  "can be moved",
+			       vm_name_, vm_state(vm));
+	*ret_vm = vm;
+	return check_disks(vm, err);
+}
+
+struct move *moves_start(struct moves *moves, const char *vm_name_, const char *to,
+			 const struct move_options *options, const char *key, struct err *err)
+{
+	struct move *move = key && key[0] ? find_key(moves, key) : NULL;
+	char id[ID_UUID_SIZE];
+	struct vm *vm = NULL;
+
+	if (move) {
+		if (strcmp(move->row.vm_name, vm_name_) == 0 && strcmp(move->row.peer, to) == 0)
+			return move;
+		err_set(err, ERR_CONFLICT, "the Idempotency-Key was used for another request");
+		return NULL;
+	}
+	if (!check_start(moves, vm_name_, to, &vm, err))
+		return NULL;
+	id_uuid_new(id);
+	move = move_new(moves, MOVE_SRC, id);
+	move->options = *options;
+	move->row.generation = vm_generation(vm);
+	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", vm_uuid(vm));
+	snprintf(move->row.vm_name, sizeof(move->row.vm_name), "%s", vm_name_);
+	snprintf(move->row.peer, sizeof(move->row.peer), "%s", to);
+	snprintf(move->row.idempotency_key, sizeof(move->row.idempotency_key), "%s",
+		 key ? key : "");
+	if (!move_hold_vm(move, vm, err)) {
+		move_free(move);
+		return NULL;
+	}
+	move_stamp(move, MOVE_STAMP_CREATED);
+	move_record(move, MOVE_STATE_BEGIN, NULL);
+	return move;
+}
+
+/* ---- while it runs ---------------------------------------------------- */
+
+bool move_cancel(struct move *move, struct err *err)
+{
+	if (move->side == MOVE_DST)
+		return err_set(err, ERR_CONFLICT, "ask host '%s', where the guest comes from",
+			       move->row.peer);
+	if (move_is_final(move))
+		return err_set(err, ERR_TOO_LATE, "the move has ended: %s", move_state_name(move));
+	if (!move_can_cancel(move) && move->state != MOVE_STATE_ROLLBACK)
+		return err_set(err, ERR_TOO_LATE, "the move is in its %s", move_state_name(move));
+	move->cancel_requested = true;
+	move_note(move, "cancel-requested", "%s", "");
+	move_step(move);
+	return true;
+}
+
+bool move_set(struct move *move, const struct move_options *options, struct err *err)
+{
+	if (move->side != MOVE_SRC || move_is_final(move))
+		return err_set(err, ERR_CONFLICT, "the move is %s: nothing can be set",
+			       move->side == MOVE_SRC ? move_state_name(move) : "another host's");
+	if (options->has_bandwidth)
+		move->options.bandwidth_bytes_per_s = options->bandwidth_bytes_per_s;
+	if (options->has_downtime_limit)
+		move->options.downtime_limit_ms = options->downtime_limit_ms;
+	move_save_detail(move);
+	move_src_apply_options(move);
+	move_tell(move);
+	return true;
+}
+
+/* ---- what the peer asks ------------------------------------------------ */
+
+static bool same_source(const struct move *move, const char *source, uint64_t generation,
+			struct err *err)
+{
+	if (move->side != MOVE_DST || strcmp(move->row.peer, source) != 0)
+		return err_set(err, ERR_FORBIDDEN, "move %s is not one from host '%s'",
+			       move->row.id, source);
+	if (move->row.generation != generation)
+		return err_set(err, ERR_CONFLICT, "move %s is of generation %llu, not %llu",
+			       move->row.id, (unsigned long long)move->row.generation,
+			       (unsigned long long)generation);
+	return true;
+}
+
+static bool decode_offer(const struct move_offer *offer, struct vm_def *ret, struct err *err)
+{
+	struct faults *faults = faults_new();
+	bool ok = vm_def_decode(offer->definition, ret, faults);
+
+	if (!ok)
+		faults_to_err(faults, err);
+	faults_free(faults);
+	return ok;
+}
+
+static struct move *new_incoming(struct moves *moves, const char *id, const char *source,
+				 uint64_t generation)
+{
+	struct move *move = move_new(moves, MOVE_DST, id);
+
+	move->row.generation = generation;
+	snprintf(move->row.peer, sizeof(move->row.peer), "%s", source);
+	move_stamp(move, MOVE_STAMP_CREATED);
+	return move;
+}
+
+struct move *moves_offered(struct moves *moves, const struct move_offer *offer, struct err *err)
+{
+	struct move *move = moves_find(moves, offer->id);
+	struct vm_def *def = NULL;
+	struct vm *vm = NULL;
+
+	if (move)
+		return same_source(move, offer->source, offer->generation, err) ? move : NULL;
+	def = xnew(struct vm_def);
+	if (decode_offer(offer, def, err))
+		vm = vm_new_incoming(moves->env.vms, def, offer->generation, err);
+	free(def);
+	if (!vm)
+		return NULL;
+	move = new_incoming(moves, offer->id, offer->source, offer->generation);
+	move->options = offer->options;
+	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", vm_uuid(vm));
+	snprintf(move->row.vm_name, sizeof(move->row.vm_name), "%s", vm_name(vm));
+	move->state = MOVE_STATE_PREPARE;
+	if (!move_hold_vm(move, vm, err)) {
+		move_free(move);
+		return NULL;
+	}
+	move_record(move, MOVE_STATE_PREPARE, vm_row(vm));
+	return move;
+}
+
+/* A record that refuses an offer which may still be on its way. */
+static struct move *refuse_unknown(struct moves *moves, const char *id, const char *source,
+				   uint64_t generation)
+{
+	struct move *move = new_incoming(moves, id, source, generation);
+
+	move->verdict = MOVE_VERDICT_REFUSED;
+	err_set(&move->error, ERR_NOT_FOUND, "this host knows no such move");
+	move_record(move, MOVE_STATE_FAILED, NULL);
+	return move;
+}
+
+static struct move *find_or_refuse(struct moves *moves, const char *id, const char *source,
+				   uint64_t generation, struct err *err)
+{
+	struct move *move = moves_find(moves, id);
+
+	if (!move)
+		return refuse_unknown(moves, id, source, generation);
+	return same_source(move, source, generation, err) ? move : NULL;
+}
+
+struct move *moves_go(struct moves *moves, const char *id, const char *source, uint64_t generation,
+		      bool run, struct err *err)
+{
+	struct move *move = find_or_refuse(moves, id, source, generation, err);
+
+	if (!move)
+		return NULL;
+	if (!move->go_requested) {
+		move->go_requested = true;
+		move->run = run;
+		move_stamp(move, MOVE_STAMP_GO);
+		loop_timer_stop(move->tick); /* from here on it looks more often */
+		if (move->qemu_state != QMP_MIG_COMPLETED && move->state == MOVE_STATE_TRANSFER)
+			move_query(move);
+	}
+	move_step(move);
+	return move;
+}
+
+struct move *moves_drop(struct moves *moves, const char *id, const char *source,
+			uint64_t generation, struct err *err)
+{
+	struct move *move = find_or_refuse(moves, id, source, generation, err);
+
+	if (!move)
+		return NULL;
+	move->drop_requested = true;
+	move_step(move);
+	return move;
+}
+
+bool moves_claim(void *data, const char *id, const char *channel, int fd)
+{
+	struct move *move = moves_find(data, id);
+
+	if (!move || move->side != MOVE_DST || !move->stream || move->stream_gone ||
+	    (move->state != MOVE_STATE_PREPARE && move->state != MOVE_STATE_TRANSFER))
+		return false;
+	stream_accept(move->stream, fd, channel);
+	return true;
+}
+
+/* ---- restart ------------------------------------------------------------ */
+
+static enum move_state state_from_name(const struct move *move, const char *name)
+{
+	for (unsigned i = 0; i < MOVE_STATE_COUNT; i++) {
+		if (strcmp(move_def(move, (enum move_state)i)->name, name) == 0)
+			return (enum move_state)i;
+	}
+	return MOVE_STATE_STUCK;
+}
+
+static enum move_verdict verdict_from_name(const char *name)
+{
+	if (strcmp(name, "taken") == 0)
+		return MOVE_VERDICT_TAKEN;
+	return strcmp(name, "refused") == 0 ? MOVE_VERDICT_REFUSED : MOVE_VERDICT_NONE;
+}
+
+void moves_add_row(struct moves *moves, struct store_move *row)
+{
+	enum move_side side = strcmp(row->kind, "MIGRATION_OUT") == 0 ? MOVE_SRC : MOVE_DST;
+	struct move *move = move_new(moves, side, row->id);
+
+	store_move_fini(&move->row);
+	move->row = *row;
+	move->state = state_from_name(move, row->state);
+	move->verdict = verdict_from_name(row->verdict);
+	move->qemu_state = QMP_MIG_UNKNOWN;
+	if (row->error_code[0])
+		err_set(&move->error, err_from_name(row->error_code), "%s", row->error_text);
+	move_detail_decode(move);
+}
+
+static void recover(struct move *move)
+{
+	struct vm *vm = move_vm(move);
+	struct err err;
+
+	move->entered_ms = loop_now_ms(move->moves->env.loop);
+	if (vm && !move_hold_vm(move, vm, &err))
+		log_error("move", "recover", "move=%s error=\"%s\"", move->row.id, err.msg);
+	log_info("move", "recovered", "move=%s vm=%s state=%s", move->row.id, move->row.vm_name,
+		 move_state_name(move));
+	switch (move_def(move, move->state)->restart) {
+	case MOVE_RESTART_NOTHING:
+		break;
+	case MOVE_RESTART_ROLL_BACK:
+		move_attach_stream(move);
+		err_set(&err, ERR_UNAVAILABLE, "the coordinator of host '%s' was restarted in %s",
+			move->moves->env.host_id, move_state_name(move));
+		move_roll_back(move, &err);
+		break;
+	case MOVE_RESTART_CONTINUE:
+		move->is_resumed = true;
+		move_reenter(move);
+		break;
+	}
+}
+
+/* Rows come newest first; every move_new() puts its own before the others. */
+static void reverse(struct moves *moves)
+{
+	struct move *reversed = NULL, *next;
+
+	for (struct move *move = moves->list; move; move = next) {
+		next = move->next;
+		move->next = reversed;
+		reversed = move;
+	}
+	moves->list = reversed;
+}
+
+void moves_recover(struct moves *moves)
+{
+	reverse(moves);
+	for (struct move *move = moves->list; move; move = move->next) {
+		if (!move_is_final(move))
+			recover(move);
+	}
+}
