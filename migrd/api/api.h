@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* api/api.h -- the routes of this host's coordinator, for users and for peers.
+ * Thread: loop. */
+#ifndef MIGRD_API_API_H
+#define MIGRD_API_API_H
+
+#include "api/http.h"
+#include "base/bus.h"
+#include "job/move.h"
+#include "vm/vm.h"
+
+/* What the handlers work on; the handler_data of every route. */
+struct api {
+	struct loop *loop;
+	struct bus *bus;
+	struct vms *vms;
+	struct moves *moves;
+	struct store *store;
+	struct peer_clients *peers;
+	const char *host_id;
+	const char *api_address, *data_address, *qemu_binary;
+	const char *const *peer_ids; /* ended by NULL */
+	struct move_options defaults;
+	int64_t started_ms;
+	bool is_ready; /* everything of an earlier life was found again */
+};
+
+/* Ended by a NULL method. */
+extern const struct http_route api_routes[];
+
+/* Callbacks of vms_env and moves_env: put what changed on the bus. */
+void api_vm_changed(void *api, const char *name, const struct vm *vm);
+void api_move_changed(void *api, const struct move *move);
+
+/* ---- shared by the files of the routes ------------------------------- */
+
+/* "items" and "next" of a list: how many, and after what. */
+struct api_page {
+	uint64_t limit;
+	const char *after; /* NULL: from the start */
+};
+/* False: the request was answered (a limit that is none). */
+bool api_page_get(struct http_request *req, struct api_page *ret);
+struct json_object *api_list(struct json_object *items, const char *next);
+
+/* False while the coordinator is finding its guests: the request was answered. */
+bool api_ready(struct http_request *req, const struct api *api);
+
+struct json_object *api_vm_json(const struct api *api, const struct vm *vm);
+
+/* vms.c */
+void api_vms_list(struct http_request *req, void *data);
+void api_vms_create(struct http_request *req, void *data);
+void api_vm_get(struct http_request *req, void *data);
+void api_vm_delete(struct http_request *req, void *data);
+void api_vm_action(struct http_request *req, void *data);
+/* moves.c */
+void api_moves_list(struct http_request *req, void *data);
+void api_moves_start(struct http_request *req, void *data);
+void api_move_get(struct http_request *req, void *data);
+void api_move_set(struct http_request *req, void *data);
+void api_move_cancel(struct http_request *req, void *data);
+void api_move_timeline(struct http_request *req, void *data);
+void api_jobs_list(struct http_request *req, void *data);
+/* host.c */
+void api_host_get(struct http_request *req, void *data);
+void api_peers_list(struct http_request *req, void *data);
+void api_healthz(struct http_request *req, void *data);
+void api_readyz(struct http_request *req, void *data);
+void api_openapi(struct http_request *req, void *data);
+/* events.c */
+void api_events(struct http_request *req, void *data);
+/* peer.c */
+void api_peer_hello(struct http_request *req, void *data);
+void api_peer_prepare(struct http_request *req, void *data);
+void api_peer_go(struct http_request *req, void *data);
+void api_peer_drop(struct http_request *req, void *data);
+void api_peer_fate(struct http_request *req, void *data);
+
+#endif

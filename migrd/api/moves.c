@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The routes of moves and jobs. */
+#include "api/api.h"
+#include "base/mem.h"
+
+/* So long a cancel waits to say who owns the guest; then it says what it knows. */
+#define CANCEL_PATIENCE_MS 30000
+
+void api_move_changed(void *data, const struct move *move)
+{
+	struct api *api = data;
+	struct json_object *obj = move_json(move);
+
+	json_add_time(obj, "at", clock_wall_ms());
+	bus_publish(api->bus, "move", obj);
+}
+
+static struct move *find(struct http_request *req, const struct api *api)
+{
+	struct move *move = moves_find(api->moves, http_param(req, "id"));
+	struct err err;
+
+	if (!move) {
+		err_set(&err, ERR_NOT_FOUND, "there is no move '%.40s' on this host",
+			http_param(req, "id"));
+		http_reply_err(req, &err);
+	}
+	return move;
+}
+
+void api_move_get(struct http_request *req, void *data)
+{
+	const struct move *move = find(req, data);
+
+	if (move)
+		http_reply(req, 200, move_json(move));
+}
+
+/* ---- lists ------------------------------------------------------------ */
+
+struct filter {
+	const char *vm;
+	bool active; /* only what has not ended */
+};
+
+static bool passes(const struct move *move, const struct filter *filter)
+{
+	return (!filter->vm || strcmp(move_row(move)->vm_name, filter->vm) == 0) &&
+	       (!filter->active || !move_is_final(move));
+}
+
+static void list(struct http_request *req, const struct api *api,
+		 struct json_object *(*show)(const struct move *move))
+{
+	const char *state = http_query(req, "state");
+	const struct filter filter = { http_query(req, "vm"), state && !strcmp(state, "active") };
+	struct json_object *items;
+	struct api_page page;
+	const char *last;
+
+	if (!api_page_get(req, &page))
+		return;
+	items = json_object_new_array();
+	last = page.after;
+	for (struct move *move = moves_next(api->moves, page.after); move;
+	     move = moves_next(api->moves, move_row(move)->id)) {
+		if (!passes(move, &filter))
+			continue;
+		if (json_object_array_length(items) == page.limit) {
+			http_reply(req, 200, api_list(items, last));
+			return;
+		}
+		json_object_array_add(items, show(move));
+		last = move_row(move)->id;
+	}
+	http_reply(req, 200, api_list(items, NULL));
+}
+
+void api_moves_list(struct http_request *req, void *data)
+{
+	list(req, data, move_json);
+}
+
+static struct json_object *job_json(const struct move *move)
+{
+	const struct store_move *row = move_row(move);
+	struct json_object *obj = json_object_new_object();
+
+	json_add_str(obj, "id", row->id);
+	json_add_str(obj, "kind", row->kind);
+	json_add_str(obj, "vm", row->vm_name);
+	json_add_str(obj, "peer", row->peer);
+	json_add_str(obj, "state", move_state_name(move));
+	json_add_bool(obj, "final", move_is_final(move));
+	json_add_time(obj, "created_at", row->created_ms);
+	json_add_time(obj, "updated_at", row->updated_ms);
+	json_add_time(obj, "ended_at", row->ended_ms);
+	return obj;
+}
+
+void api_jobs_list(struct http_request *req, void *data)
+{
+	list(req, data, job_json);
+}
+
+/* ---- start and change --------------------------------------------------- */
+
+static void on_recorded(void *data, struct move *move)
+{
+	http_reply(data, 202, move_json(move));
+}
+
+static void start(struct http_request *req, struct api *api, const struct move_request *request)
+{
+	const char *key = http_header(req, "Idempotency-Key");
+	struct move_options options = api->defaults;
+	struct move *move;
+	struct err err;
+
+	if (key && !id_name_is_valid(key)) {
+		err_set(&err, ERR_INVALID,
+			"Idempotency-Key: 1 to 63 of letters, digits, '.', '_' and '-'");
+		http_reply_err(req, &err);
+		return;
+	}
+	if (request->options.has_bandwidth)
+		options.bandwidth_bytes_per_s = request->options.bandwidth_bytes_per_s;
+	if (request->options.has_downtime_limit)
+		options.downtime_limit_ms = request->options.downtime_limit_ms;
+	move = moves_start(api->moves, request->vm, request->to, &options, key, &err);
+	if (move)
+		move_when(move, MOVE_RECORDED, on_recorded, req);
+	else
+		http_reply_err(req, &err);
+}
+
+void api_moves_start(struct http_request *req, void *data)
+{
+	struct faults *faults = faults_new();
+	struct move_request request;
+
+	if (!api_ready(req, data)) {
+		;
+	} else if (!move_request_decode(http_body(req), &request, faults)) {
+		http_reply_faults(req, faults);
+	} else {
+		start(req, data, &request);
+	}
+	faults_free(faults);
+}
+
+void api_move_set(struct http_request *req, void *data)
+{
+	struct faults *faults = faults_new();
+	struct move_options options;
+	struct move *move = find(req, data);
+	struct err err;
+
+	if (!move) {
+		;
+	} else if (!move_patch_decode(http_body(req), &options, faults)) {
+		http_reply_faults(req, faults);
+	} else if (!move_set(move, &options, &err)) {
+		http_reply_err(req, &err);
+	} else {
+		http_reply(req, 200, move_json(move));
+	}
+	faults_free(faults);
+}
+
+/* ---- cancel -------------------------------------------------------------- */
+
+/* Answered by the end of the move or by the deadline, whichever is first. */
+struct cancel {
+	struct http_request *req; /* NULL: answered */
+	struct moves *moves;
+	char id[ID_UUID_SIZE];
+	struct loop_timer *deadline;
+	struct err refusal; /* set: it was too late when it was asked */
+};
+
+static void answer_cancel(struct cancel *cancel, struct move *move)
+{
+	bool cancelled = strcmp(move_state_name(move), "cancelled") == 0;
+	struct json_object *obj = json_object_new_object();
+	char detail[ERR_MSG_SIZE + 160];
+
+	snprintf(detail, sizeof(detail), "%s%sthe move is %s; host '%s' owns the guest",
+		 err_is_set(&cancel->refusal) ? cancel->refusal.msg : "",
+		 err_is_set(&cancel->refusal) ? ": " : "", move_state_name(move), move_owner(move));
+	if (!cancelled) {
+		json_add_str(obj, "type", "about:blank");
+		json_add_str(obj, "title", "too late");
+		json_add_int(obj, "status", err_http_status(ERR_TOO_LATE));
+		json_add_str(obj, "code", err_name(ERR_TOO_LATE));
+	}
+	json_add_bool(obj, "cancelled", cancelled);
+	json_add_str(obj, "owner", move_owner(move));
+	json_add_str(obj, "state", move_state_name(move));
+	json_add_str(obj, "detail", detail);
+	http_reply(TAKE_PTR(cancel->req), cancelled ? 200 : err_http_status(ERR_TOO_LATE), obj);
+	loop_timer_free(TAKE_PTR(cancel->deadline));
+}
+
+static void on_ended(void *data, struct move *move)
+{
+	struct cancel *cancel = data;
+
+	if (cancel->req)
+		answer_cancel(cancel, move);
+	free(cancel);
+}
+
+/* The move goes on towards its end; on_ended() frees. */
+static void on_cancel_deadline(void *data)
+{
+	struct cancel *cancel = data;
+	struct move *move = moves_find(cancel->moves, cancel->id);
+
+	if (move)
+		answer_cancel(cancel, move);
+}
+
+void api_move_cancel(struct http_request *req, void *data)
+{
+	struct api *api = data;
+	struct move *move = find(req, api);
+	struct cancel *cancel;
+	struct err err = { 0 };
+
+	if (!move)
+		return;
+	if (!move_cancel(move, &err) && err.code != ERR_TOO_LATE) {
+		http_reply_err(req, &err);
+		return;
+	}
+	cancel = xnew(struct cancel);
+	cancel->req = req;
+	cancel->moves = api->moves;
+	memcpy(cancel->id, move_row(move)->id, sizeof(cancel->id));
+	cancel->refusal = err;
+	cancel->deadline = loop_timer_new(api->loop, on_cancel_deadline, cancel);
+	loop_timer_start(cancel->deadline, CANCEL_PATIENCE_MS);
+	move_when(move, MOVE_ENDED, on_ended, cancel);
+}
+
+/* ---- timeline ------------------------------------------------------------- */
+
+static void on_timeline(void *data, const struct store_timeline_entry *entries, size_t count,
+			const struct err *err)
+{
+	struct json_object *items;
+
+	if (err) {
+		http_reply_err(data, err);
+		return;
+	}
+	items = json_object_new_array();
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *item = json_object_new_object();
+
+		json_add_time(item, "at", entries[i].at_ms);
+		json_add_str(item, "event", entries[i].event);
+		json_add_str(item, "detail", entries[i].detail);
+		json_object_array_add(items, item);
+	}
+	http_reply(data, 200, api_list(items, NULL));
+}
+
+void api_move_timeline(struct http_request *req, void *data)
+{
+	const struct api *api = data;
+	const struct move *move = find(req, api);
+
+	if (move)
+		store_timeline(api->store, move_row(move)->id, on_timeline, req);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Every route of the coordinator. */
+#include "api/api.h"
+#include "wire/move_request.h"
+#include "wire/peer_msg.h"
+#include "wire/vm_def.h"
+
+#define V HTTP_ROLE_VIEWER
+#define O HTTP_ROLE_OPERATOR
+#define P HTTP_ROLE_PEER
+#define N HTTP_ROLE_NONE
+
+const struct http_route api_routes[] = {
+	{ "GET", "/v1/host", V, api_host_get, .summary = "This host" },
+	{ "GET", "/v1/peers", V, api_peers_list, .summary = "The hosts it knows" },
+	{ "GET", "/v1/vms", V, api_vms_list, .summary = "The VMs of this host" },
+	{ "POST", "/v1/vms", O, api_vms_create, .summary = "Define a VM", .body = vm_def_fields },
+	{ "GET", "/v1/vms/{name}", V, api_vm_get, .summary = "One VM" },
+	{ "DELETE", "/v1/vms/{name}", O, api_vm_delete, .summary = "Forget a stopped VM" },
+	{ "POST", "/v1/vms/{name}/{action}", O, api_vm_action,
+	  .summary = "start, stop, pause, resume, reset or shutdown" },
+	{ "GET", "/v1/moves", V, api_moves_list, .summary = "Moves, newest first" },
+	{ "POST", "/v1/moves", O, api_moves_start, .summary = "Move a VM to another host",
+	  .body = move_request_fields },
+	{ "GET", "/v1/moves/{id}", V, api_move_get, .summary = "One move" },
+	{ "PATCH", "/v1/moves/{id}", O, api_move_set, .summary = "Change a running move",
+	  .body = move_options_fields },
+	{ "POST", "/v1/moves/{id}/cancel", O, api_move_cancel,
+	  .summary = "Cancel; answers when it is known who owns the guest" },
+	{ "GET", "/v1/moves/{id}/timeline", V, api_move_timeline, .summary = "What happened" },
+	{ "GET", "/v1/jobs", V, api_jobs_list, .summary = "The jobs of this host" },
+	{ "GET", "/v1/events", V, api_events, .is_stream = true,
+	  .summary = "Server-sent events; resumes by Last-Event-ID" },
+	{ "GET", "/healthz", N, api_healthz, .summary = "The coordinator answers" },
+	{ "GET", "/readyz", N, api_readyz, .summary = "It has found its guests again" },
+	{ "GET", "/openapi.json", V, api_openapi, .summary = "This document" },
+	{ "POST", "/peer/v1/hello", P, api_peer_hello, .summary = "Agree on a protocol",
+	  .body = peer_hello_fields },
+	{ "POST", "/peer/v1/moves/{id}/prepare", P, api_peer_prepare, .summary = "Get ready",
+	  .body = peer_prepare_fields },
+	{ "POST", "/peer/v1/moves/{id}/go", P, api_peer_go, .summary = "Take the guest",
+	  .body = peer_claim_fields },
+	{ "POST", "/peer/v1/moves/{id}/drop", P, api_peer_drop, .summary = "It will not come",
+	  .body = peer_claim_fields },
+	{ "GET", "/peer/v1/moves/{id}", P, api_peer_fate, .summary = "What became of it" },
+	{ 0 },
+};

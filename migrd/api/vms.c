@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The routes of VMs. */
+#include "api/api.h"
+#include "base/mem.h"
+
+static struct json_object *job_json(const struct vm *vm)
+{
+	const struct vm_job *job = vm_job(vm);
+	struct json_object *obj;
+
+	if (!job)
+		return NULL;
+	obj = json_object_new_object();
+	json_add_str(obj, "id", job->id);
+	json_add_str(obj, "kind", job->kind);
+	return obj;
+}
+
+static void add_qemu(struct json_object *obj, const struct vm *vm)
+{
+	const struct qemu *qemu = vm_qemu(vm);
+	const struct qmp_version *version = qemu ? qemu_version(qemu) : NULL;
+	char text[48];
+
+	if (!qemu_is_alive(qemu)) {
+		json_add_str(obj, "pid", NULL);
+		json_add_str(obj, "qemu_version", NULL);
+		return;
+	}
+	json_add_int(obj, "pid", qemu_proc_id(qemu).pid);
+	if (version)
+		snprintf(text, sizeof(text), "%d.%d.%d", version->major, version->minor,
+			 version->micro);
+	json_add_str(obj, "qemu_version", version ? text : NULL);
+}
+
+/* Without the definition: what lists and events show. */
+static struct json_object *summary(const struct api *api, const struct vm *vm)
+{
+	struct json_object *obj = json_object_new_object();
+	CLEANUP(json_putp) struct json_object *def = json_tokener_parse(vm_definition(vm));
+
+	json_add_str(obj, "name", vm_name(vm));
+	json_add_str(obj, "uuid", vm_uuid(vm));
+	json_add_str(obj, "state", vm_state(vm));
+	json_add_str(obj, "reason", vm_reason(vm));
+	json_add_str(obj, "host", api->host_id);
+	json_add_uint(obj, "generation", vm_generation(vm));
+	add_qemu(obj, vm);
+	json_add_int(obj, "memory_mib", json_get_int(def, "memory_mib", 0));
+	json_add_int(obj, "vcpus", json_get_int(def, "vcpus", 0));
+	json_object_object_add(obj, "job", job_json(vm));
+	json_add_time(obj, "created_at", vm_row(vm)->created_ms);
+	json_add_time(obj, "started_at", vm_row(vm)->started_ms);
+	return obj;
+}
+
+struct json_object *api_vm_json(const struct api *api, const struct vm *vm)
+{
+	struct json_object *obj = summary(api, vm);
+
+	json_object_object_add(obj, "definition", json_tokener_parse(vm_definition(vm)));
+	return obj;
+}
+
+void api_vm_changed(void *data, const char *name, const struct vm *vm)
+{
+	struct api *api = data;
+	struct json_object *obj;
+
+	if (vm) {
+		obj = summary(api, vm);
+	} else {
+		obj = json_object_new_object();
+		json_add_str(obj, "name", name);
+		json_add_str(obj, "state", "gone");
+		json_add_str(obj, "host", api->host_id);
+	}
+	json_add_time(obj, "at", clock_wall_ms());
+	bus_publish(api->bus, "vm", obj);
+}
+
+void api_vms_list(struct http_request *req, void *data)
+{
+	const struct api *api = data;
+	struct json_object *items = json_object_new_array();
+	struct api_page page;
+	const char *next;
+
+	if (!api_page_get(req, &page)) {
+		json_object_put(items);
+		return;
+	}
+	next = page.after;
+	for (struct vm *vm; (vm = vm_next(api->vms, next));) {
+		if (json_object_array_length(items) == page.limit) {
+			http_reply(req, 200, api_list(items, next));
+			return;
+		}
+		json_object_array_add(items, summary(api, vm));
+		next = vm_name(vm);
+	}
+	http_reply(req, 200, api_list(items, NULL));
+}
+
+static struct vm *find(struct http_request *req, const struct api *api)
+{
+	struct vm *vm = vm_find(api->vms, http_param(req, "name"));
+	struct err err;
+
+	if (!vm) {
+		err_set(&err, ERR_NOT_FOUND, "there is no VM '%.64s' on this host",
+			http_param(req, "name"));
+		http_reply_err(req, &err);
+	}
+	return vm;
+}
+
+void api_vm_get(struct http_request *req, void *data)
+{
+	const struct vm *vm = find(req, data);
+
+	if (vm)
+		http_reply(req, 200, api_vm_json(data, vm));
+}
+
+/* ---- what changes something ------------------------------------------ */
+
+/* Until the answer; the request outlives every answer, the VM may not. */
+struct pending {
+	struct http_request *req;
+	struct api *api;
+	char name[ID_NAME_SIZE];
+	int status;
+};
+
+static void on_done(void *data, const struct err *err)
+{
+	struct pending *pending = data;
+	const struct vm *vm = vm_find(pending->api->vms, pending->name);
+
+	if (err)
+		http_reply_err(pending->req, err);
+	else
+		http_reply(pending->req, pending->status,
+			   vm ? api_vm_json(pending->api, vm) : NULL);
+	free(pending);
+}
+
+static struct pending *pending_new(struct http_request *req, struct api *api, const char *name,
+				   int status)
+{
+	struct pending *pending = xnew(struct pending);
+
+	pending->req = req;
+	pending->api = api;
+	pending->status = status;
+	snprintf(pending->name, sizeof(pending->name), "%s", name);
+	return pending;
+}
+
+void api_vms_create(struct http_request *req, void *data)
+{
+	struct api *api = data;
+	struct vm_def *def = xnew(struct vm_def);
+	struct faults *faults = faults_new();
+	struct err err;
+
+	if (!api_ready(req, api)) {
+		;
+	} else if (!vm_def_decode(http_body(req), def, faults)) {
+		http_reply_faults(req, faults);
+	} else if (!vm_def_normalize(def, &err)) {
+		http_reply_err(req, &err);
+	} else {
+		vm_create(api->vms, def, on_done, pending_new(req, api, def->name, 201));
+	}
+	faults_free(faults);
+	free(def);
+}
+
+static void act(struct http_request *req, struct api *api, enum vm_action action, int status)
+{
+	struct vm *vm = api_ready(req, api) ? find(req, api) : NULL;
+
+	if (vm)
+		vm_act(vm, action, on_done, pending_new(req, api, vm_name(vm), status));
+}
+
+void api_vm_delete(struct http_request *req, void *data)
+{
+	act(req, data, VM_ACTION_DELETE, 204);
+}
+
+void api_vm_action(struct http_request *req, void *data)
+{
+	const char *name = http_param(req, "action");
+	struct err err;
+
+	for (unsigned i = 0; i < VM_ACTION_COUNT; i++) {
+		enum vm_action action = (enum vm_action)i;
+
+		if (action != VM_ACTION_DELETE && strcmp(vm_action_name(action), name) == 0) {
+			act(req, data, action, 200);
+			return;
+		}
+	}
+	err_set(&err, ERR_NOT_FOUND,
+		"a VM has no action '%.32s': there are start, stop, pause, resume, reset, shutdown",
+		name);
+	http_reply_err(req, &err);
+}
