@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* migrd: builds the world out of its layers and runs the loop. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include "api/api.h"
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "config.h"
+#include "peer/client.h"
+#include "stream/port.h"
+#include "tls/identity.h"
+#include "wire/schema.h"
+
+struct daemon {
+	struct config config;
+	struct api api;
+	char *log_dir;
+	char *data_address;
+	const char **peer_ids;
+	struct http_server *server;
+	struct stream_port *port;
+	struct loop_signal *signals[2];
+};
+
+/* ---- build -------------------------------------------------------------- */
+
+static bool check_identity(const struct config *config, struct err *err)
+{
+	struct tls_identity identity;
+
+	if (!tls_check_files(config->tls_ca, config->tls_cert, config->tls_key, &identity, err))
+		return false;
+	if (identity.kind != TLS_KIND_HOST || strcmp(identity.name, config->host_id) != 0)
+		return err_set(err, ERR_INVALID,
+			       "the certificate '%s' is for '%s', but this host's id is '%s': make "
+			       "one with 'migrctl pki host %s=ADDRESS'",
+			       config->tls_cert, identity.name, config->host_id, config->host_id);
+	return true;
+}
+
+static bool make_dirs(const struct config *config, struct err *err)
+{
+	CLEANUP(free_charp) char *vms = xasprintf("%s/vms", config->host_run_dir);
+	CLEANUP(free_charp) char *moves = xasprintf("%s/moves", config->host_run_dir);
+
+	return dir_make(config->host_run_dir, 0700, err) && dir_make(vms, 0700, err) &&
+	       dir_make(moves, 0700, err);
+}
+
+static bool make_peers(struct daemon *daemon, struct err *err)
+{
+	const struct config *config = &daemon->config;
+	const struct peer_config peer_config = {
+		config->host_id, config->tls_ca, config->tls_cert, config->tls_key
+	};
+
+	daemon->api.peers = peer_clients_new(daemon->api.loop, &peer_config, err);
+	if (!daemon->api.peers)
+		return false;
+	daemon->peer_ids = xcalloc(config->peer_count + 1, sizeof(*daemon->peer_ids));
+	for (size_t i = 0; i < config->peer_count; i++) {
+		peer_clients_set(daemon->api.peers, config->peers[i].id,
+				 config->peers[i].address);
+		daemon->peer_ids[i] = config->peers[i].id;
+	}
+	daemon->api.peer_ids = daemon->peer_ids;
+	return true;
+}
+
+static void make_jobs(struct daemon *daemon)
+{
+	const struct config *config = &daemon->config;
+	struct api *api = &daemon->api;
+	const struct vms_env vms_env = {
+		.qemu = {
+			.loop = api->loop,
+			.binary = config->qemu_binary,
+			.run_dir = config->host_run_dir,
+			.log_dir = daemon->log_dir,
+			.start_timeout_ms = (uint32_t)config->qemu_start_timeout_ms,
+		},
+		.store = api->store,
+		.changed = api_vm_changed,
+		.data = api,
+	};
+
+	api->vms = vms_new(&vms_env);
+	api->moves = moves_new(&(struct moves_env){
+		.loop = api->loop,
+		.store = api->store,
+		.vms = api->vms,
+		.peers = api->peers,
+		.host_id = config->host_id,
+		.run_dir = config->host_run_dir,
+		.stream_program = config->move_stream_program,
+		.ca_file = config->tls_ca,
+		.cert_file = config->tls_cert,
+		.key_file = config->tls_key,
+		.data_address = daemon->data_address,
+		.link_timeout_ms = (uint32_t)config->move_link_timeout_ms,
+		.handover_link_timeout_ms = (uint32_t)config->move_handover_link_timeout_ms,
+		.prepare_timeout_ms = (uint32_t)config->move_prepare_timeout_ms,
+		.changed = api_move_changed,
+		.data = api,
+	});
+}
+
+static void add_vm(void *data, struct store_vm *row)
+{
+	vms_add_row(data, row);
+}
+
+static void add_move(void *data, struct store_move *row)
+{
+	moves_add_row(data, row);
+}
+
+static bool open_ports(struct daemon *daemon, struct err *err)
+{
+	const struct config *config = &daemon->config;
+
+	daemon->port = stream_port_new(daemon->api.loop, config->data_listen, moves_claim,
+				       daemon->api.moves, err);
+	if (!daemon->port)
+		return err_wrap(err, "[data] listen");
+	daemon->server = http_server_new(daemon->api.loop,
+					 &(struct http_config){
+						 .listen = config->api_listen,
+						 .socket_path = config->api_socket,
+						 .ca_file = config->tls_ca,
+						 .cert_file = config->tls_cert,
+						 .key_file = config->tls_key,
+						 .routes = api_routes,
+						 .handler_data = &daemon->api,
+					 },
+					 err);
+	return daemon->server || err_wrap(err, "[api] listen");
+}
+
+static void fill_api(struct daemon *daemon)
+{
+	const struct config *config = &daemon->config;
+	struct api *api = &daemon->api;
+
+	daemon->log_dir = xasprintf("%s/log", config->host_state_dir);
+	daemon->data_address = xstrdup(config->data_advertise ? config->data_advertise
+							      : config->data_listen);
+	api->loop = loop_new();
+	api->bus = bus_new();
+	api->host_id = config->host_id;
+	api->api_address = config->api_listen;
+	api->data_address = daemon->data_address;
+	api->qemu_binary = config->qemu_binary;
+	api->defaults.bandwidth_bytes_per_s = config->move_bandwidth_bytes_per_s;
+	api->defaults.downtime_limit_ms = config->move_downtime_limit_ms;
+	api->started_ms = clock_wall_ms();
+}
+
+static bool build(struct daemon *daemon, struct err *err)
+{
+	const struct config *config = &daemon->config;
+	struct api *api = &daemon->api;
+
+	fill_api(daemon);
+	if (!check_identity(config, err) || !make_dirs(config, err))
+		return false;
+	api->store = store_open_blocking(api->loop, config->host_state_dir, err);
+	if (!api->store || !make_peers(daemon, err))
+		return false;
+	make_jobs(daemon);
+	return store_load_vms_blocking(api->store, add_vm, api->vms, err) &&
+	       store_load_moves_blocking(api->store, add_move, api->moves, err) &&
+	       open_ports(daemon, err);
+}
+
+static void tear_down(struct daemon *daemon)
+{
+	struct api *api = &daemon->api;
+
+	http_server_free(daemon->server);
+	stream_port_free(daemon->port);
+	moves_free(api->moves);
+	vms_free(api->vms);
+	peer_clients_free(api->peers);
+	store_close(api->store);
+	for (size_t i = 0; i < ARRAY_LEN(daemon->signals); i++)
+		loop_signal_free(daemon->signals[i]);
+	bus_free(api->bus);
+	loop_free(api->loop);
+	free(daemon->log_dir);
+	free(daemon->data_address);
+	free(daemon->peer_ids);
+}
+
+/* ---- run ------------------------------------------------------------------ */
+
+static void on_vms_recovered(void *data, const struct err *err)
+{
+	struct api *api = data;
+
+	(void)err;
+	api->is_ready = true;
+	moves_recover(api->moves);
+	vms_settle(api->vms);
+	log_info("migrd", "ready", "host=%s", api->host_id);
+}
+
+static void on_signal(void *data)
+{
+	log_info("migrd", "stopping", "guests run on");
+	loop_stop(data);
+}
+
+static bool run(struct daemon *daemon, struct err *err)
+{
+	static const int signals[] = { SIGTERM, SIGINT };
+
+	/* Children are watched by pidfd, and reaped by the kernel. */
+	signal(SIGCHLD, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	if (!build(daemon, err))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+		daemon->signals[i] = loop_signal_new(daemon->api.loop, signals[i], on_signal,
+						     daemon->api.loop);
+	log_info("migrd", "started", "version=%s host=%s api=%s data=%s", VERSION,
+		 daemon->config.host_id, daemon->config.api_listen, daemon->config.data_listen);
+	vms_recover(daemon->api.vms, on_vms_recovered, &daemon->api);
+	loop_run(daemon->api.loop);
+	return true;
+}
+
+/* ---- command line ----------------------------------------------------------- */
+
+static int complain(const struct err *err)
+{
+	fprintf(stderr, "migrd: %s: %s\n", err_name(err->code), err->msg);
+	return err_exit_code(err->code);
+}
+
+static int complain_of_faults(const char *path, const struct faults *faults)
+{
+	fprintf(stderr, "migrd: the configuration '%s' has %zu fault%s:\n", path, faults->count,
+		faults->count == 1 ? "" : "s");
+	for (size_t i = 0; i < faults->count && i < FAULT_MAX; i++)
+		fprintf(stderr, "  %s: %s\n", faults->list[i].pointer, faults->list[i].detail);
+	return err_exit_code(ERR_INVALID);
+}
+
+static void usage(FILE *out)
+{
+	fputs("usage: migrd [-c FILE] [--check-config | --help-config | --print-schema NAME]\n"
+	      "\n"
+	      "The coordinator of a host: runs its guests and moves them to other hosts.\n"
+	      "\n"
+	      "  -c, --config FILE      the configuration (default " CONFIG_FILE_DEFAULT ")\n"
+	      "      --check-config     read it, say what is wrong with it, and end\n"
+	      "      --help-config      every section and key it may have\n"
+	      "      --print-schema NAME  the JSON Schema of an object of the API\n"
+	      "      --version, --help\n",
+	      out);
+}
+
+enum { OPT_CHECK = 1000, OPT_HELP_CONFIG, OPT_SCHEMA, OPT_VERSION, OPT_HELP };
+
+static const struct option options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "check-config", no_argument, NULL, OPT_CHECK },
+	{ "help-config", no_argument, NULL, OPT_HELP_CONFIG },
+	{ "print-schema", required_argument, NULL, OPT_SCHEMA },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int print_schema(const char *name)
+{
+	CLEANUP(json_putp) struct json_object *schema = wire_schema(name);
+
+	if (!schema) {
+		fprintf(stderr, "migrd: there is no schema '%s'\n", name);
+		return err_exit_code(ERR_NOT_FOUND);
+	}
+	puts(json_object_to_json_string_ext(schema, JSON_C_TO_STRING_PRETTY));
+	return 0;
+}
+
+static int load_and_run(const char *path, bool check_only)
+{
+	struct daemon daemon = { 0 };
+	struct faults *faults = faults_new();
+	struct err err;
+	int status = 0;
+
+	if (!config_load(path, &daemon.config, faults)) {
+		status = complain_of_faults(path, faults);
+		faults_free(faults);
+		return status;
+	}
+	faults_free(faults);
+	log_set_level((enum log_level)daemon.config.log_level);
+	if (!fault_init(&err)) {
+		status = complain(&err);
+	} else if (check_only) {
+		if (!check_identity(&daemon.config, &err))
+			status = complain(&err);
+	} else {
+		if (!run(&daemon, &err))
+			status = complain(&err);
+		tear_down(&daemon);
+	}
+	config_fini(&daemon.config);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	const char *path = CONFIG_FILE_DEFAULT;
+	bool check_only = false;
+	int opt;
+
+	umask(077);
+	while ((opt = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+		switch (opt) {
+		case 'c':
+			path = optarg;
+			break;
+		case OPT_CHECK:
+			check_only = true;
+			break;
+		case OPT_HELP_CONFIG:
+			config_print_keys(stdout, CONFIG_FORMAT_TEXT);
+			return 0;
+		case OPT_SCHEMA:
+			return print_schema(optarg);
+		case OPT_VERSION:
+			puts("migrd " VERSION);
+			return 0;
+		case OPT_HELP:
+			usage(stdout);
+			return 0;
+		default:
+			usage(stderr);
+			return err_exit_code(ERR_INVALID);
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "migrd: '%s' is not understood\n", argv[optind]);
+		usage(stderr);
+		return err_exit_code(ERR_INVALID);
+	}
+	return load_and_run(path, check_only);
+}
