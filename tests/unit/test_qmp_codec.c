@@ -173,9 +173,9 @@ START_TEST(line_at_limit_is_read_and_one_byte_more_is_not)
 	feed(line);
 	ck_assert_int_eq(feed("\n"), QMP_CODEC_MSG);
 	codec.max_line_bytes = 63;
-	feed(line);
-	ck_assert_int_eq(feed("\n"), QMP_CODEC_BROKEN);
+	ck_assert_int_eq(feed(line), QMP_CODEC_BROKEN);
 	ck_assert_ptr_nonnull(strstr(err.msg, "63"));
+	ck_assert_int_eq(feed("\n"), QMP_CODEC_BROKEN);
 }
 END_TEST
 
