@@ -80,7 +80,8 @@ static void post_failure(struct loop *loop, qmp_reply_fn *fn, void *data, const 
 	loop_post(loop, deliver_answer, answer);
 }
 
-/* An abandoned command has been answered before: its deadline passed. */
+/* An abandoned command has been answered before: its deadline passed.  Where
+ * nobody listens only what QEMU did is of interest: closed() tells the rest. */
 static void deliver(struct qmp_conn *conn, const struct qmp_cmd *cmd, struct json_object *result,
 		    const struct err *err)
 {
@@ -88,7 +89,7 @@ static void deliver(struct qmp_conn *conn, const struct qmp_cmd *cmd, struct jso
 		return;
 	if (cmd->fn)
 		cmd->fn(cmd->data, result, err);
-	else if (err)
+	else if (err && err->code != ERR_UNAVAILABLE)
 		log_warning("qmp", "command-failed", "conn=%s command=%s reason=%s", conn->cmds.tag,
 			    cmd->name, LOG_Q(err->msg));
 }
@@ -228,6 +229,13 @@ static enum verdict fault_at(const char *where, const char *name, struct err *er
 #endif
 }
 
+/* Tells later: this may run inside a call of the owner. */
+static void fail_to_open(struct qmp_conn *conn, const struct err *err)
+{
+	conn->why = *err;
+	loop_timer_start(conn->open_timer, 0);
+}
+
 static void send_one(struct qmp_conn *conn, struct qmp_cmd *cmd)
 {
 	struct err err;
@@ -235,7 +243,10 @@ static void send_one(struct qmp_conn *conn, struct qmp_cmd *cmd)
 	switch (fault_at("send", cmd->name, &err)) {
 	case FAIL:
 		qmp_commands_remove(&conn->cmds, cmd);
-		post_failure(conn->loop, cmd->fn, cmd->data, &err);
+		if (conn->state == QMP_CONN_NEGOTIATING)
+			fail_to_open(conn, &err);
+		else
+			post_failure(conn->loop, cmd->fn, cmd->data, &err);
 		qmp_cmd_free(cmd);
 		return;
 	case DROP:
@@ -345,17 +356,10 @@ void qmp_command_oob(struct qmp_conn *conn, const char *name, struct json_object
 
 /* ---- receiving --------------------------------------------------------- */
 
-static void on_negotiated(void *data, struct json_object *result, const struct err *err)
+static void on_negotiated(struct qmp_conn *conn, const struct err *err)
 {
-	struct qmp_conn *conn = data;
-	struct err why;
-
-	(void)result;
-	if (conn->state == QMP_CONN_CLOSED)
-		return;
 	if (err) {
-		why = *err;
-		conn_close(conn, &why);
+		conn_close(conn, err);
 		return;
 	}
 	conn->state = QMP_CONN_READY;
@@ -378,16 +382,15 @@ static struct json_object *negotiation_args(const struct qmp_conn *conn)
 	return args;
 }
 
-/* The opening as a whole has its own deadline, which started earlier. */
+/* The only command while negotiating.  It has no FN: its reply is ours, and its
+ * absence is noticed by the opening's deadline, which started earlier. */
 static void negotiate(struct qmp_conn *conn)
 {
 	struct json_object *args = negotiation_args(conn);
 
 	submit(conn, &(struct qmp_command_args){ .name = "qmp_capabilities",
 						 .args = args,
-						 .deadline_ms = conn->open_deadline_ms,
-						 .fn = on_negotiated,
-						 .data = conn });
+						 .deadline_ms = conn->open_deadline_ms });
 	json_object_put(args);
 }
 
@@ -411,6 +414,20 @@ static void on_greeting(struct qmp_conn *conn, const struct qmp_msg *msg)
 	negotiate(conn);
 }
 
+static void take_reply(struct qmp_conn *conn, struct qmp_cmd *cmd, struct json_object *result,
+		       const struct err *err)
+{
+	qmp_commands_remove(&conn->cmds, cmd);
+	pump(conn); /* there is room in the window: use it before the owner thinks */
+	if (conn->state == QMP_CONN_NEGOTIATING)
+		on_negotiated(conn, err);
+	else if (cmd->is_abandoned)
+		log_debug("qmp", "late-reply", "conn=%s command=%s", conn->cmds.tag, cmd->name);
+	else
+		deliver(conn, cmd, err ? NULL : result, err);
+	qmp_cmd_free(cmd);
+}
+
 static void on_reply(struct qmp_conn *conn, const struct qmp_msg *msg)
 {
 	struct qmp_cmd *cmd = qmp_commands_find(&conn->cmds, msg->id);
@@ -423,22 +440,15 @@ static void on_reply(struct qmp_conn *conn, const struct qmp_msg *msg)
 		return;
 	}
 	verdict = fault_at("reply", cmd->name, &err);
-	if (verdict == DROP) {
+	if (verdict == DROP && !cmd->is_abandoned) {
 		cmd->is_off_wire = true; /* the deadline will answer it */
 		pump(conn);
 		return;
 	}
-	qmp_commands_remove(&conn->cmds, cmd);
-	pump(conn); /* there is room in the window: use it before the owner thinks */
-	if (cmd->is_abandoned)
-		log_debug("qmp", "late-reply", "conn=%s command=%s", conn->cmds.tag, cmd->name);
 	if (verdict == PASS && msg->kind == QMP_MSG_ERROR)
 		err_set(&err, ERR_QEMU, "QEMU refused '%s': %s", cmd->name, msg->text);
-	if (verdict == FAIL || msg->kind == QMP_MSG_ERROR)
-		deliver(conn, cmd, NULL, &err);
-	else
-		deliver(conn, cmd, msg->body, NULL);
-	qmp_cmd_free(cmd);
+	take_reply(conn, cmd, msg->body,
+		   verdict == FAIL || msg->kind == QMP_MSG_ERROR ? &err : NULL);
 }
 
 /* Before ready() nobody can have asked for the state yet, and whoever asks

@@ -788,6 +788,29 @@ START_TEST(freed_in_ready_with_an_error)
 }
 END_TEST
 
+/* The command that opens is ours: its answer must not reach for us when we are gone. */
+START_TEST(freed_while_negotiating)
+{
+	fake_monitor_on(fm, "qmp_capabilities", NULL);
+	fake_monitor_greet(fm, true);
+	loop_sim_run(loop);
+	free_now();
+	loop_sim_advance_ms(loop, 10 * OPEN_MS);
+	assert_trace("freed;");
+}
+END_TEST
+
+START_TEST(closed_while_negotiating)
+{
+	fake_monitor_on(fm, "qmp_capabilities", NULL);
+	fake_monitor_greet(fm, true);
+	loop_sim_run(loop);
+	fake_monitor_close(fm);
+	loop_sim_advance_ms(loop, 10 * OPEN_MS);
+	assert_trace("unavailable;");
+}
+END_TEST
+
 START_TEST(freed_in_event_with_more_bytes_waiting)
 {
 	open_with(&(struct qmp_callbacks){ on_ready, free_on_event, on_closed, NULL });
@@ -1021,6 +1044,21 @@ START_TEST(fault_at_reply_fails_the_command_done)
 }
 END_TEST
 
+START_TEST(fault_in_the_negotiation_fails_the_opening)
+{
+	static const char *const plans[] = { "qmp.send.qmp_capabilities:error",
+					     "qmp.reply.qmp_capabilities:error",
+					     "qmp.send.qmp_capabilities:drop",
+					     "qmp.reply.qmp_capabilities:drop" };
+
+	plan(plans[_i]);
+	open_with(&callbacks);
+	fake_monitor_greet(fm, true);
+	loop_sim_advance_ms(loop, _i < 2 ? 0 : OPEN_MS);
+	assert_trace(_i < 2 ? "internal;" : "timeout;");
+}
+END_TEST
+
 START_TEST(dropped_command_and_reply_time_out_and_block_nothing)
 {
 	plan("qmp.send.a:drop:times=0,qmp.reply.b:drop:times=0");
@@ -1128,6 +1166,8 @@ static void add_endings(Suite *s)
 	tc = cases(s, "freeing", setup);
 	tcase_add_test(tc, freed_in_ready);
 	tcase_add_test(tc, freed_in_ready_with_an_error);
+	tcase_add_test(tc, freed_while_negotiating);
+	tcase_add_test(tc, closed_while_negotiating);
 	tcase_add_test(tc, freed_in_event_with_more_bytes_waiting);
 	tcase_add_test(tc, freed_in_closed);
 	tcase_add_test(tc, freed_in_reply);
@@ -1144,6 +1184,7 @@ static void add_faults(Suite *s)
 
 	tcase_add_test(tc, fault_at_send_fails_the_command_unsent);
 	tcase_add_test(tc, fault_at_reply_fails_the_command_done);
+	tcase_add_loop_test(tc, fault_in_the_negotiation_fails_the_opening, 0, 4);
 	tcase_add_test(tc, dropped_command_and_reply_time_out_and_block_nothing);
 	tcase_add_test(tc, dropped_event_is_not_seen);
 #else
