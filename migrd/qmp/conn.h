@@ -7,8 +7,17 @@
  * and unknown replies are harmless.  A line over 16 MiB ends the connection
  * (the greeting: 64 KiB), as do bytes that are not JSON.
  *
- * Thread: loop.  Errors: QEMU (refused, with QEMU's words), TIMEOUT,
- * UNAVAILABLE (closed), INVALID (the other end is not a QMP monitor).
+ * QEMU is given few commands at a time, so that an out-of-band one always gets
+ * through; the others wait here.  One that times out while it waits is never
+ * sent (its message says so); one that times out later may still be carried out
+ * by QEMU, and keeps its place until QEMU has answered it.
+ *
+ * Events before ready() are left out, as are those of a time without a
+ * connection: ask for the state when ready.
+ *
+ * Thread: loop.  Errors: QEMU (refused, with QEMU's words), TIMEOUT, LIMIT (256
+ * commands wait), UNAVAILABLE (closed, not ready, no oob), INVALID (the other
+ * end is not a QMP monitor, or the address is none).
  * Source: QEMU docs/interop/qmp-spec.rst.
  */
 #ifndef MIGRD_QMP_CONN_H
@@ -23,7 +32,7 @@
 struct qmp_conn;
 
 struct qmp_event {
-	const char *name;
+	const char *name; /* qmp/events.h knows them */
 	struct json_object *data; /* borrowed; NULL if none */
 	int64_t time_us;          /* QEMU's timestamp, host wall clock */
 };
@@ -67,8 +76,9 @@ const struct qmp_version *qmp_conn_version(const struct qmp_conn *conn);
 typedef void qmp_reply_fn(void *data, struct json_object *result, const struct err *err);
 
 /* ARGS may be NULL; its reference is taken over.  With oob it is sent as
- * exec-oob and overtakes a hung command (the caller asks qmp_conn_has_oob()).
- * FN may be NULL: the answer is only logged when it is an error. */
+ * exec-oob and overtakes a hung command; without it fails with UNAVAILABLE (the
+ * caller asks qmp_conn_has_oob()).  FN may be NULL: a refusal or a time-out is
+ * then logged as a warning. */
 void qmp_command(struct qmp_conn *conn, const char *name, struct json_object *args,
 		 uint32_t deadline_ms, qmp_reply_fn *fn, void *data);
 void qmp_command_oob(struct qmp_conn *conn, const char *name, struct json_object *args,
