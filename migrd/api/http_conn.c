@@ -150,6 +150,9 @@ static struct http_conn *conn_new(struct http_server *server, struct MHD_Connect
 	const union MHD_ConnectionInfo *info;
 
 	conn->server = server;
+	pthread_mutex_lock(&server->lock);
+	server->accepted_count++;
+	pthread_mutex_unlock(&server->lock);
 	conn->fd =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);

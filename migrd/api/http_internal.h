@@ -127,6 +127,7 @@ struct http_server {
 	struct http_stream_list streams, gone_streams;
 	struct http_conn_list incomplete; /* by deadline */
 	unsigned exchange_count;
+	uint64_t accepted_count; /* connections ever */
 	bool is_stopping;
 	bool is_reaper_armed, is_reaper_wanted;
 };

@@ -75,8 +75,45 @@ static void on_events(struct http_request *req, void *data)
 
 static void on_hello(struct http_request *req, void *data)
 {
+	struct rig *rig = data;
+	struct json_object *obj;
+
+	if (!rig->hello_version) {
+		hello_answer(req, "a");
+		return;
+	}
+	obj = json_object_new_object();
+	json_add_int(obj, "protocol", rig->hello_version);
+	http_reply(req, 200, obj);
+}
+
+/* As a server that dies: the answer has nowhere to go. */
+static void on_die(struct http_request *req, void *data)
+{
 	(void)data;
-	hello_answer(req, "a");
+	shutdown(req->exchange->conn->fd, SHUT_RDWR);
+	http_reply(req, 200, NULL);
+}
+
+/* Begins an answer and never ends it. */
+static void on_half(struct http_request *req, void *data)
+{
+	struct rig *rig = data;
+	int fd = req->exchange->conn->fd;
+	struct http_stream *stream = http_stream_begin(req, on_stream_closed, rig);
+
+	http_stream_event(stream, NULL, "half", "{");
+	shutdown(fd, SHUT_WR);
+}
+
+static void on_big(struct http_request *req, void *data)
+{
+	char *text = xcalloc(1, (2u << 20) + 1);
+
+	(void)data;
+	memset(text, '1', 2u << 20);
+	http_reply_text(req, 200, "application/json", text);
+	free(text);
 }
 
 static const struct http_route routes[] = {
@@ -90,6 +127,12 @@ static const struct http_route routes[] = {
 	{ "GET", "/v1/events", HTTP_ROLE_VIEWER, on_events, true, "events", NULL },
 	{ "GET", "/healthz", HTTP_ROLE_NONE, on_health, .summary = "alive" },
 	{ "POST", "/peer/v1/hello", HTTP_ROLE_PEER, on_hello, .summary = "hello" },
+	{ "POST", "/peer/v1/hold", HTTP_ROLE_PEER, on_hold, .summary = "waits" },
+	{ "POST", "/peer/v1/die", HTTP_ROLE_PEER, on_die, .summary = "dies" },
+	{ "GET", "/peer/v1/half", HTTP_ROLE_PEER, on_half, .summary = "dies later" },
+	{ "GET", "/peer/v1/big", HTTP_ROLE_PEER, on_big, .summary = "too large" },
+	{ "GET", "/peer/v1/text", HTTP_ROLE_PEER, on_health, .summary = "not JSON" },
+	{ "POST", "/peer/v1/fail", HTTP_ROLE_PEER, on_fail, .summary = "fails" },
 	{ "POST", "/peer/v1/echo", HTTP_ROLE_PEER, on_echo, .summary = "echo" },
 	{ 0 },
 };
@@ -99,7 +142,8 @@ static const struct http_route routes[] = {
 static void *serve(void *data)
 {
 	struct rig *rig = data;
-	struct http_config config = { .listen = "127.0.0.1:0",
+	CLEANUP(free_charp) char *address = xasprintf("127.0.0.1:%u", rig->listen_port);
+	struct http_config config = { .listen = address,
 				      .socket_path = rig->socket_path,
 				      .ca_file = rig->pki->ca,
 				      .cert_file = http_pki_cert(rig->pki, "a"),
@@ -144,6 +188,16 @@ void rig_stop(struct rig *rig)
 {
 	loop_stop(rig->loop);
 	pthread_join(rig->thread, NULL);
+}
+
+uint64_t rig_accepted(struct rig *rig)
+{
+	uint64_t count;
+
+	pthread_mutex_lock(&rig->server->lock);
+	count = rig->server->accepted_count;
+	pthread_mutex_unlock(&rig->server->lock);
+	return count;
 }
 
 struct call {

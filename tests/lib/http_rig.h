@@ -21,10 +21,12 @@ struct rig {
 	pthread_t thread;
 	sem_t ready;
 	uint32_t deadline_ms, heartbeat_ms; /* set before rig_start(); 0: as ever */
-	bool is_reply_after_free;           /* held requests are answered when it is too late */
+	uint16_t listen_port;               /* likewise; 0: any */
+	int hello_version;                  /* what hello is answered; 0: the truth */
 	char socket_path[96];
 	uint16_t port;
 	/* the loop's */
+	/* held requests are answered when the server is gone already */
 	struct http_request *held[RIG_HELD_MAX];
 	size_t held_count;
 	struct http_stream *streams[RIG_HELD_MAX];
@@ -37,6 +39,7 @@ void rig_start(struct rig *rig, const struct http_pki *pki);
 void rig_stop(struct rig *rig);
 /* Runs FN on the loop and waits for it. */
 void rig_call(struct rig *rig, void (*fn)(struct rig *rig));
+uint64_t rig_accepted(struct rig *rig);
 /* Waits at most 10 s. */
 void rig_wait(sem_t *sem);
 
