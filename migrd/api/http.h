@@ -23,18 +23,25 @@
 
 /* Each role may do what those before it may, except PEER, which may do only
  * what routes for peers allow. */
-enum http_role { HTTP_ROLE_NONE, HTTP_ROLE_VIEWER, HTTP_ROLE_OPERATOR, HTTP_ROLE_ADMIN, HTTP_ROLE_PEER };
+enum http_role {
+	HTTP_ROLE_NONE,
+	HTTP_ROLE_VIEWER,
+	HTTP_ROLE_OPERATOR,
+	HTTP_ROLE_ADMIN,
+	HTTP_ROLE_PEER
+};
 
 struct http_request;
 typedef void http_handler_fn(struct http_request *req, void *data);
 
+/* The first route of the table that fits wins.  HEAD is answered by GET's. */
 struct http_route {
-	const char *method;     /* "GET", "POST", "PUT", "PATCH", "DELETE" */
-	const char *path;       /* "/v1/vms/{name}": {x} is one segment, URL-decoded */
-	enum http_role role;    /* the least that may call it */
+	const char *method;  /* "GET", "POST", "PUT", "PATCH", "DELETE" */
+	const char *path;    /* "/v1/vms/{name}": {x} is one segment, URL-decoded */
+	enum http_role role; /* the least that may call it */
 	http_handler_fn *handler;
-	bool is_stream;         /* answers by http_stream_begin() */
-	const char *summary;    /* one line for /openapi.json */
+	bool is_stream;                /* answers by http_stream_begin() */
+	const char *summary;           /* one line for /openapi.json */
 	const struct json_field *body; /* table of the body, NULL: none or free */
 };
 
@@ -46,16 +53,19 @@ struct http_config {
 	void *handler_data;
 };
 
-#define HTTP_BODY_MAX (1u << 20)
+#define HTTP_BODY_MAX            (1u << 20)
 #define HTTP_REQUEST_DEADLINE_MS 15000 /* header and body together */
-#define HTTP_CONNECTION_MAX 512
+#define HTTP_CONNECTION_MAX      512
 
 struct http_server;
 
 struct http_server *http_server_new(struct loop *loop, const struct http_config *config,
 				    struct err *err);
 uint16_t http_server_port(const struct http_server *server);
-/* Stops listening, ends streams, waits for its threads. */
+/* Stops listening, answers what is outstanding with 503, ends streams (their
+ * closed() is called before it returns), and waits for its threads, up to 1 s
+ * for slow clients.  Requests that a handler still holds stay valid: answering
+ * them later lets them go.  Not from inside a handler or closed().  Accepts NULL. */
 void http_server_free(struct http_server *server);
 
 /* What is asked.  All strings live as long as the request. */
@@ -73,18 +83,23 @@ enum http_role http_caller_role(const struct http_request *req);
 /* Host id or user name of the certificate; "local" on the UNIX socket. */
 const char *http_caller_name(const struct http_request *req);
 
-/* OBJ's reference is taken over; NULL sends no body. */
+/* OBJ's reference is taken over; NULL sends no body.  A STATUS from 400 up sends
+ * it as a problem document: start from http_problem(). */
 void http_reply(struct http_request *req, int status, struct json_object *obj);
+/* The document that http_reply_err() sends, to add members to. */
+struct json_object *http_problem(const struct err *err);
 /* Plain text, for /metrics and /healthz. */
 void http_reply_text(struct http_request *req, int status, const char *type, const char *text);
 /* RFC 9457 problem document: type, title, status, detail, code, errors[]. */
 void http_reply_err(struct http_request *req, const struct err *err);
 void http_reply_faults(struct http_request *req, const struct faults *faults);
 
-/* Server-sent events.  A stream lives until the client goes (closed() is
- * called once, on the loop) or http_stream_end(); it buffers at most 1 MiB,
- * then it is closed (the client resumes by Last-Event-ID). A comment line every
- * 15 s finds dead clients. */
+/* Server-sent events.  A stream lives until its owner calls http_stream_end(),
+ * after which no callback follows, or until closed() was called, once, on the
+ * loop: the client went, was too slow, or the server is being freed.  It buffers
+ * at most 1 MiB, then it is cut (the client resumes by Last-Event-ID). A comment
+ * line every 15 s finds dead clients.  For a request that outlived its server
+ * it returns NULL and calls nothing. */
 struct http_stream;
 struct http_stream *http_stream_begin(struct http_request *req, loop_fn *closed, void *data);
 void http_stream_event(struct http_stream *stream, const char *id, const char *type,

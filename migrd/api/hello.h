@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* api/hello.h -- POST /peer/v1/hello: which protocol version two coordinators
+ * speak.
+ *
+ * It is asked before anything else, so it alone needs no Migrd-Protocol header
+ * and must stay readable for ever: {"host","protocol_min","protocol_max"} is
+ * answered by {"host","protocol"}, the highest version that both speak, or by a
+ * protocol-mismatch problem (426) that says in words which side is older.
+ *
+ * Thread: loop.
+ */
+#ifndef MIGRD_API_HELLO_H
+#define MIGRD_API_HELLO_H
+
+#include "api/http.h"
+
+/* Answers REQ for the host HOST_ID; call it from the route's handler. */
+void hello_answer(struct http_request *req, const char *host_id);
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "api/http.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "api/http_internal.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+/* How long a stopping server lets clients take their last answers. */
+#define STOP_WAIT_MS 1000
+
+/* An eventfd of our own rather than loop_post(): what the loop is to do lies in
+ * the server's lists, so that nothing is left under way when the server goes. */
+void http_wake(struct http_server *server)
+{
+	uint64_t one = 1;
+
+	if (write(server->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		log_error("http", "wake-failed", "errno=%d", errno);
+}
+
+static struct http_request *next_request(struct http_server *server)
+{
+	struct http_request *req;
+
+	pthread_mutex_lock(&server->lock);
+	req = TAILQ_FIRST(&server->inbox);
+	if (req) {
+		TAILQ_REMOVE(&server->inbox, req, link);
+		TAILQ_INSERT_TAIL(&server->held, req, link);
+	}
+	pthread_mutex_unlock(&server->lock);
+	return req;
+}
+
+static void on_wake(void *data, unsigned ready)
+{
+	struct http_server *server = data;
+	struct http_request *req;
+	uint64_t count;
+
+	(void)ready;
+	if (read(server->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		log_error("http", "wake-failed", "errno=%d", errno);
+	http_reaper_arm(server);
+	while ((req = next_request(server)))
+		req->route->handler(req, server->handler_data);
+	http_streams_report_gone(server);
+}
+
+static bool open_wake(struct http_server *server, struct err *err)
+{
+	server->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (server->wake_fd < 0)
+		return err_errno(err, "cannot make an eventfd");
+	server->wake_watch = loop_watch_new(server->loop, server->wake_fd, on_wake, server);
+	loop_watch_set(server->wake_watch, LOOP_READ);
+	return true;
+}
+
+static void init_lock(struct http_server *server)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_mutex_init(&server->lock, NULL);
+	pthread_cond_init(&server->exchange_ended, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+/* The library closes the descriptor it was given once it has started. */
+static bool start_tls(struct http_server *server, const struct http_config *config, struct err *err)
+{
+	CLEANUP(closep) int fd = -1;
+
+	if (!http_listen_tcp(config->listen, &fd, &server->port, err))
+		return false;
+	server->tls_daemon = http_start_tls(server, config, fd, err);
+	if (!server->tls_daemon)
+		return false;
+	(void)TAKE_FD(fd);
+	return true;
+}
+
+static bool start_local(struct http_server *server, const struct http_config *config,
+			struct err *err)
+{
+	CLEANUP(closep) int fd = -1;
+
+	if (!config->socket_path)
+		return true;
+	if (!unix_listen(config->socket_path, SOCK_STREAM, &fd, err))
+		return false;
+	server->socket_path = xstrdup(config->socket_path);
+	server->local_daemon = http_start_local(server, fd, err);
+	if (!server->local_daemon)
+		return false;
+	(void)TAKE_FD(fd);
+	return true;
+}
+
+struct http_server *http_server_new(struct loop *loop, const struct http_config *config,
+				    struct err *err)
+{
+	struct http_server *server = xnew(struct http_server);
+
+	loop_assert_thread(loop);
+	server->loop = loop;
+	server->routes = config->routes;
+	server->handler_data = config->handler_data;
+	server->deadline_ms = HTTP_REQUEST_DEADLINE_MS;
+	server->heartbeat_ms = HTTP_HEARTBEAT_MS;
+	server->wake_fd = -1;
+	TAILQ_INIT(&server->inbox);
+	TAILQ_INIT(&server->held);
+	TAILQ_INIT(&server->streams);
+	TAILQ_INIT(&server->gone_streams);
+	TAILQ_INIT(&server->incomplete);
+	init_lock(server);
+	server->reaper = loop_timer_new(loop, http_reaper_run, server);
+	server->heartbeat = loop_timer_new(loop, http_heartbeat_run, server);
+	if (open_wake(server, err) && start_tls(server, config, err) &&
+	    start_local(server, config, err))
+		return server;
+	http_server_free(server);
+	return NULL;
+}
+
+uint16_t http_server_port(const struct http_server *server)
+{
+	return server->port;
+}
+
+void http_server_set_times(struct http_server *server, uint32_t deadline_ms, uint32_t heartbeat_ms)
+{
+	pthread_mutex_lock(&server->lock);
+	if (deadline_ms)
+		server->deadline_ms = deadline_ms;
+	if (heartbeat_ms)
+		server->heartbeat_ms = heartbeat_ms;
+	pthread_mutex_unlock(&server->lock);
+}
+
+/* ---- the end ----------------------------------------------------------- */
+
+static void quiesce(struct MHD_Daemon *daemon)
+{
+	int fd = daemon ? MHD_quiesce_daemon(daemon) : -1;
+
+	if (fd >= 0)
+		close(fd);
+}
+
+/* From here the library's threads answer by themselves and suspend nothing:
+ * the library must not be stopped while a connection is suspended. */
+static void end_exchanges(struct http_server *server)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += STOP_WAIT_MS / 1000;
+	pthread_mutex_lock(&server->lock);
+	server->is_stopping = true;
+	http_abandon_held(server);
+	http_streams_end_all(server);
+	while (server->exchange_count &&
+	       pthread_cond_timedwait(&server->exchange_ended, &server->lock, &until) == 0)
+		;
+	pthread_mutex_unlock(&server->lock);
+}
+
+static void stop_daemons(struct http_server *server)
+{
+	quiesce(server->tls_daemon);
+	quiesce(server->local_daemon);
+	end_exchanges(server);
+	if (server->tls_daemon)
+		MHD_stop_daemon(server->tls_daemon);
+	if (server->local_daemon)
+		MHD_stop_daemon(server->local_daemon);
+}
+
+void http_server_free(struct http_server *server)
+{
+	if (!server)
+		return;
+	loop_assert_thread(server->loop);
+	stop_daemons(server);
+	http_streams_report_gone(server);
+	loop_timer_free(server->reaper);
+	loop_timer_free(server->heartbeat);
+	loop_watch_free(server->wake_watch);
+	closep(&server->wake_fd);
+	if (server->socket_path)
+		unlink(server->socket_path);
+	free(server->socket_path);
+	pthread_cond_destroy(&server->exchange_ended);
+	pthread_mutex_destroy(&server->lock);
+	free(server);
+}

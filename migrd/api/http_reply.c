@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Answers, and what handlers may ask of a request. */
+#include <string.h>
+
+#include "api/http_internal.h"
+#include "base/mem.h"
+
+#define TYPE_JSON    "application/json"
+#define TYPE_PROBLEM "application/problem+json"
+
+/* ---- documents --------------------------------------------------------- */
+
+static struct MHD_Response *response_text(const char *type, const char *text, size_t len)
+{
+	char *copy = len ? xstrndup(text, len) : NULL;
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(len, copy, MHD_RESPMEM_MUST_FREE);
+
+	if (!response)
+		abort(); /* out of memory */
+	if (type)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	return response;
+}
+
+struct MHD_Response *http_response_json(unsigned status, struct json_object *obj)
+{
+	struct MHD_Response *response;
+	const char *text;
+	size_t len;
+
+	if (!obj)
+		return response_text(NULL, NULL, 0);
+	text = json_object_to_json_string_length(obj,
+						 JSON_C_TO_STRING_PLAIN |
+							 JSON_C_TO_STRING_NOSLASHESCAPE,
+						 &len);
+	response = response_text(status >= 400 ? TYPE_PROBLEM : TYPE_JSON, text, len);
+	json_object_put(obj);
+	return response;
+}
+
+static struct json_object *fault_list(const struct faults *faults)
+{
+	struct json_object *list = json_object_new_array();
+	size_t count = faults->count < FAULT_MAX ? faults->count : FAULT_MAX;
+
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *item = json_object_new_object();
+
+		json_add_str(item, "pointer", faults->list[i].pointer);
+		json_add_str(item, "detail", faults->list[i].detail);
+		json_object_array_add(list, item);
+	}
+	return list;
+}
+
+static struct json_object *problem(unsigned status, const struct err *err,
+				   const struct faults *faults)
+{
+	struct json_object *obj = json_object_new_object();
+
+	json_add_str(obj, "type", "about:blank");
+	json_add_str(obj, "title", MHD_get_reason_phrase_for(status));
+	json_add_int(obj, "status", (int64_t)status);
+	json_add_str(obj, "detail", err->msg);
+	json_add_str(obj, "code", err_name(err->code));
+	if (faults)
+		json_object_object_add(obj, "errors", fault_list(faults));
+	return obj;
+}
+
+struct json_object *http_problem(const struct err *err)
+{
+	return problem((unsigned)err_http_status(err->code), err, NULL);
+}
+
+struct MHD_Response *http_response_problem(unsigned status, const struct err *err,
+					   const struct faults *faults)
+{
+	struct MHD_Response *response;
+
+	if (status == 0)
+		status = (unsigned)err_http_status(err->code);
+	response = http_response_json(status, problem(status, err, faults));
+	/* RFC 9110 section 15.5.22 asks for it; the version in it is our own. */
+	if (status == MHD_HTTP_UPGRADE_REQUIRED)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_UPGRADE, "migrd-peer");
+	return response;
+}
+
+/* ---- letting go -------------------------------------------------------- */
+
+void http_request_free(struct http_request *req)
+{
+	json_object_put(req->body);
+	http_pairs_clear(&req->params);
+	http_pairs_clear(&req->query);
+	http_pairs_clear(&req->headers);
+	free(req->method);
+	free(req->path);
+	free(req->raw_query);
+	free(req);
+}
+
+/* The lock is held. */
+static void give_to_library(struct http_request *req, unsigned status,
+			    struct MHD_Response *response, struct http_stream *stream)
+{
+	struct http_exchange *ex = req->exchange;
+
+	ex->status = status;
+	ex->response = response;
+	ex->stream = stream;
+	req->exchange = NULL;
+	MHD_resume_connection(ex->connection);
+}
+
+/* A request that outlived its server is only let go. */
+void http_answer(struct http_request *req, unsigned status, struct MHD_Response *response,
+		 struct http_stream *stream)
+{
+	struct http_server *server = req->server;
+
+	if (!server) {
+		MHD_destroy_response(response);
+		http_request_free(req);
+		return;
+	}
+	loop_assert_thread(server->loop);
+	pthread_mutex_lock(&server->lock);
+	TAILQ_REMOVE(&server->held, req, link);
+	give_to_library(req, status, response, stream);
+	pthread_mutex_unlock(&server->lock);
+	http_request_free(req);
+}
+
+void http_abandon_held(struct http_server *server)
+{
+	struct err err = { 0 };
+	struct http_request *req;
+	unsigned status = (unsigned)err_http_status(ERR_UNAVAILABLE);
+
+	err_set(&err, ERR_UNAVAILABLE, "the daemon is stopping");
+	while ((req = TAILQ_FIRST(&server->inbox))) {
+		TAILQ_REMOVE(&server->inbox, req, link);
+		give_to_library(req, status, http_response_problem(0, &err, NULL), NULL);
+		http_request_free(req);
+	}
+	while ((req = TAILQ_FIRST(&server->held))) {
+		TAILQ_REMOVE(&server->held, req, link);
+		give_to_library(req, status, http_response_problem(0, &err, NULL), NULL);
+		req->server = NULL;
+	}
+}
+
+/* ---- for handlers ------------------------------------------------------ */
+
+void http_reply(struct http_request *req, int status, struct json_object *obj)
+{
+	http_answer(req, (unsigned)status, http_response_json((unsigned)status, obj), NULL);
+}
+
+void http_reply_text(struct http_request *req, int status, const char *type, const char *text)
+{
+	http_answer(req, (unsigned)status, response_text(type, text, strlen(text)), NULL);
+}
+
+void http_reply_err(struct http_request *req, const struct err *err)
+{
+	http_answer(req, (unsigned)err_http_status(err->code), http_response_problem(0, err, NULL),
+		    NULL);
+}
+
+void http_reply_faults(struct http_request *req, const struct faults *faults)
+{
+	struct err err = { 0 };
+
+	faults_to_err(faults, &err);
+	http_answer(req, MHD_HTTP_BAD_REQUEST, http_response_problem(0, &err, faults), NULL);
+}
+
+const char *http_method(const struct http_request *req)
+{
+	return req->method;
+}
+
+const char *http_path(const struct http_request *req)
+{
+	return req->path;
+}
+
+const char *http_param(const struct http_request *req, const char *name)
+{
+	return http_pairs_get(&req->params, name);
+}
+
+const char *http_query(const struct http_request *req, const char *name)
+{
+	return http_pairs_get(&req->query, name);
+}
+
+const char *http_header(const struct http_request *req, const char *name)
+{
+	return http_pairs_get_nocase(&req->headers, name);
+}
+
+struct json_object *http_body(const struct http_request *req)
+{
+	return req->body;
+}
+
+enum http_role http_caller_role(const struct http_request *req)
+{
+	return req->role;
+}
+
+const char *http_caller_name(const struct http_request *req)
+{
+	return req->caller;
+}

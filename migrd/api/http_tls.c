@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Who is at the other end of a TLS connection. */
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+#include <sys/socket.h>
+
+#include "api/http_internal.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "tls/identity.h"
+
+static const enum http_role role_of_kind[] = {
+	[TLS_KIND_HOST] = HTTP_ROLE_PEER,
+	[TLS_KIND_VIEWER] = HTTP_ROLE_VIEWER,
+	[TLS_KIND_OPERATOR] = HTTP_ROLE_OPERATOR,
+	[TLS_KIND_ADMIN] = HTTP_ROLE_ADMIN,
+};
+
+/* The library keeps the session's user pointer for itself; the pull function's
+ * argument is ours. */
+static struct http_conn *conn_of_session(gnutls_session_t session)
+{
+	gnutls_transport_ptr_t receive, send;
+
+	gnutls_transport_get_ptr2(session, &receive, &send);
+	return receive;
+}
+
+/* The library tells of a request only when its first line is complete.  Here
+ * the first byte after an idle time is seen, so that a client which sends a
+ * byte now and then cannot stay for ever. */
+static ssize_t pull(gnutls_transport_ptr_t ptr, void *data, size_t size)
+{
+	struct http_conn *conn = ptr;
+	ssize_t n = recv(conn->fd, data, size, 0);
+
+	if (n > 0 && conn->is_idle)
+		http_conn_request_begins(conn);
+	return n;
+}
+
+static gnutls_alert_description_t alert_for(unsigned status)
+{
+	if (status & (GNUTLS_CERT_EXPIRED | GNUTLS_CERT_NOT_ACTIVATED))
+		return GNUTLS_A_CERTIFICATE_EXPIRED;
+	if (status & (GNUTLS_CERT_SIGNER_NOT_FOUND | GNUTLS_CERT_SIGNER_NOT_CA))
+		return GNUTLS_A_UNKNOWN_CA;
+	if (status & GNUTLS_CERT_REVOKED)
+		return GNUTLS_A_CERTIFICATE_REVOKED;
+	return GNUTLS_A_BAD_CERTIFICATE;
+}
+
+static void log_refused(const struct http_conn *conn, unsigned status)
+{
+	gnutls_datum_t text = { NULL, 0 };
+
+	gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0);
+	log_info("http", "certificate-refused", "address=%s reason=\"%s\"", conn->address,
+		 text.data ? (const char *)text.data : "unknown");
+	gnutls_free(text.data);
+}
+
+/* An own function instead of gnutls_session_set_verify_cert(), because the
+ * library closes after a failed handshake without a word: the alert lets the
+ * other side say what was wrong with its certificate. */
+static int verify(gnutls_session_t session)
+{
+	static const char purpose[] = GNUTLS_KP_TLS_WWW_CLIENT;
+	gnutls_typed_vdata_st data = { .type = GNUTLS_DT_KEY_PURPOSE_OID };
+	struct http_conn *conn = conn_of_session(session);
+	unsigned status = GNUTLS_CERT_INVALID;
+
+	data.data = (unsigned char *)(uintptr_t)purpose;
+	if (gnutls_certificate_verify_peers(session, &data, 1, &status) == 0 && status == 0) {
+		conn->is_verified = true;
+		return 0;
+	}
+	log_refused(conn, status);
+	gnutls_alert_send(session, GNUTLS_AL_FATAL, alert_for(status));
+	return GNUTLS_E_CERTIFICATE_ERROR;
+}
+
+void http_tls_prepare(struct http_conn *conn, gnutls_session_t session)
+{
+	gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUIRE);
+	gnutls_session_set_verify_function(session, verify);
+	gnutls_transport_set_ptr2(session, conn, (gnutls_transport_ptr_t)(intptr_t)conn->fd);
+	gnutls_transport_set_pull_function(session, pull);
+}
+
+bool http_tls_identify(struct http_conn *conn, gnutls_session_t session, struct err *err)
+{
+	struct tls_identity identity;
+
+	if (!conn->is_verified)
+		return err_set(err, ERR_UNAUTHORIZED, "no verified client certificate");
+	if (!tls_peer_identity(session, &identity, err))
+		return false;
+	conn->role = role_of_kind[identity.kind];
+	snprintf(conn->name, sizeof(conn->name), "%s", identity.name);
+	return true;
+}

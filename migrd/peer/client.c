@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Every request is in one list from peer_request() until its fn() was called.
+ * fn() is called from one place only, deliver(), on a timer of no delay: so it
+ * never runs inside peer_request() or inside libcurl, and may do what it likes. */
+#include "peer/client.h"
+
+#include <string.h>
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "peer/client_internal.h"
+
+#define HELLO_PATH        "/peer/v1/hello"
+#define HELLO_DEADLINE_MS 10000
+
+static void submit(struct peer_request *req);
+
+/* ---- peers ------------------------------------------------------------- */
+
+static struct peer *find_peer(const struct peer_clients *clients, const char *id)
+{
+	struct peer *peer;
+
+	TAILQ_FOREACH(peer, &clients->peers, link)
+	if (strcmp(peer->id, id) == 0)
+		return peer;
+	return NULL;
+}
+
+void peer_clients_set(struct peer_clients *clients, const char *id, const char *address)
+{
+	struct peer *peer = find_peer(clients, id);
+
+	loop_assert_thread(clients->loop);
+	if (!peer) {
+		peer = xnew(struct peer);
+		peer->id = xstrdup(id);
+		TAILQ_INSERT_TAIL(&clients->peers, peer, link);
+	} else if (strcmp(peer->address, address) == 0) {
+		return;
+	}
+	free(peer->address);
+	peer->address = xstrdup(address);
+	if (peer->hello == HELLO_DONE)
+		peer->hello = HELLO_NEEDED;
+}
+
+const char *peer_clients_address(const struct peer_clients *clients, const char *id)
+{
+	const struct peer *peer = find_peer(clients, id);
+
+	return peer ? peer->address : NULL;
+}
+
+/* ---- the life of a request --------------------------------------------- */
+
+void peer_fault_point(const struct peer_request *req, const char *stage, char *ret, size_t size)
+{
+	const char *slash = strrchr(req->path, '/');
+
+	snprintf(ret, size, "peer.%s.%s", stage, slash ? slash + 1 : req->path);
+}
+
+static void on_deadline(void *data)
+{
+	struct peer_request *req = data;
+	struct err err = { 0 };
+
+	peer_transfer_stop(req);
+	err_set(&err, ERR_TIMEOUT, "host %s at %s: no answer to %s within %u ms", req->peer->id,
+		req->peer->address, req->path, (unsigned)req->deadline_ms);
+	peer_request_finish(req, NULL, &err, true);
+}
+
+static struct peer_request *request_new(struct peer_clients *clients, struct peer *peer,
+					const char *method, const char *path, uint32_t deadline_ms)
+{
+	struct peer_request *req = xnew(struct peer_request);
+
+	req->clients = clients;
+	req->peer = peer;
+	req->method = xstrdup(method);
+	req->path = xstrdup(path);
+	req->deadline_ms = deadline_ms;
+	req->deadline = loop_timer_new(clients->loop, on_deadline, req);
+	loop_timer_start(req->deadline, deadline_ms);
+	TAILQ_INSERT_TAIL(&clients->requests, req, link);
+	return req;
+}
+
+/* BODY is taken over. */
+static void set_body(struct peer_request *req, struct json_object *body)
+{
+	if (!body)
+		return;
+	req->body = xstrdup(
+		json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN |
+							     JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(body);
+}
+
+static void request_free(struct peer_request *req)
+{
+	TAILQ_REMOVE(&req->clients->requests, req, link);
+	peer_transfer_stop(req);
+	loop_timer_free(req->deadline);
+	json_object_put(req->reply);
+	strbuf_fini(&req->answer);
+	free(req->method);
+	free(req->path);
+	free(req->body);
+	free(req);
+}
+
+/* ---- hello ------------------------------------------------------------- */
+
+static void start(struct peer_request *req)
+{
+	struct err err = { 0 };
+
+	req->state = REQUEST_RUNNING;
+	if (!peer_transfer_start(req, &err))
+		peer_request_finish(req, NULL, &err, false);
+}
+
+static void ask_hello(struct peer_clients *clients, struct peer *peer)
+{
+	struct json_object *body = json_object_new_object();
+	struct peer_request *req;
+
+	json_add_str(body, "host", clients->host_id);
+	json_add_int(body, "protocol_min", PEER_PROTOCOL_MIN);
+	json_add_int(body, "protocol_max", PEER_PROTOCOL_MAX);
+	if (peer->hello == HELLO_NEEDED)
+		peer->hello = HELLO_ASKED;
+	req = request_new(clients, peer, "POST", HELLO_PATH, HELLO_DEADLINE_MS);
+	req->is_hello = true;
+	set_body(req, body);
+	submit(req);
+}
+
+static bool read_hello(struct peer *peer, struct json_object *reply, struct err *err)
+{
+	int64_t version = reply ? json_get_int(reply, "protocol", 0) : 0;
+
+	if (version < PEER_PROTOCOL_MIN || version > PEER_PROTOCOL_MAX)
+		return err_set(err, ERR_PROTOCOL,
+			       "host %s: it chose protocol version %lld; this host speaks %d to %d",
+			       peer->id, (long long)version, PEER_PROTOCOL_MIN, PEER_PROTOCOL_MAX);
+	peer->version = (int)version;
+	return true;
+}
+
+/* What waited goes out, or shares the fate of hello. */
+static void hello_ended(struct peer_request *hello, struct json_object *reply, struct err *err)
+{
+	struct peer_clients *clients = hello->clients;
+	struct peer *peer = hello->peer;
+	struct peer_request *req, *next;
+
+	if (!err_is_set(err))
+		read_hello(peer, reply, err);
+	peer->hello = err_is_set(err) ? HELLO_NEEDED : HELLO_DONE;
+	json_object_put(reply);
+	request_free(hello);
+	for (req = TAILQ_FIRST(&clients->requests); req; req = next) {
+		next = TAILQ_NEXT(req, link);
+		if (req->peer != peer || req->state != REQUEST_WAITING)
+			continue;
+		if (err_is_set(err))
+			peer_request_finish(req, NULL, err, false);
+		else
+			start(req);
+	}
+}
+
+/* ---- in and out -------------------------------------------------------- */
+
+void peer_request_finish(struct peer_request *req, struct json_object *reply, const struct err *err,
+			 bool is_broken)
+{
+	struct err copy = err ? *err : (struct err){ 0 };
+
+	if (is_broken && req->peer && req->peer->hello == HELLO_DONE)
+		req->peer->hello = HELLO_NEEDED;
+	if (req->is_hello) {
+		hello_ended(req, reply, &copy);
+		return;
+	}
+	loop_timer_stop(req->deadline);
+	req->state = REQUEST_DONE;
+	req->reply = reply;
+	req->err = copy;
+	loop_timer_start(req->clients->deliver_timer, 0);
+}
+
+static struct peer_request *next_done(const struct peer_clients *clients)
+{
+	struct peer_request *req;
+
+	TAILQ_FOREACH(req, &clients->requests, link)
+	if (req->state == REQUEST_DONE)
+		return req;
+	return NULL;
+}
+
+static void call(struct peer_request *req)
+{
+	struct json_object *reply = TAKE_PTR(req->reply);
+	struct err err = req->err;
+	peer_reply_fn *fn = req->fn;
+	void *data = req->data;
+
+	request_free(req);
+	if (fn)
+		fn(data, reply, err_is_set(&err) ? &err : NULL);
+	json_object_put(reply);
+}
+
+/* fn() may free the clients: their memory is then let go here. */
+static void deliver(void *data)
+{
+	struct peer_clients *clients = data;
+	struct peer_request *req;
+
+	clients->is_delivering = true;
+	while (!clients->is_closing && (req = next_done(clients)))
+		call(req);
+	clients->is_delivering = false;
+	if (clients->is_closing)
+		free(clients);
+}
+
+static void submit(struct peer_request *req)
+{
+	struct err err = { 0 };
+	char point[64];
+
+	peer_fault_point(req, "send", point, sizeof(point));
+	if (req->clients->is_closing)
+		err_set(&err, ERR_CANCELLED, "the daemon is stopping");
+	else if (!req->peer)
+		err_set(&err, ERR_NOT_FOUND, "no such peer is configured");
+	else
+		fault_hit(point, &err);
+	if (err_is_set(&err)) {
+		peer_request_finish(req, NULL, &err, false);
+		return;
+	}
+	if (fault_drop(point)) {
+		req->state = REQUEST_LOST;
+		return;
+	}
+	if (req->is_hello || req->peer->hello == HELLO_DONE) {
+		start(req);
+		return;
+	}
+	if (req->peer->hello == HELLO_NEEDED)
+		ask_hello(req->clients, req->peer);
+}
+
+void peer_request(struct peer_clients *clients, const char *id, const char *method,
+		  const char *path, struct json_object *body, uint32_t deadline_ms,
+		  peer_reply_fn *fn, void *data)
+{
+	struct peer_request *req;
+
+	loop_assert_thread(clients->loop);
+	req = request_new(clients, find_peer(clients, id), method, path, deadline_ms);
+	req->fn = fn;
+	req->data = data;
+	set_body(req, body);
+	submit(req);
+}
+
+/* While hello is agreed on, requests do not wait for this one. */
+void peer_warm(struct peer_clients *clients, const char *id)
+{
+	struct peer *peer = find_peer(clients, id);
+
+	loop_assert_thread(clients->loop);
+	if (peer && peer->hello != HELLO_ASKED && !clients->is_closing)
+		ask_hello(clients, peer);
+}
+
+/* ---- life -------------------------------------------------------------- */
+
+struct peer_clients *peer_clients_new(struct loop *loop, const struct peer_config *config,
+				      struct err *err)
+{
+	struct peer_clients *clients = xnew(struct peer_clients);
+
+	loop_assert_thread(loop);
+	clients->loop = loop;
+	clients->host_id = xstrdup(config->host_id);
+	clients->ca_file = xstrdup(config->ca_file);
+	clients->cert_file = xstrdup(config->cert_file);
+	clients->key_file = xstrdup(config->key_file);
+	TAILQ_INIT(&clients->sockets);
+	TAILQ_INIT(&clients->peers);
+	TAILQ_INIT(&clients->requests);
+	clients->deliver_timer = loop_timer_new(loop, deliver, clients);
+	if (peer_multi_open(clients, err))
+		return clients;
+	peer_clients_free(clients);
+	return NULL;
+}
+
+static void cancel_all(struct peer_clients *clients)
+{
+	struct peer_request *req;
+
+	while ((req = TAILQ_FIRST(&clients->requests))) {
+		if (req->is_hello) {
+			request_free(req);
+			continue;
+		}
+		if (req->state != REQUEST_DONE)
+			err_set(&req->err, ERR_CANCELLED, "the daemon is stopping");
+		call(req);
+	}
+}
+
+static void free_peers(struct peer_clients *clients)
+{
+	struct peer *peer;
+
+	while ((peer = TAILQ_FIRST(&clients->peers))) {
+		TAILQ_REMOVE(&clients->peers, peer, link);
+		free(peer->id);
+		free(peer->address);
+		free(peer);
+	}
+}
+
+void peer_clients_free(struct peer_clients *clients)
+{
+	if (!clients)
+		return;
+	loop_assert_thread(clients->loop);
+	clients->is_closing = true;
+	cancel_all(clients);
+	peer_multi_close(clients);
+	loop_timer_free(clients->deliver_timer);
+	free_peers(clients);
+	free(clients->host_id);
+	free(clients->ca_file);
+	free(clients->cert_file);
+	free(clients->key_file);
+	if (!clients->is_delivering)
+		free(clients);
+}

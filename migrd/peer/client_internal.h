@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* peer/client_internal.h -- what the files of the peer client share.
+ *
+ *   client.c    peers, the life of a request, hello
+ *   transfer.c  one request as one libcurl transfer, and its outcome in words
+ *   multi.c     libcurl's sockets and timer on the loop
+ */
+#ifndef MIGRD_PEER_CLIENT_INTERNAL_H
+#define MIGRD_PEER_CLIENT_INTERNAL_H
+
+#include <curl/curl.h>
+#include <sys/queue.h>
+
+#include "base/id.h"
+#include "base/strbuf.h"
+#include "peer/client.h"
+
+#define PEER_ANSWER_MAX (1u << 20)
+
+enum hello_state { HELLO_NEEDED, HELLO_ASKED, HELLO_DONE };
+
+struct peer {
+	char *id;
+	char *address;
+	enum hello_state hello;
+	int version; /* agreed on by hello */
+	TAILQ_ENTRY(peer) link;
+};
+
+enum request_state {
+	REQUEST_WAITING, /* for hello */
+	REQUEST_RUNNING,
+	REQUEST_LOST, /* by fault injection: nothing comes but the deadline */
+	REQUEST_DONE, /* answered, fn() not called yet */
+};
+
+struct peer_request {
+	struct peer_clients *clients;
+	struct peer *peer; /* NULL: unknown */
+	enum request_state state;
+	bool is_hello;
+	char *method, *path, *body;
+	peer_reply_fn *fn;
+	void *data;
+	uint32_t deadline_ms;
+	struct loop_timer *deadline;
+	/* while it runs */
+	CURL *easy;
+	struct curl_slist *headers, *connect_to;
+	struct strbuf answer;
+	bool is_answer_too_large;
+	char curl_error[CURL_ERROR_SIZE];
+	/* once it is done */
+	struct json_object *reply;
+	struct err err;
+	TAILQ_ENTRY(peer_request) link;
+};
+
+struct peer_socket;
+TAILQ_HEAD(peer_list, peer);
+TAILQ_HEAD(peer_request_list, peer_request);
+TAILQ_HEAD(peer_socket_list, peer_socket);
+
+struct peer_clients {
+	struct loop *loop;
+	char *host_id, *ca_file, *cert_file, *key_file;
+	CURLM *multi;
+	struct loop_timer *multi_timer, *deliver_timer;
+	struct peer_socket_list sockets;
+	struct peer_list peers;
+	struct peer_request_list requests; /* in order of arrival, whatever their state */
+	bool is_closing;
+	bool is_delivering; /* inside a caller's function */
+};
+
+/* ---- client.c ---------------------------------------------------------- */
+
+/* The outcome: REPLY is taken over, or ERR.  IS_BROKEN: the connection failed,
+ * so that hello is needed again. */
+void peer_request_finish(struct peer_request *req, struct json_object *reply, const struct err *err,
+			 bool is_broken);
+/* "peer.STAGE.WORD", WORD being the last of the path. */
+void peer_fault_point(const struct peer_request *req, const char *stage, char *ret, size_t size);
+
+/* ---- transfer.c -------------------------------------------------------- */
+
+bool peer_transfer_start(struct peer_request *req, struct err *err);
+void peer_transfer_ended(struct peer_request *req, CURLcode code);
+/* Also in the middle, which closes the connection; may be called twice. */
+void peer_transfer_stop(struct peer_request *req);
+
+/* ---- multi.c ----------------------------------------------------------- */
+
+bool peer_multi_open(struct peer_clients *clients, struct err *err);
+void peer_multi_close(struct peer_clients *clients);
+
+#endif

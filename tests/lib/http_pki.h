@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* tests/lib/http_pki.h -- a throw-away CA with good and bad certificates, as
+ * files in a directory of its own. Aborts on any failure. */
+#ifndef MIGRD_TESTS_LIB_HTTP_PKI_H
+#define MIGRD_TESTS_LIB_HTTP_PKI_H
+
+#include <stdbool.h>
+
+struct http_pki {
+	char dir[64];
+	char ca[128];
+};
+
+enum http_pki_flags {
+	HTTP_PKI_GOOD = 0,
+	HTTP_PKI_EXPIRED = 1,
+	HTTP_PKI_STRANGER = 2,    /* signed by another CA */
+	HTTP_PKI_SERVER_ONLY = 4, /* not for clients */
+};
+
+void http_pki_init(struct http_pki *pki);
+void http_pki_fini(struct http_pki *pki);
+/* Writes NAME.pem and NAME-key.pem for DNS_NAME. */
+void http_pki_issue(const struct http_pki *pki, const char *name, const char *dns_name,
+		    unsigned flags);
+/* In a static buffer that the next two calls leave alone. */
+const char *http_pki_cert(const struct http_pki *pki, const char *name);
+const char *http_pki_key(const struct http_pki *pki, const char *name);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* tests/lib/http_rig.h -- a server on a loop of its own thread, and clients in
+ * the test's thread: libcurl for whole requests, plain TLS for broken ones. */
+#ifndef MIGRD_TESTS_LIB_HTTP_RIG_H
+#define MIGRD_TESTS_LIB_HTTP_RIG_H
+
+#include <curl/curl.h>
+#include <gnutls/gnutls.h>
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "api/http_internal.h"
+#include "tests/lib/http_pki.h"
+
+#define RIG_HELD_MAX 16
+
+struct rig {
+	const struct http_pki *pki;
+	struct loop *loop;
+	struct http_server *server;
+	pthread_t thread;
+	sem_t ready;
+	uint32_t deadline_ms, heartbeat_ms; /* set before rig_start(); 0: as ever */
+	uint16_t listen_port;               /* likewise; 0: any */
+	int hello_version;                  /* what hello is answered; 0: the truth */
+	char socket_path[96];
+	uint16_t port;
+	/* the loop's */
+	/* held requests are answered when the server is gone already */
+	struct http_request *held[RIG_HELD_MAX];
+	size_t held_count;
+	struct http_stream *streams[RIG_HELD_MAX];
+	size_t stream_count;
+	/* posted by handlers */
+	sem_t held_added, stream_added, stream_closed;
+};
+
+void rig_start(struct rig *rig, const struct http_pki *pki);
+void rig_stop(struct rig *rig);
+/* Runs FN on the loop and waits for it. */
+void rig_call(struct rig *rig, void (*fn)(struct rig *rig));
+uint64_t rig_accepted(struct rig *rig);
+/* Waits at most 10 s. */
+void rig_wait(sem_t *sem);
+
+struct reply {
+	CURLcode code;
+	long status;
+	char *body;
+	char type[64], allow[64], cache[32];
+};
+
+/* One request on a connection of its own; CERT NULL: none; "local": the UNIX
+ * socket.  HEADER may be NULL. */
+struct reply rig_ask(struct rig *rig, const char *cert, const char *method, const char *path,
+		     const char *body, const char *header);
+void reply_fini(struct reply *reply);
+/* The "code" member of a problem document, or "". */
+const char *reply_code(const struct reply *reply);
+
+/* A TLS connection without HTTP on it. */
+struct raw {
+	int fd;
+	gnutls_session_t session;
+	gnutls_certificate_credentials_t cred;
+};
+
+int rig_connect_tcp(struct rig *rig);
+void raw_open(struct raw *raw, struct rig *rig, const char *cert);
+void raw_send(struct raw *raw, const char *text);
+/* Reads until TEXT was seen (true) or the end (false), 10 s at most; what came
+ * is appended to GOT. */
+bool raw_read_until(struct raw *raw, const char *text, struct strbuf *got);
+void raw_close(struct raw *raw);
+
+#endif

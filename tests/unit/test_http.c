@@ -1,0 +1,692 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The server against real clients: libcurl, and plain TLS for broken ones. */
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "tests/lib/check_main.h"
+#include "tests/lib/http_rig.h"
+
+static struct http_pki pki;
+static struct rig rig;
+
+static void make_pki(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	log_set_level(LOG_LEVEL_ERROR);
+	http_pki_init(&pki);
+	http_pki_issue(&pki, "a", "a.host.migrd", HTTP_PKI_GOOD);
+	http_pki_issue(&pki, "b", "b.host.migrd", HTTP_PKI_GOOD);
+	http_pki_issue(&pki, "vic", "vic.viewer.user.migrd", HTTP_PKI_GOOD);
+	http_pki_issue(&pki, "olga", "olga.operator.user.migrd", HTTP_PKI_GOOD);
+	http_pki_issue(&pki, "ada", "ada.admin.user.migrd", HTTP_PKI_GOOD);
+	http_pki_issue(&pki, "old", "old.admin.user.migrd", HTTP_PKI_EXPIRED);
+	http_pki_issue(&pki, "other", "other.admin.user.migrd", HTTP_PKI_STRANGER);
+	http_pki_issue(&pki, "server", "server.admin.user.migrd", HTTP_PKI_SERVER_ONLY);
+	http_pki_issue(&pki, "nobody", "www.example.org", HTTP_PKI_GOOD);
+}
+
+static void remove_pki(void)
+{
+	http_pki_fini(&pki);
+}
+
+static void start_rig(void)
+{
+	rig = (struct rig){ 0 };
+	rig_start(&rig, &pki);
+}
+
+static void start_impatient_rig(void)
+{
+	rig = (struct rig){ .deadline_ms = 300, .heartbeat_ms = 50 };
+	rig_start(&rig, &pki);
+}
+
+static void stop_rig(void)
+{
+	rig_stop(&rig);
+}
+
+static void expect(const char *cert, const char *method, const char *path, const char *body,
+		   const char *header, long status, const char *code)
+{
+	struct reply reply = rig_ask(&rig, cert, method, path, body, header);
+
+	ck_assert_msg(reply.code == CURLE_OK, "%s %s: %s", method, path,
+		      curl_easy_strerror(reply.code));
+	ck_assert_msg(reply.status == status, "%s %s: %ld, not %ld: %s", method, path, reply.status,
+		      status, reply.body);
+	ck_assert_str_eq(reply_code(&reply), code);
+	ck_assert_str_eq(reply.cache, "no-store");
+	if (status >= 400)
+		ck_assert_str_eq(reply.type, "application/problem+json");
+	reply_fini(&reply);
+}
+
+static void expect_refused(const char *cert)
+{
+	struct reply reply = rig_ask(&rig, cert, "GET", "/healthz", NULL, NULL);
+
+	ck_assert_int_ne(reply.code, CURLE_OK);
+	ck_assert_int_eq(reply.status, 0);
+	reply_fini(&reply);
+}
+
+/* ---- routing ----------------------------------------------------------- */
+
+/* A name may hold what a path may not: handlers get it decoded, once. */
+START_TEST(path_with_escapes_reaches_handler_decoded)
+{
+	struct reply reply =
+		rig_ask(&rig, "vic", "GET", "/v1/things/a%2Fb%25c/parts/%C3%A9?q=x+y%26z&q=second",
+			NULL, NULL);
+
+	ck_assert_int_eq(reply.status, 200);
+	ck_assert_str_eq(reply.body, "{\"name\":\"a/b%c\",\"part\":\"\xc3\xa9\",\"q\":\"x y&z\","
+				     "\"caller\":\"vic\",\"role\":1}");
+	ck_assert_str_eq(reply.type, "application/json");
+	reply_fini(&reply);
+}
+END_TEST
+
+/* What cannot be a name must not reach a handler, a log or a file name. */
+START_TEST(path_of_bad_bytes_is_refused)
+{
+	expect("vic", "GET", "/v1/things/%00", NULL, NULL, 400, "invalid");
+	expect("vic", "GET", "/v1/things/%0a", NULL, NULL, 400, "invalid");
+	expect("vic", "GET", "/v1/things/%zz", NULL, NULL, 400, "invalid");
+	expect("vic", "GET", "/v1/things/%ff", NULL, NULL, 400, "invalid");
+	expect("vic", "GET", "/v1/things/x?q=%c0%80", NULL, NULL, 400, "invalid");
+}
+END_TEST
+
+/* Clients learn from the status what they did wrong. */
+START_TEST(path_unknown_is_not_found)
+{
+	expect("vic", "GET", "/v1/nothing", NULL, NULL, 404, "not-found");
+	expect("vic", "GET", "/v1/things/", NULL, NULL, 404, "not-found");
+	expect("vic", "GET", "/v1/things/x/", NULL, NULL, 404, "not-found");
+	expect("vic", "GET", "//v1/things/x", NULL, NULL, 404, "not-found");
+	expect("olga", "POST", "/v1/nothing", "{}", NULL, 404, "not-found");
+}
+END_TEST
+
+/* RFC 9110 section 15.5.6: a 405 names the methods there are. */
+START_TEST(method_unknown_names_the_allowed)
+{
+	struct reply reply = rig_ask(&rig, "vic", "PUT", "/v1/things/x", NULL, NULL);
+
+	ck_assert_int_eq(reply.status, 405);
+	ck_assert_str_eq(reply.allow, "GET, DELETE");
+	ck_assert_str_eq(reply_code(&reply), "method-not-allowed");
+	reply_fini(&reply);
+}
+END_TEST
+
+START_TEST(head_is_get_without_body)
+{
+	struct reply reply = rig_ask(&rig, "vic", "HEAD", "/v1/things/x", NULL, NULL);
+
+	ck_assert_int_eq(reply.status, 200);
+	ck_assert_str_eq(reply.body, "");
+	reply_fini(&reply);
+}
+END_TEST
+
+/* ---- roles ------------------------------------------------------------- */
+
+/* Nobody may do more than the certificate says. */
+START_TEST(role_too_low_is_forbidden)
+{
+	expect("vic", "POST", "/v1/things", "{}", NULL, 403, "forbidden");
+	expect("olga", "POST", "/v1/monitor", "{}", NULL, 403, "forbidden");
+	expect("olga", "POST", "/v1/things", "{}", NULL, 201, "");
+	expect("ada", "POST", "/v1/monitor", "{}", NULL, 201, "");
+	expect("vic", "GET", "/v1/fail", NULL, NULL, 409, "busy");
+}
+END_TEST
+
+/* A coordinator is no operator, and an administrator no coordinator. */
+START_TEST(peer_and_user_do_not_mix)
+{
+	expect("b", "GET", "/v1/things/x", NULL, NULL, 403, "forbidden");
+	expect("ada", "POST", "/peer/v1/echo", "{}", "Migrd-Protocol: 1", 403, "forbidden");
+	expect("b", "POST", "/peer/v1/echo", "{}", "Migrd-Protocol: 1", 201, "");
+	expect("b", "GET", "/healthz", NULL, NULL, 200, "");
+}
+END_TEST
+
+/* A certificate that is not of our CA, not valid now, or not for clients is
+ * worth nothing, whatever name is in it. */
+START_TEST(certificate_bad_is_refused_in_the_handshake)
+{
+	expect_refused(NULL);
+	expect_refused("other");
+	expect_refused("old");
+	expect_refused("server");
+}
+END_TEST
+
+/* Our CA may have signed something that is not ours to serve. */
+START_TEST(certificate_without_our_name_is_unauthorized)
+{
+	expect("nobody", "GET", "/healthz", NULL, NULL, 401, "unauthorized");
+}
+END_TEST
+
+START_TEST(local_socket_is_admin)
+{
+	struct reply reply = rig_ask(&rig, "local", "GET", "/v1/things/x", NULL, NULL);
+
+	ck_assert_int_eq(reply.status, 200);
+	ck_assert(strstr(reply.body, "\"caller\":\"local\",\"role\":3"));
+	reply_fini(&reply);
+	expect("local", "POST", "/v1/monitor", "{\"a\":1}", NULL, 201, "");
+	expect("local", "POST", "/peer/v1/echo", "{}", "Migrd-Protocol: 1", 403, "forbidden");
+}
+END_TEST
+
+/* ---- bodies ------------------------------------------------------------ */
+
+START_TEST(body_not_json_is_refused)
+{
+	expect("olga", "POST", "/v1/things", "a=b", "Content-Type: text/plain", 415, "media-type");
+	expect("olga", "POST", "/v1/things", "{", NULL, 400, "invalid");
+	expect("olga", "POST", "/v1/things", "{}x", NULL, 400, "invalid");
+	expect("olga", "POST", "/v1/things", "{\"a\":\"\xff\"}", NULL, 400, "invalid");
+	expect("olga", "POST", "/v1/things",
+	       "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]", NULL, 400,
+	       "invalid");
+}
+END_TEST
+
+/* All faults at once, each with its place. */
+START_TEST(body_with_duplicate_keys_names_them)
+{
+	struct reply reply = rig_ask(&rig, "olga", "POST", "/v1/things",
+				     "{\"a\":1,\"a\":2,\"b\":1,\"b\":2}", NULL);
+
+	ck_assert_int_eq(reply.status, 400);
+	ck_assert(strstr(reply.body, "\"errors\":["));
+	ck_assert(strstr(reply.body, "\"/a\""));
+	ck_assert(strstr(reply.body, "\"/b\""));
+	reply_fini(&reply);
+}
+END_TEST
+
+static char *big_json(size_t len)
+{
+	char *text = xcalloc(1, len + 1);
+
+	memset(text, 'x', len);
+	memcpy(text, "[\"", 2);
+	memcpy(text + len - 2, "\"]", 2);
+	return text;
+}
+
+/* What an outsider can size is limited, and the client hears it. */
+START_TEST(body_too_large_is_refused)
+{
+	char *just_right = big_json(HTTP_BODY_MAX);
+	char *too_large = big_json(HTTP_BODY_MAX + 1);
+
+	expect("olga", "POST", "/v1/things", just_right, NULL, 201, "");
+	expect("olga", "POST", "/v1/things", too_large, NULL, 413, "too-large");
+	expect("olga", "POST", "/v1/things", too_large, "Transfer-Encoding: chunked", 413,
+	       "too-large");
+	expect("olga", "POST", "/v1/things", too_large, "Expect: 100-continue", 413, "too-large");
+	free(just_right);
+	free(too_large);
+}
+END_TEST
+
+START_TEST(header_too_large_is_refused)
+{
+	char *header = xcalloc(1, HTTP_HEADER_MAX + 1);
+
+	memset(header, 'x', HTTP_HEADER_MAX);
+	memcpy(header, "X: ", 3);
+	expect("vic", "GET", "/healthz", NULL, header, 431, "too-large");
+	free(header);
+}
+END_TEST
+
+/* ---- versions ---------------------------------------------------------- */
+
+/* A coordinator of another version must not be half understood. */
+START_TEST(peer_version_missing_or_foreign_is_refused)
+{
+	expect("b", "POST", "/peer/v1/echo", "{", NULL, 426, "protocol-mismatch");
+	expect("b", "POST", "/peer/v1/echo", "{", "Migrd-Protocol: 0", 426, "protocol-mismatch");
+	expect("b", "POST", "/peer/v1/echo", "{", "Migrd-Protocol: 2", 426, "protocol-mismatch");
+	expect("b", "POST", "/peer/v1/echo", "{", "Migrd-Protocol: 1x", 426, "protocol-mismatch");
+}
+END_TEST
+
+START_TEST(hello_agrees_or_refuses)
+{
+	expect("b", "POST", "/peer/v1/hello",
+	       "{\"host\":\"b\",\"protocol_min\":1,\"protocol_max\":9,\"new\":1}", NULL, 200, "");
+	expect("b", "POST", "/peer/v1/hello",
+	       "{\"host\":\"b\",\"protocol_min\":7,\"protocol_max\":9}", NULL, 426,
+	       "protocol-mismatch");
+	expect("b", "POST", "/peer/v1/hello",
+	       "{\"host\":\"c\",\"protocol_min\":1,\"protocol_max\":1}", NULL, 403, "forbidden");
+	expect("b", "POST", "/peer/v1/hello", NULL, NULL, 400, "invalid");
+}
+END_TEST
+
+/* ---- time -------------------------------------------------------------- */
+
+/* The server goes on while others are slow. */
+static void check_alive(void)
+{
+	expect("vic", "GET", "/healthz", NULL, NULL, 200, "");
+}
+
+/* One byte now and then must not hold a connection for ever. */
+static void drip(struct raw *raw, const char *start)
+{
+	struct timespec pause = { .tv_nsec = 20 * 1000000 };
+	struct strbuf got = STRBUF_INIT;
+
+	raw_send(raw, start);
+	for (int i = 0; i < 500; i++) {
+		if (gnutls_record_send(raw->session, "x", 1) < 0)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	ck_assert(!raw_read_until(raw, NULL, &got));
+	strbuf_fini(&got);
+	raw_close(raw);
+	check_alive();
+}
+
+START_TEST(header_slow_is_dropped)
+{
+	struct raw raw;
+
+	raw_open(&raw, &rig, "vic");
+	drip(&raw, "GET /healthz HTTP/1.1\r\nX: ");
+}
+END_TEST
+
+START_TEST(body_slow_is_dropped)
+{
+	struct raw raw;
+
+	raw_open(&raw, &rig, "olga");
+	drip(&raw, "POST /v1/things HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+		   "Content-Length: 1000\r\n\r\n");
+}
+END_TEST
+
+/* Also when it behaved well before. */
+START_TEST(second_request_slow_is_dropped)
+{
+	struct strbuf got = STRBUF_INIT;
+	struct raw raw;
+
+	raw_open(&raw, &rig, "vic");
+	raw_send(&raw, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+	ck_assert(raw_read_until(&raw, "ok\n", &got));
+	strbuf_fini(&got);
+	drip(&raw, "GE");
+}
+END_TEST
+
+START_TEST(client_silent_is_dropped)
+{
+	struct strbuf got = STRBUF_INIT;
+	int fd = rig_connect_tcp(&rig);
+	struct raw raw;
+	char byte;
+
+	raw_open(&raw, &rig, "vic");
+	ck_assert_int_le(recv(fd, &byte, 1, 0), 0);
+	ck_assert(!raw_read_until(&raw, NULL, &got));
+	close(fd);
+	raw_close(&raw);
+	check_alive();
+}
+END_TEST
+
+/* A peer keeps its connection for when it counts: idle is not slow. */
+START_TEST(connection_idle_is_kept)
+{
+	struct timespec pause = { .tv_nsec = 700 * 1000000 };
+	struct strbuf got = STRBUF_INIT;
+	struct raw raw;
+
+	raw_open(&raw, &rig, "vic");
+	raw_send(&raw, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+	ck_assert(raw_read_until(&raw, "ok\n", &got));
+	nanosleep(&pause, NULL); /* over twice the deadline */
+	strbuf_clear(&got);
+	raw_send(&raw, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+	ck_assert(raw_read_until(&raw, "ok\n", &got));
+	strbuf_fini(&got);
+	raw_close(&raw);
+}
+END_TEST
+
+START_TEST(noise_is_survived)
+{
+	unsigned char noise[64 << 10];
+	int fd = rig_connect_tcp(&rig);
+	struct raw raw;
+	uint32_t x = 1;
+
+	for (size_t i = 0; i < sizeof(noise); i++) {
+		x = x * 1664525 + 1013904223;
+		noise[i] = (unsigned char)(x >> 24);
+	}
+	(void)!send(fd, noise, sizeof(noise), MSG_NOSIGNAL);
+	close(fd);
+	raw_open(&raw, &rig, "vic");
+	gnutls_record_send(raw.session, noise, 16384);
+	raw_close(&raw);
+	check_alive();
+}
+END_TEST
+
+/* ---- connections ------------------------------------------------------- */
+
+/* Requests that come in one piece are answered one after the other. */
+START_TEST(requests_pipelined_are_answered_in_order)
+{
+	struct strbuf got = STRBUF_INIT;
+	struct raw raw;
+	const char *first, *second;
+
+	raw_open(&raw, &rig, "vic");
+	raw_send(&raw, "GET /v1/things/one HTTP/1.1\r\nHost: a\r\n\r\n"
+		       "GET /v1/things/two HTTP/1.1\r\nHost: a\r\n\r\n"
+		       "GET /v1/things/three HTTP/1.1\r\nHost: a\r\n\r\n");
+	ck_assert(raw_read_until(&raw, "\"name\":\"three\"", &got));
+	first = strstr(got.data, "\"name\":\"one\"");
+	second = strstr(got.data, "\"name\":\"two\"");
+	ck_assert(first && second && first < second);
+	strbuf_fini(&got);
+	raw_close(&raw);
+}
+END_TEST
+
+/* One host must not take all connections. */
+START_TEST(connections_of_one_address_are_limited)
+{
+	int fds[HTTP_PER_ADDRESS_MAX + 1];
+	char byte;
+
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		fds[i] = rig_connect_tcp(&rig);
+	ck_assert_int_le(recv(fds[HTTP_PER_ADDRESS_MAX], &byte, 1, 0), 0);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+}
+END_TEST
+
+static void release_held(struct rig *r)
+{
+	while (r->held_count)
+		http_reply(r->held[--r->held_count], 204, NULL);
+}
+
+/* The loop may take its time; the answer comes then. */
+START_TEST(request_held_is_answered_later)
+{
+	struct strbuf got = STRBUF_INIT;
+	struct raw raw;
+
+	raw_open(&raw, &rig, "vic");
+	raw_send(&raw, "GET /v1/hold HTTP/1.1\r\nHost: a\r\n\r\n");
+	rig_wait(&rig.held_added);
+	check_alive();
+	rig_call(&rig, release_held);
+	ck_assert(raw_read_until(&raw, "204 No Content", &got));
+	strbuf_fini(&got);
+	raw_close(&raw);
+}
+END_TEST
+
+/* A client that is gone by the time of the answer costs nothing. */
+START_TEST(request_held_client_gone_is_survived)
+{
+	struct raw raw;
+
+	raw_open(&raw, &rig, "vic");
+	raw_send(&raw, "GET /v1/hold HTTP/1.1\r\nHost: a\r\n\r\n");
+	rig_wait(&rig.held_added);
+	raw_close(&raw);
+	rig_call(&rig, release_held);
+	check_alive();
+}
+END_TEST
+
+/* A daemon that stops says so to those who wait, and a handler that answers too
+ * late does no harm (rig_stop answers what is held after the server is freed). */
+START_TEST(server_freed_answers_outstanding)
+{
+	struct strbuf got = STRBUF_INIT;
+	struct raw raw[3];
+
+	start_rig();
+	for (size_t i = 0; i < ARRAY_LEN(raw); i++) {
+		raw_open(&raw[i], &rig, "vic");
+		raw_send(&raw[i], "GET /v1/hold HTTP/1.1\r\nHost: a\r\n\r\n");
+		rig_wait(&rig.held_added);
+	}
+	stop_rig();
+	for (size_t i = 0; i < ARRAY_LEN(raw); i++) {
+		strbuf_clear(&got);
+		ck_assert(raw_read_until(&raw[i], "the daemon is stopping", &got));
+		ck_assert(strstr(got.data, "HTTP/1.1 503"));
+		raw_close(&raw[i]);
+	}
+	strbuf_fini(&got);
+}
+END_TEST
+
+/* ---- streams ----------------------------------------------------------- */
+
+static void send_event(struct rig *r)
+{
+	for (size_t i = 0; i < r->stream_count; i++)
+		http_stream_event(r->streams[i], "7", "vm", "{\"n\":1}");
+}
+
+static void open_stream(struct raw *raw, struct strbuf *got)
+{
+	raw_open(raw, &rig, "vic");
+	raw_send(raw, "GET /v1/events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 6\r\n\r\n");
+	rig_wait(&rig.stream_added);
+	ck_assert(raw_read_until(raw, "\r\n\r\n", got));
+	ck_assert(strstr(got->data, "text/event-stream"));
+	strbuf_clear(got);
+}
+
+START_TEST(event_reaches_all_watchers)
+{
+	struct strbuf got = STRBUF_INIT;
+	struct raw raw[2];
+
+	open_stream(&raw[0], &got);
+	open_stream(&raw[1], &got);
+	rig_call(&rig, send_event);
+	for (size_t i = 0; i < ARRAY_LEN(raw); i++) {
+		strbuf_clear(&got);
+		ck_assert(raw_read_until(&raw[i], "id: 7\nevent: vm\ndata: {\"n\":1}\n\n", &got));
+		raw_close(&raw[i]);
+	}
+	strbuf_fini(&got);
+}
+END_TEST
+
+static void end_first(struct rig *r)
+{
+	http_stream_end(r->streams[0]);
+	r->streams[0] = r->streams[--r->stream_count];
+}
+
+/* A dead watcher is found by the heartbeat; the others go on. */
+START_TEST(watcher_dead_is_closed_once)
+{
+	struct strbuf got = STRBUF_INIT;
+	struct raw dead, alive;
+	int value;
+
+	open_stream(&dead, &got);
+	open_stream(&alive, &got);
+	raw_close(&dead);
+	rig_wait(&rig.stream_closed);
+	rig.streams[0] = rig.streams[--rig.stream_count];
+	rig_call(&rig, send_event);
+	ck_assert(raw_read_until(&alive, "data: {\"n\":1}", &got));
+	rig_call(&rig, end_first);
+	strbuf_clear(&got);
+	raw_read_until(&alive, "0\r\n\r\n", &got);
+	raw_close(&alive);
+	sem_getvalue(&rig.stream_closed, &value);
+	ck_assert_int_eq(value, 0);
+	strbuf_fini(&got);
+}
+END_TEST
+
+static void flood(struct rig *r)
+{
+	char *text = big_json(64 << 10);
+
+	for (int i = 0; i < 400; i++)
+		http_stream_event(r->streams[0], NULL, "vm", text);
+	free(text);
+}
+
+/* One that does not read must not eat the daemon's memory. */
+START_TEST(watcher_too_slow_is_cut)
+{
+	struct strbuf got = STRBUF_INIT;
+	struct raw raw;
+
+	open_stream(&raw, &got);
+	rig_call(&rig, flood);
+	rig_wait(&rig.stream_closed);
+	raw_close(&raw);
+	strbuf_fini(&got);
+	check_alive();
+}
+END_TEST
+
+START_TEST(server_freed_ends_streams)
+{
+	struct strbuf got = STRBUF_INIT;
+	struct raw raw;
+	int value;
+
+	start_rig();
+	open_stream(&raw, &got);
+	stop_rig();
+	ck_assert(raw_read_until(&raw, "0\r\n\r\n", &got));
+	sem_getvalue(&rig.stream_closed, &value);
+	ck_assert_int_eq(value, 1);
+	raw_close(&raw);
+	strbuf_fini(&got);
+}
+END_TEST
+
+/* ---- set-up ------------------------------------------------------------ */
+
+static void expect_new_fails(struct http_config config, const char *text)
+{
+	struct loop *loop = loop_new();
+	struct err err = { 0 };
+
+	ck_assert_ptr_null(http_server_new(loop, &config, &err));
+	ck_assert_msg(strstr(err.msg, text), "'%s' in '%s'", text, err.msg);
+	loop_free(loop);
+}
+
+/* A daemon that cannot serve says why, and does not start. */
+START_TEST(server_with_bad_configuration_is_refused)
+{
+	static const struct http_route none[] = { { 0 } };
+	struct http_config good = { .listen = "127.0.0.1:0",
+				    .ca_file = pki.ca,
+				    .cert_file = http_pki_cert(&pki, "a"),
+				    .key_file = http_pki_key(&pki, "a"),
+				    .routes = none };
+	struct http_config config = good;
+
+	config.listen = "localhost:1";
+	expect_new_fails(config, "numeric");
+	config = good;
+	config.listen = "192.0.2.1:1";
+	expect_new_fails(config, "cannot listen");
+	config = good;
+	config.key_file = http_pki_key(&pki, "b");
+	expect_new_fails(config, "key");
+	config = good;
+	config.socket_path = "/nonexistent/api.sock";
+	expect_new_fails(config, "/nonexistent");
+}
+END_TEST
+
+Suite *suite(void);
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("http");
+	TCase *plain = tcase_create("served");
+	TCase *hasty = tcase_create("short times");
+	TCase *own = tcase_create("life");
+
+	tcase_add_unchecked_fixture(plain, make_pki, remove_pki);
+	tcase_add_checked_fixture(plain, start_rig, stop_rig);
+	tcase_set_timeout(plain, 60);
+	tcase_add_test(plain, path_with_escapes_reaches_handler_decoded);
+	tcase_add_test(plain, path_of_bad_bytes_is_refused);
+	tcase_add_test(plain, path_unknown_is_not_found);
+	tcase_add_test(plain, method_unknown_names_the_allowed);
+	tcase_add_test(plain, head_is_get_without_body);
+	tcase_add_test(plain, role_too_low_is_forbidden);
+	tcase_add_test(plain, peer_and_user_do_not_mix);
+	tcase_add_test(plain, certificate_bad_is_refused_in_the_handshake);
+	tcase_add_test(plain, certificate_without_our_name_is_unauthorized);
+	tcase_add_test(plain, local_socket_is_admin);
+	tcase_add_test(plain, body_not_json_is_refused);
+	tcase_add_test(plain, body_with_duplicate_keys_names_them);
+	tcase_add_test(plain, body_too_large_is_refused);
+	tcase_add_test(plain, header_too_large_is_refused);
+	tcase_add_test(plain, peer_version_missing_or_foreign_is_refused);
+	tcase_add_test(plain, hello_agrees_or_refuses);
+	tcase_add_test(plain, noise_is_survived);
+	tcase_add_test(plain, requests_pipelined_are_answered_in_order);
+	tcase_add_test(plain, connections_of_one_address_are_limited);
+	tcase_add_test(plain, request_held_is_answered_later);
+	tcase_add_test(plain, request_held_client_gone_is_survived);
+	tcase_add_test(plain, event_reaches_all_watchers);
+	tcase_add_test(plain, watcher_too_slow_is_cut);
+	suite_add_tcase(s, plain);
+
+	tcase_add_unchecked_fixture(hasty, make_pki, remove_pki);
+	tcase_add_checked_fixture(hasty, start_impatient_rig, stop_rig);
+	tcase_set_timeout(hasty, 60);
+	tcase_add_test(hasty, header_slow_is_dropped);
+	tcase_add_test(hasty, body_slow_is_dropped);
+	tcase_add_test(hasty, second_request_slow_is_dropped);
+	tcase_add_test(hasty, client_silent_is_dropped);
+	tcase_add_test(hasty, connection_idle_is_kept);
+	tcase_add_test(hasty, watcher_dead_is_closed_once);
+	suite_add_tcase(s, hasty);
+
+	tcase_add_unchecked_fixture(own, make_pki, remove_pki);
+	tcase_set_timeout(own, 60);
+	tcase_add_test(own, server_freed_answers_outstanding);
+	tcase_add_test(own, server_freed_ends_streams);
+	tcase_add_test(own, server_with_bad_configuration_is_refused);
+	suite_add_tcase(s, own);
+	return s;
+}
