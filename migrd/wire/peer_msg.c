@@ -121,11 +121,6 @@ const struct json_field peer_prepare_fields[] = {
 	  JSON_MEMBER(struct peer_prepare, options),
 	  .fields = move_options_fields,
 	  .help = "How the move is to be made." },
-	{ .key = "was_running",
-	  .type = JSON_BOOL,
-	  .required = true,
-	  JSON_MEMBER(struct peer_prepare, was_running),
-	  .help = "The guest's CPUs ran when the move began: they shall run after it." },
 	{ 0 },
 };
 
@@ -154,6 +149,10 @@ const struct json_field peer_prepare_reply_fields[] = {
 
 const struct json_field peer_claim_fields[] = {
 	GENERATION_FIELD(struct peer_claim),
+	{ .key = "run",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct peer_claim, run),
+	  .help = "go: the guest is to run; a paused guest stays paused." },
 	{ 0 },
 };
 

@@ -2,7 +2,7 @@
 /* wire/peer_msg.h -- what coordinators say to each other, protocol version 1.
  *
  *     POST /peer/v1/hello             peer_hello    -> peer_hello_reply
- *     POST /peer/v1/moves             peer_prepare  -> peer_prepare_reply
+ *     POST /peer/v1/moves/{id}/prepare  peer_prepare -> peer_prepare_reply
  *     POST /peer/v1/moves/{id}/go     peer_claim    -> peer_verdict
  *     POST /peer/v1/moves/{id}/drop   peer_claim    -> peer_verdict
  *     GET  /peer/v1/moves/{id}                      -> peer_fate
@@ -48,7 +48,6 @@ struct peer_prepare {
 	char source[ID_NAME_SIZE];
 	struct json_object *definition; /* vm_def.h; owned */
 	struct move_options options;
-	bool was_running; /* the guest's CPUs ran when the move began */
 };
 
 struct peer_prepare_reply {
@@ -60,6 +59,7 @@ struct peer_prepare_reply {
 
 struct peer_claim {
 	uint64_t generation;
+	bool run; /* go: the guest is to run; a paused one stays paused */
 };
 
 struct peer_verdict {
