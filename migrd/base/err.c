@@ -74,7 +74,7 @@ static __attribute__((format(printf, 3, 4))) void append_tail(char msg[ERR_MSG_S
 	va_end(ap);
 }
 
-bool err_set(struct err *err, enum err_code code, const char *fmt, ...)
+bool(err_set)(struct err *err, enum err_code code, const char *fmt, ...)
 {
 	char msg[ERR_MSG_SIZE] = "";
 	size_t len = 0;
@@ -90,7 +90,7 @@ bool err_set(struct err *err, enum err_code code, const char *fmt, ...)
 	return false;
 }
 
-bool err_wrap(struct err *err, const char *fmt, ...)
+bool(err_wrap)(struct err *err, const char *fmt, ...)
 {
 	char msg[ERR_MSG_SIZE] = "";
 	size_t len = 0;
@@ -105,7 +105,7 @@ bool err_wrap(struct err *err, const char *fmt, ...)
 	return false;
 }
 
-bool err_errno(struct err *err, const char *fmt, ...)
+bool(err_errno)(struct err *err, const char *fmt, ...)
 {
 	int saved = errno;
 	char msg[ERR_MSG_SIZE] = "";
