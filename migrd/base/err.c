@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 
 static const struct err_def {
 	const char *name;
@@ -24,29 +25,6 @@ static const struct err_def *def_of(enum err_code code)
 	return &err_defs[code < ERR_CODE_COUNT ? code : ERR_INTERNAL];
 }
 
-/* Text that was cut may end inside a UTF-8 sequence, which would make the JSON
- * it goes into invalid: drops that rest. */
-static void drop_half_char(char *s)
-{
-	size_t len = strlen(s);
-	size_t start = len;
-	size_t want = 1;
-
-	while (start > 0 && len - start < 3 && ((unsigned char)s[start - 1] & 0xC0) == 0x80)
-		start--;
-	if (start == 0 || (unsigned char)s[start - 1] < 0xC0)
-		return;
-	start--;
-	if ((unsigned char)s[start] >= 0xF0)
-		want = 4;
-	else if ((unsigned char)s[start] >= 0xE0)
-		want = 3;
-	else
-		want = 2;
-	if (len - start < want)
-		s[start] = '\0';
-}
-
 /* Appends at *len; long text is cut. */
 static __attribute__((format(printf, 3, 0))) void append(char msg[ERR_MSG_SIZE], size_t *len,
 							 const char *fmt, va_list ap)
@@ -59,7 +37,7 @@ static __attribute__((format(printf, 3, 0))) void append(char msg[ERR_MSG_SIZE],
 		*len += (size_t)n;
 		return;
 	}
-	drop_half_char(msg);
+	utf8_trim(msg); /* half a character would make the JSON it goes into invalid */
 	*len = strlen(msg);
 }
 
@@ -74,7 +52,7 @@ static __attribute__((format(printf, 3, 4))) void append_tail(char msg[ERR_MSG_S
 	va_end(ap);
 }
 
-bool err_set(struct err *err, enum err_code code, const char *fmt, ...)
+bool(err_set)(struct err *err, enum err_code code, const char *fmt, ...)
 {
 	char msg[ERR_MSG_SIZE] = "";
 	size_t len = 0;
@@ -90,7 +68,7 @@ bool err_set(struct err *err, enum err_code code, const char *fmt, ...)
 	return false;
 }
 
-bool err_wrap(struct err *err, const char *fmt, ...)
+bool(err_wrap)(struct err *err, const char *fmt, ...)
 {
 	char msg[ERR_MSG_SIZE] = "";
 	size_t len = 0;
@@ -105,7 +83,7 @@ bool err_wrap(struct err *err, const char *fmt, ...)
 	return false;
 }
 
-bool err_errno(struct err *err, const char *fmt, ...)
+bool(err_errno)(struct err *err, const char *fmt, ...)
 {
 	int saved = errno;
 	char msg[ERR_MSG_SIZE] = "";

@@ -66,6 +66,17 @@ bool err_wrap(struct err *err, const char *fmt, ...) __attribute__((format(print
 /* "TEXT: strerror(errno)"; the code is NO_SPACE for ENOSPC, INTERNAL otherwise. */
 bool err_errno(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Lets the compiler see that they do: what is an output on success only is then
+ * no "maybe uninitialized" in the caller. */
+static inline bool err_false(bool always_false)
+{
+	(void)always_false;
+	return false;
+}
+#define err_set(...)   err_false((err_set)(__VA_ARGS__))
+#define err_wrap(...)  err_false((err_wrap)(__VA_ARGS__))
+#define err_errno(...) err_false((err_errno)(__VA_ARGS__))
+
 static inline bool err_is_set(const struct err *err)
 {
 	return err->code != ERR_NONE;

@@ -17,7 +17,8 @@ void faults_free(struct faults *faults)
 	free(faults);
 }
 
-static void faults_vadd(struct faults *faults, const char *pointer, const char *fmt, va_list ap)
+static __attribute__((format(printf, 3, 0))) void
+faults_vadd(struct faults *faults, const char *pointer, const char *fmt, va_list ap)
 {
 	struct fault *fault;
 

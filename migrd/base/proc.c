@@ -161,12 +161,15 @@ bool proc_spawn(const struct proc_args *args, struct proc_id *ret_id, struct err
 	struct proc_id id;
 	pid_t pid;
 	char state;
+	int rc;
 
 	if (args->log_path && !open_log(args->log_path, &log_fd, err))
 		return false;
-	errno = spawn(args, log_fd, &pid);
-	if (errno != 0)
+	rc = spawn(args, log_fd, &pid);
+	if (rc != 0) {
+		errno = rc;
 		return err_errno(err, "cannot start '%s'", args->argv[0]);
+	}
 	/* Nobody else reaps our children, so it is there even if it has ended. */
 	if (!read_stat(pid, &id, &state, err)) {
 		kill(pid, SIGKILL);

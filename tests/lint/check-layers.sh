@@ -26,6 +26,7 @@ sources_under() {
 # LAYER "ALLOWED LAYERS": each include of another layer must be allowed.
 check_layer() {
 	for file in $(sources_under "$(folder_of "$1")"); do
+		# shellcheck disable=SC2013  # one word a line
 		for used in $(sed -n 's|^#include "\([a-z]*\)/.*|\1|p' "$file" | sort -u); do
 			grep -q "^$used:" $layers || continue
 			case " $1 $2 " in

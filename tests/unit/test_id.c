@@ -57,16 +57,16 @@ static int compare_uuids(const void *a, const void *b)
 /* The HTTP threads make request ids while the loop makes move ids. */
 START_TEST(uuid_from_many_threads_are_all_different)
 {
-	static char uuids[4][2000][ID_UUID_SIZE];
+	static char uuids[8000][ID_UUID_SIZE];
 	pthread_t threads[4];
 
 	for (int i = 0; i < 4; i++)
-		pthread_create(&threads[i], NULL, make_uuids, uuids[i]);
+		pthread_create(&threads[i], NULL, make_uuids, uuids[2000 * i]);
 	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
 	qsort(uuids, 8000, ID_UUID_SIZE, compare_uuids);
 	for (int i = 1; i < 8000; i++)
-		ck_assert_str_ne(uuids[0][i - 1], uuids[0][i]);
+		ck_assert_str_ne(uuids[i - 1], uuids[i]);
 }
 END_TEST
 

@@ -1,0 +1,1028 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Two real migrd-stream processes on loopback.  The test is both coordinators
+ * and, on the UNIX sockets, both QEMUs. */
+#include <arpa/inet.h>
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "stream/port.h"
+#include "stream/proc.h"
+#include "tests/lib/test_pki.h"
+
+#define MIB             (1024u * 1024u)
+#define WAIT_MS         10000
+#define LINK_TIMEOUT_MS 20000
+
+/* ---- rig ------------------------------------------------------------- */
+
+struct side {
+	struct stream *stream;
+	struct stream_config config;
+	struct proc_id id;
+	bool is_ready, is_refused, is_exited;
+	struct err ready_err;
+	struct stream_status status; /* the last that was pushed */
+};
+
+static char dir[64];
+static struct loop *loop;
+static struct stream_port *port;
+static struct side src, dst, other; /* other: a second source */
+static char move_id[ID_UUID_SIZE], token[ID_TOKEN_SIZE];
+static int qemu_listen_fd = -1;
+
+static void on_ready(void *data, const struct err *err)
+{
+	struct side *side = data;
+
+	side->is_ready = true;
+	side->is_refused = err != NULL;
+	if (err)
+		side->ready_err = *err;
+	loop_stop(loop);
+}
+
+static void on_status(void *data, const struct stream_status *status)
+{
+	struct side *side = data;
+
+	side->status = *status;
+	loop_stop(loop);
+}
+
+static void on_exited(void *data)
+{
+	struct side *side = data;
+
+	side->is_exited = true;
+	loop_stop(loop);
+}
+
+static struct stream_callbacks callbacks_of(struct side *side)
+{
+	return (struct stream_callbacks){ on_ready, on_status, on_exited, side };
+}
+
+static bool on_claim(void *data, const char *id, const char *channel, int fd)
+{
+	(void)data;
+	if (strcmp(id, move_id) != 0 || !dst.stream)
+		return false;
+	stream_accept(dst.stream, fd, channel);
+	return true;
+}
+
+static void on_deadline(void *data)
+{
+	*(bool *)data = true;
+	loop_stop(loop);
+}
+
+typedef bool condition(const struct side *side);
+
+/* Runs the loop until IS_TRUE(SIDE) or for MS; returns what it came to. */
+static bool run_until(condition *is_true, const struct side *side, uint64_t ms)
+{
+	bool is_late = false;
+	struct loop_timer *timer = loop_timer_new(loop, on_deadline, &is_late);
+
+	loop_timer_start(timer, ms);
+	while (!is_true(side) && !is_late)
+		loop_run(loop);
+	loop_timer_free(timer);
+	return is_true(side);
+}
+
+static bool is_ready(const struct side *side)
+{
+	return side->is_ready;
+}
+
+static bool is_exited(const struct side *side)
+{
+	return side->is_exited;
+}
+
+static bool is_channel_ready(const struct side *side)
+{
+	return side->status.state >= STREAM_CHANNEL_READY;
+}
+
+static bool is_open(const struct side *side)
+{
+	return side->status.state >= STREAM_CHANNEL_OPEN;
+}
+
+static bool has_ended(const struct side *side)
+{
+	return side->status.state >= STREAM_CHANNEL_CLOSED;
+}
+
+/* dst: a connection was refused, and the channel waits for a better one. */
+static bool has_refused(const struct side *side)
+{
+	return side->status.error[0] != '\0';
+}
+
+static bool never(const struct side *side)
+{
+	(void)side;
+	return false;
+}
+
+static void make_side(struct side *side, enum stream_side which, const char *name, const char *cert,
+		      const char *peer_id)
+{
+	const char *builddir = getenv("builddir");
+	struct err err;
+
+	memset(side, 0, sizeof(*side));
+	side->config.side = which;
+	side->config.link_timeout_ms = LINK_TIMEOUT_MS;
+	snprintf(side->config.move_id, sizeof(side->config.move_id), "%s", move_id);
+	snprintf(side->config.token, sizeof(side->config.token), "%s", token);
+	snprintf(side->config.peer_id, sizeof(side->config.peer_id), "%s", peer_id);
+	snprintf(side->config.dir, sizeof(side->config.dir), "%s/%s", dir, name);
+	snprintf(side->config.program, sizeof(side->config.program), "%s/migrd-stream",
+		 builddir ? builddir : ".");
+	snprintf(side->config.ca_file, sizeof(side->config.ca_file), "%s/pki/%sca.pem", dir,
+		 strncmp(cert, "stranger", 8) == 0 ? "stranger-" : "");
+	snprintf(side->config.cert_file, sizeof(side->config.cert_file), "%s/pki/%s.pem", dir,
+		 cert);
+	snprintf(side->config.key_file, sizeof(side->config.key_file), "%s/pki/%s-key.pem", dir,
+		 cert);
+	snprintf(side->config.data_address, sizeof(side->config.data_address), "127.0.0.1:%u",
+		 stream_port_number(port));
+	ck_assert(dir_make(side->config.dir, 0700, &err));
+}
+
+static void start(struct side *side)
+{
+	const struct stream_callbacks cb = callbacks_of(side);
+	struct err err;
+
+	side->stream = stream_start(loop, &side->config, &cb, &side->id, &err);
+	ck_assert_msg(side->stream != NULL, "%s", err.msg);
+	ck_assert(run_until(is_ready, side, WAIT_MS));
+}
+
+static void start_well(struct side *side)
+{
+	start(side);
+	ck_assert_msg(!side->is_refused, "%s", side->ready_err.msg);
+}
+
+static void stop(struct side *side)
+{
+	if (side->stream) {
+		stream_kill(side->stream);
+		if (!side->is_exited && !side->is_refused)
+			ck_assert(run_until(is_exited, side, WAIT_MS));
+	}
+	stream_free(side->stream);
+	side->stream = NULL;
+}
+
+static void remove_dir(const char *name)
+{
+	char path[128];
+	struct err err;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	ck_assert_msg(dir_remove(path, &err), "%s", err.msg);
+}
+
+static void set_up(void)
+{
+	char path[160];
+	struct err err;
+
+	snprintf(dir, sizeof(dir), "/tmp/migrd-test-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/pki", dir);
+	ck_assert(dir_make(path, 0700, &err));
+	test_pki_make(path);
+	id_uuid_new(move_id);
+	id_token_new(token);
+	loop = loop_new();
+	port = stream_port_new(loop, "127.0.0.1:0", on_claim, NULL, &err);
+	ck_assert_msg(port != NULL, "%s", err.msg);
+	make_side(&src, STREAM_SRC, "src", "a", "b");
+	make_side(&dst, STREAM_DST, "dst", "b", "a");
+	make_side(&other, STREAM_SRC, "other", "a", "b");
+	snprintf(path, sizeof(path), "%s/ram.sock", dst.config.dir);
+	ck_assert_msg(unix_listen(path, SOCK_STREAM, &qemu_listen_fd, &err), "%s", err.msg);
+}
+
+static void tear_down(void)
+{
+	stop(&src);
+	stop(&dst);
+	stop(&other);
+	stream_port_free(port);
+	loop_free(loop);
+	close(qemu_listen_fd);
+	remove_dir("src");
+	remove_dir("dst");
+	remove_dir("other");
+	remove_dir("pki");
+	remove_dir("");
+}
+
+/* Both processes run, and their channel is READY. */
+static void set_up_ready(void)
+{
+	set_up();
+	start_well(&dst);
+	start_well(&src);
+	ck_assert_msg(run_until(is_channel_ready, &src, WAIT_MS), "%s", dst.status.error);
+	ck_assert(run_until(is_channel_ready, &dst, WAIT_MS));
+	ck_assert_int_eq(src.status.state, STREAM_CHANNEL_READY);
+	ck_assert_int_eq(dst.status.state, STREAM_CHANNEL_READY);
+}
+
+/* ---- QEMUs ----------------------------------------------------------- */
+
+static int src_qemu = -1, dst_qemu = -1;
+
+static void set_blocking(int fd)
+{
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+}
+
+static void connect_src_qemu(void)
+{
+	char path[128];
+	struct err err;
+
+	snprintf(path, sizeof(path), "%s/ram.sock", src.config.dir);
+	ck_assert_msg(unix_connect(path, SOCK_STREAM, &src_qemu, &err), "%s", err.msg);
+	set_blocking(src_qemu);
+}
+
+static bool wait_for(int fd, short events, int ms)
+{
+	struct pollfd pfd = { .fd = fd, .events = events };
+
+	return poll(&pfd, 1, ms) == 1;
+}
+
+static void accept_dst_qemu(void)
+{
+	ck_assert(wait_for(qemu_listen_fd, POLLIN, WAIT_MS));
+	dst_qemu = accept4(qemu_listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	ck_assert_int_ge(dst_qemu, 0);
+}
+
+static void send_bytes(int fd, const char *text)
+{
+	ck_assert_int_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+static void expect_bytes(int fd, const char *text)
+{
+	char buf[64] = "";
+	size_t len = 0;
+
+	while (len < strlen(text)) {
+		ssize_t rc;
+
+		ck_assert(wait_for(fd, POLLIN, WAIT_MS));
+		rc = recv(fd, buf + len, strlen(text) - len, 0);
+		ck_assert_int_gt(rc, 0);
+		len += (size_t)rc;
+	}
+	ck_assert_str_eq(buf, text);
+}
+
+/* QEMUs on both sides, and a byte each way has gone through. */
+static void set_up_open(void)
+{
+	set_up_ready();
+	connect_src_qemu();
+	send_bytes(src_qemu, "Q");
+	accept_dst_qemu();
+	expect_bytes(dst_qemu, "Q");
+	send_bytes(dst_qemu, "R");
+	expect_bytes(src_qemu, "R");
+	ck_assert(run_until(is_open, &src, WAIT_MS));
+	ck_assert(run_until(is_open, &dst, WAIT_MS));
+}
+
+static void tear_down_open(void)
+{
+	if (src_qemu >= 0)
+		close(src_qemu);
+	if (dst_qemu >= 0)
+		close(dst_qemu);
+	tear_down();
+}
+
+/* End of file or reset, within MS. */
+static bool sees_end(int fd, int ms)
+{
+	char buf[65536];
+	ssize_t rc;
+
+	do {
+		if (!wait_for(fd, POLLIN, ms))
+			return false;
+		rc = recv(fd, buf, sizeof(buf), 0);
+	} while (rc > 0);
+	return true;
+}
+
+/* ---- much data ------------------------------------------------------- */
+
+struct flow {
+	int fd;
+	uint64_t seed, bytes;
+	uint64_t checksum;
+	bool is_whole;
+};
+
+static uint64_t mix(uint64_t *state)
+{
+	uint64_t z = (*state += 0x9e3779b97f4a7c15u); /* splitmix64 */
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
+}
+
+static uint64_t fnv(uint64_t sum, const void *data, size_t len)
+{
+	const unsigned char *p = data;
+
+	for (size_t i = 0; i < len; i++)
+		sum = (sum ^ p[i]) * 0x100000001b3u;
+	return sum;
+}
+
+static void *run_writer(void *arg)
+{
+	struct flow *flow = arg;
+	uint64_t block[4096];
+	uint64_t done = 0;
+
+	while (done < flow->bytes) {
+		size_t len = sizeof(block), sent = 0;
+
+		for (size_t i = 0; i < ARRAY_LEN(block); i++)
+			block[i] = mix(&flow->seed);
+		if (len > flow->bytes - done)
+			len = (size_t)(flow->bytes - done);
+		flow->checksum = fnv(flow->checksum, block, len);
+		while (sent < len) {
+			ssize_t rc = send(flow->fd, (char *)block + sent, len - sent, MSG_NOSIGNAL);
+
+			if (rc < 0)
+				return NULL;
+			sent += (size_t)rc;
+		}
+		done += len;
+	}
+	shutdown(flow->fd, SHUT_WR);
+	flow->is_whole = true;
+	return NULL;
+}
+
+static void *run_reader(void *arg)
+{
+	struct flow *flow = arg;
+	char buf[65536];
+	ssize_t rc;
+
+	while ((rc = recv(flow->fd, buf, sizeof(buf), 0)) > 0) {
+		flow->checksum = fnv(flow->checksum, buf, (size_t)rc);
+		flow->bytes += (uint64_t)rc;
+	}
+	flow->is_whole = rc == 0;
+	return NULL;
+}
+
+/* The whole of a migration, and more of a return path than QEMU ever sends. */
+START_TEST(much_data_both_ways_arrives_whole_and_closes_in_order)
+{
+	struct flow flows[] = {
+		{ .fd = src_qemu, .seed = 1, .bytes = 64 * MIB },
+		{ .fd = dst_qemu },
+		{ .fd = dst_qemu, .seed = 2, .bytes = 64 * MIB },
+		{ .fd = src_qemu },
+	};
+	pthread_t threads[ARRAY_LEN(flows)];
+
+	for (size_t i = 0; i < ARRAY_LEN(flows); i++)
+		pthread_create(&threads[i], NULL, i % 2 ? run_reader : run_writer, &flows[i]);
+	for (size_t i = 0; i < ARRAY_LEN(flows); i++)
+		pthread_join(threads[i], NULL);
+	for (size_t i = 0; i < ARRAY_LEN(flows); i += 2) {
+		ck_assert(flows[i].is_whole && flows[i + 1].is_whole);
+		ck_assert_uint_eq(flows[i + 1].bytes, 64 * MIB);
+		ck_assert_uint_eq(flows[i].checksum, flows[i + 1].checksum);
+	}
+	ck_assert(run_until(has_ended, &src, WAIT_MS));
+	ck_assert(run_until(has_ended, &dst, WAIT_MS));
+	ck_assert_int_eq(src.status.state, STREAM_CHANNEL_CLOSED);
+	ck_assert_int_eq(dst.status.state, STREAM_CHANNEL_CLOSED);
+	ck_assert_uint_eq(src.status.bytes_out, 64 * MIB + 1);
+	ck_assert_uint_eq(src.status.bytes_in, 64 * MIB + 1);
+	ck_assert_uint_eq(dst.status.bytes_in, 64 * MIB + 1);
+}
+END_TEST
+
+START_TEST(half_close_of_source_leaves_the_return_path)
+{
+	shutdown(src_qemu, SHUT_WR);
+	ck_assert(sees_end(dst_qemu, WAIT_MS));
+	send_bytes(dst_qemu, "late answer");
+	expect_bytes(src_qemu, "late answer");
+	close(dst_qemu);
+	dst_qemu = -1;
+	ck_assert(sees_end(src_qemu, WAIT_MS));
+	ck_assert(run_until(has_ended, &src, WAIT_MS));
+	ck_assert(run_until(has_ended, &dst, WAIT_MS));
+	ck_assert_int_eq(src.status.state, STREAM_CHANNEL_CLOSED);
+	ck_assert_int_eq(dst.status.state, STREAM_CHANNEL_CLOSED);
+}
+END_TEST
+
+START_TEST(half_close_of_destination_leaves_the_way_forward)
+{
+	shutdown(dst_qemu, SHUT_WR);
+	ck_assert(sees_end(src_qemu, WAIT_MS));
+	send_bytes(src_qemu, "more pages");
+	expect_bytes(dst_qemu, "more pages");
+	shutdown(src_qemu, SHUT_WR);
+	ck_assert(sees_end(dst_qemu, WAIT_MS));
+	ck_assert(run_until(has_ended, &src, WAIT_MS));
+	ck_assert_int_eq(src.status.state, STREAM_CHANNEL_CLOSED);
+}
+END_TEST
+
+/* ---- before the first byte ------------------------------------------- */
+
+/* QEMU's one chance to load must not be spent on a connection that carries
+ * nothing. */
+START_TEST(destination_qemu_is_left_alone_before_the_first_byte)
+{
+	connect_src_qemu();
+	ck_assert(run_until(is_open, &src, WAIT_MS));
+	run_until(never, NULL, 50);
+	ck_assert(!wait_for(qemu_listen_fd, POLLIN, 0));
+	ck_assert_int_eq(dst.status.state, STREAM_CHANNEL_READY);
+}
+END_TEST
+
+START_TEST(source_socket_takes_one_qemu_and_is_gone)
+{
+	char path[128];
+	struct err err;
+	int fd;
+
+	connect_src_qemu();
+	ck_assert(run_until(is_open, &src, WAIT_MS));
+	snprintf(path, sizeof(path), "%s/ram.sock", src.config.dir);
+	ck_assert(!unix_connect(path, SOCK_STREAM, &fd, &err));
+	ck_assert_int_ne(access(path, F_OK), 0);
+}
+END_TEST
+
+START_TEST(peer_lost_while_ready_fails_the_source)
+{
+	stop(&dst);
+	ck_assert(run_until(has_ended, &src, WAIT_MS));
+	ck_assert_int_eq(src.status.state, STREAM_CHANNEL_FAILED);
+	ck_assert(src.status.error[0] != '\0');
+}
+END_TEST
+
+/* ---- strangers ------------------------------------------------------- */
+
+static const struct {
+	const char *cert;
+	bool has_wrong_token;
+	bool dst_tells; /* false: the source itself refuses */
+} wrong_sources[] = {
+	{ "a", true, true },     /* wrong token */
+	{ "c", false, true },    /* a host that is not part of this move */
+	{ "user", false, true }, /* a person */
+	{ "expired-a", false, true },
+	{ "stranger-a", false, true }, /* another CA: it refuses us, too */
+};
+
+/* Each is refused alone, and the move it tried to get into still works. */
+START_TEST(wrong_source_is_refused_and_the_right_one_still_gets_in)
+{
+	make_side(&other, STREAM_SRC, "other", wrong_sources[_i].cert, "b");
+	if (wrong_sources[_i].has_wrong_token)
+		id_token_new(other.config.token);
+	start_well(&dst);
+	start_well(&other);
+	ck_assert(run_until(has_ended, &other, WAIT_MS));
+	ck_assert_int_eq(other.status.state, STREAM_CHANNEL_FAILED);
+	ck_assert_uint_eq(other.status.bytes_out, 0);
+	ck_assert(run_until(has_refused, &dst, WAIT_MS));
+	ck_assert_int_eq(dst.status.state, STREAM_CHANNEL_IDLE);
+	start_well(&src);
+	ck_assert(run_until(is_channel_ready, &src, WAIT_MS));
+	ck_assert(run_until(is_channel_ready, &dst, WAIT_MS));
+	ck_assert_int_eq(dst.status.state, STREAM_CHANNEL_READY);
+	ck_assert_str_eq(dst.status.error, "");
+}
+END_TEST
+
+static const char *const wrong_destinations[] = { "c", "user", "stranger-b" };
+
+/* The source must not send a guest's memory to whoever answers there. */
+START_TEST(wrong_destination_gets_no_token_and_no_byte)
+{
+	make_side(&dst, STREAM_DST, "dst", wrong_destinations[_i], "a");
+	start_well(&dst);
+	start_well(&src);
+	ck_assert(run_until(has_ended, &src, WAIT_MS));
+	ck_assert_int_eq(src.status.state, STREAM_CHANNEL_FAILED);
+	ck_assert_uint_eq(src.status.bytes_out, 0);
+	ck_assert(run_until(has_refused, &dst, WAIT_MS));
+	ck_assert_ptr_null(strstr(dst.status.error, "token"));
+}
+END_TEST
+
+static int connect_port(const char *line)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET,
+				    .sin_port = htons(stream_port_number(port)),
+				    .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	send_bytes(fd, line);
+	return fd;
+}
+
+static int connect_move(void)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "MIGRD1 %s ram\n", move_id);
+	return connect_port(line);
+}
+
+START_TEST(noise_behind_the_right_line_is_refused)
+{
+	char noise[4096];
+	int fd;
+
+	start_well(&dst);
+	fd = connect_move();
+	memset(noise, 'x', sizeof(noise));
+	ck_assert_int_eq(send(fd, noise, sizeof(noise), MSG_NOSIGNAL), sizeof(noise));
+	ck_assert(run_until(has_refused, &dst, WAIT_MS));
+	ck_assert_int_eq(dst.status.state, STREAM_CHANNEL_IDLE);
+	start_well(&src);
+	ck_assert(run_until(is_channel_ready, &src, WAIT_MS));
+	close(fd);
+}
+END_TEST
+
+/* Silent ones occupy the places for the length of a handshake at most, and a
+ * right one beside them is served meanwhile. */
+START_TEST(silent_connections_do_not_hold_the_right_one_up)
+{
+	int fds[4];
+
+	start_well(&dst);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		fds[i] = connect_move();
+	start_well(&src);
+	ck_assert(run_until(is_channel_ready, &src, WAIT_MS / 4));
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+}
+END_TEST
+
+START_TEST(unknown_move_is_closed_at_once)
+{
+	char id[ID_UUID_SIZE], line[128];
+	int fd;
+
+	id_uuid_new(id);
+	snprintf(line, sizeof(line), "MIGRD1 %s ram\n", id);
+	fd = connect_port(line);
+	run_until(never, NULL, 50);
+	ck_assert(sees_end(fd, 0));
+	close(fd);
+}
+END_TEST
+
+/* The token was overheard, the certificate stolen: still only one gets in. */
+START_TEST(second_claim_with_the_right_token_is_refused_and_disturbs_nothing)
+{
+	start_well(&other);
+	ck_assert(run_until(has_ended, &other, WAIT_MS));
+	ck_assert_int_eq(other.status.state, STREAM_CHANNEL_FAILED);
+	send_bytes(src_qemu, "undisturbed");
+	expect_bytes(dst_qemu, "undisturbed");
+	ck_assert_int_eq(dst.status.state, STREAM_CHANNEL_OPEN);
+}
+END_TEST
+
+START_TEST(token_is_no_good_after_the_end)
+{
+	stop(&src);
+	ck_assert(run_until(has_ended, &dst, WAIT_MS));
+	start_well(&other);
+	ck_assert(run_until(has_ended, &other, WAIT_MS));
+	ck_assert_int_eq(other.status.state, STREAM_CHANNEL_FAILED);
+	ck_assert_int_eq(dst.status.state, STREAM_CHANNEL_FAILED);
+}
+END_TEST
+
+/* ---- loss ------------------------------------------------------------ */
+
+START_TEST(killed_source_process_is_seen_by_both_qemus)
+{
+	stop(&src);
+	ck_assert(sees_end(src_qemu, 1000));
+	ck_assert(sees_end(dst_qemu, 1000));
+	ck_assert(run_until(has_ended, &dst, 1000));
+	ck_assert_int_eq(dst.status.state, STREAM_CHANNEL_FAILED);
+	ck_assert(dst.status.error[0] != '\0');
+}
+END_TEST
+
+START_TEST(killed_destination_process_is_seen_by_both_qemus)
+{
+	stop(&dst);
+	ck_assert(sees_end(src_qemu, 1000));
+	ck_assert(sees_end(dst_qemu, 1000));
+	ck_assert(run_until(has_ended, &src, 1000));
+	ck_assert_int_eq(src.status.state, STREAM_CHANNEL_FAILED);
+}
+END_TEST
+
+/* A stopped process still has a kernel that acknowledges: its closed window is
+ * what gives it away. */
+START_TEST(stopped_destination_process_is_given_up_after_the_link_timeout)
+{
+	struct flow flow = { .fd = src_qemu, .seed = 3, .bytes = 256 * MIB };
+	pthread_t thread;
+
+	stream_set_link_timeout(src.stream, 1000);
+	ck_assert_int_eq(kill(dst.id.pid, SIGSTOP), 0);
+	pthread_create(&thread, NULL, run_writer, &flow);
+	ck_assert(run_until(has_ended, &src, WAIT_MS));
+	ck_assert_int_eq(src.status.state, STREAM_CHANNEL_FAILED);
+	pthread_join(thread, NULL);
+	ck_assert(!flow.is_whole);
+}
+END_TEST
+
+START_TEST(destination_qemu_that_dies_breaks_the_source)
+{
+	struct flow flow = { .fd = src_qemu, .seed = 4, .bytes = 256 * MIB };
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, run_writer, &flow);
+	ck_assert(wait_for(dst_qemu, POLLIN, WAIT_MS));
+	close(dst_qemu);
+	dst_qemu = -1;
+	ck_assert(run_until(has_ended, &src, WAIT_MS));
+	ck_assert(run_until(has_ended, &dst, WAIT_MS));
+	pthread_join(thread, NULL);
+	ck_assert(!flow.is_whole);
+	ck_assert_int_eq(dst.status.state, STREAM_CHANNEL_FAILED);
+	ck_assert_int_eq(src.status.state, STREAM_CHANNEL_FAILED);
+}
+END_TEST
+
+START_TEST(destination_qemu_that_never_listens_breaks_the_source)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/ram.sock", dst.config.dir);
+	ck_assert_int_eq(unlink(path), 0);
+	connect_src_qemu();
+	send_bytes(src_qemu, "Q");
+	ck_assert(run_until(has_ended, &dst, WAIT_MS));
+	ck_assert_ptr_nonnull(strstr(dst.status.error, "ram.sock"));
+	ck_assert(sees_end(src_qemu, 1000));
+}
+END_TEST
+
+/* ---- limits ---------------------------------------------------------- */
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* Moves BYTES from source to destination and says how long it took. */
+static uint64_t time_flow(uint64_t bytes)
+{
+	struct flow in = { .fd = src_qemu, .seed = 5, .bytes = bytes };
+	struct flow out = { .fd = dst_qemu };
+	uint64_t began = now_ms();
+	pthread_t writer, reader;
+
+	pthread_create(&writer, NULL, run_writer, &in);
+	pthread_create(&reader, NULL, run_reader, &out);
+	pthread_join(writer, NULL);
+	pthread_join(reader, NULL);
+	ck_assert_uint_eq(out.bytes, bytes);
+	return now_ms() - began;
+}
+
+START_TEST(bandwidth_limit_is_kept_within_a_fifth)
+{
+	uint64_t took_ms;
+
+	stream_set_bandwidth(src.stream, 16 * MIB);
+	stream_refresh(src.stream);
+	run_until(never, NULL, 50);
+	took_ms = time_flow(16 * MIB);
+	ck_assert_uint_ge(took_ms, 800);
+	ck_assert_uint_le(took_ms, 1200);
+}
+END_TEST
+
+/* A move that is held nearly still must let go when it is told. */
+START_TEST(limit_lifted_while_waiting_lets_go_at_once)
+{
+	struct flow in = { .fd = src_qemu, .seed = 6, .bytes = 8 * MIB };
+	struct flow out = { .fd = dst_qemu };
+	pthread_t writer, reader;
+	uint64_t began;
+
+	stream_set_bandwidth(src.stream, 100);
+	run_until(never, NULL, 50);
+	pthread_create(&writer, NULL, run_writer, &in);
+	pthread_create(&reader, NULL, run_reader, &out);
+	run_until(never, NULL, 100);
+	stream_refresh(src.stream);
+	run_until(never, NULL, 20);
+	ck_assert_uint_lt(src.status.bytes_out, 1000);
+	began = now_ms();
+	stream_set_bandwidth(src.stream, 0);
+	pthread_join(writer, NULL);
+	pthread_join(reader, NULL);
+	ck_assert_uint_eq(out.bytes, 8 * MIB);
+	ck_assert_uint_lt(now_ms() - began, 3000);
+}
+END_TEST
+
+/* ---- coordinators come and go ---------------------------------------- */
+
+static void attach(struct side *side)
+{
+	const struct stream_callbacks cb = callbacks_of(side);
+
+	side->is_ready = side->is_refused = side->is_exited = false;
+	side->stream = stream_attach(loop, side->config.dir, side->id, &cb);
+	ck_assert(!side->is_ready);
+	ck_assert(run_until(is_ready, side, WAIT_MS));
+}
+
+START_TEST(coordinator_that_returns_finds_the_stream_at_work)
+{
+	stream_free(src.stream);
+	src.stream = NULL;
+	send_bytes(src_qemu, "while nobody looks");
+	expect_bytes(dst_qemu, "while nobody looks");
+	attach(&src);
+	ck_assert_msg(!src.is_refused, "%s", src.ready_err.msg);
+	ck_assert_int_eq(stream_status(src.stream)->state, STREAM_CHANNEL_OPEN);
+	ck_assert_uint_eq(stream_status(src.stream)->bytes_out, 19);
+	stream_set_bandwidth(src.stream, 16 * MIB);
+	close(src_qemu);
+	close(dst_qemu);
+	src_qemu = dst_qemu = -1;
+	ck_assert(run_until(has_ended, &src, WAIT_MS));
+}
+END_TEST
+
+/* What happened meanwhile is told, not lost. */
+START_TEST(coordinator_that_returns_late_still_gets_the_end)
+{
+	stream_free(src.stream);
+	src.stream = NULL;
+	close(src_qemu);
+	close(dst_qemu);
+	src_qemu = dst_qemu = -1;
+	ck_assert(run_until(has_ended, &dst, WAIT_MS));
+	attach(&src);
+	ck_assert(!src.is_refused);
+	ck_assert(stream_status(src.stream)->state == STREAM_CHANNEL_CLOSED ||
+		  run_until(has_ended, &src, WAIT_MS));
+}
+END_TEST
+
+/* A daemon that hangs must not lock out the one that took its place. */
+START_TEST(new_controller_replaces_the_old)
+{
+	struct side first = src;
+
+	attach(&src);
+	ck_assert(!src.is_refused);
+	stream_refresh(src.stream);
+	send_bytes(src_qemu, "still there");
+	expect_bytes(dst_qemu, "still there");
+	stream_free(first.stream);
+}
+END_TEST
+
+START_TEST(process_that_is_gone_is_unavailable)
+{
+	stop(&src);
+	attach(&src);
+	ck_assert(src.is_refused);
+	ck_assert_int_eq(src.ready_err.code, ERR_UNAVAILABLE);
+}
+END_TEST
+
+/* ---- start and end --------------------------------------------------- */
+
+START_TEST(unusable_certificates_are_told_at_ready)
+{
+	snprintf(src.config.key_file, sizeof(src.config.key_file), "%s/pki/nosuch.pem", dir);
+	start(&src);
+	ck_assert(src.is_refused);
+	ck_assert_ptr_nonnull(strstr(src.ready_err.msg, "nosuch.pem"));
+}
+END_TEST
+
+START_TEST(program_that_is_no_stream_is_told_at_ready)
+{
+	const struct stream_callbacks cb = callbacks_of(&src);
+	struct err err;
+
+	snprintf(src.config.program, sizeof(src.config.program), "/bin/false");
+	src.stream = stream_start(loop, &src.config, &cb, &src.id, &err);
+	if (!src.stream)
+		return;
+	ck_assert(run_until(is_ready, &src, WAIT_MS));
+	ck_assert(src.is_refused);
+	ck_assert_int_eq(src.ready_err.code, ERR_UNAVAILABLE);
+}
+END_TEST
+
+/* The other coordinator may be between two lives when the source connects. */
+START_TEST(refused_connection_is_tried_again)
+{
+	uint16_t number;
+	char address[32];
+	struct err err;
+
+	start_well(&dst);
+	number = stream_port_number(port);
+	stream_port_free(port);
+	start_well(&src);
+	run_until(never, NULL, 300);
+	ck_assert_int_eq(src.status.state, STREAM_CHANNEL_IDLE);
+	snprintf(address, sizeof(address), "127.0.0.1:%u", number);
+	port = stream_port_new(loop, address, on_claim, NULL, &err);
+	ck_assert_msg(port != NULL, "%s", err.msg);
+	ck_assert(run_until(is_channel_ready, &src, WAIT_MS));
+	ck_assert_int_eq(src.status.state, STREAM_CHANNEL_READY);
+}
+END_TEST
+
+/* The program with shorter patience than in real life. */
+static void shorten(struct side *side, const char *options)
+{
+	char text[512], path[128];
+	struct err err;
+
+	snprintf(text, sizeof(text), "#!/bin/sh\nexec '%s' %s \"$@\"\n", side->config.program,
+		 options);
+	snprintf(path, sizeof(path), "%s/program", side->config.dir);
+	ck_assert(file_write(path, text, strlen(text), 0700, &err));
+	snprintf(side->config.program, sizeof(side->config.program), "%s", path);
+}
+
+/* Nobody is left to tell it to quit: it must not stay for ever. */
+START_TEST(process_that_nobody_needs_ends_by_itself)
+{
+	shorten(&dst, "--startup-ms 500");
+	start_well(&dst);
+	ck_assert(run_until(is_exited, &dst, WAIT_MS));
+}
+END_TEST
+
+START_TEST(process_whose_channel_has_ended_lingers_then_ends)
+{
+	shorten(&dst, "--startup-ms 3000 --linger-ms 500");
+	start_well(&dst);
+	start_well(&src);
+	ck_assert(run_until(is_channel_ready, &dst, WAIT_MS));
+	ck_assert(run_until(is_channel_ready, &src, WAIT_MS));
+	stop(&src);
+	ck_assert(run_until(has_ended, &dst, WAIT_MS));
+	ck_assert(!dst.is_exited);
+	ck_assert(run_until(is_exited, &dst, WAIT_MS));
+}
+END_TEST
+
+/* Idle means asleep: no processor time at all. */
+START_TEST(idle_processes_use_no_processor)
+{
+	CLEANUP(free_charp) char *before = NULL;
+	CLEANUP(free_charp) char *after = NULL;
+	char path[64];
+	struct err err;
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)src.id.pid);
+	run_until(never, NULL, 100);
+	ck_assert(file_read(path, 256, &before, &len, &err));
+	run_until(never, NULL, 1000);
+	ck_assert(file_read(path, 256, &after, &len, &err));
+	ck_assert_str_eq(before, after);
+}
+END_TEST
+
+/* ---- suite ----------------------------------------------------------- */
+
+static TCase *add_case(Suite *s, const char *name, SFun before, SFun after)
+{
+	TCase *tc = tcase_create(name);
+
+	tcase_add_checked_fixture(tc, before, after);
+	tcase_set_timeout(tc, 60);
+	suite_add_tcase(s, tc);
+	return tc;
+}
+
+static void add_open(TCase *tc)
+{
+	tcase_add_test(tc, much_data_both_ways_arrives_whole_and_closes_in_order);
+	tcase_add_test(tc, half_close_of_source_leaves_the_return_path);
+	tcase_add_test(tc, half_close_of_destination_leaves_the_way_forward);
+	tcase_add_test(tc, second_claim_with_the_right_token_is_refused_and_disturbs_nothing);
+	tcase_add_test(tc, token_is_no_good_after_the_end);
+	tcase_add_test(tc, killed_source_process_is_seen_by_both_qemus);
+	tcase_add_test(tc, killed_destination_process_is_seen_by_both_qemus);
+	tcase_add_test(tc, stopped_destination_process_is_given_up_after_the_link_timeout);
+	tcase_add_test(tc, destination_qemu_that_dies_breaks_the_source);
+	tcase_add_test(tc, bandwidth_limit_is_kept_within_a_fifth);
+	tcase_add_test(tc, limit_lifted_while_waiting_lets_go_at_once);
+	tcase_add_test(tc, coordinator_that_returns_finds_the_stream_at_work);
+	tcase_add_test(tc, coordinator_that_returns_late_still_gets_the_end);
+	tcase_add_test(tc, new_controller_replaces_the_old);
+	tcase_add_test(tc, process_that_is_gone_is_unavailable);
+	tcase_add_test(tc, idle_processes_use_no_processor);
+}
+
+static void add_own(TCase *tc)
+{
+	tcase_add_loop_test(tc, wrong_source_is_refused_and_the_right_one_still_gets_in, 0,
+			    (int)ARRAY_LEN(wrong_sources));
+	tcase_add_loop_test(tc, wrong_destination_gets_no_token_and_no_byte, 0,
+			    (int)ARRAY_LEN(wrong_destinations));
+	tcase_add_test(tc, noise_behind_the_right_line_is_refused);
+	tcase_add_test(tc, silent_connections_do_not_hold_the_right_one_up);
+	tcase_add_test(tc, unknown_move_is_closed_at_once);
+	tcase_add_test(tc, unusable_certificates_are_told_at_ready);
+	tcase_add_test(tc, program_that_is_no_stream_is_told_at_ready);
+	tcase_add_test(tc, refused_connection_is_tried_again);
+	tcase_add_test(tc, process_that_nobody_needs_ends_by_itself);
+	tcase_add_test(tc, process_whose_channel_has_ended_lingers_then_ends);
+}
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("stream");
+	TCase *ready = add_case(s, "ready", set_up_ready, tear_down_open);
+
+	tcase_add_test(ready, destination_qemu_is_left_alone_before_the_first_byte);
+	tcase_add_test(ready, source_socket_takes_one_qemu_and_is_gone);
+	tcase_add_test(ready, peer_lost_while_ready_fails_the_source);
+	tcase_add_test(ready, destination_qemu_that_never_listens_breaks_the_source);
+	add_open(add_case(s, "open", set_up_open, tear_down_open));
+	add_own(add_case(s, "own", set_up, tear_down));
+	return s;
+}
+
+int main(void)
+{
+	SRunner *runner = srunner_create(make_suite());
+	int failed;
+
+	log_set_level(LOG_LEVEL_ERROR);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Identities: who a certificate speaks for, and what is said about wrong files. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "tests/lib/test_pki.h"
+#include "tls/identity.h"
+
+static char dir[64];
+static struct test_ca *ca;
+
+static void set_up(void)
+{
+	snprintf(dir, sizeof(dir), "/tmp/migrd-test-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ca = test_ca_new(dir, "ca");
+}
+
+static void tear_down(void)
+{
+	struct err err;
+
+	test_ca_free(ca);
+	ck_assert(dir_remove(dir, &err));
+}
+
+static bool check(const char *ca_name, const char *cert, const char *key, struct tls_identity *ret,
+		  struct err *err)
+{
+	CLEANUP(free_charp) char *ca_file = xasprintf("%s/%s.pem", dir, ca_name);
+	CLEANUP(free_charp) char *cert_file = xasprintf("%s/%s.pem", dir, cert);
+	CLEANUP(free_charp) char *key_file = xasprintf("%s/%s-key.pem", dir, key);
+
+	return tls_check_files(ca_file, cert_file, key_file, ret, err);
+}
+
+static void put_file(const char *name, const char *text)
+{
+	CLEANUP(free_charp) char *path = xasprintf("%s/%s", dir, name);
+	struct err err;
+
+	ck_assert(file_write(path, text, strlen(text), 0600, &err));
+}
+
+/* ---- names ----------------------------------------------------------- */
+
+static const struct {
+	const char *dns_name;
+	bool is_valid;
+	enum tls_kind kind;
+	const char *name;
+} names[] = {
+	{ "b.host.migrd", true, TLS_KIND_HOST, "b" },
+	{ "rack-7.host.migrd", true, TLS_KIND_HOST, "rack-7" },
+	{ "eva.admin.user.migrd", true, TLS_KIND_ADMIN, "eva" },
+	{ "eva.maria.viewer.user.migrd", true, TLS_KIND_VIEWER, "eva.maria" },
+	{ "plan_1.operator.user.migrd", true, TLS_KIND_OPERATOR, "plan_1" },
+	{ ".host.migrd", false, 0, NULL },
+	{ "host.migrd", false, 0, NULL },
+	{ "a.b.host.migrd", false, 0, NULL },
+	{ "*.host.migrd", false, 0, NULL },
+	{ "B.host.migrd", false, 0, NULL },
+	{ "-b.host.migrd", false, 0, NULL },
+	{ "b.host.migrd.", false, 0, NULL },
+	{ "b.host.migrd.example.org", false, 0, NULL },
+	{ "eva.root.user.migrd", false, 0, NULL },
+	{ "admin.user.migrd", false, 0, NULL },
+	{ ".admin.user.migrd", false, 0, NULL },
+	{ "eva/../x.admin.user.migrd", false, 0, NULL },
+	{ "a123456789012345678901234567890123456789012345678901234567890123.host.migrd", false, 0,
+	  NULL },
+	{ "", false, 0, NULL },
+};
+
+/* A role or a host must never come out of a name that merely resembles one. */
+START_TEST(name_of_each_form_is_read_or_refused)
+{
+	struct tls_identity identity;
+	struct err err;
+	bool ok = tls_identity_parse(names[_i].dns_name, &identity, &err);
+
+	ck_assert_msg(ok == names[_i].is_valid, "%s", names[_i].dns_name);
+	if (ok) {
+		ck_assert_int_eq(identity.kind, names[_i].kind);
+		ck_assert_str_eq(identity.name, names[_i].name);
+	} else {
+		ck_assert_int_eq(err.code, ERR_UNAUTHORIZED);
+	}
+}
+END_TEST
+
+START_TEST(host_name_is_built_as_it_is_read)
+{
+	struct tls_identity identity;
+	char name[80];
+	struct err err;
+
+	tls_host_dns_name("rack-7", name, sizeof(name));
+	ck_assert_str_eq(name, "rack-7.host.migrd");
+	ck_assert(tls_identity_parse(name, &identity, &err));
+	ck_assert_str_eq(identity.name, "rack-7");
+}
+END_TEST
+
+/* ---- files ----------------------------------------------------------- */
+
+START_TEST(right_files_give_the_identity)
+{
+	const struct test_cert host = { .file = "b",
+					.dns_names = { "b.example.org", "b.host.migrd" } };
+	const struct test_cert user = { .file = "eva",
+					.dns_names = { "eva.admin.user.migrd" },
+					.is_client_only = true };
+	struct tls_identity identity;
+	struct err err;
+
+	test_ca_issue(ca, &host);
+	test_ca_issue(ca, &user);
+	ck_assert_msg(check("ca", "b", "b", &identity, &err), "%s", err.msg);
+	ck_assert_int_eq(identity.kind, TLS_KIND_HOST);
+	ck_assert_str_eq(identity.name, "b");
+	ck_assert_msg(check("ca", "eva", "eva", &identity, &err), "%s", err.msg);
+	ck_assert_int_eq(identity.kind, TLS_KIND_ADMIN);
+}
+END_TEST
+
+static const struct {
+	struct test_cert cert;
+	const char *ca, *key;
+	const char *said;
+} wrong_files[] = {
+	{ { .file = "b", .dns_names = { "b.host.migrd" } }, "nosuch", "b", "nosuch.pem" },
+	{ { .file = "b", .dns_names = { "b.host.migrd" } }, "ca", "nosuch", "nosuch-key.pem" },
+	{ { .file = "b", .dns_names = { "b.host.migrd" } }, "ca", "other", "does not belong" },
+	{ { .file = "b", .dns_names = { "b.host.migrd" } },
+	  "other-ca",
+	  "b",
+	  "was not signed by CA" },
+	{ { .file = "b", .dns_names = { "b.host.migrd" } }, "junk", "b", "not a PEM certificate" },
+	{ { .file = "b", .dns_names = { "b.host.migrd" } }, "ca", "junk", "not a PEM private key" },
+	{ { .file = "b", .dns_names = { "b.host.migrd" }, .from_days = -2, .to_days = -1 },
+	  "ca",
+	  "b",
+	  "expired at 20" },
+	{ { .file = "b", .dns_names = { "b.host.migrd" }, .from_days = 1, .to_days = 2 },
+	  "ca",
+	  "b",
+	  "is not valid before 20" },
+	{ { .file = "b", .dns_names = { "b.example.org" } }, "ca", "b", "no migrd name" },
+	{ { .file = "b" }, "ca", "b", "no migrd name" },
+	{ { .file = "b", .dns_names = { "b.host.migrd", "c.host.migrd" } },
+	  "ca",
+	  "b",
+	  "more than one" },
+	{ { .file = "b", .dns_names = { "b.host.MIGRD" } }, "ca", "b", "is no name of" },
+	{ { .file = "b", .dns_names = { "b.host.migrd" }, .is_client_only = true },
+	  "ca",
+	  "b",
+	  "serverAuth" },
+	{ { .file = "b", .dns_names = { "b.host.migrd" }, .is_server_only = true },
+	  "ca",
+	  "b",
+	  "clientAuth" },
+	{ { .file = "b", .dns_names = { "b.host.migrd" }, .is_encipher_only = true },
+	  "ca",
+	  "b",
+	  "digitalSignature" },
+};
+
+/* Whoever sets a host up gets to know at start which file is wrong, and why. */
+START_TEST(wrong_file_is_named_with_what_is_wrong)
+{
+	const struct test_cert other = { .file = "other", .dns_names = { "o.host.migrd" } };
+	struct test_ca *other_ca = test_ca_new(dir, "other-ca");
+	struct tls_identity identity;
+	struct err err;
+
+	put_file("junk.pem", "-----BEGIN NONSENSE-----\n");
+	put_file("junk-key.pem", "");
+	test_ca_issue(ca, &other);
+	test_ca_issue(ca, &wrong_files[_i].cert);
+	ck_assert(!check(wrong_files[_i].ca, "b", wrong_files[_i].key, &identity, &err));
+	ck_assert_msg(strstr(err.msg, wrong_files[_i].said) != NULL, "%s", err.msg);
+	ck_assert_msg(strstr(err.msg, dir) != NULL, "%s", err.msg);
+	test_ca_free(other_ca);
+}
+END_TEST
+
+/* ---- credentials ----------------------------------------------------- */
+
+static gnutls_certificate_credentials_t load(const char *ca_name, const char *cert)
+{
+	CLEANUP(free_charp) char *ca_file = xasprintf("%s/%s.pem", dir, ca_name);
+	CLEANUP(free_charp) char *cert_file = xasprintf("%s/%s.pem", dir, cert);
+	CLEANUP(free_charp) char *key_file = xasprintf("%s/%s-key.pem", dir, cert);
+	gnutls_certificate_credentials_t cred;
+	struct err err;
+
+	ck_assert_msg(tls_credentials(ca_file, cert_file, key_file, &cred, &err), "%s", err.msg);
+	return cred;
+}
+
+static gnutls_session_t session_on(int fd, unsigned flags, gnutls_certificate_credentials_t cred)
+{
+	gnutls_session_t session;
+
+	ck_assert_int_ge(gnutls_init(&session, flags | GNUTLS_NONBLOCK), 0);
+	ck_assert_int_ge(gnutls_priority_set_direct(session, TLS_PRIORITY, NULL), 0);
+	ck_assert_int_ge(gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, cred), 0);
+	if (flags & GNUTLS_SERVER)
+		gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUIRE);
+	gnutls_transport_set_int(session, fd);
+	return session;
+}
+
+/* Both sides' results of a handshake over a socket pair. */
+static void shake(gnutls_session_t client, gnutls_session_t server, int *ret_client,
+		  int *ret_server)
+{
+	int c = GNUTLS_E_AGAIN, s = GNUTLS_E_AGAIN;
+
+	for (int i = 0; i < 20 && (c == GNUTLS_E_AGAIN || s == GNUTLS_E_AGAIN); i++) {
+		if (c == GNUTLS_E_AGAIN)
+			c = gnutls_handshake(client);
+		if (s == GNUTLS_E_AGAIN)
+			s = gnutls_handshake(server);
+	}
+	*ret_client = c;
+	*ret_server = s;
+}
+
+static const struct {
+	const char *server_ca;
+	bool is_accepted;
+} handshakes[] = { { "ca", true }, { "other-ca", false } };
+
+/* A session that forgot to ask for a check must not let a stranger in. */
+START_TEST(peer_of_other_ca_is_refused_without_any_session_check)
+{
+	const struct test_cert host = { .file = "a", .dns_names = { "a.host.migrd" } };
+	struct test_ca *other_ca = test_ca_new(dir, "other-ca");
+	gnutls_certificate_credentials_t cred_a, cred_b;
+	gnutls_session_t client, server;
+	struct tls_identity identity;
+	int fds[2], c, s;
+	struct err err;
+
+	test_ca_issue(ca, &host);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	cred_a = load("ca", "a");
+	cred_b = load(handshakes[_i].server_ca, "a");
+	client = session_on(fds[0], GNUTLS_CLIENT, cred_a);
+	server = session_on(fds[1], GNUTLS_SERVER, cred_b);
+	shake(client, server, &c, &s);
+	ck_assert_int_eq(s == 0, handshakes[_i].is_accepted);
+	if (s == 0) {
+		ck_assert_msg(tls_peer_identity(server, &identity, &err), "%s", err.msg);
+		ck_assert_str_eq(identity.name, "a");
+	}
+	gnutls_deinit(client);
+	gnutls_deinit(server);
+	gnutls_certificate_free_credentials(cred_a);
+	gnutls_certificate_free_credentials(cred_b);
+	test_ca_free(other_ca);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("tls");
+	TCase *parse = tcase_create("names");
+	TCase *files = tcase_create("files");
+
+	tcase_add_loop_test(parse, name_of_each_form_is_read_or_refused, 0, (int)ARRAY_LEN(names));
+	tcase_add_test(parse, host_name_is_built_as_it_is_read);
+	suite_add_tcase(s, parse);
+	tcase_add_checked_fixture(files, set_up, tear_down);
+	tcase_add_test(files, right_files_give_the_identity);
+	tcase_add_loop_test(files, wrong_file_is_named_with_what_is_wrong, 0,
+			    (int)ARRAY_LEN(wrong_files));
+	tcase_add_loop_test(files, peer_of_other_ca_is_refused_without_any_session_check, 0,
+			    (int)ARRAY_LEN(handshakes));
+	suite_add_tcase(s, files);
+	return s;
+}
+
+int main(void)
+{
+	SRunner *runner = srunner_create(make_suite());
+	int failed;
+
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}
