@@ -435,20 +435,22 @@ void move_src_step_handover(struct move *move)
 
 /* ---- confirm: the guest is there, ours may go --------------------------- */
 
+/* QEMU's own account of the migration is read before it goes. */
 void move_src_enter_confirm(struct move *move)
 {
-	struct qemu *qemu = move_qemu(move);
-
-	if (qemu)
-		qemu_quit(qemu);
 	move_end_stream(move);
+	move_query(move);
 }
 
 void move_src_step_confirm(struct move *move)
 {
-	if (is_gone(move))
+	if (is_gone(move)) {
 		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_DONE,
 							.delete_vm = move->row.vm_uuid });
+	} else if (!move->query_pending && !move->asked) {
+		move->asked = true;
+		qemu_quit(move_qemu(move));
+	}
 }
 
 /* ---- rollback: the guest is ours, the destination drops its part --------- */

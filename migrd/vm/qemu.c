@@ -38,7 +38,7 @@ struct qemu {
 	unsigned failures; /* of monitors since one last worked */
 	enum identify_step step;
 	struct question *question;
-	bool is_alive, told_ready;
+	bool is_alive, told_ready, is_quitting;
 	enum qmp_run_state run_state;
 	struct qmp_version version;
 	struct loop_timer *kill_timer;
@@ -297,7 +297,7 @@ static void monitor_failed(struct qemu *qemu, const struct err *why)
 	struct err err = *why;
 
 	drop_monitor(qemu);
-	if (qemu->proc && !qemu->is_alive)
+	if (qemu->is_quitting || (qemu->proc && !qemu->is_alive))
 		return; /* on_exit_seen() tells */
 	log_warning("qemu", "monitor-lost", "vm=%s monitor=%u error=\"%s\"", qemu->name,
 		    qemu->monitor, err.msg);
@@ -528,6 +528,7 @@ void qemu_quit(struct qemu *qemu)
 		qemu_kill(qemu);
 		return;
 	}
+	qemu->is_quitting = true;
 	qmp_command(qemu->conn, "quit", NULL, QUIT_GRACE_MS, NULL, NULL);
 	loop_timer_start(qemu->kill_timer, QUIT_GRACE_MS);
 }
