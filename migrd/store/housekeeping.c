@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is done when nobody waits: old history goes, and the log into the file. */
 #include "store/item.h"
+#include "store/upgrade.h"
 
 /* A log that was checkpointed is written again from its start, in place, which
  * is cheaper than growing a new one: it is cut only when it has become large. */
@@ -17,6 +18,17 @@ static bool trim(struct store_db *db, bool *ret_more, struct err *err)
 	return false;
 }
 
+/* The first commit after a checkpoint begins the log anew, and waits for the
+ * disk once more than others do.  It is made here, by a value that does not
+ * change, so that it is not one of a handover. */
+static bool begin_log(struct store_db *db, struct err *err)
+{
+	char sql[64];
+
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %zu", store_upgrade_count);
+	return store_sql_exec(db, sql, err);
+}
+
 static bool checkpoint(struct store_db *db, struct err *err)
 {
 	int mode = db->wal_frames > WAL_KEEP_FRAMES ? SQLITE_CHECKPOINT_TRUNCATE
@@ -24,7 +36,9 @@ static bool checkpoint(struct store_db *db, struct err *err)
 
 	if (sqlite3_wal_checkpoint_v2(db->sqlite, NULL, mode, NULL, NULL) != SQLITE_OK)
 		return store_sql_err(db, err, "checkpoint");
-	db->wal_frames = 0;
+	if (!begin_log(db, err))
+		return false;
+	db->wal_frames = 0; /* nothing to checkpoint */
 	return true;
 }
 

@@ -120,7 +120,7 @@ static void on_settled(void *data, const struct store_timeline_entry *entries, s
 	loop_stop(loop);
 }
 
-/* The first commit after each checkpoint: the log begins again. */
+/* The first commit after each checkpoint. */
 static void measure_after_idle(void)
 {
 	for (int i = 0; i < ROUNDS; i++) {

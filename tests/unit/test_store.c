@@ -325,7 +325,7 @@ START_TEST(log_is_checkpointed_when_idle_or_over_its_limit)
 	ck_assert_int_gt(wal_bytes(), 8 << 20);
 	store_idle(rig.store);
 	loop_sim_run(rig.loop);
-	ck_assert_int_eq(wal_bytes(), 0);
+	ck_assert_int_lt(wal_bytes(), 16 << 10);
 
 	put_large(100, ERR_NONE);
 	ck_assert_int_lt(wal_bytes(), 68 << 20);

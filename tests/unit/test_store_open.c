@@ -224,6 +224,32 @@ START_TEST(second_process_is_refused_with_pid_of_first)
 }
 END_TEST
 
+/* A kill does not show what a power cut would: these settings are the promise. */
+START_TEST(open_database_syncs_every_commit)
+{
+	static const struct {
+		const char *sql;
+		int64_t value;
+	} settings[] = {
+		{ "PRAGMA synchronous", 2 }, /* FULL */
+		{ "PRAGMA wal_autocheckpoint", 0 },
+		{ "PRAGMA foreign_keys", 1 },
+		{ "SELECT journal_mode = 'wal' FROM pragma_journal_mode", 1 },
+	};
+	struct err err = { 0 };
+	struct store_db *db = store_db_open(rig.dir, &err);
+
+	ck_assert_msg(db != NULL, "%s", err.msg);
+	for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+		int64_t value = -1;
+
+		ck_assert_msg(store_sql_int(db, settings[i].sql, &value, &err), "%s", err.msg);
+		ck_assert_msg(value == settings[i].value, "%s", settings[i].sql);
+	}
+	store_db_free(db);
+}
+END_TEST
+
 /* ---- upgrades ---- */
 
 /* An upgrade that fails half way leaves the schema, the number and the rows. */
@@ -356,6 +382,7 @@ Suite *suite(void)
 	tcase_add_test(closed, directory_of_another_user_is_refused);
 	tcase_add_test(closed, missing_directory_is_made_private);
 	tcase_add_test(closed, upgrade_failing_leaves_state_before_it);
+	tcase_add_test(closed, open_database_syncs_every_commit);
 	tcase_add_loop_test(closed, killed_while_committing_keeps_all_that_was_answered, 0, 5);
 	tcase_add_test(open, second_process_is_refused_with_pid_of_first);
 	return s;
