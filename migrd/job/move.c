@@ -284,6 +284,17 @@ void move_reenter(struct move *move)
 	enter(move);
 }
 
+/* "move.SIDE.STATE": a state that is on disk and not entered yet. */
+static void fault_point(const struct move *move)
+{
+	char point[64];
+	struct err ignored;
+
+	snprintf(point, sizeof(point), "move.%s.%s", move->side == MOVE_SRC ? "src" : "dst",
+		 move_def(move, move->target)->name);
+	fault_hit(point, &ignored);
+}
+
 /* The disk refuses: nothing may go on before it takes the record. */
 static void retry_commit(struct save *save, struct move *move, const struct err *err)
 {
@@ -312,6 +323,7 @@ static void on_committed(void *data, const struct err *err)
 		retry_commit(save, move, err);
 		return;
 	}
+	fault_point(move);
 	log_info("move", "state", "move=%s vm=%s from=%s to=%s why=\"%s\"", move->row.id,
 		 move->row.vm_name, move->is_new ? "-" : move_def(move, move->state)->name,
 		 move->row.state, save->why);

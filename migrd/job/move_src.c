@@ -252,6 +252,7 @@ void move_src_enter_transfer(struct move *move)
 	move->moved_at_ms = move->entered_ms;
 	loop_timer_start(move->tick, TICK_MS);
 	if (move->is_resumed) {
+		peer_warm(move->moves->env.peers, move->row.peer);
 		move_attach_stream(move);
 		move_query(move);
 	} else {
@@ -338,6 +339,7 @@ void move_src_enter_handover(struct move *move)
 		stream_set_link_timeout(move->stream, move->moves->env.handover_link_timeout_ms);
 	else if (move->is_resumed)
 		move_attach_stream(move);
+	peer_warm(move->moves->env.peers, move->row.peer);
 	move->run = !vm || vm_intent(vm) == VM_INTENT_STARTED;
 	loop_timer_start(move->tick, TICK_MS);
 	if (move->is_resumed)

@@ -398,6 +398,7 @@ static void recover(struct move *move)
 		log_error("move", "recover", "move=%s error=\"%s\"", move->row.id, err.msg);
 	log_info("move", "recovered", "move=%s vm=%s state=%s", move->row.id, move->row.vm_name,
 		 move_state_name(move));
+	move_note(move, "recovered", "the coordinator was restarted");
 	switch (move_def(move, move->state)->restart) {
 	case MOVE_RESTART_NOTHING:
 		break;
