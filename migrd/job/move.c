@@ -63,6 +63,15 @@ struct move *move_new(struct moves *moves, enum move_side side, const char *id)
 	return move;
 }
 
+/* All that a running move needs: history is kept by the hundreds. */
+void move_become_history(struct move *move)
+{
+	free(TAKE_PTR(move->notes));
+	move->note_count = 0;
+	loop_timer_free(TAKE_PTR(move->tick));
+	loop_timer_free(TAKE_PTR(move->retry));
+}
+
 void move_free(struct move *move)
 {
 	struct move **link = &move->moves->list;
@@ -77,10 +86,8 @@ void move_free(struct move *move)
 		free(waiter);
 	}
 	stream_free(move->stream);
-	loop_timer_free(move->tick);
-	loop_timer_free(move->retry);
+	move_become_history(move);
 	json_object_put(move->peer_times);
-	free(move->notes);
 	store_move_fini(&move->row);
 	free(move);
 }
@@ -268,15 +275,16 @@ static void enter(struct move *move)
 	loop_timer_stop(move->tick);
 	loop_timer_stop(move->retry);
 	if (def->is_final) {
-		free(TAKE_PTR(move->notes));
-		move->note_count = 0;
 		move_end_stream(move);
 		move_release_vm(move);
+		move_become_history(move);
 	} else if (def->enter) {
 		def->enter(move);
 	}
 	move_step(move);
 	move_tell(move);
+	if (def->is_final)
+		moves_settled(move->moves); /* which may free it */
 }
 
 void move_reenter(struct move *move)

@@ -32,7 +32,7 @@ static void on_answer(void *data, struct json_object *result, const struct err *
 	struct question *question = data;
 	struct move *move = moves_find(question->moves, question->id);
 
-	if (move && move->state == question->state)
+	if (move && move->state == question->state && !move->is_saving)
 		question->fn(move, result, err);
 	free(question);
 }

@@ -87,9 +87,11 @@ static void on_launched(void *data, const struct err *err)
 	struct move *move = moves_find(launch->moves, launch->id);
 
 	free(launch);
-	if (!move || move->state != MOVE_STATE_PREPARE || move->is_saving)
+	if (!move)
 		return;
-	if (err)
+	if (move->state != MOVE_STATE_PREPARE || move->is_saving)
+		move_step(move); /* a rollback waits for this end */
+	else if (err)
 		move_roll_back(move, err);
 	else
 		move_qmp(move, "migrate-set-capabilities", qmp_mig_caps_args(capabilities),
@@ -306,6 +308,8 @@ void move_dst_step_rollback(struct move *move)
 	if (is_gone(move))
 		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_FAILED,
 							.delete_vm = move->row.vm_uuid });
+	else if (!loop_timer_is_active(move->tick))
+		loop_timer_start(move->tick, FATE_EVERY_MS);
 }
 
 /* ---- events ------------------------------------------------------------- */

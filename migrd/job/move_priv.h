@@ -132,6 +132,10 @@ const struct move_state_def *move_def(const struct move *move, enum move_state s
 
 struct move *move_new(struct moves *moves, enum move_side side, const char *id);
 void move_free(struct move *move);
+/* Gives back what only a running move needs. */
+void move_become_history(struct move *move);
+/* A move has ended: old history goes, and the store may tidy up. */
+void moves_settled(struct moves *moves);
 /* Binds the VM's async slot to the move. */
 bool move_hold_vm(struct move *move, struct vm *vm, struct err *err);
 void move_release_vm(struct move *move);
@@ -171,7 +175,7 @@ void move_tell(struct move *move);
 /* ---- questions ------------------------------------------------------- */
 
 /* The answer to a question of the state in which it was asked; answers that
- * come when the move has left that state are dropped. */
+ * come when the move has left that state, or is about to, are dropped. */
 typedef void move_answer_fn(struct move *move, struct json_object *result, const struct err *err);
 
 void move_qmp(struct move *move, const char *command, struct json_object *args,

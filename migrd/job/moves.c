@@ -5,6 +5,9 @@
 #include "job/move_priv.h"
 #include "job/move_src.h"
 
+/* Ended moves that are kept to be shown; the store keeps as many. */
+#define HISTORY_MAX 1000
+
 struct moves *moves_new(const struct moves_env *env)
 {
 	struct moves *moves = xnew(struct moves);
@@ -49,6 +52,21 @@ struct move *moves_active_of(struct moves *moves, const char *vm_uuid)
 			return move;
 	}
 	return NULL;
+}
+
+void moves_settled(struct moves *moves)
+{
+	size_t ended = 0, active = 0;
+
+	for (struct move *move = moves->list, *next; move; move = next) {
+		next = move->next;
+		if (!move_is_final(move))
+			active++;
+		else if (++ended > HISTORY_MAX && !move->waiters)
+			move_free(move);
+	}
+	if (active == 0)
+		store_idle(moves->env.store);
 }
 
 /* ---- what there is to know ------------------------------------------- */
@@ -320,7 +338,7 @@ struct move *moves_go(struct moves *moves, const char *id, const char *source, u
 
 	if (!move)
 		return NULL;
-	if (!move->go_requested) {
+	if (!move->go_requested && !move_is_final(move)) {
 		move->go_requested = true;
 		move->run = run;
 		move_stamp(move, MOVE_STAMP_GO);
@@ -386,6 +404,8 @@ void moves_add_row(struct moves *moves, struct store_move *row)
 	if (row->error_code[0])
 		err_set(&move->error, err_from_name(row->error_code), "%s", row->error_text);
 	move_detail_decode(move);
+	if (move_is_final(move))
+		move_become_history(move);
 }
 
 static void recover(struct move *move)
