@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bus.h"
+#include "base/mem.h"
+#include "check_main.h"
+
+static struct bus *bus;
+static size_t heard;
+static char last_id[64];
+static char last_json[128];
+
+static void setup(void)
+{
+	bus = bus_new();
+	heard = 0;
+}
+
+static void teardown(void)
+{
+	bus_free(bus);
+}
+
+static void note(void *data, const struct bus_event *event)
+{
+	(void)data;
+	heard++;
+	snprintf(last_id, sizeof(last_id), "%s", event->id);
+	snprintf(last_json, sizeof(last_json), "%s", event->json);
+}
+
+static void publish(int number)
+{
+	struct json_object *obj = json_object_new_object();
+
+	json_add_int(obj, "n", number);
+	bus_publish(bus, "vm", obj);
+}
+
+/* Who comes without an id wants what happens from now on. */
+START_TEST(listener_new_hears_only_what_follows)
+{
+	struct bus_listener *listener;
+	bool gap;
+
+	publish(1);
+	listener = bus_listen(bus, NULL, &gap, note, NULL);
+	ck_assert_uint_eq(heard, 0);
+	ck_assert(!gap);
+	publish(2);
+	ck_assert_uint_eq(heard, 1);
+	ck_assert_str_eq(last_json, "{\"n\":2}");
+	bus_unlisten(listener);
+}
+END_TEST
+
+/* Who was away hears what it missed, once, and nothing twice. */
+START_TEST(listener_returning_hears_what_it_missed)
+{
+	struct bus_listener *listener;
+	char seen[64];
+	bool gap;
+
+	listener = bus_listen(bus, NULL, &gap, note, NULL);
+	publish(1);
+	bus_unlisten(listener);
+	snprintf(seen, sizeof(seen), "%s", last_id);
+	publish(2);
+	publish(3);
+	heard = 0;
+	listener = bus_listen(bus, seen, &gap, note, NULL);
+	ck_assert_uint_eq(heard, 2);
+	ck_assert(!gap);
+	bus_unlisten(listener);
+}
+END_TEST
+
+/* More was missed than is kept: the listener must be told to read again. */
+START_TEST(listener_away_too_long_is_told_of_the_gap)
+{
+	struct bus_listener *listener;
+	char seen[64];
+	bool gap;
+
+	listener = bus_listen(bus, NULL, &gap, note, NULL);
+	publish(0);
+	bus_unlisten(listener);
+	snprintf(seen, sizeof(seen), "%s", last_id);
+	for (int i = 1; i <= BUS_KEEP + 1; i++)
+		publish(i);
+	heard = 0;
+	listener = bus_listen(bus, seen, &gap, note, NULL);
+	ck_assert(gap);
+	ck_assert_uint_eq(heard, BUS_KEEP);
+	bus_unlisten(listener);
+}
+END_TEST
+
+/* An id of an earlier life of the daemon, or of nobody, is a gap, not a fault. */
+START_TEST(listener_with_foreign_id_is_told_of_the_gap)
+{
+	static const char *const ids[] = { "1-1", "noise", "", "99999999999999999999-1", "-" };
+
+	publish(1);
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+		struct bus_listener *listener;
+		bool gap = false;
+
+		heard = 0;
+		listener = bus_listen(bus, ids[i], &gap, note, NULL);
+		ck_assert_msg(gap, "id '%s'", ids[i]);
+		ck_assert_uint_eq(heard, 1);
+		bus_unlisten(listener);
+	}
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("bus");
+	TCase *tc = tcase_create("bus");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, listener_new_hears_only_what_follows);
+	tcase_add_test(tc, listener_returning_hears_what_it_missed);
+	tcase_add_test(tc, listener_away_too_long_is_told_of_the_gap);
+	tcase_add_test(tc, listener_with_foreign_id_is_told_of_the_gap);
+	suite_add_tcase(s, tc);
+	return s;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "base/mem.h"
+#include "check_main.h"
+#include "vm/cmdline.h"
+
+static struct vm_def *def;
+static const struct cmdline_fds fds = { { 7, 8 }, 9 };
+
+static void load(const char *json)
+{
+	struct faults *faults = faults_new();
+	CLEANUP(json_putp) struct json_object *obj =
+		json_parse(json, strlen(json), &json_limits_default, faults);
+	struct err err;
+
+	ck_assert_ptr_nonnull(obj);
+	ck_assert_msg(vm_def_decode(obj, def, faults), "%s: %s", faults->list[0].pointer,
+		      faults->list[0].detail);
+	ck_assert(vm_def_normalize(def, &err));
+	faults_free(faults);
+}
+
+static void setup(void)
+{
+	def = xnew(struct vm_def);
+}
+
+static void teardown(void)
+{
+	free(def);
+}
+
+/* OPTION VALUE stands in the command line; a NULL value: OPTION alone. */
+static bool has(const struct cmdline *cl, const char *option, const char *value)
+{
+	for (const char *const *arg = cmdline_argv(cl); *arg; arg++) {
+		if (strcmp(arg[0], option) == 0 &&
+		    (!value || (arg[1] && strcmp(arg[1], value) == 0)))
+			return true;
+	}
+	return false;
+}
+
+#define SMALL "{\"name\":\"v\",\"machine\":\"pc-q35-7.2\",\"memory_mib\":64"
+
+/* The guest must not run by itself, on either side. */
+START_TEST(any_vm_starts_stopped)
+{
+	struct cmdline *cl;
+
+	load(SMALL ",\"accel\":\"tcg\"}");
+	cl = cmdline_build(def, "qemu", "/run/pid", false, &fds);
+	ck_assert_str_eq(cmdline_argv(cl)[0], "qemu");
+	ck_assert(has(cl, "-S", NULL));
+	ck_assert(!has(cl, "-incoming", NULL));
+	ck_assert(has(cl, "-machine", "pc-q35-7.2,accel=tcg"));
+	ck_assert(has(cl, "-m", "64M"));
+	ck_assert(has(cl, "-pidfile", "/run/pid"));
+	cmdline_free(cl);
+}
+END_TEST
+
+/* Both sides of a move must be the same machine but for -incoming. */
+START_TEST(incoming_vm_differs_only_by_incoming)
+{
+	struct cmdline *out, *in;
+	const char *const *a, *const *b;
+
+	load(SMALL "}");
+	out = cmdline_build(def, "qemu", "/run/pid", false, &fds);
+	in = cmdline_build(def, "qemu", "/run/pid", true, &fds);
+	a = cmdline_argv(out);
+	b = cmdline_argv(in);
+	for (; *a; a++, b++)
+		ck_assert_str_eq(*a, *b);
+	ck_assert_str_eq(b[0], "-incoming");
+	ck_assert_str_eq(b[1], "defer");
+	ck_assert_ptr_null(b[2]);
+	cmdline_free(out);
+	cmdline_free(in);
+}
+END_TEST
+
+/* Two monitors, on descriptors that we bound: nobody can be there first. */
+START_TEST(monitors_are_inherited_descriptors)
+{
+	struct cmdline *cl;
+
+	load(SMALL "}");
+	cl = cmdline_build(def, "qemu", "/run/pid", false, &fds);
+	ck_assert(has(cl, "-chardev", "socket,id=mon0,fd=7,server=on,wait=off"));
+	ck_assert(has(cl, "-chardev", "socket,id=mon1,fd=8,server=on,wait=off"));
+	ck_assert(has(cl, "-mon", "chardev=mon1,mode=control"));
+	cmdline_free(cl);
+}
+END_TEST
+
+/* A comma in a path would otherwise add options of the path's own. */
+START_TEST(path_with_comma_is_doubled)
+{
+	struct cmdline *cl;
+
+	load(SMALL ",\"disks\":[{\"id\":\"d\",\"path\":\"/a,readonly=off/b\",\"format\":\"raw\","
+		   "\"readonly\":true,\"boot_index\":0}]}");
+	cl = cmdline_build(def, "qemu", "/run/pid", false, &fds);
+	ck_assert(has(cl, "-blockdev",
+		      "driver=raw,node-name=d-node,read-only=on,file.driver=file,"
+		      "file.filename=/a,,readonly=off/b,cache.direct=off,cache.no-flush=off,"
+		      "file.cache.direct=off,file.cache.no-flush=off"));
+	ck_assert(has(cl, "-device",
+		      "virtio-blk-pci,id=d,drive=d-node,addr=0x2,write-cache=on,bootindex=0"));
+	cmdline_free(cl);
+}
+END_TEST
+
+/* Every device has its address: an extra one must not move the others. */
+START_TEST(devices_are_pinned)
+{
+	struct cmdline *cl;
+
+	load(SMALL ",\"guest_agent\":true,\"nics\":[{\"id\":\"n\",\"type\":\"tap\","
+		   "\"ifname\":\"tap0\",\"mac\":\"52:54:00:00:00:01\"}],"
+		   "\"shared_memory\":[{\"id\":\"s\",\"path\":\"/dev/shm/s\",\"size_mib\":4}]}");
+	cl = cmdline_build(def, "qemu", "/run/pid", false, &fds);
+	ck_assert(has(cl, "-device", "virtio-net-pci,id=n,netdev=n-net,mac=52:54:00:00:00:01,addr=0x2"));
+	ck_assert(has(cl, "-device", "ivshmem-plain,id=s,memdev=s-mem,master=on,addr=0x3"));
+	ck_assert(has(cl, "-device", "virtio-serial-pci,id=agent-bus,addr=0x1e"));
+	ck_assert(has(cl, "-chardev", "socket,id=agent0,fd=9,server=on,wait=off"));
+	cmdline_free(cl);
+}
+END_TEST
+
+/* What has no field of its own still gets through, as it was written. */
+START_TEST(extra_args_stay_as_they_are)
+{
+	struct cmdline *cl;
+
+	load(SMALL ",\"extra_args\":[\"-device\",\"virtio-rng-pci,addr=0x9\"]}");
+	cl = cmdline_build(def, "qemu", "/run/pid", false, &fds);
+	ck_assert(has(cl, "-device", "virtio-rng-pci,addr=0x9"));
+	cmdline_free(cl);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("cmdline");
+	TCase *tc = tcase_create("cmdline");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, any_vm_starts_stopped);
+	tcase_add_test(tc, incoming_vm_differs_only_by_incoming);
+	tcase_add_test(tc, monitors_are_inherited_descriptors);
+	tcase_add_test(tc, path_with_comma_is_doubled);
+	tcase_add_test(tc, devices_are_pinned);
+	tcase_add_test(tc, extra_args_stay_as_they_are);
+	suite_add_tcase(s, tc);
+	return s;
+}

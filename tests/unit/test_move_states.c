@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "check_main.h"
+#include "job/move_priv.h"
+
+/* The diagram of job/move.h and ARCHITECTURE.md, arrow by arrow. */
+static const char *const src_arrows[] = {
+	"begin prepare",      "begin rollback",	   "prepare transfer",	 "prepare rollback",
+	"transfer handover",  "transfer rollback", "handover confirm",	 "handover rollback",
+	"confirm done",	      "rollback cancelled", "rollback failed",	 "rollback confirm",
+	"rollback stuck",
+};
+static const char *const dst_arrows[] = {
+	"prepare transfer", "prepare rollback", "transfer handover", "transfer rollback",
+	"handover done",    "handover rollback", "rollback failed",
+};
+
+static bool has_arrow(const char *const *arrows, size_t count, const char *from, const char *to)
+{
+	char arrow[64];
+
+	snprintf(arrow, sizeof(arrow), "%s %s", from, to);
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(arrows[i], arrow) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void check_table(const struct move_state_def *states, const char *const *arrows,
+			size_t count)
+{
+	size_t found = 0;
+
+	for (size_t from = 0; from < MOVE_STATE_COUNT; from++) {
+		for (size_t to = 0; to < MOVE_STATE_COUNT; to++) {
+			bool in_table = states[from].next & (1u << to);
+
+			found += in_table;
+			ck_assert_msg(in_table == has_arrow(arrows, count, states[from].name,
+							    states[to].name),
+				      "%s -> %s: table %d", states[from].name, states[to].name,
+				      in_table);
+		}
+	}
+	ck_assert_uint_eq(found, count);
+}
+
+/* A diagram that lies is worse than none. */
+START_TEST(table_src_is_the_diagram)
+{
+	check_table(move_src_states, src_arrows, ARRAY_LEN(src_arrows));
+}
+END_TEST
+
+START_TEST(table_dst_is_the_diagram)
+{
+	check_table(move_dst_states, dst_arrows, ARRAY_LEN(dst_arrows));
+}
+END_TEST
+
+/* The names are in databases and in other people's programs. */
+START_TEST(states_have_one_name_on_both_sides)
+{
+	for (size_t i = 0; i < MOVE_STATE_COUNT; i++) {
+		ck_assert_ptr_nonnull(move_src_states[i].name);
+		ck_assert_str_eq(move_src_states[i].name, move_dst_states[i].name);
+		for (size_t j = 0; j < i; j++)
+			ck_assert_str_ne(move_src_states[i].name, move_src_states[j].name);
+	}
+}
+END_TEST
+
+/* A cancel after the guest may have been given away would lie. */
+START_TEST(cancel_is_possible_only_before_the_handover)
+{
+	for (size_t i = 0; i < MOVE_STATE_COUNT; i++)
+		ck_assert_int_eq(move_src_states[i].can_cancel,
+				 i == MOVE_STATE_BEGIN || i == MOVE_STATE_PREPARE ||
+					 i == MOVE_STATE_TRANSFER);
+}
+END_TEST
+
+/* An end has no way out, and nothing is done again after a restart. */
+START_TEST(states_final_have_no_next)
+{
+	const struct move_state_def *const tables[] = { move_src_states, move_dst_states };
+
+	for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
+		for (size_t i = 0; i < MOVE_STATE_COUNT; i++) {
+			if (!tables[t][i].is_final)
+				continue;
+			ck_assert_uint_eq(tables[t][i].next, 0);
+			ck_assert_int_eq(tables[t][i].restart, MOVE_RESTART_NOTHING);
+		}
+	}
+}
+END_TEST
+
+/* A VM whose CPUs may be elsewhere is not for users to start or resume. */
+START_TEST(vm_cannot_be_touched_in_handover)
+{
+	ck_assert_uint_eq(move_src_states[MOVE_STATE_HANDOVER].vm_actions, 0);
+	ck_assert_uint_eq(move_src_states[MOVE_STATE_CONFIRM].vm_actions, 0);
+	for (size_t i = 0; i < MOVE_STATE_COUNT; i++)
+		ck_assert_uint_eq(move_dst_states[i].vm_actions, 0);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("move_states");
+	TCase *tc = tcase_create("tables");
+
+	tcase_add_test(tc, table_src_is_the_diagram);
+	tcase_add_test(tc, table_dst_is_the_diagram);
+	tcase_add_test(tc, states_have_one_name_on_both_sides);
+	tcase_add_test(tc, cancel_is_possible_only_before_the_handover);
+	tcase_add_test(tc, states_final_have_no_next);
+	tcase_add_test(tc, vm_cannot_be_touched_in_handover);
+	suite_add_tcase(s, tc);
+	return s;
+}
