@@ -18,8 +18,10 @@ TAIL_USEC = 100000  # the beginning of a line is taken after so long, when no mo
 
 
 class Console(History):
-    def __init__(self, path, period_ms=4):
+    def __init__(self, path, period_ms=4, on_data=None):
+        """ON_DATA(life, data, at) is told of all that comes."""
         super().__init__(period_ms)
+        self._on_data = on_data
         self.path = str(path)
         self.changed = threading.Condition(threading.RLock())
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -71,6 +73,8 @@ class Console(History):
             at = time.monotonic()
             with self.changed:
                 life.take(data, at)
+                if self._on_data and data:
+                    self._on_data(life, data, at)
                 self.changed.notify_all()
 
     def all_lines(self):
