@@ -55,8 +55,9 @@ class Result(unittest.TestResult):
         signal.alarm(0)
         seconds = time.monotonic() - self._started
         verdict = self._trouble or "ok"
-        print(f"{verdict:5} {seconds:7.1f} s  {short_id(test)}"
-              + (f"  ({self._reason})" if self._reason else ""), flush=True)
+        reason = self._reason or getattr(test, "notes", "")
+        print(f"{verdict:5} {seconds:7.1f} s  {test.id()}"
+              + (f"  ({reason})" if reason else ""), flush=True)
         if verdict == "ok":
             self.passed += 1
         if verdict != "FAIL":
@@ -66,7 +67,7 @@ class Result(unittest.TestResult):
     def _failed(self, test, err):
         self._trouble = "FAIL"
         text = "".join(traceback.format_exception(*err, limit=-6))
-        print(f"---- {short_id(test)}\n{text}logs: {log_directory(test)}\n----", flush=True)
+        print(f"---- {test.id()}\n{text}logs: {log_directory(test)}\n----", flush=True)
 
     def addFailure(self, test, err):
         super().addFailure(test, err)
@@ -85,10 +86,6 @@ class Result(unittest.TestResult):
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
         self._trouble, self._reason = "skip", reason
-
-
-def short_id(test):
-    return test.id()
 
 
 def flatten(suite):

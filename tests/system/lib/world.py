@@ -190,6 +190,7 @@ class SystemTest(unittest.TestCase):
 
     host_ids = ("a", "b")
     timeout_seconds = 120
+    notes = ""
 
     def setUp(self):
         self.world = World(self.host_ids)
@@ -216,6 +217,21 @@ class SystemTest(unittest.TestCase):
         self.assertEqual((caught.exception.status, caught.exception.code), (status, code),
                          caught.exception.body)
         return caught.exception
+
+    def assert_clean_soon(self, host, vm, *moves):
+        """HOST.assert_clean(), with a moment for processes that have been told to end."""
+        deadline = time.monotonic() + settings.seconds(2)
+        while True:
+            try:
+                return host.assert_clean(vm, moves)
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    raise
+            procs.wait_gone(host.children(), 0.05)
+
+    def note(self, text):
+        """Figures that the runner prints beside the test's name."""
+        self.notes = text
 
     def eventually(self, what, is_true, timeout=10):
         """For what has no event: asks until it is so."""
