@@ -23,7 +23,7 @@ MOVE_SECONDS = 60
 class Guest:
     """A VM definition with the boot disk and the console that go with it."""
 
-    def __init__(self, world, name, area=32, rate=16, static=16, period=4, memory_mib=128, **extra):
+    def __init__(self, world, name, area=16, rate=16, static=16, period=4, memory_mib=128, **extra):
         self.world = world
         self.name = name
         self.uuid = None
