@@ -35,8 +35,8 @@ class MoveTest(SystemTest):
 
         items = self.a.api.get(f"/v1/moves/{move['id']}/timeline")["items"]
 
-        events = " ".join(item["event"] for item in items)
-        self.assertRegex(events, "prepare.* transfer.* handover.* confirm.* done")
+        words = " ".join(f"{item['event']} {item['detail']}" for item in items)
+        self.assertRegex(words, "prepare.* transfer.* handover.* confirm.* done")
         self.assertEqual([i["at"] for i in items], sorted(i["at"] for i in items))
 
     def test_second_move_of_the_same_vm_is_refused(self):
