@@ -84,6 +84,7 @@ static void on_hello(struct http_request *req, void *data)
 	}
 	obj = json_object_new_object();
 	json_add_int(obj, "protocol", rig->hello_version);
+	json_add_str(obj, "host", "a");
 	http_reply(req, 200, obj);
 }
 

@@ -166,13 +166,11 @@ END_TEST
 
 static void wait_until_warm(void)
 {
-	struct timespec pause = { .tv_nsec = 1000000 };
 	struct loop_timer *timer = loop_timer_new(loop, (loop_fn *)loop_stop, loop);
 
 	for (int i = 0; i < PATIENCE_MS && !rig_accepted(&rig); i++) {
 		loop_timer_start(timer, 1);
 		loop_run(loop);
-		nanosleep(&pause, NULL);
 	}
 	loop_timer_free(timer);
 }
