@@ -249,7 +249,7 @@ static bool refusal(struct peer_request *req, long status, struct err *err)
 	const char *code = obj ? json_get_str(obj, "code") : NULL;
 	const char *detail = obj ? json_get_str(obj, "detail") : NULL;
 
-	if (code)
+	if (code && err_from_name(code) != ERR_NONE)
 		err_set(err, err_from_name(code), "host %s: %s", req->peer->id,
 			detail ? detail : code);
 	else

@@ -613,7 +613,7 @@ START_TEST(server_with_bad_configuration_is_refused)
 {
 	static const struct http_route none[] = { { 0 } };
 	struct http_config good = { .listen = "127.0.0.1:0",
-				    .ca_file = pki.ca,
+				    .ca_file = pki.ca_file,
 				    .cert_file = http_pki_cert(&pki, "a"),
 				    .key_file = http_pki_key(&pki, "a"),
 				    .routes = none };
