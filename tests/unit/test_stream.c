@@ -192,6 +192,20 @@ static void stop(struct side *side)
 	side->stream = NULL;
 }
 
+/* A sanitizer's report ends up in the process's log, and would go with it. */
+static void check_log(const char *name)
+{
+	CLEANUP(free_charp) char *text = NULL;
+	char path[128];
+	struct err err;
+
+	snprintf(path, sizeof(path), "%s/%s/stream.log", dir, name);
+	if (file_read_tail(path, 65536, &text, &err))
+		ck_assert_msg(!strstr(text, "Sanitizer") && !strstr(text, "runtime error:") &&
+				      !strstr(text, "ssertion"),
+			      "%s", text);
+}
+
 static void remove_dir(const char *name)
 {
 	char path[128];
@@ -231,6 +245,9 @@ static void tear_down(void)
 	stream_port_free(port);
 	loop_free(loop);
 	close(qemu_listen_fd);
+	check_log("src");
+	check_log("dst");
+	check_log("other");
 	remove_dir("src");
 	remove_dir("dst");
 	remove_dir("other");
