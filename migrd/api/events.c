@@ -26,7 +26,8 @@ static void on_event(void *data, const struct bus_event *event)
 void api_events(struct http_request *req, void *data)
 {
 	struct api *api = data;
-	const char *after = http_header(req, "Last-Event-ID");
+	const char *header = http_header(req, "Last-Event-ID");
+	CLEANUP(free_charp) char *after = header ? xstrdup(header) : NULL; /* outlives REQ */
 	struct watcher *watcher = xnew(struct watcher);
 	bool gap;
 

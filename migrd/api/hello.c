@@ -3,39 +3,13 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "peer/client.h"
-
-struct hello {
-	char host[ID_NAME_SIZE];
-	int64_t protocol_min, protocol_max;
-};
-
-static const struct json_field hello_fields[] = {
-	{ .key = "host",
-	  .type = JSON_STRING,
-	  .required = true,
-	  .offset = offsetof(struct hello, host),
-	  .size = ID_NAME_SIZE,
-	  .help = "The id of the host that asks." },
-	{ .key = "protocol_min",
-	  .type = JSON_INT,
-	  .required = true,
-	  .offset = offsetof(struct hello, protocol_min),
-	  .min = 1,
-	  .max = INT32_MAX,
-	  .help = "The lowest protocol version it speaks." },
-	{ .key = "protocol_max",
-	  .type = JSON_INT,
-	  .required = true,
-	  .offset = offsetof(struct hello, protocol_max),
-	  .min = 1,
-	  .max = INT32_MAX,
-	  .help = "The highest protocol version it speaks." },
-	{ 0 },
-};
+#include "wire/peer_msg.h"
 
 /* The certificate says who asks; the body must not say otherwise. */
-static bool check_host(const struct http_request *req, const struct hello *hello, struct err *err)
+static bool check_host(const struct http_request *req, const struct peer_hello *hello,
+		       struct err *err)
 {
 	if (strcmp(hello->host, http_caller_name(req)) == 0)
 		return true;
@@ -43,41 +17,42 @@ static bool check_host(const struct http_request *req, const struct hello *hello
 		       hello->host);
 }
 
-static bool agree(const struct hello *hello, int64_t *ret_version, struct err *err)
+static bool agree(const struct peer_hello *hello, uint64_t *ret_version, struct err *err)
 {
-	int64_t highest =
-		hello->protocol_max < PEER_PROTOCOL_MAX ? hello->protocol_max : PEER_PROTOCOL_MAX;
+	uint64_t min = hello->protocol.min;
+	uint64_t max = hello->protocol.max;
+	uint64_t highest = max < PEER_PROTOCOL_MAX ? max : PEER_PROTOCOL_MAX;
 
-	if (highest < PEER_PROTOCOL_MIN || highest < hello->protocol_min)
+	if (highest < PEER_PROTOCOL_MIN || highest < min)
 		return err_set(err, ERR_PROTOCOL,
-			       "host '%s' speaks the protocol versions %lld to %lld, this host %d "
+			       "host '%s' speaks the protocol versions %llu to %llu, this host %d "
 			       "to %d: upgrade the %s one",
-			       hello->host, (long long)hello->protocol_min,
-			       (long long)hello->protocol_max, PEER_PROTOCOL_MIN, PEER_PROTOCOL_MAX,
-			       hello->protocol_max < PEER_PROTOCOL_MIN ? "first" : "second");
+			       hello->host, (unsigned long long)min, (unsigned long long)max,
+			       PEER_PROTOCOL_MIN, PEER_PROTOCOL_MAX,
+			       max < PEER_PROTOCOL_MIN ? "first" : "second");
 	*ret_version = highest;
 	return true;
 }
 
+static bool read_hello(const struct http_request *req, struct peer_hello *ret, struct err *err)
+{
+	if (!http_body(req))
+		return err_set(err, ERR_INVALID, "hello has no body");
+	return peer_hello_decode(http_body(req), ret, err) && check_host(req, ret, err);
+}
+
 void hello_answer(struct http_request *req, const char *host_id)
 {
-	struct hello hello = { 0 };
-	struct json_object *answer;
-	int64_t version = 0;
+	struct peer_hello_reply reply = { .software = PACKAGE_STRING };
+	struct peer_hello hello;
 	struct err err = { 0 };
 
-	if (!http_body(req))
-		err_set(&err, ERR_INVALID, "hello has no body");
-	else if (json_decode_object(http_body(req), hello_fields, &hello, JSON_IGNORE_UNKNOWN,
-				    &err) &&
-		 check_host(req, &hello, &err))
-		agree(&hello, &version, &err);
-	if (err_is_set(&err)) {
+	snprintf(reply.host, sizeof(reply.host), "%s", host_id);
+	if (read_hello(req, &hello, &err) && agree(&hello, &reply.protocol, &err)) {
+		log_info("peer", "hello", "peer=%s protocol=%llu software=%s", hello.host,
+			 (unsigned long long)reply.protocol, LOG_Q(hello.software));
+		http_reply(req, 200, json_encode(peer_hello_reply_fields, &reply));
+	} else {
 		http_reply_err(req, &err);
-		return;
 	}
-	answer = json_object_new_object();
-	json_add_str(answer, "host", host_id);
-	json_add_int(answer, "protocol", version);
-	http_reply(req, 200, answer);
 }

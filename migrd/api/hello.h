@@ -3,9 +3,9 @@
  * speak.
  *
  * It is asked before anything else, so it alone needs no Migrd-Protocol header
- * and must stay readable for ever: {"host","protocol_min","protocol_max"} is
- * answered by {"host","protocol"}, the highest version that both speak, or by a
- * protocol-mismatch problem (426) that says in words which side is older.
+ * and must stay readable for ever.  It is answered by the highest version that
+ * both speak, or by a protocol-mismatch problem (426) that says in words which
+ * side is older.
  *
  * Thread: loop.
  */

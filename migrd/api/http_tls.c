@@ -60,6 +60,16 @@ static void log_refused(const struct http_conn *conn, unsigned status)
 	gnutls_free(text.data);
 }
 
+/* What is unread when the library closes becomes a reset, which would overtake
+ * the alert: the rest of the client's handshake is thrown away. */
+static void discard_input(int fd)
+{
+	char data[4096];
+
+	for (int i = 0; i < 16 && recv(fd, data, sizeof(data), MSG_DONTWAIT) > 0; i++)
+		;
+}
+
 /* An own function instead of gnutls_session_set_verify_cert(), because the
  * library closes after a failed handshake without a word: the alert lets the
  * other side say what was wrong with its certificate. */
@@ -77,6 +87,7 @@ static int verify(gnutls_session_t session)
 	}
 	log_refused(conn, status);
 	gnutls_alert_send(session, GNUTLS_AL_FATAL, alert_for(status));
+	discard_input(conn->fd);
 	return GNUTLS_E_CERTIFICATE_ERROR;
 }
 

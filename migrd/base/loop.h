@@ -61,8 +61,9 @@ enum loop_io { LOOP_READ = 1, LOOP_WRITE = 2 };
  * WRITE, whichever is watched: the next read or write tells. */
 typedef void loop_io_fn(void *data, unsigned ready);
 
-/* FD stays the caller's; free the watch before closing it.  Watches nothing
- * until loop_watch_set(). */
+/* FD is anything but a regular file; it becomes non-blocking, stays the caller's,
+ * and may have one active watch.  Free the watch before closing it.  Watches
+ * nothing until loop_watch_set(). */
 struct loop_watch *loop_watch_new(struct loop *loop, int fd, loop_io_fn *fn, void *data);
 void loop_watch_set(struct loop_watch *watch, unsigned events);
 void loop_watch_free(struct loop_watch *watch);

@@ -7,6 +7,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -174,7 +175,7 @@ static struct loop_watch *watch_new(struct loop *base, int fd)
 	struct sim_watch *watch = xnew(struct sim_watch);
 	struct sim_watch **link = &loop->watches;
 
-	(void)fd;
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); /* as libuv does */
 	watch->id = ++loop->seq;
 	while (*link)
 		link = &(*link)->next;
@@ -182,10 +183,12 @@ static struct loop_watch *watch_new(struct loop *base, int fd)
 	return &watch->base;
 }
 
-static void watch_set(struct loop_watch *watch, unsigned events)
+/* Every round reads watch->events; what libuv would refuse is refused here too. */
+static void watch_set(struct loop_watch *base, unsigned events)
 {
-	(void)watch; /* every round reads watch->events */
-	(void)events;
+	for (struct sim_watch *watch = of(base->loop)->watches; watch; watch = watch->next)
+		assert(&watch->base == base || watch->base.fd != base->fd || !watch->base.events ||
+		       !events);
 }
 
 static void watch_free(struct loop_watch *base)

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "peer/client_internal.h"
+#include "wire/peer_msg.h"
 
 #define HELLO_PATH        "/peer/v1/hello"
 #define HELLO_DEADLINE_MS 10000
@@ -124,31 +125,43 @@ static void start(struct peer_request *req)
 		peer_request_finish(req, NULL, &err, false);
 }
 
+static struct json_object *hello_body(const struct peer_clients *clients)
+{
+	struct peer_hello hello = { .protocol = { PEER_PROTOCOL_MIN, PEER_PROTOCOL_MAX },
+				    .software = PACKAGE_STRING };
+
+	snprintf(hello.host, sizeof(hello.host), "%s", clients->host_id);
+	return json_encode(peer_hello_fields, &hello);
+}
+
 static void ask_hello(struct peer_clients *clients, struct peer *peer)
 {
-	struct json_object *body = json_object_new_object();
 	struct peer_request *req;
 
-	json_add_str(body, "host", clients->host_id);
-	json_add_int(body, "protocol_min", PEER_PROTOCOL_MIN);
-	json_add_int(body, "protocol_max", PEER_PROTOCOL_MAX);
 	if (peer->hello == HELLO_NEEDED)
 		peer->hello = HELLO_ASKED;
 	req = request_new(clients, peer, "POST", HELLO_PATH, HELLO_DEADLINE_MS);
 	req->is_hello = true;
-	set_body(req, body);
+	set_body(req, hello_body(clients));
 	submit(req);
 }
 
-static bool read_hello(struct peer *peer, struct json_object *reply, struct err *err)
+static bool read_hello(struct peer *peer, struct json_object *body, struct err *err)
 {
-	int64_t version = reply ? json_get_int(reply, "protocol", 0) : 0;
+	struct peer_hello_reply reply;
 
-	if (version < PEER_PROTOCOL_MIN || version > PEER_PROTOCOL_MAX)
+	if (!body)
+		return err_set(err, ERR_PEER, "host %s: its hello is empty", peer->id);
+	if (!peer_hello_reply_decode(body, &reply, err)) {
+		err->code = ERR_PEER;
+		return err_wrap(err, "host %s: its hello cannot be understood", peer->id);
+	}
+	if (reply.protocol < PEER_PROTOCOL_MIN || reply.protocol > PEER_PROTOCOL_MAX)
 		return err_set(err, ERR_PROTOCOL,
-			       "host %s: it chose protocol version %lld; this host speaks %d to %d",
-			       peer->id, (long long)version, PEER_PROTOCOL_MIN, PEER_PROTOCOL_MAX);
-	peer->version = (int)version;
+			       "host %s: it chose protocol version %llu; this host speaks %d to %d",
+			       peer->id, (unsigned long long)reply.protocol, PEER_PROTOCOL_MIN,
+			       PEER_PROTOCOL_MAX);
+	peer->version = (int)reply.protocol;
 	return true;
 }
 

@@ -184,6 +184,19 @@ static bool is_our_certificate_refused(const struct peer_request *req, CURLcode 
 	       strstr(req->curl_error, "fatal alert");
 }
 
+/* The alert may be overtaken by the end of the connection. */
+static bool is_closed_after_handshake(const struct peer_request *req, CURLcode code)
+{
+	curl_off_t handshake_us = 0;
+	long header_bytes = 0;
+
+	curl_easy_getinfo(req->easy, CURLINFO_APPCONNECT_TIME_T, &handshake_us);
+	curl_easy_getinfo(req->easy, CURLINFO_HEADER_SIZE, &header_bytes);
+	return (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR ||
+		code == CURLE_GOT_NOTHING) &&
+	       handshake_us > 0 && header_bytes == 0;
+}
+
 static bool transport_error(const struct peer_request *req, CURLcode code, struct err *err)
 {
 	char text[CURL_ERROR_SIZE];
@@ -198,10 +211,12 @@ static bool transport_error(const struct peer_request *req, CURLcode code, struc
 		return err_set(err, ERR_UNAUTHORIZED,
 			       "host %s at %s: its certificate is not that of host '%s': %s", id,
 			       address, id, req->curl_error);
-	if (code == CURLE_GOT_NOTHING)
+	if (is_closed_after_handshake(req, code))
 		return err_set(err, ERR_UNAVAILABLE,
-			       "host %s at %s: it closed the connection without an answer", id,
-			       address);
+			       "host %s at %s: it closed the connection without an answer%s", id,
+			       address,
+			       req->is_hello ? "; does it accept our certificate? its log says"
+					     : "");
 	if (code == CURLE_COULDNT_CONNECT)
 		snprintf(text, sizeof(text), "%s", connect_error(req));
 	else
@@ -234,7 +249,7 @@ static bool refusal(struct peer_request *req, long status, struct err *err)
 	const char *code = obj ? json_get_str(obj, "code") : NULL;
 	const char *detail = obj ? json_get_str(obj, "detail") : NULL;
 
-	if (code)
+	if (code && err_from_name(code) != ERR_NONE)
 		err_set(err, err_from_name(code), "host %s: %s", req->peer->id,
 			detail ? detail : code);
 	else

@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "store/item.h"
 
 struct commit_item {
@@ -27,6 +28,22 @@ static void copy_id(char to[ID_UUID_SIZE], const char *from)
 	memcpy(to, from, strlen(from) + 1);
 }
 
+/* Who fills an entry by snprintf() may cut a character in two; what the API
+ * answers later must be UTF-8. */
+static void copy_timeline(struct commit_item *commit, const struct store_txn *txn)
+{
+	size_t bytes = txn->timeline_count * sizeof(*commit->timeline);
+
+	copy_id(commit->timeline_move, txn->timeline_move);
+	commit->timeline_count = txn->timeline_count;
+	commit->timeline = xcalloc(1, bytes);
+	memcpy(commit->timeline, txn->timeline, bytes);
+	for (size_t i = 0; i < commit->timeline_count; i++) {
+		utf8_trim(commit->timeline[i].event);
+		utf8_trim(commit->timeline[i].detail);
+	}
+}
+
 static struct commit_item *commit_item_new(const struct store_txn *txn)
 {
 	struct commit_item *commit = xnew(struct commit_item);
@@ -39,13 +56,8 @@ static struct commit_item *commit_item_new(const struct store_txn *txn)
 		store_move_copy(&commit->move, txn->put_move);
 	if (txn->delete_vm)
 		copy_id(commit->delete_vm, txn->delete_vm);
-	if (txn->timeline_move) {
-		copy_id(commit->timeline_move, txn->timeline_move);
-		commit->timeline_count = txn->timeline_count;
-		commit->timeline = xcalloc(txn->timeline_count, sizeof(*commit->timeline));
-		memcpy(commit->timeline, txn->timeline,
-		       txn->timeline_count * sizeof(*commit->timeline));
-	}
+	if (txn->timeline_move && txn->timeline_count > 0)
+		copy_timeline(commit, txn);
 	return commit;
 }
 

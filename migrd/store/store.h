@@ -9,7 +9,7 @@
  * Only this folder sees SQLite.  Thread: loop, but for `..._blocking'.
  * Errors: STORE, NO_SPACE (the state before is kept; works again when there is
  * room); EXISTS (a VM's name or a move's idempotency key is taken), NOT_FOUND
- * (timeline entry for a move that was never put); at the start BUSY when another
+ * (timeline entries for a move that was never put); at the start BUSY when another
  * daemon has the state directory.
  *
  * Fault points, in a commit's order: store.commit, store.move.STATE.before; then

@@ -7,10 +7,11 @@
  * allows exactly that on one session (GnuTLS manual, "Thread safety").
  *
  * GnuTLS hands the records to the kernel (kTLS) by itself where its system-wide
- * configuration says "ktls = true" and the kernel has the tls module; that is
- * off by default in every release so far, so it is the administrator's choice
- * (gnutls 3.7.4 NEWS).  It works only with GnuTLS's own transport functions,
- * which is why none are set here.
+ * configuration says "[global] ktls = true" and the kernel has the tls module;
+ * both are off unless an administrator turns them on (GnuTLS manual, "Enabling
+ * kTLS"; gnutls_transport_is_ktls_enabled(3)).  It works only with GnuTLS's own
+ * transport functions, which is why none are set here.  Not tried by us: under
+ * kTLS keys are not updated on kernels before 6.14.
  *
  * Thread: one at a time, but see above.
  */

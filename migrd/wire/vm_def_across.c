@@ -80,31 +80,50 @@ uint32_t vm_def_reserved_slots(const struct vm_def *def)
 	return slots;
 }
 
-static void check_pair(struct check *check, const struct device *a, const struct device *b)
+static void check_unique_id(struct check *check, size_t index)
 {
-	if (*b->id && !strcmp(a->id, b->id))
-		DEVICE_FAULT(check, b, "id", "'%s' is the id of /%s/%zu already", b->id, a->list,
-			     a->index);
-	if (*b->pci_address && !strcmp(a->pci_address, b->pci_address))
-		DEVICE_FAULT(check, b, "pci_address", "%s is taken by /%s/%zu", b->pci_address,
-			     a->list, a->index);
+	const struct device *device = &check->devices[index];
+
+	for (size_t i = 0; i < index && *device->id; i++) {
+		if (!strcmp(check->devices[i].id, device->id)) {
+			DEVICE_FAULT(check, device, "id", "'%s' is the id of /%s/%zu already",
+				     device->id, check->devices[i].list, check->devices[i].index);
+			return;
+		}
+	}
+}
+
+static void check_unique_slot(struct check *check, size_t index)
+{
+	const struct device *device = &check->devices[index];
+
+	for (size_t i = 0; i < index && *device->pci_address; i++) {
+		if (!strcmp(check->devices[i].pci_address, device->pci_address)) {
+			DEVICE_FAULT(check, device, "pci_address", "%s is taken by /%s/%zu",
+				     device->pci_address, check->devices[i].list,
+				     check->devices[i].index);
+			return;
+		}
+	}
+}
+
+static void check_reserved_slot(struct check *check, size_t index)
+{
+	const struct device *device = &check->devices[index];
+	unsigned slot = vm_def_pci_slot(device->pci_address);
+
+	if (slot && vm_def_reserved_slots(check->def) & 1u << slot)
+		DEVICE_FAULT(check, device, "pci_address", "%s is taken by %s", device->pci_address,
+			     slot == VM_DEF_GUEST_AGENT_SLOT ? "the guest agent's channel"
+							     : "the machine itself");
 }
 
 static void check_devices(struct check *check)
 {
-	uint32_t reserved = vm_def_reserved_slots(check->def);
-
 	for (size_t i = 0; i < check->device_count; i++) {
-		const struct device *device = &check->devices[i];
-		unsigned slot = vm_def_pci_slot(device->pci_address);
-
-		if (slot && reserved & 1u << slot)
-			DEVICE_FAULT(check, device, "pci_address", "%s is taken by %s",
-				     device->pci_address,
-				     slot == VM_DEF_GUEST_AGENT_SLOT ? "the guest agent's channel"
-								     : "the machine itself");
-		for (size_t j = 0; j < i; j++)
-			check_pair(check, &check->devices[j], device);
+		check_unique_id(check, i);
+		check_unique_slot(check, i);
+		check_reserved_slot(check, i);
 	}
 }
 

@@ -33,10 +33,13 @@ bool vm_def_check_uuid(const char *value, const char **ret_why)
 
 bool vm_def_check_machine(const char *value, const char **ret_why)
 {
+	size_t family = strspn(value, LOWER DIGIT);
+
 	*ret_why = "a versioned machine type is wanted, such as pc-q35-7.2: an alias names "
 		   "another machine on another QEMU";
-	return consists_of(value, LOWER DIGIT, LETTER DIGIT "-._") && strchr(value, '-') &&
-	       value[strlen(value) - 1] != '-' && !strstr(value, "--");
+	return family > 0 && value[family] == '-' &&
+	       consists_of(value, LOWER DIGIT, LETTER DIGIT "-._") && !strstr(value, "--") &&
+	       value[strlen(value) - 1] != '-';
 }
 
 bool vm_def_check_cpu_model(const char *value, const char **ret_why)

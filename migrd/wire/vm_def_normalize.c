@@ -102,6 +102,7 @@ static void make_mac(const struct vm_def *def, struct vm_def_nic *nic)
 	uint32_t h = hash(hash(2166136261u, def->uuid), nic->id);
 	char mac[VM_DEF_MAC_SIZE];
 
+	h ^= h >> 24; /* the upper bits count too, where only 24 are kept */
 	do {
 		snprintf(mac, sizeof(mac), "52:54:00:%02x:%02x:%02x", h >> 16 & 0xff, h >> 8 & 0xff,
 			 h & 0xff);

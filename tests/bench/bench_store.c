@@ -55,6 +55,7 @@ static double time_commit(int round)
 				   .vm_name = "vm1",
 				   .peer = "b",
 				   .detail = detail };
+	struct store_timeline_entry entry = { .event = "state", .detail = "transfer -> handover" };
 	double start;
 
 	memset(detail, 'x', sizeof(detail) - 1);
@@ -63,8 +64,8 @@ static double time_commit(int round)
 	store_commit(store,
 		     &(struct store_txn){ .put_move = &move,
 					  .timeline_move = move.id,
-					  .timeline_event = "state",
-					  .timeline_detail = "transfer -> handover" },
+					  .timeline = &entry,
+					  .timeline_count = 1 },
 		     on_done, NULL);
 	loop_run(loop);
 	return now_ms() - start;

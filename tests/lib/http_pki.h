@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* tests/lib/http_pki.h -- a throw-away CA with good and bad certificates, as
- * files in a directory of its own. Aborts on any failure. */
+/* tests/lib/http_pki.h -- good and bad certificates in a directory of their own,
+ * for servers and their clients. Aborts on any failure. */
 #ifndef MIGRD_TESTS_LIB_HTTP_PKI_H
 #define MIGRD_TESTS_LIB_HTTP_PKI_H
 
-#include <stdbool.h>
+#include "tests/lib/test_pki.h"
 
 struct http_pki {
 	char dir[64];
-	char ca[128];
+	char ca_file[80];
+	struct test_ca *ca, *stranger_ca;
 };
 
 enum http_pki_flags {
@@ -23,7 +24,7 @@ void http_pki_fini(struct http_pki *pki);
 /* Writes NAME.pem and NAME-key.pem for DNS_NAME. */
 void http_pki_issue(const struct http_pki *pki, const char *name, const char *dns_name,
 		    unsigned flags);
-/* In a static buffer that the next two calls leave alone. */
+/* In a static buffer that the next three calls leave alone. */
 const char *http_pki_cert(const struct http_pki *pki, const char *name);
 const char *http_pki_key(const struct http_pki *pki, const char *name);
 

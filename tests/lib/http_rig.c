@@ -50,6 +50,15 @@ static void on_fail(struct http_request *req, void *data)
 	http_reply_err(req, &err);
 }
 
+/* A problem that claims to be none. */
+static void on_none(struct http_request *req, void *data)
+{
+	struct err none = { 0 };
+
+	(void)data;
+	http_reply(req, 500, http_problem(&none));
+}
+
 static void on_hold(struct http_request *req, void *data)
 {
 	struct rig *rig = data;
@@ -84,6 +93,7 @@ static void on_hello(struct http_request *req, void *data)
 	}
 	obj = json_object_new_object();
 	json_add_int(obj, "protocol", rig->hello_version);
+	json_add_str(obj, "host", "a");
 	http_reply(req, 200, obj);
 }
 
@@ -132,6 +142,7 @@ static const struct http_route routes[] = {
 	{ "GET", "/peer/v1/half", HTTP_ROLE_PEER, on_half, .summary = "dies later" },
 	{ "GET", "/peer/v1/big", HTTP_ROLE_PEER, on_big, .summary = "too large" },
 	{ "GET", "/peer/v1/text", HTTP_ROLE_PEER, on_health, .summary = "not JSON" },
+	{ "POST", "/peer/v1/none", HTTP_ROLE_PEER, on_none, .summary = "odd" },
 	{ "POST", "/peer/v1/fail", HTTP_ROLE_PEER, on_fail, .summary = "fails" },
 	{ "POST", "/peer/v1/echo", HTTP_ROLE_PEER, on_echo, .summary = "echo" },
 	{ 0 },
@@ -145,7 +156,7 @@ static void *serve(void *data)
 	CLEANUP(free_charp) char *address = xasprintf("127.0.0.1:%u", rig->listen_port);
 	struct http_config config = { .listen = address,
 				      .socket_path = rig->socket_path,
-				      .ca_file = rig->pki->ca,
+				      .ca_file = rig->pki->ca_file,
 				      .cert_file = http_pki_cert(rig->pki, "a"),
 				      .key_file = http_pki_key(rig->pki, "a"),
 				      .routes = routes,
@@ -275,7 +286,7 @@ static void set_place(CURL *easy, struct rig *rig, const char *cert, const char 
 		curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, rig->socket_path);
 	} else {
 		curl_easy_setopt(easy, CURLOPT_CONNECT_TO, *ret_to);
-		curl_easy_setopt(easy, CURLOPT_CAINFO, rig->pki->ca);
+		curl_easy_setopt(easy, CURLOPT_CAINFO, rig->pki->ca_file);
 	}
 	if (cert && !is_local) {
 		curl_easy_setopt(easy, CURLOPT_SSLCERT, http_pki_cert(rig->pki, cert));

@@ -240,13 +240,23 @@ void rig_load_timeline(const char *move_id)
 	ck_assert_uint_ne(rig.entry_count, SIZE_MAX);
 }
 
+const struct store_timeline_entry *rig_entry(const char *event, const char *words)
+{
+	static struct store_timeline_entry entry;
+
+	entry.at_ms = clock_wall_ms();
+	snprintf(entry.event, sizeof(entry.event), "%s", event);
+	snprintf(entry.detail, sizeof(entry.detail), "%s", words);
+	return &entry;
+}
+
 void rig_put_both(void)
 {
 	rig_commit_ok(&(struct store_txn){ .put_vm = &rig_vm1,
 					   .put_move = &rig_move1,
 					   .timeline_move = rig_move1.id,
-					   .timeline_event = "state",
-					   .timeline_detail = "begin -> prepare" });
+					   .timeline = rig_entry("state", "begin -> prepare"),
+					   .timeline_count = 1 });
 }
 
 struct err rig_open_fails(void)
@@ -276,7 +286,8 @@ void rig_put_ended_moves(uint32_t count)
 		store_commit(rig.store,
 			     &(struct store_txn){ .put_move = &move,
 						  .timeline_move = move.id,
-						  .timeline_event = "state" },
+						  .timeline = rig_entry("state", ""),
+						  .timeline_count = 1 },
 			     NULL, NULL);
 	}
 }

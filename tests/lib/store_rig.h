@@ -41,6 +41,8 @@ struct err rig_open_fails(void);
 /* The loop, until something was answered. */
 void rig_run(void);
 
+/* An entry of now, until the next call. */
+const struct store_timeline_entry *rig_entry(const char *event, const char *words);
 /* Waits for the answer. */
 struct err rig_commit(const struct store_txn *txn);
 void rig_commit_ok(const struct store_txn *txn);

@@ -312,6 +312,28 @@ START_TEST(watch_hang_up_is_reported_as_what_is_watched)
 }
 END_TEST
 
+/* Two owners of one descriptor are a mistake that must not wait for production. */
+START_TEST(watch_active_twice_on_a_descriptor_aborts)
+{
+	open_pair();
+	pair[1] = pair[0];
+	watch_once(0, LOOP_READ);
+	watch_once(1, 0);
+	loop_watch_set(watches[1], LOOP_READ);
+}
+END_TEST
+
+/* A read too many must not stop the daemon. */
+START_TEST(watch_makes_its_descriptor_non_blocking)
+{
+	ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC), 0);
+	loop_watch_free(loop_watch_new(loop, pipe_fds[0], on_ready_once, NULL));
+	ck_assert_int_ne(fcntl(pipe_fds[0], F_GETFL) & O_NONBLOCK, 0);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+END_TEST
+
 static void on_ready_thrice(void *data, unsigned ready)
 {
 	(void)data;
@@ -621,6 +643,8 @@ static void add_common_tests(TCase *tc)
 	tcase_add_test(tc, stop_before_run_ends_that_run_only);
 	tcase_add_test(tc, watch_reports_what_is_watched_and_ready);
 	tcase_add_test(tc, watch_hang_up_is_reported_as_what_is_watched);
+	tcase_add_test_raise_signal(tc, watch_active_twice_on_a_descriptor_aborts, SIGABRT);
+	tcase_add_test(tc, watch_makes_its_descriptor_non_blocking);
 	tcase_add_test(tc, watch_error_is_reported_until_it_is_seen);
 	tcase_add_test(tc, watch_on_a_reused_descriptor_sees_the_new_one);
 	tcase_add_test(tc, watch_freed_by_another_in_the_same_round_is_not_called);

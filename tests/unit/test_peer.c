@@ -46,7 +46,7 @@ static void remove_pki(void)
 static struct peer_clients *new_clients(const char *cert)
 {
 	struct peer_config config = { .host_id = "b",
-				      .ca_file = pki.ca,
+				      .ca_file = pki.ca_file,
 				      .cert_file = http_pki_cert(&pki, cert),
 				      .key_file = http_pki_key(&pki, cert) };
 	struct err err = { 0 };
@@ -166,13 +166,11 @@ END_TEST
 
 static void wait_until_warm(void)
 {
-	struct timespec pause = { .tv_nsec = 1000000 };
 	struct loop_timer *timer = loop_timer_new(loop, (loop_fn *)loop_stop, loop);
 
 	for (int i = 0; i < PATIENCE_MS && !rig_accepted(&rig); i++) {
 		loop_timer_start(timer, 1);
 		loop_run(loop);
-		nanosleep(&pause, NULL);
 	}
 	loop_timer_free(timer);
 }
@@ -333,6 +331,8 @@ START_TEST(problem_document_keeps_its_code)
 	expect_err(1, ERR_BUSY, "host a: a job holds it");
 	post_to("a", "/peer/v1/nothing", NULL, PATIENCE_MS);
 	expect_err(2, ERR_NOT_FOUND, "there is no such path");
+	post_to("a", "/peer/v1/none", NULL, PATIENCE_MS);
+	expect_err(3, ERR_PEER, "HTTP status 500");
 }
 END_TEST
 

@@ -133,8 +133,10 @@ END_TEST
 /* An entry that nobody could ever read is a mistake worth hearing of. */
 START_TEST(timeline_of_unknown_move_answers_not_found)
 {
-	struct err err = rig_commit(&(struct store_txn){
-		.put_vm = &rig_vm1, .timeline_move = rig_move1.id, .timeline_event = "state" });
+	struct err err = rig_commit(&(struct store_txn){ .put_vm = &rig_vm1,
+							 .timeline_move = rig_move1.id,
+							 .timeline = rig_entry("state", ""),
+							 .timeline_count = 1 });
 
 	rig_assert_says(&err, ERR_NOT_FOUND, rig_move1.id);
 	rig_load();
@@ -183,7 +185,8 @@ START_TEST(commits_are_done_in_the_order_of_the_calls)
 		store_commit(rig.store,
 			     &(struct store_txn){ .put_move = &move,
 						  .timeline_move = move.id,
-						  .timeline_event = move.state },
+						  .timeline = rig_entry(move.state, ""),
+						  .timeline_count = 1 },
 			     on_numbered, &order[i]);
 	}
 	rig_run();
@@ -243,7 +246,8 @@ START_TEST(timeline_over_limit_keeps_first_and_last)
 		snprintf(event, sizeof(event), "e%d", i);
 		store_commit(rig.store,
 			     &(struct store_txn){ .timeline_move = rig_move1.id,
-						  .timeline_event = event },
+						  .timeline = rig_entry(event, ""),
+						  .timeline_count = 1 },
 			     NULL, NULL);
 	}
 	rig_load_timeline(rig_move1.id);
@@ -252,6 +256,28 @@ START_TEST(timeline_over_limit_keeps_first_and_last)
 	ck_assert_str_eq(rig.entries[99].event, "e100");
 	ck_assert_str_eq(rig.entries[100].event, "e151");
 	ck_assert_str_eq(rig.entries[STORE_TIMELINE_MAX - 1].event, "e1050");
+}
+END_TEST
+
+/* What happened between two states is written with the second, in its order. */
+START_TEST(timeline_entries_of_one_change_keep_their_order)
+{
+	struct store_timeline_entry list[3] = { { .at_ms = 1, .event = "a" },
+						{ .at_ms = 2, .event = "b", .detail = "x" },
+						{ .at_ms = 2, .event = "c" } };
+
+	rig_commit_ok(&(struct store_txn){ .put_move = &rig_move1,
+					   .timeline_move = rig_move1.id,
+					   .timeline = list,
+					   .timeline_count = 3 });
+	rig_load_timeline(rig_move1.id);
+	ck_assert_uint_eq(rig.entry_count, 3);
+	for (size_t i = 0; i < 3; i++) {
+		ck_assert_int_eq(rig.entries[i].at_ms, list[i].at_ms);
+		ck_assert_str_eq(rig.entries[i].event, list[i].event);
+		ck_assert_str_eq(rig.entries[i].detail, list[i].detail);
+	}
+	rig_commit_ok(&(struct store_txn){ .timeline_move = rig_move1.id });
 }
 END_TEST
 
@@ -265,8 +291,9 @@ START_TEST(timeline_long_text_is_cut_at_a_character)
 		memcpy(&text[i], "\xe2\x82\xac", 3);
 	text[sizeof(text) - 1] = '\0';
 	rig_put_both();
-	rig_commit_ok(&(struct store_txn){
-		.timeline_move = rig_move1.id, .timeline_event = text, .timeline_detail = text });
+	rig_commit_ok(&(struct store_txn){ .timeline_move = rig_move1.id,
+					   .timeline = rig_entry(text, text),
+					   .timeline_count = 1 });
 	rig_load_timeline(rig_move1.id);
 	ck_assert_uint_eq(strlen(rig.entries[1].event), 61);
 	ck_assert_uint_eq(strlen(rig.entries[1].detail), 253);
@@ -450,6 +477,7 @@ static void add_both(TCase *tc)
 	tcase_add_test(tc, empty_change_is_answered);
 	tcase_add_test(tc, commits_are_done_in_the_order_of_the_calls);
 	tcase_add_test(tc, close_finishes_what_was_queued_and_what_follows);
+	tcase_add_test(tc, timeline_entries_of_one_change_keep_their_order);
 	tcase_add_test(tc, timeline_over_limit_keeps_first_and_last);
 	tcase_add_test(tc, timeline_long_text_is_cut_at_a_character);
 	tcase_add_test(tc, disk_full_answers_no_space_and_recovers);

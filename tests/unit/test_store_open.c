@@ -309,7 +309,8 @@ static void commit_next(void)
 	store_commit(rig.store,
 		     &(struct store_txn){ .put_move = &move,
 					  .timeline_move = move.id,
-					  .timeline_event = "state" },
+					  .timeline = rig_entry("state", ""),
+					  .timeline_count = 1 },
 		     on_reported, NULL);
 	if (report_next % 16 == 15)
 		store_idle(rig.store);

@@ -2,7 +2,6 @@
 /* The data port: anybody may connect to it, and only a right line gets anywhere.
  * Virtual time, real sockets. */
 #include <arpa/inet.h>
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -13,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "stream/port.h"
+#include "tests/lib/check_main.h"
 
 #define MOVE "01934c5e-7a2b-7c3d-8e4f-5a6b7c8d9e0f"
 #define LINE "MIGRD1 " MOVE " ram\n"
@@ -288,11 +288,12 @@ START_TEST(bad_address_is_an_error)
 }
 END_TEST
 
-static Suite *make_suite(void)
+Suite *suite(void)
 {
 	Suite *s = suite_create("stream_port");
 	TCase *tc = tcase_create("port");
 
+	log_set_level(LOG_LEVEL_ERROR);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, right_line_hands_over_the_next_byte);
 	tcase_add_test(tc, line_in_single_bytes_is_understood);
@@ -308,16 +309,4 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tc, bad_address_is_an_error, 0, (int)ARRAY_LEN(bad_addresses));
 	suite_add_tcase(s, tc);
 	return s;
-}
-
-int main(void)
-{
-	SRunner *runner = srunner_create(make_suite());
-	int failed;
-
-	log_set_level(LOG_LEVEL_ERROR);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
 }

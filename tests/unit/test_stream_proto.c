@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The words of the control socket and of the data port's first line. */
-#include <check.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "stream/proto.h"
+#include "tests/lib/check_main.h"
 
 #define MOVE "01934c5e-7a2b-7c3d-8e4f-5a6b7c8d9e0f"
 
@@ -227,7 +227,7 @@ START_TEST(address_is_read_or_refused)
 }
 END_TEST
 
-static Suite *make_suite(void)
+Suite *suite(void)
 {
 	Suite *s = suite_create("stream_proto");
 	TCase *control = tcase_create("control");
@@ -244,15 +244,4 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(network, address_is_read_or_refused, 0, (int)ARRAY_LEN(addresses));
 	suite_add_tcase(s, network);
 	return s;
-}
-
-int main(void)
-{
-	SRunner *runner = srunner_create(make_suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Identities: who a certificate speaks for, and what is said about wrong files. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "tests/lib/check_main.h"
 #include "tests/lib/test_pki.h"
 #include "tls/identity.h"
 
@@ -271,7 +271,7 @@ START_TEST(peer_of_other_ca_is_refused_without_any_session_check)
 }
 END_TEST
 
-static Suite *make_suite(void)
+Suite *suite(void)
 {
 	Suite *s = suite_create("tls");
 	TCase *parse = tcase_create("names");
@@ -288,15 +288,4 @@ static Suite *make_suite(void)
 			    (int)ARRAY_LEN(handshakes));
 	suite_add_tcase(s, files);
 	return s;
-}
-
-int main(void)
-{
-	SRunner *runner = srunner_create(make_suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
 }

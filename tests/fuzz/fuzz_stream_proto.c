@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The first line of a connection from anywhere, and both directions of the
+ * control socket: no crash, and an error exactly when there is no result. */
+#include <assert.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "stream/proto.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void try_preamble(const char *data, size_t size)
+{
+	char move_id[ID_UUID_SIZE], channel[STREAM_CHANNEL_SIZE];
+
+	if (!stream_preamble_parse(data, size, move_id, channel))
+		return;
+	assert(id_uuid_is_valid(move_id));
+	assert(stream_channel_is_valid(channel));
+}
+
+static void try_request(const char *data, size_t size)
+{
+	static struct stream_request req, again;
+	struct err err = { .code = ERR_NONE };
+	bool ok = stream_request_parse(data, size, &req, &err);
+	char msg[STREAM_MSG_MAX];
+	size_t len;
+
+	assert(ok != err_is_set(&err));
+	if (!ok || !stream_request_print(&req, msg, &len, &err))
+		return;
+	ok = stream_request_parse(msg, len, &again, &err);
+	assert(ok);
+	assert(again.cmd == req.cmd && strcmp(again.channel, req.channel) == 0);
+}
+
+static void try_report(const char *data, size_t size)
+{
+	static struct stream_report report, again;
+	struct err err = { .code = ERR_NONE };
+	bool ok = stream_report_parse(data, size, &report, &err);
+	char msg[STREAM_MSG_MAX];
+	size_t len;
+
+	assert(ok != err_is_set(&err));
+	if (!ok || !stream_report_print(&report, msg, &len, &err))
+		return;
+	ok = stream_report_parse(msg, len, &again, &err);
+	assert(ok);
+	assert(again.event == report.event && again.status.state == report.status.state);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	try_preamble((const char *)data, size);
+	try_request((const char *)data, size);
+	try_report((const char *)data, size);
+	return 0;
+}

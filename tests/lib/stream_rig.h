@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* tests/lib/stream_rig.h -- two real migrd-stream processes on loopback.
+ *
+ * The program that uses it is both coordinators, through stream/proc.h and
+ * stream/port.h, and, on the UNIX sockets, both QEMUs.  There is one rig in a
+ * process.  What the rig itself cannot do aborts with a message.
+ */
+#ifndef MIGRD_TESTS_LIB_STREAM_RIG_H
+#define MIGRD_TESTS_LIB_STREAM_RIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "stream/port.h"
+#include "stream/proc.h"
+
+#define MIB     (1024u * 1024u)
+#define WAIT_MS 10000
+
+struct side {
+	struct stream *stream;
+	struct stream_config config;
+	struct proc_id id;
+	bool is_ready, is_refused, is_exited;
+	struct err ready_err;
+	struct stream_status status; /* the last that was pushed */
+};
+
+extern char dir[64]; /* of this rig: src/, dst/, other/, pki/ (tests/lib/test_pki.h) */
+extern struct loop *loop;
+extern struct stream_port *port; /* of the destination */
+extern char move_id[ID_UUID_SIZE];
+extern struct side src, dst, other; /* other: a second source */
+
+/* ---- life ------------------------------------------------------------ */
+
+void set_up(void);       /* nothing runs yet */
+void set_up_ready(void); /* both processes run, and their channel is READY */
+void set_up_open(void);  /* both QEMUs are there; a byte has gone each way */
+void tear_down(void);
+void tear_down_open(void);
+
+/* SIDE again, with the certificate CERT of the test PKI. */
+void make_side(struct side *side, enum stream_side which, const char *name, const char *cert,
+	       const char *peer_id);
+struct stream_callbacks callbacks_of(struct side *side);
+void start(struct side *side);      /* until ready() */
+void start_well(struct side *side); /* ready() without an error */
+void stop(struct side *side);       /* kills it */
+bool on_claim(void *data, const char *id, const char *channel, int fd);
+
+/* ---- waiting --------------------------------------------------------- */
+
+typedef bool condition(const struct side *side);
+
+/* Runs the loop until IS_TRUE(SIDE) or for MS; returns what it came to. */
+bool run_until(condition *is_true, const struct side *side, uint64_t ms);
+condition is_ready, is_exited, is_channel_ready, is_open, has_ended, never;
+/* dst: a connection was refused, and the channel waits for a better one. */
+condition has_refused;
+
+/* ---- QEMUs ----------------------------------------------------------- */
+
+extern int src_qemu, dst_qemu, qemu_listen_fd;
+
+void connect_src_qemu(void);
+void accept_dst_qemu(void);
+bool wait_for(int fd, short events, int ms);
+void send_bytes(int fd, const char *text);
+void expect_bytes(int fd, const char *text);
+/* End of file or reset, within MS. */
+bool sees_end(int fd, int ms);
+
+/* ---- much data ------------------------------------------------------- */
+
+struct flow {
+	int fd;
+	uint64_t seed, bytes;
+	uint64_t checksum;
+	bool is_whole; /* to its end, without an error */
+};
+
+/* For pthread_create(); the argument is a flow. */
+void *run_writer(void *arg); /* BYTES from SEED, then a half-close */
+void *run_reader(void *arg); /* until end of file */
+
+#endif

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The guest's own testimony: what it writes on its serial console, and when.
+
+Each QEMU of a VM connects to one UNIX socket as a client, so each connection
+is one QEMU process: one life of the guest on one host.  A thread per
+connection takes each line at once and stamps it with the monotonic clock.
+"""
+import os
+import socket
+import struct
+import threading
+import time
+
+from . import procs
+from .history import LINE_BYTES, History, Life
+
+TAIL_USEC = 100000  # the beginning of a line is taken after so long, when no more comes
+
+
+class Console(History):
+    def __init__(self, path, period_ms=4, on_data=None):
+        """ON_DATA(life, data, at) is told of all that comes."""
+        super().__init__(period_ms)
+        self._on_data = on_data
+        self.path = str(path)
+        self.changed = threading.Condition(threading.RLock())
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(self.path)
+        self._listener.listen(8)
+        self._sockets = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        for sock in [self._listener, *self._sockets]:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            sock.close()
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+
+    # ---- collecting --------------------------------------------------------
+
+    def _accept(self):
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            pid = struct.unpack("iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+            self._sockets.append(sock)
+            with self.changed:
+                life = Life(len(self.lives), pid, os.path.basename(procs.host_mark(pid) or "?"))
+                self.lives.append(life)
+                self.changed.notify_all()
+            threading.Thread(target=self._read, args=(sock, life), daemon=True).start()
+
+    def _read(self, sock, life):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, TAIL_USEC))
+        data = b"?"
+        while data:
+            # Wake for whole lines: QEMU writes byte by byte.  The first line of a
+            # life may be the end of one that began on the source.
+            missing = LINE_BYTES - len(life.tail) % LINE_BYTES if life.lines else 1
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, missing)
+                data = sock.recv(65536)
+            except BlockingIOError:  # SO_RCVTIMEO, nothing came
+                continue
+            except OSError:
+                return
+            at = time.monotonic()
+            with self.changed:
+                life.take(data, at)
+                if self._on_data and data:
+                    self._on_data(life, data, at)
+                self.changed.notify_all()
+
+    def all_lines(self):
+        with self.changed:
+            return super().all_lines()
+
+    def assert_single_runner(self):
+        with self.changed:
+            super().assert_single_runner()
+
+    # ---- waiting -----------------------------------------------------------
+
+    def wait_until(self, what, timeout, predicate):
+        """Waits until PREDICATE() is true of what was read, and returns its value."""
+        with self.changed:
+            if not self.changed.wait_for(predicate, timeout):
+                raise AssertionError(f"console: {what} did not come within {timeout} s; "
+                                     f"{'; '.join(map(str, self.lives)) or 'nothing connected'}")
+            return predicate()
+
+    def wait_line(self, timeout=20, host=None):
+        """Waits for one more line (from HOST), and returns its life and the line."""
+        since = time.monotonic()
+
+        def fresh():
+            return next((pair for pair in self.newest()
+                         if pair[1].at >= since and host in (None, pair[0].host)), None)
+        return self.wait_until(f"a line from {host or 'the guest'}", timeout, fresh)
+
+    def wait_sweeps(self, count, timeout=60, host=None):
+        """Waits for COUNT more whole sweeps; the guest has then checked all its memory."""
+        _, line = self.wait_line(timeout, host)
+        # The sweep under way was begun before: it does not count.
+        target = line.sweeps + count + 1
+
+        def done():
+            life, now = self.last()
+            return (life, now) if now.sweeps >= target and host in (None, life.host) else None
+        found = self.wait_until(f"sweep {target}", timeout, done)
+        self.assert_memory_right()
+        return found
+
+    def running_now(self, window=0.5):
+        """The hosts on which the guest says anything within WINDOW seconds."""
+        since = time.monotonic()
+        time.sleep(window)  # the window is the question, not a wait for luck
+        with self.changed:
+            return [life.host for life, line in self.newest() if line.at > since]
+
+    def assert_quiet(self, window=0.5):
+        hosts = self.running_now(window)
+        if hosts:
+            raise AssertionError(f"the guest runs on {hosts}, and should be stopped")

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a guest said over its whole life, on all its hosts, and what that proves.
+
+The line is that of tests/guest/guest.S: milliseconds, completed sweeps, errors.
+"""
+import dataclasses
+import re
+
+LINE = re.compile(rb"T([0-9a-f]{8}) S([0-9a-f]{8}) E([0-9a-f]{8})")
+LINE_BYTES = len(b"T00000000 S00000000 E00000000\n")
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    at: float      # monotonic seconds, when its last byte was read
+    ticks: int     # milliseconds that the guest has counted
+    sweeps: int    # completed
+    errors: int    # wrong words found
+
+
+def line_of(at, match):
+    return Line(at, *(int(group, 16) for group in match.groups()))
+
+
+class Life:
+    """One connection to the console: one QEMU process, on one host."""
+
+    def __init__(self, index, pid, host):
+        self.index = index
+        self.pid = pid
+        self.host = host
+        self.lines = []
+        self.garbled = []
+        self.head = None   # (at, bytes): the end of a line that began in another life
+        self.tail = b""    # what has no end yet
+
+    def __str__(self):
+        return f"life {self.index} (host {self.host}, pid {self.pid}, {len(self.lines)} lines)"
+
+    def take(self, data, at):
+        """DATA came at AT."""
+        *parts, self.tail = (self.tail + data).split(b"\n")
+        for part in parts:
+            match = LINE.fullmatch(part)
+            if match:
+                self.lines.append(line_of(at, match))
+            elif not self.lines and not self.head:
+                self.head = (at, part)
+            else:
+                self.garbled.append((at, part))
+
+
+class History:
+    def __init__(self, period_ms):
+        self.period_ms = period_ms
+        self.lives = []
+
+    def _join(self):
+        """A line may begin on the source and end on the destination.  The
+        source's part is known for certain only later, so this is done when asked."""
+        for life in self.lives:
+            if not life.head:
+                continue
+            at, head = life.head
+            before = [other for other in self.lives
+                      if other is not life and other.lines and other.lines[-1].at < at]
+            source = max(before, key=lambda o: o.lines[-1].at, default=None)
+            match = LINE.fullmatch(source.tail + head) if source else None
+            if match:
+                life.lines.insert(0, line_of(at, match))
+                life.head, source.tail = None, b""
+
+    def newest(self):
+        """(life, its last line) of every life that has spoken."""
+        return [(life, life.lines[-1]) for life in self.lives if life.lines]
+
+    def last(self):
+        """The life that spoke last, and its last line."""
+        pairs = self.newest()
+        if not pairs:
+            raise AssertionError("console: the guest has not said anything")
+        return max(pairs, key=lambda pair: pair[1].at)
+
+    def all_lines(self):
+        """(line, life), in the order of time."""
+        self._join()
+        return sorted(((line, life) for life in self.lives for line in life.lines),
+                      key=lambda pair: pair[0].at)
+
+    def errors(self):
+        return max((line.errors for life in self.lives for line in life.lines), default=0)
+
+    # ---- proofs ------------------------------------------------------------
+
+    def assert_sane(self):
+        """All that must be true of any history without a reset."""
+        self.assert_single_runner()
+        self.assert_counter_never_back()
+        self.assert_memory_right()
+        garbled = [(life.index, part) for life in self.lives for _, part in life.garbled]
+        if garbled:
+            raise AssertionError(f"console: lines that the guest does not write: {garbled[:5]}")
+
+    def assert_single_runner(self):
+        """No life speaks between the first and the last word of another."""
+        self._join()
+        spans = sorted(((life.lines[0].at, life.lines[-1].at, life)
+                        for life in self.lives if life.lines), key=lambda span: span[0])
+        for (_, end, one), (start, _, two) in zip(spans, spans[1:]):
+            if start <= end:
+                raise AssertionError(f"two runners: {one} and {two} overlap by "
+                                     f"{(end - start) * 1000:.1f} ms")
+
+    def assert_counter_never_back(self):
+        pairs = self.all_lines()
+        for (line, life), (after, life_after) in zip(pairs, pairs[1:]):
+            if after.ticks <= line.ticks:
+                raise AssertionError(f"the counter went from {line.ticks} ({life}) "
+                                     f"to {after.ticks} ({life_after})")
+
+    def assert_memory_right(self):
+        if self.errors():
+            raise AssertionError(f"the guest found {self.errors()} wrong words in its memory")
+
+    def handovers(self):
+        """(last line of one life, first line of the next), in the order of time."""
+        pairs = self.all_lines()
+        return [(line, after) for (line, life), (after, life_after) in zip(pairs, pairs[1:])
+                if life is not life_after]
+
+    def blackouts_ms(self):
+        """For how long the guest was silent at each hand-over, beyond its usual period."""
+        return [max(0.0, (after.at - line.at) * 1000 - self.period_ms)
+                for line, after in self.handovers()]
+
+    def counter_gaps_ms(self):
+        """Counted milliseconds at each hand-over of which no line came through."""
+        return [after.ticks - line.ticks - self.period_ms for line, after in self.handovers()]

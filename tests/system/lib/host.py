@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""One host: a coordinator with its own directory, certificates and ports."""
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+from . import procs, settings
+from .api import Api, ApiError
+
+START_SECONDS = 20
+
+
+class Host:
+    def __init__(self, host_id, directory, api_port, data_port):
+        self.id = host_id
+        self.dir = pathlib.Path(directory)      # made by migrctl pki host
+        self.api_port = api_port
+        self.data_port = data_port
+        self.state_dir = self.dir / "state"
+        self.run_dir = self.dir / "run"
+        self.socket = self.run_dir / "api.sock"
+        self.config = self.dir / "migrd.conf"
+        self.log = self.dir / "migrd.log"
+        self.process = None
+        self.must_be_up = False                 # a daemon that ends by itself is a failure
+        self.env = {}
+        self.api = Api.on_socket(self.socket)
+
+    def __str__(self):
+        return f"host {self.id}"
+
+    def write_config(self, **sections):
+        """Replaces the configuration; peers stay in the drop-in that pki made."""
+        values = {
+            "host": {"id": self.id, "state_dir": self.state_dir, "run_dir": self.run_dir},
+            "api": {"listen": f"127.0.0.1:{self.api_port}"},
+            "data": {"listen": f"127.0.0.1:{self.data_port}"},
+            "move": {"stream_program": settings.program("migrd-stream")},
+            "log": {"level": "debug"},
+        }
+        for name, section in sections.items():
+            values.setdefault(name, {}).update(section)
+        text = "\n".join(f"[{name}]\n" + "".join(f"{key} = {value}\n"
+                                                 for key, value in section.items())
+                         for name, section in values.items())
+        self.config.write_text(text, encoding="utf-8")
+
+    # ---- the daemon --------------------------------------------------------
+
+    def spawn(self):
+        """Starts the daemon without waiting for it."""
+        with open(self.log, "ab") as log:
+            self.process = procs.Child(
+                [settings.program("migrd"), "-c", str(self.config)], stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, **self.env, procs.MARK: str(self.dir)})
+
+    def start(self):
+        self.spawn()
+        self.wait_ready()
+        self.must_be_up = True
+        return self
+
+    def wait_ready(self):
+        deadline = time.monotonic() + settings.seconds(START_SECONDS)
+        pause = 0.005
+        while True:
+            with contextlib.suppress(OSError, ApiError):
+                self.api.get("/readyz", timeout=5)
+                return
+            if self.process.poll() is not None:
+                raise AssertionError(f"{self}: migrd ended with {self.process.returncode}:\n"
+                                     f"{self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self}: not ready in {START_SECONDS} s:\n{self.log_tail()}")
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.1)
+
+    def is_up(self):
+        return self.process is not None and self.process.poll() is None
+
+    def stop(self):
+        """SIGTERM: an orderly end; guests go on."""
+        self.must_be_up = False
+        code = self.process.end(signal.SIGTERM, timeout=settings.seconds(15))
+        if code != 0:
+            raise AssertionError(f"{self}: migrd ended with {code}:\n{self.log_tail()}")
+
+    def kill9(self):
+        self.must_be_up = False
+        self.process.end(signal.SIGKILL)
+
+    def freeze(self):
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self):
+        os.kill(self.process.pid, signal.SIGCONT)
+
+    def log_tail(self, lines=40):
+        try:
+            text = self.log.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return "(no log)"
+        return "\n".join(text.splitlines()[-lines:])
+
+    # ---- asking it ---------------------------------------------------------
+
+    def vm(self, name):
+        return self.api.get(f"/v1/vms/{name}")
+
+    def vms(self):
+        return {vm["name"]: vm for vm in self.api.items("/v1/vms")}
+
+    def moves(self, query=""):
+        return self.api.items("/v1/moves" + query)
+
+    def move_state(self, move_id):
+        return self.api.get(f"/v1/moves/{move_id}")
+
+    def migrctl(self, *args, check=True, timeout=60):
+        """Runs migrctl against the local socket; the CompletedProcess."""
+        done = subprocess.run([settings.program("migrctl"), "--socket", str(self.socket),
+                               *map(str, args)], stdin=subprocess.DEVNULL, text=True,
+                              capture_output=True, timeout=settings.seconds(timeout), check=False)
+        if check and done.returncode != 0:
+            raise AssertionError(f"migrctl {' '.join(map(str, args))}: exit {done.returncode}\n"
+                                 f"{done.stdout}{done.stderr}")
+        return done
+
+    def migrctl_json(self, *args):
+        return json.loads(self.migrctl("-o", "json", *args).stdout)
+
+    # ---- what is left ------------------------------------------------------
+
+    def children(self, program=None):
+        """Pids of what the daemon (any of its lives) started here."""
+        daemon = self.process.pid if self.process else None
+        return [pid for pid in procs.of_host(self.dir)
+                if pid != daemon and (program is None or program in procs.name_of(pid))]
+
+    def qemus(self):
+        return self.children("qemu-system")
+
+    def streams(self):
+        return self.children("migrd-stream")
+
+    def sockets(self):
+        """Paths of the listening UNIX sockets of this host, but for its API."""
+        with open("/proc/net/unix", encoding="utf-8", errors="replace") as f:
+            paths = {line.split()[7] for line in f if len(line.split()) > 7}
+        return sorted(p for p in paths if p.startswith(f"{self.dir}/") and p != str(self.socket))
+
+    def traces(self, *needles):
+        """All that is left here of a guest or move: processes, sockets, files."""
+        found = [f"process {procs.describe(pid)}" for pid in self.children()
+                 if any(n in arg for n in needles for arg in procs.cmdline(pid))]
+        for top in (self.run_dir, self.state_dir):
+            for directory, dirs, files in os.walk(top):
+                found += [f"file {directory}/{name}" for name in dirs + files
+                          if any(n in name for n in needles)]
+        found += [f"socket {path}" for path in self.sockets() if any(n in path for n in needles)]
+        return found
+
+    def assert_clean(self, vm, moves=()):
+        """Nothing of this guest is left on this host: process, socket, file, object."""
+        left = self.traces(vm["name"], vm["uuid"], *moves)
+        if vm["name"] in self.vms():
+            left.append(f"object {self.vm(vm['name'])}")
+        active = [m for m in self.moves("?state=active") if m["vm"] == vm["name"]]
+        left += [f"active move {m['id']} in {m['state']}" for m in active]
+        if left:
+            raise AssertionError(f"{self}: left of {vm['name']}:\n  " + "\n  ".join(left))
+
+    def assert_empty(self):
+        """No guest at all: no process but the daemon, no socket but the API's."""
+        left = [f"process {procs.describe(pid)}" for pid in self.children()]
+        left += [f"socket {path}" for path in self.sockets()]
+        left += [f"object {name}" for name in self.vms()]
+        if left:
+            raise AssertionError(f"{self}: not empty:\n  " + "\n  ".join(left))
+
+
+def free_ports(count):
+    """Ports that were free a moment ago, all different."""
+    socks = [socket.socket() for _ in range(count)]
+    try:
+        for sock in socks:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(("127.0.0.1", 0))
+        return [sock.getsockname()[1] for sock in socks]
+    finally:
+        for sock in socks:
+            sock.close()
+
+
+def make_hosts(pki_dir, ids):
+    """A CA of their own, and one directory per host, by migrctl pki."""
+    ports = free_ports(2 * len(ids))
+    pairs = list(zip(ports[::2], ports[1::2]))
+    migrctl = settings.program("migrctl")
+    specs = [f"{i}=127.0.0.1:{api}:{data}" for i, (api, data) in zip(ids, pairs)]
+    for args in (["init"], ["host", *specs]):
+        subprocess.run([migrctl, "pki", *args, "--dir", str(pki_dir)], check=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    hosts = {i: Host(i, pathlib.Path(pki_dir) / i, *pair) for i, pair in zip(ids, pairs)}
+    for host in hosts.values():
+        host.write_config()
+    return hosts

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Processes that outlive their parents: find them, wait for them, end them.
+
+Every daemon of a test is started with MARK=<its directory> in its environment;
+what it starts inherits that, so that a QEMU is found even when the daemon that
+started it is dead.
+"""
+import contextlib
+import ctypes
+import os
+import select
+import signal
+import subprocess
+
+MARK = "MIGRD_TEST_HOST"
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+
+
+def become_subreaper():
+    """Orphans come to us, and are reaped at once: process 1 may take its time."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+    signal.signal(signal.SIGCHLD, lambda *_: reap_orphans())
+
+
+def reap_orphans():
+    """Reaps our zombies, but for those that a Popen object waits for."""
+    for pid in all_pids():
+        stat = read_stat(pid)
+        if stat and stat["state"] == "Z" and stat["ppid"] == os.getpid() and pid not in _ours:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+
+
+_ours = set()
+
+
+class Child(subprocess.Popen):
+    """A process of the test's own; reap_orphans() leaves it to its owner."""
+
+    def _execute_child(self, *args, **kwargs):
+        # A child that dies at once must be known before SIGCHLD is handled.
+        with blocked_sigchld():
+            super()._execute_child(*args, **kwargs)
+            _ours.add(self.pid)
+
+    def end(self, signo=signal.SIGKILL, timeout=10):
+        """Sends SIGNO if it still runs, and waits for it."""
+        if self.poll() is None:
+            self.send_signal(signo)
+        code = self.wait(timeout)
+        _ours.discard(self.pid)
+        return code
+
+
+@contextlib.contextmanager
+def blocked_sigchld():
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)
+
+
+def all_pids():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def read_stat(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+            rest = f.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return {"state": rest[0], "ppid": int(rest[1]), "start_time": int(rest[19])}
+
+
+def cmdline(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            return [a.decode(errors="replace") for a in f.read().split(b"\0")[:-1]]
+    except OSError:
+        return []
+
+
+def host_mark(pid):
+    """The directory of the test host that PID belongs to, or None."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as f:
+            env = f.read().split(b"\0")
+    except OSError:
+        return None
+    prefix = MARK.encode() + b"="
+    return next((e[len(prefix):].decode() for e in env if e.startswith(prefix)), None)
+
+
+def is_running(pid):
+    stat = read_stat(pid)
+    return stat is not None and stat["state"] not in "ZX"
+
+
+def of_host(directory):
+    """The running processes of one test host (or of all below DIRECTORY)."""
+    directory = str(directory)
+    return [pid for pid in all_pids() if is_running(pid) and _belongs(pid, directory)]
+
+
+def _belongs(pid, directory):
+    mark = host_mark(pid)
+    if mark is not None:
+        return mark == directory or mark.startswith(directory + "/")
+    return any(directory + "/" in arg for arg in cmdline(pid)) and pid != os.getpid()
+
+
+def name_of(pid):
+    args = cmdline(pid)
+    return os.path.basename(args[0]) if args else "?"
+
+
+def describe(pid):
+    return f"{pid} {' '.join(cmdline(pid))[:160]}"
+
+
+def wait_gone(pids, timeout):
+    """True when all of PIDS have exited within TIMEOUT seconds (by pidfd: no polling)."""
+    fds = []
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            fds.append(os.pidfd_open(pid))
+    try:
+        poller = select.poll()
+        for fd in fds:
+            poller.register(fd, select.POLLIN)
+        left = set(fds)
+        while left:
+            ready = poller.poll(timeout * 1000)
+            if not ready:
+                return False
+            for fd, _ in ready:
+                poller.unregister(fd)
+                left.discard(fd)
+        return True
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def kill_all(directory):
+    """Ends what a test left behind; only processes that bear its mark."""
+    pids = of_host(directory)
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+            os.kill(pid, signal.SIGKILL)
+    wait_gone(pids, 10)
+    return pids

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Where things are; run.py fills it in before a test is loaded."""
+import pathlib
+
+SOURCE_DIR = pathlib.Path(__file__).resolve().parents[3]
+MKGUEST = SOURCE_DIR / "tests/guest/mkguest"
+QEMU = "qemu-system-x86_64"
+
+build_dir = SOURCE_DIR      # holds migrd, migrd-stream, migrctl
+log_dir = None              # where the logs of failed tests go
+slow_factor = 1             # deadlines are multiplied by it (sanitizers)
+
+
+def program(name):
+    return str(build_dir / name)
+
+
+def seconds(n):
+    return n * slow_factor

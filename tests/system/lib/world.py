@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A small world: hosts on loopback, guests on them, and what may happen there."""
+import atexit
+import contextlib
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+import unittest
+
+from . import procs, settings
+from .api import ApiError
+from .console import Console
+from .host import make_hosts
+
+SANITIZER_REPORT = re.compile(
+    r"(ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|: runtime error:)")
+MOVE_SECONDS = 60
+
+
+class Guest:
+    """A VM definition with the boot disk and the console that go with it."""
+
+    def __init__(self, world, name, area=16, rate=16, static=16, period=4, memory_mib=128, **extra):
+        self.world = world
+        self.name = name
+        self.uuid = None
+        self.is_busy = area > 0 and rate != 0   # else no sweep is ever completed
+        image = world.dir / f"{name}.img"
+        subprocess.run([str(settings.MKGUEST), str(image), "--area", str(area), "--rate", str(rate),
+                        "--static", str(static), "--period", str(period)], check=True)
+        self.console = Console(world.dir / f"{name}.console", period)
+        self.definition = {
+            "name": name, "machine": "pc-q35-7.2", "accel": "tcg", "memory_mib": memory_mib,
+            "disks": [{"id": "boot", "path": str(image), "format": "raw", "readonly": True,
+                       "shared": True, "boot_index": 0}],
+            "serial": {"type": "socket", "path": self.console.path},
+            **extra,
+        }
+
+    def create(self, host):
+        vm = host.api.post("/v1/vms", self.definition)
+        self.uuid = vm["uuid"]
+        return vm
+
+    def start(self, host, sweeps=1):
+        """Creates and starts it, and waits until it has begun to work."""
+        if self.uuid is None:
+            self.create(host)
+        vm = host.api.post(f"/v1/vms/{self.name}/start")
+        self.console.wait_line(settings.seconds(20), host.id)
+        if sweeps and self.is_busy:
+            self.console.wait_sweeps(sweeps, settings.seconds(60), host.id)
+        return vm
+
+    def vm(self, host):
+        return host.vm(self.name)
+
+    def assert_runs_on(self, host, sweeps=2):
+        """The API, the guest and its memory agree that it runs on HOST and nowhere else."""
+        vm = self.vm(host)
+        if vm["state"] != "running":
+            raise AssertionError(f"{self.name} is {vm['state']} on {host}: {vm.get('reason')}")
+        life, _ = self.console.wait_line(settings.seconds(20), host.id)
+        if life.pid != vm["pid"]:
+            raise AssertionError(f"{self.name}: pid {vm['pid']} by the API, {life.pid} by the console")
+        if sweeps and self.is_busy:
+            self.console.wait_sweeps(sweeps, settings.seconds(60), host.id)
+        self.console.assert_sane()
+
+
+class World:
+    open_worlds = set()     # what an interrupted run must still end
+
+    def __init__(self, ids=("a", "b")):
+        # Short: the path of a UNIX socket has 107 bytes, and run_dir at most 50.
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mig", dir="/tmp"))
+        self.guests = {}
+        World.open_worlds.add(self)
+        self.hosts = {}
+        if ids:
+            self.hosts = make_hosts(self.dir / "h", ids)
+
+    def __getitem__(self, host_id):
+        return self.hosts[host_id]
+
+    def start(self):
+        for host in self.hosts.values():
+            host.spawn()
+        for host in self.hosts.values():
+            host.wait_ready()
+            host.must_be_up = True
+        return self
+
+    def guest(self, name="g1", **kwargs):
+        self.guests[name] = Guest(self, name, **kwargs)
+        return self.guests[name]
+
+    # ---- moves -------------------------------------------------------------
+
+    def begin_move(self, guest, source, destination, **options):
+        """Starts a move; its object as first answered."""
+        return source.api.post("/v1/moves", {"vm": guest.name, "to": destination.id, **options})
+
+    def wait_move(self, host, move_id, is_reached, timeout=MOVE_SECONDS):
+        """Waits by the event stream until IS_REACHED(move), and returns that move."""
+        last = None
+        with host.api.events(timeout) as events:
+            last = host.move_state(move_id)
+            if is_reached(last):
+                return last
+            with contextlib.suppress(TimeoutError):
+                for kind, move in events:
+                    if kind != "move" or move["id"] != move_id:
+                        continue
+                    last = move
+                    if is_reached(move):
+                        return move
+        raise AssertionError(f"{host}: move {move_id} stays {last['state']} ({last.get('reason')}); "
+                             f"by the API now: {host.move_state(move_id)}")
+
+    def wait_state(self, host, move_id, *states, timeout=MOVE_SECONDS):
+        move = self.wait_move(host, move_id, lambda m: m["state"] in states or m["final"], timeout)
+        if move["state"] not in states:
+            raise AssertionError(f"{host}: move ended in {move['state']} ({move.get('error')}), "
+                                 f"not {' or '.join(states)}")
+        return move
+
+    def wait_flowing(self, host, move_id, timeout=MOVE_SECONDS):
+        """Waits until the guest's memory is really being sent."""
+        return self.wait_move(
+            host, move_id, timeout=timeout,
+            is_reached=lambda m: m["state"] == "transfer"
+            and (m.get("progress") or {}).get("ram_transferred_bytes", 0) > 0)
+
+    def move(self, guest, source, destination, timeout=MOVE_SECONDS, **options):
+        """A whole move that must succeed; its final object on the source."""
+        move = self.begin_move(guest, source, destination, **options)
+        done = self.wait_move(source, move["id"], lambda m: m["final"], timeout)
+        if done["state"] != "done":
+            raise AssertionError(f"move {move['id']} ended in {done['state']}: {done.get('error')}\n"
+                                 f"{source.log_tail()}\n---\n{destination.log_tail()}")
+        return done
+
+    # ---- the end -----------------------------------------------------------
+
+    def close(self):
+        """Ends everything, and returns what is wrong with how it ended."""
+        faults = [f"{host}: migrd ended by itself with {host.process.returncode}\n{host.log_tail()}"
+                  for host in self.hosts.values() if host.must_be_up and not host.is_up()]
+        procs.kill_all(self.dir)
+        for host in self.hosts.values():
+            if host.process:
+                host.process.end()
+        for guest in self.guests.values():
+            guest.console.close()
+        for log in self.dir.rglob("*.log"):
+            report = SANITIZER_REPORT.search(log.read_text(encoding="utf-8", errors="replace"))
+            if report:
+                faults.append(f"{log.name}: {report.group()}")
+        return faults
+
+    def keep_logs(self, target):
+        target.mkdir(parents=True, exist_ok=True)
+        for path in [*self.dir.rglob("*.log"), *self.dir.rglob("*.conf"), *self.dir.rglob("*.db*")]:
+            if path.is_file():
+                shutil.copy(path, target / "-".join(path.relative_to(self.dir).parts))
+        for guest in self.guests.values():
+            with open(target / f"{guest.name}-console.txt", "w", encoding="utf-8") as f:
+                for line, life in guest.console.all_lines():
+                    f.write(f"{line.at:.4f} life={life.index} host={life.host} pid={life.pid} "
+                            f"T={line.ticks} S={line.sweeps} E={line.errors}\n")
+
+    def remove(self):
+        World.open_worlds.discard(self)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+@atexit.register
+def end_open_worlds():
+    for world in list(World.open_worlds):
+        world.close()
+        world.remove()
+
+
+class SystemTest(unittest.TestCase):
+    """A test with a world of its own.  The runner keeps its logs if it fails."""
+
+    host_ids = ("a", "b")
+    timeout_seconds = 120
+    notes = ""
+
+    def setUp(self):
+        self.world = World(self.host_ids)
+        self.addCleanup(self._close_world)
+        self.prepare()
+        self.world.start()
+        self.a = self.world.hosts.get("a")
+        self.b = self.world.hosts.get("b")
+
+    def prepare(self):
+        """Before the daemons start: for tests with a configuration of their own."""
+
+    def _close_world(self):
+        faults = self.world.close()
+        self.world.keep_logs(log_directory(self))
+        self.world.remove()
+        if faults:
+            raise AssertionError("\n".join(faults))
+
+    def assert_api_error(self, status, code, call, *args, **kwargs):
+        """CALL must be refused so; the ApiError, for more questions."""
+        with self.assertRaises(ApiError) as caught:
+            call(*args, **kwargs)
+        self.assertEqual((caught.exception.status, caught.exception.code), (status, code),
+                         caught.exception.body)
+        return caught.exception
+
+    def assert_clean_soon(self, host, vm, *moves):
+        """HOST.assert_clean(), with a moment for processes that have been told to end."""
+        deadline = time.monotonic() + settings.seconds(2)
+        while True:
+            try:
+                return host.assert_clean(vm, moves)
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    raise
+            procs.wait_gone(host.children(), 0.05)
+
+    def note(self, text):
+        """Figures that the runner prints beside the test's name."""
+        self.notes = text
+
+    def eventually(self, what, is_true, timeout=10):
+        """For what has no event: asks until it is so."""
+        deadline = time.monotonic() + settings.seconds(timeout)
+        pause = 0.01
+        while True:
+            value = is_true()
+            if value:
+                return value
+            if time.monotonic() > deadline:
+                self.fail(f"not within {timeout} s: {what}")
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.2)
+
+
+def log_directory(test):
+    return settings.log_dir / test.id()

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Cancelling at every stage: the answer says who owns the guest, and the guest agrees."""
+import socket
+import threading
+
+from lib.api import ApiError
+from lib.world import SystemTest
+
+HELD = 128 * 1024  # bytes/s
+
+
+class CancelBase(SystemTest):
+    def setUp(self):
+        super().setUp()
+        self.guest = self.world.guest()
+        self.guest.start(self.a)
+
+    def cancel(self, move_id):
+        """The answer of either kind: an object, or the problem document."""
+        try:
+            return self.a.api.post(f"/v1/moves/{move_id}/cancel")
+        except ApiError as error:
+            self.assertEqual((error.status, error.code), (409, "too-late"), error.body)
+            return error.body
+
+    def assert_cancelled(self, answer, move_id):
+        self.assertEqual((answer["cancelled"], answer["owner"], answer["state"]),
+                         (True, "a", "cancelled"), answer)
+        self.guest.assert_runs_on(self.a)
+        self.assert_clean_soon(self.b, self.guest.vm(self.a), move_id)
+        self.assertEqual(self.guest.vm(self.a)["job"], None)
+
+
+class CancelTest(CancelBase):
+    def test_in_transfer_leaves_the_guest_here(self):
+        move = self.world.begin_move(self.guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
+        self.world.wait_flowing(self.a, move["id"])
+        self.assert_cancelled(self.cancel(move["id"]), move["id"])
+
+    def test_cancelled_guest_can_move_at_once(self):
+        move = self.world.begin_move(self.guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
+        self.world.wait_flowing(self.a, move["id"])
+        self.cancel(move["id"])
+        self.world.move(self.guest, self.a, self.b)
+        self.guest.assert_runs_on(self.b)
+
+    def test_by_migrctl_says_the_owner(self):
+        move = self.world.begin_move(self.guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
+        self.world.wait_flowing(self.a, move["id"])
+        out = self.a.migrctl("move", "cancel", move["id"])
+        self.assertRegex(out.stdout, r"\ba\b")
+        self.guest.assert_runs_on(self.a)
+
+    def test_twice_gives_the_same_answer(self):
+        move = self.world.begin_move(self.guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
+        self.world.wait_flowing(self.a, move["id"])
+        first, again = self.cancel(move["id"]), self.cancel(move["id"])
+        self.assertEqual((first["cancelled"], first["owner"]), (again["cancelled"], again["owner"]))
+
+    # Past the point of no return: the source cannot know more than the destination says.
+    def test_in_handover_is_too_late_and_the_move_ends(self):
+        move = self.world.begin_move(self.guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
+        self.world.wait_flowing(self.a, move["id"])
+        self.b.freeze()   # QEMU and stream go on: all is sent, and nobody answers
+        self.a.api.patch(f"/v1/moves/{move['id']}", {"bandwidth_bytes_per_s": 0})
+        self.world.wait_state(self.a, move["id"], "handover")
+
+        answer = self.cancel(move["id"])
+
+        self.assertEqual(answer["cancelled"], False)
+        self.assertEqual(answer["state"], "handover")
+        self.assertIn("owner", answer)
+        self.guest.console.assert_quiet()
+        self.b.thaw()
+        self.world.wait_state(self.a, move["id"], "done")
+        self.guest.assert_runs_on(self.b)
+        self.assert_clean_soon(self.a, self.guest.vm(self.b), move["id"])
+
+    def test_after_the_end_is_too_late(self):
+        move = self.world.move(self.guest, self.a, self.b)
+        answer = self.cancel(move["id"])
+        self.assertEqual((answer["cancelled"], answer["owner"], answer["state"]),
+                         (False, "b", "done"))
+        self.guest.assert_runs_on(self.b)
+
+    # Whoever wins the race, the answer must be what really happened.
+    def test_racing_with_the_end_gives_a_true_answer(self):
+        for delay_ms in (0, 20, 40, 80, 160):
+            with self.subTest(delay_ms=delay_ms):
+                self.race(delay_ms)
+
+    def race(self, delay_ms):
+        move = self.world.begin_move(self.guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
+        self.world.wait_flowing(self.a, move["id"])
+        self.a.api.patch(f"/v1/moves/{move['id']}", {"bandwidth_bytes_per_s": 0})
+        threading.Event().wait(delay_ms / 1000)  # sweeps the race over the end of the move
+        answer = self.cancel(move["id"])
+        if answer["cancelled"]:
+            self.assert_cancelled(answer, move["id"])
+            return
+        self.world.wait_state(self.a, move["id"], "done")
+        self.guest.assert_runs_on(self.b)
+        self.world.move(self.guest, self.b, self.a)
+        self.guest.assert_runs_on(self.a)
+
+
+class CancelInSetupTest(CancelBase):
+    """The destination's data port takes connections and says nothing."""
+
+    def prepare(self):
+        self.silent = socket.create_server(("127.0.0.1", 0), backlog=8)
+        self.addCleanup(self.silent.close)
+        port = self.silent.getsockname()[1]
+        self.world["b"].write_config(data={"advertise": f"127.0.0.1:{port}"})
+
+    def test_in_setup_leaves_the_guest_here(self):
+        move = self.world.begin_move(self.guest, self.a, self.b)
+        self.silent.settimeout(30)
+        connection, _ = self.silent.accept()    # the source's stream waits for a handshake
+        self.addCleanup(connection.close)
+        self.guest.console.wait_line(host="a")  # and its guest does not wait with it
+        self.assert_cancelled(self.cancel(move["id"]), move["id"])
+
+    def test_destination_frozen_in_prepare_leaves_the_guest_here(self):
+        self.b.freeze()
+        move = self.world.begin_move(self.guest, self.a, self.b)
+        self.world.wait_state(self.a, move["id"], "prepare")
+        answers = []
+        canceller = threading.Thread(target=lambda: answers.append(self.cancel(move["id"])))
+        canceller.start()
+        self.guest.console.wait_line(host="a")
+        self.b.thaw()
+        canceller.join()
+        self.assert_cancelled(answers[0], move["id"])
+

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The test guest itself: a witness is worth what it can notice."""
+import struct
+import subprocess
+
+from lib import procs, settings
+from lib.gdb import Gdb
+from lib.world import SystemTest, World
+
+AREA_ADDRESS = 16 << 20
+PAGE = 4096
+AREA_MIB, RATE_MIB_PER_S, STATIC_MIB = 8, 16, 8
+PAGES = AREA_MIB * 256
+
+
+class GuestTest(SystemTest):
+    """QEMU alone, no coordinator: the memory is changed behind the guest's back."""
+
+    def setUp(self):
+        self.world = World(ids=())
+        self.addCleanup(self._close_world)
+        self.guest = self.world.guest(area=AREA_MIB, rate=RATE_MIB_PER_S, static=STATIC_MIB)
+        self.console = self.guest.console
+        self.gdb_socket = self.world.dir / "gdb.sock"
+        disk = self.guest.definition["disks"][0]["path"]
+        self.qemu = procs.Child(
+            [settings.QEMU, "-machine", "pc-q35-7.2,accel=tcg", "-m", "64", "-nodefaults",
+             "-display", "none", "-drive", f"if=virtio,format=raw,readonly=on,file={disk}",
+             "-chardev", f"socket,id=con,path={self.console.path}", "-serial", "chardev:con",
+             "-chardev", f"socket,id=gdb,path={self.gdb_socket},server=on,wait=off",
+             "-gdb", "chardev:gdb"], stdin=subprocess.DEVNULL)
+        self.addCleanup(self.qemu.end)
+        self.console.wait_sweeps(1)
+
+    def change_memory(self, change):
+        gdb = Gdb(self.gdb_socket)
+        change(gdb)
+        gdb.detach()
+
+    def assert_noticed(self, words):
+        """Exactly WORDS errors are counted within two sweeps."""
+        _, line = self.console.wait_line()
+        target = line.sweeps + 3
+        self.console.wait_until("three more sweeps", 30,
+                           lambda: self.console.newest()[0][1].sweeps >= target)
+        self.assertEqual(self.console.errors(), words)
+
+    # A clock that runs wrong would make every blackout wrong.
+    def test_clock_and_pace_agree_with_the_host(self):
+        _, first = self.console.wait_line()
+        self.console.wait_sweeps(4)
+        _, last = self.console.wait_line()
+
+        elapsed_ms = (last.at - first.at) * 1000
+        counted_ms = last.ticks - first.ticks
+        self.assertAlmostEqual(counted_ms / elapsed_ms, 1, delta=0.1)
+        sweep_ms = AREA_MIB / RATE_MIB_PER_S * 1000
+        self.assertAlmostEqual(last.sweeps, last.ticks / sweep_ms, delta=1.5)
+
+    def test_untouched_memory_is_right(self):
+        self.console.wait_sweeps(2)
+        self.console.assert_sane()
+        self.assertEqual(self.console.errors(), 0)
+
+    def test_one_bit_in_a_dirty_page_is_noticed(self):
+        def change(gdb):
+            address = AREA_ADDRESS + (PAGES // 2) * PAGE + PAGE - 4
+            word = gdb.read(address, 4)
+            gdb.write(address, bytes([word[0] ^ 1]) + word[1:])
+        self.change_memory(change)
+        self.assert_noticed(words=1)
+
+    def test_wrong_static_page_is_noticed_in_every_sweep(self):
+        def change(gdb):
+            gdb.write(AREA_ADDRESS + (PAGES + PAGES - 1) * PAGE, bytes(4))
+        self.change_memory(change)
+        self.console.wait_until("an error", 30, lambda: self.console.newest()[0][1].errors >= 2)
+
+    # What a move does wrong when it misses a page that was dirtied again.
+    def test_page_of_an_older_sweep_is_noticed(self):
+        address = AREA_ADDRESS + 100 * PAGE
+        old = []
+        self.change_memory(lambda gdb: old.append(gdb.read(address, PAGE)))
+        self.console.wait_sweeps(1)
+        self.change_memory(lambda gdb: gdb.write(address, old[0]))
+        self.assert_noticed(words=4)
+
+    # What a move does wrong when it mixes up two pages of the same pass.
+    def test_two_pages_in_each_others_place_are_noticed(self):
+        one, two = (AREA_ADDRESS + n * PAGE for n in (PAGES - 3, PAGES - 2))
+
+        def change(gdb):
+            first, second = gdb.read(one, PAGE), gdb.read(two, PAGE)
+            self.assertNotEqual(struct.unpack_from("<I", first), struct.unpack_from("<I", second))
+            gdb.write(one, second)
+            gdb.write(two, first)
+        self.change_memory(change)
+        # Turned by a byte a word, neighbours' stamps differ in every word.
+        self.assert_noticed(words=8)

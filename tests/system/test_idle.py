@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A coordinator with nothing to do does nothing."""
+import re
+import subprocess
+import unittest
+
+from lib.world import SystemTest
+
+VMS = 16
+SECONDS = 10
+# A keep-alive or two are no polling; a timer that fires each second would be.
+CALLS_MAX = 5
+RSS_MAX_KIB = 20 * 1024
+
+
+class IdleTest(SystemTest):
+    host_ids = ("a", "b")
+
+    def test_sixteen_paused_guests_cost_no_calls_and_little_memory(self):
+        for number in range(VMS):
+            guest = self.world.guest(f"g{number}", area=0, period=1000, memory_mib=32)
+            guest.create(self.a)
+            self.a.api.post(f"/v1/vms/g{number}/start")
+            self.a.api.post(f"/v1/vms/g{number}/pause")
+
+        calls = self.count_system_calls(self.a.process.pid)
+        rss_kib = self.rss_kib(self.a.process.pid)
+
+        self.note(f"{sum(calls.values())} system calls in {SECONDS} s, RSS {rss_kib} KiB")
+        self.assertLessEqual(sum(calls.values()), CALLS_MAX, calls)
+        self.assertLess(rss_kib, RSS_MAX_KIB)
+
+    def count_system_calls(self, pid):
+        summary = self.world.dir / "strace.txt"
+        done = subprocess.run(["timeout", "-s", "INT", str(SECONDS), "strace", "-c", "-f",
+                               "-o", str(summary), "-p", str(pid)],
+                              capture_output=True, text=True, check=False)
+        if "Operation not permitted" in done.stderr:
+            raise unittest.SkipTest("strace may not attach here")
+        self.assertIn("attached", done.stderr)
+        # % time, seconds, usecs/call, calls, errors (may be empty), syscall
+        rows = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$",
+                          summary.read_text(encoding="utf-8"), re.M)
+        return {name: int(count) for count, name in rows if name != "total"}
+
+    def rss_kib(self, pid):
+        with open(f"/proc/{pid}/status", encoding="ascii") as f:
+            return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])

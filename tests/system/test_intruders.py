@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Whoever knocks at the two ports: refused; guests and other moves undisturbed."""
+import socket
+import ssl
+
+from lib.api import Api, ApiError
+from lib.intruder import TOKEN_OK, Intruder, blind_context, stranger_directory
+from lib.world import SystemTest
+
+HELD = 128 * 1024           # bytes/s
+CROWD = 70                  # more than the 64 that may wait at the data port
+WRONG_TOKEN = b"0" * 64 + b"\n"
+QUIET_MS_MAX = 1500         # a guest on a busy machine; a frozen one is silent for much longer
+
+
+class IntruderTest(SystemTest):
+    host_ids = ("a", "b", "c")
+    timeout_seconds = 180
+
+    def setUp(self):
+        super().setUp()
+        self.c = self.world["c"]
+        self.stranger = stranger_directory(self.world.dir / "stranger")
+        self.guest = self.world.guest("held")
+        self.guest.start(self.a)
+        self.move = self.world.begin_move(self.guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
+        self.world.wait_flowing(self.a, self.move["id"])
+        self.other = self.world.guest("other")
+        self.other.start(self.b)
+        self.open = []
+        self.addCleanup(lambda: [i.close() for i in self.open])
+
+    def intruder(self, port):
+        self.open.append(Intruder(port))
+        return self.open[-1]
+
+    def assert_undisturbed(self):
+        """The held move goes on, another comes and goes, then the held one completes."""
+        self.assertEqual(self.a.move_state(self.move["id"])["state"], "transfer")
+        self.world.move(self.other, self.b, self.a)
+        self.world.move(self.other, self.a, self.b)
+        self.other.assert_runs_on(self.b)
+        self.a.api.patch(f"/v1/moves/{self.move['id']}", {"bandwidth_bytes_per_s": 0})
+        self.world.wait_state(self.a, self.move["id"], "done")
+        self.guest.assert_runs_on(self.b)
+        for guest in (self.guest, self.other):
+            self.assertLess(longest_silence_ms(guest.console), QUIET_MS_MAX)
+
+    def each_port(self):
+        for host in (self.a, self.b):
+            yield "data", host.data_port
+            yield "api", host.api_port
+
+    def test_silent_clients_disturb_nobody(self):
+        crowd = [self.intruder(port) for _, port in self.each_port() for _ in range(CROWD)]
+        self.assert_undisturbed()
+        # Each is thrown out in the end, without a word.
+        for intruder in crowd:
+            self.assertEqual(intruder.read_to_end(), b"")
+
+    def test_noise_is_thrown_out(self):
+        for what, port in self.each_port():
+            with self.subTest(what, port=port):
+                self.intruder(port).send_noise().read_to_end()
+        self.assert_undisturbed()
+
+    def test_noise_after_a_right_preamble_is_thrown_out(self):
+        for host in (self.a, self.b):
+            self.intruder(host.data_port).preamble(self.move["id"]).send_noise().read_to_end()
+        self.assert_undisturbed()
+
+    def test_slow_talker_is_thrown_out(self):
+        slow = self.intruder(self.b.data_port).send(b"MIGRD1 ")
+        self.assertEqual(slow.read_to_end(), b"")
+        self.assert_undisturbed()
+
+    def test_second_claim_of_a_channel_is_thrown_out(self):
+        for directory in (self.a.dir, self.c.dir, self.stranger):
+            with self.subTest(directory.name):
+                intruder = self.intruder(self.b.data_port).preamble(self.move["id"])
+                self.assertFalse(intruder.start_tls(directory) and intruder.read_to_end())
+        self.assert_undisturbed()
+
+    def test_unknown_moves_and_channels_are_thrown_out(self):
+        for move, channel in (("0190a000-0000-7000-8000-000000000000", "ram"),
+                              (self.move["id"], "no-such"), (self.move["id"], "../../x"),
+                              ("x" * 500, "ram")):
+            with self.subTest(move=move, channel=channel):
+                intruder = self.intruder(self.b.data_port).preamble(move, channel)
+                self.assertEqual(intruder.read_to_end(), b"")
+        self.assert_undisturbed()
+
+    def test_stranger_gets_nothing_from_the_api(self):
+        for host in (self.a, self.b):
+            api = Api.with_certificate("127.0.0.1", host.api_port, blind_context(self.stranger))
+            with self.assertRaises((ssl.SSLError, OSError, ApiError)) as caught:
+                api.get("/v1/vms")
+            if isinstance(caught.exception, ApiError):
+                self.assertEqual(caught.exception.status, 401)
+        self.assert_undisturbed()
+
+    def test_client_without_certificate_gets_nothing_from_the_api(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        api = Api.with_certificate("127.0.0.1", self.b.api_port, context)
+        with self.assertRaises((ssl.SSLError, OSError, ApiError)) as caught:
+            api.get("/v1/vms")
+        if isinstance(caught.exception, ApiError):
+            self.assertEqual(caught.exception.status, 401)
+
+    # c is one of us, but this move is not its own.
+    def test_third_host_cannot_touch_the_move(self):
+        api = Api.with_certificate("127.0.0.1", self.b.api_port, blind_context(self.c.dir))
+        protocol = {"Migrd-Protocol": "1"}
+        generation = self.guest.vm(self.a)["generation"]
+        path = f"/peer/v1/moves/{self.move['id']}"
+        for call in ("go", "drop"):
+            with self.subTest(call):
+                self.assert_refused(api, "POST", f"{path}/{call}", {"generation": generation},
+                                    protocol)
+        with self.subTest("ask"):
+            self.assert_refused(api, "GET", path, None, protocol)
+        with self.subTest("offer in the name of a"):
+            self.assert_refused(api, "POST", "/peer/v1/moves",
+                                {"move_id": "0190a000-0000-7000-8000-000000000000", "source": "a",
+                                 "generation": 1, "definition": self.guest.definition}, protocol)
+        with self.subTest("users' routes"):
+            for method, route, body in (("GET", "/v1/vms", None),
+                                        ("POST", f"/v1/moves/{self.move['id']}/cancel", {})):
+                self.assert_refused(api, method, route, body, {})
+        self.assert_undisturbed()
+
+    def assert_refused(self, api, method, path, body, headers):
+        status, _, answer = api.send(method, path, body, headers)
+        self.assertIn(status, (400, 401, 403, 404, 409), answer)
+
+
+class TokenTest(SystemTest):
+    """The channel of a move that nobody has claimed yet: the source's own stream
+    was sent elsewhere, so the intruder comes first."""
+
+    host_ids = ("a", "b", "c")
+
+    def prepare(self):
+        self.elsewhere = socket.create_server(("127.0.0.1", 0), backlog=8)
+        self.addCleanup(self.elsewhere.close)
+        port = self.elsewhere.getsockname()[1]
+        self.world["b"].write_config(data={"advertise": f"127.0.0.1:{port}"})
+
+    def setUp(self):
+        super().setUp()
+        self.stranger = stranger_directory(self.world.dir / "stranger")
+        self.guest = self.world.guest()
+        self.guest.start(self.a)
+        self.move = self.world.begin_move(self.guest, self.a, self.b)
+        self.elsewhere.settimeout(30)
+        self.lost, _ = self.elsewhere.accept()
+        self.addCleanup(self.lost.close)
+
+    def try_token(self, directory, token):
+        """What the data port of b says to TOKEN; b"" when it closes without a word."""
+        intruder = Intruder(self.b.data_port).preamble(self.move["id"])
+        self.addCleanup(intruder.close)
+        if not intruder.start_tls(directory):
+            return b""
+        return intruder.send(token).read_to_end()
+
+    def assert_refused_and_guest_stays(self, directory, token):
+        self.assertNotIn(TOKEN_OK, self.try_token(directory, token))
+        self.guest.console.wait_line(host="a")
+        answer = self.world["a"].api.post(f"/v1/moves/{self.move['id']}/cancel")
+        self.assertEqual(answer["owner"], "a")
+        self.guest.assert_runs_on(self.a)
+        self.assert_clean_soon(self.b, self.guest.vm(self.a), self.move["id"])
+
+    def test_stranger_is_refused(self):
+        self.assert_refused_and_guest_stays(self.stranger, WRONG_TOKEN)
+
+    def test_third_host_is_refused(self):
+        self.assert_refused_and_guest_stays(self.world["c"].dir, WRONG_TOKEN)
+
+    def test_right_host_with_a_wrong_token_is_refused(self):
+        self.assert_refused_and_guest_stays(self.a.dir, WRONG_TOKEN)
+
+    def test_right_host_without_a_token_is_refused(self):
+        self.assert_refused_and_guest_stays(self.a.dir, b"\n")
+
+    # A token of an earlier move, as a recording of the wire would have it.
+    def test_token_of_another_move_is_refused(self):
+        token = self.relay_and_record()
+        self.assert_refused_and_guest_stays(self.a.dir, token)
+
+    def relay_and_record(self):
+        """Plays b to a's stream with b's own certificate, and keeps what a says first."""
+        line = b""
+        while not line.endswith(b"\n"):
+            line += self.lost.recv(1)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.load_cert_chain(self.b.dir / "host.pem", self.b.dir / "host-key.pem")
+        context.load_verify_locations(self.b.dir / "ca.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
+        with context.wrap_socket(self.lost, server_side=True) as tls:
+            token = tls.recv(100)
+        self.world["a"].api.post(f"/v1/moves/{self.move['id']}/cancel")
+        self.move = self.world.begin_move(self.guest, self.a, self.b)
+        self.lost, _ = self.elsewhere.accept()
+        self.addCleanup(self.lost.close)
+        return token
+
+
+def longest_silence_ms(console):
+    """The longest time between two lines of one life."""
+    with console.changed:
+        return max((two.at - one.at) * 1000 for life in console.lives
+                   for one, two in zip(life.lines, life.lines[1:]))

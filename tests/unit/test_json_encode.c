@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/mem.h"
+#include "tests/lib/check_main.h"
+#include "tests/lib/json_rig.h"
+#include "tests/lib/json_sample.h"
+
+static void assert_json(struct json_object *obj, const char *expected)
+{
+	CLEANUP(json_putp) struct json_object *wanted = rig_parse(expected);
+
+	ck_assert_msg(json_object_equal(obj, wanted), "%s", json_object_to_json_string(obj));
+}
+
+/* What was decoded is written out as it was: the store keeps it so. */
+START_TEST(decoded_object_encodes_as_it_was)
+{
+	static const char *const texts[] = {
+		"{'name':'n'}",
+		"{'name':'n','text':'t','yes':true,'i':-5,'u':0,'colour':'blue','point':{'x':1},"
+		"'parts':[{'id':'a','note':'m'},{'id':'b'}],'words':['w',''],'any':[1]}",
+		"{'name':'n','u':18446744073709551615,'maybe':'x','any':{'deep':[null]}}",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		CLEANUP(json_putp) struct json_object *obj = rig_parse(texts[i]);
+		CLEANUP(json_putp) struct json_object *out = NULL;
+		RIG_FAULTS(faults);
+		struct sample s = { 0 };
+
+		ck_assert(json_decode(obj, sample_fields, &s, "", faults));
+		out = json_encode(sample_fields, &s);
+		assert_json(out, texts[i]);
+		json_release(sample_fields, &s);
+	}
+}
+END_TEST
+
+/* Required members are there for every reader, whatever they hold. */
+START_TEST(zero_struct_encodes_its_required_members)
+{
+	struct sample s = { .part_count = 1 };
+	CLEANUP(json_putp) struct json_object *out = json_encode(sample_fields, &s);
+
+	assert_json(out, "{'name':'','parts':[{'id':''}]}");
+}
+END_TEST
+
+/* Foreign words go into answers: QEMU's stderr need not be UTF-8. */
+START_TEST(builders_make_valid_json)
+{
+	CLEANUP(json_putp) struct json_object *obj = json_object_new_object();
+
+	json_add_str(obj, "s", "a\xff");
+	json_add_str(obj, "none", NULL);
+	json_add_int(obj, "i", INT64_MIN);
+	json_add_uint(obj, "u", UINT64_MAX);
+	json_add_bool(obj, "b", true);
+	assert_json(obj, "{'s':'a\xef\xbf\xbd','none':null,'i':-9223372036854775808,"
+			 "'u':18446744073709551615,'b':true}");
+}
+END_TEST
+
+START_TEST(times_are_rfc3339_in_utc)
+{
+	CLEANUP(json_putp) struct json_object *obj = json_object_new_object();
+
+	json_add_time(obj, "t", INT64_C(1795248000123));
+	json_add_time(obj, "epoch", 1);
+	json_add_time(obj, "never", 0);
+	assert_json(obj, "{'t':'2026-11-21T08:00:00.123Z','epoch':'1970-01-01T00:00:00.001Z',"
+			 "'never':null}");
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("json_encode");
+	TCase *t = tcase_create("encode");
+
+	tcase_add_test(t, decoded_object_encodes_as_it_was);
+	tcase_add_test(t, zero_struct_encodes_its_required_members);
+	tcase_add_test(t, builders_make_valid_json);
+	tcase_add_test(t, times_are_rfc3339_in_utc);
+	suite_add_tcase(s, t);
+	return s;
+}

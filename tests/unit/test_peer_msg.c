@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/mem.h"
+#include "tests/lib/check_main.h"
+#include "tests/lib/json_rig.h"
+#include "wire/move_request.h"
+#include "wire/peer_msg.h"
+
+#define UUID  "0193e6b2-0000-7000-8000-000000000001"
+#define TOKEN "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static void assert_equal(struct json_object *obj, const char *text)
+{
+	CLEANUP(json_putp) struct json_object *wanted = rig_parse(text);
+
+	ck_assert_msg(json_object_equal(obj, wanted), "%s", json_object_to_json_string(obj));
+}
+
+START_TEST(hello_arrives_and_goes_out_as_it_was)
+{
+	static const char text[] = "{'protocol':{'min':1,'max':2},'host':'a','software':'migrd 1'}";
+	CLEANUP(json_putp) struct json_object *obj = rig_parse(text);
+	CLEANUP(json_putp) struct json_object *out = NULL;
+	struct peer_hello hello;
+	struct err err;
+
+	ck_assert(peer_hello_decode(obj, &hello, &err));
+	ck_assert_uint_eq(hello.protocol.min, 1);
+	ck_assert_uint_eq(hello.protocol.max, 2);
+	ck_assert_str_eq(hello.host, "a");
+	out = json_encode(peer_hello_fields, &hello);
+	assert_equal(out, text);
+}
+END_TEST
+
+/* A coordinator of a newer minor version adds keys: that is no reason to refuse
+ * it. */
+START_TEST(keys_of_a_newer_peer_are_skipped)
+{
+	CLEANUP(json_putp)
+	struct json_object *obj =
+		rig_parse("{'protocol':{'min':1,'max':9,'new':1},'host':'a','new':{}}");
+	struct peer_hello hello;
+	struct err err;
+
+	ck_assert(peer_hello_decode(obj, &hello, &err));
+	ck_assert_uint_eq(hello.protocol.max, 9);
+	ck_assert_str_eq(hello.software, "");
+}
+END_TEST
+
+START_TEST(prepare_carries_the_definition)
+{
+	CLEANUP(json_putp)
+	struct json_object *obj =
+		rig_parse("{'move_id':'" UUID "','generation':3,'source':'a',"
+			  "'definition':{'name':'vm1'},'options':{'bandwidth_bytes_per_s':0}}");
+	struct peer_prepare prepare;
+	struct err err;
+
+	ck_assert(peer_prepare_decode(obj, &prepare, &err));
+	ck_assert_str_eq(prepare.move_id, UUID);
+	ck_assert_uint_eq(prepare.generation, 3);
+	ck_assert_str_eq(json_get_str(prepare.definition, "name"), "vm1");
+	ck_assert(prepare.options.has_bandwidth && !prepare.options.has_downtime_limit);
+	peer_prepare_fini(&prepare);
+	ck_assert_ptr_null(prepare.definition);
+}
+END_TEST
+
+START_TEST(prepare_reply_names_its_channels)
+{
+	CLEANUP(json_putp)
+	struct json_object *obj = rig_parse("{'data_address':'[::1]:8441','token':'" TOKEN
+					    "','channels':['ram','ram1']}");
+	struct peer_prepare_reply reply;
+	struct err err;
+
+	ck_assert(peer_prepare_reply_decode(obj, &reply, &err));
+	ck_assert_str_eq(reply.token, TOKEN);
+	ck_assert_uint_eq(reply.channel_count, 2);
+	ck_assert_str_eq(reply.channels[0], "ram");
+}
+END_TEST
+
+START_TEST(fate_may_have_no_verdict_yet)
+{
+	CLEANUP(json_putp)
+	struct json_object *obj = rig_parse("{'state':'transfer','final':false,'verdict':'none'}");
+	struct peer_fate fate;
+	struct err err;
+
+	ck_assert(peer_fate_decode(obj, &fate, &err));
+	ck_assert_int_eq(fate.verdict, PEER_VERDICT_NONE);
+	ck_assert(!fate.final);
+}
+END_TEST
+
+/* On the answer to `go' hangs who runs the guest: nothing vague may pass. */
+START_TEST(vague_verdict_is_refused)
+{
+	static const char *const texts[] = { "{}",
+					     "{'verdict':'none'}",
+					     "{'verdict':null}",
+					     "{'verdict':'Taken'}",
+					     "{'verdict':true}",
+					     "[]" };
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		CLEANUP(json_putp) struct json_object *obj = rig_parse(texts[i]);
+		struct peer_verdict verdict = { .verdict = -1 };
+		struct err err;
+
+		ck_assert_msg(!peer_verdict_decode(obj, &verdict, &err), "%s", texts[i]);
+		ck_assert_int_eq(err.code, ERR_INVALID);
+		ck_assert_int_eq(verdict.verdict, -1); /* outputs are left alone */
+	}
+}
+END_TEST
+
+START_TEST(clear_verdict_arrives)
+{
+	CLEANUP(json_putp)
+	struct json_object *obj = rig_parse("{'verdict':'refused','reason':'QEMU died'}");
+	struct peer_verdict verdict;
+	struct err err;
+
+	ck_assert(peer_verdict_decode(obj, &verdict, &err));
+	ck_assert_int_eq(verdict.verdict, PEER_VERDICT_REFUSED);
+	ck_assert_str_eq(verdict.reason, "QEMU died");
+}
+END_TEST
+
+/* A peer with a fault in it is told all that is wrong. */
+START_TEST(broken_prepare_names_every_fault)
+{
+	CLEANUP(json_putp)
+	struct json_object *obj =
+		rig_parse("{'move_id':'x','generation':-1,'source':'A','definition':{},"
+			  "'options':{'downtime_limit_ms':0}}");
+	struct peer_prepare prepare;
+	struct err err;
+
+	ck_assert(!peer_prepare_decode(obj, &prepare, &err));
+	ck_assert_ptr_nonnull(strstr(err.msg, "4 faults"));
+	ck_assert_ptr_nonnull(strstr(err.msg, "/options/downtime_limit_ms: 0 is out of range"));
+}
+END_TEST
+
+/* A guest that was paused before the move must not be woken by it. */
+START_TEST(go_runs_the_guest_only_when_told)
+{
+	CLEANUP(json_putp) struct json_object *run = rig_parse("{'generation':1,'run':true}");
+	CLEANUP(json_putp) struct json_object *stay = rig_parse("{'generation':1}");
+	struct peer_claim claim;
+	struct err err;
+
+	ck_assert(peer_claim_decode(run, &claim, &err));
+	ck_assert(claim.run);
+	ck_assert(peer_claim_decode(stay, &claim, &err));
+	ck_assert(!claim.run);
+}
+END_TEST
+
+START_TEST(generation_fits_into_the_store)
+{
+	CLEANUP(json_putp)
+	struct json_object *most = rig_parse("{'generation':9223372036854775807}");
+	CLEANUP(json_putp)
+	struct json_object *more = rig_parse("{'generation':9223372036854775808}");
+	struct peer_claim claim;
+	struct err err;
+
+	ck_assert(peer_claim_decode(most, &claim, &err));
+	ck_assert(claim.generation == INT64_MAX);
+	ck_assert(!peer_claim_decode(more, &claim, &err));
+}
+END_TEST
+
+START_TEST(hello_with_crossed_versions_is_refused)
+{
+	CLEANUP(json_putp)
+	struct json_object *obj = rig_parse("{'protocol':{'min':2,'max':1},'host':'a'}");
+	struct peer_hello hello;
+	struct err err;
+
+	ck_assert(!peer_hello_decode(obj, &hello, &err));
+	ck_assert_ptr_nonnull(strstr(err.msg, "/protocol"));
+}
+END_TEST
+
+/* What a user leaves out is for the configuration to say: 0 is not "nothing". */
+START_TEST(move_request_tells_zero_from_absent)
+{
+	CLEANUP(json_putp)
+	struct json_object *obj = rig_parse("{'vm':'vm1','to':'b','bandwidth_bytes_per_s':0}");
+	RIG_FAULTS(faults);
+	struct move_request request;
+
+	ck_assert(move_request_decode(obj, &request, faults));
+	ck_assert_str_eq(request.to, "b");
+	ck_assert(request.options.has_bandwidth && !request.options.has_downtime_limit);
+}
+END_TEST
+
+START_TEST(move_request_of_a_user_is_strict)
+{
+	CLEANUP(json_putp)
+	struct json_object *obj = rig_parse("{'vm':'../x','to':'B','bandwith_bytes_per_s':1}");
+	RIG_FAULTS(faults);
+	struct move_request request;
+
+	ck_assert(!move_request_decode(obj, &request, faults));
+	rig_assert_fault(faults, "/vm", "no name of a VM");
+	rig_assert_fault(faults, "/to", "no host id");
+	rig_assert_fault(faults, "/bandwith_bytes_per_s", "is 'bandwidth_bytes_per_s' meant?");
+	ck_assert_uint_eq(faults->count, 3);
+}
+END_TEST
+
+START_TEST(move_patch_must_change_something)
+{
+	CLEANUP(json_putp) struct json_object *empty = rig_parse("{}");
+	CLEANUP(json_putp) struct json_object *obj = rig_parse("{'downtime_limit_ms':50}");
+	RIG_FAULTS(faults);
+	struct move_options patch;
+
+	ck_assert(move_patch_decode(obj, &patch, faults));
+	ck_assert(!patch.has_bandwidth && patch.has_downtime_limit);
+	ck_assert_uint_eq(patch.downtime_limit_ms, 50);
+	ck_assert(!move_patch_decode(empty, &patch, faults));
+	rig_assert_fault(faults, "", "nothing to change");
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("peer_msg");
+	TCase *t = tcase_create("peer_msg");
+
+	tcase_add_test(t, hello_arrives_and_goes_out_as_it_was);
+	tcase_add_test(t, keys_of_a_newer_peer_are_skipped);
+	tcase_add_test(t, prepare_carries_the_definition);
+	tcase_add_test(t, prepare_reply_names_its_channels);
+	tcase_add_test(t, fate_may_have_no_verdict_yet);
+	tcase_add_test(t, vague_verdict_is_refused);
+	tcase_add_test(t, clear_verdict_arrives);
+	tcase_add_test(t, broken_prepare_names_every_fault);
+	tcase_add_test(t, go_runs_the_guest_only_when_told);
+	tcase_add_test(t, generation_fits_into_the_store);
+	tcase_add_test(t, hello_with_crossed_versions_is_refused);
+	tcase_add_test(t, move_request_tells_zero_from_absent);
+	tcase_add_test(t, move_request_of_a_user_is_strict);
+	tcase_add_test(t, move_patch_must_change_something);
+	suite_add_tcase(s, t);
+	return s;
+}

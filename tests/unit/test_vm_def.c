@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "tests/lib/check_main.h"
+#include "tests/lib/json_rig.h"
+#include "wire/vm_def.h"
+
+static struct vm_def *def, *again; /* too large for the stack */
+static struct faults *faults;
+
+static void set_up(void)
+{
+	def = xnew(struct vm_def);
+	again = xnew(struct vm_def);
+	faults = faults_new();
+}
+
+static void tear_down(void)
+{
+	free(def);
+	free(again);
+	faults_free(faults);
+}
+
+/* The least definition, with MORE members. */
+static bool decode(const char *more)
+{
+	CLEANUP(free_charp)
+	char *text = xasprintf("{'name':'vm1','machine':'pc-q35-7.2','memory_mib':512%s%s}",
+			       *more ? "," : "", more);
+	CLEANUP(json_putp) struct json_object *obj = rig_parse(text);
+
+	faults->count = 0;
+	return vm_def_decode(obj, def, faults);
+}
+
+#define FULL                                                                                 \
+	"'uuid':'0193e6b2-0000-7000-8000-000000000001','accel':'tcg',"                       \
+	"'cpu_model':'qemu64,+ssse3','vcpus':2,'disks':[{'id':'root','path':'/srv/a,b',"     \
+	"'format':'qcow2','shared':true,'boot_index':0,'cache':'none','pci_address':'0x4'}," \
+	"{'id':'data','path':'/srv/d','format':'raw','readonly':true}],"                     \
+	"'nics':[{'id':'net0','type':'user'},{'id':'net1','type':'tap','ifname':'tap0',"     \
+	"'mac':'52:54:00:12:34:56','pci_address':'0x2'}],"                                   \
+	"'serial':{'type':'file','path':'/run/serial.log'},'guest_agent':true,"              \
+	"'shared_memory':[{'id':'shm0','path':'/dev/shm/x','size_mib':4}],"                  \
+	"'extra_args':['-device','virtio-rng-pci']"
+
+static void assert_round_trip(void)
+{
+	CLEANUP(json_putp) struct json_object *obj = vm_def_encode(def);
+
+	ck_assert(vm_def_decode(obj, again, faults));
+	ck_assert_mem_eq(def, again, sizeof(*def));
+}
+
+START_TEST(least_definition_gets_its_defaults)
+{
+	ck_assert(decode(""));
+	ck_assert_int_eq(def->accel, VM_DEF_ACCEL_KVM);
+	ck_assert_str_eq(def->cpu_model, "qemu64");
+	ck_assert_uint_eq(def->vcpus, 1);
+	ck_assert_int_eq(def->serial.type, VM_DEF_SERIAL_TYPE_NONE);
+	ck_assert_uint_eq(def->disk_count + def->nic_count + def->extra_arg_count, 0);
+	assert_round_trip();
+}
+END_TEST
+
+START_TEST(full_definition_arrives)
+{
+	ck_assert(decode(FULL));
+	ck_assert_int_eq(def->accel, VM_DEF_ACCEL_TCG);
+	ck_assert_uint_eq(def->disk_count, 2);
+	ck_assert_str_eq(def->disks[0].path, "/srv/a,b");
+	ck_assert_int_eq(def->disks[0].format, VM_DEF_DISK_FORMAT_QCOW2);
+	ck_assert_int_eq(def->disks[0].cache, VM_DEF_DISK_CACHE_NONE);
+	ck_assert(def->disks[0].has_boot_index && def->disks[0].shared);
+	ck_assert(!def->disks[1].has_boot_index && def->disks[1].readonly);
+	ck_assert_int_eq(def->disks[1].cache, VM_DEF_DISK_CACHE_WRITEBACK);
+	ck_assert_int_eq(def->nics[1].type, VM_DEF_NIC_TYPE_TAP);
+	ck_assert_int_eq(def->serial.type, VM_DEF_SERIAL_TYPE_FILE);
+	ck_assert_uint_eq(def->shared_memory[0].size_mib, 4);
+	ck_assert_str_eq(def->extra_args[1], "virtio-rng-pci");
+}
+END_TEST
+
+/* The store and the destination read what we write: nothing may change. */
+START_TEST(encoded_definition_decodes_to_the_same)
+{
+	struct err err;
+
+	ck_assert(decode(FULL));
+	assert_round_trip();
+	ck_assert(vm_def_normalize(def, &err));
+	assert_round_trip();
+}
+END_TEST
+
+static const struct {
+	const char *more, *pointer, *words;
+} wrong[] = {
+	{ "'disk':[]", "/disk", "is 'disks' meant?" },
+	{ "'uuid':'x'", "/uuid", "32 lower-case" },
+	{ "'accel':'xen'", "/accel", "none of 'kvm', 'tcg'" },
+	{ "'cpu_model':'host;x'", "/cpu_model", "have only" },
+	{ "'cpu_model':''", "/cpu_model", "empty" },
+	{ "'vcpus':0", "/vcpus", "1 to 1024" },
+	{ "'vcpus':1.5", "/vcpus", "not written as an integer" },
+	{ "'guest_agent':1", "/guest_agent", "true or false" },
+	{ "'serial':{'type':'file'}", "/serial/path", "required for type file" },
+	{ "'serial':{'type':'none','path':'/x'}", "/serial/path", "only for" },
+	{ "'serial':{'type':'pty','path':'/x'}", "/serial/type", "none of" },
+	{ "'serial':{'path':'/x'}", "/serial/type", "required" },
+	{ "'serial':{'type':'file','path':'x'}", "/serial/path", "absolute" },
+	{ "'serial':{'type':'socket','path':'/0123456789012345678901234567890123456789012345678901"
+	  "2345678901234567890123456789012345678901234567890123456789'}",
+	  "/serial/path", "at most 107" },
+	{ "'nics':[{'id':'n','type':'tap'}]", "/nics/0/ifname", "required for type tap" },
+	{ "'nics':[{'id':'n','type':'user','ifname':'t'}]", "/nics/0/ifname", "only for" },
+	{ "'nics':[{'id':'n','type':'tap','ifname':'a/b'}]", "/nics/0/ifname", "1 to 15" },
+	{ "'nics':[{'id':'n','type':'user','mac':'52:54:00:12:34'}]", "/nics/0/mac", "six pairs" },
+	{ "'nics':[{'id':'n','type':'user','mac':'01:00:5e:00:00:01'}]", "/nics/0/mac", "even" },
+	{ "'nics':[{'id':'a','type':'user','mac':'52:54:00:00:00:aa'},"
+	  "{'id':'b','type':'user','mac':'52:54:00:00:00:AA'}]",
+	  "/nics/1/mac", "/nics/0" },
+	{ "'nics':[{'id':'a','type':'tap','ifname':'t'},{'id':'b','type':'tap','ifname':'t'}]",
+	  "/nics/1/ifname", "/nics/0" },
+	{ "'nics':[{'id':'1','type':'user'}]", "/nics/0/id", "begins with a letter" },
+	{ "'nics':[{'id':'n','type':'user','pci_address':'0x1f'}]", "/nics/0/pci_address",
+	  "machine itself" },
+	{ "'nics':[{'id':'n','type':'user','pci_address':'0x20'}]", "/nics/0/pci_address",
+	  "0x1 to 0x1f" },
+	{ "'nics':[{'id':'n','type':'user','pci_address':'4'}]", "/nics/0/pci_address",
+	  "0x1 to 0x1f" },
+	{ "'guest_agent':true,'nics':[{'id':'n','type':'user','pci_address':'0x1e'}]",
+	  "/nics/0/pci_address", "guest agent" },
+	{ "'disks':[{'id':'d','path':'/x'}]", "/disks/0/format", "required" },
+	{ "'disks':[{'id':'d','path':'x','format':'raw'}]", "/disks/0/path", "absolute" },
+	{ "'disks':[{'id':'d','path':'/a\\nb','format':'raw'}]", "/disks/0/path", "control" },
+	{ "'disks':[{'id':'d','path':'/x','format':'raw'},{'id':'d','path':'/y','format':'raw'}]",
+	  "/disks/1/id", "'d' is the id of /disks/0" },
+	{ "'disks':[{'id':'d','path':'/x','format':'raw'}],'nics':[{'id':'d','type':'user'}]",
+	  "/nics/0/id", "'d' is the id of /disks/0" },
+	{ "'disks':[{'id':'d','path':'/x','format':'raw'},{'id':'e','path':'/x','format':'raw',"
+	  "'readonly':true}]",
+	  "/disks/1/path", "the same file as /disks/0" },
+	{ "'disks':[{'id':'d','path':'/x','format':'raw','boot_index':1},{'id':'e','path':'/y',"
+	  "'format':'raw','boot_index':1}]",
+	  "/disks/1/boot_index", "/disks/0" },
+	{ "'disks':[{'id':'d','path':'/x','format':'raw','pci_address':'0x4'}],'shared_memory':"
+	  "[{'id':'s','path':'/s','size_mib':1,'pci_address':'0x4'}]",
+	  "/shared_memory/0/pci_address", "taken by /disks/0" },
+	{ "'shared_memory':[{'id':'s','path':'/s','size_mib':3}]", "/shared_memory/0/size_mib",
+	  "power of two" },
+	{ "'extra_args':['a\\nb']", "/extra_args/0", "control" },
+	{ "'extra_args':['-serial','mon:stdio']", "/extra_args/1", "monitor" },
+};
+
+/* Each wrong value is one fault, at its place, that says what would be right. */
+START_TEST(wrong_value_is_one_fault)
+{
+	ck_assert_msg(!decode(wrong[_i].more), "%s", wrong[_i].more);
+	rig_assert_fault(faults, wrong[_i].pointer, wrong[_i].words);
+	ck_assert_msg(faults->count == 1, "%s: also %s: %s", wrong[_i].more,
+		      faults->list[1].pointer, faults->list[1].detail);
+}
+END_TEST
+
+static const char *const wrong_names[] = { "..", "../x", "a/b",   "-x",       ".x",
+					   "",   "a b",  "a\\nb", "a\xc3\xa9" };
+
+/* Such a name could leave its directory or become an option. */
+START_TEST(dangerous_name_is_refused)
+{
+	CLEANUP(free_charp)
+	char *text =
+		xasprintf("{'name':'%s','machine':'pc-q35-7.2','memory_mib':1}", wrong_names[_i]);
+	CLEANUP(json_putp) struct json_object *obj = rig_parse(text);
+
+	ck_assert(!vm_def_decode(obj, def, faults));
+	ck_assert_ptr_nonnull(rig_fault_at(faults, "/name"));
+}
+END_TEST
+
+static const struct {
+	const char *option, *words;
+} refused[] = {
+	{ "incoming", "/v1/moves" },
+	{ "S", "start" },
+	{ "qmp", "monitor" },
+	{ "mon", "monitor" },
+	{ "monitor", "monitor" },
+	{ "daemonize", "" },
+	{ "pidfile", "" },
+	{ "name", "'name'" },
+	{ "uuid", "'uuid'" },
+	{ "loadvm", "" },
+	{ "snapshot", "" },
+	{ "sandbox", "" },
+	{ "chroot", "" },
+	{ "runas", "" },
+	{ "m", "'memory_mib'" },
+	{ "smp", "'vcpus'" },
+	{ "machine", "'machine'" },
+	{ "M", "'machine'" },
+	{ "accel", "'accel'" },
+	{ "enable-kvm", "'accel'" },
+	{ "cpu", "'cpu_model'" },
+	{ "readconfig", "" },
+	{ "writeconfig", "" },
+	{ "preconfig", "" },
+	{ "only-migratable", "" },
+	{ "gdb", "" },
+	{ "s", "" },
+};
+
+/* With one of these a guest could run without the coordinator knowing. */
+START_TEST(option_that_breaks_ownership_is_refused)
+{
+	CLEANUP(free_charp)
+	char *more = xasprintf("'extra_args':['-%s','--%s','%s','-x%s']", refused[_i].option,
+			       refused[_i].option, refused[_i].option, refused[_i].option);
+
+	ck_assert(!decode(more));
+	rig_assert_fault(faults, "/extra_args/0", refused[_i].words);
+	rig_assert_fault(faults, "/extra_args/1", refused[_i].words);
+	ck_assert_uint_eq(faults->count, 2);
+}
+END_TEST
+
+START_TEST(machine_alias_is_refused)
+{
+	CLEANUP(json_putp)
+	struct json_object *obj = rig_parse("{'name':'a','machine':'q35','memory_mib':1}");
+
+	ck_assert(!vm_def_decode(obj, def, faults));
+	rig_assert_fault(faults, "/machine", "such as pc-q35-7.2");
+}
+END_TEST
+
+/* Both sides of a move must put the devices into the same slots. */
+START_TEST(normalize_pins_the_lowest_free_slots)
+{
+	struct err err;
+
+	ck_assert(decode(FULL));
+	ck_assert(vm_def_normalize(def, &err));
+	ck_assert_str_eq(def->disks[0].pci_address, "0x4");
+	ck_assert_str_eq(def->disks[1].pci_address, "0x3");
+	ck_assert_str_eq(def->nics[0].pci_address, "0x5");
+	ck_assert_str_eq(def->nics[1].pci_address, "0x2");
+	ck_assert_str_eq(def->shared_memory[0].pci_address, "0x6");
+	ck_assert_str_eq(def->nics[1].mac, "52:54:00:12:34:56");
+	ck_assert_int_eq(strncmp(def->nics[0].mac, "52:54:00:", 9), 0);
+}
+END_TEST
+
+START_TEST(normalize_twice_changes_nothing)
+{
+	struct err err;
+
+	ck_assert(decode("'nics':[{'id':'a','type':'user'},{'id':'b','type':'user'}]"));
+	ck_assert(vm_def_normalize(def, &err));
+	ck_assert(id_uuid_is_valid(def->uuid));
+	ck_assert_str_ne(def->nics[0].mac, def->nics[1].mac);
+	memcpy(again, def, sizeof(*def));
+	ck_assert(vm_def_normalize(again, &err));
+	ck_assert_mem_eq(def, again, sizeof(*def));
+	assert_round_trip();
+}
+END_TEST
+
+/* QEMU would refuse to start: a slot named among the extra arguments is taken. */
+START_TEST(normalize_leaves_slots_of_extra_args_alone)
+{
+	struct err err;
+
+	ck_assert(decode("'disks':[{'id':'d','path':'/x','format':'raw'}],"
+			 "'extra_args':['-device','virtio-rng-pci,addr=0x2,id=r']"));
+	ck_assert(vm_def_normalize(def, &err));
+	ck_assert_str_eq(def->disks[0].pci_address, "0x3");
+}
+END_TEST
+
+static void fill(const char *machine, bool guest_agent)
+{
+	memset(def, 0, sizeof(*def));
+	snprintf(def->machine, sizeof(def->machine), "%s", machine);
+	def->guest_agent = guest_agent;
+	def->disk_count = VM_DEF_DISK_MAX;
+	def->nic_count = VM_DEF_NIC_MAX;
+	def->shared_memory_count = VM_DEF_SHARED_MEMORY_MAX;
+}
+
+/* The largest definition has room, beside the machine's own slots. */
+START_TEST(largest_definition_fits_into_the_bus)
+{
+	static const char *const machines[] = { "pc-q35-7.2", "pc-i440fx-7.2" };
+	struct err err;
+
+	for (size_t i = 0; i < ARRAY_LEN(machines); i++) {
+		uint32_t slots = 1u << VM_DEF_GUEST_AGENT_SLOT | (i == 0 ? 1u << 0x1f : 1u << 0x1);
+
+		fill(machines[i], true);
+		ck_assert(vm_def_normalize(def, &err));
+		for (size_t j = 0; j < VM_DEF_DISK_MAX; j++) {
+			uint32_t slot = 1u << vm_def_pci_slot(def->disks[j].pci_address);
+
+			ck_assert(!(slots & slot) && slot > 1);
+			slots |= slot;
+		}
+		ck_assert_str_eq(def->shared_memory[3].pci_address, "0x1d");
+	}
+}
+END_TEST
+
+START_TEST(full_bus_is_an_error_that_names_the_device)
+{
+	struct err err;
+
+	fill("pc-q35-7.2", true);
+	def->extra_arg_count = 1;
+	snprintf(def->extra_args[0], VM_DEF_ARG_SIZE, "virtio-rng-pci,addr=0x7");
+	snprintf(def->shared_memory[3].id, VM_DEF_ID_SIZE, "last");
+	ck_assert(!vm_def_normalize(def, &err));
+	ck_assert_int_eq(err.code, ERR_LIMIT);
+	ck_assert_ptr_nonnull(strstr(err.msg, "'last'"));
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("vm_def");
+	TCase *t = tcase_create("vm_def");
+
+	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_test(t, least_definition_gets_its_defaults);
+	tcase_add_test(t, full_definition_arrives);
+	tcase_add_test(t, encoded_definition_decodes_to_the_same);
+	tcase_add_loop_test(t, wrong_value_is_one_fault, 0, (int)ARRAY_LEN(wrong));
+	tcase_add_loop_test(t, dangerous_name_is_refused, 0, (int)ARRAY_LEN(wrong_names));
+	tcase_add_loop_test(t, option_that_breaks_ownership_is_refused, 0, (int)ARRAY_LEN(refused));
+	tcase_add_test(t, machine_alias_is_refused);
+	tcase_add_test(t, normalize_pins_the_lowest_free_slots);
+	tcase_add_test(t, normalize_twice_changes_nothing);
+	tcase_add_test(t, normalize_leaves_slots_of_extra_args_alone);
+	tcase_add_test(t, largest_definition_fits_into_the_bus);
+	tcase_add_test(t, full_bus_is_an_error_that_names_the_device);
+	suite_add_tcase(s, t);
+	return s;
+}
