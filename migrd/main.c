@@ -223,6 +223,7 @@ static bool run(struct daemon *daemon, struct err *err)
 	/* Children are watched by pidfd, and reaped by the kernel. */
 	signal(SIGCHLD, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a full disk is an answer, not a death */
 	if (!build(daemon, err))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
