@@ -145,7 +145,7 @@ void make_side(struct side *side, enum stream_side which, const char *name, cons
 	snprintf(side->config.token, sizeof(side->config.token), "%s", token);
 	snprintf(side->config.peer_id, sizeof(side->config.peer_id), "%s", peer_id);
 	snprintf(side->config.dir, sizeof(side->config.dir), "%s/%s", dir, name);
-	snprintf(side->config.program, sizeof(side->config.program), "%s/migrd-stream",
+	snprintf(side->config.program, sizeof(side->config.program), "%s/bin/migrd-stream",
 		 builddir ? builddir : ".");
 	snprintf(side->config.ca_file, sizeof(side->config.ca_file), "%s/pki/%sca.pem", dir,
 		 strncmp(cert, "stranger", 8) == 0 ? "stranger-" : "");
