@@ -3,7 +3,12 @@
 #include <locale.h>
 #include <signal.h>
 
+#include "agents/migrctl/cmd_events.h"
+#include "agents/migrctl/cmd_host.h"
+#include "agents/migrctl/cmd_job.h"
+#include "agents/migrctl/cmd_move.h"
 #include "agents/migrctl/cmd_pki.h"
+#include "agents/migrctl/cmd_vm.h"
 #include "agents/migrctl/migrctl.h"
 
 static const char *const outputs[] = { "table", "json", NULL };
@@ -19,14 +24,60 @@ static const struct cli_option globals[] = {
 		.arg = "table|json",
 		.help = "for people (default), or the API's JSON",
 	},
+	{
+		.name = "socket",
+		.type = CLI_TEXT,
+		GLOBAL(socket),
+		.arg = "PATH",
+		.help = "the daemon's UNIX socket (default: $" CLIENT_SOCKET_VARIABLE
+			", or " CLIENT_SOCKET ")",
+	},
+	{
+		.name = "host",
+		.type = CLI_TEXT,
+		GLOBAL(host),
+		.arg = "URL",
+		.help = "a daemon elsewhere: [https://]ADDRESS[:PORT]; needs --cert, --key and "
+			"--ca",
+	},
+	{
+		.name = "host-id",
+		.type = CLI_TEXT,
+		GLOBAL(host_id),
+		.arg = "ID",
+		.help = "with --host: it must be this host (default: any host of the CA)",
+	},
+	{
+		.name = "cert",
+		.type = CLI_TEXT,
+		GLOBAL(cert),
+		.arg = "FILE",
+		.help = "with --host: the certificate to show",
+	},
+	{
+		.name = "key",
+		.type = CLI_TEXT,
+		GLOBAL(key),
+		.arg = "FILE",
+		.help = "with --host: its private key",
+	},
+	{
+		.name = "ca",
+		.type = CLI_TEXT,
+		GLOBAL(ca),
+		.arg = "FILE",
+		.help = "with --host: the CA that the server's certificate must be of",
+	},
 	{ .name = NULL },
 };
 
 static const struct cli_command *const commands[] = {
-	&cmd_pki_init,
-	&cmd_pki_host,
-	&cmd_pki_user,
-	NULL,
+	&cmd_vm_create, &cmd_vm_list,     &cmd_vm_show,     &cmd_vm_start,
+	&cmd_vm_stop,   &cmd_vm_shutdown, &cmd_vm_reset,    &cmd_vm_pause,
+	&cmd_vm_resume, &cmd_vm_delete,   &cmd_move_start,  &cmd_move_list,
+	&cmd_move_show, &cmd_move_watch,  &cmd_move_cancel, &cmd_move_set,
+	&cmd_host_show, &cmd_host_list,   &cmd_job_list,    &cmd_events,
+	&cmd_pki_init,  &cmd_pki_host,    &cmd_pki_user,    NULL,
 };
 
 static const struct cli_program program = {

@@ -4,6 +4,8 @@
 #define MIGRD_MIGRCTL_MIGRCTL_H
 
 #include "agents/lib/cli.h"
+#include "agents/lib/client.h"
+#include "agents/lib/table.h"
 
 /* The options that every command has. */
 struct migrctl_globals {
@@ -14,9 +16,22 @@ struct migrctl_globals {
 	const char *output;
 };
 
-static inline const struct migrctl_globals *migrctl_globals(const struct cli_call *call)
+/* A client as the options say; NULL and *err. */
+struct client *migrctl_client(struct cli_call *call, struct err *err);
+bool migrctl_wants_json(const struct cli_call *call);
+
+static inline void migrctl_client_freep(struct client **client)
 {
-	return call->globals;
+	client_free(*client);
 }
+
+/* Prints the answer to `-o json' or by FIELDS. */
+void migrctl_print_list(const struct cli_call *call, struct json_object *list,
+			const struct table_field *fields);
+void migrctl_print_object(const struct cli_call *call, struct json_object *obj,
+			  const struct table_field *fields);
+/* GET PATH?QUERY, all pages, and print. */
+bool migrctl_list(struct cli_call *call, const char *path, const char *query,
+		  const struct table_field *fields, struct err *err);
 
 #endif

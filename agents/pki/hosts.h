@@ -16,7 +16,7 @@
 
 #define PKI_ADDRESS_SIZE  254 /* RFC 1035: a name has at most 253 bytes */
 #define PKI_ENDPOINT_SIZE (PKI_ADDRESS_SIZE + 9)
-#define PKI_HOSTS_MAX     4096
+#define PKI_HOSTS_MAX     256 /* what migrd takes, see config.h */
 #define PKI_API_PORT      8440
 #define PKI_DATA_PORT     8441
 

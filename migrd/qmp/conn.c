@@ -146,7 +146,7 @@ static void conn_close(struct qmp_conn *conn, const struct err *why)
 	detach(conn);
 	log_debug("qmp", "closed", "conn=%s reason=%s", conn->cmds.tag, LOG_Q(conn->why.msg));
 	err = closed_err(&conn->why);
-	while (!conn->is_freed && (cmd = qmp_commands_first(&conn->cmds))) {
+	while ((cmd = qmp_commands_first(&conn->cmds))) {
 		qmp_commands_remove(&conn->cmds, cmd);
 		deliver(conn, cmd, NULL, &err);
 		qmp_cmd_free(cmd);

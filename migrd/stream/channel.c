@@ -228,7 +228,6 @@ static void *src_run(void *arg)
 		ok = src_await_qemu(channel, &link, &qemu_fd, &err);
 	}
 	src_stop_listening(channel);
-	ok = ok && link_set_blocking(&link, &err);
 	if (ok) {
 		channel_open(channel, qemu_fd);
 		pump_run(channel, &link, qemu_fd, NULL, 0);
@@ -327,20 +326,20 @@ static bool dst_connect_qemu(struct channel *channel, int *ret_fd, struct err *e
 
 static void dst_carry(struct channel *channel, struct link *link)
 {
+	struct pollfd pfd = { .fd = link->fd, .events = POLLIN };
 	char first[PUMP_RECORD_BYTES];
 	struct err err = { .code = ERR_NONE };
 	int qemu_fd = -1;
 	ssize_t len;
 
-	if (!link_set_blocking(link, &err)) {
-		channel_break(channel, "%s", err.msg);
-		channel_end(channel, link, -1);
-		return;
-	}
-	do {
+	for (;;) {
 		errno = 0;
 		len = gnutls_record_recv(link->session, first, sizeof(first));
-	} while (len == GNUTLS_E_AGAIN || len == GNUTLS_E_INTERRUPTED);
+		if (len == GNUTLS_E_AGAIN)
+			(void)poll(&pfd, 1, -1);
+		else if (len != GNUTLS_E_INTERRUPTED)
+			break;
+	}
 	if (len == 0) {
 		channel_break(channel,
 			      "the other host closed the connection before its first byte");

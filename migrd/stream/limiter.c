@@ -4,7 +4,7 @@
 #include "stream/monotonic.h"
 
 #define NS_PER_S  1000000000u
-#define BUCKET_NS 50000000u
+#define BUCKET_NS 100000000u
 /* Below this a piece is mostly TLS record: at 10 KiB/s the bucket still gets
  * larger than it. */
 #define PIECE_MIN_BYTES 256u

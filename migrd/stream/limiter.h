@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* stream/limiter.h -- how many bytes may go out a second, over all channels.
  *
- * A token bucket of 50 ms.  The rate can be changed while threads wait in it:
+ * A token bucket of 100 ms: a thread that the scheduler keeps away for less loses
+ * nothing.  The rate can be changed while threads wait in it:
  * they then go on by the new one.  Thread: any.
  */
 #ifndef MIGRD_STREAM_LIMITER_H

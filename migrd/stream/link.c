@@ -297,13 +297,6 @@ bool link_recv(struct link *link, void *data, size_t len, uint64_t deadline_ms, 
 	return true;
 }
 
-bool link_set_blocking(struct link *link, struct err *err)
-{
-	if (fcntl(link->fd, F_SETFL, fcntl(link->fd, F_GETFL) & ~O_NONBLOCK) < 0)
-		return err_errno(err, "cannot prepare the connection");
-	return true;
-}
-
 void link_close(struct link *link)
 {
 	if (link->session)

@@ -2,9 +2,9 @@
 /* stream/link.h -- one connection to the other host: TCP, then TLS 1.3, then
  * the token.
  *
- * Until link_set_blocking() every call has a deadline and the descriptor does
- * not block.  From then on one thread may send and another receive: GnuTLS
- * allows exactly that on one session (GnuTLS manual, "Thread safety").
+ * The descriptor does not block.  After the token one thread may send and
+ * another receive: GnuTLS allows exactly that on one session, with close_notify
+ * sent by the sending one (GnuTLS manual, "Thread safety").
  *
  * GnuTLS hands the records to the kernel (kTLS) by itself where its system-wide
  * configuration says "[global] ktls = true" and the kernel has the tls module;
@@ -60,7 +60,6 @@ bool link_send(struct link *link, const void *data, size_t len, uint64_t deadlin
 	       struct err *err);
 /* Exactly LEN bytes. */
 bool link_recv(struct link *link, void *data, size_t len, uint64_t deadline_ms, struct err *err);
-bool link_set_blocking(struct link *link, struct err *err);
 /* Why a call of GnuTLS failed, in the user's words. */
 const char *link_reason(struct link *link, int rc);
 /* Without close_notify: whoever ends in order has sent it before. */

@@ -51,11 +51,11 @@ struct stream_config {
 			    * RAM channel, ram.sock */
 	char program[256]; /* path of migrd-stream */
 	char ca_file[256], cert_file[256], key_file[256];
-	char peer_id[ID_NAME_SIZE];     /* host id its certificate must name */
+	char peer_id[ID_NAME_SIZE];             /* host id its certificate must name */
 	char data_address[STREAM_ADDRESS_SIZE]; /* src: "HOST:PORT" of the peer's data port */
-	char token[ID_TOKEN_SIZE];      /* of this move */
-	uint32_t link_timeout_ms;       /* unacknowledged data for so long: dead link */
-	uint64_t bandwidth_bytes_per_s; /* 0: no limit */
+	char token[ID_TOKEN_SIZE];              /* of this move */
+	uint32_t link_timeout_ms;               /* unacknowledged data for so long: dead link */
+	uint64_t bandwidth_bytes_per_s;         /* 0: no limit */
 };
 
 enum stream_channel_state {

@@ -2,21 +2,31 @@
 #include "stream/pump.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/mem.h"
 
-/* QEMU writes its stream in pieces of up to IOV_MAX pages; larger reads than
- * this gain nothing measurable (tests/bench/bench_stream.c). */
-#define READ_BYTES (256 * 1024)
+/* What a UNIX socket holds at most by default is 208 KiB
+ * (net.core.wmem_default): more is never there to be read at once. */
+#define BUF_BYTES ((size_t)256 * 1024)
 
 struct pump {
 	struct channel *channel;
 	struct link *link;
 	int qemu_fd;
-	char *buf;
+	char *out_buf, *in_buf;
 };
+
+/* The descriptor does not block, so that run_in() can see when there is no more;
+ * waiting is done here, without an end: a dead link makes itself heard. */
+static void await_link(struct pump *pump, short events)
+{
+	struct pollfd pfd = { .fd = pump->link->fd, .events = events };
+
+	(void)poll(&pfd, 1, -1);
+}
 
 /* ---- QEMU to network ------------------------------------------------- */
 
@@ -25,16 +35,20 @@ static bool send_record(struct pump *pump, const char *data, size_t len)
 {
 	ssize_t rc;
 
-	do {
+	for (;;) {
 		errno = 0;
 		rc = gnutls_record_send(pump->link->session, data, len);
-	} while (rc == GNUTLS_E_AGAIN || rc == GNUTLS_E_INTERRUPTED);
+		if (rc == GNUTLS_E_AGAIN)
+			await_link(pump, POLLOUT);
+		else if (rc != GNUTLS_E_INTERRUPTED)
+			break;
+	}
 	if (rc < 0) {
 		channel_break(pump->channel, "cannot send to the other host: %s",
 			      link_reason(pump->link, (int)rc));
 		return false;
 	}
-	/* A blocking descriptor takes a record whole. */
+	/* A record goes whole or not at all. */
 	atomic_fetch_add(&pump->channel->bytes_out, (uint64_t)rc);
 	return true;
 }
@@ -53,19 +67,35 @@ static bool send_limited(struct pump *pump, const char *data, size_t len)
 	return true;
 }
 
+static void send_bye(struct pump *pump)
+{
+	int rc;
+
+	for (;;) {
+		errno = 0;
+		rc = gnutls_bye(pump->link->session, GNUTLS_SHUT_WR);
+		if (rc == GNUTLS_E_AGAIN)
+			await_link(pump, POLLOUT);
+		else if (rc != GNUTLS_E_INTERRUPTED)
+			break;
+	}
+	if (rc < 0)
+		channel_break(pump->channel, "cannot send to the other host: %s",
+			      link_reason(pump->link, rc));
+}
+
 static void *run_out(void *arg)
 {
 	struct pump *pump = arg;
 	ssize_t len;
-	int rc;
 
 	for (;;) {
-		len = recv(pump->qemu_fd, pump->buf, READ_BYTES, 0);
+		len = recv(pump->qemu_fd, pump->out_buf, BUF_BYTES, 0);
 		if (len < 0 && errno == EINTR)
 			continue;
 		if (len <= 0)
 			break;
-		if (!send_limited(pump, pump->buf, (size_t)len))
+		if (!send_limited(pump, pump->out_buf, (size_t)len))
 			return NULL;
 	}
 	if (len < 0) {
@@ -74,13 +104,7 @@ static void *run_out(void *arg)
 	}
 	if (atomic_load(&pump->channel->is_broken))
 		return NULL;
-	do {
-		errno = 0;
-		rc = gnutls_bye(pump->link->session, GNUTLS_SHUT_WR);
-	} while (rc == GNUTLS_E_AGAIN || rc == GNUTLS_E_INTERRUPTED);
-	if (rc < 0)
-		channel_break(pump->channel, "cannot send to the other host: %s",
-			      link_reason(pump->link, rc));
+	send_bye(pump);
 	return NULL;
 }
 
@@ -102,21 +126,31 @@ static bool write_qemu(struct pump *pump, const char *data, size_t len)
 	return true;
 }
 
+/* Gathers records for as long as more are there, and writes when the next would
+ * have to be waited for: QEMU is woken once for many records, and none is held
+ * back. */
 static void run_in(struct pump *pump)
 {
-	char buf[PUMP_RECORD_BYTES];
+	size_t held = 0;
 	ssize_t len;
 
 	for (;;) {
 		errno = 0;
-		len = gnutls_record_recv(pump->link->session, buf, sizeof(buf));
-		if (len == GNUTLS_E_AGAIN || len == GNUTLS_E_INTERRUPTED)
-			continue;
-		if (len <= 0)
-			break;
-		atomic_fetch_add(&pump->channel->bytes_in, (uint64_t)len);
-		if (!write_qemu(pump, buf, (size_t)len))
+		len = gnutls_record_recv(pump->link->session, pump->in_buf + held,
+					 PUMP_RECORD_BYTES);
+		if (len > 0) {
+			atomic_fetch_add(&pump->channel->bytes_in, (uint64_t)len);
+			held += (size_t)len;
+			if (held + PUMP_RECORD_BYTES <= BUF_BYTES)
+				continue;
+		}
+		if (held > 0 && !write_qemu(pump, pump->in_buf, held))
 			return;
+		held = 0;
+		if (len == GNUTLS_E_AGAIN)
+			await_link(pump, POLLIN);
+		else if (len <= 0 && len != GNUTLS_E_INTERRUPTED)
+			break;
 	}
 	if (len < 0)
 		channel_break(pump->channel, "the connection to the other host: %s",
@@ -129,8 +163,9 @@ static void run_in(struct pump *pump)
 void pump_run(struct channel *channel, struct link *link, int qemu_fd, const void *first,
 	      size_t first_len)
 {
-	CLEANUP(free_charp) char *buf = xcalloc(1, READ_BYTES);
-	struct pump pump = { channel, link, qemu_fd, buf };
+	CLEANUP(free_charp) char *out_buf = xcalloc(1, BUF_BYTES);
+	CLEANUP(free_charp) char *in_buf = xcalloc(1, BUF_BYTES);
+	struct pump pump = { channel, link, qemu_fd, out_buf, in_buf };
 	pthread_t out;
 	int rc = pthread_create(&out, NULL, run_out, &pump);
 

@@ -179,6 +179,16 @@ START_TEST(line_at_limit_is_read_and_one_byte_more_is_not)
 }
 END_TEST
 
+/* Also when its end came with it: where the bytes were cut may not matter. */
+START_TEST(line_over_limit_fed_whole_breaks)
+{
+	codec.max_line_bytes = 14;
+	ck_assert_int_eq(feed("{\"return\": {}}\n"), QMP_CODEC_MSG);
+	codec.max_line_bytes = 13;
+	ck_assert_int_eq(feed("{\"return\": {}}\n"), QMP_CODEC_BROKEN);
+}
+END_TEST
+
 /* The other end may never send a line end: memory must not follow it. */
 START_TEST(endless_line_breaks_and_holds_no_memory)
 {
@@ -325,6 +335,7 @@ Suite *suite(void)
 			    (int)ARRAY_LEN(not_messages));
 	tcase_add_test(tc, nul_byte_breaks_the_stream);
 	tcase_add_test(tc, line_at_limit_is_read_and_one_byte_more_is_not);
+	tcase_add_test(tc, line_over_limit_fed_whole_breaks);
 	tcase_add_test(tc, endless_line_breaks_and_holds_no_memory);
 	tcase_add_test(tc, line_of_too_many_values_breaks);
 	tcase_add_test(tc, deep_nesting_breaks);

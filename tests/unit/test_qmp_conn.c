@@ -139,6 +139,15 @@ START_TEST(greeting_with_oob_negotiates_it)
 }
 END_TEST
 
+START_TEST(open_monitor_stays_open_beyond_the_opening_deadline)
+{
+	greet_and_run(true);
+	loop_sim_advance_ms(loop, 10 * OPEN_MS);
+	assert_trace("");
+	ck_assert(fake_monitor_is_connected(fm));
+}
+END_TEST
+
 START_TEST(greeting_without_oob_asks_for_none)
 {
 	greet_and_run(false);
@@ -385,6 +394,27 @@ START_TEST(tcp_address_is_opened)
 }
 END_TEST
 
+/* Nobody accepts: the kernel drops what would come after a full queue. */
+START_TEST(tcp_connect_unanswered_times_out)
+{
+	char address[64];
+	struct qmp_conn *fillers[4];
+	int fd = tcp_listen("127.0.0.1", address, sizeof(address));
+
+	ck_assert_int_eq(listen(fd, 0), 0);
+	for (unsigned i = 0; i < ARRAY_LEN(fillers); i++)
+		fillers[i] = qmp_conn_open(loop, address, 10 * OPEN_MS, &callbacks);
+	reopen(address);
+	assert_trace("");
+	loop_sim_advance_ms(loop, OPEN_MS);
+	assert_trace("timeout;");
+	assert_says("no connection");
+	for (unsigned i = 0; i < ARRAY_LEN(fillers); i++)
+		qmp_conn_free(fillers[i]);
+	close(fd);
+}
+END_TEST
+
 /* ---- commands ---------------------------------------------------------- */
 
 START_TEST(reply_is_delivered_once_with_its_result)
@@ -467,11 +497,16 @@ START_TEST(duplicated_and_unknown_replies_are_harmless)
 	fake_monitor_send(fm, "{\"return\": 1, \"id\": \"x\"}\r\n{\"return\": 2}\r\n"
 			      "{\"return\": 3, \"id\": {}}\r\n{\"return\": 4, \"id\": \"\"}\r\n");
 	fake_monitor_reply(fm, "a", "5");
-	fake_monitor_reply(fm, "a", "6");
+	ask("b", 100);
+	loop_sim_run(loop);
+	fake_monitor_reply(fm, "a", "6"); /* not B's, though B is the only one that waits */
 	fake_monitor_reply_error(fm, "a", "seven");
 	fake_monitor_send(fm, "{\"news\": true}\r\n");
 	loop_sim_run(loop);
 	assert_trace("a=5;");
+	fake_monitor_reply(fm, "b", "8");
+	loop_sim_run(loop);
+	assert_trace("a=5;b=8;");
 	ck_assert_uint_eq(closed_count, 0);
 }
 END_TEST
@@ -1110,6 +1145,7 @@ static void add_opening(Suite *s)
 
 	tcase_add_test(tc, silent_peer_times_out_and_is_sent_nothing);
 	tcase_add_test(tc, greeting_with_oob_negotiates_it);
+	tcase_add_test(tc, open_monitor_stays_open_beyond_the_opening_deadline);
 	tcase_add_test(tc, greeting_without_oob_asks_for_none);
 	tcase_add_loop_test(tc, stranger_is_refused_with_a_clear_word, 0,
 			    (int)ARRAY_LEN(strangers));
@@ -1127,6 +1163,7 @@ static void add_opening(Suite *s)
 	tcase_add_loop_test(tc, bad_address_fails_by_ready, 0, (int)ARRAY_LEN(bad_addresses));
 	tcase_add_test(tc, unix_address_is_opened);
 	tcase_add_test(tc, tcp_address_is_opened);
+	tcase_add_test(tc, tcp_connect_unanswered_times_out);
 }
 
 static void add_commands(Suite *s)

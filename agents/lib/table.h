@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* lib/table.h -- what the API answers, for people (libsmartcols inside) or as
+ * the JSON it is.
+ *
+ * A table of fields says which members are shown, under which title and how.
+ * Foreign text is made harmless for terminals.  Thread: any.
+ */
+#ifndef MIGRD_LIB_TABLE_H
+#define MIGRD_LIB_TABLE_H
+
+#include <stdio.h>
+
+#include "base/json.h"
+
+enum table_kind {
+	TABLE_TEXT,
+	TABLE_NUMBER, /* to the right */
+	TABLE_BYTES,
+	TABLE_RATE, /* bytes per second; 0 is no limit */
+	TABLE_MIB,
+	TABLE_MS,
+	TABLE_MBIT, /* Mbit/s */
+	TABLE_PERCENT,
+	TABLE_COUNT, /* how many elements */
+};
+
+struct table_field {
+	const char *title; /* NULL ends a table */
+	const char *path;  /* "job.state" */
+	enum table_kind kind;
+};
+
+#define TABLE_CELL_SIZE 512
+
+/* The member at a path, NULL if a step is missing or null; borrowed. */
+struct json_object *table_member(struct json_object *obj, const char *path);
+/* As it is shown; false and "-" when it is not there. */
+bool table_cell(struct json_object *obj, const struct table_field *field,
+		char ret_text[TABLE_CELL_SIZE]);
+/* Plain text of a member, "" if it is not there. */
+const char *table_text(struct json_object *obj, const char *path, char ret_text[TABLE_CELL_SIZE]);
+
+/* {"items":[...]}: a line each, under a line of titles. */
+void table_print_list(FILE *out, struct json_object *list, const struct table_field *fields);
+/* A line for each member that is there. */
+void table_print_object(FILE *out, struct json_object *obj, const struct table_field *fields);
+void table_print_json(FILE *out, struct json_object *obj);
+
+#endif

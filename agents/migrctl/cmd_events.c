@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "agents/migrctl/cmd_events.h"
+
+#include <string.h>
+
+#include "agents/migrctl/follow.h"
+#include "agents/migrctl/migrctl.h"
+#include "base/mem.h"
+
+#define SILENCE_MS 3600000
+
+struct events_values {
+	const char *type;
+	struct cli_number count;
+};
+
+static const char *const types[] = { "vm", "move", NULL };
+
+static const struct cli_option events_options[] = {
+	{
+		.name = "type",
+		.type = CLI_CHOICE,
+		.offset = offsetof(struct events_values, type),
+		.choices = types,
+		.arg = "vm|move",
+		.help = "only events of this type",
+	},
+	{
+		.name = "count",
+		.type = CLI_COUNT,
+		.offset = offsetof(struct events_values, count),
+		.min = 1,
+		.max = INT64_MAX,
+		.arg = "N",
+		.help = "end after N events (default: go on until interrupted)",
+	},
+	{ .name = NULL },
+};
+
+/* "AT TYPE NAME STATE", whatever the event holds of these. */
+static void print_event(const struct client_event *event)
+{
+	static const struct {
+		const char *path, *inner_path;
+	} columns[] = { { "at", "at" },          { "vm.name", "name" }, { "move.vm", "vm" },
+			{ "vm.state", "state" }, { "move.state", "" },  { "move.id", "id" } };
+	struct faults *faults = faults_new();
+	CLEANUP(json_putp)
+	struct json_object *obj =
+		json_parse(event->data, strlen(event->data), &json_limits_default, faults);
+	char text[TABLE_CELL_SIZE];
+
+	faults_free(faults);
+	printf("%s", event->type);
+	for (size_t i = 0; obj && i < ARRAY_LEN(columns); i++) {
+		struct json_object *value = table_member(obj, columns[i].path);
+		const char *path = value ? columns[i].path : columns[i].inner_path;
+
+		if (*path && !json_object_is_type(table_member(obj, path), json_type_object) &&
+		    table_text(obj, path, text)[0])
+			printf("  %s", text);
+	}
+	printf("\n");
+}
+
+/* True when EVENT was one of those asked for. */
+static bool take_event(const struct cli_call *call, const struct client_event *event)
+{
+	const struct events_values *values = call->values;
+
+	if (values->type && strcmp(values->type, event->type) != 0)
+		return false;
+	if (migrctl_wants_json(call))
+		printf("%s\n", event->data);
+	else
+		print_event(event);
+	fflush(stdout);
+	return true;
+}
+
+static void follow_finip(struct follow *follow)
+{
+	follow_fini(follow);
+}
+
+static bool run_events(struct cli_call *call, struct err *err)
+{
+	const struct events_values *values = call->values;
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(follow_finip) struct follow follow;
+	uint64_t left = values->count.is_set ? values->count.value : UINT64_MAX;
+	struct client_event event;
+	enum follow_step what;
+
+	follow_init(&follow, client, call->program->name);
+	follow.must_resume = true;
+	if (!client)
+		return false;
+	while (left > 0) {
+		what = follow_next(&follow, SILENCE_MS, &event, err);
+		if (what == FOLLOW_FAILED)
+			return false;
+		if (what == FOLLOW_EVENT && take_event(call, &event) && left != UINT64_MAX)
+			left--;
+		if (ferror(stdout))
+			return err_errno(err, "cannot write the output");
+	}
+	return true;
+}
+
+const struct cli_command cmd_events = {
+	.noun = "events",
+	.options = events_options,
+	.values_size = sizeof(struct events_values),
+	.summary = "what happens to guests and moves, as it happens",
+	.details =
+		"A line for each event; with -o json its JSON, one object a line.  Goes on across\n"
+		"a restart of the daemon.\n",
+	.run = run_events,
+};

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "agents/migrctl/cmd_move.h"
+
+#include <string.h>
+
+#include "agents/migrctl/migrctl.h"
+#include "agents/migrctl/summary.h"
+#include "agents/migrctl/watch.h"
+#include "base/id.h"
+#include "base/mem.h"
+
+/* A cancel is answered when the move has ended, its roll-back included. */
+#define CANCEL_TIMEOUT_MS 300000
+
+struct move_values {
+	const char *to, *vm;
+	struct cli_number bandwidth, downtime_limit;
+	bool watch, active, timeline;
+};
+
+#define VALUE(field) .offset = offsetof(struct move_values, field)
+
+#define OPTION_BANDWIDTH                                                                 \
+	{                                                                                \
+		.name = "bandwidth", .letter = 'b', .type = CLI_BYTES, VALUE(bandwidth), \
+		.max = INT64_MAX, .arg = "BYTES",                                        \
+		.help = "at most so much each second, such as 64M; 0: no limit",         \
+	}
+#define OPTION_DOWNTIME                                                                       \
+	{                                                                                     \
+		.name = "downtime-limit", .type = CLI_COUNT, VALUE(downtime_limit), .min = 1, \
+		.max = 2000000, .arg = "MS",                                                  \
+		.help = "how long the guest may stand still at the end, in milliseconds",     \
+	}
+#define MOVE_ARGS "ID|VM"
+
+/* ---- which move ---------------------------------------------------------------------- */
+
+/* The newest of a list: ids are UUIDv7, whose order is that of time. */
+static const char *newest_id(struct json_object *list)
+{
+	struct json_object *items = table_member(list, "items");
+	size_t count = json_object_array_length(items);
+	const char *newest = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *id = json_get_str(json_object_array_get_idx(items, i), "id");
+
+		if (id && (!newest || strcmp(id, newest) > 0))
+			newest = id;
+	}
+	return newest;
+}
+
+/* WORD is a move's id, or a VM's name: then its active move, or, unless only that
+ * makes sense, its latest.  The caller's. */
+static char *find_move(struct client *client, const char *word, bool must_be_active,
+		       struct err *err)
+{
+	CLEANUP(free_charp) char *query = NULL;
+	CLEANUP(free_charp) char *active = NULL;
+	CLEANUP(json_putp) struct json_object *list = NULL;
+
+	if (id_uuid_is_valid(word))
+		return xstrdup(word);
+	query = client_path("vm=", word, "");
+	active = client_path("vm=", word, "&state=active");
+	if (!client_list(client, "/v1/moves", active, &list, err))
+		return NULL;
+	if (!newest_id(list) && !must_be_active) {
+		json_object_put(list);
+		list = NULL;
+		if (!client_list(client, "/v1/moves", query, &list, err))
+			return NULL;
+	}
+	if (newest_id(list))
+		return xstrdup(newest_id(list));
+	err_set(err, ERR_NOT_FOUND, "VM '%s' %s", word,
+		must_be_active ? "is not being moved" : "was never moved from or to this host");
+	return NULL;
+}
+
+/* Client and move of a command whose argument is MOVE_ARGS. */
+struct target {
+	struct client *client;
+	char *id;
+};
+
+static void target_fini(struct target *target)
+{
+	client_free(target->client);
+	free(target->id);
+}
+
+static bool target_find(struct target *target, struct cli_call *call, bool must_be_active,
+			struct err *err)
+{
+	target->client = migrctl_client(call, err);
+	if (!target->client)
+		return false;
+	target->id = find_move(target->client, call->words[0], must_be_active, err);
+	return target->id != NULL;
+}
+
+static char *target_path(const struct target *target, const char *suffix)
+{
+	return client_path("/v1/moves/", target->id, suffix);
+}
+
+/* ---- start --------------------------------------------------------------------------- */
+
+static void add_limits(const struct move_values *values, struct json_object *obj)
+{
+	if (values->bandwidth.is_set)
+		json_add_uint(obj, "bandwidth_bytes_per_s", values->bandwidth.value);
+	if (values->downtime_limit.is_set)
+		json_add_uint(obj, "downtime_limit_ms", values->downtime_limit.value);
+}
+
+static bool send(struct client *client, const char *method, const char *path,
+		 struct json_object *body, const char *key, struct json_object **ret_move,
+		 struct err *err)
+{
+	const char *text = json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN);
+	struct client_request request = {
+		.method = method,
+		.path = path,
+		.body = text,
+		.body_len = strlen(text),
+		.idempotency_key = key,
+	};
+
+	if (!client_call(client, &request, ret_move, err))
+		return false;
+	if (!*ret_move || !json_get_str(*ret_move, "id"))
+		return err_set(err, ERR_PROTOCOL, "the answer does not name the move");
+	return true;
+}
+
+/* An answer that was lost on the way is asked for again: the key makes it the
+ * same move. */
+static bool start_move(struct client *client, struct json_object *body,
+		       struct json_object **ret_move, struct err *err)
+{
+	char key[ID_UUID_SIZE];
+
+	id_uuid_new(key);
+	if (send(client, "POST", "/v1/moves", body, key, ret_move, err))
+		return true;
+	return err->code == ERR_UNAVAILABLE && !client_problem(client) &&
+	       send(client, "POST", "/v1/moves", body, key, ret_move, err);
+}
+
+static void print_started(const struct cli_call *call, struct json_object *move)
+{
+	char id[TABLE_CELL_SIZE], vm[TABLE_CELL_SIZE];
+	char source[TABLE_CELL_SIZE], destination[TABLE_CELL_SIZE];
+
+	if (migrctl_wants_json(call))
+		table_print_json(stdout, move);
+	else
+		printf("move %s: %s, %s -> %s\n", table_text(move, "id", id),
+		       table_text(move, "vm", vm), table_text(move, "source", source),
+		       table_text(move, "destination", destination));
+	fflush(stdout);
+}
+
+static bool run_start(struct cli_call *call, struct err *err)
+{
+	const struct move_values *values = call->values;
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(json_putp) struct json_object *body = json_object_new_object();
+	CLEANUP(json_putp) struct json_object *move = NULL;
+
+	json_add_str(body, "vm", call->words[0]);
+	json_add_str(body, "to", values->to);
+	add_limits(values, body);
+	if (!client || !start_move(client, body, &move, err))
+		return false;
+	if (!values->watch || !migrctl_wants_json(call))
+		print_started(call, move);
+	return !values->watch || watch_move(call, client, json_get_str(move, "id"), err);
+}
+
+static const struct cli_option start_options[] = {
+	{
+		.name = "to",
+		.letter = 't',
+		.type = CLI_TEXT,
+		VALUE(to),
+		.is_required = true,
+		.arg = "HOST",
+		.help = "the id of the host it goes to",
+	},
+	OPTION_BANDWIDTH,
+	OPTION_DOWNTIME,
+	{
+		.name = "watch",
+		.letter = 'w',
+		.type = CLI_FLAG,
+		VALUE(watch),
+		.help = "follow it to its end, as `move watch' does",
+	},
+	{ .name = NULL },
+};
+
+const struct cli_command cmd_move_start = {
+	.noun = "move",
+	.verb = "start",
+	.args = "VM",
+	.min_args = 1,
+	.max_args = 1,
+	.options = start_options,
+	.values_size = sizeof(struct move_values),
+	.summary = "move a running guest to another host",
+	.details = "Returns when the move is accepted; it goes on by itself.\n",
+	.run = run_start,
+};
+
+/* ---- look ----------------------------------------------------------------------------- */
+
+static const struct table_field list_fields[] = {
+	{ "ID", "id", TABLE_TEXT },         { "VM", "vm", TABLE_TEXT },
+	{ "SOURCE", "source", TABLE_TEXT }, { "DESTINATION", "destination", TABLE_TEXT },
+	{ "STATE", "state", TABLE_TEXT },   { "DONE", "progress.percent", TABLE_PERCENT },
+	{ "OWNER", "owner", TABLE_TEXT },   { "CREATED", "created_at", TABLE_TEXT },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
+static const struct table_field show_fields[] = {
+	{ "id", "id", TABLE_TEXT },
+	{ "VM", "vm", TABLE_TEXT },
+	{ "VM uuid", "vm_uuid", TABLE_TEXT },
+	{ "kind", "kind", TABLE_TEXT },
+	{ "source", "source", TABLE_TEXT },
+	{ "destination", "destination", TABLE_TEXT },
+	{ "state", "state", TABLE_TEXT },
+	{ "reason", "reason", TABLE_TEXT },
+	{ "error", "error.code", TABLE_TEXT },
+	{ "error detail", "error.detail", TABLE_TEXT },
+	{ "owner", "owner", TABLE_TEXT },
+	{ "generation", "generation", TABLE_NUMBER },
+	{ "can be cancelled", "can_cancel", TABLE_TEXT },
+	{ "done", "progress.percent", TABLE_PERCENT },
+	{ "RAM", "progress.ram_total_bytes", TABLE_BYTES },
+	{ "sent", "progress.ram_transferred_bytes", TABLE_BYTES },
+	{ "left", "progress.ram_remaining_bytes", TABLE_BYTES },
+	{ "passes", "progress.passes", TABLE_NUMBER },
+	{ "throughput", "progress.throughput_mbit_per_s", TABLE_MBIT },
+	{ "dirty pages/s", "progress.dirty_pages_per_s", TABLE_NUMBER },
+	{ "expected downtime", "progress.expected_downtime_ms", TABLE_MS },
+	{ "CPU throttle", "progress.throttle_percent", TABLE_PERCENT },
+	{ "bandwidth limit", "options.bandwidth_bytes_per_s", TABLE_RATE },
+	{ "downtime limit", "options.downtime_limit_ms", TABLE_MS },
+	{ "created at", "created_at", TABLE_TEXT },
+	{ "updated at", "updated_at", TABLE_TEXT },
+	{ "ended at", "ended_at", TABLE_TEXT },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
+static const struct table_field timeline_fields[] = {
+	{ "AT", "at", TABLE_TEXT },
+	{ "EVENT", "event", TABLE_TEXT },
+	{ "DETAIL", "detail", TABLE_TEXT },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
+static bool run_list(struct cli_call *call, struct err *err)
+{
+	const struct move_values *values = call->values;
+	CLEANUP(free_charp) char *query = NULL;
+
+	if (values->vm)
+		query = client_path("vm=", values->vm, values->active ? "&state=active" : "");
+	else
+		query = xstrdup(values->active ? "state=active" : "");
+	return migrctl_list(call, "/v1/moves", query, list_fields, err);
+}
+
+static bool show_timeline(const struct cli_call *call, const struct target *target, struct err *err)
+{
+	CLEANUP(free_charp) char *path = target_path(target, "/timeline");
+	CLEANUP(json_putp) struct json_object *list = NULL;
+
+	if (!client_list(target->client, path, "", &list, err))
+		return false;
+	migrctl_print_list(call, list, timeline_fields);
+	return true;
+}
+
+static bool run_show(struct cli_call *call, struct err *err)
+{
+	const struct move_values *values = call->values;
+	CLEANUP(target_fini) struct target target = { NULL, NULL };
+	CLEANUP(free_charp) char *path = NULL;
+	CLEANUP(json_putp) struct json_object *move = NULL;
+
+	if (!target_find(&target, call, false, err))
+		return false;
+	if (values->timeline)
+		return show_timeline(call, &target, err);
+	path = target_path(&target, "");
+	if (!client_get(target.client, path, &move, err))
+		return false;
+	migrctl_print_object(call, move, show_fields);
+	if (!migrctl_wants_json(call))
+		summary_print_times(stdout, move);
+	return true;
+}
+
+static bool run_watch(struct cli_call *call, struct err *err)
+{
+	CLEANUP(target_fini) struct target target = { NULL, NULL };
+
+	return target_find(&target, call, false, err) &&
+	       watch_move(call, target.client, target.id, err);
+}
+
+static const struct cli_option list_options[] = {
+	{
+		.name = "vm",
+		.type = CLI_TEXT,
+		VALUE(vm),
+		.arg = "VM",
+		.help = "only moves of this guest",
+	},
+	{
+		.name = "active",
+		.type = CLI_FLAG,
+		VALUE(active),
+		.help = "only moves that are not over",
+	},
+	{ .name = NULL },
+};
+
+static const struct cli_option show_options[] = {
+	{
+		.name = "timeline",
+		.type = CLI_FLAG,
+		VALUE(timeline),
+		.help = "what happened when, instead",
+	},
+	{ .name = NULL },
+};
+
+const struct cli_command cmd_move_list = {
+	.noun = "move",
+	.verb = "list",
+	.options = list_options,
+	.values_size = sizeof(struct move_values),
+	.summary = "moves from and to this host",
+	.run = run_list,
+};
+
+const struct cli_command cmd_move_show = {
+	.noun = "move",
+	.verb = "show",
+	.args = MOVE_ARGS,
+	.min_args = 1,
+	.max_args = 1,
+	.options = show_options,
+	.values_size = sizeof(struct move_values),
+	.summary = "all about one move; of a VM, its active or latest",
+	.run = run_show,
+};
+
+const struct cli_command cmd_move_watch = {
+	.noun = "move",
+	.verb = "watch",
+	.args = MOVE_ARGS,
+	.min_args = 1,
+	.max_args = 1,
+	.summary = "follow a move to its end",
+	.details =
+		"Shows a bar on a terminal and plain lines elsewhere, then the outcome.  The exit\n"
+		"code is 0 only when the guest has arrived.  An interrupt ends the watching and\n"
+		"not the move.  Waits up to a minute for a daemon that restarts.\n",
+	.run = run_watch,
+};
+
+/* ---- change --------------------------------------------------------------------------- */
+
+/* The answer to a cancel, good or bad, names the owner. */
+static void print_cancel(const struct cli_call *call, struct json_object *reply)
+{
+	char owner[TABLE_CELL_SIZE], state[TABLE_CELL_SIZE];
+	bool is_cancelled = json_get_bool(reply, "cancelled", false);
+
+	if (migrctl_wants_json(call)) {
+		table_print_json(stdout, reply);
+		return;
+	}
+	table_text(reply, "state", state);
+	printf("%s; ", is_cancelled ? "cancelled" : "not cancelled");
+	if (table_text(reply, "owner", owner)[0])
+		printf("'%s' owns the guest", owner);
+	else
+		printf("it is not decided who owns the guest");
+	if (state[0])
+		printf(" (move: %s)", state);
+	printf("\n");
+}
+
+static bool run_cancel(struct cli_call *call, struct err *err)
+{
+	CLEANUP(target_fini) struct target target = { NULL, NULL };
+	CLEANUP(free_charp) char *path = NULL;
+	CLEANUP(json_putp) struct json_object *reply = NULL;
+	struct client_request request = { .method = "POST", .timeout_ms = CANCEL_TIMEOUT_MS };
+	char detail[TABLE_CELL_SIZE];
+
+	if (!target_find(&target, call, true, err))
+		return false;
+	path = target_path(&target, "/cancel");
+	request.path = path;
+	if (!client_call(target.client, &request, &reply, err)) {
+		if (client_problem(target.client) && err->code == ERR_TOO_LATE)
+			print_cancel(call, client_problem(target.client));
+		return false;
+	}
+	print_cancel(call, reply);
+	if (json_get_bool(reply, "cancelled", false))
+		return true;
+	table_text(reply, "detail", detail);
+	return err_set(err, ERR_TOO_LATE, "%s", detail[0] ? detail : "the move was not cancelled");
+}
+
+static bool run_set(struct cli_call *call, struct err *err)
+{
+	const struct move_values *values = call->values;
+	CLEANUP(target_fini) struct target target = { NULL, NULL };
+	CLEANUP(json_putp) struct json_object *body = json_object_new_object();
+	CLEANUP(json_putp) struct json_object *move = NULL;
+	CLEANUP(free_charp) char *path = NULL;
+
+	if (!values->bandwidth.is_set && !values->downtime_limit.is_set)
+		return err_set(err, ERR_INVALID,
+			       "nothing to set: give --bandwidth or --downtime-limit");
+	add_limits(values, body);
+	if (!target_find(&target, call, true, err))
+		return false;
+	path = target_path(&target, "");
+	if (!send(target.client, "PATCH", path, body, NULL, &move, err))
+		return false;
+	migrctl_print_object(call, move, show_fields);
+	return true;
+}
+
+static const struct cli_option set_options[] = {
+	OPTION_BANDWIDTH,
+	OPTION_DOWNTIME,
+	{ .name = NULL },
+};
+
+const struct cli_command cmd_move_cancel = {
+	.noun = "move",
+	.verb = "cancel",
+	.args = MOVE_ARGS,
+	.min_args = 1,
+	.max_args = 1,
+	.summary = "end a move; says who owns the guest then",
+	.details =
+		"Waits for the end.  The exit code is 0 when the move was cancelled and the guest\n"
+		"is where it was; that of `too-late' when it had already gone too far.\n",
+	.run = run_cancel,
+};
+
+const struct cli_command cmd_move_set = {
+	.noun = "move",
+	.verb = "set",
+	.args = MOVE_ARGS,
+	.min_args = 1,
+	.max_args = 1,
+	.options = set_options,
+	.values_size = sizeof(struct move_values),
+	.summary = "change the limits of a move that is under way",
+	.run = run_set,
+};

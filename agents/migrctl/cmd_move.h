@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* migrctl/cmd_move.h -- migrctl move: guests on their way to another host. */
+#ifndef MIGRD_MIGRCTL_CMD_MOVE_H
+#define MIGRD_MIGRCTL_CMD_MOVE_H
+
+#include "agents/lib/cli.h"
+
+extern const struct cli_command cmd_move_start, cmd_move_list, cmd_move_show, cmd_move_watch,
+	cmd_move_cancel, cmd_move_set;
+
+#endif

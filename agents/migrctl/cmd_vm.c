@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "agents/migrctl/cmd_vm.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "agents/migrctl/migrctl.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+
+/* The server takes 1 MiB (api/http.h); it is the one that says so. */
+#define DEFINITION_MAX_BYTES (2u << 20)
+
+static const struct table_field list_fields[] = {
+	{ "NAME", "name", TABLE_TEXT },           { "STATE", "state", TABLE_TEXT },
+	{ "HOST", "host", TABLE_TEXT },           { "MEMORY", "memory_mib", TABLE_MIB },
+	{ "VCPUS", "vcpus", TABLE_NUMBER },       { "JOB", "job.kind", TABLE_TEXT },
+	{ "JOB STATE", "job.state", TABLE_TEXT }, { NULL, NULL, TABLE_TEXT },
+};
+
+static const struct table_field show_fields[] = {
+	{ "name", "name", TABLE_TEXT },
+	{ "uuid", "uuid", TABLE_TEXT },
+	{ "state", "state", TABLE_TEXT },
+	{ "reason", "reason", TABLE_TEXT },
+	{ "host", "host", TABLE_TEXT },
+	{ "generation", "generation", TABLE_NUMBER },
+	{ "memory", "memory_mib", TABLE_MIB },
+	{ "vcpus", "vcpus", TABLE_NUMBER },
+	{ "machine", "definition.machine", TABLE_TEXT },
+	{ "accelerator", "definition.accel", TABLE_TEXT },
+	{ "cpu model", "definition.cpu_model", TABLE_TEXT },
+	{ "disks", "definition.disks", TABLE_COUNT },
+	{ "nics", "definition.nics", TABLE_COUNT },
+	{ "QEMU", "qemu_version", TABLE_TEXT },
+	{ "pid", "pid", TABLE_NUMBER },
+	{ "job", "job.kind", TABLE_TEXT },
+	{ "job id", "job.id", TABLE_TEXT },
+	{ "job state", "job.state", TABLE_TEXT },
+	{ "created at", "created_at", TABLE_TEXT },
+	{ "started at", "started_at", TABLE_TEXT },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
+/* "NAME: STATE", the answer to everything that changes a VM. */
+static void print_vm(const struct cli_call *call, struct json_object *vm)
+{
+	char name[TABLE_CELL_SIZE], state[TABLE_CELL_SIZE];
+
+	if (migrctl_wants_json(call))
+		table_print_json(stdout, vm);
+	else
+		printf("%s: %s\n", table_text(vm, "name", name), table_text(vm, "state", state));
+}
+
+static bool post(struct client *client, const char *path, const struct strbuf *body,
+		 struct json_object **ret_vm, struct err *err)
+{
+	struct client_request request = {
+		.method = "POST",
+		.path = path,
+		.body = body ? body->data : NULL,
+		.body_len = body ? body->len : 0,
+	};
+
+	return client_call(client, &request, ret_vm, err);
+}
+
+static bool act(struct client *client, const char *name, const char *action,
+		struct json_object **ret_vm, struct err *err)
+{
+	CLEANUP(free_charp) char *suffix = xasprintf("/%s", action);
+	CLEANUP(free_charp) char *path = client_path("/v1/vms/", name, suffix);
+
+	return post(client, path, NULL, ret_vm, err);
+}
+
+/* ---- create --------------------------------------------------------------------- */
+
+struct create_values {
+	bool start;
+};
+
+static bool read_stdin(struct strbuf *text, struct err *err)
+{
+	char buf[8192];
+	ssize_t n;
+
+	while ((n = read(STDIN_FILENO, buf, sizeof(buf))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_errno(err, "standard input");
+		if ((size_t)n > DEFINITION_MAX_BYTES - text->len)
+			return err_set(err, ERR_TOO_LARGE, "standard input has over %u bytes",
+				       DEFINITION_MAX_BYTES);
+		strbuf_add(text, buf, (size_t)n);
+	}
+	return true;
+}
+
+static bool read_definition(const char *path, struct strbuf *text, struct err *err)
+{
+	CLEANUP(free_charp) char *data = NULL;
+	size_t len;
+
+	if (strcmp(path, "-") == 0)
+		return read_stdin(text, err);
+	if (!file_read(path, DEFINITION_MAX_BYTES, &data, &len, err))
+		return false;
+	strbuf_add(text, data, len);
+	return true;
+}
+
+static bool start_created(struct client *client, struct json_object **vm, struct err *err)
+{
+	struct json_object *started = NULL;
+	const char *name = json_get_str(*vm, "name");
+
+	if (!name)
+		return err_set(err, ERR_PROTOCOL, "the answer does not name the VM");
+	if (!act(client, name, "start", &started, err))
+		return err_wrap(err, "VM '%s' is defined, but did not start", name);
+	json_object_put(*vm);
+	*vm = started;
+	return true;
+}
+
+static bool run_create(struct cli_call *call, struct err *err)
+{
+	const struct create_values *values = call->values;
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(strbuf_fini) struct strbuf text = STRBUF_INIT;
+	CLEANUP(json_putp) struct json_object *vm = NULL;
+
+	if (!client || !read_definition(call->words[0], &text, err))
+		return false;
+	if (text.len == 0)
+		return err_set(err, ERR_INVALID, "'%s' is empty", call->words[0]);
+	if (!post(client, "/v1/vms", &text, &vm, err) ||
+	    (values->start && !start_created(client, &vm, err)))
+		return false;
+	print_vm(call, vm);
+	return true;
+}
+
+static const struct cli_option create_options[] = {
+	{
+		.name = "start",
+		.type = CLI_FLAG,
+		.offset = offsetof(struct create_values, start),
+		.help = "start it at once",
+	},
+	{ .name = NULL },
+};
+
+const struct cli_command cmd_vm_create = {
+	.noun = "vm",
+	.verb = "create",
+	.args = "FILE",
+	.min_args = 1,
+	.max_args = 1,
+	.options = create_options,
+	.values_size = sizeof(struct create_values),
+	.summary = "define a guest by a JSON file ('-': standard input)",
+	.details =
+		"The definition is explained in migrd-vm(5); `migrd --print-schema vm' prints its\n"
+		"JSON schema.  Everything that is wrong with it is named at once.\n",
+	.run = run_create,
+};
+
+/* ---- look ------------------------------------------------------------------------ */
+
+static bool run_list(struct cli_call *call, struct err *err)
+{
+	return migrctl_list(call, "/v1/vms", "", list_fields, err);
+}
+
+static bool run_show(struct cli_call *call, struct err *err)
+{
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(free_charp) char *path = client_path("/v1/vms/", call->words[0], "");
+	CLEANUP(json_putp) struct json_object *vm = NULL;
+
+	if (!client || !client_get(client, path, &vm, err))
+		return false;
+	migrctl_print_object(call, vm, show_fields);
+	return true;
+}
+
+const struct cli_command cmd_vm_list = {
+	.noun = "vm",
+	.verb = "list",
+	.summary = "the guests of this host",
+	.run = run_list,
+};
+
+const struct cli_command cmd_vm_show = {
+	.noun = "vm",
+	.verb = "show",
+	.args = "VM",
+	.min_args = 1,
+	.max_args = 1,
+	.summary = "all about one guest",
+	.run = run_show,
+};
+
+/* ---- change ---------------------------------------------------------------------- */
+
+static bool run_delete(struct cli_call *call, struct err *err)
+{
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(free_charp) char *path = client_path("/v1/vms/", call->words[0], "");
+	CLEANUP(json_putp) struct json_object *reply = NULL;
+	struct client_request request = { .method = "DELETE", .path = path };
+
+	if (!client || !client_call(client, &request, &reply, err))
+		return false;
+	if (!migrctl_wants_json(call))
+		printf("%s: deleted\n", call->words[0]);
+	return true;
+}
+
+/* The verb is the action's name in the API. */
+static bool run_action(struct cli_call *call, struct err *err)
+{
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(json_putp) struct json_object *vm = NULL;
+
+	if (!client || !act(client, call->words[0], call->command->verb, &vm, err))
+		return false;
+	print_vm(call, vm);
+	return true;
+}
+
+#define ACTION(verb_, summary_, run_)               \
+	const struct cli_command cmd_vm_##verb_ = { \
+		.noun = "vm",                       \
+		.verb = #verb_,                     \
+		.args = "VM",                       \
+		.min_args = 1,                      \
+		.max_args = 1,                      \
+		.summary = summary_,                \
+		.run = run_,                        \
+	}
+
+ACTION(delete, "forget a stopped guest; its disks stay", run_delete);
+ACTION(start, "start a guest", run_action);
+ACTION(stop, "end a guest at once, as if its power were cut", run_action);
+ACTION(shutdown, "ask a guest to shut down", run_action);
+ACTION(reset, "reset a guest, as if by its button", run_action);
+ACTION(pause, "stop a guest's CPUs", run_action);
+ACTION(resume, "let a paused guest run", run_action);

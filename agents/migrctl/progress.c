@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "agents/migrctl/progress.h"
+
+#include <string.h>
+
+#include "agents/lib/table.h"
+#include "agents/lib/units.h"
+#include "base/mem.h"
+
+#define BAR_MIN 10
+#define BAR_MAX 40
+
+/* ---- what is known --------------------------------------------------------------- */
+
+static bool number_at(struct json_object *move, const char *path, double *ret_value)
+{
+	struct json_object *value = table_member(move, path);
+	double number = json_object_get_double(value);
+
+	if (!value || json_object_is_type(value, json_type_string) || !(number >= 0))
+		return false;
+	*ret_value = number < 0x1p60 ? number : 0x1p60;
+	return true;
+}
+
+static void copy_text(struct json_object *move, const char *path, char *text, size_t size)
+{
+	char cell[TABLE_CELL_SIZE];
+
+	if (table_text(move, path, cell)[0])
+		snprintf(text, size, "%.*s", (int)size - 1, cell);
+}
+
+void progress_update(struct progress *progress, struct json_object *move)
+{
+	double value;
+
+	copy_text(move, "vm", progress->vm, sizeof(progress->vm));
+	copy_text(move, "state", progress->state, sizeof(progress->state));
+	progress->is_final = json_get_bool(move, "final", progress->is_final);
+	/* A pass that finds much dirty memory makes the daemon's figure fall; to a
+	 * reader that looks like something went wrong. */
+	if (number_at(move, "progress.percent", &value) && value > progress->percent)
+		progress->percent = value < 100 ? value : 100;
+	if (number_at(move, "progress.ram_transferred_bytes", &value))
+		progress->transferred_bytes = (uint64_t)value;
+	if (number_at(move, "progress.ram_remaining_bytes", &value))
+		progress->remaining_bytes = (uint64_t)value;
+	if (number_at(move, "progress.throughput_mbit_per_s", &value))
+		progress->bytes_per_s = (uint64_t)(value * 1e6 / 8);
+}
+
+double progress_eta_s(const struct progress *progress)
+{
+	if (progress->is_final || progress->bytes_per_s == 0 || progress->remaining_bytes == 0)
+		return -1;
+	return (double)progress->remaining_bytes / (double)progress->bytes_per_s;
+}
+
+/* ---- as text ---------------------------------------------------------------------- */
+
+static void add_figures(const struct progress *progress, struct strbuf *line)
+{
+	char amount[UNITS_SIZE];
+	double eta_s = progress_eta_s(progress);
+
+	units_bytes(progress->transferred_bytes, amount);
+	strbuf_addf(line, "%3.0f %%  %s sent", progress->percent, amount);
+	if (progress->is_final)
+		return;
+	units_bytes(progress->remaining_bytes, amount);
+	strbuf_addf(line, ", %s left", amount);
+	if (progress->bytes_per_s > 0) {
+		units_bytes(progress->bytes_per_s, amount);
+		strbuf_addf(line, ", %s/s", amount);
+	}
+	if (eta_s >= 0 && eta_s < 1e9) {
+		/* Tenths of a second would only flicker. */
+		units_duration(((uint64_t)eta_s + 1) * 1000, amount);
+		if (eta_s < 59)
+			snprintf(amount, sizeof(amount), "%.0f s", eta_s + 0.5);
+		strbuf_addf(line, ", %s to go", amount);
+	}
+}
+
+static void add_bar(double percent, unsigned width, struct strbuf *line)
+{
+	unsigned filled = (unsigned)(percent * width / 100);
+
+	strbuf_adds(line, "[");
+	for (unsigned i = 0; i < width; i++)
+		strbuf_adds(line, i < filled ? "#" : "-");
+	strbuf_adds(line, "] ");
+}
+
+/* Names may hold UTF-8 from a daemon of the future: cut between characters. */
+static void cut(struct strbuf *line, unsigned width)
+{
+	size_t len = width;
+
+	if (line->len <= width)
+		return;
+	while (len > 0 && ((unsigned char)line->data[len] & 0xc0) == 0x80)
+		len--;
+	line->data[len] = '\0';
+	line->len = len;
+}
+
+void progress_bar(const struct progress *progress, unsigned width, struct strbuf *line)
+{
+	CLEANUP(strbuf_fini) struct strbuf figures = STRBUF_INIT;
+	unsigned bar;
+
+	add_figures(progress, &figures);
+	strbuf_addf(line, "%s %-8s ", progress->vm, progress->state);
+	bar = line->len + figures.len + 3 < width ? width - (unsigned)(line->len + figures.len + 3)
+						  : 0;
+	if (bar >= BAR_MIN)
+		add_bar(progress->percent, bar < BAR_MAX ? bar : BAR_MAX, line);
+	strbuf_adds(line, strbuf_str(&figures));
+	cut(line, width);
+}
+
+bool progress_plain(struct progress *progress, struct strbuf *line)
+{
+	int tens = (int)(progress->percent / 10);
+
+	if (strcmp(progress->state, progress->told_state) == 0 && tens <= progress->told_tens)
+		return false;
+	progress->told_tens = tens;
+	memcpy(progress->told_state, progress->state, sizeof(progress->told_state));
+	strbuf_addf(line, "%s: %s: ", progress->vm, progress->state);
+	add_figures(progress, line);
+	return true;
+}

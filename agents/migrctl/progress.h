@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* migrctl/progress.h -- one move as a line of text: pure functions, no I/O. */
+#ifndef MIGRD_MIGRCTL_PROGRESS_H
+#define MIGRD_MIGRCTL_PROGRESS_H
+
+#include "base/json.h"
+#include "base/strbuf.h"
+
+#define PROGRESS_STATE_SIZE 32
+
+struct progress {
+	char vm[64];
+	char state[PROGRESS_STATE_SIZE];
+	bool is_final;
+	double percent; /* of the whole move; never less than before */
+	uint64_t transferred_bytes, remaining_bytes;
+	uint64_t bytes_per_s; /* 0: not known */
+	/* what was reported last in plain lines */
+	char told_state[PROGRESS_STATE_SIZE];
+	int told_tens;
+};
+
+/* Takes in a move object; what is missing stays as it was. */
+void progress_update(struct progress *progress, struct json_object *move);
+/* The seconds left, or -1: a guess from rate and remaining bytes. */
+double progress_eta_s(const struct progress *progress);
+/* A line of at most WIDTH columns with a bar. */
+void progress_bar(const struct progress *progress, unsigned width, struct strbuf *line);
+/* For logs: true when there is something new to tell (another state, or another
+ * tenth done). */
+bool progress_plain(struct progress *progress, struct strbuf *line);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "agents/migrctl/summary.h"
+
+#include <string.h>
+
+#include "agents/lib/table.h"
+#include "agents/lib/units.h"
+#include "base/mem.h"
+
+static const struct table_field summary_fields[] = {
+	{ "move", "id", TABLE_TEXT },
+	{ "VM", "vm", TABLE_TEXT },
+	{ "state", "state", TABLE_TEXT },
+	{ "reason", "reason", TABLE_TEXT },
+	{ "owner", "owner", TABLE_TEXT },
+	{ "generation", "generation", TABLE_NUMBER },
+	{ "sent", "progress.ram_transferred_bytes", TABLE_BYTES },
+	{ "passes", "progress.passes", TABLE_NUMBER },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
+/* Members of `times' that deserve better words than their key. */
+static const struct {
+	const char *key, *title;
+} time_titles[] = {
+	{ "total_ms", "total time" },
+	{ "blackout_ms", "blackout" },
+	{ "qemu_downtime_ms", "blackout, as QEMU says" },
+	{ "qemu_total_ms", "QEMU's part" },
+	{ "qemu_setup_ms", "QEMU's set-up" },
+	{ "completed_to_taken_ms", "handover" },
+};
+
+static void time_title(const char *key, char *title, size_t size)
+{
+	size_t len = strlen(key);
+
+	for (size_t i = 0; i < ARRAY_LEN(time_titles); i++)
+		if (strcmp(time_titles[i].key, key) == 0) {
+			snprintf(title, size, "%s", time_titles[i].title);
+			return;
+		}
+	if (len > 3 && strcmp(key + len - 3, "_ms") == 0)
+		len -= 3;
+	snprintf(title, size, "%.*s", (int)len, key);
+	for (char *p = title; *p; p++)
+		if (*p == '_')
+			*p = ' ';
+}
+
+#define TIMES_MAX 32
+
+static void print_times(FILE *out, struct json_object *times)
+{
+	struct table_field fields[TIMES_MAX + 1];
+	char titles[TIMES_MAX][64];
+	size_t count = 0;
+
+	memset(fields, 0, sizeof(fields));
+	json_object_object_foreach(times, key, value)
+	{
+		if (!value || count == TIMES_MAX)
+			continue;
+		time_title(key, titles[count], sizeof(titles[count]));
+		fields[count].title = titles[count];
+		fields[count].path = key;
+		fields[count].kind = TABLE_MS;
+		count++;
+	}
+	if (count > 0)
+		table_print_object(out, times, fields);
+}
+
+void summary_print_times(FILE *out, struct json_object *move)
+{
+	struct json_object *times = table_member(move, "times");
+
+	if (json_object_is_type(times, json_type_object))
+		print_times(out, times);
+}
+
+void summary_print(FILE *out, struct json_object *move)
+{
+	table_print_object(out, move, summary_fields);
+	summary_print_times(out, move);
+}
+
+/* ---- the result --------------------------------------------------------------------- */
+
+static const struct {
+	const char *state;
+	enum err_code code;
+	const char *meaning;
+} endings[] = {
+	{ "cancelled", ERR_CANCELLED, "was cancelled" },
+	{ "failed", ERR_PEER, "failed" },
+	{ "stuck", ERR_CONFLICT, "is stuck and needs an operator" },
+};
+
+static bool ended(struct json_object *move, enum err_code code, const char *meaning,
+		  struct err *err)
+{
+	const char *name = json_get_str(json_get_obj(move, "error"), "code");
+	char id[TABLE_CELL_SIZE], vm[TABLE_CELL_SIZE], detail[TABLE_CELL_SIZE];
+	char owner[TABLE_CELL_SIZE];
+
+	if (!table_text(move, "error.detail", detail)[0])
+		table_text(move, "reason", detail);
+	if (name && err_from_name(name) != ERR_NONE)
+		code = err_from_name(name);
+	table_text(move, "owner", owner);
+	return err_set(err, code, "move '%.40s' of VM '%.64s' %s%s%.250s; %s%.64s%s",
+		       table_text(move, "id", id), table_text(move, "vm", vm), meaning,
+		       detail[0] ? ": " : "", detail, owner[0] ? "'" : "", owner,
+		       owner[0] ? "' owns the guest" : "nobody owns the guest");
+}
+
+bool summary_result(struct json_object *move, struct err *err)
+{
+	const char *state = json_get_str(move, "state");
+
+	if (!json_get_bool(move, "final", false) || !state || strcmp(state, "done") == 0)
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++)
+		if (strcmp(endings[i].state, state) == 0)
+			return ended(move, endings[i].code, endings[i].meaning, err);
+	return ended(move, ERR_INTERNAL, "ended in an unknown state", err);
+}
