@@ -201,13 +201,12 @@ static bool load_is_late(const struct move *move)
 
 void move_dst_step_transfer(struct move *move)
 {
-	if (move->drop_requested) {
-		roll_back(move, ERR_CANCELLED, "the source dropped the move");
-	} else if (is_gone(move)) {
+	if (is_gone(move)) {
 		roll_back_gone(move);
 	} else if (move->qemu_state == QMP_MIG_FAILED) {
-		roll_back(move, ERR_QEMU, move->info.error[0] ? move->info.error
-							      : "QEMU could not load the guest");
+		qemu_kill(move_qemu(move)); /* its words are in its log; the end is the fact */
+	} else if (move->drop_requested) {
+		roll_back(move, ERR_CANCELLED, "the source dropped the move");
 	} else if (move->go_requested && is_loaded(move)) {
 		take(move);
 	} else if (move->go_requested && load_is_late(move)) {

@@ -152,6 +152,16 @@ void move_src_step_begin(struct move *move)
 		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_PREPARE });
 }
 
+/* Why the data channel is broken; NULL: it is not. */
+static const char *stream_fault(const struct move *move)
+{
+	const struct stream_status *status = move->stream ? stream_status(move->stream) : NULL;
+
+	if (status && status->state == STREAM_CHANNEL_FAILED)
+		return status->error;
+	return move->stream_gone ? "migrd-stream ended" : NULL;
+}
+
 /* ---- prepare: the destination gets ready ------------------------------ */
 
 static void on_offer_answered(struct move *move, struct json_object *result, const struct err *err)
@@ -210,13 +220,11 @@ void move_src_step_prepare(struct move *move)
 	if (move->stream_ready) {
 		move_stamp(move, MOVE_STAMP_PREPARED);
 		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_TRANSFER });
-	} else if (move->stream_gone || (move->stream && stream_status(move->stream)->state ==
-							 STREAM_CHANNEL_FAILED)) {
+	} else if (stream_fault(move)) {
 		struct err err;
 
 		err_set(&err, ERR_PEER, "no data connection to host '%s' at %s: %s",
-			move->row.peer, move->data_address,
-			move->stream ? stream_status(move->stream)->error : "migrd-stream ended");
+			move->row.peer, move->data_address, stream_fault(move));
 		move_roll_back(move, &err);
 	} else if (waited_ms >= move->moves->env.prepare_timeout_ms) {
 		roll_back(move, ERR_TIMEOUT, "the destination was not ready in time");
@@ -289,6 +297,9 @@ static void qemu_failed(struct move *move)
 
 	if (move->cancel_requested)
 		err_set(&err, ERR_CANCELLED, "cancelled on request");
+	else if (stream_fault(move))
+		err_set(&err, ERR_PEER, "the data connection to host '%s' broke: %s",
+			move->row.peer, stream_fault(move));
 	else
 		err_set(&err, ERR_QEMU, "QEMU gave the transfer up: %s",
 			move->info.error[0] ? move->info.error : "it does not say why");
@@ -520,7 +531,7 @@ static void on_dropped(struct move *move, struct json_object *result, const stru
 	move->answered = true;
 	move->verdict = reply.verdict == PEER_VERDICT_TAKEN ? MOVE_VERDICT_TAKEN
 							    : MOVE_VERDICT_REFUSED;
-	if (move->error.code == ERR_QEMU && reply.reason[0])
+	if (move->error.code == ERR_QEMU && reply.reason[0] && !is_gone(move))
 		err_set(&move->error, ERR_QEMU, "the transfer failed; host '%s' says: %s",
 			move->row.peer, reply.reason);
 	move_step(move);
