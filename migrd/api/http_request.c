@@ -173,8 +173,8 @@ static enum MHD_Result queue(struct http_exchange *ex)
 	return result;
 }
 
-/* The header is there.  What is wrong is answered after the body, unless the
- * client waits for a word before it sends it, or it is large. */
+/* The header is there.  What is wrong is answered after the body, unless that is
+ * too much; also when the client asks first (Expect), as not all that ask wait. */
 static enum MHD_Result begin(struct http_exchange *ex, const char *method)
 {
 	struct http_request *req = ex->req;
@@ -185,8 +185,7 @@ static enum MHD_Result begin(struct http_exchange *ex, const char *method)
 	if (!read_header(ex, &err) || !find_route(ex, &err) || !check_caller(ex, &err) ||
 	    !check_protocol(req, &err) || !check_body_header(req, &err))
 		refuse(ex, 0, &err);
-	if (ex->response &&
-	    (http_pairs_get_nocase(&req->headers, "Expect") || content_length(req) > DISCARD_MAX))
+	if (ex->response && content_length(req) > DISCARD_MAX)
 		return queue(ex);
 	return MHD_YES;
 }
