@@ -4,7 +4,8 @@
  * FILE is read first, then the *.conf of FILE.d in the order of their names; a later
  * file overrides an earlier one, a key or section that comes twice in one file
  * is a fault.  All faults are found in one go, each at FILE:LINE.  One table says
- * of every key what it may be; the manual and --help-config print that table.
+ * of every key what it may be; --help-config prints that table, and a check
+ * compares the manual with it.
  *
  * Thread: any.  It reads files: for the start and for a reload.
  */
@@ -47,8 +48,7 @@ struct config {
 bool config_load(const char *path, struct config *ret, struct faults *faults);
 void config_fini(struct config *config);
 
-enum config_format { CONFIG_FORMAT_TEXT, CONFIG_FORMAT_MAN };
 /* Every section and key with type, range, default and meaning. */
-void config_print_keys(FILE *out, enum config_format format);
+void config_print_keys(FILE *out);
 
 #endif

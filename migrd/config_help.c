@@ -18,7 +18,7 @@ static void print_type(FILE *out, const struct config_key *key)
 		fprintf(out, "; default: %s", fallback_of(key));
 }
 
-static void print_text(FILE *out, const struct config_key *key, bool is_first)
+static void print_key(FILE *out, const struct config_key *key, bool is_first)
 {
 	if (is_first)
 		fprintf(out, "[%s]\n", key->section);
@@ -27,38 +27,15 @@ static void print_text(FILE *out, const struct config_key *key, bool is_first)
 	fprintf(out, ")\n      %s\n", key->help);
 }
 
-/* Tables hold no backslash and no line that begins with a dot or quote. */
-static void print_man(FILE *out, const struct config_key *key, bool is_first)
-{
-	if (is_first)
-		fprintf(out, ".SS [%s]\n", key->section);
-	fprintf(out, ".TP\n.BR %s \" (", key->key);
-	print_type(out, key);
-	fprintf(out, ")\"\n%s\n", key->help);
-}
-
-static void print_key(FILE *out, enum config_format format, const struct config_key *key,
-		      bool is_first)
-{
-	switch (format) {
-	case CONFIG_FORMAT_TEXT:
-		print_text(out, key, is_first);
-		break;
-	case CONFIG_FORMAT_MAN:
-		print_man(out, key, is_first);
-		break;
-	}
-}
-
-void config_print_keys(FILE *out, enum config_format format)
+void config_print_keys(FILE *out)
 {
 	const char *section = "";
 
 	for (size_t i = 0; i < config_key_count; i++) {
 		const struct config_key *key = &config_keys[i];
 
-		print_key(out, format, key, strcmp(section, key->section) != 0);
+		print_key(out, key, strcmp(section, key->section) != 0);
 		section = key->section;
 	}
-	print_key(out, format, &config_peer_address, true);
+	print_key(out, &config_peer_address, true);
 }

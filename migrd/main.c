@@ -281,14 +281,10 @@ static const struct option options[] = {
 
 static int print_schema(const char *name)
 {
-	CLEANUP(json_putp) struct json_object *schema = wire_schema(name);
-
-	if (!schema) {
-		fprintf(stderr, "migrd: there is no schema '%s'\n", name);
-		return err_exit_code(ERR_NOT_FOUND);
-	}
-	puts(json_object_to_json_string_ext(schema, JSON_C_TO_STRING_PRETTY));
-	return 0;
+	if (wire_schema_print(stdout, name))
+		return 0;
+	fprintf(stderr, "migrd: there is no schema '%s'\n", name);
+	return err_exit_code(ERR_NOT_FOUND);
 }
 
 static int load_and_run(const char *path, bool check_only)
@@ -335,7 +331,7 @@ int main(int argc, char **argv)
 			check_only = true;
 			break;
 		case OPT_HELP_CONFIG:
-			config_print_keys(stdout, CONFIG_FORMAT_TEXT);
+			config_print_keys(stdout);
 			return 0;
 		case OPT_SCHEMA:
 			return print_schema(optarg);

@@ -31,3 +31,16 @@ struct json_object *wire_schema(const char *name)
 					   schemas[i].description);
 	return NULL;
 }
+
+bool wire_schema_print(FILE *out, const char *name)
+{
+	CLEANUP(json_putp) struct json_object *schema = wire_schema(name);
+
+	if (!schema)
+		return false;
+	fprintf(out, "%s\n",
+		json_object_to_json_string_ext(schema, JSON_C_TO_STRING_PRETTY |
+							       JSON_C_TO_STRING_SPACED |
+							       JSON_C_TO_STRING_NOSLASHESCAPE));
+	return true;
+}

@@ -4,11 +4,15 @@
 #ifndef MIGRD_WIRE_SCHEMA_H
 #define MIGRD_WIRE_SCHEMA_H
 
+#include <stdio.h>
+
 #include "base/json.h"
 
 /* The names, ended by NULL. */
 extern const char *const wire_schema_names[];
 /* A new object, or NULL for an unknown name. */
 struct json_object *wire_schema(const char *name);
+/* As the file is; false for an unknown name. */
+bool wire_schema_print(FILE *out, const char *name);
 
 #endif

@@ -263,21 +263,20 @@ START_TEST(file_over_one_mib_is_refused)
 }
 END_TEST
 
-/* The manual is made of the same rows. */
+/* What the daemon says of its keys comes from the rows that read them. */
 START_TEST(every_key_is_printed_with_its_help)
 {
 	CLEANUP(free_charp) char *text = NULL;
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
 
-	config_print_keys(out, CONFIG_FORMAT_TEXT);
-	config_print_keys(out, CONFIG_FORMAT_MAN);
+	config_print_keys(out);
 	fclose(out);
 	ck_assert_ptr_nonnull(strstr(text,
 				     "start_timeout_ms  (number, 100 to 3600000 milliseconds; "
 				     "default: 15000)"));
 	ck_assert_ptr_nonnull(strstr(text, "[peer ID]"));
-	ck_assert_ptr_nonnull(strstr(text, ".BR level"));
+	ck_assert_ptr_nonnull(strstr(text, "debug."));
 	ck_assert_ptr_null(strstr(text, "(null)"));
 }
 END_TEST

@@ -16,8 +16,8 @@ START_TEST(decoded_object_encodes_as_it_was)
 {
 	static const char *const texts[] = {
 		"{'name':'n'}",
-		"{'name':'n','text':'t','yes':true,'i':-5,'u':0,'colour':'blue','point':{'x':1},"
-		"'parts':[{'id':'a','note':'m'},{'id':'b'}],'words':['w',''],'any':[1]}",
+		("{'name':'n','text':'t','yes':true,'i':-5,'u':0,'colour':'blue','point':{'x':1},"
+		 "'parts':[{'id':'a','note':'m'},{'id':'b'}],'words':['w',''],'any':[1]}"),
 		"{'name':'n','u':18446744073709551615,'maybe':'x','any':{'deep':[null]}}",
 	};
 
