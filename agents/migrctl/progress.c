@@ -42,6 +42,8 @@ void progress_update(struct progress *progress, struct json_object *move)
 	 * reader that looks like something went wrong. */
 	if (number_at(move, "progress.percent", &value) && value > progress->percent)
 		progress->percent = value < 100 ? value : 100;
+	if (strcmp(progress->state, "done") == 0)
+		progress->percent = 100;
 	if (number_at(move, "progress.ram_transferred_bytes", &value))
 		progress->transferred_bytes = (uint64_t)value;
 	if (number_at(move, "progress.ram_remaining_bytes", &value))
