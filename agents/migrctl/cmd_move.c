@@ -302,9 +302,10 @@ static bool run_show(struct cli_call *call, struct err *err)
 	path = target_path(&target, "");
 	if (!client_get(target.client, path, &move, err))
 		return false;
-	migrctl_print_object(call, move, show_fields);
-	if (!migrctl_wants_json(call))
-		summary_print_times(stdout, move);
+	if (migrctl_wants_json(call))
+		table_print_json(stdout, move);
+	else
+		summary_print_fields(stdout, move, show_fields);
 	return true;
 }
 

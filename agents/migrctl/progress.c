@@ -9,6 +9,8 @@
 
 #define BAR_MIN 10
 #define BAR_MAX 40
+/* "100 %  999.9 MiB, 999.9 MiB left, 999.9 MiB/s, 59 s": most moves need no more. */
+#define FIGURES_WIDTH 52
 
 /* ---- what is known --------------------------------------------------------------- */
 
@@ -35,6 +37,8 @@ void progress_update(struct progress *progress, struct json_object *move)
 {
 	double value;
 
+	if (progress->figures_width == 0)
+		progress->figures_width = FIGURES_WIDTH;
 	copy_text(move, "vm", progress->vm, sizeof(progress->vm));
 	copy_text(move, "state", progress->state, sizeof(progress->state));
 	progress->is_final = json_get_bool(move, "final", progress->is_final);
@@ -61,13 +65,29 @@ double progress_eta_s(const struct progress *progress)
 
 /* ---- as text ---------------------------------------------------------------------- */
 
-static void add_figures(const struct progress *progress, struct strbuf *line)
+static void add_eta(const struct progress *progress, const char *suffix, struct strbuf *line)
+{
+	double eta_s = progress_eta_s(progress);
+	char amount[UNITS_SIZE];
+
+	if (eta_s < 0 || eta_s > 1e9)
+		return;
+	/* Tenths of a second would only flicker. */
+	if (eta_s < 59)
+		snprintf(amount, sizeof(amount), "%.0f s", eta_s + 0.5);
+	else
+		units_duration(((uint64_t)eta_s + 1) * 1000, amount);
+	strbuf_addf(line, ", %s%s", amount, suffix);
+}
+
+/* SENT and TO_GO are the words that a narrow terminal has no room for. */
+static void add_figures(const struct progress *progress, const char *sent, const char *to_go,
+			struct strbuf *line)
 {
 	char amount[UNITS_SIZE];
-	double eta_s = progress_eta_s(progress);
 
 	units_bytes(progress->transferred_bytes, amount);
-	strbuf_addf(line, "%3.0f %%  %s sent", progress->percent, amount);
+	strbuf_addf(line, "%3.0f %%  %s%s", progress->percent, amount, sent);
 	if (progress->is_final)
 		return;
 	units_bytes(progress->remaining_bytes, amount);
@@ -76,13 +96,7 @@ static void add_figures(const struct progress *progress, struct strbuf *line)
 		units_bytes(progress->bytes_per_s, amount);
 		strbuf_addf(line, ", %s/s", amount);
 	}
-	if (eta_s >= 0 && eta_s < 1e9) {
-		/* Tenths of a second would only flicker. */
-		units_duration(((uint64_t)eta_s + 1) * 1000, amount);
-		if (eta_s < 59)
-			snprintf(amount, sizeof(amount), "%.0f s", eta_s + 0.5);
-		strbuf_addf(line, ", %s to go", amount);
-	}
+	add_eta(progress, to_go, line);
 }
 
 static void add_bar(double percent, unsigned width, struct strbuf *line)
@@ -108,17 +122,20 @@ static void cut(struct strbuf *line, unsigned width)
 	line->len = len;
 }
 
-void progress_bar(const struct progress *progress, unsigned width, struct strbuf *line)
+void progress_bar(struct progress *progress, unsigned width, struct strbuf *line)
 {
 	CLEANUP(strbuf_fini) struct strbuf figures = STRBUF_INIT;
-	unsigned bar;
+	size_t used;
 
-	add_figures(progress, &figures);
+	add_figures(progress, "", "", &figures);
+	/* Room once taken is kept: a bar that changes its width seems to run back. */
+	if (figures.len > progress->figures_width)
+		progress->figures_width = figures.len;
 	strbuf_addf(line, "%s %-8s ", progress->vm, progress->state);
-	bar = line->len + figures.len + 3 < width ? width - (unsigned)(line->len + figures.len + 3)
-						  : 0;
-	if (bar >= BAR_MIN)
-		add_bar(progress->percent, bar < BAR_MAX ? bar : BAR_MAX, line);
+	used = line->len + progress->figures_width + strlen("[] ");
+	if (used + BAR_MIN <= width)
+		add_bar(progress->percent,
+			width - used < BAR_MAX ? (unsigned)(width - used) : BAR_MAX, line);
 	strbuf_adds(line, strbuf_str(&figures));
 	cut(line, width);
 }
@@ -132,6 +149,6 @@ bool progress_plain(struct progress *progress, struct strbuf *line)
 	progress->told_tens = tens;
 	memcpy(progress->told_state, progress->state, sizeof(progress->told_state));
 	strbuf_addf(line, "%s: %s: ", progress->vm, progress->state);
-	add_figures(progress, line);
+	add_figures(progress, " sent", " to go", line);
 	return true;
 }

@@ -15,6 +15,7 @@ struct progress {
 	double percent; /* of the whole move; never less than before */
 	uint64_t transferred_bytes, remaining_bytes;
 	uint64_t bytes_per_s; /* 0: not known */
+	size_t figures_width;
 	/* what was reported last in plain lines */
 	char told_state[PROGRESS_STATE_SIZE];
 	int told_tens;
@@ -25,7 +26,7 @@ void progress_update(struct progress *progress, struct json_object *move);
 /* The seconds left, or -1: a guess from rate and remaining bytes. */
 double progress_eta_s(const struct progress *progress);
 /* A line of at most WIDTH columns with a bar. */
-void progress_bar(const struct progress *progress, unsigned width, struct strbuf *line);
+void progress_bar(struct progress *progress, unsigned width, struct strbuf *line);
 /* For logs: true when there is something new to tell (another state, or another
  * tenth done). */
 bool progress_plain(struct progress *progress, struct strbuf *line);

@@ -48,41 +48,46 @@ static void time_title(const char *key, char *title, size_t size)
 			*p = ' ';
 }
 
-#define TIMES_MAX 32
+#define FIELDS_MAX 64
 
-static void print_times(FILE *out, struct json_object *times)
+/* Fields that are made as they are needed. */
+struct field_list {
+	struct table_field fields[FIELDS_MAX + 1]; /* the last one ends it */
+	char titles[FIELDS_MAX][48], paths[FIELDS_MAX][64];
+	size_t count;
+};
+
+static void add_times(struct field_list *list, struct json_object *times)
 {
-	struct table_field fields[TIMES_MAX + 1];
-	char titles[TIMES_MAX][64];
-	size_t count = 0;
-
-	memset(fields, 0, sizeof(fields));
 	json_object_object_foreach(times, key, value)
 	{
-		if (!value || count == TIMES_MAX)
+		size_t i = list->count;
+
+		if (!value || i == FIELDS_MAX || strlen(key) > 40)
 			continue;
-		time_title(key, titles[count], sizeof(titles[count]));
-		fields[count].title = titles[count];
-		fields[count].path = key;
-		fields[count].kind = TABLE_MS;
-		count++;
+		time_title(key, list->titles[i], sizeof(list->titles[i]));
+		snprintf(list->paths[i], sizeof(list->paths[i]), "times.%s", key);
+		list->fields[i] = (struct table_field){ list->titles[i], list->paths[i], TABLE_MS };
+		list->count++;
 	}
-	if (count > 0)
-		table_print_object(out, times, fields);
 }
 
-void summary_print_times(FILE *out, struct json_object *move)
+void summary_print_fields(FILE *out, struct json_object *move, const struct table_field *fields)
 {
 	struct json_object *times = table_member(move, "times");
+	struct field_list list;
 
+	memset(&list, 0, sizeof(list));
+	for (; fields->title && list.count < FIELDS_MAX; fields++)
+		list.fields[list.count++] = *fields;
 	if (json_object_is_type(times, json_type_object))
-		print_times(out, times);
+		add_times(&list, times);
+	table_print_object(out, move, list.fields);
 }
 
 void summary_print(FILE *out, struct json_object *move)
 {
-	table_print_object(out, move, summary_fields);
-	summary_print_times(out, move);
+	summary_print_fields(out, move, summary_fields);
 }
 
 /* ---- the result --------------------------------------------------------------------- */
