@@ -55,17 +55,15 @@ static bool make_dirs(const struct config *config, struct err *err)
 static bool make_peers(struct daemon *daemon, struct err *err)
 {
 	const struct config *config = &daemon->config;
-	const struct peer_config peer_config = {
-		config->host_id, config->tls_ca, config->tls_cert, config->tls_key
-	};
+	const struct peer_config peer_config = { config->host_id, config->tls_ca, config->tls_cert,
+						 config->tls_key };
 
 	daemon->api.peers = peer_clients_new(daemon->api.loop, &peer_config, err);
 	if (!daemon->api.peers)
 		return false;
 	daemon->peer_ids = xcalloc(config->peer_count + 1, sizeof(*daemon->peer_ids));
 	for (size_t i = 0; i < config->peer_count; i++) {
-		peer_clients_set(daemon->api.peers, config->peers[i].id,
-				 config->peers[i].address);
+		peer_clients_set(daemon->api.peers, config->peers[i].id, config->peers[i].address);
 		daemon->peer_ids[i] = config->peers[i].id;
 	}
 	daemon->api.peer_ids = daemon->peer_ids;
@@ -148,8 +146,8 @@ static void fill_api(struct daemon *daemon)
 	struct api *api = &daemon->api;
 
 	daemon->log_dir = xasprintf("%s/log", config->host_state_dir);
-	daemon->data_address = xstrdup(config->data_advertise ? config->data_advertise
-							      : config->data_listen);
+	daemon->data_address =
+		xstrdup(config->data_advertise ? config->data_advertise : config->data_listen);
 	api->loop = loop_new();
 	api->bus = bus_new();
 	api->host_id = config->host_id;
@@ -227,8 +225,8 @@ static bool run(struct daemon *daemon, struct err *err)
 	if (!build(daemon, err))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
-		daemon->signals[i] = loop_signal_new(daemon->api.loop, signals[i], on_signal,
-						     daemon->api.loop);
+		daemon->signals[i] =
+			loop_signal_new(daemon->api.loop, signals[i], on_signal, daemon->api.loop);
 	log_info("migrd", "started", "version=%s host=%s api=%s data=%s", VERSION,
 		 daemon->config.host_id, daemon->config.api_listen, daemon->config.data_listen);
 	vms_recover(daemon->api.vms, on_vms_recovered, &daemon->api);

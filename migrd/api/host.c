@@ -110,7 +110,7 @@ static struct json_object *get_or_add(struct json_object *obj, const char *key)
 static struct json_object *operation(const struct http_route *route)
 {
 	static const char *const roles[] = {
-		[HTTP_ROLE_NONE] = "none",	   [HTTP_ROLE_VIEWER] = "viewer",
+		[HTTP_ROLE_NONE] = "none",         [HTTP_ROLE_VIEWER] = "viewer",
 		[HTTP_ROLE_OPERATOR] = "operator", [HTTP_ROLE_ADMIN] = "admin",
 		[HTTP_ROLE_PEER] = "peer",
 	};
@@ -119,8 +119,9 @@ static struct json_object *operation(const struct http_route *route)
 	json_add_str(obj, "summary", route->summary);
 	json_add_str(obj, "x-role", roles[route->role]);
 	if (route->body) {
-		struct json_object *json = get_or_add(
-			get_or_add(get_or_add(obj, "requestBody"), "content"), "application/json");
+		struct json_object *json =
+			get_or_add(get_or_add(get_or_add(obj, "requestBody"), "content"),
+				   "application/json");
 
 		json_object_object_add(json, "schema", json_schema(route->body, NULL, NULL));
 	}

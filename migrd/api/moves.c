@@ -182,22 +182,18 @@ struct cancel {
 static void answer_cancel(struct cancel *cancel, struct move *move)
 {
 	bool cancelled = strcmp(move_state_name(move), "cancelled") == 0;
-	struct json_object *obj = json_object_new_object();
-	char detail[ERR_MSG_SIZE + 160];
+	struct json_object *obj;
+	struct err outcome;
 
-	snprintf(detail, sizeof(detail), "%s%sthe move is %s; host '%s' owns the guest",
-		 err_is_set(&cancel->refusal) ? cancel->refusal.msg : "",
-		 err_is_set(&cancel->refusal) ? ": " : "", move_state_name(move), move_owner(move));
-	if (!cancelled) {
-		json_add_str(obj, "type", "about:blank");
-		json_add_str(obj, "title", "too late");
-		json_add_int(obj, "status", err_http_status(ERR_TOO_LATE));
-		json_add_str(obj, "code", err_name(ERR_TOO_LATE));
-	}
+	err_set(&outcome, ERR_TOO_LATE, "the move is %s; host '%s' owns the guest",
+		move_state_name(move), move_owner(move));
+	if (err_is_set(&cancel->refusal))
+		err_wrap(&outcome, "%s", cancel->refusal.msg);
+	obj = cancelled ? json_object_new_object() : http_problem(&outcome);
 	json_add_bool(obj, "cancelled", cancelled);
 	json_add_str(obj, "owner", move_owner(move));
 	json_add_str(obj, "state", move_state_name(move));
-	json_add_str(obj, "detail", detail);
+	json_add_str(obj, "detail", outcome.msg);
 	http_reply(TAKE_PTR(cancel->req), cancelled ? 200 : err_http_status(ERR_TOO_LATE), obj);
 	loop_timer_free(TAKE_PTR(cancel->deadline));
 }

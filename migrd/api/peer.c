@@ -104,8 +104,8 @@ typedef struct move *claim_fn(const struct api *api, const struct http_request *
 static struct move *go(const struct api *api, const struct http_request *req,
 		       const struct peer_claim *claim, struct err *err)
 {
-	return moves_go(api->moves, http_param(req, "id"), http_caller_name(req),
-			claim->generation, claim->run, err);
+	return moves_go(api->moves, http_param(req, "id"), http_caller_name(req), claim->generation,
+			claim->run, err);
 }
 
 static struct move *drop(const struct api *api, const struct http_request *req,

@@ -33,10 +33,10 @@ struct moves_env {
 	struct vms *vms;
 	struct peer_clients *peers;
 	const char *host_id;
-	const char *run_dir;         /* DIR/moves/<id>/ is private to one move */
+	const char *run_dir; /* DIR/moves/<id>/ is private to one move */
 	const char *stream_program;
 	const char *ca_file, *cert_file, *key_file;
-	const char *data_address;    /* what a source connects to */
+	const char *data_address;          /* what a source connects to */
 	uint32_t link_timeout_ms;          /* transfer: data unacknowledged for so long */
 	uint32_t handover_link_timeout_ms; /* the same while the guest stands still */
 	uint32_t prepare_timeout_ms;
@@ -86,7 +86,7 @@ struct move *moves_active_of(struct moves *moves, const char *vm_uuid);
 
 struct move_offer {
 	const char *id;
-	const char *source;      /* host id of the caller's certificate */
+	const char *source; /* host id of the caller's certificate */
 	uint64_t generation;
 	struct json_object *definition; /* borrowed */
 	struct move_options options;

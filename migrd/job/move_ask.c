@@ -52,8 +52,9 @@ void move_qmp(struct move *move, const char *command, struct json_object *args,
 void move_ask_peer(struct move *move, const char *verb, struct json_object *body,
 		   uint32_t deadline_ms, move_answer_fn *fn)
 {
-	CLEANUP(free_charp) char *path = xasprintf("/peer/v1/moves/%s%s%s", move->row.id,
-						   verb ? "/" : "", verb ? verb : "");
+	CLEANUP(free_charp)
+	char *path =
+		xasprintf("/peer/v1/moves/%s%s%s", move->row.id, verb ? "/" : "", verb ? verb : "");
 
 	peer_request(move->moves->env.peers, move->row.peer, verb ? "POST" : "GET", path, body,
 		     deadline_ms, on_answer, question_new(move, fn));
@@ -125,8 +126,8 @@ static void on_stream_ready(void *data, const struct err *err)
 static void on_stream_status(void *data, const struct stream_status *status)
 {
 	static const char *const names[] = {
-		[STREAM_CHANNEL_IDLE] = "idle",	    [STREAM_CHANNEL_READY] = "ready",
-		[STREAM_CHANNEL_OPEN] = "open",	    [STREAM_CHANNEL_CLOSED] = "closed",
+		[STREAM_CHANNEL_IDLE] = "idle",     [STREAM_CHANNEL_READY] = "ready",
+		[STREAM_CHANNEL_OPEN] = "open",     [STREAM_CHANNEL_CLOSED] = "closed",
 		[STREAM_CHANNEL_FAILED] = "failed",
 	};
 	struct move *move = data;

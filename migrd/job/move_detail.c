@@ -9,7 +9,7 @@ static const char *const stamp_names[] = {
 	[MOVE_STAMP_CREATED] = "created",     [MOVE_STAMP_PREPARED] = "prepared",
 	[MOVE_STAMP_MIGRATE] = "migrate",     [MOVE_STAMP_STOPPED] = "stopped",
 	[MOVE_STAMP_COMPLETED] = "completed", [MOVE_STAMP_GO] = "go",
-	[MOVE_STAMP_TAKEN] = "taken",	      [MOVE_STAMP_RUNNING] = "running",
+	[MOVE_STAMP_TAKEN] = "taken",         [MOVE_STAMP_RUNNING] = "running",
 	[MOVE_STAMP_ENDED] = "ended",
 };
 
@@ -81,8 +81,7 @@ static void add_span(struct json_object *obj, const char *key, const struct move
 	if (!a || b < a)
 		return;
 	snprintf(text, sizeof(text), "%.3f", (double)(b - a) / 1000);
-	json_object_object_add(obj, key,
-			       json_object_new_double_s((double)(b - a) / 1000, text));
+	json_object_object_add(obj, key, json_object_new_double_s((double)(b - a) / 1000, text));
 }
 
 struct json_object *move_times_json(const struct move *move)

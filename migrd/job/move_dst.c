@@ -10,12 +10,12 @@
 #define COMMAND_DEADLINE_MS 10000
 #define FATE_DEADLINE_MS    5000
 /* While nothing happens, the source is asked so often what became of the move. */
-#define FATE_EVERY_MS       5000
+#define FATE_EVERY_MS 5000
 /* Nothing was loaded and the source does not answer: so long it is waited for. */
-#define OFFER_PATIENCE_MS   60000
+#define OFFER_PATIENCE_MS 60000
 /* After go, QEMU has so long to say that it has loaded everything. */
-#define LOAD_PATIENCE_MS    10000
-#define LOAD_TICK_MS        20
+#define LOAD_PATIENCE_MS 10000
+#define LOAD_TICK_MS     20
 
 static const char *const capabilities[] = { "events", "return-path", "late-block-activate", NULL };
 
@@ -154,8 +154,8 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 /* Bytes flow, and QEMU has not got them all: no need to ask anybody. */
 static bool is_busy(const struct move *move)
 {
-	return !is_loaded(move) && move->stream_ready && !move->stream_gone &&
-	       move->stream && stream_status(move->stream)->state == STREAM_CHANNEL_OPEN;
+	return !is_loaded(move) && move->stream_ready && !move->stream_gone && move->stream &&
+	       stream_status(move->stream)->state == STREAM_CHANNEL_OPEN;
 }
 
 static void ask_fate(struct move *move)

@@ -36,8 +36,8 @@ enum move_restart {
 };
 
 struct move_state_def {
-	const char *name;    /* in the database, the API and the log */
-	uint32_t next;       /* states that may follow */
+	const char *name; /* in the database, the API and the log */
+	uint32_t next;    /* states that may follow */
 	bool can_cancel;
 	bool is_final;
 	uint32_t vm_actions; /* what users may do to the VM meanwhile: bits of enum vm_action */
@@ -77,25 +77,25 @@ struct move {
 	enum move_state state;  /* entered, so on disk */
 	enum move_state target; /* being written, if is_saving */
 	bool is_saving;
-	bool is_new;            /* its first record is being written */
-	bool is_resumed;        /* found by a restart in this state */
+	bool is_new;     /* its first record is being written */
+	bool is_resumed; /* found by a restart in this state */
 	char reason[ERR_MSG_SIZE];
 	struct err error;
 	struct vm_job job;
 	bool holds_vm;
 	struct move_waiter *waiters;
-	struct save *unsaved;   /* a record that the disk refused */
+	struct save *unsaved;               /* a record that the disk refused */
 	struct store_timeline_entry *notes; /* of the timeline, not on disk yet */
 	size_t note_count;
 	struct loop_timer *tick;  /* progress, backstop of the events */
 	struct loop_timer *retry; /* of the request to the peer, or of a failed save */
 	uint32_t retry_ms;
-	uint64_t entered_ms;      /* the state, on the loop's clock */
+	uint64_t entered_ms; /* the state, on the loop's clock */
 
 	/* durable, in the detail of the row */
 	struct move_options options;
-	bool run;                 /* the guest is to run where it ends up */
-	bool saw_completed;       /* source: its QEMU will never run by itself again */
+	bool run;           /* the guest is to run where it ends up */
+	bool saw_completed; /* source: its QEMU will never run by itself again */
 	struct proc_id stream_id;
 	enum move_verdict verdict;
 	uint64_t stamps[MOVE_STAMP_COUNT];
@@ -104,18 +104,18 @@ struct move {
 	/* facts */
 	struct stream *stream;
 	bool stream_started, stream_ready, stream_gone;
-	bool qemu_prepared;       /* capabilities are set; destination: it listens */
-	bool asked;               /* the question of this state is with the peer */
-	bool answered;            /* and its answer is here */
+	bool qemu_prepared; /* capabilities are set; destination: it listens */
+	bool asked;         /* the question of this state is with the peer */
+	bool answered;      /* and its answer is here */
 	bool cancel_requested, cancel_sent, yank_sent;
 	bool go_requested, drop_requested;
-	bool guest_safe;          /* rollback: the guest is as it was before */
+	bool guest_safe; /* rollback: the guest is as it was before */
 	bool query_pending;
-	bool is_running;          /* destination: cont was answered, or was not wanted */
+	bool is_running; /* destination: cont was answered, or was not wanted */
 	enum qmp_mig_state qemu_state;
 	bool saw_stop;
-	struct qmp_mig_info info; /* of the last query-migrate */
-	unsigned percent;         /* never goes back */
+	struct qmp_mig_info info;          /* of the last query-migrate */
+	unsigned percent;                  /* never goes back */
 	uint64_t moved_bytes, moved_at_ms; /* when transferred last grew */
 	char data_address[STREAM_ADDRESS_SIZE];
 	char token[ID_TOKEN_SIZE];

@@ -10,20 +10,20 @@
 #include "job/move_priv.h"
 #include "wire/peer_msg.h"
 
-#define COMMAND_DEADLINE_MS  10000
-#define TICK_MS              500
-#define GO_DEADLINE_MS       15000
-#define GO_RETRY_FIRST_MS    50
-#define GO_RETRY_MAX_MS      1000
-#define DROP_DEADLINE_MS     5000
+#define COMMAND_DEADLINE_MS 10000
+#define TICK_MS             500
+#define GO_DEADLINE_MS      15000
+#define GO_RETRY_FIRST_MS   50
+#define GO_RETRY_MAX_MS     1000
+#define DROP_DEADLINE_MS    5000
 /* So long we ask a peer that does not answer to drop its part: it may never run
  * the guest without our go, and asks us for the move's fate when it is back. */
-#define DROP_PATIENCE_MS     30000
+#define DROP_PATIENCE_MS 30000
 /* No byte for so long in transfer: the move is given up. */
-#define STALL_MS             60000
+#define STALL_MS 60000
 /* QEMU has no word for "no limit"; its own default is 128 MiB/s
  * (migration/options.c), far below any link. */
-#define BANDWIDTH_UNLIMITED  (UINT64_C(1) << 40)
+#define BANDWIDTH_UNLIMITED (UINT64_C(1) << 40)
 
 static const char *const capabilities[] = {
 	"events",              /* MIGRATION and MIGRATION_PASS */
@@ -122,7 +122,8 @@ void move_src_apply_options(struct move *move)
  * blocked-reasons). */
 static void on_blockers(struct move *move, struct json_object *result, const struct err *err)
 {
-	struct json_object *reasons = err ? NULL : json_object_object_get(result, "blocked-reasons");
+	struct json_object *reasons =
+		err ? NULL : json_object_object_get(result, "blocked-reasons");
 	struct err blocked;
 
 	if (err) {
@@ -223,8 +224,8 @@ void move_src_step_prepare(struct move *move)
 	} else if (stream_fault(move)) {
 		struct err err;
 
-		err_set(&err, ERR_PEER, "no data connection to host '%s' at %s: %s",
-			move->row.peer, move->data_address, stream_fault(move));
+		err_set(&err, ERR_PEER, "no data connection to host '%s' at %s: %s", move->row.peer,
+			move->data_address, stream_fault(move));
 		move_roll_back(move, &err);
 	} else if (waited_ms >= move->moves->env.prepare_timeout_ms) {
 		roll_back(move, ERR_TIMEOUT, "the destination was not ready in time");
@@ -268,8 +269,7 @@ void move_src_enter_transfer(struct move *move)
 	}
 }
 
-static void on_cancel_answered(struct move *move, struct json_object *result,
-			       const struct err *err)
+static void on_cancel_answered(struct move *move, struct json_object *result, const struct err *err)
 {
 	(void)result;
 	if (err)
@@ -373,8 +373,8 @@ static void on_go_answered(struct move *move, struct json_object *result, const 
 	}
 	move_stamp(move, MOVE_STAMP_TAKEN);
 	move->peer_times = json_object_get(json_get_obj(result, "times"));
-	move->verdict = reply.verdict == PEER_VERDICT_TAKEN ? MOVE_VERDICT_TAKEN
-							    : MOVE_VERDICT_REFUSED;
+	move->verdict =
+		reply.verdict == PEER_VERDICT_TAKEN ? MOVE_VERDICT_TAKEN : MOVE_VERDICT_REFUSED;
 	if (move->verdict == MOVE_VERDICT_REFUSED && !err_is_set(&move->error))
 		err_set(&move->error, ERR_REFUSED, "host '%s' refused the guest: %s",
 			move->row.peer, reply.reason);
@@ -413,8 +413,8 @@ static void yank_if_late(struct move *move)
 	struct qmp_conn *conn = qemu_monitor(move_qemu(move));
 	struct json_object *args, *list, *instance;
 
-	if (waited_ms < move->options.downtime_limit_ms +
-				move->moves->env.handover_link_timeout_ms ||
+	if (waited_ms <
+		    move->options.downtime_limit_ms + move->moves->env.handover_link_timeout_ms ||
 	    move->yank_sent || !conn || !qmp_conn_has_oob(conn))
 		return;
 	move->yank_sent = true;
@@ -529,8 +529,8 @@ static void on_dropped(struct move *move, struct json_object *result, const stru
 		return;
 	}
 	move->answered = true;
-	move->verdict = reply.verdict == PEER_VERDICT_TAKEN ? MOVE_VERDICT_TAKEN
-							    : MOVE_VERDICT_REFUSED;
+	move->verdict =
+		reply.verdict == PEER_VERDICT_TAKEN ? MOVE_VERDICT_TAKEN : MOVE_VERDICT_REFUSED;
 	if (move->error.code == ERR_QEMU && reply.reason[0] && !is_gone(move))
 		err_set(&move->error, ERR_QEMU, "the transfer failed; host '%s' says: %s",
 			move->row.peer, reply.reason);
@@ -563,8 +563,7 @@ static bool patience_is_over(struct move *move)
 {
 	if (loop_now_ms(move->moves->env.loop) - move->entered_ms < DROP_PATIENCE_MS)
 		return false;
-	move_note(move, "drop-unanswered", "host '%s' will ask us when it is back",
-		  move->row.peer);
+	move_note(move, "drop-unanswered", "host '%s' will ask us when it is back", move->row.peer);
 	return true;
 }
 
@@ -577,12 +576,12 @@ void move_src_step_rollback(struct move *move)
 	send_drop(move);
 	if (move->verdict == MOVE_VERDICT_TAKEN) {
 		/* Only possible for a guest whose QEMU died here after it was given away. */
-		move_go_to(move, &(struct move_change){
-					 .to = is_gone(move) ? MOVE_STATE_CONFIRM : MOVE_STATE_STUCK });
+		move_go_to(move, &(struct move_change){ .to = is_gone(move) ? MOVE_STATE_CONFIRM
+									    : MOVE_STATE_STUCK });
 	} else if (move->guest_safe && (move->answered || patience_is_over(move))) {
-		move_go_to(move, &(struct move_change){
-					 .to = cancelled ? MOVE_STATE_CANCELLED : MOVE_STATE_FAILED,
-					 .why = move->error.msg });
+		move_go_to(move, &(struct move_change){ .to = cancelled ? MOVE_STATE_CANCELLED
+									: MOVE_STATE_FAILED,
+							.why = move->error.msg });
 	} else if (!loop_timer_is_active(move->tick)) {
 		loop_timer_start(move->tick, TICK_MS);
 	}

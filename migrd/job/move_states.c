@@ -5,10 +5,13 @@
 #include "job/move_priv.h"
 #include "job/move_src.h"
 
-#define TO(state)  (1u << MOVE_STATE_##state)
+#define TO(state)   (1u << MOVE_STATE_##state)
 #define MAY(action) (1u << VM_ACTION_##action)
 
-#define FINAL(name_) { .name = name_, .is_final = true, .restart = MOVE_RESTART_NOTHING }
+#define FINAL(name_)                                                             \
+	{                                                                        \
+		.name = name_, .is_final = true, .restart = MOVE_RESTART_NOTHING \
+	}
 
 const struct move_state_def move_src_states[MOVE_STATE_COUNT] = {
 	[MOVE_STATE_BEGIN] = {

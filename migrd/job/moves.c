@@ -146,11 +146,13 @@ static bool check_disks(const struct vm *vm, struct err *err)
 	for (size_t i = 0; i < count; i++) {
 		struct json_object *disk = json_object_array_get_idx(disks, i);
 
-		if (!json_get_bool(disk, "shared", false) && !json_get_bool(disk, "readonly", false))
-			return err_set(err, ERR_CONFLICT,
-				       "disk '%s' of VM '%s' is local and writable, and is not copied: "
-				       "put it on storage that both hosts see, and mark it \"shared\"",
-				       json_get_str(disk, "id"), vm_name(vm));
+		if (!json_get_bool(disk, "shared", false) &&
+		    !json_get_bool(disk, "readonly", false))
+			return err_set(
+				err, ERR_CONFLICT,
+				"disk '%s' of VM '%s' is local and writable, and is not copied: "
+				"put it on storage that both hosts see, and mark it \"shared\"",
+				json_get_str(disk, "id"), vm_name(vm));
 	}
 	return true;
 }
@@ -173,8 +175,9 @@ static bool check_start(struct moves *moves, const char *vm_name_, const char *t
 		return err_set(err, ERR_BUSY, "VM '%s' is held by job %s (%s)", vm_name_,
 			       vm_job(vm)->id, vm_job(vm)->kind);
 	if (!vm_is_active(vm))
-		return err_set(err, ERR_CONFLICT, "VM '%s' is %s: only a running or paused guest "
-						  "can be moved",
+		return err_set(err, ERR_CONFLICT,
+			       "VM '%s' is %s: only a running or paused guest "
+			       "can be moved",
 			       vm_name_, vm_state(vm));
 	*ret_vm = vm;
 	return check_disks(vm, err);

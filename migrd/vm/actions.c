@@ -176,7 +176,8 @@ static bool check(const struct vm *vm, enum vm_action action, struct err *err)
 			       actions[vm->action->action].name);
 	if (job && !(job->allowed & (1u << action)))
 		return err_set(err, ERR_BUSY,
-			       "cannot %s VM '%s' now: job %s (%s) holds it; wait for it, or cancel it",
+			       "cannot %s VM '%s' now: job %s (%s) holds it; wait for it, or "
+			       "cancel it",
 			       actions[action].name, vm->row.name, job->id, job->kind);
 	if (actions[action].needs == NEEDS_NO_QEMU && vm->qemu)
 		return err_set(err, ERR_CONFLICT, "cannot %s VM '%s': it is %s%s",

@@ -149,8 +149,8 @@ static void add_shared_memory(struct cmdline *cl, const struct vm_def_shared_mem
 
 	addf(cl, "-object", "memory-backend-file,id=%s-mem,mem-path=%s,size=%" PRIu64 "M,share=on",
 	     shm->id, path, shm->size_mib);
-	addf(cl, "-device", "ivshmem-plain,id=%s,memdev=%s-mem,master=on,addr=%s", shm->id,
-	     shm->id, shm->pci_address);
+	addf(cl, "-device", "ivshmem-plain,id=%s,memdev=%s-mem,master=on,addr=%s", shm->id, shm->id,
+	     shm->pci_address);
 }
 
 struct cmdline *cmdline_build(const struct vm_def *def, const char *binary, const char *pid_file,

@@ -17,7 +17,10 @@ struct cmdline_fds {
 	int monitor[2];
 	int agent;
 };
-#define CMDLINE_FDS_INIT { { -1, -1 }, -1 }
+#define CMDLINE_FDS_INIT       \
+	{                      \
+		{ -1, -1 }, -1 \
+	}
 
 struct cmdline;
 

@@ -273,9 +273,9 @@ void vms_fail_later(struct vms *vms, vm_done_fn *fn, void *data, const struct er
 static bool decode_definition(const struct vm *vm, struct vm_def *ret, struct err *err)
 {
 	struct faults *faults = faults_new();
-	CLEANUP(json_putp) struct json_object *obj =
-		json_parse(vm->row.definition, strlen(vm->row.definition), &json_limits_default,
-			   faults);
+	CLEANUP(json_putp)
+	struct json_object *obj = json_parse(vm->row.definition, strlen(vm->row.definition),
+					     &json_limits_default, faults);
 	bool ok = obj && vm_def_decode(obj, ret, faults);
 
 	if (!ok)
@@ -331,8 +331,7 @@ void vms_recover(struct vms *vms, vm_done_fn *done, void *data)
 
 		if (!may_have_qemu(vm)) {
 			if (vm->row.qemu_pid)
-				snprintf(vm->reason, sizeof(vm->reason),
-					 "the host was restarted");
+				snprintf(vm->reason, sizeof(vm->reason), "the host was restarted");
 			set_process(vm, (struct proc_id){ 0 });
 			continue;
 		}
@@ -443,7 +442,8 @@ bool vm_job_begin(struct vm *vm, struct vm_job *job, struct err *err)
 			       vm->row.name, vm->job->id, vm->job->kind,
 			       (double)(now - vm->job->since_ms) / 1000);
 	if (vm->action)
-		return err_set(err, ERR_BUSY, "VM '%s' is being worked on; try again", vm->row.name);
+		return err_set(err, ERR_BUSY, "VM '%s' is being worked on; try again",
+			       vm->row.name);
 	job->since_ms = now;
 	vm->job = job;
 	return true;

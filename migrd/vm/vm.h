@@ -97,8 +97,8 @@ const struct store_vm *vm_row(const struct vm *vm);
 
 struct vm_job {
 	char id[ID_UUID_SIZE];
-	const char *kind;    /* "MIGRATION_OUT", "MIGRATION_IN" */
-	uint32_t allowed;    /* sync jobs it bears now: bits of enum vm_action */
+	const char *kind; /* "MIGRATION_OUT", "MIGRATION_IN" */
+	uint32_t allowed; /* sync jobs it bears now: bits of enum vm_action */
 	uint64_t since_ms;
 	void (*event)(void *data, const struct qmp_event *event);
 	void (*exited)(void *data); /* of the QEMU; the VM still has it to look at */

@@ -14,8 +14,8 @@ struct vm {
 	enum vm_role role;
 	enum vm_intent intent;
 	struct qemu *qemu;
-	bool is_ready;     /* its QEMU has answered */
-	bool guest_ended;  /* the guest itself powered off */
+	bool is_ready;    /* its QEMU has answered */
+	bool guest_ended; /* the guest itself powered off */
 	char reason[ERR_MSG_SIZE];
 	struct vm_job *job;
 	struct action_run *action; /* the sync job */

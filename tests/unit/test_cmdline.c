@@ -11,8 +11,8 @@ static const struct cmdline_fds fds = { { 7, 8 }, 9 };
 static void load(const char *json)
 {
 	struct faults *faults = faults_new();
-	CLEANUP(json_putp) struct json_object *obj =
-		json_parse(json, strlen(json), &json_limits_default, faults);
+	CLEANUP(json_putp)
+	struct json_object *obj = json_parse(json, strlen(json), &json_limits_default, faults);
 	struct err err;
 
 	ck_assert_ptr_nonnull(obj);
@@ -124,7 +124,8 @@ START_TEST(devices_are_pinned)
 		   "\"ifname\":\"tap0\",\"mac\":\"52:54:00:00:00:01\"}],"
 		   "\"shared_memory\":[{\"id\":\"s\",\"path\":\"/dev/shm/s\",\"size_mib\":4}]}");
 	cl = cmdline_build(def, "qemu", "/run/pid", false, &fds);
-	ck_assert(has(cl, "-device", "virtio-net-pci,id=n,netdev=n-net,mac=52:54:00:00:00:01,addr=0x2"));
+	ck_assert(has(cl, "-device",
+		      "virtio-net-pci,id=n,netdev=n-net,mac=52:54:00:00:00:01,addr=0x2"));
 	ck_assert(has(cl, "-device", "ivshmem-plain,id=s,memdev=s-mem,master=on,addr=0x3"));
 	ck_assert(has(cl, "-device", "virtio-serial-pci,id=agent-bus,addr=0x1e"));
 	ck_assert(has(cl, "-chardev", "socket,id=agent0,fd=9,server=on,wait=off"));

@@ -8,13 +8,13 @@
 
 /* The diagram of job/move.h and ARCHITECTURE.md, arrow by arrow. */
 static const char *const src_arrows[] = {
-	"begin prepare",      "begin rollback",	   "prepare transfer",	 "prepare rollback",
-	"transfer handover",  "transfer rollback", "handover confirm",	 "handover rollback",
-	"confirm done",	      "rollback cancelled", "rollback failed",	 "rollback confirm",
+	"begin prepare",     "begin rollback",     "prepare transfer", "prepare rollback",
+	"transfer handover", "transfer rollback",  "handover confirm", "handover rollback",
+	"confirm done",      "rollback cancelled", "rollback failed",  "rollback confirm",
 	"rollback stuck",
 };
 static const char *const dst_arrows[] = {
-	"prepare transfer", "prepare rollback", "transfer handover", "transfer rollback",
+	"prepare transfer", "prepare rollback",  "transfer handover", "transfer rollback",
 	"handover done",    "handover rollback", "rollback failed",
 };
 
@@ -78,9 +78,9 @@ END_TEST
 START_TEST(cancel_is_possible_only_before_the_handover)
 {
 	for (size_t i = 0; i < MOVE_STATE_COUNT; i++)
-		ck_assert_int_eq(move_src_states[i].can_cancel,
-				 i == MOVE_STATE_BEGIN || i == MOVE_STATE_PREPARE ||
-					 i == MOVE_STATE_TRANSFER);
+		ck_assert_int_eq(move_src_states[i].can_cancel, i == MOVE_STATE_BEGIN ||
+									i == MOVE_STATE_PREPARE ||
+									i == MOVE_STATE_TRANSFER);
 }
 END_TEST
 
