@@ -197,7 +197,7 @@ void table_print_object(FILE *out, struct json_object *obj, const struct table_f
 	add_column(table, "name", false);
 	add_column(table, "value", false);
 	for (; fields->title; fields++) {
-		if (table_cell(obj, fields, text)) {
+		if (table_cell(obj, fields, text) && text[0]) {
 			struct libscols_line *line = add_line(table);
 
 			set_cell(line, 0, fields->title);

@@ -42,7 +42,7 @@ const char *table_text(struct json_object *obj, const char *path, char ret_text[
 
 /* {"items":[...]}: a line each, under a line of titles. */
 void table_print_list(FILE *out, struct json_object *list, const struct table_field *fields);
-/* A line for each member that is there. */
+/* A line for each member that is there and not empty. */
 void table_print_object(FILE *out, struct json_object *obj, const struct table_field *fields);
 void table_print_json(FILE *out, struct json_object *obj);
 

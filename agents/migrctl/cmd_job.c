@@ -6,7 +6,7 @@
 static const struct table_field job_fields[] = {
 	{ "ID", "id", TABLE_TEXT },          { "KIND", "kind", TABLE_TEXT },
 	{ "VM", "vm", TABLE_TEXT },          { "STATE", "state", TABLE_TEXT },
-	{ "REASON", "reason", TABLE_TEXT },  { "CREATED", "created_at", TABLE_TEXT },
+	{ "PEER", "peer", TABLE_TEXT },      { "CREATED", "created_at", TABLE_TEXT },
 	{ "ENDED", "ended_at", TABLE_TEXT }, { NULL, NULL, TABLE_TEXT },
 };
 

@@ -80,16 +80,11 @@ static void add_eta(const struct progress *progress, const char *suffix, struct 
 	strbuf_addf(line, ", %s%s", amount, suffix);
 }
 
-/* SENT and TO_GO are the words that a narrow terminal has no room for. */
-static void add_figures(const struct progress *progress, const char *sent, const char *to_go,
-			struct strbuf *line)
+/* What is left, and how fast, has a meaning only while memory flows. */
+static void add_rest(const struct progress *progress, const char *to_go, struct strbuf *line)
 {
 	char amount[UNITS_SIZE];
 
-	units_bytes(progress->transferred_bytes, amount);
-	strbuf_addf(line, "%3.0f %%  %s%s", progress->percent, amount, sent);
-	if (progress->is_final)
-		return;
 	units_bytes(progress->remaining_bytes, amount);
 	strbuf_addf(line, ", %s left", amount);
 	if (progress->bytes_per_s > 0) {
@@ -97,6 +92,21 @@ static void add_figures(const struct progress *progress, const char *sent, const
 		strbuf_addf(line, ", %s/s", amount);
 	}
 	add_eta(progress, to_go, line);
+}
+
+/* SENT and TO_GO are the words that a narrow terminal has no room for. */
+static void add_figures(const struct progress *progress, const char *sent, const char *to_go,
+			struct strbuf *line)
+{
+	char amount[UNITS_SIZE];
+
+	strbuf_addf(line, "%3.0f %%", progress->percent);
+	if (progress->transferred_bytes > 0) {
+		units_bytes(progress->transferred_bytes, amount);
+		strbuf_addf(line, "  %s%s", amount, sent);
+		if (strcmp(progress->state, "transfer") == 0)
+			add_rest(progress, to_go, line);
+	}
 }
 
 static void add_bar(double percent, unsigned width, struct strbuf *line)

@@ -53,20 +53,32 @@ static void time_title(const char *key, char *title, size_t size)
 /* Fields that are made as they are needed. */
 struct field_list {
 	struct table_field fields[FIELDS_MAX + 1]; /* the last one ends it */
-	char titles[FIELDS_MAX][48], paths[FIELDS_MAX][64];
+	char titles[FIELDS_MAX][96], paths[FIELDS_MAX][64];
 	size_t count;
 };
 
-static void add_times(struct field_list *list, struct json_object *times)
+/* GROUP: the member that holds TIMES, for title and path. */
+static void add_times(struct field_list *list, const char *group, struct json_object *times)
 {
+	bool is_inner = strcmp(group, "times") != 0;
+	char title[48];
+
 	json_object_object_foreach(times, key, value)
 	{
 		size_t i = list->count;
 
-		if (!value || i == FIELDS_MAX || strlen(key) > 40)
+		if (!value || i == FIELDS_MAX || strlen(key) + strlen(group) > 40)
 			continue;
-		time_title(key, list->titles[i], sizeof(list->titles[i]));
-		snprintf(list->paths[i], sizeof(list->paths[i]), "times.%s", key);
+		if (json_object_is_type(value, json_type_object)) {
+			if (!is_inner) /* the destination's, a level deep */
+				add_times(list, key, value);
+			continue;
+		}
+		time_title(key, title, sizeof(title));
+		snprintf(list->titles[i], sizeof(list->titles[i]), "%s%s%s", is_inner ? group : "",
+			 is_inner ? ", " : "", title);
+		snprintf(list->paths[i], sizeof(list->paths[i]), "times.%s%s%s",
+			 is_inner ? group : "", is_inner ? "." : "", key);
 		list->fields[i] = (struct table_field){ list->titles[i], list->paths[i], TABLE_MS };
 		list->count++;
 	}
@@ -81,7 +93,7 @@ void summary_print_fields(FILE *out, struct json_object *move, const struct tabl
 	for (; fields->title && list.count < FIELDS_MAX; fields++)
 		list.fields[list.count++] = *fields;
 	if (json_object_is_type(times, json_type_object))
-		add_times(&list, times);
+		add_times(&list, "times", times);
 	table_print_object(out, move, list.fields);
 }
 

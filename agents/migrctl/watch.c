@@ -139,15 +139,19 @@ static struct json_object *move_of_event(const struct watch *watch, const char *
 	return json_object_get(move);
 }
 
-static void take_event(struct watch *watch, const struct client_event *event)
+/* False: this event tells too little, the move must be read. */
+static bool take_event(struct watch *watch, const struct client_event *event)
 {
 	struct json_object *move;
 
+	if (strcmp(event->type, "gap") == 0)
+		return false;
 	if (strcmp(event->type, "move") != 0)
-		return;
+		return true;
 	move = move_of_event(watch, event->data);
 	if (move)
 		take_move(watch, move);
+	return true;
 }
 
 /* One step; false when there is no use in going on. */
@@ -158,8 +162,9 @@ static bool step(struct watch *watch, struct err *err)
 
 	switch (what) {
 	case FOLLOW_EVENT:
-		take_event(watch, &event);
-		return true;
+		if (take_event(watch, &event))
+			return true;
+		__attribute__((fallthrough));
 	case FOLLOW_OPENED:
 	case FOLLOW_SILENCE:
 		if (reread(watch, err))

@@ -144,9 +144,9 @@ START_TEST(move_to_its_end_tells_states_and_outcome)
 	ck_assert_msg(watch(), "%s", err.msg);
 
 	text = text_of(out);
-	ck_assert_ptr_nonnull(strstr(text, "vm1: prepare:   0 %  1.0 MiB sent, 2.0 MiB left, "
-					   "1.0 MiB/s, 2 s to go\n"
-					   "vm1: transfer:  12 %"));
+	ck_assert_ptr_nonnull(strstr(text, "vm1: prepare:   0 %  1.0 MiB sent\n"
+					   "vm1: transfer:  12 %  1.0 MiB sent, 2.0 MiB left, "
+					   "1.0 MiB/s, 2 s to go\n"));
 	ck_assert_ptr_null(strstr(text, "14 %"));
 	ck_assert_ptr_nonnull(strstr(text, "vm1: transfer:  55 %"));
 	ck_assert_ptr_nonnull(strstr(text, "vm1: done: 100 %  1.0 MiB sent\n"));
