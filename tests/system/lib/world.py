@@ -29,8 +29,9 @@ class Guest:
         self.uuid = None
         self.is_busy = area > 0 and rate != 0   # else no sweep is ever completed
         image = world.dir / f"{name}.img"
+        static = area if static is None else static
         subprocess.run([str(settings.MKGUEST), str(image), "--area", str(area), "--rate", str(rate),
-                        "--static", str(area if static is None else static), "--period", str(period)], check=True)
+                        "--static", str(static), "--period", str(period)], check=True)
         self.console = Console(world.dir / f"{name}.console", period)
         self.definition = {
             "name": name, "machine": "pc-q35-7.2", "accel": "tcg", "memory_mib": memory_mib,
