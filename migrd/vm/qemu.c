@@ -273,10 +273,22 @@ static const struct {
 	{ "SHUTDOWN", QMP_RUN_SHUTDOWN },
 };
 
+/* A guest that arrived stopped: QEMU has no event for the end of `inmigrate'
+ * without a run. */
+static bool has_arrived(const struct qemu *qemu, const struct qmp_event *event)
+{
+	const char *status = json_get_str(event->data, "status");
+
+	return qemu->run_state == QMP_RUN_INMIGRATE && strcmp(event->name, "MIGRATION") == 0 &&
+	       status && strcmp(status, "completed") == 0;
+}
+
 static void on_event(void *data, const struct qmp_event *event)
 {
 	struct qemu *qemu = data;
 
+	if (has_arrived(qemu, event))
+		qemu->run_state = QMP_RUN_PAUSED;
 	for (size_t i = 0; i < ARRAY_LEN(event_states); i++) {
 		if (strcmp(event->name, event_states[i].event) == 0)
 			qemu->run_state = event_states[i].state;
@@ -288,6 +300,13 @@ static void on_event(void *data, const struct qmp_event *event)
 static bool is_absent(const struct qemu *qemu, const struct err *why)
 {
 	return !qemu->proc && why->code == ERR_UNAVAILABLE;
+}
+
+/* A QEMU that refuses its arguments shuts its sockets a moment before its end
+ * is seen: on_exit_seen() has its words, and the retry is for when it has none. */
+static bool is_ending(const struct qemu *qemu, const struct err *why)
+{
+	return qemu->proc && why->code == ERR_UNAVAILABLE && qemu->failures <= MONITOR_COUNT;
 }
 
 /* Tries the other monitor.  A hung QEMU is not ours to kill: its owner decides,
@@ -310,7 +329,8 @@ static void monitor_failed(struct qemu *qemu, const struct err *why)
 		err_set(&err, ERR_NOT_FOUND, "VM '%s' has no QEMU process", qemu->name);
 	else
 		loop_timer_start(qemu->retry_timer, MONITOR_RETRY_MS);
-	tell_ready(qemu, &err);
+	if (!is_ending(qemu, why))
+		tell_ready(qemu, &err);
 }
 
 static void connect_monitor(struct qemu *qemu)

@@ -66,7 +66,7 @@ class Result(unittest.TestResult):
 
     def _failed(self, test, err):
         self._trouble = "FAIL"
-        text = "".join(traceback.format_exception(*err, limit=-6))
+        text = "".join(traceback.format_exception(*err, limit=-4))
         print(f"---- {test.id()}\n{text}logs: {log_directory(test)}\n----", flush=True)
 
     def addFailure(self, test, err):

@@ -25,10 +25,12 @@ def become_subreaper():
 
 
 def reap_orphans():
-    """Reaps our zombies, but for those that a Popen object waits for."""
+    """Reaps our zombies, but for those that a Popen object waits for: what a
+    daemon starts has a session of its own, what we start has ours or is a Child."""
     for pid in all_pids():
         stat = read_stat(pid)
-        if stat and stat["state"] == "Z" and stat["ppid"] == os.getpid() and pid not in _ours:
+        if (stat and stat["state"] == "Z" and stat["ppid"] == os.getpid()
+                and stat["session"] != os.getsid(0) and pid not in _ours):
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
 
@@ -73,7 +75,7 @@ def read_stat(pid):
             rest = f.read().rpartition(")")[2].split()
     except OSError:
         return None
-    return {"state": rest[0], "ppid": int(rest[1]), "start_time": int(rest[19])}
+    return {"state": rest[0], "ppid": int(rest[1]), "session": int(rest[3])}
 
 
 def cmdline(pid):

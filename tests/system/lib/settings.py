@@ -6,13 +6,13 @@ SOURCE_DIR = pathlib.Path(__file__).resolve().parents[3]
 MKGUEST = SOURCE_DIR / "tests/guest/mkguest"
 QEMU = "qemu-system-x86_64"
 
-build_dir = SOURCE_DIR      # holds migrd, migrd-stream, migrctl
+build_dir = SOURCE_DIR      # its bin/ holds migrd, migrd-stream, migrctl
 log_dir = None              # where the logs of failed tests go
 slow_factor = 1             # deadlines are multiplied by it (sanitizers)
 
 
 def program(name):
-    return str(build_dir / name)
+    return str(build_dir / "bin" / name)
 
 
 def seconds(n):

@@ -23,12 +23,13 @@ MOVE_SECONDS = 60
 class Guest:
     """A VM definition with the boot disk and the console that go with it."""
 
-    def __init__(self, world, name, area=16, rate=16, static=16, period=4, memory_mib=128, **extra):
+    def __init__(self, world, name, area=16, rate=16, static=None, period=4, memory_mib=128, **extra):
         self.world = world
         self.name = name
         self.uuid = None
         self.is_busy = area > 0 and rate != 0   # else no sweep is ever completed
         image = world.dir / f"{name}.img"
+        static = area if static is None else static
         subprocess.run([str(settings.MKGUEST), str(image), "--area", str(area), "--rate", str(rate),
                         "--static", str(static), "--period", str(period)], check=True)
         self.console = Console(world.dir / f"{name}.console", period)
