@@ -13,7 +13,7 @@
 #define CANCEL_TIMEOUT_MS 300000
 
 struct move_values {
-	const char *to, *vm;
+	const char *to, *vm, *keep, *assert_dead, *why;
 	struct cli_number bandwidth, downtime_limit;
 	bool watch, active, timeline;
 };
@@ -447,6 +447,53 @@ static bool run_set(struct cli_call *call, struct err *err)
 	return true;
 }
 
+/* ---- resolve ------------------------------------------------------------------------- */
+
+static bool run_resolve(struct cli_call *call, struct err *err)
+{
+	const struct move_values *values = call->values;
+	CLEANUP(target_fini) struct target target = { NULL, NULL };
+	CLEANUP(free_charp) char *path = NULL;
+	CLEANUP(json_putp) struct json_object *move = NULL;
+	struct json_object *body;
+
+	if (!values->keep)
+		return err_set(err, ERR_INVALID,
+			       "say which side keeps the guest: --keep "
+			       "source|destination");
+	if (!target_find(&target, call, true, err))
+		return false;
+	body = json_object_new_object();
+	json_add_str(body, "keep", values->keep);
+	if (values->assert_dead)
+		json_add_str(body, "assert_dead", values->assert_dead);
+	if (values->why)
+		json_add_str(body, "why", values->why);
+	path = target_path(&target, "/resolve");
+	if (!send(target.client, "POST", path, body, NULL, &move, err))
+		return false;
+	migrctl_print_object(call, move, show_fields);
+	return true;
+}
+
+static const char *const keep_choices[] = { "source", "destination", NULL };
+
+static const struct cli_option resolve_options[] = {
+	{ .name = "keep",
+	  .type = CLI_CHOICE,
+	  VALUE(keep),
+	  .choices = keep_choices,
+	  .arg = "source|destination",
+	  .help = "which side keeps the guest" },
+	{ .name = "assert-dead",
+	  .type = CLI_TEXT,
+	  VALUE(assert_dead),
+	  .arg = "HOST",
+	  .help = "the host whose copy is given up: you have made sure that it does not run" },
+	{ .name = "why", .type = CLI_TEXT, VALUE(why), .arg = "TEXT", .help = "for the record" },
+	{ .name = NULL },
+};
+
 static const struct cli_option set_options[] = {
 	OPTION_BANDWIDTH,
 	OPTION_DOWNTIME,
@@ -464,6 +511,21 @@ const struct cli_command cmd_move_cancel = {
 		"Waits for the end.  The exit code is 0 when the move was cancelled and the guest\n"
 		"is where it was; that of `too-late' when it had already gone too far.\n",
 	.run = run_cancel,
+};
+
+const struct cli_command cmd_move_resolve = {
+	.noun = "move",
+	.verb = "resolve",
+	.args = MOVE_ARGS,
+	.min_args = 1,
+	.max_args = 1,
+	.options = resolve_options,
+	.values_size = sizeof(struct move_values),
+	.summary = "decide for two hosts that cannot know who has the guest",
+	.details =
+		"For a move that is stuck: its reason says what is known of both sides.  The\n"
+		"record keeps who decided, when and why.  For administrators and fencing agents.\n",
+	.run = run_resolve,
 };
 
 const struct cli_command cmd_move_set = {

@@ -60,6 +60,7 @@ void api_moves_start(struct http_request *req, void *data);
 void api_move_get(struct http_request *req, void *data);
 void api_move_set(struct http_request *req, void *data);
 void api_move_cancel(struct http_request *req, void *data);
+void api_move_resolve(struct http_request *req, void *data);
 void api_move_timeline(struct http_request *req, void *data);
 void api_jobs_list(struct http_request *req, void *data);
 /* host.c */

@@ -240,6 +240,41 @@ void api_move_cancel(struct http_request *req, void *data)
 	move_when(move, MOVE_ENDED, on_ended, cancel);
 }
 
+/* ---- resolve --------------------------------------------------------------- */
+
+static bool resolve(struct http_request *req, struct move *move,
+		    const struct move_resolve_request *request, struct err *err)
+{
+	return move_resolve(move,
+			    &(struct move_resolution){
+				    .keep = request->keep == 0 ? MOVE_KEEP_SOURCE
+							       : MOVE_KEEP_DESTINATION,
+				    .assert_dead = request->assert_dead,
+				    .by = http_caller_name(req),
+				    .why = request->why,
+			    },
+			    err);
+}
+
+void api_move_resolve(struct http_request *req, void *data)
+{
+	struct faults *faults = faults_new();
+	struct move_resolve_request request;
+	struct move *move = find(req, data);
+	struct err err;
+
+	if (!move) {
+		;
+	} else if (!move_resolve_decode(http_body(req), &request, faults)) {
+		http_reply_faults(req, faults);
+	} else if (!resolve(req, move, &request, &err)) {
+		http_reply_err(req, &err);
+	} else {
+		http_reply(req, 200, move_json(move));
+	}
+	faults_free(faults);
+}
+
 /* ---- timeline ------------------------------------------------------------- */
 
 static void on_timeline(void *data, const struct store_timeline_entry *entries, size_t count,

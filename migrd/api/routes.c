@@ -7,6 +7,7 @@
 
 #define V HTTP_ROLE_VIEWER
 #define O HTTP_ROLE_OPERATOR
+#define A HTTP_ROLE_ADMIN
 #define P HTTP_ROLE_PEER
 #define N HTTP_ROLE_NONE
 
@@ -27,6 +28,9 @@ const struct http_route api_routes[] = {
 	  .body = move_options_fields },
 	{ "POST", "/v1/moves/{id}/cancel", O, api_move_cancel,
 	  .summary = "Cancel; answers when it is known who owns the guest" },
+	{ "POST", "/v1/moves/{id}/resolve", A, api_move_resolve,
+	  .summary = "Decide in the place of two hosts that cannot know",
+	  .body = move_resolve_fields },
 	{ "GET", "/v1/moves/{id}/timeline", V, api_move_timeline, .summary = "What happened" },
 	{ "GET", "/v1/jobs", V, api_jobs_list, .summary = "The jobs of this host" },
 	{ "GET", "/v1/events", V, api_events, .is_stream = true,

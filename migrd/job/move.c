@@ -431,6 +431,24 @@ void move_roll_back(struct move *move, const struct err *why)
 	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_ROLLBACK, .why = why->msg });
 }
 
+void move_become_stuck(struct move *move)
+{
+	bool is_src = move->side == MOVE_SRC;
+	char why[ERR_MSG_SIZE];
+
+	snprintf(why, sizeof(why),
+		 "host '%s' is silent; %s; it is asked on and on. If that host is dead or fenced: "
+		 "migrctl move resolve %s --keep %s --assert-dead %s; to give this copy up: "
+		 "migrctl move resolve %s --keep %s --assert-dead %s",
+		 move->row.peer,
+		 is_src ? "the guest stands still here, complete, and may have been taken there"
+			: "the guest is complete here and does not run; it may run there",
+		 move->row.id, is_src ? "source" : "destination", move->row.peer, move->row.id,
+		 is_src ? "destination" : "source", move->moves->env.host_id);
+	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_STUCK, .why = why });
+	snprintf(move->reason, sizeof(move->reason), "%s", why);
+}
+
 void move_step(struct move *move)
 {
 	const struct move_state_def *def = move_def(move, move->state);

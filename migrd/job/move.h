@@ -66,6 +66,19 @@ bool move_set(struct move *move, const struct move_options *options, struct err 
  * the point of no return. */
 bool move_cancel(struct move *move, struct err *err);
 
+enum move_keep { MOVE_KEEP_SOURCE, MOVE_KEEP_DESTINATION };
+
+/* Who decides in the place of two hosts that cannot know. */
+struct move_resolution {
+	enum move_keep keep;
+	const char *assert_dead; /* host id whose copy is given up; "" if not said */
+	const char *by;          /* the caller */
+	const char *why;         /* may be "" */
+};
+/* For a move in handover or stuck whose peer does not answer, and for a
+ * destination that holds a complete guest.  CONFLICT says what is missing. */
+bool move_resolve(struct move *move, const struct move_resolution *resolution, struct err *err);
+
 enum move_moment {
 	MOVE_RECORDED, /* it is on disk */
 	MOVE_PREPARED, /* destination: it listens, or will never */

@@ -23,6 +23,7 @@ void move_detail_encode(struct move *move)
 	json_add_uint(obj, "bandwidth_bytes_per_s", move->options.bandwidth_bytes_per_s);
 	json_add_uint(obj, "downtime_limit_ms", move->options.downtime_limit_ms);
 	json_add_bool(obj, "saw_completed", move->saw_completed);
+	json_add_bool(obj, "resolved", move->resolved);
 	json_add_int(obj, "stream_pid", move->stream_id.pid);
 	json_add_uint(obj, "stream_start_time", move->stream_id.start_time);
 	json_add_uint(obj, "qemu_total_ms", move->info.total_time_ms);
@@ -55,6 +56,7 @@ void move_detail_decode(struct move *move)
 	move->options.bandwidth_bytes_per_s = get_uint(obj, "bandwidth_bytes_per_s");
 	move->options.downtime_limit_ms = get_uint(obj, "downtime_limit_ms");
 	move->saw_completed = json_get_bool(obj, "saw_completed", false);
+	move->resolved = json_get_bool(obj, "resolved", false);
 	move->stream_id.pid = (pid_t)get_uint(obj, "stream_pid");
 	move->stream_id.start_time = get_uint(obj, "stream_start_time");
 	move->info.total_time_ms = get_uint(obj, "qemu_total_ms");
@@ -102,6 +104,8 @@ struct json_object *move_times_json(const struct move *move)
 	add_span(obj, "created_to_prepared_ms", move, MOVE_STAMP_CREATED, MOVE_STAMP_PREPARED);
 	add_span(obj, "prepared_to_migrate_ms", move, MOVE_STAMP_PREPARED, MOVE_STAMP_MIGRATE);
 	add_span(obj, "migrate_to_completed_ms", move, MOVE_STAMP_MIGRATE, MOVE_STAMP_COMPLETED);
+	/* At most: the guest ran on a moment before its new host's answer came. */
+	add_span(obj, "blackout_ms", move, MOVE_STAMP_STOPPED, MOVE_STAMP_TAKEN);
 	add_span(obj, "stopped_to_completed_ms", move, MOVE_STAMP_STOPPED, MOVE_STAMP_COMPLETED);
 	add_span(obj, "completed_to_go_ms", move, MOVE_STAMP_COMPLETED, MOVE_STAMP_GO);
 	add_span(obj, "go_to_answer_ms", move, MOVE_STAMP_GO, MOVE_STAMP_TAKEN);

@@ -131,6 +131,22 @@ void move_dst_step_prepare(struct move *move)
 
 /* ---- transfer: the guest arrives ----------------------------------------- */
 
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+/* Since the guest was loaded, or since we have been asking. */
+static bool is_silent(const struct move *move)
+{
+	uint64_t loaded_us = move->stamps[MOVE_STAMP_COMPLETED];
+
+	return loaded_us && now_us() - loaded_us > MOVE_STUCK_AFTER_MS * UINT64_C(1000);
+}
+
 /* The source's answer to: what became of this move? */
 static void on_fate(struct move *move, struct json_object *result, const struct err *err)
 {
@@ -147,6 +163,8 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 	unheard = loop_now_ms(move->moves->env.loop) - move->entered_ms > OFFER_PATIENCE_MS;
 	if (!is_loaded(move) && !move->stream_ready && unheard)
 		roll_back(move, err->code, "the source never came");
+	else if (is_loaded(move) && move->state == MOVE_STATE_TRANSFER && is_silent(move))
+		move_become_stuck(move);
 	else
 		move_set_reason(move, "waiting for host '%s': %s", move->row.peer, err->msg);
 }
@@ -176,7 +194,7 @@ void move_dst_enter_transfer(struct move *move)
 }
 
 /* Ours from here on: on disk before the guest runs. */
-static void take(struct move *move)
+void move_dst_take(struct move *move)
 {
 	const struct vm *vm = move_vm(move);
 	struct store_vm row = vm_promoted_row(vm, move->row.generation + 1,
@@ -184,14 +202,6 @@ static void take(struct move *move)
 
 	move->verdict = MOVE_VERDICT_TAKEN;
 	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_HANDOVER, .put_vm = &row });
-}
-
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
 }
 
 static bool load_is_late(const struct move *move)
@@ -208,7 +218,7 @@ void move_dst_step_transfer(struct move *move)
 	} else if (move->drop_requested) {
 		roll_back(move, ERR_CANCELLED, "the source dropped the move");
 	} else if (move->go_requested && is_loaded(move)) {
-		take(move);
+		move_dst_take(move);
 	} else if (move->go_requested && load_is_late(move)) {
 		roll_back(move, ERR_TIMEOUT, "QEMU did not finish loading the guest");
 	} else if (!loop_timer_is_active(move->tick)) {

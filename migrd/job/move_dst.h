@@ -13,5 +13,7 @@ void move_dst_enter_handover(struct move *move);
 void move_dst_step_handover(struct move *move);
 void move_dst_enter_rollback(struct move *move);
 void move_dst_step_rollback(struct move *move);
+/* Makes the guest, which is complete here, ours; it then runs if it is to. */
+void move_dst_take(struct move *move);
 
 #endif

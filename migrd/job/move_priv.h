@@ -66,6 +66,9 @@ enum move_stamp {
 	MOVE_STAMP_COUNT
 };
 
+/* A peer that was silent for so long, with a guest that stands still. */
+#define MOVE_STUCK_AFTER_MS 30000
+
 struct move_waiter;
 struct save;
 
@@ -94,6 +97,7 @@ struct move {
 
 	/* durable, in the detail of the row */
 	struct move_options options;
+	bool resolved;      /* somebody decided in our place */
 	bool run;           /* the guest is to run where it ends up */
 	bool saw_completed; /* source: its QEMU will never run by itself again */
 	struct proc_id stream_id;
@@ -157,6 +161,9 @@ struct move_change {
 void move_go_to(struct move *move, const struct move_change *change);
 /* Enters the present state again, after a restart. */
 void move_reenter(struct move *move);
+/* To the state that says: a person may have to decide. The reason names what is
+ * known and the commands that would end it. */
+void move_become_stuck(struct move *move);
 /* To rollback, with the reason (kept if one is set already). */
 void move_roll_back(struct move *move, const struct err *why);
 /* Lets the state look at the facts; does nothing while a change is being written. */

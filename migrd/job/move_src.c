@@ -428,6 +428,13 @@ static void yank_if_late(struct move *move)
 	qmp_command_oob(conn, "yank", args, COMMAND_DEADLINE_MS, NULL, NULL);
 }
 
+/* The guest has stood still for so long that somebody should know. */
+static bool is_silent(const struct move *move)
+{
+	return move->state == MOVE_STATE_HANDOVER && move->retry_ms &&
+	       loop_now_ms(move->moves->env.loop) - move->entered_ms > MOVE_STUCK_AFTER_MS;
+}
+
 void move_src_step_handover(struct move *move)
 {
 	if (move->verdict == MOVE_VERDICT_TAKEN) {
@@ -436,7 +443,10 @@ void move_src_step_handover(struct move *move)
 		move_roll_back(move, &move->error);
 	} else if (move->qemu_state == QMP_MIG_COMPLETED || move->saw_completed) {
 		note_completed(move);
-		send_go(move);
+		if (is_silent(move))
+			move_become_stuck(move);
+		else
+			send_go(move);
 	} else if (move->qemu_state == QMP_MIG_FAILED || move->qemu_state == QMP_MIG_CANCELLED) {
 		qemu_failed(move);
 	} else if (!roll_back_if_gone(move)) {
@@ -444,6 +454,18 @@ void move_src_step_handover(struct move *move)
 		if (!loop_timer_is_active(move->tick))
 			loop_timer_start(move->tick, TICK_MS);
 	}
+}
+
+/* Two claims, which only a wrong word of an operator can make: not ours to end. */
+static bool is_conflict(const struct move *move)
+{
+	return move->error.code == ERR_CONFLICT && !move->resolved;
+}
+
+void move_src_step_stuck(struct move *move)
+{
+	if (!is_conflict(move))
+		move_src_step_handover(move);
 }
 
 /* ---- confirm: the guest is there, ours may go --------------------------- */
@@ -567,6 +589,20 @@ static bool patience_is_over(struct move *move)
 	return true;
 }
 
+/* A guest whose QEMU died here after it was given away is there, and all is
+ * well.  One that runs here as well is a conflict. */
+static void taken_after_all(struct move *move)
+{
+	if (is_gone(move)) {
+		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_CONFIRM });
+		return;
+	}
+	err_set(&move->error, ERR_CONFLICT,
+		"host '%s' has taken the guest, and it is here too: stop one of them, then resolve",
+		move->row.peer);
+	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_STUCK, .why = move->error.msg });
+}
+
 void move_src_step_rollback(struct move *move)
 {
 	bool cancelled = move->error.code == ERR_CANCELLED;
@@ -575,9 +611,7 @@ void move_src_step_rollback(struct move *move)
 		make_guest_safe(move);
 	send_drop(move);
 	if (move->verdict == MOVE_VERDICT_TAKEN) {
-		/* Only possible for a guest whose QEMU died here after it was given away. */
-		move_go_to(move, &(struct move_change){ .to = is_gone(move) ? MOVE_STATE_CONFIRM
-									    : MOVE_STATE_STUCK });
+		taken_after_all(move);
 	} else if (move->guest_safe && (move->answered || patience_is_over(move))) {
 		move_go_to(move, &(struct move_change){ .to = cancelled ? MOVE_STATE_CANCELLED
 									: MOVE_STATE_FAILED,

@@ -17,6 +17,8 @@ void move_src_enter_confirm(struct move *move);
 void move_src_step_confirm(struct move *move);
 void move_src_enter_rollback(struct move *move);
 void move_src_step_rollback(struct move *move);
+void move_src_step_stuck(struct move *move);
+
 /* The options of a move that is in transfer were changed: tells QEMU. */
 void move_src_apply_options(struct move *move);
 

@@ -43,7 +43,7 @@ const struct move_state_def move_src_states[MOVE_STATE_COUNT] = {
 	},
 	[MOVE_STATE_HANDOVER] = {
 		.name = "handover",
-		.next = TO(CONFIRM) | TO(ROLLBACK),
+		.next = TO(CONFIRM) | TO(ROLLBACK) | TO(STUCK),
 		.restart = MOVE_RESTART_CONTINUE,
 		.enter = move_src_enter_handover,
 		.step = move_src_step_handover,
@@ -66,7 +66,14 @@ const struct move_state_def move_src_states[MOVE_STATE_COUNT] = {
 	[MOVE_STATE_DONE] = FINAL("done"),
 	[MOVE_STATE_CANCELLED] = FINAL("cancelled"),
 	[MOVE_STATE_FAILED] = FINAL("failed"),
-	[MOVE_STATE_STUCK] = { .name = "stuck", .restart = MOVE_RESTART_CONTINUE },
+	[MOVE_STATE_STUCK] = {
+		/* A handover in which nobody answers; it goes on asking. */
+		.name = "stuck",
+		.next = TO(CONFIRM) | TO(ROLLBACK),
+		.restart = MOVE_RESTART_CONTINUE,
+		.enter = move_src_enter_handover,
+		.step = move_src_step_stuck,
+	},
 };
 
 const struct move_state_def move_dst_states[MOVE_STATE_COUNT] = {
@@ -79,7 +86,7 @@ const struct move_state_def move_dst_states[MOVE_STATE_COUNT] = {
 	},
 	[MOVE_STATE_TRANSFER] = {
 		.name = "transfer",
-		.next = TO(HANDOVER) | TO(ROLLBACK),
+		.next = TO(HANDOVER) | TO(ROLLBACK) | TO(STUCK),
 		.restart = MOVE_RESTART_CONTINUE,
 		.enter = move_dst_enter_transfer,
 		.step = move_dst_step_transfer,
@@ -100,7 +107,14 @@ const struct move_state_def move_dst_states[MOVE_STATE_COUNT] = {
 	},
 	[MOVE_STATE_DONE] = FINAL("done"),
 	[MOVE_STATE_FAILED] = FINAL("failed"),
-	[MOVE_STATE_STUCK] = { .name = "stuck", .restart = MOVE_RESTART_CONTINUE },
+	[MOVE_STATE_STUCK] = {
+		/* The guest is loaded, and the source is silent; it goes on asking. */
+		.name = "stuck",
+		.next = TO(HANDOVER) | TO(ROLLBACK),
+		.restart = MOVE_RESTART_CONTINUE,
+		.enter = move_dst_enter_transfer,
+		.step = move_dst_step_transfer,
+	},
 	/* Only the source begins, cancels and confirms. */
 	[MOVE_STATE_BEGIN] = { .name = "begin" },
 	[MOVE_STATE_CONFIRM] = { .name = "confirm" },

@@ -62,6 +62,36 @@ const struct json_field move_request_fields[] = {
 	{ 0 },
 };
 
+static const char *const keep_names[] = { "source", "destination", NULL };
+
+const struct json_field move_resolve_fields[] = {
+	{ .key = "keep",
+	  .type = JSON_ENUM,
+	  .required = true,
+	  JSON_MEMBER(struct move_resolve_request, keep),
+	  .names = keep_names,
+	  .help = "Which side keeps the guest." },
+	{ .key = "assert_dead",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct move_resolve_request, assert_dead),
+	  .check = check_host,
+	  .pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+	  .help = "The host whose copy is given up: the caller vouches that it does not run and "
+		  "never will." },
+	{ .key = "why",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct move_resolve_request, why),
+	  .help = "For the record." },
+	{ 0 },
+};
+
+bool move_resolve_decode(struct json_object *obj, struct move_resolve_request *ret,
+			 struct faults *faults)
+{
+	memset(ret, 0, sizeof(*ret));
+	return json_decode(obj, move_resolve_fields, ret, "", faults);
+}
+
 bool move_request_decode(struct json_object *obj, struct move_request *ret, struct faults *faults)
 {
 	memset(ret, 0, sizeof(*ret));

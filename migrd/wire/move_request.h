@@ -21,11 +21,20 @@ struct move_request {
 	struct move_options options;
 };
 
+struct move_resolve_request {
+	int keep;                       /* enum: 0 source, 1 destination */
+	char assert_dead[ID_NAME_SIZE]; /* host id; "" if not said */
+	char why[200];
+};
+
+extern const struct json_field move_resolve_fields[];
 extern const struct json_field move_options_fields[]; /* the PATCH body, and peer_msg.h */
 extern const struct json_field move_request_fields[];
 
 /* Both set *RET wholly; on false it is not to be used. */
 bool move_request_decode(struct json_object *obj, struct move_request *ret, struct faults *faults);
+bool move_resolve_decode(struct json_object *obj, struct move_resolve_request *ret,
+			 struct faults *faults);
 /* A PATCH that changes nothing is a fault: it is a misunderstanding. */
 bool move_patch_decode(struct json_object *obj, struct move_options *ret, struct faults *faults);
 

@@ -8,7 +8,8 @@
 #include "wire/move_request.h"
 #include "wire/vm_def.h"
 
-const char *const wire_schema_names[] = { "vm", "move-request", "move-patch", NULL };
+const char *const wire_schema_names[] = { "vm", "move-request", "move-patch", "move-resolve",
+					  NULL };
 
 static const struct {
 	const struct json_field *fields;
@@ -20,6 +21,7 @@ static const struct {
 	{ move_request_fields, "Move request", "The body of POST /v1/moves." },
 	{ move_options_fields, "Move changes",
 	  "The body of PATCH /v1/moves/{id}; at least one member." },
+	{ move_resolve_fields, "Move resolution", "The body of POST /v1/moves/{id}/resolve." },
 };
 static_assert(ARRAY_LEN(wire_schema_names) == ARRAY_LEN(schemas) + 1, "a name for each schema");
 

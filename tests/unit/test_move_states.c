@@ -11,11 +11,12 @@ static const char *const src_arrows[] = {
 	"begin prepare",     "begin rollback",     "prepare transfer", "prepare rollback",
 	"transfer handover", "transfer rollback",  "handover confirm", "handover rollback",
 	"confirm done",      "rollback cancelled", "rollback failed",  "rollback confirm",
-	"rollback stuck",
+	"rollback stuck",    "handover stuck",     "stuck confirm",    "stuck rollback",
 };
 static const char *const dst_arrows[] = {
 	"prepare transfer", "prepare rollback",  "transfer handover", "transfer rollback",
-	"handover done",    "handover rollback", "rollback failed",
+	"handover done",    "handover rollback", "rollback failed",   "transfer stuck",
+	"stuck handover",   "stuck rollback",
 };
 
 static bool has_arrow(const char *const *arrows, size_t count, const char *from, const char *to)

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What two hosts cannot know, a person or a fencing agent may decide. */
+#include "job/move_dst.h"
+#include "job/move_priv.h"
+
+static const char *const keep_names[] = {
+	[MOVE_KEEP_SOURCE] = "source",
+	[MOVE_KEEP_DESTINATION] = "destination",
+};
+
+/* The host whose copy is given up by this choice. */
+static const char *loser(const struct move *move, enum move_keep keep)
+{
+	return keep == MOVE_KEEP_SOURCE ? move_destination(move) : move_source(move);
+}
+
+/* The source may be decided for while it waits for an answer in vain; the
+ * destination while it holds a complete guest. */
+static bool is_open(const struct move *move)
+{
+	if (move->verdict != MOVE_VERDICT_NONE && move->error.code != ERR_CONFLICT)
+		return false;
+	if (move->side == MOVE_DST)
+		return move->state == MOVE_STATE_STUCK || (move->state == MOVE_STATE_TRANSFER &&
+							   move->qemu_state == QMP_MIG_COMPLETED);
+	return move->state == MOVE_STATE_STUCK ||
+	       (move->state == MOVE_STATE_HANDOVER && move->saw_completed);
+}
+
+static bool check(const struct move *move, const struct move_resolution *resolution,
+		  struct err *err)
+{
+	const char *dead = loser(move, resolution->keep);
+
+	if (!is_open(move) || move->is_saving)
+		return err_set(err, ERR_CONFLICT, "the move is %s: there is nothing to resolve",
+			       move_state_name(move));
+	if (move->error.code != ERR_CONFLICT && !move->reason[0])
+		return err_set(err, ERR_CONFLICT,
+			       "host '%s' has not been found silent: the move goes on by itself",
+			       move->row.peer);
+	if (strcmp(resolution->assert_dead, dead) != 0)
+		return err_set(err, ERR_CONFLICT,
+			       "make sure that the guest does not run on host '%s' and never will "
+			       "(the host is off, fenced, or its QEMU is gone), then say so with "
+			       "--assert-dead %s",
+			       dead, dead);
+	return true;
+}
+
+static void note(struct move *move, const struct move_resolution *resolution)
+{
+	move_note(move, "resolved", "keep=%s by=%s why=%s", keep_names[resolution->keep],
+		  resolution->by, resolution->why);
+	err_set(&move->error, ERR_REFUSED, "resolved by %s: the %s keeps the guest%s%s",
+		resolution->by, keep_names[resolution->keep], resolution->why[0] ? ": " : "",
+		resolution->why);
+}
+
+bool move_resolve(struct move *move, const struct move_resolution *resolution, struct err *err)
+{
+	bool keep_source = resolution->keep == MOVE_KEEP_SOURCE;
+
+	if (!check(move, resolution, err))
+		return false;
+	move->resolved = true;
+	note(move, resolution);
+	if (move->side == MOVE_SRC) {
+		move->verdict = keep_source ? MOVE_VERDICT_REFUSED : MOVE_VERDICT_TAKEN;
+		move_step(move);
+	} else if (keep_source) {
+		move_roll_back(move, &move->error);
+	} else {
+		move->run = true;
+		move_dst_take(move);
+	}
+	return true;
+}
