@@ -29,6 +29,9 @@
 	.set IDT_ADDR, 0x1000
 	.set TIMER_VECTOR, 0x20
 	.set COM1, 0x3f8
+	.set COM1_STATUS, COM1 + 5	/* line status register of a 16550 */
+	.set COM1_IS_FREE, 0x20
+	.set STALL_POLLS, 0x100000	/* about a second */
 	.set PIT_DIVISOR, 1193		/* 1193182 Hz / 1193 = 1000.15 Hz */
 	.set SELECTOR_CODE, 8
 	.set SELECTOR_DATA, 16
@@ -291,7 +294,13 @@ timer_interrupt:
 1:	popal
 	iret
 
+	/* A console that nobody reads costs no more than this look; one that
+	 * stalls within a line is waited for, so that lines come whole. */
 report:
+	movl	$COM1_STATUS, %edx
+	inb	%dx, %al
+	testb	$COM1_IS_FREE, %al
+	jz	4f
 	movl	$(line + 1), %edi
 	movl	ticks, %ebx
 	call	put_hex
@@ -301,9 +310,18 @@ report:
 	call	put_hex
 	movl	$line, %esi
 	movl	$LINE_LENGTH, %ecx
-	movl	$COM1, %edx
-	rep outsb			/* the device takes a byte at once: no waiting */
+1:	movl	$STALL_POLLS, %ebx
+	movl	$COM1_STATUS, %edx
+2:	inb	%dx, %al
+	testb	$COM1_IS_FREE, %al
+	jnz	3f
+	decl	%ebx
+	jnz	2b
 	ret
+3:	movl	$COM1, %edx
+	outsb
+	loop	1b
+4:	ret
 
 	/* EBX as eight digits at EDI, which then stands at the next number. */
 put_hex:

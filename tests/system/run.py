@@ -38,8 +38,9 @@ def on_alarm(*_):
 class Result(unittest.TestResult):
     """Prints as it goes; sets a time limit around each test."""
 
-    def __init__(self):
+    def __init__(self, keep_logs):
         super().__init__()
+        self.keep_logs = keep_logs
         self.passed = 0
         self._trouble = None
         self._reason = ""
@@ -60,7 +61,7 @@ class Result(unittest.TestResult):
               + (f"  ({reason})" if reason else ""), flush=True)
         if verdict == "ok":
             self.passed += 1
-        if verdict != "FAIL":
+        if verdict != "FAIL" and not self.keep_logs:
             shutil.rmtree(log_directory(test), ignore_errors=True)
         super().stopTest(test)
 
@@ -114,6 +115,7 @@ def parse_arguments():
                         help="only tests whose name contains this; may be repeated")
     parser.add_argument("--logs", type=pathlib.Path, metavar="DIR",
                         help="where logs of failed tests are kept (default BUILD/system-logs)")
+    parser.add_argument("--keep-logs", action="store_true", help="also those of tests that passed")
     parser.add_argument("--slow", type=float, default=1, metavar="FACTOR",
                         help="deadlines are so many times longer (for sanitizers)")
     parser.add_argument("--list", action="store_true", help="only name the tests")
@@ -134,7 +136,7 @@ def main():
     signal.signal(signal.SIGALRM, on_alarm)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.umask(0o077)
-    result = Result()
+    result = Result(args.keep_logs)
     unittest.TestSuite(tests).run(result)
     failed = {t.id() for t, _ in result.failures + result.errors}
     print(f"{result.passed} passed, {result.testsRun - result.passed - len(result.skipped)} failed, "

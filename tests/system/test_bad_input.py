@@ -109,7 +109,7 @@ class BadRequestTest(SystemTest):
             ("no such action", "POST", "/v1/vms/g1/explode", None, {}, 404),
             ("not JSON by its type", "POST", "/v1/vms", "{}", {"Content-Type": "text/plain"}, 415),
             ("limit that is none", "GET", "/v1/vms?limit=many", None, {}, 400),
-            ("peer route for a user", "POST", "/peer/v1/moves", {}, {"Migrd-Protocol": "1"}, 403),
+            ("peer route for a user", "POST", "/peer/v1/hello", {}, {"Migrd-Protocol": "1"}, 403),
         ]
         for what, method, path, body, headers, status in cases:
             with self.subTest(what):

@@ -95,6 +95,8 @@ class MoveTest(SystemTest):
 
         move = self.world.begin_move(guest, self.a, self.b)
 
+        self.world.wait_state(self.a, move["id"], "rollback", "failed")
+        guest.assert_runs_on(self.a)
         done = self.world.wait_move(self.a, move["id"], lambda m: m["final"])
         self.assertEqual((done["state"], done["owner"]), ("failed", "a"))
         self.assertTrue(done["error"]["detail"])

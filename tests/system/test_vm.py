@@ -72,8 +72,8 @@ class VmTest(SystemTest):
             vm = next(vm for kind, vm in events
                       if kind == "vm" and vm["name"] == "g1" and vm["state"] == "crashed")
         self.assertTrue(vm["reason"])
-        guest.start(self.a)
-        guest.assert_runs_on(self.a)
+        self.assertEqual(guest.start(self.a)["state"], "running")
+        guest.console.assert_single_runner()
 
     def test_paused_guest_stays_paused_over_a_move(self):
         guest = self.world.guest()
