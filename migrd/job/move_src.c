@@ -636,6 +636,8 @@ void move_src_event(void *data, const struct qmp_event *event)
 			move_query(move); /* the state comes with QEMU's reason */
 		else
 			move->qemu_state = qmp_mig_state_from_name(status ? status : "");
+		if (move->qemu_state == QMP_MIG_COMPLETED)
+			move_stamp(move, MOVE_STAMP_COMPLETED);
 	} else if (strcmp(event->name, "STOP") == 0 && move->state == MOVE_STATE_TRANSFER &&
 		   vm_intent(move_vm(move)) == VM_INTENT_STARTED) {
 		move_note(move, "STOP", "at %lld us", (long long)event->time_us);

@@ -110,7 +110,7 @@ START_TEST(line_in_single_bytes_is_understood)
 
 	for (size_t i = 0; i < strlen(LINE); i++) {
 		ck_assert_int_eq(claimed.count, 0);
-		say(fd, LINE + i, 1);
+		say(fd, &LINE[i], 1);
 	}
 	ck_assert_int_eq(claimed.count, 1);
 	close(fd);
@@ -147,7 +147,7 @@ START_TEST(slow_talker_is_closed_at_the_deadline)
 	int fd = caller_new();
 
 	for (size_t i = 0; i < 10; i++) {
-		say(fd, LINE + i, 1);
+		say(fd, &LINE[i], 1);
 		loop_sim_advance_ms(loop, STREAM_PREAMBLE_DEADLINE_MS / 10);
 	}
 	ck_assert(is_closed(fd));

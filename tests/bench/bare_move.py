@@ -1,0 +1,205 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The baseline: a guest moved by a bare QMP script, as little as can be done.
+
+Two QEMUs, one plain UNIX socket.  No encryption, no record of who owns the
+guest, nobody who looks whether anything failed: what a coordinator adds is the
+difference to this.
+
+    tests/bench/bare_move.py [--moves N] [--memory MIB] [--area MIB] [--rate MIB/S]
+"""
+import argparse
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
+
+import figures  # noqa: E402
+from lib import procs, settings  # noqa: E402
+from lib.console import Console  # noqa: E402
+
+CAPABILITIES = ["events", "return-path", "late-block-activate"]
+PARAMETERS = {"max-bandwidth": 1 << 40, "downtime-limit": 300}  # as migrd sets them
+
+
+class Monitor:
+    """One QMP connection: a command at a time, events kept."""
+
+    def __init__(self, path):
+        self._sock = socket.socket(socket.AF_UNIX)
+        self._sock.connect(path)
+        self._file = self._sock.makefile("rb")
+        self.events = []
+        self._read()  # the greeting
+        self.command("qmp_capabilities")
+
+    def _read(self):
+        message = json.loads(self._file.readline())
+        if "event" in message:
+            self.events.append(message)
+        return message
+
+    def command(self, name, **arguments):
+        self._sock.sendall(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
+        while True:
+            message = self._read()
+            if "error" in message:
+                raise RuntimeError(f"{name}: {message['error']['desc']}")
+            if "return" in message:
+                return message["return"]
+
+    def wait_migration(self, status):
+        """The time of the event, in seconds of QEMU's wall clock."""
+        while True:
+            for event in self.events:
+                if event["event"] == "MIGRATION" and event["data"]["status"] == status:
+                    return stamp(event)
+            if self._read().get("data", {}).get("status") == "failed":
+                raise RuntimeError("the migration failed")
+
+    def wait_event(self, name):
+        while True:
+            for event in self.events:
+                if event["event"] == name:
+                    return stamp(event)
+            self._read()
+
+    def close(self):
+        self._file.close()
+        self._sock.close()
+
+
+def stamp(event):
+    at = event["timestamp"]
+    return at["seconds"] + at["microseconds"] / 1e6
+
+
+class Qemu:
+    """The command line of migrd/vm/cmdline.c, with one monitor."""
+
+    def __init__(self, directory, name, image, console, memory_mib, incoming=False):
+        path = f"{directory}/{name}.qmp"
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen(1)
+        fd = listener.fileno()
+        argv = [settings.QEMU, "-name", f"guest={name},debug-threads=on",
+                "-machine", "pc-q35-7.2,accel=tcg", "-cpu", "qemu64", "-m", f"{memory_mib}M",
+                "-smp", "1", "-nodefaults", "-no-user-config", "-display", "none", "-sandbox",
+                "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+                "-chardev", f"socket,id=mon0,fd={fd},server=on,wait=off",
+                "-mon", "chardev=mon0,mode=control",
+                "-blockdev", "driver=raw,node-name=boot-node,read-only=on,file.driver=file,"
+                             f"file.filename={image}",
+                "-device", "virtio-blk-pci,id=boot,drive=boot-node,addr=0x3,bootindex=0",
+                "-chardev", f"socket,id=serial0,path={console},server=off,reconnect=1",
+                "-serial", "chardev:serial0", "-S", *(["-incoming", "defer"] if incoming else [])]
+        self.process = procs.Child(argv, pass_fds=[fd], stdin=subprocess.DEVNULL,
+                                   env={**os.environ, procs.MARK: f"{directory}/{name}"})
+        listener.close()
+        self.monitor = Monitor(path)
+
+    def prepare(self):
+        self.monitor.command("migrate-set-capabilities", capabilities=[
+            {"capability": name, "state": True} for name in CAPABILITIES])
+
+    def end(self):
+        self.monitor.close()
+        self.process.end()
+
+
+def move(source, start_destination, directory):
+    """One move; the new QEMU, and its figures in milliseconds."""
+    uri = f"unix:{directory}/ram.sock"
+    source.monitor.events.clear()  # those of its own arrival
+    began = time.monotonic()
+    destination = start_destination()
+    started = time.monotonic()
+    destination.prepare()
+    destination.monitor.command("migrate-incoming", uri=uri)
+    source.prepare()
+    source.monitor.command("migrate-set-parameters", **PARAMETERS)
+    source.monitor.command("migrate", uri=uri)
+    completed = source.monitor.wait_migration("completed")
+    destination.monitor.wait_migration("completed")
+    destination.monitor.command("cont")
+    info = source.monitor.command("query-migrate")
+    source.monitor.command("quit")
+    source.process.wait()
+    ended = time.monotonic()
+    source.end()
+    resumed = destination.monitor.wait_event("RESUME")
+    total_ms = (ended - started) * 1000
+    return destination, {
+        "total_ms": total_ms,
+        "total_with_start_ms": (ended - began) * 1000,
+        "qemu_total_ms": info["total-time"],
+        "overhead_ms": total_ms - info["total-time"],
+        "overhead_with_start_ms": (ended - began) * 1000 - info["total-time"],
+        "completed_to_resume_ms": (resumed - completed) * 1000,
+    }
+
+
+def run(image, period_ms, moves, memory_mib, is_busy):
+    """MOVES moves of the guest on IMAGE after one that is not counted: {name: [ms, ...]}."""
+    with tempfile.TemporaryDirectory(prefix="bare", dir="/tmp") as directory:
+        console = Console(f"{directory}/console", period_ms)
+        number, source, results = 0, None, []
+
+        def start(incoming=True):
+            nonlocal number
+            number += 1
+            return Qemu(directory, f"q{number}", image, console.path, memory_mib, incoming)
+        try:
+            source = start(incoming=False)
+            source.monitor.command("cont")
+            for _ in range(moves + 1):
+                console.wait_line()
+                if is_busy:
+                    console.wait_sweeps(1)
+                source, result = move(source, start, directory)
+                results.append(result)
+            console.wait_line()
+            console.assert_sane()
+            blackouts = console.blackouts_ms()
+        finally:
+            if source:
+                source.end()
+            procs.kill_all(directory)
+            console.close()
+    found = {name: [r[name] for r in results[1:]] for name in results[0]}
+    found["blackout_ms"] = blackouts[1:]
+    return found
+
+
+def make_image(path, area, rate, period_ms=4):
+    subprocess.run([str(settings.MKGUEST), str(path), "--area", str(area), "--rate", str(rate),
+                    "--period", str(period_ms)], check=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="moves a guest by a bare QMP script")
+    parser.add_argument("--moves", type=int, default=20)
+    parser.add_argument("--memory", type=int, default=512, metavar="MIB")
+    parser.add_argument("--area", type=int, default=0, metavar="MIB")
+    parser.add_argument("--rate", default="0", metavar="MIB/S")
+    args = parser.parse_args()
+    procs.become_subreaper()
+    with tempfile.TemporaryDirectory(prefix="bare-image-") as directory:
+        image = f"{directory}/guest.img"
+        make_image(image, args.area, args.rate)
+        found = run(image, 4, args.moves, args.memory, args.area > 0 and args.rate != "0")
+    print(f"bare QMP script, {args.moves} moves, {figures.load()}")
+    for name, values in found.items():
+        figures.line(name, values)
+
+
+if __name__ == "__main__":
+    main()
