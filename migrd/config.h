@@ -30,6 +30,7 @@ struct config_peer {
 struct config {
 	char *host_id;
 	char *host_state_dir, *host_run_dir;
+	uint64_t host_memory_reserve_mib;
 	char *api_listen, *api_socket;
 	char *data_listen, *data_advertise;
 	char *tls_ca, *tls_cert, *tls_key;
@@ -37,6 +38,7 @@ struct config {
 	uint64_t qemu_start_timeout_ms;
 	char *move_stream_program;
 	uint64_t move_link_timeout_ms, move_handover_link_timeout_ms, move_prepare_timeout_ms;
+	uint64_t move_stuck_after_ms;
 	uint64_t move_bandwidth_bytes_per_s; /* 0: no limit */
 	uint64_t move_downtime_limit_ms;
 	int log_level;             /* enum log_level */

@@ -102,6 +102,8 @@ static void make_jobs(struct daemon *daemon)
 		.data_address = daemon->data_address,
 		.link_timeout_ms = (uint32_t)config->move_link_timeout_ms,
 		.handover_link_timeout_ms = (uint32_t)config->move_handover_link_timeout_ms,
+		.stuck_after_ms = (uint32_t)config->move_stuck_after_ms,
+		.memory_reserve_mib = config->host_memory_reserve_mib,
 		.prepare_timeout_ms = (uint32_t)config->move_prepare_timeout_ms,
 		.changed = api_move_changed,
 		.data = api,

@@ -40,6 +40,8 @@ struct moves_env {
 	uint32_t link_timeout_ms;          /* transfer: data unacknowledged for so long */
 	uint32_t handover_link_timeout_ms; /* the same while the guest stands still */
 	uint32_t prepare_timeout_ms;
+	uint32_t stuck_after_ms;     /* a peer silent for so long, with a guest that stands still */
+	uint64_t memory_reserve_mib; /* an incoming guest must leave so much free */
 	/* Something that shows in the API changed. */
 	void (*changed)(void *data, const struct move *move);
 	void *data;

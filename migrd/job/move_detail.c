@@ -22,6 +22,7 @@ void move_detail_encode(struct move *move)
 
 	json_add_uint(obj, "bandwidth_bytes_per_s", move->options.bandwidth_bytes_per_s);
 	json_add_uint(obj, "downtime_limit_ms", move->options.downtime_limit_ms);
+	json_add_uint(obj, "memory_mib", move->memory_mib);
 	json_add_bool(obj, "saw_completed", move->saw_completed);
 	json_add_bool(obj, "resolved", move->resolved);
 	json_add_int(obj, "stream_pid", move->stream_id.pid);
@@ -55,6 +56,7 @@ void move_detail_decode(struct move *move)
 
 	move->options.bandwidth_bytes_per_s = get_uint(obj, "bandwidth_bytes_per_s");
 	move->options.downtime_limit_ms = get_uint(obj, "downtime_limit_ms");
+	move->memory_mib = get_uint(obj, "memory_mib");
 	move->saw_completed = json_get_bool(obj, "saw_completed", false);
 	move->resolved = json_get_bool(obj, "resolved", false);
 	move->stream_id.pid = (pid_t)get_uint(obj, "stream_pid");

@@ -144,7 +144,7 @@ static bool is_silent(const struct move *move)
 {
 	uint64_t loaded_us = move->stamps[MOVE_STAMP_COMPLETED];
 
-	return loaded_us && now_us() - loaded_us > MOVE_STUCK_AFTER_MS * UINT64_C(1000);
+	return loaded_us && now_us() - loaded_us > move->moves->env.stuck_after_ms * UINT64_C(1000);
 }
 
 /* The source's answer to: what became of this move? */

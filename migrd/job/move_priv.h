@@ -66,9 +66,6 @@ enum move_stamp {
 	MOVE_STAMP_COUNT
 };
 
-/* A peer that was silent for so long, with a guest that stands still. */
-#define MOVE_STUCK_AFTER_MS 30000
-
 struct move_waiter;
 struct save;
 
@@ -97,9 +94,10 @@ struct move {
 
 	/* durable, in the detail of the row */
 	struct move_options options;
-	bool resolved;      /* somebody decided in our place */
-	bool run;           /* the guest is to run where it ends up */
-	bool saw_completed; /* source: its QEMU will never run by itself again */
+	uint64_t memory_mib; /* destination: reserved until the verdict */
+	bool resolved;       /* somebody decided in our place */
+	bool run;            /* the guest is to run where it ends up */
+	bool saw_completed;  /* source: its QEMU will never run by itself again */
 	struct proc_id stream_id;
 	enum move_verdict verdict;
 	uint64_t stamps[MOVE_STAMP_COUNT];

@@ -12,13 +12,15 @@
 
 #define COMMAND_DEADLINE_MS 10000
 #define TICK_MS             500
-#define GO_DEADLINE_MS      15000
+#define GO_DEADLINE_MS      5000
 #define GO_RETRY_FIRST_MS   50
 #define GO_RETRY_MAX_MS     1000
 #define DROP_DEADLINE_MS    5000
 /* So long we ask a peer that does not answer to drop its part: it may never run
  * the guest without our go, and asks us for the move's fate when it is back. */
 #define DROP_PATIENCE_MS 30000
+/* The same for one that never answered, so that it hardly has anything. */
+#define DROP_PATIENCE_UNHEARD_MS 3000
 /* No byte for so long in transfer: the move is given up. */
 #define STALL_MS 60000
 /* QEMU has no word for "no limit"; its own default is 128 MiB/s
@@ -432,7 +434,8 @@ static void yank_if_late(struct move *move)
 static bool is_silent(const struct move *move)
 {
 	return move->state == MOVE_STATE_HANDOVER && move->retry_ms &&
-	       loop_now_ms(move->moves->env.loop) - move->entered_ms > MOVE_STUCK_AFTER_MS;
+	       loop_now_ms(move->moves->env.loop) - move->entered_ms >
+		       move->moves->env.stuck_after_ms;
 }
 
 void move_src_step_handover(struct move *move)
@@ -583,7 +586,9 @@ void move_src_enter_rollback(struct move *move)
 
 static bool patience_is_over(struct move *move)
 {
-	if (loop_now_ms(move->moves->env.loop) - move->entered_ms < DROP_PATIENCE_MS)
+	uint64_t patience_ms = move->token[0] ? DROP_PATIENCE_MS : DROP_PATIENCE_UNHEARD_MS;
+
+	if (loop_now_ms(move->moves->env.loop) - move->entered_ms < patience_ms)
 		return false;
 	move_note(move, "drop-unanswered", "host '%s' will ask us when it is back", move->row.peer);
 	return true;

@@ -2,6 +2,7 @@
 /* All moves of this host: how they come to be, and how they are found again. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "job/admission.h"
 #include "job/move_priv.h"
 #include "job/move_src.h"
 
@@ -274,6 +275,31 @@ static bool decode_offer(const struct move_offer *offer, struct vm_def *ret, str
 	return ok;
 }
 
+/* Promised to guests that are not here yet. */
+static uint64_t reserved_mib(const struct moves *moves)
+{
+	uint64_t sum = 0;
+
+	for (const struct move *move = moves->list; move; move = move->next) {
+		if (move->side == MOVE_DST && !move_is_final(move) &&
+		    move->verdict == MOVE_VERDICT_NONE)
+			sum += move->memory_mib;
+	}
+	return sum;
+}
+
+static bool has_room(const struct moves *moves, const struct vm_def *def, struct err *err)
+{
+	const struct admission admission = {
+		.available_mib = admission_available_mib(),
+		.reserved_mib = reserved_mib(moves),
+		.kept_mib = moves->env.memory_reserve_mib,
+		.wanted_mib = def->memory_mib,
+	};
+
+	return admission_check(&admission, err);
+}
+
 static struct move *new_incoming(struct moves *moves, const char *id, const char *source,
 				 uint64_t generation)
 {
@@ -290,17 +316,20 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 	struct move *move = moves_find(moves, offer->id);
 	struct vm_def *def = NULL;
 	struct vm *vm = NULL;
+	uint64_t memory_mib;
 
 	if (move)
 		return same_source(move, offer->source, offer->generation, err) ? move : NULL;
 	def = xnew(struct vm_def);
-	if (decode_offer(offer, def, err))
+	if (decode_offer(offer, def, err) && has_room(moves, def, err))
 		vm = vm_new_incoming(moves->env.vms, def, offer->generation, err);
+	memory_mib = def->memory_mib;
 	free(def);
 	if (!vm)
 		return NULL;
 	move = new_incoming(moves, offer->id, offer->source, offer->generation);
 	move->options = offer->options;
+	move->memory_mib = memory_mib;
 	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", vm_uuid(vm));
 	snprintf(move->row.vm_name, sizeof(move->row.vm_name), "%s", vm_name(vm));
 	move->state = MOVE_STATE_PREPARE;

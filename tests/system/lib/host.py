@@ -95,6 +95,12 @@ class Host:
         self.must_be_up = False
         self.process.end(signal.SIGKILL)
 
+    def end_guests(self):
+        """Kills every QEMU and stream: with kill9(), the loss of the host."""
+        for pid in self.children():
+            os.kill(pid, signal.SIGKILL)
+        procs.wait_gone(self.children(), settings.seconds(10))
+
     def freeze(self):
         os.kill(self.process.pid, signal.SIGSTOP)
 

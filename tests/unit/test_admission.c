@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "check_main.h"
+#include "job/admission.h"
+
+/* The last MiB may be used. */
+START_TEST(guest_that_fits_exactly_is_admitted)
+{
+	const struct admission admission = { 1000, 300, 200, 500 };
+	struct err err;
+
+	ck_assert(admission_check(&admission, &err));
+}
+END_TEST
+
+/* A host that is full says so, with the figures, before anything was started. */
+START_TEST(guest_that_does_not_fit_is_refused_with_figures)
+{
+	const struct admission admission = { 1000, 300, 200, 501 };
+	struct err err = { 0 };
+
+	ck_assert(!admission_check(&admission, &err));
+	ck_assert_int_eq(err.code, ERR_NO_SPACE);
+	ck_assert_ptr_nonnull(strstr(err.msg, "501 MiB"));
+	ck_assert_ptr_nonnull(strstr(err.msg, "300 MiB are promised"));
+}
+END_TEST
+
+/* More was promised than there is: less than nothing is still nothing. */
+START_TEST(host_that_promised_too_much_refuses)
+{
+	const struct admission admission = { 100, 300, 200, 1 };
+	struct err err;
+
+	ck_assert(!admission_check(&admission, &err));
+}
+END_TEST
+
+/* Without the kernel's figure nobody would ever be refused. */
+START_TEST(memory_of_this_host_is_known)
+{
+	uint64_t available = admission_available_mib();
+
+	ck_assert_uint_gt(available, 0);
+	ck_assert_uint_ne(available, UINT64_MAX);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("admission");
+	TCase *tc = tcase_create("admission");
+
+	tcase_add_test(tc, guest_that_fits_exactly_is_admitted);
+	tcase_add_test(tc, guest_that_does_not_fit_is_refused_with_figures);
+	tcase_add_test(tc, host_that_promised_too_much_refuses);
+	tcase_add_test(tc, memory_of_this_host_is_known);
+	suite_add_tcase(s, tc);
+	return s;
+}
