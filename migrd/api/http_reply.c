@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Answers, and what handlers may ask of a request. */
+#include <assert.h>
 #include <string.h>
 
 #include "api/http_internal.h"
@@ -110,6 +111,7 @@ static void give_to_library(struct http_request *req, unsigned status,
 {
 	struct http_exchange *ex = req->exchange;
 
+	assert(ex); /* it has not been answered yet */
 	ex->status = status;
 	ex->response = response;
 	ex->stream = stream;

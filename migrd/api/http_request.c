@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The library's callbacks: an exchange from its first line to the loop. */
+#include <assert.h>
 #include <gnutls/gnutls.h>
 #include <string.h>
 #include <strings.h>
@@ -235,8 +236,10 @@ static void parse_body(struct http_exchange *ex)
 static bool hand_over(struct http_exchange *ex)
 {
 	struct http_request *req = ex->req;
-	struct http_server *server = req->server;
+	struct http_server *server;
 
+	assert(req); /* what has none was refused by now */
+	server = req->server;
 	pthread_mutex_lock(&server->lock);
 	if (server->is_stopping) {
 		pthread_mutex_unlock(&server->lock);

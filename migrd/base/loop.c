@@ -83,7 +83,8 @@ int64_t clock_wall_ms(void)
 /* `offset' is what addr2line(1) wants, wherever the program was loaded. */
 static void note_slow(const struct loop *loop, const char *kind, uintptr_t fn, uint64_t started_ms)
 {
-	extern const char __executable_start[]; /* from the linker */
+	/* From the linker.  NOLINTNEXTLINE(bugprone-reserved-identifier) */
+	extern const char __executable_start[];
 	uint64_t took_ms = clock_monotonic_ms() - started_ms;
 
 	if (took_ms > SLOW_MS && !loop->ops->is_virtual)

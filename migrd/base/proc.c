@@ -19,8 +19,6 @@
 
 #define STAT_MAX_BYTES 4096
 
-extern char **environ;
-
 struct proc {
 	struct proc_id id;
 	int pidfd;

@@ -4,6 +4,7 @@
  * never runs inside peer_request() or inside libcurl, and may do what it likes. */
 #include "peer/client.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/fault.h"
@@ -172,6 +173,7 @@ static void hello_ended(struct peer_request *hello, struct json_object *reply, s
 	struct peer *peer = hello->peer;
 	struct peer_request *req, *next;
 
+	assert(peer); /* only known ones are asked */
 	if (!err_is_set(err))
 		read_hello(peer, reply, err);
 	peer->hello = err_is_set(err) ? HELLO_NEEDED : HELLO_DONE;
@@ -213,6 +215,7 @@ static struct peer_request *next_done(const struct peer_clients *clients)
 	struct peer_request *req;
 
 	TAILQ_FOREACH(req, &clients->requests, link)
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ_REMOVE has moved the head */
 	if (req->state == REQUEST_DONE)
 		return req;
 	return NULL;
@@ -265,6 +268,7 @@ static void submit(struct peer_request *req)
 		req->state = REQUEST_LOST;
 		return;
 	}
+	assert(req->peer);
 	if (req->is_hello || req->peer->hello == HELLO_DONE) {
 		start(req);
 		return;
@@ -325,6 +329,7 @@ static void cancel_all(struct peer_clients *clients)
 	struct peer_request *req;
 
 	while ((req = TAILQ_FIRST(&clients->requests))) {
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ_REMOVE has moved the head */
 		if (req->is_hello) {
 			request_free(req);
 			continue;

@@ -136,6 +136,7 @@ void peer_multi_close(struct peer_clients *clients)
 	if (clients->multi)
 		curl_multi_cleanup(clients->multi);
 	while ((sock = TAILQ_FIRST(&clients->sockets)))
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ_REMOVE has moved the head */
 		socket_free(sock);
 	loop_timer_free(clients->multi_timer);
 }

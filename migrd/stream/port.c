@@ -211,7 +211,7 @@ static bool listen_on(const char *address, int *ret_fd, struct err *err)
 
 static uint16_t number_of(int fd)
 {
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = { 0 };
 	socklen_t size = sizeof(addr);
 	struct sockaddr_in6 in6;
 	struct sockaddr_in in;
@@ -258,6 +258,7 @@ void stream_port_free(struct stream_port *port)
 	if (!port)
 		return;
 	while (!TAILQ_EMPTY(&port->callers))
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ_REMOVE has moved the head */
 		close(caller_remove(TAILQ_FIRST(&port->callers)));
 	loop_watch_free(port->watch);
 	loop_timer_free(port->pause);

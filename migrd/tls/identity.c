@@ -10,7 +10,7 @@
 #include "base/mem.h"
 
 /* A certificate file of ours is one to three certificates of under 2 KiB. */
-#define PEM_MAX_BYTES (256 * 1024)
+#define PEM_MAX_BYTES (256u << 10)
 #define CHAIN_MAX     8
 
 #define OUR_DOMAIN  ".migrd"

@@ -31,7 +31,7 @@
 	.set COM1, 0x3f8
 	.set COM1_STATUS, COM1 + 5	/* line status register of a 16550 */
 	.set COM1_IS_FREE, 0x20
-	.set STALL_POLLS, 0x100000	/* about a second */
+	.set STALL_POLLS, 0x1000000	/* some seconds */
 	.set PIT_DIVISOR, 1193		/* 1193182 Hz / 1193 = 1000.15 Hz */
 	.set SELECTOR_CODE, 8
 	.set SELECTOR_DATA, 16

@@ -642,8 +642,6 @@ START_TEST(server_with_bad_configuration_is_refused)
 }
 END_TEST
 
-Suite *suite(void);
-
 Suite *suite(void)
 {
 	Suite *s = suite_create("http");

@@ -418,8 +418,6 @@ START_TEST(fault_lost_hello_fails_what_waits)
 END_TEST
 #endif
 
-Suite *suite(void);
-
 Suite *suite(void)
 {
 	Suite *s = suite_create("peer");

@@ -1,0 +1,22 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# tests/lint/static.sh -- clang-tidy over every source file, with the checks of
+# .clang-tidy.  Not part of `make check': it takes minutes.
+#
+#     tests/lint/static.sh [BUILD] [FILE...]   BUILD: configured, for its config.h (default: .)
+set -eu
+source_dir=$(cd "$(dirname "$0")/../.." && pwd)
+build=$(cd "${1:-.}" && pwd)
+[ $# = 0 ] || shift
+[ -f "$build/config.h" ] || { echo "static.sh: '$build' is not configured" >&2; exit 2; }
+cd "$source_dir"
+[ $# -gt 0 ] || set -- $(find migrd agents tests -name '*.c' | sort)
+
+libraries="libuv json-c sqlite3 gnutls libmicrohttpd libcurl inih smartcols check"
+# The layout of Makefile.am's CPPFLAGS.
+flags="-std=gnu17 -Imigrd -I. -Itests/lib -include $build/config.h -include migrd/base/banned.h
+	-DMIGRD_SYSCONFDIR=\"/etc\" -DMIGRD_LIBEXECDIR=\"/usr/libexec\" -DMIGRD_LOCALSTATEDIR=\"/var\"
+	-DMIGRD_RUNSTATEDIR=\"/run\" -DENABLE_FAULT_INJECTION=1
+	$(pkg-config --cflags $libraries)"
+printf '%s\n' "$@" |
+	xargs -P "$(nproc)" -n 1 sh -c 'flags=$1; shift; clang-tidy --quiet "$@" -- $flags' sh "$flags"
