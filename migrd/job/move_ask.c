@@ -89,6 +89,8 @@ static void on_info(struct move *move, struct json_object *result, const struct 
 		log_warning("move", "query", "move=%s error=\"%s\"", move->row.id, bad.msg);
 	} else {
 		move->qemu_state = move->info.state;
+		if (move->info.ram_passes > move->pass)
+			move->pass = move->info.ram_passes;
 		note_progress(move);
 		move_tell(move);
 	}

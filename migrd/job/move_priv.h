@@ -117,6 +117,7 @@ struct move {
 	enum qmp_mig_state qemu_state;
 	bool saw_stop;
 	struct qmp_mig_info info;          /* of the last query-migrate */
+	uint64_t pass;                     /* over the guest's memory; 1 is the first */
 	unsigned percent;                  /* never goes back */
 	uint64_t moved_bytes, moved_at_ms; /* when transferred last grew */
 	char data_address[STREAM_ADDRESS_SIZE];

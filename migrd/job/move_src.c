@@ -7,6 +7,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "job/downtime.h"
 #include "job/move_priv.h"
 #include "wire/peer_msg.h"
 
@@ -75,14 +76,16 @@ static void ask_again_later(struct move *move, const struct err *why)
 
 /* ---- begin: facts and preflight -------------------------------------- */
 
-static struct json_object *parameters(const struct move_options *options)
+static struct json_object *parameters(const struct move *move)
 {
+	const struct move_options *options = &move->options;
 	struct json_object *args = json_object_new_object();
 
 	json_add_uint(args, "max-bandwidth",
 		      options->bandwidth_bytes_per_s ? options->bandwidth_bytes_per_s
 						     : BANDWIDTH_UNLIMITED);
-	json_add_uint(args, "downtime-limit", options->downtime_limit_ms);
+	json_add_uint(args, "downtime-limit",
+		      downtime_for_pass(options->downtime_limit_ms, move->pass));
 	return args;
 }
 
@@ -109,15 +112,15 @@ static void on_capabilities(struct move *move, struct json_object *result, const
 	if (err)
 		move_roll_back(move, err);
 	else
-		move_qmp(move, "migrate-set-parameters", parameters(&move->options),
-			 COMMAND_DEADLINE_MS, on_prepared_qemu);
+		move_qmp(move, "migrate-set-parameters", parameters(move), COMMAND_DEADLINE_MS,
+			 on_prepared_qemu);
 }
 
 void move_src_apply_options(struct move *move)
 {
 	if (move->state == MOVE_STATE_TRANSFER)
-		move_qmp(move, "migrate-set-parameters", parameters(&move->options),
-			 COMMAND_DEADLINE_MS, on_applied);
+		move_qmp(move, "migrate-set-parameters", parameters(move), COMMAND_DEADLINE_MS,
+			 on_applied);
 }
 
 /* Reasons for which QEMU will not migrate this guest (qapi/migration.json,
@@ -626,6 +629,16 @@ void move_src_step_rollback(struct move *move)
 	}
 }
 
+static void note_pass(struct move *move, int64_t pass)
+{
+	uint64_t former_ms = downtime_for_pass(move->options.downtime_limit_ms, move->pass);
+
+	move_note(move, "MIGRATION_PASS", "%lld", (long long)pass);
+	move->pass = pass > 0 ? (uint64_t)pass : 0;
+	if (downtime_for_pass(move->options.downtime_limit_ms, move->pass) != former_ms)
+		move_src_apply_options(move);
+}
+
 /* ---- events ------------------------------------------------------------ */
 
 void move_src_event(void *data, const struct qmp_event *event)
@@ -649,8 +662,7 @@ void move_src_event(void *data, const struct qmp_event *event)
 		move_stamp(move, MOVE_STAMP_STOPPED);
 		move->saw_stop = true;
 	} else if (strcmp(event->name, "MIGRATION_PASS") == 0) {
-		move_note(move, "MIGRATION_PASS", "%lld",
-			  (long long)json_get_int(event->data, "pass", 0));
+		note_pass(move, json_get_int(event->data, "pass", 0));
 	} else {
 		move_note(move, event->name, "at %lld us", (long long)event->time_us);
 	}
