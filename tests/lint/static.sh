@@ -10,7 +10,10 @@ build=$(cd "${1:-.}" && pwd)
 [ $# = 0 ] || shift
 [ -f "$build/config.h" ] || { echo "static.sh: '$build' is not configured" >&2; exit 2; }
 cd "$source_dir"
-[ $# -gt 0 ] || set -- $(find migrd agents tests -name '*.c' | sort)
+
+files() {
+	if [ $# -gt 0 ]; then printf '%s\n' "$@"; else find migrd agents tests -name '*.c' | sort; fi
+}
 
 libraries="libuv json-c sqlite3 gnutls libmicrohttpd libcurl inih smartcols check"
 # The layout of Makefile.am's CPPFLAGS.
@@ -18,5 +21,4 @@ flags="-std=gnu17 -Imigrd -I. -Itests/lib -include $build/config.h -include migr
 	-DMIGRD_SYSCONFDIR=\"/etc\" -DMIGRD_LIBEXECDIR=\"/usr/libexec\" -DMIGRD_LOCALSTATEDIR=\"/var\"
 	-DMIGRD_RUNSTATEDIR=\"/run\" -DENABLE_FAULT_INJECTION=1
 	$(pkg-config --cflags $libraries)"
-printf '%s\n' "$@" |
-	xargs -P "$(nproc)" -n 1 sh -c 'flags=$1; shift; clang-tidy --quiet "$@" -- $flags' sh "$flags"
+files "$@" | xargs -P "$(nproc)" -n 1 sh -c 'flags=$1; shift; clang-tidy --quiet "$@" -- $flags' sh "$flags"
