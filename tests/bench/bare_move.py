@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The baseline: a guest moved by a bare QMP script, as little as can be done.
 
-Two QEMUs, one plain UNIX socket.  No encryption, no record of who owns the
+Two QEMUs, one UNIX socket, plain or with QEMU's own TLS.  No record of who owns the
 guest, nobody who looks whether anything failed: what a coordinator adds is the
 difference to this.
 
@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -26,6 +27,9 @@ from lib import procs, settings  # noqa: E402
 from lib.console import Console  # noqa: E402
 
 CAPABILITIES = ["events", "return-path", "late-block-activate"]
+TLS_HOST = "a"
+TLS_NAME = f"{TLS_HOST}.host.migrd"
+WORK_MS = 500
 PARAMETERS = {"max-bandwidth": 1 << 40, "downtime-limit": 300}  # as migrd sets them
 
 
@@ -106,25 +110,41 @@ class Qemu:
         listener.close()
         self.monitor = Monitor(path)
 
-    def prepare(self):
+    def prepare(self, tls, endpoint):
         self.monitor.command("migrate-set-capabilities", capabilities=[
             {"capability": name, "state": True} for name in CAPABILITIES])
+        if tls:
+            self.monitor.command("object-add", **{
+                "qom-type": "tls-creds-x509", "id": f"tls-{endpoint}", "dir": tls,
+                "endpoint": endpoint, "verify-peer": True, "sanity-check": False})
+            self.monitor.command("migrate-set-parameters", **{
+                "tls-creds": f"tls-{endpoint}", "tls-hostname": TLS_NAME})
 
     def end(self):
         self.monitor.close()
         self.process.end()
 
 
-def move(source, start_destination, directory):
-    """One move; the new QEMU, and its figures in milliseconds."""
+def make_tls(pki_dir, host_id, directory):
+    """The files of a host, under the names that QEMU wants (for both endpoints)."""
+    os.mkdir(directory)
+    names = {"ca.pem": ["ca-cert"], "host.pem": ["server-cert", "client-cert"],
+             "host-key.pem": ["server-key", "client-key"]}
+    for name, copies in names.items():
+        for copy in copies:
+            shutil.copy(f"{pki_dir}/{host_id}/{name}", f"{directory}/{copy}.pem")
+
+
+def move(source, start_destination, directory, tls=None):
+    """One move, encrypted by QEMU itself if TLS (a directory) is given; the new QEMU, and its figures in milliseconds."""
     uri = f"unix:{directory}/ram.sock"
     source.monitor.events.clear()  # those of its own arrival
     began = time.monotonic()
     destination = start_destination()
     started = time.monotonic()
-    destination.prepare()
+    destination.prepare(tls, "server")
     destination.monitor.command("migrate-incoming", uri=uri)
-    source.prepare()
+    source.prepare(tls, "client")
     source.monitor.command("migrate-set-parameters", **PARAMETERS)
     source.monitor.command("migrate", uri=uri)
     completed = source.monitor.wait_migration("completed")
@@ -147,11 +167,14 @@ def move(source, start_destination, directory):
     }
 
 
-def run(image, period_ms, moves, memory_mib, is_busy):
+def run(image, period_ms, moves, memory_mib, is_busy, pki_dir=None):
     """MOVES moves of the guest on IMAGE after one that is not counted: {name: [ms, ...]}."""
     with tempfile.TemporaryDirectory(prefix="bare", dir="/tmp") as directory:
         console = Console(f"{directory}/console", period_ms)
         number, source, results = 0, None, []
+        tls = f"{directory}/tls" if pki_dir else None
+        if tls:
+            make_tls(pki_dir, TLS_HOST, tls)
 
         def start(incoming=True):
             nonlocal number
@@ -161,12 +184,11 @@ def run(image, period_ms, moves, memory_mib, is_busy):
             source = start(incoming=False)
             source.monitor.command("cont")
             for _ in range(moves + 1):
-                console.wait_line()
-                if is_busy:
-                    console.wait_sweeps(1)
-                source, result = move(source, start, directory)
+                let_it_work(console)
+                source, result = move(source, start, directory, tls)
                 results.append(result)
-            console.wait_line()
+            if is_busy:
+                console.wait_sweeps(1)
             console.assert_sane()
             blackouts = console.blackouts_ms()
         finally:
@@ -177,6 +199,13 @@ def run(image, period_ms, moves, memory_mib, is_busy):
     found = {name: [r[name] for r in results[1:]] for name in results[0]}
     found["blackout_ms"] = blackouts[1:]
     return found
+
+
+def let_it_work(console):
+    """So that a move begins with a guest that works at its usual pace."""
+    _, first = console.wait_line()
+    console.wait_until(f"{WORK_MS} ms of the guest's time", settings.seconds(30),
+                       lambda: console.last()[1].ticks >= first.ticks + WORK_MS)
 
 
 def make_image(path, area, rate, period_ms=4):
