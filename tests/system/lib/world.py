@@ -143,14 +143,15 @@ class World:
         if done["state"] != "done":
             raise AssertionError(f"move {move['id']} ended in {done['state']}: {done.get('error')}\n"
                                  f"{source.log_tail()}\n---\n{destination.log_tail()}")
+        # The destination's record may be a moment behind: its guest runs already.
+        self.wait_state(destination, move["id"], "done")
         return done
 
     # ---- the end -----------------------------------------------------------
 
     def close(self):
         """Ends everything, and returns what is wrong with how it ended."""
-        faults = [f"{host}: migrd ended by itself with {host.process.returncode}\n{host.log_tail()}"
-                  for host in self.hosts.values() if host.must_be_up and not host.is_up()]
+        faults = [fault for host in self.hosts.values() for fault in self._end_in_order(host)]
         procs.kill_all(self.dir)
         for host in self.hosts.values():
             if host.process:
@@ -162,6 +163,19 @@ class World:
             if report:
                 faults.append(f"{log.name}: {report.group()}")
         return faults
+
+    def _end_in_order(self, host):
+        """SIGTERM, so that a sanitizer can look for leaks too."""
+        if not host.must_be_up:
+            return
+        if not host.is_up():
+            yield f"{host}: migrd ended by itself with {host.process.returncode}\n{host.log_tail()}"
+            return
+        try:
+            host.thaw()
+            host.stop()
+        except (AssertionError, subprocess.TimeoutExpired) as fault:
+            yield f"{host}: {fault}"
 
     def keep_logs(self, target):
         target.mkdir(parents=True, exist_ok=True)
