@@ -30,7 +30,9 @@ CAPABILITIES = ["events", "return-path", "late-block-activate"]
 TLS_HOST = "a"
 TLS_NAME = f"{TLS_HOST}.host.migrd"
 WORK_MS = 500
-PARAMETERS = {"max-bandwidth": 1 << 40, "downtime-limit": 300}  # as migrd sets them
+# No limit to the bandwidth, as in migrd; for the pause QEMU's default, of which
+# migrd allows an eighth at first (migrd/job/downtime.h).
+PARAMETERS = {"max-bandwidth": 1 << 40, "downtime-limit": 300}
 
 
 class Monitor:
@@ -136,7 +138,8 @@ def make_tls(pki_dir, host_id, directory):
 
 
 def move(source, start_destination, directory, tls=None):
-    """One move, encrypted by QEMU itself if TLS (a directory) is given; the new QEMU, and its figures in milliseconds."""
+    """One move, encrypted by QEMU itself if TLS (a directory) is given; the new QEMU,
+    and its figures in milliseconds."""
     uri = f"unix:{directory}/ram.sock"
     source.monitor.events.clear()  # those of its own arrival
     began = time.monotonic()
