@@ -184,10 +184,12 @@ static void tear_down(struct daemon *daemon)
 
 	http_server_free(daemon->server);
 	stream_port_free(daemon->port);
-	moves_free(api->moves);
-	vms_free(api->vms);
+	moves_clear(api->moves);
+	vms_clear(api->vms);
 	peer_clients_free(api->peers);
 	store_close(api->store);
+	moves_free(api->moves);
+	vms_free(api->vms);
 	for (size_t i = 0; i < ARRAY_LEN(daemon->signals); i++)
 		loop_signal_free(daemon->signals[i]);
 	bus_free(api->bus);

@@ -48,7 +48,10 @@ struct moves_env {
 };
 
 struct moves *moves_new(const struct moves_env *env);
-/* Lets go of every QEMU and stream; they run on. */
+/* Lets go of every QEMU and stream; they run on.  Answers of the store and the
+ * peers that still come find no move. */
+void moves_clear(struct moves *moves);
+/* When the store and the peers are closed, so that nothing can come any more. */
 void moves_free(struct moves *moves);
 
 /* At the start, in this order: the rows of the store; then, when the VMs were

@@ -17,14 +17,17 @@ struct moves *moves_new(const struct moves_env *env)
 	return moves;
 }
 
-void moves_free(struct moves *moves)
+void moves_clear(struct moves *moves)
 {
-	if (!moves)
-		return;
-	while (moves->list) {
+	while (moves && moves->list) {
 		move_release_vm(moves->list);
 		move_free(moves->list);
 	}
+}
+
+void moves_free(struct moves *moves)
+{
+	moves_clear(moves);
 	free(moves);
 }
 

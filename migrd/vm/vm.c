@@ -38,14 +38,17 @@ struct vms *vms_new(const struct vms_env *env)
 	return vms;
 }
 
-void vms_free(struct vms *vms)
+void vms_clear(struct vms *vms)
 {
-	if (!vms)
-		return;
-	while (vms->list) {
+	while (vms && vms->list) {
 		assert(!vms->list->job);
 		vm_remove(vms->list);
 	}
+}
+
+void vms_free(struct vms *vms)
+{
+	vms_clear(vms);
 	free(vms);
 }
 

@@ -41,7 +41,10 @@ struct vms_env {
 typedef void vm_done_fn(void *data, const struct err *err);
 
 struct vms *vms_new(const struct vms_env *env);
-/* Lets go of every QEMU; they run on. */
+/* Lets go of every QEMU; they run on.  Answers of the store that still come
+ * find no VM. */
+void vms_clear(struct vms *vms);
+/* When the store is closed, so that nothing can come any more. */
 void vms_free(struct vms *vms);
 
 /* Takes the rows of the store (freeing them) and finds every QEMU again; DONE
