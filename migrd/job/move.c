@@ -46,6 +46,7 @@ const struct move_state_def *move_def(const struct move *move, enum move_state s
 
 static void on_tick(void *data);
 static void on_retry(void *data);
+static void free_save(struct save *save);
 
 struct move *move_new(struct moves *moves, enum move_side side, const char *id)
 {
@@ -86,6 +87,7 @@ void move_free(struct move *move)
 		free(waiter);
 	}
 	stream_free(move->stream);
+	free_save(move->unsaved);
 	move_become_history(move);
 	json_object_put(move->peer_times);
 	store_move_fini(&move->row);
@@ -256,6 +258,8 @@ static void commit(struct save *save, struct move *move);
 
 static void free_save(struct save *save)
 {
+	if (!save)
+		return;
 	free(save->vm_definition);
 	free(save);
 }
