@@ -33,6 +33,7 @@ struct action_run {
 	char uuid[ID_UUID_SIZE];
 	enum vm_action action;
 	enum vm_intent former_intent;
+	bool is_stopping; /* QEMU was asked to end; its exit ends the action */
 	vm_done_fn *done; /* NULL: nobody asked */
 	void *data;
 };
@@ -121,7 +122,8 @@ static void perform(struct vm *vm, struct action_run *run)
 		vm_save(vm, NULL, NULL); /* the pid */
 		break;
 	case VM_ACTION_STOP:
-		qemu_quit(vm->qemu); /* vm_action_exited() ends it */
+		run->is_stopping = true;
+		qemu_quit(vm->qemu); /* vm_action_end() ends it */
 		break;
 	case VM_ACTION_PAUSE:
 	case VM_ACTION_RESUME:
@@ -138,6 +140,27 @@ static void perform(struct vm *vm, struct action_run *run)
 	}
 }
 
+/* The QEMU ended by itself while the intent was being written. */
+static void qemu_gone(const struct vm *vm, struct action_run *run)
+{
+	struct err err;
+
+	if (run->action == VM_ACTION_STOP) {
+		finish(run, NULL);
+		return;
+	}
+	err_set(&err, ERR_CONFLICT, "cannot %s VM '%s': its QEMU has ended",
+		actions[run->action].name, vm->row.name);
+	finish(run, &err);
+}
+
+/* A move has come so far meanwhile that only it may speak to QEMU: it knows the
+ * intent, and carries it out wherever the guest ends up. */
+static bool is_for_the_job(const struct vm *vm, enum vm_action action)
+{
+	return vm->job && !(vm->job->allowed & (1u << action));
+}
+
 static void on_intent_saved(void *data, const struct err *err)
 {
 	struct action_run *run = data;
@@ -148,16 +171,23 @@ static void on_intent_saved(void *data, const struct err *err)
 	} else if (err) {
 		vm_set_intent(vm, run->former_intent);
 		finish(run, err);
+	} else if (is_for_the_job(vm, run->action)) {
+		finish(run, NULL);
 	} else if (actions[run->action].needs == NEEDS_QEMU && !vm->qemu) {
-		gone(run); /* it ended by itself in between */
+		qemu_gone(vm, run);
 	} else {
 		perform(vm, run);
 	}
 }
 
+bool vm_is_busy(const struct vm *vm)
+{
+	return vm->action != NULL;
+}
+
 bool vm_action_is_stop(const struct vm *vm)
 {
-	return vm->action && vm->action->action == VM_ACTION_STOP;
+	return vm->action && vm->action->is_stopping;
 }
 
 void vm_action_end(void *data, const struct err *err)

@@ -94,6 +94,7 @@ uint64_t vm_generation(const struct vm *vm);
 const char *vm_definition(const struct vm *vm); /* JSON */
 struct qemu *vm_qemu(const struct vm *vm);      /* NULL: none */
 bool vm_is_active(const struct vm *vm);         /* its QEMU is there and answers */
+bool vm_is_busy(const struct vm *vm);           /* a sync job is under way */
 const struct store_vm *vm_row(const struct vm *vm);
 
 /* ---- for the async job ----------------------------------------------- */
