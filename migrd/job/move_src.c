@@ -331,6 +331,7 @@ void move_src_step_transfer(struct move *move)
 	}
 	if (move->saw_stop || move->qemu_state == QMP_MIG_DEVICE ||
 	    move->qemu_state == QMP_MIG_COMPLETED) {
+		move->error = (struct err){ 0 }; /* of a stall that has ended */
 		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_HANDOVER });
 		return;
 	}
