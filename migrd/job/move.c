@@ -416,6 +416,8 @@ void move_go_to(struct move *move, const struct move_change *change)
 	assert(move_def(move, move->state)->next & (1u << change->to));
 	move->is_resumed = false;
 	move->reason[0] = '\0';
+	/* Until it is on disk, only what both states bear. */
+	move->job.allowed &= move_def(move, change->to)->vm_actions;
 	write_change(move, change);
 }
 

@@ -25,6 +25,7 @@ void move_detail_encode(struct move *move)
 	json_add_uint(obj, "memory_mib", move->memory_mib);
 	json_add_bool(obj, "saw_completed", move->saw_completed);
 	json_add_bool(obj, "resolved", move->resolved);
+	json_add_bool(obj, "go_in_doubt", move->go_in_doubt);
 	json_add_int(obj, "stream_pid", move->stream_id.pid);
 	json_add_uint(obj, "stream_start_time", move->stream_id.start_time);
 	json_add_uint(obj, "qemu_total_ms", move->info.total_time_ms);
@@ -59,6 +60,7 @@ void move_detail_decode(struct move *move)
 	move->memory_mib = get_uint(obj, "memory_mib");
 	move->saw_completed = json_get_bool(obj, "saw_completed", false);
 	move->resolved = json_get_bool(obj, "resolved", false);
+	move->go_in_doubt = json_get_bool(obj, "go_in_doubt", false);
 	move->stream_id.pid = (pid_t)get_uint(obj, "stream_pid");
 	move->stream_id.start_time = get_uint(obj, "stream_start_time");
 	move->info.total_time_ms = get_uint(obj, "qemu_total_ms");

@@ -98,6 +98,7 @@ struct move {
 	bool resolved;       /* somebody decided in our place */
 	bool run;            /* the guest is to run where it ends up */
 	bool saw_completed;  /* source: its QEMU will never run by itself again */
+	bool go_in_doubt;    /* source: a restart cannot know whether go was sent */
 	struct proc_id stream_id;
 	enum move_verdict verdict;
 	uint64_t stamps[MOVE_STAMP_COUNT];
@@ -111,7 +112,8 @@ struct move {
 	bool answered;      /* and its answer is here */
 	bool cancel_requested, cancel_sent, yank_sent;
 	bool go_requested, drop_requested;
-	bool guest_safe; /* rollback: the guest is as it was before */
+	bool guest_safe;          /* rollback: the guest is as it was before */
+	bool guest_in_doubt;      /* source: somebody may have resumed it at the last moment */
 	bool query_pending;
 	bool is_running; /* destination: cont was answered, or was not wanted */
 	enum qmp_mig_state qemu_state;

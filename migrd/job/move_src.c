@@ -2,8 +2,6 @@
 /* The source's side of a move. */
 #include "job/move_src.h"
 
-#include <assert.h>
-
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -22,6 +20,8 @@
 #define DROP_PATIENCE_MS 30000
 /* The same for one that never answered, so that it hardly has anything. */
 #define DROP_PATIENCE_UNHEARD_MS 3000
+/* QEMU may refuse to run a guest whose disks the other side has not let go yet. */
+#define RESUME_PATIENCE_MS 30000
 /* No byte for so long in transfer: the move is given up. */
 #define STALL_MS 60000
 /* QEMU has no word for "no limit"; its own default is 128 MiB/s
@@ -348,6 +348,8 @@ void move_src_step_transfer(struct move *move)
 
 /* ---- handover: the guest stands still ---------------------------------- */
 
+#define BUSY_TICK_MS 20
+
 void move_src_enter_handover(struct move *move)
 {
 	const struct vm *vm = move_vm(move);
@@ -358,6 +360,7 @@ void move_src_enter_handover(struct move *move)
 		move_attach_stream(move);
 	peer_warm(move->moves->env.peers, move->row.peer);
 	move->run = !vm || vm_intent(vm) == VM_INTENT_STARTED;
+	move->guest_in_doubt = move->is_resumed && !move->saw_completed;
 	loop_timer_start(move->tick, TICK_MS);
 	if (move->is_resumed)
 		move_query(move);
@@ -411,6 +414,42 @@ static void note_completed(struct move *move)
 	move_save_detail(move); /* beside the question, not before it */
 }
 
+static void on_guest_seen(struct move *move, struct json_object *result, const struct err *err)
+{
+	move->query_pending = false;
+	if (err)
+		return; /* the tick looks again */
+	if (qmp_run_state_decode(result) == QMP_RUN_RUNNING) {
+		roll_back(move, ERR_BUSY,
+			  "the guest was resumed on the source as the transfer ended");
+		return;
+	}
+	move->guest_in_doubt = false;
+	move_step(move);
+}
+
+/* A resume that was with QEMU when it completed may run the guest here: then
+ * what the destination has is stale. */
+static bool guest_stands(struct move *move)
+{
+	const struct vm *vm = move_vm(move);
+
+	if (move->saw_completed)
+		return true;
+	if (vm && vm_is_busy(vm))
+		move->guest_in_doubt = true;
+	if (!move->guest_in_doubt)
+		return true;
+	loop_timer_start(move->tick, BUSY_TICK_MS);
+	if (is_gone(move)) {
+		roll_back_if_gone(move);
+	} else if (!vm_is_busy(vm) && !move->query_pending) {
+		move->query_pending = true;
+		move_qmp(move, "query-status", NULL, COMMAND_DEADLINE_MS, on_guest_seen);
+	}
+	return false;
+}
+
 /* A dead link holds QEMU's main lock in its last pass: only an out-of-band
  * command gets through (qapi/yank.json). */
 static void yank_if_late(struct move *move)
@@ -449,6 +488,8 @@ void move_src_step_handover(struct move *move)
 	} else if (move->verdict == MOVE_VERDICT_REFUSED) {
 		move_roll_back(move, &move->error);
 	} else if (move->qemu_state == QMP_MIG_COMPLETED || move->saw_completed) {
+		if (!guest_stands(move))
+			return;
 		note_completed(move);
 		if (is_silent(move))
 			move_become_stuck(move);
@@ -456,7 +497,11 @@ void move_src_step_handover(struct move *move)
 			send_go(move);
 	} else if (move->qemu_state == QMP_MIG_FAILED || move->qemu_state == QMP_MIG_CANCELLED) {
 		qemu_failed(move);
-	} else if (!roll_back_if_gone(move)) {
+	} else if (is_gone(move)) {
+		/* What was seen before a restart and not yet on disk is not known. */
+		move->go_in_doubt = move->is_resumed;
+		roll_back_if_gone(move);
+	} else {
 		yank_if_late(move);
 		if (!loop_timer_is_active(move->tick))
 			loop_timer_start(move->tick, TICK_MS);
@@ -497,9 +542,20 @@ void move_src_step_confirm(struct move *move)
 
 /* ---- rollback: the guest is ours, the destination drops its part --------- */
 
-static void on_resumed(struct move *move, struct json_object *result, const struct err *err)
+static uint64_t waited_ms(const struct move *move)
+{
+	return loop_now_ms(move->moves->env.loop) - move->entered_ms;
+}
+
+/* The guest is left as it is only when QEMU itself says no for good. */
+static void on_guest_set(struct move *move, struct json_object *result, const struct err *err)
 {
 	(void)result;
+	if (err && (err->code != ERR_QEMU || waited_ms(move) < RESUME_PATIENCE_MS)) {
+		move_set_reason(move, "the guest does not go on yet: %s", err->msg);
+		move->query_pending = false; /* the tick looks again */
+		return;
+	}
 	if (err)
 		log_error("move", "resume", "move=%s vm=%s error=\"%s\"", move->row.id,
 			  move->row.vm_name, err->msg);
@@ -507,37 +563,46 @@ static void on_resumed(struct move *move, struct json_object *result, const stru
 	move_step(move);
 }
 
+/* Nobody but the destination may run it, until it has refused. */
+static bool is_given_away(const struct move *move)
+{
+	return (move->saw_completed || move->qemu_state == QMP_MIG_COMPLETED) &&
+	       move->verdict != MOVE_VERDICT_REFUSED;
+}
+
 /* QEMU resumes the guest itself when a transfer fails; after `completed' only we
  * may, and only with a refusal in hand. */
 static void on_guest_state(struct move *move, struct json_object *result, const struct err *err)
 {
 	const struct vm *vm = move_vm(move);
+	bool shall_run = vm && vm_intent(vm) == VM_INTENT_STARTED;
 
 	if (err) {
 		log_warning("move", "rollback", "move=%s error=\"%s\"", move->row.id, err->msg);
-		move->query_pending = false;
-		return; /* the tick asks again */
-	}
-	if (qmp_run_state_decode(result) == QMP_RUN_RUNNING || !vm ||
-	    vm_intent(vm) != VM_INTENT_STARTED) {
+		move->query_pending = false; /* the tick asks again */
+	} else if ((qmp_run_state_decode(result) == QMP_RUN_RUNNING) == shall_run) {
 		move->guest_safe = true;
 		move_step(move);
-		return;
+	} else if (!shall_run) {
+		move_qmp(move, "stop", NULL, COMMAND_DEADLINE_MS, on_guest_set);
+	} else if (is_given_away(move)) {
+		move->query_pending = false; /* the answer to drop decides */
+	} else {
+		move_note(move, "resume", "the guest goes on on the source");
+		move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_guest_set);
 	}
-	assert(!move->saw_completed || move->verdict == MOVE_VERDICT_REFUSED);
-	move_note(move, "resume", "the guest goes on on the source");
-	move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_resumed);
 }
 
+/* What is not known yet, the tick asks: an answer that asks again at once would
+ * run hot while there is no monitor. */
 static void make_guest_safe(struct move *move)
 {
 	if (is_gone(move)) {
 		move->guest_safe = true;
 	} else if (move->qemu_state == QMP_MIG_UNKNOWN || move->qemu_state == QMP_MIG_CANCELLING) {
-		move_query(move);
+		; /* the tick asks */
 	} else if (move->qemu_state == QMP_MIG_ACTIVE || move->qemu_state == QMP_MIG_SETUP) {
 		send_cancel(move); /* a restart in the middle of a rollback */
-		move_query(move);
 	} else if (!move->query_pending) {
 		move->query_pending = true;
 		move_qmp(move, "query-status", NULL, COMMAND_DEADLINE_MS, on_guest_state);
@@ -586,13 +651,17 @@ void move_src_enter_rollback(struct move *move)
 		move->answered = true;
 	if (move->stream)
 		stream_kill(move->stream);
+	if (move->qemu_state == QMP_MIG_UNKNOWN)
+		move_query(move);
 }
 
-static bool patience_is_over(struct move *move)
+/* The destination will ask us when it is back; but one that may have had our go
+ * may have taken the guest, and then it must not be started here again. */
+static bool may_end_without_answer(struct move *move)
 {
 	uint64_t patience_ms = move->token[0] ? DROP_PATIENCE_MS : DROP_PATIENCE_UNHEARD_MS;
 
-	if (loop_now_ms(move->moves->env.loop) - move->entered_ms < patience_ms)
+	if (move->go_in_doubt || waited_ms(move) < patience_ms)
 		return false;
 	move_note(move, "drop-unanswered", "host '%s' will ask us when it is back", move->row.peer);
 	return true;
@@ -612,16 +681,25 @@ static void taken_after_all(struct move *move)
 	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_STUCK, .why = move->error.msg });
 }
 
+/* A user's resume obeys the same rule as ours. */
+static void set_vm_actions(struct move *move)
+{
+	move->job.allowed = move_def(move, MOVE_STATE_ROLLBACK)->vm_actions;
+	if (is_given_away(move) || move->qemu_state == QMP_MIG_UNKNOWN)
+		move->job.allowed &= ~(1u << VM_ACTION_RESUME);
+}
+
 void move_src_step_rollback(struct move *move)
 {
 	bool cancelled = move->error.code == ERR_CANCELLED;
 
+	set_vm_actions(move);
 	if (!move->guest_safe)
 		make_guest_safe(move);
 	send_drop(move);
 	if (move->verdict == MOVE_VERDICT_TAKEN) {
 		taken_after_all(move);
-	} else if (move->guest_safe && (move->answered || patience_is_over(move))) {
+	} else if (move->guest_safe && (move->answered || may_end_without_answer(move))) {
 		move_go_to(move, &(struct move_change){ .to = cancelled ? MOVE_STATE_CANCELLED
 									: MOVE_STATE_FAILED,
 							.why = move->error.msg });
