@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fake_peer.h"
+
+#include <check.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "peer/client.h"
+#include "trace.h"
+
+struct request {
+	struct request *next; /* newest first */
+	char verb[16];
+	peer_reply_fn *fn;
+	void *data;
+	struct loop_timer *deadline;
+	bool is_answered;
+	struct json_object *reply;
+	struct err err;
+};
+
+struct peer_clients {
+	struct loop *loop;
+	struct request *requests;
+};
+
+void (*fake_peer_before)(const char *verb, struct json_object *body);
+
+static struct peer_clients *the_clients;
+
+struct peer_clients *fake_peer_new(struct loop *loop)
+{
+	ck_assert_ptr_null(the_clients);
+	the_clients = xnew(struct peer_clients);
+	the_clients->loop = loop;
+	return the_clients;
+}
+
+/* Takes it out of the list first: the callback may end everything. */
+static void finish(struct request *request)
+{
+	struct request **link = &the_clients->requests;
+
+	while (*link != request)
+		link = &(*link)->next;
+	*link = request->next;
+	request->fn(request->data, request->reply,
+		    err_is_set(&request->err) ? &request->err : NULL);
+	loop_timer_free(request->deadline);
+	json_object_put(request->reply);
+	free(request);
+}
+
+/* The request may be gone with its clients. */
+static void deliver(void *data)
+{
+	struct request *request = the_clients ? the_clients->requests : NULL;
+
+	while (request && request != data)
+		request = request->next;
+	if (request)
+		finish(request);
+}
+
+static void answer(struct request *request)
+{
+	request->is_answered = true;
+	loop_post(the_clients->loop, deliver, request);
+}
+
+void peer_clients_free(struct peer_clients *clients)
+{
+	ck_assert_ptr_eq(clients, the_clients);
+	while (clients->requests) {
+		struct request *request = clients->requests;
+
+		err_set(&request->err, ERR_CANCELLED, "the coordinator ends");
+		finish(request);
+	}
+	the_clients = NULL;
+	free(clients);
+}
+
+static struct request *oldest(const char *verb)
+{
+	struct request *found = NULL;
+
+	for (struct request *r = the_clients->requests; r; r = r->next) {
+		if (strcmp(r->verb, verb) == 0 && !r->is_answered)
+			found = r;
+	}
+	ck_assert_msg(found != NULL, "nobody asks '%s'", verb);
+	return found;
+}
+
+size_t fake_peer_pending(const char *verb)
+{
+	size_t count = 0;
+
+	for (const struct request *r = the_clients->requests; r; r = r->next)
+		count += strcmp(r->verb, verb) == 0 && !r->is_answered;
+	return count;
+}
+
+void fake_peer_answer(const char *verb, const char *json)
+{
+	struct request *request = oldest(verb);
+
+	request->reply = json_tokener_parse(json);
+	answer(request);
+	loop_sim_run(the_clients->loop);
+}
+
+void fake_peer_fail(const char *verb, enum err_code code)
+{
+	struct request *request = oldest(verb);
+
+	err_set(&request->err, code, "the peer says %s", err_name(code));
+	answer(request);
+	loop_sim_run(the_clients->loop);
+}
+
+static void on_deadline(void *data)
+{
+	struct request *request = data;
+
+	if (request->is_answered)
+		return;
+	err_set(&request->err, ERR_TIMEOUT, "the peer did not answer");
+	answer(request);
+}
+
+/* ---- peer/client.h --------------------------------------------------- */
+
+const char *peer_clients_address(const struct peer_clients *clients, const char *id)
+{
+	(void)clients;
+	return strlen(id) == 1 ? "192.0.2.1:8440" : NULL;
+}
+
+void peer_warm(struct peer_clients *clients, const char *id)
+{
+	(void)clients;
+	(void)id;
+}
+
+void peer_request(struct peer_clients *clients, const char *id, const char *method,
+		  const char *path, struct json_object *body, uint32_t deadline_ms,
+		  peer_reply_fn *fn, void *data)
+{
+	struct request *request = xnew(struct request);
+	bool is_get = strcmp(method, "GET") == 0;
+
+	(void)id;
+	snprintf(request->verb, sizeof(request->verb), "%s",
+		 is_get ? "fate" : strrchr(path, '/') + 1);
+	request->fn = fn;
+	request->data = data;
+	request->deadline = loop_timer_new(clients->loop, on_deadline, request);
+	loop_timer_start(request->deadline, deadline_ms);
+	request->next = clients->requests;
+	clients->requests = request;
+	trace_add("peer %s%s", request->verb, json_get_bool(body, "run", false) ? " run" : "");
+	if (fake_peer_before)
+		fake_peer_before(request->verb, body);
+	json_object_put(body);
+}

@@ -1,0 +1,650 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fake_qemu.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "trace.h"
+#include "vm/qemu.h"
+
+#define PROCESSES_MAX 8
+#define RULES_MAX     8
+
+struct process {
+	struct fake_qemu fake;
+	struct proc_id id;
+	char uuid[ID_UUID_SIZE];
+};
+
+struct qemu {
+	struct qemu *next;
+	uint64_t number;
+	struct qemu_callbacks cb;
+	struct process *process; /* NULL: none was found */
+	struct proc_id id;
+	bool is_alive, told_ready, has_monitor;
+	struct qmp_version version;
+};
+
+struct command {
+	struct command *next;
+	uint64_t qemu; /* number */
+	char name[32];
+	qmp_reply_fn *fn;
+	void *data;
+	struct loop_timer *deadline;
+	bool is_answered;
+	struct json_object *result;
+	struct err err;
+};
+
+struct rule {
+	char command[32];
+	bool is_held;
+	enum err_code refusal; /* NONE: none */
+};
+
+void (*fake_qemu_before)(const char *command);
+bool fake_qemu_start_fails, fake_qemu_start_hangs;
+char fake_boot_id[ID_UUID_SIZE] = "6a1b0000-0000-4000-8000-000000000001";
+
+static struct loop *loop;
+static struct process processes[PROCESSES_MAX];
+static size_t process_count;
+static struct qemu *qemus;
+static struct command *commands;
+static struct rule rules[RULES_MAX];
+static uint64_t last_number;
+
+/* ---- who there is ---------------------------------------------------- */
+
+void fake_qemu_init(struct loop *the_loop)
+{
+	loop = the_loop;
+	process_count = 0;
+	memset(rules, 0, sizeof(rules));
+	fake_qemu_start_fails = fake_qemu_start_hangs = false;
+}
+
+void fake_qemu_fini(void)
+{
+	ck_assert_ptr_null(qemus);
+	ck_assert_ptr_null(commands);
+}
+
+static struct process *youngest(void)
+{
+	ck_assert_uint_gt(process_count, 0);
+	return &processes[process_count - 1];
+}
+
+struct fake_qemu *fake_qemu(void)
+{
+	return &youngest()->fake;
+}
+
+static struct qemu *find(uint64_t number)
+{
+	struct qemu *qemu = qemus;
+
+	while (qemu && qemu->number != number)
+		qemu = qemu->next;
+	return qemu;
+}
+
+static struct qemu *watcher(void)
+{
+	struct qemu *qemu = qemus;
+
+	while (qemu && qemu->process != youngest())
+		qemu = qemu->next;
+	return qemu;
+}
+
+const char *proc_boot_id(void)
+{
+	return fake_boot_id;
+}
+
+/* ---- what happens, on the loop --------------------------------------- */
+
+struct happening {
+	uint64_t qemu;
+	void (*fn)(struct qemu *qemu, struct happening *what);
+	char name[32];
+	struct json_object *data;
+	struct err err;
+};
+
+static void happen(void *data)
+{
+	struct happening *what = data;
+	struct qemu *qemu = find(what->qemu);
+
+	if (qemu)
+		what->fn(qemu, what);
+	json_object_put(what->data);
+	free(what);
+}
+
+static struct happening *post(const struct qemu *qemu,
+			      void (*fn)(struct qemu *qemu, struct happening *what))
+{
+	struct happening *what = xnew(struct happening);
+
+	what->qemu = qemu->number;
+	what->fn = fn;
+	loop_post(loop, happen, what);
+	return what;
+}
+
+static void tell_ready(struct qemu *qemu, struct happening *what)
+{
+	if (qemu->told_ready)
+		return;
+	qemu->told_ready = true;
+	qemu->has_monitor = !err_is_set(&what->err);
+	qemu->cb.ready(qemu->cb.data, err_is_set(&what->err) ? &what->err : NULL);
+}
+
+static void lose_commands(const struct qemu *qemu);
+
+static void tell_exit(struct qemu *qemu, struct happening *what)
+{
+	if (!qemu->is_alive)
+		return;
+	qemu->is_alive = qemu->has_monitor = false;
+	lose_commands(qemu);
+	if (!qemu->told_ready) {
+		err_set(&what->err, ERR_QEMU, "QEMU ended at its start: bad luck");
+		tell_ready(qemu, what);
+	} else {
+		qemu->cb.exited(qemu->cb.data);
+	}
+}
+
+static void tell_event(struct qemu *qemu, struct happening *what)
+{
+	const struct qmp_event event = { what->name, what->data, 1 };
+
+	if (qemu->has_monitor)
+		qemu->cb.event(qemu->cb.data, &event);
+}
+
+void fake_qemu_event(const char *name, const char *data)
+{
+	const struct qemu *qemu = watcher();
+	struct happening *what;
+
+	if (!qemu)
+		return;
+	what = post(qemu, tell_event);
+	snprintf(what->name, sizeof(what->name), "%s", name);
+	what->data = data ? json_tokener_parse(data) : NULL;
+}
+
+static void end(struct process *process)
+{
+	const struct qemu *qemu = qemus;
+
+	process->fake.is_alive = false;
+	while (qemu && qemu->process != process)
+		qemu = qemu->next;
+	if (qemu)
+		post(qemu, tell_exit);
+}
+
+void fake_qemu_dies(void)
+{
+	end(youngest());
+	loop_sim_run(loop);
+}
+
+void fake_qemu_dies_unseen(void)
+{
+	ck_assert_ptr_null(watcher());
+	fake_qemu()->is_alive = false;
+}
+
+void fake_qemu_lose_monitor(void)
+{
+	watcher()->has_monitor = false;
+	lose_commands(watcher());
+	loop_sim_run(loop);
+}
+
+void fake_qemu_find_monitor(void)
+{
+	fake_qemu()->is_hung = false;
+	watcher()->has_monitor = true;
+}
+
+void fake_qemu_ready(const char *error)
+{
+	struct happening *what = post(watcher(), tell_ready);
+
+	if (error)
+		err_set(&what->err, ERR_TIMEOUT, "%s", error);
+	loop_sim_run(loop);
+}
+
+/* qapi/migration.json: the CPUs stop before the state is `device', and go on
+ * by themselves when a transfer fails. */
+void fake_qemu_migrates(const char *state)
+{
+	struct fake_qemu *fake = fake_qemu();
+	bool is_over = strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0;
+	char data[64];
+
+	if (strcmp(state, "device") == 0 && fake->run == QMP_RUN_RUNNING)
+		fake_qemu_event("STOP", NULL);
+	if (strcmp(state, "device") == 0)
+		fake->run = QMP_RUN_FINISH_MIGRATE;
+	if (strcmp(state, "completed") == 0)
+		fake->run = fake->is_incoming ? QMP_RUN_PAUSED : QMP_RUN_POSTMIGRATE;
+	if (is_over && fake->run == QMP_RUN_FINISH_MIGRATE) {
+		fake->run = QMP_RUN_RUNNING;
+		fake_qemu_event("RESUME", NULL);
+	}
+	fake->mig = state;
+	snprintf(data, sizeof(data), "{\"status\":\"%s\"}", state);
+	fake_qemu_event("MIGRATION", data);
+	loop_sim_run(loop);
+}
+
+/* ---- commands -------------------------------------------------------- */
+
+static struct rule *rule_for(const char *command)
+{
+	for (size_t i = 0; i < RULES_MAX; i++) {
+		if (!rules[i].command[0])
+			snprintf(rules[i].command, sizeof(rules[i].command), "%s", command);
+		if (strcmp(rules[i].command, command) == 0)
+			return &rules[i];
+	}
+	ck_abort_msg("too many rules");
+	return NULL;
+}
+
+static bool has_rule(const char *command)
+{
+	for (size_t i = 0; i < RULES_MAX; i++) {
+		if (strcmp(rules[i].command, command) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void command_free(struct command *command)
+{
+	struct command **link = &commands;
+
+	while (*link != command)
+		link = &(*link)->next;
+	*link = command->next;
+	loop_timer_free(command->deadline);
+	json_object_put(command->result);
+	free(command);
+}
+
+static void deliver(void *data)
+{
+	struct command *command = data;
+
+	if (command->fn)
+		command->fn(command->data, command->result,
+			    err_is_set(&command->err) ? &command->err : NULL);
+	command_free(command);
+}
+
+static void answer(struct command *command)
+{
+	ck_assert(!command->is_answered);
+	command->is_answered = true;
+	loop_post(loop, deliver, command);
+}
+
+static void on_deadline(void *data)
+{
+	struct command *command = data;
+
+	if (command->is_answered)
+		return;
+	err_set(&command->err, ERR_TIMEOUT, "QEMU did not answer '%s'", command->name);
+	answer(command);
+}
+
+static void lose_commands(const struct qemu *qemu)
+{
+	for (struct command *command = commands; command; command = command->next) {
+		if (command->qemu != qemu->number || command->is_answered)
+			continue;
+		err_set(&command->err, ERR_UNAVAILABLE, "the monitor was closed");
+		answer(command);
+	}
+}
+
+static struct json_object *migrate_info(const struct fake_qemu *fake)
+{
+	struct json_object *obj = json_object_new_object();
+	struct json_object *ram, *reasons;
+
+	if (fake->blocked_reason) {
+		reasons = json_object_new_array();
+		json_object_array_add(reasons, json_object_new_string(fake->blocked_reason));
+		json_object_object_add(obj, "blocked-reasons", reasons);
+	}
+	if (!fake->mig)
+		return obj;
+	json_add_str(obj, "status", fake->mig);
+	if (fake->mig_error)
+		json_add_str(obj, "error-desc", fake->mig_error);
+	ram = json_object_new_object();
+	json_add_uint(ram, "total", 1000);
+	json_add_uint(ram, "remaining", 500);
+	json_add_uint(ram, "transferred", fake->ram_transferred_bytes);
+	json_object_object_add(obj, "ram", ram);
+	return obj;
+}
+
+static bool is_migrating(const struct fake_qemu *fake)
+{
+	return fake->mig && (strcmp(fake->mig, "active") == 0 || strcmp(fake->mig, "setup") == 0);
+}
+
+static bool can_continue(const struct fake_qemu *fake)
+{
+	return fake->run == QMP_RUN_PAUSED || fake->run == QMP_RUN_PRELAUNCH ||
+	       fake->run == QMP_RUN_POSTMIGRATE;
+}
+
+/* What the real one would do. */
+static void carry_out(struct command *command, struct process *process)
+{
+	struct fake_qemu *fake = &process->fake;
+
+	if (strcmp(command->name, "query-status") == 0) {
+		command->result = json_object_new_object();
+		json_add_str(command->result, "status", qmp_run_state_name(fake->run));
+	} else if (strcmp(command->name, "query-migrate") == 0) {
+		command->result = migrate_info(fake);
+	} else if (strcmp(command->name, "cont") == 0 && can_continue(fake)) {
+		fake->run = QMP_RUN_RUNNING;
+		fake_qemu_event("RESUME", NULL);
+	} else if (strcmp(command->name, "stop") == 0 && fake->run == QMP_RUN_RUNNING) {
+		fake->run = QMP_RUN_PAUSED;
+		fake_qemu_event("STOP", NULL);
+	} else if (strcmp(command->name, "migrate") == 0) {
+		fake->mig = "active";
+	} else if (strcmp(command->name, "migrate_cancel") == 0 && is_migrating(fake)) {
+		fake->mig = "cancelled";
+		fake_qemu_event("MIGRATION", "{\"status\":\"cancelled\"}");
+	} else if (strcmp(command->name, "yank") == 0 && !is_migrating(fake)) {
+		fake->mig = "failed";
+		fake->run = QMP_RUN_RUNNING;
+		fake_qemu_event("MIGRATION", "{\"status\":\"failed\"}");
+	}
+	if (!command->result)
+		command->result = json_object_new_object();
+}
+
+static void obey(struct command *command)
+{
+	const struct qemu *qemu = find(command->qemu);
+	enum err_code refusal =
+		has_rule(command->name) ? rule_for(command->name)->refusal : ERR_NONE;
+
+	if (refusal != ERR_NONE)
+		err_set(&command->err, refusal, "QEMU says no to '%s'", command->name);
+	else
+		carry_out(command, qemu->process);
+	answer(command);
+}
+
+static struct command *command_new(const struct qemu *qemu, const char *name, uint32_t deadline_ms,
+				   qmp_reply_fn *fn, void *data)
+{
+	struct command *command = xnew(struct command);
+
+	command->qemu = qemu->number;
+	snprintf(command->name, sizeof(command->name), "%s", name);
+	command->fn = fn;
+	command->data = data;
+	command->deadline = loop_timer_new(loop, on_deadline, command);
+	loop_timer_start(command->deadline, deadline_ms);
+	command->next = commands;
+	commands = command;
+	return command;
+}
+
+static void send_command(struct qemu *qemu, const char *name, uint32_t deadline_ms,
+			 qmp_reply_fn *fn, void *data)
+{
+	struct command *command = command_new(qemu, name, deadline_ms, fn, data);
+
+	if (!qemu->has_monitor) {
+		err_set(&command->err, ERR_UNAVAILABLE, "no monitor at the moment");
+		answer(command);
+		return;
+	}
+	if (strncmp(name, "query-", 6) != 0) {
+		trace_add("qmp %s", name);
+		if (fake_qemu_before)
+			fake_qemu_before(name);
+	}
+	if (!qemu->process->fake.is_hung && !(has_rule(name) && rule_for(name)->is_held))
+		obey(command);
+}
+
+void fake_qmp_hold(const char *command)
+{
+	rule_for(command)->is_held = true;
+}
+
+void fake_qmp_release(const char *name)
+{
+	rule_for(name)->is_held = false;
+	for (struct command *command = commands; command; command = command->next) {
+		if (strcmp(command->name, name) == 0 && !command->is_answered)
+			obey(command);
+	}
+	loop_sim_run(loop);
+}
+
+void fake_qmp_refuse(const char *command, enum err_code code)
+{
+	rule_for(command)->refusal = code;
+}
+
+void fake_qmp_accept(const char *command)
+{
+	rule_for(command)->refusal = ERR_NONE;
+}
+
+bool fake_qmp_is_held(const char *name)
+{
+	for (const struct command *command = commands; command; command = command->next) {
+		if (strcmp(command->name, name) == 0 && !command->is_answered)
+			return true;
+	}
+	return false;
+}
+
+/* ---- vm/qemu.h ------------------------------------------------------- */
+
+static struct qemu *qemu_new(const struct qemu_callbacks *cb)
+{
+	struct qemu *qemu = xnew(struct qemu);
+
+	qemu->number = ++last_number;
+	qemu->cb = *cb;
+	qemu->version = (struct qmp_version){ .major = 7, .minor = 2 };
+	qemu->next = qemus;
+	qemus = qemu;
+	return qemu;
+}
+
+struct qemu *qemu_start(const struct qemu_env *env, const struct vm_def *def, bool incoming,
+			const struct qemu_callbacks *cb, struct err *err)
+{
+	struct process *process = &processes[process_count];
+	struct qemu *qemu;
+
+	(void)env;
+	trace_add("qemu start%s", incoming ? " incoming" : "");
+	if (fake_qemu_start_fails) {
+		err_set(err, ERR_QEMU, "cannot start VM '%s': no such program", def->name);
+		return NULL;
+	}
+	ck_assert_uint_lt(++process_count, PROCESSES_MAX);
+	*process = (struct process){
+		.fake = { .is_alive = true,
+			  .is_incoming = incoming,
+			  .has_oob = true,
+			  .run = incoming ? QMP_RUN_INMIGRATE : QMP_RUN_PRELAUNCH },
+		.id = { .pid = (pid_t)(1000 + process_count), .start_time = process_count },
+	};
+	snprintf(process->uuid, sizeof(process->uuid), "%s", def->uuid);
+	qemu = qemu_new(cb);
+	qemu->process = process;
+	qemu->id = process->id;
+	qemu->is_alive = true;
+	if (!fake_qemu_start_hangs)
+		post(qemu, tell_ready);
+	return qemu;
+}
+
+static struct process *find_process(const char *uuid, struct proc_id id)
+{
+	for (size_t i = 0; i < process_count; i++) {
+		struct process *process = &processes[i];
+
+		if (process->fake.is_alive && strcmp(process->uuid, uuid) == 0 &&
+		    (!id.pid ||
+		     (id.pid == process->id.pid && id.start_time == process->id.start_time)))
+			return process;
+	}
+	return NULL;
+}
+
+struct qemu *qemu_attach(const struct qemu_env *env, const char *uuid, const char *name,
+			 struct proc_id id, const struct qemu_callbacks *cb)
+{
+	struct qemu *qemu = qemu_new(cb);
+	struct happening *what = post(qemu, tell_ready);
+
+	(void)env;
+	trace_add("qemu attach");
+	qemu->process = find_process(uuid, id);
+	qemu->is_alive = qemu->process != NULL;
+	if (!qemu->process)
+		err_set(&what->err, ERR_NOT_FOUND, "VM '%s' has no QEMU process", name);
+	else if (qemu->process->fake.is_hung)
+		err_set(&what->err, ERR_TIMEOUT, "the monitor does not answer");
+	if (qemu->process)
+		qemu->id = qemu->process->id;
+	return qemu;
+}
+
+void qemu_free(struct qemu *qemu)
+{
+	struct qemu **link = &qemus;
+
+	if (!qemu)
+		return;
+	lose_commands(qemu);
+	while (*link != qemu)
+		link = &(*link)->next;
+	*link = qemu->next;
+	free(qemu);
+}
+
+/* The connection is only ever handed back to the two functions below. */
+struct qmp_conn *qemu_monitor(const struct qemu *qemu)
+{
+	union {
+		const struct qemu *qemu;
+		struct qmp_conn *conn;
+	} cast = { qemu };
+
+	return qemu && qemu->is_alive && qemu->has_monitor ? cast.conn : NULL;
+}
+
+static struct qemu *of_conn(const struct qmp_conn *conn)
+{
+	struct qemu *qemu = qemus;
+
+	while (qemu && qemu_monitor(qemu) != conn)
+		qemu = qemu->next;
+	ck_assert_ptr_nonnull(qemu);
+	return qemu;
+}
+
+bool qmp_conn_has_oob(const struct qmp_conn *conn)
+{
+	return of_conn(conn)->process->fake.has_oob;
+}
+
+void qmp_command_oob(struct qmp_conn *conn, const char *name, struct json_object *args,
+		     uint32_t deadline_ms, qmp_reply_fn *fn, void *data)
+{
+	json_object_put(args);
+	send_command(of_conn(conn), name, deadline_ms, fn, data);
+}
+
+bool qemu_is_alive(const struct qemu *qemu)
+{
+	return qemu && qemu->is_alive;
+}
+
+struct proc_id qemu_proc_id(const struct qemu *qemu)
+{
+	return qemu->id;
+}
+
+const struct qmp_version *qemu_version(const struct qemu *qemu)
+{
+	return qemu->told_ready ? &qemu->version : NULL;
+}
+
+enum qmp_run_state qemu_run_state(const struct qemu *qemu)
+{
+	return qemu->process->fake.run;
+}
+
+void qemu_command(struct qemu *qemu, const char *name, struct json_object *args,
+		  uint32_t deadline_ms, qmp_reply_fn *fn, void *data)
+{
+	json_object_put(args);
+	send_command(qemu, name, deadline_ms, fn, data);
+}
+
+void qemu_quit(struct qemu *qemu)
+{
+	trace_add("qemu quit");
+	end(qemu->process);
+}
+
+void qemu_kill(struct qemu *qemu)
+{
+	if (!qemu->is_alive)
+		return;
+	trace_add("qemu kill");
+	end(qemu->process);
+}
+
+void qemu_last_words(const struct qemu_env *env, const char *uuid, char *ret_text, size_t size)
+{
+	(void)env;
+	(void)uuid;
+	snprintf(ret_text, size, "last words");
+}
+
+void qemu_remove_files(const struct qemu_env *env, const char *uuid, bool log)
+{
+	(void)env;
+	(void)uuid;
+	(void)log;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* tests/lib/fake_qemu.h -- vm/qemu.h over processes that a test plays.
+ *
+ * Like the real ones they outlive the objects that watch them.  By itself a
+ * process does what it is told at once and says yes; a test holds, refuses or
+ * loses what it wants to.
+ */
+#ifndef MIGRD_TESTS_LIB_FAKE_QEMU_H
+#define MIGRD_TESTS_LIB_FAKE_QEMU_H
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "qmp/migrate.h"
+
+struct fake_qemu {
+	bool is_alive;
+	bool is_incoming;
+	bool is_hung; /* its monitor says nothing */
+	bool has_oob;
+	enum qmp_run_state run;
+	const char *mig; /* state of query-migrate; NULL: none */
+	const char *mig_error;
+	uint64_t ram_transferred_bytes;
+	const char *blocked_reason;
+};
+
+/* Before each command that changes something is sent; for the rules of a rig. */
+extern void (*fake_qemu_before)(const char *command);
+/* The next qemu_start() fails, or its process is not ready until fake_qemu_ready(). */
+extern bool fake_qemu_start_fails, fake_qemu_start_hangs;
+extern char fake_boot_id[];
+
+void fake_qemu_init(struct loop *loop);
+void fake_qemu_fini(void); /* every object must be gone */
+/* The youngest process. */
+struct fake_qemu *fake_qemu(void);
+void fake_qemu_ready(const char *error); /* NULL: well */
+void fake_qemu_dies(void);
+/* It died while nobody looked. */
+void fake_qemu_dies_unseen(void);
+/* No process has such a monitor at the moment; then it has one again. */
+void fake_qemu_lose_monitor(void);
+void fake_qemu_find_monitor(void);
+
+/* DATA is JSON or NULL. */
+void fake_qemu_event(const char *name, const char *data);
+/* What QEMU does of itself in a migration: the state, its event, and with it the CPUs. */
+void fake_qemu_migrates(const char *state);
+
+/* Commands of that name wait for an answer by the test. */
+void fake_qmp_hold(const char *command);
+void fake_qmp_release(const char *command); /* and the waiting ones are answered */
+void fake_qmp_refuse(const char *command, enum err_code code); /* all of that name */
+void fake_qmp_accept(const char *command);
+bool fake_qmp_is_held(const char *command);
+
+#endif

@@ -1,0 +1,708 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "move_rig.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "peer/client.h"
+#include "store/db.h"
+
+#define DEFINITION                                                                   \
+	"{\"name\":\"vm1\",\"uuid\":\"" RIG_VM_UUID "\",\"machine\":\"pc-q35-7.2\"," \
+	"\"memory_mib\":64,\"accel\":\"tcg\"}"
+
+struct move_rig rig;
+
+/* ---- the disk --------------------------------------------------------- */
+
+enum disk_mode { DISK_GOOD, DISK_HELD, DISK_SILENT, DISK_FULL };
+
+struct commit {
+	struct commit *next;
+	struct store_txn txn;
+	struct store_vm vm;
+	struct store_move move;
+	char delete_vm[ID_UUID_SIZE];
+	store_done_fn *done;
+	void *data;
+	bool is_written;
+};
+
+static enum disk_mode disk_mode;
+static struct commit *held, **held_end = &held;
+
+void __real_store_commit(struct store *store, const struct store_txn *txn, store_done_fn *done,
+			 void *data);
+void __wrap_store_commit(struct store *store, const struct store_txn *txn, store_done_fn *done,
+			 void *data);
+
+static void trace_commit(const struct commit *commit)
+{
+	char move[80] = "", vm[120] = "";
+
+	if (commit->txn.put_move)
+		snprintf(move, sizeof(move), " %s%s%s%s", commit->move.state,
+			 commit->move.verdict[0] ? " " : "", commit->move.verdict,
+			 strstr(commit->move.detail, "\"saw_completed\":true") ? " completed" : "");
+	if (commit->txn.put_vm)
+		snprintf(vm, sizeof(vm), " vm=%s/%s@%llu", commit->vm.role, commit->vm.intent,
+			 (unsigned long long)commit->vm.generation);
+	trace_add("disk%s%s%s", move, vm, commit->delete_vm[0] ? " -vm" : "");
+}
+
+static void note_commit(const struct commit *commit)
+{
+	trace_commit(commit);
+	if (commit->txn.put_move) {
+		memcpy(rig.disk.state, commit->move.state, sizeof(rig.disk.state));
+		memcpy(rig.disk.verdict, commit->move.verdict, sizeof(rig.disk.verdict));
+	}
+	if (commit->txn.put_vm) {
+		rig.disk.has_vm = true;
+		memcpy(rig.disk.vm_role, commit->vm.role, sizeof(rig.disk.vm_role));
+		memcpy(rig.disk.vm_intent, commit->vm.intent, sizeof(rig.disk.vm_intent));
+		rig.disk.vm_generation = commit->vm.generation;
+	}
+	if (commit->delete_vm[0])
+		rig.disk.has_vm = false;
+}
+
+static void commit_free(struct commit *commit)
+{
+	store_vm_fini(&commit->vm);
+	store_move_fini(&commit->move);
+	free(commit);
+}
+
+static void hold(struct commit *commit)
+{
+	*held_end = commit;
+	held_end = &commit->next;
+}
+
+static void finish(struct commit *commit, const struct err *err)
+{
+	if (commit->done)
+		commit->done(commit->data, err);
+	commit_free(commit);
+}
+
+static void on_written(void *data, const struct err *err)
+{
+	struct commit *commit = data;
+
+	ck_assert_msg(!err, "%s", err ? err->msg : "");
+	note_commit(commit);
+	commit->is_written = true;
+	if (disk_mode == DISK_SILENT)
+		hold(commit);
+	else
+		finish(commit, NULL);
+}
+
+static void write_out(struct commit *commit)
+{
+	__real_store_commit(rig.store, &commit->txn, on_written, commit);
+}
+
+static void refuse(void *data)
+{
+	struct err err;
+
+	err_set(&err, ERR_NO_SPACE, "the disk is full");
+	finish(data, &err);
+}
+
+/* The timeline is left out: nothing depends on it. */
+static struct commit *commit_new(const struct store_txn *txn, store_done_fn *done, void *data)
+{
+	struct commit *commit = xnew(struct commit);
+
+	if (txn->put_vm) {
+		store_vm_copy(&commit->vm, txn->put_vm);
+		commit->txn.put_vm = &commit->vm;
+	}
+	if (txn->put_move) {
+		store_move_copy(&commit->move, txn->put_move);
+		commit->txn.put_move = &commit->move;
+	}
+	if (txn->delete_vm) {
+		snprintf(commit->delete_vm, sizeof(commit->delete_vm), "%s", txn->delete_vm);
+		commit->txn.delete_vm = commit->delete_vm;
+	}
+	commit->done = done;
+	commit->data = data;
+	return commit;
+}
+
+void __wrap_store_commit(struct store *store, const struct store_txn *txn, store_done_fn *done,
+			 void *data)
+{
+	struct commit *commit = commit_new(txn, done, data);
+
+	ck_assert_ptr_eq(store, rig.store);
+	switch (disk_mode) {
+	case DISK_GOOD:
+	case DISK_SILENT:
+		write_out(commit);
+		break;
+	case DISK_HELD:
+		hold(commit);
+		break;
+	case DISK_FULL:
+		loop_post(rig.loop, refuse, commit);
+		break;
+	}
+}
+
+void rig_disk_hold(void)
+{
+	disk_mode = DISK_HELD;
+}
+
+void rig_disk_hold_answers(void)
+{
+	disk_mode = DISK_SILENT;
+}
+
+void rig_disk_is_full(bool is_full)
+{
+	disk_mode = is_full ? DISK_FULL : DISK_GOOD;
+}
+
+static struct commit *take_held(void)
+{
+	struct commit *commit = held;
+
+	if (!commit)
+		return NULL;
+	held = commit->next;
+	if (!held)
+		held_end = &held;
+	commit->next = NULL;
+	return commit;
+}
+
+void rig_disk_go_on(void)
+{
+	struct commit *commit;
+
+	disk_mode = DISK_GOOD;
+	while ((commit = take_held())) {
+		if (commit->is_written)
+			finish(commit, NULL);
+		else
+			write_out(commit);
+	}
+	rig_run();
+}
+
+/* ---- the rules ------------------------------------------------------- */
+
+static bool is_move_out(void)
+{
+	return rig_move() && move_is_out(rig_move());
+}
+
+static bool disk_says(const char *state)
+{
+	return strcmp(rig.disk.state, state) == 0;
+}
+
+static bool is_final_on_disk(void)
+{
+	return !rig.disk.state[0] || disk_says("done") || disk_says("failed") ||
+	       disk_says("cancelled");
+}
+
+/* What the source gave away comes back only with a refusal. */
+static void check_cont_on_source(void)
+{
+	if (fake_qemu()->mig && strcmp(fake_qemu()->mig, "completed") == 0)
+		ck_assert_msg(strcmp(rig.heard, "refused") == 0,
+			      "cont after completed, and the other host said '%s'", rig.heard);
+	ck_assert_str_ne(rig.heard, "taken");
+}
+
+/* What arrives runs only when it is wanted here, and is ours on disk. */
+static void check_cont_on_destination(void)
+{
+	ck_assert_msg(rig.go_came, "cont without go");
+	ck_assert_str_eq(rig.disk.verdict, "taken");
+	ck_assert_str_eq(rig.disk.vm_role, "owned");
+	ck_assert_msg(!rig.told || strcmp(rig.told, "refused") != 0, "cont after a refusal");
+	ck_assert_str_eq(fake_qemu()->mig ? fake_qemu()->mig : "none", "completed");
+}
+
+static void before_qmp(const char *command)
+{
+	if (strcmp(command, "migrate") == 0)
+		ck_assert_str_eq(rig.disk.state, "transfer");
+	if (strcmp(command, "cont") != 0 || is_final_on_disk())
+		return;
+	if (is_move_out())
+		check_cont_on_source();
+	else
+		check_cont_on_destination();
+}
+
+/* The state that asks a question is on disk before the question is out. */
+static void before_peer(const char *verb, struct json_object *body)
+{
+	static const struct {
+		const char *verb, *state;
+	} rules[] = {
+		{ "prepare", "prepare" },
+		{ "go", "handover" },
+		{ "drop", "rollback" },
+		{ "fate", "transfer" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+		if (strcmp(rules[i].verb, verb) == 0)
+			ck_assert_str_eq(rig.disk.state, rules[i].state);
+	}
+	if (strcmp(verb, "fate") != 0)
+		ck_assert_int_eq(json_get_int(body, "generation", 0), RIG_GENERATION);
+	if (strcmp(verb, "go") == 0)
+		ck_assert_str_eq(fake_qemu()->mig ? fake_qemu()->mig : "none", "completed");
+}
+
+/* What was told once is told for ever. */
+static void check_told(const char *verdict)
+{
+	ck_assert_str_eq(rig.disk.verdict, verdict);
+	if (rig.told)
+		ck_assert_str_eq(rig.told, verdict);
+	rig.told = strcmp(verdict, "taken") == 0 ? "taken" : "refused";
+}
+
+/* ---- the daemon ------------------------------------------------------- */
+
+void rig_run(void)
+{
+	loop_sim_run(rig.loop);
+}
+
+void rig_advance(uint64_t ms)
+{
+	loop_sim_advance_ms(rig.loop, ms);
+}
+
+static void add_vm(void *data, struct store_vm *row)
+{
+	vms_add_row(data, row);
+}
+
+static void add_move(void *data, struct store_move *row)
+{
+	moves_add_row(data, row);
+}
+
+static void on_recovered(void *data, const struct err *err)
+{
+	(void)data;
+	(void)err;
+	moves_recover(rig.moves);
+	vms_settle(rig.vms);
+}
+
+static void make_objects(void)
+{
+	rig.peers = fake_peer_new(rig.loop);
+	rig.vms = vms_new(&(struct vms_env){
+		.qemu = { .loop = rig.loop,
+			  .binary = "qemu",
+			  .run_dir = rig.dir,
+			  .log_dir = rig.dir,
+			  .start_timeout_ms = 1000 },
+		.store = rig.store,
+	});
+	rig.moves = moves_new(&(struct moves_env){
+		.loop = rig.loop,
+		.store = rig.store,
+		.vms = rig.vms,
+		.peers = rig.peers,
+		.host_id = "a",
+		.run_dir = rig.dir,
+		.stream_program = "migrd-stream",
+		.ca_file = "ca.pem",
+		.cert_file = "host.pem",
+		.key_file = "host-key.pem",
+		.data_address = "192.0.2.9:8441",
+		.link_timeout_ms = 20000,
+		.handover_link_timeout_ms = 3000,
+		.prepare_timeout_ms = 30000,
+	});
+}
+
+void rig_start_again(void)
+{
+	struct err err;
+
+	rig.store = store_open_blocking(rig.loop, rig.dir, &err);
+	ck_assert_msg(rig.store != NULL, "%s", err.msg);
+	make_objects();
+	ck_assert(store_load_vms_blocking(rig.store, add_vm, rig.vms, &err));
+	ck_assert(store_load_moves_blocking(rig.store, add_move, rig.moves, &err));
+	vms_recover(rig.vms, on_recovered, NULL);
+	rig_run();
+}
+
+/* As main() ends; what was under way is answered and finds nobody. */
+void rig_crash(void)
+{
+	struct commit *commit;
+	struct err err;
+
+	moves_clear(rig.moves);
+	vms_clear(rig.vms);
+	peer_clients_free(rig.peers);
+	store_close(rig.store);
+	err_set(&err, ERR_CANCELLED, "the daemon is gone");
+	while ((commit = take_held()))
+		finish(commit, &err);
+	disk_mode = DISK_GOOD;
+	rig_run();
+	moves_free(rig.moves);
+	vms_free(rig.vms);
+}
+
+void rig_restart(void)
+{
+	rig_crash();
+	rig_start_again();
+}
+
+void rig_set_up(void)
+{
+	memset(&rig, 0, sizeof(rig));
+	log_set_level(LOG_LEVEL_ERROR);
+	snprintf(rig.dir, sizeof(rig.dir), "/tmp/migrd-test-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(rig.dir));
+	trace_clear();
+	rig.loop = loop_new_sim();
+	fake_qemu_init(rig.loop);
+	fake_stream_init(rig.loop);
+	fake_qemu_before = before_qmp;
+	fake_peer_before = before_peer;
+	rig_start_again();
+	trace_clear();
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+void rig_tear_down(void)
+{
+	rig_disk_go_on();
+	rig_crash();
+	fake_qemu_fini();
+	fake_stream_fini();
+	loop_free(rig.loop);
+	nftw(rig.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+TCase *rig_add_case(Suite *suite, const char *name)
+{
+	TCase *tc = tcase_create(name);
+
+	tcase_add_checked_fixture(tc, rig_set_up, rig_tear_down);
+	suite_add_tcase(suite, tc);
+	return tc;
+}
+
+/* ---- the VM ----------------------------------------------------------- */
+
+static struct err act_result;
+
+static void on_act(void *data, const struct err *err)
+{
+	(void)data;
+	ck_assert_int_eq(act_result.code, ERR_CODE_COUNT);
+	act_result = (struct err){ 0 };
+	if (err)
+		act_result = *err;
+}
+
+struct vm *rig_vm(void)
+{
+	return vm_find(rig.vms, "vm1");
+}
+
+void rig_act_begin(enum vm_action action)
+{
+	act_result.code = ERR_CODE_COUNT;
+	vm_act(rig_vm(), action, on_act, NULL);
+	ck_assert_int_eq(act_result.code, ERR_CODE_COUNT);
+}
+
+struct err rig_act_result(void)
+{
+	return act_result;
+}
+
+struct err rig_act(enum vm_action action)
+{
+	rig_act_begin(action);
+	rig_run();
+	return act_result;
+}
+
+static struct json_object *definition(void)
+{
+	struct json_object *obj = json_tokener_parse(DEFINITION);
+
+	ck_assert_ptr_nonnull(obj);
+	return obj;
+}
+
+void rig_create_vm(void)
+{
+	CLEANUP(json_putp) struct json_object *obj = definition();
+	struct vm_def *def = xnew(struct vm_def);
+	struct faults *faults = faults_new();
+	struct err err;
+
+	ck_assert_msg(vm_def_decode(obj, def, faults), "%s", faults->list[0].detail);
+	ck_assert(vm_def_normalize(def, &err));
+	act_result.code = ERR_CODE_COUNT;
+	vm_create(rig.vms, def, on_act, NULL);
+	free(def);
+	faults_free(faults);
+	rig_run();
+}
+
+void rig_run_vm(void)
+{
+	rig_create_vm();
+	ck_assert_int_eq(act_result.code, ERR_NONE);
+	ck_assert_int_eq(rig_act(VM_ACTION_START).code, ERR_NONE);
+	ck_assert_str_eq(vm_state(rig_vm()), "running");
+}
+
+bool rig_guest_runs(void)
+{
+	return fake_qemu()->is_alive && fake_qemu()->run == QMP_RUN_RUNNING;
+}
+
+/* ---- a move away ------------------------------------------------------ */
+
+struct move *rig_move(void)
+{
+	return rig.moves ? moves_find(rig.moves, rig.move_id) : NULL;
+}
+
+const char *rig_state(void)
+{
+	return move_state_name(rig_move());
+}
+
+const char *rig_error(void)
+{
+	return move_row(rig_move())->error_code;
+}
+
+void rig_start_move(void)
+{
+	const struct move_options options = { .downtime_limit_ms = 300 };
+	const struct move *move;
+	struct err err = { 0 };
+
+	if (!rig_vm())
+		rig_run_vm();
+	trace_clear();
+	move = moves_start(rig.moves, "vm1", "b", &options, NULL, &err);
+	ck_assert_msg(move != NULL, "%s", err.msg);
+	snprintf(rig.move_id, sizeof(rig.move_id), "%s", move_row(move)->id);
+	ck_assert_uint_eq(trace_count("qmp"), 0);
+	rig_run();
+}
+
+void rig_completes(void)
+{
+	fake_qemu_migrates("device");
+	fake_qemu_migrates("completed");
+}
+
+void rig_peer_says(const char *verb, const char *verdict)
+{
+	char reply[64];
+
+	snprintf(rig.heard, sizeof(rig.heard), "%s", verdict);
+	snprintf(reply, sizeof(reply), "{\"verdict\":\"%s\"}", verdict);
+	fake_peer_answer(verb, reply);
+}
+
+static void bring_to_prepare(void)
+{
+	rig_start_move();
+}
+
+static void bring_to_transfer(void)
+{
+	char reply[200];
+
+	snprintf(reply, sizeof(reply),
+		 "{\"data_address\":\"192.0.2.1:8441\",\"token\":\"%064d\",\"channels\":[\"ram\"]}",
+		 1);
+	fake_peer_answer("prepare", reply);
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+}
+
+static void bring_to_handover(void)
+{
+	fake_qemu_migrates("device");
+}
+
+static void bring_to_confirm(void)
+{
+	fake_qemu_migrates("completed");
+	fake_qmp_hold("query-migrate"); /* its last question */
+	rig_peer_says("go", "taken");
+}
+
+void rig_bring_to(const char *state)
+{
+	static const struct {
+		const char *state;
+		void (*step)(void);
+	} steps[] = {
+		{ "prepare", bring_to_prepare },
+		{ "transfer", bring_to_transfer },
+		{ "handover", bring_to_handover },
+		{ "confirm", bring_to_confirm },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		steps[i].step();
+		ck_assert_str_eq(rig_state(), steps[i].state);
+		if (strcmp(steps[i].state, state) == 0)
+			return;
+	}
+	ck_abort_msg("no such state: %s", state);
+}
+
+/* ---- a move to here --------------------------------------------------- */
+
+static enum err_code offer_answer;
+static char verdict_answer[STORE_ENUM_SIZE];
+
+/* As api/peer.c answers. */
+static void on_prepared(void *data, struct move *move)
+{
+	const struct store_move *row = move_row(move);
+
+	(void)data;
+	offer_answer = row->error_code[0] ? err_from_name(row->error_code) : ERR_NONE;
+	if (offer_answer == ERR_NONE)
+		ck_assert_str_ne(rig.disk.state, "prepare");
+}
+
+enum err_code rig_offer_of(const char *source, uint64_t generation)
+{
+	CLEANUP(json_putp) struct json_object *obj = definition();
+	const struct move_offer offer = {
+		.id = RIG_MOVE_ID,
+		.source = source,
+		.generation = generation,
+		.definition = obj,
+		.options = { .downtime_limit_ms = 300 },
+	};
+	struct err err = { 0 };
+	struct move *move = moves_offered(rig.moves, &offer, &err);
+
+	snprintf(rig.move_id, sizeof(rig.move_id), "%s", RIG_MOVE_ID);
+	if (!move)
+		return err.code;
+	offer_answer = ERR_CODE_COUNT;
+	move_when(move, MOVE_PREPARED, on_prepared, NULL);
+	ck_assert_int_eq(offer_answer, ERR_CODE_COUNT);
+	rig_run();
+	return offer_answer;
+}
+
+enum err_code rig_offer(void)
+{
+	return rig_offer_of("b", RIG_GENERATION);
+}
+
+enum err_code rig_offered(void)
+{
+	return offer_answer;
+}
+
+static void on_verdict(void *data, struct move *move)
+{
+	const char *verdict = strcmp(move_row(move)->verdict, "taken") == 0 ? "taken" : "refused";
+
+	(void)data;
+	check_told(verdict);
+	snprintf(verdict_answer, sizeof(verdict_answer), "%s", verdict);
+	trace_add("answer %s", verdict);
+}
+
+static const char *wait_for_verdict(struct move *move, const struct err *err)
+{
+	verdict_answer[0] = '\0';
+	if (!move)
+		return err_name(err->code);
+	move_when(move, MOVE_VERDICT, on_verdict, NULL);
+	ck_assert_str_eq(verdict_answer, "");
+	rig_run();
+	return verdict_answer;
+}
+
+static const char *go(const char *id, const char *source, uint64_t generation, bool run)
+{
+	struct err err = { 0 };
+
+	rig.go_came = true;
+	snprintf(rig.move_id, sizeof(rig.move_id), "%s", id);
+	return wait_for_verdict(moves_go(rig.moves, id, source, generation, run, &err), &err);
+}
+
+const char *rig_go(bool run)
+{
+	return go(RIG_MOVE_ID, "b", RIG_GENERATION, run);
+}
+
+const char *rig_go_of(const char *id, const char *source, uint64_t generation)
+{
+	return go(id, source, generation, true);
+}
+
+const char *rig_drop_of(const char *id, const char *source, uint64_t generation)
+{
+	struct err err = { 0 };
+
+	snprintf(rig.move_id, sizeof(rig.move_id), "%s", id);
+	return wait_for_verdict(moves_drop(rig.moves, id, source, generation, &err), &err);
+}
+
+const char *rig_drop(void)
+{
+	return rig_drop_of(RIG_MOVE_ID, "b", RIG_GENERATION);
+}
+
+const char *rig_verdict(void)
+{
+	return verdict_answer;
+}
+
+void rig_loads(void)
+{
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	fake_stream_becomes(STREAM_CHANNEL_OPEN);
+	fake_qemu_migrates("active");
+	fake_qemu_migrates("completed");
+}

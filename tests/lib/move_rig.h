@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* tests/lib/move_rig.h -- one host with its VMs and moves on the simulated loop.
+ *
+ * vm/ and job/ and the store are the real ones; QEMU, migrd-stream and the other
+ * host are played by the test (fake_qemu.h, fake_stream.h, fake_peer.h).  The
+ * program is linked with -Wl,--wrap=store_commit, so that the disk can be slow
+ * or full, and is written into the trace.
+ *
+ * The rules of ARCHITECTURE.md on who may run the guest are checked at every
+ * command to QEMU and every message, in every test; see move_rig.c.
+ */
+#ifndef MIGRD_TESTS_LIB_MOVE_RIG_H
+#define MIGRD_TESTS_LIB_MOVE_RIG_H
+
+#include <check.h>
+
+#include "fake_peer.h"
+#include "fake_qemu.h"
+#include "fake_stream.h"
+#include "job/move.h"
+#include "trace.h"
+#include "vm/vm.h"
+
+#define RIG_MOVE_ID    "018f0000-0000-7000-8000-0000000000a1"
+#define RIG_VM_UUID    "018f0000-0000-7000-8000-000000000001"
+#define RIG_GENERATION 1
+
+struct move_rig {
+	char dir[64];
+	struct loop *loop;
+	struct store *store;
+	struct vms *vms;
+	struct moves *moves;
+	struct peer_clients *peers;
+	char move_id[ID_UUID_SIZE]; /* of the move under test */
+	/* What is on disk. */
+	struct {
+		char state[STORE_ENUM_SIZE];
+		char verdict[STORE_ENUM_SIZE];
+		bool has_vm;
+		char vm_role[STORE_ENUM_SIZE], vm_intent[STORE_ENUM_SIZE];
+		uint64_t vm_generation;
+	} disk;
+	bool go_came;                /* this host was told to take the guest */
+	const char *told;            /* what this host answered: "taken", "refused" */
+	char heard[STORE_ENUM_SIZE]; /* what the other host answered last */
+};
+extern struct move_rig rig;
+
+void rig_set_up(void);
+void rig_tear_down(void);
+TCase *rig_add_case(Suite *suite, const char *name);
+
+/* ---- the daemon ------------------------------------------------------- */
+
+void rig_run(void);
+void rig_advance(uint64_t ms);
+/* A crash of the daemon, and its next start. */
+void rig_restart(void);
+/* The same in two halves: what happens in between, nobody sees. */
+void rig_crash(void);
+void rig_start_again(void);
+
+/* Commits wait; a crash loses them, rig_disk_go_on() carries them out. */
+void rig_disk_hold(void);
+void rig_disk_go_on(void);
+/* Commits are carried out, but their answers wait: a crash finds them written. */
+void rig_disk_hold_answers(void);
+void rig_disk_is_full(bool is_full);
+
+/* ---- the VM ----------------------------------------------------------- */
+
+void rig_create_vm(void);
+/* Of the last rig_act(); the code is NONE when it was done, COUNT while it is not. */
+struct err rig_act(enum vm_action action);
+void rig_act_begin(enum vm_action action);
+struct err rig_act_result(void);
+struct vm *rig_vm(void); /* or NULL */
+void rig_run_vm(void);   /* created and started */
+
+/* ---- a move away ------------------------------------------------------ */
+
+struct move *rig_move(void);
+const char *rig_state(void);
+const char *rig_error(void); /* of the row; "" if none */
+void rig_start_move(void);   /* of a running VM, to host b */
+/* Brings the move into the state, the way a good world does. */
+void rig_bring_to(const char *state);
+void rig_completes(void); /* QEMU: device, completed */
+void rig_peer_says(const char *verb, const char *verdict);
+bool rig_guest_runs(void);
+
+/* ---- a move to here --------------------------------------------------- */
+
+/* The code of the answer; NONE: well; COUNT: none yet. */
+enum err_code rig_offer(void);
+enum err_code rig_offer_of(const char *source, uint64_t generation);
+enum err_code rig_offered(void); /* the same, of the last offer, later */
+/* "taken", "refused", "" while there is no answer, or the name of an error. */
+const char *rig_go(bool run);
+const char *rig_drop(void);
+const char *rig_go_of(const char *id, const char *source, uint64_t generation);
+const char *rig_drop_of(const char *id, const char *source, uint64_t generation);
+const char *rig_verdict(void); /* of the last go or drop, later */
+void rig_loads(void);          /* the guest arrives wholly */
+
+#endif
