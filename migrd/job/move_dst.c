@@ -89,13 +89,15 @@ static void on_launched(void *data, const struct err *err)
 	free(launch);
 	if (!move)
 		return;
-	if (move->state != MOVE_STATE_PREPARE || move->is_saving)
+	if (move->state != MOVE_STATE_PREPARE || move->is_saving) {
 		move_step(move); /* a rollback waits for this end */
-	else if (err)
+	} else if (err) {
 		move_roll_back(move, err);
-	else
+	} else {
+		move->qemu_launched = true;
 		move_qmp(move, "migrate-set-capabilities", qmp_mig_caps_args(capabilities),
 			 COMMAND_DEADLINE_MS, on_capabilities);
+	}
 }
 
 void move_dst_enter_prepare(struct move *move)
@@ -118,6 +120,8 @@ void move_dst_step_prepare(struct move *move)
 
 	if (move->drop_requested) {
 		roll_back(move, ERR_CANCELLED, "the source dropped the move");
+	} else if (move->qemu_launched && is_gone(move)) {
+		roll_back_gone(move);
 	} else if (move->stream_gone) {
 		roll_back(move, ERR_INTERNAL, "migrd-stream ended at its start");
 	} else if (move->qemu_prepared && move->stream_started) {
@@ -206,7 +210,7 @@ void move_dst_take(struct move *move)
 
 static bool load_is_late(const struct move *move)
 {
-	return now_us() - move->stamps[MOVE_STAMP_GO] > LOAD_PATIENCE_MS * UINT64_C(1000);
+	return loop_now_ms(move->moves->env.loop) - move->go_at_ms > LOAD_PATIENCE_MS;
 }
 
 void move_dst_step_transfer(struct move *move)
@@ -222,7 +226,8 @@ void move_dst_step_transfer(struct move *move)
 	} else if (move->go_requested && load_is_late(move)) {
 		roll_back(move, ERR_TIMEOUT, "QEMU did not finish loading the guest");
 	} else if (!loop_timer_is_active(move->tick)) {
-		ask_fate(move);
+		if (!move->go_requested)
+			ask_fate(move);
 		loop_timer_start(move->tick, move->go_requested ? LOAD_TICK_MS : FATE_EVERY_MS);
 	}
 }

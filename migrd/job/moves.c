@@ -376,6 +376,7 @@ struct move *moves_go(struct moves *moves, const char *id, const char *source, u
 	if (!move->go_requested && !move_is_final(move)) {
 		move->go_requested = true;
 		move->run = run;
+		move->go_at_ms = loop_now_ms(moves->env.loop);
 		move_stamp(move, MOVE_STAMP_GO);
 		loop_timer_stop(move->tick); /* from here on it looks more often */
 		if (move->qemu_state != QMP_MIG_COMPLETED && move->state == MOVE_STATE_TRANSFER)
