@@ -1,16 +1,37 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "base/mem.h"
 #include "check_main.h"
 #include "move_rig.h"
+
+#define OTHER_ID "018f0000-0000-7000-8000-0000000000ff"
+
+static void ready_to_go(void)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	rig_loads();
+}
+
+/* Whatever was promised, nothing of a refused guest stays. */
+static void assert_nothing_left(void)
+{
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(rig.disk.verdict, "refused");
+	ck_assert(!rig.disk.has_vm);
+	ck_assert_ptr_null(rig_vm());
+	ck_assert(!fake_qemu()->is_alive);
+	ck_assert(!fake_stream_is_alive());
+	ck_assert_uint_eq(trace_count("disk handover"), 0);
+}
+
+/* ---- a good world ----------------------------------------------------- */
 
 /* The whole of a good move: the guest is ours on disk before it runs, and the
  * source hears of it only when it runs. */
 START_TEST(guest_arrives_in_this_order)
 {
-	ck_assert_int_eq(rig_offer(), ERR_NONE);
-	ck_assert_str_eq(rig_state(), "transfer");
-	rig_loads();
+	ready_to_go();
 	ck_assert_str_eq(rig_go(true), "taken");
 	ck_assert_str_eq(rig_state(), "done");
 	trace_assert("disk prepare vm=incoming/stopped@1", "qemu start incoming", "stream start",
@@ -21,14 +42,657 @@ START_TEST(guest_arrives_in_this_order)
 	ck_assert(rig_guest_runs());
 	ck_assert_str_eq(vm_state(rig_vm()), "running");
 	ck_assert_uint_eq(vm_generation(rig_vm()), RIG_GENERATION + 1);
+	ck_assert_ptr_null(vm_job(rig_vm()));
 }
 END_TEST
+
+/* A paused guest stays paused: it is ours, and does not run. */
+START_TEST(paused_guest_arrives_paused)
+{
+	ready_to_go();
+	ck_assert_str_eq(rig_go(false), "taken");
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+	ck_assert_str_eq(rig.disk.vm_intent, "paused");
+	ck_assert_str_eq(vm_state(rig_vm()), "paused");
+	ck_assert_int_eq(rig_act(VM_ACTION_RESUME).code, ERR_NONE);
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* The answer to go does not wait for the disk a second time. */
+START_TEST(go_is_answered_before_the_end_is_written)
+{
+	ready_to_go();
+	fake_qmp_hold("cont");
+	ck_assert_str_eq(rig_go(true), "");
+	rig_disk_hold();
+	fake_qmp_release("cont");
+	ck_assert_str_eq(rig_verdict(), "taken");
+	ck_assert_str_eq(rig_state(), "handover");
+	rig_disk_go_on();
+	ck_assert_str_eq(rig_state(), "done");
+}
+END_TEST
+
+/* The guest must not run before it is ours on disk, and nobody is told so. */
+START_TEST(go_disk_full_guest_waits)
+{
+	ready_to_go();
+	rig_disk_is_full(true);
+	ck_assert_str_eq(rig_go(true), "");
+	rig_advance(3000);
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+	ck_assert_str_eq(rig_verdict(), "");
+	rig_disk_is_full(false);
+	rig_advance(500);
+	ck_assert_str_eq(rig_verdict(), "taken");
+}
+END_TEST
+
+/* Go may overtake QEMU's word that all was loaded. */
+START_TEST(go_before_loaded_waits)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	fake_stream_becomes(STREAM_CHANNEL_CLOSED);
+	fake_qemu_migrates("active");
+	ck_assert_str_eq(rig_go(true), "");
+	rig_advance(1000);
+	ck_assert_str_eq(rig_verdict(), "");
+	ck_assert_uint_eq(trace_count("peer fate"), 0);
+	fake_qemu_migrates("completed");
+	ck_assert_str_eq(rig_verdict(), "taken");
+}
+END_TEST
+
+/* The event may be lost with a monitor: it is asked for, and soon. */
+START_TEST(go_before_loaded_event_lost_is_found_by_asking)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	fake_stream_becomes(STREAM_CHANNEL_OPEN);
+	fake_qemu_migrates("active");
+	ck_assert_str_eq(rig_go(true), "");
+	fake_qemu()->run = QMP_RUN_PAUSED;
+	fake_qemu()->mig = "completed";
+	rig_advance(100);
+	ck_assert_str_eq(rig_verdict(), "taken");
+}
+END_TEST
+
+/* The source's guest stands still meanwhile: not for ever. */
+START_TEST(go_never_loaded_is_refused)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	fake_stream_becomes(STREAM_CHANNEL_OPEN);
+	fake_qemu_migrates("active");
+	ck_assert_str_eq(rig_go(true), "");
+	rig_advance(9000);
+	ck_assert_str_eq(rig_verdict(), "");
+	rig_advance(2000);
+	ck_assert_str_eq(rig_verdict(), "refused");
+	assert_nothing_left();
+}
+END_TEST
+
+/* ---- refused ------------------------------------------------------------ */
+
+START_TEST(load_fails_is_refused_with_the_reason)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	fake_qemu_migrates("active");
+	fake_qemu_migrates("failed");
+	assert_nothing_left();
+	ck_assert_str_eq(rig_go(true), "refused");
+	ck_assert_str_eq(rig_error(), "qemu-error");
+}
+END_TEST
+
+START_TEST(load_fails_after_go_is_refused)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	fake_qemu_migrates("active");
+	ck_assert_str_eq(rig_go(true), "");
+	fake_qemu_migrates("failed");
+	ck_assert_str_eq(rig_verdict(), "refused");
+	assert_nothing_left();
+}
+END_TEST
+
+START_TEST(loaded_qemu_dies_is_refused)
+{
+	ready_to_go();
+	fake_qemu_dies();
+	assert_nothing_left();
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->error_text, "last words"));
+	ck_assert_str_eq(rig_go(true), "refused");
+}
+END_TEST
+
+/* A cont that QEMU refuses has run nothing, and nobody was told otherwise. */
+START_TEST(cont_refused_by_qemu_is_refused)
+{
+	ready_to_go();
+	fake_qmp_refuse("cont", ERR_QEMU);
+	ck_assert_str_eq(rig_go(true), "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert(!rig.disk.has_vm);
+	ck_assert(!fake_qemu()->is_alive);
+	trace_assert_order("disk handover taken", "qmp cont");
+	trace_assert_order("disk rollback refused", "answer refused");
+}
+END_TEST
+
+/* No answer to cont is no refusal: the guest may run, so it is ours. */
+START_TEST(cont_unanswered_guest_runs_is_taken)
+{
+	ready_to_go();
+	fake_qmp_hold("cont");
+	ck_assert_str_eq(rig_go(true), "");
+	fake_qemu()->run = QMP_RUN_RUNNING;
+	rig_advance(20000);
+	ck_assert_str_eq(rig_verdict(), "taken");
+	ck_assert_uint_eq(trace_count("qmp cont"), 1);
+}
+END_TEST
+
+/* And if it does not run, it is let run again. */
+START_TEST(cont_lost_is_tried_again)
+{
+	ready_to_go();
+	fake_qmp_refuse("cont", ERR_UNAVAILABLE);
+	ck_assert_str_eq(rig_go(true), "");
+	rig_advance(6000);
+	ck_assert_str_eq(rig_verdict(), "");
+	fake_qmp_accept("cont");
+	rig_advance(6000);
+	ck_assert_str_eq(rig_verdict(), "taken");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* Taken is taken: the guest has died as ours, and is not given back. */
+START_TEST(taken_qemu_dies_guest_has_crashed_here)
+{
+	ready_to_go();
+	fake_qmp_hold("cont");
+	ck_assert_str_eq(rig_go(true), "");
+	fake_qemu_dies();
+	ck_assert_str_eq(rig_verdict(), "taken");
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert_str_eq(vm_state(rig_vm()), "crashed");
+}
+END_TEST
+
+/* ---- drop ---------------------------------------------------------------- */
+
+START_TEST(prepare_dropped_nothing_stays)
+{
+	fake_qmp_hold("migrate-incoming");
+	ck_assert_int_eq(rig_offer(), ERR_CODE_COUNT);
+	ck_assert_str_eq(rig_drop(), "refused");
+	assert_nothing_left();
+	ck_assert_int_eq(rig_offered(), ERR_CANCELLED);
+}
+END_TEST
+
+/* Before the first record is written, and before QEMU was started. */
+START_TEST(new_dropped_nothing_stays)
+{
+	rig_disk_hold();
+	ck_assert_int_eq(rig_offer(), ERR_CODE_COUNT);
+	ck_assert_str_eq(rig_drop(), "");
+	rig_disk_go_on();
+	ck_assert_str_eq(rig_verdict(), "refused");
+	assert_nothing_left();
+}
+END_TEST
+
+/* While QEMU starts: it ends before it was ever ready. */
+START_TEST(starting_dropped_nothing_stays)
+{
+	fake_qemu_start_hangs = true;
+	ck_assert_int_eq(rig_offer(), ERR_CODE_COUNT);
+	ck_assert_str_eq(rig_drop(), "refused");
+	assert_nothing_left();
+}
+END_TEST
+
+START_TEST(transfer_dropped_nothing_stays)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	ck_assert_str_eq(rig_drop(), "refused");
+	assert_nothing_left();
+}
+END_TEST
+
+START_TEST(loaded_dropped_nothing_stays)
+{
+	ready_to_go();
+	ck_assert_str_eq(rig_drop(), "refused");
+	assert_nothing_left();
+	ck_assert_str_eq(rig_go(true), "refused");
+}
+END_TEST
+
+/* A drop that comes after go is told the truth. */
+START_TEST(handover_dropped_is_taken)
+{
+	ready_to_go();
+	fake_qmp_hold("cont");
+	ck_assert_str_eq(rig_go(true), "");
+	ck_assert_str_eq(rig_drop(), "");
+	fake_qmp_release("cont");
+	ck_assert_str_eq(rig_verdict(), "taken");
+	ck_assert_str_eq(rig_drop(), "taken");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* The two messages cross: whichever was written first decides. */
+START_TEST(go_crosses_drop_first_written_wins)
+{
+	ready_to_go();
+	rig_disk_hold();
+	ck_assert_str_eq(rig_drop(), "");
+	ck_assert_str_eq(rig_go(true), "");
+	rig_disk_go_on();
+	ck_assert_str_eq(rig_verdict(), "refused");
+	assert_nothing_left();
+}
+END_TEST
+
+/* ---- prepare fails --------------------------------------------------------- */
+
+START_TEST(prepare_qemu_cannot_start_fails)
+{
+	fake_qemu_start_fails = true;
+	ck_assert_int_eq(rig_offer(), ERR_QEMU);
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->error_text, "no such program"));
+	ck_assert_ptr_null(rig_vm());
+	ck_assert(!fake_stream_is_alive());
+}
+END_TEST
+
+START_TEST(prepare_stream_cannot_start_fails)
+{
+	fake_stream_start_fails = true;
+	ck_assert_int_eq(rig_offer(), ERR_NOT_FOUND);
+	assert_nothing_left();
+}
+END_TEST
+
+START_TEST(prepare_both_cannot_start_fails)
+{
+	fake_stream_start_fails = fake_qemu_start_fails = true;
+	ck_assert(rig_offer() != ERR_NONE);
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_ptr_null(rig_vm());
+}
+END_TEST
+
+START_TEST(prepare_stream_dies_fails)
+{
+	fake_qmp_hold("migrate-incoming");
+	ck_assert_int_eq(rig_offer(), ERR_CODE_COUNT);
+	fake_stream_dies();
+	ck_assert_int_eq(rig_offered(), ERR_INTERNAL);
+	assert_nothing_left();
+}
+END_TEST
+
+START_TEST(prepare_qemu_refuses_fails)
+{
+	fake_qmp_refuse("migrate-incoming", ERR_QEMU);
+	ck_assert_int_eq(rig_offer(), ERR_QEMU);
+	assert_nothing_left();
+}
+END_TEST
+
+/* With its own words, and at once: the source waits for the answer. */
+START_TEST(prepare_qemu_dies_at_its_start_fails)
+{
+	fake_qemu_start_hangs = true;
+	ck_assert_int_eq(rig_offer(), ERR_CODE_COUNT);
+	fake_qemu_dies();
+	ck_assert_int_eq(rig_offered(), ERR_QEMU);
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->error_text, "bad luck"));
+	assert_nothing_left();
+}
+END_TEST
+
+START_TEST(prepare_qemu_dies_while_it_is_set_up_fails_at_once)
+{
+	fake_qmp_hold("migrate-incoming");
+	ck_assert_int_eq(rig_offer(), ERR_CODE_COUNT);
+	fake_qemu_dies();
+	ck_assert_int_eq(rig_offered(), ERR_QEMU);
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->error_text, "last words"));
+	assert_nothing_left();
+}
+END_TEST
+
+START_TEST(prepare_qemu_silent_times_out)
+{
+	fake_qemu_start_hangs = true;
+	ck_assert_int_eq(rig_offer(), ERR_CODE_COUNT);
+	rig_advance(30001);
+	ck_assert_int_eq(rig_offered(), ERR_TIMEOUT);
+	assert_nothing_left();
+}
+END_TEST
+
+/* The name is taken here: nothing is started, and nothing recorded. */
+START_TEST(prepare_name_taken_is_refused)
+{
+	rig_run_vm();
+	trace_clear();
+	ck_assert_int_eq(rig_offer(), ERR_EXISTS);
+	trace_assert_empty();
+	ck_assert_str_eq(vm_state(rig_vm()), "running");
+}
+END_TEST
+
+/* ---- who asks ---------------------------------------------------------------- */
+
+/* Another host, or an older claim, has no say. */
+START_TEST(stranger_or_stale_claim_changes_nothing)
+{
+	ready_to_go();
+	trace_clear();
+	ck_assert_str_eq(rig_go_of(RIG_MOVE_ID, "c", RIG_GENERATION), "forbidden");
+	ck_assert_str_eq(rig_drop_of(RIG_MOVE_ID, "c", RIG_GENERATION), "forbidden");
+	ck_assert_str_eq(rig_go_of(RIG_MOVE_ID, "b", RIG_GENERATION + 1), "conflict");
+	ck_assert_str_eq(rig_drop_of(RIG_MOVE_ID, "b", RIG_GENERATION - 1), "conflict");
+	ck_assert_int_eq(rig_offer_of("c", RIG_GENERATION), ERR_FORBIDDEN);
+	ck_assert_int_eq(rig_offer_of("b", RIG_GENERATION + 1), ERR_CONFLICT);
+	rig_advance(100);
+	trace_assert_empty();
+	ck_assert_str_eq(rig_state(), "transfer");
+	ck_assert_str_eq(rig_go(true), "taken");
+}
+END_TEST
+
+/* A drop may overtake the offer that it is for: what it refused stays refused. */
+START_TEST(unknown_dropped_late_offer_is_refused)
+{
+	ck_assert_str_eq(rig_drop(), "refused");
+	trace_assert_order("disk failed refused", "answer refused");
+	ck_assert_int_eq(rig_offer(), ERR_NOT_FOUND);
+	ck_assert_str_eq(rig_go(true), "refused");
+	ck_assert_uint_eq(trace_count("qemu"), 0);
+	rig_restart();
+	ck_assert_int_eq(rig_offer(), ERR_NOT_FOUND);
+	ck_assert_str_eq(rig_go(true), "refused");
+	ck_assert_ptr_null(rig_vm());
+}
+END_TEST
+
+START_TEST(unknown_go_is_refused_for_good)
+{
+	ck_assert_str_eq(rig_go(true), "refused");
+	ck_assert_str_eq(rig.disk.verdict, "refused");
+	ck_assert_int_eq(rig_offer(), ERR_NOT_FOUND);
+	ck_assert_str_eq(rig_drop(), "refused");
+}
+END_TEST
+
+/* No refusal is given that is not on disk. */
+START_TEST(unknown_go_disk_full_is_not_answered)
+{
+	rig_disk_is_full(true);
+	ck_assert_str_eq(rig_go(true), "");
+	rig_advance(2000);
+	ck_assert_str_eq(rig_verdict(), "");
+	rig_disk_is_full(false);
+	rig_advance(1000);
+	ck_assert_str_eq(rig_verdict(), "refused");
+}
+END_TEST
+
+/* Messages come twice, and late: records answer, not messages. */
+START_TEST(replays_are_harmless)
+{
+	ready_to_go();
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	ck_assert_str_eq(rig_go(true), "taken");
+	trace_clear();
+	ck_assert_str_eq(rig_go(true), "taken");
+	ck_assert_str_eq(rig_go(false), "taken");
+	ck_assert_str_eq(rig_drop(), "taken");
+	rig_offer();
+	trace_assert("answer taken", "answer taken", "answer taken", NULL);
+	ck_assert(rig_guest_runs());
+	ck_assert_str_eq(vm_state(rig_vm()), "running");
+}
+END_TEST
+
+/* A second go that says otherwise comes too late: the first is being done. */
+START_TEST(go_twice_first_decides)
+{
+	ready_to_go();
+	fake_qmp_hold("cont");
+	ck_assert_str_eq(rig_go(true), "");
+	ck_assert_str_eq(rig_go(false), "");
+	fake_qmp_release("cont");
+	ck_assert_str_eq(rig_verdict(), "taken");
+	ck_assert(rig_guest_runs());
+	ck_assert_uint_eq(trace_count("disk handover"), 1);
+	ck_assert_uint_eq(trace_count("qmp cont"), 1);
+	ck_assert_uint_eq(trace_count("answer taken"), 2);
+}
+END_TEST
+
+START_TEST(offer_twice_is_one_move)
+{
+	fake_qmp_hold("migrate-incoming");
+	ck_assert_int_eq(rig_offer(), ERR_CODE_COUNT);
+	ck_assert_int_eq(rig_offer(), ERR_CODE_COUNT);
+	fake_qmp_release("migrate-incoming");
+	ck_assert_int_eq(rig_offered(), ERR_NONE);
+	ck_assert_uint_eq(trace_count("qemu start"), 1);
+}
+END_TEST
+
+/* ---- the fate ------------------------------------------------------------------ */
+
+#define FATE(state, final) "{\"state\":\"" state "\",\"final\":" final ",\"verdict\":\"none\"}"
+
+/* The drop was lost with its source: no message has to arrive for us to clean up. */
+START_TEST(fate_final_drops)
+{
+	ready_to_go();
+	rig_advance(5001);
+	fake_peer_answer("fate", FATE("transfer", "false"));
+	ck_assert_str_eq(rig_state(), "transfer");
+	rig_advance(5001);
+	fake_peer_answer("fate", FATE("failed", "true"));
+	assert_nothing_left();
+}
+END_TEST
+
+/* A loaded guest may be the only one left: it waits for whoever knows. */
+START_TEST(fate_unanswered_loaded_guest_is_kept)
+{
+	ready_to_go();
+	rig_advance(10 * 60 * 1000);
+	ck_assert_str_eq(rig_state(), "transfer");
+	ck_assert(fake_qemu()->is_alive);
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+	ck_assert_ptr_nonnull(strstr(move_reason(rig_move()), "waiting for host 'b'"));
+	ck_assert_str_eq(rig_go(true), "taken");
+}
+END_TEST
+
+/* Nobody came, and nobody answers: a QEMU that waits for ever is a leftover. */
+START_TEST(fate_unanswered_nothing_came_is_given_up)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	rig_advance(59000);
+	ck_assert_str_eq(rig_state(), "transfer");
+	rig_advance(15000);
+	assert_nothing_left();
+	ck_assert_str_eq(rig_go(true), "refused");
+}
+END_TEST
+
+/* While bytes flow, the source has other things to do. */
+START_TEST(fate_is_not_asked_while_bytes_flow)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	fake_stream_becomes(STREAM_CHANNEL_OPEN);
+	fake_qemu_migrates("active");
+	rig_advance(60000);
+	ck_assert_uint_eq(trace_count("peer fate"), 0);
+	fake_stream_becomes(STREAM_CHANNEL_FAILED);
+	rig_advance(6000);
+	ck_assert_uint_eq(trace_count("peer fate"), 1);
+}
+END_TEST
+
+/* The source that forgot the move says so: what was not loaded is given up. */
+START_TEST(fate_unknown_to_source_is_given_up)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	for (int i = 0; i < 12; i++) {
+		rig_advance(5001);
+		fake_peer_fail("fate", ERR_NOT_FOUND);
+	}
+	rig_advance(5001);
+	if (fake_peer_pending("fate"))
+		fake_peer_fail("fate", ERR_NOT_FOUND);
+	assert_nothing_left();
+}
+END_TEST
+
+/* ---- the data port --------------------------------------------------------------- */
+
+/* Only a move that waits for it gets the connection. */
+START_TEST(claim_is_for_the_move_that_waits)
+{
+	ck_assert(!moves_claim(rig.moves, RIG_MOVE_ID, "ram", -1));
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	ck_assert(!moves_claim(rig.moves, OTHER_ID, "ram", -1));
+	ck_assert(moves_claim(rig.moves, RIG_MOVE_ID, "ram", -1));
+	ck_assert_uint_eq(trace_count("stream accept"), 1);
+	ck_assert_str_eq(rig_drop(), "refused");
+	ck_assert(!moves_claim(rig.moves, RIG_MOVE_ID, "ram", -1));
+}
+END_TEST
+
+/* ---- users ------------------------------------------------------------------------- */
+
+/* Nobody starts a guest that is still another's. */
+START_TEST(user_actions_are_refused_before_it_is_ours)
+{
+	ready_to_go();
+	ck_assert_str_eq(vm_state(rig_vm()), "incoming");
+	for (unsigned i = 0; i < VM_ACTION_COUNT; i++)
+		ck_assert_int_eq(rig_act((enum vm_action)i).code, ERR_BUSY);
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+}
+END_TEST
+
+/* Only the source can know whether it may still be cancelled. */
+START_TEST(cancel_is_for_the_source)
+{
+	struct err err;
+
+	ready_to_go();
+	ck_assert(!move_cancel(rig_move(), &err));
+	ck_assert_int_eq(err.code, ERR_CONFLICT);
+}
+END_TEST
+
+/* ---- after the end ------------------------------------------------------------------- */
+
+START_TEST(end_late_events_are_harmless)
+{
+	ready_to_go();
+	ck_assert_str_eq(rig_go(true), "taken");
+	trace_clear();
+	fake_qemu_event("MIGRATION", "{\"status\":\"failed\"}");
+	rig_advance(120000);
+	trace_assert_empty();
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert_int_eq(rig_act(VM_ACTION_STOP).code, ERR_NONE);
+	ck_assert_int_eq(rig_act(VM_ACTION_DELETE).code, ERR_NONE);
+	ck_assert_str_eq(rig_go(true), "taken");
+}
+END_TEST
+
+static TCase *tcase;
+#define ADD(test) tcase_add_test(tcase, test)
+
+static void add_refusals(Suite *s)
+{
+	tcase = rig_add_case(s, "refusals");
+	ADD(load_fails_is_refused_with_the_reason);
+	ADD(load_fails_after_go_is_refused);
+	ADD(loaded_qemu_dies_is_refused);
+	ADD(cont_refused_by_qemu_is_refused);
+	ADD(cont_unanswered_guest_runs_is_taken);
+	ADD(cont_lost_is_tried_again);
+	ADD(taken_qemu_dies_guest_has_crashed_here);
+	ADD(prepare_dropped_nothing_stays);
+	ADD(new_dropped_nothing_stays);
+	ADD(starting_dropped_nothing_stays);
+	ADD(transfer_dropped_nothing_stays);
+	ADD(loaded_dropped_nothing_stays);
+	ADD(handover_dropped_is_taken);
+	ADD(go_crosses_drop_first_written_wins);
+}
+
+static void add_prepare(Suite *s)
+{
+	tcase = rig_add_case(s, "prepare");
+	ADD(prepare_qemu_cannot_start_fails);
+	ADD(prepare_stream_cannot_start_fails);
+	ADD(prepare_both_cannot_start_fails);
+	ADD(prepare_stream_dies_fails);
+	ADD(prepare_qemu_refuses_fails);
+	ADD(prepare_qemu_dies_at_its_start_fails);
+	ADD(prepare_qemu_dies_while_it_is_set_up_fails_at_once);
+	ADD(prepare_qemu_silent_times_out);
+	ADD(prepare_name_taken_is_refused);
+}
+
+static void add_messages(Suite *s)
+{
+	tcase = rig_add_case(s, "messages");
+	ADD(stranger_or_stale_claim_changes_nothing);
+	ADD(unknown_dropped_late_offer_is_refused);
+	ADD(unknown_go_is_refused_for_good);
+	ADD(unknown_go_disk_full_is_not_answered);
+	ADD(replays_are_harmless);
+	ADD(go_twice_first_decides);
+	ADD(offer_twice_is_one_move);
+	ADD(fate_final_drops);
+	ADD(fate_unanswered_loaded_guest_is_kept);
+	ADD(fate_unanswered_nothing_came_is_given_up);
+	ADD(fate_is_not_asked_while_bytes_flow);
+	ADD(fate_unknown_to_source_is_given_up);
+	ADD(claim_is_for_the_move_that_waits);
+	ADD(user_actions_are_refused_before_it_is_ours);
+	ADD(cancel_is_for_the_source);
+	ADD(end_late_events_are_harmless);
+}
 
 Suite *suite(void)
 {
 	Suite *s = suite_create("move_dst");
-	TCase *tc = rig_add_case(s, "good");
 
-	tcase_add_test(tc, guest_arrives_in_this_order);
+	tcase = rig_add_case(s, "handover");
+	ADD(guest_arrives_in_this_order);
+	ADD(paused_guest_arrives_paused);
+	ADD(go_is_answered_before_the_end_is_written);
+	ADD(go_disk_full_guest_waits);
+	ADD(go_before_loaded_waits);
+	ADD(go_before_loaded_event_lost_is_found_by_asking);
+	ADD(go_never_loaded_is_refused);
+	add_refusals(s);
+	add_prepare(s);
+	add_messages(s);
 	return s;
 }
