@@ -68,6 +68,19 @@ struct vm *vm_add(struct vms *vms, const struct store_vm *row)
 	return vm;
 }
 
+/* Who waits for the QEMU of a VM that is no more. */
+static void leave_waiting(struct vm *vm)
+{
+	vm_done_fn *launched = TAKE_PTR(vm->launched);
+	struct err err;
+
+	err_set(&err, ERR_CANCELLED, "VM '%s' was let go", vm->row.name);
+	if (launched)
+		launched(vm->launched_data, &err);
+	if (vm_action_is_stop(vm))
+		vm_action_end(vm->action, &err);
+}
+
 void vm_remove(struct vm *vm)
 {
 	struct vm **link = &vm->vms->list;
@@ -75,6 +88,7 @@ void vm_remove(struct vm *vm)
 	while (*link != vm)
 		link = &(*link)->next;
 	*link = vm->next;
+	leave_waiting(vm);
 	qemu_free(vm->qemu);
 	store_vm_fini(&vm->row);
 	free(vm);
@@ -383,13 +397,19 @@ static const char *run_state_word(enum qmp_run_state state)
 	return qmp_run_state_name(state);
 }
 
+/* A monitor that was hung at our start may have come back since. */
+static bool is_ready(const struct vm *vm)
+{
+	return vm->is_ready || (!vm->launched && qemu_monitor(vm->qemu));
+}
+
 const char *vm_state(const struct vm *vm)
 {
 	if (vm->role == VM_ROLE_INCOMING)
 		return "incoming";
 	if (!qemu_is_alive(vm->qemu) && !vm->launched)
 		return vm->intent == VM_INTENT_STOPPED ? "stopped" : "crashed";
-	if (!vm->is_ready)
+	if (!is_ready(vm))
 		return vm->launched ? "starting" : "unreachable";
 	return run_state_word(qemu_run_state(vm->qemu));
 }
@@ -426,7 +446,7 @@ struct qemu *vm_qemu(const struct vm *vm)
 
 bool vm_is_active(const struct vm *vm)
 {
-	return vm->qemu && vm->is_ready && qemu_is_alive(vm->qemu);
+	return vm->qemu && is_ready(vm) && qemu_is_alive(vm->qemu);
 }
 
 const struct store_vm *vm_row(const struct vm *vm)
