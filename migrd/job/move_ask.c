@@ -177,6 +177,8 @@ bool move_start_stream(struct move *move, struct err *err)
 	if (!dir_make(dir, 0700, err))
 		return false;
 	move->stream = stream_start(env->loop, &config, &cb, &move->stream_id, err);
+	if (move->stream)
+		move_save_detail(move); /* who it is, for a restart */
 	return move->stream != NULL;
 }
 

@@ -190,10 +190,8 @@ static void ask_fate(struct move *move)
 
 void move_dst_enter_transfer(struct move *move)
 {
-	if (move->is_resumed) {
-		move_attach_stream(move);
+	if (move->is_resumed)
 		move_query(move);
-	}
 	loop_timer_start(move->tick, FATE_EVERY_MS);
 }
 

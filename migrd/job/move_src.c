@@ -267,7 +267,6 @@ void move_src_enter_transfer(struct move *move)
 	loop_timer_start(move->tick, TICK_MS);
 	if (move->is_resumed) {
 		peer_warm(move->moves->env.peers, move->row.peer);
-		move_attach_stream(move);
 		move_query(move);
 	} else {
 		send_migrate(move);
@@ -356,8 +355,6 @@ void move_src_enter_handover(struct move *move)
 
 	if (move->stream)
 		stream_set_link_timeout(move->stream, move->moves->env.handover_link_timeout_ms);
-	else if (move->is_resumed)
-		move_attach_stream(move);
 	peer_warm(move->moves->env.peers, move->row.peer);
 	move->run = !vm || vm_intent(vm) == VM_INTENT_STARTED;
 	move->guest_in_doubt = move->is_resumed && !move->saw_completed;

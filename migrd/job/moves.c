@@ -455,11 +455,11 @@ static void recover(struct move *move)
 	log_info("move", "recovered", "move=%s vm=%s state=%s", move->row.id, move->row.vm_name,
 		 move_state_name(move));
 	move_note(move, "recovered", "the coordinator was restarted");
+	move_attach_stream(move); /* also of a rollback, which ends it */
 	switch (move_def(move, move->state)->restart) {
 	case MOVE_RESTART_NOTHING:
 		break;
 	case MOVE_RESTART_ROLL_BACK:
-		move_attach_stream(move);
 		err_set(&err, ERR_UNAVAILABLE, "the coordinator of host '%s' was restarted in %s",
 			move->moves->env.host_id, move_state_name(move));
 		move_roll_back(move, &err);
