@@ -35,7 +35,7 @@ START_TEST(guest_arrives_in_this_order)
 	ck_assert_str_eq(rig_go(true), "taken");
 	ck_assert_str_eq(rig_state(), "done");
 	trace_assert("disk prepare vm=incoming/stopped@1", "qemu start incoming", "stream start",
-		     "qmp migrate-set-capabilities", "qmp migrate-incoming",
+		     "qmp migrate-set-capabilities", "disk prepare", "qmp migrate-incoming",
 		     "disk transfer vm=incoming/stopped@1",
 		     "disk handover taken vm=owned/started@2", "qmp cont", "answer taken",
 		     "disk done taken", "stream kill", NULL);

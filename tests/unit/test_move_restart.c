@@ -1,10 +1,698 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "base/mem.h"
 #include "check_main.h"
 #include "move_rig.h"
+
+#define FATE_FINAL "{\"state\":\"failed\",\"final\":true,\"verdict\":\"none\"}"
+
+/* ---- the source --------------------------------------------------------- */
+
+static void assert_failed_here(void)
+{
+	rig_peer_says("drop", "refused");
+	rig_advance(1000);
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_uint_eq(trace_count("peer go"), 0);
+	ck_assert(!fake_stream_is_alive());
+	ck_assert_ptr_null(vm_job(rig_vm()));
+}
+
+/* Nothing of what was begun is missed when it is begun anew. */
+START_TEST(src_begin_restart_rolls_back)
+{
+	rig_run_vm();
+	fake_qmp_hold("migrate-set-capabilities");
+	rig_start_move();
+	rig_restart();
+	assert_failed_here();
+	ck_assert_str_eq(rig_error(), "unavailable");
+	ck_assert_str_eq(vm_state(rig_vm()), "running");
+}
+END_TEST
+
+START_TEST(src_prepare_restart_rolls_back)
+{
+	rig_bring_to("prepare");
+	rig_restart();
+	assert_failed_here();
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+START_TEST(src_prepare_restart_qemu_dead_has_crashed)
+{
+	rig_bring_to("prepare");
+	rig_crash();
+	fake_qemu_dies_unseen();
+	rig_start_again();
+	assert_failed_here();
+	ck_assert_str_eq(vm_state(rig_vm()), "crashed");
+}
+END_TEST
+
+/* An upgrade of the daemon costs no move. */
+START_TEST(src_transfer_restart_goes_on)
+{
+	rig_bring_to("transfer");
+	rig_restart();
+	ck_assert_str_eq(rig_state(), "transfer");
+	ck_assert(fake_stream_is_alive());
+	rig_advance(2000);
+	ck_assert_uint_eq(trace_count("qmp migrate"), 1);
+	ck_assert_uint_eq(trace_count("peer drop"), 0);
+	rig_completes();
+	rig_peer_says("go", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert_ptr_null(rig_vm());
+}
+END_TEST
+
+/* The record was written, and nobody told QEMU. */
+START_TEST(src_transfer_restart_before_migrate_rolls_back)
+{
+	rig_run_vm();
+	rig_bring_to("prepare");
+	rig_disk_hold_answers();
+	fake_peer_answer("prepare",
+			 "{\"data_address\":\"h:1\",\"token\":\"0000000000000000000000000000000000"
+			 "000000000000000000000000000001\",\"channels\":[\"ram\"]}");
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	ck_assert_str_eq(rig.disk.state, "transfer");
+	rig_restart();
+	assert_failed_here();
+	ck_assert_uint_eq(trace_count("qmp migrate"), 0);
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* The record was not written: the state before counts. */
+START_TEST(src_transfer_restart_record_lost_rolls_back)
+{
+	rig_bring_to("prepare");
+	fake_peer_answer("prepare",
+			 "{\"data_address\":\"h:1\",\"token\":\"0000000000000000000000000000000000"
+			 "000000000000000000000000000001\",\"channels\":[\"ram\"]}");
+	rig_disk_hold();
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	rig_restart();
+	assert_failed_here();
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+START_TEST(src_transfer_restart_failed_meanwhile_guest_goes_on)
+{
+	rig_bring_to("transfer");
+	rig_crash();
+	fake_qemu()->mig = "failed";
+	rig_start_again();
+	assert_failed_here();
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* All happened while nobody looked: the guest stands, and is given away. */
+START_TEST(src_transfer_restart_completed_meanwhile_goes_on)
+{
+	rig_bring_to("transfer");
+	rig_crash();
+	fake_qemu_migrates("device");
+	fake_qemu_migrates("completed");
+	rig_start_again();
+	rig_advance(100);
+	ck_assert_str_eq(rig_state(), "handover");
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+	rig_peer_says("go", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+}
+END_TEST
+
+/* Rule 6: QEMU may have resumed the guest before it died, so the destination's
+ * copy is stale: it is dropped, and the guest has crashed. */
+START_TEST(src_transfer_restart_qemu_dead_drops)
+{
+	rig_bring_to("transfer");
+	rig_crash();
+	fake_qemu_dies_unseen();
+	rig_start_again();
+	ck_assert_str_eq(rig_state(), "rollback");
+	assert_failed_here();
+	ck_assert_str_eq(rig_error(), "qemu-error");
+	ck_assert_str_eq(vm_state(rig_vm()), "crashed");
+}
+END_TEST
+
+/* And when the answer is `taken', the guest is there. */
+START_TEST(src_handover_restart_qemu_dead_taken_confirms)
+{
+	rig_bring_to("handover");
+	rig_disk_hold(); /* that it completed is lost */
+	fake_qemu_migrates("completed");
+	ck_assert_uint_eq(fake_peer_pending("go"), 1);
+	rig_crash();
+	fake_qemu_dies_unseen();
+	rig_start_again();
+	ck_assert_str_eq(rig_state(), "rollback");
+	rig_peer_says("drop", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert_ptr_null(rig_vm());
+	ck_assert_str_eq(move_owner(rig_move()), "b");
+}
+END_TEST
+
+/* The go may have been heard: a guest that may run over there is not given up
+ * here, however long the answer takes, and over any number of restarts. */
+START_TEST(src_handover_restart_qemu_dead_unanswered_waits)
+{
+	rig_bring_to("handover");
+	rig_disk_hold();
+	fake_qemu_migrates("completed");
+	rig_crash();
+	fake_qemu_dies_unseen();
+	rig_start_again();
+	rig_advance(10 * 60 * 1000);
+	ck_assert_str_eq(rig_state(), "rollback");
+	rig_restart();
+	rig_advance(10 * 60 * 1000);
+	ck_assert_str_eq(rig_state(), "rollback");
+	ck_assert_int_eq(rig_act(VM_ACTION_START).code, ERR_BUSY);
+	rig_peer_says("drop", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert_ptr_null(rig_vm());
+}
+END_TEST
+
+/* Completed is on disk: the guest was given away, whatever became of its QEMU. */
+START_TEST(src_handover_restart_qemu_dead_after_completed_asks_go)
+{
+	rig_bring_to("handover");
+	fake_qemu_migrates("completed");
+	rig_crash();
+	fake_qemu_dies_unseen();
+	rig_start_again();
+	ck_assert_str_eq(rig_state(), "handover");
+	rig_peer_says("go", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert_ptr_null(rig_vm());
+}
+END_TEST
+
+/* The answer was lost with the daemon: it is asked again, and nothing runs. */
+START_TEST(src_handover_restart_asks_again)
+{
+	rig_bring_to("handover");
+	fake_qemu_migrates("completed");
+	rig_restart();
+	ck_assert_str_eq(rig_state(), "handover");
+	ck_assert_uint_eq(fake_peer_pending("go"), 1);
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+	rig_peer_says("go", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+START_TEST(src_handover_restart_paused_guest_goes_paused)
+{
+	rig_run_vm();
+	ck_assert_int_eq(rig_act(VM_ACTION_PAUSE).code, ERR_NONE);
+	rig_bring_to("handover");
+	fake_qemu_migrates("completed");
+	rig_restart();
+	ck_assert_uint_eq(fake_peer_pending("go"), 1);
+	ck_assert_uint_eq(trace_count("peer go run"), 0);
+}
+END_TEST
+
+START_TEST(src_handover_restart_failed_meanwhile_guest_goes_on)
+{
+	rig_bring_to("handover");
+	rig_crash();
+	fake_qemu()->mig = "failed";
+	fake_qemu()->run = QMP_RUN_RUNNING;
+	rig_start_again();
+	assert_failed_here();
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* The user's resume was with QEMU when the daemon died, and ran the guest here
+ * after it was given away. */
+START_TEST(src_handover_restart_guest_runs_here_drops)
+{
+	rig_run_vm();
+	ck_assert_int_eq(rig_act(VM_ACTION_PAUSE).code, ERR_NONE);
+	rig_bring_to("handover");
+	rig_crash();
+	fake_qemu()->mig = "completed";
+	fake_qemu()->run = QMP_RUN_RUNNING;
+	rig_start_again();
+	rig_advance(100);
+	ck_assert_uint_eq(trace_count("peer go"), 0);
+	rig_peer_says("drop", "refused");
+	rig_advance(1000);
+	ck_assert_str_eq(rig_state(), "failed");
+}
+END_TEST
+
+/* Taken is on disk: the guest is there, and the rest of it here goes. */
+START_TEST(src_confirm_restart_ends_qemu)
+{
+	rig_bring_to("confirm");
+	rig_restart();
+	fake_qmp_release("query-migrate");
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert(!fake_qemu()->is_alive);
+	ck_assert_ptr_null(rig_vm());
+	ck_assert_uint_eq(trace_count("peer go"), 1);
+}
+END_TEST
+
+START_TEST(src_confirm_restart_qemu_dead_is_done)
+{
+	rig_bring_to("confirm");
+	rig_crash();
+	fake_qemu_dies_unseen();
+	rig_start_again();
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert_ptr_null(rig_vm());
+}
+END_TEST
+
+START_TEST(src_rollback_restart_refusal_known_guest_goes_on)
+{
+	rig_bring_to("handover");
+	fake_qemu_migrates("completed");
+	fake_qmp_hold("cont");
+	rig_peer_says("go", "refused");
+	ck_assert_str_eq(rig_state(), "rollback");
+	rig_restart();
+	fake_qmp_release("cont");
+	rig_advance(1000);
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert(rig_guest_runs());
+	ck_assert_uint_eq(trace_count("peer drop"), 0);
+}
+END_TEST
+
+START_TEST(src_rollback_restart_drops_again)
+{
+	rig_bring_to("transfer");
+	fake_qemu_migrates("failed");
+	rig_restart();
+	ck_assert_str_eq(rig_state(), "rollback");
+	assert_failed_here();
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* QEMU was told to migrate after all, by the daemon before: it is cancelled. */
+START_TEST(src_rollback_restart_still_migrating_is_cancelled)
+{
+	rig_bring_to("prepare");
+	rig_crash();
+	fake_qemu()->mig = "active";
+	rig_start_again();
+	ck_assert_uint_eq(trace_count("qmp migrate_cancel"), 1);
+	assert_failed_here();
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* It even completed: then only the destination's refusal gives it back. */
+START_TEST(src_rollback_restart_completed_waits_for_refusal)
+{
+	rig_bring_to("prepare");
+	rig_crash();
+	fake_qemu()->mig = "completed";
+	fake_qemu()->run = QMP_RUN_POSTMIGRATE;
+	rig_start_again();
+	rig_advance(10 * 60 * 1000);
+	ck_assert_str_eq(rig_state(), "rollback");
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+	ck_assert_int_eq(rig_act(VM_ACTION_RESUME).code, ERR_BUSY);
+	rig_peer_says("drop", "refused");
+	rig_advance(1000);
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* A monitor that does not answer is waited for, without heat. */
+START_TEST(src_rollback_restart_monitor_hung_waits)
+{
+	rig_bring_to("transfer");
+	fake_qemu_migrates("failed");
+	rig_crash();
+	fake_qemu()->is_hung = true;
+	rig_start_again();
+	rig_advance(20000);
+	ck_assert_str_eq(rig_state(), "rollback");
+	fake_qemu_find_monitor();
+	rig_advance(2000);
+	rig_peer_says("drop", "refused");
+	rig_advance(2000);
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert(rig_guest_runs());
+	ck_assert_str_eq(vm_state(rig_vm()), "running");
+}
+END_TEST
+
+START_TEST(src_ended_restart_is_history)
+{
+	rig_bring_to("transfer");
+	fake_qemu_migrates("failed");
+	rig_peer_says("drop", "refused");
+	trace_clear();
+	rig_restart();
+	rig_advance(60000);
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert(move_is_final(rig_move()));
+	ck_assert_uint_eq(trace_count("qmp"), 0);
+	ck_assert_uint_eq(trace_count("peer"), 0);
+	ck_assert_str_eq(vm_state(rig_vm()), "running");
+}
+END_TEST
+
+/* ---- the destination ----------------------------------------------------- */
+
+static void assert_nothing_left(void)
+{
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(rig.disk.verdict, "refused");
+	ck_assert(!rig.disk.has_vm);
+	ck_assert_ptr_null(rig_vm());
+	ck_assert(!fake_qemu()->is_alive);
+	ck_assert(!fake_stream_is_alive());
+	ck_assert_str_eq(rig_go(true), "refused");
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+}
+
+static void arrive(void)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	rig_loads();
+}
+
+START_TEST(dst_prepare_restart_rolls_back)
+{
+	fake_qmp_hold("migrate-incoming");
+	ck_assert_int_eq(rig_offer(), ERR_CODE_COUNT);
+	rig_crash();
+	fake_stream_dies(); /* it ends by itself when nobody connects */
+	rig_start_again();
+	assert_nothing_left();
+}
+END_TEST
+
+/* A crash between the start of QEMU and the record of its pid. */
+START_TEST(dst_prepare_restart_qemu_is_found_and_ended)
+{
+	fake_qemu_start_hangs = true;
+	ck_assert_int_eq(rig_offer(), ERR_CODE_COUNT);
+	rig_crash();
+	fake_stream_dies();
+	rig_start_again();
+	assert_nothing_left();
+}
+END_TEST
+
+START_TEST(dst_transfer_restart_goes_on)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	fake_stream_becomes(STREAM_CHANNEL_OPEN);
+	fake_qemu_migrates("active");
+	rig_restart();
+	ck_assert_str_eq(rig_state(), "transfer");
+	ck_assert(fake_stream_is_alive());
+	fake_qemu_migrates("completed");
+	ck_assert_str_eq(rig_go(true), "taken");
+	ck_assert(rig_guest_runs());
+	ck_assert_str_eq(rig_state(), "done");
+}
+END_TEST
+
+START_TEST(dst_transfer_restart_loaded_meanwhile_goes_on)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	rig_crash();
+	fake_qemu()->mig = "completed";
+	fake_qemu()->run = QMP_RUN_PAUSED;
+	rig_start_again();
+	rig_advance(10 * 1000);
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+	ck_assert_str_eq(rig_go(true), "taken");
+}
+END_TEST
+
+START_TEST(dst_transfer_restart_qemu_dead_is_refused)
+{
+	arrive();
+	rig_crash();
+	fake_qemu_dies_unseen();
+	rig_start_again();
+	assert_nothing_left();
+}
+END_TEST
+
+/* The source gave up meanwhile, and its drop found nobody. */
+START_TEST(dst_transfer_restart_asks_for_the_fate)
+{
+	arrive();
+	rig_restart();
+	rig_advance(5001);
+	fake_peer_answer("fate", FATE_FINAL);
+	assert_nothing_left();
+}
+END_TEST
+
+/* The take was not written: it has not happened, and go is asked again. */
+START_TEST(dst_take_lost_restart_is_taken_by_the_next_go)
+{
+	arrive();
+	rig_disk_hold();
+	ck_assert_str_eq(rig_go(true), "");
+	rig_restart();
+	ck_assert_str_eq(rig_state(), "transfer");
+	rig_advance(1000);
+	ck_assert(!rig_guest_runs());
+	ck_assert_str_eq(rig_go(true), "taken");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* The same, and the source has thought better of it. */
+START_TEST(dst_take_lost_restart_can_be_dropped)
+{
+	arrive();
+	rig_disk_hold();
+	ck_assert_str_eq(rig_go(true), "");
+	rig_restart();
+	ck_assert_str_eq(rig_drop(), "refused");
+	assert_nothing_left();
+}
+END_TEST
+
+/* The take is on disk, and cont was never sent: the guest is ours, and runs. */
+START_TEST(dst_take_written_restart_lets_it_run)
+{
+	arrive();
+	rig_disk_hold_answers();
+	ck_assert_str_eq(rig_go(true), "");
+	ck_assert_str_eq(rig.disk.verdict, "taken");
+	rig_restart();
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert(rig_guest_runs());
+	ck_assert_uint_eq(trace_count("qmp cont"), 1);
+	ck_assert_str_eq(rig_go(true), "taken");
+	ck_assert_str_eq(vm_state(rig_vm()), "running");
+	ck_assert_uint_eq(vm_generation(rig_vm()), RIG_GENERATION + 1);
+}
+END_TEST
+
+START_TEST(dst_take_written_restart_paused_stays_paused)
+{
+	arrive();
+	rig_disk_hold_answers();
+	ck_assert_str_eq(rig_go(false), "");
+	rig_restart();
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+	ck_assert_str_eq(rig_go(true), "taken");
+	ck_assert_str_eq(vm_state(rig_vm()), "paused");
+}
+END_TEST
+
+/* cont was sent, and its answer lost: it is not sent to a guest that runs. */
+START_TEST(dst_handover_restart_guest_runs_already)
+{
+	arrive();
+	fake_qmp_hold("cont");
+	ck_assert_str_eq(rig_go(true), "");
+	rig_crash();
+	fake_qemu()->run = QMP_RUN_RUNNING;
+	rig_start_again();
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert_uint_eq(trace_count("qmp cont"), 1);
+	ck_assert_str_eq(rig_go(true), "taken");
+}
+END_TEST
+
+/* Taken is taken, also for a guest whose QEMU died while nobody looked. */
+START_TEST(dst_handover_restart_qemu_dead_is_taken)
+{
+	arrive();
+	rig_disk_hold_answers();
+	ck_assert_str_eq(rig_go(true), "");
+	rig_crash();
+	fake_qemu_dies_unseen();
+	rig_start_again();
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert_str_eq(rig_go(true), "taken");
+	ck_assert_str_eq(vm_state(rig_vm()), "crashed");
+}
+END_TEST
+
+START_TEST(dst_handover_restart_drop_is_told_taken)
+{
+	arrive();
+	fake_qmp_hold("cont");
+	ck_assert_str_eq(rig_go(true), "");
+	rig_restart();
+	ck_assert_str_eq(rig_drop(), "");
+	fake_qmp_release("cont");
+	ck_assert_str_eq(rig_verdict(), "taken");
+}
+END_TEST
+
+/* The refusal is on disk, and the QEMU lives: it goes. */
+START_TEST(dst_rollback_restart_cleans_up)
+{
+	arrive();
+	rig_disk_hold_answers();
+	ck_assert_str_eq(rig_drop(), "");
+	ck_assert_str_eq(rig.disk.state, "rollback");
+	rig_restart();
+	assert_nothing_left();
+}
+END_TEST
+
+START_TEST(dst_rollback_restart_qemu_dead_cleans_up)
+{
+	arrive();
+	rig_disk_hold_answers();
+	ck_assert_str_eq(rig_drop(), "");
+	rig_crash();
+	fake_qemu_dies_unseen();
+	rig_start_again();
+	assert_nothing_left();
+}
+END_TEST
+
+START_TEST(dst_done_restart_is_taken_for_ever)
+{
+	arrive();
+	ck_assert_str_eq(rig_go(true), "taken");
+	rig_restart();
+	ck_assert_str_eq(rig_go(true), "taken");
+	ck_assert_str_eq(rig_drop(), "taken");
+	ck_assert_str_eq(vm_state(rig_vm()), "running");
+}
+END_TEST
+
+/* The host lost its power: every QEMU is gone, and nobody else's pid is ours. */
+START_TEST(dst_transfer_power_loss_is_refused)
+{
+	arrive();
+	rig_crash();
+	fake_boot_id[0] = '7';
+	fake_stream_dies();
+	trace_clear();
+	rig_start_again();
+	ck_assert_uint_eq(trace_count("qemu attach"), 0);
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(rig_go(true), "refused");
+	ck_assert_ptr_null(rig_vm());
+}
+END_TEST
+
+START_TEST(dst_handover_power_loss_is_taken_and_crashed)
+{
+	arrive();
+	rig_disk_hold_answers();
+	ck_assert_str_eq(rig_go(true), "");
+	rig_crash();
+	fake_boot_id[0] = '7';
+	fake_qemu_dies_unseen();
+	rig_start_again();
+	ck_assert_str_eq(rig_go(true), "taken");
+	ck_assert_str_eq(vm_state(rig_vm()), "crashed");
+	ck_assert_int_eq(rig_act(VM_ACTION_START).code, ERR_NONE);
+}
+END_TEST
+
+static TCase *tcase;
+#define ADD(test) tcase_add_test(tcase, test)
+
+static void add_src(Suite *s)
+{
+	tcase = rig_add_case(s, "source");
+	ADD(src_begin_restart_rolls_back);
+	ADD(src_prepare_restart_rolls_back);
+	ADD(src_prepare_restart_qemu_dead_has_crashed);
+	ADD(src_transfer_restart_goes_on);
+	ADD(src_transfer_restart_before_migrate_rolls_back);
+	ADD(src_transfer_restart_record_lost_rolls_back);
+	ADD(src_transfer_restart_failed_meanwhile_guest_goes_on);
+	ADD(src_transfer_restart_completed_meanwhile_goes_on);
+	ADD(src_transfer_restart_qemu_dead_drops);
+	ADD(src_handover_restart_qemu_dead_taken_confirms);
+	ADD(src_handover_restart_qemu_dead_unanswered_waits);
+	ADD(src_handover_restart_qemu_dead_after_completed_asks_go);
+	ADD(src_handover_restart_asks_again);
+	ADD(src_handover_restart_paused_guest_goes_paused);
+	ADD(src_handover_restart_failed_meanwhile_guest_goes_on);
+	ADD(src_handover_restart_guest_runs_here_drops);
+	ADD(src_confirm_restart_ends_qemu);
+	ADD(src_confirm_restart_qemu_dead_is_done);
+	ADD(src_rollback_restart_refusal_known_guest_goes_on);
+	ADD(src_rollback_restart_drops_again);
+	ADD(src_rollback_restart_still_migrating_is_cancelled);
+	ADD(src_rollback_restart_completed_waits_for_refusal);
+	ADD(src_rollback_restart_monitor_hung_waits);
+	ADD(src_ended_restart_is_history);
+}
+
+static void add_dst(Suite *s)
+{
+	tcase = rig_add_case(s, "destination");
+	ADD(dst_prepare_restart_rolls_back);
+	ADD(dst_prepare_restart_qemu_is_found_and_ended);
+	ADD(dst_transfer_restart_goes_on);
+	ADD(dst_transfer_restart_loaded_meanwhile_goes_on);
+	ADD(dst_transfer_restart_qemu_dead_is_refused);
+	ADD(dst_transfer_restart_asks_for_the_fate);
+	ADD(dst_take_lost_restart_is_taken_by_the_next_go);
+	ADD(dst_take_lost_restart_can_be_dropped);
+	ADD(dst_take_written_restart_lets_it_run);
+	ADD(dst_take_written_restart_paused_stays_paused);
+	ADD(dst_handover_restart_guest_runs_already);
+	ADD(dst_handover_restart_qemu_dead_is_taken);
+	ADD(dst_handover_restart_drop_is_told_taken);
+	ADD(dst_rollback_restart_cleans_up);
+	ADD(dst_rollback_restart_qemu_dead_cleans_up);
+	ADD(dst_done_restart_is_taken_for_ever);
+	ADD(dst_transfer_power_loss_is_refused);
+	ADD(dst_handover_power_loss_is_taken_and_crashed);
+}
 
 Suite *suite(void)
 {
 	Suite *s = suite_create("move_restart");
 
+	add_src(s);
+	add_dst(s);
 	return s;
 }
