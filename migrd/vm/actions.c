@@ -87,7 +87,7 @@ static void on_launched(void *data, const struct err *err)
 	struct vm *vm = vm_of(run);
 
 	if (!vm) {
-		gone(run);
+		finish(run, err);
 		return;
 	}
 	if (err) {

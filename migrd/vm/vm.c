@@ -75,10 +75,10 @@ static void leave_waiting(struct vm *vm)
 	struct err err;
 
 	err_set(&err, ERR_CANCELLED, "VM '%s' was let go", vm->row.name);
-	if (launched)
-		launched(vm->launched_data, &err);
 	if (vm_action_is_stop(vm))
 		vm_action_end(vm->action, &err);
+	if (launched)
+		launched(vm->launched_data, &err);
 }
 
 void vm_remove(struct vm *vm)
