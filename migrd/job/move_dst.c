@@ -135,20 +135,14 @@ void move_dst_step_prepare(struct move *move)
 
 /* ---- transfer: the guest arrives ----------------------------------------- */
 
-static uint64_t now_us(void)
+/* Nothing was heard of the source for so long that somebody should know. */
+static bool is_silent(struct move *move)
 {
-	struct timespec ts;
+	uint64_t now_ms = loop_now_ms(move->moves->env.loop);
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
-}
-
-/* Since the guest was loaded, or since we have been asking. */
-static bool is_silent(const struct move *move)
-{
-	uint64_t loaded_us = move->stamps[MOVE_STAMP_COMPLETED];
-
-	return loaded_us && now_us() - loaded_us > move->moves->env.stuck_after_ms * UINT64_C(1000);
+	if (!move->silent_since_ms)
+		move->silent_since_ms = now_ms;
+	return now_ms - move->silent_since_ms > move->moves->env.stuck_after_ms;
 }
 
 /* The source's answer to: what became of this move? */
@@ -159,6 +153,7 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 	move->asked = false;
 	if (!err) {
 		move->reason[0] = '\0';
+		move->silent_since_ms = 0;
 		if (json_get_bool(result, "final", false))
 			move->drop_requested = true;
 		move_step(move);

@@ -107,12 +107,13 @@ struct move {
 	/* facts */
 	struct stream *stream;
 	bool stream_started, stream_ready, stream_gone;
-	bool qemu_launched;       /* destination: its monitor answered */
-	bool qemu_prepared;       /* capabilities are set; destination: it listens */
+	bool qemu_launched; /* destination: its monitor answered */
+	bool qemu_prepared; /* capabilities are set; destination: it listens */
 	bool asked;         /* the question of this state is with the peer */
 	bool answered;      /* and its answer is here */
 	bool cancel_requested, cancel_sent, yank_sent;
 	bool go_requested, drop_requested;
+	uint64_t silent_since_ms; /* destination: the first question without an answer */
 	uint64_t go_at_ms;        /* when go came, on the loop's clock */
 	bool guest_safe;          /* rollback: the guest is as it was before */
 	bool guest_in_doubt;      /* source: somebody may have resumed it at the last moment */

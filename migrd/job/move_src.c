@@ -539,7 +539,7 @@ void move_src_step_confirm(struct move *move)
 
 /* ---- rollback: the guest is ours, the destination drops its part --------- */
 
-static uint64_t waited_ms(const struct move *move)
+static uint64_t age_ms(const struct move *move)
 {
 	return loop_now_ms(move->moves->env.loop) - move->entered_ms;
 }
@@ -548,7 +548,7 @@ static uint64_t waited_ms(const struct move *move)
 static void on_guest_set(struct move *move, struct json_object *result, const struct err *err)
 {
 	(void)result;
-	if (err && (err->code != ERR_QEMU || waited_ms(move) < RESUME_PATIENCE_MS)) {
+	if (err && (err->code != ERR_QEMU || age_ms(move) < RESUME_PATIENCE_MS)) {
 		move_set_reason(move, "the guest does not go on yet: %s", err->msg);
 		move->query_pending = false; /* the tick looks again */
 		return;
@@ -658,7 +658,7 @@ static bool may_end_without_answer(struct move *move)
 {
 	uint64_t patience_ms = move->token[0] ? DROP_PATIENCE_MS : DROP_PATIENCE_UNHEARD_MS;
 
-	if (move->go_in_doubt || waited_ms(move) < patience_ms)
+	if (move->go_in_doubt || age_ms(move) < patience_ms)
 		return false;
 	move_note(move, "drop-unanswered", "host '%s' will ask us when it is back", move->row.peer);
 	return true;
