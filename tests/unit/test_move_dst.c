@@ -516,11 +516,35 @@ START_TEST(fate_unanswered_loaded_guest_is_kept)
 {
 	ready_to_go();
 	rig_advance(10 * 60 * 1000);
-	ck_assert_str_eq(rig_state(), "transfer");
+	ck_assert_str_eq(rig_state(), "stuck");
 	ck_assert(fake_qemu()->is_alive);
 	ck_assert_uint_eq(trace_count("qmp cont"), 0);
-	ck_assert_ptr_nonnull(strstr(move_reason(rig_move()), "waiting for host 'b'"));
 	ck_assert_str_eq(rig_go(true), "taken");
+}
+END_TEST
+
+/* Only silence is silence: an answer now and then, and nobody is called. */
+START_TEST(fate_answered_now_and_then_is_not_stuck)
+{
+	ready_to_go();
+	for (int i = 0; i < 4; i++) {
+		rig_advance(21000);
+		while (!fake_peer_pending("fate"))
+			rig_advance(500);
+		fake_peer_answer("fate", FATE("handover", "false"));
+	}
+	ck_assert_str_eq(rig_state(), "transfer");
+}
+END_TEST
+
+/* What is stuck can still be dropped. */
+START_TEST(stuck_dropped_nothing_stays)
+{
+	ready_to_go();
+	rig_advance(60000);
+	ck_assert_str_eq(rig_state(), "stuck");
+	ck_assert_str_eq(rig_drop(), "refused");
+	assert_nothing_left();
 }
 END_TEST
 
@@ -670,6 +694,8 @@ static void add_messages(Suite *s)
 	ADD(offer_twice_is_one_move);
 	ADD(fate_final_drops);
 	ADD(fate_unanswered_loaded_guest_is_kept);
+	ADD(fate_answered_now_and_then_is_not_stuck);
+	ADD(stuck_dropped_nothing_stays);
 	ADD(fate_unanswered_nothing_came_is_given_up);
 	ADD(fate_is_not_asked_while_bytes_flow);
 	ADD(fate_unknown_to_source_is_given_up);
