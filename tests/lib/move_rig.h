@@ -41,6 +41,7 @@ struct move_rig {
 		char vm_role[STORE_ENUM_SIZE], vm_intent[STORE_ENUM_SIZE];
 		uint64_t vm_generation;
 	} disk;
+	bool is_resolved;            /* a person decided, against what the hosts can know */
 	bool go_came;                /* this host was told to take the guest */
 	const char *told;            /* what this host answered: "taken", "refused" */
 	char heard[STORE_ENUM_SIZE]; /* what the other host answered last */
@@ -89,6 +90,7 @@ void rig_bring_to(const char *state);
 void rig_completes(void); /* QEMU: device, completed */
 void rig_peer_says(const char *verb, const char *verdict);
 bool rig_guest_runs(void);
+enum err_code rig_resolve(enum move_keep keep, const char *assert_dead);
 
 /* ---- a move to here --------------------------------------------------- */
 

@@ -537,6 +537,28 @@ START_TEST(fate_answered_now_and_then_is_not_stuck)
 }
 END_TEST
 
+/* A person says that the source is dead: the guest is ours, and runs. */
+START_TEST(stuck_resolved_for_destination_is_taken)
+{
+	ready_to_go();
+	rig_advance(60000);
+	ck_assert_int_eq(rig_resolve(MOVE_KEEP_DESTINATION, "b"), ERR_NONE);
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert(rig_guest_runs());
+	ck_assert_str_eq(rig_drop(), "taken");
+}
+END_TEST
+
+START_TEST(stuck_resolved_for_source_is_refused)
+{
+	ready_to_go();
+	rig_advance(60000);
+	ck_assert_int_eq(rig_resolve(MOVE_KEEP_SOURCE, "a"), ERR_NONE);
+	assert_nothing_left();
+	ck_assert_str_eq(rig_go(true), "refused");
+}
+END_TEST
+
 /* What is stuck can still be dropped. */
 START_TEST(stuck_dropped_nothing_stays)
 {
@@ -695,6 +717,8 @@ static void add_messages(Suite *s)
 	ADD(fate_final_drops);
 	ADD(fate_unanswered_loaded_guest_is_kept);
 	ADD(fate_answered_now_and_then_is_not_stuck);
+	ADD(stuck_resolved_for_destination_is_taken);
+	ADD(stuck_resolved_for_source_is_refused);
 	ADD(stuck_dropped_nothing_stays);
 	ADD(fate_unanswered_nothing_came_is_given_up);
 	ADD(fate_is_not_asked_while_bytes_flow);

@@ -124,6 +124,53 @@ START_TEST(go_slow_is_asked_once)
 }
 END_TEST
 
+static void become_stuck(void)
+{
+	rig_bring_to("handover");
+	fake_qemu_migrates("completed");
+	rig_advance(60000);
+	ck_assert_str_eq(rig_state(), "stuck");
+}
+
+/* A person says that the other host is dead: the guest goes on here. */
+START_TEST(stuck_resolved_for_source_guest_goes_on)
+{
+	become_stuck();
+	ck_assert_int_eq(rig_resolve(MOVE_KEEP_SOURCE, ""), ERR_CONFLICT);
+	ck_assert_int_eq(rig_resolve(MOVE_KEEP_SOURCE, "a"), ERR_CONFLICT);
+	ck_assert(!rig_guest_runs());
+	ck_assert_int_eq(rig_resolve(MOVE_KEEP_SOURCE, "b"), ERR_NONE);
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert(rig_guest_runs());
+	trace_assert_order("disk rollback refused completed", "qmp cont");
+}
+END_TEST
+
+START_TEST(stuck_resolved_for_destination_nothing_stays)
+{
+	become_stuck();
+	ck_assert_int_eq(rig_resolve(MOVE_KEEP_DESTINATION, "a"), ERR_NONE);
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert_ptr_null(rig_vm());
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+}
+END_TEST
+
+/* Nobody decides for hosts that speak to each other, or before completed. */
+START_TEST(resolve_while_hosts_speak_is_refused)
+{
+	rig_bring_to("transfer");
+	ck_assert_int_eq(rig_resolve(MOVE_KEEP_SOURCE, "b"), ERR_CONFLICT);
+	fake_qemu_migrates("device");
+	ck_assert_int_eq(rig_resolve(MOVE_KEEP_SOURCE, "b"), ERR_CONFLICT);
+	fake_qemu_migrates("completed");
+	ck_assert_int_eq(rig_resolve(MOVE_KEEP_SOURCE, "b"), ERR_CONFLICT);
+	rig_peer_says("go", "taken");
+	ck_assert_int_eq(rig_resolve(MOVE_KEEP_SOURCE, "b"), ERR_CONFLICT);
+	ck_assert_str_eq(rig_state(), "done");
+}
+END_TEST
+
 /* An answer that cannot be understood gives no leave to anybody. */
 START_TEST(go_answered_with_nonsense_is_asked_again)
 {
@@ -920,6 +967,9 @@ Suite *suite(void)
 	ADD(completed_without_events_is_found_by_asking);
 	ADD(go_unanswered_is_asked_again_and_guest_stays_stopped);
 	ADD(go_slow_is_asked_once);
+	ADD(stuck_resolved_for_source_guest_goes_on);
+	ADD(stuck_resolved_for_destination_nothing_stays);
+	ADD(resolve_while_hosts_speak_is_refused);
 	ADD(go_answered_with_nonsense_is_asked_again);
 	ADD(go_refused_guest_goes_on);
 	ADD(go_refused_cont_fails_is_tried_again);
