@@ -455,7 +455,7 @@ static bool run_resolve(struct cli_call *call, struct err *err)
 	CLEANUP(target_fini) struct target target = { NULL, NULL };
 	CLEANUP(free_charp) char *path = NULL;
 	CLEANUP(json_putp) struct json_object *move = NULL;
-	struct json_object *body;
+	CLEANUP(json_putp) struct json_object *body = NULL;
 
 	if (!values->keep)
 		return err_set(err, ERR_INVALID,
