@@ -483,6 +483,20 @@ START_TEST(go_twice_first_decides)
 }
 END_TEST
 
+/* What is being written as running must run. */
+START_TEST(go_twice_while_taken_is_written_first_decides)
+{
+	ready_to_go();
+	rig_disk_hold();
+	ck_assert_str_eq(rig_go(true), "");
+	ck_assert_str_eq(rig_go(false), "");
+	rig_disk_go_on();
+	ck_assert_str_eq(rig_verdict(), "taken");
+	ck_assert(rig_guest_runs());
+	ck_assert_int_eq(vm_intent(rig_vm()), VM_INTENT_STARTED);
+}
+END_TEST
+
 START_TEST(offer_twice_is_one_move)
 {
 	fake_qmp_hold("migrate-incoming");
@@ -713,6 +727,7 @@ static void add_messages(Suite *s)
 	ADD(unknown_go_disk_full_is_not_answered);
 	ADD(replays_are_harmless);
 	ADD(go_twice_first_decides);
+	ADD(go_twice_while_taken_is_written_first_decides);
 	ADD(offer_twice_is_one_move);
 	ADD(fate_final_drops);
 	ADD(fate_unanswered_loaded_guest_is_kept);
