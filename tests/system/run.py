@@ -2,17 +2,23 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs the system tests: coordinators, QEMU and guests for real, on loopback.
 
-    tests/system/run.py --build DIR [-k PATTERN] [--list]
+    tests/system/run.py --build DIR [-k PATTERN] [--jobs N] [--list]
 
-One line per test, then a line "N passed, N failed, N skipped".
+One line per test, then a line "N passed, N failed, N skipped".  With --jobs each
+test has a process of its own; those that measure (`runs_alone') come last, one
+by one.
 """
 import argparse
+import concurrent.futures
 import faulthandler
 import fnmatch
 import os
 import pathlib
 import shutil
+import queue
+import re
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -118,19 +124,17 @@ def parse_arguments():
     parser.add_argument("--keep-logs", action="store_true", help="also those of tests that passed")
     parser.add_argument("--slow", type=float, default=1, metavar="FACTOR",
                         help="deadlines are so many times longer (for sanitizers)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many tests at once")
+    parser.add_argument("--slot", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--list", action="store_true", help="only name the tests")
     return parser.parse_args()
 
 
-def main():
-    args = parse_arguments()
-    settings.build_dir = args.build.resolve()
-    settings.log_dir = (args.logs or settings.build_dir / "system-logs").resolve()
-    settings.slow_factor = args.slow
-    tests = load(args.patterns)
-    if args.list:
-        print("\n".join(t.id() for t in tests))
-        return 0
+TOTAL = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
+
+
+def run_here(tests, args):
+    """In this process; how many passed, failed and were skipped."""
     faulthandler.enable()
     procs.become_subreaper()
     signal.signal(signal.SIGALRM, on_alarm)
@@ -138,10 +142,58 @@ def main():
     os.umask(0o077)
     result = Result(args.keep_logs)
     unittest.TestSuite(tests).run(result)
-    failed = {t.id() for t, _ in result.failures + result.errors}
-    print(f"{result.passed} passed, {result.testsRun - result.passed - len(result.skipped)} failed, "
-          f"{len(result.skipped)} skipped", flush=True)
-    return 1 if failed or result.passed == 0 else 0
+    skipped = len(result.skipped)
+    return result.passed, result.testsRun - result.passed - skipped, skipped
+
+
+def run_apart(tests, args):
+    """Each in a process of its own, in slots that have ports of their own."""
+    slots = queue.SimpleQueue()
+    for slot in range(1, args.jobs + 1):
+        slots.put(slot)
+
+    def run_one(test):
+        slot = slots.get()
+        try:
+            done = subprocess.run(
+                [sys.executable, __file__, "--build", settings.build_dir, "--logs",
+                 settings.log_dir, "--slow", str(args.slow), "--slot", str(slot), "-k",
+                 f"[{test.id()[0]}]{test.id()[1:]}",  # this one and no other that begins so
+                 *(["--keep-logs"] if args.keep_logs else [])],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                text=True, errors="replace", check=False)
+        finally:
+            slots.put(slot)
+        total = TOTAL.search(done.stdout)
+        print(TOTAL.sub("", done.stdout).rstrip(), flush=True)
+        if not total:
+            print(f"FAIL  {test.id()}: its process ended with {done.returncode}", flush=True)
+        return [int(n) for n in total.groups()] if total else [0, 1, 0]
+
+    alone = [t for t in tests if getattr(t, "runs_alone", False)]
+    together = [t for t in tests if t not in alone]
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        counts = list(pool.map(run_one, together))
+    counts += [run_one(test) for test in alone]
+    return [sum(column) for column in zip(*counts)] if counts else [0, 0, 0]
+
+
+def main():
+    args = parse_arguments()
+    settings.build_dir = args.build.resolve()
+    settings.log_dir = (args.logs or settings.build_dir / "system-logs").resolve()
+    settings.slow_factor = args.slow
+    settings.slot = args.slot
+    tests = load(args.patterns)
+    if args.list:
+        print("\n".join(t.id() for t in tests))
+        return 0
+    if args.jobs > 1:
+        passed, failed, skipped = run_apart(tests, args)
+    else:
+        passed, failed, skipped = run_here(tests, args)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
+    return 1 if failed or passed == 0 else 0
 
 
 if __name__ == "__main__":

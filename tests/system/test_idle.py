@@ -14,6 +14,7 @@ RSS_MAX_KIB = 20 * 1024
 
 
 class IdleTest(SystemTest):
+    runs_alone = True    # it measures
     host_ids = ("a", "b")
 
     def test_sixteen_paused_guests_cost_no_calls_and_little_memory(self):

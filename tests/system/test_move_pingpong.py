@@ -8,6 +8,7 @@ MOVES = 30
 
 
 class PingPongTest(SystemTest):
+    runs_alone = True    # it measures
     timeout_seconds = 300
 
     def test_thirty_moves_keep_one_runner_and_the_memory(self):

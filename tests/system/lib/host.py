@@ -191,17 +191,23 @@ class Host:
             raise AssertionError(f"{self}: not empty:\n  " + "\n  ".join(left))
 
 
+FIRST_PORT, PORTS_PER_SLOT = 20000, 400     # below what the kernel gives to clients
+
+
 def free_ports(count):
-    """Ports that were free a moment ago, all different."""
-    socks = [socket.socket() for _ in range(count)]
-    try:
-        for sock in socks:
+    """Ports that are free now, all different, in a range that no other slot has."""
+    first = FIRST_PORT + settings.slot * PORTS_PER_SLOT
+    offset = os.getpid()    # not always the same: a closed port may linger
+    found = []
+    for i in range(PORTS_PER_SLOT):
+        port = first + (offset + i) % PORTS_PER_SLOT
+        with contextlib.closing(socket.socket()) as sock, contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in socks]
-    finally:
-        for sock in socks:
-            sock.close()
+            sock.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise AssertionError(f"no {count} free ports from {first} on")
 
 
 def make_hosts(pki_dir, ids):

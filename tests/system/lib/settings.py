@@ -9,6 +9,7 @@ QEMU = "qemu-system-x86_64"
 build_dir = SOURCE_DIR      # its bin/ holds migrd, migrd-stream, migrctl
 log_dir = None              # where the logs of failed tests go
 slow_factor = 1             # deadlines are multiplied by it (sanitizers)
+slot = 0                    # of the tests that run at once; 0: it runs alone
 
 
 def program(name):
