@@ -71,8 +71,8 @@ static void answer(struct request *request)
 void peer_clients_free(struct peer_clients *clients)
 {
 	ck_assert_ptr_eq(clients, the_clients);
-	while (clients->requests) {
-		struct request *request = clients->requests;
+	while (the_clients->requests) {
+		struct request *request = the_clients->requests;
 
 		err_set(&request->err, ERR_CANCELLED, "the coordinator ends");
 		finish(request);

@@ -35,10 +35,11 @@ struct commit {
 static enum disk_mode disk_mode;
 static struct commit *held, **held_end = &held;
 
-void __real_store_commit(struct store *store, const struct store_txn *txn, store_done_fn *done,
-			 void *data);
-void __wrap_store_commit(struct store *store, const struct store_txn *txn, store_done_fn *done,
-			 void *data);
+/* The names that the linker's --wrap asks for. */
+void real_store_commit(struct store *store, const struct store_txn *txn, store_done_fn *done,
+		       void *data) __asm__("__real_store_commit");
+void wrap_store_commit(struct store *store, const struct store_txn *txn, store_done_fn *done,
+		       void *data) __asm__("__wrap_store_commit");
 
 static void trace_commit(const struct commit *commit)
 {
@@ -106,7 +107,7 @@ static void on_written(void *data, const struct err *err)
 
 static void write_out(struct commit *commit)
 {
-	__real_store_commit(rig.store, &commit->txn, on_written, commit);
+	real_store_commit(rig.store, &commit->txn, on_written, commit);
 }
 
 static void refuse(void *data)
@@ -139,8 +140,8 @@ static struct commit *commit_new(const struct store_txn *txn, store_done_fn *don
 	return commit;
 }
 
-void __wrap_store_commit(struct store *store, const struct store_txn *txn, store_done_fn *done,
-			 void *data)
+void wrap_store_commit(struct store *store, const struct store_txn *txn, store_done_fn *done,
+		       void *data)
 {
 	struct commit *commit = commit_new(txn, done, data);
 
