@@ -97,6 +97,7 @@ struct move {
 	uint64_t memory_mib; /* destination: reserved until the verdict */
 	bool resolved;       /* somebody decided in our place */
 	bool run;            /* the guest is to run where it ends up */
+	bool guest_stopped;  /* source: by itself (I/O error, panic): it stays as it is */
 	bool saw_completed;  /* source: its QEMU will never run by itself again */
 	bool go_in_doubt;    /* source: a restart cannot know whether go was sent */
 	struct proc_id stream_id;

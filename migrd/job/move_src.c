@@ -261,12 +261,23 @@ static void send_migrate(struct move *move)
 	move_qmp(move, "migrate", args, COMMAND_DEADLINE_MS, on_migrate);
 }
 
+/* While nobody listened. */
+static bool has_stopped_itself(const struct move *move)
+{
+	const struct qemu *qemu = move_qemu(move);
+	enum qmp_run_state state = qemu ? qemu_run_state(qemu) : QMP_RUN_UNKNOWN;
+
+	return state == QMP_RUN_IO_ERROR || state == QMP_RUN_GUEST_PANICKED ||
+	       state == QMP_RUN_WATCHDOG;
+}
+
 void move_src_enter_transfer(struct move *move)
 {
 	move->moved_at_ms = move->entered_ms;
 	loop_timer_start(move->tick, TICK_MS);
 	if (move->is_resumed) {
 		peer_warm(move->moves->env.peers, move->row.peer);
+		move->guest_stopped = has_stopped_itself(move);
 		move_query(move);
 	} else {
 		send_migrate(move);
@@ -356,7 +367,7 @@ void move_src_enter_handover(struct move *move)
 	if (move->stream)
 		stream_set_link_timeout(move->stream, move->moves->env.handover_link_timeout_ms);
 	peer_warm(move->moves->env.peers, move->row.peer);
-	move->run = !vm || vm_intent(vm) == VM_INTENT_STARTED;
+	move->run = (!vm || vm_intent(vm) == VM_INTENT_STARTED) && !move->guest_stopped;
 	move->guest_in_doubt = move->is_resumed && !move->saw_completed;
 	loop_timer_start(move->tick, TICK_MS);
 	if (move->is_resumed)
@@ -572,7 +583,7 @@ static bool is_given_away(const struct move *move)
 static void on_guest_state(struct move *move, struct json_object *result, const struct err *err)
 {
 	const struct vm *vm = move_vm(move);
-	bool shall_run = vm && vm_intent(vm) == VM_INTENT_STARTED;
+	bool shall_run = vm && vm_intent(vm) == VM_INTENT_STARTED && !move->guest_stopped;
 
 	if (err) {
 		log_warning("move", "rollback", "move=%s error=\"%s\"", move->row.id, err->msg);
@@ -717,6 +728,27 @@ static void note_pass(struct move *move, int64_t pass)
 
 /* ---- events ------------------------------------------------------------ */
 
+/* A guest that stops for a reason of its own says so before the STOP, which is
+ * then not QEMU's last pass (qapi/run-state.json, qapi/block-core.json). */
+static bool stops_the_guest(const struct qmp_event *event)
+{
+	static const struct {
+		const char *event, *action;
+	} stops[] = {
+		{ "BLOCK_IO_ERROR", "stop" },
+		{ "GUEST_PANICKED", "pause" },
+		{ "WATCHDOG", "pause" },
+	};
+	const char *action = json_get_str(event->data, "action");
+
+	for (size_t i = 0; action && i < ARRAY_LEN(stops); i++) {
+		if (strcmp(event->name, stops[i].event) == 0 &&
+		    strcmp(action, stops[i].action) == 0)
+			return true;
+	}
+	return false;
+}
+
 void move_src_event(void *data, const struct qmp_event *event)
 {
 	struct move *move = data;
@@ -732,14 +764,19 @@ void move_src_event(void *data, const struct qmp_event *event)
 			move->qemu_state = qmp_mig_state_from_name(status ? status : "");
 		if (move->qemu_state == QMP_MIG_COMPLETED)
 			move_stamp(move, MOVE_STAMP_COMPLETED);
+	} else if (stops_the_guest(event)) {
+		move_note(move, event->name, "at %lld us", (long long)event->time_us);
+		move->guest_stopped = true;
 	} else if (strcmp(event->name, "STOP") == 0 && move->state == MOVE_STATE_TRANSFER &&
-		   vm_intent(move_vm(move)) == VM_INTENT_STARTED) {
+		   vm_intent(move_vm(move)) == VM_INTENT_STARTED && !move->guest_stopped) {
 		move_note(move, "STOP", "at %lld us", (long long)event->time_us);
 		move_stamp(move, MOVE_STAMP_STOPPED);
 		move->saw_stop = true;
 	} else if (strcmp(event->name, "MIGRATION_PASS") == 0) {
 		note_pass(move, json_get_int(event->data, "pass", 0));
 	} else {
+		if (strcmp(event->name, "RESUME") == 0)
+			move->guest_stopped = false;
 		move_note(move, event->name, "at %lld us", (long long)event->time_us);
 	}
 	move_step(move);

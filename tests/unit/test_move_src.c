@@ -42,6 +42,33 @@ START_TEST(user_pause_in_transfer_is_not_the_handover)
 }
 END_TEST
 
+/* A guest that stops on an I/O error is neither handed over nor let run by us:
+ * it arrives as it is. */
+START_TEST(guest_stops_by_itself_transfer_goes_on)
+{
+	rig_bring_to("transfer");
+	fake_qemu_event("BLOCK_IO_ERROR", "{\"action\":\"stop\"}");
+	fake_qemu_event("STOP", NULL);
+	rig_advance(2000);
+	ck_assert_str_eq(rig_state(), "transfer");
+	rig_completes();
+	ck_assert_str_eq(rig_state(), "handover");
+	ck_assert_uint_eq(trace_count("peer go run"), 0);
+	ck_assert_uint_eq(trace_count("peer go"), 1);
+}
+END_TEST
+
+/* One that only reports its errors has not stopped. */
+START_TEST(guest_reports_io_error_stop_is_the_handover)
+{
+	rig_bring_to("transfer");
+	fake_qemu_event("BLOCK_IO_ERROR", "{\"action\":\"report\"}");
+	fake_qemu_event("STOP", NULL);
+	rig_advance(10);
+	ck_assert_str_eq(rig_state(), "handover");
+}
+END_TEST
+
 /* A paused guest stays paused, wherever it ends up. */
 START_TEST(paused_guest_move_fails_guest_stays_paused)
 {
@@ -962,6 +989,8 @@ Suite *suite(void)
 	tcase = rig_add_case(s, "handover");
 	ADD(guest_is_moved_in_this_order);
 	ADD(user_pause_in_transfer_is_not_the_handover);
+	ADD(guest_stops_by_itself_transfer_goes_on);
+	ADD(guest_reports_io_error_stop_is_the_handover);
 	ADD(paused_guest_move_fails_guest_stays_paused);
 	ADD(completed_while_handover_is_written_go_follows);
 	ADD(completed_without_events_is_found_by_asking);
