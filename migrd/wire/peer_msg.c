@@ -21,6 +21,12 @@ static bool check_uuid(const char *value, const char **ret_why)
 	return id_uuid_is_valid(value);
 }
 
+static bool check_name(const char *value, const char **ret_why)
+{
+	*ret_why = "no VM name";
+	return id_name_is_valid(value);
+}
+
 static bool check_token(const char *value, const char **ret_why)
 {
 	*ret_why = "no token";
@@ -29,6 +35,7 @@ static bool check_token(const char *value, const char **ret_why)
 
 #define HOST_PATTERN  "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 #define UUID_PATTERN  "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+#define NAME_PATTERN  "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 #define TOKEN_PATTERN "^[0-9a-f]{64}$"
 
 #define HOST_FIELD(name, owner, text)                                                          \
@@ -189,6 +196,58 @@ const struct json_field peer_fate_fields[] = {
 	{ 0 },
 };
 
+static const struct json_field vm_fields[] = {
+	{ .key = "uuid",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct peer_vm, uuid),
+	  .check = check_uuid,
+	  .pattern = UUID_PATTERN,
+	  .help = "The same on every host." },
+	{ .key = "name",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct peer_vm, name),
+	  .check = check_name,
+	  .pattern = NAME_PATTERN,
+	  .help = "Name of the VM on the answering host." },
+	{ .key = "role",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct peer_vm, role),
+	  .min = 1,
+	  .help = "owned: the host may run it; incoming: a move is bringing it." },
+	{ .key = "state",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct peer_vm, state),
+	  .min = 1,
+	  .help = "State of the VM on the answering host." },
+	{ .key = "move",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct peer_vm, move),
+	  .help = "Id of the move that holds it." },
+	GENERATION_FIELD(struct peer_vm),
+	{ 0 },
+};
+
+const struct json_field peer_vms_fields[] = {
+	{ .key = "items",
+	  .type = JSON_ARRAY,
+	  .required = true,
+	  JSON_MEMBERS(struct peer_vms, items, count),
+	  .fields = vm_fields,
+	  .help = "The VMs that the host has a record of, in the order of their names." },
+	{ .key = "next",
+	  .type = JSON_STRING,
+	  .nullable = true,
+	  JSON_MEMBER(struct peer_vms, next),
+	  .check = check_name,
+	  .pattern = NAME_PATTERN,
+	  .help = "To be asked for as ?after=, for those that follow." },
+	{ 0 },
+};
+
 /* ---- decoding -------------------------------------------------------------- */
 
 bool peer_hello_decode(struct json_object *obj, struct peer_hello *ret, struct err *err)
@@ -269,4 +328,15 @@ bool peer_fate_decode(struct json_object *obj, struct peer_fate *ret, struct err
 		return false;
 	*ret = fate;
 	return true;
+}
+
+bool peer_vms_decode(struct json_object *obj, struct peer_vms *ret, struct err *err)
+{
+	struct peer_vms *vms = xnew(struct peer_vms); /* large for a stack */
+	bool ok = json_decode_object(obj, peer_vms_fields, vms, JSON_IGNORE_UNKNOWN, err);
+
+	if (ok)
+		*ret = *vms;
+	free(vms);
+	return ok;
 }

@@ -6,6 +6,7 @@
  *     POST /peer/v1/moves/{id}/go     peer_claim    -> peer_verdict
  *     POST /peer/v1/moves/{id}/drop   peer_claim    -> peer_verdict
  *     GET  /peer/v1/moves/{id}                      -> peer_fate
+ *     GET  /peer/v1/vms[?after=NAME]                -> peer_vms
  *
  * Keys that a decoder does not know are skipped: a newer coordinator may add
  * some without a new version.  A decoder sets *ret only when it returns true;
@@ -22,6 +23,7 @@
 #define PEER_CHANNEL_SIZE 32
 #define PEER_CHANNEL_MAX  64
 #define PEER_STATE_SIZE   32
+#define PEER_VMS_MAX      256 /* VMs in one answer */
 
 /* Of the destination, on whether the guest is its own.  NONE, the zero, gives
  * leave to nobody. */
@@ -74,6 +76,22 @@ struct peer_fate {
 	char reason[ERR_MSG_SIZE];
 };
 
+/* A VM that the sender has a record of. */
+struct peer_vm {
+	char uuid[ID_UUID_SIZE];
+	char name[ID_NAME_SIZE];
+	char role[PEER_STATE_SIZE]; /* "owned", "incoming", or one of a newer version */
+	char state[PEER_STATE_SIZE];
+	char move[ID_UUID_SIZE]; /* the move that holds it; "" if none does */
+	uint64_t generation;
+};
+
+struct peer_vms {
+	struct peer_vm items[PEER_VMS_MAX];
+	size_t count;
+	char next[ID_NAME_SIZE]; /* what to ask for after; "": these were the last */
+};
+
 extern const struct json_field peer_hello_fields[];
 extern const struct json_field peer_hello_reply_fields[];
 extern const struct json_field peer_prepare_fields[];
@@ -81,6 +99,7 @@ extern const struct json_field peer_prepare_reply_fields[];
 extern const struct json_field peer_claim_fields[];
 extern const struct json_field peer_verdict_fields[];
 extern const struct json_field peer_fate_fields[];
+extern const struct json_field peer_vms_fields[];
 
 bool peer_hello_decode(struct json_object *obj, struct peer_hello *ret, struct err *err);
 bool peer_hello_reply_decode(struct json_object *obj, struct peer_hello_reply *ret,
@@ -92,6 +111,7 @@ bool peer_prepare_reply_decode(struct json_object *obj, struct peer_prepare_repl
 bool peer_claim_decode(struct json_object *obj, struct peer_claim *ret, struct err *err);
 bool peer_verdict_decode(struct json_object *obj, struct peer_verdict *ret, struct err *err);
 bool peer_fate_decode(struct json_object *obj, struct peer_fate *ret, struct err *err);
+bool peer_vms_decode(struct json_object *obj, struct peer_vms *ret, struct err *err);
 /* To encode: json_encode(peer_hello_fields, &hello), and so on. */
 
 #endif

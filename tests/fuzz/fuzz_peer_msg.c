@@ -37,6 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	TRY(peer_claim);
 	TRY(peer_verdict);
 	TRY(peer_fate);
+	TRY(peer_vms);
 	json_object_put(obj);
 	faults_free(faults);
 	return 0;

@@ -95,6 +95,46 @@ START_TEST(fate_may_have_no_verdict_yet)
 }
 END_TEST
 
+/* Asked by a check of the host; a newer coordinator may have roles that this one
+ * does not know. */
+START_TEST(vms_arrive_with_their_place)
+{
+	CLEANUP(json_putp)
+	struct json_object *obj =
+		rig_parse("{'items':[{'uuid':'" UUID "','name':'g1','role':'lent',"
+			  "'state':'running','generation':7,'new':1}],"
+			  "'next':'g1'}");
+	struct peer_vms *vms = xnew(struct peer_vms);
+	struct err err;
+
+	ck_assert(peer_vms_decode(obj, vms, &err));
+	ck_assert_uint_eq(vms->count, 1);
+	ck_assert_str_eq(vms->items[0].role, "lent");
+	ck_assert_uint_eq(vms->items[0].generation, 7);
+	ck_assert_str_eq(vms->items[0].move, "");
+	ck_assert_str_eq(vms->next, "g1");
+	free(vms);
+}
+END_TEST
+
+/* The name is put into a path when the next page is asked for. */
+START_TEST(vms_with_a_name_that_is_none_are_refused)
+{
+	CLEANUP(json_putp)
+	struct json_object *obj = rig_parse("{'items':[{'uuid':'" UUID "','name':'../g1',"
+					    "'role':'owned','state':'x','generation':7}]}");
+	CLEANUP(json_putp)
+	struct json_object *next = rig_parse("{'items':[],'next':'a&b'}");
+	struct peer_vms *vms = xnew(struct peer_vms);
+	struct err err;
+
+	ck_assert(!peer_vms_decode(obj, vms, &err));
+	ck_assert(!peer_vms_decode(next, vms, &err));
+	ck_assert_int_eq(err.code, ERR_INVALID);
+	free(vms);
+}
+END_TEST
+
 /* On the answer to `go' hangs who runs the guest: nothing vague may pass. */
 START_TEST(vague_verdict_is_refused)
 {
@@ -242,6 +282,8 @@ Suite *suite(void)
 	tcase_add_test(t, prepare_carries_the_definition);
 	tcase_add_test(t, prepare_reply_names_its_channels);
 	tcase_add_test(t, fate_may_have_no_verdict_yet);
+	tcase_add_test(t, vms_arrive_with_their_place);
+	tcase_add_test(t, vms_with_a_name_that_is_none_are_refused);
 	tcase_add_test(t, vague_verdict_is_refused);
 	tcase_add_test(t, clear_verdict_arrives);
 	tcase_add_test(t, broken_prepare_names_every_fault);
