@@ -108,6 +108,16 @@ static void make_jobs(struct daemon *daemon)
 		.changed = api_move_changed,
 		.data = api,
 	});
+	api->check = check_new(&(struct check_env){
+		.loop = api->loop,
+		.vms = api->vms,
+		.moves = api->moves,
+		.peers = api->peers,
+		.peer_ids = api->peer_ids,
+		.host_id = config->host_id,
+		.run_dir = config->host_run_dir,
+		.log_dir = daemon->log_dir,
+	});
 }
 
 static void add_vm(void *data, struct store_vm *row)
@@ -184,6 +194,7 @@ static void tear_down(struct daemon *daemon)
 
 	http_server_free(daemon->server);
 	stream_port_free(daemon->port);
+	check_free(api->check);
 	moves_clear(api->moves);
 	vms_clear(api->vms);
 	peer_clients_free(api->peers);

@@ -6,6 +6,7 @@
 
 #include "api/http.h"
 #include "base/bus.h"
+#include "job/check.h"
 #include "job/move.h"
 #include "vm/vm.h"
 
@@ -15,6 +16,7 @@ struct api {
 	struct bus *bus;
 	struct vms *vms;
 	struct moves *moves;
+	struct check *check;
 	struct store *store;
 	struct peer_clients *peers;
 	const char *host_id;
@@ -69,6 +71,9 @@ void api_peers_list(struct http_request *req, void *data);
 void api_healthz(struct http_request *req, void *data);
 void api_readyz(struct http_request *req, void *data);
 void api_openapi(struct http_request *req, void *data);
+/* check.c */
+void api_host_check(struct http_request *req, void *data);
+void api_host_repair(struct http_request *req, void *data);
 /* events.c */
 void api_events(struct http_request *req, void *data);
 /* peer.c */
@@ -77,5 +82,6 @@ void api_peer_prepare(struct http_request *req, void *data);
 void api_peer_go(struct http_request *req, void *data);
 void api_peer_drop(struct http_request *req, void *data);
 void api_peer_fate(struct http_request *req, void *data);
+void api_peer_vms(struct http_request *req, void *data);
 
 #endif

@@ -165,3 +165,36 @@ void api_peer_fate(struct http_request *req, void *data)
 	snprintf(fate.reason, sizeof(fate.reason), "%s", move_reason(move));
 	http_reply(req, 200, json_encode(peer_fate_fields, &fate));
 }
+
+/* ---- VMs -------------------------------------------------------------------- */
+
+static void add_vm(struct peer_vms *page, const struct vm *vm)
+{
+	struct peer_vm *item = &page->items[page->count++];
+
+	snprintf(item->uuid, sizeof(item->uuid), "%s", vm_uuid(vm));
+	snprintf(item->name, sizeof(item->name), "%s", vm_name(vm));
+	snprintf(item->role, sizeof(item->role), "%s", vm_row(vm)->role);
+	snprintf(item->state, sizeof(item->state), "%s", vm_state(vm));
+	snprintf(item->move, sizeof(item->move), "%s", vm_job(vm) ? vm_job(vm)->id : "");
+	item->generation = vm_generation(vm);
+}
+
+void api_peer_vms(struct http_request *req, void *data)
+{
+	const struct api *api = data;
+	const char *after = http_query(req, "after");
+	struct peer_vms *page;
+	struct vm *vm;
+
+	if (!api_ready(req, api))
+		return;
+	page = xnew(struct peer_vms);
+	for (vm = vm_next(api->vms, after); vm && page->count < PEER_VMS_MAX;
+	     vm = vm_next(api->vms, vm_name(vm)))
+		add_vm(page, vm);
+	if (vm)
+		snprintf(page->next, sizeof(page->next), "%s", page->items[page->count - 1].name);
+	http_reply(req, 200, json_encode(peer_vms_fields, page));
+	free(page);
+}

@@ -13,6 +13,10 @@
 
 const struct http_route api_routes[] = {
 	{ "GET", "/v1/host", V, api_host_get, .summary = "This host" },
+	{ "GET", "/v1/host/check", V, api_host_check,
+	  .summary = "What should not be on this host" },
+	{ "POST", "/v1/host/check/repair", A, api_host_repair,
+	  .summary = "The same, and removes what is provably safe to remove" },
 	{ "GET", "/v1/peers", V, api_peers_list, .summary = "The hosts it knows" },
 	{ "GET", "/v1/vms", V, api_vms_list, .summary = "The VMs of this host" },
 	{ "POST", "/v1/vms", O, api_vms_create, .summary = "Define a VM", .body = vm_def_fields },
@@ -47,5 +51,6 @@ const struct http_route api_routes[] = {
 	{ "POST", "/peer/v1/moves/{id}/drop", P, api_peer_drop, .summary = "It will not come",
 	  .body = peer_claim_fields },
 	{ "GET", "/peer/v1/moves/{id}", P, api_peer_fate, .summary = "What became of it" },
+	{ "GET", "/peer/v1/vms", P, api_peer_vms, .summary = "The VMs it has a record of" },
 	{ 0 },
 };

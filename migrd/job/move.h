@@ -134,6 +134,8 @@ const char *move_destination(const struct move *move);
 const char *move_owner(const struct move *move);
 const char *move_reason(const struct move *move);
 const char *move_token(const struct move *move);
+/* False and ERR: its row has a word that this version does not know. */
+bool move_row_is_known(const struct move *move, struct err *err);
 /* The API's object; the caller owns it. */
 struct json_object *move_json(const struct move *move);
 /* How long the destination's steps of the handover took. */

@@ -427,6 +427,17 @@ static enum move_verdict verdict_from_name(const char *name)
 	return strcmp(name, "refused") == 0 ? MOVE_VERDICT_REFUSED : MOVE_VERDICT_NONE;
 }
 
+bool move_row_is_known(const struct move *move, struct err *err)
+{
+	const struct store_move *row = &move->row;
+
+	if (strcmp(row->kind, "MIGRATION_OUT") != 0 && strcmp(row->kind, "MIGRATION_IN") != 0)
+		return err_set(err, ERR_STORE, "its kind is '%s'", row->kind);
+	if (strcmp(move_def(move, state_from_name(move, row->state))->name, row->state) != 0)
+		return err_set(err, ERR_STORE, "its state is '%s'", row->state);
+	return true;
+}
+
 void moves_add_row(struct moves *moves, struct store_move *row)
 {
 	enum move_side side = strcmp(row->kind, "MIGRATION_OUT") == 0 ? MOVE_SRC : MOVE_DST;

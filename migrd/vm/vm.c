@@ -7,12 +7,12 @@
 #include "base/mem.h"
 #include "vm/vm_priv.h"
 
-static const char *const role_names[] = {
+const char *const vm_role_names[VM_ROLE_COUNT] = {
 	[VM_ROLE_OWNED] = "owned",
 	[VM_ROLE_INCOMING] = "incoming",
 };
 
-static const char *const intent_names[] = {
+const char *const vm_intent_names[VM_INTENT_COUNT] = {
 	[VM_INTENT_STOPPED] = "stopped",
 	[VM_INTENT_STARTED] = "started",
 	[VM_INTENT_PAUSED] = "paused",
@@ -59,8 +59,9 @@ struct vm *vm_add(struct vms *vms, const struct store_vm *row)
 
 	vm->vms = vms;
 	vm->row = *row;
-	vm->role = (enum vm_role)name_index(role_names, ARRAY_LEN(role_names), row->role);
-	vm->intent = (enum vm_intent)name_index(intent_names, ARRAY_LEN(intent_names), row->intent);
+	vm->role = (enum vm_role)name_index(vm_role_names, ARRAY_LEN(vm_role_names), row->role);
+	vm->intent = (enum vm_intent)name_index(vm_intent_names, ARRAY_LEN(vm_intent_names),
+						row->intent);
 	while (*link && strcmp((*link)->row.name, row->name) < 0)
 		link = &(*link)->next;
 	vm->next = *link;
@@ -132,7 +133,7 @@ void vm_changed(const struct vm *vm)
 void vm_set_intent(struct vm *vm, enum vm_intent intent)
 {
 	vm->intent = intent;
-	snprintf(vm->row.intent, sizeof(vm->row.intent), "%s", intent_names[intent]);
+	snprintf(vm->row.intent, sizeof(vm->row.intent), "%s", vm_intent_names[intent]);
 }
 
 static void on_saved(void *data, const struct err *err)
@@ -365,12 +366,9 @@ void vms_settle(struct vms *vms)
 		if (vm->job)
 			continue;
 		if (vm->role == VM_ROLE_INCOMING) {
-			const struct store_txn txn = { .delete_vm = vm->row.uuid };
-
 			log_warning("vm", "leftover", "vm=%s: no move knows it; removed",
 				    vm->row.name);
-			store_commit(vms->env.store, &txn, on_saved, NULL);
-			vm_forget(vm);
+			vm_discard(vm);
 			continue;
 		}
 		vm_finish_interrupted(vm);
@@ -509,8 +507,8 @@ static struct vm *add_new(struct vms *vms, const struct vm_def *def, enum vm_rol
 
 	snprintf(row.uuid, sizeof(row.uuid), "%s", def->uuid);
 	snprintf(row.name, sizeof(row.name), "%s", def->name);
-	snprintf(row.role, sizeof(row.role), "%s", role_names[role]);
-	snprintf(row.intent, sizeof(row.intent), "%s", intent_names[VM_INTENT_STOPPED]);
+	snprintf(row.role, sizeof(row.role), "%s", vm_role_names[role]);
+	snprintf(row.intent, sizeof(row.intent), "%s", vm_intent_names[VM_INTENT_STOPPED]);
 	row.definition = xstrdup(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN));
 	return vm_add(vms, &row);
 }
@@ -533,8 +531,8 @@ struct store_vm vm_promoted_row(const struct vm *vm, uint64_t generation, enum v
 	struct store_vm row = vm->row;
 
 	row.generation = generation;
-	snprintf(row.role, sizeof(row.role), "%s", role_names[VM_ROLE_OWNED]);
-	snprintf(row.intent, sizeof(row.intent), "%s", intent_names[intent]);
+	snprintf(row.role, sizeof(row.role), "%s", vm_role_names[VM_ROLE_OWNED]);
+	snprintf(row.intent, sizeof(row.intent), "%s", vm_intent_names[intent]);
 	return row;
 }
 

@@ -25,9 +25,9 @@
 struct vms;
 struct vm;
 
-enum vm_role { VM_ROLE_OWNED, VM_ROLE_INCOMING };
+enum vm_role { VM_ROLE_OWNED, VM_ROLE_INCOMING, VM_ROLE_COUNT };
 /* What the user last asked for. */
-enum vm_intent { VM_INTENT_STOPPED, VM_INTENT_STARTED, VM_INTENT_PAUSED };
+enum vm_intent { VM_INTENT_STOPPED, VM_INTENT_STARTED, VM_INTENT_PAUSED, VM_INTENT_COUNT };
 
 struct vms_env {
 	struct qemu_env qemu;
@@ -128,5 +128,14 @@ struct store_vm vm_promoted_row(const struct vm *vm, uint64_t generation, enum v
 /* After its row was deleted: ends what is left of it here, files included. The
  * job that holds it lets go by this. */
 void vm_forget(struct vm *vm);
+
+/* ---- for the check of the host ---------------------------------------- */
+
+/* There is no QEMU, or one whose guest was provably never let run. */
+bool vm_never_ran(const struct vm *vm);
+/* False and ERR: its row has a word that this version does not know. */
+bool vm_row_is_known(const struct vm *vm, struct err *err);
+/* An incoming VM that no move brings: ends what is left of it, its row too. */
+void vm_discard(struct vm *vm);
 
 #endif

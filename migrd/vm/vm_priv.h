@@ -31,6 +31,10 @@ struct vms {
 	void *recovered_data;
 };
 
+/* As they are stored. */
+extern const char *const vm_role_names[VM_ROLE_COUNT];
+extern const char *const vm_intent_names[VM_INTENT_COUNT];
+
 struct vm *vm_add(struct vms *vms, const struct store_vm *row);
 void vm_remove(struct vm *vm);
 void vm_changed(const struct vm *vm);

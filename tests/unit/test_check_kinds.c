@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "base/mem.h"
+#include "check_main.h"
+#include "job/check_kinds.h"
+
+#define UUID "0190a000-0000-7000-8000-000000000001"
+#define MOVE "0190a000-0000-7000-8000-000000000002"
+
+static struct check_view *view;
+static struct check_findings findings;
+
+/* One of each, counted only when a test wants it. */
+static void setup(void)
+{
+	view = xnew(struct check_view);
+	view->seen = xnew(struct check_seen);
+	view->seen->processes = xcalloc(2, sizeof(*view->seen->processes));
+	view->seen->entries = xcalloc(CHECK_FINDINGS_MAX + 10, sizeof(*view->seen->entries));
+	view->vms = xcalloc(2, sizeof(*view->vms));
+	view->moves = xcalloc(2, sizeof(*view->moves));
+	view->peers = xcalloc(2, sizeof(*view->peers));
+	snprintf(view->host_id, sizeof(view->host_id), "a");
+	snprintf(view->dirs.vms, sizeof(view->dirs.vms), "/run/vms");
+	snprintf(view->dirs.moves, sizeof(view->dirs.moves), "/run/moves");
+	snprintf(view->dirs.logs, sizeof(view->dirs.logs), "/log");
+}
+
+static void teardown(void)
+{
+	check_findings_fini(&findings);
+	check_view_free(view);
+}
+
+static struct check_vm *add_vm(const char *state)
+{
+	struct check_vm *vm = &view->vms[view->vm_count++];
+
+	snprintf(vm->uuid, sizeof(vm->uuid), "%s", UUID);
+	snprintf(vm->name, sizeof(vm->name), "g1");
+	snprintf(vm->state, sizeof(vm->state), "%s", state);
+	vm->generation = 4;
+	return vm;
+}
+
+static struct check_move *add_move(const char *state, bool is_final)
+{
+	struct check_move *move = &view->moves[view->move_count++];
+
+	snprintf(move->id, sizeof(move->id), "%s", MOVE);
+	snprintf(move->vm, sizeof(move->vm), "g1");
+	snprintf(move->peer, sizeof(move->peer), "b");
+	snprintf(move->state, sizeof(move->state), "%s", state);
+	move->is_final = is_final;
+	move->is_out = true;
+	return move;
+}
+
+static struct check_process *add_process(const char *key, pid_t pid)
+{
+	struct check_process *process = &view->seen->processes[view->seen->process_count++];
+
+	snprintf(process->key, sizeof(process->key), "%s", key);
+	process->id = (struct proc_id){ pid, 1000 };
+	return process;
+}
+
+static struct check_entry *add_entry(enum check_place place, const char *key)
+{
+	struct check_entry *entry = &view->seen->entries[view->seen->entry_count++];
+
+	entry->place = place;
+	snprintf(entry->name, sizeof(entry->name), "%s", key);
+	snprintf(entry->key, sizeof(entry->key), "%s", key);
+	entry->is_ours = true;
+	return entry;
+}
+
+static struct peer_vm *add_claim(uint64_t generation)
+{
+	struct check_peer *peer = &view->peers[view->peer_count++];
+
+	snprintf(peer->id, sizeof(peer->id), "b");
+	peer->vms = xcalloc(1, sizeof(*peer->vms));
+	peer->vm_count = 1;
+	snprintf(peer->vms->uuid, sizeof(peer->vms->uuid), "%s", UUID);
+	snprintf(peer->vms->name, sizeof(peer->vms->name), "g1");
+	snprintf(peer->vms->role, sizeof(peer->vms->role), "owned");
+	snprintf(peer->vms->state, sizeof(peer->vms->state), "running");
+	peer->vms->generation = generation;
+	return peer->vms;
+}
+
+/* The kinds that were found, in the order of the table. */
+static const char *found(void)
+{
+	static char kinds[512];
+	size_t len = 0;
+
+	check_findings_fini(&findings);
+	check_find(view, &findings);
+	kinds[0] = '\0';
+	for (size_t i = 0; i < findings.count && len < sizeof(kinds) - 64; i++)
+		len += (size_t)snprintf(kinds + len, sizeof(kinds) - len, "%s%s", len ? " " : "",
+					findings.list[i].kind->name);
+	return kinds;
+}
+
+static void assert_says(const char *words)
+{
+	ck_assert_msg(strstr(findings.list[0].explanation, words) ||
+			      strstr(findings.list[0].remedy, words),
+		      "'%s' is not in: %s / %s", words, findings.list[0].explanation,
+		      findings.list[0].remedy);
+}
+
+/* ---- QEMU ----------------------------------------------------------------------- */
+
+START_TEST(qemu_of_a_record_is_no_finding)
+{
+	struct check_vm *vm = add_vm("running");
+
+	vm->has_qemu = true;
+	vm->id = (struct proc_id){ 4711, 1000 };
+	add_process(UUID, 4711);
+	add_entry(CHECK_VMS, UUID);
+	add_entry(CHECK_LOGS, UUID);
+	ck_assert_str_eq(found(), "");
+}
+END_TEST
+
+/* After a crash between start and record the pid is found by the monitor. */
+START_TEST(qemu_that_is_being_looked_for_is_no_finding)
+{
+	add_vm("starting")->has_qemu = true;
+	add_process(UUID, 4711);
+	ck_assert_str_eq(found(), "");
+}
+END_TEST
+
+/* The same pid at another time is another process. */
+START_TEST(qemu_with_a_recycled_pid_is_unknown)
+{
+	struct check_vm *vm = add_vm("running");
+
+	vm->has_qemu = true;
+	vm->id = (struct proc_id){ 4711, 999 };
+	add_process(UUID, 4711);
+	ck_assert_str_eq(found(), "unknown-qemu");
+	ck_assert(!findings.list[0].is_safe);
+	assert_says("second QEMU");
+}
+END_TEST
+
+/* To start a VM whose other QEMU lives would make two of it. */
+START_TEST(crashed_vm_with_another_qemu_is_not_to_be_started)
+{
+	add_vm("crashed");
+	add_process(UUID, 4711);
+	add_entry(CHECK_VMS, UUID);
+	ck_assert_str_eq(found(), "unknown-qemu crashed-vm");
+	ck_assert_ptr_null(strstr(findings.list[1].remedy, "vm start"));
+}
+END_TEST
+
+/* No row of the table may ever end what can run a guest, or decide between two
+ * hosts. */
+START_TEST(what_may_run_a_guest_has_no_repair)
+{
+	static const char *const never[] = { "unknown-qemu", "double-claim",  "stuck-move",
+					     "waiting-move", "crashed-vm",    "unreachable-vm",
+					     "foreign-file", "unknown-state", "silent-peer",
+					     "not-looked-at" };
+
+	for (const struct check_kind *kind = check_kinds; kind->name; kind++) {
+		bool is_never = false;
+
+		for (size_t i = 0; i < ARRAY_LEN(never); i++)
+			is_never = is_never || strcmp(never[i], kind->name) == 0;
+		ck_assert_msg(is_never == !kind->repair, "%s", kind->name);
+	}
+}
+END_TEST
+
+/* ---- two hosts ---------------------------------------------------------------------- */
+
+START_TEST(vm_of_two_hosts_names_the_later_owner)
+{
+	add_vm("stopped");
+	add_claim(5);
+	ck_assert_str_eq(found(), "double-claim");
+	assert_says("later owner: host 'b'");
+	assert_says("on host 'a': 'migrctl vm stop g1'");
+	view->vms[0].generation = 6;
+	found();
+	assert_says("later owner: host 'a'");
+	assert_says("on host 'b'");
+	view->vms[0].generation = 5;
+	found();
+	assert_says("do not tell who owns it");
+}
+END_TEST
+
+/* In a handover both have it by right, and the move decides. */
+START_TEST(vm_that_a_move_holds_on_either_side_is_no_double_claim)
+{
+	struct check_vm *vm = add_vm("running");
+	struct peer_vm *other = add_claim(5);
+
+	snprintf(vm->move, sizeof(vm->move), "%s", MOVE);
+	ck_assert_str_eq(found(), "");
+	vm->move[0] = '\0';
+	snprintf(other->move, sizeof(other->move), "%s", MOVE);
+	ck_assert_str_eq(found(), "");
+	other->move[0] = '\0';
+	snprintf(other->role, sizeof(other->role), "incoming");
+	ck_assert_str_eq(found(), "");
+}
+END_TEST
+
+START_TEST(silent_peer_is_said)
+{
+	add_vm("stopped");
+	add_claim(5);
+	view->peers[0].vm_count = 0;
+	snprintf(view->peers[0].silence, sizeof(view->peers[0].silence), "no route");
+	ck_assert_str_eq(found(), "silent-peer");
+	assert_says("no route");
+}
+END_TEST
+
+/* ---- what is safe ---------------------------------------------------------------------- */
+
+/* A guest that may have run is somebody's. */
+START_TEST(incoming_without_a_move_is_safe_only_if_it_never_ran)
+{
+	struct check_vm *vm = add_vm("incoming");
+
+	vm->is_incoming = true;
+	ck_assert_str_eq(found(), "orphan-incoming");
+	ck_assert(!findings.list[0].is_safe);
+	vm->never_ran = true;
+	found();
+	ck_assert(findings.list[0].is_safe);
+	snprintf(vm->move, sizeof(vm->move), "%s", MOVE);
+	ck_assert_str_eq(found(), "");
+}
+END_TEST
+
+/* Without a record nobody knows whether the move has ended. */
+START_TEST(stream_is_safe_only_with_the_record_of_an_ended_move)
+{
+	add_process(MOVE, 7)->is_stream = true;
+	ck_assert_str_eq(found(), "leftover-stream");
+	ck_assert(!findings.list[0].is_safe);
+	add_move("failed", true);
+	ck_assert_str_eq(found(), "leftover-stream");
+	ck_assert(findings.list[0].is_safe);
+	view->moves[0].is_final = false;
+	ck_assert_str_eq(found(), "");
+}
+END_TEST
+
+START_TEST(files_are_safe_unless_used_or_foreign)
+{
+	struct check_entry *entry = add_entry(CHECK_VMS, UUID);
+
+	ck_assert_str_eq(found(), "leftover-vm-dir");
+	ck_assert(findings.list[0].is_safe);
+	entry->is_used = true;
+	found();
+	ck_assert(!findings.list[0].is_safe);
+	assert_says("still uses it");
+	entry->is_used = entry->is_ours = false;
+	found();
+	ck_assert(!findings.list[0].is_safe);
+	assert_says("by hand");
+}
+END_TEST
+
+/* Unused is an absence: it is not proven by half a look. */
+START_TEST(nothing_is_safe_when_not_all_was_seen)
+{
+	add_entry(CHECK_VMS, UUID);
+	add_entry(CHECK_MOVES, MOVE);
+	add_entry(CHECK_LOGS, UUID);
+	add_vm("incoming")->is_incoming = true;
+	view->vms[0].never_ran = true;
+	snprintf(view->vms[0].uuid, ID_UUID_SIZE, "%s", MOVE);
+	snprintf(view->seen->gap, sizeof(view->seen->gap), "process 3 cannot be read");
+	ck_assert_str_eq(found(), "orphan-incoming leftover-vm-dir leftover-move-dir leftover-log "
+				  "not-looked-at");
+	for (size_t i = 0; i < findings.count; i++)
+		ck_assert(!findings.list[i].is_safe);
+}
+END_TEST
+
+/* ---- moves and records ------------------------------------------------------------------- */
+
+START_TEST(moves_that_want_attention_point_to_commands)
+{
+	struct check_move *move = add_move("handover", false);
+
+	ck_assert_str_eq(found(), "");
+	snprintf(move->reason, sizeof(move->reason), "waiting for host 'b'");
+	ck_assert_str_eq(found(), "waiting-move");
+	assert_says("waiting for host 'b'");
+	assert_says("migrctl move show " MOVE " --timeline");
+	move->can_cancel = true;
+	found();
+	assert_says("migrctl move cancel " MOVE);
+	move->is_stuck = true;
+	ck_assert_str_eq(found(), "stuck-move");
+	assert_says("migrctl move resolve " MOVE " --keep source|destination");
+	move->is_stuck = false;
+	move->is_final = true;
+	ck_assert_str_eq(found(), "");
+}
+END_TEST
+
+START_TEST(unknown_words_in_records_are_told)
+{
+	snprintf(add_vm("stopped")->fault, sizeof(view->vms->fault), "its role is 'lent'");
+	snprintf(add_move("done", true)->fault, sizeof(view->moves->fault), "its state is 'x'");
+	ck_assert_str_eq(found(), "unknown-state unknown-state");
+	assert_says("'lent'");
+}
+END_TEST
+
+/* ---- two looks ------------------------------------------------------------------------------ */
+
+/* A QEMU that was told to end is there for a moment without its record. */
+START_TEST(what_was_only_about_to_go_is_dropped)
+{
+	struct check_findings earlier;
+
+	add_process(UUID, 4711);
+	add_vm("crashed");
+	ck_assert_str_eq(found(), "unknown-qemu crashed-vm");
+	ck_assert(check_needs_second_look(&findings));
+	earlier = findings;
+	findings = (struct check_findings){ 0 };
+	view->seen->processes[0].id.start_time++; /* another process of the same number */
+	found();
+	check_confirm(&findings, &earlier);
+	ck_assert_uint_eq(findings.count, 1);
+	ck_assert_str_eq(findings.list[0].kind->name, "crashed-vm");
+	ck_assert(!check_needs_second_look(&findings));
+	check_findings_fini(&earlier);
+}
+END_TEST
+
+/* A host full of rubbish must not make a report without end. */
+START_TEST(too_many_findings_are_counted)
+{
+	for (int i = 0; i < CHECK_FINDINGS_MAX + 7; i++)
+		add_entry(CHECK_MOVES, UUID);
+	found();
+	ck_assert_uint_eq(findings.count, CHECK_FINDINGS_MAX);
+	ck_assert_uint_eq(findings.left_out, 7);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("check_kinds");
+	TCase *tc = tcase_create("check_kinds");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, qemu_of_a_record_is_no_finding);
+	tcase_add_test(tc, qemu_that_is_being_looked_for_is_no_finding);
+	tcase_add_test(tc, qemu_with_a_recycled_pid_is_unknown);
+	tcase_add_test(tc, crashed_vm_with_another_qemu_is_not_to_be_started);
+	tcase_add_test(tc, what_may_run_a_guest_has_no_repair);
+	tcase_add_test(tc, vm_of_two_hosts_names_the_later_owner);
+	tcase_add_test(tc, vm_that_a_move_holds_on_either_side_is_no_double_claim);
+	tcase_add_test(tc, silent_peer_is_said);
+	tcase_add_test(tc, incoming_without_a_move_is_safe_only_if_it_never_ran);
+	tcase_add_test(tc, stream_is_safe_only_with_the_record_of_an_ended_move);
+	tcase_add_test(tc, files_are_safe_unless_used_or_foreign);
+	tcase_add_test(tc, nothing_is_safe_when_not_all_was_seen);
+	tcase_add_test(tc, moves_that_want_attention_point_to_commands);
+	tcase_add_test(tc, unknown_words_in_records_are_told);
+	tcase_add_test(tc, what_was_only_about_to_go_is_dropped);
+	tcase_add_test(tc, too_many_findings_are_counted);
+	suite_add_tcase(s, tc);
+	return s;
+}
