@@ -483,5 +483,5 @@ int cli_main(const struct cli_program *program, int argc, char **argv)
 	call.faults = faults_new();
 	if (!call.command->run(&call, &err) || !flush_output(&err))
 		return print_error(&call, &err);
-	return 0;
+	return call.exit_code;
 }

@@ -78,6 +78,7 @@ struct cli_call {
 	int word_count;
 	struct strbuf text;    /* --help, --version: to be printed instead */
 	struct faults *faults; /* run() may add details to its error */
+	int exit_code;         /* of a run() that did what it was to do, and has more to tell */
 };
 
 /* Strings in *CALL point into ARGV, which getopt_long() may reorder.  INVALID

@@ -125,6 +125,15 @@ const char *table_text(struct json_object *obj, const char *path, char ret_text[
 	return ret_text;
 }
 
+const char *table_words(struct json_object *obj, const char *path, char ret_text[TABLE_WORDS_SIZE])
+{
+	const char *text = json_object_get_string(table_member(obj, path));
+
+	snprintf(ret_text, TABLE_WORDS_SIZE, "%s", text ? text : "");
+	cli_clean(ret_text);
+	return ret_text;
+}
+
 /* ---- tables ------------------------------------------------------------------- */
 
 static struct libscols_table *new_table(FILE *out)

@@ -30,7 +30,8 @@ struct table_field {
 	enum table_kind kind;
 };
 
-#define TABLE_CELL_SIZE 512
+#define TABLE_CELL_SIZE  512
+#define TABLE_WORDS_SIZE 2048
 
 /* The member at a path, NULL if a step is missing or null; borrowed. */
 struct json_object *table_member(struct json_object *obj, const char *path);
@@ -39,6 +40,9 @@ bool table_cell(struct json_object *obj, const struct table_field *field,
 		char ret_text[TABLE_CELL_SIZE]);
 /* Plain text of a member, "" if it is not there. */
 const char *table_text(struct json_object *obj, const char *path, char ret_text[TABLE_CELL_SIZE]);
+
+/* The same of a sentence or two. */
+const char *table_words(struct json_object *obj, const char *path, char ret_text[TABLE_WORDS_SIZE]);
 
 /* {"items":[...]}: a line each, under a line of titles. */
 void table_print_list(FILE *out, struct json_object *list, const struct table_field *fields);

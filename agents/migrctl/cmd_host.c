@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agents/migrctl/cmd_host.h"
 
+#include <string.h>
+
 #include "agents/migrctl/migrctl.h"
 #include "base/mem.h"
 
@@ -43,6 +45,92 @@ static bool run_list(struct cli_call *call, struct err *err)
 {
 	return migrctl_list(call, "/v1/peers", "", peer_fields, err);
 }
+
+/* ---- check --------------------------------------------------------------------- */
+
+#define EXIT_FOUND 20 /* beyond the codes of errors (base/err.h) */
+
+struct check_values {
+	bool repair;
+};
+
+static const struct cli_option check_options[] = {
+	{
+		.name = "repair",
+		.type = CLI_FLAG,
+		.offset = offsetof(struct check_values, repair),
+		.help = "remove what is provably safe to remove",
+	},
+	{ .name = NULL },
+};
+
+static const struct table_field finding_fields[] = {
+	{ "KIND", "kind", TABLE_TEXT },
+	{ "OBJECT", "object", TABLE_TEXT },
+	{ "REPAIR", "repair", TABLE_TEXT },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
+/* "possible: remove the directory" */
+static void print_words(struct json_object *item)
+{
+	char object[TABLE_CELL_SIZE], text[TABLE_WORDS_SIZE], repair[TABLE_CELL_SIZE];
+
+	printf("\n%s:\n  %s\n", table_text(item, "object", object),
+	       table_words(item, "explanation", text));
+	if (strcmp(table_text(item, "repair", repair), "none") != 0)
+		printf("  repair %s: %s\n", repair, table_words(item, "remedy", text));
+	else
+		printf("  %s\n", table_words(item, "remedy", text));
+	if (json_get_str(item, "error"))
+		printf("  %s\n", table_words(item, "error", text));
+}
+
+static void print_findings(struct json_object *report)
+{
+	struct json_object *items = table_member(report, "items");
+	size_t count = items ? json_object_array_length(items) : 0;
+
+	if (count == 0) {
+		puts("nothing was found that should not be here");
+		return;
+	}
+	table_print_list(stdout, report, finding_fields);
+	for (size_t i = 0; i < count; i++)
+		print_words(json_object_array_get_idx(items, i));
+}
+
+/* A report that does not say so is not clean. */
+static bool run_check(struct cli_call *call, struct err *err)
+{
+	const struct check_values *values = call->values;
+	const struct client_request request = {
+		.method = values->repair ? "POST" : "GET",
+		.path = values->repair ? "/v1/host/check/repair" : "/v1/host/check",
+	};
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(json_putp) struct json_object *report = NULL;
+
+	if (!client || !client_call(client, &request, &report, err))
+		return false;
+	if (migrctl_wants_json(call))
+		table_print_json(stdout, report);
+	else
+		print_findings(report);
+	call->exit_code = json_get_bool(report, "clean", false) ? 0 : EXIT_FOUND;
+	return true;
+}
+
+const struct cli_command cmd_host_check = {
+	.noun = "host",
+	.verb = "check",
+	.options = check_options,
+	.values_size = sizeof(struct check_values),
+	.summary = "what should not be on this host, and why",
+	.details = "Exits with 0 when nothing is left to look at, with 20 otherwise.\n"
+		   "A running guest is never touched.\n",
+	.run = run_check,
+};
 
 const struct cli_command cmd_host_show = {
 	.noun = "host",
