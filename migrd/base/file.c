@@ -164,6 +164,17 @@ bool file_write(const char *path, const void *data, size_t len, mode_t mode, str
 	return true;
 }
 
+/* Write access is wanted: a lock for writing is what is asked about. */
+bool file_is_locked(const char *path)
+{
+	CLEANUP(closep) int fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fd < 0)
+		return errno != ENOENT && errno != ENOTDIR;
+	return fcntl(fd, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
+}
+
 /* ---- directories ----------------------------------------------------- */
 
 static bool make_one(const char *path, mode_t mode)

@@ -14,6 +14,9 @@
 bool file_read(const char *path, size_t max, char **ret_data, size_t *ret_len, struct err *err);
 /* The last MAX bytes at most. */
 bool file_read_tail(const char *path, size_t max, char **ret_text, struct err *err);
+/* Whether a process holds a lock on the whole file (fcntl(2)), without taking it;
+ * also when that cannot be found out.  One that is not there is not locked. */
+bool file_is_locked(const char *path);
 /* Written beside, synced, then renamed: never half a file. */
 bool file_write(const char *path, const void *data, size_t len, mode_t mode, struct err *err);
 /* Makes the directory and its parents; an existing one is fine. */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 
 #define PROCESSES_MAX 1024        /* ours */
@@ -237,29 +238,18 @@ static bool ends_with(const char *name, const char *end)
 
 /* QEMU holds a lock on its pid file for as long as it lives (util/oslib-posix.c,
  * qemu_write_pidfile): better proof than the number in it. */
-static bool is_locked(int dir_fd, const char *name)
+static bool is_ours(const char *dir, const char *name, struct check_entry *entry)
 {
-	CLEANUP(closep) int fd = openat(dir_fd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-
-	if (fd < 0)
-		return errno != ENOENT; /* not proven to be free */
-	return fcntl(fd, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
-}
-
-static bool is_ours(int dir_fd, const char *name, struct check_entry *entry)
-{
+	CLEANUP(free_charp) char *path = xasprintf("%s/%s", dir, name);
 	struct stat st;
 
-	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (lstat(path, &st) < 0)
 		return errno == ENOENT;
-	if (S_ISSOCK(st.st_mode))
-		return true;
 	if (S_ISREG(st.st_mode) && strcmp(name, "pid") == 0) {
-		entry->is_used = entry->is_used || is_locked(dir_fd, name);
+		entry->is_used = entry->is_used || file_is_locked(path);
 		return true;
 	}
-	return S_ISREG(st.st_mode) && ends_with(name, ".log");
+	return S_ISSOCK(st.st_mode) || (S_ISREG(st.st_mode) && ends_with(name, ".log"));
 }
 
 static void look_into(const char *parent, struct check_entry *entry)
@@ -270,11 +260,13 @@ static void look_into(const char *parent, struct check_entry *entry)
 	const struct dirent *file;
 	unsigned count = 0;
 
+	if (fd >= 0 && !dir)
+		close(fd);
 	entry->is_ours = dir != NULL;
 	while (dir && entry->is_ours && (file = readdir(dir))) {
 		if (strcmp(file->d_name, ".") == 0 || strcmp(file->d_name, "..") == 0)
 			continue;
-		entry->is_ours = ++count <= IN_ENTRY_MAX && is_ours(fd, file->d_name, entry);
+		entry->is_ours = ++count <= IN_ENTRY_MAX && is_ours(path, file->d_name, entry);
 	}
 }
 

@@ -128,6 +128,11 @@ class CheckTest(CheckCase):
         self.assertEqual(sorted(found), ["crashed-vm", "unknown-qemu"])
         self.assert_words(self.only(found, "unknown-qemu"), "second QEMU", f"process {pid}",
                           "no process")
+        # Nor does it get a twin.
+        error = self.assert_api_error(409, "conflict", self.a.api.post, "/v1/vms/g1/start")
+        self.assertIn("another QEMU", error.body["detail"])
+        self.assertEqual(self.a.qemus(), [pid])
+        self.assertTrue((self.vm_dir(self.a, guest.uuid) / "qmp0.sock").exists())
         guest.console.wait_line(host="a")
         self.assertTrue(procs.is_running(pid))
 

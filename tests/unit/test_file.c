@@ -213,6 +213,25 @@ START_TEST(unix_connect_to_nobody_is_unavailable)
 }
 END_TEST
 
+/* QEMU's pid file is locked while QEMU lives; asking must not take the lock, or a
+ * QEMU that starts could not. */
+START_TEST(file_lock_is_seen_and_not_taken)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd;
+
+	ck_assert(!file_is_locked(scratch_path("pid")));
+	ck_assert(file_write(scratch_path("pid"), "1", 1, 0600, &err));
+	ck_assert(!file_is_locked(scratch_path("pid")));
+	fd = open(scratch_path("pid"), O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	ck_assert(file_is_locked(scratch_path("pid")));
+	ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	close(fd);
+	ck_assert(!file_is_locked(scratch_path("pid")));
+}
+END_TEST
+
 /* sockaddr_un holds 107 bytes; longer paths must not be cut and bound elsewhere. */
 START_TEST(unix_path_too_long_is_invalid)
 {
@@ -252,6 +271,7 @@ Suite *suite(void)
 	tcase_add_test(files, file_missing_is_not_found);
 	tcase_add_test(files, file_tail_is_the_end);
 	tcase_add_test(files, file_write_failed_leaves_nothing);
+	tcase_add_test(files, file_lock_is_seen_and_not_taken);
 	suite_add_tcase(s, files);
 	tcase_add_test(dirs, dir_made_twice_is_fine);
 	tcase_add_test(dirs, dir_with_a_file_in_the_way_fails);
