@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/move_priv.h"
 
 void check_view_free(struct check_view *view)
 {
@@ -70,8 +71,8 @@ void check_view_add_records(struct check_view *view, struct vms *vms, struct mov
 		GROW(view->vms, view->vm_count);
 		copy_vm(&view->vms[view->vm_count++], vm);
 	}
-	for (struct move *move = moves_next(moves, NULL); move;
-	     move = moves_next(moves, move_row(move)->id)) {
+	/* Not by moves_next(), which looks each id up: there may be a thousand. */
+	for (struct move *move = moves->list; move; move = move->next) {
 		GROW(view->moves, view->move_count);
 		copy_move(&view->moves[view->move_count++], move);
 	}
