@@ -93,6 +93,7 @@ END_TEST
 /* A crash is a kill: nothing is flushed or cleaned up. */
 START_TEST(fault_crash_ends_the_process)
 {
+	scratch_teardown(); /* nobody does it after the end */
 	ck_assert(set_plan("job.enter:crash:after=2"));
 	ck_assert(!fault_hit("job.enter", &err));
 	fault_hit("job.enter", &err);
