@@ -278,6 +278,7 @@ void move_src_enter_transfer(struct move *move)
 	if (move->is_resumed) {
 		peer_warm(move->moves->env.peers, move->row.peer);
 		move->guest_stopped = has_stopped_itself(move);
+		move->guest_in_doubt = true; /* its events were lost */
 		move_query(move);
 	} else {
 		send_migrate(move);
@@ -368,7 +369,8 @@ void move_src_enter_handover(struct move *move)
 		stream_set_link_timeout(move->stream, move->moves->env.handover_link_timeout_ms);
 	peer_warm(move->moves->env.peers, move->row.peer);
 	move->run = (!vm || vm_intent(vm) == VM_INTENT_STARTED) && !move->guest_stopped;
-	move->guest_in_doubt = move->is_resumed && !move->saw_completed;
+	if (move->is_resumed)
+		move->guest_in_doubt = true; /* its events were lost */
 	loop_timer_start(move->tick, TICK_MS);
 	if (move->is_resumed)
 		move_query(move);
@@ -450,6 +452,7 @@ static bool guest_stands(struct move *move)
 		return true;
 	loop_timer_start(move->tick, BUSY_TICK_MS);
 	if (is_gone(move)) {
+		move->go_in_doubt = move->is_resumed;
 		roll_back_if_gone(move);
 	} else if (!vm_is_busy(vm) && !move->query_pending) {
 		move->query_pending = true;
@@ -772,11 +775,13 @@ void move_src_event(void *data, const struct qmp_event *event)
 		move_note(move, "STOP", "at %lld us", (long long)event->time_us);
 		move_stamp(move, MOVE_STAMP_STOPPED);
 		move->saw_stop = true;
+	} else if (strcmp(event->name, "RESUME") == 0) {
+		move_note(move, "RESUME", "at %lld us", (long long)event->time_us);
+		move->guest_in_doubt = true; /* it may come after `completed' */
+		move->guest_stopped = false;
 	} else if (strcmp(event->name, "MIGRATION_PASS") == 0) {
 		note_pass(move, json_get_int(event->data, "pass", 0));
 	} else {
-		if (strcmp(event->name, "RESUME") == 0)
-			move->guest_stopped = false;
 		move_note(move, event->name, "at %lld us", (long long)event->time_us);
 	}
 	move_step(move);
