@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# check.sh [FAULTS] -- Spin's verifier over the handover, in the settings below:
+# every state that FAULTS faults (default 5) can lead to.  Prints what was
+# explored; fails on the first error, and leaves its trail for README.md's
+# "how to read a counterexample".
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+faults=${1:-5}
+seconds=240 # of processor time, in all
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+command -v spin >/dev/null || { echo "check.sh: spin is not installed" >&2; exit 77; }
+cd "$work"
+spent=0
+
+verify() { # NAME MACROS...
+	name=$1
+	shift
+	spin -a "$@" "$here/handover.pml" >spin.log || { cat spin.log; exit 2; }
+	${CC:-cc} -O2 -w -DSAFETY -DMEMLIM=6144 -o pan pan.c
+	(ulimit -t $((seconds - spent)); nice -n 5 ./pan -m10000 -w26) >pan.log 2>&1 || true
+	awk -v name="$name" '
+		/depth reached/ { depth = $6; errors = $NF }
+		/states, stored/ { states = $1 }
+		/elapsed time/ { time = $4 }
+		END { printf "%-34s states %-9s depth %-4s errors %-2s %s s\n", name, states,
+		      depth + 0, errors, time }' pan.log
+	if ! grep -q 'errors: 0' pan.log || grep -q 'not completed\|max search depth' pan.log; then
+		grep -v '^$' pan.log | head -5
+		cp -f ./*.trail "$OLDPWD" 2>/dev/null && echo "trail: $OLDPWD, macros: $*"
+		exit 1
+	fi
+	spent=$((spent + $(awk '/elapsed time/ { print int($4) + 1 }' pan.log)))
+}
+
+verify "$faults faults, a user" -DFAULTS="$faults"
+verify "$faults faults, QEMUs and hosts die" -DFAULTS="$faults" -DKILL -DUSER=0
+verify "3 faults, both" -DFAULTS=3 -DKILL
+verify "3 faults, an operator decides" -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE

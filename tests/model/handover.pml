@@ -1,0 +1,763 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The handover of a move, as migrd/job does it; README.md is the way in.
+ *
+ * Whatever the coordinators do is one atomic step: a state of theirs is entered
+ * when it is on disk, so a crash falls between two steps.  All that retries
+ * waits until nothing of the last try is under way; so every run comes to an
+ * end, and "in the end" is the moment at which nothing can happen any more
+ * (process `end_of_it').
+ *
+ * Macros: FAULTS (how many), USER (pauses and resumes), KILL (QEMUs may be
+ * killed, hosts lose their power), RESOLVE (an operator decides), and the
+ * mutants of mutants.sh. */
+#ifndef FAULTS
+#define FAULTS 5
+#endif
+#ifndef USER
+#define USER 1
+#endif
+
+mtype = { begin, prepare, transfer, handover, confirm, done, rollback, cancelled, failed, stuck };
+/* Of the destination before it has heard of the move. */
+mtype = { unknown };
+/* QEMU's migration state; `lastpass' is what 7.2 calls active, 10.0 device. */
+mtype = { mig_none, mig_active, mig_lastpass, mig_completed, mig_failed, mig_cancelled };
+/* The destination's QEMU. */
+mtype = { absent, waiting, loading, loaded, running, dead };
+/* A user's pause or resume: intent being written, or the command is with QEMU. */
+mtype = { idle, pausing, pause_sent, resuming, resume_sent };
+
+byte faults = FAULTS;
+byte user_acts = USER;
+bit may_cancel = 1;
+bit may_start = 1;
+
+/* ---- the world: what is, whether anybody knows or not ------------------- */
+bool src_alive = true;   /* the source's QEMU */
+bool src_runs = true;    /* its CPUs */
+bool src_ran_before;     /* before the last pass stopped them */
+mtype src_mig = mig_none;
+mtype dst_qemu = absent;
+bool link_up;            /* stream, network, stream */
+bool copy_is_current;    /* nothing ran since what the destination has loaded */
+bool dst_has_run;
+bool src_heard_refusal;  /* and entered rollback with it */
+bool resolved;           /* an operator gave his word */
+bool told_taken, told_refused; /* what the source was ever told */
+
+/* ---- the source's coordinator ------------------------------------------- */
+/* on disk */
+mtype src_state = begin;
+bool src_refused;        /* the verdict in the row */
+bool src_saw_disk;       /* saw_completed */
+bool src_go_doubt_disk;        /* go_in_doubt */
+bool src_cancelled;      /* error.code == ERR_CANCELLED */
+bool src_intent_disk = true; /* true: started */
+/* in memory */
+bool src_up = true;
+bool src_enters = true;  /* the state is on disk, enter() has not run */
+bool src_resumed;
+bool src_attached;       /* it has the stream in hand */
+bool src_completed;      /* qemu_state or saw_completed says so */
+bool src_saw;            /* saw_completed, perhaps not on disk yet */
+bool src_go_doubt;         /* go_in_doubt */
+bool src_cancel;
+bool src_doubt;          /* guest_in_doubt */
+bool src_migrating;      /* `migrate' was sent by this coordinator */
+bool src_safe;           /* guest_safe */
+bool src_answered, src_taken;
+bool src_intent = true;
+bool src_run;
+mtype action = idle;
+
+/* ---- the destination's coordinator -------------------------------------- */
+/* on disk */
+mtype dst_state = unknown;
+bool dst_run_disk;       /* the VM's intent, written with `taken' */
+/* in memory */
+bool dst_up = true;
+bool dst_enters;
+bool dst_resumed;
+bool dst_loaded;         /* it knows */
+bool dst_go, dst_drop;
+bool dst_run;
+bool dst_asked;          /* cont is with QEMU */
+bool dst_is_running;
+/* HTTP requests that wait for their moment. */
+bool prepare_waits, go_waits, drop_waits;
+
+/* ---- messages under way; a repeated one stays ---------------------------- */
+bool m_prepare, m_prepared, m_unprepared;
+bool m_go, m_go_run, m_go_taken, m_go_refused;
+bool m_drop, m_drop_taken, m_drop_refused;
+
+#define SRC (src_up && !src_enters)
+#define DST (dst_up && !dst_enters)
+#define src_is_final (src_state == done || src_state == cancelled || src_state == failed)
+#define dst_is_final (dst_state == done || dst_state == failed)
+#define dst_owns (dst_state == handover || dst_state == done)
+#define dst_refuses (dst_state == rollback || dst_state == failed)
+#define dst_qemu_gone (dst_qemu == absent || dst_qemu == dead)
+#define src_given_away ((src_saw || src_mig == mig_completed) && !src_refused && !src_answered)
+#define acts_allowed (src_state == begin || src_state == prepare || src_state == transfer || \
+		      src_state == rollback)
+#define resume_allowed (acts_allowed && !(src_state == rollback && src_given_away))
+#define go_pending (m_go || go_waits || m_go_taken || m_go_refused)
+#define drop_pending (m_drop || drop_waits || m_drop_taken || m_drop_refused)
+#define prepare_pending (m_prepare || prepare_waits || m_prepared || m_unprepared)
+/* What only a fault makes happen; while the other side is down it happens by itself. */
+#define GIVE_UP(other_up) (faults > 0 || !(other_up))
+#define PAY(other_up) if :: !(other_up) :: else -> faults--; assert(faults < 255) fi
+
+/* ---- where the mutants differ -------------------------------------------- */
+#ifdef M_PATIENCE_AFTER_GO
+#define patience_may_end true
+#else
+/* A host that was said to be dead and comes back has to hear what became of it. */
+#define patience_may_end (!src_go_doubt && !resolved)
+#endif
+#ifdef M_RESOLVE_SOURCE_ON_DEATH_ALONE
+#define resolve_source_word true
+#else
+#define resolve_source_word (!dst_owns)
+#endif
+#ifdef M_RESOLVE_DESTINATION_ON_DEATH_ALONE
+#define resolve_destination_word true
+#else
+#define resolve_destination_word copy_is_current
+#endif
+#ifdef M_RESUME_BLINDLY
+#define guest_stands true
+#define resume_is_noticed false
+#else
+#define guest_stands (src_saw || (action == idle && !src_doubt))
+#ifdef M_RESUME_UNSEEN
+#define resume_is_noticed false
+#else
+#define resume_is_noticed src_up
+#endif
+#endif
+#ifdef M_DOUBT_FORGOTTEN
+#define doubt_of_go src_go_doubt
+#else
+#define doubt_of_go src_resumed
+#endif
+#define go_counts (dst_state != unknown && !dst_is_final)
+#define resume_unasked (!src_given_away)
+/* is_busy: while bytes flow, nobody is asked */
+#define asks_fate (!link_up || dst_loaded)
+#ifdef M_ROLLBACK_FORGETS_STREAM
+#define attaches_late false
+#else
+#define attaches_late true
+#endif
+#ifdef M_CONT_WITHOUT_GO
+#define may_take true
+#else
+#ifdef M_TAKE_WHEN_SOURCE_DIED
+#define may_take (dst_go || !src_alive)
+#else
+#define may_take dst_go
+#endif
+#endif
+
+inline run_on_source()
+{
+	assert(!src_runs);
+	assert(dst_qemu != running);  /* two runners */
+	assert(!dst_has_run);         /* back on the source: what it did there is lost */
+	src_runs = true;
+	copy_is_current = false;
+}
+
+inline run_on_destination()
+{
+	assert(dst_qemu == loaded);
+	assert(!src_runs);            /* two runners */
+	assert(copy_is_current);      /* stale */
+	dst_qemu = running;
+	dst_has_run = true;
+}
+
+/* QEMU gives a transfer up: it lets the guest run on by itself. */
+inline src_qemu_gives_up(how)
+{
+	if
+	:: src_mig == mig_lastpass && src_ran_before -> run_on_source()
+	:: else
+	fi;
+	src_mig = how;
+	src_ran_before = false;
+}
+
+inline break_link()
+{
+	link_up = false;
+	if
+	:: dst_qemu == loading -> dst_qemu = dead
+	:: else
+	fi
+}
+
+/* actions.c, on_intent_saved: the job is asked again, since it may have gone on */
+inline intent_is_saved()
+{
+	if
+	:: action == pausing -> src_intent_disk = false; action = pause_sent
+	:: action == resuming && resume_allowed -> src_intent_disk = true; action = resume_sent
+	:: action == resuming && !resume_allowed -> src_intent = src_intent_disk; action = idle
+	fi
+}
+
+/* An intent that was being written before is on disk now, and its command is
+ * with QEMU; one that came while this record was being written is not. */
+inline src_goes(to)
+{
+	if
+	:: action == pausing || action == resuming -> intent_is_saved()
+	:: true
+	fi;
+	src_state = to;
+	src_enters = true;
+	src_resumed = false;
+	src_migrating = false;
+	src_safe = false;
+	src_saw_disk = src_saw; /* the row carries all of the detail */
+	src_go_doubt_disk = src_go_doubt;
+}
+
+inline src_ends(to)
+{
+	src_goes(to);
+	src_enters = false;
+	src_cancel = false; src_completed = false; src_saw = false; src_saw_disk = false;
+	src_go_doubt = false; src_go_doubt_disk = false; src_answered = false; src_run = false;
+	src_refused = false; src_heard_refusal = false; src_cancelled = false; src_doubt = false;
+	may_cancel = 0;
+	src_doubt = false;
+	if
+	:: src_attached && link_up -> break_link()
+	:: else
+	fi;
+	src_attached = false
+}
+
+inline dst_goes(to)
+{
+	dst_state = to;
+	dst_enters = true;
+	dst_resumed = false;
+	dst_asked = false;
+}
+
+inline dst_kills_qemu()
+{
+	if
+	:: !dst_qemu_gone -> dst_qemu = dead
+	:: else
+	fi;
+	link_up = false /* QEMU's socket closes, and the stream is killed */
+}
+
+/* ---- source: move_src.c --------------------------------------------------- */
+active proctype source()
+{
+	/* what QEMU says of an earlier migration: it came here by one, or one came to
+	 * nothing (never_began cannot tell) */
+	if
+	:: true
+	:: src_mig = mig_completed
+	fi;
+end:	do
+	/* move_src_enter_begin, step_begin */
+	:: atomic { SRC && src_state == begin && src_alive -> src_goes(prepare) }
+	:: atomic { src_up && src_enters && src_state == begin -> src_enters = false }
+	:: atomic { SRC && (src_state == begin || src_state == prepare) && !src_alive ->
+		src_goes(rollback) }
+	:: atomic { SRC && (src_state == begin || src_state == prepare) && src_cancel ->
+		src_cancelled = true; src_goes(rollback) }
+
+	/* prepare: on_offer_answered; then the stream connects (moves_claim) */
+	:: atomic { src_up && src_enters && src_state == prepare ->
+		src_enters = false; m_prepare = true }
+	:: atomic { SRC && src_state == prepare && m_prepared ->
+		m_prepared = false;
+		if
+		:: dst_up && dst_state == transfer -> link_up = true; src_attached = true
+		:: else -> src_goes(rollback)
+		fi }
+	:: atomic { SRC && src_state == prepare && src_attached ->
+		if
+		:: link_up -> src_goes(transfer)
+		:: else -> src_goes(rollback)
+		fi }
+	:: atomic { SRC && src_state == prepare && m_unprepared ->
+		m_unprepared = false; src_goes(rollback) }
+	:: atomic { SRC && src_state == prepare && !prepare_pending && !src_attached -> src_goes(rollback) }
+	:: atomic { SRC && src_state == prepare && GIVE_UP(dst_up) ->
+		PAY(dst_up); src_goes(rollback) } /* prepare_timeout_ms */
+
+	/* transfer: move_src_enter_transfer, send_migrate */
+	:: atomic { src_up && src_enters && src_state == transfer &&
+		    action != pause_sent && action != resume_sent ->
+		src_enters = false;
+		if
+		:: src_resumed || !src_alive
+		:: !src_resumed && src_alive ->
+			src_migrating = true;
+			if
+			:: link_up && dst_qemu == waiting ->
+				src_mig = mig_active; dst_qemu = loading
+			:: else -> src_mig = mig_failed
+			fi
+		fi }
+	/* on_migrate: no answer in time; QEMU may be at it */
+	:: atomic { SRC && src_state == transfer && src_migrating && src_alive && faults > 0 ->
+		faults--; src_goes(rollback) }
+	:: atomic { SRC && src_state == transfer && !src_alive -> src_goes(rollback) }
+	:: atomic { SRC && src_state == transfer && src_alive && (src_migrating || src_resumed) &&
+		    (src_mig == mig_failed || src_mig == mig_cancelled) ->
+		src_cancelled = src_cancel; src_goes(rollback) }
+	:: atomic { SRC && src_state == transfer && src_alive && src_resumed &&
+		    src_mig == mig_none -> src_goes(rollback) } /* never_began */
+	:: atomic { SRC && src_state == transfer && src_alive && (src_migrating || src_resumed) &&
+		    src_mig == mig_completed && !src_completed -> src_completed = true }
+	:: atomic { SRC && src_state == transfer && (src_completed ||
+		    (src_alive && (src_migrating || src_resumed) && src_mig == mig_lastpass)) ->
+		src_goes(handover) }
+	/* send_cancel: QEMU decides */
+	:: atomic { SRC && src_state == transfer && src_alive && src_cancel &&
+		    (src_mig == mig_active || src_mig == mig_lastpass) ->
+		src_qemu_gives_up(mig_cancelled); break_link() }
+
+	/* handover: the events, note_completed, send_go */
+	:: atomic { src_up && src_enters && src_state == handover ->
+		src_enters = false; src_run = src_intent;
+#ifdef M_RESUME_UNSEEN
+		src_doubt = src_resumed && !src_saw
+#endif
+		}
+	:: atomic { SRC && src_state == handover && src_alive && src_mig == mig_completed &&
+		    !src_completed -> src_completed = true }
+	/* guest_stands, on_guest_seen: a resume may have been with QEMU */
+	:: atomic { SRC && src_state == handover && src_completed && !src_saw && action != idle &&
+		    !src_doubt -> src_doubt = true }
+	:: atomic { SRC && src_state == handover && src_completed && !src_saw && action == idle &&
+		    src_doubt ->
+		if
+		:: src_alive && src_runs -> src_goes(rollback)
+		:: !src_alive -> src_go_doubt = doubt_of_go; src_goes(rollback)
+		:: else -> src_doubt = false
+		fi }
+	:: atomic { SRC && src_state == handover && src_completed && !src_refused && !go_pending &&
+		    guest_stands -> src_saw = true; m_go = true; m_go_run = src_run }
+	/* move_save_detail, beside the question */
+	:: atomic { src_up && src_saw && !src_saw_disk ->
+		src_saw_disk = true }
+	:: atomic { SRC && src_state == handover && m_go_taken ->
+		m_go_taken = false; src_goes(confirm) }
+	:: atomic { SRC && src_state == handover && m_go_refused ->
+		m_go_refused = false; src_refused = true; src_heard_refusal = true;
+		src_goes(rollback) }
+	:: atomic { SRC && src_state == handover && !src_completed && src_alive &&
+		    (src_mig == mig_failed || src_mig == mig_cancelled) -> src_goes(rollback) }
+	:: atomic { SRC && src_state == handover && !src_completed && !src_alive ->
+		src_go_doubt = src_resumed; src_goes(rollback) }
+#ifdef M_RESUME_WITHOUT_REFUSAL
+	:: atomic { SRC && src_state == handover && src_completed && GIVE_UP(dst_up) ->
+		PAY(dst_up); src_refused = true; src_goes(rollback) }
+#endif
+#ifdef RESOLVE
+	/* --keep source: the operator's word that the destination is dead and that
+	 * the guest has not run there. */
+	:: atomic { SRC && src_state == handover && src_completed && !dst_up && dst_qemu_gone &&
+		    resolve_source_word && !src_refused -> src_refused = true; resolved = true; src_goes(rollback) }
+#endif
+
+	/* confirm */
+	:: atomic { src_up && src_enters && src_state == confirm -> src_enters = false }
+	:: atomic { SRC && src_state == confirm && src_alive ->
+		src_alive = false; src_runs = false }
+	:: atomic { SRC && src_state == confirm && !src_alive -> src_ends(done) }
+
+	/* rollback: move_src_enter_rollback kills the stream if it has it */
+	:: atomic { src_up && src_enters && src_state == rollback ->
+		src_enters = false; src_answered = src_refused;
+		if
+		:: src_attached && link_up -> break_link()
+		:: else
+		fi }
+	/* make_guest_safe, on_guest_state */
+	:: atomic { SRC && src_state == rollback && !src_safe && !src_alive -> src_safe = true }
+	:: atomic { SRC && src_state == rollback && !src_safe && src_alive && src_resumed &&
+		    (src_mig == mig_active || src_mig == mig_lastpass) ->
+		src_qemu_gives_up(mig_cancelled); break_link() }
+	:: atomic { SRC && src_state == rollback && !src_safe && src_alive &&
+		    !(src_resumed && src_mig == mig_active) && (src_runs || !src_intent) ->
+		src_runs = src_runs && src_intent; src_safe = true }
+	:: atomic { SRC && src_state == rollback && !src_safe && src_alive && !src_runs &&
+		    src_intent && src_mig != mig_active && src_mig != mig_lastpass &&
+		    resume_unasked -> run_on_source(); src_safe = true }
+	:: atomic { SRC && src_state == rollback && !src_answered && !drop_pending && !src_taken ->
+		m_drop = true }
+	:: atomic { SRC && src_state == rollback && m_drop_refused ->
+		m_drop_refused = false; src_answered = true }
+	:: atomic { SRC && src_state == rollback && m_drop_taken ->
+		m_drop_taken = false;
+		assert(!src_alive); /* stuck */
+		src_goes(confirm) }
+	:: atomic { SRC && src_state == rollback && src_safe && src_answered ->
+		if
+		:: src_cancelled -> src_ends(cancelled)
+		:: else -> src_ends(failed)
+		fi }
+	/* patience_is_over */
+	:: atomic { SRC && src_state == rollback && src_safe && !src_answered && patience_may_end &&
+		    GIVE_UP(dst_up) ->
+		PAY(dst_up);
+		if
+		:: src_cancelled -> src_ends(cancelled)
+		:: else -> src_ends(failed)
+		fi }
+
+	/* a guest that crashed with its QEMU is started anew: this host owns it */
+	:: atomic { SRC && (src_state == failed || src_state == cancelled) && !src_alive &&
+		    may_start ->
+		may_start = 0; src_alive = true; src_mig = mig_none; run_on_source() }
+
+	/* late answers: move_ask.c, on_answer() */
+	:: atomic { src_up && src_state != handover && (m_go_taken || m_go_refused) ->
+		m_go_taken = false; m_go_refused = false }
+	:: atomic { src_up && src_state != rollback && (m_drop_taken || m_drop_refused) ->
+		m_drop_taken = false; m_drop_refused = false }
+	:: atomic { src_up && src_state != prepare && (m_prepared || m_unprepared) ->
+		m_prepared = false; m_unprepared = false }
+
+	/* moves_recover, vms_settle */
+	:: atomic { !src_up ->
+		src_up = true; src_resumed = true; src_enters = true;
+		src_saw = src_saw_disk; src_completed = src_saw_disk; src_go_doubt = src_go_doubt_disk;
+		src_intent = src_intent_disk;
+#ifdef M_FORGET_REFUSAL
+		src_refused = false;
+#endif
+		assert(src_refused || !src_heard_refusal); /* it is in the row of rollback */
+		if
+		:: src_is_final ->
+			src_enters = false; src_resumed = false; src_saw = false;
+			src_completed = false; src_go_doubt = false;
+			if /* vms_settle, vm_finish_interrupted */
+			:: src_alive && src_intent && !src_runs && src_mig != mig_lastpass ->
+				run_on_source()
+			:: src_alive && !src_intent && src_runs -> src_runs = false
+			:: else
+			fi
+		:: src_state == begin -> src_goes(rollback)
+		:: src_state == prepare -> src_attached = attaches_late; src_goes(rollback)
+		:: src_state == transfer || src_state == handover ->
+			src_attached = true; src_doubt = !src_saw
+		:: src_state == confirm || src_state == rollback -> src_attached = attaches_late
+		fi }
+	od
+}
+
+/* ---- destination: move_dst.c, and what the peer asks: moves.c ------------- */
+inline dst_cont()
+{
+	if
+	:: run_on_destination(); dst_asked = true      /* on_running: finish */
+	:: faults > 0 -> faults--; dst_goes(rollback)  /* QEMU says no: ERR_QEMU */
+	:: faults > 0 -> faults--; dst_resumed = true  /* doubt: it was not done... */
+	:: faults > 0 -> faults--; run_on_destination(); dst_resumed = true /* ...or was */
+	fi
+}
+
+active proctype destination()
+{
+end:	do
+	/* moves_offered, on_prepared */
+	:: atomic { dst_up && m_prepare ->
+		m_prepare = false; prepare_waits = true;
+		if
+		:: dst_state == unknown ->
+			assert(!told_refused); /* a late offer revives what was refused */
+			dst_goes(prepare)
+		:: else
+		fi }
+	:: atomic { DST && prepare_waits && dst_state != prepare ->
+		prepare_waits = false;
+		if
+		:: dst_refuses -> m_unprepared = true
+		:: else -> m_prepared = true
+		fi }
+	/* moves_go */
+	:: atomic { dst_up && m_go ->
+		m_go = false; go_waits = true;
+		if
+		:: dst_state == unknown -> dst_state = failed
+		:: go_counts && !dst_go -> dst_go = true; dst_run = m_go_run
+		:: else
+		fi;
+		m_go_run = false }
+	/* moves_drop */
+	:: atomic { dst_up && m_drop ->
+		m_drop = false; drop_waits = true;
+		if
+#ifdef M_NO_TOMBSTONE
+		:: dst_state == unknown ->
+			drop_waits = false; m_drop_refused = true; told_refused = true
+#else
+		:: dst_state == unknown -> dst_state = failed
+#endif
+		:: dst_state != unknown && !dst_is_final -> dst_drop = true
+#ifdef M_REFUSE_AFTER_TAKEN
+		:: dst_state == done -> dst_goes(rollback)
+#endif
+		:: else
+		fi }
+	/* move_when(MOVE_VERDICT), on_verdict */
+	:: atomic { DST && go_waits && (dst_refuses || dst_state == done ||
+		    (dst_state == handover && dst_is_running)) ->
+		go_waits = false;
+		if
+		:: dst_refuses -> m_go_refused = true; told_refused = true
+		:: else -> m_go_taken = true; told_taken = true
+		fi;
+		assert(!(told_taken && told_refused)) }
+	:: atomic { DST && drop_waits && (dst_refuses || dst_state == done ||
+		    (dst_state == handover && dst_is_running)) ->
+		drop_waits = false;
+		if
+		:: dst_refuses -> m_drop_refused = true; told_refused = true
+		:: else -> m_drop_taken = true; told_taken = true
+		fi;
+		assert(!(told_taken && told_refused)) }
+
+	/* prepare */
+	:: atomic { dst_up && dst_enters && dst_state == prepare ->
+		dst_enters = false; dst_qemu = waiting }
+	:: atomic { DST && dst_state == prepare && (dst_drop || dst_qemu == dead) ->
+		dst_goes(rollback) }
+	:: atomic { DST && dst_state == prepare && !dst_drop && dst_qemu == waiting ->
+		dst_goes(transfer) }
+
+	/* transfer */
+	:: atomic { dst_up && dst_enters && dst_state == transfer -> dst_enters = false }
+	:: atomic { DST && dst_state == transfer && dst_qemu == loaded && !dst_loaded ->
+		dst_loaded = true }
+	:: atomic { DST && dst_state == transfer && (dst_qemu == dead || dst_drop) ->
+		dst_goes(rollback) }
+	:: atomic { DST && dst_state == transfer && dst_qemu != dead && !dst_drop && dst_loaded &&
+		    may_take ->
+		if
+		:: !dst_go -> dst_run = true /* a mutant */
+		:: else
+		fi;
+#ifdef M_ANSWER_BEFORE_DURABLE
+		if
+		:: go_waits -> go_waits = false; m_go_taken = true; told_taken = true
+		:: true -> dst_run_disk = dst_run; dst_goes(handover)
+		fi
+#else
+#ifdef M_CONT_BEFORE_TAKEN
+		if
+		:: dst_qemu == loaded -> run_on_destination()
+		:: dst_qemu == running -> dst_run_disk = dst_run; dst_goes(handover)
+		fi
+#else
+		dst_run_disk = dst_run; dst_goes(handover) /* take */
+#endif
+#endif
+		}
+	/* load_is_late */
+	:: atomic { DST && dst_state == transfer && dst_go && !dst_loaded && dst_qemu != dead &&
+		    GIVE_UP(dst_qemu == loaded) ->
+		PAY(dst_qemu == loaded); dst_goes(rollback) }
+	/* on_fate: the source's record is final */
+	:: atomic { DST && dst_state == transfer && !dst_drop && src_up && src_is_final &&
+		    asks_fate -> dst_drop = true }
+	/* on_fate: nothing ever came, and nobody answers */
+	:: atomic { DST && dst_state == transfer && !dst_loaded && !link_up && GIVE_UP(src_up) ->
+		PAY(src_up); dst_goes(rollback) }
+#ifdef RESOLVE
+	/* --keep destination: the operator's word that the source is dead and did not
+	 * run on after the copy was made. */
+	:: atomic { DST && dst_state == transfer && dst_loaded && dst_qemu == loaded && !dst_drop &&
+		    resolve_destination_word && !src_up && !src_alive ->
+		resolved = true; dst_run = true; dst_run_disk = true; dst_goes(handover) }
+#endif
+
+	/* handover */
+	:: atomic { dst_up && dst_enters && dst_state == handover ->
+		dst_enters = false;
+		if
+		:: dst_resumed -> dst_run = dst_run_disk
+		:: else
+		fi }
+	:: atomic { DST && dst_state == handover && dst_qemu == dead && !dst_is_running ->
+		dst_is_running = true } /* taken is taken */
+	:: atomic { DST && dst_state == handover && !dst_is_running && dst_qemu != dead ->
+		if
+		:: dst_asked || dst_qemu == running || !dst_run -> dst_is_running = true
+		:: !dst_asked && dst_qemu == loaded && dst_run -> dst_cont()
+		fi }
+	:: atomic { DST && dst_state == handover && dst_is_running ->
+		dst_state = done; dst_loaded = false; dst_go = false; dst_drop = false;
+		dst_resumed = false; dst_asked = false; dst_is_running = false; dst_run = false }
+
+	/* rollback */
+	:: atomic { dst_up && dst_enters && dst_state == rollback ->
+		dst_enters = false; dst_kills_qemu() }
+	:: atomic { DST && dst_state == rollback && dst_qemu_gone ->
+		dst_state = failed; dst_loaded = false; dst_go = false; dst_drop = false;
+		dst_resumed = false; dst_run = false; dst_run_disk = false }
+
+	/* moves_recover */
+	:: atomic { !dst_up ->
+		dst_up = true;
+		if
+		:: dst_state == unknown || dst_is_final
+		:: dst_state == prepare -> dst_goes(rollback)
+		:: else -> dst_resumed = true; dst_enters = true
+		fi }
+	od
+}
+
+/* ---- the two QEMUs --------------------------------------------------------- */
+active proctype qemus()
+{
+end:	do
+	:: atomic { src_alive && src_mig == mig_active && link_up && dst_qemu == loading ->
+		src_ran_before = src_runs; src_runs = false; src_mig = mig_lastpass }
+	:: atomic { src_alive && src_mig == mig_lastpass && link_up && dst_qemu == loading ->
+		dst_qemu = loaded; copy_is_current = true }
+	:: atomic { src_alive && src_mig == mig_lastpass && link_up && dst_qemu == loaded ->
+		src_mig = mig_completed; src_ran_before = false }
+	:: atomic { src_alive && (src_mig == mig_active || src_mig == mig_lastpass) &&
+		    (!link_up || dst_qemu_gone) -> src_qemu_gives_up(mig_failed) }
+	od
+}
+
+/* ---- what users and operators do ------------------------------------------- */
+active proctype user()
+{
+end:	do
+	:: atomic { src_up && may_cancel && !src_cancel && /* move_cancel */
+		    (src_state == begin || src_state == prepare || src_state == transfer) ->
+		may_cancel = 0; src_cancel = true }
+	/* vm_act: the intent is written first; commit order keeps it before later states */
+	:: atomic { src_up && user_acts > 0 && action == idle && src_alive && acts_allowed ->
+		user_acts--; src_intent = false; action = pausing }
+	:: atomic { src_up && user_acts > 0 && action == idle && src_alive && resume_allowed ->
+		user_acts--; src_intent = true; action = resuming }
+	:: atomic { src_up && (action == pausing || action == resuming) -> intent_is_saved() }
+	/* QEMU does it, whenever it comes to it */
+	:: atomic { action == pause_sent ->
+		action = idle;
+		if
+		:: src_alive && src_mig != mig_lastpass -> src_runs = false
+		:: else
+		fi }
+	:: atomic { action == resume_sent ->
+		action = idle;
+		if
+		:: src_alive && src_mig != mig_lastpass && !src_runs ->
+			run_on_source();
+			/* the event RESUME comes before the answer */
+			src_doubt = src_doubt || (resume_is_noticed && src_mig == mig_completed)
+		:: else
+		fi }
+	od
+}
+
+/* ---- faults ----------------------------------------------------------------- */
+inline src_crashes()
+{
+	src_up = false; src_enters = false; src_resumed = false; src_attached = false;
+	src_completed = false; src_saw = false; src_go_doubt = false; src_cancel = false;
+	src_migrating = false; src_safe = false; src_answered = false; src_run = false;
+	src_doubt = false;
+	m_prepared = false; m_unprepared = false;
+	m_go_taken = false; m_go_refused = false;
+	m_drop_taken = false; m_drop_refused = false;
+	src_intent = src_intent_disk;
+	action = idle /* QEMU forgets what a lost connection had sent */
+}
+
+inline dst_crashes()
+{
+	dst_up = false; dst_enters = false; dst_resumed = false; dst_loaded = false;
+	dst_go = false; dst_drop = false; dst_run = false; dst_asked = false;
+	dst_is_running = false;
+	prepare_waits = false; go_waits = false; drop_waits = false
+}
+
+inline src_dies()
+{
+	src_alive = false; src_runs = false; src_ran_before = false;
+	break_link()
+}
+
+active proctype disaster()
+{
+end:	do
+	/* Where a crash changes nothing that anybody could tell, it is left out. */
+	:: atomic { faults > 0 && src_up && (!src_is_final || action != idle) ->
+		faults--; src_crashes() }
+	:: atomic { faults > 0 && dst_up && dst_state != unknown && !dst_is_final ->
+		faults--; dst_crashes() }
+	:: atomic { faults > 0 && link_up -> faults--; break_link() }
+	/* the destination's QEMU cannot load what comes */
+	:: atomic { faults > 0 && dst_qemu == loading -> faults--; dst_qemu = dead; link_up = false }
+#ifdef KILL
+	:: atomic { faults > 0 && src_alive && !src_is_final -> faults--; src_dies() }
+	:: atomic { faults > 0 && (dst_qemu == waiting || dst_qemu == loaded || dst_qemu == running) ->
+		faults--; dst_qemu = dead; link_up = false }
+	:: atomic { faults > 0 && src_up && src_alive && !src_is_final ->
+		faults--; src_crashes(); src_dies() } /* power */
+	:: atomic { faults > 0 && dst_up && !dst_qemu_gone && !dst_is_final ->
+		faults--; dst_crashes(); dst_qemu = dead; link_up = false }
+#endif
+	/* lost */
+	:: atomic { faults > 0 && m_prepare -> faults--; m_prepare = false }
+	:: atomic { faults > 0 && (m_prepared || m_unprepared) ->
+		faults--; m_prepared = false; m_unprepared = false }
+	:: atomic { faults > 0 && m_go -> faults--; m_go = false; m_go_run = false }
+	:: atomic { faults > 0 && (m_go_taken || m_go_refused) ->
+		faults--; m_go_taken = false; m_go_refused = false }
+	:: atomic { faults > 0 && m_drop -> faults--; m_drop = false }
+	:: atomic { faults > 0 && (m_drop_taken || m_drop_refused) ->
+		faults--; m_drop_taken = false; m_drop_refused = false }
+	/* a second one, and that the first was slow: the answer's deadline passed */
+	:: atomic { faults > 0 && go_waits && !m_go ->
+		faults--; m_go = true; m_go_run = dst_run }
+	:: atomic { faults > 0 && drop_waits && !m_drop -> faults--; m_drop = true }
+	:: atomic { faults > 0 && prepare_waits && !m_prepare -> faults--; m_prepare = true }
+	/* it is over */
+	:: atomic { faults > 0 || user_acts > 0 || may_cancel || may_start ->
+		faults = 0; user_acts = 0; may_cancel = 0; may_start = 0 }
+	od
+}
+
+/* ---- in the end ---------------------------------------------------------------- */
+active proctype end_of_it()
+{
+	timeout ->
+	atomic {
+		assert(src_is_final);
+		assert(dst_state == unknown || dst_is_final);
+		/* exactly one host owns the guest */
+		assert((src_state == done) == (dst_state == done));
+		/* nothing is left over */
+		assert(dst_state == done || dst_qemu_gone);
+		assert(src_state != done || !src_alive);
+		assert(!link_up || src_state == done);
+#ifndef KILL
+		/* the guest runs, unless its user paused it */
+		if
+		:: src_state == done -> assert(dst_qemu == running || !dst_run_disk)
+		:: else -> assert(src_runs || !src_intent)
+		fi
+#endif
+	}
+}

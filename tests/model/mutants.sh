@@ -1,0 +1,43 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# mutants.sh -- breaks the handover in each way below, and fails unless Spin
+# finds every one.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+command -v spin >/dev/null || { echo "mutants.sh: spin is not installed" >&2; exit 77; }
+cd "$work"
+missed=0
+
+# What breaks, then the macro, then what must be able to happen.
+while read -r macro settings; do
+	case $macro in '' | '#'*) continue ;; esac
+	# shellcheck disable=SC2086 # several words
+	spin -a -D"$macro" $settings "$here/handover.pml" >spin.log || { cat spin.log; exit 2; }
+	${CC:-cc} -O1 -w -DSAFETY -DMEMLIM=2048 -o pan pan.c
+	(ulimit -t 30; nice -n 5 ./pan -m10000 -w22) >pan.log 2>&1 || true
+	found=$(sed -n 's/^pan:1: \(.*\) (at depth.*/\1/p' pan.log)
+	printf '%-38s %s\n' "$macro" "${found:-NOT FOUND}"
+	[ -n "$found" ] || missed=1
+done <<'LIST'
+# the design's rules
+M_CONT_WITHOUT_GO                     -DFAULTS=2
+M_RESUME_WITHOUT_REFUSAL              -DFAULTS=2
+M_TAKE_WHEN_SOURCE_DIED               -DFAULTS=2 -DKILL -DUSER=0
+M_CONT_BEFORE_TAKEN                   -DFAULTS=3
+M_ANSWER_BEFORE_DURABLE               -DFAULTS=3
+M_NO_TOMBSTONE                        -DFAULTS=3
+M_REFUSE_AFTER_TAKEN                  -DFAULTS=3 -DKILL -DUSER=0
+M_FORGET_REFUSAL                      -DFAULTS=3
+# what the code once did
+M_RESUME_BLINDLY                      -DFAULTS=2
+M_RESUME_UNSEEN                       -DFAULTS=2
+M_PATIENCE_AFTER_GO                   -DFAULTS=3 -DKILL -DUSER=0
+M_DOUBT_FORGOTTEN                     -DFAULTS=4 -DKILL -DUSER=0
+M_ROLLBACK_FORGETS_STREAM             -DFAULTS=3
+# an operator's word that says too little
+M_RESOLVE_SOURCE_ON_DEATH_ALONE       -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE
+M_RESOLVE_DESTINATION_ON_DEATH_ALONE  -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE
+LIST
+exit $missed
