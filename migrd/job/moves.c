@@ -373,7 +373,7 @@ struct move *moves_go(struct moves *moves, const char *id, const char *source, u
 
 	if (!move)
 		return NULL;
-	if (!move->go_requested && !move_is_final(move)) {
+	if (!move->go_requested && move->verdict == MOVE_VERDICT_NONE) {
 		move->go_requested = true;
 		move->run = run;
 		move->go_at_ms = loop_now_ms(moves->env.loop);
