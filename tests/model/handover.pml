@@ -142,7 +142,11 @@ bool m_drop, m_drop_taken, m_drop_refused;
 #else
 #define doubt_of_go src_resumed
 #endif
+#ifdef M_GO_CHANGES_RUN
 #define go_counts (dst_state != unknown && !dst_is_final)
+#else
+#define go_counts (dst_state == prepare || dst_state == transfer)
+#endif
 #define resume_unasked (!src_given_away)
 /* is_busy: while bytes flow, nobody is asked */
 #define asks_fate (!link_up || dst_loaded)
@@ -332,7 +336,11 @@ end:	do
 
 	/* handover: the events, note_completed, send_go */
 	:: atomic { src_up && src_enters && src_state == handover ->
-		src_enters = false; src_run = src_intent;
+		src_enters = false;
+		if
+		:: src_run = src_intent
+		:: !src_resumed -> src_run = false /* guest_stopped, which a restart may not see */
+		fi;
 #ifdef M_RESUME_UNSEEN
 		src_doubt = src_resumed && !src_saw
 #endif

@@ -35,6 +35,7 @@ M_RESUME_BLINDLY                      -DFAULTS=2
 M_RESUME_UNSEEN                       -DFAULTS=2
 M_PATIENCE_AFTER_GO                   -DFAULTS=3 -DKILL -DUSER=0
 M_DOUBT_FORGOTTEN                     -DFAULTS=4 -DKILL -DUSER=0
+M_GO_CHANGES_RUN                      -DFAULTS=3
 M_ROLLBACK_FORGETS_STREAM             -DFAULTS=3
 # an operator's word that says too little
 M_RESOLVE_SOURCE_ON_DEATH_ALONE       -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE
