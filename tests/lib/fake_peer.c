@@ -144,16 +144,21 @@ void peer_warm(struct peer_clients *clients, const char *id)
 	(void)id;
 }
 
+static const char *verb_of(const char *method, const char *path)
+{
+	if (strncmp(path, "/peer/v1/vms", strlen("/peer/v1/vms")) == 0)
+		return "vms";
+	return strcmp(method, "GET") == 0 ? "fate" : strrchr(path, '/') + 1;
+}
+
 void peer_request(struct peer_clients *clients, const char *id, const char *method,
 		  const char *path, struct json_object *body, uint32_t deadline_ms,
 		  peer_reply_fn *fn, void *data)
 {
 	struct request *request = xnew(struct request);
-	bool is_get = strcmp(method, "GET") == 0;
 
 	(void)id;
-	snprintf(request->verb, sizeof(request->verb), "%s",
-		 is_get ? "fate" : strrchr(path, '/') + 1);
+	snprintf(request->verb, sizeof(request->verb), "%s", verb_of(method, path));
 	request->fn = fn;
 	request->data = data;
 	request->deadline = loop_timer_new(clients->loop, on_deadline, request);

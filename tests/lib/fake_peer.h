@@ -2,7 +2,7 @@
 /* tests/lib/fake_peer.h -- peer/client.h: the other coordinators, played by a test.
  *
  * A request waits until the test answers it, or its deadline is over.  VERB is
- * the last word of its path, "fate" for a GET.
+ * the last word of its path, "fate" for the GET of a move.
  */
 #ifndef MIGRD_TESTS_LIB_FAKE_PEER_H
 #define MIGRD_TESTS_LIB_FAKE_PEER_H

@@ -103,7 +103,10 @@ static struct qemu *watcher(void)
 	return qemu;
 }
 
-const char *proc_boot_id(void)
+/* The name that the linker's --wrap asks for. */
+const char *wrap_proc_boot_id(void) __asm__("__wrap_proc_boot_id");
+
+const char *wrap_proc_boot_id(void)
 {
 	return fake_boot_id;
 }

@@ -4,7 +4,7 @@
  * vm/ and job/ and the store are the real ones; QEMU, migrd-stream and the other
  * host are played by the test (fake_qemu.h, fake_stream.h, fake_peer.h).  The
  * program is linked with -Wl,--wrap=store_commit, so that the disk can be slow
- * or full, and is written into the trace.
+ * or full, and is written into the trace, and --wrap=proc_boot_id.
  *
  * The rules of ARCHITECTURE.md on who may run the guest are checked at every
  * command to QEMU and every message, in every test; see move_rig.c.
