@@ -185,8 +185,14 @@ static void answer_cancel(struct cancel *cancel, struct move *move)
 	struct json_object *obj;
 	struct err outcome;
 
-	err_set(&outcome, ERR_TOO_LATE, "the move is %s; host '%s' owns the guest",
-		move_state_name(move), move_owner(move));
+	if (move_owner(move))
+		err_set(&outcome, ERR_TOO_LATE, "the move is %s; host '%s' owns the guest",
+			move_state_name(move), move_owner(move));
+	else
+		err_set(&outcome, ERR_TOO_LATE,
+			"the move is %s: host '%s' was asked to take the guest and has not "
+			"answered",
+			move_state_name(move), move_destination(move));
 	if (err_is_set(&cancel->refusal))
 		err_wrap(&outcome, "%s", cancel->refusal.msg);
 	obj = cancelled ? json_object_new_object() : http_problem(&outcome);

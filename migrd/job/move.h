@@ -130,7 +130,7 @@ bool move_can_cancel(const struct move *move);
 bool move_is_out(const struct move *move);
 const char *move_source(const struct move *move);
 const char *move_destination(const struct move *move);
-/* Host id of who owns the guest, as far as this host can know. */
+/* Host id of who owns the guest; NULL while only the other host can know. */
 const char *move_owner(const struct move *move);
 const char *move_reason(const struct move *move);
 const char *move_token(const struct move *move);

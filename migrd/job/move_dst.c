@@ -233,6 +233,8 @@ static void finish(struct move *move)
 	move_stamp(move, MOVE_STAMP_RUNNING);
 	move_tell(move); /* the answer to go does not wait for the disk */
 	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_DONE });
+	/* It may be moved on at once: what is recorded of that comes after this. */
+	move_release_vm(move);
 }
 
 /* Nobody knows whether it runs: look, at the next tick. */

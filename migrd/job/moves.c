@@ -110,12 +110,21 @@ const char *move_destination(const struct move *move)
 	return move->side == MOVE_DST ? move->moves->env.host_id : move->row.peer;
 }
 
+/* The source has asked the destination to take the guest, and has no answer. */
+static bool is_undecided(const struct move *move)
+{
+	return move->side == MOVE_SRC && move->stamps[MOVE_STAMP_GO] &&
+	       move->verdict == MOVE_VERDICT_NONE && !move_is_final(move);
+}
+
 /* The verdict alone changes the owner. */
 const char *move_owner(const struct move *move)
 {
 	bool taken = move->verdict == MOVE_VERDICT_TAKEN &&
 		     (move->side == MOVE_SRC || move->state != MOVE_STATE_TRANSFER);
 
+	if (is_undecided(move))
+		return NULL;
 	return taken ? move_destination(move) : move_source(move);
 }
 
