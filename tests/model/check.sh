@@ -19,6 +19,7 @@ verify() { # NAME MACROS...
 	shift
 	spin -a "$@" "$here/handover.pml" >spin.log || { cat spin.log; exit 2; }
 	${CC:-cc} -O2 -w -DSAFETY -DMEMLIM=6144 -o pan pan.c
+	# shellcheck disable=SC3045 # dash and bash have it
 	(ulimit -t $((seconds - spent)); nice -n 5 ./pan -m10000 -w26) >pan.log 2>&1 || true
 	awk -v name="$name" '
 		/depth reached/ { depth = $6; errors = $NF }

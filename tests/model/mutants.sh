@@ -16,6 +16,7 @@ while read -r macro settings; do
 	# shellcheck disable=SC2086 # several words
 	spin -a -D"$macro" $settings "$here/handover.pml" >spin.log || { cat spin.log; exit 2; }
 	${CC:-cc} -O1 -w -DSAFETY -DMEMLIM=2048 -o pan pan.c
+	# shellcheck disable=SC3045 # dash and bash have it
 	(ulimit -t 30; nice -n 5 ./pan -m10000 -w22) >pan.log 2>&1 || true
 	found=$(sed -n 's/^pan:1: \(.*\) (at depth.*/\1/p' pan.log)
 	printf '%-38s %s\n' "$macro" "${found:-NOT FOUND}"
