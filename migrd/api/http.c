@@ -38,6 +38,41 @@ static struct http_request *next_request(struct http_server *server)
 	return req;
 }
 
+enum fault_kind http_fault_at(const struct http_request *req, const char *stage, struct err *err)
+{
+#ifdef ENABLE_FAULT_INJECTION
+	const char *name = strrchr(req->route->path, '/') + 1;
+	char point[64];
+
+	if (strncmp(req->route->path, HTTP_PEER_PREFIX, strlen(HTTP_PEER_PREFIX)) != 0)
+		return FAULT_NONE;
+	/* What became of a move is asked at the move's own path. */
+	snprintf(point, sizeof(point), "api.%s.%s", stage, name[0] == '{' ? "fate" : name);
+	return fault_message(point, err);
+#else
+	(void)req;
+	(void)stage;
+	(void)err;
+	return FAULT_NONE;
+#endif
+}
+
+static void handle(struct http_server *server, struct http_request *req)
+{
+	struct err err;
+
+	switch (http_fault_at(req, "peer", &err)) {
+	case FAULT_NONE:
+		req->route->handler(req, server->handler_data);
+		break;
+	case FAULT_ERROR:
+		http_reply_err(req, &err);
+		break;
+	case FAULT_DROP:
+		break; /* held until the server stops */
+	}
+}
+
 static void on_wake(void *data, unsigned ready)
 {
 	struct http_server *server = data;
@@ -49,7 +84,7 @@ static void on_wake(void *data, unsigned ready)
 		log_error("http", "wake-failed", "errno=%d", errno);
 	http_reaper_arm(server);
 	while ((req = next_request(server)))
-		req->route->handler(req, server->handler_data);
+		handle(server, req);
 	http_streams_report_gone(server);
 }
 

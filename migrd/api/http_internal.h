@@ -22,6 +22,7 @@
 #include <sys/queue.h>
 
 #include "api/http.h"
+#include "base/fault.h"
 #include "base/strbuf.h"
 
 #define HTTP_HEADER_MAX          (16u << 10)
@@ -203,6 +204,12 @@ void http_answer(struct http_request *req, unsigned status, struct MHD_Response 
 		 struct http_stream *stream);
 /* The daemon stops: answers for the loop.  The lock is held. */
 void http_abandon_held(struct http_server *server);
+
+/* ---- http.c, fault points ---------------------------------------------- */
+
+/* "api.STAGE.NAME" of a peer's request; others have none.  STAGE: "peer" before
+ * the handler, "answer" before the answer. */
+enum fault_kind http_fault_at(const struct http_request *req, const char *stage, struct err *err);
 
 /* ---- http_stream.c ----------------------------------------------------- */
 

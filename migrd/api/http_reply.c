@@ -124,6 +124,7 @@ void http_answer(struct http_request *req, unsigned status, struct MHD_Response 
 		 struct http_stream *stream)
 {
 	struct http_server *server = req->server;
+	struct err err;
 
 	if (!server) {
 		MHD_destroy_response(response);
@@ -131,6 +132,18 @@ void http_answer(struct http_request *req, unsigned status, struct MHD_Response 
 		return;
 	}
 	loop_assert_thread(server->loop);
+	switch (http_fault_at(req, "answer", &err)) {
+	case FAULT_NONE:
+		break;
+	case FAULT_ERROR:
+		MHD_destroy_response(response);
+		status = (unsigned)err_http_status(err.code);
+		response = http_response_problem(0, &err, NULL);
+		break;
+	case FAULT_DROP:
+		MHD_destroy_response(response);
+		return; /* held until the server stops */
+	}
 	pthread_mutex_lock(&server->lock);
 	TAILQ_REMOVE(&server->held, req, link);
 	give_to_library(req, status, response, stream);

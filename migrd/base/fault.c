@@ -11,7 +11,8 @@
  *
  * A rule counts the passages at the points it matches, and of those only the
  * ones that can do what it says: `error' counts calls of fault_hit(), `drop'
- * calls of fault_drop(), `delay' and `crash' both.  So "any:error:after=N" with N
+ * calls of fault_drop(), fault_message() counts for both, and `delay' and `crash'
+ * count all.  So "any:error:after=N" with N
  * from 1 up reaches every point that can fail.  Where several rules fire at one
  * passage, each is carried out, in the order of the plan.
  *
@@ -192,28 +193,29 @@ static bool fires(struct rule *rule)
 	return n >= rule->after && (rule->times == 0 || n - rule->after < rule->times);
 }
 
+#define BIT(action) (1u << (action))
+
 /* What a passage shall do, found under the lock and carried out without it. */
 struct verdict {
-	bool is_hit;
+	unsigned hits;
 	bool is_crash;
 	uint64_t delay_ms;
 };
 
-/* HIT is the action that the caller itself carries out. */
-static struct verdict judge(const char *point, enum action hit)
+/* CAN has the bits of the actions that the caller itself carries out. */
+static struct verdict judge(const char *point, unsigned can)
 {
+	const unsigned known = can | BIT(ACTION_DELAY) | BIT(ACTION_CRASH);
 	struct verdict verdict = { 0 };
 
 	pthread_mutex_lock(&lock);
 	log_passage(point);
 	for (size_t i = 0; i < rule_count; i++) {
 		struct rule *rule = &rules[i];
-		bool can = rule->action == hit || rule->action == ACTION_DELAY ||
-			   rule->action == ACTION_CRASH;
 
-		if (!can || !matches(rule->point, point) || !fires(rule))
+		if (!(known & BIT(rule->action)) || !matches(rule->point, point) || !fires(rule))
 			continue;
-		verdict.is_hit |= rule->action == hit;
+		verdict.hits |= can & BIT(rule->action);
 		verdict.is_crash |= rule->action == ACTION_CRASH;
 		verdict.delay_ms += rule->action == ACTION_DELAY ? rule->delay_ms : 0;
 		log_warning("fault", "fired", "point=%s action=%s", point,
@@ -232,20 +234,20 @@ static void wait_ms(uint64_t ms)
 		;
 }
 
-static bool pass(const char *point, enum action hit)
+static unsigned pass(const char *point, unsigned can)
 {
-	struct verdict verdict = judge(point, hit);
+	struct verdict verdict = judge(point, can);
 
 	if (verdict.delay_ms)
 		wait_ms(verdict.delay_ms);
 	if (verdict.is_crash)
 		_exit(CRASH_STATUS);
-	return verdict.is_hit;
+	return verdict.hits;
 }
 
 bool fault_hit(const char *point, struct err *err)
 {
-	if (!pass(point, ACTION_ERROR))
+	if (!pass(point, BIT(ACTION_ERROR)))
 		return false;
 	err_set(err, ERR_INTERNAL, "fault injected at '%s'", point);
 	return true;
@@ -253,7 +255,17 @@ bool fault_hit(const char *point, struct err *err)
 
 bool fault_drop(const char *point)
 {
-	return pass(point, ACTION_DROP);
+	return pass(point, BIT(ACTION_DROP)) != 0;
+}
+
+enum fault_kind fault_message(const char *point, struct err *err)
+{
+	unsigned hits = pass(point, BIT(ACTION_ERROR) | BIT(ACTION_DROP));
+
+	if (!(hits & BIT(ACTION_ERROR)))
+		return hits ? FAULT_DROP : FAULT_NONE;
+	err_set(err, ERR_INTERNAL, "fault injected at '%s'", point);
+	return FAULT_ERROR;
 }
 
 #endif

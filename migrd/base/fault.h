@@ -8,9 +8,10 @@
  * drop (fault_drop() returns true), crash (_exit(99), as a kill would).
  * after=N: the Nth passage (1 is the first; default 1); times=M: how many
  * passages from there (default 1, 0 = all).
+ * fault_message() counts one passage for both error and drop.
  * A point passed is counted and, with MIGRD_FAULT_LOG=FILE, written there.
  *
- * Without --enable-fault-injection both calls are the constant false.
+ * Without --enable-fault-injection every call is a constant.
  * Thread: any.
  */
 #ifndef MIGRD_BASE_FAULT_H
@@ -20,11 +21,16 @@
 
 #include "base/err.h"
 
+/* What is to become of a message. */
+enum fault_kind { FAULT_NONE, FAULT_ERROR, FAULT_DROP };
+
 #ifdef ENABLE_FAULT_INJECTION
 /* Reads the plan; a plan that cannot be understood is an error. */
 bool fault_init(struct err *err);
 bool fault_hit(const char *point, struct err *err);
 bool fault_drop(const char *point);
+/* FAULT_ERROR sets *err, and wins over FAULT_DROP. */
+enum fault_kind fault_message(const char *point, struct err *err);
 #else
 static inline bool fault_init(struct err *err)
 {
@@ -41,6 +47,12 @@ static inline bool fault_drop(const char *point)
 {
 	(void)point;
 	return false;
+}
+static inline enum fault_kind fault_message(const char *point, struct err *err)
+{
+	(void)point;
+	(void)err;
+	return FAULT_NONE;
 }
 #endif
 

@@ -60,8 +60,10 @@ const char *peer_clients_address(const struct peer_clients *clients, const char 
 void peer_fault_point(const struct peer_request *req, const char *stage, char *ret, size_t size)
 {
 	const char *slash = strrchr(req->path, '/');
+	const char *name = slash ? slash + 1 : req->path;
 
-	snprintf(ret, size, "peer.%s.%s", stage, slash ? slash + 1 : req->path);
+	/* The question for a move's fate has no word of its own in its path. */
+	snprintf(ret, size, "peer.%s.%s", stage, id_uuid_is_valid(name) ? "fate" : name);
 }
 
 static void on_deadline(void *data)
@@ -250,6 +252,7 @@ static void deliver(void *data)
 
 static void submit(struct peer_request *req)
 {
+	enum fault_kind fault = FAULT_NONE;
 	struct err err = { 0 };
 	char point[64];
 
@@ -259,12 +262,12 @@ static void submit(struct peer_request *req)
 	else if (!req->peer)
 		err_set(&err, ERR_NOT_FOUND, "no such peer is configured");
 	else
-		fault_hit(point, &err);
+		fault = fault_message(point, &err);
 	if (err_is_set(&err)) {
 		peer_request_finish(req, NULL, &err, false);
 		return;
 	}
-	if (fault_drop(point)) {
+	if (fault == FAULT_DROP) {
 		req->state = REQUEST_LOST;
 		return;
 	}

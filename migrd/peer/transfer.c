@@ -272,12 +272,12 @@ static bool outcome(struct peer_request *req, struct json_object **ret, struct e
 	return *ret;
 }
 
-static bool is_reply_dropped(const struct peer_request *req)
+static enum fault_kind fault_at_reply(const struct peer_request *req, struct err *err)
 {
 	char point[64];
 
 	peer_fault_point(req, "reply", point, sizeof(point));
-	return fault_drop(point);
+	return fault_message(point, err);
 }
 
 void peer_transfer_ended(struct peer_request *req, CURLcode code)
@@ -286,7 +286,14 @@ void peer_transfer_ended(struct peer_request *req, CURLcode code)
 	struct err err = { 0 };
 	bool is_broken = code != CURLE_OK;
 
-	if (is_reply_dropped(req)) {
+	switch (fault_at_reply(req, &err)) {
+	case FAULT_NONE:
+		break;
+	case FAULT_ERROR: /* it broke off on its way */
+		peer_transfer_stop(req);
+		peer_request_finish(req, NULL, &err, true);
+		return;
+	case FAULT_DROP:
 		req->state = REQUEST_LOST;
 		peer_transfer_stop(req);
 		return;

@@ -209,23 +209,19 @@ static void flush(struct qmp_conn *conn)
 	watch(conn, conn->out.len > 0 ? LOOP_READ | LOOP_WRITE : LOOP_READ);
 }
 
-enum verdict { PASS, FAIL, DROP };
-
 /* WHERE is "send", "reply" or "event". */
-static enum verdict fault_at(const char *where, const char *name, struct err *err)
+static enum fault_kind fault_at(const char *where, const char *name, struct err *err)
 {
 #ifdef ENABLE_FAULT_INJECTION
 	char point[96];
 
 	snprintf(point, sizeof(point), "qmp.%s.%s", where, name);
-	if (fault_hit(point, err))
-		return FAIL;
-	return fault_drop(point) ? DROP : PASS;
+	return fault_message(point, err);
 #else
 	(void)where;
 	(void)name;
 	(void)err;
-	return PASS;
+	return FAULT_NONE;
 #endif
 }
 
@@ -241,7 +237,7 @@ static void send_one(struct qmp_conn *conn, struct qmp_cmd *cmd)
 	struct err err;
 
 	switch (fault_at("send", cmd->name, &err)) {
-	case FAIL:
+	case FAULT_ERROR:
 		qmp_commands_remove(&conn->cmds, cmd);
 		if (conn->state == QMP_CONN_NEGOTIATING)
 			fail_to_open(conn, &err);
@@ -249,11 +245,11 @@ static void send_one(struct qmp_conn *conn, struct qmp_cmd *cmd)
 			post_failure(conn->loop, cmd->fn, cmd->data, &err);
 		qmp_cmd_free(cmd);
 		return;
-	case DROP:
+	case FAULT_DROP:
 		cmd->is_off_wire = true;
 		qmp_commands_mark_sent(&conn->cmds, cmd);
 		return;
-	case PASS:
+	case FAULT_NONE:
 		strbuf_adds(&conn->out, cmd->line);
 		qmp_commands_mark_sent(&conn->cmds, cmd);
 		return;
@@ -431,7 +427,7 @@ static void take_reply(struct qmp_conn *conn, struct qmp_cmd *cmd, struct json_o
 static void on_reply(struct qmp_conn *conn, const struct qmp_msg *msg)
 {
 	struct qmp_cmd *cmd = qmp_commands_find(&conn->cmds, msg->id);
-	enum verdict verdict;
+	enum fault_kind fault;
 	struct err err;
 
 	if (!cmd) {
@@ -439,16 +435,16 @@ static void on_reply(struct qmp_conn *conn, const struct qmp_msg *msg)
 			  LOG_Q(msg->id ? msg->id : ""), LOG_Q(msg->text ? msg->text : ""));
 		return;
 	}
-	verdict = fault_at("reply", cmd->name, &err);
-	if (verdict == DROP && !cmd->is_abandoned) {
+	fault = fault_at("reply", cmd->name, &err);
+	if (fault == FAULT_DROP && !cmd->is_abandoned) {
 		cmd->is_off_wire = true; /* the deadline will answer it */
 		pump(conn);
 		return;
 	}
-	if (verdict == PASS && msg->kind == QMP_MSG_ERROR)
+	if (fault == FAULT_NONE && msg->kind == QMP_MSG_ERROR)
 		err_set(&err, ERR_QEMU, "QEMU refused '%s': %s", cmd->name, msg->text);
 	take_reply(conn, cmd, msg->body,
-		   verdict == FAIL || msg->kind == QMP_MSG_ERROR ? &err : NULL);
+		   fault == FAULT_ERROR || msg->kind == QMP_MSG_ERROR ? &err : NULL);
 }
 
 /* Before ready() nobody can have asked for the state yet, and whoever asks
@@ -460,7 +456,7 @@ static void on_event(struct qmp_conn *conn, const struct qmp_msg *msg)
 					 .time_us = msg->time_us };
 	struct err err;
 
-	if (fault_at("event", msg->name, &err) != PASS)
+	if (fault_at("event", msg->name, &err) != FAULT_NONE)
 		return;
 	if (conn->state == QMP_CONN_READY && conn->cb.event)
 		conn->cb.event(conn->cb.data, &event);

@@ -223,6 +223,8 @@ static void on_exit_of_process(void *data, int status)
 	char words[300];
 
 	(void)status;
+	fault_hit("stream.exited", &err);
+	err.code = ERR_NONE;
 	/* What it said before it went comes first. */
 	if (read_all(stream))
 		return;
@@ -308,10 +310,13 @@ struct stream *stream_start(struct loop *loop, const struct stream_config *confi
 	struct stream *stream = stream_new(loop, config->dir, cb);
 	struct stream_request req = { .cmd = STREAM_CMD_CONFIGURE, .config = *config };
 	struct proc_id id = { 0, 0 };
+	struct err ignored;
 	bool ok;
 
 	loop_assert_thread(loop);
 	ok = !fault_hit("stream.start", err) && spawn(stream, config->program, &id, err);
+	if (ok)
+		fault_hit("stream.started", &ignored); /* it runs, and no record knows */
 	if (ok)
 		stream->proc = proc_watch(loop, id, on_exit_of_process, stream, err);
 	ok = ok && stream->proc && stream_connect(stream, &req, err);

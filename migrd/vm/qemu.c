@@ -119,6 +119,7 @@ static void on_exit_seen(void *data, int status)
 	struct qemu *qemu = data;
 	struct err err;
 
+	fault_hit("qemu.exited", &err);
 	qemu->is_alive = false;
 	loop_timer_stop(qemu->kill_timer);
 	loop_timer_stop(qemu->retry_timer);
@@ -422,7 +423,10 @@ static bool spawn(struct qemu *qemu, const struct vm_def *def, bool incoming,
 	};
 	bool ok = !fault_hit("qemu.spawn", err) && dir_make(qemu->env->log_dir, 0700, err) &&
 		  proc_spawn(&args, &qemu->id, err);
+	struct err ignored;
 
+	if (ok)
+		fault_hit("qemu.spawned", &ignored); /* it runs, and no record knows */
 	cmdline_free(cmdline);
 	return ok;
 }

@@ -90,6 +90,19 @@ START_TEST(fault_drop_is_for_messages_only)
 }
 END_TEST
 
+/* A message is one step of a walk, whatever may be done to it there. */
+START_TEST(fault_message_is_one_passage)
+{
+	ck_assert(set_plan("peer.send:error:after=2,peer.send:drop:after=3,any:drop:after=5"));
+	ck_assert_int_eq(fault_message("peer.send", &err), FAULT_NONE);
+	ck_assert_int_eq(fault_message("peer.send", &err), FAULT_ERROR);
+	ck_assert_str_eq(err.msg, "fault injected at 'peer.send'");
+	ck_assert_int_eq(fault_message("peer.send", &err), FAULT_DROP);
+	ck_assert_int_eq(fault_message("peer.send", &err), FAULT_NONE);
+	ck_assert_int_eq(fault_message("peer.send", &err), FAULT_DROP);
+}
+END_TEST
+
 /* A crash is a kill: nothing is flushed or cleaned up. */
 START_TEST(fault_crash_ends_the_process)
 {
@@ -165,6 +178,7 @@ static void add_injection_tests(TCase *tc)
 	tcase_add_loop_test(tc, fault_plan_fires_where_it_says, 0, ARRAY_LEN(walk_cases));
 	tcase_add_test(tc, fault_error_names_its_point);
 	tcase_add_test(tc, fault_drop_is_for_messages_only);
+	tcase_add_test(tc, fault_message_is_one_passage);
 	tcase_add_exit_test(tc, fault_crash_ends_the_process, 99);
 	tcase_add_test(tc, fault_delay_waits);
 	tcase_add_test(tc, fault_log_lists_every_passage);
