@@ -78,6 +78,17 @@ static void note_progress(struct move *move)
 	}
 }
 
+/* A QEMU that once took a guest in says `completed' of that until it sends one
+ * itself (fill_destination_migration_info in QEMU's migration/migration.c); only
+ * a source that is done has an account of its RAM. */
+static enum qmp_mig_state own_state(const struct move *move)
+{
+	bool is_old = move->side == MOVE_SRC && move->info.state == QMP_MIG_COMPLETED &&
+		      move->info.ram_total_bytes == 0;
+
+	return is_old ? QMP_MIG_NONE : move->info.state;
+}
+
 static void on_info(struct move *move, struct json_object *result, const struct err *err)
 {
 	struct err bad;
@@ -88,7 +99,7 @@ static void on_info(struct move *move, struct json_object *result, const struct 
 	} else if (!qmp_mig_info_decode(result, &move->info, &bad)) {
 		log_warning("move", "query", "move=%s error=\"%s\"", move->row.id, bad.msg);
 	} else {
-		move->qemu_state = move->info.state;
+		move->qemu_state = own_state(move);
 		if (move->info.ram_passes > move->pass)
 			move->pass = move->info.ram_passes;
 		note_progress(move);

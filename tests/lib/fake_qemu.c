@@ -344,6 +344,8 @@ static struct json_object *migrate_info(const struct fake_qemu *fake)
 	json_add_str(obj, "status", fake->mig);
 	if (fake->mig_error)
 		json_add_str(obj, "error-desc", fake->mig_error);
+	if (fake->has_arrived)
+		return obj;
 	ram = json_object_new_object();
 	json_add_uint(ram, "total", 1000);
 	json_add_uint(ram, "remaining", 500);

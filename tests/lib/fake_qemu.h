@@ -20,6 +20,7 @@ struct fake_qemu {
 	enum qmp_run_state run;
 	const char *mig; /* state of query-migrate; NULL: none */
 	const char *mig_error;
+	bool has_arrived; /* "completed" is that of its own arrival: no account of the RAM */
 	uint64_t ram_transferred_bytes;
 	const char *blocked_reason;
 };

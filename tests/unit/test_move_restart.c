@@ -87,6 +87,26 @@ START_TEST(src_transfer_restart_before_migrate_rolls_back)
 }
 END_TEST
 
+/* The same, and QEMU tells of the day when this host was itself the destination:
+ * nothing has left, and nobody may be asked to go on with it. */
+START_TEST(src_transfer_restart_before_migrate_arrived_before_rolls_back)
+{
+	rig_run_vm();
+	fake_qemu()->mig = "completed";
+	fake_qemu()->has_arrived = true;
+	rig_bring_to("prepare");
+	rig_disk_hold_answers();
+	fake_peer_answer("prepare",
+			 "{\"data_address\":\"h:1\",\"token\":\"0000000000000000000000000000000000"
+			 "000000000000000000000000000001\",\"channels\":[\"ram\"]}");
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	rig_restart();
+	assert_failed_here();
+	ck_assert_uint_eq(trace_count("peer go run"), 0);
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
 /* The record was not written: the state before counts. */
 START_TEST(src_transfer_restart_record_lost_rolls_back)
 {
@@ -642,6 +662,7 @@ static void add_src(Suite *s)
 	ADD(src_prepare_restart_qemu_dead_has_crashed);
 	ADD(src_transfer_restart_goes_on);
 	ADD(src_transfer_restart_before_migrate_rolls_back);
+	ADD(src_transfer_restart_before_migrate_arrived_before_rolls_back);
 	ADD(src_transfer_restart_record_lost_rolls_back);
 	ADD(src_transfer_restart_failed_meanwhile_guest_goes_on);
 	ADD(src_transfer_restart_completed_meanwhile_goes_on);
