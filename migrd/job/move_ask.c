@@ -213,6 +213,8 @@ void move_end_stream(struct move *move)
 	if (move->stream) {
 		stream_kill(move->stream);
 		stream_free(TAKE_PTR(move->stream));
+	} else {
+		stream_end_lost(move->moves->env.loop, dir, move->stream_id);
 	}
 	if (!dir_remove(dir, &err))
 		log_warning("move", "leftover", "move=%s error=\"%s\"", move->row.id, err.msg);

@@ -16,6 +16,8 @@
 /* After go, QEMU has so long to say that it has loaded everything. */
 #define LOAD_PATIENCE_MS 10000
 #define LOAD_TICK_MS     20
+/* The guest is ours and may stand still: so often we look again. */
+#define DOUBT_TICK_MS 100
 
 static const char *const capabilities[] = { "events", "return-path", "late-block-activate", NULL };
 
@@ -249,7 +251,11 @@ static void doubt(struct move *move, const struct err *err)
  * the source may have it back. */
 static void on_running(struct move *move, struct json_object *result, const struct err *err)
 {
+	struct qemu *qemu = move_qemu(move);
+
 	(void)result;
+	if (!err && qemu)
+		qemu_note_run_state(qemu, QMP_RUN_RUNNING);
 	if (!err)
 		finish(move);
 	else if (err->code == ERR_QEMU)
@@ -282,7 +288,7 @@ void move_dst_enter_handover(struct move *move)
 	if (vm_role(vm) == VM_ROLE_INCOMING)
 		vm_promote(vm, move->row.generation + 1,
 			   move->run ? VM_INTENT_STARTED : VM_INTENT_PAUSED);
-	loop_timer_start(move->tick, FATE_EVERY_MS);
+	loop_timer_start(move->tick, DOUBT_TICK_MS);
 }
 
 void move_dst_step_handover(struct move *move)
@@ -297,7 +303,7 @@ void move_dst_step_handover(struct move *move)
 			move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_running);
 	}
 	if (!move->is_saving && !loop_timer_is_active(move->tick))
-		loop_timer_start(move->tick, FATE_EVERY_MS);
+		loop_timer_start(move->tick, DOUBT_TICK_MS);
 }
 
 /* ---- rollback: refused, and nothing stays -------------------------------- */

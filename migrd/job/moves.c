@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* All moves of this host: how they come to be, and how they are found again. */
+#include <unistd.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "job/admission.h"
@@ -504,11 +506,20 @@ static void reverse(struct moves *moves)
 	moves->list = reversed;
 }
 
+static bool has_dir(const struct move *move)
+{
+	CLEANUP(free_charp) char *dir = move_dir(move);
+
+	return access(dir, F_OK) == 0;
+}
+
 void moves_recover(struct moves *moves)
 {
 	reverse(moves);
 	for (struct move *move = moves->list; move; move = move->next) {
 		if (!move_is_final(move))
 			recover(move);
+		else if (has_dir(move))
+			move_end_stream(move); /* a crash between its end and the tidying up */
 	}
 }

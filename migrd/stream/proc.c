@@ -391,6 +391,25 @@ void stream_kill(struct stream *stream)
 		proc_kill(stream->proc, SIGKILL);
 }
 
+void stream_end_lost(struct loop *loop, const char *dir, struct proc_id id)
+{
+	const struct stream_request req = { .cmd = STREAM_CMD_QUIT };
+	const struct stream_callbacks none = { 0 };
+	struct stream *stream = stream_new(loop, dir, &none);
+	char path[128];
+	struct err err;
+
+	path_in(stream, STREAM_CONTROL_SOCKET, path);
+	if (id.pid) {
+		stream->proc = proc_watch(loop, id, on_exit_of_process, stream, &err);
+		stream_kill(stream);
+	} else if (unix_connect(path, SOCK_SEQPACKET, &stream->fd, &err)) {
+		/* Even one that is still starting finds it there. */
+		send_or_log(stream, &req, -1);
+	}
+	stream_free(stream);
+}
+
 void stream_free(struct stream *stream)
 {
 	if (!stream)

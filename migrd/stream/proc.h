@@ -47,6 +47,9 @@ const struct stream_status *stream_status(const struct stream *stream);
 void stream_refresh(struct stream *stream);
 /* Ends the process: QEMU sees its connection close. */
 void stream_kill(struct stream *stream);
+/* Ends the process of an earlier life of the coordinator.  An empty ID (a crash
+ * between start and record): it is told so on its control socket. */
+void stream_end_lost(struct loop *loop, const char *dir, struct proc_id id);
 /* Lets go of it; the process runs on. */
 void stream_free(struct stream *stream);
 

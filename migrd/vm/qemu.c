@@ -2,6 +2,7 @@
 #include "vm/qemu.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -85,6 +86,39 @@ void qemu_remove_files(const struct qemu_env *env, const char *uuid, bool log)
 		log_warning("qemu", "leftover", "vm_uuid=%s error=\"%s\"", uuid, err.msg);
 	if (log && unlink(path) < 0 && errno != ENOENT)
 		log_warning("qemu", "leftover", "vm_uuid=%s file=%s", uuid, path);
+}
+
+bool qemu_has_listener(const struct qemu_env *env, const char *uuid)
+{
+	CLEANUP(free_charp) char *path = vm_path(env, uuid, "qmp0.sock");
+	CLEANUP(closep) int fd = -1;
+	struct err err;
+
+	return unix_connect(path, SOCK_STREAM, &fd, &err) || err.code != ERR_UNAVAILABLE;
+}
+
+void qemu_remove_leftovers(const struct qemu_env *env, qemu_is_known_fn *is_known, void *data)
+{
+	CLEANUP(free_charp) char *path = xasprintf("%s/vms", env->run_dir);
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		const char *uuid = entry->d_name;
+
+		if (!id_uuid_is_valid(uuid) || is_known(data, uuid))
+			continue;
+		if (qemu_has_listener(env, uuid)) {
+			log_error("qemu", "unknown",
+				  "vm_uuid=%s: a QEMU that no record knows; it is left alone",
+				  uuid);
+			continue;
+		}
+		log_info("qemu", "leftover", "vm_uuid=%s: removed", uuid);
+		qemu_remove_files(env, uuid, true);
+	}
+	if (dir)
+		closedir(dir);
 }
 
 /* ---- telling the owner ----------------------------------------------- */
@@ -523,6 +557,11 @@ const struct qmp_version *qemu_version(const struct qemu *qemu)
 enum qmp_run_state qemu_run_state(const struct qemu *qemu)
 {
 	return qemu->run_state;
+}
+
+void qemu_note_run_state(struct qemu *qemu, enum qmp_run_state state)
+{
+	qemu->run_state = state;
 }
 
 /* An answer for a command that could not be sent, given on the loop. */

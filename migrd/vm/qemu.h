@@ -62,6 +62,8 @@ struct proc_id qemu_proc_id(const struct qemu *qemu);
 const struct qmp_version *qemu_version(const struct qemu *qemu); /* NULL before ready */
 /* Followed by events. */
 enum qmp_run_state qemu_run_state(const struct qemu *qemu);
+/* An answer told the run state: it counts even if its event never comes. */
+void qemu_note_run_state(struct qemu *qemu, enum qmp_run_state state);
 /* A command under the usual rules of qmp_command(); UNAVAILABLE without a
  * monitor. */
 void qemu_command(struct qemu *qemu, const char *name, struct json_object *args,
@@ -72,6 +74,12 @@ void qemu_kill(struct qemu *qemu);
 
 /* The last lines that the QEMU of a VM printed, for error messages. */
 void qemu_last_words(const struct qemu_env *env, const char *uuid, char *ret_text, size_t size);
+/* Some process holds the monitor's socket: a QEMU lives, whoever started it. */
+bool qemu_has_listener(const struct qemu_env *env, const char *uuid);
+/* Removes what a crash left of VMs that this host does not have any more: all
+ * directories but those for which IS_KNOWN, and those whose QEMU lives. */
+typedef bool qemu_is_known_fn(void *data, const char *uuid);
+void qemu_remove_leftovers(const struct qemu_env *env, qemu_is_known_fn *is_known, void *data);
 /* Removes the private directory; LOG: and the log. */
 void qemu_remove_files(const struct qemu_env *env, const char *uuid, bool log);
 

@@ -173,6 +173,15 @@ static void recovered_one(struct vms *vms)
 		vms->recovered(vms->recovered_data, NULL);
 }
 
+/* Its log stays: it has the last words. */
+static void remove_dead_files(const struct vm *vm)
+{
+	const struct qemu_env *env = &vm->vms->env.qemu;
+
+	if (!qemu_has_listener(env, vm->row.uuid))
+		qemu_remove_files(env, vm->row.uuid, false);
+}
+
 static void on_attached(struct vm *vm, const struct err *err)
 {
 	if (!err) {
@@ -181,6 +190,7 @@ static void on_attached(struct vm *vm, const struct err *err)
 		snprintf(vm->reason, sizeof(vm->reason),
 			 "its QEMU ended while the coordinator was away");
 		vm_drop_qemu(vm);
+		remove_dead_files(vm);
 	} else {
 		snprintf(vm->reason, sizeof(vm->reason), "%s", err->msg);
 	}
@@ -351,12 +361,18 @@ void vms_recover(struct vms *vms, vm_done_fn *done, void *data)
 			if (vm->row.qemu_pid)
 				snprintf(vm->reason, sizeof(vm->reason), "the host was restarted");
 			set_process(vm, (struct proc_id){ 0 });
+			remove_dead_files(vm);
 			continue;
 		}
 		vms->recovering++;
 		vm->qemu = qemu_attach(&vms->env.qemu, vm->row.uuid, vm->row.name, id, &cb);
 	}
 	recovered_one(vms);
+}
+
+static bool is_known(void *data, const char *uuid)
+{
+	return vm_find_uuid(data, uuid) != NULL;
 }
 
 void vms_settle(struct vms *vms)
@@ -374,6 +390,7 @@ void vms_settle(struct vms *vms)
 		vm_finish_interrupted(vm);
 		vm_save(vm, NULL, NULL);
 	}
+	qemu_remove_leftovers(&vms->env.qemu, is_known, vms);
 }
 
 /* ---- what there is to know ------------------------------------------- */

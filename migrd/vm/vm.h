@@ -52,7 +52,8 @@ void vms_free(struct vms *vms);
 void vms_add_row(struct vms *vms, struct store_vm *row);
 void vms_recover(struct vms *vms, vm_done_fn *done, void *data);
 /* After the jobs were recovered: brings every VM that no job holds to what was
- * last asked for (an interrupted start, stop, pause or resume is finished). */
+ * last asked for (an interrupted start, stop, pause or resume is finished), and
+ * removes the files of those that this host does not have any more. */
 void vms_settle(struct vms *vms);
 
 struct vm *vm_find(struct vms *vms, const char *name);

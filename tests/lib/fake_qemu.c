@@ -619,6 +619,11 @@ enum qmp_run_state qemu_run_state(const struct qemu *qemu)
 	return qemu->process->fake.run;
 }
 
+void qemu_note_run_state(struct qemu *qemu, enum qmp_run_state state)
+{
+	qemu->process->fake.run = state;
+}
+
 void qemu_command(struct qemu *qemu, const char *name, struct json_object *args,
 		  uint32_t deadline_ms, qmp_reply_fn *fn, void *data)
 {
@@ -652,4 +657,17 @@ void qemu_remove_files(const struct qemu_env *env, const char *uuid, bool log)
 	(void)env;
 	(void)uuid;
 	(void)log;
+}
+
+bool qemu_has_listener(const struct qemu_env *env, const char *uuid)
+{
+	(void)env;
+	return find_process(uuid, (struct proc_id){ 0 }) != NULL;
+}
+
+void qemu_remove_leftovers(const struct qemu_env *env, qemu_is_known_fn *is_known, void *data)
+{
+	(void)env;
+	(void)is_known;
+	(void)data;
 }

@@ -170,6 +170,16 @@ void stream_kill(struct stream *stream)
 	end();
 }
 
+void stream_end_lost(struct loop *the_loop, const char *dir, struct proc_id id)
+{
+	(void)the_loop;
+	if (!process.is_alive || strcmp(dir, process.dir) != 0 ||
+	    (id.pid && id.pid != process.id.pid))
+		return;
+	trace_add("stream end-lost");
+	end();
+}
+
 void stream_free(struct stream *stream)
 {
 	if (!stream)
