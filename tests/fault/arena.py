@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Two hosts and one guest, used for many cases: faults go in, and after each
+the same must hold: the guest runs in exactly one place, nothing was forgotten,
+nothing is left, and it can be moved again.
+"""
+import contextlib
+import http.client
+import os
+import pathlib
+import re
+import select
+import shutil
+import signal
+import sys
+import time
+import uuid
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "system"))
+
+from lib import procs, settings  # noqa: E402
+from lib.api import ApiError  # noqa: E402
+from lib.world import World  # noqa: E402
+
+FIRED = re.compile(r"event=fired point=(\S+) action=(\w+)")
+CRASH_STATUS = 99
+POLL_SECONDS = 0.02
+SILENCE_SECONDS = 0.25      # less is a busy machine, not a guest that stands still
+RUNS_ON_SECONDS = 2         # after its coordinator is back
+CLEAN_SECONDS = 5           # for what was told to end
+FINAL_SECONDS = 25          # for a move whose coordinators are there
+
+# How a guest can be moved: the body of the request.  One line each.
+WAYS = {
+    "precopy": {},
+}
+
+
+class CaseFailed(AssertionError):
+    """A case ended as it must not."""
+
+
+class Record:
+    """What happened in one case."""
+
+    def __init__(self):
+        self.began_at = time.monotonic()
+        self.fired = []         # names of the points, in order
+        self.crashed_at = None  # of the first crash (or other fault)
+        self.back_at = None     # when the last coordinator was started again
+        self.outcome = "?"
+        self.runs_on_s = 0.0    # after back_at, until the guest ran for good
+        self.silence_s = 0.0    # its longest
+        self.clean_s = 0.0      # after back_at, until nothing was left
+        self.move_id = None
+
+    def text(self):
+        return (f"{self.outcome:<11} silent {self.silence_s * 1000:5.0f} ms  "
+                f"ran on {self.runs_on_s:5.2f} s  clean {self.clean_s:5.2f} s  "
+                f"took {time.monotonic() - self.began_at:5.1f} s")
+
+
+class Arena:
+    def __init__(self, guest=None, **guest_options):
+        self.world = World()
+        self.final_seconds = FINAL_SECONDS
+        self.seen_moves = set()
+        self.a, self.b = self.world["a"], self.world["b"]
+        for host in (self.a, self.b):
+            host.env = {"MIGRD_FAULT_LOG": str(self.points_path(host))}
+        self.world.start()
+        options = {"area": 4, "rate": 32, "memory_mib": 64, "period": 20, **guest_options}
+        self.guest = self.world.guest(guest or "g", **options)
+        self.guest.start(self.a)
+        self.here, self.there = self.a, self.b
+
+    def close(self, keep_as=None):
+        faults = self.world.close()
+        if keep_as:
+            shutil.rmtree(keep_as, ignore_errors=True)
+            self.world.keep_logs(pathlib.Path(keep_as))
+            for host in (self.a, self.b):
+                with contextlib.suppress(OSError):
+                    shutil.copy(self.points_path(host), f"{keep_as}/points-{host.id}")
+        self.world.remove()
+        return faults
+
+    # ---- coordinators --------------------------------------------------------
+
+    def points_path(self, host):
+        return self.world.dir / f"points-{host.id}"
+
+    def points(self, host):
+        """Names of the points passed since the log was cleared."""
+        with contextlib.suppress(FileNotFoundError):
+            return [line.split()[1] for line in
+                    self.points_path(host).read_text(encoding="ascii").splitlines()]
+        return []
+
+    def fired_in(self, host, offset):
+        with open(host.log, encoding="utf-8", errors="replace") as f:
+            f.seek(offset)
+            return [match[1] for match in FIRED.finditer(f.read())]
+
+    def spawn(self, host, plan=None):
+        host.env.pop("MIGRD_FAULTS", None)
+        if plan:
+            host.env["MIGRD_FAULTS"] = plan
+        host.must_be_up = False
+        host.spawn()
+
+    def has_crashed(self, host):
+        """True if its plan ended it; anything else that ends it is a failure."""
+        code = host.process.poll()
+        if code is None:
+            return False
+        if code != CRASH_STATUS:
+            raise CaseFailed(f"{host}: migrd ended by itself with {code}\n{host.log_tail()}")
+        return True
+
+    def is_ready(self, host):
+        """It has found its guests again."""
+        with contextlib.suppress(OSError, ApiError, http.client.HTTPException):
+            host.api.get("/readyz", timeout=5)
+            return True
+        return False
+
+    def wait_ready(self, host):
+        """True; False if its plan ended it before."""
+        deadline = time.monotonic() + settings.seconds(20)
+        while not self.has_crashed(host):
+            if self.is_ready(host):
+                return True
+            if time.monotonic() > deadline:
+                raise CaseFailed(f"{host}: not ready in time\n{host.log_tail()}")
+            time.sleep(0.005)
+        return False
+
+    def arm(self, plans):
+        """Starts the coordinators of PLANS {host: plan} anew, with their plans."""
+        for host in (self.a, self.b):
+            with contextlib.suppress(FileNotFoundError):
+                self.points_path(host).unlink()
+        for host, plan in plans.items():
+            host.kill9()
+            self.spawn(host, plan)
+
+    # ---- the move ------------------------------------------------------------
+
+    def ask_to_move(self, way, record):
+        """The request of the user, who does not know what is coming."""
+        body = {"vm": self.guest.name, "to": self.there.id, **WAYS[way]}
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            try:
+                record.move_id = self.here.api.post(
+                    "/v1/moves", body, headers={"Idempotency-Key": str(uuid.uuid4())},
+                    timeout=20)["id"]
+            except ApiError as error:
+                record.outcome = f"refused ({error.code})"
+
+    def active(self, host):
+        """Moves that have not ended; None if nobody answers."""
+        try:
+            return host.moves("?state=active")
+        except (OSError, ApiError, http.client.HTTPException):
+            return None
+
+    def pass_faults(self, plans, way, record, second=None):
+        """Moves under PLANS {host: plan}.  A coordinator that crashes is started again
+        at once: with the plan SECOND the first time, if there is one."""
+        offsets = {host: host.log.stat().st_size for host in plans}
+        waiting = dict.fromkeys(plans, second)
+        self.arm(plans)
+
+        def revive():
+            for host in list(waiting):
+                if not self.has_crashed(host):
+                    continue
+                record.crashed_at = record.crashed_at or time.monotonic()
+                self.spawn(host, waiting[host])
+                record.back_at = time.monotonic()
+                if waiting[host]:
+                    waiting[host] = None
+                else:
+                    del waiting[host]
+                return True
+            return False
+
+        for host in plans:
+            while not self.wait_ready(host):
+                revive()
+        self.ask_to_move(way, record)
+        deadline = time.monotonic() + settings.seconds(self.final_seconds)
+        while True:
+            if revive():
+                deadline = time.monotonic() + settings.seconds(self.final_seconds)
+            states = {host: self.active(host) for host in (self.a, self.b)}
+            if not any(self.has_crashed(host) for host in waiting) and \
+                    all(moves == [] for moves in states.values()) and \
+                    all(self.is_ready(host) for host in states):
+                break
+            if time.monotonic() > deadline:
+                raise CaseFailed(f"does not end: {states}")
+            time.sleep(POLL_SECONDS)
+        for host, offset in offsets.items():
+            record.fired += self.fired_in(host, offset)
+        for host in (self.a, self.b):
+            host.must_be_up = True
+
+    # ---- what must hold ------------------------------------------------------
+
+    def find_guest(self):
+        """The one host that has it, running."""
+        found = [(host, host.vms().get(self.guest.name)) for host in (self.a, self.b)]
+        found = [(host, vm) for host, vm in found if vm]
+        if len(found) != 1:
+            raise CaseFailed(f"{len(found)} hosts have the guest: {found}")
+        return found[0]
+
+    def records_agree(self, record, host):
+        """Both records of the move say the same, and the guest is where they say."""
+        states = {}
+        for one in (self.here, self.there):
+            moves = {m["id"]: m for m in one.moves("?limit=3")}
+            record.move_id = record.move_id or next(
+                (m["id"] for m in moves.values() if self.is_new(m)), None)
+            move = moves.get(record.move_id)
+            states[one.id] = move["state"] if move else None
+        source, destination = states[self.here.id], states[self.there.id]
+        allowed = {
+            "done": (["done"], self.there), "failed": ([None, "failed"], self.here),
+            "cancelled": ([None, "failed"], self.here), None: ([None, "failed"], self.here),
+        }
+        if source not in allowed or destination not in allowed[source][0] or \
+                host is not allowed[source][1]:
+            raise CaseFailed(f"the records say {states}, and the guest is on {host}")
+        if record.outcome == "?":
+            record.outcome = source or "none"
+
+    def is_new(self, move):
+        return move["id"] not in self.seen_moves
+
+    def remember_moves(self):
+        self.seen_moves = {m["id"] for h in (self.a, self.b) for m in h.moves("?limit=3")}
+
+    def leftovers(self, host, vm):
+        """What is on HOST and should not be; VM: the guest's object if it is there."""
+        ours = [vm["pid"]] if vm else []
+        left = [f"process {procs.describe(pid)}" for pid in host.children() if pid not in ours]
+        for directory in ("vms", "moves"):
+            left += [f"{host.run_dir}/{directory}/{name}"
+                     for name in os.listdir(host.run_dir / directory)
+                     if not (vm and directory == "vms" and name == vm["uuid"])]
+        logs = host.state_dir / "log"
+        if logs.exists():
+            left += [f"{logs}/{name}" for name in os.listdir(logs)
+                     if not (vm and name == f"{vm['uuid']}.log")]
+        return left
+
+    def wait_clean(self, host, vm):
+        other = self.b if host is self.a else self.a
+        deadline = time.monotonic() + settings.seconds(CLEAN_SECONDS)
+        while True:
+            left = self.leftovers(host, vm) + self.leftovers(other, None)
+            if not left:
+                return
+            if time.monotonic() > deadline:
+                raise CaseFailed("left over:\n  " + "\n  ".join(left))
+            time.sleep(POLL_SECONDS)
+
+    def measure_silence(self, record):
+        """When the guest stood still, and when it last went on."""
+        since = record.crashed_at or record.began_at
+        times = [line.at for line, _ in self.guest.console.all_lines() if line.at > since - 1]
+        gaps = [(after - before, after) for before, after in zip(times, times[1:])]
+        record.silence_s = max((gap for gap, _ in gaps), default=0.0)
+        ends = [end for gap, end in gaps if gap > SILENCE_SECONDS]
+        if ends and record.back_at:
+            record.runs_on_s = max(0.0, max(ends) - record.back_at)
+
+    def check_times(self, record):
+        """A crash costs the guest nothing but the restart, and leaves nothing to wait for."""
+        for name, value, limit in (("the guest went on", record.runs_on_s, RUNS_ON_SECONDS),
+                                   ("all was clean", record.clean_s, CLEAN_SECONDS)):
+            if value > settings.seconds(limit):
+                raise CaseFailed(f"{name} {value:.1f} s after the coordinators were back")
+
+    def check(self, record, state="running"):
+        """All that must hold after a case; self.here is then where the guest is."""
+        host, vm = self.find_guest()
+        self.records_agree(record, host)
+        if vm["state"] != state or vm["job"]:
+            raise CaseFailed(f"the guest is {vm['state']} on {host} (job {vm['job']})")
+        console = self.guest.console
+        if state == "running":
+            life, _ = console.wait_line(settings.seconds(20), host.id)
+            if life.pid != vm["pid"]:
+                raise CaseFailed(f"pid {vm['pid']} by the API, {life.pid} by the console")
+        self.wait_clean(host, vm)
+        record.clean_s = time.monotonic() - (record.back_at or record.began_at)
+        if state == "running":
+            console.wait_sweeps(1, settings.seconds(60), host.id)
+        # Lines with a hole are no fault: QEMU drops what a starved reader does not take.
+        console.assert_single_runner()
+        console.assert_counter_never_back()
+        console.assert_memory_right()
+        self.measure_silence(record)
+        self.here, self.there = host, self.b if host is self.a else self.a
+
+    def move_on(self):
+        """The ordinary move after a case; it must work, and brings the guest to the other host."""
+        move = self.world.move(self.guest, self.here, self.there)
+        done = time.monotonic() + settings.seconds(FINAL_SECONDS)
+        while self.active(self.there) and time.monotonic() < done:
+            time.sleep(POLL_SECONDS)
+        record = Record()
+        record.move_id = move["id"]
+        self.check(record)
+
+    def forget_history(self):
+        """Checked lines need no second look."""
+        console = self.guest.console
+        with console.changed:
+            for life in console.lives:
+                del life.lines[:-1]
+                life.garbled.clear()
+            console.lives[:] = [life for life in console.lives if procs.is_running(life.pid)]
+
+    def next_case(self):
+        self.forget_history()
+        self.remember_moves()
+
+
+def set_up(build, logs=None, slow=1):
+    """Settings and process duties of a program that uses arenas."""
+    settings.build_dir = pathlib.Path(build).resolve()
+    settings.log_dir = pathlib.Path(logs).resolve() if logs else settings.build_dir / "fault-logs"
+    settings.slow_factor = slow
+    procs.become_subreaper()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    os.umask(0o077)
+    return settings.log_dir
+
+
+def wait_exit(process, seconds):
+    """True when PROCESS has ended within so long."""
+    with contextlib.suppress(ProcessLookupError):
+        fd = os.pidfd_open(process.pid)
+        try:
+            return bool(select.select([fd], [], [], seconds)[0])
+        finally:
+            os.close(fd)
+    return True
