@@ -167,7 +167,9 @@ static void read_controller(struct control *control)
 	ssize_t len = recvmsg(control->conn_fd, &hdr, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	CLEANUP(closep) int fd = -1;
 
-	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+	/* ECONNRESET: it went without reading what we said, and what it said itself
+	 * comes next (unix(7) has this for sockets that keep their records). */
+	if (len < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))
 		return;
 	if (len <= 0 || (hdr.msg_flags & MSG_TRUNC)) {
 		drop_controller(control);
