@@ -138,11 +138,16 @@ class Arena:
     def arm(self, plans):
         """Starts the coordinators of PLANS {host: plan} anew, with their plans."""
         for host in (self.a, self.b):
-            with contextlib.suppress(FileNotFoundError):
-                self.points_path(host).unlink()
+            self.points_path(host).write_bytes(b"")  # a running daemon has it open
         for host, plan in plans.items():
             host.kill9()
             self.spawn(host, plan)
+
+    def disarm(self, host):
+        """A plan that has not fired must not fire later."""
+        host.kill9()
+        self.spawn(host)
+        self.wait_ready(host)
 
     # ---- the move ------------------------------------------------------------
 
@@ -202,7 +207,10 @@ class Arena:
                 raise CaseFailed(f"does not end: {states}")
             time.sleep(POLL_SECONDS)
         for host, offset in offsets.items():
-            record.fired += self.fired_in(host, offset)
+            fired = self.fired_in(host, offset)
+            record.fired += fired
+            if host in waiting and (not fired or waiting[host] != second):
+                self.disarm(host)
         for host in (self.a, self.b):
             host.must_be_up = True
 

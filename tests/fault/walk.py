@@ -49,6 +49,7 @@ class Walk:
         self.arena = None
         self.failed = []
         self.count = 0
+        self.not_fired = 0
         self.outcomes = collections.Counter()
         self.points = set()
         self.worst = {"runs_on_s": (0, ""), "silence_s": (0, ""), "clean_s": (0, "")}
@@ -76,6 +77,8 @@ class Walk:
             arena.pass_faults(case.plans(arena), self.args.way, record, case.second)
             if not record.fired:
                 arena.check(record)
+                arena.next_case()
+                self.not_fired += 1
                 return False
             arena.check(record)
             if self.args.action == "crash":
@@ -115,7 +118,7 @@ class Walk:
 
     def summary(self):
         print(f"\n{self.count} cases, {len(self.failed)} failed, {len(self.points)} different points, "
-              f"{time.monotonic() - self.began:.0f} s; "
+              f"{self.not_fired} moves without a fault, {time.monotonic() - self.began:.0f} s; "
               + ", ".join(f"{n} {outcome}" for outcome, n in sorted(self.outcomes.items())))
         for key, (value, name) in self.worst.items():
             print(f"  longest {key.removesuffix('_s'):<8} {value:6.2f} s  {name}")
