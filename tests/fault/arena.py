@@ -60,8 +60,8 @@ class Record:
 
 
 class Arena:
-    def __init__(self, guest=None, **guest_options):
-        self.world = World()
+    def __init__(self, places=None, **guest_options):
+        self.world = World(places=places)
         self.final_seconds = FINAL_SECONDS
         self.seen_moves = set()
         self.a, self.b = self.world["a"], self.world["b"]
@@ -69,7 +69,7 @@ class Arena:
             host.env = {"MIGRD_FAULT_LOG": str(self.points_path(host))}
         self.world.start()
         options = {"area": 4, "rate": 32, "memory_mib": 64, "period": 20, **guest_options}
-        self.guest = self.world.guest(guest or "g", **options)
+        self.guest = self.world.guest("g", **options)
         self.guest.start(self.a)
         self.here, self.there = self.a, self.b
 

@@ -366,14 +366,23 @@ class Verdict:
 
 
 class Outside:
-    def __init__(self, args):
+    def __init__(self, args, make_arena):
         self.args = args
+        self.make_arena = make_arena
         self.arena = None
         self.rows = []          # (fault, phase, outcome, record or None)
 
+    def run_all(self, table):
+        for name, (make_fault, phases) in table.items():
+            for phase, expected in phases.items():
+                title = f"{name}, in {phase}"
+                if not self.args.patterns or any(fnmatch.fnmatch(title, f"*{pattern}*")
+                                                 for pattern in self.args.patterns):
+                    self.run(name, phase, make_fault, expected)
+
     def run(self, name, phase_name, make_fault, expected):
         if self.arena is None:
-            self.arena = Arena()
+            self.arena = self.make_arena()
         arena = self.arena
         arena.next_case()
         stage, phase, fault = Stage(arena, self.args.full), PHASES[phase_name](), make_fault()
@@ -385,7 +394,8 @@ class Outside:
             for host in (arena.a, arena.b):
                 host.must_be_up = False
             fault.strike(stage)
-            phase.let_go(stage)
+            if getattr(phase, "lets_go_early", True):
+                phase.let_go(stage)
             if fault.lasts(stage):
                 time.sleep(fault.lasts(stage))  # the fault's own length, not a wait
             fault.mend(stage)
@@ -431,34 +441,39 @@ class Outside:
         return "\n".join(lines)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
+def parse_arguments(about):
+    parser = argparse.ArgumentParser(description=about.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--build", required=True, metavar="DIR")
-    parser.add_argument("--full", action="store_true", help="faults last 30 s, not 5 s")
+    parser.add_argument("--full", action="store_true", help="longer faults")
     parser.add_argument("-k", action="append", default=[], metavar="PATTERN", dest="patterns",
                         help="only faults (or 'fault, in phase') like this; may be repeated")
     parser.add_argument("--markdown", metavar="FILE", help="where the table goes too")
-    parser.add_argument("--slow", type=float, default=1, metavar="FACTOR")
-    parser.add_argument("--logs", metavar="DIR")
+    parser.add_argument("--slow", type=float, default=1, metavar="FACTOR",
+                        help="deadlines are so many times longer")
+    parser.add_argument("--logs", metavar="DIR", help="of failed cases")
     args = parser.parse_args()
     args.logs = set_up(args.build, args.logs, args.slow)
-    outside = Outside(args)
-    try:
-        for name, (make_fault, phases) in TABLE.items():
-            for phase, expected in phases.items():
-                title = f"{name}, in {phase}"
-                if not args.patterns or any(fnmatch.fnmatch(title, f"*{p}*") for p in args.patterns):
-                    outside.run(name, phase, make_fault, expected)
-    finally:
-        outside.close()
+    return args
+
+
+def report(outside):
     table = outside.markdown()
     print(f"\n{table}")
-    if args.markdown:
-        with open(args.markdown, "w", encoding="utf-8") as f:
-            f.write(table + "\n")
+    if outside.args.markdown:
+        with open(outside.args.markdown, "a", encoding="utf-8") as f:
+            f.write(table + "\n\n")
     failed = [row for row in outside.rows if row[2] == "FAILED"]
     print(f"\n{len(outside.rows)} cases, {len(failed)} failed")
     return 1 if failed or not outside.rows else 0
+
+
+def main():
+    outside = Outside(parse_arguments(__doc__), Arena)
+    try:
+        outside.run_all(TABLE)
+    finally:
+        outside.close()
+    return report(outside)
 
 
 if __name__ == "__main__":

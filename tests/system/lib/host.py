@@ -16,8 +16,10 @@ START_SECONDS = 20
 
 
 class Host:
-    def __init__(self, host_id, directory, api_port, data_port):
+    def __init__(self, host_id, directory, api_port, data_port, address="127.0.0.1", prefix=()):
         self.id = host_id
+        self.address = address
+        self.prefix = list(prefix)              # of the daemon's command line
         self.dir = pathlib.Path(directory)      # made by migrctl pki host
         self.api_port = api_port
         self.data_port = data_port
@@ -38,8 +40,8 @@ class Host:
         """Replaces the configuration; peers stay in the drop-in that pki made."""
         values = {
             "host": {"id": self.id, "state_dir": self.state_dir, "run_dir": self.run_dir},
-            "api": {"listen": f"127.0.0.1:{self.api_port}"},
-            "data": {"listen": f"127.0.0.1:{self.data_port}"},
+            "api": {"listen": f"{self.address}:{self.api_port}"},
+            "data": {"listen": f"{self.address}:{self.data_port}"},
             "move": {"stream_program": settings.program("migrd-stream")},
             "log": {"level": "debug"},
         }
@@ -56,7 +58,7 @@ class Host:
         """Starts the daemon without waiting for it."""
         with open(self.log, "ab") as log:
             self.process = procs.Child(
-                [settings.program("migrd"), "-c", str(self.config)], stdin=subprocess.DEVNULL,
+                [*self.prefix, settings.program("migrd"), "-c", str(self.config)], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,
                 env={**os.environ, **self.env, procs.MARK: str(self.dir)})
 
@@ -210,16 +212,19 @@ def free_ports(count):
     raise AssertionError(f"no {count} free ports from {first} on")
 
 
-def make_hosts(pki_dir, ids):
-    """A CA of their own, and one directory per host, by migrctl pki."""
+def make_hosts(pki_dir, ids, places=None):
+    """A CA of their own, and one directory per host, by migrctl pki.  PLACES: {id: (address,
+    prefix of the command line)} of those that are not simply on loopback."""
+    places = places or {}
     ports = free_ports(2 * len(ids))
     pairs = list(zip(ports[::2], ports[1::2]))
     migrctl = settings.program("migrctl")
-    specs = [f"{i}=127.0.0.1:{api}:{data}" for i, (api, data) in zip(ids, pairs)]
+    where = {i: places.get(i, ("127.0.0.1", ())) for i in ids}
+    specs = [f"{i}={where[i][0]}:{api}:{data}" for i, (api, data) in zip(ids, pairs)]
     for args in (["init"], ["host", *specs]):
         subprocess.run([migrctl, "pki", *args, "--dir", str(pki_dir)], check=True,
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    hosts = {i: Host(i, pathlib.Path(pki_dir) / i, *pair) for i, pair in zip(ids, pairs)}
+    hosts = {i: Host(i, pathlib.Path(pki_dir) / i, *pair, *where[i]) for i, pair in zip(ids, pairs)}
     for host in hosts.values():
         host.write_config()
     return hosts

@@ -75,14 +75,14 @@ class Guest:
 class World:
     open_worlds = set()     # what an interrupted run must still end
 
-    def __init__(self, ids=("a", "b")):
+    def __init__(self, ids=("a", "b"), places=None):
         # Short: the path of a UNIX socket has 107 bytes, and run_dir at most 50.
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mig", dir="/tmp"))
         self.guests = {}
         World.open_worlds.add(self)
         self.hosts = {}
         if ids:
-            self.hosts = make_hosts(self.dir / "h", ids)
+            self.hosts = make_hosts(self.dir / "h", ids, places)
 
     def __getitem__(self, host_id):
         return self.hosts[host_id]
