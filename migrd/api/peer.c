@@ -67,6 +67,7 @@ void api_peer_prepare(struct http_request *req, void *data)
 				     .generation = prepare.generation,
 				     .definition = prepare.definition,
 				     .options = prepare.options,
+				     .run = prepare.run,
 			     },
 			     &err);
 	peer_prepare_fini(&prepare);
@@ -160,6 +161,7 @@ void api_peer_fate(struct http_request *req, void *data)
 		return;
 	}
 	fate.final = move_is_final(move);
+	fate.run = move_run(move);
 	fate.verdict = move_row(move)->verdict[0] ? (int)verdict_of(move) : PEER_VERDICT_NONE;
 	snprintf(fate.state, sizeof(fate.state), "%s", move_state_name(move));
 	snprintf(fate.reason, sizeof(fate.reason), "%s", move_reason(move));

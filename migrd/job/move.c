@@ -437,12 +437,11 @@ void move_roll_back(struct move *move, const struct err *why)
 	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_ROLLBACK, .why = why->msg });
 }
 
-void move_become_stuck(struct move *move)
+static void explain_stuck(const struct move *move, char why[ERR_MSG_SIZE])
 {
 	bool is_src = move->side == MOVE_SRC;
-	char why[ERR_MSG_SIZE];
 
-	snprintf(why, sizeof(why),
+	snprintf(why, ERR_MSG_SIZE,
 		 "host '%s' is silent; %s; it is asked on and on. If that host is dead or fenced: "
 		 "migrctl move resolve %s --keep %s --assert-dead %s; to give this copy up: "
 		 "migrctl move resolve %s --keep %s --assert-dead %s",
@@ -451,6 +450,25 @@ void move_become_stuck(struct move *move)
 			: "the guest is complete here and does not run; it may run there",
 		 move->row.id, is_src ? "source" : "destination", move->row.peer, move->row.id,
 		 is_src ? "destination" : "source", move->moves->env.host_id);
+}
+
+void move_is_waiting(struct move *move, const struct err *why)
+{
+	char text[ERR_MSG_SIZE];
+
+	if (move->state != MOVE_STATE_STUCK) {
+		move_set_reason(move, "waiting for host '%s': %s", move->row.peer, why->msg);
+		return;
+	}
+	explain_stuck(move, text);
+	move_set_reason(move, "%s", text);
+}
+
+void move_become_stuck(struct move *move)
+{
+	char why[ERR_MSG_SIZE];
+
+	explain_stuck(move, why);
 	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_STUCK, .why = why });
 	snprintf(move->reason, sizeof(move->reason), "%s", why);
 }

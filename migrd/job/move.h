@@ -108,6 +108,7 @@ struct move_offer {
 	uint64_t generation;
 	struct json_object *definition; /* borrowed */
 	struct move_options options;
+	bool run; /* what the guest's user wants now; go has the last word */
 };
 /* The same offer again gives the same move. */
 struct move *moves_offered(struct moves *moves, const struct move_offer *offer, struct err *err);
@@ -132,6 +133,7 @@ const char *move_source(const struct move *move);
 const char *move_destination(const struct move *move);
 /* Host id of who owns the guest; NULL while only the other host can know. */
 const char *move_owner(const struct move *move);
+bool move_run(const struct move *move); /* the guest is to run where it ends up */
 const char *move_reason(const struct move *move);
 const char *move_token(const struct move *move);
 /* False and ERR: its row has a word that this version does not know. */

@@ -23,6 +23,7 @@ void move_detail_encode(struct move *move)
 	json_add_uint(obj, "bandwidth_bytes_per_s", move->options.bandwidth_bytes_per_s);
 	json_add_uint(obj, "downtime_limit_ms", move->options.downtime_limit_ms);
 	json_add_uint(obj, "memory_mib", move->memory_mib);
+	json_add_bool(obj, "run", move->run);
 	json_add_bool(obj, "guest_stopped", move->guest_stopped);
 	json_add_bool(obj, "saw_completed", move->saw_completed);
 	json_add_bool(obj, "resolved", move->resolved);
@@ -59,6 +60,7 @@ void move_detail_decode(struct move *move)
 	move->options.bandwidth_bytes_per_s = get_uint(obj, "bandwidth_bytes_per_s");
 	move->options.downtime_limit_ms = get_uint(obj, "downtime_limit_ms");
 	move->memory_mib = get_uint(obj, "memory_mib");
+	move->run = json_get_bool(obj, "run", false);
 	move->guest_stopped = json_get_bool(obj, "guest_stopped", false);
 	move->saw_completed = json_get_bool(obj, "saw_completed", false);
 	move->resolved = json_get_bool(obj, "resolved", false);

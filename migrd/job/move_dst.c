@@ -147,6 +147,21 @@ static bool is_silent(struct move *move)
 	return now_ms - move->silent_since_ms > move->moves->env.stuck_after_ms;
 }
 
+/* The source has ended its part: it has given the guest up, or, if a person said
+ * so in our silence, given it to us. */
+static void note_end(struct move *move, struct json_object *fate)
+{
+	const char *verdict = json_get_str(fate, "verdict");
+
+	if (!verdict || strcmp(verdict, "taken") != 0) {
+		move->drop_requested = true;
+	} else if (!move->go_requested) {
+		move->go_requested = true;
+		move->go_at_ms = loop_now_ms(move->moves->env.loop);
+		move->run = json_get_bool(fate, "run", true);
+	}
+}
+
 /* The source's answer to: what became of this move? */
 static void on_fate(struct move *move, struct json_object *result, const struct err *err)
 {
@@ -157,7 +172,7 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 		move->reason[0] = '\0';
 		move->silent_since_ms = 0;
 		if (json_get_bool(result, "final", false))
-			move->drop_requested = true;
+			note_end(move, result);
 		move_step(move);
 		return;
 	}
@@ -167,7 +182,7 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 	else if (is_loaded(move) && move->state == MOVE_STATE_TRANSFER && is_silent(move))
 		move_become_stuck(move);
 	else
-		move_set_reason(move, "waiting for host '%s': %s", move->row.peer, err->msg);
+		move_is_waiting(move, err);
 }
 
 /* Bytes flow, and QEMU has not got them all: no need to ask anybody. */
@@ -293,7 +308,9 @@ void move_dst_enter_handover(struct move *move)
 
 void move_dst_step_handover(struct move *move)
 {
-	if (is_gone(move)) {
+	if (is_gone(move) && !move->asked && !move->is_resumed) {
+		roll_back_gone(move); /* it has not run here, and nobody was told */
+	} else if (is_gone(move)) {
 		finish(move); /* taken is taken: the guest has died as ours */
 	} else if (!move->asked) {
 		move->asked = true;

@@ -166,6 +166,8 @@ struct move_change {
 void move_go_to(struct move *move, const struct move_change *change);
 /* Enters the present state again, after a restart. */
 void move_reenter(struct move *move);
+/* The peer has not answered: says so, in words that fit the state. */
+void move_is_waiting(struct move *move, const struct err *why);
 /* To the state that says: a person may have to decide. The reason names what is
  * known and the commands that would end it. */
 void move_become_stuck(struct move *move);

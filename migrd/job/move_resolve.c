@@ -40,11 +40,12 @@ static bool check(const struct move *move, const struct move_resolution *resolut
 			       "host '%s' has not been found silent: the move goes on by itself",
 			       move->row.peer);
 	if (strcmp(resolution->assert_dead, dead) != 0)
-		return err_set(err, ERR_CONFLICT,
-			       "make sure that the guest does not run on host '%s' and never will "
-			       "(the host is off, fenced, or its QEMU is gone), then say so with "
-			       "--assert-dead %s",
-			       dead, dead);
+		return err_set(
+			err, ERR_CONFLICT,
+			"make sure that the guest does not run on host '%s', has not run there "
+			"since the handover began, and never will (the host is off or fenced, "
+			"and its QEMU gone), then say so with --assert-dead %s",
+			dead, dead);
 	return true;
 }
 
@@ -71,7 +72,6 @@ bool move_resolve(struct move *move, const struct move_resolution *resolution, s
 	} else if (keep_source) {
 		move_roll_back(move, &move->error);
 	} else {
-		move->run = true;
 		move_dst_take(move);
 	}
 	return true;

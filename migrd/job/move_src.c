@@ -71,7 +71,7 @@ static void ask_again_later(struct move *move, const struct err *why)
 	if (move->retry_ms > GO_RETRY_MAX_MS)
 		move->retry_ms = GO_RETRY_MAX_MS;
 	loop_timer_start(move->retry, move->retry_ms);
-	move_set_reason(move, "waiting for host '%s': %s", move->row.peer, why->msg);
+	move_is_waiting(move, why);
 }
 
 /* ---- begin: facts and preflight -------------------------------------- */
@@ -202,6 +202,7 @@ static struct json_object *offer(const struct move *move)
 	json_add_str(obj, "move_id", move->row.id);
 	json_add_str(obj, "source", move->moves->env.host_id);
 	json_add_uint(obj, "generation", move->row.generation);
+	json_add_bool(obj, "run", vm_intent(vm) == VM_INTENT_STARTED);
 	json_object_object_add(obj, "definition", json_tokener_parse(vm_definition(vm)));
 	json_add_uint(options, "bandwidth_bytes_per_s", move->options.bandwidth_bytes_per_s);
 	json_add_uint(options, "downtime_limit_ms", move->options.downtime_limit_ms);

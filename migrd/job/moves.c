@@ -130,6 +130,11 @@ const char *move_owner(const struct move *move)
 	return taken ? move_destination(move) : move_source(move);
 }
 
+bool move_run(const struct move *move)
+{
+	return move->run;
+}
+
 const char *move_reason(const struct move *move)
 {
 	return move->reason;
@@ -343,6 +348,7 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 		return NULL;
 	move = new_incoming(moves, offer->id, offer->source, offer->generation);
 	move->options = offer->options;
+	move->run = offer->run;
 	move->memory_mib = memory_mib;
 	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", vm_uuid(vm));
 	snprintf(move->row.vm_name, sizeof(move->row.vm_name), "%s", vm_name(vm));

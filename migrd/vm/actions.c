@@ -261,6 +261,7 @@ void vm_finish_interrupted(struct vm *vm)
 	else if (vm->intent == VM_INTENT_PAUSED && state == QMP_RUN_RUNNING)
 		begin(vm, VM_ACTION_PAUSE, NULL, NULL);
 	else if (vm->intent == VM_INTENT_STARTED &&
-		 (state == QMP_RUN_PRELAUNCH || state == QMP_RUN_PAUSED))
+		 (state == QMP_RUN_PRELAUNCH || state == QMP_RUN_PAUSED ||
+		  state == QMP_RUN_POSTMIGRATE))
 		begin(vm, VM_ACTION_RESUME, NULL, NULL);
 }

@@ -465,18 +465,16 @@ static bool spawn(struct qemu *qemu, const struct vm_def *def, bool incoming,
 	return ok;
 }
 
-/* QEMU locks its pid file while it lives.  One that we lost sight of may run the
- * guest: it keeps its files, and gets no twin. */
-static bool is_alone(const struct qemu_env *env, const struct vm_def *def, struct err *err)
+bool qemu_is_alone(const struct qemu_env *env, const char *uuid, const char *name, struct err *err)
 {
-	CLEANUP(free_charp) char *pid_file = vm_path(env, def->uuid, "pid");
+	CLEANUP(free_charp) char *pid_file = vm_path(env, uuid, "pid");
 
 	if (!file_is_locked(pid_file))
 		return true;
 	return err_set(err, ERR_CONFLICT,
 		       "another QEMU of VM '%s' is running, which holds '%s': 'migrctl host check' "
 		       "tells of it",
-		       def->name, pid_file);
+		       name, pid_file);
 }
 
 struct qemu *qemu_start(const struct qemu_env *env, const struct vm_def *def, bool incoming,
@@ -486,7 +484,7 @@ struct qemu *qemu_start(const struct qemu_env *env, const struct vm_def *def, bo
 	struct qemu *qemu;
 	bool ok;
 
-	if (!is_alone(env, def, err))
+	if (!qemu_is_alone(env, def->uuid, def->name, err))
 		return NULL;
 	qemu = qemu_new(env, def->uuid, def->name, cb);
 	qemu_remove_files(env, def->uuid, true);

@@ -72,6 +72,9 @@ void qemu_command(struct qemu *qemu, const char *name, struct json_object *args,
 void qemu_quit(struct qemu *qemu);
 void qemu_kill(struct qemu *qemu);
 
+/* QEMU locks its pid file while it lives.  One that we lost sight of may run the
+ * guest: it keeps its files, and gets no twin. */
+bool qemu_is_alone(const struct qemu_env *env, const char *uuid, const char *name, struct err *err);
 /* The last lines that the QEMU of a VM printed, for error messages. */
 void qemu_last_words(const struct qemu_env *env, const char *uuid, char *ret_text, size_t size);
 /* Some process holds the monitor's socket: a QEMU lives, whoever started it. */

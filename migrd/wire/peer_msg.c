@@ -128,6 +128,10 @@ const struct json_field peer_prepare_fields[] = {
 	  JSON_MEMBER(struct peer_prepare, options),
 	  .fields = move_options_fields,
 	  .help = "How the move is to be made." },
+	{ .key = "run",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct peer_prepare, run),
+	  .help = "The guest runs, or is to: what its user wants as it is offered." },
 	{ 0 },
 };
 
@@ -193,6 +197,10 @@ const struct json_field peer_fate_fields[] = {
 	  .names = peer_verdict_names,
 	  .help = "As decided and stored; none: nothing was decided yet." },
 	REASON_FIELD(struct peer_fate),
+	{ .key = "run",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct peer_fate, run),
+	  .help = "With the verdict taken: the guest is to run there." },
 	{ 0 },
 };
 

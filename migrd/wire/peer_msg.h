@@ -50,6 +50,7 @@ struct peer_prepare {
 	char source[ID_NAME_SIZE];
 	struct json_object *definition; /* vm_def.h; owned */
 	struct move_options options;
+	bool run; /* what the guest's user wants as it is offered; go has the last word */
 };
 
 struct peer_prepare_reply {
@@ -72,6 +73,7 @@ struct peer_verdict {
 struct peer_fate {
 	char state[PEER_STATE_SIZE]; /* of the move on the answering side */
 	bool final;
+	bool run;    /* with taken: the guest is to run there */
 	int verdict; /* enum peer_verdict_value */
 	char reason[ERR_MSG_SIZE];
 };

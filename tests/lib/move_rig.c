@@ -628,6 +628,7 @@ enum err_code rig_offer_of(const char *source, uint64_t generation)
 	CLEANUP(json_putp) struct json_object *obj = definition();
 	const struct move_offer offer = {
 		.id = RIG_MOVE_ID,
+		.run = true,
 		.source = source,
 		.generation = generation,
 		.definition = obj,

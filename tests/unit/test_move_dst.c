@@ -525,6 +525,18 @@ START_TEST(fate_final_drops)
 }
 END_TEST
 
+/* A person gave it to us while we were away: to drop it then would lose it. */
+START_TEST(fate_final_and_taken_is_taken_here)
+{
+	ready_to_go();
+	rig_advance(5001);
+	fake_peer_answer("fate", "{\"state\":\"done\",\"final\":true,\"verdict\":\"taken\","
+				 "\"run\":true}");
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
 /* A loaded guest may be the only one left: it waits for whoever knows. */
 START_TEST(fate_unanswered_loaded_guest_is_kept)
 {
@@ -730,6 +742,7 @@ static void add_messages(Suite *s)
 	ADD(go_twice_while_taken_is_written_first_decides);
 	ADD(offer_twice_is_one_move);
 	ADD(fate_final_drops);
+	ADD(fate_final_and_taken_is_taken_here);
 	ADD(fate_unanswered_loaded_guest_is_kept);
 	ADD(fate_answered_now_and_then_is_not_stuck);
 	ADD(stuck_resolved_for_destination_is_taken);

@@ -17,7 +17,7 @@ START_TEST(guest_is_moved_in_this_order)
 	rig_peer_says("go", "taken");
 	ck_assert_str_eq(rig_state(), "done");
 	trace_assert("disk begin", "qmp migrate-set-capabilities", "qmp migrate-set-parameters",
-		     "disk prepare", "peer prepare", "stream start", "disk prepare",
+		     "disk prepare", "peer prepare run", "stream start", "disk prepare",
 		     "disk transfer", "qmp migrate", "disk handover", "stream timeout 3000",
 		     "peer go run", "disk handover completed", "disk confirm taken completed",
 		     "stream kill", "qemu quit", "disk done taken completed -vm", NULL);
