@@ -492,6 +492,11 @@ void rig_run_vm(void)
 	ck_assert_str_eq(vm_state(rig_vm()), "running");
 }
 
+void rig_resolved_there(void)
+{
+	rig.is_resolved = true;
+}
+
 enum err_code rig_resolve(enum move_keep keep, const char *assert_dead)
 {
 	const struct move_resolution resolution = { keep, assert_dead, "root", "" };

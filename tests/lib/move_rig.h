@@ -91,6 +91,8 @@ void rig_completes(void); /* QEMU: device, completed */
 void rig_peer_says(const char *verb, const char *verdict);
 bool rig_guest_runs(void);
 enum err_code rig_resolve(enum move_keep keep, const char *assert_dead);
+/* The same was done on the other host, whose answers will tell. */
+void rig_resolved_there(void);
 
 /* ---- a move to here --------------------------------------------------- */
 

@@ -530,6 +530,7 @@ START_TEST(fate_final_and_taken_is_taken_here)
 {
 	ready_to_go();
 	rig_advance(5001);
+	rig_resolved_there();
 	fake_peer_answer("fate", "{\"state\":\"done\",\"final\":true,\"verdict\":\"taken\","
 				 "\"run\":true}");
 	ck_assert_str_eq(rig_state(), "done");
