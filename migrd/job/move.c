@@ -272,6 +272,7 @@ static void enter(struct move *move)
 	move->is_new = false;
 	move->asked = false;
 	move->answered = false;
+	move->lease_asked = false;
 	move->query_pending = false; /* an answer to an earlier state is dropped */
 	move->retry_ms = 0;
 	move->entered_ms = loop_now_ms(move->moves->env.loop);
@@ -477,7 +478,7 @@ void move_step(struct move *move)
 {
 	const struct move_state_def *def = move_def(move, move->state);
 
-	if (!move->is_saving && def->step)
+	if (!move->is_saving && !move->is_dormant && def->step)
 		def->step(move);
 }
 

@@ -78,6 +78,7 @@ struct move {
 	enum move_state target; /* being written, if is_saving */
 	bool is_saving;
 	bool is_new;     /* its first record is being written */
+	bool is_dormant; /* read from the store; its VM has not been found again yet */
 	bool is_resumed; /* found by a restart in this state */
 	char reason[ERR_MSG_SIZE];
 	struct err error;
@@ -114,10 +115,11 @@ struct move {
 	bool answered;      /* and its answer is here */
 	bool cancel_requested, cancel_sent, yank_sent;
 	bool go_requested, drop_requested;
-	uint64_t silent_since_ms; /* destination: the first question without an answer */
-	uint64_t go_at_ms;        /* when go came, on the loop's clock */
-	bool guest_safe;          /* rollback: the guest is as it was before */
-	bool guest_in_doubt;      /* source: somebody may have resumed it at the last moment */
+	uint64_t silent_since_ms;     /* destination: the first question without an answer */
+	uint64_t go_at_ms;            /* when go came, on the loop's clock */
+	bool guest_safe;              /* rollback: the guest is as it was before */
+	bool guest_in_doubt;          /* source: somebody may have resumed it at the last moment */
+	bool lease_asked, lease_held; /* source: see move_lease.c */
 	bool query_pending;
 	bool is_running; /* destination: cont was answered, or was not wanted */
 	enum qmp_mig_state qemu_state;
@@ -206,6 +208,17 @@ bool move_start_stream(struct move *move, struct err *err);
 void move_attach_stream(struct move *move);
 /* Ends it and removes the move's directory. */
 void move_end_stream(struct move *move);
+
+/* ---- the lease on a transfer, see move_lease.c ------------------------- */
+
+/* Without a question.  At the start of a transfer, for the peer has just answered;
+ * and after a restart: a QEMU that waits in its last pass answers no monitor, so
+ * that the state of the guest is not known before the data has flowed. */
+void move_lease_begin(struct move *move);
+/* Asks the peer whether it is there; each answer lets the data flow on. */
+void move_lease_renew(struct move *move);
+/* The guest stands still: from here every byte helps. */
+void move_lease_end(struct move *move);
 
 /* ---- the sides ------------------------------------------------------- */
 

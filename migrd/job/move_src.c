@@ -281,9 +281,12 @@ void move_src_enter_transfer(struct move *move)
 		move->guest_stopped = has_stopped_itself(move);
 		move->guest_in_doubt = true; /* its events were lost */
 		move_query(move);
+		move_src_apply_options(move); /* they may not have got to QEMU before */
 	} else {
+		move_lease_begin(move);
 		send_migrate(move);
 	}
+	move_lease_renew(move);
 }
 
 static void on_cancel_answered(struct move *move, struct json_object *result, const struct err *err)
@@ -354,8 +357,10 @@ void move_src_step_transfer(struct move *move)
 	}
 	if (move->cancel_requested)
 		send_cancel(move);
-	if (!loop_timer_is_active(move->tick))
+	if (!loop_timer_is_active(move->tick)) {
+		move_lease_renew(move);
 		loop_timer_start(move->tick, TICK_MS);
+	}
 }
 
 /* ---- handover: the guest stands still ---------------------------------- */
@@ -368,6 +373,7 @@ void move_src_enter_handover(struct move *move)
 
 	if (move->stream)
 		stream_set_link_timeout(move->stream, move->moves->env.handover_link_timeout_ms);
+	move_lease_end(move);
 	peer_warm(move->moves->env.peers, move->row.peer);
 	move->run = (!vm || vm_intent(vm) == VM_INTENT_STARTED) && !move->guest_stopped;
 	if (move->is_resumed)
@@ -776,6 +782,7 @@ void move_src_event(void *data, const struct qmp_event *event)
 		move_note(move, "STOP", "at %lld us", (long long)event->time_us);
 		move_stamp(move, MOVE_STAMP_STOPPED);
 		move->saw_stop = true;
+		move_lease_end(move);
 	} else if (strcmp(event->name, "RESUME") == 0) {
 		move_note(move, "RESUME", "at %lld us", (long long)event->time_us);
 		move->guest_in_doubt = true; /* it may come after `completed' */

@@ -468,8 +468,13 @@ void moves_add_row(struct moves *moves, struct store_move *row)
 	if (row->error_code[0])
 		err_set(&move->error, err_from_name(row->error_code), "%s", row->error_text);
 	move_detail_decode(move);
-	if (move_is_final(move))
+	if (move_is_final(move)) {
 		move_become_history(move);
+		return;
+	}
+	move->is_dormant = true;
+	move_attach_stream(move); /* also of a rollback, which ends it */
+	move_lease_begin(move);
 }
 
 static void recover(struct move *move)
@@ -483,7 +488,7 @@ static void recover(struct move *move)
 	log_info("move", "recovered", "move=%s vm=%s state=%s", move->row.id, move->row.vm_name,
 		 move_state_name(move));
 	move_note(move, "recovered", "the coordinator was restarted");
-	move_attach_stream(move); /* also of a rollback, which ends it */
+	move->is_dormant = false;
 	switch (move_def(move, move->state)->restart) {
 	case MOVE_RESTART_NOTHING:
 		break;

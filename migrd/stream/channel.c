@@ -471,6 +471,17 @@ void channels_set_bandwidth(struct channels *all, uint64_t bytes_per_s)
 	limiter_set(&all->limiter, bytes_per_s);
 }
 
+void channels_set_lease(struct channels *all, uint32_t ms)
+{
+	limiter_lease(&all->limiter, ms == STREAM_LEASE_FOREVER ? LIMITER_FOREVER : ms);
+}
+
+void channels_end_lease(struct channels *all)
+{
+	if (limiter_is_on_lease(&all->limiter))
+		limiter_lease(&all->limiter, 0);
+}
+
 void channels_set_link_timeout(struct channels *all, uint32_t timeout_ms)
 {
 	atomic_store(&all->link_timeout_ms, timeout_ms);

@@ -68,6 +68,10 @@ struct channels *channels_start(const struct stream_config *config, int wake_fd,
 bool channels_accept(struct channels *all, const char *name, int fd, struct err *err);
 void channels_set_bandwidth(struct channels *all, uint64_t bytes_per_s);
 void channels_set_link_timeout(struct channels *all, uint32_t timeout_ms);
+/* STREAM_LEASE_FOREVER: without end. */
+void channels_set_lease(struct channels *all, uint32_t ms);
+/* Does nothing when there is none, or one without end. */
+void channels_end_lease(struct channels *all);
 
 /* True if it has changed since it was last reported. */
 bool channel_report(struct channel *channel, struct stream_report *ret);

@@ -33,6 +33,8 @@ static void drop_controller(struct control *control)
 {
 	if (control->conn_fd >= 0)
 		close(control->conn_fd);
+	if (control->channels)
+		channels_end_lease(control->channels);
 	control->conn_fd = -1;
 	control->is_blocked = false;
 }
@@ -112,6 +114,9 @@ static bool dispatch(struct control *control, const struct stream_request *req, 
 		return true;
 	case STREAM_CMD_LINK_TIMEOUT:
 		channels_set_link_timeout(control->channels, req->timeout_ms);
+		return true;
+	case STREAM_CMD_LEASE:
+		channels_set_lease(control->channels, req->timeout_ms);
 		return true;
 	case STREAM_CMD_STATUS:
 		push_changes(control, true);

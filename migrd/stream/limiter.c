@@ -21,6 +21,7 @@ void limiter_init(struct limiter *limiter, uint64_t bytes_per_s)
 	limiter->bytes_per_s = bytes_per_s;
 	limiter->credit_bytes = 0;
 	limiter->refilled_ns = monotonic_ns();
+	limiter->lease_ends_ns = LIMITER_FOREVER;
 }
 
 void limiter_fini(struct limiter *limiter)
@@ -84,12 +85,41 @@ void limiter_set(struct limiter *limiter, uint64_t bytes_per_s)
 	pthread_mutex_unlock(&limiter->lock);
 }
 
+void limiter_lease(struct limiter *limiter, uint64_t ms)
+{
+	pthread_mutex_lock(&limiter->lock);
+	limiter->lease_ends_ns =
+		ms == LIMITER_FOREVER ? LIMITER_FOREVER : monotonic_ns() + ms * (NS_PER_S / 1000);
+	pthread_cond_broadcast(&limiter->changed);
+	pthread_mutex_unlock(&limiter->lock);
+}
+
+bool limiter_is_on_lease(struct limiter *limiter)
+{
+	bool is_on_lease;
+
+	pthread_mutex_lock(&limiter->lock);
+	is_on_lease = limiter->lease_ends_ns != LIMITER_FOREVER;
+	pthread_mutex_unlock(&limiter->lock);
+	return is_on_lease;
+}
+
+static bool lease_is_over(const struct limiter *limiter)
+{
+	return limiter->lease_ends_ns != LIMITER_FOREVER &&
+	       monotonic_ns() >= limiter->lease_ends_ns;
+}
+
 size_t limiter_take(struct limiter *limiter, size_t wanted, const atomic_bool *stop)
 {
 	uint64_t piece, taken = 0;
 
 	pthread_mutex_lock(&limiter->lock);
 	while (!atomic_load(stop)) {
+		if (lease_is_over(limiter)) {
+			pthread_cond_wait(&limiter->changed, &limiter->lock);
+			continue;
+		}
 		if (limiter->bytes_per_s == 0) {
 			taken = wanted;
 			break;

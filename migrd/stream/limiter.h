@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* stream/limiter.h -- how many bytes may go out a second, over all channels.
  *
+ * It may also be on lease: when that has run out nothing goes until the next.
+ *
  * A token bucket of 100 ms: a thread that the scheduler keeps away for less loses
  * nothing.  The rate can be changed while threads wait in it:
  * they then go on by the new one.  Thread: any.
@@ -14,17 +16,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define LIMITER_FOREVER UINT64_MAX
+
 struct limiter {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	uint64_t bytes_per_s;  /* 0: no limit */
 	uint64_t credit_bytes; /* at most the bucket's size */
 	uint64_t refilled_ns;
+	uint64_t lease_ends_ns; /* LIMITER_FOREVER: it is not on lease */
 };
 
 void limiter_init(struct limiter *limiter, uint64_t bytes_per_s);
 void limiter_fini(struct limiter *limiter);
 void limiter_set(struct limiter *limiter, uint64_t bytes_per_s);
+/* From now, in the place of the lease before; LIMITER_FOREVER: without end. */
+void limiter_lease(struct limiter *limiter, uint64_t ms);
+bool limiter_is_on_lease(struct limiter *limiter);
 /* Waits until some of WANTED bytes may go; how many: at least 1.  0 when *STOP
  * became true, which limiter_wake() makes it look at. */
 size_t limiter_take(struct limiter *limiter, size_t wanted, const atomic_bool *stop);

@@ -371,6 +371,13 @@ void stream_set_link_timeout(struct stream *stream, uint32_t ms)
 	send_or_log(stream, &req, -1);
 }
 
+void stream_set_lease(struct stream *stream, uint32_t ms)
+{
+	const struct stream_request req = { .cmd = STREAM_CMD_LEASE, .timeout_ms = ms };
+
+	send_or_log(stream, &req, -1);
+}
+
 const struct stream_status *stream_status(const struct stream *stream)
 {
 	return &stream->status;

@@ -42,6 +42,9 @@ struct stream *stream_attach(struct loop *loop, const char *dir, struct proc_id 
 void stream_accept(struct stream *stream, int fd, const char *channel);
 void stream_set_bandwidth(struct stream *stream, uint64_t bytes_per_s);
 void stream_set_link_timeout(struct stream *stream, uint32_t ms);
+/* The data goes out for so long from now, and when we are gone no longer:
+ * STREAM_LEASE_FOREVER (as at the start) lets it go on without us. */
+void stream_set_lease(struct stream *stream, uint32_t ms);
 /* The last status that was reported; stream_refresh() asks for a new one. */
 const struct stream_status *stream_status(const struct stream *stream);
 void stream_refresh(struct stream *stream);

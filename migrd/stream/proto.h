@@ -9,6 +9,8 @@
  *   {"cmd":"accept","channel":"ram"}    dst; the descriptor travels beside it
  *   {"cmd":"limit","bytes_per_s":N}     0: none
  *   {"cmd":"link-timeout","ms":N}
+ *   {"cmd":"lease","ms":N}              data goes out for so long, then waits for
+ *                                       another; it ends with the connection too
  *   {"cmd":"status"}                    an event for each channel, then the reply
  *   {"cmd":"quit"}
  *
@@ -80,16 +82,20 @@ enum stream_cmd {
 	STREAM_CMD_ACCEPT,
 	STREAM_CMD_LIMIT,
 	STREAM_CMD_LINK_TIMEOUT,
+	STREAM_CMD_LEASE,
 	STREAM_CMD_STATUS,
 	STREAM_CMD_QUIT,
 };
+
+/* A lease without end, as it is before the first; 0 ends the present one. */
+#define STREAM_LEASE_FOREVER UINT32_MAX
 
 struct stream_request {
 	enum stream_cmd cmd;
 	struct stream_config config;       /* configure; without `program' */
 	char channel[STREAM_CHANNEL_SIZE]; /* accept */
 	uint64_t bytes_per_s;              /* limit */
-	uint32_t timeout_ms;               /* link-timeout */
+	uint32_t timeout_ms;               /* link-timeout, lease */
 };
 
 const char *stream_cmd_name(enum stream_cmd cmd);

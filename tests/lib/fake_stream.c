@@ -23,6 +23,7 @@ struct stream {
 };
 
 bool fake_stream_start_fails;
+uint32_t fake_stream_lease_ms;
 
 static struct loop *loop;
 static struct stream *the_stream; /* who watches */
@@ -31,6 +32,7 @@ void fake_stream_init(struct loop *the_loop)
 {
 	loop = the_loop;
 	fake_stream_start_fails = false;
+	fake_stream_lease_ms = STREAM_LEASE_FOREVER;
 	memset(&process, 0, sizeof(process));
 }
 
@@ -150,6 +152,12 @@ void stream_set_link_timeout(struct stream *stream, uint32_t ms)
 {
 	(void)stream;
 	trace_add("stream timeout %u", ms);
+}
+
+void stream_set_lease(struct stream *stream, uint32_t ms)
+{
+	(void)stream;
+	fake_stream_lease_ms = ms;
 }
 
 const struct stream_status *stream_status(const struct stream *stream)

@@ -6,6 +6,7 @@
 #include "stream/proc.h"
 
 extern bool fake_stream_start_fails;
+extern uint32_t fake_stream_lease_ms; /* the last that was set */
 
 void fake_stream_init(struct loop *loop);
 void fake_stream_fini(void); /* every object must be gone */

@@ -64,16 +64,28 @@ class RestartTest(SystemTest):
     # All is sent while nobody looks; the coordinators find it done.
     def test_both_killed_transfer_ends_without_them(self):
         guest, move = self.held_move()
-        self.b.kill9()
+        self.b.freeze()     # in time: a transfer waits for one that does not answer for a second
         self.a.api.patch(f"/v1/moves/{move['id']}", {"bandwidth_bytes_per_s": 0})
         self.world.wait_state(self.a, move["id"], "handover")
         self.a.kill9()
+        self.b.kill9()
         guest.console.assert_quiet()
         self.b.start()
         self.a.start()
         self.world.wait_state(self.a, move["id"], "done")
         guest.assert_runs_on(self.b)
         self.assert_clean_soon(self.a, guest.vm(self.b), move["id"])
+
+    # A guest that is handed over while nobody can take it would stand still.
+    def test_destination_away_transfer_waits_and_the_guest_runs(self):
+        guest, move = self.held_move()
+        self.b.kill9()
+        self.world.wait_move(self.a, move["id"], lambda m: "waits for host 'b'" in m["reason"])
+        self.a.api.patch(f"/v1/moves/{move['id']}", {"bandwidth_bytes_per_s": 0})
+        guest.console.wait_sweeps(2, host="a")
+        self.assertEqual(self.a.move_state(move["id"])["state"], "transfer")
+        self.b.start()
+        self.finish(guest, move)
 
     def test_cancel_after_a_restart_leaves_the_guest_here(self):
         guest, move = self.held_move()

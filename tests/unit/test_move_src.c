@@ -18,9 +18,10 @@ START_TEST(guest_is_moved_in_this_order)
 	ck_assert_str_eq(rig_state(), "done");
 	trace_assert("disk begin", "qmp migrate-set-capabilities", "qmp migrate-set-parameters",
 		     "disk prepare", "peer prepare run", "stream start", "disk prepare",
-		     "disk transfer", "qmp migrate", "disk handover", "stream timeout 3000",
-		     "peer go run", "disk handover completed", "disk confirm taken completed",
-		     "stream kill", "qemu quit", "disk done taken completed -vm", NULL);
+		     "disk transfer", "qmp migrate", "peer fate", "disk handover",
+		     "stream timeout 3000", "peer go run", "disk handover completed",
+		     "disk confirm taken completed", "stream kill", "qemu quit",
+		     "disk done taken completed -vm", NULL);
 	ck_assert_ptr_null(rig_vm());
 	ck_assert(!fake_qemu()->is_alive);
 	ck_assert_str_eq(rig_error(), "");
@@ -479,16 +480,26 @@ START_TEST(handover_last_pass_hangs_is_yanked)
 }
 END_TEST
 
+/* The peer is there all the time: only the network stalls. */
+static void advance_with_peer(uint64_t ms)
+{
+	for (uint64_t passed_ms = 0; passed_ms < ms; passed_ms += 500) {
+		rig_advance(500);
+		while (fake_peer_pending("fate"))
+			fake_peer_answer("fate", "{\"state\":\"transfer\",\"final\":false}");
+	}
+}
+
 /* A link that carries nothing is given up, and the reason says so. */
 START_TEST(transfer_stalled_times_out)
 {
 	rig_bring_to("transfer");
 	fake_qemu()->ram_transferred_bytes = 100;
-	rig_advance(59000);
+	advance_with_peer(59000);
 	fake_qemu()->ram_transferred_bytes = 200;
-	rig_advance(59000);
+	advance_with_peer(59000);
 	ck_assert_str_eq(rig_state(), "transfer");
-	rig_advance(3000);
+	advance_with_peer(3000);
 	rig_peer_says("drop", "refused");
 	ck_assert_str_eq(rig_state(), "failed");
 	ck_assert_str_eq(rig_error(), "timeout");
@@ -501,7 +512,7 @@ START_TEST(transfer_stalled_but_completes_move_is_done_without_error)
 {
 	rig_bring_to("transfer");
 	fake_qmp_hold("migrate_cancel");
-	rig_advance(61000);
+	advance_with_peer(61000);
 	ck_assert(fake_qmp_is_held("migrate_cancel"));
 	rig_completes();
 	rig_peer_says("go", "taken");
@@ -921,6 +932,43 @@ START_TEST(transfer_set_reaches_qemu)
 }
 END_TEST
 
+/* A destination that is away could not take the guest: QEMU must not get so far
+ * as to stop it.  With an answer it goes on, and once the guest stands still,
+ * nothing may hold it up. */
+START_TEST(transfer_peer_silent_data_waits_for_it)
+{
+	rig_bring_to("transfer");
+	ck_assert_uint_eq(fake_stream_lease_ms, 2000);
+	fake_peer_fail("fate", ERR_UNAVAILABLE);
+	ck_assert_uint_eq(fake_stream_lease_ms, 0);
+	ck_assert(strstr(move_reason(rig_move()), "waits for host 'b'") != NULL);
+	for (int i = 0; i < 70; i++) {
+		rig_advance(1000);
+		fake_peer_fail("fate", ERR_UNAVAILABLE);
+	}
+	ck_assert_str_eq(rig_state(), "transfer");
+	rig_advance(500);
+	fake_peer_answer("fate", "{\"state\":\"transfer\",\"final\":false}");
+	ck_assert_uint_eq(fake_stream_lease_ms, 2000);
+	ck_assert_str_eq(move_reason(rig_move()), "");
+	ck_assert_str_eq(rig_state(), "transfer");
+	rig_completes();
+	ck_assert_uint_eq(fake_stream_lease_ms, STREAM_LEASE_FOREVER);
+}
+END_TEST
+
+/* An answer that comes when the guest stands still must not hold its last bytes. */
+START_TEST(handover_late_answer_does_not_hold_the_data)
+{
+	rig_bring_to("transfer");
+	rig_completes();
+	fake_peer_fail("fate", ERR_UNAVAILABLE);
+	ck_assert_uint_eq(fake_stream_lease_ms, STREAM_LEASE_FOREVER);
+	rig_peer_says("go", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+}
+END_TEST
+
 /* A thousand notes in one state must not be lost, nor grow for ever. */
 START_TEST(transfer_many_events_are_kept)
 {
@@ -1016,5 +1064,7 @@ Suite *suite(void)
 	ADD(end_late_messages_are_harmless);
 	ADD(waiters_are_told_once);
 	ADD(transfer_many_events_are_kept);
+	ADD(transfer_peer_silent_data_waits_for_it);
+	ADD(handover_late_answer_does_not_hold_the_data);
 	return s;
 }

@@ -389,6 +389,28 @@ START_TEST(limit_lifted_while_waiting_lets_go_at_once)
 }
 END_TEST
 
+/* A guest whose coordinators are away must not be sent to its end. */
+START_TEST(lease_that_runs_out_holds_the_data_until_the_next)
+{
+	stream_set_lease(src.stream, 0);
+	run_until(never, NULL, 50);
+	send_bytes(src_qemu, "held");
+	ck_assert(!wait_for(dst_qemu, POLLIN, 200));
+	stream_set_lease(src.stream, STREAM_LEASE_FOREVER);
+	expect_bytes(dst_qemu, "held");
+	stream_set_lease(src.stream, 300);
+	run_until(never, NULL, 50);
+	send_bytes(src_qemu, "flows");
+	expect_bytes(dst_qemu, "flows");
+	run_until(never, NULL, 400);
+	send_bytes(src_qemu, "held again");
+	ck_assert(!wait_for(dst_qemu, POLLIN, 200));
+	/* The way back is not on lease. */
+	send_bytes(dst_qemu, "back");
+	expect_bytes(src_qemu, "back");
+}
+END_TEST
+
 /* ---- coordinators come and go ---------------------------------------- */
 
 static void attach(struct side *side)
@@ -424,6 +446,23 @@ START_TEST(coordinator_that_returns_finds_the_stream_at_work)
 	close(dst_qemu);
 	src_qemu = dst_qemu = -1;
 	ck_assert(run_until(has_ended, &src, WAIT_MS));
+}
+END_TEST
+
+/* No coordinator, no handover: the lease ends with it, and the next gives another. */
+START_TEST(coordinator_that_goes_takes_its_lease_along)
+{
+	stream_set_lease(src.stream, 60000);
+	run_until(never, NULL, 50);
+	stream_free(src.stream);
+	src.stream = NULL;
+	run_until(never, NULL, 50);
+	send_bytes(src_qemu, "held");
+	ck_assert(!wait_for(dst_qemu, POLLIN, 200));
+	attach(&src);
+	ck_assert(!wait_for(dst_qemu, POLLIN, 200));
+	stream_set_lease(src.stream, STREAM_LEASE_FOREVER);
+	expect_bytes(dst_qemu, "held");
 }
 END_TEST
 
@@ -591,8 +630,10 @@ static void add_open(TCase *tc)
 	tcase_add_test(tc, stopped_destination_process_is_given_up_after_the_link_timeout);
 	tcase_add_test(tc, destination_qemu_that_dies_breaks_the_source);
 	tcase_add_test(tc, bandwidth_limit_is_kept_within_a_fifth);
+	tcase_add_test(tc, lease_that_runs_out_holds_the_data_until_the_next);
 	tcase_add_test(tc, limit_lifted_while_waiting_lets_go_at_once);
 	tcase_add_test(tc, coordinator_that_returns_finds_the_stream_at_work);
+	tcase_add_test(tc, coordinator_that_goes_takes_its_lease_along);
 	tcase_add_test(tc, coordinator_that_returns_late_still_gets_the_end);
 	tcase_add_test(tc, new_controller_replaces_the_old);
 	tcase_add_test(tc, process_that_is_gone_is_unavailable);

@@ -56,6 +56,8 @@ START_TEST(small_requests_survive_the_trip)
 		{ .cmd = STREAM_CMD_LIMIT, .bytes_per_s = 0 },
 		{ .cmd = STREAM_CMD_LIMIT, .bytes_per_s = 1u << 30 },
 		{ .cmd = STREAM_CMD_LINK_TIMEOUT, .timeout_ms = 3000 },
+		{ .cmd = STREAM_CMD_LEASE, .timeout_ms = 0 },
+		{ .cmd = STREAM_CMD_LEASE, .timeout_ms = STREAM_LEASE_FOREVER },
 		{ .cmd = STREAM_CMD_STATUS },
 		{ .cmd = STREAM_CMD_QUIT },
 	};
@@ -234,7 +236,7 @@ Suite *suite(void)
 	TCase *network = tcase_create("network");
 
 	tcase_add_test(control, configure_survives_the_trip);
-	tcase_add_loop_test(control, small_requests_survive_the_trip, 0, 6);
+	tcase_add_loop_test(control, small_requests_survive_the_trip, 0, 8);
 	tcase_add_test(control, reports_survive_the_trip);
 	tcase_add_loop_test(control, bad_request_is_refused, 0, (int)ARRAY_LEN(bad_requests));
 	tcase_add_test(control, member_of_a_newer_version_is_skipped);
