@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The source while the guest stands still, and after it was taken. */
+#include "job/move_priv.h"
+#include "job/move_src.h"
+#include "job/move_src_priv.h"
+#include "wire/peer_msg.h"
+
+#define GO_DEADLINE_MS 5000
+/* While a user's action is with QEMU at the last moment. */
+#define BUSY_TICK_MS 20
+
+/* ---- handover ---------------------------------------------------------- */
+
+void move_src_enter_handover(struct move *move)
+{
+	const struct vm *vm = move_vm(move);
+
+	if (move->stream)
+		stream_set_link_timeout(move->stream, move->moves->env.handover_link_timeout_ms);
+	move_lease_end(move);
+	peer_warm(move->moves->env.peers, move->row.peer);
+	move->run = (!vm || vm_intent(vm) == VM_INTENT_STARTED) && !move->guest_stopped;
+	if (move->is_resumed)
+		move->guest_in_doubt = true; /* its events were lost */
+	loop_timer_start(move->tick, TICK_MS);
+	if (move->is_resumed)
+		move_query(move);
+}
+
+static void on_go_answered(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct peer_verdict reply;
+	struct err bad;
+
+	if (err) {
+		move_note(move, "go-unanswered", "%s", err->msg);
+		move_src_ask_again_later(move, err);
+		return;
+	}
+	if (!peer_verdict_decode(result, &reply, &bad)) {
+		move_src_ask_again_later(move, &bad);
+		return;
+	}
+	move_stamp(move, MOVE_STAMP_TAKEN);
+	move->peer_times = json_object_get(json_get_obj(result, "times"));
+	move->verdict =
+		reply.verdict == PEER_VERDICT_TAKEN ? MOVE_VERDICT_TAKEN : MOVE_VERDICT_REFUSED;
+	if (move->verdict == MOVE_VERDICT_REFUSED && !err_is_set(&move->error))
+		err_set(&move->error, ERR_REFUSED, "host '%s' refused the guest: %s",
+			move->row.peer, reply.reason);
+	move_step(move);
+}
+
+static void send_go(struct move *move)
+{
+	struct json_object *body;
+
+	if (move->asked || loop_timer_is_active(move->retry))
+		return;
+	body = json_object_new_object();
+	json_add_uint(body, "generation", move->row.generation);
+	json_add_bool(body, "run", move->run);
+	move->asked = true;
+	move_stamp(move, MOVE_STAMP_GO);
+	move_ask_peer(move, "go", body, GO_DEADLINE_MS, on_go_answered);
+}
+
+static void note_completed(struct move *move)
+{
+	if (move->saw_completed)
+		return;
+	move->saw_completed = true;
+	move_stamp(move, MOVE_STAMP_COMPLETED);
+	send_go(move);
+	move_save_detail(move); /* beside the question, not before it */
+}
+
+static void on_guest_seen(struct move *move, struct json_object *result, const struct err *err)
+{
+	move->query_pending = false;
+	if (err)
+		return; /* the tick looks again */
+	if (qmp_run_state_decode(result) == QMP_RUN_RUNNING) {
+		move_src_roll_back(move, ERR_BUSY,
+				   "the guest was resumed on the source as the transfer ended");
+		return;
+	}
+	move->guest_in_doubt = false;
+	move_step(move);
+}
+
+/* A resume that was with QEMU when it completed may run the guest here: then
+ * what the destination has is stale. */
+static bool guest_stands(struct move *move)
+{
+	const struct vm *vm = move_vm(move);
+
+	if (move->saw_completed)
+		return true;
+	if (vm && vm_is_busy(vm))
+		move->guest_in_doubt = true;
+	if (!move->guest_in_doubt)
+		return true;
+	loop_timer_start(move->tick, BUSY_TICK_MS);
+	if (move_src_is_gone(move)) {
+		move->go_in_doubt = move->is_resumed;
+		move_src_roll_back_if_gone(move);
+	} else if (!vm_is_busy(vm) && !move->query_pending) {
+		move->query_pending = true;
+		move_qmp(move, "query-status", NULL, COMMAND_DEADLINE_MS, on_guest_seen);
+	}
+	return false;
+}
+
+/* A dead link holds QEMU's main lock in its last pass: only an out-of-band
+ * command gets through (qapi/yank.json). */
+static void yank_if_late(struct move *move)
+{
+	uint64_t waited_ms = loop_now_ms(move->moves->env.loop) - move->entered_ms;
+	struct qmp_conn *conn = qemu_monitor(move_qemu(move));
+	struct json_object *args, *list, *instance;
+
+	if (waited_ms <
+		    move->options.downtime_limit_ms + move->moves->env.handover_link_timeout_ms ||
+	    move->yank_sent || !conn || !qmp_conn_has_oob(conn))
+		return;
+	move->yank_sent = true;
+	args = json_object_new_object();
+	list = json_object_new_array();
+	instance = json_object_new_object();
+	json_add_str(instance, "type", "migration");
+	json_object_array_add(list, instance);
+	json_object_object_add(args, "instances", list);
+	move_note(move, "yank", "QEMU did not finish in %llu ms", (unsigned long long)waited_ms);
+	qmp_command_oob(conn, "yank", args, COMMAND_DEADLINE_MS, NULL, NULL);
+}
+
+/* The guest has stood still for so long that somebody should know. */
+static bool is_silent(const struct move *move)
+{
+	return move->state == MOVE_STATE_HANDOVER && move->retry_ms &&
+	       loop_now_ms(move->moves->env.loop) - move->entered_ms >
+		       move->moves->env.stuck_after_ms;
+}
+
+void move_src_step_handover(struct move *move)
+{
+	if (move->verdict == MOVE_VERDICT_TAKEN) {
+		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_CONFIRM });
+	} else if (move->verdict == MOVE_VERDICT_REFUSED) {
+		move_roll_back(move, &move->error);
+	} else if (move->qemu_state == QMP_MIG_COMPLETED || move->saw_completed) {
+		if (!guest_stands(move))
+			return;
+		note_completed(move);
+		if (is_silent(move))
+			move_become_stuck(move);
+		else
+			send_go(move);
+	} else if (move->qemu_state == QMP_MIG_FAILED || move->qemu_state == QMP_MIG_CANCELLED) {
+		move_src_qemu_failed(move);
+	} else if (move_src_is_gone(move)) {
+		/* What was seen before a restart and not yet on disk is not known. */
+		move->go_in_doubt = move->is_resumed;
+		move_src_roll_back_if_gone(move);
+	} else {
+		yank_if_late(move);
+		if (!loop_timer_is_active(move->tick))
+			loop_timer_start(move->tick, TICK_MS);
+	}
+}
+
+/* Two claims, which only a wrong word of an operator can make: not ours to end. */
+static bool is_conflict(const struct move *move)
+{
+	return move->error.code == ERR_CONFLICT && !move->resolved;
+}
+
+void move_src_step_stuck(struct move *move)
+{
+	if (!is_conflict(move))
+		move_src_step_handover(move);
+}
+
+/* ---- confirm: the guest is there, ours may go --------------------------- */
+
+/* QEMU's own account of the migration is read before it goes. */
+void move_src_enter_confirm(struct move *move)
+{
+	move_end_stream(move);
+	move_query(move);
+}
+
+void move_src_step_confirm(struct move *move)
+{
+	if (move_src_is_gone(move)) {
+		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_DONE,
+							.delete_vm = move->row.vm_uuid });
+	} else if (!move->query_pending && !move->asked) {
+		move->asked = true;
+		qemu_quit(move_qemu(move));
+	}
+}

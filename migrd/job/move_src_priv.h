@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* job/move_src_priv.h -- shared by the files of the source's side.  Thread: loop. */
+#ifndef MIGRD_JOB_MOVE_SRC_PRIV_H
+#define MIGRD_JOB_MOVE_SRC_PRIV_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+struct move;
+
+#define COMMAND_DEADLINE_MS 10000
+/* What QEMU and the peer do has events and answers; this is for when they fail. */
+#define TICK_MS 500
+
+/* The guest's QEMU has ended. */
+bool move_src_is_gone(const struct move *move);
+void move_src_roll_back(struct move *move, enum err_code code, const char *text);
+/* True: it is rolling back, nothing may follow. */
+bool move_src_roll_back_if_gone(struct move *move);
+/* The next try of a question to the peer, ever more patiently. */
+void move_src_ask_again_later(struct move *move, const struct err *why);
+/* QEMU decides the race between a cancel and its own end. */
+void move_src_send_cancel(struct move *move);
+/* QEMU says failed or cancelled: rolls back, with the likeliest reason. */
+void move_src_qemu_failed(struct move *move);
+
+#endif

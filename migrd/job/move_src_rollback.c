@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The source when the guest stays: it runs on here, and the destination drops its
+ * part. */
+#include "base/log.h"
+#include "job/move_priv.h"
+#include "job/move_src.h"
+#include "job/move_src_priv.h"
+#include "wire/peer_msg.h"
+
+#define DROP_DEADLINE_MS 5000
+/* So long we ask a peer that does not answer to drop its part: it may never run
+ * the guest without our go, and asks us for the move's fate when it is back. */
+#define DROP_PATIENCE_MS 30000
+/* The same for one that never answered, so that it hardly has anything. */
+#define DROP_PATIENCE_UNHEARD_MS 3000
+/* QEMU may refuse to run a guest whose disks the other side has not let go yet. */
+#define RESUME_PATIENCE_MS 30000
+
+static uint64_t age_ms(const struct move *move)
+{
+	return loop_now_ms(move->moves->env.loop) - move->entered_ms;
+}
+
+/* The guest is left as it is only when QEMU itself says no for good. */
+static void on_guest_set(struct move *move, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err && (err->code != ERR_QEMU || age_ms(move) < RESUME_PATIENCE_MS)) {
+		move_set_reason(move, "the guest does not go on yet: %s", err->msg);
+		move->query_pending = false; /* the tick looks again */
+		return;
+	}
+	if (err)
+		log_error("move", "resume", "move=%s vm=%s error=\"%s\"", move->row.id,
+			  move->row.vm_name, err->msg);
+	move->guest_safe = true;
+	move_step(move);
+}
+
+/* Nobody but the destination may run it, until it has refused. */
+static bool is_given_away(const struct move *move)
+{
+	return (move->saw_completed || move->qemu_state == QMP_MIG_COMPLETED) &&
+	       move->verdict != MOVE_VERDICT_REFUSED;
+}
+
+/* QEMU resumes the guest itself when a transfer fails; after `completed' only we
+ * may, and only with a refusal in hand. */
+static void on_guest_state(struct move *move, struct json_object *result, const struct err *err)
+{
+	const struct vm *vm = move_vm(move);
+	bool shall_run = vm && vm_intent(vm) == VM_INTENT_STARTED && !move->guest_stopped;
+
+	if (err) {
+		log_warning("move", "rollback", "move=%s error=\"%s\"", move->row.id, err->msg);
+		move->query_pending = false; /* the tick asks again */
+	} else if ((qmp_run_state_decode(result) == QMP_RUN_RUNNING) == shall_run) {
+		move->guest_safe = true;
+		move_step(move);
+	} else if (!shall_run) {
+		move_qmp(move, "stop", NULL, COMMAND_DEADLINE_MS, on_guest_set);
+	} else if (is_given_away(move)) {
+		move->query_pending = false; /* the answer to drop decides */
+	} else {
+		move_note(move, "resume", "the guest goes on on the source");
+		move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_guest_set);
+	}
+}
+
+/* What is not known yet, the tick asks: an answer that asks again at once would
+ * run hot while there is no monitor. */
+static void make_guest_safe(struct move *move)
+{
+	if (move_src_is_gone(move)) {
+		move->guest_safe = true;
+	} else if (move->qemu_state == QMP_MIG_UNKNOWN || move->qemu_state == QMP_MIG_CANCELLING) {
+		; /* the tick asks */
+	} else if (move->qemu_state == QMP_MIG_ACTIVE || move->qemu_state == QMP_MIG_SETUP) {
+		move_src_send_cancel(move); /* a restart in the middle of a rollback */
+	} else if (!move->query_pending) {
+		move->query_pending = true;
+		move_qmp(move, "query-status", NULL, COMMAND_DEADLINE_MS, on_guest_state);
+	}
+}
+
+static void on_dropped(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct peer_verdict reply;
+	struct err bad;
+
+	if (err) {
+		move_src_ask_again_later(move, err);
+		return;
+	}
+	if (!peer_verdict_decode(result, &reply, &bad)) {
+		move_src_ask_again_later(move, &bad);
+		return;
+	}
+	move->answered = true;
+	move->verdict =
+		reply.verdict == PEER_VERDICT_TAKEN ? MOVE_VERDICT_TAKEN : MOVE_VERDICT_REFUSED;
+	if (move->error.code == ERR_QEMU && reply.reason[0] && !move_src_is_gone(move))
+		err_set(&move->error, ERR_QEMU, "the transfer failed; host '%s' says: %s",
+			move->row.peer, reply.reason);
+	move_step(move);
+}
+
+static void send_drop(struct move *move)
+{
+	struct json_object *body;
+
+	if (move->asked || move->answered || loop_timer_is_active(move->retry))
+		return;
+	body = json_object_new_object();
+	json_add_uint(body, "generation", move->row.generation);
+	move->asked = true;
+	move_ask_peer(move, "drop", body, DROP_DEADLINE_MS, on_dropped);
+}
+
+void move_src_enter_rollback(struct move *move)
+{
+	loop_timer_start(move->tick, TICK_MS);
+	move->guest_safe = false;
+	if (move->verdict == MOVE_VERDICT_REFUSED)
+		move->answered = true;
+	if (move->stream)
+		stream_kill(move->stream);
+	if (move->qemu_state == QMP_MIG_UNKNOWN)
+		move_query(move);
+}
+
+/* The destination will ask us when it is back; but one that may have had our go
+ * may have taken the guest, and then it must not be started here again. */
+static bool may_end_without_answer(struct move *move)
+{
+	uint64_t patience_ms = move->token[0] ? DROP_PATIENCE_MS : DROP_PATIENCE_UNHEARD_MS;
+
+	if (move->go_in_doubt || age_ms(move) < patience_ms)
+		return false;
+	move_note(move, "drop-unanswered", "host '%s' will ask us when it is back", move->row.peer);
+	return true;
+}
+
+/* A guest whose QEMU died here after it was given away is there, and all is
+ * well.  One that runs here as well is a conflict. */
+static void taken_after_all(struct move *move)
+{
+	if (move_src_is_gone(move)) {
+		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_CONFIRM });
+		return;
+	}
+	err_set(&move->error, ERR_CONFLICT,
+		"host '%s' has taken the guest, and it is here too: stop one of them, then resolve",
+		move->row.peer);
+	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_STUCK, .why = move->error.msg });
+}
+
+/* A user's resume obeys the same rule as ours. */
+static void set_vm_actions(struct move *move)
+{
+	move->job.allowed = move_def(move, MOVE_STATE_ROLLBACK)->vm_actions;
+	if (is_given_away(move) || move->qemu_state == QMP_MIG_UNKNOWN)
+		move->job.allowed &= ~(1u << VM_ACTION_RESUME);
+}
+
+void move_src_step_rollback(struct move *move)
+{
+	bool cancelled = move->error.code == ERR_CANCELLED;
+
+	set_vm_actions(move);
+	if (!move->guest_safe)
+		make_guest_safe(move);
+	send_drop(move);
+	if (move->verdict == MOVE_VERDICT_TAKEN) {
+		taken_after_all(move);
+	} else if (move->guest_safe && (move->answered || may_end_without_answer(move))) {
+		move_go_to(move, &(struct move_change){ .to = cancelled ? MOVE_STATE_CANCELLED
+									: MOVE_STATE_FAILED,
+							.why = move->error.msg });
+	} else if (!loop_timer_is_active(move->tick)) {
+		loop_timer_start(move->tick, TICK_MS);
+	}
+}
