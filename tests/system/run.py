@@ -31,6 +31,7 @@ from lib import procs, settings  # noqa: E402
 from lib.world import log_directory  # noqa: E402
 
 DEFAULT_TIMEOUT_SECONDS = 120
+MAX_JOBS = 8    # each has ports of its own
 
 
 class TestTimeout(Exception):
@@ -149,7 +150,9 @@ def run_here(tests, args):
 def run_apart(tests, args):
     """Each in a process of its own, in slots that have ports of their own."""
     slots = queue.SimpleQueue()
-    for slot in range(1, args.jobs + 1):
+    # Another run may be going on beside this one.
+    first = os.getpid() % (settings.SLOTS // (args.jobs + 1)) * (args.jobs + 1) + 1
+    for slot in range(first, first + args.jobs):
         slots.put(slot)
 
     def run_one(test):
@@ -180,6 +183,7 @@ def run_apart(tests, args):
 
 def main():
     args = parse_arguments()
+    args.jobs = min(args.jobs, MAX_JOBS)
     settings.build_dir = args.build.resolve()
     settings.log_dir = (args.logs or settings.build_dir / "system-logs").resolve()
     settings.slow_factor = args.slow

@@ -10,6 +10,7 @@ build_dir = SOURCE_DIR      # its bin/ holds migrd, migrd-stream, migrctl
 log_dir = None              # where the logs of failed tests go
 slow_factor = 1             # deadlines are multiplied by it (sanitizers)
 slot = 0                    # of the tests that run at once; 0: it runs alone
+SLOTS = 31
 
 
 def program(name):
