@@ -97,28 +97,42 @@ bool qemu_has_listener(const struct qemu_env *env, const char *uuid)
 	return unix_connect(path, SOCK_STREAM, &fd, &err) || err.code != ERR_UNAVAILABLE;
 }
 
-void qemu_remove_leftovers(const struct qemu_env *env, qemu_is_known_fn *is_known, void *data)
+static void remove_leftover(const struct qemu_env *env, const char *uuid,
+			    qemu_is_known_fn *is_known, void *data)
 {
-	CLEANUP(free_charp) char *path = xasprintf("%s/vms", env->run_dir);
+	if (!id_uuid_is_valid(uuid) || is_known(data, uuid))
+		return;
+	if (qemu_has_listener(env, uuid)) {
+		log_error("qemu", "unknown",
+			  "vm_uuid=%s: a QEMU that no record knows; it is left alone", uuid);
+		return;
+	}
+	log_info("qemu", "leftover", "vm_uuid=%s: removed", uuid);
+	qemu_remove_files(env, uuid, true);
+}
+
+/* An entry is named by its VM's uuid, and may have more behind it. */
+static void remove_leftovers_of(const char *path, const struct qemu_env *env,
+				qemu_is_known_fn *is_known, void *data)
+{
 	DIR *dir = opendir(path);
 	const struct dirent *entry;
+	char uuid[ID_UUID_SIZE];
 
 	while (dir && (entry = readdir(dir))) {
-		const char *uuid = entry->d_name;
-
-		if (!id_uuid_is_valid(uuid) || is_known(data, uuid))
-			continue;
-		if (qemu_has_listener(env, uuid)) {
-			log_error("qemu", "unknown",
-				  "vm_uuid=%s: a QEMU that no record knows; it is left alone",
-				  uuid);
-			continue;
-		}
-		log_info("qemu", "leftover", "vm_uuid=%s: removed", uuid);
-		qemu_remove_files(env, uuid, true);
+		snprintf(uuid, sizeof(uuid), "%.*s", ID_UUID_SIZE - 1, entry->d_name);
+		remove_leftover(env, uuid, is_known, data);
 	}
 	if (dir)
 		closedir(dir);
+}
+
+void qemu_remove_leftovers(const struct qemu_env *env, qemu_is_known_fn *is_known, void *data)
+{
+	CLEANUP(free_charp) char *path = xasprintf("%s/vms", env->run_dir);
+
+	remove_leftovers_of(path, env, is_known, data);
+	remove_leftovers_of(env->log_dir, env, is_known, data);
 }
 
 /* ---- telling the owner ----------------------------------------------- */

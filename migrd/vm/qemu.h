@@ -80,7 +80,7 @@ void qemu_last_words(const struct qemu_env *env, const char *uuid, char *ret_tex
 /* Some process holds the monitor's socket: a QEMU lives, whoever started it. */
 bool qemu_has_listener(const struct qemu_env *env, const char *uuid);
 /* Removes what a crash left of VMs that this host does not have any more: all
- * directories but those for which IS_KNOWN, and those whose QEMU lives. */
+ * directories and logs but those for which IS_KNOWN, and those whose QEMU lives. */
 typedef bool qemu_is_known_fn(void *data, const char *uuid);
 void qemu_remove_leftovers(const struct qemu_env *env, qemu_is_known_fn *is_known, void *data);
 /* Removes the private directory; LOG: and the log. */
