@@ -336,10 +336,8 @@ class StuckTest(CheckCase):
     def test_stuck_move_points_to_what_would_end_it(self):
         guest = self.world.guest()
         guest.start(self.a)
-        move = self.world.begin_move(guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
-        self.world.wait_flowing(self.a, move["id"])
-        self.b.kill9()
-        self.a.api.patch(f"/v1/moves/{move['id']}", {"bandwidth_bytes_per_s": 0})
+        self.b.restart_with_fault("api.peer.go:crash")
+        move = self.world.begin_move(guest, self.a, self.b)
         self.world.wait_state(self.a, move["id"], "stuck")
         item = self.only(self.check(self.a, "--repair"), "stuck-move")
         self.assert_words(item, move["id"], "is stuck: ", "host 'b'",

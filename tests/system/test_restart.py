@@ -63,12 +63,12 @@ class RestartTest(SystemTest):
 
     # All is sent while nobody looks; the coordinators find it done.
     def test_both_killed_transfer_ends_without_them(self):
-        guest, move = self.held_move()
-        self.b.freeze()     # in time: a transfer waits for one that does not answer for a second
-        self.a.api.patch(f"/v1/moves/{move['id']}", {"bandwidth_bytes_per_s": 0})
-        self.world.wait_state(self.a, move["id"], "handover")
+        self.b.restart_with_fault("api.peer.go:crash")
+        guest = self.world.guest()
+        guest.start(self.a)
+        move = self.world.begin_move(guest, self.a, self.b)
+        self.eventually("the destination was asked", lambda: not self.b.is_up())
         self.a.kill9()
-        self.b.kill9()
         guest.console.assert_quiet()
         self.b.start()
         self.a.start()

@@ -97,6 +97,15 @@ class Host:
         self.must_be_up = False
         self.process.end(signal.SIGKILL)
 
+    def restart_with_fault(self, plan):
+        """From here on it does at a fault point what PLAN says (base/fault.h), so that the
+        state of a move is certain; it may die of it.  start() again is without."""
+        self.kill9()
+        self.env["MIGRD_FAULTS"] = plan
+        self.spawn()
+        self.wait_ready()
+        del self.env["MIGRD_FAULTS"]
+
     def end_guests(self):
         """Kills every QEMU and stream: with kill9(), the loss of the host."""
         for pid in self.children():
