@@ -89,8 +89,10 @@ class ConsoleTest(unittest.TestCase):
         a = self.connect()
         self.say(a, 4)
         self.console.assert_quiet(window=0.05)
-        speaker = threading.Timer(0.02, self.say, (a, 8))
-        speaker.start()
-        self.addCleanup(speaker.join)
+        # In the first window and in the second: one line alone may have been on its way.
+        for ticks, delay in ((8, 0.1), (12, 0.7)):
+            speaker = threading.Timer(delay, self.say, (a, ticks))
+            speaker.start()
+            self.addCleanup(speaker.join)
         with self.assertRaisesRegex(AssertionError, "should be stopped"):
             self.console.assert_quiet(window=0.5)

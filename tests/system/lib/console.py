@@ -125,6 +125,7 @@ class Console(History):
             return [life.host for life, line in self.newest() if line.at > since]
 
     def assert_quiet(self, window=0.5):
-        hosts = self.running_now(window)
+        # What was said before the stop may still be on its way: then it is asked once more.
+        hosts = self.running_now(window) and self.running_now(window)
         if hosts:
             raise AssertionError(f"the guest runs on {hosts}, and should be stopped")
