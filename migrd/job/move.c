@@ -106,6 +106,11 @@ struct qemu *move_qemu(const struct move *move)
 	return vm && qemu_is_alive(vm_qemu(vm)) ? vm_qemu(vm) : NULL;
 }
 
+bool move_is_gone(const struct move *move)
+{
+	return move_qemu(move) == NULL;
+}
+
 bool move_hold_vm(struct move *move, struct vm *vm, struct err *err)
 {
 	move->job = (struct vm_job){
@@ -436,6 +441,14 @@ void move_roll_back(struct move *move, const struct err *why)
 	if (move->side == MOVE_DST)
 		move->verdict = MOVE_VERDICT_REFUSED;
 	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_ROLLBACK, .why = why->msg });
+}
+
+void move_give_up(struct move *move, enum err_code code, const char *text)
+{
+	struct err err;
+
+	err_set(&err, code, "%s", text);
+	move_roll_back(move, &err);
 }
 
 static void explain_stuck(const struct move *move, char why[ERR_MSG_SIZE])

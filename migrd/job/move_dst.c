@@ -21,22 +21,9 @@
 
 static const char *const capabilities[] = { "events", "return-path", "late-block-activate", NULL };
 
-static bool is_gone(const struct move *move)
-{
-	return move_qemu(move) == NULL;
-}
-
 static bool is_loaded(const struct move *move)
 {
 	return move->qemu_state == QMP_MIG_COMPLETED;
-}
-
-static void roll_back(struct move *move, enum err_code code, const char *text)
-{
-	struct err err;
-
-	err_set(&err, code, "%s", text);
-	move_roll_back(move, &err);
 }
 
 static void roll_back_gone(struct move *move)
@@ -121,17 +108,17 @@ void move_dst_step_prepare(struct move *move)
 	uint64_t waited_ms = loop_now_ms(move->moves->env.loop) - move->entered_ms;
 
 	if (move->drop_requested) {
-		roll_back(move, ERR_CANCELLED, "the source dropped the move");
-	} else if (move->qemu_launched && is_gone(move)) {
+		move_give_up(move, ERR_CANCELLED, "the source dropped the move");
+	} else if (move->qemu_launched && move_is_gone(move)) {
 		roll_back_gone(move);
 	} else if (move->stream_gone) {
-		roll_back(move, ERR_INTERNAL, "migrd-stream ended at its start");
+		move_give_up(move, ERR_INTERNAL, "migrd-stream ended at its start");
 	} else if (move->qemu_prepared && move->stream_started) {
 		move_stamp(move, MOVE_STAMP_PREPARED);
 		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_TRANSFER,
 							.put_vm = vm_row(move_vm(move)) });
 	} else if (waited_ms >= move->moves->env.prepare_timeout_ms) {
-		roll_back(move, ERR_TIMEOUT, "QEMU was not ready in time");
+		move_give_up(move, ERR_TIMEOUT, "QEMU was not ready in time");
 	}
 }
 
@@ -178,7 +165,7 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 	}
 	unheard = loop_now_ms(move->moves->env.loop) - move->entered_ms > OFFER_PATIENCE_MS;
 	if (!is_loaded(move) && !move->stream_ready && unheard)
-		roll_back(move, err->code, "the source never came");
+		move_give_up(move, err->code, "the source never came");
 	else if (is_loaded(move) && move->state == MOVE_STATE_TRANSFER && is_silent(move))
 		move_become_stuck(move);
 	else
@@ -225,16 +212,16 @@ static bool load_is_late(const struct move *move)
 
 void move_dst_step_transfer(struct move *move)
 {
-	if (is_gone(move)) {
+	if (move_is_gone(move)) {
 		roll_back_gone(move);
 	} else if (move->qemu_state == QMP_MIG_FAILED) {
 		qemu_kill(move_qemu(move)); /* its words are in its log; the end is the fact */
 	} else if (move->drop_requested) {
-		roll_back(move, ERR_CANCELLED, "the source dropped the move");
+		move_give_up(move, ERR_CANCELLED, "the source dropped the move");
 	} else if (move->go_requested && is_loaded(move)) {
 		move_dst_take(move);
 	} else if (move->go_requested && load_is_late(move)) {
-		roll_back(move, ERR_TIMEOUT, "QEMU did not finish loading the guest");
+		move_give_up(move, ERR_TIMEOUT, "QEMU did not finish loading the guest");
 	} else if (!loop_timer_is_active(move->tick)) {
 		if (!move->go_requested)
 			ask_fate(move);
@@ -308,9 +295,9 @@ void move_dst_enter_handover(struct move *move)
 
 void move_dst_step_handover(struct move *move)
 {
-	if (is_gone(move) && !move->asked && !move->is_resumed) {
+	if (move_is_gone(move) && !move->asked && !move->is_resumed) {
 		roll_back_gone(move); /* it has not run here, and nobody was told */
-	} else if (is_gone(move)) {
+	} else if (move_is_gone(move)) {
 		finish(move); /* taken is taken: the guest has died as ours */
 	} else if (!move->asked) {
 		move->asked = true;
@@ -337,7 +324,7 @@ void move_dst_enter_rollback(struct move *move)
 
 void move_dst_step_rollback(struct move *move)
 {
-	if (is_gone(move))
+	if (move_is_gone(move))
 		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_FAILED,
 							.delete_vm = move->row.vm_uuid });
 	else if (!loop_timer_is_active(move->tick))

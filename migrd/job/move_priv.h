@@ -152,6 +152,7 @@ bool move_hold_vm(struct move *move, struct vm *vm, struct err *err);
 void move_release_vm(struct move *move);
 struct vm *move_vm(const struct move *move);     /* NULL: gone */
 struct qemu *move_qemu(const struct move *move); /* NULL: none, or it has ended */
+bool move_is_gone(const struct move *move);      /* the guest's QEMU has ended */
 /* Puts the first record on disk, together with PUT_VM (may be NULL), and enters. */
 void move_record(struct move *move, enum move_state state, const struct store_vm *put_vm);
 
@@ -175,6 +176,8 @@ void move_is_waiting(struct move *move, const struct err *why);
 void move_become_stuck(struct move *move);
 /* To rollback, with the reason (kept if one is set already). */
 void move_roll_back(struct move *move, const struct err *why);
+/* The same, with a reason in plain words. */
+void move_give_up(struct move *move, enum err_code code, const char *text);
 /* Lets the state look at the facts; does nothing while a change is being written. */
 void move_step(struct move *move);
 /* Writes the detail without a change of state, waiting for nothing. */

@@ -25,32 +25,19 @@ static const char *const capabilities[] = {
 	NULL,
 };
 
-bool move_src_is_gone(const struct move *move)
-{
-	return move_qemu(move) == NULL;
-}
-
-void move_src_roll_back(struct move *move, enum err_code code, const char *text)
-{
-	struct err err;
-
-	err_set(&err, code, "%s", text);
-	move_roll_back(move, &err);
-}
-
 static bool roll_back_if_asked(struct move *move)
 {
 	if (!move->cancel_requested)
 		return false;
-	move_src_roll_back(move, ERR_CANCELLED, "cancelled on request");
+	move_give_up(move, ERR_CANCELLED, "cancelled on request");
 	return true;
 }
 
 bool move_src_roll_back_if_gone(struct move *move)
 {
-	if (!move_src_is_gone(move))
+	if (!move_is_gone(move))
 		return false;
-	move_src_roll_back(move, ERR_QEMU, "the guest's QEMU ended on the source");
+	move_give_up(move, ERR_QEMU, "the guest's QEMU ended on the source");
 	return true;
 }
 
@@ -224,7 +211,7 @@ void move_src_step_prepare(struct move *move)
 			move->data_address, stream_fault(move));
 		move_roll_back(move, &err);
 	} else if (waited_ms >= move->moves->env.prepare_timeout_ms) {
-		move_src_roll_back(move, ERR_TIMEOUT, "the destination was not ready in time");
+		move_give_up(move, ERR_TIMEOUT, "the destination was not ready in time");
 	}
 }
 
@@ -331,8 +318,8 @@ void move_src_step_transfer(struct move *move)
 		return;
 	}
 	if (never_began(move)) {
-		move_src_roll_back(move, ERR_UNAVAILABLE,
-				   "the coordinator was restarted before the start");
+		move_give_up(move, ERR_UNAVAILABLE,
+			     "the coordinator was restarted before the start");
 		return;
 	}
 	if (move->saw_stop || move->qemu_state == QMP_MIG_DEVICE ||

@@ -81,8 +81,8 @@ static void on_guest_seen(struct move *move, struct json_object *result, const s
 	if (err)
 		return; /* the tick looks again */
 	if (qmp_run_state_decode(result) == QMP_RUN_RUNNING) {
-		move_src_roll_back(move, ERR_BUSY,
-				   "the guest was resumed on the source as the transfer ended");
+		move_give_up(move, ERR_BUSY,
+			     "the guest was resumed on the source as the transfer ended");
 		return;
 	}
 	move->guest_in_doubt = false;
@@ -102,7 +102,7 @@ static bool guest_stands(struct move *move)
 	if (!move->guest_in_doubt)
 		return true;
 	loop_timer_start(move->tick, BUSY_TICK_MS);
-	if (move_src_is_gone(move)) {
+	if (move_is_gone(move)) {
 		move->go_in_doubt = move->is_resumed;
 		move_src_roll_back_if_gone(move);
 	} else if (!vm_is_busy(vm) && !move->query_pending) {
@@ -159,7 +159,7 @@ void move_src_step_handover(struct move *move)
 			send_go(move);
 	} else if (move->qemu_state == QMP_MIG_FAILED || move->qemu_state == QMP_MIG_CANCELLED) {
 		move_src_qemu_failed(move);
-	} else if (move_src_is_gone(move)) {
+	} else if (move_is_gone(move)) {
 		/* What was seen before a restart and not yet on disk is not known. */
 		move->go_in_doubt = move->is_resumed;
 		move_src_roll_back_if_gone(move);
@@ -193,7 +193,7 @@ void move_src_enter_confirm(struct move *move)
 
 void move_src_step_confirm(struct move *move)
 {
-	if (move_src_is_gone(move)) {
+	if (move_is_gone(move)) {
 		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_DONE,
 							.delete_vm = move->row.vm_uuid });
 	} else if (!move->query_pending && !move->asked) {

@@ -13,9 +13,6 @@ struct move;
 /* What QEMU and the peer do has events and answers; this is for when they fail. */
 #define TICK_MS 500
 
-/* The guest's QEMU has ended. */
-bool move_src_is_gone(const struct move *move);
-void move_src_roll_back(struct move *move, enum err_code code, const char *text);
 /* True: it is rolling back, nothing may follow. */
 bool move_src_roll_back_if_gone(struct move *move);
 /* The next try of a question to the peer, ever more patiently. */

@@ -71,7 +71,7 @@ static void on_guest_state(struct move *move, struct json_object *result, const 
  * run hot while there is no monitor. */
 static void make_guest_safe(struct move *move)
 {
-	if (move_src_is_gone(move)) {
+	if (move_is_gone(move)) {
 		move->guest_safe = true;
 	} else if (move->qemu_state == QMP_MIG_UNKNOWN || move->qemu_state == QMP_MIG_CANCELLING) {
 		; /* the tick asks */
@@ -99,7 +99,7 @@ static void on_dropped(struct move *move, struct json_object *result, const stru
 	move->answered = true;
 	move->verdict =
 		reply.verdict == PEER_VERDICT_TAKEN ? MOVE_VERDICT_TAKEN : MOVE_VERDICT_REFUSED;
-	if (move->error.code == ERR_QEMU && reply.reason[0] && !move_src_is_gone(move))
+	if (move->error.code == ERR_QEMU && reply.reason[0] && !move_is_gone(move))
 		err_set(&move->error, ERR_QEMU, "the transfer failed; host '%s' says: %s",
 			move->row.peer, reply.reason);
 	move_step(move);
@@ -145,7 +145,7 @@ static bool may_end_without_answer(struct move *move)
  * well.  One that runs here as well is a conflict. */
 static void taken_after_all(struct move *move)
 {
-	if (move_src_is_gone(move)) {
+	if (move_is_gone(move)) {
 		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_CONFIRM });
 		return;
 	}
