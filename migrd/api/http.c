@@ -184,12 +184,18 @@ void http_server_set_times(struct http_server *server, uint32_t deadline_ms, uin
 
 /* ---- the end ----------------------------------------------------------- */
 
-static void quiesce(struct MHD_Daemon *daemon)
+/* Its callers wait in vain from here on. The descriptor stays open until the
+ * library's thread has ended: it may be about to hand it to epoll once more. */
+static int quiesce(struct MHD_Daemon *daemon)
 {
-	int fd = daemon ? MHD_quiesce_daemon(daemon) : -1;
+	return daemon ? MHD_quiesce_daemon(daemon) : -1;
+}
 
-	if (fd >= 0)
-		close(fd);
+static void stop_daemon(struct MHD_Daemon *daemon, int listen_fd)
+{
+	if (daemon)
+		MHD_stop_daemon(daemon);
+	closep(&listen_fd);
 }
 
 /* From here the library's threads answer by themselves and suspend nothing:
@@ -212,13 +218,12 @@ static void end_exchanges(struct http_server *server)
 
 static void stop_daemons(struct http_server *server)
 {
-	quiesce(server->tls_daemon);
-	quiesce(server->local_daemon);
+	int tls_fd = quiesce(server->tls_daemon);
+	int local_fd = quiesce(server->local_daemon);
+
 	end_exchanges(server);
-	if (server->tls_daemon)
-		MHD_stop_daemon(server->tls_daemon);
-	if (server->local_daemon)
-		MHD_stop_daemon(server->local_daemon);
+	stop_daemon(server->tls_daemon, tls_fd);
+	stop_daemon(server->local_daemon, local_fd);
 }
 
 void http_server_free(struct http_server *server)
