@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs the system tests: coordinators, QEMU and guests for real, on loopback.
 
-    tests/system/run.py --build DIR [-k PATTERN] [--jobs N] [--list]
+    tests/system/run.py --build DIR [-k PATTERN] [--jobs N] [--qemu PROGRAM] [--list]
 
 One line per test, then a line "N passed, N failed, N skipped".  With --jobs each
 test has a process of its own; those that measure (`runs_alone') come last, one
@@ -125,6 +125,8 @@ def parse_arguments():
     parser.add_argument("--keep-logs", action="store_true", help="also those of tests that passed")
     parser.add_argument("--slow", type=float, default=1, metavar="FACTOR",
                         help="deadlines are so many times longer (for sanitizers)")
+    parser.add_argument("--qemu", default=settings.qemu, metavar="PROGRAM",
+                        help="this QEMU, not the machine's own; see tests/qemu10")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many tests at once")
     parser.add_argument("--slot", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--list", action="store_true", help="only name the tests")
@@ -160,7 +162,8 @@ def run_apart(tests, args):
         try:
             done = subprocess.run(
                 [sys.executable, __file__, "--build", settings.build_dir, "--logs",
-                 settings.log_dir, "--slow", str(args.slow), "--slot", str(slot), "-k",
+                 settings.log_dir, "--slow", str(args.slow), "--qemu", args.qemu,
+                 "--slot", str(slot), "-k",
                  f"[{test.id()[0]}]{test.id()[1:]}",  # this one and no other that begins so
                  *(["--keep-logs"] if args.keep_logs else [])],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -188,6 +191,7 @@ def main():
     settings.log_dir = (args.logs or settings.build_dir / "system-logs").resolve()
     settings.slow_factor = args.slow
     settings.slot = args.slot
+    settings.qemu = args.qemu
     tests = load(args.patterns)
     if args.list:
         print("\n".join(t.id() for t in tests))

@@ -200,7 +200,7 @@ class CheckTest(CheckCase):
         directory.mkdir()
         pid_file = self.world.dir / "link.pid"
         os.link(_touch(directory / "pid"), pid_file)
-        qemu = procs.Child([settings.QEMU, "-S", "-M", "none", "-display", "none", "-nodefaults",
+        qemu = procs.Child([settings.qemu, "-S", "-M", "none", "-display", "none", "-nodefaults",
                             "-pidfile", str(pid_file)], stdin=subprocess.DEVNULL)
         try:
             self.eventually("QEMU has its pid file", lambda: pid_file.read_text() != "")

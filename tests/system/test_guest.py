@@ -24,7 +24,7 @@ class GuestTest(SystemTest):
         self.gdb_socket = self.world.dir / "gdb.sock"
         disk = self.guest.definition["disks"][0]["path"]
         self.qemu = procs.Child(
-            [settings.QEMU, "-machine", "pc-q35-7.2,accel=tcg", "-m", "64", "-nodefaults",
+            [settings.qemu, "-machine", "pc-q35-7.2,accel=tcg", "-m", "64", "-nodefaults",
              "-display", "none", "-drive", f"if=virtio,format=raw,readonly=on,file={disk}",
              "-chardev", f"socket,id=con,path={self.console.path}", "-serial", "chardev:con",
              "-chardev", f"socket,id=gdb,path={self.gdb_socket},server=on,wait=off",

@@ -42,6 +42,7 @@ class Host:
             "host": {"id": self.id, "state_dir": self.state_dir, "run_dir": self.run_dir},
             "api": {"listen": f"{self.address}:{self.api_port}"},
             "data": {"listen": f"{self.address}:{self.data_port}"},
+            "qemu": {"binary": settings.qemu},
             "move": {"stream_program": settings.program("migrd-stream")},
             "log": {"level": "debug"},
         }

@@ -117,6 +117,8 @@ def _belongs(pid, directory):
 
 def name_of(pid):
     args = cmdline(pid)
+    if "--argv0" in args:   # the loader of another system runs it
+        return args[args.index("--argv0") + 1]
     return os.path.basename(args[0]) if args else "?"
 
 

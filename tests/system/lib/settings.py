@@ -4,9 +4,9 @@ import pathlib
 
 SOURCE_DIR = pathlib.Path(__file__).resolve().parents[3]
 MKGUEST = SOURCE_DIR / "tests/guest/mkguest"
-QEMU = "qemu-system-x86_64"
 
 build_dir = SOURCE_DIR      # its bin/ holds migrd, migrd-stream, migrctl
+qemu = "qemu-system-x86_64"
 log_dir = None              # where the logs of failed tests go
 slow_factor = 1             # deadlines are multiplied by it (sanitizers)
 slot = 0                    # of the tests that run at once; 0: it runs alone
