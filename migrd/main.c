@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "api/api.h"
@@ -15,6 +16,9 @@
 #include "stream/port.h"
 #include "tls/identity.h"
 #include "wire/schema.h"
+
+/* As in migrd.service. */
+#define DESCRIPTORS_MAX 65536
 
 struct daemon {
 	struct config config;
@@ -328,6 +332,18 @@ static int load_and_run(const char *path, bool check_only)
 	return status;
 }
 
+/* Each VM takes two descriptors or three: the usual limit of a shell ends at some
+ * hundreds. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max < DESCRIPTORS_MAX ? limit.rlim_max : DESCRIPTORS_MAX;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char **argv)
 {
 	const char *path = CONFIG_FILE_DEFAULT;
@@ -335,6 +351,7 @@ int main(int argc, char **argv)
 	int opt;
 
 	umask(077);
+	raise_descriptor_limit();
 	while ((opt = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c':
