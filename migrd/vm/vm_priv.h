@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* vm/vm_priv.h -- shared by vm.c (the object) and actions.c (what users do). */
+/* vm/vm_priv.h -- shared by the files that make up a VM. */
 #ifndef MIGRD_VM_VM_PRIV_H
 #define MIGRD_VM_VM_PRIV_H
 
@@ -45,6 +45,8 @@ void vm_save(struct vm *vm, store_done_fn *done, void *data);
 void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data);
 /* The QEMU has ended, or was let go: forget it. */
 void vm_drop_qemu(struct vm *vm);
+/* A QEMU's exited(). */
+void vm_qemu_exited(void *vm);
 /* Gives an error to a caller that must not hear of it from inside its call. */
 void vms_fail_later(struct vms *vms, vm_done_fn *fn, void *data, const struct err *err);
 /* The QEMU was to end: somebody asked to stop the VM. */

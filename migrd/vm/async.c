@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A VM in the hands of its async job. */
+#include <assert.h>
+
+#include "base/mem.h"
+#include "vm/vm_priv.h"
+
+bool vm_job_begin(struct vm *vm, struct vm_job *job, struct err *err)
+{
+	uint64_t now = loop_now_ms(vm->vms->env.qemu.loop);
+
+	if (vm->job)
+		return err_set(err, ERR_BUSY, "VM '%s' is held by job %s (%s) for %.1f s",
+			       vm->row.name, vm->job->id, vm->job->kind,
+			       (double)(now - vm->job->since_ms) / 1000);
+	if (vm->action)
+		return err_set(err, ERR_BUSY, "VM '%s' is being worked on; try again",
+			       vm->row.name);
+	job->since_ms = now;
+	vm->job = job;
+	return true;
+}
+
+void vm_job_end(struct vm *vm, struct vm_job *job)
+{
+	assert(vm->job == job);
+	vm->job = NULL;
+	if (vm->qemu && !qemu_is_alive(vm->qemu))
+		vm_qemu_exited(vm); /* the end that the job kept to itself */
+	else
+		vm_changed(vm);
+}
+
+const struct vm_job *vm_job(const struct vm *vm)
+{
+	return vm->job;
+}
+
+/* ---- a VM that a move is bringing --------------------------------------- */
+
+void vm_launch_incoming(struct vm *vm, vm_done_fn *done, void *data)
+{
+	vm_launch(vm, true, done, data);
+}
+
+struct store_vm vm_promoted_row(const struct vm *vm, uint64_t generation, enum vm_intent intent)
+{
+	struct store_vm row = vm->row;
+
+	row.generation = generation;
+	snprintf(row.role, sizeof(row.role), "%s", vm_role_names[VM_ROLE_OWNED]);
+	snprintf(row.intent, sizeof(row.intent), "%s", vm_intent_names[intent]);
+	return row;
+}
+
+void vm_promote(struct vm *vm, uint64_t generation, enum vm_intent intent)
+{
+	vm->row = vm_promoted_row(vm, generation, intent);
+	vm->role = VM_ROLE_OWNED;
+	vm->intent = intent;
+	vm_changed(vm);
+}
+
+void vm_forget(struct vm *vm)
+{
+	struct vms *vms = vm->vms;
+	char name[ID_NAME_SIZE];
+
+	vm->job = NULL;
+	if (vm->qemu)
+		qemu_kill(vm->qemu);
+	qemu_remove_files(&vms->env.qemu, vm->row.uuid, true);
+	snprintf(name, sizeof(name), "%s", vm->row.name);
+	vm_remove(vm);
+	if (vms->env.changed)
+		vms->env.changed(vms->env.data, name, NULL);
+}

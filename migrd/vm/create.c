@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How a VM comes to be: a user defines it, or a move brings it. */
+#include "base/mem.h"
+#include "vm/vm_priv.h"
+
+static bool is_name_free(struct vms *vms, const struct vm_def *def, struct err *err)
+{
+	const struct vm *vm = vm_find(vms, def->name);
+
+	if (vm)
+		return err_set(err, ERR_EXISTS, "this host has a VM '%s' already (%s)", def->name,
+			       vm_state(vm));
+	vm = vm_find_uuid(vms, def->uuid);
+	if (vm)
+		return err_set(err, ERR_EXISTS, "the uuid %s belongs to VM '%s'", def->uuid,
+			       vm->row.name);
+	return true;
+}
+
+static struct vm *add_new(struct vms *vms, const struct vm_def *def, enum vm_role role,
+			  uint64_t generation)
+{
+	CLEANUP(json_putp) struct json_object *obj = vm_def_encode(def);
+	struct store_vm row = { .generation = generation, .created_ms = clock_wall_ms() };
+
+	snprintf(row.uuid, sizeof(row.uuid), "%s", def->uuid);
+	snprintf(row.name, sizeof(row.name), "%s", def->name);
+	snprintf(row.role, sizeof(row.role), "%s", vm_role_names[role]);
+	snprintf(row.intent, sizeof(row.intent), "%s", vm_intent_names[VM_INTENT_STOPPED]);
+	row.definition = xstrdup(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN));
+	return vm_add(vms, &row);
+}
+
+struct vm *vm_new_incoming(struct vms *vms, const struct vm_def *def, uint64_t generation,
+			   struct err *err)
+{
+	if (!is_name_free(vms, def, err))
+		return NULL;
+	return add_new(vms, def, VM_ROLE_INCOMING, generation);
+}
+
+struct creation {
+	struct vms *vms;
+	char uuid[ID_UUID_SIZE];
+	vm_done_fn *done;
+	void *data;
+};
+
+static void on_created(void *data, const struct err *err)
+{
+	struct creation *creation = data;
+	struct vm *vm = vm_find_uuid(creation->vms, creation->uuid);
+
+	if (err && vm)
+		vm_remove(vm);
+	else if (vm)
+		vm_changed(vm);
+	creation->done(creation->data, err);
+	free(creation);
+}
+
+void vm_create(struct vms *vms, const struct vm_def *def, vm_done_fn *done, void *data)
+{
+	struct creation *creation;
+	struct vm *vm;
+	struct err err;
+
+	if (!is_name_free(vms, def, &err)) {
+		vms_fail_later(vms, done, data, &err);
+		return;
+	}
+	vm = add_new(vms, def, VM_ROLE_OWNED, 1);
+	creation = xnew(struct creation);
+	creation->vms = vms;
+	memcpy(creation->uuid, vm->row.uuid, sizeof(creation->uuid));
+	creation->done = done;
+	creation->data = data;
+	vm_save(vm, on_created, creation);
+}

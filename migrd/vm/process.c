@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The QEMU of a VM: started, found again after a restart, and its end. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "vm/vm_priv.h"
+
+/* ---- the QEMU process ------------------------------------------------ */
+
+static void set_process(struct vm *vm, struct proc_id id)
+{
+	vm->row.qemu_pid = id.pid;
+	vm->row.qemu_start_time = id.start_time;
+	snprintf(vm->row.boot_id, sizeof(vm->row.boot_id), "%s", id.pid ? proc_boot_id() : "");
+	vm->row.started_ms = id.pid ? clock_wall_ms() : 0;
+}
+
+void vm_drop_qemu(struct vm *vm)
+{
+	vm->is_ready = false;
+	qemu_free(TAKE_PTR(vm->qemu));
+	set_process(vm, (struct proc_id){ 0 });
+}
+
+static void recovered_one(struct vms *vms)
+{
+	if (vms->recovering && --vms->recovering == 0)
+		vms->recovered(vms->recovered_data, NULL);
+}
+
+/* Its log stays: it has the last words. */
+static void remove_dead_files(const struct vm *vm)
+{
+	const struct qemu_env *env = &vm->vms->env.qemu;
+
+	if (!qemu_has_listener(env, vm->row.uuid))
+		qemu_remove_files(env, vm->row.uuid, false);
+}
+
+static void on_attached(struct vm *vm, const struct err *err)
+{
+	if (!err) {
+		set_process(vm, qemu_proc_id(vm->qemu));
+	} else if (!qemu_is_alive(vm->qemu)) {
+		snprintf(vm->reason, sizeof(vm->reason),
+			 "its QEMU ended while the coordinator was away");
+		vm_drop_qemu(vm);
+		remove_dead_files(vm);
+	} else {
+		snprintf(vm->reason, sizeof(vm->reason), "%s", err->msg);
+	}
+	recovered_one(vm->vms);
+}
+
+static void on_ready(void *data, const struct err *err)
+{
+	struct vm *vm = data;
+	vm_done_fn *launched = TAKE_PTR(vm->launched);
+
+	vm->is_ready = !err;
+	if (!launched) {
+		on_attached(vm, err);
+		return;
+	}
+	if (err) {
+		if (vm->qemu)
+			qemu_kill(vm->qemu);
+		vm_drop_qemu(vm);
+	}
+	launched(vm->launched_data, err);
+}
+
+static void on_event(void *data, const struct qmp_event *event)
+{
+	struct vm *vm = data;
+
+	if (strcmp(event->name, "SHUTDOWN") == 0)
+		vm->guest_ended = json_get_bool(event->data, "guest", false);
+	if (vm->job)
+		vm->job->event(vm->job->data, event);
+	vm_changed(vm);
+}
+
+void vm_explain_end(const struct vm *vm, struct err *err)
+{
+	char words[200];
+	struct err explained = *err;
+
+	qemu_last_words(&vm->vms->env.qemu, vm->row.uuid, words, sizeof(words));
+	err_set(err, explained.code, "%s: %s", explained.msg, words);
+}
+
+/* A guest that powers itself off is stopped; anything else is a crash. */
+static void note_end(struct vm *vm)
+{
+	char words[200];
+
+	if (vm->guest_ended) {
+		vm_set_intent(vm, VM_INTENT_STOPPED);
+		snprintf(vm->reason, sizeof(vm->reason), "the guest powered off");
+		return;
+	}
+	qemu_last_words(&vm->vms->env.qemu, vm->row.uuid, words, sizeof(words));
+	snprintf(vm->reason, sizeof(vm->reason), "its QEMU ended unexpectedly: %s", words);
+	log_error("vm", "crashed", "vm=%s reason=\"%s\"", vm->row.name, vm->reason);
+}
+
+void vm_qemu_exited(void *data)
+{
+	struct vm *vm = data;
+	bool is_stop = vm_action_is_stop(vm);
+
+	if (vm->job) {
+		vm->job->exited(vm->job->data);
+		return; /* the job says what becomes of the VM */
+	}
+	if (is_stop)
+		snprintf(vm->reason, sizeof(vm->reason), "stopped on request");
+	else
+		note_end(vm);
+	vm_drop_qemu(vm);
+	qemu_remove_files(&vm->vms->env.qemu, vm->row.uuid, false);
+	vm_save(vm, is_stop ? vm_action_end : NULL, is_stop ? vm->action : NULL);
+	vm_changed(vm);
+}
+
+static struct qemu_callbacks callbacks(struct vm *vm)
+{
+	return (struct qemu_callbacks){ on_ready, on_event, vm_qemu_exited, vm };
+}
+
+struct late_error {
+	vm_done_fn *fn;
+	void *data;
+	struct err err;
+};
+
+static void give_late_error(void *data)
+{
+	struct late_error *late = data;
+
+	late->fn(late->data, &late->err);
+	free(late);
+}
+
+void vms_fail_later(struct vms *vms, vm_done_fn *fn, void *data, const struct err *err)
+{
+	struct late_error *late = xnew(struct late_error);
+
+	late->fn = fn;
+	late->data = data;
+	late->err = *err;
+	loop_post(vms->env.qemu.loop, give_late_error, late);
+}
+
+static bool decode_definition(const struct vm *vm, struct vm_def *ret, struct err *err)
+{
+	struct faults *faults = faults_new();
+	CLEANUP(json_putp)
+	struct json_object *obj = json_parse(vm->row.definition, strlen(vm->row.definition),
+					     &json_limits_default, faults);
+	bool ok = obj && vm_def_decode(obj, ret, faults);
+
+	if (!ok)
+		faults_to_err(faults, err);
+	faults_free(faults);
+	return ok;
+}
+
+void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data)
+{
+	const struct qemu_callbacks cb = callbacks(vm);
+	struct vm_def *def = xnew(struct vm_def);
+	struct err err;
+
+	vm->reason[0] = '\0';
+	vm->guest_ended = false;
+	if (decode_definition(vm, def, &err))
+		vm->qemu = qemu_start(&vm->vms->env.qemu, def, incoming, &cb, &err);
+	free(def);
+	if (!vm->qemu) {
+		vms_fail_later(vm->vms, launched, data, &err);
+		return;
+	}
+	vm->launched = launched;
+	vm->launched_data = data;
+	set_process(vm, qemu_proc_id(vm->qemu));
+	vm_changed(vm);
+}
+
+/* ---- restart --------------------------------------------------------- */
+
+void vms_add_row(struct vms *vms, struct store_vm *row)
+{
+	vm_add(vms, row);
+}
+
+/* After a power loss no QEMU can be left, whatever pid was recorded. */
+static bool may_have_qemu(const struct vm *vm)
+{
+	if (vm->row.qemu_pid)
+		return strcmp(vm->row.boot_id, proc_boot_id()) == 0;
+	return vm->intent != VM_INTENT_STOPPED || vm->role == VM_ROLE_INCOMING;
+}
+
+void vms_recover(struct vms *vms, vm_done_fn *done, void *data)
+{
+	vms->recovered = done;
+	vms->recovered_data = data;
+	vms->recovering = 1; /* ourselves, so that it cannot end early */
+	for (struct vm *vm = vms->list; vm; vm = vm->next) {
+		const struct qemu_callbacks cb = callbacks(vm);
+		const struct proc_id id = { vm->row.qemu_pid, vm->row.qemu_start_time };
+
+		if (!may_have_qemu(vm)) {
+			if (vm->row.qemu_pid)
+				snprintf(vm->reason, sizeof(vm->reason), "the host was restarted");
+			set_process(vm, (struct proc_id){ 0 });
+			remove_dead_files(vm);
+			continue;
+		}
+		vms->recovering++;
+		vm->qemu = qemu_attach(&vms->env.qemu, vm->row.uuid, vm->row.name, id, &cb);
+	}
+	recovered_one(vms);
+}
+
+static bool is_known(void *data, const char *uuid)
+{
+	return vm_find_uuid(data, uuid) != NULL;
+}
+
+void vms_settle(struct vms *vms)
+{
+	for (struct vm *vm = vms->list, *next; vm; vm = next) {
+		next = vm->next;
+		if (vm->job)
+			continue;
+		if (vm->role == VM_ROLE_INCOMING) {
+			log_warning("vm", "leftover", "vm=%s: no move knows it; removed",
+				    vm->row.name);
+			vm_discard(vm);
+			continue;
+		}
+		vm_finish_interrupted(vm);
+		vm_save(vm, NULL, NULL);
+	}
+	qemu_remove_leftovers(&vms->env.qemu, is_known, vms);
+}

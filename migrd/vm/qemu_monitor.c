@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The monitor of a QEMU: which of the two, and who is at the other end. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "vm/qemu_priv.h"
+
+#define QUERY_DEADLINE_MS 5000
+#define MONITOR_RETRY_MS  1000
+#define MONITOR_COUNT     2
+
+/* The question under way.  Its answer comes even after the connection was
+ * freed, and then finds no qemu. */
+struct qemu_question {
+	struct qemu *qemu;
+};
+
+void qemu_drop_monitor(struct qemu *qemu)
+{
+	if (qemu->question)
+		TAKE_PTR(qemu->question)->qemu = NULL;
+	qemu->step = STEP_UUID;
+	qmp_conn_free(TAKE_PTR(qemu->conn));
+}
+
+/* ---- who is at the other end ----------------------------------------- */
+
+static const struct {
+	const char *command, *member;
+} identify_steps[] = {
+	[STEP_UUID] = { "query-uuid", "UUID" },
+	[STEP_NAME] = { "query-name", "name" },
+	[STEP_STATUS] = { "query-status", "status" },
+};
+
+static void monitor_failed(struct qemu *qemu, const struct err *why);
+static void ask_next(struct qemu *qemu);
+
+static void identified(struct qemu *qemu)
+{
+	struct err err;
+
+	if (!qemu->proc && !qemu_watch_process(qemu, &err)) {
+		qemu_tell_ready(qemu, &err);
+		return;
+	}
+	qemu->failures = 0;
+	qemu->version = *qmp_conn_version(qemu->conn);
+	log_info("qemu", "monitor", "vm=%s pid=%d version=%d.%d.%d state=%s", qemu->name,
+		 (int)qemu->id.pid, qemu->version.major, qemu->version.minor, qemu->version.micro,
+		 qmp_run_state_name(qemu->run_state));
+	qemu_tell_ready(qemu, NULL);
+}
+
+static bool matches(struct qemu *qemu, const char *found)
+{
+	switch (qemu->step) {
+	case STEP_UUID:
+		return strcmp(found, qemu->uuid) == 0;
+	case STEP_NAME:
+		return strcmp(found, qemu->name) == 0;
+	case STEP_STATUS:
+		qemu->run_state = qmp_run_state_from_name(found);
+		return true;
+	case STEP_DONE:
+		break;
+	}
+	return false;
+}
+
+static void on_identify_reply(void *data, struct json_object *result, const struct err *err)
+{
+	struct qemu *qemu = ((struct qemu_question *)data)->qemu;
+	const char *found;
+	struct err wrong;
+
+	free(data);
+	if (!qemu)
+		return;
+	qemu->question = NULL;
+	if (err) {
+		monitor_failed(qemu, err);
+		return;
+	}
+	found = json_get_str(result, identify_steps[qemu->step].member);
+	if (!found || !matches(qemu, found)) {
+		err_set(&wrong, ERR_CONFLICT,
+			"the monitor of VM '%s' belongs to another guest: its %s says '%.40s'",
+			qemu->name, identify_steps[qemu->step].command, found ? found : "nothing");
+		qemu_drop_monitor(qemu);
+		qemu_tell_ready(qemu, &wrong);
+		return;
+	}
+	qemu->step++;
+	ask_next(qemu);
+}
+
+static void ask_next(struct qemu *qemu)
+{
+	if (qemu->step == STEP_DONE) {
+		identified(qemu);
+		return;
+	}
+	qemu->question = xnew(struct qemu_question);
+	qemu->question->qemu = qemu;
+	qmp_command(qemu->conn, identify_steps[qemu->step].command, NULL, QUERY_DEADLINE_MS,
+		    on_identify_reply, qemu->question);
+}
+
+/* ---- the monitor connection ------------------------------------------ */
+
+static void on_monitor_ready(void *data, const struct err *err)
+{
+	struct qemu *qemu = data;
+
+	if (err) {
+		monitor_failed(qemu, err);
+		return;
+	}
+	qemu->step = STEP_UUID;
+	ask_next(qemu);
+}
+
+static void on_monitor_closed(void *data, const struct err *why)
+{
+	monitor_failed(data, why);
+}
+
+/* What an event says about the run state (qapi/run-state.json). */
+static const struct {
+	const char *event;
+	enum qmp_run_state state;
+} event_states[] = {
+	{ "RESUME", QMP_RUN_RUNNING },
+	{ "STOP", QMP_RUN_PAUSED },
+	{ "GUEST_PANICKED", QMP_RUN_GUEST_PANICKED },
+	{ "SUSPEND", QMP_RUN_SUSPENDED },
+	{ "SHUTDOWN", QMP_RUN_SHUTDOWN },
+};
+
+/* A guest that arrived stopped: QEMU has no event for the end of `inmigrate'
+ * without a run. */
+static bool has_arrived(const struct qemu *qemu, const struct qmp_event *event)
+{
+	const char *status = json_get_str(event->data, "status");
+
+	return qemu->run_state == QMP_RUN_INMIGRATE && strcmp(event->name, "MIGRATION") == 0 &&
+	       status && strcmp(status, "completed") == 0;
+}
+
+static void on_event(void *data, const struct qmp_event *event)
+{
+	struct qemu *qemu = data;
+
+	if (has_arrived(qemu, event))
+		qemu->run_state = QMP_RUN_PAUSED;
+	for (size_t i = 0; i < ARRAY_LEN(event_states); i++) {
+		if (strcmp(event->name, event_states[i].event) == 0)
+			qemu->run_state = event_states[i].state;
+	}
+	qemu->cb.event(qemu->cb.data, event);
+}
+
+/* Nobody holds the monitor's socket, so no QEMU does. */
+static bool is_absent(const struct qemu *qemu, const struct err *why)
+{
+	return !qemu->proc && why->code == ERR_UNAVAILABLE;
+}
+
+/* A QEMU that refuses its arguments shuts its sockets a moment before its end
+ * is seen: on_exit_seen() has its words, and the retry is for when it has none. */
+static bool is_ending(const struct qemu *qemu, const struct err *why)
+{
+	return qemu->proc && why->code == ERR_UNAVAILABLE && qemu->failures <= MONITOR_COUNT;
+}
+
+/* Tries the other monitor.  A hung QEMU is not ours to kill: its owner decides,
+ * and we go on trying. */
+static void monitor_failed(struct qemu *qemu, const struct err *why)
+{
+	struct err err = *why;
+
+	qemu_drop_monitor(qemu);
+	if (qemu->is_quitting || (qemu->proc && !qemu->is_alive))
+		return; /* on_exit_seen() tells */
+	log_warning("qemu", "monitor-lost", "vm=%s monitor=%u error=\"%s\"", qemu->name,
+		    qemu->monitor, err.msg);
+	qemu->monitor = (qemu->monitor + 1) % MONITOR_COUNT;
+	if (++qemu->failures < MONITOR_COUNT) {
+		qemu_connect_monitor(qemu);
+		return;
+	}
+	if (is_absent(qemu, why))
+		err_set(&err, ERR_NOT_FOUND, "VM '%s' has no QEMU process", qemu->name);
+	else
+		loop_timer_start(qemu->retry_timer, MONITOR_RETRY_MS);
+	if (!is_ending(qemu, why))
+		qemu_tell_ready(qemu, &err);
+}
+
+void qemu_connect_monitor(struct qemu *qemu)
+{
+	const struct qmp_callbacks cb = { on_monitor_ready, on_event, on_monitor_closed, qemu };
+	char file[16];
+	CLEANUP(free_charp) char *path = NULL;
+	CLEANUP(free_charp) char *address = NULL;
+
+	snprintf(file, sizeof(file), "qmp%u.sock", qemu->monitor);
+	path = qemu_path(qemu->env, qemu->uuid, file);
+	address = xasprintf("unix:%s", path);
+	qemu->conn = qmp_conn_open(qemu->env->loop, address, qemu->env->start_timeout_ms, &cb);
+}
+
+void qemu_on_retry(void *data)
+{
+	struct qemu *qemu = data;
+	struct err err;
+
+	if (qemu->id.pid && !qemu->proc) {
+		err_set(&err, ERR_NOT_FOUND, "the QEMU of VM '%s' (pid %d) has ended", qemu->name,
+			(int)qemu->id.pid);
+		qemu_tell_ready(qemu, &err);
+	} else if (!qemu->conn) {
+		qemu_connect_monitor(qemu);
+	}
+}

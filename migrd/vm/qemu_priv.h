@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vm/qemu_priv.h -- shared by qemu.c (the process), qemu_monitor.c (its monitor)
+ * and qemu_files.c (its files). */
+#ifndef MIGRD_VM_QEMU_PRIV_H
+#define MIGRD_VM_QEMU_PRIV_H
+
+#include "vm/qemu.h"
+
+#define QEMU_WORDS_MAX 400
+
+enum identify_step { STEP_UUID, STEP_NAME, STEP_STATUS, STEP_DONE };
+
+struct qemu_question;
+
+struct qemu {
+	const struct qemu_env *env;
+	struct qemu_callbacks cb;
+	char uuid[ID_UUID_SIZE];
+	char name[ID_NAME_SIZE];
+	struct proc_id id;
+	struct proc *proc;
+	struct qmp_conn *conn;
+	unsigned monitor;  /* which of the two the connection uses */
+	unsigned failures; /* of monitors since one last worked */
+	enum identify_step step;
+	struct qemu_question *question;
+	bool is_alive, told_ready, is_quitting;
+	enum qmp_run_state run_state;
+	struct qmp_version version;
+	struct loop_timer *kill_timer;
+	struct loop_timer *retry_timer; /* of the monitors, and for a late NOT_FOUND */
+};
+
+/* DIR/vms/UUID/FILE; FILE may be NULL.  The caller frees it. */
+char *qemu_path(const struct qemu_env *env, const char *uuid, const char *file);
+char *qemu_log_path(const struct qemu_env *env, const char *uuid);
+
+/* The owner may free the qemu in there: nothing may follow. */
+void qemu_tell_ready(struct qemu *qemu, const struct err *err);
+/* From here on its end is seen. */
+bool qemu_watch_process(struct qemu *qemu, struct err *err);
+void qemu_connect_monitor(struct qemu *qemu);
+void qemu_drop_monitor(struct qemu *qemu);
+/* The retry timer's callback. */
+void qemu_on_retry(void *qemu);
+
+#endif
