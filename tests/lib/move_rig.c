@@ -563,12 +563,7 @@ void rig_peer_says(const char *verb, const char *verdict)
 	fake_peer_answer(verb, reply);
 }
 
-static void bring_to_prepare(void)
-{
-	rig_start_move();
-}
-
-static void bring_to_transfer(void)
+void rig_answer_prepare(void)
 {
 	char reply[200];
 
@@ -576,6 +571,16 @@ static void bring_to_transfer(void)
 		 "{\"data_address\":\"192.0.2.1:8441\",\"token\":\"%064d\",\"channels\":[\"ram\"]}",
 		 1);
 	fake_peer_answer("prepare", reply);
+}
+
+static void bring_to_prepare(void)
+{
+	rig_start_move();
+}
+
+static void bring_to_transfer(void)
+{
+	rig_answer_prepare();
 	fake_stream_becomes(STREAM_CHANNEL_READY);
 }
 

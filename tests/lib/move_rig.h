@@ -87,6 +87,7 @@ const char *rig_error(void); /* of the row; "" if none */
 void rig_start_move(void);   /* of a running VM, to host b */
 /* Brings the move into the state, the way a good world does. */
 void rig_bring_to(const char *state);
+void rig_answer_prepare(void);
 void rig_completes(void); /* QEMU: device, completed */
 void rig_peer_says(const char *verb, const char *verdict);
 bool rig_guest_runs(void);

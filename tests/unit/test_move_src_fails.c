@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "base/mem.h"
+#include "check_main.h"
+#include "move_rig.h"
+#include "peer/client.h"
+
+/* ---- failures before completed ----------------------------------------- */
+
+/* A guest that QEMU cannot migrate is not touched at all. */
+START_TEST(begin_guest_blocked_fails)
+{
+	rig_run_vm();
+	fake_qemu()->blocked_reason = "it has a device";
+	rig_start_move();
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->error_text, "it has a device"));
+	ck_assert_uint_eq(trace_count("qmp"), 0);
+	ck_assert_str_eq(vm_state(rig_vm()), "running");
+}
+END_TEST
+
+START_TEST(begin_capabilities_refused_fails)
+{
+	fake_qmp_refuse("migrate-set-capabilities", ERR_QEMU);
+	rig_start_move();
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* The destination's words reach the user. */
+START_TEST(prepare_refused_by_peer_fails)
+{
+	rig_bring_to("prepare");
+	fake_peer_fail("prepare", ERR_EXISTS);
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(rig_error(), "exists");
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->error_text, "the peer says exists"));
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+START_TEST(prepare_answered_with_nonsense_fails)
+{
+	rig_bring_to("prepare");
+	fake_peer_answer("prepare", "{\"token\":\"\"}");
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+}
+END_TEST
+
+/* A destination that never answers must not cost us the guest. */
+START_TEST(prepare_peer_silent_times_out)
+{
+	rig_bring_to("prepare");
+	rig_advance(30001);
+	ck_assert_str_eq(rig_state(), "rollback");
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(rig_error(), "timeout");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+START_TEST(prepare_stream_cannot_connect_fails)
+{
+	rig_bring_to("prepare");
+	rig_answer_prepare();
+	fake_stream_becomes(STREAM_CHANNEL_FAILED);
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(rig_error(), "peer-error");
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->error_text, "connection refused"));
+}
+END_TEST
+
+START_TEST(prepare_stream_dies_fails)
+{
+	rig_bring_to("prepare");
+	rig_answer_prepare();
+	fake_stream_dies();
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+}
+END_TEST
+
+START_TEST(prepare_stream_cannot_start_fails)
+{
+	rig_bring_to("prepare");
+	fake_stream_start_fails = true;
+	rig_answer_prepare();
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(rig_error(), "not-found");
+}
+END_TEST
+
+START_TEST(transfer_migrate_refused_fails)
+{
+	fake_qmp_refuse("migrate", ERR_QEMU);
+	rig_bring_to("prepare");
+	rig_answer_prepare();
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(rig_error(), "qemu-error");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* QEMU resumes the guest itself: all that is left is to tell the other side. */
+START_TEST(transfer_qemu_gives_up_guest_goes_on)
+{
+	rig_bring_to("transfer");
+	fake_qemu()->mig_error = "Unable to write to socket: Broken pipe";
+	fake_qemu_migrates("failed");
+	ck_assert_str_eq(rig_state(), "rollback");
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->error_text, "Broken pipe"));
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+	ck_assert(rig_guest_runs());
+	ck_assert(!fake_stream_is_alive());
+}
+END_TEST
+
+/* Before completed the guest has never left: a dead QEMU is a crash, said so. */
+START_TEST(transfer_qemu_dies_guest_has_crashed)
+{
+	rig_bring_to("transfer");
+	fake_qemu_dies();
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(rig_error(), "qemu-error");
+	ck_assert_str_eq(vm_state(rig_vm()), "crashed");
+	ck_assert_uint_eq(trace_count("peer go"), 0);
+}
+END_TEST
+
+/* In the last pass as well: without completed there is no go. */
+START_TEST(handover_qemu_gives_up_guest_goes_on)
+{
+	rig_bring_to("handover");
+	fake_qemu_migrates("failed");
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_uint_eq(trace_count("peer go"), 0);
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+START_TEST(handover_qemu_dies_before_completed_guest_has_crashed)
+{
+	rig_bring_to("handover");
+	fake_qemu_dies();
+	ck_assert_uint_eq(trace_count("peer go"), 0);
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(vm_state(rig_vm()), "crashed");
+}
+END_TEST
+
+/* A dead link in the last pass would keep the guest standing for as long as
+ * TCP likes. */
+START_TEST(handover_last_pass_hangs_is_yanked)
+{
+	rig_bring_to("handover");
+	rig_advance(3000);
+	ck_assert_uint_eq(trace_count("qmp yank"), 0);
+	rig_advance(1000);
+	ck_assert_uint_eq(trace_count("qmp yank"), 1);
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* The peer is there all the time: only the network stalls. */
+static void advance_with_peer(uint64_t ms)
+{
+	for (uint64_t passed_ms = 0; passed_ms < ms; passed_ms += 500) {
+		rig_advance(500);
+		while (fake_peer_pending("fate"))
+			fake_peer_answer("fate", "{\"state\":\"transfer\",\"final\":false}");
+	}
+}
+
+/* A link that carries nothing is given up, and the reason says so. */
+START_TEST(transfer_stalled_times_out)
+{
+	rig_bring_to("transfer");
+	fake_qemu()->ram_transferred_bytes = 100;
+	advance_with_peer(59000);
+	fake_qemu()->ram_transferred_bytes = 200;
+	advance_with_peer(59000);
+	ck_assert_str_eq(rig_state(), "transfer");
+	advance_with_peer(3000);
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(rig_error(), "timeout");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* The transfer ended at the moment it was given up: a good move has no error. */
+START_TEST(transfer_stalled_but_completes_move_is_done_without_error)
+{
+	rig_bring_to("transfer");
+	fake_qmp_hold("migrate_cancel");
+	advance_with_peer(61000);
+	ck_assert(fake_qmp_is_held("migrate_cancel"));
+	rig_completes();
+	rig_peer_says("go", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert_str_eq(rig_error(), "");
+}
+END_TEST
+
+/* ---- drop ---------------------------------------------------------------- */
+
+/* The other host may be down for a week: our guest runs, and our move ends. */
+START_TEST(drop_unanswered_ends_after_patience)
+{
+	rig_bring_to("transfer");
+	fake_qemu_migrates("failed");
+	rig_advance(29000);
+	ck_assert_str_eq(rig_state(), "rollback");
+	ck_assert_uint_gt(trace_count("peer drop"), 1);
+	rig_advance(2000);
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* ---- the monitor ---------------------------------------------------------- */
+
+/* A hung monitor is no end of the guest, and no reason to run hot. */
+START_TEST(rollback_monitor_lost_waits_for_it)
+{
+	rig_bring_to("transfer");
+	fake_qemu_migrates("failed");
+	fake_qmp_hold("query-status");
+	rig_peer_says("drop", "refused");
+	fake_qemu_lose_monitor();
+	rig_advance(5000);
+	ck_assert_str_eq(rig_state(), "failed");
+}
+END_TEST
+
+/* ---- the disk ------------------------------------------------------------ */
+
+/* What is not on disk has not happened: the move stands, says why, and goes on
+ * when there is room. */
+START_TEST(disk_full_at_each_step_nothing_proceeds_then_recovers)
+{
+	rig_run_vm();
+	rig_disk_is_full(true);
+	rig_start_move();
+	rig_advance(3000);
+	trace_assert_empty();
+	ck_assert_ptr_nonnull(strstr(move_reason(rig_move()), "the disk is full"));
+	rig_disk_is_full(false);
+	rig_advance(500);
+	ck_assert_str_eq(rig_state(), "prepare");
+	rig_disk_is_full(true);
+	rig_answer_prepare();
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	rig_advance(3000);
+	ck_assert_uint_eq(trace_count("qmp migrate"), 0);
+	rig_disk_is_full(false);
+	rig_advance(500);
+	rig_disk_is_full(true);
+	rig_completes();
+	rig_advance(3000);
+	ck_assert_uint_eq(trace_count("peer go"), 0);
+	rig_disk_is_full(false);
+	rig_advance(500);
+	ck_assert_uint_eq(fake_peer_pending("go"), 1);
+	rig_disk_is_full(true);
+	rig_peer_says("go", "taken");
+	rig_advance(3000);
+	ck_assert(fake_qemu()->is_alive);
+	rig_disk_is_full(false);
+	rig_advance(1000);
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert_ptr_null(rig_vm());
+}
+END_TEST
+
+/* A daemon that ends while the disk is full gives everything back. */
+START_TEST(disk_full_daemon_ends_nothing_leaks)
+{
+	rig_run_vm();
+	rig_disk_is_full(true);
+	rig_start_move();
+	rig_restart();
+	ck_assert_ptr_null(rig_move());
+	ck_assert_str_eq(vm_state(rig_vm()), "running");
+}
+END_TEST
+
+/* The refusal is not ours before its record is. */
+START_TEST(disk_full_after_refusal_guest_waits)
+{
+	rig_bring_to("handover");
+	fake_qemu_migrates("completed");
+	rig_disk_is_full(true);
+	rig_peer_says("go", "refused");
+	rig_advance(2000);
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+	rig_disk_is_full(false);
+	rig_advance(1000);
+	ck_assert(rig_guest_runs());
+	ck_assert_str_eq(rig_state(), "failed");
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("move_src_fails");
+	TCase *tc;
+
+	tc = rig_add_case(s, "failures");
+	tcase_add_test(tc, begin_guest_blocked_fails);
+	tcase_add_test(tc, begin_capabilities_refused_fails);
+	tcase_add_test(tc, prepare_refused_by_peer_fails);
+	tcase_add_test(tc, prepare_answered_with_nonsense_fails);
+	tcase_add_test(tc, prepare_peer_silent_times_out);
+	tcase_add_test(tc, prepare_stream_cannot_connect_fails);
+	tcase_add_test(tc, prepare_stream_dies_fails);
+	tcase_add_test(tc, prepare_stream_cannot_start_fails);
+	tcase_add_test(tc, transfer_migrate_refused_fails);
+	tcase_add_test(tc, transfer_qemu_gives_up_guest_goes_on);
+	tcase_add_test(tc, transfer_qemu_dies_guest_has_crashed);
+	tcase_add_test(tc, handover_qemu_gives_up_guest_goes_on);
+	tcase_add_test(tc, handover_qemu_dies_before_completed_guest_has_crashed);
+	tcase_add_test(tc, handover_last_pass_hangs_is_yanked);
+	tcase_add_test(tc, transfer_stalled_times_out);
+	tcase_add_test(tc, transfer_stalled_but_completes_move_is_done_without_error);
+	tcase_add_test(tc, drop_unanswered_ends_after_patience);
+	tcase_add_test(tc, rollback_monitor_lost_waits_for_it);
+
+	tc = rig_add_case(s, "disk");
+	tcase_add_test(tc, disk_full_at_each_step_nothing_proceeds_then_recovers);
+	tcase_add_test(tc, disk_full_daemon_ends_nothing_leaks);
+	tcase_add_test(tc, disk_full_after_refusal_guest_waits);
+	return s;
+}

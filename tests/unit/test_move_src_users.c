@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "base/mem.h"
+#include "check_main.h"
+#include "move_rig.h"
+#include "peer/client.h"
+
+/* ---- cancel ------------------------------------------------------------- */
+
+static bool cancel(void)
+{
+	struct err err = { 0 };
+	bool ok = move_cancel(rig_move(), &err);
+
+	if (!ok)
+		ck_assert_int_eq(err.code, ERR_TOO_LATE);
+	rig_run();
+	return ok;
+}
+
+START_TEST(begin_cancelled_ends_at_once)
+{
+	rig_run_vm();
+	fake_qmp_hold("migrate-set-capabilities");
+	rig_start_move();
+	ck_assert(cancel());
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "cancelled");
+	ck_assert_str_eq(rig_error(), "cancelled");
+	fake_qmp_release("migrate-set-capabilities");
+	ck_assert_str_eq(rig_state(), "cancelled");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+START_TEST(prepare_cancelled_late_answer_is_harmless)
+{
+	rig_bring_to("prepare");
+	ck_assert(cancel());
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "cancelled");
+	rig_answer_prepare();
+	ck_assert_uint_eq(trace_count("stream start"), 0);
+	ck_assert_str_eq(rig_state(), "cancelled");
+}
+END_TEST
+
+START_TEST(transfer_cancelled_guest_goes_on)
+{
+	rig_bring_to("transfer");
+	ck_assert(cancel());
+	ck_assert_uint_eq(trace_count("qmp migrate_cancel"), 1);
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "cancelled");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* Before the first record is on disk. */
+START_TEST(new_cancelled_ends)
+{
+	rig_run_vm();
+	rig_disk_hold();
+	rig_start_move();
+	ck_assert(cancel());
+	rig_disk_go_on();
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "cancelled");
+}
+END_TEST
+
+/* QEMU decides the race: it completed, so the guest is given away. */
+START_TEST(cancel_races_with_completed_move_goes_on)
+{
+	rig_bring_to("transfer");
+	fake_qmp_hold("migrate_cancel");
+	ck_assert(cancel());
+	rig_completes();
+	fake_qmp_release("migrate_cancel");
+	ck_assert_str_eq(rig_state(), "handover");
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+	rig_peer_says("go", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert_str_eq(rig_error(), "");
+}
+END_TEST
+
+/* Past the point of no return nobody may promise the guest back. */
+START_TEST(cancel_in_handover_is_too_late)
+{
+	rig_bring_to("handover");
+	ck_assert(!cancel());
+	fake_qemu_migrates("completed");
+	ck_assert(!cancel());
+	rig_peer_says("go", "taken");
+	ck_assert(!cancel());
+	ck_assert_str_eq(rig_state(), "done");
+}
+END_TEST
+
+/* Twice is once. */
+START_TEST(cancel_twice_is_once)
+{
+	rig_bring_to("transfer");
+	fake_qmp_hold("migrate_cancel");
+	ck_assert(cancel());
+	ck_assert(cancel());
+	ck_assert_uint_eq(trace_count("qmp migrate_cancel"), 1);
+	fake_qmp_release("migrate_cancel");
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "cancelled");
+}
+END_TEST
+
+/* ---- the user beside the move ------------------------------------------ */
+
+/* A resume that was asked for in transfer and is carried out after completed
+ * would run the guest on both hosts. */
+START_TEST(user_resume_races_with_completed_no_cont_here)
+{
+	rig_run_vm();
+	ck_assert_int_eq(rig_act(VM_ACTION_PAUSE).code, ERR_NONE);
+	rig_bring_to("transfer");
+	rig_disk_hold();
+	rig_act_begin(VM_ACTION_RESUME);
+	rig_completes();
+	rig_disk_go_on();
+	ck_assert_str_eq(rig_state(), "handover");
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+	ck_assert(!rig_guest_runs());
+	/* The move carries the wish out: the guest is to run over there. */
+	ck_assert_int_eq(rig_act_result().code, ERR_NONE);
+	ck_assert_uint_eq(trace_count("peer go run"), 1);
+}
+END_TEST
+
+/* QEMU has the command already, and carries it out after its last pass: nobody
+ * else may run that guest. */
+START_TEST(user_resume_is_with_qemu_at_completed_destination_is_dropped)
+{
+	rig_run_vm();
+	ck_assert_int_eq(rig_act(VM_ACTION_PAUSE).code, ERR_NONE);
+	rig_bring_to("transfer");
+	fake_qmp_hold("cont");
+	rig_act_begin(VM_ACTION_RESUME);
+	rig_run();
+	rig_completes();
+	ck_assert_uint_eq(trace_count("peer go"), 0);
+	fake_qmp_release("cont");
+	rig_advance(1000);
+	ck_assert(rig_guest_runs());
+	ck_assert_uint_eq(trace_count("peer go"), 0);
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* The same, but QEMU refused it: the guest stands still, and is given away. */
+START_TEST(user_resume_is_refused_at_completed_move_goes_on)
+{
+	rig_run_vm();
+	ck_assert_int_eq(rig_act(VM_ACTION_PAUSE).code, ERR_NONE);
+	rig_bring_to("transfer");
+	fake_qmp_hold("cont");
+	fake_qmp_refuse("cont", ERR_QEMU);
+	rig_act_begin(VM_ACTION_RESUME);
+	rig_run();
+	rig_completes();
+	fake_qmp_release("cont");
+	rig_advance(1000);
+	rig_peer_says("go", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+}
+END_TEST
+
+/* A pause that came too late for this QEMU holds when the guest comes back. */
+START_TEST(user_pause_races_with_failure_guest_is_paused)
+{
+	rig_bring_to("transfer");
+	rig_disk_hold();
+	rig_act_begin(VM_ACTION_PAUSE);
+	fake_qemu_migrates("device");
+	rig_disk_go_on();
+	ck_assert_str_eq(rig_state(), "handover");
+	ck_assert_int_eq(rig_act_result().code, ERR_NONE);
+	fake_qemu_migrates("failed");
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(vm_state(rig_vm()), "paused");
+}
+END_TEST
+
+/* Nobody stops or deletes a guest that is on its way. */
+START_TEST(user_actions_are_refused_while_it_moves)
+{
+	static const enum vm_action never[] = { VM_ACTION_STOP, VM_ACTION_DELETE, VM_ACTION_START,
+						VM_ACTION_RESET, VM_ACTION_SHUTDOWN };
+
+	rig_bring_to("transfer");
+	for (size_t i = 0; i < ARRAY_LEN(never); i++)
+		ck_assert_int_eq(rig_act(never[i]).code, ERR_BUSY);
+	rig_completes();
+	ck_assert_int_eq(rig_act(VM_ACTION_RESUME).code, ERR_BUSY);
+	ck_assert_int_eq(rig_act(VM_ACTION_PAUSE).code, ERR_BUSY);
+}
+END_TEST
+
+/* ---- start ----------------------------------------------------------------- */
+
+static enum err_code start(const char *vm, const char *to, const char *key)
+{
+	const struct move_options options = { .downtime_limit_ms = 300 };
+	struct err err = { 0 };
+	struct move *move = moves_start(rig.moves, vm, to, &options, key, &err);
+
+	rig_run();
+	return move ? ERR_NONE : err.code;
+}
+
+START_TEST(start_impossible_is_refused_at_once)
+{
+	ck_assert_int_eq(start("vm1", "b", NULL), ERR_NOT_FOUND);
+	rig_create_vm();
+	ck_assert_int_eq(start("vm1", "b", NULL), ERR_CONFLICT);
+	ck_assert_int_eq(rig_act(VM_ACTION_START).code, ERR_NONE);
+	ck_assert_int_eq(start("vm1", "a", NULL), ERR_CONFLICT);
+	ck_assert_int_eq(start("vm1", "unknown", NULL), ERR_NOT_FOUND);
+	rig_act_begin(VM_ACTION_PAUSE);
+	ck_assert_int_eq(start("vm1", "b", NULL), ERR_BUSY);
+	ck_assert_int_eq(start("vm1", "b", NULL), ERR_NONE);
+	ck_assert_int_eq(start("vm1", "b", NULL), ERR_BUSY);
+}
+END_TEST
+
+/* A client that asks twice because the answer was lost gets one move. */
+START_TEST(start_same_key_is_same_move)
+{
+	rig_run_vm();
+	ck_assert_int_eq(start("vm1", "b", "k1"), ERR_NONE);
+	ck_assert_int_eq(start("vm1", "b", "k1"), ERR_NONE);
+	ck_assert_int_eq(start("vm1", "c", "k1"), ERR_CONFLICT);
+	ck_assert_ptr_null(moves_next(rig.moves, move_row(moves_next(rig.moves, NULL))->id));
+}
+END_TEST
+
+/* ---- while it runs -------------------------------------------------------- */
+
+/* The limits of a move can be changed while it runs, and QEMU hears of it. */
+START_TEST(transfer_set_reaches_qemu)
+{
+	const struct move_options options = { .bandwidth_bytes_per_s = 5, .has_bandwidth = true };
+	struct err err = { 0 };
+
+	rig_bring_to("transfer");
+	trace_clear();
+	ck_assert(move_set(rig_move(), &options, &err));
+	rig_run();
+	trace_assert("qmp migrate-set-parameters", "disk transfer", NULL);
+}
+END_TEST
+
+/* ---- after the end ------------------------------------------------------------ */
+
+static unsigned moments;
+
+static void on_moment(void *data, struct move *move)
+{
+	(void)data;
+	(void)move;
+	moments++;
+}
+
+/* Whatever comes late finds history, and leaves it alone. */
+START_TEST(end_late_messages_are_harmless)
+{
+	const struct move_options options = { .has_bandwidth = true };
+	struct err err = { 0 };
+
+	rig_bring_to("transfer");
+	fake_qemu_migrates("failed");
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	trace_clear();
+	fake_qemu_migrates("completed");
+	fake_qemu_event("STOP", NULL);
+	rig_advance(60000);
+	ck_assert(!move_cancel(rig_move(), &err));
+	ck_assert(!move_set(rig_move(), &options, &err));
+	ck_assert_ptr_null(moves_go(rig.moves, rig.move_id, "b", RIG_GENERATION, true, &err));
+	ck_assert_int_eq(err.code, ERR_FORBIDDEN);
+	ck_assert_ptr_null(moves_drop(rig.moves, rig.move_id, "b", RIG_GENERATION, &err));
+	moments = 0;
+	for (int i = MOVE_RECORDED; i <= MOVE_ENDED; i++)
+		move_when(rig_move(), (enum move_moment)i, on_moment, NULL);
+	ck_assert_uint_eq(moments, 0);
+	rig_run();
+	ck_assert_uint_eq(moments, 4);
+	trace_assert_empty();
+}
+END_TEST
+
+/* Who waits for a moment is told when it comes, once. */
+START_TEST(waiters_are_told_once)
+{
+	rig_bring_to("transfer");
+	moments = 0;
+	move_when(rig_move(), MOVE_RECORDED, on_moment, NULL);
+	move_when(rig_move(), MOVE_ENDED, on_moment, NULL);
+	rig_run();
+	ck_assert_uint_eq(moments, 1);
+	rig_completes();
+	rig_peer_says("go", "taken");
+	ck_assert_uint_eq(moments, 2);
+	rig_advance(1000);
+	ck_assert_uint_eq(moments, 2);
+}
+END_TEST
+
+/* A thousand notes in one state must not be lost, nor grow for ever. */
+START_TEST(transfer_many_events_are_kept)
+{
+	rig_bring_to("transfer");
+	for (int i = 0; i < 1000; i++) {
+		fake_qemu_event("MIGRATION_PASS", "{\"pass\":1}");
+		rig_run();
+	}
+	ck_assert_uint_gt(trace_count("disk transfer"), 10);
+	rig_completes();
+	rig_peer_says("go", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("move_src_users");
+	TCase *tc;
+
+	tc = rig_add_case(s, "users");
+	tcase_add_test(tc, begin_cancelled_ends_at_once);
+	tcase_add_test(tc, prepare_cancelled_late_answer_is_harmless);
+	tcase_add_test(tc, transfer_cancelled_guest_goes_on);
+	tcase_add_test(tc, new_cancelled_ends);
+	tcase_add_test(tc, cancel_races_with_completed_move_goes_on);
+	tcase_add_test(tc, cancel_in_handover_is_too_late);
+	tcase_add_test(tc, cancel_twice_is_once);
+	tcase_add_test(tc, user_resume_races_with_completed_no_cont_here);
+	tcase_add_test(tc, user_resume_is_with_qemu_at_completed_destination_is_dropped);
+	tcase_add_test(tc, user_resume_is_refused_at_completed_move_goes_on);
+	tcase_add_test(tc, user_pause_races_with_failure_guest_is_paused);
+	tcase_add_test(tc, user_actions_are_refused_while_it_moves);
+	tcase_add_test(tc, start_impossible_is_refused_at_once);
+	tcase_add_test(tc, start_same_key_is_same_move);
+	tcase_add_test(tc, transfer_set_reaches_qemu);
+
+	tc = rig_add_case(s, "ends");
+	tcase_add_test(tc, end_late_messages_are_harmless);
+	tcase_add_test(tc, waiters_are_told_once);
+	tcase_add_test(tc, transfer_many_events_are_kept);
+	return s;
+}
