@@ -81,6 +81,12 @@ class Console(History):
         with self.changed:
             return super().all_lines()
 
+    def write_log(self, path):
+        with open(path, "w", encoding="utf-8") as f:
+            for line, life in self.all_lines():
+                f.write(f"{line.at:.4f} life={life.index} host={life.host} pid={life.pid} "
+                        f"T={line.ticks} S={line.sweeps} E={line.errors}\n")
+
     def assert_single_runner(self):
         with self.changed:
             super().assert_single_runner()

@@ -4,6 +4,7 @@ import pathlib
 
 SOURCE_DIR = pathlib.Path(__file__).resolve().parents[3]
 MKGUEST = SOURCE_DIR / "tests/guest/mkguest"
+MKLINUX = SOURCE_DIR / "tests/guest/mklinux"
 
 build_dir = SOURCE_DIR      # its bin/ holds migrd, migrd-stream, migrctl
 qemu = "qemu-system-x86_64"

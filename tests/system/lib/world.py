@@ -20,31 +20,44 @@ SANITIZER_REPORT = re.compile(
 MOVE_SECONDS = 60
 
 
-class Guest:
-    """A VM definition with the boot disk and the console that go with it."""
+class Machine:
+    """A VM definition; whoever makes one adds `console', which the world closes."""
+
+    console = None
+
+    def __init__(self, world, definition):
+        self.world = world
+        self.name = definition["name"]
+        self.uuid = None
+        self.definition = definition
+        world.guests[self.name] = self
+
+    def create(self, host):
+        vm = host.api.post("/v1/vms", self.definition)
+        self.uuid = vm["uuid"]
+        return vm
+
+    def vm(self, host):
+        return host.vm(self.name)
+
+
+class Guest(Machine):
+    """A definition with the boot disk and the console that go with it."""
 
     def __init__(self, world, name, area=16, rate=16, static=None, period=4, memory_mib=128, **extra):
-        self.world = world
-        self.name = name
-        self.uuid = None
         self.is_busy = area > 0 and rate != 0   # else no sweep is ever completed
         image = world.dir / f"{name}.img"
         static = area if static is None else static
         subprocess.run([str(settings.MKGUEST), str(image), "--area", str(area), "--rate", str(rate),
                         "--static", str(static), "--period", str(period)], check=True)
         self.console = Console(world.dir / f"{name}.console", period)
-        self.definition = {
+        super().__init__(world, {
             "name": name, "machine": "pc-q35-7.2", "accel": "tcg", "memory_mib": memory_mib,
             "disks": [{"id": "boot", "path": str(image), "format": "raw", "readonly": True,
                        "shared": True, "boot_index": 0}],
             "serial": {"type": "socket", "path": self.console.path},
             **extra,
-        }
-
-    def create(self, host):
-        vm = host.api.post("/v1/vms", self.definition)
-        self.uuid = vm["uuid"]
-        return vm
+        })
 
     def start(self, host, sweeps=1):
         """Creates and starts it, and waits until it has begun to work."""
@@ -55,9 +68,6 @@ class Guest:
         if sweeps and self.is_busy:
             self.console.wait_sweeps(sweeps, settings.seconds(60), host.id)
         return vm
-
-    def vm(self, host):
-        return host.vm(self.name)
 
     def assert_runs_on(self, host, sweeps=2):
         """The API, the guest and its memory agree that it runs on HOST and nowhere else."""
@@ -96,8 +106,7 @@ class World:
         return self
 
     def guest(self, name="g1", **kwargs):
-        self.guests[name] = Guest(self, name, **kwargs)
-        return self.guests[name]
+        return Guest(self, name, **kwargs)
 
     # ---- moves -------------------------------------------------------------
 
@@ -183,10 +192,7 @@ class World:
             if path.is_file():
                 shutil.copy(path, target / "-".join(path.relative_to(self.dir).parts))
         for guest in self.guests.values():
-            with open(target / f"{guest.name}-console.txt", "w", encoding="utf-8") as f:
-                for line, life in guest.console.all_lines():
-                    f.write(f"{line.at:.4f} life={life.index} host={life.host} pid={life.pid} "
-                            f"T={line.ticks} S={line.sweeps} E={line.errors}\n")
+            guest.console.write_log(target / f"{guest.name}-console.txt")
 
     def remove(self):
         World.open_worlds.discard(self)
