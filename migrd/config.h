@@ -36,6 +36,7 @@ struct config {
 	char *tls_ca, *tls_cert, *tls_key;
 	char *qemu_binary;
 	uint64_t qemu_start_timeout_ms;
+	uint64_t qemu_monitor_wait_ms;
 	char *move_stream_program;
 	uint64_t move_link_timeout_ms, move_handover_link_timeout_ms, move_prepare_timeout_ms;
 	uint64_t move_stuck_after_ms;

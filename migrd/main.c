@@ -87,6 +87,7 @@ static void make_jobs(struct daemon *daemon)
 			.start_timeout_ms = (uint32_t)config->qemu_start_timeout_ms,
 		},
 		.store = api->store,
+		.monitor_wait_ms = (uint32_t)config->qemu_monitor_wait_ms,
 		.changed = api_vm_changed,
 		.data = api,
 	};

@@ -3,63 +3,57 @@
  * what must be on disk first, and what is then said to QEMU. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "vm/entry.h"
 #include "vm/vm_priv.h"
 
 #define COMMAND_DEADLINE_MS 10000
 
-enum needs { NEEDS_NO_QEMU, NEEDS_QEMU };
-
 static const struct {
-	const char *name;
-	enum needs needs;
 	bool sets_intent; /* which is on disk before QEMU hears of it */
 	enum vm_intent intent;
 	const char *command; /* NULL: more than one command */
 } actions[VM_ACTION_COUNT] = {
-	[VM_ACTION_START] = { "start", NEEDS_NO_QEMU, true, VM_INTENT_STARTED, NULL },
-	[VM_ACTION_STOP] = { "stop", NEEDS_QEMU, true, VM_INTENT_STOPPED, NULL },
-	[VM_ACTION_PAUSE] = { "pause", NEEDS_QEMU, true, VM_INTENT_PAUSED, "stop" },
-	[VM_ACTION_RESUME] = { "resume", NEEDS_QEMU, true, VM_INTENT_STARTED, "cont" },
-	[VM_ACTION_RESET] = { "reset", NEEDS_QEMU, false, VM_INTENT_STARTED, "system_reset" },
-	[VM_ACTION_SHUTDOWN] = { "shutdown", NEEDS_QEMU, false, VM_INTENT_STARTED,
-				 "system_powerdown" },
-	[VM_ACTION_DELETE] = { "delete", NEEDS_NO_QEMU, false, VM_INTENT_STOPPED, NULL },
+	[VM_ACTION_START] = { true, VM_INTENT_STARTED, NULL },
+	[VM_ACTION_STOP] = { true, VM_INTENT_STOPPED, NULL },
+	[VM_ACTION_PAUSE] = { true, VM_INTENT_PAUSED, "stop" },
+	[VM_ACTION_RESUME] = { true, VM_INTENT_STARTED, "cont" },
+	[VM_ACTION_RESET] = { false, VM_INTENT_STARTED, "system_reset" },
+	[VM_ACTION_SHUTDOWN] = { false, VM_INTENT_STARTED, "system_powerdown" },
+	[VM_ACTION_DELETE] = { false, VM_INTENT_STOPPED, NULL },
 };
 
-/* The sync job of a VM.  It outlives the VM if that is forgotten meanwhile, and
- * then finds it gone. */
+/* It outlives the VM if that is forgotten meanwhile, and then finds it gone. */
 struct action_run {
 	struct vms *vms;
 	char uuid[ID_UUID_SIZE];
 	enum vm_action action;
 	enum vm_intent former_intent;
-	bool is_stopping; /* QEMU was asked to end; its exit ends the action */
-	vm_done_fn *done; /* NULL: nobody asked */
+	struct vm_entry *entry; /* NULL: it still waits */
+	bool is_stopping;       /* QEMU was asked to end; its exit ends the action */
+	vm_done_fn *done;       /* NULL: nobody asked */
 	void *data;
 };
 
 const char *vm_action_name(enum vm_action action)
 {
-	return actions[action].name;
+	return vm_sync_name((enum vm_sync)action);
 }
 
 static struct vm *vm_of(const struct action_run *run)
 {
-	struct vm *vm = vm_find_uuid(run->vms, run->uuid);
-
-	return vm && vm->action == run ? vm : NULL;
+	return run->entry ? vm_entry_vm(run->entry) : NULL;
 }
 
 static void finish(struct action_run *run, const struct err *err)
 {
 	struct vm *vm = vm_of(run);
 
-	if (vm) {
+	if (vm)
 		vm->action = NULL;
-		vm_changed(vm);
-	}
+	if (run->entry)
+		vm_leave(run->entry);
 	log_info("vm", "action", "vm_uuid=%s action=%s result=\"%s\"", run->uuid,
-		 actions[run->action].name, err ? err->msg : "done");
+		 vm_action_name(run->action), err ? err->msg : "done");
 	if (run->done)
 		run->done(run->data, err);
 	free(run);
@@ -97,7 +91,7 @@ static void on_launched(void *data, const struct err *err)
 		finish(run, err);
 		return;
 	}
-	qemu_command(vm->qemu, "cont", NULL, COMMAND_DEADLINE_MS, on_command, run);
+	vm_entry_command(run->entry, "cont", NULL, COMMAND_DEADLINE_MS, on_command, run);
 }
 
 static void on_deleted(void *data, const struct err *err)
@@ -105,10 +99,8 @@ static void on_deleted(void *data, const struct err *err)
 	struct action_run *run = data;
 	struct vm *vm = vm_of(run);
 
-	if (vm && !err) {
-		vm->action = NULL;
+	if (vm && !err)
 		vm_forget(vm);
-	}
 	finish(run, err);
 }
 
@@ -129,8 +121,8 @@ static void perform(struct vm *vm, struct action_run *run)
 	case VM_ACTION_RESUME:
 	case VM_ACTION_RESET:
 	case VM_ACTION_SHUTDOWN:
-		qemu_command(vm->qemu, actions[run->action].command, NULL, COMMAND_DEADLINE_MS,
-			     on_command, run);
+		vm_entry_command(run->entry, actions[run->action].command, NULL,
+				 COMMAND_DEADLINE_MS, on_command, run);
 		break;
 	case VM_ACTION_DELETE:
 		store_commit(run->vms->env.store, &delete_txn, on_deleted, run);
@@ -150,7 +142,7 @@ static void qemu_gone(const struct vm *vm, struct action_run *run)
 		return;
 	}
 	err_set(&err, ERR_CONFLICT, "cannot %s VM '%s': its QEMU has ended",
-		actions[run->action].name, vm->row.name);
+		vm_action_name(run->action), vm->row.name);
 	finish(run, &err);
 }
 
@@ -173,16 +165,11 @@ static void on_intent_saved(void *data, const struct err *err)
 		finish(run, err);
 	} else if (is_for_the_job(vm, run->action)) {
 		finish(run, NULL);
-	} else if (actions[run->action].needs == NEEDS_QEMU && !vm->qemu) {
+	} else if (run->action != VM_ACTION_START && !vm->qemu) {
 		qemu_gone(vm, run);
 	} else {
 		perform(vm, run);
 	}
-}
-
-bool vm_is_busy(const struct vm *vm)
-{
-	return vm->action != NULL;
 }
 
 bool vm_action_is_stop(const struct vm *vm)
@@ -197,41 +184,21 @@ void vm_action_end(void *data, const struct err *err)
 
 /* ---- the way in ------------------------------------------------------ */
 
-static bool check(const struct vm *vm, enum vm_action action, struct err *err)
+static void on_entered(void *data, struct vm_entry *entry, const struct err *err)
 {
-	const struct vm_job *job = vm->job;
+	struct action_run *run = data;
+	struct vm *vm;
 
-	if (vm->action)
-		return err_set(err, ERR_BUSY, "VM '%s' is busy with '%s'; try again", vm->row.name,
-			       actions[vm->action->action].name);
-	if (job && !(job->allowed & (1u << action)))
-		return err_set(err, ERR_BUSY,
-			       "cannot %s VM '%s' now: job %s (%s) holds it; wait for it, or "
-			       "cancel it",
-			       actions[action].name, vm->row.name, job->id, job->kind);
-	if (actions[action].needs == NEEDS_NO_QEMU && vm->qemu)
-		return err_set(err, ERR_CONFLICT, "cannot %s VM '%s': it is %s%s",
-			       actions[action].name, vm->row.name, vm_state(vm),
-			       action == VM_ACTION_DELETE ? "; stop it first" : "");
-	if (actions[action].needs == NEEDS_QEMU && !vm_is_active(vm))
-		return err_set(err, ERR_CONFLICT, "cannot %s VM '%s': it is %s",
-			       actions[action].name, vm->row.name, vm_state(vm));
-	return true;
-}
-
-static void begin(struct vm *vm, enum vm_action action, vm_done_fn *done, void *data)
-{
-	struct action_run *run = xnew(struct action_run);
-
-	run->vms = vm->vms;
-	memcpy(run->uuid, vm->row.uuid, sizeof(run->uuid));
-	run->action = action;
-	run->former_intent = vm->intent;
-	run->done = done;
-	run->data = data;
+	run->entry = entry;
+	if (err) {
+		finish(run, err);
+		return;
+	}
+	vm = vm_entry_vm(entry);
 	vm->action = run;
-	if (actions[action].sets_intent) {
-		vm_set_intent(vm, actions[action].intent);
+	run->former_intent = vm->intent;
+	if (actions[run->action].sets_intent) {
+		vm_set_intent(vm, actions[run->action].intent);
 		vm_save(vm, on_intent_saved, run);
 	} else {
 		perform(vm, run);
@@ -240,12 +207,14 @@ static void begin(struct vm *vm, enum vm_action action, vm_done_fn *done, void *
 
 void vm_act(struct vm *vm, enum vm_action action, vm_done_fn *done, void *data)
 {
-	struct err err;
+	struct action_run *run = xnew(struct action_run);
 
-	if (check(vm, action, &err))
-		begin(vm, action, done, data);
-	else
-		vms_fail_later(vm->vms, done, data, &err);
+	run->vms = vm->vms;
+	memcpy(run->uuid, vm->row.uuid, sizeof(run->uuid));
+	run->action = action;
+	run->done = done;
+	run->data = data;
+	vm_enter(vm, (enum vm_sync)action, VM_ENTRY_USUAL, on_entered, run);
 }
 
 /* What was asked for and what is there tell which action was interrupted. */
@@ -257,11 +226,11 @@ void vm_finish_interrupted(struct vm *vm)
 		return;
 	state = qemu_run_state(vm->qemu);
 	if (vm->intent == VM_INTENT_STOPPED)
-		begin(vm, VM_ACTION_STOP, NULL, NULL);
+		vm_act(vm, VM_ACTION_STOP, NULL, NULL);
 	else if (vm->intent == VM_INTENT_PAUSED && state == QMP_RUN_RUNNING)
-		begin(vm, VM_ACTION_PAUSE, NULL, NULL);
+		vm_act(vm, VM_ACTION_PAUSE, NULL, NULL);
 	else if (vm->intent == VM_INTENT_STARTED &&
 		 (state == QMP_RUN_PRELAUNCH || state == QMP_RUN_PAUSED ||
 		  state == QMP_RUN_POSTMIGRATE))
-		begin(vm, VM_ACTION_RESUME, NULL, NULL);
+		vm_act(vm, VM_ACTION_RESUME, NULL, NULL);
 }

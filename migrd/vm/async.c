@@ -3,19 +3,23 @@
 #include <assert.h>
 
 #include "base/mem.h"
+#include "vm/entry.h"
 #include "vm/vm_priv.h"
 
 bool vm_job_begin(struct vm *vm, struct vm_job *job, struct err *err)
 {
 	uint64_t now = loop_now_ms(vm->vms->env.qemu.loop);
+	struct vm_holder holder;
 
 	if (vm->job)
 		return err_set(err, ERR_BUSY, "VM '%s' is held by job %s (%s) for %.1f s",
 			       vm->row.name, vm->job->id, vm->job->kind,
 			       (double)(now - vm->job->since_ms) / 1000);
-	if (vm->action)
-		return err_set(err, ERR_BUSY, "VM '%s' is being worked on; try again",
-			       vm->row.name);
+	if (vm_holder(vm, &holder) && holder.kind != VM_SYNC_JOB && holder.kind != VM_SYNC_QUERY &&
+	    !(job->allowed & (1u << holder.kind)))
+		return err_set(err, ERR_BUSY,
+			       "VM '%s' is busy with '%s' (sync job %s) since %.1f s", vm->row.name,
+			       vm_sync_name(holder.kind), holder.id, (double)holder.held_ms / 1000);
 	job->since_ms = now;
 	vm->job = job;
 	return true;

@@ -109,6 +109,7 @@ void vm_qemu_exited(void *data)
 	struct vm *vm = data;
 	bool is_stop = vm_action_is_stop(vm);
 
+	vm_entries_qemu_ended(vm);
 	if (vm->job) {
 		vm->job->exited(vm->job->data);
 		return; /* the job says what becomes of the VM */

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "qmp/refuse.h"
 #include "vm/cmdline.h"
 #include "vm/qemu_priv.h"
 
@@ -233,40 +234,20 @@ void qemu_note_run_state(struct qemu *qemu, enum qmp_run_state state)
 	qemu->run_state = state;
 }
 
-/* An answer for a command that could not be sent, given on the loop. */
-struct refusal {
-	qmp_reply_fn *fn;
-	void *data;
-	struct err err;
-};
-
-static void refuse(void *data)
-{
-	struct refusal *refusal = data;
-
-	refusal->fn(refusal->data, NULL, &refusal->err);
-	free(refusal);
-}
-
 void qemu_command(struct qemu *qemu, const char *name, struct json_object *args,
 		  uint32_t deadline_ms, qmp_reply_fn *fn, void *data)
 {
 	struct qmp_conn *conn = qemu_monitor(qemu);
-	struct refusal *refusal;
+	struct err err;
 
 	if (conn) {
 		qmp_command(conn, name, args, deadline_ms, fn, data);
 		return;
 	}
 	json_object_put(args);
-	if (!fn)
-		return;
-	refusal = xnew(struct refusal);
-	refusal->fn = fn;
-	refusal->data = data;
-	err_set(&refusal->err, ERR_UNAVAILABLE, "the QEMU of VM '%s' has no monitor at the moment",
+	err_set(&err, ERR_UNAVAILABLE, "the QEMU of VM '%s' has no monitor at the moment",
 		qemu->name);
-	loop_post(qemu->env->loop, refuse, refusal);
+	qmp_refuse(qemu->env->loop, fn, data, &err);
 }
 
 void qemu_quit(struct qemu *qemu)

@@ -59,6 +59,7 @@ struct vm *vm_add(struct vms *vms, const struct store_vm *row)
 
 	vm->vms = vms;
 	vm->row = *row;
+	TAILQ_INIT(&vm->entries);
 	vm->role = (enum vm_role)name_index(vm_role_names, ARRAY_LEN(vm_role_names), row->role);
 	vm->intent = (enum vm_intent)name_index(vm_intent_names, ARRAY_LEN(vm_intent_names),
 						row->intent);
@@ -89,6 +90,7 @@ void vm_remove(struct vm *vm)
 	while (*link != vm)
 		link = &(*link)->next;
 	*link = vm->next;
+	vm_entries_let_go(vm);
 	leave_waiting(vm);
 	qemu_free(vm->qemu);
 	store_vm_fini(&vm->row);

@@ -7,7 +7,7 @@
  *
  * Two slots say who may use the monitor: the sync job (one short action: start,
  * pause, ...) and the async job (a move), which says what sync jobs it bears.
- * Reads need neither.
+ * Reads need neither.  vm/entry.h is the way in.
  *
  * Thread: loop.  Pointers to a VM are good until the callback returns: keep the
  * uuid, and find it again.
@@ -32,6 +32,7 @@ enum vm_intent { VM_INTENT_STOPPED, VM_INTENT_STARTED, VM_INTENT_PAUSED, VM_INTE
 struct vms_env {
 	struct qemu_env qemu;
 	struct store *store;
+	uint32_t monitor_wait_ms; /* usual deadline of vm_enter() */
 	/* Something that shows in the API changed; VM is NULL when it is gone. */
 	void (*changed)(void *data, const char *name, const struct vm *vm);
 	void *data;
@@ -78,7 +79,8 @@ enum vm_action {
 };
 const char *vm_action_name(enum vm_action action);
 
-/* CONFLICT when the VM's state forbids it, BUSY when a job does. */
+/* Waits for its turn (vm/entry.h), whose errors it may give: CONFLICT when the
+ * VM's state forbids it, BUSY when a job does. */
 void vm_act(struct vm *vm, enum vm_action action, vm_done_fn *done, void *data);
 
 /* ---- what there is to know ------------------------------------------- */
@@ -95,7 +97,7 @@ uint64_t vm_generation(const struct vm *vm);
 const char *vm_definition(const struct vm *vm); /* JSON */
 struct qemu *vm_qemu(const struct vm *vm);      /* NULL: none */
 bool vm_is_active(const struct vm *vm);         /* its QEMU is there and answers */
-bool vm_is_busy(const struct vm *vm);           /* a sync job is under way */
+bool vm_is_busy(const struct vm *vm);           /* with a sync job that is no mere question */
 const struct store_vm *vm_row(const struct vm *vm);
 
 /* ---- for the async job ----------------------------------------------- */
@@ -103,7 +105,7 @@ const struct store_vm *vm_row(const struct vm *vm);
 struct vm_job {
 	char id[ID_UUID_SIZE];
 	const char *kind; /* "MIGRATION_OUT", "MIGRATION_IN" */
-	uint32_t allowed; /* sync jobs it bears now: bits of enum vm_action */
+	uint32_t allowed; /* sync jobs it bears now: bits of enum vm_sync */
 	uint64_t since_ms;
 	void (*event)(void *data, const struct qmp_event *event);
 	void (*exited)(void *data); /* of the QEMU; the VM still has it to look at */

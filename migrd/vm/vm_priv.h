@@ -3,9 +3,14 @@
 #ifndef MIGRD_VM_VM_PRIV_H
 #define MIGRD_VM_VM_PRIV_H
 
+#include <sys/queue.h>
+
 #include "vm/vm.h"
 
 struct action_run;
+struct vm_entry;
+
+TAILQ_HEAD(vm_entries, vm_entry);
 
 struct vm {
 	struct vms *vms;
@@ -18,7 +23,10 @@ struct vm {
 	bool guest_ended; /* the guest itself powered off */
 	char reason[ERR_MSG_SIZE];
 	struct vm_job *job;
-	struct action_run *action; /* the sync job */
+	struct vm_entry *holder;   /* of the sync slot */
+	struct vm_entries entries; /* that wait for it, or for their refusal */
+	unsigned waiting;          /* of those */
+	struct action_run *action; /* the holder, if it is an action */
 	vm_done_fn *launched;      /* of vm_launch_incoming() and of a start */
 	void *launched_data;
 };
@@ -53,6 +61,10 @@ void vms_fail_later(struct vms *vms, vm_done_fn *fn, void *data, const struct er
 bool vm_action_is_stop(const struct vm *vm);
 /* A store_done_fn: ends the action DATA. */
 void vm_action_end(void *data, const struct err *err);
+/* Answers every entry that needs a QEMU, for there is none any more. */
+void vm_entries_qemu_ended(struct vm *vm);
+/* Answers all; the holder keeps its entry, and finds no VM. */
+void vm_entries_let_go(struct vm *vm);
 /* Starts an action without a caller, to finish what a crash interrupted. */
 void vm_finish_interrupted(struct vm *vm);
 

@@ -322,6 +322,7 @@ static void make_objects(void)
 			  .log_dir = rig.dir,
 			  .start_timeout_ms = 1000 },
 		.store = rig.store,
+		.monitor_wait_ms = 5000,
 	});
 	rig.moves = moves_new(&(struct moves_env){
 		.loop = rig.loop,

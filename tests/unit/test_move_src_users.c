@@ -124,6 +124,7 @@ START_TEST(user_resume_races_with_completed_no_cont_here)
 	rig_bring_to("transfer");
 	rig_disk_hold();
 	rig_act_begin(VM_ACTION_RESUME);
+	rig_run();
 	rig_completes();
 	rig_disk_go_on();
 	ck_assert_str_eq(rig_state(), "handover");
@@ -181,6 +182,7 @@ START_TEST(user_pause_races_with_failure_guest_is_paused)
 	rig_bring_to("transfer");
 	rig_disk_hold();
 	rig_act_begin(VM_ACTION_PAUSE);
+	rig_run();
 	fake_qemu_migrates("device");
 	rig_disk_go_on();
 	ck_assert_str_eq(rig_state(), "handover");
@@ -227,8 +229,10 @@ START_TEST(start_impossible_is_refused_at_once)
 	ck_assert_int_eq(rig_act(VM_ACTION_START).code, ERR_NONE);
 	ck_assert_int_eq(start("vm1", "a", NULL), ERR_CONFLICT);
 	ck_assert_int_eq(start("vm1", "unknown", NULL), ERR_NOT_FOUND);
-	rig_act_begin(VM_ACTION_PAUSE);
+	fake_qmp_hold("system_reset");
+	rig_act_begin(VM_ACTION_RESET);
 	ck_assert_int_eq(start("vm1", "b", NULL), ERR_BUSY);
+	fake_qmp_release("system_reset");
 	ck_assert_int_eq(start("vm1", "b", NULL), ERR_NONE);
 	ck_assert_int_eq(start("vm1", "b", NULL), ERR_BUSY);
 }

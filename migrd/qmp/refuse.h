@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* qmp/refuse.h -- the answer to a command that cannot be sent at all. */
+#ifndef MIGRD_QMP_REFUSE_H
+#define MIGRD_QMP_REFUSE_H
+
+#include "base/loop.h"
+#include "qmp/conn.h"
+
+/* Calls FN(DATA, NULL, ERR) on the loop, never from inside; FN may be NULL. */
+void qmp_refuse(struct loop *loop, qmp_reply_fn *fn, void *data, const struct err *err);
+
+#endif

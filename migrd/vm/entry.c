@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "vm/entry.h"
+
+#include <assert.h>
+
+#include "base/mem.h"
+#include "qmp/refuse.h"
+#include "vm/vm_priv.h"
+
+enum needs { NEEDS_NO_QEMU, NEEDS_QEMU };
+
+static const struct {
+	const char *name;
+	const char *verb; /* "cannot VERB VM 'x'" */
+	enum needs needs;
+} kinds[VM_SYNC_COUNT] = {
+	[VM_SYNC_START] = { "start", "start", NEEDS_NO_QEMU },
+	[VM_SYNC_STOP] = { "stop", "stop", NEEDS_QEMU },
+	[VM_SYNC_PAUSE] = { "pause", "pause", NEEDS_QEMU },
+	[VM_SYNC_RESUME] = { "resume", "resume", NEEDS_QEMU },
+	[VM_SYNC_RESET] = { "reset", "reset", NEEDS_QEMU },
+	[VM_SYNC_SHUTDOWN] = { "shutdown", "shutdown", NEEDS_QEMU },
+	[VM_SYNC_DELETE] = { "delete", "delete", NEEDS_NO_QEMU },
+	[VM_SYNC_QUERY] = { "query", "query", NEEDS_QEMU },
+	[VM_SYNC_MODIFY] = { "modify", "modify", NEEDS_QEMU },
+	[VM_SYNC_DEVICE] = { "device", "change the devices of", NEEDS_QEMU },
+	[VM_SYNC_JOB] = { "job", "begin a job on", NEEDS_QEMU },
+};
+
+enum entry_state {
+	ENTRY_WAITS,   /* in the VM's queue; the timer is its deadline */
+	ENTRY_REFUSED, /* in the queue until it is told; the timer is due */
+	ENTRY_GRANTED, /* the VM's holder, to be told; the timer is due */
+	ENTRY_HOLDS,   /* the VM's holder; no timer */
+};
+
+struct vm_entry {
+	TAILQ_ENTRY(vm_entry) link;
+	struct vm *vm; /* NULL: gone */
+	struct loop *loop;
+	char id[ID_UUID_SIZE];
+	enum vm_sync kind;
+	enum entry_state state;
+	uint32_t deadline_ms;
+	uint64_t since_ms; /* it has held the slot */
+	char command[64];
+	struct loop_timer *timer;
+	struct err refusal;
+	vm_entered_fn *entered;
+	void *data;
+};
+
+const char *vm_sync_name(enum vm_sync kind)
+{
+	return kinds[kind].name;
+}
+
+/* ---- the rules -------------------------------------------------------- */
+
+static double seconds_since(const struct vm *vm, uint64_t since_ms)
+{
+	return (double)(loop_now_ms(vm->vms->env.qemu.loop) - since_ms) / 1000;
+}
+
+static bool is_borne(const struct vm *vm, enum vm_sync kind, struct err *err)
+{
+	const struct vm_job *job = vm->job;
+
+	if (!job || kind == VM_SYNC_QUERY || (job->allowed & (1u << kind)))
+		return true;
+	return err_set(err, ERR_BUSY,
+		       "cannot %s VM '%s' now: job %s (%s) has held it for %.1f s; wait for it, or "
+		       "cancel it",
+		       kinds[kind].verb, vm->row.name, job->id, job->kind,
+		       seconds_since(vm, job->since_ms));
+}
+
+static bool is_starting(const struct vm *vm)
+{
+	return vm->holder && vm->holder->kind == VM_SYNC_START;
+}
+
+static bool has_qemu(const struct vm *vm, enum vm_sync kind, struct err *err)
+{
+	if (kinds[kind].needs != NEEDS_QEMU || vm_is_active(vm))
+		return true;
+	return err_set(err, ERR_CONFLICT, "cannot %s VM '%s': it is %s", kinds[kind].verb,
+		       vm->row.name, vm_state(vm));
+}
+
+static bool lacks_qemu(const struct vm *vm, enum vm_sync kind, struct err *err)
+{
+	if (kinds[kind].needs != NEEDS_NO_QEMU || !vm->qemu)
+		return true;
+	return err_set(err, ERR_CONFLICT, "cannot %s VM '%s': it is %s%s", kinds[kind].verb,
+		       vm->row.name, vm_state(vm), kind == VM_SYNC_DELETE ? "; stop it first" : "");
+}
+
+/* What can be known before its turn. */
+static bool may_wait(const struct vm *vm, enum vm_sync kind, struct err *err)
+{
+	if (!is_borne(vm, kind, err) || (!is_starting(vm) && !has_qemu(vm, kind, err)))
+		return false;
+	if (vm->waiting < VM_ENTRY_MAX)
+		return true;
+	return err_set(err, ERR_LIMIT, "cannot %s VM '%s': %u wait for its monitor already",
+		       kinds[kind].verb, vm->row.name, vm->waiting);
+}
+
+static bool may_hold(const struct vm *vm, enum vm_sync kind, struct err *err)
+{
+	return is_borne(vm, kind, err) && has_qemu(vm, kind, err) && lacks_qemu(vm, kind, err);
+}
+
+static void set_late(const struct vm_entry *entry, struct err *err)
+{
+	const struct vm *vm = entry->vm;
+	const struct vm_entry *holder = vm->holder;
+
+	err_set(err, ERR_BUSY,
+		"cannot %s VM '%s': '%s' (sync job %s%s%s) has held its monitor for %.1f s; gave "
+		"up after %.1f s",
+		kinds[entry->kind].verb, vm->row.name, kinds[holder->kind].name, holder->id,
+		holder->command[0] ? ", in QEMU's " : "", holder->command,
+		seconds_since(vm, holder->since_ms), (double)entry->deadline_ms / 1000);
+}
+
+/* ---- the queue -------------------------------------------------------- */
+
+static void entry_free(struct vm_entry *entry)
+{
+	loop_timer_free(entry->timer);
+	free(entry);
+}
+
+/* Out of the queue, and ends it. */
+static void tell_refused(struct vm_entry *entry, const struct err *err)
+{
+	struct err copy = *err;
+	vm_entered_fn *entered = entry->entered;
+	void *data = entry->data;
+
+	TAILQ_REMOVE(&entry->vm->entries, entry, link);
+	entry->vm->waiting--;
+	entry_free(entry);
+	entered(data, NULL, &copy);
+}
+
+static void refuse(struct vm_entry *entry)
+{
+	entry->state = ENTRY_REFUSED;
+	loop_timer_start(entry->timer, 0);
+}
+
+static struct vm_entry *first_waiting(const struct vm *vm)
+{
+	struct vm_entry *entry;
+
+	TAILQ_FOREACH(entry, &vm->entries, link)
+	{
+		if (entry->state == ENTRY_WAITS)
+			return entry;
+	}
+	return NULL;
+}
+
+static void grant_next(struct vm *vm)
+{
+	struct vm_entry *entry = vm->holder ? NULL : first_waiting(vm);
+
+	if (!entry)
+		return;
+	TAILQ_REMOVE(&vm->entries, entry, link);
+	vm->waiting--;
+	vm->holder = entry;
+	entry->state = ENTRY_GRANTED;
+	entry->since_ms = loop_now_ms(entry->loop);
+	loop_timer_start(entry->timer, 0);
+}
+
+/* What was true when it got the slot may not be so any more. */
+static void enter(struct vm_entry *entry)
+{
+	vm_entered_fn *entered = entry->entered;
+	void *data = entry->data;
+	struct err err;
+
+	if (may_hold(entry->vm, entry->kind, &err)) {
+		entry->state = ENTRY_HOLDS;
+		loop_timer_free(TAKE_PTR(entry->timer));
+		entered(data, entry, NULL);
+	} else {
+		vm_leave(entry);
+		entered(data, NULL, &err);
+	}
+}
+
+static void on_timer(void *data)
+{
+	struct vm_entry *entry = data;
+	struct err err;
+
+	switch (entry->state) {
+	case ENTRY_WAITS:
+		set_late(entry, &err);
+		tell_refused(entry, &err);
+		break;
+	case ENTRY_REFUSED:
+		tell_refused(entry, &entry->refusal);
+		break;
+	case ENTRY_GRANTED:
+		enter(entry);
+		break;
+	case ENTRY_HOLDS:
+		break;
+	}
+}
+
+static struct vm_entry *entry_new(struct vm *vm, enum vm_sync kind, uint32_t deadline_ms)
+{
+	struct vm_entry *entry = xnew(struct vm_entry);
+
+	entry->vm = vm;
+	entry->loop = vm->vms->env.qemu.loop;
+	entry->kind = kind;
+	entry->deadline_ms = deadline_ms ? deadline_ms : vm->vms->env.monitor_wait_ms;
+	entry->timer = loop_timer_new(entry->loop, on_timer, entry);
+	id_uuid_new(entry->id);
+	return entry;
+}
+
+void vm_enter(struct vm *vm, enum vm_sync kind, uint32_t deadline_ms, vm_entered_fn *entered,
+	      void *data)
+{
+	struct vm_entry *entry = entry_new(vm, kind, deadline_ms);
+
+	assert(!vm->job || !data || data != vm->job->data);
+	entry->entered = entered;
+	entry->data = data;
+	if (may_wait(vm, kind, &entry->refusal))
+		loop_timer_start(entry->timer, entry->deadline_ms);
+	else
+		refuse(entry);
+	TAILQ_INSERT_TAIL(&vm->entries, entry, link);
+	vm->waiting++;
+	grant_next(vm);
+}
+
+void vm_leave(struct vm_entry *entry)
+{
+	struct vm *vm = entry->vm;
+
+	if (vm) {
+		assert(vm->holder == entry);
+		vm->holder = NULL;
+		grant_next(vm);
+		if (entry->kind != VM_SYNC_QUERY)
+			vm_changed(vm);
+	}
+	entry_free(entry);
+}
+
+void vm_entries_qemu_ended(struct vm *vm)
+{
+	struct vm_entry *entry;
+
+	TAILQ_FOREACH(entry, &vm->entries, link)
+	{
+		if (entry->state != ENTRY_WAITS || kinds[entry->kind].needs != NEEDS_QEMU)
+			continue;
+		err_set(&entry->refusal, ERR_CONFLICT, "cannot %s VM '%s': its QEMU has ended",
+			kinds[entry->kind].verb, vm->row.name);
+		refuse(entry);
+	}
+}
+
+void vm_entries_let_go(struct vm *vm)
+{
+	struct vm_entry *entry, *holder = TAKE_PTR(vm->holder);
+	struct err err;
+
+	err_set(&err, ERR_NOT_FOUND, "VM '%s' is gone", vm->row.name);
+	if (holder)
+		holder->vm = NULL;
+	if (holder && holder->state == ENTRY_GRANTED) {
+		vm_entered_fn *entered = holder->entered;
+		void *data = holder->data;
+
+		entry_free(holder);
+		entered(data, NULL, &err);
+	}
+	while ((entry = TAILQ_FIRST(&vm->entries)))
+		tell_refused(entry, &err);
+}
+
+/* ---- commands ---------------------------------------------------------- */
+
+static void command(struct loop *loop, const struct vm *vm, const char *name,
+		    struct json_object *args, uint32_t deadline_ms, qmp_reply_fn *fn, void *data)
+{
+	struct err err;
+
+	if (vm && vm_is_active(vm)) {
+		qemu_command(vm->qemu, name, args, deadline_ms, fn, data);
+		return;
+	}
+	json_object_put(args);
+	err_set(&err, ERR_UNAVAILABLE, "cannot send '%s': the VM is %s", name,
+		vm ? vm_state(vm) : "gone");
+	qmp_refuse(loop, fn, data, &err);
+}
+
+struct vm *vm_entry_vm(const struct vm_entry *entry)
+{
+	return entry->vm;
+}
+
+void vm_entry_command(struct vm_entry *entry, const char *name, struct json_object *args,
+		      uint32_t deadline_ms, qmp_reply_fn *fn, void *data)
+{
+	assert(!entry->vm || entry->vm->holder == entry);
+	snprintf(entry->command, sizeof(entry->command), "%s", name);
+	command(entry->loop, entry->vm, name, args, deadline_ms, fn, data);
+}
+
+void vm_job_command(struct vm *vm, const struct vm_job *job, const char *name,
+		    struct json_object *args, uint32_t deadline_ms, qmp_reply_fn *fn, void *data)
+{
+	assert(vm->job == job);
+	command(vm->vms->env.qemu.loop, vm, name, args, deadline_ms, fn, data);
+}
+
+bool vm_job_has_oob(const struct vm *vm, const struct vm_job *job)
+{
+	const struct qmp_conn *conn = qemu_monitor(vm->qemu);
+
+	assert(vm->job == job);
+	return conn && qmp_conn_has_oob(conn);
+}
+
+void vm_job_command_oob(struct vm *vm, const struct vm_job *job, const char *name,
+			struct json_object *args, uint32_t deadline_ms, qmp_reply_fn *fn,
+			void *data)
+{
+	struct err err;
+
+	if (vm_job_has_oob(vm, job)) {
+		qmp_command_oob(qemu_monitor(vm->qemu), name, args, deadline_ms, fn, data);
+		return;
+	}
+	json_object_put(args);
+	err_set(&err, ERR_UNAVAILABLE, "cannot send '%s': VM '%s' has no out-of-band monitor", name,
+		vm->row.name);
+	qmp_refuse(vm->vms->env.qemu.loop, fn, data, &err);
+}
+
+/* ---- what there is to know ---------------------------------------------- */
+
+bool vm_holder(const struct vm *vm, struct vm_holder *ret)
+{
+	const struct vm_entry *holder = vm->holder;
+
+	if (!holder)
+		return false;
+	*ret = (struct vm_holder){
+		.id = holder->id,
+		.kind = holder->kind,
+		.command = holder->command,
+		.held_ms = loop_now_ms(holder->loop) - holder->since_ms,
+	};
+	return true;
+}
+
+unsigned vm_waiting(const struct vm *vm)
+{
+	return vm->waiting;
+}
+
+bool vm_is_busy(const struct vm *vm)
+{
+	return vm->holder && vm->holder->kind != VM_SYNC_QUERY;
+}
