@@ -110,11 +110,23 @@ static void on_recorded(void *data, struct move *move)
 	http_reply(data, 202, move_json(move));
 }
 
+static void on_started(void *data, struct move *move, const struct err *err)
+{
+	if (move)
+		move_when(move, MOVE_RECORDED, on_recorded, data);
+	else
+		http_reply_err(data, err);
+}
+
 static void start(struct http_request *req, struct api *api, const struct move_request *request)
 {
 	const char *key = http_header(req, "Idempotency-Key");
-	struct move_options options = api->defaults;
-	struct move *move;
+	struct move_wish wish = {
+		.vm = request->vm,
+		.to = request->to,
+		.options = api->defaults,
+		.key = key,
+	};
 	struct err err;
 
 	if (key && !id_name_is_valid(key)) {
@@ -124,14 +136,10 @@ static void start(struct http_request *req, struct api *api, const struct move_r
 		return;
 	}
 	if (request->options.has_bandwidth)
-		options.bandwidth_bytes_per_s = request->options.bandwidth_bytes_per_s;
+		wish.options.bandwidth_bytes_per_s = request->options.bandwidth_bytes_per_s;
 	if (request->options.has_downtime_limit)
-		options.downtime_limit_ms = request->options.downtime_limit_ms;
-	move = moves_start(api->moves, request->vm, request->to, &options, key, &err);
-	if (move)
-		move_when(move, MOVE_RECORDED, on_recorded, req);
-	else
-		http_reply_err(req, &err);
+		wish.options.downtime_limit_ms = request->options.downtime_limit_ms;
+	moves_start(api->moves, &wish, on_started, req);
 }
 
 void api_moves_start(struct http_request *req, void *data)

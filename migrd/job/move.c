@@ -115,7 +115,7 @@ bool move_hold_vm(struct move *move, struct vm *vm, struct err *err)
 {
 	move->job = (struct vm_job){
 		.kind = kind_names[move->side],
-		.allowed = move_def(move, move->state)->vm_actions,
+		.allowed = move_def(move, move->state)->sync_jobs,
 		.event = move->side == MOVE_SRC ? move_src_event : move_dst_event,
 		.exited = move_qemu_exited,
 		.data = move,
@@ -281,7 +281,7 @@ static void enter(struct move *move)
 	move->query_pending = false; /* an answer to an earlier state is dropped */
 	move->retry_ms = 0;
 	move->entered_ms = loop_now_ms(move->moves->env.loop);
-	move->job.allowed = def->vm_actions;
+	move->job.allowed = def->sync_jobs;
 	loop_timer_stop(move->tick);
 	loop_timer_stop(move->retry);
 	if (def->is_final) {
@@ -423,7 +423,7 @@ void move_go_to(struct move *move, const struct move_change *change)
 	move->is_resumed = false;
 	move->reason[0] = '\0';
 	/* Until it is on disk, only what both states bear. */
-	move->job.allowed &= move_def(move, change->to)->vm_actions;
+	move->job.allowed &= move_def(move, change->to)->sync_jobs;
 	write_change(move, change);
 }
 

@@ -61,10 +61,18 @@ void moves_recover(struct moves *moves);
 
 /* ---- what the user does ---------------------------------------------- */
 
-/* Checks all that can be known at once, then begins.  NULL and ERR: nothing
- * has changed.  The same idempotency KEY (may be NULL) gives the same move. */
-struct move *moves_start(struct moves *moves, const char *vm_name, const char *to,
-			 const struct move_options *options, const char *key, struct err *err);
+struct move_wish {
+	const char *vm, *to;
+	struct move_options options;
+	const char *key; /* of idempotency: the same gives the same move; may be NULL */
+};
+/* Called once, on the loop, never from inside. MOVE NULL and ERR: nothing has
+ * changed; also the errors of vm_enter(). */
+typedef void move_started_fn(void *data, struct move *move, const struct err *err);
+/* Checks all that can be known at once, waits for its turn at the VM's monitor,
+ * then begins. */
+void moves_start(struct moves *moves, const struct move_wish *wish, move_started_fn *started,
+		 void *data);
 /* What OPTIONS has, is set for a running move; the rest stays as it is. */
 bool move_set(struct move *move, const struct move_options *options, struct err *err);
 /* Asks for the end; move_when(MOVE_ENDED) tells what came of it.  TOO_LATE past

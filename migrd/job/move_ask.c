@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "job/move_priv.h"
+#include "vm/entry.h"
 
 #define QUERY_DEADLINE_MS 5000
 
@@ -40,10 +41,9 @@ static void on_answer(void *data, struct json_object *result, const struct err *
 void move_qmp(struct move *move, const char *command, struct json_object *args,
 	      uint32_t deadline_ms, move_answer_fn *fn)
 {
-	struct qemu *qemu = move_qemu(move);
-
-	if (qemu) {
-		qemu_command(qemu, command, args, deadline_ms, on_answer, question_new(move, fn));
+	if (move_qemu(move)) {
+		vm_job_command(move_vm(move), &move->job, command, args, deadline_ms, on_answer,
+			       question_new(move, fn));
 	} else {
 		json_object_put(args); /* its end is a fact already, and the state knows */
 	}

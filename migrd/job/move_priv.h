@@ -40,7 +40,7 @@ struct move_state_def {
 	uint32_t next;    /* states that may follow */
 	bool can_cancel;
 	bool is_final;
-	uint32_t vm_actions; /* what users may do to the VM meanwhile: bits of enum vm_action */
+	uint32_t sync_jobs; /* that it bears, besides VM_SYNC_QUERY: bits of enum vm_sync */
 	enum move_restart restart;
 	void (*enter)(struct move *move); /* starts what the state is for */
 	void (*step)(struct move *move);  /* decides on the facts */

@@ -3,6 +3,7 @@
 #include "job/move_priv.h"
 #include "job/move_src.h"
 #include "job/move_src_priv.h"
+#include "vm/entry.h"
 #include "wire/peer_msg.h"
 
 #define GO_DEADLINE_MS 5000
@@ -117,12 +118,12 @@ static bool guest_stands(struct move *move)
 static void yank_if_late(struct move *move)
 {
 	uint64_t waited_ms = loop_now_ms(move->moves->env.loop) - move->entered_ms;
-	struct qmp_conn *conn = qemu_monitor(move_qemu(move));
+	struct vm *vm = move_vm(move);
 	struct json_object *args, *list, *instance;
 
 	if (waited_ms <
 		    move->options.downtime_limit_ms + move->moves->env.handover_link_timeout_ms ||
-	    move->yank_sent || !conn || !qmp_conn_has_oob(conn))
+	    move->yank_sent || !vm || !vm_job_has_oob(vm, &move->job))
 		return;
 	move->yank_sent = true;
 	args = json_object_new_object();
@@ -132,7 +133,7 @@ static void yank_if_late(struct move *move)
 	json_object_array_add(list, instance);
 	json_object_object_add(args, "instances", list);
 	move_note(move, "yank", "QEMU did not finish in %llu ms", (unsigned long long)waited_ms);
-	qmp_command_oob(conn, "yank", args, COMMAND_DEADLINE_MS, NULL, NULL);
+	vm_job_command_oob(vm, &move->job, "yank", args, COMMAND_DEADLINE_MS, NULL, NULL);
 }
 
 /* The guest has stood still for so long that somebody should know. */

@@ -5,6 +5,7 @@
 #include "job/move_priv.h"
 #include "job/move_src.h"
 #include "job/move_src_priv.h"
+#include "vm/entry.h"
 #include "wire/peer_msg.h"
 
 #define DROP_DEADLINE_MS 5000
@@ -156,18 +157,18 @@ static void taken_after_all(struct move *move)
 }
 
 /* A user's resume obeys the same rule as ours. */
-static void set_vm_actions(struct move *move)
+static void set_sync_jobs(struct move *move)
 {
-	move->job.allowed = move_def(move, MOVE_STATE_ROLLBACK)->vm_actions;
+	move->job.allowed = move_def(move, MOVE_STATE_ROLLBACK)->sync_jobs;
 	if (is_given_away(move) || move->qemu_state == QMP_MIG_UNKNOWN)
-		move->job.allowed &= ~(1u << VM_ACTION_RESUME);
+		move->job.allowed &= ~(1u << VM_SYNC_RESUME);
 }
 
 void move_src_step_rollback(struct move *move)
 {
 	bool cancelled = move->error.code == ERR_CANCELLED;
 
-	set_vm_actions(move);
+	set_sync_jobs(move);
 	if (!move->guest_safe)
 		make_guest_safe(move);
 	send_drop(move);

@@ -4,9 +4,10 @@
 #include "job/move_dst.h"
 #include "job/move_priv.h"
 #include "job/move_src.h"
+#include "vm/entry.h"
 
-#define TO(state)   (1u << MOVE_STATE_##state)
-#define MAY(action) (1u << VM_ACTION_##action)
+#define TO(state) (1u << MOVE_STATE_##state)
+#define MAY(kind) (1u << VM_SYNC_##kind)
 
 #define FINAL(name_)                                                             \
 	{                                                                        \
@@ -18,7 +19,7 @@ const struct move_state_def move_src_states[MOVE_STATE_COUNT] = {
 		.name = "begin",
 		.next = TO(PREPARE) | TO(ROLLBACK),
 		.can_cancel = true,
-		.vm_actions = MAY(PAUSE) | MAY(RESUME),
+		.sync_jobs = MAY(PAUSE) | MAY(RESUME),
 		.restart = MOVE_RESTART_ROLL_BACK,
 		.enter = move_src_enter_begin,
 		.step = move_src_step_begin,
@@ -27,7 +28,7 @@ const struct move_state_def move_src_states[MOVE_STATE_COUNT] = {
 		.name = "prepare",
 		.next = TO(TRANSFER) | TO(ROLLBACK),
 		.can_cancel = true,
-		.vm_actions = MAY(PAUSE) | MAY(RESUME),
+		.sync_jobs = MAY(PAUSE) | MAY(RESUME),
 		.restart = MOVE_RESTART_ROLL_BACK,
 		.enter = move_src_enter_prepare,
 		.step = move_src_step_prepare,
@@ -36,7 +37,7 @@ const struct move_state_def move_src_states[MOVE_STATE_COUNT] = {
 		.name = "transfer",
 		.next = TO(HANDOVER) | TO(ROLLBACK),
 		.can_cancel = true,
-		.vm_actions = MAY(PAUSE) | MAY(RESUME),
+		.sync_jobs = MAY(PAUSE) | MAY(RESUME),
 		.restart = MOVE_RESTART_CONTINUE,
 		.enter = move_src_enter_transfer,
 		.step = move_src_step_transfer,
@@ -58,7 +59,7 @@ const struct move_state_def move_src_states[MOVE_STATE_COUNT] = {
 	[MOVE_STATE_ROLLBACK] = {
 		.name = "rollback",
 		.next = TO(CANCELLED) | TO(FAILED) | TO(CONFIRM) | TO(STUCK),
-		.vm_actions = MAY(PAUSE) | MAY(RESUME) | MAY(RESET) | MAY(SHUTDOWN),
+		.sync_jobs = MAY(PAUSE) | MAY(RESUME) | MAY(RESET) | MAY(SHUTDOWN),
 		.restart = MOVE_RESTART_CONTINUE,
 		.enter = move_src_enter_rollback,
 		.step = move_src_step_rollback,

@@ -533,19 +533,22 @@ const char *rig_error(void)
 	return move_row(rig_move())->error_code;
 }
 
+static void on_started(void *data, struct move *move, const struct err *err)
+{
+	(void)data;
+	ck_assert_msg(move != NULL, "%s", err ? err->msg : "");
+	snprintf(rig.move_id, sizeof(rig.move_id), "%s", move_row(move)->id);
+	ck_assert_uint_eq(trace_count("qmp"), 0); /* not before its record is on disk */
+}
+
 void rig_start_move(void)
 {
-	const struct move_options options = { .downtime_limit_ms = 300 };
-	const struct move *move;
-	struct err err = { 0 };
+	const struct move_wish wish = { "vm1", "b", .options = { .downtime_limit_ms = 300 } };
 
 	if (!rig_vm())
 		rig_run_vm();
 	trace_clear();
-	move = moves_start(rig.moves, "vm1", "b", &options, NULL, &err);
-	ck_assert_msg(move != NULL, "%s", err.msg);
-	snprintf(rig.move_id, sizeof(rig.move_id), "%s", move_row(move)->id);
-	ck_assert_uint_eq(trace_count("qmp"), 0);
+	moves_start(rig.moves, &wish, on_started, NULL);
 	rig_run();
 }
 

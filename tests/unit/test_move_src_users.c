@@ -211,14 +211,25 @@ END_TEST
 
 /* ---- start ----------------------------------------------------------------- */
 
+static enum err_code started; /* COUNT: it waits */
+
+static void on_started(void *data, struct move *move, const struct err *err)
+{
+	(void)data;
+	ck_assert_int_eq(started, ERR_CODE_COUNT);
+	ck_assert((move != NULL) == (err == NULL));
+	started = err ? err->code : ERR_NONE;
+}
+
 static enum err_code start(const char *vm, const char *to, const char *key)
 {
-	const struct move_options options = { .downtime_limit_ms = 300 };
-	struct err err = { 0 };
-	struct move *move = moves_start(rig.moves, vm, to, &options, key, &err);
+	const struct move_wish wish = { vm, to, { .downtime_limit_ms = 300 }, key };
 
+	started = ERR_CODE_COUNT;
+	moves_start(rig.moves, &wish, on_started, NULL);
+	ck_assert_int_eq(started, ERR_CODE_COUNT);
 	rig_run();
-	return move ? ERR_NONE : err.code;
+	return started;
 }
 
 START_TEST(start_impossible_is_refused_at_once)
@@ -229,12 +240,47 @@ START_TEST(start_impossible_is_refused_at_once)
 	ck_assert_int_eq(rig_act(VM_ACTION_START).code, ERR_NONE);
 	ck_assert_int_eq(start("vm1", "a", NULL), ERR_CONFLICT);
 	ck_assert_int_eq(start("vm1", "unknown", NULL), ERR_NOT_FOUND);
-	fake_qmp_hold("system_reset");
-	rig_act_begin(VM_ACTION_RESET);
-	ck_assert_int_eq(start("vm1", "b", NULL), ERR_BUSY);
-	fake_qmp_release("system_reset");
 	ck_assert_int_eq(start("vm1", "b", NULL), ERR_NONE);
 	ck_assert_int_eq(start("vm1", "b", NULL), ERR_BUSY);
+}
+END_TEST
+
+/* What somebody does at the moment is waited for, within limits. */
+START_TEST(start_beside_an_action_waits_for_it)
+{
+	rig_run_vm();
+	fake_qmp_hold("system_reset");
+	rig_act_begin(VM_ACTION_RESET);
+	ck_assert_int_eq(start("vm1", "b", "k1"), ERR_CODE_COUNT);
+	fake_qmp_release("system_reset");
+	ck_assert_int_eq(rig_act_result().code, ERR_NONE);
+	ck_assert_int_eq(started, ERR_NONE);
+	ck_assert_ptr_nonnull(vm_job(rig_vm()));
+}
+END_TEST
+
+START_TEST(start_beside_a_hung_action_is_busy)
+{
+	rig_run_vm();
+	fake_qmp_hold("system_reset");
+	rig_act_begin(VM_ACTION_RESET);
+	ck_assert_int_eq(start("vm1", "b", NULL), ERR_CODE_COUNT);
+	rig_advance(5000);
+	ck_assert_int_eq(started, ERR_BUSY);
+	ck_assert_ptr_null(moves_next(rig.moves, NULL));
+}
+END_TEST
+
+/* A thing that takes long is decided when its turn comes. */
+START_TEST(start_vm_ends_while_it_waits_is_refused)
+{
+	rig_run_vm();
+	fake_qmp_hold("system_reset");
+	rig_act_begin(VM_ACTION_RESET);
+	ck_assert_int_eq(start("vm1", "b", NULL), ERR_CODE_COUNT);
+	fake_qemu_dies();
+	ck_assert_int_eq(started, ERR_CONFLICT);
+	ck_assert_ptr_null(moves_next(rig.moves, NULL));
 }
 END_TEST
 
@@ -356,6 +402,9 @@ Suite *suite(void)
 	tcase_add_test(tc, user_pause_races_with_failure_guest_is_paused);
 	tcase_add_test(tc, user_actions_are_refused_while_it_moves);
 	tcase_add_test(tc, start_impossible_is_refused_at_once);
+	tcase_add_test(tc, start_beside_an_action_waits_for_it);
+	tcase_add_test(tc, start_beside_a_hung_action_is_busy);
+	tcase_add_test(tc, start_vm_ends_while_it_waits_is_refused);
 	tcase_add_test(tc, start_same_key_is_same_move);
 	tcase_add_test(tc, transfer_set_reaches_qemu);
 

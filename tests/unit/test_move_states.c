@@ -104,10 +104,10 @@ END_TEST
 /* A VM whose CPUs may be elsewhere is not for users to start or resume. */
 START_TEST(vm_cannot_be_touched_in_handover)
 {
-	ck_assert_uint_eq(move_src_states[MOVE_STATE_HANDOVER].vm_actions, 0);
-	ck_assert_uint_eq(move_src_states[MOVE_STATE_CONFIRM].vm_actions, 0);
+	ck_assert_uint_eq(move_src_states[MOVE_STATE_HANDOVER].sync_jobs, 0);
+	ck_assert_uint_eq(move_src_states[MOVE_STATE_CONFIRM].sync_jobs, 0);
 	for (size_t i = 0; i < MOVE_STATE_COUNT; i++)
-		ck_assert_uint_eq(move_dst_states[i].vm_actions, 0);
+		ck_assert_uint_eq(move_dst_states[i].sync_jobs, 0);
 }
 END_TEST
 
