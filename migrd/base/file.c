@@ -276,6 +276,19 @@ bool unix_listen(const char *path, int type, int *ret_fd, struct err *err)
 	return true;
 }
 
+/* What cannot be found out (EACCES) is taken for somebody. */
+bool unix_is_listening(const char *path)
+{
+	CLEANUP(closep) int fd = new_socket(SOCK_STREAM);
+	struct sockaddr_un addr;
+	struct err ignored;
+
+	if (fd < 0 || !set_address(path, &addr, &ignored))
+		return true;
+	return connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 ||
+	       (errno != ENOENT && errno != ECONNREFUSED);
+}
+
 bool unix_connect(const char *path, int type, int *ret_fd, struct err *err)
 {
 	CLEANUP(closep) int fd = -1;

@@ -28,6 +28,8 @@ bool dir_remove(const char *path, struct err *err);
 /* A listening stream socket, close-on-exec, non-blocking, mode 0600; an old
  * file in the way is removed. */
 bool unix_listen(const char *path, int type, int *ret_fd, struct err *err);
+/* Somebody listens there; false for no such file, or a socket that a process left. */
+bool unix_is_listening(const char *path);
 /* Connected, close-on-exec, non-blocking.  Nobody listening is UNAVAILABLE. */
 bool unix_connect(const char *path, int type, int *ret_fd, struct err *err);
 

@@ -153,6 +153,18 @@ static void add_shared_memory(struct cmdline *cl, const struct vm_def_shared_mem
 	     shm->pci_address);
 }
 
+/* A pseudo-terminal is what a terminal was to a QEMU that somebody started by hand. */
+static void add_extra_monitor(struct cmdline *cl, const struct vm_def_monitor *monitor, int fd)
+{
+	if (monitor->type == VM_DEF_MONITOR_TYPE_STDIO)
+		addf(cl, "-chardev", "pty,id=monitor-%s", monitor->id);
+	else
+		addf(cl, "-chardev", "socket,id=monitor-%s,fd=%d,server=on,wait=off", monitor->id,
+		     fd);
+	addf(cl, "-mon", "chardev=monitor-%s,mode=%s", monitor->id,
+	     monitor->protocol == VM_DEF_MONITOR_PROTOCOL_QMP ? "control" : "readline");
+}
+
 struct cmdline *cmdline_build(const struct vm_def *def, const char *binary, const char *pid_file,
 			      bool incoming, const struct cmdline_fds *fds)
 {
@@ -171,6 +183,8 @@ struct cmdline *cmdline_build(const struct vm_def *def, const char *binary, cons
 		add_guest_agent(cl, fds);
 	for (size_t i = 0; i < def->shared_memory_count; i++)
 		add_shared_memory(cl, &def->shared_memory[i]);
+	for (size_t i = 0; i < def->monitor_count; i++)
+		add_extra_monitor(cl, &def->monitors[i], fds->extra[i]);
 	for (size_t i = 0; i < def->extra_arg_count; i++)
 		add(cl, def->extra_args[i]);
 	add(cl, "-S");

@@ -12,14 +12,18 @@
 
 #include "wire/vm_def.h"
 
-/* Listening sockets that QEMU inherits; agent is -1 without a guest agent. */
+/* Listening sockets that QEMU inherits; -1: none. */
 struct cmdline_fds {
 	int monitor[2];
 	int agent;
+	int extra[VM_DEF_MONITOR_MAX]; /* of the monitors of the definition */
 };
-#define CMDLINE_FDS_INIT       \
-	{                      \
-		{ -1, -1 }, -1 \
+#define CMDLINE_FDS_INIT               \
+	{                              \
+		{ -1, -1 }, -1,        \
+		{                      \
+			-1, -1, -1, -1 \
+		}                      \
 	}
 
 struct cmdline;

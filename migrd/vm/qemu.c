@@ -116,7 +116,8 @@ static bool make_sockets(struct qemu *qemu, const struct vm_def *def, struct cmd
 
 	return dir_make(dir, 0700, err) && make_socket(qemu, "qmp0.sock", &fds->monitor[0], err) &&
 	       make_socket(qemu, "qmp1.sock", &fds->monitor[1], err) &&
-	       (!def->guest_agent || make_socket(qemu, "agent.sock", &fds->agent, err));
+	       (!def->guest_agent || make_socket(qemu, "agent.sock", &fds->agent, err)) &&
+	       qemu_listen_extra(qemu, def, fds->extra, err);
 }
 
 static void close_sockets(struct cmdline_fds *fds)
@@ -124,6 +125,22 @@ static void close_sockets(struct cmdline_fds *fds)
 	closep(&fds->monitor[0]);
 	closep(&fds->monitor[1]);
 	closep(&fds->agent);
+	for (size_t i = 0; i < ARRAY_LEN(fds->extra); i++)
+		closep(&fds->extra[i]);
+}
+
+static size_t list_fds(const struct cmdline_fds *fds, int *ret_list)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(fds->monitor); i++)
+		ret_list[count++] = fds->monitor[i];
+	if (fds->agent >= 0)
+		ret_list[count++] = fds->agent;
+	for (size_t i = 0; i < ARRAY_LEN(fds->extra); i++)
+		if (fds->extra[i] >= 0)
+			ret_list[count++] = fds->extra[i];
+	return count;
 }
 
 static bool spawn(struct qemu *qemu, const struct vm_def *def, bool incoming,
@@ -132,11 +149,11 @@ static bool spawn(struct qemu *qemu, const struct vm_def *def, bool incoming,
 	CLEANUP(free_charp) char *pid_file = qemu_path(qemu->env, qemu->uuid, "pid");
 	CLEANUP(free_charp) char *log = qemu_log_path(qemu->env, qemu->uuid);
 	struct cmdline *cmdline = cmdline_build(def, qemu->env->binary, pid_file, incoming, fds);
-	const int keep[] = { fds->monitor[0], fds->monitor[1], fds->agent };
+	int keep[3 + VM_DEF_MONITOR_MAX];
 	const struct proc_args args = {
 		.argv = cmdline_argv(cmdline),
 		.keep_fds = keep,
-		.keep_fd_count = fds->agent >= 0 ? 3 : 2,
+		.keep_fd_count = list_fds(fds, keep),
 		.log_path = log,
 	};
 	bool ok = !fault_hit("qemu.spawn", err) && dir_make(qemu->env->log_dir, 0700, err) &&
@@ -167,6 +184,8 @@ struct qemu *qemu_start(const struct qemu_env *env, const struct vm_def *def, bo
 		ok = false;
 	}
 	if (!ok) {
+		if (!qemu->id.pid)
+			qemu_remove_files(env, def->uuid, false);
 		qemu_free(qemu);
 		err_wrap(err, "cannot start VM '%s'", def->name);
 		return NULL;

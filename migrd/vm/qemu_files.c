@@ -42,6 +42,7 @@ void qemu_remove_files(const struct qemu_env *env, const char *uuid, bool log)
 	CLEANUP(free_charp) char *path = qemu_log_path(env, uuid);
 	struct err err;
 
+	qemu_remove_extra(env, uuid);
 	if (!dir_remove(dir, &err))
 		log_warning("qemu", "leftover", "vm_uuid=%s error=\"%s\"", uuid, err.msg);
 	if (log && unlink(path) < 0 && errno != ENOENT)

@@ -35,6 +35,13 @@ struct qemu {
 char *qemu_path(const struct qemu_env *env, const char *uuid, const char *file);
 char *qemu_log_path(const struct qemu_env *env, const char *uuid);
 
+/* qemu_extra.c: listens where the monitors of the definition shall be, setting a
+ * descriptor for each but those on a pseudo-terminal; CONFLICT for a place that is
+ * taken.  And removes what is left of them. */
+bool qemu_listen_extra(const struct qemu *qemu, const struct vm_def *def, int *ret_fds,
+		       struct err *err);
+void qemu_remove_extra(const struct qemu_env *env, const char *uuid);
+
 /* The owner may free the qemu in there: nothing may follow. */
 void qemu_tell_ready(struct qemu *qemu, const struct err *err);
 /* From here on its end is seen. */

@@ -12,6 +12,8 @@ const char *const vm_def_disk_cache_names[] = { "writeback", "none", "writethrou
 						NULL };
 const char *const vm_def_nic_type_names[] = { "user", "tap", NULL };
 const char *const vm_def_serial_type_names[] = { "none", "file", "socket", NULL };
+const char *const vm_def_monitor_protocol_names[] = { "qmp", "hmp", NULL };
+const char *const vm_def_monitor_type_names[] = { "unix", "tcp", "stdio", NULL };
 
 #define ID_PATTERN   "^[A-Za-z][A-Za-z0-9._-]{0,23}$"
 #define PATH_PATTERN "^/[^\\u0000-\\u001f\\u007f]*$"
@@ -129,6 +131,42 @@ static const struct json_field shared_memory_fields[] = {
 	{ 0 },
 };
 
+static const struct json_field monitor_fields[] = {
+	{ .key = "id",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def_monitor, id),
+	  .check = vm_def_check_id,
+	  .pattern = ID_PATTERN,
+	  .help = "Unique among the monitors of this VM; QEMU's chardev is monitor-ID." },
+	{ .key = "protocol",
+	  .type = JSON_ENUM,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def_monitor, protocol),
+	  .names = vm_def_monitor_protocol_names,
+	  .help = "qmp: for machines; hmp: for people." },
+	{ .key = "type",
+	  .type = JSON_ENUM,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def_monitor, type),
+	  .names = vm_def_monitor_type_names,
+	  .help = "unix: a socket at `path'; tcp: `port' of 127.0.0.1, open to every user of the "
+		  "host; stdio: a pseudo-terminal, which `info chardev' names." },
+	{ .key = "path",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct vm_def_monitor, path),
+	  .check = vm_def_check_path,
+	  .pattern = PATH_PATTERN,
+	  .help = "Absolute path, at most 107 bytes; required for type unix, for no other." },
+	{ .key = "port",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct vm_def_monitor, port),
+	  .min = 1,
+	  .max = 65535,
+	  .help = "Required for type tcp, for no other." },
+	{ 0 },
+};
+
 const struct json_field vm_def_fields[] = {
 	{ .key = "name",
 	  .type = JSON_STRING,
@@ -201,6 +239,12 @@ const struct json_field vm_def_fields[] = {
 	  JSON_MEMBERS(struct vm_def, shared_memory, shared_memory_count),
 	  .fields = shared_memory_fields,
 	  .help = "Memory shared with other programs of the host (ivshmem-plain)." },
+	{ .key = "monitors",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct vm_def, monitors, monitor_count),
+	  .fields = monitor_fields,
+	  .help = "More monitors, for tools of your own: what is done there is not guarded by "
+		  "migrd." },
 	{ .key = "extra_args",
 	  .type = JSON_STRINGS,
 	  JSON_MEMBERS(struct vm_def, extra_args, extra_arg_count),

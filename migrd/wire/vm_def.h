@@ -26,6 +26,7 @@
 #define VM_DEF_DISK_MAX          16
 #define VM_DEF_NIC_MAX           8
 #define VM_DEF_SHARED_MEMORY_MAX 4
+#define VM_DEF_MONITOR_MAX       4
 #define VM_DEF_EXTRA_ARG_MAX     64
 
 /* Where the guest agent's virtio-serial controller sits; no device of the
@@ -48,6 +49,12 @@ enum vm_def_serial_type {
 	VM_DEF_SERIAL_TYPE_FILE,
 	VM_DEF_SERIAL_TYPE_SOCKET,
 };
+enum vm_def_monitor_protocol { VM_DEF_MONITOR_PROTOCOL_QMP, VM_DEF_MONITOR_PROTOCOL_HMP };
+enum vm_def_monitor_type {
+	VM_DEF_MONITOR_TYPE_UNIX,
+	VM_DEF_MONITOR_TYPE_TCP,
+	VM_DEF_MONITOR_TYPE_STDIO,
+};
 
 /* The names of the definition, for the command line too; ended by NULL. */
 extern const char *const vm_def_accel_names[];
@@ -55,6 +62,8 @@ extern const char *const vm_def_disk_format_names[];
 extern const char *const vm_def_disk_cache_names[];
 extern const char *const vm_def_nic_type_names[];
 extern const char *const vm_def_serial_type_names[];
+extern const char *const vm_def_monitor_protocol_names[];
+extern const char *const vm_def_monitor_type_names[];
 
 struct vm_def_disk {
 	char id[VM_DEF_ID_SIZE];
@@ -88,6 +97,15 @@ struct vm_def_shared_memory {
 	char pci_address[VM_DEF_PCI_SIZE];
 };
 
+/* One more monitor, for tools of the operator's own. */
+struct vm_def_monitor {
+	char id[VM_DEF_ID_SIZE];
+	int protocol;                /* enum vm_def_monitor_protocol */
+	int type;                    /* enum vm_def_monitor_type */
+	char path[VM_DEF_PATH_SIZE]; /* "" unless unix */
+	uint64_t port;               /* on 127.0.0.1; 0 unless tcp */
+};
+
 struct vm_def {
 	char name[ID_NAME_SIZE];
 	char uuid[ID_UUID_SIZE]; /* "" until normalized */
@@ -104,6 +122,8 @@ struct vm_def {
 	bool guest_agent;
 	struct vm_def_shared_memory shared_memory[VM_DEF_SHARED_MEMORY_MAX];
 	size_t shared_memory_count;
+	struct vm_def_monitor monitors[VM_DEF_MONITOR_MAX];
+	size_t monitor_count;
 	char extra_args[VM_DEF_EXTRA_ARG_MAX][VM_DEF_ARG_SIZE];
 	size_t extra_arg_count;
 };

@@ -198,6 +198,59 @@ static void check_serial(struct check *check)
 			   "%zu bytes: the path of a socket has at most %zu", len, max);
 }
 
+#define MONITOR_FAULT(check, index, member, ...)                                          \
+	do {                                                                              \
+		char at_[48];                                                             \
+		snprintf(at_, sizeof(at_), "/monitors/%zu%s", (size_t)(index), (member)); \
+		faults_add((check)->faults, at_, __VA_ARGS__);                            \
+	} while (0)
+
+static void check_monitor_place(struct check *check, size_t index)
+{
+	const struct vm_def_monitor *monitor = &check->def->monitors[index];
+	bool is_unix = monitor->type == VM_DEF_MONITOR_TYPE_UNIX;
+	bool is_tcp = monitor->type == VM_DEF_MONITOR_TYPE_TCP;
+	size_t len = strlen(monitor->path);
+	size_t max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+
+	if (is_unix != (len > 0))
+		MONITOR_FAULT(check, index, "/path",
+			      is_unix ? "required for type unix" : "only for type unix");
+	if (is_tcp != (monitor->port > 0))
+		MONITOR_FAULT(check, index, "/port",
+			      is_tcp ? "required for type tcp" : "only for type tcp");
+	if (len > max)
+		MONITOR_FAULT(check, index, "/path",
+			      "%zu bytes: the path of a socket has at most %zu", len, max);
+}
+
+static void check_monitor_pair(struct check *check, size_t first, size_t second)
+{
+	const struct vm_def_monitor *a = &check->def->monitors[first];
+	const struct vm_def_monitor *b = &check->def->monitors[second];
+
+	if (*b->id && !strcmp(a->id, b->id))
+		MONITOR_FAULT(check, second, "/id", "'%s' is the id of /monitors/%zu already",
+			      b->id, first);
+	if (*b->path && !strcmp(a->path, b->path))
+		MONITOR_FAULT(check, second, "/path", "the path of /monitors/%zu already", first);
+	if (b->port && a->port == b->port)
+		MONITOR_FAULT(check, second, "/port", "the port of /monitors/%zu already", first);
+}
+
+static void check_monitors(struct check *check)
+{
+	char pointer[32];
+
+	for (size_t i = 0; i < check->def->monitor_count; i++) {
+		snprintf(pointer, sizeof(pointer), "/monitors/%zu", i);
+		if (!has_fault(check, pointer))
+			check_monitor_place(check, i);
+		for (size_t j = 0; j < i; j++)
+			check_monitor_pair(check, j, i);
+	}
+}
+
 /* A PCI memory window has a power of two bytes. */
 static void check_shared_memory(struct check *check)
 {
@@ -224,4 +277,5 @@ void vm_def_check_across(const struct vm_def *def, struct faults *faults, size_t
 		check_nic(&check, i);
 	check_serial(&check);
 	check_shared_memory(&check);
+	check_monitors(&check);
 }

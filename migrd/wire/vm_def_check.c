@@ -117,10 +117,10 @@ static const struct {
 } refused_options[] = {
 	{ "incoming", "-incoming is migrd's own: use POST /v1/moves" },
 	{ "S", "-S is migrd's own: start the VM with POST /v1/vms/NAME/start" },
-	{ "qmp", "the monitor is migrd's own: use POST /v1/vms/NAME/monitor" },
-	{ "qmp-pretty", "the monitor is migrd's own: use POST /v1/vms/NAME/monitor" },
-	{ "mon", "the monitor is migrd's own: use POST /v1/vms/NAME/monitor" },
-	{ "monitor", "the monitor is migrd's own: use POST /v1/vms/NAME/monitor" },
+	{ "qmp", "use the field 'monitors'" },
+	{ "qmp-pretty", "use the field 'monitors'" },
+	{ "mon", "use the field 'monitors'" },
+	{ "monitor", "use the field 'monitors'" },
 	{ "daemonize", "-daemonize may not be given: migrd watches the process it started" },
 	{ "pidfile", "-pidfile may not be given: the pid is shown by GET /v1/vms/NAME" },
 	{ "name", "use the field 'name'" },
@@ -153,7 +153,7 @@ bool vm_def_check_extra_arg(const char *value, const char **ret_why)
 	*ret_why = "an argument may not contain control characters";
 	if (has_control(value))
 		return false;
-	*ret_why = "mon: puts a monitor on this device; the monitor is migrd's own";
+	*ret_why = "mon: puts a monitor on this device: use the field 'monitors'";
 	if (!strncmp(value, "mon:", 4))
 		return false;
 	if (value[0] != '-')

@@ -6,7 +6,7 @@
 #include "vm/cmdline.h"
 
 static struct vm_def *def;
-static const struct cmdline_fds fds = { { 7, 8 }, 9 };
+static const struct cmdline_fds fds = { { 7, 8 }, 9, { 10, 11, 12, 13 } };
 
 static void load(const char *json)
 {
@@ -83,6 +83,25 @@ START_TEST(incoming_vm_differs_only_by_incoming)
 }
 END_TEST
 
+/* Those of the definition come after ours. */
+START_TEST(monitors_of_the_definition_are_added)
+{
+	struct cmdline *cl;
+
+	load(SMALL ",\"monitors\":[{\"id\":\"a\",\"protocol\":\"hmp\",\"type\":\"unix\","
+		   "\"path\":\"/a\"},{\"id\":\"b\",\"protocol\":\"qmp\",\"type\":\"tcp\","
+		   "\"port\":1},{\"id\":\"c\",\"protocol\":\"hmp\",\"type\":\"stdio\"}]}");
+	cl = cmdline_build(def, "qemu", "/run/pid", false, &fds);
+	ck_assert(has(cl, "-chardev", "socket,id=monitor-a,fd=10,server=on,wait=off"));
+	ck_assert(has(cl, "-mon", "chardev=monitor-a,mode=readline"));
+	ck_assert(has(cl, "-chardev", "socket,id=monitor-b,fd=11,server=on,wait=off"));
+	ck_assert(has(cl, "-mon", "chardev=monitor-b,mode=control"));
+	ck_assert(has(cl, "-chardev", "pty,id=monitor-c"));
+	ck_assert(has(cl, "-mon", "chardev=monitor-c,mode=readline"));
+	cmdline_free(cl);
+}
+END_TEST
+
 /* Two monitors, on descriptors that we bound: nobody can be there first. */
 START_TEST(monitors_are_inherited_descriptors)
 {
@@ -154,6 +173,7 @@ Suite *suite(void)
 	tcase_add_test(tc, any_vm_starts_stopped);
 	tcase_add_test(tc, incoming_vm_differs_only_by_incoming);
 	tcase_add_test(tc, monitors_are_inherited_descriptors);
+	tcase_add_test(tc, monitors_of_the_definition_are_added);
 	tcase_add_test(tc, path_with_comma_is_doubled);
 	tcase_add_test(tc, devices_are_pinned);
 	tcase_add_test(tc, extra_args_stay_as_they_are);

@@ -199,6 +199,20 @@ START_TEST(unix_listen_is_private_and_replaces_the_old)
 END_TEST
 
 /* "Nobody there" must be told apart from "not allowed" and "wrong". */
+/* A socket that a process left behind is nobody's. */
+START_TEST(unix_listener_is_seen)
+{
+	const char *path = scratch_path("s");
+	int fd;
+
+	ck_assert(!unix_is_listening(path));
+	ck_assert(unix_listen(path, SOCK_STREAM, &fd, &err));
+	ck_assert(unix_is_listening(path));
+	close(fd);
+	ck_assert(!unix_is_listening(path));
+}
+END_TEST
+
 START_TEST(unix_connect_to_nobody_is_unavailable)
 {
 	int fd = -1;
@@ -279,6 +293,7 @@ Suite *suite(void)
 	tcase_add_test(dirs, dir_remove_does_not_go_deep_or_elsewhere);
 	suite_add_tcase(s, dirs);
 	tcase_add_test(sockets, unix_listen_is_private_and_replaces_the_old);
+	tcase_add_test(sockets, unix_listener_is_seen);
 	tcase_add_test(sockets, unix_connect_to_nobody_is_unavailable);
 	tcase_add_test(sockets, unix_path_too_long_is_invalid);
 	suite_add_tcase(s, sockets);

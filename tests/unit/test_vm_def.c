@@ -44,6 +44,9 @@ static bool decode(const char *more)
 	"'mac':'52:54:00:12:34:56','pci_address':'0x2'}],"                                   \
 	"'serial':{'type':'file','path':'/run/serial.log'},'guest_agent':true,"              \
 	"'shared_memory':[{'id':'shm0','path':'/dev/shm/x','size_mib':4}],"                  \
+	"'monitors':[{'id':'ops','protocol':'hmp','type':'unix','path':'/run/ops.sock'},"    \
+	"{'id':'tool','protocol':'qmp','type':'tcp','port':4444},"                           \
+	"{'id':'tty','protocol':'hmp','type':'stdio'}],"                                     \
 	"'extra_args':['-device','virtio-rng-pci']"
 
 static void assert_round_trip(void)
@@ -81,6 +84,11 @@ START_TEST(full_definition_arrives)
 	ck_assert_int_eq(def->serial.type, VM_DEF_SERIAL_TYPE_FILE);
 	ck_assert_uint_eq(def->shared_memory[0].size_mib, 4);
 	ck_assert_str_eq(def->extra_args[1], "virtio-rng-pci");
+	ck_assert_uint_eq(def->monitor_count, 3);
+	ck_assert_int_eq(def->monitors[0].protocol, VM_DEF_MONITOR_PROTOCOL_HMP);
+	ck_assert_str_eq(def->monitors[0].path, "/run/ops.sock");
+	ck_assert_uint_eq(def->monitors[1].port, 4444);
+	ck_assert_int_eq(def->monitors[2].type, VM_DEF_MONITOR_TYPE_STDIO);
 }
 END_TEST
 
@@ -153,6 +161,35 @@ static const struct {
 	{ "'shared_memory':[{'id':'s','path':'/s','size_mib':3}]", "/shared_memory/0/size_mib",
 	  "power of two" },
 	{ "'extra_args':['a\\nb']", "/extra_args/0", "control" },
+	{ "'monitors':[{'id':'m','protocol':'hmp','type':'unix'}]", "/monitors/0/path",
+	  "required for type unix" },
+	{ "'monitors':[{'id':'m','protocol':'hmp','type':'unix','path':'m'}]", "/monitors/0/path",
+	  "absolute" },
+	{ "'monitors':[{'id':'m','protocol':'hmp','type':'unix','path':'/012345678901234567890123"
+	  "4567890123456789012345678901234567890123456789012345678901234567890123456789012345678'}"
+	  "]",
+	  "/monitors/0/path", "at most 107" },
+	{ "'monitors':[{'id':'m','protocol':'hmp','type':'tcp'}]", "/monitors/0/port",
+	  "required for type tcp" },
+	{ "'monitors':[{'id':'m','protocol':'hmp','type':'tcp','port':65536}]", "/monitors/0/port",
+	  "1 to 65535" },
+	{ "'monitors':[{'id':'m','protocol':'hmp','type':'stdio','path':'/m'}]", "/monitors/0/path",
+	  "only for type unix" },
+	{ "'monitors':[{'id':'m','protocol':'hmp','type':'stdio','port':1}]", "/monitors/0/port",
+	  "only for type tcp" },
+	{ "'monitors':[{'id':'m','protocol':'vnc','type':'stdio'}]", "/monitors/0/protocol",
+	  "none of 'qmp', 'hmp'" },
+	{ "'monitors':[{'id':'m,x','protocol':'hmp','type':'stdio'}]", "/monitors/0/id",
+	  "begins with a letter" },
+	{ "'monitors':[{'id':'m','protocol':'hmp','type':'stdio'},"
+	  "{'id':'m','protocol':'qmp','type':'stdio'}]",
+	  "/monitors/1/id", "/monitors/0" },
+	{ "'monitors':[{'id':'m','protocol':'hmp','type':'unix','path':'/m'},"
+	  "{'id':'n','protocol':'qmp','type':'unix','path':'/m'}]",
+	  "/monitors/1/path", "/monitors/0" },
+	{ "'monitors':[{'id':'m','protocol':'hmp','type':'tcp','port':1},"
+	  "{'id':'n','protocol':'qmp','type':'tcp','port':1}]",
+	  "/monitors/1/port", "/monitors/0" },
 	{ "'extra_args':['-serial','mon:stdio']", "/extra_args/1", "monitor" },
 };
 
