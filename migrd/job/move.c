@@ -280,6 +280,7 @@ static void enter(struct move *move)
 	move->lease_asked = false;
 	move->query_pending = false; /* an answer to an earlier state is dropped */
 	move->retry_ms = 0;
+	move->patience_ms = 0;
 	move->entered_ms = loop_now_ms(move->moves->env.loop);
 	move->job.allowed = def->sync_jobs;
 	loop_timer_stop(move->tick);

@@ -91,6 +91,7 @@ struct move {
 	struct loop_timer *tick;  /* progress, backstop of the events */
 	struct loop_timer *retry; /* of the request to the peer, or of a failed save */
 	uint32_t retry_ms;
+	uint32_t patience_ms; /* of the last question to the peer in this state */
 	uint64_t entered_ms; /* the state, on the loop's clock */
 
 	/* durable, in the detail of the row */

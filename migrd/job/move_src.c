@@ -12,6 +12,10 @@
 
 #define RETRY_FIRST_MS 50
 #define RETRY_MAX_MS   1000
+/* A lost question costs the guest its patience: a round trip and two records take
+ * milliseconds.  A host that is slow is asked ever less often. */
+#define PATIENCE_FIRST_MS 1000
+#define PATIENCE_MAX_MS   5000
 /* No byte for so long in transfer: the move is given up. */
 #define STALL_MS 60000
 /* QEMU has no word for "no limit"; its own default is 128 MiB/s
@@ -41,10 +45,20 @@ bool move_src_roll_back_if_gone(struct move *move)
 	return true;
 }
 
-/* The next try of a question to the peer, ever more patiently. */
+void move_src_ask(struct move *move, const char *verb, struct json_object *body, move_answer_fn *fn)
+{
+	move->patience_ms = move->patience_ms ? move->patience_ms * 2 : PATIENCE_FIRST_MS;
+	if (move->patience_ms > PATIENCE_MAX_MS)
+		move->patience_ms = PATIENCE_MAX_MS;
+	move->asked = true;
+	move_ask_peer(move, verb, body, move->patience_ms, fn);
+}
+
 void move_src_ask_again_later(struct move *move, const struct err *why)
 {
-	move->retry_ms = move->retry_ms ? move->retry_ms * 2 : RETRY_FIRST_MS;
+	bool has_waited = why->code == ERR_TIMEOUT;
+
+	move->retry_ms = move->retry_ms && !has_waited ? move->retry_ms * 2 : RETRY_FIRST_MS;
 	if (move->retry_ms > RETRY_MAX_MS)
 		move->retry_ms = RETRY_MAX_MS;
 	loop_timer_start(move->retry, move->retry_ms);
@@ -152,6 +166,10 @@ static void on_offer_answered(struct move *move, struct json_object *result, con
 	struct peer_prepare_reply reply;
 	struct err bad;
 
+	if (err && err->code == ERR_TIMEOUT && !result) {
+		move_src_ask_again_later(move, err); /* lost, or its QEMU starts slowly */
+		return;
+	}
 	if (err) {
 		bad = *err;
 		err_wrap(&bad, "host '%s' cannot take the guest", move->row.peer);
@@ -166,6 +184,7 @@ static void on_offer_answered(struct move *move, struct json_object *result, con
 	}
 	snprintf(move->data_address, sizeof(move->data_address), "%s", reply.data_address);
 	snprintf(move->token, sizeof(move->token), "%s", reply.token);
+	move->reason[0] = '\0';
 	if (!move_start_stream(move, &bad))
 		move_roll_back(move, &bad);
 }
@@ -189,10 +208,7 @@ static struct json_object *offer(const struct move *move)
 
 void move_src_enter_prepare(struct move *move)
 {
-	uint32_t patience_ms = move->moves->env.prepare_timeout_ms;
-
-	move_ask_peer(move, "prepare", offer(move), patience_ms, on_offer_answered);
-	loop_timer_start(move->tick, patience_ms);
+	loop_timer_start(move->tick, move->moves->env.prepare_timeout_ms);
 }
 
 void move_src_step_prepare(struct move *move)
@@ -212,6 +228,8 @@ void move_src_step_prepare(struct move *move)
 		move_roll_back(move, &err);
 	} else if (waited_ms >= move->moves->env.prepare_timeout_ms) {
 		move_give_up(move, ERR_TIMEOUT, "the destination was not ready in time");
+	} else if (!move->asked && !loop_timer_is_active(move->retry)) {
+		move_src_ask(move, "prepare", offer(move), on_offer_answered);
 	}
 }
 

@@ -6,7 +6,6 @@
 #include "vm/entry.h"
 #include "wire/peer_msg.h"
 
-#define GO_DEADLINE_MS 5000
 /* While a user's action is with QEMU at the last moment. */
 #define BUSY_TICK_MS 20
 
@@ -61,9 +60,8 @@ static void send_go(struct move *move)
 	body = json_object_new_object();
 	json_add_uint(body, "generation", move->row.generation);
 	json_add_bool(body, "run", move->run);
-	move->asked = true;
 	move_stamp(move, MOVE_STAMP_GO);
-	move_ask_peer(move, "go", body, GO_DEADLINE_MS, on_go_answered);
+	move_src_ask(move, "go", body, on_go_answered);
 }
 
 static void note_completed(struct move *move)

@@ -8,7 +8,6 @@
 #include "vm/entry.h"
 #include "wire/peer_msg.h"
 
-#define DROP_DEADLINE_MS 5000
 /* So long we ask a peer that does not answer to drop its part: it may never run
  * the guest without our go, and asks us for the move's fate when it is back. */
 #define DROP_PATIENCE_MS 30000
@@ -114,8 +113,7 @@ static void send_drop(struct move *move)
 		return;
 	body = json_object_new_object();
 	json_add_uint(body, "generation", move->row.generation);
-	move->asked = true;
-	move_ask_peer(move, "drop", body, DROP_DEADLINE_MS, on_dropped);
+	move_src_ask(move, "drop", body, on_dropped);
 }
 
 void move_src_enter_rollback(struct move *move)

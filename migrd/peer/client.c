@@ -13,8 +13,11 @@
 #include "peer/client_internal.h"
 #include "wire/peer_msg.h"
 
-#define HELLO_PATH        "/peer/v1/hello"
-#define HELLO_DEADLINE_MS 10000
+#define HELLO_PATH "/peer/v1/hello"
+/* A lost one holds up all that waits for it, a guest that stands still perhaps: it
+ * is asked again soon, and ever more patiently. */
+#define HELLO_FIRST_MS 1000
+#define HELLO_MAX_MS   10000
 
 static void submit(struct peer_request *req);
 
@@ -143,7 +146,10 @@ static void ask_hello(struct peer_clients *clients, struct peer *peer)
 
 	if (peer->hello == HELLO_NEEDED)
 		peer->hello = HELLO_ASKED;
-	req = request_new(clients, peer, "POST", HELLO_PATH, HELLO_DEADLINE_MS);
+	peer->hello_ms = peer->hello_ms ? peer->hello_ms * 2 : HELLO_FIRST_MS;
+	if (peer->hello_ms > HELLO_MAX_MS)
+		peer->hello_ms = HELLO_MAX_MS;
+	req = request_new(clients, peer, "POST", HELLO_PATH, peer->hello_ms);
 	req->is_hello = true;
 	set_body(req, hello_body(clients));
 	submit(req);
@@ -168,12 +174,24 @@ static bool read_hello(struct peer *peer, struct json_object *body, struct err *
 	return true;
 }
 
-/* What waited goes out, or shares the fate of hello. */
+static bool is_waited_for(const struct peer_clients *clients, const struct peer *peer)
+{
+	const struct peer_request *req;
+
+	TAILQ_FOREACH(req, &clients->requests, link)
+	if (req->peer == peer && req->state == REQUEST_WAITING)
+		return true;
+	return false;
+}
+
+/* What waited goes out, or shares the fate of hello; but one without an answer is
+ * asked again, for what waits has a deadline of its own. */
 static void hello_ended(struct peer_request *hello, struct json_object *reply, struct err *err)
 {
 	struct peer_clients *clients = hello->clients;
 	struct peer *peer = hello->peer;
 	struct peer_request *req, *next;
+	bool is_unheard = err->code == ERR_TIMEOUT && !reply;
 
 	assert(peer); /* only known ones are asked */
 	if (!err_is_set(err))
@@ -181,6 +199,11 @@ static void hello_ended(struct peer_request *hello, struct json_object *reply, s
 	peer->hello = err_is_set(err) ? HELLO_NEEDED : HELLO_DONE;
 	json_object_put(reply);
 	request_free(hello);
+	if (is_unheard && is_waited_for(clients, peer)) {
+		ask_hello(clients, peer);
+		return;
+	}
+	peer->hello_ms = 0;
 	for (req = TAILQ_FIRST(&clients->requests); req; req = next) {
 		next = TAILQ_NEXT(req, link);
 		if (req->peer != peer || req->state != REQUEST_WAITING)

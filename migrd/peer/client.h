@@ -40,7 +40,8 @@ const char *peer_clients_address(const struct peer_clients *clients, const char 
 void peer_clients_free(struct peer_clients *clients);
 
 /* Exactly once, never from inside peer_request(): REPLY (borrowed, NULL for an
- * empty body) or ERR. */
+ * empty body) or ERR.  With ERR, a REPLY is the problem document in which the peer
+ * says so itself: a TIMEOUT without one is a peer that did not answer. */
 typedef void peer_reply_fn(void *data, struct json_object *reply, const struct err *err);
 
 /* METHOD PATH with BODY (reference taken over, may be NULL).  DEADLINE_MS

@@ -23,6 +23,7 @@ struct peer {
 	char *id;
 	char *address;
 	enum hello_state hello;
+	uint32_t hello_ms; /* deadline of the last one, while none was answered */
 	int version; /* agreed on by hello */
 	TAILQ_ENTRY(peer) link;
 };

@@ -243,7 +243,8 @@ static struct json_object *parse_answer(struct peer_request *req, struct err *er
 
 /* A problem document says what the peer found; anything else is no answer of a
  * coordinator. */
-static bool refusal(struct peer_request *req, long status, struct err *err)
+static bool refusal(struct peer_request *req, long status, struct json_object **ret,
+		    struct err *err)
 {
 	struct json_object *obj = req->answer.len ? parse_answer(req, err) : NULL;
 	const char *code = obj ? json_get_str(obj, "code") : NULL;
@@ -255,7 +256,7 @@ static bool refusal(struct peer_request *req, long status, struct err *err)
 	else
 		err_set(err, ERR_PEER, "host %s: it answered with HTTP status %ld", req->peer->id,
 			status);
-	json_object_put(obj);
+	*ret = obj;
 	return false;
 }
 
@@ -265,7 +266,7 @@ static bool outcome(struct peer_request *req, struct json_object **ret, struct e
 
 	curl_easy_getinfo(req->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (status < 200 || status > 299)
-		return refusal(req, status, err);
+		return refusal(req, status, ret, err);
 	if (req->answer.len == 0)
 		return true;
 	*ret = parse_answer(req, err);

@@ -17,6 +17,7 @@ struct peer_clients *fake_peer_new(struct loop *loop);
 size_t fake_peer_pending(const char *verb);
 /* Answers the oldest request of VERB; there must be one. */
 void fake_peer_answer(const char *verb, const char *json);
+/* It says so itself; who is silent lets the deadline pass. */
 void fake_peer_fail(const char *verb, enum err_code code);
 
 #endif

@@ -562,6 +562,8 @@ void rig_peer_says(const char *verb, const char *verdict)
 {
 	char reply[64];
 
+	for (int i = 0; i < 40 && !fake_peer_pending(verb); i++)
+		rig_advance(50); /* it is asked again and again */
 	snprintf(rig.heard, sizeof(rig.heard), "%s", verdict);
 	snprintf(reply, sizeof(reply), "{\"verdict\":\"%s\"}", verdict);
 	fake_peer_answer(verb, reply);

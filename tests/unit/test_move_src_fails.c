@@ -54,6 +54,36 @@ START_TEST(prepare_answered_with_nonsense_fails)
 }
 END_TEST
 
+/* Lost on the way, or slow: one question at a time, and any answer counts. */
+START_TEST(prepare_unanswered_is_asked_again)
+{
+	rig_bring_to("prepare");
+	ck_assert_uint_eq(trace_count("peer prepare"), 1);
+	for (int i = 0; i < 200; i++) {
+		rig_advance(100);
+		ck_assert_uint_le(fake_peer_pending("prepare"), 1);
+	}
+	ck_assert_uint_ge(trace_count("peer prepare"), 4);
+	ck_assert_uint_le(trace_count("peer prepare"), 7);
+	ck_assert_str_eq(rig_state(), "prepare");
+	rig_answer_prepare();
+	ck_assert_str_eq(move_reason(rig_move()), "");
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	ck_assert_str_eq(rig_state(), "transfer");
+}
+END_TEST
+
+/* The destination itself says that its QEMU was too slow: that is an answer. */
+START_TEST(prepare_timed_out_over_there_fails)
+{
+	rig_bring_to("prepare");
+	fake_peer_fail("prepare", ERR_TIMEOUT);
+	ck_assert_str_eq(rig_state(), "rollback");
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_error(), "timeout");
+}
+END_TEST
+
 /* A destination that never answers must not cost us the guest. */
 START_TEST(prepare_peer_silent_times_out)
 {
@@ -330,6 +360,8 @@ Suite *suite(void)
 	tcase_add_test(tc, begin_capabilities_refused_fails);
 	tcase_add_test(tc, prepare_refused_by_peer_fails);
 	tcase_add_test(tc, prepare_answered_with_nonsense_fails);
+	tcase_add_test(tc, prepare_unanswered_is_asked_again);
+	tcase_add_test(tc, prepare_timed_out_over_there_fails);
 	tcase_add_test(tc, prepare_peer_silent_times_out);
 	tcase_add_test(tc, prepare_stream_cannot_connect_fails);
 	tcase_add_test(tc, prepare_stream_dies_fails);
