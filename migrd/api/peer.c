@@ -51,7 +51,7 @@ void api_peer_prepare(struct http_request *req, void *data)
 {
 	struct api *api = data;
 	struct peer_prepare prepare;
-	struct move *move;
+	struct move *move = NULL;
 	struct err err;
 
 	if (!api_ready(req, api))
@@ -60,16 +60,17 @@ void api_peer_prepare(struct http_request *req, void *data)
 		http_reply_err(req, &err);
 		return;
 	}
-	move = moves_offered(api->moves,
-			     &(struct move_offer){
-				     .id = http_param(req, "id"),
-				     .source = http_caller_name(req),
-				     .generation = prepare.generation,
-				     .definition = prepare.definition,
-				     .options = prepare.options,
-				     .run = prepare.run,
-			     },
-			     &err);
+	if (peer_prepare_check(&prepare, http_param(req, "id"), http_caller_name(req), &err))
+		move = moves_offered(api->moves,
+				     &(struct move_offer){
+					     .id = prepare.move_id,
+					     .source = prepare.source,
+					     .generation = prepare.generation,
+					     .definition = prepare.definition,
+					     .options = prepare.options,
+					     .run = prepare.run,
+				     },
+				     &err);
 	peer_prepare_fini(&prepare);
 	if (move)
 		move_when(move, MOVE_PREPARED, on_prepared, pending_new(req, api));

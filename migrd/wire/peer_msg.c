@@ -290,6 +290,19 @@ bool peer_prepare_decode(struct json_object *obj, struct peer_prepare *ret, stru
 	return true;
 }
 
+bool peer_prepare_check(const struct peer_prepare *prepare, const char *path_id, const char *caller,
+			struct err *err)
+{
+	if (strcmp(prepare->move_id, path_id) != 0)
+		return err_set(err, ERR_INVALID, "move_id is '%s', and the path says '%.40s'",
+			       prepare->move_id, path_id);
+	if (strcmp(prepare->source, caller) != 0)
+		return err_set(err, ERR_FORBIDDEN,
+			       "source is '%s', and the certificate is that of host '%s'",
+			       prepare->source, caller);
+	return true;
+}
+
 void peer_prepare_fini(struct peer_prepare *prepare)
 {
 	json_release(peer_prepare_fields, prepare);

@@ -107,6 +107,9 @@ bool peer_hello_decode(struct json_object *obj, struct peer_hello *ret, struct e
 bool peer_hello_reply_decode(struct json_object *obj, struct peer_hello_reply *ret,
 			     struct err *err);
 bool peer_prepare_decode(struct json_object *obj, struct peer_prepare *ret, struct err *err);
+/* The body says what the path and the caller's certificate say: else INVALID, FORBIDDEN. */
+bool peer_prepare_check(const struct peer_prepare *prepare, const char *path_id, const char *caller,
+			struct err *err);
 void peer_prepare_fini(struct peer_prepare *prepare);
 bool peer_prepare_reply_decode(struct json_object *obj, struct peer_prepare_reply *ret,
 			       struct err *err);

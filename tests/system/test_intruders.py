@@ -127,6 +127,12 @@ class IntruderTest(SystemTest):
             self.assert_refused(api, "POST", f"/peer/v1/moves/{new_id}/prepare",
                                 {"move_id": new_id, "source": "a", "generation": 1,
                                  "definition": self.guest.definition}, protocol)
+        with self.subTest("one id in the path, another in the body"):
+            status, _, answer = api.send(
+                "POST", "/peer/v1/moves/0190a000-0000-7000-8000-000000000001/prepare",
+                {"move_id": "0190a000-0000-7000-8000-000000000002", "source": "c",
+                 "generation": 1, "definition": self.guest.definition}, protocol)
+            self.assertEqual(status, 400, answer)
         with self.subTest("users' routes"):
             for method, route, body in (("GET", "/v1/vms", None),
                                         ("POST", f"/v1/moves/{self.move['id']}/cancel", {})):

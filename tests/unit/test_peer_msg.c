@@ -67,6 +67,21 @@ START_TEST(prepare_carries_the_definition)
 }
 END_TEST
 
+/* A record under one id must not be made by a request for another, nor in the name
+ * of another host. */
+START_TEST(prepare_of_another_path_or_host_is_refused)
+{
+	const struct peer_prepare prepare = { .move_id = UUID, .source = "a" };
+	struct err err = { 0 };
+
+	ck_assert(peer_prepare_check(&prepare, UUID, "a", &err));
+	ck_assert(!peer_prepare_check(&prepare, "0190a000-0000-7000-8000-00000000000f", "a", &err));
+	ck_assert_int_eq(err.code, ERR_INVALID);
+	ck_assert(!peer_prepare_check(&prepare, UUID, "c", &err));
+	ck_assert_int_eq(err.code, ERR_FORBIDDEN);
+}
+END_TEST
+
 START_TEST(prepare_reply_names_its_channels)
 {
 	CLEANUP(json_putp)
@@ -280,6 +295,7 @@ Suite *suite(void)
 	tcase_add_test(t, hello_arrives_and_goes_out_as_it_was);
 	tcase_add_test(t, keys_of_a_newer_peer_are_skipped);
 	tcase_add_test(t, prepare_carries_the_definition);
+	tcase_add_test(t, prepare_of_another_path_or_host_is_refused);
 	tcase_add_test(t, prepare_reply_names_its_channels);
 	tcase_add_test(t, fate_may_have_no_verdict_yet);
 	tcase_add_test(t, vms_arrive_with_their_place);
