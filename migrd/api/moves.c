@@ -157,6 +157,18 @@ void api_moves_start(struct http_request *req, void *data)
 	faults_free(faults);
 }
 
+static void on_set(void *data, struct move *move, const struct err *err)
+{
+	struct err gone;
+
+	if (!err && !move)
+		err_set(&gone, ERR_NOT_FOUND, "the move is gone");
+	if (err || !move)
+		http_reply_err(data, err ? err : &gone);
+	else
+		http_reply(data, 200, move_json(move));
+}
+
 void api_move_set(struct http_request *req, void *data)
 {
 	struct faults *faults = faults_new();
@@ -168,10 +180,8 @@ void api_move_set(struct http_request *req, void *data)
 		;
 	} else if (!move_patch_decode(http_body(req), &options, faults)) {
 		http_reply_faults(req, faults);
-	} else if (!move_set(move, &options, &err)) {
+	} else if (!move_set(move, &options, on_set, req, &err)) {
 		http_reply_err(req, &err);
-	} else {
-		http_reply(req, 200, move_json(move));
 	}
 	faults_free(faults);
 }

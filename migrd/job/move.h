@@ -73,8 +73,12 @@ typedef void move_started_fn(void *data, struct move *move, const struct err *er
  * then begins. */
 void moves_start(struct moves *moves, const struct move_wish *wish, move_started_fn *started,
 		 void *data);
-/* What OPTIONS has, is set for a running move; the rest stays as it is. */
-bool move_set(struct move *move, const struct move_options *options, struct err *err);
+/* What OPTIONS has, is set for a running move; the rest stays as it is.  False and
+ * ERR: it cannot be set.  Else DONE is called once, when it is on disk and in force;
+ * with an error all is as before.  MOVE is NULL if it is gone. */
+typedef void move_set_fn(void *data, struct move *move, const struct err *err);
+bool move_set(struct move *move, const struct move_options *options, move_set_fn *done, void *data,
+	      struct err *err);
 /* Asks for the end; move_when(MOVE_ENDED) tells what came of it.  TOO_LATE past
  * the point of no return. */
 bool move_cancel(struct move *move, struct err *err);
@@ -94,6 +98,7 @@ bool move_resolve(struct move *move, const struct move_resolution *resolution, s
 
 enum move_moment {
 	MOVE_RECORDED, /* it is on disk */
+	MOVE_STEADY,   /* no change of its state is being written */
 	MOVE_PREPARED, /* destination: it listens, or will never */
 	MOVE_VERDICT,  /* destination: taken and the guest runs, or refused */
 	MOVE_ENDED,    /* a final state */

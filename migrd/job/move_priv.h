@@ -92,7 +92,7 @@ struct move {
 	struct loop_timer *retry; /* of the request to the peer, or of a failed save */
 	uint32_t retry_ms;
 	uint32_t patience_ms; /* of the last question to the peer in this state */
-	uint64_t entered_ms; /* the state, on the loop's clock */
+	uint64_t entered_ms;  /* the state, on the loop's clock */
 
 	/* durable, in the detail of the row */
 	struct move_options options;
@@ -181,8 +181,13 @@ void move_roll_back(struct move *move, const struct err *why);
 void move_give_up(struct move *move, enum err_code code, const char *text);
 /* Lets the state look at the facts; does nothing while a change is being written. */
 void move_step(struct move *move);
+/* The record that the disk refused: tries again, or lets go of it. */
+void move_record_again(struct move *move);
+void move_forget_unsaved(struct move *move);
 /* Writes the detail without a change of state, waiting for nothing. */
 void move_save_detail(struct move *move);
+/* The same for one who has to know; no change may be under way (MOVE_STEADY). */
+void move_write_detail(struct move *move, store_done_fn *done, void *data);
 /* A line in the timeline.  It goes to disk with the next record, so that nothing
  * waits for it. */
 void move_note(struct move *move, const char *event, const char *fmt, ...)

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "peer/client.h"
 #include "store/db.h"
 
@@ -27,6 +28,7 @@ struct commit {
 	struct store_vm vm;
 	struct store_move move;
 	char delete_vm[ID_UUID_SIZE];
+	struct store_timeline_entry *notes;
 	store_done_fn *done;
 	void *data;
 	bool is_written;
@@ -76,6 +78,7 @@ static void commit_free(struct commit *commit)
 {
 	store_vm_fini(&commit->vm);
 	store_move_fini(&commit->move);
+	free(commit->notes);
 	free(commit);
 }
 
@@ -118,7 +121,6 @@ static void refuse(void *data)
 	finish(data, &err);
 }
 
-/* The timeline is left out: nothing depends on it. */
 static struct commit *commit_new(const struct store_txn *txn, store_done_fn *done, void *data)
 {
 	struct commit *commit = xnew(struct commit);
@@ -134,6 +136,13 @@ static struct commit *commit_new(const struct store_txn *txn, store_done_fn *don
 	if (txn->delete_vm) {
 		snprintf(commit->delete_vm, sizeof(commit->delete_vm), "%s", txn->delete_vm);
 		commit->txn.delete_vm = commit->delete_vm;
+	}
+	if (txn->timeline_count) {
+		commit->notes = xcalloc(txn->timeline_count, sizeof(*commit->notes));
+		memcpy(commit->notes, txn->timeline, txn->timeline_count * sizeof(*commit->notes));
+		commit->txn.timeline_move = commit->move.id;
+		commit->txn.timeline = commit->notes;
+		commit->txn.timeline_count = txn->timeline_count;
 	}
 	commit->done = done;
 	commit->data = data;
@@ -550,6 +559,30 @@ void rig_start_move(void)
 	trace_clear();
 	moves_start(rig.moves, &wish, on_started, NULL);
 	rig_run();
+}
+
+static void on_timeline(void *data, const struct store_timeline_entry *entries, size_t count,
+			const struct err *err)
+{
+	struct strbuf *text = data;
+
+	ck_assert(!err);
+	for (size_t i = 0; i < count; i++)
+		strbuf_addf(text, "%s %s;", entries[i].event, entries[i].detail);
+	strbuf_adds(text, ".");
+}
+
+char *rig_timeline(void)
+{
+	struct strbuf text = STRBUF_INIT;
+	char *copy;
+
+	store_timeline(rig.store, rig.move_id, on_timeline, &text);
+	rig_run();
+	ck_assert_uint_gt(text.len, 0);
+	copy = xstrdup(strbuf_str(&text));
+	strbuf_fini(&text);
+	return copy;
 }
 
 void rig_completes(void)

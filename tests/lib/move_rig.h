@@ -84,6 +84,7 @@ void rig_run_vm(void);   /* created and started */
 struct move *rig_move(void);
 const char *rig_state(void);
 const char *rig_error(void); /* of the row; "" if none */
+char *rig_timeline(void);    /* on disk: "EVENT DETAIL;EVENT DETAIL;."; the caller's */
 void rig_start_move(void);   /* of a running VM, to host b */
 /* Brings the move into the state, the way a good world does. */
 void rig_bring_to(const char *state);

@@ -322,6 +322,30 @@ START_TEST(disk_full_at_each_step_nothing_proceeds_then_recovers)
 }
 END_TEST
 
+/* What happened while the disk was full is what will be asked for later. */
+START_TEST(disk_full_timeline_is_kept)
+{
+	CLEANUP(free_charp) char *timeline = NULL;
+
+	rig_bring_to("transfer");
+	rig_disk_is_full(true);
+	for (int i = 0; i < 70; i++) /* more than wait in memory: written without a change */
+		fake_qemu_event(i == 0 ? "FIRST" : "MIGRATION_PASS", "{\"pass\":1}");
+	rig_run();
+	fake_qemu_migrates("device");
+	rig_advance(2000);
+	rig_disk_is_full(false);
+	rig_advance(1000);
+	fake_qemu_migrates("completed");
+	rig_peer_says("go", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+	timeline = rig_timeline();
+	ck_assert_ptr_nonnull(strstr(timeline, ";FIRST "));
+	ck_assert_ptr_nonnull(strstr(timeline, ";MIGRATION_PASS 1;"));
+	ck_assert_ptr_nonnull(strstr(timeline, ";handover "));
+}
+END_TEST
+
 /* A daemon that ends while the disk is full gives everything back. */
 START_TEST(disk_full_daemon_ends_nothing_leaks)
 {
@@ -379,6 +403,7 @@ Suite *suite(void)
 
 	tc = rig_add_case(s, "disk");
 	tcase_add_test(tc, disk_full_at_each_step_nothing_proceeds_then_recovers);
+	tcase_add_test(tc, disk_full_timeline_is_kept);
 	tcase_add_test(tc, disk_full_daemon_ends_nothing_leaks);
 	tcase_add_test(tc, disk_full_after_refusal_guest_waits);
 	return s;

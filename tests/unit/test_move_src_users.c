@@ -297,21 +297,88 @@ END_TEST
 
 /* ---- while it runs -------------------------------------------------------- */
 
+static unsigned sets;
+static enum err_code set_error;
+
+static void on_set(void *data, struct move *move, const struct err *err)
+{
+	(void)data;
+	ck_assert_ptr_eq(move, rig_move());
+	sets++;
+	set_error = err ? err->code : ERR_NONE;
+}
+
 /* The limits of a move can be changed while it runs, and QEMU hears of it. */
 START_TEST(transfer_set_reaches_qemu)
 {
 	const struct move_options options = { .bandwidth_bytes_per_s = 5, .has_bandwidth = true };
 	struct err err = { 0 };
 
+	sets = 0;
 	rig_bring_to("transfer");
 	trace_clear();
-	ck_assert(move_set(rig_move(), &options, &err));
+	ck_assert(move_set(rig_move(), &options, on_set, NULL, &err));
 	rig_run();
-	trace_assert("qmp migrate-set-parameters", "disk transfer", NULL);
+	trace_assert("disk transfer", "qmp migrate-set-parameters", NULL);
+	ck_assert_uint_eq(sets, 1);
 }
 END_TEST
 
 /* ---- after the end ------------------------------------------------------------ */
+
+/* The answer is a promise: it comes when a crash can no longer undo it. */
+START_TEST(transfer_set_is_answered_when_it_is_on_disk)
+{
+	const struct move_options options = { .bandwidth_bytes_per_s = 5, .has_bandwidth = true };
+	struct err err = { 0 };
+
+	sets = 0;
+	rig_bring_to("transfer");
+	rig_disk_hold();
+	ck_assert(move_set(rig_move(), &options, on_set, NULL, &err));
+	rig_advance(1000);
+	ck_assert_uint_eq(sets, 0);
+	rig_disk_go_on();
+	ck_assert_uint_eq(sets, 1);
+	rig_restart();
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->detail, "\"bandwidth_bytes_per_s\":5"));
+}
+END_TEST
+
+/* Asked while the state changes: it follows that record, and does not overtake it. */
+START_TEST(handover_set_while_it_is_written_waits)
+{
+	const struct move_options options = { .downtime_limit_ms = 7, .has_downtime_limit = true };
+	struct err err = { 0 };
+
+	sets = 0;
+	rig_bring_to("transfer");
+	rig_disk_hold();
+	rig_completes();
+	ck_assert(move_set(rig_move(), &options, on_set, NULL, &err));
+	rig_run();
+	rig_disk_go_on();
+	ck_assert_uint_eq(sets, 1);
+	ck_assert_str_eq(rig_state(), "handover");
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->detail, "\"downtime_limit_ms\":7"));
+}
+END_TEST
+
+/* What could not be recorded is not in force. */
+START_TEST(transfer_set_disk_full_is_refused)
+{
+	const struct move_options options = { .bandwidth_bytes_per_s = 5, .has_bandwidth = true };
+	struct err err = { 0 };
+
+	rig_bring_to("transfer");
+	trace_clear();
+	rig_disk_is_full(true);
+	ck_assert(move_set(rig_move(), &options, on_set, NULL, &err));
+	rig_run();
+	ck_assert_int_eq(set_error, ERR_NO_SPACE);
+	ck_assert_uint_eq(trace_count("qmp migrate-set-parameters"), 0);
+}
+END_TEST
 
 static unsigned moments;
 
@@ -337,7 +404,7 @@ START_TEST(end_late_messages_are_harmless)
 	fake_qemu_event("STOP", NULL);
 	rig_advance(60000);
 	ck_assert(!move_cancel(rig_move(), &err));
-	ck_assert(!move_set(rig_move(), &options, &err));
+	ck_assert(!move_set(rig_move(), &options, on_set, NULL, &err));
 	ck_assert_ptr_null(moves_go(rig.moves, rig.move_id, "b", RIG_GENERATION, true, &err));
 	ck_assert_int_eq(err.code, ERR_FORBIDDEN);
 	ck_assert_ptr_null(moves_drop(rig.moves, rig.move_id, "b", RIG_GENERATION, &err));
@@ -346,7 +413,7 @@ START_TEST(end_late_messages_are_harmless)
 		move_when(rig_move(), (enum move_moment)i, on_moment, NULL);
 	ck_assert_uint_eq(moments, 0);
 	rig_run();
-	ck_assert_uint_eq(moments, 4);
+	ck_assert_uint_eq(moments, 5);
 	trace_assert_empty();
 }
 END_TEST
@@ -407,6 +474,9 @@ Suite *suite(void)
 	tcase_add_test(tc, start_vm_ends_while_it_waits_is_refused);
 	tcase_add_test(tc, start_same_key_is_same_move);
 	tcase_add_test(tc, transfer_set_reaches_qemu);
+	tcase_add_test(tc, transfer_set_is_answered_when_it_is_on_disk);
+	tcase_add_test(tc, handover_set_while_it_is_written_waits);
+	tcase_add_test(tc, transfer_set_disk_full_is_refused);
 
 	tc = rig_add_case(s, "ends");
 	tcase_add_test(tc, end_late_messages_are_harmless);

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The moves that a restarted daemon finds in its store. */
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "job/move_priv.h"
+
+static enum move_state state_from_name(const struct move *move, const char *name)
+{
+	for (unsigned i = 0; i < MOVE_STATE_COUNT; i++) {
+		if (strcmp(move_def(move, (enum move_state)i)->name, name) == 0)
+			return (enum move_state)i;
+	}
+	return MOVE_STATE_STUCK;
+}
+
+static enum move_verdict verdict_from_name(const char *name)
+{
+	if (strcmp(name, "taken") == 0)
+		return MOVE_VERDICT_TAKEN;
+	return strcmp(name, "refused") == 0 ? MOVE_VERDICT_REFUSED : MOVE_VERDICT_NONE;
+}
+
+bool move_row_is_known(const struct move *move, struct err *err)
+{
+	const struct store_move *row = &move->row;
+
+	if (strcmp(row->kind, "MIGRATION_OUT") != 0 && strcmp(row->kind, "MIGRATION_IN") != 0)
+		return err_set(err, ERR_STORE, "its kind is '%s'", row->kind);
+	if (strcmp(move_def(move, state_from_name(move, row->state))->name, row->state) != 0)
+		return err_set(err, ERR_STORE, "its state is '%s'", row->state);
+	return true;
+}
+
+void moves_add_row(struct moves *moves, struct store_move *row)
+{
+	enum move_side side = strcmp(row->kind, "MIGRATION_OUT") == 0 ? MOVE_SRC : MOVE_DST;
+	struct move *move = move_new(moves, side, row->id);
+
+	store_move_fini(&move->row);
+	move->row = *row;
+	move->state = state_from_name(move, row->state);
+	move->verdict = verdict_from_name(row->verdict);
+	move->qemu_state = QMP_MIG_UNKNOWN;
+	if (row->error_code[0])
+		err_set(&move->error, err_from_name(row->error_code), "%s", row->error_text);
+	move_detail_decode(move);
+	if (move_is_final(move)) {
+		move_become_history(move);
+		return;
+	}
+	move->is_dormant = true;
+	move_attach_stream(move); /* also of a rollback, which ends it */
+	move_lease_begin(move);
+}
+
+static void recover(struct move *move)
+{
+	struct vm *vm = move_vm(move);
+	struct err err;
+
+	move->entered_ms = loop_now_ms(move->moves->env.loop);
+	if (vm && !move_hold_vm(move, vm, &err))
+		log_error("move", "recover", "move=%s error=\"%s\"", move->row.id, err.msg);
+	log_info("move", "recovered", "move=%s vm=%s state=%s", move->row.id, move->row.vm_name,
+		 move_state_name(move));
+	move_note(move, "recovered", "the coordinator was restarted");
+	move->is_dormant = false;
+	switch (move_def(move, move->state)->restart) {
+	case MOVE_RESTART_NOTHING:
+		break;
+	case MOVE_RESTART_ROLL_BACK:
+		err_set(&err, ERR_UNAVAILABLE, "the coordinator of host '%s' was restarted in %s",
+			move->moves->env.host_id, move_state_name(move));
+		move_roll_back(move, &err);
+		break;
+	case MOVE_RESTART_CONTINUE:
+		move->is_resumed = true;
+		move_reenter(move);
+		break;
+	}
+}
+
+/* Rows come newest first; every move_new() puts its own before the others. */
+static void reverse(struct moves *moves)
+{
+	struct move *reversed = NULL, *next;
+
+	for (struct move *move = moves->list; move; move = next) {
+		next = move->next;
+		move->next = reversed;
+		reversed = move;
+	}
+	moves->list = reversed;
+}
+
+static bool has_dir(const struct move *move)
+{
+	CLEANUP(free_charp) char *dir = move_dir(move);
+
+	return access(dir, F_OK) == 0;
+}
+
+void moves_recover(struct moves *moves)
+{
+	reverse(moves);
+	for (struct move *move = moves->list; move; move = move->next) {
+		if (!move_is_final(move))
+			recover(move);
+		else if (has_dir(move))
+			move_end_stream(move); /* a crash between its end and the tidying up */
+	}
+}
