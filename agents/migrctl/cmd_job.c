@@ -4,10 +4,15 @@
 #include "agents/migrctl/migrctl.h"
 
 static const struct table_field job_fields[] = {
-	{ "ID", "id", TABLE_TEXT },          { "KIND", "kind", TABLE_TEXT },
-	{ "VM", "vm", TABLE_TEXT },          { "STATE", "state", TABLE_TEXT },
-	{ "PEER", "peer", TABLE_TEXT },      { "CREATED", "created_at", TABLE_TEXT },
-	{ "ENDED", "ended_at", TABLE_TEXT }, { NULL, NULL, TABLE_TEXT },
+	{ "ID", "id", TABLE_TEXT },
+	{ "KIND", "kind", TABLE_TEXT },
+	{ "VM", "vm", TABLE_TEXT },
+	{ "STATE", "state", TABLE_TEXT },
+	{ "PEER", "peer", TABLE_TEXT },
+	{ "WAITING", "waiting", TABLE_NUMBER },
+	{ "CREATED", "created_at", TABLE_TEXT },
+	{ "ENDED", "ended_at", TABLE_TEXT },
+	{ NULL, NULL, TABLE_TEXT },
 };
 
 static bool run_list(struct cli_call *call, struct err *err)
@@ -18,6 +23,6 @@ static bool run_list(struct cli_call *call, struct err *err)
 const struct cli_command cmd_job_list = {
 	.noun = "job",
 	.verb = "list",
-	.summary = "the durable work of this host, past and present",
+	.summary = "the work of this host: who holds a monitor now, and all moves",
 	.run = run_list,
 };

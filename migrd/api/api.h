@@ -57,13 +57,14 @@ void api_vm_get(struct http_request *req, void *data);
 void api_vm_delete(struct http_request *req, void *data);
 void api_vm_action(struct http_request *req, void *data);
 /* moves.c */
-void api_moves_list(struct http_request *req, void *data);
 void api_moves_start(struct http_request *req, void *data);
 void api_move_get(struct http_request *req, void *data);
 void api_move_set(struct http_request *req, void *data);
 void api_move_cancel(struct http_request *req, void *data);
 void api_move_resolve(struct http_request *req, void *data);
 void api_move_timeline(struct http_request *req, void *data);
+/* jobs.c */
+void api_moves_list(struct http_request *req, void *data);
 void api_jobs_list(struct http_request *req, void *data);
 /* host.c */
 void api_host_get(struct http_request *req, void *data);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The routes of moves and jobs. */
+/* The routes of moves. */
 #include "api/api.h"
 #include "base/mem.h"
 
@@ -34,73 +34,6 @@ void api_move_get(struct http_request *req, void *data)
 
 	if (move)
 		http_reply(req, 200, move_json(move));
-}
-
-/* ---- lists ------------------------------------------------------------ */
-
-struct filter {
-	const char *vm;
-	bool active; /* only what has not ended */
-};
-
-static bool passes(const struct move *move, const struct filter *filter)
-{
-	return (!filter->vm || strcmp(move_row(move)->vm_name, filter->vm) == 0) &&
-	       (!filter->active || !move_is_final(move));
-}
-
-static void list(struct http_request *req, const struct api *api,
-		 struct json_object *(*show)(const struct move *move))
-{
-	const char *state = http_query(req, "state");
-	const struct filter filter = { http_query(req, "vm"), state && !strcmp(state, "active") };
-	struct json_object *items;
-	struct api_page page;
-	const char *last;
-
-	if (!api_page_get(req, &page))
-		return;
-	items = json_object_new_array();
-	last = page.after;
-	for (struct move *move = moves_next(api->moves, page.after); move;
-	     move = moves_next(api->moves, move_row(move)->id)) {
-		if (!passes(move, &filter))
-			continue;
-		if (json_object_array_length(items) == page.limit) {
-			http_reply(req, 200, api_list(items, last));
-			return;
-		}
-		json_object_array_add(items, show(move));
-		last = move_row(move)->id;
-	}
-	http_reply(req, 200, api_list(items, NULL));
-}
-
-void api_moves_list(struct http_request *req, void *data)
-{
-	list(req, data, move_json);
-}
-
-static struct json_object *job_json(const struct move *move)
-{
-	const struct store_move *row = move_row(move);
-	struct json_object *obj = json_object_new_object();
-
-	json_add_str(obj, "id", row->id);
-	json_add_str(obj, "kind", row->kind);
-	json_add_str(obj, "vm", row->vm_name);
-	json_add_str(obj, "peer", row->peer);
-	json_add_str(obj, "state", move_state_name(move));
-	json_add_bool(obj, "final", move_is_final(move));
-	json_add_time(obj, "created_at", row->created_ms);
-	json_add_time(obj, "updated_at", row->updated_ms);
-	json_add_time(obj, "ended_at", row->ended_ms);
-	return obj;
-}
-
-void api_jobs_list(struct http_request *req, void *data)
-{
-	list(req, data, job_json);
 }
 
 /* ---- start and change --------------------------------------------------- */

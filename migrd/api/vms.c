@@ -2,6 +2,7 @@
 /* The routes of VMs. */
 #include "api/api.h"
 #include "base/mem.h"
+#include "vm/entry.h"
 
 static struct json_object *job_json(const struct vm *vm)
 {
@@ -55,10 +56,29 @@ static struct json_object *summary(const struct api *api, const struct vm *vm)
 	return obj;
 }
 
+/* Who speaks to its QEMU at the moment, and how many want to. */
+static struct json_object *monitor_json(const struct vm *vm)
+{
+	struct json_object *obj = json_object_new_object(), *holder_obj = NULL;
+	struct vm_holder holder;
+
+	if (vm_holder(vm, &holder)) {
+		holder_obj = json_object_new_object();
+		json_add_str(holder_obj, "id", holder.id);
+		json_add_str(holder_obj, "kind", vm_sync_name(holder.kind));
+		json_add_str(holder_obj, "command", holder.command[0] ? holder.command : NULL);
+		json_add_uint(holder_obj, "held_ms", holder.held_ms);
+	}
+	json_object_object_add(obj, "holder", holder_obj);
+	json_add_uint(obj, "waiting", vm_waiting(vm));
+	return obj;
+}
+
 struct json_object *api_vm_json(const struct api *api, const struct vm *vm)
 {
 	struct json_object *obj = summary(api, vm);
 
+	json_object_object_add(obj, "monitor", monitor_json(vm));
 	json_object_object_add(obj, "definition", json_tokener_parse(vm_definition(vm)));
 	return obj;
 }

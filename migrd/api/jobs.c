@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The lists of moves and of jobs. */
+#include "api/api.h"
+#include "vm/entry.h"
+
+struct filter {
+	const char *vm;
+	bool active; /* only what has not ended */
+};
+
+static bool passes(const struct move *move, const struct filter *filter)
+{
+	return (!filter->vm || strcmp(move_row(move)->vm_name, filter->vm) == 0) &&
+	       (!filter->active || !move_is_final(move));
+}
+
+static struct filter filter_of(const struct http_request *req)
+{
+	const char *state = http_query(req, "state");
+
+	return (struct filter){ http_query(req, "vm"), state && !strcmp(state, "active") };
+}
+
+/* The moves behind what ITEMS, if any, has already. */
+static void list(struct http_request *req, const struct api *api, struct json_object *items,
+		 struct json_object *(*show)(const struct move *move))
+{
+	const struct filter filter = filter_of(req);
+	size_t before = json_object_array_length(items);
+	struct api_page page;
+	const char *last;
+
+	if (!api_page_get(req, &page)) {
+		json_object_put(items);
+		return;
+	}
+	last = page.after;
+	for (struct move *move = moves_next(api->moves, page.after); move;
+	     move = moves_next(api->moves, move_row(move)->id)) {
+		if (!passes(move, &filter))
+			continue;
+		if (json_object_array_length(items) - before == page.limit) {
+			http_reply(req, 200, api_list(items, last));
+			return;
+		}
+		json_object_array_add(items, show(move));
+		last = move_row(move)->id;
+	}
+	http_reply(req, 200, api_list(items, NULL));
+}
+
+void api_moves_list(struct http_request *req, void *data)
+{
+	list(req, data, json_object_new_array(), move_json);
+}
+
+/* ---- jobs ---------------------------------------------------------------- */
+
+static struct json_object *job_json(const struct move *move)
+{
+	const struct store_move *row = move_row(move);
+	struct json_object *obj = json_object_new_object();
+
+	json_add_str(obj, "id", row->id);
+	json_add_str(obj, "kind", row->kind);
+	json_add_str(obj, "vm", row->vm_name);
+	json_add_str(obj, "peer", row->peer);
+	json_add_str(obj, "state", move_state_name(move));
+	json_add_bool(obj, "final", move_is_final(move));
+	json_add_time(obj, "created_at", row->created_ms);
+	json_add_time(obj, "updated_at", row->updated_ms);
+	json_add_time(obj, "ended_at", row->ended_ms);
+	return obj;
+}
+
+static struct json_object *holder_json(const struct vm *vm, const struct vm_holder *holder)
+{
+	struct json_object *obj = json_object_new_object();
+
+	json_add_str(obj, "id", holder->id);
+	json_add_str(obj, "kind", vm_sync_name(holder->kind));
+	json_add_str(obj, "vm", vm_name(vm));
+	json_add_str(obj, "state", "holds-monitor");
+	json_add_bool(obj, "final", false);
+	json_add_str(obj, "command", holder->command[0] ? holder->command : NULL);
+	json_add_uint(obj, "waiting", vm_waiting(vm));
+	json_add_time(obj, "created_at", clock_wall_ms() - (int64_t)holder->held_ms);
+	return obj;
+}
+
+static void add_holders(struct json_object *items, struct vms *vms, const char *only_vm)
+{
+	struct vm_holder holder;
+
+	for (struct vm *vm = vm_next(vms, NULL); vm; vm = vm_next(vms, vm_name(vm))) {
+		if (vm_holder(vm, &holder) && (!only_vm || strcmp(vm_name(vm), only_vm) == 0))
+			json_object_array_add(items, holder_json(vm, &holder));
+	}
+}
+
+void api_jobs_list(struct http_request *req, void *data)
+{
+	const struct api *api = data;
+	struct json_object *items = json_object_new_array();
+
+	if (!http_query(req, "after"))
+		add_holders(items, api->vms, http_query(req, "vm"));
+	list(req, api, items, job_json);
+}

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""One after another at a VM's monitor: with a QEMU that hangs, and beside a move."""
+import os
+import signal
+import threading
+import time
+
+from lib.world import SystemTest
+
+
+class Call(threading.Thread):
+    """A request that is under way; .result() is its status and body."""
+
+    def __init__(self, host, path):
+        super().__init__(daemon=True)
+        self.host, self.path, self.answer, self.seconds = host, path, None, None
+        self.start()
+
+    def run(self):
+        began = time.monotonic()
+        self.answer = self.host.api.send("POST", self.path, timeout=60)
+        self.seconds = time.monotonic() - began
+
+    def result(self):
+        self.join(60)
+        return self.answer[0], self.answer[2]
+
+
+class HungQemuTest(SystemTest):
+    def setUp(self):
+        super().setUp()
+        self.guest = self.world.guest(area=0)
+        self.guest.start(self.a)
+        self.pid = self.guest.vm(self.a)["pid"]
+
+    def hang(self):
+        os.kill(self.pid, signal.SIGSTOP)
+        self.addCleanup(self.go_on)
+
+    def go_on(self):
+        try:
+            os.kill(self.pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+
+    def monitor(self):
+        return self.guest.vm(self.a)["monitor"]
+
+    def begin(self, action, waiting):
+        """ACTION, when it has the monitor (WAITING 0) or is the last of those that wait."""
+        call = Call(self.a, f"/v1/vms/g1/{action}")
+        self.eventually(f"{action} in its place",
+                        lambda: self.monitor()["holder"] and self.monitor()["waiting"] == waiting)
+        return call
+
+    def test_second_action_waits_then_names_the_holder(self):
+        self.hang()
+        first = self.begin("pause", 0)
+        second = self.begin("reset", 1)
+        with self.subTest("what is shown never waits"):
+            began = time.monotonic()
+            holder = self.monitor()["holder"]
+            jobs = self.a.api.get("/v1/jobs")["items"]
+            shown = self.a.migrctl("vm", "show", "g1").stdout
+            self.assertLess(time.monotonic() - began, 2)
+            self.assertEqual((holder["kind"], holder["command"]), ("pause", "stop"))
+            self.assertEqual([(job["id"], job["kind"], job["vm"], job["waiting"]) for job in jobs],
+                             [(holder["id"], "pause", "g1", 1)])
+            self.assertIn("pause", shown)
+        status, problem = second.result()
+        self.assertEqual((status, problem["code"]), (409, "busy"))
+        self.assertIn(f"'pause' (sync job {holder['id']}, in QEMU's stop) has held its monitor for",
+                      problem["detail"])
+        self.assertIn("gave up after 5.0 s", problem["detail"])
+        self.assertAlmostEqual(second.seconds, 5, delta=1)
+        self.go_on()
+        self.assertEqual(first.result()[0], 200)
+        self.assertEqual(self.monitor(), {"holder": None, "waiting": 0})
+
+    def test_waiting_actions_are_carried_out_in_order_when_it_goes_on(self):
+        self.hang()
+        calls = [self.begin(action, i) for i, action in enumerate(("pause", "resume", "pause"))]
+        self.go_on()
+        self.assertEqual([call.result()[0] for call in calls], [200, 200, 200])
+        self.assertEqual([call.result()[1]["state"] for call in calls],
+                         ["paused", "running", "paused"])
+
+    def test_waiting_actions_are_answered_at_once_when_it_dies(self):
+        self.hang()
+        first = self.begin("pause", 0)
+        second = self.begin("reset", 1)
+        os.kill(self.pid, signal.SIGKILL)
+        # Its sockets close before its end is seen: in between there is only no monitor.
+        self.assertIn(second.result()[1]["code"], ("conflict", "unavailable"))
+        self.assertEqual(first.result()[0], 503)
+        self.assertLess(second.seconds, 4)
+        self.eventually("its end seen", lambda: self.guest.vm(self.a)["state"] == "crashed")
+        self.assertEqual(self.guest.start(self.a)["state"], "running")
+
+
+class BesideMoveTest(SystemTest):
+    def test_pause_and_resume_are_borne_and_nothing_that_ends_the_guest(self):
+        guest = self.world.guest()
+        guest.start(self.a)
+        move = self.world.begin_move(guest, self.a, self.b, bandwidth_bytes_per_s=100_000)["id"]
+        self.world.wait_flowing(self.a, move)
+        self.assertEqual(self.a.api.post("/v1/vms/g1/pause")["state"], "paused")
+        self.assertEqual(self.a.api.post("/v1/vms/g1/resume")["state"], "running")
+        for action in ("reset", "stop", "shutdown"):
+            with self.subTest(action):
+                error = self.assert_api_error(409, "busy", self.a.api.post, f"/v1/vms/g1/{action}")
+                self.assertIn(f"job {move} (MIGRATION_OUT) has held it for", error.body["detail"])
+        self.a.api.patch(f"/v1/moves/{move}", {"bandwidth_bytes_per_s": 0})
+        self.assertEqual(self.world.wait_state(self.a, move, "done")["state"], "done")
+        guest.assert_runs_on(self.b)
