@@ -75,6 +75,8 @@ enum json_field_type {
 	              * count in size_t at `count_offset' */
 	JSON_STRINGS,/* array of char[size], at most `max'; count likewise */
 	JSON_ANY,    /* struct json_object *, a new reference; json_release() */
+	JSON_SCALARS,/* char[size]: an object of strings, integers and booleans, kept as
+	              * its JSON text */
 };
 
 /* For values that bounds cannot describe: false and a message for the fault. */
@@ -86,7 +88,7 @@ struct json_field {
 	bool required;
 	bool nullable; /* null is taken as absent */
 	size_t offset;
-	size_t size;         /* STRING, STRINGS: bytes with the end; ARRAY: of an element */
+	size_t size;         /* STRING(S), SCALARS: bytes with the end; ARRAY: of an element */
 	size_t count_offset; /* ARRAY, STRINGS */
 	size_t present_offset; /* bool set when the key was there; 0: not wanted */
 	int64_t min, max;    /* INT, UINT: value; STRING, TEXT: length; arrays: count;

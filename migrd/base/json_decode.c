@@ -175,6 +175,32 @@ static void decode_object(const struct value *value)
 		       value_out(value));
 }
 
+/* Its order is kept, so that what is encoded again is the same text. */
+static void decode_scalars(const struct value *value)
+{
+	const char *text =
+		json_object_to_json_string_ext(value->obj, JSON_C_TO_STRING_PLAIN |
+								   JSON_C_TO_STRING_NOSLASHESCAPE);
+	size_t before = value->decoder->faults->count;
+
+	json_object_object_foreach(value->obj, key, member)
+	{
+		struct json_path path = { .up = value->path, .key = key };
+		struct value scalar = *value;
+		json_type type = json_object_get_type(member);
+
+		scalar.path = &path;
+		if (type != json_type_string && type != json_type_int && type != json_type_boolean)
+			FAULT(&scalar, "a string, an integer, true or false is wanted");
+	}
+	if (strlen(text) >= value->field->size)
+		FAULT(value, "%zu bytes: at most %zu are allowed", strlen(text),
+		      value->field->size - 1);
+	else if (value->decoder->faults->count == before &&
+		 json_object_object_length(value->obj) > 0)
+		snprintf(value_out(value), value->field->size, "%s", text);
+}
+
 static void decode_array(const struct value *value)
 {
 	const struct json_field *field = value->field;
@@ -244,6 +270,7 @@ static const struct {
 	[JSON_ARRAY] = { json_type_array, "an array", decode_array },
 	[JSON_STRINGS] = { json_type_array, "an array", decode_strings },
 	[JSON_ANY] = { json_type_null, "a value", decode_any },
+	[JSON_SCALARS] = { json_type_object, "an object", decode_scalars },
 };
 
 static const char *const found_names[] = {
@@ -409,6 +436,7 @@ static void release_field(const struct json_field *field, char *out)
 	case JSON_UINT:
 	case JSON_ENUM:
 	case JSON_STRINGS:
+	case JSON_SCALARS:
 		break;
 	}
 }

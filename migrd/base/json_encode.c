@@ -68,6 +68,8 @@ static struct json_object *encode_field(const struct json_field *field, const ch
 		return encode_array(field, in);
 	case JSON_STRINGS:
 		return encode_strings(field, in);
+	case JSON_SCALARS:
+		return json_tokener_parse(value);
 	case JSON_ANY:
 		return json_object_get(*(struct json_object *const *)value);
 	}
@@ -80,6 +82,7 @@ static bool is_zero(const struct json_field *field, const char *in)
 
 	switch (field->type) {
 	case JSON_STRING:
+	case JSON_SCALARS:
 		return *(const char *)value == '\0';
 	case JSON_TEXT:
 		return !*(const char *const *)value || **(const char *const *)value == '\0';

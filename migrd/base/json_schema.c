@@ -3,10 +3,10 @@
 #include "base/mem.h"
 
 static const char *const type_names[] = {
-	[JSON_STRING] = "string", [JSON_TEXT] = "string",  [JSON_BOOL] = "boolean",
-	[JSON_INT] = "integer",   [JSON_UINT] = "integer", [JSON_ENUM] = "string",
-	[JSON_OBJECT] = "object", [JSON_ARRAY] = "array",  [JSON_STRINGS] = "array",
-	[JSON_ANY] = NULL,
+	[JSON_STRING] = "string", [JSON_TEXT] = "string",    [JSON_BOOL] = "boolean",
+	[JSON_INT] = "integer",   [JSON_UINT] = "integer",   [JSON_ENUM] = "string",
+	[JSON_OBJECT] = "object", [JSON_ARRAY] = "array",    [JSON_STRINGS] = "array",
+	[JSON_ANY] = NULL,        [JSON_SCALARS] = "object",
 };
 
 static void add_object_rules(struct json_object *schema, const struct json_field *fields);
@@ -82,6 +82,17 @@ static void add_items(struct json_object *schema, const struct json_field *field
 	json_add_int(schema, "maxItems", field->max);
 }
 
+static void add_scalars(struct json_object *schema)
+{
+	static const enum json_field_type types[] = { JSON_STRING, JSON_INT, JSON_BOOL };
+	struct json_object *values = json_object_new_object(), *names = json_object_new_array();
+
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		json_object_array_add(names, json_object_new_string(type_names[types[i]]));
+	json_object_object_add(values, "type", names);
+	json_object_object_add(schema, "additionalProperties", values);
+}
+
 static void add_rules(struct json_object *schema, const struct json_field *field)
 {
 	switch (field->type) {
@@ -102,6 +113,9 @@ static void add_rules(struct json_object *schema, const struct json_field *field
 	case JSON_ARRAY:
 	case JSON_STRINGS:
 		add_items(schema, field);
+		break;
+	case JSON_SCALARS:
+		add_scalars(schema);
 		break;
 	case JSON_BOOL:
 	case JSON_ANY:
