@@ -47,7 +47,7 @@ static bool has_room(const struct moves *moves, const struct vm_def *def, struct
 		.available_mib = admission_available_mib(),
 		.reserved_mib = reserved_mib(moves),
 		.kept_mib = moves->env.memory_reserve_mib,
-		.wanted_mib = def->memory_mib,
+		.wanted_mib = vm_def_memory_mib(def),
 	};
 
 	return admission_check(&admission, err);
@@ -76,7 +76,7 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 	def = xnew(struct vm_def);
 	if (decode_offer(offer, def, err) && has_room(moves, def, err))
 		vm = vm_new_incoming(moves->env.vms, def, offer->generation, err);
-	memory_mib = def->memory_mib;
+	memory_mib = vm_def_memory_mib(def);
 	free(def);
 	if (!vm)
 		return NULL;

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "vm/plug.h"
 
 struct cmdline {
 	char **argv; /* ended by NULL */
@@ -53,16 +54,35 @@ static char *quote(const char *value)
 	return sb.data ? strbuf_take(&sb) : xstrdup("");
 }
 
-/* "-device"'s bus is the root bus of both q35 (pcie.0) and i440fx (pci.0): QEMU
- * finds it from the address alone. */
+static void add_memory(struct cmdline *cl, const struct vm_def *def)
+{
+	if (def->memory_slots)
+		addf(cl, "-m", "%" PRIu64 "M,slots=%" PRIu64 ",maxmem=%" PRIu64 "M",
+		     def->memory_mib, def->memory_slots, def->max_memory_mib);
+	else
+		addf(cl, "-m", "%" PRIu64 "M", def->memory_mib);
+}
+
+/* The topology is said, since a vCPU is added by its place in it, and some guests
+ * count sockets for their licence. */
+static void add_vcpus(struct cmdline *cl, const struct vm_def *def)
+{
+	if (def->max_vcpus)
+		addf(cl, "-smp",
+		     "cpus=%" PRIu64 ",maxcpus=%" PRIu64 ",sockets=1,cores=%" PRIu64 ",threads=1",
+		     def->vcpus, def->max_vcpus, def->max_vcpus);
+	else
+		addf(cl, "-smp", "%" PRIu64, def->vcpus);
+}
+
 static void add_machine(struct cmdline *cl, const struct vm_def *def)
 {
 	addf(cl, "-name", "guest=%s,debug-threads=on", def->name);
 	addf(cl, "-uuid", "%s", def->uuid);
 	addf(cl, "-machine", "%s,accel=%s", def->machine, vm_def_accel_names[def->accel]);
 	addf(cl, "-cpu", "%s", def->cpu_model);
-	addf(cl, "-m", "%" PRIu64 "M", def->memory_mib);
-	addf(cl, "-smp", "%" PRIu64, def->vcpus);
+	add_memory(cl, def);
+	add_vcpus(cl, def);
 	add(cl, "-nodefaults");
 	add(cl, "-no-user-config");
 	addf(cl, "-display", "none");
@@ -80,40 +100,38 @@ static void add_monitors(struct cmdline *cl, const struct cmdline_fds *fds)
 	}
 }
 
-static void add_disk(struct cmdline *cl, const struct vm_def_disk *disk)
+static void add_json(struct cmdline *cl, const char *option, struct json_object *args)
 {
-	static const struct {
-		const char *direct, *no_flush, *write_cache;
-	} caches[] = {
-		[VM_DEF_DISK_CACHE_WRITEBACK] = { "off", "off", "on" },
-		[VM_DEF_DISK_CACHE_NONE] = { "on", "off", "on" },
-		[VM_DEF_DISK_CACHE_WRITETHROUGH] = { "off", "off", "off" },
-		[VM_DEF_DISK_CACHE_UNSAFE] = { "off", "on", "on" },
-	};
-	CLEANUP(free_charp) char *path = quote(disk->path);
-	char boot[32] = "";
-
-	if (disk->has_boot_index)
-		snprintf(boot, sizeof(boot), ",bootindex=%" PRIu64, disk->boot_index);
-	addf(cl, "-blockdev",
-	     "driver=%s,node-name=%s-node,read-only=%s,file.driver=file,file.filename=%s,"
-	     "cache.direct=%s,cache.no-flush=%s,file.cache.direct=%s,file.cache.no-flush=%s",
-	     vm_def_disk_format_names[disk->format], disk->id, disk->readonly ? "on" : "off", path,
-	     caches[disk->cache].direct, caches[disk->cache].no_flush, caches[disk->cache].direct,
-	     caches[disk->cache].no_flush);
-	addf(cl, "-device", "virtio-blk-pci,id=%s,drive=%s-node,addr=%s,write-cache=%s%s", disk->id,
-	     disk->id, disk->pci_address, caches[disk->cache].write_cache, boot);
+	add(cl, option);
+	add(cl, json_object_to_json_string_ext(args, JSON_C_TO_STRING_PLAIN |
+							     JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
-static void add_nic(struct cmdline *cl, const struct vm_def_nic *nic)
+static void add_device(struct cmdline *cl, const struct vm_def *def, struct vm_def_device dev)
 {
-	if (nic->type == VM_DEF_NIC_TYPE_TAP)
-		addf(cl, "-netdev", "tap,id=%s-net,ifname=%s,script=no,downscript=no", nic->id,
-		     nic->ifname);
-	else
-		addf(cl, "-netdev", "user,id=%s-net", nic->id);
-	addf(cl, "-device", "virtio-net-pci,id=%s,netdev=%s-net,mac=%s,addr=%s", nic->id, nic->id,
-	     nic->mac, nic->pci_address);
+	struct plug plug;
+
+	plug_init(&plug, def, dev);
+	if (plug.backend)
+		add_json(cl, plug.backend->option, plug.backend_args);
+	add_json(cl, "-device", plug.device_args);
+	plug_fini(&plug);
+}
+
+/* Eight functions of a slot, so that they take few slots.  The firmware keeps
+ * room behind each for what may come. */
+static void add_ports(struct cmdline *cl, const struct vm_def *def)
+{
+	for (unsigned i = 0; i < def->hotplug_ports; i++) {
+		char id[24];
+
+		plug_port_id(id, sizeof(id), i + 1);
+		addf(cl, "-device",
+		     "pcie-root-port,id=%s,bus=pcie.0,addr=0x%x.%u,multifunction=on,chassis=%u,"
+		     "port=%u,pref64-reserve=%uM",
+		     id, VM_DEF_PORT_SLOT - i / VM_DEF_PORTS_PER_SLOT, i % VM_DEF_PORTS_PER_SLOT,
+		     i + 1, i + 1, VM_DEF_PORT_RESERVE_MIB);
+	}
 }
 
 static void add_serial(struct cmdline *cl, const struct vm_def_serial *serial)
@@ -143,16 +161,6 @@ static void add_guest_agent(struct cmdline *cl, const struct cmdline_fds *fds)
 	     "name=org.qemu.guest_agent.0");
 }
 
-static void add_shared_memory(struct cmdline *cl, const struct vm_def_shared_memory *shm)
-{
-	CLEANUP(free_charp) char *path = quote(shm->path);
-
-	addf(cl, "-object", "memory-backend-file,id=%s-mem,mem-path=%s,size=%" PRIu64 "M,share=on",
-	     shm->id, path, shm->size_mib);
-	addf(cl, "-device", "ivshmem-plain,id=%s,memdev=%s-mem,master=on,addr=%s", shm->id, shm->id,
-	     shm->pci_address);
-}
-
 /* A pseudo-terminal is what a terminal was to a QEMU that somebody started by hand. */
 static void add_extra_monitor(struct cmdline *cl, const struct vm_def_monitor *monitor, int fd)
 {
@@ -174,15 +182,14 @@ struct cmdline *cmdline_build(const struct vm_def *def, const char *binary, cons
 	add_machine(cl, def);
 	add_monitors(cl, fds);
 	addf(cl, "-pidfile", "%s", pid_file);
-	for (size_t i = 0; i < def->disk_count; i++)
-		add_disk(cl, &def->disks[i]);
-	for (size_t i = 0; i < def->nic_count; i++)
-		add_nic(cl, &def->nics[i]);
+	add_ports(cl, def);
+	VM_DEF_EACH_DEVICE(def, dev)
+	{
+		add_device(cl, def, dev);
+	}
 	add_serial(cl, &def->serial);
 	if (def->guest_agent)
 		add_guest_agent(cl, fds);
-	for (size_t i = 0; i < def->shared_memory_count; i++)
-		add_shared_memory(cl, &def->shared_memory[i]);
 	for (size_t i = 0; i < def->monitor_count; i++)
 		add_extra_monitor(cl, &def->monitors[i], fds->extra[i]);
 	for (size_t i = 0; i < def->extra_arg_count; i++)

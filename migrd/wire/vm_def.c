@@ -16,6 +16,7 @@ const char *const vm_def_monitor_protocol_names[] = { "qmp", "hmp", NULL };
 const char *const vm_def_monitor_type_names[] = { "unix", "tcp", "stdio", NULL };
 
 #define ID_PATTERN   "^[A-Za-z][A-Za-z0-9._-]{0,23}$"
+#define PCI_PATTERN  "^(0x([1-9a-f]|1[0-9a-f])|port([1-9]|[12][0-9]|3[0-2]))$"
 #define PATH_PATTERN "^/[^\\u0000-\\u001f\\u007f]*$"
 
 #define ID_FIELD(owner)                                                                     \
@@ -27,9 +28,10 @@ const char *const vm_def_monitor_type_names[] = { "unix", "tcp", "stdio", NULL }
 #define PCI_FIELD(owner)                                                                    \
 	{                                                                                   \
 		.key = "pci_address", .type = JSON_STRING, JSON_MEMBER(owner, pci_address), \
-		.check = vm_def_check_pci_address, .pattern = "^0x([1-9a-f]|1[0-9a-f])$",   \
-		.help = "Slot on the root PCI bus; default: the lowest free one, pinned "   \
-			"when the VM is created.",                                          \
+		.check = vm_def_check_pci_address, .pattern = PCI_PATTERN,                  \
+		.help = "Slot on the root PCI bus, such as 0x4, or hot-plug port, such as " \
+			"port1; default: the lowest free slot, pinned when the VM is "      \
+			"created, or the lowest free port for what is plugged in later.",   \
 	}
 
 static const struct json_field disk_fields[] = {
@@ -167,6 +169,64 @@ static const struct json_field monitor_fields[] = {
 	{ 0 },
 };
 
+static const struct json_field memory_device_fields[] = {
+	ID_FIELD(struct vm_def_memory_device),
+	{ .key = "size_mib",
+	  .type = JSON_UINT,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def_memory_device, size_mib),
+	  .min = 1,
+	  .max = 1 << 24,
+	  .help = "Size in MiB; guests want whole blocks, for Linux of 128 MiB." },
+	{ .key = "slot",
+	  .type = JSON_UINT,
+	  .present_offset = offsetof(struct vm_def_memory_device, has_slot),
+	  JSON_MEMBER(struct vm_def_memory_device, slot),
+	  .max = VM_DEF_MEMORY_DEVICE_MAX - 1,
+	  .help = "Which of `memory_slots'; default: the lowest free one." },
+	{ .key = "address",
+	  .type = JSON_UINT,
+	  .present_offset = offsetof(struct vm_def_memory_device, has_address),
+	  JSON_MEMBER(struct vm_def_memory_device, address),
+	  .help = "Guest-physical address in bytes; default: QEMU chooses." },
+	{ 0 },
+};
+
+static const struct json_field vcpu_device_fields[] = {
+	ID_FIELD(struct vm_def_vcpu_device),
+	{ .key = "index",
+	  .type = JSON_UINT,
+	  .present_offset = offsetof(struct vm_def_vcpu_device, has_index),
+	  JSON_MEMBER(struct vm_def_vcpu_device, index),
+	  .min = 1,
+	  .max = 1023,
+	  .help = "Which CPU, from `vcpus' to `max_vcpus' less 1; default: the lowest free one." },
+	{ 0 },
+};
+
+static const struct json_field any_device_fields[] = {
+	ID_FIELD(struct vm_def_any_device),
+	{ .key = "driver",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def_any_device, driver),
+	  .check = vm_def_check_driver,
+	  .pattern = "^[A-Za-z0-9][A-Za-z0-9._+-]*$",
+	  .help = "QEMU's name of the device, such as virtio-rng-pci." },
+	{ .key = "properties",
+	  .type = JSON_SCALARS,
+	  JSON_MEMBER(struct vm_def_any_device, properties),
+	  .help = "The device's properties, as QEMU's device_add has them." },
+	{ .key = "pci_address",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct vm_def_any_device, pci_address),
+	  .check = vm_def_check_pci_address,
+	  .pattern = PCI_PATTERN,
+	  .help = "Of a PCI device: as of a disk; it should have one, so that it has the same "
+		  "on every host. What is plugged into a running VM is given one." },
+	{ 0 },
+};
+
 const struct json_field vm_def_fields[] = {
 	{ .key = "name",
 	  .type = JSON_STRING,
@@ -208,12 +268,35 @@ const struct json_field vm_def_fields[] = {
 	  .min = 1,
 	  .max = 1 << 24,
 	  .help = "Guest memory in MiB." },
+	{ .key = "memory_slots",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct vm_def, memory_slots),
+	  .max = VM_DEF_MEMORY_DEVICE_MAX,
+	  .help = "How many memory devices there can be, also while the VM runs; default: 0." },
+	{ .key = "max_memory_mib",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct vm_def, max_memory_mib),
+	  .max = 1 << 24,
+	  .help = "Guest memory with all memory devices, in MiB; wanted with memory_slots." },
 	{ .key = "vcpus",
 	  .type = JSON_UINT,
 	  JSON_MEMBER(struct vm_def, vcpus),
 	  .min = 1,
 	  .max = 1024,
 	  .help = "Number of virtual CPUs; default: 1." },
+	{ .key = "max_vcpus",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct vm_def, max_vcpus),
+	  .max = 1024,
+	  .help = "Number with those of vcpu_devices, also while the VM runs; default: vcpus." },
+	{ .key = "hotplug_ports",
+	  .type = JSON_UINT,
+	  .present_offset = offsetof(struct vm_def, has_hotplug_ports),
+	  JSON_MEMBER(struct vm_def, hotplug_ports),
+	  .max = VM_DEF_HOTPLUG_PORT_MAX,
+	  .help = "Of a q35 machine, whose root bus takes no device while the VM runs: how many "
+		  "PCI devices can be plugged in; default: 4. They take slots 0x1d and below, "
+		  "8 in each." },
 	{ .key = "disks",
 	  .type = JSON_ARRAY,
 	  JSON_MEMBERS(struct vm_def, disks, disk_count),
@@ -245,6 +328,21 @@ const struct json_field vm_def_fields[] = {
 	  .fields = monitor_fields,
 	  .help = "More monitors, for tools of your own: what is done there is not guarded by "
 		  "migrd." },
+	{ .key = "memory_devices",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct vm_def, memory_devices, memory_device_count),
+	  .fields = memory_device_fields,
+	  .help = "Memory beside memory_mib (pc-dimm)." },
+	{ .key = "vcpu_devices",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct vm_def, vcpu_devices, vcpu_device_count),
+	  .fields = vcpu_device_fields,
+	  .help = "Virtual CPUs beside the first `vcpus', which can be removed again." },
+	{ .key = "devices",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct vm_def, devices, device_count),
+	  .fields = any_device_fields,
+	  .help = "Devices that have no member of their own." },
 	{ .key = "extra_args",
 	  .type = JSON_STRINGS,
 	  JSON_MEMBERS(struct vm_def, extra_args, extra_arg_count),

@@ -6,7 +6,7 @@
  * vm_def_normalize() therefore pins what QEMU would otherwise choose by itself.
  *
  * A struct vm_def holds no pointers and may be copied; it is large (about
- * 110 KiB): keep it on the heap.  Thread: any.
+ * 150 KiB): keep it on the heap.  Thread: any.
  */
 #ifndef MIGRD_WIRE_VM_DEF_H
 #define MIGRD_WIRE_VM_DEF_H
@@ -17,21 +17,38 @@
 #include "base/json.h"
 
 /* QEMU limits node names to 31 bytes: an id leaves room for a suffix. */
-#define VM_DEF_ID_SIZE   25
-#define VM_DEF_PATH_SIZE 1024
-#define VM_DEF_ARG_SIZE  1024
-#define VM_DEF_PCI_SIZE  8
-#define VM_DEF_MAC_SIZE  18
+#define VM_DEF_ID_SIZE         25
+#define VM_DEF_PATH_SIZE       1024
+#define VM_DEF_ARG_SIZE        1024
+#define VM_DEF_PCI_SIZE        8
+#define VM_DEF_DRIVER_SIZE     64
+#define VM_DEF_PROPERTIES_SIZE 1024
+#define VM_DEF_MAC_SIZE        18
 
 #define VM_DEF_DISK_MAX          16
 #define VM_DEF_NIC_MAX           8
 #define VM_DEF_SHARED_MEMORY_MAX 4
 #define VM_DEF_MONITOR_MAX       4
+#define VM_DEF_MEMORY_DEVICE_MAX 32
+#define VM_DEF_VCPU_DEVICE_MAX   256
+#define VM_DEF_DEVICE_MAX        16
 #define VM_DEF_EXTRA_ARG_MAX     64
 
 /* Where the guest agent's virtio-serial controller sits; no device of the
  * definition may, while guest_agent is set. */
 #define VM_DEF_GUEST_AGENT_SLOT 0x1e
+
+/* The root bus of q35 takes no device while the guest runs, so the machine gets
+ * ports that do.  They sit in this slot, eight in each, and in those below it. */
+#define VM_DEF_PORT_SLOT        0x1d
+#define VM_DEF_PORTS_PER_SLOT   8
+#define VM_DEF_HOTPLUG_PORTS    4 /* unless the definition says */
+#define VM_DEF_HOTPLUG_PORT_MAX 32
+/* What the firmware keeps free behind each port; a larger window cannot be
+ * plugged in there. */
+#define VM_DEF_PORT_RESERVE_MIB 64
+/* QEMU's ids of what migrd adds itself begin so; no id of a definition does. */
+#define VM_DEF_OWN_PREFIX "migrd-"
 
 /* The zero of each enum is its default.  Members are int: the JSON table
  * writes them through an int pointer. */
@@ -74,7 +91,7 @@ struct vm_def_disk {
 	bool has_boot_index;
 	uint64_t boot_index;
 	int cache;                         /* enum vm_def_disk_cache */
-	char pci_address[VM_DEF_PCI_SIZE]; /* "0x4"; "" until normalized */
+	char pci_address[VM_DEF_PCI_SIZE]; /* "0x4", "port1"; "" until normalized */
 };
 
 struct vm_def_nic {
@@ -106,6 +123,30 @@ struct vm_def_monitor {
 	uint64_t port;               /* on 127.0.0.1; 0 unless tcp */
 };
 
+/* A pc-dimm: memory beside memory_mib. */
+struct vm_def_memory_device {
+	char id[VM_DEF_ID_SIZE];
+	bool has_slot, has_address;
+	uint64_t size_mib;
+	uint64_t slot;
+	uint64_t address; /* guest-physical, chosen by QEMU */
+};
+
+/* A virtual CPU beside the first `vcpus'. */
+struct vm_def_vcpu_device {
+	char id[VM_DEF_ID_SIZE];
+	bool has_index;
+	uint64_t index; /* vcpus to max_vcpus - 1 */
+};
+
+/* Any device of QEMU. */
+struct vm_def_any_device {
+	char id[VM_DEF_ID_SIZE];
+	char driver[VM_DEF_DRIVER_SIZE];
+	char properties[VM_DEF_PROPERTIES_SIZE]; /* a JSON object; "" if none */
+	char pci_address[VM_DEF_PCI_SIZE];       /* "" for what is no PCI device */
+};
+
 struct vm_def {
 	char name[ID_NAME_SIZE];
 	char uuid[ID_UUID_SIZE]; /* "" until normalized */
@@ -113,7 +154,12 @@ struct vm_def {
 	int accel;           /* enum vm_def_accel */
 	char cpu_model[512]; /* with its features: "qemu64,+ssse3" */
 	uint64_t memory_mib;
+	uint64_t memory_slots;   /* for memory devices; 0: none can be added */
+	uint64_t max_memory_mib; /* with them; 0 without */
 	uint64_t vcpus;
+	uint64_t max_vcpus; /* 0: no more than vcpus */
+	uint64_t hotplug_ports;
+	bool has_hotplug_ports; /* without it a definition is of a time without ports */
 	struct vm_def_disk disks[VM_DEF_DISK_MAX];
 	size_t disk_count;
 	struct vm_def_nic nics[VM_DEF_NIC_MAX];
@@ -124,6 +170,12 @@ struct vm_def {
 	size_t shared_memory_count;
 	struct vm_def_monitor monitors[VM_DEF_MONITOR_MAX];
 	size_t monitor_count;
+	struct vm_def_memory_device memory_devices[VM_DEF_MEMORY_DEVICE_MAX];
+	size_t memory_device_count;
+	struct vm_def_vcpu_device vcpu_devices[VM_DEF_VCPU_DEVICE_MAX];
+	size_t vcpu_device_count;
+	struct vm_def_any_device devices[VM_DEF_DEVICE_MAX];
+	size_t device_count;
 	char extra_args[VM_DEF_EXTRA_ARG_MAX][VM_DEF_ARG_SIZE];
 	size_t extra_arg_count;
 };
@@ -136,13 +188,19 @@ bool vm_def_decode(struct json_object *obj, struct vm_def *ret, struct faults *f
 /* vm_def_decode() of the result gives the same struct. */
 struct json_object *vm_def_encode(const struct vm_def *def);
 
-/* Makes up a uuid if there is none, and pins a PCI slot for every device and a
- * MAC address for every NIC that has none: the lowest free slot in the order
- * of the definition, and a MAC derived from uuid and NIC id, so that the same
- * definition always gives the same machine.  LIMIT when no slot is free. */
+/* Makes up a uuid if there is none, and pins a PCI slot for every device, a
+ * MAC address for every NIC, a slot for every memory device and an index for
+ * every vCPU that has none: the lowest free one in the order of the definition,
+ * and a MAC derived from uuid and NIC id, so that the same definition always
+ * gives the same machine.  Says how many hot-plug ports there are.  Of devices[]
+ * it cannot know which are PCI devices, and pins none.  LIMIT when no slot is free. */
 bool vm_def_normalize(struct vm_def *def, struct err *err);
 
-/* The slot of a valid pci_address; 0 for "". */
+/* The slot on the root bus of a valid pci_address; 0 for "" and for a port. */
 unsigned vm_def_pci_slot(const char *pci_address);
+/* The number of a hot-plug port, from 1; 0 for anything else. */
+unsigned vm_def_port(const char *pci_address);
+/* With the memory devices. */
+uint64_t vm_def_memory_mib(const struct vm_def *def);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -6,8 +7,11 @@
 
 #include "base/mem.h"
 #include "wire/vm_def_check.h"
+#include "wire/vm_def_device.h"
 
-#define DEVICE_MAX (VM_DEF_DISK_MAX + VM_DEF_NIC_MAX + VM_DEF_SHARED_MEMORY_MAX)
+#define DEVICE_MAX                                                                                \
+	(VM_DEF_DISK_MAX + VM_DEF_NIC_MAX + VM_DEF_SHARED_MEMORY_MAX + VM_DEF_MEMORY_DEVICE_MAX + \
+	 VM_DEF_VCPU_DEVICE_MAX + VM_DEF_DEVICE_MAX)
 
 /* What all kinds of devices have in common, and where in the document. */
 struct device {
@@ -24,23 +28,16 @@ struct check {
 	size_t device_count;
 };
 
-static void add_device(struct check *check, const char *id, const char *pci_address,
-		       const char *list, size_t index)
-{
-	check->devices[check->device_count++] = (struct device){ id, pci_address, list, index };
-}
-
 static void list_devices(struct check *check)
 {
-	const struct vm_def *def = check->def;
+	VM_DEF_EACH_DEVICE(check->def, dev)
+	{
+		const char *address = vm_def_device_pci_const(check->def, dev);
 
-	for (size_t i = 0; i < def->disk_count; i++)
-		add_device(check, def->disks[i].id, def->disks[i].pci_address, "disks", i);
-	for (size_t i = 0; i < def->nic_count; i++)
-		add_device(check, def->nics[i].id, def->nics[i].pci_address, "nics", i);
-	for (size_t i = 0; i < def->shared_memory_count; i++)
-		add_device(check, def->shared_memory[i].id, def->shared_memory[i].pci_address,
-			   "shared_memory", i);
+		check->devices[check->device_count++] =
+			(struct device){ vm_def_device_id(check->def, dev), address ? address : "",
+					 vm_def_kind_list(dev.kind), dev.index };
+	}
 }
 
 /* A member that the table has refused is empty: complaining of that too would
@@ -67,16 +64,23 @@ static bool has_fault(const struct check *check, const char *pointer)
 
 /* ---- ids and slots ------------------------------------------------------- */
 
+bool vm_def_is_q35(const struct vm_def *def)
+{
+	return !strncmp(def->machine, "pc-q35-", 7);
+}
+
 uint32_t vm_def_reserved_slots(const struct vm_def *def)
 {
 	uint32_t slots = 1u << 0; /* the host bridge */
 
-	if (!strncmp(def->machine, "pc-q35-", 7))
+	if (vm_def_is_q35(def))
 		slots |= 1u << 0x1f; /* hw/i386/pc_q35.c: LPC, SATA, SMBus */
 	else if (!strncmp(def->machine, "pc-i440fx-", 10))
 		slots |= 1u << 0x1; /* hw/i386/pc_piix.c: ISA bridge, IDE, power management */
 	if (def->guest_agent)
 		slots |= 1u << VM_DEF_GUEST_AGENT_SLOT;
+	for (uint64_t i = 0; i < def->hotplug_ports; i += VM_DEF_PORTS_PER_SLOT)
+		slots |= 1u << (VM_DEF_PORT_SLOT - i / VM_DEF_PORTS_PER_SLOT);
 	return slots;
 }
 
@@ -111,11 +115,16 @@ static void check_reserved_slot(struct check *check, size_t index)
 {
 	const struct device *device = &check->devices[index];
 	unsigned slot = vm_def_pci_slot(device->pci_address);
+	unsigned port = vm_def_port(device->pci_address);
 
 	if (slot && vm_def_reserved_slots(check->def) & 1u << slot)
 		DEVICE_FAULT(check, device, "pci_address", "%s is taken by %s", device->pci_address,
-			     slot == VM_DEF_GUEST_AGENT_SLOT ? "the guest agent's channel"
-							     : "the machine itself");
+			     slot == VM_DEF_GUEST_AGENT_SLOT        ? "the guest agent's channel"
+			     : slot <= VM_DEF_PORT_SLOT && slot > 1 ? "the hot-plug ports"
+								    : "the machine itself");
+	if (port > check->def->hotplug_ports)
+		DEVICE_FAULT(check, device, "pci_address", "there are %u hot-plug ports",
+			     (unsigned)check->def->hotplug_ports);
 }
 
 static void check_devices(struct check *check)
@@ -178,7 +187,99 @@ static void check_nic(struct check *check, size_t index)
 	}
 }
 
+/* ---- memory and CPUs ------------------------------------------------------ */
+
+static void check_memory(struct check *check)
+{
+	const struct vm_def *def = check->def;
+
+	if (def->memory_slots && def->max_memory_mib <= def->memory_mib)
+		faults_add(check->faults, "/max_memory_mib",
+			   "with memory_slots it must be more than memory_mib");
+	else if (!def->memory_slots && def->max_memory_mib)
+		faults_add(check->faults, "/max_memory_mib", "only with memory_slots");
+	else if (def->memory_slots && vm_def_memory_mib(def) > def->max_memory_mib)
+		faults_add(check->faults, "/memory_devices",
+			   "%" PRIu64 " MiB with memory_mib, and max_memory_mib is %" PRIu64,
+			   vm_def_memory_mib(def), def->max_memory_mib);
+	if (def->memory_device_count > def->memory_slots)
+		faults_add(check->faults, "/memory_devices",
+			   "%zu memory devices, and memory_slots is %" PRIu64,
+			   def->memory_device_count, def->memory_slots);
+}
+
+static void check_memory_slot(struct check *check, size_t index)
+{
+	const struct vm_def_memory_device *all = check->def->memory_devices, *one = &all[index];
+	char pointer[48];
+
+	snprintf(pointer, sizeof(pointer), "/memory_devices/%zu/slot", index);
+	if (one->has_slot && one->slot >= check->def->memory_slots)
+		faults_add(check->faults, pointer, "memory_slots is %" PRIu64,
+			   check->def->memory_slots);
+	for (size_t i = 0; i < index && one->has_slot; i++)
+		if (all[i].has_slot && all[i].slot == one->slot)
+			faults_add(check->faults, pointer,
+				   "%" PRIu64 " is taken by /memory_devices/%zu", one->slot, i);
+}
+
+static void check_vcpu_index(struct check *check, size_t index)
+{
+	const struct vm_def *def = check->def;
+	const struct vm_def_vcpu_device *all = def->vcpu_devices, *one = &all[index];
+	char pointer[48];
+
+	snprintf(pointer, sizeof(pointer), "/vcpu_devices/%zu/index", index);
+	if (one->has_index && (one->index < def->vcpus || one->index >= def->max_vcpus))
+		faults_add(check->faults, pointer, "from vcpus to max_vcpus less 1");
+	for (size_t i = 0; i < index && one->has_index; i++)
+		if (all[i].has_index && all[i].index == one->index)
+			faults_add(check->faults, pointer,
+				   "%" PRIu64 " is taken by /vcpu_devices/%zu", one->index, i);
+}
+
+static void check_vcpus(struct check *check)
+{
+	const struct vm_def *def = check->def;
+
+	if (def->max_vcpus && def->max_vcpus < def->vcpus)
+		faults_add(check->faults, "/max_vcpus", "must not be less than vcpus");
+	else if (def->vcpu_device_count && def->vcpus + def->vcpu_device_count >
+						   (def->max_vcpus ? def->max_vcpus : def->vcpus))
+		faults_add(check->faults, "/vcpu_devices",
+			   "%" PRIu64 " with vcpus, and max_vcpus is %" PRIu64,
+			   def->vcpus + def->vcpu_device_count, def->max_vcpus);
+}
+
 /* ---- the rest ------------------------------------------------------------ */
+
+/* What migrd says itself, and would be said twice. */
+static void check_properties(struct check *check, size_t index)
+{
+	static const char *const own[] = { "id", "driver", "addr" };
+	const struct vm_def_any_device *any = &check->def->devices[index];
+	CLEANUP(json_putp)
+	struct json_object *properties =
+		*any->properties ? json_tokener_parse(any->properties) : NULL;
+	char pointer[64];
+
+	for (size_t i = 0; properties && i < ARRAY_LEN(own); i++) {
+		snprintf(pointer, sizeof(pointer), "/devices/%zu/properties/%s", index, own[i]);
+		if (json_object_object_get_ex(properties, own[i], NULL))
+			faults_add(check->faults, pointer, "use the device's member '%s'",
+				   i == 2 ? "pci_address" : own[i]);
+	}
+	snprintf(pointer, sizeof(pointer), "/devices/%zu/properties/bus", index);
+	if (*any->pci_address && json_object_object_get_ex(properties, "bus", NULL))
+		faults_add(check->faults, pointer, "pci_address says it");
+}
+
+static void check_ports(struct check *check)
+{
+	if (check->def->hotplug_ports && *check->def->machine && !vm_def_is_q35(check->def))
+		faults_add(check->faults, "/hotplug_ports",
+			   "only for a q35 machine: others take devices on their root bus");
+}
 
 static void check_serial(struct check *check)
 {
@@ -275,6 +376,15 @@ void vm_def_check_across(const struct vm_def *def, struct faults *faults, size_t
 	check_disks(&check);
 	for (size_t i = 0; i < def->nic_count; i++)
 		check_nic(&check, i);
+	check_memory(&check);
+	for (size_t i = 0; i < def->memory_device_count; i++)
+		check_memory_slot(&check, i);
+	check_vcpus(&check);
+	for (size_t i = 0; i < def->vcpu_device_count; i++)
+		check_vcpu_index(&check, i);
+	for (size_t i = 0; i < def->device_count; i++)
+		check_properties(&check, i);
+	check_ports(&check);
 	check_serial(&check);
 	check_shared_memory(&check);
 	check_monitors(&check);

@@ -51,6 +51,9 @@ bool vm_def_check_cpu_model(const char *value, const char **ret_why)
 /* QEMU wants a letter first (util/id.c, id_wellformed). */
 bool vm_def_check_id(const char *value, const char **ret_why)
 {
+	*ret_why = "ids that begin with '" VM_DEF_OWN_PREFIX "' are migrd's own";
+	if (!strncmp(value, VM_DEF_OWN_PREFIX, strlen(VM_DEF_OWN_PREFIX)))
+		return false;
 	*ret_why = "an id has 1 to 24 of A-Z a-z 0-9 . _ - and begins with a letter";
 	return consists_of(value, LETTER, LETTER DIGIT "._-");
 }
@@ -102,9 +105,24 @@ bool vm_def_check_pci_address(const char *value, const char **ret_why)
 	unsigned slot = vm_def_pci_slot(value);
 	char text[VM_DEF_PCI_SIZE];
 
-	*ret_why = "a PCI slot is 0x1 to 0x1f, in lower-case hexadecimal";
+	*ret_why = "a PCI slot is 0x1 to 0x1f, in lower-case hexadecimal; a hot-plug port is port1 "
+		   "to port32";
 	snprintf(text, sizeof(text), "0x%x", slot);
-	return slot >= 0x1 && slot <= 0x1f && !strcmp(value, text);
+	return vm_def_port(value) || (slot >= 0x1 && slot <= 0x1f && !strcmp(value, text));
+}
+
+bool vm_def_check_driver(const char *value, const char **ret_why)
+{
+	size_t len = strlen(value);
+
+	*ret_why = "use the kind 'memory'";
+	if (!strcmp(value, "pc-dimm"))
+		return false;
+	*ret_why = "use the kind 'vcpu'";
+	if (len > 4 && !strcmp(value + len - 4, "-cpu"))
+		return false;
+	*ret_why = "a driver has only A-Z a-z 0-9 . _ + - and begins with a letter or digit";
+	return consists_of(value, LETTER DIGIT, LETTER DIGIT "._+-");
 }
 
 /* ---- extra arguments ------------------------------------------------------- */

@@ -15,6 +15,7 @@ bool vm_def_check_path(const char *value, const char **ret_why);
 bool vm_def_check_ifname(const char *value, const char **ret_why);
 bool vm_def_check_mac(const char *value, const char **ret_why);
 bool vm_def_check_pci_address(const char *value, const char **ret_why);
+bool vm_def_check_driver(const char *value, const char **ret_why);
 bool vm_def_check_extra_arg(const char *value, const char **ret_why);
 
 /* Between values: faults of what json_decode() has filled in.  Objects that
@@ -23,5 +24,6 @@ void vm_def_check_across(const struct vm_def *def, struct faults *faults, size_t
 
 /* Slots of the machine type that are taken by its own devices: a bit each. */
 uint32_t vm_def_reserved_slots(const struct vm_def *def);
+bool vm_def_is_q35(const struct vm_def *def);
 
 #endif

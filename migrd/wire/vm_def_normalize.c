@@ -5,15 +5,37 @@
 #include <strings.h>
 
 #include "wire/vm_def_check.h"
+#include "wire/vm_def_device.h"
 
 #define SLOT_FIRST 0x2 /* 0x1 is left to a display adapter in extra_args */
 #define SLOT_LAST  0x1f
 
 unsigned vm_def_pci_slot(const char *pci_address)
 {
-	unsigned long slot = *pci_address ? strtoul(pci_address, NULL, 16) : 0;
+	unsigned long slot =
+		strncmp(pci_address, "0x", 2) == 0 ? strtoul(pci_address, NULL, 16) : 0;
 
 	return slot <= SLOT_LAST ? (unsigned)slot : 0;
+}
+
+unsigned vm_def_port(const char *pci_address)
+{
+	unsigned port = 0;
+	char text[16];
+
+	if (strncmp(pci_address, "port", 4) == 0)
+		port = (unsigned)strtoul(pci_address + 4, NULL, 10) % 100;
+	snprintf(text, sizeof(text), "port%u", port);
+	return port <= VM_DEF_HOTPLUG_PORT_MAX && strcmp(pci_address, text) == 0 ? port : 0;
+}
+
+uint64_t vm_def_memory_mib(const struct vm_def *def)
+{
+	uint64_t sum = def->memory_mib;
+
+	for (size_t i = 0; i < def->memory_device_count; i++)
+		sum += def->memory_devices[i].size_mib;
+	return sum;
 }
 
 /* ---- PCI slots ----------------------------------------------------------- */
@@ -37,12 +59,13 @@ static uint32_t slots_in_use(const struct vm_def *def)
 {
 	uint32_t slots = vm_def_reserved_slots(def);
 
-	for (size_t i = 0; i < def->disk_count; i++)
-		slots |= 1u << vm_def_pci_slot(def->disks[i].pci_address);
-	for (size_t i = 0; i < def->nic_count; i++)
-		slots |= 1u << vm_def_pci_slot(def->nics[i].pci_address);
-	for (size_t i = 0; i < def->shared_memory_count; i++)
-		slots |= 1u << vm_def_pci_slot(def->shared_memory[i].pci_address);
+	VM_DEF_EACH_DEVICE(def, dev)
+	{
+		const char *address = vm_def_device_pci_const(def, dev);
+
+		if (address)
+			slots |= 1u << vm_def_pci_slot(address);
+	}
 	for (size_t i = 0; i < def->extra_arg_count; i++)
 		slots |= slots_of_extra_arg(def->extra_args[i]);
 	return slots;
@@ -66,16 +89,62 @@ static bool pin_all(struct vm_def *def, struct err *err)
 {
 	uint32_t slots = slots_in_use(def);
 
-	for (size_t i = 0; i < def->disk_count; i++)
-		if (!pin(def->disks[i].pci_address, &slots, def->disks[i].id, err))
+	VM_DEF_EACH_DEVICE(def, dev)
+	{
+		char *address = vm_def_device_pci(def, dev);
+
+		if (address && dev.kind != VM_DEF_KIND_GENERIC &&
+		    !pin(address, &slots, vm_def_device_id(def, dev), err))
 			return false;
-	for (size_t i = 0; i < def->nic_count; i++)
-		if (!pin(def->nics[i].pci_address, &slots, def->nics[i].id, err))
-			return false;
-	for (size_t i = 0; i < def->shared_memory_count; i++)
-		if (!pin(def->shared_memory[i].pci_address, &slots, def->shared_memory[i].id, err))
-			return false;
+	}
+	if (!def->has_hotplug_ports && vm_def_is_q35(def) && !(slots & 1u << VM_DEF_PORT_SLOT)) {
+		def->has_hotplug_ports = true;
+		def->hotplug_ports = VM_DEF_HOTPLUG_PORTS;
+	}
 	return true;
+}
+
+/* ---- memory and CPUs ------------------------------------------------------- */
+
+static void pin_memory(struct vm_def *def)
+{
+	uint32_t taken = 0;
+
+	for (size_t i = 0; i < def->memory_device_count; i++)
+		if (def->memory_devices[i].has_slot)
+			taken |= 1u << def->memory_devices[i].slot;
+	for (size_t i = 0; i < def->memory_device_count; i++) {
+		struct vm_def_memory_device *memory = &def->memory_devices[i];
+
+		while (!memory->has_slot && taken & 1u << memory->slot)
+			memory->slot++; /* there are as many slots as elements */
+		taken |= 1u << memory->slot;
+		memory->has_slot = true;
+	}
+}
+
+static bool is_index_taken(const struct vm_def *def, uint64_t index)
+{
+	for (size_t i = 0; i < def->vcpu_device_count; i++)
+		if (def->vcpu_devices[i].has_index && def->vcpu_devices[i].index == index)
+			return true;
+	return false;
+}
+
+static void pin_vcpus(struct vm_def *def)
+{
+	uint64_t index = def->vcpus;
+
+	for (size_t i = 0; i < def->vcpu_device_count; i++) {
+		struct vm_def_vcpu_device *vcpu = &def->vcpu_devices[i];
+
+		if (vcpu->has_index)
+			continue;
+		while (is_index_taken(def, index))
+			index++;
+		vcpu->index = index;
+		vcpu->has_index = true;
+	}
 }
 
 /* ---- MAC addresses --------------------------------------------------------- */
@@ -118,5 +187,7 @@ bool vm_def_normalize(struct vm_def *def, struct err *err)
 	for (size_t i = 0; i < def->nic_count; i++)
 		if (!*def->nics[i].mac)
 			make_mac(def, &def->nics[i]);
+	pin_memory(def);
+	pin_vcpus(def);
 	return pin_all(def, err);
 }

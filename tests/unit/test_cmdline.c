@@ -116,8 +116,8 @@ START_TEST(monitors_are_inherited_descriptors)
 }
 END_TEST
 
-/* A comma in a path would otherwise add options of the path's own. */
-START_TEST(path_with_comma_is_doubled)
+/* A comma in a path must not add options of the path's own. */
+START_TEST(path_with_comma_is_a_path)
 {
 	struct cmdline *cl;
 
@@ -125,11 +125,13 @@ START_TEST(path_with_comma_is_doubled)
 		   "\"readonly\":true,\"boot_index\":0}]}");
 	cl = cmdline_build(def, "qemu", "/run/pid", false, &fds);
 	ck_assert(has(cl, "-blockdev",
-		      "driver=raw,node-name=d-node,read-only=on,file.driver=file,"
-		      "file.filename=/a,,readonly=off/b,cache.direct=off,cache.no-flush=off,"
-		      "file.cache.direct=off,file.cache.no-flush=off"));
+		      "{\"node-name\":\"d-node\",\"driver\":\"raw\",\"read-only\":true,"
+		      "\"cache\":{\"direct\":false,\"no-flush\":false},"
+		      "\"file\":{\"driver\":\"file\",\"filename\":\"/a,readonly=off/b\","
+		      "\"cache\":{\"direct\":false,\"no-flush\":false}}}"));
 	ck_assert(has(cl, "-device",
-		      "virtio-blk-pci,id=d,drive=d-node,addr=0x2,write-cache=on,bootindex=0"));
+		      "{\"driver\":\"virtio-blk-pci\",\"id\":\"d\",\"drive\":\"d-node\","
+		      "\"write-cache\":\"on\",\"bootindex\":0,\"addr\":\"0x2\"}"));
 	cmdline_free(cl);
 }
 END_TEST
@@ -144,10 +146,52 @@ START_TEST(devices_are_pinned)
 		   "\"shared_memory\":[{\"id\":\"s\",\"path\":\"/dev/shm/s\",\"size_mib\":4}]}");
 	cl = cmdline_build(def, "qemu", "/run/pid", false, &fds);
 	ck_assert(has(cl, "-device",
-		      "virtio-net-pci,id=n,netdev=n-net,mac=52:54:00:00:00:01,addr=0x2"));
-	ck_assert(has(cl, "-device", "ivshmem-plain,id=s,memdev=s-mem,master=on,addr=0x3"));
+		      "{\"driver\":\"virtio-net-pci\",\"id\":\"n\",\"netdev\":\"n-net\","
+		      "\"mac\":\"52:54:00:00:00:01\",\"addr\":\"0x2\"}"));
+	ck_assert(has(cl, "-device",
+		      "{\"driver\":\"ivshmem-plain\",\"id\":\"s\",\"memdev\":\"s-mem\","
+		      "\"master\":\"on\",\"addr\":\"0x3\"}"));
 	ck_assert(has(cl, "-device", "virtio-serial-pci,id=agent-bus,addr=0x1e"));
 	ck_assert(has(cl, "-chardev", "socket,id=agent0,fd=9,server=on,wait=off"));
+	cmdline_free(cl);
+}
+END_TEST
+
+/* What was plugged in has the same place on the other side. */
+START_TEST(plugged_devices_are_where_they_were)
+{
+	struct cmdline *cl;
+
+	load(SMALL ",\"memory_slots\":2,\"max_memory_mib\":512,\"max_vcpus\":4,\"hotplug_ports\":9,"
+		   "\"nics\":[{\"id\":\"n\",\"type\":\"user\",\"mac\":\"52:54:00:00:00:01\","
+		   "\"pci_address\":\"port9\"}],"
+		   "\"memory_devices\":[{\"id\":\"m\",\"size_mib\":128,\"slot\":1,"
+		   "\"address\":4294967296}],\"vcpu_devices\":[{\"id\":\"c\",\"index\":3}],"
+		   "\"devices\":[{\"id\":\"r\",\"driver\":\"virtio-rng-pci\","
+		   "\"properties\":{\"max-bytes\":64,\"rombar\":0},\"pci_address\":\"port1\"}]}");
+	cl = cmdline_build(def, "qemu", "/run/pid", true, &fds);
+	ck_assert(has(cl, "-m", "64M,slots=2,maxmem=512M"));
+	ck_assert(has(cl, "-smp", "cpus=1,maxcpus=4,sockets=1,cores=4,threads=1"));
+	ck_assert(has(cl, "-device",
+		      "pcie-root-port,id=migrd-port1,bus=pcie.0,addr=0x1d.0,multifunction=on,"
+		      "chassis=1,port=1,pref64-reserve=64M"));
+	ck_assert(has(cl, "-device",
+		      "pcie-root-port,id=migrd-port9,bus=pcie.0,addr=0x1c.0,multifunction=on,"
+		      "chassis=9,port=9,pref64-reserve=64M"));
+	ck_assert(has(cl, "-device",
+		      "{\"driver\":\"virtio-net-pci\",\"id\":\"n\",\"netdev\":\"n-net\","
+		      "\"mac\":\"52:54:00:00:00:01\",\"bus\":\"migrd-port9\",\"addr\":\"0x0\"}"));
+	ck_assert(has(cl, "-object",
+		      "{\"id\":\"m-mem\",\"qom-type\":\"memory-backend-ram\",\"size\":134217728}"));
+	ck_assert(has(cl, "-device",
+		      "{\"driver\":\"pc-dimm\",\"id\":\"m\",\"memdev\":\"m-mem\",\"slot\":1,"
+		      "\"addr\":4294967296}"));
+	ck_assert(has(cl, "-device",
+		      "{\"driver\":\"qemu64-x86_64-cpu\",\"id\":\"c\",\"socket-id\":0,"
+		      "\"core-id\":3,\"thread-id\":0}"));
+	ck_assert(has(cl, "-device",
+		      "{\"driver\":\"virtio-rng-pci\",\"id\":\"r\",\"max-bytes\":64,"
+		      "\"rombar\":0,\"bus\":\"migrd-port1\",\"addr\":\"0x0\"}"));
 	cmdline_free(cl);
 }
 END_TEST
@@ -174,8 +218,9 @@ Suite *suite(void)
 	tcase_add_test(tc, incoming_vm_differs_only_by_incoming);
 	tcase_add_test(tc, monitors_are_inherited_descriptors);
 	tcase_add_test(tc, monitors_of_the_definition_are_added);
-	tcase_add_test(tc, path_with_comma_is_doubled);
+	tcase_add_test(tc, path_with_comma_is_a_path);
 	tcase_add_test(tc, devices_are_pinned);
+	tcase_add_test(tc, plugged_devices_are_where_they_were);
 	tcase_add_test(tc, extra_args_stay_as_they_are);
 	suite_add_tcase(s, tc);
 	return s;

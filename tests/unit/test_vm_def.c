@@ -47,6 +47,11 @@ static bool decode(const char *more)
 	"'monitors':[{'id':'ops','protocol':'hmp','type':'unix','path':'/run/ops.sock'},"    \
 	"{'id':'tool','protocol':'qmp','type':'tcp','port':4444},"                           \
 	"{'id':'tty','protocol':'hmp','type':'stdio'}],"                                     \
+	"'memory_slots':3,'max_memory_mib':2048,'max_vcpus':4,'hotplug_ports':9,"            \
+	"'memory_devices':[{'id':'m0','size_mib':128,'slot':1,'address':4294967296},"        \
+	"{'id':'m1','size_mib':256}],'vcpu_devices':[{'id':'c0'},{'id':'c1','index':2}],"    \
+	"'devices':[{'id':'r0','driver':'virtio-rng-pci','properties':{'max-bytes':1024,"    \
+	"'rombar':0,'x':'a/b','multifunction':true},'pci_address':'port9'}],"                \
 	"'extra_args':['-device','virtio-rng-pci']"
 
 static void assert_round_trip(void)
@@ -190,6 +195,43 @@ static const struct {
 	{ "'monitors':[{'id':'m','protocol':'hmp','type':'tcp','port':1},"
 	  "{'id':'n','protocol':'qmp','type':'tcp','port':1}]",
 	  "/monitors/1/port", "/monitors/0" },
+	{ "'nics':[{'id':'migrd-port1','type':'user'}]", "/nics/0/id", "migrd's own" },
+	{ "'memory_slots':33", "/memory_slots", "0 to 32" },
+	{ "'memory_slots':1", "/max_memory_mib", "more than memory_mib" },
+	{ "'max_memory_mib':1024", "/max_memory_mib", "only with memory_slots" },
+	{ "'memory_devices':[{'id':'m','size_mib':128}]", "/memory_devices", "memory_slots is 0" },
+	{ "'memory_slots':2,'max_memory_mib':600,'memory_devices':[{'id':'m','size_mib':128}]",
+	  "/memory_devices", "640 MiB" },
+	{ "'memory_slots':2,'max_memory_mib':1024,'memory_devices':[{'id':'m','size_mib':128,"
+	  "'slot':2}]",
+	  "/memory_devices/0/slot", "memory_slots is 2" },
+	{ "'memory_slots':2,'max_memory_mib':1024,'memory_devices':[{'id':'m','size_mib':128,"
+	  "'slot':1},{'id':'n','size_mib':128,'slot':1}]",
+	  "/memory_devices/1/slot", "taken by /memory_devices/0" },
+	{ "'vcpus':3,'max_vcpus':2", "/max_vcpus", "less than vcpus" },
+	{ "'vcpu_devices':[{'id':'c'}]", "/vcpu_devices", "max_vcpus is 0" },
+	{ "'max_vcpus':3,'vcpu_devices':[{'id':'c','index':3}]", "/vcpu_devices/0/index",
+	  "max_vcpus less 1" },
+	{ "'max_vcpus':3,'vcpu_devices':[{'id':'c','index':1},{'id':'d','index':1}]",
+	  "/vcpu_devices/1/index", "taken by /vcpu_devices/0" },
+	{ "'hotplug_ports':33", "/hotplug_ports", "0 to 32" },
+	{ "'hotplug_ports':9,'nics':[{'id':'n','type':'user','pci_address':'0x1c'}]",
+	  "/nics/0/pci_address", "hot-plug ports" },
+	{ "'hotplug_ports':2,'nics':[{'id':'n','type':'user','pci_address':'port3'}]",
+	  "/nics/0/pci_address", "there are 2" },
+	{ "'nics':[{'id':'n','type':'user','pci_address':'port01'}]", "/nics/0/pci_address",
+	  "port1 to port32" },
+	{ "'devices':[{'id':'r','driver':'a b'}]", "/devices/0/driver", "A-Z" },
+	{ "'devices':[{'id':'r','driver':'pc-dimm'}]", "/devices/0/driver", "'memory'" },
+	{ "'devices':[{'id':'r','driver':'qemu64-x86_64-cpu'}]", "/devices/0/driver", "'vcpu'" },
+	{ "'devices':[{'id':'r','driver':'x','properties':{'id':'y'}}]", "/devices/0/properties/id",
+	  "'id'" },
+	{ "'devices':[{'id':'r','driver':'x','properties':{'addr':4}}]",
+	  "/devices/0/properties/addr", "'pci_address'" },
+	{ "'devices':[{'id':'r','driver':'x','properties':{'a':[]}}]", "/devices/0/properties/a",
+	  "a string, an integer" },
+	{ "'devices':[{'id':'r','driver':'x','properties':{'a':1.5}}]", "/devices/0/properties/a",
+	  "a string, an integer" },
 	{ "'extra_args':['-serial','mon:stdio']", "/extra_args/1", "monitor" },
 };
 
@@ -287,8 +329,33 @@ START_TEST(normalize_pins_the_lowest_free_slots)
 	ck_assert_str_eq(def->nics[0].pci_address, "0x5");
 	ck_assert_str_eq(def->nics[1].pci_address, "0x2");
 	ck_assert_str_eq(def->shared_memory[0].pci_address, "0x6");
+	ck_assert_uint_eq(def->memory_devices[1].slot, 0);
+	ck_assert(!def->memory_devices[1].has_address);
+	ck_assert_uint_eq(def->vcpu_devices[0].index, 3);
 	ck_assert_str_eq(def->nics[1].mac, "52:54:00:12:34:56");
 	ck_assert_int_eq(strncmp(def->nics[0].mac, "52:54:00:", 9), 0);
+}
+END_TEST
+
+/* Only what is new gets ports: a guest that runs has none to move with. */
+START_TEST(q35_gets_ports_where_there_is_room)
+{
+	struct err err;
+
+	ck_assert(decode(""));
+	ck_assert_uint_eq(def->hotplug_ports, 0);
+	ck_assert(vm_def_normalize(def, &err));
+	ck_assert_uint_eq(def->hotplug_ports, VM_DEF_HOTPLUG_PORTS);
+	ck_assert(decode("'hotplug_ports':0"));
+	ck_assert(vm_def_normalize(def, &err));
+	ck_assert_uint_eq(def->hotplug_ports, 0);
+	ck_assert(decode("'extra_args':['-device','virtio-rng-pci,addr=0x1d']"));
+	ck_assert(vm_def_normalize(def, &err));
+	ck_assert(!def->has_hotplug_ports);
+	snprintf(def->machine, sizeof(def->machine), "pc-i440fx-7.2");
+	def->extra_arg_count = 0;
+	ck_assert(vm_def_normalize(def, &err));
+	ck_assert(!def->has_hotplug_ports);
 }
 END_TEST
 
@@ -379,6 +446,7 @@ Suite *suite(void)
 	tcase_add_loop_test(t, option_that_breaks_ownership_is_refused, 0, (int)ARRAY_LEN(refused));
 	tcase_add_test(t, machine_alias_is_refused);
 	tcase_add_test(t, normalize_pins_the_lowest_free_slots);
+	tcase_add_test(t, q35_gets_ports_where_there_is_room);
 	tcase_add_test(t, normalize_twice_changes_nothing);
 	tcase_add_test(t, normalize_leaves_slots_of_extra_args_alone);
 	tcase_add_test(t, largest_definition_fits_into_the_bus);

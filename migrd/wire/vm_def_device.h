@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* wire/vm_def_device.h -- the devices of a VM definition, whatever their kind.
+ *
+ * As JSON a device is its element of the definition's list with a member "kind"
+ * in front.  Thread: any.
+ */
+#ifndef MIGRD_WIRE_VM_DEF_DEVICE_H
+#define MIGRD_WIRE_VM_DEF_DEVICE_H
+
+#include "wire/vm_def.h"
+
+enum vm_def_kind {
+	VM_DEF_KIND_DISK,
+	VM_DEF_KIND_NIC,
+	VM_DEF_KIND_SHARED_MEMORY,
+	VM_DEF_KIND_MEMORY,
+	VM_DEF_KIND_VCPU,
+	VM_DEF_KIND_GENERIC,
+	VM_DEF_KIND_COUNT
+};
+
+/* Good until the definition changes. */
+struct vm_def_device {
+	enum vm_def_kind kind;
+	size_t index;
+};
+
+const char *vm_def_kind_name(enum vm_def_kind kind); /* "disk" */
+const char *vm_def_kind_list(enum vm_def_kind kind); /* "disks", its key */
+size_t vm_def_device_count(const struct vm_def *def, enum vm_def_kind kind);
+
+#define VM_DEF_EACH_DEVICE(def, dev)                                         \
+	for (struct vm_def_device dev = { 0 }; dev.kind < VM_DEF_KIND_COUNT; \
+	     dev.kind++, dev.index = 0)                                      \
+		for (; dev.index < vm_def_device_count(def, dev.kind); dev.index++)
+
+const char *vm_def_device_id(const struct vm_def *def, struct vm_def_device dev);
+/* VM_DEF_PCI_SIZE bytes to read or write; NULL for a kind that has none. */
+char *vm_def_device_pci(struct vm_def *def, struct vm_def_device dev);
+const char *vm_def_device_pci_const(const struct vm_def *def, struct vm_def_device dev);
+bool vm_def_find_device(const struct vm_def *def, const char *id, struct vm_def_device *ret);
+/* A new object, with its kind. */
+struct json_object *vm_def_device_json(const struct vm_def *def, struct vm_def_device dev);
+
+/* *RET becomes DEF with the device OBJ, checked as a whole; where it is goes to
+ * *RET_DEV. Faults are at the places of OBJ. */
+bool vm_def_add_device(const struct vm_def *def, struct json_object *obj, struct vm_def *ret,
+		       struct vm_def_device *ret_dev, struct faults *faults);
+void vm_def_remove_device(struct vm_def *def, struct vm_def_device dev);
+
+/* The lowest hot-plug port that no device of DEF has.  LIMIT when there is none. */
+bool vm_def_pick_port(const struct vm_def *def, char ret_address[VM_DEF_PCI_SIZE], struct err *err);
+
+#endif
