@@ -35,6 +35,8 @@ static const struct table_field show_fields[] = {
 	{ "nics", "definition.nics", TABLE_COUNT },
 	{ "QEMU", "qemu_version", TABLE_TEXT },
 	{ "pid", "pid", TABLE_NUMBER },
+	{ "agent connected", "agent.connected", TABLE_TEXT },
+	{ "frozen", "agent.frozen", TABLE_TEXT },
 	{ "job", "job.kind", TABLE_TEXT },
 	{ "job id", "job.id", TABLE_TEXT },
 	{ "job state", "job.state", TABLE_TEXT },

@@ -49,6 +49,8 @@ struct json_object *api_list(struct json_object *items, const char *next);
 bool api_ready(struct http_request *req, const struct api *api);
 
 struct json_object *api_vm_json(const struct api *api, const struct vm *vm);
+/* The VM of the path; NULL: there is none, and the request was answered. */
+struct vm *api_vm_find(struct http_request *req, const struct api *api);
 
 /* vms.c */
 void api_vms_list(struct http_request *req, void *data);
@@ -56,6 +58,8 @@ void api_vms_create(struct http_request *req, void *data);
 void api_vm_get(struct http_request *req, void *data);
 void api_vm_delete(struct http_request *req, void *data);
 void api_vm_action(struct http_request *req, void *data);
+/* agent.c */
+void api_vm_agent(struct http_request *req, void *data);
 /* moves.c */
 void api_moves_start(struct http_request *req, void *data);
 void api_move_get(struct http_request *req, void *data);

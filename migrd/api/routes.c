@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Every route of the coordinator. */
 #include "api/api.h"
+#include "wire/agent_request.h"
 #include "wire/move_request.h"
 #include "wire/peer_msg.h"
 #include "wire/vm_def.h"
@@ -22,6 +23,11 @@ const struct http_route api_routes[] = {
 	{ "POST", "/v1/vms", O, api_vms_create, .summary = "Define a VM", .body = vm_def_fields },
 	{ "GET", "/v1/vms/{name}", V, api_vm_get, .summary = "One VM" },
 	{ "DELETE", "/v1/vms/{name}", O, api_vm_delete, .summary = "Forget a stopped VM" },
+	{ "POST", "/v1/vms/{name}/agent/freeze", O, api_vm_agent,
+	  .summary = "Freeze its file systems, for the time of a lease",
+	  .body = agent_freeze_fields },
+	{ "POST", "/v1/vms/{name}/agent/{call}", O, api_vm_agent,
+	  .summary = "ping, info, thaw, shutdown, set-time, fs-list or network" },
 	{ "POST", "/v1/vms/{name}/{action}", O, api_vm_action,
 	  .summary = "start, stop, pause, resume, reset or shutdown" },
 	{ "GET", "/v1/moves", V, api_moves_list, .summary = "Moves, newest first" },

@@ -2,6 +2,7 @@
 /* The routes of VMs. */
 #include "api/api.h"
 #include "base/mem.h"
+#include "vm/agent.h"
 #include "vm/entry.h"
 
 static struct json_object *job_json(const struct vm *vm)
@@ -35,6 +36,21 @@ static void add_qemu(struct json_object *obj, const struct vm *vm)
 	json_add_str(obj, "qemu_version", version ? text : NULL);
 }
 
+/* NULL: it has no channel for one, or does not run. */
+static struct json_object *agent_json(const struct vm *vm)
+{
+	struct vm_agent_state state;
+	struct json_object *obj;
+
+	if (!vm_agent_state(vm, &state))
+		return NULL;
+	obj = json_object_new_object();
+	json_add_bool(obj, "connected", state.is_connected);
+	json_add_bool(obj, "frozen", state.is_frozen);
+	json_add_uint(obj, "lease_left_ms", state.lease_left_ms);
+	return obj;
+}
+
 /* Without the definition: what lists and events show. */
 static struct json_object *summary(const struct api *api, const struct vm *vm)
 {
@@ -51,6 +67,7 @@ static struct json_object *summary(const struct api *api, const struct vm *vm)
 	json_add_int(obj, "memory_mib", json_get_int(def, "memory_mib", 0));
 	json_add_int(obj, "vcpus", json_get_int(def, "vcpus", 0));
 	json_object_object_add(obj, "job", job_json(vm));
+	json_object_object_add(obj, "agent", agent_json(vm));
 	json_add_time(obj, "created_at", vm_row(vm)->created_ms);
 	json_add_time(obj, "started_at", vm_row(vm)->started_ms);
 	return obj;
@@ -123,7 +140,7 @@ void api_vms_list(struct http_request *req, void *data)
 	http_reply(req, 200, api_list(items, NULL));
 }
 
-static struct vm *find(struct http_request *req, const struct api *api)
+struct vm *api_vm_find(struct http_request *req, const struct api *api)
 {
 	struct vm *vm = vm_find(api->vms, http_param(req, "name"));
 	struct err err;
@@ -138,7 +155,7 @@ static struct vm *find(struct http_request *req, const struct api *api)
 
 void api_vm_get(struct http_request *req, void *data)
 {
-	const struct vm *vm = find(req, data);
+	const struct vm *vm = api_vm_find(req, data);
 
 	if (vm)
 		http_reply(req, 200, api_vm_json(data, vm));
@@ -201,7 +218,7 @@ void api_vms_create(struct http_request *req, void *data)
 
 static void act(struct http_request *req, struct api *api, enum vm_action action, int status)
 {
-	struct vm *vm = api_ready(req, api) ? find(req, api) : NULL;
+	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
 
 	if (vm)
 		vm_act(vm, action, on_done, pending_new(req, api, vm_name(vm), status));

@@ -36,6 +36,7 @@
 	X(PROTOCOL,        "protocol-mismatch",  426,  6,    false,  "no common protocol version")\
 	X(LIMIT,           "limit",              429,  7,    true,   "a limit of this host is reached") \
 	X(QEMU,            "qemu-error",         502,  8,    false,  "QEMU refused or failed")    \
+	X(AGENT,           "agent-error",        502, 8,    false,  "the guest agent refused or failed") \
 	X(PEER,            "peer-error",         502,  8,    true,   "the other coordinator failed") \
 	X(REFUSED,         "refused",            409,  8,    false,  "the other host refused")    \
 	X(UNAVAILABLE,     "unavailable",        503,  9,    true,   "not there at the moment")   \

@@ -6,7 +6,7 @@
  * Decoding collects every fault with its JSON pointer (RFC 6901) instead of
  * stopping at the first.
  *
- * Only this file, wire/ and qmp/ see json-c.  Thread: any.
+ * Only this file, wire/, qmp/ and qga/ see json-c.  Thread: any.
  */
 #ifndef MIGRD_BASE_JSON_H
 #define MIGRD_BASE_JSON_H

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/mem.h"
+#include "vm/agent_priv.h"
 #include "vm/entry.h"
 #include "vm/vm_priv.h"
 
@@ -62,6 +63,7 @@ void vm_promote(struct vm *vm, uint64_t generation, enum vm_intent intent)
 	vm->row = vm_promoted_row(vm, generation, intent);
 	vm->role = VM_ROLE_OWNED;
 	vm->intent = intent;
+	vm_agent_begin(vm, VM_AGENT_ARRIVED);
 	vm_changed(vm);
 }
 

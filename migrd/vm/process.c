@@ -2,6 +2,7 @@
 /* The QEMU of a VM: started, found again after a restart, and its end. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "vm/agent_priv.h"
 #include "vm/vm_priv.h"
 
 /* ---- the QEMU process ------------------------------------------------ */
@@ -17,6 +18,7 @@ static void set_process(struct vm *vm, struct proc_id id)
 void vm_drop_qemu(struct vm *vm)
 {
 	vm->is_ready = false;
+	vm_agent_end(vm);
 	qemu_free(TAKE_PTR(vm->qemu));
 	set_process(vm, (struct proc_id){ 0 });
 }
@@ -48,6 +50,8 @@ static void on_attached(struct vm *vm, const struct err *err)
 	} else {
 		snprintf(vm->reason, sizeof(vm->reason), "%s", err->msg);
 	}
+	if (vm->qemu && vm->role == VM_ROLE_OWNED)
+		vm_agent_begin(vm, VM_AGENT_FOUND);
 	recovered_one(vm->vms);
 }
 
@@ -65,6 +69,8 @@ static void on_ready(void *data, const struct err *err)
 		if (vm->qemu)
 			qemu_kill(vm->qemu);
 		vm_drop_qemu(vm);
+	} else if (vm->role == VM_ROLE_OWNED) {
+		vm_agent_begin(vm, VM_AGENT_FRESH);
 	}
 	launched(vm->launched_data, err);
 }
@@ -75,6 +81,7 @@ static void on_event(void *data, const struct qmp_event *event)
 
 	if (strcmp(event->name, "SHUTDOWN") == 0)
 		vm->guest_ended = json_get_bool(event->data, "guest", false);
+	vm_agent_event(vm, event);
 	if (vm->job)
 		vm->job->event(vm->job->data, event);
 	vm_changed(vm);

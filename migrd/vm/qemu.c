@@ -116,7 +116,7 @@ static bool make_sockets(struct qemu *qemu, const struct vm_def *def, struct cmd
 
 	return dir_make(dir, 0700, err) && make_socket(qemu, "qmp0.sock", &fds->monitor[0], err) &&
 	       make_socket(qemu, "qmp1.sock", &fds->monitor[1], err) &&
-	       (!def->guest_agent || make_socket(qemu, "agent.sock", &fds->agent, err)) &&
+	       (!def->guest_agent || make_socket(qemu, QEMU_AGENT_SOCKET, &fds->agent, err)) &&
 	       qemu_listen_extra(qemu, def, fds->extra, err);
 }
 

@@ -83,6 +83,8 @@ bool qemu_has_listener(const struct qemu_env *env, const char *uuid);
  * directories and logs but those for which IS_KNOWN, and those whose QEMU lives. */
 typedef bool qemu_is_known_fn(void *data, const char *uuid);
 void qemu_remove_leftovers(const struct qemu_env *env, qemu_is_known_fn *is_known, void *data);
+/* Where QEMU listens for who speaks to the guest's agent; the caller frees it. */
+char *qemu_agent_path(const struct qemu_env *env, const char *uuid);
 /* Removes the private directory; LOG: and the log. */
 void qemu_remove_files(const struct qemu_env *env, const char *uuid, bool log);
 

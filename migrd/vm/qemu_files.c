@@ -15,6 +15,11 @@ char *qemu_path(const struct qemu_env *env, const char *uuid, const char *file)
 	return xasprintf("%s/vms/%s%s%s", env->run_dir, uuid, file ? "/" : "", file ? file : "");
 }
 
+char *qemu_agent_path(const struct qemu_env *env, const char *uuid)
+{
+	return qemu_path(env, uuid, QEMU_AGENT_SOCKET);
+}
+
 char *qemu_log_path(const struct qemu_env *env, const char *uuid)
 {
 	return xasprintf("%s/%s.log", env->log_dir, uuid);

@@ -6,7 +6,8 @@
 
 #include "vm/qemu.h"
 
-#define QEMU_WORDS_MAX 400
+#define QEMU_WORDS_MAX    400
+#define QEMU_AGENT_SOCKET "agent.sock"
 
 enum identify_step { STEP_UUID, STEP_NAME, STEP_STATUS, STEP_DONE };
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "vm/agent_priv.h"
 #include "vm/vm_priv.h"
 
 const char *const vm_role_names[VM_ROLE_COUNT] = {
@@ -92,6 +93,7 @@ void vm_remove(struct vm *vm)
 	*link = vm->next;
 	vm_entries_let_go(vm);
 	leave_waiting(vm);
+	vm_agent_end(vm);
 	qemu_free(vm->qemu);
 	store_vm_fini(&vm->row);
 	free(vm);

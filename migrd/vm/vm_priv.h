@@ -8,6 +8,7 @@
 #include "vm/vm.h"
 
 struct action_run;
+struct vm_agent;
 struct vm_entry;
 
 TAILQ_HEAD(vm_entries, vm_entry);
@@ -19,6 +20,7 @@ struct vm {
 	enum vm_role role;
 	enum vm_intent intent;
 	struct qemu *qemu;
+	struct vm_agent *agent; /* NULL: no channel, or no QEMU of ours */
 	bool is_ready;    /* its QEMU has answered */
 	bool guest_ended; /* the guest itself powered off */
 	char reason[ERR_MSG_SIZE];

@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "wire/agent_request.h"
 #include "wire/move_request.h"
 #include "wire/vm_def.h"
 
-const char *const wire_schema_names[] = { "vm", "move-request", "move-patch", "move-resolve",
+const char *const wire_schema_names[] = { "vm", "move-request", "move-patch", "move-resolve", "agent-freeze",
 					  NULL };
 
 static const struct {
@@ -22,6 +23,7 @@ static const struct {
 	{ move_options_fields, "Move changes",
 	  "The body of PATCH /v1/moves/{id}; at least one member." },
 	{ move_resolve_fields, "Move resolution", "The body of POST /v1/moves/{id}/resolve." },
+	{ agent_freeze_fields, "Freeze", "The body of POST /v1/vms/{name}/agent/freeze." },
 };
 static_assert(ARRAY_LEN(wire_schema_names) == ARRAY_LEN(schemas) + 1, "a name for each schema");
 

@@ -12,6 +12,7 @@ const char *const vm_def_disk_cache_names[] = { "writeback", "none", "writethrou
 						NULL };
 const char *const vm_def_nic_type_names[] = { "user", "tap", NULL };
 const char *const vm_def_serial_type_names[] = { "none", "file", "socket", NULL };
+const char *const vm_def_clock_after_move_names[] = { "set", "keep", NULL };
 const char *const vm_def_monitor_protocol_names[] = { "qmp", "hmp", NULL };
 const char *const vm_def_monitor_type_names[] = { "unix", "tcp", "stdio", NULL };
 
@@ -317,6 +318,12 @@ const struct json_field vm_def_fields[] = {
 	  JSON_MEMBER(struct vm_def, guest_agent),
 	  .help = "Gives the guest a channel for the QEMU guest agent, in PCI slot 0x1e; "
 		  "default: false." },
+	{ .key = "clock_after_move",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct vm_def, clock_after_move),
+	  .names = vm_def_clock_after_move_names,
+	  .help = "set (the default): a guest agent sets the guest's clock after a move, by the "
+		  "time that it stood still; keep: it is the guest's own affair." },
 	{ .key = "shared_memory",
 	  .type = JSON_ARRAY,
 	  JSON_MEMBERS(struct vm_def, shared_memory, shared_memory_count),

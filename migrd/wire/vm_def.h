@@ -61,6 +61,7 @@ enum vm_def_disk_cache {
 	VM_DEF_DISK_CACHE_UNSAFE,
 };
 enum vm_def_nic_type { VM_DEF_NIC_TYPE_USER, VM_DEF_NIC_TYPE_TAP };
+enum vm_def_clock_after_move { VM_DEF_CLOCK_AFTER_MOVE_SET, VM_DEF_CLOCK_AFTER_MOVE_KEEP };
 enum vm_def_serial_type {
 	VM_DEF_SERIAL_TYPE_NONE,
 	VM_DEF_SERIAL_TYPE_FILE,
@@ -79,6 +80,7 @@ extern const char *const vm_def_disk_format_names[];
 extern const char *const vm_def_disk_cache_names[];
 extern const char *const vm_def_nic_type_names[];
 extern const char *const vm_def_serial_type_names[];
+extern const char *const vm_def_clock_after_move_names[];
 extern const char *const vm_def_monitor_protocol_names[];
 extern const char *const vm_def_monitor_type_names[];
 
@@ -166,6 +168,7 @@ struct vm_def {
 	size_t nic_count;
 	struct vm_def_serial serial;
 	bool guest_agent;
+	int clock_after_move; /* enum vm_def_clock_after_move */
 	struct vm_def_shared_memory shared_memory[VM_DEF_SHARED_MEMORY_MAX];
 	size_t shared_memory_count;
 	struct vm_def_monitor monitors[VM_DEF_MONITOR_MAX];

@@ -659,6 +659,11 @@ void qemu_remove_files(const struct qemu_env *env, const char *uuid, bool log)
 	(void)log;
 }
 
+char *qemu_agent_path(const struct qemu_env *env, const char *uuid)
+{
+	return xasprintf("%s/%s.agent", env->run_dir, uuid);
+}
+
 bool qemu_has_listener(const struct qemu_env *env, const char *uuid)
 {
 	(void)env;

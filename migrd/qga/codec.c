@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qga/codec.h"
+
+#include "base/mem.h"
+
+#define MARK 0xff
+
+/* The deepest reply, guest-get-fsinfo, has six levels. */
+#define MAX_DEPTH 16
+
+/* A megabyte of "[[],[]," would grow a hundredfold in memory.  A guest with 256
+ * file systems of some disks each stays below. */
+#define MAX_STRUCTURE 20000
+
+void qga_codec_init(struct qga_codec *codec)
+{
+	*codec = (struct qga_codec){ .buf = STRBUF_INIT };
+}
+
+void qga_codec_fini(struct qga_codec *codec)
+{
+	strbuf_fini(&codec->buf);
+}
+
+void qga_codec_feed(struct qga_codec *codec, const void *data, size_t len)
+{
+	if (codec->start > 0) {
+		strbuf_consume(&codec->buf, codec->start);
+		codec->scanned -= codec->start;
+		codec->start = 0;
+	}
+	strbuf_add(&codec->buf, data, len);
+}
+
+/* The line end or mark that comes next; NULL: not yet. */
+static const char *find_end(struct qga_codec *codec)
+{
+	for (; codec->scanned < codec->buf.len; codec->scanned++) {
+		const char *at = codec->buf.data + codec->scanned;
+
+		if (*at == '\n' || (unsigned char)*at == MARK)
+			return at;
+	}
+	return NULL;
+}
+
+static bool is_blank(const char *line, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (line[i] != ' ' && line[i] != '\t' && line[i] != '\r')
+			return false;
+	return true;
+}
+
+static bool is_too_intricate(const char *line, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += line[i] == '[' || line[i] == '{' || line[i] == ',';
+	return n > MAX_STRUCTURE;
+}
+
+static enum qga_token garbage(struct err *err, const char *why)
+{
+	err_set(err, ERR_INVALID, "%s", why);
+	return QGA_GARBAGE;
+}
+
+static enum qga_token parse(const char *line, size_t len, struct json_object **ret, struct err *err)
+{
+	const struct json_limits limits = { .max_bytes = len, .max_depth = MAX_DEPTH };
+	struct json_object *tree;
+	struct faults *faults;
+
+	if (is_too_intricate(line, len))
+		return garbage(err, "a line with too many values");
+	faults = faults_new();
+	tree = json_parse(line, len, &limits, faults);
+	if (!tree)
+		faults_to_err(faults, err);
+	faults_free(faults);
+	if (!tree)
+		return QGA_GARBAGE;
+	if (!json_object_is_type(tree, json_type_object)) {
+		json_object_put(tree);
+		return garbage(err, "a line that is not a JSON object");
+	}
+	*ret = tree;
+	return QGA_MESSAGE;
+}
+
+/* Takes what lies before END, and END itself. */
+static void consume(struct qga_codec *codec, const char *end)
+{
+	codec->start = codec->scanned = (size_t)(end - codec->buf.data) + 1;
+	codec->is_skipping = false;
+}
+
+/* A line has grown beyond its limit: told once, and its rest is dropped. */
+static enum qga_token skip(struct qga_codec *codec, struct err *err)
+{
+	codec->start = codec->scanned;
+	codec->is_skipping = true;
+	return garbage(err, "a line of over 1 MiB");
+}
+
+enum qga_token qga_codec_next(struct qga_codec *codec, struct json_object **ret, struct err *err)
+{
+	const char *line, *end;
+	size_t len;
+
+	for (;;) {
+		end = find_end(codec);
+		if (codec->is_skipping)
+			codec->start = codec->scanned;
+		line = codec->buf.len > 0 ? codec->buf.data + codec->start : "";
+		len = codec->scanned - codec->start;
+		if (len > QGA_LINE_MAX_BYTES)
+			return skip(codec, err);
+		if (!end)
+			return QGA_MORE;
+		if ((unsigned char)*end == MARK) {
+			consume(codec, end);
+			return QGA_MARK;
+		}
+		consume(codec, end);
+		if (!is_blank(line, len))
+			return parse(line, len, ret, err);
+	}
+}
+
+char *qga_codec_command(const char *name, struct json_object *args)
+{
+	CLEANUP(json_putp) struct json_object *command = json_object_new_object();
+
+	json_add_str(command, "execute", name);
+	if (args)
+		json_object_object_add(command, "arguments", json_object_get(args));
+	return xasprintf("%s\n",
+			 json_object_to_json_string_ext(command,
+							JSON_C_TO_STRING_PLAIN |
+								JSON_C_TO_STRING_NOSLASHESCAPE));
+}

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qga/conn.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/socket.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "qga/codec.h"
+
+#define READ_BYTES 65536
+
+enum phase {
+	PHASE_WAITING, /* for those before it */
+	PHASE_SYNC,    /* guest-sync-delimited is sent; what comes is old */
+	PHASE_MARKED,  /* the mark came: the next line may be its answer */
+	PHASE_SENT,    /* the command is sent; the next line is its answer */
+};
+
+struct exchange {
+	struct exchange *next;
+	struct qga_conn *conn;
+	struct qga_request request;
+	enum phase phase;
+	struct loop_timer *deadline;
+};
+
+struct qga_conn {
+	struct loop *loop;
+	struct qga_callbacks cb;
+	int fd;
+	struct loop_watch *watch;
+	struct loop_timer *tell; /* heard() and closed(), outside of any call */
+	bool is_heard, is_closed;
+	struct qga_codec codec;
+	struct strbuf out;
+	struct exchange *first; /* the one under way */
+	unsigned count;
+	int64_t sync_id; /* of the exchange under way */
+};
+
+/* ---- answers ----------------------------------------------------------- */
+
+struct answer {
+	qga_reply_fn *fn;
+	void *data;
+	struct json_object *result;
+	bool is_error;
+	struct err err;
+};
+
+static void give_answer(void *data)
+{
+	struct answer *answer = data;
+
+	answer->fn(answer->data, answer->result, answer->is_error ? &answer->err : NULL);
+	json_object_put(answer->result);
+	free(answer);
+}
+
+/* RESULT is borrowed.  The caller may do anything in its callback, so that comes
+ * when nothing of ours is on the stack. */
+static void post_answer(struct loop *loop, const struct qga_request *request,
+			struct json_object *result, const struct err *err)
+{
+	struct answer *answer = xnew(struct answer);
+
+	*answer = (struct answer){ .fn = request->fn,
+				   .data = request->data,
+				   .result = json_object_get(result),
+				   .is_error = err != NULL };
+	if (err)
+		answer->err = *err;
+	loop_post(loop, give_answer, answer);
+}
+
+static void begin_next(struct qga_conn *conn);
+
+static void unlink_exchange(struct exchange *exchange)
+{
+	struct exchange **link = &exchange->conn->first;
+
+	while (*link != exchange)
+		link = &(*link)->next;
+	*link = exchange->next;
+	exchange->conn->count--;
+}
+
+/* RESULT or ERR, or neither. */
+static void end_exchange(struct exchange *exchange, struct json_object *result,
+			 const struct err *err)
+{
+	struct qga_conn *conn = exchange->conn;
+
+	unlink_exchange(exchange);
+	post_answer(conn->loop, &exchange->request, result, err);
+	loop_timer_free(exchange->deadline);
+	free(exchange);
+	if (!conn->is_closed)
+		begin_next(conn);
+}
+
+/* Silence is what a silent command promises. */
+static bool is_done_by_silence(const struct exchange *exchange)
+{
+	return exchange->request.is_silent && exchange->phase == PHASE_SENT;
+}
+
+static void on_deadline(void *data)
+{
+	struct exchange *exchange = data;
+	const struct exchange *first = exchange->conn->first;
+	uint32_t ms = exchange->request.deadline_ms;
+	struct err err;
+
+	if (is_done_by_silence(exchange)) {
+		end_exchange(exchange, NULL, NULL);
+		return;
+	}
+	switch (exchange->phase) {
+	case PHASE_WAITING:
+		err_set(&err, ERR_TIMEOUT, "the guest agent was busy with '%s' for %u ms",
+			first->request.command, ms);
+		break;
+	case PHASE_SYNC:
+	case PHASE_MARKED:
+		err_set(&err, ERR_TIMEOUT, "the guest agent did not answer within %u ms", ms);
+		break;
+	case PHASE_SENT:
+		err_set(&err, ERR_TIMEOUT,
+			"the guest agent has not answered '%s' within %u ms; it may still do it",
+			exchange->request.command, ms);
+		break;
+	}
+	end_exchange(exchange, NULL, &err);
+}
+
+static void end_all(struct qga_conn *conn, const char *why)
+{
+	struct exchange *exchange;
+	struct err err;
+
+	while ((exchange = conn->first)) {
+		err_set(&err, ERR_UNAVAILABLE, "%s%s", why,
+			exchange->phase == PHASE_SENT ? "; what was asked of it may be done" : "");
+		end_exchange(exchange, NULL, is_done_by_silence(exchange) ? NULL : &err);
+	}
+}
+
+/* ---- sending ----------------------------------------------------------- */
+
+/* An error shows at the next read. */
+static void flush(struct qga_conn *conn)
+{
+	while (conn->out.len > 0) {
+		ssize_t n = send(conn->fd, conn->out.data, conn->out.len, MSG_NOSIGNAL);
+
+		if (n >= 0)
+			strbuf_consume(&conn->out, (size_t)n);
+		else if (errno == EAGAIN)
+			break;
+		else if (errno != EINTR)
+			strbuf_clear(&conn->out);
+	}
+	loop_watch_set(conn->watch, conn->out.len > 0 ? LOOP_READ | LOOP_WRITE : LOOP_READ);
+}
+
+static void send_command(struct qga_conn *conn, const char *name, struct json_object *args)
+{
+	CLEANUP(free_charp) char *line = qga_codec_command(name, args);
+
+	strbuf_adds(&conn->out, line);
+	flush(conn);
+	json_object_put(args);
+}
+
+/* What is left in `out' is of an exchange that has ended: half a line of it does
+ * no harm, for the mark makes the agent forget that (qga/main.c takes it for an
+ * error in the JSON, says so, and begins anew). */
+static void begin_next(struct qga_conn *conn)
+{
+	struct exchange *exchange = conn->first;
+	struct json_object *args;
+
+	if (!exchange || exchange->phase != PHASE_WAITING)
+		return;
+	exchange->phase = PHASE_SYNC;
+	args = json_object_new_object();
+	json_add_int(args, "id", ++conn->sync_id);
+	strbuf_clear(&conn->out);
+	strbuf_add(&conn->out, "\xff", 1);
+	send_command(conn, "guest-sync-delimited", args);
+}
+
+void qga_conn_request(struct qga_conn *conn, const struct qga_request *request)
+{
+	struct exchange **link = &conn->first, *exchange;
+	struct err err;
+
+	loop_assert_thread(conn->loop);
+	if (conn->is_closed || conn->count == QGA_WAITING_MAX) {
+		if (conn->is_closed)
+			err_set(&err, ERR_UNAVAILABLE, "the guest agent's channel is closed");
+		else
+			err_set(&err, ERR_LIMIT, "%u requests wait for the guest agent already",
+				conn->count);
+		post_answer(conn->loop, request, NULL, &err);
+		return;
+	}
+	exchange = xnew(struct exchange);
+	exchange->conn = conn;
+	exchange->request = *request;
+	exchange->deadline = loop_timer_new(conn->loop, on_deadline, exchange);
+	loop_timer_start(exchange->deadline, request->deadline_ms);
+	while (*link)
+		link = &(*link)->next;
+	*link = exchange;
+	conn->count++;
+	begin_next(conn);
+}
+
+/* ---- receiving --------------------------------------------------------- */
+
+static void tell_heard(struct qga_conn *conn)
+{
+	conn->is_heard = true;
+	loop_timer_start(conn->tell, 0);
+}
+
+static bool is_our_sync(const struct qga_conn *conn, struct json_object *message)
+{
+	return json_get_int(message, "return", -1) == conn->sync_id;
+}
+
+static void take_answer(struct exchange *exchange, struct json_object *message)
+{
+	struct json_object *result, *error = json_get_obj(message, "error");
+	const char *text = error ? json_get_str(error, "desc") : NULL;
+	struct err err;
+
+	if (json_object_object_get_ex(message, "return", &result)) {
+		end_exchange(exchange, result, NULL);
+		return;
+	}
+	if (error)
+		err_set(&err, ERR_AGENT, "the guest agent refused '%s': %s",
+			exchange->request.command, text ? text : "it gave no reason");
+	else
+		err_set(&err, ERR_AGENT, "the guest agent's answer to '%s' is none",
+			exchange->request.command);
+	end_exchange(exchange, NULL, &err);
+}
+
+static void take_message(struct qga_conn *conn, struct json_object *message)
+{
+	struct exchange *exchange = conn->first;
+
+	if (exchange && exchange->phase == PHASE_SENT) {
+		take_answer(exchange, message);
+	} else if (exchange && exchange->phase == PHASE_MARKED && is_our_sync(conn, message)) {
+		exchange->phase = PHASE_SENT;
+		send_command(conn, exchange->request.command,
+			     exchange->request.make_args ? exchange->request.make_args() : NULL);
+	} else {
+		if (exchange)
+			exchange->phase = PHASE_SYNC;
+		tell_heard(conn);
+	}
+}
+
+static void take_garbage(struct qga_conn *conn, const struct err *why)
+{
+	struct exchange *exchange = conn->first;
+	struct err err;
+
+	if (exchange && exchange->phase == PHASE_SENT) {
+		err_set(&err, ERR_AGENT, "the guest agent's answer to '%s' is wrong: %s",
+			exchange->request.command, why->msg);
+		end_exchange(exchange, NULL, &err);
+		return;
+	}
+	if (exchange)
+		exchange->phase = PHASE_SYNC;
+	tell_heard(conn);
+}
+
+static void process(struct qga_conn *conn)
+{
+	struct json_object *message;
+	struct err err;
+
+	for (;;) {
+		switch (qga_codec_next(&conn->codec, &message, &err)) {
+		case QGA_MORE:
+			return;
+		case QGA_MARK:
+			if (conn->first && conn->first->phase == PHASE_SYNC)
+				conn->first->phase = PHASE_MARKED;
+			break;
+		case QGA_MESSAGE:
+			take_message(conn, message);
+			json_object_put(message);
+			break;
+		case QGA_GARBAGE:
+			take_garbage(conn, &err);
+			break;
+		}
+	}
+}
+
+static void conn_close(struct qga_conn *conn)
+{
+	conn->is_closed = true;
+	loop_watch_free(TAKE_PTR(conn->watch));
+	close(TAKE_FD(conn->fd));
+	end_all(conn, "the guest agent's channel was closed");
+	loop_timer_start(conn->tell, 0);
+}
+
+/* One read a call, so that a flood leaves the loop to others. */
+static void on_io(void *data, unsigned ready)
+{
+	struct qga_conn *conn = data;
+	char buf[READ_BYTES];
+	ssize_t n;
+
+	if (ready & LOOP_WRITE)
+		flush(conn);
+	if (!(ready & LOOP_READ))
+		return;
+	n = recv(conn->fd, buf, sizeof(buf), 0);
+	if (n > 0) {
+		qga_codec_feed(&conn->codec, buf, (size_t)n);
+		process(conn);
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		conn_close(conn);
+	}
+}
+
+static void on_tell(void *data)
+{
+	struct qga_conn *conn = data;
+	bool is_heard = conn->is_heard;
+
+	conn->is_heard = false;
+	if (conn->is_closed)
+		conn->cb.closed(conn->cb.data); /* may free it */
+	else if (is_heard)
+		conn->cb.heard(conn->cb.data);
+}
+
+/* ---- life cycle -------------------------------------------------------- */
+
+struct qga_conn *qga_conn_open(struct loop *loop, const char *path, const struct qga_callbacks *cb,
+			       struct err *err)
+{
+	struct qga_conn *conn;
+	int fd;
+
+	loop_assert_thread(loop);
+	if (!unix_connect(path, SOCK_STREAM, &fd, err))
+		return NULL;
+	conn = xnew(struct qga_conn);
+	conn->loop = loop;
+	conn->cb = *cb;
+	conn->fd = fd;
+	conn->watch = loop_watch_new(loop, fd, on_io, conn);
+	conn->tell = loop_timer_new(loop, on_tell, conn);
+	/* An earlier life began with an earlier time. */
+	conn->sync_id = clock_wall_ms();
+	qga_codec_init(&conn->codec);
+	loop_watch_set(conn->watch, LOOP_READ);
+	return conn;
+}
+
+void qga_conn_free(struct qga_conn *conn)
+{
+	if (!conn)
+		return;
+	loop_assert_thread(conn->loop);
+	if (!conn->is_closed)
+		conn_close(conn);
+	loop_timer_free(conn->tell);
+	qga_codec_fini(&conn->codec);
+	strbuf_fini(&conn->out);
+	free(conn);
+}
