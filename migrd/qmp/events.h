@@ -3,9 +3,12 @@
  *
  * An event is a hint to look, not a fact to keep: none is replayed to a client
  * that was away.  Names this table does not know are UNKNOWN and harmless.
+ * Every event of a VM, known or not, is told to whoever follows GET /v1/events;
+ * vm/events.h has what else is done.
  *
- * Thread: any (pure).  Source: the schemas (qapi/) of QEMU 7.2 (query-qmp-schema) to
- * 10.0.  Sorted by name: lookup is a binary search, and a test checks the order.
+ * Thread: any (pure).  Source: query-qmp-schema of QEMU 7.2 and 10.0 (x86), against
+ * which tests compare this table, and qapi/ of the releases between.  Sorted by
+ * name: lookup is a binary search, and a test checks the order.
  */
 #ifndef MIGRD_QMP_EVENTS_H
 #define MIGRD_QMP_EVENTS_H
@@ -20,7 +23,8 @@ enum qmp_event_flags {
 	QMP_EVENT_ENDING = 1 << 4,    /* QEMU or the guest is about to end or to start anew */
 	QMP_EVENT_AGENT = 1 << 5,     /* a guest agent's port opened or closed */
 	QMP_EVENT_WARN = 1 << 6,      /* a person should know: log a warning */
-	QMP_EVENT_QUIET = 1 << 7,     /* of no interest to us, and can be frequent */
+	QMP_EVENT_QUIET = 1 << 7,     /* told, and nothing else */
+	QMP_EVENT_NETWORK = 1 << 8,   /* the host's network may have to follow the guest */
 };
 
 #define QMP_EVENTS(X)                                                 \
@@ -56,7 +60,7 @@ enum qmp_event_flags {
 	X(NETDEV_STREAM_DISCONNECTED, QMP_EVENT_DEVICE | QMP_EVENT_WARN) \
 	X(NETDEV_VHOST_USER_CONNECTED, QMP_EVENT_DEVICE)              \
 	X(NETDEV_VHOST_USER_DISCONNECTED, QMP_EVENT_DEVICE | QMP_EVENT_WARN) \
-	X(NIC_RX_FILTER_CHANGED, QMP_EVENT_DEVICE)                    \
+	X(NIC_RX_FILTER_CHANGED, QMP_EVENT_NETWORK)                   \
 	X(POWERDOWN, QMP_EVENT_ENDING)                                \
 	X(PR_MANAGER_STATUS_CHANGED, QMP_EVENT_WARN)                  \
 	X(QUORUM_FAILURE, QMP_EVENT_WARN)                             \
