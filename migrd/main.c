@@ -89,6 +89,7 @@ static void make_jobs(struct daemon *daemon)
 		.store = api->store,
 		.monitor_wait_ms = (uint32_t)config->qemu_monitor_wait_ms,
 		.changed = api_vm_changed,
+		.event = api_vm_event,
 		.data = api,
 	};
 

@@ -14,7 +14,7 @@ struct events_values {
 	struct cli_number count;
 };
 
-static const char *const types[] = { "vm", "move", NULL };
+static const char *const types[] = { "vm", "move", "qemu", NULL };
 
 static const struct cli_option events_options[] = {
 	{
@@ -22,7 +22,7 @@ static const struct cli_option events_options[] = {
 		.type = CLI_CHOICE,
 		.offset = offsetof(struct events_values, type),
 		.choices = types,
-		.arg = "vm|move",
+		.arg = "vm|move|qemu",
 		.help = "only events of this type",
 	},
 	{
@@ -37,13 +37,13 @@ static const struct cli_option events_options[] = {
 	{ .name = NULL },
 };
 
-/* "AT TYPE NAME STATE", whatever the event holds of these. */
+/* "TYPE AT NAME STATE", or what else the event holds of these. */
 static void print_event(const struct client_event *event)
 {
 	static const struct {
 		const char *path, *inner_path;
-	} columns[] = { { "at", "at" },          { "vm.name", "name" }, { "move.vm", "vm" },
-			{ "vm.state", "state" }, { "move.state", "" },  { "move.id", "id" } };
+	} columns[] = { { "at", "at" },          { "move.vm", "vm" },  { "vm.name", "name" },
+			{ "vm.state", "state" }, { "move.state", "" }, { "move.id", "id" } };
 	struct faults *faults = faults_new();
 	CLEANUP(json_putp)
 	struct json_object *obj =

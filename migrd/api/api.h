@@ -32,6 +32,7 @@ extern const struct http_route api_routes[];
 
 /* Callbacks of vms_env and moves_env: put what changed on the bus. */
 void api_vm_changed(void *api, const char *name, const struct vm *vm);
+void api_vm_event(void *api, const struct vm *vm, const struct qmp_event *event, unsigned left_out);
 void api_move_changed(void *api, const struct move *move);
 
 /* ---- shared by the files of the routes ------------------------------- */

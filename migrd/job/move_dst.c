@@ -253,11 +253,11 @@ static void doubt(struct move *move, const struct err *err)
  * the source may have it back. */
 static void on_running(struct move *move, struct json_object *result, const struct err *err)
 {
-	struct qemu *qemu = move_qemu(move);
+	struct vm *vm = move_vm(move);
 
 	(void)result;
-	if (!err && qemu)
-		qemu_note_run_state(qemu, QMP_RUN_RUNNING);
+	if (!err && vm)
+		vm_note_run_state(vm, QMP_RUN_RUNNING);
 	if (!err)
 		finish(move);
 	else if (err->code == ERR_QEMU)
@@ -274,6 +274,8 @@ static void on_state(struct move *move, struct json_object *result, const struct
 	if (err)
 		return; /* the tick asks again */
 	state = qmp_run_state_decode(result);
+	if (move_vm(move))
+		vm_note_run_state(move_vm(move), state);
 	if (move->run && (state == QMP_RUN_PAUSED || state == QMP_RUN_PRELAUNCH))
 		move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_running);
 	else

@@ -8,6 +8,7 @@
 #include "job/downtime.h"
 #include "job/move_priv.h"
 #include "job/move_src_priv.h"
+#include "qmp/run_state.h"
 #include "wire/peer_msg.h"
 
 #define RETRY_FIRST_MS 50
@@ -39,9 +40,15 @@ static bool roll_back_if_asked(struct move *move)
 
 bool move_src_roll_back_if_gone(struct move *move)
 {
+	const struct vm *vm = move_vm(move);
+	const char *why = vm ? vm_end_reason(vm) : NULL;
+	struct err err;
+
 	if (!move_is_gone(move))
 		return false;
-	move_give_up(move, ERR_QEMU, "the guest's QEMU ended on the source");
+	err_set(&err, ERR_QEMU, "the guest's QEMU ended on the source%s%s", why ? ": " : "",
+		why ? why : "");
+	move_roll_back(move, &err);
 	return true;
 }
 
@@ -264,7 +271,7 @@ static bool has_stopped_itself(const struct move *move)
 	enum qmp_run_state state = qemu ? qemu_run_state(qemu) : QMP_RUN_UNKNOWN;
 
 	return state == QMP_RUN_IO_ERROR || state == QMP_RUN_GUEST_PANICKED ||
-	       state == QMP_RUN_WATCHDOG;
+	       state == QMP_RUN_SHUTDOWN || state == QMP_RUN_WATCHDOG;
 }
 
 void move_src_enter_transfer(struct move *move)
@@ -371,30 +378,10 @@ static void note_pass(struct move *move, int64_t pass)
 
 /* ---- events ------------------------------------------------------------ */
 
-/* A guest that stops for a reason of its own says so before the STOP, which is
- * then not QEMU's last pass (qapi/run-state.json, qapi/block-core.json). */
-static bool stops_the_guest(const struct qmp_event *event)
-{
-	static const struct {
-		const char *event, *action;
-	} stops[] = {
-		{ "BLOCK_IO_ERROR", "stop" },
-		{ "GUEST_PANICKED", "pause" },
-		{ "WATCHDOG", "pause" },
-	};
-	const char *action = json_get_str(event->data, "action");
-
-	for (size_t i = 0; action && i < ARRAY_LEN(stops); i++) {
-		if (strcmp(event->name, stops[i].event) == 0 &&
-		    strcmp(action, stops[i].action) == 0)
-			return true;
-	}
-	return false;
-}
-
 void move_src_event(void *data, const struct qmp_event *event)
 {
 	struct move *move = data;
+	enum qmp_run_state state;
 
 	if (strcmp(event->name, "MIGRATION") == 0) {
 		const char *status = json_get_str(event->data, "status");
@@ -407,7 +394,8 @@ void move_src_event(void *data, const struct qmp_event *event)
 			move->qemu_state = qmp_mig_state_from_name(status ? status : "");
 		if (move->qemu_state == QMP_MIG_COMPLETED)
 			move_stamp(move, MOVE_STAMP_COMPLETED);
-	} else if (stops_the_guest(event)) {
+	} else if (qmp_event_stops_guest(event, &state)) {
+		/* The STOP that follows is not QEMU's last pass. */
 		move_note(move, event->name, "at %lld us", (long long)event->time_us);
 		move->guest_stopped = true;
 	} else if (strcmp(event->name, "STOP") == 0 && move->state == MOVE_STATE_TRANSFER &&

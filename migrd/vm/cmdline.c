@@ -89,6 +89,9 @@ static void add_machine(struct cmdline *cl, const struct vm_def *def)
 	addf(cl, "-sandbox",
 	     "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
 	addf(cl, "-msg", "timestamp=on");
+	addf(cl, "-action", "reboot=%s,shutdown=%s,panic=%s,watchdog=%s",
+	     vm_def_reboot_names[def->actions.reboot], vm_def_shutdown_names[def->actions.shutdown],
+	     vm_def_panic_names[def->actions.panic], vm_def_watchdog_names[def->actions.watchdog]);
 }
 
 static void add_monitors(struct cmdline *cl, const struct cmdline_fds *fds)

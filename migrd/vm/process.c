@@ -42,6 +42,7 @@ static void on_attached(struct vm *vm, const struct err *err)
 {
 	if (!err) {
 		set_process(vm, qemu_proc_id(vm->qemu));
+		vm_events_explain(vm);
 	} else if (!qemu_is_alive(vm->qemu)) {
 		snprintf(vm->reason, sizeof(vm->reason),
 			 "its QEMU ended while the coordinator was away");
@@ -77,14 +78,7 @@ static void on_ready(void *data, const struct err *err)
 
 static void on_event(void *data, const struct qmp_event *event)
 {
-	struct vm *vm = data;
-
-	if (strcmp(event->name, "SHUTDOWN") == 0)
-		vm->guest_ended = json_get_bool(event->data, "guest", false);
-	vm_agent_event(vm, event);
-	if (vm->job)
-		vm->job->event(vm->job->data, event);
-	vm_changed(vm);
+	vm_events_take(data, event);
 }
 
 void vm_explain_end(const struct vm *vm, struct err *err)
@@ -96,18 +90,23 @@ void vm_explain_end(const struct vm *vm, struct err *err)
 	err_set(err, explained.code, "%s: %s", explained.msg, words);
 }
 
-/* A guest that powers itself off is stopped; anything else is a crash. */
+/* A guest that was meant to end, by itself or by who reset it, is stopped; anything
+ * else is a crash. */
 static void note_end(struct vm *vm)
 {
+	const char *why = vm_end_reason(vm);
 	char words[200];
 
-	if (vm->guest_ended) {
+	if (why)
+		snprintf(vm->reason, sizeof(vm->reason), "%s", why);
+	if (why && vm->events.is_end_of_intent) {
 		vm_set_intent(vm, VM_INTENT_STOPPED);
-		snprintf(vm->reason, sizeof(vm->reason), "the guest powered off");
 		return;
 	}
-	qemu_last_words(&vm->vms->env.qemu, vm->row.uuid, words, sizeof(words));
-	snprintf(vm->reason, sizeof(vm->reason), "its QEMU ended unexpectedly: %s", words);
+	if (!why) {
+		qemu_last_words(&vm->vms->env.qemu, vm->row.uuid, words, sizeof(words));
+		snprintf(vm->reason, sizeof(vm->reason), "its QEMU ended unexpectedly: %s", words);
+	}
 	log_error("vm", "crashed", "vm=%s reason=\"%s\"", vm->row.name, vm->reason);
 }
 
@@ -181,7 +180,7 @@ void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data)
 	struct err err;
 
 	vm->reason[0] = '\0';
-	vm->guest_ended = false;
+	vm_events_forget(vm);
 	if (decode_definition(vm, def, &err))
 		vm->qemu = qemu_start(&vm->vms->env.qemu, def, incoming, &cb, &err);
 	free(def);

@@ -96,7 +96,7 @@ static struct qemu *qemu_new(const struct qemu_env *env, const char *uuid, const
 	qemu->cb = *cb;
 	snprintf(qemu->uuid, sizeof(qemu->uuid), "%s", uuid);
 	snprintf(qemu->name, sizeof(qemu->name), "%s", name);
-	qemu->run_state = QMP_RUN_UNKNOWN;
+	qmp_run_init(&qemu->run);
 	qemu->kill_timer = loop_timer_new(env->loop, on_kill_timer, qemu);
 	qemu->retry_timer = loop_timer_new(env->loop, qemu_on_retry, qemu);
 	return qemu;
@@ -245,12 +245,12 @@ const struct qmp_version *qemu_version(const struct qemu *qemu)
 
 enum qmp_run_state qemu_run_state(const struct qemu *qemu)
 {
-	return qemu->run_state;
+	return qemu->run.state;
 }
 
 void qemu_note_run_state(struct qemu *qemu, enum qmp_run_state state)
 {
-	qemu->run_state = state;
+	qemu->run.state = state;
 }
 
 void qemu_command(struct qemu *qemu, const char *name, struct json_object *args,

@@ -47,7 +47,7 @@ static void identified(struct qemu *qemu)
 	qemu->version = *qmp_conn_version(qemu->conn);
 	log_info("qemu", "monitor", "vm=%s pid=%d version=%d.%d.%d state=%s", qemu->name,
 		 (int)qemu->id.pid, qemu->version.major, qemu->version.minor, qemu->version.micro,
-		 qmp_run_state_name(qemu->run_state));
+		 qmp_run_state_name(qemu->run.state));
 	qemu_tell_ready(qemu, NULL);
 }
 
@@ -59,7 +59,7 @@ static bool matches(struct qemu *qemu, const char *found)
 	case STEP_NAME:
 		return strcmp(found, qemu->name) == 0;
 	case STEP_STATUS:
-		qemu->run_state = qmp_run_state_from_name(found);
+		qemu->run.state = qmp_run_state_from_name(found);
 		return true;
 	case STEP_DONE:
 		break;
@@ -125,38 +125,11 @@ static void on_monitor_closed(void *data, const struct err *why)
 	monitor_failed(data, why);
 }
 
-/* What an event says about the run state (qapi/run-state.json). */
-static const struct {
-	const char *event;
-	enum qmp_run_state state;
-} event_states[] = {
-	{ "RESUME", QMP_RUN_RUNNING },
-	{ "STOP", QMP_RUN_PAUSED },
-	{ "GUEST_PANICKED", QMP_RUN_GUEST_PANICKED },
-	{ "SUSPEND", QMP_RUN_SUSPENDED },
-	{ "SHUTDOWN", QMP_RUN_SHUTDOWN },
-};
-
-/* A guest that arrived stopped: QEMU has no event for the end of `inmigrate'
- * without a run. */
-static bool has_arrived(const struct qemu *qemu, const struct qmp_event *event)
-{
-	const char *status = json_get_str(event->data, "status");
-
-	return qemu->run_state == QMP_RUN_INMIGRATE && strcmp(event->name, "MIGRATION") == 0 &&
-	       status && strcmp(status, "completed") == 0;
-}
-
 static void on_event(void *data, const struct qmp_event *event)
 {
 	struct qemu *qemu = data;
 
-	if (has_arrived(qemu, event))
-		qemu->run_state = QMP_RUN_PAUSED;
-	for (size_t i = 0; i < ARRAY_LEN(event_states); i++) {
-		if (strcmp(event->name, event_states[i].event) == 0)
-			qemu->run_state = event_states[i].state;
-	}
+	qmp_run_follow(&qemu->run, event);
 	qemu->cb.event(qemu->cb.data, event);
 }
 

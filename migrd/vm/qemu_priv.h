@@ -4,6 +4,7 @@
 #ifndef MIGRD_VM_QEMU_PRIV_H
 #define MIGRD_VM_QEMU_PRIV_H
 
+#include "qmp/run_state.h"
 #include "vm/qemu.h"
 
 #define QEMU_WORDS_MAX    400
@@ -26,7 +27,7 @@ struct qemu {
 	enum identify_step step;
 	struct qemu_question *question;
 	bool is_alive, told_ready, is_quitting;
-	enum qmp_run_state run_state;
+	struct qmp_run run;
 	struct qmp_version version;
 	struct loop_timer *kill_timer;
 	struct loop_timer *retry_timer; /* of the monitors, and for a late NOT_FOUND */

@@ -64,6 +64,7 @@ struct vm *vm_add(struct vms *vms, const struct store_vm *row)
 	vm->role = (enum vm_role)name_index(vm_role_names, ARRAY_LEN(vm_role_names), row->role);
 	vm->intent = (enum vm_intent)name_index(vm_intent_names, ARRAY_LEN(vm_intent_names),
 						row->intent);
+	vm_events_init(vm);
 	while (*link && strcmp((*link)->row.name, row->name) < 0)
 		link = &(*link)->next;
 	vm->next = *link;

@@ -35,6 +35,10 @@ struct vms_env {
 	uint32_t monitor_wait_ms; /* usual deadline of vm_enter() */
 	/* Something that shows in the API changed; VM is NULL when it is gone. */
 	void (*changed)(void *data, const char *name, const struct vm *vm);
+	/* An event of its QEMU; LEFT_OUT others of that VM were not told before it
+	 * (vm/events.h).  NULL: nobody wants to know. */
+	void (*event)(void *data, const struct vm *vm, const struct qmp_event *event,
+		      unsigned left_out);
 	void *data;
 };
 
@@ -91,6 +95,8 @@ const char *vm_uuid(const struct vm *vm);
  * own name of a rarer run state. */
 const char *vm_state(const struct vm *vm);
 const char *vm_reason(const struct vm *vm); /* why it is so; "" if plain */
+/* Why its QEMU ends or has ended, as far as its events told; NULL: they did not. */
+const char *vm_end_reason(const struct vm *vm);
 enum vm_role vm_role(const struct vm *vm);
 enum vm_intent vm_intent(const struct vm *vm);
 uint64_t vm_generation(const struct vm *vm);
@@ -124,6 +130,8 @@ struct vm *vm_new_incoming(struct vms *vms, const struct vm_def *def, uint64_t g
 void vm_launch_incoming(struct vm *vm, vm_done_fn *done, void *data);
 /* After the record that makes it ours is on disk. */
 void vm_promote(struct vm *vm, uint64_t generation, enum vm_intent intent);
+/* An answer told the run state: it counts even if its event never comes. */
+void vm_note_run_state(struct vm *vm, enum qmp_run_state state);
 /* Puts QEMU's last words behind ERR's text. */
 void vm_explain_end(const struct vm *vm, struct err *err);
 /* The row that vm_promote() will make, to be committed before; borrowed strings. */

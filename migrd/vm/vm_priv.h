@@ -5,6 +5,7 @@
 
 #include <sys/queue.h>
 
+#include "vm/events.h"
 #include "vm/vm.h"
 
 struct action_run;
@@ -22,8 +23,8 @@ struct vm {
 	struct qemu *qemu;
 	struct vm_agent *agent; /* NULL: no channel, or no QEMU of ours */
 	bool is_ready;    /* its QEMU has answered */
-	bool guest_ended; /* the guest itself powered off */
 	char reason[ERR_MSG_SIZE];
+	struct vm_events events;
 	struct vm_job *job;
 	struct vm_entry *holder;   /* of the sync slot */
 	struct vm_entries entries; /* that wait for it, or for their refusal */

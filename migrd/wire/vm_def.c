@@ -15,6 +15,11 @@ const char *const vm_def_serial_type_names[] = { "none", "file", "socket", NULL 
 const char *const vm_def_clock_after_move_names[] = { "set", "keep", NULL };
 const char *const vm_def_monitor_protocol_names[] = { "qmp", "hmp", NULL };
 const char *const vm_def_monitor_type_names[] = { "unix", "tcp", "stdio", NULL };
+const char *const vm_def_reboot_names[] = { "reset", "shutdown", NULL };
+const char *const vm_def_shutdown_names[] = { "poweroff", "pause", NULL };
+const char *const vm_def_panic_names[] = { "shutdown", "pause", "exit-failure", "none", NULL };
+const char *const vm_def_watchdog_names[] = { "reset", "shutdown", "poweroff",   "pause",
+					      "debug", "none",     "inject-nmi", NULL };
 
 #define ID_PATTERN   "^[A-Za-z][A-Za-z0-9._-]{0,23}$"
 #define PCI_PATTERN  "^(0x([1-9a-f]|1[0-9a-f])|port([1-9]|[12][0-9]|3[0-2]))$"
@@ -111,6 +116,36 @@ static const struct json_field serial_fields[] = {
 	  .check = vm_def_check_path,
 	  .pattern = PATH_PATTERN,
 	  .help = "Absolute path; for a socket at most 107 bytes." },
+	{ 0 },
+};
+
+static const struct json_field action_fields[] = {
+	{ .key = "reboot",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct vm_def_actions, reboot),
+	  .names = vm_def_reboot_names,
+	  .help = "The guest resets itself: it starts anew (reset, the default), or its QEMU "
+		  "ends (shutdown)." },
+	{ .key = "shutdown",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct vm_def_actions, shutdown),
+	  .names = vm_def_shutdown_names,
+	  .help = "The guest powers itself off: its QEMU ends (poweroff, the default), or "
+		  "stays to be looked at (pause)." },
+	{ .key = "panic",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct vm_def_actions, panic),
+	  .names = vm_def_panic_names,
+	  .help = "The guest says, by a pvpanic device, that its kernel panicked: its QEMU ends "
+		  "(shutdown, the default; exit-failure), stands still to be looked at (pause), "
+		  "or nothing is done (none)." },
+	{ .key = "watchdog",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct vm_def_actions, watchdog),
+	  .names = vm_def_watchdog_names,
+	  .help = "The guest's watchdog device fires: it is reset (the default), asked to shut "
+		  "down (shutdown), ended (poweroff), stopped (pause), told by an interrupt "
+		  "(inject-nmi), or nothing is done (debug, none)." },
 	{ 0 },
 };
 
@@ -324,6 +359,11 @@ const struct json_field vm_def_fields[] = {
 	  .names = vm_def_clock_after_move_names,
 	  .help = "set (the default): a guest agent sets the guest's clock after a move, by the "
 		  "time that it stood still; keep: it is the guest's own affair." },
+	{ .key = "actions",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct vm_def, actions),
+	  .fields = action_fields,
+	  .help = "What becomes of a guest that reboots, powers off, panics, or hangs." },
 	{ .key = "shared_memory",
 	  .type = JSON_ARRAY,
 	  JSON_MEMBERS(struct vm_def, shared_memory, shared_memory_count),

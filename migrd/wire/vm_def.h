@@ -73,6 +73,24 @@ enum vm_def_monitor_type {
 	VM_DEF_MONITOR_TYPE_TCP,
 	VM_DEF_MONITOR_TYPE_STDIO,
 };
+/* QEMU's words for -action (qapi/run-state.json), its defaults first. */
+enum vm_def_reboot { VM_DEF_REBOOT_RESET, VM_DEF_REBOOT_SHUTDOWN };
+enum vm_def_shutdown { VM_DEF_SHUTDOWN_POWEROFF, VM_DEF_SHUTDOWN_PAUSE };
+enum vm_def_panic {
+	VM_DEF_PANIC_SHUTDOWN,
+	VM_DEF_PANIC_PAUSE,
+	VM_DEF_PANIC_EXIT_FAILURE,
+	VM_DEF_PANIC_NONE,
+};
+enum vm_def_watchdog {
+	VM_DEF_WATCHDOG_RESET,
+	VM_DEF_WATCHDOG_SHUTDOWN,
+	VM_DEF_WATCHDOG_POWEROFF,
+	VM_DEF_WATCHDOG_PAUSE,
+	VM_DEF_WATCHDOG_DEBUG,
+	VM_DEF_WATCHDOG_NONE,
+	VM_DEF_WATCHDOG_INJECT_NMI,
+};
 
 /* The names of the definition, for the command line too; ended by NULL. */
 extern const char *const vm_def_accel_names[];
@@ -83,6 +101,10 @@ extern const char *const vm_def_serial_type_names[];
 extern const char *const vm_def_clock_after_move_names[];
 extern const char *const vm_def_monitor_protocol_names[];
 extern const char *const vm_def_monitor_type_names[];
+extern const char *const vm_def_reboot_names[];
+extern const char *const vm_def_shutdown_names[];
+extern const char *const vm_def_panic_names[];
+extern const char *const vm_def_watchdog_names[];
 
 struct vm_def_disk {
 	char id[VM_DEF_ID_SIZE];
@@ -149,6 +171,11 @@ struct vm_def_any_device {
 	char pci_address[VM_DEF_PCI_SIZE];       /* "" for what is no PCI device */
 };
 
+/* What QEMU does by itself when the guest does something: enums as above. */
+struct vm_def_actions {
+	int reboot, shutdown, panic, watchdog;
+};
+
 struct vm_def {
 	char name[ID_NAME_SIZE];
 	char uuid[ID_UUID_SIZE]; /* "" until normalized */
@@ -169,6 +196,7 @@ struct vm_def {
 	struct vm_def_serial serial;
 	bool guest_agent;
 	int clock_after_move; /* enum vm_def_clock_after_move */
+	struct vm_def_actions actions;
 	struct vm_def_shared_memory shared_memory[VM_DEF_SHARED_MEMORY_MAX];
 	size_t shared_memory_count;
 	struct vm_def_monitor monitors[VM_DEF_MONITOR_MAX];

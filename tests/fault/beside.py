@@ -471,12 +471,12 @@ def _(s):
 
 
 @case("transfer", "guest shuts down", runs_on=None, keeps="a", stall=None, ends="failed / failed",
-      extra_args=["-no-reboot"])
+      actions={"reboot": "shutdown"})
 def _(s):
     s.in_transfer()
     s.fault()
     with contextlib.suppress(AssertionError, OSError):
-        s.monitor(s.a).command("system_reset")  # by -no-reboot the guest's end
+        s.monitor(s.a).command("system_reset")  # by its reboot action the guest's end
 
 
 @case("transfer", "guest panics", runs_on=None, keeps="a", stall=None, ends="failed / failed",

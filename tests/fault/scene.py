@@ -10,7 +10,6 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import sys
 import time
 
@@ -18,6 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "system"
 
 from lib import procs, settings  # noqa: E402
 from lib.api import ApiError  # noqa: E402
+from lib.qmp import Qmp  # noqa: E402
 from lib.world import World  # noqa: E402
 
 HELD = 128 * 1024           # bytes/s: such a transfer does not end by itself
@@ -26,45 +26,6 @@ FINAL_SECONDS = 60          # for a move whose hosts are all there again
 CLEAN_SECONDS = 5
 FIRST_SLOT = 16             # of ports: the system tests have the lower ones
 NOBODY = (OSError, ApiError, http.client.HTTPException)
-
-
-class Qmp:
-    """The spare monitor of a QEMU: what the coordinator does not use."""
-
-    def __init__(self, host, vm_uuid):
-        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._sock.settimeout(settings.seconds(20))
-        self._sock.connect(str(host.run_dir / "vms" / vm_uuid / "qmp1.sock"))
-        self._file = self._sock.makefile("rw")
-        self._next()
-        self.command("qmp_capabilities")
-
-    def _next(self):
-        return json.loads(self._file.readline() or '{"event": "END"}')
-
-    def send(self, name, **args):
-        self._file.write(json.dumps({"execute": name, "arguments": args}) + "\n")
-        self._file.flush()
-
-    def command(self, name, **args):
-        self.send(name, **args)
-        while True:
-            answer = self._next()
-            if "return" in answer or "error" in answer:
-                return answer
-            if answer.get("event") == "END":
-                raise AssertionError(f"QEMU ended at {name}")
-
-    def wait_event(self, name):
-        while True:
-            event = self._next().get("event")
-            if event == name:
-                return
-            if event == "END":
-                raise AssertionError(f"QEMU ended before {name}")
-
-    def close(self):
-        self._sock.close()
 
 
 class Scene:

@@ -321,6 +321,24 @@ static void on_recovered(void *data, const struct err *err)
 	vms_settle(rig.vms);
 }
 
+static void on_vm_changed(void *data, const char *name, const struct vm *vm)
+{
+	(void)data;
+	(void)name;
+	(void)vm;
+	rig.changed++;
+}
+
+static void on_vm_event(void *data, const struct vm *vm, const struct qmp_event *event,
+			unsigned left_out)
+{
+	(void)data;
+	(void)vm;
+	(void)event;
+	rig.told_events++;
+	rig.left_out = left_out;
+}
+
 static void make_objects(void)
 {
 	rig.peers = fake_peer_new(rig.loop);
@@ -332,6 +350,8 @@ static void make_objects(void)
 			  .start_timeout_ms = 1000 },
 		.store = rig.store,
 		.monitor_wait_ms = 5000,
+		.changed = on_vm_changed,
+		.event = on_vm_event,
 	});
 	rig.moves = moves_new(&(struct moves_env){
 		.loop = rig.loop,

@@ -43,6 +43,9 @@ struct move_rig {
 	} disk;
 	bool is_resolved;            /* a person decided, against what the hosts can know */
 	bool go_came;                /* this host was told to take the guest */
+	unsigned told_events;        /* of QEMU */
+	unsigned left_out;           /* of the last one that was told */
+	unsigned changed;            /* how often a VM changed */
 	const char *told;            /* what this host answered: "taken", "refused" */
 	char heard[STORE_ENUM_SIZE]; /* what the other host answered last */
 };

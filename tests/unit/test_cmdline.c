@@ -196,6 +196,25 @@ START_TEST(plugged_devices_are_where_they_were)
 }
 END_TEST
 
+/* QEMU's defaults could change: what becomes of a guest is always said. */
+START_TEST(actions_are_said_in_full)
+{
+	struct cmdline *cl;
+
+	load(SMALL "}");
+	cl = cmdline_build(def, "qemu", "/run/pid", false, &fds);
+	ck_assert(
+		has(cl, "-action", "reboot=reset,shutdown=poweroff,panic=shutdown,watchdog=reset"));
+	cmdline_free(cl);
+	load(SMALL ",\"actions\":{\"reboot\":\"shutdown\",\"shutdown\":\"pause\","
+		   "\"panic\":\"exit-failure\",\"watchdog\":\"inject-nmi\"}}");
+	cl = cmdline_build(def, "qemu", "/run/pid", false, &fds);
+	ck_assert(has(cl, "-action",
+		      "reboot=shutdown,shutdown=pause,panic=exit-failure,watchdog=inject-nmi"));
+	cmdline_free(cl);
+}
+END_TEST
+
 /* What has no field of its own still gets through, as it was written. */
 START_TEST(extra_args_stay_as_they_are)
 {
@@ -221,6 +240,7 @@ Suite *suite(void)
 	tcase_add_test(tc, path_with_comma_is_a_path);
 	tcase_add_test(tc, devices_are_pinned);
 	tcase_add_test(tc, plugged_devices_are_where_they_were);
+	tcase_add_test(tc, actions_are_said_in_full);
 	tcase_add_test(tc, extra_args_stay_as_they_are);
 	suite_add_tcase(s, tc);
 	return s;

@@ -52,6 +52,7 @@ static bool decode(const char *more)
 	"{'id':'m1','size_mib':256}],'vcpu_devices':[{'id':'c0'},{'id':'c1','index':2}],"    \
 	"'devices':[{'id':'r0','driver':'virtio-rng-pci','properties':{'max-bytes':1024,"    \
 	"'rombar':0,'x':'a/b','multifunction':true},'pci_address':'port9'}],"                \
+	"'actions':{'reboot':'shutdown','panic':'pause','watchdog':'inject-nmi'},"           \
 	"'extra_args':['-device','virtio-rng-pci']"
 
 static void assert_round_trip(void)
@@ -277,6 +278,10 @@ static const struct {
 	{ "snapshot", "" },
 	{ "sandbox", "" },
 	{ "chroot", "" },
+	{ "action", "'actions'" },
+	{ "no-reboot", "'actions'" },
+	{ "no-shutdown", "'actions'" },
+	{ "watchdog-action", "'actions'" },
 	{ "runas", "" },
 	{ "m", "'memory_mib'" },
 	{ "smp", "'vcpus'" },

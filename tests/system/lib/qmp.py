@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""QEMU's monitor, beside the coordinator."""
+import json
+import socket
+
+from . import settings
+
+
+class Qmp:
+    """The spare monitor of a QEMU: what the coordinator does not use."""
+
+    def __init__(self, host, vm_uuid):
+        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._sock.settimeout(settings.seconds(20))
+        self._sock.connect(str(host.run_dir / "vms" / vm_uuid / "qmp1.sock"))
+        self._file = self._sock.makefile("rw")
+        self._next()
+        self.command("qmp_capabilities")
+
+    def _next(self):
+        return json.loads(self._file.readline() or '{"event": "END"}')
+
+    def send(self, name, **args):
+        self._file.write(json.dumps({"execute": name, "arguments": args}) + "\n")
+        self._file.flush()
+
+    def command(self, name, **args):
+        self.send(name, **args)
+        while True:
+            answer = self._next()
+            if "return" in answer or "error" in answer:
+                return answer
+            if answer.get("event") == "END":
+                raise AssertionError(f"QEMU ended at {name}")
+
+    def hmp(self, line):
+        """What the human monitor says to LINE: "o /b PORT VALUE" is a guest that writes there."""
+        return self.command("human-monitor-command", **{"command-line": line})["return"]
+
+    def wait_event(self, name):
+        while True:
+            event = self._next().get("event")
+            if event == name:
+                return
+            if event == "END":
+                raise AssertionError(f"QEMU ended before {name}")
+
+    def close(self):
+        self._sock.close()

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "vm/events.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "check_main.h"
+#include "move_rig.h"
+
+static void event(const char *name, const char *data)
+{
+	fake_qemu_event(name, data);
+	rig_run();
+}
+
+/* ---- why it stands still or has ended --------------------------------------- */
+
+static const struct {
+	const char *name, *data, *reason;
+} reasons[] = {
+	{ "GUEST_PANICKED", "{\"action\":\"pause\"}", "the guest panicked" },
+	{ "GUEST_PANICKED", NULL, "the guest panicked" },
+	{ "WATCHDOG", "{\"action\":\"pause\"}", "the guest's watchdog fired" },
+	{ "BLOCK_IO_ERROR",
+	  "{\"device\":\"\",\"node-name\":\"root-node\",\"operation\":\"write\","
+	  "\"action\":\"stop\",\"nospace\":true,\"reason\":\"No space left on device\"}",
+	  "stopped by an I/O error on disk 'root': No space left on device" },
+	{ "BLOCK_IO_ERROR", "{\"action\":\"stop\"}",
+	  "stopped by an I/O error on disk '?': QEMU does not say why" },
+	{ "BLOCK_IO_ERROR", "{\"node-name\":\"root-node\",\"action\":\"report\"}", "" },
+	{ "SHUTDOWN", "{\"guest\":true,\"reason\":\"guest-shutdown\"}", "the guest powered off" },
+	{ "NO_SUCH_EVENT", "{\"action\":\"stop\"}", "" },
+};
+
+START_TEST(guest_stops_the_reason_says_why)
+{
+	rig_run_vm();
+	event(reasons[_i].name, reasons[_i].data);
+	ck_assert_str_eq(vm_reason(rig_vm()), reasons[_i].reason);
+	event("RESUME", NULL);
+	ck_assert_str_eq(vm_reason(rig_vm()), "");
+}
+END_TEST
+
+static const struct {
+	const char *name, *data, *state, *intent, *reason;
+} ends[] = {
+	{ "SHUTDOWN", "{\"guest\":true,\"reason\":\"guest-shutdown\"}", "stopped", "stopped",
+	  "the guest powered off" },
+	{ "SHUTDOWN", "{\"guest\":true,\"reason\":\"of-the-future\"}", "stopped", "stopped",
+	  "the guest powered off" },
+	{ "SHUTDOWN", "{\"guest\":true,\"reason\":\"guest-reset\"}", "stopped", "stopped",
+	  "the guest rebooted, and was to end then" },
+	{ "SHUTDOWN", "{\"guest\":true,\"reason\":\"guest-panic\"}", "crashed", "started",
+	  "the guest panicked" },
+	{ "SHUTDOWN", "{\"guest\":false,\"reason\":\"host-signal\"}", "crashed", "started",
+	  "its QEMU was ended by a signal" },
+	{ "SHUTDOWN", NULL, "crashed", "started", "its QEMU ended unexpectedly: last words" },
+	{ "WATCHDOG", "{\"action\":\"poweroff\"}", "crashed", "started",
+	  "the guest's watchdog fired" },
+};
+
+START_TEST(qemu_ends_after_its_event_the_reason_says_why)
+{
+	rig_run_vm();
+	event(ends[_i].name, ends[_i].data);
+	fake_qemu_dies();
+	ck_assert_str_eq(vm_state(rig_vm()), ends[_i].state);
+	ck_assert_str_eq(vm_reason(rig_vm()), ends[_i].reason);
+	ck_assert_str_eq(rig.disk.vm_intent, ends[_i].intent);
+}
+END_TEST
+
+/* A guest that was looked at and reset has nothing left of its end. */
+START_TEST(shutdown_that_pauses_is_forgotten_after_a_reset)
+{
+	rig_run_vm();
+	event("SHUTDOWN", "{\"guest\":true,\"reason\":\"guest-shutdown\"}");
+	event("STOP", NULL);
+	event("RESET", "{\"guest\":false}");
+	ck_assert_str_eq(vm_reason(rig_vm()), "");
+	fake_qemu_dies();
+	ck_assert_str_eq(vm_state(rig_vm()), "crashed");
+}
+END_TEST
+
+/* Events are not replayed: the run state still says why. */
+START_TEST(restart_guest_stood_still_the_reason_is_found_again)
+{
+	rig_run_vm();
+	fake_qemu()->run = QMP_RUN_GUEST_PANICKED;
+	rig_restart();
+	ck_assert_str_eq(vm_state(rig_vm()), "guest-panicked");
+	ck_assert_str_eq(vm_reason(rig_vm()), "the guest panicked");
+}
+END_TEST
+
+/* ---- telling ----------------------------------------------------------------- */
+
+/* A guest can cause events at will, and must not drown those of others. */
+START_TEST(flood_is_told_in_part_and_counted)
+{
+	rig_run_vm();
+	rig_advance(10000);
+	rig.told_events = 0;
+	for (unsigned i = 0; i < EVENTS_BURST + 50; i++)
+		event("BLOCK_IO_ERROR", "{\"action\":\"report\"}");
+	ck_assert_uint_eq(rig.told_events, EVENTS_BURST);
+	ck_assert_uint_eq(rig.left_out, 0);
+	rig_advance(1000);
+	event("RTC_CHANGE", NULL);
+	ck_assert_uint_eq(rig.told_events, EVENTS_BURST + 1);
+	ck_assert_uint_eq(rig.left_out, 50);
+	rig_advance(100000);
+	for (unsigned i = 0; i < EVENTS_BURST + 50; i++)
+		event("RTC_CHANGE", NULL);
+	ck_assert_uint_eq(rig.told_events, 2 * EVENTS_BURST + 1);
+}
+END_TEST
+
+/* Left out is the telling, not the effect. */
+START_TEST(flood_before_a_panic_the_panic_counts)
+{
+	rig_run_vm();
+	for (unsigned i = 0; i < EVENTS_BURST + 50; i++)
+		event("RTC_CHANGE", NULL);
+	event("GUEST_PANICKED", "{\"action\":\"pause\"}");
+	ck_assert_str_eq(vm_reason(rig_vm()), "the guest panicked");
+}
+END_TEST
+
+/* What shows in the API changed, or nobody is told of the VM. */
+START_TEST(event_that_changes_nothing_shown_leaves_the_vm_alone)
+{
+	rig_run_vm();
+	event("RTC_CHANGE", NULL);
+	rig.changed = 0;
+	event("RTC_CHANGE", NULL);
+	event("BLOCK_JOB_READY", "{}");
+	ck_assert_uint_eq(rig.changed, 0);
+	event("GUEST_PANICKED", "{}");
+	ck_assert_uint_eq(rig.changed, 1);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("vm events");
+	TCase *tc = rig_add_case(s, "reasons");
+
+	tcase_add_loop_test(tc, guest_stops_the_reason_says_why, 0, ARRAY_LEN(reasons));
+	tcase_add_loop_test(tc, qemu_ends_after_its_event_the_reason_says_why, 0, ARRAY_LEN(ends));
+	tcase_add_test(tc, shutdown_that_pauses_is_forgotten_after_a_reset);
+	tcase_add_test(tc, restart_guest_stood_still_the_reason_is_found_again);
+	tc = rig_add_case(s, "telling");
+	tcase_add_test(tc, flood_is_told_in_part_and_counted);
+	tcase_add_test(tc, flood_before_a_panic_the_panic_counts);
+	tcase_add_test(tc, event_that_changes_nothing_shown_leaves_the_vm_alone);
+	return s;
+}
