@@ -61,6 +61,8 @@ void api_vm_delete(struct http_request *req, void *data);
 void api_vm_action(struct http_request *req, void *data);
 /* agent.c */
 void api_vm_agent(struct http_request *req, void *data);
+/* monitor.c */
+void api_vm_monitor(struct http_request *req, void *data);
 /* moves.c */
 void api_moves_start(struct http_request *req, void *data);
 void api_move_get(struct http_request *req, void *data);

@@ -82,6 +82,9 @@ struct json_object *http_body(const struct http_request *req);
 enum http_role http_caller_role(const struct http_request *req);
 /* Host id or user name of the certificate; "local" on the UNIX socket. */
 const char *http_caller_name(const struct http_request *req);
+/* Of the process at the other end of the UNIX socket; -1 on any other. */
+int64_t http_caller_uid(const struct http_request *req);
+const char *http_role_name(enum http_role role);
 
 /* OBJ's reference is taken over; NULL sends no body.  A STATUS from 400 up sends
  * it as a problem document: start from http_problem(). */

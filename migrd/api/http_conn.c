@@ -139,8 +139,10 @@ static void check_local_peer(struct http_conn *conn)
 	socklen_t len = sizeof(cred);
 
 	conn->is_local = true;
-	conn->is_verified = getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
-			    (cred.uid == 0 || cred.uid == geteuid());
+	if (getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0) {
+		conn->uid = cred.uid;
+		conn->is_verified = cred.uid == 0 || cred.uid == geteuid();
+	}
 	snprintf(conn->address, sizeof(conn->address), "local");
 }
 
@@ -150,6 +152,7 @@ static struct http_conn *conn_new(struct http_server *server, struct MHD_Connect
 	const union MHD_ConnectionInfo *info;
 
 	conn->server = server;
+	conn->uid = -1;
 	pthread_mutex_lock(&server->lock);
 	server->accepted_count++;
 	pthread_mutex_unlock(&server->lock);

@@ -56,6 +56,7 @@ struct http_conn {
 	int fd; /* the library's; open until this is freed */
 	bool is_local;
 	bool is_verified; /* certificate chain, or UNIX peer */
+	int64_t uid;      /* of the UNIX peer; -1: none */
 	bool is_identified;
 	bool is_idle; /* between requests; the library's thread only */
 	enum http_role role;
@@ -88,6 +89,7 @@ struct http_request {
 	struct json_object *body;
 	enum http_role role;
 	char caller[ID_NAME_SIZE];
+	int64_t uid;                    /* http_caller_uid() */
 	TAILQ_ENTRY(http_request) link; /* inbox, then held */
 };
 
@@ -178,7 +180,6 @@ const struct http_route *http_route_find(const struct http_route *routes, const 
 					 const char *path, struct http_pairs *params,
 					 struct strbuf *allow, struct err *err);
 bool http_role_may(enum http_role caller, enum http_role needed);
-const char *http_role_name(enum http_role role);
 
 /* ---- http_request.c ---------------------------------------------------- */
 

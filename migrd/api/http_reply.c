@@ -235,3 +235,8 @@ const char *http_caller_name(const struct http_request *req)
 {
 	return req->caller;
 }
+
+int64_t http_caller_uid(const struct http_request *req)
+{
+	return req->uid;
+}

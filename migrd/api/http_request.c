@@ -99,6 +99,7 @@ static bool check_caller(struct http_exchange *ex, struct err *err)
 		return false;
 	req->role = ex->conn->role;
 	snprintf(req->caller, sizeof(req->caller), "%s", ex->conn->name);
+	req->uid = ex->conn->uid;
 	if (http_role_may(req->role, req->route->role))
 		return true;
 	return err_set(err, ERR_FORBIDDEN, "'%s' has the role %s; this needs %s", req->caller,

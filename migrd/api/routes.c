@@ -2,6 +2,7 @@
 /* Every route of the coordinator. */
 #include "api/api.h"
 #include "wire/agent_request.h"
+#include "wire/monitor_request.h"
 #include "wire/move_request.h"
 #include "wire/peer_msg.h"
 #include "wire/vm_def.h"
@@ -28,6 +29,8 @@ const struct http_route api_routes[] = {
 	  .body = agent_freeze_fields },
 	{ "POST", "/v1/vms/{name}/agent/{call}", O, api_vm_agent,
 	  .summary = "ping, info, thaw, shutdown, set-time, fs-list or network" },
+	{ "POST", "/v1/vms/{name}/monitor", A, api_vm_monitor,
+	  .summary = "One command for its QEMU, human or machine", .body = monitor_request_fields },
 	{ "POST", "/v1/vms/{name}/{action}", O, api_vm_action,
 	  .summary = "start, stop, pause, resume, reset or shutdown" },
 	{ "GET", "/v1/moves", V, api_moves_list, .summary = "Moves, newest first" },

@@ -24,7 +24,7 @@
 	X(INTERNAL,        "internal",           500,  1,    false,  "a fault of migrd itself")   \
 	X(INVALID,         "invalid",            400,  2,    false,  "the input is wrong")        \
 	X(UNAUTHORIZED,    "unauthorized",       401,  3,    false,  "no acceptable certificate") \
-	X(FORBIDDEN,       "forbidden",          403,  3,    false,  "the role does not allow it")\
+	X(FORBIDDEN,       "forbidden",          403,  3,    false,  "not allowed, to this role or to anybody")\
 	X(NOT_FOUND,       "not-found",          404,  4,    false,  "there is no such object")   \
 	X(METHOD,          "method-not-allowed", 405,  2,    false,  "the route has no such method") \
 	X(EXISTS,          "exists",             409,  5,    false,  "the name is taken")         \

@@ -127,6 +127,7 @@ static void classify(struct json_object *tree, struct qmp_msg *ret)
 		ret->id = json_get_str(tree, "id");
 	} else if ((body = json_get_obj(tree, "error"))) {
 		ret->kind = QMP_MSG_ERROR;
+		ret->body = body;
 		ret->id = json_get_str(tree, "id");
 		ret->name = str_or(json_get_str(body, "class"), "GenericError");
 		ret->text = str_or(json_get_str(body, "desc"), "(no reason given)");

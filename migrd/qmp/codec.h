@@ -50,7 +50,8 @@ struct qmp_msg {
 	enum qmp_msg_kind kind;
 	struct json_object *tree;
 	const char *id;           /* RETURN, ERROR: NULL if absent or no string */
-	struct json_object *body; /* GREETING: "QMP"; RETURN: "return"; EVENT: "data" or NULL */
+	struct json_object *body; /* GREETING: "QMP"; RETURN: "return"; ERROR: "error"; EVENT:
+				   * "data" or NULL */
 	const char *name;         /* EVENT: its name; ERROR: the class */
 	const char *text;         /* ERROR: QEMU's words */
 	int64_t time_us;          /* EVENT: 0 if absent */

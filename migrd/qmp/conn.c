@@ -420,7 +420,7 @@ static void take_reply(struct qmp_conn *conn, struct qmp_cmd *cmd, struct json_o
 	else if (cmd->is_abandoned)
 		log_debug("qmp", "late-reply", "conn=%s command=%s", conn->cmds.tag, cmd->name);
 	else
-		deliver(conn, cmd, err ? NULL : result, err);
+		deliver(conn, cmd, result, err);
 	qmp_cmd_free(cmd);
 }
 
@@ -443,8 +443,10 @@ static void on_reply(struct qmp_conn *conn, const struct qmp_msg *msg)
 	}
 	if (fault == FAULT_NONE && msg->kind == QMP_MSG_ERROR)
 		err_set(&err, ERR_QEMU, "QEMU refused '%s': %s", cmd->name, msg->text);
-	take_reply(conn, cmd, msg->body,
-		   fault == FAULT_ERROR || msg->kind == QMP_MSG_ERROR ? &err : NULL);
+	if (fault == FAULT_ERROR)
+		take_reply(conn, cmd, NULL, &err);
+	else
+		take_reply(conn, cmd, msg->body, msg->kind == QMP_MSG_ERROR ? &err : NULL);
 }
 
 /* Before ready() nobody can have asked for the state yet, and whoever asks

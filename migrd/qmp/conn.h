@@ -32,7 +32,7 @@
 struct qmp_conn;
 
 struct qmp_event {
-	const char *name; /* qmp/events.h knows them */
+	const char *name;         /* qmp/events.h knows them */
 	struct json_object *data; /* borrowed; NULL if none */
 	int64_t time_us;          /* QEMU's timestamp, host wall clock */
 };
@@ -72,7 +72,8 @@ bool qmp_conn_has_oob(const struct qmp_conn *conn);
 const struct qmp_version *qmp_conn_version(const struct qmp_conn *conn);
 
 /* Exactly one call on the loop, never from inside qmp_command(): RESULT (the
- * "return" member, borrowed) or ERR. */
+ * "return" member, borrowed) or ERR. With ERR's code QEMU the result is QEMU's own
+ * error object ("class", "desc"). */
 typedef void qmp_reply_fn(void *data, struct json_object *result, const struct err *err);
 
 /* ARGS may be NULL; its reference is taken over.  With oob it is sent as

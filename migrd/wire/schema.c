@@ -6,11 +6,13 @@
 
 #include "base/mem.h"
 #include "wire/agent_request.h"
+#include "wire/monitor_request.h"
 #include "wire/move_request.h"
 #include "wire/vm_def.h"
 
-const char *const wire_schema_names[] = { "vm", "move-request", "move-patch", "move-resolve", "agent-freeze",
-					  NULL };
+const char *const wire_schema_names[] = {
+	"vm", "move-request", "move-patch", "move-resolve", "agent-freeze", "monitor-request", NULL
+};
 
 static const struct {
 	const struct json_field *fields;
@@ -24,6 +26,8 @@ static const struct {
 	  "The body of PATCH /v1/moves/{id}; at least one member." },
 	{ move_resolve_fields, "Move resolution", "The body of POST /v1/moves/{id}/resolve." },
 	{ agent_freeze_fields, "Freeze", "The body of POST /v1/vms/{name}/agent/freeze." },
+	{ monitor_request_fields, "Monitor request",
+	  "The body of POST /v1/vms/{name}/monitor: one command for the QEMU of a VM." },
 };
 static_assert(ARRAY_LEN(wire_schema_names) == ARRAY_LEN(schemas) + 1, "a name for each schema");
 

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* POST /v1/vms/{name}/monitor: a command of an administrator for a QEMU.
+ *
+ * Each is written down: who, which VM, which command, what came of it.  Never the
+ * arguments, which may be secrets.  Questions only go into the log; what may have
+ * changed something, or was refused, is an event too. */
+#include "api/api.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "vm/passthrough.h"
+
+/* Until the answer. */
+struct asked {
+	struct http_request *req;
+	struct api *api;
+	char vm[ID_NAME_SIZE];
+	const char *protocol;
+	struct refused_verdict verdict;
+	uint64_t since_ms;
+};
+
+/* ---- the record ----------------------------------------------------------- */
+
+static void write_log(const struct asked *asked, const char *result)
+{
+	const struct http_request *req = asked->req;
+
+	log_info("monitor", "command",
+		 "vm=%s caller=%s uid=%lld role=%s protocol=%s command=%s class=%s result=%s "
+		 "ms=%llu",
+		 asked->vm, LOG_Q(http_caller_name(req)), (long long)http_caller_uid(req),
+		 http_role_name(http_caller_role(req)), asked->protocol, LOG_Q(asked->verdict.word),
+		 refused_class_name(asked->verdict.class), result,
+		 (unsigned long long)(loop_now_ms(asked->api->loop) - asked->since_ms));
+}
+
+static void publish(const struct asked *asked, const char *result)
+{
+	struct json_object *obj = json_object_new_object();
+
+	json_add_str(obj, "vm", asked->vm);
+	json_add_str(obj, "host", asked->api->host_id);
+	json_add_str(obj, "caller", http_caller_name(asked->req));
+	json_add_str(obj, "role", http_role_name(http_caller_role(asked->req)));
+	json_add_str(obj, "protocol", asked->protocol);
+	json_add_str(obj, "command", asked->verdict.word);
+	json_add_str(obj, "class", refused_class_name(asked->verdict.class));
+	json_add_str(obj, "result", result);
+	json_add_time(obj, "at", clock_wall_ms());
+	bus_publish(asked->api->bus, "monitor", obj);
+}
+
+static void record(const struct asked *asked, const struct err *err)
+{
+	const char *result = err ? err_name(err->code) : "done";
+
+	write_log(asked, result);
+	if (asked->verdict.class != REFUSED_CLASS_QUERY)
+		publish(asked, result);
+}
+
+/* ---- the answer ------------------------------------------------------------ */
+
+/* With QEMU's own words: our detail may have cut them. */
+static void reply_refusal(struct http_request *req, struct json_object *qemu, const struct err *err)
+{
+	struct json_object *obj = http_problem(err);
+
+	if (err->code == ERR_QEMU && qemu)
+		json_object_object_add(obj, "qemu", json_object_get(qemu));
+	http_reply(req, err_http_status(err->code), obj);
+}
+
+static void on_answer(void *data, struct json_object *result, const struct err *err)
+{
+	struct asked *asked = data;
+	struct json_object *obj;
+
+	record(asked, err);
+	if (err) {
+		reply_refusal(asked->req, result, err);
+	} else {
+		obj = json_object_new_object();
+		json_object_object_add(obj, "return", json_object_get(result));
+		http_reply(asked->req, 200, obj);
+	}
+	free(asked);
+}
+
+static void pass_on(struct http_request *req, struct api *api, struct vm *vm,
+		    const struct monitor_request *request)
+{
+	struct asked *asked = xnew(struct asked);
+	struct err err;
+
+	asked->req = req;
+	asked->api = api;
+	asked->protocol = vm_def_monitor_protocol_names[request->protocol];
+	asked->since_ms = loop_now_ms(api->loop);
+	snprintf(asked->vm, sizeof(asked->vm), "%s", vm_name(vm));
+	passthrough_judge(request, &asked->verdict);
+	if (refused_allows(&asked->verdict, asked->vm, &err))
+		passthrough_send(vm, request, &asked->verdict, on_answer, asked);
+	else
+		on_answer(asked, NULL, &err);
+}
+
+void api_vm_monitor(struct http_request *req, void *data)
+{
+	struct api *api = data;
+	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
+	struct faults *faults;
+	struct monitor_request request;
+
+	if (!vm)
+		return;
+	faults = faults_new();
+	if (monitor_request_decode(http_body(req), &request, faults))
+		pass_on(req, api, vm, &request);
+	else
+		http_reply_faults(req, faults);
+	monitor_request_fini(&request);
+	faults_free(faults);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vm/passthrough.h -- a command of a person for a VM's QEMU, in its turn.  Thread: loop. */
+#ifndef MIGRD_VM_PASSTHROUGH_H
+#define MIGRD_VM_PASSTHROUGH_H
+
+#include "qmp/conn.h"
+#include "vm/refused.h"
+#include "vm/vm.h"
+#include "wire/monitor_request.h"
+
+/* What REQUEST asks for; refused_allows() says whether it may go on. */
+void passthrough_judge(const struct monitor_request *request, struct refused_verdict *ret);
+/* Queues for the VM's sync slot (vm/entry.h; as a query, or as what changes
+ * something) and sends it; waiting and answer together have the request's time.
+ * DONE as for qmp_command(), with the errors of vm_enter() too. */
+void passthrough_send(struct vm *vm, const struct monitor_request *request,
+		      const struct refused_verdict *verdict, qmp_reply_fn *done, void *data);
+
+#endif
