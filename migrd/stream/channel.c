@@ -518,13 +518,12 @@ void channel_report_again(struct channel *channel)
 	pthread_mutex_unlock(&channel->lock);
 }
 
-void channel_progress(struct channel *channel, bool *ret_was_ready, bool *ret_has_ended)
+enum stream_channel_state channel_state(struct channel *channel)
 {
 	enum stream_channel_state state;
 
 	pthread_mutex_lock(&channel->lock);
 	state = channel->state;
 	pthread_mutex_unlock(&channel->lock);
-	*ret_was_ready = state != STREAM_CHANNEL_IDLE;
-	*ret_has_ended = state == STREAM_CHANNEL_CLOSED || state == STREAM_CHANNEL_FAILED;
+	return state;
 }

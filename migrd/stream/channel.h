@@ -77,8 +77,7 @@ void channels_end_lease(struct channels *all);
 bool channel_report(struct channel *channel, struct stream_report *ret);
 /* Reported in vain: it counts as changed again. */
 void channel_report_again(struct channel *channel);
-/* Was it ever READY; has it ended for good? */
-void channel_progress(struct channel *channel, bool *ret_was_ready, bool *ret_has_ended);
+enum stream_channel_state channel_state(struct channel *channel);
 
 /* For stream/pump.c. */
 /* The first reason stays; both connections are shut down, which wakes whoever

@@ -23,6 +23,7 @@ struct control {
 	struct channels *channels; /* NULL until configured */
 	uint64_t started_ms;
 	uint64_t ended_ms; /* when the last channel ended; NEVER */
+	uint64_t alone_ms; /* when the controller went; NEVER: it is there */
 	bool is_blocked;   /* the controller does not read: wait for room */
 	bool is_done;
 };
@@ -31,8 +32,10 @@ struct control {
 
 static void drop_controller(struct control *control)
 {
-	if (control->conn_fd >= 0)
+	if (control->conn_fd >= 0) {
 		close(control->conn_fd);
+		control->alone_ms = monotonic_ms();
+	}
 	if (control->channels)
 		channels_end_lease(control->channels);
 	control->conn_fd = -1;
@@ -199,35 +202,48 @@ static void accept_controller(struct control *control)
 	}
 	drop_controller(control);
 	control->conn_fd = fd;
+	control->alone_ms = NEVER;
 }
 
 /* ---- end of life ----------------------------------------------------- */
 
-static void look_at_channels(struct control *control, bool *ret_was_ready)
+/* What the channels have come to. */
+struct progress {
+	bool is_ready;   /* one or more: the other side has proved itself */
+	bool has_flowed; /* one or more have carried data */
+	bool is_over;    /* all have ended */
+};
+
+static struct progress look_at_channels(struct control *control)
 {
-	bool is_over = control->channels != NULL;
-	bool was_ready = false;
+	struct progress progress = { .is_over = control->channels != NULL };
 
 	for (size_t i = 0; control->channels && i < CHANNELS_MAX; i++) {
-		bool one_was_ready, one_has_ended;
+		enum stream_channel_state state = channel_state(&control->channels->list[i]);
+		bool has_ended = state == STREAM_CHANNEL_CLOSED || state == STREAM_CHANNEL_FAILED;
 
-		channel_progress(&control->channels->list[i], &one_was_ready, &one_has_ended);
-		was_ready = was_ready || one_was_ready;
-		is_over = is_over && one_has_ended;
+		progress.is_ready = progress.is_ready || state != STREAM_CHANNEL_IDLE;
+		progress.has_flowed = progress.has_flowed || state == STREAM_CHANNEL_OPEN;
+		progress.is_over = progress.is_over && has_ended;
 	}
-	if (is_over && control->ended_ms == NEVER)
+	if (progress.is_over && control->ended_ms == NEVER)
 		control->ended_ms = monotonic_ms();
-	*ret_was_ready = was_ready;
+	return progress;
 }
 
 static uint64_t deadline_of(struct control *control)
 {
-	bool was_ready;
+	const struct progress progress = look_at_channels(control);
 
-	look_at_channels(control, &was_ready);
 	if (control->ended_ms != NEVER)
 		return control->ended_ms + control->args->linger_ms;
-	return was_ready ? NEVER : control->started_ms + control->args->startup_ms;
+	if (!progress.is_ready)
+		return control->started_ms + control->args->startup_ms;
+	/* A move that has begun outlives its coordinators; one that has not, and
+	 * which nobody begins, would hold a connection and a QEMU for ever. */
+	if (progress.has_flowed || control->alone_ms == NEVER)
+		return NEVER;
+	return control->alone_ms + control->args->alone_ms;
 }
 
 /* For poll(2); 0 when the time is over. */
@@ -272,6 +288,7 @@ bool control_run(const struct control_args *args, struct err *err)
 		.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 		.started_ms = monotonic_ms(),
 		.ended_ms = NEVER,
+		.alone_ms = NEVER,
 	};
 
 	if (control.wake_fd < 0)

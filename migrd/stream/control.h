@@ -14,6 +14,7 @@ struct control_args {
 	int listen_fd;
 	uint32_t startup_ms; /* so long a process may live without any READY channel */
 	uint32_t linger_ms;  /* so long it can be asked after its channels ended */
+	uint32_t alone_ms;   /* READY, without a byte of data and a controller */
 };
 
 /* Returns true when told to quit or when its time is over.  Threads of channels

@@ -18,14 +18,25 @@
 /* Longer than the coordinator waits for a destination to get ready. */
 #define STARTUP_MS 60000
 #define LINGER_MS  30000
+/* Longer than a coordinator needs for its restart or its upgrade; it then rolls
+ * back a move that has not begun, or finds that its host was given up. */
+#define ALONE_MS   600000
 #define CONTROL_FD 3
 
-enum option_id { OPTION_CONTROL = 256, OPTION_STARTUP, OPTION_LINGER, OPTION_HELP, OPTION_VERSION };
+enum option_id {
+	OPTION_CONTROL = 256,
+	OPTION_STARTUP,
+	OPTION_LINGER,
+	OPTION_ALONE,
+	OPTION_HELP,
+	OPTION_VERSION
+};
 
 static const struct option options[] = {
 	{ "control-fd", required_argument, NULL, OPTION_CONTROL },
 	{ "startup-ms", required_argument, NULL, OPTION_STARTUP },
 	{ "linger-ms", required_argument, NULL, OPTION_LINGER },
+	{ "alone-ms", required_argument, NULL, OPTION_ALONE },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -33,10 +44,12 @@ static const struct option options[] = {
 
 static const char usage[] =
 	"usage: migrd-stream --control-fd N [--startup-ms MS] [--linger-ms MS]\n"
+	"                                    [--alone-ms MS]\n"
 	"Carries the data of one move.  Started by migrd(8), not by people.\n"
 	"  --control-fd N   a listening UNIX SOCK_SEQPACKET socket\n"
 	"  --startup-ms MS  end when no channel is ready by then (60000)\n"
-	"  --linger-ms MS   stay so long after the last channel has ended (30000)\n";
+	"  --linger-ms MS   stay so long after the last channel has ended (30000)\n"
+	"  --alone-ms MS    end when no data came and no coordinator for so long (600000)\n";
 
 static bool parse_u32(const char *text, uint32_t max, uint32_t *ret)
 {
@@ -68,6 +81,9 @@ static int parse_options(int argc, char **argv, struct control_args *args)
 			break;
 		case OPTION_LINGER:
 			ok = parse_u32(optarg, INT32_MAX, &args->linger_ms);
+			break;
+		case OPTION_ALONE:
+			ok = parse_u32(optarg, INT32_MAX, &args->alone_ms);
 			break;
 		case OPTION_HELP:
 			fputs(usage, stdout);
@@ -113,7 +129,9 @@ static bool shut_in(struct control_args *args, struct err *err)
 
 int main(int argc, char **argv)
 {
-	struct control_args args = { .startup_ms = STARTUP_MS, .linger_ms = LINGER_MS };
+	struct control_args args = { .startup_ms = STARTUP_MS,
+				     .linger_ms = LINGER_MS,
+				     .alone_ms = ALONE_MS };
 	struct err err = { .code = ERR_NONE };
 	int rc = parse_options(argc, argv, &args);
 

@@ -588,6 +588,20 @@ START_TEST(process_whose_channel_has_ended_lingers_then_ends)
 }
 END_TEST
 
+/* The link is there, and the coordinator that was to begin never comes back. */
+START_TEST(process_ready_whose_coordinator_is_gone_ends)
+{
+	shorten(&src, "--alone-ms 300");
+	start_well(&dst);
+	start_well(&src);
+	ck_assert(run_until(is_channel_ready, &dst, WAIT_MS));
+	ck_assert(run_until(is_channel_ready, &src, WAIT_MS));
+	ck_assert(!run_until(has_ended, &dst, 600)); /* not while it is there */
+	stream_free(TAKE_PTR(src.stream));
+	ck_assert(run_until(has_ended, &dst, WAIT_MS));
+}
+END_TEST
+
 /* Idle means asleep: no processor time at all. */
 START_TEST(idle_processes_use_no_processor)
 {
@@ -654,6 +668,7 @@ static void add_own(TCase *tc)
 	tcase_add_test(tc, refused_connection_is_tried_again);
 	tcase_add_test(tc, process_that_nobody_needs_ends_by_itself);
 	tcase_add_test(tc, process_whose_channel_has_ended_lingers_then_ends);
+	tcase_add_test(tc, process_ready_whose_coordinator_is_gone_ends);
 }
 
 Suite *suite(void)
