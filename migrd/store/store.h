@@ -38,7 +38,7 @@ struct store_vm {
 	char *definition;             /* JSON; owned by the row */
 	pid_t qemu_pid;               /* 0: none was started */
 	uint64_t qemu_start_time;
-	char boot_id[ID_UUID_SIZE];     /* of the boot in which it was started */
+	char boot_id[ID_UUID_SIZE];     /* in which it was started, or is being started */
 	int64_t created_ms, started_ms; /* wall clock */
 };
 

@@ -162,6 +162,7 @@ static void on_intent_saved(void *data, const struct err *err)
 		gone(run);
 	} else if (err) {
 		vm_set_intent(vm, run->former_intent);
+		vm_note_starting(vm, false);
 		finish(run, err);
 	} else if (is_for_the_job(vm, run->action)) {
 		finish(run, NULL);
@@ -197,6 +198,7 @@ static void on_entered(void *data, struct vm_entry *entry, const struct err *err
 	vm = vm_entry_vm(entry);
 	vm->action = run;
 	run->former_intent = vm->intent;
+	vm_note_starting(vm, run->action == VM_ACTION_START);
 	if (actions[run->action].sets_intent) {
 		vm_set_intent(vm, actions[run->action].intent);
 		vm_save(vm, on_intent_saved, run);

@@ -15,6 +15,19 @@ static void set_process(struct vm *vm, struct proc_id id)
 	vm->row.started_ms = id.pid ? clock_wall_ms() : 0;
 }
 
+void vm_note_starting(struct vm *vm, bool is_starting)
+{
+	if (!vm->row.qemu_pid)
+		snprintf(vm->row.boot_id, sizeof(vm->row.boot_id), "%s",
+			 is_starting ? proc_boot_id() : "");
+}
+
+/* Asked for, and no QEMU is known. */
+static bool was_starting(const struct vm *vm)
+{
+	return vm->intent == VM_INTENT_STARTED && !vm->row.qemu_pid && vm->row.boot_id[0];
+}
+
 void vm_drop_qemu(struct vm *vm)
 {
 	vm->is_ready = false;
@@ -44,8 +57,11 @@ static void on_attached(struct vm *vm, const struct err *err)
 		set_process(vm, qemu_proc_id(vm->qemu));
 		vm_events_explain(vm);
 	} else if (!qemu_is_alive(vm->qemu)) {
-		snprintf(vm->reason, sizeof(vm->reason),
-			 "its QEMU ended while the coordinator was away");
+		snprintf(vm->reason, sizeof(vm->reason), "%s",
+			 was_starting(vm) ? "the coordinator ended before it was started"
+					  : "its QEMU ended while the coordinator was away");
+		if (was_starting(vm))
+			vm_set_intent(vm, VM_INTENT_STOPPED);
 		vm_drop_qemu(vm);
 		remove_dead_files(vm);
 	} else {

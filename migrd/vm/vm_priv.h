@@ -54,6 +54,9 @@ void vm_set_intent(struct vm *vm, enum vm_intent intent);
 void vm_save(struct vm *vm, store_done_fn *done, void *data);
 /* Starts the QEMU; LAUNCHED is called when it is ready or has failed. */
 void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data);
+/* A start is under way: in the row until a QEMU is, so that a restart can tell it
+ * from a QEMU that was there and has ended. */
+void vm_note_starting(struct vm *vm, bool is_starting);
 /* The QEMU has ended, or was let go: forget it. */
 void vm_drop_qemu(struct vm *vm);
 /* A QEMU's exited(). */

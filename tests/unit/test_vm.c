@@ -349,6 +349,35 @@ START_TEST(start_restart_pid_lost_is_finished)
 }
 END_TEST
 
+/* There never was a QEMU that could have crashed; it can be started at once. */
+START_TEST(start_restart_before_qemu_is_stopped)
+{
+	rig_create_vm();
+	rig_disk_hold_answers();
+	rig_act_begin(VM_ACTION_START);
+	rig_run();
+	ck_assert_str_eq(rig.disk.vm_intent, "started");
+	rig_restart();
+	ck_assert_str_eq(vm_state(rig_vm()), "stopped");
+	ck_assert_ptr_nonnull(strstr(vm_reason(rig_vm()), "before it was started"));
+	ck_assert_str_eq(rig.disk.vm_intent, "stopped");
+	ck_assert_int_eq(rig_act(VM_ACTION_START).code, ERR_NONE);
+}
+END_TEST
+
+/* A guest that crashed has crashed, also after a start that the disk refused. */
+START_TEST(crashed_restart_has_crashed)
+{
+	rig_run_vm();
+	fake_qemu_dies();
+	rig_disk_is_full(true);
+	ck_assert_int_eq(rig_act(VM_ACTION_START).code, ERR_NO_SPACE);
+	rig_disk_is_full(false);
+	rig_restart();
+	ck_assert_str_eq(vm_state(rig_vm()), "crashed");
+}
+END_TEST
+
 /* What was not yet on disk has not been asked for. */
 START_TEST(action_restart_record_lost_is_forgotten)
 {
@@ -449,6 +478,8 @@ static void add_restarts(Suite *s)
 	ADD(resume_restart_is_finished);
 	ADD(stop_restart_is_finished);
 	ADD(start_restart_pid_lost_is_finished);
+	ADD(start_restart_before_qemu_is_stopped);
+	ADD(crashed_restart_has_crashed);
 	ADD(action_restart_record_lost_is_forgotten);
 	ADD(running_restart_qemu_dead_has_crashed);
 	ADD(running_power_loss_has_crashed);
