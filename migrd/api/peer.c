@@ -161,6 +161,7 @@ void api_peer_fate(struct http_request *req, void *data)
 		http_reply_err(req, &err);
 		return;
 	}
+	fate.cannot_record = !move_can_record(move);
 	fate.final = move_is_final(move);
 	fate.run = move_run(move);
 	fate.verdict = move_row(move)->verdict[0] ? (int)verdict_of(move) : PEER_VERDICT_NONE;

@@ -148,6 +148,9 @@ const char *move_destination(const struct move *move);
 const char *move_owner(const struct move *move);
 bool move_run(const struct move *move); /* the guest is to run where it ends up */
 const char *move_reason(const struct move *move);
+/* For the peer, which asks for it again and again: whether a record could be written
+ * when that was last tried.  In transfer it is tried from time to time. */
+bool move_can_record(struct move *move);
 const char *move_token(const struct move *move);
 /* False and ERR: its row has a word that this version does not know. */
 bool move_row_is_known(const struct move *move, struct err *err);

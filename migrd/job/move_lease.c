@@ -6,17 +6,37 @@
  * away, the guest would stand still until it is back.  So the source's stream
  * sends on a short lease, which the source's coordinator renews at each answer
  * of the destination's: with one of them away no data goes, QEMU never gets to
- * its last pass, and the guest runs on.
+ * its last pass, and the guest runs on.  The same for one that cannot write: what
+ * is not on disk does not happen, so the guest would stand still until it can.
  */
 #include "job/move_priv.h"
 
 /* As long as a tick, a question and some. */
 #define LEASE_MS             2000
 #define PRESENCE_DEADLINE_MS 1000
+/* A record costs a sync of the disk: so often one is written to see that it can be. */
+#define PROBE_EVERY_MS 2000
 
 static bool is_wanted(const struct move *move)
 {
 	return move->state == MOVE_STATE_TRANSFER && !move->saw_stop && move->stream;
+}
+
+void move_probe_store(struct move *move)
+{
+	uint64_t now_ms = loop_now_ms(move->moves->env.loop);
+
+	if (move->state != MOVE_STATE_TRANSFER || move->is_saving ||
+	    now_ms - move->probed_ms < PROBE_EVERY_MS)
+		return;
+	move->probed_ms = now_ms;
+	move_save_detail(move);
+}
+
+bool move_can_record(struct move *move)
+{
+	move_probe_store(move);
+	return !err_is_set(&move->store_error);
 }
 
 static void hold(struct move *move, const struct err *why)
@@ -25,9 +45,9 @@ static void hold(struct move *move, const struct err *why)
 	if (!move->lease_held)
 		move_note(move, "held", "%s", why->msg);
 	move->lease_held = true;
-	/* No stall of the network: the move goes on when the host is back. */
+	/* No stall of the network: the move goes on when all is well again. */
 	move->moved_at_ms = loop_now_ms(move->moves->env.loop);
-	move_set_reason(move, "the transfer waits for host '%s': %s", move->row.peer, why->msg);
+	move_set_reason(move, "%s", why->msg);
 }
 
 static void let_flow(struct move *move)
@@ -37,20 +57,41 @@ static void let_flow(struct move *move)
 		return;
 	move->lease_held = false;
 	move->reason[0] = '\0';
-	move_note(move, "flows", "host '%s' is there again", move->row.peer);
+	move_note(move, "flows", "%s", "");
 	move_tell(move);
+}
+
+/* False and WHY: one of the two could not hand the guest over. */
+static bool may_flow(const struct move *move, struct json_object *answer, const struct err *err,
+		     struct err *why)
+{
+	if (err) {
+		*why = *err;
+		return err_wrap(why, "the transfer waits for host '%s'", move->row.peer);
+	}
+	if (json_get_bool(answer, "cannot_record", false))
+		return err_set(why, ERR_PEER,
+			       "the transfer waits for host '%s': it cannot write its records, "
+			       "its log says why",
+			       move->row.peer);
+	if (err_is_set(&move->store_error)) {
+		*why = move->store_error;
+		return err_wrap(why, "the transfer waits: its record cannot be written");
+	}
+	return true;
 }
 
 static void on_presence(struct move *move, struct json_object *result, const struct err *err)
 {
-	(void)result;
+	struct err why;
+
 	move->lease_asked = false;
 	if (!is_wanted(move))
 		return;
-	if (err)
-		hold(move, err);
-	else
+	if (may_flow(move, result, err, &why))
 		let_flow(move);
+	else
+		hold(move, &why);
 }
 
 void move_lease_begin(struct move *move)
@@ -63,6 +104,7 @@ void move_lease_renew(struct move *move)
 {
 	if (move->lease_asked || !is_wanted(move))
 		return;
+	move_probe_store(move);
 	move->lease_asked = true;
 	move_ask_peer(move, NULL, NULL, PRESENCE_DEADLINE_MS, on_presence);
 }

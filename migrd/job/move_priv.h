@@ -120,6 +120,8 @@ struct move {
 	uint64_t go_at_ms;            /* when go came, on the loop's clock */
 	bool guest_safe;              /* rollback: the guest is as it was before */
 	bool guest_in_doubt;          /* source: somebody may have resumed it at the last moment */
+	uint64_t probed_ms;           /* transfer: when a record was last written as a trial */
+	struct err store_error;       /* of the last record, while the disk refuses */
 	bool lease_asked, lease_held; /* source: see move_lease.c */
 	bool query_pending;
 	bool is_running; /* destination: cont was answered, or was not wanted */
@@ -226,6 +228,8 @@ void move_end_stream(struct move *move);
 void move_lease_begin(struct move *move);
 /* Asks the peer whether it is there; each answer lets the data flow on. */
 void move_lease_renew(struct move *move);
+/* In transfer, from time to time: can this host write what it will have to? */
+void move_probe_store(struct move *move);
 /* The guest stands still: from here every byte helps. */
 void move_lease_end(struct move *move);
 

@@ -74,6 +74,8 @@ static void enter(struct move *move)
 	move->retry_ms = 0;
 	move->patience_ms = 0;
 	move->entered_ms = loop_now_ms(move->moves->env.loop);
+	move->probed_ms = move->entered_ms;
+	move->store_error = (struct err){ 0 };
 	move->job.allowed = def->sync_jobs;
 	loop_timer_stop(move->tick);
 	loop_timer_stop(move->retry);
@@ -276,6 +278,8 @@ static void on_detail_saved(void *data, const struct err *err)
 
 	if (err)
 		log_error("move", "save", "move=%s error=\"%s\"", save->id, err->msg);
+	if (move)
+		move->store_error = err ? *err : (struct err){ 0 };
 	if (err && move && !move_is_final(move))
 		give_notes_back(save, move);
 	free_save(save);

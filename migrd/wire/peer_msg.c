@@ -201,6 +201,10 @@ const struct json_field peer_fate_fields[] = {
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct peer_fate, run),
 	  .help = "With the verdict taken: the guest is to run there." },
+	{ .key = "cannot_record",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct peer_fate, cannot_record),
+	  .help = "Its last try to write its record failed: it could not take the guest." },
 	{ 0 },
 };
 

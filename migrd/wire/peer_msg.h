@@ -76,6 +76,7 @@ struct peer_fate {
 	bool run;    /* with taken: the guest is to run there */
 	int verdict; /* enum peer_verdict_value */
 	char reason[ERR_MSG_SIZE];
+	bool cannot_record; /* the last try to write its record failed */
 };
 
 /* A VM that the sender has a record of. */

@@ -717,6 +717,27 @@ static void add_refusals(Suite *s)
 	ADD(go_crosses_drop_first_written_wins);
 }
 
+/* The source asks, and must not let the guest stop while we could not take it. */
+START_TEST(transfer_disk_full_is_told_to_the_source)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	trace_clear();
+	ck_assert(move_can_record(rig_move()));
+	rig_run();
+	trace_assert_empty(); /* its record was written a moment ago */
+	rig_disk_is_full(true);
+	rig_advance(2000);
+	ck_assert(move_can_record(rig_move()));
+	rig_run();
+	ck_assert(!move_can_record(rig_move()));
+	rig_disk_is_full(false);
+	rig_advance(2000);
+	ck_assert(!move_can_record(rig_move()));
+	rig_run();
+	ck_assert(move_can_record(rig_move()));
+}
+END_TEST
+
 static void add_prepare(Suite *s)
 {
 	tcase = rig_add_case(s, "prepare");
@@ -750,6 +771,7 @@ static void add_messages(Suite *s)
 	ADD(stuck_resolved_for_source_is_refused);
 	ADD(stuck_dropped_nothing_stays);
 	ADD(fate_unanswered_nothing_came_is_given_up);
+	ADD(transfer_disk_full_is_told_to_the_source);
 	ADD(fate_is_not_asked_while_bytes_flow);
 	ADD(fate_unknown_to_source_is_given_up);
 	ADD(claim_is_for_the_move_that_waits);

@@ -335,6 +335,42 @@ START_TEST(transfer_peer_silent_data_waits_for_it)
 }
 END_TEST
 
+/* What is not on disk does not happen: a guest that has stopped would stand still
+ * until there is room, so it must not come to that. */
+START_TEST(transfer_disk_full_data_waits_for_it)
+{
+	rig_bring_to("transfer");
+	rig_disk_is_full(true);
+	for (int i = 0; i < 6; i++) {
+		rig_advance(500);
+		fake_peer_answer("fate", "{\"state\":\"transfer\",\"final\":false}");
+	}
+	ck_assert_uint_eq(fake_stream_lease_ms, 0);
+	ck_assert(strstr(move_reason(rig_move()), "the disk is full") != NULL);
+	ck_assert_str_eq(rig_state(), "transfer");
+	rig_disk_is_full(false);
+	for (int i = 0; i < 6; i++) {
+		rig_advance(500);
+		fake_peer_answer("fate", "{\"state\":\"transfer\",\"final\":false}");
+	}
+	ck_assert_uint_eq(fake_stream_lease_ms, 2000);
+	ck_assert_str_eq(move_reason(rig_move()), "");
+}
+END_TEST
+
+/* The same for the disk of the other host. */
+START_TEST(transfer_disk_full_over_there_data_waits_for_it)
+{
+	rig_bring_to("transfer");
+	fake_peer_answer("fate", "{\"state\":\"transfer\",\"cannot_record\":true}");
+	ck_assert_uint_eq(fake_stream_lease_ms, 0);
+	ck_assert(strstr(move_reason(rig_move()), "host 'b': it cannot write") != NULL);
+	rig_advance(500);
+	fake_peer_answer("fate", "{\"state\":\"transfer\",\"cannot_record\":false}");
+	ck_assert_uint_eq(fake_stream_lease_ms, 2000);
+}
+END_TEST
+
 /* An answer that comes when the guest stands still must not hold its last bytes. */
 START_TEST(handover_late_answer_does_not_hold_the_data)
 {
@@ -375,6 +411,8 @@ Suite *suite(void)
 
 	tc = rig_add_case(s, "lease");
 	tcase_add_test(tc, transfer_peer_silent_data_waits_for_it);
+	tcase_add_test(tc, transfer_disk_full_data_waits_for_it);
+	tcase_add_test(tc, transfer_disk_full_over_there_data_waits_for_it);
 	tcase_add_test(tc, handover_late_answer_does_not_hold_the_data);
 	return s;
 }
