@@ -9,7 +9,7 @@
 #include "trace.h"
 #include "vm/qemu.h"
 
-#define PROCESSES_MAX 8
+#define PROCESSES_MAX 1024
 #define RULES_MAX     8
 
 struct process {
