@@ -341,11 +341,12 @@ class Arena:
         self.remember_moves()
 
 
-def set_up(build, logs=None, slow=1):
+def set_up(build, logs=None, slow=1, slot=0):
     """Settings and process duties of a program that uses arenas."""
     settings.build_dir = pathlib.Path(build).resolve()
     settings.log_dir = pathlib.Path(logs).resolve() if logs else settings.build_dir / "fault-logs"
     settings.slow_factor = slow
+    settings.slot = slot
     procs.become_subreaper()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.umask(0o077)

@@ -11,6 +11,7 @@ import argparse
 import random
 import sys
 
+import report
 from arena import WAYS, set_up
 from walk import Case, Walk
 
@@ -37,11 +38,10 @@ def main():
     parser.add_argument("--seed", type=int, default=None, metavar="S")
     parser.add_argument("--only", type=int, metavar="I")
     parser.add_argument("--way", choices=sorted(WAYS), default="precopy")
-    parser.add_argument("--slow", type=float, default=1, metavar="FACTOR")
-    parser.add_argument("--logs", metavar="DIR")
+    report.add_common_arguments(parser)
     args = parser.parse_args()
     args.action = "crash"
-    args.logs = set_up(args.build, args.logs, args.slow)
+    args.logs = set_up(args.build, args.logs, args.slow, args.slot)
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1 << 32)
     print(f"seed {seed}", flush=True)
     walk = Walk(args)

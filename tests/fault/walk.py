@@ -22,6 +22,7 @@ import sys
 import time
 import traceback
 
+import report
 from arena import Arena, CaseFailed, Record, WAYS, set_up
 
 SIDES = ("source", "destination")
@@ -29,8 +30,8 @@ SIDES = ("source", "destination")
 DROP_SECONDS = 100
 # The second crash comes at the (N * 7 mod 23 + 1)th point: about as many as a recovery has.
 TWICE_FACTOR, TWICE_MODULUS = 7, 23
-# Where a request or answer can be lost.
-DROP_POINTS = ("peer.send.*", "peer.reply.*", "api.peer.*", "api.answer.*")
+# What can be lost.
+MESSAGES = ("peer.", "api.", "qmp.", "stream.status.")
 # Points that only lose what comes, and cannot fail.
 NO_ERROR = ("stream.status.",)
 
@@ -126,6 +127,11 @@ class Walk:
             print(f"  longest {key.removesuffix('_s'):<8} {value:6.2f} s  {name}")
         for name in self.failed:
             print(f"  FAILED {name}")
+        report.save(self.args.results, {
+            "kind": "walk", "what": self.args.what, "cases": self.count,
+            "failed": len(self.failed), "points": len(self.points),
+            "worst": {key: value for key, (value, _) in self.worst.items()},
+            "took_s": time.monotonic() - self.began})
 
 
 # ---- which cases -------------------------------------------------------------
@@ -134,18 +140,16 @@ def second_plan(args, n):
     return f"any:crash:after={n * TWICE_FACTOR % TWICE_MODULUS + 1}" if args.twice else None
 
 
-def numbered(args, pattern="any"):
+def numbered(args):
     for n in range(args.first, args.last + 1, args.stride):
-        label = f"{n}" if pattern == "any" else f"{pattern} {n}"
-        yield Case(args.side, f"{pattern}:{args.action}:after={n}", label, second_plan(args, n))
+        yield Case(args.side, f"any:{args.action}:after={n}", f"{n}", second_plan(args, n))
 
 
 def walk_numbers(walk):
-    """Every passage, in order; for lost messages every passage of each kind of message."""
-    for pattern in DROP_POINTS if walk.args.action == "drop" else ["any"]:
-        for case in numbered(walk.args, pattern):
-            if not walk.run(case):
-                break
+    """Every passage that the action has a meaning at, in order."""
+    for case in numbered(walk.args):
+        if not walk.run(case):
+            break
 
 
 def passages(walk):
@@ -168,7 +172,7 @@ def passages(walk):
 def can(walk, name):
     """The action has a meaning at this point."""
     if walk.args.action == "drop":
-        return name.startswith(tuple(point.rstrip("*") for point in DROP_POINTS))
+        return name.startswith(MESSAGES)
     return walk.args.action == "crash" or not name.startswith(NO_ERROR)
 
 
@@ -196,15 +200,13 @@ def parse_arguments():
     parser.add_argument("--way", choices=sorted(WAYS), default="precopy")
     parser.add_argument("--twice", action="store_true", help="crash in the recovery too")
     parser.add_argument("--names", action="store_true", help="each point once")
-    parser.add_argument("--slow", type=float, default=1, metavar="FACTOR",
-                        help="deadlines are so many times longer")
-    parser.add_argument("--logs", metavar="DIR", help="of failed cases (default BUILD/fault-logs)")
+    report.add_common_arguments(parser)
     return parser.parse_args()
 
 
 def main():
     args = parse_arguments()
-    args.logs = set_up(args.build, args.logs, args.slow)
+    args.logs = set_up(args.build, args.logs, args.slow, args.slot)
     walk = Walk(args)
     try:
         (walk_names if args.names else walk_numbers)(walk)

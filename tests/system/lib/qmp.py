@@ -14,6 +14,7 @@ class Qmp:
         self._sock.settimeout(settings.seconds(20))
         self._sock.connect(str(host.run_dir / "vms" / vm_uuid / "qmp1.sock"))
         self._file = self._sock.makefile("rw")
+        self._events = []       # that came before an answer
         self._next()
         self.command("qmp_capabilities")
 
@@ -30,7 +31,8 @@ class Qmp:
             answer = self._next()
             if "return" in answer or "error" in answer:
                 return answer
-            if answer.get("event") == "END":
+            self._events.append(answer.get("event"))
+            if self._events[-1] == "END":
                 raise AssertionError(f"QEMU ended at {name}")
 
     def hmp(self, line):
@@ -38,8 +40,9 @@ class Qmp:
         return self.command("human-monitor-command", **{"command-line": line})["return"]
 
     def wait_event(self, name):
+        """The next of this name; what came before it is forgotten."""
         while True:
-            event = self._next().get("event")
+            event = self._events.pop(0) if self._events else self._next().get("event")
             if event == name:
                 return
             if event == "END":

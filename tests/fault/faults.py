@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What can go wrong with processes and hosts, and what users and guests do."""
+import contextlib
+import subprocess
+
+from lib import procs, settings
+
+SIDES = {"a": "source", "b": "destination"}
+NAMES = {"a": "source's coordinator", "b": "destination's coordinator",
+         "ab": "both coordinators"}
+
+
+class Fault:
+    """strike() does it; mend() gives back what was taken, so many seconds later."""
+    name = "?"
+    seconds = 0             # it lasts
+    full_seconds = None     # in the full form
+    options = {}            # of the Scene
+    needs_root = False
+    stalls = False          # the guest stands still where it would not otherwise
+
+    def lasts(self, full):
+        return self.full_seconds if full and self.full_seconds else self.seconds
+
+    def strike(self, s):
+        raise NotImplementedError
+
+    def mend(self, s):
+        """Nothing was taken away."""
+
+    def verify(self, s):
+        """What must hold in the end besides what always must."""
+
+
+# ---- processes and hosts ---------------------------------------------------------
+
+class QemuKilled(Fault):
+    def __init__(self, side):
+        self.side, self.name = side, f"{SIDES[side]}'s QEMU killed"
+
+    def strike(self, s):
+        s.kill(*s.world[self.side].qemus())
+
+
+class QemuHangs(Fault):
+    """Until nobody waits for it any more."""
+    name = "destination's QEMU hangs (SIGSTOP)"
+
+    def strike(self, s):
+        pid, = s.b.qemus()
+        s.freeze(pid)
+        s.frozen.discard(pid)   # the phase's end is not the fault's
+
+    def mend(self, s):
+        s.wait("the source to give up", lambda: s.is_final(s.a))
+
+
+class StreamKilled(Fault):
+    def __init__(self, sides):
+        self.sides = sides
+        self.name = "both streams killed" if len(sides) > 1 else f"{SIDES[sides]}'s stream killed"
+
+    def strike(self, s):
+        s.kill(*(pid for side in self.sides for pid in s.world[side].streams()))
+
+
+class Coordinators(Fault):
+    """Those of one side (a, b) or of both (ab)."""
+    what = "?"
+
+    def __init__(self, sides):
+        self.sides, self.name = sides, f"{NAMES[sides]} {self.what}"
+
+    def hosts(self, s):
+        return [s.world[side] for side in self.sides]
+
+
+class Killed(Coordinators):
+    what = "killed, back later"
+    seconds, full_seconds = 3, 8
+
+    def strike(self, s):
+        s.kill_coordinators(self.hosts(s))
+
+    def mend(self, s):
+        s.start(self.hosts(s))
+
+
+class KilledForLong(Killed):
+    what = "killed, back much later"
+    seconds, full_seconds = 6, 30
+
+
+class PausedAndKilled(Killed):
+    what = "killed, of a guest that was paused before"
+    options = {"setup": lambda s: s.a.api.post(f"/v1/vms/{s.guest.name}/pause")}
+
+
+class Stopped(Coordinators):
+    what = "stopped (SIGSTOP)"
+    seconds, full_seconds = 5, 30
+
+    def strike(self, s):
+        for host in self.hosts(s):
+            s.freeze(host.process.pid)
+            s.frozen.discard(host.process.pid)  # the phase's end is not the fault's
+
+    def mend(self, s):
+        s.thaw(*(host.process.pid for host in self.hosts(s)))
+
+
+class HostLost(Fault):
+    seconds, full_seconds = 2, 8
+
+    def __init__(self, side):
+        self.side, self.name = side, f"{SIDES[side]} host lost, back later"
+
+    def strike(self, s):
+        s.lose(s.world[self.side])
+
+    def mend(self, s):
+        s.start([s.world[self.side]])
+
+
+class HostLostForGood(Fault):
+    """It does not come back before a person has said what shall be; then it does."""
+    options = {"config": {"move": {"stuck_after_ms": 1000}}}
+
+    def __init__(self, side):
+        self.side, self.name = side, f"{SIDES[side]} host lost for good, resolved"
+
+    def strike(self, s):
+        s.lose(s.world[self.side])
+
+    def mend(self, s):
+        left = s.b if self.side == "a" else s.a
+        s.world.wait_state(left, s.move_id, "stuck")
+        s.guest.console.assert_quiet()
+        left.migrctl("move", "resolve", s.move_id, "--keep", SIDES[left.id], "--assert-dead",
+                     self.side)
+        s.wait("what was resolved", lambda: s.is_final(left))
+        s.assert_runs(left)
+        s.start([s.world[self.side]])
+
+
+# ---- the user ------------------------------------------------------------------------
+
+class ClientKilled(Fault):
+    name = "client killed that waits for the move's end"
+
+    def strike(self, s):
+        watcher = procs.Child(
+            [settings.program("migrctl"), "--socket", str(s.a.socket), "move", "watch", s.move_id],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        watcher.stdout.read(1)
+        watcher.end()
+        watcher.stdout.close()
+
+
+class Cancelled(Fault):
+    name = "cancelled by the user"
+
+    def strike(self, s):
+        s.a.api.post(f"/v1/moves/{s.move_id}/cancel")
+
+
+class Paused(Fault):
+    name = "guest paused by the user"
+
+    def strike(self, s):
+        s.a.api.post(f"/v1/vms/{s.guest.name}/pause")
+
+
+# ---- the guest -----------------------------------------------------------------------
+
+RESET_CONTROL, RESET_NOW = 0xcf9, 6         # of the chipset (ICH9)
+POWER_CONTROL, POWER_OFF = 0x604, 0x2000    # ACPI's PM1a_CNT where SeaBIOS puts it: S5
+PVPANIC, PANICKED = 0x505, 1
+IDE, BAD_SECTOR, READ_SECTOR = 0x1f0, 64, 0x20
+
+
+def write_port(monitor, size, port, value):
+    """As the guest does; SIZE is b, w or l."""
+    monitor.hmp(f"o /{size} {port:#x} {value:#x}")
+
+
+class GuestWrites(Fault):
+    """The guest does what it does by writing to a port."""
+
+    def __init__(self, name, size, port, value):
+        self.name, self.write = f"guest {name}", (size, port, value)
+
+    def strike(self, s):
+        with contextlib.suppress(AssertionError, OSError):  # QEMU may end at once
+            write_port(s.monitor(s.a), *self.write)
+
+
+class GuestResets(GuestWrites):
+    """Its counter begins anew."""
+
+    def __init__(self):
+        super().__init__("resets itself", "b", RESET_CONTROL, RESET_NOW)
+
+    def strike(self, s):
+        s.guest.console.wait_line(settings.seconds(20), "a")
+        monitor = s.monitor(s.a)
+        write_port(monitor, *self.write)
+        monitor.wait_event("RESET")
+        before = max(line.ticks for line, _ in s.guest.console.all_lines())
+        s.guest.console.wait_until(
+            "the new counter", settings.seconds(60),
+            lambda: any(line.ticks < before for _, line in s.guest.console.newest()))
+        s.forget_history()
+        s.guest.console.wait_sweeps(1, settings.seconds(60))
+
+
+class GuestPanics(GuestWrites):
+    options = {"extra_args": ["-device", "pvpanic"]}
+
+    def __init__(self):
+        super().__init__("panics", "b", PVPANIC, PANICKED)
+
+
+class GuestReadsBadDisk(Fault):
+    """An I/O error at which the guest stops, as the definition wants it (rerror=stop)."""
+    name = "guest stops at an I/O error"
+    options = {"extra_args": [
+        "-blockdev", '{"driver":"blkdebug","node-name":"bad","image":{"driver":"null-co",'
+        '"read-zeroes":true},"inject-error":[{"event":"none","sector":64,"once":true}]}',
+        "-device", "isa-ide,id=old", "-device", "ide-hd,bus=old.0,drive=bad,rerror=stop"]}
+
+    def strike(self, s):
+        monitor = s.monitor(s.a)
+        for port, value in ((2, 1), (3, BAD_SECTOR), (4, 0), (5, 0), (6, 0xe0),
+                            (7, READ_SECTOR)):
+            write_port(monitor, "b", IDE + port, value)
+        monitor.wait_event("BLOCK_IO_ERROR")

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What can go wrong with files, clocks, certificates and programs of a host."""
+import contextlib
+import datetime
+import glob
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+from faults import Coordinators, Fault, SIDES
+from lib import settings
+from lib.world import World
+
+HOUR = 3600
+FAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
+
+
+# ---- the store -------------------------------------------------------------------------
+
+class StoreDamaged(Fault):
+    """It must be refused in words, and disturb no guest; then it is put back."""
+
+    def __init__(self, side):
+        self.side, self.good = side, {}
+        self.name = f"{SIDES[side]}'s store damaged, put back later"
+
+    def strike(self, s):
+        host = s.world[self.side]
+        s.kill_coordinators([host])
+        self.good = {path: path.read_bytes() for path in host.state_dir.glob("*.db*")}
+        store, = host.state_dir.glob("*.db")
+        store.write_bytes(b"no database" + self.good[store][11:])
+        host.spawn()
+        if host.process.wait(settings.seconds(20)) == 0 or "is broken" not in host.log_tail(1):
+            raise AssertionError(f"a damaged store was not refused in words:\n{host.log_tail(5)}")
+
+    def mend(self, s):
+        host = s.world[self.side]
+        for path in host.state_dir.glob("*.db*"):
+            path.unlink()
+        for path, content in self.good.items():
+            path.write_bytes(content)
+        s.start([host])
+
+
+class SmallDisk(World):
+    """The state of one host is on a file system of 2 MiB."""
+
+    def __init__(self, side):
+        super().__init__()
+        self.state = self[side].state_dir
+        self.state.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "migrd-test",
+                        str(self.state)], check=True)
+
+    def fill(self):
+        with open(self.state / "filler", "wb", buffering=0) as f:
+            for size in (4096, 1):
+                with contextlib.suppress(OSError):
+                    while f.write(b"x" * size) == size:
+                        pass
+
+    def free(self):
+        (self.state / "filler").unlink()
+
+    def remove(self):
+        subprocess.run(["umount", "-l", str(self.state)], check=False)
+        super().remove()
+
+
+class DiskFull(Fault):
+    seconds, full_seconds = 3, 8
+    needs_root = True
+    stalls = True
+
+    def __init__(self, side):
+        self.name = f"{SIDES[side]}'s disk full, space again later"
+        self.options = {"make_world": lambda: SmallDisk(side)}
+
+    def strike(self, s):
+        s.world.fill()
+
+    def mend(self, s):
+        s.world.free()
+
+
+# ---- the clock -------------------------------------------------------------------------
+
+def faketime_library():
+    for path in glob.glob(FAKETIME):
+        return path
+    raise AssertionError(f"{FAKETIME} is missing: packages/setup test (package faketime)")
+
+
+class ClockWorld(World):
+    """The wall clock of each host can be set; the monotonic one cannot, as in life."""
+
+    def __init__(self):
+        super().__init__()
+        for host in self.hosts.values():
+            self.set_clock(host, 0)
+            host.env |= {"LD_PRELOAD": faketime_library(), "FAKETIME_NO_CACHE": "1",
+                         "FAKETIME_TIMESTAMP_FILE": str(self.clock(host)),
+                         "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1"}
+
+    def clock(self, host):
+        return self.dir / f"clock-{host.id}"
+
+    def set_clock(self, host, seconds):
+        new = self.dir / "clock.new"
+        new.write_text(f"{seconds:+d}\n", encoding="ascii")
+        new.rename(self.clock(host))
+
+
+class ClockSet(Fault):
+    options = {"make_world": ClockWorld}
+
+    def __init__(self, sides, seconds, words):
+        self.sides, self.by = sides, seconds
+        self.name = f"clock of the {' and the '.join(SIDES[side] for side in sides)} set {words}"
+
+    def strike(self, s):
+        for side in self.sides:
+            s.world.set_clock(s.world[side], self.by)
+
+    def verify(self, s):
+        """The coordinators noticed."""
+        for side in self.sides:
+            notes = s.world[side].api.items(f"/v1/moves/{s.move_id}/timeline")
+            times = [datetime.datetime.fromisoformat(note["at"]) for note in notes]
+            if max(times) - min(times) < datetime.timedelta(seconds=abs(self.by) - 60):
+                raise AssertionError(f"the clock of {side} was not set: {notes}")
+
+
+def clocks_set(side):
+    return (ClockSet(side, HOUR, "forward an hour"), ClockSet(side, -HOUR, "back an hour"))
+
+
+# ---- certificates ----------------------------------------------------------------------
+
+class CertificatesExpire(ClockSet):
+    """As far as both hosts know: it is a year and a month later."""
+
+    def __init__(self):
+        super().__init__("ab", 400 * 24 * HOUR, "")
+        self.name = "certificates expire on both hosts"
+
+
+def new_certificates(world, **env):
+    """Certificates and keys of both hosts are made anew, by the same authority."""
+    with tempfile.TemporaryDirectory(prefix="mig") as tmp:
+        made = pathlib.Path(tmp)
+        for name in ("ca.pem", "ca-key.pem"):
+            shutil.copy(world.dir / "h" / name, made)
+        specs = [f"{h.id}={h.address}:{h.api_port}:{h.data_port}" for h in world.hosts.values()]
+        subprocess.run([settings.program("migrctl"), "pki", "host", *specs, "--dir", tmp],
+                       check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       env={**os.environ, **env})
+        for host in world.hosts.values():
+            for name in ("host.pem", "host-key.pem"):
+                if (made / host.id / name).read_bytes() == (host.dir / name).read_bytes():
+                    raise AssertionError("pki gave the old certificate")
+                shutil.copy(made / host.id / name, host.dir / name)
+
+
+class CertificatesReplaced(Coordinators):
+    """New files are there; the coordinators are started again to take them."""
+    what = "started again, with new certificates"
+
+    def strike(self, s):
+        new_certificates(s.world)
+        for host in self.hosts(s):
+            host.stop()
+        s.start(self.hosts(s))
+
+
+class CertificatesReplacedLate(CertificatesExpire):
+    """The coordinators end, and cannot start before there are new certificates."""
+
+    def __init__(self):
+        super().__init__()
+        self.name += ", coordinators killed, new certificates"
+
+    def strike(self, s):
+        super().strike(s)
+        s.kill_coordinators(s.hosts)
+        for host in s.hosts:
+            host.spawn()
+            if host.process.wait(settings.seconds(20)) == 0 or "expired" not in host.log_tail(1):
+                raise AssertionError(f"an expired certificate is not refused in words:\n"
+                                     f"{host.log_tail(5)}")
+
+    def mend(self, s):
+        new_certificates(s.world, LD_PRELOAD=faketime_library(), FAKETIME=f"{self.by:+d}")
+        s.start(s.hosts)
+
+
+# ---- the programs ----------------------------------------------------------------------
+
+class NewerBuild(Coordinators):
+    """An ordered end, and the programs of another version start in their place; streams and
+    QEMUs go on with what they were started from."""
+    what = "replaced by a newer build"
+    old, new = b"0.1.0", b"0.1.9"
+
+    def strike(self, s):
+        other = s.world.dir / "newer" / "bin"
+        other.mkdir(parents=True)
+        for name in ("migrd", "migrd-stream", "migrctl"):
+            (other / name).write_bytes(pathlib.Path(settings.program(name)).read_bytes()
+                                       .replace(self.old + b"\0", self.new + b"\0"))
+            (other / name).chmod(0o755)
+        before, settings.build_dir = settings.build_dir, other.parent
+        try:
+            for host in self.hosts(s):
+                host.stop()
+                host.write_config()
+            s.start(self.hosts(s))
+        finally:
+            settings.build_dir = before
+        for host in self.hosts(s):
+            if host.api.get("/v1/host")["version"] != self.new.decode():
+                raise AssertionError(f"{host} is no newer build")

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Where in a move a fault meets it: enter() brings the move there and holds it,
+so that it is certain; release() lets it go on.
+"""
+import contextlib
+
+from lib import settings
+from scene import NOBODY
+
+HELD = 128 * 1024           # bytes/s: such a transfer does not end by itself
+CONVERGING = 4 << 20        # bytes/s: such a transfer ends after some 4 s, more than a lease
+HOLD_MS = 1000              # how long a coordinator hangs at a fault point
+
+
+class Phase:
+    options = {}            # of the Scene
+    stands_still = False    # the guest does, until the move goes on
+    holds_s = 0.0           # for so long at most, by itself
+    ends_with_fault = False     # it is held until the fault is over; else until it has struck
+
+    def enter(self, s):
+        raise NotImplementedError
+
+    def release(self, s):
+        """It goes on by itself."""
+
+
+class Before(Phase):
+    """Nobody has asked for the move yet."""
+
+    def enter(self, s):
+        pass
+
+    def release(self, s):
+        """Whether or not somebody answers."""
+        with contextlib.suppress(*NOBODY):
+            s.begin(timeout=2)
+
+
+class Prepare(Phase):
+    """The destination's QEMU and stream run; the source waits for its answer."""
+    options = {"plans": {"b": f"qmp.send.migrate-incoming:delay:ms={HOLD_MS}"}}
+
+    def enter(self, s):
+        s.begin()
+        s.wait_point(s.b, "qmp.send.migrate-incoming")
+
+
+class Transfer(Phase):
+    """Memory is being sent, so slowly that it does not end."""
+    ends_with_fault = True
+
+    def enter(self, s):
+        s.begin(bandwidth_bytes_per_s=HELD)
+        s.world.wait_flowing(s.a, s.move_id)
+
+    def release(self, s):
+        s.patch_move(bandwidth_bytes_per_s=0)
+
+
+class Converging(Phase):
+    """Memory is being sent; the move would end some seconds later, during the fault."""
+    options = {"area": 4, "static": 4, "rate": 2}
+
+    def enter(self, s):
+        s.begin(bandwidth_bytes_per_s=HELD)
+        s.world.wait_flowing(s.a, s.move_id)
+        monitor = s.monitor(s.a)
+        s.patch_move(bandwidth_bytes_per_s=CONVERGING)
+        s.wait("QEMU's limit", lambda: monitor.command("query-migrate-parameters")
+               ["return"]["max-bandwidth"] == CONVERGING)
+
+
+class LastPass(Phase):
+    """The guest stands still and much is left to send, which the destination's QEMU
+    does not take: the source's QEMU is busy with it and answers no monitor."""
+    # The guest is faster than this limit, so that all of its area is left each time; QEMU
+    # may stop it for that, as it takes 1 s.
+    options = {"area": 16, "static": 4, "rate": 64}
+    limits = {"bandwidth_bytes_per_s": 24 << 20, "downtime_limit_ms": 2000}
+    stands_still = True
+
+    def enter(self, s):
+        monitor = s.monitor(s.a)
+        s.begin(**self.limits)
+        monitor.wait_event("STOP")
+        s.freeze(s.b.qemus()[0])
+
+    def release(self, s):
+        s.thaw()
+
+
+class Completed(Phase):
+    """The destination has loaded everything, and has not been asked to go on yet."""
+    options = {"plans": {"a": f"peer.send.go:delay:ms={HOLD_MS}"}}
+    stands_still = True
+    holds_s = HOLD_MS / 1000
+
+    def enter(self, s):
+        s.begin()
+        s.wait_point(s.a, "peer.send.go")
+
+
+class Asked(Phase):
+    """The same, and it has been asked; its coordinator has not heard it."""
+    stands_still = True
+
+    def enter(self, s):
+        s.begin(bandwidth_bytes_per_s=HELD)
+        s.world.wait_flowing(s.a, s.move_id)
+        s.freeze(s.b.process.pid)
+        s.patch_move(bandwidth_bytes_per_s=0)
+        s.wait_point(s.a, "peer.send.go")
+
+    def release(self, s):
+        s.thaw()
+
+
+class Taken(Phase):
+    """The destination has written that the guest is its own, and has not let it run."""
+    options = {"plans": {"b": f"move.dst.handover:delay:ms={HOLD_MS}"}}
+    stands_still = True
+    holds_s = HOLD_MS / 1000
+
+    def enter(self, s):
+        s.begin()
+        s.wait_point(s.b, "move.dst.handover")
+
+
+class Answer(Phase):
+    """The guest runs on the destination, and the source does not know it yet: the
+    destination's coordinator hangs before it answers."""
+    options = {"plans": {"b": f"qmp.reply.cont:delay:ms={3 * HOLD_MS}"}}
+
+    def enter(self, s):
+        s.begin()
+        s.guest.console.wait_line(settings.seconds(30), "b")
+
+
+PHASES = {
+    "before": Before(), "prepare": Prepare(), "transfer": Transfer(), "converging": Converging(),
+    "last pass": LastPass(), "completed": Completed(), "asked": Asked(), "taken": Taken(),
+    "answer": Answer(),
+}

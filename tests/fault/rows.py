@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Which fault at which phase, and what must come of it.
+
+beside(N): libvirt was measured with the same fault, as row N of report.py.
+"""
+from faults import (SIDES, Cancelled, ClientKilled, GuestPanics, GuestReadsBadDisk, GuestResets,
+                    GuestWrites, HostLost, HostLostForGood, Killed, KilledForLong, Paused,
+                    PausedAndKilled, POWER_CONTROL, POWER_OFF, QemuHangs, QemuKilled, Stopped,
+                    StreamKilled)
+from faults_host import (CertificatesExpire, CertificatesReplaced, CertificatesReplacedLate,
+                         DiskFull, NewerBuild, StoreDamaged, clocks_set)
+from network import Cut
+from scene import Outcome
+
+MOVED = Outcome("moved", "b", "b", ("done", "done"))
+STAYS = Outcome("stays", "a", "a", ("failed", "failed"))
+CANCELLED = Outcome("stays", "a", "a", ("cancelled", "failed"))
+LOST_A = Outcome("guest lost with its QEMU", None, "a", ("failed", "failed"))
+LOST_B = Outcome("guest lost with its QEMU", None, "b", ("done", "done"))
+OFF = Outcome("guest has ended", None, "a", ("failed", "failed"))
+STILL_PAUSED = Outcome("moved, still paused", "b", "b", ("done", "done"), state="paused")
+STILL_IO_ERROR = Outcome("moved, still stopped", "b", "b", ("done", "done"), state="io-error")
+
+# ---- processes, hosts ------------------------------------------------------------
+
+PROCESSES = [
+    (QemuKilled("a"), {
+        "prepare": LOST_A, "transfer": LOST_A.beside("4"), "last pass": LOST_A,
+        "completed": MOVED, "asked": MOVED.full, "taken": MOVED, "answer": MOVED}),
+    (QemuKilled("b"), {
+        "prepare": STAYS, "transfer": STAYS.beside("5"), "last pass": STAYS, "completed": STAYS,
+        "asked": STAYS.full, "taken": LOST_B, "answer": LOST_B}),
+    (QemuHangs(), {"last pass": STAYS.within(8)}),
+    (StreamKilled("a"), {
+        "transfer": STAYS, "last pass": STAYS, "completed": MOVED, "taken": MOVED}),
+    (StreamKilled("b"), {
+        "prepare": STAYS, "transfer": STAYS, "last pass": STAYS, "completed": MOVED,
+        "taken": MOVED}),
+    (StreamKilled("ab"), {"asked": MOVED}),
+    (HostLost("a"), {
+        "prepare": LOST_A, "transfer": LOST_A, "last pass": LOST_A, "completed": MOVED,
+        "asked": MOVED.full, "taken": MOVED, "answer": MOVED}),
+    (HostLost("b"), {
+        "prepare": STAYS, "transfer": STAYS, "last pass": STAYS, "completed": STAYS,
+        "asked": STAYS.full, "taken": LOST_B, "answer": LOST_B}),
+    (HostLostForGood("a"), {"asked": MOVED}),
+    (HostLostForGood("b"), {"asked": STAYS}),
+]
+
+COORDINATORS = [
+    (Killed("a"), {
+        "prepare": STAYS, "transfer": MOVED.beside("1"), "last pass": MOVED.beside("11"),
+        "completed": MOVED.beside("14"), "asked": MOVED.full, "taken": MOVED.full, "answer": MOVED}),
+    (Killed("b"), {
+        "prepare": STAYS, "transfer": MOVED.beside("2"), "last pass": MOVED.beside("12"),
+        "completed": MOVED.beside("15"), "asked": MOVED.full, "taken": MOVED.full,
+        "answer": MOVED.beside("17")}),
+    (Killed("ab"), {
+        "prepare": STAYS, "transfer": MOVED.beside("3"), "last pass": MOVED.beside("13"),
+        "completed": MOVED.beside("16"), "asked": MOVED.full, "taken": MOVED.full, "answer": MOVED}),
+    (KilledForLong("a"), {"converging": MOVED.beside("1b")}),
+    (KilledForLong("b"), {"converging": MOVED}),
+    (KilledForLong("ab"), {"converging": MOVED.beside("3b")}),
+    (Stopped("a"), {
+        "prepare": MOVED.full, "transfer": MOVED.beside("9"), "converging": MOVED.beside("9b"),
+        "asked": MOVED, "taken": MOVED.full}),
+    (Stopped("b"), {
+        "prepare": MOVED, "transfer": MOVED.beside("9c"), "converging": MOVED.full,
+        "asked": MOVED, "taken": MOVED.full}),
+    (Stopped("ab"), {"transfer": MOVED.full, "converging": MOVED, "asked": MOVED.full}),
+    *((NewerBuild(side), {"transfer": MOVED, "completed": MOVED.full}) for side in SIDES),
+    (NewerBuild("ab"), {"transfer": MOVED, "completed": MOVED}),
+]
+
+# ---- files, clocks, certificates ---------------------------------------------------
+
+HOSTS = [
+    *((StoreDamaged(side), {
+        "prepare": STAYS.full, "transfer": MOVED, "completed": MOVED, "taken": MOVED.full})
+      for side in SIDES),
+    (DiskFull("a"), {"before": MOVED, "converging": MOVED, "completed": MOVED}),
+    (DiskFull("b"), {"before": MOVED, "converging": MOVED.beside("10"), "completed": MOVED}),
+    *((clock, {
+        "prepare": MOVED.full, "transfer": MOVED, "asked": MOVED, "taken": MOVED.full})
+      for side in SIDES for clock in clocks_set(side)),
+    (CertificatesExpire(), {"transfer": MOVED, "completed": MOVED}),
+    (CertificatesReplacedLate(), {"transfer": MOVED, "completed": MOVED}),
+    (CertificatesReplaced("ab"), {"transfer": MOVED, "completed": MOVED}),
+]
+
+# ---- the guest and its users ---------------------------------------------------------
+
+GUEST = [
+    (ClientKilled(), {"transfer": MOVED.beside("0b")}),
+    (Cancelled(), {"prepare": CANCELLED, "transfer": CANCELLED.beside("0a")}),
+    (Paused(), {"before": STILL_PAUSED, "prepare": STILL_PAUSED, "transfer": STILL_PAUSED}),
+    (PausedAndKilled("ab"), {"transfer": STILL_PAUSED, "asked": STILL_PAUSED}),
+    (GuestResets(), {"prepare": MOVED, "transfer": MOVED}),
+    (GuestWrites("shuts down", "w", POWER_CONTROL, POWER_OFF), {"prepare": OFF, "transfer": OFF}),
+    (GuestPanics(), {"prepare": OFF, "transfer": OFF}),
+    (GuestReadsBadDisk(), {"transfer": STILL_IO_ERROR}),
+]
+
+# ---- the network -----------------------------------------------------------------------
+
+# The data link may be silent for 20 s in transfer and for 3 s while the guest stands
+# still (link_timeout_ms, handover_link_timeout_ms); prepare has 30 s.
+GIVEN_UP = STAYS.within(8)
+
+
+SINGLE = [("control link", "ab"), ("data link", "ab")]
+BOTH = ("both links", "ab")
+ONE_WAY = [("both links", "a"), ("both links", "b")]
+SINGLE_ONE_WAY = [(link, way) for link, _ in SINGLE for way in "ab"]
+
+
+def short_cuts(link, coming_from):
+    """5 s: only a guest that stands still is not kept waiting for so long."""
+    if link == "data link":
+        return {"transfer": MOVED, "last pass": GIVEN_UP, "completed": MOVED.full,
+                "answer": MOVED.full}
+    in_last_pass = MOVED if link == "control link" else GIVEN_UP
+    in_completed = MOVED if (link, coming_from) == BOTH else MOVED.full
+    return {"transfer": MOVED, "last pass": in_last_pass, "completed": in_completed,
+            "answer": MOVED}
+
+
+def long_cuts(link, coming_from):
+    """60 s: nothing that waits for data is kept waiting."""
+    in_transfer = MOVED if link == "control link" else STAYS
+    outcomes = {"transfer": in_transfer, "answer": MOVED}
+    if coming_from == "ab":
+        outcomes |= {"last pass": MOVED if link == "control link" else GIVEN_UP,
+                     "completed": MOVED}
+    return {phase: outcome.full for phase, outcome in outcomes.items()}
+
+
+def beside(rows, outcomes):
+    return outcomes | {phase: outcomes[phase].beside(row) for phase, row in rows.items()}
+
+
+NETWORK = [
+    (Cut(*BOTH, 5), beside({"transfer": "6", "converging": "6b", "last pass": "8a", "answer": "8d"},
+                           {"prepare": MOVED.full, "converging": MOVED, "taken": MOVED.full}
+                           | short_cuts(*BOTH))),
+    *((Cut(*which, 5), short_cuts(*which)) for which in SINGLE + ONE_WAY),
+    *((Cut(*which, 5), {"transfer": MOVED.full, "answer": MOVED.full}) for which in SINGLE_ONE_WAY),
+    (Cut(*BOTH, 60), beside({"transfer": "7", "last pass": "8b", "completed": "8c", "answer": "8e"},
+                            {"prepare": STAYS.full} | long_cuts(*BOTH))),
+    *((Cut(*which, 60), long_cuts(*which)) for which in SINGLE + ONE_WAY),
+]
+
+GROUPS = {"processes": PROCESSES, "coordinators": COORDINATORS, "hosts": HOSTS, "guest": GUEST,
+          "network": NETWORK}
