@@ -94,6 +94,7 @@ static void make_jobs(struct daemon *daemon)
 	};
 
 	api->vms = vms_new(&vms_env);
+	api->adopter = adopter_new(api->loop, api->vms);
 	api->moves = moves_new(&(struct moves_env){
 		.loop = api->loop,
 		.store = api->store,
@@ -202,10 +203,12 @@ static void tear_down(struct daemon *daemon)
 	stream_port_free(daemon->port);
 	check_free(api->check);
 	moves_clear(api->moves);
+	adopter_clear(api->adopter);
 	vms_clear(api->vms);
 	peer_clients_free(api->peers);
 	store_close(api->store);
 	moves_free(api->moves);
+	adopter_free(api->adopter);
 	vms_free(api->vms);
 	for (size_t i = 0; i < ARRAY_LEN(daemon->signals); i++)
 		loop_signal_free(daemon->signals[i]);

@@ -8,6 +8,7 @@
 #include "base/bus.h"
 #include "job/check.h"
 #include "job/move.h"
+#include "vm/adopt.h"
 #include "vm/vm.h"
 
 /* What the handlers work on; the handler_data of every route. */
@@ -15,6 +16,7 @@ struct api {
 	struct loop *loop;
 	struct bus *bus;
 	struct vms *vms;
+	struct adopter *adopter;
 	struct moves *moves;
 	struct check *check;
 	struct store *store;
@@ -63,6 +65,8 @@ void api_vm_action(struct http_request *req, void *data);
 void api_vm_agent(struct http_request *req, void *data);
 /* monitor.c */
 void api_vm_monitor(struct http_request *req, void *data);
+/* adopt.c */
+void api_vms_adopt(struct http_request *req, void *data);
 /* moves.c */
 void api_moves_start(struct http_request *req, void *data);
 void api_move_get(struct http_request *req, void *data);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Every route of the coordinator. */
 #include "api/api.h"
+#include "wire/adopt_request.h"
 #include "wire/agent_request.h"
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
@@ -22,6 +23,8 @@ const struct http_route api_routes[] = {
 	{ "GET", "/v1/peers", V, api_peers_list, .summary = "The hosts it knows" },
 	{ "GET", "/v1/vms", V, api_vms_list, .summary = "The VMs of this host" },
 	{ "POST", "/v1/vms", O, api_vms_create, .summary = "Define a VM", .body = vm_def_fields },
+	{ "POST", "/v1/vms/adopt", A, api_vms_adopt,
+	  .summary = "Take over a QEMU that somebody else started", .body = adopt_request_fields },
 	{ "GET", "/v1/vms/{name}", V, api_vm_get, .summary = "One VM" },
 	{ "DELETE", "/v1/vms/{name}", O, api_vm_delete, .summary = "Forget a stopped VM" },
 	{ "POST", "/v1/vms/{name}/agent/freeze", O, api_vm_agent,

@@ -21,6 +21,7 @@
 
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/un.h>
 
 #include "base/err.h"
 #include "base/id.h"
@@ -40,6 +41,8 @@ struct store_vm {
 	uint64_t qemu_start_time;
 	char boot_id[ID_UUID_SIZE];     /* in which it was started, or is being started */
 	int64_t created_ms, started_ms; /* wall clock */
+	/* Of an adopted QEMU: the path of its monitor; "" for one of our own. */
+	char monitor[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
 
 /* One side of a move: a MIGRATION_OUT or MIGRATION_IN job. */

@@ -79,7 +79,8 @@ static void add_machine(struct cmdline *cl, const struct vm_def *def)
 {
 	addf(cl, "-name", "guest=%s,debug-threads=on", def->name);
 	addf(cl, "-uuid", "%s", def->uuid);
-	addf(cl, "-machine", "%s,accel=%s", def->machine, vm_def_accel_names[def->accel]);
+	addf(cl, "-machine", "%s,accel=%s%s%s", def->machine, vm_def_accel_names[def->accel],
+	     def->machine_options[0] ? "," : "", def->machine_options);
 	addf(cl, "-cpu", "%s", def->cpu_model);
 	add_memory(cl, def);
 	add_vcpus(cl, def);

@@ -59,21 +59,42 @@ static void on_created(void *data, const struct err *err)
 	free(creation);
 }
 
-void vm_create(struct vms *vms, const struct vm_def *def, vm_done_fn *done, void *data)
+/* On disk first: on an error the VM was never there. */
+static void save_new(struct vm *vm, vm_done_fn *done, void *data)
 {
-	struct creation *creation;
-	struct vm *vm;
-	struct err err;
+	struct creation *creation = xnew(struct creation);
 
-	if (!is_name_free(vms, def, &err)) {
-		vms_fail_later(vms, done, data, &err);
-		return;
-	}
-	vm = add_new(vms, def, VM_ROLE_OWNED, 1);
-	creation = xnew(struct creation);
-	creation->vms = vms;
+	creation->vms = vm->vms;
 	memcpy(creation->uuid, vm->row.uuid, sizeof(creation->uuid));
 	creation->done = done;
 	creation->data = data;
 	vm_save(vm, on_created, creation);
+}
+
+void vm_create(struct vms *vms, const struct vm_def *def, vm_done_fn *done, void *data)
+{
+	struct err err;
+
+	if (is_name_free(vms, def, &err))
+		save_new(add_new(vms, def, VM_ROLE_OWNED, 1), done, data);
+	else
+		vms_fail_later(vms, done, data, &err);
+}
+
+void vm_adopt(struct vms *vms, const struct vm_def *def, struct qemu *qemu, const char *monitor,
+	      vm_done_fn *done, void *data)
+{
+	bool runs = qemu_run_state(qemu) == QMP_RUN_RUNNING;
+	struct vm *vm;
+	struct err err;
+
+	if (!is_name_free(vms, def, &err)) {
+		qemu_free(qemu);
+		vms_fail_later(vms, done, data, &err);
+		return;
+	}
+	vm = add_new(vms, def, VM_ROLE_OWNED, 1);
+	vm_set_intent(vm, runs ? VM_INTENT_STARTED : VM_INTENT_PAUSED);
+	vm_take_qemu(vm, qemu, monitor);
+	save_new(vm, done, data);
 }

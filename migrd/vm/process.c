@@ -28,12 +28,18 @@ static bool was_starting(const struct vm *vm)
 	return vm->intent == VM_INTENT_STARTED && !vm->row.qemu_pid && vm->row.boot_id[0];
 }
 
+static void forget_process(struct vm *vm)
+{
+	set_process(vm, (struct proc_id){ 0 });
+	vm->row.monitor[0] = '\0';
+}
+
 void vm_drop_qemu(struct vm *vm)
 {
 	vm->is_ready = false;
 	vm_agent_end(vm);
 	qemu_free(TAKE_PTR(vm->qemu));
-	set_process(vm, (struct proc_id){ 0 });
+	forget_process(vm);
 }
 
 static void recovered_one(struct vms *vms)
@@ -151,6 +157,17 @@ static struct qemu_callbacks callbacks(struct vm *vm)
 	return (struct qemu_callbacks){ on_ready, on_event, vm_qemu_exited, vm };
 }
 
+void vm_take_qemu(struct vm *vm, struct qemu *qemu, const char *monitor)
+{
+	const struct qemu_callbacks cb = callbacks(vm);
+
+	qemu_hand_over(qemu, vm->row.uuid, vm->row.name, &cb);
+	vm->qemu = qemu;
+	vm->is_ready = true;
+	set_process(vm, qemu_proc_id(qemu));
+	snprintf(vm->row.monitor, sizeof(vm->row.monitor), "%s", monitor);
+}
+
 struct late_error {
 	vm_done_fn *fn;
 	void *data;
@@ -225,24 +242,33 @@ static bool may_have_qemu(const struct vm *vm)
 	return vm->intent != VM_INTENT_STOPPED || vm->role == VM_ROLE_INCOMING;
 }
 
+static struct qemu *find_again(struct vm *vm)
+{
+	const struct qemu_env *env = &vm->vms->env.qemu;
+	const struct qemu_callbacks cb = callbacks(vm);
+	const struct proc_id id = { vm->row.qemu_pid, vm->row.qemu_start_time };
+	const struct store_vm *row = &vm->row;
+
+	if (row->monitor[0])
+		return qemu_attach_foreign(env, row->uuid, row->name, row->monitor, id, &cb);
+	return qemu_attach(env, row->uuid, row->name, id, &cb);
+}
+
 void vms_recover(struct vms *vms, vm_done_fn *done, void *data)
 {
 	vms->recovered = done;
 	vms->recovered_data = data;
 	vms->recovering = 1; /* ourselves, so that it cannot end early */
 	for (struct vm *vm = vms->list; vm; vm = vm->next) {
-		const struct qemu_callbacks cb = callbacks(vm);
-		const struct proc_id id = { vm->row.qemu_pid, vm->row.qemu_start_time };
-
 		if (!may_have_qemu(vm)) {
 			if (vm->row.qemu_pid)
 				snprintf(vm->reason, sizeof(vm->reason), "the host was restarted");
-			set_process(vm, (struct proc_id){ 0 });
+			forget_process(vm);
 			remove_dead_files(vm);
 			continue;
 		}
 		vms->recovering++;
-		vm->qemu = qemu_attach(&vms->env.qemu, vm->row.uuid, vm->row.name, id, &cb);
+		vm->qemu = find_again(vm);
 	}
 	recovered_one(vms);
 }

@@ -196,10 +196,8 @@ struct qemu *qemu_start(const struct qemu_env *env, const struct vm_def *def, bo
 	return qemu;
 }
 
-struct qemu *qemu_attach(const struct qemu_env *env, const char *uuid, const char *name,
-			 struct proc_id id, const struct qemu_callbacks *cb)
+static void begin_attach(struct qemu *qemu, struct proc_id id)
 {
-	struct qemu *qemu = qemu_new(env, uuid, name, cb);
 	struct err err;
 
 	qemu->id = id;
@@ -207,7 +205,34 @@ struct qemu *qemu_attach(const struct qemu_env *env, const char *uuid, const cha
 		loop_timer_start(qemu->retry_timer, 0);
 	else
 		qemu_connect_monitor(qemu);
+}
+
+struct qemu *qemu_attach(const struct qemu_env *env, const char *uuid, const char *name,
+			 struct proc_id id, const struct qemu_callbacks *cb)
+{
+	struct qemu *qemu = qemu_new(env, uuid, name, cb);
+
+	begin_attach(qemu, id);
 	return qemu;
+}
+
+struct qemu *qemu_attach_foreign(const struct qemu_env *env, const char *uuid, const char *name,
+				 const char *path, struct proc_id id,
+				 const struct qemu_callbacks *cb)
+{
+	struct qemu *qemu = qemu_new(env, uuid, name, cb);
+
+	qemu->foreign_path = xstrdup(path);
+	begin_attach(qemu, id);
+	return qemu;
+}
+
+void qemu_hand_over(struct qemu *qemu, const char *uuid, const char *name,
+		    const struct qemu_callbacks *cb)
+{
+	qemu->cb = *cb;
+	snprintf(qemu->uuid, sizeof(qemu->uuid), "%s", uuid);
+	snprintf(qemu->name, sizeof(qemu->name), "%s", name);
 }
 
 void qemu_free(struct qemu *qemu)
@@ -215,6 +240,7 @@ void qemu_free(struct qemu *qemu)
 	if (!qemu)
 		return;
 	qemu_drop_monitor(qemu);
+	free(qemu->foreign_path);
 	proc_free(qemu->proc);
 	loop_timer_free(qemu->kill_timer);
 	loop_timer_free(qemu->retry_timer);

@@ -7,6 +7,10 @@
  * monitor is for the day when the first is lost: a monitor serves one client,
  * and a hung one would lock us out.
  *
+ * A QEMU that somebody else started has one monitor, at a path of their choice.
+ * There the kernel tells who listens: nothing is sent to another process than
+ * the one we mean, nor to one of another user.
+ *
  * A QEMU that we cannot prove to be the one we mean (uuid, name, start time)
  * is left alone.  Thread: loop.
  */
@@ -52,6 +56,15 @@ struct qemu *qemu_start(const struct qemu_env *env, const struct vm_def *def, bo
  * is.  ready() says NOT_FOUND when there is none. */
 struct qemu *qemu_attach(const struct qemu_env *env, const char *uuid, const char *name,
 			 struct proc_id id, const struct qemu_callbacks *cb);
+/* The same of one that somebody else started, with its monitor at PATH.  At first
+ * sight UUID and NAME are "", and ID is empty: then it is the process that listens
+ * there. */
+struct qemu *qemu_attach_foreign(const struct qemu_env *env, const char *uuid, const char *name,
+				 const char *path, struct proc_id id,
+				 const struct qemu_callbacks *cb);
+/* A foreign QEMU that was ready gets an identity here, and another owner. */
+void qemu_hand_over(struct qemu *qemu, const char *uuid, const char *name,
+		    const struct qemu_callbacks *cb);
 /* Lets go of it; the process runs on. */
 void qemu_free(struct qemu *qemu);
 

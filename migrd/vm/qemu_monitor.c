@@ -7,6 +7,7 @@
 #define QUERY_DEADLINE_MS 5000
 #define MONITOR_RETRY_MS  1000
 #define MONITOR_COUNT     2
+#define FOREIGN_OPEN_MS   5000
 
 /* The question under way.  Its answer comes even after the connection was
  * freed, and then finds no qemu. */
@@ -51,8 +52,17 @@ static void identified(struct qemu *qemu)
 	qemu_tell_ready(qemu, NULL);
 }
 
+static unsigned monitor_count(const struct qemu *qemu)
+{
+	return qemu->foreign_path ? 1 : MONITOR_COUNT;
+}
+
 static bool matches(struct qemu *qemu, const char *found)
 {
+	if (qemu->foreign_path && qemu->step < STEP_STATUS)
+		return qemu_foreign_matches(qemu, found);
+	if (!found)
+		return false;
 	switch (qemu->step) {
 	case STEP_UUID:
 		return strcmp(found, qemu->uuid) == 0;
@@ -82,7 +92,7 @@ static void on_identify_reply(void *data, struct json_object *result, const stru
 		return;
 	}
 	found = json_get_str(result, identify_steps[qemu->step].member);
-	if (!found || !matches(qemu, found)) {
+	if (!matches(qemu, found)) {
 		err_set(&wrong, ERR_CONFLICT,
 			"the monitor of VM '%s' belongs to another guest: its %s says '%.40s'",
 			qemu->name, identify_steps[qemu->step].command, found ? found : "nothing");
@@ -136,14 +146,15 @@ static void on_event(void *data, const struct qmp_event *event)
 /* Nobody holds the monitor's socket, so no QEMU does. */
 static bool is_absent(const struct qemu *qemu, const struct err *why)
 {
-	return !qemu->proc && why->code == ERR_UNAVAILABLE;
+	return !qemu->foreign_path && !qemu->proc && why->code == ERR_UNAVAILABLE;
 }
 
 /* A QEMU that refuses its arguments shuts its sockets a moment before its end
  * is seen: on_exit_seen() has its words, and the retry is for when it has none. */
 static bool is_ending(const struct qemu *qemu, const struct err *why)
 {
-	return qemu->proc && why->code == ERR_UNAVAILABLE && qemu->failures <= MONITOR_COUNT;
+	return !qemu->foreign_path && qemu->proc && why->code == ERR_UNAVAILABLE &&
+	       qemu->failures <= MONITOR_COUNT;
 }
 
 /* Tries the other monitor.  A hung QEMU is not ours to kill: its owner decides,
@@ -157,8 +168,8 @@ static void monitor_failed(struct qemu *qemu, const struct err *why)
 		return; /* on_exit_seen() tells */
 	log_warning("qemu", "monitor-lost", "vm=%s monitor=%u error=\"%s\"", qemu->name,
 		    qemu->monitor, err.msg);
-	qemu->monitor = (qemu->monitor + 1) % MONITOR_COUNT;
-	if (++qemu->failures < MONITOR_COUNT) {
+	qemu->monitor = (qemu->monitor + 1) % monitor_count(qemu);
+	if (++qemu->failures < monitor_count(qemu)) {
 		qemu_connect_monitor(qemu);
 		return;
 	}
@@ -170,6 +181,16 @@ static void monitor_failed(struct qemu *qemu, const struct err *why)
 		qemu_tell_ready(qemu, &err);
 }
 
+static void connect_foreign(struct qemu *qemu, const struct qmp_callbacks *cb)
+{
+	int fd;
+
+	if (qemu_foreign_connect(qemu, &fd, &qemu->refusal))
+		qemu->conn = qmp_conn_open_fd(qemu->env->loop, fd, FOREIGN_OPEN_MS, cb);
+	else
+		loop_timer_start(qemu->retry_timer, 0);
+}
+
 void qemu_connect_monitor(struct qemu *qemu)
 {
 	const struct qmp_callbacks cb = { on_monitor_ready, on_event, on_monitor_closed, qemu };
@@ -177,6 +198,10 @@ void qemu_connect_monitor(struct qemu *qemu)
 	CLEANUP(free_charp) char *path = NULL;
 	CLEANUP(free_charp) char *address = NULL;
 
+	if (qemu->foreign_path) {
+		connect_foreign(qemu, &cb);
+		return;
+	}
 	snprintf(file, sizeof(file), "qmp%u.sock", qemu->monitor);
 	path = qemu_path(qemu->env, qemu->uuid, file);
 	address = xasprintf("unix:%s", path);
@@ -186,9 +211,12 @@ void qemu_connect_monitor(struct qemu *qemu)
 void qemu_on_retry(void *data)
 {
 	struct qemu *qemu = data;
-	struct err err;
+	struct err err = qemu->refusal;
 
-	if (qemu->id.pid && !qemu->proc) {
+	qemu->refusal = (struct err){ 0 };
+	if (err_is_set(&err)) {
+		monitor_failed(qemu, &err);
+	} else if (qemu->id.pid && !qemu->proc) {
 		err_set(&err, ERR_NOT_FOUND, "the QEMU of VM '%s' (pid %d) has ended", qemu->name,
 			(int)qemu->id.pid);
 		qemu_tell_ready(qemu, &err);

@@ -21,9 +21,11 @@ struct qemu {
 	char name[ID_NAME_SIZE];
 	struct proc_id id;
 	struct proc *proc;
+	char *foreign_path; /* of the monitor; NULL: QEMU was started by us */
 	struct qmp_conn *conn;
-	unsigned monitor;  /* which of the two the connection uses */
-	unsigned failures; /* of monitors since one last worked */
+	struct err refusal; /* of a foreign monitor, to be told on the loop */
+	unsigned monitor;   /* which of the two the connection uses */
+	unsigned failures;  /* of monitors since one last worked */
 	enum identify_step step;
 	struct qemu_question *question;
 	bool is_alive, told_ready, is_quitting;
@@ -50,6 +52,12 @@ void qemu_tell_ready(struct qemu *qemu, const struct err *err);
 bool qemu_watch_process(struct qemu *qemu, struct err *err);
 void qemu_connect_monitor(struct qemu *qemu);
 void qemu_drop_monitor(struct qemu *qemu);
+/* Connects to a foreign monitor, if it is that of the process we mean; at first
+ * sight it becomes that. */
+bool qemu_foreign_connect(struct qemu *qemu, int *ret_fd, struct err *err);
+/* What it says of itself does not contradict: it may have no uuid, and its name
+ * may be another one; the kernel has told who it is. FOUND may be NULL. */
+bool qemu_foreign_matches(const struct qemu *qemu, const char *found);
 /* The retry timer's callback. */
 void qemu_on_retry(void *qemu);
 

@@ -71,6 +71,12 @@ struct vm *vm_next(struct vms *vms, const char *after);
 /* DEF must be decoded and normalized. EXISTS for a name or uuid that is taken. */
 void vm_create(struct vms *vms, const struct vm_def *def, vm_done_fn *done, void *data);
 
+/* A VM out of a foreign QEMU that is ready (qemu_attach_foreign()) and the path of
+ * its monitor: what it does now, run or pause, is what is wanted of it. DEF as for
+ * vm_create(). QEMU belongs to the VM from here on; on an error it is let go. */
+void vm_adopt(struct vms *vms, const struct vm_def *def, struct qemu *qemu, const char *monitor,
+	      vm_done_fn *done, void *data);
+
 enum vm_action {
 	VM_ACTION_START,
 	VM_ACTION_STOP,

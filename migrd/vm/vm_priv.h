@@ -57,6 +57,8 @@ void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data);
 /* A start is under way: in the row until a QEMU is, so that a restart can tell it
  * from a QEMU that was there and has ended. */
 void vm_note_starting(struct vm *vm, bool is_starting);
+/* A foreign QEMU becomes this VM's. */
+void vm_take_qemu(struct vm *vm, struct qemu *qemu, const char *monitor);
 /* The QEMU has ended, or was let go: forget it. */
 void vm_drop_qemu(struct vm *vm);
 /* A QEMU's exited(). */

@@ -5,13 +5,15 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "wire/adopt_request.h"
 #include "wire/agent_request.h"
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
 #include "wire/vm_def.h"
 
 const char *const wire_schema_names[] = {
-	"vm", "move-request", "move-patch", "move-resolve", "agent-freeze", "monitor-request", NULL
+	"vm",           "move-request",    "move-patch",    "move-resolve",
+	"agent-freeze", "monitor-request", "adopt-request", NULL
 };
 
 static const struct {
@@ -28,6 +30,8 @@ static const struct {
 	{ agent_freeze_fields, "Freeze", "The body of POST /v1/vms/{name}/agent/freeze." },
 	{ monitor_request_fields, "Monitor request",
 	  "The body of POST /v1/vms/{name}/monitor: one command for the QEMU of a VM." },
+	{ adopt_request_fields, "Adoption",
+	  "The body of POST /v1/vms/adopt; without dry_run, confirm is required." },
 };
 static_assert(ARRAY_LEN(wire_schema_names) == ARRAY_LEN(schemas) + 1, "a name for each schema");
 

@@ -285,6 +285,12 @@ const struct json_field vm_def_fields[] = {
 	  .pattern = "^[a-z0-9]+(-[A-Za-z0-9._]+)+$",
 	  .help = "Versioned machine type of QEMU, such as pc-q35-7.2; an alias such as q35 names "
 		  "another machine on another QEMU." },
+	{ .key = "machine_options",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct vm_def, machine_options),
+	  .check = vm_def_check_machine_options,
+	  .pattern = "^([a-z][a-z0-9.-]*=[A-Za-z0-9._-]+(,[a-z][a-z0-9.-]*=[A-Za-z0-9._-]+)*)?$",
+	  .help = "Options of the machine type, such as usb=on,hpet=off; default: its own." },
 	{ .key = "accel",
 	  .type = JSON_ENUM,
 	  JSON_MEMBER(struct vm_def, accel),

@@ -181,6 +181,7 @@ struct vm_def {
 	char uuid[ID_UUID_SIZE]; /* "" until normalized */
 	char machine[64];
 	int accel;           /* enum vm_def_accel */
+	char machine_options[256]; /* "usb=on,hpet=off"; "" */
 	char cpu_model[512]; /* with its features: "qemu64,+ssse3" */
 	uint64_t memory_mib;
 	uint64_t memory_slots;   /* for memory devices; 0: none can be added */

@@ -42,6 +42,37 @@ bool vm_def_check_machine(const char *value, const char **ret_why)
 	       value[strlen(value) - 1] != '-';
 }
 
+/* One KEY=VALUE: how long it is; 0: it is none, or is said elsewhere. */
+static size_t machine_option_len(const char *value)
+{
+	static const char *const elsewhere[] = { "type", "accel" };
+	size_t key = strspn(value, LOWER DIGIT ".-");
+	size_t rest = value[key] == '=' ? strspn(value + key + 1, LETTER DIGIT "._-") : 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++) {
+		if (strlen(elsewhere[i]) == key && !strncmp(value, elsewhere[i], key))
+			return 0;
+	}
+	return rest > 0 && strchr(LOWER, *value) ? key + 1 + rest : 0;
+}
+
+bool vm_def_check_machine_options(const char *value, const char **ret_why)
+{
+	*ret_why = "options are KEY=VALUE, with commas between; the machine type and the "
+		   "accelerator have members of their own";
+	if (!*value)
+		return true;
+	for (;; value++) {
+		size_t len = machine_option_len(value);
+
+		value += len;
+		if (!len || (*value && *value != ','))
+			return false;
+		if (!*value)
+			return true;
+	}
+}
+
 bool vm_def_check_cpu_model(const char *value, const char **ret_why)
 {
 	*ret_why = "a CPU model and its features have only A-Z a-z 0-9 . _ + = , : -";

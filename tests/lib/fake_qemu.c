@@ -553,6 +553,22 @@ struct qemu *qemu_attach(const struct qemu_env *env, const char *uuid, const cha
 	return qemu;
 }
 
+struct qemu *qemu_attach_foreign(const struct qemu_env *env, const char *uuid, const char *name,
+				 const char *path, struct proc_id id,
+				 const struct qemu_callbacks *cb)
+{
+	(void)path;
+	return qemu_attach(env, uuid, name, id, cb);
+}
+
+void qemu_hand_over(struct qemu *qemu, const char *uuid, const char *name,
+		    const struct qemu_callbacks *cb)
+{
+	(void)uuid;
+	(void)name;
+	qemu->cb = *cb;
+}
+
 void qemu_free(struct qemu *qemu)
 {
 	struct qemu **link = &qemus;

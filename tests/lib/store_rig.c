@@ -132,6 +132,7 @@ const struct store_vm rig_vm1 = {
 	.boot_id = "6a1b0000-0000-4000-8000-000000000009",
 	.created_ms = 1790000000001,
 	.started_ms = 1790000000002,
+	.monitor = "/run/vm0.sock",
 };
 
 const struct store_move rig_move1 = {

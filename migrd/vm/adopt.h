@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vm/adopt.h -- taking over a QEMU that somebody else started.
+ *
+ * First sight and taking are the same walk: who listens at the socket (the
+ * kernel's word), what it was started with (/proc/PID/cmdline), what it says of
+ * itself (adopt_facts.h), and the definition that follows (adopt_plan.h).  At the
+ * end it is either let go, or, if nothing has changed since it was looked at,
+ * becomes a VM.  Nothing is changed in that QEMU by it.
+ *
+ * One at a time: a monitor serves one client, and people decide.  Thread: loop.
+ */
+#ifndef MIGRD_VM_ADOPT_H
+#define MIGRD_VM_ADOPT_H
+
+#include "vm/adopt_plan.h"
+#include "vm/vm.h"
+#include "wire/adopt_request.h"
+
+/* What was found; borrowed.  If `refused' has faults, nothing was taken. */
+struct adopt_found {
+	const struct adopt_result *result;
+	struct proc_id id;
+	struct qmp_version version;
+	enum qmp_run_state run_state;
+	const char *confirm; /* of this definition and this process */
+	bool is_taken;
+};
+
+/* Once, on the loop, never from inside the call: FOUND or ERR. BUSY (another one is
+ * under way), CONFLICT (not a QEMU that can be adopted; it is one of ours already;
+ * it has changed since it was looked at), EXISTS (name or uuid), UNAVAILABLE,
+ * TIMEOUT, INVALID (no QMP monitor). */
+typedef void adopt_done_fn(void *data, const struct adopt_found *found, const struct err *err);
+
+struct adopter;
+struct adopter *adopter_new(struct loop *loop, struct vms *vms);
+/* Before vms_clear(): a QEMU that is being looked at is let go (CANCELLED). */
+void adopter_clear(struct adopter *adopter);
+/* When the store is closed.  Both accept NULL. */
+void adopter_free(struct adopter *adopter);
+void adopt_begin(struct adopter *adopter, const struct adopt_request *request, adopt_done_fn *done,
+		 void *data);
+
+#endif

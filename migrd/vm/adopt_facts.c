@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "vm/adopt_facts.h"
+
+#include "base/mem.h"
+
+#define QUERY_DEADLINE_MS 5000
+
+/* ---- what the answers say ------------------------------------------------ */
+
+#define COPY(to, from) snprintf(to, sizeof(to), "%s", (from) ? (from) : "")
+
+static bool take_name(struct adopt_facts *facts, struct json_object *result, struct err *err)
+{
+	(void)err;
+	COPY(facts->name, json_get_str(result, "name"));
+	return true;
+}
+
+static bool take_uuid(struct adopt_facts *facts, struct json_object *result, struct err *err)
+{
+	(void)err;
+	COPY(facts->uuid, json_get_str(result, "UUID"));
+	return true;
+}
+
+static bool take_status(struct adopt_facts *facts, struct json_object *result, struct err *err)
+{
+	(void)err;
+	facts->run_state = qmp_run_state_decode(result);
+	return true;
+}
+
+static bool take_kvm(struct adopt_facts *facts, struct json_object *result, struct err *err)
+{
+	(void)err;
+	facts->is_kvm = json_get_bool(result, "enabled", false);
+	return true;
+}
+
+static bool take_migration(struct adopt_facts *facts, struct json_object *result, struct err *err)
+{
+	const char *status = json_get_str(result, "status");
+
+	(void)err;
+	facts->migration = status ? qmp_mig_state_from_name(status) : QMP_MIG_NONE;
+	return true;
+}
+
+static bool take_memory(struct adopt_facts *facts, struct json_object *result, struct err *err)
+{
+	facts->memory_bytes = (uint64_t)json_get_int(result, "base-memory", 0);
+	facts->plugged_bytes = (uint64_t)json_get_int(result, "plugged-memory", 0);
+	return facts->memory_bytes > 0 || err_set(err, ERR_QEMU, "QEMU does not tell its memory");
+}
+
+static bool take_cpus(struct adopt_facts *facts, struct json_object *result, struct err *err)
+{
+	if (json_object_is_type(result, json_type_array))
+		facts->vcpus = json_object_array_length(result);
+	return facts->vcpus > 0 || err_set(err, ERR_QEMU, "QEMU does not tell its CPUs");
+}
+
+/* The type is that of the object: "pc-q35-7.2-machine". */
+static bool take_machine(struct adopt_facts *facts, struct json_object *result, struct err *err)
+{
+	const char *type = json_object_get_string(result);
+	size_t len = type ? strlen(type) : 0;
+
+	if (len < 8 || len - 8 >= sizeof(facts->machine) || strcmp(type + len - 8, "-machine") != 0)
+		return err_set(err, ERR_QEMU, "QEMU does not tell its machine type");
+	snprintf(facts->machine, sizeof(facts->machine), "%.*s", (int)(len - 8), type);
+	return true;
+}
+
+static bool take_blocks(struct adopt_facts *facts, struct json_object *result, struct err *err)
+{
+	size_t count =
+		json_object_is_type(result, json_type_array) ? json_object_array_length(result) : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *inserted =
+			json_get_obj(json_object_array_get_idx(result, i), "inserted");
+		struct adopt_block *block = &facts->blocks[facts->block_count];
+
+		if (!inserted)
+			continue;
+		if (facts->block_count == ADOPT_BLOCK_MAX)
+			return err_set(err, ERR_LIMIT, "it has more than %d images open",
+				       ADOPT_BLOCK_MAX);
+		COPY(block->file, json_get_str(inserted, "file"));
+		COPY(block->format, json_get_str(inserted, "drv"));
+		facts->block_count++;
+	}
+	return true;
+}
+
+/* ---- devices -------------------------------------------------------------- */
+
+static const char *const places[ADOPT_PLACE_COUNT] = {
+	[ADOPT_NAMED] = "/machine/peripheral",
+	[ADOPT_ANONYMOUS] = "/machine/peripheral-anon",
+	[ADOPT_BOARD] = "/machine/unattached",
+};
+
+/* What the machine holds that is no device. */
+static bool is_device_type(const char *type)
+{
+	return strcmp(type, "irq") != 0 && strcmp(type, "memory-region") != 0 &&
+	       strcmp(type, "System") != 0 && !strstr(type, "memory-region");
+}
+
+static bool add_device(struct adopt_facts *facts, enum adopt_place place, const char *name,
+		       const char *type, struct err *err)
+{
+	struct adopt_device *device = &facts->devices[facts->device_count];
+	size_t len = strlen(type);
+
+	if (strncmp(type, "child<", 6) != 0 || len < 8)
+		return true;
+	if (facts->device_count == ADOPT_DEVICE_MAX)
+		return err_set(err, ERR_LIMIT, "it has more than %d devices", ADOPT_DEVICE_MAX);
+	*device = (struct adopt_device){ .place = place, .devfn = ADOPT_NO_PCI };
+	snprintf(device->type, sizeof(device->type), "%.*s", (int)(len - 7), type + 6);
+	COPY(device->name, name);
+	if (strncmp(name, "device[", 7) == 0)
+		device->number = (unsigned)strtoul(name + 7, NULL, 10);
+	facts->device_count += is_device_type(device->type);
+	return true;
+}
+
+static bool take_devices(struct adopt_facts *facts, enum adopt_place place,
+			 struct json_object *result, struct err *err)
+{
+	size_t count =
+		json_object_is_type(result, json_type_array) ? json_object_array_length(result) : 0;
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < count; i++) {
+		struct json_object *child = json_object_array_get_idx(result, i);
+		const char *name = json_get_str(child, "name");
+		const char *type = json_get_str(child, "type");
+
+		ok = !name || !type || add_device(facts, place, name, type, err);
+	}
+	return ok;
+}
+
+static bool take_property(struct adopt_device *device, const char *property,
+			  struct json_object *result)
+{
+	const char *text = json_object_get_string(result);
+	const char *end = text ? strrchr(text, '/') : NULL;
+
+	if (strcmp(property, "addr") == 0 && json_object_is_type(result, json_type_int))
+		device->devfn = json_object_get_int(result);
+	else if (strcmp(property, "parent_bus") == 0)
+		COPY(device->bus, end ? end + 1 : NULL);
+	else if (strcmp(property, "mac") == 0 && text)
+		COPY(device->mac, text);
+	return true;
+}
+
+/* ---- the questions -------------------------------------------------------- */
+
+static const struct {
+	const char *command, *path;
+	bool (*take)(struct adopt_facts *facts, struct json_object *result, struct err *err);
+} questions[] = {
+	{ "query-name", NULL, take_name },
+	{ "query-uuid", NULL, take_uuid },
+	{ "query-status", NULL, take_status },
+	{ "query-kvm", NULL, take_kvm },
+	{ "query-migrate", NULL, take_migration },
+	{ "query-memory-size-summary", NULL, take_memory },
+	{ "query-cpus-fast", NULL, take_cpus },
+	{ "query-block", NULL, take_blocks },
+	{ "qom-get", "/machine", take_machine },
+	{ "qom-list", "/machine/peripheral", NULL },
+	{ "qom-list", "/machine/peripheral-anon", NULL },
+	{ "qom-list", "/machine/unattached", NULL },
+};
+
+static const char *const properties[] = { "addr", "parent_bus", "mac" };
+
+static bool take_list(struct adopt_facts *facts, const char *path, struct json_object *result,
+		      struct err *err)
+{
+	for (int i = 0; i < ADOPT_PLACE_COUNT; i++) {
+		if (strcmp(places[i], path) == 0)
+			return take_devices(facts, (enum adopt_place)i, result, err);
+	}
+	return true;
+}
+
+bool adopt_facts_take(struct adopt_facts *facts, const char *command, const char *path,
+		      struct json_object *result, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(questions); i++) {
+		if (strcmp(questions[i].command, command) != 0)
+			continue;
+		if (questions[i].take)
+			return questions[i].take(facts, result, err);
+		return take_list(facts, path ? path : "", result, err);
+	}
+	return true;
+}
+
+struct adopt_inquiry {
+	struct qemu *qemu;
+	struct adopt_facts facts;
+	size_t question;
+	size_t device, property; /* when the questions above are answered */
+	adopt_facts_fn *fn;      /* NULL: cancelled */
+	void *data;
+};
+
+static void ask(struct adopt_inquiry *inquiry);
+
+static void finish(struct adopt_inquiry *inquiry, const struct err *err)
+{
+	if (inquiry->fn)
+		inquiry->fn(inquiry->data, err ? NULL : &inquiry->facts, err);
+	free(inquiry);
+}
+
+static void on_answer(void *data, struct json_object *result, const struct err *err)
+{
+	struct adopt_inquiry *inquiry = data;
+	const char *command = questions[inquiry->question].command;
+	struct err wrong;
+
+	if (!inquiry->fn || err) {
+		finish(inquiry, err);
+		return;
+	}
+	if (!adopt_facts_take(&inquiry->facts, command, questions[inquiry->question].path, result,
+			      &wrong)) {
+		err_wrap(&wrong, "%s", command);
+		finish(inquiry, &wrong);
+		return;
+	}
+	inquiry->question++;
+	ask(inquiry);
+}
+
+/* A device without this property refuses, which is an answer too. */
+static void on_property(void *data, struct json_object *result, const struct err *err)
+{
+	struct adopt_inquiry *inquiry = data;
+	struct adopt_device *device = &inquiry->facts.devices[inquiry->device];
+
+	if (!inquiry->fn || (err && err->code != ERR_QEMU)) {
+		finish(inquiry, err);
+		return;
+	}
+	if (result)
+		take_property(device, properties[inquiry->property], result);
+	if (++inquiry->property == ARRAY_LEN(properties)) {
+		inquiry->property = 0;
+		inquiry->device++;
+	}
+	ask(inquiry);
+}
+
+static void ask_property(struct adopt_inquiry *inquiry)
+{
+	const struct adopt_device *device = &inquiry->facts.devices[inquiry->device];
+	CLEANUP(free_charp) char *path = xasprintf("%s/%s", places[device->place], device->name);
+	struct json_object *args = json_object_new_object();
+
+	json_add_str(args, "path", path);
+	json_add_str(args, "property", properties[inquiry->property]);
+	qemu_command(inquiry->qemu, "qom-get", args, QUERY_DEADLINE_MS, on_property, inquiry);
+}
+
+static void ask(struct adopt_inquiry *inquiry)
+{
+	struct json_object *args = NULL;
+
+	if (inquiry->question == ARRAY_LEN(questions)) {
+		if (inquiry->device < inquiry->facts.device_count)
+			ask_property(inquiry);
+		else
+			finish(inquiry, NULL);
+		return;
+	}
+	if (questions[inquiry->question].path) {
+		args = json_object_new_object();
+		json_add_str(args, "path", questions[inquiry->question].path);
+		if (questions[inquiry->question].take)
+			json_add_str(args, "property", "type");
+	}
+	qemu_command(inquiry->qemu, questions[inquiry->question].command, args, QUERY_DEADLINE_MS,
+		     on_answer, inquiry);
+}
+
+struct adopt_inquiry *adopt_facts_ask(struct qemu *qemu, adopt_facts_fn *fn, void *data)
+{
+	struct adopt_inquiry *inquiry = xnew(struct adopt_inquiry);
+
+	inquiry->qemu = qemu;
+	inquiry->fn = fn;
+	inquiry->data = data;
+	ask(inquiry);
+	return inquiry;
+}
+
+void adopt_facts_cancel(struct adopt_inquiry *inquiry)
+{
+	if (inquiry)
+		inquiry->fn = NULL;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vm/adopt_facts.h -- what a QEMU that somebody else started says of itself.
+ *
+ * Asked for one after the other; nothing is changed by it.  Sources: QEMU
+ * qapi/{misc,machine,block,qom}.json.  Thread: loop; the struct: any.
+ */
+#ifndef MIGRD_VM_ADOPT_FACTS_H
+#define MIGRD_VM_ADOPT_FACTS_H
+
+#include "vm/qemu.h"
+
+#define ADOPT_DEVICE_MAX 256
+#define ADOPT_BLOCK_MAX  64
+#define ADOPT_NO_PCI     (-1)
+
+/* Where a device hangs in QEMU's object tree tells where it comes from. */
+enum adopt_place {
+	ADOPT_NAMED,     /* -device with an id, or hot-plugged */
+	ADOPT_ANONYMOUS, /* -device without one, or -drive if=virtio */
+	ADOPT_BOARD,     /* made by the machine: its own, -nic, -vga, default devices */
+	ADOPT_PLACE_COUNT
+};
+
+struct adopt_device {
+	enum adopt_place place;
+	char name[64];   /* NAMED: the id; else "device[7]" */
+	unsigned number; /* 7: they were made in this order */
+	char type[64];
+	int devfn;                 /* PCI slot * 8 + function; ADOPT_NO_PCI */
+	char bus[64];              /* the end of its bus's path: "pcie.0", "ide.2"; "" */
+	char mac[VM_DEF_MAC_SIZE]; /* "" */
+};
+
+/* An image that is open. */
+struct adopt_block {
+	char file[VM_DEF_PATH_SIZE]; /* as QEMU was told */
+	char format[32];
+};
+
+struct adopt_facts {
+	char name[256]; /* "": none */
+	char uuid[ID_UUID_SIZE];
+	char machine[64]; /* versioned */
+	bool is_kvm;
+	enum qmp_run_state run_state;
+	enum qmp_mig_state migration;
+	uint64_t memory_bytes, plugged_bytes;
+	uint64_t vcpus;
+	struct adopt_device devices[ADOPT_DEVICE_MAX];
+	size_t device_count;
+	struct adopt_block blocks[ADOPT_BLOCK_MAX];
+	size_t block_count;
+};
+
+/* Called once, on the loop, never from inside the call. */
+typedef void adopt_facts_fn(void *data, const struct adopt_facts *facts, const struct err *err);
+
+struct adopt_inquiry;
+/* QEMU is ready, and outlives the inquiry. LIMIT for more devices than it has
+ * room for; else the monitor's errors. */
+struct adopt_inquiry *adopt_facts_ask(struct qemu *qemu, adopt_facts_fn *fn, void *data);
+/* FN is not called any more; not needed after it was. Accepts NULL. */
+void adopt_facts_cancel(struct adopt_inquiry *inquiry);
+
+/* ---- the parts, for tests: one answer each -------------------------------- */
+
+/* How an answer is taken; false: it is not what QEMU's schema promises. */
+bool adopt_facts_take(struct adopt_facts *facts, const char *command, const char *path,
+		      struct json_object *result, struct err *err);
+
+#endif

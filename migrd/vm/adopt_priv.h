@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vm/adopt_priv.h -- shared by the files that make a definition (adopt_plan.h). */
+#ifndef MIGRD_VM_ADOPT_PRIV_H
+#define MIGRD_VM_ADOPT_PRIV_H
+
+#include "vm/adopt_plan.h"
+#include "vm/optlist.h"
+
+#define ADOPT_ITEM_MAX 256
+
+enum adopt_kind {
+	ADOPT_PLAIN, /* nobody looks into it */
+	ADOPT_DEVICE,
+	ADOPT_DRIVE,
+	ADOPT_BLOCKDEV,
+	ADOPT_NETDEV,
+	ADOPT_NIC,
+	ADOPT_NET,
+	ADOPT_CHARDEV,
+	ADOPT_MON,
+};
+
+/* An option that is repeated, unless a member of the definition takes its place. */
+struct adopt_item {
+	enum adopt_kind kind;
+	const char *option;  /* "-device" */
+	char *text;          /* as it was given; NULL: it has no value */
+	struct optlist opts; /* empty for PLAIN */
+	bool is_changed;     /* opts, not text, is what counts */
+	bool is_gone;
+};
+
+struct adopt_plan {
+	const struct adopt_facts *facts;
+	const struct adopt_wishes *wishes;
+	struct vm_def *def;
+	struct faults *refused, *notes;
+	struct adopt_item items[ADOPT_ITEM_MAX];
+	size_t item_count;
+	unsigned serials, parallels; /* that were given */
+	unsigned monitors;
+	unsigned made; /* ids that we made up */
+};
+
+/* How an option is taken; WHY is of its row. */
+struct adopt_option {
+	const char *name; /* "-device" */
+	bool has_value;
+	void (*take)(struct adopt_plan *plan, const struct adopt_option *option, const char *value);
+	const char *why;
+};
+/* NULL: no option that we know. */
+const struct adopt_option *adopt_option_find(const char *name);
+
+#define ADOPT_REFUSE(plan, option, ...) faults_add((plan)->refused, option, __VA_ARGS__)
+#define ADOPT_NOTE(plan, option, ...)   faults_add((plan)->notes, option, __VA_ARGS__)
+
+/* ---- items (adopt_plan.c) ---------------------------------------------- */
+
+/* NULL when there are too many, which is refused then. */
+struct adopt_item *adopt_add(struct adopt_plan *plan, enum adopt_kind kind, const char *option,
+			     const char *text);
+/* Parses TEXT for IMPLIED; refuses what cannot be. */
+struct adopt_item *adopt_add_list(struct adopt_plan *plan, enum adopt_kind kind, const char *option,
+				  const char *text, const char *implied);
+struct adopt_item *adopt_addf(struct adopt_plan *plan, const char *option, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void adopt_change(struct adopt_item *item, const char *key, const char *value);
+/* An item of KIND whose KEY says VALUE; NULL. */
+struct adopt_item *adopt_find(struct adopt_plan *plan, enum adopt_kind kind, const char *key,
+			      const char *value);
+/* An id for a member of the definition: WANTED if it may be one (or NULL). */
+void adopt_make_id(struct adopt_plan *plan, const char *wanted, const char *prefix,
+		   char ret_id[VM_DEF_ID_SIZE]);
+
+/* ---- facts ------------------------------------------------------------------ */
+
+/* The device of PLACE that was made as the N-th (from 0) of those whose type is one
+ * of TYPES (ended by NULL; NULL: any). */
+const struct adopt_device *adopt_device_nth(const struct adopt_facts *facts, enum adopt_place place,
+					    const char *const *types, size_t n);
+size_t adopt_device_count(const struct adopt_facts *facts, enum adopt_place place,
+			  const char *const *types);
+/* On the root bus of its machine. */
+bool adopt_is_on_root(const struct adopt_device *device);
+/* As "0x4" or "0x4.0x1". */
+void adopt_print_addr(const struct adopt_device *device, char ret_text[16]);
+
+/* ---- the parts ---------------------------------------------------------------- */
+
+typedef void adopt_take_fn(struct adopt_plan *plan, const struct adopt_option *option,
+			   const char *value);
+/* adopt_machine.c */
+adopt_take_fn adopt_take_name, adopt_take_uuid, adopt_take_machine, adopt_take_memory,
+	adopt_take_smp, adopt_take_cpu, adopt_take_switch;
+void adopt_machine_begin(struct adopt_plan *plan);
+/* Key and value behind the machine type; refused when there are too many. */
+void adopt_add_machine_option(struct adopt_plan *plan, const char *key, const char *value);
+/* adopt_chardev.c: character devices, serial and parallel lines, monitors */
+adopt_take_fn adopt_take_chardev, adopt_take_serial, adopt_take_parallel, adopt_take_monitor,
+	adopt_take_mon;
+void adopt_chardevs_end(struct adopt_plan *plan);
+/* adopt_drive.c */
+adopt_take_fn adopt_take_drive, adopt_take_old_drive, adopt_take_blockdev;
+/* The disk of the definition, if nothing of it would be lost by that; OPTS of the
+ * device, or NULL for `if=virtio'. */
+bool adopt_map_disk(struct adopt_plan *plan, struct adopt_item *backend,
+		    const struct optlist *device, const struct adopt_device *fact);
+/* FIRST: the number of the first anonymous device that is no -device. */
+void adopt_drives_end(struct adopt_plan *plan, size_t first);
+/* adopt_net.c */
+adopt_take_fn adopt_take_netdev, adopt_take_nic, adopt_take_net;
+bool adopt_map_nic(struct adopt_plan *plan, const struct optlist *device,
+		   const struct adopt_device *fact);
+void adopt_nets_end(struct adopt_plan *plan);
+/* adopt_device.c */
+adopt_take_fn adopt_take_device, adopt_take_object;
+/* Matches, pins and maps; the number of those without an id. */
+size_t adopt_devices_end(struct adopt_plan *plan);
+void adopt_board_end(struct adopt_plan *plan);
+
+#endif

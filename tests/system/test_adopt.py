@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A QEMU that somebody else started is taken over, and moves like any other."""
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+
+from lib import procs, settings
+from lib.world import SystemTest
+
+PLAIN = ("-nodefaults", "-display", "none")
+
+
+class Foreign:
+    """A QEMU that no coordinator started, with the boot disk and console of GUEST."""
+
+    def __init__(self, guest, host, *args, machine="q35", memory="128", name=True, uuid=None,
+                 disk=None, console=True, daemonize=True):
+        self.guest = guest
+        self.host = host
+        world = guest.world
+        self.qmp = world.dir / f"{guest.name}.qmp"
+        self.pid_file = world.dir / f"{guest.name}.pid"
+        image = guest.definition["disks"][0]["path"]
+        self.args = [settings.qemu, "-machine", f"{machine},accel=tcg", "-m", memory,
+                     *(("-name", guest.name) if name else ()), *(("-uuid", uuid) if uuid else ()),
+                     *(disk or ("-drive", f"file={image},if=virtio,format=raw,readonly=on")),
+                     *args,
+                     *(("-chardev", f"socket,id=con,path={guest.console.path},reconnect=1",
+                        "-serial", "chardev:con") if console else ()),
+                     "-qmp", f"unix:{self.qmp},server=on,wait=off", "-pidfile", str(self.pid_file),
+                     *(("-daemonize",) if daemonize else ())]
+
+    def start(self):
+        # The console and the end of the test find it by the mark of its host.
+        env = {**os.environ, procs.MARK: str(self.host.dir)}
+        subprocess.run(self.args, check=True, stdin=subprocess.DEVNULL, env=env,
+                       timeout=settings.seconds(30))
+        return self
+
+    @property
+    def pid(self):
+        return int(self.pid_file.read_text(encoding="ascii"))
+
+    def ask(self, **options):
+        return {"qmp": f"unix:{self.qmp}", "dry_run": True, **options}
+
+    def look(self, **options):
+        return self.host.api.post("/v1/vms/adopt", self.ask(**options))
+
+    def adopt(self, **options):
+        """Looks, then takes what was seen; the VM and what was seen."""
+        found = self.look(**options)
+        vm = self.host.api.post("/v1/vms/adopt", self.ask(**{
+            **options, "dry_run": False, "confirm": found["confirm"]}))
+        self.guest.uuid = vm["uuid"]
+        return vm, found
+
+    def command(self, name, **arguments):
+        """One command on its monitor, while nobody holds it."""
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as sock:
+            sock.settimeout(settings.seconds(10))
+            sock.connect(str(self.qmp))
+            stream = sock.makefile("rw", encoding="utf-8")
+            stream.readline()
+            for line in ({"execute": "qmp_capabilities"}, {"execute": name, "arguments": arguments}):
+                stream.write(json.dumps(line) + "\n")
+                stream.flush()
+                while True:
+                    reply = json.loads(stream.readline())
+                    if "event" not in reply:
+                        break
+            return reply
+
+
+class AdoptTest(SystemTest):
+    def foreign(self, *args, guest=None, **kwargs):
+        guest = guest or self.world.guest()
+        return Foreign(guest, self.a, *args, **kwargs).start()
+
+    def there_and_back(self, guest):
+        for source, destination in ((self.a, self.b), (self.b, self.a)):
+            self.world.move(guest, source, destination)
+            guest.assert_runs_on(destination)
+        guest.console.assert_single_runner()
+
+    # QEMU without -nodefaults has a display, a NIC, a CD drive, serial and parallel lines of
+    # its own: the stream of a move has them all.
+    def test_daemonized_qemu_with_default_devices_is_adopted_and_moves_there_and_back(self):
+        foreign = self.foreign("-display", "none")
+        guest = foreign.guest
+        guest.console.wait_sweeps(1, settings.seconds(60), "a")
+        vm, found = foreign.adopt()
+        self.assertEqual((vm["name"], vm["state"], vm["pid"]), ("g1", "running", foreign.pid))
+        self.assertEqual(found["definition"], vm["definition"])
+        guest.assert_runs_on(self.a)
+        self.there_and_back(guest)
+        self.a.api.post("/v1/vms/g1/stop")
+        self.a.api.delete("/v1/vms/g1")
+        self.a.assert_empty()
