@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """All fault tests, and the tables of what came of them: make check-fault and check-fault-full.
 
-    tests/fault/all.py --build DIR [--full] [--no-root] [-k TEXT] [--markdown FILE]
+    tests/fault/all.py --build DIR [--full] [--no-root] [--jobs N] [-k TEXT]
+        [--markdown FILE]
 
 The short form (at most 10 minutes on two cores) crashes a coordinator once at
 each point there is, on the side that passes it first, and once more in the
@@ -10,7 +11,7 @@ recovery from every third; makes each point that can fail do so once; strikes
 from outside with faults of 5 s; and makes 25 moves with random crashes.  The
 full form walks through every passage of every point on the source, on the
 destination and on both, makes 500 moves, and stops and cuts for 30 and 60 s.
-Two parts run at a time.
+Some parts run at a time (--jobs, 2).
 """
 import argparse
 import concurrent.futures
@@ -25,7 +26,7 @@ import time
 import report
 
 HERE = pathlib.Path(__file__).resolve().parent
-LANES = 2
+MAX_JOBS = 3    # each has ports of its own
 SIDES = ("source", "destination", "both")
 
 # (what, program and arguments).  What waits goes beside what works.
@@ -45,14 +46,15 @@ SHORT = [
 FULL = [
     ("faults from outside: network, 1st half", "outside.py --full network --part 1/2"),
     ("random crashes in moves to and fro", "random_crashes.py --moves 500"),
-    *((f"each message lost, {side}", f"walk.py --side {side} --action drop")
-      for side in ("source", "destination")),
     ("faults from outside: network, 2nd half", "outside.py --full network --part 2/2"),
+    ("faults from outside: coordinators", "outside.py --full coordinators"),
+    *((f"each message lost, {side}", f"walk.py --side {side} --action drop")
+      for side in SIDES[:2]),
     *((f"crash at each passage, {side}", f"walk.py --side {side}") for side in SIDES),
     *((f"crash, and again in the recovery, {side}", f"walk.py --side {side} --twice")
       for side in SIDES),
     *((f"faults from outside: {group}", f"outside.py --full {group}")
-      for group in ("coordinators", "hosts", "processes", "guest")),
+      for group in ("hosts", "processes", "guest")),
     *((f"error at each passage, {side}", f"walk.py --side {side} --action error")
       for side in SIDES[:2]),
 ]
@@ -65,8 +67,8 @@ class Run:
         self.printing = threading.Lock()
         self.slots = queue.SimpleQueue()
         # Another run may be going on beside this one; the system tests have the lower slots.
-        first = 16 + os.getpid() % 7 * LANES
-        for slot in range(first, first + LANES):
+        first = 16 + os.getpid() % (MAX_JOBS + 1) * MAX_JOBS
+        for slot in range(first, first + args.jobs):
             self.slots.put(slot)
 
     def say(self, text):
@@ -97,7 +99,7 @@ class Run:
     def parts(self, parts):
         """The names of those that failed."""
         self.results.unlink(missing_ok=True)
-        with concurrent.futures.ThreadPoolExecutor(LANES) as pool:
+        with concurrent.futures.ThreadPoolExecutor(self.args.jobs) as pool:
             codes = list(pool.map(lambda part: self.part(*part), parts))
         return [what for (what, _), code in zip(parts, codes) if code]
 
@@ -118,6 +120,8 @@ def parse_arguments():
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--no-root", action="store_true",
                         help="leave out what needs root: network cuts, full disks")
+    parser.add_argument("--jobs", type=int, choices=range(1, MAX_JOBS + 1), default=2, metavar="N",
+                        help="so many parts at a time (default 2)")
     parser.add_argument("-k", metavar="TEXT", dest="only", default="",
                         help="only parts with this in their name")
     parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE",
