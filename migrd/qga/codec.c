@@ -12,9 +12,9 @@
  * file systems of some disks each stays below. */
 #define MAX_STRUCTURE 20000
 
-void qga_codec_init(struct qga_codec *codec)
+void qga_codec_init(struct qga_codec *codec, size_t max_line_bytes)
 {
-	*codec = (struct qga_codec){ .buf = STRBUF_INIT };
+	*codec = (struct qga_codec){ .buf = STRBUF_INIT, .max_line_bytes = max_line_bytes };
 }
 
 void qga_codec_fini(struct qga_codec *codec)
@@ -102,7 +102,8 @@ static enum qga_token skip(struct qga_codec *codec, struct err *err)
 {
 	codec->start = codec->scanned;
 	codec->is_skipping = true;
-	return garbage(err, "a line of over 1 MiB");
+	err_set(err, ERR_INVALID, "a line of over %zu bytes", codec->max_line_bytes);
+	return QGA_GARBAGE;
 }
 
 enum qga_token qga_codec_next(struct qga_codec *codec, struct json_object **ret, struct err *err)
@@ -116,7 +117,7 @@ enum qga_token qga_codec_next(struct qga_codec *codec, struct json_object **ret,
 			codec->start = codec->scanned;
 		line = codec->buf.len > 0 ? codec->buf.data + codec->start : "";
 		len = codec->scanned - codec->start;
-		if (len > QGA_LINE_MAX_BYTES)
+		if (len > codec->max_line_bytes)
 			return skip(codec, err);
 		if (!end)
 			return QGA_MORE;

@@ -26,10 +26,11 @@ struct qga_codec {
 	struct strbuf buf;
 	size_t start;     /* of the line under way, in buf */
 	size_t scanned;   /* bytes of buf that are known to hold no end after start */
+	size_t max_line_bytes;
 	bool is_skipping; /* the rest of a line that was too long */
 };
 
-void qga_codec_init(struct qga_codec *codec);
+void qga_codec_init(struct qga_codec *codec, size_t max_line_bytes);
 void qga_codec_fini(struct qga_codec *codec);
 /* Call qga_codec_next() until it wants more before feeding again. */
 void qga_codec_feed(struct qga_codec *codec, const void *data, size_t len);

@@ -140,10 +140,11 @@ static void on_deadline(void *data)
 
 static void end_all(struct qga_conn *conn, const char *why)
 {
-	struct exchange *exchange;
+	struct exchange *exchange = conn->first, *next;
 	struct err err;
 
-	while ((exchange = conn->first)) {
+	for (; exchange; exchange = next) {
+		next = exchange->next;
 		err_set(&err, ERR_UNAVAILABLE, "%s%s", why,
 			exchange->phase == PHASE_SENT ? "; what was asked of it may be done" : "");
 		end_exchange(exchange, NULL, is_done_by_silence(exchange) ? NULL : &err);
@@ -371,7 +372,7 @@ struct qga_conn *qga_conn_open(struct loop *loop, const char *path, const struct
 	conn->tell = loop_timer_new(loop, on_tell, conn);
 	/* An earlier life began with an earlier time. */
 	conn->sync_id = clock_wall_ms();
-	qga_codec_init(&conn->codec);
+	qga_codec_init(&conn->codec, QGA_LINE_MAX_BYTES);
 	loop_watch_set(conn->watch, LOOP_READ);
 	return conn;
 }

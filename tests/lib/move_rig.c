@@ -14,7 +14,7 @@
 
 #define DEFINITION                                                                   \
 	"{\"name\":\"vm1\",\"uuid\":\"" RIG_VM_UUID "\",\"machine\":\"pc-q35-7.2\"," \
-	"\"memory_mib\":64,\"accel\":\"tcg\"}"
+	"\"memory_mib\":64,\"accel\":\"tcg\"%s}"
 
 struct move_rig rig;
 
@@ -492,7 +492,9 @@ struct err rig_act(enum vm_action action)
 
 static struct json_object *definition(void)
 {
-	struct json_object *obj = json_tokener_parse(DEFINITION);
+	CLEANUP(free_charp)
+	char *text = xasprintf(DEFINITION, rig.more_members ? rig.more_members : "");
+	struct json_object *obj = json_tokener_parse(text);
 
 	ck_assert_ptr_nonnull(obj);
 	return obj;

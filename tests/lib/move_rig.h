@@ -33,6 +33,7 @@ struct move_rig {
 	struct moves *moves;
 	struct peer_clients *peers;
 	char move_id[ID_UUID_SIZE]; /* of the move under test */
+	const char *more_members;   /* of the VM's definition: ",\"key\":value" */
 	/* What is on disk. */
 	struct {
 		char state[STORE_ENUM_SIZE];
