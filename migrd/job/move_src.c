@@ -264,7 +264,7 @@ static void send_migrate(struct move *move)
 	move_qmp(move, "migrate", args, COMMAND_DEADLINE_MS, on_migrate);
 }
 
-/* While nobody listened. */
+/* Before the move, or while nobody listened. */
 static bool has_stopped_itself(const struct move *move)
 {
 	const struct qemu *qemu = move_qemu(move);
@@ -278,9 +278,9 @@ void move_src_enter_transfer(struct move *move)
 {
 	move->moved_at_ms = move->entered_ms;
 	loop_timer_start(move->tick, TICK_MS);
+	move->guest_stopped = has_stopped_itself(move);
 	if (move->is_resumed) {
 		peer_warm(move->moves->env.peers, move->row.peer);
-		move->guest_stopped = has_stopped_itself(move);
 		move->guest_in_doubt = true; /* its events were lost */
 		move_query(move);
 		move_src_apply_options(move); /* they may not have got to QEMU before */

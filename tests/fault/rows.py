@@ -98,7 +98,7 @@ GUEST = [
     (GuestResets(), {"prepare": MOVED, "transfer": MOVED}),
     (GuestWrites("shuts down", "w", POWER_CONTROL, POWER_OFF), {"prepare": OFF, "transfer": OFF}),
     (GuestPanics(), {"prepare": OFF, "transfer": OFF}),
-    (GuestReadsBadDisk(), {"transfer": STILL_IO_ERROR}),
+    (GuestReadsBadDisk(), {"before": STILL_IO_ERROR, "transfer": STILL_IO_ERROR}),
 ]
 
 # ---- the network -----------------------------------------------------------------------

@@ -59,6 +59,19 @@ START_TEST(guest_stops_by_itself_transfer_goes_on)
 }
 END_TEST
 
+/* The same when it has stopped before: its user has not been there yet. */
+START_TEST(guest_stopped_by_itself_before_stays_so)
+{
+	rig_run_vm();
+	fake_qemu()->run = QMP_RUN_IO_ERROR;
+	rig_bring_to("transfer");
+	rig_completes();
+	ck_assert_str_eq(rig_state(), "handover");
+	ck_assert_uint_eq(trace_count("peer go run"), 0);
+	ck_assert_uint_eq(trace_count("peer go"), 1);
+}
+END_TEST
+
 /* One that only reports its errors has not stopped. */
 START_TEST(guest_reports_io_error_stop_is_the_handover)
 {
@@ -392,6 +405,7 @@ Suite *suite(void)
 	tcase_add_test(tc, guest_is_moved_in_this_order);
 	tcase_add_test(tc, user_pause_in_transfer_is_not_the_handover);
 	tcase_add_test(tc, guest_stops_by_itself_transfer_goes_on);
+	tcase_add_test(tc, guest_stopped_by_itself_before_stays_so);
 	tcase_add_test(tc, guest_reports_io_error_stop_is_the_handover);
 	tcase_add_test(tc, paused_guest_move_fails_guest_stays_paused);
 	tcase_add_test(tc, completed_while_handover_is_written_go_follows);
