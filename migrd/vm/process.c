@@ -70,8 +70,6 @@ static void on_attached(struct vm *vm, const struct err *err)
 			vm_set_intent(vm, VM_INTENT_STOPPED);
 		vm_drop_qemu(vm);
 		remove_dead_files(vm);
-	} else {
-		snprintf(vm->reason, sizeof(vm->reason), "%s", err->msg);
 	}
 	if (vm->qemu && vm->role == VM_ROLE_OWNED)
 		vm_agent_begin(vm, VM_AGENT_FOUND);

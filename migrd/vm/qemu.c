@@ -254,6 +254,11 @@ struct qmp_conn *qemu_monitor(const struct qemu *qemu)
 	return qemu && qemu->is_alive && qemu->step == STEP_DONE ? qemu->conn : NULL;
 }
 
+const char *qemu_trouble(const struct qemu *qemu)
+{
+	return qemu->trouble;
+}
+
 bool qemu_is_alive(const struct qemu *qemu)
 {
 	return qemu && qemu->is_alive;

@@ -71,6 +71,8 @@ void qemu_free(struct qemu *qemu);
 /* NULL while it is not ready or between two monitors. */
 struct qmp_conn *qemu_monitor(const struct qemu *qemu);
 bool qemu_is_alive(const struct qemu *qemu); /* false for NULL */
+/* Why there is no monitor; "" if there is one or it has never been tried. */
+const char *qemu_trouble(const struct qemu *qemu);
 struct proc_id qemu_proc_id(const struct qemu *qemu);
 const struct qmp_version *qemu_version(const struct qemu *qemu); /* NULL before ready */
 /* Followed by events. */

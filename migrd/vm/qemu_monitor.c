@@ -45,6 +45,7 @@ static void identified(struct qemu *qemu)
 		return;
 	}
 	qemu->failures = 0;
+	qemu->trouble[0] = '\0';
 	qemu->version = *qmp_conn_version(qemu->conn);
 	log_info("qemu", "monitor", "vm=%s pid=%d version=%d.%d.%d state=%s", qemu->name,
 		 (int)qemu->id.pid, qemu->version.major, qemu->version.minor, qemu->version.micro,
@@ -96,8 +97,7 @@ static void on_identify_reply(void *data, struct json_object *result, const stru
 		err_set(&wrong, ERR_CONFLICT,
 			"the monitor of VM '%s' belongs to another guest: its %s says '%.40s'",
 			qemu->name, identify_steps[qemu->step].command, found ? found : "nothing");
-		qemu_drop_monitor(qemu);
-		qemu_tell_ready(qemu, &wrong);
+		monitor_failed(qemu, &wrong);
 		return;
 	}
 	qemu->step++;
@@ -139,6 +139,8 @@ static void on_event(void *data, const struct qmp_event *event)
 {
 	struct qemu *qemu = data;
 
+	if (qemu->step != STEP_DONE)
+		return; /* whose it is, is not known yet; the answers to come tell the state */
 	qmp_run_follow(&qemu->run, event);
 	qemu->cb.event(qemu->cb.data, event);
 }
@@ -166,6 +168,7 @@ static void monitor_failed(struct qemu *qemu, const struct err *why)
 	qemu_drop_monitor(qemu);
 	if (qemu->is_quitting || (qemu->proc && !qemu->is_alive))
 		return; /* on_exit_seen() tells */
+	snprintf(qemu->trouble, sizeof(qemu->trouble), "%s", err.msg);
 	log_warning("qemu", "monitor-lost", "vm=%s monitor=%u error=\"%s\"", qemu->name,
 		    qemu->monitor, err.msg);
 	qemu->monitor = (qemu->monitor + 1) % monitor_count(qemu);

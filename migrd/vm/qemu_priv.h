@@ -23,9 +23,10 @@ struct qemu {
 	struct proc *proc;
 	char *foreign_path; /* of the monitor; NULL: QEMU was started by us */
 	struct qmp_conn *conn;
-	struct err refusal; /* of a foreign monitor, to be told on the loop */
-	unsigned monitor;   /* which of the two the connection uses */
-	unsigned failures;  /* of monitors since one last worked */
+	struct err refusal;         /* of a foreign monitor, to be told on the loop */
+	unsigned monitor;           /* which of the two the connection uses */
+	unsigned failures;          /* of monitors since one last worked */
+	char trouble[ERR_MSG_SIZE]; /* why a monitor was last lost; "" while there is one */
 	enum identify_step step;
 	struct qemu_question *question;
 	bool is_alive, told_ready, is_quitting;

@@ -193,7 +193,9 @@ const char *vm_state(const struct vm *vm)
 
 const char *vm_reason(const struct vm *vm)
 {
-	return vm->reason;
+	bool is_lost = qemu_is_alive(vm->qemu) && !vm->launched && !qemu_monitor(vm->qemu);
+
+	return is_lost ? qemu_trouble(vm->qemu) : vm->reason;
 }
 
 enum vm_role vm_role(const struct vm *vm)

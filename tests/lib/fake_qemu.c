@@ -615,6 +615,11 @@ void qmp_command_oob(struct qmp_conn *conn, const char *name, struct json_object
 	send_command(of_conn(conn), name, deadline_ms, fn, data);
 }
 
+const char *qemu_trouble(const struct qemu *qemu)
+{
+	return qemu->has_monitor ? "" : "the monitor does not answer";
+}
+
 bool qemu_is_alive(const struct qemu *qemu)
 {
 	return qemu && qemu->is_alive;

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Who is at the other end of a monitor's socket: a coordinator that comes back finds
+somebody else there.  Each is told by name in bounded time, is sent nothing (but what
+proves a QEMU to be the right one), and the guest behind it goes on."""
+import json
+import os
+import time
+
+from lib import procs
+from lib.impostor import Dropper, Endless, HttpServer, Impostor, Relay, Trickler
+from lib.world import SystemTest
+
+OPEN_MS = 1000
+ASKED = ["qmp_capabilities", "query-uuid"]
+
+
+class Case:
+    def __init__(self, name, stranger, says, asked=()):
+        self.name, self.stranger, self.says, self.asked = name, stranger, says, list(asked)
+        self.guest = self.directory = None
+
+    def put(self, directory):
+        """Takes the place of both monitors of the VM in DIRECTORY."""
+        self.directory = directory
+        for monitor in ("qmp0.sock", "qmp1.sock"):
+            os.rename(directory / monitor, directory / f"{monitor}.real")
+            self.stranger.listen(directory / monitor)
+
+    def take_away(self):
+        for monitor in ("qmp0.sock", "qmp1.sock"):
+            os.rename(self.directory / f"{monitor}.real", self.directory / monitor)
+        self.stranger.close()
+
+    def commands(self):
+        """What the stranger was told to do, each once."""
+        lines = self.stranger.heard.decode().splitlines()
+        return sorted({json.loads(line)["execute"] for line in lines})
+
+
+class StrangersTest(SystemTest):
+    host_ids = ("a",)
+
+    def prepare(self):
+        self.world["a"].write_config(qemu={"start_timeout_ms": OPEN_MS})
+
+    def directory(self, guest):
+        return self.a.run_dir / "vms" / guest.uuid
+
+    def fds(self):
+        return len(os.listdir(f"/proc/{self.a.process.pid}/fd"))
+
+    def new_guest(self, name, **extra):
+        guest = self.world.guest(name, area=0, memory_mib=32, **extra)
+        guest.start(self.a)
+        self.a.api.post(f"/v1/vms/{name}/pause")    # eight of them on two CPUs
+        return guest
+
+    def cases(self):
+        hmp, qmp = self.world.dir / "hmp.sock", self.world.dir / "qmp.sock"
+        other = self.new_guest("other", guest_agent=True, monitors=[
+            {"id": "hmp", "protocol": "hmp", "type": "unix", "path": str(hmp)},
+            {"id": "qmp", "protocol": "qmp", "type": "unix", "path": str(qmp)}])
+        return [
+            Case("silent", Impostor(), "no QMP greeting"),
+            Case("http", HttpServer(), "no QMP greeting"),
+            Case("agent", Relay(self.directory(other) / "agent.sock"), "no QMP greeting"),
+            Case("hmp", Relay(hmp), "this is QEMU's human monitor"),
+            Case("twin", Relay(qmp), "belongs to another guest", ASKED),
+            Case("dropper", Dropper(), "closed", ASKED[:1]),
+            Case("endless", Endless(), "a line of over 65536 bytes"),
+            Case("trickle", Trickler(), "no QMP greeting"),
+        ]
+
+    def assert_refused(self, case):
+        vm = case.guest.vm(self.a)
+        self.assertEqual(vm["state"], "unreachable")
+        self.assertIn(case.says, vm["reason"])
+        self.assertEqual(case.commands(), case.asked)
+        self.assert_api_error(409, "conflict", self.a.api.post, f"/v1/vms/{case.name}/resume")
+
+    def test_strangers_at_a_restart_are_told_and_sent_nothing(self):
+        cases = self.cases()
+        for case in cases:
+            case.guest = self.new_guest(case.name)
+        before = self.fds()
+        self.a.kill9()
+        for case in cases:
+            case.put(self.directory(case.guest))
+        began = time.monotonic()
+        self.a.start()
+        self.assertLess(time.monotonic() - began, 4 * OPEN_MS / 1000 + 2)
+        for case in cases:
+            with self.subTest(case.name):
+                self.assert_refused(case)
+        with self.subTest("nothing is gathered by trying again"):
+            # One connection to each stranger at most, and none but those.
+            callers = {case.name: case.stranger.callers for case in cases}
+            self.eventually("each was tried twice more",
+                            lambda: all(case.stranger.callers >= callers[case.name] + 2
+                                        for case in cases), timeout=20)
+            self.assertLessEqual(self.fds(), before)
+            self.assertTrue(all(case.stranger.open <= 2 for case in cases))
+            self.assertTrue(all(case.stranger.said <= case.stranger.callers << 20
+                                for case in cases), "a GiB was taken")
+            for case in cases:
+                self.assert_refused(case)
+        for case in cases:
+            case.take_away()
+        for case in cases:
+            with self.subTest(f"{case.name}: the right one is found again"):
+                self.eventually("reachable", lambda case=case:
+                                case.guest.vm(self.a)["state"] == "paused", timeout=20)
+                self.assertEqual(case.guest.vm(self.a)["reason"], "")
+        self.assertEqual(self.a.api.post("/v1/vms/silent/resume")["state"], "running")
+        self.eventually("as many descriptors as before", lambda: self.fds() == before)
+        self.assertEqual([case.stranger.open for case in cases], [0] * len(cases))
+        self.assertEqual(len(self.a.qemus()), len(cases) + 1)

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which of the two monitors, and who is at the other end; the process is our own. */
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "tests/lib/check_main.h"
+#include "tests/lib/fake_monitor.h"
+#include "tests/lib/scratch.h"
+#include "vm/qemu.h"
+
+#define UUID "018f0000-0000-7000-8000-000000000001"
+
+static struct loop *loop;
+static struct fake_monitor *monitors[2];
+static struct qemu_env env;
+static struct qemu *qemu;
+static struct strbuf told; /* what the owner heard, in order */
+static struct err ready_err;
+
+static void on_ready(void *data, const struct err *err)
+{
+	(void)data;
+	if (err)
+		ready_err = *err;
+	strbuf_addf(&told, "%s;", err ? err_name(err->code) : "ready");
+}
+
+static void on_event(void *data, const struct qmp_event *event)
+{
+	(void)data;
+	strbuf_addf(&told, "%s;", event->name);
+}
+
+static void on_exited(void *data)
+{
+	(void)data;
+	strbuf_addf(&told, "exited;");
+}
+
+static struct fake_monitor *listen_at(const char *name)
+{
+	struct fake_monitor *fm;
+	struct err err;
+	int fd;
+
+	ck_assert_msg(unix_listen(scratch_path(name), SOCK_STREAM, &fd, &err), "%s", err.msg);
+	fm = fake_monitor_listen(loop, fd);
+	fake_monitor_on(fm, "query-uuid", "{\"UUID\":\"" UUID "\"}");
+	fake_monitor_on(fm, "query-name", "{\"name\":\"vm1\"}");
+	fake_monitor_on(fm, "query-status", "{\"status\":\"paused\",\"running\":false}");
+	return fm;
+}
+
+static void set_up(void)
+{
+	struct err err;
+
+	scratch_setup();
+	log_set_level(LOG_LEVEL_ERROR);
+	loop = loop_new_sim();
+	ck_assert(dir_make(scratch_path("vms"), 0700, &err));
+	ck_assert(dir_make(scratch_path("vms/" UUID), 0700, &err));
+	monitors[0] = listen_at("vms/" UUID "/qmp0.sock");
+	monitors[1] = listen_at("vms/" UUID "/qmp1.sock");
+	env = (struct qemu_env){
+		.loop = loop,
+		.binary = "qemu",
+		.run_dir = scratch_dir,
+		.log_dir = scratch_dir,
+		.start_timeout_ms = 1000,
+	};
+}
+
+static void tear_down(void)
+{
+	qemu_free(qemu);
+	loop_sim_run(loop);
+	fake_monitor_free(monitors[0]);
+	fake_monitor_free(monitors[1]);
+	loop_free(loop);
+	strbuf_fini(&told);
+	scratch_teardown();
+}
+
+static void attach(void)
+{
+	const struct qemu_callbacks cb = { on_ready, on_event, on_exited, NULL };
+	struct proc_id id;
+	struct err err;
+
+	ck_assert(proc_identify(getpid(), &id, &err));
+	qemu = qemu_attach(&env, UUID, "vm1", id, &cb);
+	loop_sim_run(loop);
+}
+
+static void assert_told(const char *text)
+{
+	ck_assert_str_eq(strbuf_str(&told), text);
+	strbuf_clear(&told);
+}
+
+START_TEST(right_one_is_asked_and_found)
+{
+	attach();
+	assert_told("ready;");
+	ck_assert_int_eq(qemu_run_state(qemu), QMP_RUN_PAUSED);
+	ck_assert_str_eq(qemu_trouble(qemu), "");
+	ck_assert_ptr_nonnull(qemu_monitor(qemu));
+	ck_assert_uint_eq(fake_monitor_heard(monitors[0]), 4);
+	ck_assert_uint_eq(fake_monitor_heard(monitors[1]), 0);
+}
+END_TEST
+
+/* The end of another guest must not be taken for the end of this one. */
+START_TEST(event_before_the_proof_is_nobodys)
+{
+	fake_monitor_on(monitors[0], "query-uuid", NULL);
+	attach();
+	fake_monitor_event(monitors[0], "SHUTDOWN", "{\"guest\":true}");
+	fake_monitor_event(monitors[0], "RESUME", NULL);
+	loop_sim_run(loop);
+	assert_told("");
+	fake_monitor_reply(monitors[0], "query-uuid", "{\"UUID\":\"" UUID "\"}");
+	loop_sim_run(loop);
+	assert_told("ready;");
+	ck_assert_int_eq(qemu_run_state(qemu), QMP_RUN_PAUSED);
+	fake_monitor_event(monitors[0], "RESUME", NULL);
+	loop_sim_run(loop);
+	assert_told("RESUME;");
+	ck_assert_int_eq(qemu_run_state(qemu), QMP_RUN_RUNNING);
+}
+END_TEST
+
+static const struct {
+	const char *command, *answer, *says;
+} twins[] = {
+	{ "query-uuid", "{\"UUID\":\"018f0000-0000-7000-8000-000000000002\"}",
+	  "belongs to another guest: its query-uuid says '018f0000-0000-7000-8000-000000000002'" },
+	{ "query-uuid", "{\"UUID\":7}", "says 'nothing'" },
+	{ "query-name", "{\"name\":\"vm2\"}", "its query-name says 'vm2'" },
+	{ "query-name", "{}", "says 'nothing'" },
+};
+
+/* Both are tried, the reason is kept, and the right one is found when it is back. */
+START_TEST(another_guest_is_told_and_left_alone_until_the_right_one_is_back)
+{
+	for (size_t i = 0; i < 2; i++)
+		fake_monitor_on(monitors[i], twins[_i].command, twins[_i].answer);
+	attach();
+	assert_told("conflict;");
+	ck_assert_msg(strstr(ready_err.msg, twins[_i].says) != NULL, "%s", ready_err.msg);
+	ck_assert_str_eq(qemu_trouble(qemu), ready_err.msg);
+	ck_assert_ptr_null(qemu_monitor(qemu));
+	ck_assert_uint_eq(fake_monitor_heard_of(monitors[0], "query-status"), 0);
+	ck_assert_uint_eq(fake_monitor_heard_of(monitors[1], "query-uuid"), 1);
+	loop_sim_advance_ms(loop, 5000);
+	ck_assert_ptr_null(qemu_monitor(qemu));
+	fake_monitor_on(monitors[0], "query-uuid", "{\"UUID\":\"" UUID "\"}");
+	fake_monitor_on(monitors[0], "query-name", "{\"name\":\"vm1\"}");
+	loop_sim_advance_ms(loop, 2000);
+	ck_assert_ptr_nonnull(qemu_monitor(qemu));
+	ck_assert_str_eq(qemu_trouble(qemu), "");
+	assert_told(""); /* ready() was told once */
+}
+END_TEST
+
+START_TEST(one_of_two_is_another_guest_the_other_is_taken)
+{
+	fake_monitor_on(monitors[0], "query-uuid", "{\"UUID\":\"\"}");
+	attach();
+	assert_told("ready;");
+	ck_assert_ptr_nonnull(qemu_monitor(qemu));
+}
+END_TEST
+
+START_TEST(first_closes_second_takes_over)
+{
+	attach();
+	fake_monitor_close(monitors[0]);
+	loop_sim_run(loop);
+	ck_assert_ptr_nonnull(qemu_monitor(qemu));
+	ck_assert_uint_eq(fake_monitor_heard_of(monitors[1], "query-status"), 1);
+	assert_told("ready;");
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("qemu_monitor");
+	TCase *tc = tcase_create("monitor");
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, right_one_is_asked_and_found);
+	tcase_add_test(tc, event_before_the_proof_is_nobodys);
+	tcase_add_loop_test(tc, another_guest_is_told_and_left_alone_until_the_right_one_is_back, 0,
+			    ARRAY_LEN(twins));
+	tcase_add_test(tc, one_of_two_is_another_guest_the_other_is_taken);
+	tcase_add_test(tc, first_closes_second_takes_over);
+	suite_add_tcase(s, tc);
+	return s;
+}
