@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agents/lib/client.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -174,6 +175,27 @@ static int check_server(void *data, char *ip, char *local_ip, int port, int loca
 	return CURL_PREREQFUNC_OK;
 }
 
+static volatile sig_atomic_t is_interrupted;
+
+void client_interrupt(void)
+{
+	is_interrupted = 1;
+}
+
+/* libcurl asks as bytes come, and else once a second. */
+static int check_interrupt(void *data, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+			   curl_off_t up)
+{
+	struct client_exchange *exchange = data;
+
+	(void)down_total, (void)down, (void)up_total, (void)up;
+	if (!is_interrupted)
+		return 0;
+	err_set(&exchange->err, ERR_CANCELLED,
+		"no longer waiting for the answer; what was asked for may still be done");
+	return 1;
+}
+
 static size_t take_body(char *bytes, size_t size, size_t count, void *data)
 {
 	struct client_exchange *exchange = data;
@@ -245,6 +267,10 @@ void client_exchange_init(struct client_exchange *exchange, struct client *clien
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, exchange->curl_text);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, exchange);
+	is_interrupted = 0;
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, check_interrupt);
+	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, exchange);
 	client_exchange_header(exchange, "Expect", NULL);
 	if (client->socket_path)
 		set_local(exchange);

@@ -28,7 +28,8 @@
 #define CLIENT_SOCKET          "/run/migrd/api.sock"
 #define CLIENT_SOCKET_VARIABLE "MIGRD_SOCKET"
 #define CLIENT_API_PORT        "8440"
-#define CLIENT_REPLY_MAX_BYTES (16u << 20)
+/* A reply of QEMU has 16 MiB at most (qmp/codec.h). */
+#define CLIENT_REPLY_MAX_BYTES ((16u << 20) + 4096)
 
 struct client_config {
 	const char *socket_path;                    /* NULL: $MIGRD_SOCKET, else CLIENT_SOCKET */
@@ -66,6 +67,8 @@ bool client_get(struct client *client, const char *path, struct json_object **re
 /* All pages of a list: {"items":[...]}.  QUERY is "" or "a=b&c=d". */
 bool client_list(struct client *client, const char *path, const char *query,
 		 struct json_object **ret_list, struct err *err);
+/* From a signal handler: the call under way ends with CANCELLED within a second. */
+void client_interrupt(void);
 /* The problem document of the last call that failed with one, or NULL; borrowed
  * until the next call. */
 struct json_object *client_problem(const struct client *client);

@@ -8,7 +8,8 @@
 #include "agents/lib/client_priv.h"
 #include "base/mem.h"
 
-#define REPLY_MAX_DEPTH 32
+/* As qmp/codec.c takes from QEMU, and what is around it. */
+#define REPLY_MAX_DEPTH 260
 
 /* ---- transport --------------------------------------------------------------- */
 

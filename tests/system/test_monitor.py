@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A person's commands for a QEMU, through migrd: what goes through and what not."""
+import json
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import time
 
 from lib import settings
 from lib.api import Api
+from lib.terminal import Terminal
 from lib.world import SystemTest
 
 PATH = "/v1/vms/g1/monitor"
@@ -194,3 +196,120 @@ class MonitorTest(SystemTest):
         self.world.wait_state(self.b, move["id"], "done")
         self.assertEqual(self.qmp("query-status", host=self.b)["status"], "running")
         guest.assert_runs_on(self.b)
+
+
+class MonitorCommandsTest(SystemTest):
+    """The same with migrctl."""
+
+    host_ids = ("a",)
+
+    def setUp(self):
+        super().setUp()
+        self.guest = self.world.guest(area=0)
+        self.pid = self.guest.start(self.a)["pid"]
+
+    def pipe(self, text, *options):
+        return subprocess.run(
+            [settings.program("migrctl"), "--socket", str(self.a.socket), "vm", "monitor", "g1",
+             *options], input=text, text=True, capture_output=True, check=False)
+
+    def terminal(self, *options):
+        return Terminal([settings.program("migrctl"), "--socket", str(self.a.socket), "vm", "monitor",
+                         "g1", *options], {"HOME": str(self.world.dir), "XDG_STATE_HOME": ""})
+
+    def test_one_command_and_a_pipe(self):
+        status = {"running": True, "status": "running"}
+        for command in ('{"execute":"query-status"}', "query-status",
+                        'human-monitor-command {"command-line": "info status"}'):
+            found = self.a.migrctl("vm", "qmp", "g1", command).stdout
+            if command.startswith("human"):
+                self.assertEqual(found.strip(), "VM status: running")
+            else:
+                self.assertLessEqual(status.items(), json.loads(found).items())
+        self.assertLessEqual(status.items(),
+                             self.a.migrctl_json("vm", "qmp", "g1", "query-status")["return"].items())
+        self.assertEqual(self.a.migrctl("vm", "hmp", "g1", "info name").stdout, "g1\n")
+
+        for verb, command, code, words in (
+                ("hmp", "c", 3, "use 'migrctl vm resume g1' instead"),
+                ("qmp", '{"execute":"stop"}', 3, "use 'migrctl vm pause g1' instead"),
+                ("qmp", "no-such", 8, "has not been found"),
+                ("qmp", '{"execute":', 2, "invalid"),
+                ("qmp", "query-status [1]", 2, "not a JSON object"),
+                ("qmp", '{"exec":"query-status"}', 2, "/command/exec")):
+            with self.subTest(command):
+                done = self.a.migrctl("vm", verb, "g1", command, check=False)
+                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertIn(words, done.stderr)
+        self.assertEqual(self.a.migrctl("vm", "hmp", "nobody", "info name", check=False).returncode, 4)
+
+        with self.subTest("lines of a program"):
+            done = self.pipe("info name\n\nquit\r\n  \ninfo status")
+            self.assertEqual(done.stdout, "g1\nVM status: running\n")
+            self.assertIn("use 'migrctl vm stop g1' instead", done.stderr)
+            self.assertEqual(done.returncode, 3)
+            done = self.pipe("query-name\n{\"execute\":\"query-uuid\"}\n", "--qmp")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn(self.guest.uuid, done.stdout)
+            self.assertEqual(self.pipe("x" * 300000).returncode, 2)
+        self.guest.assert_runs_on(self.a)
+
+    def test_terminal_edits_completes_and_remembers(self):
+        with self.terminal() as user:
+            user.wait("Ctrl-D ends.")
+            user.wait("g1> ")
+            user.type("info na\t\n")
+            user.wait("\r\ng1\r\n")
+            user.wait("g1> ")
+            with self.subTest("more than one word fits"):
+                user.type("info vn\t\x15info v\t")
+                user.wait("version")
+                user.wait("g1> info v")
+                user.type("\x15")
+            with self.subTest("Ctrl-C throws the line away"):
+                user.type("qu\x03")
+                user.wait("^C")
+                user.wait("g1> ")
+            user.type("quit\n")
+            user.wait("use 'migrctl vm stop g1' instead")
+            user.wait("g1> ")
+            user.type("set_password vnc geheim\n")
+            user.wait("g1> ")
+            with self.subTest("Ctrl-C stops waiting for a hung QEMU"):
+                os.kill(self.pid, signal.SIGSTOP)
+                user.type("info status\n")
+                user.wait("\n")
+                self.eventually("migrd asks QEMU", self.asks_qemu)
+                user.type("\x03")
+                user.wait("no longer waiting")
+                user.wait("g1> ")
+                os.kill(self.pid, signal.SIGCONT)
+            user.type("info uuid\n")
+            user.wait(self.guest.uuid)
+            user.wait("g1> ")
+            user.type("\x04")
+            self.assertEqual(user.exit_code(), 0)
+        history = self.world.dir / ".local/state/migrctl/history-hmp"
+        self.assertEqual(history.stat().st_mode & 0o777, 0o600)
+        self.assertEqual(history.parent.stat().st_mode & 0o777, 0o700)
+        self.assertIn("quit", history.read_text())
+        self.assertNotIn("geheim", history.read_text())
+
+        with self.subTest("what was typed once is there again"), self.terminal() as user:
+            user.wait("g1> ")
+            user.type("\x1b[A")        # up
+            user.wait("info uuid")
+            user.type("\n")
+            user.wait(self.guest.uuid)
+        with self.subTest("the machine protocol"), self.terminal("--qmp") as user:
+            user.wait("g1 qmp> ")
+            for keys in ("query-nam\t\n", '{"execute":"query-nam\t"}\n'):
+                user.type(keys)
+                user.wait('"g1"')
+                user.wait("g1 qmp> ")
+            user.type("\x04")
+            self.assertEqual(user.exit_code(), 0)
+        self.guest.assert_runs_on(self.a)
+
+    def asks_qemu(self):
+        return any(job["kind"] == "query" for job in self.a.api.items("/v1/jobs"))

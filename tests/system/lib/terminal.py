@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A person at a terminal: a program that believes so."""
+import fcntl
+import os
+import pty
+import select
+import termios
+import time
+
+from . import procs, settings
+
+
+class Terminal:
+    def __init__(self, argv, env):
+        self.fd, slave = pty.openpty()
+        self.process = procs.Child(
+            [str(arg) for arg in argv], stdin=slave, stdout=slave, stderr=slave,
+            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY),
+            env={**os.environ, "TERM": "xterm", **env})
+        os.close(slave)
+        self.seen = ""      # all of it
+        self._from = 0      # what was not waited for yet begins here
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.end()
+        os.close(self.fd)
+
+    def type(self, keys):
+        os.write(self.fd, keys.encode())
+
+    def wait(self, text, timeout=10):
+        """Until TEXT has come after what was last waited for; all up to it."""
+        deadline = time.monotonic() + settings.seconds(timeout)
+        while text not in self.seen[self._from:]:
+            if not self._read(deadline - time.monotonic()):
+                raise AssertionError(f"no {text!r} in {self.seen[self._from:]!r}, after {self.seen[:self._from]!r}")
+        end = self.seen.index(text, self._from) + len(text)
+        found, self._from = self.seen[self._from:end], end
+        return found
+
+    def _read(self, seconds):
+        if seconds <= 0 or not select.select([self.fd], [], [], seconds)[0]:
+            return False
+        try:
+            data = os.read(self.fd, 65536)
+        except OSError:     # the program has closed it
+            return False
+        self.seen += data.decode(errors="replace")
+        return bool(data)
+
+    def exit_code(self, timeout=10):
+        deadline = time.monotonic() + settings.seconds(timeout)
+        while self._read(deadline - time.monotonic()):
+            pass
+        return self.process.wait(settings.seconds(timeout))
