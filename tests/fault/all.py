@@ -18,6 +18,7 @@ import concurrent.futures
 import os
 import pathlib
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -65,6 +66,7 @@ class Run:
         self.args = args
         self.results = args.build / "fault-results.jsonl"
         self.printing = threading.Lock()
+        self.running = set()
         self.slots = queue.SimpleQueue()
         # Another run may be going on beside this one; the system tests have the lower slots.
         first = 16 + os.getpid() % (MAX_JOBS + 1) * MAX_JOBS
@@ -88,9 +90,11 @@ class Run:
         self.say(f"==== {what}: {arguments}")
         with subprocess.Popen(self.command(what, arguments, slot), stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, errors="replace") as process:
+            self.running.add(process)
             for line in process.stdout:
                 if line.strip():
                     self.say(line.rstrip())
+        self.running.discard(process)
         self.slots.put(slot)
         self.say(f"==== {what}: {'failed' if process.returncode else 'passed'} in "
                  f"{time.monotonic() - began:.0f} s")
@@ -100,7 +104,13 @@ class Run:
         """The names of those that failed."""
         self.results.unlink(missing_ok=True)
         with concurrent.futures.ThreadPoolExecutor(self.args.jobs) as pool:
-            codes = list(pool.map(lambda part: self.part(*part), parts))
+            try:
+                codes = list(pool.map(lambda part: self.part(*part), parts))
+            except BaseException:   # such as our own end: no more parts, and the guests end too
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in list(self.running):
+                    process.terminate()
+                raise
         return [what for (what, _), code in zip(parts, codes) if code]
 
     def tables(self, parts):
@@ -134,6 +144,7 @@ def main():
     if os.geteuid() != 0 and not args.no_root:
         sys.exit("check-fault: network cuts and full disks need root: run this as root, or leave "
                  "them out: make check-fault FAULT_ARGS=--no-root")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
     run = Run(args)
     parts = [part for part in (FULL if args.full else SHORT) if args.only in part[0]]

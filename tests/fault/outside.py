@@ -30,8 +30,8 @@ class Case:
     def __init__(self, at, fault, phase_name, outcome):
         self.fault, self.phase, self.outcome = fault, PHASES[phase_name], outcome
         self.name = f"{fault.name}, in {phase_name}"
-        self.result = {"kind": "outside", "at": at, "fault": fault.name, "phase": phase_name, "outcome": outcome.words,
-                       "row": outcome.row, "ok": False, "error": ""}
+        self.result = {"kind": "outside", "at": at, "fault": fault.name, "phase": phase_name,
+                       "outcome": outcome.words, "row": outcome.row, "ok": False, "error": ""}
 
     def may_stand_still_s(self, scene):
         """A bound; None: as long as a user says."""

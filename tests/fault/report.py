@@ -47,11 +47,13 @@ def table(header, rows):
 def walks(results):
     def cells(result):
         worst = result["worst"]
-        return [result["what"], str(result["cases"]), str(result["points"]),
+        return [result["what"], str(result["cases"]), str(len(result["points"])),
                 str(result["failed"]), seconds(worst, "silence_s"), seconds(worst, "runs_on_s"),
                 seconds(worst, "clean_s"), f"{result['took_s']:.0f}"]
+    points = set().union(*(result["points"] for result in results))
     return table(["what", "cases", "points", "failed", "longest standstill (s)",
-                  "ran on after restart (s)", "clean after (s)", "took (s)"], map(cells, results))
+                  "ran on after restart (s)", "clean after (s)", "took (s)"],
+                 map(cells, results)) + f"\n\n{len(points)} different points in all"
 
 
 def outside(results):

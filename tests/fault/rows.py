@@ -50,14 +50,16 @@ PROCESSES = [
 COORDINATORS = [
     (Killed("a"), {
         "prepare": STAYS, "transfer": MOVED.beside("1"), "last pass": MOVED.beside("11"),
-        "completed": MOVED.beside("14"), "asked": MOVED.full, "taken": MOVED.full, "answer": MOVED}),
+        "completed": MOVED.beside("14"), "asked": MOVED.full, "taken": MOVED.full,
+        "answer": MOVED}),
     (Killed("b"), {
         "prepare": STAYS, "transfer": MOVED.beside("2"), "last pass": MOVED.beside("12"),
         "completed": MOVED.beside("15"), "asked": MOVED.full, "taken": MOVED.full,
         "answer": MOVED.beside("17")}),
     (Killed("ab"), {
         "prepare": STAYS, "transfer": MOVED.beside("3"), "last pass": MOVED.beside("13"),
-        "completed": MOVED.beside("16"), "asked": MOVED.full, "taken": MOVED.full, "answer": MOVED}),
+        "completed": MOVED.beside("16"), "asked": MOVED.full, "taken": MOVED.full,
+        "answer": MOVED}),
     (KilledForLong("a"), {"converging": MOVED.beside("1b")}),
     (KilledForLong("b"), {"converging": MOVED}),
     (KilledForLong("ab"), {"converging": MOVED.beside("3b")}),

@@ -23,7 +23,7 @@ import time
 import traceback
 
 import report
-from arena import Arena, CaseFailed, Record, WAYS, set_up
+from arena import Arena, Record, WAYS, set_up
 
 SIDES = ("source", "destination")
 # A lost request or answer is waited for until its deadline (15 s for go).
@@ -120,8 +120,9 @@ class Walk:
         self.close(logs)
 
     def summary(self):
-        print(f"\n{self.count} cases, {len(self.failed)} failed, {len(self.points)} different points, "
-              f"{self.not_fired} moves without a fault, {time.monotonic() - self.began:.0f} s; "
+        print(f"\n{self.count} cases, {len(self.failed)} failed, "
+              f"{len(self.points)} different points, {self.not_fired} moves without a fault, "
+              f"{time.monotonic() - self.began:.0f} s; "
               + ", ".join(f"{n} {outcome}" for outcome, n in sorted(self.outcomes.items())))
         for key, (value, name) in self.worst.items():
             print(f"  longest {key.removesuffix('_s'):<8} {value:6.2f} s  {name}")
@@ -129,7 +130,7 @@ class Walk:
             print(f"  FAILED {name}")
         report.save(self.args.results, {
             "kind": "walk", "what": self.args.what, "cases": self.count,
-            "failed": len(self.failed), "points": len(self.points),
+            "failed": len(self.failed), "points": sorted(self.points),
             "worst": {key: value for key, (value, _) in self.worst.items()},
             "took_s": time.monotonic() - self.began})
 
