@@ -99,13 +99,18 @@ class HungQemuTest(SystemTest):
 
 
 class BesideMoveTest(SystemTest):
-    def test_pause_and_resume_are_borne_and_nothing_that_ends_the_guest(self):
+    def test_questions_and_pause_are_borne_and_nothing_that_changes_or_ends_the_guest(self):
         guest = self.world.guest()
         guest.start(self.a)
         move = self.world.begin_move(guest, self.a, self.b, bandwidth_bytes_per_s=100_000)["id"]
         self.world.wait_flowing(self.a, move)
         self.assertEqual(self.a.api.post("/v1/vms/g1/pause")["state"], "paused")
         self.assertEqual(self.a.api.post("/v1/vms/g1/resume")["state"], "running")
+        command = "/v1/vms/g1/monitor"
+        status = self.a.api.post(command, {"protocol": "qmp", "command": {"execute": "query-status"}})
+        self.assertEqual(status["return"]["status"], "running")
+        self.assert_api_error(409, "busy", self.a.api.post, command,
+                              {"protocol": "hmp", "command": "balloon 64"})
         for action in ("reset", "stop", "shutdown"):
             with self.subTest(action):
                 error = self.assert_api_error(409, "busy", self.a.api.post, f"/v1/vms/g1/{action}")
