@@ -73,8 +73,10 @@ void vm_forget(struct vm *vm)
 	char name[ID_NAME_SIZE];
 
 	vm->job = NULL;
-	if (vm->qemu)
+	if (vm->qemu) {
 		qemu_kill(vm->qemu);
+		vm_rx_end(vm);
+	}
 	qemu_remove_files(&vms->env.qemu, vm->row.uuid, true);
 	snprintf(name, sizeof(name), "%s", vm->row.name);
 	vm_remove(vm);

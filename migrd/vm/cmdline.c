@@ -111,11 +111,17 @@ static void add_json(struct cmdline *cl, const char *option, struct json_object 
 							     JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
-static void add_device(struct cmdline *cl, const struct vm_def *def, struct vm_def_device dev)
+static void add_device(struct cmdline *cl, const struct vm_def *def, struct vm_def_device dev,
+		       const struct cmdline_fds *fds)
 {
+	char fd[16];
 	struct plug plug;
 
 	plug_init(&plug, def, dev);
+	if (dev.kind == VM_DEF_KIND_NIC && fds->nic[dev.index] >= 0) {
+		snprintf(fd, sizeof(fd), "%d", fds->nic[dev.index]);
+		json_add_str(plug.backend_args, "fd", fd);
+	}
 	if (plug.backend)
 		add_json(cl, plug.backend->option, plug.backend_args);
 	add_json(cl, "-device", plug.device_args);
@@ -189,7 +195,7 @@ struct cmdline *cmdline_build(const struct vm_def *def, const char *binary, cons
 	add_ports(cl, def);
 	VM_DEF_EACH_DEVICE(def, dev)
 	{
-		add_device(cl, def, dev);
+		add_device(cl, def, dev, fds);
 	}
 	add_serial(cl, &def->serial);
 	if (def->guest_agent)

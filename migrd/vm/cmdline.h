@@ -17,13 +17,14 @@ struct cmdline_fds {
 	int monitor[2];
 	int agent;
 	int extra[VM_DEF_MONITOR_MAX]; /* of the monitors of the definition */
+	int nic[VM_DEF_NIC_MAX];       /* of its macvtaps */
 };
-#define CMDLINE_FDS_INIT               \
-	{                              \
-		{ -1, -1 }, -1,        \
-		{                      \
-			-1, -1, -1, -1 \
-		}                      \
+#define CMDLINE_FDS_INIT                               \
+	{                                              \
+		{ -1, -1 }, -1, { -1, -1, -1, -1 },    \
+		{                                      \
+			-1, -1, -1, -1, -1, -1, -1, -1 \
+		}                                      \
 	}
 
 struct cmdline;

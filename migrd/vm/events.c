@@ -188,6 +188,7 @@ void vm_events_take(struct vm *vm, const struct qmp_event *event)
 	if (type != QMP_EVENT_TYPE_UNKNOWN && handlers[type])
 		handlers[type](vm, event);
 	vm_agent_event(vm, event);
+	vm_rx_event(vm, event);
 	tell(vm, event, flags);
 	show(vm, former_reason, flags);
 	if (vm->job)

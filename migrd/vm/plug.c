@@ -88,11 +88,14 @@ static void plug_nic(struct plug *plug, const struct vm_def *def, size_t index)
 	const struct vm_def_nic *nic = &def->nics[index];
 
 	set_backend(plug, &backend_net, nic->id, "net");
-	json_add_str(plug->backend_args, "type", vm_def_nic_type_names[nic->type]);
+	json_add_str(plug->backend_args, "type",
+		     nic->type == VM_DEF_NIC_TYPE_USER ? "user" : "tap");
 	if (nic->type == VM_DEF_NIC_TYPE_TAP) {
 		json_add_str(plug->backend_args, "ifname", nic->ifname);
 		json_add_str(plug->backend_args, "script", "no");
 		json_add_str(plug->backend_args, "downscript", "no");
+	} else if (nic->type == VM_DEF_NIC_TYPE_MACVTAP) {
+		json_add_str(plug->backend_args, "fd", PLUG_FD_UNKNOWN);
 	}
 	set_device(plug, "virtio-net-pci", nic->id);
 	json_add_str(plug->device_args, "netdev", plug->backend_id);

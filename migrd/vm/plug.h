@@ -12,6 +12,10 @@
 
 #include "wire/vm_def_device.h"
 
+/* In place of the descriptor of a macvtap: no name of one, so that QEMU refuses it
+ * where nobody has put the real one. */
+#define PLUG_FD_UNKNOWN "not-open"
+
 struct plug_backend {
 	const char *option; /* of the command line: "-blockdev" */
 	const char *add, *del;

@@ -38,6 +38,7 @@ void vm_drop_qemu(struct vm *vm)
 {
 	vm->is_ready = false;
 	vm_agent_end(vm);
+	vm_rx_end(vm);
 	qemu_free(TAKE_PTR(vm->qemu));
 	forget_process(vm);
 }
@@ -62,6 +63,7 @@ static void on_attached(struct vm *vm, const struct err *err)
 	if (!err) {
 		set_process(vm, qemu_proc_id(vm->qemu));
 		vm_events_explain(vm);
+		vm_rx_follow(vm);
 	} else if (!qemu_is_alive(vm->qemu)) {
 		snprintf(vm->reason, sizeof(vm->reason), "%s",
 			 was_starting(vm) ? "the coordinator ended before it was started"

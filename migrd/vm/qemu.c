@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/apply.h"
 #include "qmp/refuse.h"
 #include "vm/cmdline.h"
 #include "vm/qemu_priv.h"
@@ -109,6 +110,16 @@ static bool make_socket(struct qemu *qemu, const char *file, int *ret_fd, struct
 	return unix_listen(path, SOCK_STREAM, ret_fd, err);
 }
 
+static bool open_macvtaps(const struct vm_def *def, struct cmdline_fds *fds, struct err *err)
+{
+	for (size_t i = 0; i < def->nic_count; i++) {
+		if (def->nics[i].type == VM_DEF_NIC_TYPE_MACVTAP &&
+		    !net_open_macvtap(def->nics[i].ifname, &fds->nic[i], err))
+			return false;
+	}
+	return true;
+}
+
 static bool make_sockets(struct qemu *qemu, const struct vm_def *def, struct cmdline_fds *fds,
 			 struct err *err)
 {
@@ -117,7 +128,7 @@ static bool make_sockets(struct qemu *qemu, const struct vm_def *def, struct cmd
 	return dir_make(dir, 0700, err) && make_socket(qemu, "qmp0.sock", &fds->monitor[0], err) &&
 	       make_socket(qemu, "qmp1.sock", &fds->monitor[1], err) &&
 	       (!def->guest_agent || make_socket(qemu, QEMU_AGENT_SOCKET, &fds->agent, err)) &&
-	       qemu_listen_extra(qemu, def, fds->extra, err);
+	       qemu_listen_extra(qemu, def, fds->extra, err) && open_macvtaps(def, fds, err);
 }
 
 static void close_sockets(struct cmdline_fds *fds)
@@ -127,6 +138,8 @@ static void close_sockets(struct cmdline_fds *fds)
 	closep(&fds->agent);
 	for (size_t i = 0; i < ARRAY_LEN(fds->extra); i++)
 		closep(&fds->extra[i]);
+	for (size_t i = 0; i < ARRAY_LEN(fds->nic); i++)
+		closep(&fds->nic[i]);
 }
 
 static size_t list_fds(const struct cmdline_fds *fds, int *ret_list)
@@ -140,6 +153,9 @@ static size_t list_fds(const struct cmdline_fds *fds, int *ret_list)
 	for (size_t i = 0; i < ARRAY_LEN(fds->extra); i++)
 		if (fds->extra[i] >= 0)
 			ret_list[count++] = fds->extra[i];
+	for (size_t i = 0; i < ARRAY_LEN(fds->nic); i++)
+		if (fds->nic[i] >= 0)
+			ret_list[count++] = fds->nic[i];
 	return count;
 }
 
@@ -149,7 +165,7 @@ static bool spawn(struct qemu *qemu, const struct vm_def *def, bool incoming,
 	CLEANUP(free_charp) char *pid_file = qemu_path(qemu->env, qemu->uuid, "pid");
 	CLEANUP(free_charp) char *log = qemu_log_path(qemu->env, qemu->uuid);
 	struct cmdline *cmdline = cmdline_build(def, qemu->env->binary, pid_file, incoming, fds);
-	int keep[3 + VM_DEF_MONITOR_MAX];
+	int keep[3 + VM_DEF_MONITOR_MAX + VM_DEF_NIC_MAX];
 	const struct proc_args args = {
 		.argv = cmdline_argv(cmdline),
 		.keep_fds = keep,

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/work.h"
 #include "vm/agent_priv.h"
 #include "vm/vm_priv.h"
 
@@ -36,6 +37,7 @@ struct vms *vms_new(const struct vms_env *env)
 	struct vms *vms = xnew(struct vms);
 
 	vms->env = *env;
+	vms->net = worker_new(env->qemu.loop, "net", 1);
 	return vms;
 }
 
@@ -49,7 +51,10 @@ void vms_clear(struct vms *vms)
 
 void vms_free(struct vms *vms)
 {
+	if (!vms)
+		return;
 	vms_clear(vms);
+	worker_free(vms->net);
 	free(vms);
 }
 
@@ -65,6 +70,7 @@ struct vm *vm_add(struct vms *vms, const struct store_vm *row)
 	vm->intent = (enum vm_intent)name_index(vm_intent_names, ARRAY_LEN(vm_intent_names),
 						row->intent);
 	vm_events_init(vm);
+	vm_rx_init(vm);
 	while (*link && strcmp((*link)->row.name, row->name) < 0)
 		link = &(*link)->next;
 	vm->next = *link;
@@ -95,6 +101,7 @@ void vm_remove(struct vm *vm)
 	vm_entries_let_go(vm);
 	leave_waiting(vm);
 	vm_agent_end(vm);
+	vm_rx_fini(vm);
 	qemu_free(vm->qemu);
 	store_vm_fini(&vm->row);
 	free(vm);

@@ -6,6 +6,7 @@
 #include <sys/queue.h>
 
 #include "vm/events.h"
+#include "vm/rx_filter.h"
 #include "vm/vm.h"
 
 struct action_run;
@@ -22,9 +23,10 @@ struct vm {
 	enum vm_intent intent;
 	struct qemu *qemu;
 	struct vm_agent *agent; /* NULL: no channel, or no QEMU of ours */
-	bool is_ready;    /* its QEMU has answered */
+	bool is_ready;          /* its QEMU has answered */
 	char reason[ERR_MSG_SIZE];
 	struct vm_events events;
+	struct vm_rx rx;
 	struct vm_job *job;
 	struct vm_entry *holder;   /* of the sync slot */
 	struct vm_entries entries; /* that wait for it, or for their refusal */
@@ -36,6 +38,7 @@ struct vm {
 
 struct vms {
 	struct vms_env env;
+	struct worker *net; /* changes the host's network, in order */
 	struct vm *list;
 	unsigned recovering; /* QEMUs that have not answered yet */
 	vm_done_fn *recovered;

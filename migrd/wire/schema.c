@@ -22,7 +22,7 @@ static const struct {
 } schemas[] = {
 	{ vm_def_fields, "VM definition",
 	  "The body of POST /v1/vms. Beyond this schema: device ids and PCI slots are unique, a "
-	  "tap NIC has an ifname, a serial port of type file or socket has a path." },
+	  "tap or macvtap NIC has an ifname, a serial port of type file or socket has a path." },
 	{ move_request_fields, "Move request", "The body of POST /v1/moves." },
 	{ move_options_fields, "Move changes",
 	  "The body of PATCH /v1/moves/{id}; at least one member." },

@@ -10,7 +10,7 @@ const char *const vm_def_accel_names[] = { "kvm", "tcg", NULL };
 const char *const vm_def_disk_format_names[] = { "raw", "qcow2", NULL };
 const char *const vm_def_disk_cache_names[] = { "writeback", "none", "writethrough", "unsafe",
 						NULL };
-const char *const vm_def_nic_type_names[] = { "user", "tap", NULL };
+const char *const vm_def_nic_type_names[] = { "user", "tap", "macvtap", NULL };
 const char *const vm_def_serial_type_names[] = { "none", "file", "socket", NULL };
 const char *const vm_def_clock_after_move_names[] = { "set", "keep", NULL };
 const char *const vm_def_monitor_protocol_names[] = { "qmp", "hmp", NULL };
@@ -85,19 +85,26 @@ static const struct json_field nic_fields[] = {
 	  .required = true,
 	  JSON_MEMBER(struct vm_def_nic, type),
 	  .names = vm_def_nic_type_names,
-	  .help = "user: QEMU's own NAT; tap: the host's interface `ifname'." },
+	  .help = "user: QEMU's own NAT; tap, macvtap: the host's interface `ifname'." },
 	{ .key = "ifname",
 	  .type = JSON_STRING,
 	  JSON_MEMBER(struct vm_def_nic, ifname),
 	  .check = vm_def_check_ifname,
 	  .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$",
-	  .help = "Name of the tap interface; required for type tap, for no other." },
+	  .help = "Name of the interface; required for tap and macvtap (which must be there), for "
+		  "no "
+		  "other." },
 	{ .key = "mac",
 	  .type = JSON_STRING,
 	  JSON_MEMBER(struct vm_def_nic, mac),
 	  .check = vm_def_check_mac,
 	  .pattern = "^[0-9A-Fa-f][02468ACEace](:[0-9A-Fa-f]{2}){5}$",
 	  .help = "Unicast MAC address; default: derived from the VM's uuid and this id." },
+	{ .key = "rx_filter",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct vm_def_nic, rx_filter),
+	  .help = "The guest is trusted to choose its addresses: the macvtap, or the bridge of the "
+		  "tap, follows what it wants to receive; default: false." },
 	PCI_FIELD(struct vm_def_nic),
 	{ 0 },
 };

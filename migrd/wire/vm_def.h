@@ -60,7 +60,7 @@ enum vm_def_disk_cache {
 	VM_DEF_DISK_CACHE_WRITETHROUGH,
 	VM_DEF_DISK_CACHE_UNSAFE,
 };
-enum vm_def_nic_type { VM_DEF_NIC_TYPE_USER, VM_DEF_NIC_TYPE_TAP };
+enum vm_def_nic_type { VM_DEF_NIC_TYPE_USER, VM_DEF_NIC_TYPE_TAP, VM_DEF_NIC_TYPE_MACVTAP };
 enum vm_def_clock_after_move { VM_DEF_CLOCK_AFTER_MOVE_SET, VM_DEF_CLOCK_AFTER_MOVE_KEEP };
 enum vm_def_serial_type {
 	VM_DEF_SERIAL_TYPE_NONE,
@@ -121,7 +121,8 @@ struct vm_def_disk {
 struct vm_def_nic {
 	char id[VM_DEF_ID_SIZE];
 	int type;                  /* enum vm_def_nic_type */
-	char ifname[IF_NAMESIZE];  /* "" unless tap */
+	char ifname[IF_NAMESIZE];  /* "" unless tap or macvtap */
+	bool rx_filter;            /* the host follows what the guest wants to receive */
 	char mac[VM_DEF_MAC_SIZE]; /* "" until normalized */
 	char pci_address[VM_DEF_PCI_SIZE];
 };

@@ -172,10 +172,13 @@ static void check_nic(struct check *check, size_t index)
 
 	snprintf(pointer, sizeof(pointer), "/nics/%zu", index);
 	if (!has_fault(check, pointer)) {
-		if (nic->type == VM_DEF_NIC_TYPE_TAP && !*nic->ifname)
-			DEVICE_FAULT(check, device, "ifname", "required for type tap");
-		if (nic->type != VM_DEF_NIC_TYPE_TAP && *nic->ifname)
-			DEVICE_FAULT(check, device, "ifname", "only for type tap");
+		if (nic->type != VM_DEF_NIC_TYPE_USER && !*nic->ifname)
+			DEVICE_FAULT(check, device, "ifname", "required for type %s",
+				     vm_def_nic_type_names[nic->type]);
+		if (nic->type == VM_DEF_NIC_TYPE_USER && *nic->ifname)
+			DEVICE_FAULT(check, device, "ifname", "only for type tap or macvtap");
+		if (nic->type == VM_DEF_NIC_TYPE_USER && nic->rx_filter)
+			DEVICE_FAULT(check, device, "rx_filter", "only for type tap or macvtap");
 	}
 	for (size_t i = 0; i < index; i++) {
 		if (*nic->mac && !strcasecmp(nic->mac, nics[i].mac))

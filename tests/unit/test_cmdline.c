@@ -6,7 +6,9 @@
 #include "vm/cmdline.h"
 
 static struct vm_def *def;
-static const struct cmdline_fds fds = { { 7, 8 }, 9, { 10, 11, 12, 13 } };
+static const struct cmdline_fds fds = {
+	{ 7, 8 }, 9, { 10, 11, 12, 13 }, { -1, -1, -1, -1, -1, -1, -1, -1 }
+};
 
 static void load(const char *json)
 {
@@ -196,6 +198,22 @@ START_TEST(plugged_devices_are_where_they_were)
 }
 END_TEST
 
+/* Frames of a macvtap go through its device, which QEMU inherits. */
+START_TEST(macvtap_is_an_inherited_descriptor)
+{
+	struct cmdline_fds more = CMDLINE_FDS_INIT;
+	struct cmdline *cl;
+
+	load(SMALL ",\"nics\":[{\"id\":\"u\",\"type\":\"user\"},{\"id\":\"n\","
+		   "\"type\":\"macvtap\",\"ifname\":\"mvt0\"}]}");
+	more.nic[1] = 17;
+	cl = cmdline_build(def, "qemu", "/run/pid", false, &more);
+	ck_assert(has(cl, "-netdev", "{\"id\":\"n-net\",\"type\":\"tap\",\"fd\":\"17\"}"));
+	ck_assert(has(cl, "-netdev", "{\"id\":\"u-net\",\"type\":\"user\"}"));
+	cmdline_free(cl);
+}
+END_TEST
+
 /* QEMU's defaults could change: what becomes of a guest is always said. */
 START_TEST(actions_are_said_in_full)
 {
@@ -240,6 +258,7 @@ Suite *suite(void)
 	tcase_add_test(tc, path_with_comma_is_a_path);
 	tcase_add_test(tc, devices_are_pinned);
 	tcase_add_test(tc, plugged_devices_are_where_they_were);
+	tcase_add_test(tc, macvtap_is_an_inherited_descriptor);
 	tcase_add_test(tc, actions_are_said_in_full);
 	tcase_add_test(tc, extra_args_stay_as_they_are);
 	suite_add_tcase(s, tc);

@@ -41,7 +41,8 @@ static bool decode(const char *more)
 	"'format':'qcow2','shared':true,'boot_index':0,'cache':'none','pci_address':'0x4'}," \
 	"{'id':'data','path':'/srv/d','format':'raw','readonly':true}],"                     \
 	"'nics':[{'id':'net0','type':'user'},{'id':'net1','type':'tap','ifname':'tap0',"     \
-	"'mac':'52:54:00:12:34:56','pci_address':'0x2'}],"                                   \
+	"'mac':'52:54:00:12:34:56','pci_address':'0x2'},"                                    \
+	"{'id':'net2','type':'macvtap','ifname':'mvt0','rx_filter':true}],"                  \
 	"'serial':{'type':'file','path':'/run/serial.log'},'guest_agent':true,"              \
 	"'shared_memory':[{'id':'shm0','path':'/dev/shm/x','size_mib':4}],"                  \
 	"'monitors':[{'id':'ops','protocol':'hmp','type':'unix','path':'/run/ops.sock'},"    \
@@ -131,6 +132,8 @@ static const struct {
 	  "/serial/path", "at most 107" },
 	{ "'nics':[{'id':'n','type':'tap'}]", "/nics/0/ifname", "required for type tap" },
 	{ "'nics':[{'id':'n','type':'user','ifname':'t'}]", "/nics/0/ifname", "only for" },
+	{ "'nics':[{'id':'n','type':'macvtap'}]", "/nics/0/ifname", "required for type macvtap" },
+	{ "'nics':[{'id':'n','type':'user','rx_filter':true}]", "/nics/0/rx_filter", "only for" },
 	{ "'nics':[{'id':'n','type':'tap','ifname':'a/b'}]", "/nics/0/ifname", "1 to 15" },
 	{ "'nics':[{'id':'n','type':'user','mac':'52:54:00:12:34'}]", "/nics/0/mac", "six pairs" },
 	{ "'nics':[{'id':'n','type':'user','mac':'01:00:5e:00:00:01'}]", "/nics/0/mac", "even" },
@@ -333,7 +336,8 @@ START_TEST(normalize_pins_the_lowest_free_slots)
 	ck_assert_str_eq(def->disks[1].pci_address, "0x3");
 	ck_assert_str_eq(def->nics[0].pci_address, "0x5");
 	ck_assert_str_eq(def->nics[1].pci_address, "0x2");
-	ck_assert_str_eq(def->shared_memory[0].pci_address, "0x6");
+	ck_assert_str_eq(def->nics[2].pci_address, "0x6");
+	ck_assert_str_eq(def->shared_memory[0].pci_address, "0x7");
 	ck_assert_uint_eq(def->memory_devices[1].slot, 0);
 	ck_assert(!def->memory_devices[1].has_address);
 	ck_assert_uint_eq(def->vcpu_devices[0].index, 3);

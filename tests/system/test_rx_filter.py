@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The host's network follows a Linux guest that changes its addresses and joins groups.
+
+Each host is a network namespace of its own: a bridge with two taps, and a macvtap on one
+end of a cable (veth).  As root.
+"""
+import base64
+import json
+import os
+import subprocess
+import unittest
+
+from lib import settings
+from lib.linux import LinuxGuest
+from lib.world import SystemTest, World
+
+GROUP = "01:00:5e:01:02:03"     # of tests/guest/join.S
+NICS = [{"id": "trusted", "type": "tap", "ifname": "tap0", "rx_filter": True},
+        {"id": "direct", "type": "macvtap", "ifname": "mvt0", "rx_filter": True},
+        {"id": "stranger", "type": "tap", "ifname": "tap1"}]
+NEW = {"eth0": "52:54:00:aa:00:01", "eth1": "52:54:00:aa:00:02", "eth2": "52:54:00:aa:00:03"}
+SETUP = """
+link set lo up
+link add br0 address 02:00:00:00:00:01 type bridge
+link set br0 up
+link add wire0 type veth peer name wire1
+link set wire1 address 02:00:00:00:00:02
+link set wire0 up
+link set wire1 up
+addr add 10.9.1.1/24 dev wire1
+addr add 10.9.0.1/24 dev br0
+link add link wire0 name mvt0 index {index} type macvtap mode bridge
+link set mvt0 up
+"""
+
+
+class Place:
+    """The network of one host."""
+
+    def __init__(self, host_id):
+        self.id = host_id
+        self.name = f"migrd-rx-{os.getpid()}-{host_id}"
+        self.address = f"10.213.78.{'ab'.index(host_id) + 1}"
+        self.prefix = ("nsenter", f"--net=/run/netns/{self.name}")
+        subprocess.run(["ip", "netns", "add", self.name], check=True)
+
+    def build(self):
+        # /dev/tapN is one directory for all namespaces: an index that no other has.
+        index = 100000 + os.getpid() % 100000 * 4 + "ab".index(self.id)
+        for line in SETUP.format(index=index).strip().splitlines():
+            self.ip(*line.split())
+        for tap in ("tap0", "tap1"):
+            self.ip("tuntap", "add", tap, "mode", "tap")
+            self.ip("link", "set", tap, "master", "br0")
+            self.ip("link", "set", tap, "up")
+
+    def run(self, *words):
+        return subprocess.run([*self.prefix, *words], check=True, capture_output=True,
+                              text=True).stdout
+
+    def ip(self, *words):
+        return self.run("ip", *words)
+
+    def remove(self):
+        subprocess.run(["ip", "netns", "del", self.name], check=False)
+
+    def static(self, tap):
+        """Addresses that the bridge has for a port, by word of mouth."""
+        rows = json.loads(self.run("bridge", "-j", "fdb", "show", "dev", tap))
+        return {row["mac"] for row in rows if row["state"] == "static" and "master" in row}
+
+    def macvtap(self):
+        """(address, flags, addresses of its own list)."""
+        link = json.loads(self.ip("-j", "link", "show", "mvt0"))[0]
+        rows = json.loads(self.run("bridge", "-j", "fdb", "show", "dev", "mvt0"))
+        return link["address"], set(link["flags"]), {row["mac"] for row in rows}
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root, for network namespaces")
+class RxFilterTest(SystemTest):
+    timeout_seconds = 180
+
+    def setUp(self):
+        self.places = {i: Place(i) for i in "ab"}
+        for place in self.places.values():
+            self.addCleanup(place.remove)
+            place.build()
+        a, b = self.places.values()
+        a.ip("link", "add", "host0", "type", "veth", "peer", "name", "host0", "netns", b.name)
+        for place in (a, b):
+            place.ip("addr", "add", f"{place.address}/24", "dev", "host0")
+            place.ip("link", "set", "host0", "up")
+        self.world = World("ab", {i: (p.address, p.prefix) for i, p in self.places.items()})
+        self.addCleanup(self._close_world)
+        self.world.start()
+        self.a, self.b = self.world["a"], self.world["b"]
+
+    def follows(self, what, is_true):
+        self.eventually(what, is_true, 20)
+
+    def set_mac(self, guest, nic, mac):
+        guest.sh(f"ip link set {nic} down && ip link set {nic} address {mac} && "
+                 f"ip link set {nic} up")
+
+    def put_join(self, guest):
+        program = self.world.dir / "join"
+        source = settings.SOURCE_DIR / "tests/guest/join.S"
+        subprocess.run(["as", "-o", f"{program}.o", source], check=True)
+        subprocess.run(["ld", "-s", "-o", program, f"{program}.o"], check=True)
+        text = base64.b64encode(program.read_bytes()).decode()
+        for at in range(0, len(text), 512):     # a line of a terminal has its limit
+            guest.sh(f"echo {text[at:at + 512]} >>/tmp/join.b64")
+        guest.sh("base64 -d /tmp/join.b64 >/tmp/join && chmod +x /tmp/join")
+
+    def join(self, guest, nic):
+        guest.sh(f"/tmp/join $(cat /sys/class/net/{nic}/ifindex) >/dev/null 2>&1 & sleep 0")
+
+    # One guest for all of it: it takes longest to boot.
+    def test_host_follows_what_the_guest_wants_to_receive(self):
+        a, b = self.places["a"], self.places["b"]
+        guest = LinuxGuest(self.world, nics=NICS)
+        guest.start(self.a)
+        macs = [nic["mac"] for nic in guest.vm(self.a)["definition"]["nics"]]
+        for nic in NEW:
+            guest.sh(f"ip link set {nic} up")
+        self.put_join(guest)
+
+        with self.subTest("the driver starts"):
+            self.follows("the bridge knows it", lambda: macs[0] in a.static("tap0"))
+            self.follows("the macvtap has its address", lambda: a.macvtap()[0] == macs[1])
+            self.assertNotIn("PROMISC", a.macvtap()[1])
+        with self.subTest("new addresses"):
+            for nic, mac in NEW.items():
+                self.set_mac(guest, nic, mac)
+            self.follows("the bridge follows", lambda: NEW["eth0"] in a.static("tap0")
+                         and macs[0] not in a.static("tap0"))
+            self.follows("the macvtap follows", lambda: a.macvtap()[0] == NEW["eth1"])
+            self.assertEqual(a.static("tap1"), set(), "of a guest that is not trusted")
+        with self.subTest("frames pass"):
+            guest.sh("ip addr add 10.9.0.2/24 dev eth0; ip addr add 10.9.1.2/24 dev eth1")
+            guest.sh("ping -c 1 -W 5 10.9.0.1 && ping -c 1 -W 5 10.9.1.1")
+        with self.subTest("a multicast group"):
+            for nic in ("eth0", "eth1"):
+                self.join(guest, nic)
+            self.follows("the macvtap is in it", lambda: GROUP in a.macvtap()[2])
+            self.follows("the bridge knows it", lambda: GROUP in a.static("tap0"))
+            guest.sh("killall join")
+            self.follows("the macvtap has left it", lambda: GROUP not in a.macvtap()[2])
+            self.follows("the bridge has forgotten it", lambda: GROUP not in a.static("tap0"))
+        with self.subTest("promiscuous, and all multicast"):
+            for word, flag in (("promisc", "PROMISC"), ("allmulti", "ALLMULTI")):
+                guest.sh(f"ifconfig eth1 {word}")
+                self.follows(f"{flag} is set", lambda f=flag: f in a.macvtap()[1])
+                guest.sh(f"ifconfig eth1 -{word}")
+                self.follows(f"{flag} is not set", lambda f=flag: f not in a.macvtap()[1])
+        with self.subTest("while the coordinator is away"):
+            self.a.kill9()
+            self.set_mac(guest, "eth0", "52:54:00:bb:00:01")
+            self.join(guest, "eth1")
+            self.assertNotIn("52:54:00:bb:00:01", a.static("tap0"))
+            self.a.start()
+            self.follows("the bridge follows", lambda: a.static("tap0") >= {"52:54:00:bb:00:01"}
+                         and NEW["eth0"] not in a.static("tap0"))
+            self.follows("the macvtap follows", lambda: GROUP in a.macvtap()[2])
+        with self.subTest("a move"):
+            self.world.move(guest, self.a, self.b)
+            self.follows("the bridge there knows it", lambda: "52:54:00:bb:00:01" in b.static("tap0"))
+            self.follows("the macvtap there follows", lambda: b.macvtap()[0] == NEW["eth1"]
+                         and GROUP in b.macvtap()[2])
+            self.follows("the bridge here has forgotten it", lambda: a.static("tap0") == set())
+            self.follows("the macvtap here too", lambda: GROUP not in a.macvtap()[2])
+            guest.sh("ping -c 1 -W 5 10.9.0.1 && ping -c 1 -W 5 10.9.1.1")
+            self.set_mac(guest, "eth0", NEW["eth0"])
+            self.follows("the bridge there follows", lambda: NEW["eth0"] in b.static("tap0"))
+            self.assertEqual(b.static("tap1"), set())
+        self.b.api.post("/v1/vms/lin/stop")
+        self.follows("nothing is left of it", lambda: b.static("tap0") == set())
