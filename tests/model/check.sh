@@ -7,17 +7,19 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 faults=${1:-5}
-seconds=240 # of processor time, in all
+seconds=480 # of processor time, in all
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 command -v spin >/dev/null || { echo "check.sh: spin is not installed" >&2; exit 77; }
+cp "$here/handover.pml" "$work"
+"$here/states.sh" "$here/../../migrd/job/move_states.c" >"$work/states.pml"
 cd "$work"
 spent=0
 
 verify() { # NAME MACROS...
 	name=$1
 	shift
-	spin -a "$@" "$here/handover.pml" >spin.log || { cat spin.log; exit 2; }
+	spin -a "$@" handover.pml >spin.log || { cat spin.log; exit 2; }
 	${CC:-cc} -O2 -w -DSAFETY -DMEMLIM=6144 -o pan pan.c
 	# shellcheck disable=SC3045 # dash and bash have it
 	(ulimit -t $((seconds - spent)); nice -n 5 ./pan -m10000 -w26) >pan.log 2>&1 || true
@@ -25,7 +27,7 @@ verify() { # NAME MACROS...
 		/depth reached/ { depth = $6; errors = $NF }
 		/states, stored/ { states = $1 }
 		/elapsed time/ { time = $4 }
-		END { printf "%-34s states %-9s depth %-4s errors %-2s %s s\n", name, states,
+		END { printf "%-36s states %-9s depth %-4s errors %-2s %s s\n", name, states,
 		      depth + 0, errors, time }' pan.log
 	if ! grep -q 'errors: 0' pan.log || grep -q 'not completed\|max search depth' pan.log; then
 		grep -v '^$' pan.log | head -5
@@ -37,5 +39,6 @@ verify() { # NAME MACROS...
 
 verify "$faults faults, a user" -DFAULTS="$faults"
 verify "$faults faults, QEMUs and hosts die" -DFAULTS="$faults" -DKILL -DUSER=0
-verify "3 faults, both" -DFAULTS=3 -DKILL
+verify "4 faults, a guest that stops itself" -DFAULTS=4 -DUSER=0 -DGUEST=1
+verify "3 faults, a user, hosts die" -DFAULTS=3 -DKILL
 verify "3 faults, an operator decides" -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE

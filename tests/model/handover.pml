@@ -5,9 +5,11 @@
  * when it is on disk, so a crash falls between two steps.  All that retries
  * waits until nothing of the last try is under way; so every run comes to an
  * end, and "in the end" is the moment at which nothing can happen any more
- * (process `end_of_it').
+ * (process `end_of_it').  The states are the code's, and so is what may follow what:
+ * states.sh reads it from migrd/job/move_states.c.
  *
- * Macros: FAULTS (how many), USER (pauses and resumes), KILL (QEMUs may be
+ * Macros: FAULTS (how many), USER (pauses and resumes), GUEST (it stops by itself,
+ * or powers off: how often), KILL (QEMUs may be
  * killed, hosts lose their power), RESOLVE (an operator decides), and the
  * mutants of mutants.sh. */
 #ifndef FAULTS
@@ -16,6 +18,11 @@
 #ifndef USER
 #define USER 1
 #endif
+#ifndef GUEST
+#define GUEST 0
+#endif
+
+#include "states.pml" /* src_may_go, dst_may_go: the code's tables, by states.sh */
 
 mtype = { begin, prepare, transfer, handover, confirm, done, rollback, cancelled, failed, stuck };
 /* Of the destination before it has heard of the move. */
@@ -29,6 +36,7 @@ mtype = { idle, pausing, pause_sent, resuming, resume_sent };
 
 byte faults = FAULTS;
 byte user_acts = USER;
+byte guest_acts = GUEST;
 bit may_cancel = 1;
 bit may_start = 1;
 
@@ -36,9 +44,15 @@ bit may_start = 1;
 bool src_alive = true;   /* the source's QEMU */
 bool src_runs = true;    /* its CPUs */
 bool src_ran_before;     /* before the last pass stopped them */
+bool src_halted;         /* the guest stopped by itself: an I/O error, a panic */
+bool src_powered_off;    /* the guest ended its QEMU */
 mtype src_mig = mig_none;
 mtype dst_qemu = absent;
 bool link_up;            /* stream, network, stream */
+byte lease;              /* the source's stream on its data */
+#define HELD    0
+#define FLOWS   1 /* for two seconds, unless it is renewed */
+#define FOREVER 2 /* the guest stands still already */
 bool copy_is_current;    /* nothing ran since what the destination has loaded */
 bool dst_has_run;
 bool src_heard_refusal;  /* and entered rollback with it */
@@ -53,6 +67,8 @@ bool src_saw_disk;       /* saw_completed */
 bool src_go_doubt_disk;        /* go_in_doubt */
 bool src_cancelled;      /* error.code == ERR_CANCELLED */
 bool src_intent_disk = true; /* true: started */
+bool src_stopped_disk;   /* guest_stopped */
+#define src_shall_run (src_intent && !src_stopped)
 /* in memory */
 bool src_up = true;
 bool src_enters = true;  /* the state is on disk, enter() has not run */
@@ -67,6 +83,7 @@ bool src_migrating;      /* `migrate' was sent by this coordinator */
 bool src_safe;           /* guest_safe */
 bool src_answered, src_taken;
 bool src_intent = true;
+bool src_stopped;        /* guest_stopped */
 bool src_run;
 mtype action = idle;
 
@@ -91,6 +108,9 @@ bool m_prepare, m_prepared, m_unprepared;
 bool m_go, m_go_run, m_go_taken, m_go_refused;
 bool m_drop, m_drop_taken, m_drop_refused;
 
+/* Nobody answers: a person may have to decide, and meanwhile all goes on as before. */
+#define src_hands (src_state == handover || src_state == stuck)
+#define dst_waits (dst_state == transfer || dst_state == stuck)
 #define SRC (src_up && !src_enters)
 #define DST (dst_up && !dst_enters)
 #define src_is_final (src_state == done || src_state == cancelled || src_state == failed)
@@ -115,6 +135,14 @@ bool m_drop, m_drop_taken, m_drop_refused;
 #else
 /* A host that was said to be dead and comes back has to hear what became of it. */
 #define patience_may_end (!src_go_doubt && !resolved)
+#endif
+/* is_open in move_resolve.c, and that the other host was found silent (!dst_up). */
+#define src_is_open (src_hands && src_saw && !src_refused)
+#define dst_is_open (dst_waits && dst_loaded)
+#ifdef M_RESOLVE_SOURCE_WHILE_THEY_SPEAK
+#define destination_is_dead true
+#else
+#define destination_is_dead (!dst_up && dst_qemu_gone)
 #endif
 #ifdef M_RESOLVE_SOURCE_ON_DEATH_ALONE
 #define resolve_source_word true
@@ -145,11 +173,26 @@ bool m_drop, m_drop_taken, m_drop_refused;
 #ifdef M_GO_CHANGES_RUN
 #define go_counts (dst_state != unknown && !dst_is_final)
 #else
-#define go_counts (dst_state == prepare || dst_state == transfer)
+#define go_counts (dst_state == prepare || dst_waits)
+#endif
+#ifdef M_STREAM_IGNORES_LEASE
+#define data_flows true
+#else
+#define data_flows (lease != HELD)
 #endif
 #define resume_unasked (!src_given_away)
 /* is_busy: while bytes flow, nobody is asked */
 #define asks_fate (!link_up || dst_loaded)
+#ifdef M_STUCK_ASKS_NO_MORE
+#define asks_go (src_state == handover)
+#else
+#define asks_go src_hands
+#endif
+#ifdef M_GIFT_IS_NOT_HEARD
+#define hears_no_gift true
+#else
+#define hears_no_gift false
+#endif
 #ifdef M_ROLLBACK_FORGETS_STREAM
 #define attaches_late false
 #else
@@ -171,6 +214,7 @@ inline run_on_source()
 	assert(dst_qemu != running);  /* two runners */
 	assert(!dst_has_run);         /* back on the source: what it did there is lost */
 	src_runs = true;
+	src_halted = false;
 	copy_is_current = false;
 }
 
@@ -197,10 +241,17 @@ inline src_qemu_gives_up(how)
 inline break_link()
 {
 	link_up = false;
+	lease = HELD;
 	if
 	:: dst_qemu == loading -> dst_qemu = dead
 	:: else
 	fi
+}
+
+inline src_dies()
+{
+	src_alive = false; src_runs = false; src_ran_before = false;
+	break_link()
 }
 
 /* actions.c, on_intent_saved: the job is asked again, since it may have gone on */
@@ -221,6 +272,7 @@ inline src_goes(to)
 	:: action == pausing || action == resuming -> intent_is_saved()
 	:: true
 	fi;
+	assert(src_may_go(src_state, to));
 	src_state = to;
 	src_enters = true;
 	src_resumed = false;
@@ -228,6 +280,7 @@ inline src_goes(to)
 	src_safe = false;
 	src_saw_disk = src_saw; /* the row carries all of the detail */
 	src_go_doubt_disk = src_go_doubt;
+	src_stopped_disk = src_stopped;
 }
 
 inline src_ends(to)
@@ -236,6 +289,7 @@ inline src_ends(to)
 	src_enters = false;
 	src_cancel = false; src_completed = false; src_saw = false; src_saw_disk = false;
 	src_go_doubt = false; src_go_doubt_disk = false; src_answered = false; src_run = false;
+	src_stopped = false; src_stopped_disk = false;
 	src_refused = false; src_heard_refusal = false; src_cancelled = false; src_doubt = false;
 	may_cancel = 0;
 	src_doubt = false;
@@ -248,6 +302,7 @@ inline src_ends(to)
 
 inline dst_goes(to)
 {
+	assert(dst_state == unknown || dst_may_go(dst_state, to));
 	dst_state = to;
 	dst_enters = true;
 	dst_resumed = false;
@@ -297,7 +352,9 @@ end:	do
 		fi }
 	:: atomic { SRC && src_state == prepare && m_unprepared ->
 		m_unprepared = false; src_goes(rollback) }
-	:: atomic { SRC && src_state == prepare && !prepare_pending && !src_attached -> src_goes(rollback) }
+	/* lost, or slow: asked again */
+	:: atomic { SRC && src_state == prepare && !prepare_pending && !src_attached ->
+		m_prepare = true }
 	:: atomic { SRC && src_state == prepare && GIVE_UP(dst_up) ->
 		PAY(dst_up); src_goes(rollback) } /* prepare_timeout_ms */
 
@@ -311,7 +368,7 @@ end:	do
 			src_migrating = true;
 			if
 			:: link_up && dst_qemu == waiting ->
-				src_mig = mig_active; dst_qemu = loading
+				src_mig = mig_active; dst_qemu = loading; lease = FLOWS
 			:: else -> src_mig = mig_failed
 			fi
 		fi }
@@ -328,58 +385,71 @@ end:	do
 		    src_mig == mig_completed && !src_completed -> src_completed = true }
 	:: atomic { SRC && src_state == transfer && (src_completed ||
 		    (src_alive && (src_migrating || src_resumed) && src_mig == mig_lastpass)) ->
+		if /* move_lease_end */
+		:: src_mig == mig_lastpass && link_up -> lease = FOREVER
+		:: else
+		fi;
 		src_goes(handover) }
+	/* move_lease_renew */
+	:: atomic { SRC && src_state == transfer && src_attached && src_mig == mig_active &&
+		    link_up && lease == HELD && dst_up -> lease = FLOWS }
 	/* send_cancel: QEMU decides */
 	:: atomic { SRC && src_state == transfer && src_alive && src_cancel &&
 		    (src_mig == mig_active || src_mig == mig_lastpass) ->
 		src_qemu_gives_up(mig_cancelled); break_link() }
 
 	/* handover: the events, note_completed, send_go */
-	:: atomic { src_up && src_enters && src_state == handover ->
+	:: atomic { src_up && src_enters && src_hands ->
 		src_enters = false;
 		if
-		:: src_run = src_intent
+		:: src_run = src_shall_run
 		:: !src_resumed -> src_run = false /* guest_stopped, which a restart may not see */
 		fi;
 #ifdef M_RESUME_UNSEEN
 		src_doubt = src_resumed && !src_saw
 #endif
 		}
-	:: atomic { SRC && src_state == handover && src_alive && src_mig == mig_completed &&
+	:: atomic { SRC && src_hands && src_alive && src_mig == mig_completed &&
 		    !src_completed -> src_completed = true }
 	/* guest_stands, on_guest_seen: a resume may have been with QEMU */
-	:: atomic { SRC && src_state == handover && src_completed && !src_saw && action != idle &&
+	:: atomic { SRC && src_hands && src_completed && !src_saw && action != idle &&
 		    !src_doubt -> src_doubt = true }
-	:: atomic { SRC && src_state == handover && src_completed && !src_saw && action == idle &&
+	:: atomic { SRC && src_hands && src_completed && !src_saw && action == idle &&
 		    src_doubt ->
 		if
 		:: src_alive && src_runs -> src_goes(rollback)
 		:: !src_alive -> src_go_doubt = doubt_of_go; src_goes(rollback)
 		:: else -> src_doubt = false
 		fi }
-	:: atomic { SRC && src_state == handover && src_completed && !src_refused && !go_pending &&
+	:: atomic { SRC && asks_go && src_completed && !src_refused && !go_pending &&
 		    guest_stands -> src_saw = true; m_go = true; m_go_run = src_run }
 	/* move_save_detail, beside the question */
 	:: atomic { src_up && src_saw && !src_saw_disk ->
 		src_saw_disk = true }
-	:: atomic { SRC && src_state == handover && m_go_taken ->
+	:: atomic { SRC && src_state == handover && src_saw && !src_refused && !dst_up ->
+		src_goes(stuck) } /* is_silent */
+	:: atomic { SRC && src_hands && m_go_taken ->
 		m_go_taken = false; src_goes(confirm) }
-	:: atomic { SRC && src_state == handover && m_go_refused ->
+	:: atomic { SRC && src_hands && m_go_refused ->
 		m_go_refused = false; src_refused = true; src_heard_refusal = true;
 		src_goes(rollback) }
-	:: atomic { SRC && src_state == handover && !src_completed && src_alive &&
+	:: atomic { SRC && src_hands && !src_completed && src_alive &&
 		    (src_mig == mig_failed || src_mig == mig_cancelled) -> src_goes(rollback) }
-	:: atomic { SRC && src_state == handover && !src_completed && !src_alive ->
+	:: atomic { SRC && src_hands && !src_completed && !src_alive ->
 		src_go_doubt = src_resumed; src_goes(rollback) }
 #ifdef M_RESUME_WITHOUT_REFUSAL
-	:: atomic { SRC && src_state == handover && src_completed && GIVE_UP(dst_up) ->
+	:: atomic { SRC && src_hands && src_completed && GIVE_UP(dst_up) ->
 		PAY(dst_up); src_refused = true; src_goes(rollback) }
 #endif
 #ifdef RESOLVE
 	/* --keep source: the operator's word that the destination is dead and that
 	 * the guest has not run there. */
-	:: atomic { SRC && src_state == handover && src_completed && !dst_up && dst_qemu_gone &&
-		    resolve_source_word && !src_refused -> src_refused = true; resolved = true; src_goes(rollback) }
+	:: atomic { SRC && src_is_open && destination_is_dead && resolve_source_word ->
+		src_refused = true; resolved = true; src_goes(rollback) }
+	/* --keep destination, said here: that the guest was seen to run there. */
+	:: atomic { SRC && src_is_open && !dst_up && (dst_state == done ||
+		    (faults == 0 && dst_waits && dst_qemu == loaded && copy_is_current)) ->
+		src_goes(confirm) }
 #endif
 
 	/* confirm */
@@ -401,10 +471,10 @@ end:	do
 		    (src_mig == mig_active || src_mig == mig_lastpass) ->
 		src_qemu_gives_up(mig_cancelled); break_link() }
 	:: atomic { SRC && src_state == rollback && !src_safe && src_alive &&
-		    !(src_resumed && src_mig == mig_active) && (src_runs || !src_intent) ->
-		src_runs = src_runs && src_intent; src_safe = true }
+		    !(src_resumed && src_mig == mig_active) && (src_runs || !src_shall_run) ->
+		src_runs = src_runs && src_shall_run; src_safe = true }
 	:: atomic { SRC && src_state == rollback && !src_safe && src_alive && !src_runs &&
-		    src_intent && src_mig != mig_active && src_mig != mig_lastpass &&
+		    src_shall_run && src_mig != mig_active && src_mig != mig_lastpass &&
 		    resume_unasked -> run_on_source(); src_safe = true }
 	:: atomic { SRC && src_state == rollback && !src_answered && !drop_pending && !src_taken ->
 		m_drop = true }
@@ -434,7 +504,7 @@ end:	do
 		may_start = 0; src_alive = true; src_mig = mig_none; run_on_source() }
 
 	/* late answers: move_ask.c, on_answer() */
-	:: atomic { src_up && src_state != handover && (m_go_taken || m_go_refused) ->
+	:: atomic { src_up && !src_hands && (m_go_taken || m_go_refused) ->
 		m_go_taken = false; m_go_refused = false }
 	:: atomic { src_up && src_state != rollback && (m_drop_taken || m_drop_refused) ->
 		m_drop_taken = false; m_drop_refused = false }
@@ -455,15 +525,20 @@ end:	do
 			src_enters = false; src_resumed = false; src_saw = false;
 			src_completed = false; src_go_doubt = false;
 			if /* vms_settle, vm_finish_interrupted */
-			:: src_alive && src_intent && !src_runs && src_mig != mig_lastpass ->
-				run_on_source()
+			:: src_alive && src_intent && !src_runs && !src_halted &&
+			   src_mig != mig_lastpass -> run_on_source()
 			:: src_alive && !src_intent && src_runs -> src_runs = false
 			:: else
 			fi
 		:: src_state == begin -> src_goes(rollback)
 		:: src_state == prepare -> src_attached = attaches_late; src_goes(rollback)
-		:: src_state == transfer || src_state == handover ->
-			src_attached = true; src_doubt = !src_saw
+		:: src_state == transfer || src_hands ->
+			src_attached = true; src_doubt = !src_saw;
+			src_stopped = src_stopped || (src_state == transfer && src_halted);
+			if /* move_lease_begin: without a question */
+			:: lease == HELD -> lease = FLOWS
+			:: else
+			fi
 		:: src_state == confirm || src_state == rollback -> src_attached = attaches_late
 		fi }
 	od
@@ -550,12 +625,12 @@ end:	do
 		dst_goes(transfer) }
 
 	/* transfer */
-	:: atomic { dst_up && dst_enters && dst_state == transfer -> dst_enters = false }
-	:: atomic { DST && dst_state == transfer && dst_qemu == loaded && !dst_loaded ->
+	:: atomic { dst_up && dst_enters && dst_waits -> dst_enters = false }
+	:: atomic { DST && dst_waits && dst_qemu == loaded && !dst_loaded ->
 		dst_loaded = true }
-	:: atomic { DST && dst_state == transfer && (dst_qemu == dead || dst_drop) ->
+	:: atomic { DST && dst_waits && (dst_qemu == dead || dst_drop) ->
 		dst_goes(rollback) }
-	:: atomic { DST && dst_state == transfer && dst_qemu != dead && !dst_drop && dst_loaded &&
+	:: atomic { DST && dst_waits && dst_qemu != dead && !dst_drop && dst_loaded &&
 		    may_take ->
 		if
 		:: !dst_go -> dst_run = true /* a mutant */
@@ -577,22 +652,29 @@ end:	do
 #endif
 #endif
 		}
+	:: atomic { DST && dst_state == transfer && dst_loaded && !dst_go && !dst_drop &&
+		    dst_qemu == loaded && !src_up -> dst_goes(stuck) } /* is_silent */
 	/* load_is_late */
-	:: atomic { DST && dst_state == transfer && dst_go && !dst_loaded && dst_qemu != dead &&
+	:: atomic { DST && dst_waits && dst_go && !dst_loaded && dst_qemu != dead &&
 		    GIVE_UP(dst_qemu == loaded) ->
 		PAY(dst_qemu == loaded); dst_goes(rollback) }
 	/* on_fate: the source's record is final */
-	:: atomic { DST && dst_state == transfer && !dst_drop && src_up && src_is_final &&
-		    asks_fate -> dst_drop = true }
+	:: atomic { DST && dst_waits && !dst_drop && src_up && src_is_final &&
+		    asks_fate && src_state != done -> dst_drop = true }
+	/* the same, and a person gave it to us (note_end) */
+	:: atomic { DST && dst_waits && !dst_drop && !dst_go && src_up && src_state == done &&
+		    asks_fate && !hears_no_gift -> dst_go = true; dst_run = src_intent }
 	/* on_fate: nothing ever came, and nobody answers */
-	:: atomic { DST && dst_state == transfer && !dst_loaded && !link_up && GIVE_UP(src_up) ->
+	:: atomic { DST && dst_waits && !dst_loaded && !link_up && GIVE_UP(src_up) ->
 		PAY(src_up); dst_goes(rollback) }
 #ifdef RESOLVE
 	/* --keep destination: the operator's word that the source is dead and did not
 	 * run on after the copy was made. */
-	:: atomic { DST && dst_state == transfer && dst_loaded && dst_qemu == loaded && !dst_drop &&
+	:: atomic { DST && dst_is_open && !dst_drop && dst_qemu != dead &&
 		    resolve_destination_word && !src_up && !src_alive ->
 		resolved = true; dst_run = true; dst_run_disk = true; dst_goes(handover) }
+	/* --keep source, said here: this copy is given up, whatever the source is. */
+	:: atomic { DST && dst_is_open && !src_up -> dst_goes(rollback) }
 #endif
 
 	/* handover */
@@ -610,6 +692,7 @@ end:	do
 		:: !dst_asked && dst_qemu == loaded && dst_run -> dst_cont()
 		fi }
 	:: atomic { DST && dst_state == handover && dst_is_running ->
+		assert(dst_may_go(dst_state, done));
 		dst_state = done; dst_loaded = false; dst_go = false; dst_drop = false;
 		dst_resumed = false; dst_asked = false; dst_is_running = false; dst_run = false }
 
@@ -617,6 +700,7 @@ end:	do
 	:: atomic { dst_up && dst_enters && dst_state == rollback ->
 		dst_enters = false; dst_kills_qemu() }
 	:: atomic { DST && dst_state == rollback && dst_qemu_gone ->
+		assert(dst_may_go(dst_state, failed));
 		dst_state = failed; dst_loaded = false; dst_go = false; dst_drop = false;
 		dst_resumed = false; dst_run = false; dst_run_disk = false }
 
@@ -635,12 +719,18 @@ end:	do
 active proctype qemus()
 {
 end:	do
-	:: atomic { src_alive && src_mig == mig_active && link_up && dst_qemu == loading ->
+	:: atomic { src_alive && src_mig == mig_active && link_up && dst_qemu == loading &&
+		    data_flows ->
+		/* else nobody may be there to let the guest run again */
+		assert(lease != HELD);
 		src_ran_before = src_runs; src_runs = false; src_mig = mig_lastpass }
-	:: atomic { src_alive && src_mig == mig_lastpass && link_up && dst_qemu == loading ->
+	:: atomic { src_alive && src_mig == mig_lastpass && link_up && dst_qemu == loading &&
+		    data_flows ->
 		dst_qemu = loaded; copy_is_current = true }
 	:: atomic { src_alive && src_mig == mig_lastpass && link_up && dst_qemu == loaded ->
-		src_mig = mig_completed; src_ran_before = false }
+		src_mig = mig_completed; src_ran_before = false; lease = HELD }
+	/* the two seconds are over */
+	:: atomic { lease == FLOWS && !dst_up -> lease = HELD }
 	:: atomic { src_alive && (src_mig == mig_active || src_mig == mig_lastpass) &&
 		    (!link_up || dst_qemu_gone) -> src_qemu_gives_up(mig_failed) }
 	od
@@ -659,6 +749,12 @@ end:	do
 	:: atomic { src_up && user_acts > 0 && action == idle && src_alive && resume_allowed ->
 		user_acts--; src_intent = true; action = resuming }
 	:: atomic { src_up && (action == pausing || action == resuming) -> intent_is_saved() }
+	/* The guest itself: a panic or an I/O error, its power button.  A reset changes
+	 * nothing here.  Its words come before the STOP (stops_the_guest). */
+	:: atomic { guest_acts > 0 && src_alive && src_runs && !src_is_final ->
+		guest_acts--; src_runs = false; src_halted = true; src_stopped = src_up }
+	:: atomic { guest_acts > 0 && src_alive && src_runs && !src_is_final ->
+		guest_acts--; src_powered_off = true; src_dies() }
 	/* QEMU does it, whenever it comes to it */
 	:: atomic { action == pause_sent ->
 		action = idle;
@@ -671,6 +767,7 @@ end:	do
 		if
 		:: src_alive && src_mig != mig_lastpass && !src_runs ->
 			run_on_source();
+			src_stopped = false;
 			/* the event RESUME comes before the answer */
 			src_doubt = src_doubt || (resume_is_noticed && src_mig == mig_completed)
 		:: else
@@ -689,6 +786,11 @@ inline src_crashes()
 	m_go_taken = false; m_go_refused = false;
 	m_drop_taken = false; m_drop_refused = false;
 	src_intent = src_intent_disk;
+	src_stopped = src_stopped_disk;
+	if /* the lease ends with the connection */
+	:: lease == FLOWS -> lease = HELD
+	:: else
+	fi;
 	action = idle /* QEMU forgets what a lost connection had sent */
 }
 
@@ -698,12 +800,6 @@ inline dst_crashes()
 	dst_go = false; dst_drop = false; dst_run = false; dst_asked = false;
 	dst_is_running = false;
 	prepare_waits = false; go_waits = false; drop_waits = false
-}
-
-inline src_dies()
-{
-	src_alive = false; src_runs = false; src_ran_before = false;
-	break_link()
 }
 
 active proctype disaster()
@@ -742,8 +838,8 @@ end:	do
 	:: atomic { faults > 0 && drop_waits && !m_drop -> faults--; m_drop = true }
 	:: atomic { faults > 0 && prepare_waits && !m_prepare -> faults--; m_prepare = true }
 	/* it is over */
-	:: atomic { faults > 0 || user_acts > 0 || may_cancel || may_start ->
-		faults = 0; user_acts = 0; may_cancel = 0; may_start = 0 }
+	:: atomic { faults > 0 || user_acts > 0 || guest_acts > 0 || may_cancel || may_start ->
+		faults = 0; user_acts = 0; guest_acts = 0; may_cancel = 0; may_start = 0 }
 	od
 }
 
@@ -764,7 +860,7 @@ active proctype end_of_it()
 		/* the guest runs, unless its user paused it */
 		if
 		:: src_state == done -> assert(dst_qemu == running || !dst_run_disk)
-		:: else -> assert(src_runs || !src_intent)
+		:: else -> assert(src_runs || !src_intent || src_halted || src_powered_off)
 		fi
 #endif
 	}

@@ -7,6 +7,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 command -v spin >/dev/null || { echo "mutants.sh: spin is not installed" >&2; exit 77; }
+cp "$here/handover.pml" "$work"
+"$here/states.sh" "$here/../../migrd/job/move_states.c" >"$work/states.pml"
 cd "$work"
 missed=0
 
@@ -14,7 +16,7 @@ missed=0
 while read -r macro settings; do
 	case $macro in '' | '#'*) continue ;; esac
 	# shellcheck disable=SC2086 # several words
-	spin -a -D"$macro" $settings "$here/handover.pml" >spin.log || { cat spin.log; exit 2; }
+	spin -a -D"$macro" $settings handover.pml >spin.log || { cat spin.log; exit 2; }
 	${CC:-cc} -O1 -w -DSAFETY -DMEMLIM=2048 -o pan pan.c
 	# shellcheck disable=SC3045 # dash and bash have it
 	(ulimit -t 30; nice -n 5 ./pan -m10000 -w22) >pan.log 2>&1 || true
@@ -29,6 +31,8 @@ M_TAKE_WHEN_SOURCE_DIED               -DFAULTS=2 -DKILL -DUSER=0
 M_CONT_BEFORE_TAKEN                   -DFAULTS=3
 M_ANSWER_BEFORE_DURABLE               -DFAULTS=3
 M_NO_TOMBSTONE                        -DFAULTS=3
+M_STREAM_IGNORES_LEASE                -DFAULTS=2
+M_STUCK_ASKS_NO_MORE                  -DFAULTS=2
 M_REFUSE_AFTER_TAKEN                  -DFAULTS=3 -DKILL -DUSER=0
 M_FORGET_REFUSAL                      -DFAULTS=3
 # what the code once did
@@ -38,8 +42,10 @@ M_PATIENCE_AFTER_GO                   -DFAULTS=3 -DKILL -DUSER=0
 M_DOUBT_FORGOTTEN                     -DFAULTS=4 -DKILL -DUSER=0
 M_GO_CHANGES_RUN                      -DFAULTS=3
 M_ROLLBACK_FORGETS_STREAM             -DFAULTS=3
-# an operator's word that says too little
+# an operator's word that says too little, or is not checked
 M_RESOLVE_SOURCE_ON_DEATH_ALONE       -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE
 M_RESOLVE_DESTINATION_ON_DEATH_ALONE  -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE
+M_RESOLVE_SOURCE_WHILE_THEY_SPEAK     -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE
+M_GIFT_IS_NOT_HEARD                   -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE
 LIST
 exit $missed
