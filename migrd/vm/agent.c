@@ -11,6 +11,7 @@
 #define LOOK_DEADLINE_MS 5000
 #define THAW_DEADLINE_MS 30000
 #define AGAIN_MS         1000
+#define THAW_AGAIN_MS    5000
 /* A clock that is nearer is left alone: a step back, however small, may disturb. */
 #define CLOCK_NEAR_MS 100
 
@@ -97,7 +98,7 @@ static void on_thawed(void *data, struct json_object *result, const struct err *
 	agent->is_thawing = false;
 	if (err) {
 		log_warning("agent", "thaw", "vm=%s error=\"%s\"", agent->vm->row.name, err->msg);
-		loop_timer_start(agent->again, AGAIN_MS);
+		loop_timer_start(agent->again, THAW_AGAIN_MS);
 		return;
 	}
 	vm_agent_set_thawed(agent);
@@ -189,21 +190,21 @@ static void note_presence(struct vm_agent *agent, enum vm_agent_presence presenc
 static void on_looked(void *data, struct json_object *result, const struct err *err)
 {
 	struct vm_agent *agent = take_ref(data);
-	const char *status =
-		json_object_is_type(result, json_type_string) ? json_object_get_string(result) : "";
+	bool is_frozen = json_object_is_type(result, json_type_string) &&
+			 strcmp(json_object_get_string(result), "frozen") == 0;
 
 	if (!agent)
 		return;
 	agent->is_asked = false;
 	if (err && err->code != ERR_AGENT)
 		return; /* it may be heard of later */
+	agent->is_frozen = agent->is_frozen || is_frozen;
 	note_presence(agent, VM_AGENT_PRESENT);
-	agent->is_frozen = agent->is_frozen || strcmp(status, "frozen") == 0;
-	if (strcmp(status, "frozen") != 0)
+	if (!is_frozen)
 		vm_agent_set_thawed(agent);
 	else if (!has_lease(agent))
 		thaw(agent);
-	if (!agent->is_frozen && agent->sets_clock)
+	if (!is_frozen && agent->sets_clock)
 		set_clock(agent);
 }
 

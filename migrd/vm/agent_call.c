@@ -162,6 +162,7 @@ static void begin(struct vm_agent *agent, enum vm_agent_call call, uint32_t leas
 	struct run *run = xnew(struct run);
 
 	*run = (struct run){ vm_agent_ref(agent), call, lease_ms, done, data };
+	log_debug("agent", "ask", "vm=%s call=%s", agent->vm->row.name, calls[call].name);
 	qga_conn_request(agent->conn, &(struct qga_request){
 					      .command = calls[call].command,
 					      .make_args = calls[call].make_args,

@@ -169,21 +169,36 @@ static void say_piece(struct world *w, const uint8_t *data, size_t len)
 	}
 }
 
-static int connect_pair(struct world *w)
+/* One listener for all inputs: making one costs more than most of them. */
+static char path[64];
+static int listener = -1;
+
+static void remove_socket(void)
 {
-	const struct qga_callbacks cb = { on_heard, on_closed, w };
-	char path[64];
-	int listener;
+	unlink(path);
+}
+
+static void listen_once(void)
+{
 	struct err err;
 
+	if (listener >= 0)
+		return;
 	snprintf(path, sizeof(path), "/tmp/migrd-fuzz-qga-%d", (int)getpid());
 	if (!unix_listen(path, SOCK_STREAM, &listener, &err))
 		abort();
+	atexit(remove_socket);
+}
+
+static bool connect_pair(struct world *w)
+{
+	const struct qga_callbacks cb = { on_heard, on_closed, w };
+	struct err err;
+
+	listen_once();
 	w->conn = qga_conn_open(w->loop, path, &cb, &err);
 	w->fd = accept(listener, NULL, NULL);
-	unlink(path);
-	close(listener);
-	return w->conn && w->fd >= 0 ? 0 : -1;
+	return w->conn && w->fd >= 0;
 }
 
 static void run_conn(const uint8_t *data, size_t size, unsigned seed)
@@ -191,7 +206,7 @@ static void run_conn(const uint8_t *data, size_t size, unsigned seed)
 	struct world w = { .loop = loop_new_sim(), .seed = seed };
 	size_t n;
 
-	if (connect_pair(&w) < 0)
+	if (!connect_pair(&w))
 		abort();
 	for (unsigned i = 0; i < REQUESTS; i++)
 		request(&w);

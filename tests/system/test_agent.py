@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The guest agent: a Linux guest with the real one, asked by API and CLI, over moves and
 restarts of the coordinator."""
+import concurrent.futures
 import time
 
 from lib import settings
@@ -53,7 +54,8 @@ class AgentTest(SystemTest):
         self.guest.sh("mke2fs /dev/vda && mount /dev/vda /mnt && ip addr add 192.0.2.9/24 dev eth0")
         self.wait_agent(self.a, connected=True)
         for step in (self.check_questions, self.check_clock, self.check_freeze,
-                     self.check_lease_ends, self.check_restart_of_the_agent,
+                     self.check_lease_ends, self.check_two_users,
+                     self.check_late_answer, self.check_restart_of_the_agent,
                      self.check_restart_while_frozen, self.check_move_while_frozen,
                      self.check_paused, self.check_shutdown):
             with self.subTest(step.__name__):
@@ -107,6 +109,31 @@ class AgentTest(SystemTest):
         self.write()
         self.wait_agent(self.a, frozen=False)
         self.assert_thawed()
+
+    def check_two_users(self):
+        """While the agent is held up they wait, each for its own answer."""
+        self.guest.sh("kill -STOP $(cat /run/qga.pid)")
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            waiting = [pool.submit(self.ask, self.a, call) for call in ("fs-list", "ping")]
+            self.guest.sh("usleep 100000; kill -CONT $(cat /run/qga.pid)")
+            file_systems, ping = (future.result() for future in waiting)
+        self.assertEqual(len(file_systems["items"]), 1)
+        self.assertEqual(ping, {})
+
+    def check_late_answer(self):
+        """What an earlier life of the coordinator asked is answered in this one."""
+        self.guest.sh("kill -STOP $(cat /run/qga.pid)")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            lost = pool.submit(self.ask, self.a, "info")
+            self.eventually("the agent is being asked", lambda: "event=ask vm=lin call=info" in self.a.log_tail())
+            self.a.kill9()
+            self.a.start()
+            with self.assertRaises(OSError):
+                lost.result()
+        self.assertFalse(self.agent(self.a)["connected"])
+        self.guest.sh("kill -CONT $(cat /run/qga.pid)")
+        self.wait_agent(self.a, connected=True)
+        self.assertEqual(self.ask(self.a, "ping"), {})
 
     def check_restart_of_the_agent(self):
         self.guest.sh("guest-agent stop")

@@ -266,7 +266,7 @@ START_TEST(thaw_fails_is_repeated)
 	rig_advance(10000);
 	ck_assert(state().is_frozen);
 	fake_agent_on(fa, "", "");
-	rig_advance(2000);
+	rig_advance(6000);
 	assert_thawed();
 }
 END_TEST
