@@ -243,6 +243,7 @@ static void drop_channel(struct vm_agent *agent)
 {
 	agent->number = ++last_number;
 	agent->is_asked = agent->is_thawing = false;
+	agent->thaws = 0;
 	qga_conn_free(TAKE_PTR(agent->conn));
 }
 

@@ -59,6 +59,8 @@ static void note_result(const struct run *run, struct json_object *result)
 
 	if (!agent)
 		return;
+	if (run->call == VM_AGENT_THAW)
+		agent->thaws--;
 	if (run->call == VM_AGENT_THAW && result) {
 		vm_agent_set_thawed(agent);
 	} else if (run->call == VM_AGENT_FREEZE && result) {
@@ -138,12 +140,14 @@ static void answer_later(const struct vm *vm, const struct answer *answer)
 	loop_post(vm->vms->env.qemu.loop, give_answer, copy);
 }
 
-/* The agent would refuse a second freeze. */
+/* The agent would refuse a second freeze; but one that is asked for behind a thaw is
+ * the first one again. */
 static bool is_renewal(const struct vm *vm, enum vm_agent_call call)
 {
 	struct vm_agent_state state;
 
-	return call == VM_AGENT_FREEZE && vm_agent_state(vm, &state) && state.lease_left_ms > 0;
+	return call == VM_AGENT_FREEZE && vm_agent_state(vm, &state) && state.lease_left_ms > 0 &&
+	       !vm->agent->thaws && !vm->agent->is_thawing;
 }
 
 static struct json_object *renew(struct vm_agent *agent, uint32_t lease_ms)
@@ -162,6 +166,8 @@ static void begin(struct vm_agent *agent, enum vm_agent_call call, uint32_t leas
 	struct run *run = xnew(struct run);
 
 	*run = (struct run){ vm_agent_ref(agent), call, lease_ms, done, data };
+	if (call == VM_AGENT_THAW)
+		agent->thaws++;
 	log_debug("agent", "ask", "vm=%s call=%s", agent->vm->row.name, calls[call].name);
 	qga_conn_request(agent->conn, &(struct qga_request){
 					      .command = calls[call].command,

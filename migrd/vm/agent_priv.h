@@ -22,6 +22,7 @@ struct vm_agent {
 	uint64_t number;       /* of the connection: a late answer finds only its own */
 	bool is_asked;         /* whether it is frozen */
 	bool is_thawing;
+	unsigned thaws;        /* under way for users */
 	bool is_frozen;        /* or may be */
 	uint64_t frozen_count; /* file systems */
 	bool sets_clock;       /* it has arrived by a move, and its clock stood still */

@@ -256,6 +256,33 @@ START_TEST(freeze_again_is_a_new_lease)
 }
 END_TEST
 
+static void on_second(void *data, struct json_object *result, const struct err *err)
+{
+	ck_assert(result && !err);
+	*(bool *)data = true;
+}
+
+/* Two users: one thaws, and before that is done the other freezes. */
+START_TEST(freeze_behind_a_thaw_is_a_freeze)
+{
+	bool is_done = false;
+
+	run_guest();
+	freeze();
+	fake_agent_mute(fa, "guest-fsfreeze-thaw");
+	call_begin(VM_AGENT_THAW);
+	vm_agent_call(rig_vm(), VM_AGENT_FREEZE, LEASE_MS, on_second, &is_done);
+	rig_run();
+	ck_assert(!is_done);
+	fake_agent_unmute(fa);
+	fake_agent_answer(fa, 0);
+	rig_run();
+	ck_assert(is_done && answered == ERR_NONE);
+	ck_assert(fake_agent_guest(fa)->is_frozen);
+	ck_assert(state().is_frozen);
+}
+END_TEST
+
 /* An agent that does not thaw is told until it does. */
 START_TEST(thaw_fails_is_repeated)
 {
@@ -476,6 +503,7 @@ Suite *suite(void)
 	tcase_add_test(tc, freeze_is_told_and_ends_by_thaw);
 	tcase_add_test(tc, freeze_lease_is_over_guest_is_thawed);
 	tcase_add_test(tc, freeze_again_is_a_new_lease);
+	tcase_add_test(tc, freeze_behind_a_thaw_is_a_freeze);
 	tcase_add_test(tc, thaw_fails_is_repeated);
 	tcase_add_test(tc, freeze_done_after_its_deadline_is_undone);
 	tcase_add_test(tc, agent_restarts_while_frozen_lease_goes_on);
