@@ -5,6 +5,7 @@ import re
 import subprocess
 
 from lib import settings
+from lib.linux import LinuxGuest
 from lib.qmp import Qmp
 from lib.world import SystemTest
 
@@ -214,6 +215,30 @@ class EventsTest(SystemTest):
             self.eventually("migrctl ends after an event", printed)
         self.assertRegex(path.read_text(encoding="utf-8"), r"^qemu  \S+  g1  RESET\n$")
         self.assertEqual(guest.vm(self.a)["state"], "running")
+
+
+class LinuxTest(SystemTest):
+    """What takes drivers, and a kernel that really panics."""
+
+    host_ids = ("a",)
+
+    def test_events_of_a_linux_guest_are_told(self):
+        guest = LinuxGuest(self.world, guest_agent=True, actions=STAY, extra_args=[
+            "-device", "virtio-balloon-pci,addr=0x10", "-device", "pvpanic-pci,addr=0x11"])
+        guest.create(self.a)
+        with Follower(self.a, guest, 100) as events:
+            guest.start(self.a)
+            guest.sh("modprobe virtio_balloon; modprobe pvpanic_pci")
+            events.qemu("VSERPORT_CHANGE", id="agent-port", open=True)
+            guest.sh("killall qemu-ga")
+            events.qemu("VSERPORT_CHANGE", id="agent-port", open=False)
+            monitor = Qmp(self.a, guest.uuid)
+            self.addCleanup(monitor.close)
+            monitor.command("balloon", value=120 << 20)
+            self.assertLess(events.qemu("BALLOON_CHANGE")["data"]["actual"], 128 << 20)
+            guest.sh("echo 0 >/proc/sys/kernel/panic; (sleep 1; echo c >/proc/sysrq-trigger) &")
+            events.qemu("GUEST_PANICKED", action="pause")
+            self.assertEqual(events.vm("guest-panicked")["reason"], "the guest panicked")
 
 
 class MoveTest(SystemTest):
