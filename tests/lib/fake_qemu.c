@@ -47,6 +47,7 @@ struct rule {
 };
 
 void (*fake_qemu_before)(const char *command);
+const char *fake_qemu_rx_filters;
 bool fake_qemu_start_fails, fake_qemu_start_hangs;
 char fake_boot_id[ID_UUID_SIZE] = "6a1b0000-0000-4000-8000-000000000001";
 
@@ -65,6 +66,7 @@ void fake_qemu_init(struct loop *the_loop)
 	loop = the_loop;
 	process_count = 0;
 	memset(rules, 0, sizeof(rules));
+	fake_qemu_rx_filters = NULL;
 	fake_qemu_start_fails = fake_qemu_start_hangs = false;
 }
 
@@ -373,6 +375,8 @@ static void carry_out(struct command *command, struct process *process)
 	if (strcmp(command->name, "query-status") == 0) {
 		command->result = json_object_new_object();
 		json_add_str(command->result, "status", qmp_run_state_name(fake->run));
+	} else if (strcmp(command->name, "query-rx-filter") == 0 && fake_qemu_rx_filters) {
+		command->result = json_tokener_parse(fake_qemu_rx_filters);
 	} else if (strcmp(command->name, "query-migrate") == 0) {
 		command->result = migrate_info(fake);
 	} else if (strcmp(command->name, "cont") == 0 && can_continue(fake)) {

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* net/apply.h over no network: what was to be applied goes into the trace. */
+#include "fake_net.h"
+
+#include <stdio.h>
+
+#include "net/apply.h"
+#include "trace.h"
+
+bool fake_net_fails;
+
+bool net_apply_blocking(const char *ifname, const struct net_filter *want, size_t *ret_changes,
+			struct err *err)
+{
+	if (fake_net_fails)
+		return err_set(err, ERR_NOT_FOUND, "no interface '%s'", ifname);
+	if (want->has_main)
+		trace_add("net %s %02x+%zu", ifname, want->main.bytes[5], want->count);
+	else
+		trace_add("net %s nothing", ifname);
+	*ret_changes = 1;
+	return true;
+}
+
+bool net_open_macvtap(const char *ifname, int *ret_fd, struct err *err)
+{
+	(void)ret_fd;
+	return err_set(err, ERR_NOT_FOUND, "no interface '%s'", ifname);
+}
