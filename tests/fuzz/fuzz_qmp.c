@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "qmp/codec.h"
 #include "qmp/conn.h"
+#include "qmp/run_state.h"
 
 #define TAG_LEN   8
 #define COMMANDS  6
@@ -26,6 +27,7 @@ struct world {
 	unsigned seed;
 	bool has_tag;
 	unsigned ready, asked, answered;
+	struct qmp_run run;
 };
 
 static size_t next_cut(unsigned *seed, size_t left)
@@ -76,6 +78,8 @@ static void on_event(void *data, const struct qmp_event *event)
 	struct world *w = data;
 
 	assert(w->ready && event->name);
+	qmp_run_follow(&w->run, event);
+	assert(w->run.state < QMP_RUN_COUNT && w->run.next_stop < QMP_RUN_COUNT);
 	if (w->asked >= 1000)
 		return;
 	w->asked++;
