@@ -119,7 +119,7 @@ static bool add_device(struct adopt_facts *facts, enum adopt_place place, const 
 		return true;
 	if (facts->device_count == ADOPT_DEVICE_MAX)
 		return err_set(err, ERR_LIMIT, "it has more than %d devices", ADOPT_DEVICE_MAX);
-	*device = (struct adopt_device){ .place = place, .devfn = ADOPT_NO_PCI };
+	*device = (struct adopt_device){ .place = place, .devfn = ADOPT_NO_PCI, .vectors = -1 };
 	snprintf(device->type, sizeof(device->type), "%.*s", (int)(len - 7), type + 6);
 	COPY(device->name, name);
 	if (strncmp(name, "device[", 7) == 0)
@@ -155,6 +155,8 @@ static bool take_property(struct adopt_device *device, const char *property,
 		device->devfn = json_object_get_int(result);
 	else if (strcmp(property, "parent_bus") == 0)
 		COPY(device->bus, end ? end + 1 : NULL);
+	else if (strcmp(property, "vectors") == 0 && json_object_is_type(result, json_type_int))
+		device->vectors = json_object_get_int(result);
 	else if (strcmp(property, "mac") == 0 && text)
 		COPY(device->mac, text);
 	return true;
@@ -180,7 +182,7 @@ static const struct {
 	{ "qom-list", "/machine/unattached", NULL },
 };
 
-static const char *const properties[] = { "addr", "parent_bus", "mac" };
+static const char *const properties[] = { "addr", "parent_bus", "mac", "vectors" };
 
 static bool take_list(struct adopt_facts *facts, const char *path, struct json_object *result,
 		      struct err *err)
@@ -253,7 +255,7 @@ static void on_property(void *data, struct json_object *result, const struct err
 		finish(inquiry, err);
 		return;
 	}
-	if (result)
+	if (!err)
 		take_property(device, properties[inquiry->property], result);
 	if (++inquiry->property == ARRAY_LEN(properties)) {
 		inquiry->property = 0;

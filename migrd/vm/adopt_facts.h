@@ -29,6 +29,7 @@ struct adopt_device {
 	int devfn;                 /* PCI slot * 8 + function; ADOPT_NO_PCI */
 	char bus[64];              /* the end of its bus's path: "pcie.0", "ide.2"; "" */
 	char mac[VM_DEF_MAC_SIZE]; /* "" */
+	int vectors;               /* of interrupts; -1: it has no such property */
 };
 
 /* An image that is open. */

@@ -84,6 +84,7 @@ static void begin_cpu(struct adopt_plan *plan)
 
 void adopt_machine_begin(struct adopt_plan *plan)
 {
+	plan->def->has_hotplug_ports = true; /* none but its own */
 	begin_identity(plan);
 	begin_machine(plan);
 	begin_memory(plan);
@@ -155,14 +156,42 @@ void adopt_take_cpu(struct adopt_plan *plan, const struct adopt_option *option, 
 		snprintf(model, sizeof(plan->def->cpu_model), "%s", value);
 }
 
+/* As QEMU takes it: a number without a unit is in MiB. 0: not whole, or none. */
+static uint64_t parse_mib(const char *text)
+{
+	static const char units[] = "bkmgt";
+	char *end = NULL;
+	uint64_t value = strtoull(text, &end, 10);
+	const char *unit = *end ? strchr(units, *end | 0x20) : units + 2;
+
+	if (end == text || !unit || (*end && end[1]))
+		return 0;
+	for (; unit > units + 2; unit--)
+		value = value > UINT64_MAX / 1024 ? 0 : value * 1024;
+	for (; unit < units + 2; unit++)
+		value = value % 1024 ? 0 : value / 1024;
+	return value;
+}
+
 void adopt_take_memory(struct adopt_plan *plan, const struct adopt_option *option,
 		       const char *value)
 {
-	static const char *const known[] = { "size", NULL };
+	static const char *const known[] = { "size", "slots", "maxmem", NULL };
 	CLEANUP(optlist_fini) struct optlist opts = OPTLIST_INIT;
+	const char *slots, *max;
 
-	if (parse(plan, option, value, "size", &opts))
-		knows_all(plan, option, &opts, known); /* the size is query-memory-size-summary's */
+	if (!parse(plan, option, value, "size", &opts) || !knows_all(plan, option, &opts, known))
+		return;
+	slots = optlist_get(&opts, "slots"); /* the size is query-memory-size-summary's */
+	max = optlist_get(&opts, "maxmem");
+	if (!slots && !max)
+		return;
+	plan->def->memory_slots = slots ? strtoull(slots, NULL, 10) : 0;
+	plan->def->max_memory_mib = max ? parse_mib(max) : 0;
+	if (!plan->def->memory_slots || !plan->def->max_memory_mib)
+		ADOPT_REFUSE(plan, option->name,
+			     "'%.60s': room for more memory is slots and maxmem, in whole MiB",
+			     value);
 }
 
 /* ---- options of the machine --------------------------------------------------- */
@@ -241,7 +270,8 @@ void adopt_take_smp(struct adopt_plan *plan, const struct adopt_option *option, 
 					     "cores", "threads", "maxcpus", NULL };
 	static const char *const layout[] = { "sockets", "dies", "clusters", "cores", "threads" };
 	CLEANUP(optlist_fini) struct optlist opts = OPTLIST_INIT;
-	uint64_t vcpus = plan->facts->vcpus;
+	uint64_t vcpus = plan->facts->vcpus, max;
+	bool has_layout = false;
 
 	if (!parse(plan, option, value, "cpus", &opts) || !knows_all(plan, option, &opts, known))
 		return;
@@ -250,13 +280,65 @@ void adopt_take_smp(struct adopt_plan *plan, const struct adopt_option *option, 
 			     "it says '%.60s', and QEMU has %" PRIu64
 			     " CPUs: some were plugged in or out later",
 			     value, vcpus);
-	else if (number(&opts, "maxcpus", vcpus) != vcpus)
-		ADOPT_REFUSE(plan, option->name,
-			     "room for more CPUs (maxcpus) is not carried over");
 	for (size_t i = 0; i < ARRAY_LEN(layout); i++) {
 		CLEANUP(free_charp) char *key = xasprintf("smp.%s", layout[i]);
 
-		if (optlist_get(&opts, layout[i]))
-			adopt_add_machine_option(plan, key, optlist_get(&opts, layout[i]));
+		if (!optlist_get(&opts, layout[i]))
+			continue;
+		adopt_add_machine_option(plan, key, optlist_get(&opts, layout[i]));
+		has_layout = true;
 	}
+	max = number(&opts, "maxcpus", vcpus);
+	if (max != vcpus && has_layout)
+		ADOPT_REFUSE(plan, option->name,
+			     "room for more CPUs (maxcpus) is known only without a layout of "
+			     "sockets "
+			     "and cores");
+	else if (max != vcpus)
+		plan->def->max_vcpus = max;
+}
+
+/* ---- what the guest does by itself -------------------------------------------------- */
+
+static void set_action(struct adopt_plan *plan, const char *option, const char *key,
+		       const char *word)
+{
+	struct vm_def_actions *actions = &plan->def->actions;
+	const struct {
+		const char *key;
+		const char *const *words;
+		int *member;
+	} known[] = {
+		{ "reboot", vm_def_reboot_names, &actions->reboot },
+		{ "shutdown", vm_def_shutdown_names, &actions->shutdown },
+		{ "panic", vm_def_panic_names, &actions->panic },
+		{ "watchdog", vm_def_watchdog_names, &actions->watchdog },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		for (int k = 0; strcmp(known[i].key, key) == 0 && known[i].words[k]; k++) {
+			if (strcmp(known[i].words[k], word) != 0)
+				continue;
+			*known[i].member = k;
+			return;
+		}
+	}
+	ADOPT_REFUSE(plan, option, "migrd does not know '%.40s=%.40s'", key, word);
+}
+
+/* -action says all; of the older options each says one: WHY is its key, or key and word. */
+void adopt_take_action(struct adopt_plan *plan, const struct adopt_option *option,
+		       const char *value)
+{
+	CLEANUP(free_charp)
+	char *text = !option->why         ? xstrdup(value)
+		     : !option->has_value ? xstrdup(option->why)
+					  : xasprintf("%s=%s", option->why, value);
+	CLEANUP(optlist_fini) struct optlist opts = OPTLIST_INIT;
+
+	if (!parse(plan, option, text, NULL, &opts))
+		return;
+	for (size_t i = 0; i < opts.count; i++)
+		set_action(plan, option->name, opts.opts[i].key,
+			   opts.opts[i].value ? opts.opts[i].value : "on");
 }

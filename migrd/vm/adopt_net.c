@@ -15,6 +15,10 @@ static const char *const nic_types[] = { "e1000",   "e1000-82544gc",  "e1000-825
 					 "i82801",  "ne2k_pci",       "pcnet",         "rtl8139",
 					 "tulip",   "virtio-net-pci", "vmxnet3",       NULL };
 
+/* Of a virtio NIC with one pair of queues, unless -nic made it: that leaves it none
+ * (QEMU's net/net.c, net_client_init1(), and hw/virtio/virtio-net-pci.c). */
+#define PLAIN_VECTORS 4
+
 /* ---- the host's side --------------------------------------------------------- */
 
 /* Those that a second process may have as well; a script would need `spawn'. */
@@ -151,16 +155,19 @@ static void write_out(struct adopt_plan *plan, const struct optlist *opts,
 {
 	struct adopt_item *item;
 	CLEANUP(free_charp) char *text = optlist_format(opts);
-	char id[VM_DEF_ID_SIZE], addr[16];
+	char id[VM_DEF_ID_SIZE], addr[16], vectors[32] = "";
 
-	if (add_nic(plan, opts, optlist_get(opts, "id"), fact))
+	if (fact->vectors == PLAIN_VECTORS && add_nic(plan, opts, optlist_get(opts, "id"), fact))
 		return;
+	if (fact->vectors >= 0)
+		snprintf(vectors, sizeof(vectors), ",vectors=%d", fact->vectors);
 	adopt_make_id(plan, NULL, "net", id);
 	adopt_print_addr(fact, addr);
 	item = adopt_add_list(plan, ADOPT_NETDEV, "-netdev", text, "type");
 	if (item)
 		adopt_change(item, "id", id);
-	adopt_addf(plan, "-device", "%s,netdev=%s,mac=%s,addr=%s", fact->type, id, fact->mac, addr);
+	adopt_addf(plan, "-device", "%s,netdev=%s,mac=%s,addr=%s%s", fact->type, id, fact->mac,
+		   addr, vectors);
 }
 
 /* The keys that are the guest's side. */

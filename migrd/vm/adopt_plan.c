@@ -253,11 +253,8 @@ static void check(struct adopt_plan *plan)
 {
 	struct vm_def *again = xnew(struct vm_def);
 	CLEANUP(json_putp) struct json_object *obj = vm_def_encode(plan->def);
-	struct err err;
 
-	if (!vm_def_normalize(plan->def, &err))
-		ADOPT_REFUSE(plan, "", "%s", err.msg);
-	else if (vm_def_decode(obj, again, plan->refused))
+	if (vm_def_decode(obj, again, plan->refused))
 		*plan->def = *again;
 	free(again);
 }

@@ -92,7 +92,7 @@ typedef void adopt_take_fn(struct adopt_plan *plan, const struct adopt_option *o
 			   const char *value);
 /* adopt_machine.c */
 adopt_take_fn adopt_take_name, adopt_take_uuid, adopt_take_machine, adopt_take_memory,
-	adopt_take_smp, adopt_take_cpu, adopt_take_switch;
+	adopt_take_smp, adopt_take_cpu, adopt_take_switch, adopt_take_action;
 void adopt_machine_begin(struct adopt_plan *plan);
 /* Key and value behind the machine type; refused when there are too many. */
 void adopt_add_machine_option(struct adopt_plan *plan, const char *key, const char *value);

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "check_main.h"
+#include "vm/adopt_plan.h"
+
+/* A QEMU 7.2 with -nodefaults and one virtio disk at slot 1, as it says of itself. */
+static struct adopt_facts *facts;
+static struct adopt_result result;
+static struct adopt_wishes wishes;
+
+static void add_device(enum adopt_place place, const char *name, const char *type, int devfn,
+		       const char *bus)
+{
+	struct adopt_device *device = &facts->devices[facts->device_count++];
+
+	*device = (struct adopt_device){ .place = place, .devfn = devfn, .vectors = -1 };
+	snprintf(device->name, sizeof(device->name), "%s", name);
+	snprintf(device->type, sizeof(device->type), "%s", type);
+	snprintf(device->bus, sizeof(device->bus), "%s", bus);
+	if (strncmp(name, "device[", 7) == 0)
+		device->number = (unsigned)strtoul(name + 7, NULL, 10);
+}
+
+static void setup(void)
+{
+	facts = xnew(struct adopt_facts);
+	*facts = (struct adopt_facts){ .name = "vm0",
+				       .uuid = "3f2b0000-0000-4000-8000-000000000001",
+				       .machine = "pc-q35-7.2",
+				       .run_state = QMP_RUN_RUNNING,
+				       .memory_bytes = 128u << 20,
+				       .vcpus = 1 };
+	wishes = (struct adopt_wishes){ .uuid = "3f2b0000-0000-8000-8000-0000000000ff" };
+	add_device(ADOPT_BOARD, "device[0]", "qemu64-x86_64-cpu", ADOPT_NO_PCI, "");
+	add_device(ADOPT_BOARD, "device[2]", "ICH9-LPC", 248, "pcie.0");
+}
+
+static void teardown(void)
+{
+	adopt_result_fini(&result);
+	free(facts);
+}
+
+/* Words with blanks between; '~' stands for a blank within one. */
+static void plan(const char *words)
+{
+	CLEANUP(strbuf_fini) struct strbuf sb = STRBUF_INIT;
+
+	adopt_result_fini(&result);
+	strbuf_adds(&sb, "/usr/bin/qemu-system-x86_64 ");
+	strbuf_adds(&sb, words);
+	if (*words)
+		strbuf_adds(&sb, " ");
+	for (size_t i = 0; i < sb.len; i++)
+		sb.data[i] = sb.data[i] == ' ' ? '\0' : sb.data[i] == '~' ? ' ' : sb.data[i];
+	adopt_plan(sb.data, sb.len, facts, &wishes, &result);
+}
+
+static void assert_taken(void)
+{
+	ck_assert_msg(result.refused->count == 0, "%s: %s", result.refused->list[0].pointer,
+		      result.refused->list[0].detail);
+}
+
+static bool says(const struct faults *faults, const char *option, const char *words)
+{
+	for (size_t i = 0; i < faults->count && i < FAULT_MAX; i++) {
+		if (strcmp(faults->list[i].pointer, option) == 0 &&
+		    strstr(faults->list[i].detail, words))
+			return true;
+	}
+	return false;
+}
+
+static void assert_refused(const char *option, const char *words)
+{
+	ck_assert_msg(says(result.refused, option, words), "%zu refused, not %s with '%s'; %s: %s",
+		      result.refused->count, option, words, result.refused->list[0].pointer,
+		      result.refused->list[0].detail);
+}
+
+static void assert_extra(const char *expected)
+{
+	CLEANUP(strbuf_fini) struct strbuf sb = STRBUF_INIT;
+
+	for (size_t i = 0; i < result.def->extra_arg_count; i++)
+		strbuf_addf(&sb, "%s%s", i ? " " : "", result.def->extra_args[i]);
+	ck_assert_str_eq(strbuf_str(&sb), expected);
+}
+
+/* ---- the machine ------------------------------------------------------------ */
+
+START_TEST(machine_is_what_qemu_says)
+{
+	plan("-M q35,accel=kvm,usb=on -name vm0,debug-threads=on -m 128 -nodefaults -daemonize "
+	     "-pidfile /run/x -qmp unix:/run/q,server=on,wait=off -display none -S");
+	assert_taken();
+	ck_assert_str_eq(result.def->name, "vm0");
+	ck_assert_str_eq(result.def->machine, "pc-q35-7.2");
+	ck_assert_str_eq(result.def->machine_options, "usb=on");
+	ck_assert_int_eq(result.def->accel, VM_DEF_ACCEL_TCG);
+	ck_assert_str_eq(result.def->cpu_model, "qemu64");
+	ck_assert_uint_eq(result.def->memory_mib, 128);
+	ck_assert_uint_eq(result.notes->count, 0);
+	assert_extra("");
+}
+END_TEST
+
+START_TEST(disagreements_are_named_and_qemu_counts)
+{
+	plan("-name other -uuid 3f2b0000-0000-4000-8000-000000000002 -cpu host");
+	assert_taken();
+	ck_assert_str_eq(result.def->name, "vm0");
+	ck_assert(says(result.notes, "-name", "'other', and QEMU 'vm0'"));
+	ck_assert(says(result.notes, "-uuid", "QEMU counts"));
+	ck_assert(says(result.notes, "-cpu", "QEMU 'qemu64'"));
+	ck_assert_str_eq(result.def->cpu_model, "qemu64");
+}
+END_TEST
+
+START_TEST(qemu_without_uuid_or_name_gets_them)
+{
+	snprintf(facts->uuid, sizeof(facts->uuid), "00000000-0000-0000-0000-000000000000");
+	facts->name[0] = '\0';
+	plan("");
+	assert_refused("-name", "has no name");
+	wishes.name = "given";
+	plan("");
+	assert_taken();
+	ck_assert_str_eq(result.def->name, "given");
+	ck_assert_str_eq(result.def->uuid, wishes.uuid);
+	ck_assert(says(result.notes, "-uuid", "is given one"));
+}
+END_TEST
+
+START_TEST(room_for_more_cpus_and_memory_is_kept)
+{
+	facts->vcpus = 2;
+	plan("-smp 2,maxcpus=4 -m size=128M,slots=3,maxmem=2G -cpu qemu64,+ssse3");
+	assert_taken();
+	ck_assert_uint_eq(result.def->max_vcpus, 4);
+	ck_assert_uint_eq(result.def->memory_slots, 3);
+	ck_assert_uint_eq(result.def->max_memory_mib, 2048);
+	ck_assert_str_eq(result.def->cpu_model, "qemu64,+ssse3");
+	plan("-smp 2,sockets=2,cores=1");
+	assert_taken();
+	ck_assert_str_eq(result.def->machine_options, "smp.sockets=2,smp.cores=1");
+	plan("-smp 1");
+	assert_refused("-smp", "plugged in or out");
+	plan("-smp 2,maxcpus=4,sockets=2");
+	assert_refused("-smp", "maxcpus");
+}
+END_TEST
+
+START_TEST(actions_become_members)
+{
+	plan("-no-reboot -action shutdown=pause,panic=none -watchdog-action poweroff");
+	assert_taken();
+	ck_assert_int_eq(result.def->actions.reboot, VM_DEF_REBOOT_SHUTDOWN);
+	ck_assert_int_eq(result.def->actions.shutdown, VM_DEF_SHUTDOWN_PAUSE);
+	ck_assert_int_eq(result.def->actions.panic, VM_DEF_PANIC_NONE);
+	ck_assert_int_eq(result.def->actions.watchdog, VM_DEF_WATCHDOG_POWEROFF);
+	plan("-action melt=down");
+	assert_refused("-action", "melt");
+}
+END_TEST
+
+/* ---- disks and NICs --------------------------------------------------------------- */
+
+START_TEST(virtio_drive_becomes_a_disk_at_its_slot)
+{
+	add_device(ADOPT_ANONYMOUS, "device[0]", "virtio-blk-pci", 40, "pcie.0");
+	snprintf(facts->blocks[0].file, sizeof(facts->blocks[0].file), "/a,b");
+	snprintf(facts->blocks[0].format, sizeof(facts->blocks[0].format), "raw");
+	facts->block_count = 1;
+	wishes.disks_shared = true;
+	plan("-drive file=/a,,b,if=virtio,readonly=on,cache=none");
+	assert_taken();
+	ck_assert_uint_eq(result.def->disk_count, 1);
+	ck_assert_str_eq(result.def->disks[0].path, "/a,b");
+	ck_assert_str_eq(result.def->disks[0].pci_address, "0x5");
+	ck_assert_int_eq(result.def->disks[0].cache, VM_DEF_DISK_CACHE_NONE);
+	ck_assert(result.def->disks[0].readonly && result.def->disks[0].shared);
+	ck_assert(says(result.notes, "-drive", "guessed by QEMU"));
+	assert_extra("");
+}
+END_TEST
+
+START_TEST(named_device_over_blockdev_becomes_a_disk)
+{
+	add_device(ADOPT_NAMED, "root", "virtio-blk-pci", 32, "pcie.0");
+	plan("-blockdev {\"driver\":\"qcow2\",\"node-name\":\"n\",\"file\":{\"driver\":\"file\","
+	     "\"filename\":\"/x\"}} -device virtio-blk-pci,drive=n,id=root,bootindex=2");
+	assert_taken();
+	ck_assert_str_eq(result.def->disks[0].id, "root");
+	ck_assert_int_eq(result.def->disks[0].format, VM_DEF_DISK_FORMAT_QCOW2);
+	ck_assert_uint_eq(result.def->disks[0].boot_index, 2);
+	assert_extra("");
+}
+END_TEST
+
+START_TEST(disk_with_more_than_members_stays_as_arguments_and_is_pinned)
+{
+	add_device(ADOPT_ANONYMOUS, "device[0]", "virtio-blk-pci", 24, "pcie.0");
+	plan("-drive if=none,id=d,file=/x,format=raw -device virtio-blk,drive=d,serial=abc");
+	assert_refused("-drive", "--disks-shared");
+	wishes.disks_shared = true;
+	plan("-drive if=none,id=d,file=/x,format=raw -device virtio-blk,drive=d,serial=abc");
+	assert_taken();
+	assert_extra("-drive if=none,id=d,file=/x,format=raw "
+		     "-device driver=virtio-blk,drive=d,serial=abc,addr=0x3");
+}
+END_TEST
+
+START_TEST(nics_of_all_kinds_keep_slot_and_mac)
+{
+	add_device(ADOPT_NAMED, "n", "virtio-net-pci", 16, "pcie.0");
+	snprintf(facts->devices[2].mac, VM_DEF_MAC_SIZE, "52:54:00:12:34:57");
+	add_device(ADOPT_BOARD, "device[9]", "e1000e", 8, "pcie.0");
+	snprintf(facts->devices[3].mac, VM_DEF_MAC_SIZE, "52:54:00:12:34:56");
+	plan("-netdev tap,id=t,ifname=tap7,script=no,downscript=no -device "
+	     "virtio-net-pci,netdev=t,id=n "
+	     "-nic user,hostfwd=tcp::22-:22");
+	assert_taken();
+	ck_assert_str_eq(result.def->nics[0].ifname, "tap7");
+	ck_assert_str_eq(result.def->nics[0].pci_address, "0x2");
+	ck_assert_str_eq(result.def->nics[0].mac, "52:54:00:12:34:57");
+	assert_extra("-netdev type=user,hostfwd=tcp::22-:22,id=net0 "
+		     "-device e1000e,netdev=net0,mac=52:54:00:12:34:56,addr=0x1");
+}
+END_TEST
+
+/* -nic leaves a virtio NIC without MSI-X: on another host it must have none either. */
+START_TEST(virtio_nic_without_vectors_stays_without)
+{
+	add_device(ADOPT_BOARD, "device[9]", "virtio-net-pci", 16, "pcie.0");
+	snprintf(facts->devices[2].mac, VM_DEF_MAC_SIZE, "52:54:00:12:34:56");
+	facts->devices[2].vectors = 0;
+	plan("-nic user,model=virtio");
+	assert_taken();
+	assert_extra("-netdev type=user,id=net0 "
+		     "-device virtio-net-pci,netdev=net0,mac=52:54:00:12:34:56,addr=0x2,vectors=0");
+}
+END_TEST
+
+/* ---- what QEMU adds by itself ------------------------------------------------------- */
+
+START_TEST(default_devices_are_written_out)
+{
+	add_device(ADOPT_BOARD, "device[20]", "VGA", 8, "pcie.0");
+	add_device(ADOPT_BOARD, "device[21]", "e1000e", 16, "pcie.0");
+	snprintf(facts->devices[3].mac, VM_DEF_MAC_SIZE, "52:54:00:12:34:56");
+	add_device(ADOPT_BOARD, "device[10]", "isa-serial", ADOPT_NO_PCI, "isa.0");
+	add_device(ADOPT_BOARD, "device[11]", "isa-parallel", ADOPT_NO_PCI, "isa.0");
+	add_device(ADOPT_BOARD, "device[18]", "ide-cd", ADOPT_NO_PCI, "ide.2");
+	plan("-display none");
+	assert_taken();
+	assert_extra(
+		"-netdev type=user,id=net0 "
+		"-device e1000e,netdev=net0,mac=52:54:00:12:34:56,addr=0x2 "
+		"-device VGA,addr=0x1 -drive if=ide,index=2,media=cdrom -serial null -parallel "
+		"null");
+}
+END_TEST
+
+START_TEST(device_that_no_option_explains_is_refused)
+{
+	add_device(ADOPT_NAMED, "hot", "virtio-rng-pci", 48, "pcie.0");
+	plan("");
+	assert_refused("-device", "'hot' (virtio-rng-pci)");
+	plan("-device virtio-rng-pci,id=hot -device virtio-rng-pci,id=gone");
+	assert_refused("-device", "taken out later");
+	facts->device_count--;
+	add_device(ADOPT_BOARD, "device[7]", "exotic", 48, "pcie.0");
+	plan("");
+	assert_refused("-machine", "'exotic' at PCI slot 0x6");
+	facts->device_count--;
+	add_device(ADOPT_BOARD, "device[7]", "ide-cd", ADOPT_NO_PCI, "ide.2");
+	add_device(ADOPT_BOARD, "device[8]", "ide-hd", ADOPT_NO_PCI, "ide.1");
+	plan("");
+	assert_refused("-drive", "explains 0");
+}
+END_TEST
+
+/* ---- consoles and monitors ------------------------------------------------------------- */
+
+START_TEST(serial_lines_become_members_or_stay)
+{
+	add_device(ADOPT_BOARD, "device[10]", "isa-serial", ADOPT_NO_PCI, "isa.0");
+	plan("-chardev socket,id=c,path=/run/c,reconnect=1 -serial chardev:c");
+	assert_taken();
+	ck_assert_int_eq(result.def->serial.type, VM_DEF_SERIAL_TYPE_SOCKET);
+	ck_assert_str_eq(result.def->serial.path, "/run/c");
+	assert_extra("");
+	plan("-serial file:/var/log/c");
+	ck_assert_int_eq(result.def->serial.type, VM_DEF_SERIAL_TYPE_FILE);
+	plan("-serial mon:stdio");
+	assert_taken();
+	assert_extra("-serial null");
+	ck_assert(says(result.notes, "-serial", "goes nowhere"));
+	plan("-serial unix:/run/s,server=on,wait=off");
+	assert_extra("-serial unix:/run/s,server=on,wait=off");
+	plan("-serial chardev:c -serial chardev:d");
+	assert_refused("-serial", "explains 2");
+}
+END_TEST
+
+START_TEST(chardev_of_a_monitor_goes_with_it)
+{
+	plan("-chardev socket,id=m,path=/run/m,server=on,wait=off -mon chardev=m,mode=control "
+	     "-monitor unix:/run/h,server=on,wait=off");
+	assert_taken();
+	assert_extra("");
+	ck_assert(says(result.notes, "-monitor", "2 monitors"));
+}
+END_TEST
+
+/* ---- refusals ------------------------------------------------------------------------------ */
+
+START_TEST(option_that_cannot_be_repeated_is_refused_by_name)
+{
+	static const struct {
+		const char *words, *option, *why;
+	} cases[] = {
+		{ "-snapshot", "-snapshot", "temporary file" },
+		{ "-frobnicate 3", "-frobnicate", "does not know" },
+		{ "--gdb tcp::1", "-gdb", "debugger" },
+		{ "-device vfio-pci,host=1", "-device", "this host" },
+		{ "-device nvme,drive=x", "-device", "cannot move" },
+		{ "-device frob", "-device", "'frob'" },
+		{ "-device", "-device", "missing" },
+		{ "-drive file=x.img,format=raw", "-drive", "relative" },
+		{ "-drive file=/x,if=pflash,format=raw", "-drive", "if=pflash" },
+		{ "-drive file=/x,format=raw,snapshot=on", "-drive", "temporary" },
+		{ "-drive file=/x", "-drive", "format" },
+		{ "x.img", "-hda", "relative" },
+		{ "-netdev tap,id=x", "-netdev", "script=no" },
+		{ "-netdev tap,id=x,fd=3", "-netdev", "'fd'" },
+		{ "-netdev bridge,id=x", "-netdev", "'bridge'" },
+		{ "-nic user,smb=/x", "-nic", "'smb'" },
+		{ "-net user", "-net", "use -nic" },
+		{ "-machine q35,nvdimm=on", "-machine", "'nvdimm'" },
+		{ "-object secret,id=s,data=x", "-object", "'secret'" },
+		{ "-chardev spicevmc,id=s", "-chardev", "'spicevmc'" },
+		{ "-chardev socket,id=s,fd=3", "-chardev", "descriptor" },
+		{ "-serial msmouse", "-serial", "'msmouse'" },
+		{ "-display gtk", "-display", "-vnc" },
+		{ "-kernel bzImage", "-kernel", "relative" },
+		{ "-m 128,slots=2", "-m", "slots and maxmem" },
+		{ "-m 128,maxmem=1000b,slots=1", "-m", "slots and maxmem" },
+		{ "-smp cpus=1,books=2", "-smp", "'books'" },
+		{ "-device {\"driver\":", "-device", "JSON" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		plan(cases[i].words);
+		assert_refused(cases[i].option, cases[i].why);
+	}
+}
+END_TEST
+
+/* All at once: who adopts should not have to try again for each. */
+START_TEST(refusals_come_together)
+{
+	plan("-snapshot -usbdevice tablet -frobnicate");
+	ck_assert_uint_eq(result.refused->count, 3);
+}
+END_TEST
+
+START_TEST(other_machine_is_refused)
+{
+	snprintf(facts->machine, sizeof(facts->machine), "microvm");
+	facts->memory_bytes += 1;
+	facts->plugged_bytes = 1u << 20;
+	plan("");
+	assert_refused("-machine", "'microvm'");
+	assert_refused("-m", "whole number");
+	assert_refused("-m", "plugged in later");
+}
+END_TEST
+
+START_TEST(program_that_is_no_qemu_is_refused)
+{
+	static const char socat[] = "/usr/bin/socat\0-\0unix:/x";
+	static const char loader[] = "/lib64/ld-linux-x86-64.so.2\0--library-path\0/l\0--argv0\0q\0"
+				     "/opt/qemu-system-x86_64\0-L\0/share\0-snapshot";
+
+	adopt_plan(socat, sizeof(socat), facts, &wishes, &result);
+	assert_refused("", "'socat'");
+	adopt_result_fini(&result);
+	adopt_plan("", 0, facts, &wishes, &result);
+	assert_refused("", "no QEMU");
+	adopt_result_fini(&result);
+	adopt_plan(loader, sizeof(loader), facts, &wishes, &result);
+	ck_assert_uint_eq(result.refused->count, 1);
+	assert_refused("-snapshot", "");
+}
+END_TEST
+
+START_TEST(more_than_a_definition_holds_is_refused)
+{
+	CLEANUP(strbuf_fini) struct strbuf sb = STRBUF_INIT;
+
+	for (int i = 0; i < 300; i++)
+		strbuf_adds(&sb, i ? " -k de" : "-k de");
+	plan(strbuf_str(&sb));
+	assert_refused("-k", "more than 256");
+	assert_refused("-k", "room for 64");
+}
+END_TEST
+
+/* ---- facts --------------------------------------------------------------------------------- */
+
+static bool take(const char *command, const char *path, const char *json, struct err *err)
+{
+	CLEANUP(json_putp) struct json_object *obj = json_tokener_parse(json);
+
+	return adopt_facts_take(facts, command, path, obj, err);
+}
+
+START_TEST(answers_are_taken_as_they_are)
+{
+	struct err err;
+
+	facts->device_count = 0;
+	ck_assert(take("query-name", NULL, "{}", &err));
+	ck_assert_str_eq(facts->name, "");
+	ck_assert(take("qom-get", "/machine", "\"pc-i440fx-7.2-machine\"", &err));
+	ck_assert_str_eq(facts->machine, "pc-i440fx-7.2");
+	ck_assert(take("query-migrate", NULL, "{\"status\":\"active\"}", &err));
+	ck_assert_int_eq(facts->migration, QMP_MIG_ACTIVE);
+	ck_assert(take("qom-list", "/machine/unattached",
+		       "[{\"name\":\"type\",\"type\":\"string\"},{\"name\":\"irq[0]\",\"type\":"
+		       "\"child<irq>\"},{\"name\":\"device[12]\",\"type\":\"child<VGA>\"}]",
+		       &err));
+	ck_assert_uint_eq(facts->device_count, 1);
+	ck_assert_str_eq(facts->devices[0].type, "VGA");
+	ck_assert_uint_eq(facts->devices[0].number, 12);
+	ck_assert(!take("qom-get", "/machine", "\"nonsense\"", &err));
+	ck_assert(!take("query-cpus-fast", NULL, "{}", &err) || facts->vcpus);
+	ck_assert(!take("query-memory-size-summary", NULL, "[]", &err));
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("adopt_plan");
+	TCase *tc = tcase_create("plan");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, machine_is_what_qemu_says);
+	tcase_add_test(tc, disagreements_are_named_and_qemu_counts);
+	tcase_add_test(tc, qemu_without_uuid_or_name_gets_them);
+	tcase_add_test(tc, room_for_more_cpus_and_memory_is_kept);
+	tcase_add_test(tc, actions_become_members);
+	tcase_add_test(tc, virtio_drive_becomes_a_disk_at_its_slot);
+	tcase_add_test(tc, named_device_over_blockdev_becomes_a_disk);
+	tcase_add_test(tc, disk_with_more_than_members_stays_as_arguments_and_is_pinned);
+	tcase_add_test(tc, nics_of_all_kinds_keep_slot_and_mac);
+	tcase_add_test(tc, virtio_nic_without_vectors_stays_without);
+	tcase_add_test(tc, default_devices_are_written_out);
+	tcase_add_test(tc, device_that_no_option_explains_is_refused);
+	tcase_add_test(tc, serial_lines_become_members_or_stay);
+	tcase_add_test(tc, chardev_of_a_monitor_goes_with_it);
+	tcase_add_test(tc, option_that_cannot_be_repeated_is_refused_by_name);
+	tcase_add_test(tc, refusals_come_together);
+	tcase_add_test(tc, other_machine_is_refused);
+	tcase_add_test(tc, program_that_is_no_qemu_is_refused);
+	tcase_add_test(tc, more_than_a_definition_holds_is_refused);
+	tcase_add_test(tc, answers_are_taken_as_they_are);
+	suite_add_tcase(s, tc);
+	return s;
+}
