@@ -3,9 +3,12 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <histedit.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <wchar.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -24,6 +27,28 @@ struct lineedit {
 	lineedit_words_fn *words;
 	void *data;
 };
+
+/* Ends a wait for a key, also one that begins only after the signal. */
+static int interrupt_pipe[2] = { -1, -1 };
+
+void lineedit_interrupt(void)
+{
+	int saved = errno;
+
+	if (interrupt_pipe[1] >= 0 && write(interrupt_pipe[1], "", 1) < 0)
+		errno = 0; /* it is full: the wait ends */
+	errno = saved;
+}
+
+static bool take_interrupt(void)
+{
+	char buf[64];
+	bool found = false;
+
+	while (read(interrupt_pipe[0], buf, sizeof(buf)) > 0)
+		found = true;
+	return found;
+}
 
 /* ---- history ------------------------------------------------------------------ */
 
@@ -99,6 +124,39 @@ static struct lineedit *edit_of(EditLine *el)
 	return edit;
 }
 
+/* As libedit's own, but that no interrupt is lost between two keys. */
+static int read_key(EditLine *el, wchar_t *ret)
+{
+	struct pollfd fds[] = { { STDIN_FILENO, POLLIN, 0 }, { interrupt_pipe[0], POLLIN, 0 } };
+	mbstate_t state = { 0 };
+	char byte;
+
+	(void)el;
+	for (;;) {
+		ssize_t n;
+		size_t len;
+
+		if (poll(fds, ARRAY_LEN(fds), -1) < 0 && errno != EINTR)
+			return -1;
+		if (take_interrupt()) {
+			errno = EINTR;
+			return -1;
+		}
+		if (!fds[0].revents)
+			continue;
+		n = read(STDIN_FILENO, &byte, 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return (int)n;
+		len = mbrtowc(ret, &byte, 1, &state);
+		if (len == (size_t)-1)
+			*ret = L'?';
+		if (len != (size_t)-2)
+			return 1;
+	}
+}
+
 static char *prompt(EditLine *el)
 {
 	return edit_of(el)->prompt;
@@ -163,8 +221,9 @@ static bool set_up(struct lineedit *edit)
 
 	return el_set(el, EL_CLIENTDATA, edit) == 0 && el_set(el, EL_PROMPT, prompt) == 0 &&
 	       el_set(el, EL_EDITOR, "emacs") == 0 && el_set(el, EL_SIGNAL, 1) == 0 &&
+	       el_set(el, EL_GETCFN, read_key) == 0 &&
 	       el_set(el, EL_HIST, history, edit->history) == 0 &&
-	       el_set(el, EL_ADDFN, "complete", "complete a word", on_complete) == 0 &&
+	       el_wset(el, EL_ADDFN, L"complete", L"complete a word", on_complete) == 0 &&
 	       el_set(el, EL_BIND, "^I", "complete", NULL) == 0 &&
 	       el_set(el, EL_BIND, "^R", "em-inc-search-prev", NULL) == 0;
 }
@@ -177,6 +236,8 @@ struct lineedit *lineedit_new(const struct lineedit_config *config, struct err *
 	edit->history_path = config->history_path ? xstrdup(config->history_path) : NULL;
 	edit->words = config->words;
 	edit->data = config->data;
+	if (interrupt_pipe[0] < 0 && pipe2(interrupt_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+		abort(); /* no descriptor is left */
 	edit->history = history_init();
 	edit->el = el_init("migrctl", stdin, stdout, stderr);
 	if (!edit->history || !edit->el || !set_up(edit)) {
@@ -211,6 +272,8 @@ enum lineedit_result lineedit_read(struct lineedit *edit, char **ret_line)
 	const char *text;
 	int count = 0;
 
+	take_interrupt();                  /* of the time before */
+	el_set(edit->el, EL_PREP_TERM, 1); /* before the prompt, that no key is lost */
 	errno = 0;
 	text = el_gets(edit->el, &count);
 	if (!text && count < 0 && errno == EINTR) {

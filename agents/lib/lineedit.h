@@ -25,8 +25,8 @@ struct lineedit_config {
 
 struct lineedit;
 
-/* Standard input and output are terminals; SIGINT has a handler (without SA_RESTART)
- * that lets the program live.  The strings of CONFIG are copied. */
+/* Standard input and output are terminals; the program's handler of SIGINT calls
+ * lineedit_interrupt().  The strings of CONFIG are copied. */
 struct lineedit *lineedit_new(const struct lineedit_config *config, struct err *err);
 /* Writes the history. */
 void lineedit_free(struct lineedit *edit);
@@ -38,6 +38,9 @@ enum lineedit_result {
 };
 /* *ret_line: without its end, the caller's; of LINE only. */
 enum lineedit_result lineedit_read(struct lineedit *edit, char **ret_line);
+
+/* From a signal handler: lineedit_read() returns CANCELLED. */
+void lineedit_interrupt(void);
 
 /* Where a history is kept by custom: $XDG_STATE_HOME or ~/.local/state, then
  * migrctl/NAME.  NULL if there is no home; the caller's. */

@@ -109,6 +109,7 @@ static void on_interrupt(int signal_number)
 {
 	(void)signal_number;
 	client_interrupt();
+	lineedit_interrupt();
 }
 
 static bool is_blank(const char *line)

@@ -288,7 +288,7 @@ class MonitorCommandsTest(SystemTest):
             user.wait(self.guest.uuid)
             user.wait("g1> ")
             user.type("\x04")
-            self.assertEqual(user.exit_code(), 0)
+            self.assertEqual(user.exit_code(), 0, user.seen)
         history = self.world.dir / ".local/state/migrctl/history-hmp"
         self.assertEqual(history.stat().st_mode & 0o777, 0o600)
         self.assertEqual(history.parent.stat().st_mode & 0o777, 0o700)
@@ -308,7 +308,7 @@ class MonitorCommandsTest(SystemTest):
                 user.wait('"g1"')
                 user.wait("g1 qmp> ")
             user.type("\x04")
-            self.assertEqual(user.exit_code(), 0)
+            self.assertEqual(user.exit_code(), 0, user.seen)
         self.guest.assert_runs_on(self.a)
 
     def asks_qemu(self):
