@@ -43,9 +43,10 @@ struct vms *vms_new(const struct vms_env *env)
 
 void vms_clear(struct vms *vms)
 {
-	while (vms && vms->list) {
-		assert(!vms->list->job);
-		vm_remove(vms->list);
+	for (struct vm *vm = vms ? vms->list : NULL, *next; vm; vm = next) {
+		next = vm->next;
+		assert(!vm->job);
+		vm_remove(vm);
 	}
 }
 
