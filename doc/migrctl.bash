@@ -33,7 +33,7 @@ _migrctl() {
 	*)
 		choices=$("$1" __complete "${words[@]}" 2>/dev/null)
 		case "${words[*]}" in
-		'vm create') compopt -o default ;;
+		'vm create' | 'vm attach '*) compopt -o default ;;
 		'vm '* | 'move '*)
 			[[ $cur == -* || ${#words[@]} -ne 2 ]] || choices=$(_migrctl_vms "$1")
 			;;

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agents/migrctl/cmd_vm.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "agents/migrctl/migrctl.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-
-/* The server takes 1 MiB (api/http.h); it is the one that says so. */
-#define DEFINITION_MAX_BYTES (2u << 20)
 
 static const struct table_field list_fields[] = {
 	{ "NAME", "name", TABLE_TEXT },           { "STATE", "state", TABLE_TEXT },
@@ -88,37 +83,6 @@ struct create_values {
 	bool start;
 };
 
-static bool read_stdin(struct strbuf *text, struct err *err)
-{
-	char buf[8192];
-	ssize_t n;
-
-	while ((n = read(STDIN_FILENO, buf, sizeof(buf))) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_errno(err, "standard input");
-		if ((size_t)n > DEFINITION_MAX_BYTES - text->len)
-			return err_set(err, ERR_TOO_LARGE, "standard input has over %u bytes",
-				       DEFINITION_MAX_BYTES);
-		strbuf_add(text, buf, (size_t)n);
-	}
-	return true;
-}
-
-static bool read_definition(const char *path, struct strbuf *text, struct err *err)
-{
-	CLEANUP(free_charp) char *data = NULL;
-	size_t len;
-
-	if (strcmp(path, "-") == 0)
-		return read_stdin(text, err);
-	if (!file_read(path, DEFINITION_MAX_BYTES, &data, &len, err))
-		return false;
-	strbuf_add(text, data, len);
-	return true;
-}
-
 static bool start_created(struct client *client, struct json_object **vm, struct err *err)
 {
 	struct json_object *started = NULL;
@@ -140,10 +104,8 @@ static bool run_create(struct cli_call *call, struct err *err)
 	CLEANUP(strbuf_fini) struct strbuf text = STRBUF_INIT;
 	CLEANUP(json_putp) struct json_object *vm = NULL;
 
-	if (!client || !read_definition(call->words[0], &text, err))
+	if (!client || !migrctl_read_file(call->words[0], &text, err))
 		return false;
-	if (text.len == 0)
-		return err_set(err, ERR_INVALID, "'%s' is empty", call->words[0]);
 	if (!post(client, "/v1/vms", &text, &vm, err) ||
 	    (values->start && !start_created(client, &vm, err)))
 		return false;

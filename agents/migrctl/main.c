@@ -5,6 +5,7 @@
 
 #include "agents/migrctl/cmd_adopt.h"
 #include "agents/migrctl/cmd_agent.h"
+#include "agents/migrctl/cmd_device.h"
 #include "agents/migrctl/cmd_events.h"
 #include "agents/migrctl/cmd_host.h"
 #include "agents/migrctl/cmd_job.h"
@@ -85,6 +86,9 @@ static const struct cli_command *const commands[] = {
 	&cmd_vm_pause,
 	&cmd_vm_resume,
 	&cmd_vm_delete,
+	&cmd_vm_attach,
+	&cmd_vm_detach,
+	&cmd_vm_devices,
 	&cmd_vm_agent,
 	&cmd_vm_adopt,
 	&cmd_vm_qmp,

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agents/migrctl/migrctl.h"
 
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+
 #include <string.h>
 
 #include "base/mem.h"
@@ -61,4 +68,43 @@ bool migrctl_list(struct cli_call *call, const char *path, const char *query,
 		return false;
 	migrctl_print_list(call, list, fields);
 	return true;
+}
+
+/* ---- files ---------------------------------------------------------------------- */
+
+/* The server takes 1 MiB (api/http.h); it is the one that says so. */
+#define FILE_MAX_BYTES (2u << 20)
+
+static bool read_stdin(struct strbuf *text, struct err *err)
+{
+	char buf[8192];
+	ssize_t n;
+
+	while ((n = read(STDIN_FILENO, buf, sizeof(buf))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_errno(err, "standard input");
+		if ((size_t)n > FILE_MAX_BYTES - text->len)
+			return err_set(err, ERR_TOO_LARGE, "standard input has over %u bytes",
+				       FILE_MAX_BYTES);
+		strbuf_add(text, buf, (size_t)n);
+	}
+	return true;
+}
+
+bool migrctl_read_file(const char *path, struct strbuf *text, struct err *err)
+{
+	CLEANUP(free_charp) char *data = NULL;
+	size_t len;
+
+	if (strcmp(path, "-") == 0) {
+		if (!read_stdin(text, err))
+			return false;
+	} else {
+		if (!file_read(path, FILE_MAX_BYTES, &data, &len, err))
+			return false;
+		strbuf_add(text, data, len);
+	}
+	return text->len > 0 || err_set(err, ERR_INVALID, "'%s' is empty", path);
 }

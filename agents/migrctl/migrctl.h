@@ -6,6 +6,7 @@
 #include "agents/lib/cli.h"
 #include "agents/lib/client.h"
 #include "agents/lib/table.h"
+#include "base/strbuf.h"
 
 /* The options that every command has. */
 struct migrctl_globals {
@@ -33,5 +34,8 @@ void migrctl_print_object(const struct cli_call *call, struct json_object *obj,
 /* GET PATH?QUERY, all pages, and print. */
 bool migrctl_list(struct cli_call *call, const char *path, const char *query,
 		  const struct table_field *fields, struct err *err);
+
+/* All of a file of JSON, '-' being standard input, for a request's body. */
+bool migrctl_read_file(const char *path, struct strbuf *text, struct err *err);
 
 #endif

@@ -67,6 +67,10 @@ void api_vm_agent(struct http_request *req, void *data);
 void api_vm_monitor(struct http_request *req, void *data);
 /* adopt.c */
 void api_vms_adopt(struct http_request *req, void *data);
+/* devices.c */
+void api_devices_list(struct http_request *req, void *data);
+void api_device_attach(struct http_request *req, void *data);
+void api_device_detach(struct http_request *req, void *data);
 /* moves.c */
 void api_moves_start(struct http_request *req, void *data);
 void api_move_get(struct http_request *req, void *data);

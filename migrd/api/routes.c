@@ -34,6 +34,13 @@ const struct http_route api_routes[] = {
 	  .summary = "ping, info, thaw, shutdown, set-time, fs-list or network" },
 	{ "POST", "/v1/vms/{name}/monitor", A, api_vm_monitor,
 	  .summary = "One command for its QEMU, human or machine", .body = monitor_request_fields },
+	{ "GET", "/v1/vms/{name}/devices", V, api_devices_list,
+	  .summary = "Its devices, with their places" },
+	{ "POST", "/v1/vms/{name}/devices", O, api_device_attach,
+	  .summary = "Add a device, also while it runs: an element of a list of the definition, "
+		     "with its kind" },
+	{ "DELETE", "/v1/vms/{name}/devices/{id}", O, api_device_detach,
+	  .summary = "Remove a device; answers when the guest has let go of it" },
 	{ "POST", "/v1/vms/{name}/{action}", O, api_vm_action,
 	  .summary = "start, stop, pause, resume, reset or shutdown" },
 	{ "GET", "/v1/moves", V, api_moves_list, .summary = "Moves, newest first" },

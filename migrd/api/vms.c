@@ -51,6 +51,27 @@ static struct json_object *agent_json(const struct vm *vm)
 	return obj;
 }
 
+static int64_t count(struct json_object *def, const char *list)
+{
+	struct json_object *array = NULL;
+
+	json_object_object_get_ex(def, list, &array);
+	return json_object_is_type(array, json_type_array)
+		       ? (int64_t)json_object_array_length(array)
+		       : 0;
+}
+
+static int64_t sum(struct json_object *def, const char *list, const char *member)
+{
+	struct json_object *array = NULL;
+	int64_t total = 0;
+
+	json_object_object_get_ex(def, list, &array);
+	for (int64_t i = 0; i < count(def, list); i++)
+		total += json_get_int(json_object_array_get_idx(array, (size_t)i), member, 0);
+	return total;
+}
+
 /* Without the definition: what lists and events show. */
 static struct json_object *summary(const struct api *api, const struct vm *vm)
 {
@@ -64,8 +85,9 @@ static struct json_object *summary(const struct api *api, const struct vm *vm)
 	json_add_str(obj, "host", api->host_id);
 	json_add_uint(obj, "generation", vm_generation(vm));
 	add_qemu(obj, vm);
-	json_add_int(obj, "memory_mib", json_get_int(def, "memory_mib", 0));
-	json_add_int(obj, "vcpus", json_get_int(def, "vcpus", 0));
+	json_add_int(obj, "memory_mib",
+		     json_get_int(def, "memory_mib", 0) + sum(def, "memory_devices", "size_mib"));
+	json_add_int(obj, "vcpus", json_get_int(def, "vcpus", 1) + count(def, "vcpu_devices"));
 	json_object_object_add(obj, "job", job_json(vm));
 	json_object_object_add(obj, "agent", agent_json(vm));
 	json_add_time(obj, "created_at", vm_row(vm)->created_ms);

@@ -37,6 +37,7 @@ struct store_vm {
 	char intent[STORE_ENUM_SIZE]; /* what it should be: "stopped", "started" */
 	uint64_t generation;          /* counts changes of owner */
 	char *definition;             /* JSON; owned by the row */
+	char *attaching;              /* vm/devices.h: JSON of a device; NULL: none; owned */
 	pid_t qemu_pid;               /* 0: none was started */
 	uint64_t qemu_start_time;
 	char boot_id[ID_UUID_SIZE];     /* in which it was started, or is being started */

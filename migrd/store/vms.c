@@ -10,6 +10,7 @@ static const struct store_column columns[] = {
 	STORE_COLUMN(store_vm, qemu_pid, PID),    STORE_COLUMN(store_vm, qemu_start_time, UINT),
 	STORE_COLUMN(store_vm, boot_id, TEXT),    STORE_COLUMN(store_vm, created_ms, INT),
 	STORE_COLUMN(store_vm, started_ms, INT),  STORE_COLUMN(store_vm, monitor, TEXT),
+	STORE_COLUMN(store_vm, attaching, OWNED),
 };
 static const struct store_table table = { "vm", columns, ARRAY_LEN(columns),
 					  sizeof(struct store_vm) };
@@ -17,7 +18,8 @@ static const struct store_table table = { "vm", columns, ARRAY_LEN(columns),
 void store_vm_fini(struct store_vm *vm)
 {
 	free(vm->definition);
-	vm->definition = NULL;
+	free(vm->attaching);
+	vm->definition = vm->attaching = NULL;
 }
 
 void store_vm_copy(struct store_vm *to, const struct store_vm *from)

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "vm/agent_priv.h"
+#include "vm/devices_priv.h"
 #include "vm/entry.h"
 #include "vm/vm_priv.h"
 
@@ -34,6 +35,8 @@ void vm_job_end(struct vm *vm, struct vm_job *job)
 		vm_qemu_exited(vm); /* the end that the job kept to itself */
 	else
 		vm_changed(vm);
+	if (vm->look_is_owed)
+		vm_devices_look(vm);
 }
 
 const struct vm_job *vm_job(const struct vm *vm)

@@ -54,8 +54,23 @@ static char *quote(const char *value)
 	return sb.data ? strbuf_take(&sb) : xstrdup("");
 }
 
+/* QEMU 10.0 under TCG takes the start of a block of memory for an address of the first
+ * block when it looks for dirty pages, and ends itself if that is smaller
+ * (system/physmem.c, tlb_reset_dirty_range_all).  Backends of devices would be first:
+ * the guest's main memory is therefore made before them, under its usual name. */
+static bool wants_memory_first(const struct vm_def *def)
+{
+	return def->accel == VM_DEF_ACCEL_TCG && !strstr(def->machine_options, "memory-backend") &&
+	       (def->shared_memory_count || def->memory_device_count);
+}
+
 static void add_memory(struct cmdline *cl, const struct vm_def *def)
 {
+	if (wants_memory_first(def))
+		addf(cl, "-object",
+		     "memory-backend-ram,id=pc.ram,size=%" PRIu64
+		     "M,x-use-canonical-path-for-ramblock-id=off",
+		     def->memory_mib);
 	if (def->memory_slots)
 		addf(cl, "-m", "%" PRIu64 "M,slots=%" PRIu64 ",maxmem=%" PRIu64 "M",
 		     def->memory_mib, def->memory_slots, def->max_memory_mib);
@@ -79,8 +94,9 @@ static void add_machine(struct cmdline *cl, const struct vm_def *def)
 {
 	addf(cl, "-name", "guest=%s,debug-threads=on", def->name);
 	addf(cl, "-uuid", "%s", def->uuid);
-	addf(cl, "-machine", "%s,accel=%s%s%s", def->machine, vm_def_accel_names[def->accel],
-	     def->machine_options[0] ? "," : "", def->machine_options);
+	addf(cl, "-machine", "%s,accel=%s%s%s%s", def->machine, vm_def_accel_names[def->accel],
+	     def->machine_options[0] ? "," : "", def->machine_options,
+	     wants_memory_first(def) ? ",memory-backend=pc.ram" : "");
 	addf(cl, "-cpu", "%s", def->cpu_model);
 	add_memory(cl, def);
 	add_vcpus(cl, def);

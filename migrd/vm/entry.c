@@ -7,7 +7,7 @@
 #include "qmp/refuse.h"
 #include "vm/vm_priv.h"
 
-enum needs { NEEDS_NO_QEMU, NEEDS_QEMU };
+enum needs { NEEDS_NO_QEMU, NEEDS_QEMU, NEEDS_EITHER };
 
 static const struct {
 	const char *name;
@@ -23,7 +23,7 @@ static const struct {
 	[VM_SYNC_DELETE] = { "delete", "delete", NEEDS_NO_QEMU },
 	[VM_SYNC_QUERY] = { "query", "query", NEEDS_QEMU },
 	[VM_SYNC_MODIFY] = { "modify", "modify", NEEDS_QEMU },
-	[VM_SYNC_DEVICE] = { "device", "change the devices of", NEEDS_QEMU },
+	[VM_SYNC_DEVICE] = { "device", "change the devices of", NEEDS_EITHER },
 	[VM_SYNC_JOB] = { "job", "begin a job on", NEEDS_QEMU },
 };
 

@@ -28,7 +28,7 @@ enum vm_sync {
 	VM_SYNC_DELETE = VM_ACTION_DELETE,
 	VM_SYNC_QUERY,  /* asks QEMU and changes nothing; borne by every job */
 	VM_SYNC_MODIFY, /* a passed-through command that changes something */
-	VM_SYNC_DEVICE, /* adds or removes a device */
+	VM_SYNC_DEVICE, /* adds or removes a device; of a stopped VM too */
 	VM_SYNC_JOB,    /* begins an async job */
 	VM_SYNC_COUNT
 };

@@ -6,6 +6,7 @@
 #include "qmp/events.h"
 #include "qmp/run_state.h"
 #include "vm/agent_priv.h"
+#include "vm/devices_priv.h"
 #include "vm/vm_priv.h"
 
 #define NODE_SUFFIX "-node"
@@ -189,6 +190,7 @@ void vm_events_take(struct vm *vm, const struct qmp_event *event)
 		handlers[type](vm, event);
 	vm_agent_event(vm, event);
 	vm_rx_event(vm, event);
+	vm_devices_event(vm, event);
 	tell(vm, event, flags);
 	show(vm, former_reason, flags);
 	if (vm->job)

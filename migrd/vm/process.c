@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "vm/agent_priv.h"
+#include "vm/devices_priv.h"
 #include "vm/vm_priv.h"
 
 /* ---- the QEMU process ------------------------------------------------ */
@@ -146,6 +147,7 @@ void vm_qemu_exited(void *data)
 		snprintf(vm->reason, sizeof(vm->reason), "stopped on request");
 	else
 		note_end(vm);
+	vm_devices_qemu_ended(vm);
 	vm_drop_qemu(vm);
 	qemu_remove_files(&vm->vms->env.qemu, vm->row.uuid, false);
 	vm_save(vm, is_stop ? vm_action_end : NULL, is_stop ? vm->action : NULL);
@@ -192,20 +194,6 @@ void vms_fail_later(struct vms *vms, vm_done_fn *fn, void *data, const struct er
 	loop_post(vms->env.qemu.loop, give_late_error, late);
 }
 
-static bool decode_definition(const struct vm *vm, struct vm_def *ret, struct err *err)
-{
-	struct faults *faults = faults_new();
-	CLEANUP(json_putp)
-	struct json_object *obj = json_parse(vm->row.definition, strlen(vm->row.definition),
-					     &json_limits_default, faults);
-	bool ok = obj && vm_def_decode(obj, ret, faults);
-
-	if (!ok)
-		faults_to_err(faults, err);
-	faults_free(faults);
-	return ok;
-}
-
 void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data)
 {
 	const struct qemu_callbacks cb = callbacks(vm);
@@ -214,7 +202,8 @@ void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data)
 
 	vm->reason[0] = '\0';
 	vm_events_forget(vm);
-	if (decode_definition(vm, def, &err))
+	vm_set_attaching(vm, NULL); /* it was of an earlier QEMU */
+	if (vm_decode_definition(vm, def, &err))
 		vm->qemu = qemu_start(&vm->vms->env.qemu, def, incoming, &cb, &err);
 	free(def);
 	if (!vm->qemu) {
@@ -282,6 +271,7 @@ void vms_settle(struct vms *vms)
 {
 	for (struct vm *vm = vms->list, *next; vm; vm = next) {
 		next = vm->next;
+		vm->look_is_owed = vm->job != NULL;
 		if (vm->job)
 			continue;
 		if (vm->role == VM_ROLE_INCOMING) {
@@ -290,6 +280,10 @@ void vms_settle(struct vms *vms)
 			vm_discard(vm);
 			continue;
 		}
+		if (!vm->qemu)
+			vm_set_attaching(vm, NULL);
+		else
+			vm_devices_look(vm);
 		vm_finish_interrupted(vm);
 		vm_save(vm, NULL, NULL);
 	}

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/work.h"
 #include "vm/agent_priv.h"
+#include "vm/devices_priv.h"
 #include "vm/vm_priv.h"
 
 const char *const vm_role_names[VM_ROLE_COUNT] = {
@@ -86,6 +87,7 @@ static void leave_waiting(struct vm *vm)
 	struct err err;
 
 	err_set(&err, ERR_CANCELLED, "VM '%s' was let go", vm->row.name);
+	vm_detaches_end(vm, &err);
 	if (vm_action_is_stop(vm))
 		vm_action_end(vm->action, &err);
 	if (launched)

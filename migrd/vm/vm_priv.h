@@ -12,6 +12,7 @@
 struct action_run;
 struct vm_agent;
 struct vm_entry;
+struct vm_detach;
 
 TAILQ_HEAD(vm_entries, vm_entry);
 
@@ -28,11 +29,14 @@ struct vm {
 	struct vm_events events;
 	struct vm_rx rx;
 	struct vm_job *job;
-	struct vm_entry *holder;   /* of the sync slot */
-	struct vm_entries entries; /* that wait for it, or for their refusal */
-	unsigned waiting;          /* of those */
-	struct action_run *action; /* the holder, if it is an action */
-	vm_done_fn *launched;      /* of vm_launch_incoming() and of a start */
+	struct vm_entry *holder;    /* of the sync slot */
+	struct vm_entries entries;  /* that wait for it, or for their refusal */
+	unsigned waiting;           /* of those */
+	struct action_run *action;  /* the holder, if it is an action */
+	struct vm_detach *detaches; /* that wait for the guest */
+	bool look_waits;            /* an entry of vm_devices_look() */
+	bool look_is_owed;          /* when the job has ended */
+	vm_done_fn *launched;       /* of vm_launch_incoming() and of a start */
 	void *launched_data;
 };
 

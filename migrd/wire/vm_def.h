@@ -233,6 +233,8 @@ bool vm_def_normalize(struct vm_def *def, struct err *err);
 unsigned vm_def_pci_slot(const char *pci_address);
 /* The number of a hot-plug port, from 1; 0 for anything else. */
 unsigned vm_def_port(const char *pci_address);
+/* Its root bus takes and gives no device while the VM runs: ports do. */
+bool vm_def_is_q35(const struct vm_def *def);
 /* With the memory devices. */
 uint64_t vm_def_memory_mib(const struct vm_def *def);
 

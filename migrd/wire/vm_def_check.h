@@ -25,6 +25,5 @@ void vm_def_check_across(const struct vm_def *def, struct faults *faults, size_t
 
 /* Slots of the machine type that are taken by its own devices: a bit each. */
 uint32_t vm_def_reserved_slots(const struct vm_def *def);
-bool vm_def_is_q35(const struct vm_def *def);
 
 #endif

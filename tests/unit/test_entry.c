@@ -332,10 +332,20 @@ START_TEST(stopped_vm_is_refused_at_once)
 	struct caller *a;
 
 	ck_assert_int_eq(rig_act(VM_ACTION_STOP).code, ERR_NONE);
-	a = ask("a", VM_SYNC_DEVICE, 60000);
+	a = ask("a", VM_SYNC_MODIFY, 60000);
 	rig_run();
 	assert_log("a=conflict;");
-	assert_says(a, "cannot change the devices of VM 'vm1': it is stopped");
+	assert_says(a, "cannot modify VM 'vm1': it is stopped");
+}
+END_TEST
+
+/* Its definition can change. */
+START_TEST(stopped_vm_has_devices)
+{
+	ck_assert_int_eq(rig_act(VM_ACTION_STOP).code, ERR_NONE);
+	ask("a", VM_SYNC_DEVICE, 60000);
+	rig_run();
+	assert_log("a=in;");
 }
 END_TEST
 
@@ -593,6 +603,7 @@ static void add_ends(Suite *s)
 	tcase_add_test(tc, qemu_dies_under_a_move_waiting_are_answered_at_once);
 	tcase_add_test(tc, qemu_dies_between_grant_and_entry);
 	tcase_add_test(tc, stopped_vm_is_refused_at_once);
+	tcase_add_test(tc, stopped_vm_has_devices);
 	tcase_add_test(tc, vm_is_forgotten_all_are_told_and_the_holder_finds_it_gone);
 	tcase_add_test(tc, vm_is_forgotten_between_grant_and_entry);
 	tcase_add_test(tc, daemon_ends_every_caller_is_answered_once);

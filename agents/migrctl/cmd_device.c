@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "agents/migrctl/cmd_device.h"
+
+#include <string.h>
+
+#include "agents/migrctl/migrctl.h"
+#include "base/mem.h"
+
+#define TIMEOUT_MAX_S 100
+
+static const struct table_field fields[] = {
+	{ "ID", "id", TABLE_TEXT },
+	{ "KIND", "kind", TABLE_TEXT },
+	{ "PCI ADDRESS", "pci_address", TABLE_TEXT },
+	{ "SIZE", "size_mib", TABLE_MIB },
+	{ "SLOT", "slot", TABLE_NUMBER },
+	{ "CPU", "index", TABLE_NUMBER },
+	{ "MAC", "mac", TABLE_TEXT },
+	{ "DRIVER", "driver", TABLE_TEXT },
+	{ "PATH", "path", TABLE_TEXT },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
+static bool run_devices(struct cli_call *call, struct err *err)
+{
+	CLEANUP(free_charp) char *path = client_path("/v1/vms/", call->words[0], "/devices");
+
+	return migrctl_list(call, path, "", fields, err);
+}
+
+static bool run_attach(struct cli_call *call, struct err *err)
+{
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(free_charp) char *path = client_path("/v1/vms/", call->words[0], "/devices");
+	CLEANUP(strbuf_fini) struct strbuf text = STRBUF_INIT;
+	CLEANUP(json_putp) struct json_object *device = NULL;
+	struct client_request request = { .method = "POST", .path = path };
+	char id[TABLE_CELL_SIZE], place[TABLE_CELL_SIZE];
+
+	if (!client || !migrctl_read_file(call->words[1], &text, err))
+		return false;
+	request.body = text.data;
+	request.body_len = text.len;
+	if (!client_call(client, &request, &device, err))
+		return false;
+	if (migrctl_wants_json(call)) {
+		table_print_json(stdout, device);
+		return true;
+	}
+	table_text(device, "pci_address", place);
+	printf("%s: %s is attached%s%s\n", call->words[0], table_text(device, "id", id),
+	       *place ? " in " : "", place);
+	return true;
+}
+
+struct detach_values {
+	struct cli_number timeout;
+};
+
+static bool run_detach(struct cli_call *call, struct err *err)
+{
+	const struct detach_values *values = call->values;
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(free_charp) char *devices = client_path("/v1/vms/", call->words[0], "/devices/");
+	CLEANUP(free_charp) char *query = NULL;
+	CLEANUP(free_charp) char *path = NULL;
+	CLEANUP(json_putp) struct json_object *reply = NULL;
+	struct client_request request = { .method = "DELETE" };
+
+	if (!client)
+		return false;
+	if (values->timeout.is_set)
+		query = xasprintf("?timeout_ms=%llu",
+				  (unsigned long long)values->timeout.value * 1000);
+	path = client_path(devices, call->words[1], query ? query : "");
+	request.path = path;
+	if (!client_call(client, &request, &reply, err))
+		return false;
+	if (!migrctl_wants_json(call))
+		printf("%s: %s is detached\n", call->words[0], call->words[1]);
+	return true;
+}
+
+static const struct cli_option detach_options[] = {
+	{
+		.name = "timeout",
+		.type = CLI_COUNT,
+		.offset = offsetof(struct detach_values, timeout),
+		.min = 1,
+		.max = TIMEOUT_MAX_S,
+		.arg = "SECONDS",
+		.help = "how long the guest may take to let go of it (default: 20)",
+	},
+	{ .name = NULL },
+};
+
+const struct cli_command cmd_vm_devices = {
+	.noun = "vm",
+	.verb = "devices",
+	.args = "VM",
+	.min_args = 1,
+	.max_args = 1,
+	.summary = "the devices of a guest, with their places",
+	.run = run_devices,
+};
+
+const struct cli_command cmd_vm_attach = {
+	.noun = "vm",
+	.verb = "attach",
+	.args = "VM FILE",
+	.min_args = 2,
+	.max_args = 2,
+	.summary = "add a device, by a JSON file ('-': standard input)",
+	.details =
+		"The device is an element of a list of the definition, with its kind:\n"
+		"  {\"kind\":\"disk\", \"id\":\"data\", \"path\":\"/srv/data.raw\", "
+		"\"format\":\"raw\"}\n"
+		"  {\"kind\":\"nic\", \"id\":\"net1\", \"type\":\"tap\", \"ifname\":\"tap1\"}\n"
+		"  {\"kind\":\"memory\", \"id\":\"more\", \"size_mib\":1024}\n"
+		"  {\"kind\":\"vcpu\", \"id\":\"cpu2\"}\n"
+		"  {\"kind\":\"shared_memory\", \"id\":\"shm\", \"path\":\"/dev/shm/x\", "
+		"\"size_mib\":4}\n"
+		"  {\"kind\":\"generic\", \"id\":\"rng\", \"driver\":\"virtio-rng-pci\", "
+		"\"properties\":{}}\n"
+		"A guest that runs has it at once; of one that is stopped the definition has it.\n",
+	.run = run_attach,
+};
+
+const struct cli_command cmd_vm_detach = {
+	.noun = "vm",
+	.verb = "detach",
+	.args = "VM ID",
+	.min_args = 2,
+	.max_args = 2,
+	.options = detach_options,
+	.values_size = sizeof(struct detach_values),
+	.summary = "remove a device; a guest that runs is asked for it",
+	.run = run_detach,
+};

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The routes of a VM's devices. */
+#include "vm/devices.h"
+#include "api/api.h"
+#include "base/mem.h"
+#include "wire/vm_def.h"
+
+#define DETACH_MS     20000
+#define DETACH_MAX_MS 100000 /* migrctl waits two minutes for an answer */
+
+/* Until the answer; the request outlives every answer, the VM may not. */
+struct pending {
+	struct http_request *req;
+	struct api *api;
+	char uuid[ID_UUID_SIZE];
+	char id[VM_DEF_ID_SIZE];
+};
+
+static struct pending *pending_new(struct http_request *req, struct api *api, const struct vm *vm,
+				   const char *id)
+{
+	struct pending *pending = xnew(struct pending);
+
+	pending->req = req;
+	pending->api = api;
+	snprintf(pending->uuid, sizeof(pending->uuid), "%s", vm_uuid(vm));
+	snprintf(pending->id, sizeof(pending->id), "%s", id ? id : "");
+	return pending;
+}
+
+void api_devices_list(struct http_request *req, void *data)
+{
+	const struct vm *vm = api_vm_find(req, data);
+
+	if (vm)
+		http_reply(req, 200, api_list(vm_devices_json(vm), NULL));
+}
+
+static void on_attached(void *data, const struct faults *faults, const struct err *err)
+{
+	struct pending *pending = data;
+	const struct vm *vm = vm_find_uuid(pending->api->vms, pending->uuid);
+
+	if (faults)
+		http_reply_faults(pending->req, faults);
+	else if (err)
+		http_reply_err(pending->req, err);
+	else
+		http_reply(pending->req, 201, vm ? vm_device_json(vm, pending->id) : NULL);
+	free(pending);
+}
+
+void api_device_attach(struct http_request *req, void *data)
+{
+	struct api *api = data;
+	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
+
+	if (vm)
+		vm_attach(vm, http_body(req), on_attached,
+			  pending_new(req, api, vm, json_get_str(http_body(req), "id")));
+}
+
+static void on_detached(void *data, const struct err *err)
+{
+	struct pending *pending = data;
+
+	if (err)
+		http_reply_err(pending->req, err);
+	else
+		http_reply(pending->req, 204, NULL);
+	free(pending);
+}
+
+/* False: the request was answered. */
+static bool get_timeout(struct http_request *req, uint32_t *ret_ms)
+{
+	const char *text = http_query(req, "timeout_ms");
+	char *end = NULL;
+	unsigned long ms = text ? strtoul(text, &end, 10) : DETACH_MS;
+	struct err err;
+
+	if (text && (*text < '0' || *text > '9' || *end || ms < 1 || ms > DETACH_MAX_MS)) {
+		err_set(&err, ERR_INVALID, "timeout_ms must be a number from 1 to %d",
+			DETACH_MAX_MS);
+		http_reply_err(req, &err);
+		return false;
+	}
+	*ret_ms = (uint32_t)ms;
+	return true;
+}
+
+void api_device_detach(struct http_request *req, void *data)
+{
+	struct api *api = data;
+	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
+	const char *id = http_param(req, "id");
+	uint32_t timeout_ms;
+
+	if (vm && get_timeout(req, &timeout_ms))
+		vm_detach(vm, id, timeout_ms, on_detached, pending_new(req, api, vm, id));
+}
