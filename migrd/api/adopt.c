@@ -45,7 +45,7 @@ static void on_done(void *data, const struct adopt_found *found, const struct er
 				      ? vm_find(pending->api->vms, found->result->def->name)
 				      : NULL;
 
-	if (err)
+	if (!found)
 		http_reply_err(pending->req, err);
 	else if (found->result->refused->count)
 		http_reply_faults(pending->req, found->result->refused);

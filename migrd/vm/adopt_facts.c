@@ -275,17 +275,10 @@ static void ask_property(struct adopt_inquiry *inquiry)
 	qemu_command(inquiry->qemu, "qom-get", args, QUERY_DEADLINE_MS, on_property, inquiry);
 }
 
-static void ask(struct adopt_inquiry *inquiry)
+static void ask_question(struct adopt_inquiry *inquiry)
 {
 	struct json_object *args = NULL;
 
-	if (inquiry->question == ARRAY_LEN(questions)) {
-		if (inquiry->device < inquiry->facts.device_count)
-			ask_property(inquiry);
-		else
-			finish(inquiry, NULL);
-		return;
-	}
 	if (questions[inquiry->question].path) {
 		args = json_object_new_object();
 		json_add_str(args, "path", questions[inquiry->question].path);
@@ -296,6 +289,16 @@ static void ask(struct adopt_inquiry *inquiry)
 		     on_answer, inquiry);
 }
 
+static void ask(struct adopt_inquiry *inquiry)
+{
+	if (inquiry->question < ARRAY_LEN(questions))
+		ask_question(inquiry);
+	else if (inquiry->device < inquiry->facts.device_count)
+		ask_property(inquiry);
+	else
+		finish(inquiry, NULL);
+}
+
 struct adopt_inquiry *adopt_facts_ask(struct qemu *qemu, adopt_facts_fn *fn, void *data)
 {
 	struct adopt_inquiry *inquiry = xnew(struct adopt_inquiry);
@@ -303,7 +306,7 @@ struct adopt_inquiry *adopt_facts_ask(struct qemu *qemu, adopt_facts_fn *fn, voi
 	inquiry->qemu = qemu;
 	inquiry->fn = fn;
 	inquiry->data = data;
-	ask(inquiry);
+	ask_question(inquiry);
 	return inquiry;
 }
 

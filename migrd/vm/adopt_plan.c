@@ -66,7 +66,7 @@ void adopt_change(struct adopt_item *item, const char *key, const char *value)
 struct adopt_item *adopt_find(struct adopt_plan *plan, enum adopt_kind kind, const char *key,
 			      const char *value)
 {
-	for (size_t i = 0; value && i < plan->item_count; i++) {
+	for (size_t i = 0; value && *value && i < plan->item_count; i++) {
 		struct adopt_item *item = &plan->items[i];
 
 		if (item->kind == kind && optlist_is(&item->opts, key, value, ""))

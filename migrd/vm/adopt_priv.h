@@ -66,7 +66,7 @@ struct adopt_item *adopt_add_list(struct adopt_plan *plan, enum adopt_kind kind,
 struct adopt_item *adopt_addf(struct adopt_plan *plan, const char *option, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void adopt_change(struct adopt_item *item, const char *key, const char *value);
-/* An item of KIND whose KEY says VALUE; NULL. */
+/* An item of KIND whose KEY says VALUE; NULL, also for a VALUE that is none. */
 struct adopt_item *adopt_find(struct adopt_plan *plan, enum adopt_kind kind, const char *key,
 			      const char *value);
 /* An id for a member of the definition: WANTED if it may be one (or NULL). */

@@ -561,7 +561,7 @@ struct qemu *qemu_attach_foreign(const struct qemu_env *env, const char *uuid, c
 				 const char *path, struct proc_id id,
 				 const struct qemu_callbacks *cb)
 {
-	(void)path;
+	trace_add("qemu monitor %s", path);
 	return qemu_attach(env, uuid, name, id, cb);
 }
 

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "check_main.h"
 #include "move_rig.h"
+#include "vm/vm_priv.h"
 
 static void assert_does(enum vm_action action, const char *state)
 {
@@ -402,6 +403,42 @@ START_TEST(running_restart_qemu_dead_has_crashed)
 }
 END_TEST
 
+/* An adopted QEMU is looked for at the monitor of its own, until it has ended. */
+static void adopt_vm(void)
+{
+	rig_run_vm();
+	vm_take_qemu(rig_vm(), vm_qemu(rig_vm()), "/run/vm0.sock");
+	vm_save(rig_vm(), NULL, NULL);
+	rig_run();
+}
+
+START_TEST(adopted_restart_is_found_by_its_own_monitor)
+{
+	adopt_vm();
+	trace_clear();
+	rig_restart();
+	ck_assert_uint_eq(trace_count("qemu monitor /run/vm0.sock"), 1);
+	ck_assert_str_eq(vm_state(rig_vm()), "running");
+	ck_assert_str_eq(vm_row(rig_vm())->monitor, "/run/vm0.sock");
+	ck_assert_int_eq(rig_act(VM_ACTION_STOP).code, ERR_NONE);
+	ck_assert_str_eq(vm_row(rig_vm())->monitor, "");
+	ck_assert_int_eq(rig_act(VM_ACTION_START).code, ERR_NONE);
+}
+END_TEST
+
+START_TEST(adopted_power_loss_is_adopted_no_more)
+{
+	adopt_vm();
+	rig_crash();
+	fake_boot_id[0] = '7';
+	trace_clear();
+	rig_start_again();
+	ck_assert_uint_eq(trace_count("qemu monitor /run/vm0.sock"), 0);
+	ck_assert_str_eq(vm_state(rig_vm()), "crashed");
+	ck_assert_str_eq(vm_row(rig_vm())->monitor, "");
+}
+END_TEST
+
 /* After a power loss the pid is another process: nobody asks it anything. */
 START_TEST(running_power_loss_has_crashed)
 {
@@ -482,6 +519,8 @@ static void add_restarts(Suite *s)
 	ADD(crashed_restart_has_crashed);
 	ADD(action_restart_record_lost_is_forgotten);
 	ADD(running_restart_qemu_dead_has_crashed);
+	ADD(adopted_restart_is_found_by_its_own_monitor);
+	ADD(adopted_power_loss_is_adopted_no_more);
 	ADD(running_power_loss_has_crashed);
 	ADD(running_restart_monitor_hung_is_unreachable_until_it_answers);
 	ADD(stop_daemon_ends_caller_is_answered);
