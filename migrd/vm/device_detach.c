@@ -246,14 +246,15 @@ static bool may_go(const struct vm *vm, const struct vm_def *def, struct vm_def_
 			       vm->row.name, vm_state(vm));
 	if (is_waiting(vm, id))
 		return err_set(err, ERR_BUSY, "device '%s' is being removed already", id);
-	if (address && vm_def_pci_slot(address) && vm_def_is_q35(def))
+	if (vm_def_pci_slot(address) && vm_def_is_q35(def))
 		return err_set(err, ERR_CONFLICT,
 			       "device '%s' sits in slot %s of the root bus, where nothing can be "
 			       "removed while the VM runs: stop it first",
 			       id, address);
 	if (is_deadly(vm, def, dev))
 		return err_set(err, ERR_CONFLICT,
-			       "the CPU '%s' cannot be removed from an emulated guest while it runs: "
+			       "the CPU '%s' cannot be removed from an emulated guest while it "
+			       "runs: "
 			       "a QEMU before 10.0 does not survive it; stop the VM first",
 			       id);
 	return true;

@@ -123,7 +123,7 @@ static bool find_pci(struct json_object *devices, const char *bridge, const char
 		const char *own_id = json_get_str(device, "qdev_id");
 
 		format_place(device, bridge, ret);
-		if (id ? own_id && strcmp(own_id, id) == 0 : strcmp(ret, address) == 0)
+		if (id ? own_id && strcmp(own_id, id) == 0 : address && strcmp(ret, address) == 0)
 			return true;
 		if (behind && find_pci(array_member(behind, "devices"), own_id ? own_id : "", id,
 				       address, depth + 1, ret))

@@ -32,10 +32,9 @@ static void list_devices(struct check *check)
 {
 	VM_DEF_EACH_DEVICE(check->def, dev)
 	{
-		const char *address = vm_def_device_pci_const(check->def, dev);
-
 		check->devices[check->device_count++] =
-			(struct device){ vm_def_device_id(check->def, dev), address ? address : "",
+			(struct device){ vm_def_device_id(check->def, dev),
+					 vm_def_device_pci_const(check->def, dev),
 					 vm_def_kind_list(dev.kind), dev.index };
 	}
 }

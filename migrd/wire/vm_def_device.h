@@ -35,8 +35,9 @@ size_t vm_def_device_count(const struct vm_def *def, enum vm_def_kind kind);
 		for (; dev.index < vm_def_device_count(def, dev.kind); dev.index++)
 
 const char *vm_def_device_id(const struct vm_def *def, struct vm_def_device dev);
-/* VM_DEF_PCI_SIZE bytes to read or write; NULL for a kind that has none. */
+/* VM_DEF_PCI_SIZE bytes to write to; NULL for a kind that has none. */
 char *vm_def_device_pci(struct vm_def *def, struct vm_def_device dev);
+/* "" also for a kind that has none. */
 const char *vm_def_device_pci_const(const struct vm_def *def, struct vm_def_device dev);
 bool vm_def_find_device(const struct vm_def *def, const char *id, struct vm_def_device *ret);
 /* A new object, with its kind. */

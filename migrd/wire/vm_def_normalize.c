@@ -61,10 +61,7 @@ static uint32_t slots_in_use(const struct vm_def *def)
 
 	VM_DEF_EACH_DEVICE(def, dev)
 	{
-		const char *address = vm_def_device_pci_const(def, dev);
-
-		if (address)
-			slots |= 1u << vm_def_pci_slot(address);
+		slots |= 1u << vm_def_pci_slot(vm_def_device_pci_const(def, dev));
 	}
 	for (size_t i = 0; i < def->extra_arg_count; i++)
 		slots |= slots_of_extra_arg(def->extra_args[i]);

@@ -233,6 +233,24 @@ START_TEST(actions_are_said_in_full)
 }
 END_TEST
 
+/* QEMU 10.0 under TCG wants the main memory to be its first block. */
+START_TEST(emulated_guest_has_its_main_memory_first)
+{
+	const char *const *arg;
+	struct cmdline *cl;
+
+	load(SMALL ",\"accel\":\"tcg\",\"shared_memory\":[{\"id\":\"s\",\"path\":\"/"
+		   "s\",\"size_mib\":4}]}");
+	cl = cmdline_build(def, "qemu", "/run/pid", true, &fds);
+	ck_assert(has(cl, "-machine", "pc-q35-7.2,accel=tcg,memory-backend=pc.ram"));
+	for (arg = cmdline_argv(cl); strcmp(*arg, "-object") != 0;)
+		arg++;
+	ck_assert_str_eq(arg[1], "memory-backend-ram,id=pc.ram,size=64M,"
+				 "x-use-canonical-path-for-ramblock-id=off");
+	cmdline_free(cl);
+}
+END_TEST
+
 /* What has no field of its own still gets through, as it was written. */
 START_TEST(extra_args_stay_as_they_are)
 {
@@ -258,6 +276,7 @@ Suite *suite(void)
 	tcase_add_test(tc, path_with_comma_is_a_path);
 	tcase_add_test(tc, devices_are_pinned);
 	tcase_add_test(tc, plugged_devices_are_where_they_were);
+	tcase_add_test(tc, emulated_guest_has_its_main_memory_first);
 	tcase_add_test(tc, macvtap_is_an_inherited_descriptor);
 	tcase_add_test(tc, actions_are_said_in_full);
 	tcase_add_test(tc, extra_args_stay_as_they_are);
