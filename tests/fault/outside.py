@@ -100,10 +100,10 @@ def cases_of(args):
     rows = [(group, fault, phase, outcome) for group, faults in GROUPS.items()
             for fault, outcomes in faults for phase, outcome in outcomes.items()]
     chosen, left_out = [], []
-    for at, (group, *row) in enumerate(rows):
-        case = Case(at, *row)
+    for at, (group, fault, phase, outcome) in enumerate(rows):
+        case = Case(at, fault, phase, (args.full and outcome.long) or outcome)
         if (args.groups and group not in args.groups) or \
-                (case.outcome.only_full and not args.full) or \
+                (outcome.only_full and not args.full) or \
                 (args.only and not any(text in case.name for text in args.only)):
             continue
         (left_out if args.no_root and case.fault.needs_root else chosen).append(case)

@@ -91,7 +91,9 @@ class LastPass(Phase):
 
 
 class Completed(Phase):
-    """The destination has loaded everything, and has not been asked to go on yet."""
+    """The destination has loaded everything, and has not been asked to go on yet; that is
+    in the source's records.  (A source host that is lost some milliseconds before is lost
+    with its guest: nobody knows for certain that it did not run on.)"""
     options = {"plans": {"a": f"peer.send.go:delay:ms={HOLD_MS}"}}
     stands_still = True
     holds_s = HOLD_MS / 1000
@@ -99,6 +101,7 @@ class Completed(Phase):
     def enter(self, s):
         s.begin()
         s.wait_point(s.a, "peer.send.go")
+        s.wait_point(s.a, "store.move.handover.after", times=2)
 
 
 class Asked(Phase):
@@ -111,6 +114,7 @@ class Asked(Phase):
         s.freeze(s.b.process.pid)
         s.patch_move(bandwidth_bytes_per_s=0)
         s.wait_point(s.a, "peer.send.go")
+        s.wait_point(s.a, "store.move.handover.after", times=2)
 
     def release(self, s):
         s.thaw()

@@ -63,11 +63,12 @@ COORDINATORS = [
     (KilledForLong("a"), {"converging": MOVED.beside("1b")}),
     (KilledForLong("b"), {"converging": MOVED}),
     (KilledForLong("ab"), {"converging": MOVED.beside("3b")}),
+    # For 30 s the source waits for the destination to be ready (prepare_timeout_ms).
     (Stopped("a"), {
-        "prepare": MOVED.full, "transfer": MOVED.beside("9"), "converging": MOVED.beside("9b"),
-        "asked": MOVED, "taken": MOVED.full}),
+        "prepare": MOVED.if_long(STAYS), "transfer": MOVED.beside("9"),
+        "converging": MOVED.beside("9b"), "asked": MOVED, "taken": MOVED.full}),
     (Stopped("b"), {
-        "prepare": MOVED, "transfer": MOVED.beside("9c"), "converging": MOVED.full,
+        "prepare": MOVED.if_long(STAYS), "transfer": MOVED.beside("9c"), "converging": MOVED.full,
         "asked": MOVED, "taken": MOVED.full}),
     (Stopped("ab"), {"transfer": MOVED.full, "converging": MOVED, "asked": MOVED.full}),
     *((NewerBuild(side), {"transfer": MOVED, "completed": MOVED.full}) for side in SIDES),

@@ -39,12 +39,16 @@ class Outcome:
     row: str = ""               # of libvirt's table: see report.py
     only_full: bool = False     # not in the short form
     stall_s: float | None = None    # a bound of its own
+    long: "Outcome | None" = None   # in the full form, where the fault lasts longer
 
     def beside(self, row):
         return dataclasses.replace(self, row=row)
 
     def within(self, seconds):
         return dataclasses.replace(self, stall_s=seconds)
+
+    def if_long(self, outcome):
+        return dataclasses.replace(self, long=outcome)
 
     @property
     def full(self):
@@ -107,13 +111,15 @@ class Scene:
     def points_path(self, host):
         return self.world.dir / f"points-{host.id}"
 
-    def has_passed(self, host, point):
+    def has_passed(self, host, point, times):
         with contextlib.suppress(FileNotFoundError):
-            return f" {point}\n" in self.points_path(host).read_text(encoding="ascii")
+            passed = self.points_path(host).read_text(encoding="ascii")
+            return passed.count(f" {point}\n") >= times
         return False
 
-    def wait_point(self, host, point):
-        self.wait(f"{host} to pass {point}", lambda: self.has_passed(host, point), pause=0.002)
+    def wait_point(self, host, point, times=1):
+        self.wait(f"{host} to pass {point}", lambda: self.has_passed(host, point, times),
+                  pause=0.002)
 
     def wait(self, what, is_true, timeout=FINAL_SECONDS, pause=0.02):
         deadline = time.monotonic() + settings.seconds(timeout)
