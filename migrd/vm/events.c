@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "qmp/events.h"
 #include "qmp/run_state.h"
 #include "vm/agent_priv.h"
@@ -21,6 +22,7 @@ static void set_reason(struct vm *vm, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(vm->reason, sizeof(vm->reason), fmt, ap);
 	va_end(ap);
+	utf8_trim(vm->reason);
 	vm->events.has_reason = true;
 }
 
