@@ -14,6 +14,10 @@
 #include "base/loop_ops.h"
 #include "base/mem.h"
 
+/* A timer that fires so much too late was not late by the loop's own work
+ * (base/loop.c tells of callbacks over 50 ms). */
+#define LATE_MS 200
+
 struct uv_loop {
 	struct loop base;
 	uv_loop_t uv;
@@ -23,6 +27,8 @@ struct uv_loop {
 struct uv_timer {
 	struct loop_timer base;
 	uv_timer_t handle;
+	uint64_t due_ms;
+	bool is_excused; /* it was late, and lets what came meanwhile go first */
 };
 
 struct uv_watch {
@@ -115,10 +121,18 @@ static struct loop_timer *timer_new(struct loop *base)
 	return &timer->base;
 }
 
+/* A process that was stopped, or had no processor, for a while finds answers and
+ * their deadlines at once: the answers came first.  Descriptors have their turn
+ * between two rounds of timers. */
 static void on_timer(uv_timer_t *handle)
 {
 	struct uv_timer *timer = handle->data;
 
+	if (!timer->is_excused && now_ms(timer->base.loop) > timer->due_ms + LATE_MS) {
+		timer->is_excused = true;
+		must(uv_timer_start(handle, on_timer, 1, 0), "uv_timer_start"); /* next round */
+		return;
+	}
 	loop_call_timer(&timer->base);
 }
 
@@ -132,6 +146,8 @@ static void timer_start(struct loop_timer *base, uint64_t delay_ms)
 	uint64_t cached_ms = uv_now(timer->handle.loop);
 	uint64_t lag_ms = now_ms(base->loop) - cached_ms;
 
+	timer->due_ms = now_ms(base->loop) + delay_ms;
+	timer->is_excused = false;
 	must(uv_timer_start(&timer->handle, on_timer, delay_ms + lag_ms, 0), "uv_timer_start");
 }
 

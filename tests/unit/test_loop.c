@@ -519,6 +519,43 @@ START_TEST(timer_started_in_a_slow_callback_is_not_early)
 }
 END_TEST
 
+static void on_readable_once(void *data, unsigned ready)
+{
+	char byte;
+
+	(void)ready;
+	if (read(pipe_fds[0], &byte, 1) == 1)
+		on_note(data);
+}
+
+static void on_burn_and_write(void *data)
+{
+	(void)data;
+	burn_ms(300);
+	ck_assert_int_eq(write(pipe_fds[1], "x", 1), 1);
+}
+
+/* A coordinator that was stopped for a while must read what it was answered before
+ * it counts the deadline of the question. */
+START_TEST(timer_far_too_late_lets_descriptors_go_first)
+{
+	struct loop_watch *watch;
+
+	ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC), 0);
+	watch = loop_watch_new(loop, pipe_fds[0], on_readable_once, TAG('r'));
+	loop_watch_set(watch, LOOP_READ);
+	victim = loop_timer_new(loop, on_stop, TAG('t'));
+	loop_timer_start(victim, 10);
+	loop_post(loop, on_burn_and_write, NULL);
+	loop_run(loop);
+	ck_assert_str_eq(trace, "rt");
+	loop_timer_free(victim);
+	loop_watch_free(watch);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+END_TEST
+
 static void on_burn_and_stop(void *data)
 {
 	(void)data;
@@ -670,6 +707,7 @@ Suite *suite(void)
 	tcase_add_test(uv, posts_from_a_thread_all_run_here);
 	tcase_add_test(uv, stop_from_a_thread_ends_the_run);
 	tcase_add_test(uv, timer_started_in_a_slow_callback_is_not_early);
+	tcase_add_test(uv, timer_far_too_late_lets_descriptors_go_first);
 	tcase_add_test(uv, callback_over_50_ms_is_logged);
 	suite_add_tcase(s, uv);
 
