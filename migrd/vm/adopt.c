@@ -282,6 +282,12 @@ static void on_exited(void *data)
 	fail(data, &err);
 }
 
+/* What was asked when the monitor was lost has failed, and with it the adoption. */
+static void on_found(void *data)
+{
+	(void)data;
+}
+
 /* ---- the way in ------------------------------------------------------------------------ */
 
 /* Nobody who asks must hear of it from inside the call. */
@@ -328,7 +334,7 @@ static bool may_begin(const struct adopter *adopter, const struct adopt_request 
 void adopt_begin(struct adopter *adopter, const struct adopt_request *request, adopt_done_fn *done,
 		 void *data)
 {
-	const struct qemu_callbacks cb = { on_ready, on_event, on_exited, adopter };
+	const struct qemu_callbacks cb = { on_ready, on_event, on_exited, on_found, adopter };
 	struct refusal refusal = { done, data, { 0 } };
 
 	if (!may_begin(adopter, request, &refusal.err)) {

@@ -316,6 +316,13 @@ static void on_timer(void *data)
 	vm_agent_look(data);
 }
 
+static void find_again(struct vm_agent *agent)
+{
+	if (agent->presence == VM_AGENT_ABSENT)
+		agent->presence = VM_AGENT_UNKNOWN;
+	vm_agent_probe(agent);
+}
+
 void vm_agent_begin(struct vm *vm, enum vm_agent_begin how)
 {
 	CLEANUP(json_putp) struct json_object *def = json_tokener_parse(vm->row.definition);
@@ -323,6 +330,8 @@ void vm_agent_begin(struct vm *vm, enum vm_agent_begin how)
 	struct loop *loop = vm->vms->env.qemu.loop;
 	struct vm_agent *agent;
 
+	if (vm->agent && how == VM_AGENT_FOUND)
+		find_again(vm->agent);
 	if (vm->agent || !json_get_bool(def, "guest_agent", false))
 		return;
 	agent = xnew(struct vm_agent);

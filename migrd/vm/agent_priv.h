@@ -42,10 +42,11 @@ struct vm_agent *vm_agent_find(const struct vm_agent_ref *ref); /* NULL: gone */
 
 enum vm_agent_begin {
 	VM_AGENT_FRESH,   /* QEMU was just started */
-	VM_AGENT_FOUND,   /* after a restart of ours */
+	VM_AGENT_FOUND,   /* after a restart of ours, or a while without its events */
 	VM_AGENT_ARRIVED, /* by a move */
 };
-/* The VM is ours, and has its QEMU.  Does nothing if it has no channel. */
+/* The VM is ours, and has its QEMU.  Does nothing if it has no channel; an agent that
+ * is FOUND again keeps its freeze, and is asked whether it is there. */
 void vm_agent_begin(struct vm *vm, enum vm_agent_begin how);
 void vm_agent_end(struct vm *vm);
 void vm_agent_event(struct vm *vm, const struct qmp_event *event);

@@ -223,6 +223,17 @@ void vm_events_explain(struct vm *vm)
 		set_reason(vm, "%s", words);
 }
 
+/* A reason stays as long as its state. */
+void vm_events_found(struct vm *vm)
+{
+	const char *state = vm_state(vm);
+
+	if (vm->events.state && strcmp(vm->events.state, state) != 0)
+		vm_events_forget(vm);
+	vm->events.state = state;
+	vm_events_explain(vm);
+}
+
 void vm_note_run_state(struct vm *vm, enum qmp_run_state state)
 {
 	if (!vm->qemu)

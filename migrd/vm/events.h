@@ -39,6 +39,8 @@ void vm_events_init(struct vm *vm);
 void vm_events_take(struct vm *vm, const struct qmp_event *event);
 /* Its QEMU is new, or goes on: what earlier events said is over. */
 void vm_events_forget(struct vm *vm);
+/* Its QEMU is found, and events were not heard: its reason is that of now. */
+void vm_events_found(struct vm *vm);
 /* Its events were lost (a restart, a move): says why it stands still. */
 void vm_events_explain(struct vm *vm);
 

@@ -8,8 +8,11 @@
 
 /* ---- the QEMU process ------------------------------------------------ */
 
+/* One that is known keeps the time of its start. */
 static void set_process(struct vm *vm, struct proc_id id)
 {
+	if (id.pid && vm->row.qemu_pid == id.pid && vm->row.qemu_start_time == id.start_time)
+		return;
 	vm->row.qemu_pid = id.pid;
 	vm->row.qemu_start_time = id.start_time;
 	snprintf(vm->row.boot_id, sizeof(vm->row.boot_id), "%s", id.pid ? proc_boot_id() : "");
@@ -59,12 +62,32 @@ static void remove_dead_files(const struct vm *vm)
 		qemu_remove_files(env, vm->row.uuid, false);
 }
 
+/* A QEMU that ran before answers: at a restart; later, since its monitor was hung or
+ * somebody else's then; or again.  Before vms_settle() it is not known which VMs jobs
+ * hold: that does the rest. */
+static void on_found(void *data)
+{
+	struct vm *vm = data;
+	bool is_first = !vm->is_ready;
+
+	vm->is_ready = true;
+	set_process(vm, qemu_proc_id(vm->qemu));
+	vm_events_found(vm);
+	vm_rx_follow(vm);
+	if (vm->role == VM_ROLE_OWNED)
+		vm_agent_begin(vm, VM_AGENT_FOUND);
+	if (vm->vms->is_settling)
+		return;
+	vm_devices_look(vm);
+	if (is_first && !vm->job)
+		vm_finish_interrupted(vm);
+	vm_changed(vm);
+}
+
 static void on_attached(struct vm *vm, const struct err *err)
 {
 	if (!err) {
-		set_process(vm, qemu_proc_id(vm->qemu));
-		vm_events_explain(vm);
-		vm_rx_follow(vm);
+		on_found(vm);
 	} else if (!qemu_is_alive(vm->qemu)) {
 		snprintf(vm->reason, sizeof(vm->reason), "%s",
 			 was_starting(vm) ? "the coordinator ended before it was started"
@@ -73,9 +96,9 @@ static void on_attached(struct vm *vm, const struct err *err)
 			vm_set_intent(vm, VM_INTENT_STOPPED);
 		vm_drop_qemu(vm);
 		remove_dead_files(vm);
+	} else if (vm->role == VM_ROLE_OWNED) {
+		vm_agent_begin(vm, VM_AGENT_FOUND); /* on_found() looks at it again */
 	}
-	if (vm->qemu && vm->role == VM_ROLE_OWNED)
-		vm_agent_begin(vm, VM_AGENT_FOUND);
 	recovered_one(vm->vms);
 }
 
@@ -84,11 +107,11 @@ static void on_ready(void *data, const struct err *err)
 	struct vm *vm = data;
 	vm_done_fn *launched = TAKE_PTR(vm->launched);
 
-	vm->is_ready = !err;
 	if (!launched) {
 		on_attached(vm, err);
 		return;
 	}
+	vm->is_ready = !err;
 	if (err) {
 		if (vm->qemu)
 			qemu_kill(vm->qemu);
@@ -156,7 +179,7 @@ void vm_qemu_exited(void *data)
 
 static struct qemu_callbacks callbacks(struct vm *vm)
 {
-	return (struct qemu_callbacks){ on_ready, on_event, vm_qemu_exited, vm };
+	return (struct qemu_callbacks){ on_ready, on_event, vm_qemu_exited, on_found, vm };
 }
 
 void vm_take_qemu(struct vm *vm, struct qemu *qemu, const char *monitor)
@@ -247,6 +270,7 @@ void vms_recover(struct vms *vms, vm_done_fn *done, void *data)
 {
 	vms->recovered = done;
 	vms->recovered_data = data;
+	vms->is_settling = true;
 	vms->recovering = 1; /* ourselves, so that it cannot end early */
 	for (struct vm *vm = vms->list; vm; vm = vm->next) {
 		if (!may_have_qemu(vm)) {
@@ -269,6 +293,7 @@ static bool is_known(void *data, const char *uuid)
 
 void vms_settle(struct vms *vms)
 {
+	vms->is_settling = false;
 	for (struct vm *vm = vms->list, *next; vm; vm = next) {
 		next = vm->next;
 		vm->look_is_owed = vm->job != NULL;

@@ -42,6 +42,10 @@ struct qemu_callbacks {
 	void (*event)(void *data, const struct qmp_event *event);
 	/* At most once, after ready(): the process has ended. May free the qemu. */
 	void (*exited)(void *data);
+	/* After ready(), each time that its monitor is proved to be the one we mean:
+	 * it was hung or somebody else's at ready(), or was lost since.  What it told
+	 * meanwhile was not heard. */
+	void (*found)(void *data);
 	void *data;
 };
 

@@ -50,7 +50,10 @@ static void identified(struct qemu *qemu)
 	log_info("qemu", "monitor", "vm=%s pid=%d version=%d.%d.%d state=%s", qemu->name,
 		 (int)qemu->id.pid, qemu->version.major, qemu->version.minor, qemu->version.micro,
 		 qmp_run_state_name(qemu->run.state));
-	qemu_tell_ready(qemu, NULL);
+	if (qemu->told_ready)
+		qemu->cb.found(qemu->cb.data);
+	else
+		qemu_tell_ready(qemu, NULL);
 }
 
 static unsigned monitor_count(const struct qemu *qemu)

@@ -184,19 +184,13 @@ static const char *run_state_word(enum qmp_run_state state)
 	return qmp_run_state_name(state);
 }
 
-/* A monitor that was hung at our start may have come back since. */
-static bool is_ready(const struct vm *vm)
-{
-	return vm->is_ready || (!vm->launched && qemu_monitor(vm->qemu));
-}
-
 const char *vm_state(const struct vm *vm)
 {
 	if (vm->role == VM_ROLE_INCOMING)
 		return "incoming";
 	if (!qemu_is_alive(vm->qemu) && !vm->launched)
 		return vm->intent == VM_INTENT_STOPPED ? "stopped" : "crashed";
-	if (!is_ready(vm))
+	if (!vm->is_ready)
 		return vm->launched ? "starting" : "unreachable";
 	return run_state_word(qemu_run_state(vm->qemu));
 }
@@ -235,7 +229,7 @@ struct qemu *vm_qemu(const struct vm *vm)
 
 bool vm_is_active(const struct vm *vm)
 {
-	return vm->qemu && is_ready(vm) && qemu_is_alive(vm->qemu);
+	return vm->qemu && vm->is_ready && qemu_is_alive(vm->qemu);
 }
 
 const struct store_vm *vm_row(const struct vm *vm)

@@ -44,6 +44,7 @@ struct vms {
 	struct vms_env env;
 	struct worker *net; /* changes the host's network, in order */
 	struct vm *list;
+	bool is_settling;    /* from vms_recover() to vms_settle() */
 	unsigned recovering; /* QEMUs that have not answered yet */
 	vm_done_fn *recovered;
 	void *recovered_data;

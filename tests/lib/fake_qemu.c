@@ -220,10 +220,20 @@ void fake_qemu_lose_monitor(void)
 	loop_sim_run(loop);
 }
 
+static void tell_found(struct qemu *qemu, struct happening *what)
+{
+	(void)what;
+	if (!qemu->is_alive)
+		return;
+	qemu->has_monitor = true;
+	qemu->cb.found(qemu->cb.data);
+}
+
 void fake_qemu_find_monitor(void)
 {
 	fake_qemu()->is_hung = false;
-	watcher()->has_monitor = true;
+	post(watcher(), tell_found);
+	loop_sim_run(loop);
 }
 
 void fake_qemu_ready(const char *error)

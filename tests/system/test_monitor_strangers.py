@@ -78,6 +78,14 @@ class StrangersTest(SystemTest):
         self.assertEqual(case.commands(), case.asked)
         self.assert_api_error(409, "conflict", self.a.api.post, f"/v1/vms/{case.name}/resume")
 
+    def wait_found(self, events, names):
+        for kind, vm in events:
+            if kind == "vm" and (vm["state"], vm["reason"]) == ("paused", ""):
+                names.discard(vm["name"])
+            if not names:
+                return
+        self.fail("the stream of events ended")
+
     def test_strangers_at_a_restart_are_told_and_sent_nothing(self):
         cases = self.cases()
         for case in cases:
@@ -104,12 +112,14 @@ class StrangersTest(SystemTest):
                                 for case in cases), "a GiB was taken")
             for case in cases:
                 self.assert_refused(case)
-        for case in cases:
-            case.take_away()
+        with self.a.api.events(timeout=20) as events:
+            for case in cases:
+                case.take_away()
+            with self.subTest("the right ones are found again, and watchers hear of it"):
+                self.wait_found(events, {case.name for case in cases})
         for case in cases:
             with self.subTest(f"{case.name}: the right one is found again"):
-                self.eventually("reachable", lambda case=case:
-                                case.guest.vm(self.a)["state"] == "paused", timeout=20)
+                self.assertEqual(case.guest.vm(self.a)["state"], "paused")
                 self.assertEqual(case.guest.vm(self.a)["reason"], "")
         self.assertEqual(self.a.api.post("/v1/vms/silent/resume")["state"], "running")
         self.eventually("as many descriptors as before", lambda: self.fds() == before)

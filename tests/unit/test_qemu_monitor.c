@@ -85,9 +85,15 @@ static void tear_down(void)
 	scratch_teardown();
 }
 
+static void on_found(void *data)
+{
+	(void)data;
+	strbuf_addf(&told, "found;");
+}
+
 static void attach(void)
 {
-	const struct qemu_callbacks cb = { on_ready, on_event, on_exited, NULL };
+	const struct qemu_callbacks cb = { on_ready, on_event, on_exited, on_found, NULL };
 	struct proc_id id;
 	struct err err;
 
@@ -163,7 +169,7 @@ START_TEST(another_guest_is_told_and_left_alone_until_the_right_one_is_back)
 	loop_sim_advance_ms(loop, 2000);
 	ck_assert_ptr_nonnull(qemu_monitor(qemu));
 	ck_assert_str_eq(qemu_trouble(qemu), "");
-	assert_told(""); /* ready() was told once */
+	assert_told("found;"); /* ready() was told once */
 }
 END_TEST
 
@@ -183,7 +189,7 @@ START_TEST(first_closes_second_takes_over)
 	loop_sim_run(loop);
 	ck_assert_ptr_nonnull(qemu_monitor(qemu));
 	ck_assert_uint_eq(fake_monitor_heard_of(monitors[1], "query-status"), 1);
-	assert_told("ready;");
+	assert_told("ready;found;");
 }
 END_TEST
 

@@ -465,9 +465,43 @@ START_TEST(running_restart_monitor_hung_is_unreachable_until_it_answers)
 	ck_assert_int_eq(rig_act(VM_ACTION_STOP).code, ERR_CONFLICT);
 	ck_assert_int_eq(rig_act(VM_ACTION_START).code, ERR_CONFLICT);
 	ck_assert(fake_qemu()->is_alive);
+	rig.changed = 0;
 	fake_qemu_find_monitor();
 	ck_assert_str_eq(vm_state(rig_vm()), "running");
+	ck_assert_uint_ge(rig.changed, 1);
 	assert_does(VM_ACTION_STOP, "stopped");
+}
+END_TEST
+
+/* What was interrupted is finished when it can be, though that is late. */
+START_TEST(pause_restart_monitor_hung_is_finished_when_it_answers)
+{
+	rig_run_vm();
+	rig_act_begin(VM_ACTION_PAUSE);
+	fake_qmp_hold("stop");
+	rig_run();
+	rig_crash();
+	fake_qemu()->is_hung = true;
+	rig_start_again();
+	ck_assert_str_eq(vm_state(rig_vm()), "unreachable");
+	fake_qmp_release("stop");
+	fake_qemu_find_monitor();
+	ck_assert_str_eq(vm_state(rig_vm()), "paused");
+}
+END_TEST
+
+/* Found again or not: a QEMU began when it began. */
+START_TEST(running_restart_keeps_the_time_of_its_start)
+{
+	int64_t started_ms;
+
+	rig_run_vm();
+	rig_vm()->row.started_ms -= 1000;
+	started_ms = rig_vm()->row.started_ms;
+	vm_save(rig_vm(), NULL, NULL);
+	rig_run();
+	rig_restart();
+	ck_assert_int_eq(rig_vm()->row.started_ms, started_ms);
 }
 END_TEST
 
@@ -523,6 +557,8 @@ static void add_restarts(Suite *s)
 	ADD(adopted_power_loss_is_adopted_no_more);
 	ADD(running_power_loss_has_crashed);
 	ADD(running_restart_monitor_hung_is_unreachable_until_it_answers);
+	ADD(pause_restart_monitor_hung_is_finished_when_it_answers);
+	ADD(running_restart_keeps_the_time_of_its_start);
 	ADD(stop_daemon_ends_caller_is_answered);
 	ADD(incoming_without_move_is_removed);
 }

@@ -371,6 +371,38 @@ START_TEST(restart_agent_is_found_by_its_answer)
 }
 END_TEST
 
+/* While the monitor is hung nobody can tell whether the guest runs. */
+START_TEST(restart_monitor_hung_guest_frozen_is_thawed_when_it_answers)
+{
+	run_guest();
+	freeze();
+	rig_crash();
+	fake_qemu()->is_hung = true;
+	rig_start_again();
+	fake_qemu_find_monitor();
+	rig_run();
+	assert_thawed();
+	ck_assert(state().is_connected);
+}
+END_TEST
+
+/* A freeze is a lease, and the monitor has no part in it. */
+START_TEST(monitor_lost_agent_came_is_found_and_freeze_stays)
+{
+	rig_run_vm();
+	fake_qemu_lose_monitor();
+	ck_assert(!state().is_connected);
+	fake_qemu_find_monitor();
+	rig_run();
+	ck_assert(state().is_connected);
+	freeze();
+	fake_qemu_lose_monitor();
+	fake_qemu_find_monitor();
+	rig_run();
+	ck_assert(state().is_frozen);
+}
+END_TEST
+
 START_TEST(restart_guest_frozen_is_thawed)
 {
 	run_guest();
@@ -511,6 +543,8 @@ Suite *suite(void)
 	tcase_add_test(tc, paused_guest_is_not_spoken_to_and_thawed_later);
 	tc = add_case(s, "restart");
 	tcase_add_test(tc, restart_agent_is_found_by_its_answer);
+	tcase_add_test(tc, restart_monitor_hung_guest_frozen_is_thawed_when_it_answers);
+	tcase_add_test(tc, monitor_lost_agent_came_is_found_and_freeze_stays);
 	tcase_add_test(tc, restart_guest_frozen_is_thawed);
 	tcase_add_test(tc, restart_guest_frozen_agent_wakes_late_is_thawed);
 	tcase_add_test(tc, restart_answers_to_an_earlier_life_are_dropped);

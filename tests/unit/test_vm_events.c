@@ -95,6 +95,40 @@ START_TEST(restart_guest_stood_still_the_reason_is_found_again)
 }
 END_TEST
 
+/* The monitor was hung at the restart, and answers later. */
+START_TEST(restart_guest_stood_still_late_the_reason_is_found)
+{
+	rig_run_vm();
+	rig_crash();
+	fake_qemu()->run = QMP_RUN_GUEST_PANICKED;
+	fake_qemu()->is_hung = true;
+	rig_start_again();
+	ck_assert_str_eq(vm_state(rig_vm()), "unreachable");
+	rig.changed = 0;
+	fake_qemu_find_monitor();
+	ck_assert_str_eq(vm_state(rig_vm()), "guest-panicked");
+	ck_assert_str_eq(vm_reason(rig_vm()), "the guest panicked");
+	ck_assert_uint_ge(rig.changed, 1);
+}
+END_TEST
+
+/* What happened while nobody listened shows, and what is over does not. */
+START_TEST(monitor_lost_the_reason_is_that_of_the_state_found)
+{
+	rig_run_vm();
+	fake_qemu_lose_monitor();
+	fake_qemu()->run = QMP_RUN_GUEST_PANICKED;
+	fake_qemu_find_monitor();
+	ck_assert_str_eq(vm_reason(rig_vm()), "the guest panicked");
+	fake_qemu_lose_monitor();
+	fake_qemu()->run = QMP_RUN_RUNNING;
+	rig.changed = 0;
+	fake_qemu_find_monitor();
+	ck_assert_str_eq(vm_reason(rig_vm()), "");
+	ck_assert_uint_ge(rig.changed, 1);
+}
+END_TEST
+
 /* ---- telling ----------------------------------------------------------------- */
 
 /* A guest can cause events at will, and must not drown those of others. */
@@ -152,6 +186,8 @@ Suite *suite(void)
 	tcase_add_loop_test(tc, qemu_ends_after_its_event_the_reason_says_why, 0, ARRAY_LEN(ends));
 	tcase_add_test(tc, shutdown_that_pauses_is_forgotten_after_a_reset);
 	tcase_add_test(tc, restart_guest_stood_still_the_reason_is_found_again);
+	tcase_add_test(tc, restart_guest_stood_still_late_the_reason_is_found);
+	tcase_add_test(tc, monitor_lost_the_reason_is_that_of_the_state_found);
 	tc = rig_add_case(s, "telling");
 	tcase_add_test(tc, flood_is_told_in_part_and_counted);
 	tcase_add_test(tc, flood_before_a_panic_the_panic_counts);

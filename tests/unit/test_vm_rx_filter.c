@@ -118,6 +118,18 @@ START_TEST(restart_the_host_follows)
 }
 END_TEST
 
+START_TEST(restart_monitor_hung_the_host_follows_when_it_answers)
+{
+	run_vm();
+	rig_crash();
+	fake_qemu()->is_hung = true;
+	rig_start_again();
+	ck_assert_uint_eq(trace_count("net"), 0);
+	fake_qemu_find_monitor();
+	ck_assert_uint_eq(trace_count("net tap0 20+1"), 1);
+}
+END_TEST
+
 START_TEST(answer_is_nonsense_the_host_is_left_alone)
 {
 	static const char *const bad[] = { "{}", "[]", "[1,null,{\"name\":\"n0\"}]", "7" };
@@ -182,6 +194,7 @@ Suite *suite(void)
 	tcase_add_test(tc, vm_dies_while_it_is_asked_nothing_happens);
 	tcase_add_test(tc, vm_is_deleted_while_the_host_is_changed_nothing_happens);
 	tcase_add_test(tc, restart_the_host_follows);
+	tcase_add_test(tc, restart_monitor_hung_the_host_follows_when_it_answers);
 	tcase_add_test(tc, answer_is_nonsense_the_host_is_left_alone);
 	tcase_add_test(tc, host_refuses_the_next_event_tries_again);
 	tcase_add_test(tc, arrival_the_host_follows_when_the_guest_runs);
