@@ -193,11 +193,21 @@ static void place_pci(struct attach *attach, char *address)
 		fail(attach, &err);
 }
 
+static bool is_macvtap(const struct attach *attach)
+{
+	return attach->dev.kind == VM_DEF_KIND_NIC &&
+	       attach->def->nics[attach->dev.index].type == VM_DEF_NIC_TYPE_MACVTAP;
+}
+
 static void place(struct attach *attach, bool is_pci)
 {
 	char *address = vm_def_device_pci(attach->def, attach->dev);
 
-	if (is_pci && vm_entry_vm(attach->entry)->qemu)
+	if (vm_entry_vm(attach->entry)->qemu && is_macvtap(attach))
+		faults_add(attach->faults, "/type",
+			   "a macvtap cannot join a VM that runs, since QEMU gets it open at its "
+			   "start: stop the VM and attach it then");
+	else if (is_pci && vm_entry_vm(attach->entry)->qemu)
 		place_pci(attach, address);
 	if (attach->faults->count || err_is_set(&attach->err))
 		finish(attach);

@@ -54,6 +54,7 @@ static void save(struct look *look)
 		return;
 	}
 	vm_set_definition(vm, look->def);
+	vm_rx_follow(vm);
 	vm_save(vm, on_saved, look);
 }
 
@@ -107,6 +108,8 @@ static void drop(struct look *look, const struct vm *vm, struct vm_def_device de
 	log_info("vm", "device-gone", "vm=%s device=%s", vm->row.name,
 		 vm_def_device_id(look->def, dev));
 	remember_backend(look, dev);
+	if (dev.kind == VM_DEF_KIND_NIC)
+		vm_rx_forget(vm, vm_def_device_id(look->def, dev));
 	vm_def_remove_device(look->def, dev);
 	look->has_changed = true;
 }

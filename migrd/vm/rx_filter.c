@@ -2,6 +2,7 @@
 #include "vm/rx_filter.h"
 
 #include <net/if.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -253,18 +254,28 @@ void vm_rx_event(struct vm *vm, const struct qmp_event *event)
 		vm_rx_follow(vm);
 }
 
-void vm_rx_end(struct vm *vm)
+void vm_rx_forget(const struct vm *vm, const char *id)
 {
 	CLEANUP(json_putp) struct json_object *def = json_tokener_parse(vm->row.definition);
 	struct rx_work *rx;
 	struct json_object *nic;
 
-	vm->rx.is_wanted = false;
-	if (vm->role != VM_ROLE_OWNED || !has_trusted(vm))
+	if (vm->role != VM_ROLE_OWNED)
 		return;
 	rx = work_new(vm);
 	rx->is_end = true;
-	for (size_t i = 0; (nic = next_trusted(def, &i)) && rx->count < VM_DEF_NIC_MAX;)
-		add_nic(rx, nic);
-	worker_submit(vm->vms->net, &rx->work);
+	for (size_t i = 0; (nic = next_trusted(def, &i)) && rx->count < VM_DEF_NIC_MAX;) {
+		if (!id || strcmp(json_get_str(nic, "id"), id) == 0)
+			add_nic(rx, nic);
+	}
+	if (rx->count)
+		worker_submit(vm->vms->net, &rx->work);
+	else
+		free(rx);
+}
+
+void vm_rx_end(struct vm *vm)
+{
+	vm->rx.is_wanted = false;
+	vm_rx_forget(vm, NULL);
 }

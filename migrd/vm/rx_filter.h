@@ -7,7 +7,8 @@
  * our turn at the monitor, and a worker makes the host's interface follow; not
  * more often than every RX_FILTER_PAUSE_MS, since a guest can change its mind at
  * will.  Asked too when the guest begins to run (after a move, a start, a pause)
- * and when its QEMU was found again: events of the time before are lost.
+ * and when its QEMU was found again: events of the time before are lost.  And when the
+ * devices have changed, since a NIC may have joined that had something to say before.
  *
  * Thread: loop.
  */
@@ -35,6 +36,9 @@ void vm_rx_init(struct vm *vm);
 void vm_rx_fini(struct vm *vm);
 void vm_rx_event(struct vm *vm, const struct qmp_event *event);
 void vm_rx_follow(struct vm *vm);
+/* The NIC ID (NULL: all), which the definition still has, is gone: takes away what the
+ * host does for it. */
+void vm_rx_forget(const struct vm *vm, const char *id);
 /* The guest is no longer here: takes away what the host does for it. */
 void vm_rx_end(struct vm *vm);
 

@@ -47,7 +47,7 @@ struct rule {
 };
 
 void (*fake_qemu_before)(const char *command);
-const char *fake_qemu_rx_filters;
+const char *fake_qemu_rx_filters, *fake_qemu_devices;
 bool fake_qemu_start_fails, fake_qemu_start_hangs;
 char fake_boot_id[ID_UUID_SIZE] = "6a1b0000-0000-4000-8000-000000000001";
 
@@ -66,7 +66,7 @@ void fake_qemu_init(struct loop *the_loop)
 	loop = the_loop;
 	process_count = 0;
 	memset(rules, 0, sizeof(rules));
-	fake_qemu_rx_filters = NULL;
+	fake_qemu_rx_filters = fake_qemu_devices = NULL;
 	fake_qemu_start_fails = fake_qemu_start_hangs = false;
 }
 
@@ -377,6 +377,11 @@ static bool can_continue(const struct fake_qemu *fake)
 	       fake->run == QMP_RUN_POSTMIGRATE;
 }
 
+static bool is_about_devices(const char *command)
+{
+	return strcmp(command, "qom-list") == 0 || strcmp(command, "query-pci") == 0;
+}
+
 /* What the real one would do. */
 static void carry_out(struct command *command, struct process *process)
 {
@@ -387,6 +392,8 @@ static void carry_out(struct command *command, struct process *process)
 		json_add_str(command->result, "status", qmp_run_state_name(fake->run));
 	} else if (strcmp(command->name, "query-rx-filter") == 0 && fake_qemu_rx_filters) {
 		command->result = json_tokener_parse(fake_qemu_rx_filters);
+	} else if (is_about_devices(command->name) && fake_qemu_devices) {
+		command->result = json_tokener_parse(fake_qemu_devices);
 	} else if (strcmp(command->name, "query-migrate") == 0) {
 		command->result = migrate_info(fake);
 	} else if (strcmp(command->name, "cont") == 0 && can_continue(fake)) {

@@ -29,6 +29,8 @@ struct fake_qemu {
 extern void (*fake_qemu_before)(const char *command);
 /* The answer to query-rx-filter, JSON; NULL: an empty object. */
 extern const char *fake_qemu_rx_filters;
+/* The same of qom-list and query-pci. */
+extern const char *fake_qemu_devices;
 /* The next qemu_start() fails, or its process is not ready until fake_qemu_ready(). */
 extern bool fake_qemu_start_fails, fake_qemu_start_hangs;
 extern char fake_boot_id[];

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The host's network follows a Linux guest that changes its addresses and joins groups.
 
-Each host is a network namespace of its own: a bridge with two taps, and a macvtap on one
+Each host is a network namespace of its own: a bridge with three taps, and a macvtap on one
 end of a cable (veth).  As root.
 """
 import base64
@@ -49,7 +49,7 @@ class Place:
         index = 100000 + os.getpid() % 100000 * 4 + "ab".index(self.id)
         for line in SETUP.format(index=index).strip().splitlines():
             self.ip(*line.split())
-        for tap in ("tap0", "tap1"):
+        for tap in ("tap0", "tap1", "tap2"):
             self.ip("tuntap", "add", tap, "mode", "tap")
             self.ip("link", "set", tap, "master", "br0")
             self.ip("link", "set", tap, "up")
@@ -115,6 +115,21 @@ class RxFilterTest(SystemTest):
     def join(self, guest, nic):
         guest.sh(f"/tmp/join $(cat /sys/class/net/{nic}/ifindex) >/dev/null 2>&1 & sleep 0")
 
+    def plug(self, guest, place):
+        devices = f"/v1/vms/{guest.name}/devices"
+        nic = {"kind": "nic", "id": "late", "type": "tap", "ifname": "tap2", "rx_filter": True}
+        self.assert_api_error(400, "invalid", self.a.api.post, devices, {**nic, "type": "macvtap"})
+        mac = self.a.api.post(devices, nic)["mac"]
+        guest.sh("until [ -e /sys/class/net/eth3 ]; do usleep 50000; done; ip link set eth3 up")
+        self.follows("the bridge knows it", lambda: mac in place.static("tap2"))
+        self.set_mac(guest, "eth3", "52:54:00:aa:00:04")
+        self.follows("the bridge follows", lambda: "52:54:00:aa:00:04" in place.static("tap2")
+                     and mac not in place.static("tap2"))
+        guest.sh("ip addr add 10.9.0.3/24 dev eth3; ping -c 1 -W 5 -I eth3 10.9.0.1")
+        self.a.api.delete(f"{devices}/late?timeout_ms=30000", timeout=40)
+        self.follows("the bridge has forgotten it", lambda: place.static("tap2") == set())
+        self.assertNotEqual(place.static("tap0"), set())
+
     # One guest for all of it: it takes longest to boot.
     def test_host_follows_what_the_guest_wants_to_receive(self):
         a, b = self.places["a"], self.places["b"]
@@ -153,6 +168,8 @@ class RxFilterTest(SystemTest):
                 self.follows(f"{flag} is set", lambda f=flag: f in a.macvtap()[1])
                 guest.sh(f"ifconfig eth1 -{word}")
                 self.follows(f"{flag} is not set", lambda f=flag: f not in a.macvtap()[1])
+        with self.subTest("a NIC joins and leaves"):
+            self.plug(guest, a)
         with self.subTest("while the coordinator is away"):
             self.a.kill9()
             self.set_mac(guest, "eth0", "52:54:00:bb:00:01")

@@ -7,6 +7,7 @@
 #include "check_main.h"
 #include "fake_net.h"
 #include "move_rig.h"
+#include "vm/devices.h"
 
 #define CHANGED "NIC_RX_FILTER_CHANGED"
 
@@ -181,6 +182,85 @@ START_TEST(departure_the_host_forgets)
 }
 END_TEST
 
+/* ---- hot-plug ----------------------------------------------------------------- */
+
+#define NAMES_OF(...) "[{\"name\":\"n0\"},{\"name\":\"n2\"}" __VA_ARGS__ "]"
+
+static enum err_code attached; /* COUNT: not yet */
+static char first_fault[ERR_MSG_SIZE];
+
+static void on_attached(void *data, const struct faults *faults, const struct err *err)
+{
+	(void)data;
+	attached = err ? err->code : ERR_NONE;
+	snprintf(first_fault, sizeof(first_fault), "%s", faults ? faults->list[0].detail : "");
+}
+
+static enum err_code attach(const char *device)
+{
+	CLEANUP(json_putp) struct json_object *obj = json_tokener_parse(device);
+
+	attached = ERR_CODE_COUNT;
+	vm_attach(rig_vm(), obj, on_attached, NULL);
+	rig_run();
+	return attached;
+}
+
+#define NEW_NIC(type)                                      \
+	"{\"kind\":\"nic\",\"id\":\"n3\",\"type\":\"" type \
+	"\",\"ifname\":\"tap3\",\"rx_filter\":true}"
+
+/* Its events may have come before anybody knew of it. */
+START_TEST(nic_joins_the_host_follows)
+{
+	run_vm();
+	fake_qemu_devices = NAMES_OF(",{\"name\":\"n1\"},{\"name\":\"n3\"}");
+	fake_qemu_rx_filters = "[{\"name\":\"n3\",\"main-mac\":\"52:54:00:00:00:23\"}]";
+	ck_assert_int_eq(attach(NEW_NIC("tap")), ERR_NONE);
+	ck_assert_uint_eq(trace_count("net tap3 23+0"), 1);
+	ck_assert_uint_eq(trace_count("net"), 1);
+}
+END_TEST
+
+/* What a bridge has for that interface may be of another guest, which has it. */
+START_TEST(nic_is_refused_by_qemu_the_host_is_left_alone)
+{
+	run_vm();
+	fake_qemu_devices = NAMES_OF(",{\"name\":\"n1\"}");
+	fake_qmp_refuse("netdev_add", ERR_QEMU);
+	ck_assert_int_eq(attach(NEW_NIC("tap")), ERR_QEMU);
+	rig_advance(RX_FILTER_PAUSE_MS);
+	ck_assert_uint_eq(trace_count("net tap3"), 0);
+}
+END_TEST
+
+START_TEST(nic_goes_the_host_forgets_it_alone)
+{
+	run_vm();
+	fake_qemu_devices = NAMES_OF("");
+	fake_qemu_event("DEVICE_DELETED", "{\"device\":\"n1\"}");
+	rig_run();
+	ck_assert_uint_eq(trace_count("net tap1 nothing"), 1);
+	ck_assert_uint_eq(trace_count("net tap0 nothing"), 0);
+	trace_clear();
+	rig_advance(RX_FILTER_PAUSE_MS);
+	changed();
+	ck_assert_uint_eq(trace_count("net tap1"), 0);
+}
+END_TEST
+
+/* QEMU would say that it has no descriptor of a strange name. */
+START_TEST(macvtap_joins_a_guest_that_runs_is_refused_with_the_way)
+{
+	run_vm();
+	ck_assert_int_eq(attach(NEW_NIC("macvtap")), ERR_INVALID);
+	ck_assert_ptr_nonnull(strstr(first_fault, "stop the VM and attach it then"));
+	ck_assert_uint_eq(trace_count("qmp"), 0);
+	ck_assert_int_eq(rig_act(VM_ACTION_STOP).code, ERR_NONE);
+	ck_assert_int_eq(attach(NEW_NIC("macvtap")), ERR_NONE);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("vm rx filter");
@@ -199,6 +279,10 @@ Suite *suite(void)
 	tcase_add_test(tc, host_refuses_the_next_event_tries_again);
 	tcase_add_test(tc, arrival_the_host_follows_when_the_guest_runs);
 	tcase_add_test(tc, departure_the_host_forgets);
+	tcase_add_test(tc, nic_joins_the_host_follows);
+	tcase_add_test(tc, nic_is_refused_by_qemu_the_host_is_left_alone);
+	tcase_add_test(tc, nic_goes_the_host_forgets_it_alone);
+	tcase_add_test(tc, macvtap_joins_a_guest_that_runs_is_refused_with_the_way);
 	suite_add_tcase(s, tc);
 	return s;
 }
