@@ -121,6 +121,8 @@ class StrangersTest(SystemTest):
             with self.subTest(f"{case.name}: the right one is found again"):
                 self.assertEqual(case.guest.vm(self.a)["state"], "paused")
                 self.assertEqual(case.guest.vm(self.a)["reason"], "")
+                self.eventually("its devices were looked at", lambda case=case:
+                                not case.guest.vm(self.a)["monitor"]["holder"])
         self.assertEqual(self.a.api.post("/v1/vms/silent/resume")["state"], "running")
         self.eventually("as many descriptors as before", lambda: self.fds() == before)
         self.assertEqual([case.stranger.open for case in cases], [0] * len(cases))
