@@ -195,6 +195,19 @@ static bool build(struct daemon *daemon, struct err *err)
 	       open_ports(daemon, err);
 }
 
+static void on_drained(void *loop)
+{
+	loop_stop(loop);
+}
+
+/* Commands that were under way have been answered with their failure by posts:
+ * who asked finds nothing any more, and frees what it kept. */
+static void drain(struct loop *loop)
+{
+	loop_post(loop, on_drained, loop);
+	loop_run(loop);
+}
+
 static void tear_down(struct daemon *daemon)
 {
 	struct api *api = &daemon->api;
@@ -205,6 +218,7 @@ static void tear_down(struct daemon *daemon)
 	moves_clear(api->moves);
 	adopter_clear(api->adopter);
 	vms_clear(api->vms);
+	drain(api->loop);
 	peer_clients_free(api->peers);
 	store_close(api->store);
 	moves_free(api->moves);

@@ -8,10 +8,6 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-#include <string.h>
-
-#include "base/mem.h"
-
 static const struct migrctl_globals *globals_of(const struct cli_call *call)
 {
 	return call->globals;

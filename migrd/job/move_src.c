@@ -38,16 +38,25 @@ static bool roll_back_if_asked(struct move *move)
 	return true;
 }
 
-bool move_src_roll_back_if_gone(struct move *move)
+/* What broke may have broken because the guest ended. */
+static void explain_by_guest(const struct move *move, struct err *err)
 {
 	const struct vm *vm = move_vm(move);
 	const char *why = vm ? vm_end_reason(vm) : NULL;
+	struct err plain = *err;
+
+	if (why)
+		err_set(err, plain.code, "%s: %s", why, plain.msg);
+}
+
+bool move_src_roll_back_if_gone(struct move *move)
+{
 	struct err err;
 
 	if (!move_is_gone(move))
 		return false;
-	err_set(&err, ERR_QEMU, "the guest's QEMU ended on the source%s%s", why ? ": " : "",
-		why ? why : "");
+	err_set(&err, ERR_QEMU, "the guest's QEMU ended on the source");
+	explain_by_guest(move, &err);
 	move_roll_back(move, &err);
 	return true;
 }
@@ -325,6 +334,7 @@ void move_src_qemu_failed(struct move *move)
 	else
 		err_set(&err, ERR_QEMU, "QEMU gave the transfer up: %s",
 			move->info.error[0] ? move->info.error : "it does not say why");
+	explain_by_guest(move, &err);
 	move_roll_back(move, &err);
 }
 

@@ -159,6 +159,19 @@ START_TEST(transfer_qemu_gives_up_guest_goes_on)
 }
 END_TEST
 
+/* The connection is often the first to tell of a guest's end. */
+START_TEST(transfer_breaks_as_the_guest_ends_the_error_says_so)
+{
+	rig_bring_to("transfer");
+	fake_qemu_event("SHUTDOWN", "{\"guest\":true,\"reason\":\"guest-shutdown\"}");
+	fake_qemu()->mig_error = "Unable to write to socket: Broken pipe";
+	fake_qemu_migrates("failed");
+	rig_peer_says("drop", "refused");
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->error_text, "powered off: "));
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->error_text, "Broken pipe"));
+}
+END_TEST
+
 /* Before completed the guest has never left: a dead QEMU is a crash, said so. */
 START_TEST(transfer_qemu_dies_guest_has_crashed)
 {
@@ -392,6 +405,7 @@ Suite *suite(void)
 	tcase_add_test(tc, prepare_stream_cannot_start_fails);
 	tcase_add_test(tc, transfer_migrate_refused_fails);
 	tcase_add_test(tc, transfer_qemu_gives_up_guest_goes_on);
+	tcase_add_test(tc, transfer_breaks_as_the_guest_ends_the_error_says_so);
 	tcase_add_test(tc, transfer_qemu_dies_guest_has_crashed);
 	tcase_add_test(tc, handover_qemu_gives_up_guest_goes_on);
 	tcase_add_test(tc, handover_qemu_dies_before_completed_guest_has_crashed);

@@ -187,8 +187,7 @@ class Host:
     def assert_clean(self, vm, moves=()):
         """Nothing of this guest is left on this host: process, socket, file, object."""
         left = self.traces(vm["name"], vm["uuid"], *moves)
-        if vm["name"] in self.vms():
-            left.append(f"object {self.vm(vm['name'])}")
+        left += [f"object {found}" for name, found in self.vms().items() if name == vm["name"]]
         active = [m for m in self.moves("?state=active") if m["vm"] == vm["name"]]
         left += [f"active move {m['id']} in {m['state']}" for m in active]
         if left:
