@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qga/codec.h"
 
+#include "base/json_line.h"
 #include "base/mem.h"
 
 #define MARK 0xff
 
-/* The deepest reply, guest-get-fsinfo, has six levels. */
-#define MAX_DEPTH 16
-
-/* A megabyte of "[[],[]," would grow a hundredfold in memory.  A guest with 256
- * file systems of some disks each stays below. */
-#define MAX_STRUCTURE 20000
+/* The deepest reply, guest-get-fsinfo, has six levels; a guest with 256 file systems
+ * of some disks each stays below the other. */
+static const struct json_line_limits limits = { .max_depth = 16, .max_structure = 20000 };
 
 void qga_codec_init(struct qga_codec *codec, size_t max_line_bytes)
 {
@@ -42,52 +40,6 @@ static const char *find_end(struct qga_codec *codec)
 			return at;
 	}
 	return NULL;
-}
-
-static bool is_blank(const char *line, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (line[i] != ' ' && line[i] != '\t' && line[i] != '\r')
-			return false;
-	return true;
-}
-
-static bool is_too_intricate(const char *line, size_t len)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < len; i++)
-		n += line[i] == '[' || line[i] == '{' || line[i] == ',';
-	return n > MAX_STRUCTURE;
-}
-
-static enum qga_token garbage(struct err *err, const char *why)
-{
-	err_set(err, ERR_INVALID, "%s", why);
-	return QGA_GARBAGE;
-}
-
-static enum qga_token parse(const char *line, size_t len, struct json_object **ret, struct err *err)
-{
-	const struct json_limits limits = { .max_bytes = len, .max_depth = MAX_DEPTH };
-	struct json_object *tree;
-	struct faults *faults;
-
-	if (is_too_intricate(line, len))
-		return garbage(err, "a line with too many values");
-	faults = faults_new();
-	tree = json_parse(line, len, &limits, faults);
-	if (!tree)
-		faults_to_err(faults, err);
-	faults_free(faults);
-	if (!tree)
-		return QGA_GARBAGE;
-	if (!json_object_is_type(tree, json_type_object)) {
-		json_object_put(tree);
-		return garbage(err, "a line that is not a JSON object");
-	}
-	*ret = tree;
-	return QGA_MESSAGE;
 }
 
 /* Takes what lies before END, and END itself. */
@@ -126,8 +78,10 @@ enum qga_token qga_codec_next(struct qga_codec *codec, struct json_object **ret,
 			return QGA_MARK;
 		}
 		consume(codec, end);
-		if (!is_blank(line, len))
-			return parse(line, len, ret, err);
+		if (json_line_is_blank(line, len))
+			continue;
+		*ret = json_line_parse(line, len, &limits, err);
+		return *ret ? QGA_MESSAGE : QGA_GARBAGE;
 	}
 }
 

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qmp/codec.h"
 
+#include "base/json_line.h"
 #include "base/mem.h"
 
 /* Nesting grows with the backing chain of an image (query-block): QEMU itself
- * takes 1024 levels (qobject/json-parser.c), a real chain has some dozens. */
-#define MAX_DEPTH 256
-
-/* A megabyte of "[[],[]," would grow a hundredfold in memory.  QEMU's largest
- * reply, query-qmp-schema, has about 20,000 of these characters. */
-#define MAX_STRUCTURE 250000
+ * takes 1024 levels (qobject/json-parser.c), a real chain has some dozens.  QEMU's
+ * largest reply, query-qmp-schema, has about 20,000 structural characters. */
+static const struct json_line_limits limits = { .max_depth = 256, .max_structure = 250000 };
 
 void qmp_codec_init(struct qmp_codec *codec, size_t max_line_bytes)
 {
@@ -58,46 +56,6 @@ static bool take_line(struct qmp_codec *codec, const char **ret_line, size_t *re
 	*ret_len = (size_t)(end - *ret_line);
 	codec->start = codec->scanned = (size_t)(end - codec->buf.data) + 1;
 	return true;
-}
-
-static bool is_blank(const char *line, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (line[i] != ' ' && line[i] != '\t' && line[i] != '\r')
-			return false;
-	return true;
-}
-
-static bool is_too_intricate(const char *line, size_t len)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < len; i++)
-		n += line[i] == '[' || line[i] == '{' || line[i] == ',';
-	return n > MAX_STRUCTURE;
-}
-
-static struct json_object *parse_line(const char *line, size_t len, struct err *err)
-{
-	const struct json_limits limits = { .max_bytes = len, .max_depth = MAX_DEPTH };
-	struct json_object *tree;
-	struct faults *faults;
-
-	if (is_too_intricate(line, len)) {
-		err_set(err, ERR_INVALID, "a line of %zu bytes has too many values", len);
-		return NULL;
-	}
-	faults = faults_new();
-	tree = json_parse(line, len, &limits, faults);
-	if (!tree) {
-		faults_to_err(faults, err);
-		err_wrap(err, "not JSON");
-	} else if (!json_object_is_type(tree, json_type_object)) {
-		err_set(err, ERR_INVALID, "a line is not a JSON object");
-		json_object_put(TAKE_PTR(tree));
-	}
-	faults_free(faults);
-	return tree;
 }
 
 static int64_t event_time_us(struct json_object *tree)
@@ -174,8 +132,8 @@ enum qmp_codec_result qmp_codec_next(struct qmp_codec *codec, struct qmp_msg *re
 		}
 		if (len > codec->max_line_bytes)
 			return too_long(codec, err);
-	} while (is_blank(line, len));
-	tree = parse_line(line, len, err);
+	} while (json_line_is_blank(line, len));
+	tree = json_line_parse(line, len, &limits, err);
 	if (!tree)
 		return broken(codec);
 	classify(tree, ret);
