@@ -256,7 +256,7 @@ class CheckTest(CheckCase):
     # A move that waits for the other host says so, and how to see more.
     def test_waiting_move_is_told_with_its_reason(self):
         guest, move = self.held_move()
-        self.b.kill9()
+        self.b.restart_with_fault("api.peer.go:crash")
         self.a.api.patch(f"/v1/moves/{move['id']}", {"bandwidth_bytes_per_s": 0})
         self.world.wait_move(self.a, move["id"],
                              lambda m: m["state"] == "handover" and m["reason"])
