@@ -14,6 +14,7 @@
 #include "qmp/codec.h"
 #include "qmp/command.h"
 #include "qmp/greeting.h"
+#include "qmp/refuse.h"
 
 /* With oob QEMU reads on until 8 commands are queued in it, and then hears
  * nothing, not even an out-of-band one (monitor/qmp.c, QMP_REQ_QUEUE_LEN_MAX).
@@ -52,33 +53,6 @@ struct qmp_conn {
 };
 
 /* ---- answers ----------------------------------------------------------- */
-
-struct answer {
-	qmp_reply_fn *fn;
-	void *data;
-	struct err err;
-};
-
-static void deliver_answer(void *data)
-{
-	struct answer *answer = data;
-
-	answer->fn(answer->data, NULL, &answer->err);
-	free(answer);
-}
-
-/* For failures that are known before the call that asked has returned, and for
- * those that must outlive the connection. */
-static void post_failure(struct loop *loop, qmp_reply_fn *fn, void *data, const struct err *err)
-{
-	struct answer *answer;
-
-	if (!fn)
-		return;
-	answer = xnew(struct answer);
-	*answer = (struct answer){ .fn = fn, .data = data, .err = *err };
-	loop_post(loop, deliver_answer, answer);
-}
 
 /* An abandoned command has been answered before: its deadline passed.  Where
  * nobody listens only what QEMU did is of interest: closed() tells the rest. */
@@ -174,7 +148,7 @@ void qmp_conn_free(struct qmp_conn *conn)
 	while ((cmd = qmp_commands_first(&conn->cmds))) {
 		qmp_commands_remove(&conn->cmds, cmd);
 		if (!cmd->is_abandoned)
-			post_failure(conn->loop, cmd->fn, cmd->data, &err);
+			qmp_refuse(conn->loop, cmd->fn, cmd->data, &err);
 		qmp_cmd_free(cmd);
 	}
 	if (conn->depth == 0)
@@ -242,7 +216,7 @@ static void send_one(struct qmp_conn *conn, struct qmp_cmd *cmd)
 		if (conn->state == QMP_CONN_NEGOTIATING)
 			fail_to_open(conn, &err);
 		else
-			post_failure(conn->loop, cmd->fn, cmd->data, &err);
+			qmp_refuse(conn->loop, cmd->fn, cmd->data, &err);
 		qmp_cmd_free(cmd);
 		return;
 	case FAULT_DROP:
@@ -325,7 +299,7 @@ static void command(struct qmp_conn *conn, const struct qmp_command_args *args)
 	if (may_submit(conn, args->is_oob, &err))
 		submit(conn, args);
 	else
-		post_failure(conn->loop, args->fn, args->data, &err);
+		qmp_refuse(conn->loop, args->fn, args->data, &err);
 	json_object_put(args->args);
 }
 
