@@ -126,7 +126,7 @@ def parse_arguments():
     parser.add_argument("--slow", type=float, default=1, metavar="FACTOR",
                         help="deadlines are so many times longer (for sanitizers)")
     parser.add_argument("--qemu", default=settings.qemu, metavar="PROGRAM",
-                        help="this QEMU, not the machine's own; see tests/qemu10")
+                        help="this QEMU, not the machine's own; see tests/qemu")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many tests at once")
     parser.add_argument("--slot", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--list", action="store_true", help="only name the tests")
