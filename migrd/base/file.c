@@ -175,6 +175,30 @@ bool file_is_locked(const char *path)
 	return fcntl(fd, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
 }
 
+static bool is_program(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+char *file_find_program(const char *name)
+{
+	const char *dir = getenv("PATH");
+
+	if (strchr(name, '/'))
+		return is_program(name) ? xstrdup(name) : NULL;
+	for (size_t len; dir && *dir; dir += len + (dir[len] == ':')) {
+		CLEANUP(free_charp) char *path = NULL;
+
+		len = strcspn(dir, ":");
+		path = xasprintf("%.*s/%s", (int)len, dir, name);
+		if (is_program(path))
+			return TAKE_PTR(path);
+	}
+	return NULL;
+}
+
 /* ---- directories ----------------------------------------------------- */
 
 static bool make_one(const char *path, mode_t mode)

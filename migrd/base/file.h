@@ -19,6 +19,9 @@ bool file_read_tail(const char *path, size_t max, char **ret_text, struct err *e
 bool file_is_locked(const char *path);
 /* Written beside, synced, then renamed: never half a file. */
 bool file_write(const char *path, const void *data, size_t len, mode_t mode, struct err *err);
+/* Where NAME is: itself if it has a '/', else looked up in PATH as execvp(3) does; NULL if
+ * it is nowhere.  The caller frees it. */
+char *file_find_program(const char *name);
 /* Makes the directory and its parents; an existing one is fine. */
 bool dir_make(const char *path, mode_t mode, struct err *err);
 /* Removes a directory and the files in it, one level deep; one that is not

@@ -103,20 +103,27 @@ static void add_machine(struct cmdline *cl, const struct vm_def *def)
 	add(cl, "-nodefaults");
 	add(cl, "-no-user-config");
 	addf(cl, "-display", "none");
-	addf(cl, "-sandbox",
-	     "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+	addf(cl, "-sandbox", "%s", CMDLINE_SANDBOX);
 	addf(cl, "-msg", "timestamp=on");
 	addf(cl, "-action", "reboot=%s,shutdown=%s,panic=%s,watchdog=%s",
 	     vm_def_reboot_names[def->actions.reboot], vm_def_shutdown_names[def->actions.shutdown],
 	     vm_def_panic_names[def->actions.panic], vm_def_watchdog_names[def->actions.watchdog]);
 }
 
+/* Not by -mon: QEMU 11.1 prints at each start that it is deprecated. */
+static void add_monitor(struct cmdline *cl, const char *chardev, bool is_qmp)
+{
+	addf(cl, is_qmp ? "-qmp" : "-monitor", "chardev:%s", chardev);
+}
+
 static void add_monitors(struct cmdline *cl, const struct cmdline_fds *fds)
 {
 	for (size_t i = 0; i < ARRAY_LEN(fds->monitor); i++) {
-		addf(cl, "-chardev", "socket,id=mon%zu,fd=%d,server=on,wait=off", i,
-		     fds->monitor[i]);
-		addf(cl, "-mon", "chardev=mon%zu,mode=control", i);
+		char id[24];
+
+		snprintf(id, sizeof(id), "mon%zu", i);
+		addf(cl, "-chardev", "socket,id=%s,fd=%d,server=on,wait=off", id, fds->monitor[i]);
+		add_monitor(cl, id, true);
 	}
 }
 
@@ -160,7 +167,8 @@ static void add_ports(struct cmdline *cl, const struct vm_def *def)
 	}
 }
 
-static void add_serial(struct cmdline *cl, const struct vm_def_serial *serial)
+static void add_serial(struct cmdline *cl, const struct vm_def_serial *serial,
+		       const struct qemu_features *features)
 {
 	CLEANUP(free_charp) char *path = quote(serial->path);
 
@@ -172,7 +180,8 @@ static void add_serial(struct cmdline *cl, const struct vm_def_serial *serial)
 		break;
 	case VM_DEF_SERIAL_TYPE_SOCKET:
 		/* The collector may be away: the guest starts, and QEMU goes on trying. */
-		addf(cl, "-chardev", "socket,id=serial0,path=%s,server=off,reconnect=1", path);
+		addf(cl, "-chardev", "socket,id=serial0,path=%s,server=off,%s", path,
+		     features->has_reconnect_ms ? "reconnect-ms=1000" : "reconnect=1");
 		break;
 	}
 	addf(cl, "-serial", "chardev:serial0");
@@ -190,38 +199,40 @@ static void add_guest_agent(struct cmdline *cl, const struct cmdline_fds *fds)
 /* A pseudo-terminal is what a terminal was to a QEMU that somebody started by hand. */
 static void add_extra_monitor(struct cmdline *cl, const struct vm_def_monitor *monitor, int fd)
 {
+	char id[sizeof("monitor-") + VM_DEF_ID_SIZE];
+
 	if (monitor->type == VM_DEF_MONITOR_TYPE_STDIO)
 		addf(cl, "-chardev", "pty,id=monitor-%s", monitor->id);
 	else
 		addf(cl, "-chardev", "socket,id=monitor-%s,fd=%d,server=on,wait=off", monitor->id,
 		     fd);
-	addf(cl, "-mon", "chardev=monitor-%s,mode=%s", monitor->id,
-	     monitor->protocol == VM_DEF_MONITOR_PROTOCOL_QMP ? "control" : "readline");
+	snprintf(id, sizeof(id), "monitor-%s", monitor->id);
+	add_monitor(cl, id, monitor->protocol == VM_DEF_MONITOR_PROTOCOL_QMP);
 }
 
-struct cmdline *cmdline_build(const struct vm_def *def, const char *binary, const char *pid_file,
-			      bool incoming, const struct cmdline_fds *fds)
+struct cmdline *cmdline_build(const struct cmdline_args *args)
 {
+	const struct vm_def *def = args->def;
 	struct cmdline *cl = xnew(struct cmdline);
 
-	add(cl, binary);
+	add(cl, args->binary);
 	add_machine(cl, def);
-	add_monitors(cl, fds);
-	addf(cl, "-pidfile", "%s", pid_file);
+	add_monitors(cl, args->fds);
+	addf(cl, "-pidfile", "%s", args->pid_file);
 	add_ports(cl, def);
 	VM_DEF_EACH_DEVICE(def, dev)
 	{
-		add_device(cl, def, dev, fds);
+		add_device(cl, def, dev, args->fds);
 	}
-	add_serial(cl, &def->serial);
+	add_serial(cl, &def->serial, args->features);
 	if (def->guest_agent)
-		add_guest_agent(cl, fds);
+		add_guest_agent(cl, args->fds);
 	for (size_t i = 0; i < def->monitor_count; i++)
-		add_extra_monitor(cl, &def->monitors[i], fds->extra[i]);
+		add_extra_monitor(cl, &def->monitors[i], args->fds->extra[i]);
 	for (size_t i = 0; i < def->extra_arg_count; i++)
 		add(cl, def->extra_args[i]);
 	add(cl, "-S");
-	if (incoming)
+	if (args->incoming)
 		addf(cl, "-incoming", "defer");
 	return cl;
 }

@@ -112,6 +112,8 @@ static void on_ready(void *data, const struct err *err)
 		return;
 	}
 	vm->is_ready = !err;
+	if (!err)
+		set_process(vm, qemu_proc_id(vm->qemu));
 	if (err) {
 		if (vm->qemu)
 			qemu_kill(vm->qemu);
@@ -235,7 +237,8 @@ void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data)
 	}
 	vm->launched = launched;
 	vm->launched_data = data;
-	set_process(vm, qemu_proc_id(vm->qemu));
+	if (qemu_proc_id(vm->qemu).pid)
+		set_process(vm, qemu_proc_id(vm->qemu));
 	vm_changed(vm);
 }
 
@@ -313,4 +316,9 @@ void vms_settle(struct vms *vms)
 		vm_save(vm, NULL, NULL);
 	}
 	qemu_remove_leftovers(&vms->env.qemu, is_known, vms);
+}
+
+void vms_probe_qemu(struct vms *vms)
+{
+	probe_ask(vms->env.qemu.probe, NULL, NULL);
 }

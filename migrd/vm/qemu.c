@@ -159,17 +159,15 @@ static size_t list_fds(const struct cmdline_fds *fds, int *ret_list)
 	return count;
 }
 
-static bool spawn(struct qemu *qemu, const struct vm_def *def, bool incoming,
-		  const struct cmdline_fds *fds, struct err *err)
+static bool spawn(struct qemu *qemu, const struct cmdline_args *cmdline_args, struct err *err)
 {
-	CLEANUP(free_charp) char *pid_file = qemu_path(qemu->env, qemu->uuid, "pid");
 	CLEANUP(free_charp) char *log = qemu_log_path(qemu->env, qemu->uuid);
-	struct cmdline *cmdline = cmdline_build(def, qemu->env->binary, pid_file, incoming, fds);
+	struct cmdline *cmdline = cmdline_build(cmdline_args);
 	int keep[3 + VM_DEF_MONITOR_MAX + VM_DEF_NIC_MAX];
 	const struct proc_args args = {
 		.argv = cmdline_argv(cmdline),
 		.keep_fds = keep,
-		.keep_fd_count = list_fds(fds, keep),
+		.keep_fd_count = list_fds(cmdline_args->fds, keep),
 		.log_path = log,
 	};
 	bool ok = !fault_hit("qemu.spawn", err) && dir_make(qemu->env->log_dir, 0700, err) &&
@@ -182,18 +180,21 @@ static bool spawn(struct qemu *qemu, const struct vm_def *def, bool incoming,
 	return ok;
 }
 
-struct qemu *qemu_start(const struct qemu_env *env, const struct vm_def *def, bool incoming,
-			const struct qemu_callbacks *cb, struct err *err)
+static bool launch(struct qemu *qemu, const struct vm_def *def, bool incoming,
+		   const struct qemu_features *features, struct err *err)
 {
+	CLEANUP(free_charp) char *pid_file = qemu_path(qemu->env, qemu->uuid, "pid");
 	struct cmdline_fds fds = CMDLINE_FDS_INIT;
-	struct qemu *qemu;
-	bool ok;
+	const struct cmdline_args args = {
+		.def = def,
+		.binary = qemu->env->binary,
+		.features = features,
+		.pid_file = pid_file,
+		.fds = &fds,
+		.incoming = incoming,
+	};
+	bool ok = make_sockets(qemu, def, &fds, err) && spawn(qemu, &args, err);
 
-	if (!qemu_is_alone(env, def->uuid, def->name, err))
-		return NULL;
-	qemu = qemu_new(env, def->uuid, def->name, cb);
-	qemu_remove_files(env, def->uuid, true);
-	ok = make_sockets(qemu, def, &fds, err) && spawn(qemu, def, incoming, &fds, err);
 	close_sockets(&fds);
 	if (ok && !qemu_watch_process(qemu, err)) {
 		set_exit_error(qemu, err);
@@ -201,14 +202,53 @@ struct qemu *qemu_start(const struct qemu_env *env, const struct vm_def *def, bo
 	}
 	if (!ok) {
 		if (!qemu->id.pid)
-			qemu_remove_files(env, def->uuid, false);
-		qemu_free(qemu);
-		err_wrap(err, "cannot start VM '%s'", def->name);
-		return NULL;
+			qemu_remove_files(qemu->env, def->uuid, false);
+		return err_wrap(err, "cannot start VM '%s'", def->name);
 	}
 	log_info("qemu", "started", "vm=%s pid=%d incoming=%d", def->name, (int)qemu->id.pid,
 		 incoming);
 	qemu_connect_monitor(qemu);
+	return true;
+}
+
+static void on_probed(void *data, const struct qemu_features *features, const struct err *why)
+{
+	struct qemu *qemu = data;
+	struct vm_def *def = TAKE_PTR(qemu->to_launch);
+	struct err err = why ? *why : (struct err){ 0 };
+	bool ok = false;
+
+	if (qemu->is_unwanted)
+		err_set(&err, ERR_CANCELLED, "it was ended before it had begun");
+	else if (!why)
+		ok = launch(qemu, def, qemu->to_launch_incoming, features, &err);
+	free(def);
+	if (ok)
+		return;
+	qemu->is_alive = false;
+	qemu_tell_ready(qemu, &err);
+}
+
+struct qemu *qemu_start(const struct qemu_env *env, const struct vm_def *def, bool incoming,
+			const struct qemu_callbacks *cb, struct err *err)
+{
+	const struct qemu_features *features = probe_known(env->probe);
+	struct qemu *qemu;
+
+	if (!qemu_is_alone(env, def->uuid, def->name, err))
+		return NULL;
+	qemu = qemu_new(env, def->uuid, def->name, cb);
+	qemu_remove_files(env, def->uuid, true);
+	if (!features) {
+		qemu->to_launch = xnew(struct vm_def);
+		*qemu->to_launch = *def;
+		qemu->to_launch_incoming = incoming;
+		qemu->is_alive = true;
+		probe_ask(env->probe, on_probed, qemu);
+	} else if (!launch(qemu, def, incoming, features, err)) {
+		qemu_free(qemu);
+		return NULL;
+	}
 	return qemu;
 }
 
@@ -255,6 +295,9 @@ void qemu_free(struct qemu *qemu)
 {
 	if (!qemu)
 		return;
+	if (qemu->to_launch)
+		probe_forget(qemu->env->probe, qemu);
+	free(qemu->to_launch);
 	qemu_drop_monitor(qemu);
 	free(qemu->foreign_path);
 	proc_free(qemu->proc);
@@ -331,6 +374,8 @@ void qemu_quit(struct qemu *qemu)
 
 void qemu_kill(struct qemu *qemu)
 {
-	if (qemu->is_alive)
+	if (qemu->to_launch)
+		qemu->is_unwanted = true;
+	else if (qemu->is_alive)
 		proc_kill(qemu->proc, SIGKILL);
 }

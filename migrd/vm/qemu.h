@@ -24,6 +24,7 @@
 #include "base/proc.h"
 #include "qmp/conn.h"
 #include "qmp/migrate.h"
+#include "vm/probe.h"
 #include "wire/vm_def.h"
 
 /* What every QEMU of this host shares. */
@@ -33,6 +34,7 @@ struct qemu_env {
 	const char *run_dir; /* DIR/vms/<uuid>/ is private to one QEMU */
 	const char *log_dir; /* <uuid>.log: what QEMU prints, kept while the VM is here */
 	uint32_t start_timeout_ms;
+	struct probe *probe; /* of BINARY; made and freed by vm/vm.c */
 };
 
 struct qemu_callbacks {
@@ -51,8 +53,9 @@ struct qemu_callbacks {
 
 struct qemu;
 
-/* Starts QEMU for DEF, stopped (-S); INCOMING: it waits for migrate-incoming.
- * The process id is known at once, to be recorded before ready(). */
+/* Starts QEMU for DEF, stopped (-S); INCOMING: it waits for migrate-incoming.  A program
+ * that was not asked yet what it offers (vm/probe.h) is asked first: it counts as alive
+ * from here on, and its process id is known at ready() at the latest. */
 struct qemu *qemu_start(const struct qemu_env *env, const struct vm_def *def, bool incoming,
 			const struct qemu_callbacks *cb, struct err *err);
 /* Finds the QEMU of a VM again.  ID may be empty (a crash between start and

@@ -30,6 +30,8 @@ struct qemu {
 	enum identify_step step;
 	struct qemu_question *question;
 	bool is_alive, told_ready, is_quitting;
+	struct vm_def *to_launch; /* while the program is asked what it offers, else NULL */
+	bool to_launch_incoming, is_unwanted;
 	struct qmp_run run;
 	struct qmp_version version;
 	struct loop_timer *kill_timer;

@@ -38,6 +38,7 @@ struct vms *vms_new(const struct vms_env *env)
 	struct vms *vms = xnew(struct vms);
 
 	vms->env = *env;
+	vms->env.qemu.probe = probe_new(env->qemu.loop, env->qemu.binary);
 	vms->net = worker_new(env->qemu.loop, "net", 1);
 	return vms;
 }
@@ -56,6 +57,7 @@ void vms_free(struct vms *vms)
 	if (!vms)
 		return;
 	vms_clear(vms);
+	probe_free(vms->env.qemu.probe);
 	worker_free(vms->net);
 	free(vms);
 }

@@ -45,6 +45,25 @@ static bool has(const struct cmdline *cl, const char *option, const char *value)
 	return false;
 }
 
+static struct qemu_features features;
+
+static struct cmdline *build_with(const struct cmdline_fds *inherited, bool incoming)
+{
+	return cmdline_build(&(struct cmdline_args){
+		.def = def,
+		.binary = "qemu",
+		.features = &features,
+		.pid_file = "/run/pid",
+		.fds = inherited,
+		.incoming = incoming,
+	});
+}
+
+static struct cmdline *build(bool incoming)
+{
+	return build_with(&fds, incoming);
+}
+
 #define SMALL "{\"name\":\"v\",\"machine\":\"pc-q35-7.2\",\"memory_mib\":64"
 
 /* The guest must not run by itself, on either side. */
@@ -53,7 +72,7 @@ START_TEST(any_vm_starts_stopped)
 	struct cmdline *cl;
 
 	load(SMALL ",\"accel\":\"tcg\"}");
-	cl = cmdline_build(def, "qemu", "/run/pid", false, &fds);
+	cl = build(false);
 	ck_assert_str_eq(cmdline_argv(cl)[0], "qemu");
 	ck_assert(has(cl, "-S", NULL));
 	ck_assert(!has(cl, "-incoming", NULL));
@@ -71,8 +90,8 @@ START_TEST(incoming_vm_differs_only_by_incoming)
 	const char *const *a, *const *b;
 
 	load(SMALL "}");
-	out = cmdline_build(def, "qemu", "/run/pid", false, &fds);
-	in = cmdline_build(def, "qemu", "/run/pid", true, &fds);
+	out = build(false);
+	in = build(true);
 	a = cmdline_argv(out);
 	b = cmdline_argv(in);
 	for (; *a; a++, b++)
@@ -93,13 +112,13 @@ START_TEST(monitors_of_the_definition_are_added)
 	load(SMALL ",\"monitors\":[{\"id\":\"a\",\"protocol\":\"hmp\",\"type\":\"unix\","
 		   "\"path\":\"/a\"},{\"id\":\"b\",\"protocol\":\"qmp\",\"type\":\"tcp\","
 		   "\"port\":1},{\"id\":\"c\",\"protocol\":\"hmp\",\"type\":\"stdio\"}]}");
-	cl = cmdline_build(def, "qemu", "/run/pid", false, &fds);
+	cl = build(false);
 	ck_assert(has(cl, "-chardev", "socket,id=monitor-a,fd=10,server=on,wait=off"));
-	ck_assert(has(cl, "-mon", "chardev=monitor-a,mode=readline"));
+	ck_assert(has(cl, "-monitor", "chardev:monitor-a"));
 	ck_assert(has(cl, "-chardev", "socket,id=monitor-b,fd=11,server=on,wait=off"));
-	ck_assert(has(cl, "-mon", "chardev=monitor-b,mode=control"));
+	ck_assert(has(cl, "-qmp", "chardev:monitor-b"));
 	ck_assert(has(cl, "-chardev", "pty,id=monitor-c"));
-	ck_assert(has(cl, "-mon", "chardev=monitor-c,mode=readline"));
+	ck_assert(has(cl, "-monitor", "chardev:monitor-c"));
 	cmdline_free(cl);
 }
 END_TEST
@@ -110,10 +129,10 @@ START_TEST(monitors_are_inherited_descriptors)
 	struct cmdline *cl;
 
 	load(SMALL "}");
-	cl = cmdline_build(def, "qemu", "/run/pid", false, &fds);
+	cl = build(false);
 	ck_assert(has(cl, "-chardev", "socket,id=mon0,fd=7,server=on,wait=off"));
 	ck_assert(has(cl, "-chardev", "socket,id=mon1,fd=8,server=on,wait=off"));
-	ck_assert(has(cl, "-mon", "chardev=mon1,mode=control"));
+	ck_assert(has(cl, "-qmp", "chardev:mon1"));
 	cmdline_free(cl);
 }
 END_TEST
@@ -125,7 +144,7 @@ START_TEST(path_with_comma_is_a_path)
 
 	load(SMALL ",\"disks\":[{\"id\":\"d\",\"path\":\"/a,readonly=off/b\",\"format\":\"raw\","
 		   "\"readonly\":true,\"boot_index\":0}]}");
-	cl = cmdline_build(def, "qemu", "/run/pid", false, &fds);
+	cl = build(false);
 	ck_assert(has(cl, "-blockdev",
 		      "{\"node-name\":\"d-node\",\"driver\":\"raw\",\"read-only\":true,"
 		      "\"cache\":{\"direct\":false,\"no-flush\":false},"
@@ -146,7 +165,7 @@ START_TEST(devices_are_pinned)
 	load(SMALL ",\"guest_agent\":true,\"nics\":[{\"id\":\"n\",\"type\":\"tap\","
 		   "\"ifname\":\"tap0\",\"mac\":\"52:54:00:00:00:01\"}],"
 		   "\"shared_memory\":[{\"id\":\"s\",\"path\":\"/dev/shm/s\",\"size_mib\":4}]}");
-	cl = cmdline_build(def, "qemu", "/run/pid", false, &fds);
+	cl = build(false);
 	ck_assert(has(cl, "-device",
 		      "{\"driver\":\"virtio-net-pci\",\"id\":\"n\",\"netdev\":\"n-net\","
 		      "\"mac\":\"52:54:00:00:00:01\",\"addr\":\"0x2\"}"));
@@ -171,7 +190,7 @@ START_TEST(plugged_devices_are_where_they_were)
 		   "\"address\":4294967296}],\"vcpu_devices\":[{\"id\":\"c\",\"index\":3}],"
 		   "\"devices\":[{\"id\":\"r\",\"driver\":\"virtio-rng-pci\","
 		   "\"properties\":{\"max-bytes\":64,\"rombar\":0},\"pci_address\":\"port1\"}]}");
-	cl = cmdline_build(def, "qemu", "/run/pid", true, &fds);
+	cl = build(true);
 	ck_assert(has(cl, "-m", "64M,slots=2,maxmem=512M"));
 	ck_assert(has(cl, "-smp", "cpus=1,maxcpus=4,sockets=1,cores=4,threads=1"));
 	ck_assert(has(cl, "-device",
@@ -207,7 +226,7 @@ START_TEST(macvtap_is_an_inherited_descriptor)
 	load(SMALL ",\"nics\":[{\"id\":\"u\",\"type\":\"user\"},{\"id\":\"n\","
 		   "\"type\":\"macvtap\",\"ifname\":\"mvt0\"}]}");
 	more.nic[1] = 17;
-	cl = cmdline_build(def, "qemu", "/run/pid", false, &more);
+	cl = build_with(&more, false);
 	ck_assert(has(cl, "-netdev", "{\"id\":\"n-net\",\"type\":\"tap\",\"fd\":\"17\"}"));
 	ck_assert(has(cl, "-netdev", "{\"id\":\"u-net\",\"type\":\"user\"}"));
 	cmdline_free(cl);
@@ -220,13 +239,13 @@ START_TEST(actions_are_said_in_full)
 	struct cmdline *cl;
 
 	load(SMALL "}");
-	cl = cmdline_build(def, "qemu", "/run/pid", false, &fds);
+	cl = build(false);
 	ck_assert(
 		has(cl, "-action", "reboot=reset,shutdown=poweroff,panic=shutdown,watchdog=reset"));
 	cmdline_free(cl);
 	load(SMALL ",\"actions\":{\"reboot\":\"shutdown\",\"shutdown\":\"pause\","
 		   "\"panic\":\"exit-failure\",\"watchdog\":\"inject-nmi\"}}");
-	cl = cmdline_build(def, "qemu", "/run/pid", false, &fds);
+	cl = build(false);
 	ck_assert(has(cl, "-action",
 		      "reboot=shutdown,shutdown=pause,panic=exit-failure,watchdog=inject-nmi"));
 	cmdline_free(cl);
@@ -241,12 +260,29 @@ START_TEST(emulated_guest_has_its_main_memory_first)
 
 	load(SMALL ",\"accel\":\"tcg\",\"shared_memory\":[{\"id\":\"s\",\"path\":\"/"
 		   "s\",\"size_mib\":4}]}");
-	cl = cmdline_build(def, "qemu", "/run/pid", true, &fds);
+	cl = build(true);
 	ck_assert(has(cl, "-machine", "pc-q35-7.2,accel=tcg,memory-backend=pc.ram"));
 	for (arg = cmdline_argv(cl); strcmp(*arg, "-object") != 0;)
 		arg++;
 	ck_assert_str_eq(arg[1], "memory-backend-ram,id=pc.ram,size=64M,"
 				 "x-use-canonical-path-for-ramblock-id=off");
+	cmdline_free(cl);
+}
+END_TEST
+
+/* QEMU 7.2 knows only the one word, 11.1 only the other. */
+START_TEST(serial_line_reconnects_in_the_words_of_each_qemu)
+{
+	struct cmdline *cl;
+
+	load(SMALL ",\"serial\":{\"type\":\"socket\",\"path\":\"/s\"}}");
+	features.has_reconnect_ms = false;
+	cl = build(false);
+	ck_assert(has(cl, "-chardev", "socket,id=serial0,path=/s,server=off,reconnect=1"));
+	cmdline_free(cl);
+	features.has_reconnect_ms = true;
+	cl = build(false);
+	ck_assert(has(cl, "-chardev", "socket,id=serial0,path=/s,server=off,reconnect-ms=1000"));
 	cmdline_free(cl);
 }
 END_TEST
@@ -257,7 +293,7 @@ START_TEST(extra_args_stay_as_they_are)
 	struct cmdline *cl;
 
 	load(SMALL ",\"extra_args\":[\"-device\",\"virtio-rng-pci,addr=0x9\"]}");
-	cl = cmdline_build(def, "qemu", "/run/pid", false, &fds);
+	cl = build(false);
 	ck_assert(has(cl, "-device", "virtio-rng-pci,addr=0x9"));
 	cmdline_free(cl);
 }
@@ -279,6 +315,7 @@ Suite *suite(void)
 	tcase_add_test(tc, emulated_guest_has_its_main_memory_first);
 	tcase_add_test(tc, macvtap_is_an_inherited_descriptor);
 	tcase_add_test(tc, actions_are_said_in_full);
+	tcase_add_test(tc, serial_line_reconnects_in_the_words_of_each_qemu);
 	tcase_add_test(tc, extra_args_stay_as_they_are);
 	suite_add_tcase(s, tc);
 	return s;

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vm/probe.h -- what the QEMU program of this host offers, asked of itself.
+ *
+ * A version number does not tell: distributions backport and leave out.  So a QEMU
+ * without a machine is started in the sandbox of every other, asked once, and ended
+ * (about 0.1 s).  The answer is kept as long as the program's file is the same (device,
+ * inode, size, time of change); an upgrade of QEMU is asked anew at the next start of a
+ * VM.  Thread: loop.  Source: QEMU qapi/misc.json, query-command-line-options.
+ */
+#ifndef MIGRD_VM_PROBE_H
+#define MIGRD_VM_PROBE_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+
+/* Each member is a form of the command line that some versions lack. */
+struct qemu_features {
+	/* `reconnect-ms' of a socket chardev: since 9.2. Its forerunner `reconnect', in
+	 * seconds, is gone since 11.0. */
+	bool has_reconnect_ms;
+};
+
+struct probe;
+
+/* Nothing is started before the first question. */
+struct probe *probe_new(struct loop *loop, const char *binary);
+void probe_free(struct probe *probe); /* those who wait are not called any more */
+
+/* NULL: the program that is there now was not asked yet. */
+const struct qemu_features *probe_known(const struct probe *probe);
+/* FN is called once, later on the loop: FEATURES (borrowed) or ERR, which says why the
+ * program cannot be asked. Not called after probe_forget(DATA).  FN NULL: so that it
+ * is known when it is needed. */
+typedef void probe_fn(void *data, const struct qemu_features *features, const struct err *err);
+void probe_ask(struct probe *probe, probe_fn *fn, void *data);
+void probe_forget(struct probe *probe, const void *data);
+
+#endif

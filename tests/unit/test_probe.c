@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a real QEMU answers is tested by tests/system/test_probe.py. */
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "check_main.h"
+#include "scratch.h"
+#include "vm/probe.h"
+
+static struct loop *loop;
+static struct probe *probe;
+static unsigned answers;
+static struct qemu_features found;
+static struct err failure;
+
+static void on_answer(void *data, const struct qemu_features *features, const struct err *err)
+{
+	unsigned *wanted = data;
+
+	answers++;
+	if (features)
+		found = *features;
+	else
+		failure = *err;
+	if (answers == *wanted)
+		loop_stop(loop);
+}
+
+static void ask(unsigned count)
+{
+	answers = 0;
+	failure = (struct err){ 0 };
+	for (unsigned i = 0; i < count; i++)
+		probe_ask(probe, on_answer, &count);
+	loop_run(loop);
+	ck_assert_uint_eq(answers, count);
+}
+
+static void teardown(void)
+{
+	probe_free(probe);
+	loop_free(loop);
+}
+
+static void setup_of(const char *binary)
+{
+	loop = loop_new();
+	probe = probe_new(loop, binary);
+}
+
+/* The operator misspelt the path: the error names it, and every start says so. */
+START_TEST(program_that_is_missing_is_said)
+{
+	setup_of("/nonexistent/qemu");
+	ask(2);
+	ck_assert_ptr_nonnull(strstr(failure.msg, "/nonexistent/qemu"));
+	ck_assert_ptr_null(probe_known(probe));
+	teardown();
+}
+END_TEST
+
+/* Any other program is told from a QEMU, and does not hang the start of a VM. */
+START_TEST(program_that_is_no_qemu_is_said)
+{
+	setup_of("true");
+	ask(1);
+	ck_assert_msg(strstr(failure.msg, "'true' does not answer as QEMU does"), "%s",
+		      failure.msg);
+	ck_assert_ptr_null(probe_known(probe));
+	teardown();
+}
+END_TEST
+
+/* Speaks on the descriptor that it is given, as QEMU does. */
+static const char script_begin[] =
+	"#!/bin/bash\n"
+	"for arg; do case $arg in socket,id=probe,fd=*) fd=${arg##*=} ;; esac; done\n"
+	"eval \"exec 1>&$fd\"\n"
+	"echo '{\"QMP\": {}}'\n"
+	"echo '{\"return\": {}}'\n"
+	"echo '{\"return\": [{\"option\": \"chardev\", \"parameters\": [{\"name\": \"path\"}, "
+	"{\"name\": \"";
+
+static const char *write_script(const char *parameter)
+{
+	const char *path = scratch_path("qemu");
+	CLEANUP(free_charp) char *text = xasprintf("%s%s\"}]}]}'\n", script_begin, parameter);
+	struct err err;
+
+	ck_assert_msg(file_write(path, text, strlen(text), 0700, &err), "%s", err.msg);
+	return path;
+}
+
+/* An upgrade of QEMU while the coordinator runs: what the former said is not believed. */
+START_TEST(program_that_was_replaced_is_asked_again)
+{
+	const char *path = write_script("reconnect-ms");
+
+	setup_of(path);
+	ask(1);
+	ck_assert_msg(!err_is_set(&failure), "%s", failure.msg);
+	ck_assert(found.has_reconnect_ms);
+	ck_assert_ptr_nonnull(probe_known(probe));
+	write_script("reconnect");
+	ck_assert_ptr_null(probe_known(probe));
+	ask(1);
+	ck_assert(!found.has_reconnect_ms);
+	ck_assert(!probe_known(probe)->has_reconnect_ms);
+	teardown();
+}
+END_TEST
+
+/* A VM that is removed while its QEMU is asked about is not told. */
+START_TEST(asker_that_has_gone_is_not_told)
+{
+	unsigned one = 1, other = 2;
+
+	setup_of("true");
+	answers = 0;
+	probe_ask(probe, on_answer, &other);
+	probe_ask(probe, on_answer, &one);
+	probe_forget(probe, &other);
+	loop_run(loop);
+	ck_assert_uint_eq(answers, 1);
+	teardown();
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("probe");
+	TCase *tc = tcase_create("probe");
+
+	tcase_add_checked_fixture(tc, scratch_setup, scratch_teardown);
+	tcase_add_test(tc, program_that_is_missing_is_said);
+	tcase_add_test(tc, program_that_is_no_qemu_is_said);
+	tcase_add_test(tc, program_that_was_replaced_is_asked_again);
+	tcase_add_test(tc, asker_that_has_gone_is_not_told);
+	suite_add_tcase(s, tc);
+	return s;
+}
