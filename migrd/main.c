@@ -243,7 +243,6 @@ static void on_vms_recovered(void *data, const struct err *err)
 	api->is_ready = true;
 	moves_recover(api->moves);
 	vms_settle(api->vms);
-	vms_probe_qemu(api->vms);
 	log_info("migrd", "ready", "host=%s", api->host_id);
 }
 

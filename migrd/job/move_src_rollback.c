@@ -73,7 +73,8 @@ static void make_guest_safe(struct move *move)
 {
 	if (move_is_gone(move)) {
 		move->guest_safe = true;
-	} else if (move->qemu_state == QMP_MIG_UNKNOWN || move->qemu_state == QMP_MIG_CANCELLING) {
+	} else if (move->qemu_state == QMP_MIG_UNKNOWN || move->qemu_state == QMP_MIG_CANCELLING ||
+		   move->qemu_state == QMP_MIG_FAILING) {
 		; /* the tick asks */
 	} else if (move->qemu_state == QMP_MIG_ACTIVE || move->qemu_state == QMP_MIG_SETUP) {
 		move_src_send_cancel(move); /* a restart in the middle of a rollback */

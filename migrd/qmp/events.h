@@ -6,7 +6,7 @@
  * Every event of a VM, known or not, is told to whoever follows GET /v1/events;
  * vm/events.h has what else is done.
  *
- * Thread: any (pure).  Source: query-qmp-schema of QEMU 7.2 and 10.0 (x86), against
+ * Thread: any (pure).  Source: query-qmp-schema of QEMU 7.2, 10.0 and 11.1 (x86), against
  * which tests compare this table, and qapi/ of the releases between.  Sorted by
  * name: lookup is a binary search, and a test checks the order.
  */
@@ -69,6 +69,7 @@ enum qmp_event_flags {
 	X(RESET, QMP_EVENT_ENDING)                                    \
 	X(RESUME, QMP_EVENT_RUN_STATE)                                \
 	X(RTC_CHANGE, QMP_EVENT_QUIET)                                \
+	X(SCLP_CPI_INFO_AVAILABLE, QMP_EVENT_QUIET)                   \
 	X(SHUTDOWN, QMP_EVENT_RUN_STATE | QMP_EVENT_ENDING)           \
 	X(SPICE_CONNECTED, QMP_EVENT_QUIET)                           \
 	X(SPICE_DISCONNECTED, QMP_EVENT_QUIET)                        \

@@ -24,10 +24,12 @@
 	X(POSTCOPY_RECOVER_SETUP, "postcopy-recover-setup") \
 	X(POSTCOPY_RECOVER,    "postcopy-recover")     \
 	X(COMPLETED,           "completed")            \
+	X(FAILING,             "failing")              \
 	X(FAILED,              "failed")               \
 	X(COLO,                "colo")                 \
 	X(PRE_SWITCHOVER,      "pre-switchover")       \
 	X(DEVICE,              "device")               \
+	X(POSTCOPY_DEVICE,     "postcopy-device")      \
 	X(WAIT_UNPLUG,         "wait-unplug")          \
 	X(UNKNOWN,             "unknown")
 

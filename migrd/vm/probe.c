@@ -44,7 +44,7 @@ struct identity {
 
 struct probe {
 	struct loop *loop;
-	char *binary;
+	const char *binary;
 	struct identity known_of; /* ino 0: nothing is known */
 	struct qemu_features known;
 	struct waiters waiters;
@@ -140,8 +140,7 @@ static void answer(struct probe *probe, const struct qemu_features *features, co
 	stop_asking(probe);
 	while ((waiter = TAILQ_FIRST(&probe->waiters))) {
 		TAILQ_REMOVE(&probe->waiters, waiter, link);
-		if (waiter->fn)
-			waiter->fn(waiter->data, features, err);
+		waiter->fn(waiter->data, features, err);
 		free(waiter);
 	}
 }
@@ -245,7 +244,7 @@ struct probe *probe_new(struct loop *loop, const char *binary)
 	struct probe *probe = xnew(struct probe);
 
 	probe->loop = loop;
-	probe->binary = xstrdup(binary);
+	probe->binary = binary;
 	probe->fd = -1;
 	probe->timer = loop_timer_new(loop, on_timer, probe);
 	TAILQ_INIT(&probe->waiters);
@@ -265,7 +264,6 @@ void probe_free(struct probe *probe)
 	stop_asking(probe);
 	proc_free(probe->proc);
 	loop_timer_free(probe->timer);
-	free(probe->binary);
 	free(probe);
 }
 

@@ -24,15 +24,14 @@ struct qemu_features {
 
 struct probe;
 
-/* Nothing is started before the first question. */
+/* BINARY must outlive it.  Nothing is started before the first question. */
 struct probe *probe_new(struct loop *loop, const char *binary);
 void probe_free(struct probe *probe); /* those who wait are not called any more */
 
 /* NULL: the program that is there now was not asked yet. */
 const struct qemu_features *probe_known(const struct probe *probe);
 /* FN is called once, later on the loop: FEATURES (borrowed) or ERR, which says why the
- * program cannot be asked. Not called after probe_forget(DATA).  FN NULL: so that it
- * is known when it is needed. */
+ * program cannot be asked. Not called after probe_forget(DATA). */
 typedef void probe_fn(void *data, const struct qemu_features *features, const struct err *err);
 void probe_ask(struct probe *probe, probe_fn *fn, void *data);
 void probe_forget(struct probe *probe, const void *data);

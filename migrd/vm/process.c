@@ -102,6 +102,14 @@ static void on_attached(struct vm *vm, const struct err *err)
 	recovered_one(vm->vms);
 }
 
+/* Its QEMU was asked first what it offers.  The record of an incoming VM is its move's. */
+static void note_late_process(struct vm *vm)
+{
+	set_process(vm, qemu_proc_id(vm->qemu));
+	if (vm->role == VM_ROLE_OWNED)
+		vm_save(vm, NULL, NULL);
+}
+
 static void on_ready(void *data, const struct err *err)
 {
 	struct vm *vm = data;
@@ -112,8 +120,8 @@ static void on_ready(void *data, const struct err *err)
 		return;
 	}
 	vm->is_ready = !err;
-	if (!err)
-		set_process(vm, qemu_proc_id(vm->qemu));
+	if (!err && !vm->row.qemu_pid)
+		note_late_process(vm);
 	if (err) {
 		if (vm->qemu)
 			qemu_kill(vm->qemu);
@@ -316,9 +324,4 @@ void vms_settle(struct vms *vms)
 		vm_save(vm, NULL, NULL);
 	}
 	qemu_remove_leftovers(&vms->env.qemu, is_known, vms);
-}
-
-void vms_probe_qemu(struct vms *vms)
-{
-	probe_ask(vms->env.qemu.probe, NULL, NULL);
 }

@@ -29,8 +29,8 @@
  * HMP has names and aliases but no abbreviations, one command a line, and a name
  * ends at a blank or a '/' (QEMU, monitor/hmp.c: get_command_name(), compare_cmd()).
  *
- * Thread: any (pure).  Source: query-commands, `help' and `help info' of QEMU 7.2
- * and 10.0; tests compare.
+ * Thread: any (pure).  Source: query-commands, `help' and `help info' of QEMU 7.2,
+ * 10.0 and 11.1; tests compare.
  */
 #ifndef MIGRD_VM_REFUSED_H
 #define MIGRD_VM_REFUSED_H

@@ -47,6 +47,7 @@ const struct refused_row refused_qmp_rows[] = {
 	{ "system_powerdown",             NO(powerdown) },
 	{ "system_wakeup",                M },
 	{ "quit",                         NO(quit) },
+	{ "inject-ghes-*",                M }, /* an error for the guest's firmware to report */
 	{ "inject-nmi",                   M }, /* an event for the guest, like a key */
 	{ "snapshot-*",                   NO(snapshot) },
 	{ "set-action",                   NO(actions) },
@@ -88,6 +89,7 @@ const struct refused_row refused_qmp_rows[] = {
 	{ "qom-set",                      NO(door) }, /* "realized": an unplug */
 	{ "qom-get",                      Q },
 	{ "qom-list",                     Q },
+	{ "qom-list-get",                 Q },
 	{ "qom-list-types",               Q },
 	{ "qom-list-properties",          M }, /* makes one for a moment */
 
@@ -131,6 +133,7 @@ const struct refused_row refused_qmp_rows[] = {
 	/* QEMU itself */
 	{ "query-*",                      Q },
 	{ "x-query-*",                    Q },
+	{ "x-accel-stats",                Q },
 	{ "x-debug-*",                    Q },
 	{ "request-ebpf",                 Q },
 	{ "trace-event-get-state",        Q },
@@ -139,6 +142,7 @@ const struct refused_row refused_qmp_rows[] = {
 	{ REFUSED_HMP_BY_QMP,             M }, /* by its line, where it has one */
 	{ "x-exit-preconfig",             NO(not_here) },
 	{ "set-numa-node",                NO(not_here) },
+	{ "set-cpu-topology",             NO(not_here) }, /* of s390x */
 	{ "xen-event-list",               Q },
 	{ "xen-event-inject",             M },
 	{ "xen-*",                        NO(not_here) },
@@ -213,6 +217,7 @@ const struct refused_row refused_hmp_rows[] = {
 
 	/* QEMU itself */
 	{ "help|?",                       Q },
+	{ "clear",                        Q }, /* the terminal */
 	{ "info",                         Q },
 	{ "cpu",                          Q }, /* of a monitor that lasts for one command */
 	{ "log|trace-event|sync-profile", M },

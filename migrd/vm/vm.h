@@ -60,8 +60,6 @@ void vms_recover(struct vms *vms, vm_done_fn *done, void *data);
  * last asked for (an interrupted start, stop, pause or resume is finished), and
  * removes the files of those that this host does not have any more. */
 void vms_settle(struct vms *vms);
-/* Asks the QEMU program what it offers, so that the first start need not wait for it. */
-void vms_probe_qemu(struct vms *vms);
 
 struct vm *vm_find(struct vms *vms, const char *name);
 struct vm *vm_find_uuid(struct vms *vms, const char *uuid);

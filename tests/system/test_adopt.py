@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A QEMU that somebody else started is taken over, and moves like any other."""
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -13,6 +14,19 @@ from lib import procs, settings
 from lib.world import SystemTest
 
 PLAIN = ("-nodefaults", "-display", "none")
+
+
+@functools.cache
+def reconnecting():
+    """Each version of QEMU has its own word for: try again after a second."""
+    asked = "".join(json.dumps(command) + "\n" for command in (
+        {"execute": "qmp_capabilities"},
+        {"execute": "query-command-line-options", "arguments": {"option": "chardev"}},
+        {"execute": "quit"}))
+    told = subprocess.run([settings.qemu, "-machine", "none", "-nodefaults", "-display", "none",
+                           "-qmp", "stdio"], input=asked, capture_output=True, text=True,
+                          check=True, timeout=settings.seconds(30)).stdout
+    return "reconnect-ms=1000" if '"reconnect-ms"' in told else "reconnect=1"
 
 
 class Foreign:
@@ -30,7 +44,7 @@ class Foreign:
                      *(("-name", guest.name) if name else ()), *(("-uuid", uuid) if uuid else ()),
                      *(disk or ("-drive", f"file={image},if=virtio,format=raw,readonly=on")),
                      *args,
-                     *(("-chardev", f"socket,id=con,path={guest.console.path},reconnect=1",
+                     *(("-chardev", f"socket,id=con,path={guest.console.path},{reconnecting()}",
                         "-serial", "chardev:con") if console else ()),
                      "-qmp", f"unix:{self.qmp},server=on,wait=off", "-pidfile", str(self.pid_file),
                      *(("-daemonize",) if daemonize else ())]

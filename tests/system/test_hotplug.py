@@ -132,7 +132,7 @@ class HotplugTest(SystemTest):
 
     def remove_all(self, guest, ids):
         """Of QEMU 7.2 under TCG a CPU cannot be removed (vm/device_detach.c)."""
-        is_old = not guest.vm(self.a)["qemu_version"].startswith("10.")
+        is_old = int(guest.vm(self.a)["qemu_version"].split(".")[0]) < 10
         if is_old:
             error = self.assert_api_error(409, "conflict", self.detach, self.a, guest, "cpu1")
             self.assertIn("before 10.0", error.body["detail"])
