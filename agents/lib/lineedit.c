@@ -257,7 +257,7 @@ void lineedit_free(struct lineedit *edit)
 	if (!edit)
 		return;
 	if (edit->history_path && !write_history(edit, &err))
-		log_warning("lineedit", "history", "error=%s", LOG_Q(err.msg));
+		log_warning("lineedit", "history", "error=%s", err.msg);
 	if (edit->el)
 		el_end(edit->el);
 	if (edit->history)

@@ -50,7 +50,7 @@ void hello_answer(struct http_request *req, const char *host_id)
 	snprintf(reply.host, sizeof(reply.host), "%s", host_id);
 	if (read_hello(req, &hello, &err) && agree(&hello, &reply.protocol, &err)) {
 		log_info("peer", "hello", "peer=%s protocol=%llu software=%s", hello.host,
-			 (unsigned long long)reply.protocol, LOG_Q(hello.software));
+			 (unsigned long long)reply.protocol, hello.software);
 		http_reply(req, 200, json_encode(peer_hello_reply_fields, &reply));
 	} else {
 		http_reply_err(req, &err);

@@ -86,7 +86,7 @@ static void library_log(void *cls, const char *format, va_list ap)
 	vsnprintf(text, sizeof(text), format, ap);
 #pragma GCC diagnostic pop
 	text[strcspn(text, "\n")] = '\0';
-	log_debug("http", "library", "text=\"%s\"", text);
+	log_debug("http", "library", "text=%s", text);
 }
 
 /* Routes are matched on the raw path, which the URI callback keeps: the

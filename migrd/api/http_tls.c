@@ -55,7 +55,7 @@ static void log_refused(const struct http_conn *conn, unsigned status)
 	gnutls_datum_t text = { NULL, 0 };
 
 	gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0);
-	log_info("http", "certificate-refused", "address=%s reason=\"%s\"", conn->address,
+	log_info("http", "certificate-refused", "address=%s reason=%s", conn->address,
 		 text.data ? (const char *)text.data : "unknown");
 	gnutls_free(text.data);
 }

@@ -28,8 +28,8 @@ static void write_log(const struct asked *asked, const char *result)
 	log_info("monitor", "command",
 		 "vm=%s caller=%s uid=%lld role=%s protocol=%s command=%s class=%s result=%s "
 		 "ms=%llu",
-		 asked->vm, LOG_Q(http_caller_name(req)), (long long)http_caller_uid(req),
-		 http_role_name(http_caller_role(req)), asked->protocol, LOG_Q(asked->verdict.word),
+		 asked->vm, http_caller_name(req), (long long)http_caller_uid(req),
+		 http_role_name(http_caller_role(req)), asked->protocol, asked->verdict.word,
 		 refused_class_name(asked->verdict.class), result,
 		 (unsigned long long)(loop_now_ms(asked->api->loop) - asked->since_ms));
 }

@@ -182,7 +182,7 @@ static void log_passage(const char *point)
 	len = snprintf(line, sizeof(line), "%llu %.*s\n", (unsigned long long)passed_count,
 		       POINT_SIZE, point);
 	if (write(log_fd, line, (size_t)len) < 0)
-		log_warning("fault", "log", "reason=%s", LOG_Q(strerror(errno)));
+		log_warning("fault", "log", "reason=%s", strerror(errno));
 }
 
 /* Counts a passage; true when RULE fires at it. */

@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/loop.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
-#define TEXT_SIZE 4096
-/* A byte becomes four at most. */
-#define RECORD_SIZE (4 * TEXT_SIZE + 256)
+#define RECORD_SIZE 16384
+#define VALUE_MAX   1024
+/* The quotation mark and the newline. */
+#define ROOM_FOR_END 2
 
 static const struct level_def {
 	const char *name;
@@ -63,8 +67,14 @@ static bool is_control(const char *s)
 	return c < 0x20 || c == 0x7F || (c == 0xC2 && next >= 0x80 && next <= 0x9F);
 }
 
-/* Appends one byte of *S, or two, escaped; false when there is no room. */
-static bool put_escaped(char *buf, size_t size, size_t *len, const char **s)
+struct line {
+	char text[RECORD_SIZE];
+	size_t len;
+};
+
+/* Appends one byte of *S, or two, escaped; false when there is no room for it and
+ * what ends the record. */
+static bool put_escaped(struct line *line, const char **s)
 {
 	static const char letters[] = "\nn\tt\rr";
 	unsigned char c = (unsigned char)**s;
@@ -75,38 +85,141 @@ static bool put_escaped(char *buf, size_t size, size_t *len, const char **s)
 			snprintf(text, sizeof(text), "\\%c", letters[i + 1]);
 	if (is_control(*s) && text[0] != '\\')
 		snprintf(text, sizeof(text), "\\x%02x", c == 0xC2 ? (unsigned char)*++*s : c);
-	if (*len + strlen(text) >= size)
+	if (line->len + strlen(text) + ROOM_FOR_END > sizeof(line->text))
 		return false;
-	memcpy(buf + *len, text, strlen(text) + 1);
-	*len += strlen(text);
+	memcpy(line->text + line->len, text, strlen(text));
+	line->len += strlen(text);
 	++*s;
 	return true;
 }
 
-const char *log_quote(char *buf, size_t size, const char *s)
+static void put_text(struct line *line, const char *text)
 {
-	bool is_plain = *s != '\0';
-	size_t len = 0;
+	while (*text && put_escaped(line, &text))
+		;
+}
 
+/* ---- values ---------------------------------------------------------------- */
+
+/* What can be neither the end of a value nor the beginning of a key. */
+static bool is_plain_word(const char *s)
+{
 	for (const char *p = s; *p; p++)
 		if (is_control(p) || strchr(" \"\\=", *p))
-			is_plain = false;
-	if (is_plain && strlen(s) < size)
-		return s;
-	buf[len++] = '"';
-	while (*s && len + 8 < size) {
+			return false;
+	return *s != '\0';
+}
+
+static void put_quoted(struct line *line, const char *s)
+{
+	const char *end = s + strlen(s);
+
+	put_text(line, "\"");
+	while (s < end) {
 		if (*s == '"' || *s == '\\')
-			buf[len++] = '\\';
-		put_escaped(buf, size, &len, &s);
+			put_text(line, "\\");
+		if (!put_escaped(line, &s))
+			break;
 	}
-	buf[len++] = '"';
-	buf[len] = '\0';
-	return buf;
+	if (line->len + 1 < sizeof(line->text))
+		line->text[line->len++] = '"';
+}
+
+/* At most PRECISION bytes, if that is not negative; never half a character. */
+static void put_value(struct line *line, const char *s, int precision)
+{
+	char value[VALUE_MAX + 1];
+	size_t max = precision >= 0 && precision < VALUE_MAX ? (size_t)precision : VALUE_MAX;
+	size_t len = strnlen(s ? s : "", max);
+
+	memcpy(value, s ? s : "", len);
+	value[len] = '\0';
+	if (len == max)
+		utf8_trim(value);
+	if (is_plain_word(value))
+		put_text(line, value);
+	else if (*value || (line->len && line->text[line->len - 1] == '='))
+		put_quoted(line, value);
+}
+
+/* ---- conversions ------------------------------------------------------------ */
+
+/* "%" flags, width, precision, length and letter, as in printf(3). */
+struct conversion {
+	char text[24];
+	int precision; /* -1: none */
+	char length;   /* 'L': ll; 'h' for hh too; '\0': none */
+	char letter;
+};
+
+static const char *read_conversion(const char *fmt, struct conversion *ret)
+{
+	const char *p = fmt + 1;
+
+	*ret = (struct conversion){ .precision = -1 };
+	p += strspn(p, "-+ #0");
+	p += strspn(p, "0123456789");
+	if (*p == '.')
+		ret->precision = (int)strtol(p + 1, NULL, 10);
+	p += strspn(p, ".0123456789");
+	for (; *p && strchr("hlzjt", *p); p++)
+		ret->length = ret->length == 'l' && *p == 'l' ? 'L' : *p;
+	ret->letter = *p++;
+	assert(ret->letter && (size_t)(p - fmt) < sizeof(ret->text));
+	memcpy(ret->text, fmt, (size_t)(p - fmt));
+	return p;
+}
+
+#define PUT_NUMBER(type) snprintf(text, sizeof(text), conversion->text, va_arg(*ap, type))
+
+static void put_number(struct line *line, const struct conversion *conversion, va_list *ap)
+{
+	char text[64] = "";
+
+	assert(strchr("diuxXoc", conversion->letter));
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the compiler has checked all of it */
+	switch (conversion->length) {
+	case 'L':
+		PUT_NUMBER(unsigned long long);
+		break;
+	case 'l':
+	case 'z':
+	case 'j':
+	case 't':
+		PUT_NUMBER(unsigned long);
+		break;
+	default:
+		PUT_NUMBER(unsigned int);
+		break;
+	}
+#pragma GCC diagnostic pop
+	put_text(line, text);
+}
+
+/* A %s is a value, whatever it holds; all else of FMT is our own. */
+static void put_format(struct line *line, const char *fmt, va_list *ap)
+{
+	struct conversion conversion;
+	char literal[2] = "";
+
+	while (*fmt) {
+		if (fmt[0] == '%' && fmt[1] != '%') {
+			fmt = read_conversion(fmt, &conversion);
+			if (conversion.letter == 's')
+				put_value(line, va_arg(*ap, const char *), conversion.precision);
+			else
+				put_number(line, &conversion, ap);
+			continue;
+		}
+		fmt += fmt[0] == '%';
+		literal[0] = *fmt++;
+		put_text(line, literal);
+	}
 }
 
 /* <N>2026-11-21T07:00:00.123Z area=AREA event=EVENT */
-static size_t put_head(char *buf, size_t size, enum log_level level, const char *area,
-		       const char *event)
+static void put_head(struct line *line, enum log_level level, const char *area, const char *event)
 {
 	int64_t now_ms = clock_wall_ms();
 	time_t now = (time_t)(now_ms / 1000);
@@ -119,35 +232,32 @@ static size_t put_head(char *buf, size_t size, enum log_level level, const char 
 	pthread_once(&terminal_once, look_for_terminal);
 	if (!is_terminal)
 		snprintf(prefix, sizeof(prefix), "<%d>", level_defs[level].priority);
-	snprintf(buf, size, "%s%s.%03dZ area=%.32s event=%.64s", prefix, stamp,
+	snprintf(line->text, sizeof(line->text), "%s%s.%03dZ area=%.32s event=%.64s", prefix, stamp,
 		 (int)(now_ms % 1000), area, event);
-	return strlen(buf);
+	line->len = strlen(line->text);
 }
 
 void log_record(enum log_level level, const char *area, const char *event, const char *fmt, ...)
 {
 	int saved = errno;
-	char text[TEXT_SIZE];
-	char record[RECORD_SIZE];
-	const char *p = text;
-	size_t len;
+	struct line line = { .len = 0 };
+	size_t head;
 	va_list ap;
 
 	if (level > atomic_load(&max_level))
 		return;
+	put_head(&line, level, area, event);
+	head = line.len;
+	line.text[line.len++] = ' ';
 	va_start(ap, fmt);
-	if (vsnprintf(text, sizeof(text), fmt, ap) < 0)
-		text[0] = '\0';
+	put_format(&line, fmt, &ap);
 	va_end(ap);
-	len = put_head(record, sizeof(record), level, area, event);
-	if (*p)
-		record[len++] = ' ';
-	while (*p && put_escaped(record, sizeof(record) - 1, &len, &p))
-		;
-	record[len++] = '\n';
+	if (line.len == head + 1)
+		line.len = head;
+	line.text[line.len++] = '\n';
 	/* One write: records of several threads and processes do not mix.  There is
 	 * nobody to tell that it failed. */
-	if (write(STDERR_FILENO, record, len) < 0)
+	if (write(STDERR_FILENO, line.text, line.len) < 0)
 		errno = saved;
 	errno = saved;
 }

@@ -6,9 +6,11 @@
  *
  * error: a person must act.  warning: we went on, the text says how.
  * info: a state changed.  debug: all else.  Never keys, tokens or whole bodies.
- * Foreign values are quoted by LOG_Q, so that they cannot forge a key: "detail=%s",
- * LOG_Q(err.msg).  Control characters are escaped everywhere, so nothing can
- * forge a record.  One write(2) a record.  errno is kept.  Thread: any.
+ * What a %s gives is quoted when it is anything else than a plain word, so that no
+ * foreign text can forge a key: "detail=%s", err.msg.  It is cut after 1024 bytes.
+ * Control characters are escaped everywhere, so nothing can forge a record.
+ * Conversions: s, d, i, u, x, X, o, c; a width or precision in the text only, no
+ * '*'.  One write(2) a record.  errno is kept.  Thread: any.
  */
 #ifndef MIGRD_BASE_LOG_H
 #define MIGRD_BASE_LOG_H
@@ -24,15 +26,11 @@ bool log_level_from_name(const char *name, enum log_level *ret);
 void log_record(enum log_level level, const char *area, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-#define LOG_Q_SIZE 1024
-/* S, or S in quotation marks with '"' and '\\' escaped when it is empty or holds a
- * space, '=' or such; long text is cut.  Lives as long as the enclosing block. */
-#define LOG_Q(s) log_quote((char[LOG_Q_SIZE]){ 0 }, LOG_Q_SIZE, (s))
-const char *log_quote(char *buf, size_t size, const char *s);
+#define LOG_Q(s) (s)
 
-#define log_error(area, event, ...) log_record(LOG_LEVEL_ERROR, area, event, __VA_ARGS__)
+#define log_error(area, event, ...)   log_record(LOG_LEVEL_ERROR, area, event, __VA_ARGS__)
 #define log_warning(area, event, ...) log_record(LOG_LEVEL_WARNING, area, event, __VA_ARGS__)
-#define log_info(area, event, ...) log_record(LOG_LEVEL_INFO, area, event, __VA_ARGS__)
-#define log_debug(area, event, ...) log_record(LOG_LEVEL_DEBUG, area, event, __VA_ARGS__)
+#define log_info(area, event, ...)    log_record(LOG_LEVEL_INFO, area, event, __VA_ARGS__)
+#define log_debug(area, event, ...)   log_record(LOG_LEVEL_DEBUG, area, event, __VA_ARGS__)
 
 #endif

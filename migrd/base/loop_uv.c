@@ -47,7 +47,7 @@ static void must(int rc, const char *what)
 {
 	if (rc == 0)
 		return;
-	log_error("loop", "broken", "call=%s reason=%s", what, LOG_Q(uv_strerror(rc)));
+	log_error("loop", "broken", "call=%s reason=%s", what, uv_strerror(rc));
 	abort();
 }
 

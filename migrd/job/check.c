@@ -161,7 +161,7 @@ static void repair_one(const struct check_env *env, struct check_finding *findin
 	ok = finding->kind->repair(env, finding, &finding->err);
 	finding->repair = ok ? CHECK_REPAIR_DONE : CHECK_REPAIR_FAILED;
 	log_info("check", "repair", "kind=%s object=%s result=%s", finding->kind->name,
-		 LOG_Q(finding->object), ok ? "done" : LOG_Q(finding->err.msg));
+		 finding->object, ok ? "done" : finding->err.msg);
 }
 
 /* One at a time, so that others get their turn on the loop. */

@@ -95,9 +95,9 @@ static void on_info(struct move *move, struct json_object *result, const struct 
 
 	move->query_pending = false;
 	if (err) {
-		log_warning("move", "query", "move=%s error=\"%s\"", move->row.id, err->msg);
+		log_warning("move", "query", "move=%s error=%s", move->row.id, err->msg);
 	} else if (!qmp_mig_info_decode(result, &move->info, &bad)) {
-		log_warning("move", "query", "move=%s error=\"%s\"", move->row.id, bad.msg);
+		log_warning("move", "query", "move=%s error=%s", move->row.id, bad.msg);
 	} else {
 		move->qemu_state = own_state(move);
 		if (move->info.ram_passes > move->pass)
@@ -217,5 +217,5 @@ void move_end_stream(struct move *move)
 		stream_end_lost(move->moves->env.loop, dir, move->stream_id);
 	}
 	if (!dir_remove(dir, &err))
-		log_warning("move", "leftover", "move=%s error=\"%s\"", move->row.id, err.msg);
+		log_warning("move", "leftover", "move=%s error=%s", move->row.id, err.msg);
 }

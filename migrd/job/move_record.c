@@ -45,7 +45,7 @@ void move_note(struct move *move, const char *event, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(note->detail, sizeof(note->detail), fmt, ap);
 	va_end(ap);
-	log_debug("move", event, "move=%s %s", move->row.id, note->detail);
+	log_debug("move", event, "move=%s detail=%s", move->row.id, note->detail);
 }
 
 /* ---- from state to state --------------------------------------------- */
@@ -113,7 +113,7 @@ static void retry_commit(struct save *save, struct move *move, const struct err 
 {
 	struct err reason = *err;
 
-	log_error("move", "save", "move=%s state=%s error=\"%s\"; trying again", move->row.id,
+	log_error("move", "save", "move=%s state=%s error=%s; trying again", move->row.id,
 		  move->row.state, err->msg);
 	err_wrap(&reason, "cannot record state '%s', trying again", move->row.state);
 	snprintf(move->reason, sizeof(move->reason), "%s", reason.msg);
@@ -137,9 +137,11 @@ static void on_committed(void *data, const struct err *err)
 		return;
 	}
 	fault_point(move);
-	log_info("move", "state", "move=%s vm=%s from=%s to=%s why=\"%s\"", move->row.id,
-		 move->row.vm_name, move->is_new ? "-" : move_def(move, move->state)->name,
-		 move->row.state, save->why);
+	log_record(move->target == MOVE_STATE_FAILED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "move",
+		   "state", "move=%s vm=%s peer=%s from=%s to=%s why=%s", move->row.id,
+		   move->row.vm_name, move->row.peer,
+		   move->is_new ? "-" : move_def(move, move->state)->name, move->row.state,
+		   move->target == MOVE_STATE_FAILED ? move->error.msg : save->why);
 	move->state = move->target;
 	vm = save->delete_vm[0] ? vm_find_uuid(save->moves->env.vms, save->delete_vm) : NULL;
 	if (vm) {
@@ -277,7 +279,7 @@ static void on_detail_saved(void *data, const struct err *err)
 	struct move *move = moves_find(save->moves, save->id);
 
 	if (err)
-		log_error("move", "save", "move=%s error=\"%s\"", save->id, err->msg);
+		log_error("move", "save", "move=%s error=%s", save->id, err->msg);
 	if (move)
 		move->store_error = err ? *err : (struct err){ 0 };
 	if (err && move && !move_is_final(move))

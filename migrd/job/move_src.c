@@ -256,7 +256,7 @@ static void on_migrate(struct move *move, struct json_object *result, const stru
 	(void)result;
 	if (!err)
 		return;
-	log_warning("move", "migrate", "move=%s error=\"%s\"", move->row.id, err->msg);
+	log_warning("move", "migrate", "move=%s error=%s", move->row.id, err->msg);
 	move->error = *err;
 	move->qemu_state = QMP_MIG_FAILED;
 	move_step(move);
@@ -304,7 +304,7 @@ static void on_cancel_answered(struct move *move, struct json_object *result, co
 {
 	(void)result;
 	if (err)
-		log_warning("move", "cancel", "move=%s error=\"%s\"", move->row.id, err->msg);
+		log_warning("move", "cancel", "move=%s error=%s", move->row.id, err->msg);
 	move_query(move);
 }
 

@@ -31,7 +31,7 @@ static void on_guest_set(struct move *move, struct json_object *result, const st
 		return;
 	}
 	if (err)
-		log_error("move", "resume", "move=%s vm=%s error=\"%s\"", move->row.id,
+		log_error("move", "resume", "move=%s vm=%s error=%s", move->row.id,
 			  move->row.vm_name, err->msg);
 	move->guest_safe = true;
 	move_step(move);
@@ -52,7 +52,7 @@ static void on_guest_state(struct move *move, struct json_object *result, const 
 	bool shall_run = vm && vm_intent(vm) == VM_INTENT_STARTED && !move->guest_stopped;
 
 	if (err) {
-		log_warning("move", "rollback", "move=%s error=\"%s\"", move->row.id, err->msg);
+		log_warning("move", "rollback", "move=%s error=%s", move->row.id, err->msg);
 		move->query_pending = false; /* the tick asks again */
 	} else if ((qmp_run_state_decode(result) == QMP_RUN_RUNNING) == shall_run) {
 		move->guest_safe = true;

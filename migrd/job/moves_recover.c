@@ -62,7 +62,7 @@ static void recover(struct move *move)
 
 	move->entered_ms = loop_now_ms(move->moves->env.loop);
 	if (vm && !move_hold_vm(move, vm, &err))
-		log_error("move", "recover", "move=%s error=\"%s\"", move->row.id, err.msg);
+		log_error("move", "recover", "move=%s error=%s", move->row.id, err.msg);
 	log_info("move", "recovered", "move=%s vm=%s state=%s", move->row.id, move->row.vm_name,
 		 move_state_name(move));
 	move_note(move, "recovered", "the coordinator was restarted");

@@ -65,7 +65,7 @@ static void deliver(struct qmp_conn *conn, const struct qmp_cmd *cmd, struct jso
 		cmd->fn(cmd->data, result, err);
 	else if (err && err->code != ERR_UNAVAILABLE)
 		log_warning("qmp", "command-failed", "conn=%s command=%s reason=%s", conn->cmds.tag,
-			    cmd->name, LOG_Q(err->msg));
+			    cmd->name, err->msg);
 }
 
 /* Commands get UNAVAILABLE, whatever ended the connection. */
@@ -118,7 +118,7 @@ static void conn_close(struct qmp_conn *conn, const struct err *why)
 	if (why != &conn->why)
 		conn->why = *why;
 	detach(conn);
-	log_debug("qmp", "closed", "conn=%s reason=%s", conn->cmds.tag, LOG_Q(conn->why.msg));
+	log_debug("qmp", "closed", "conn=%s reason=%s", conn->cmds.tag, conn->why.msg);
 	err = closed_err(&conn->why);
 	while ((cmd = qmp_commands_first(&conn->cmds))) {
 		qmp_commands_remove(&conn->cmds, cmd);
@@ -406,7 +406,7 @@ static void on_reply(struct qmp_conn *conn, const struct qmp_msg *msg)
 
 	if (!cmd) {
 		log_debug("qmp", "stray-reply", "conn=%s id=%s error=%s", conn->cmds.tag,
-			  LOG_Q(msg->id ? msg->id : ""), LOG_Q(msg->text ? msg->text : ""));
+			  msg->id ? msg->id : "", msg->text ? msg->text : "");
 		return;
 	}
 	fault = fault_at("reply", cmd->name, &err);
@@ -437,8 +437,7 @@ static void on_event(struct qmp_conn *conn, const struct qmp_msg *msg)
 	if (conn->state == QMP_CONN_READY && conn->cb.event)
 		conn->cb.event(conn->cb.data, &event);
 	else
-		log_debug("qmp", "early-event", "conn=%s name=%s", conn->cmds.tag,
-			  LOG_Q(msg->name));
+		log_debug("qmp", "early-event", "conn=%s name=%s", conn->cmds.tag, msg->name);
 }
 
 static void on_msg(struct qmp_conn *conn, const struct qmp_msg *msg)

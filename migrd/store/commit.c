@@ -116,7 +116,7 @@ static void commit_done(struct store_item *item, const struct err *err)
 		commit->done(commit->data, err);
 	else if (err)
 		log_error("store", "lost", "move=%s vm=%s error=%s reason=%s", commit->move.id,
-			  commit->vm.name, err_name(err->code), LOG_Q(err->msg));
+			  commit->vm.name, err_name(err->code), err->msg);
 	store_vm_fini(&commit->vm);
 	store_move_fini(&commit->move);
 	free(commit->timeline);

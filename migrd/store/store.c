@@ -88,7 +88,7 @@ static void housekeeping_done(struct store_item *item, const struct err *err)
 	if (err)
 		log_warning("store", "housekeeping-failed",
 			    "action=\"try again at the next chance\" error=%s reason=%s",
-			    err_name(err->code), LOG_Q(err->msg));
+			    err_name(err->code), err->msg);
 	else if (has_more)
 		housekeep(store);
 }

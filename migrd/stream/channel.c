@@ -90,7 +90,7 @@ static void channel_end(struct channel *channel, struct link *link, int qemu_fd)
 		close(qemu_fd);
 	pthread_mutex_lock(&channel->lock);
 	if (atomic_load(&channel->is_broken))
-		log_warning("stream", "broken", "move=%s channel=%s reason=\"%s\"",
+		log_warning("stream", "broken", "move=%s channel=%s reason=%s",
 			    channel->all->config.move_id, channel->name, channel->error);
 	set_state(channel,
 		  atomic_load(&channel->is_broken) ? STREAM_CHANNEL_FAILED : STREAM_CHANNEL_CLOSED);
@@ -304,7 +304,7 @@ static bool dst_prove(struct attempt *attempt, struct err *err)
 /* The channel stays claimable; its status tells why this one was refused. */
 static void dst_refused(struct channel *channel, const struct err *err)
 {
-	log_warning("stream", "refused", "move=%s channel=%s reason=\"%s\"",
+	log_warning("stream", "refused", "move=%s channel=%s reason=%s",
 		    channel->all->config.move_id, channel->name, err->msg);
 	pthread_mutex_lock(&channel->lock);
 	if (channel->state == STREAM_CHANNEL_IDLE) {

@@ -51,7 +51,7 @@ static bool send_report(struct control *control, const struct stream_report *rep
 	if (control->conn_fd < 0)
 		return false;
 	if (!stream_report_print(report, msg, &len, &err)) {
-		log_error("stream", "report", "reason=\"%s\"", err.msg);
+		log_error("stream", "report", "reason=%s", err.msg);
 		return false;
 	}
 	return send(control->conn_fd, msg, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
@@ -139,7 +139,7 @@ static void handle_message(struct control *control, const char *msg, size_t len,
 	if (stream_request_parse(msg, len, &req, &err) && dispatch(control, &req, fd, &err))
 		err.code = ERR_NONE;
 	if (err_is_set(&err))
-		log_warning("stream", "command", "cmd=%s reason=\"%s\"", stream_cmd_name(req.cmd),
+		log_warning("stream", "command", "cmd=%s reason=%s", stream_cmd_name(req.cmd),
 			    err.msg);
 	explicit_bzero(&req.config, sizeof(req.config));
 	reply(control, req.cmd, &err);

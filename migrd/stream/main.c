@@ -141,6 +141,6 @@ int main(int argc, char **argv)
 		/* Threads may be in the middle of anything: no destructor may
 		 * pull GnuTLS away under them. */
 		_exit(0);
-	log_error("stream", "exit", "reason=\"%s\"", err.msg);
+	log_error("stream", "exit", "reason=%s", err.msg);
 	_exit(1);
 }

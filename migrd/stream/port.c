@@ -59,7 +59,7 @@ static int caller_remove(struct caller *caller)
 
 static void caller_refuse(struct caller *caller, const char *why)
 {
-	log_info("port", "refused", "reason=\"%s\"", why);
+	log_info("port", "refused", "reason=%s", why);
 	close(caller_remove(caller));
 }
 
@@ -146,7 +146,7 @@ static void on_pause_over(void *data)
 
 static void pause_listening(struct stream_port *port, int error)
 {
-	log_warning("port", "accept", "reason=\"%s\"", strerror(error));
+	log_warning("port", "accept", "reason=%s", strerror(error));
 	if (!TAILQ_EMPTY(&port->callers))
 		caller_refuse(TAILQ_FIRST(&port->callers), "no descriptors left");
 	loop_watch_set(port->watch, 0);

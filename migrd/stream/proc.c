@@ -91,7 +91,7 @@ static void send_or_log(struct stream *stream, const struct stream_request *req,
 	struct err err;
 
 	if (!send_request(stream, req, fd, &err))
-		log_warning("stream", "send", "dir=%s cmd=%s reason=\"%s\"", stream->dir,
+		log_warning("stream", "send", "dir=%s cmd=%s reason=%s", stream->dir,
 			    stream_cmd_name(req->cmd), err.msg);
 }
 
@@ -124,7 +124,7 @@ static void handle_reply(struct stream *stream, const struct stream_report *repo
 	if (!stream->is_ready_told && report->to == stream->awaited)
 		tell_ready(stream, err_is_set(&report->err) ? &report->err : NULL);
 	else if (err_is_set(&report->err))
-		log_warning("stream", "refused", "dir=%s cmd=%s reason=\"%s\"", stream->dir,
+		log_warning("stream", "refused", "dir=%s cmd=%s reason=%s", stream->dir,
 			    stream_cmd_name(report->to), report->err.msg);
 }
 
@@ -162,7 +162,7 @@ static bool read_one(struct stream *stream)
 		return false;
 	}
 	if (!stream_report_parse(msg, (size_t)len, &report, &err)) {
-		log_warning("stream", "report", "dir=%s reason=\"%s\"", stream->dir, err.msg);
+		log_warning("stream", "report", "dir=%s reason=%s", stream->dir, err.msg);
 		return true;
 	}
 	switch (report.event) {

@@ -52,7 +52,7 @@ static void finish(struct action_run *run, const struct err *err)
 		vm->action = NULL;
 	if (run->entry)
 		vm_leave(run->entry);
-	log_info("vm", "action", "vm_uuid=%s action=%s result=\"%s\"", run->uuid,
+	log_info("vm", "action", "vm_uuid=%s action=%s result=%s", run->uuid,
 		 vm_action_name(run->action), err ? err->msg : "done");
 	if (run->done)
 		run->done(run->data, err);

@@ -63,7 +63,7 @@ static void answer(struct adopter *adopter, const struct adopt_found *found, con
 {
 	let_go(adopter);
 	if (err)
-		log_info("vm", "adopt", "qmp=%s error=\"%s\"", path_of(adopter), err->msg);
+		log_info("vm", "adopt", "qmp=%s error=%s", path_of(adopter), err->msg);
 	adopter->done(adopter->data, found, err);
 	adopt_result_fini(&adopter->result);
 	adopter->is_busy = false;

@@ -97,7 +97,7 @@ static void on_thawed(void *data, struct json_object *result, const struct err *
 		return;
 	agent->is_thawing = false;
 	if (err) {
-		log_warning("agent", "thaw", "vm=%s error=\"%s\"", agent->vm->row.name, err->msg);
+		log_warning("agent", "thaw", "vm=%s error=%s", agent->vm->row.name, err->msg);
 		loop_timer_start(agent->again, THAW_AGAIN_MS);
 		return;
 	}
@@ -138,8 +138,7 @@ static void on_clock_set(void *data, struct json_object *result, const struct er
 
 	(void)result;
 	if (agent && err)
-		log_warning("agent", "set-time", "vm=%s error=\"%s\"", agent->vm->row.name,
-			    err->msg);
+		log_warning("agent", "set-time", "vm=%s error=%s", agent->vm->row.name, err->msg);
 }
 
 static void on_clock_read(void *data, struct json_object *result, const struct err *err)
@@ -222,7 +221,7 @@ void vm_agent_probe(struct vm_agent *agent)
 	if (!vm_agent_may_speak(agent) || agent->is_asked)
 		return; /* RESUME, or the answer, comes back to it */
 	if (!vm_agent_connect(agent, &err)) {
-		log_debug("agent", "connect", "vm=%s error=\"%s\"", agent->vm->row.name, err.msg);
+		log_debug("agent", "connect", "vm=%s error=%s", agent->vm->row.name, err.msg);
 		loop_timer_start(agent->again, AGAIN_MS);
 		return;
 	}

@@ -85,7 +85,7 @@ static void on_reply(void *data, struct json_object *result, const struct err *e
 	note_result(run, obj);
 	if (obj && run->call == VM_AGENT_FREEZE)
 		json_add_uint(obj, "lease_ms", run->lease_ms);
-	log_info("agent", "call", "vm_uuid=%s call=%s result=\"%s\"", run->ref.uuid,
+	log_info("agent", "call", "vm_uuid=%s call=%s result=%s", run->ref.uuid,
 		 calls[run->call].name, err ? err->msg : "done");
 	run->done(run->data, obj, err);
 	free(run);

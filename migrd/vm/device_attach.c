@@ -29,7 +29,7 @@ static void finish(struct attach *attach)
 	if (is_faulty)
 		faults_to_err(attach->faults, &attach->err);
 	log_info("vm", "attach", "vm=%s device=%s result=%s", vm ? vm->row.name : "-", attach->id,
-		 LOG_Q(err_is_set(&attach->err) ? attach->err.msg : "done"));
+		 err_is_set(&attach->err) ? attach->err.msg : "done");
 	if (attach->entry)
 		vm_leave(attach->entry);
 	attach->done(attach->data, is_faulty ? attach->faults : NULL,

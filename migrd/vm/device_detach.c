@@ -44,7 +44,7 @@ static void tell(struct vm_detach *detach, const struct err *err)
 	unlink_waiting(detach);
 	loop_timer_free(TAKE_PTR(detach->timer));
 	log_info("vm", "detach", "vm_uuid=%s device=%s result=%s", detach->uuid, detach->id,
-		 LOG_Q(err ? copy.msg : "done"));
+		 err ? copy.msg : "done");
 	detach->done(detach->data, err ? &copy : NULL);
 }
 

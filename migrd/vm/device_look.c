@@ -68,8 +68,8 @@ static void on_undone(void *data, struct json_object *result, const struct err *
 
 	(void)result;
 	if (err && !strstr(err->msg, "not found") && !strstr(err->msg, "Failed to find"))
-		log_warning("vm", "backend-stays", "backend=%s error=\"%s\"",
-			    leftover->plug.backend_id, err->msg);
+		log_warning("vm", "backend-stays", "backend=%s error=%s", leftover->plug.backend_id,
+			    err->msg);
 	look->leftovers = leftover->next;
 	plug_fini(&leftover->plug);
 	free(leftover);
@@ -140,7 +140,7 @@ static void decide(struct look *look)
 
 	if (!vm || (!is_known && vm->qemu)) {
 		if (vm && !vm_decode_definition(vm, look->def, &err))
-			log_error("vm", "definition", "vm=%s error=\"%s\"", vm->row.name, err.msg);
+			log_error("vm", "definition", "vm=%s error=%s", vm->row.name, err.msg);
 		finish(look, NULL);
 		return;
 	}
@@ -221,7 +221,7 @@ void devices_look(struct vm_entry *entry, vm_done_fn *done, void *data)
 	if (vm && vm_decode_definition(vm, look->def, &err)) {
 		add_attaching(look, vm);
 	} else if (vm) {
-		log_error("vm", "definition", "vm=%s error=\"%s\"", vm->row.name, err.msg);
+		log_error("vm", "definition", "vm=%s error=%s", vm->row.name, err.msg);
 		memset(look->def, 0, sizeof(*look->def));
 	}
 	ask_next(look);
@@ -241,7 +241,7 @@ static void on_looked(void *data, const struct err *err)
 	const struct vm *vm = vm_entry_vm(looker->entry);
 
 	if (err && vm)
-		log_error("vm", "devices", "vm=%s error=\"%s\"", vm->row.name, err->msg);
+		log_error("vm", "devices", "vm=%s error=%s", vm->row.name, err->msg);
 	vm_leave(looker->entry);
 	free(looker);
 }

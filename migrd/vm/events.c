@@ -159,10 +159,10 @@ static void tell(struct vm *vm, const struct qmp_event *event, unsigned flags)
 	}
 	if (flags & QMP_EVENT_WARN)
 		log_warning("vm", "guest-event", "vm=%s name=%s reason=%s data=%s", vm->row.name,
-			    event->name, LOG_Q(vm->reason),
-			    LOG_Q(event->data ? json_object_to_json_string(event->data) : ""));
+			    event->name, vm->reason,
+			    event->data ? json_object_to_json_string(event->data) : "");
 	else
-		log_debug("vm", "guest-event", "vm=%s name=%s", vm->row.name, LOG_Q(event->name));
+		log_debug("vm", "guest-event", "vm=%s name=%s", vm->row.name, event->name);
 	if (env->event)
 		env->event(env->data, vm, event, vm->events.left_out);
 	vm->events.left_out = 0;

@@ -163,7 +163,7 @@ static void note_end(struct vm *vm)
 		qemu_last_words(&vm->vms->env.qemu, vm->row.uuid, words, sizeof(words));
 		snprintf(vm->reason, sizeof(vm->reason), "its QEMU ended unexpectedly: %s", words);
 	}
-	log_error("vm", "crashed", "vm=%s reason=\"%s\"", vm->row.name, vm->reason);
+	log_error("vm", "crashed", "vm=%s reason=%s", vm->row.name, vm->reason);
 }
 
 void vm_qemu_exited(void *data)

@@ -104,7 +104,7 @@ static void remove_target(const char *link)
 	target[len] = '\0';
 	if (lstat(target, &st) == 0 && S_ISSOCK(st.st_mode) && !unix_is_listening(target) &&
 	    unlink(target) < 0)
-		log_warning("qemu", "leftover", "file=%s", LOG_Q(target));
+		log_warning("qemu", "leftover", "file=%s", target);
 }
 
 void qemu_remove_extra(const struct qemu_env *env, const char *uuid)

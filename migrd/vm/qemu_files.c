@@ -49,7 +49,7 @@ void qemu_remove_files(const struct qemu_env *env, const char *uuid, bool log)
 
 	qemu_remove_extra(env, uuid);
 	if (!dir_remove(dir, &err))
-		log_warning("qemu", "leftover", "vm_uuid=%s error=\"%s\"", uuid, err.msg);
+		log_warning("qemu", "leftover", "vm_uuid=%s error=%s", uuid, err.msg);
 	if (log && unlink(path) < 0 && errno != ENOENT)
 		log_warning("qemu", "leftover", "vm_uuid=%s file=%s", uuid, path);
 }

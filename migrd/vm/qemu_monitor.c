@@ -172,8 +172,8 @@ static void monitor_failed(struct qemu *qemu, const struct err *why)
 	if (qemu->is_quitting || (qemu->proc && !qemu->is_alive))
 		return; /* on_exit_seen() tells */
 	snprintf(qemu->trouble, sizeof(qemu->trouble), "%s", err.msg);
-	log_warning("qemu", "monitor-lost", "vm=%s monitor=%u error=\"%s\"", qemu->name,
-		    qemu->monitor, err.msg);
+	log_warning("qemu", "monitor-lost", "vm=%s monitor=%u error=%s", qemu->name, qemu->monitor,
+		    err.msg);
 	qemu->monitor = (qemu->monitor + 1) % monitor_count(qemu);
 	if (++qemu->failures < monitor_count(qemu)) {
 		qemu_connect_monitor(qemu);

@@ -54,7 +54,7 @@ static void log_result(const struct rx_work *rx, const struct nic_work *nic)
 			 nic->ifname, nic->changes);
 	else if (!nic->is_done && !(rx->is_end && nic->err.code == ERR_NOT_FOUND))
 		log_warning("vm", "rx-filter", "vm=%s nic=%s ifname=%s error=%s", rx->name, nic->id,
-			    nic->ifname, LOG_Q(nic->err.msg));
+			    nic->ifname, nic->err.msg);
 }
 
 static void pause_before_next(struct vm *vm, uint32_t ms);
@@ -144,7 +144,7 @@ static void take_answers(struct vm *vm, struct json_object *answers)
 
 		if (work && !net_filter_decode(answer, &work->filter, &err)) {
 			log_warning("vm", "rx-filter", "vm=%s nic=%s error=%s", rx->name, work->id,
-				    LOG_Q(err.msg));
+				    err.msg);
 			rx->count--;
 		}
 	}
@@ -153,7 +153,7 @@ static void take_answers(struct vm *vm, struct json_object *answers)
 
 static void ask_again(struct vm *vm, const struct err *err)
 {
-	log_debug("vm", "rx-filter", "vm=%s error=%s", vm->row.name, LOG_Q(err->msg));
+	log_debug("vm", "rx-filter", "vm=%s error=%s", vm->row.name, err->msg);
 	vm->rx.is_wanted = vm_is_active(vm);
 	pause_before_next(vm, RX_FILTER_RETRY_MS);
 }

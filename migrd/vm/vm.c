@@ -157,7 +157,7 @@ static void on_saved(void *data, const struct err *err)
 {
 	(void)data;
 	if (err)
-		log_error("vm", "save", "error=\"%s\"", err->msg);
+		log_error("vm", "save", "error=%s", err->msg);
 }
 
 void vm_save(struct vm *vm, store_done_fn *done, void *data)

@@ -24,6 +24,12 @@ list_files() {
 }
 
 for file in $(list_files); do
+	case $file in
+	migrd/*.c | agents/*.c)
+		grep -Hn '=\\"%' "$file" >&2 &&
+			complain "$file: the log quotes a value by itself (base/log.h)"
+		;;
+	esac
 	head -n 3 "$file" | grep -q 'SPDX-License-Identifier: LGPL-2.1-or-later' ||
 		complain "$file: no licence line at the top"
 	case $file in

@@ -97,7 +97,7 @@ START_TEST(record_with_control_characters_stays_one_line)
 {
 	log_info("a", "b", "x=%s", "1\n<0>forged\r\t\x1b[2J\x7f\xC2\x9b \xC3\xA4");
 	assert_record(next_record(), "<6>",
-		      "area=a event=b x=1\\n<0>forged\\r\\t\\x1b[2J\\x7f\\x9b \xC3\xA4\n");
+		      "area=a event=b x=\"1\\n<0>forged\\r\\t\\x1b[2J\\x7f\\x9b \xC3\xA4\"\n");
 }
 END_TEST
 
@@ -116,18 +116,63 @@ START_TEST(record_of_any_length_ends_its_line)
 }
 END_TEST
 
-/* Values from outside cannot pass for keys. */
-START_TEST(quoted_value_cannot_forge_a_key)
+/* What comes from outside (a peer's software, QEMU's words, a file's name) cannot
+ * pass for a key, whatever it holds. */
+START_TEST(hostile_value_cannot_forge_a_key)
 {
-	char small[16];
+	static const struct {
+		const char *value, *written;
+	} cases[] = {
+		{ "plain-1", "plain-1" },
+		{ "", "\"\"" },
+		{ "a move=1", "\"a move=1\"" },
+		{ "move=1", "\"move=1\"" },
+		{ "\" move=1 x=\"", "\"\\\" move=1 x=\\\"\"" },
+		{ "\\", "\"\\\\\"" },
+		{ "evil\n<3>area=store event=forged", "\"evil\\n<3>area=store event=forged\"" },
+		{ "\t", "\"\\t\"" },
+		{ "\xC2\x9b"
+		  "2J",
+		  "\"\\x9b2J\"" },
+		{ "\xC3\xA4", "\xC3\xA4" },
+	};
+	char wanted[256];
 
-	ck_assert_str_eq(LOG_Q("plain-1"), "plain-1");
-	ck_assert_str_eq(LOG_Q(""), "\"\"");
-	ck_assert_str_eq(LOG_Q("a move=1"), "\"a move=1\"");
-	ck_assert_str_eq(LOG_Q("a\"b\\c\n"), "\"a\\\"b\\\\c\\n\"");
-	ck_assert_str_eq(log_quote(small, sizeof(small), "a b c d e f g h i j k l"), "\"a b c d\"");
-	ck_assert_uint_lt(strlen(log_quote(small, sizeof(small), "abcdefghijklmnopqrstuvwxyz")),
-			  sizeof(small));
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		log_info("a", "b", "x=%s n=%d y=%s", cases[i].value, 1, cases[i].value);
+		snprintf(wanted, sizeof(wanted), "area=a event=b x=%s n=1 y=%s\n", cases[i].written,
+			 cases[i].written);
+		assert_record(next_record(), "<6>", wanted);
+	}
+}
+END_TEST
+
+/* The record's own conversions are those of printf. */
+START_TEST(numbers_are_written_as_printf_does)
+{
+	log_info("a", "b", "d=%d u=%u l=%lu ll=%lld z=%zu x=0x%04x c=%c p=%% w=%3d", -1, 7u,
+		 4000000000ul, -5000000000ll, (size_t)9, 0xab, 'q', 5);
+	assert_record(next_record(), "<6>",
+		      "area=a event=b d=-1 u=7 l=4000000000 ll=-5000000000 z=9 x=0x00ab c=q p=% "
+		      "w=  5\n");
+}
+END_TEST
+
+/* A value is cut alone: what stands behind it is still there, and no character is
+ * halved. */
+START_TEST(long_value_is_cut_and_the_next_key_stays)
+{
+	char text[3001];
+	const char *record;
+
+	for (size_t i = 0; i + 1 < sizeof(text); i += 2)
+		memcpy(text + i, "\xC3\xA4", 2);
+	text[3000] = '\0';
+	log_info("a", "b", "x=%s y=%d cut=%.3s", text, 1, text);
+	record = next_record();
+	ck_assert_ptr_nonnull(record);
+	ck_assert_uint_lt(strlen(record), 1200);
+	ck_assert_ptr_nonnull(strstr(record, "\xC3\xA4 y=1 cut=\xC3\xA4\n"));
 }
 END_TEST
 
@@ -177,7 +222,9 @@ Suite *suite(void)
 	tcase_add_test(tc, record_above_the_level_is_not_written);
 	tcase_add_test(tc, record_with_control_characters_stays_one_line);
 	tcase_add_test(tc, record_of_any_length_ends_its_line);
-	tcase_add_test(tc, quoted_value_cannot_forge_a_key);
+	tcase_add_test(tc, hostile_value_cannot_forge_a_key);
+	tcase_add_test(tc, numbers_are_written_as_printf_does);
+	tcase_add_test(tc, long_value_is_cut_and_the_next_key_stays);
 	tcase_add_test(tc, record_keeps_errno);
 	tcase_add_test(tc, records_of_many_threads_do_not_mix);
 	suite_add_tcase(s, tc);
