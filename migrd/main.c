@@ -291,24 +291,27 @@ static int complain_of_faults(const char *path, const struct faults *faults)
 
 static void usage(FILE *out)
 {
-	fputs("usage: migrd [-c FILE] [--check-config | --help-config | --print-schema NAME]\n"
+	fputs("usage: migrd [-c FILE] [--check-config | --help-config | --print-routes |\n"
+	      "             --print-schema NAME]\n"
 	      "\n"
 	      "The coordinator of a host: runs its guests and moves them to other hosts.\n"
 	      "\n"
 	      "  -c, --config FILE      the configuration (default " CONFIG_FILE_DEFAULT ")\n"
 	      "      --check-config     read it, say what is wrong with it, and end\n"
 	      "      --help-config      every section and key it may have\n"
+	      "      --print-routes     each route of the API: method, path, role, ?query\n"
 	      "      --print-schema NAME  the JSON Schema of an object of the API\n"
 	      "      --version, --help\n",
 	      out);
 }
 
-enum { OPT_CHECK = 1000, OPT_HELP_CONFIG, OPT_SCHEMA, OPT_VERSION, OPT_HELP };
+enum { OPT_CHECK = 1000, OPT_HELP_CONFIG, OPT_ROUTES, OPT_SCHEMA, OPT_VERSION, OPT_HELP };
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "check-config", no_argument, NULL, OPT_CHECK },
 	{ "help-config", no_argument, NULL, OPT_HELP_CONFIG },
+	{ "print-routes", no_argument, NULL, OPT_ROUTES },
 	{ "print-schema", required_argument, NULL, OPT_SCHEMA },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -321,6 +324,16 @@ static int print_schema(const char *name)
 		return 0;
 	fprintf(stderr, "migrd: there is no schema '%s'\n", name);
 	return err_exit_code(ERR_NOT_FOUND);
+}
+
+static void print_routes(void)
+{
+	for (const struct http_route *route = api_routes; route->method; route++) {
+		printf("%s %s %s", route->method, route->path, http_role_name(route->role));
+		for (const struct http_query_key *key = route->query; key && key->name; key++)
+			printf(" ?%s", key->name);
+		putchar('\n');
+	}
 }
 
 static int load_and_run(const char *path, bool check_only)
@@ -381,6 +394,9 @@ int main(int argc, char **argv)
 			break;
 		case OPT_HELP_CONFIG:
 			config_print_keys(stdout);
+			return 0;
+		case OPT_ROUTES:
+			print_routes();
 			return 0;
 		case OPT_SCHEMA:
 			return print_schema(optarg);

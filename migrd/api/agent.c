@@ -6,8 +6,6 @@
 #include "base/mem.h"
 #include "wire/agent_request.h"
 
-static const struct json_field no_fields[] = { { 0 } };
-
 /* The request outlives the answer. */
 static void on_done(void *data, struct json_object *result, const struct err *err)
 {
@@ -40,10 +38,8 @@ static enum vm_agent_call call_of(struct http_request *req)
 static bool decode(struct http_request *req, enum vm_agent_call call,
 		   struct agent_freeze_request *ret)
 {
-	struct json_object *body = http_body(req);
 	struct faults *faults = faults_new();
-	bool ok = call == VM_AGENT_FREEZE ? agent_freeze_decode(body, ret, faults)
-					  : !body || json_decode(body, no_fields, ret, "", faults);
+	bool ok = call != VM_AGENT_FREEZE || agent_freeze_decode(http_body(req), ret, faults);
 
 	if (!ok)
 		http_reply_faults(req, faults);

@@ -44,8 +44,10 @@ struct api_page {
 	uint64_t limit;
 	const char *after; /* NULL: from the start */
 };
-/* False: the request was answered (a limit that is none). */
-bool api_page_get(struct http_request *req, struct api_page *ret);
+#define API_PAGE_DEFAULT 100
+#define API_PAGE_MAX     1000
+/* Of a route whose query has both. */
+struct api_page api_page_of(const struct http_request *req);
 struct json_object *api_list(struct json_object *items, const char *next);
 
 /* False while the coordinator is finding its guests: the request was answered. */
@@ -68,6 +70,8 @@ void api_vm_monitor(struct http_request *req, void *data);
 /* adopt.c */
 void api_vms_adopt(struct http_request *req, void *data);
 /* devices.c */
+#define API_DETACH_MS     20000
+#define API_DETACH_MAX_MS 100000 /* migrctl waits two minutes for an answer */
 void api_devices_list(struct http_request *req, void *data);
 void api_device_attach(struct http_request *req, void *data);
 void api_device_detach(struct http_request *req, void *data);

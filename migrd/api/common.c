@@ -3,24 +3,9 @@
 #include "api/api.h"
 #include "base/mem.h"
 
-#define PAGE_DEFAULT 100
-#define PAGE_MAX     1000
-
-bool api_page_get(struct http_request *req, struct api_page *ret)
+struct api_page api_page_of(const struct http_request *req)
 {
-	const char *text = http_query(req, "limit");
-	char *end = NULL;
-	unsigned long limit = text ? strtoul(text, &end, 10) : PAGE_DEFAULT;
-	struct err err;
-
-	if (text && (*text < '0' || *text > '9' || *end || limit < 1 || limit > PAGE_MAX)) {
-		err_set(&err, ERR_INVALID, "limit must be a number from 1 to %d", PAGE_MAX);
-		http_reply_err(req, &err);
-		return false;
-	}
-	ret->limit = limit;
-	ret->after = http_query(req, "after");
-	return true;
+	return (struct api_page){ http_query_uint(req, "limit"), http_query(req, "after") };
 }
 
 struct json_object *api_list(struct json_object *items, const char *next)

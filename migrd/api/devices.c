@@ -5,9 +5,6 @@
 #include "base/mem.h"
 #include "wire/vm_def.h"
 
-#define DETACH_MS     20000
-#define DETACH_MAX_MS 100000 /* migrctl waits two minutes for an answer */
-
 /* Until the answer; the request outlives every answer, the VM may not. */
 struct pending {
 	struct http_request *req;
@@ -71,31 +68,13 @@ static void on_detached(void *data, const struct err *err)
 	free(pending);
 }
 
-/* False: the request was answered. */
-static bool get_timeout(struct http_request *req, uint32_t *ret_ms)
-{
-	const char *text = http_query(req, "timeout_ms");
-	char *end = NULL;
-	unsigned long ms = text ? strtoul(text, &end, 10) : DETACH_MS;
-	struct err err;
-
-	if (text && (*text < '0' || *text > '9' || *end || ms < 1 || ms > DETACH_MAX_MS)) {
-		err_set(&err, ERR_INVALID, "timeout_ms must be a number from 1 to %d",
-			DETACH_MAX_MS);
-		http_reply_err(req, &err);
-		return false;
-	}
-	*ret_ms = (uint32_t)ms;
-	return true;
-}
-
 void api_device_detach(struct http_request *req, void *data)
 {
 	struct api *api = data;
 	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
 	const char *id = http_param(req, "id");
-	uint32_t timeout_ms;
 
-	if (vm && get_timeout(req, &timeout_ms))
-		vm_detach(vm, id, timeout_ms, on_detached, pending_new(req, api, vm, id));
+	if (vm)
+		vm_detach(vm, id, (uint32_t)http_query_uint(req, "timeout_ms"), on_detached,
+			  pending_new(req, api, vm, id));
 }

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/http_query.h"
 #include "base/err.h"
 #include "base/id.h"
 #include "base/json.h"
@@ -40,9 +41,12 @@ struct http_route {
 	const char *path;    /* "/v1/vms/{name}": {x} is one segment, URL-decoded */
 	enum http_role role; /* the least that may call it */
 	http_handler_fn *handler;
-	bool is_stream;                /* answers by http_stream_begin() */
-	const char *summary;           /* one line for /openapi.json */
-	const struct json_field *body; /* table of the body, NULL: none or free */
+	bool is_stream;      /* answers by http_stream_begin() */
+	const char *summary; /* one line for /openapi.json */
+	/* Table of the body.  NULL: none, or an empty object; unless the handler checks. */
+	const struct json_field *body;
+	bool handler_checks_body;
+	const struct http_query_key *query; /* NULL: it takes no query */
 };
 
 struct http_config {

@@ -125,6 +125,24 @@ static void refuse(struct http_exchange *ex, unsigned status, const struct err *
 	ex->response = http_response_problem(ex->status, err, NULL);
 }
 
+static void refuse_faults(struct http_exchange *ex, const char *what, const struct faults *faults)
+{
+	struct err err = { 0 };
+
+	err_set(&err, ERR_INVALID, "%s", what);
+	ex->status = MHD_HTTP_BAD_REQUEST;
+	ex->response = http_response_problem(ex->status, &err, faults);
+}
+
+static void check_query(struct http_exchange *ex)
+{
+	struct faults *faults = faults_new();
+
+	if (!http_query_check(ex->req->route->query, &ex->req->query, faults))
+		refuse_faults(ex, "the query is not acceptable", faults);
+	faults_free(faults);
+}
+
 static size_t header_bytes(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info =
@@ -187,6 +205,8 @@ static enum MHD_Result begin(struct http_exchange *ex, const char *method)
 	if (!read_header(ex, &err) || !find_route(ex, &err) || !check_caller(ex, &err) ||
 	    !check_protocol(req, &err) || !check_body_header(req, &err))
 		refuse(ex, 0, &err);
+	else
+		check_query(ex);
 	if (ex->response && content_length(req) > DISCARD_MAX)
 		return queue(ex);
 	return MHD_YES;
@@ -213,20 +233,29 @@ static enum MHD_Result take_body(struct http_exchange *ex, const char *data, siz
 	return MHD_YES;
 }
 
+/* What a route that takes no body says of one: every key is one too many. */
+static bool is_wanted(const struct http_request *req, struct faults *faults)
+{
+	static const struct json_field no_fields[] = { { 0 } };
+	char nothing;
+
+	return req->route->body || req->route->handler_checks_body ||
+	       json_decode(req->body, no_fields, &nothing, "", faults);
+}
+
 static void parse_body(struct http_exchange *ex)
 {
+	struct http_request *req = ex->req;
 	struct faults *faults;
-	struct err err = { 0 };
 
 	if (ex->body.len == 0)
 		return;
 	faults = faults_new();
-	ex->req->body = json_parse(ex->body.data, ex->body.len, &json_limits_default, faults);
-	if (!ex->req->body) {
-		err_set(&err, ERR_INVALID, "the body is not acceptable JSON");
-		ex->status = MHD_HTTP_BAD_REQUEST;
-		ex->response = http_response_problem(ex->status, &err, faults);
-	}
+	req->body = json_parse(ex->body.data, ex->body.len, &json_limits_default, faults);
+	if (!req->body)
+		refuse_faults(ex, "the body is not acceptable JSON", faults);
+	else if (!is_wanted(req, faults))
+		refuse_faults(ex, "this path takes no body", faults);
 	faults_free(faults);
 	strbuf_fini(&ex->body);
 }

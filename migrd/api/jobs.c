@@ -16,9 +16,23 @@ static bool passes(const struct move *move, const struct filter *filter)
 
 static struct filter filter_of(const struct http_request *req)
 {
-	const char *state = http_query(req, "state");
+	return (struct filter){ http_query(req, "vm"), http_query(req, "state") != NULL };
+}
 
-	return (struct filter){ http_query(req, "vm"), state && !strcmp(state, "active") };
+/* False: the request was answered.  A move that was there when its page was read may have
+ * been trimmed since, but only if all that come after it were too. */
+static bool check_cursor(struct http_request *req, const struct api *api)
+{
+	const char *after = http_query(req, "after");
+	struct err err;
+
+	if (!after || moves_find(api->moves, after))
+		return true;
+	err_set(&err, ERR_INVALID,
+		"after: there is no move '%.40s' here (any more); begin again without 'after'",
+		after);
+	http_reply_err(req, &err);
+	return false;
 }
 
 /* The moves behind what ITEMS, if any, has already. */
@@ -27,14 +41,9 @@ static void list(struct http_request *req, const struct api *api, struct json_ob
 {
 	const struct filter filter = filter_of(req);
 	size_t before = json_object_array_length(items);
-	struct api_page page;
-	const char *last;
+	const struct api_page page = api_page_of(req);
+	const char *last = page.after;
 
-	if (!api_page_get(req, &page)) {
-		json_object_put(items);
-		return;
-	}
-	last = page.after;
 	for (struct move *move = moves_next(api->moves, page.after); move;
 	     move = moves_next(api->moves, move_row(move)->id)) {
 		if (!passes(move, &filter))
@@ -51,7 +60,8 @@ static void list(struct http_request *req, const struct api *api, struct json_ob
 
 void api_moves_list(struct http_request *req, void *data)
 {
-	list(req, data, json_object_new_array(), move_json);
+	if (check_cursor(req, data))
+		list(req, data, json_object_new_array(), move_json);
 }
 
 /* ---- jobs ---------------------------------------------------------------- */
@@ -101,8 +111,11 @@ static void add_holders(struct json_object *items, struct vms *vms, const char *
 void api_jobs_list(struct http_request *req, void *data)
 {
 	const struct api *api = data;
-	struct json_object *items = json_object_new_array();
+	struct json_object *items;
 
+	if (!check_cursor(req, api))
+		return;
+	items = json_object_new_array();
 	if (!http_query(req, "after"))
 		add_holders(items, api->vms, http_query(req, "vm"));
 	list(req, api, items, job_json);

@@ -14,6 +14,36 @@
 #define P HTTP_ROLE_PEER
 #define N HTTP_ROLE_NONE
 
+static const char *const move_state_filters[] = { "active", NULL };
+
+#define PAGE                                                                   \
+	{ "limit",                                                             \
+	  HTTP_QUERY_UINT,                                                     \
+	  .min = 1,                                                            \
+	  .max = API_PAGE_MAX,                                                 \
+	  .fallback = API_PAGE_DEFAULT,                                        \
+	  .help = "So many items at the most." },                              \
+	{                                                                      \
+		"after", HTTP_QUERY_TEXT, .help = "`next' of the page before." \
+	}
+
+static const struct http_query_key page_query[] = { PAGE, { 0 } };
+static const struct http_query_key after_query[] = {
+	{ "after", HTTP_QUERY_TEXT, .help = "`next' of the page before." }, { 0 }
+};
+static const struct http_query_key moves_query[] = {
+	PAGE,
+	{ "vm", HTTP_QUERY_TEXT, .help = "Only of the VM of this name." },
+	{ "state", HTTP_QUERY_ENUM, .names = move_state_filters,
+	  .help = "Only what has not ended." },
+	{ 0 }
+};
+static const struct http_query_key detach_query[] = {
+	{ "timeout_ms", HTTP_QUERY_UINT, .min = 1, .max = API_DETACH_MAX_MS,
+	  .fallback = API_DETACH_MS, .help = "So long the guest may take." },
+	{ 0 }
+};
+
 const struct http_route api_routes[] = {
 	{ "GET", "/v1/host", V, api_host_get, .summary = "This host" },
 	{ "GET", "/v1/host/check", V, api_host_check,
@@ -21,7 +51,8 @@ const struct http_route api_routes[] = {
 	{ "POST", "/v1/host/check/repair", A, api_host_repair,
 	  .summary = "The same, and removes what is provably safe to remove" },
 	{ "GET", "/v1/peers", V, api_peers_list, .summary = "The hosts it knows" },
-	{ "GET", "/v1/vms", V, api_vms_list, .summary = "The VMs of this host" },
+	{ "GET", "/v1/vms", V, api_vms_list, .summary = "The VMs of this host",
+	  .query = page_query },
 	{ "POST", "/v1/vms", O, api_vms_create, .summary = "Define a VM", .body = vm_def_fields },
 	{ "POST", "/v1/vms/adopt", A, api_vms_adopt,
 	  .summary = "Take over a QEMU that somebody else started", .body = adopt_request_fields },
@@ -38,12 +69,15 @@ const struct http_route api_routes[] = {
 	  .summary = "Its devices, with their places" },
 	{ "POST", "/v1/vms/{name}/devices", O, api_device_attach,
 	  .summary = "Add a device, also while it runs: an element of a list of the definition, "
-		     "with its kind" },
+		     "with its kind",
+	  .handler_checks_body = true },
 	{ "DELETE", "/v1/vms/{name}/devices/{id}", O, api_device_detach,
-	  .summary = "Remove a device; answers when the guest has let go of it" },
+	  .summary = "Remove a device; answers when the guest has let go of it",
+	  .query = detach_query },
 	{ "POST", "/v1/vms/{name}/{action}", O, api_vm_action,
 	  .summary = "start, stop, pause, resume, reset or shutdown" },
-	{ "GET", "/v1/moves", V, api_moves_list, .summary = "Moves, newest first" },
+	{ "GET", "/v1/moves", V, api_moves_list, .summary = "Moves, newest first",
+	  .query = moves_query },
 	{ "POST", "/v1/moves", O, api_moves_start, .summary = "Move a VM to another host",
 	  .body = move_request_fields },
 	{ "GET", "/v1/moves/{id}", V, api_move_get, .summary = "One move" },
@@ -55,7 +89,8 @@ const struct http_route api_routes[] = {
 	  .summary = "Decide in the place of two hosts that cannot know",
 	  .body = move_resolve_fields },
 	{ "GET", "/v1/moves/{id}/timeline", V, api_move_timeline, .summary = "What happened" },
-	{ "GET", "/v1/jobs", V, api_jobs_list, .summary = "The jobs of this host" },
+	{ "GET", "/v1/jobs", V, api_jobs_list, .summary = "The jobs of this host",
+	  .query = moves_query },
 	{ "GET", "/v1/events", V, api_events, .is_stream = true,
 	  .summary = "Server-sent events; resumes by Last-Event-ID" },
 	{ "GET", "/healthz", N, api_healthz, .summary = "The coordinator answers" },
@@ -70,6 +105,7 @@ const struct http_route api_routes[] = {
 	{ "POST", "/peer/v1/moves/{id}/drop", P, api_peer_drop, .summary = "It will not come",
 	  .body = peer_claim_fields },
 	{ "GET", "/peer/v1/moves/{id}", P, api_peer_fate, .summary = "What became of it" },
-	{ "GET", "/peer/v1/vms", P, api_peer_vms, .summary = "The VMs it has a record of" },
+	{ "GET", "/peer/v1/vms", P, api_peer_vms, .summary = "The VMs it has a record of",
+	  .query = after_query },
 	{ 0 },
 };

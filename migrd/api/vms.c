@@ -143,14 +143,9 @@ void api_vms_list(struct http_request *req, void *data)
 {
 	const struct api *api = data;
 	struct json_object *items = json_object_new_array();
-	struct api_page page;
-	const char *next;
+	const struct api_page page = api_page_of(req);
+	const char *next = page.after;
 
-	if (!api_page_get(req, &page)) {
-		json_object_put(items);
-		return;
-	}
-	next = page.after;
 	for (struct vm *vm; (vm = vm_next(api->vms, next));) {
 		if (json_object_array_length(items) == page.limit) {
 			http_reply(req, 200, api_list(items, next));

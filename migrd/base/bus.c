@@ -88,15 +88,23 @@ static uint64_t resume_point(const struct bus *bus, const char *id, bool *ret_ga
 	return number + 1;
 }
 
-struct bus_listener *bus_listen(struct bus *bus, const char *after_id, bool *ret_gap, bus_fn *fn,
-				void *data)
+bool bus_has_gap(const struct bus *bus, const char *after_id)
+{
+	bool gap;
+
+	resume_point(bus, after_id, &gap);
+	return gap;
+}
+
+struct bus_listener *bus_listen(struct bus *bus, const char *after_id, bus_fn *fn, void *data)
 {
 	struct bus_listener *listener = xnew(struct bus_listener);
+	bool gap;
 
 	listener->bus = bus;
 	listener->fn = fn;
 	listener->data = data;
-	for (uint64_t n = resume_point(bus, after_id, ret_gap); n < bus->next; n++)
+	for (uint64_t n = resume_point(bus, after_id, &gap); n < bus->next; n++)
 		deliver(bus, n, listener);
 	listener->next = bus->listeners;
 	bus->listeners = listener;

@@ -31,10 +31,12 @@ void bus_free(struct bus *bus); /* every listener must be gone */
 /* OBJ's reference is taken over. */
 void bus_publish(struct bus *bus, const char *type, struct json_object *obj);
 
-/* Calls FN at once for every kept event after AFTER_ID (NULL: for none), then
- * for each new one.  ret_gap: events between AFTER_ID and now are lost. */
-struct bus_listener *bus_listen(struct bus *bus, const char *after_id, bool *ret_gap, bus_fn *fn,
-				void *data);
+/* Events between AFTER_ID and the oldest that is kept are lost; also for an id of another
+ * epoch, and one that is none. */
+bool bus_has_gap(const struct bus *bus, const char *after_id);
+/* Calls FN at once for every kept event after AFTER_ID (NULL: for none; after a gap: for
+ * all), then for each new one. */
+struct bus_listener *bus_listen(struct bus *bus, const char *after_id, bus_fn *fn, void *data);
 void bus_unlisten(struct bus_listener *listener); /* NULL is fine; not from inside FN */
 
 #endif

@@ -335,7 +335,8 @@ static void fault_unknown(const struct decoder *decoder, const struct json_path 
 		json_path_fault(&path, decoder->faults, "unknown key: is '%s' meant?",
 				nearest.best);
 	else
-		json_path_fault(&path, decoder->faults, "unknown key: the known ones are %s",
+		json_path_fault(&path, decoder->faults, "unknown key: %s%s",
+				known.len ? "the known ones are " : "none is taken here",
 				strbuf_str(&known));
 	strbuf_fini(&known);
 }

@@ -5,12 +5,20 @@
  * source once they have run on the destination.  Who may run it follows from
  * durable records alone; messages may be lost, repeated or late.
  *
- *   source:       begin -> prepare -> transfer -> handover -> confirm -> done
- *                   \________\___________\___________\-> rollback -> cancelled | failed
- *   destination:  prepare -> transfer -> handover -> done
- *                   \___________\-----------\------> rollback -> failed
+ *   source       begin    -> prepare, rollback
+ *                prepare  -> transfer, rollback
+ *                transfer -> handover, rollback
+ *                handover -> confirm, rollback, stuck
+ *                confirm  -> done
+ *                rollback -> cancelled, failed, confirm, stuck
+ *                stuck    -> confirm, rollback
+ *   destination  prepare  -> transfer, rollback
+ *                transfer -> handover, rollback, stuck
+ *                handover -> done, rollback
+ *                rollback -> failed
+ *                stuck    -> handover, rollback
  *
- * The tables in move_states.c say what may follow what.  Thread: loop.
+ * The tables are in move_states.c; tests/lint/check-diagrams.sh compares.  Thread: loop.
  */
 #ifndef MIGRD_JOB_MOVE_H
 #define MIGRD_JOB_MOVE_H

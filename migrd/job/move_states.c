@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The life of a move, as two tables.  The diagram in move.h is checked against
- * them by tests/unit/test_move_states.c. */
+/* The life of a move, as two tables.  tests/lint/check-diagrams.sh compares the diagrams in
+ * move.h and ARCHITECTURE.md with them, and tests/model asserts each change of state. */
 #include "job/move_dst.h"
 #include "job/move_priv.h"
 #include "job/move_src.h"

@@ -126,17 +126,31 @@ static void on_big(struct http_request *req, void *data)
 	free(text);
 }
 
+static const char *const colours[] = { "red", "blue", NULL };
+static const struct http_query_key show_query[] = { { "q", HTTP_QUERY_TEXT, .help = "text" },
+						    { "limit", HTTP_QUERY_UINT, .min = 1, .max = 10,
+						      .fallback = 5 },
+						    { "colour", HTTP_QUERY_ENUM, .names = colours },
+						    { 0 } };
+
 static const struct http_route routes[] = {
-	{ "GET", "/v1/things/{name}", HTTP_ROLE_VIEWER, on_show, .summary = "one" },
-	{ "DELETE", "/v1/things/{name}", HTTP_ROLE_OPERATOR, on_echo, .summary = "away" },
-	{ "GET", "/v1/things/{name}/parts/{part}", HTTP_ROLE_VIEWER, on_show, .summary = "part" },
-	{ "POST", "/v1/things", HTTP_ROLE_OPERATOR, on_echo, .summary = "new" },
-	{ "POST", "/v1/monitor", HTTP_ROLE_ADMIN, on_echo, .summary = "admin" },
+	{ "GET", "/v1/things/{name}", HTTP_ROLE_VIEWER, on_show, .summary = "one",
+	  .query = show_query },
+	{ "DELETE", "/v1/things/{name}", HTTP_ROLE_OPERATOR, on_echo, .summary = "away",
+	  .handler_checks_body = true },
+	{ "GET", "/v1/things/{name}/parts/{part}", HTTP_ROLE_VIEWER, on_show, .summary = "part",
+	  .query = show_query },
+	{ "POST", "/v1/things", HTTP_ROLE_OPERATOR, on_echo, .summary = "new",
+	  .handler_checks_body = true },
+	{ "POST", "/v1/monitor", HTTP_ROLE_ADMIN, on_echo, .summary = "admin",
+	  .handler_checks_body = true },
 	{ "GET", "/v1/fail", HTTP_ROLE_VIEWER, on_fail, .summary = "fails" },
 	{ "GET", "/v1/hold", HTTP_ROLE_VIEWER, on_hold, .summary = "waits" },
-	{ "GET", "/v1/events", HTTP_ROLE_VIEWER, on_events, true, "events", NULL },
+	{ "GET", "/v1/events", HTTP_ROLE_VIEWER, on_events, .is_stream = true,
+	  .summary = "events" },
 	{ "GET", "/healthz", HTTP_ROLE_NONE, on_health, .summary = "alive" },
-	{ "POST", "/peer/v1/hello", HTTP_ROLE_PEER, on_hello, .summary = "hello" },
+	{ "POST", "/peer/v1/hello", HTTP_ROLE_PEER, on_hello, .summary = "hello",
+	  .handler_checks_body = true },
 	{ "POST", "/peer/v1/hold", HTTP_ROLE_PEER, on_hold, .summary = "waits" },
 	{ "POST", "/peer/v1/die", HTTP_ROLE_PEER, on_die, .summary = "dies" },
 	{ "GET", "/peer/v1/half", HTTP_ROLE_PEER, on_half, .summary = "dies later" },
@@ -144,7 +158,8 @@ static const struct http_route routes[] = {
 	{ "GET", "/peer/v1/text", HTTP_ROLE_PEER, on_health, .summary = "not JSON" },
 	{ "POST", "/peer/v1/none", HTTP_ROLE_PEER, on_none, .summary = "odd" },
 	{ "POST", "/peer/v1/fail", HTTP_ROLE_PEER, on_fail, .summary = "fails" },
-	{ "POST", "/peer/v1/echo", HTTP_ROLE_PEER, on_echo, .summary = "echo" },
+	{ "POST", "/peer/v1/echo", HTTP_ROLE_PEER, on_echo, .summary = "echo",
+	  .handler_checks_body = true },
 	{ 0 },
 };
 

@@ -85,7 +85,7 @@ static void expect_refused(const char *cert)
 START_TEST(path_with_escapes_reaches_handler_decoded)
 {
 	struct reply reply =
-		rig_ask(&rig, "vic", "GET", "/v1/things/a%2Fb%25c/parts/%C3%A9?q=x+y%26z&q=second",
+		rig_ask(&rig, "vic", "GET", "/v1/things/a%2Fb%25c/parts/%C3%A9?q=x+y%26z&limit=7",
 			NULL, NULL);
 
 	ck_assert_int_eq(reply.status, 200);
@@ -104,6 +104,29 @@ START_TEST(path_of_bad_bytes_is_refused)
 	expect("vic", "GET", "/v1/things/%zz", NULL, NULL, 400, "invalid");
 	expect("vic", "GET", "/v1/things/%ff", NULL, NULL, 400, "invalid");
 	expect("vic", "GET", "/v1/things/x?q=%c0%80", NULL, NULL, 400, "invalid");
+}
+END_TEST
+
+/* A filter that is misspelt must not show everything: all faults, each with its key. */
+START_TEST(query_that_the_route_does_not_take_is_refused)
+{
+	struct reply reply =
+		rig_ask(&rig, "vic", "GET", "/v1/things/x?Q=1&limit=11&q=&colour=green&limit=3",
+			NULL, NULL);
+
+	ck_assert_int_eq(reply.status, 400);
+	ck_assert_str_eq(reply_code(&reply), "invalid");
+	ck_assert(strstr(reply.body, "{\"pointer\":\"?Q\",\"detail\":\"unknown; this path takes "
+				     "'q', 'limit', 'colour'\"}"));
+	ck_assert(strstr(reply.body, "\"?limit\",\"detail\":\"must be a number from 1 to 10\""));
+	ck_assert(strstr(reply.body, "\"?limit\",\"detail\":\"stands twice\""));
+	ck_assert(strstr(reply.body, "\"?q\",\"detail\":\"must not be empty\""));
+	ck_assert(strstr(reply.body, "\"?colour\",\"detail\":\"must be 'red', 'blue'\""));
+	reply_fini(&reply);
+	expect("vic", "GET", "/v1/fail?x=1", NULL, NULL, 400, "invalid");
+	expect("vic", "GET", "/v1/things/x?limit=-1", NULL, NULL, 400, "invalid");
+	expect("vic", "GET", "/v1/things/x?limit=+1", NULL, NULL, 400, "invalid");
+	expect("vic", "GET", "/v1/things/x?limit=18446744073709551617", NULL, NULL, 400, "invalid");
 }
 END_TEST
 
@@ -204,6 +227,17 @@ START_TEST(body_not_json_is_refused)
 	expect("olga", "POST", "/v1/things",
 	       "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]", NULL, 400,
 	       "invalid");
+}
+END_TEST
+
+/* Whoever sends a key where none is taken believes that it has an effect. */
+START_TEST(body_where_none_is_taken_is_refused)
+{
+	expect("b", "POST", "/peer/v1/fail", "{\"force\":true}", "Migrd-Protocol: 1", 400,
+	       "invalid");
+	expect("b", "POST", "/peer/v1/fail", "[]", "Migrd-Protocol: 1", 400, "invalid");
+	expect("b", "POST", "/peer/v1/fail", "{}", "Migrd-Protocol: 1", 409, "busy");
+	expect("b", "POST", "/peer/v1/fail", NULL, "Migrd-Protocol: 1", 409, "busy");
 }
 END_TEST
 
@@ -654,6 +688,7 @@ Suite *suite(void)
 	tcase_set_timeout(plain, 60);
 	tcase_add_test(plain, path_with_escapes_reaches_handler_decoded);
 	tcase_add_test(plain, path_of_bad_bytes_is_refused);
+	tcase_add_test(plain, query_that_the_route_does_not_take_is_refused);
 	tcase_add_test(plain, path_unknown_is_not_found);
 	tcase_add_test(plain, method_unknown_names_the_allowed);
 	tcase_add_test(plain, head_is_get_without_body);
@@ -663,6 +698,7 @@ Suite *suite(void)
 	tcase_add_test(plain, certificate_without_our_name_is_unauthorized);
 	tcase_add_test(plain, local_socket_is_admin);
 	tcase_add_test(plain, body_not_json_is_refused);
+	tcase_add_test(plain, body_where_none_is_taken_is_refused);
 	tcase_add_test(plain, body_with_duplicate_keys_names_them);
 	tcase_add_test(plain, body_too_large_is_refused);
 	tcase_add_test(plain, header_too_large_is_refused);

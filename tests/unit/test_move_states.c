@@ -6,63 +6,6 @@
 #include "check_main.h"
 #include "job/move_priv.h"
 
-/* The diagram of job/move.h and ARCHITECTURE.md, arrow by arrow. */
-static const char *const src_arrows[] = {
-	"begin prepare",     "begin rollback",     "prepare transfer", "prepare rollback",
-	"transfer handover", "transfer rollback",  "handover confirm", "handover rollback",
-	"confirm done",      "rollback cancelled", "rollback failed",  "rollback confirm",
-	"rollback stuck",    "handover stuck",     "stuck confirm",    "stuck rollback",
-};
-static const char *const dst_arrows[] = {
-	"prepare transfer", "prepare rollback",  "transfer handover", "transfer rollback",
-	"handover done",    "handover rollback", "rollback failed",   "transfer stuck",
-	"stuck handover",   "stuck rollback",
-};
-
-static bool has_arrow(const char *const *arrows, size_t count, const char *from, const char *to)
-{
-	char arrow[64];
-
-	snprintf(arrow, sizeof(arrow), "%s %s", from, to);
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(arrows[i], arrow) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void check_table(const struct move_state_def *states, const char *const *arrows,
-			size_t count)
-{
-	size_t found = 0;
-
-	for (size_t from = 0; from < MOVE_STATE_COUNT; from++) {
-		for (size_t to = 0; to < MOVE_STATE_COUNT; to++) {
-			bool in_table = states[from].next & (1u << to);
-
-			found += in_table;
-			ck_assert_msg(in_table == has_arrow(arrows, count, states[from].name,
-							    states[to].name),
-				      "%s -> %s: table %d", states[from].name, states[to].name,
-				      in_table);
-		}
-	}
-	ck_assert_uint_eq(found, count);
-}
-
-/* A diagram that lies is worse than none. */
-START_TEST(table_src_is_the_diagram)
-{
-	check_table(move_src_states, src_arrows, ARRAY_LEN(src_arrows));
-}
-END_TEST
-
-START_TEST(table_dst_is_the_diagram)
-{
-	check_table(move_dst_states, dst_arrows, ARRAY_LEN(dst_arrows));
-}
-END_TEST
-
 /* The names are in databases and in other people's programs. */
 START_TEST(states_have_one_name_on_both_sides)
 {
@@ -116,8 +59,6 @@ Suite *suite(void)
 	Suite *s = suite_create("move_states");
 	TCase *tc = tcase_create("tables");
 
-	tcase_add_test(tc, table_src_is_the_diagram);
-	tcase_add_test(tc, table_dst_is_the_diagram);
 	tcase_add_test(tc, states_have_one_name_on_both_sides);
 	tcase_add_test(tc, cancel_is_possible_only_before_the_handover);
 	tcase_add_test(tc, states_final_have_no_next);

@@ -1,0 +1,56 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# doc/api.md has every route, query key, state, kind and event that the code has, and no
+# other.
+srcdir=${srcdir:-.}
+builddir=${builddir:-.}
+doc=$srcdir/doc/api.md
+status=0
+
+# WHAT, the code's lines, the document's lines.
+compare() {
+	if [ -z "$2" ] || [ "$2" != "$3" ]; then
+		printf '%s: the code has:\n%s\ndoc/api.md has:\n%s\n\n' "$1" "$2" "$3"
+		status=1
+	fi
+}
+
+# The first column of the table under the heading row that begins with $1.
+first_column() {
+	awk -v head="$1" -F '|' '
+		index($0, head) == 1 { inside = 1; next }
+		inside && !/^\|/ { inside = 0 }
+		inside && !/^\| ---/ { print $2 }' "$doc" | grep -o '`[^`]*`' | tr -d '`' | sort -u
+}
+
+# The words that stand after $2 in the file $1.
+words_of() {
+	grep -o "$2\"[a-z-]*\"" "$srcdir/$1" | sed 's/.*"\([a-z-]*\)"/\1/' | sort -u
+}
+
+routes=$("$builddir/bin/migrd" --print-routes | grep -v '^[A-Z]* /peer/' | sort)
+documented=$(awk -F '|' '/^\| `(GET|POST|PUT|PATCH|DELETE) / {
+	path = $2; role = $3; gsub(/[` ]+/, " ", path); gsub(/ /, "", role)
+	sub(/^ /, "", path); sub(/ $/, "", path)
+	split(path, words, " "); line = words[1] " " words[2] " " role
+	for (i = 3; i in words; i++) line = line " " words[i]
+	print line }' "$doc" | sort)
+compare "routes" "$routes" "$documented"
+
+compare "states of a move" "$(words_of migrd/job/move_states.c '\(\.name = \|FINAL(\)')" \
+	"$(first_column '| state | on |')"
+compare "kinds of findings" "$(words_of migrd/job/check_kinds.c '^	{ ')" \
+	"$(first_column '| `kind` | what it is |')"
+compare "events" "$(cat "$srcdir"/migrd/api/*.c | grep -o 'bus_publish([^,]*, "[a-z]*"\|stream, NULL, "[a-z]*"' |
+	sed 's/.*"\([a-z]*\)"/\1/' | sort -u)" "$(first_column '| `event` |')"
+
+# Run states of QEMU have its own names; the others are ours.
+states=$(first_column '| state | |')
+for word in $(sed -n '/^const char \*vm_state(/,/^}/p' "$srcdir/migrd/vm/vm.c" |
+	grep -o '"[a-z]*"' | tr -d '"') gone; do
+	echo "$states" | grep -qx "$word" || {
+		echo "state '$word' of a VM is not in doc/api.md"
+		status=1
+	}
+done
+exit $status
