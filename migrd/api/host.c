@@ -23,12 +23,8 @@ static struct json_object *count_vms(const struct api *api)
 static struct json_object *count_moves(const struct api *api)
 {
 	struct json_object *obj = json_object_new_object();
-	uint64_t active = 0;
 
-	for (struct move *move = moves_next(api->moves, NULL); move;
-	     move = moves_next(api->moves, move_row(move)->id))
-		active += !move_is_final(move);
-	json_add_uint(obj, "active", active);
+	json_add_uint(obj, "active", moves_active_count(api->moves));
 	return obj;
 }
 

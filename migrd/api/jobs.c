@@ -35,6 +35,12 @@ static bool check_cursor(struct http_request *req, const struct api *api)
 	return false;
 }
 
+/* AFTER was checked. */
+static const struct move *first_after(struct moves *moves, const char *after)
+{
+	return after ? move_next(moves_find(moves, after)) : moves_first(moves);
+}
+
 /* The moves behind what ITEMS, if any, has already. */
 static void list(struct http_request *req, const struct api *api, struct json_object *items,
 		 struct json_object *(*show)(const struct move *move))
@@ -44,8 +50,8 @@ static void list(struct http_request *req, const struct api *api, struct json_ob
 	const struct api_page page = api_page_of(req);
 	const char *last = page.after;
 
-	for (struct move *move = moves_next(api->moves, page.after); move;
-	     move = moves_next(api->moves, move_row(move)->id)) {
+	for (const struct move *move = first_after(api->moves, page.after); move;
+	     move = move_next(move)) {
 		if (!passes(move, &filter))
 			continue;
 		if (json_object_array_length(items) - before == page.limit) {

@@ -71,8 +71,7 @@ void check_view_add_records(struct check_view *view, struct vms *vms, struct mov
 		GROW(view->vms, view->vm_count);
 		copy_vm(&view->vms[view->vm_count++], vm);
 	}
-	/* Not by moves_next(), which looks each id up: there may be a thousand. */
-	for (struct move *move = moves->list; move; move = move->next) {
+	for (struct move *move = moves_first(moves); move; move = move_next(move)) {
 		GROW(view->moves, view->move_count);
 		copy_move(&view->moves[view->move_count++], move);
 	}

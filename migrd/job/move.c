@@ -42,14 +42,14 @@ struct move *move_new(struct moves *moves, enum move_side side, const char *id)
 	move->row.created_ms = clock_wall_ms();
 	snprintf(move->row.id, sizeof(move->row.id), "%s", id);
 	snprintf(move->row.kind, sizeof(move->row.kind), "%s", kind_names[side]);
-	move->next = moves->list;
-	moves->list = move;
+	moves_insert(moves, move);
 	return move;
 }
 
 /* All that a running move needs: history is kept by the hundreds. */
 void move_become_history(struct move *move)
 {
+	moves_retire(move->moves, move);
 	free(TAKE_PTR(move->notes));
 	move->note_count = 0;
 	loop_timer_free(TAKE_PTR(move->tick));
@@ -58,11 +58,7 @@ void move_become_history(struct move *move)
 
 void move_free(struct move *move)
 {
-	struct move **link = &move->moves->list;
-
-	while (*link != move)
-		link = &(*link)->next;
-	*link = move->next;
+	moves_remove(move->moves, move);
 	while (move->waiters) {
 		struct move_waiter *waiter = move->waiters;
 

@@ -116,10 +116,13 @@ typedef void move_when_fn(void *data, struct move *move);
 void move_when(struct move *move, enum move_moment moment, move_when_fn *fn, void *data);
 
 struct move *moves_find(struct moves *moves, const char *id);
-/* Newest first; AFTER (an id) may be NULL. */
-struct move *moves_next(struct moves *moves, const char *after);
+/* Newest first; good until the callback returns. NULL: that was all. */
+struct move *moves_first(struct moves *moves);
+struct move *move_next(const struct move *move);
 /* A move of this VM that has not ended, or NULL. */
 struct move *moves_active_of(struct moves *moves, const char *vm_uuid);
+/* How many have not ended. */
+size_t moves_active_count(const struct moves *moves);
 
 /* ---- what the peer asks ---------------------------------------------- */
 

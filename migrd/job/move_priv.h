@@ -9,6 +9,8 @@
 #ifndef MIGRD_JOB_MOVE_PRIV_H
 #define MIGRD_JOB_MOVE_PRIV_H
 
+#include <sys/queue.h>
+
 #include "job/move.h"
 #include "stream/proc.h"
 
@@ -71,7 +73,9 @@ struct save;
 
 struct move {
 	struct moves *moves;
-	struct move *next; /* newest first */
+	TAILQ_ENTRY(move) link;        /* moves->list */
+	TAILQ_ENTRY(move) active_link; /* moves->active, while IS_ACTIVE */
+	bool is_active;
 	enum move_side side;
 	struct store_move row;
 	enum move_state state;  /* entered, so on disk */
@@ -135,19 +139,29 @@ struct move {
 	char token[ID_TOKEN_SIZE];
 };
 
+TAILQ_HEAD(move_list, move);
+
 struct moves {
 	struct moves_env env;
-	struct move *list;
+	struct move_list list;   /* all, newest first */
+	struct move_list active; /* those that have not become history, newest first */
+	void *by_id;             /* a tree of search.h, of move.row.id */
 };
 
 const struct move_state_def *move_def(const struct move *move, enum move_state state);
 
 /* ---- life ------------------------------------------------------------ */
 
+/* The newest of MOVES from here on; the id must be free. */
 struct move *move_new(struct moves *moves, enum move_side side, const char *id);
 void move_free(struct move *move);
 /* Gives back what only a running move needs. */
 void move_become_history(struct move *move);
+/* What finds a move: move_new() and move_free() alone put it there and take it away. */
+void moves_insert(struct moves *moves, struct move *move);
+void moves_remove(struct moves *moves, struct move *move);
+/* It has ended: it is no more among the active. */
+void moves_retire(struct moves *moves, struct move *move);
 /* A move has ended: old history goes, and the store may tidy up. */
 void moves_settled(struct moves *moves);
 /* Binds the VM's async slot to the move. */

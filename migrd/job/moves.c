@@ -1,24 +1,113 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* All moves of this host: what there is to know of them, and how they are started. */
+#include <assert.h>
+#include <search.h>
+#include <stddef.h>
+#include <string.h>
+
 #include "base/mem.h"
 #include "job/move_priv.h"
 
 /* Ended moves that are kept to be shown; the store keeps as many. */
 #define HISTORY_MAX 1000
 
+/* ---- what finds a move ------------------------------------------------- */
+
+/* The id is kept in the row, so that a node of the tree leads to its move. */
+static struct move *move_of_id(const char *id)
+{
+	return (struct move *)(uintptr_t)(id - offsetof(struct move, row.id));
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+void moves_insert(struct moves *moves, struct move *move)
+{
+	const char *const *node = tsearch(move->row.id, &moves->by_id, compare_ids);
+
+	if (!node)
+		abort(); /* out of memory */
+	assert(*node == move->row.id);
+	TAILQ_INSERT_HEAD(&moves->list, move, link);
+	TAILQ_INSERT_HEAD(&moves->active, move, active_link);
+	move->is_active = true;
+}
+
+void moves_retire(struct moves *moves, struct move *move)
+{
+	if (move->is_active)
+		TAILQ_REMOVE(&moves->active, move, active_link);
+	move->is_active = false;
+}
+
+void moves_remove(struct moves *moves, struct move *move)
+{
+	moves_retire(moves, move);
+	TAILQ_REMOVE(&moves->list, move, link);
+	tdelete(move->row.id, &moves->by_id, compare_ids);
+}
+
+struct move *moves_find(struct moves *moves, const char *id)
+{
+	const char *const *node = tfind(id, &moves->by_id, compare_ids);
+
+	return node ? move_of_id(*node) : NULL;
+}
+
+struct move *moves_first(struct moves *moves)
+{
+	return TAILQ_FIRST(&moves->list);
+}
+
+struct move *move_next(const struct move *move)
+{
+	return TAILQ_NEXT(move, link);
+}
+
+struct move *moves_active_of(struct moves *moves, const char *vm_uuid)
+{
+	struct move *move;
+
+	TAILQ_FOREACH(move, &moves->active, active_link)
+	{
+		if (!move_is_final(move) && strcmp(move->row.vm_uuid, vm_uuid) == 0)
+			return move;
+	}
+	return NULL;
+}
+
+size_t moves_active_count(const struct moves *moves)
+{
+	const struct move *move;
+	size_t count = 0;
+
+	TAILQ_FOREACH(move, &moves->active, active_link)
+	count += !move_is_final(move);
+	return count;
+}
+
+/* ---- life -------------------------------------------------------------- */
+
 struct moves *moves_new(const struct moves_env *env)
 {
 	struct moves *moves = xnew(struct moves);
 
 	moves->env = *env;
+	TAILQ_INIT(&moves->list);
+	TAILQ_INIT(&moves->active);
 	return moves;
 }
 
 void moves_clear(struct moves *moves)
 {
-	while (moves && moves->list) {
-		move_release_vm(moves->list);
-		move_free(moves->list);
+	struct move *move;
+
+	while (moves && (move = TAILQ_FIRST(&moves->list))) {
+		move_release_vm(move);
+		move_free(move);
 	}
 }
 
@@ -28,45 +117,16 @@ void moves_free(struct moves *moves)
 	free(moves);
 }
 
-struct move *moves_find(struct moves *moves, const char *id)
-{
-	struct move *move = moves->list;
-
-	while (move && strcmp(move->row.id, id) != 0)
-		move = move->next;
-	return move;
-}
-
-struct move *moves_next(struct moves *moves, const char *after)
-{
-	const struct move *move = after ? moves_find(moves, after) : NULL;
-
-	if (after)
-		return move ? move->next : NULL;
-	return moves->list;
-}
-
-struct move *moves_active_of(struct moves *moves, const char *vm_uuid)
-{
-	for (struct move *move = moves->list; move; move = move->next) {
-		if (!move_is_final(move) && strcmp(move->row.vm_uuid, vm_uuid) == 0)
-			return move;
-	}
-	return NULL;
-}
-
 void moves_settled(struct moves *moves)
 {
-	size_t ended = 0, active = 0;
+	size_t ended = 0;
 
-	for (struct move *move = moves->list, *next; move; move = next) {
-		next = move->next;
-		if (!move_is_final(move))
-			active++;
-		else if (++ended > HISTORY_MAX && !move->waiters)
+	for (struct move *move = TAILQ_FIRST(&moves->list), *next; move; move = next) {
+		next = TAILQ_NEXT(move, link);
+		if (move_is_final(move) && ++ended > HISTORY_MAX && !move->waiters)
 			move_free(move);
 	}
-	if (active == 0)
+	if (moves_active_count(moves) == 0)
 		store_idle(moves->env.store);
 }
 

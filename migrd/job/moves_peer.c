@@ -31,9 +31,11 @@ static bool decode_offer(const struct move_offer *offer, struct vm_def *ret, str
 /* Promised to guests that are not here yet. */
 static uint64_t reserved_mib(const struct moves *moves)
 {
+	const struct move *move;
 	uint64_t sum = 0;
 
-	for (const struct move *move = moves->list; move; move = move->next) {
+	TAILQ_FOREACH(move, &moves->active, active_link)
+	{
 		if (move->side == MOVE_DST && !move_is_final(move) &&
 		    move->verdict == MOVE_VERDICT_NONE)
 			sum += move->memory_mib;

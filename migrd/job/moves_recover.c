@@ -82,19 +82,6 @@ static void recover(struct move *move)
 	}
 }
 
-/* Rows come newest first; every move_new() puts its own before the others. */
-static void reverse(struct moves *moves)
-{
-	struct move *reversed = NULL, *next;
-
-	for (struct move *move = moves->list; move; move = next) {
-		next = move->next;
-		move->next = reversed;
-		reversed = move;
-	}
-	moves->list = reversed;
-}
-
 static bool has_dir(const struct move *move)
 {
 	CLEANUP(free_charp) char *dir = move_dir(move);
@@ -104,8 +91,7 @@ static bool has_dir(const struct move *move)
 
 void moves_recover(struct moves *moves)
 {
-	reverse(moves);
-	for (struct move *move = moves->list; move; move = move->next) {
+	for (struct move *move = moves_first(moves); move; move = move_next(move)) {
 		if (!move_is_final(move))
 			recover(move);
 		else if (has_dir(move))

@@ -18,10 +18,10 @@ struct start {
 /* The move that the key has made already; NULL and no ERR: it is a new one. */
 static struct move *find_key(const struct start *start, struct err *err)
 {
-	struct move *move = start->key[0] ? start->moves->list : NULL;
+	struct move *move = start->key[0] ? TAILQ_FIRST(&start->moves->list) : NULL;
 
 	while (move && strcmp(move->row.idempotency_key, start->key) != 0)
-		move = move->next;
+		move = TAILQ_NEXT(move, link);
 	if (!move ||
 	    (strcmp(move->row.vm_name, start->vm) == 0 && strcmp(move->row.peer, start->to) == 0))
 		return move;

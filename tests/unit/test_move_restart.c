@@ -651,6 +651,29 @@ START_TEST(dst_handover_power_loss_is_taken_and_crashed)
 }
 END_TEST
 
+/* ---- the list ------------------------------------------------------------ */
+
+/* Who looks for the last move finds it first, and the oldest history is what goes. */
+START_TEST(history_restart_is_newest_first)
+{
+	const struct move *move;
+
+	rig_drop_of("018f0000-0000-7000-8000-0000000000b1", "b", RIG_GENERATION);
+	rig_drop_of("018f0000-0000-7000-8000-0000000000b2", "b", RIG_GENERATION);
+	rig_drop_of("018f0000-0000-7000-8000-0000000000b3", "b", RIG_GENERATION);
+	rig_restart();
+	move = moves_first(rig.moves);
+	for (unsigned i = 3; i > 0; i--, move = move_next(move)) {
+		const char *id = move_row(move)->id;
+
+		ck_assert_int_eq(id[strlen(id) - 1], (int)('0' + i));
+		ck_assert_ptr_eq(moves_find(rig.moves, id), move);
+	}
+	ck_assert_ptr_null(move);
+	ck_assert_uint_eq(moves_active_count(rig.moves), 0);
+}
+END_TEST
+
 static TCase *tcase;
 #define ADD(test) tcase_add_test(tcase, test)
 
@@ -682,6 +705,7 @@ static void add_src(Suite *s)
 	ADD(src_rollback_restart_completed_waits_for_refusal);
 	ADD(src_rollback_restart_monitor_hung_waits);
 	ADD(src_ended_restart_is_history);
+	ADD(history_restart_is_newest_first);
 }
 
 static void add_dst(Suite *s)

@@ -267,7 +267,7 @@ START_TEST(start_beside_a_hung_action_is_busy)
 	ck_assert_int_eq(start("vm1", "b", NULL), ERR_CODE_COUNT);
 	rig_advance(5000);
 	ck_assert_int_eq(started, ERR_BUSY);
-	ck_assert_ptr_null(moves_next(rig.moves, NULL));
+	ck_assert_ptr_null(moves_first(rig.moves));
 }
 END_TEST
 
@@ -280,7 +280,7 @@ START_TEST(start_vm_ends_while_it_waits_is_refused)
 	ck_assert_int_eq(start("vm1", "b", NULL), ERR_CODE_COUNT);
 	fake_qemu_dies();
 	ck_assert_int_eq(started, ERR_CONFLICT);
-	ck_assert_ptr_null(moves_next(rig.moves, NULL));
+	ck_assert_ptr_null(moves_first(rig.moves));
 }
 END_TEST
 
@@ -291,7 +291,7 @@ START_TEST(start_same_key_is_same_move)
 	ck_assert_int_eq(start("vm1", "b", "k1"), ERR_NONE);
 	ck_assert_int_eq(start("vm1", "b", "k1"), ERR_NONE);
 	ck_assert_int_eq(start("vm1", "c", "k1"), ERR_CONFLICT);
-	ck_assert_ptr_null(moves_next(rig.moves, move_row(moves_next(rig.moves, NULL))->id));
+	ck_assert_ptr_null(move_next(moves_first(rig.moves)));
 }
 END_TEST
 
