@@ -13,7 +13,7 @@
 #define CANCEL_TIMEOUT_MS 300000
 
 struct move_values {
-	const char *to, *vm, *keep, *assert_dead, *why;
+	const char *to, *vm, *keep, *assert_dead, *why, *block_jobs;
 	struct cli_number bandwidth, downtime_limit;
 	bool watch, active, timeline;
 };
@@ -175,6 +175,8 @@ static bool run_start(struct cli_call *call, struct err *err)
 	json_add_str(body, "vm", call->words[0]);
 	json_add_str(body, "to", values->to);
 	add_limits(values, body);
+	if (values->block_jobs)
+		json_add_str(body, "block_jobs", values->block_jobs);
 	if (!client || !start_move(client, body, &move, err))
 		return false;
 	if (!values->watch || !migrctl_wants_json(call))
@@ -194,6 +196,13 @@ static const struct cli_option start_options[] = {
 	},
 	OPTION_BANDWIDTH,
 	OPTION_DOWNTIME,
+	{
+		.name = "block-jobs",
+		.type = CLI_TEXT,
+		VALUE(block_jobs),
+		.arg = "refuse|wait|cancel",
+		.help = "what becomes of block jobs and exports of its disks",
+	},
 	{
 		.name = "watch",
 		.letter = 'w',

@@ -72,6 +72,7 @@ static void start(struct http_request *req, struct api *api, const struct move_r
 		wish.options.bandwidth_bytes_per_s = request->options.bandwidth_bytes_per_s;
 	if (request->options.has_downtime_limit)
 		wish.options.downtime_limit_ms = request->options.downtime_limit_ms;
+	wish.options.block_jobs = request->options.block_jobs;
 	moves_start(api->moves, &wish, on_started, req);
 }
 

@@ -69,6 +69,7 @@ void move_free(struct move *move)
 	move_forget_unsaved(move);
 	move_become_history(move);
 	json_object_put(move->peer_times);
+	json_object_put(move->images);
 	store_move_fini(&move->row);
 	free(move);
 }

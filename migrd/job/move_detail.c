@@ -22,6 +22,7 @@ void move_detail_encode(struct move *move)
 
 	json_add_uint(obj, "bandwidth_bytes_per_s", move->options.bandwidth_bytes_per_s);
 	json_add_uint(obj, "downtime_limit_ms", move->options.downtime_limit_ms);
+	json_add_str(obj, "block_jobs", move_block_jobs_names[move->options.block_jobs]);
 	json_add_uint(obj, "memory_mib", move->memory_mib);
 	json_add_bool(obj, "run", move->run);
 	json_add_bool(obj, "guest_stopped", move->guest_stopped);
@@ -52,6 +53,16 @@ static uint64_t get_uint(struct json_object *obj, const char *key)
 	return value > 0 ? (uint64_t)value : 0;
 }
 
+static int block_jobs_from_name(const char *name)
+{
+	int value = 0;
+
+	while (name && move_block_jobs_names[value] &&
+	       strcmp(move_block_jobs_names[value], name) != 0)
+		value++;
+	return name && move_block_jobs_names[value] ? value : MOVE_BLOCK_JOBS_REFUSE;
+}
+
 void move_detail_decode(struct move *move)
 {
 	CLEANUP(json_putp) struct json_object *obj = json_tokener_parse(move->row.detail);
@@ -59,6 +70,7 @@ void move_detail_decode(struct move *move)
 
 	move->options.bandwidth_bytes_per_s = get_uint(obj, "bandwidth_bytes_per_s");
 	move->options.downtime_limit_ms = get_uint(obj, "downtime_limit_ms");
+	move->options.block_jobs = block_jobs_from_name(json_get_str(obj, "block_jobs"));
 	move->memory_mib = get_uint(obj, "memory_mib");
 	move->run = json_get_bool(obj, "run", false);
 	move->guest_stopped = json_get_bool(obj, "guest_stopped", false);
@@ -176,6 +188,9 @@ struct json_object *move_json(const struct move *move)
 	json_object_object_add(obj, "times", move_times_json(move));
 	json_add_uint(options, "bandwidth_bytes_per_s", move->options.bandwidth_bytes_per_s);
 	json_add_uint(options, "downtime_limit_ms", move->options.downtime_limit_ms);
+	if (move->side == MOVE_SRC)
+		json_add_str(options, "block_jobs",
+			     move_block_jobs_names[move->options.block_jobs]);
 	json_object_object_add(obj, "options", options);
 	json_add_time(obj, "created_at", row->created_ms);
 	json_add_time(obj, "updated_at", row->updated_ms);

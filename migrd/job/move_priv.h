@@ -114,10 +114,15 @@ struct move {
 	/* facts */
 	struct stream *stream;
 	bool stream_started, stream_ready, stream_gone;
-	bool qemu_launched; /* destination: its monitor answered */
-	bool qemu_prepared; /* capabilities are set; destination: it listens */
-	bool asked;         /* the question of this state is with the peer */
-	bool answered;      /* and its answer is here */
+	size_t begin_row;           /* source: the next one, see move_src_begin.c */
+	bool waits_for_jobs;        /* begin: block jobs have to end first */
+	struct json_object *images; /* begin: names of the block nodes to activate, or NULL */
+	size_t image;               /* the next of them */
+	bool nbd_is_ours;           /* this move started QEMU's NBD server */
+	bool qemu_launched;         /* destination: its monitor answered */
+	bool qemu_prepared;         /* capabilities are set; destination: it listens */
+	bool asked;                 /* the question of this state is with the peer */
+	bool answered;              /* and its answer is here */
 	bool cancel_requested, cancel_sent, yank_sent;
 	bool go_requested, drop_requested;
 	uint64_t silent_since_ms;     /* destination: the first question without an answer */

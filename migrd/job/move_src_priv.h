@@ -8,10 +8,32 @@
 #include "job/move_priv.h"
 
 #define COMMAND_DEADLINE_MS 10000
+/* Of the export by which images are activated; nobody else's business. */
+#define MOVE_EXPORT_ID "migrd-activate"
 /* What QEMU and the peer do has events and answers; this is for when they fail. */
 #define TICK_MS 500
 
+/* ---- begin: see move_src_begin.c ---------------------------------------- */
+
+/* A row of begin is done: the next one.  A row that finds what forbids the move
+ * rolls it back instead. */
+void move_src_begin_next(struct move *move);
+/* Rows: block jobs and exports by move_options.block_jobs, and the dirty bitmaps that
+ * the timeline names (move_block_jobs.c); images that no `cont' has taken yet
+ * (move_images.c). */
+void move_block_jobs_check(struct move *move);
+void move_bitmaps_note(struct move *move);
+void move_images_activate(struct move *move);
+/* While a row waits for the end of block jobs. */
+void move_block_jobs_step(struct move *move);
+/* Arguments of migrate-set-parameters; the caller owns them. */
+struct json_object *move_src_parameters(const struct move *move);
+
+/* ---- all states ----------------------------------------------------------- */
+
 /* True: it is rolling back, nothing may follow. */
+bool move_src_roll_back_if_asked(struct move *move);
+/* The same. */
 bool move_src_roll_back_if_gone(struct move *move);
 /* A question to the peer that may be asked any number of times.  It may be lost,
  * or only slow: the first waits one second for its answer, the next ones longer. */

@@ -18,6 +18,8 @@ static bool check_host(const char *value, const char **ret_why)
 	return id_host_is_valid(value);
 }
 
+const char *const move_block_jobs_names[] = { "refuse", "wait", "cancel", NULL };
+
 /* The same two members stand in the PATCH body and in the POST body. */
 #define OPTION_FIELDS(owner, prefix)                                                        \
 	{                                                                                   \
@@ -59,6 +61,13 @@ const struct json_field move_request_fields[] = {
 	  .pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
 	  .help = "Host id of the destination, one of GET /v1/peers." },
 	OPTION_FIELDS(struct move_request, options.),
+	{ .key = "block_jobs",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct move_request, options.block_jobs),
+	  .names = move_block_jobs_names,
+	  .help = "Block jobs (backup, mirror, commit, stream) and exports of the guest's disks, "
+		  "which would end with the source's QEMU: refuse the move (the default), wait "
+		  "for their end for up to 10 minutes, or cancel them." },
 	{ 0 },
 };
 

@@ -44,6 +44,7 @@ struct rule {
 	char command[32];
 	bool is_held;
 	enum err_code refusal; /* NONE: none */
+	const char *result;    /* JSON; NULL: what the real one would say */
 };
 
 void (*fake_qemu_before)(const char *command);
@@ -387,7 +388,9 @@ static void carry_out(struct command *command, struct process *process)
 {
 	struct fake_qemu *fake = &process->fake;
 
-	if (strcmp(command->name, "query-status") == 0) {
+	if (has_rule(command->name) && rule_for(command->name)->result) {
+		command->result = json_tokener_parse(rule_for(command->name)->result);
+	} else if (strcmp(command->name, "query-status") == 0) {
 		command->result = json_object_new_object();
 		json_add_str(command->result, "status", qmp_run_state_name(fake->run));
 	} else if (strcmp(command->name, "query-rx-filter") == 0 && fake_qemu_rx_filters) {
@@ -467,6 +470,11 @@ static void send_command(struct qemu *qemu, const char *name, uint32_t deadline_
 void fake_qmp_hold(const char *command)
 {
 	rule_for(command)->is_held = true;
+}
+
+void fake_qmp_result(const char *command, const char *json)
+{
+	rule_for(command)->result = json;
 }
 
 void fake_qmp_release(const char *name)

@@ -574,7 +574,12 @@ static void on_started(void *data, struct move *move, const struct err *err)
 
 void rig_start_move(void)
 {
-	const struct move_wish wish = { "vm1", "b", .options = { .downtime_limit_ms = 300 } };
+	rig_start_move_with(&(struct move_options){ .downtime_limit_ms = 300 });
+}
+
+void rig_start_move_with(const struct move_options *options)
+{
+	const struct move_wish wish = { "vm1", "b", .options = *options };
 
 	if (!rig_vm())
 		rig_run_vm();
