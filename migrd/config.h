@@ -29,12 +29,13 @@ struct config_peer {
 /* Paths are absolute; a program without '/' is looked up in PATH. */
 struct config {
 	char *host_id;
-	char *host_state_dir, *host_run_dir;
+	char *host_state_dir, *host_run_dir, *host_log_dir;
 	uint64_t host_memory_reserve_mib;
 	char *api_listen, *api_socket;
 	char *data_listen, *data_advertise;
 	char *tls_ca, *tls_cert, *tls_key;
-	char *qemu_binary;
+	char *qemu_binary, *qemu_output_program;
+	uint64_t qemu_log_size_kib;
 	uint64_t qemu_start_timeout_ms;
 	uint64_t qemu_monitor_wait_ms;
 	char *move_stream_program;

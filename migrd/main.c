@@ -23,7 +23,6 @@
 struct daemon {
 	struct config config;
 	struct api api;
-	char *log_dir;
 	char *data_address;
 	const char **peer_ids;
 	struct http_server *server;
@@ -83,7 +82,9 @@ static void make_jobs(struct daemon *daemon)
 			.loop = api->loop,
 			.binary = config->qemu_binary,
 			.run_dir = config->host_run_dir,
-			.log_dir = daemon->log_dir,
+			.log_dir = config->host_log_dir,
+			.log_bytes = config->qemu_log_size_kib << 10,
+			.output_program = config->qemu_output_program,
 			.start_timeout_ms = (uint32_t)config->qemu_start_timeout_ms,
 		},
 		.store = api->store,
@@ -123,7 +124,7 @@ static void make_jobs(struct daemon *daemon)
 		.peer_ids = api->peer_ids,
 		.host_id = config->host_id,
 		.run_dir = config->host_run_dir,
-		.log_dir = daemon->log_dir,
+		.log_dir = config->host_log_dir,
 	});
 }
 
@@ -164,7 +165,6 @@ static void fill_api(struct daemon *daemon)
 	const struct config *config = &daemon->config;
 	struct api *api = &daemon->api;
 
-	daemon->log_dir = xasprintf("%s/log", config->host_state_dir);
 	daemon->data_address =
 		xstrdup(config->data_advertise ? config->data_advertise : config->data_listen);
 	api->loop = loop_new();
@@ -228,7 +228,6 @@ static void tear_down(struct daemon *daemon)
 		loop_signal_free(daemon->signals[i]);
 	bus_free(api->bus);
 	loop_free(api->loop);
-	free(daemon->log_dir);
 	free(daemon->data_address);
 	free(daemon->peer_ids);
 }

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "job/move_dst.h"
 #include "job/move_priv.h"
 
 struct move_waiter {
@@ -223,8 +224,13 @@ void move_roll_back(struct move *move, const struct err *why)
 {
 	if (!err_is_set(&move->error))
 		move->error = *why;
-	if (move->side == MOVE_DST)
+	if (move->side == MOVE_DST) {
 		move->verdict = MOVE_VERDICT_REFUSED;
+		/* Before `taken' the copy is worth nothing to anybody: it need not wait
+		 * for a disk that takes no record.  A restart finds it gone and refuses. */
+		if (move->state != MOVE_STATE_HANDOVER)
+			move_dst_enter_rollback(move);
+	}
 	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_ROLLBACK, .why = why->msg });
 }
 

@@ -129,5 +129,6 @@ void store_commit(struct store *store, const struct store_txn *txn, store_done_f
 
 	commit->done = done;
 	commit->data = data;
+	commit->item.is_record = true;
 	store_item_submit(store, &commit->item, commit_run, commit_done);
 }

@@ -118,6 +118,9 @@ typedef void store_timeline_fn(void *data, const struct store_timeline_entry *en
 			       const struct err *err);
 void store_timeline(struct store *store, const char *move_id, store_timeline_fn *fn, void *data);
 
+/* Why the disk did not take the last record; NULL: it did. */
+const char *store_trouble(const struct store *store);
+
 /* A hint from the loop: no move is under way, so housekeeping may run now
  * (checkpoint; history over 1000 ended moves is deleted with its timeline). */
 void store_idle(struct store *store);

@@ -12,10 +12,13 @@ static const struct {
 	bool sets_intent; /* which is on disk before QEMU hears of it */
 	enum vm_intent intent;
 	const char *command; /* NULL: more than one command */
+	/* It only takes a guest's CPUs away, which no record has to allow: a disk that
+	 * takes no record does not keep anybody from it. */
+	bool is_safe_unrecorded;
 } actions[VM_ACTION_COUNT] = {
 	[VM_ACTION_START] = { true, VM_INTENT_STARTED, NULL },
-	[VM_ACTION_STOP] = { true, VM_INTENT_STOPPED, NULL },
-	[VM_ACTION_PAUSE] = { true, VM_INTENT_PAUSED, "stop" },
+	[VM_ACTION_STOP] = { true, VM_INTENT_STOPPED, NULL, true },
+	[VM_ACTION_PAUSE] = { true, VM_INTENT_PAUSED, "stop", true },
 	[VM_ACTION_RESUME] = { true, VM_INTENT_STARTED, "cont" },
 	[VM_ACTION_RESET] = { false, VM_INTENT_STARTED, "system_reset" },
 	[VM_ACTION_SHUTDOWN] = { false, VM_INTENT_STARTED, "system_powerdown" },
@@ -153,6 +156,21 @@ static bool is_for_the_job(const struct vm *vm, enum vm_action action)
 	return vm->job && !(vm->job->allowed & (1u << action));
 }
 
+/* Not of a VM that a move has: there the record decides. */
+static bool may_go_unrecorded(const struct vm *vm, const struct action_run *run)
+{
+	return actions[run->action].is_safe_unrecorded && !vm->job && vm->qemu &&
+	       vm->role == VM_ROLE_OWNED;
+}
+
+static void go_unrecorded(struct vm *vm, struct action_run *run, const struct err *err)
+{
+	log_warning("vm", "unrecorded", "vm=%s action=%s error=%s", vm->row.name,
+		    vm_action_name(run->action), err->msg);
+	vm_owe_record(vm);
+	perform(vm, run);
+}
+
 static void on_intent_saved(void *data, const struct err *err)
 {
 	struct action_run *run = data;
@@ -160,6 +178,8 @@ static void on_intent_saved(void *data, const struct err *err)
 
 	if (!vm) {
 		gone(run);
+	} else if (err && may_go_unrecorded(vm, run)) {
+		go_unrecorded(vm, run, err);
 	} else if (err) {
 		vm_set_intent(vm, run->former_intent);
 		vm_note_starting(vm, false);
@@ -181,6 +201,16 @@ bool vm_action_is_stop(const struct vm *vm)
 void vm_action_end(void *data, const struct err *err)
 {
 	finish(data, err);
+}
+
+void vm_action_stopped(void *data, const struct err *err)
+{
+	struct action_run *run = data;
+	struct vm *vm = vm_of(run);
+
+	if (vm && err)
+		vm_owe_record(vm);
+	finish(run, vm ? NULL : err);
 }
 
 /* ---- the way in ------------------------------------------------------ */

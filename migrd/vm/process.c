@@ -84,14 +84,27 @@ static void on_found(void *data)
 	vm_changed(vm);
 }
 
+static void note_unseen_end(struct vm *vm)
+{
+	char words[200];
+
+	if (was_starting(vm)) {
+		snprintf(vm->reason, sizeof(vm->reason), "%s",
+			 "the coordinator ended before it was started");
+		return;
+	}
+	qemu_last_words(&vm->vms->env.qemu, vm->row.uuid, words, sizeof(words));
+	snprintf(vm->reason, sizeof(vm->reason),
+		 "its QEMU ended while the coordinator was away: %s", words);
+	log_error("vm", "crashed", "vm=%s reason=%s", vm->row.name, vm->reason);
+}
+
 static void on_attached(struct vm *vm, const struct err *err)
 {
 	if (!err) {
 		on_found(vm);
 	} else if (!qemu_is_alive(vm->qemu)) {
-		snprintf(vm->reason, sizeof(vm->reason), "%s",
-			 was_starting(vm) ? "the coordinator ended before it was started"
-					  : "its QEMU ended while the coordinator was away");
+		note_unseen_end(vm);
 		if (was_starting(vm))
 			vm_set_intent(vm, VM_INTENT_STOPPED);
 		vm_drop_qemu(vm);
@@ -183,7 +196,7 @@ void vm_qemu_exited(void *data)
 	vm_devices_qemu_ended(vm);
 	vm_drop_qemu(vm);
 	qemu_remove_files(&vm->vms->env.qemu, vm->row.uuid, false);
-	vm_save(vm, is_stop ? vm_action_end : NULL, is_stop ? vm->action : NULL);
+	vm_save(vm, is_stop ? vm_action_stopped : NULL, is_stop ? vm->action : NULL);
 	vm_changed(vm);
 }
 

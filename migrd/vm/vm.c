@@ -10,6 +10,9 @@
 #include "vm/devices_priv.h"
 #include "vm/vm_priv.h"
 
+/* A record that the disk did not take is tried again so soon. */
+#define OWED_RETRY_MS 2000
+
 const char *const vm_role_names[VM_ROLE_COUNT] = {
 	[VM_ROLE_OWNED] = "owned",
 	[VM_ROLE_INCOMING] = "incoming",
@@ -40,6 +43,7 @@ struct vms *vms_new(const struct vms_env *env)
 	vms->env = *env;
 	vms->env.qemu.probe = probe_new(env->qemu.loop, env->qemu.binary);
 	vms->net = worker_new(env->qemu.loop, "net", 1);
+	vms->owed = loop_timer_new(env->qemu.loop, vms_write_owed, vms);
 	return vms;
 }
 
@@ -59,6 +63,7 @@ void vms_free(struct vms *vms)
 	vms_clear(vms);
 	probe_free(vms->env.qemu.probe);
 	worker_free(vms->net);
+	loop_timer_free(vms->owed);
 	free(vms);
 }
 
@@ -158,6 +163,47 @@ static void on_saved(void *data, const struct err *err)
 	(void)data;
 	if (err)
 		log_error("vm", "save", "error=%s", err->msg);
+}
+
+/* ---- what the disk did not take ---- */
+
+struct owed {
+	struct vms *vms;
+	char uuid[ID_UUID_SIZE];
+};
+
+static void on_owed_saved(void *data, const struct err *err)
+{
+	struct owed *owed = data;
+	struct vm *vm = vm_find_uuid(owed->vms, owed->uuid);
+
+	if (vm && err)
+		vm_owe_record(vm);
+	free(owed);
+}
+
+void vms_write_owed(void *data)
+{
+	struct vms *vms = data;
+
+	for (struct vm *vm = vms->list; vm; vm = vm->next) {
+		struct owed *owed;
+
+		if (!vm->owes_record)
+			continue;
+		vm->owes_record = false;
+		owed = xnew(struct owed);
+		owed->vms = vms;
+		memcpy(owed->uuid, vm->row.uuid, sizeof(owed->uuid));
+		vm_save(vm, on_owed_saved, owed);
+	}
+}
+
+void vm_owe_record(struct vm *vm)
+{
+	vm->owes_record = true;
+	if (!loop_timer_is_active(vm->vms->owed))
+		loop_timer_start(vm->vms->owed, OWED_RETRY_MS);
 }
 
 void vm_save(struct vm *vm, store_done_fn *done, void *data)
