@@ -395,13 +395,16 @@ static void print_cancel(const struct cli_call *call, struct json_object *reply)
 {
 	char owner[TABLE_CELL_SIZE], state[TABLE_CELL_SIZE];
 	bool is_cancelled = json_get_bool(reply, "cancelled", false);
+	bool is_under_way = json_get_bool(reply, "under_way", false);
 
 	if (migrctl_wants_json(call)) {
 		table_print_json(stdout, reply);
 		return;
 	}
 	table_text(reply, "state", state);
-	printf("%s; ", is_cancelled ? "cancelled" : "not cancelled");
+	printf("%s; ", is_cancelled   ? "cancelled"
+		       : is_under_way ? "the cancel is under way"
+				      : "not cancelled");
 	if (table_text(reply, "owner", owner)[0])
 		printf("'%s' owns the guest", owner);
 	else
@@ -429,7 +432,7 @@ static bool run_cancel(struct cli_call *call, struct err *err)
 		return false;
 	}
 	print_cancel(call, reply);
-	if (json_get_bool(reply, "cancelled", false))
+	if (json_get_bool(reply, "cancelled", false) || json_get_bool(reply, "under_way", false))
 		return true;
 	table_text(reply, "detail", detail);
 	return err_set(err, ERR_TOO_LATE, "%s", detail[0] ? detail : "the move was not cancelled");

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 
 /* So long a cancel waits to say who owns the guest; then it says what it knows. */
-#define CANCEL_PATIENCE_MS 30000
+#define CANCEL_PATIENCE_MS 10000
 
 void api_move_changed(void *data, const struct move *move)
 {
@@ -134,10 +134,16 @@ struct cancel {
 static void answer_cancel(struct cancel *cancel, struct move *move)
 {
 	bool cancelled = strcmp(move_state_name(move), "cancelled") == 0;
+	bool under_way = !cancelled && move_is_cancelling(move);
 	struct json_object *obj;
 	struct err outcome;
 
-	if (move_owner(move))
+	if (under_way)
+		err_set(&outcome, ERR_CANCELLED,
+			"the cancel is under way: the guest stays on host '%s'; the move ends when "
+			"host '%s' has answered, or without it after a while",
+			move_owner(move), move_destination(move));
+	else if (move_owner(move))
 		err_set(&outcome, ERR_TOO_LATE, "the move is %s; host '%s' owns the guest",
 			move_state_name(move), move_owner(move));
 	else
@@ -147,12 +153,17 @@ static void answer_cancel(struct cancel *cancel, struct move *move)
 			move_state_name(move), move_destination(move));
 	if (err_is_set(&cancel->refusal))
 		err_wrap(&outcome, "%s", cancel->refusal.msg);
-	obj = cancelled ? json_object_new_object() : http_problem(&outcome);
+	obj = cancelled || under_way ? json_object_new_object() : http_problem(&outcome);
 	json_add_bool(obj, "cancelled", cancelled);
+	json_add_bool(obj, "under_way", under_way);
 	json_add_str(obj, "owner", move_owner(move));
 	json_add_str(obj, "state", move_state_name(move));
 	json_add_str(obj, "detail", outcome.msg);
-	http_reply(TAKE_PTR(cancel->req), cancelled ? 200 : err_http_status(ERR_TOO_LATE), obj);
+	http_reply(TAKE_PTR(cancel->req),
+		   cancelled   ? 200
+		   : under_way ? 202
+			       : err_http_status(ERR_TOO_LATE),
+		   obj);
 	loop_timer_free(TAKE_PTR(cancel->deadline));
 }
 

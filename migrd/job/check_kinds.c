@@ -201,6 +201,22 @@ static void find_crashed_vm(const struct check_view *view, const struct check_ki
 	}
 }
 
+static void find_still_vm(const struct check_view *view, const struct check_kind *kind,
+			  struct check_findings *findings)
+{
+	for (size_t i = 0; i < view->vm_count; i++) {
+		const struct check_vm *vm = &view->vms[i];
+		struct check_finding *finding = vm->is_still ? add_vm(findings, kind, vm) : NULL;
+
+		if (!finding)
+			continue;
+		SAY(finding, explanation, "%s",
+		    vm->reason[0] ? vm->reason : "the guest shall run and stands still");
+		SAY(finding, remedy, "end what holds its disks, then: migrctl vm resume %s",
+		    vm->name);
+	}
+}
+
 static void find_unreachable_vm(const struct check_view *view, const struct check_kind *kind,
 				struct check_findings *findings)
 {
@@ -536,6 +552,7 @@ const struct check_kind check_kinds[] = {
 	{ "stuck-move", false, find_stuck_move, NULL },
 	{ "waiting-move", false, find_waiting_move, NULL },
 	{ "crashed-vm", false, find_crashed_vm, NULL },
+	{ "still-vm", true, find_still_vm, NULL },
 	{ "unreachable-vm", true, find_unreachable_vm, NULL },
 	{ "orphan-incoming", true, find_orphan_incoming, check_repair_incoming },
 	{ "leftover-stream", true, find_leftover_stream, check_repair_stream },

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "job/move_priv.h"
+#include "vm/still.h"
 
 void check_view_free(struct check_view *view)
 {
@@ -33,6 +34,7 @@ static void copy_vm(struct check_vm *to, struct vm *vm)
 		snprintf(to->fault, sizeof(to->fault), "%.127s", fault.msg);
 	to->is_incoming = vm_role(vm) == VM_ROLE_INCOMING;
 	to->has_qemu = vm_qemu(vm) != NULL;
+	to->is_still = vm_is_still(vm);
 	to->never_ran = vm_never_ran(vm);
 	to->id = (struct proc_id){ row->qemu_pid, row->qemu_start_time };
 	to->generation = vm_generation(vm);

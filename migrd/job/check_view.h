@@ -20,6 +20,7 @@ struct check_vm {
 	char move[ID_UUID_SIZE];
 	bool is_incoming;
 	bool has_qemu;     /* one that lives, or is being looked for */
+	bool is_still;     /* shall run and does not (vm/still.h) */
 	bool never_ran;    /* there is no QEMU, or its guest was never let run */
 	struct proc_id id; /* of its QEMU; pid 0: none, or not known yet */
 	uint64_t generation;

@@ -152,6 +152,8 @@ const struct store_move *move_row(const struct move *move);
 const char *move_state_name(const struct move *move);
 bool move_is_final(const struct move *move);
 bool move_can_cancel(const struct move *move);
+/* It rolls back on request and the guest stays here; only its end is to come. */
+bool move_is_cancelling(const struct move *move);
 bool move_is_out(const struct move *move);
 const char *move_source(const struct move *move);
 const char *move_destination(const struct move *move);

@@ -16,6 +16,8 @@
 /* After go, QEMU has so long to say that it has loaded everything. */
 #define LOAD_PATIENCE_MS 10000
 #define LOAD_TICK_MS     20
+/* So long a drop waits for the end of a QEMU whose link is broken: it has the reason. */
+#define LAST_WORDS_MS 500
 /* The guest is ours and may stand still: so often we look again. */
 #define DOUBT_TICK_MS 100
 
@@ -108,7 +110,7 @@ void move_dst_step_prepare(struct move *move)
 	uint64_t waited_ms = loop_now_ms(move->moves->env.loop) - move->entered_ms;
 
 	if (move->drop_requested) {
-		move_give_up(move, ERR_CANCELLED, "the source dropped the move");
+		move_give_up(move, ERR_CANCELLED, MOVE_DROPPED);
 	} else if (move->qemu_launched && move_is_gone(move)) {
 		roll_back_gone(move);
 	} else if (move->stream_gone) {
@@ -210,14 +212,28 @@ static bool load_is_late(const struct move *move)
 	return loop_now_ms(move->moves->env.loop) - move->go_at_ms > LOAD_PATIENCE_MS;
 }
 
+/* The source drops a move whose link broke, and what broke it may be our QEMU, whose end
+ * comes a moment later with the true reason. */
+static bool may_explain_itself(const struct move *move)
+{
+	const struct stream_status *status = move->stream ? stream_status(move->stream) : NULL;
+	bool is_broken = move->stream_gone || (status && (status->state == STREAM_CHANNEL_CLOSED ||
+							  status->state == STREAM_CHANNEL_FAILED));
+
+	return is_broken && !is_loaded(move) && move->drop_at_ms &&
+	       loop_now_ms(move->moves->env.loop) - move->drop_at_ms < LAST_WORDS_MS;
+}
+
 void move_dst_step_transfer(struct move *move)
 {
 	if (move_is_gone(move)) {
 		roll_back_gone(move);
 	} else if (move->qemu_state == QMP_MIG_FAILED) {
 		qemu_kill(move_qemu(move)); /* its words are in its log; the end is the fact */
+	} else if (move->drop_requested && may_explain_itself(move)) {
+		loop_timer_start(move->tick, DOUBT_TICK_MS);
 	} else if (move->drop_requested) {
-		move_give_up(move, ERR_CANCELLED, "the source dropped the move");
+		move_give_up(move, ERR_CANCELLED, MOVE_DROPPED);
 	} else if (move->go_requested && is_loaded(move)) {
 		move_dst_take(move);
 	} else if (move->go_requested && load_is_late(move)) {

@@ -68,6 +68,18 @@ enum move_stamp {
 	MOVE_STAMP_COUNT
 };
 
+/* Whose words the reason of a failure is, the best last; NONE: nothing can explain it better. */
+enum move_blame {
+	MOVE_BLAME_NONE,
+	MOVE_BLAME_STREAM,
+	MOVE_BLAME_SILENT, /* QEMU failed and does not say why */
+	MOVE_BLAME_QEMU,
+	MOVE_BLAME_PEER,
+	MOVE_BLAME_GUEST,
+};
+/* What a destination says that only did what the source told it. */
+#define MOVE_DROPPED "the source dropped the move"
+
 struct move_waiter;
 struct save;
 
@@ -86,6 +98,7 @@ struct move {
 	bool is_resumed; /* found by a restart in this state */
 	char reason[ERR_MSG_SIZE];
 	struct err error;
+	enum move_blame blame; /* source: of the error */
 	struct vm_job job;
 	bool holds_vm;
 	struct move_waiter *waiters;
@@ -126,6 +139,7 @@ struct move {
 	bool cancel_requested, cancel_sent, yank_sent;
 	bool go_requested, drop_requested;
 	uint64_t silent_since_ms;     /* destination: the first question without an answer */
+	uint64_t drop_at_ms;          /* destination: likewise of drop */
 	uint64_t go_at_ms;            /* when go came, on the loop's clock */
 	bool guest_safe;              /* rollback: the guest is as it was before */
 	bool guest_in_doubt;          /* source: somebody may have resumed it at the last moment */

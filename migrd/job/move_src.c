@@ -262,17 +262,24 @@ static bool is_stalled(const struct move *move)
 
 void move_src_qemu_failed(struct move *move)
 {
+	bool has_words = move->info.error[0] != '\0';
+	const char *link = stream_fault(move);
+	enum move_blame blame = has_words ? MOVE_BLAME_QEMU : MOVE_BLAME_SILENT;
 	struct err err;
 
-	if (move->cancel_requested)
+	if (move->cancel_requested) {
+		blame = MOVE_BLAME_NONE;
 		err_set(&err, ERR_CANCELLED, "cancelled on request");
-	else if (stream_fault(move))
+	} else if (link) {
+		blame = MOVE_BLAME_STREAM; /* QEMU's words are of its socket to the stream */
 		err_set(&err, ERR_PEER, "the data connection to host '%s' broke: %s",
-			move->row.peer, stream_fault(move));
-	else
+			move->row.peer, link);
+	} else {
 		err_set(&err, ERR_QEMU, "QEMU gave the transfer up: %s",
-			move->info.error[0] ? move->info.error : "it does not say why");
-	explain_by_guest(move, &err);
+			has_words ? move->info.error : "it does not say why");
+	}
+	if (!err_is_set(&move->error))
+		move->blame = blame;
 	move_roll_back(move, &err);
 }
 

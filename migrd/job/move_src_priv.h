@@ -44,6 +44,11 @@ void move_src_ask(struct move *move, const char *verb, struct json_object *body,
 void move_src_ask_again_later(struct move *move, const struct err *why);
 /* QEMU decides the race between a cancel and its own end. */
 void move_src_send_cancel(struct move *move);
+/* Of what broke a move: takes the place of the present reason if it ranks higher, see
+ * job/move_reason.c.  PEER: REASON is what the destination says. */
+void move_src_blame(struct move *move, enum move_blame blame, const struct err *why);
+void move_src_blame_peer(struct move *move, const char *reason);
+void move_src_blame_guest(struct move *move);
 /* QEMU says failed or cancelled: rolls back, with the likeliest reason. */
 void move_src_qemu_failed(struct move *move);
 

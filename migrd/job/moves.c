@@ -152,6 +152,12 @@ bool move_can_cancel(const struct move *move)
 	return move_def(move, move->state)->can_cancel;
 }
 
+bool move_is_cancelling(const struct move *move)
+{
+	return move->side == MOVE_SRC && move->state == MOVE_STATE_ROLLBACK &&
+	       move->error.code == ERR_CANCELLED && move_owner(move) == move_source(move);
+}
+
 bool move_is_out(const struct move *move)
 {
 	return move->side == MOVE_SRC;

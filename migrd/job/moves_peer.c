@@ -146,6 +146,8 @@ struct move *moves_drop(struct moves *moves, const char *id, const char *source,
 
 	if (!move)
 		return NULL;
+	if (!move->drop_requested)
+		move->drop_at_ms = loop_now_ms(moves->env.loop);
 	move->drop_requested = true;
 	move_step(move);
 	return move;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "vm/entry.h"
+#include "vm/still.h"
 #include "vm/vm_priv.h"
 
 #define COMMAND_DEADLINE_MS 10000
@@ -78,6 +79,19 @@ static void on_command(void *data, struct json_object *result, const struct err 
 	finish(data, err);
 }
 
+static void on_continued(void *data, struct json_object *result, const struct err *err)
+{
+	struct action_run *run = data;
+	struct vm *vm = vm_of(run);
+
+	(void)result;
+	if (vm && err && err->code == ERR_QEMU)
+		vm_note_still(vm, err);
+	else if (vm && !err)
+		vm_still_over(vm);
+	finish(run, err);
+}
+
 static void on_launched(void *data, const struct err *err)
 {
 	struct action_run *run = data;
@@ -94,7 +108,7 @@ static void on_launched(void *data, const struct err *err)
 		finish(run, err);
 		return;
 	}
-	vm_entry_command(run->entry, "cont", NULL, COMMAND_DEADLINE_MS, on_command, run);
+	vm_entry_command(run->entry, "cont", NULL, COMMAND_DEADLINE_MS, on_continued, run);
 }
 
 static void on_deleted(void *data, const struct err *err)
@@ -125,7 +139,8 @@ static void perform(struct vm *vm, struct action_run *run)
 	case VM_ACTION_RESET:
 	case VM_ACTION_SHUTDOWN:
 		vm_entry_command(run->entry, actions[run->action].command, NULL,
-				 COMMAND_DEADLINE_MS, on_command, run);
+				 COMMAND_DEADLINE_MS,
+				 run->action == VM_ACTION_RESUME ? on_continued : on_command, run);
 		break;
 	case VM_ACTION_DELETE:
 		store_commit(run->vms->env.store, &delete_txn, on_deleted, run);

@@ -112,6 +112,7 @@ void vm_remove(struct vm *vm)
 	leave_waiting(vm);
 	vm_agent_end(vm);
 	vm_rx_fini(vm);
+	loop_timer_free(vm->again);
 	qemu_free(vm->qemu);
 	store_vm_fini(&vm->row);
 	free(vm);

@@ -28,6 +28,8 @@ struct vm {
 	char reason[ERR_MSG_SIZE];
 	struct vm_events events;
 	struct vm_rx rx;
+	struct loop_timer *again; /* of a refused cont, see vm/still.h; NULL: never needed */
+	uint32_t again_ms;
 	struct vm_job *job;
 	struct vm_entry *holder;    /* of the sync slot */
 	struct vm_entries entries;  /* that wait for it, or for their refusal */

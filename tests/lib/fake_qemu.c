@@ -48,6 +48,7 @@ struct rule {
 };
 
 void (*fake_qemu_before)(const char *command);
+const char *fake_qmp_words = "";
 const char *fake_qemu_rx_filters, *fake_qemu_devices;
 bool fake_qemu_start_fails, fake_qemu_start_hangs;
 char fake_boot_id[ID_UUID_SIZE] = "6a1b0000-0000-4000-8000-000000000001";
@@ -68,6 +69,7 @@ void fake_qemu_init(struct loop *the_loop)
 	process_count = 0;
 	memset(rules, 0, sizeof(rules));
 	fake_qemu_rx_filters = fake_qemu_devices = NULL;
+	fake_qmp_words = "";
 	fake_qemu_start_fails = fake_qemu_start_hangs = false;
 }
 
@@ -426,7 +428,8 @@ static void obey(struct command *command)
 		has_rule(command->name) ? rule_for(command->name)->refusal : ERR_NONE;
 
 	if (refusal != ERR_NONE)
-		err_set(&command->err, refusal, "QEMU says no to '%s'", command->name);
+		err_set(&command->err, refusal, "QEMU says no to '%s'%s", command->name,
+			fake_qmp_words);
 	else
 		carry_out(command, qemu->process);
 	answer(command);

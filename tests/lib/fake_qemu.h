@@ -56,6 +56,7 @@ void fake_qemu_migrates(const char *state);
 void fake_qmp_hold(const char *command);
 void fake_qmp_release(const char *command); /* and the waiting ones are answered */
 void fake_qmp_refuse(const char *command, enum err_code code); /* all of that name */
+extern const char *fake_qmp_words; /* at the end of each refusal; "" at first */
 void fake_qmp_accept(const char *command);
 /* JSON, a constant: the answer to all of that name; NULL: what the fake QEMU says itself. */
 void fake_qmp_result(const char *command, const char *json);

@@ -284,6 +284,46 @@ START_TEST(go_refused_cont_refused_for_good_move_ends)
 	rig_advance(60000);
 	ck_assert_str_eq(rig_state(), "failed");
 	ck_assert_str_eq(vm_state(rig_vm()), "paused");
+	ck_assert_ptr_nonnull(strstr(vm_reason(rig_vm()), "it is not tried again"));
+	/* A second one could run the guest without its disk. */
+	ck_assert_uint_eq(trace_count("qmp cont"), 1);
+}
+END_TEST
+
+/* Somebody holds its image for longer than any move waits: it runs as soon as it can. */
+START_TEST(go_refused_cont_refused_by_a_lock_guest_runs_when_it_is_free)
+{
+	rig_bring_to("handover");
+	fake_qemu_migrates("completed");
+	fake_qmp_refuse("cont", ERR_QEMU);
+	fake_qmp_words = ": Failed to get \"write\" lock";
+	rig_peer_says("go", "refused");
+	rig_advance(600000);
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(vm_state(rig_vm()), "paused");
+	ck_assert_ptr_nonnull(strstr(vm_reason(rig_vm()), "it is tried again until it runs"));
+	fake_qmp_accept("cont");
+	rig_advance(5000);
+	ck_assert(rig_guest_runs());
+	ck_assert_str_eq(vm_reason(rig_vm()), "");
+}
+END_TEST
+
+/* Who does not want it to run any more is not overruled. */
+START_TEST(cont_refused_by_a_lock_then_paused_is_not_tried_again)
+{
+	size_t tried;
+
+	rig_bring_to("handover");
+	fake_qemu_migrates("completed");
+	fake_qmp_refuse("cont", ERR_QEMU);
+	fake_qmp_words = ": Failed to get \"write\" lock";
+	rig_peer_says("go", "refused");
+	rig_advance(60000);
+	rig_act(VM_ACTION_PAUSE);
+	tried = trace_count("qmp cont");
+	rig_advance(60000);
+	ck_assert_uint_eq(trace_count("qmp cont"), tried);
 }
 END_TEST
 
@@ -419,6 +459,8 @@ Suite *suite(void)
 	tcase_add_test(tc, go_refused_guest_goes_on);
 	tcase_add_test(tc, go_refused_cont_fails_is_tried_again);
 	tcase_add_test(tc, go_refused_cont_refused_for_good_move_ends);
+	tcase_add_test(tc, go_refused_cont_refused_by_a_lock_guest_runs_when_it_is_free);
+	tcase_add_test(tc, cont_refused_by_a_lock_then_paused_is_not_tried_again);
 	tcase_add_test(tc, go_taken_qemu_dead_meanwhile_move_is_done);
 	tcase_add_test(tc, go_refused_qemu_dead_guest_has_crashed);
 	tcase_add_test(tc, confirm_monitor_hung_qemu_is_ended_all_the_same);

@@ -435,6 +435,23 @@ START_TEST(waiters_are_told_once)
 }
 END_TEST
 
+/* The guest is ours for certain: nobody waits for a silent host to stop it. */
+START_TEST(rollback_peer_silent_vm_is_stopped)
+{
+	rig_bring_to("transfer");
+	fake_qemu_migrates("failed");
+	rig_advance(2000);
+	ck_assert_str_eq(rig_state(), "rollback");
+	rig_act_begin(VM_ACTION_STOP);
+	rig_advance(1000);
+	ck_assert(!fake_qemu()->is_alive);
+	rig_advance(30000);
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_int_eq(rig_act_result().code, ERR_NONE);
+	ck_assert_str_eq(vm_state(rig_vm()), "stopped");
+}
+END_TEST
+
 /* A thousand notes in one state must not be lost, nor grow for ever. */
 START_TEST(transfer_many_events_are_kept)
 {
@@ -481,6 +498,7 @@ Suite *suite(void)
 	tc = rig_add_case(s, "ends");
 	tcase_add_test(tc, end_late_messages_are_harmless);
 	tcase_add_test(tc, waiters_are_told_once);
+	tcase_add_test(tc, rollback_peer_silent_vm_is_stopped);
 	tcase_add_test(tc, transfer_many_events_are_kept);
 	return s;
 }
