@@ -521,7 +521,8 @@ const struct cli_command cmd_move_cancel = {
 	.summary = "end a move; says who owns the guest then",
 	.details =
 		"Waits for the end.  The exit code is 0 when the move was cancelled and the guest\n"
-		"is where it was; that of `too-late' when it had already gone too far.\n",
+		"is where it was, or when the cancel is under way and the guest stays where it\n"
+		"is; that of `too-late' when it had already gone too far.\n",
 	.run = run_cancel,
 };
 
