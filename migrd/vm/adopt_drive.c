@@ -14,25 +14,6 @@ static bool is_if(const struct optlist *opts, const char *interface)
 	return optlist_is(opts, "if", interface, "ide");
 }
 
-/* The format is never left to QEMU's guess: the guest can write what it likes. */
-static void pin_format(struct adopt_plan *plan, struct adopt_item *item, const char *file)
-{
-	const struct adopt_facts *facts = plan->facts;
-
-	if (optlist_get(&item->opts, "format") || optlist_get(&item->opts, "driver"))
-		return;
-	for (size_t i = 0; i < facts->block_count; i++) {
-		if (strcmp(facts->blocks[i].file, file) != 0)
-			continue;
-		adopt_change(item, "format", facts->blocks[i].format);
-		ADOPT_NOTE(plan, item->option,
-			   "the format of '%.80s' was guessed by QEMU: it is '%s' from here on",
-			   file, facts->blocks[i].format);
-		return;
-	}
-	ADOPT_REFUSE(plan, item->option, "the format of '%.80s' is not known", file);
-}
-
 static void check_file(struct adopt_plan *plan, const char *option, const char *file)
 {
 	if (file[0] != '/' && !strchr(file, ':'))
@@ -61,10 +42,8 @@ void adopt_take_drive(struct adopt_plan *plan, const struct adopt_option *option
 			     "snapshot=on: what the guest has written is in a temporary file of "
 			     "that "
 			     "QEMU, which a move would lose");
-	if (!file)
-		return;
-	check_file(plan, option->name, file);
-	pin_format(plan, item, file);
+	if (file)
+		check_file(plan, option->name, file);
 }
 
 /* "-hda FILE" is "-drive file=FILE,if=ide,index=0,media=disk". */
@@ -77,7 +56,6 @@ void adopt_take_old_drive(struct adopt_plan *plan, const struct adopt_option *op
 		return;
 	adopt_change(item, "file", value);
 	check_file(plan, option->name, value);
-	pin_format(plan, item, value);
 }
 
 void adopt_take_blockdev(struct adopt_plan *plan, const struct adopt_option *option,

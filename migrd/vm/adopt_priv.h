@@ -113,6 +113,15 @@ adopt_take_fn adopt_take_netdev, adopt_take_nic, adopt_take_net;
 bool adopt_map_nic(struct adopt_plan *plan, const struct optlist *device,
 		   const struct adopt_device *fact);
 void adopt_nets_end(struct adopt_plan *plan);
+/* adopt_follow.c: what QEMU has now counts, and changes the items */
+void adopt_follow_drive(struct adopt_plan *plan, struct adopt_item *item);
+void adopt_follow_drives(struct adopt_plan *plan);
+void adopt_follow_netdevs(struct adopt_plan *plan);
+/* An item of -device, and what QEMU has as it. */
+void adopt_follow_device(struct adopt_plan *plan, struct adopt_item *device,
+			 const struct adopt_device *fact);
+/* Before it is changed for the other host. */
+void adopt_follow_chardev(struct adopt_plan *plan, const struct adopt_item *item);
 /* adopt_device.c */
 adopt_take_fn adopt_take_device, adopt_take_object;
 /* Matches, pins and maps; the number of those without an id. */
