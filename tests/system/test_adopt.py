@@ -132,7 +132,7 @@ class AdoptTest(AdoptBase):
                                "name=opt/x,string=y", guest=guest)
         error = self.refused(foreign, 400, "invalid", "ich9-intel-hda", "-fw_cfg", "-snapshot")
         self.assertEqual(sorted(fault["pointer"] for fault in error.body["errors"]),
-                         ["-device", "-fw_cfg", "-snapshot"])
+                         ["-device", "-drive", "-fw_cfg", "-snapshot"])
         done = self.a.migrctl("vm", "adopt", "--qmp", foreign.qmp, "--yes", check=False)
         self.assertEqual(done.returncode, 2)
         self.assertIn("-fw_cfg", done.stderr)
