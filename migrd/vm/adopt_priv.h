@@ -116,6 +116,16 @@ void adopt_nets_end(struct adopt_plan *plan);
 /* adopt_follow.c: what QEMU has now counts, and changes the items */
 void adopt_follow_drive(struct adopt_plan *plan, struct adopt_item *item);
 void adopt_follow_drives(struct adopt_plan *plan);
+/* Read-only, cache and limits of a drive. */
+void adopt_follow_flags(struct adopt_plan *plan, struct adopt_item *item,
+			const struct adopt_block *block);
+void adopt_refuse_graph(struct adopt_plan *plan, const struct adopt_item *item,
+			const struct adopt_block *block);
+void adopt_note_now(struct adopt_plan *plan, const struct adopt_item *item, const char *said,
+		    const char *now);
+/* Without "file:". */
+const char *adopt_bare_file(const char *file);
+/* adopt_follow_device.c */
 void adopt_follow_netdevs(struct adopt_plan *plan);
 /* An item of -device, and what QEMU has as it. */
 void adopt_follow_device(struct adopt_plan *plan, struct adopt_item *device,
