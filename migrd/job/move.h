@@ -33,6 +33,7 @@
 #include "wire/move_request.h"
 
 struct moves;
+struct stream_preamble;
 struct move;
 
 struct moves_env {
@@ -144,7 +145,7 @@ struct move *moves_go(struct moves *moves, const char *id, const char *source, u
 struct move *moves_drop(struct moves *moves, const char *id, const char *source,
 			uint64_t generation, struct err *err);
 /* The data port's question; see stream/port.h. */
-bool moves_claim(void *moves, const char *id, const char *channel, int fd);
+bool moves_claim(void *moves, const struct stream_preamble *preamble, int fd);
 
 /* ---- what there is to know ------------------------------------------- */
 

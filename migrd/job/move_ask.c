@@ -174,6 +174,7 @@ bool move_start_stream(struct move *move, struct err *err)
 	struct stream_config config = {
 		.side = move->side == MOVE_SRC ? STREAM_SRC : STREAM_DST,
 		.link_timeout_ms = env->link_timeout_ms,
+		.connect_timeout_ms = env->prepare_timeout_ms,
 	};
 
 	snprintf(config.move_id, sizeof(config.move_id), "%s", move->row.id);

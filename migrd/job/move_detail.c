@@ -31,6 +31,8 @@ void move_detail_encode(struct move *move)
 	json_add_bool(obj, "go_in_doubt", move->go_in_doubt);
 	json_add_int(obj, "stream_pid", move->stream_id.pid);
 	json_add_uint(obj, "stream_start_time", move->stream_id.start_time);
+	if (move->port_key[0] && !move_is_final(move))
+		json_add_str(obj, "port_key", move->port_key);
 	json_add_uint(obj, "qemu_total_ms", move->info.total_time_ms);
 	json_add_uint(obj, "qemu_setup_ms", move->info.setup_time_ms);
 	json_add_uint(obj, "qemu_downtime_ms", move->info.downtime_ms);
@@ -79,6 +81,8 @@ void move_detail_decode(struct move *move)
 	move->go_in_doubt = json_get_bool(obj, "go_in_doubt", false);
 	move->stream_id.pid = (pid_t)get_uint(obj, "stream_pid");
 	move->stream_id.start_time = get_uint(obj, "stream_start_time");
+	snprintf(move->port_key, sizeof(move->port_key), "%s",
+		 json_get_str(obj, "port_key") ? json_get_str(obj, "port_key") : "");
 	move->info.total_time_ms = get_uint(obj, "qemu_total_ms");
 	move->info.setup_time_ms = get_uint(obj, "qemu_setup_ms");
 	move->info.downtime_ms = get_uint(obj, "qemu_downtime_ms");

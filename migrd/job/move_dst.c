@@ -101,6 +101,7 @@ void move_dst_enter_prepare(struct move *move)
 	loop_timer_start(move->tick, move->moves->env.prepare_timeout_ms);
 	vm_launch_incoming(move_vm(move), on_launched, launch);
 	id_token_new(move->token);
+	stream_preamble_key(move->token, move->port_key);
 	if (!move_start_stream(move, &err))
 		move_roll_back(move, &err);
 }

@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "job/move.h"
+#include "stream/preamble.h"
 #include "stream/proc.h"
 
 enum move_side { MOVE_SRC, MOVE_DST };
@@ -156,6 +157,8 @@ struct move {
 	uint64_t moved_bytes, moved_at_ms; /* when transferred last grew */
 	char data_address[STREAM_ADDRESS_SIZE];
 	char token[ID_TOKEN_SIZE];
+	char port_key[STREAM_PROOF_SIZE]; /* destination: of the data port's callers */
+	uint32_t port_attempt;            /* the last that was taken */
 };
 
 TAILQ_HEAD(move_list, move);

@@ -153,13 +153,19 @@ struct move *moves_drop(struct moves *moves, const char *id, const char *source,
 	return move;
 }
 
-bool moves_claim(void *data, const char *id, const char *channel, int fd)
+/* Nothing is spent for a caller before it has proved that it is the source's, with
+ * a line that was not used before. */
+bool moves_claim(void *data, const struct stream_preamble *preamble, int fd)
 {
-	struct move *move = moves_find(data, id);
+	struct move *move = moves_find(data, preamble->move_id);
 
 	if (!move || move->side != MOVE_DST || !move->stream || move->stream_gone ||
 	    (move->state != MOVE_STATE_PREPARE && move->state != MOVE_STATE_TRANSFER))
 		return false;
-	stream_accept(move->stream, fd, channel);
+	if (!stream_preamble_is_proved(preamble, move->port_key) ||
+	    preamble->attempt <= move->port_attempt)
+		return false;
+	move->port_attempt = preamble->attempt;
+	stream_accept(move->stream, fd, preamble->channel);
 	return true;
 }

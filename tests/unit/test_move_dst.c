@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "check_main.h"
 #include "move_rig.h"
+#include "stream/preamble.h"
 
 #define OTHER_ID "018f0000-0000-7000-8000-0000000000ff"
 
@@ -641,16 +642,63 @@ END_TEST
 
 /* ---- the data port --------------------------------------------------------------- */
 
+/* As a stream that was told TOKEN would claim it. */
+static bool claim(const char *id, const char *token, uint32_t attempt)
+{
+	struct stream_preamble preamble = { .channel = "ram", .attempt = attempt };
+	char key[STREAM_PROOF_SIZE];
+
+	snprintf(preamble.move_id, sizeof(preamble.move_id), "%s", id);
+	stream_preamble_key(token, key);
+	stream_preamble_prove(&preamble, key);
+	return moves_claim(rig.moves, &preamble, -1);
+}
+
+static const char *token_of_move(void)
+{
+	return move_token(moves_find(rig.moves, RIG_MOVE_ID));
+}
+
 /* Only a move that waits for it gets the connection. */
 START_TEST(claim_is_for_the_move_that_waits)
 {
-	ck_assert(!moves_claim(rig.moves, RIG_MOVE_ID, "ram", -1));
+	char token[ID_TOKEN_SIZE];
+
+	id_token_new(token);
+	ck_assert(!claim(RIG_MOVE_ID, token, 1));
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
-	ck_assert(!moves_claim(rig.moves, OTHER_ID, "ram", -1));
-	ck_assert(moves_claim(rig.moves, RIG_MOVE_ID, "ram", -1));
+	snprintf(token, sizeof(token), "%s", token_of_move());
+	ck_assert(!claim(OTHER_ID, token, 1));
+	ck_assert(claim(RIG_MOVE_ID, token, 1));
 	ck_assert_uint_eq(trace_count("stream accept"), 1);
 	ck_assert_str_eq(rig_drop(), "refused");
-	ck_assert(!moves_claim(rig.moves, RIG_MOVE_ID, "ram", -1));
+	ck_assert(!claim(RIG_MOVE_ID, token, 2));
+}
+END_TEST
+
+/* Every viewer can read the id of a move. */
+START_TEST(claim_without_the_token_costs_the_move_nothing)
+{
+	char token[ID_TOKEN_SIZE];
+
+	id_token_new(token);
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	for (uint32_t i = 1; i < 100; i++)
+		ck_assert(!claim(RIG_MOVE_ID, token, i));
+	ck_assert_uint_eq(trace_count("stream accept"), 0);
+	ck_assert(claim(RIG_MOVE_ID, token_of_move(), 1));
+}
+END_TEST
+
+/* Whoever sees the wire can repeat a line: it is good once. */
+START_TEST(claim_that_was_overheard_is_refused)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	ck_assert(claim(RIG_MOVE_ID, token_of_move(), 2));
+	ck_assert(!claim(RIG_MOVE_ID, token_of_move(), 2));
+	ck_assert(!claim(RIG_MOVE_ID, token_of_move(), 1));
+	ck_assert(claim(RIG_MOVE_ID, token_of_move(), 3));
+	ck_assert_uint_eq(trace_count("stream accept"), 2);
 }
 END_TEST
 
@@ -775,6 +823,8 @@ static void add_messages(Suite *s)
 	ADD(fate_is_not_asked_while_bytes_flow);
 	ADD(fate_unknown_to_source_is_given_up);
 	ADD(claim_is_for_the_move_that_waits);
+	ADD(claim_without_the_token_costs_the_move_nothing);
+	ADD(claim_that_was_overheard_is_refused);
 	ADD(user_actions_are_refused_before_it_is_ours);
 	ADD(cancel_is_for_the_source);
 	ADD(end_late_events_are_harmless);
