@@ -50,6 +50,12 @@ struct config {
 
 /* Sets *RET wholly when it returns true. */
 bool config_load(const char *path, struct config *ret, struct faults *faults);
+/* Takes over from FRESH what may change while migrd runs, but for the peers; each
+ * other difference is told to KEPT and stays as it is in RUNNING. */
+struct config_key;
+typedef void config_kept_fn(void *data, const struct config_key *key);
+void config_take_live(struct config *running, const struct config *fresh, config_kept_fn *kept,
+		      void *data);
 void config_fini(struct config *config);
 
 /* Every section and key with type, range, default and meaning. */

@@ -75,14 +75,15 @@ const struct config_key config_keys[] = {
 	  "stuck." },
 	{ "move", "bandwidth_bytes_per_s", CONFIG_TYPE_UINT, AT(move_bandwidth_bytes_per_s), 0,
 	  UINT64_C(1000000000000), "0", NULL, "bytes per second",
-	  "Limit of a move that sets none itself; 0: none." },
+	  "Limit of a move that sets none itself; 0: none.", .is_live = true },
 	/* QEMU: MAX_MIGRATE_DOWNTIME, migration/migration.h. */
 	{ "move", "downtime_limit_ms", CONFIG_TYPE_UINT, AT(move_downtime_limit_ms), 1, 2000000,
 	  "300", NULL, "milliseconds",
-	  "How long a guest may stand still in a move that does not say." },
+	  "How long a guest may stand still in a move that does not say.", .is_live = true },
 	{ "log", "level", CONFIG_TYPE_LEVEL, AT(log_level), .fallback = "info",
 	  .help = "The least important records that are written: error, warning, info or "
-		  "debug." },
+		  "debug.",
+	  .is_live = true },
 };
 const size_t config_key_count = ARRAY_LEN(config_keys);
 

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "config.h"
 #include "peer/client.h"
+#include "reload.h"
 #include "stream/port.h"
 #include "tls/identity.h"
 #include "wire/schema.h"
@@ -27,23 +28,25 @@ struct daemon {
 	const char **peer_ids;
 	struct http_server *server;
 	struct stream_port *port;
+	struct reload *reload;
+	const char *path;
 	struct loop_signal *signals[2];
 };
 
 /* ---- build -------------------------------------------------------------- */
 
-static bool check_identity(const struct config *config, struct err *err)
+/* An expired certificate is no reason not to start: guests and the local socket do
+ * without. */
+static bool load_tls(const struct config *config, struct tls_live **ret, struct err *err)
 {
-	struct tls_identity identity;
+	struct tls_live *tls =
+		tls_live_load_blocking(config->tls_ca, config->tls_cert, config->tls_key, err);
+	bool ok = tls && reload_check_identity(&tls->identity, config, err);
 
-	if (!tls_check_files(config->tls_ca, config->tls_cert, config->tls_key, &identity, err))
-		return false;
-	if (identity.kind != TLS_KIND_HOST || strcmp(identity.name, config->host_id) != 0)
-		return err_set(err, ERR_INVALID,
-			       "the certificate '%s' is for '%s', but this host's id is '%s': make "
-			       "one with 'migrctl pki host %s=ADDRESS'",
-			       config->tls_cert, identity.name, config->host_id, config->host_id);
-	return true;
+	if (ok)
+		*ret = tls_live_ref(tls);
+	tls_live_unref(tls);
+	return ok;
 }
 
 static bool make_dirs(const struct config *config, struct err *err)
@@ -64,10 +67,10 @@ static bool make_peers(struct daemon *daemon, struct err *err)
 	daemon->api.peers = peer_clients_new(daemon->api.loop, &peer_config, err);
 	if (!daemon->api.peers)
 		return false;
-	daemon->peer_ids = xcalloc(config->peer_count + 1, sizeof(*daemon->peer_ids));
+	daemon->peer_ids = xcalloc(CONFIG_PEER_MAX + 1, sizeof(*daemon->peer_ids));
 	for (size_t i = 0; i < config->peer_count; i++) {
 		peer_clients_set(daemon->api.peers, config->peers[i].id, config->peers[i].address);
-		daemon->peer_ids[i] = config->peers[i].id;
+		daemon->peer_ids[i] = peer_clients_id(daemon->api.peers, config->peers[i].id);
 	}
 	daemon->api.peer_ids = daemon->peer_ids;
 	return true;
@@ -184,7 +187,7 @@ static bool build(struct daemon *daemon, struct err *err)
 	struct api *api = &daemon->api;
 
 	fill_api(daemon);
-	if (!check_identity(config, err) || !make_dirs(config, err))
+	if (!load_tls(config, &api->tls, err) || !make_dirs(config, err))
 		return false;
 	api->store = store_open_blocking(api->loop, config->host_state_dir, err);
 	if (!api->store || !make_peers(daemon, err))
@@ -212,6 +215,7 @@ static void tear_down(struct daemon *daemon)
 {
 	struct api *api = &daemon->api;
 
+	reload_free(daemon->reload);
 	http_server_free(daemon->server);
 	stream_port_free(daemon->port);
 	check_free(api->check);
@@ -228,6 +232,7 @@ static void tear_down(struct daemon *daemon)
 		loop_signal_free(daemon->signals[i]);
 	bus_free(api->bus);
 	loop_free(api->loop);
+	tls_live_unref(api->tls);
 	free(daemon->data_address);
 	free(daemon->peer_ids);
 }
@@ -264,6 +269,13 @@ static bool run(struct daemon *daemon, struct err *err)
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
 		daemon->signals[i] =
 			loop_signal_new(daemon->api.loop, signals[i], on_signal, daemon->api.loop);
+	daemon->reload = reload_new(&(struct reload_env){
+		.path = daemon->path,
+		.config = &daemon->config,
+		.api = &daemon->api,
+		.peer_ids = daemon->peer_ids,
+		.server = daemon->server,
+	});
 	log_info("migrd", "started", "version=%s host=%s api=%s data=%s", VERSION,
 		 daemon->config.host_id, daemon->config.api_listen, daemon->config.data_listen);
 	vms_recover(daemon->api.vms, on_vms_recovered, &daemon->api);
@@ -335,9 +347,23 @@ static void print_routes(void)
 	}
 }
 
+/* What would not keep it from starting is said, and is no failure. */
+static int check_certificate(const struct config *config)
+{
+	struct tls_live *tls = NULL;
+	struct err err;
+
+	if (!load_tls(config, &tls, &err))
+		return complain(&err);
+	if (!tls_live_is_valid(tls, &err))
+		fprintf(stderr, "migrd: warning: %s\n", err.msg);
+	tls_live_unref(tls);
+	return 0;
+}
+
 static int load_and_run(const char *path, bool check_only)
 {
-	struct daemon daemon = { 0 };
+	struct daemon daemon = { .path = path };
 	struct faults *faults = faults_new();
 	struct err err;
 	int status = 0;
@@ -352,8 +378,7 @@ static int load_and_run(const char *path, bool check_only)
 	if (!fault_init(&err)) {
 		status = complain(&err);
 	} else if (check_only) {
-		if (!check_identity(&daemon.config, &err))
-			status = complain(&err);
+		status = check_certificate(&daemon.config);
 	} else {
 		if (!run(&daemon, &err))
 			status = complain(&err);
@@ -381,6 +406,7 @@ int main(int argc, char **argv)
 	bool check_only = false;
 	int opt;
 
+	reload_catch_signal();
 	umask(077);
 	raise_descriptor_limit();
 	while ((opt = getopt_long(argc, argv, "c:", options, NULL)) != -1) {

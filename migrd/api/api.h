@@ -26,6 +26,11 @@ struct api {
 	const char *const *peer_ids; /* ended by NULL */
 	struct move_options defaults;
 	int64_t started_ms;
+	struct tls_live *tls; /* of this host, in use */
+	struct {
+		int64_t at_ms; /* 0: none yet */
+		char error[ERR_MSG_SIZE];
+	} reload;
 	bool is_ready; /* everything of an earlier life was found again */
 };
 

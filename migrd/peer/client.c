@@ -28,7 +28,7 @@ static struct peer *find_peer(const struct peer_clients *clients, const char *id
 	struct peer *peer;
 
 	TAILQ_FOREACH(peer, &clients->peers, link)
-	if (strcmp(peer->id, id) == 0)
+	if (!peer->is_removed && strcmp(peer->id, id) == 0)
 		return peer;
 	return NULL;
 }
@@ -56,6 +56,28 @@ const char *peer_clients_address(const struct peer_clients *clients, const char 
 	const struct peer *peer = find_peer(clients, id);
 
 	return peer ? peer->address : NULL;
+}
+
+void peer_clients_remove(struct peer_clients *clients, const char *id)
+{
+	struct peer *peer = find_peer(clients, id);
+
+	loop_assert_thread(clients->loop);
+	if (peer)
+		peer->is_removed = true;
+}
+
+const char *peer_clients_id(const struct peer_clients *clients, const char *id)
+{
+	const struct peer *peer = find_peer(clients, id);
+
+	return peer ? peer->id : NULL;
+}
+
+void peer_clients_renew(struct peer_clients *clients)
+{
+	loop_assert_thread(clients->loop);
+	clients->renewed_ms = loop_now_ms(clients->loop);
 }
 
 /* ---- the life of a request --------------------------------------------- */
