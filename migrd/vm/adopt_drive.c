@@ -6,12 +6,23 @@
 
 #include "base/mem.h"
 #include "vm/adopt_priv.h"
+#include "wire/vm_def_local.h"
 
 /* ---- what a drive says ---------------------------------------------------- */
 
 static bool is_if(const struct optlist *opts, const char *interface)
 {
 	return optlist_is(opts, "if", interface, "ide");
+}
+
+/* The rule of every definition, told by the name of the option. */
+static void check_local(struct adopt_plan *plan, const struct adopt_option *option,
+			const char *value)
+{
+	struct err err;
+
+	if (!vm_def_check_local(option->name, value, &err))
+		ADOPT_REFUSE(plan, option->name, "%s", err.msg);
 }
 
 static void check_file(struct adopt_plan *plan, const char *option, const char *file)
@@ -37,11 +48,7 @@ void adopt_take_drive(struct adopt_plan *plan, const struct adopt_option *option
 	if (item && !is_known)
 		ADOPT_REFUSE(plan, option->name, "if=%.20s is not known to move",
 			     optlist_get(&item->opts, "if"));
-	if (item && optlist_is(&item->opts, "snapshot", "on", "off"))
-		ADOPT_REFUSE(plan, option->name,
-			     "snapshot=on: what the guest has written is in a temporary file of "
-			     "that "
-			     "QEMU, which a move would lose");
+	check_local(plan, option, value);
 	if (file)
 		check_file(plan, option->name, file);
 }
@@ -55,6 +62,7 @@ void adopt_take_old_drive(struct adopt_plan *plan, const struct adopt_option *op
 	if (!item)
 		return;
 	adopt_change(item, "file", value);
+	check_local(plan, option, value);
 	check_file(plan, option->name, value);
 }
 
@@ -65,6 +73,7 @@ void adopt_take_blockdev(struct adopt_plan *plan, const struct adopt_option *opt
 		adopt_add_list(plan, ADOPT_BLOCKDEV, option->name, value, "driver");
 	const char *file = item ? optlist_get(&item->opts, "file.filename") : NULL;
 
+	check_local(plan, option, value);
 	if (item && !file)
 		file = optlist_get(&item->opts, "filename");
 	if (file)

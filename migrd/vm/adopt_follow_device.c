@@ -222,6 +222,12 @@ static void follow_netdev(struct adopt_plan *plan, struct adopt_item *item)
 			   now->ifname);
 		adopt_change(item, "ifname", now->ifname);
 	}
+	if (now && strcmp(now->type, "tap") == 0)
+		ADOPT_NOTE(plan, item->option,
+			   "the other host of a move must have the interface '%.20s', up and in "
+			   "its "
+			   "bridge: QEMU makes one that is missing, down and in none",
+			   now->ifname);
 }
 
 void adopt_follow_netdevs(struct adopt_plan *plan)

@@ -4,7 +4,7 @@
 #define MIGRD_VM_ADOPT_PRIV_H
 
 #include "vm/adopt_plan.h"
-#include "vm/optlist.h"
+#include "wire/optlist.h"
 
 #define ADOPT_ITEM_MAX 256
 

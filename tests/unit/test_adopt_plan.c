@@ -194,6 +194,9 @@ START_TEST(actions_become_members)
 	ck_assert_int_eq(result.def->actions.shutdown, VM_DEF_SHUTDOWN_PAUSE);
 	ck_assert_int_eq(result.def->actions.panic, VM_DEF_PANIC_NONE);
 	ck_assert_int_eq(result.def->actions.watchdog, VM_DEF_WATCHDOG_POWEROFF);
+	ck_assert(says(result.notes, "-action", "until it is stopped"));
+	plan("-no-shutdown");
+	ck_assert(says(result.notes, "-no-shutdown", "until it is stopped"));
 	plan("-action melt=down");
 	assert_refused("-action", "melt");
 }
@@ -401,6 +404,7 @@ START_TEST(network_and_character_device_are_those_of_now)
 	     "-device virtio-net-pci,netdev=t,id=n,mac=52:54:00:12:34:57");
 	assert_taken();
 	ck_assert_str_eq(result.def->nics[0].ifname, "tap8");
+	ck_assert(says(result.notes, "-netdev", "'tap8', up and in its bridge"));
 	ck_assert_str_eq(result.def->nics[0].mac, "52:54:00:12:34:99");
 	plan("-netdev user,id=t -netdev user,id=u -device virtio-net-pci,netdev=u,id=n");
 	assert_refused("-netdev", "of type 'user' on the command line, and of 'tap' now");
