@@ -175,6 +175,8 @@ bool move_start_stream(struct move *move, struct err *err)
 		.side = move->side == MOVE_SRC ? STREAM_SRC : STREAM_DST,
 		.link_timeout_ms = env->link_timeout_ms,
 		.connect_timeout_ms = env->prepare_timeout_ms,
+		.bandwidth_bytes_per_s =
+			move->side == MOVE_SRC ? move->options.bandwidth_bytes_per_s : 0,
 	};
 
 	snprintf(config.move_id, sizeof(config.move_id), "%s", move->row.id);

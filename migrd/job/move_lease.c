@@ -111,7 +111,9 @@ void move_lease_renew(struct move *move)
 
 void move_lease_end(struct move *move)
 {
-	if (move->stream)
+	if (move->stream) {
 		stream_set_lease(move->stream, STREAM_LEASE_FOREVER);
+		stream_set_bandwidth(move->stream, 0);
+	}
 	move->lease_held = false;
 }

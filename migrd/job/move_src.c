@@ -19,6 +19,8 @@
 #define PATIENCE_MAX_MS   5000
 /* No byte for so long in transfer: the move is given up. */
 #define STALL_MS 60000
+/* At most between QEMU and the network: two sockets and the stream. */
+#define BUFFERED_BYTES UINT64_C(1000000)
 /* QEMU has no word for "no limit"; its own default is 128 MiB/s
  * (migration/options.c), far below any link. */
 #define BANDWIDTH_UNLIMITED (UINT64_C(1) << 40)
@@ -98,6 +100,8 @@ static void on_applied(struct move *move, struct json_object *result, const stru
 
 void move_src_apply_options(struct move *move)
 {
+	if (move->state == MOVE_STATE_TRANSFER && move->stream && !move->saw_stop)
+		stream_set_bandwidth(move->stream, move->options.bandwidth_bytes_per_s);
 	if (move->state == MOVE_STATE_TRANSFER)
 		move_qmp(move, "migrate-set-parameters", move_src_parameters(move),
 			 COMMAND_DEADLINE_MS, on_applied);
@@ -255,9 +259,13 @@ void move_src_send_cancel(struct move *move)
 	move_qmp(move, "migrate_cancel", NULL, COMMAND_DEADLINE_MS, on_cancel_answered);
 }
 
+/* By a low limit the stream may have enough to do for long with what QEMU gave it at once. */
 static bool is_stalled(const struct move *move)
 {
-	return loop_now_ms(move->moves->env.loop) - move->moved_at_ms > STALL_MS;
+	uint64_t rate = move->options.bandwidth_bytes_per_s;
+	uint64_t allowed_ms = STALL_MS + (rate ? BUFFERED_BYTES * 1000 / rate : 0);
+
+	return loop_now_ms(move->moves->env.loop) - move->moved_at_ms > allowed_ms;
 }
 
 void move_src_qemu_failed(struct move *move)

@@ -7,6 +7,8 @@
 #include "base/id.h"
 #include "base/json.h"
 
+#define MOVE_BANDWIDTH_MIN 1024 /* bytes a second */
+
 /* What becomes of block jobs and exports on the guest's disks, which would end with
  * the source's QEMU. */
 enum move_block_jobs {

@@ -287,11 +287,33 @@ START_TEST(move_patch_must_change_something)
 }
 END_TEST
 
+/* A limit that would let thousands of times as much through is refused with words. */
+START_TEST(move_request_limit_too_low_is_refused)
+{
+	static const struct {
+		const char *text;
+		bool is_good;
+	} cases[] = {
+		{ "{\"bandwidth_bytes_per_s\":0}", true },
+		{ "{\"bandwidth_bytes_per_s\":1}", false },
+		{ "{\"bandwidth_bytes_per_s\":1023}", false },
+		{ "{\"bandwidth_bytes_per_s\":1024}", true },
+	};
+	CLEANUP(json_putp) struct json_object *obj = json_tokener_parse(cases[_i].text);
+	struct faults *faults = faults_new();
+	struct move_options patch;
+
+	ck_assert(move_patch_decode(obj, &patch, faults) == cases[_i].is_good);
+	faults_free(faults);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("peer_msg");
 	TCase *t = tcase_create("peer_msg");
 
+	tcase_add_loop_test(t, move_request_limit_too_low_is_refused, 0, 4);
 	tcase_add_test(t, hello_arrives_and_goes_out_as_it_was);
 	tcase_add_test(t, keys_of_a_newer_peer_are_skipped);
 	tcase_add_test(t, prepare_carries_the_definition);
