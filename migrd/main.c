@@ -14,6 +14,7 @@
 #include "config.h"
 #include "peer/client.h"
 #include "reload.h"
+#include "store/backup.h"
 #include "stream/port.h"
 #include "tls/identity.h"
 #include "wire/schema.h"
@@ -119,6 +120,16 @@ static void make_jobs(struct daemon *daemon)
 		.changed = api_move_changed,
 		.data = api,
 	});
+	api->newest_env = (struct newest_env){
+		.loop = api->loop,
+		.store = api->store,
+		.vms = api->vms,
+		.moves = api->moves,
+		.peers = api->peers,
+		.peer_ids = api->peer_ids,
+		.host_id = config->host_id,
+	};
+	api->newest = newest_new(&api->newest_env);
 	api->check = check_new(&(struct check_env){
 		.loop = api->loop,
 		.vms = api->vms,
@@ -128,6 +139,7 @@ static void make_jobs(struct daemon *daemon)
 		.host_id = config->host_id,
 		.run_dir = config->host_run_dir,
 		.log_dir = config->host_log_dir,
+		.newest = api->newest,
 	});
 }
 
@@ -173,6 +185,7 @@ static void fill_api(struct daemon *daemon)
 	api->loop = loop_new();
 	api->bus = bus_new();
 	api->host_id = config->host_id;
+	api->state_dir = config->host_state_dir;
 	api->api_address = config->api_listen;
 	api->data_address = daemon->data_address;
 	api->qemu_binary = config->qemu_binary;
@@ -190,7 +203,8 @@ static bool build(struct daemon *daemon, struct err *err)
 	if (!load_tls(config, &api->tls, err) || !make_dirs(config, err))
 		return false;
 	api->store = store_open_blocking(api->loop, config->host_state_dir, err);
-	if (!api->store || !make_peers(daemon, err))
+	if (!api->store || !store_identify_blocking(api->store, config->host_run_dir, err) ||
+	    !make_peers(daemon, err))
 		return false;
 	make_jobs(daemon);
 	return store_load_vms_blocking(api->store, add_vm, api->vms, err) &&
@@ -219,12 +233,15 @@ static void tear_down(struct daemon *daemon)
 	http_server_free(daemon->server);
 	stream_port_free(daemon->port);
 	check_free(api->check);
+	newest_end(api->newest);
 	moves_clear(api->moves);
 	adopter_clear(api->adopter);
 	vms_clear(api->vms);
 	drain(api->loop);
 	peer_clients_free(api->peers);
+	drain(api->loop); /* questions to peers have been answered so, too */
 	store_close(api->store);
+	newest_free(api->newest);
 	moves_free(api->moves);
 	adopter_free(api->adopter);
 	vms_free(api->vms);
@@ -245,8 +262,7 @@ static void on_vms_recovered(void *data, const struct err *err)
 
 	(void)err;
 	api->is_ready = true;
-	moves_recover(api->moves);
-	vms_settle(api->vms);
+	newest_begin(api->newest);
 	log_info("migrd", "ready", "host=%s", api->host_id);
 }
 
@@ -302,13 +318,14 @@ static int complain_of_faults(const char *path, const struct faults *faults)
 
 static void usage(FILE *out)
 {
-	fputs("usage: migrd [-c FILE] [--check-config | --help-config | --print-routes |\n"
-	      "             --print-schema NAME]\n"
+	fputs("usage: migrd [-c FILE] [--check-config | --restore FILE | --help-config |\n"
+	      "             --print-routes | --print-schema NAME]\n"
 	      "\n"
 	      "The coordinator of a host: runs its guests and moves them to other hosts.\n"
 	      "\n"
 	      "  -c, --config FILE      the configuration (default " CONFIG_FILE_DEFAULT ")\n"
 	      "      --check-config     read it, say what is wrong with it, and end\n"
+	      "      --restore FILE     put a backup of the state database back, and end\n"
 	      "      --help-config      every section and key it may have\n"
 	      "      --print-routes     each route of the API: method, path, role, ?query\n"
 	      "      --print-schema NAME  the JSON Schema of an object of the API\n"
@@ -316,11 +333,20 @@ static void usage(FILE *out)
 	      out);
 }
 
-enum { OPT_CHECK = 1000, OPT_HELP_CONFIG, OPT_ROUTES, OPT_SCHEMA, OPT_VERSION, OPT_HELP };
+enum {
+	OPT_CHECK = 1000,
+	OPT_RESTORE,
+	OPT_HELP_CONFIG,
+	OPT_ROUTES,
+	OPT_SCHEMA,
+	OPT_VERSION,
+	OPT_HELP
+};
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "check-config", no_argument, NULL, OPT_CHECK },
+	{ "restore", required_argument, NULL, OPT_RESTORE },
 	{ "help-config", no_argument, NULL, OPT_HELP_CONFIG },
 	{ "print-routes", no_argument, NULL, OPT_ROUTES },
 	{ "print-schema", required_argument, NULL, OPT_SCHEMA },
@@ -361,7 +387,28 @@ static int check_certificate(const struct config *config)
 	return 0;
 }
 
-static int load_and_run(const char *path, bool check_only)
+static int restore(const struct config *config, const char *file)
+{
+	CLEANUP(free_charp) char *kept = NULL;
+	struct err err;
+
+	if (!store_restore_blocking(config->host_state_dir, file, &kept, &err))
+		return complain(&err);
+	printf("migrd: '%s' is in the place of the state database", file);
+	if (kept)
+		printf("; what was there is '%s'", kept);
+	puts("\nmigrd: at its start migrd asks every peer which VMs it has, before it trusts the "
+	     "records");
+	return 0;
+}
+
+/* One of the two, or neither: it runs. */
+struct task {
+	bool check_only;
+	const char *restore; /* FILE */
+};
+
+static int load_and_run(const char *path, const struct task *task)
 {
 	struct daemon daemon = { .path = path };
 	struct faults *faults = faults_new();
@@ -377,7 +424,9 @@ static int load_and_run(const char *path, bool check_only)
 	log_set_level((enum log_level)daemon.config.log_level);
 	if (!fault_init(&err)) {
 		status = complain(&err);
-	} else if (check_only) {
+	} else if (task->restore) {
+		status = restore(&daemon.config, task->restore);
+	} else if (task->check_only) {
 		status = check_certificate(&daemon.config);
 	} else {
 		if (!run(&daemon, &err))
@@ -403,7 +452,7 @@ static void raise_descriptor_limit(void)
 int main(int argc, char **argv)
 {
 	const char *path = CONFIG_FILE_DEFAULT;
-	bool check_only = false;
+	struct task task = { 0 };
 	int opt;
 
 	reload_catch_signal();
@@ -415,7 +464,10 @@ int main(int argc, char **argv)
 			path = optarg;
 			break;
 		case OPT_CHECK:
-			check_only = true;
+			task.check_only = true;
+			break;
+		case OPT_RESTORE:
+			task.restore = optarg;
 			break;
 		case OPT_HELP_CONFIG:
 			config_print_keys(stdout);
@@ -441,5 +493,5 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return err_exit_code(ERR_INVALID);
 	}
-	return load_and_run(path, check_only);
+	return load_and_run(path, &task);
 }

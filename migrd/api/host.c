@@ -63,6 +63,18 @@ static struct json_object *last_reload(const struct api *api)
 	return obj;
 }
 
+static struct json_object *store_json(const struct api *api)
+{
+	const struct store_identity *identity = store_identity(api->store);
+	struct json_object *obj = json_object_new_object();
+	struct err err;
+
+	json_add_str(obj, "id", identity->id);
+	json_add_uint(obj, "epoch", identity->epoch);
+	json_add_str(obj, "doubt", newest_is_sure(api->newest, &err) ? NULL : err.msg);
+	return obj;
+}
+
 void api_host_get(struct http_request *req, void *data)
 {
 	const struct api *api = data;
@@ -79,6 +91,7 @@ void api_host_get(struct http_request *req, void *data)
 	json_add_str(obj, "boot_id", proc_boot_id());
 	json_add_time(obj, "started_at", api->started_ms);
 	json_add_bool(obj, "ready", api->is_ready);
+	json_object_object_add(obj, "store", store_json(api));
 	json_add_str(obj, "qemu_binary", api->qemu_binary);
 	json_object_object_add(obj, "certificate", certificate(api->tls));
 	if (api->reload.at_ms)
@@ -115,7 +128,7 @@ void api_readyz(struct http_request *req, void *data)
 	const struct api *api = data;
 	struct err err;
 
-	if (!api_ready(req, api))
+	if (!api_sure(req, api))
 		return;
 	if (!tls_live_is_valid(api->tls, &err))
 		http_reply_err(req, &err);

@@ -81,7 +81,7 @@ void api_moves_start(struct http_request *req, void *data)
 	struct faults *faults = faults_new();
 	struct move_request request;
 
-	if (!api_ready(req, data)) {
+	if (!api_sure(req, data)) {
 		;
 	} else if (!move_request_decode(http_body(req), &request, faults)) {
 		http_reply_faults(req, faults);

@@ -54,7 +54,7 @@ void api_peer_prepare(struct http_request *req, void *data)
 	struct move *move = NULL;
 	struct err err;
 
-	if (!api_ready(req, api))
+	if (!api_sure(req, api))
 		return;
 	if (!peer_prepare_decode(http_body(req), &prepare, &err)) {
 		http_reply_err(req, &err);
@@ -123,7 +123,7 @@ static void answer_claim(struct http_request *req, struct api *api, claim_fn *fn
 	struct move *move = NULL;
 	struct err err;
 
-	if (!api_ready(req, api))
+	if (!api_sure(req, api))
 		return;
 	if (peer_claim_decode(http_body(req), &claim, &err))
 		move = fn(api, req, &claim, &err);
@@ -152,7 +152,7 @@ void api_peer_fate(struct http_request *req, void *data)
 	struct peer_fate fate = { 0 };
 	struct err err;
 
-	if (!api_ready(req, api))
+	if (!api_sure(req, api))
 		return;
 	move = moves_find(api->moves, http_param(req, "id"));
 	if (!move || strcmp(move_row(move)->peer, http_caller_name(req)) != 0) {
@@ -184,16 +184,47 @@ static void add_vm(struct peer_vms *page, const struct vm *vm)
 	item->generation = vm_generation(vm);
 }
 
+/* A QEMU may be there although its record is gone. */
+static void add_unrecorded(const struct api *api, struct peer_vms *page, const char *uuid)
+{
+	struct peer_vm *item = &page->items[page->count];
+
+	if (!id_uuid_is_valid(uuid) || !vms_has_listener(api->vms, uuid))
+		return;
+	snprintf(item->uuid, sizeof(item->uuid), "%s", uuid);
+	snprintf(item->name, sizeof(item->name), "%s", uuid);
+	snprintf(item->role, sizeof(item->role), "unrecorded");
+	snprintf(item->state, sizeof(item->state), "unknown");
+	page->count++;
+}
+
+static void add_one(const struct api *api, struct peer_vms *page, const char *uuid)
+{
+	const struct vm *vm = vm_find_uuid(api->vms, uuid);
+
+	if (vm)
+		add_vm(page, vm);
+	else
+		add_unrecorded(api, page, uuid);
+}
+
 void api_peer_vms(struct http_request *req, void *data)
 {
 	const struct api *api = data;
 	const char *after = http_query(req, "after");
+	const char *uuid = http_query(req, "uuid");
 	struct peer_vms *page;
 	struct vm *vm;
 
 	if (!api_ready(req, api))
 		return;
 	page = xnew(struct peer_vms);
+	if (uuid) {
+		add_one(api, page, uuid);
+		http_reply(req, 200, json_encode(peer_vms_fields, page));
+		free(page);
+		return;
+	}
 	for (vm = vm_next(api->vms, after); vm && page->count < PEER_VMS_MAX;
 	     vm = vm_next(api->vms, vm_name(vm)))
 		add_vm(page, vm);

@@ -33,6 +33,7 @@ static void copy_vm(struct check_vm *to, struct vm *vm)
 	if (!vm_row_is_known(vm, &fault))
 		snprintf(to->fault, sizeof(to->fault), "%.127s", fault.msg);
 	to->is_incoming = vm_role(vm) == VM_ROLE_INCOMING;
+	to->is_former = vm_role(vm) == VM_ROLE_FORMER;
 	to->has_qemu = vm_qemu(vm) != NULL;
 	to->is_still = vm_is_still(vm);
 	to->never_ran = vm_never_ran(vm);

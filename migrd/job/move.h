@@ -67,6 +67,9 @@ void moves_free(struct moves *moves);
  * recovered, every unfinished move goes on from where it stood. */
 void moves_add_row(struct moves *moves, struct store_move *row);
 void moves_recover(struct moves *moves);
+/* The same of a store that was in doubt, when all peers have been heard: a move
+ * whose record may be older than what it has done ends no QEMU by that record. */
+void moves_recover_doubtful(struct moves *moves);
 
 /* ---- what the user does ---------------------------------------------- */
 

@@ -88,6 +88,7 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 	move->memory_mib = memory_mib;
 	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", vm_uuid(vm));
 	snprintf(move->row.vm_name, sizeof(move->row.vm_name), "%s", vm_name(vm));
+	vm_note_host(vm, offer->source);
 	move->state = MOVE_STATE_PREPARE;
 	if (!move_hold_vm(move, vm, err)) {
 		move_free(move);

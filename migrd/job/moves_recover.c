@@ -89,12 +89,63 @@ static bool has_dir(const struct move *move)
 	return access(dir, F_OK) == 0;
 }
 
-void moves_recover(struct moves *moves)
+/* Its guest has run here, so the move has come further than this record says. */
+static bool has_run(const struct move *move)
+{
+	struct vm *vm = move_vm(move);
+
+	return vm && vm_is_active(vm) && !vm_never_ran(vm);
+}
+
+/* A QEMU that has given its guest away does not leave this state by itself. */
+static bool has_come_back(const struct vm *vm)
+{
+	return vm && vm_is_active(vm) && qemu_run_state(vm_qemu(vm)) != QMP_RUN_POSTMIGRATE;
+}
+
+/* The source is asked what became of it, as in transfer. */
+static void recover_doubtful(struct move *move)
+{
+	bool is_early = move->side == MOVE_DST && move->state == MOVE_STATE_PREPARE;
+	struct vm *vm = move_vm(move);
+	struct err err;
+
+	if (move->state == MOVE_STATE_CONFIRM && has_come_back(vm)) {
+		move_set_reason(move, "the record is old, and a QEMU of the guest is here: it is "
+				      "left alone; make sure that the guest runs on one host");
+		log_error("move", "doubt", "move=%s vm=%s reason=%s", move->row.id,
+			  move->row.vm_name, move->reason);
+		return;
+	}
+	if (!is_early || !has_run(move)) {
+		recover(move);
+		return;
+	}
+	if (!move_hold_vm(move, vm, &err))
+		log_error("move", "recover", "move=%s reason=%s", move->row.id, err.msg);
+	move->is_dormant = false;
+	move->is_resumed = true;
+	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_TRANSFER,
+						.put_vm = vm_row(vm),
+						.why = "its QEMU has run the guest already" });
+}
+
+static void recover_all(struct moves *moves, void (*recover_one)(struct move *move))
 {
 	for (struct move *move = moves_first(moves); move; move = move_next(move)) {
 		if (!move_is_final(move))
-			recover(move);
+			recover_one(move);
 		else if (has_dir(move))
 			move_end_stream(move); /* a crash between its end and the tidying up */
 	}
+}
+
+void moves_recover(struct moves *moves)
+{
+	recover_all(moves, recover);
+}
+
+void moves_recover_doubtful(struct moves *moves)
+{
+	recover_all(moves, recover_doubtful);
 }

@@ -19,6 +19,7 @@ struct store {
 	bool is_housekeeping;
 	int wal_frames;     /* after the last item */
 	struct err trouble; /* of the last record that was to be written */
+	struct store_identity identity;
 };
 
 static void item_run(struct work *work)
@@ -134,6 +135,53 @@ void store_idle(struct store *store)
 {
 	if (store->wal_frames > 0)
 		housekeep(store);
+}
+
+/* ---- identity ---- */
+
+bool store_identify_blocking(struct store *store, const char *run_dir, struct err *err)
+{
+	assert(store->pending == 0);
+	return store_identity_begin(store->db, run_dir, &store->identity, err);
+}
+
+const struct store_identity *store_identity(const struct store *store)
+{
+	return &store->identity;
+}
+
+struct trust_item {
+	struct store_item item;
+	store_done_fn *done;
+	void *data;
+};
+
+static bool trust_run(struct store_item *item, struct store_db *db, struct err *err)
+{
+	(void)item;
+	return store_sql_exec(db, "UPDATE identity SET doubt = ''", err);
+}
+
+static void trust_done(struct store_item *item, const struct err *err)
+{
+	struct trust_item *trust = CONTAINER_OF(item, struct trust_item, item);
+
+	if (err)
+		log_warning("store", "trust", "reason=%s", LOG_Q(err->msg));
+	else
+		item->store->identity.doubt[0] = '\0';
+	if (trust->done)
+		trust->done(trust->data, err);
+	free(trust);
+}
+
+void store_trust(struct store *store, store_done_fn *done, void *data)
+{
+	struct trust_item *trust = xnew(struct trust_item);
+
+	trust->done = done;
+	trust->data = data;
+	store_item_submit(store, &trust->item, trust_run, trust_done);
 }
 
 /* ---- life ---- */

@@ -27,13 +27,14 @@
 #include "base/id.h"
 #include "base/loop.h"
 
-#define STORE_ENUM_SIZE 32
+#define STORE_ENUM_SIZE  32
+#define STORE_HOSTS_SIZE 512
 
 /* A VM that this host knows. */
 struct store_vm {
 	char uuid[ID_UUID_SIZE];      /* key */
 	char name[ID_NAME_SIZE];      /* unique */
-	char role[STORE_ENUM_SIZE];   /* vm/vm.c: "owned", "incoming" */
+	char role[STORE_ENUM_SIZE];   /* vm/vm.c: "owned", "incoming", "was-here" */
 	char intent[STORE_ENUM_SIZE]; /* what it should be: "stopped", "started" */
 	uint64_t generation;          /* counts changes of owner */
 	char *definition;             /* JSON; owned by the row */
@@ -44,6 +45,10 @@ struct store_vm {
 	int64_t created_ms, started_ms; /* wall clock */
 	/* Of an adopted QEMU: the path of its monitor; "" for one of our own. */
 	char monitor[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	/* Host ids with a space between: where it came from, and where it was offered
+	 * to since; "*": more than fit, so all peers. */
+	char hosts[STORE_HOSTS_SIZE];
+	char elsewhere[ID_NAME_SIZE]; /* the host that has it now; "" if this one */
 };
 
 /* One side of a move: a MIGRATION_OUT or MIGRATION_IN job. */

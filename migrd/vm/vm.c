@@ -16,6 +16,7 @@
 const char *const vm_role_names[VM_ROLE_COUNT] = {
 	[VM_ROLE_OWNED] = "owned",
 	[VM_ROLE_INCOMING] = "incoming",
+	[VM_ROLE_FORMER] = "was-here",
 };
 
 const char *const vm_intent_names[VM_INTENT_COUNT] = {
@@ -78,6 +79,8 @@ struct vm *vm_add(struct vms *vms, const struct store_vm *row)
 	vm->role = (enum vm_role)name_index(vm_role_names, ARRAY_LEN(vm_role_names), row->role);
 	vm->intent = (enum vm_intent)name_index(vm_intent_names, ARRAY_LEN(vm_intent_names),
 						row->intent);
+	if (vm->role == VM_ROLE_FORMER)
+		vm_say_former(vm);
 	vm_events_init(vm);
 	vm_rx_init(vm);
 	while (*link && strcmp((*link)->row.name, row->name) < 0)
@@ -237,6 +240,8 @@ const char *vm_state(const struct vm *vm)
 {
 	if (vm->role == VM_ROLE_INCOMING)
 		return "incoming";
+	if (vm->role == VM_ROLE_FORMER)
+		return "was-here";
 	if (!qemu_is_alive(vm->qemu) && !vm->launched)
 		return vm->intent == VM_INTENT_STOPPED ? "stopped" : "crashed";
 	if (!vm->is_ready)

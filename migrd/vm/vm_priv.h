@@ -76,6 +76,10 @@ void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data);
 void vm_note_starting(struct vm *vm, bool is_starting);
 /* A foreign QEMU becomes this VM's. */
 void vm_take_qemu(struct vm *vm, struct qemu *qemu, const char *monitor);
+/* The reason of a VM that was here. */
+void vm_say_former(struct vm *vm);
+/* What its QEMU does is what is wanted of it. */
+void vm_follow_found(struct vm *vm);
 /* The QEMU has ended, or was let go: forget it. */
 void vm_drop_qemu(struct vm *vm);
 /* A QEMU's exited(). */

@@ -228,7 +228,8 @@ static const struct json_field vm_fields[] = {
 	  .required = true,
 	  JSON_MEMBER(struct peer_vm, role),
 	  .min = 1,
-	  .help = "owned: the host may run it; incoming: a move is bringing it." },
+	  .help = "owned: the host may run it; incoming: a move is bringing it; was-here: an old "
+		  "record; unrecorded: a QEMU of it is there, and no record." },
 	{ .key = "state",
 	  .type = JSON_STRING,
 	  .required = true,

@@ -6,7 +6,7 @@
  *     POST /peer/v1/moves/{id}/go     peer_claim    -> peer_verdict
  *     POST /peer/v1/moves/{id}/drop   peer_claim    -> peer_verdict
  *     GET  /peer/v1/moves/{id}                      -> peer_fate
- *     GET  /peer/v1/vms[?after=NAME]                -> peer_vms
+ *     GET  /peer/v1/vms[?after=NAME][&uuid=UUID]    -> peer_vms
  *
  * Keys that a decoder does not know are skipped: a newer coordinator may add
  * some without a new version.  A decoder sets *ret only when it returns true;
@@ -83,7 +83,9 @@ struct peer_fate {
 struct peer_vm {
 	char uuid[ID_UUID_SIZE];
 	char name[ID_NAME_SIZE];
-	char role[PEER_STATE_SIZE]; /* "owned", "incoming", or one of a newer version */
+	/* "owned", "incoming", "was-here", "unrecorded" (a QEMU of which the sender has
+	 * no record: generation 0), or one of a newer version */
+	char role[PEER_STATE_SIZE];
 	char state[PEER_STATE_SIZE];
 	char move[ID_UUID_SIZE]; /* the move that holds it; "" if none does */
 	uint64_t generation;

@@ -168,10 +168,11 @@ END_TEST
  * hosts. */
 START_TEST(what_may_run_a_guest_has_no_repair)
 {
-	static const char *const never[] = { "unknown-qemu", "double-claim", "stuck-move",
-					     "waiting-move", "crashed-vm",   "unreachable-vm",
-					     "still-vm",     "foreign-file", "unknown-state",
-					     "silent-peer",  "not-looked-at" };
+	static const char *const never[] = { "unknown-qemu", "double-claim",  "stuck-move",
+					     "waiting-move", "crashed-vm",    "unreachable-vm",
+					     "still-vm",     "foreign-file",  "unknown-state",
+					     "silent-peer",  "not-looked-at", "old-store",
+					     "was-here" };
 
 	for (const struct check_kind *kind = check_kinds; kind->name; kind++) {
 		bool is_never = false;
