@@ -115,6 +115,7 @@ void api_peer_hello(struct http_request *req, void *data);
 void api_peer_prepare(struct http_request *req, void *data);
 void api_peer_go(struct http_request *req, void *data);
 void api_peer_drop(struct http_request *req, void *data);
+void api_peer_settle(struct http_request *req, void *data);
 void api_peer_fate(struct http_request *req, void *data);
 void api_peer_vms(struct http_request *req, void *data);
 

@@ -51,20 +51,33 @@ static void on_started(void *data, struct move *move, const struct err *err)
 		http_reply_err(data, err);
 }
 
+/* The whole request, in one order of its members. */
+static char *request_text(const struct move_request *request)
+{
+	CLEANUP(json_putp)
+	struct json_object *obj = json_encode(move_request_fields, request);
+
+	return xstrdup(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN));
+}
+
 static void start(struct http_request *req, struct api *api, const struct move_request *request)
 {
+	CLEANUP(free_charp) char *text = request_text(request);
 	const char *key = http_header(req, "Idempotency-Key");
 	struct move_wish wish = {
 		.vm = request->vm,
 		.to = request->to,
 		.options = api->defaults,
 		.key = key,
+		.request = text,
 	};
 	struct err err;
 
 	if (key && !id_name_is_valid(key)) {
 		err_set(&err, ERR_INVALID,
-			"Idempotency-Key: 1 to 63 of letters, digits, '.', '_' and '-'");
+			"Idempotency-Key: 1 to 63 of letters, digits, '.', '_' and '-', a letter "
+			"or "
+			"digit first");
 		http_reply_err(req, &err);
 		return;
 	}

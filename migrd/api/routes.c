@@ -42,6 +42,11 @@ static const struct http_query_key moves_query[] = {
 	  .help = "Only what has not ended." },
 	{ 0 }
 };
+static const struct http_query_key fate_query[] = {
+	{ "uuid", HTTP_QUERY_TEXT, .help = "Of the VM." },
+	{ "generation", HTTP_QUERY_TEXT, .help = "Of the VM before the move." },
+	{ 0 }
+};
 static const struct http_query_key detach_query[] = {
 	{ "timeout_ms", HTTP_QUERY_UINT, .min = 1, .max = API_DETACH_MAX_MS,
 	  .fallback = API_DETACH_MS, .help = "So long the guest may take." },
@@ -114,7 +119,10 @@ const struct http_route api_routes[] = {
 	  .body = peer_claim_fields },
 	{ "POST", "/peer/v1/moves/{id}/drop", P, api_peer_drop, .summary = "It will not come",
 	  .body = peer_claim_fields },
-	{ "GET", "/peer/v1/moves/{id}", P, api_peer_fate, .summary = "What became of it" },
+	{ "POST", "/peer/v1/moves/{id}/settle", P, api_peer_settle,
+	  .summary = "The source has noted the end", .body = peer_settle_fields },
+	{ "GET", "/peer/v1/moves/{id}", P, api_peer_fate, .summary = "What became of it",
+	  .query = fate_query },
 	{ "GET", "/peer/v1/vms", P, api_peer_vms, .summary = "The VMs it has a record of",
 	  .query = peer_vms_query },
 	{ 0 },

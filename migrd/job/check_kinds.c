@@ -531,6 +531,35 @@ static void find_was_here(const struct check_view *view, const struct check_kind
 	}
 }
 
+static void say_unsettled(const struct check_move *move, struct check_finding *finding)
+{
+	bool is_taken = move->verdict == VERDICT_TAKEN;
+
+	SAY(finding, object, "move %s", move->id);
+	SAY(finding, explanation,
+	    "the move of VM '%s' %s host '%s' has ended here (%s, verdict '%s'), and that host has "
+	    "not settled it: the record is kept, since it may still ask",
+	    move->vm[0] ? move->vm : move->vm_uuid, move->is_out ? "to" : "from", move->peer,
+	    move->state, verdict_names[move->verdict]);
+	SAY(finding, remedy,
+	    "it is settled when host '%s' answers; if that host never comes back with the records "
+	    "that it has now: 'migrctl move resolve %s --keep %s --assert-dead %s'",
+	    move->peer, move->id, is_taken ? "destination" : "source", move->peer);
+}
+
+static void find_unsettled_move(const struct check_view *view, const struct check_kind *kind,
+				struct check_findings *findings)
+{
+	for (size_t i = 0; i < view->move_count; i++) {
+		const struct check_move *move = &view->moves[i];
+		struct check_finding *finding =
+			move->is_unsettled ? add(findings, kind, move->id) : NULL;
+
+		if (finding)
+			say_unsettled(move, finding);
+	}
+}
+
 /* ---- records -------------------------------------------------------------------------------- */
 
 static void say_unknown_state(const char *what, const char *fault, struct check_finding *finding)
@@ -587,6 +616,7 @@ const struct check_kind check_kinds[] = {
 	{ "was-here", false, find_was_here, NULL },
 	{ "stuck-move", false, find_stuck_move, NULL },
 	{ "waiting-move", false, find_waiting_move, NULL },
+	{ "unsettled-move", false, find_unsettled_move, NULL },
 	{ "crashed-vm", false, find_crashed_vm, NULL },
 	{ "still-vm", true, find_still_vm, NULL },
 	{ "unreachable-vm", true, find_unreachable_vm, NULL },

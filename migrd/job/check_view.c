@@ -7,6 +7,9 @@
 #include "job/move_priv.h"
 #include "vm/still.h"
 
+/* Both sides settle a move within seconds, when both are there. */
+#define UNSETTLED_AFTER_MS 60000
+
 void check_view_free(struct check_view *view)
 {
 	if (!view)
@@ -58,6 +61,9 @@ static void copy_move(struct check_move *to, struct move *move)
 	to->is_final = move_is_final(move);
 	to->is_stuck = strcmp(to->state, "stuck") == 0;
 	to->can_cancel = move_can_cancel(move);
+	to->is_unsettled = to->is_final && !move->is_settled &&
+			   clock_wall_ms() - row->ended_ms > UNSETTLED_AFTER_MS;
+	to->verdict = move->verdict;
 }
 
 /* Room for one more in a LIST of COUNT elements, in steps of 64. */

@@ -35,6 +35,8 @@ struct check_move {
 	char reason[ERR_MSG_SIZE];
 	char fault[128];
 	bool is_out, is_final, is_stuck, can_cancel;
+	bool is_unsettled; /* ended for some time, and the peer has not noted that */
+	enum verdict verdict;
 };
 
 /* What one peer said, or why it said nothing. */

@@ -29,6 +29,8 @@ void move_detail_encode(struct move *move)
 	json_add_bool(obj, "saw_completed", move->saw_completed);
 	json_add_bool(obj, "resolved", move->resolved);
 	json_add_bool(obj, "go_in_doubt", move->go_in_doubt);
+	if (move->request)
+		json_add_str(obj, "request", move->request);
 	json_add_int(obj, "stream_pid", move->stream_id.pid);
 	json_add_uint(obj, "stream_start_time", move->stream_id.start_time);
 	if (move->port_key[0] && !move_is_final(move))
@@ -79,6 +81,8 @@ void move_detail_decode(struct move *move)
 	move->saw_completed = json_get_bool(obj, "saw_completed", false);
 	move->resolved = json_get_bool(obj, "resolved", false);
 	move->go_in_doubt = json_get_bool(obj, "go_in_doubt", false);
+	if (json_get_str(obj, "request"))
+		move->request = xstrdup(json_get_str(obj, "request"));
 	move->stream_id.pid = (pid_t)get_uint(obj, "stream_pid");
 	move->stream_id.start_time = get_uint(obj, "stream_start_time");
 	snprintf(move->port_key, sizeof(move->port_key), "%s",

@@ -137,19 +137,43 @@ static bool is_silent(struct move *move)
 	return now_ms - move->silent_since_ms > move->moves->env.stuck_after_ms;
 }
 
-/* The source has ended its part: it has given the guest up, or, if a person said
- * so in our silence, given it to us. */
-static void note_end(struct move *move, struct json_object *fate)
+void move_dst_note_end(struct move *move, enum verdict verdict, bool run)
 {
-	const char *verdict = json_get_str(fate, "verdict");
-
-	if (!verdict || strcmp(verdict, "taken") != 0) {
+	move->source_has_ended = true;
+	move->source_verdict = verdict;
+	if (verdict != VERDICT_TAKEN) {
 		move->drop_requested = true;
 	} else if (!move->go_requested) {
 		move->go_requested = true;
 		move->go_at_ms = loop_now_ms(move->moves->env.loop);
-		move->run = json_get_bool(fate, "run", true);
+		move->run = run;
 	}
+}
+
+/* Its go will never come.  But a guest that is complete may be all that there is. */
+static void note_unheard(struct move *move)
+{
+	if (!is_loaded(move)) {
+		move_give_up(move, ERR_NOT_FOUND, "the source has no record of this move any more");
+	} else if (!move->go_requested) {
+		move_is_unheard(move, "the source has no record of this move");
+	}
+}
+
+static void note_fate(struct move *move, struct json_object *fate)
+{
+	const char *name = json_get_str(fate, "verdict");
+	enum verdict verdict = verdict_from_name(name ? name : "");
+
+	if (verdict == VERDICT_UNKNOWN) {
+		note_unheard(move);
+		return;
+	}
+	move->reason[0] = '\0';
+	move->silent_since_ms = 0;
+	if (json_get_bool(fate, "final", false))
+		move_dst_note_end(move, verdict, json_get_bool(fate, "run", true));
+	move_step(move);
 }
 
 /* The source's answer to: what became of this move? */
@@ -159,11 +183,7 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 
 	move->asked = false;
 	if (!err) {
-		move->reason[0] = '\0';
-		move->silent_since_ms = 0;
-		if (json_get_bool(result, "final", false))
-			note_end(move, result);
-		move_step(move);
+		note_fate(move, result);
 		return;
 	}
 	unheard = loop_now_ms(move->moves->env.loop) - move->entered_ms > OFFER_PATIENCE_MS;
@@ -204,7 +224,7 @@ void move_dst_take(struct move *move)
 	struct store_vm row = vm_promoted_row(vm, move->row.generation + 1,
 					      move->run ? VM_INTENT_STARTED : VM_INTENT_PAUSED);
 
-	move->verdict = MOVE_VERDICT_TAKEN;
+	move->verdict = VERDICT_TAKEN;
 	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_HANDOVER, .put_vm = &row });
 }
 

@@ -61,7 +61,7 @@ static void on_continued(struct move *move, struct json_object *result, const st
 static bool is_given_away(const struct move *move)
 {
 	return (move->saw_completed || move->qemu_state == QMP_MIG_COMPLETED) &&
-	       move->verdict != MOVE_VERDICT_REFUSED;
+	       move->verdict != VERDICT_REFUSED;
 }
 
 /* QEMU resumes the guest itself when a transfer fails; after `completed' only we
@@ -104,10 +104,16 @@ static void make_guest_safe(struct move *move)
 	}
 }
 
+static bool go_may_be_out(const struct move *move)
+{
+	return move->stamps[MOVE_STAMP_GO] || move->go_in_doubt;
+}
+
 static void on_dropped(struct move *move, struct json_object *result, const struct err *err)
 {
 	struct peer_verdict reply;
 	struct err bad;
+	bool is_unknown;
 
 	if (err) {
 		move_src_ask_again_later(move, err);
@@ -117,10 +123,18 @@ static void on_dropped(struct move *move, struct json_object *result, const stru
 		move_src_ask_again_later(move, &bad);
 		return;
 	}
+	is_unknown = reply.verdict == VERDICT_UNKNOWN;
+	if (is_unknown && go_may_be_out(move)) {
+		move_is_unheard(move, reply.reason);
+		return;
+	}
+	/* What was never given away cannot be taken: as good as a refusal. */
+	if (is_unknown)
+		reply.verdict = VERDICT_REFUSED;
 	move->answered = true;
-	move->verdict =
-		reply.verdict == PEER_VERDICT_TAKEN ? MOVE_VERDICT_TAKEN : MOVE_VERDICT_REFUSED;
-	move_src_blame_peer(move, reply.reason);
+	move->verdict = (enum verdict)reply.verdict;
+	if (!is_unknown)
+		move_src_blame_peer(move, reply.reason);
 	move_step(move);
 }
 
@@ -130,8 +144,7 @@ static void send_drop(struct move *move)
 
 	if (move->asked || move->answered || loop_timer_is_active(move->retry))
 		return;
-	body = json_object_new_object();
-	json_add_uint(body, "generation", move->row.generation);
+	body = move_claim_json(move);
 	move_src_ask(move, "drop", body, on_dropped);
 }
 
@@ -139,7 +152,7 @@ void move_src_enter_rollback(struct move *move)
 {
 	loop_timer_start(move->tick, TICK_MS);
 	move->guest_safe = false;
-	if (move->verdict == MOVE_VERDICT_REFUSED)
+	if (move->verdict == VERDICT_REFUSED)
 		move->answered = true;
 	if (move->stream)
 		stream_kill(move->stream);
@@ -191,7 +204,7 @@ void move_src_step_rollback(struct move *move)
 	if (!move->guest_safe)
 		make_guest_safe(move);
 	send_drop(move);
-	if (move->verdict == MOVE_VERDICT_TAKEN) {
+	if (move->verdict == VERDICT_TAKEN) {
 		taken_after_all(move);
 	} else if (move->guest_safe && (move->answered || may_end_without_answer(move))) {
 		move_go_to(move, &(struct move_change){ .to = cancelled ? MOVE_STATE_CANCELLED

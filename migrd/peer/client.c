@@ -85,9 +85,11 @@ void peer_clients_renew(struct peer_clients *clients)
 void peer_fault_point(const struct peer_request *req, const char *stage, char *ret, size_t size)
 {
 	const char *slash = strrchr(req->path, '/');
-	const char *name = slash ? slash + 1 : req->path;
+	const char *last = slash ? slash + 1 : req->path;
+	char name[ID_UUID_SIZE];
 
 	/* The question for a move's fate has no word of its own in its path. */
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(last, "?"), last);
 	snprintf(ret, size, "peer.%s.%s", stage, id_uuid_is_valid(name) ? "fate" : name);
 }
 

@@ -18,7 +18,6 @@
 /* "MIGR", in the file's header: tells our file from another program's. */
 #define STORE_APPLICATION_ID 0x4d494752
 
-#define STORE_HISTORY_MAX  1000 /* ended moves that are kept */
 #define STORE_TIMELINE_MAX 1000 /* entries of one move that are kept */
 
 enum store_stmt {

@@ -170,6 +170,9 @@ bool vms_has_listener(const struct vms *vms, const char *uuid);
 
 /* There is no QEMU, or one whose guest was provably never let run. */
 bool vm_never_ran(const struct vm *vm);
+/* A QEMU lives in the run directory of a VM that this host has no record of: its
+ * database is new, or an older one. */
+bool vm_has_stray_qemu(struct vms *vms, const char *uuid);
 /* False and ERR: its row has a word that this version does not know. */
 bool vm_row_is_known(const struct vm *vm, struct err *err);
 /* An incoming VM that no move brings: ends what is left of it, its row too. */

@@ -51,6 +51,7 @@ void (*fake_qemu_before)(const char *command);
 const char *fake_qmp_words = "";
 const char *fake_qemu_rx_filters, *fake_qemu_devices;
 bool fake_qemu_start_fails, fake_qemu_start_hangs;
+bool fake_qemu_is_stray;
 char fake_boot_id[ID_UUID_SIZE] = "6a1b0000-0000-4000-8000-000000000001";
 
 static struct loop *loop;
@@ -728,4 +729,12 @@ void qemu_remove_leftovers(const struct qemu_env *env, qemu_is_known_fn *is_know
 	(void)env;
 	(void)is_known;
 	(void)data;
+}
+
+bool qemu_is_alone(const struct qemu_env *env, const char *uuid, const char *name, struct err *err)
+{
+	(void)env;
+	(void)uuid;
+	(void)name;
+	return !fake_qemu_is_stray || err_set(err, ERR_CONFLICT, "another QEMU is running");
 }

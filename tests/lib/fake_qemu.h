@@ -33,6 +33,8 @@ extern const char *fake_qemu_rx_filters;
 extern const char *fake_qemu_devices;
 /* The next qemu_start() fails, or its process is not ready until fake_qemu_ready(). */
 extern bool fake_qemu_start_fails, fake_qemu_start_hangs;
+/* A QEMU of the VM lives, and no record of this host has it. */
+extern bool fake_qemu_is_stray;
 extern char fake_boot_id[];
 
 void fake_qemu_init(struct loop *loop);

@@ -21,11 +21,63 @@ START_TEST(guest_is_moved_in_this_order)
 		     "disk transfer", "qmp migrate", "peer fate", "disk handover",
 		     "stream timeout 3000", "peer go run", "disk handover completed",
 		     "disk confirm taken completed", "stream kill", "qemu quit",
-		     "disk done taken completed -vm", NULL);
+		     "disk done taken completed -vm", "peer settle run", NULL);
 	ck_assert_ptr_null(rig_vm());
 	ck_assert(!fake_qemu()->is_alive);
 	ck_assert_str_eq(rig_error(), "");
 	ck_assert_str_eq(move_owner(rig_move()), "b");
+}
+END_TEST
+
+/* A host that has no record of the move may run the guest all the same: its database may
+ * be new.  Nobody goes on here, and a person is told. */
+START_TEST(go_answered_unknown_is_stuck_and_never_resumes)
+{
+	rig_bring_to("transfer");
+	rig_completes();
+	rig_peer_says("go", "unknown");
+	ck_assert_str_eq(rig_state(), "stuck");
+	ck_assert_ptr_null(move_owner(rig_move()));
+	ck_assert_ptr_nonnull(strstr(move_reason(rig_move()), "--keep source --assert-dead b"));
+	for (int i = 0; i < 5; i++) {
+		rig_advance(5000);
+		if (fake_peer_pending("go"))
+			rig_peer_says("go", "unknown");
+	}
+	rig_restart();
+	rig_peer_says("go", "unknown");
+	ck_assert_str_eq(rig_state(), "stuck");
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+	rig_advance(5000);
+	rig_peer_says("go", "taken"); /* its records were found again */
+	ck_assert_str_eq(rig_state(), "done");
+}
+END_TEST
+
+/* Before any go, who does not know the move cannot take the guest. */
+START_TEST(drop_answered_unknown_before_go_is_harmless)
+{
+	rig_bring_to("transfer");
+	fake_qemu_migrates("failed");
+	rig_peer_says("drop", "unknown");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* A destination that lost its records cannot take the guest: the transfer is given up
+ * while the guest runs. */
+START_TEST(destination_without_record_in_transfer_ends_the_move)
+{
+	rig_bring_to("transfer");
+	while (!fake_peer_pending("fate"))
+		rig_advance(50);
+	fake_peer_answer("fate", "{\"state\":\"unknown\",\"verdict\":\"unknown\"}");
+	ck_assert_str_eq(rig_state(), "rollback");
+	fake_qemu_migrates("cancelled");
+	rig_peer_says("drop", "unknown");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert(rig_guest_runs());
 }
 END_TEST
 
@@ -443,6 +495,9 @@ Suite *suite(void)
 
 	tc = rig_add_case(s, "handover");
 	tcase_add_test(tc, guest_is_moved_in_this_order);
+	tcase_add_test(tc, go_answered_unknown_is_stuck_and_never_resumes);
+	tcase_add_test(tc, drop_answered_unknown_before_go_is_harmless);
+	tcase_add_test(tc, destination_without_record_in_transfer_ends_the_move);
 	tcase_add_test(tc, user_pause_in_transfer_is_not_the_handover);
 	tcase_add_test(tc, guest_stops_by_itself_transfer_goes_on);
 	tcase_add_test(tc, guest_stopped_by_itself_before_stays_so);

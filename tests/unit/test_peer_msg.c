@@ -105,7 +105,7 @@ START_TEST(fate_may_have_no_verdict_yet)
 	struct err err;
 
 	ck_assert(peer_fate_decode(obj, &fate, &err));
-	ck_assert_int_eq(fate.verdict, PEER_VERDICT_NONE);
+	ck_assert_int_eq(fate.verdict, VERDICT_NONE);
 	ck_assert(!fate.final);
 }
 END_TEST
@@ -180,7 +180,7 @@ START_TEST(clear_verdict_arrives)
 	struct err err;
 
 	ck_assert(peer_verdict_decode(obj, &verdict, &err));
-	ck_assert_int_eq(verdict.verdict, PEER_VERDICT_REFUSED);
+	ck_assert_int_eq(verdict.verdict, VERDICT_REFUSED);
 	ck_assert_str_eq(verdict.reason, "QEMU died");
 }
 END_TEST
@@ -219,14 +219,14 @@ END_TEST
 START_TEST(generation_fits_into_the_store)
 {
 	CLEANUP(json_putp)
-	struct json_object *most = rig_parse("{'generation':9223372036854775807}");
+	struct json_object *most = rig_parse("{'generation':9007199254740990}");
 	CLEANUP(json_putp)
-	struct json_object *more = rig_parse("{'generation':9223372036854775808}");
+	struct json_object *more = rig_parse("{'generation':9007199254740991}");
 	struct peer_claim claim;
 	struct err err;
 
 	ck_assert(peer_claim_decode(most, &claim, &err));
-	ck_assert(claim.generation == INT64_MAX);
+	ck_assert(claim.generation == PEER_GENERATION_MAX);
 	ck_assert(!peer_claim_decode(more, &claim, &err));
 }
 END_TEST
