@@ -56,8 +56,9 @@ class VerdictTest(SystemTest):
         self.b.stop()
         for path in self.b.state_dir.glob("migrd.db*"):
             path.unlink()
-        self.b.start()
+        self.b.spawn()  # a new database counts when every peer has said what it has
         self.a.start()
+        self.b.wait_ready()
         move = self.world.wait_state(self.a, move_id, "stuck")
         self.assertIsNone(move["owner"])
         self.assertIn("has no record", move["reason"])
