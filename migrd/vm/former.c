@@ -53,8 +53,6 @@ void vm_note_host(struct vm *vm, const char *host)
 		snprintf(hosts, sizeof(vm->row.hosts), ALL_HOSTS);
 	else
 		snprintf(hosts + len, sizeof(vm->row.hosts) - len, "%s%s", len ? " " : "", host);
-	if (vm->role == VM_ROLE_OWNED)
-		vm_save(vm, NULL, NULL);
 }
 
 void vm_forget_host(struct vm *vm, const char *host)

@@ -153,7 +153,7 @@ void vm_forget(struct vm *vm);
 /* ---- where it was and is (former.c) ------------------------------------ */
 
 /* The hosts of the record: where it came from, and where it was offered to since.
- * Both changes are written, but for an incoming VM, whose move does so. */
+ * The caller writes the row: with the first record of the move, or at the start. */
 bool vm_knows_host(const struct vm *vm, const char *host);
 void vm_note_host(struct vm *vm, const char *host);
 void vm_forget_host(struct vm *vm, const char *host);

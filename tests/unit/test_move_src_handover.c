@@ -16,12 +16,12 @@ START_TEST(guest_is_moved_in_this_order)
 	rig_completes();
 	rig_peer_says("go", "taken");
 	ck_assert_str_eq(rig_state(), "done");
-	trace_assert("disk begin", "qmp migrate-set-capabilities", "qmp migrate-set-parameters",
-		     "disk prepare", "peer prepare run", "stream start", "disk prepare",
-		     "disk transfer", "qmp migrate", "peer fate", "disk handover",
-		     "stream timeout 3000", "peer go run", "disk handover completed",
-		     "disk confirm taken completed", "stream kill", "qemu quit",
-		     "disk done taken completed -vm", "peer settle run", NULL);
+	trace_assert("disk begin vm=owned/started@1", "qmp migrate-set-capabilities",
+		     "qmp migrate-set-parameters", "disk prepare", "peer prepare run",
+		     "stream start", "disk prepare", "disk transfer", "qmp migrate", "peer fate",
+		     "disk handover", "stream timeout 3000", "peer go run",
+		     "disk handover completed", "disk confirm taken completed", "stream kill",
+		     "qemu quit", "disk done taken completed -vm", "peer settle run", NULL);
 	ck_assert_ptr_null(rig_vm());
 	ck_assert(!fake_qemu()->is_alive);
 	ck_assert_str_eq(rig_error(), "");
