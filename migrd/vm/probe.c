@@ -19,7 +19,7 @@
 /* QEMU without a machine answers within 0.2 s on an idle host. */
 #define DEADLINE_MS 10000
 /* Greeting and answers are 4 KiB in QEMU 11.1. */
-#define ANSWER_MAX_BYTES (256 * 1024)
+#define ANSWER_MAX_BYTES 262144
 
 /* All questions are in the socket before QEMU starts, the last is to quit: so it ends by
  * itself whatever becomes of us. */
