@@ -17,13 +17,13 @@ static const struct {
 	 * takes no record does not keep anybody from it. */
 	bool is_safe_unrecorded;
 } actions[VM_ACTION_COUNT] = {
-	[VM_ACTION_START] = { true, VM_INTENT_STARTED, NULL },
+	[VM_ACTION_START] = { true, VM_INTENT_STARTED, NULL, false },
 	[VM_ACTION_STOP] = { true, VM_INTENT_STOPPED, NULL, true },
 	[VM_ACTION_PAUSE] = { true, VM_INTENT_PAUSED, "stop", true },
-	[VM_ACTION_RESUME] = { true, VM_INTENT_STARTED, "cont" },
-	[VM_ACTION_RESET] = { false, VM_INTENT_STARTED, "system_reset" },
-	[VM_ACTION_SHUTDOWN] = { false, VM_INTENT_STARTED, "system_powerdown" },
-	[VM_ACTION_DELETE] = { false, VM_INTENT_STOPPED, NULL },
+	[VM_ACTION_RESUME] = { true, VM_INTENT_STARTED, "cont", false },
+	[VM_ACTION_RESET] = { false, VM_INTENT_STARTED, "system_reset", false },
+	[VM_ACTION_SHUTDOWN] = { false, VM_INTENT_STARTED, "system_powerdown", false },
+	[VM_ACTION_DELETE] = { false, VM_INTENT_STOPPED, NULL, false },
 };
 
 /* It outlives the VM if that is forgotten meanwhile, and then finds it gone. */
