@@ -3,6 +3,8 @@
 #ifndef MIGRD_JOB_MOVE_DST_H
 #define MIGRD_JOB_MOVE_DST_H
 
+#include <stdbool.h>
+
 struct move;
 
 void move_dst_enter_prepare(struct move *move);
@@ -12,6 +14,18 @@ void move_dst_step_transfer(struct move *move);
 void move_dst_enter_handover(struct move *move);
 void move_dst_step_handover(struct move *move);
 void move_dst_enter_rollback(struct move *move);
+
+/* ---- an offer that has not become a guest: move_dst_offer.c ---- */
+
+/* Before go and before the guest is complete here, the source has it: this host may
+ * refuse for good, whatever the reason. */
+bool move_dst_may_refuse(const struct move *move);
+/* The source answers, has not said go, and has sent nothing for the configured time. */
+bool move_dst_offer_is_over(struct move *move);
+/* For half of that time. */
+bool move_dst_is_idle(struct move *move);
+/* Says so beforehand, and asks the stream how much has come. */
+void move_dst_say_idle(struct move *move);
 void move_dst_step_rollback(struct move *move);
 /* Makes the guest, which is complete here, ours; it then runs if it is to. */
 void move_dst_take(struct move *move);

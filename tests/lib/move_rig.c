@@ -367,6 +367,9 @@ static void make_objects(void)
 		.data_address = "192.0.2.9:8441",
 		.link_timeout_ms = 20000,
 		.handover_link_timeout_ms = 3000,
+		.offer_timeout_ms = 120000,
+		.offers_max = 2,
+		.offers_memory_percent = 75,
 		.prepare_timeout_ms = 30000,
 		.stuck_after_ms = 30000,
 	});
