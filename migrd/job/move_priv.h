@@ -159,6 +159,11 @@ struct move {
 	char token[ID_TOKEN_SIZE];
 	char port_key[STREAM_PROOF_SIZE]; /* destination: of the data port's callers */
 	uint32_t port_attempt;            /* the last that was taken */
+
+	struct {
+		char *text; /* NULL: to be made */
+		size_t len;
+	} texts[MOVE_TEXT_COUNT]; /* see move_text.c */
 };
 
 TAILQ_HEAD(move_list, move);
@@ -274,6 +279,9 @@ void move_lease_end(struct move *move);
 void move_src_event(void *move, const struct qmp_event *event);
 void move_dst_event(void *move, const struct qmp_event *event);
 void move_qemu_exited(void *move);
+
+/* What is shown of the move has changed. */
+void move_forget_texts(struct move *move);
 
 void move_detail_encode(struct move *move);
 void move_detail_decode(struct move *move);
