@@ -71,6 +71,8 @@ void move_free(struct move *move)
 	move_become_history(move);
 	json_object_put(move->peer_times);
 	json_object_put(move->images);
+	free(move->evidence);
+	preflight_free(move->compared);
 	store_move_fini(&move->row);
 	free(move);
 }

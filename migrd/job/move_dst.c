@@ -86,9 +86,14 @@ static void on_launched(void *data, const struct err *err)
 		move_roll_back(move, err);
 	} else {
 		move->qemu_launched = true;
-		move_qmp(move, "migrate-set-capabilities", qmp_mig_caps_args(capabilities),
-			 COMMAND_DEADLINE_MS, on_capabilities);
+		move_same_launched(move);
 	}
+}
+
+void move_dst_is_same(struct move *move)
+{
+	move_qmp(move, "migrate-set-capabilities", qmp_mig_caps_args(capabilities),
+		 COMMAND_DEADLINE_MS, on_capabilities);
 }
 
 void move_dst_enter_prepare(struct move *move)

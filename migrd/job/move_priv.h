@@ -11,7 +11,9 @@
 
 #include <sys/queue.h>
 
+#include "base/work.h"
 #include "job/move.h"
+#include "preflight/checks.h"
 #include "stream/proc.h"
 
 enum move_side { MOVE_SRC, MOVE_DST };
@@ -81,6 +83,7 @@ enum move_blame {
 #define MOVE_DROPPED "the source dropped the move"
 
 struct move_waiter;
+struct offer_look;
 struct save;
 
 struct move {
@@ -155,6 +158,11 @@ struct move {
 	unsigned percent;                  /* never goes back */
 	uint64_t moved_bytes, moved_at_ms; /* when transferred last grew */
 	char data_address[STREAM_ADDRESS_SIZE];
+	/* Source: what it says of its things, until they were compared; destination: what its
+	 * QEMU is found to have.  May be NULL. */
+	struct evidence *evidence;
+	uint64_t gathering_since_ms; /* source, in begin; 0: it is not */
+	struct preflight *compared;  /* destination: what was found; may be NULL */
 	char token[ID_TOKEN_SIZE];
 };
 
@@ -162,9 +170,12 @@ TAILQ_HEAD(move_list, move);
 
 struct moves {
 	struct moves_env env;
-	struct move_list list;   /* all, newest first */
-	struct move_list active; /* those that have not become history, newest first */
-	void *by_id;             /* a tree of search.h, of move.row.id */
+	struct move_list list;    /* all, newest first */
+	struct move_list active;  /* those that have not become history, newest first */
+	void *by_id;              /* a tree of search.h, of move.row.id */
+	struct worker *worker;    /* looks at storage */
+	struct offer_look *looks; /* offers that are not moves yet: moves_offer.c */
+	bool is_closing;
 };
 
 const struct move_state_def *move_def(const struct move *move, enum move_state state);
@@ -265,6 +276,26 @@ void move_lease_renew(struct move *move);
 void move_probe_store(struct move *move);
 /* The guest stands still: from here every byte helps. */
 void move_lease_end(struct move *move);
+
+/* ---- the same things on both hosts: move_same.c, moves_offer.c ---------- */
+
+/* Source, in begin: finds out what its guest uses; move_src_begin_next() when it is in
+ * evidence. */
+void move_same_gather(struct move *move);
+/* The storage has not answered in the time that a move may take to get ready. */
+bool move_same_is_late(const struct move *move);
+/* Source: removes what the look left beside the images. */
+void move_same_clean(struct move *move);
+/* Destination, in prepare: its QEMU is there.  move_dst_is_same() if it has what was
+ * compared, else the move is rolled back. */
+void move_same_launched(struct move *move);
+void move_dst_compared(struct move *move);
+void move_dst_is_same(struct move *move);
+/* Each reason into the timeline and the log. */
+void move_note_reasons(struct move *move, const struct preflight_reasons *reasons);
+bool move_offer_decode(const struct move_offer *offer, struct vm_def *ret, struct err *err);
+/* Nobody will be answered any more. */
+void moves_offers_clear(struct moves *moves);
 
 /* ---- the sides ------------------------------------------------------- */
 

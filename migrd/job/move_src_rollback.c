@@ -143,6 +143,8 @@ void move_src_enter_rollback(struct move *move)
 		move->answered = true;
 	if (move->stream)
 		stream_kill(move->stream);
+	if (!move->token[0])
+		move_same_clean(move); /* the destination's answer never came */
 	if (move->qemu_state == QMP_MIG_UNKNOWN)
 		move_query(move);
 }

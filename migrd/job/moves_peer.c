@@ -17,7 +17,7 @@ static bool same_source(const struct move *move, const char *source, uint64_t ge
 	return true;
 }
 
-static bool decode_offer(const struct move_offer *offer, struct vm_def *ret, struct err *err)
+bool move_offer_decode(const struct move_offer *offer, struct vm_def *ret, struct err *err)
 {
 	struct faults *faults = faults_new();
 	bool ok = vm_def_decode(offer->definition, ret, faults);
@@ -76,7 +76,7 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 	if (move)
 		return same_source(move, offer->source, offer->generation, err) ? move : NULL;
 	def = xnew(struct vm_def);
-	if (decode_offer(offer, def, err) && has_room(moves, def, err))
+	if (move_offer_decode(offer, def, err) && has_room(moves, def, err))
 		vm = vm_new_incoming(moves->env.vms, def, offer->generation, err);
 	memory_mib = vm_def_memory_mib(def);
 	free(def);
