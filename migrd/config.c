@@ -507,6 +507,44 @@ static bool is_text(enum config_type type)
 	return type != CONFIG_TYPE_UINT && type != CONFIG_TYPE_LEVEL;
 }
 
+static bool is_same(const struct config_key *key, const void *a, const void *b)
+{
+	if (is_text(key->type)) {
+		const char *left = *(char *const *)a, *right = *(char *const *)b;
+
+		return left && right ? strcmp(left, right) == 0 : left == right;
+	}
+	if (key->type == CONFIG_TYPE_LEVEL)
+		return *(const int *)a == *(const int *)b;
+	return *(const uint64_t *)a == *(const uint64_t *)b;
+}
+
+static void take_value(const struct config_key *key, void *to, const void *from)
+{
+	assert(!is_text(key->type)); /* others point into the configuration */
+	if (key->type == CONFIG_TYPE_LEVEL)
+		*(int *)to = *(const int *)from;
+	else
+		*(uint64_t *)to = *(const uint64_t *)from;
+}
+
+void config_take_live(struct config *running, const struct config *fresh, config_kept_fn *kept,
+		      void *data)
+{
+	for (size_t i = 0; i < config_key_count; i++) {
+		const struct config_key *key = &config_keys[i];
+		const void *from = (const char *)fresh + key->offset;
+		void *to = (char *)running + key->offset;
+
+		if (is_same(key, to, from))
+			continue;
+		if (key->is_live)
+			take_value(key, to, from);
+		else
+			kept(data, key);
+	}
+}
+
 void config_fini(struct config *config)
 {
 	for (size_t i = 0; i < config_key_count; i++)

@@ -29,12 +29,13 @@ struct config_peer {
 /* Paths are absolute; a program without '/' is looked up in PATH. */
 struct config {
 	char *host_id;
-	char *host_state_dir, *host_run_dir;
+	char *host_state_dir, *host_run_dir, *host_log_dir;
 	uint64_t host_memory_reserve_mib;
 	char *api_listen, *api_socket;
 	char *data_listen, *data_advertise;
 	char *tls_ca, *tls_cert, *tls_key;
-	char *qemu_binary;
+	char *qemu_binary, *qemu_output_program;
+	uint64_t qemu_log_size_kib;
 	uint64_t qemu_start_timeout_ms;
 	uint64_t qemu_monitor_wait_ms;
 	char *move_stream_program;
@@ -49,6 +50,12 @@ struct config {
 
 /* Sets *RET wholly when it returns true. */
 bool config_load(const char *path, struct config *ret, struct faults *faults);
+/* Takes over from FRESH what may change while migrd runs, but for the peers; each
+ * other difference is told to KEPT and stays as it is in RUNNING. */
+struct config_key;
+typedef void config_kept_fn(void *data, const struct config_key *key);
+void config_take_live(struct config *running, const struct config *fresh, config_kept_fn *kept,
+		      void *data);
 void config_fini(struct config *config);
 
 /* Every section and key with type, range, default and meaning. */

@@ -23,6 +23,9 @@ const struct config_key config_keys[] = {
 	{ "host", "run_dir", CONFIG_TYPE_PATH, AT(host_run_dir), 0, 50,
 	  .fallback = MIGRD_RUNSTATEDIR "/migrd",
 	  .help = "Sockets, and what is gone after a reboot; at most 50 bytes long." },
+	{ "host", "log_dir", CONFIG_TYPE_PATH, AT(host_log_dir),
+	  .fallback = MIGRD_LOCALSTATEDIR "/log/migrd",
+	  .help = "What QEMUs print; of this migrd alone." },
 	{ "host", "memory_reserve_mib", CONFIG_TYPE_UINT, AT(host_memory_reserve_mib), 0,
 	  INT64_C(1) << 40, "0", NULL, "MiB",
 	  "Memory that an incoming guest must leave available; with less, it is refused." },
@@ -50,6 +53,11 @@ const struct config_key config_keys[] = {
 	{ "qemu", "monitor_wait_ms", CONFIG_TYPE_UINT, AT(qemu_monitor_wait_ms), 1, MS_MAX, "5000",
 	  NULL, "milliseconds",
 	  "How long a request waits for its turn at a VM's monitor before it fails as busy." },
+	{ "qemu", "output_program", CONFIG_TYPE_PROGRAM, AT(qemu_output_program),
+	  .fallback = MIGRD_LIBEXECDIR "/migrd-output",
+	  .help = "The program that keeps what a QEMU prints." },
+	{ "qemu", "log_size_kib", CONFIG_TYPE_UINT, AT(qemu_log_size_kib), 8, 1 << 20, "1024", NULL,
+	  "KiB", "What is kept of a QEMU's output, at most; older output goes." },
 	{ "move", "stream_program", CONFIG_TYPE_PROGRAM, AT(move_stream_program),
 	  .fallback = MIGRD_LIBEXECDIR "/migrd-stream",
 	  .help = "The program that carries a guest over the network." },
@@ -67,14 +75,15 @@ const struct config_key config_keys[] = {
 	  "stuck." },
 	{ "move", "bandwidth_bytes_per_s", CONFIG_TYPE_UINT, AT(move_bandwidth_bytes_per_s), 0,
 	  UINT64_C(1000000000000), "0", NULL, "bytes per second",
-	  "Limit of a move that sets none itself; 0: none." },
+	  "Limit of a move that sets none itself; 0: none.", .is_live = true },
 	/* QEMU: MAX_MIGRATE_DOWNTIME, migration/migration.h. */
 	{ "move", "downtime_limit_ms", CONFIG_TYPE_UINT, AT(move_downtime_limit_ms), 1, 2000000,
 	  "300", NULL, "milliseconds",
-	  "How long a guest may stand still in a move that does not say." },
+	  "How long a guest may stand still in a move that does not say.", .is_live = true },
 	{ "log", "level", CONFIG_TYPE_LEVEL, AT(log_level), .fallback = "info",
 	  .help = "The least important records that are written: error, warning, info or "
-		  "debug." },
+		  "debug.",
+	  .is_live = true },
 };
 const size_t config_key_count = ARRAY_LEN(config_keys);
 

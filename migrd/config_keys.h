@@ -24,6 +24,7 @@ struct config_key {
 	const char *fallback_text; /* for the manual, when it is by code */
 	const char *unit;
 	const char *help;
+	bool is_live; /* SIGHUP takes it over; only numbers and levels */
 };
 
 extern const struct config_key config_keys[];

@@ -13,6 +13,8 @@
 #include "base/mem.h"
 #include "config.h"
 #include "peer/client.h"
+#include "reload.h"
+#include "store/backup.h"
 #include "stream/port.h"
 #include "tls/identity.h"
 #include "wire/schema.h"
@@ -23,28 +25,29 @@
 struct daemon {
 	struct config config;
 	struct api api;
-	char *log_dir;
 	char *data_address;
 	const char **peer_ids;
 	struct http_server *server;
 	struct stream_port *port;
+	struct reload *reload;
+	const char *path;
 	struct loop_signal *signals[2];
 };
 
 /* ---- build -------------------------------------------------------------- */
 
-static bool check_identity(const struct config *config, struct err *err)
+/* An expired certificate is no reason not to start: guests and the local socket do
+ * without. */
+static bool load_tls(const struct config *config, struct tls_live **ret, struct err *err)
 {
-	struct tls_identity identity;
+	struct tls_live *tls =
+		tls_live_load_blocking(config->tls_ca, config->tls_cert, config->tls_key, err);
+	bool ok = tls && reload_check_identity(&tls->identity, config, err);
 
-	if (!tls_check_files(config->tls_ca, config->tls_cert, config->tls_key, &identity, err))
-		return false;
-	if (identity.kind != TLS_KIND_HOST || strcmp(identity.name, config->host_id) != 0)
-		return err_set(err, ERR_INVALID,
-			       "the certificate '%s' is for '%s', but this host's id is '%s': make "
-			       "one with 'migrctl pki host %s=ADDRESS'",
-			       config->tls_cert, identity.name, config->host_id, config->host_id);
-	return true;
+	if (ok)
+		*ret = tls_live_ref(tls);
+	tls_live_unref(tls);
+	return ok;
 }
 
 static bool make_dirs(const struct config *config, struct err *err)
@@ -65,10 +68,10 @@ static bool make_peers(struct daemon *daemon, struct err *err)
 	daemon->api.peers = peer_clients_new(daemon->api.loop, &peer_config, err);
 	if (!daemon->api.peers)
 		return false;
-	daemon->peer_ids = xcalloc(config->peer_count + 1, sizeof(*daemon->peer_ids));
+	daemon->peer_ids = xcalloc(CONFIG_PEER_MAX + 1, sizeof(*daemon->peer_ids));
 	for (size_t i = 0; i < config->peer_count; i++) {
 		peer_clients_set(daemon->api.peers, config->peers[i].id, config->peers[i].address);
-		daemon->peer_ids[i] = config->peers[i].id;
+		daemon->peer_ids[i] = peer_clients_id(daemon->api.peers, config->peers[i].id);
 	}
 	daemon->api.peer_ids = daemon->peer_ids;
 	return true;
@@ -83,7 +86,9 @@ static void make_jobs(struct daemon *daemon)
 			.loop = api->loop,
 			.binary = config->qemu_binary,
 			.run_dir = config->host_run_dir,
-			.log_dir = daemon->log_dir,
+			.log_dir = config->host_log_dir,
+			.log_bytes = config->qemu_log_size_kib << 10,
+			.output_program = config->qemu_output_program,
 			.start_timeout_ms = (uint32_t)config->qemu_start_timeout_ms,
 		},
 		.store = api->store,
@@ -115,6 +120,16 @@ static void make_jobs(struct daemon *daemon)
 		.changed = api_move_changed,
 		.data = api,
 	});
+	api->newest_env = (struct newest_env){
+		.loop = api->loop,
+		.store = api->store,
+		.vms = api->vms,
+		.moves = api->moves,
+		.peers = api->peers,
+		.peer_ids = api->peer_ids,
+		.host_id = config->host_id,
+	};
+	api->newest = newest_new(&api->newest_env);
 	api->check = check_new(&(struct check_env){
 		.loop = api->loop,
 		.vms = api->vms,
@@ -123,7 +138,8 @@ static void make_jobs(struct daemon *daemon)
 		.peer_ids = api->peer_ids,
 		.host_id = config->host_id,
 		.run_dir = config->host_run_dir,
-		.log_dir = daemon->log_dir,
+		.log_dir = config->host_log_dir,
+		.newest = api->newest,
 	});
 }
 
@@ -164,12 +180,12 @@ static void fill_api(struct daemon *daemon)
 	const struct config *config = &daemon->config;
 	struct api *api = &daemon->api;
 
-	daemon->log_dir = xasprintf("%s/log", config->host_state_dir);
 	daemon->data_address =
 		xstrdup(config->data_advertise ? config->data_advertise : config->data_listen);
 	api->loop = loop_new();
 	api->bus = bus_new();
 	api->host_id = config->host_id;
+	api->state_dir = config->host_state_dir;
 	api->api_address = config->api_listen;
 	api->data_address = daemon->data_address;
 	api->qemu_binary = config->qemu_binary;
@@ -184,10 +200,11 @@ static bool build(struct daemon *daemon, struct err *err)
 	struct api *api = &daemon->api;
 
 	fill_api(daemon);
-	if (!check_identity(config, err) || !make_dirs(config, err))
+	if (!load_tls(config, &api->tls, err) || !make_dirs(config, err))
 		return false;
 	api->store = store_open_blocking(api->loop, config->host_state_dir, err);
-	if (!api->store || !make_peers(daemon, err))
+	if (!api->store || !store_identify_blocking(api->store, config->host_run_dir, err) ||
+	    !make_peers(daemon, err))
 		return false;
 	make_jobs(daemon);
 	return store_load_vms_blocking(api->store, add_vm, api->vms, err) &&
@@ -212,15 +229,19 @@ static void tear_down(struct daemon *daemon)
 {
 	struct api *api = &daemon->api;
 
+	reload_free(daemon->reload);
 	http_server_free(daemon->server);
 	stream_port_free(daemon->port);
 	check_free(api->check);
+	newest_end(api->newest);
 	moves_clear(api->moves);
 	adopter_clear(api->adopter);
 	vms_clear(api->vms);
 	drain(api->loop);
 	peer_clients_free(api->peers);
+	drain(api->loop); /* questions to peers have been answered so, too */
 	store_close(api->store);
+	newest_free(api->newest);
 	moves_free(api->moves);
 	adopter_free(api->adopter);
 	vms_free(api->vms);
@@ -228,7 +249,7 @@ static void tear_down(struct daemon *daemon)
 		loop_signal_free(daemon->signals[i]);
 	bus_free(api->bus);
 	loop_free(api->loop);
-	free(daemon->log_dir);
+	tls_live_unref(api->tls);
 	free(daemon->data_address);
 	free(daemon->peer_ids);
 }
@@ -241,8 +262,7 @@ static void on_vms_recovered(void *data, const struct err *err)
 
 	(void)err;
 	api->is_ready = true;
-	moves_recover(api->moves);
-	vms_settle(api->vms);
+	newest_begin(api->newest);
 	log_info("migrd", "ready", "host=%s", api->host_id);
 }
 
@@ -265,6 +285,13 @@ static bool run(struct daemon *daemon, struct err *err)
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
 		daemon->signals[i] =
 			loop_signal_new(daemon->api.loop, signals[i], on_signal, daemon->api.loop);
+	daemon->reload = reload_new(&(struct reload_env){
+		.path = daemon->path,
+		.config = &daemon->config,
+		.api = &daemon->api,
+		.peer_ids = daemon->peer_ids,
+		.server = daemon->server,
+	});
 	log_info("migrd", "started", "version=%s host=%s api=%s data=%s", VERSION,
 		 daemon->config.host_id, daemon->config.api_listen, daemon->config.data_listen);
 	vms_recover(daemon->api.vms, on_vms_recovered, &daemon->api);
@@ -291,13 +318,14 @@ static int complain_of_faults(const char *path, const struct faults *faults)
 
 static void usage(FILE *out)
 {
-	fputs("usage: migrd [-c FILE] [--check-config | --help-config | --print-routes |\n"
-	      "             --print-schema NAME]\n"
+	fputs("usage: migrd [-c FILE] [--check-config | --restore FILE | --help-config |\n"
+	      "             --print-routes | --print-schema NAME]\n"
 	      "\n"
 	      "The coordinator of a host: runs its guests and moves them to other hosts.\n"
 	      "\n"
 	      "  -c, --config FILE      the configuration (default " CONFIG_FILE_DEFAULT ")\n"
 	      "      --check-config     read it, say what is wrong with it, and end\n"
+	      "      --restore FILE     put a backup of the state database back, and end\n"
 	      "      --help-config      every section and key it may have\n"
 	      "      --print-routes     each route of the API: method, path, role, ?query\n"
 	      "      --print-schema NAME  the JSON Schema of an object of the API\n"
@@ -305,11 +333,20 @@ static void usage(FILE *out)
 	      out);
 }
 
-enum { OPT_CHECK = 1000, OPT_HELP_CONFIG, OPT_ROUTES, OPT_SCHEMA, OPT_VERSION, OPT_HELP };
+enum {
+	OPT_CHECK = 1000,
+	OPT_RESTORE,
+	OPT_HELP_CONFIG,
+	OPT_ROUTES,
+	OPT_SCHEMA,
+	OPT_VERSION,
+	OPT_HELP
+};
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "check-config", no_argument, NULL, OPT_CHECK },
+	{ "restore", required_argument, NULL, OPT_RESTORE },
 	{ "help-config", no_argument, NULL, OPT_HELP_CONFIG },
 	{ "print-routes", no_argument, NULL, OPT_ROUTES },
 	{ "print-schema", required_argument, NULL, OPT_SCHEMA },
@@ -336,9 +373,44 @@ static void print_routes(void)
 	}
 }
 
-static int load_and_run(const char *path, bool check_only)
+/* What would not keep it from starting is said, and is no failure. */
+static int check_certificate(const struct config *config)
 {
-	struct daemon daemon = { 0 };
+	struct tls_live *tls = NULL;
+	struct err err;
+
+	if (!load_tls(config, &tls, &err))
+		return complain(&err);
+	if (!tls_live_is_valid(tls, &err))
+		fprintf(stderr, "migrd: warning: %s\n", err.msg);
+	tls_live_unref(tls);
+	return 0;
+}
+
+static int restore(const struct config *config, const char *file)
+{
+	CLEANUP(free_charp) char *kept = NULL;
+	struct err err;
+
+	if (!store_restore_blocking(config->host_state_dir, file, &kept, &err))
+		return complain(&err);
+	printf("migrd: '%s' is in the place of the state database", file);
+	if (kept)
+		printf("; what was there is '%s'", kept);
+	puts("\nmigrd: at its start migrd asks every peer which VMs it has, before it trusts the "
+	     "records");
+	return 0;
+}
+
+/* One of the two, or neither: it runs. */
+struct task {
+	bool check_only;
+	const char *restore; /* FILE */
+};
+
+static int load_and_run(const char *path, const struct task *task)
+{
+	struct daemon daemon = { .path = path };
 	struct faults *faults = faults_new();
 	struct err err;
 	int status = 0;
@@ -352,9 +424,10 @@ static int load_and_run(const char *path, bool check_only)
 	log_set_level((enum log_level)daemon.config.log_level);
 	if (!fault_init(&err)) {
 		status = complain(&err);
-	} else if (check_only) {
-		if (!check_identity(&daemon.config, &err))
-			status = complain(&err);
+	} else if (task->restore) {
+		status = restore(&daemon.config, task->restore);
+	} else if (task->check_only) {
+		status = check_certificate(&daemon.config);
 	} else {
 		if (!run(&daemon, &err))
 			status = complain(&err);
@@ -379,9 +452,10 @@ static void raise_descriptor_limit(void)
 int main(int argc, char **argv)
 {
 	const char *path = CONFIG_FILE_DEFAULT;
-	bool check_only = false;
+	struct task task = { 0 };
 	int opt;
 
+	reload_catch_signal();
 	umask(077);
 	raise_descriptor_limit();
 	while ((opt = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
@@ -390,7 +464,10 @@ int main(int argc, char **argv)
 			path = optarg;
 			break;
 		case OPT_CHECK:
-			check_only = true;
+			task.check_only = true;
+			break;
+		case OPT_RESTORE:
+			task.restore = optarg;
 			break;
 		case OPT_HELP_CONFIG:
 			config_print_keys(stdout);
@@ -416,5 +493,5 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return err_exit_code(ERR_INVALID);
 	}
-	return load_and_run(path, check_only);
+	return load_and_run(path, &task);
 }

@@ -13,7 +13,7 @@
 #define CANCEL_TIMEOUT_MS 300000
 
 struct move_values {
-	const char *to, *vm, *keep, *assert_dead, *why;
+	const char *to, *vm, *keep, *assert_dead, *why, *block_jobs;
 	struct cli_number bandwidth, downtime_limit;
 	bool watch, active, timeline;
 };
@@ -175,6 +175,8 @@ static bool run_start(struct cli_call *call, struct err *err)
 	json_add_str(body, "vm", call->words[0]);
 	json_add_str(body, "to", values->to);
 	add_limits(values, body);
+	if (values->block_jobs)
+		json_add_str(body, "block_jobs", values->block_jobs);
 	if (!client || !start_move(client, body, &move, err))
 		return false;
 	if (!values->watch || !migrctl_wants_json(call))
@@ -194,6 +196,13 @@ static const struct cli_option start_options[] = {
 	},
 	OPTION_BANDWIDTH,
 	OPTION_DOWNTIME,
+	{
+		.name = "block-jobs",
+		.type = CLI_TEXT,
+		VALUE(block_jobs),
+		.arg = "refuse|wait|cancel",
+		.help = "what becomes of block jobs and exports of its disks",
+	},
 	{
 		.name = "watch",
 		.letter = 'w',
@@ -386,13 +395,16 @@ static void print_cancel(const struct cli_call *call, struct json_object *reply)
 {
 	char owner[TABLE_CELL_SIZE], state[TABLE_CELL_SIZE];
 	bool is_cancelled = json_get_bool(reply, "cancelled", false);
+	bool is_under_way = json_get_bool(reply, "under_way", false);
 
 	if (migrctl_wants_json(call)) {
 		table_print_json(stdout, reply);
 		return;
 	}
 	table_text(reply, "state", state);
-	printf("%s; ", is_cancelled ? "cancelled" : "not cancelled");
+	printf("%s; ", is_cancelled   ? "cancelled"
+		       : is_under_way ? "the cancel is under way"
+				      : "not cancelled");
 	if (table_text(reply, "owner", owner)[0])
 		printf("'%s' owns the guest", owner);
 	else
@@ -420,7 +432,7 @@ static bool run_cancel(struct cli_call *call, struct err *err)
 		return false;
 	}
 	print_cancel(call, reply);
-	if (json_get_bool(reply, "cancelled", false))
+	if (json_get_bool(reply, "cancelled", false) || json_get_bool(reply, "under_way", false))
 		return true;
 	table_text(reply, "detail", detail);
 	return err_set(err, ERR_TOO_LATE, "%s", detail[0] ? detail : "the move was not cancelled");
@@ -509,7 +521,8 @@ const struct cli_command cmd_move_cancel = {
 	.summary = "end a move; says who owns the guest then",
 	.details =
 		"Waits for the end.  The exit code is 0 when the move was cancelled and the guest\n"
-		"is where it was; that of `too-late' when it had already gone too far.\n",
+		"is where it was, or when the cancel is under way and the guest stays where it\n"
+		"is; that of `too-late' when it had already gone too far.\n",
 	.run = run_cancel,
 };
 

@@ -20,6 +20,7 @@ static const struct table_field show_fields[] = {
 	{ "state", "state", TABLE_TEXT },
 	{ "reason", "reason", TABLE_TEXT },
 	{ "host", "host", TABLE_TEXT },
+	{ "it is on host", "elsewhere", TABLE_TEXT },
 	{ "generation", "generation", TABLE_NUMBER },
 	{ "memory", "memory_mib", TABLE_MIB },
 	{ "vcpus", "vcpus", TABLE_NUMBER },
@@ -214,9 +215,91 @@ static bool run_action(struct cli_call *call, struct err *err)
 	}
 
 ACTION(delete, "forget a stopped guest; its disks stay", run_delete);
-ACTION(start, "start a guest", run_action);
 ACTION(stop, "end a guest at once, as if its power were cut", run_action);
 ACTION(shutdown, "ask a guest to shut down", run_action);
 ACTION(reset, "reset a guest, as if by its button", run_action);
 ACTION(pause, "stop a guest's CPUs", run_action);
-ACTION(resume, "let a paused guest run", run_action);
+
+/* ---- run -------------------------------------------------------------------------- */
+
+struct run_values {
+	const char *assert_dead, *why;
+};
+
+/* "a,b" */
+static struct json_object *hosts_json(const char *text)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t len; *text; text += len + (text[len] == ',')) {
+		len = strcspn(text, ",");
+		json_object_array_add(list, json_object_new_string_len(text, (int)len));
+	}
+	return list;
+}
+
+static bool run_run(struct cli_call *call, struct err *err)
+{
+	const struct run_values *values = call->values;
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(free_charp) char *suffix = xasprintf("/%s", call->command->verb);
+	CLEANUP(free_charp) char *path = client_path("/v1/vms/", call->words[0], suffix);
+	CLEANUP(json_putp) struct json_object *body = json_object_new_object();
+	CLEANUP(json_putp) struct json_object *vm = NULL;
+	CLEANUP(strbuf_fini) struct strbuf text = STRBUF_INIT;
+
+	if (values->assert_dead)
+		json_object_object_add(body, "assert_dead", hosts_json(values->assert_dead));
+	if (values->why)
+		json_add_str(body, "why", values->why);
+	strbuf_adds(&text, json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN));
+	if (!client || !post(client, path, &text, &vm, err))
+		return false;
+	print_vm(call, vm);
+	return true;
+}
+
+static const struct cli_option run_options[] = {
+	{ .name = "assert-dead",
+	  .type = CLI_TEXT,
+	  .offset = offsetof(struct run_values, assert_dead),
+	  .arg = "HOST[,HOST...]",
+	  .help = "hosts that do not answer: you have made sure that the guest does not run "
+		  "there" },
+	{ .name = "why",
+	  .type = CLI_TEXT,
+	  .offset = offsetof(struct run_values, why),
+	  .arg = "TEXT",
+	  .help = "for the log" },
+	{ .name = NULL },
+};
+
+#define RUN_DETAILS                                                                             \
+	"The peers are asked first whether they have this guest.  If a host that must answer\n" \
+	"is silent, the error says which; --assert-dead is for administrators.\n"
+
+const struct cli_command cmd_vm_start = {
+	.noun = "vm",
+	.verb = "start",
+	.args = "VM",
+	.min_args = 1,
+	.max_args = 1,
+	.options = run_options,
+	.values_size = sizeof(struct run_values),
+	.summary = "start a guest, if no other host has it",
+	.details = RUN_DETAILS,
+	.run = run_run,
+};
+
+const struct cli_command cmd_vm_resume = {
+	.noun = "vm",
+	.verb = "resume",
+	.args = "VM",
+	.min_args = 1,
+	.max_args = 1,
+	.options = run_options,
+	.values_size = sizeof(struct run_values),
+	.summary = "let a paused guest run",
+	.details = RUN_DETAILS,
+	.run = run_run,
+};

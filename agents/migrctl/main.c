@@ -5,6 +5,7 @@
 
 #include "agents/migrctl/cmd_adopt.h"
 #include "agents/migrctl/cmd_agent.h"
+#include "agents/migrctl/cmd_backup.h"
 #include "agents/migrctl/cmd_device.h"
 #include "agents/migrctl/cmd_events.h"
 #include "agents/migrctl/cmd_host.h"
@@ -76,40 +77,13 @@ static const struct cli_option globals[] = {
 };
 
 static const struct cli_command *const commands[] = {
-	&cmd_vm_create,
-	&cmd_vm_list,
-	&cmd_vm_show,
-	&cmd_vm_start,
-	&cmd_vm_stop,
-	&cmd_vm_shutdown,
-	&cmd_vm_reset,
-	&cmd_vm_pause,
-	&cmd_vm_resume,
-	&cmd_vm_delete,
-	&cmd_vm_attach,
-	&cmd_vm_detach,
-	&cmd_vm_devices,
-	&cmd_vm_agent,
-	&cmd_vm_adopt,
-	&cmd_vm_qmp,
-	&cmd_vm_hmp,
-	&cmd_vm_monitor,
-	&cmd_move_start,
-	&cmd_move_list,
-	&cmd_move_show,
-	&cmd_move_watch,
-	&cmd_move_cancel,
-	&cmd_move_set,
-	&cmd_move_resolve,
-	&cmd_host_show,
-	&cmd_host_list,
-	&cmd_host_check,
-	&cmd_job_list,
-	&cmd_events,
-	&cmd_pki_init,
-	&cmd_pki_host,
-	&cmd_pki_user,
-	NULL,
+	&cmd_vm_create,   &cmd_vm_list,    &cmd_vm_show,     &cmd_vm_start,   &cmd_vm_stop,
+	&cmd_vm_shutdown, &cmd_vm_reset,   &cmd_vm_pause,    &cmd_vm_resume,  &cmd_vm_delete,
+	&cmd_vm_attach,   &cmd_vm_detach,  &cmd_vm_devices,  &cmd_vm_agent,   &cmd_vm_adopt,
+	&cmd_vm_qmp,      &cmd_vm_hmp,     &cmd_vm_monitor,  &cmd_move_start, &cmd_move_list,
+	&cmd_move_show,   &cmd_move_watch, &cmd_move_cancel, &cmd_move_set,   &cmd_move_resolve,
+	&cmd_host_show,   &cmd_host_list,  &cmd_host_check,  &cmd_backup,     &cmd_job_list,
+	&cmd_events,      &cmd_pki_init,   &cmd_pki_host,    &cmd_pki_user,   NULL,
 };
 
 static const struct cli_program program = {

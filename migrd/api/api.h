@@ -8,6 +8,7 @@
 #include "base/bus.h"
 #include "job/check.h"
 #include "job/move.h"
+#include "job/newest.h"
 #include "vm/adopt.h"
 #include "vm/vm.h"
 
@@ -19,13 +20,20 @@ struct api {
 	struct adopter *adopter;
 	struct moves *moves;
 	struct check *check;
+	struct newest_env newest_env;
+	struct newest *newest;
 	struct store *store;
 	struct peer_clients *peers;
-	const char *host_id;
+	const char *host_id, *state_dir;
 	const char *api_address, *data_address, *qemu_binary;
 	const char *const *peer_ids; /* ended by NULL */
 	struct move_options defaults;
 	int64_t started_ms;
+	struct tls_live *tls; /* of this host, in use */
+	struct {
+		int64_t at_ms; /* 0: none yet */
+		char error[ERR_MSG_SIZE];
+	} reload;
 	bool is_ready; /* everything of an earlier life was found again */
 };
 
@@ -53,6 +61,9 @@ struct json_object *api_list(struct json_object *items, const char *next);
 /* False while the coordinator is finding its guests: the request was answered. */
 bool api_ready(struct http_request *req, const struct api *api);
 
+/* The same while the records may be old (job/newest.h). */
+bool api_sure(struct http_request *req, const struct api *api);
+
 struct json_object *api_vm_json(const struct api *api, const struct vm *vm);
 /* The VM of the path; NULL: there is none, and the request was answered. */
 struct vm *api_vm_find(struct http_request *req, const struct api *api);
@@ -62,6 +73,7 @@ void api_vms_list(struct http_request *req, void *data);
 void api_vms_create(struct http_request *req, void *data);
 void api_vm_get(struct http_request *req, void *data);
 void api_vm_delete(struct http_request *req, void *data);
+void api_vm_run(struct http_request *req, void *data);
 void api_vm_action(struct http_request *req, void *data);
 /* agent.c */
 void api_vm_agent(struct http_request *req, void *data);
@@ -94,6 +106,8 @@ void api_openapi(struct http_request *req, void *data);
 /* check.c */
 void api_host_check(struct http_request *req, void *data);
 void api_host_repair(struct http_request *req, void *data);
+/* backup.c */
+void api_host_backup(struct http_request *req, void *data);
 /* events.c */
 void api_events(struct http_request *req, void *data);
 /* peer.c */
@@ -101,6 +115,7 @@ void api_peer_hello(struct http_request *req, void *data);
 void api_peer_prepare(struct http_request *req, void *data);
 void api_peer_go(struct http_request *req, void *data);
 void api_peer_drop(struct http_request *req, void *data);
+void api_peer_settle(struct http_request *req, void *data);
 void api_peer_fate(struct http_request *req, void *data);
 void api_peer_vms(struct http_request *req, void *data);
 

@@ -27,3 +27,15 @@ bool api_ready(struct http_request *req, const struct api *api)
 	http_reply_err(req, &err);
 	return false;
 }
+
+bool api_sure(struct http_request *req, const struct api *api)
+{
+	struct err err;
+
+	if (!api_ready(req, api))
+		return false;
+	if (newest_is_sure(api->newest, &err))
+		return true;
+	http_reply_err(req, &err);
+	return false;
+}

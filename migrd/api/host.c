@@ -40,6 +40,41 @@ static struct json_object *memory(void)
 	return obj;
 }
 
+static struct json_object *certificate(const struct tls_live *tls)
+{
+	struct json_object *obj = json_object_new_object();
+	struct err err;
+
+	json_add_time(obj, "not_before", tls->times.from_s * 1000);
+	json_add_time(obj, "not_after", tls->times.to_s * 1000);
+	json_add_int(obj, "days_left", tls_live_days_left(tls));
+	json_add_bool(obj, "valid", tls_live_is_valid(tls, &err));
+	return obj;
+}
+
+static struct json_object *last_reload(const struct api *api)
+{
+	struct json_object *obj = json_object_new_object();
+
+	json_add_time(obj, "at", api->reload.at_ms);
+	json_add_bool(obj, "ok", !api->reload.error[0]);
+	if (api->reload.error[0])
+		json_add_str(obj, "error", api->reload.error);
+	return obj;
+}
+
+static struct json_object *store_json(const struct api *api)
+{
+	const struct store_identity *identity = store_identity(api->store);
+	struct json_object *obj = json_object_new_object();
+	struct err err;
+
+	json_add_str(obj, "id", identity->id);
+	json_add_uint(obj, "epoch", identity->epoch);
+	json_add_str(obj, "doubt", newest_is_sure(api->newest, &err) ? NULL : err.msg);
+	return obj;
+}
+
 void api_host_get(struct http_request *req, void *data)
 {
 	const struct api *api = data;
@@ -56,7 +91,11 @@ void api_host_get(struct http_request *req, void *data)
 	json_add_str(obj, "boot_id", proc_boot_id());
 	json_add_time(obj, "started_at", api->started_ms);
 	json_add_bool(obj, "ready", api->is_ready);
+	json_object_object_add(obj, "store", store_json(api));
 	json_add_str(obj, "qemu_binary", api->qemu_binary);
+	json_object_object_add(obj, "certificate", certificate(api->tls));
+	if (api->reload.at_ms)
+		json_object_object_add(obj, "reload", last_reload(api));
 	json_object_object_add(obj, "vms", count_vms(api));
 	json_object_object_add(obj, "moves", count_moves(api));
 	json_object_object_add(obj, "memory_mib", memory());
@@ -86,7 +125,14 @@ void api_healthz(struct http_request *req, void *data)
 
 void api_readyz(struct http_request *req, void *data)
 {
-	if (api_ready(req, data))
+	const struct api *api = data;
+	struct err err;
+
+	if (!api_sure(req, api))
+		return;
+	if (!tls_live_is_valid(api->tls, &err))
+		http_reply_err(req, &err);
+	else
 		http_reply_text(req, 200, "text/plain", "ready\n");
 }
 

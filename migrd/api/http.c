@@ -167,6 +167,23 @@ struct http_server *http_server_new(struct loop *loop, const struct http_config 
 	return NULL;
 }
 
+void http_server_set_tls(struct http_server *server, struct tls_live *tls)
+{
+	struct tls_live *old;
+
+	loop_assert_thread(server->loop);
+	pthread_mutex_lock(&server->lock);
+	old = server->tls;
+	server->tls = tls_live_ref(tls);
+	pthread_mutex_unlock(&server->lock);
+	tls_live_unref(old);
+}
+
+const struct tls_live *http_server_tls(const struct http_server *server)
+{
+	return server->tls; /* changed by the loop only */
+}
+
 uint16_t http_server_port(const struct http_server *server)
 {
 	return server->port;
@@ -240,6 +257,7 @@ void http_server_free(struct http_server *server)
 	if (server->socket_path)
 		unlink(server->socket_path);
 	free(server->socket_path);
+	tls_live_unref(server->tls);
 	pthread_cond_destroy(&server->exchange_ended);
 	pthread_mutex_destroy(&server->lock);
 	free(server);

@@ -21,6 +21,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "base/loop.h"
+#include "tls/live.h"
 
 /* Each role may do what those before it may, except PEER, which may do only
  * what routes for peers allow. */
@@ -52,8 +53,8 @@ struct http_route {
 struct http_config {
 	const char *listen;      /* "HOST:PORT" numeric, TLS 1.3 with client certificates */
 	const char *socket_path; /* UNIX socket, mode 0600: role admin; NULL: none */
-	const char *ca_file, *cert_file, *key_file;
-	const struct http_route *routes; /* ended by a NULL method */
+	const char *ca_file, *cert_file, *key_file; /* read once: http_server_set_tls() */
+	const struct http_route *routes;            /* ended by a NULL method */
 	void *handler_data;
 };
 
@@ -65,6 +66,11 @@ struct http_server;
 
 struct http_server *http_server_new(struct loop *loop, const struct http_config *config,
 				    struct err *err);
+/* New connections use TLS from now on.  Open ones stay; at its next request each is
+ * asked whether its certificate is still good by the new authorities. */
+void http_server_set_tls(struct http_server *server, struct tls_live *tls);
+/* The certificates of new connections; borrowed. */
+const struct tls_live *http_server_tls(const struct http_server *server);
 uint16_t http_server_port(const struct http_server *server);
 /* Stops listening, answers what is outstanding with 503, ends streams (their
  * closed() is called before it returns), and waits for its threads, up to 1 s

@@ -181,8 +181,10 @@ void http_conn_notify(void *cls, struct MHD_Connection *connection, void **socke
 		return;
 	case MHD_CONNECTION_NOTIFY_CLOSED:
 		*socket_context = NULL;
-		if (conn)
+		if (conn) {
 			http_conn_request_complete(conn);
+			tls_live_unref(conn->tls);
+		}
 		free(conn);
 		return;
 	}
@@ -211,13 +213,13 @@ static bool identify_tls(struct http_conn *conn, struct MHD_Connection *connecti
 
 	if (!info || !info->tls_session)
 		return err_set(err, ERR_UNAUTHORIZED, "no TLS session");
-	return http_tls_identify(conn, info->tls_session, err);
+	if (!http_tls_is_still_good(conn, info->tls_session, err))
+		return false;
+	return conn->is_identified || http_tls_identify(conn, info->tls_session, err);
 }
 
 bool http_conn_identify(struct http_conn *conn, struct MHD_Connection *connection, struct err *err)
 {
-	if (conn->is_identified)
-		return true;
 	conn->is_identified =
 		conn->is_local ? identify_local(conn, err) : identify_tls(conn, connection, err);
 	return conn->is_identified;

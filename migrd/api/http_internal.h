@@ -56,6 +56,7 @@ struct http_conn {
 	int fd; /* the library's; open until this is freed */
 	bool is_local;
 	bool is_verified; /* certificate chain, or UNIX peer */
+	int64_t ends_s;   /* of its certificate; the library's thread only */
 	int64_t uid;      /* of the UNIX peer; -1: none */
 	bool is_identified;
 	bool is_idle; /* between requests; the library's thread only */
@@ -64,6 +65,7 @@ struct http_conn {
 	char address[64];
 	/* under server->lock */
 	bool is_incomplete;
+	struct tls_live *tls; /* its certificate was verified by this; not local */
 	uint64_t deadline_ms;
 	TAILQ_ENTRY(http_conn) link;
 };
@@ -73,6 +75,7 @@ struct http_exchange {
 	struct MHD_Connection *connection;
 	struct http_request *req; /* while it is being read */
 	bool is_begun;
+	bool is_http_1_0;
 	struct strbuf body;
 	size_t body_bytes;
 	struct MHD_Response *response;
@@ -126,6 +129,7 @@ struct http_server {
 
 	pthread_mutex_t lock;
 	pthread_cond_t exchange_ended;
+	struct tls_live *tls; /* of new connections */
 	struct http_request_list inbox, held;
 	struct http_stream_list streams, gone_streams;
 	struct http_conn_list incomplete; /* by deadline */
@@ -151,6 +155,9 @@ struct MHD_Daemon *http_start_local(struct http_server *server, int listen_fd, s
 
 /* Before the handshake: a certificate is required, verified, its purpose too. */
 void http_tls_prepare(struct http_conn *conn, gnutls_session_t session);
+/* Before each request: the certificate's time, and after a reload its chain.  False:
+ * UNAUTHORIZED. */
+bool http_tls_is_still_good(struct http_conn *conn, gnutls_session_t session, struct err *err);
 /* After it: role and name. */
 bool http_tls_identify(struct http_conn *conn, gnutls_session_t session, struct err *err);
 

@@ -135,14 +135,15 @@ struct MHD_Daemon *http_start_tls(struct http_server *server, const struct http_
 	CLEANUP(free_charp) char *ca = NULL;
 	CLEANUP(free_charp) char *cert = NULL;
 	char priority[] = TLS_PRIORITY;
-	struct tls_identity identity;
 	struct MHD_Daemon *daemon;
 
-	if (!tls_check_files(config->ca_file, config->cert_file, config->key_file, &identity,
-			     err) ||
-	    !read_pem(config->ca_file, &ca, err) || !read_pem(config->cert_file, &cert, err) ||
-	    !read_pem(config->key_file, &key, err))
+	server->tls =
+		tls_live_load_blocking(config->ca_file, config->cert_file, config->key_file, err);
+	if (!server->tls || !read_pem(config->ca_file, &ca, err) ||
+	    !read_pem(config->cert_file, &cert, err) || !read_pem(config->key_file, &key, err))
 		return NULL;
+	/* The library wants credentials of its own; each connection gets those of
+	 * server->tls in their place (http_tls_prepare()). */
 	daemon = start(server, MHD_USE_TLS, listen_fd,
 		       (struct MHD_OptionItem[]){
 			       { MHD_OPTION_HTTPS_MEM_TRUST, 0, ca },

@@ -151,6 +151,29 @@ static size_t header_bytes(struct MHD_Connection *connection)
 	return info ? info->header_size : 0;
 }
 
+static enum MHD_Result count_host(void *cls, enum MHD_ValueKind kind, const char *key,
+				  const char *value)
+{
+	unsigned *count = cls;
+
+	(void)kind;
+	(void)value;
+	*count += strcasecmp(key, "Host") == 0;
+	return MHD_YES;
+}
+
+/* RFC 9112, 3.2: none or two is a 400.  HTTP/1.0 knows no Host. */
+static bool check_host(struct http_exchange *ex, struct err *err)
+{
+	unsigned count = 0;
+
+	MHD_get_connection_values(ex->connection, MHD_HEADER_KIND, count_host, &count);
+	if (count == 1 || (count == 0 && ex->is_http_1_0))
+		return true;
+	return err_set(err, ERR_INVALID, "the request has %s Host: exactly one is wanted",
+		       count == 0 ? "no" : "more than one");
+}
+
 static bool read_header(struct http_exchange *ex, struct err *err)
 {
 	struct http_request *req = ex->req;
@@ -163,6 +186,8 @@ static bool read_header(struct http_exchange *ex, struct err *err)
 		return false;
 	}
 	MHD_get_connection_values(ex->connection, MHD_HEADER_KIND, add_header, req);
+	if (!check_host(ex, err))
+		return false;
 	if (!http_parse_query(req->raw_query, &req->query))
 		return err_set(err, ERR_INVALID,
 			       "the query is not UTF-8 text in percent-encoding, or too long");
@@ -207,6 +232,8 @@ static enum MHD_Result begin(struct http_exchange *ex, const char *method)
 		refuse(ex, 0, &err);
 	else
 		check_query(ex);
+	if (ex->response && err.code == ERR_UNAUTHORIZED)
+		MHD_add_response_header(ex->response, "Connection", "close");
 	if (ex->response && content_length(req) > DISCARD_MAX)
 		return queue(ex);
 	return MHD_YES;
@@ -310,9 +337,10 @@ enum MHD_Result http_on_access(void *cls, struct MHD_Connection *connection, con
 	(void)cls;
 	(void)connection;
 	(void)url;
-	(void)version;
-	if (!ex->is_begun)
+	if (!ex->is_begun) {
+		ex->is_http_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
 		return begin(ex, method);
+	}
 	if (*upload_data_size == 0)
 		return finish(ex);
 	result = take_body(ex, upload_data, *upload_data_size);

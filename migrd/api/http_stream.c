@@ -6,6 +6,7 @@
  * the last to leave frees it. */
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "api/http_internal.h"
 #include "base/log.h"
@@ -230,6 +231,15 @@ void http_streams_end_all(struct http_server *server)
 	}
 }
 
+/* Who listens only asks nothing any more, so nobody would look at its certificate. */
+static void end_if_expired(struct http_stream *stream)
+{
+	if (stream->conn->is_local || (int64_t)time(NULL) <= stream->conn->ends_s)
+		return;
+	stream->is_ended = true;
+	resume(stream);
+}
+
 /* A comment is ignored by clients; writing it finds those that are gone. */
 void http_heartbeat_run(void *data)
 {
@@ -239,7 +249,10 @@ void http_heartbeat_run(void *data)
 
 	pthread_mutex_lock(&server->lock);
 	TAILQ_FOREACH(stream, &server->streams, link)
-	append(stream, ":\n\n", 3);
+	{
+		append(stream, ":\n\n", 3);
+		end_if_expired(stream);
+	}
 	is_any = !TAILQ_EMPTY(&server->streams);
 	pthread_mutex_unlock(&server->lock);
 	if (is_any)

@@ -3,6 +3,7 @@
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "api/http_internal.h"
 #include "base/log.h"
@@ -70,19 +71,30 @@ static void discard_input(int fd)
 		;
 }
 
+/* 0: chain, time and purpose of the other side's certificate are right. */
+static unsigned status_of(gnutls_session_t session)
+{
+	static const char purpose[] = GNUTLS_KP_TLS_WWW_CLIENT;
+	gnutls_typed_vdata_st data = { .type = GNUTLS_DT_KEY_PURPOSE_OID };
+	unsigned status = GNUTLS_CERT_INVALID;
+
+	data.data = (unsigned char *)(uintptr_t)purpose;
+	if (gnutls_certificate_verify_peers(session, &data, 1, &status) < 0 && status == 0)
+		status = GNUTLS_CERT_INVALID;
+	return status;
+}
+
 /* An own function instead of gnutls_session_set_verify_cert(), because the
  * library closes after a failed handshake without a word: the alert lets the
  * other side say what was wrong with its certificate. */
 static int verify(gnutls_session_t session)
 {
-	static const char purpose[] = GNUTLS_KP_TLS_WWW_CLIENT;
-	gnutls_typed_vdata_st data = { .type = GNUTLS_DT_KEY_PURPOSE_OID };
 	struct http_conn *conn = conn_of_session(session);
-	unsigned status = GNUTLS_CERT_INVALID;
+	unsigned status = status_of(session);
 
-	data.data = (unsigned char *)(uintptr_t)purpose;
-	if (gnutls_certificate_verify_peers(session, &data, 1, &status) == 0 && status == 0) {
+	if (status == 0) {
 		conn->is_verified = true;
+		conn->ends_s = tls_peer_ends_s(session);
 		return 0;
 	}
 	log_refused(conn, status);
@@ -93,10 +105,49 @@ static int verify(gnutls_session_t session)
 
 void http_tls_prepare(struct http_conn *conn, gnutls_session_t session)
 {
+	struct http_server *server = conn->server;
+
+	pthread_mutex_lock(&server->lock);
+	conn->tls = tls_live_ref(server->tls);
+	pthread_mutex_unlock(&server->lock);
+	gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, conn->tls->cred);
 	gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUIRE);
 	gnutls_session_set_verify_function(session, verify);
 	gnutls_transport_set_ptr2(session, conn, (gnutls_transport_ptr_t)(intptr_t)conn->fd);
 	gnutls_transport_set_pull_function(session, pull);
+}
+
+/* The session looks into the credentials that are set; those of its handshake are not
+ * needed any more. */
+static bool adopt_new_tls(struct http_conn *conn, gnutls_session_t session)
+{
+	struct http_server *server = conn->server;
+	struct tls_live *old = NULL;
+
+	pthread_mutex_lock(&server->lock);
+	if (conn->tls != server->tls) {
+		old = conn->tls;
+		conn->tls = tls_live_ref(server->tls);
+	}
+	pthread_mutex_unlock(&server->lock);
+	if (!old)
+		return false;
+	gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, conn->tls->cred);
+	tls_live_unref(old);
+	return true;
+}
+
+bool http_tls_is_still_good(struct http_conn *conn, gnutls_session_t session, struct err *err)
+{
+	if ((int64_t)time(NULL) > conn->ends_s)
+		return err_set(err, ERR_UNAUTHORIZED,
+			       "the certificate of this connection has expired: connect again with "
+			       "a new one");
+	if (!adopt_new_tls(conn, session) || status_of(session) == 0)
+		return true;
+	conn->ends_s = 0; /* for good */
+	return err_set(err, ERR_UNAUTHORIZED,
+		       "the certificate of this connection is not trusted any more");
 }
 
 bool http_tls_identify(struct http_conn *conn, gnutls_session_t session, struct err *err)

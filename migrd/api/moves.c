@@ -4,7 +4,7 @@
 #include "base/mem.h"
 
 /* So long a cancel waits to say who owns the guest; then it says what it knows. */
-#define CANCEL_PATIENCE_MS 30000
+#define CANCEL_PATIENCE_MS 10000
 
 void api_move_changed(void *data, const struct move *move)
 {
@@ -51,20 +51,33 @@ static void on_started(void *data, struct move *move, const struct err *err)
 		http_reply_err(data, err);
 }
 
+/* The whole request, in one order of its members. */
+static char *request_text(const struct move_request *request)
+{
+	CLEANUP(json_putp)
+	struct json_object *obj = json_encode(move_request_fields, request);
+
+	return xstrdup(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN));
+}
+
 static void start(struct http_request *req, struct api *api, const struct move_request *request)
 {
+	CLEANUP(free_charp) char *text = request_text(request);
 	const char *key = http_header(req, "Idempotency-Key");
 	struct move_wish wish = {
 		.vm = request->vm,
 		.to = request->to,
 		.options = api->defaults,
 		.key = key,
+		.request = text,
 	};
 	struct err err;
 
 	if (key && !id_name_is_valid(key)) {
 		err_set(&err, ERR_INVALID,
-			"Idempotency-Key: 1 to 63 of letters, digits, '.', '_' and '-'");
+			"Idempotency-Key: 1 to 63 of letters, digits, '.', '_' and '-', a letter "
+			"or "
+			"digit first");
 		http_reply_err(req, &err);
 		return;
 	}
@@ -72,6 +85,7 @@ static void start(struct http_request *req, struct api *api, const struct move_r
 		wish.options.bandwidth_bytes_per_s = request->options.bandwidth_bytes_per_s;
 	if (request->options.has_downtime_limit)
 		wish.options.downtime_limit_ms = request->options.downtime_limit_ms;
+	wish.options.block_jobs = request->options.block_jobs;
 	moves_start(api->moves, &wish, on_started, req);
 }
 
@@ -80,7 +94,7 @@ void api_moves_start(struct http_request *req, void *data)
 	struct faults *faults = faults_new();
 	struct move_request request;
 
-	if (!api_ready(req, data)) {
+	if (!api_sure(req, data)) {
 		;
 	} else if (!move_request_decode(http_body(req), &request, faults)) {
 		http_reply_faults(req, faults);
@@ -133,10 +147,16 @@ struct cancel {
 static void answer_cancel(struct cancel *cancel, struct move *move)
 {
 	bool cancelled = strcmp(move_state_name(move), "cancelled") == 0;
+	bool under_way = !cancelled && move_is_cancelling(move);
 	struct json_object *obj;
 	struct err outcome;
 
-	if (move_owner(move))
+	if (under_way)
+		err_set(&outcome, ERR_CANCELLED,
+			"the cancel is under way: the guest stays on host '%s'; the move ends when "
+			"host '%s' has answered, or without it after a while",
+			move_owner(move), move_destination(move));
+	else if (move_owner(move))
 		err_set(&outcome, ERR_TOO_LATE, "the move is %s; host '%s' owns the guest",
 			move_state_name(move), move_owner(move));
 	else
@@ -146,12 +166,17 @@ static void answer_cancel(struct cancel *cancel, struct move *move)
 			move_state_name(move), move_destination(move));
 	if (err_is_set(&cancel->refusal))
 		err_wrap(&outcome, "%s", cancel->refusal.msg);
-	obj = cancelled ? json_object_new_object() : http_problem(&outcome);
+	obj = cancelled || under_way ? json_object_new_object() : http_problem(&outcome);
 	json_add_bool(obj, "cancelled", cancelled);
+	json_add_bool(obj, "under_way", under_way);
 	json_add_str(obj, "owner", move_owner(move));
 	json_add_str(obj, "state", move_state_name(move));
 	json_add_str(obj, "detail", outcome.msg);
-	http_reply(TAKE_PTR(cancel->req), cancelled ? 200 : err_http_status(ERR_TOO_LATE), obj);
+	http_reply(TAKE_PTR(cancel->req),
+		   cancelled   ? 200
+		   : under_way ? 202
+			       : err_http_status(ERR_TOO_LATE),
+		   obj);
 	loop_timer_free(TAKE_PTR(cancel->deadline));
 }
 

@@ -54,7 +54,7 @@ void api_peer_prepare(struct http_request *req, void *data)
 	struct move *move = NULL;
 	struct err err;
 
-	if (!api_ready(req, api))
+	if (!api_sure(req, api))
 		return;
 	if (!peer_prepare_decode(http_body(req), &prepare, &err)) {
 		http_reply_err(req, &err);
@@ -80,10 +80,12 @@ void api_peer_prepare(struct http_request *req, void *data)
 
 /* ---- go and drop ---------------------------------------------------------- */
 
-static enum peer_verdict_value verdict_of(const struct move *move)
+/* A destination that decided nothing has nothing to say: that gives leave to nobody. */
+static enum verdict verdict_of(const struct move *move)
 {
-	return strcmp(move_row(move)->verdict, "taken") == 0 ? PEER_VERDICT_TAKEN
-							     : PEER_VERDICT_REFUSED;
+	enum verdict verdict = move_verdict(move);
+
+	return verdict == VERDICT_NONE ? VERDICT_UNKNOWN : verdict;
 }
 
 static void on_verdict(void *data, struct move *move)
@@ -100,22 +102,7 @@ static void on_verdict(void *data, struct move *move)
 	http_reply(data, 200, obj);
 }
 
-typedef struct move *claim_fn(const struct api *api, const struct http_request *req,
-			      const struct peer_claim *claim, struct err *err);
-
-static struct move *go(const struct api *api, const struct http_request *req,
-		       const struct peer_claim *claim, struct err *err)
-{
-	return moves_go(api->moves, http_param(req, "id"), http_caller_name(req), claim->generation,
-			claim->run, err);
-}
-
-static struct move *drop(const struct api *api, const struct http_request *req,
-			 const struct peer_claim *claim, struct err *err)
-{
-	return moves_drop(api->moves, http_param(req, "id"), http_caller_name(req),
-			  claim->generation, err);
-}
+typedef struct move *claim_fn(struct moves *moves, const struct move_claim *claim, struct err *err);
 
 static void answer_claim(struct http_request *req, struct api *api, claim_fn *fn)
 {
@@ -123,10 +110,18 @@ static void answer_claim(struct http_request *req, struct api *api, claim_fn *fn
 	struct move *move = NULL;
 	struct err err;
 
-	if (!api_ready(req, api))
+	if (!api_sure(req, api))
 		return;
 	if (peer_claim_decode(http_body(req), &claim, &err))
-		move = fn(api, req, &claim, &err);
+		move = fn(api->moves,
+			  &(struct move_claim){
+				  .id = http_param(req, "id"),
+				  .source = http_caller_name(req),
+				  .vm_uuid = claim.uuid,
+				  .generation = claim.generation,
+				  .run = claim.run,
+			  },
+			  &err);
 	if (move)
 		move_when(move, MOVE_VERDICT, on_verdict, req);
 	else
@@ -135,15 +130,86 @@ static void answer_claim(struct http_request *req, struct api *api, claim_fn *fn
 
 void api_peer_go(struct http_request *req, void *data)
 {
-	answer_claim(req, data, go);
+	answer_claim(req, data, moves_go);
 }
 
 void api_peer_drop(struct http_request *req, void *data)
 {
-	answer_claim(req, data, drop);
+	answer_claim(req, data, moves_drop);
+}
+
+/* ---- settle ---------------------------------------------------------------- */
+
+static void reply_settled(struct http_request *req)
+{
+	const struct peer_settled reply = { .settled = true };
+
+	http_reply(req, 200, json_encode(peer_settled_fields, &reply));
+}
+
+static void on_settled(void *data, struct move *move)
+{
+	struct err err;
+
+	if (move_is_settled(move)) {
+		reply_settled(data);
+		return;
+	}
+	err_set(&err, ERR_CONFLICT,
+		"the move ended here with verdict '%s', and that it is settled is not on disk",
+		verdict_names[move_verdict(move)]);
+	http_reply_err(data, &err);
+}
+
+void api_peer_settle(struct http_request *req, void *data)
+{
+	const struct api *api = data;
+	struct peer_settle settle;
+	struct move *move = NULL;
+	struct err err;
+
+	if (!api_ready(req, api))
+		return;
+	if (!peer_settle_decode(http_body(req), &settle, &err) ||
+	    !moves_settle(api->moves,
+			  &(struct move_claim){
+				  .id = http_param(req, "id"),
+				  .source = http_caller_name(req),
+				  .vm_uuid = settle.uuid,
+				  .generation = settle.generation,
+				  .run = settle.run,
+				  .verdict = (enum verdict)settle.verdict,
+			  },
+			  &move, &err))
+		http_reply_err(req, &err);
+	else if (move)
+		move_when(move, MOVE_SETTLED, on_settled, req);
+	else
+		reply_settled(req);
 }
 
 /* ---- fate ------------------------------------------------------------------ */
+
+/* The asker may know the VM although this host does not know the move. */
+static enum verdict verdict_by_query(const struct api *api, const struct http_request *req)
+{
+	const char *uuid = http_query(req, "uuid"), *generation = http_query(req, "generation");
+	char *end;
+	uint64_t value = generation ? strtoull(generation, &end, 10) : 0;
+
+	if (!uuid || !generation || end == generation || *end || !id_uuid_is_valid(uuid))
+		return VERDICT_UNKNOWN;
+	return moves_verdict_by_vm(api->moves, uuid, value);
+}
+
+static void reply_unknown(struct http_request *req, const struct api *api)
+{
+	struct peer_fate fate = { .state = "unknown", .verdict = (int)verdict_by_query(api, req) };
+
+	snprintf(fate.reason, sizeof(fate.reason), "host '%s' has no record of the move",
+		 api->host_id);
+	http_reply(req, 200, json_encode(peer_fate_fields, &fate));
+}
 
 void api_peer_fate(struct http_request *req, void *data)
 {
@@ -152,10 +218,14 @@ void api_peer_fate(struct http_request *req, void *data)
 	struct peer_fate fate = { 0 };
 	struct err err;
 
-	if (!api_ready(req, api))
+	if (!api_sure(req, api))
 		return;
 	move = moves_find(api->moves, http_param(req, "id"));
-	if (!move || strcmp(move_row(move)->peer, http_caller_name(req)) != 0) {
+	if (!move) {
+		reply_unknown(req, api);
+		return;
+	}
+	if (strcmp(move_row(move)->peer, http_caller_name(req)) != 0) {
 		err_set(&err, ERR_NOT_FOUND, "host '%s' has no such move with host '%s'",
 			api->host_id, http_caller_name(req));
 		http_reply_err(req, &err);
@@ -164,7 +234,7 @@ void api_peer_fate(struct http_request *req, void *data)
 	fate.cannot_record = !move_can_record(move);
 	fate.final = move_is_final(move);
 	fate.run = move_run(move);
-	fate.verdict = move_row(move)->verdict[0] ? (int)verdict_of(move) : PEER_VERDICT_NONE;
+	fate.verdict = (int)move_verdict(move);
 	snprintf(fate.state, sizeof(fate.state), "%s", move_state_name(move));
 	snprintf(fate.reason, sizeof(fate.reason), "%s", move_reason(move));
 	http_reply(req, 200, json_encode(peer_fate_fields, &fate));
@@ -184,16 +254,47 @@ static void add_vm(struct peer_vms *page, const struct vm *vm)
 	item->generation = vm_generation(vm);
 }
 
+/* A QEMU may be there although its record is gone. */
+static void add_unrecorded(const struct api *api, struct peer_vms *page, const char *uuid)
+{
+	struct peer_vm *item = &page->items[page->count];
+
+	if (!id_uuid_is_valid(uuid) || !vms_has_listener(api->vms, uuid))
+		return;
+	snprintf(item->uuid, sizeof(item->uuid), "%s", uuid);
+	snprintf(item->name, sizeof(item->name), "%s", uuid);
+	snprintf(item->role, sizeof(item->role), "unrecorded");
+	snprintf(item->state, sizeof(item->state), "unknown");
+	page->count++;
+}
+
+static void add_one(const struct api *api, struct peer_vms *page, const char *uuid)
+{
+	const struct vm *vm = vm_find_uuid(api->vms, uuid);
+
+	if (vm)
+		add_vm(page, vm);
+	else
+		add_unrecorded(api, page, uuid);
+}
+
 void api_peer_vms(struct http_request *req, void *data)
 {
 	const struct api *api = data;
 	const char *after = http_query(req, "after");
+	const char *uuid = http_query(req, "uuid");
 	struct peer_vms *page;
 	struct vm *vm;
 
 	if (!api_ready(req, api))
 		return;
 	page = xnew(struct peer_vms);
+	if (uuid) {
+		add_one(api, page, uuid);
+		http_reply(req, 200, json_encode(peer_vms_fields, page));
+		free(page);
+		return;
+	}
 	for (vm = vm_next(api->vms, after); vm && page->count < PEER_VMS_MAX;
 	     vm = vm_next(api->vms, vm_name(vm)))
 		add_vm(page, vm);

@@ -3,10 +3,12 @@
 #include "api/api.h"
 #include "wire/adopt_request.h"
 #include "wire/agent_request.h"
+#include "wire/backup_request.h"
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
 #include "wire/peer_msg.h"
 #include "wire/vm_def.h"
+#include "wire/vm_request.h"
 
 #define V HTTP_ROLE_VIEWER
 #define O HTTP_ROLE_OPERATOR
@@ -28,14 +30,21 @@ static const char *const move_state_filters[] = { "active", NULL };
 	}
 
 static const struct http_query_key page_query[] = { PAGE, { 0 } };
-static const struct http_query_key after_query[] = {
-	{ "after", HTTP_QUERY_TEXT, .help = "`next' of the page before." }, { 0 }
+static const struct http_query_key peer_vms_query[] = {
+	{ "after", HTTP_QUERY_TEXT, .help = "`next' of the page before." },
+	{ "uuid", HTTP_QUERY_TEXT, .help = "Only this VM, with or without a record." },
+	{ 0 }
 };
 static const struct http_query_key moves_query[] = {
 	PAGE,
 	{ "vm", HTTP_QUERY_TEXT, .help = "Only of the VM of this name." },
 	{ "state", HTTP_QUERY_ENUM, .names = move_state_filters,
 	  .help = "Only what has not ended." },
+	{ 0 }
+};
+static const struct http_query_key fate_query[] = {
+	{ "uuid", HTTP_QUERY_TEXT, .help = "Of the VM." },
+	{ "generation", HTTP_QUERY_TEXT, .help = "Of the VM before the move." },
 	{ 0 }
 };
 static const struct http_query_key detach_query[] = {
@@ -50,6 +59,8 @@ const struct http_route api_routes[] = {
 	  .summary = "What should not be on this host" },
 	{ "POST", "/v1/host/check/repair", A, api_host_repair,
 	  .summary = "The same, and removes what is provably safe to remove" },
+	{ "POST", "/v1/host/backup", A, api_host_backup, .summary = "Copy the state database",
+	  .body = backup_request_fields },
 	{ "GET", "/v1/peers", V, api_peers_list, .summary = "The hosts it knows" },
 	{ "GET", "/v1/vms", V, api_vms_list, .summary = "The VMs of this host",
 	  .query = page_query },
@@ -74,8 +85,12 @@ const struct http_route api_routes[] = {
 	{ "DELETE", "/v1/vms/{name}/devices/{id}", O, api_device_detach,
 	  .summary = "Remove a device; answers when the guest has let go of it",
 	  .query = detach_query },
+	{ "POST", "/v1/vms/{name}/start", O, api_vm_run, .summary = "Start it, if no peer has it",
+	  .body = vm_start_fields },
+	{ "POST", "/v1/vms/{name}/resume", O, api_vm_run, .summary = "Let a paused guest run",
+	  .body = vm_start_fields },
 	{ "POST", "/v1/vms/{name}/{action}", O, api_vm_action,
-	  .summary = "start, stop, pause, resume, reset or shutdown" },
+	  .summary = "stop, pause, reset or shutdown" },
 	{ "GET", "/v1/moves", V, api_moves_list, .summary = "Moves, newest first",
 	  .query = moves_query },
 	{ "POST", "/v1/moves", O, api_moves_start, .summary = "Move a VM to another host",
@@ -104,8 +119,11 @@ const struct http_route api_routes[] = {
 	  .body = peer_claim_fields },
 	{ "POST", "/peer/v1/moves/{id}/drop", P, api_peer_drop, .summary = "It will not come",
 	  .body = peer_claim_fields },
-	{ "GET", "/peer/v1/moves/{id}", P, api_peer_fate, .summary = "What became of it" },
+	{ "POST", "/peer/v1/moves/{id}/settle", P, api_peer_settle,
+	  .summary = "The source has noted the end", .body = peer_settle_fields },
+	{ "GET", "/peer/v1/moves/{id}", P, api_peer_fate, .summary = "What became of it",
+	  .query = fate_query },
 	{ "GET", "/peer/v1/vms", P, api_peer_vms, .summary = "The VMs it has a record of",
-	  .query = after_query },
+	  .query = peer_vms_query },
 	{ 0 },
 };

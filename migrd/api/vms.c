@@ -2,8 +2,10 @@
 /* The routes of VMs. */
 #include "api/api.h"
 #include "base/mem.h"
+#include "job/start.h"
 #include "vm/agent.h"
 #include "vm/entry.h"
+#include "wire/vm_request.h"
 
 static struct json_object *job_json(const struct vm *vm)
 {
@@ -83,6 +85,7 @@ static struct json_object *summary(const struct api *api, const struct vm *vm)
 	json_add_str(obj, "state", vm_state(vm));
 	json_add_str(obj, "reason", vm_reason(vm));
 	json_add_str(obj, "host", api->host_id);
+	json_add_str(obj, "elsewhere", vm_row(vm)->elsewhere[0] ? vm_row(vm)->elsewhere : NULL);
 	json_add_uint(obj, "generation", vm_generation(vm));
 	add_qemu(obj, vm);
 	json_add_int(obj, "memory_mib",
@@ -239,6 +242,49 @@ static void act(struct http_request *req, struct api *api, enum vm_action action
 
 	if (vm)
 		vm_act(vm, action, on_done, pending_new(req, api, vm_name(vm), status));
+}
+
+/* Who vouches for a silent host decides for two hosts, as `move resolve' does. */
+static bool may_assert(const struct http_request *req, const struct vm_start_request *wish,
+		       struct err *err)
+{
+	if (!wish->assert_count || http_caller_role(req) >= HTTP_ROLE_ADMIN)
+		return true;
+	return err_set(err, ERR_FORBIDDEN, "assert_dead needs the role admin");
+}
+
+static void run(struct http_request *req, struct api *api, enum vm_action action,
+		const struct vm_start_request *wish)
+{
+	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
+
+	if (!vm)
+		return;
+	start_vm(&api->newest_env, api->newest, vm,
+		 &(struct start_wish){ .action = action,
+				       .assert_dead = wish->assert_dead,
+				       .assert_count = wish->assert_count,
+				       .by = http_caller_name(req),
+				       .why = wish->why },
+		 on_done, pending_new(req, api, vm_name(vm), 200));
+}
+
+/* start and resume: the guest is to run. */
+void api_vm_run(struct http_request *req, void *data)
+{
+	const char *last = strrchr(http_path(req), '/');
+	enum vm_action action = strcmp(last, "/start") == 0 ? VM_ACTION_START : VM_ACTION_RESUME;
+	struct faults *faults = faults_new();
+	struct vm_start_request wish;
+	struct err err;
+
+	if (!vm_start_decode(http_body(req), &wish, faults))
+		http_reply_faults(req, faults);
+	else if (!may_assert(req, &wish, &err))
+		http_reply_err(req, &err);
+	else
+		run(req, data, action, &wish);
+	faults_free(faults);
 }
 
 void api_vm_delete(struct http_request *req, void *data)

@@ -19,37 +19,38 @@
 #include <stddef.h>
 
 /*        code             name                  HTTP  exit  retry   meaning */
-#define ERR_CODES(X)                                                                              \
-	X(NONE,            "none",               200,  0,    false,  "no error")                  \
-	X(INTERNAL,        "internal",           500,  1,    false,  "a fault of migrd itself")   \
-	X(INVALID,         "invalid",            400,  2,    false,  "the input is wrong")        \
-	X(UNAUTHORIZED,    "unauthorized",       401,  3,    false,  "no acceptable certificate") \
-	X(FORBIDDEN,       "forbidden",          403,  3,    false,  "not allowed, to this role or to anybody")\
-	X(NOT_FOUND,       "not-found",          404,  4,    false,  "there is no such object")   \
-	X(METHOD,          "method-not-allowed", 405,  2,    false,  "the route has no such method") \
-	X(EXISTS,          "exists",             409,  5,    false,  "the name is taken")         \
-	X(CONFLICT,        "conflict",           409,  5,    false,  "the object's state forbids it") \
-	X(BUSY,            "busy",               409,  5,    true,   "a job holds the object")    \
-	X(TOO_LATE,        "too-late",           409,  5,    false,  "the point of no return is past") \
-	X(TOO_LARGE,       "too-large",          413,  2,    false,  "over a size limit")         \
-	X(MEDIA_TYPE,      "media-type",         415,  2,    false,  "the body is not JSON")      \
-	X(PROTOCOL,        "protocol-mismatch",  426,  6,    false,  "no common protocol version")\
-	X(LIMIT,           "limit",              429,  7,    true,   "a limit of this host is reached") \
-	X(QEMU,            "qemu-error",         502,  8,    false,  "QEMU refused or failed")    \
-	X(AGENT,           "agent-error",        502, 8,    false,  "the guest agent refused or failed") \
-	X(PEER,            "peer-error",         502,  8,    true,   "the other coordinator failed") \
-	X(REFUSED,         "refused",            409,  8,    false,  "the other host refused")    \
-	X(UNAVAILABLE,     "unavailable",        503,  9,    true,   "not there at the moment")   \
-	X(TIMEOUT,         "timeout",            504,  10,   true,   "a deadline passed")         \
-	X(CANCELLED,       "cancelled",          409,  11,   false,  "cancelled on request")      \
-	X(STORE,           "store",              500,  12,   false,  "the state database failed") \
-	X(NO_SPACE,        "no-space",           507,  12,   true,   "memory or disk is used up")
+#define ERR_CODES(X)                                                                           \
+	X(NONE, "none", 200, 0, false, "no error")                                             \
+	X(INTERNAL, "internal", 500, 1, false, "a fault of migrd itself")                      \
+	X(INVALID, "invalid", 400, 2, false, "the input is wrong")                             \
+	X(UNAUTHORIZED, "unauthorized", 401, 3, false, "no acceptable certificate")            \
+	X(FORBIDDEN, "forbidden", 403, 3, false, "not allowed, to this role or to anybody")    \
+	X(NOT_FOUND, "not-found", 404, 4, false, "there is no such object")                    \
+	X(METHOD, "method-not-allowed", 405, 2, false, "the route has no such method")         \
+	X(KEY_REUSED, "key-reused", 422, 5, false, "the Idempotency-Key is another request's") \
+	X(EXISTS, "exists", 409, 5, false, "the name is taken")                                \
+	X(CONFLICT, "conflict", 409, 5, false, "the object's state forbids it")                \
+	X(BUSY, "busy", 409, 5, true, "a job holds the object")                                \
+	X(TOO_LATE, "too-late", 409, 5, false, "the point of no return is past")               \
+	X(TOO_LARGE, "too-large", 413, 2, false, "over a size limit")                          \
+	X(MEDIA_TYPE, "media-type", 415, 2, false, "the body is not JSON")                     \
+	X(PROTOCOL, "protocol-mismatch", 426, 6, false, "no common protocol version")          \
+	X(LIMIT, "limit", 429, 7, true, "a limit of this host is reached")                     \
+	X(QEMU, "qemu-error", 502, 8, false, "QEMU refused or failed")                         \
+	X(AGENT, "agent-error", 502, 8, false, "the guest agent refused or failed")            \
+	X(PEER, "peer-error", 502, 8, true, "the other coordinator failed")                    \
+	X(REFUSED, "refused", 409, 8, false, "the other host refused")                         \
+	X(UNAVAILABLE, "unavailable", 503, 9, true, "not there at the moment")                 \
+	X(TIMEOUT, "timeout", 504, 10, true, "a deadline passed")                              \
+	X(CANCELLED, "cancelled", 409, 11, false, "cancelled on request")                      \
+	X(STORE, "store", 500, 12, false, "the state database failed")                         \
+	X(NO_SPACE, "no-space", 507, 12, true, "memory or disk is used up")
 
 enum err_code {
 #define X(code, name, http, exit, retry, meaning) ERR_##code,
 	ERR_CODES(X)
 #undef X
-	ERR_CODE_COUNT
+		ERR_CODE_COUNT
 };
 
 #define ERR_MSG_SIZE 512

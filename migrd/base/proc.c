@@ -94,6 +94,8 @@ static int add_files(posix_spawn_file_actions_t *files, const struct proc_args *
 {
 	int rc = 0;
 
+	if (args->output_fd)
+		log_fd = args->output_fd;
 	for (int fd = STDOUT_FILENO; log_fd >= 0 && fd <= STDERR_FILENO && rc == 0; fd++)
 		rc = posix_spawn_file_actions_adddup2(files, log_fd, fd);
 	if (rc == 0)

@@ -25,7 +25,8 @@ struct proc_args {
 	const char *const *argv; /* argv[0] is looked up in PATH */
 	const int *keep_fds;     /* stay open in the child under the same numbers */
 	size_t keep_fd_count;
-	const char *log_path;    /* stdout and stderr are appended there; NULL: inherited */
+	const char *log_path; /* stdout and stderr are appended there; NULL: inherited */
+	int output_fd;        /* stdout and stderr, instead of LOG_PATH; 0: none */
 };
 
 /* Starts a process in a session of its own, stdin from /dev/null, signals at

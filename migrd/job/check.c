@@ -327,6 +327,7 @@ static struct check_view *new_view(const struct check_env *env)
 {
 	struct check_view *view = xnew(struct check_view);
 	size_t count = 0;
+	struct err doubt;
 
 	while (env->peer_ids[count])
 		count++;
@@ -336,6 +337,8 @@ static struct check_view *new_view(const struct check_env *env)
 			snprintf(view->peers[view->peer_count++].id, sizeof(view->peers->id), "%s",
 				 env->peer_ids[i]);
 	snprintf(view->host_id, sizeof(view->host_id), "%s", env->host_id);
+	if (env->newest && !newest_is_sure(env->newest, &doubt))
+		snprintf(view->doubt, sizeof(view->doubt), "%s", doubt.msg);
 	snprintf(view->dirs.vms, sizeof(view->dirs.vms), "%s/vms", env->run_dir);
 	snprintf(view->dirs.moves, sizeof(view->dirs.moves), "%s/moves", env->run_dir);
 	snprintf(view->dirs.logs, sizeof(view->dirs.logs), "%s", env->log_dir);

@@ -11,7 +11,7 @@
 #ifndef MIGRD_JOB_CHECK_H
 #define MIGRD_JOB_CHECK_H
 
-#include "job/move.h"
+#include "job/newest.h"
 
 struct check_env {
 	struct loop *loop;
@@ -22,6 +22,7 @@ struct check_env {
 	const char *host_id;
 	const char *run_dir;
 	const char *log_dir;
+	const struct newest *newest; /* NULL: nothing is in doubt */
 };
 
 struct check;

@@ -201,6 +201,22 @@ static void find_crashed_vm(const struct check_view *view, const struct check_ki
 	}
 }
 
+static void find_still_vm(const struct check_view *view, const struct check_kind *kind,
+			  struct check_findings *findings)
+{
+	for (size_t i = 0; i < view->vm_count; i++) {
+		const struct check_vm *vm = &view->vms[i];
+		struct check_finding *finding = vm->is_still ? add_vm(findings, kind, vm) : NULL;
+
+		if (!finding)
+			continue;
+		SAY(finding, explanation, "%s",
+		    vm->reason[0] ? vm->reason : "the guest shall run and stands still");
+		SAY(finding, remedy, "end what holds its disks, then: migrctl vm resume %s",
+		    vm->name);
+	}
+}
+
 static void find_unreachable_vm(const struct check_view *view, const struct check_kind *kind,
 				struct check_findings *findings)
 {
@@ -274,8 +290,9 @@ static void say_double_claim(const struct check_view *view, const struct check_v
  * decides. */
 static bool is_double_claim(const struct check_vm *vm, const struct peer_vm *other)
 {
-	return vm && strcmp(vm->uuid, other->uuid) == 0 && !vm->is_incoming && !vm->move[0] &&
-	       strcmp(other->role, "incoming") != 0 && !other->move[0];
+	return vm && strcmp(vm->uuid, other->uuid) == 0 && !vm->is_incoming && !vm->is_former &&
+	       !vm->move[0] && strcmp(other->role, "incoming") != 0 &&
+	       strcmp(other->role, "was-here") != 0 && !other->move[0];
 }
 
 static void find_double_claim(const struct check_view *view, const struct check_kind *kind,
@@ -481,6 +498,68 @@ static void find_waiting_move(const struct check_view *view, const struct check_
 	}
 }
 
+/* ---- the store ------------------------------------------------------------------------------ */
+
+static void find_old_store(const struct check_view *view, const struct check_kind *kind,
+			   struct check_findings *findings)
+{
+	struct check_finding *finding = view->doubt[0] ? add(findings, kind, "") : NULL;
+
+	if (!finding)
+		return;
+	SAY(finding, object, "the state database");
+	SAY(finding, explanation, "%s", view->doubt);
+	SAY(finding, remedy,
+	    "until then moves stay where they are, no guest is resumed, and a start asks every "
+	    "peer: 'migrctl vm start VM --assert-dead HOST' vouches for one that is silent");
+}
+
+static void find_was_here(const struct check_view *view, const struct check_kind *kind,
+			  struct check_findings *findings)
+{
+	for (size_t i = 0; i < view->vm_count; i++) {
+		const struct check_vm *vm = &view->vms[i];
+		struct check_finding *finding =
+			vm->is_former ? add(findings, kind, vm->uuid) : NULL;
+
+		if (!finding)
+			continue;
+		SAY(finding, object, "VM %s", vm->name);
+		SAY(finding, explanation, "the record of VM '%s' is old: %s", vm->name, vm->reason);
+		SAY(finding, remedy, "'migrctl vm %s %s' on host '%s'",
+		    vm->has_qemu ? "stop" : "delete", vm->name, view->host_id);
+	}
+}
+
+static void say_unsettled(const struct check_move *move, struct check_finding *finding)
+{
+	bool is_taken = move->verdict == VERDICT_TAKEN;
+
+	SAY(finding, object, "move %s", move->id);
+	SAY(finding, explanation,
+	    "the move of VM '%s' %s host '%s' has ended here (%s, verdict '%s'), and that host has "
+	    "not settled it: the record is kept, since it may still ask",
+	    move->vm[0] ? move->vm : move->vm_uuid, move->is_out ? "to" : "from", move->peer,
+	    move->state, verdict_names[move->verdict]);
+	SAY(finding, remedy,
+	    "it is settled when host '%s' answers; if that host never comes back with the records "
+	    "that it has now: 'migrctl move resolve %s --keep %s --assert-dead %s'",
+	    move->peer, move->id, is_taken ? "destination" : "source", move->peer);
+}
+
+static void find_unsettled_move(const struct check_view *view, const struct check_kind *kind,
+				struct check_findings *findings)
+{
+	for (size_t i = 0; i < view->move_count; i++) {
+		const struct check_move *move = &view->moves[i];
+		struct check_finding *finding =
+			move->is_unsettled ? add(findings, kind, move->id) : NULL;
+
+		if (finding)
+			say_unsettled(move, finding);
+	}
+}
+
 /* ---- records -------------------------------------------------------------------------------- */
 
 static void say_unknown_state(const char *what, const char *fault, struct check_finding *finding)
@@ -533,9 +612,13 @@ static void find_gap(const struct check_view *view, const struct check_kind *kin
 const struct check_kind check_kinds[] = {
 	{ "unknown-qemu", true, find_unknown_qemu, NULL },
 	{ "double-claim", true, find_double_claim, NULL },
+	{ "old-store", false, find_old_store, NULL },
+	{ "was-here", false, find_was_here, NULL },
 	{ "stuck-move", false, find_stuck_move, NULL },
 	{ "waiting-move", false, find_waiting_move, NULL },
+	{ "unsettled-move", false, find_unsettled_move, NULL },
 	{ "crashed-vm", false, find_crashed_vm, NULL },
+	{ "still-vm", true, find_still_vm, NULL },
 	{ "unreachable-vm", true, find_unreachable_vm, NULL },
 	{ "orphan-incoming", true, find_orphan_incoming, check_repair_incoming },
 	{ "leftover-stream", true, find_leftover_stream, check_repair_stream },

@@ -249,6 +249,8 @@ static bool is_ours(const char *dir, const char *name, struct check_entry *entry
 		entry->is_used = entry->is_used || file_is_locked(path);
 		return true;
 	}
+	if (S_ISREG(st.st_mode) && strcmp(name, "output") == 0) /* vm/qemu_output.c */
+		return true;
 	if (S_ISLNK(st.st_mode)) /* to the socket of a monitor (vm/qemu_extra.c) */
 		return strncmp(name, "monitor-", 8) == 0;
 	return S_ISSOCK(st.st_mode) || (S_ISREG(st.st_mode) && ends_with(name, ".log"));
@@ -272,15 +274,18 @@ static void look_into(const char *parent, struct check_entry *entry)
 	}
 }
 
-/* A directory is named by a uuid; a log by a uuid and ".log". */
+/* A directory is named by a uuid; a log by a uuid and ".log", or ".log.1". */
 static void set_key(struct check_entry *entry)
 {
 	size_t len = strlen(entry->name);
 
 	if (entry->place == CHECK_LOGS) {
-		if (!ends_with(entry->name, ".log"))
+		if (ends_with(entry->name, ".log"))
+			len -= strlen(".log");
+		else if (ends_with(entry->name, ".log.1"))
+			len -= strlen(".log.1");
+		else
 			return;
-		len -= strlen(".log");
 	}
 	if (len != ID_UUID_SIZE - 1)
 		return;

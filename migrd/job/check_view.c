@@ -5,6 +5,10 @@
 
 #include "base/mem.h"
 #include "job/move_priv.h"
+#include "vm/still.h"
+
+/* Both sides settle a move within seconds, when both are there. */
+#define UNSETTLED_AFTER_MS 60000
 
 void check_view_free(struct check_view *view)
 {
@@ -32,7 +36,9 @@ static void copy_vm(struct check_vm *to, struct vm *vm)
 	if (!vm_row_is_known(vm, &fault))
 		snprintf(to->fault, sizeof(to->fault), "%.127s", fault.msg);
 	to->is_incoming = vm_role(vm) == VM_ROLE_INCOMING;
+	to->is_former = vm_role(vm) == VM_ROLE_FORMER;
 	to->has_qemu = vm_qemu(vm) != NULL;
+	to->is_still = vm_is_still(vm);
 	to->never_ran = vm_never_ran(vm);
 	to->id = (struct proc_id){ row->qemu_pid, row->qemu_start_time };
 	to->generation = vm_generation(vm);
@@ -55,6 +61,9 @@ static void copy_move(struct check_move *to, struct move *move)
 	to->is_final = move_is_final(move);
 	to->is_stuck = strcmp(to->state, "stuck") == 0;
 	to->can_cancel = move_can_cancel(move);
+	to->is_unsettled = to->is_final && !move->is_settled &&
+			   clock_wall_ms() - row->ended_ms > UNSETTLED_AFTER_MS;
+	to->verdict = move->verdict;
 }
 
 /* Room for one more in a LIST of COUNT elements, in steps of 64. */

@@ -18,8 +18,9 @@ struct check_vm {
 	char reason[ERR_MSG_SIZE];
 	char fault[128]; /* what this version does not understand of its row; "" */
 	char move[ID_UUID_SIZE];
-	bool is_incoming;
+	bool is_incoming, is_former;
 	bool has_qemu;     /* one that lives, or is being looked for */
+	bool is_still;     /* shall run and does not (vm/still.h) */
 	bool never_ran;    /* there is no QEMU, or its guest was never let run */
 	struct proc_id id; /* of its QEMU; pid 0: none, or not known yet */
 	uint64_t generation;
@@ -34,6 +35,8 @@ struct check_move {
 	char reason[ERR_MSG_SIZE];
 	char fault[128];
 	bool is_out, is_final, is_stuck, can_cancel;
+	bool is_unsettled; /* ended for some time, and the peer has not noted that */
+	enum verdict verdict;
 };
 
 /* What one peer said, or why it said nothing. */
@@ -46,6 +49,7 @@ struct check_peer {
 
 struct check_view {
 	char host_id[ID_NAME_SIZE];
+	char doubt[ERR_MSG_SIZE]; /* why the records may be old, and what to do; "" */
 	struct check_dirs dirs;
 	struct check_seen *seen;
 	struct check_vm *vms;

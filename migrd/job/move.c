@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "job/move_dst.h"
 #include "job/move_priv.h"
 
 struct move_waiter {
@@ -69,6 +70,8 @@ void move_free(struct move *move)
 	move_forget_unsaved(move);
 	move_become_history(move);
 	json_object_put(move->peer_times);
+	json_object_put(move->images);
+	free(move->request);
 	store_move_fini(&move->row);
 	free(move);
 }
@@ -159,6 +162,8 @@ static bool has_come(const struct move *move, enum move_moment moment)
 		       (move->state == MOVE_STATE_HANDOVER && move->is_running);
 	case MOVE_ENDED:
 		return move_is_final(move);
+	case MOVE_SETTLED:
+		return move_is_final(move) && !move->is_settling;
 	}
 	return false;
 }
@@ -222,8 +227,13 @@ void move_roll_back(struct move *move, const struct err *why)
 {
 	if (!err_is_set(&move->error))
 		move->error = *why;
-	if (move->side == MOVE_DST)
-		move->verdict = MOVE_VERDICT_REFUSED;
+	if (move->side == MOVE_DST) {
+		move->verdict = VERDICT_REFUSED;
+		/* Before `taken' the copy is worth nothing to anybody: it need not wait
+		 * for a disk that takes no record.  A restart finds it gone and refuses. */
+		if (move->state != MOVE_STATE_HANDOVER)
+			move_dst_enter_rollback(move);
+	}
 	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_ROLLBACK, .why = why->msg });
 }
 
@@ -235,10 +245,30 @@ void move_give_up(struct move *move, enum err_code code, const char *text)
 	move_roll_back(move, &err);
 }
 
+/* The other host answers, and has no record. */
+static void explain_unheard(const struct move *move, char why[ERR_MSG_SIZE])
+{
+	bool is_src = move->side == MOVE_SRC;
+	const char *here = move->moves->env.host_id, *id = move->row.id, *peer = move->row.peer;
+
+	snprintf(why, ERR_MSG_SIZE,
+		 "host '%s' has no record of the move; the guest is complete here and may run "
+		 "there: 'migrctl host check' there tells. If so: migrctl move resolve %s --keep "
+		 "%s "
+		 "--assert-dead %s; if it never did: migrctl move resolve %s --keep %s "
+		 "--assert-dead %s",
+		 peer, id, is_src ? "destination" : "source", here, id,
+		 is_src ? "source" : "destination", peer);
+}
+
 static void explain_stuck(const struct move *move, char why[ERR_MSG_SIZE])
 {
 	bool is_src = move->side == MOVE_SRC;
 
+	if (move->is_unheard) {
+		explain_unheard(move, why);
+		return;
+	}
 	snprintf(why, ERR_MSG_SIZE,
 		 "host '%s' is silent; %s; it is asked on and on. If that host is dead or fenced: "
 		 "migrctl move resolve %s --keep %s --assert-dead %s; to give this copy up: "
@@ -260,6 +290,21 @@ void move_is_waiting(struct move *move, const struct err *why)
 	}
 	explain_stuck(move, text);
 	move_set_reason(move, "%s", text);
+}
+
+void move_is_unheard(struct move *move, const char *why)
+{
+	struct err err;
+
+	if (!move->is_unheard)
+		move_note(move, "no-record-there", "%s", why);
+	move->is_unheard = true;
+	if (move->state == MOVE_STATE_STUCK) {
+		err_set(&err, ERR_NOT_FOUND, "%s", why);
+		move_is_waiting(move, &err);
+	} else {
+		move_become_stuck(move);
+	}
 }
 
 void move_become_stuck(struct move *move)

@@ -31,8 +31,10 @@
 #include "store/store.h"
 #include "vm/vm.h"
 #include "wire/move_request.h"
+#include "wire/verdict.h"
 
 struct moves;
+struct stream_preamble;
 struct move;
 
 struct moves_env {
@@ -66,13 +68,17 @@ void moves_free(struct moves *moves);
  * recovered, every unfinished move goes on from where it stood. */
 void moves_add_row(struct moves *moves, struct store_move *row);
 void moves_recover(struct moves *moves);
+/* The same of a store that was in doubt, when all peers have been heard: a move
+ * whose record may be older than what it has done ends no QEMU by that record. */
+void moves_recover_doubtful(struct moves *moves);
 
 /* ---- what the user does ---------------------------------------------- */
 
 struct move_wish {
 	const char *vm, *to;
 	struct move_options options;
-	const char *key; /* of idempotency: the same gives the same move; may be NULL */
+	const char *key;     /* of idempotency: the same gives the same move; may be NULL */
+	const char *request; /* all of it in one text: KEY_REUSED if it is another; may be NULL */
 };
 /* Called once, on the loop, never from inside. MOVE NULL and ERR: nothing has
  * changed; also the errors of vm_enter(). */
@@ -100,8 +106,9 @@ struct move_resolution {
 	const char *by;          /* the caller */
 	const char *why;         /* may be "" */
 };
-/* For a move in handover or stuck whose peer does not answer, and for a
- * destination that holds a complete guest.  CONFLICT says what is missing. */
+/* For a move in handover or stuck whose peer does not answer or has no record, and for
+ * a destination that holds a complete guest.  An ended move that the peer never settled
+ * is settled by it.  CONFLICT says what is missing. */
 bool move_resolve(struct move *move, const struct move_resolution *resolution, struct err *err);
 
 enum move_moment {
@@ -110,6 +117,7 @@ enum move_moment {
 	MOVE_PREPARED, /* destination: it listens, or will never */
 	MOVE_VERDICT,  /* destination: taken and the guest runs, or refused */
 	MOVE_ENDED,    /* a final state */
+	MOVE_SETTLED,  /* ended, and what its other side has noted is not being written */
 };
 /* Calls FN once, on the loop, when the moment has come or is past. */
 typedef void move_when_fn(void *data, struct move *move);
@@ -136,15 +144,31 @@ struct move_offer {
 };
 /* The same offer again gives the same move. */
 struct move *moves_offered(struct moves *moves, const struct move_offer *offer, struct err *err);
+/* What the source says of one move. */
+struct move_claim {
+	const char *id;
+	const char *source;  /* host id of the caller's certificate */
+	const char *vm_uuid; /* "": a coordinator of before did not say */
+	uint64_t generation;
+	bool run;             /* go; settle with taken */
+	enum verdict verdict; /* settle: as the source has it */
+};
 /* go: the source's QEMU is done; take the guest, and let it run if RUN.  drop:
- * it will not come.  Both then wait for MOVE_VERDICT.  An unknown id gets a
- * record that refuses it for good, so that a late offer cannot revive it. */
-struct move *moves_go(struct moves *moves, const char *id, const char *source, uint64_t generation,
-		      bool run, struct err *err);
-struct move *moves_drop(struct moves *moves, const char *id, const char *source,
-			uint64_t generation, struct err *err);
+ * it will not come.  Both then wait for MOVE_VERDICT and tell move_verdict().  An
+ * unknown id gets a record of that, so that a late offer cannot revive it; LIMIT when
+ * the source has too many records here that it has not settled. */
+struct move *moves_go(struct moves *moves, const struct move_claim *claim, struct err *err);
+struct move *moves_drop(struct moves *moves, const struct move_claim *claim, struct err *err);
+/* The source's record of the end is on disk.  Wait for MOVE_SETTLED; true and *RET NULL:
+ * there is no record, and nothing to wait for.  CONFLICT: the two records contradict
+ * each other. */
+bool moves_settle(struct moves *moves, const struct move_claim *claim, struct move **ret,
+		  struct err *err);
+/* What a host without a record of the move knows of VM_UUID: TAKEN when it owns the
+ * VM, or has owned it, in a later GENERATION, else UNKNOWN. */
+enum verdict moves_verdict_by_vm(struct moves *moves, const char *vm_uuid, uint64_t generation);
 /* The data port's question; see stream/port.h. */
-bool moves_claim(void *moves, const char *id, const char *channel, int fd);
+bool moves_claim(void *moves, const struct stream_preamble *preamble, int fd);
 
 /* ---- what there is to know ------------------------------------------- */
 
@@ -152,6 +176,8 @@ const struct store_move *move_row(const struct move *move);
 const char *move_state_name(const struct move *move);
 bool move_is_final(const struct move *move);
 bool move_can_cancel(const struct move *move);
+/* It rolls back on request and the guest stays here; only its end is to come. */
+bool move_is_cancelling(const struct move *move);
 bool move_is_out(const struct move *move);
 const char *move_source(const struct move *move);
 const char *move_destination(const struct move *move);
@@ -163,6 +189,10 @@ const char *move_reason(const struct move *move);
  * when that was last tried.  In transfer it is tried from time to time. */
 bool move_can_record(struct move *move);
 const char *move_token(const struct move *move);
+/* Of a destination: never NONE once it was decided; UNKNOWN gives leave to nobody. */
+enum verdict move_verdict(const struct move *move);
+/* The other side has noted the end, so that the record may go. */
+bool move_is_settled(const struct move *move);
 /* False and ERR: its row has a word that this version does not know. */
 bool move_row_is_known(const struct move *move, struct err *err);
 /* The API's object; the caller owns it. */

@@ -52,12 +52,24 @@ void move_qmp(struct move *move, const char *command, struct json_object *args,
 void move_ask_peer(struct move *move, const char *verb, struct json_object *body,
 		   uint32_t deadline_ms, move_answer_fn *fn)
 {
+	const struct store_move *row = &move->row;
 	CLEANUP(free_charp)
-	char *path =
-		xasprintf("/peer/v1/moves/%s%s%s", move->row.id, verb ? "/" : "", verb ? verb : "");
+	char *path = verb ? xasprintf("/peer/v1/moves/%s/%s", row->id, verb)
+			  : xasprintf("/peer/v1/moves/%s?uuid=%s&generation=%llu", row->id,
+				      row->vm_uuid, (unsigned long long)row->generation);
 
 	peer_request(move->moves->env.peers, move->row.peer, verb ? "POST" : "GET", path, body,
 		     deadline_ms, on_answer, question_new(move, fn));
+}
+
+struct json_object *move_claim_json(const struct move *move)
+{
+	struct json_object *obj = json_object_new_object();
+
+	json_add_uint(obj, "generation", move->row.generation);
+	if (move->row.vm_uuid[0])
+		json_add_str(obj, "uuid", move->row.vm_uuid);
+	return obj;
 }
 
 /* ---- progress -------------------------------------------------------- */
@@ -174,6 +186,9 @@ bool move_start_stream(struct move *move, struct err *err)
 	struct stream_config config = {
 		.side = move->side == MOVE_SRC ? STREAM_SRC : STREAM_DST,
 		.link_timeout_ms = env->link_timeout_ms,
+		.connect_timeout_ms = env->prepare_timeout_ms,
+		.bandwidth_bytes_per_s =
+			move->side == MOVE_SRC ? move->options.bandwidth_bytes_per_s : 0,
 	};
 
 	snprintf(config.move_id, sizeof(config.move_id), "%s", move->row.id);

@@ -22,14 +22,19 @@ void move_detail_encode(struct move *move)
 
 	json_add_uint(obj, "bandwidth_bytes_per_s", move->options.bandwidth_bytes_per_s);
 	json_add_uint(obj, "downtime_limit_ms", move->options.downtime_limit_ms);
+	json_add_str(obj, "block_jobs", move_block_jobs_names[move->options.block_jobs]);
 	json_add_uint(obj, "memory_mib", move->memory_mib);
 	json_add_bool(obj, "run", move->run);
 	json_add_bool(obj, "guest_stopped", move->guest_stopped);
 	json_add_bool(obj, "saw_completed", move->saw_completed);
 	json_add_bool(obj, "resolved", move->resolved);
 	json_add_bool(obj, "go_in_doubt", move->go_in_doubt);
+	if (move->request)
+		json_add_str(obj, "request", move->request);
 	json_add_int(obj, "stream_pid", move->stream_id.pid);
 	json_add_uint(obj, "stream_start_time", move->stream_id.start_time);
+	if (move->port_key[0] && !move_is_final(move))
+		json_add_str(obj, "port_key", move->port_key);
 	json_add_uint(obj, "qemu_total_ms", move->info.total_time_ms);
 	json_add_uint(obj, "qemu_setup_ms", move->info.setup_time_ms);
 	json_add_uint(obj, "qemu_downtime_ms", move->info.downtime_ms);
@@ -52,6 +57,16 @@ static uint64_t get_uint(struct json_object *obj, const char *key)
 	return value > 0 ? (uint64_t)value : 0;
 }
 
+static int block_jobs_from_name(const char *name)
+{
+	int value = 0;
+
+	while (name && move_block_jobs_names[value] &&
+	       strcmp(move_block_jobs_names[value], name) != 0)
+		value++;
+	return name && move_block_jobs_names[value] ? value : MOVE_BLOCK_JOBS_REFUSE;
+}
+
 void move_detail_decode(struct move *move)
 {
 	CLEANUP(json_putp) struct json_object *obj = json_tokener_parse(move->row.detail);
@@ -59,14 +74,19 @@ void move_detail_decode(struct move *move)
 
 	move->options.bandwidth_bytes_per_s = get_uint(obj, "bandwidth_bytes_per_s");
 	move->options.downtime_limit_ms = get_uint(obj, "downtime_limit_ms");
+	move->options.block_jobs = block_jobs_from_name(json_get_str(obj, "block_jobs"));
 	move->memory_mib = get_uint(obj, "memory_mib");
 	move->run = json_get_bool(obj, "run", false);
 	move->guest_stopped = json_get_bool(obj, "guest_stopped", false);
 	move->saw_completed = json_get_bool(obj, "saw_completed", false);
 	move->resolved = json_get_bool(obj, "resolved", false);
 	move->go_in_doubt = json_get_bool(obj, "go_in_doubt", false);
+	if (json_get_str(obj, "request"))
+		move->request = xstrdup(json_get_str(obj, "request"));
 	move->stream_id.pid = (pid_t)get_uint(obj, "stream_pid");
 	move->stream_id.start_time = get_uint(obj, "stream_start_time");
+	snprintf(move->port_key, sizeof(move->port_key), "%s",
+		 json_get_str(obj, "port_key") ? json_get_str(obj, "port_key") : "");
 	move->info.total_time_ms = get_uint(obj, "qemu_total_ms");
 	move->info.setup_time_ms = get_uint(obj, "qemu_setup_ms");
 	move->info.downtime_ms = get_uint(obj, "qemu_downtime_ms");
@@ -176,6 +196,9 @@ struct json_object *move_json(const struct move *move)
 	json_object_object_add(obj, "times", move_times_json(move));
 	json_add_uint(options, "bandwidth_bytes_per_s", move->options.bandwidth_bytes_per_s);
 	json_add_uint(options, "downtime_limit_ms", move->options.downtime_limit_ms);
+	if (move->side == MOVE_SRC)
+		json_add_str(options, "block_jobs",
+			     move_block_jobs_names[move->options.block_jobs]);
 	json_object_object_add(obj, "options", options);
 	json_add_time(obj, "created_at", row->created_ms);
 	json_add_time(obj, "updated_at", row->updated_ms);

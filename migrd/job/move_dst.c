@@ -16,6 +16,8 @@
 /* After go, QEMU has so long to say that it has loaded everything. */
 #define LOAD_PATIENCE_MS 10000
 #define LOAD_TICK_MS     20
+/* So long a drop waits for the end of a QEMU whose link is broken: it has the reason. */
+#define LAST_WORDS_MS 500
 /* The guest is ours and may stand still: so often we look again. */
 #define DOUBT_TICK_MS 100
 
@@ -99,6 +101,7 @@ void move_dst_enter_prepare(struct move *move)
 	loop_timer_start(move->tick, move->moves->env.prepare_timeout_ms);
 	vm_launch_incoming(move_vm(move), on_launched, launch);
 	id_token_new(move->token);
+	stream_preamble_key(move->token, move->port_key);
 	if (!move_start_stream(move, &err))
 		move_roll_back(move, &err);
 }
@@ -108,7 +111,7 @@ void move_dst_step_prepare(struct move *move)
 	uint64_t waited_ms = loop_now_ms(move->moves->env.loop) - move->entered_ms;
 
 	if (move->drop_requested) {
-		move_give_up(move, ERR_CANCELLED, "the source dropped the move");
+		move_give_up(move, ERR_CANCELLED, MOVE_DROPPED);
 	} else if (move->qemu_launched && move_is_gone(move)) {
 		roll_back_gone(move);
 	} else if (move->stream_gone) {
@@ -134,19 +137,43 @@ static bool is_silent(struct move *move)
 	return now_ms - move->silent_since_ms > move->moves->env.stuck_after_ms;
 }
 
-/* The source has ended its part: it has given the guest up, or, if a person said
- * so in our silence, given it to us. */
-static void note_end(struct move *move, struct json_object *fate)
+void move_dst_note_end(struct move *move, enum verdict verdict, bool run)
 {
-	const char *verdict = json_get_str(fate, "verdict");
-
-	if (!verdict || strcmp(verdict, "taken") != 0) {
+	move->source_has_ended = true;
+	move->source_verdict = verdict;
+	if (verdict != VERDICT_TAKEN) {
 		move->drop_requested = true;
 	} else if (!move->go_requested) {
 		move->go_requested = true;
 		move->go_at_ms = loop_now_ms(move->moves->env.loop);
-		move->run = json_get_bool(fate, "run", true);
+		move->run = run;
 	}
+}
+
+/* Its go will never come.  But a guest that is complete may be all that there is. */
+static void note_unheard(struct move *move)
+{
+	if (!is_loaded(move)) {
+		move_give_up(move, ERR_NOT_FOUND, "the source has no record of this move any more");
+	} else if (!move->go_requested) {
+		move_is_unheard(move, "the source has no record of this move");
+	}
+}
+
+static void note_fate(struct move *move, struct json_object *fate)
+{
+	const char *name = json_get_str(fate, "verdict");
+	enum verdict verdict = verdict_from_name(name ? name : "");
+
+	if (verdict == VERDICT_UNKNOWN) {
+		note_unheard(move);
+		return;
+	}
+	move->reason[0] = '\0';
+	move->silent_since_ms = 0;
+	if (json_get_bool(fate, "final", false))
+		move_dst_note_end(move, verdict, json_get_bool(fate, "run", true));
+	move_step(move);
 }
 
 /* The source's answer to: what became of this move? */
@@ -156,11 +183,7 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 
 	move->asked = false;
 	if (!err) {
-		move->reason[0] = '\0';
-		move->silent_since_ms = 0;
-		if (json_get_bool(result, "final", false))
-			note_end(move, result);
-		move_step(move);
+		note_fate(move, result);
 		return;
 	}
 	unheard = loop_now_ms(move->moves->env.loop) - move->entered_ms > OFFER_PATIENCE_MS;
@@ -201,7 +224,7 @@ void move_dst_take(struct move *move)
 	struct store_vm row = vm_promoted_row(vm, move->row.generation + 1,
 					      move->run ? VM_INTENT_STARTED : VM_INTENT_PAUSED);
 
-	move->verdict = MOVE_VERDICT_TAKEN;
+	move->verdict = VERDICT_TAKEN;
 	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_HANDOVER, .put_vm = &row });
 }
 
@@ -210,14 +233,28 @@ static bool load_is_late(const struct move *move)
 	return loop_now_ms(move->moves->env.loop) - move->go_at_ms > LOAD_PATIENCE_MS;
 }
 
+/* The source drops a move whose link broke, and what broke it may be our QEMU, whose end
+ * comes a moment later with the true reason. */
+static bool may_explain_itself(const struct move *move)
+{
+	const struct stream_status *status = move->stream ? stream_status(move->stream) : NULL;
+	bool is_broken = move->stream_gone || (status && (status->state == STREAM_CHANNEL_CLOSED ||
+							  status->state == STREAM_CHANNEL_FAILED));
+
+	return is_broken && !is_loaded(move) && move->drop_at_ms &&
+	       loop_now_ms(move->moves->env.loop) - move->drop_at_ms < LAST_WORDS_MS;
+}
+
 void move_dst_step_transfer(struct move *move)
 {
 	if (move_is_gone(move)) {
 		roll_back_gone(move);
 	} else if (move->qemu_state == QMP_MIG_FAILED) {
 		qemu_kill(move_qemu(move)); /* its words are in its log; the end is the fact */
+	} else if (move->drop_requested && may_explain_itself(move)) {
+		loop_timer_start(move->tick, DOUBT_TICK_MS);
 	} else if (move->drop_requested) {
-		move_give_up(move, ERR_CANCELLED, "the source dropped the move");
+		move_give_up(move, ERR_CANCELLED, MOVE_DROPPED);
 	} else if (move->go_requested && is_loaded(move)) {
 		move_dst_take(move);
 	} else if (move->go_requested && load_is_late(move)) {

@@ -3,6 +3,10 @@
 #ifndef MIGRD_JOB_MOVE_DST_H
 #define MIGRD_JOB_MOVE_DST_H
 
+#include <stdbool.h>
+
+#include "wire/verdict.h"
+
 struct move;
 
 void move_dst_enter_prepare(struct move *move);
@@ -15,5 +19,8 @@ void move_dst_enter_rollback(struct move *move);
 void move_dst_step_rollback(struct move *move);
 /* Makes the guest, which is complete here, ours; it then runs if it is to. */
 void move_dst_take(struct move *move);
+/* The source has ended its part: it has given the guest up, or, if a person said so in
+ * our silence, given it to us (TAKEN; RUN: it is to run here). */
+void move_dst_note_end(struct move *move, enum verdict verdict, bool run);
 
 #endif

@@ -81,6 +81,13 @@ static bool may_flow(const struct move *move, struct json_object *answer, const 
 	return true;
 }
 
+static bool is_unheard(struct json_object *fate)
+{
+	const char *verdict = json_get_str(fate, "verdict");
+
+	return verdict && verdict_from_name(verdict) == VERDICT_UNKNOWN;
+}
+
 static void on_presence(struct move *move, struct json_object *result, const struct err *err)
 {
 	struct err why;
@@ -88,6 +95,14 @@ static void on_presence(struct move *move, struct json_object *result, const str
 	move->lease_asked = false;
 	if (!is_wanted(move))
 		return;
+	if (!err && is_unheard(result)) {
+		err_set(&why, ERR_PEER,
+			"host '%s' has no record of the move any more: its database is new, or an "
+			"older one was put back",
+			move->row.peer);
+		move_roll_back(move, &why);
+		return;
+	}
 	if (may_flow(move, result, err, &why))
 		let_flow(move);
 	else
@@ -111,7 +126,9 @@ void move_lease_renew(struct move *move)
 
 void move_lease_end(struct move *move)
 {
-	if (move->stream)
+	if (move->stream) {
 		stream_set_lease(move->stream, STREAM_LEASE_FOREVER);
+		stream_set_bandwidth(move->stream, 0);
+	}
 	move->lease_held = false;
 }

@@ -12,7 +12,9 @@
 #include <sys/queue.h>
 
 #include "job/move.h"
+#include "stream/preamble.h"
 #include "stream/proc.h"
+#include "wire/verdict.h"
 
 enum move_side { MOVE_SRC, MOVE_DST };
 
@@ -51,9 +53,6 @@ struct move_state_def {
 extern const struct move_state_def move_src_states[MOVE_STATE_COUNT];
 extern const struct move_state_def move_dst_states[MOVE_STATE_COUNT];
 
-/* Of the destination; durable, and never changed once it was told. */
-enum move_verdict { MOVE_VERDICT_NONE, MOVE_VERDICT_TAKEN, MOVE_VERDICT_REFUSED };
-
 /* Moments of a move in microseconds of the monotonic clock; 0: has not been. */
 enum move_stamp {
 	MOVE_STAMP_CREATED,
@@ -67,6 +66,18 @@ enum move_stamp {
 	MOVE_STAMP_ENDED,
 	MOVE_STAMP_COUNT
 };
+
+/* Whose words the reason of a failure is, the best last; NONE: nothing can explain it better. */
+enum move_blame {
+	MOVE_BLAME_NONE,
+	MOVE_BLAME_STREAM,
+	MOVE_BLAME_SILENT, /* QEMU failed and does not say why */
+	MOVE_BLAME_QEMU,
+	MOVE_BLAME_PEER,
+	MOVE_BLAME_GUEST,
+};
+/* What a destination says that only did what the source told it. */
+#define MOVE_DROPPED "the source dropped the move"
 
 struct move_waiter;
 struct save;
@@ -86,6 +97,7 @@ struct move {
 	bool is_resumed; /* found by a restart in this state */
 	char reason[ERR_MSG_SIZE];
 	struct err error;
+	enum move_blame blame; /* source: of the error */
 	struct vm_job job;
 	bool holds_vm;
 	struct move_waiter *waiters;
@@ -107,20 +119,30 @@ struct move {
 	bool saw_completed;  /* source: its QEMU will never run by itself again */
 	bool go_in_doubt;    /* source: a restart cannot know whether go was sent */
 	struct proc_id stream_id;
-	enum move_verdict verdict;
+	enum verdict verdict; /* the destination's; never changed once it was told */
+	char *request;        /* source: what the user asked, to compare a repeated key */
 	uint64_t stamps[MOVE_STAMP_COUNT];
 	struct json_object *peer_times; /* source: the destination's part, as it told */
 
 	/* facts */
 	struct stream *stream;
 	bool stream_started, stream_ready, stream_gone;
-	bool qemu_launched; /* destination: its monitor answered */
-	bool qemu_prepared; /* capabilities are set; destination: it listens */
-	bool asked;         /* the question of this state is with the peer */
-	bool answered;      /* and its answer is here */
+	size_t begin_row;           /* source: the next one, see move_src_begin.c */
+	bool waits_for_jobs;        /* begin: block jobs have to end first */
+	struct json_object *images; /* begin: names of the block nodes to activate, or NULL */
+	size_t image;               /* the next of them */
+	bool nbd_is_ours;           /* this move started QEMU's NBD server */
+	bool qemu_launched;         /* destination: its monitor answered */
+	bool qemu_prepared;         /* capabilities are set; destination: it listens */
+	bool asked;                 /* the question of this state is with the peer */
+	bool answered;              /* and its answer is here */
 	bool cancel_requested, cancel_sent, yank_sent;
 	bool go_requested, drop_requested;
+	bool is_unheard;       /* source: the destination has no record, see move_is_unheard() */
+	bool source_has_ended; /* destination: and this is what it said */
+	enum verdict source_verdict;
 	uint64_t silent_since_ms;     /* destination: the first question without an answer */
+	uint64_t drop_at_ms;          /* destination: likewise of drop */
 	uint64_t go_at_ms;            /* when go came, on the loop's clock */
 	bool guest_safe;              /* rollback: the guest is as it was before */
 	bool guest_in_doubt;          /* source: somebody may have resumed it at the last moment */
@@ -137,6 +159,15 @@ struct move {
 	uint64_t moved_bytes, moved_at_ms; /* when transferred last grew */
 	char data_address[STREAM_ADDRESS_SIZE];
 	char token[ID_TOKEN_SIZE];
+	char port_key[STREAM_PROOF_SIZE]; /* destination: of the data port's callers */
+	uint32_t port_attempt;            /* the last that was taken */
+
+	/* once it has ended, see moves_settle.c */
+	bool is_settled;  /* on disk */
+	bool is_settling; /* being written */
+	bool settle_asked;
+	uint32_t settle_retry_ms;
+	uint64_t settle_at_ms; /* the next question, on the loop's clock */
 };
 
 TAILQ_HEAD(move_list, move);
@@ -146,6 +177,8 @@ struct moves {
 	struct move_list list;   /* all, newest first */
 	struct move_list active; /* those that have not become history, newest first */
 	void *by_id;             /* a tree of search.h, of move.row.id */
+	struct loop_timer *settle_timer; /* see moves_settle.c */
+	unsigned settling;               /* its questions under way */
 };
 
 const struct move_state_def *move_def(const struct move *move, enum move_state state);
@@ -162,7 +195,8 @@ void moves_insert(struct moves *moves, struct move *move);
 void moves_remove(struct moves *moves, struct move *move);
 /* It has ended: it is no more among the active. */
 void moves_retire(struct moves *moves, struct move *move);
-/* A move has ended: old history goes, and the store may tidy up. */
+/* A move has ended or was settled: old history goes, and the store may tidy up.  May
+ * free any settled move. */
 void moves_settled(struct moves *moves);
 /* Binds the VM's async slot to the move. */
 bool move_hold_vm(struct move *move, struct vm *vm, struct err *err);
@@ -188,6 +222,10 @@ void move_go_to(struct move *move, const struct move_change *change);
 void move_reenter(struct move *move);
 /* The peer has not answered: says so, in words that fit the state. */
 void move_is_waiting(struct move *move, const struct err *why);
+/* The destination has no record of the move, and says WHY.  Before any go that is as
+ * good as a refusal; after one the guest may run there, so that the source waits in
+ * stuck, and asks on. */
+void move_is_unheard(struct move *move, const char *why);
 /* To the state that says: a person may have to decide. The reason names what is
  * known and the commands that would end it. */
 void move_become_stuck(struct move *move);
@@ -224,6 +262,8 @@ void move_qmp(struct move *move, const char *command, struct json_object *args,
 /* "POST /peer/v1/moves/<id>/VERB"; GET without a verb if VERB is NULL. */
 void move_ask_peer(struct move *move, const char *verb, struct json_object *body,
 		   uint32_t deadline_ms, move_answer_fn *fn);
+/* What go, drop and settle have in common; the caller's. */
+struct json_object *move_claim_json(const struct move *move);
 void move_query(struct move *move); /* query-migrate into info and qemu_state */
 
 /* ---- the stream ------------------------------------------------------ */
@@ -246,6 +286,17 @@ void move_lease_renew(struct move *move);
 void move_probe_store(struct move *move);
 /* The guest stands still: from here every byte helps. */
 void move_lease_end(struct move *move);
+
+/* ---- after the end, see moves_settle.c --------------------------------- */
+
+/* The move has ended, or a restart found it so: from now on the other side is told. */
+void move_settle_begin(struct move *move);
+/* Puts it on disk that the other side needs the record no more. */
+void move_note_settled(struct move *move);
+/* The other side's verdict does not contradict that of this one. */
+bool move_agrees(const struct move *move, enum verdict theirs);
+/* Sets the timer to the next question that is due. */
+void move_settle_later(struct moves *moves);
 
 /* ---- the sides ------------------------------------------------------- */
 

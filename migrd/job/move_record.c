@@ -87,6 +87,10 @@ static void enter(struct move *move)
 		def->enter(move);
 	}
 	move_step(move);
+	if (def->is_final) {
+		move->is_settled = move->row.settled;
+		move_settle_begin(move);
+	}
 	move_tell(move);
 	if (def->is_final)
 		moves_settled(move->moves); /* which may free it */
@@ -200,17 +204,15 @@ static void give_notes_back(struct save *save, struct move *move)
 
 static void fill_row(struct move *move, enum move_state to)
 {
-	static const char *const verdicts[] = {
-		[MOVE_VERDICT_NONE] = "",
-		[MOVE_VERDICT_TAKEN] = "taken",
-		[MOVE_VERDICT_REFUSED] = "refused",
-	};
 	struct store_move *row = &move->row;
 
 	snprintf(row->state, sizeof(row->state), "%s", move_def(move, to)->name);
-	snprintf(row->verdict, sizeof(row->verdict), "%s", verdicts[move->verdict]);
+	snprintf(row->verdict, sizeof(row->verdict), "%s",
+		 move->verdict == VERDICT_NONE ? "" : verdict_names[move->verdict]);
 	row->is_final = move_def(move, to)->is_final;
 	row->updated_ms = clock_wall_ms();
+	row->settled =
+		row->is_final && move->source_has_ended && move_agrees(move, move->source_verdict);
 	if (row->is_final) {
 		row->ended_ms = row->updated_ms;
 		move_stamp(move, MOVE_STAMP_ENDED);

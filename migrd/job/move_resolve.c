@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What two hosts cannot know, a person or a fencing agent may decide. */
+#include "base/log.h"
 #include "job/move_dst.h"
 #include "job/move_priv.h"
 
@@ -18,13 +19,40 @@ static const char *loser(const struct move *move, enum move_keep keep)
  * destination while it holds a complete guest. */
 static bool is_open(const struct move *move)
 {
-	if (move->verdict != MOVE_VERDICT_NONE && move->error.code != ERR_CONFLICT)
+	if (move->verdict != VERDICT_NONE && move->error.code != ERR_CONFLICT)
 		return false;
 	if (move->side == MOVE_DST)
 		return move->state == MOVE_STATE_STUCK || (move->state == MOVE_STATE_TRANSFER &&
 							   move->qemu_state == QMP_MIG_COMPLETED);
 	return move->state == MOVE_STATE_STUCK ||
 	       (move->state == MOVE_STATE_HANDOVER && move->saw_completed);
+}
+
+/* Ended here, and the other side has never noted that: it is kept for it. */
+static bool is_unsettled(const struct move *move)
+{
+	return move_is_final(move) && !move->is_settled && !move->is_settling;
+}
+
+/* Nobody will ask for the verdict any more; it stays what it is. */
+static bool check_unsettled(const struct move *move, const struct move_resolution *resolution,
+			    struct err *err)
+{
+	enum move_keep keep =
+		move->verdict == VERDICT_TAKEN ? MOVE_KEEP_DESTINATION : MOVE_KEEP_SOURCE;
+
+	if (move->verdict != VERDICT_UNKNOWN && resolution->keep != keep)
+		return err_set(err, ERR_CONFLICT,
+			       "the move has ended, and the %s has the guest: that cannot be "
+			       "changed; --keep %s lets this host forget it",
+			       keep_names[keep], keep_names[keep]);
+	if (strcmp(resolution->assert_dead, move->row.peer) != 0)
+		return err_set(err, ERR_CONFLICT,
+			       "make sure that host '%s' never comes back with the records that it "
+			       "has now (it is gone, or was set up anew), then say so with "
+			       "--assert-dead %s",
+			       move->row.peer, move->row.peer);
+	return true;
 }
 
 static bool check(const struct move *move, const struct move_resolution *resolution,
@@ -62,12 +90,20 @@ bool move_resolve(struct move *move, const struct move_resolution *resolution, s
 {
 	bool keep_source = resolution->keep == MOVE_KEEP_SOURCE;
 
+	if (is_unsettled(move)) {
+		if (!check_unsettled(move, resolution, err))
+			return false;
+		log_info("move", "resolved", "move=%s by=%s why=%s", move->row.id, resolution->by,
+			 resolution->why);
+		move_note_settled(move);
+		return true;
+	}
 	if (!check(move, resolution, err))
 		return false;
 	move->resolved = true;
 	note(move, resolution);
 	if (move->side == MOVE_SRC) {
-		move->verdict = keep_source ? MOVE_VERDICT_REFUSED : MOVE_VERDICT_TAKEN;
+		move->verdict = keep_source ? VERDICT_REFUSED : VERDICT_TAKEN;
 		move_step(move);
 	} else if (keep_source) {
 		move_roll_back(move, &move->error);

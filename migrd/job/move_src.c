@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The source's side of a move, as far as the guest runs: begin, prepare, transfer. */
+/* The source's side of a move, as far as the guest runs: prepare, transfer. */
 #include "job/move_src.h"
 
 #include "base/fault.h"
@@ -19,18 +19,13 @@
 #define PATIENCE_MAX_MS   5000
 /* No byte for so long in transfer: the move is given up. */
 #define STALL_MS 60000
+/* At most between QEMU and the network: two sockets and the stream. */
+#define BUFFERED_BYTES UINT64_C(1000000)
 /* QEMU has no word for "no limit"; its own default is 128 MiB/s
  * (migration/options.c), far below any link. */
 #define BANDWIDTH_UNLIMITED (UINT64_C(1) << 40)
 
-static const char *const capabilities[] = {
-	"events",              /* MIGRATION and MIGRATION_PASS */
-	"return-path",         /* without it `completed' means nothing */
-	"late-block-activate", /* the first cont takes the disks, on whichever side */
-	NULL,
-};
-
-static bool roll_back_if_asked(struct move *move)
+bool move_src_roll_back_if_asked(struct move *move)
 {
 	if (!move->cancel_requested)
 		return false;
@@ -81,9 +76,9 @@ void move_src_ask_again_later(struct move *move, const struct err *why)
 	move_is_waiting(move, why);
 }
 
-/* ---- begin: facts and preflight -------------------------------------- */
+/* ---- limits ------------------------------------------------------------ */
 
-static struct json_object *parameters(const struct move *move)
+struct json_object *move_src_parameters(const struct move *move)
 {
 	const struct move_options *options = &move->options;
 	struct json_object *args = json_object_new_object();
@@ -103,66 +98,13 @@ static void on_applied(struct move *move, struct json_object *result, const stru
 		move_set_reason(move, "QEMU did not take the new limits: %s", err->msg);
 }
 
-static void on_prepared_qemu(struct move *move, struct json_object *result, const struct err *err)
-{
-	(void)result;
-	if (err)
-		move_roll_back(move, err);
-	else
-		move->qemu_prepared = true;
-	move_step(move);
-}
-
-static void on_capabilities(struct move *move, struct json_object *result, const struct err *err)
-{
-	(void)result;
-	if (err)
-		move_roll_back(move, err);
-	else
-		move_qmp(move, "migrate-set-parameters", parameters(move), COMMAND_DEADLINE_MS,
-			 on_prepared_qemu);
-}
-
 void move_src_apply_options(struct move *move)
 {
+	if (move->state == MOVE_STATE_TRANSFER && move->stream && !move->saw_stop)
+		stream_set_bandwidth(move->stream, move->options.bandwidth_bytes_per_s);
 	if (move->state == MOVE_STATE_TRANSFER)
-		move_qmp(move, "migrate-set-parameters", parameters(move), COMMAND_DEADLINE_MS,
-			 on_applied);
-}
-
-/* Reasons for which QEMU will not migrate this guest (qapi/migration.json,
- * blocked-reasons). */
-static void on_blockers(struct move *move, struct json_object *result, const struct err *err)
-{
-	struct json_object *reasons =
-		err ? NULL : json_object_object_get(result, "blocked-reasons");
-	struct err blocked;
-
-	if (err) {
-		move_roll_back(move, err);
-	} else if (reasons && json_object_is_type(reasons, json_type_array) &&
-		   json_object_array_length(reasons) > 0) {
-		err_set(&blocked, ERR_QEMU, "QEMU cannot migrate this guest: %s",
-			json_object_get_string(json_object_array_get_idx(reasons, 0)));
-		move_roll_back(move, &blocked);
-	} else {
-		move_qmp(move, "migrate-set-capabilities", qmp_mig_caps_args(capabilities),
-			 COMMAND_DEADLINE_MS, on_capabilities);
-	}
-}
-
-void move_src_enter_begin(struct move *move)
-{
-	peer_warm(move->moves->env.peers, move->row.peer);
-	move_qmp(move, "query-migrate", NULL, COMMAND_DEADLINE_MS, on_blockers);
-}
-
-void move_src_step_begin(struct move *move)
-{
-	if (roll_back_if_asked(move) || move_src_roll_back_if_gone(move))
-		return;
-	if (move->qemu_prepared)
-		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_PREPARE });
+		move_qmp(move, "migrate-set-parameters", move_src_parameters(move),
+			 COMMAND_DEADLINE_MS, on_applied);
 }
 
 /* Why the data channel is broken; NULL: it is not. */
@@ -231,7 +173,7 @@ void move_src_step_prepare(struct move *move)
 {
 	uint64_t waited_ms = loop_now_ms(move->moves->env.loop) - move->entered_ms;
 
-	if (roll_back_if_asked(move) || move_src_roll_back_if_gone(move))
+	if (move_src_roll_back_if_asked(move) || move_src_roll_back_if_gone(move))
 		return;
 	if (move->stream_ready) {
 		move_stamp(move, MOVE_STAMP_PREPARED);
@@ -317,24 +259,35 @@ void move_src_send_cancel(struct move *move)
 	move_qmp(move, "migrate_cancel", NULL, COMMAND_DEADLINE_MS, on_cancel_answered);
 }
 
+/* By a low limit the stream may have enough to do for long with what QEMU gave it at once. */
 static bool is_stalled(const struct move *move)
 {
-	return loop_now_ms(move->moves->env.loop) - move->moved_at_ms > STALL_MS;
+	uint64_t rate = move->options.bandwidth_bytes_per_s;
+	uint64_t allowed_ms = STALL_MS + (rate ? BUFFERED_BYTES * 1000 / rate : 0);
+
+	return loop_now_ms(move->moves->env.loop) - move->moved_at_ms > allowed_ms;
 }
 
 void move_src_qemu_failed(struct move *move)
 {
+	bool has_words = move->info.error[0] != '\0';
+	const char *link = stream_fault(move);
+	enum move_blame blame = has_words ? MOVE_BLAME_QEMU : MOVE_BLAME_SILENT;
 	struct err err;
 
-	if (move->cancel_requested)
+	if (move->cancel_requested) {
+		blame = MOVE_BLAME_NONE;
 		err_set(&err, ERR_CANCELLED, "cancelled on request");
-	else if (stream_fault(move))
+	} else if (link) {
+		blame = MOVE_BLAME_STREAM; /* QEMU's words are of its socket to the stream */
 		err_set(&err, ERR_PEER, "the data connection to host '%s' broke: %s",
-			move->row.peer, stream_fault(move));
-	else
+			move->row.peer, link);
+	} else {
 		err_set(&err, ERR_QEMU, "QEMU gave the transfer up: %s",
-			move->info.error[0] ? move->info.error : "it does not say why");
-	explain_by_guest(move, &err);
+			has_words ? move->info.error : "it does not say why");
+	}
+	if (!err_is_set(&move->error))
+		move->blame = blame;
 	move_roll_back(move, &err);
 }
 

@@ -8,6 +8,8 @@
 
 /* While a user's action is with QEMU at the last moment. */
 #define BUSY_TICK_MS 20
+/* A host that has no record of the move may find one only by a person's hand. */
+#define UNHEARD_RETRY_MS 5000
 
 /* ---- handover ---------------------------------------------------------- */
 
@@ -41,11 +43,15 @@ static void on_go_answered(struct move *move, struct json_object *result, const 
 		move_src_ask_again_later(move, &bad);
 		return;
 	}
+	if (reply.verdict == VERDICT_UNKNOWN) {
+		loop_timer_start(move->retry, UNHEARD_RETRY_MS);
+		move_is_unheard(move, reply.reason);
+		return;
+	}
 	move_stamp(move, MOVE_STAMP_TAKEN);
 	move->peer_times = json_object_get(json_get_obj(result, "times"));
-	move->verdict =
-		reply.verdict == PEER_VERDICT_TAKEN ? MOVE_VERDICT_TAKEN : MOVE_VERDICT_REFUSED;
-	if (move->verdict == MOVE_VERDICT_REFUSED && !err_is_set(&move->error))
+	move->verdict = (enum verdict)reply.verdict;
+	if (move->verdict == VERDICT_REFUSED && !err_is_set(&move->error))
 		err_set(&move->error, ERR_REFUSED, "host '%s' refused the guest: %s",
 			move->row.peer, reply.reason);
 	move_step(move);
@@ -57,8 +63,7 @@ static void send_go(struct move *move)
 
 	if (move->asked || loop_timer_is_active(move->retry))
 		return;
-	body = json_object_new_object();
-	json_add_uint(body, "generation", move->row.generation);
+	body = move_claim_json(move);
 	json_add_bool(body, "run", move->run);
 	move_stamp(move, MOVE_STAMP_GO);
 	move_src_ask(move, "go", body, on_go_answered);
@@ -102,7 +107,7 @@ static bool guest_stands(struct move *move)
 		return true;
 	loop_timer_start(move->tick, BUSY_TICK_MS);
 	if (move_is_gone(move)) {
-		move->go_in_doubt = move->is_resumed;
+		move->go_in_doubt = move->go_in_doubt || move->is_resumed;
 		move_src_roll_back_if_gone(move);
 	} else if (!vm_is_busy(vm) && !move->query_pending) {
 		move->query_pending = true;
@@ -144,9 +149,9 @@ static bool is_silent(const struct move *move)
 
 void move_src_step_handover(struct move *move)
 {
-	if (move->verdict == MOVE_VERDICT_TAKEN) {
+	if (move->verdict == VERDICT_TAKEN) {
 		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_CONFIRM });
-	} else if (move->verdict == MOVE_VERDICT_REFUSED) {
+	} else if (move->verdict == VERDICT_REFUSED) {
 		move_roll_back(move, &move->error);
 	} else if (move->qemu_state == QMP_MIG_COMPLETED || move->saw_completed) {
 		if (!guest_stands(move))
@@ -160,7 +165,7 @@ void move_src_step_handover(struct move *move)
 		move_src_qemu_failed(move);
 	} else if (move_is_gone(move)) {
 		/* What was seen before a restart and not yet on disk is not known. */
-		move->go_in_doubt = move->is_resumed;
+		move->go_in_doubt = move->go_in_doubt || move->is_resumed;
 		move_src_roll_back_if_gone(move);
 	} else {
 		yank_if_late(move);
@@ -175,10 +180,40 @@ static bool is_conflict(const struct move *move)
 	return move->error.code == ERR_CONFLICT && !move->resolved;
 }
 
+static void on_fate(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct peer_fate fate;
+	struct err bad;
+
+	if (err || !peer_fate_decode(result, &fate, &bad)) {
+		move_src_ask_again_later(move, err ? err : &bad);
+	} else if (fate.verdict == VERDICT_UNKNOWN) {
+		loop_timer_start(move->retry, UNHEARD_RETRY_MS);
+		move_is_unheard(move, fate.reason);
+	} else if (fate.verdict == VERDICT_NONE) {
+		move_roll_back(move, &move->error); /* it waits: drop decides */
+	} else {
+		move->verdict = (enum verdict)fate.verdict;
+		move_step(move);
+	}
+}
+
+/* Its QEMU died here, and whether go was sent is not known: neither go nor drop can be
+ * said, so the destination is asked what it has. */
+static bool is_in_doubt(const struct move *move)
+{
+	return move->go_in_doubt && move->verdict == VERDICT_NONE && !move->saw_completed &&
+	       move_is_gone(move);
+}
+
 void move_src_step_stuck(struct move *move)
 {
-	if (!is_conflict(move))
+	if (is_conflict(move))
+		return;
+	if (!is_in_doubt(move))
 		move_src_step_handover(move);
+	else if (!move->asked && !loop_timer_is_active(move->retry))
+		move_src_ask(move, NULL, NULL, on_fate);
 }
 
 /* ---- confirm: the guest is there, ours may go --------------------------- */

@@ -6,6 +6,7 @@
 #include "job/move_src.h"
 #include "job/move_src_priv.h"
 #include "vm/entry.h"
+#include "vm/still.h"
 #include "wire/peer_msg.h"
 
 /* So long we ask a peer that does not answer to drop its part: it may never run
@@ -21,11 +22,30 @@ static uint64_t age_ms(const struct move *move)
 	return loop_now_ms(move->moves->env.loop) - move->entered_ms;
 }
 
-/* The guest is left as it is only when QEMU itself says no for good. */
-static void on_guest_set(struct move *move, struct json_object *result, const struct err *err)
+static void on_stopped(struct move *move, struct json_object *result, const struct err *err)
 {
 	(void)result;
-	if (err && (err->code != ERR_QEMU || age_ms(move) < RESUME_PATIENCE_MS)) {
+	if (err) {
+		move_set_reason(move, "the guest cannot be stopped yet: %s", err->msg);
+		move->query_pending = false; /* the tick looks again */
+		return;
+	}
+	move->guest_safe = true;
+	move_step(move);
+}
+
+/* A refusal by a lock is waited for here only for a while: afterwards the VM itself goes on
+ * trying, and the move does not keep it.  Any other is never repeated (vm/still.h). */
+static void on_continued(struct move *move, struct json_object *result, const struct err *err)
+{
+	bool is_refused = err && err->code == ERR_QEMU;
+	struct vm *vm = move_vm(move);
+
+	(void)result;
+	if (vm && is_refused)
+		vm_note_still(vm, err);
+	if (err &&
+	    (!is_refused || (vm_cont_may_be_repeated(err) && age_ms(move) < RESUME_PATIENCE_MS))) {
 		move_set_reason(move, "the guest does not go on yet: %s", err->msg);
 		move->query_pending = false; /* the tick looks again */
 		return;
@@ -41,7 +61,7 @@ static void on_guest_set(struct move *move, struct json_object *result, const st
 static bool is_given_away(const struct move *move)
 {
 	return (move->saw_completed || move->qemu_state == QMP_MIG_COMPLETED) &&
-	       move->verdict != MOVE_VERDICT_REFUSED;
+	       move->verdict != VERDICT_REFUSED;
 }
 
 /* QEMU resumes the guest itself when a transfer fails; after `completed' only we
@@ -58,12 +78,12 @@ static void on_guest_state(struct move *move, struct json_object *result, const 
 		move->guest_safe = true;
 		move_step(move);
 	} else if (!shall_run) {
-		move_qmp(move, "stop", NULL, COMMAND_DEADLINE_MS, on_guest_set);
+		move_qmp(move, "stop", NULL, COMMAND_DEADLINE_MS, on_stopped);
 	} else if (is_given_away(move)) {
 		move->query_pending = false; /* the answer to drop decides */
 	} else {
 		move_note(move, "resume", "the guest goes on on the source");
-		move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_guest_set);
+		move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_continued);
 	}
 }
 
@@ -84,10 +104,16 @@ static void make_guest_safe(struct move *move)
 	}
 }
 
+static bool go_may_be_out(const struct move *move)
+{
+	return move->stamps[MOVE_STAMP_GO] || move->go_in_doubt;
+}
+
 static void on_dropped(struct move *move, struct json_object *result, const struct err *err)
 {
 	struct peer_verdict reply;
 	struct err bad;
+	bool is_unknown;
 
 	if (err) {
 		move_src_ask_again_later(move, err);
@@ -97,12 +123,18 @@ static void on_dropped(struct move *move, struct json_object *result, const stru
 		move_src_ask_again_later(move, &bad);
 		return;
 	}
+	is_unknown = reply.verdict == VERDICT_UNKNOWN;
+	if (is_unknown && go_may_be_out(move)) {
+		move_is_unheard(move, reply.reason);
+		return;
+	}
+	/* What was never given away cannot be taken: as good as a refusal. */
+	if (is_unknown)
+		reply.verdict = VERDICT_REFUSED;
 	move->answered = true;
-	move->verdict =
-		reply.verdict == PEER_VERDICT_TAKEN ? MOVE_VERDICT_TAKEN : MOVE_VERDICT_REFUSED;
-	if (move->error.code == ERR_QEMU && reply.reason[0] && !move_is_gone(move))
-		err_set(&move->error, ERR_QEMU, "the transfer failed; host '%s' says: %s",
-			move->row.peer, reply.reason);
+	move->verdict = (enum verdict)reply.verdict;
+	if (!is_unknown)
+		move_src_blame_peer(move, reply.reason);
 	move_step(move);
 }
 
@@ -112,8 +144,7 @@ static void send_drop(struct move *move)
 
 	if (move->asked || move->answered || loop_timer_is_active(move->retry))
 		return;
-	body = json_object_new_object();
-	json_add_uint(body, "generation", move->row.generation);
+	body = move_claim_json(move);
 	move_src_ask(move, "drop", body, on_dropped);
 }
 
@@ -121,7 +152,7 @@ void move_src_enter_rollback(struct move *move)
 {
 	loop_timer_start(move->tick, TICK_MS);
 	move->guest_safe = false;
-	if (move->verdict == MOVE_VERDICT_REFUSED)
+	if (move->verdict == VERDICT_REFUSED)
 		move->answered = true;
 	if (move->stream)
 		stream_kill(move->stream);
@@ -155,12 +186,13 @@ static void taken_after_all(struct move *move)
 	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_STUCK, .why = move->error.msg });
 }
 
-/* A user's resume obeys the same rule as ours. */
+/* A user's resume obeys the same rule as ours, and a guest that may be the other host's is
+ * not stopped here.  Where the owner is certain, nobody waits for a silent host. */
 static void set_sync_jobs(struct move *move)
 {
 	move->job.allowed = move_def(move, MOVE_STATE_ROLLBACK)->sync_jobs;
 	if (is_given_away(move) || move->qemu_state == QMP_MIG_UNKNOWN)
-		move->job.allowed &= ~(1u << VM_SYNC_RESUME);
+		move->job.allowed &= ~((1u << VM_SYNC_RESUME) | (1u << VM_SYNC_STOP));
 }
 
 void move_src_step_rollback(struct move *move)
@@ -168,10 +200,11 @@ void move_src_step_rollback(struct move *move)
 	bool cancelled = move->error.code == ERR_CANCELLED;
 
 	set_sync_jobs(move);
+	move_src_blame_guest(move);
 	if (!move->guest_safe)
 		make_guest_safe(move);
 	send_drop(move);
-	if (move->verdict == MOVE_VERDICT_TAKEN) {
+	if (move->verdict == VERDICT_TAKEN) {
 		taken_after_all(move);
 	} else if (move->guest_safe && (move->answered || may_end_without_answer(move))) {
 		move_go_to(move, &(struct move_change){ .to = cancelled ? MOVE_STATE_CANCELLED

@@ -8,9 +8,6 @@
 #include "base/mem.h"
 #include "job/move_priv.h"
 
-/* Ended moves that are kept to be shown; the store keeps as many. */
-#define HISTORY_MAX 1000
-
 /* ---- what finds a move ------------------------------------------------- */
 
 /* The id is kept in the row, so that a node of the tree leads to its move. */
@@ -109,25 +106,14 @@ void moves_clear(struct moves *moves)
 		move_release_vm(move);
 		move_free(move);
 	}
+	if (moves)
+		loop_timer_free(TAKE_PTR(moves->settle_timer));
 }
 
 void moves_free(struct moves *moves)
 {
 	moves_clear(moves);
 	free(moves);
-}
-
-void moves_settled(struct moves *moves)
-{
-	size_t ended = 0;
-
-	for (struct move *move = TAILQ_FIRST(&moves->list), *next; move; move = next) {
-		next = TAILQ_NEXT(move, link);
-		if (move_is_final(move) && ++ended > HISTORY_MAX && !move->waiters)
-			move_free(move);
-	}
-	if (moves_active_count(moves) == 0)
-		store_idle(moves->env.store);
 }
 
 /* ---- what there is to know ------------------------------------------- */
@@ -152,6 +138,12 @@ bool move_can_cancel(const struct move *move)
 	return move_def(move, move->state)->can_cancel;
 }
 
+bool move_is_cancelling(const struct move *move)
+{
+	return move->side == MOVE_SRC && move->state == MOVE_STATE_ROLLBACK &&
+	       move->error.code == ERR_CANCELLED && move_owner(move) == move_source(move);
+}
+
 bool move_is_out(const struct move *move)
 {
 	return move->side == MOVE_SRC;
@@ -171,13 +163,13 @@ const char *move_destination(const struct move *move)
 static bool is_undecided(const struct move *move)
 {
 	return move->side == MOVE_SRC && move->stamps[MOVE_STAMP_GO] &&
-	       move->verdict == MOVE_VERDICT_NONE && !move_is_final(move);
+	       move->verdict == VERDICT_NONE && !move_is_final(move);
 }
 
 /* The verdict alone changes the owner. */
 const char *move_owner(const struct move *move)
 {
-	bool taken = move->verdict == MOVE_VERDICT_TAKEN &&
+	bool taken = move->verdict == VERDICT_TAKEN &&
 		     (move->side == MOVE_SRC || move->state != MOVE_STATE_TRANSFER);
 
 	if (is_undecided(move))
@@ -193,6 +185,11 @@ bool move_run(const struct move *move)
 const char *move_reason(const struct move *move)
 {
 	return move->reason;
+}
+
+bool move_is_settled(const struct move *move)
+{
+	return move->is_settled;
 }
 
 const char *move_token(const struct move *move)

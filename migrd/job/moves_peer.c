@@ -2,19 +2,55 @@
 /* The moves of this host as the other host sees them: offered, go, drop. */
 #include "base/mem.h"
 #include "job/admission.h"
+#include "job/move_dst.h"
 #include "job/move_priv.h"
 
-static bool same_source(const struct move *move, const char *source, uint64_t generation,
-			struct err *err)
+/* Records that one source may leave here without settling them: a well-behaved one
+ * settles each within seconds. */
+#define UNSETTLED_MAX 256
+
+static bool is_same_vm(const struct move *move, const struct move_claim *claim, struct err *err)
 {
-	if (move->side != MOVE_DST || strcmp(move->row.peer, source) != 0)
+	if (!claim->vm_uuid[0] || !move->row.vm_uuid[0] ||
+	    strcmp(move->row.vm_uuid, claim->vm_uuid) == 0)
+		return true;
+	return err_set(err, ERR_CONFLICT, "move %s is of VM %s, not %s", move->row.id,
+		       move->row.vm_uuid, claim->vm_uuid);
+}
+
+static bool is_same_move(const struct move *move, const struct move_claim *claim, struct err *err)
+{
+	if (move->side != MOVE_DST || strcmp(move->row.peer, claim->source) != 0)
 		return err_set(err, ERR_FORBIDDEN, "move %s is not one from host '%s'",
-			       move->row.id, source);
-	if (move->row.generation != generation)
+			       move->row.id, claim->source);
+	if (move->row.generation != claim->generation)
 		return err_set(err, ERR_CONFLICT, "move %s is of generation %llu, not %llu",
 			       move->row.id, (unsigned long long)move->row.generation,
-			       (unsigned long long)generation);
-	return true;
+			       (unsigned long long)claim->generation);
+	return is_same_vm(move, claim, err);
+}
+
+/* A new record for SOURCE: it must be a peer, and have settled what it left. */
+static bool may_add(const struct moves *moves, const char *source, struct err *err)
+{
+	unsigned unsettled = 0;
+
+	if (!peer_clients_address(moves->env.peers, source))
+		return err_set(err, ERR_FORBIDDEN,
+			       "host '%s' is not known here: add a section [peer %s] to the "
+			       "configuration of host '%s'",
+			       source, source, moves->env.host_id);
+	for (const struct move *move = TAILQ_FIRST(&moves->list); move;
+	     move = TAILQ_NEXT(move, link))
+		unsettled += move->side == MOVE_DST && move_is_final(move) && !move->is_settled &&
+			     strcmp(move->row.peer, source) == 0;
+	if (unsettled < UNSETTLED_MAX)
+		return true;
+	return err_set(err, ERR_LIMIT,
+		       "host '%s' has %u ended moves here that it has not settled: it settles them "
+		       "by itself when it can, and 'migrctl host check' on host '%s' tells how to "
+		       "end them",
+		       source, unsettled, moves->env.host_id);
 }
 
 static bool decode_offer(const struct move_offer *offer, struct vm_def *ret, struct err *err)
@@ -25,7 +61,21 @@ static bool decode_offer(const struct move_offer *offer, struct vm_def *ret, str
 	if (!ok)
 		faults_to_err(faults, err);
 	faults_free(faults);
+	if (ok && !ret->uuid[0])
+		return err_set(err, ERR_INVALID,
+			       "/definition/uuid: missing: two hosts know a VM by its uuid");
 	return ok;
+}
+
+/* A QEMU of this VM without a record is one of a database that was lost. */
+static bool is_free(const struct moves *moves, const struct vm_def *def, struct err *err)
+{
+	if (!vm_has_stray_qemu(moves->env.vms, def->uuid))
+		return true;
+	return err_set(err, ERR_CONFLICT,
+		       "a QEMU of VM '%s' (uuid %s) runs on host '%s' without a record: 'migrctl "
+		       "host check' there tells of it",
+		       def->name, def->uuid, moves->env.host_id);
 }
 
 /* Promised to guests that are not here yet. */
@@ -36,8 +86,7 @@ static uint64_t reserved_mib(const struct moves *moves)
 
 	TAILQ_FOREACH(move, &moves->active, active_link)
 	{
-		if (move->side == MOVE_DST && !move_is_final(move) &&
-		    move->verdict == MOVE_VERDICT_NONE)
+		if (move->side == MOVE_DST && !move_is_final(move) && move->verdict == VERDICT_NONE)
 			sum += move->memory_mib;
 	}
 	return sum;
@@ -68,15 +117,19 @@ static struct move *new_incoming(struct moves *moves, const char *id, const char
 
 struct move *moves_offered(struct moves *moves, const struct move_offer *offer, struct err *err)
 {
+	const struct move_claim claim = { offer->id, offer->source, "", offer->generation,
+					  .run = offer->run };
 	struct move *move = moves_find(moves, offer->id);
 	struct vm_def *def = NULL;
 	struct vm *vm = NULL;
 	uint64_t memory_mib;
 
 	if (move)
-		return same_source(move, offer->source, offer->generation, err) ? move : NULL;
+		return is_same_move(move, &claim, err) ? move : NULL;
+	if (!may_add(moves, offer->source, err))
+		return NULL;
 	def = xnew(struct vm_def);
-	if (decode_offer(offer, def, err) && has_room(moves, def, err))
+	if (decode_offer(offer, def, err) && is_free(moves, def, err) && has_room(moves, def, err))
 		vm = vm_new_incoming(moves->env.vms, def, offer->generation, err);
 	memory_mib = vm_def_memory_mib(def);
 	free(def);
@@ -88,6 +141,7 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 	move->memory_mib = memory_mib;
 	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", vm_uuid(vm));
 	snprintf(move->row.vm_name, sizeof(move->row.vm_name), "%s", vm_name(vm));
+	vm_note_host(vm, offer->source);
 	move->state = MOVE_STATE_PREPARE;
 	if (!move_hold_vm(move, vm, err)) {
 		move_free(move);
@@ -97,38 +151,78 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 	return move;
 }
 
-/* A record that refuses an offer which may still be on its way. */
-static struct move *refuse_unknown(struct moves *moves, const char *id, const char *source,
-				   uint64_t generation)
-{
-	struct move *move = new_incoming(moves, id, source, generation);
+/* ---- what is known without a record of the move -------------------------- */
 
-	move->verdict = MOVE_VERDICT_REFUSED;
-	err_set(&move->error, ERR_NOT_FOUND, "this host knows no such move");
+enum verdict moves_verdict_by_vm(struct moves *moves, const char *vm_uuid, uint64_t generation)
+{
+	const struct vm *vm = vm_uuid[0] ? vm_find_uuid(moves->env.vms, vm_uuid) : NULL;
+
+	if (vm && vm_role(vm) == VM_ROLE_OWNED && vm_generation(vm) > generation)
+		return VERDICT_TAKEN;
+	for (const struct move *move = TAILQ_FIRST(&moves->list); move && vm_uuid[0];
+	     move = TAILQ_NEXT(move, link)) {
+		if (move->side == MOVE_SRC && move->row.generation > generation &&
+		    strcmp(move->row.vm_uuid, vm_uuid) == 0)
+			return VERDICT_TAKEN; /* it has been here since, and was moved on */
+	}
+	return VERDICT_UNKNOWN;
+}
+
+/* What was decided is on disk; what is not known may be found out yet. */
+enum verdict move_verdict(const struct move *move)
+{
+	if (move->side == MOVE_SRC || move->verdict != VERDICT_UNKNOWN)
+		return move->verdict;
+	return moves_verdict_by_vm(move->moves, move->row.vm_uuid, move->row.generation);
+}
+
+static void explain_unknown(struct move *move)
+{
+	struct vms *vms = move->moves->env.vms;
+	const char *host = move->moves->env.host_id;
+
+	if (vm_has_stray_qemu(vms, move->row.vm_uuid))
+		err_set(&move->error, ERR_NOT_FOUND,
+			"host '%s' has no record of the move, but a QEMU of this VM without a "
+			"record: its database is new",
+			host);
+	else
+		err_set(&move->error, ERR_NOT_FOUND, "host '%s' has no record of the move", host);
+}
+
+/* It says only that the move is not known, against an offer that is still on its way. */
+static struct move *record_unknown(struct moves *moves, const struct move_claim *claim)
+{
+	struct move *move = new_incoming(moves, claim->id, claim->source, claim->generation);
+
+	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", claim->vm_uuid);
+	move->verdict = VERDICT_UNKNOWN;
+	explain_unknown(move);
 	move_record(move, MOVE_STATE_FAILED, NULL);
 	return move;
 }
 
-static struct move *find_or_refuse(struct moves *moves, const char *id, const char *source,
-				   uint64_t generation, struct err *err)
+static struct move *find_or_record(struct moves *moves, const struct move_claim *claim,
+				   struct err *err)
 {
-	struct move *move = moves_find(moves, id);
+	struct move *move = moves_find(moves, claim->id);
 
-	if (!move)
-		return refuse_unknown(moves, id, source, generation);
-	return same_source(move, source, generation, err) ? move : NULL;
+	if (move)
+		return is_same_move(move, claim, err) ? move : NULL;
+	return may_add(moves, claim->source, err) ? record_unknown(moves, claim) : NULL;
 }
 
-struct move *moves_go(struct moves *moves, const char *id, const char *source, uint64_t generation,
-		      bool run, struct err *err)
+/* ---- go, drop, settle ------------------------------------------------------- */
+
+struct move *moves_go(struct moves *moves, const struct move_claim *claim, struct err *err)
 {
-	struct move *move = find_or_refuse(moves, id, source, generation, err);
+	struct move *move = find_or_record(moves, claim, err);
 
 	if (!move)
 		return NULL;
-	if (!move->go_requested && move->verdict == MOVE_VERDICT_NONE) {
+	if (!move->go_requested && move->verdict == VERDICT_NONE) {
 		move->go_requested = true;
-		move->run = run;
+		move->run = claim->run;
 		move->go_at_ms = loop_now_ms(moves->env.loop);
 		move_stamp(move, MOVE_STAMP_GO);
 		loop_timer_stop(move->tick); /* from here on it looks more often */
@@ -139,25 +233,64 @@ struct move *moves_go(struct moves *moves, const char *id, const char *source, u
 	return move;
 }
 
-struct move *moves_drop(struct moves *moves, const char *id, const char *source,
-			uint64_t generation, struct err *err)
+struct move *moves_drop(struct moves *moves, const struct move_claim *claim, struct err *err)
 {
-	struct move *move = find_or_refuse(moves, id, source, generation, err);
+	struct move *move = find_or_record(moves, claim, err);
 
 	if (!move)
 		return NULL;
+	if (!move->drop_requested)
+		move->drop_at_ms = loop_now_ms(moves->env.loop);
 	move->drop_requested = true;
 	move_step(move);
 	return move;
 }
 
-bool moves_claim(void *data, const char *id, const char *channel, int fd)
+static bool check_end(const struct move *move, const struct move_claim *claim, struct err *err)
 {
-	struct move *move = moves_find(data, id);
+	if (!is_same_move(move, claim, err))
+		return false;
+	if (!move_is_final(move) || move_agrees(move, claim->verdict))
+		return true;
+	return err_set(err, ERR_CONFLICT,
+		       "the move is '%s' here and '%s' on host '%s': 'migrctl host check' tells "
+		       "who "
+		       "has the guest",
+		       verdict_names[move->verdict], verdict_names[claim->verdict], claim->source);
+}
+
+bool moves_settle(struct moves *moves, const struct move_claim *claim, struct move **ret,
+		  struct err *err)
+{
+	struct move *move = moves_find(moves, claim->id);
+
+	if (move && !check_end(move, claim, err))
+		return false;
+	*ret = move;
+	if (!move)
+		return true;
+	if (move_is_final(move)) {
+		move_note_settled(move);
+		return true;
+	}
+	move_dst_note_end(move, claim->verdict, claim->run);
+	move_step(move);
+	return true;
+}
+
+/* Nothing is spent for a caller before it has proved that it is the source's, with
+ * a line that was not used before. */
+bool moves_claim(void *data, const struct stream_preamble *preamble, int fd)
+{
+	struct move *move = moves_find(data, preamble->move_id);
 
 	if (!move || move->side != MOVE_DST || !move->stream || move->stream_gone ||
 	    (move->state != MOVE_STATE_PREPARE && move->state != MOVE_STATE_TRANSFER))
 		return false;
-	stream_accept(move->stream, fd, channel);
+	if (!stream_preamble_is_proved(preamble, move->port_key) ||
+	    preamble->attempt <= move->port_attempt)
+		return false;
+	move->port_attempt = preamble->attempt;
+	stream_accept(move->stream, fd, preamble->channel);
 	return true;
 }

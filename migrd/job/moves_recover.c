@@ -15,11 +15,12 @@ static enum move_state state_from_name(const struct move *move, const char *name
 	return MOVE_STATE_STUCK;
 }
 
-static enum move_verdict verdict_from_name(const char *name)
+/* A word of a later version gives leave to nobody; move_row_is_known() tells. */
+static enum verdict verdict_of_row(const struct store_move *row)
 {
-	if (strcmp(name, "taken") == 0)
-		return MOVE_VERDICT_TAKEN;
-	return strcmp(name, "refused") == 0 ? MOVE_VERDICT_REFUSED : MOVE_VERDICT_NONE;
+	enum verdict verdict = verdict_from_name(row->verdict);
+
+	return verdict == VERDICT_COUNT ? VERDICT_UNKNOWN : verdict;
 }
 
 bool move_row_is_known(const struct move *move, struct err *err)
@@ -30,6 +31,8 @@ bool move_row_is_known(const struct move *move, struct err *err)
 		return err_set(err, ERR_STORE, "its kind is '%s'", row->kind);
 	if (strcmp(move_def(move, state_from_name(move, row->state))->name, row->state) != 0)
 		return err_set(err, ERR_STORE, "its state is '%s'", row->state);
+	if (verdict_from_name(row->verdict) == VERDICT_COUNT)
+		return err_set(err, ERR_STORE, "its verdict is '%s'", row->verdict);
 	return true;
 }
 
@@ -41,7 +44,8 @@ void moves_add_row(struct moves *moves, struct store_move *row)
 	store_move_fini(&move->row);
 	move->row = *row;
 	move->state = state_from_name(move, row->state);
-	move->verdict = verdict_from_name(row->verdict);
+	move->verdict = verdict_of_row(row);
+	move->is_settled = row->settled;
 	move->qemu_state = QMP_MIG_UNKNOWN;
 	if (row->error_code[0])
 		err_set(&move->error, err_from_name(row->error_code), "%s", row->error_text);
@@ -89,12 +93,67 @@ static bool has_dir(const struct move *move)
 	return access(dir, F_OK) == 0;
 }
 
-void moves_recover(struct moves *moves)
+/* Its guest has run here, so the move has come further than this record says. */
+static bool has_run(const struct move *move)
+{
+	struct vm *vm = move_vm(move);
+
+	return vm && vm_is_active(vm) && !vm_never_ran(vm);
+}
+
+/* A QEMU that has given its guest away does not leave this state by itself. */
+static bool has_come_back(const struct vm *vm)
+{
+	return vm && vm_is_active(vm) && qemu_run_state(vm_qemu(vm)) != QMP_RUN_POSTMIGRATE;
+}
+
+/* The source is asked what became of it, as in transfer. */
+static void recover_doubtful(struct move *move)
+{
+	bool is_early = move->side == MOVE_DST && move->state == MOVE_STATE_PREPARE;
+	struct vm *vm = move_vm(move);
+	struct err err;
+
+	if (move->state == MOVE_STATE_CONFIRM && has_come_back(vm)) {
+		move_set_reason(move, "the record is old, and a QEMU of the guest is here: it is "
+				      "left alone; make sure that the guest runs on one host");
+		log_error("move", "doubt", "move=%s vm=%s reason=%s", move->row.id,
+			  move->row.vm_name, move->reason);
+		return;
+	}
+	if (!is_early || !has_run(move)) {
+		recover(move);
+		return;
+	}
+	if (!move_hold_vm(move, vm, &err))
+		log_error("move", "recover", "move=%s reason=%s", move->row.id, err.msg);
+	move->is_dormant = false;
+	move->is_resumed = true;
+	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_TRANSFER,
+						.put_vm = vm_row(vm),
+						.why = "its QEMU has run the guest already" });
+}
+
+static void recover_all(struct moves *moves, void (*recover_one)(struct move *move))
 {
 	for (struct move *move = moves_first(moves); move; move = move_next(move)) {
-		if (!move_is_final(move))
-			recover(move);
-		else if (has_dir(move))
+		if (!move_is_final(move)) {
+			recover_one(move);
+			continue;
+		}
+		if (has_dir(move))
 			move_end_stream(move); /* a crash between its end and the tidying up */
+		if (!move->is_settled)
+			move_settle_begin(move);
 	}
+}
+
+void moves_recover(struct moves *moves)
+{
+	recover_all(moves, recover);
+}
+
+void moves_recover_doubtful(struct moves *moves)
+{
+	recover_all(moves, recover_doubtful);
 }

@@ -7,6 +7,7 @@
 struct start {
 	struct moves *moves;
 	char vm[ID_NAME_SIZE], to[ID_NAME_SIZE], key[ID_NAME_SIZE + 1];
+	char *request; /* or NULL */
 	struct move_options options;
 	move_started_fn *started;
 	void *data;
@@ -15,6 +16,14 @@ struct start {
 
 /* ---- what can be known ----------------------------------------------- */
 
+/* A record of before has no text of its request: then these two decide. */
+static bool is_same_request(const struct start *start, const struct move *move)
+{
+	if (strcmp(move->row.vm_name, start->vm) != 0 || strcmp(move->row.peer, start->to) != 0)
+		return false;
+	return !move->request || !start->request || strcmp(move->request, start->request) == 0;
+}
+
 /* The move that the key has made already; NULL and no ERR: it is a new one. */
 static struct move *find_key(const struct start *start, struct err *err)
 {
@@ -22,10 +31,12 @@ static struct move *find_key(const struct start *start, struct err *err)
 
 	while (move && strcmp(move->row.idempotency_key, start->key) != 0)
 		move = TAILQ_NEXT(move, link);
-	if (!move ||
-	    (strcmp(move->row.vm_name, start->vm) == 0 && strcmp(move->row.peer, start->to) == 0))
+	if (!move || is_same_request(start, move))
 		return move;
-	err_set(err, ERR_CONFLICT, "the Idempotency-Key was used for another request");
+	err_set(err, ERR_KEY_REUSED,
+		"the Idempotency-Key '%s' was used for another request, which made move %s: a new "
+		"request wants a new key",
+		start->key, move->row.id);
 	return NULL;
 }
 
@@ -85,6 +96,7 @@ static struct move *begin(const struct start *start, struct vm *vm, struct err *
 	move = move_new(start->moves, MOVE_SRC, id);
 	move->options = start->options;
 	move->row.generation = vm_generation(vm);
+	move->request = start->key[0] && start->request ? xstrdup(start->request) : NULL;
 	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", vm_uuid(vm));
 	snprintf(move->row.vm_name, sizeof(move->row.vm_name), "%s", start->vm);
 	snprintf(move->row.peer, sizeof(move->row.peer), "%s", start->to);
@@ -94,13 +106,15 @@ static struct move *begin(const struct start *start, struct vm *vm, struct err *
 		return NULL;
 	}
 	move_stamp(move, MOVE_STAMP_CREATED);
-	move_record(move, MOVE_STATE_BEGIN, NULL);
+	vm_note_host(vm, start->to);
+	move_record(move, MOVE_STATE_BEGIN, vm_row(vm));
 	return move;
 }
 
 static void answer(struct start *start, struct move *move, const struct err *err)
 {
 	start->started(start->data, move, move ? NULL : err);
+	free(start->request);
 	free(start);
 }
 
@@ -140,6 +154,7 @@ void moves_start(struct moves *moves, const struct move_wish *wish, move_started
 	start->options = wish->options;
 	start->started = started;
 	start->data = data;
+	start->request = wish->request ? xstrdup(wish->request) : NULL;
 	snprintf(start->vm, sizeof(start->vm), "%s", wish->vm);
 	snprintf(start->to, sizeof(start->to), "%s", wish->to);
 	snprintf(start->key, sizeof(start->key), "%s", wish->key ? wish->key : "");

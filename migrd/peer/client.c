@@ -28,7 +28,7 @@ static struct peer *find_peer(const struct peer_clients *clients, const char *id
 	struct peer *peer;
 
 	TAILQ_FOREACH(peer, &clients->peers, link)
-	if (strcmp(peer->id, id) == 0)
+	if (!peer->is_removed && strcmp(peer->id, id) == 0)
 		return peer;
 	return NULL;
 }
@@ -58,14 +58,38 @@ const char *peer_clients_address(const struct peer_clients *clients, const char 
 	return peer ? peer->address : NULL;
 }
 
+void peer_clients_remove(struct peer_clients *clients, const char *id)
+{
+	struct peer *peer = find_peer(clients, id);
+
+	loop_assert_thread(clients->loop);
+	if (peer)
+		peer->is_removed = true;
+}
+
+const char *peer_clients_id(const struct peer_clients *clients, const char *id)
+{
+	const struct peer *peer = find_peer(clients, id);
+
+	return peer ? peer->id : NULL;
+}
+
+void peer_clients_renew(struct peer_clients *clients)
+{
+	loop_assert_thread(clients->loop);
+	clients->renewed_ms = loop_now_ms(clients->loop);
+}
+
 /* ---- the life of a request --------------------------------------------- */
 
 void peer_fault_point(const struct peer_request *req, const char *stage, char *ret, size_t size)
 {
 	const char *slash = strrchr(req->path, '/');
-	const char *name = slash ? slash + 1 : req->path;
+	const char *last = slash ? slash + 1 : req->path;
+	char name[ID_UUID_SIZE];
 
 	/* The question for a move's fate has no word of its own in its path. */
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(last, "?"), last);
 	snprintf(ret, size, "peer.%s.%s", stage, id_uuid_is_valid(name) ? "fate" : name);
 }
 

@@ -36,6 +36,13 @@ struct peer_clients *peer_clients_new(struct loop *loop, const struct peer_confi
 /* ADDRESS is "HOST:PORT"; a known id changes its address. */
 void peer_clients_set(struct peer_clients *clients, const char *id, const char *address);
 const char *peer_clients_address(const struct peer_clients *clients, const char *id); /* or NULL */
+/* No new request finds it; one that is under way goes on. */
+void peer_clients_remove(struct peer_clients *clients, const char *id);
+/* ID in memory that lasts as long as CLIENTS; NULL: unknown. */
+const char *peer_clients_id(const struct peer_clients *clients, const char *id);
+/* The certificates were replaced: connections from before are closed instead of used
+ * again. */
+void peer_clients_renew(struct peer_clients *clients);
 /* Requests under way are answered with CANCELLED before it returns. */
 void peer_clients_free(struct peer_clients *clients);
 

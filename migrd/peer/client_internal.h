@@ -22,9 +22,10 @@ enum hello_state { HELLO_NEEDED, HELLO_ASKED, HELLO_DONE };
 struct peer {
 	char *id;
 	char *address;
+	bool is_removed; /* stays in memory: requests and lists may point to it */
 	enum hello_state hello;
 	uint32_t hello_ms; /* deadline of the last one, while none was answered */
-	int version; /* agreed on by hello */
+	int version;       /* agreed on by hello */
 	TAILQ_ENTRY(peer) link;
 };
 
@@ -70,6 +71,7 @@ struct peer_clients {
 	struct peer_socket_list sockets;
 	struct peer_list peers;
 	struct peer_request_list requests; /* in order of arrival, whatever their state */
+	uint64_t renewed_ms;               /* 0: never; see peer_clients_renew() */
 	bool is_closing;
 	bool is_delivering; /* inside a caller's function */
 };

@@ -101,8 +101,22 @@ static void set_method(struct peer_request *req)
 		curl_easy_setopt(req->easy, CURLOPT_CUSTOMREQUEST, req->method);
 }
 
+/* One from before the new certificates is not used again.  libcurl counts in whole
+ * seconds, so one that is a second younger may be closed too, once. */
+static void set_lifetime(struct peer_request *req)
+{
+	const struct peer_clients *clients = req->clients;
+	uint64_t since_s;
+
+	if (!clients->renewed_ms)
+		return;
+	since_s = (loop_now_ms(clients->loop) - clients->renewed_ms) / 1000;
+	curl_easy_setopt(req->easy, CURLOPT_MAXLIFETIME_CONN, since_s > 2 ? (long)since_s - 1 : 1L);
+}
+
 static void set_connection(struct peer_request *req)
 {
+	set_lifetime(req);
 	curl_easy_setopt(req->easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(req->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(req->easy, CURLOPT_TCP_NODELAY, 1L);

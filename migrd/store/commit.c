@@ -98,11 +98,12 @@ static bool commit_run(struct store_item *item, struct store_db *db, struct err 
 		return false;
 	if (!store_sql_run(db, store_sql_stmt(db, STORE_STMT_BEGIN), "begin to write", err))
 		return false;
-	if (!apply(db, commit, err) ||
+	if (!apply(db, commit, err) || !store_identity_step(db, err) ||
 	    !store_sql_run(db, store_sql_stmt(db, STORE_STMT_COMMIT), "commit", err)) {
 		store_sql_roll_back(db);
 		return false;
 	}
+	store_identity_stepped(db);
 	return !fault_move(commit, "after", err) && !fault_hit("store.committed", err);
 }
 
@@ -129,5 +130,6 @@ void store_commit(struct store *store, const struct store_txn *txn, store_done_f
 
 	commit->done = done;
 	commit->data = data;
+	commit->item.is_record = true;
 	store_item_submit(store, &commit->item, commit_run, commit_done);
 }

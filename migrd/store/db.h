@@ -10,12 +10,14 @@
 
 #include <sqlite3.h>
 
+#include "store/identity.h"
+#include "store/mark.h"
 #include "store/store.h"
+#include "store/wal.h"
 
 /* "MIGR", in the file's header: tells our file from another program's. */
 #define STORE_APPLICATION_ID 0x4d494752
 
-#define STORE_HISTORY_MAX  1000 /* ended moves that are kept */
 #define STORE_TIMELINE_MAX 1000 /* entries of one move that are kept */
 
 enum store_stmt {
@@ -29,6 +31,7 @@ enum store_stmt {
 	STORE_STMT_TIMELINE_ADD,
 	STORE_STMT_TIMELINE_TRIM,
 	STORE_STMT_TIMELINE_LIST,
+	STORE_STMT_SEQUENCE,
 	STORE_STMT_COUNT
 };
 
@@ -37,7 +40,10 @@ struct store_db {
 	char *path;
 	int lock_fd;
 	sqlite3_stmt *stmts[STORE_STMT_COUNT];
-	int wal_frames; /* after the last commit */
+	int wal_frames;           /* after the last commit */
+	enum store_wal found_wal; /* before it was opened */
+	struct store_mark mark;   /* the position of now; id "": not identified yet */
+	int mark_fd;              /* -1: none */
 };
 
 /* ---- open.c ---- */
@@ -67,6 +73,18 @@ static inline void store_stmtp(sqlite3_stmt **stmt)
 {
 	sqlite3_finalize(*stmt);
 }
+
+/* ---- identity.c ---- */
+bool store_identity_begin(struct store_db *db, const char *run_dir, struct store_identity *ret,
+			  struct err *err);
+bool store_identity_prepare(struct store_db *db, struct err *err);
+/* In a transaction: the next number.  After its commit: the mark. */
+bool store_identity_step(struct store_db *db, struct err *err);
+void store_identity_stepped(struct store_db *db);
+/* Before it is closed in order. */
+void store_identity_close(struct store_db *db);
+/* housekeeping.c: the log into the file. */
+bool store_checkpoint(struct store_db *db, struct err *err);
 
 /* ---- vms.c, moves.c, timeline.c: rows ---- */
 bool store_vms_prepare(struct store_db *db, struct err *err);

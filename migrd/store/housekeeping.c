@@ -29,7 +29,7 @@ static bool begin_log(struct store_db *db, struct err *err)
 	return store_sql_exec(db, sql, err);
 }
 
-static bool checkpoint(struct store_db *db, struct err *err)
+bool store_checkpoint(struct store_db *db, struct err *err)
 {
 	int mode = db->wal_frames > WAL_KEEP_FRAMES ? SQLITE_CHECKPOINT_TRUNCATE
 						    : SQLITE_CHECKPOINT_PASSIVE;
@@ -44,5 +44,5 @@ static bool checkpoint(struct store_db *db, struct err *err)
 
 bool store_housekeep(struct store_db *db, bool *ret_more, struct err *err)
 {
-	return trim(db, ret_more, err) && (*ret_more || checkpoint(db, err));
+	return trim(db, ret_more, err) && (*ret_more || store_checkpoint(db, err));
 }

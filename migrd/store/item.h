@@ -22,6 +22,7 @@ struct store_item {
 	struct store_item *next; /* store.c's list of late items */
 	bool ok;
 	struct err err;
+	bool is_record; /* a change of the records, and no question */
 	int wal_frames; /* in the log when it had run */
 };
 

@@ -14,6 +14,7 @@ static const struct store_column columns[] = {
 	STORE_COLUMN(store_move, error_text, TEXT), STORE_COLUMN(store_move, idempotency_key, TEXT),
 	STORE_COLUMN(store_move, detail, OWNED),    STORE_COLUMN(store_move, created_ms, INT),
 	STORE_COLUMN(store_move, updated_ms, INT),  STORE_COLUMN(store_move, ended_ms, INT),
+	STORE_COLUMN(store_move, settled, BOOL),
 };
 static const struct store_table table = { "move", columns, ARRAY_LEN(columns),
 					  sizeof(struct store_move) };
@@ -29,8 +30,12 @@ void store_move_copy(struct store_move *to, const struct store_move *from)
 	store_row_copy(&table, to, from);
 }
 
-/* The newest come first: what is beyond the limit is what goes. */
-#define ENDED_MOVES "SELECT id FROM move WHERE is_final = 1 ORDER BY ended_ms DESC, id DESC "
+/* What is beyond the limit goes: what somebody asked for in vain first, then the
+ * oldest.  job/moves_history.c has the same order; tests/unit/test_move_restart.c
+ * compares the two. */
+#define ENDED_MOVES                                               \
+	"SELECT id FROM move WHERE is_final = 1 AND settled = 1 " \
+	"ORDER BY verdict = 'unknown', ended_ms DESC, id DESC "
 
 bool store_moves_prepare(struct store_db *db, struct err *err)
 {
@@ -67,7 +72,8 @@ bool store_moves_load(struct store_db *db, void (*each)(void *data, struct store
 
 	store_row_select_sql(&table, &sql);
 	strbuf_addf(&sql,
-		    "WHERE is_final = 0 OR id IN (" ENDED_MOVES "LIMIT %d) ORDER BY created_ms, id",
+		    "WHERE is_final = 0 OR settled = 0 OR id IN (" ENDED_MOVES
+		    "LIMIT %d) ORDER BY created_ms, id",
 		    STORE_HISTORY_MAX);
 	if (!store_sql_prepare(db, strbuf_str(&sql), &stmt, err))
 		return false;

@@ -100,8 +100,8 @@ static bool make_if_missing(struct store_db *db, const char *dir, const char *pa
 		return err_errno(err, "cannot open '%s'", path);
 	if (access(wal, F_OK) == 0)
 		return err_set(err, ERR_STORE,
-			       "'%s' is gone, but its log '%s-wal' is there: put both back from a "
-			       "backup, or remove the log to start without any VM",
+			       "'%s' is gone, but its log '%s-wal' is there: put a backup back by "
+			       "'migrd --restore FILE', or remove the log to start without any VM",
 			       path, path);
 	return make_file(db, dir, path, err);
 }
@@ -112,7 +112,8 @@ static bool refuse_broken(const struct store_db *db, const char *why, struct err
 {
 	return err_set(err, ERR_STORE,
 		       "the state database '%s' is broken (%s); migrd did not change it: put back "
-		       "a backup, or, to start without any VM, move '%s' and '%s-wal' away",
+		       "a backup by 'migrd --restore FILE', or, to start without any VM, move "
+		       "'%s' and '%s-wal' away",
 		       db->path, why, db->path, db->path);
 }
 
@@ -137,7 +138,7 @@ static bool check_content(struct store_db *db, struct err *err)
 		return refuse_broken(db, "it is cut off", err);
 	if (!store_upgrade_check(db, store_upgrade_count, err))
 		return false;
-	if (!store_sql_prepare(db, "PRAGMA quick_check(1)", &stmt, err))
+	if (!store_sql_prepare(db, "PRAGMA integrity_check(1)", &stmt, err))
 		return false;
 	if (sqlite3_step(stmt) != SQLITE_ROW)
 		return store_sql_err(db, err, "check");
@@ -165,11 +166,14 @@ static bool prepare(struct store_db *db, struct err *err)
 	       store_sql_prepare(db, "COMMIT", &db->stmts[STORE_STMT_COMMIT], err) &&
 	       store_sql_prepare(db, "ROLLBACK", &db->stmts[STORE_STMT_ROLLBACK], err) &&
 	       store_vms_prepare(db, err) && store_moves_prepare(db, err) &&
-	       store_timeline_prepare(db, err);
+	       store_timeline_prepare(db, err) && store_identity_prepare(db, err);
 }
 
 static bool open_file(struct store_db *db, const char *path, struct err *err)
 {
+	CLEANUP(free_charp) char *wal = xasprintf("%s-wal", path);
+
+	db->found_wal = store_wal_look_blocking(wal);
 	if (!connect_file(db, path, err) || !check(db, err) || !store_sql_exec(db, pragmas, err) ||
 	    !store_upgrade_run(db, store_upgrades, store_upgrade_count, err) || !prepare(db, err))
 		return false;
@@ -184,6 +188,7 @@ struct store_db *store_db_open(const char *dir, struct err *err)
 	CLEANUP(store_db_freep) struct store_db *db = xnew(struct store_db);
 
 	db->lock_fd = -1;
+	db->mark_fd = -1;
 	if (!store_dir_lock(dir, &db->lock_fd, err) || !make_if_missing(db, dir, path, err) ||
 	    !open_file(db, path, err))
 		return NULL;
@@ -194,7 +199,10 @@ void store_db_free(struct store_db *db)
 {
 	if (!db)
 		return;
+	store_identity_close(db);
 	disconnect(db);
+	if (db->mark_fd >= 0)
+		close(db->mark_fd);
 	if (db->lock_fd >= 0)
 		close(db->lock_fd);
 	free(db->path);

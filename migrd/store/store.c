@@ -17,7 +17,9 @@ struct store {
 	bool is_closing;
 	struct store_item *late_first, *late_last; /* submitted while closing */
 	bool is_housekeeping;
-	int wal_frames; /* after the last item */
+	int wal_frames;     /* after the last item */
+	struct err trouble; /* of the last record that was to be written */
+	struct store_identity identity;
 };
 
 static void item_run(struct work *work)
@@ -30,6 +32,29 @@ static void item_run(struct work *work)
 
 static void housekeep(struct store *store);
 
+/* Said once, when it begins, whoever asked for the record; and when it is over. */
+static void note_trouble(struct store *store, const struct err *err)
+{
+	bool had_trouble = err_is_set(&store->trouble);
+
+	store->trouble = err ? *err : (struct err){ 0 };
+	if (err && !had_trouble)
+		log_error("store", "refused", "error=%s reason=%s", err_name(err->code), err->msg);
+	else if (!err && had_trouble)
+		log_info("store", "works-again", "%s", "");
+}
+
+const char *store_trouble(const struct store *store)
+{
+	return err_is_set(&store->trouble) ? store->trouble.msg : NULL;
+}
+
+/* The disk, and not what was asked of it. */
+static bool is_of_the_disk(const struct err *err)
+{
+	return err->code == ERR_NO_SPACE || err->code == ERR_STORE;
+}
+
 static void item_done(struct work *work)
 {
 	struct store_item *item = CONTAINER_OF(work, struct store_item, work);
@@ -37,6 +62,8 @@ static void item_done(struct work *work)
 
 	store->pending--;
 	store->wal_frames = item->wal_frames;
+	if (item->is_record && (item->ok || is_of_the_disk(&item->err)))
+		note_trouble(store, item->ok ? NULL : &item->err);
 	item->done(item, item->ok ? NULL : &item->err);
 	if (store->wal_frames > WAL_MAX_FRAMES)
 		housekeep(store);
@@ -86,9 +113,8 @@ static void housekeeping_done(struct store_item *item, const struct err *err)
 	free(keeping);
 	store->is_housekeeping = false;
 	if (err)
-		log_warning("store", "housekeeping-failed",
-			    "action=\"try again at the next chance\" error=%s reason=%s",
-			    err_name(err->code), err->msg);
+		log_warning("store", "housekeeping-failed", "action=%s error=%s reason=%s",
+			    "try again at the next chance", err_name(err->code), err->msg);
 	else if (has_more)
 		housekeep(store);
 }
@@ -109,6 +135,53 @@ void store_idle(struct store *store)
 {
 	if (store->wal_frames > 0)
 		housekeep(store);
+}
+
+/* ---- identity ---- */
+
+bool store_identify_blocking(struct store *store, const char *run_dir, struct err *err)
+{
+	assert(store->pending == 0);
+	return store_identity_begin(store->db, run_dir, &store->identity, err);
+}
+
+const struct store_identity *store_identity(const struct store *store)
+{
+	return &store->identity;
+}
+
+struct trust_item {
+	struct store_item item;
+	store_done_fn *done;
+	void *data;
+};
+
+static bool trust_run(struct store_item *item, struct store_db *db, struct err *err)
+{
+	(void)item;
+	return store_sql_exec(db, "UPDATE identity SET doubt = ''", err);
+}
+
+static void trust_done(struct store_item *item, const struct err *err)
+{
+	struct trust_item *trust = CONTAINER_OF(item, struct trust_item, item);
+
+	if (err)
+		log_warning("store", "trust", "reason=%s", LOG_Q(err->msg));
+	else
+		item->store->identity.doubt[0] = '\0';
+	if (trust->done)
+		trust->done(trust->data, err);
+	free(trust);
+}
+
+void store_trust(struct store *store, store_done_fn *done, void *data)
+{
+	struct trust_item *trust = xnew(struct trust_item);
+
+	trust->done = done;
+	trust->data = data;
+	store_item_submit(store, &trust->item, trust_run, trust_done);
 }
 
 /* ---- life ---- */

@@ -27,13 +27,14 @@
 #include "base/id.h"
 #include "base/loop.h"
 
-#define STORE_ENUM_SIZE 32
+#define STORE_ENUM_SIZE  32
+#define STORE_HOSTS_SIZE 512
 
 /* A VM that this host knows. */
 struct store_vm {
 	char uuid[ID_UUID_SIZE];      /* key */
 	char name[ID_NAME_SIZE];      /* unique */
-	char role[STORE_ENUM_SIZE];   /* vm/vm.c: "owned", "incoming" */
+	char role[STORE_ENUM_SIZE];   /* vm/vm.c: "owned", "incoming", "was-here" */
 	char intent[STORE_ENUM_SIZE]; /* what it should be: "stopped", "started" */
 	uint64_t generation;          /* counts changes of owner */
 	char *definition;             /* JSON; owned by the row */
@@ -44,6 +45,10 @@ struct store_vm {
 	int64_t created_ms, started_ms; /* wall clock */
 	/* Of an adopted QEMU: the path of its monitor; "" for one of our own. */
 	char monitor[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	/* Host ids with a space between: where it came from, and where it was offered
+	 * to since; "*": more than fit, so all peers. */
+	char hosts[STORE_HOSTS_SIZE];
+	char elsewhere[ID_NAME_SIZE]; /* the host that has it now; "" if this one */
 };
 
 /* One side of a move: a MIGRATION_OUT or MIGRATION_IN job. */
@@ -52,11 +57,12 @@ struct store_move {
 	char kind[STORE_ENUM_SIZE]; /* "MIGRATION_OUT", "MIGRATION_IN" */
 	char vm_uuid[ID_UUID_SIZE];
 	char vm_name[ID_NAME_SIZE];
-	char peer[ID_NAME_SIZE];          /* host id of the other side */
-	uint64_t generation;              /* of the owner before the move */
-	char state[STORE_ENUM_SIZE];      /* job/move_states.c */
-	char verdict[STORE_ENUM_SIZE];    /* of the destination: "", "taken", "refused" */
-	bool is_final;                    /* the state is an end */
+	char peer[ID_NAME_SIZE];       /* host id of the other side */
+	uint64_t generation;           /* of the owner before the move */
+	char state[STORE_ENUM_SIZE];   /* job/move_states.c */
+	char verdict[STORE_ENUM_SIZE]; /* wire/verdict.h; "": none */
+	bool is_final;                 /* the state is an end */
+	bool settled; /* ended, and the other side has noted it: the record may go */
 	char error_code[STORE_ENUM_SIZE]; /* err_name(), "" if none */
 	char error_text[ERR_MSG_SIZE];
 	char idempotency_key[ID_NAME_SIZE + 1]; /* "" if none; unique otherwise */
@@ -97,8 +103,11 @@ struct store *store_open_blocking(struct loop *loop, const char *dir, struct err
 /* Finishes what was queued, and what its answers ask for.  Accepts NULL. */
 void store_close(struct store *store);
 
-/* At the start: every VM and every move that is not final, and the last 1000
- * that are.  EACH takes what the row owns over (copies
+/* Ended moves that are kept to be shown: the newest of those that are settled. */
+#define STORE_HISTORY_MAX 1000
+
+/* At the start: every VM; every move that is not final or not settled, and of the
+ * others the newest STORE_HISTORY_MAX; the oldest first.  EACH takes what the row owns over (copies
  * the struct, or calls its fini); the struct itself is gone after the call. No
  * commit may be under way. */
 bool store_load_vms_blocking(struct store *store, void (*each)(void *data, struct store_vm *vm),
@@ -118,8 +127,12 @@ typedef void store_timeline_fn(void *data, const struct store_timeline_entry *en
 			       const struct err *err);
 void store_timeline(struct store *store, const char *move_id, store_timeline_fn *fn, void *data);
 
+/* Why the disk did not take the last record; NULL: it did. */
+const char *store_trouble(const struct store *store);
+
 /* A hint from the loop: no move is under way, so housekeeping may run now
- * (checkpoint; history over 1000 ended moves is deleted with its timeline). */
+ * (checkpoint; settled moves over STORE_HISTORY_MAX are deleted with their
+ * timelines). */
 void store_idle(struct store *store);
 
 #endif

@@ -10,7 +10,8 @@ static const struct store_column columns[] = {
 	STORE_COLUMN(store_vm, qemu_pid, PID),    STORE_COLUMN(store_vm, qemu_start_time, UINT),
 	STORE_COLUMN(store_vm, boot_id, TEXT),    STORE_COLUMN(store_vm, created_ms, INT),
 	STORE_COLUMN(store_vm, started_ms, INT),  STORE_COLUMN(store_vm, monitor, TEXT),
-	STORE_COLUMN(store_vm, attaching, OWNED),
+	STORE_COLUMN(store_vm, attaching, OWNED), STORE_COLUMN(store_vm, hosts, TEXT),
+	STORE_COLUMN(store_vm, elsewhere, TEXT),
 };
 static const struct store_table table = { "vm", columns, ARRAY_LEN(columns),
 					  sizeof(struct store_vm) };

@@ -16,12 +16,16 @@
 #include "base/mem.h"
 #include "stream/monotonic.h"
 #include "stream/peercred.h"
+#include "stream/preamble.h"
 #include "stream/pump.h"
 
 #define CONNECT_TIMEOUT_MS   10000
 #define HANDSHAKE_TIMEOUT_MS 10000
-/* Whoever knows a move's id may hold so many threads, each for at most the
- * handshake's time. */
+/* A connection that was lost before both sides were sure of each other is tried
+ * again, more patiently each time. */
+#define RETRY_FIRST_MS 100
+#define RETRY_MAX_MS   2000
+/* Each has a thread, for at most the handshake's time. */
 #define ATTEMPTS_MAX 8
 
 /* ---- state ----------------------------------------------------------- */
@@ -135,23 +139,77 @@ static bool src_prove(struct channel *channel, struct link *link, uint64_t deadl
 	if (!ok)
 		return err_wrap(err, "the other host did not accept this move");
 	if (answer != STREAM_TOKEN_OK)
-		return err_set(err, ERR_PEER, "the other host sent a wrong answer to the token");
+		return err_set(err, ERR_FORBIDDEN, "the other host did not accept this move: %s",
+			       answer == STREAM_TOKEN_REFUSED
+				       ? "it knows the token as wrong or as used already"
+				       : "it sent a wrong answer to the token");
 	return true;
 }
 
-static bool src_connect(struct channel *channel, struct link *link, struct err *err)
+static void make_preamble(struct channel *channel, uint32_t attempt, struct stream_preamble *ret)
+{
+	const struct stream_config *config = &channel->all->config;
+	char key[STREAM_PROOF_SIZE];
+
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret->move_id, config->move_id, sizeof(ret->move_id));
+	memcpy(ret->channel, channel->name, sizeof(ret->channel));
+	ret->attempt = attempt;
+	pthread_mutex_lock(&channel->all->token_lock);
+	stream_preamble_key(config->token, key);
+	pthread_mutex_unlock(&channel->all->token_lock);
+	stream_preamble_prove(ret, key);
+	explicit_bzero(key, sizeof(key));
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* UNTIL_MS ends all attempts, this one too. */
+static bool src_try(struct channel *channel, struct link *link, uint32_t attempt, uint64_t until_ms,
+		    struct err *err)
 {
 	const struct stream_config *config = &channel->all->config;
 	uint32_t timeout_ms = atomic_load(&channel->all->link_timeout_ms);
-	uint64_t deadline_ms = monotonic_ms() + CONNECT_TIMEOUT_MS;
+	struct stream_preamble preamble;
+	uint64_t deadline_ms = earlier(until_ms, monotonic_ms() + CONNECT_TIMEOUT_MS);
 
 	if (!link_connect(link, config->data_address, timeout_ms, deadline_ms, err))
 		return false;
-	deadline_ms = monotonic_ms() + HANDSHAKE_TIMEOUT_MS;
-	return link_send_preamble(link, config->move_id, channel->name, deadline_ms, err) &&
+	make_preamble(channel, attempt, &preamble);
+	deadline_ms = earlier(until_ms, monotonic_ms() + HANDSHAKE_TIMEOUT_MS);
+	return link_send_preamble(link, &preamble, deadline_ms, err) &&
 	       link_handshake(link, STREAM_SRC, channel->all->cred, config->peer_id, deadline_ms,
 			      err) &&
 	       src_prove(channel, link, deadline_ms, err);
+}
+
+static bool is_lost(const struct err *err)
+{
+	return err->code == ERR_PEER || err->code == ERR_UNAVAILABLE || err->code == ERR_TIMEOUT;
+}
+
+/* Whoever stands between may break a connection that is not authenticated yet; a
+ * refusal by the right host is final. */
+static bool src_connect(struct channel *channel, struct link *link, struct err *err)
+{
+	uint32_t all_ms = channel->all->config.connect_timeout_ms;
+	uint64_t until_ms = monotonic_ms() + (all_ms ? all_ms : CONNECT_TIMEOUT_MS);
+	uint32_t pause_ms = RETRY_FIRST_MS;
+
+	for (uint32_t attempt = 1;; attempt++) {
+		if (src_try(channel, link, attempt, until_ms, err))
+			return true;
+		link_close(link);
+		if (!is_lost(err) || monotonic_ms() + pause_ms >= until_ms)
+			return false;
+		log_info("stream", "again", "move=%s channel=%s attempt=%u reason=%s",
+			 channel->all->config.move_id, channel->name, (unsigned)attempt, err->msg);
+		poll(NULL, 0, (int)pause_ms);
+		pause_ms = pause_ms * 2 < RETRY_MAX_MS ? pause_ms * 2 : RETRY_MAX_MS;
+	}
 }
 
 /* While QEMU is awaited nothing may come: the destination's QEMU is not
@@ -241,9 +299,43 @@ static void *src_run(void *arg)
 /* ---- destination ----------------------------------------------------- */
 
 struct attempt {
+	TAILQ_ENTRY(attempt) entry;
 	struct channel *channel;
 	struct link link;
+	bool is_listed; /* attempts_lock */
 };
+
+/* The newest wins over the silent: the oldest is cut off, which its thread sees at
+ * once. */
+static void attempt_add(struct channels *all, struct attempt *attempt)
+{
+	struct attempt *oldest;
+
+	pthread_mutex_lock(&all->attempts_lock);
+	if (all->attempt_count == ATTEMPTS_MAX) {
+		oldest = TAILQ_FIRST(&all->attempts);
+		(void)shutdown(oldest->link.fd, SHUT_RDWR);
+		TAILQ_REMOVE(&all->attempts, oldest, entry);
+		oldest->is_listed = false;
+		all->attempt_count--;
+	}
+	TAILQ_INSERT_TAIL(&all->attempts, attempt, entry);
+	attempt->is_listed = true;
+	all->attempt_count++;
+	pthread_mutex_unlock(&all->attempts_lock);
+}
+
+/* From here on nobody else touches its descriptor. */
+static void attempt_remove(struct channels *all, struct attempt *attempt)
+{
+	pthread_mutex_lock(&all->attempts_lock);
+	if (attempt->is_listed) {
+		TAILQ_REMOVE(&all->attempts, attempt, entry);
+		attempt->is_listed = false;
+		all->attempt_count--;
+	}
+	pthread_mutex_unlock(&all->attempts_lock);
+}
 
 /* The token is good for each channel once, and forgotten with the last. */
 static bool dst_claim(struct channel *channel, const char *token, struct err *err)
@@ -271,7 +363,7 @@ static bool dst_claim(struct channel *channel, const char *token, struct err *er
 
 static bool dst_prove(struct attempt *attempt, struct err *err)
 {
-	static const char answer = STREAM_TOKEN_OK;
+	static const char answer = STREAM_TOKEN_OK, refusal = STREAM_TOKEN_REFUSED;
 	struct channel *channel = attempt->channel;
 	struct link *link = &attempt->link;
 	uint64_t deadline_ms = monotonic_ms() + HANDSHAKE_TIMEOUT_MS;
@@ -290,8 +382,12 @@ static bool dst_prove(struct attempt *attempt, struct err *err)
 	else
 		err_set(err, ERR_FORBIDDEN, "the other host sent no token");
 	explicit_bzero(line, sizeof(line));
-	if (!ok)
+	if (!ok) {
+		struct err ignored;
+
+		(void)link_send(link, &refusal, 1, deadline_ms, &ignored);
 		return false;
+	}
 	if (!link_send(link, &answer, 1, deadline_ms, err)) {
 		/* It is claimed, so there will be no other. */
 		channel_break(channel, "%s", err->msg);
@@ -362,7 +458,7 @@ static void *dst_run(void *arg)
 	struct err err = { .code = ERR_NONE };
 	bool ok = dst_prove(attempt, &err);
 
-	atomic_fetch_sub(&channel->all->attempts, 1);
+	attempt_remove(channel->all, attempt);
 	if (ok) {
 		channel_ready(channel, &attempt->link);
 		dst_carry(channel, &attempt->link);
@@ -418,6 +514,8 @@ struct channels *channels_start(const struct stream_config *config, int wake_fd,
 	all->wake_fd = wake_fd;
 	atomic_store(&all->link_timeout_ms, config->link_timeout_ms);
 	pthread_mutex_init(&all->token_lock, NULL);
+	pthread_mutex_init(&all->attempts_lock, NULL);
+	TAILQ_INIT(&all->attempts);
 	limiter_init(&all->limiter, config->bandwidth_bytes_per_s);
 	channel_init(&all->list[0], all, "ram");
 	if (tls_credentials(config->ca_file, config->cert_file, config->key_file, &all->cred,
@@ -449,18 +547,13 @@ bool channels_accept(struct channels *all, const char *name, int fd, struct err 
 		close(fd);
 		return err_set(err, ERR_NOT_FOUND, "there is no channel '%s' to accept", name);
 	}
-	if (atomic_load(&all->attempts) >= ATTEMPTS_MAX) {
-		close(fd);
-		return err_set(err, ERR_LIMIT, "%d connections are being checked already",
-			       ATTEMPTS_MAX);
-	}
 	attempt = xnew(struct attempt);
 	attempt->channel = channel;
 	link_adopt(&attempt->link, fd, atomic_load(&all->link_timeout_ms));
-	atomic_fetch_add(&all->attempts, 1);
+	attempt_add(all, attempt);
 	if (start_thread(dst_run, attempt, name, err))
 		return true;
-	atomic_fetch_sub(&all->attempts, 1);
+	attempt_remove(all, attempt);
 	link_close(&attempt->link);
 	free(attempt);
 	return false;

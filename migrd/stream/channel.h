@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/err.h"
 #include "stream/limiter.h"
@@ -29,6 +30,7 @@
 #define CHANNELS_MAX 1 /* RAM; disks, multifd and post-copy are to come */
 
 struct channels;
+struct attempt;
 
 struct channel {
 	struct channels *all;
@@ -55,8 +57,10 @@ struct channels {
 	struct limiter limiter;
 	int wake_fd; /* eventfd: a channel has changed */
 	_Atomic uint32_t link_timeout_ms;
-	_Atomic unsigned attempts;  /* dst: connections that have not proved themselves */
 	pthread_mutex_t token_lock; /* config.token, each is_claimed */
+	pthread_mutex_t attempts_lock;
+	TAILQ_HEAD(, attempt) attempts; /* dst: not proved yet, the oldest first */
+	size_t attempt_count;           /* at most 8; the oldest is cut off for a new one */
 	struct channel list[CHANNELS_MAX];
 };
 

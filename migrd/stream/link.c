@@ -131,16 +131,16 @@ bool link_connect(struct link *link, const char *address, uint32_t timeout_ms, u
 		       "cannot connect to '%s': %s", address, strerror(error));
 }
 
-bool link_send_preamble(struct link *link, const char *move_id, const char *channel,
+bool link_send_preamble(struct link *link, const struct stream_preamble *preamble,
 			uint64_t deadline_ms, struct err *err)
 {
-	char line[128];
-	int len = snprintf(line, sizeof(line), "MIGRD1 %s %s\n", move_id, channel);
+	char line[STREAM_PREAMBLE_MAX];
+	size_t len = stream_preamble_print(preamble, line);
 
 	/* The first bytes of a new connection always fit its buffer. */
 	if (!wait_ready(link->fd, POLLOUT, deadline_ms, err))
 		return false;
-	if (send(link->fd, line, (size_t)len, MSG_NOSIGNAL) != len)
+	if (send(link->fd, line, len, MSG_NOSIGNAL) != (ssize_t)len)
 		return err_set(err, ERR_PEER, "cannot send to the other host: %s", strerror(errno));
 	return true;
 }
@@ -161,6 +161,12 @@ const char *link_reason(struct link *link, int rc)
 	if ((rc == GNUTLS_E_PULL_ERROR || rc == GNUTLS_E_PUSH_ERROR) && errno != 0)
 		return strerror(errno);
 	return gnutls_strerror(rc);
+}
+
+/* An alert is the other side's own word; all else may be the network's doing. */
+static enum err_code code_of(int rc)
+{
+	return rc == GNUTLS_E_FATAL_ALERT_RECEIVED ? ERR_UNAUTHORIZED : ERR_PEER;
 }
 
 static bool wait_session(struct link *link, int rc, uint64_t deadline_ms, struct err *err)
@@ -214,7 +220,7 @@ static bool handshake_failed(struct link *link, int rc, const char *peer_id, str
 	unsigned status = gnutls_session_get_verify_cert_status(link->session);
 
 	if (rc != GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR)
-		return err_set(err, ERR_PEER, "TLS with host '%s': %s", peer_id,
+		return err_set(err, code_of(rc), "TLS with host '%s': %s", peer_id,
 			       link_reason(link, rc));
 	if (gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0) < 0)
 		text.data = NULL;
@@ -289,7 +295,7 @@ bool link_recv(struct link *link, void *data, size_t len, uint64_t deadline_ms, 
 		else if (rc == 0)
 			return err_set(err, ERR_PEER, "the other host closed the connection");
 		else if (gnutls_error_is_fatal((int)rc))
-			return err_set(err, ERR_PEER, "the other host: %s",
+			return err_set(err, code_of((int)rc), "the other host: %s",
 				       link_reason(link, (int)rc));
 		else if (!wait_session(link, (int)rc, deadline_ms, err))
 			return false;

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "stream/preamble.h"
 #include "stream/proto.h"
 #include "tls/identity.h"
 
@@ -51,14 +52,15 @@ void link_adopt(struct link *link, int fd, uint32_t timeout_ms);
 void link_set_timeout(int fd, uint32_t timeout_ms);
 
 /* In the clear. */
-bool link_send_preamble(struct link *link, const char *move_id, const char *channel,
+bool link_send_preamble(struct link *link, const struct stream_preamble *preamble,
 			uint64_t deadline_ms, struct err *err);
-/* The handshake; the peer must be the host PEER_ID. */
+/* The handshake; the peer must be the host PEER_ID.  UNAUTHORIZED: one side does
+ * not accept the other, and would not the next time; PEER, TIMEOUT: it broke. */
 bool link_handshake(struct link *link, enum stream_side side, gnutls_certificate_credentials_t cred,
 		    const char *peer_id, uint64_t deadline_ms, struct err *err);
 bool link_send(struct link *link, const void *data, size_t len, uint64_t deadline_ms,
 	       struct err *err);
-/* Exactly LEN bytes. */
+/* Exactly LEN bytes.  Errors as link_handshake()'s. */
 bool link_recv(struct link *link, void *data, size_t len, uint64_t deadline_ms, struct err *err);
 /* Why a call of GnuTLS failed, in the user's words. */
 const char *link_reason(struct link *link, int rc);

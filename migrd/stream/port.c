@@ -11,6 +11,8 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/net_prefix.h"
+#include "base/noise.h"
 #include "stream/proto.h"
 
 #define CALLERS_MAX    64
@@ -24,6 +26,7 @@ struct caller {
 	TAILQ_ENTRY(caller) link;
 	struct stream_port *port;
 	int fd;
+	char address[NET_ADDRESS_SIZE], prefix[NET_PREFIX_SIZE];
 	struct loop_watch *watch;
 	struct loop_timer *timer;
 	char line[STREAM_PREAMBLE_MAX];
@@ -38,6 +41,8 @@ struct stream_port {
 	uint16_t number;
 	struct loop_watch *watch;
 	struct loop_timer *pause;
+	struct noise *noise;
+	struct loop_timer *noise_period;
 	TAILQ_HEAD(, caller) callers; /* the oldest first */
 	size_t caller_count;
 };
@@ -57,29 +62,44 @@ static int caller_remove(struct caller *caller)
 	return fd;
 }
 
+static void on_noise_period_over(void *data)
+{
+	struct stream_port *port = data;
+
+	noise_end_period(port->noise);
+}
+
+static void note_refused(struct stream_port *port, const char *address, const char *why)
+{
+	if (noise_note(port->noise, address, why))
+		loop_timer_start(port->noise_period, NOISE_PERIOD_MS);
+}
+
 static void caller_refuse(struct caller *caller, const char *why)
 {
-	log_info("port", "refused", "reason=%s", why);
+	note_refused(caller->port, caller->address, why);
 	close(caller_remove(caller));
 }
 
 static void caller_claim(struct caller *caller, size_t line_len)
 {
 	struct stream_port *port = caller->port;
-	char move_id[ID_UUID_SIZE], channel[STREAM_CHANNEL_SIZE];
+	struct stream_preamble preamble;
 	struct err err = { .code = ERR_NONE };
+	char address[NET_ADDRESS_SIZE];
+	const char *why;
 	int fd;
 
-	if (!stream_preamble_parse(caller->line, line_len, move_id, channel)) {
-		caller_refuse(caller, "no preamble");
+	if (!stream_preamble_parse(caller->line, line_len, &preamble, &why)) {
+		caller_refuse(caller, why);
 		return;
 	}
+	memcpy(address, caller->address, sizeof(address));
 	fd = caller_remove(caller);
-	if (fault_hit("port.claim", &err) || !port->claim(port->data, move_id, channel, fd)) {
-		log_info("port", "refused", "move=%s channel=%s reason=\"not claimed\"", move_id,
-			 channel);
-		close(fd);
-	}
+	if (!fault_hit("port.claim", &err) && port->claim(port->data, &preamble, fd))
+		return;
+	note_refused(port, address, "no move waits for it, or its proof is wrong");
+	close(fd);
 }
 
 /* What follows the line belongs to TLS: so a look first, and then only bytes
@@ -119,14 +139,45 @@ static void on_caller_late(void *data)
 	caller_refuse(data, "too slow");
 }
 
-static void caller_add(struct stream_port *port, int fd)
+static size_t count_prefix(const struct stream_port *port, const char *prefix)
+{
+	const struct caller *caller;
+	size_t count = 0;
+
+	TAILQ_FOREACH(caller, &port->callers, link)
+	count += strcmp(caller->prefix, prefix) == 0;
+	return count;
+}
+
+/* The oldest of the network that has the most; of two with as many, of the one
+ * whose oldest has waited longer.  64 callers: 4,096 comparisons at worst. */
+static struct caller *caller_to_lose(struct stream_port *port)
+{
+	struct caller *caller, *found = NULL;
+	size_t most = 0;
+
+	TAILQ_FOREACH(caller, &port->callers, link)
+	{
+		size_t count = count_prefix(port, caller->prefix);
+
+		if (count > most) {
+			most = count;
+			found = caller;
+		}
+	}
+	return found;
+}
+
+static void caller_add(struct stream_port *port, int fd, const struct sockaddr_storage *from)
 {
 	struct caller *caller = xnew(struct caller);
 
 	if (port->caller_count == CALLERS_MAX)
-		caller_refuse(TAILQ_FIRST(&port->callers), "too many at once");
+		caller_refuse(caller_to_lose(port), "too many at once");
 	caller->port = port;
 	caller->fd = fd;
+	net_address_name(from, caller->address);
+	net_prefix_name(from, caller->prefix);
 	caller->watch = loop_watch_new(port->loop, fd, on_caller_readable, caller);
 	caller->timer = loop_timer_new(port->loop, on_caller_late, caller);
 	loop_watch_set(caller->watch, LOOP_READ);
@@ -146,9 +197,9 @@ static void on_pause_over(void *data)
 
 static void pause_listening(struct stream_port *port, int error)
 {
-	log_warning("port", "accept", "reason=%s", strerror(error));
+	note_refused(port, "any", strerror(error));
 	if (!TAILQ_EMPTY(&port->callers))
-		caller_refuse(TAILQ_FIRST(&port->callers), "no descriptors left");
+		caller_refuse(caller_to_lose(port), "no descriptors left");
 	loop_watch_set(port->watch, 0);
 	loop_timer_start(port->pause, EXHAUSTED_MS);
 }
@@ -160,7 +211,10 @@ static void on_connection(void *data, unsigned ready)
 
 	(void)ready;
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-		int fd = accept4(port->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
+		socklen_t size = sizeof(from);
+		int fd = accept4(port->fd, (struct sockaddr *)&from, &size,
+				 SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd < 0) {
 			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
@@ -172,7 +226,7 @@ static void on_connection(void *data, unsigned ready)
 		if (fault_hit("port.accept", &err))
 			close(fd);
 		else
-			caller_add(port, fd);
+			caller_add(port, fd, &from);
 	}
 }
 
@@ -243,6 +297,8 @@ struct stream_port *stream_port_new(struct loop *loop, const char *address, stre
 	port->number = number_of(fd);
 	TAILQ_INIT(&port->callers);
 	port->pause = loop_timer_new(loop, on_pause_over, port);
+	port->noise = noise_new("port", "refused");
+	port->noise_period = loop_timer_new(loop, on_noise_period_over, port);
 	port->watch = loop_watch_new(loop, fd, on_connection, port);
 	loop_watch_set(port->watch, LOOP_READ);
 	return port;
@@ -262,6 +318,8 @@ void stream_port_free(struct stream_port *port)
 		close(caller_remove(TAILQ_FIRST(&port->callers)));
 	loop_watch_free(port->watch);
 	loop_timer_free(port->pause);
+	loop_timer_free(port->noise_period);
+	noise_free(port->noise);
 	close(port->fd);
 	free(port);
 }

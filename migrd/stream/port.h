@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* stream/port.h -- the one data port of a host.
  *
- * Accepts, reads one plain preamble line "MIGRD1 <move-id> <channel>\n" without
- * taking a byte more, and gives the descriptor to whoever claims that move.  A
- * stranger, a wrong id, a second claim of a channel, and one that talks too
- * slowly are closed without an answer.  At most 64 connections are in this
- * state at once; the oldest is closed for a new one.
+ * Accepts, reads one plain line (stream/preamble.h) without taking a byte more, and
+ * gives the descriptor to whoever claims that move.  A stranger, a wrong id or
+ * proof, and one that talks too slowly are closed without an answer.
+ *
+ * At most 64 connections are in this state at once.  For a new one beyond, the
+ * oldest is closed of those that share a network prefix (/24, /64; net_prefix.h)
+ * with the most others: a flood pushes out its own, and nobody else's.
+ *
+ * What was refused is logged once for each address and reason in 10 s, then counted
+ * (base/noise.h).
  *
  * Thread: loop.
  */
@@ -17,14 +22,14 @@
 
 #include "base/err.h"
 #include "base/loop.h"
+#include "stream/preamble.h"
 
-#define STREAM_PREAMBLE_MAX         80
 #define STREAM_PREAMBLE_DEADLINE_MS 5000
 
 struct stream_port;
 
-/* True: FD was taken.  False: the port closes it. */
-typedef bool stream_claim_fn(void *data, const char *move_id, const char *channel, int fd);
+/* True: FD was taken.  False: the port closes it.  The callee checks the proof. */
+typedef bool stream_claim_fn(void *data, const struct stream_preamble *preamble, int fd);
 
 /* ADDRESS is "HOST:PORT" or "[V6]:PORT", numeric; port 0 picks one. */
 struct stream_port *stream_port_new(struct loop *loop, const char *address, stream_claim_fn *claim,

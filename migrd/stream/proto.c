@@ -7,11 +7,11 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-#define PREAMBLE_WORD "MIGRD1 "
-
 /* Half an hour: a link that is silent for longer is no link. */
 #define LINK_TIMEOUT_MAX_MS 1800000
 #define LINK_TIMEOUT_MIN_MS 100
+/* As much as [move] prepare_timeout_ms may be. */
+#define CONNECT_TIMEOUT_MAX_MS 3600000
 
 /* ---- names ----------------------------------------------------------- */
 
@@ -47,6 +47,7 @@ struct wire_request {
 	char channel[STREAM_CHANNEL_SIZE];
 	uint64_t bytes_per_s;
 	uint64_t timeout_ms;
+	uint64_t connect_ms;
 };
 
 struct wire_report {
@@ -126,6 +127,10 @@ static const struct json_field configure_fields[] = {
 	  .min = LINK_TIMEOUT_MIN_MS,
 	  .max = LINK_TIMEOUT_MAX_MS },
 	{ .key = "bandwidth_bytes_per_s", .type = JSON_UINT, REQ(bytes_per_s) },
+	{ .key = "connect_timeout_ms",
+	  .type = JSON_UINT,
+	  REQ(connect_ms),
+	  .max = CONNECT_TIMEOUT_MAX_MS },
 	{ .key = NULL },
 };
 
@@ -278,6 +283,7 @@ bool stream_request_print(const struct stream_request *req, char ret_msg[STREAM_
 		wire.config = req->config;
 		wire.bytes_per_s = req->config.bandwidth_bytes_per_s;
 		wire.timeout_ms = req->config.link_timeout_ms;
+		wire.connect_ms = req->config.connect_timeout_ms;
 	}
 	obj = json_encode(request_fields[req->cmd], &wire);
 	ok = object_print(obj, ret_msg, ret_len, err);
@@ -303,6 +309,7 @@ bool stream_request_parse(const void *msg, size_t len, struct stream_request *re
 		ret->config = wire.config;
 		ret->config.bandwidth_bytes_per_s = wire.bytes_per_s;
 		ret->config.link_timeout_ms = (uint32_t)wire.timeout_ms;
+		ret->config.connect_timeout_ms = (uint32_t)wire.connect_ms;
 		memcpy(ret->channel, wire.channel, sizeof(ret->channel));
 		ret->bytes_per_s = wire.bytes_per_s;
 		ret->timeout_ms = (uint32_t)wire.timeout_ms;
@@ -360,32 +367,6 @@ bool stream_report_parse(const void *msg, size_t len, struct stream_report *ret,
 }
 
 /* ---- network --------------------------------------------------------- */
-
-/* The fixed form leaves no room for two readings: word, blank, 36 characters,
- * blank, name. */
-bool stream_preamble_parse(const char *line, size_t len, char ret_move_id[ID_UUID_SIZE],
-			   char ret_channel[STREAM_CHANNEL_SIZE])
-{
-	const size_t word_len = strlen(PREAMBLE_WORD);
-	const size_t head_len = word_len + ID_UUID_SIZE;
-	char move_id[ID_UUID_SIZE];
-	char channel[STREAM_CHANNEL_SIZE];
-
-	if (len <= head_len || len - head_len >= STREAM_CHANNEL_SIZE)
-		return false;
-	if (memchr(line, '\0', len) || memcmp(line, PREAMBLE_WORD, word_len) != 0 ||
-	    line[head_len - 1] != ' ')
-		return false;
-	memcpy(move_id, line + word_len, ID_UUID_SIZE - 1);
-	move_id[ID_UUID_SIZE - 1] = '\0';
-	memcpy(channel, line + head_len, len - head_len);
-	channel[len - head_len] = '\0';
-	if (!id_uuid_is_valid(move_id) || !stream_channel_is_valid(channel))
-		return false;
-	memcpy(ret_move_id, move_id, sizeof(move_id));
-	memcpy(ret_channel, channel, sizeof(channel));
-	return true;
-}
 
 static bool port_is_valid(const char *port)
 {

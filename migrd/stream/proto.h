@@ -5,7 +5,8 @@
  * packet is one JSON object of at most STREAM_MSG_MAX bytes:
  *
  *   {"cmd":"configure", side, move, dir, ca, cert, key, peer, data_address,
- *    token, link_timeout_ms, bandwidth_bytes_per_s}           once, first
+ *    token, link_timeout_ms, connect_timeout_ms, bandwidth_bytes_per_s}
+ *                                       once, first
  *   {"cmd":"accept","channel":"ram"}    dst; the descriptor travels beside it
  *   {"cmd":"limit","bytes_per_s":N}     0: none
  *   {"cmd":"link-timeout","ms":N}
@@ -19,9 +20,9 @@
  * bytes_in, error}: a channel has changed.  States that follow quickly may be
  * reported as the last of them only.  Unknown members are skipped.
  *
- * The network side begins with one plain line, "MIGRD1 <move-id> <channel>\n";
- * then TLS, in which the source first sends the token and a newline and the
- * destination answers with the one byte STREAM_TOKEN_OK.
+ * The network side begins with one plain line (stream/preamble.h); then TLS, in
+ * which the source first sends the token and a newline and the destination answers
+ * with one byte, STREAM_TOKEN_OK or STREAM_TOKEN_REFUSED.
  *
  * Thread: any.
  */
@@ -39,6 +40,7 @@
 #define STREAM_CHANNEL_SIZE   16
 #define STREAM_CONTROL_SOCKET "control.sock"
 #define STREAM_TOKEN_OK       'K'
+#define STREAM_TOKEN_REFUSED  'R'
 
 enum stream_side { STREAM_SRC, STREAM_DST };
 
@@ -57,6 +59,7 @@ struct stream_config {
 	char data_address[STREAM_ADDRESS_SIZE]; /* src: "HOST:PORT" of the peer's data port */
 	char token[ID_TOKEN_SIZE];              /* of this move */
 	uint32_t link_timeout_ms;               /* unacknowledged data for so long: dead link */
+	uint32_t connect_timeout_ms;            /* src: to the token's answer; 0: 10 s */
 	uint64_t bandwidth_bytes_per_s;         /* 0: no limit */
 };
 
@@ -126,9 +129,6 @@ bool stream_report_parse(const void *msg, size_t len, struct stream_report *ret,
 
 /* Channel names are file names too: 1 to 15 of [a-z0-9-]. */
 bool stream_channel_is_valid(const char *name);
-/* LINE is without its newline and need not end in a NUL. */
-bool stream_preamble_parse(const char *line, size_t len, char ret_move_id[ID_UUID_SIZE],
-			   char ret_channel[STREAM_CHANNEL_SIZE]);
 
 /* "HOST:PORT" or "[V6]:PORT" */
 struct stream_address {

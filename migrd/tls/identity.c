@@ -388,7 +388,7 @@ static void trust_deinitp(gnutls_x509_trust_list_t *trust)
 }
 
 static bool check_chain(const char *ca_file, const struct crt_list *ca, const char *cert_file,
-			const struct crt_list *certs, struct err *err)
+			const struct crt_list *certs, unsigned flags, struct err *err)
 {
 	CLEANUP(trust_deinitp) gnutls_x509_trust_list_t trust = NULL;
 	CLEANUP(freep_gnutls) char *why = NULL;
@@ -399,8 +399,8 @@ static bool check_chain(const char *ca_file, const struct crt_list *ca, const ch
 	if (rc >= 0)
 		rc = gnutls_x509_trust_list_add_cas(trust, ca->crts, ca->count, 0);
 	if (rc >= 0)
-		rc = gnutls_x509_trust_list_verify_crt(trust, certs->crts, certs->count, 0, &status,
-						       NULL);
+		rc = gnutls_x509_trust_list_verify_crt(trust, certs->crts, certs->count, flags,
+						       &status, NULL);
 	if (rc < 0)
 		return err_set(err, ERR_INVALID, "certificate '%s': %s", cert_file,
 			       gnutls_strerror(rc));
@@ -415,11 +415,43 @@ static bool check_chain(const char *ca_file, const struct crt_list *ca, const ch
 		       cert_file, ca_file, why ? why : "for an unknown reason");
 }
 
-bool tls_check_files(const char *ca_file, const char *cert_file, const char *key_file,
-		     struct tls_identity *ret, struct err *err)
+static bool check_all_times(const char *ca_file, const struct crt_list *ca, const char *cert_file,
+			    const struct crt_list *certs, struct err *err)
+{
+	for (unsigned i = 0; i < ca->count; i++)
+		if (!check_times("CA certificate", ca_file, ca->crts[i], err))
+			return false;
+	return check_times("certificate", cert_file, certs->crts[0], err);
+}
+
+/* The chain is good while all of it is; of several authorities one is enough. */
+static struct tls_times times_of(const struct crt_list *ca, const struct crt_list *certs)
+{
+	struct tls_times times = { INT64_MIN, INT64_MIN };
+
+	for (unsigned i = 0; i < ca->count; i++) {
+		int64_t to_s = gnutls_x509_crt_get_expiration_time(ca->crts[i]);
+
+		times.to_s = to_s > times.to_s ? to_s : times.to_s;
+	}
+	for (unsigned i = 0; i < certs->count; i++) {
+		int64_t from_s = gnutls_x509_crt_get_activation_time(certs->crts[i]);
+		int64_t to_s = gnutls_x509_crt_get_expiration_time(certs->crts[i]);
+
+		times.from_s = from_s > times.from_s ? from_s : times.from_s;
+		times.to_s = to_s < times.to_s ? to_s : times.to_s;
+	}
+	return times;
+}
+
+static bool check_files(const char *ca_file, const char *cert_file, const char *key_file,
+			struct tls_identity *ret, struct tls_times *ret_times, struct err *err)
 {
 	CLEANUP(crt_list_fini) struct crt_list ca = { NULL, 0 };
 	CLEANUP(crt_list_fini) struct crt_list certs = { NULL, 0 };
+	unsigned flags = ret_times ? GNUTLS_VERIFY_DISABLE_TIME_CHECKS |
+					     GNUTLS_VERIFY_DISABLE_TRUSTED_TIME_CHECKS
+				   : 0;
 	struct tls_identity identity;
 
 	if (!crt_list_load("CA certificate", ca_file, &ca, err) ||
@@ -429,17 +461,49 @@ bool tls_check_files(const char *ca_file, const char *cert_file, const char *key
 		return err_set(err, ERR_INVALID,
 			       "certificate '%s' holds %u certificates, at most %d", cert_file,
 			       certs.count, CHAIN_MAX);
-	for (unsigned i = 0; i < ca.count; i++)
-		if (!check_times("CA certificate", ca_file, ca.crts[i], err))
-			return false;
-	if (!check_times("certificate", cert_file, certs.crts[0], err) ||
-	    !check_key(cert_file, certs.crts[0], key_file, err) ||
-	    !check_chain(ca_file, &ca, cert_file, &certs, err))
+	if (!ret_times && !check_all_times(ca_file, &ca, cert_file, &certs, err))
+		return false;
+	if (!check_key(cert_file, certs.crts[0], key_file, err) ||
+	    !check_chain(ca_file, &ca, cert_file, &certs, flags, err))
 		return false;
 	if (!crt_identity(certs.crts[0], &identity, err))
 		return err_wrap(err, "certificate '%s'", cert_file);
 	if (!check_usage(cert_file, certs.crts[0], identity.kind, err))
 		return false;
+	if (ret_times)
+		*ret_times = times_of(&ca, &certs);
 	*ret = identity;
 	return true;
+}
+
+bool tls_check_files(const char *ca_file, const char *cert_file, const char *key_file,
+		     struct tls_identity *ret, struct err *err)
+{
+	return check_files(ca_file, cert_file, key_file, ret, NULL, err);
+}
+
+bool tls_check_files_any_time(const char *ca_file, const char *cert_file, const char *key_file,
+			      struct tls_identity *ret, struct tls_times *ret_times,
+			      struct err *err)
+{
+	return check_files(ca_file, cert_file, key_file, ret, ret_times, err);
+}
+
+int64_t tls_peer_ends_s(gnutls_session_t session)
+{
+	unsigned count = 0;
+	const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &count);
+	int64_t ends_s = INT64_MAX;
+
+	for (unsigned i = 0; chain && i < count; i++) {
+		CLEANUP(crt_deinitp) gnutls_x509_crt_t crt = NULL;
+		int64_t end_s;
+
+		if (gnutls_x509_crt_init(&crt) < 0 ||
+		    gnutls_x509_crt_import(crt, &chain[i], GNUTLS_X509_FMT_DER) < 0)
+			continue;
+		end_s = gnutls_x509_crt_get_expiration_time(crt);
+		ends_s = end_s < ends_s ? end_s : ends_s;
+	}
+	return ends_s;
 }

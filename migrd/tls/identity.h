@@ -13,6 +13,7 @@
 
 #include <gnutls/gnutls.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/id.h"
@@ -42,5 +43,16 @@ bool tls_credentials(const char *ca_file, const char *cert_file, const char *key
  * a wrong set-up is found at start: names the file and what is wrong. */
 bool tls_check_files(const char *ca_file, const char *cert_file, const char *key_file,
 		     struct tls_identity *ret, struct err *err);
+/* The same, but for the time: what is expired, or not valid yet, passes.  RET_TIMES:
+ * when it all is valid, in seconds since 1970. */
+struct tls_times {
+	int64_t from_s, to_s;
+};
+bool tls_check_files_any_time(const char *ca_file, const char *cert_file, const char *key_file,
+			      struct tls_identity *ret, struct tls_times *ret_times,
+			      struct err *err);
+/* When the first certificate that the peer of an established session has shown ends;
+ * INT64_MAX if none can be read. */
+int64_t tls_peer_ends_s(gnutls_session_t session);
 
 #endif

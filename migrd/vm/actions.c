@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "vm/entry.h"
+#include "vm/still.h"
 #include "vm/vm_priv.h"
 
 #define COMMAND_DEADLINE_MS 10000
@@ -12,14 +13,17 @@ static const struct {
 	bool sets_intent; /* which is on disk before QEMU hears of it */
 	enum vm_intent intent;
 	const char *command; /* NULL: more than one command */
+	/* It only takes a guest's CPUs away, which no record has to allow: a disk that
+	 * takes no record does not keep anybody from it. */
+	bool is_safe_unrecorded;
 } actions[VM_ACTION_COUNT] = {
-	[VM_ACTION_START] = { true, VM_INTENT_STARTED, NULL },
-	[VM_ACTION_STOP] = { true, VM_INTENT_STOPPED, NULL },
-	[VM_ACTION_PAUSE] = { true, VM_INTENT_PAUSED, "stop" },
-	[VM_ACTION_RESUME] = { true, VM_INTENT_STARTED, "cont" },
-	[VM_ACTION_RESET] = { false, VM_INTENT_STARTED, "system_reset" },
-	[VM_ACTION_SHUTDOWN] = { false, VM_INTENT_STARTED, "system_powerdown" },
-	[VM_ACTION_DELETE] = { false, VM_INTENT_STOPPED, NULL },
+	[VM_ACTION_START] = { true, VM_INTENT_STARTED, NULL, false },
+	[VM_ACTION_STOP] = { true, VM_INTENT_STOPPED, NULL, true },
+	[VM_ACTION_PAUSE] = { true, VM_INTENT_PAUSED, "stop", true },
+	[VM_ACTION_RESUME] = { true, VM_INTENT_STARTED, "cont", false },
+	[VM_ACTION_RESET] = { false, VM_INTENT_STARTED, "system_reset", false },
+	[VM_ACTION_SHUTDOWN] = { false, VM_INTENT_STARTED, "system_powerdown", false },
+	[VM_ACTION_DELETE] = { false, VM_INTENT_STOPPED, NULL, false },
 };
 
 /* It outlives the VM if that is forgotten meanwhile, and then finds it gone. */
@@ -75,6 +79,19 @@ static void on_command(void *data, struct json_object *result, const struct err 
 	finish(data, err);
 }
 
+static void on_continued(void *data, struct json_object *result, const struct err *err)
+{
+	struct action_run *run = data;
+	struct vm *vm = vm_of(run);
+
+	(void)result;
+	if (vm && err && err->code == ERR_QEMU)
+		vm_note_still(vm, err);
+	else if (vm && !err)
+		vm_still_over(vm);
+	finish(run, err);
+}
+
 static void on_launched(void *data, const struct err *err)
 {
 	struct action_run *run = data;
@@ -91,7 +108,7 @@ static void on_launched(void *data, const struct err *err)
 		finish(run, err);
 		return;
 	}
-	vm_entry_command(run->entry, "cont", NULL, COMMAND_DEADLINE_MS, on_command, run);
+	vm_entry_command(run->entry, "cont", NULL, COMMAND_DEADLINE_MS, on_continued, run);
 }
 
 static void on_deleted(void *data, const struct err *err)
@@ -122,7 +139,8 @@ static void perform(struct vm *vm, struct action_run *run)
 	case VM_ACTION_RESET:
 	case VM_ACTION_SHUTDOWN:
 		vm_entry_command(run->entry, actions[run->action].command, NULL,
-				 COMMAND_DEADLINE_MS, on_command, run);
+				 COMMAND_DEADLINE_MS,
+				 run->action == VM_ACTION_RESUME ? on_continued : on_command, run);
 		break;
 	case VM_ACTION_DELETE:
 		store_commit(run->vms->env.store, &delete_txn, on_deleted, run);
@@ -153,6 +171,21 @@ static bool is_for_the_job(const struct vm *vm, enum vm_action action)
 	return vm->job && !(vm->job->allowed & (1u << action));
 }
 
+/* Not of a VM that a move has: there the record decides. */
+static bool may_go_unrecorded(const struct vm *vm, const struct action_run *run)
+{
+	return actions[run->action].is_safe_unrecorded && !vm->job && vm->qemu &&
+	       vm->role == VM_ROLE_OWNED;
+}
+
+static void go_unrecorded(struct vm *vm, struct action_run *run, const struct err *err)
+{
+	log_warning("vm", "unrecorded", "vm=%s action=%s error=%s", vm->row.name,
+		    vm_action_name(run->action), err->msg);
+	vm_owe_record(vm);
+	perform(vm, run);
+}
+
 static void on_intent_saved(void *data, const struct err *err)
 {
 	struct action_run *run = data;
@@ -160,6 +193,8 @@ static void on_intent_saved(void *data, const struct err *err)
 
 	if (!vm) {
 		gone(run);
+	} else if (err && may_go_unrecorded(vm, run)) {
+		go_unrecorded(vm, run, err);
 	} else if (err) {
 		vm_set_intent(vm, run->former_intent);
 		vm_note_starting(vm, false);
@@ -181,6 +216,16 @@ bool vm_action_is_stop(const struct vm *vm)
 void vm_action_end(void *data, const struct err *err)
 {
 	finish(data, err);
+}
+
+void vm_action_stopped(void *data, const struct err *err)
+{
+	struct action_run *run = data;
+	struct vm *vm = vm_of(run);
+
+	if (vm && err)
+		vm_owe_record(vm);
+	finish(run, vm ? NULL : err);
 }
 
 /* ---- the way in ------------------------------------------------------ */

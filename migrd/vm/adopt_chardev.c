@@ -39,6 +39,7 @@ void adopt_take_chardev(struct adopt_plan *plan, const struct adopt_option *opti
 
 	if (!item)
 		return;
+	adopt_follow_chardev(plan, item);
 	if (backend && is_one_of(backend, attended)) {
 		note_attended(plan, option->name, backend);
 		adopt_change(item, "backend", "null");

@@ -243,6 +243,17 @@ static bool map_disk(struct adopt_plan *plan, const struct optlist *device,
 	return backend && adopt_map_disk(plan, backend, device, fact);
 }
 
+static void map(struct adopt_plan *plan, struct adopt_item *item, const char *type,
+		const struct adopt_device *fact)
+{
+	adopt_follow_device(plan, item, fact);
+	if (map_disk(plan, &item->opts, fact) ||
+	    (strcmp(type, "virtio-net-pci") == 0 && adopt_map_nic(plan, &item->opts, fact)))
+		item->is_gone = true;
+	else
+		pin(plan, item, fact);
+}
+
 static void match(struct adopt_plan *plan, struct adopt_item *item, const struct adopt_device *fact)
 {
 	const char *driver = optlist_get(&item->opts, "driver");
@@ -255,11 +266,8 @@ static void match(struct adopt_plan *plan, struct adopt_item *item, const struct
 			     "QEMU does not have the '%.40s' of its command line: it was taken out "
 			     "later",
 			     driver);
-	else if (map_disk(plan, &item->opts, fact) ||
-		 (strcmp(type, "virtio-net-pci") == 0 && adopt_map_nic(plan, &item->opts, fact)))
-		item->is_gone = true;
 	else
-		pin(plan, item, fact);
+		map(plan, item, type, fact);
 }
 
 static void refuse_plugged(struct adopt_plan *plan)
@@ -335,6 +343,20 @@ static size_t count_drives(const struct adopt_plan *plan, const char *interface)
 	return count;
 }
 
+/* A medium may have been put into a drive since. */
+static void add_default(struct adopt_plan *plan, const char *option, const char *value)
+{
+	struct adopt_item *item;
+
+	if (strcmp(option, "-drive") != 0) {
+		adopt_add(plan, ADOPT_PLAIN, option, value);
+		return;
+	}
+	item = adopt_add_list(plan, ADOPT_DRIVE, option, value, NULL);
+	if (item)
+		adopt_follow_drive(plan, item);
+}
+
 /* QEMU without -nodefaults adds one of many a kind; GIVEN are on the command line. */
 static void explain(struct adopt_plan *plan, const char *option, const char *const *types,
 		    size_t given, size_t max_defaults, const char *value)
@@ -342,7 +364,7 @@ static void explain(struct adopt_plan *plan, const char *option, const char *con
 	size_t count = adopt_device_count(plan->facts, ADOPT_BOARD, types);
 
 	if (count > given && count - given <= max_defaults)
-		adopt_add(plan, ADOPT_PLAIN, option, value);
+		add_default(plan, option, value);
 	else if (count != given)
 		ADOPT_REFUSE(plan, option,
 			     "QEMU has %zu devices of the kind '%s', and its command line explains "

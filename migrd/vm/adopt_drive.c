@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "vm/adopt_priv.h"
+#include "wire/vm_def_local.h"
 
 /* ---- what a drive says ---------------------------------------------------- */
 
@@ -14,23 +15,14 @@ static bool is_if(const struct optlist *opts, const char *interface)
 	return optlist_is(opts, "if", interface, "ide");
 }
 
-/* The format is never left to QEMU's guess: the guest can write what it likes. */
-static void pin_format(struct adopt_plan *plan, struct adopt_item *item, const char *file)
+/* The rule of every definition, told by the name of the option. */
+static void check_local(struct adopt_plan *plan, const struct adopt_option *option,
+			const char *value)
 {
-	const struct adopt_facts *facts = plan->facts;
+	struct err err;
 
-	if (optlist_get(&item->opts, "format") || optlist_get(&item->opts, "driver"))
-		return;
-	for (size_t i = 0; i < facts->block_count; i++) {
-		if (strcmp(facts->blocks[i].file, file) != 0)
-			continue;
-		adopt_change(item, "format", facts->blocks[i].format);
-		ADOPT_NOTE(plan, item->option,
-			   "the format of '%.80s' was guessed by QEMU: it is '%s' from here on",
-			   file, facts->blocks[i].format);
-		return;
-	}
-	ADOPT_REFUSE(plan, item->option, "the format of '%.80s' is not known", file);
+	if (!vm_def_check_local(option->name, value, &err))
+		ADOPT_REFUSE(plan, option->name, "%s", err.msg);
 }
 
 static void check_file(struct adopt_plan *plan, const char *option, const char *file)
@@ -56,15 +48,9 @@ void adopt_take_drive(struct adopt_plan *plan, const struct adopt_option *option
 	if (item && !is_known)
 		ADOPT_REFUSE(plan, option->name, "if=%.20s is not known to move",
 			     optlist_get(&item->opts, "if"));
-	if (item && optlist_is(&item->opts, "snapshot", "on", "off"))
-		ADOPT_REFUSE(plan, option->name,
-			     "snapshot=on: what the guest has written is in a temporary file of "
-			     "that "
-			     "QEMU, which a move would lose");
-	if (!file)
-		return;
-	check_file(plan, option->name, file);
-	pin_format(plan, item, file);
+	check_local(plan, option, value);
+	if (file)
+		check_file(plan, option->name, file);
 }
 
 /* "-hda FILE" is "-drive file=FILE,if=ide,index=0,media=disk". */
@@ -76,8 +62,8 @@ void adopt_take_old_drive(struct adopt_plan *plan, const struct adopt_option *op
 	if (!item)
 		return;
 	adopt_change(item, "file", value);
+	check_local(plan, option, value);
 	check_file(plan, option->name, value);
-	pin_format(plan, item, value);
 }
 
 void adopt_take_blockdev(struct adopt_plan *plan, const struct adopt_option *option,
@@ -87,6 +73,7 @@ void adopt_take_blockdev(struct adopt_plan *plan, const struct adopt_option *opt
 		adopt_add_list(plan, ADOPT_BLOCKDEV, option->name, value, "driver");
 	const char *file = item ? optlist_get(&item->opts, "file.filename") : NULL;
 
+	check_local(plan, option, value);
 	if (item && !file)
 		file = optlist_get(&item->opts, "filename");
 	if (file)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "vm/adopt_facts.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/mem.h"
 
 #define QUERY_DEADLINE_MS 5000
@@ -74,24 +77,104 @@ static bool take_machine(struct adopt_facts *facts, struct json_object *result, 
 
 static bool take_blocks(struct adopt_facts *facts, struct json_object *result, struct err *err)
 {
+	return adopt_blocks_take(&facts->blocks, result, err);
+}
+
+static bool take_nodes(struct adopt_facts *facts, struct json_object *result, struct err *err)
+{
+	return adopt_blocks_take_nodes(&facts->blocks, result, err);
+}
+
+static bool take_jobs(struct adopt_facts *facts, struct json_object *result, struct err *err)
+{
+	return adopt_blocks_take_jobs(&facts->blocks, result, err);
+}
+
+/* ---- backends --------------------------------------------------------------- */
+
+static struct adopt_backend *add_backend(struct adopt_backends *backends, struct err *err)
+{
+	if (backends->count < ADOPT_BACKEND_MAX)
+		return &backends->list[backends->count++];
+	err_set(err, ERR_LIMIT, "it has more than %d of them", ADOPT_BACKEND_MAX);
+	return NULL;
+}
+
+static bool take_chardevs(struct adopt_facts *facts, struct json_object *result, struct err *err)
+{
 	size_t count =
 		json_object_is_type(result, json_type_array) ? json_object_array_length(result) : 0;
 
 	for (size_t i = 0; i < count; i++) {
-		struct json_object *inserted =
-			json_get_obj(json_object_array_get_idx(result, i), "inserted");
-		struct adopt_block *block = &facts->blocks[facts->block_count];
+		struct json_object *info = json_object_array_get_idx(result, i);
+		struct adopt_backend *chardev = add_backend(&facts->chardevs, err);
 
-		if (!inserted)
-			continue;
-		if (facts->block_count == ADOPT_BLOCK_MAX)
-			return err_set(err, ERR_LIMIT, "it has more than %d images open",
-				       ADOPT_BLOCK_MAX);
-		COPY(block->file, json_get_str(inserted, "file"));
-		COPY(block->format, json_get_str(inserted, "drv"));
-		facts->block_count++;
+		if (!chardev)
+			return false;
+		COPY(chardev->id, json_get_str(info, "label"));
+		COPY(chardev->type, json_get_str(info, "filename"));
 	}
 	return true;
+}
+
+/* The word behind KEY in "index=0,type=tap,ifname=tap0". */
+static void copy_word(char *to, size_t size, const char *line, const char *key)
+{
+	const char *at = strstr(line, key);
+
+	if (at)
+		snprintf(to, size, "%.*s", (int)strcspn(at + strlen(key), ",\r\n"),
+			 at + strlen(key));
+}
+
+static bool take_net(struct adopt_facts *facts, const char *line, struct err *err)
+{
+	const char *name = line + strspn(line, " \\");
+	const char *end = strstr(name, ": ");
+	struct adopt_backend *net;
+
+	if (!end || !strstr(end, "type=") || strstr(end, "type=nic"))
+		return true;
+	net = add_backend(&facts->nets, err);
+	if (!net)
+		return false;
+	snprintf(net->id, sizeof(net->id), "%.*s", (int)(end - name), name);
+	copy_word(net->type, sizeof(net->type), end, "type=");
+	copy_word(net->ifname, sizeof(net->ifname), end, "ifname=");
+	return true;
+}
+
+/* No command of QMP tells of networks: "info network" of the human monitor, a line
+ * each (QEMU's net/net.c, print_net_client()). */
+static bool take_nets(struct adopt_facts *facts, struct json_object *result, struct err *err)
+{
+	CLEANUP(free_charp) char *text = xstrdup(json_object_get_string(result));
+	char *rest = NULL;
+
+	for (char *line = strtok_r(text, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest))
+		if (!take_net(facts, line, err))
+			return false;
+	return true;
+}
+
+static const struct adopt_backend *find_backend(const struct adopt_backends *backends,
+						const char *id)
+{
+	for (size_t i = 0; i < backends->count; i++) {
+		if (strcmp(backends->list[i].id, id) == 0)
+			return &backends->list[i];
+	}
+	return NULL;
+}
+
+const struct adopt_backend *adopt_backend_find(const struct adopt_facts *facts, const char *id)
+{
+	return find_backend(&facts->nets, id);
+}
+
+const struct adopt_backend *adopt_chardev_find(const struct adopt_facts *facts, const char *id)
+{
+	return find_backend(&facts->chardevs, id);
 }
 
 /* ---- devices -------------------------------------------------------------- */
@@ -145,21 +228,41 @@ static bool take_devices(struct adopt_facts *facts, enum adopt_place place,
 	return ok;
 }
 
-static bool take_property(struct adopt_device *device, const char *property,
-			  struct json_object *result)
+static const char *const properties[] = { "addr",   "parent_bus", "mac",       "vectors",
+					  "netdev", "chardev",    "bootindex", "serial" };
+#define PLACE_COUNT 4 /* of the properties that tell where a device sits */
+
+char *adopt_object_path(const struct adopt_device *device)
+{
+	return xasprintf("%s/%s", places[device->place], device->name);
+}
+
+/* INDEX of properties[]. */
+static void take_property(struct adopt_device *device, size_t index, struct json_object *result)
 {
 	const char *text = json_object_get_string(result);
 	const char *end = text ? strrchr(text, '/') : NULL;
 
-	if (strcmp(property, "addr") == 0 && json_object_is_type(result, json_type_int))
+	if (index >= PLACE_COUNT) {
+		device->has[index - PLACE_COUNT] = true;
+		COPY(device->now[index - PLACE_COUNT], text);
+	} else if (index == 0 && json_object_is_type(result, json_type_int)) {
 		device->devfn = json_object_get_int(result);
-	else if (strcmp(property, "parent_bus") == 0)
+	} else if (index == 1) {
 		COPY(device->bus, end ? end + 1 : NULL);
-	else if (strcmp(property, "vectors") == 0 && json_object_is_type(result, json_type_int))
-		device->vectors = json_object_get_int(result);
-	else if (strcmp(property, "mac") == 0 && text)
+	} else if (index == 2 && text) {
 		COPY(device->mac, text);
-	return true;
+	} else if (index == 3 && json_object_is_type(result, json_type_int)) {
+		device->vectors = json_object_get_int(result);
+	}
+}
+
+_Static_assert(ARRAY_LEN(properties) == PLACE_COUNT + ADOPT_NOW_COUNT, "one of each");
+
+/* The board's own devices are not on the command line. */
+static size_t property_count(const struct adopt_device *device)
+{
+	return device->place == ADOPT_BOARD ? PLACE_COUNT : ARRAY_LEN(properties);
 }
 
 /* ---- the questions -------------------------------------------------------- */
@@ -176,13 +279,15 @@ static const struct {
 	{ "query-memory-size-summary", NULL, take_memory },
 	{ "query-cpus-fast", NULL, take_cpus },
 	{ "query-block", NULL, take_blocks },
+	{ "query-named-block-nodes", NULL, take_nodes },
+	{ "query-block-jobs", NULL, take_jobs },
+	{ "query-chardev", NULL, take_chardevs },
+	{ "human-monitor-command", "info network", take_nets },
 	{ "qom-get", "/machine", take_machine },
 	{ "qom-list", "/machine/peripheral", NULL },
 	{ "qom-list", "/machine/peripheral-anon", NULL },
 	{ "qom-list", "/machine/unattached", NULL },
 };
-
-static const char *const properties[] = { "addr", "parent_bus", "mac", "vectors" };
 
 static bool take_list(struct adopt_facts *facts, const char *path, struct json_object *result,
 		      struct err *err)
@@ -256,8 +361,8 @@ static void on_property(void *data, struct json_object *result, const struct err
 		return;
 	}
 	if (!err)
-		take_property(device, properties[inquiry->property], result);
-	if (++inquiry->property == ARRAY_LEN(properties)) {
+		take_property(device, inquiry->property, result);
+	if (++inquiry->property == property_count(device)) {
 		inquiry->property = 0;
 		inquiry->device++;
 	}
@@ -267,7 +372,7 @@ static void on_property(void *data, struct json_object *result, const struct err
 static void ask_property(struct adopt_inquiry *inquiry)
 {
 	const struct adopt_device *device = &inquiry->facts.devices[inquiry->device];
-	CLEANUP(free_charp) char *path = xasprintf("%s/%s", places[device->place], device->name);
+	CLEANUP(free_charp) char *path = adopt_object_path(device);
 	struct json_object *args = json_object_new_object();
 
 	json_add_str(args, "path", path);
@@ -279,14 +384,16 @@ static void ask_question(struct adopt_inquiry *inquiry)
 {
 	struct json_object *args = NULL;
 
+	const char *command = questions[inquiry->question].command;
+
 	if (questions[inquiry->question].path) {
 		args = json_object_new_object();
-		json_add_str(args, "path", questions[inquiry->question].path);
-		if (questions[inquiry->question].take)
+		json_add_str(args, *command == 'h' ? "command-line" : "path",
+			     questions[inquiry->question].path);
+		if (strcmp(command, "qom-get") == 0)
 			json_add_str(args, "property", "type");
 	}
-	qemu_command(inquiry->qemu, questions[inquiry->question].command, args, QUERY_DEADLINE_MS,
-		     on_answer, inquiry);
+	qemu_command(inquiry->qemu, command, args, QUERY_DEADLINE_MS, on_answer, inquiry);
 }
 
 static void ask(struct adopt_inquiry *inquiry)

@@ -7,11 +7,12 @@
 #ifndef MIGRD_VM_ADOPT_FACTS_H
 #define MIGRD_VM_ADOPT_FACTS_H
 
+#include "vm/adopt_block.h"
 #include "vm/qemu.h"
 
-#define ADOPT_DEVICE_MAX 256
-#define ADOPT_BLOCK_MAX  64
-#define ADOPT_NO_PCI     (-1)
+#define ADOPT_DEVICE_MAX  256
+#define ADOPT_BACKEND_MAX 64
+#define ADOPT_NO_PCI      (-1)
 
 /* Where a device hangs in QEMU's object tree tells where it comes from. */
 enum adopt_place {
@@ -19,6 +20,15 @@ enum adopt_place {
 	ADOPT_ANONYMOUS, /* -device without one, or -drive if=virtio */
 	ADOPT_BOARD,     /* made by the machine: its own, -nic, -vga, default devices */
 	ADOPT_PLACE_COUNT
+};
+
+/* Properties of a device that may be others than the command line says. */
+enum adopt_now {
+	ADOPT_NETDEV_NOW,
+	ADOPT_CHARDEV_NOW,
+	ADOPT_BOOTINDEX_NOW,
+	ADOPT_SERIAL_NOW,
+	ADOPT_NOW_COUNT
 };
 
 struct adopt_device {
@@ -30,12 +40,21 @@ struct adopt_device {
 	char bus[64];              /* the end of its bus's path: "pcie.0", "ide.2"; "" */
 	char mac[VM_DEF_MAC_SIZE]; /* "" */
 	int vectors;               /* of interrupts; -1: it has no such property */
+	bool has[ADOPT_NOW_COUNT]; /* of NAMED and ANONYMOUS ones: what is in now[] */
+	char now[ADOPT_NOW_COUNT][64];
 };
 
-/* An image that is open. */
-struct adopt_block {
-	char file[VM_DEF_PATH_SIZE]; /* as QEMU was told */
-	char format[32];
+/* The host's side of a network (TYPE: "tap"), or a character device (TYPE: what
+ * query-chardev calls its filename). */
+struct adopt_backend {
+	char id[64];
+	char type[256];
+	char ifname[IF_NAMESIZE]; /* "" */
+};
+
+struct adopt_backends {
+	struct adopt_backend list[ADOPT_BACKEND_MAX];
+	size_t count;
 };
 
 struct adopt_facts {
@@ -49,8 +68,8 @@ struct adopt_facts {
 	uint64_t vcpus;
 	struct adopt_device devices[ADOPT_DEVICE_MAX];
 	size_t device_count;
-	struct adopt_block blocks[ADOPT_BLOCK_MAX];
-	size_t block_count;
+	struct adopt_blocks blocks;
+	struct adopt_backends nets, chardevs;
 };
 
 /* Called once, on the loop, never from inside the call. */
@@ -62,6 +81,12 @@ struct adopt_inquiry;
 struct adopt_inquiry *adopt_facts_ask(struct qemu *qemu, adopt_facts_fn *fn, void *data);
 /* FN is not called any more; not needed after it was. Accepts NULL. */
 void adopt_facts_cancel(struct adopt_inquiry *inquiry);
+
+/* NULL: QEMU has none of this id. */
+const struct adopt_backend *adopt_backend_find(const struct adopt_facts *facts, const char *id);
+const struct adopt_backend *adopt_chardev_find(const struct adopt_facts *facts, const char *id);
+/* "/machine/peripheral/vd0"; the caller frees it. */
+char *adopt_object_path(const struct adopt_device *device);
 
 /* ---- the parts, for tests: one answer each -------------------------------- */
 

@@ -338,6 +338,11 @@ void adopt_take_action(struct adopt_plan *plan, const struct adopt_option *optio
 
 	if (!parse(plan, option, text, NULL, &opts))
 		return;
+	if (optlist_is(&opts, "shutdown", "pause", ""))
+		ADOPT_NOTE(plan, option->name,
+			   "a guest that powers itself off stays, paused, until it is stopped: who "
+			   "started QEMU so may have ended it by itself then (libvirt does), and "
+			   "migrd does not");
 	for (size_t i = 0; i < opts.count; i++)
 		set_action(plan, option->name, opts.opts[i].key,
 			   opts.opts[i].value ? opts.opts[i].value : "on");

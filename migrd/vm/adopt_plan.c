@@ -266,6 +266,8 @@ static void take_all(struct adopt_plan *plan, struct args *args)
 	adopt_machine_begin(plan);
 	for (const char *arg; (arg = next_arg(args));)
 		take_arg(plan, args, arg);
+	adopt_follow_drives(plan);
+	adopt_follow_netdevs(plan);
 	adopt_drives_end(plan, adopt_devices_end(plan));
 	adopt_nets_end(plan);
 	adopt_chardevs_end(plan);

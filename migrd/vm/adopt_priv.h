@@ -4,7 +4,7 @@
 #define MIGRD_VM_ADOPT_PRIV_H
 
 #include "vm/adopt_plan.h"
-#include "vm/optlist.h"
+#include "wire/optlist.h"
 
 #define ADOPT_ITEM_MAX 256
 
@@ -113,6 +113,25 @@ adopt_take_fn adopt_take_netdev, adopt_take_nic, adopt_take_net;
 bool adopt_map_nic(struct adopt_plan *plan, const struct optlist *device,
 		   const struct adopt_device *fact);
 void adopt_nets_end(struct adopt_plan *plan);
+/* adopt_follow.c: what QEMU has now counts, and changes the items */
+void adopt_follow_drive(struct adopt_plan *plan, struct adopt_item *item);
+void adopt_follow_drives(struct adopt_plan *plan);
+/* Read-only, cache and limits of a drive. */
+void adopt_follow_flags(struct adopt_plan *plan, struct adopt_item *item,
+			const struct adopt_block *block);
+void adopt_refuse_graph(struct adopt_plan *plan, const struct adopt_item *item,
+			const struct adopt_block *block);
+void adopt_note_now(struct adopt_plan *plan, const struct adopt_item *item, const char *said,
+		    const char *now);
+/* Without "file:". */
+const char *adopt_bare_file(const char *file);
+/* adopt_follow_device.c */
+void adopt_follow_netdevs(struct adopt_plan *plan);
+/* An item of -device, and what QEMU has as it. */
+void adopt_follow_device(struct adopt_plan *plan, struct adopt_item *device,
+			 const struct adopt_device *fact);
+/* Before it is changed for the other host. */
+void adopt_follow_chardev(struct adopt_plan *plan, const struct adopt_item *item);
 /* adopt_device.c */
 adopt_take_fn adopt_take_device, adopt_take_object;
 /* Matches, pins and maps; the number of those without an id. */

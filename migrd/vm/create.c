@@ -31,9 +31,20 @@ static struct vm *add_new(struct vms *vms, const struct vm_def *def, enum vm_rol
 	return vm_add(vms, &row);
 }
 
+/* It comes back to where it was: the move's record takes the place of the old one. */
+static void forget_former(struct vms *vms, const struct vm_def *def, uint64_t generation)
+{
+	struct vm *vm = vm_find_uuid(vms, def->uuid);
+
+	if (vm && vm->role == VM_ROLE_FORMER && !vm->qemu && !vm->job &&
+	    generation > vm->row.generation && strcmp(vm->row.name, def->name) == 0)
+		vm_remove(vm);
+}
+
 struct vm *vm_new_incoming(struct vms *vms, const struct vm_def *def, uint64_t generation,
 			   struct err *err)
 {
+	forget_former(vms, def, generation);
 	if (!is_name_free(vms, def, err))
 		return NULL;
 	return add_new(vms, def, VM_ROLE_INCOMING, generation);

@@ -96,10 +96,22 @@ static bool lacks_qemu(const struct vm *vm, enum vm_sync kind, struct err *err)
 		       vm->row.name, vm_state(vm), kind == VM_SYNC_DELETE ? "; stop it first" : "");
 }
 
+/* Of a VM that was here: it can be looked at, ended and forgotten. */
+static bool is_here(const struct vm *vm, enum vm_sync kind, struct err *err)
+{
+	const uint32_t allowed = 1u << VM_SYNC_STOP | 1u << VM_SYNC_DELETE | 1u << VM_SYNC_QUERY;
+
+	if (vm->role != VM_ROLE_FORMER || (allowed & (1u << kind)))
+		return true;
+	return err_set(err, ERR_CONFLICT, "cannot %s VM '%s' on this host: %s", kinds[kind].verb,
+		       vm->row.name, vm->reason);
+}
+
 /* What can be known before its turn. */
 static bool may_wait(const struct vm *vm, enum vm_sync kind, struct err *err)
 {
-	if (!is_borne(vm, kind, err) || (!is_starting(vm) && !has_qemu(vm, kind, err)))
+	if (!is_here(vm, kind, err) || !is_borne(vm, kind, err) ||
+	    (!is_starting(vm) && !has_qemu(vm, kind, err)))
 		return false;
 	if (vm->waiting < VM_ENTRY_MAX)
 		return true;
@@ -109,7 +121,8 @@ static bool may_wait(const struct vm *vm, enum vm_sync kind, struct err *err)
 
 static bool may_hold(const struct vm *vm, enum vm_sync kind, struct err *err)
 {
-	return is_borne(vm, kind, err) && has_qemu(vm, kind, err) && lacks_qemu(vm, kind, err);
+	return is_here(vm, kind, err) && is_borne(vm, kind, err) && has_qemu(vm, kind, err) &&
+	       lacks_qemu(vm, kind, err);
 }
 
 static void set_late(const struct vm_entry *entry, struct err *err)

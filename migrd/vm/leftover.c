@@ -15,6 +15,14 @@ bool vm_never_ran(const struct vm *vm)
 	return state == QMP_RUN_INMIGRATE || state == QMP_RUN_PRELAUNCH;
 }
 
+bool vm_has_stray_qemu(struct vms *vms, const char *uuid)
+{
+	struct err ignored;
+
+	return id_uuid_is_valid(uuid) && !vm_find_uuid(vms, uuid) &&
+	       !qemu_is_alone(&vms->env.qemu, uuid, "", &ignored);
+}
+
 static bool is_one_of(const char *const *names, size_t count, const char *name)
 {
 	for (size_t i = 0; i < count; i++) {

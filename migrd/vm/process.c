@@ -79,9 +79,24 @@ static void on_found(void *data)
 	if (vm->vms->is_settling)
 		return;
 	vm_devices_look(vm);
-	if (is_first && !vm->job)
+	if (is_first && !vm->job && vm->role == VM_ROLE_OWNED)
 		vm_finish_interrupted(vm);
 	vm_changed(vm);
+}
+
+static void note_unseen_end(struct vm *vm)
+{
+	char words[200];
+
+	if (was_starting(vm)) {
+		snprintf(vm->reason, sizeof(vm->reason), "%s",
+			 "the coordinator ended before it was started");
+		return;
+	}
+	qemu_last_words(&vm->vms->env.qemu, vm->row.uuid, words, sizeof(words));
+	snprintf(vm->reason, sizeof(vm->reason),
+		 "its QEMU ended while the coordinator was away: %s", words);
+	log_error("vm", "crashed", "vm=%s reason=%s", vm->row.name, vm->reason);
 }
 
 static void on_attached(struct vm *vm, const struct err *err)
@@ -89,9 +104,7 @@ static void on_attached(struct vm *vm, const struct err *err)
 	if (!err) {
 		on_found(vm);
 	} else if (!qemu_is_alive(vm->qemu)) {
-		snprintf(vm->reason, sizeof(vm->reason), "%s",
-			 was_starting(vm) ? "the coordinator ended before it was started"
-					  : "its QEMU ended while the coordinator was away");
+		note_unseen_end(vm);
 		if (was_starting(vm))
 			vm_set_intent(vm, VM_INTENT_STOPPED);
 		vm_drop_qemu(vm);
@@ -176,14 +189,18 @@ void vm_qemu_exited(void *data)
 		vm->job->exited(vm->job->data);
 		return; /* the job says what becomes of the VM */
 	}
-	if (is_stop)
+	if (vm->role == VM_ROLE_FORMER)
+		;
+	else if (is_stop)
 		snprintf(vm->reason, sizeof(vm->reason), "stopped on request");
 	else
 		note_end(vm);
 	vm_devices_qemu_ended(vm);
 	vm_drop_qemu(vm);
+	if (vm->role == VM_ROLE_FORMER)
+		vm_say_former(vm);
 	qemu_remove_files(&vm->vms->env.qemu, vm->row.uuid, false);
-	vm_save(vm, is_stop ? vm_action_end : NULL, is_stop ? vm->action : NULL);
+	vm_save(vm, is_stop ? vm_action_stopped : NULL, is_stop ? vm->action : NULL);
 	vm_changed(vm);
 }
 
@@ -257,11 +274,19 @@ void vms_add_row(struct vms *vms, struct store_vm *row)
 	vm_add(vms, row);
 }
 
-/* After a power loss no QEMU can be left, whatever pid was recorded. */
+bool vms_has_listener(const struct vms *vms, const char *uuid)
+{
+	return qemu_has_listener(&vms->env.qemu, uuid);
+}
+
+/* After a power loss no QEMU can be left, whatever pid was recorded. One that listens
+ * is there, whatever the record says. */
 static bool may_have_qemu(const struct vm *vm)
 {
 	if (vm->row.qemu_pid)
 		return strcmp(vm->row.boot_id, proc_boot_id()) == 0;
+	if (qemu_has_listener(&vm->vms->env.qemu, vm->row.uuid))
+		return true;
 	return vm->intent != VM_INTENT_STOPPED || vm->role == VM_ROLE_INCOMING;
 }
 
@@ -302,7 +327,7 @@ static bool is_known(void *data, const char *uuid)
 	return vm_find_uuid(data, uuid) != NULL;
 }
 
-void vms_settle(struct vms *vms)
+static void settle(struct vms *vms, void (*finish)(struct vm *vm))
 {
 	vms->is_settling = false;
 	for (struct vm *vm = vms->list, *next; vm; vm = next) {
@@ -320,8 +345,21 @@ void vms_settle(struct vms *vms)
 			vm_set_attaching(vm, NULL);
 		else
 			vm_devices_look(vm);
-		vm_finish_interrupted(vm);
+		if (vm->role == VM_ROLE_FORMER)
+			vm_say_former(vm);
+		else
+			finish(vm);
 		vm_save(vm, NULL, NULL);
 	}
 	qemu_remove_leftovers(&vms->env.qemu, is_known, vms);
+}
+
+void vms_settle(struct vms *vms)
+{
+	settle(vms, vm_finish_interrupted);
+}
+
+void vms_settle_found(struct vms *vms)
+{
+	settle(vms, vm_follow_found);
 }

@@ -15,6 +15,9 @@
 #include "vm/qemu_priv.h"
 
 #define QUIT_GRACE_MS 2000
+/* The keeper of the output ends with the last process that can write to it, which
+ * may be one that QEMU started. */
+#define WORDS_PATIENCE_MS 1000
 
 /* ---- the process ----------------------------------------------------- */
 
@@ -35,23 +38,48 @@ static void set_exit_error(struct qemu *qemu, struct err *err)
 	err_set(err, ERR_QEMU, "QEMU ended at its start: %s", words);
 }
 
-static void on_exit_seen(void *data, int status)
+static void tell_exit(void *data)
 {
 	struct qemu *qemu = data;
 	struct err err;
 
-	fault_hit("qemu.exited", &err);
 	qemu->is_alive = false;
-	loop_timer_stop(qemu->kill_timer);
-	loop_timer_stop(qemu->retry_timer);
-	qemu_drop_monitor(qemu);
-	log_info("qemu", "exited", "vm=%s pid=%d status=%d", qemu->name, (int)qemu->id.pid, status);
+	qemu->is_ending = false;
+	log_info("qemu", "exited", "vm=%s pid=%d status=%d", qemu->name, (int)qemu->id.pid,
+		 qemu->exit_status);
 	if (!qemu->told_ready) {
 		set_exit_error(qemu, &err);
 		qemu_tell_ready(qemu, &err);
 	} else {
 		qemu->cb.exited(qemu->cb.data);
 	}
+}
+
+void qemu_output_ended(struct qemu *qemu)
+{
+	if (!qemu->is_ending)
+		return;
+	loop_timer_stop(qemu->keeper_timer);
+	tell_exit(qemu);
+}
+
+/* Its end is told when its last words are kept, so that whoever hears of it can say
+ * why. */
+static void on_exit_seen(void *data, int status)
+{
+	struct qemu *qemu = data;
+	struct err err;
+
+	fault_hit("qemu.exited", &err);
+	qemu->is_ending = true;
+	qemu->exit_status = status;
+	loop_timer_stop(qemu->kill_timer);
+	loop_timer_stop(qemu->retry_timer);
+	qemu_drop_monitor(qemu);
+	if (qemu->keeper)
+		loop_timer_start(qemu->keeper_timer, WORDS_PATIENCE_MS);
+	else
+		tell_exit(qemu);
 }
 
 /* The pid file is QEMU's own word; it is there before the monitor answers. */
@@ -100,6 +128,7 @@ static struct qemu *qemu_new(const struct qemu_env *env, const char *uuid, const
 	qmp_run_init(&qemu->run);
 	qemu->kill_timer = loop_timer_new(env->loop, on_kill_timer, qemu);
 	qemu->retry_timer = loop_timer_new(env->loop, qemu_on_retry, qemu);
+	qemu->keeper_timer = loop_timer_new(env->loop, tell_exit, qemu);
 	return qemu;
 }
 
@@ -161,19 +190,22 @@ static size_t list_fds(const struct cmdline_fds *fds, int *ret_list)
 
 static bool spawn(struct qemu *qemu, const struct cmdline_args *cmdline_args, struct err *err)
 {
-	CLEANUP(free_charp) char *log = qemu_log_path(qemu->env, qemu->uuid);
-	struct cmdline *cmdline = cmdline_build(cmdline_args);
+	CLEANUP(closep) int output_fd = -1;
+	struct cmdline *cmdline;
 	int keep[3 + VM_DEF_MONITOR_MAX + VM_DEF_NIC_MAX];
-	const struct proc_args args = {
-		.argv = cmdline_argv(cmdline),
+	struct proc_args args = {
 		.keep_fds = keep,
 		.keep_fd_count = list_fds(cmdline_args->fds, keep),
-		.log_path = log,
 	};
-	bool ok = !fault_hit("qemu.spawn", err) && dir_make(qemu->env->log_dir, 0700, err) &&
-		  proc_spawn(&args, &qemu->id, err);
 	struct err ignored;
+	bool ok;
 
+	if (fault_hit("qemu.spawn", err) || !qemu_output_start(qemu, &output_fd, err))
+		return false;
+	cmdline = cmdline_build(cmdline_args);
+	args.argv = cmdline_argv(cmdline);
+	args.output_fd = output_fd;
+	ok = proc_spawn(&args, &qemu->id, err);
 	if (ok)
 		fault_hit("qemu.spawned", &ignored); /* it runs, and no record knows */
 	cmdline_free(cmdline);
@@ -257,6 +289,7 @@ static void begin_attach(struct qemu *qemu, struct proc_id id)
 	struct err err;
 
 	qemu->id = id;
+	qemu_output_attach(qemu);
 	if (id.pid && !qemu_watch_process(qemu, &err))
 		loop_timer_start(qemu->retry_timer, 0);
 	else
@@ -301,6 +334,8 @@ void qemu_free(struct qemu *qemu)
 	qemu_drop_monitor(qemu);
 	free(qemu->foreign_path);
 	proc_free(qemu->proc);
+	proc_free(qemu->keeper);
+	loop_timer_free(qemu->keeper_timer);
 	loop_timer_free(qemu->kill_timer);
 	loop_timer_free(qemu->retry_timer);
 	free(qemu);

@@ -32,7 +32,11 @@ struct qemu_env {
 	struct loop *loop;
 	const char *binary;
 	const char *run_dir; /* DIR/vms/<uuid>/ is private to one QEMU */
-	const char *log_dir; /* <uuid>.log: what QEMU prints, kept while the VM is here */
+	/* <uuid>.log, <uuid>.log.1: what QEMU prints, kept while the VM is here; both
+	 * together have LOG_BYTES at most. */
+	const char *log_dir;
+	uint64_t log_bytes;
+	const char *output_program; /* migrd-output, which keeps them */
 	uint32_t start_timeout_ms;
 	struct probe *probe; /* of BINARY; made and freed by vm/vm.c */
 };
@@ -97,7 +101,8 @@ void qemu_kill(struct qemu *qemu);
 /* QEMU locks its pid file while it lives.  One that we lost sight of may run the
  * guest: it keeps its files, and gets no twin. */
 bool qemu_is_alone(const struct qemu_env *env, const char *uuid, const char *name, struct err *err);
-/* The last lines that the QEMU of a VM printed, for error messages. */
+/* Why the QEMU of a VM ended, for error messages: the last lines that it printed
+ * that are no warnings; of warnings alone, those. */
 void qemu_last_words(const struct qemu_env *env, const char *uuid, char *ret_text, size_t size);
 /* Some process holds the monitor's socket: a QEMU lives, whoever started it. */
 bool qemu_has_listener(const struct qemu_env *env, const char *uuid);

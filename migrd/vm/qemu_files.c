@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The files of a QEMU: its private directory, its log, what a crash left. */
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <sys/socket.h>
@@ -25,32 +24,18 @@ char *qemu_log_path(const struct qemu_env *env, const char *uuid)
 	return xasprintf("%s/%s.log", env->log_dir, uuid);
 }
 
-void qemu_last_words(const struct qemu_env *env, const char *uuid, char *ret_text, size_t size)
-{
-	CLEANUP(free_charp) char *path = qemu_log_path(env, uuid);
-	CLEANUP(free_charp) char *text = NULL;
-	struct err ignored;
-	size_t len;
-
-	snprintf(ret_text, size, "%s", "it printed nothing");
-	if (!file_read_tail(path, QEMU_WORDS_MAX, &text, &ignored))
-		return;
-	for (len = strlen(text); len && isspace((unsigned char)text[len - 1]); len--)
-		text[len - 1] = '\0';
-	if (len)
-		snprintf(ret_text, size, "%s", text);
-}
-
 void qemu_remove_files(const struct qemu_env *env, const char *uuid, bool log)
 {
 	CLEANUP(free_charp) char *dir = qemu_path(env, uuid, NULL);
 	CLEANUP(free_charp) char *path = qemu_log_path(env, uuid);
+	CLEANUP(free_charp) char *former = xasprintf("%s.1", path);
 	struct err err;
 
 	qemu_remove_extra(env, uuid);
 	if (!dir_remove(dir, &err))
 		log_warning("qemu", "leftover", "vm_uuid=%s error=%s", uuid, err.msg);
-	if (log && unlink(path) < 0 && errno != ENOENT)
+	if (log &&
+	    ((unlink(path) < 0 && errno != ENOENT) || (unlink(former) < 0 && errno != ENOENT)))
 		log_warning("qemu", "leftover", "vm_uuid=%s file=%s", uuid, path);
 }
 

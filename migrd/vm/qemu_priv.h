@@ -9,6 +9,8 @@
 
 #define QEMU_WORDS_MAX    400
 #define QEMU_AGENT_SOCKET "agent.sock"
+/* "PID START_TIME" of the migrd-output that keeps what a QEMU prints. */
+#define QEMU_OUTPUT_FILE "output"
 
 enum identify_step { STEP_UUID, STEP_NAME, STEP_STATUS, STEP_DONE };
 
@@ -34,6 +36,11 @@ struct qemu {
 	bool to_launch_incoming, is_unwanted;
 	struct qmp_run run;
 	struct qmp_version version;
+	struct proc_id keeper_id; /* of what QEMU prints: vm/qemu_output.c */
+	struct proc *keeper;      /* NULL: it has ended, or there is none */
+	bool is_ending;           /* QEMU has ended, and its last words are not all kept yet */
+	int exit_status;
+	struct loop_timer *keeper_timer;
 	struct loop_timer *kill_timer;
 	struct loop_timer *retry_timer; /* of the monitors, and for a late NOT_FOUND */
 };
@@ -48,6 +55,16 @@ char *qemu_log_path(const struct qemu_env *env, const char *uuid);
 bool qemu_listen_extra(const struct qemu *qemu, const struct vm_def *def, int *ret_fds,
 		       struct err *err);
 void qemu_remove_extra(const struct qemu_env *env, const char *uuid);
+
+/* qemu_output.c: starts what keeps QEMU's output; RET_FD is for QEMU to write to, and
+ * never blocks it.  The keeper's end is seen: qemu_output_ended(). */
+bool qemu_output_start(struct qemu *qemu, int *ret_fd, struct err *err);
+/* Finds the keeper of a QEMU that an earlier coordinator started. */
+void qemu_output_attach(struct qemu *qemu);
+void qemu_output_watch(struct qemu *qemu);
+void qemu_output_ended(struct qemu *qemu);
+/* The words of qemu_last_words() out of what QEMU printed. Pure. */
+void qemu_choose_words(const char *output, char *ret_text, size_t size);
 
 /* The owner may free the qemu in there: nothing may follow. */
 void qemu_tell_ready(struct qemu *qemu, const struct err *err);

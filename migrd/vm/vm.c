@@ -10,9 +10,13 @@
 #include "vm/devices_priv.h"
 #include "vm/vm_priv.h"
 
+/* A record that the disk did not take is tried again so soon. */
+#define OWED_RETRY_MS 2000
+
 const char *const vm_role_names[VM_ROLE_COUNT] = {
 	[VM_ROLE_OWNED] = "owned",
 	[VM_ROLE_INCOMING] = "incoming",
+	[VM_ROLE_FORMER] = "was-here",
 };
 
 const char *const vm_intent_names[VM_INTENT_COUNT] = {
@@ -40,6 +44,7 @@ struct vms *vms_new(const struct vms_env *env)
 	vms->env = *env;
 	vms->env.qemu.probe = probe_new(env->qemu.loop, env->qemu.binary);
 	vms->net = worker_new(env->qemu.loop, "net", 1);
+	vms->owed = loop_timer_new(env->qemu.loop, vms_write_owed, vms);
 	return vms;
 }
 
@@ -59,6 +64,7 @@ void vms_free(struct vms *vms)
 	vms_clear(vms);
 	probe_free(vms->env.qemu.probe);
 	worker_free(vms->net);
+	loop_timer_free(vms->owed);
 	free(vms);
 }
 
@@ -73,6 +79,8 @@ struct vm *vm_add(struct vms *vms, const struct store_vm *row)
 	vm->role = (enum vm_role)name_index(vm_role_names, ARRAY_LEN(vm_role_names), row->role);
 	vm->intent = (enum vm_intent)name_index(vm_intent_names, ARRAY_LEN(vm_intent_names),
 						row->intent);
+	if (vm->role == VM_ROLE_FORMER)
+		vm_say_former(vm);
 	vm_events_init(vm);
 	vm_rx_init(vm);
 	while (*link && strcmp((*link)->row.name, row->name) < 0)
@@ -107,6 +115,7 @@ void vm_remove(struct vm *vm)
 	leave_waiting(vm);
 	vm_agent_end(vm);
 	vm_rx_fini(vm);
+	loop_timer_free(vm->again);
 	qemu_free(vm->qemu);
 	store_vm_fini(&vm->row);
 	free(vm);
@@ -160,6 +169,47 @@ static void on_saved(void *data, const struct err *err)
 		log_error("vm", "save", "error=%s", err->msg);
 }
 
+/* ---- what the disk did not take ---- */
+
+struct owed {
+	struct vms *vms;
+	char uuid[ID_UUID_SIZE];
+};
+
+static void on_owed_saved(void *data, const struct err *err)
+{
+	struct owed *owed = data;
+	struct vm *vm = vm_find_uuid(owed->vms, owed->uuid);
+
+	if (vm && err)
+		vm_owe_record(vm);
+	free(owed);
+}
+
+void vms_write_owed(void *data)
+{
+	struct vms *vms = data;
+
+	for (struct vm *vm = vms->list; vm; vm = vm->next) {
+		struct owed *owed;
+
+		if (!vm->owes_record)
+			continue;
+		vm->owes_record = false;
+		owed = xnew(struct owed);
+		owed->vms = vms;
+		memcpy(owed->uuid, vm->row.uuid, sizeof(owed->uuid));
+		vm_save(vm, on_owed_saved, owed);
+	}
+}
+
+void vm_owe_record(struct vm *vm)
+{
+	vm->owes_record = true;
+	if (!loop_timer_is_active(vm->vms->owed))
+		loop_timer_start(vm->vms->owed, OWED_RETRY_MS);
+}
+
 void vm_save(struct vm *vm, store_done_fn *done, void *data)
 {
 	const struct store_txn txn = { .put_vm = &vm->row };
@@ -190,6 +240,8 @@ const char *vm_state(const struct vm *vm)
 {
 	if (vm->role == VM_ROLE_INCOMING)
 		return "incoming";
+	if (vm->role == VM_ROLE_FORMER)
+		return "was-here";
 	if (!qemu_is_alive(vm->qemu) && !vm->launched)
 		return vm->intent == VM_INTENT_STOPPED ? "stopped" : "crashed";
 	if (!vm->is_ready)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vm/vm.h -- the VMs of this host: what they are, and who works on them.
  *
- * A VM is `owned' (this host may run it) or `incoming' (a move is bringing it;
- * it never runs before the move makes it owned).  Its definition, generation
- * and intent are on disk before they count.
+ * A VM is `owned' (this host may run it), `incoming' (a move is bringing it; it
+ * never runs before the move makes it owned) or `was-here' (an old record: another
+ * host has it with a higher generation; it never runs here, and can be deleted).  Its definition,
+ * generation and intent are on disk before they count.
  *
  * Two slots say who may use the monitor: the sync job (one short action: start,
  * pause, ...) and the async job (a move), which says what sync jobs it bears.
@@ -25,7 +26,7 @@
 struct vms;
 struct vm;
 
-enum vm_role { VM_ROLE_OWNED, VM_ROLE_INCOMING, VM_ROLE_COUNT };
+enum vm_role { VM_ROLE_OWNED, VM_ROLE_INCOMING, VM_ROLE_FORMER, VM_ROLE_COUNT };
 /* What the user last asked for. */
 enum vm_intent { VM_INTENT_STOPPED, VM_INTENT_STARTED, VM_INTENT_PAUSED, VM_INTENT_COUNT };
 
@@ -60,6 +61,9 @@ void vms_recover(struct vms *vms, vm_done_fn *done, void *data);
  * last asked for (an interrupted start, stop, pause or resume is finished), and
  * removes the files of those that this host does not have any more. */
 void vms_settle(struct vms *vms);
+/* The same of a store that was in doubt: what is there counts, and what was last
+ * asked for follows it, so that nothing goes on or ends by an old record. */
+void vms_settle_found(struct vms *vms);
 
 struct vm *vm_find(struct vms *vms, const char *name);
 struct vm *vm_find_uuid(struct vms *vms, const char *uuid);
@@ -97,7 +101,7 @@ void vm_act(struct vm *vm, enum vm_action action, vm_done_fn *done, void *data);
 
 const char *vm_name(const struct vm *vm);
 const char *vm_uuid(const struct vm *vm);
-/* "stopped", "starting", "running", "paused", "incoming", "crashed", or QEMU's
+/* "stopped", "starting", "running", "paused", "incoming", "crashed", "was-here", or QEMU's
  * own name of a rarer run state. */
 const char *vm_state(const struct vm *vm);
 const char *vm_reason(const struct vm *vm); /* why it is so; "" if plain */
@@ -146,10 +150,29 @@ struct store_vm vm_promoted_row(const struct vm *vm, uint64_t generation, enum v
  * job that holds it lets go by this. */
 void vm_forget(struct vm *vm);
 
+/* ---- where it was and is (former.c) ------------------------------------ */
+
+/* The hosts of the record: where it came from, and where it was offered to since.
+ * The caller writes the row: with the first record of the move, or at the start. */
+bool vm_knows_host(const struct vm *vm, const char *host);
+void vm_note_host(struct vm *vm, const char *host);
+void vm_forget_host(struct vm *vm, const char *host);
+/* One after another: AT begins as NULL. None for a VM that had too many to list:
+ * then vm_knows_host() is true of all. */
+bool vm_next_host(const struct vm *vm, const char **at, char ret_host[ID_NAME_SIZE]);
+/* HOST has it with the higher GENERATION: it is `was-here' from now on. The caller has
+ * made sure that no job holds it. */
+void vm_give_up(struct vm *vm, const char *host, uint64_t generation);
+/* Whether a QEMU listens in the place of this VM's, whatever the records say. */
+bool vms_has_listener(const struct vms *vms, const char *uuid);
+
 /* ---- for the check of the host ---------------------------------------- */
 
 /* There is no QEMU, or one whose guest was provably never let run. */
 bool vm_never_ran(const struct vm *vm);
+/* A QEMU lives in the run directory of a VM that this host has no record of: its
+ * database is new, or an older one. */
+bool vm_has_stray_qemu(struct vms *vms, const char *uuid);
 /* False and ERR: its row has a word that this version does not know. */
 bool vm_row_is_known(const struct vm *vm, struct err *err);
 /* An incoming VM that no move brings: ends what is left of it, its row too. */

@@ -28,12 +28,15 @@ struct vm {
 	char reason[ERR_MSG_SIZE];
 	struct vm_events events;
 	struct vm_rx rx;
+	struct loop_timer *again; /* of a refused cont, see vm/still.h; NULL: never needed */
+	uint32_t again_ms;
 	struct vm_job *job;
 	struct vm_entry *holder;    /* of the sync slot */
 	struct vm_entries entries;  /* that wait for it, or for their refusal */
 	unsigned waiting;           /* of those */
 	struct action_run *action;  /* the holder, if it is an action */
 	struct vm_detach *detaches; /* that wait for the guest */
+	bool owes_record;           /* its row is not on disk as it is here: vm_owe_record() */
 	bool look_waits;            /* an entry of vm_devices_look() */
 	bool look_is_owed;          /* when the job has ended */
 	vm_done_fn *launched;       /* of vm_launch_incoming() and of a start */
@@ -44,8 +47,9 @@ struct vms {
 	struct vms_env env;
 	struct worker *net; /* changes the host's network, in order */
 	struct vm *list;
-	bool is_settling;    /* from vms_recover() to vms_settle() */
-	unsigned recovering; /* QEMUs that have not answered yet */
+	struct loop_timer *owed; /* the next try to write what is owed to the disk */
+	bool is_settling;        /* from vms_recover() to vms_settle() */
+	unsigned recovering;     /* QEMUs that have not answered yet */
 	vm_done_fn *recovered;
 	void *recovered_data;
 };
@@ -60,6 +64,11 @@ void vm_changed(const struct vm *vm);
 void vm_set_intent(struct vm *vm, enum vm_intent intent);
 /* Writes the row; DONE may be NULL. */
 void vm_save(struct vm *vm, store_done_fn *done, void *data);
+/* What was done counts although the disk did not take its record: it is written as
+ * soon as there is room. */
+void vm_owe_record(struct vm *vm);
+/* The timer's callback. */
+void vms_write_owed(void *vms);
 /* Starts the QEMU; LAUNCHED is called when it is ready or has failed. */
 void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data);
 /* A start is under way: in the row until a QEMU is, so that a restart can tell it
@@ -67,6 +76,10 @@ void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data);
 void vm_note_starting(struct vm *vm, bool is_starting);
 /* A foreign QEMU becomes this VM's. */
 void vm_take_qemu(struct vm *vm, struct qemu *qemu, const char *monitor);
+/* The reason of a VM that was here. */
+void vm_say_former(struct vm *vm);
+/* What its QEMU does is what is wanted of it. */
+void vm_follow_found(struct vm *vm);
 /* The QEMU has ended, or was let go: forget it. */
 void vm_drop_qemu(struct vm *vm);
 /* A QEMU's exited(). */
@@ -75,8 +88,9 @@ void vm_qemu_exited(void *vm);
 void vms_fail_later(struct vms *vms, vm_done_fn *fn, void *data, const struct err *err);
 /* The QEMU was to end: somebody asked to stop the VM. */
 bool vm_action_is_stop(const struct vm *vm);
-/* A store_done_fn: ends the action DATA. */
 void vm_action_end(void *data, const struct err *err);
+/* A store_done_fn: the QEMU of the action DATA has ended, whatever the disk says. */
+void vm_action_stopped(void *data, const struct err *err);
 /* Answers every entry that needs a QEMU, for there is none any more. */
 void vm_entries_qemu_ended(struct vm *vm);
 /* Answers all; the holder keeps its entry, and finds no VM. */

@@ -18,24 +18,27 @@ static bool check_host(const char *value, const char **ret_why)
 	return id_host_is_valid(value);
 }
 
+const char *const move_block_jobs_names[] = { "refuse", "wait", "cancel", NULL };
+
 /* The same two members stand in the PATCH body and in the POST body. */
-#define OPTION_FIELDS(owner, prefix)                                                        \
-	{                                                                                   \
-		.key = "bandwidth_bytes_per_s",                                             \
-		.type = JSON_UINT,                                                          \
-		JSON_MEMBER(owner, prefix bandwidth_bytes_per_s),                           \
-		.present_offset = offsetof(owner, prefix has_bandwidth),                    \
-		.max = BANDWIDTH_MAX,                                                       \
-		.help = "Limit of the transfer in bytes per second; 0: none; default: the " \
-			"configuration's.",                                                 \
-	},                                                                                  \
-	{                                                                                   \
-		.key = "downtime_limit_ms", .type = JSON_UINT,                              \
-		JSON_MEMBER(owner, prefix downtime_limit_ms),                               \
-		.present_offset = offsetof(owner, prefix has_downtime_limit), .min = 1,     \
-		.max = DOWNTIME_MAX,                                                        \
-		.help = "How long the guest may stand still at the end, in milliseconds; "  \
-			"default: the configuration's.",                                    \
+#define OPTION_FIELDS(owner, prefix)                                                          \
+	{                                                                                     \
+		.key = "bandwidth_bytes_per_s",                                               \
+		.type = JSON_UINT,                                                            \
+		JSON_MEMBER(owner, prefix bandwidth_bytes_per_s),                             \
+		.present_offset = offsetof(owner, prefix has_bandwidth),                      \
+		.max = BANDWIDTH_MAX,                                                         \
+		.help = "Limit of the transfer in bytes per second, at least 1024; 0: none; " \
+			"default: the "                                                       \
+			"configuration's.",                                                   \
+	},                                                                                    \
+	{                                                                                     \
+		.key = "downtime_limit_ms", .type = JSON_UINT,                                \
+		JSON_MEMBER(owner, prefix downtime_limit_ms),                                 \
+		.present_offset = offsetof(owner, prefix has_downtime_limit), .min = 1,       \
+		.max = DOWNTIME_MAX,                                                          \
+		.help = "How long the guest may stand still at the end, in milliseconds; "    \
+			"default: the configuration's.",                                      \
 	}
 
 const struct json_field move_options_fields[] = {
@@ -59,6 +62,13 @@ const struct json_field move_request_fields[] = {
 	  .pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
 	  .help = "Host id of the destination, one of GET /v1/peers." },
 	OPTION_FIELDS(struct move_request, options.),
+	{ .key = "block_jobs",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct move_request, options.block_jobs),
+	  .names = move_block_jobs_names,
+	  .help = "Block jobs (backup, mirror, commit, stream) and exports of the guest's disks, "
+		  "which would end with the source's QEMU: refuse the move (the default), wait "
+		  "for their end for up to 10 minutes, or cancel them." },
 	{ 0 },
 };
 
@@ -92,16 +102,30 @@ bool move_resolve_decode(struct json_object *obj, struct move_resolve_request *r
 	return json_decode(obj, move_resolve_fields, ret, "", faults);
 }
 
+/* Less is held by nothing: QEMU counts in tenths of a second and pieces of a page. */
+static bool check_bandwidth(const struct move_options *options, struct faults *faults)
+{
+	if (options->bandwidth_bytes_per_s == 0 ||
+	    options->bandwidth_bytes_per_s >= MOVE_BANDWIDTH_MIN)
+		return true;
+	faults_add(faults, "/bandwidth_bytes_per_s",
+		   "less than 1024 bytes a second cannot be held: give 0 (no limit), or 1024 or "
+		   "more");
+	return false;
+}
+
 bool move_request_decode(struct json_object *obj, struct move_request *ret, struct faults *faults)
 {
 	memset(ret, 0, sizeof(*ret));
-	return json_decode(obj, move_request_fields, ret, "", faults);
+	return json_decode(obj, move_request_fields, ret, "", faults) &&
+	       check_bandwidth(&ret->options, faults);
 }
 
 bool move_patch_decode(struct json_object *obj, struct move_options *ret, struct faults *faults)
 {
 	memset(ret, 0, sizeof(*ret));
-	if (!json_decode(obj, move_options_fields, ret, "", faults))
+	if (!json_decode(obj, move_options_fields, ret, "", faults) ||
+	    !check_bandwidth(ret, faults))
 		return false;
 	if (ret->has_bandwidth || ret->has_downtime_limit)
 		return true;

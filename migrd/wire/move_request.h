@@ -7,12 +7,24 @@
 #include "base/id.h"
 #include "base/json.h"
 
+#define MOVE_BANDWIDTH_MIN 1024 /* bytes a second */
+
+/* What becomes of block jobs and exports on the guest's disks, which would end with
+ * the source's QEMU. */
+enum move_block_jobs {
+	MOVE_BLOCK_JOBS_REFUSE, /* the move is refused, with their names */
+	MOVE_BLOCK_JOBS_WAIT,   /* it waits for their end, up to a limit */
+	MOVE_BLOCK_JOBS_CANCEL, /* they are cancelled */
+};
+extern const char *const move_block_jobs_names[]; /* ended by NULL */
+
 /* What was not given is for the configuration to say, so it is told apart. */
 struct move_options {
 	uint64_t bandwidth_bytes_per_s; /* 0: no limit */
 	uint64_t downtime_limit_ms;
 	bool has_bandwidth; /* not the first member: a present_offset of 0 means none */
 	bool has_downtime_limit;
+	int block_jobs; /* enum move_block_jobs; source only */
 };
 
 struct move_request {

@@ -5,8 +5,6 @@
 
 #include "base/mem.h"
 
-const char *const peer_verdict_names[] = { "none", "taken", "refused", NULL };
-
 /* ---- values -------------------------------------------------------------- */
 
 static bool check_host(const char *value, const char **ret_why)
@@ -48,12 +46,17 @@ static bool check_token(const char *value, const char **ret_why)
 		.key = "software", .type = JSON_STRING, JSON_MEMBER(owner, software), \
 		.help = "Program and version, for the log.",                          \
 	}
-/* The store keeps it in SQLite's signed integers. */
 #define GENERATION_FIELD(owner)                                                              \
 	{                                                                                    \
 		.key = "generation", .type = JSON_UINT, .required = true,                    \
-		JSON_MEMBER(owner, generation), .max = INT64_MAX,                            \
+		JSON_MEMBER(owner, generation), .max = PEER_GENERATION_MAX,                  \
 		.help = "Changes of owner of this VM before the move; fences stale claims.", \
+	}
+#define VM_UUID_FIELD(owner)                                                                       \
+	{                                                                                          \
+		.key = "uuid", .type = JSON_STRING, JSON_MEMBER(owner, uuid), .check = check_uuid, \
+		.pattern = UUID_PATTERN,                                                           \
+		.help = "Of the VM: a host that has it says so, whatever became of its records.",  \
 	}
 #define REASON_FIELD(owner)                                                       \
 	{                                                                         \
@@ -160,6 +163,7 @@ const struct json_field peer_prepare_reply_fields[] = {
 
 const struct json_field peer_claim_fields[] = {
 	GENERATION_FIELD(struct peer_claim),
+	VM_UUID_FIELD(struct peer_claim),
 	{ .key = "run",
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct peer_claim, run),
@@ -172,9 +176,35 @@ const struct json_field peer_verdict_fields[] = {
 	  .type = JSON_ENUM,
 	  .required = true,
 	  JSON_MEMBER(struct peer_verdict, verdict),
-	  .names = peer_verdict_names,
-	  .help = "taken: the guest is the destination's; refused: it never will be." },
+	  .names = verdict_names,
+	  .help = "taken: the guest is the destination's; refused: it never will be; unknown: "
+		  "there is no record, and the guest may run there." },
 	REASON_FIELD(struct peer_verdict),
+	{ 0 },
+};
+
+const struct json_field peer_settle_fields[] = {
+	GENERATION_FIELD(struct peer_settle),
+	VM_UUID_FIELD(struct peer_settle),
+	{ .key = "verdict",
+	  .type = JSON_ENUM,
+	  .required = true,
+	  JSON_MEMBER(struct peer_settle, verdict),
+	  .names = verdict_names,
+	  .help = "As the source has it on disk; none: it was never told one." },
+	{ .key = "run",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct peer_settle, run),
+	  .help = "With the verdict taken: the guest is to run there." },
+	{ 0 },
+};
+
+const struct json_field peer_settled_fields[] = {
+	{ .key = "settled",
+	  .type = JSON_BOOL,
+	  .required = true,
+	  JSON_MEMBER(struct peer_settled, settled),
+	  .help = "It is on disk that the source needs the record no more." },
 	{ 0 },
 };
 
@@ -194,8 +224,9 @@ const struct json_field peer_fate_fields[] = {
 	  .type = JSON_ENUM,
 	  .required = true,
 	  JSON_MEMBER(struct peer_fate, verdict),
-	  .names = peer_verdict_names,
-	  .help = "As decided and stored; none: nothing was decided yet." },
+	  .names = verdict_names,
+	  .help = "As decided and stored; none: nothing was decided yet; unknown: there is no "
+		  "record of the move." },
 	REASON_FIELD(struct peer_fate),
 	{ .key = "run",
 	  .type = JSON_BOOL,
@@ -228,7 +259,8 @@ static const struct json_field vm_fields[] = {
 	  .required = true,
 	  JSON_MEMBER(struct peer_vm, role),
 	  .min = 1,
-	  .help = "owned: the host may run it; incoming: a move is bringing it." },
+	  .help = "owned: the host may run it; incoming: a move is bringing it; was-here: an old "
+		  "record; unrecorded: a QEMU of it is there, and no record." },
 	{ .key = "state",
 	  .type = JSON_STRING,
 	  .required = true,
@@ -339,9 +371,19 @@ bool peer_verdict_decode(struct json_object *obj, struct peer_verdict *ret, stru
 
 	if (!json_decode_object(obj, peer_verdict_fields, &verdict, JSON_IGNORE_UNKNOWN, err))
 		return false;
-	if (verdict.verdict == PEER_VERDICT_NONE)
+	if (verdict.verdict == VERDICT_NONE)
 		return err_set(err, ERR_INVALID, "/verdict: 'none' is no answer to go or drop");
 	*ret = verdict;
+	return true;
+}
+
+bool peer_settle_decode(struct json_object *obj, struct peer_settle *ret, struct err *err)
+{
+	struct peer_settle settle = { 0 };
+
+	if (!json_decode_object(obj, peer_settle_fields, &settle, JSON_IGNORE_UNKNOWN, err))
+		return false;
+	*ret = settle;
 	return true;
 }
 

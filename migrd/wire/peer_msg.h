@@ -5,8 +5,9 @@
  *     POST /peer/v1/moves/{id}/prepare  peer_prepare -> peer_prepare_reply
  *     POST /peer/v1/moves/{id}/go     peer_claim    -> peer_verdict
  *     POST /peer/v1/moves/{id}/drop   peer_claim    -> peer_verdict
- *     GET  /peer/v1/moves/{id}                      -> peer_fate
- *     GET  /peer/v1/vms[?after=NAME]                -> peer_vms
+ *     POST /peer/v1/moves/{id}/settle peer_settle   -> peer_settled
+ *     GET  /peer/v1/moves/{id}[?uuid=UUID&generation=N] -> peer_fate
+ *     GET  /peer/v1/vms[?after=NAME][&uuid=UUID]    -> peer_vms
  *
  * Keys that a decoder does not know are skipped: a newer coordinator may add
  * some without a new version.  A decoder sets *ret only when it returns true;
@@ -18,17 +19,15 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "wire/move_request.h"
+#include "wire/verdict.h"
 
 #define PEER_ADDRESS_SIZE 272 /* HOST:PORT, a DNS name has 253 */
 #define PEER_CHANNEL_SIZE 32
 #define PEER_CHANNEL_MAX  64
 #define PEER_STATE_SIZE   32
 #define PEER_VMS_MAX      256 /* VMs in one answer */
-
-/* Of the destination, on whether the guest is its own.  NONE, the zero, gives
- * leave to nobody. */
-enum peer_verdict_value { PEER_VERDICT_NONE, PEER_VERDICT_TAKEN, PEER_VERDICT_REFUSED };
-extern const char *const peer_verdict_names[]; /* "none", "taken", "refused" */
+/* Each change of owner adds one; every reader of JSON has whole numbers up to 2^53. */
+#define PEER_GENERATION_MAX ((UINT64_C(1) << 53) - 2)
 
 struct peer_hello {
 	struct {
@@ -62,19 +61,33 @@ struct peer_prepare_reply {
 
 struct peer_claim {
 	uint64_t generation;
-	bool run; /* go: the guest is to run; a paused one stays paused */
+	char uuid[ID_UUID_SIZE]; /* of the VM; "" from a coordinator of before */
+	bool run;                /* go: the guest is to run; a paused one stays paused */
 };
 
 struct peer_verdict {
-	int verdict; /* enum peer_verdict_value, never NONE */
+	int verdict; /* enum verdict, never NONE */
 	char reason[ERR_MSG_SIZE];
+};
+
+/* The source's own record of the end is on disk: what the destination has kept for
+ * it may go. */
+struct peer_settle {
+	uint64_t generation;
+	char uuid[ID_UUID_SIZE];
+	int verdict; /* enum verdict, as the source has it; NONE: it was never told */
+	bool run;    /* with taken: the guest is to run there */
+};
+
+struct peer_settled {
+	bool settled; /* on disk; false is never sent */
 };
 
 struct peer_fate {
 	char state[PEER_STATE_SIZE]; /* of the move on the answering side */
 	bool final;
 	bool run;    /* with taken: the guest is to run there */
-	int verdict; /* enum peer_verdict_value */
+	int verdict; /* enum verdict */
 	char reason[ERR_MSG_SIZE];
 	bool cannot_record; /* the last try to write its record failed */
 };
@@ -83,7 +96,9 @@ struct peer_fate {
 struct peer_vm {
 	char uuid[ID_UUID_SIZE];
 	char name[ID_NAME_SIZE];
-	char role[PEER_STATE_SIZE]; /* "owned", "incoming", or one of a newer version */
+	/* "owned", "incoming", "was-here", "unrecorded" (a QEMU of which the sender has
+	 * no record: generation 0), or one of a newer version */
+	char role[PEER_STATE_SIZE];
 	char state[PEER_STATE_SIZE];
 	char move[ID_UUID_SIZE]; /* the move that holds it; "" if none does */
 	uint64_t generation;
@@ -101,6 +116,8 @@ extern const struct json_field peer_prepare_fields[];
 extern const struct json_field peer_prepare_reply_fields[];
 extern const struct json_field peer_claim_fields[];
 extern const struct json_field peer_verdict_fields[];
+extern const struct json_field peer_settle_fields[];
+extern const struct json_field peer_settled_fields[];
 extern const struct json_field peer_fate_fields[];
 extern const struct json_field peer_vms_fields[];
 
@@ -116,6 +133,7 @@ bool peer_prepare_reply_decode(struct json_object *obj, struct peer_prepare_repl
 			       struct err *err);
 bool peer_claim_decode(struct json_object *obj, struct peer_claim *ret, struct err *err);
 bool peer_verdict_decode(struct json_object *obj, struct peer_verdict *ret, struct err *err);
+bool peer_settle_decode(struct json_object *obj, struct peer_settle *ret, struct err *err);
 bool peer_fate_decode(struct json_object *obj, struct peer_fate *ret, struct err *err);
 bool peer_vms_decode(struct json_object *obj, struct peer_vms *ret, struct err *err);
 /* To encode: json_encode(peer_hello_fields, &hello), and so on. */

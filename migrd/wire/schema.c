@@ -7,14 +7,22 @@
 #include "base/mem.h"
 #include "wire/adopt_request.h"
 #include "wire/agent_request.h"
+#include "wire/backup_request.h"
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
 #include "wire/vm_def.h"
+#include "wire/vm_request.h"
 
-const char *const wire_schema_names[] = {
-	"vm",           "move-request",    "move-patch",    "move-resolve",
-	"agent-freeze", "monitor-request", "adopt-request", NULL
-};
+const char *const wire_schema_names[] = { "vm",
+					  "move-request",
+					  "move-patch",
+					  "move-resolve",
+					  "agent-freeze",
+					  "monitor-request",
+					  "adopt-request",
+					  "backup-request",
+					  "vm-start",
+					  NULL };
 
 static const struct {
 	const struct json_field *fields;
@@ -32,6 +40,9 @@ static const struct {
 	  "The body of POST /v1/vms/{name}/monitor: one command for the QEMU of a VM." },
 	{ adopt_request_fields, "Adoption",
 	  "The body of POST /v1/vms/adopt; without dry_run, confirm is required." },
+	{ backup_request_fields, "Backup", "The body of POST /v1/host/backup; optional." },
+	{ vm_start_fields, "Start",
+	  "The body of POST /v1/vms/{name}/start and /resume; optional." },
 };
 static_assert(ARRAY_LEN(wire_schema_names) == ARRAY_LEN(schemas) + 1, "a name for each schema");
 

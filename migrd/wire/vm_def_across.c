@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "wire/vm_def_check.h"
 #include "wire/vm_def_device.h"
+#include "wire/vm_def_local.h"
 
 #define DEVICE_MAX                                                                                \
 	(VM_DEF_DISK_MAX + VM_DEF_NIC_MAX + VM_DEF_SHARED_MEMORY_MAX + VM_DEF_MEMORY_DEVICE_MAX + \
@@ -369,6 +370,23 @@ static void check_shared_memory(struct check *check)
 	}
 }
 
+/* An option and what follows it; a value may look like an option. */
+static void check_local(struct check *check)
+{
+	const struct vm_def *def = check->def;
+
+	for (size_t i = 0; i < def->extra_arg_count; i++) {
+		const char *value = i + 1 < def->extra_arg_count ? def->extra_args[i + 1] : NULL;
+		char at[40];
+		struct err err;
+
+		snprintf(at, sizeof(at), "/extra_args/%zu", i);
+		if (def->extra_args[i][0] == '-' && !has_fault(check, at) &&
+		    !vm_def_check_local(def->extra_args[i], value, &err))
+			faults_add(check->faults, at, "%s", err.msg);
+	}
+}
+
 void vm_def_check_across(const struct vm_def *def, struct faults *faults, size_t first)
 {
 	struct check check = { .def = def, .faults = faults, .first = first };
@@ -390,4 +408,5 @@ void vm_def_check_across(const struct vm_def *def, struct faults *faults, size_t
 	check_serial(&check);
 	check_shared_memory(&check);
 	check_monitors(&check);
+	check_local(&check);
 }

@@ -260,7 +260,7 @@ class Arena:
             left += [f"{host.run_dir}/{directory}/{name}"
                      for name in os.listdir(host.run_dir / directory)
                      if not (vm and directory == "vms" and name == vm["uuid"])]
-        logs = host.state_dir / "log"
+        logs = host.log_dir
         if logs.exists():
             left += [f"{logs}/{name}" for name in os.listdir(logs)
                      if not (vm and name == f"{vm['uuid']}.log")]

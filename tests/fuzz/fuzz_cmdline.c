@@ -36,8 +36,10 @@ static void make_facts(struct adopt_facts *facts)
 				       .machine = "pc-q35-7.2",
 				       .memory_bytes = 128u << 20,
 				       .vcpus = 1,
-				       .block_count = 1,
-				       .blocks = { { "/x", "raw" } } };
+				       .blocks.count = 1 };
+	facts->blocks.list[0] = (struct adopt_block){
+		.device = "virtio0", .has_medium = true, .file = "/x", .format = "raw"
+	};
 	add(facts, ADOPT_BOARD, "device[0]", "qemu64-x86_64-cpu", ADOPT_NO_PCI);
 	add(facts, ADOPT_ANONYMOUS, "device[1]", "virtio-blk-pci", 8);
 	add(facts, ADOPT_NAMED, "n", "virtio-net-pci", 16);

@@ -5,18 +5,23 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "stream/preamble.h"
 #include "stream/proto.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void try_preamble(const char *data, size_t size)
 {
-	char move_id[ID_UUID_SIZE], channel[STREAM_CHANNEL_SIZE];
+	struct stream_preamble preamble;
+	const char *why = NULL;
 
-	if (!stream_preamble_parse(data, size, move_id, channel))
+	if (!stream_preamble_parse(data, size, &preamble, &why)) {
+		assert(why);
 		return;
-	assert(id_uuid_is_valid(move_id));
-	assert(stream_channel_is_valid(channel));
+	}
+	assert(id_uuid_is_valid(preamble.move_id));
+	assert(stream_channel_is_valid(preamble.channel));
+	assert(id_token_is_valid(preamble.proof));
 }
 
 static void try_request(const char *data, size_t size)

@@ -44,11 +44,14 @@ struct rule {
 	char command[32];
 	bool is_held;
 	enum err_code refusal; /* NONE: none */
+	const char *result;    /* JSON; NULL: what the real one would say */
 };
 
 void (*fake_qemu_before)(const char *command);
+const char *fake_qmp_words = "";
 const char *fake_qemu_rx_filters, *fake_qemu_devices;
 bool fake_qemu_start_fails, fake_qemu_start_hangs;
+bool fake_qemu_is_stray;
 char fake_boot_id[ID_UUID_SIZE] = "6a1b0000-0000-4000-8000-000000000001";
 
 static struct loop *loop;
@@ -67,6 +70,7 @@ void fake_qemu_init(struct loop *the_loop)
 	process_count = 0;
 	memset(rules, 0, sizeof(rules));
 	fake_qemu_rx_filters = fake_qemu_devices = NULL;
+	fake_qmp_words = "";
 	fake_qemu_start_fails = fake_qemu_start_hangs = false;
 }
 
@@ -387,7 +391,9 @@ static void carry_out(struct command *command, struct process *process)
 {
 	struct fake_qemu *fake = &process->fake;
 
-	if (strcmp(command->name, "query-status") == 0) {
+	if (has_rule(command->name) && rule_for(command->name)->result) {
+		command->result = json_tokener_parse(rule_for(command->name)->result);
+	} else if (strcmp(command->name, "query-status") == 0) {
 		command->result = json_object_new_object();
 		json_add_str(command->result, "status", qmp_run_state_name(fake->run));
 	} else if (strcmp(command->name, "query-rx-filter") == 0 && fake_qemu_rx_filters) {
@@ -423,7 +429,8 @@ static void obey(struct command *command)
 		has_rule(command->name) ? rule_for(command->name)->refusal : ERR_NONE;
 
 	if (refusal != ERR_NONE)
-		err_set(&command->err, refusal, "QEMU says no to '%s'", command->name);
+		err_set(&command->err, refusal, "QEMU says no to '%s'%s", command->name,
+			fake_qmp_words);
 	else
 		carry_out(command, qemu->process);
 	answer(command);
@@ -467,6 +474,11 @@ static void send_command(struct qemu *qemu, const char *name, uint32_t deadline_
 void fake_qmp_hold(const char *command)
 {
 	rule_for(command)->is_held = true;
+}
+
+void fake_qmp_result(const char *command, const char *json)
+{
+	rule_for(command)->result = json;
 }
 
 void fake_qmp_release(const char *name)
@@ -717,4 +729,12 @@ void qemu_remove_leftovers(const struct qemu_env *env, qemu_is_known_fn *is_know
 	(void)env;
 	(void)is_known;
 	(void)data;
+}
+
+bool qemu_is_alone(const struct qemu_env *env, const char *uuid, const char *name, struct err *err)
+{
+	(void)env;
+	(void)uuid;
+	(void)name;
+	return !fake_qemu_is_stray || err_set(err, ERR_CONFLICT, "another QEMU is running");
 }

@@ -33,6 +33,8 @@ extern const char *fake_qemu_rx_filters;
 extern const char *fake_qemu_devices;
 /* The next qemu_start() fails, or its process is not ready until fake_qemu_ready(). */
 extern bool fake_qemu_start_fails, fake_qemu_start_hangs;
+/* A QEMU of the VM lives, and no record of this host has it. */
+extern bool fake_qemu_is_stray;
 extern char fake_boot_id[];
 
 void fake_qemu_init(struct loop *loop);
@@ -56,7 +58,10 @@ void fake_qemu_migrates(const char *state);
 void fake_qmp_hold(const char *command);
 void fake_qmp_release(const char *command); /* and the waiting ones are answered */
 void fake_qmp_refuse(const char *command, enum err_code code); /* all of that name */
+extern const char *fake_qmp_words; /* at the end of each refusal; "" at first */
 void fake_qmp_accept(const char *command);
+/* JSON, a constant: the answer to all of that name; NULL: what the fake QEMU says itself. */
+void fake_qmp_result(const char *command, const char *json);
 bool fake_qmp_is_held(const char *command);
 
 #endif

@@ -90,6 +90,7 @@ const char *rig_state(void);
 const char *rig_error(void); /* of the row; "" if none */
 char *rig_timeline(void);    /* on disk: "EVENT DETAIL;EVENT DETAIL;."; the caller's */
 void rig_start_move(void);   /* of a running VM, to host b */
+void rig_start_move_with(const struct move_options *options);
 /* Brings the move into the state, the way a good world does. */
 void rig_bring_to(const char *state);
 void rig_answer_prepare(void);

@@ -280,6 +280,7 @@ void rig_put_ended_moves(uint32_t count)
 	struct store_move move = rig_move1;
 
 	move.is_final = true;
+	move.settled = true;
 	move.idempotency_key[0] = '\0';
 	for (uint32_t i = 0; i < count; i++) {
 		snprintf(move.id, sizeof(move.id), "018f0000-0000-7000-8000-%012u", i);

@@ -67,12 +67,19 @@ struct stream_callbacks callbacks_of(struct side *side)
 	return (struct stream_callbacks){ on_ready, on_status, on_exited, side };
 }
 
-bool on_claim(void *data, const char *id, const char *channel, int fd)
+bool is_claim_lost;
+
+bool on_claim(void *data, const struct stream_preamble *preamble, int fd)
 {
 	(void)data;
-	if (strcmp(id, move_id) != 0 || !dst.stream)
+	if (is_claim_lost) {
+		is_claim_lost = false;
+		close(fd);
+		return true;
+	}
+	if (strcmp(preamble->move_id, move_id) != 0 || !dst.stream)
 		return false;
-	stream_accept(dst.stream, fd, channel);
+	stream_accept(dst.stream, fd, preamble->channel);
 	return true;
 }
 

@@ -47,7 +47,10 @@ struct stream_callbacks callbacks_of(struct side *side);
 void start(struct side *side);      /* until ready() */
 void start_well(struct side *side); /* ready() without an error */
 void stop(struct side *side);       /* kills it */
-bool on_claim(void *data, const char *id, const char *channel, int fd);
+/* The next one is closed instead of handed on. */
+extern bool is_claim_lost;
+/* By the id alone: the proof is for the coordinator (test_move_dst.c). */
+bool on_claim(void *data, const struct stream_preamble *preamble, int fd);
 
 /* ---- waiting --------------------------------------------------------- */
 

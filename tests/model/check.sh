@@ -41,4 +41,5 @@ verify "$faults faults, a user" -DFAULTS="$faults"
 verify "$faults faults, QEMUs and hosts die" -DFAULTS="$faults" -DKILL -DUSER=0
 verify "4 faults, a guest that stops itself" -DFAULTS=4 -DUSER=0 -DGUEST=1
 verify "3 faults, a user, hosts die" -DFAULTS=3 -DKILL
+verify "3 faults, a database is lost" -DFAULTS=3 -DKILL -DUSER=0 -DLOSE
 verify "3 faults, an operator decides" -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE

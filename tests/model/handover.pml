@@ -10,8 +10,9 @@
  *
  * Macros: FAULTS (how many), USER (pauses and resumes), GUEST (it stops by itself,
  * or powers off: how often), KILL (QEMUs may be
- * killed, hosts lose their power), RESOLVE (an operator decides), and the
- * mutants of mutants.sh. */
+ * killed, hosts lose their power), RESOLVE (an operator decides), LOSE (a host
+ * begins with an empty database while its QEMU lives), and the mutants of
+ * mutants.sh. */
 #ifndef FAULTS
 #define FAULTS 5
 #endif
@@ -21,11 +22,16 @@
 #ifndef GUEST
 #define GUEST 0
 #endif
+#ifdef LOSE
+#define may_lose true
+#else
+#define may_lose false
+#endif
 
 #include "states.pml" /* src_may_go, dst_may_go: the code's tables, by states.sh */
 
 mtype = { begin, prepare, transfer, handover, confirm, done, rollback, cancelled, failed, stuck };
-/* Of the destination before it has heard of the move. */
+/* Of a host that has no record of the move: not heard of yet, trimmed, or lost. */
 mtype = { unknown };
 /* QEMU's migration state; `lastpass' is what 7.2 calls active, 10.0 device. */
 mtype = { mig_none, mig_active, mig_lastpass, mig_completed, mig_failed, mig_cancelled };
@@ -58,6 +64,7 @@ bool dst_has_run;
 bool src_heard_refusal;  /* and entered rollback with it */
 bool resolved;           /* an operator gave his word */
 bool told_taken, told_refused; /* what the source was ever told */
+bool src_lost, dst_lost; /* its database is new: no record, but its QEMU lives */
 
 /* ---- the source's coordinator ------------------------------------------- */
 /* on disk */
@@ -68,6 +75,7 @@ bool src_go_doubt_disk;        /* go_in_doubt */
 bool src_cancelled;      /* error.code == ERR_CANCELLED */
 bool src_intent_disk = true; /* true: started */
 bool src_stopped_disk;   /* guest_stopped */
+bool src_go_sent_disk;   /* MOVE_STAMP_GO */
 #define src_shall_run (src_intent && !src_stopped)
 /* in memory */
 bool src_up = true;
@@ -85,12 +93,17 @@ bool src_answered, src_taken;
 bool src_intent = true;
 bool src_stopped;        /* guest_stopped */
 bool src_run;
+bool src_go_sent;        /* MOVE_STAMP_GO, perhaps not on disk yet */
+bool src_unheard;        /* the destination has no record: it answered `unknown' */
 mtype action = idle;
 
 /* ---- the destination's coordinator -------------------------------------- */
 /* on disk */
 mtype dst_state = unknown;
 bool dst_run_disk;       /* the VM's intent, written with `taken' */
+bool dst_has_vm;         /* the VM's row, of the generation that `taken' makes */
+bool dst_tombstone;      /* the record says only that the move is not known */
+bool dst_settled;        /* the source's own record of the end is on disk */
 /* in memory */
 bool dst_up = true;
 bool dst_enters;
@@ -105,8 +118,8 @@ bool prepare_waits, go_waits, drop_waits;
 
 /* ---- messages under way; a repeated one stays ---------------------------- */
 bool m_prepare, m_prepared, m_unprepared;
-bool m_go, m_go_run, m_go_taken, m_go_refused;
-bool m_drop, m_drop_taken, m_drop_refused;
+bool m_go, m_go_run, m_go_taken, m_go_refused, m_go_unknown;
+bool m_drop, m_drop_taken, m_drop_refused, m_drop_unknown;
 
 /* Nobody answers: a person may have to decide, and meanwhile all goes on as before. */
 #define src_hands (src_state == handover || src_state == stuck)
@@ -116,14 +129,14 @@ bool m_drop, m_drop_taken, m_drop_refused;
 #define src_is_final (src_state == done || src_state == cancelled || src_state == failed)
 #define dst_is_final (dst_state == done || dst_state == failed)
 #define dst_owns (dst_state == handover || dst_state == done)
-#define dst_refuses (dst_state == rollback || dst_state == failed)
+#define dst_refuses (dst_state == rollback || (dst_state == failed && !dst_tombstone))
 #define dst_qemu_gone (dst_qemu == absent || dst_qemu == dead)
 #define src_given_away ((src_saw || src_mig == mig_completed) && !src_refused && !src_answered)
 #define acts_allowed (src_state == begin || src_state == prepare || src_state == transfer || \
 		      src_state == rollback)
 #define resume_allowed (acts_allowed && !(src_state == rollback && src_given_away))
-#define go_pending (m_go || go_waits || m_go_taken || m_go_refused)
-#define drop_pending (m_drop || drop_waits || m_drop_taken || m_drop_refused)
+#define go_pending (m_go || go_waits || m_go_taken || m_go_refused || m_go_unknown)
+#define drop_pending (m_drop || drop_waits || m_drop_taken || m_drop_refused || m_drop_unknown)
 #define prepare_pending (m_prepare || prepare_waits || m_prepared || m_unprepared)
 /* What only a fault makes happen; while the other side is down it happens by itself. */
 #define GIVE_UP(other_up) (faults > 0 || !(other_up))
@@ -135,6 +148,27 @@ bool m_drop, m_drop_taken, m_drop_refused;
 #else
 /* A host that was said to be dead and comes back has to hear what became of it. */
 #define patience_may_end (!src_go_doubt && !resolved)
+#endif
+/* "I do not know" is no refusal: only who never sent go may take it for one. */
+#ifdef M_UNKNOWN_IS_REFUSED
+#define unknown_is_harmless true
+#else
+#ifdef M_UNKNOWN_FORGETS_DOUBT
+#define unknown_is_harmless (!src_go_sent)
+#else
+#define unknown_is_harmless (!src_go_sent && !src_go_doubt)
+#endif
+#endif
+#ifdef M_TRIM_UNSETTLED
+#define may_trim true
+#else
+#define may_trim dst_settled
+#endif
+/* has_guest in moves_peer.c: the VM's row tells, whatever became of the move's. */
+#ifdef M_VM_DOES_NOT_TELL
+#define vm_tells false
+#else
+#define vm_tells dst_has_vm
 #endif
 /* is_open in move_resolve.c, and that the other host was found silent (!dst_up). */
 #define src_is_open (src_hands && src_saw && !src_refused)
@@ -279,6 +313,7 @@ inline src_goes(to)
 	src_migrating = false;
 	src_safe = false;
 	src_saw_disk = src_saw; /* the row carries all of the detail */
+	src_go_sent_disk = src_go_sent;
 	src_go_doubt_disk = src_go_doubt;
 	src_stopped_disk = src_stopped;
 }
@@ -290,6 +325,7 @@ inline src_ends(to)
 	src_cancel = false; src_completed = false; src_saw = false; src_saw_disk = false;
 	src_go_doubt = false; src_go_doubt_disk = false; src_answered = false; src_run = false;
 	src_stopped = false; src_stopped_disk = false;
+	src_go_sent = false; src_go_sent_disk = false; src_unheard = false;
 	src_refused = false; src_heard_refusal = false; src_cancelled = false; src_doubt = false;
 	may_cancel = 0;
 	src_doubt = false;
@@ -392,7 +428,10 @@ end:	do
 		src_goes(handover) }
 	/* move_lease_renew */
 	:: atomic { SRC && src_state == transfer && src_attached && src_mig == mig_active &&
-		    link_up && lease == HELD && dst_up -> lease = FLOWS }
+		    link_up && lease == HELD && dst_up && dst_state != unknown -> lease = FLOWS }
+	/* on_presence: the destination has no record any more */
+	:: atomic { SRC && src_state == transfer && src_attached && src_mig == mig_active &&
+		    dst_up && dst_state == unknown -> src_goes(rollback) }
 	/* send_cancel: QEMU decides */
 	:: atomic { SRC && src_state == transfer && src_alive && src_cancel &&
 		    (src_mig == mig_active || src_mig == mig_lastpass) ->
@@ -415,17 +454,18 @@ end:	do
 	:: atomic { SRC && src_hands && src_completed && !src_saw && action != idle &&
 		    !src_doubt -> src_doubt = true }
 	:: atomic { SRC && src_hands && src_completed && !src_saw && action == idle &&
-		    src_doubt ->
+		    src_doubt && !src_unheard ->
 		if
 		:: src_alive && src_runs -> src_goes(rollback)
-		:: !src_alive -> src_go_doubt = doubt_of_go; src_goes(rollback)
+		:: !src_alive -> src_go_doubt = src_go_doubt || doubt_of_go; src_goes(rollback)
 		:: else -> src_doubt = false
 		fi }
 	:: atomic { SRC && asks_go && src_completed && !src_refused && !go_pending &&
-		    guest_stands -> src_saw = true; m_go = true; m_go_run = src_run }
+		    guest_stands && !src_unheard ->
+		src_saw = true; src_go_sent = true; m_go = true; m_go_run = src_run }
 	/* move_save_detail, beside the question */
 	:: atomic { src_up && src_saw && !src_saw_disk ->
-		src_saw_disk = true }
+		src_saw_disk = true; src_go_sent_disk = src_go_sent }
 	:: atomic { SRC && src_state == handover && src_saw && !src_refused && !dst_up ->
 		src_goes(stuck) } /* is_silent */
 	:: atomic { SRC && src_hands && m_go_taken ->
@@ -433,10 +473,24 @@ end:	do
 	:: atomic { SRC && src_hands && m_go_refused ->
 		m_go_refused = false; src_refused = true; src_heard_refusal = true;
 		src_goes(rollback) }
+	/* It asks on, at the pace of one that waits for a person; here one answer is
+	 * enough, for a host without a record does not find one again. */
+	:: atomic { SRC && src_hands && m_go_unknown ->
+		m_go_unknown = false;
+#ifdef M_UNKNOWN_IS_REFUSED
+		src_refused = true; src_heard_refusal = true; src_goes(rollback)
+#else
+		src_unheard = true;
+		if
+		:: src_state == handover -> src_goes(stuck)
+		:: else
+		fi
+#endif
+		}
 	:: atomic { SRC && src_hands && !src_completed && src_alive &&
 		    (src_mig == mig_failed || src_mig == mig_cancelled) -> src_goes(rollback) }
-	:: atomic { SRC && src_hands && !src_completed && !src_alive ->
-		src_go_doubt = src_resumed; src_goes(rollback) }
+	:: atomic { SRC && src_hands && !src_completed && !src_alive && !src_unheard ->
+		src_go_doubt = src_go_doubt || src_resumed; src_goes(rollback) }
 #ifdef M_RESUME_WITHOUT_REFUSAL
 	:: atomic { SRC && src_hands && src_completed && GIVE_UP(dst_up) ->
 		PAY(dst_up); src_refused = true; src_goes(rollback) }
@@ -484,6 +538,12 @@ end:	do
 		m_drop_taken = false;
 		assert(!src_alive); /* stuck */
 		src_goes(confirm) }
+	:: atomic { SRC && src_state == rollback && m_drop_unknown ->
+		m_drop_unknown = false;
+		if
+		:: unknown_is_harmless -> src_answered = true
+		:: else -> src_unheard = true; src_goes(stuck)
+		fi }
 	:: atomic { SRC && src_state == rollback && src_safe && src_answered ->
 		if
 		:: src_cancelled -> src_ends(cancelled)
@@ -504,15 +564,16 @@ end:	do
 		may_start = 0; src_alive = true; src_mig = mig_none; run_on_source() }
 
 	/* late answers: move_ask.c, on_answer() */
-	:: atomic { src_up && !src_hands && (m_go_taken || m_go_refused) ->
-		m_go_taken = false; m_go_refused = false }
-	:: atomic { src_up && src_state != rollback && (m_drop_taken || m_drop_refused) ->
-		m_drop_taken = false; m_drop_refused = false }
+	:: atomic { src_up && !src_hands && (m_go_taken || m_go_refused || m_go_unknown) ->
+		m_go_taken = false; m_go_refused = false; m_go_unknown = false }
+	:: atomic { src_up && src_state != rollback && (m_drop_taken || m_drop_refused || m_drop_unknown) ->
+		m_drop_taken = false; m_drop_refused = false; m_drop_unknown = false }
 	:: atomic { src_up && src_state != prepare && (m_prepared || m_unprepared) ->
 		m_prepared = false; m_unprepared = false }
 
 	/* moves_recover, vms_settle */
-	:: atomic { !src_up ->
+	:: atomic { !src_up && src_state == unknown -> src_up = true }
+	:: atomic { !src_up && src_state != unknown ->
 		src_up = true; src_resumed = true; src_enters = true;
 		src_saw = src_saw_disk; src_completed = src_saw_disk; src_go_doubt = src_go_doubt_disk;
 		src_intent = src_intent_disk;
@@ -555,6 +616,14 @@ inline dst_cont()
 	fi
 }
 
+/* find_or_bury in moves_peer.c: a record that says only that the move is not known
+ * here, against an offer that is late. */
+inline dst_is_buried()
+{
+	dst_state = failed;
+	dst_tombstone = true
+}
+
 active proctype destination()
 {
 end:	do
@@ -563,21 +632,25 @@ end:	do
 		m_prepare = false; prepare_waits = true;
 		if
 		:: dst_state == unknown ->
-			assert(!told_refused); /* a late offer revives what was refused */
-			dst_goes(prepare)
+			assert(!told_refused || dst_lost); /* a late offer revives what was refused */
+			if /* vm_new_incoming: the VM is here */
+			:: dst_has_vm -> prepare_waits = false; m_unprepared = true
+			:: !dst_has_vm && !(dst_lost && !dst_qemu_gone) -> dst_goes(prepare)
+			:: else -> prepare_waits = false; m_unprepared = true
+			fi
 		:: else
 		fi }
 	:: atomic { DST && prepare_waits && dst_state != prepare ->
 		prepare_waits = false;
 		if
-		:: dst_refuses -> m_unprepared = true
+		:: dst_refuses || dst_state == failed -> m_unprepared = true
 		:: else -> m_prepared = true
 		fi }
 	/* moves_go */
 	:: atomic { dst_up && m_go ->
 		m_go = false; go_waits = true;
 		if
-		:: dst_state == unknown -> dst_state = failed
+		:: dst_state == unknown -> dst_is_buried()
 		:: go_counts && !dst_go -> dst_go = true; dst_run = m_go_run
 		:: else
 		fi;
@@ -590,35 +663,38 @@ end:	do
 		:: dst_state == unknown ->
 			drop_waits = false; m_drop_refused = true; told_refused = true
 #else
-		:: dst_state == unknown -> dst_state = failed
+		:: dst_state == unknown -> dst_is_buried()
 #endif
 		:: dst_state != unknown && !dst_is_final -> dst_drop = true
 #ifdef M_REFUSE_AFTER_TAKEN
-		:: dst_state == done -> dst_goes(rollback)
+		:: dst_state == done -> dst_goes(rollback); dst_has_vm = false
 #endif
 		:: else
 		fi }
 	/* move_when(MOVE_VERDICT), on_verdict */
-	:: atomic { DST && go_waits && (dst_refuses || dst_state == done ||
+	:: atomic { DST && go_waits && (dst_refuses || dst_is_final ||
 		    (dst_state == handover && dst_is_running)) ->
 		go_waits = false;
 		if
 		:: dst_refuses -> m_go_refused = true; told_refused = true
+		:: dst_tombstone && !vm_tells -> m_go_unknown = true
 		:: else -> m_go_taken = true; told_taken = true
 		fi;
 		assert(!(told_taken && told_refused)) }
-	:: atomic { DST && drop_waits && (dst_refuses || dst_state == done ||
+	:: atomic { DST && drop_waits && (dst_refuses || dst_is_final ||
 		    (dst_state == handover && dst_is_running)) ->
 		drop_waits = false;
 		if
 		:: dst_refuses -> m_drop_refused = true; told_refused = true
+		:: dst_tombstone && !vm_tells -> m_drop_unknown = true
 		:: else -> m_drop_taken = true; told_taken = true
 		fi;
 		assert(!(told_taken && told_refused)) }
 
 	/* prepare */
 	:: atomic { dst_up && dst_enters && dst_state == prepare ->
-		dst_enters = false; dst_qemu = waiting }
+		dst_enters = false; dst_qemu = waiting;
+		link_up = false; lease = HELD /* of a QEMU that a lost record had */ }
 	:: atomic { DST && dst_state == prepare && (dst_drop || dst_qemu == dead) ->
 		dst_goes(rollback) }
 	:: atomic { DST && dst_state == prepare && !dst_drop && dst_qemu == waiting ->
@@ -639,16 +715,16 @@ end:	do
 #ifdef M_ANSWER_BEFORE_DURABLE
 		if
 		:: go_waits -> go_waits = false; m_go_taken = true; told_taken = true
-		:: true -> dst_run_disk = dst_run; dst_goes(handover)
+		:: true -> dst_run_disk = dst_run; dst_has_vm = true; dst_goes(handover)
 		fi
 #else
 #ifdef M_CONT_BEFORE_TAKEN
 		if
 		:: dst_qemu == loaded -> run_on_destination()
-		:: dst_qemu == running -> dst_run_disk = dst_run; dst_goes(handover)
+		:: dst_qemu == running -> dst_run_disk = dst_run; dst_has_vm = true; dst_goes(handover)
 		fi
 #else
-		dst_run_disk = dst_run; dst_goes(handover) /* take */
+		dst_run_disk = dst_run; dst_has_vm = true; dst_goes(handover) /* take */
 #endif
 #endif
 		}
@@ -664,6 +740,19 @@ end:	do
 	/* the same, and a person gave it to us (note_end) */
 	:: atomic { DST && dst_waits && !dst_drop && !dst_go && src_up && src_state == done &&
 		    asks_fate && !hears_no_gift -> dst_go = true; dst_run = src_intent }
+	/* on_fate: the source has no record, so that its go will never come; but a guest
+	 * that is complete may be all that there is */
+	:: atomic { DST && dst_waits && !dst_drop && !dst_go && src_up && src_state == unknown &&
+		    asks_fate && (!dst_loaded || dst_state == transfer) ->
+#ifdef M_UNKNOWN_IS_A_GIFT
+		dst_go = true; dst_run = true
+#else
+		if
+		:: dst_loaded -> dst_goes(stuck)
+		:: else -> dst_drop = true
+		fi
+#endif
+		}
 	/* on_fate: nothing ever came, and nobody answers */
 	:: atomic { DST && dst_waits && !dst_loaded && !link_up && GIVE_UP(src_up) ->
 		PAY(src_up); dst_goes(rollback) }
@@ -672,7 +761,8 @@ end:	do
 	 * run on after the copy was made. */
 	:: atomic { DST && dst_is_open && !dst_drop && dst_qemu != dead &&
 		    resolve_destination_word && !src_up && !src_alive ->
-		resolved = true; dst_run = true; dst_run_disk = true; dst_goes(handover) }
+		resolved = true; dst_run = true; dst_run_disk = true; dst_has_vm = true;
+		dst_goes(handover) }
 	/* --keep source, said here: this copy is given up, whatever the source is. */
 	:: atomic { DST && dst_is_open && !src_up -> dst_goes(rollback) }
 #endif
@@ -702,7 +792,17 @@ end:	do
 	:: atomic { DST && dst_state == rollback && dst_qemu_gone ->
 		assert(dst_may_go(dst_state, failed));
 		dst_state = failed; dst_loaded = false; dst_go = false; dst_drop = false;
-		dst_resumed = false; dst_run = false; dst_run_disk = false }
+		dst_resumed = false; dst_run = false; dst_run_disk = false; dst_has_vm = false }
+
+	/* moves_settle: the source's record of the end is on disk, and it says so until
+	 * this host has noted it */
+	:: atomic { DST && dst_is_final && !dst_settled && src_up && src_is_final ->
+		dst_settled = true }
+	/* moves_history: the record is old.  By then no message is under way. */
+	:: atomic { DST && dst_is_final && may_trim && faults > 0 && !prepare_pending &&
+		    !m_go && !go_waits && !m_drop && !drop_waits ->
+		faults--;
+		dst_state = unknown; dst_tombstone = false; dst_settled = false }
 
 	/* moves_recover */
 	:: atomic { !dst_up ->
@@ -783,8 +883,9 @@ inline src_crashes()
 	src_migrating = false; src_safe = false; src_answered = false; src_run = false;
 	src_doubt = false;
 	m_prepared = false; m_unprepared = false;
-	m_go_taken = false; m_go_refused = false;
-	m_drop_taken = false; m_drop_refused = false;
+	m_go_taken = false; m_go_refused = false; m_go_unknown = false;
+	m_drop_taken = false; m_drop_refused = false; m_drop_unknown = false;
+	src_go_sent = src_go_sent_disk; src_unheard = false;
 	src_intent = src_intent_disk;
 	src_stopped = src_stopped_disk;
 	if /* the lease ends with the connection */
@@ -813,6 +914,17 @@ end:	do
 	:: atomic { faults > 0 && link_up -> faults--; break_link() }
 	/* the destination's QEMU cannot load what comes */
 	:: atomic { faults > 0 && dst_qemu == loading -> faults--; dst_qemu = dead; link_up = false }
+	/* the database was moved away, or lost with its disk; the QEMUs live on.  The
+	 * process that had it has ended, and with it each connection: no message of
+	 * before comes to the next one. */
+	:: atomic { may_lose && faults > 0 && dst_state != unknown ->
+		faults--; dst_crashes(); dst_state = unknown; dst_lost = true;
+		m_prepared = false; /* its token is not known any more */
+		m_prepare = false; m_go = false; m_go_run = false; m_drop = false;
+		dst_run_disk = false; dst_has_vm = false; dst_tombstone = false;
+		dst_settled = false }
+	:: atomic { may_lose && faults > 0 && src_state != unknown && !src_is_final ->
+		faults--; src_crashes(); src_state = unknown; src_lost = true }
 #ifdef KILL
 	:: atomic { faults > 0 && src_alive && !src_is_final -> faults--; src_dies() }
 	:: atomic { faults > 0 && (dst_qemu == waiting || dst_qemu == loaded || dst_qemu == running) ->
@@ -829,6 +941,8 @@ end:	do
 	:: atomic { faults > 0 && m_go -> faults--; m_go = false; m_go_run = false }
 	:: atomic { faults > 0 && (m_go_taken || m_go_refused) ->
 		faults--; m_go_taken = false; m_go_refused = false }
+	:: atomic { faults > 0 && (m_go_unknown || m_drop_unknown) ->
+		faults--; m_go_unknown = false; m_drop_unknown = false }
 	:: atomic { faults > 0 && m_drop -> faults--; m_drop = false }
 	:: atomic { faults > 0 && (m_drop_taken || m_drop_refused) ->
 		faults--; m_drop_taken = false; m_drop_refused = false }
@@ -844,16 +958,16 @@ end:	do
 }
 
 /* ---- in the end ---------------------------------------------------------------- */
-active proctype end_of_it()
+inline is_decided()
 {
-	timeout ->
 	atomic {
 		assert(src_is_final);
 		assert(dst_state == unknown || dst_is_final);
 		/* exactly one host owns the guest */
-		assert((src_state == done) == (dst_state == done));
+		assert((src_state == done) == dst_has_vm);
+		assert(dst_state == unknown || dst_tombstone || (dst_state == done) == dst_has_vm);
 		/* nothing is left over */
-		assert(dst_state == done || dst_qemu_gone);
+		assert(dst_has_vm || dst_qemu_gone);
 		assert(src_state != done || !src_alive);
 		assert(!link_up || src_state == done);
 #ifndef KILL
@@ -864,4 +978,15 @@ active proctype end_of_it()
 		fi
 #endif
 	}
+}
+
+active proctype end_of_it()
+{
+	timeout ->
+	if
+	:: src_lost || dst_lost -> /* a person looks; what each host says is true */
+		assert(src_state != stuck || src_unheard || src_lost);
+		assert(src_is_final || src_state == stuck || src_lost)
+	:: else -> is_decided()
+	fi
 }

@@ -65,6 +65,8 @@ MOVES = [
     ("wrong types", {"vm": 1, "to": ["b"]}, ["/to", "/vm"]),
     ("out of range", {"vm": "g1", "to": "b", "bandwidth_bytes_per_s": -1, "downtime_limit_ms": -5},
      ["/bandwidth_bytes_per_s", "/downtime_limit_ms"]),
+    ("limit that cannot be held", {"vm": "g1", "to": "b", "bandwidth_bytes_per_s": 1023},
+     ["/bandwidth_bytes_per_s"]),
     ("name that leaves its place", {"vm": "../g1", "to": "b/../a"}, ["/to", "/vm"]),
 ]
 

@@ -156,7 +156,7 @@ class CheckTest(CheckCase):
 
     def test_leftovers_are_removed_unless_in_use_or_foreign(self):
         vms, moves, logs = (self.a.run_dir / "vms", self.a.run_dir / "moves",
-                            self.a.state_dir / "log")
+                            self.a.log_dir)
         logs.mkdir(exist_ok=True)
         dead, used, foreign, move = (STRAY + str(i) for i in range(1, 5))
         for path in (vms / dead, vms / used, vms / foreign, moves / move):

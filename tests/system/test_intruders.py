@@ -72,7 +72,7 @@ class IntruderTest(SystemTest):
         self.assert_undisturbed()
 
     def test_slow_talker_is_thrown_out(self):
-        slow = self.intruder(self.b.data_port).send(b"MIGRD1 ")
+        slow = self.intruder(self.b.data_port).send(b"MIGRD2 ")
         self.assertEqual(slow.read_to_end(), b"")
         self.assert_undisturbed()
 
@@ -144,9 +144,17 @@ class IntruderTest(SystemTest):
         self.assertIn(status, (400, 401, 403, 404, 409), answer)
 
 
+def read_line(sock):
+    """Not a byte more: TLS follows."""
+    line = b""
+    while not line.endswith(b"\n"):
+        line += sock.recv(1) or b"\n"
+    return line
+
+
 class TokenTest(SystemTest):
     """The channel of a move that nobody has claimed yet: the source's own stream
-    was sent elsewhere, so the intruder comes first."""
+    was sent elsewhere, so the intruder comes first, and with the source's own first line."""
 
     host_ids = ("a", "b", "c")
 
@@ -165,10 +173,12 @@ class TokenTest(SystemTest):
         self.elsewhere.settimeout(30)
         self.lost, _ = self.elsewhere.accept()
         self.addCleanup(self.lost.close)
+        self.lost.settimeout(30)
+        self.overheard = read_line(self.lost)
 
     def try_token(self, directory, token):
         """What the data port of b says to TOKEN; b"" when it closes without a word."""
-        intruder = Intruder(self.b.data_port).preamble(self.move["id"])
+        intruder = Intruder(self.b.data_port).send(self.overheard)
         self.addCleanup(intruder.close)
         if not intruder.start_tls(directory):
             return b""
@@ -196,6 +206,20 @@ class TokenTest(SystemTest):
     def test_right_host_with_a_wrong_token_is_refused(self):
         self.assert_refused_and_guest_stays(self.a.dir, WRONG_TOKEN)
 
+    # The id is for every viewer to see.
+    def test_right_id_without_a_proof_is_closed_before_tls(self):
+        intruder = Intruder(self.b.data_port).preamble(self.move["id"])
+        self.addCleanup(intruder.close)
+        self.assertEqual(intruder.read_to_end(), b"")
+        self.end_move()
+
+    def test_overheard_line_is_good_once(self):
+        self.assertNotIn(TOKEN_OK, self.try_token(self.world["c"].dir, WRONG_TOKEN))
+        again = Intruder(self.b.data_port).send(self.overheard)
+        self.addCleanup(again.close)
+        self.assertEqual(again.read_to_end(), b"")
+        self.end_move()
+
     def test_right_host_without_a_token_is_refused(self):
         self.assert_refused_and_guest_stays(self.a.dir, b"\n")
 
@@ -206,9 +230,6 @@ class TokenTest(SystemTest):
 
     def relay_and_record(self):
         """Plays b to a's stream with b's own certificate, and keeps what a says first."""
-        line = b""
-        while not line.endswith(b"\n"):
-            line += self.lost.recv(1)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.load_cert_chain(self.b.dir / "host.pem", self.b.dir / "host-key.pem")
@@ -220,6 +241,7 @@ class TokenTest(SystemTest):
         self.move = self.world.begin_move(self.guest, self.a, self.b)
         self.lost, _ = self.elsewhere.accept()
         self.addCleanup(self.lost.close)
+        self.overheard = read_line(self.lost)
         return token
 
 

@@ -25,6 +25,36 @@ static void add_device(enum adopt_place place, const char *name, const char *typ
 		device->number = (unsigned)strtoul(name + 7, NULL, 10);
 }
 
+/* What is open in a drive now: DEVICE of -drive, or NODE of -blockdev in the device at QDEV. */
+static struct adopt_block *add_block(const char *device, const char *qdev, const char *node,
+				     const char *file, const char *format)
+{
+	struct adopt_block *block = &facts->blocks.list[facts->blocks.count++];
+	struct adopt_node *at = &facts->blocks.nodes[facts->blocks.node_count++];
+
+	*block = (struct adopt_block){ .has_medium = *file != '\0' };
+	snprintf(block->device, sizeof(block->device), "%s", device);
+	snprintf(block->qdev, sizeof(block->qdev), "%s", qdev);
+	snprintf(block->node, sizeof(block->node), "%s", node);
+	snprintf(block->file, sizeof(block->file), "%s", file);
+	snprintf(block->format, sizeof(block->format), "%s", format);
+	*at = (struct adopt_node){ { 0 }, { 0 }, { 0 } };
+	snprintf(at->name, sizeof(at->name), "%s", node);
+	snprintf(at->file, sizeof(at->file), "%s", file);
+	snprintf(at->driver, sizeof(at->driver), "%s", format);
+	return block;
+}
+
+static void add_backend(struct adopt_backends *backends, const char *id, const char *type,
+			const char *ifname)
+{
+	struct adopt_backend *backend = &backends->list[backends->count++];
+
+	snprintf(backend->id, sizeof(backend->id), "%s", id);
+	snprintf(backend->type, sizeof(backend->type), "%s", type);
+	snprintf(backend->ifname, sizeof(backend->ifname), "%s", ifname);
+}
+
 static void setup(void)
 {
 	facts = xnew(struct adopt_facts);
@@ -164,6 +194,9 @@ START_TEST(actions_become_members)
 	ck_assert_int_eq(result.def->actions.shutdown, VM_DEF_SHUTDOWN_PAUSE);
 	ck_assert_int_eq(result.def->actions.panic, VM_DEF_PANIC_NONE);
 	ck_assert_int_eq(result.def->actions.watchdog, VM_DEF_WATCHDOG_POWEROFF);
+	ck_assert(says(result.notes, "-action", "until it is stopped"));
+	plan("-no-shutdown");
+	ck_assert(says(result.notes, "-no-shutdown", "until it is stopped"));
 	plan("-action melt=down");
 	assert_refused("-action", "melt");
 }
@@ -174,9 +207,13 @@ END_TEST
 START_TEST(virtio_drive_becomes_a_disk_at_its_slot)
 {
 	add_device(ADOPT_ANONYMOUS, "device[0]", "virtio-blk-pci", 40, "pcie.0");
-	snprintf(facts->blocks[0].file, sizeof(facts->blocks[0].file), "/a,b");
-	snprintf(facts->blocks[0].format, sizeof(facts->blocks[0].format), "raw");
-	facts->block_count = 1;
+	*add_block("virtio0", "", "#block1", "/a,b", "raw") =
+		(struct adopt_block){ .device = "virtio0",
+				      .has_medium = true,
+				      .file = "/a,b",
+				      .format = "raw",
+				      .readonly = true,
+				      .direct = true };
 	wishes.disks_shared = true;
 	plan("-drive file=/a,,b,if=virtio,readonly=on,cache=none");
 	assert_taken();
@@ -193,6 +230,7 @@ END_TEST
 START_TEST(named_device_over_blockdev_becomes_a_disk)
 {
 	add_device(ADOPT_NAMED, "root", "virtio-blk-pci", 32, "pcie.0");
+	add_block("", "/machine/peripheral/root/virtio-backend", "n", "/x", "qcow2");
 	plan("-blockdev {\"driver\":\"qcow2\",\"node-name\":\"n\",\"file\":{\"driver\":\"file\","
 	     "\"filename\":\"/x\"}} -device virtio-blk-pci,drive=n,id=root,bootindex=2");
 	assert_taken();
@@ -206,6 +244,7 @@ END_TEST
 START_TEST(disk_with_more_than_members_stays_as_arguments_and_is_pinned)
 {
 	add_device(ADOPT_ANONYMOUS, "device[0]", "virtio-blk-pci", 24, "pcie.0");
+	add_block("d", "/machine/peripheral-anon/device[0]/virtio-backend", "", "/x", "raw");
 	plan("-drive if=none,id=d,file=/x,format=raw -device virtio-blk,drive=d,serial=abc");
 	assert_refused("-drive", "--disks-shared");
 	wishes.disks_shared = true;
@@ -219,6 +258,7 @@ END_TEST
 START_TEST(nics_of_all_kinds_keep_slot_and_mac)
 {
 	add_device(ADOPT_NAMED, "n", "virtio-net-pci", 16, "pcie.0");
+	add_backend(&facts->nets, "t", "tap", "tap7");
 	snprintf(facts->devices[2].mac, VM_DEF_MAC_SIZE, "52:54:00:12:34:57");
 	add_device(ADOPT_BOARD, "device[9]", "e1000e", 8, "pcie.0");
 	snprintf(facts->devices[3].mac, VM_DEF_MAC_SIZE, "52:54:00:12:34:56");
@@ -247,6 +287,137 @@ START_TEST(virtio_nic_without_vectors_stays_without)
 }
 END_TEST
 
+/* ---- what is so now ---------------------------------------------------------------- */
+
+/* After a snapshot the command line names the base, which lacks the latest writes. */
+START_TEST(drive_with_a_snapshot_since_is_its_overlay)
+{
+	add_device(ADOPT_NAMED, "vd0", "virtio-blk-pci", 24, "pcie.0");
+	add_block("d0", "/machine/peripheral/vd0/virtio-backend", "#block7", "/o.qcow2", "qcow2");
+	plan("-drive if=none,id=d0,file=/base.raw,format=raw -device "
+	     "virtio-blk-pci,id=vd0,drive=d0");
+	assert_taken();
+	ck_assert_str_eq(result.def->disks[0].path, "/o.qcow2");
+	ck_assert_int_eq(result.def->disks[0].format, VM_DEF_DISK_FORMAT_QCOW2);
+	ck_assert(says(result.notes, "-drive", "'/base.raw', and QEMU has '/o.qcow2' open now"));
+}
+END_TEST
+
+/* The same over -blockdev, in the form of libvirt: the nodes that made it go with it. */
+START_TEST(blockdev_with_a_snapshot_since_is_its_overlay)
+{
+	add_device(ADOPT_NAMED, "vd0", "virtio-blk-pci", 24, "pcie.0");
+	add_block("", "/machine/peripheral/vd0/virtio-backend", "over", "/o.qcow2", "qcow2");
+	plan("-blockdev driver=file,filename=/base.qcow2,node-name=l1s "
+	     "-blockdev driver=qcow2,node-name=l1f,file=l1s -device "
+	     "virtio-blk-pci,id=vd0,drive=l1f,bootindex=1");
+	assert_taken();
+	ck_assert_str_eq(result.def->disks[0].path, "/o.qcow2");
+	ck_assert_int_eq(result.def->disks[0].boot_index, 1);
+	assert_extra("");
+}
+END_TEST
+
+/* A device that was taken out and added again under its id has the image of now. */
+START_TEST(device_added_again_has_the_image_of_now)
+{
+	add_device(ADOPT_NAMED, "vd0", "virtio-blk-pci", 24, "pcie.0");
+	add_block("", "/machine/peripheral/vd0/virtio-backend", "new", "/new.raw", "raw");
+	facts->devices[2].has[ADOPT_SERIAL_NOW] = true;
+	snprintf(facts->devices[2].now[ADOPT_SERIAL_NOW], 64, "s2");
+	wishes.disks_shared = true;
+	plan("-drive if=none,id=d0,file=/old.raw,format=raw "
+	     "-device virtio-blk-pci,id=vd0,drive=d0,serial=s1");
+	assert_taken();
+	assert_extra("-device driver=virtio-blk-pci,id=vd0,drive=now0,serial=s2,addr=0x3 "
+		     "-blockdev driver=raw,node-name=now0,read-only=off,file.driver=file,"
+		     "file.filename=/new.raw,cache.direct=off,cache.no-flush=off");
+}
+END_TEST
+
+START_TEST(image_that_no_path_opens_again_is_refused)
+{
+	add_device(ADOPT_NAMED, "vd0", "virtio-blk-pci", 24, "pcie.0");
+	add_block("d0", "/machine/peripheral/vd0/virtio-backend", "#b", "json:{\"backing\":{}}",
+		  "qcow2");
+	plan("-drive if=none,id=d0,file=/a.raw,format=raw -device virtio-blk-pci,id=vd0,drive=d0");
+	assert_refused("-drive", "a path alone");
+	facts->blocks.jobs = 1;
+	plan("");
+	assert_refused("-drive", "1 block jobs");
+}
+END_TEST
+
+/* A CD that was changed or taken out; the drive that QEMU adds by itself, too. */
+START_TEST(medium_is_that_of_now)
+{
+	add_device(ADOPT_BOARD, "device[18]", "ide-cd", ADOPT_NO_PCI, "ide.2");
+	add_block("ide2-cd0", "/machine/unattached/device[18]", "#b", "/two.iso", "raw")->readonly =
+		true;
+	plan("-cdrom /one.iso");
+	assert_extra("-drive if=ide,index=2,media=cdrom,file=/two.iso,format=raw");
+	plan("");
+	assert_taken();
+	assert_extra("-drive if=ide,index=2,media=cdrom,file=/two.iso,format=raw");
+	facts->blocks.list[0].has_medium = false;
+	plan("-cdrom /one.iso");
+	assert_taken();
+	assert_extra("-drive if=ide,index=2,media=cdrom");
+	plan("-drive file=/one.iso,if=none,id=cd,format=raw");
+	assert_taken();
+	assert_extra("-drive if=ide,index=2,media=cdrom");
+}
+END_TEST
+
+START_TEST(limits_cache_and_readonly_are_those_of_now)
+{
+	struct adopt_block *block;
+
+	add_device(ADOPT_NAMED, "vd0", "virtio-blk-pci", 24, "pcie.0");
+	block = add_block("d0", "/machine/peripheral/vd0/virtio-backend", "#b", "/a", "raw");
+	block->limits[0] = 1000000;
+	block->direct = block->readonly = true;
+	snprintf(block->group, sizeof(block->group), "d0");
+	plan("-drive if=none,id=d0,file=/a,format=raw,iops=5 "
+	     "-device virtio-blk-pci,id=vd0,drive=d0");
+	assert_taken();
+	assert_extra("-drive if=none,id=d0,file=/a,format=raw,readonly=on,cache=none,"
+		     "throttling.bps-total=1000000 "
+		     "-device driver=virtio-blk-pci,id=vd0,drive=d0,addr=0x3");
+	block->device[0] = '\0';
+	snprintf(block->node, sizeof(block->node), "n");
+	plan("-blockdev driver=raw,node-name=n,file.driver=file,file.filename=/a "
+	     "-device virtio-blk-pci,id=vd0,drive=n");
+	assert_refused("-blockdev", "throttled");
+}
+END_TEST
+
+START_TEST(network_and_character_device_are_those_of_now)
+{
+	add_device(ADOPT_NAMED, "n", "virtio-net-pci", 16, "pcie.0");
+	snprintf(facts->devices[2].mac, VM_DEF_MAC_SIZE, "52:54:00:12:34:99");
+	facts->devices[2].has[ADOPT_NETDEV_NOW] = true;
+	snprintf(facts->devices[2].now[ADOPT_NETDEV_NOW], 64, "t");
+	add_backend(&facts->nets, "t", "tap", "tap8");
+	add_backend(&facts->chardevs, "c", "unix:/run/other,server=on", "");
+	plan("-netdev tap,id=t,ifname=tap7,script=no,downscript=no "
+	     "-device virtio-net-pci,netdev=t,id=n,mac=52:54:00:12:34:57");
+	assert_taken();
+	ck_assert_str_eq(result.def->nics[0].ifname, "tap8");
+	ck_assert(says(result.notes, "-netdev", "'tap8', up and in its bridge"));
+	ck_assert_str_eq(result.def->nics[0].mac, "52:54:00:12:34:99");
+	plan("-netdev user,id=t -netdev user,id=u -device virtio-net-pci,netdev=u,id=n");
+	assert_refused("-netdev", "of type 'user' on the command line, and of 'tap' now");
+	assert_refused("-netdev", "no network 'u'");
+	snprintf(facts->devices[2].now[ADOPT_NETDEV_NOW], 64, "late");
+	plan("-netdev tap,id=t,ifname=tap8,script=no,downscript=no "
+	     "-device virtio-net-pci,netdev=t,id=n");
+	assert_refused("-device", "'late' now");
+	plan("-chardev socket,id=c,path=/run/c,server=on,wait=off");
+	assert_refused("-chardev", "'unix:/run/other,server=on' now");
+}
+END_TEST
+
 /* ---- what QEMU adds by itself ------------------------------------------------------- */
 
 START_TEST(default_devices_are_written_out)
@@ -257,6 +428,7 @@ START_TEST(default_devices_are_written_out)
 	add_device(ADOPT_BOARD, "device[10]", "isa-serial", ADOPT_NO_PCI, "isa.0");
 	add_device(ADOPT_BOARD, "device[11]", "isa-parallel", ADOPT_NO_PCI, "isa.0");
 	add_device(ADOPT_BOARD, "device[18]", "ide-cd", ADOPT_NO_PCI, "ide.2");
+	add_block("ide2-cd0", "/machine/unattached/device[18]", "", "", "");
 	plan("-display none");
 	assert_taken();
 	assert_extra(
@@ -291,6 +463,7 @@ END_TEST
 START_TEST(serial_lines_become_members_or_stay)
 {
 	add_device(ADOPT_BOARD, "device[10]", "isa-serial", ADOPT_NO_PCI, "isa.0");
+	add_backend(&facts->chardevs, "c", "disconnected:unix:/run/c", "");
 	plan("-chardev socket,id=c,path=/run/c,reconnect=1 -serial chardev:c");
 	assert_taken();
 	ck_assert_int_eq(result.def->serial.type, VM_DEF_SERIAL_TYPE_SOCKET);
@@ -311,6 +484,7 @@ END_TEST
 
 START_TEST(chardev_of_a_monitor_goes_with_it)
 {
+	add_backend(&facts->chardevs, "m", "unix:/run/m,server=on", "");
 	plan("-chardev socket,id=m,path=/run/m,server=on,wait=off -mon chardev=m,mode=control "
 	     "-monitor unix:/run/h,server=on,wait=off");
 	assert_taken();
@@ -336,7 +510,7 @@ START_TEST(option_that_cannot_be_repeated_is_refused_by_name)
 		{ "-drive file=x.img,format=raw", "-drive", "relative" },
 		{ "-drive file=/x,if=pflash,format=raw", "-drive", "if=pflash" },
 		{ "-drive file=/x,format=raw,snapshot=on", "-drive", "temporary" },
-		{ "-drive file=/x", "-drive", "format" },
+		{ "-drive file=/x", "-drive", "no drive 'ide0-hd0'" },
 		{ "x.img", "-hda", "relative" },
 		{ "-netdev tap,id=x", "-netdev", "script=no" },
 		{ "-netdev tap,id=x,fd=3", "-netdev", "'fd'" },
@@ -443,6 +617,21 @@ START_TEST(answers_are_taken_as_they_are)
 	ck_assert(!take("qom-get", "/machine", "\"nonsense\"", &err));
 	ck_assert(!take("query-cpus-fast", NULL, "{}", &err) || facts->vcpus);
 	ck_assert(!take("query-memory-size-summary", NULL, "[]", &err));
+	ck_assert(take("query-block", NULL,
+		       "[{\"device\":\"\",\"qdev\":\"/machine/peripheral/a/x\",\"inserted\":{"
+		       "\"file\":\"/f\",\"drv\":\"raw\",\"ro\":true,\"bps\":7,\"cache\":{"
+		       "\"direct\":true}}},{\"device\":\"cd\"}]",
+		       &err));
+	ck_assert_uint_eq(facts->blocks.count, 2);
+	ck_assert(facts->blocks.list[0].readonly && facts->blocks.list[0].direct);
+	ck_assert_uint_eq(facts->blocks.list[0].limits[0], 7);
+	ck_assert(!facts->blocks.list[1].has_medium);
+	ck_assert(take("human-monitor-command", "info network",
+		       "\"hub 0\\r\\n \\\\ n0: index=0,type=tap,ifname=tap3,script=no\\r\\n"
+		       "c: index=0,type=nic,model=e1000e\\r\\n\"",
+		       &err));
+	ck_assert_uint_eq(facts->nets.count, 1);
+	ck_assert_str_eq(adopt_backend_find(facts, "n0")->ifname, "tap3");
 }
 END_TEST
 
@@ -462,6 +651,13 @@ Suite *suite(void)
 	tcase_add_test(tc, disk_with_more_than_members_stays_as_arguments_and_is_pinned);
 	tcase_add_test(tc, nics_of_all_kinds_keep_slot_and_mac);
 	tcase_add_test(tc, virtio_nic_without_vectors_stays_without);
+	tcase_add_test(tc, drive_with_a_snapshot_since_is_its_overlay);
+	tcase_add_test(tc, blockdev_with_a_snapshot_since_is_its_overlay);
+	tcase_add_test(tc, device_added_again_has_the_image_of_now);
+	tcase_add_test(tc, image_that_no_path_opens_again_is_refused);
+	tcase_add_test(tc, medium_is_that_of_now);
+	tcase_add_test(tc, limits_cache_and_readonly_are_those_of_now);
+	tcase_add_test(tc, network_and_character_device_are_those_of_now);
 	tcase_add_test(tc, default_devices_are_written_out);
 	tcase_add_test(tc, device_that_no_option_explains_is_refused);
 	tcase_add_test(tc, serial_lines_become_members_or_stay);

@@ -170,8 +170,9 @@ START_TEST(what_may_run_a_guest_has_no_repair)
 {
 	static const char *const never[] = { "unknown-qemu", "double-claim",  "stuck-move",
 					     "waiting-move", "crashed-vm",    "unreachable-vm",
-					     "foreign-file", "unknown-state", "silent-peer",
-					     "not-looked-at" };
+					     "still-vm",     "foreign-file",  "unknown-state",
+					     "silent-peer",  "not-looked-at", "old-store",
+					     "was-here",     "unsettled-move" };
 
 	for (const struct check_kind *kind = check_kinds; kind->name; kind++) {
 		bool is_never = false;

@@ -421,10 +421,12 @@ static void act_and_be_refused(void)
 	rig_act(VM_ACTION_PAUSE);
 }
 
+/* Unlike a pause and a stop, which are safe without a record. */
 static void act_on_a_full_disk(void)
 {
-	rig_disk_is_full(true);
 	rig_act(VM_ACTION_PAUSE);
+	rig_disk_is_full(true);
+	rig_act(VM_ACTION_RESUME);
 }
 
 static void act_and_lose_qemu_in_the_record(void)

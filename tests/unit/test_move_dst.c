@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "check_main.h"
 #include "move_rig.h"
+#include "stream/preamble.h"
 
 #define OTHER_ID "018f0000-0000-7000-8000-0000000000ff"
 
@@ -413,31 +414,156 @@ START_TEST(stranger_or_stale_claim_changes_nothing)
 }
 END_TEST
 
-/* A drop may overtake the offer that it is for: what it refused stays refused. */
+/* A drop may overtake the offer that it is for: what is not known stays so. */
 START_TEST(unknown_dropped_late_offer_is_refused)
 {
-	ck_assert_str_eq(rig_drop(), "refused");
-	trace_assert_order("disk failed refused", "answer refused");
+	ck_assert_str_eq(rig_drop(), "unknown");
+	trace_assert_order("disk failed unknown", "answer unknown");
 	ck_assert_int_eq(rig_offer(), ERR_NOT_FOUND);
-	ck_assert_str_eq(rig_go(true), "refused");
+	ck_assert_str_eq(rig_go(true), "unknown");
 	ck_assert_uint_eq(trace_count("qemu"), 0);
 	rig_restart();
 	ck_assert_int_eq(rig_offer(), ERR_NOT_FOUND);
-	ck_assert_str_eq(rig_go(true), "refused");
+	ck_assert_str_eq(rig_go(true), "unknown");
 	ck_assert_ptr_null(rig_vm());
 }
 END_TEST
 
-START_TEST(unknown_go_is_refused_for_good)
+/* A host whose records were lost may run the guest: it must not give leave to another. */
+START_TEST(unknown_go_is_no_refusal)
 {
-	ck_assert_str_eq(rig_go(true), "refused");
-	ck_assert_str_eq(rig.disk.verdict, "refused");
+	ck_assert_str_eq(rig_go(true), "unknown");
+	ck_assert_str_eq(rig.disk.verdict, "unknown");
 	ck_assert_int_eq(rig_offer(), ERR_NOT_FOUND);
-	ck_assert_str_eq(rig_drop(), "refused");
+	ck_assert_str_eq(rig_drop(), "unknown");
 }
 END_TEST
 
-/* No refusal is given that is not on disk. */
+/* The VM's own record tells, whatever became of the move's. */
+START_TEST(unknown_go_of_a_vm_that_is_here_is_taken)
+{
+	ready_to_go();
+	ck_assert_str_eq(rig_go(true), "taken");
+	ck_assert_str_eq(rig_go_of("018f0000-0000-7000-8000-0000000000a2", "b", RIG_GENERATION),
+			 "taken");
+	ck_assert_str_eq(rig_go_of("018f0000-0000-7000-8000-0000000000a3", "b", RIG_GENERATION + 1),
+			 "unknown");
+}
+END_TEST
+
+/* A QEMU without a record is that of a database that was lost: no second one of it. */
+START_TEST(offer_of_a_guest_whose_qemu_lives_without_record_is_refused)
+{
+	fake_qemu_is_stray = true;
+	ck_assert_int_eq(rig_offer(), ERR_CONFLICT);
+	ck_assert_ptr_null(rig_vm());
+	ck_assert_str_eq(rig_go(true), "unknown");
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->error_text, "a QEMU of this VM"));
+	fake_qemu_is_stray = false;
+}
+END_TEST
+
+/* Requests for what nobody knows leave a bounded number of records, and push out none. */
+START_TEST(unknown_go_without_end_is_limited)
+{
+	char id[ID_UUID_SIZE];
+	unsigned limited = 0;
+
+	ready_to_go();
+	ck_assert_str_eq(rig_go(true), "taken");
+	for (unsigned i = 0; i < 300; i++) {
+		trace_clear();
+		snprintf(id, sizeof(id), "018f0000-0000-7000-8000-%012u", 1000 + i);
+		limited += strcmp(rig_go_of(id, "c", 7), "limit") == 0;
+	}
+	ck_assert_uint_eq(limited, 300 - 256);
+	ck_assert_int_eq(move_verdict(moves_find(rig.moves, RIG_MOVE_ID)), VERDICT_TAKEN);
+	ck_assert_str_eq(rig_go_of("018f0000-0000-7000-8000-0000000000a4", "x1", 7), "forbidden");
+}
+END_TEST
+
+static enum err_code settle(enum verdict verdict)
+{
+	struct move *move = NULL;
+	struct err err = { 0 };
+	bool ok = moves_settle(rig.moves,
+			       &(struct move_claim){ .id = RIG_MOVE_ID,
+						     .source = "b",
+						     .vm_uuid = RIG_VM_UUID,
+						     .generation = RIG_GENERATION,
+						     .verdict = verdict },
+			       &move, &err);
+
+	rig_run();
+	return ok ? ERR_NONE : err.code;
+}
+
+/* The verdict is kept until the source has noted it, and over a restart. */
+START_TEST(taken_is_kept_until_the_source_settles_it)
+{
+	ready_to_go();
+	ck_assert_str_eq(rig_go(true), "taken");
+	rig_restart();
+	ck_assert(!move_is_settled(rig_move()));
+	ck_assert_int_eq(settle(VERDICT_REFUSED), ERR_CONFLICT);
+	ck_assert(!move_is_settled(rig_move()));
+	ck_assert_int_eq(settle(VERDICT_TAKEN), ERR_NONE);
+	ck_assert(move_is_settled(rig_move()));
+	rig_restart();
+	ck_assert(move_is_settled(rig_move()));
+}
+END_TEST
+
+/* A source that does not say it is asked; its end is as good as its word. */
+START_TEST(taken_unsettled_asks_the_source)
+{
+	ready_to_go();
+	ck_assert_str_eq(rig_go(true), "taken");
+	rig_advance(10000);
+	fake_peer_fail("fate", ERR_UNAVAILABLE);
+	rig_advance(1000);
+	fake_peer_answer("fate", "{\"state\":\"unknown\",\"verdict\":\"unknown\"}");
+	ck_assert(!move_is_settled(rig_move()));
+	rig_advance(2000);
+	fake_peer_answer("fate", "{\"state\":\"done\",\"final\":true,\"verdict\":\"taken\"}");
+	ck_assert(move_is_settled(rig_move()));
+	rig_advance(120000);
+	ck_assert_uint_eq(fake_peer_pending("fate"), 0);
+}
+END_TEST
+
+/* The source may never come back: then a person says so. */
+START_TEST(taken_unsettled_is_settled_by_a_person)
+{
+	ready_to_go();
+	ck_assert_str_eq(rig_go(true), "taken");
+	ck_assert_int_eq(rig_resolve(MOVE_KEEP_SOURCE, "b"), ERR_CONFLICT);
+	ck_assert_int_eq(rig_resolve(MOVE_KEEP_DESTINATION, ""), ERR_CONFLICT);
+	ck_assert_int_eq(rig_resolve(MOVE_KEEP_DESTINATION, "b"), ERR_NONE);
+	ck_assert(move_is_settled(rig_move()));
+	ck_assert_str_eq(rig.disk.verdict, "taken");
+}
+END_TEST
+
+/* The source's records were lost: its go will never come, and what is complete here may
+ * be all that there is. */
+START_TEST(source_without_record_loaded_guest_is_stuck)
+{
+	const char *unknown = "{\"state\":\"unknown\",\"verdict\":\"unknown\"}";
+
+	ready_to_go();
+	rig_advance(5000);
+	fake_peer_answer("fate", unknown);
+	ck_assert_str_eq(rig_state(), "stuck");
+	ck_assert_ptr_nonnull(strstr(move_reason(rig_move()), "has no record"));
+	rig_advance(5000);
+	fake_peer_answer("fate", unknown);
+	ck_assert_str_eq(rig_state(), "stuck");
+	ck_assert(!rig_guest_runs());
+}
+END_TEST
+
+/* No answer is given that is not on disk. */
 START_TEST(unknown_go_disk_full_is_not_answered)
 {
 	rig_disk_is_full(true);
@@ -446,7 +572,7 @@ START_TEST(unknown_go_disk_full_is_not_answered)
 	ck_assert_str_eq(rig_verdict(), "");
 	rig_disk_is_full(false);
 	rig_advance(1000);
-	ck_assert_str_eq(rig_verdict(), "refused");
+	ck_assert_str_eq(rig_verdict(), "unknown");
 }
 END_TEST
 
@@ -641,16 +767,63 @@ END_TEST
 
 /* ---- the data port --------------------------------------------------------------- */
 
+/* As a stream that was told TOKEN would claim it. */
+static bool claim(const char *id, const char *token, uint32_t attempt)
+{
+	struct stream_preamble preamble = { .channel = "ram", .attempt = attempt };
+	char key[STREAM_PROOF_SIZE];
+
+	snprintf(preamble.move_id, sizeof(preamble.move_id), "%s", id);
+	stream_preamble_key(token, key);
+	stream_preamble_prove(&preamble, key);
+	return moves_claim(rig.moves, &preamble, -1);
+}
+
+static const char *token_of_move(void)
+{
+	return move_token(moves_find(rig.moves, RIG_MOVE_ID));
+}
+
 /* Only a move that waits for it gets the connection. */
 START_TEST(claim_is_for_the_move_that_waits)
 {
-	ck_assert(!moves_claim(rig.moves, RIG_MOVE_ID, "ram", -1));
+	char token[ID_TOKEN_SIZE];
+
+	id_token_new(token);
+	ck_assert(!claim(RIG_MOVE_ID, token, 1));
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
-	ck_assert(!moves_claim(rig.moves, OTHER_ID, "ram", -1));
-	ck_assert(moves_claim(rig.moves, RIG_MOVE_ID, "ram", -1));
+	snprintf(token, sizeof(token), "%s", token_of_move());
+	ck_assert(!claim(OTHER_ID, token, 1));
+	ck_assert(claim(RIG_MOVE_ID, token, 1));
 	ck_assert_uint_eq(trace_count("stream accept"), 1);
 	ck_assert_str_eq(rig_drop(), "refused");
-	ck_assert(!moves_claim(rig.moves, RIG_MOVE_ID, "ram", -1));
+	ck_assert(!claim(RIG_MOVE_ID, token, 2));
+}
+END_TEST
+
+/* Every viewer can read the id of a move. */
+START_TEST(claim_without_the_token_costs_the_move_nothing)
+{
+	char token[ID_TOKEN_SIZE];
+
+	id_token_new(token);
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	for (uint32_t i = 1; i < 100; i++)
+		ck_assert(!claim(RIG_MOVE_ID, token, i));
+	ck_assert_uint_eq(trace_count("stream accept"), 0);
+	ck_assert(claim(RIG_MOVE_ID, token_of_move(), 1));
+}
+END_TEST
+
+/* Whoever sees the wire can repeat a line: it is good once. */
+START_TEST(claim_that_was_overheard_is_refused)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	ck_assert(claim(RIG_MOVE_ID, token_of_move(), 2));
+	ck_assert(!claim(RIG_MOVE_ID, token_of_move(), 2));
+	ck_assert(!claim(RIG_MOVE_ID, token_of_move(), 1));
+	ck_assert(claim(RIG_MOVE_ID, token_of_move(), 3));
+	ck_assert_uint_eq(trace_count("stream accept"), 2);
 }
 END_TEST
 
@@ -687,7 +860,8 @@ START_TEST(end_late_events_are_harmless)
 	trace_clear();
 	fake_qemu_event("MIGRATION", "{\"status\":\"failed\"}");
 	rig_advance(120000);
-	trace_assert_empty();
+	ck_assert_uint_eq(trace_count("qmp"), 0);
+	ck_assert_uint_eq(trace_count("disk"), 0);
 	ck_assert_str_eq(rig_state(), "done");
 	ck_assert_int_eq(rig_act(VM_ACTION_STOP).code, ERR_NONE);
 	ck_assert_int_eq(rig_act(VM_ACTION_DELETE).code, ERR_NONE);
@@ -755,9 +929,17 @@ static void add_prepare(Suite *s)
 static void add_messages(Suite *s)
 {
 	tcase = rig_add_case(s, "messages");
+	tcase_set_timeout(tcase, 60); /* hundreds of records */
 	ADD(stranger_or_stale_claim_changes_nothing);
 	ADD(unknown_dropped_late_offer_is_refused);
-	ADD(unknown_go_is_refused_for_good);
+	ADD(unknown_go_is_no_refusal);
+	ADD(unknown_go_of_a_vm_that_is_here_is_taken);
+	ADD(offer_of_a_guest_whose_qemu_lives_without_record_is_refused);
+	ADD(unknown_go_without_end_is_limited);
+	ADD(taken_is_kept_until_the_source_settles_it);
+	ADD(taken_unsettled_asks_the_source);
+	ADD(taken_unsettled_is_settled_by_a_person);
+	ADD(source_without_record_loaded_guest_is_stuck);
 	ADD(unknown_go_disk_full_is_not_answered);
 	ADD(replays_are_harmless);
 	ADD(go_twice_first_decides);
@@ -775,6 +957,8 @@ static void add_messages(Suite *s)
 	ADD(fate_is_not_asked_while_bytes_flow);
 	ADD(fate_unknown_to_source_is_given_up);
 	ADD(claim_is_for_the_move_that_waits);
+	ADD(claim_without_the_token_costs_the_move_nothing);
+	ADD(claim_that_was_overheard_is_refused);
 	ADD(user_actions_are_refused_before_it_is_ours);
 	ADD(cancel_is_for_the_source);
 	ADD(end_late_events_are_harmless);

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "check_main.h"
+#include "job/move_priv.h"
 #include "move_rig.h"
 
 #define FATE_FINAL "{\"state\":\"failed\",\"final\":true,\"verdict\":\"none\"}"
@@ -389,8 +390,73 @@ START_TEST(src_ended_restart_is_history)
 	ck_assert_str_eq(rig_state(), "failed");
 	ck_assert(move_is_final(rig_move()));
 	ck_assert_uint_eq(trace_count("qmp"), 0);
-	ck_assert_uint_eq(trace_count("peer"), 0);
+	ck_assert_uint_eq(trace_count("peer"), trace_count("peer settle"));
 	ck_assert_str_eq(vm_state(rig_vm()), "running");
+}
+END_TEST
+
+/* The destination keeps its verdict until it is told this, over restarts of both. */
+START_TEST(src_ended_restart_tells_the_destination_until_it_answers)
+{
+	rig_bring_to("transfer");
+	fake_qemu_migrates("failed");
+	rig_peer_says("drop", "refused");
+	rig_advance(1);
+	fake_peer_fail("settle", ERR_UNAVAILABLE);
+	rig_restart();
+	rig_advance(1);
+	fake_peer_answer("settle", "{\"settled\":true}");
+	ck_assert(move_is_settled(rig_move()));
+	trace_clear();
+	rig_restart();
+	rig_advance(120000);
+	ck_assert_uint_eq(trace_count("peer"), 0);
+}
+END_TEST
+
+static struct store_move ended_row(unsigned i, unsigned count)
+{
+	struct store_move row = { .generation = 1, .is_final = true, .settled = true };
+
+	snprintf(row.id, sizeof(row.id), "018f0000-0000-7000-8000-%012u", i);
+	snprintf(row.kind, sizeof(row.kind), "MIGRATION_IN");
+	snprintf(row.state, sizeof(row.state), "failed");
+	snprintf(row.peer, sizeof(row.peer), "b");
+	snprintf(row.verdict, sizeof(row.verdict), "%s", i % 300 ? "refused" : "unknown");
+	row.created_ms = i;
+	row.ended_ms = i * 7919 % count + 1; /* in another order */
+	row.detail = strdup("{}");
+	return row;
+}
+
+/* What is not shown any more is not on disk either, and the other way round. */
+START_TEST(history_in_memory_and_on_disk_is_the_same)
+{
+	enum { COUNT = STORE_HISTORY_MAX + 20 };
+	bool kept[COUNT];
+	struct store_move row;
+
+	for (unsigned i = 0; i < COUNT; i++) {
+		row = ended_row(i, COUNT);
+		store_commit(rig.store, &(struct store_txn){ .put_move = &row }, NULL, NULL);
+		moves_add_row(rig.moves, &row);
+		rig_run();
+		trace_clear();
+	}
+	moves_settled(rig.moves);
+	rig_run();
+	for (unsigned i = 0; i < COUNT; i++) {
+		row = ended_row(i, COUNT);
+		kept[i] = moves_find(rig.moves, row.id) != NULL;
+		store_move_fini(&row);
+	}
+	rig_restart();
+	for (unsigned i = 0; i < COUNT; i++) {
+		row = ended_row(i, COUNT);
+		ck_assert(kept[i] == (moves_find(rig.moves, row.id) != NULL));
+		store_move_fini(&row);
+	}
+	ck_assert(!kept[300] && !kept[600]);
 }
 END_TEST
 
@@ -680,6 +746,7 @@ static TCase *tcase;
 static void add_src(Suite *s)
 {
 	tcase = rig_add_case(s, "source");
+	tcase_set_timeout(tcase, 60); /* a thousand records */
 	ADD(src_begin_restart_rolls_back);
 	ADD(src_prepare_restart_rolls_back);
 	ADD(src_prepare_restart_qemu_dead_has_crashed);
@@ -706,6 +773,8 @@ static void add_src(Suite *s)
 	ADD(src_rollback_restart_monitor_hung_waits);
 	ADD(src_ended_restart_is_history);
 	ADD(history_restart_is_newest_first);
+	ADD(history_in_memory_and_on_disk_is_the_same);
+	ADD(src_ended_restart_tells_the_destination_until_it_answers);
 }
 
 static void add_dst(Suite *s)

@@ -264,6 +264,55 @@ START_TEST(transfer_stalled_but_completes_move_is_done_without_error)
 }
 END_TEST
 
+/* ---- the reason ------------------------------------------------------------- */
+
+static void drop_says(const char *reason)
+{
+	char answer[200];
+
+	snprintf(answer, sizeof(answer), "{\"verdict\":\"refused\",\"reason\":\"%s\"}", reason);
+	fake_peer_answer("drop", answer);
+	rig_run();
+}
+
+/* The link breaks because the destination's QEMU ended: its words are the reason. */
+START_TEST(transfer_link_breaks_destination_knows_why_its_words_are_told)
+{
+	rig_bring_to("transfer");
+	fake_stream_becomes(STREAM_CHANNEL_FAILED);
+	fake_qemu_migrates("failed");
+	drop_says("its QEMU ended: cannot load the firmware");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_ptr_nonnull(
+		strstr(move_row(rig_move())->error_text, "host 'b' did not take the guest: its "
+							 "QEMU ended: cannot load the firmware"));
+}
+END_TEST
+
+/* What it says of our own drop explains nothing. */
+START_TEST(transfer_link_breaks_destination_was_dropped_link_is_the_reason)
+{
+	rig_bring_to("transfer");
+	fake_stream_becomes(STREAM_CHANNEL_FAILED);
+	fake_qemu_migrates("failed");
+	drop_says("the source dropped the move");
+	ck_assert_str_eq(rig_error(), "peer-error");
+}
+END_TEST
+
+/* Whichever comes first: that the guest ended is the reason. */
+START_TEST(transfer_guest_ends_after_the_link_broke_guest_is_the_reason)
+{
+	rig_bring_to("transfer");
+	fake_stream_becomes(STREAM_CHANNEL_FAILED);
+	fake_qemu_migrates("failed");
+	fake_qemu_event("SHUTDOWN", "{\"guest\":true,\"reason\":\"guest-shutdown\"}");
+	rig_run();
+	drop_says("its QEMU ended: no data");
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->error_text, "the guest powered off: "));
+}
+END_TEST
+
 /* ---- drop ---------------------------------------------------------------- */
 
 /* The other host may be down for a week: our guest runs, and our move ends. */
@@ -413,6 +462,9 @@ Suite *suite(void)
 	tcase_add_test(tc, transfer_stalled_times_out);
 	tcase_add_test(tc, transfer_stalled_but_completes_move_is_done_without_error);
 	tcase_add_test(tc, drop_unanswered_ends_after_patience);
+	tcase_add_test(tc, transfer_link_breaks_destination_knows_why_its_words_are_told);
+	tcase_add_test(tc, transfer_link_breaks_destination_was_dropped_link_is_the_reason);
+	tcase_add_test(tc, transfer_guest_ends_after_the_link_broke_guest_is_the_reason);
 	tcase_add_test(tc, rollback_monitor_lost_waits_for_it);
 
 	tc = rig_add_case(s, "disk");

@@ -16,16 +16,68 @@ START_TEST(guest_is_moved_in_this_order)
 	rig_completes();
 	rig_peer_says("go", "taken");
 	ck_assert_str_eq(rig_state(), "done");
-	trace_assert("disk begin", "qmp migrate-set-capabilities", "qmp migrate-set-parameters",
-		     "disk prepare", "peer prepare run", "stream start", "disk prepare",
-		     "disk transfer", "qmp migrate", "peer fate", "disk handover",
-		     "stream timeout 3000", "peer go run", "disk handover completed",
-		     "disk confirm taken completed", "stream kill", "qemu quit",
-		     "disk done taken completed -vm", NULL);
+	trace_assert("disk begin vm=owned/started@1", "qmp migrate-set-capabilities",
+		     "qmp migrate-set-parameters", "disk prepare", "peer prepare run",
+		     "stream start", "disk prepare", "disk transfer", "qmp migrate", "peer fate",
+		     "disk handover", "stream timeout 3000", "peer go run",
+		     "disk handover completed", "disk confirm taken completed", "stream kill",
+		     "qemu quit", "disk done taken completed -vm", "peer settle run", NULL);
 	ck_assert_ptr_null(rig_vm());
 	ck_assert(!fake_qemu()->is_alive);
 	ck_assert_str_eq(rig_error(), "");
 	ck_assert_str_eq(move_owner(rig_move()), "b");
+}
+END_TEST
+
+/* A host that has no record of the move may run the guest all the same: its database may
+ * be new.  Nobody goes on here, and a person is told. */
+START_TEST(go_answered_unknown_is_stuck_and_never_resumes)
+{
+	rig_bring_to("transfer");
+	rig_completes();
+	rig_peer_says("go", "unknown");
+	ck_assert_str_eq(rig_state(), "stuck");
+	ck_assert_ptr_null(move_owner(rig_move()));
+	ck_assert_ptr_nonnull(strstr(move_reason(rig_move()), "--keep source --assert-dead b"));
+	for (int i = 0; i < 5; i++) {
+		rig_advance(5000);
+		if (fake_peer_pending("go"))
+			rig_peer_says("go", "unknown");
+	}
+	rig_restart();
+	rig_peer_says("go", "unknown");
+	ck_assert_str_eq(rig_state(), "stuck");
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+	rig_advance(5000);
+	rig_peer_says("go", "taken"); /* its records were found again */
+	ck_assert_str_eq(rig_state(), "done");
+}
+END_TEST
+
+/* Before any go, who does not know the move cannot take the guest. */
+START_TEST(drop_answered_unknown_before_go_is_harmless)
+{
+	rig_bring_to("transfer");
+	fake_qemu_migrates("failed");
+	rig_peer_says("drop", "unknown");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* A destination that lost its records cannot take the guest: the transfer is given up
+ * while the guest runs. */
+START_TEST(destination_without_record_in_transfer_ends_the_move)
+{
+	rig_bring_to("transfer");
+	while (!fake_peer_pending("fate"))
+		rig_advance(50);
+	fake_peer_answer("fate", "{\"state\":\"unknown\",\"verdict\":\"unknown\"}");
+	ck_assert_str_eq(rig_state(), "rollback");
+	fake_qemu_migrates("cancelled");
+	rig_peer_says("drop", "unknown");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert(rig_guest_runs());
 }
 END_TEST
 
@@ -284,6 +336,46 @@ START_TEST(go_refused_cont_refused_for_good_move_ends)
 	rig_advance(60000);
 	ck_assert_str_eq(rig_state(), "failed");
 	ck_assert_str_eq(vm_state(rig_vm()), "paused");
+	ck_assert_ptr_nonnull(strstr(vm_reason(rig_vm()), "it is not tried again"));
+	/* A second one could run the guest without its disk. */
+	ck_assert_uint_eq(trace_count("qmp cont"), 1);
+}
+END_TEST
+
+/* Somebody holds its image for longer than any move waits: it runs as soon as it can. */
+START_TEST(go_refused_cont_refused_by_a_lock_guest_runs_when_it_is_free)
+{
+	rig_bring_to("handover");
+	fake_qemu_migrates("completed");
+	fake_qmp_refuse("cont", ERR_QEMU);
+	fake_qmp_words = ": Failed to get \"write\" lock";
+	rig_peer_says("go", "refused");
+	rig_advance(600000);
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(vm_state(rig_vm()), "paused");
+	ck_assert_ptr_nonnull(strstr(vm_reason(rig_vm()), "it is tried again until it runs"));
+	fake_qmp_accept("cont");
+	rig_advance(5000);
+	ck_assert(rig_guest_runs());
+	ck_assert_str_eq(vm_reason(rig_vm()), "");
+}
+END_TEST
+
+/* Who does not want it to run any more is not overruled. */
+START_TEST(cont_refused_by_a_lock_then_paused_is_not_tried_again)
+{
+	size_t tried;
+
+	rig_bring_to("handover");
+	fake_qemu_migrates("completed");
+	fake_qmp_refuse("cont", ERR_QEMU);
+	fake_qmp_words = ": Failed to get \"write\" lock";
+	rig_peer_says("go", "refused");
+	rig_advance(60000);
+	rig_act(VM_ACTION_PAUSE);
+	tried = trace_count("qmp cont");
+	rig_advance(60000);
+	ck_assert_uint_eq(trace_count("qmp cont"), tried);
 }
 END_TEST
 
@@ -403,6 +495,9 @@ Suite *suite(void)
 
 	tc = rig_add_case(s, "handover");
 	tcase_add_test(tc, guest_is_moved_in_this_order);
+	tcase_add_test(tc, go_answered_unknown_is_stuck_and_never_resumes);
+	tcase_add_test(tc, drop_answered_unknown_before_go_is_harmless);
+	tcase_add_test(tc, destination_without_record_in_transfer_ends_the_move);
 	tcase_add_test(tc, user_pause_in_transfer_is_not_the_handover);
 	tcase_add_test(tc, guest_stops_by_itself_transfer_goes_on);
 	tcase_add_test(tc, guest_stopped_by_itself_before_stays_so);
@@ -419,6 +514,8 @@ Suite *suite(void)
 	tcase_add_test(tc, go_refused_guest_goes_on);
 	tcase_add_test(tc, go_refused_cont_fails_is_tried_again);
 	tcase_add_test(tc, go_refused_cont_refused_for_good_move_ends);
+	tcase_add_test(tc, go_refused_cont_refused_by_a_lock_guest_runs_when_it_is_free);
+	tcase_add_test(tc, cont_refused_by_a_lock_then_paused_is_not_tried_again);
 	tcase_add_test(tc, go_taken_qemu_dead_meanwhile_move_is_done);
 	tcase_add_test(tc, go_refused_qemu_dead_guest_has_crashed);
 	tcase_add_test(tc, confirm_monitor_hung_qemu_is_ended_all_the_same);

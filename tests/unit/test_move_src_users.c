@@ -221,9 +221,11 @@ static void on_started(void *data, struct move *move, const struct err *err)
 	started = err ? err->code : ERR_NONE;
 }
 
+static const char *request; /* of the next start */
+
 static enum err_code start(const char *vm, const char *to, const char *key)
 {
-	const struct move_wish wish = { vm, to, { .downtime_limit_ms = 300 }, key };
+	const struct move_wish wish = { vm, to, { .downtime_limit_ms = 300 }, key, request };
 
 	started = ERR_CODE_COUNT;
 	moves_start(rig.moves, &wish, on_started, NULL);
@@ -288,9 +290,14 @@ END_TEST
 START_TEST(start_same_key_is_same_move)
 {
 	rig_run_vm();
+	request = "{\"vm\":\"vm1\",\"to\":\"b\"}";
 	ck_assert_int_eq(start("vm1", "b", "k1"), ERR_NONE);
 	ck_assert_int_eq(start("vm1", "b", "k1"), ERR_NONE);
-	ck_assert_int_eq(start("vm1", "c", "k1"), ERR_CONFLICT);
+	rig_restart();
+	ck_assert_int_eq(start("vm1", "c", "k1"), ERR_KEY_REUSED);
+	request = "{\"vm\":\"vm1\",\"to\":\"b\",\"downtime_limit_ms\":7}";
+	ck_assert_int_eq(start("vm1", "b", "k1"), ERR_KEY_REUSED);
+	request = NULL;
 	ck_assert_ptr_null(move_next(moves_first(rig.moves)));
 }
 END_TEST
@@ -392,6 +399,9 @@ static void on_moment(void *data, struct move *move)
 /* Whatever comes late finds history, and leaves it alone. */
 START_TEST(end_late_messages_are_harmless)
 {
+	const struct move_claim claim = { .id = rig.move_id,
+					  .source = "b",
+					  .generation = RIG_GENERATION };
 	const struct move_options options = { .has_bandwidth = true };
 	struct err err = { 0 };
 
@@ -405,16 +415,17 @@ START_TEST(end_late_messages_are_harmless)
 	rig_advance(60000);
 	ck_assert(!move_cancel(rig_move(), &err));
 	ck_assert(!move_set(rig_move(), &options, on_set, NULL, &err));
-	ck_assert_ptr_null(moves_go(rig.moves, rig.move_id, "b", RIG_GENERATION, true, &err));
+	ck_assert_ptr_null(moves_go(rig.moves, &claim, &err));
 	ck_assert_int_eq(err.code, ERR_FORBIDDEN);
-	ck_assert_ptr_null(moves_drop(rig.moves, rig.move_id, "b", RIG_GENERATION, &err));
+	ck_assert_ptr_null(moves_drop(rig.moves, &claim, &err));
 	moments = 0;
 	for (int i = MOVE_RECORDED; i <= MOVE_ENDED; i++)
 		move_when(rig_move(), (enum move_moment)i, on_moment, NULL);
 	ck_assert_uint_eq(moments, 0);
 	rig_run();
 	ck_assert_uint_eq(moments, 5);
-	trace_assert_empty();
+	ck_assert_uint_eq(trace_count("qmp"), 0);
+	ck_assert_uint_eq(trace_count("disk"), 0);
 }
 END_TEST
 
@@ -432,6 +443,23 @@ START_TEST(waiters_are_told_once)
 	ck_assert_uint_eq(moments, 2);
 	rig_advance(1000);
 	ck_assert_uint_eq(moments, 2);
+}
+END_TEST
+
+/* The guest is ours for certain: nobody waits for a silent host to stop it. */
+START_TEST(rollback_peer_silent_vm_is_stopped)
+{
+	rig_bring_to("transfer");
+	fake_qemu_migrates("failed");
+	rig_advance(2000);
+	ck_assert_str_eq(rig_state(), "rollback");
+	rig_act_begin(VM_ACTION_STOP);
+	rig_advance(1000);
+	ck_assert(!fake_qemu()->is_alive);
+	rig_advance(30000);
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_int_eq(rig_act_result().code, ERR_NONE);
+	ck_assert_str_eq(vm_state(rig_vm()), "stopped");
 }
 END_TEST
 
@@ -481,6 +509,7 @@ Suite *suite(void)
 	tc = rig_add_case(s, "ends");
 	tcase_add_test(tc, end_late_messages_are_harmless);
 	tcase_add_test(tc, waiters_are_told_once);
+	tcase_add_test(tc, rollback_peer_silent_vm_is_stopped);
 	tcase_add_test(tc, transfer_many_events_are_kept);
 	return s;
 }

@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "check_main.h"
-#include "vm/optlist.h"
+#include "wire/optlist.h"
 
 static struct optlist list;
 static struct err err;

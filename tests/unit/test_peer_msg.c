@@ -105,7 +105,7 @@ START_TEST(fate_may_have_no_verdict_yet)
 	struct err err;
 
 	ck_assert(peer_fate_decode(obj, &fate, &err));
-	ck_assert_int_eq(fate.verdict, PEER_VERDICT_NONE);
+	ck_assert_int_eq(fate.verdict, VERDICT_NONE);
 	ck_assert(!fate.final);
 }
 END_TEST
@@ -180,7 +180,7 @@ START_TEST(clear_verdict_arrives)
 	struct err err;
 
 	ck_assert(peer_verdict_decode(obj, &verdict, &err));
-	ck_assert_int_eq(verdict.verdict, PEER_VERDICT_REFUSED);
+	ck_assert_int_eq(verdict.verdict, VERDICT_REFUSED);
 	ck_assert_str_eq(verdict.reason, "QEMU died");
 }
 END_TEST
@@ -219,14 +219,14 @@ END_TEST
 START_TEST(generation_fits_into_the_store)
 {
 	CLEANUP(json_putp)
-	struct json_object *most = rig_parse("{'generation':9223372036854775807}");
+	struct json_object *most = rig_parse("{'generation':9007199254740990}");
 	CLEANUP(json_putp)
-	struct json_object *more = rig_parse("{'generation':9223372036854775808}");
+	struct json_object *more = rig_parse("{'generation':9007199254740991}");
 	struct peer_claim claim;
 	struct err err;
 
 	ck_assert(peer_claim_decode(most, &claim, &err));
-	ck_assert(claim.generation == INT64_MAX);
+	ck_assert(claim.generation == PEER_GENERATION_MAX);
 	ck_assert(!peer_claim_decode(more, &claim, &err));
 }
 END_TEST
@@ -287,11 +287,33 @@ START_TEST(move_patch_must_change_something)
 }
 END_TEST
 
+/* A limit that would let thousands of times as much through is refused with words. */
+START_TEST(move_request_limit_too_low_is_refused)
+{
+	static const struct {
+		const char *text;
+		bool is_good;
+	} cases[] = {
+		{ "{\"bandwidth_bytes_per_s\":0}", true },
+		{ "{\"bandwidth_bytes_per_s\":1}", false },
+		{ "{\"bandwidth_bytes_per_s\":1023}", false },
+		{ "{\"bandwidth_bytes_per_s\":1024}", true },
+	};
+	CLEANUP(json_putp) struct json_object *obj = json_tokener_parse(cases[_i].text);
+	struct faults *faults = faults_new();
+	struct move_options patch;
+
+	ck_assert(move_patch_decode(obj, &patch, faults) == cases[_i].is_good);
+	faults_free(faults);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("peer_msg");
 	TCase *t = tcase_create("peer_msg");
 
+	tcase_add_loop_test(t, move_request_limit_too_low_is_refused, 0, 4);
 	tcase_add_test(t, hello_arrives_and_goes_out_as_it_was);
 	tcase_add_test(t, keys_of_a_newer_peer_are_skipped);
 	tcase_add_test(t, prepare_carries_the_definition);

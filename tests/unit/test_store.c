@@ -301,6 +301,29 @@ START_TEST(timeline_long_text_is_cut_at_a_character)
 }
 END_TEST
 
+/* What the other side may still ask for is kept, however old; what somebody asked for in
+ * vain goes before what is older. */
+START_TEST(unsettled_moves_over_limit_are_kept_vain_ones_go_first)
+{
+	struct store_move old = rig_move1, vain = rig_move1;
+
+	old.is_final = vain.is_final = vain.settled = true;
+	old.idempotency_key[0] = vain.idempotency_key[0] = '\0';
+	vain.ended_ms = INT64_MAX;
+	snprintf(vain.id, sizeof(vain.id), "018f0000-0000-7000-8000-0000000000ff");
+	snprintf(vain.verdict, sizeof(vain.verdict), "unknown");
+	store_commit(rig.store, &(struct store_txn){ .put_move = &old }, NULL, NULL);
+	store_commit(rig.store, &(struct store_txn){ .put_move = &vain }, NULL, NULL);
+	rig_put_ended_moves(STORE_HISTORY_MAX);
+	store_idle(rig.store);
+	loop_sim_run(rig.loop);
+	rig_load();
+	ck_assert_uint_eq(rig.move_count, STORE_HISTORY_MAX + 1);
+	for (size_t i = 0; i < rig.move_count; i++)
+		ck_assert_str_ne(rig.moves[i].id, vain.id);
+}
+END_TEST
+
 /* The history is bounded, and what is still under way is never part of it. */
 START_TEST(ended_moves_over_limit_are_deleted_oldest_first)
 {
@@ -497,6 +520,7 @@ Suite *suite(void)
 	add_both(sim);
 	add_both(rig_add_case(s, "real", rig_set_up_real));
 	tcase_add_test(sim, ended_moves_over_limit_are_deleted_oldest_first);
+	tcase_add_test(sim, unsettled_moves_over_limit_are_kept_vain_ones_go_first);
 	tcase_add_test(sim, log_is_checkpointed_when_idle_or_over_its_limit);
 	return s;
 }

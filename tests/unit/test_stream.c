@@ -175,12 +175,21 @@ static int connect_port(const char *line)
 	return fd;
 }
 
+/* A line of the right form; the rig's claim looks at the id only. */
+static int connect_as(const char *id)
+{
+	struct stream_preamble preamble = { .channel = "ram", .attempt = 1 };
+	char line[STREAM_PREAMBLE_MAX];
+
+	snprintf(preamble.move_id, sizeof(preamble.move_id), "%s", id);
+	id_token_new(preamble.proof);
+	stream_preamble_print(&preamble, line);
+	return connect_port(line);
+}
+
 static int connect_move(void)
 {
-	char line[128];
-
-	snprintf(line, sizeof(line), "MIGRD1 %s ram\n", move_id);
-	return connect_port(line);
+	return connect_as(move_id);
 }
 
 START_TEST(noise_behind_the_right_line_is_refused)
@@ -216,14 +225,52 @@ START_TEST(silent_connections_do_not_hold_the_right_one_up)
 }
 END_TEST
 
+/* More of them than may be looked at together: the oldest give way. */
+START_TEST(flood_of_silent_connections_costs_the_oldest)
+{
+	int fds[12];
+
+	start_well(&dst);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		fds[i] = connect_move();
+	run_until(never, NULL, 50);
+	ck_assert(sees_end(fds[0], WAIT_MS / 4));
+	ck_assert(!wait_for(fds[ARRAY_LEN(fds) - 1], POLLIN, 0));
+	start_well(&src);
+	ck_assert(run_until(is_channel_ready, &src, WAIT_MS / 4));
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+}
+END_TEST
+
+/* Whoever sees the wire can break a connection: the source comes again. */
+START_TEST(connection_lost_before_its_proof_is_made_again)
+{
+	is_claim_lost = true;
+	start_well(&dst);
+	start_well(&src);
+	ck_assert(run_until(is_channel_ready, &src, WAIT_MS));
+	ck_assert(!is_claim_lost);
+}
+END_TEST
+
+/* Not for ever: the source has to say in time that there is no way. */
+START_TEST(source_that_is_never_let_in_gives_up_at_its_deadline)
+{
+	src.config.connect_timeout_ms = 300;
+	start_well(&src);
+	ck_assert(run_until(has_ended, &src, WAIT_MS));
+	ck_assert_int_eq(src.status.state, STREAM_CHANNEL_FAILED);
+}
+END_TEST
+
 START_TEST(unknown_move_is_closed_at_once)
 {
-	char id[ID_UUID_SIZE], line[128];
+	char id[ID_UUID_SIZE];
 	int fd;
 
 	id_uuid_new(id);
-	snprintf(line, sizeof(line), "MIGRD1 %s ram\n", id);
-	fd = connect_port(line);
+	fd = connect_as(id);
 	run_until(never, NULL, 50);
 	ck_assert(sees_end(fd, 0));
 	close(fd);
@@ -662,6 +709,9 @@ static void add_own(TCase *tc)
 			    (int)ARRAY_LEN(wrong_destinations));
 	tcase_add_test(tc, noise_behind_the_right_line_is_refused);
 	tcase_add_test(tc, silent_connections_do_not_hold_the_right_one_up);
+	tcase_add_test(tc, flood_of_silent_connections_costs_the_oldest);
+	tcase_add_test(tc, connection_lost_before_its_proof_is_made_again);
+	tcase_add_test(tc, source_that_is_never_let_in_gives_up_at_its_deadline);
 	tcase_add_test(tc, unknown_move_is_closed_at_once);
 	tcase_add_test(tc, unusable_certificates_are_told_at_ready);
 	tcase_add_test(tc, program_that_is_no_stream_is_told_at_ready);

@@ -14,8 +14,9 @@
 #include "stream/port.h"
 #include "tests/lib/check_main.h"
 
-#define MOVE "01934c5e-7a2b-7c3d-8e4f-5a6b7c8d9e0f"
-#define LINE "MIGRD1 " MOVE " ram\n"
+#define MOVE  "01934c5e-7a2b-7c3d-8e4f-5a6b7c8d9e0f"
+#define PROOF "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define LINE  "MIGRD2 " MOVE " ram 1 " PROOF "\n"
 
 static struct loop *loop;
 static struct stream_port *port;
@@ -27,12 +28,12 @@ static struct {
 	int fd;
 } claimed;
 
-static bool claim(void *data, const char *move_id, const char *channel, int fd)
+static bool claim(void *data, const struct stream_preamble *preamble, int fd)
 {
 	(void)data;
 	claimed.count++;
-	snprintf(claimed.move_id, sizeof(claimed.move_id), "%s", move_id);
-	snprintf(claimed.channel, sizeof(claimed.channel), "%s", channel);
+	snprintf(claimed.move_id, sizeof(claimed.move_id), "%s", preamble->move_id);
+	snprintf(claimed.channel, sizeof(claimed.channel), "%s", preamble->channel);
 	if (!claimed.is_wanted)
 		return false;
 	claimed.fd = fd;
@@ -59,17 +60,25 @@ static void tear_down(void)
 	loop_free(loop);
 }
 
-/* A connection that the port has accepted. */
-static int caller_new(void)
+/* A connection that the port has accepted, from LAST of 127.0.LAST.1. */
+static int caller_from(unsigned last)
 {
+	struct sockaddr_in from = { .sin_family = AF_INET,
+				    .sin_addr = { htonl(INADDR_LOOPBACK | last << 8) } };
 	struct sockaddr_in addr = { .sin_family = AF_INET,
 				    .sin_port = htons(stream_port_number(port)),
 				    .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	loop_sim_run(loop);
 	return fd;
+}
+
+static int caller_new(void)
+{
+	return caller_from(0);
 }
 
 /* Loopback delivers before send() returns. */
@@ -159,11 +168,13 @@ END_TEST
 static const char *const wrong_lines[] = {
 	"\n",
 	"GET / HTTP/1.1\r\n",
-	"MIGRD1 " MOVE "\n",
-	"MIGRD9 " MOVE " ram\n",
-	"MIGRD1 " MOVE " ../ram\n",
-	"MIGRD1 not-a-move-id-but-36-characters-long ram\n",
-	"an endless line an endless line an endless line an endless line an endless line an end",
+	"MIGRD1 " MOVE " ram\n",
+	"MIGRD9 " MOVE " ram 1 " PROOF "\n",
+	"MIGRD2 " MOVE " ../ram 1 " PROOF "\n",
+	"MIGRD2 not-a-move-id-but-36-characters-long ram 1 " PROOF "\n",
+	"an endless line an endless line an endless line an endless line an endless line an endless"
+	" line an endless line an endless line an endless line an endless line an endless line an "
+	"e",
 };
 
 START_TEST(wrong_line_is_closed_at_once)
@@ -217,6 +228,22 @@ START_TEST(flood_costs_the_oldest_and_a_move_gets_through)
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		ck_assert_int_eq(is_closed(fds[i]), i < ARRAY_LEN(fds) - 64);
 	mine = caller_new();
+	say(mine, LINE, strlen(LINE));
+	ck_assert_int_eq(claimed.count, 1);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+	close(mine);
+}
+END_TEST
+
+/* A slow honest caller of another network is not the one to go. */
+START_TEST(flood_from_one_network_leaves_the_others_alone)
+{
+	int mine = caller_from(7), fds[200];
+
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		fds[i] = caller_new();
+	ck_assert(!is_closed(mine));
 	say(mine, LINE, strlen(LINE));
 	ck_assert_int_eq(claimed.count, 1);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
@@ -304,6 +331,7 @@ Suite *suite(void)
 	tcase_add_test(tc, noise_is_closed_at_once);
 	tcase_add_test(tc, caller_that_leaves_is_forgotten);
 	tcase_add_test(tc, flood_costs_the_oldest_and_a_move_gets_through);
+	tcase_add_test(tc, flood_from_one_network_leaves_the_others_alone);
 	tcase_add_test(tc, descriptors_exhausted_port_recovers);
 	tcase_add_test(tc, ipv6_is_served);
 	tcase_add_loop_test(tc, bad_address_is_an_error, 0, (int)ARRAY_LEN(bad_addresses));

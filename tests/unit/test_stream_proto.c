@@ -22,6 +22,7 @@ static struct stream_request configure_request(void)
 	snprintf(req.config.data_address, sizeof(req.config.data_address), "[::1]:8441");
 	id_token_new(req.config.token);
 	req.config.link_timeout_ms = 20000;
+	req.config.connect_timeout_ms = 30000;
 	req.config.bandwidth_bytes_per_s = UINT64_MAX;
 	return req;
 }
@@ -45,6 +46,7 @@ START_TEST(configure_survives_the_trip)
 	ck_assert_str_eq(got.config.data_address, req.config.data_address);
 	ck_assert_str_eq(got.config.token, req.config.token);
 	ck_assert_uint_eq(got.config.link_timeout_ms, 20000);
+	ck_assert_uint_eq(got.config.connect_timeout_ms, 30000);
 	ck_assert_uint_eq(got.config.bandwidth_bytes_per_s, UINT64_MAX);
 }
 END_TEST
@@ -156,48 +158,6 @@ END_TEST
 
 /* ---- network --------------------------------------------------------- */
 
-START_TEST(preamble_is_read)
-{
-	char move_id[ID_UUID_SIZE], channel[STREAM_CHANNEL_SIZE];
-	const char *line = "MIGRD1 " MOVE " multifd-7";
-
-	ck_assert(stream_preamble_parse(line, strlen(line), move_id, channel));
-	ck_assert_str_eq(move_id, MOVE);
-	ck_assert_str_eq(channel, "multifd-7");
-}
-END_TEST
-
-static const char *const bad_preambles[] = {
-	"",
-	"MIGRD1",
-	"MIGRD1 ",
-	"MIGRD2 " MOVE " ram",
-	"migrd1 " MOVE " ram",
-	"MIGRD1 " MOVE,
-	"MIGRD1 " MOVE " ",
-	"MIGRD1 " MOVE " RAM",
-	"MIGRD1 " MOVE " ram ",
-	"MIGRD1 " MOVE " ram\r",
-	"MIGRD1  " MOVE " ram",
-	"MIGRD1 " MOVE "  ram",
-	"MIGRD1 01934C5E-7A2B-7C3D-8E4F-5A6B7C8D9E0F ram",
-	"MIGRD1 01934c5e-7a2b-7c3d-8e4f-5a6b7c8d9e0 ram",
-	"MIGRD1 ../../../../../../../../../../../.. ram",
-	"MIGRD1 " MOVE " ../../ram",
-	"MIGRD1 " MOVE " a-name-of-16-byte",
-	"GET / HTTP/1.1",
-};
-
-START_TEST(bad_preamble_is_refused)
-{
-	char move_id[ID_UUID_SIZE], channel[STREAM_CHANNEL_SIZE];
-
-	ck_assert_msg(!stream_preamble_parse(bad_preambles[_i], strlen(bad_preambles[_i]), move_id,
-					     channel),
-		      "%s", bad_preambles[_i]);
-}
-END_TEST
-
 static const struct {
 	const char *text, *host, *port;
 } addresses[] = {
@@ -241,8 +201,6 @@ Suite *suite(void)
 	tcase_add_loop_test(control, bad_request_is_refused, 0, (int)ARRAY_LEN(bad_requests));
 	tcase_add_test(control, member_of_a_newer_version_is_skipped);
 	suite_add_tcase(s, control);
-	tcase_add_test(network, preamble_is_read);
-	tcase_add_loop_test(network, bad_preamble_is_refused, 0, (int)ARRAY_LEN(bad_preambles));
 	tcase_add_loop_test(network, address_is_read_or_refused, 0, (int)ARRAY_LEN(addresses));
 	suite_add_tcase(s, network);
 	return s;

@@ -271,15 +271,43 @@ START_TEST(disk_full_nothing_is_done)
 	rig_run_vm();
 	rig_disk_is_full(true);
 	trace_clear();
-	ck_assert_int_eq(rig_act(VM_ACTION_PAUSE).code, ERR_NO_SPACE);
-	ck_assert_int_eq(rig_act(VM_ACTION_STOP).code, ERR_NO_SPACE);
+	ck_assert_int_eq(rig_act(VM_ACTION_START).code, ERR_CONFLICT);
 	trace_assert_empty();
-	ck_assert_int_eq(vm_intent(rig_vm()), VM_INTENT_STARTED);
 	rig_disk_is_full(false);
 	assert_does(VM_ACTION_STOP, "stopped");
 	rig_disk_is_full(true);
 	ck_assert_int_eq(rig_act(VM_ACTION_DELETE).code, ERR_NO_SPACE);
 	ck_assert_int_eq(rig_act(VM_ACTION_START).code, ERR_NO_SPACE);
+	ck_assert_str_eq(vm_state(rig_vm()), "stopped");
+}
+END_TEST
+
+/* What only takes a guest's CPUs away needs no record: it is done, and recorded when
+ * there is room. */
+START_TEST(disk_full_pause_is_done_and_recorded_later)
+{
+	rig_run_vm();
+	rig_disk_is_full(true);
+	assert_does(VM_ACTION_PAUSE, "paused");
+	ck_assert_int_eq(rig_act(VM_ACTION_RESUME).code, ERR_NO_SPACE);
+	ck_assert_str_eq(vm_state(rig_vm()), "paused");
+	rig_advance(10000);
+	rig_disk_is_full(false);
+	rig_advance(10000);
+	rig_restart();
+	ck_assert_str_eq(vm_state(rig_vm()), "paused");
+}
+END_TEST
+
+START_TEST(disk_full_stop_is_done_and_recorded_later)
+{
+	rig_run_vm();
+	rig_disk_is_full(true);
+	assert_does(VM_ACTION_STOP, "stopped");
+	rig_advance(10000);
+	rig_disk_is_full(false);
+	rig_advance(10000);
+	rig_restart();
 	ck_assert_str_eq(vm_state(rig_vm()), "stopped");
 }
 END_TEST
@@ -586,6 +614,8 @@ Suite *suite(void)
 	ADD(action_qemu_dies_before_it_answers);
 	ADD(pause_refused_or_unanswered_is_told);
 	ADD(disk_full_nothing_is_done);
+	ADD(disk_full_pause_is_done_and_recorded_later);
+	ADD(disk_full_stop_is_done_and_recorded_later);
 	add_restarts(s);
 	return s;
 }

@@ -237,6 +237,13 @@ static const struct {
 	{ "'devices':[{'id':'r','driver':'x','properties':{'a':1.5}}]", "/devices/0/properties/a",
 	  "a string, an integer" },
 	{ "'extra_args':['-serial','mon:stdio']", "/extra_args/1", "monitor" },
+	{ "'extra_args':['-drive','file=/x,snapshot=on,if=none']", "/extra_args/0", "temporary" },
+	{ "'extra_args':['--drive','if=none,snapshot=yes,file=/x']", "/extra_args/0", "temporary" },
+	{ "'extra_args':['-drive','file=/x,snapshot']", "/extra_args/0", "temporary" },
+	{ "'extra_args':['-drive','file=fat:rw:/d']", "/extra_args/0", "directory" },
+	{ "'extra_args':['-blockdev','vvfat,node-name=n,dir=/d']", "/extra_args/0", "directory" },
+	{ "'extra_args':['-hda','/dev/fdset/1']", "/extra_args/0", "descriptor" },
+	{ "'extra_args':['-set','drive.d.snapshot=on']", "/extra_args/0", "-set" },
 };
 
 /* Each wrong value is one fault, at its place, that says what would be right. */

@@ -25,6 +25,7 @@ class Host:
         self.data_port = data_port
         self.state_dir = self.dir / "state"
         self.run_dir = self.dir / "run"
+        self.log_dir = self.dir / "log"         # of its QEMUs
         self.socket = self.run_dir / "api.sock"
         self.config = self.dir / "migrd.conf"
         self.log = self.dir / "migrd.log"
@@ -39,10 +40,12 @@ class Host:
     def write_config(self, **sections):
         """Replaces the configuration; peers stay in the drop-in that pki made."""
         values = {
-            "host": {"id": self.id, "state_dir": self.state_dir, "run_dir": self.run_dir},
+            "host": {"id": self.id, "state_dir": self.state_dir, "run_dir": self.run_dir,
+                     "log_dir": self.log_dir},
             "api": {"listen": f"{self.address}:{self.api_port}"},
             "data": {"listen": f"{self.address}:{self.data_port}"},
-            "qemu": {"binary": settings.qemu},
+            "qemu": {"binary": settings.qemu,
+                     "output_program": settings.program("migrd-output")},
             "move": {"stream_program": settings.program("migrd-stream")},
             "log": {"level": "debug"},
         }
@@ -156,10 +159,12 @@ class Host:
     # ---- what is left ------------------------------------------------------
 
     def children(self, program=None):
-        """Pids of what the daemon (any of its lives) started here."""
+        """Pids of what the daemon (any of its lives) started here, but for what keeps the
+        output of a QEMU: that ends by itself, with the last process that can write."""
         daemon = self.process.pid if self.process else None
         return [pid for pid in procs.of_host(self.dir)
-                if pid != daemon and (program is None or program in procs.name_of(pid))]
+                if pid != daemon and (program is None or program in procs.name_of(pid))
+                and procs.name_of(pid) != "migrd-output"]
 
     def qemus(self):
         return self.children("qemu-system")
@@ -177,7 +182,7 @@ class Host:
         """All that is left here of a guest or move: processes, sockets, files."""
         found = [f"process {procs.describe(pid)}" for pid in self.children()
                  if any(n in arg for n in needles for arg in procs.cmdline(pid))]
-        for top in (self.run_dir, self.state_dir):
+        for top in (self.run_dir, self.state_dir, self.log_dir):
             for directory, dirs, files in os.walk(top):
                 found += [f"file {directory}/{name}" for name in dirs + files
                           if any(n in name for n in needles)]

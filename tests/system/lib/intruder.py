@@ -9,7 +9,7 @@ import subprocess
 from . import settings
 from .api import client_context
 
-PREAMBLE = "MIGRD1 {move} {channel}\n"
+PREAMBLE = "MIGRD2 {move} {channel} {attempt} {proof}\n"
 TOKEN_OK = b"K"
 
 
@@ -45,8 +45,10 @@ class Intruder:
     def send_noise(self, size=65536):
         return self.send(os.urandom(size))
 
-    def preamble(self, move_id, channel="ram"):
-        return self.send(PREAMBLE.format(move=move_id, channel=channel).encode())
+    def preamble(self, move_id, channel="ram", attempt=1, proof="0" * 64):
+        """In the right form; who does not know the move's token can only guess the proof."""
+        return self.send(PREAMBLE.format(move=move_id, channel=channel, attempt=attempt,
+                                         proof=proof).encode())
 
     def start_tls(self, directory):
         """False when the other side does not even finish the handshake."""

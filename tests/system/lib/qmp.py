@@ -7,12 +7,12 @@ from . import settings
 
 
 class Qmp:
-    """The spare monitor of a QEMU: what the coordinator does not use."""
+    """The spare monitor of a QEMU: what the coordinator does not use; or the one at PATH."""
 
-    def __init__(self, host, vm_uuid):
+    def __init__(self, host=None, vm_uuid=None, path=None):
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._sock.settimeout(settings.seconds(20))
-        self._sock.connect(str(host.run_dir / "vms" / vm_uuid / "qmp1.sock"))
+        self._sock.connect(str(path or host.run_dir / "vms" / vm_uuid / "qmp1.sock"))
         self._file = self._sock.makefile("rw")
         self._events = []       # that came before an answer
         self._next()
@@ -49,4 +49,5 @@ class Qmp:
                 raise AssertionError(f"QEMU ended before {name}")
 
     def close(self):
+        self._file.close()      # the socket is closed with the last that has it
         self._sock.close()

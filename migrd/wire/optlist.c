@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "vm/optlist.h"
+#include "wire/optlist.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* vm/optlist.h -- the value of a QEMU option: "type=user,id=n0,hostfwd=a,,b", or
+/* wire/optlist.h -- the value of a QEMU option: "type=user,id=n0,hostfwd=a,,b", or
  * the same as a JSON object.
  *
  * In text a comma ends a value unless it is doubled, and a word without '=' is a
@@ -9,8 +9,8 @@
  *
  * Thread: any; one owner at a time.
  */
-#ifndef MIGRD_VM_OPTLIST_H
-#define MIGRD_VM_OPTLIST_H
+#ifndef MIGRD_WIRE_OPTLIST_H
+#define MIGRD_WIRE_OPTLIST_H
 
 #include <stddef.h>
 

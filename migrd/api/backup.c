@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The route that copies the state database while it is in use. */
+#include <time.h>
+
+#include "api/api.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "store/backup.h"
+#include "wire/backup_request.h"
+
+struct backup {
+	struct http_request *req;
+	char *file;
+};
+
+static void on_done(void *data, const struct err *err)
+{
+	struct backup *backup = data;
+	struct json_object *obj;
+
+	log_info("store", "backup", "file=%s result=%s", backup->file, err ? err->msg : "done");
+	if (err) {
+		http_reply_err(backup->req, err);
+	} else {
+		obj = json_object_new_object();
+		json_add_str(obj, "file", backup->file);
+		http_reply(backup->req, 201, obj);
+	}
+	free(backup->file);
+	free(backup);
+}
+
+/* STATE_DIR/backup/migrd-20261127-183000.db, by the clock of the world. */
+static char *own_name(const char *state_dir, struct err *err)
+{
+	CLEANUP(free_charp) char *dir = xasprintf("%s/backup", state_dir);
+	time_t now = (time_t)(clock_wall_ms() / 1000);
+	struct tm tm;
+	char stamp[32];
+
+	gmtime_r(&now, &tm);
+	strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", &tm);
+	return dir_make(dir, 0700, err) ? xasprintf("%s/migrd-%s.db", dir, stamp) : NULL;
+}
+
+void api_host_backup(struct http_request *req, void *data)
+{
+	const struct api *api = data;
+	struct backup_request request;
+	struct faults *faults = faults_new();
+	struct backup *backup;
+	struct err err;
+
+	if (!backup_request_decode(http_body(req), &request, faults)) {
+		http_reply_faults(req, faults);
+		faults_free(faults);
+		return;
+	}
+	faults_free(faults);
+	backup = xnew(struct backup);
+	backup->req = req;
+	backup->file = request.file[0] ? xstrdup(request.file) : own_name(api->state_dir, &err);
+	if (backup->file) {
+		store_backup(api->store, backup->file, on_done, backup);
+		return;
+	}
+	http_reply_err(req, &err);
+	free(backup);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Why a move ended, whatever arrives first: one place that ranks the candidates.
+ *
+ * When a guest ends, or its destination cannot load it, the stream breaks too, and its words
+ * often come first.  A better one takes the place of a worse, for as long as the move rolls
+ * back: the guest ended > the destination's own words > QEMU's > the stream's. */
+#include <string.h>
+
+#include "job/move_priv.h"
+#include "job/move_src_priv.h"
+
+void move_src_blame(struct move *move, enum move_blame blame, const struct err *why)
+{
+	if (err_is_set(&move->error) && blame <= move->blame)
+		return;
+	if (move->error.code == ERR_CANCELLED || (err_is_set(&move->error) && !move->blame))
+		return; /* a person's, or one that nothing explains better */
+	move->error = *why;
+	move->blame = blame;
+}
+
+void move_src_blame_peer(struct move *move, const char *reason)
+{
+	struct err err;
+
+	/* What it says of our own drop explains nothing. */
+	if (!reason[0] || strcmp(reason, MOVE_DROPPED) == 0 || move_is_gone(move))
+		return;
+	err_set(&err, ERR_QEMU, "host '%s' %s: %s", move->row.peer,
+		move->stamps[MOVE_STAMP_MIGRATE] ? "did not take the guest"
+						 : "could not prepare for the guest",
+		reason);
+	move_src_blame(move, MOVE_BLAME_PEER, &err);
+}
+
+void move_src_blame_guest(struct move *move)
+{
+	const struct vm *vm = move_vm(move);
+	const char *why = vm ? vm_end_reason(vm) : NULL;
+	struct err err;
+
+	if (!why || move->blame == MOVE_BLAME_NONE || move->blame >= MOVE_BLAME_GUEST)
+		return;
+	err_set(&err, move->error.code, "%s: %s", why, move->error.msg);
+	move_src_blame(move, MOVE_BLAME_GUEST, &err);
+}

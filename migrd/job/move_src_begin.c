@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The source before anything happens: what would stop the move later is asked for
+ * now, one row after another.  Until the last row the other host knows nothing. */
+#include "base/mem.h"
+#include "job/move_priv.h"
+#include "job/move_src.h"
+#include "job/move_src_priv.h"
+
+static const char *const capabilities[] = {
+	"events",              /* MIGRATION and MIGRATION_PASS */
+	"return-path",         /* without it `completed' means nothing */
+	"late-block-activate", /* the first cont takes the disks, on whichever side */
+	NULL,
+};
+
+/* Reasons for which QEMU will not migrate this guest (qapi/migration.json,
+ * blocked-reasons). */
+static void on_blockers(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct json_object *reasons =
+		err ? NULL : json_object_object_get(result, "blocked-reasons");
+	struct err blocked;
+
+	if (err) {
+		move_roll_back(move, err);
+	} else if (reasons && json_object_is_type(reasons, json_type_array) &&
+		   json_object_array_length(reasons) > 0) {
+		err_set(&blocked, ERR_QEMU, "QEMU cannot migrate this guest: %s",
+			json_object_get_string(json_object_array_get_idx(reasons, 0)));
+		move_roll_back(move, &blocked);
+	} else {
+		move_src_begin_next(move);
+	}
+}
+
+static void ask_blockers(struct move *move)
+{
+	move_qmp(move, "query-migrate", NULL, COMMAND_DEADLINE_MS, on_blockers);
+}
+
+static void on_set(struct move *move, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err)
+		move_roll_back(move, err);
+	else
+		move_src_begin_next(move);
+}
+
+static void set_capabilities(struct move *move)
+{
+	move_qmp(move, "migrate-set-capabilities", qmp_mig_caps_args(capabilities),
+		 COMMAND_DEADLINE_MS, on_set);
+}
+
+static void set_parameters(struct move *move)
+{
+	move_qmp(move, "migrate-set-parameters", move_src_parameters(move), COMMAND_DEADLINE_MS,
+		 on_set);
+}
+
+static void (*const rows[])(struct move *move) = {
+	ask_blockers,          /* what QEMU itself says */
+	move_block_jobs_check, /* what works on the disks and would end with this QEMU */
+	move_bitmaps_note,     /* what the move loses */
+	move_images_activate,  /* a guest that arrived without running */
+	set_capabilities,      set_parameters,
+};
+
+void move_src_begin_next(struct move *move)
+{
+	if (move->begin_row < ARRAY_LEN(rows))
+		rows[move->begin_row++](move);
+	else
+		move->qemu_prepared = true;
+	move_step(move);
+}
+
+void move_src_enter_begin(struct move *move)
+{
+	peer_warm(move->moves->env.peers, move->row.peer);
+	move->begin_row = 0;
+	move_src_begin_next(move);
+}
+
+void move_src_step_begin(struct move *move)
+{
+	if (move_src_roll_back_if_asked(move) || move_src_roll_back_if_gone(move))
+		return;
+	if (move->qemu_prepared)
+		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_PREPARE });
+	else
+		move_block_jobs_step(move);
+}

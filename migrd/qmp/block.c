@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qmp/block.h"
+
+#include <string.h>
+
+static size_t length(struct json_object *list)
+{
+	return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+}
+
+/* ---- jobs and exports ---------------------------------------------------- */
+
+static bool is_at_work(struct json_object *item, const char *but)
+{
+	const char *id = json_get_str(item, "id");
+	const char *status = json_get_str(item, "status"); /* an export has none */
+
+	if (!id || (but && strcmp(id, but) == 0))
+		return false;
+	return !status || (strcmp(status, "concluded") != 0 && strcmp(status, "null") != 0);
+}
+
+bool qmp_block_user_get(struct json_object *reply, const char *but, size_t number,
+			struct qmp_block_user *ret)
+{
+	for (size_t i = 0; i < length(reply); i++) {
+		struct json_object *item = json_object_array_get_idx(reply, i);
+		const char *type = json_get_str(item, "type");
+
+		if (!is_at_work(item, but) || number-- > 0)
+			continue;
+		ret->what = json_get_str(item, "node-name") ? "export" : "job";
+		ret->id = json_get_str(item, "id");
+		ret->type = type ? type : "?";
+		return true;
+	}
+	return false;
+}
+
+/* ---- the graph ------------------------------------------------------------ */
+
+static struct json_object *find_node(struct json_object *nodes, int64_t id)
+{
+	for (size_t i = 0; i < length(nodes); i++) {
+		struct json_object *node = json_object_array_get_idx(nodes, i);
+
+		if (json_get_int(node, "id", -1) == id)
+			return node;
+	}
+	return NULL;
+}
+
+static bool is_driver(struct json_object *node)
+{
+	const char *type = json_get_str(node, "type");
+
+	return type && strcmp(type, "block-driver") == 0;
+}
+
+static bool is_backend(struct json_object *node)
+{
+	const char *type = json_get_str(node, "type");
+
+	return type && strcmp(type, "block-backend") == 0;
+}
+
+static bool has_driver_above(struct json_object *nodes, struct json_object *edges, int64_t id)
+{
+	for (size_t i = 0; i < length(edges); i++) {
+		struct json_object *edge = json_object_array_get_idx(edges, i);
+
+		if (json_get_int(edge, "child", -1) == id &&
+		    is_driver(find_node(nodes, json_get_int(edge, "parent", -1))))
+			return true;
+	}
+	return false;
+}
+
+static bool has_inactive_user(struct json_object *nodes, struct json_object *edges)
+{
+	for (size_t i = 0; i < length(edges); i++) {
+		struct json_object *edge = json_object_array_get_idx(edges, i);
+		struct json_object *user = find_node(nodes, json_get_int(edge, "parent", -1));
+
+		if (is_backend(user) && length(json_object_object_get(edge, "perm")) == 0)
+			return true;
+	}
+	return false;
+}
+
+struct json_object *qmp_block_roots(struct json_object *reply, bool *ret_inactive)
+{
+	struct json_object *nodes = json_object_object_get(reply, "nodes");
+	struct json_object *edges = json_object_object_get(reply, "edges");
+	struct json_object *roots = json_object_new_array();
+
+	for (size_t i = 0; i < length(nodes); i++) {
+		struct json_object *node = json_object_array_get_idx(nodes, i);
+		const char *name = json_get_str(node, "name");
+
+		if (is_driver(node) && name &&
+		    !has_driver_above(nodes, edges, json_get_int(node, "id", -1)))
+			json_object_array_add(roots, json_object_new_string(name));
+	}
+	*ret_inactive = has_inactive_user(nodes, edges);
+	return roots;
+}
+
+/* ---- dirty bitmaps ---------------------------------------------------------- */
+
+bool qmp_transient_bitmap_get(struct json_object *reply, size_t number, const char **ret_node,
+			      const char **ret_name)
+{
+	for (size_t i = 0; i < length(reply); i++) {
+		struct json_object *node = json_object_array_get_idx(reply, i);
+		struct json_object *bitmaps = json_object_object_get(node, "dirty-bitmaps");
+
+		for (size_t j = 0; j < length(bitmaps); j++) {
+			struct json_object *bitmap = json_object_array_get_idx(bitmaps, j);
+			const char *name = json_get_str(bitmap, "name");
+
+			/* One without a name belongs to a job. */
+			if (!name || json_get_bool(bitmap, "persistent", false) || number-- > 0)
+				continue;
+			*ret_node = json_get_str(node, "node-name");
+			*ret_name = name;
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where a VM was and is: the hosts of its record, and a VM that was here. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "vm/vm_priv.h"
+
+/* ---- the hosts of the record -------------------------------------------- */
+
+#define ALL_HOSTS "*"
+
+/* Where HOST stands in LIST; NULL: it does not. */
+static char *find_host(char *list, const char *host)
+{
+	size_t len = strlen(host);
+
+	for (char *at = list; *at; at += strcspn(at, " "), at += *at == ' ') {
+		if (strncmp(at, host, len) == 0 && (at[len] == ' ' || !at[len]))
+			return at;
+	}
+	return NULL;
+}
+
+bool vm_knows_host(const struct vm *vm, const char *host)
+{
+	char list[STORE_HOSTS_SIZE];
+
+	memcpy(list, vm->row.hosts, sizeof(list));
+	return strcmp(list, ALL_HOSTS) == 0 || find_host(list, host);
+}
+
+bool vm_next_host(const struct vm *vm, const char **at, char ret_host[ID_NAME_SIZE])
+{
+	const char *host = *at ? *at : vm->row.hosts;
+	size_t len;
+
+	host += strspn(host, " ");
+	len = strcspn(host, " ");
+	if (!len || strcmp(vm->row.hosts, ALL_HOSTS) == 0)
+		return false;
+	snprintf(ret_host, ID_NAME_SIZE, "%.*s", (int)len, host);
+	*at = host + len;
+	return true;
+}
+
+void vm_note_host(struct vm *vm, const char *host)
+{
+	char *hosts = vm->row.hosts;
+	size_t len = strlen(hosts);
+
+	if (vm_knows_host(vm, host))
+		return;
+	if (len + 1 + strlen(host) + 1 > sizeof(vm->row.hosts))
+		snprintf(hosts, sizeof(vm->row.hosts), ALL_HOSTS);
+	else
+		snprintf(hosts + len, sizeof(vm->row.hosts) - len, "%s%s", len ? " " : "", host);
+}
+
+void vm_forget_host(struct vm *vm, const char *host)
+{
+	char *at = find_host(vm->row.hosts, host);
+	size_t len = strlen(host), end;
+
+	if (!at)
+		return;
+	memmove(at, at + len + (at[len] == ' '), strlen(at + len + (at[len] == ' ')) + 1);
+	end = strlen(vm->row.hosts);
+	if (end && vm->row.hosts[end - 1] == ' ')
+		vm->row.hosts[end - 1] = '\0';
+	vm_save(vm, NULL, NULL);
+}
+
+/* ---- was here --------------------------------------------------------------- */
+
+void vm_give_up(struct vm *vm, const char *host, uint64_t generation)
+{
+	log_error("vm", "was-here", "vm=%s host=%s generation=%llu there=%llu", vm->row.name, host,
+		  (unsigned long long)vm->row.generation, (unsigned long long)generation);
+	vm->role = VM_ROLE_FORMER;
+	snprintf(vm->row.role, sizeof(vm->row.role), "%s", vm_role_names[VM_ROLE_FORMER]);
+	snprintf(vm->row.elsewhere, sizeof(vm->row.elsewhere), "%s", host);
+	vm_set_intent(vm, VM_INTENT_STOPPED);
+	vm_say_former(vm);
+	vm_save(vm, NULL, NULL);
+	vm_changed(vm);
+}
+
+void vm_say_former(struct vm *vm)
+{
+	snprintf(vm->reason, sizeof(vm->reason),
+		 "host '%s' has this VM with a higher generation: the record here is old (%llu)%s",
+		 vm->row.elsewhere, (unsigned long long)vm->row.generation,
+		 vm->qemu ? "; a QEMU of it is here too, and never goes on: 'stop' ends it"
+			  : "; 'delete' forgets it");
+}
+
+void vm_follow_found(struct vm *vm)
+{
+	enum vm_intent seen = VM_INTENT_PAUSED;
+
+	if (!vm_is_active(vm) || vm->role != VM_ROLE_OWNED)
+		return;
+	if (qemu_run_state(vm->qemu) == QMP_RUN_RUNNING)
+		seen = VM_INTENT_STARTED;
+	if (seen == vm->intent)
+		return;
+	log_warning("vm", "found", "vm=%s asked-for=%s found=%s", vm->row.name,
+		    vm_intent_names[vm->intent], vm_intent_names[seen]);
+	vm_set_intent(vm, seen);
+}

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A QEMU that no coordinator started, and what tests of adoption share."""
+import contextlib
+import functools
+import json
+import os
+import socket
+import subprocess
+
+from lib import procs, settings
+from lib.world import SystemTest
+
+PLAIN = ("-nodefaults", "-display", "none")
+
+
+@functools.cache
+def reconnecting():
+    """Each version of QEMU has its own word for: try again after a second."""
+    asked = "".join(json.dumps(command) + "\n" for command in (
+        {"execute": "qmp_capabilities"},
+        {"execute": "query-command-line-options", "arguments": {"option": "chardev"}},
+        {"execute": "quit"}))
+    told = subprocess.run([settings.qemu, "-machine", "none", "-nodefaults", "-display", "none",
+                           "-qmp", "stdio"], input=asked, capture_output=True, text=True,
+                          check=True, timeout=settings.seconds(30)).stdout
+    return "reconnect-ms=1000" if '"reconnect-ms"' in told else "reconnect=1"
+
+
+class Foreign:
+    """A QEMU that no coordinator started, with the boot disk and console of GUEST."""
+
+    def __init__(self, guest, host, *args, machine="q35", memory="128", name=True, uuid=None,
+                 disk=None, console=True, daemonize=True):
+        self.guest = guest
+        self.host = host
+        world = guest.world
+        self.qmp = world.dir / f"{guest.name}.qmp"
+        self.pid_file = world.dir / f"{guest.name}.pid"
+        image = guest.definition["disks"][0]["path"]
+        self.args = [settings.qemu, "-machine", f"{machine},accel=tcg", "-m", memory,
+                     *(("-name", guest.name) if name else ()), *(("-uuid", uuid) if uuid else ()),
+                     *(disk or ("-drive", f"file={image},if=virtio,format=raw,readonly=on")),
+                     *args,
+                     *(("-chardev", f"socket,id=con,path={guest.console.path},{reconnecting()}",
+                        "-serial", "chardev:con") if console else ()),
+                     "-qmp", f"unix:{self.qmp},server=on,wait=off", "-pidfile", str(self.pid_file),
+                     *(("-daemonize",) if daemonize else ())]
+
+    def start(self):
+        # The console and the end of the test find it by the mark of its host.
+        env = {**os.environ, procs.MARK: str(self.host.dir)}
+        subprocess.run(self.args, check=True, stdin=subprocess.DEVNULL, env=env,
+                       timeout=settings.seconds(30))
+        return self
+
+    @property
+    def pid(self):
+        return int(self.pid_file.read_text(encoding="ascii"))
+
+    def ask(self, **options):
+        return {"qmp": f"unix:{self.qmp}", "dry_run": True, **options}
+
+    def look(self, **options):
+        return self.host.api.post("/v1/vms/adopt", self.ask(**options))
+
+    def adopt(self, **options):
+        """Looks, then takes what was seen; the VM and what was seen."""
+        found = self.look(**options)
+        vm = self.host.api.post("/v1/vms/adopt", self.ask(**{
+            **options, "dry_run": False, "confirm": found["confirm"]}))
+        self.guest.uuid = vm["uuid"]
+        return vm, found
+
+    def command(self, name, **arguments):
+        """One command on its monitor, while nobody holds it."""
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as sock:
+            sock.settimeout(settings.seconds(10))
+            sock.connect(str(self.qmp))
+            stream = sock.makefile("rw", encoding="utf-8")
+            stream.readline()
+            for line in ({"execute": "qmp_capabilities"}, {"execute": name, "arguments": arguments}):
+                stream.write(json.dumps(line) + "\n")
+                stream.flush()
+                while True:
+                    reply = json.loads(stream.readline())
+                    if "event" not in reply:
+                        break
+            return reply
+
+
+class AdoptBase(SystemTest):
+    def foreign(self, *args, guest=None, **kwargs):
+        guest = guest or self.world.guest()
+        return Foreign(guest, self.a, *args, **kwargs).start()
+
+    def there_and_back(self, guest):
+        for source, destination in ((self.a, self.b), (self.b, self.a)):
+            self.world.move(guest, source, destination)
+            guest.assert_runs_on(destination)
+        guest.console.assert_single_runner()
+
+    def refused(self, foreign, status, code, *words, **options):
+        error = self.assert_api_error(status, code, foreign.look, **options)
+        for word in words:
+            self.assertIn(word, json.dumps(error.body))
+        return error

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""SIGHUP and certificates: changed while guests run and move, nothing else disturbed."""
+import os
+import shutil
+import signal
+import ssl
+import socket
+import subprocess
+
+from lib import settings
+from lib.api import ApiError
+from lib.world import SystemTest
+
+HELD = 128 * 1024           # bytes/s
+
+
+def openssl(*args):
+    return subprocess.run(["openssl", *map(str, args)], check=True, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True).stdout
+
+
+def make_expired(host, pki_dir):
+    """The same host, with a certificate of the same authority that ended in the year 2020."""
+    request = host.dir / "expired.csr"
+    extensions = host.dir / "expired.ext"
+    openssl("req", "-new", "-key", host.dir / "host-key.pem", "-subj", f"/CN={host.id}",
+            "-out", request)
+    extensions.write_text(
+        "[v3]\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth,clientAuth\n"
+        f"subjectAltName=DNS:{host.id}.host.migrd\n", encoding="utf-8")
+    database = host.dir / "ca-db"
+    database.mkdir()
+    (database / "index.txt").touch()
+    (database / "ca.cnf").write_text(
+        f"[ca]\ndefault_ca=d\n[d]\ndatabase={database}/index.txt\nnew_certs_dir={database}\n"
+        "default_md=sha256\nrand_serial=yes\npolicy=p\n[p]\ncommonName=supplied\n",
+        encoding="utf-8")
+    openssl("ca", "-batch", "-config", database / "ca.cnf", "-cert", pki_dir / "ca.pem",
+            "-keyfile", pki_dir / "ca-key.pem", "-in", request, "-out", host.dir / "host.pem",
+            "-startdate", "20190101000000Z", "-enddate", "20200101000000Z",
+            "-extfile", extensions, "-extensions", "v3", "-notext")
+
+
+class ReloadTest(SystemTest):
+    timeout_seconds = 240
+
+    def reload(self, host):
+        """SIGHUP; what GET /v1/host says of it."""
+        before = host.api.get("/v1/host").get("reload", {}).get("at")
+        os.kill(host.process.pid, signal.SIGHUP)
+        return self.eventually("the reload is over", lambda: (
+            (found := host.api.get("/v1/host").get("reload")) and found["at"] != before and found))
+
+    def renew(self, host):
+        subprocess.run([settings.program("migrctl"), "pki", "host", host.id, "--force",
+                        "--dir", str(self.world.dir / "h")], check=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+    def served(self, host):
+        """The certificate that a new connection gets to see."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.load_cert_chain(self.b.dir / "host.pem", self.b.dir / "host-key.pem")
+        with socket.create_connection(("127.0.0.1", host.api_port), timeout=10) as sock:
+            with context.wrap_socket(sock) as tls:
+                return tls.getpeercert(True)
+
+    def test_reload_and_new_certificates_during_a_move_and_between_two(self):
+        guest = self.world.guest("g1", area=4, rate=4, memory_mib=96)
+        guest.start(self.a)
+        move = self.world.begin_move(guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
+        self.world.wait_flowing(self.a, move["id"])
+        old = self.served(self.a)
+        for host in (self.a, self.b):
+            self.renew(host)
+            self.assertTrue(self.reload(host)["ok"])
+        self.assertNotEqual(self.served(self.a), old)
+        self.assertEqual(self.a.move_state(move["id"])["state"], "transfer")
+        self.a.api.patch(f"/v1/moves/{move['id']}", {"bandwidth_bytes_per_s": 0})
+        self.world.wait_state(self.a, move["id"], "done")
+        self.world.wait_state(self.b, move["id"], "done")
+        for host in (self.a, self.b):
+            self.renew(host)
+            self.assertTrue(self.reload(host)["ok"])
+        self.world.move(guest, self.b, self.a)
+        guest.assert_runs_on(self.a)
+
+    def test_bad_configuration_leaves_the_old_in_force(self):
+        good = self.a.config.read_text(encoding="utf-8")
+        self.a.config.write_text(good + "\n[nonsense]\nkey = 1\n", encoding="utf-8")
+        answer = self.reload(self.a)
+        self.assertFalse(answer["ok"])
+        self.assertIn("nonsense", answer["error"])
+        self.assertIn("nonsense", self.a.migrctl("host", "show").stdout)
+        self.a.config.write_text(good, encoding="utf-8")
+        self.assertTrue(self.reload(self.a)["ok"])
+
+    def test_broken_certificate_leaves_the_old_in_force(self):
+        old = self.served(self.a)
+        kept = (self.a.dir / "host.pem").read_bytes()
+        (self.a.dir / "host.pem").write_bytes(b"nonsense")
+        self.assertFalse(self.reload(self.a)["ok"])
+        self.assertEqual(self.served(self.a), old)
+        (self.a.dir / "host.pem").write_bytes(kept)
+
+    def test_what_cannot_change_is_named_and_peers_and_level_do(self):
+        self.a.write_config(log={"level": "info"}, qemu={"start_timeout_ms": 20000})
+        drop_ins = self.a.dir / "migrd.conf.d"
+        drop_ins.mkdir(exist_ok=True)
+        (drop_ins / "zz.conf").write_text("[peer c]\naddress = 127.0.0.1:9\n", encoding="utf-8")
+        self.assertTrue(self.reload(self.a)["ok"])
+        self.assertIn("c", [peer["id"] for peer in self.a.api.items("/v1/peers")])
+        self.assertIn("key=start_timeout_ms", self.a.log_tail())
+        (drop_ins / "zz.conf").unlink()
+        self.assertTrue(self.reload(self.a)["ok"])
+        self.assertNotIn("c", [peer["id"] for peer in self.a.api.items("/v1/peers")])
+
+    def test_many_hangups_at_start_and_end_do_not_end_it(self):
+        self.a.stop()
+        self.a.spawn()
+        self.eventually("it catches SIGHUP", lambda: caught(self.a.process.pid, signal.SIGHUP))
+        for _ in range(200):
+            os.kill(self.a.process.pid, signal.SIGHUP)
+        self.a.wait_ready()
+        os.kill(self.a.process.pid, signal.SIGTERM)
+        for _ in range(200):
+            os.kill(self.a.process.pid, signal.SIGHUP)      # it is not reaped yet
+        self.a.must_be_up = False
+        self.assertEqual(self.a.process.wait(settings.seconds(15)), 0)
+
+    def test_expired_certificate_at_restart_leaves_guest_and_local_socket(self):
+        guest = self.world.guest("g1", area=0, rate=0, memory_mib=32)
+        guest.start(self.a, sweeps=0)
+        self.a.stop()
+        kept = (self.a.dir / "host.pem").read_bytes()
+        make_expired(self.a, self.world.dir / "h")
+        self.a.spawn()
+        self.eventually("the guest is found again", lambda: self.is_running(guest))
+        status, _, answer = self.a.api.send("GET", "/readyz")
+        self.assertEqual(status, 503, answer)
+        self.assertIn("expired at 2020-01-01", str(answer))
+        self.assertFalse(self.a.api.get("/v1/host")["certificate"]["valid"])
+        move = self.world.begin_move(guest, self.a, self.b)
+        ended = self.world.wait_move(self.a, move["id"], lambda m: m["final"])
+        self.assertEqual(ended["state"], "failed")
+        self.assertTrue(self.is_running(guest))
+        (self.a.dir / "host.pem").write_bytes(kept)
+        self.assertTrue(self.reload(self.a)["ok"])
+        self.assertEqual(self.a.api.send("GET", "/readyz")[0], 200)
+        self.world.move(guest, self.a, self.b)
+        shutil.rmtree(self.a.dir / "ca-db")
+
+    def is_running(self, guest):
+        try:
+            return guest.vm(self.a)["state"] == "running"
+        except (OSError, ApiError):                # not there yet
+            return False
+
+
+def caught(pid, number):
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith("SigCgt:"):
+                return int(line.split()[1], 16) >> (number - 1) & 1
+    return False

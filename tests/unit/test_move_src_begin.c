@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is asked before the other host hears of a move. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "check_main.h"
+#include "move_rig.h"
+
+#define JOB    "[{\"id\":\"bk\",\"type\":\"backup\",\"status\":\"running\"}]"
+#define EXPORT "[{\"id\":\"ex\",\"type\":\"nbd\",\"node-name\":\"d\"}]"
+#define GRAPH(perm)                                                             \
+	"{\"nodes\":[{\"id\":1,\"type\":\"block-driver\",\"name\":\"d-node\"}," \
+	"{\"id\":2,\"type\":\"block-backend\",\"name\":\"d\"}],"                \
+	"\"edges\":[{\"parent\":2,\"child\":1,\"name\":\"root\",\"perm\":[" perm "]}]}"
+
+/* The move with this word for block jobs. */
+static void start(enum move_block_jobs policy)
+{
+	rig_run_vm();
+	rig_start_move_with(
+		&(struct move_options){ .downtime_limit_ms = 300, .block_jobs = policy });
+}
+
+static void assert_reason(const char *words)
+{
+	const char *text = move_row(rig_move())->error_text;
+
+	ck_assert_msg(strstr(text, words) != NULL, "%s", text);
+}
+
+/* ---- block jobs and exports ------------------------------------------------ */
+
+/* A backup that ends unfinished, without a word, is a backup that is missing. */
+START_TEST(begin_block_job_runs_move_is_refused_by_its_name)
+{
+	fake_qmp_result("query-jobs", JOB);
+	start(MOVE_BLOCK_JOBS_REFUSE);
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(rig_error(), "busy");
+	assert_reason("job 'bk' (backup)");
+	ck_assert_uint_eq(trace_count("peer prepare"), 0);
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+START_TEST(begin_export_is_there_move_is_refused_by_its_name)
+{
+	fake_qmp_result("query-block-exports", EXPORT);
+	start(MOVE_BLOCK_JOBS_REFUSE);
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_error(), "busy");
+	assert_reason("export 'ex' (nbd)");
+}
+END_TEST
+
+START_TEST(begin_block_job_ends_while_it_waits_move_goes_on)
+{
+	fake_qmp_result("query-jobs", JOB);
+	start(MOVE_BLOCK_JOBS_WAIT);
+	rig_advance(60000);
+	ck_assert_str_eq(rig_state(), "begin");
+	ck_assert_ptr_nonnull(strstr(move_reason(rig_move()), "job 'bk' (backup)"));
+	fake_qmp_result("query-jobs", "[]");
+	rig_advance(1000);
+	ck_assert_str_eq(rig_state(), "prepare");
+	ck_assert_uint_eq(trace_count("qmp job-cancel"), 0);
+}
+END_TEST
+
+/* A mirror never ends by itself. */
+START_TEST(begin_block_job_does_not_end_in_time_move_fails)
+{
+	fake_qmp_result("query-jobs", JOB);
+	start(MOVE_BLOCK_JOBS_WAIT);
+	rig_advance(601000);
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_error(), "timeout");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+START_TEST(begin_waits_for_a_block_job_cancel_ends_the_move)
+{
+	struct err err;
+
+	fake_qmp_result("query-jobs", JOB);
+	start(MOVE_BLOCK_JOBS_WAIT);
+	rig_advance(2000);
+	ck_assert(move_cancel(rig_move(), &err));
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "cancelled");
+}
+END_TEST
+
+START_TEST(begin_block_job_is_cancelled_by_rule_and_named)
+{
+	CLEANUP(free_charp) char *timeline = NULL;
+
+	fake_qmp_result("query-jobs", JOB);
+	start(MOVE_BLOCK_JOBS_CANCEL);
+	ck_assert_uint_eq(trace_count("qmp job-cancel"), 1);
+	fake_qmp_result("query-jobs", "[]");
+	fake_qmp_result("query-block-exports", EXPORT);
+	rig_advance(500);
+	ck_assert_uint_ge(trace_count("qmp block-export-del"), 1);
+	fake_qmp_result("query-block-exports", "[]");
+	rig_advance(500);
+	ck_assert_str_eq(rig_state(), "prepare");
+	timeline = rig_timeline();
+	ck_assert_ptr_nonnull(strstr(timeline, "job 'bk' (backup) is cancelled"));
+	ck_assert_ptr_nonnull(strstr(timeline, "export 'ex' (nbd) is cancelled"));
+}
+END_TEST
+
+START_TEST(begin_bitmap_that_will_be_lost_is_named)
+{
+	CLEANUP(free_charp) char *timeline = NULL;
+
+	fake_qmp_result("query-named-block-nodes",
+			"[{\"node-name\":\"d\",\"dirty-bitmaps\":[{\"name\":\"inc\"}]}]");
+	start(MOVE_BLOCK_JOBS_REFUSE);
+	ck_assert_str_eq(rig_state(), "prepare");
+	timeline = rig_timeline();
+	ck_assert_ptr_nonnull(strstr(timeline, "dirty bitmap 'inc' of node 'd'"));
+}
+END_TEST
+
+/* ---- images that nobody has taken -------------------------------------------- */
+
+static void start_paused(const char *graph)
+{
+	rig_run_vm();
+	rig_act(VM_ACTION_PAUSE);
+	fake_qmp_result("x-debug-query-block-graph", graph);
+	rig_start_move_with(&(struct move_options){ .downtime_limit_ms = 300 });
+}
+
+START_TEST(begin_paused_guest_has_its_images_nothing_is_done)
+{
+	start_paused(GRAPH("\"write\""));
+	ck_assert_str_eq(rig_state(), "prepare");
+	ck_assert_uint_eq(trace_count("qmp blockdev-set-active"), 0);
+	ck_assert_uint_eq(trace_count("qmp nbd-server-start"), 0);
+}
+END_TEST
+
+/* QEMU says yes, and the graph says no: the graph is believed. */
+START_TEST(begin_images_cannot_be_taken_move_is_refused_and_no_peer_knows)
+{
+	start_paused(GRAPH(""));
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(rig_error(), "conflict");
+	ck_assert_uint_eq(trace_count("peer prepare"), 0);
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+}
+END_TEST
+
+/* Held at the last question, so that the answer can be another one. */
+START_TEST(begin_images_of_a_paused_guest_are_taken_move_goes_on)
+{
+	fake_qmp_hold("blockdev-set-active");
+	start_paused(GRAPH(""));
+	fake_qmp_result("x-debug-query-block-graph", GRAPH("\"write\""));
+	fake_qmp_release("blockdev-set-active");
+	ck_assert_str_eq(rig_state(), "prepare");
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("move_src_begin");
+	TCase *tc;
+
+	tc = rig_add_case(s, "block jobs");
+	tcase_add_test(tc, begin_block_job_runs_move_is_refused_by_its_name);
+	tcase_add_test(tc, begin_export_is_there_move_is_refused_by_its_name);
+	tcase_add_test(tc, begin_block_job_ends_while_it_waits_move_goes_on);
+	tcase_add_test(tc, begin_block_job_does_not_end_in_time_move_fails);
+	tcase_add_test(tc, begin_waits_for_a_block_job_cancel_ends_the_move);
+	tcase_add_test(tc, begin_block_job_is_cancelled_by_rule_and_named);
+	tcase_add_test(tc, begin_bitmap_that_will_be_lost_is_named);
+
+	tc = rig_add_case(s, "images");
+	tcase_add_test(tc, begin_paused_guest_has_its_images_nothing_is_done);
+	tcase_add_test(tc, begin_images_cannot_be_taken_move_is_refused_and_no_peer_knows);
+	tcase_add_test(tc, begin_images_of_a_paused_guest_are_taken_move_goes_on);
+	return s;
+}
