@@ -21,7 +21,8 @@
 /* Greeting and answers are 4 KiB in QEMU 11.1. */
 #define ANSWER_MAX_BYTES 262144
 
-/* All questions are in the socket before QEMU starts, the last is to quit. */
+/* All questions are in the socket before QEMU starts, the last is to quit: it ends by itself
+ * whatever becomes of us. */
 static const char questions[] =
 	"{\"execute\":\"qmp_capabilities\"}\n"
 	"{\"execute\":\"query-command-line-options\",\"arguments\":{\"option\":\"chardev\"}}\n"
@@ -205,12 +206,16 @@ static bool make_sockets(int fds[2], struct err *err)
 
 static bool spawn(struct probe *probe, int fd, struct err *err)
 {
-	CLEANUP(free_charp) char *chardev = xasprintf("socket,id=probe,fd=%d", fd);
-	/* QEMU drops what it has not read when we close our end by dying: it would stay. */
-	const char *const argv[] = { "setpriv",  "--pdeathsig", "KILL",          probe->binary,
-				     "-machine", "none",        "-nodefaults",   "-display",
-				     "none",     "-sandbox",    CMDLINE_SANDBOX, "-chardev",
-				     chardev,    "-qmp",        "chardev:probe", NULL };
+	CLEANUP(free_charp) char *number = xasprintf("%d", fd);
+	/* On stdio QEMU reads all that was written, even if we die meanwhile; of a socket
+	 * that is closed at the other end it drops what it has not read. */
+	const char *const argv[] = {
+		"bash", "-c",          "exec \"$@\" <&\"$0\" >&\"$0\"",
+		number, probe->binary, "-machine",
+		"none", "-nodefaults", "-display",
+		"none", "-sandbox",    CMDLINE_SANDBOX,
+		"-qmp", "stdio",       NULL,
+	};
 	const struct proc_args args = { .argv = argv, .keep_fds = &fd, .keep_fd_count = 1 };
 	struct proc_id id;
 
