@@ -7,8 +7,8 @@ from faults import (SIDES, Cancelled, ClientKilled, GuestPanics, GuestReadsBadDi
                     GuestWrites, HostLost, HostLostForGood, Killed, KilledForLong, Paused,
                     PausedAndKilled, POWER_CONTROL, POWER_OFF, QemuHangs, QemuKilled, Stopped,
                     StreamKilled)
-from faults_host import (CertificatesExpire, CertificatesReplaced, CertificatesReplacedLate,
-                         DiskFull, NewerBuild, StoreDamaged, clocks_set)
+from faults_host import (CertificatesExpire, CertificatesExpireAtStart,
+                         CertificatesReplaced, DiskFull, NewerBuild, StoreDamaged, clocks_set)
 from network import Cut
 from scene import Outcome
 
@@ -87,7 +87,7 @@ HOSTS = [
         "prepare": MOVED.full, "transfer": MOVED, "asked": MOVED, "taken": MOVED.full})
       for side in SIDES for clock in clocks_set(side)),
     (CertificatesExpire(), {"transfer": MOVED, "completed": MOVED}),
-    (CertificatesReplacedLate(), {"transfer": MOVED, "completed": MOVED}),
+    (CertificatesExpireAtStart(), {"transfer": MOVED, "completed": MOVED}),
     (CertificatesReplaced("ab"), {"transfer": MOVED, "completed": MOVED}),
 ]
 
