@@ -89,7 +89,8 @@ bool client_transport_err(const struct client_exchange *exchange, CURLcode code,
 bool client_parse(const struct client *client, const struct strbuf *body,
 		  struct json_object **ret_obj, struct err *err)
 {
-	static const struct json_limits limits = { CLIENT_REPLY_MAX_BYTES, REPLY_MAX_DEPTH };
+	static const struct json_limits limits = { .max_bytes = CLIENT_REPLY_MAX_BYTES,
+						   .max_depth = REPLY_MAX_DEPTH };
 	struct faults *faults;
 	struct json_object *obj;
 

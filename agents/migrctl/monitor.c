@@ -19,7 +19,7 @@
 
 static struct json_object *parse_object(const char *text, struct err *err)
 {
-	static const struct json_limits limits = { TEXT_MAX, DEPTH_MAX };
+	static const struct json_limits limits = { .max_bytes = TEXT_MAX, .max_depth = DEPTH_MAX };
 	CLEANUP(json_putp) struct json_object *obj = NULL;
 	struct faults *faults = faults_new();
 

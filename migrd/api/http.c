@@ -29,11 +29,9 @@ static struct http_request *next_request(struct http_server *server)
 	struct http_request *req;
 
 	pthread_mutex_lock(&server->lock);
-	req = TAILQ_FIRST(&server->inbox);
-	if (req) {
-		TAILQ_REMOVE(&server->inbox, req, link);
+	req = http_inbox_take(&server->inbox);
+	if (req)
 		TAILQ_INSERT_TAIL(&server->held, req, link);
-	}
 	pthread_mutex_unlock(&server->lock);
 	return req;
 }
@@ -73,18 +71,47 @@ static void handle(struct http_server *server, struct http_request *req)
 	}
 }
 
+/* What is left after this turn waits for the next one, so that monitors, timers and
+ * the answers of peers come between. */
+static void run_turn(struct http_server *server)
+{
+	enum http_inbox_rest rest;
+	struct http_request *req;
+
+	pthread_mutex_lock(&server->lock);
+	http_inbox_begin_turn(&server->inbox);
+	pthread_mutex_unlock(&server->lock);
+	while ((req = next_request(server)))
+		handle(server, req);
+	pthread_mutex_lock(&server->lock);
+	rest = http_inbox_rest(&server->inbox);
+	pthread_mutex_unlock(&server->lock);
+	if (rest == HTTP_INBOX_READY)
+		http_wake(server);
+	else if (rest == HTTP_INBOX_PACED && !loop_timer_is_active(server->pace))
+		loop_timer_start(server->pace, http_inbox_window_ms());
+}
+
+static void on_pace(void *data)
+{
+	struct http_server *server = data;
+
+	pthread_mutex_lock(&server->lock);
+	http_inbox_open_windows(&server->inbox);
+	pthread_mutex_unlock(&server->lock);
+	run_turn(server);
+}
+
 static void on_wake(void *data, unsigned ready)
 {
 	struct http_server *server = data;
-	struct http_request *req;
 	uint64_t count;
 
 	(void)ready;
 	if (read(server->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		log_error("http", "wake-failed", "errno=%d", errno);
 	http_reaper_arm(server);
-	while ((req = next_request(server)))
-		handle(server, req);
+	run_turn(server);
 	http_streams_report_gone(server);
 }
 
@@ -152,7 +179,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_config 
 	server->deadline_ms = HTTP_REQUEST_DEADLINE_MS;
 	server->heartbeat_ms = HTTP_HEARTBEAT_MS;
 	server->wake_fd = -1;
-	TAILQ_INIT(&server->inbox);
+	http_inbox_init(&server->inbox);
 	TAILQ_INIT(&server->held);
 	TAILQ_INIT(&server->streams);
 	TAILQ_INIT(&server->gone_streams);
@@ -160,6 +187,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_config 
 	init_lock(server);
 	server->reaper = loop_timer_new(loop, http_reaper_run, server);
 	server->heartbeat = loop_timer_new(loop, http_heartbeat_run, server);
+	server->pace = loop_timer_new(loop, on_pace, server);
 	if (open_wake(server, err) && start_tls(server, config, err) &&
 	    start_local(server, config, err))
 		return server;
@@ -252,6 +280,7 @@ void http_server_free(struct http_server *server)
 	http_streams_report_gone(server);
 	loop_timer_free(server->reaper);
 	loop_timer_free(server->heartbeat);
+	loop_timer_free(server->pace);
 	loop_watch_free(server->wake_watch);
 	closep(&server->wake_fd);
 	if (server->socket_path)

@@ -70,6 +70,16 @@ struct http_conn {
 	TAILQ_ENTRY(http_conn) link;
 };
 
+/* Who is served before whom. */
+enum http_class {
+	HTTP_CLASS_HANDOVER, /* a peer's prepare, go, drop and fate */
+	HTTP_CLASS_PEER,
+	HTTP_CLASS_ADMIN,
+	HTTP_CLASS_OPERATOR,
+	HTTP_CLASS_VIEWER,
+	HTTP_CLASS_COUNT
+};
+
 struct http_exchange {
 	struct http_conn *conn;
 	struct MHD_Connection *connection;
@@ -81,6 +91,10 @@ struct http_exchange {
 	struct MHD_Response *response;
 	unsigned status;
 	struct http_stream *stream;
+	/* under server->lock */
+	bool is_sending; /* counted by the inbox, in this window */
+	enum http_class class;
+	uint64_t window;
 };
 
 struct http_request {
@@ -92,7 +106,8 @@ struct http_request {
 	struct json_object *body;
 	enum http_role role;
 	char caller[ID_NAME_SIZE];
-	int64_t uid;                    /* http_caller_uid() */
+	int64_t uid; /* http_caller_uid() */
+	enum http_class class;
 	TAILQ_ENTRY(http_request) link; /* inbox, then held */
 };
 
@@ -115,6 +130,15 @@ TAILQ_HEAD(http_request_list, http_request);
 TAILQ_HEAD(http_stream_list, http_stream);
 TAILQ_HEAD(http_conn_list, http_conn);
 
+struct http_inbox {
+	struct {
+		struct http_request_list waiting;
+		unsigned taken;  /* in this turn */
+		unsigned unsent; /* in this window */
+	} classes[HTTP_CLASS_COUNT];
+	uint64_t window;
+};
+
 struct http_server {
 	struct loop *loop;
 	const struct http_route *routes;
@@ -126,11 +150,13 @@ struct http_server {
 	int wake_fd; /* eventfd: the library's threads call the loop */
 	struct loop_watch *wake_watch;
 	struct loop_timer *reaper, *heartbeat;
+	struct loop_timer *pace; /* for requests that wait for the answers of others */
 
 	pthread_mutex_t lock;
 	pthread_cond_t exchange_ended;
 	struct tls_live *tls; /* of new connections */
-	struct http_request_list inbox, held;
+	struct http_inbox inbox;
+	struct http_request_list held;
 	struct http_stream_list streams, gone_streams;
 	struct http_conn_list incomplete; /* by deadline */
 	unsigned exchange_count;
@@ -143,6 +169,25 @@ struct http_server {
 
 /* Makes the loop look at its lists; any thread, the lock held or not. */
 void http_wake(struct http_server *server);
+
+/* ---- http_inbox.c; server->lock is held --------------------------------- */
+
+void http_inbox_init(struct http_inbox *inbox);
+void http_inbox_add(struct http_inbox *inbox, struct http_request *req);
+/* A turn gives each class its share, the first classes first; NULL ends it. */
+void http_inbox_begin_turn(struct http_inbox *inbox);
+struct http_request *http_inbox_take(struct http_inbox *inbox);
+/* Without regard to shares: for the end. */
+struct http_request *http_inbox_take_any(struct http_inbox *inbox);
+/* What a turn has left; PACED waits for http_inbox_sent() or for the time of a window. */
+enum http_inbox_rest { HTTP_INBOX_EMPTY, HTTP_INBOX_PACED, HTTP_INBOX_READY };
+enum http_inbox_rest http_inbox_rest(const struct http_inbox *inbox);
+uint32_t http_inbox_window_ms(void);
+void http_inbox_open_windows(struct http_inbox *inbox);
+/* An answer goes to the library: what http_inbox_sent() wants to know of it. */
+uint64_t http_inbox_sending(struct http_inbox *inbox, enum http_class class);
+/* True: the loop has to look, a request waited for this. */
+bool http_inbox_sent(struct http_inbox *inbox, enum http_class class, uint64_t window);
 
 /* ---- http_listen.c ----------------------------------------------------- */
 

@@ -115,6 +115,11 @@ static void give_to_library(struct http_request *req, unsigned status,
 	ex->status = status;
 	ex->response = response;
 	ex->stream = stream;
+	if (!stream) { /* which has no end to wait for */
+		ex->is_sending = true;
+		ex->class = req->class;
+		ex->window = http_inbox_sending(&req->server->inbox, req->class);
+	}
 	req->exchange = NULL;
 	MHD_resume_connection(ex->connection);
 }
@@ -158,8 +163,7 @@ void http_abandon_held(struct http_server *server)
 	unsigned status = (unsigned)err_http_status(ERR_UNAVAILABLE);
 
 	err_set(&err, ERR_UNAVAILABLE, "the daemon is stopping");
-	while ((req = TAILQ_FIRST(&server->inbox))) {
-		TAILQ_REMOVE(&server->inbox, req, link);
+	while ((req = http_inbox_take_any(&server->inbox))) {
 		give_to_library(req, status, http_response_problem(0, &err, NULL), NULL);
 		http_request_free(req);
 	}

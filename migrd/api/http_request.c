@@ -305,7 +305,7 @@ static bool hand_over(struct http_exchange *ex)
 	MHD_suspend_connection(ex->connection);
 	req->exchange = ex;
 	ex->req = NULL;
-	TAILQ_INSERT_TAIL(&server->inbox, req, link);
+	http_inbox_add(&server->inbox, req);
 	pthread_mutex_unlock(&server->lock);
 	http_wake(server);
 	return true;
@@ -353,6 +353,7 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **con_
 {
 	struct http_server *server = cls;
 	struct http_exchange *ex = *con_cls;
+	bool is_wake_needed;
 
 	(void)connection;
 	(void)code;
@@ -368,9 +369,12 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **con_
 	if (ex->req)
 		http_request_free(ex->req);
 	strbuf_fini(&ex->body);
-	free(ex);
 	pthread_mutex_lock(&server->lock);
+	is_wake_needed = ex->is_sending && http_inbox_sent(&server->inbox, ex->class, ex->window);
 	server->exchange_count--;
 	pthread_cond_signal(&server->exchange_ended);
 	pthread_mutex_unlock(&server->lock);
+	free(ex);
+	if (is_wake_needed)
+		http_wake(server);
 }

@@ -6,7 +6,9 @@
 #include "base/json_scan.h"
 #include "base/mem.h"
 
-const struct json_limits json_limits_default = { .max_bytes = 1 << 20, .max_depth = 16 };
+const struct json_limits json_limits_default = { .max_bytes = 1 << 20,
+						 .max_depth = 16,
+						 .max_values = 10000 };
 
 /* The text has passed json_scan(): what json-c still refuses is a disagreement
  * between the two, which the fuzz target looks for.  No JSON_TOKENER_STRICT: it
@@ -45,7 +47,7 @@ struct json_object *json_parse(const void *data, size_t len, const struct json_l
 			   limits->max_bytes);
 		return NULL;
 	}
-	if (!json_scan(data, len, limits->max_depth, faults))
+	if (!json_scan(data, len, limits, faults))
 		return NULL;
 	obj = build_tree(data, (int)len, limits->max_depth, faults);
 	/* json-c's null is NULL, which here means failure. */

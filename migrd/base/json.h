@@ -45,8 +45,9 @@ bool faults_to_err(const struct faults *faults, struct err *err);
 struct json_limits {
 	size_t max_bytes;
 	unsigned max_depth;
+	size_t max_values; /* in all objects and arrays together; 0: any number */
 };
-extern const struct json_limits json_limits_default; /* 1 MiB, 16 deep */
+extern const struct json_limits json_limits_default; /* 1 MiB, 16 deep, 10,000 values */
 
 /* Strict JSON: whole input used, valid UTF-8, no duplicate key, no NaN, no
  * embedded NUL in a string or key, integers in int64 or uint64 range.  On

@@ -320,6 +320,10 @@ static const struct json_field *find_field(const struct json_field *fields, cons
 	return NULL;
 }
 
+/* A guess looks at every known key; of a body of nothing but unknown ones the first
+ * few tell enough. */
+#define EXPLAINED_MAX 16
+
 static void fault_unknown(const struct decoder *decoder, const struct json_path *up,
 			  const struct json_field *fields, const char *key)
 {
@@ -327,6 +331,10 @@ static void fault_unknown(const struct decoder *decoder, const struct json_path 
 	struct nearest nearest = { .word = key };
 	struct strbuf known = STRBUF_INIT;
 
+	if (decoder->faults->count >= EXPLAINED_MAX) {
+		json_path_fault(&path, decoder->faults, "unknown key");
+		return;
+	}
 	for (; fields->key; fields++) {
 		nearest_offer(&nearest, fields->key);
 		strbuf_addf(&known, "%s%s", known.len ? ", " : "", fields->key);

@@ -96,6 +96,10 @@ void json_path_fault(const struct json_path *path, struct faults *faults, const 
 	char pointer[sizeof(faults->list[0].pointer)];
 	va_list ap;
 
+	if (faults->count >= FAULT_MAX) { /* only counted: the next of very many */
+		faults->count++;
+		return;
+	}
 	format_path(path, pointer, sizeof(pointer));
 	va_start(ap, fmt);
 	faults_vadd(faults, pointer, fmt, ap);

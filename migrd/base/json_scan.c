@@ -14,7 +14,9 @@
 struct scan {
 	const char *text, *end;
 	const char *pos;
-	unsigned max_depth, depth;
+	const struct json_limits *limits;
+	unsigned depth;
+	size_t value_count;
 	struct faults *faults;
 	/* Keys of all objects that are still open, the innermost last. */
 	char **keys;
@@ -348,8 +350,9 @@ static bool scan_container(struct scan *scan, const struct json_path *path)
 {
 	bool is_array = peek(scan) == '[', ok;
 
-	if (scan->depth == scan->max_depth) {
-		json_path_fault(path, scan->faults, "nested more than %u deep", scan->max_depth);
+	if (scan->depth == scan->limits->max_depth) {
+		json_path_fault(path, scan->faults, "nested more than %u deep",
+				scan->limits->max_depth);
 		return false;
 	}
 	scan->pos++;
@@ -370,9 +373,14 @@ static bool scan_string_value(struct scan *scan, const struct json_path *path)
 
 static bool scan_value(struct scan *scan, const struct json_path *path)
 {
+	size_t max = scan->limits->max_values;
 	int c;
 	bool ok;
 
+	if (max && scan->value_count++ > max) {
+		json_path_fault(path, scan->faults, "more than %zu values", max);
+		return false;
+	}
 	skip_space(scan);
 	c = peek(scan);
 	if (c == '{' || c == '[')
@@ -387,13 +395,12 @@ static bool scan_value(struct scan *scan, const struct json_path *path)
 	return ok;
 }
 
-bool json_scan(const char *text, size_t len, unsigned max_depth, struct faults *faults)
+bool json_scan(const char *text, size_t len, const struct json_limits *limits,
+	       struct faults *faults)
 {
-	struct scan scan = { .text = text,
-			     .end = text + len,
-			     .pos = text,
-			     .max_depth = max_depth,
-			     .faults = faults };
+	struct scan scan = {
+		.text = text, .end = text + len, .pos = text, .limits = limits, .faults = faults
+	};
 	const struct json_path root = { .key = "" };
 	size_t before = faults->count;
 

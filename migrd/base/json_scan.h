@@ -17,7 +17,8 @@
 
 #include "base/json.h"
 
-/* True when it added no fault.  MAX_DEPTH: of arrays and objects in each other. */
-bool json_scan(const char *text, size_t len, unsigned max_depth, struct faults *faults);
+/* True when it added no fault.  LIMITS: but for the bytes, of which there are LEN. */
+bool json_scan(const char *text, size_t len, const struct json_limits *limits,
+	       struct faults *faults);
 
 #endif

@@ -47,8 +47,10 @@ void nearest_offer(struct nearest *nearest, const char *known)
 {
 	size_t word_len = strlen(nearest->word), known_len = strlen(known);
 	size_t edits, limit = 1 + known_len / 4; /* a quarter wrong is still a typing error */
+	size_t apart = word_len > known_len ? word_len - known_len : known_len - word_len;
 
-	if (word_len == 0 || word_len > WORD_MAX || known_len > WORD_MAX)
+	/* So many letters at least have to be added or left out. */
+	if (word_len == 0 || word_len > WORD_MAX || known_len > WORD_MAX || apart > limit)
 		return;
 	edits = distance(nearest->word, word_len, known, known_len);
 	if (edits > limit || edits >= known_len || (nearest->best && edits >= nearest->distance))

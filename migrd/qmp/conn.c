@@ -24,6 +24,14 @@
 
 #define READ_BYTES 65536
 
+/* What one monitor may take of a turn of the loop, and of a second: a flood of events
+ * is left in the socket, where it holds up nobody but the QEMU that sends it.  A move
+ * at its busiest brings some dozens of messages a second. */
+#define TURN_MESSAGES  16
+#define BURST_MESSAGES 256
+#define MESSAGES_PER_S 1000
+#define REST_MS        10
+
 enum qmp_conn_state {
 	QMP_CONN_CONNECTING,
 	QMP_CONN_GREETING,
@@ -41,6 +49,9 @@ struct qmp_conn {
 	int fd;
 	struct loop_watch *watch;
 	unsigned watched;
+	unsigned turn_left, tokens;
+	uint64_t counted_ms;     /* until when tokens were given */
+	struct loop_timer *rest; /* runs while nothing is read */
 	struct loop_timer *open_timer;
 	uint32_t open_deadline_ms;
 	struct err why; /* why it could not be opened, or is closed */
@@ -102,6 +113,7 @@ static void detach(struct qmp_conn *conn)
 {
 	conn->state = QMP_CONN_CLOSED;
 	loop_timer_free(TAKE_PTR(conn->open_timer));
+	loop_timer_free(TAKE_PTR(conn->rest));
 	loop_watch_free(TAKE_PTR(conn->watch));
 	if (conn->fd >= 0)
 		close(TAKE_FD(conn->fd));
@@ -159,6 +171,8 @@ void qmp_conn_free(struct qmp_conn *conn)
 
 static void watch(struct qmp_conn *conn, unsigned events)
 {
+	if (loop_timer_is_active(conn->rest))
+		events &= ~(unsigned)LOOP_READ;
 	if (conn->watched != events)
 		loop_watch_set(conn->watch, events);
 	conn->watched = events;
@@ -481,13 +495,36 @@ static bool refuse_stranger(struct qmp_conn *conn)
 	return true;
 }
 
+static void refill(struct qmp_conn *conn)
+{
+	uint64_t now_ms = loop_now_ms(conn->loop);
+	uint64_t given = (now_ms - conn->counted_ms) * MESSAGES_PER_S / 1000;
+
+	conn->tokens = given > BURST_MESSAGES - conn->tokens ? BURST_MESSAGES
+							     : conn->tokens + (unsigned)given;
+	conn->counted_ms = now_ms;
+}
+
+/* What has been read already is gone on with after the rest. */
+static void take_a_rest(struct qmp_conn *conn)
+{
+	loop_timer_start(conn->rest, conn->tokens ? 0 : REST_MS);
+	watch(conn, conn->watched);
+}
+
 static void process(struct qmp_conn *conn)
 {
 	enum qmp_codec_result result;
 	struct qmp_msg msg;
 	struct err err;
 
+	refill(conn);
+	conn->turn_left = TURN_MESSAGES;
 	while (conn->state != QMP_CONN_CLOSED && !refuse_stranger(conn)) {
+		if (conn->turn_left == 0 || conn->tokens == 0) {
+			take_a_rest(conn);
+			return;
+		}
 		result = qmp_codec_next(&conn->codec, &msg, &err);
 		if (result == QMP_CODEC_MORE)
 			return;
@@ -497,6 +534,8 @@ static void process(struct qmp_conn *conn)
 			conn_close(conn, &err);
 			return;
 		}
+		conn->turn_left--;
+		conn->tokens--;
 		on_msg(conn, &msg);
 		qmp_msg_release(&msg);
 	}
@@ -532,6 +571,16 @@ static void read_some(struct qmp_conn *conn)
 		err_set(&err, ERR_UNAVAILABLE, "cannot read from the monitor: %s", strerror(errno));
 		conn_close(conn, &err);
 	}
+}
+
+static void on_rested(void *data)
+{
+	struct qmp_conn *conn = data;
+
+	enter(conn);
+	watch(conn, conn->watched | LOOP_READ);
+	process(conn);
+	leave(conn);
 }
 
 /* ---- opening ----------------------------------------------------------- */
@@ -594,6 +643,9 @@ static struct qmp_conn *conn_new(struct loop *loop, uint32_t deadline_ms,
 	conn->fd = -1;
 	conn->open_deadline_ms = deadline_ms;
 	conn->open_timer = loop_timer_new(loop, on_open_timer, conn);
+	conn->rest = loop_timer_new(loop, on_rested, conn);
+	conn->tokens = BURST_MESSAGES;
+	conn->counted_ms = loop_now_ms(loop);
 	qmp_codec_init(&conn->codec, QMP_GREETING_MAX_BYTES);
 	qmp_commands_init(&conn->cmds);
 	return conn;

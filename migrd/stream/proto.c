@@ -224,7 +224,7 @@ static void wipe_string(struct json_object *obj, const char *key)
 
 static bool object_parse(const void *msg, size_t len, struct json_object **ret, struct err *err)
 {
-	static const struct json_limits limits = { STREAM_MSG_MAX, 4 };
+	static const struct json_limits limits = { .max_bytes = STREAM_MSG_MAX, .max_depth = 4 };
 	CLEANUP(faults_freep) struct faults *faults = faults_new();
 	struct json_object *obj = json_parse(msg, len, &limits, faults);
 

@@ -2,6 +2,9 @@
 #include "vm/vm.h"
 
 #include <assert.h>
+#include <search.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -68,6 +71,31 @@ void vms_free(struct vms *vms)
 	free(vms);
 }
 
+/* Name and uuid are kept in the row, so that a node of a tree leads to its VM. */
+static struct vm *vm_of_name(const char *name)
+{
+	return (struct vm *)(uintptr_t)(name - offsetof(struct vm, row.name));
+}
+
+static struct vm *vm_of_uuid(const char *uuid)
+{
+	return (struct vm *)(uintptr_t)(uuid - offsetof(struct vm, row.uuid));
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static void index_add(void **tree, const char *key)
+{
+	const char *const *node = tsearch(key, tree, compare_keys);
+
+	if (!node)
+		abort(); /* out of memory */
+	assert(*node == key);
+}
+
 struct vm *vm_add(struct vms *vms, const struct store_vm *row)
 {
 	struct vm *vm = xnew(struct vm);
@@ -87,6 +115,8 @@ struct vm *vm_add(struct vms *vms, const struct store_vm *row)
 		link = &(*link)->next;
 	vm->next = *link;
 	*link = vm;
+	index_add(&vms->by_name, vm->row.name);
+	index_add(&vms->by_uuid, vm->row.uuid);
 	return vm;
 }
 
@@ -111,6 +141,8 @@ void vm_remove(struct vm *vm)
 	while (*link != vm)
 		link = &(*link)->next;
 	*link = vm->next;
+	tdelete(vm->row.name, &vm->vms->by_name, compare_keys);
+	tdelete(vm->row.uuid, &vm->vms->by_uuid, compare_keys);
 	vm_entries_let_go(vm);
 	leave_waiting(vm);
 	vm_agent_end(vm);
@@ -123,26 +155,25 @@ void vm_remove(struct vm *vm)
 
 struct vm *vm_find(struct vms *vms, const char *name)
 {
-	struct vm *vm = vms->list;
+	const char *const *node = tfind(name, &vms->by_name, compare_keys);
 
-	while (vm && strcmp(vm->row.name, name) != 0)
-		vm = vm->next;
-	return vm;
+	return node ? vm_of_name(*node) : NULL;
 }
 
 struct vm *vm_find_uuid(struct vms *vms, const char *uuid)
 {
-	struct vm *vm = vms->list;
+	const char *const *node = tfind(uuid, &vms->by_uuid, compare_keys);
 
-	while (vm && strcmp(vm->row.uuid, uuid) != 0)
-		vm = vm->next;
-	return vm;
+	return node ? vm_of_uuid(*node) : NULL;
 }
 
 struct vm *vm_next(struct vms *vms, const char *after)
 {
-	struct vm *vm = vms->list;
+	struct vm *vm = after ? vm_find(vms, after) : NULL;
 
+	if (vm)
+		return vm->next;
+	vm = vms->list;
 	while (vm && after && strcmp(vm->row.name, after) <= 0)
 		vm = vm->next;
 	return vm;

@@ -47,6 +47,7 @@ struct vms {
 	struct vms_env env;
 	struct worker *net; /* changes the host's network, in order */
 	struct vm *list;
+	void *by_name, *by_uuid; /* trees of search.h, of vm.row.name and vm.row.uuid */
 	struct loop_timer *owed; /* the next try to write what is owed to the disk */
 	bool is_settling;        /* from vms_recover() to vms_settle() */
 	unsigned recovering;     /* QEMUs that have not answered yet */

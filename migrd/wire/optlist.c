@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 
-static const struct json_limits limits = { OPTLIST_MAX_BYTES, 8 };
+static const struct json_limits limits = { .max_bytes = OPTLIST_MAX_BYTES, .max_depth = 8 };
 
 /* Takes KEY and VALUE over. */
 static bool add(struct optlist *list, char *key, char *value, struct err *err)

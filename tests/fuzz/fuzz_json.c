@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *text;
 
 	assert(!!obj == (faults->count == 0));
-	if (!obj && json_scan((const char *)data, size, json_limits_default.max_depth, faults))
+	if (!obj && json_scan((const char *)data, size, &json_limits_default, faults))
 		assert(!strcmp(faults->list[0].detail, "null is not a document") ||
 		       size > json_limits_default.max_bytes);
 	if (obj) {

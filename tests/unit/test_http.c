@@ -495,6 +495,82 @@ START_TEST(request_held_is_answered_later)
 }
 END_TEST
 
+/* ---- whose turn it is --------------------------------------------------------- */
+
+enum { VIEWERS = 20 };
+
+static struct http_request waiting[VIEWERS + 2];
+
+/* Twenty viewers came first, then an operator, then a peer with the end of a move. */
+static void fill_inbox(struct http_inbox *inbox)
+{
+	static char list[] = "/v1/moves", go[] = "/peer/v1/moves/1/go";
+
+	http_inbox_init(inbox);
+	for (size_t i = 0; i < ARRAY_LEN(waiting); i++) {
+		waiting[i] = (struct http_request){ .role = HTTP_ROLE_VIEWER, .path = list };
+		if (i == VIEWERS)
+			waiting[i].role = HTTP_ROLE_OPERATOR;
+		if (i == VIEWERS + 1)
+			waiting[i] = (struct http_request){ .role = HTTP_ROLE_PEER, .path = go };
+		http_inbox_add(inbox, &waiting[i]);
+	}
+	http_inbox_begin_turn(inbox);
+}
+
+/* A guest stands still while its handover waits. */
+START_TEST(inbox_handover_behind_viewers_is_first)
+{
+	struct http_inbox inbox = { 0 };
+
+	fill_inbox(&inbox);
+	ck_assert_ptr_eq(http_inbox_take(&inbox), &waiting[VIEWERS + 1]);
+	ck_assert_ptr_eq(http_inbox_take(&inbox), &waiting[VIEWERS]);
+	ck_assert_ptr_eq(http_inbox_take(&inbox), &waiting[0]);
+}
+END_TEST
+
+/* However many wait, the loop gets to its other descriptors. */
+START_TEST(inbox_many_viewers_have_their_share_of_a_turn)
+{
+	struct http_inbox inbox = { 0 };
+	size_t count = 0;
+
+	fill_inbox(&inbox);
+	while (http_inbox_take(&inbox))
+		count++;
+	ck_assert_uint_lt(count, VIEWERS / 2);
+	ck_assert_int_eq(http_inbox_rest(&inbox), HTTP_INBOX_READY);
+	http_inbox_begin_turn(&inbox);
+	ck_assert_ptr_nonnull(http_inbox_take(&inbox));
+}
+END_TEST
+
+/* One thread sends all answers: those to viewers are not piled up before it. */
+START_TEST(inbox_answers_not_sent_hold_viewers_back_for_a_while)
+{
+	struct http_inbox inbox = { 0 };
+	uint64_t window = 0;
+
+	fill_inbox(&inbox);
+	while (http_inbox_rest(&inbox) == HTTP_INBOX_READY) {
+		const struct http_request *req = http_inbox_take(&inbox);
+
+		if (req)
+			window = http_inbox_sending(&inbox, req->class);
+		else
+			http_inbox_begin_turn(&inbox);
+	}
+	ck_assert_int_eq(http_inbox_rest(&inbox), HTTP_INBOX_PACED);
+	ck_assert(http_inbox_sent(&inbox, HTTP_CLASS_VIEWER, window));
+	ck_assert_int_eq(http_inbox_rest(&inbox), HTTP_INBOX_READY);
+	window = http_inbox_sending(&inbox, HTTP_CLASS_VIEWER);
+	http_inbox_open_windows(&inbox);
+	ck_assert_int_eq(http_inbox_rest(&inbox), HTTP_INBOX_READY);
+	ck_assert(!http_inbox_sent(&inbox, HTTP_CLASS_VIEWER, window));
+}
+END_TEST
+
 /* A client that is gone by the time of the answer costs nothing. */
 START_TEST(request_held_client_gone_is_survived)
 {
@@ -709,6 +785,9 @@ Suite *suite(void)
 	tcase_add_test(plain, connections_of_one_address_are_limited);
 	tcase_add_test(plain, request_held_is_answered_later);
 	tcase_add_test(plain, request_held_client_gone_is_survived);
+	tcase_add_test(plain, inbox_handover_behind_viewers_is_first);
+	tcase_add_test(plain, inbox_many_viewers_have_their_share_of_a_turn);
+	tcase_add_test(plain, inbox_answers_not_sent_hold_viewers_back_for_a_while);
 	tcase_add_test(plain, event_reaches_all_watchers);
 	tcase_add_test(plain, watcher_too_slow_is_cut);
 	suite_add_tcase(s, plain);

@@ -153,6 +153,28 @@ START_TEST(unknown_keys_are_skipped_only_on_request)
 }
 END_TEST
 
+/* A guess compares a key with every known one: a body of nothing but unknown keys may
+ * not buy very many. */
+START_TEST(unknown_keys_in_great_number_are_counted_and_the_first_explained)
+{
+	struct sample s = { 0 };
+	RIG_FAULTS(faults);
+	CLEANUP(json_putp) struct json_object *obj = json_object_new_object();
+
+	json_object_object_add(obj, "name", json_object_new_string("n"));
+	for (int i = 0; i < 5000; i++) {
+		char key[16];
+
+		snprintf(key, sizeof(key), "nam%d", i);
+		json_object_object_add(obj, key, NULL);
+	}
+	ck_assert(!json_decode(obj, sample_fields, &s, "", faults));
+	ck_assert_uint_eq(faults->count, 5000);
+	rig_assert_fault(faults, "/nam0", "is 'name' meant?");
+	ck_assert_str_eq(rig_fault_at(faults, "/nam16"), "unknown key");
+}
+END_TEST
+
 /* A failed decode must not leak what it had taken. */
 START_TEST(failed_decode_of_an_object_releases_its_parts)
 {
@@ -198,6 +220,7 @@ Suite *suite(void)
 	tcase_add_test(t, bounds_are_exact);
 	tcase_add_test(t, pointer_of_the_caller_is_the_root);
 	tcase_add_test(t, unknown_keys_are_skipped_only_on_request);
+	tcase_add_test(t, unknown_keys_in_great_number_are_counted_and_the_first_explained);
 	tcase_add_test(t, failed_decode_of_an_object_releases_its_parts);
 	tcase_add_test(t, getters_fall_back_on_another_shape);
 	suite_add_tcase(s, t);

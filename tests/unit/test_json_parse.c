@@ -176,6 +176,7 @@ END_TEST
 START_TEST(many_keys_are_checked_in_time)
 {
 	enum { KEYS = 90000 };
+	static const struct json_limits limits = { .max_bytes = 1 << 20, .max_depth = 16 };
 	RIG_FAULTS(faults);
 	struct strbuf text = STRBUF_INIT;
 
@@ -183,11 +184,28 @@ START_TEST(many_keys_are_checked_in_time)
 	for (int i = 0; i < KEYS; i++)
 		strbuf_addf(&text, ",\"%d\":1", i);
 	strbuf_adds(&text, "}");
-	ck_assert_uint_lt(text.len, json_limits_default.max_bytes);
-	ck_assert_ptr_null(json_parse(text.data, text.len, &json_limits_default, faults));
+	ck_assert_ptr_null(json_parse(text.data, text.len, &limits, faults));
 	ck_assert_uint_eq(faults->count, 1);
 	rig_assert_fault(faults, "/0", "2 times");
 	strbuf_fini(&text);
+}
+END_TEST
+
+/* What is built of a body is walked and freed on the loop: a small body may not be
+ * very many values. */
+START_TEST(values_over_the_limit_are_refused_at_the_first)
+{
+	static const struct json_limits limits = { .max_bytes = 100,
+						   .max_depth = 3,
+						   .max_values = 4 };
+	CLEANUP(json_putp) struct json_object *obj = NULL;
+	RIG_FAULTS(faults);
+
+	obj = json_parse("{\"a\":[1,2],\"b\":3}", 17, &limits, faults);
+	ck_assert_ptr_nonnull(obj);
+	ck_assert_ptr_null(json_parse("[0,1,2,3,4,5,6]", 15, &limits, faults));
+	ck_assert_uint_eq(faults->count, 1);
+	rig_assert_fault(faults, "/4", "more than 4 values");
 }
 END_TEST
 
@@ -253,6 +271,7 @@ Suite *suite(void)
 	tcase_add_test(t, text_that_is_not_utf8_is_refused);
 	tcase_add_test(t, limits_of_depth_and_size_hold);
 	tcase_add_test(t, many_keys_are_checked_in_time);
+	tcase_add_test(t, values_over_the_limit_are_refused_at_the_first);
 	tcase_add_test(t, faults_are_cut_but_counted);
 	tcase_add_test(t, one_fault_reads_as_a_sentence);
 	tcase_add_test(t, text_cut_within_a_character_loses_the_rest_of_it);

@@ -76,6 +76,50 @@ START_TEST(libvirt_defect_two_replies_with_an_event_handler_between_touch_nothin
 }
 END_TEST
 
+/* ---- floods ---------------------------------------------------------------- */
+
+static unsigned flood_seen;
+
+static void on_flood_event(void *data, const struct qmp_event *event)
+{
+	(void)data;
+	(void)event;
+	flood_seen++;
+}
+
+/* A hostile QEMU may fill its own monitor, and not the time of all others: it is read
+ * at a bounded pace, and nothing of it is lost. */
+START_TEST(events_flood_is_read_at_a_bounded_pace_and_wholly)
+{
+	const struct qmp_callbacks cb = { on_ready, on_flood_event, on_closed, NULL };
+	struct strbuf flood = STRBUF_INIT;
+	enum { EVENTS = 2000 };
+
+	flood_seen = 0;
+	open_with(&cb);
+	greet_and_run(true);
+	qmp_command(conn, "stop", NULL, 10000, on_reply, NAME("stop"));
+	loop_sim_run(loop);
+	for (int i = 0; i < EVENTS; i++)
+		strbuf_adds(&flood, "{\"event\": \"RTC_CHANGE\"}\r\n");
+	fake_monitor_send(fm, strbuf_str(&flood));
+	fake_monitor_reply(fm, "stop", "1");
+	loop_sim_run(loop);
+	ck_assert_uint_gt(flood_seen, 0);
+	ck_assert_uint_lt(flood_seen, EVENTS / 4);
+	assert_trace("");
+	loop_sim_advance_ms(loop, 500);
+	ck_assert_uint_lt(flood_seen, EVENTS / 2);
+	loop_sim_advance_ms(loop, 400);
+	ck_assert_uint_lt(flood_seen, EVENTS);
+	loop_sim_advance_ms(loop, 1000);
+	ck_assert_uint_eq(flood_seen, EVENTS);
+	assert_trace("stop=1;");
+	ck_assert_uint_eq(closed_count, 0);
+	strbuf_fini(&flood);
+}
+END_TEST
+
 /* ---- any order ------------------------------------------------------------- */
 
 #define COMMANDS  40
@@ -288,6 +332,7 @@ Suite *suite(void)
 
 	tcase_add_test(
 		tc, libvirt_defect_two_replies_with_an_event_handler_between_touch_nothing_freed);
+	tcase_add_test(tc, events_flood_is_read_at_a_bounded_pace_and_wholly);
 	tcase_add_test(tc, any_order_any_pieces_each_answer_finds_its_command_once);
 	tcase_add_loop_test(tc, late_replies_in_any_order_among_new_ones_are_nobodys, 0, 20);
 	tcase_add_test(tc, monitor_closes_after_any_byte_everyone_is_answered_once);
