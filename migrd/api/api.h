@@ -6,6 +6,7 @@
 
 #include "api/http.h"
 #include "base/bus.h"
+#include "base/strbuf.h"
 #include "job/check.h"
 #include "job/move.h"
 #include "job/newest.h"
@@ -57,6 +58,9 @@ struct api_page {
 /* Of a route whose query has both. */
 struct api_page api_page_of(const struct http_request *req);
 struct json_object *api_list(struct json_object *items, const char *next);
+/* The same of texts: the first item begins the list, the reply ends it. */
+void api_list_add(struct strbuf *list, const char *item, size_t len);
+void api_list_reply(struct http_request *req, struct strbuf *list, const char *next);
 
 /* False while the coordinator is finding its guests: the request was answered. */
 bool api_ready(struct http_request *req, const struct api *api);

@@ -17,6 +17,29 @@ struct json_object *api_list(struct json_object *items, const char *next)
 	return obj;
 }
 
+#define LIST_BEGIN "{\"items\":["
+
+void api_list_add(struct strbuf *list, const char *item, size_t len)
+{
+	strbuf_adds(list, list->len ? "," : LIST_BEGIN);
+	strbuf_add(list, item, len);
+}
+
+/* NEXT is a name or an id, in which nothing has to be escaped. */
+void api_list_reply(struct http_request *req, struct strbuf *list, const char *next)
+{
+	size_t len;
+
+	if (!list->len)
+		strbuf_adds(list, LIST_BEGIN);
+	if (next)
+		strbuf_addf(list, "],\"next\":\"%s\"}", next);
+	else
+		strbuf_adds(list, "],\"next\":null}");
+	len = list->len;
+	http_reply_json(req, 200, strbuf_take(list), len);
+}
+
 bool api_ready(struct http_request *req, const struct api *api)
 {
 	struct err err;

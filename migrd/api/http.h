@@ -99,6 +99,8 @@ const char *http_role_name(enum http_role role);
 /* OBJ's reference is taken over; NULL sends no body.  A STATUS from 400 up sends
  * it as a problem document: start from http_problem(). */
 void http_reply(struct http_request *req, int status, struct json_object *obj);
+/* The same of a text that is JSON already; it is taken over (malloc). */
+void http_reply_json(struct http_request *req, int status, char *text, size_t len);
 /* The document that http_reply_err() sends, to add members to. */
 struct json_object *http_problem(const struct err *err);
 /* Plain text, for /metrics and /healthz. */

@@ -11,11 +11,11 @@
 
 /* ---- documents --------------------------------------------------------- */
 
-static struct MHD_Response *response_text(const char *type, const char *text, size_t len)
+/* TEXT is taken over. */
+static struct MHD_Response *response_of(const char *type, char *text, size_t len)
 {
-	char *copy = len ? xstrndup(text, len) : NULL;
 	struct MHD_Response *response =
-		MHD_create_response_from_buffer(len, copy, MHD_RESPMEM_MUST_FREE);
+		MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
 
 	if (!response)
 		abort(); /* out of memory */
@@ -23,6 +23,11 @@ static struct MHD_Response *response_text(const char *type, const char *text, si
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	return response;
+}
+
+static struct MHD_Response *response_text(const char *type, const char *text, size_t len)
+{
+	return response_of(type, len ? xstrndup(text, len) : NULL, len);
 }
 
 struct MHD_Response *http_response_json(unsigned status, struct json_object *obj)
@@ -179,6 +184,11 @@ void http_abandon_held(struct http_server *server)
 void http_reply(struct http_request *req, int status, struct json_object *obj)
 {
 	http_answer(req, (unsigned)status, http_response_json((unsigned)status, obj), NULL);
+}
+
+void http_reply_json(struct http_request *req, int status, char *text, size_t len)
+{
+	http_answer(req, (unsigned)status, response_of(TYPE_JSON, text, len), NULL);
 }
 
 void http_reply_text(struct http_request *req, int status, const char *type, const char *text)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The lists of moves and of jobs. */
 #include "api/api.h"
+#include "base/mem.h"
 #include "vm/entry.h"
 
 struct filter {
@@ -36,38 +37,41 @@ static bool check_cursor(struct http_request *req, const struct api *api)
 }
 
 /* AFTER was checked. */
-static const struct move *first_after(struct moves *moves, const char *after)
+static struct move *first_after(struct moves *moves, const char *after)
 {
 	return after ? move_next(moves_find(moves, after)) : moves_first(moves);
 }
 
-/* The moves behind what ITEMS, if any, has already. */
-static void list(struct http_request *req, const struct api *api, struct json_object *items,
-		 struct json_object *(*show)(const struct move *move))
+/* The moves behind what TEXT, if anything, has already. */
+static void list(struct http_request *req, const struct api *api, struct strbuf *text,
+		 enum move_text_kind kind, move_show_fn *show)
 {
 	const struct filter filter = filter_of(req);
-	size_t before = json_object_array_length(items);
 	const struct api_page page = api_page_of(req);
 	const char *last = page.after;
+	uint64_t count = 0;
+	size_t len;
 
-	for (const struct move *move = first_after(api->moves, page.after); move;
+	for (struct move *move = first_after(api->moves, page.after); move;
 	     move = move_next(move)) {
 		if (!passes(move, &filter))
 			continue;
-		if (json_object_array_length(items) - before == page.limit) {
-			http_reply(req, 200, api_list(items, last));
+		if (count++ == page.limit) {
+			api_list_reply(req, text, last);
 			return;
 		}
-		json_object_array_add(items, show(move));
+		api_list_add(text, move_text(move, kind, show, &len), len);
 		last = move_row(move)->id;
 	}
-	http_reply(req, 200, api_list(items, NULL));
+	api_list_reply(req, text, NULL);
 }
 
 void api_moves_list(struct http_request *req, void *data)
 {
+	struct strbuf text = STRBUF_INIT;
+
 	if (check_cursor(req, data))
-		list(req, data, json_object_new_array(), move_json);
+		list(req, data, &text, MOVE_TEXT_MOVE, move_json);
 }
 
 /* ---- jobs ---------------------------------------------------------------- */
@@ -104,25 +108,30 @@ static struct json_object *holder_json(const struct vm *vm, const struct vm_hold
 	return obj;
 }
 
-static void add_holders(struct json_object *items, struct vms *vms, const char *only_vm)
+static void add_holders(struct strbuf *list, struct vms *vms, const char *only_vm)
 {
 	struct vm_holder holder;
 
 	for (struct vm *vm = vm_next(vms, NULL); vm; vm = vm_next(vms, vm_name(vm))) {
-		if (vm_holder(vm, &holder) && (!only_vm || strcmp(vm_name(vm), only_vm) == 0))
-			json_object_array_add(items, holder_json(vm, &holder));
+		CLEANUP(json_putp) struct json_object *obj = NULL;
+		const char *text;
+
+		if (!vm_holder(vm, &holder) || (only_vm && strcmp(vm_name(vm), only_vm) != 0))
+			continue;
+		obj = holder_json(vm, &holder);
+		text = json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN);
+		api_list_add(list, text, strlen(text));
 	}
 }
 
 void api_jobs_list(struct http_request *req, void *data)
 {
 	const struct api *api = data;
-	struct json_object *items;
+	struct strbuf text = STRBUF_INIT;
 
 	if (!check_cursor(req, api))
 		return;
-	items = json_object_new_array();
 	if (!http_query(req, "after"))
-		add_holders(items, api->vms, http_query(req, "vm"));
-	list(req, api, items, job_json);
+		add_holders(&text, api->vms, http_query(req, "vm"));
+	list(req, api, &text, MOVE_TEXT_JOB, job_json);
 }

@@ -142,22 +142,65 @@ void api_vm_changed(void *data, const char *name, const struct vm *vm)
 	bus_publish(api->bus, "vm", obj);
 }
 
+/* All that summary() looks at and that can change; a text is kept until it does. */
+static void add_key(struct strbuf *key, const struct vm *vm)
+{
+	const struct vm_job *job = vm_job(vm);
+	const struct qemu *qemu = vm_qemu(vm);
+	struct vm_agent_state agent = { 0 };
+	bool is_alive = qemu_is_alive(qemu);
+	bool has_agent = vm_agent_state(vm, &agent);
+
+	strbuf_addf(key, "%s %d %d %d %d %d %llu %llu %lld %s %s ", vm_state(vm),
+		    is_alive ? (int)qemu_proc_id(qemu).pid : 0,
+		    is_alive && qemu_version(qemu) != NULL, has_agent, agent.is_connected,
+		    agent.is_frozen, (unsigned long long)agent.lease_left_ms,
+		    (unsigned long long)vm_generation(vm), (long long)vm_row(vm)->started_ms,
+		    job ? job->id : "", vm_reason(vm));
+	strbuf_adds(key, vm_definition(vm));
+}
+
+static const char *summary_text(const struct api *api, struct vm *vm, struct strbuf *key,
+				size_t *ret_len)
+{
+	struct vm_kept *kept = vm_kept(vm);
+
+	strbuf_clear(key);
+	add_key(key, vm);
+	if (!kept->key || strcmp(kept->key, strbuf_str(key)) != 0) {
+		CLEANUP(json_putp) struct json_object *obj = summary(api, vm);
+
+		free(kept->key);
+		free(kept->text);
+		kept->key = xstrdup(strbuf_str(key));
+		kept->text = xstrdup(
+			json_object_to_json_string_ext(obj,
+						       JSON_C_TO_STRING_PLAIN |
+							       JSON_C_TO_STRING_NOSLASHESCAPE));
+		kept->len = strlen(kept->text);
+	}
+	*ret_len = kept->len;
+	return kept->text;
+}
+
 void api_vms_list(struct http_request *req, void *data)
 {
 	const struct api *api = data;
-	struct json_object *items = json_object_new_array();
 	const struct api_page page = api_page_of(req);
-	const char *next = page.after;
+	struct strbuf list = STRBUF_INIT, key = STRBUF_INIT;
+	const char *last = page.after;
+	uint64_t count = 0;
+	size_t len;
+	struct vm *vm;
 
-	for (struct vm *vm; (vm = vm_next(api->vms, next));) {
-		if (json_object_array_length(items) == page.limit) {
-			http_reply(req, 200, api_list(items, next));
-			return;
-		}
-		json_object_array_add(items, summary(api, vm));
-		next = vm_name(vm);
+	while ((vm = vm_next(api->vms, last)) && count++ < page.limit) {
+		const char *text = summary_text(api, vm, &key, &len);
+
+		api_list_add(&list, text, len);
+		last = vm_name(vm);
 	}
-	http_reply(req, 200, api_list(items, NULL));
+	api_list_reply(req, &list, vm ? last : NULL);
+	strbuf_fini(&key);
 }
 
 struct vm *api_vm_find(struct http_request *req, const struct api *api)

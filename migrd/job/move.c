@@ -60,6 +60,7 @@ void move_become_history(struct move *move)
 void move_free(struct move *move)
 {
 	moves_remove(move->moves, move);
+	move_forget_texts(move);
 	while (move->waiters) {
 		struct move_waiter *waiter = move->waiters;
 
@@ -185,6 +186,7 @@ void move_tell(struct move *move)
 {
 	struct move_waiter *waiter;
 
+	move_forget_texts(move);
 	while ((waiter = take_waiter(move))) {
 		waiter->fn(waiter->data, move);
 		free(waiter);

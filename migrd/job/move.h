@@ -185,6 +185,14 @@ const char *move_destination(const struct move *move);
 const char *move_owner(const struct move *move);
 bool move_run(const struct move *move); /* the guest is to run where it ends up */
 const char *move_reason(const struct move *move);
+
+/* The JSON text of what SHOW makes of the move, borrowed until the callback returns.
+ * That of an ended move is kept, one for each KIND, until a record changes it: lists
+ * of a thousand are put together by copying. */
+enum move_text_kind { MOVE_TEXT_MOVE, MOVE_TEXT_JOB, MOVE_TEXT_COUNT };
+typedef struct json_object *move_show_fn(const struct move *move);
+const char *move_text(struct move *move, enum move_text_kind kind, move_show_fn *show,
+		      size_t *ret_len);
 /* For the peer, which asks for it again and again: whether a record could be written
  * when that was last tried.  In transfer it is tried from time to time. */
 bool move_can_record(struct move *move);

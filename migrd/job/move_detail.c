@@ -20,6 +20,7 @@ void move_detail_encode(struct move *move)
 	CLEANUP(json_putp) struct json_object *obj = json_object_new_object();
 	struct json_object *stamps = json_object_new_object();
 
+	move_forget_texts(move);
 	json_add_uint(obj, "bandwidth_bytes_per_s", move->options.bandwidth_bytes_per_s);
 	json_add_uint(obj, "downtime_limit_ms", move->options.downtime_limit_ms);
 	json_add_str(obj, "block_jobs", move_block_jobs_names[move->options.block_jobs]);

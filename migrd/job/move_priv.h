@@ -168,6 +168,11 @@ struct move {
 	bool settle_asked;
 	uint32_t settle_retry_ms;
 	uint64_t settle_at_ms; /* the next question, on the loop's clock */
+
+	struct {
+		char *text; /* NULL: to be made */
+		size_t len;
+	} texts[MOVE_TEXT_COUNT]; /* see move_text.c */
 };
 
 TAILQ_HEAD(move_list, move);
@@ -303,6 +308,9 @@ void move_settle_later(struct moves *moves);
 void move_src_event(void *move, const struct qmp_event *event);
 void move_dst_event(void *move, const struct qmp_event *event);
 void move_qemu_exited(void *move);
+
+/* What is shown of the move has changed. */
+void move_forget_texts(struct move *move);
 
 void move_detail_encode(struct move *move);
 void move_detail_decode(struct move *move);

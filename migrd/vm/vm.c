@@ -150,6 +150,8 @@ void vm_remove(struct vm *vm)
 	loop_timer_free(vm->again);
 	qemu_free(vm->qemu);
 	store_vm_fini(&vm->row);
+	free(vm->kept.key);
+	free(vm->kept.text);
 	free(vm);
 }
 
@@ -320,4 +322,9 @@ bool vm_is_active(const struct vm *vm)
 const struct store_vm *vm_row(const struct vm *vm)
 {
 	return &vm->row;
+}
+
+struct vm_kept *vm_kept(struct vm *vm)
+{
+	return &vm->kept;
 }

@@ -116,6 +116,14 @@ bool vm_is_active(const struct vm *vm);         /* its QEMU is there and answers
 bool vm_is_busy(const struct vm *vm);           /* with a sync job that is no mere question */
 const struct store_vm *vm_row(const struct vm *vm);
 
+/* What the API has made of the VM, kept with it and freed with it: TEXT is right while
+ * what it was made of is still KEY. */
+struct vm_kept {
+	char *key, *text;
+	size_t len;
+};
+struct vm_kept *vm_kept(struct vm *vm);
+
 /* ---- for the async job ----------------------------------------------- */
 
 struct vm_job {

@@ -41,6 +41,7 @@ struct vm {
 	bool look_is_owed;          /* when the job has ended */
 	vm_done_fn *launched;       /* of vm_launch_incoming() and of a start */
 	void *launched_data;
+	struct vm_kept kept;
 };
 
 struct vms {
