@@ -72,6 +72,10 @@ struct json_object *api_vm_json(const struct api *api, const struct vm *vm);
 /* The VM of the path; NULL: there is none, and the request was answered. */
 struct vm *api_vm_find(struct http_request *req, const struct api *api);
 
+/* vm_summary.c: without the definition.  The text is borrowed until the VM changes. */
+struct json_object *api_vm_summary(const struct api *api, const struct vm *vm);
+const char *api_vm_summary_text(const struct api *api, struct vm *vm, size_t *ret_len);
+
 /* vms.c */
 void api_vms_list(struct http_request *req, void *data);
 void api_vms_create(struct http_request *req, void *data);

@@ -3,100 +3,8 @@
 #include "api/api.h"
 #include "base/mem.h"
 #include "job/start.h"
-#include "vm/agent.h"
 #include "vm/entry.h"
 #include "wire/vm_request.h"
-
-static struct json_object *job_json(const struct vm *vm)
-{
-	const struct vm_job *job = vm_job(vm);
-	struct json_object *obj;
-
-	if (!job)
-		return NULL;
-	obj = json_object_new_object();
-	json_add_str(obj, "id", job->id);
-	json_add_str(obj, "kind", job->kind);
-	return obj;
-}
-
-static void add_qemu(struct json_object *obj, const struct vm *vm)
-{
-	const struct qemu *qemu = vm_qemu(vm);
-	const struct qmp_version *version = qemu ? qemu_version(qemu) : NULL;
-	char text[48];
-
-	if (!qemu_is_alive(qemu)) {
-		json_add_str(obj, "pid", NULL);
-		json_add_str(obj, "qemu_version", NULL);
-		return;
-	}
-	json_add_int(obj, "pid", qemu_proc_id(qemu).pid);
-	if (version)
-		snprintf(text, sizeof(text), "%d.%d.%d", version->major, version->minor,
-			 version->micro);
-	json_add_str(obj, "qemu_version", version ? text : NULL);
-}
-
-/* NULL: it has no channel for one, or does not run. */
-static struct json_object *agent_json(const struct vm *vm)
-{
-	struct vm_agent_state state;
-	struct json_object *obj;
-
-	if (!vm_agent_state(vm, &state))
-		return NULL;
-	obj = json_object_new_object();
-	json_add_bool(obj, "connected", state.is_connected);
-	json_add_bool(obj, "frozen", state.is_frozen);
-	json_add_uint(obj, "lease_left_ms", state.lease_left_ms);
-	return obj;
-}
-
-static int64_t count(struct json_object *def, const char *list)
-{
-	struct json_object *array = NULL;
-
-	json_object_object_get_ex(def, list, &array);
-	return json_object_is_type(array, json_type_array)
-		       ? (int64_t)json_object_array_length(array)
-		       : 0;
-}
-
-static int64_t sum(struct json_object *def, const char *list, const char *member)
-{
-	struct json_object *array = NULL;
-	int64_t total = 0;
-
-	json_object_object_get_ex(def, list, &array);
-	for (int64_t i = 0; i < count(def, list); i++)
-		total += json_get_int(json_object_array_get_idx(array, (size_t)i), member, 0);
-	return total;
-}
-
-/* Without the definition: what lists and events show. */
-static struct json_object *summary(const struct api *api, const struct vm *vm)
-{
-	struct json_object *obj = json_object_new_object();
-	CLEANUP(json_putp) struct json_object *def = json_tokener_parse(vm_definition(vm));
-
-	json_add_str(obj, "name", vm_name(vm));
-	json_add_str(obj, "uuid", vm_uuid(vm));
-	json_add_str(obj, "state", vm_state(vm));
-	json_add_str(obj, "reason", vm_reason(vm));
-	json_add_str(obj, "host", api->host_id);
-	json_add_str(obj, "elsewhere", vm_row(vm)->elsewhere[0] ? vm_row(vm)->elsewhere : NULL);
-	json_add_uint(obj, "generation", vm_generation(vm));
-	add_qemu(obj, vm);
-	json_add_int(obj, "memory_mib",
-		     json_get_int(def, "memory_mib", 0) + sum(def, "memory_devices", "size_mib"));
-	json_add_int(obj, "vcpus", json_get_int(def, "vcpus", 1) + count(def, "vcpu_devices"));
-	json_object_object_add(obj, "job", job_json(vm));
-	json_object_object_add(obj, "agent", agent_json(vm));
-	json_add_time(obj, "created_at", vm_row(vm)->created_ms);
-	json_add_time(obj, "started_at", vm_row(vm)->started_ms);
-	return obj;
-}
 
 /* Who speaks to its QEMU at the moment, and how many want to. */
 static struct json_object *monitor_json(const struct vm *vm)
@@ -118,7 +26,7 @@ static struct json_object *monitor_json(const struct vm *vm)
 
 struct json_object *api_vm_json(const struct api *api, const struct vm *vm)
 {
-	struct json_object *obj = summary(api, vm);
+	struct json_object *obj = api_vm_summary(api, vm);
 
 	json_object_object_add(obj, "monitor", monitor_json(vm));
 	json_object_object_add(obj, "definition", json_tokener_parse(vm_definition(vm)));
@@ -131,7 +39,7 @@ void api_vm_changed(void *data, const char *name, const struct vm *vm)
 	struct json_object *obj;
 
 	if (vm) {
-		obj = summary(api, vm);
+		obj = api_vm_summary(api, vm);
 	} else {
 		obj = json_object_new_object();
 		json_add_str(obj, "name", name);
@@ -142,65 +50,23 @@ void api_vm_changed(void *data, const char *name, const struct vm *vm)
 	bus_publish(api->bus, "vm", obj);
 }
 
-/* All that summary() looks at and that can change; a text is kept until it does. */
-static void add_key(struct strbuf *key, const struct vm *vm)
-{
-	const struct vm_job *job = vm_job(vm);
-	const struct qemu *qemu = vm_qemu(vm);
-	struct vm_agent_state agent = { 0 };
-	bool is_alive = qemu_is_alive(qemu);
-	bool has_agent = vm_agent_state(vm, &agent);
-
-	strbuf_addf(key, "%s %d %d %d %d %d %llu %llu %lld %s %s ", vm_state(vm),
-		    is_alive ? (int)qemu_proc_id(qemu).pid : 0,
-		    is_alive && qemu_version(qemu) != NULL, has_agent, agent.is_connected,
-		    agent.is_frozen, (unsigned long long)agent.lease_left_ms,
-		    (unsigned long long)vm_generation(vm), (long long)vm_row(vm)->started_ms,
-		    job ? job->id : "", vm_reason(vm));
-	strbuf_adds(key, vm_definition(vm));
-}
-
-static const char *summary_text(const struct api *api, struct vm *vm, struct strbuf *key,
-				size_t *ret_len)
-{
-	struct vm_kept *kept = vm_kept(vm);
-
-	strbuf_clear(key);
-	add_key(key, vm);
-	if (!kept->key || strcmp(kept->key, strbuf_str(key)) != 0) {
-		CLEANUP(json_putp) struct json_object *obj = summary(api, vm);
-
-		free(kept->key);
-		free(kept->text);
-		kept->key = xstrdup(strbuf_str(key));
-		kept->text = xstrdup(
-			json_object_to_json_string_ext(obj,
-						       JSON_C_TO_STRING_PLAIN |
-							       JSON_C_TO_STRING_NOSLASHESCAPE));
-		kept->len = strlen(kept->text);
-	}
-	*ret_len = kept->len;
-	return kept->text;
-}
-
 void api_vms_list(struct http_request *req, void *data)
 {
 	const struct api *api = data;
 	const struct api_page page = api_page_of(req);
-	struct strbuf list = STRBUF_INIT, key = STRBUF_INIT;
+	struct strbuf list = STRBUF_INIT;
 	const char *last = page.after;
 	uint64_t count = 0;
 	size_t len;
 	struct vm *vm;
 
 	while ((vm = vm_next(api->vms, last)) && count++ < page.limit) {
-		const char *text = summary_text(api, vm, &key, &len);
+		const char *text = api_vm_summary_text(api, vm, &len);
 
 		api_list_add(&list, text, len);
 		last = vm_name(vm);
 	}
 	api_list_reply(req, &list, vm ? last : NULL);
-	strbuf_fini(&key);
 }
 
 struct vm *api_vm_find(struct http_request *req, const struct api *api)

@@ -294,8 +294,10 @@ void move_lease_end(struct move *move);
 
 /* ---- after the end, see moves_settle.c --------------------------------- */
 
-/* The move has ended, or a restart found it so: from now on the other side is told. */
+/* The move has ended: from now on the other side is told. */
 void move_settle_begin(struct move *move);
+/* The same of one of many; move_settle_later() has to follow. */
+void move_settle_is_due(struct move *move);
 /* Puts it on disk that the other side needs the record no more. */
 void move_note_settled(struct move *move);
 /* The other side's verdict does not contradict that of this one. */

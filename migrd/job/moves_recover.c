@@ -144,8 +144,9 @@ static void recover_all(struct moves *moves, void (*recover_one)(struct move *mo
 		if (has_dir(move))
 			move_end_stream(move); /* a crash between its end and the tidying up */
 		if (!move->is_settled)
-			move_settle_begin(move);
+			move_settle_is_due(move);
 	}
+	move_settle_later(moves); /* once: it looks at all */
 }
 
 void moves_recover(struct moves *moves)

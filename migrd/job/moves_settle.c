@@ -161,9 +161,14 @@ void move_settle_later(struct moves *moves)
 		loop_timer_start(moves->settle_timer, next > now ? (uint32_t)(next - now) : 0);
 }
 
-void move_settle_begin(struct move *move)
+void move_settle_is_due(struct move *move)
 {
 	move->settle_at_ms =
 		now_ms(move->moves) + (move->side == MOVE_DST ? DESTINATION_WAITS_MS : 0);
+}
+
+void move_settle_begin(struct move *move)
+{
+	move_settle_is_due(move);
 	move_settle_later(move->moves);
 }

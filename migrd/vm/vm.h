@@ -119,7 +119,8 @@ const struct store_vm *vm_row(const struct vm *vm);
 /* What the API has made of the VM, kept with it and freed with it: TEXT is right while
  * what it was made of is still KEY. */
 struct vm_kept {
-	char *key, *text;
+	char *key; /* bytes, see api/vm_summary.c */
+	char *text;
 	size_t len;
 };
 struct vm_kept *vm_kept(struct vm *vm);

@@ -296,16 +296,49 @@ static void check_told(const char *verdict)
 	rig.told = strcmp(verdict, "taken") == 0 ? "taken" : "refused";
 }
 
+/* ---- what is kept to be shown ------------------------------------------- */
+
+/* A text that was kept is what would be made anew.  Each step of a test begins with
+ * kept texts, since the step before ended here.  The newest are enough: a test that
+ * fills the history changes no others one by one. */
+#define TEXTS_CHECKED 16
+
+static void check_texts(void)
+{
+	struct move *move = rig.moves ? moves_first(rig.moves) : NULL;
+
+	for (unsigned i = 0; move && i < TEXTS_CHECKED; i++, move = move_next(move)) {
+		CLEANUP(json_putp) struct json_object *obj = move_json(move);
+		const char *fresh =
+			json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN |
+								    JSON_C_TO_STRING_NOSLASHESCAPE);
+		size_t len;
+		const char *text = move_text(move, MOVE_TEXT_MOVE, move_json, &len);
+
+		ck_assert_str_eq(text, fresh);
+		ck_assert_uint_eq(len, strlen(fresh));
+	}
+}
+
 /* ---- the daemon ------------------------------------------------------- */
 
 void rig_run(void)
 {
 	loop_sim_run(rig.loop);
+	check_texts();
 }
 
+/* In steps: what changes between two timers is looked at too. */
 void rig_advance(uint64_t ms)
 {
+	const uint64_t step = ms / 8 + 1;
+
+	for (; ms > step; ms -= step) {
+		loop_sim_advance_ms(rig.loop, step);
+		check_texts();
+	}
 	loop_sim_advance_ms(rig.loop, ms);
+	check_texts();
 }
 
 static void add_vm(void *data, struct store_vm *row)
@@ -405,7 +438,7 @@ void rig_crash(void)
 		finish(commit, &err);
 	disk_mode = DISK_GOOD;
 	rig_run();
-	moves_free(rig.moves);
+	moves_free(TAKE_PTR(rig.moves));
 	vms_free(rig.vms);
 }
 

@@ -7,7 +7,8 @@
  * or full, and is written into the trace, and --wrap=proc_boot_id.
  *
  * The rules of ARCHITECTURE.md on who may run the guest are checked at every
- * command to QEMU and every message, in every test; see move_rig.c.
+ * command to QEMU and every message, in every test; see move_rig.c.  So is that a
+ * kept text of a move is the one that would be made anew, after every step.
  */
 #ifndef MIGRD_TESTS_LIB_MOVE_RIG_H
 #define MIGRD_TESTS_LIB_MOVE_RIG_H
