@@ -69,7 +69,8 @@ void moves_free(struct moves *moves);
 void moves_add_row(struct moves *moves, struct store_move *row);
 void moves_recover(struct moves *moves);
 /* The same of a store that was in doubt, when all peers have been heard: a move
- * whose record may be older than what it has done ends no QEMU by that record. */
+ * whose record may be older than what it has done ends no QEMU by that record, and a
+ * stream of a move that has no record is ended. */
 void moves_recover_doubtful(struct moves *moves);
 
 /* ---- what the user does ---------------------------------------------- */
@@ -124,6 +125,9 @@ typedef void move_when_fn(void *data, struct move *move);
 void move_when(struct move *move, enum move_moment moment, move_when_fn *fn, void *data);
 
 struct move *moves_find(struct moves *moves, const char *id);
+/* The QEMU of VM, which no job holds, has sent its guest to another host, and no record
+ * says that the guest was kept: it may run there. */
+bool moves_sent_away(struct moves *moves, const struct vm *vm);
 /* Newest first; good until the callback returns. NULL: that was all. */
 struct move *moves_first(struct moves *moves);
 struct move *move_next(const struct move *move);

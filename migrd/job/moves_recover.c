@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The moves that a restarted daemon finds in its store. */
+#include <dirent.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "job/move_priv.h"
@@ -154,7 +156,36 @@ void moves_recover(struct moves *moves)
 	recover_all(moves, recover);
 }
 
+/* Of a move that the records do not know: nobody would ever end it, and its guest would
+ * stop when all is sent.  QEMU lets the guest run on when its stream is gone. */
+static void end_unknown_stream(struct moves *moves, const char *id)
+{
+	CLEANUP(free_charp) char *dir = xasprintf("%s/moves/%s", moves->env.run_dir, id);
+	struct err err;
+
+	log_warning("move", "unknown-stream", "move=%s: no record knows it; it is ended", id);
+	stream_end_lost(moves->env.loop, dir, (struct proc_id){ 0 });
+	if (!dir_remove(dir, &err))
+		log_warning("move", "leftover", "move=%s error=%s", id, err.msg);
+}
+
+static void end_unknown_streams(struct moves *moves)
+{
+	CLEANUP(free_charp) char *path = xasprintf("%s/moves", moves->env.run_dir);
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		if (id_uuid_is_valid(entry->d_name) && !moves_find(moves, entry->d_name))
+			end_unknown_stream(moves, entry->d_name);
+	}
+	closedir(dir);
+}
+
 void moves_recover_doubtful(struct moves *moves)
 {
 	recover_all(moves, recover_doubtful);
+	end_unknown_streams(moves);
 }

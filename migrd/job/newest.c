@@ -39,10 +39,21 @@ static void look_at(const struct newest *newest, struct vm *vm, const struct cla
 	if (verdict == CLAIMS_OURS)
 		return;
 	claims_say(claim, vm_name(vm), vm_generation(vm), &err);
-	if (verdict == CLAIMS_ELSEWHERE && (newest->was_in_doubt || !vm_is_active(vm)))
+	if (verdict == CLAIMS_ELSEWHERE &&
+	    (newest->was_in_doubt || !vm_is_active(vm) || moves_sent_away(newest->env.moves, vm)))
 		vm_give_up(vm, claim->host, claim->vm.generation);
 	else
 		log_error("vm", "claimed", "vm=%s reason=%s", vm_name(vm), err.msg);
+}
+
+/* A person may decide on the other host at any time where such a guest runs. */
+static bool has_one_sent_away(const struct newest *newest)
+{
+	struct vm *vm = vm_next(newest->env.vms, NULL);
+
+	while (vm && !moves_sent_away(newest->env.moves, vm))
+		vm = vm_next(newest->env.vms, vm_name(vm));
+	return vm != NULL;
 }
 
 static void look_at_all(const struct newest *newest, const struct claims *claims)
@@ -93,12 +104,12 @@ static void on_claims(void *data, struct claims *claims)
 	}
 	name_silent(newest, claims);
 	look_at_all(newest, claims);
-	if (newest->is_in_doubt && !claims->silent_count) {
+	if (newest->is_in_doubt && !claims->silent_count)
 		trust(newest);
-	} else if (claims->silent_count) {
+	if (claims->silent_count)
 		log_info("store", "silent-peers", "hosts=%s", newest->silent);
+	if (claims->silent_count || has_one_sent_away(newest))
 		ask_again_later(newest);
-	}
 	claims_free(claims);
 }
 

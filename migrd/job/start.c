@@ -173,7 +173,9 @@ static bool needs_question(const struct start *start, const struct vm *vm)
 {
 	if (vm_role(vm) != VM_ROLE_OWNED || vm_job(vm))
 		return false; /* it is refused, or the move carries it out */
-	return start->action == VM_ACTION_START ? !vm_qemu(vm) : newest_was_in_doubt(start->newest);
+	if (start->action == VM_ACTION_START)
+		return !vm_qemu(vm);
+	return newest_was_in_doubt(start->newest) || moves_sent_away(start->env->moves, vm);
 }
 
 static void ask(struct start *start, const struct vm *vm)

@@ -3,8 +3,9 @@
  *
  * All peers are asked at once, for at most START_ASK_MS.  Who must answer: the
  * hosts of the VM's record (where it came from, where it was offered to since);
- * all peers while the store is in doubt, or if it was when this daemon began and
- * the guest is to be resumed.  Who need not is waited for a moment only.
+ * all peers while the store is in doubt, or if the guest is to be resumed and the store
+ * was when this daemon began, or its QEMU has sent the guest away and no record of a move
+ * says that it was kept.  Who need not is waited for a moment only.
  *
  * This is the way for every start, of users and of automata.  Thread: loop.
  */

@@ -82,6 +82,14 @@ void vm_give_up(struct vm *vm, const char *host, uint64_t generation)
 	vm_say_former(vm);
 	vm_save(vm, NULL, NULL);
 	vm_changed(vm);
+	vm_end_former(vm);
+}
+
+void vm_end_former(struct vm *vm)
+{
+	if (vm->role == VM_ROLE_FORMER && !vm->vms->is_settling && vm_is_active(vm) &&
+	    qemu_run_state(vm->qemu) == QMP_RUN_POSTMIGRATE)
+		vm_act(vm, VM_ACTION_STOP, NULL, NULL);
 }
 
 void vm_say_former(struct vm *vm)

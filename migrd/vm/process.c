@@ -345,10 +345,12 @@ static void settle(struct vms *vms, void (*finish)(struct vm *vm))
 			vm_set_attaching(vm, NULL);
 		else
 			vm_devices_look(vm);
-		if (vm->role == VM_ROLE_FORMER)
+		if (vm->role == VM_ROLE_FORMER) {
 			vm_say_former(vm);
-		else
+			vm_end_former(vm);
+		} else {
 			finish(vm);
+		}
 		vm_save(vm, NULL, NULL);
 	}
 	qemu_remove_leftovers(&vms->env.qemu, is_known, vms);

@@ -170,7 +170,8 @@ void vm_forget_host(struct vm *vm, const char *host);
  * then vm_knows_host() is true of all. */
 bool vm_next_host(const struct vm *vm, const char **at, char ret_host[ID_NAME_SIZE]);
 /* HOST has it with the higher GENERATION: it is `was-here' from now on. The caller has
- * made sure that no job holds it. */
+ * made sure that no job holds it. A QEMU here that has given its guest away is ended; any
+ * other is left alone. */
 void vm_give_up(struct vm *vm, const char *host, uint64_t generation);
 /* Whether a QEMU listens in the place of this VM's, whatever the records say. */
 bool vms_has_listener(const struct vms *vms, const char *uuid);

@@ -80,6 +80,8 @@ void vm_note_starting(struct vm *vm, bool is_starting);
 void vm_take_qemu(struct vm *vm, struct qemu *qemu, const char *monitor);
 /* The reason of a VM that was here. */
 void vm_say_former(struct vm *vm);
+/* Ends the QEMU of a VM that was here, if that has given its guest away. */
+void vm_end_former(struct vm *vm);
 /* What its QEMU does is what is wanted of it. */
 void vm_follow_found(struct vm *vm);
 /* The QEMU has ended, or was let go: forget it. */

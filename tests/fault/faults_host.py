@@ -18,34 +18,7 @@ HOUR = 3600
 FAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
 
 
-# ---- the store -------------------------------------------------------------------------
-
-class StoreDamaged(Fault):
-    """It must be refused in words, and disturb no guest; then it is put back."""
-
-    def __init__(self, side):
-        self.side, self.good = side, {}
-        self.name = f"{SIDES[side]}'s store damaged, put back later"
-
-    def strike(self, s):
-        host = s.world[self.side]
-        s.kill_coordinators([host])
-        self.good = {path: path.read_bytes() for path in host.state_dir.glob("*.db*")}
-        # The log too: it may hold the first page, and would mend it.
-        for path, content in self.good.items():
-            path.write_bytes(b"no database" + content[11:])
-        host.spawn()
-        if host.process.wait(settings.seconds(20)) == 0 or "is broken" not in host.log_tail(1):
-            raise AssertionError(f"a damaged store was not refused in words:\n{host.log_tail(5)}")
-
-    def mend(self, s):
-        host = s.world[self.side]
-        for path in host.state_dir.glob("*.db*"):
-            path.unlink()
-        for path, content in self.good.items():
-            path.write_bytes(content)
-        s.start([host])
-
+# ---- disks -----------------------------------------------------------------------------
 
 class SmallDisk(World):
     """The state of one host is on a file system of 2 MiB."""

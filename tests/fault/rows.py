@@ -8,7 +8,10 @@ from faults import (SIDES, Cancelled, ClientKilled, GuestPanics, GuestReadsBadDi
                     PausedAndKilled, POWER_CONTROL, POWER_OFF, QemuHangs, QemuKilled, Stopped,
                     StreamKilled)
 from faults_host import (CertificatesExpire, CertificatesExpireAtStart,
-                         CertificatesReplaced, DiskFull, NewerBuild, StoreDamaged, clocks_set)
+                         CertificatesReplaced, DiskFull, NewerBuild, clocks_set)
+from faults_store import (StoreDamaged, StoreLost, StoreOld, leftovers_removed,
+                          old_record_forgotten, resolved_for_the_destination,
+                          resolved_for_the_source)
 from network import Cut
 from scene import Outcome
 
@@ -17,6 +20,9 @@ STAYS = Outcome("stays", "a", "a", ("failed", "failed"))
 CANCELLED = Outcome("stays", "a", "a", ("cancelled", "failed"))
 LOST_A = Outcome("guest lost with its QEMU", None, "a", ("failed", "failed"))
 LOST_B = Outcome("guest lost with its QEMU", None, "b", ("done", "done"))
+# The source has no record of the move any more.
+STAYS_UNKNOWN = Outcome("stays", "a", "a", ("not-found", "failed"))
+MOVED_UNKNOWN = Outcome("moved", "b", "b", ("not-found", "done"))
 OFF = Outcome("guest has ended", None, "a", ("failed", "failed"))
 STILL_PAUSED = Outcome("moved, still paused", "b", "b", ("done", "done"), state="paused")
 STILL_IO_ERROR = Outcome("moved, still stopped", "b", "b", ("done", "done"), state="io-error")
@@ -81,6 +87,16 @@ HOSTS = [
     *((StoreDamaged(side), {
         "prepare": STAYS.full, "transfer": MOVED, "completed": MOVED, "taken": MOVED.full})
       for side in SIDES),
+    *((StoreLost(side), {
+        "transfer": STAYS, "completed": MOVED, "asked": MOVED.full, "taken": MOVED})
+      for side in SIDES),
+    (StoreOld("a"), {"transfer": STAYS_UNKNOWN}),
+    (StoreOld("a", resolved_for_the_destination), {
+        "completed": MOVED_UNKNOWN, "asked": MOVED_UNKNOWN.full}),
+    (StoreOld("a", old_record_forgotten), {"taken": MOVED_UNKNOWN}),
+    (StoreOld("b", leftovers_removed), {"transfer": STAYS}),
+    (StoreOld("b", resolved_for_the_source), {
+        "completed": STAYS, "asked": STAYS.full, "taken": STAYS}),
     (DiskFull("a"), {"before": MOVED, "converging": MOVED, "completed": MOVED}),
     (DiskFull("b"), {"before": MOVED, "converging": MOVED.beside("10"), "completed": MOVED}),
     *((clock, {

@@ -227,9 +227,12 @@ class Scene:
         ends = self.states()
         # What had not got to the destination need not be known there.
         if ends[0] != outcome.ends[0] or ends[1] not in (
-                outcome.ends[1], "not_found" if outcome.runs_on == "a" else outcome.ends[1]):
-            error = self.a.move_state(self.move_id).get("error")
-            raise AssertionError(f"ends as {ends}, not {outcome.ends}: {error}")
+                outcome.ends[1], "not-found" if outcome.runs_on == "a" else outcome.ends[1]):
+            errors = []
+            for host in self.hosts:
+                with contextlib.suppress(*NOBODY):
+                    errors.append(host.move_state(self.move_id).get("error"))
+            raise AssertionError(f"ends as {ends}, not {outcome.ends}: {errors}")
 
     def assert_lost(self, outcome):
         """The guest is gone with its QEMU, and everybody says so plainly."""

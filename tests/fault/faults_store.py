@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What can become of a host's records while its QEMUs live on."""
+import subprocess
+
+from faults import Fault, SIDES
+from lib import settings
+
+
+class StoreDamaged(Fault):
+    """It must be refused in words, and disturb no guest; then it is put back."""
+
+    def __init__(self, side):
+        self.side, self.good = side, {}
+        self.name = f"{SIDES[side]}'s store damaged, put back later"
+
+    def strike(self, s):
+        host = s.world[self.side]
+        s.kill_coordinators([host])
+        self.good = {path: path.read_bytes() for path in host.state_dir.glob("*.db*")}
+        # The log too: it may hold the first page, and would mend it.
+        for path, content in self.good.items():
+            path.write_bytes(b"no database" + content[11:])
+        host.spawn()
+        if host.process.wait(settings.seconds(20)) == 0 or "is broken" not in host.log_tail(1):
+            raise AssertionError(f"a damaged store was not refused in words:\n{host.log_tail(5)}")
+
+    def mend(self, s):
+        host = s.world[self.side]
+        for path in host.state_dir.glob("*.db*"):
+            path.unlink()
+        for path, content in self.good.items():
+            path.write_bytes(content)
+        s.start([host])
+
+
+class StoreLost(Fault):
+    """The coordinator begins with an empty database; then the good one is put back."""
+    seconds = 3
+
+    def __init__(self, side):
+        self.side, self.good = side, {}
+        self.name = f"{SIDES[side]}'s store lost, put back later"
+
+    def strike(self, s):
+        host = s.world[self.side]
+        s.kill_coordinators([host])
+        self.good = {path: path.read_bytes() for path in host.state_dir.glob("*.db*")}
+        for path in self.good:
+            path.unlink()
+        host.spawn()
+        s.wait(f"{host} to speak", lambda: host.api.get("/v1/host"))
+
+    def mend(self, s):
+        host = s.world[self.side]
+        s.kill_coordinators([host])
+        for path in host.state_dir.glob("*.db*"):
+            path.unlink()
+        for path, content in self.good.items():
+            path.write_bytes(content)
+        s.start([host])
+
+
+class StoreOld(Fault):
+    """A backup from before the move is put back, for good.  What the hosts cannot know, a
+    person decides; PERSON is their name for it."""
+
+    def __init__(self, side, person=None):
+        self.side, self.person = side, person
+        self.name = f"backup from before the move put back on the {SIDES[side]}"
+        if person:
+            self.name += f", {person.__name__.replace('_', ' ')}"
+        self.options = {"setup": self.copy, "config": {"move": {"stuck_after_ms": 1000}}}
+
+    def backup(self, s):
+        return s.world[self.side].dir / "backup.db"
+
+    def copy(self, s):
+        s.world[self.side].migrctl("backup", self.backup(s))
+
+    def strike(self, s):
+        host = s.world[self.side]
+        s.kill_coordinators([host])
+        subprocess.run([settings.program("migrd"), "-c", str(host.config), "--restore",
+                        str(self.backup(s))], check=True, stdin=subprocess.DEVNULL,
+                       capture_output=True)
+        host.spawn()
+        s.wait(f"{host} to speak", lambda: host.api.get("/v1/host"))
+        host.must_be_up = True
+
+    def mend(self, s):
+        if self.person:
+            self.person(s)
+
+
+def resolved_for_the_destination(s):
+    """The guest is complete there, and its source says that it does not know the move."""
+    s.world.wait_state(s.b, s.move_id, "stuck")
+    s.guest.console.assert_quiet(0.3)
+    s.b.migrctl("move", "resolve", s.move_id, "--keep", "destination", "--assert-dead", "a")
+    old_record_forgotten(s)
+
+
+def resolved_for_the_source(s):
+    """The destination has forgotten what it has."""
+    s.world.wait_state(s.a, s.move_id, "stuck")
+    s.guest.console.assert_quiet(0.3)
+    s.kill(*s.b.qemus())
+    s.a.migrctl("move", "resolve", s.move_id, "--keep", "source", "--assert-dead", "b")
+    s.b.migrctl("host", "check", "--repair")
+
+
+def leftovers_removed(s):
+    """Of the QEMU that waited for a guest, and ended with the stream."""
+    s.wait("the end of the QEMU", lambda: not s.b.qemus())
+    s.b.migrctl("host", "check", "--repair")
+
+
+def old_record_forgotten(s):
+    """It never starts."""
+    s.wait("the record to be known as old", lambda: s.guest.vm(s.a)["state"] == "was-here")
+    s.a.migrctl("vm", "delete", s.guest.name)
