@@ -50,17 +50,20 @@ static void list(struct http_request *req, const struct api *api, struct strbuf 
 	const struct api_page page = api_page_of(req);
 	const char *last = page.after;
 	uint64_t count = 0;
-	size_t len;
 
 	for (struct move *move = first_after(api->moves, page.after); move;
 	     move = move_next(move)) {
+		const char *item;
+		size_t len;
+
 		if (!passes(move, &filter))
 			continue;
 		if (count++ == page.limit) {
 			api_list_reply(req, text, last);
 			return;
 		}
-		api_list_add(text, move_text(move, kind, show, &len), len);
+		item = move_text(move, kind, show, &len);
+		api_list_add(text, item, len);
 		last = move_row(move)->id;
 	}
 	api_list_reply(req, text, NULL);
