@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "api/api.h"
+#include "api/http_shares.h"
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -266,6 +267,20 @@ static void on_vms_recovered(void *data, const struct err *err)
 	log_info("migrd", "ready", "host=%s", api->host_id);
 }
 
+/* For guests, moves and the store beside the API's connections. */
+#define DESCRIPTORS_FOR_WORK 1024
+
+static void check_descriptor_limit(void)
+{
+	const unsigned wanted = http_shares_total() + DESCRIPTORS_FOR_WORK;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted)
+		log_warning("migrd", "descriptors", "limit=%llu wanted=%u reason=%s",
+			    (unsigned long long)limit.rlim_cur, wanted,
+			    "few connections and guests fit: raise LimitNOFILE");
+}
+
 static void on_signal(void *data)
 {
 	log_info("migrd", "stopping", "guests run on");
@@ -292,6 +307,7 @@ static bool run(struct daemon *daemon, struct err *err)
 		.peer_ids = daemon->peer_ids,
 		.server = daemon->server,
 	});
+	check_descriptor_limit();
 	log_info("migrd", "started", "version=%s host=%s api=%s data=%s", VERSION,
 		 daemon->config.host_id, daemon->config.api_listen, daemon->config.data_listen);
 	vms_recover(daemon->api.vms, on_vms_recovered, &daemon->api);

@@ -184,6 +184,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_config 
 	TAILQ_INIT(&server->streams);
 	TAILQ_INIT(&server->gone_streams);
 	TAILQ_INIT(&server->incomplete);
+	http_shares_init(&server->shares);
 	init_lock(server);
 	server->reaper = loop_timer_new(loop, http_reaper_run, server);
 	server->heartbeat = loop_timer_new(loop, http_heartbeat_run, server);

@@ -60,7 +60,6 @@ struct http_config {
 
 #define HTTP_BODY_MAX            (1u << 20)
 #define HTTP_REQUEST_DEADLINE_MS 15000 /* header and body together */
-#define HTTP_CONNECTION_MAX      512
 
 struct http_server;
 

@@ -16,6 +16,7 @@
 #include "api/http_internal.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/net_prefix.h"
 
 /* A dead host's idle connections go after about a minute and a half. */
 #define KEEPALIVE_IDLE_S     60
@@ -118,7 +119,7 @@ static void set_tcp_options(int fd)
 	set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, UNSENT_TIMEOUT_MS);
 }
 
-static void name_address(struct http_conn *conn)
+static void name_address(struct http_conn *conn, char ret_network[NET_PREFIX_SIZE])
 {
 	struct sockaddr_storage address = { 0 };
 	socklen_t len = sizeof(address);
@@ -129,6 +130,7 @@ static void name_address(struct http_conn *conn)
 		getnameinfo((struct sockaddr *)&address, len, host, sizeof(host), port,
 			    sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
 	snprintf(conn->address, sizeof(conn->address), "%s:%s", host, port);
+	net_prefix_name(&address, ret_network);
 }
 
 /* The socket's mode keeps strangers out already; its mode may be changed, and
@@ -146,9 +148,22 @@ static void check_local_peer(struct http_conn *conn)
 	snprintf(conn->address, sizeof(conn->address), "local");
 }
 
+/* What finds no room ends at once, without a word. */
+static void take_place(struct http_conn *conn, enum http_share share, const char *party)
+{
+	bool is_in;
+
+	pthread_mutex_lock(&conn->server->lock);
+	is_in = http_share_enter(conn, share, party);
+	pthread_mutex_unlock(&conn->server->lock);
+	if (!is_in)
+		(void)shutdown(conn->fd, SHUT_RDWR);
+}
+
 static struct http_conn *conn_new(struct http_server *server, struct MHD_Connection *connection)
 {
 	struct http_conn *conn = xnew(struct http_conn);
+	char network[NET_PREFIX_SIZE];
 	const union MHD_ConnectionInfo *info;
 
 	conn->server = server;
@@ -161,13 +176,22 @@ static struct http_conn *conn_new(struct http_server *server, struct MHD_Connect
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 	if (info && info->tls_session) {
 		set_tcp_options(conn->fd);
-		name_address(conn);
+		name_address(conn, network);
 		http_tls_prepare(conn, info->tls_session);
+		take_place(conn, HTTP_SHARE_UNVERIFIED, network);
 	} else {
 		check_local_peer(conn);
+		take_place(conn, HTTP_SHARE_LOCAL, conn->address);
 	}
 	http_conn_request_begins(conn);
 	return conn;
+}
+
+static void leave_place(struct http_conn *conn)
+{
+	pthread_mutex_lock(&conn->server->lock);
+	http_share_leave(conn);
+	pthread_mutex_unlock(&conn->server->lock);
 }
 
 void http_conn_notify(void *cls, struct MHD_Connection *connection, void **socket_context,
@@ -183,6 +207,7 @@ void http_conn_notify(void *cls, struct MHD_Connection *connection, void **socke
 		*socket_context = NULL;
 		if (conn) {
 			http_conn_request_complete(conn);
+			leave_place(conn);
 			tls_live_unref(conn->tls);
 		}
 		free(conn);

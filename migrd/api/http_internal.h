@@ -22,11 +22,11 @@
 #include <sys/queue.h>
 
 #include "api/http.h"
+#include "api/http_shares.h"
 #include "base/fault.h"
 #include "base/strbuf.h"
 
 #define HTTP_HEADER_MAX          (16u << 10)
-#define HTTP_PER_ADDRESS_MAX     64
 #define HTTP_HEARTBEAT_MS        15000
 #define HTTP_STREAM_BUFFER_MAX   (1u << 20)
 #define HTTP_PAIRS_MAX           64
@@ -56,7 +56,6 @@ struct http_conn {
 	int fd; /* the library's; open until this is freed */
 	bool is_local;
 	bool is_verified; /* certificate chain, or UNIX peer */
-	int64_t ends_s;   /* of its certificate; the library's thread only */
 	int64_t uid;      /* of the UNIX peer; -1: none */
 	bool is_identified;
 	bool is_idle; /* between requests; the library's thread only */
@@ -66,8 +65,12 @@ struct http_conn {
 	/* under server->lock */
 	bool is_incomplete;
 	struct tls_live *tls; /* its certificate was verified by this; not local */
+	int64_t ends_s;       /* of its certificate */
 	uint64_t deadline_ms;
 	TAILQ_ENTRY(http_conn) link;
+	enum http_share share;
+	struct http_party *party; /* NULL: it is not counted, and about to end */
+	TAILQ_ENTRY(http_conn) share_link;
 };
 
 /* Who is served before whom. */
@@ -159,6 +162,7 @@ struct http_server {
 	struct http_request_list held;
 	struct http_stream_list streams, gone_streams;
 	struct http_conn_list incomplete; /* by deadline */
+	struct http_shares shares;
 	unsigned exchange_count;
 	uint64_t accepted_count; /* connections ever */
 	bool is_stopping;

@@ -15,6 +15,8 @@
  * that too long a header meets our own answer first. */
 #define CONNECTION_MEMORY_BYTES ((size_t)32 << 10)
 #define PEM_MAX_BYTES           (256u << 10)
+/* Connections that had to give way, and that the library has not closed yet. */
+#define ENDING_MAX 128
 
 static void addrinfo_freep(struct addrinfo **list)
 {
@@ -109,7 +111,7 @@ static struct MHD_Daemon *start(struct http_server *server, unsigned flags, int 
 				MHD_OPTION_URI_LOG_CALLBACK, http_on_uri, server,
 				MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, server,
 				MHD_OPTION_NOTIFY_CONNECTION, http_conn_notify, server,
-				MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTION_MAX,
+				MHD_OPTION_CONNECTION_LIMIT, http_shares_total() + ENDING_MAX,
 				MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES,
 				MHD_OPTION_ARRAY, extra, MHD_OPTION_END);
 }
@@ -145,13 +147,11 @@ struct MHD_Daemon *http_start_tls(struct http_server *server, const struct http_
 	/* The library wants credentials of its own; each connection gets those of
 	 * server->tls in their place (http_tls_prepare()). */
 	daemon = start(server, MHD_USE_TLS, listen_fd,
-		       (struct MHD_OptionItem[]){
-			       { MHD_OPTION_HTTPS_MEM_TRUST, 0, ca },
-			       { MHD_OPTION_HTTPS_MEM_CERT, 0, cert },
-			       { MHD_OPTION_HTTPS_MEM_KEY, 0, key },
-			       { MHD_OPTION_HTTPS_PRIORITIES, 0, priority },
-			       { MHD_OPTION_PER_IP_CONNECTION_LIMIT, HTTP_PER_ADDRESS_MAX, NULL },
-			       { MHD_OPTION_END, 0, NULL } });
+		       (struct MHD_OptionItem[]){ { MHD_OPTION_HTTPS_MEM_TRUST, 0, ca },
+						  { MHD_OPTION_HTTPS_MEM_CERT, 0, cert },
+						  { MHD_OPTION_HTTPS_MEM_KEY, 0, key },
+						  { MHD_OPTION_HTTPS_PRIORITIES, 0, priority },
+						  { MHD_OPTION_END, 0, NULL } });
 	if (!daemon)
 		err_set(err, ERR_INTERNAL, "the HTTPS server did not start on '%s'",
 			config->listen);

@@ -10,11 +10,14 @@
 #include "base/mem.h"
 #include "tls/identity.h"
 
-static const enum http_role role_of_kind[] = {
-	[TLS_KIND_HOST] = HTTP_ROLE_PEER,
-	[TLS_KIND_VIEWER] = HTTP_ROLE_VIEWER,
-	[TLS_KIND_OPERATOR] = HTTP_ROLE_OPERATOR,
-	[TLS_KIND_ADMIN] = HTTP_ROLE_ADMIN,
+static const struct {
+	enum http_role role;
+	enum http_share share;
+} kinds[] = {
+	[TLS_KIND_HOST] = { HTTP_ROLE_PEER, HTTP_SHARE_PEER },
+	[TLS_KIND_VIEWER] = { HTTP_ROLE_VIEWER, HTTP_SHARE_VIEWER },
+	[TLS_KIND_OPERATOR] = { HTTP_ROLE_OPERATOR, HTTP_SHARE_OPERATOR },
+	[TLS_KIND_ADMIN] = { HTTP_ROLE_ADMIN, HTTP_SHARE_ADMIN },
 };
 
 /* The library keeps the session's user pointer for itself; the pull function's
@@ -84,6 +87,43 @@ static unsigned status_of(gnutls_session_t session)
 	return status;
 }
 
+static void set_end(struct http_conn *conn, int64_t ends_s)
+{
+	pthread_mutex_lock(&conn->server->lock);
+	conn->ends_s = ends_s;
+	pthread_mutex_unlock(&conn->server->lock);
+}
+
+static bool has_ended(struct http_conn *conn)
+{
+	bool is_over;
+
+	pthread_mutex_lock(&conn->server->lock);
+	is_over = (int64_t)time(NULL) > conn->ends_s;
+	pthread_mutex_unlock(&conn->server->lock);
+	return is_over;
+}
+
+/* From here on it counts for its role.  One without a name of ours stays unverified; it
+ * is refused at its first request. */
+static bool change_share(struct http_conn *conn, gnutls_session_t session)
+{
+	struct tls_identity identity;
+	struct err err;
+	bool is_in;
+
+	if (!tls_peer_identity(session, &identity, &err))
+		return true;
+	pthread_mutex_lock(&conn->server->lock);
+	/* It may have had to give way in the middle of its handshake. */
+	is_in = conn->party && http_share_enter(conn, kinds[identity.kind].share, identity.name);
+	pthread_mutex_unlock(&conn->server->lock);
+	if (!is_in)
+		log_info("http", "no-room", "address=%s caller=%s share=%s", conn->address,
+			 identity.name, http_shares[kinds[identity.kind].share].name);
+	return is_in;
+}
+
 /* An own function instead of gnutls_session_set_verify_cert(), because the
  * library closes after a failed handshake without a word: the alert lets the
  * other side say what was wrong with its certificate. */
@@ -94,8 +134,8 @@ static int verify(gnutls_session_t session)
 
 	if (status == 0) {
 		conn->is_verified = true;
-		conn->ends_s = tls_peer_ends_s(session);
-		return 0;
+		set_end(conn, tls_peer_ends_s(session));
+		return change_share(conn, session) ? 0 : GNUTLS_E_USER_ERROR;
 	}
 	log_refused(conn, status);
 	gnutls_alert_send(session, GNUTLS_AL_FATAL, alert_for(status));
@@ -139,13 +179,13 @@ static bool adopt_new_tls(struct http_conn *conn, gnutls_session_t session)
 
 bool http_tls_is_still_good(struct http_conn *conn, gnutls_session_t session, struct err *err)
 {
-	if ((int64_t)time(NULL) > conn->ends_s)
+	if (has_ended(conn))
 		return err_set(err, ERR_UNAUTHORIZED,
 			       "the certificate of this connection has expired: connect again with "
 			       "a new one");
 	if (!adopt_new_tls(conn, session) || status_of(session) == 0)
 		return true;
-	conn->ends_s = 0; /* for good */
+	set_end(conn, 0); /* for good */
 	return err_set(err, ERR_UNAUTHORIZED,
 		       "the certificate of this connection is not trusted any more");
 }
@@ -158,7 +198,7 @@ bool http_tls_identify(struct http_conn *conn, gnutls_session_t session, struct 
 		return err_set(err, ERR_UNAUTHORIZED, "no verified client certificate");
 	if (!tls_peer_identity(session, &identity, err))
 		return false;
-	conn->role = role_of_kind[identity.kind];
+	conn->role = kinds[identity.kind].role;
 	snprintf(conn->name, sizeof(conn->name), "%s", identity.name);
 	return true;
 }

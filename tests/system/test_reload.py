@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """SIGHUP and certificates: changed while guests run and move, nothing else disturbed."""
+import datetime
 import os
 import shutil
 import signal
@@ -19,8 +20,8 @@ def openssl(*args):
                           capture_output=True, text=True).stdout
 
 
-def make_expired(host, pki_dir):
-    """The same host, with a certificate of the same authority that ended in the year 2020."""
+def make_dated(host, pki_dir, start="20190101000000Z", end="20200101000000Z"):
+    """The same host, with a certificate of the same authority for that time."""
     request = host.dir / "expired.csr"
     extensions = host.dir / "expired.ext"
     openssl("req", "-new", "-key", host.dir / "host-key.pem", "-subj", f"/CN={host.id}",
@@ -37,7 +38,7 @@ def make_expired(host, pki_dir):
         encoding="utf-8")
     openssl("ca", "-batch", "-config", database / "ca.cnf", "-cert", pki_dir / "ca.pem",
             "-keyfile", pki_dir / "ca-key.pem", "-in", request, "-out", host.dir / "host.pem",
-            "-startdate", "20190101000000Z", "-enddate", "20200101000000Z",
+            "-startdate", start, "-enddate", end,
             "-extfile", extensions, "-extensions", "v3", "-notext")
 
 
@@ -133,7 +134,7 @@ class ReloadTest(SystemTest):
         guest.start(self.a, sweeps=0)
         self.a.stop()
         kept = (self.a.dir / "host.pem").read_bytes()
-        make_expired(self.a, self.world.dir / "h")
+        make_dated(self.a, self.world.dir / "h")
         self.a.spawn()
         self.eventually("the guest is found again", lambda: self.is_running(guest))
         status, _, answer = self.a.api.send("GET", "/readyz")
@@ -149,6 +150,17 @@ class ReloadTest(SystemTest):
         self.assertEqual(self.a.api.send("GET", "/readyz")[0], 200)
         self.world.move(guest, self.a, self.b)
         shutil.rmtree(self.a.dir / "ca-db")
+
+    def test_certificate_that_ends_within_30_days_is_warned_of(self):
+        end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=10, hours=1)
+        self.a.stop()
+        make_dated(self.a, self.world.dir / "h", end=end.strftime("%Y%m%d%H%M%SZ"))
+        self.a.start()
+        self.assertRegex(self.a.log.read_text(encoding="utf-8"),
+                         r"area=certificate event=ends-soon days_left=10 ")
+        certificate = self.a.api.get("/v1/host")["certificate"]
+        self.assertEqual((certificate["valid"], certificate["days_left"]), (True, 10))
+        self.assertRegex(self.a.migrctl("host", "show").stdout, r"days left:? +10\b")
 
     def is_running(self, guest):
         try:

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "tests/lib/check_main.h"
 #include "tests/lib/http_rig.h"
+#include "tls/live.h"
 
 /* Long enough for a handshake on a busy machine. */
 #define HASTY_MS 1000
@@ -213,6 +214,93 @@ START_TEST(local_socket_is_admin)
 	reply_fini(&reply);
 	expect("local", "POST", "/v1/monitor", "{\"a\":1}", NULL, 201, "");
 	expect("local", "POST", "/peer/v1/echo", "{}", "Migrd-Protocol: 1", 403, "forbidden");
+}
+END_TEST
+
+/* Sends TEXT on an open connection; the answer begins so. */
+static void expect_on(struct raw *raw, const char *text, const char *status)
+{
+	struct strbuf got = STRBUF_INIT;
+
+	raw_send(raw, text);
+	ck_assert(raw_read_until(raw, "\r\n\r\n", &got));
+	ck_assert_msg(strstr(got.data, status) != NULL, "%s", got.data);
+	strbuf_fini(&got);
+}
+
+static const char healthz[] = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+
+static void end_certificate(struct rig *r)
+{
+	struct http_conn *conn;
+
+	pthread_mutex_lock(&r->server->lock);
+	conn = TAILQ_FIRST(&r->server->shares.of[HTTP_SHARE_VIEWER].conns);
+	ck_assert_ptr_nonnull(conn);
+	conn->ends_s = 1;
+	pthread_mutex_unlock(&r->server->lock);
+}
+
+/* An open connection is worth no more than its certificate. */
+START_TEST(certificate_ends_on_an_open_connection_next_request_is_refused)
+{
+	struct raw raw;
+
+	raw_open(&raw, &rig, "vic");
+	expect_on(&raw, healthz, " 200 ");
+	rig_call(&rig, end_certificate);
+	expect_on(&raw, healthz, " 401 ");
+	raw_close(&raw);
+}
+END_TEST
+
+static void trust_others(struct rig *r)
+{
+	char ca_file[96];
+	struct err err;
+	struct tls_live *tls;
+
+	snprintf(ca_file, sizeof(ca_file), "%s/stranger-ca.pem", pki.dir);
+	tls = tls_live_load_blocking(ca_file, http_pki_cert(&pki, "stranger-a"),
+				     http_pki_key(&pki, "stranger-a"), &err);
+	ck_assert_msg(tls != NULL, "%s", err.msg);
+	http_server_set_tls(r->server, tls);
+	tls_live_unref(tls);
+}
+
+/* Nor than the authority that vouches for it. */
+START_TEST(authority_replaced_open_connection_is_refused)
+{
+	struct raw raw;
+
+	http_pki_issue(&pki, "stranger-a", "a.host.migrd", HTTP_PKI_STRANGER);
+	raw_open(&raw, &rig, "vic");
+	expect_on(&raw, healthz, " 200 ");
+	rig_call(&rig, trust_others);
+	expect_on(&raw, healthz, " 401 ");
+	raw_close(&raw);
+	expect_refused("vic");
+}
+END_TEST
+
+static const struct {
+	const char *text, *status;
+} hosts[] = {
+	{ "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", " 200 " },
+	{ "GET /healthz HTTP/1.1\r\n\r\n", " 400 " },
+	{ "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", " 400 " },
+	{ "GET /healthz HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", " 400 " },
+	{ "GET /healthz HTTP/1.0\r\n\r\n", " 200 " },
+};
+
+/* RFC 9112, 3.2. */
+START_TEST(host_missing_or_doubled_is_refused)
+{
+	struct raw raw;
+
+	raw_open(&raw, &rig, "vic");
+	expect_on(&raw, hosts[_i].text, hosts[_i].status);
+	raw_close(&raw);
 }
 END_TEST
 
@@ -458,15 +546,20 @@ START_TEST(requests_pipelined_are_answered_in_order)
 }
 END_TEST
 
-/* One host must not take all connections. */
-START_TEST(connections_of_one_address_are_limited)
+/* Strangers of one network have a small share, from which the oldest goes first. */
+START_TEST(unverified_connections_are_limited_and_admins_get_in)
 {
-	int fds[HTTP_PER_ADDRESS_MAX + 1];
+	int fds[33];
+	struct reply reply;
 	char byte;
 
+	ck_assert_uint_eq(ARRAY_LEN(fds), http_shares[HTTP_SHARE_UNVERIFIED].each_party + 1);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		fds[i] = rig_connect_tcp(&rig);
-	ck_assert_int_le(recv(fds[HTTP_PER_ADDRESS_MAX], &byte, 1, 0), 0);
+	ck_assert_int_le(recv(fds[0], &byte, 1, 0), 0);
+	reply = rig_ask(&rig, "ada", "GET", "/v1/things/one", NULL, NULL);
+	ck_assert_int_eq(reply.status, 200);
+	reply_fini(&reply);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		close(fds[i]);
 }
@@ -773,6 +866,9 @@ Suite *suite(void)
 	tcase_add_test(plain, certificate_bad_is_refused_in_the_handshake);
 	tcase_add_test(plain, certificate_without_our_name_is_unauthorized);
 	tcase_add_test(plain, local_socket_is_admin);
+	tcase_add_test(plain, certificate_ends_on_an_open_connection_next_request_is_refused);
+	tcase_add_test(plain, authority_replaced_open_connection_is_refused);
+	tcase_add_loop_test(plain, host_missing_or_doubled_is_refused, 0, ARRAY_LEN(hosts));
 	tcase_add_test(plain, body_not_json_is_refused);
 	tcase_add_test(plain, body_where_none_is_taken_is_refused);
 	tcase_add_test(plain, body_with_duplicate_keys_names_them);
@@ -782,7 +878,7 @@ Suite *suite(void)
 	tcase_add_test(plain, hello_agrees_or_refuses);
 	tcase_add_test(plain, noise_is_survived);
 	tcase_add_test(plain, requests_pipelined_are_answered_in_order);
-	tcase_add_test(plain, connections_of_one_address_are_limited);
+	tcase_add_test(plain, unverified_connections_are_limited_and_admins_get_in);
 	tcase_add_test(plain, request_held_is_answered_later);
 	tcase_add_test(plain, request_held_client_gone_is_survived);
 	tcase_add_test(plain, inbox_handover_behind_viewers_is_first);
