@@ -15,7 +15,7 @@
 struct move_values {
 	const char *to, *vm, *keep, *assert_dead, *why, *block_jobs;
 	struct cli_number bandwidth, downtime_limit;
-	bool watch, active, timeline;
+	bool watch, active, timeline, assert_same_disks, assert_same_cpu;
 };
 
 #define VALUE(field) .offset = offsetof(struct move_values, field)
@@ -117,6 +117,14 @@ static void add_limits(const struct move_values *values, struct json_object *obj
 		json_add_uint(obj, "downtime_limit_ms", values->downtime_limit.value);
 }
 
+static void add_assertions(const struct move_values *values, struct json_object *obj)
+{
+	if (values->assert_same_disks)
+		json_add_bool(obj, "assert_same_disks", true);
+	if (values->assert_same_cpu)
+		json_add_bool(obj, "assert_same_cpu", true);
+}
+
 static bool send(struct client *client, const char *method, const char *path,
 		 struct json_object *body, const char *key, struct json_object **ret_move,
 		 struct err *err)
@@ -177,6 +185,7 @@ static bool run_start(struct cli_call *call, struct err *err)
 	add_limits(values, body);
 	if (values->block_jobs)
 		json_add_str(body, "block_jobs", values->block_jobs);
+	add_assertions(values, body);
 	if (!client || !start_move(client, body, &move, err))
 		return false;
 	if (!values->watch || !migrctl_wants_json(call))
@@ -202,6 +211,18 @@ static const struct cli_option start_options[] = {
 		VALUE(block_jobs),
 		.arg = "refuse|wait|cancel",
 		.help = "what becomes of block jobs and exports of its disks",
+	},
+	{
+		.name = "assert-same-disks",
+		.type = CLI_FLAG,
+		VALUE(assert_same_disks),
+		.help = "you vouch that the guest's images are the same on both hosts",
+	},
+	{
+		.name = "assert-same-cpu",
+		.type = CLI_FLAG,
+		VALUE(assert_same_cpu),
+		.help = "you vouch that the guest bears the loss of features of its CPU",
 	},
 	{
 		.name = "watch",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The routes of moves. */
 #include "api/api.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 /* So long a cancel waits to say who owns the guest; then it says what it knows. */
@@ -86,6 +87,14 @@ static void start(struct http_request *req, struct api *api, const struct move_r
 	if (request->options.has_downtime_limit)
 		wish.options.downtime_limit_ms = request->options.downtime_limit_ms;
 	wish.options.block_jobs = request->options.block_jobs;
+	wish.options.assert_same_disks = request->options.assert_same_disks;
+	wish.options.assert_same_cpu = request->options.assert_same_cpu;
+	if (wish.options.assert_same_disks || wish.options.assert_same_cpu)
+		log_warning("move", "asserted", "vm=%s peer=%s what=%s by=%s", wish.vm, wish.to,
+			    !wish.options.assert_same_cpu     ? "disks"
+			    : !wish.options.assert_same_disks ? "cpu"
+							      : "disks,cpu",
+			    http_caller_name(req));
 	moves_start(api->moves, &wish, on_started, req);
 }
 

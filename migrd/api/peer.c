@@ -3,6 +3,7 @@
 #include "api/api.h"
 #include "api/hello.h"
 #include "base/mem.h"
+#include "preflight/checks.h"
 #include "wire/peer_msg.h"
 
 void api_peer_hello(struct http_request *req, void *data)
@@ -32,7 +33,9 @@ static void on_prepared(void *data, struct move *move)
 {
 	struct pending *pending = data;
 	const struct store_move *row = move_row(move);
-	struct peer_prepare_reply reply = { .channels = { "ram" }, .channel_count = 1 };
+	struct peer_prepare_reply reply = { .channels = { "ram" },
+					    .channel_count = 1,
+					    .compared = move_was_compared(move) };
 	struct err err;
 
 	if (row->error_code[0]) {
@@ -47,11 +50,65 @@ static void on_prepared(void *data, struct move *move)
 	free(pending);
 }
 
+static void reply_reasons(struct http_request *req, const struct preflight_reasons *reasons,
+			  const struct err *err)
+{
+	struct json_object *obj = http_problem(err);
+	struct json_object *items = json_object_new_array();
+
+	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++) {
+		struct json_object *item = json_object_new_object();
+
+		json_add_str(item, "check", reasons->list[i].check);
+		json_add_str(item, "detail", reasons->list[i].text);
+		json_object_array_add(items, item);
+	}
+	json_object_object_add(obj, "reasons", items);
+	http_reply(req, (unsigned)err_http_status(err->code), obj);
+}
+
+static void on_offered(void *data, struct move *move, const struct preflight_reasons *reasons,
+		       const struct err *err)
+{
+	struct pending *pending = data;
+
+	if (move) {
+		move_when(move, MOVE_PREPARED, on_prepared, pending);
+		return;
+	}
+	if (reasons)
+		reply_reasons(pending->req, reasons, err);
+	else
+		http_reply_err(pending->req, err);
+	free(pending);
+}
+
+/* A move that is here already is answered from its record. */
+static void take_offer(struct http_request *req, struct api *api, const struct move_offer *offer)
+{
+	struct move *move;
+	struct pending *pending;
+	struct err err = { 0 };
+
+	if (moves_find(api->moves, offer->id)) {
+		move = moves_offered(api->moves, offer, &err);
+		if (move)
+			move_when(move, MOVE_PREPARED, on_prepared, pending_new(req, api));
+		else
+			http_reply_err(req, &err);
+		return;
+	}
+	pending = pending_new(req, api);
+	if (!moves_offer(api->moves, offer, on_offered, pending, &err)) {
+		http_reply_err(req, &err);
+		free(pending);
+	}
+}
+
 void api_peer_prepare(struct http_request *req, void *data)
 {
 	struct api *api = data;
 	struct peer_prepare prepare;
-	struct move *move = NULL;
 	struct err err;
 
 	if (!api_sure(req, api))
@@ -61,21 +118,19 @@ void api_peer_prepare(struct http_request *req, void *data)
 		return;
 	}
 	if (peer_prepare_check(&prepare, http_param(req, "id"), http_caller_name(req), &err))
-		move = moves_offered(api->moves,
-				     &(struct move_offer){
-					     .id = prepare.move_id,
-					     .source = prepare.source,
-					     .generation = prepare.generation,
-					     .definition = prepare.definition,
-					     .options = prepare.options,
-					     .run = prepare.run,
-				     },
-				     &err);
-	peer_prepare_fini(&prepare);
-	if (move)
-		move_when(move, MOVE_PREPARED, on_prepared, pending_new(req, api));
+		take_offer(req, api,
+			   &(struct move_offer){
+				   .id = prepare.move_id,
+				   .source = prepare.source,
+				   .generation = prepare.generation,
+				   .definition = prepare.definition,
+				   .evidence = prepare.evidence,
+				   .options = prepare.options,
+				   .run = prepare.run,
+			   });
 	else
 		http_reply_err(req, &err);
+	peer_prepare_fini(&prepare);
 }
 
 /* ---- go and drop ---------------------------------------------------------- */

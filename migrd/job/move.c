@@ -73,6 +73,8 @@ void move_free(struct move *move)
 	json_object_put(move->peer_times);
 	json_object_put(move->images);
 	free(move->request);
+	free(move->evidence);
+	preflight_free(move->compared);
 	store_move_fini(&move->row);
 	free(move);
 }

@@ -143,10 +143,20 @@ struct move_offer {
 	const char *source; /* host id of the caller's certificate */
 	uint64_t generation;
 	struct json_object *definition; /* borrowed */
+	struct json_object *evidence;   /* wire/evidence.h; borrowed; NULL: none */
 	struct move_options options;
 	bool run; /* what the guest's user wants now; go has the last word */
 };
-/* The same offer again gives the same move. */
+/* Looks at this host first, and tells all reasons against it together: then nothing has
+ * changed, and MOVE is NULL.  FN is called once, on the loop, never from inside; REASONS
+ * may be NULL.  False and ERR: FN will not be called.  The same offer again, while the look
+ * lasts, waits for the same answer; later it is for moves_offered(). */
+struct preflight_reasons;
+typedef void moves_offered_fn(void *data, struct move *move,
+			      const struct preflight_reasons *reasons, const struct err *err);
+bool moves_offer(struct moves *moves, const struct move_offer *offer, moves_offered_fn *fn,
+		 void *data, struct err *err);
+/* Takes the offer as it is.  The same offer again gives the same move. */
 struct move *moves_offered(struct moves *moves, const struct move_offer *offer, struct err *err);
 /* What the source says of one move. */
 struct move_claim {
@@ -188,6 +198,8 @@ const char *move_destination(const struct move *move);
 /* Host id of who owns the guest; NULL while only the other host can know. */
 const char *move_owner(const struct move *move);
 bool move_run(const struct move *move); /* the guest is to run where it ends up */
+/* Destination: what the source says was compared with what is here. */
+bool move_was_compared(const struct move *move);
 const char *move_reason(const struct move *move);
 
 /* The JSON text of what SHOW makes of the move, borrowed until the callback returns.

@@ -24,6 +24,8 @@ void move_detail_encode(struct move *move)
 	json_add_uint(obj, "bandwidth_bytes_per_s", move->options.bandwidth_bytes_per_s);
 	json_add_uint(obj, "downtime_limit_ms", move->options.downtime_limit_ms);
 	json_add_str(obj, "block_jobs", move_block_jobs_names[move->options.block_jobs]);
+	json_add_bool(obj, "assert_same_disks", move->options.assert_same_disks);
+	json_add_bool(obj, "assert_same_cpu", move->options.assert_same_cpu);
 	json_add_uint(obj, "memory_mib", move->memory_mib);
 	json_add_bool(obj, "run", move->run);
 	json_add_bool(obj, "guest_stopped", move->guest_stopped);
@@ -76,6 +78,8 @@ void move_detail_decode(struct move *move)
 	move->options.bandwidth_bytes_per_s = get_uint(obj, "bandwidth_bytes_per_s");
 	move->options.downtime_limit_ms = get_uint(obj, "downtime_limit_ms");
 	move->options.block_jobs = block_jobs_from_name(json_get_str(obj, "block_jobs"));
+	move->options.assert_same_disks = json_get_bool(obj, "assert_same_disks", false);
+	move->options.assert_same_cpu = json_get_bool(obj, "assert_same_cpu", false);
 	move->memory_mib = get_uint(obj, "memory_mib");
 	move->run = json_get_bool(obj, "run", false);
 	move->guest_stopped = json_get_bool(obj, "guest_stopped", false);
@@ -200,6 +204,8 @@ struct json_object *move_json(const struct move *move)
 	if (move->side == MOVE_SRC)
 		json_add_str(options, "block_jobs",
 			     move_block_jobs_names[move->options.block_jobs]);
+	json_add_bool(options, "assert_same_disks", move->options.assert_same_disks);
+	json_add_bool(options, "assert_same_cpu", move->options.assert_same_cpu);
 	json_object_object_add(obj, "options", options);
 	json_add_time(obj, "created_at", row->created_ms);
 	json_add_time(obj, "updated_at", row->updated_ms);

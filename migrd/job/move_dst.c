@@ -86,9 +86,14 @@ static void on_launched(void *data, const struct err *err)
 		move_roll_back(move, err);
 	} else {
 		move->qemu_launched = true;
-		move_qmp(move, "migrate-set-capabilities", qmp_mig_caps_args(capabilities),
-			 COMMAND_DEADLINE_MS, on_capabilities);
+		move_same_launched(move);
 	}
+}
+
+void move_dst_is_same(struct move *move)
+{
+	move_qmp(move, "migrate-set-capabilities", qmp_mig_caps_args(capabilities),
+		 COMMAND_DEADLINE_MS, on_capabilities);
 }
 
 void move_dst_enter_prepare(struct move *move)
@@ -99,6 +104,7 @@ void move_dst_enter_prepare(struct move *move)
 	launch->moves = move->moves;
 	memcpy(launch->id, move->row.id, sizeof(launch->id));
 	loop_timer_start(move->tick, move->moves->env.prepare_timeout_ms);
+	move_same_clean(move); /* from here on the record answers, and the source may be lost */
 	vm_launch_incoming(move_vm(move), on_launched, launch);
 	id_token_new(move->token);
 	stream_preamble_key(move->token, move->port_key);

@@ -11,7 +11,9 @@
 
 #include <sys/queue.h>
 
+#include "base/work.h"
 #include "job/move.h"
+#include "preflight/checks.h"
 #include "stream/preamble.h"
 #include "stream/proc.h"
 #include "wire/verdict.h"
@@ -80,6 +82,7 @@ enum move_blame {
 #define MOVE_DROPPED "the source dropped the move"
 
 struct move_waiter;
+struct offer_look;
 struct save;
 
 struct move {
@@ -158,6 +161,11 @@ struct move {
 	unsigned percent;                  /* never goes back */
 	uint64_t moved_bytes, moved_at_ms; /* when transferred last grew */
 	char data_address[STREAM_ADDRESS_SIZE];
+	/* Source: what it says of its things, until they were compared; destination: what its
+	 * QEMU is found to have.  May be NULL. */
+	struct evidence *evidence;
+	uint64_t gathering_since_ms; /* source, in begin; 0: it is not */
+	struct preflight *compared;  /* destination: what was found; may be NULL */
 	char token[ID_TOKEN_SIZE];
 	char port_key[STREAM_PROOF_SIZE]; /* destination: of the data port's callers */
 	uint32_t port_attempt;            /* the last that was taken */
@@ -179,9 +187,12 @@ TAILQ_HEAD(move_list, move);
 
 struct moves {
 	struct moves_env env;
-	struct move_list list;   /* all, newest first */
-	struct move_list active; /* those that have not become history, newest first */
-	void *by_id;             /* a tree of search.h, of move.row.id */
+	struct move_list list;    /* all, newest first */
+	struct move_list active;  /* those that have not become history, newest first */
+	void *by_id;              /* a tree of search.h, of move.row.id */
+	struct worker *worker;    /* looks at storage */
+	struct offer_look *looks; /* offers that are not moves yet: moves_offer.c */
+	bool is_closing;
 	struct loop_timer *settle_timer; /* see moves_settle.c */
 	unsigned settling;               /* its questions under way */
 };
@@ -304,6 +315,29 @@ void move_note_settled(struct move *move);
 bool move_agrees(const struct move *move, enum verdict theirs);
 /* Sets the timer to the next question that is due. */
 void move_settle_later(struct moves *moves);
+
+/* ---- the same things on both hosts: move_same.c, moves_offer.c ---------- */
+
+/* Source, in begin: finds out what its guest uses; move_src_begin_next() when it is in
+ * evidence. */
+void move_same_gather(struct move *move);
+/* The storage has not answered in the time that a move may take to get ready. */
+bool move_same_is_late(const struct move *move);
+/* Removes what the source's look left beside the images: either side, when it needs it no
+ * more; the source once more after a restart. */
+void move_same_clean(struct move *move);
+/* Destination, in prepare: its QEMU is there.  move_dst_is_same() if it has what was
+ * compared, else the move is rolled back. */
+void move_same_launched(struct move *move);
+void move_dst_compared(struct move *move);
+void move_dst_is_same(struct move *move);
+/* Each reason into the timeline and the log. */
+void move_note_reasons(struct move *move, const struct preflight_reasons *reasons);
+bool move_offer_decode(const struct move_offer *offer, struct vm_def *ret, struct err *err);
+/* May SOURCE leave a new record here?  It must be a peer, and have settled what it left. */
+bool moves_may_add(const struct moves *moves, const char *source, struct err *err);
+/* Nobody will be answered any more. */
+void moves_offers_clear(struct moves *moves);
 
 /* ---- the sides ------------------------------------------------------- */
 

@@ -119,6 +119,37 @@ static const char *stream_fault(const struct move *move)
 
 /* ---- prepare: the destination gets ready ------------------------------ */
 
+/* Each of the reasons that the destination gives, whole. */
+static void note_reasons(struct move *move, struct json_object *problem)
+{
+	struct json_object *reasons = problem ? json_get_obj(problem, "reasons") : NULL;
+	size_t count = json_object_is_type(reasons, json_type_array)
+			       ? json_object_array_length(reasons)
+			       : 0;
+
+	for (size_t i = 0; i < count && i < PREFLIGHT_REASONS_MAX; i++) {
+		struct json_object *reason = json_object_array_get_idx(reasons, i);
+		const char *check = json_get_str(reason, "check");
+		const char *detail = json_get_str(reason, "detail");
+
+		move_note(move, "refused", "%s: %s", check ? check : "?", detail ? detail : "?");
+	}
+}
+
+/* An older destination knows nothing of the evidence, and takes any file for the same. */
+static bool was_compared(const struct move *move, const struct peer_prepare_reply *reply,
+			 struct err *err)
+{
+	if (reply->compared || !move->evidence || !move->evidence->file_count ||
+	    move->options.assert_same_disks)
+		return true;
+	return err_set(err, ERR_CONFLICT,
+		       "host '%s' has an older migrd, which does not compare the guest's images "
+		       "with its own: upgrade it, or, if you know that they are the same, ask with "
+		       "assert_same_disks",
+		       move->row.peer);
+}
+
 static void on_offer_answered(struct move *move, struct json_object *result, const struct err *err)
 {
 	struct peer_prepare_reply reply;
@@ -128,7 +159,9 @@ static void on_offer_answered(struct move *move, struct json_object *result, con
 		move_src_ask_again_later(move, err); /* lost, or its QEMU starts slowly */
 		return;
 	}
+	move_same_clean(move);
 	if (err) {
+		note_reasons(move, result);
 		bad = *err;
 		err_wrap(&bad, "host '%s' cannot take the guest", move->row.peer);
 		move_roll_back(move, &bad);
@@ -137,6 +170,10 @@ static void on_offer_answered(struct move *move, struct json_object *result, con
 	if (!peer_prepare_reply_decode(result, &reply, &bad)) {
 		err_wrap(&bad, "host '%s' gave an answer that cannot be understood",
 			 move->row.peer);
+		move_roll_back(move, &bad);
+		return;
+	}
+	if (!was_compared(move, &reply, &bad)) {
 		move_roll_back(move, &bad);
 		return;
 	}
@@ -161,6 +198,9 @@ static struct json_object *offer(const struct move *move)
 	json_add_uint(options, "bandwidth_bytes_per_s", move->options.bandwidth_bytes_per_s);
 	json_add_uint(options, "downtime_limit_ms", move->options.downtime_limit_ms);
 	json_object_object_add(obj, "options", options);
+	if (move->evidence)
+		json_object_object_add(obj, "evidence",
+				       json_encode(evidence_fields, move->evidence));
 	return obj;
 }
 

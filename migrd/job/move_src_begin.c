@@ -64,6 +64,7 @@ static void (*const rows[])(struct move *move) = {
 	move_block_jobs_check, /* what works on the disks and would end with this QEMU */
 	move_bitmaps_note,     /* what the move loses */
 	move_images_activate,  /* a guest that arrived without running */
+	move_same_gather,      /* what the guest uses, for the destination to compare */
 	set_capabilities,      set_parameters,
 };
 
@@ -89,6 +90,10 @@ void move_src_step_begin(struct move *move)
 		return;
 	if (move->qemu_prepared)
 		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_PREPARE });
-	else
+	else if (!move_same_is_late(move))
 		move_block_jobs_step(move);
+	else
+		move_give_up(move, ERR_TIMEOUT,
+			     "the storage of the guest's images did not answer in time: mend it, "
+			     "and try again");
 }

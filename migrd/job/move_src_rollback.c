@@ -156,6 +156,7 @@ void move_src_enter_rollback(struct move *move)
 		move->answered = true;
 	if (move->stream)
 		stream_kill(move->stream);
+	move_same_clean(move);
 	if (move->qemu_state == QMP_MIG_UNKNOWN)
 		move_query(move);
 }

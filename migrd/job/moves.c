@@ -113,6 +113,7 @@ struct moves *moves_new(const struct moves_env *env)
 	moves->env = *env;
 	TAILQ_INIT(&moves->list);
 	TAILQ_INIT(&moves->active);
+	moves->worker = worker_new(env->loop, "preflight", 2);
 	return moves;
 }
 
@@ -120,7 +121,11 @@ void moves_clear(struct moves *moves)
 {
 	struct move *move;
 
-	while (moves && (move = TAILQ_FIRST(&moves->list))) {
+	if (!moves)
+		return;
+	moves->is_closing = true;
+	moves_offers_clear(moves);
+	while ((move = TAILQ_FIRST(&moves->list))) {
 		move_release_vm(move);
 		move_free(move);
 	}
@@ -131,6 +136,8 @@ void moves_clear(struct moves *moves)
 void moves_free(struct moves *moves)
 {
 	moves_clear(moves);
+	if (moves)
+		worker_free(moves->worker);
 	free(moves);
 }
 
@@ -198,6 +205,11 @@ const char *move_owner(const struct move *move)
 bool move_run(const struct move *move)
 {
 	return move->run;
+}
+
+bool move_was_compared(const struct move *move)
+{
+	return move->compared && move->compared->has_evidence;
 }
 
 const char *move_reason(const struct move *move)

@@ -30,8 +30,7 @@ static bool is_same_move(const struct move *move, const struct move_claim *claim
 	return is_same_vm(move, claim, err);
 }
 
-/* A new record for SOURCE: it must be a peer, and have settled what it left. */
-static bool may_add(const struct moves *moves, const char *source, struct err *err)
+bool moves_may_add(const struct moves *moves, const char *source, struct err *err)
 {
 	unsigned unsettled = 0;
 
@@ -53,7 +52,7 @@ static bool may_add(const struct moves *moves, const char *source, struct err *e
 		       source, unsettled, moves->env.host_id);
 }
 
-static bool decode_offer(const struct move_offer *offer, struct vm_def *ret, struct err *err)
+bool move_offer_decode(const struct move_offer *offer, struct vm_def *ret, struct err *err)
 {
 	struct faults *faults = faults_new();
 	bool ok = vm_def_decode(offer->definition, ret, faults);
@@ -126,10 +125,11 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 
 	if (move)
 		return is_same_move(move, &claim, err) ? move : NULL;
-	if (!may_add(moves, offer->source, err))
+	if (!moves_may_add(moves, offer->source, err))
 		return NULL;
 	def = xnew(struct vm_def);
-	if (decode_offer(offer, def, err) && is_free(moves, def, err) && has_room(moves, def, err))
+	if (move_offer_decode(offer, def, err) && is_free(moves, def, err) &&
+	    has_room(moves, def, err))
 		vm = vm_new_incoming(moves->env.vms, def, offer->generation, err);
 	memory_mib = vm_def_memory_mib(def);
 	free(def);
@@ -209,7 +209,7 @@ static struct move *find_or_record(struct moves *moves, const struct move_claim 
 
 	if (move)
 		return is_same_move(move, claim, err) ? move : NULL;
-	return may_add(moves, claim->source, err) ? record_unknown(moves, claim) : NULL;
+	return moves_may_add(moves, claim->source, err) ? record_unknown(moves, claim) : NULL;
 }
 
 /* ---- go, drop, settle ------------------------------------------------------- */

@@ -73,6 +73,8 @@ static void recover(struct move *move)
 		 move_state_name(move));
 	move_note(move, "recovered", "the coordinator was restarted");
 	move->is_dormant = false;
+	if (move->side == MOVE_SRC)
+		move_same_clean(move);
 	switch (move_def(move, move->state)->restart) {
 	case MOVE_RESTART_NOTHING:
 		break;
@@ -145,8 +147,10 @@ static void recover_all(struct moves *moves, void (*recover_one)(struct move *mo
 		}
 		if (has_dir(move))
 			move_end_stream(move); /* a crash between its end and the tidying up */
-		if (!move->is_settled)
+		if (!move->is_settled) {
+			move_same_clean(move); /* the same */
 			move_settle_is_due(move);
+		}
 	}
 	move_settle_later(moves); /* once: it looks at all */
 }

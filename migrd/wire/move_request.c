@@ -69,6 +69,15 @@ const struct json_field move_request_fields[] = {
 	  .help = "Block jobs (backup, mirror, commit, stream) and exports of the guest's disks, "
 		  "which would end with the source's QEMU: refuse the move (the default), wait "
 		  "for their end for up to 10 minutes, or cancel them." },
+	{ .key = "assert_same_disks",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct move_request, options.assert_same_disks),
+	  .help = "The caller vouches that each image, backing file and shared memory is the same "
+		  "on both hosts, whatever can be proved." },
+	{ .key = "assert_same_cpu",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct move_request, options.assert_same_cpu),
+	  .help = "The caller vouches that the guest bears the loss of features of its CPU." },
 	{ 0 },
 };
 

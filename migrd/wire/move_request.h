@@ -25,6 +25,8 @@ struct move_options {
 	bool has_bandwidth; /* not the first member: a present_offset of 0 means none */
 	bool has_downtime_limit;
 	int block_jobs; /* enum move_block_jobs; source only */
+	/* Who asks vouches for what cannot be proved; only when a move is started. */
+	bool assert_same_disks, assert_same_cpu;
 };
 
 struct move_request {

@@ -49,12 +49,14 @@ struct peer_prepare {
 	char source[ID_NAME_SIZE];
 	struct json_object *definition; /* vm_def.h; owned */
 	struct move_options options;
+	struct json_object *evidence; /* evidence.h; owned; NULL: none */
 	bool run; /* what the guest's user wants as it is offered; go has the last word */
 };
 
 struct peer_prepare_reply {
 	char data_address[PEER_ADDRESS_SIZE];
 	char token[ID_TOKEN_SIZE];
+	bool compared; /* the evidence was compared with what this host has */
 	char channels[PEER_CHANNEL_MAX][PEER_CHANNEL_SIZE]; /* "ram" */
 	size_t channel_count;
 };

@@ -260,6 +260,7 @@ class Arena:
             left += [f"{host.run_dir}/{directory}/{name}"
                      for name in os.listdir(host.run_dir / directory)
                      if not (vm and directory == "vms" and name == vm["uuid"])]
+        left += [str(path) for path in self.world.dir.glob(".migrd-same-*")]  # beside images
         logs = host.log_dir
         if logs.exists():
             left += [f"{logs}/{name}" for name in os.listdir(logs)

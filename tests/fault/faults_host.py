@@ -209,3 +209,56 @@ class NewerBuild(Coordinators):
         for host in self.hosts(s):
             if host.api.get("/v1/host")["version"] != self.new.decode():
                 raise AssertionError(f"{host} is no newer build")
+
+
+# ---- storage ---------------------------------------------------------------------------
+
+class StorageWorld(World):
+    """The guest writes a disk; b has a mount namespace of its own, in which something else can
+    be mounted in the place of that disk's storage."""
+
+    def __init__(self):
+        super().__init__(places={"b": ("127.0.0.1", ["unshare", "-m"])})
+        self.shared, self.other = self.dir / "shared", self.dir / "other"
+        for directory in (self.shared, self.other):
+            directory.mkdir()
+            with open(directory / "d.raw", "wb") as disk:
+                disk.truncate(8 << 20)
+
+    def guest(self, name="g1", **kwargs):
+        guest = super().guest(name, **kwargs)
+        guest.definition["disks"].append({"id": "data", "path": str(self.shared / "d.raw"),
+                                          "format": "raw", "shared": True})
+        return guest
+
+    def on_b(self, *command):
+        subprocess.run(["nsenter", "-t", str(self["b"].process.pid), "-m", *command], check=True)
+
+    def unmount(self):
+        self.on_b("mount", "--bind", str(self.other), str(self.shared))
+
+    def mount(self):
+        self.on_b("umount", str(self.shared))
+
+
+class StorageNotMounted(Fault):
+    """Another file lies under the disk's path: an old copy, for example."""
+    name = "destination's storage not mounted, another file there"
+    needs_root = True
+    options = {"make_world": StorageWorld}
+
+    def strike(self, s):
+        s.world.unmount()
+
+    def mend(self, s):
+        s.move_id = s.move_id or s.find_move()
+        s.wait("the move's end", lambda: s.is_final(s.a))
+        s.world.mount()
+
+    def verify(self, s):
+        """Refused in words, before anything was made there."""
+        words = s.a.move_state(s.move_id)["error"]["detail"]
+        if "is another file here than on host 'a'" not in words:
+            raise AssertionError(f"not refused for its disk: {words}")
+        if s.world["b"].vms():
+            raise AssertionError(f"host b has {s.world['b'].vms()}")

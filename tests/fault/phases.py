@@ -37,6 +37,16 @@ class Before(Phase):
             s.begin(timeout=2)
 
 
+class Offered(Phase):
+    """The destination has the offer and has not looked at it; token files are beside the images."""
+    options = {"plans": {"b": f"api.peer.prepare:delay:ms={HOLD_MS}"}}
+
+    def enter(self, s):
+        s.begin()
+        s.wait_point(s.b, "api.peer.prepare")
+        s.wait("a token file", lambda: list(s.world.dir.glob(".migrd-same-*")))
+
+
 class Prepare(Phase):
     """The destination's QEMU and stream run; the source waits for its answer."""
     options = {"plans": {"b": f"qmp.send.migrate-incoming:delay:ms={HOLD_MS}"}}
@@ -142,7 +152,7 @@ class Answer(Phase):
 
 
 PHASES = {
-    "before": Before(), "prepare": Prepare(), "transfer": Transfer(), "converging": Converging(),
-    "last pass": LastPass(), "completed": Completed(), "asked": Asked(), "taken": Taken(),
-    "answer": Answer(),
+    "before": Before(), "offered": Offered(), "prepare": Prepare(), "transfer": Transfer(),
+    "converging": Converging(), "last pass": LastPass(), "completed": Completed(),
+    "asked": Asked(), "taken": Taken(), "answer": Answer(),
 }

@@ -8,7 +8,8 @@ from faults import (SIDES, Cancelled, ClientKilled, GuestPanics, GuestReadsBadDi
                     PausedAndKilled, POWER_CONTROL, POWER_OFF, QemuHangs, QemuKilled, Stopped,
                     StreamKilled)
 from faults_host import (CertificatesExpire, CertificatesExpireAtStart,
-                         CertificatesReplaced, DiskFull, NewerBuild, clocks_set)
+                         CertificatesReplaced, DiskFull, NewerBuild, StorageNotMounted,
+                         clocks_set)
 from faults_store import (StoreDamaged, StoreLost, StoreOld, leftovers_removed,
                           old_record_forgotten, resolved_for_the_destination,
                           resolved_for_the_source)
@@ -44,10 +45,10 @@ PROCESSES = [
         "taken": MOVED}),
     (StreamKilled("ab"), {"asked": MOVED}),
     (HostLost("a"), {
-        "prepare": LOST_A, "transfer": LOST_A, "last pass": LOST_A, "completed": MOVED,
+        "offered": LOST_A, "prepare": LOST_A, "transfer": LOST_A, "last pass": LOST_A, "completed": MOVED,
         "asked": MOVED.full, "taken": MOVED, "answer": MOVED}),
     (HostLost("b"), {
-        "prepare": STAYS, "transfer": STAYS, "last pass": STAYS, "completed": STAYS,
+        "offered": STAYS, "prepare": STAYS, "transfer": STAYS, "last pass": STAYS, "completed": STAYS,
         "asked": STAYS.full, "taken": LOST_B, "answer": LOST_B}),
     (HostLostForGood("a"), {"asked": MOVED}),
     (HostLostForGood("b"), {"asked": STAYS}),
@@ -55,15 +56,15 @@ PROCESSES = [
 
 COORDINATORS = [
     (Killed("a"), {
-        "prepare": STAYS, "transfer": MOVED.beside("1"), "last pass": MOVED.beside("11"),
+        "offered": STAYS, "prepare": STAYS, "transfer": MOVED.beside("1"), "last pass": MOVED.beside("11"),
         "completed": MOVED.beside("14"), "asked": MOVED.full, "taken": MOVED.full,
         "answer": MOVED}),
     (Killed("b"), {
-        "prepare": STAYS, "transfer": MOVED.beside("2"), "last pass": MOVED.beside("12"),
+        "offered": STAYS, "prepare": STAYS, "transfer": MOVED.beside("2"), "last pass": MOVED.beside("12"),
         "completed": MOVED.beside("15"), "asked": MOVED.full, "taken": MOVED.full,
         "answer": MOVED.beside("17")}),
     (Killed("ab"), {
-        "prepare": STAYS, "transfer": MOVED.beside("3"), "last pass": MOVED.beside("13"),
+        "offered": STAYS, "prepare": STAYS, "transfer": MOVED.beside("3"), "last pass": MOVED.beside("13"),
         "completed": MOVED.beside("16"), "asked": MOVED.full, "taken": MOVED.full,
         "answer": MOVED}),
     (KilledForLong("a"), {"converging": MOVED.beside("1b")}),
@@ -99,6 +100,7 @@ HOSTS = [
         "completed": STAYS, "asked": STAYS.full, "taken": STAYS}),
     (DiskFull("a"), {"before": MOVED, "converging": MOVED, "completed": MOVED}),
     (DiskFull("b"), {"before": MOVED, "converging": MOVED.beside("10"), "completed": MOVED}),
+    (StorageNotMounted(), {"before": STAYS}),
     *((clock, {
         "prepare": MOVED.full, "transfer": MOVED, "asked": MOVED, "taken": MOVED.full})
       for side in SIDES for clock in clocks_set(side)),
@@ -111,7 +113,7 @@ HOSTS = [
 
 GUEST = [
     (ClientKilled(), {"transfer": MOVED.beside("0b")}),
-    (Cancelled(), {"prepare": CANCELLED, "transfer": CANCELLED.beside("0a")}),
+    (Cancelled(), {"offered": CANCELLED, "prepare": CANCELLED, "transfer": CANCELLED.beside("0a")}),
     (Paused(), {"before": STILL_PAUSED, "prepare": STILL_PAUSED, "transfer": STILL_PAUSED}),
     (PausedAndKilled("ab"), {"transfer": STILL_PAUSED, "asked": STILL_PAUSED}),
     (GuestResets(), {"prepare": MOVED, "transfer": MOVED}),

@@ -209,6 +209,7 @@ class Scene:
         for directory in (host.run_dir / "vms", host.run_dir / "moves"):
             left += [f"{directory}/{name}" for name in os.listdir(directory)
                      if directory.name == "moves" or not vm or not runs or name != vm["uuid"]]
+        left += [str(path) for path in self.world.dir.glob(".migrd-same-*")]  # beside images
         return left + [f"object {name}" for name in host.vms() if not keeps]
 
     def wait_clean(self, outcome):

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* preflight/content.h -- a digest of a file that is only read.  Thread: a worker. */
+#ifndef MIGRD_PREFLIGHT_CONTENT_H
+#define MIGRD_PREFLIGHT_CONTENT_H
+
+#include "wire/evidence.h"
+
+/* Up to this size a file is read whole; of a larger one so many samples are. */
+#define CONTENT_WHOLE_BYTES  (UINT64_C(64) << 20)
+#define CONTENT_SAMPLE_BYTES 65536
+#define CONTENT_SAMPLES      256
+
+/* digest and sampled of FILE, whose size is set, from PATH.  The samples lie evenly from
+ * the first byte to the last. */
+void content_digest_blocking(const char *path, struct evidence_file *file);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* preflight/needs.h -- what a definition wants of its host: files, directories, ports,
+ * interfaces.  Pure, but for the backing files, which look.h adds.  Thread: any.
+ */
+#ifndef MIGRD_PREFLIGHT_NEEDS_H
+#define MIGRD_PREFLIGHT_NEEDS_H
+
+#include "wire/evidence.h"
+
+#define NEED_WHAT_SIZE 64
+#define NEED_FILES_MAX EVIDENCE_FILES_MAX
+#define NEED_DIRS_MAX  32
+#define NEED_PORTS_MAX 16
+
+/* What of a file must be alike on both hosts. */
+enum need_kind {
+	NEED_SAME_FILE,    /* it is written, so it must be the very same */
+	NEED_SAME_CONTENT, /* only read: a copy is as good */
+	NEED_PRESENT,      /* QEMU reads it at its start; the guest's memory has the rest */
+};
+
+struct need_file {
+	enum need_kind kind;
+	bool is_qcow2;             /* by the definition: its header may name others */
+	char what[NEED_WHAT_SIZE]; /* "disk 'data'" */
+	char path[VM_DEF_PATH_SIZE];
+};
+
+struct need_dir {
+	char what[NEED_WHAT_SIZE];
+	char path[VM_DEF_PATH_SIZE];
+};
+
+/* A TCP port that QEMU will listen at. */
+struct need_port {
+	char what[NEED_WHAT_SIZE];
+	char host[64]; /* "": every address */
+	unsigned port;
+};
+
+struct need_nic {
+	char id[VM_DEF_ID_SIZE];
+	int type; /* enum vm_def_nic_type, never USER */
+	char ifname[IF_NAMESIZE];
+};
+
+struct needs {
+	struct need_file files[NEED_FILES_MAX];
+	size_t file_count;
+	struct need_dir dirs[NEED_DIRS_MAX];
+	size_t dir_count;
+	struct need_port ports[NEED_PORTS_MAX];
+	size_t port_count;
+	struct need_nic nics[VM_DEF_NIC_MAX];
+	size_t nic_count;
+	bool is_cut; /* there was more than fits: it counts as not proved */
+};
+
+/* The caller frees it. */
+struct needs *needs_of(const struct vm_def *def);
+void needs_add_file(struct needs *needs, const struct need_file *file);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "wire/evidence.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+const char *const evidence_type_names[] = { "none", "file", "block", "other", NULL };
+
+#define TEXT(owner, name, text)                                                            \
+	{                                                                                  \
+		.key = #name, .type = JSON_STRING, JSON_MEMBER(owner, name), .help = text, \
+	}
+#define NUMBER(owner, name, text)                                                        \
+	{                                                                                \
+		.key = #name, .type = JSON_UINT, JSON_MEMBER(owner, name), .help = text, \
+	}
+#define FLAG(owner, name, text)                                                          \
+	{                                                                                \
+		.key = #name, .type = JSON_BOOL, JSON_MEMBER(owner, name), .help = text, \
+	}
+
+static const struct json_field file_fields[] = {
+	{ .key = "path",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct evidence_file, path),
+	  .help = "As the definition or the overlay names it." },
+	{ .key = "type",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct evidence_file, type),
+	  .names = evidence_type_names,
+	  .help = "What there is." },
+	TEXT(struct evidence_file, name, "Its name when symbolic links were followed."),
+	TEXT(struct evidence_file, inode, "Device and inode, within one kernel."),
+	NUMBER(struct evidence_file, size, "Bytes."),
+	NUMBER(struct evidence_file, mtime_s, "Last change of its content, seconds since 1970."),
+	TEXT(struct evidence_file, token, "What the token file in its directory holds."),
+	TEXT(struct evidence_file, device, "World-wide name of a block device."),
+	TEXT(struct evidence_file, digest, "SHA-256 of what was read of it."),
+	FLAG(struct evidence_file, sampled, "The digest is of samples, not of all bytes."),
+	{ 0 },
+};
+
+static const struct json_field nic_fields[] = {
+	{ .key = "id",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct evidence_nic, id),
+	  .help = "Of the definition." },
+	TEXT(struct evidence_nic, bridge, "What its interface is a port of."),
+	{ 0 },
+};
+
+static const struct json_field word_fields[] = {
+	NUMBER(struct evidence_word, eax, "CPUID's input."),
+	{ .key = "ecx",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct evidence_word, ecx),
+	  .present_offset = offsetof(struct evidence_word, has_ecx),
+	  .help = "CPUID's second input." },
+	TEXT(struct evidence_word, reg, "The register of CPUID's answer."),
+	NUMBER(struct evidence_word, features, "The bits that the guest has."),
+	{ 0 },
+};
+
+const struct json_field evidence_fields[] = {
+	TEXT(struct evidence, boot_id, "Of the kernel that gave the inodes."),
+	{ .key = "files",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct evidence, files, file_count),
+	  .fields = file_fields,
+	  .help = "Images, backing files, shared memory." },
+	{ .key = "nics",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct evidence, nics, nic_count),
+	  .fields = nic_fields,
+	  .help = "The host's interfaces of the guest." },
+	{ .key = "words",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct evidence, words, word_count),
+	  .fields = word_fields,
+	  .help = "Features of the guest's CPU." },
+	FLAG(struct evidence, assert_disks, "Who asked for the move vouches for the disks."),
+	FLAG(struct evidence, assert_cpu, "Who asked for the move vouches for the CPU."),
+	{ 0 },
+};
+
+bool evidence_decode(struct json_object *obj, struct evidence *ret, struct err *err)
+{
+	memset(ret, 0, sizeof(*ret));
+	return json_decode_object(obj, evidence_fields, ret, JSON_IGNORE_UNKNOWN, err) ||
+	       err_wrap(err, "evidence");
+}
+
+const struct evidence_file *evidence_find(const struct evidence *evidence, const char *path)
+{
+	for (size_t i = 0; i < evidence->file_count; i++) {
+		if (strcmp(evidence->files[i].path, path) == 0)
+			return &evidence->files[i];
+	}
+	return NULL;
+}
+
+void evidence_take_words(struct evidence *evidence, struct json_object *words)
+{
+	size_t count =
+		json_object_is_type(words, json_type_array) ? json_object_array_length(words) : 0;
+
+	evidence->word_count = 0;
+	for (size_t i = 0; i < count && evidence->word_count < EVIDENCE_WORDS_MAX; i++) {
+		struct json_object *obj = json_object_array_get_idx(words, i);
+		struct evidence_word *word = &evidence->words[evidence->word_count];
+		const char *reg = json_get_str(obj, "cpuid-register");
+		int64_t ecx = json_get_int(obj, "cpuid-input-ecx", -1);
+
+		if (!reg)
+			continue;
+		*word = (struct evidence_word){
+			.eax = (uint64_t)json_get_int(obj, "cpuid-input-eax", 0) & UINT32_MAX,
+			.ecx = ecx >= 0 ? (uint64_t)ecx & UINT32_MAX : 0,
+			.has_ecx = ecx >= 0,
+			.features = (uint64_t)json_get_int(obj, "features", 0) & UINT32_MAX,
+		};
+		snprintf(word->reg, sizeof(word->reg), "%s", reg);
+		evidence->word_count++;
+	}
+}

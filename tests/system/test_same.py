@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The destination takes a guest only if it has the same things: files, ports, interfaces.
+
+Host b sees other files than a under some paths, as a host does whose storage is not
+mounted: it lives in a mount namespace of its own.  As root.
+"""
+import pathlib
+import shutil
+import socket
+import tempfile
+import unittest
+
+from lib.linux import LinuxGuest
+from lib.world import SystemTest, World
+
+TOKEN = ".migrd-same-*"
+
+
+def in_namespace(script):
+    """A prefix that runs a program behind SCRIPT in a mount namespace of its own."""
+    return ["unshare", "-m", "sh", "-c", script + ' && exec "$0" "$@"']
+
+
+class SameTest(SystemTest):
+    def setUp(self):
+        self.base = pathlib.Path(tempfile.mkdtemp(prefix="same", dir="/tmp"))
+        self.addCleanup(shutil.rmtree, self.base)
+        for name in ("both", "own", "elsewhere"):
+            (self.base / name).mkdir()
+        for name in ("both", "own", "elsewhere"):
+            with open(self.base / name / "d.raw", "wb") as file:
+                file.truncate(8 << 20)
+        script = f"mount --bind {self.base}/elsewhere {self.base}/own"
+        self.world = World(("a", "b"), {"b": ("127.0.0.1", in_namespace(script))})
+        self.addCleanup(self._close_world)
+        self.world.start()
+        self.a, self.b = self.world["a"], self.world["b"]
+
+    def disk(self, name, **more):
+        return {"id": "data", "path": str(self.base / name), "format": "raw", "shared": True,
+                **more}
+
+    def guest_with(self, *disks, **more):
+        guest = self.world.guest(area=0, memory_mib=64, **more)
+        guest.definition["disks"].extend(disks)
+        guest.start(self.a)
+        return guest
+
+    def refused(self, guest, **options):
+        move = self.world.begin_move(guest, self.a, self.b, **options)
+        move = self.world.wait_move(self.a, move["id"], lambda m: m["final"])
+        self.assertEqual((move["state"], move["owner"]), ("failed", "a"))
+        self.assertEqual(move["error"]["code"], "conflict")
+        self.assertNotIn(guest.name, self.b.vms())
+        self.assertEqual(self.b.qemus(), [])
+        # At most the record that refuses the offer for good.
+        self.assertEqual([m["vm"] for m in self.b.moves() if m["state"] != "failed"], [])
+        guest.assert_runs_on(self.a)
+        self.assert_no_token()
+        return move["error"]["detail"]
+
+    def assert_no_token(self):
+        self.eventually("no token file is left",
+                        lambda: not list(self.base.rglob(TOKEN)))
+
+    # Storage that is not mounted: the guest would go on with an old copy of its disk.
+    def test_other_file_under_the_same_path_is_refused(self):
+        guest = self.guest_with(self.disk("own/d.raw"))
+        self.assertIn("is another file here than on host 'a'", self.refused(guest))
+
+    # What the guest wrote last is there, on the way there and on the way back.
+    def test_same_file_moves_there_and_back_with_its_latest_writes(self):
+        guest = LinuxGuest(self.world, disks=[self.disk("both/d.raw")])
+        guest.start(self.a)
+        for text, source, target in (("one", self.a, self.b), ("two", self.b, self.a)):
+            guest.sh(f"modprobe virtio_blk 2>/dev/null; echo wrote-{text} >/dev/vda; sync")
+            self.world.move(guest, source, target)
+            read = guest.sh("echo 3 >/proc/sys/vm/drop_caches; "
+                            "dd if=/dev/vda bs=16 count=1 2>/dev/null | head -n 1")
+            self.assertIn(f"wrote-{text}", read)
+            self.assert_no_token()
+
+    # Who knows better decides, and stands in the log.
+    def test_assertion_lets_it_pass_and_is_logged(self):
+        guest = self.guest_with(self.disk("own/d.raw"))
+        self.world.move(guest, self.a, self.b, assert_same_disks=True)
+        guest.assert_runs_on(self.b)
+
+    # A copy is as good for what the guest only reads, until it differs.
+    def test_read_only_copy_passes_and_another_content_is_refused(self):
+        guest = self.guest_with(self.disk("own/d.raw", readonly=True, shared=False))
+        self.world.move(guest, self.a, self.b)
+        guest.assert_runs_on(self.b)
+        (self.base / "elsewhere/d.raw").write_bytes(b"other".ljust(8 << 20))
+        move = self.world.begin_move(guest, self.b, self.a)
+        move = self.world.wait_move(self.b, move["id"], lambda m: m["final"])
+        self.assertIn("another content", move["error"]["detail"])
+        guest.assert_runs_on(self.b)
+
+    # All that is in the way is said at once, and each with what to do.
+    def test_missing_iso_and_directory_are_told_together(self):
+        iso = self.base / "own/cd.iso"
+        iso.write_bytes(b"iso".ljust(4096))
+        (self.base / "own/sockets").mkdir()
+        guest = self.guest_with(
+            extra_args=["-cdrom", str(iso)],
+            monitors=[{"id": "m", "protocol": "qmp", "type": "unix",
+                       "path": str(self.base / "own/sockets/m")}])
+        detail = self.refused(guest)
+        self.assertIn("2 reasons", detail)
+        self.assertIn(f"'{iso}' is not there on this host", detail)
+        self.assertIn(f"the directory '{self.base}/own/sockets' is not there", detail)
+
+    # QEMU would end, and its words would come as those of a failed transfer.
+    def test_vnc_port_in_use_is_refused(self):
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            display = probe.getsockname()[1] - 5900
+        guest = self.guest_with(extra_args=["-vnc", f"127.0.0.1:{display}"])
+        self.assertIn(f"port {display + 5900} of this host is in use", self.refused(guest))
+
+
+if __name__ == "__main__":
+    unittest.main()
