@@ -313,6 +313,20 @@ bool unix_is_listening(const char *path)
 	       (errno != ENOENT && errno != ECONNREFUSED);
 }
 
+bool unix_path_is_free(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT || err_errno(err, "'%s'", path);
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(err, ERR_CONFLICT, "'%s' is there already, and is no socket", path);
+	if (unix_is_listening(path))
+		return err_set(err, ERR_CONFLICT,
+			       "the socket '%s' is in use by another program of this host", path);
+	return true;
+}
+
 bool unix_connect(const char *path, int type, int *ret_fd, struct err *err)
 {
 	CLEANUP(closep) int fd = -1;

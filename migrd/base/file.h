@@ -33,6 +33,9 @@ bool dir_remove(const char *path, struct err *err);
 bool unix_listen(const char *path, int type, int *ret_fd, struct err *err);
 /* Somebody listens there; false for no such file, or a socket that a process left. */
 bool unix_is_listening(const char *path);
+/* May a listener be made at PATH?  CONFLICT: somebody listens there, or it is no socket; one
+ * that a dead process left is free. */
+bool unix_path_is_free(const char *path, struct err *err);
 /* Connected, close-on-exec, non-blocking.  Nobody listening is UNAVAILABLE. */
 bool unix_connect(const char *path, int type, int *ret_fd, struct err *err);
 

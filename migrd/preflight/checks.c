@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "preflight/look.h"
@@ -48,10 +49,12 @@ bool preflight_to_err(const struct preflight_reasons *reasons, struct err *err)
 static void look_dirs(struct preflight *preflight)
 {
 	for (size_t i = 0; i < preflight->needs->dir_count; i++) {
+		const struct need_dir *dir = &preflight->needs->dirs[i];
 		struct stat st;
 
-		preflight->dir_is_there[i] =
-			stat(preflight->needs->dirs[i].path, &st) == 0 && S_ISDIR(st.st_mode);
+		preflight->dir_is_there[i] = stat(dir->path, &st) == 0 && S_ISDIR(st.st_mode);
+		if (preflight->dir_is_there[i] && dir->socket[0])
+			unix_path_is_free(dir->socket, &preflight->socket_err[i]);
 	}
 }
 
@@ -64,6 +67,10 @@ static void judge_dirs(const struct preflight *preflight, struct preflight_reaso
 			preflight_add(ret, "directories",
 				      "%s: the directory '%s' is not there on this host: make it",
 				      dir->what, dir->path);
+		if (err_is_set(&preflight->socket_err[i]))
+			preflight_add(ret, "directories",
+				      "%s: %s: end what has it, or give the guest another path",
+				      dir->what, preflight->socket_err[i].msg);
 	}
 }
 

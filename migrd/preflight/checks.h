@@ -34,7 +34,8 @@ struct preflight {
 	bool has_evidence;         /* it says anything: an older one does not */
 	struct evidence *here;     /* owned: what was found */
 	bool dir_is_there[NEED_DIRS_MAX];
-	int port_errno[NEED_PORTS_MAX]; /* 0: free */
+	struct err socket_err[NEED_DIRS_MAX]; /* not set: it is free */
+	int port_errno[NEED_PORTS_MAX];       /* 0: free */
 	bool has_link[VM_DEF_NIC_MAX];
 	struct net_link links[VM_DEF_NIC_MAX];
 	struct err link_err[VM_DEF_NIC_MAX];

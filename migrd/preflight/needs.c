@@ -32,22 +32,31 @@ static void add_file(struct needs *needs, enum need_kind kind, const char *what,
 	needs_add_file(needs, &file);
 }
 
-/* The directory in which PATH will be made. */
-static void add_dir_of(struct needs *needs, const char *what, const char *path)
+/* The directory in which PATH will be made; NULL: not in one, or there are too many. */
+static struct need_dir *add_dir_of(struct needs *needs, const char *what, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	struct need_dir *dir = &needs->dirs[needs->dir_count];
 
 	if (path[0] != '/')
-		return;
+		return NULL;
 	if (needs->dir_count == NEED_DIRS_MAX) {
 		needs->is_cut = true;
-		return;
+		return NULL;
 	}
 	snprintf(dir->what, sizeof(dir->what), "%s", what);
 	snprintf(dir->path, sizeof(dir->path), "%.*s", slash > path ? (int)(slash - path) : 1,
 		 path);
 	needs->dir_count++;
+	return dir;
+}
+
+static void add_listener(struct needs *needs, const char *what, const char *path)
+{
+	struct need_dir *dir = add_dir_of(needs, what, path);
+
+	if (dir)
+		snprintf(dir->socket, sizeof(dir->socket), "%s", path);
 }
 
 static void add_port(struct needs *needs, const char *what, const char *host, size_t host_len,
@@ -102,7 +111,7 @@ static void add_monitors(struct needs *needs, const struct vm_def *def)
 
 		snprintf(what, sizeof(what), "monitor '%s'", monitor->id);
 		if (monitor->type == VM_DEF_MONITOR_TYPE_UNIX)
-			add_dir_of(needs, what, monitor->path);
+			add_listener(needs, what, monitor->path);
 		else if (monitor->type == VM_DEF_MONITOR_TYPE_TCP)
 			add_port(needs, what, "127.0.0.1", strlen("127.0.0.1"), monitor->port);
 	}

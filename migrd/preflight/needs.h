@@ -29,6 +29,7 @@ struct need_file {
 struct need_dir {
 	char what[NEED_WHAT_SIZE];
 	char path[VM_DEF_PATH_SIZE];
+	char socket[VM_DEF_PATH_SIZE]; /* in it, of a listener: must be free; "": none */
 };
 
 /* A TCP port that QEMU will listen at. */

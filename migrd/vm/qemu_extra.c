@@ -16,20 +16,6 @@
  * can be removed after a crash too. */
 #define MARK "monitor-"
 
-static bool check_path_is_free(const char *path, struct err *err)
-{
-	struct stat st;
-
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT || err_errno(err, "'%s'", path);
-	if (!S_ISSOCK(st.st_mode))
-		return err_set(err, ERR_CONFLICT, "'%s' is there already, and is no socket", path);
-	if (unix_is_listening(path))
-		return err_set(err, ERR_CONFLICT,
-			       "the socket '%s' is in use by another program of this host", path);
-	return true;
-}
-
 static bool mark(const struct qemu *qemu, const struct vm_def_monitor *monitor, struct err *err)
 {
 	char file[sizeof(MARK) + VM_DEF_ID_SIZE];
@@ -43,7 +29,7 @@ static bool mark(const struct qemu *qemu, const struct vm_def_monitor *monitor, 
 static bool listen_unix(const struct qemu *qemu, const struct vm_def_monitor *monitor, int *ret_fd,
 			struct err *err)
 {
-	return check_path_is_free(monitor->path, err) && mark(qemu, monitor, err) &&
+	return unix_path_is_free(monitor->path, err) && mark(qemu, monitor, err) &&
 	       unix_listen(monitor->path, SOCK_STREAM, ret_fd, err);
 }
 
