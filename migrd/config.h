@@ -40,7 +40,8 @@ struct config {
 	uint64_t qemu_monitor_wait_ms;
 	char *move_stream_program;
 	uint64_t move_link_timeout_ms, move_handover_link_timeout_ms, move_prepare_timeout_ms;
-	uint64_t move_stuck_after_ms;
+	uint64_t move_stuck_after_ms, move_offer_timeout_ms;
+	uint64_t move_offers_max, move_offers_memory_percent;
 	uint64_t move_bandwidth_bytes_per_s; /* 0: no limit */
 	uint64_t move_downtime_limit_ms;
 	int log_level;             /* enum log_level */

@@ -73,6 +73,15 @@ const struct config_key config_keys[] = {
 	  NULL, "milliseconds",
 	  "Silence of the peer, with a guest that stands still, until the move is shown as "
 	  "stuck." },
+	{ "move", "offer_timeout_ms", CONFIG_TYPE_UINT, AT(move_offer_timeout_ms), 15000, MS_MAX,
+	  "120000", NULL, "milliseconds",
+	  "An incoming guest whose source sends nothing for so long is refused." },
+	{ "move", "offers_max", CONFIG_TYPE_UINT, AT(move_offers_max), 1, 1000, "16", NULL,
+	  "guests", "That one peer may have on their way here at a time." },
+	{ "move", "offers_memory_percent", CONFIG_TYPE_UINT, AT(move_offers_memory_percent), 1, 100,
+	  "75", NULL, "percent",
+	  "Of the available memory, for the guests that one peer has on their way here; one "
+	  "that comes alone may be larger." },
 	{ "move", "bandwidth_bytes_per_s", CONFIG_TYPE_UINT, AT(move_bandwidth_bytes_per_s), 0,
 	  UINT64_C(1000000000000), "0", NULL, "bytes per second",
 	  "Limit of a move that sets none itself; 0: none.", .is_live = true },

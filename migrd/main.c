@@ -8,6 +8,7 @@
 
 #include "api/api.h"
 #include "api/http_shares.h"
+#include "api/selfcheck.h"
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -78,6 +79,18 @@ static bool make_peers(struct daemon *daemon, struct err *err)
 	return true;
 }
 
+static struct selfcheck_env selfcheck_env(const struct config *config)
+{
+	return (struct selfcheck_env){
+		.state_dir = config->host_state_dir,
+		.run_dir = config->host_run_dir,
+		.log_dir = config->host_log_dir,
+		.qemu_binary = config->qemu_binary,
+		.output_program = config->qemu_output_program,
+		.stream_program = config->move_stream_program,
+	};
+}
+
 static void make_jobs(struct daemon *daemon)
 {
 	const struct config *config = &daemon->config;
@@ -117,6 +130,9 @@ static void make_jobs(struct daemon *daemon)
 		.handover_link_timeout_ms = (uint32_t)config->move_handover_link_timeout_ms,
 		.stuck_after_ms = (uint32_t)config->move_stuck_after_ms,
 		.memory_reserve_mib = config->host_memory_reserve_mib,
+		.offer_timeout_ms = (uint32_t)config->move_offer_timeout_ms,
+		.offers_max = (unsigned)config->move_offers_max,
+		.offers_memory_percent = (unsigned)config->move_offers_memory_percent,
 		.prepare_timeout_ms = (uint32_t)config->move_prepare_timeout_ms,
 		.changed = api_move_changed,
 		.data = api,
@@ -199,6 +215,7 @@ static bool build(struct daemon *daemon, struct err *err)
 {
 	const struct config *config = &daemon->config;
 	struct api *api = &daemon->api;
+	struct selfcheck_env env;
 
 	fill_api(daemon);
 	if (!load_tls(config, &api->tls, err) || !make_dirs(config, err))
@@ -208,6 +225,8 @@ static bool build(struct daemon *daemon, struct err *err)
 	    !make_peers(daemon, err))
 		return false;
 	make_jobs(daemon);
+	env = selfcheck_env(config);
+	api->readiness = readiness_new(api, &env);
 	return store_load_vms_blocking(api->store, add_vm, api->vms, err) &&
 	       store_load_moves_blocking(api->store, add_move, api->moves, err) &&
 	       open_ports(daemon, err);
@@ -233,6 +252,7 @@ static void tear_down(struct daemon *daemon)
 	reload_free(daemon->reload);
 	http_server_free(daemon->server);
 	stream_port_free(daemon->port);
+	readiness_free(api->readiness);
 	check_free(api->check);
 	newest_end(api->newest);
 	moves_clear(api->moves);
@@ -418,6 +438,19 @@ static int restore(const struct config *config, const char *file)
 	return 0;
 }
 
+static void complain_of_check(void *data, const char *check, const struct err *err)
+{
+	(void)data;
+	fprintf(stderr, "migrd: %s: %s: %s\n", check, err_name(err->code), err->msg);
+}
+
+static bool check_host(const struct config *config)
+{
+	const struct selfcheck_env env = selfcheck_env(config);
+
+	return selfcheck_run(&env, complain_of_check, NULL) == 0;
+}
+
 /* One of the two, or neither: it runs. */
 struct task {
 	bool check_only;
@@ -444,6 +477,8 @@ static int load_and_run(const char *path, const struct task *task)
 		status = restore(&daemon.config, task->restore);
 	} else if (task->check_only) {
 		status = check_certificate(&daemon.config);
+		if (!check_host(&daemon.config) && !status)
+			status = err_exit_code(ERR_INVALID);
 	} else {
 		if (!run(&daemon, &err))
 			status = complain(&err);

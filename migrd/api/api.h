@@ -5,6 +5,7 @@
 #define MIGRD_API_API_H
 
 #include "api/http.h"
+#include "api/readyz.h"
 #include "base/bus.h"
 #include "base/strbuf.h"
 #include "job/check.h"
@@ -23,6 +24,7 @@ struct api {
 	struct check *check;
 	struct newest_env newest_env;
 	struct newest *newest;
+	struct readiness *readiness;
 	struct store *store;
 	struct peer_clients *peers;
 	const char *host_id, *state_dir;
@@ -99,6 +101,8 @@ void api_device_detach(struct http_request *req, void *data);
 void api_moves_start(struct http_request *req, void *data);
 void api_move_get(struct http_request *req, void *data);
 void api_move_set(struct http_request *req, void *data);
+/* Cancels MOVE and answers when it is known what came of it. */
+void api_cancel(struct http_request *req, struct api *api, struct move *move);
 void api_move_cancel(struct http_request *req, void *data);
 void api_move_resolve(struct http_request *req, void *data);
 void api_move_timeline(struct http_request *req, void *data);
@@ -109,8 +113,9 @@ void api_jobs_list(struct http_request *req, void *data);
 void api_host_get(struct http_request *req, void *data);
 void api_peers_list(struct http_request *req, void *data);
 void api_healthz(struct http_request *req, void *data);
-void api_readyz(struct http_request *req, void *data);
 void api_openapi(struct http_request *req, void *data);
+/* readyz.c */
+void api_readyz(struct http_request *req, void *data);
 /* check.c */
 void api_host_check(struct http_request *req, void *data);
 void api_host_repair(struct http_request *req, void *data);

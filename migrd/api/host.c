@@ -123,19 +123,6 @@ void api_healthz(struct http_request *req, void *data)
 	http_reply_text(req, 200, "text/plain", "ok\n");
 }
 
-void api_readyz(struct http_request *req, void *data)
-{
-	const struct api *api = data;
-	struct err err;
-
-	if (!api_sure(req, api))
-		return;
-	if (!tls_live_is_valid(api->tls, &err))
-		http_reply_err(req, &err);
-	else
-		http_reply_text(req, 200, "text/plain", "ready\n");
-}
-
 /* ---- openapi ------------------------------------------------------------- */
 
 static struct json_object *get_or_add(struct json_object *obj, const char *key)

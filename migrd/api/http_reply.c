@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/http_internal.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 #define TYPE_JSON    "application/json"
@@ -129,6 +130,17 @@ static void give_to_library(struct http_request *req, unsigned status,
 	MHD_resume_connection(ex->connection);
 }
 
+/* Who did what: every change that a person or program asked for, refused or not. */
+static void log_write(const struct http_request *req, unsigned status)
+{
+	if (strcmp(req->method, "GET") == 0 || strcmp(req->method, "HEAD") == 0 ||
+	    req->role == HTTP_ROLE_PEER)
+		return;
+	log_info("api", "request", "method=%s path=%s caller=%s role=%s uid=%lld status=%u",
+		 req->method, req->path, req->caller, http_role_name(req->role),
+		 (long long)req->uid, status);
+}
+
 /* A request that outlived its server is only let go. */
 void http_answer(struct http_request *req, unsigned status, struct MHD_Response *response,
 		 struct http_stream *stream)
@@ -142,6 +154,7 @@ void http_answer(struct http_request *req, unsigned status, struct MHD_Response 
 		return;
 	}
 	loop_assert_thread(server->loop);
+	log_write(req, status);
 	switch (http_fault_at(req, "answer", &err)) {
 	case FAULT_NONE:
 		break;

@@ -91,6 +91,27 @@ static bool check_protocol(const struct http_request *req, struct err *err)
 	return true;
 }
 
+/* One record in a second at most, with how many there were. */
+static void log_forbidden(const struct http_request *req)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static int64_t last_ms;
+	static unsigned count;
+	int64_t now_ms = clock_wall_ms();
+
+	pthread_mutex_lock(&lock);
+	count++;
+	if (now_ms - last_ms >= 1000 || now_ms < last_ms) {
+		log_warning("api", "forbidden",
+			    "method=%s path=%s caller=%s role=%s needs=%s count=%u", req->method,
+			    req->path, req->caller, http_role_name(req->role),
+			    http_role_name(req->route->role), count);
+		last_ms = now_ms;
+		count = 0;
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 static bool check_caller(struct http_exchange *ex, struct err *err)
 {
 	struct http_request *req = ex->req;
@@ -102,6 +123,7 @@ static bool check_caller(struct http_exchange *ex, struct err *err)
 	req->uid = ex->conn->uid;
 	if (http_role_may(req->role, req->route->role))
 		return true;
+	log_forbidden(req);
 	return err_set(err, ERR_FORBIDDEN, "'%s' has the role %s; this needs %s", req->caller,
 		       http_role_name(req->role), http_role_name(req->route->role));
 }

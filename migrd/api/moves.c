@@ -155,7 +155,7 @@ struct cancel {
 
 static void answer_cancel(struct cancel *cancel, struct move *move)
 {
-	bool cancelled = strcmp(move_state_name(move), "cancelled") == 0;
+	bool cancelled = move_was_cancelled(move);
 	bool under_way = !cancelled && move_is_cancelling(move);
 	struct json_object *obj;
 	struct err outcome;
@@ -208,15 +208,11 @@ static void on_cancel_deadline(void *data)
 		answer_cancel(cancel, move);
 }
 
-void api_move_cancel(struct http_request *req, void *data)
+void api_cancel(struct http_request *req, struct api *api, struct move *move)
 {
-	struct api *api = data;
-	struct move *move = find(req, api);
 	struct cancel *cancel;
 	struct err err = { 0 };
 
-	if (!move)
-		return;
 	if (!move_cancel(move, &err) && err.code != ERR_TOO_LATE) {
 		http_reply_err(req, &err);
 		return;
@@ -229,6 +225,14 @@ void api_move_cancel(struct http_request *req, void *data)
 	cancel->deadline = loop_timer_new(api->loop, on_cancel_deadline, cancel);
 	loop_timer_start(cancel->deadline, CANCEL_PATIENCE_MS);
 	move_when(move, MOVE_ENDED, on_ended, cancel);
+}
+
+void api_move_cancel(struct http_request *req, void *data)
+{
+	struct move *move = find(req, data);
+
+	if (move)
+		api_cancel(req, data, move);
 }
 
 /* ---- resolve --------------------------------------------------------------- */

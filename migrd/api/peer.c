@@ -149,9 +149,7 @@ static void on_verdict(void *data, struct move *move)
 	struct peer_verdict verdict = { .verdict = (int)verdict_of(move) };
 	struct json_object *obj;
 
-	/* Only what went wrong here is of interest there. */
-	if (strcmp(row->error_code, err_name(ERR_CANCELLED)) != 0)
-		snprintf(verdict.reason, sizeof(verdict.reason), "%s", row->error_text);
+	snprintf(verdict.reason, sizeof(verdict.reason), "%s", row->error_text);
 	obj = json_encode(peer_verdict_fields, &verdict);
 	json_object_object_add(obj, "times", move_times_json(move));
 	http_reply(data, 200, obj);

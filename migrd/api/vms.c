@@ -148,8 +148,12 @@ void api_vms_create(struct http_request *req, void *data)
 static void act(struct http_request *req, struct api *api, enum vm_action action, int status)
 {
 	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
+	struct move *move = vm ? moves_active_of(api->moves, vm_uuid(vm)) : NULL;
 
-	if (vm)
+	/* To stop a guest that has not arrived is to refuse it. */
+	if (move && action == VM_ACTION_STOP && vm_role(vm) == VM_ROLE_INCOMING)
+		api_cancel(req, api, move);
+	else if (vm)
 		vm_act(vm, action, on_done, pending_new(req, api, vm_name(vm), status));
 }
 

@@ -453,7 +453,7 @@ static void find_foreign_file(const struct check_view *view, const struct check_
 
 static void say_move(const struct check_move *move, struct check_finding *finding)
 {
-	bool is_cancellable = move->can_cancel && move->is_out;
+	bool is_cancellable = move->can_cancel;
 
 	SAY(finding, object, "move %s", move->id);
 	SAY(finding, explanation, "the move of VM '%s' %s host '%s' %s %s%s%s", move->vm,

@@ -50,8 +50,11 @@ struct moves_env {
 	uint32_t link_timeout_ms;          /* transfer: data unacknowledged for so long */
 	uint32_t handover_link_timeout_ms; /* the same while the guest stands still */
 	uint32_t prepare_timeout_ms;
-	uint32_t stuck_after_ms;     /* a peer silent for so long, with a guest that stands still */
-	uint64_t memory_reserve_mib; /* an incoming guest must leave so much free */
+	uint32_t stuck_after_ms;   /* a peer silent for so long, with a guest that stands still */
+	uint32_t offer_timeout_ms; /* an offer whose source sends nothing for so long is refused */
+	unsigned offers_max;       /* of one peer at a time */
+	unsigned offers_memory_percent; /* of what is available, for the offers of one peer */
+	uint64_t memory_reserve_mib;    /* an incoming guest must leave so much free */
 	/* Something that shows in the API changed. */
 	void (*changed)(void *data, const struct move *move);
 	void *data;
@@ -95,7 +98,8 @@ typedef void move_set_fn(void *data, struct move *move, const struct err *err);
 bool move_set(struct move *move, const struct move_options *options, move_set_fn *done, void *data,
 	      struct err *err);
 /* Asks for the end; move_when(MOVE_ENDED) tells what came of it.  TOO_LATE past
- * the point of no return. */
+ * the point of no return.  On the destination it is a refusal, as long as the guest
+ * is not complete there; then CONFLICT. */
 bool move_cancel(struct move *move, struct err *err);
 
 enum move_keep { MOVE_KEEP_SOURCE, MOVE_KEEP_DESTINATION };
@@ -192,6 +196,8 @@ bool move_is_final(const struct move *move);
 bool move_can_cancel(const struct move *move);
 /* It rolls back on request and the guest stays here; only its end is to come. */
 bool move_is_cancelling(const struct move *move);
+/* It ended since somebody cancelled it. */
+bool move_was_cancelled(const struct move *move);
 bool move_is_out(const struct move *move);
 const char *move_source(const struct move *move);
 const char *move_destination(const struct move *move);

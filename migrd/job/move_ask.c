@@ -157,7 +157,9 @@ static void on_stream_status(void *data, const struct stream_status *status)
 	};
 	struct move *move = data;
 
-	move_note(move, "stream", "%s %s", names[status->state], status->error);
+	if (move->stream_told != names[status->state])
+		move_note(move, "stream", "%s %s", names[status->state], status->error);
+	move->stream_told = names[status->state];
 	if (status->state == STREAM_CHANNEL_READY || status->state == STREAM_CHANNEL_OPEN)
 		move->stream_ready = true;
 	move_step(move);

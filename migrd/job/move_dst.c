@@ -118,6 +118,8 @@ void move_dst_step_prepare(struct move *move)
 
 	if (move->drop_requested) {
 		move_give_up(move, ERR_CANCELLED, MOVE_DROPPED);
+	} else if (move->cancel_requested) {
+		move_give_up(move, ERR_CANCELLED, "it was cancelled on the destination");
 	} else if (move->qemu_launched && move_is_gone(move)) {
 		roll_back_gone(move);
 	} else if (move->stream_gone) {
@@ -175,7 +177,8 @@ static void note_fate(struct move *move, struct json_object *fate)
 		note_unheard(move);
 		return;
 	}
-	move->reason[0] = '\0';
+	if (move->silent_since_ms || !move_dst_is_idle(move))
+		move->reason[0] = '\0';
 	move->silent_since_ms = 0;
 	if (json_get_bool(fate, "final", false))
 		move_dst_note_end(move, verdict, json_get_bool(fate, "run", true));
@@ -261,13 +264,19 @@ void move_dst_step_transfer(struct move *move)
 		loop_timer_start(move->tick, DOUBT_TICK_MS);
 	} else if (move->drop_requested) {
 		move_give_up(move, ERR_CANCELLED, MOVE_DROPPED);
+	} else if (move->cancel_requested && move_dst_may_refuse(move)) {
+		move_give_up(move, ERR_CANCELLED, "it was cancelled on the destination");
+	} else if (move_dst_offer_is_over(move)) {
+		move_give_up(move, ERR_TIMEOUT, "the source sent nothing for too long");
 	} else if (move->go_requested && is_loaded(move)) {
 		move_dst_take(move);
 	} else if (move->go_requested && load_is_late(move)) {
 		move_give_up(move, ERR_TIMEOUT, "QEMU did not finish loading the guest");
 	} else if (!loop_timer_is_active(move->tick)) {
-		if (!move->go_requested)
+		if (!move->go_requested) {
+			move_dst_say_idle(move);
 			ask_fate(move);
+		}
 		loop_timer_start(move->tick, move->go_requested ? LOAD_TICK_MS : FATE_EVERY_MS);
 	}
 }

@@ -23,4 +23,16 @@ void move_dst_take(struct move *move);
  * our silence, given it to us (TAKEN; RUN: it is to run here). */
 void move_dst_note_end(struct move *move, enum verdict verdict, bool run);
 
+/* ---- an offer that has not become a guest: move_dst_offer.c ---- */
+
+/* Before go and before the guest is complete here, the source has it: this host may
+ * refuse for good, whatever the reason. */
+bool move_dst_may_refuse(const struct move *move);
+/* The source has not said go, and nothing has come of it for the configured time. */
+bool move_dst_offer_is_over(struct move *move);
+/* For half of that time. */
+bool move_dst_is_idle(struct move *move);
+/* Says so beforehand, and asks the stream how much has come. */
+void move_dst_say_idle(struct move *move);
+
 #endif

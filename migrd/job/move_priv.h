@@ -129,6 +129,7 @@ struct move {
 
 	/* facts */
 	struct stream *stream;
+	const char *stream_told; /* its state, as in the timeline */
 	bool stream_started, stream_ready, stream_gone;
 	size_t begin_row;           /* source: the next one, see move_src_begin.c */
 	bool waits_for_jobs;        /* begin: block jobs have to end first */
@@ -144,10 +145,11 @@ struct move {
 	bool is_unheard;       /* source: the destination has no record, see move_is_unheard() */
 	bool source_has_ended; /* destination: and this is what it said */
 	enum verdict source_verdict;
-	uint64_t silent_since_ms;     /* destination: the first question without an answer */
-	uint64_t drop_at_ms;          /* destination: likewise of drop */
-	uint64_t go_at_ms;            /* when go came, on the loop's clock */
-	bool guest_safe;              /* rollback: the guest is as it was before */
+	uint64_t progress, progress_at_ms; /* destination: of the source, move_dst_offer.c */
+	uint64_t silent_since_ms;          /* destination: the first question without an answer */
+	uint64_t drop_at_ms;               /* destination: likewise of drop */
+	uint64_t go_at_ms;                 /* when go came, on the loop's clock */
+	bool guest_safe;                   /* rollback: the guest is as it was before */
 	bool guest_in_doubt;          /* source: somebody may have resumed it at the last moment */
 	uint64_t probed_ms;           /* transfer: when a record was last written as a trial */
 	struct err store_error;       /* of the last record, while the disk refuses */

@@ -163,6 +163,8 @@ static void on_offer_answered(struct move *move, struct json_object *result, con
 	if (err) {
 		note_reasons(move, result);
 		bad = *err;
+		if (bad.code == ERR_CANCELLED) /* there: here nobody has */
+			bad.code = ERR_PEER;
 		err_wrap(&bad, "host '%s' cannot take the guest", move->row.peer);
 		move_roll_back(move, &bad);
 		return;
@@ -182,6 +184,32 @@ static void on_offer_answered(struct move *move, struct json_object *result, con
 	move->reason[0] = '\0';
 	if (!move_start_stream(move, &bad))
 		move_roll_back(move, &bad);
+	else
+		loop_timer_start(move->tick, TICK_MS);
+}
+
+/* It may refuse while our stream is still trying to reach it, and then nobody is there
+ * to take that; its own words come with the answer to drop. */
+static void on_prepare_fate(struct move *move, struct json_object *result, const struct err *err)
+{
+	const char *verdict = err ? NULL : json_get_str(result, "verdict");
+	struct err refused;
+
+	move->lease_asked = false;
+	if (!verdict || verdict_from_name(verdict) != VERDICT_REFUSED)
+		return;
+	err_set(&refused, ERR_PEER, "host '%s' refused the guest", move->row.peer);
+	move_src_blame(move, MOVE_BLAME_SILENT, &refused);
+	move_roll_back(move, &refused);
+}
+
+static void ask_prepare_fate(struct move *move)
+{
+	if (!move->lease_asked) {
+		move->lease_asked = true;
+		move_ask_peer(move, NULL, NULL, COMMAND_DEADLINE_MS, on_prepare_fate);
+	}
+	loop_timer_start(move->tick, TICK_MS);
 }
 
 static struct json_object *offer(const struct move *move)
@@ -228,6 +256,8 @@ void move_src_step_prepare(struct move *move)
 		move_give_up(move, ERR_TIMEOUT, "the destination was not ready in time");
 	} else if (!move->asked && !loop_timer_is_active(move->retry)) {
 		move_src_ask(move, "prepare", offer(move), on_offer_answered);
+	} else if (move->stream && !loop_timer_is_active(move->tick)) {
+		ask_prepare_fate(move);
 	}
 }
 

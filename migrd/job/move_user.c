@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a user may ask of a move that runs. */
 #include "base/mem.h"
+#include "job/move_dst.h"
 #include "job/move_priv.h"
 #include "job/move_src.h"
 
 bool move_cancel(struct move *move, struct err *err)
 {
-	if (move->side == MOVE_DST)
-		return err_set(err, ERR_CONFLICT, "ask host '%s', where the guest comes from",
-			       move->row.peer);
 	if (move_is_final(move))
 		return err_set(err, ERR_TOO_LATE, "the move has ended: %s", move_state_name(move));
+	if (move->side == MOVE_DST && !move_dst_may_refuse(move))
+		return err_set(err, ERR_CONFLICT,
+			       "the guest is complete here, or being taken: ask host '%s', where "
+			       "it comes from",
+			       move->row.peer);
 	if (!move_can_cancel(move) && move->state != MOVE_STATE_ROLLBACK)
 		return err_set(err, ERR_TOO_LATE, "the move is in its %s", move_state_name(move));
 	move->cancel_requested = true;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/move_dst.h"
 #include "job/move_priv.h"
 
 /* ---- what finds a move ------------------------------------------------- */
@@ -160,7 +161,15 @@ bool move_is_final(const struct move *move)
 
 bool move_can_cancel(const struct move *move)
 {
-	return move_def(move, move->state)->can_cancel;
+	return move_def(move, move->state)->can_cancel &&
+	       (move->side == MOVE_SRC || move_dst_may_refuse(move));
+}
+
+bool move_was_cancelled(const struct move *move)
+{
+	return move->state == MOVE_STATE_CANCELLED ||
+	       (move->side == MOVE_DST && move_is_final(move) && move->cancel_requested &&
+		move->error.code == ERR_CANCELLED);
 }
 
 bool move_is_cancelling(const struct move *move)

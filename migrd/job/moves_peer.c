@@ -91,6 +91,39 @@ static uint64_t reserved_mib(const struct moves *moves)
 	return sum;
 }
 
+/* One peer shall not be able to hold this host: neither its processes nor all of its
+ * memory. A guest that comes alone may be as large as there is room. */
+static bool may_offer(const struct moves *moves, const char *source, uint64_t wanted_mib,
+		      struct err *err)
+{
+	const struct moves_env *env = &moves->env;
+	const struct move *move;
+	uint64_t available_mib = admission_available_mib(), promised_mib = 0;
+	unsigned open = 0;
+
+	TAILQ_FOREACH(move, &moves->active, active_link)
+	{
+		if (move->side != MOVE_DST || move_is_final(move) ||
+		    move->verdict != VERDICT_NONE || strcmp(move->row.peer, source) != 0)
+			continue;
+		open++;
+		promised_mib += move->memory_mib;
+	}
+	if (open >= env->offers_max)
+		return err_set(err, ERR_LIMIT,
+			       "%u guests of host '%s' are on their way here already: wait for "
+			       "one, or raise offers_max there",
+			       open, source);
+	if (open && promised_mib + wanted_mib > available_mib / 100 * env->offers_memory_percent)
+		return err_set(err, ERR_LIMIT,
+			       "%llu MiB are promised to guests of host '%s' already: with %llu "
+			       "MiB more it would be over %u %% of what is available: wait for "
+			       "one, or raise offers_memory_percent there",
+			       (unsigned long long)promised_mib, source,
+			       (unsigned long long)wanted_mib, env->offers_memory_percent);
+	return true;
+}
+
 static bool has_room(const struct moves *moves, const struct vm_def *def, struct err *err)
 {
 	const struct admission admission = {
@@ -129,6 +162,7 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 		return NULL;
 	def = xnew(struct vm_def);
 	if (move_offer_decode(offer, def, err) && is_free(moves, def, err) &&
+	    may_offer(moves, offer->source, vm_def_memory_mib(def), err) &&
 	    has_room(moves, def, err))
 		vm = vm_new_incoming(moves->env.vms, def, offer->generation, err);
 	memory_mib = vm_def_memory_mib(def);

@@ -122,6 +122,23 @@ class HostLost(Fault):
         s.start([s.world[self.side]])
 
 
+class SilentForGood(Coordinators):
+    """It does not come back before the destination has given the offer up by itself."""
+    what = "killed, back when all is over"
+    options = {"config": {"move": {"offer_timeout_ms": 15000}}}
+
+    def strike(self, s):
+        s.move_id = s.move_id or s.find_move()
+        s.kill_coordinators(self.hosts(s))
+
+    def mend(self, s):
+        s.wait("the refusal of b", lambda: s.is_final(s.b))
+        left = s.leftovers(s.b, keeps=False, runs=False)
+        if left:
+            raise AssertionError("left over on b: " + ", ".join(left))
+        s.start(self.hosts(s))
+
+
 class HostLostForGood(Fault):
     """It does not come back before a person has said what shall be; then it does."""
     options = {"config": {"move": {"stuck_after_ms": 1000}}}
@@ -162,6 +179,19 @@ class Cancelled(Fault):
 
     def strike(self, s):
         s.a.api.post(f"/v1/moves/{s.move_id}/cancel")
+
+
+class RefusedThere(Fault):
+    """Whoever runs the destination sends the guest away before it is there."""
+
+    def __init__(self, name, path):
+        self.name, self.path = name, path
+
+    def strike(self, s):
+        move_id = s.wait("the move on b", s.b.moves)[0]["id"]
+        answer = s.b.api.post(self.path.format(move=move_id, vm=s.guest.name), timeout=60)
+        if not answer["cancelled"] or answer["owner"] != "a":
+            raise AssertionError(f"the refusal was answered with {answer}")
 
 
 class Paused(Fault):

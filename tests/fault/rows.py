@@ -5,8 +5,8 @@ beside(N): libvirt was measured with the same fault, as row N of report.py.
 """
 from faults import (SIDES, Cancelled, ClientKilled, GuestPanics, GuestReadsBadDisk, GuestResets,
                     GuestWrites, HostLost, HostLostForGood, Killed, KilledForLong, Paused,
-                    PausedAndKilled, POWER_CONTROL, POWER_OFF, QemuHangs, QemuKilled, Stopped,
-                    StreamKilled)
+                    PausedAndKilled, POWER_CONTROL, POWER_OFF, QemuHangs, QemuKilled,
+                    RefusedThere, SilentForGood, Stopped, StreamKilled)
 from faults_host import (CertificatesExpire, CertificatesExpireAtStart,
                          CertificatesReplaced, DiskFull, NewerBuild, StorageNotMounted,
                          clocks_set)
@@ -78,6 +78,7 @@ COORDINATORS = [
         "prepare": MOVED.if_long(STAYS), "transfer": MOVED.beside("9c"), "converging": MOVED.full,
         "asked": MOVED, "taken": MOVED.full}),
     (Stopped("ab"), {"transfer": MOVED.full, "converging": MOVED, "asked": MOVED.full}),
+    (SilentForGood("a"), {"prepare": STAYS, "transfer": STAYS}),
     *((NewerBuild(side), {"transfer": MOVED, "completed": MOVED.full}) for side in SIDES),
     (NewerBuild("ab"), {"transfer": MOVED, "completed": MOVED}),
 ]
@@ -114,6 +115,10 @@ HOSTS = [
 GUEST = [
     (ClientKilled(), {"transfer": MOVED.beside("0b")}),
     (Cancelled(), {"offered": CANCELLED, "prepare": CANCELLED, "transfer": CANCELLED.beside("0a")}),
+    (RefusedThere("cancelled on the destination", "/v1/moves/{move}/cancel"), {
+        "prepare": STAYS, "transfer": STAYS, "last pass": STAYS}),
+    (RefusedThere("stopped on the destination", "/v1/vms/{vm}/stop"), {
+        "prepare": STAYS, "transfer": STAYS, "last pass": STAYS}),
     (Paused(), {"before": STILL_PAUSED, "prepare": STILL_PAUSED, "transfer": STILL_PAUSED}),
     (PausedAndKilled("ab"), {"transfer": STILL_PAUSED, "asked": STILL_PAUSED}),
     (GuestResets(), {"prepare": MOVED, "transfer": MOVED}),

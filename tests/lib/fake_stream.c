@@ -84,6 +84,11 @@ void fake_stream_becomes(enum stream_channel_state state)
 	loop_sim_run(loop);
 }
 
+void fake_stream_received(uint64_t bytes)
+{
+	process.status.bytes_in = bytes;
+}
+
 static void end(void)
 {
 	if (process.is_alive && the_stream)

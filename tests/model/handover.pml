@@ -214,6 +214,12 @@ bool m_drop, m_drop_taken, m_drop_refused, m_drop_unknown;
 #else
 #define data_flows (lease != HELD)
 #endif
+/* What was taken is no offer any more. */
+#ifdef M_OFFER_IS_OVER_AFTER_TAKEN
+#define gives_up_what_is_taken (dst_state == handover)
+#else
+#define gives_up_what_is_taken false
+#endif
 #define resume_unasked (!src_given_away)
 /* is_busy: while bytes flow, nobody is asked */
 #define asks_fate (!link_up || dst_loaded)
@@ -699,6 +705,12 @@ end:	do
 		dst_goes(rollback) }
 	:: atomic { DST && dst_state == prepare && !dst_drop && dst_qemu == waiting ->
 		dst_goes(transfer) }
+
+	/* move_dst_may_refuse, move_dst_offer_is_over: a person cancels here, or nothing comes
+	 * of the source.  move_roll_back ends QEMU before the refusal is on disk; whatever
+	 * falls between the two finds it dead, and refuses. */
+	:: atomic { DST && (dst_state == prepare || dst_state == transfer || gives_up_what_is_taken) &&
+		    !dst_go && !dst_qemu_gone && faults > 0 -> faults--; dst_kills_qemu() }
 
 	/* transfer */
 	:: atomic { dst_up && dst_enters && dst_waits -> dst_enters = false }

@@ -34,6 +34,7 @@ M_NO_TOMBSTONE                        -DFAULTS=3
 M_STREAM_IGNORES_LEASE                -DFAULTS=2
 M_STUCK_ASKS_NO_MORE                  -DFAULTS=2
 M_REFUSE_AFTER_TAKEN                  -DFAULTS=3 -DKILL -DUSER=0
+M_OFFER_IS_OVER_AFTER_TAKEN           -DFAULTS=2 -DUSER=0
 M_FORGET_REFUSAL                      -DFAULTS=3
 # what the code once did
 M_RESUME_BLINDLY                      -DFAULTS=2

@@ -47,6 +47,118 @@ START_TEST(guest_arrives_in_this_order)
 }
 END_TEST
 
+/* ---- an offer that does not become a guest -------------------------------- */
+
+static void advance_with_answer(void)
+{
+	rig_advance(1000);
+	if (fake_peer_pending("fate"))
+		fake_peer_answer("fate", "{\"state\":\"transfer\",\"final\":false}");
+	rig_run();
+}
+
+/* The source answers that the move goes on, and nothing ever comes: this host says so,
+ * and then refuses for good. */
+START_TEST(source_that_sends_nothing_is_refused)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	for (unsigned s = 0; s < 70; s++)
+		advance_with_answer();
+	ck_assert_str_eq(rig_state(), "transfer");
+	ck_assert_ptr_nonnull(strstr(move_reason(rig_move()), "has sent nothing for"));
+	for (unsigned s = 0; s < 60; s++)
+		advance_with_answer();
+	assert_nothing_left();
+	ck_assert_str_eq(rig_go(true), "refused");
+}
+END_TEST
+
+/* Slow is not idle: an honest move may take as long as it takes. */
+START_TEST(source_that_sends_slowly_is_not_refused)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	fake_stream_becomes(STREAM_CHANNEL_OPEN);
+	for (unsigned s = 0; s < 600; s++) {
+		fake_stream_received(1000 * (s / 50 + 1));
+		advance_with_answer();
+	}
+	ck_assert_str_eq(rig_state(), "transfer");
+	ck_assert_str_eq(move_reason(rig_move()), "");
+}
+END_TEST
+
+/* A source whose coordinator is dead, while its stream holds the connection: nobody
+ * asks it, and it is refused all the same. */
+START_TEST(source_that_is_silent_for_good_is_refused)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	fake_stream_becomes(STREAM_CHANNEL_OPEN);
+	fake_stream_received(1000);
+	rig_advance(130 * 1000);
+	assert_nothing_left();
+	ck_assert_str_eq(rig_go(true), "refused");
+}
+END_TEST
+
+/* While this host cannot write its records the source waits for it, and is not to blame. */
+START_TEST(source_that_waits_for_our_disk_is_not_refused)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	fake_stream_becomes(STREAM_CHANNEL_OPEN);
+	rig_disk_is_full(true);
+	for (unsigned s = 0; s < 200; s++) {
+		move_can_record(rig_move());
+		advance_with_answer();
+	}
+	rig_disk_is_full(false);
+	ck_assert_str_eq(rig_state(), "transfer");
+}
+END_TEST
+
+/* A guest that is complete here may be all that there is: it waits for a person. */
+START_TEST(complete_guest_of_a_silent_source_is_kept)
+{
+	ready_to_go();
+	for (unsigned s = 0; s < 300; s++) {
+		rig_advance(1000);
+		if (fake_peer_pending("fate"))
+			fake_peer_fail("fate", ERR_UNAVAILABLE);
+		rig_run();
+	}
+	ck_assert_str_eq(rig_state(), "stuck");
+	ck_assert(fake_qemu()->is_alive);
+}
+END_TEST
+
+/* A cancel on the destination is a refusal, and the source cannot go on. */
+START_TEST(cancel_before_the_guest_is_here_refuses)
+{
+	struct err err;
+
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	ck_assert(move_cancel(rig_move(), &err));
+	rig_run();
+	assert_nothing_left();
+	ck_assert(move_was_cancelled(rig_move()));
+	ck_assert_str_eq(rig_go(true), "refused");
+}
+END_TEST
+
+/* The guest is complete here, and may be the only one: the source decides. */
+START_TEST(cancel_of_a_complete_guest_is_not_taken)
+{
+	struct err err;
+
+	ready_to_go();
+	ck_assert(!move_cancel(rig_move(), &err));
+	ck_assert_int_eq(err.code, ERR_CONFLICT);
+	ck_assert_str_eq(rig_go(true), "taken");
+}
+END_TEST
+
 /* A paused guest stays paused: it is ours, and does not run. */
 START_TEST(paused_guest_arrives_paused)
 {
@@ -970,6 +1082,13 @@ Suite *suite(void)
 
 	tcase = rig_add_case(s, "handover");
 	ADD(guest_arrives_in_this_order);
+	ADD(source_that_sends_nothing_is_refused);
+	ADD(source_that_sends_slowly_is_not_refused);
+	ADD(source_that_is_silent_for_good_is_refused);
+	ADD(source_that_waits_for_our_disk_is_not_refused);
+	ADD(complete_guest_of_a_silent_source_is_kept);
+	ADD(cancel_before_the_guest_is_here_refuses);
+	ADD(cancel_of_a_complete_guest_is_not_taken);
 	ADD(paused_guest_arrives_paused);
 	ADD(go_is_answered_before_the_end_is_written);
 	ADD(go_disk_full_guest_waits);

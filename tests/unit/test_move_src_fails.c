@@ -45,6 +45,35 @@ START_TEST(prepare_refused_by_peer_fails)
 }
 END_TEST
 
+/* It refuses while our stream is still trying to reach it: nobody waits for that. */
+START_TEST(prepare_refused_before_the_stream_is_there_fails)
+{
+	rig_bring_to("prepare");
+	rig_answer_prepare();
+	rig_advance(1000);
+	fake_peer_answer("fate", "{\"state\":\"failed\",\"verdict\":\"refused\",\"final\":true}");
+	rig_run();
+	ck_assert_str_eq(rig_state(), "rollback");
+	fake_peer_answer("drop", "{\"verdict\":\"refused\",\"reason\":\"cancelled there\"}");
+	rig_run();
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->error_text, "cancelled there"));
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* Who cancels there lets the move fail here. */
+START_TEST(prepare_cancelled_by_peer_fails)
+{
+	rig_bring_to("prepare");
+	fake_peer_fail("prepare", ERR_CANCELLED);
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(rig_error(), "peer-error");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
 START_TEST(prepare_answered_with_nonsense_fails)
 {
 	rig_bring_to("prepare");
@@ -283,9 +312,9 @@ START_TEST(transfer_link_breaks_destination_knows_why_its_words_are_told)
 	fake_qemu_migrates("failed");
 	drop_says("its QEMU ended: cannot load the firmware");
 	ck_assert_str_eq(rig_state(), "failed");
-	ck_assert_ptr_nonnull(
-		strstr(move_row(rig_move())->error_text, "host 'b' did not take the guest: its "
-							 "QEMU ended: cannot load the firmware"));
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->error_text,
+				     "host 'b' did not take the guest: its "
+				     "QEMU ended: cannot load the firmware"));
 }
 END_TEST
 
@@ -445,6 +474,8 @@ Suite *suite(void)
 	tcase_add_test(tc, begin_guest_blocked_fails);
 	tcase_add_test(tc, begin_capabilities_refused_fails);
 	tcase_add_test(tc, prepare_refused_by_peer_fails);
+	tcase_add_test(tc, prepare_cancelled_by_peer_fails);
+	tcase_add_test(tc, prepare_refused_before_the_stream_is_there_fails);
 	tcase_add_test(tc, prepare_answered_with_nonsense_fails);
 	tcase_add_test(tc, prepare_unanswered_is_asked_again);
 	tcase_add_test(tc, prepare_timed_out_over_there_fails);

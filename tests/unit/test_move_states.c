@@ -28,6 +28,15 @@ START_TEST(cancel_is_possible_only_before_the_handover)
 }
 END_TEST
 
+/* On the destination a cancel is a refusal: before the guest may be complete. */
+START_TEST(refusal_is_possible_only_before_the_handover)
+{
+	for (size_t i = 0; i < MOVE_STATE_COUNT; i++)
+		ck_assert_int_eq(move_dst_states[i].can_cancel,
+				 i == MOVE_STATE_PREPARE || i == MOVE_STATE_TRANSFER);
+}
+END_TEST
+
 /* An end has no way out, and nothing is done again after a restart. */
 START_TEST(states_final_have_no_next)
 {
@@ -61,6 +70,7 @@ Suite *suite(void)
 
 	tcase_add_test(tc, states_have_one_name_on_both_sides);
 	tcase_add_test(tc, cancel_is_possible_only_before_the_handover);
+	tcase_add_test(tc, refusal_is_possible_only_before_the_handover);
 	tcase_add_test(tc, states_final_have_no_next);
 	tcase_add_test(tc, vm_cannot_be_touched_in_handover);
 	suite_add_tcase(s, tc);
