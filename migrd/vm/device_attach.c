@@ -2,6 +2,7 @@
 /* One device more. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/apply.h"
 #include "vm/devices_priv.h"
 #include "vm/plug.h"
 #include "wire/vm_def_device.h"
@@ -193,21 +194,29 @@ static void place_pci(struct attach *attach, char *address)
 		fail(attach, &err);
 }
 
-static bool is_macvtap(const struct attach *attach)
+/* A guest that does not run gets its interfaces at its start. */
+static void check_interface(struct attach *attach)
 {
-	return attach->dev.kind == VM_DEF_KIND_NIC &&
-	       attach->def->nics[attach->dev.index].type == VM_DEF_NIC_TYPE_MACVTAP;
+	const struct vm_def_nic *nic =
+		attach->dev.kind == VM_DEF_KIND_NIC ? &attach->def->nics[attach->dev.index] : NULL;
+	struct err err;
+
+	if (!nic || !vm_entry_vm(attach->entry)->qemu)
+		return;
+	if (nic->type == VM_DEF_NIC_TYPE_MACVTAP)
+		faults_add(attach->faults, "/type",
+			   "a macvtap cannot join a VM that runs, since QEMU gets it open at its "
+			   "start: stop the VM and attach it then");
+	else if (nic->type == VM_DEF_NIC_TYPE_TAP && !net_check_tap(nic->ifname, &err))
+		faults_add(attach->faults, "/ifname", "%s", err.msg);
 }
 
 static void place(struct attach *attach, bool is_pci)
 {
 	char *address = vm_def_device_pci(attach->def, attach->dev);
 
-	if (vm_entry_vm(attach->entry)->qemu && is_macvtap(attach))
-		faults_add(attach->faults, "/type",
-			   "a macvtap cannot join a VM that runs, since QEMU gets it open at its "
-			   "start: stop the VM and attach it then");
-	else if (is_pci && vm_entry_vm(attach->entry)->qemu)
+	check_interface(attach);
+	if (!attach->faults->count && is_pci && vm_entry_vm(attach->entry)->qemu)
 		place_pci(attach, address);
 	if (attach->faults->count || err_is_set(&attach->err))
 		finish(attach);

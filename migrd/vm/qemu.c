@@ -139,12 +139,24 @@ static bool make_socket(struct qemu *qemu, const char *file, int *ret_fd, struct
 	return unix_listen(path, SOCK_STREAM, ret_fd, err);
 }
 
-static bool open_macvtaps(const struct vm_def *def, struct cmdline_fds *fds, struct err *err)
+static bool take_interface(const struct vm_def_nic *nic, int *ret_fd, struct err *err)
+{
+	switch ((enum vm_def_nic_type)nic->type) {
+	case VM_DEF_NIC_TYPE_TAP:
+		return net_check_tap(nic->ifname, err);
+	case VM_DEF_NIC_TYPE_MACVTAP:
+		return net_open_macvtap(nic->ifname, ret_fd, err);
+	case VM_DEF_NIC_TYPE_USER:
+		break;
+	}
+	return true;
+}
+
+static bool take_interfaces(const struct vm_def *def, struct cmdline_fds *fds, struct err *err)
 {
 	for (size_t i = 0; i < def->nic_count; i++) {
-		if (def->nics[i].type == VM_DEF_NIC_TYPE_MACVTAP &&
-		    !net_open_macvtap(def->nics[i].ifname, &fds->nic[i], err))
-			return false;
+		if (!take_interface(&def->nics[i], &fds->nic[i], err))
+			return err_wrap(err, "nic '%s'", def->nics[i].id);
 	}
 	return true;
 }
@@ -157,7 +169,7 @@ static bool make_sockets(struct qemu *qemu, const struct vm_def *def, struct cmd
 	return dir_make(dir, 0700, err) && make_socket(qemu, "qmp0.sock", &fds->monitor[0], err) &&
 	       make_socket(qemu, "qmp1.sock", &fds->monitor[1], err) &&
 	       (!def->guest_agent || make_socket(qemu, QEMU_AGENT_SOCKET, &fds->agent, err)) &&
-	       qemu_listen_extra(qemu, def, fds->extra, err) && open_macvtaps(def, fds, err);
+	       qemu_listen_extra(qemu, def, fds->extra, err) && take_interfaces(def, fds, err);
 }
 
 static void close_sockets(struct cmdline_fds *fds)

@@ -91,9 +91,8 @@ static const struct json_field nic_fields[] = {
 	  JSON_MEMBER(struct vm_def_nic, ifname),
 	  .check = vm_def_check_ifname,
 	  .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$",
-	  .help = "Name of the interface; required for tap and macvtap (which must be there), for "
-		  "no "
-		  "other." },
+	  .help = "Name of the interface, which must be there, and a tap up; required for tap and "
+		  "macvtap, for no other." },
 	{ .key = "mac",
 	  .type = JSON_STRING,
 	  JSON_MEMBER(struct vm_def_nic, mac),

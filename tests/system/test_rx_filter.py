@@ -50,9 +50,12 @@ class Place:
         for line in SETUP.format(index=index).strip().splitlines():
             self.ip(*line.split())
         for tap in ("tap0", "tap1", "tap2"):
-            self.ip("tuntap", "add", tap, "mode", "tap")
-            self.ip("link", "set", tap, "master", "br0")
-            self.ip("link", "set", tap, "up")
+            self.make_tap(tap)
+
+    def make_tap(self, tap):
+        self.ip("tuntap", "add", tap, "mode", "tap")
+        self.ip("link", "set", tap, "master", "br0")
+        self.ip("link", "set", tap, "up")
 
     def run(self, *words):
         return subprocess.run([*self.prefix, *words], check=True, capture_output=True,
@@ -77,8 +80,8 @@ class Place:
 
 
 @unittest.skipUnless(os.geteuid() == 0, "needs root, for network namespaces")
-class RxFilterTest(SystemTest):
-    timeout_seconds = 180
+class NetTest(SystemTest):
+    """Each host has a network of its own."""
 
     def setUp(self):
         self.places = {i: Place(i) for i in "ab"}
@@ -94,6 +97,59 @@ class RxFilterTest(SystemTest):
         self.addCleanup(self._close_world)
         self.world.start()
         self.a, self.b = self.world["a"], self.world["b"]
+
+
+class TapTest(NetTest):
+    """A QEMU that does not find its tap makes one, which is down and in no bridge."""
+
+    def tap_guest(self):
+        guest = self.world.guest(area=0, memory_mib=64, nics=[{**NICS[0], "id": "n"}])
+        guest.create(self.a)
+        return guest
+
+    def refused(self, guest, status, code, words):
+        error = self.assert_api_error(status, code, self.a.api.post, f"/v1/vms/{guest.name}/start")
+        self.assertIn(words, error.body["detail"])
+        self.assertEqual(self.a.qemus(), [])
+
+    def test_tap_that_is_missing_or_down_is_refused_at_a_start_and_a_guest_runs_with_one(self):
+        place, guest = self.places["a"], self.tap_guest()
+        place.ip("link", "set", "tap0", "down")
+        self.refused(guest, 409, "conflict", "nic 'n': interface 'tap0' of this host is down")
+        place.ip("link", "del", "tap0")
+        self.refused(guest, 404, "not-found", "nic 'n': there is no interface 'tap0'")
+        self.assertNotIn("tap0", place.run("ip", "-br", "link"))
+        place.make_tap("tap0")
+        guest.start(self.a, sweeps=0)
+        nic = {"kind": "nic", "id": "late", "type": "tap", "ifname": "tap9"}
+        error = self.assert_api_error(400, "invalid", self.a.api.post,
+                                      f"/v1/vms/{guest.name}/devices", nic)
+        self.assertIn("there is no interface 'tap9'", str(error.body))
+        self.assertNotIn("tap9", place.run("ip", "-br", "link"))
+
+    def test_destination_without_the_tap_or_its_bridge_is_refused_until_it_has_both(self):
+        place, guest = self.places["b"], self.tap_guest()
+        guest.start(self.a, sweeps=0)
+        for words, spoil in ((["is a port of bridge 'br0' on host 'a'", "is down"],
+                              [("set", "tap0", "nomaster"), ("set", "tap0", "down")]),
+                             (["there is no interface 'tap0'"], [("del", "tap0")])):
+            for change in spoil:
+                place.ip("link", *change)
+            move = self.world.begin_move(guest, self.a, self.b)
+            move = self.world.wait_move(self.a, move["id"], lambda m: m["final"])
+            for word in words:
+                self.assertIn(word, move["error"]["detail"])
+            self.assertEqual(self.b.vms(), {})
+        self.assertNotIn("tap0", place.run("ip", "-br", "link"))
+        guest.assert_runs_on(self.a)
+        place.make_tap("tap0")
+        self.world.move(guest, self.a, self.b)
+        self.world.move(guest, self.b, self.a)
+        guest.assert_runs_on(self.a)
+
+
+class RxFilterTest(NetTest):
+    timeout_seconds = 180
 
     def follows(self, what, is_true):
         self.eventually(what, is_true, 20)
