@@ -24,8 +24,8 @@ static struct check_finding *left_out(struct check_findings *findings)
 	return NULL;
 }
 
-static struct check_finding *add(struct check_findings *findings, const struct check_kind *kind,
-				 const char *key)
+struct check_finding *check_findings_add(struct check_findings *findings,
+					 const struct check_kind *kind, const char *key)
 {
 	struct check_finding *finding;
 
@@ -127,7 +127,7 @@ static void find_unknown_qemu(const struct check_view *view, const struct check_
 
 		if (process->is_stream || is_known_qemu(vm, process))
 			continue;
-		finding = add(findings, kind, process->uuid);
+		finding = check_findings_add(findings, kind, process->uuid);
 		if (finding)
 			say_unknown_qemu(view, process, vm, finding);
 	}
@@ -143,7 +143,7 @@ static void find_leftover_stream(const struct check_view *view, const struct che
 
 		if (!process->is_stream || (move && !move->is_final))
 			continue;
-		finding = add(findings, kind, process->key);
+		finding = check_findings_add(findings, kind, process->key);
 		if (!finding)
 			continue;
 		finding->process = process->id;
@@ -164,7 +164,7 @@ static void find_leftover_stream(const struct check_view *view, const struct che
 static struct check_finding *add_vm(struct check_findings *findings, const struct check_kind *kind,
 				    const struct check_vm *vm)
 {
-	struct check_finding *finding = add(findings, kind, vm->uuid);
+	struct check_finding *finding = check_findings_add(findings, kind, vm->uuid);
 
 	if (finding)
 		SAY(finding, object, "VM %s", vm->name);
@@ -307,7 +307,7 @@ static void find_double_claim(const struct check_view *view, const struct check_
 			struct check_finding *finding = NULL;
 
 			if (is_double_claim(vm, other))
-				finding = add(findings, kind, vm->uuid);
+				finding = check_findings_add(findings, kind, vm->uuid);
 			if (finding)
 				say_double_claim(view, vm, peer, other, finding);
 		}
@@ -319,7 +319,8 @@ static void find_silent_peer(const struct check_view *view, const struct check_k
 {
 	for (size_t i = 0; i < view->peer_count; i++) {
 		const struct check_peer *peer = &view->peers[i];
-		struct check_finding *finding = peer->silence[0] ? add(findings, kind, "") : NULL;
+		struct check_finding *finding =
+			peer->silence[0] ? check_findings_add(findings, kind, "") : NULL;
 
 		if (!finding)
 			continue;
@@ -338,7 +339,7 @@ static struct check_finding *add_entry(struct check_findings *findings,
 				       const struct check_kind *kind, const char *dir,
 				       const struct check_entry *entry)
 {
-	struct check_finding *finding = add(findings, kind, entry->key);
+	struct check_finding *finding = check_findings_add(findings, kind, entry->key);
 
 	if (finding)
 		SAY(finding, object, "%s/%s", dir, entry->name);
@@ -478,7 +479,9 @@ static void find_stuck_move(const struct check_view *view, const struct check_ki
 {
 	for (size_t i = 0; i < view->move_count; i++) {
 		struct check_finding *finding =
-			view->moves[i].is_stuck ? add(findings, kind, view->moves[i].id) : NULL;
+			view->moves[i].is_stuck
+				? check_findings_add(findings, kind, view->moves[i].id)
+				: NULL;
 
 		if (finding)
 			say_move(&view->moves[i], finding);
@@ -491,7 +494,8 @@ static void find_waiting_move(const struct check_view *view, const struct check_
 	for (size_t i = 0; i < view->move_count; i++) {
 		const struct check_move *move = &view->moves[i];
 		bool waits = !move->is_final && !move->is_stuck && move->reason[0];
-		struct check_finding *finding = waits ? add(findings, kind, move->id) : NULL;
+		struct check_finding *finding =
+			waits ? check_findings_add(findings, kind, move->id) : NULL;
 
 		if (finding)
 			say_move(move, finding);
@@ -503,7 +507,8 @@ static void find_waiting_move(const struct check_view *view, const struct check_
 static void find_old_store(const struct check_view *view, const struct check_kind *kind,
 			   struct check_findings *findings)
 {
-	struct check_finding *finding = view->doubt[0] ? add(findings, kind, "") : NULL;
+	struct check_finding *finding =
+		view->doubt[0] ? check_findings_add(findings, kind, "") : NULL;
 
 	if (!finding)
 		return;
@@ -520,7 +525,7 @@ static void find_was_here(const struct check_view *view, const struct check_kind
 	for (size_t i = 0; i < view->vm_count; i++) {
 		const struct check_vm *vm = &view->vms[i];
 		struct check_finding *finding =
-			vm->is_former ? add(findings, kind, vm->uuid) : NULL;
+			vm->is_former ? check_findings_add(findings, kind, vm->uuid) : NULL;
 
 		if (!finding)
 			continue;
@@ -553,7 +558,7 @@ static void find_unsettled_move(const struct check_view *view, const struct chec
 	for (size_t i = 0; i < view->move_count; i++) {
 		const struct check_move *move = &view->moves[i];
 		struct check_finding *finding =
-			move->is_unsettled ? add(findings, kind, move->id) : NULL;
+			move->is_unsettled ? check_findings_add(findings, kind, move->id) : NULL;
 
 		if (finding)
 			say_unsettled(move, finding);
@@ -586,7 +591,7 @@ static void find_unknown_state(const struct check_view *view, const struct check
 	for (size_t i = 0; i < view->move_count; i++) {
 		const struct check_move *move = &view->moves[i];
 
-		finding = move->fault[0] ? add(findings, kind, move->id) : NULL;
+		finding = move->fault[0] ? check_findings_add(findings, kind, move->id) : NULL;
 		if (!finding)
 			continue;
 		SAY(finding, object, "move %s", move->id);
@@ -597,7 +602,8 @@ static void find_unknown_state(const struct check_view *view, const struct check
 static void find_gap(const struct check_view *view, const struct check_kind *kind,
 		     struct check_findings *findings)
 {
-	struct check_finding *finding = view->seen->gap[0] ? add(findings, kind, "") : NULL;
+	struct check_finding *finding =
+		view->seen->gap[0] ? check_findings_add(findings, kind, "") : NULL;
 
 	if (!finding)
 		return;
@@ -620,6 +626,7 @@ const struct check_kind check_kinds[] = {
 	{ "crashed-vm", false, find_crashed_vm, NULL },
 	{ "still-vm", true, find_still_vm, NULL },
 	{ "unreachable-vm", true, find_unreachable_vm, NULL },
+	{ "same-mac", false, check_find_same_mac, NULL },
 	{ "orphan-incoming", true, find_orphan_incoming, check_repair_incoming },
 	{ "leftover-stream", true, find_leftover_stream, check_repair_stream },
 	{ "leftover-vm-dir", true, find_vm_dir, check_repair_vm_dir },

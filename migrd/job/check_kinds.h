@@ -33,6 +33,9 @@ struct check_findings {
 };
 
 void check_findings_fini(struct check_findings *findings);
+/* A new one, in which all else is empty; NULL: there are too many, and it is counted. */
+struct check_finding *check_findings_add(struct check_findings *findings,
+					 const struct check_kind *kind, const char *key);
 
 struct check_env; /* job/check.h */
 
@@ -57,6 +60,10 @@ void check_find(const struct check_view *view, struct check_findings *findings);
 /* Drops what is fleeting and not in EARLIER, a look before. */
 void check_confirm(struct check_findings *findings, const struct check_findings *earlier);
 bool check_needs_second_look(const struct check_findings *findings);
+
+/* job/check_macs.c */
+void check_find_same_mac(const struct check_view *view, const struct check_kind *kind,
+			 struct check_findings *findings);
 
 /* job/check_repair.c: the last column. */
 bool check_repair_vm_dir(const struct check_env *env, const struct check_finding *finding,

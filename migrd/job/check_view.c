@@ -16,6 +16,8 @@ void check_view_free(struct check_view *view)
 		return;
 	for (size_t i = 0; i < view->peer_count; i++)
 		free(view->peers[i].vms);
+	for (size_t i = 0; i < view->vm_count; i++)
+		free(view->vms[i].definition);
 	check_seen_free(view->seen);
 	free(view->vms);
 	free(view->moves);
@@ -42,6 +44,7 @@ static void copy_vm(struct check_vm *to, struct vm *vm)
 	to->never_ran = vm_never_ran(vm);
 	to->id = (struct proc_id){ row->qemu_pid, row->qemu_start_time };
 	to->generation = vm_generation(vm);
+	to->definition = vm_qemu(vm) ? xstrdup(vm_definition(vm)) : NULL;
 }
 
 static void copy_move(struct check_move *to, struct move *move)

@@ -24,6 +24,7 @@ struct check_vm {
 	bool never_ran;    /* there is no QEMU, or its guest was never let run */
 	struct proc_id id; /* of its QEMU; pid 0: none, or not known yet */
 	uint64_t generation;
+	char *definition; /* JSON, owned; NULL: there is no QEMU */
 };
 
 struct check_move {

@@ -122,7 +122,7 @@ static const char *stream_fault(const struct move *move)
 /* Each of the reasons that the destination gives, whole. */
 static void note_reasons(struct move *move, struct json_object *problem)
 {
-	struct json_object *reasons = problem ? json_get_obj(problem, "reasons") : NULL;
+	struct json_object *reasons = problem ? json_object_object_get(problem, "reasons") : NULL;
 	size_t count = json_object_is_type(reasons, json_type_array)
 			       ? json_object_array_length(reasons)
 			       : 0;

@@ -57,6 +57,9 @@ class SameTest(SystemTest):
         self.assertEqual([m["vm"] for m in self.b.moves() if m["state"] != "failed"], [])
         guest.assert_runs_on(self.a)
         self.assert_no_token()
+        self.reasons = [item["detail"] for item in
+                        self.a.api.get(f"/v1/moves/{move['id']}/timeline")["items"]
+                        if item["event"] == "refused"]
         return move["error"]["detail"]
 
     def assert_no_token(self):
@@ -108,6 +111,8 @@ class SameTest(SystemTest):
                        "path": str(self.base / "own/sockets/m")}])
         detail = self.refused(guest)
         self.assertIn("2 reasons", detail)
+        self.assertEqual([reason.split(":")[0] for reason in self.reasons],
+                         ["disks", "directories"])
         self.assertIn(f"'{iso}' is not there on this host", detail)
         self.assertIn(f"the directory '{self.base}/own/sockets' is not there", detail)
 

@@ -164,15 +164,48 @@ START_TEST(crashed_vm_with_another_qemu_is_not_to_be_started)
 }
 END_TEST
 
+static struct check_vm *add_vm_with_nic(const char *name, const char *nic)
+{
+	struct check_vm *vm = add_vm("running");
+
+	snprintf(vm->name, sizeof(vm->name), "%s", name);
+	vm->has_qemu = true;
+	vm->definition = xasprintf("{\"nics\":[%s]}", nic);
+	return vm;
+}
+
+/* On one bridge each would take frames of the other, and nobody would know why. */
+START_TEST(two_guests_have_one_mac_it_is_told)
+{
+	add_vm_with_nic("g1", "{\"type\":\"tap\",\"mac\":\"52:54:00:AA:00:01\"}");
+	add_vm_with_nic("g2", "{\"type\":\"tap\",\"mac\":\"52:54:00:aa:00:01\"}");
+	check_find(view, &findings);
+	ck_assert_uint_eq(findings.count, 1);
+	ck_assert_str_eq(findings.list[0].kind->name, "same-mac");
+	ck_assert_str_eq(findings.list[0].object, "VM g2");
+	ck_assert(strstr(findings.list[0].explanation, "52:54:00:aa:00:01"));
+}
+END_TEST
+
+/* Each has a network of QEMU's own. */
+START_TEST(two_guests_have_one_mac_behind_nat_nothing_is_told)
+{
+	add_vm_with_nic("g1", "{\"type\":\"user\",\"mac\":\"52:54:00:aa:00:01\"}");
+	add_vm_with_nic("g2", "{\"type\":\"user\",\"mac\":\"52:54:00:aa:00:01\"}");
+	check_find(view, &findings);
+	ck_assert_uint_eq(findings.count, 0);
+}
+END_TEST
+
 /* No row of the table may ever end what can run a guest, or decide between two
  * hosts. */
 START_TEST(what_may_run_a_guest_has_no_repair)
 {
-	static const char *const never[] = { "unknown-qemu", "double-claim",  "stuck-move",
-					     "waiting-move", "crashed-vm",    "unreachable-vm",
-					     "still-vm",     "foreign-file",  "unknown-state",
-					     "silent-peer",  "not-looked-at", "old-store",
-					     "was-here",     "unsettled-move" };
+	static const char *const never[] = { "unknown-qemu", "double-claim",   "stuck-move",
+					     "waiting-move", "crashed-vm",     "unreachable-vm",
+					     "still-vm",     "foreign-file",   "unknown-state",
+					     "silent-peer",  "not-looked-at",  "old-store",
+					     "was-here",     "unsettled-move", "same-mac" };
 
 	for (const struct check_kind *kind = check_kinds; kind->name; kind++) {
 		bool is_never = false;
@@ -373,6 +406,8 @@ Suite *suite(void)
 	tcase_add_test(tc, qemu_that_is_being_looked_for_is_no_finding);
 	tcase_add_test(tc, qemu_with_a_recycled_pid_is_unknown);
 	tcase_add_test(tc, crashed_vm_with_another_qemu_is_not_to_be_started);
+	tcase_add_test(tc, two_guests_have_one_mac_it_is_told);
+	tcase_add_test(tc, two_guests_have_one_mac_behind_nat_nothing_is_told);
 	tcase_add_test(tc, what_may_run_a_guest_has_no_repair);
 	tcase_add_test(tc, vm_of_two_hosts_names_the_later_owner);
 	tcase_add_test(tc, vm_that_a_move_holds_on_either_side_is_no_double_claim);

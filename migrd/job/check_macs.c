@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Two guests of this host with one MAC address. */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "job/check_kinds.h"
+#include "wire/vm_def.h"
+
+struct mac {
+	char text[VM_DEF_MAC_SIZE]; /* lower case */
+	const struct check_vm *vm;
+};
+
+struct macs {
+	struct mac *list;
+	size_t count;
+};
+
+static void add_mac(struct macs *macs, const struct check_vm *vm, const char *text)
+{
+	struct mac *mac;
+
+	macs->list = xrealloc(macs->list, (macs->count + 1) * sizeof(*macs->list));
+	mac = &macs->list[macs->count++];
+	*mac = (struct mac){ .vm = vm };
+	snprintf(mac->text, sizeof(mac->text), "%s", text);
+	for (char *p = mac->text; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+}
+
+/* QEMU's own NAT is a network of each guest's own. */
+static void add_vm(struct macs *macs, const struct check_vm *vm)
+{
+	CLEANUP(json_putp)
+	struct json_object *obj = vm->definition ? json_tokener_parse(vm->definition) : NULL;
+	struct json_object *nics = obj ? json_object_object_get(obj, "nics") : NULL;
+	size_t count =
+		json_object_is_type(nics, json_type_array) ? json_object_array_length(nics) : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *nic = json_object_array_get_idx(nics, i);
+		const char *type = json_get_str(nic, "type"), *mac = json_get_str(nic, "mac");
+
+		if (type && mac && strcmp(type, "user") != 0)
+			add_mac(macs, vm, mac);
+	}
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct mac *one = a, *other = b;
+	int order = strcmp(one->text, other->text);
+
+	return order ? order : strcmp(one->vm->name, other->vm->name);
+}
+
+static void say(const struct mac *one, const struct mac *other, struct check_finding *finding)
+{
+	snprintf(finding->object, sizeof(finding->object), "VM %s", other->vm->name);
+	snprintf(finding->explanation, sizeof(finding->explanation),
+		 "VMs '%s' and '%s' both run here with the MAC address %s: on one bridge each gets "
+		 "frames of the other, or none",
+		 one->vm->name, other->vm->name, one->text);
+	snprintf(finding->remedy, sizeof(finding->remedy),
+		 "stop one of them, and give its nic another address, or none, which then follows "
+		 "from its uuid");
+}
+
+void check_find_same_mac(const struct check_view *view, const struct check_kind *kind,
+			 struct check_findings *findings)
+{
+	struct macs macs = { 0 };
+
+	for (size_t i = 0; i < view->vm_count; i++) {
+		if (view->vms[i].has_qemu && !view->vms[i].is_incoming)
+			add_vm(&macs, &view->vms[i]);
+	}
+	if (macs.count)
+		qsort(macs.list, macs.count, sizeof(*macs.list), compare);
+	for (size_t i = 1; i < macs.count; i++) {
+		const struct mac *one = &macs.list[i - 1], *other = &macs.list[i];
+		struct check_finding *finding = NULL;
+
+		if (one->vm != other->vm && strcmp(one->text, other->text) == 0)
+			finding = check_findings_add(findings, kind, other->vm->uuid);
+		if (finding)
+			say(one, other, finding);
+	}
+	free(macs.list);
+}
