@@ -10,6 +10,7 @@ import socket
 import tempfile
 import unittest
 
+from lib import settings
 from lib.linux import LinuxGuest
 from lib.world import SystemTest, World
 
@@ -122,6 +123,30 @@ class SameTest(SystemTest):
             display = probe.getsockname()[1] - 5900
         guest = self.guest_with(extra_args=["-vnc", f"127.0.0.1:{display}"])
         self.assertIn(f"port {display + 5900} of this host is in use", self.refused(guest))
+
+
+class CpuTest(SystemTest):
+    """Host b has a processor that lacks a feature of the guest's CPU."""
+
+    def prepare(self):
+        program = self.world.dir / "qemu-without-cx16"
+        program.write_text("#!/bin/bash\n"
+                           f"exec {shutil.which(settings.qemu)} \"${{@/#qemu64/qemu64,-cx16}}\"\n")
+        program.chmod(0o755)
+        self.world["b"].write_config(qemu={"binary": program})
+
+    # A guest that uses it would end with an invalid instruction some time later.
+    def test_feature_that_the_destination_lacks_is_refused_by_name_until_asserted(self):
+        guest = self.world.guest(area=0, memory_mib=64)
+        guest.start(self.a)
+        move = self.world.begin_move(guest, self.a, self.b)
+        move = self.world.wait_move(self.a, move["id"], lambda m: m["final"])
+        self.assertIn("would lose features that it has: cx16: ", move["error"]["detail"])
+        self.eventually("nothing is left there", lambda: not self.b.vms() and not self.b.qemus())
+        guest.assert_runs_on(self.a)
+        self.world.move(guest, self.a, self.b, assert_same_cpu=True)
+        self.world.move(guest, self.b, self.a)  # nothing is lost on this way
+        guest.assert_runs_on(self.a)
 
 
 if __name__ == "__main__":
