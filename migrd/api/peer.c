@@ -331,6 +331,48 @@ static void add_one(const struct api *api, struct peer_vms *page, const char *uu
 		add_unrecorded(api, page, uuid);
 }
 
+static void reply_one(struct http_request *req, const struct api *api)
+{
+	struct peer_vms *page = xnew(struct peer_vms);
+
+	add_one(api, page, http_query(req, "uuid"));
+	http_reply(req, 200, json_encode(peer_vms_fields, page));
+	free(page);
+}
+
+struct question {
+	struct http_request *req;
+	const struct api *api;
+};
+
+static void on_asker_noted(void *data, const struct err *err)
+{
+	struct question *question = data;
+
+	if (err)
+		http_reply_err(question->req, err);
+	else
+		reply_one(question->req, question->api);
+	free(question);
+}
+
+/* Who asks may start it by the answer: then this host must hear of it before it does. */
+static void tell_one(struct http_request *req, const struct api *api, const char *uuid)
+{
+	struct vm *vm = vm_find_uuid(api->vms, uuid);
+	const char *asker = http_caller_name(req);
+	struct question *question;
+
+	if (!vm || vm_role(vm) != VM_ROLE_OWNED || vm_knows_host(vm, asker)) {
+		reply_one(req, api);
+		return;
+	}
+	question = xnew(struct question);
+	question->req = req;
+	question->api = api;
+	vm_record_host(vm, asker, on_asker_noted, question);
+}
+
 void api_peer_vms(struct http_request *req, void *data)
 {
 	const struct api *api = data;
@@ -341,13 +383,11 @@ void api_peer_vms(struct http_request *req, void *data)
 
 	if (!api_ready(req, api))
 		return;
-	page = xnew(struct peer_vms);
 	if (uuid) {
-		add_one(api, page, uuid);
-		http_reply(req, 200, json_encode(peer_vms_fields, page));
-		free(page);
+		tell_one(req, data, uuid);
 		return;
 	}
+	page = xnew(struct peer_vms);
 	for (vm = vm_next(api->vms, after); vm && page->count < PEER_VMS_MAX;
 	     vm = vm_next(api->vms, vm_name(vm)))
 		add_vm(page, vm);

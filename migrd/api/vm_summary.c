@@ -57,7 +57,8 @@ static void look(struct facts *facts, const struct vm *vm)
 	facts->has_job = job != NULL;
 	facts->job_kind = job ? job->kind : NULL;
 	snprintf(facts->job_id, sizeof(facts->job_id), "%s", job ? job->id : "");
-	snprintf(facts->elsewhere, sizeof(facts->elsewhere), "%s", vm_row(vm)->elsewhere);
+	if (vm_role(vm) == VM_ROLE_FORMER)
+		snprintf(facts->elsewhere, sizeof(facts->elsewhere), "%s", vm_row(vm)->elsewhere);
 	snprintf(facts->reason, sizeof(facts->reason), "%s", vm_reason(vm));
 	look_at_qemu(facts, vm);
 }

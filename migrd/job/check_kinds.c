@@ -217,6 +217,24 @@ static void find_still_vm(const struct check_view *view, const struct check_kind
 	}
 }
 
+static void find_sent_away(const struct check_view *view, const struct check_kind *kind,
+			   struct check_findings *findings)
+{
+	for (size_t i = 0; i < view->vm_count; i++) {
+		const struct check_vm *vm = &view->vms[i];
+		struct check_finding *finding =
+			vm->is_sent_away ? add_vm(findings, kind, vm) : NULL;
+
+		if (!finding)
+			continue;
+		SAY(finding, explanation, "%s", vm->reason);
+		SAY(finding, remedy,
+		    "resolve its move on the other host, if that is stuck there; if the guest is "
+		    "nowhere else: migrctl vm stop %s, then migrctl vm start %s",
+		    vm->name, vm->name);
+	}
+}
+
 static void find_unreachable_vm(const struct check_view *view, const struct check_kind *kind,
 				struct check_findings *findings)
 {
@@ -625,6 +643,7 @@ const struct check_kind check_kinds[] = {
 	{ "unsettled-move", false, find_unsettled_move, NULL },
 	{ "crashed-vm", false, find_crashed_vm, NULL },
 	{ "still-vm", true, find_still_vm, NULL },
+	{ "sent-away-vm", true, find_sent_away, NULL },
 	{ "unreachable-vm", true, find_unreachable_vm, NULL },
 	{ "same-mac", false, check_find_same_mac, NULL },
 	{ "orphan-incoming", true, find_orphan_incoming, check_repair_incoming },

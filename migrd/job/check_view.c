@@ -41,6 +41,7 @@ static void copy_vm(struct check_vm *to, struct vm *vm)
 	to->is_former = vm_role(vm) == VM_ROLE_FORMER;
 	to->has_qemu = vm_qemu(vm) != NULL;
 	to->is_still = vm_is_still(vm);
+	to->is_sent_away = vm_is_sent_away(vm);
 	to->never_ran = vm_never_ran(vm);
 	to->id = (struct proc_id){ row->qemu_pid, row->qemu_start_time };
 	to->generation = vm_generation(vm);

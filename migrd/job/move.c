@@ -232,7 +232,7 @@ void move_roll_back(struct move *move, const struct err *why)
 	if (!err_is_set(&move->error))
 		move->error = *why;
 	if (move->side == MOVE_DST) {
-		move->verdict = VERDICT_REFUSED;
+		move->verdict = move->may_have_run ? VERDICT_UNKNOWN : VERDICT_REFUSED;
 		/* Before `taken' the copy is worth nothing to anybody: it need not wait
 		 * for a disk that takes no record.  A restart finds it gone and refuses. */
 		if (move->state != MOVE_STATE_HANDOVER)

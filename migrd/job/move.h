@@ -129,9 +129,6 @@ typedef void move_when_fn(void *data, struct move *move);
 void move_when(struct move *move, enum move_moment moment, move_when_fn *fn, void *data);
 
 struct move *moves_find(struct moves *moves, const char *id);
-/* The QEMU of VM, which no job holds, has sent its guest to another host, and no record
- * says that the guest was kept: it may run there. */
-bool moves_sent_away(struct moves *moves, const struct vm *vm);
 /* Newest first; good until the callback returns. NULL: that was all. */
 struct move *moves_first(struct moves *moves);
 struct move *move_next(const struct move *move);

@@ -32,6 +32,7 @@ void move_detail_encode(struct move *move)
 	json_add_bool(obj, "saw_completed", move->saw_completed);
 	json_add_bool(obj, "resolved", move->resolved);
 	json_add_bool(obj, "go_in_doubt", move->go_in_doubt);
+	json_add_bool(obj, "may_have_run", move->may_have_run);
 	if (move->request)
 		json_add_str(obj, "request", move->request);
 	json_add_int(obj, "stream_pid", move->stream_id.pid);
@@ -86,6 +87,7 @@ void move_detail_decode(struct move *move)
 	move->saw_completed = json_get_bool(obj, "saw_completed", false);
 	move->resolved = json_get_bool(obj, "resolved", false);
 	move->go_in_doubt = json_get_bool(obj, "go_in_doubt", false);
+	move->may_have_run = json_get_bool(obj, "may_have_run", false);
 	if (json_get_str(obj, "request"))
 		move->request = xstrdup(json_get_str(obj, "request"));
 	move->stream_id.pid = (pid_t)get_uint(obj, "stream_pid");

@@ -121,6 +121,7 @@ struct move {
 	bool guest_stopped;  /* source: by itself (I/O error, panic): it stays as it is */
 	bool saw_completed;  /* source: its QEMU will never run by itself again */
 	bool go_in_doubt;    /* source: a restart cannot know whether go was sent */
+	bool may_have_run;   /* destination, by an old record: its end is no refusal */
 	struct proc_id stream_id;
 	enum verdict verdict; /* the destination's; never changed once it was told */
 	char *request;        /* source: what the user asked, to compare a repeated key */

@@ -77,24 +77,6 @@ struct move *moves_active_of(struct moves *moves, const char *vm_uuid)
 	return NULL;
 }
 
-/* The last move of the VM went from here and came to nothing. */
-static bool was_kept_here(struct moves *moves, const char *vm_uuid)
-{
-	const struct move *move = moves_first(moves);
-
-	while (move && strcmp(move->row.vm_uuid, vm_uuid) != 0)
-		move = move_next(move);
-	return move && move->side == MOVE_SRC && move_is_final(move) &&
-	       move->state != MOVE_STATE_DONE;
-}
-
-bool moves_sent_away(struct moves *moves, const struct vm *vm)
-{
-	return vm_role(vm) == VM_ROLE_OWNED && !vm_job(vm) && vm_is_active(vm) &&
-	       qemu_run_state(vm_qemu(vm)) == QMP_RUN_POSTMIGRATE &&
-	       !was_kept_here(moves, vm_uuid(vm));
-}
-
 size_t moves_active_count(const struct moves *moves)
 {
 	const struct move *move;

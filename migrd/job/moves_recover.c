@@ -111,6 +111,12 @@ static bool has_come_back(const struct vm *vm)
 	return vm && vm_is_active(vm) && qemu_run_state(vm_qemu(vm)) != QMP_RUN_POSTMIGRATE;
 }
 
+/* Its QEMU is there, and its guest has provably never run. */
+static bool is_waiting(const struct vm *vm)
+{
+	return vm && vm_is_active(vm) && vm_never_ran(vm);
+}
+
 /* The source is asked what became of it, as in transfer. */
 static void recover_doubtful(struct move *move)
 {
@@ -124,6 +130,11 @@ static void recover_doubtful(struct move *move)
 		log_error("move", "doubt", "move=%s vm=%s reason=%s", move->row.id,
 			  move->row.vm_name, move->reason);
 		return;
+	}
+	/* Also in what follows, and after the next restart. */
+	if (move->side == MOVE_DST && !is_waiting(vm)) {
+		move->may_have_run = true;
+		move_save_detail(move);
 	}
 	if (!is_early || !has_run(move)) {
 		recover(move);

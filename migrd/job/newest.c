@@ -40,10 +40,12 @@ static void look_at(const struct newest *newest, struct vm *vm, const struct cla
 		return;
 	claims_say(claim, vm_name(vm), vm_generation(vm), &err);
 	if (verdict == CLAIMS_ELSEWHERE &&
-	    (newest->was_in_doubt || !vm_is_active(vm) || moves_sent_away(newest->env.moves, vm)))
+	    (newest->was_in_doubt || !vm_is_active(vm) || vm_is_sent_away(vm)))
 		vm_give_up(vm, claim->host, claim->vm.generation);
 	else
 		log_error("vm", "claimed", "vm=%s reason=%s", vm_name(vm), err.msg);
+	if (!vm_knows_host(vm, claim->host))
+		vm_record_host(vm, claim->host, NULL, NULL);
 }
 
 /* A person may decide on the other host at any time where such a guest runs. */
@@ -51,7 +53,7 @@ static bool has_one_sent_away(const struct newest *newest)
 {
 	struct vm *vm = vm_next(newest->env.vms, NULL);
 
-	while (vm && !moves_sent_away(newest->env.moves, vm))
+	while (vm && !vm_is_sent_away(vm))
 		vm = vm_next(newest->env.vms, vm_name(vm));
 	return vm != NULL;
 }

@@ -5,7 +5,7 @@
  * At the start all peers are asked which VMs they have.  A VM that one of them
  * owns with a higher generation was here: its record stays, and never starts.  They are
  * asked again while one is silent, or a guest was sent away and may run elsewhere
- * (moves_sent_away()).
+ * (vm_is_sent_away()).
  * When the store is in doubt (store/identity.h), nothing goes on by its records
  * before every configured peer has answered: moves stay where they are, no guest
  * is resumed or ended, and nothing is promised to a peer.

@@ -18,6 +18,7 @@ struct start {
 	char (*asserted)[ID_NAME_SIZE];
 	size_t assert_count;
 	char by[ID_NAME_SIZE], why[200];
+	struct err refusal; /* of what needs no question */
 	vm_done_fn *done;
 	void *data;
 };
@@ -96,6 +97,16 @@ static bool check_silence(const struct start *start, const struct vm *vm,
 		       vm_name(vm), strbuf_str(&unheard), strbuf_str(&options));
 }
 
+/* Whoever has anything of it must be heard from now on. */
+static void note_claims(const struct start *start, struct vm *vm, const struct claims *claims)
+{
+	for (size_t i = 0; i < claims->count; i++) {
+		if (strcmp(claims->list[i].vm.uuid, start->uuid) == 0 &&
+		    !vm_knows_host(vm, claims->list[i].host))
+			vm_record_host(vm, claims->list[i].host, NULL, NULL);
+	}
+}
+
 /* On disk with the next start: who was vouched for need not be again. */
 static void note_assertions(const struct start *start, struct vm *vm, const struct claims *claims)
 {
@@ -124,7 +135,9 @@ static void on_claims(void *data, struct claims *claims)
 		claims_free(claims);
 		return;
 	}
+	vm_note_asking(vm, false);
 	drop_our_offers(start, claims);
+	note_claims(start, vm, claims);
 	if (check_claims(start, vm, claims, &err) && check_silence(start, vm, claims, &err)) {
 		note_assertions(start, vm, claims);
 		vm_act(vm, start->action, start->done, start->data);
@@ -175,7 +188,23 @@ static bool needs_question(const struct start *start, const struct vm *vm)
 		return false; /* it is refused, or the move carries it out */
 	if (start->action == VM_ACTION_START)
 		return !vm_qemu(vm);
-	return newest_was_in_doubt(start->newest) || moves_sent_away(start->env->moves, vm);
+	return newest_was_in_doubt(start->newest);
+}
+
+/* An old memory would meet disks that are newer. */
+static bool check_copy(const struct vm *vm, enum vm_action action, struct err *err)
+{
+	if (action != VM_ACTION_RESUME || !vm_is_sent_away(vm))
+		return true;
+	return err_set(err, ERR_CONFLICT, "cannot resume VM '%s': %s", vm_name(vm), vm_reason(vm));
+}
+
+static void refuse(void *data)
+{
+	struct start *start = data;
+	struct err err = start->refusal;
+
+	finish(start, &err);
 }
 
 static void ask(struct start *start, const struct vm *vm)
@@ -223,7 +252,12 @@ void start_vm(const struct newest_env *env, const struct newest *newest, struct 
 	snprintf(start->by, sizeof(start->by), "%s", wish->by ? wish->by : "");
 	snprintf(start->why, sizeof(start->why), "%s", wish->why ? wish->why : "");
 	copy_assertions(start, wish);
+	if (!check_copy(vm, start->action, &start->refusal)) {
+		loop_post(env->loop, refuse, start);
+		return;
+	}
 	if (needs_question(start, vm)) {
+		vm_note_asking(vm, true);
 		ask(start, vm);
 		return;
 	}

@@ -3,9 +3,10 @@
  *
  * All peers are asked at once, for at most START_ASK_MS.  Who must answer: the
  * hosts of the VM's record (where it came from, where it was offered to since);
- * all peers while the store is in doubt, or if the guest is to be resumed and the store
- * was when this daemon began, or its QEMU has sent the guest away and no record of a move
- * says that it was kept.  Who need not is waited for a moment only.
+ * all peers while the store is in doubt, or if it was when this daemon began and
+ * the guest is to be resumed.  Who need not is waited for a moment only.  A peer that has
+ * anything of the VM, or asks for it, becomes one of the hosts of its record.
+ * tests/model/ownership.pml is the model of it.
  *
  * This is the way for every start, of users and of automata.  Thread: loop.
  */
@@ -24,6 +25,7 @@ struct start_wish {
 };
 
 /* DONE is called once, on the loop, never from inside: as by vm_act(), or CONFLICT:
+ *   - it is to be resumed, and vm_is_sent_away();
  *   - a peer owns it with a higher generation (then the record here is given up,
  *     and is `was-here'), or has it in another way that forbids to run it here;
  *   - a host that must answer is silent, and nobody vouches for it. */

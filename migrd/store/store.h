@@ -48,7 +48,9 @@ struct store_vm {
 	/* Host ids with a space between: where it came from, and where it was offered
 	 * to since; "*": more than fit, so all peers. */
 	char hosts[STORE_HOSTS_SIZE];
-	char elsewhere[ID_NAME_SIZE]; /* the host that has it now; "" if this one */
+	/* The host that has it now; "" if this one; "?": its QEMU has sent the guest away,
+	 * and no record says where to (vm/former.c). */
+	char elsewhere[ID_NAME_SIZE];
 };
 
 /* One side of a move: a MIGRATION_OUT or MIGRATION_IN job. */

@@ -269,7 +269,7 @@ void vm_finish_interrupted(struct vm *vm)
 {
 	enum qmp_run_state state;
 
-	if (!vm_is_active(vm))
+	if (!vm_is_active(vm) || vm_is_sent_away(vm))
 		return;
 	state = qemu_run_state(vm->qemu);
 	if (vm->intent == VM_INTENT_STOPPED)

@@ -6,7 +6,8 @@
 
 /* ---- the hosts of the record -------------------------------------------- */
 
-#define ALL_HOSTS "*"
+#define ALL_HOSTS    "*"
+#define UNKNOWN_HOST "?" /* as `elsewhere' */
 
 /* Where HOST stands in LIST; NULL: it does not. */
 static char *find_host(char *list, const char *host)
@@ -69,6 +70,17 @@ void vm_forget_host(struct vm *vm, const char *host)
 	vm_save(vm, NULL, NULL);
 }
 
+void vm_record_host(struct vm *vm, const char *host, store_done_fn *done, void *data)
+{
+	vm_note_host(vm, host);
+	vm_save(vm, done, data);
+}
+
+void vm_note_asking(struct vm *vm, bool is_asking)
+{
+	vm->is_asking = is_asking;
+}
+
 /* ---- was here --------------------------------------------------------------- */
 
 void vm_give_up(struct vm *vm, const char *host, uint64_t generation)
@@ -101,12 +113,39 @@ void vm_say_former(struct vm *vm)
 			  : "; 'delete' forgets it");
 }
 
+/* ---- a record that may be old ------------------------------------------------- */
+
+static bool holds_a_copy(const struct vm *vm)
+{
+	return vm_is_active(vm) &&
+	       (qemu_run_state(vm->qemu) == QMP_RUN_POSTMIGRATE || vm_never_ran(vm));
+}
+
+bool vm_is_sent_away(const struct vm *vm)
+{
+	return vm->role == VM_ROLE_OWNED && !vm->job && holds_a_copy(vm) &&
+	       strcmp(vm->row.elsewhere, UNKNOWN_HOST) == 0;
+}
+
+static void note_sent_away(struct vm *vm)
+{
+	snprintf(vm->row.elsewhere, sizeof(vm->row.elsewhere), "%s", UNKNOWN_HOST);
+	snprintf(vm->reason, sizeof(vm->reason),
+		 "its QEMU has sent the guest to another host, or got it from one, by a move that "
+		 "the records of this host do not know: it may have run there since; look there "
+		 "first ('migrctl move list'); 'stop' and 'start' boot it here from its disks");
+	vm->events.has_reason = true;
+	log_error("vm", "sent-away", "vm=%s reason=%s", vm->row.name, vm->reason);
+}
+
 void vm_follow_found(struct vm *vm)
 {
 	enum vm_intent seen = VM_INTENT_PAUSED;
 
 	if (!vm_is_active(vm) || vm->role != VM_ROLE_OWNED)
 		return;
+	if (holds_a_copy(vm))
+		note_sent_away(vm);
 	if (qemu_run_state(vm->qemu) == QMP_RUN_RUNNING)
 		seen = VM_INTENT_STARTED;
 	if (seen == vm->intent)

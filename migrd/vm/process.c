@@ -45,6 +45,8 @@ void vm_drop_qemu(struct vm *vm)
 	vm_rx_end(vm);
 	qemu_free(TAKE_PTR(vm->qemu));
 	forget_process(vm);
+	if (vm->role == VM_ROLE_OWNED)
+		vm->row.elsewhere[0] = '\0'; /* the copy is gone with it */
 }
 
 static void recovered_one(struct vms *vms)
@@ -80,7 +82,7 @@ static void on_found(void *data)
 		return;
 	vm_devices_look(vm);
 	if (is_first && !vm->job && vm->role == VM_ROLE_OWNED)
-		vm_finish_interrupted(vm);
+		vm->vms->finish(vm);
 	vm_changed(vm);
 }
 
@@ -251,6 +253,8 @@ void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data)
 	struct err err;
 
 	vm->reason[0] = '\0';
+	if (!incoming)
+		vm->row.elsewhere[0] = '\0';
 	vm_events_forget(vm);
 	vm_set_attaching(vm, NULL); /* it was of an earlier QEMU */
 	if (vm_decode_definition(vm, def, &err))
@@ -330,6 +334,7 @@ static bool is_known(void *data, const char *uuid)
 static void settle(struct vms *vms, void (*finish)(struct vm *vm))
 {
 	vms->is_settling = false;
+	vms->finish = finish;
 	for (struct vm *vm = vms->list, *next; vm; vm = next) {
 		next = vm->next;
 		vm->look_is_owed = vm->job != NULL;

@@ -275,6 +275,8 @@ const char *vm_state(const struct vm *vm)
 		return "incoming";
 	if (vm->role == VM_ROLE_FORMER)
 		return "was-here";
+	if (!qemu_is_alive(vm->qemu) && vm->is_asking)
+		return "starting";
 	if (!qemu_is_alive(vm->qemu) && !vm->launched)
 		return vm->intent == VM_INTENT_STOPPED ? "stopped" : "crashed";
 	if (!vm->is_ready)

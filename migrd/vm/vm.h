@@ -173,6 +173,16 @@ bool vm_next_host(const struct vm *vm, const char **at, char ret_host[ID_NAME_SI
  * made sure that no job holds it. A QEMU here that has given its guest away is ended; any
  * other is left alone. */
 void vm_give_up(struct vm *vm, const char *host, uint64_t generation);
+/* HOST asked for it, or has something of it: it must be heard before a start from now on.
+ * On disk when DONE (may be NULL) is called. */
+void vm_record_host(struct vm *vm, const char *host, store_done_fn *done, void *data);
+/* The peers are being asked whether they have it: a peer that asks meanwhile hears
+ * `starting'. */
+void vm_note_asking(struct vm *vm, bool is_asking);
+/* Its QEMU has sent the guest away, or never had it run, by a move that the records do
+ * not know: the guest may have run elsewhere since.  It is never resumed; `stop' and
+ * `start' boot it from its disks. */
+bool vm_is_sent_away(const struct vm *vm);
 /* Whether a QEMU listens in the place of this VM's, whatever the records say. */
 bool vms_has_listener(const struct vms *vms, const char *uuid);
 

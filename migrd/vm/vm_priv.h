@@ -36,6 +36,7 @@ struct vm {
 	unsigned waiting;           /* of those */
 	struct action_run *action;  /* the holder, if it is an action */
 	struct vm_detach *detaches; /* that wait for the guest */
+	bool is_asking;             /* vm_note_asking() */
 	bool owes_record;           /* its row is not on disk as it is here: vm_owe_record() */
 	bool look_waits;            /* an entry of vm_devices_look() */
 	bool look_is_owed;          /* when the job has ended */
@@ -51,6 +52,7 @@ struct vms {
 	void *by_name, *by_uuid; /* trees of search.h, of vm.row.name and vm.row.uuid */
 	struct loop_timer *owed; /* the next try to write what is owed to the disk */
 	bool is_settling;        /* from vms_recover() to vms_settle() */
+	void (*finish)(struct vm *vm); /* what vms_settle() does to each, and to late ones */
 	unsigned recovering;     /* QEMUs that have not answered yet */
 	vm_done_fn *recovered;
 	void *recovered_data;
@@ -82,7 +84,8 @@ void vm_take_qemu(struct vm *vm, struct qemu *qemu, const char *monitor);
 void vm_say_former(struct vm *vm);
 /* Ends the QEMU of a VM that was here, if that has given its guest away. */
 void vm_end_former(struct vm *vm);
-/* What its QEMU does is what is wanted of it. */
+/* Of a record that may be old: what its QEMU does is what is wanted of it, unless it has
+ * sent its guest away. */
 void vm_follow_found(struct vm *vm);
 /* The QEMU has ended, or was let go: forget it. */
 void vm_drop_qemu(struct vm *vm);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# check.sh [FAULTS] -- Spin's verifier over the handover, in the settings below:
-# every state that FAULTS faults (default 5) can lead to.  Prints what was
+# check.sh [FAULTS] -- Spin's verifier over the handover, and over who owns a guest, in
+# the settings below: every state that FAULTS faults (default 5) can lead to.  Prints what was
 # explored; fails on the first error, and leaves its trail for README.md's
 # "how to read a counterexample".
 set -eu
@@ -11,15 +11,15 @@ seconds=480 # of processor time, in all
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 command -v spin >/dev/null || { echo "check.sh: spin is not installed" >&2; exit 77; }
-cp "$here/handover.pml" "$work"
+cp "$here/handover.pml" "$here/ownership.pml" "$work"
 "$here/states.sh" "$here/../../migrd/job/move_states.c" >"$work/states.pml"
 cd "$work"
 spent=0
 
-verify() { # NAME MACROS...
-	name=$1
-	shift
-	spin -a "$@" handover.pml >spin.log || { cat spin.log; exit 2; }
+verify() { # MODEL NAME MACROS...
+	model=$1 name=$2
+	shift 2
+	spin -a "$@" "$model.pml" >spin.log || { cat spin.log; exit 2; }
 	${CC:-cc} -O2 -w -DSAFETY -DMEMLIM=6144 -o pan pan.c
 	# shellcheck disable=SC3045 # dash and bash have it
 	(ulimit -t $((seconds - spent)); nice -n 5 ./pan -m10000 -w26) >pan.log 2>&1 || true
@@ -37,9 +37,11 @@ verify() { # NAME MACROS...
 	spent=$((spent + $(awk '/elapsed time/ { print int($4) + 1 }' pan.log)))
 }
 
-verify "$faults faults, a user" -DFAULTS="$faults"
-verify "$faults faults, QEMUs and hosts die" -DFAULTS="$faults" -DKILL -DUSER=0
-verify "4 faults, a guest that stops itself" -DFAULTS=4 -DUSER=0 -DGUEST=1
-verify "3 faults, a user, hosts die" -DFAULTS=3 -DKILL
-verify "3 faults, a database is lost" -DFAULTS=3 -DKILL -DUSER=0 -DLOSE
-verify "3 faults, an operator decides" -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE
+verify handover "$faults faults, a user" -DFAULTS="$faults"
+verify handover "$faults faults, QEMUs and hosts die" -DFAULTS="$faults" -DKILL -DUSER=0
+verify handover "4 faults, a guest that stops itself" -DFAULTS=4 -DUSER=0 -DGUEST=1
+verify handover "3 faults, a user, hosts die" -DFAULTS=3 -DKILL
+verify handover "3 faults, a database is lost" -DFAULTS=3 -DKILL -DUSER=0 -DLOSE
+verify handover "3 faults, an operator decides" -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE
+verify ownership "5 faults, 2 moves, starts by hand" -DFAULTS=5 -DMOVES=2
+verify ownership "4 faults, 3 moves, starts by hand" -DFAULTS=4 -DMOVES=3

@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# mutants.sh -- breaks the handover in each way below, and fails unless Spin
+# mutants.sh -- breaks a model in each way below, and fails unless Spin
 # finds every one.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 command -v spin >/dev/null || { echo "mutants.sh: spin is not installed" >&2; exit 77; }
-cp "$here/handover.pml" "$work"
+cp "$here/handover.pml" "$here/ownership.pml" "$work"
 "$here/states.sh" "$here/../../migrd/job/move_states.c" >"$work/states.pml"
 cd "$work"
 missed=0
@@ -16,7 +16,9 @@ missed=0
 while read -r macro settings; do
 	case $macro in '' | '#'*) continue ;; esac
 	# shellcheck disable=SC2086 # several words
-	spin -a -D"$macro" $settings handover.pml >spin.log || { cat spin.log; exit 2; }
+	model=handover
+	grep -qw "$macro" handover.pml || model=ownership
+	spin -a -D"$macro" $settings "$model.pml" >spin.log || { cat spin.log; exit 2; }
 	${CC:-cc} -O1 -w -DSAFETY -DMEMLIM=2048 -o pan pan.c
 	# shellcheck disable=SC3045 # dash and bash have it
 	(ulimit -t 30; nice -n 5 ./pan -m10000 -w22) >pan.log 2>&1 || true
@@ -54,5 +56,16 @@ M_RESOLVE_SOURCE_ON_DEATH_ALONE       -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE
 M_RESOLVE_DESTINATION_ON_DEATH_ALONE  -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE
 M_RESOLVE_SOURCE_WHILE_THEY_SPEAK     -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE
 M_GIFT_IS_NOT_HEARD                   -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE
+# who owns a guest: starts by hand, records that are lost or old
+M_START_ASKS_NOBODY                   -DFAULTS=4
+M_BACKUP_IS_TRUSTED                   -DFAULTS=4
+M_HOSTS_ARE_NOT_RECORDED              -DFAULTS=4
+M_GENERATIONS_ARE_IGNORED             -DFAULTS=4
+M_UNRECORDED_IS_NOT_TOLD              -DFAULTS=4
+M_CLAIM_IS_NOT_NOTED                  -DFAULTS=4
+M_ASKER_IS_NOT_NOTED                  -DFAULTS=5
+M_WHO_ASKS_IS_STOPPED                 -DFAULTS=4
+M_SENT_AWAY_IS_RESUMED                -DFAULTS=4
+M_OLD_RECORD_REFUSES                  -DFAULTS=4
 LIST
 exit $missed

@@ -205,7 +205,8 @@ START_TEST(what_may_run_a_guest_has_no_repair)
 					     "waiting-move", "crashed-vm",     "unreachable-vm",
 					     "still-vm",     "foreign-file",   "unknown-state",
 					     "silent-peer",  "not-looked-at",  "old-store",
-					     "was-here",     "unsettled-move", "same-mac" };
+					     "was-here",     "unsettled-move", "same-mac",
+					     "sent-away-vm" };
 
 	for (const struct check_kind *kind = check_kinds; kind->name; kind++) {
 		bool is_never = false;
