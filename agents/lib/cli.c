@@ -3,7 +3,9 @@
 
 #include <ctype.h>
 #include <getopt.h>
+#include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agents/lib/cli_help.h"
 #include "agents/lib/units.h"
@@ -405,7 +407,10 @@ bool cli_parse(const struct cli_program *program, int argc, char **argv, struct 
 		return err_set(err, ERR_INVALID, "no command is given: `%s --help' lists them",
 			       program->name);
 	if (strcmp(noun, COMPLETE_WORD) == 0) {
-		cli_help_words(program, at.argv + 1, at.argc - 1, &call->text);
+		bool is_marked = at.argc > 1 && strcmp(at.argv[1], "--") == 0;
+
+		cli_help_words(program, at.argv + 1 + is_marked, at.argc - 1 - is_marked,
+			       &call->text);
 		return true;
 	}
 	command = find_noun(program, noun, err);
@@ -461,10 +466,17 @@ static int print_error(const struct cli_call *call, struct err *err)
 	return err_exit_code(err->code);
 }
 
-/* A full disk or a closed pipe must not look like success. */
+static bool is_output_closed(void)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO };
+
+	return poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLHUP));
+}
+
+/* A full disk must not look like success; a reader that has seen enough is none of ours. */
 static bool flush_output(struct err *err)
 {
-	if (fflush(stdout) != 0 || ferror(stdout))
+	if ((fflush(stdout) != 0 || ferror(stdout)) && !is_output_closed())
 		return err_errno(err, "cannot write the output");
 	return true;
 }

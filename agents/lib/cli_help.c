@@ -147,13 +147,94 @@ static void add_next_word(const struct cli_command *command, int count, const ch
 		add_option_words(command->options, text);
 }
 
+/* The option that WORD is, if its value must be the next word. */
+static const struct cli_option *find_awaiting(const struct cli_option *option, const char *word)
+{
+	for (; option && option->name; option++) {
+		bool is_long = word[1] == '-' && strcmp(word + 2, option->name) == 0;
+		bool is_short = word[1] == option->letter && word[1] && !word[2];
+
+		if ((is_long || is_short) && option->type != CLI_FLAG)
+			return option;
+	}
+	return NULL;
+}
+
+static const struct cli_option *awaits_value(const struct cli_program *program, const char *word)
+{
+	const struct cli_option *option = find_awaiting(program->options, word);
+
+	for (const struct cli_command *const *c = program->commands; *c && !option; c++)
+		option = find_awaiting((*c)->options, word);
+	return option;
+}
+
+/* Leaves options and their values out of WORDS; the option whose value is to come, or NULL. */
+static const struct cli_option *drop_options(const struct cli_program *program, char **words,
+					     int *count)
+{
+	const struct cli_option *awaited = NULL;
+	int kept = 0;
+
+	for (int i = 0; i < *count; i++) {
+		if (awaited)
+			awaited = NULL;
+		else if (words[i][0] == '-' && words[i][1])
+			awaited = awaits_value(program, words[i]);
+		else
+			words[kept++] = words[i];
+	}
+	*count = kept;
+	return awaited;
+}
+
+static bool is_path(const char *arg)
+{
+	return strstr(arg, "FILE") || strstr(arg, "PATH") || strstr(arg, "DIR");
+}
+
+static void add_value_words(const struct cli_option *option, struct strbuf *text)
+{
+	for (const char *const *choice = option->choices; choice && *choice; choice++)
+		strbuf_addf(text, "%s\n", *choice);
+	if (option->arg && is_path(option->arg))
+		strbuf_addf(text, "%s\n", CLI_HELP_FILE);
+}
+
+/* What kind of thing the argument AT of the command is, as its usage names it. */
+static void add_argument_kind(const struct cli_command *command, int at, struct strbuf *text)
+{
+	const char *arg = command->args;
+	char name[32];
+
+	for (; arg && *arg && at > 0; at--)
+		arg += strcspn(arg, " ") + (strchr(arg, ' ') != NULL);
+	if (!arg || !*arg)
+		return;
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(arg, " "), arg);
+	if (is_path(name))
+		strbuf_addf(text, "%s\n", CLI_HELP_FILE);
+	else if (strstr(name, "VM"))
+		strbuf_addf(text, "%s\n", CLI_HELP_VM);
+}
+
 void cli_help_words(const struct cli_program *program, char **words, int count, struct strbuf *text)
 {
+	const struct cli_option *awaited = drop_options(program, words, &count);
 	const char *previous_noun = NULL;
 
+	if (awaited) {
+		add_value_words(awaited, text);
+		return;
+	}
 	for (const struct cli_command *const *c = program->commands; *c; c++) {
-		if (words_match(*c, words, count))
+		int own = (*c)->verb ? 2 : 1;
+
+		if (words_match(*c, words, count)) {
+			if (count >= own)
+				add_argument_kind(*c, count - own, text);
 			add_next_word(*c, count, previous_noun, text);
+		}
 		previous_noun = (*c)->noun;
 	}
 	if (count != 1)

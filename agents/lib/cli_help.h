@@ -9,7 +9,10 @@
 void cli_help_program(const struct cli_program *program, const char *noun, struct strbuf *text);
 void cli_help_command(const struct cli_program *program, const struct cli_command *command,
 		      struct strbuf *text);
-/* What may follow WORDS, one a line: nouns, verbs, or options. */
+/* What may follow WORDS, one a line: nouns, verbs, options, or the choices of an option's
+ * value; and these, for what the shell has to look up.  Options are taken out of WORDS. */
+#define CLI_HELP_FILE "@file"
+#define CLI_HELP_VM   "@vm"
 void cli_help_words(const struct cli_program *program, char **words, int count,
 		    struct strbuf *text);
 

@@ -103,7 +103,7 @@ static bool run_events(struct cli_call *call, struct err *err)
 		if (what == FOLLOW_EVENT && take_event(call, &event) && left != UINT64_MAX)
 			left--;
 		if (ferror(stdout))
-			return err_errno(err, "cannot write the output");
+			return true; /* cli_main() says why, if there is anything to say */
 	}
 	return true;
 }

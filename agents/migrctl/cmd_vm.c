@@ -134,8 +134,10 @@ const struct cli_command cmd_vm_create = {
 	.values_size = sizeof(struct create_values),
 	.summary = "define a guest by a JSON file ('-': standard input)",
 	.details =
-		"The definition is explained in migrd-vm(5); `migrd --print-schema vm' prints its\n"
-		"JSON schema.  Everything that is wrong with it is named at once.\n",
+		"The definition is explained in api.md, among the documents of migrd; migrd(8) "
+		"prints\n"
+		"its JSON schema: `migrd --print-schema vm'.  Everything that is wrong with it is\n"
+		"named at once.\n",
 	.run = run_create,
 };
 

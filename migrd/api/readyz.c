@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/work.h"
 
-/* Anybody may ask, without a certificate: so old may an answer be. */
+/* Whoever has a certificate may ask, whatever its role: so old may an answer be. */
 #define FRESH_MS 1000
 
 struct readiness {

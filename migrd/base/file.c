@@ -17,6 +17,8 @@ static bool fail(struct err *err, const char *what, const char *path)
 {
 	bool is_missing = errno == ENOENT;
 
+	if (errno == EISDIR)
+		return err_set(err, ERR_INVALID, "'%s' is a directory: a file is needed", path);
 	err_errno(err, "cannot %s '%s'", what, path);
 	if (is_missing)
 		err->code = ERR_NOT_FOUND;

@@ -23,4 +23,11 @@ if [ -z "$keys" ] || [ "$keys" != "$documented" ]; then
 		"$keys" "$documented"
 	status=1
 fi
+
+# What a help text calls a manual page is one of ours, or of a library or program.
+for page in $(grep -rhoE '"[^"]*migr[a-z.-]*\([1-9]\)' migrd agents --include='*.[ch]' |
+	grep -oE 'migr[a-z.-]*\([1-9]\)' | sort -u); do
+	file=man/$(echo "$page" | sed 's/(\(.\))/.\1/')
+	[ -f "$file" ] || { echo "a help text names $page, which does not exist"; status=1; }
+done
 exit $status

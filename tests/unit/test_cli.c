@@ -250,6 +250,12 @@ static const struct {
 	{ "move list --version", "tool 1.2\n" },
 	{ "__complete", "move\nvm\nevents\n" },
 	{ "__complete move", "start\nlist\n" },
+	{ "__complete -- --socket /x/y move", "start\nlist\n" },
+	{ "__complete -- -o json move start --to b", "--to\n--bandwidth\n" },
+	{ "__complete -- --output", "table\njson\n" },
+	{ "__complete -- move start -o", "table\njson\n" },
+	{ "__complete -- --socket", "@file\n" },
+	{ "__complete -- move start -w", "@vm\n" },
 	{ "__complete move start", "--to\n--bandwidth\n--limit\n--watch\n--output\n--socket\n" },
 };
 

@@ -81,6 +81,9 @@ START_TEST(file_missing_is_not_found)
 	char *data;
 	size_t len;
 
+	ck_assert(!file_read("/", 10, &data, &len, &err));
+	ck_assert_int_eq(err.code, ERR_INVALID);
+	ck_assert_str_eq(err.msg, "'/' is a directory: a file is needed");
 	ck_assert(!file_read(scratch_path("no"), 10, &data, &len, &err));
 	ck_assert_int_eq(err.code, ERR_NOT_FOUND);
 	ck_assert(!file_read_tail(scratch_path("no"), 10, &data, &err));

@@ -1,0 +1,20 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# `make install' brings the programs, every manual page, the documents and the examples.
+cd "${srcdir:-.}" || exit 1
+source=$(pwd)
+cd "$OLDPWD" || exit 1
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+status=0
+
+"${MAKE:-make}" -s -C "${builddir:-.}" install DESTDIR="$root" >"$root/log" 2>&1 || {
+	cat "$root/log"
+	exit 1
+}
+for name in migrd migrctl migrd-stream migrd-output README.md ARCHITECTURE.md api.md errors.md \
+	guest.json witness $(cd "$source/man" && ls -- *.[1-9]); do
+	[ -n "$(find "$root" -name "$name" -type f)" ] ||
+		{ echo "'make install' leaves out $name"; status=1; }
+done
+exit $status
