@@ -6,6 +6,7 @@
  *     event      says STOP and RESUME in turn, and answers "NANOSECONDS\n": the
  *                monotonic time just before it did
  *     slow MS    answers each command so late from now on, and in two pieces
+ *     flood      sends events on its first monitor for ever, as fast as they are taken
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -43,6 +44,14 @@ static size_t pending_count;
 static uint64_t slow_ms;
 static bool is_running;
 
+static const char flood_event[] =
+	"{\"event\":\"BLOCK_IO_ERROR\",\"data\":{\"device\":\"x\",\"node-name\":\"disk-node\","
+	"\"operation\":\"write\",\"action\":\"report\",\"nospace\":false,"
+	"\"reason\":\"no medium in this drive\"},"
+	"\"timestamp\":{\"seconds\":1,\"microseconds\":0}}\r\n";
+static bool is_flooding;
+static size_t flood_sent; /* of the event that is on its way */
+
 static uint64_t now_ns(void)
 {
 	struct timespec ts;
@@ -56,6 +65,32 @@ static uint64_t now_ms(void)
 	return now_ns() / 1000000;
 }
 
+/* ---- the flood ------------------------------------------------------- */
+
+static void end_event(void)
+{
+	const char *rest = flood_event + flood_sent;
+
+	if (flood_sent && send(monitors[0].fd, rest, strlen(rest), MSG_NOSIGNAL) < 0)
+		exit(1);
+	flood_sent = 0;
+}
+
+/* Until the other end is full. */
+static void flood(void)
+{
+	for (;;) {
+		const char *rest = flood_event + flood_sent;
+		ssize_t n = send(monitors[0].fd, rest, strlen(rest), MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0)
+			return;
+		flood_sent = (flood_sent + (size_t)n) % strlen(flood_event);
+	}
+}
+
+/* ---- words ----------------------------------------------------------- */
+
 static void say(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void say(int fd, const char *fmt, ...)
 {
@@ -66,6 +101,8 @@ static void say(int fd, const char *fmt, ...)
 	va_start(ap, fmt);
 	len = vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	if (is_flooding && fd == monitors[0].fd)
+		end_event();
 	if (fd >= 0 && send(fd, text, (size_t)len, MSG_NOSIGNAL) != len)
 		exit(1);
 }
@@ -174,6 +211,8 @@ static void on_order(struct line *from)
 {
 	if (strncmp(from->text, "slow ", 5) == 0) {
 		slow_ms = strtoull(from->text + 5, NULL, 10);
+	} else if (strcmp(from->text, "flood") == 0) {
+		is_flooding = true;
 	} else if (strcmp(from->text, "event") == 0) {
 		uint64_t at_ns = now_ns();
 
@@ -219,7 +258,9 @@ static void serve(void)
 	struct pollfd fds[1 + 2 * MONITORS] = { { console.fd, POLLIN, 0 } };
 
 	for (size_t i = 0; i < MONITORS; i++) {
-		fds[1 + i] = (struct pollfd){ monitors[i].fd, POLLIN, 0 };
+		short out = is_flooding && i == 0 ? POLLOUT : 0;
+
+		fds[1 + i] = (struct pollfd){ monitors[i].fd, (short)(POLLIN | out), 0 };
 		fds[1 + MONITORS + i] =
 			(struct pollfd){ monitors[i].fd < 0 ? listeners[i] : -1, POLLIN, 0 };
 	}
@@ -228,14 +269,17 @@ static void serve(void)
 	if (fds[0].revents && !read_lines(&console, on_order))
 		exit(0); /* who started all this has ended */
 	for (size_t i = 0; i < MONITORS; i++) {
-		if (fds[1 + i].revents && !read_lines(&monitors[i], on_command)) {
+		if ((fds[1 + i].revents & ~POLLOUT) && !read_lines(&monitors[i], on_command)) {
 			close(monitors[i].fd);
 			monitors[i].fd = -1;
+			flood_sent = 0;
 		}
 		if (fds[1 + MONITORS + i].revents)
 			accept_client(i);
 	}
 	say_due();
+	if (is_flooding && monitors[0].fd >= 0)
+		flood();
 }
 
 static void write_pid_file(void)
