@@ -30,4 +30,15 @@ for page in $(grep -rhoE '"[^"]*migr[a-z.-]*\([1-9]\)' migrd agents --include='*
 	file=man/$(echo "$page" | sed 's/(\(.\))/.\1/')
 	[ -f "$file" ] || { echo "a help text names $page, which does not exist"; status=1; }
 done
+
+# The same of those that a running migrd takes over.
+live=$(awk 'match($0, /{ "[a-z]*", "[a-z_]*", CONFIG_TYPE/) { split($0, word, "\""); key = word[2] " " word[4] }
+	/is_live = true/ { print key }' migrd/config_keys.c | sort)
+documented=$(awk '$1 == ".Ss" { section = $3 } $1 == ".It" && $2 == "Ic" { key = $3 }
+	/; live\.$/ { print section, key }' man/migrd.conf.5 | sort)
+if [ -z "$live" ] || [ "$live" != "$documented" ]; then
+	printf 'keys that are live in migrd/config_keys.c and in migrd.conf(5) differ:\n%s\n---\n%s\n' \
+		"$live" "$documented"
+	status=1
+fi
 exit $status
