@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What waits for the loop, and whose turn it is.
  *
- * A connection has one request under way at a time, so that the order of arrival
- * within a class is a round robin between connections.  Each class has its share
- * of a turn; then the loop looks at its other descriptors before the next turn.
+ * Each class has its share of a turn; then the loop looks at its other descriptors
+ * before the next turn.  A class is served in rounds, in each of which a caller has one
+ * request: who asks on a hundred connections gets no more than who asks on one.
  *
  * Of answers to users only a few are in the library's hands at a time: one thread
  * encrypts and sends them all, and a peer's request must not stand behind sixty
@@ -49,10 +49,39 @@ void http_inbox_init(struct http_inbox *inbox)
 		TAILQ_INIT(&inbox->classes[i].waiting);
 }
 
+/* The round after that of its caller's last one.  As many can wait as a share has
+ * connections (http_shares.h), since each has one request under way. */
+static uint64_t round_of(const struct http_inbox *inbox, const struct http_request *req)
+{
+	const struct http_request *other;
+
+	TAILQ_FOREACH_REVERSE(other, &inbox->classes[req->class].waiting, http_request_list, link)
+	if (strcmp(other->caller, req->caller) == 0)
+		return other->round + 1;
+	return inbox->classes[req->class].round + 1;
+}
+
 void http_inbox_add(struct http_inbox *inbox, struct http_request *req)
 {
+	struct http_request_list *waiting;
+	struct http_request *other;
+
 	req->class = class_of(req);
-	TAILQ_INSERT_TAIL(&inbox->classes[req->class].waiting, req, link);
+	req->round = round_of(inbox, req);
+	waiting = &inbox->classes[req->class].waiting;
+	TAILQ_FOREACH_REVERSE(other, waiting, http_request_list, link)
+	if (other->round <= req->round)
+		break;
+	if (other)
+		TAILQ_INSERT_AFTER(waiting, other, req, link);
+	else
+		TAILQ_INSERT_HEAD(waiting, req, link);
+}
+
+static void take(struct http_inbox *inbox, struct http_request *req)
+{
+	inbox->classes[req->class].round = req->round;
+	TAILQ_REMOVE(&inbox->classes[req->class].waiting, req, link);
 }
 
 static bool is_window_full(const struct http_inbox *inbox, unsigned class)
@@ -74,7 +103,7 @@ struct http_request *http_inbox_take(struct http_inbox *inbox)
 		if (!req || inbox->classes[i].taken == shares[i].turn || is_window_full(inbox, i))
 			continue;
 		inbox->classes[i].taken++;
-		TAILQ_REMOVE(&inbox->classes[i].waiting, req, link);
+		take(inbox, req);
 		return req;
 	}
 	return NULL;
@@ -87,7 +116,7 @@ struct http_request *http_inbox_take_any(struct http_inbox *inbox)
 
 		if (!req)
 			continue;
-		TAILQ_REMOVE(&inbox->classes[i].waiting, req, link);
+		take(inbox, req);
 		return req;
 	}
 	return NULL;

@@ -111,6 +111,7 @@ struct http_request {
 	char caller[ID_NAME_SIZE];
 	int64_t uid; /* http_caller_uid() */
 	enum http_class class;
+	uint64_t round;                 /* of its class, see http_inbox.c */
 	TAILQ_ENTRY(http_request) link; /* inbox, then held */
 };
 
@@ -135,9 +136,10 @@ TAILQ_HEAD(http_conn_list, http_conn);
 
 struct http_inbox {
 	struct {
-		struct http_request_list waiting;
-		unsigned taken;  /* in this turn */
-		unsigned unsent; /* in this window */
+		struct http_request_list waiting; /* by round */
+		uint64_t round;                   /* of the last that was taken */
+		unsigned taken;                   /* in this turn */
+		unsigned unsent;                  /* in this window */
 	} classes[HTTP_CLASS_COUNT];
 	uint64_t window;
 };

@@ -623,6 +623,32 @@ START_TEST(inbox_handover_behind_viewers_is_first)
 }
 END_TEST
 
+/* Who asks on twenty connections gets no more than who asks on one. */
+START_TEST(inbox_callers_take_turns_however_many_they_ask)
+{
+	struct http_inbox inbox = { 0 };
+	struct http_request lone = { .role = HTTP_ROLE_VIEWER };
+	unsigned taken = 0;
+
+	fill_inbox(&inbox);
+	memcpy(lone.caller, "lone", sizeof("lone"));
+	lone.path = waiting[0].path;
+	http_inbox_add(&inbox, &lone);
+	for (unsigned answered = 0; answered < 3; taken++) {
+		struct http_request *req = http_inbox_take(&inbox);
+
+		http_inbox_begin_turn(&inbox);
+		if (req != &lone)
+			continue;
+		answered++;
+		http_inbox_add(&inbox, &lone); /* at once again */
+	}
+	/* Between two of its own, one of the other viewer's. */
+	ck_assert_uint_le(taken, 2 + 2 * 3);
+	ck_assert_ptr_ne(http_inbox_take(&inbox), &lone);
+}
+END_TEST
+
 /* However many wait, the loop gets to its other descriptors. */
 START_TEST(inbox_many_viewers_have_their_share_of_a_turn)
 {
@@ -882,6 +908,7 @@ Suite *suite(void)
 	tcase_add_test(plain, request_held_is_answered_later);
 	tcase_add_test(plain, request_held_client_gone_is_survived);
 	tcase_add_test(plain, inbox_handover_behind_viewers_is_first);
+	tcase_add_test(plain, inbox_callers_take_turns_however_many_they_ask);
 	tcase_add_test(plain, inbox_many_viewers_have_their_share_of_a_turn);
 	tcase_add_test(plain, inbox_answers_not_sent_hold_viewers_back_for_a_while);
 	tcase_add_test(plain, event_reaches_all_watchers);
