@@ -11,7 +11,12 @@
 #include "base/strbuf.h"
 #include "qga/codec.h"
 
-#define READ_BYTES 65536
+/* What a guest may take of a turn of the loop, and of a second: what it says beyond is
+ * left in the socket.  The burst has room for the longest answer that there can be. */
+#define READ_BYTES  16384
+#define BURST_BYTES (2 * QGA_LINE_MAX_BYTES)
+#define BYTES_PER_S (1u << 20)
+#define REST_MS     10
 
 enum phase {
 	PHASE_WAITING, /* for those before it */
@@ -34,6 +39,9 @@ struct qga_conn {
 	int fd;
 	struct loop_watch *watch;
 	struct loop_timer *tell; /* heard() and closed(), outside of any call */
+	struct loop_timer *rest; /* runs while nothing is read */
+	uint64_t tokens;         /* bytes that may be read */
+	uint64_t counted_ms;     /* until when tokens were given */
 	bool is_heard, is_closed;
 	struct qga_codec codec;
 	struct strbuf out;
@@ -153,6 +161,13 @@ static void end_all(struct qga_conn *conn, const char *why)
 
 /* ---- sending ----------------------------------------------------------- */
 
+static void watch(struct qga_conn *conn)
+{
+	unsigned events = loop_timer_is_active(conn->rest) ? 0 : LOOP_READ;
+
+	loop_watch_set(conn->watch, conn->out.len > 0 ? events | LOOP_WRITE : events);
+}
+
 /* An error shows at the next read. */
 static void flush(struct qga_conn *conn)
 {
@@ -166,7 +181,7 @@ static void flush(struct qga_conn *conn)
 		else if (errno != EINTR)
 			strbuf_clear(&conn->out);
 	}
-	loop_watch_set(conn->watch, conn->out.len > 0 ? LOOP_READ | LOOP_WRITE : LOOP_READ);
+	watch(conn);
 }
 
 static void send_command(struct qga_conn *conn, const char *name, struct json_object *args)
@@ -321,6 +336,34 @@ static void conn_close(struct qga_conn *conn)
 	loop_timer_start(conn->tell, 0);
 }
 
+static void refill(struct qga_conn *conn)
+{
+	uint64_t now_ms = loop_now_ms(conn->loop);
+
+	conn->tokens += (now_ms - conn->counted_ms) * BYTES_PER_S / 1000;
+	if (conn->tokens > BURST_BYTES)
+		conn->tokens = BURST_BYTES;
+	conn->counted_ms = now_ms;
+}
+
+static void on_rested(void *data)
+{
+	struct qga_conn *conn = data;
+
+	if (!conn->is_closed)
+		watch(conn);
+}
+
+static void count(struct qga_conn *conn, size_t bytes)
+{
+	refill(conn);
+	conn->tokens -= bytes < conn->tokens ? bytes : conn->tokens;
+	if (conn->tokens >= READ_BYTES)
+		return;
+	loop_timer_start(conn->rest, REST_MS);
+	watch(conn);
+}
+
 /* One read a call, so that a flood leaves the loop to others. */
 static void on_io(void *data, unsigned ready)
 {
@@ -334,6 +377,7 @@ static void on_io(void *data, unsigned ready)
 		return;
 	n = recv(conn->fd, buf, sizeof(buf), 0);
 	if (n > 0) {
+		count(conn, (size_t)n);
 		qga_codec_feed(&conn->codec, buf, (size_t)n);
 		process(conn);
 	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -370,6 +414,9 @@ struct qga_conn *qga_conn_open(struct loop *loop, const char *path, const struct
 	conn->fd = fd;
 	conn->watch = loop_watch_new(loop, fd, on_io, conn);
 	conn->tell = loop_timer_new(loop, on_tell, conn);
+	conn->rest = loop_timer_new(loop, on_rested, conn);
+	conn->tokens = BURST_BYTES;
+	conn->counted_ms = loop_now_ms(loop);
 	/* An earlier life began with an earlier time. */
 	conn->sync_id = clock_wall_ms();
 	qga_codec_init(&conn->codec, QGA_LINE_MAX_BYTES);
@@ -385,6 +432,7 @@ void qga_conn_free(struct qga_conn *conn)
 	if (!conn->is_closed)
 		conn_close(conn);
 	loop_timer_free(conn->tell);
+	loop_timer_free(conn->rest);
 	qga_codec_fini(&conn->codec);
 	strbuf_fini(&conn->out);
 	free(conn);

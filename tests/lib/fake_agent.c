@@ -44,8 +44,8 @@ static void write_out(struct fake_agent *fa)
 		if (fa->piece)
 			break;
 	}
-	if (fa->out.len > 0)
-		loop_timer_start(fa->piece_timer, 0);
+	if (fa->out.len > 0) /* a full socket is tried again when time goes on */
+		loop_timer_start(fa->piece_timer, fa->piece ? 0 : 1);
 }
 
 static void on_piece(void *data)

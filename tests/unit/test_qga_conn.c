@@ -272,13 +272,38 @@ START_TEST(answer_is_huge_is_refused)
 	ask("a");
 	loop_sim_run(loop);
 	fake_agent_say(fa, text, len);
+	loop_sim_advance_ms(loop, 50); /* a socket full after another */
 	assert_trace("a=agent-error;");
 	ck_assert_ptr_nonnull(strstr(last_err.msg, "over 1048576 bytes"));
+	loop_sim_advance_ms(loop, 3000); /* the rest is read at a bounded pace */
 	fake_agent_restart(fa);
 	fake_agent_unmute(fa);
 	say("xxx\n");
 	ask("b");
 	assert_trace("b={};");
+}
+END_TEST
+
+/* What a guest says without being asked is left in its socket beyond some pace, and
+ * who asks is answered all the same. */
+START_TEST(flood_of_the_guest_is_read_at_a_bounded_pace)
+{
+	static char line[64 * 1024];
+	unsigned heard_at_once;
+
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\n';
+	for (int i = 0; i < 64; i++) /* 4 MiB */
+		fake_agent_say(fa, line, sizeof(line));
+	loop_sim_run(loop);
+	heard_at_once = heard;
+	loop_sim_run(loop);
+	ck_assert_uint_eq(heard, heard_at_once);
+	loop_sim_advance_ms(loop, 500);
+	ck_assert_uint_gt(heard, heard_at_once);
+	ask_for("a", "guest-ping", 10000);
+	loop_sim_advance_ms(loop, 9000);
+	assert_trace("a={};");
 }
 END_TEST
 
@@ -429,6 +454,7 @@ Suite *suite(void)
 	tcase_add_test(tc, answer_comes_twice_second_is_dropped);
 	tcase_add_test(tc, mark_in_the_middle_of_an_answer_begins_anew);
 	tcase_add_test(tc, answer_is_huge_is_refused);
+	tcase_add_test(tc, flood_of_the_guest_is_read_at_a_bounded_pace);
 	tcase_add_loop_test(tc, answer_is_deep_or_wide_is_refused, 0, 2);
 	tc = add_case(s, "commands that answer only if they fail");
 	tcase_add_test(tc, silent_command_silence_is_success);
