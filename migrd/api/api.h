@@ -37,6 +37,11 @@ struct api {
 		int64_t at_ms; /* 0: none yet */
 		char error[ERR_MSG_SIZE];
 	} reload;
+	struct {
+		bool is_right; /* no VM has changed since */
+		uint64_t at_ms;
+		uint64_t total, running;
+	} vm_count;    /* host.c */
 	bool is_ready; /* everything of an earlier life was found again */
 };
 

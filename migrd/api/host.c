@@ -6,17 +6,32 @@
 #include "base/mem.h"
 #include "base/proc.h"
 
-static struct json_object *count_vms(const struct api *api)
+/* A walk over all VMs, once after a change and once a second: whatever asks every
+ * millisecond finds it counted. */
+#define COUNT_AGAIN_MS 1000
+
+static void count_again(struct api *api)
+{
+	uint64_t now_ms = loop_now_ms(api->loop);
+
+	if (api->vm_count.is_right && now_ms < api->vm_count.at_ms + COUNT_AGAIN_MS)
+		return;
+	api->vm_count.is_right = true;
+	api->vm_count.at_ms = now_ms;
+	api->vm_count.total = api->vm_count.running = 0;
+	for (struct vm *vm = vm_next(api->vms, NULL); vm; vm = vm_next(api->vms, vm_name(vm))) {
+		api->vm_count.total++;
+		api->vm_count.running += strcmp(vm_state(vm), "running") == 0;
+	}
+}
+
+static struct json_object *count_vms(struct api *api)
 {
 	struct json_object *obj = json_object_new_object();
-	uint64_t total = 0, running = 0;
 
-	for (struct vm *vm = vm_next(api->vms, NULL); vm; vm = vm_next(api->vms, vm_name(vm))) {
-		total++;
-		running += strcmp(vm_state(vm), "running") == 0;
-	}
-	json_add_uint(obj, "total", total);
-	json_add_uint(obj, "running", running);
+	count_again(api);
+	json_add_uint(obj, "total", api->vm_count.total);
+	json_add_uint(obj, "running", api->vm_count.running);
 	return obj;
 }
 
@@ -77,7 +92,7 @@ static struct json_object *store_json(const struct api *api)
 
 void api_host_get(struct http_request *req, void *data)
 {
-	const struct api *api = data;
+	struct api *api = data;
 	struct json_object *obj = json_object_new_object();
 	struct json_object *protocol = json_object_new_object();
 

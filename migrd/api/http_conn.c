@@ -10,8 +10,10 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "api/http_internal.h"
 #include "base/log.h"
@@ -194,6 +196,19 @@ static void leave_place(struct http_conn *conn)
 	pthread_mutex_unlock(&conn->server->lock);
 }
 
+/* The loop thread comes before the library's, whose work is sized by clients.  Only a
+ * little: what a peer asks at the end of a move passes through here as well. */
+#define NICE 2
+
+static void give_way(void)
+{
+	static _Thread_local bool is_done;
+
+	if (!is_done)
+		(void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
+	is_done = true;
+}
+
 void http_conn_notify(void *cls, struct MHD_Connection *connection, void **socket_context,
 		      enum MHD_ConnectionNotificationCode code)
 {
@@ -201,6 +216,7 @@ void http_conn_notify(void *cls, struct MHD_Connection *connection, void **socke
 
 	switch (code) {
 	case MHD_CONNECTION_NOTIFY_STARTED:
+		give_way();
 		*socket_context = conn_new(cls, connection);
 		return;
 	case MHD_CONNECTION_NOTIFY_CLOSED:

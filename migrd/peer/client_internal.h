@@ -68,6 +68,8 @@ struct peer_clients {
 	char *host_id, *ca_file, *cert_file, *key_file;
 	CURLM *multi;
 	struct loop_timer *multi_timer, *deliver_timer;
+	struct loop_timer *collect_timer; /* runs while answers wait for the next turn */
+	unsigned collected;               /* in this turn */
 	struct peer_socket_list sockets;
 	struct peer_list peers;
 	struct peer_request_list requests; /* in order of arrival, whatever their state */

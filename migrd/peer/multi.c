@@ -6,6 +6,8 @@
  * the one that ends a blackout. */
 #define CONNECTIONS_PER_PEER_MAX 8
 #define IDLE_CONNECTIONS_MAX     256
+/* Each may be a megabyte of JSON; what is beyond waits for the next turn of the loop. */
+#define ANSWERS_PER_TURN 8
 
 struct peer_socket {
 	struct peer_clients *clients;
@@ -14,19 +16,31 @@ struct peer_socket {
 	TAILQ_ENTRY(peer_socket) link;
 };
 
-static void collect_ended(struct peer_clients *clients)
+static void collect(struct peer_clients *clients)
 {
 	CURLMsg *msg;
 	int left;
 
-	while ((msg = curl_multi_info_read(clients->multi, &left))) {
+	while (clients->collected < ANSWERS_PER_TURN &&
+	       (msg = curl_multi_info_read(clients->multi, &left))) {
 		char *req = NULL;
 
 		if (msg->msg != CURLMSG_DONE)
 			continue;
+		clients->collected++;
 		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &req);
 		peer_transfer_ended((struct peer_request *)(void *)req, msg->data.result);
 	}
+	if (clients->collected && !loop_timer_is_active(clients->collect_timer))
+		loop_timer_start(clients->collect_timer, 0);
+}
+
+static void on_next_turn(void *data)
+{
+	struct peer_clients *clients = data;
+
+	clients->collected = 0;
+	collect(clients);
 }
 
 static void act(struct peer_clients *clients, curl_socket_t fd, int events)
@@ -34,7 +48,7 @@ static void act(struct peer_clients *clients, curl_socket_t fd, int events)
 	int running;
 
 	curl_multi_socket_action(clients->multi, fd, events, &running);
-	collect_ended(clients);
+	collect(clients);
 }
 
 /* The socket may be gone when libcurl returns. */
@@ -116,6 +130,7 @@ bool peer_multi_open(struct peer_clients *clients, struct err *err)
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return err_set(err, ERR_INTERNAL, "libcurl did not start");
 	clients->multi_timer = loop_timer_new(clients->loop, on_timer, clients);
+	clients->collect_timer = loop_timer_new(clients->loop, on_next_turn, clients);
 	clients->multi = curl_multi_init();
 	if (!clients->multi)
 		return err_set(err, ERR_INTERNAL, "libcurl did not start");
@@ -139,4 +154,5 @@ void peer_multi_close(struct peer_clients *clients)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ_REMOVE has moved the head */
 		socket_free(sock);
 	loop_timer_free(clients->multi_timer);
+	loop_timer_free(clients->collect_timer);
 }
