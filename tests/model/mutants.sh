@@ -4,28 +4,36 @@
 # finds every one.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 command -v spin >/dev/null || { echo "mutants.sh: spin is not installed" >&2; exit 77; }
-cp "$here/handover.pml" "$here/ownership.pml" "$work"
-"$here/states.sh" "$here/../../migrd/job/move_states.c" >"$work/states.pml"
-cd "$work"
-missed=0
 
-# What breaks, then the macro, then what must be able to happen.
-while read -r macro settings; do
-	case $macro in '' | '#'*) continue ;; esac
-	# shellcheck disable=SC2086 # several words
+# What breaks, then the macros under which it must be found: one line of the list.
+find_one() { # DIR MACRO SETTINGS...
+	models=$1 macro=$2
+	shift 2
+	mkdir "$models/$macro.$$"
+	cd "$models/$macro.$$"
+	cp "$models"/*.pml .
 	model=handover
 	grep -qw "$macro" handover.pml || model=ownership
-	spin -a -D"$macro" $settings "$model.pml" >spin.log || { cat spin.log; exit 2; }
-	${CC:-cc} -O1 -w -DSAFETY -DMEMLIM=2048 -o pan pan.c
+	spin -a -D"$macro" "$@" "$model.pml" >spin.log || { cat spin.log; exit 2; }
+	${CC:-cc} -O0 -w -DSAFETY -DMEMLIM=2048 -o pan pan.c
 	# shellcheck disable=SC3045 # dash and bash have it
 	(ulimit -t 30; nice -n 5 ./pan -m10000 -w22) >pan.log 2>&1 || true
 	found=$(sed -n 's/^pan:1: \(.*\) (at depth.*/\1/p' pan.log)
 	printf '%-38s %s\n' "$macro" "${found:-NOT FOUND}"
-	[ -n "$found" ] || missed=1
-done <<'LIST'
+	[ -n "$found" ]
+}
+
+if [ "${1:-}" = --one ]; then
+	shift
+	find_one "$@"
+	exit
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cp "$here/handover.pml" "$here/ownership.pml" "$work"
+"$here/states.sh" "$here/../../migrd/job/move_states.c" >"$work/states.pml"
+grep -v '^#' <<'LIST' | xargs -L 1 -P "$(nproc)" sh "$0" --one "$work"
 # the design's rules
 M_CONT_WITHOUT_GO                     -DFAULTS=2
 M_RESUME_WITHOUT_REFUSAL              -DFAULTS=2
@@ -68,4 +76,3 @@ M_WHO_ASKS_IS_STOPPED                 -DFAULTS=4
 M_SENT_AWAY_IS_RESUMED                -DFAULTS=4
 M_OLD_RECORD_REFUSES                  -DFAULTS=4
 LIST
-exit $missed
