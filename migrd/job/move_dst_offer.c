@@ -21,8 +21,8 @@ static uint64_t progress_of(const struct move *move)
 {
 	const struct stream_status *status = move->stream ? stream_status(move->stream) : NULL;
 
-	return (status ? status->bytes_in + status->bytes_out : 0) * 64 + move->qemu_state * 8u +
-	       (status ? status->state : 0);
+	return (status ? status->bytes_in + status->bytes_out : 0) * 64 +
+	       (uint64_t)move->qemu_state * 8 + (status ? status->state : 0);
 }
 
 /* The source is not to blame for this host's disk, on which it waits.  A guest that is

@@ -14,7 +14,7 @@
 /* What a guest may take of a turn of the loop, and of a second: what it says beyond is
  * left in the socket.  The burst has room for the longest answer that there can be. */
 #define READ_BYTES  16384
-#define BURST_BYTES (2 * QGA_LINE_MAX_BYTES)
+#define BURST_BYTES ((uint64_t)2 * QGA_LINE_MAX_BYTES)
 #define BYTES_PER_S (1u << 20)
 #define REST_MS     10
 

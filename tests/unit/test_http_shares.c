@@ -106,6 +106,7 @@ START_TEST(viewer_with_busy_connections_gets_no_more)
 	}
 	ck_assert(!come(HTTP_SHARE_VIEWER, "dashboard"));
 	ck_assert(come(HTTP_SHARE_VIEWER, "other"));
+	ck_assert_ptr_nonnull(middle);
 	middle->is_idle = true;
 	ck_assert(come(HTTP_SHARE_VIEWER, "dashboard"));
 	ck_assert(!is_in(middle));
