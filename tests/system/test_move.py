@@ -39,6 +39,22 @@ class MoveTest(SystemTest):
         self.assertRegex(words, "prepare.* transfer.* handover.* confirm.* done")
         self.assertEqual([i["at"] for i in items], sorted(i["at"] for i in items))
 
+    # A list is put together of texts that are kept, or made for the moment.
+    def test_lists_during_and_after_a_move_say_what_each_object_says(self):
+        guest = self.world.guest(area=0)
+        guest.start(self.a)
+        move = self.world.begin_move(guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
+        self.world.wait_flowing(self.a, move["id"])
+        for host in (self.a, self.b):
+            for path, key in (("/v1/jobs", "id"), ("/v1/moves", "id"), ("/v1/vms", "name")):
+                self.assertIn(move["id"] if key == "id" else "g1",
+                              [item[key] for item in host.api.items(path)], path)
+        self.a.api.post(f"/v1/moves/{move['id']}/cancel")
+        self.world.wait_state(self.a, move["id"], "cancelled")
+        self.assertEqual(self.a.api.items("/v1/moves"), [self.a.move_state(move["id"])])
+        listed, = self.a.api.items("/v1/vms")
+        self.assertEqual(listed, {key: guest.vm(self.a)[key] for key in listed})
+
     def test_second_move_of_the_same_vm_is_refused(self):
         guest = self.world.guest()
         guest.start(self.a)
