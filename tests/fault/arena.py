@@ -103,6 +103,11 @@ class Arena:
             f.seek(offset)
             return [match[1] for match in FIRED.finditer(f.read())]
 
+    def crashes_in(self, host, offset):
+        with open(host.log, encoding="utf-8", errors="replace") as f:
+            f.seek(offset)
+            return sum("event=fired" in line and "action=crash" in line for line in f)
+
     def spawn(self, host, plan=None):
         host.env.pop("MIGRD_FAULTS", None)
         if plan:
@@ -211,7 +216,9 @@ class Arena:
         for host, offset in offsets.items():
             fired = self.fired_in(host, offset)
             record.fired += fired
-            if host in waiting and (not fired or waiting[host] != second):
+            # A crash after the last look is not yet revived.
+            late = waiting.get(host, "") == second and self.crashes_in(host, offset)
+            if host in waiting and (not fired or waiting[host] != second or late):
                 self.disarm(host)
         for host in (self.a, self.b):
             host.must_be_up = True

@@ -194,7 +194,7 @@ class NewerBuild(Coordinators):
     def strike(self, s):
         other = s.world.dir / "newer" / "bin"
         other.mkdir(parents=True)
-        for name in ("migrd", "migrd-stream", "migrctl"):
+        for name in ("migrd", "migrd-stream", "migrd-output", "migrctl"):
             (other / name).write_bytes(pathlib.Path(settings.program(name)).read_bytes()
                                        .replace(self.old + b"\0", self.new + b"\0"))
             (other / name).chmod(0o755)

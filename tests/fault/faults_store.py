@@ -96,6 +96,11 @@ def resolved_for_the_destination(s):
     """The guest is complete there, and its source says that it does not know the move."""
     s.world.wait_state(s.b, s.move_id, "stuck")
     s.guest.console.assert_quiet(0.3)
+    refused = s.a.migrctl("vm", "resume", s.guest.name, check=False)
+    if refused.returncode == 0 or "has sent the guest to another host" not in refused.stderr:
+        raise AssertionError(f"an old memory was resumed: {refused.stdout}{refused.stderr}")
+    if "sent-away-vm" not in s.a.migrctl("-o", "json", "host", "check", check=False).stdout:
+        raise AssertionError("the check of the host does not tell of it")
     s.b.migrctl("move", "resolve", s.move_id, "--keep", "destination", "--assert-dead", "a")
     old_record_forgotten(s)
 
