@@ -39,10 +39,7 @@ struct MHD_Response *http_response_json(unsigned status, struct json_object *obj
 
 	if (!obj)
 		return response_text(NULL, NULL, 0);
-	text = json_object_to_json_string_length(obj,
-						 JSON_C_TO_STRING_PLAIN |
-							 JSON_C_TO_STRING_NOSLASHESCAPE,
-						 &len);
+	text = json_text(obj, &len);
 	response = response_text(status >= 400 ? TYPE_PROBLEM : TYPE_JSON, text, len);
 	json_object_put(obj);
 	return response;

@@ -109,9 +109,7 @@ static int64_t count(struct json_object *def, const char *list)
 	struct json_object *array = NULL;
 
 	json_object_object_get_ex(def, list, &array);
-	return json_object_is_type(array, json_type_array)
-		       ? (int64_t)json_object_array_length(array)
-		       : 0;
+	return (int64_t)json_count(array);
 }
 
 static int64_t sum(struct json_object *def, const char *list, const char *member)
@@ -196,11 +194,7 @@ const char *api_vm_summary_text(const struct api *api, struct vm *vm, size_t *re
 		free(kept->key);
 		free(kept->text);
 		kept->key = new_key(&facts, vm_definition(vm));
-		kept->text = xstrdup(
-			json_object_to_json_string_ext(obj,
-						       JSON_C_TO_STRING_PLAIN |
-							       JSON_C_TO_STRING_NOSLASHESCAPE));
-		kept->len = strlen(kept->text);
+		kept->text = xstrdup(json_text(obj, &kept->len));
 	}
 	*ret_len = kept->len;
 	return kept->text;

@@ -143,5 +143,9 @@ const char *json_get_str(struct json_object *obj, const char *key);
 int64_t json_get_int(struct json_object *obj, const char *key, int64_t fallback);
 bool json_get_bool(struct json_object *obj, const char *key, bool fallback);
 struct json_object *json_get_obj(struct json_object *obj, const char *key);
+/* The items of an array; 0 for anything else, NULL too. */
+size_t json_count(struct json_object *array);
+/* On one line, as it is sent; OBJ's own until that changes or goes. RET_LEN may be NULL. */
+const char *json_text(struct json_object *obj, size_t *ret_len);
 
 #endif

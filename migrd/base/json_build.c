@@ -83,3 +83,18 @@ struct json_object *json_get_obj(struct json_object *obj, const char *key)
 {
 	return get_typed(obj, key, json_type_object);
 }
+
+size_t json_count(struct json_object *array)
+{
+	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
+}
+
+const char *json_text(struct json_object *obj, size_t *ret_len)
+{
+	size_t len;
+
+	return json_object_to_json_string_length(obj,
+						 JSON_C_TO_STRING_PLAIN |
+							 JSON_C_TO_STRING_NOSLASHESCAPE,
+						 ret_len ? ret_len : &len);
+}

@@ -178,9 +178,7 @@ static void decode_object(const struct value *value)
 /* Its order is kept, so that what is encoded again is the same text. */
 static void decode_scalars(const struct value *value)
 {
-	const char *text =
-		json_object_to_json_string_ext(value->obj, JSON_C_TO_STRING_PLAIN |
-								   JSON_C_TO_STRING_NOSLASHESCAPE);
+	const char *text = json_text(value->obj, NULL);
 	size_t before = value->decoder->faults->count;
 
 	json_object_object_foreach(value->obj, key, member)

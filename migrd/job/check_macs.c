@@ -36,8 +36,7 @@ static void add_vm(struct macs *macs, const struct check_vm *vm)
 	CLEANUP(json_putp)
 	struct json_object *obj = vm->definition ? json_tokener_parse(vm->definition) : NULL;
 	struct json_object *nics = obj ? json_object_object_get(obj, "nics") : NULL;
-	size_t count =
-		json_object_is_type(nics, json_type_array) ? json_object_array_length(nics) : 0;
+	size_t count = json_count(nics);
 
 	for (size_t i = 0; i < count; i++) {
 		struct json_object *nic = json_object_array_get_idx(nics, i);

@@ -23,7 +23,7 @@
 
 static const char *const capabilities[] = { "events", "return-path", "late-block-activate", NULL };
 
-static bool is_loaded(const struct move *move)
+bool move_dst_is_loaded(const struct move *move)
 {
 	return move->qemu_state == QMP_MIG_COMPLETED;
 }
@@ -161,7 +161,7 @@ void move_dst_note_end(struct move *move, enum verdict verdict, bool run)
 /* Its go will never come.  But a guest that is complete may be all that there is. */
 static void note_unheard(struct move *move)
 {
-	if (!is_loaded(move)) {
+	if (!move_dst_is_loaded(move)) {
 		move_give_up(move, ERR_NOT_FOUND, "the source has no record of this move any more");
 	} else if (!move->go_requested) {
 		move_is_unheard(move, "the source has no record of this move");
@@ -196,9 +196,9 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 		return;
 	}
 	unheard = loop_now_ms(move->moves->env.loop) - move->entered_ms > OFFER_PATIENCE_MS;
-	if (!is_loaded(move) && !move->stream_ready && unheard)
+	if (!move_dst_is_loaded(move) && !move->stream_ready && unheard)
 		move_give_up(move, err->code, "the source never came");
-	else if (is_loaded(move) && move->state == MOVE_STATE_TRANSFER && is_silent(move))
+	else if (move_dst_is_loaded(move) && move->state == MOVE_STATE_TRANSFER && is_silent(move))
 		move_become_stuck(move);
 	else
 		move_is_waiting(move, err);
@@ -207,8 +207,8 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 /* Bytes flow, and QEMU has not got them all: no need to ask anybody. */
 static bool is_busy(const struct move *move)
 {
-	return !is_loaded(move) && move->stream_ready && !move->stream_gone && move->stream &&
-	       stream_status(move->stream)->state == STREAM_CHANNEL_OPEN;
+	return !move_dst_is_loaded(move) && move->stream_ready && !move->stream_gone &&
+	       move->stream && stream_status(move->stream)->state == STREAM_CHANNEL_OPEN;
 }
 
 static void ask_fate(struct move *move)
@@ -250,7 +250,7 @@ static bool may_explain_itself(const struct move *move)
 	bool is_broken = move->stream_gone || (status && (status->state == STREAM_CHANNEL_CLOSED ||
 							  status->state == STREAM_CHANNEL_FAILED));
 
-	return is_broken && !is_loaded(move) && move->drop_at_ms &&
+	return is_broken && !move_dst_is_loaded(move) && move->drop_at_ms &&
 	       loop_now_ms(move->moves->env.loop) - move->drop_at_ms < LAST_WORDS_MS;
 }
 
@@ -268,7 +268,7 @@ void move_dst_step_transfer(struct move *move)
 		move_give_up(move, ERR_CANCELLED, "it was cancelled on the destination");
 	} else if (move_dst_offer_is_over(move)) {
 		move_give_up(move, ERR_TIMEOUT, "the source sent nothing for too long");
-	} else if (move->go_requested && is_loaded(move)) {
+	} else if (move->go_requested && move_dst_is_loaded(move)) {
 		move_dst_take(move);
 	} else if (move->go_requested && load_is_late(move)) {
 		move_give_up(move, ERR_TIMEOUT, "QEMU did not finish loading the guest");
@@ -397,7 +397,7 @@ void move_dst_event(void *data, const struct qmp_event *event)
 		move_note(move, "MIGRATION", "%s at %lld us", status ? status : "?",
 			  (long long)event->time_us);
 		move->qemu_state = qmp_mig_state_from_name(status ? status : "");
-		if (is_loaded(move))
+		if (move_dst_is_loaded(move))
 			move_stamp(move, MOVE_STAMP_COMPLETED);
 	} else {
 		move_note(move, event->name, "at %lld us", (long long)event->time_us);

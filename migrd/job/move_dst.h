@@ -23,6 +23,9 @@ void move_dst_take(struct move *move);
  * our silence, given it to us (TAKEN; RUN: it is to run here). */
 void move_dst_note_end(struct move *move, enum verdict verdict, bool run);
 
+/* The guest is complete here. */
+bool move_dst_is_loaded(const struct move *move);
+
 /* ---- an offer that has not become a guest: move_dst_offer.c ---- */
 
 /* Before go and before the guest is complete here, the source has it: this host may

@@ -3,17 +3,12 @@
 #include "job/move_dst.h"
 #include "job/move_priv.h"
 
-static bool is_loaded(const struct move *move)
-{
-	return move->qemu_state == QMP_MIG_COMPLETED;
-}
-
 bool move_dst_may_refuse(const struct move *move)
 {
 	bool is_open = move->state == MOVE_STATE_PREPARE || move->state == MOVE_STATE_TRANSFER;
 
 	return move->side == MOVE_DST && is_open && move->verdict == VERDICT_NONE &&
-	       !move->go_requested && !is_loaded(move);
+	       !move->go_requested && !move_dst_is_loaded(move);
 }
 
 /* A number that changes with each byte of the source's and each step of QEMU. */
@@ -29,7 +24,8 @@ static uint64_t progress_of(const struct move *move)
  * complete here may be all that there is: while the source is silent, it is kept. */
 static bool is_excused(const struct move *move)
 {
-	return err_is_set(&move->store_error) || (is_loaded(move) && move->silent_since_ms);
+	return err_is_set(&move->store_error) ||
+	       (move_dst_is_loaded(move) && move->silent_since_ms);
 }
 
 static uint64_t idle_ms(struct move *move)
@@ -60,7 +56,7 @@ void move_dst_say_idle(struct move *move)
 
 	if (move->stream && !move->stream_gone)
 		stream_refresh(move->stream);
-	if (move_dst_is_idle(move))
+	if (ms >= move->moves->env.offer_timeout_ms / 2)
 		move_set_reason(move,
 				"host '%s' has sent nothing for %llu s; after %llu s it is refused",
 				move->row.peer, (unsigned long long)ms / 1000,

@@ -123,9 +123,7 @@ static const char *stream_fault(const struct move *move)
 static void note_reasons(struct move *move, struct json_object *problem)
 {
 	struct json_object *reasons = problem ? json_object_object_get(problem, "reasons") : NULL;
-	size_t count = json_object_is_type(reasons, json_type_array)
-			       ? json_object_array_length(reasons)
-			       : 0;
+	size_t count = json_count(reasons);
 
 	for (size_t i = 0; i < count && i < PREFLIGHT_REASONS_MAX; i++) {
 		struct json_object *reason = json_object_array_get_idx(reasons, i);

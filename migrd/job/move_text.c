@@ -20,11 +20,7 @@ const char *move_text(struct move *move, enum move_text_kind kind, move_show_fn 
 	if (!move->texts[kind].text) {
 		CLEANUP(json_putp) struct json_object *obj = show(move);
 
-		move->texts[kind].text = xstrdup(
-			json_object_to_json_string_ext(obj,
-						       JSON_C_TO_STRING_PLAIN |
-							       JSON_C_TO_STRING_NOSLASHESCAPE));
-		move->texts[kind].len = strlen(move->texts[kind].text);
+		move->texts[kind].text = xstrdup(json_text(obj, &move->texts[kind].len));
 	}
 	*ret_len = move->texts[kind].len;
 	return move->texts[kind].text;

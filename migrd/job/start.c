@@ -18,7 +18,6 @@ struct start {
 	char (*asserted)[ID_NAME_SIZE];
 	size_t assert_count;
 	char by[ID_NAME_SIZE], why[200];
-	struct err refusal; /* of what needs no question */
 	vm_done_fn *done;
 	void *data;
 };
@@ -98,11 +97,10 @@ static bool check_silence(const struct start *start, const struct vm *vm,
 }
 
 /* Whoever has anything of it must be heard from now on. */
-static void note_claims(const struct start *start, struct vm *vm, const struct claims *claims)
+static void note_claims(struct vm *vm, const struct claims *claims)
 {
 	for (size_t i = 0; i < claims->count; i++) {
-		if (strcmp(claims->list[i].vm.uuid, start->uuid) == 0 &&
-		    !vm_knows_host(vm, claims->list[i].host))
+		if (!vm_knows_host(vm, claims->list[i].host))
 			vm_record_host(vm, claims->list[i].host, NULL, NULL);
 	}
 }
@@ -137,7 +135,7 @@ static void on_claims(void *data, struct claims *claims)
 	}
 	vm_note_asking(vm, false);
 	drop_our_offers(start, claims);
-	note_claims(start, vm, claims);
+	note_claims(vm, claims);
 	if (check_claims(start, vm, claims, &err) && check_silence(start, vm, claims, &err)) {
 		note_assertions(start, vm, claims);
 		vm_act(vm, start->action, start->done, start->data);
@@ -199,14 +197,6 @@ static bool check_copy(const struct vm *vm, enum vm_action action, struct err *e
 	return err_set(err, ERR_CONFLICT, "cannot resume VM '%s': %s", vm_name(vm), vm_reason(vm));
 }
 
-static void refuse(void *data)
-{
-	struct start *start = data;
-	struct err err = start->refusal;
-
-	finish(start, &err);
-}
-
 static void ask(struct start *start, const struct vm *vm)
 {
 	const char **hosts = xcalloc(HOSTS_MAX + 1, sizeof(*hosts));
@@ -243,8 +233,14 @@ static void copy_assertions(struct start *start, const struct start_wish *wish)
 void start_vm(const struct newest_env *env, const struct newest *newest, struct vm *vm,
 	      const struct start_wish *wish, vm_done_fn *done, void *data)
 {
-	struct start *start = xnew(struct start);
+	struct start *start;
+	struct err err;
 
+	if (!check_copy(vm, wish->action, &err)) {
+		vms_fail_later(env->vms, done, data, &err);
+		return;
+	}
+	start = xnew(struct start);
 	*start = (struct start){
 		.env = env, .newest = newest, .action = wish->action, .done = done, .data = data
 	};
@@ -252,10 +248,6 @@ void start_vm(const struct newest_env *env, const struct newest *newest, struct 
 	snprintf(start->by, sizeof(start->by), "%s", wish->by ? wish->by : "");
 	snprintf(start->why, sizeof(start->why), "%s", wish->why ? wish->why : "");
 	copy_assertions(start, wish);
-	if (!check_copy(vm, start->action, &start->refusal)) {
-		loop_post(env->loop, refuse, start);
-		return;
-	}
 	if (needs_question(start, vm)) {
 		vm_note_asking(vm, true);
 		ask(start, vm);

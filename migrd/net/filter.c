@@ -38,8 +38,7 @@ static void add_table(struct net_filter *filter, struct json_object *info, const
 		      bool *ret_overflow)
 {
 	struct json_object *table = json_object_object_get(info, key);
-	size_t count =
-		json_object_is_type(table, json_type_array) ? json_object_array_length(table) : 0;
+	size_t count = json_count(table);
 
 	for (size_t i = 0; i < count; i++) {
 		struct json_object *element = json_object_array_get_idx(table, i);

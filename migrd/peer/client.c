@@ -125,9 +125,7 @@ static void set_body(struct peer_request *req, struct json_object *body)
 {
 	if (!body)
 		return;
-	req->body = xstrdup(
-		json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN |
-							     JSON_C_TO_STRING_NOSLASHESCAPE));
+	req->body = xstrdup(json_text(body, NULL));
 	json_object_put(body);
 }
 

@@ -92,8 +92,5 @@ char *qga_codec_command(const char *name, struct json_object *args)
 	json_add_str(command, "execute", name);
 	if (args)
 		json_object_object_add(command, "arguments", json_object_get(args));
-	return xasprintf("%s\n",
-			 json_object_to_json_string_ext(command,
-							JSON_C_TO_STRING_PLAIN |
-								JSON_C_TO_STRING_NOSLASHESCAPE));
+	return xasprintf("%s\n", json_text(command, NULL));
 }

@@ -3,11 +3,6 @@
 
 #include <string.h>
 
-static size_t length(struct json_object *list)
-{
-	return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-}
-
 /* ---- jobs and exports ---------------------------------------------------- */
 
 static bool is_at_work(struct json_object *item, const char *but)
@@ -23,7 +18,7 @@ static bool is_at_work(struct json_object *item, const char *but)
 bool qmp_block_user_get(struct json_object *reply, const char *but, size_t number,
 			struct qmp_block_user *ret)
 {
-	for (size_t i = 0; i < length(reply); i++) {
+	for (size_t i = 0; i < json_count(reply); i++) {
 		struct json_object *item = json_object_array_get_idx(reply, i);
 		const char *type = json_get_str(item, "type");
 
@@ -41,7 +36,7 @@ bool qmp_block_user_get(struct json_object *reply, const char *but, size_t numbe
 
 static struct json_object *find_node(struct json_object *nodes, int64_t id)
 {
-	for (size_t i = 0; i < length(nodes); i++) {
+	for (size_t i = 0; i < json_count(nodes); i++) {
 		struct json_object *node = json_object_array_get_idx(nodes, i);
 
 		if (json_get_int(node, "id", -1) == id)
@@ -66,7 +61,7 @@ static bool is_backend(struct json_object *node)
 
 static bool has_driver_above(struct json_object *nodes, struct json_object *edges, int64_t id)
 {
-	for (size_t i = 0; i < length(edges); i++) {
+	for (size_t i = 0; i < json_count(edges); i++) {
 		struct json_object *edge = json_object_array_get_idx(edges, i);
 
 		if (json_get_int(edge, "child", -1) == id &&
@@ -78,11 +73,11 @@ static bool has_driver_above(struct json_object *nodes, struct json_object *edge
 
 static bool has_inactive_user(struct json_object *nodes, struct json_object *edges)
 {
-	for (size_t i = 0; i < length(edges); i++) {
+	for (size_t i = 0; i < json_count(edges); i++) {
 		struct json_object *edge = json_object_array_get_idx(edges, i);
 		struct json_object *user = find_node(nodes, json_get_int(edge, "parent", -1));
 
-		if (is_backend(user) && length(json_object_object_get(edge, "perm")) == 0)
+		if (is_backend(user) && json_count(json_object_object_get(edge, "perm")) == 0)
 			return true;
 	}
 	return false;
@@ -94,7 +89,7 @@ struct json_object *qmp_block_roots(struct json_object *reply, bool *ret_inactiv
 	struct json_object *edges = json_object_object_get(reply, "edges");
 	struct json_object *roots = json_object_new_array();
 
-	for (size_t i = 0; i < length(nodes); i++) {
+	for (size_t i = 0; i < json_count(nodes); i++) {
 		struct json_object *node = json_object_array_get_idx(nodes, i);
 		const char *name = json_get_str(node, "name");
 
@@ -111,11 +106,11 @@ struct json_object *qmp_block_roots(struct json_object *reply, bool *ret_inactiv
 bool qmp_transient_bitmap_get(struct json_object *reply, size_t number, const char **ret_node,
 			      const char **ret_name)
 {
-	for (size_t i = 0; i < length(reply); i++) {
+	for (size_t i = 0; i < json_count(reply); i++) {
 		struct json_object *node = json_object_array_get_idx(reply, i);
 		struct json_object *bitmaps = json_object_object_get(node, "dirty-bitmaps");
 
-		for (size_t j = 0; j < length(bitmaps); j++) {
+		for (size_t j = 0; j < json_count(bitmaps); j++) {
 			struct json_object *bitmap = json_object_array_get_idx(bitmaps, j);
 			const char *name = json_get_str(bitmap, "name");
 

@@ -155,10 +155,7 @@ char *qmp_codec_command(const char *name, struct json_object *args, const char *
 	if (args)
 		json_object_object_add(cmd, "arguments", json_object_get(args));
 	json_add_str(cmd, "id", id);
-	text = xasprintf("%s\n",
-			 json_object_to_json_string_ext(cmd,
-							JSON_C_TO_STRING_PLAIN |
-								JSON_C_TO_STRING_NOSLASHESCAPE));
+	text = xasprintf("%s\n", json_text(cmd, NULL));
 	json_object_put(cmd);
 	return text;
 }

@@ -50,14 +50,9 @@ static bool take_block(struct adopt_block *block, struct json_object *info, stru
 	       (!inserted || take_medium(block, inserted, err));
 }
 
-static size_t length(struct json_object *result)
-{
-	return json_object_is_type(result, json_type_array) ? json_object_array_length(result) : 0;
-}
-
 bool adopt_blocks_take(struct adopt_blocks *blocks, struct json_object *result, struct err *err)
 {
-	size_t count = length(result);
+	size_t count = json_count(result);
 
 	if (count > ADOPT_BLOCK_MAX)
 		return err_set(err, ERR_LIMIT, "it has more than %d drives", ADOPT_BLOCK_MAX);
@@ -74,7 +69,7 @@ bool adopt_blocks_take(struct adopt_blocks *blocks, struct json_object *result, 
 bool adopt_blocks_take_nodes(struct adopt_blocks *blocks, struct json_object *result,
 			     struct err *err)
 {
-	size_t count = length(result);
+	size_t count = json_count(result);
 
 	if (count > ADOPT_NODE_MAX)
 		return err_set(err, ERR_LIMIT, "it has more than %d block nodes", ADOPT_NODE_MAX);
@@ -96,7 +91,7 @@ bool adopt_blocks_take_jobs(struct adopt_blocks *blocks, struct json_object *res
 			    struct err *err)
 {
 	(void)err;
-	blocks->jobs = length(result);
+	blocks->jobs = json_count(result);
 	return true;
 }
 

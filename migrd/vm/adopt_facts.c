@@ -102,8 +102,7 @@ static struct adopt_backend *add_backend(struct adopt_backends *backends, struct
 
 static bool take_chardevs(struct adopt_facts *facts, struct json_object *result, struct err *err)
 {
-	size_t count =
-		json_object_is_type(result, json_type_array) ? json_object_array_length(result) : 0;
+	size_t count = json_count(result);
 
 	for (size_t i = 0; i < count; i++) {
 		struct json_object *info = json_object_array_get_idx(result, i);
@@ -214,8 +213,7 @@ static bool add_device(struct adopt_facts *facts, enum adopt_place place, const 
 static bool take_devices(struct adopt_facts *facts, enum adopt_place place,
 			 struct json_object *result, struct err *err)
 {
-	size_t count =
-		json_object_is_type(result, json_type_array) ? json_object_array_length(result) : 0;
+	size_t count = json_count(result);
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < count; i++) {

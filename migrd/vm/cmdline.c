@@ -130,8 +130,7 @@ static void add_monitors(struct cmdline *cl, const struct cmdline_fds *fds)
 static void add_json(struct cmdline *cl, const char *option, struct json_object *args)
 {
 	add(cl, option);
-	add(cl, json_object_to_json_string_ext(args, JSON_C_TO_STRING_PLAIN |
-							     JSON_C_TO_STRING_NOSLASHESCAPE));
+	add(cl, json_text(args, NULL));
 }
 
 static void add_device(struct cmdline *cl, const struct vm_def *def, struct vm_def_device dev,

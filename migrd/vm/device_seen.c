@@ -61,12 +61,6 @@ bool seen_is_known(const struct seen *seen)
 
 /* ---- lists of objects ---------------------------------------------------- */
 
-/* What is no array has none. */
-static size_t length(struct json_object *array)
-{
-	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
-}
-
 static struct json_object *array_member(struct json_object *obj, const char *key)
 {
 	struct json_object *member = NULL;
@@ -87,7 +81,7 @@ static bool has_id(const struct seen *seen, const char *id)
 {
 	struct json_object *list = seen->answers[SEEN_QOM];
 
-	for (size_t i = 0; i < length(list); i++)
+	for (size_t i = 0; i < json_count(list); i++)
 		if (has_str(json_object_array_get_idx(list, i), "name", id))
 			return true;
 	return false;
@@ -117,7 +111,7 @@ static void format_place(struct json_object *device, const char *bridge, char re
 static bool find_pci(struct json_object *devices, const char *bridge, const char *id,
 		     const char *address, unsigned depth, char ret[VM_DEF_PCI_SIZE])
 {
-	for (size_t i = 0; i < length(devices) && depth < BRIDGE_DEPTH_MAX; i++) {
+	for (size_t i = 0; i < json_count(devices) && depth < BRIDGE_DEPTH_MAX; i++) {
 		struct json_object *device = json_object_array_get_idx(devices, i);
 		struct json_object *behind = json_get_obj(device, "pci_bridge");
 		const char *own_id = json_get_str(device, "qdev_id");
@@ -137,7 +131,7 @@ static bool find_on_buses(const struct seen *seen, const char *id, const char *a
 {
 	struct json_object *buses = seen->answers[SEEN_PCI];
 
-	for (size_t i = 0; i < length(buses); i++) {
+	for (size_t i = 0; i < json_count(buses); i++) {
 		struct json_object *bus = json_object_array_get_idx(buses, i);
 
 		if (json_get_int(bus, "bus", -1) == 0 &&
@@ -161,7 +155,7 @@ static struct json_object *find_memory(const struct seen *seen, const char *id, 
 {
 	struct json_object *list = seen->answers[SEEN_MEMORY];
 
-	for (size_t i = 0; i < length(list); i++) {
+	for (size_t i = 0; i < json_count(list); i++) {
 		struct json_object *data = json_get_obj(json_object_array_get_idx(list, i), "data");
 
 		if (id ? has_str(data, "id", id) : json_get_int(data, "slot", -1) == (int64_t)slot)
@@ -174,7 +168,7 @@ static bool has_vcpu(const struct seen *seen, uint64_t index)
 {
 	struct json_object *list = seen->answers[SEEN_VCPUS];
 
-	for (size_t i = 0; i < length(list); i++) {
+	for (size_t i = 0; i < json_count(list); i++) {
 		struct json_object *cpu = json_object_array_get_idx(list, i);
 		struct json_object *props = json_get_obj(cpu, "props");
 

@@ -36,6 +36,8 @@ static void forget_process(struct vm *vm)
 {
 	set_process(vm, (struct proc_id){ 0 });
 	vm->row.monitor[0] = '\0';
+	if (vm->role == VM_ROLE_OWNED)
+		vm->row.elsewhere[0] = '\0'; /* the copy is gone with it */
 }
 
 void vm_drop_qemu(struct vm *vm)
@@ -45,8 +47,6 @@ void vm_drop_qemu(struct vm *vm)
 	vm_rx_end(vm);
 	qemu_free(TAKE_PTR(vm->qemu));
 	forget_process(vm);
-	if (vm->role == VM_ROLE_OWNED)
-		vm->row.elsewhere[0] = '\0'; /* the copy is gone with it */
 }
 
 static void recovered_one(struct vms *vms)
@@ -253,8 +253,6 @@ void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data)
 	struct err err;
 
 	vm->reason[0] = '\0';
-	if (!incoming)
-		vm->row.elsewhere[0] = '\0';
 	vm_events_forget(vm);
 	vm_set_attaching(vm, NULL); /* it was of an earlier QEMU */
 	if (vm_decode_definition(vm, def, &err))

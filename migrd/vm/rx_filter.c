@@ -117,9 +117,7 @@ struct question {
 
 static struct json_object *answer_of(struct json_object *answers, const char *id)
 {
-	size_t count = json_object_is_type(answers, json_type_array)
-			       ? json_object_array_length(answers)
-			       : 0;
+	size_t count = json_count(answers);
 
 	for (size_t i = 0; i < count; i++) {
 		struct json_object *answer = json_object_array_get_idx(answers, i);

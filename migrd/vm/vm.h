@@ -45,6 +45,8 @@ struct vms_env {
 
 /* Called once, on the loop, never from inside the call. */
 typedef void vm_done_fn(void *data, const struct err *err);
+/* Gives an error to a caller that must not hear of it from inside its call. */
+void vms_fail_later(struct vms *vms, vm_done_fn *fn, void *data, const struct err *err);
 
 struct vms *vms_new(const struct vms_env *env);
 /* Lets go of every QEMU; they run on.  Answers of the store that still come

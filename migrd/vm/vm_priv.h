@@ -91,8 +91,6 @@ void vm_follow_found(struct vm *vm);
 void vm_drop_qemu(struct vm *vm);
 /* A QEMU's exited(). */
 void vm_qemu_exited(void *vm);
-/* Gives an error to a caller that must not hear of it from inside its call. */
-void vms_fail_later(struct vms *vms, vm_done_fn *fn, void *data, const struct err *err);
 /* The QEMU was to end: somebody asked to stop the VM. */
 bool vm_action_is_stop(const struct vm *vm);
 void vm_action_end(void *data, const struct err *err);

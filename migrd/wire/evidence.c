@@ -104,8 +104,7 @@ const struct evidence_file *evidence_find(const struct evidence *evidence, const
 
 void evidence_take_words(struct evidence *evidence, struct json_object *words)
 {
-	size_t count =
-		json_object_is_type(words, json_type_array) ? json_object_array_length(words) : 0;
+	size_t count = json_count(words);
 
 	evidence->word_count = 0;
 	for (size_t i = 0; i < count && evidence->word_count < EVIDENCE_WORDS_MAX; i++) {
