@@ -98,15 +98,11 @@ class Arena:
                     self.points_path(host).read_text(encoding="ascii").splitlines()]
         return []
 
-    def fired_in(self, host, offset):
+    def fired_in(self, host, offset, action=None):
+        """Points; of one action only, if it is given."""
         with open(host.log, encoding="utf-8", errors="replace") as f:
             f.seek(offset)
-            return [match[1] for match in FIRED.finditer(f.read())]
-
-    def crashes_in(self, host, offset):
-        with open(host.log, encoding="utf-8", errors="replace") as f:
-            f.seek(offset)
-            return sum("event=fired" in line and "action=crash" in line for line in f)
+            return [point for point, what in FIRED.findall(f.read()) if action in (None, what)]
 
     def spawn(self, host, plan=None):
         host.env.pop("MIGRD_FAULTS", None)
@@ -217,7 +213,7 @@ class Arena:
             fired = self.fired_in(host, offset)
             record.fired += fired
             # A crash after the last look is not yet revived.
-            late = waiting.get(host, "") == second and self.crashes_in(host, offset)
+            late = waiting.get(host, "") == second and self.fired_in(host, offset, "crash")
             if host in waiting and (not fired or waiting[host] != second or late):
                 self.disarm(host)
         for host in (self.a, self.b):

@@ -6,17 +6,37 @@ from faults import Fault, SIDES
 from lib import settings
 
 
-class StoreDamaged(Fault):
-    """It must be refused in words, and disturb no guest; then it is put back."""
+class StoreTaken(Fault):
+    """What is done to the files of a dead coordinator; then the good ones are put back."""
+    what = "?"
 
     def __init__(self, side):
         self.side, self.good = side, {}
-        self.name = f"{SIDES[side]}'s store damaged, put back later"
+        self.name = f"{SIDES[side]}'s store {self.what}, put back later"
 
-    def strike(self, s):
+    def take(self, s):
+        """The host, with its good files kept."""
         host = s.world[self.side]
         s.kill_coordinators([host])
         self.good = {path: path.read_bytes() for path in host.state_dir.glob("*.db*")}
+        return host
+
+    def mend(self, s):
+        host = s.world[self.side]
+        s.kill_coordinators([host])
+        for path in host.state_dir.glob("*.db*"):
+            path.unlink()
+        for path, content in self.good.items():
+            path.write_bytes(content)
+        s.start([host])
+
+
+class StoreDamaged(StoreTaken):
+    """It must be refused in words, and disturb no guest."""
+    what = "damaged"
+
+    def strike(self, s):
+        host = self.take(s)
         # The log too: it may hold the first page, and would mend it.
         for path, content in self.good.items():
             path.write_bytes(b"no database" + content[11:])
@@ -24,40 +44,18 @@ class StoreDamaged(Fault):
         if host.process.wait(settings.seconds(20)) == 0 or "is broken" not in host.log_tail(1):
             raise AssertionError(f"a damaged store was not refused in words:\n{host.log_tail(5)}")
 
-    def mend(self, s):
-        host = s.world[self.side]
-        for path in host.state_dir.glob("*.db*"):
-            path.unlink()
-        for path, content in self.good.items():
-            path.write_bytes(content)
-        s.start([host])
 
-
-class StoreLost(Fault):
-    """The coordinator begins with an empty database; then the good one is put back."""
+class StoreLost(StoreTaken):
+    """The coordinator begins with an empty database."""
+    what = "lost"
     seconds = 3
 
-    def __init__(self, side):
-        self.side, self.good = side, {}
-        self.name = f"{SIDES[side]}'s store lost, put back later"
-
     def strike(self, s):
-        host = s.world[self.side]
-        s.kill_coordinators([host])
-        self.good = {path: path.read_bytes() for path in host.state_dir.glob("*.db*")}
+        host = self.take(s)
         for path in self.good:
             path.unlink()
         host.spawn()
         s.wait(f"{host} to speak", lambda: host.api.get("/v1/host"))
-
-    def mend(self, s):
-        host = s.world[self.side]
-        s.kill_coordinators([host])
-        for path in host.state_dir.glob("*.db*"):
-            path.unlink()
-        for path, content in self.good.items():
-            path.write_bytes(content)
-        s.start([host])
 
 
 class StoreOld(Fault):
