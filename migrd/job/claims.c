@@ -243,6 +243,11 @@ static enum claims_verdict judge_one(const struct claim *claim, uint64_t generat
 	return is_stopped(claim) ? CLAIMS_OURS : CLAIMS_CONFLICT;
 }
 
+bool claims_forbids(const struct claim *claim, uint64_t generation)
+{
+	return judge_one(claim, generation) != CLAIMS_OURS;
+}
+
 enum claims_verdict claims_judge(const struct claims *claims, const char *uuid, uint64_t generation,
 				 const struct claim **ret_claim)
 {

@@ -56,6 +56,8 @@ enum claims_verdict {
 /* RET_CLAIM: the one that decides; it is set unless the verdict is OURS. */
 enum claims_verdict claims_judge(const struct claims *claims, const char *uuid, uint64_t generation,
 				 const struct claim **ret_claim);
+/* CLAIM's VM may not run on a host whose record of it is of GENERATION. */
+bool claims_forbids(const struct claim *claim, uint64_t generation);
 /* The decisive claim in words, for VM NAME of GENERATION here. */
 void claims_say(const struct claim *claim, const char *name, uint64_t generation, struct err *err);
 

@@ -96,12 +96,14 @@ static bool check_silence(const struct start *start, const struct vm *vm,
 		       vm_name(vm), strbuf_str(&unheard), strbuf_str(&options));
 }
 
-/* Whoever has anything of it must be heard from now on. */
+/* Whoever has what forbids a start must be heard from now on. */
 static void note_claims(struct vm *vm, const struct claims *claims)
 {
 	for (size_t i = 0; i < claims->count; i++) {
-		if (!vm_knows_host(vm, claims->list[i].host))
-			vm_record_host(vm, claims->list[i].host, NULL, NULL);
+		const struct claim *claim = &claims->list[i];
+
+		if (claims_forbids(claim, vm_generation(vm)) && !vm_knows_host(vm, claim->host))
+			vm_record_host(vm, claim->host, NULL, NULL);
 	}
 }
 
@@ -189,12 +191,24 @@ static bool needs_question(const struct start *start, const struct vm *vm)
 	return newest_was_in_doubt(start->newest);
 }
 
-/* An old memory would meet disks that are newer. */
-static bool check_copy(const struct vm *vm, enum vm_action action, struct err *err)
+/* An old memory would meet disks that are newer. While the records are in doubt, the move
+ * that gave the guest away may be one that they do not know: no word of a person helps. */
+static bool check_copy(const struct newest *newest, const struct vm *vm, enum vm_action action,
+		       struct err *err)
 {
-	if (action != VM_ACTION_RESUME || !vm_is_sent_away(vm))
+	struct err doubt;
+
+	if (action != VM_ACTION_RESUME || !vm_holds_copy(vm))
 		return true;
-	return err_set(err, ERR_CONFLICT, "cannot resume VM '%s': %s", vm_name(vm), vm_reason(vm));
+	if (vm_is_sent_away(vm))
+		return err_set(err, ERR_CONFLICT, "cannot resume VM '%s': %s", vm_name(vm),
+			       vm_reason(vm));
+	if (!newest_is_sure(newest, &doubt))
+		return err_set(err, ERR_CONFLICT,
+			       "cannot resume VM '%s', whose QEMU has sent its guest to another "
+			       "host or got it from one: %s",
+			       vm_name(vm), doubt.msg);
+	return true;
 }
 
 static void ask(struct start *start, const struct vm *vm)
@@ -236,7 +250,7 @@ void start_vm(const struct newest_env *env, const struct newest *newest, struct 
 	struct start *start;
 	struct err err;
 
-	if (!check_copy(vm, wish->action, &err)) {
+	if (!check_copy(newest, vm, wish->action, &err)) {
 		vms_fail_later(env->vms, done, data, &err);
 		return;
 	}

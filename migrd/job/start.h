@@ -5,7 +5,7 @@
  * hosts of the VM's record (where it came from, where it was offered to since);
  * all peers while the store is in doubt, or if it was when this daemon began and
  * the guest is to be resumed.  Who need not is waited for a moment only.  A peer that has
- * anything of the VM, or asks for it, becomes one of the hosts of its record.
+ * what forbids the start, or asks for the VM, becomes one of the hosts of its record.
  * tests/model/ownership.pml is the model of it.
  *
  * This is the way for every start, of users and of automata.  Thread: loop.
@@ -25,7 +25,8 @@ struct start_wish {
 };
 
 /* DONE is called once, on the loop, never from inside: as by vm_act(), or CONFLICT:
- *   - it is to be resumed, and vm_is_sent_away();
+ *   - it is to be resumed, and vm_is_sent_away(), or vm_holds_copy() while the store
+ *     is in doubt, whoever is vouched for;
  *   - a peer owns it with a higher generation (then the record here is given up,
  *     and is `was-here'), or has it in another way that forbids to run it here;
  *   - a host that must answer is silent, and nobody vouches for it. */

@@ -115,16 +115,15 @@ void vm_say_former(struct vm *vm)
 
 /* ---- a record that may be old ------------------------------------------------- */
 
-static bool holds_a_copy(const struct vm *vm)
+bool vm_holds_copy(const struct vm *vm)
 {
-	return vm_is_active(vm) &&
+	return vm->role == VM_ROLE_OWNED && !vm->job && vm_is_active(vm) &&
 	       (qemu_run_state(vm->qemu) == QMP_RUN_POSTMIGRATE || vm_never_ran(vm));
 }
 
 bool vm_is_sent_away(const struct vm *vm)
 {
-	return vm->role == VM_ROLE_OWNED && !vm->job && holds_a_copy(vm) &&
-	       strcmp(vm->row.elsewhere, UNKNOWN_HOST) == 0;
+	return vm_holds_copy(vm) && strcmp(vm->row.elsewhere, UNKNOWN_HOST) == 0;
 }
 
 static void note_sent_away(struct vm *vm)
@@ -144,7 +143,7 @@ void vm_follow_found(struct vm *vm)
 
 	if (!vm_is_active(vm) || vm->role != VM_ROLE_OWNED)
 		return;
-	if (holds_a_copy(vm))
+	if (vm_holds_copy(vm))
 		note_sent_away(vm);
 	if (qemu_run_state(vm->qemu) == QMP_RUN_RUNNING)
 		seen = VM_INTENT_STARTED;

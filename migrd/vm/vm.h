@@ -181,9 +181,11 @@ void vm_record_host(struct vm *vm, const char *host, store_done_fn *done, void *
 /* The peers are being asked whether they have it: a peer that asks meanwhile hears
  * `starting'. */
 void vm_note_asking(struct vm *vm, bool is_asking);
-/* Its QEMU has sent the guest away, or never had it run, by a move that the records do
- * not know: the guest may have run elsewhere since.  It is never resumed; `stop' and
- * `start' boot it from its disks. */
+/* No job has it, and its QEMU has sent the guest away, or never had it run. */
+bool vm_holds_copy(const struct vm *vm);
+/* vm_holds_copy(), by a move that the records do not know, as was found when they came to
+ * count: the guest may have run elsewhere since.  It is never resumed; `stop' and `start'
+ * boot it from its disks. */
 bool vm_is_sent_away(const struct vm *vm);
 /* Whether a QEMU listens in the place of this VM's, whatever the records say. */
 bool vms_has_listener(const struct vms *vms, const char *uuid);

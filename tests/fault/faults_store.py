@@ -90,6 +90,27 @@ class StoreOld(Fault):
             self.person(s)
 
 
+class StoreOldAlone(StoreOld):
+    """With the peers down too, nobody tells the source that its records are old; a word
+    that they are dead must not run what its QEMU has sent away."""
+
+    def __init__(self, person):
+        super().__init__("a", person)
+        self.name += ", peer down, resume tried with a false word"
+
+    def strike(self, s):
+        s.kill_coordinators([s.b])
+        super().strike(s)
+        s.wait("the QEMU to be known", lambda: s.guest.vm(s.a)["state"] == "paused")
+        refused = s.a.migrctl("vm", "resume", s.guest.name, "--assert-dead", "b", check=False)
+        if refused.returncode == 0 or "may be old" not in refused.stderr:
+            raise AssertionError(f"resumed in doubt: {refused.stdout}{refused.stderr}")
+
+    def mend(self, s):
+        s.start([s.b])
+        super().mend(s)
+
+
 def resolved_for_the_destination(s):
     """The guest is complete there, and its source says that it does not know the move."""
     s.world.wait_state(s.b, s.move_id, "stuck")

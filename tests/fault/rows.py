@@ -10,7 +10,7 @@ from faults import (SIDES, Cancelled, ClientKilled, GuestPanics, GuestReadsBadDi
 from faults_host import (CertificatesExpire, CertificatesExpireAtStart,
                          CertificatesReplaced, DiskFull, NewerBuild, StorageNotMounted,
                          clocks_set)
-from faults_store import (StoreDamaged, StoreLost, StoreOld, leftovers_removed,
+from faults_store import (StoreDamaged, StoreLost, StoreOld, StoreOldAlone, leftovers_removed,
                           old_record_forgotten, resolved_for_the_destination,
                           resolved_for_the_source)
 from network import Cut
@@ -96,6 +96,7 @@ HOSTS = [
     (StoreOld("a", resolved_for_the_destination), {
         "completed": MOVED_UNKNOWN, "asked": MOVED_UNKNOWN.full}),
     (StoreOld("a", old_record_forgotten), {"taken": MOVED_UNKNOWN}),
+    (StoreOldAlone(old_record_forgotten), {"taken": MOVED_UNKNOWN}),
     (StoreOld("b", leftovers_removed), {"transfer": STAYS}),
     (StoreOld("b", resolved_for_the_source), {
         "completed": STAYS, "asked": STAYS.full, "taken": STAYS}),
