@@ -4,7 +4,7 @@
 
     tests/system/run.py --build DIR [-k PATTERN] [--jobs N] [--qemu PROGRAM] [--list]
 
-One line per test, then a line "N passed, N failed, N skipped".  With --jobs each
+One line per test, once more what failed, then "N passed, N failed, N skipped".  With --jobs each
 test has a process of its own; those that measure (`runs_alone') come last, one
 by one.
 """
@@ -151,7 +151,7 @@ def run_here(tests, args):
 
 def run_apart(tests, args):
     """Each in a process of its own, in slots that have ports of their own."""
-    slots = queue.SimpleQueue()
+    slots, failed = queue.SimpleQueue(), []
     # Another run may be going on beside this one.
     first = os.getpid() % (settings.SLOTS // (args.jobs + 1)) * (args.jobs + 1) + 1
     for slot in range(first, first + args.jobs):
@@ -171,16 +171,22 @@ def run_apart(tests, args):
         finally:
             slots.put(slot)
         total = TOTAL.search(done.stdout)
-        print(TOTAL.sub("", done.stdout).rstrip(), flush=True)
+        text = TOTAL.sub("", done.stdout).rstrip()
         if not total:
-            print(f"FAIL  {test.id()}: its process ended with {done.returncode}", flush=True)
-        return [int(n) for n in total.groups()] if total else [0, 1, 0]
+            text += f"\nFAIL  {test.id()}: its process ended with {done.returncode}"
+        print(text, flush=True)
+        counted = [int(n) for n in total.groups()] if total else [0, 1, 0]
+        if counted[1]:
+            failed.append(text)
+        return counted
 
     alone = [t for t in tests if getattr(t, "runs_alone", False)]
     together = [t for t in tests if t not in alone]
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         counts = list(pool.map(run_one, together))
     counts += [run_one(test) for test in alone]
+    for text in failed: # a long log may be read from its end
+        print(f"---- failed:\n{text}")
     return [sum(column) for column in zip(*counts)] if counts else [0, 0, 0]
 
 
