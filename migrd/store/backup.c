@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "store/dir.h"
 #include "store/item.h"
+#include "store/sound.h"
 #include "store/upgrade.h"
 
 #define PAGES_A_STEP 64 /* of 4 KiB: a commit waits for no more */
@@ -162,12 +163,10 @@ static bool copy_file(struct copy *copy, const char *file, struct err *err)
 
 static bool is_sound(struct store_db *db, struct err *err)
 {
-	CLEANUP(store_stmtp) sqlite3_stmt *stmt = NULL;
+	char why[256];
 
-	return store_sql_prepare(db, "PRAGMA integrity_check(1)", &stmt, err) &&
-	       (sqlite3_step(stmt) == SQLITE_ROW || store_sql_err(db, err, "check")) &&
-	       (strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") == 0 ||
-		err_set(err, ERR_STORE, "it is broken (%s)", sqlite3_column_text(stmt, 0)));
+	return store_sums_register(db, err) && store_sound_look(db, why, err) &&
+	       (!why[0] || err_set(err, ERR_STORE, "it is broken (%s)", why));
 }
 
 static bool mark_restored(struct store_db *db, const char *file, struct err *err)

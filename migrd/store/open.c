@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "store/db.h"
 #include "store/dir.h"
+#include "store/sound.h"
 #include "store/upgrade.h"
 
 #define PAGE_MIN_BYTES 512 /* sqlite.org/fileformat2.html, 1.3.2 */
@@ -46,7 +47,8 @@ static bool connect_file(struct store_db *db, const char *path, struct err *err)
 	/* Nobody else has it.  From the first access on, this keeps the WAL index
 	 * in memory (no -shm file that a full disk could break), and keeps other
 	 * programs from stalling a commit with locks of theirs. */
-	return store_sql_exec(db, "PRAGMA locking_mode = EXCLUSIVE", err);
+	return store_sql_exec(db, "PRAGMA locking_mode = EXCLUSIVE", err) &&
+	       store_sums_register(db, err);
 }
 
 static void disconnect(struct store_db *db)
@@ -127,9 +129,8 @@ static bool is_broken(const struct store_db *db)
 
 static bool check_content(struct store_db *db, struct err *err)
 {
-	CLEANUP(store_stmtp) sqlite3_stmt *stmt = NULL;
-	const char *verdict;
 	struct stat st;
+	char why[256];
 
 	/* SQLite takes a file without a whole header for a new database. */
 	if (stat(db->path, &st) < 0)
@@ -138,14 +139,7 @@ static bool check_content(struct store_db *db, struct err *err)
 		return refuse_broken(db, "it is cut off", err);
 	if (!store_upgrade_check(db, store_upgrade_count, err))
 		return false;
-	if (!store_sql_prepare(db, "PRAGMA integrity_check(1)", &stmt, err))
-		return false;
-	if (sqlite3_step(stmt) != SQLITE_ROW)
-		return store_sql_err(db, err, "check");
-	verdict = (const char *)sqlite3_column_text(stmt, 0);
-	if (strcmp(verdict, "ok") != 0)
-		return refuse_broken(db, verdict, err);
-	return true;
+	return store_sound_look(db, why, err) && (!why[0] || refuse_broken(db, why, err));
 }
 
 static bool check(struct store_db *db, struct err *err)

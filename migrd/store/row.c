@@ -9,6 +9,12 @@ static void add_names(const struct store_table *table, struct strbuf *sql)
 		strbuf_addf(sql, "%s%s", i ? ", " : "", table->columns[i].name);
 }
 
+static void add_places(const struct store_table *table, struct strbuf *sql)
+{
+	for (size_t i = 1; i <= table->column_count; i++)
+		strbuf_addf(sql, "%s?%zu", i > 1 ? ", " : "", i);
+}
+
 void store_row_select_sql(const struct store_table *table, struct strbuf *sql)
 {
 	strbuf_adds(sql, "SELECT ");
@@ -20,13 +26,15 @@ void store_row_put_sql(const struct store_table *table, struct strbuf *sql)
 {
 	strbuf_addf(sql, "INSERT INTO %s (", table->name);
 	add_names(table, sql);
-	strbuf_adds(sql, ") VALUES (?");
+	strbuf_adds(sql, ", sum) VALUES (");
+	add_places(table, sql);
+	strbuf_adds(sql, ", row_sum(");
+	add_places(table, sql);
+	strbuf_addf(sql, ")) ON CONFLICT (%s) DO UPDATE SET ", table->columns[0].name);
 	for (size_t i = 1; i < table->column_count; i++)
-		strbuf_adds(sql, ", ?");
-	strbuf_addf(sql, ") ON CONFLICT (%s) DO UPDATE SET ", table->columns[0].name);
-	for (size_t i = 1; i < table->column_count; i++)
-		strbuf_addf(sql, "%s%s = excluded.%s", i > 1 ? ", " : "", table->columns[i].name,
+		strbuf_addf(sql, "%s = excluded.%s, ", table->columns[i].name,
 			    table->columns[i].name);
+	strbuf_adds(sql, "sum = excluded.sum");
 }
 
 /* Binding fails only for a wrong index or an exhausted memory, and then the

@@ -41,7 +41,7 @@ struct store_table {
 
 /* "SELECT a, b FROM t ", to be continued. */
 void store_row_select_sql(const struct store_table *table, struct strbuf *sql);
-/* Inserts; a row with this key is updated in place: REPLACE would delete it,
+/* Inserts with its sum (store/sound.h): the columns are all of the table's, in its order. A row with this key is updated in place: REPLACE would delete it,
  * and what refers to it. */
 void store_row_put_sql(const struct store_table *table, struct strbuf *sql);
 /* Values borrowed from ROW until the statement is reset or bound anew. */

@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "store/db.h"
+#include "store/sound.h"
 
 bool store_upgrade_check(struct store_db *db, size_t count, struct err *err)
 {
@@ -29,11 +29,13 @@ bool store_upgrade_check(struct store_db *db, size_t count, struct err *err)
 static bool run_one(struct store_db *db, const struct store_upgrade *upgrade, struct err *err)
 {
 	CLEANUP(free_charp)
-	char *sql = xasprintf("BEGIN IMMEDIATE;\n%s\nPRAGMA application_id = %d;\n"
-			      "PRAGMA user_version = %d;\nCOMMIT;",
-			      upgrade->sql, STORE_APPLICATION_ID, upgrade->number);
+	char *change = xasprintf("BEGIN IMMEDIATE;\n%s\n", upgrade->sql);
+	CLEANUP(free_charp)
+	char *end = xasprintf("PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+			      STORE_APPLICATION_ID, upgrade->number);
 
-	if (store_sql_exec(db, sql, err))
+	if (store_sql_exec(db, change, err) && store_sums_renew(db, err) &&
+	    store_sql_exec(db, end, err))
 		return true;
 	if (!sqlite3_get_autocommit(db->sqlite))
 		sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import threading
 
-from lib import procs, settings
+from lib import procs, settings, store
 from lib.api import Api, ApiError, client_context
 from lib.world import SystemTest
 
@@ -47,6 +47,7 @@ class CheckCase(SystemTest):
         try:
             with db:
                 yield db
+                store.renew_sums(db)
         finally:
             db.close()
 

@@ -73,8 +73,8 @@ static void exec_sql(const char *sql)
 START_TEST(newer_schema_is_refused)
 {
 	make_db();
-	exec_sql("PRAGMA user_version = 7");
-	assert_refused_untouched("was written by a newer migrd (schema 7, this one knows 5)");
+	exec_sql("PRAGMA user_version = 8");
+	assert_refused_untouched("was written by a newer migrd (schema 8, this one knows 6)");
 }
 END_TEST
 
@@ -134,6 +134,50 @@ START_TEST(damaged_page_is_refused)
 	write_db(whole.data, whole.len);
 	free(whole.data);
 	assert_refused_untouched("is broken");
+}
+END_TEST
+
+/* A value that is not the one that was written, in a file that is whole for SQLite. */
+START_TEST(changed_value_is_refused)
+{
+	static const struct {
+		const char *change, *words;
+	} cases[] = {
+		{ "UPDATE vm SET generation = generation + 1", "of 'vm' is not as it was written" },
+		{ "UPDATE vm SET definition = NULL", "of 'vm' is not as it was written" },
+		{ "UPDATE move SET verdict = 'refused' WHERE rowid = 1",
+		  "row 1 of 'move' is not as it was written" },
+		{ "UPDATE move SET detail = substr(detail, 1, 1) WHERE rowid = 1",
+		  "row 1 of 'move' is not as it was written" },
+	};
+	struct bytes whole;
+
+	make_db();
+	whole = read_db();
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		write_db(whole.data, whole.len);
+		exec_sql(cases[i].change);
+		assert_refused_untouched(cases[i].words);
+	}
+	write_db(whole.data, whole.len);
+	rig_open();
+	free(whole.data);
+}
+END_TEST
+
+/* The rows of a database of before the sums count as they are. */
+START_TEST(rows_of_an_older_schema_get_their_sums)
+{
+	make_db();
+	exec_sql("ALTER TABLE vm DROP COLUMN sum; ALTER TABLE move DROP COLUMN sum;"
+		 "PRAGMA user_version = 5");
+	for (int i = 0; i < 2; i++) {
+		rig_open();
+		store_close(rig.store);
+		rig.store = NULL;
+	}
+	exec_sql("UPDATE vm SET intent = 'stopped'");
+	assert_refused_untouched("of 'vm' is not as it was written");
 }
 END_TEST
 
@@ -261,8 +305,9 @@ START_TEST(upgrade_failing_leaves_state_before_it)
 		{ 3, "003-attaching", "" },
 		{ 4, "004-identity", "" },
 		{ 5, "005-settled", "" },
-		{ 6, "006-good", "CREATE TABLE good (a INTEGER) STRICT;" },
-		{ 7, "007-bad", "CREATE TABLE bad (a INTEGER) STRICT; DROP TABLE vm; oops;" },
+		{ 6, "006-sum", "" },
+		{ 7, "007-good", "CREATE TABLE good (a INTEGER) STRICT;" },
+		{ 8, "008-bad", "CREATE TABLE bad (a INTEGER) STRICT; DROP TABLE vm; oops;" },
 	};
 	struct err err = { 0 };
 	struct store_db *db;
@@ -272,10 +317,10 @@ START_TEST(upgrade_failing_leaves_state_before_it)
 	db = store_db_open(rig.dir, &err);
 	ck_assert(db != NULL);
 	ck_assert(!store_upgrade_run(db, bad, ARRAY_LEN(bad), &err));
-	rig_assert_says(&err, ERR_STORE, "upgrade 007-bad");
+	rig_assert_says(&err, ERR_STORE, "upgrade 008-bad");
 
 	ck_assert(store_sql_int(db, "PRAGMA user_version", &version, &err));
-	ck_assert_int_eq(version, 6);
+	ck_assert_int_eq(version, 7);
 	ck_assert(store_sql_int(db, "SELECT count(*) FROM good", &count, &err));
 	ck_assert(!store_sql_int(db, "SELECT count(*) FROM bad", &count, &err));
 	ck_assert(store_sql_int(db, "SELECT count(*) FROM vm", &count, &err));
@@ -381,6 +426,8 @@ Suite *suite(void)
 	tcase_add_test(closed, empty_file_is_refused);
 	tcase_add_test(closed, truncated_file_is_refused);
 	tcase_add_test(closed, damaged_page_is_refused);
+	tcase_add_test(closed, changed_value_is_refused);
+	tcase_add_test(closed, rows_of_an_older_schema_get_their_sums);
 	tcase_add_test(closed, database_gone_but_log_there_is_refused);
 	tcase_add_test(closed, half_made_database_is_made_again);
 	tcase_add_test(closed, directory_open_to_others_is_refused);
