@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "api/http_internal.h"
 #include "base/log.h"
 #include "peer/client.h"
 #include "wire/peer_msg.h"
@@ -41,6 +42,14 @@ static bool read_hello(const struct http_request *req, struct peer_hello *ret, s
 	return peer_hello_decode(http_body(req), ret, err) && check_host(req, ret, err);
 }
 
+static void log_hello(const struct http_request *req, const struct peer_hello *hello,
+		      const struct peer_hello_reply *reply)
+{
+	if (noise_note(req->server->noise[HTTP_NOISE_HELLO], hello->host, hello->software))
+		log_info("peer", "hello", "peer=%s protocol=%llu software=%s", hello->host,
+			 (unsigned long long)reply->protocol, hello->software);
+}
+
 void hello_answer(struct http_request *req, const char *host_id)
 {
 	struct peer_hello_reply reply = { .software = PACKAGE_STRING };
@@ -49,8 +58,7 @@ void hello_answer(struct http_request *req, const char *host_id)
 
 	snprintf(reply.host, sizeof(reply.host), "%s", host_id);
 	if (read_hello(req, &hello, &err) && agree(&hello, &reply.protocol, &err)) {
-		log_info("peer", "hello", "peer=%s protocol=%llu software=%s", hello.host,
-			 (unsigned long long)reply.protocol, hello.software);
+		log_hello(req, &hello, &reply);
 		http_reply(req, 200, json_encode(peer_hello_reply_fields, &reply));
 	} else {
 		http_reply_err(req, &err);

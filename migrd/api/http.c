@@ -186,6 +186,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_config 
 	TAILQ_INIT(&server->incomplete);
 	http_shares_init(&server->shares);
 	init_lock(server);
+	http_noise_init(server);
 	server->reaper = loop_timer_new(loop, http_reaper_run, server);
 	server->heartbeat = loop_timer_new(loop, http_heartbeat_run, server);
 	server->pace = loop_timer_new(loop, on_pace, server);
@@ -279,6 +280,7 @@ void http_server_free(struct http_server *server)
 	loop_assert_thread(server->loop);
 	stop_daemons(server);
 	http_streams_report_gone(server);
+	http_noise_fini(server);
 	loop_timer_free(server->reaper);
 	loop_timer_free(server->heartbeat);
 	loop_timer_free(server->pace);

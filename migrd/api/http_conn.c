@@ -83,7 +83,8 @@ void http_reaper_arm(struct http_server *server)
  * is the library's. */
 static void drop(struct http_server *server, struct http_conn *conn)
 {
-	log_info("http", "request-too-slow", "address=%s", conn->address);
+	if (noise_note(server->noise[HTTP_NOISE_REQUEST_SLOW], conn->host, "too slow"))
+		log_info("http", "request-too-slow", "address=%s", conn->address);
 	shutdown(conn->fd, SHUT_RDWR);
 	TAILQ_REMOVE(&server->incomplete, conn, link);
 	conn->is_incomplete = false;
@@ -125,13 +126,13 @@ static void name_address(struct http_conn *conn, char ret_network[NET_PREFIX_SIZ
 {
 	struct sockaddr_storage address = { 0 };
 	socklen_t len = sizeof(address);
-	char host[48] = "?";
 	char port[8] = "?";
 
+	snprintf(conn->host, sizeof(conn->host), "?");
 	if (getpeername(conn->fd, (struct sockaddr *)&address, &len) == 0)
-		getnameinfo((struct sockaddr *)&address, len, host, sizeof(host), port,
+		getnameinfo((struct sockaddr *)&address, len, conn->host, sizeof(conn->host), port,
 			    sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
-	snprintf(conn->address, sizeof(conn->address), "%s:%s", host, port);
+	snprintf(conn->address, sizeof(conn->address), "%s:%s", conn->host, port);
 	net_prefix_name(&address, ret_network);
 }
 
@@ -147,6 +148,7 @@ static void check_local_peer(struct http_conn *conn)
 		conn->uid = cred.uid;
 		conn->is_verified = cred.uid == 0 || cred.uid == geteuid();
 	}
+	snprintf(conn->host, sizeof(conn->host), "local");
 	snprintf(conn->address, sizeof(conn->address), "local");
 }
 

@@ -24,6 +24,7 @@
 #include "api/http.h"
 #include "api/http_shares.h"
 #include "base/fault.h"
+#include "base/noise.h"
 #include "base/strbuf.h"
 
 #define HTTP_HEADER_MAX          (16u << 10)
@@ -61,7 +62,8 @@ struct http_conn {
 	bool is_idle; /* between requests; the library's thread only */
 	enum http_role role;
 	char name[ID_NAME_SIZE];
-	char address[64];
+	char host[48];    /* the other end's address */
+	char address[64]; /* with its port */
 	/* under server->lock */
 	bool is_incomplete;
 	struct tls_live *tls; /* its certificate was verified by this; not local */
@@ -130,6 +132,17 @@ struct http_stream {
 	TAILQ_ENTRY(http_stream) link; /* streams or gone_streams */
 };
 
+/* Whose rate is bounded: http_noise.c. */
+enum http_noise {
+	HTTP_NOISE_CERTIFICATE,
+	HTTP_NOISE_NO_ROOM,
+	HTTP_NOISE_REQUEST_SLOW,
+	HTTP_NOISE_STREAM_SLOW,
+	HTTP_NOISE_FORBIDDEN,
+	HTTP_NOISE_HELLO,
+	HTTP_NOISE_COUNT
+};
+
 TAILQ_HEAD(http_request_list, http_request);
 TAILQ_HEAD(http_stream_list, http_stream);
 TAILQ_HEAD(http_conn_list, http_conn);
@@ -156,6 +169,7 @@ struct http_server {
 	struct loop_watch *wake_watch;
 	struct loop_timer *reaper, *heartbeat;
 	struct loop_timer *pace; /* for requests that wait for the answers of others */
+	struct noise *noise[HTTP_NOISE_COUNT];
 
 	pthread_mutex_t lock;
 	pthread_cond_t exchange_ended;
@@ -194,6 +208,12 @@ void http_inbox_open_windows(struct http_inbox *inbox);
 uint64_t http_inbox_sending(struct http_inbox *inbox, enum http_class class);
 /* True: the loop has to look, a request waited for this. */
 bool http_inbox_sent(struct http_inbox *inbox, enum http_class class, uint64_t window);
+
+/* ---- http_noise.c ------------------------------------------------------ */
+
+/* Loop.  The noises are there for as long as the library's threads are. */
+void http_noise_init(struct http_server *server);
+void http_noise_fini(struct http_server *server);
 
 /* ---- http_listen.c ----------------------------------------------------- */
 

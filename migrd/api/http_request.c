@@ -91,25 +91,15 @@ static bool check_protocol(const struct http_request *req, struct err *err)
 	return true;
 }
 
-/* One record in a second at most, with how many there were. */
+/* A route is one of a few; a path is the client's. */
 static void log_forbidden(const struct http_request *req)
 {
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	static int64_t last_ms;
-	static unsigned count;
-	int64_t now_ms = clock_wall_ms();
+	CLEANUP(free_charp) char *what = xasprintf("%s %s", req->method, req->route->path);
 
-	pthread_mutex_lock(&lock);
-	count++;
-	if (now_ms - last_ms >= 1000 || now_ms < last_ms) {
-		log_warning("api", "forbidden",
-			    "method=%s path=%s caller=%s role=%s needs=%s count=%u", req->method,
-			    req->path, req->caller, http_role_name(req->role),
-			    http_role_name(req->route->role), count);
-		last_ms = now_ms;
-		count = 0;
-	}
-	pthread_mutex_unlock(&lock);
+	if (noise_note(req->server->noise[HTTP_NOISE_FORBIDDEN], req->caller, what))
+		log_warning("api", "forbidden", "method=%s path=%s caller=%s role=%s needs=%s",
+			    req->method, req->path, req->caller, http_role_name(req->role),
+			    http_role_name(req->route->role));
 }
 
 static bool check_caller(struct http_exchange *ex, struct err *err)

@@ -80,7 +80,10 @@ static void resume(struct http_stream *stream)
  * sending to it sees the end. The lock is held. */
 static void cut(struct http_stream *stream)
 {
-	log_info("http", "stream-too-slow", "address=%s", stream->conn->address);
+	if (noise_note(stream->server->noise[HTTP_NOISE_STREAM_SLOW], stream->conn->name,
+		       "too slow"))
+		log_info("http", "stream-too-slow", "address=%s caller=%s", stream->conn->address,
+			 stream->conn->name);
 	stream->is_ended = true;
 	strbuf_clear(&stream->out);
 	shutdown(stream->conn->fd, SHUT_RDWR);

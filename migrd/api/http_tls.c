@@ -57,10 +57,13 @@ static gnutls_alert_description_t alert_for(unsigned status)
 static void log_refused(const struct http_conn *conn, unsigned status)
 {
 	gnutls_datum_t text = { NULL, 0 };
+	const char *reason;
 
 	gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0);
-	log_info("http", "certificate-refused", "address=%s reason=%s", conn->address,
-		 text.data ? (const char *)text.data : "unknown");
+	reason = text.data ? (const char *)text.data : "unknown";
+	if (noise_note(conn->server->noise[HTTP_NOISE_CERTIFICATE], conn->host, reason))
+		log_info("http", "certificate-refused", "address=%s reason=%s", conn->address,
+			 reason);
 	gnutls_free(text.data);
 }
 
@@ -104,6 +107,15 @@ static bool has_ended(struct http_conn *conn)
 	return is_over;
 }
 
+static void log_no_room(const struct http_conn *conn, const struct tls_identity *identity)
+{
+	const char *share = http_shares[kinds[identity->kind].share].name;
+
+	if (noise_note(conn->server->noise[HTTP_NOISE_NO_ROOM], identity->name, share))
+		log_info("http", "no-room", "address=%s caller=%s share=%s", conn->address,
+			 identity->name, share);
+}
+
 /* From here on it counts for its role.  One without a name of ours stays unverified; it
  * is refused at its first request. */
 static bool change_share(struct http_conn *conn, gnutls_session_t session)
@@ -119,8 +131,7 @@ static bool change_share(struct http_conn *conn, gnutls_session_t session)
 	is_in = conn->party && http_share_enter(conn, kinds[identity.kind].share, identity.name);
 	pthread_mutex_unlock(&conn->server->lock);
 	if (!is_in)
-		log_info("http", "no-room", "address=%s caller=%s share=%s", conn->address,
-			 identity.name, http_shares[kinds[identity.kind].share].name);
+		log_no_room(conn, &identity);
 	return is_in;
 }
 

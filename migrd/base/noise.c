@@ -7,91 +7,135 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/loop_ops.h"
 #include "base/mem.h"
-#include "base/net_prefix.h"
+
+#define TEXT_SIZE 80
 
 struct row {
-	char address[NET_ADDRESS_SIZE];
-	char reason[80];
+	char who[TEXT_SIZE];
+	char reason[TEXT_SIZE];
 	uint64_t count;
 };
 
 struct noise {
-	const char *area, *event;
-	pthread_mutex_t lock;
+	const struct noise_kind *kind;
+	struct loop *loop;
+	struct loop_timer *period;
+	pthread_mutex_t lock;            /* guards what follows */
 	struct row rows[NOISE_ROWS + 1]; /* the last: others */
 	size_t used;                     /* without the others */
 };
 
-struct noise *noise_new(const char *area, const char *event)
-{
-	struct noise *noise = xnew(struct noise);
+/* ---- rows -------------------------------------------------------------- */
 
-	noise->area = area;
-	noise->event = event;
-	pthread_mutex_init(&noise->lock, NULL);
-	return noise;
+static bool is_same(const char *text, const char *other)
+{
+	return strncmp(text, other, TEXT_SIZE - 1) == 0;
 }
 
-static struct row *row_of(struct noise *noise, const char *address, const char *reason)
+static struct row *set_row(struct row *row, const char *who, const char *reason)
 {
-	struct row *row;
-
-	for (size_t i = 0; i < noise->used; i++) {
-		row = &noise->rows[i];
-		if (!strcmp(row->address, address) &&
-		    !strncmp(row->reason, reason, sizeof(row->reason) - 1))
-			return row;
-	}
-	row = &noise->rows[noise->used];
-	if (noise->used < NOISE_ROWS) {
-		noise->used++;
-		snprintf(row->address, sizeof(row->address), "%s", address);
-		snprintf(row->reason, sizeof(row->reason), "%s", reason);
-	} else {
-		snprintf(row->address, sizeof(row->address), "others");
-		snprintf(row->reason, sizeof(row->reason), "various");
-	}
+	snprintf(row->who, sizeof(row->who), "%s", who);
+	snprintf(row->reason, sizeof(row->reason), "%s", reason);
 	return row;
 }
 
-bool noise_note(struct noise *noise, const char *address, const char *reason)
+/* The last row of one who stands for all its other reasons. */
+static struct row *row_of(struct noise *noise, const char *who, const char *reason)
 {
-	struct row *row;
-	bool is_first;
+	struct row *last = NULL;
+	size_t count = 0;
 
-	pthread_mutex_lock(&noise->lock);
-	is_first = noise->used == 0;
-	row = row_of(noise, address, reason);
-	if (row->count++ == 0)
-		log_info(noise->area, noise->event, "address=%s reason=%s", row->address,
-			 row->reason);
-	pthread_mutex_unlock(&noise->lock);
-	return is_first;
+	for (size_t i = 0; i < noise->used; i++) {
+		struct row *row = &noise->rows[i];
+
+		if (!is_same(row->who, who))
+			continue;
+		if (is_same(row->reason, reason))
+			return row;
+		last = row;
+		count++;
+	}
+	if (count == NOISE_ROWS_EACH)
+		return last;
+	if (noise->used == NOISE_ROWS)
+		return set_row(&noise->rows[NOISE_ROWS], "others", "various");
+	return set_row(&noise->rows[noise->used++], who,
+		       count == NOISE_ROWS_EACH - 1 ? "various" : reason);
 }
 
-void noise_end_period(struct noise *noise)
+static void write_row(const struct noise_kind *kind, const struct row *row)
 {
-	pthread_mutex_lock(&noise->lock);
+	log_record(kind->level, kind->area, kind->event,
+		   "%s=%s reason=%s count=%" PRIu64 " seconds=%d", kind->who, row->who, row->reason,
+		   row->count, NOISE_PERIOD_MS / 1000);
+}
+
+/* ---- periods ------------------------------------------------------------ */
+
+/* The lock is held. */
+static void end_period(struct noise *noise)
+{
 	for (size_t i = 0; i < ARRAY_LEN(noise->rows); i++) {
 		struct row *row = &noise->rows[i];
 
 		if (row->count > 1)
-			log_info(noise->area, noise->event,
-				 "address=%s reason=%s count=%" PRIu64 " seconds=%d", row->address,
-				 row->reason, row->count, NOISE_PERIOD_MS / 1000);
+			write_row(noise->kind, row);
 		memset(row, 0, sizeof(*row));
 	}
 	noise->used = 0;
+}
+
+static void on_period_over(void *data)
+{
+	struct noise *noise = data;
+
+	pthread_mutex_lock(&noise->lock);
+	end_period(noise);
 	pthread_mutex_unlock(&noise->lock);
+}
+
+static void begin_period(void *data)
+{
+	struct noise *noise = data;
+
+	loop_timer_start(noise->period, NOISE_PERIOD_MS);
+}
+
+bool noise_note(struct noise *noise, const char *who, const char *reason)
+{
+	bool is_first, is_first_of_row;
+
+	pthread_mutex_lock(&noise->lock);
+	is_first = noise->used == 0;
+	is_first_of_row = row_of(noise, who, reason)->count++ == 0;
+	pthread_mutex_unlock(&noise->lock);
+	if (is_first)
+		loop_post(noise->loop, begin_period, noise);
+	return is_first_of_row;
+}
+
+/* ---- life ---------------------------------------------------------------- */
+
+struct noise *noise_new(struct loop *loop, const struct noise_kind *kind)
+{
+	struct noise *noise = xnew(struct noise);
+
+	noise->kind = kind;
+	noise->loop = loop;
+	noise->period = loop_timer_new(loop, on_period_over, noise);
+	pthread_mutex_init(&noise->lock, NULL);
+	return noise;
 }
 
 void noise_free(struct noise *noise)
 {
 	if (!noise)
 		return;
-	noise_end_period(noise);
+	loop_unpost(noise->loop, begin_period, noise);
+	loop_timer_free(noise->period);
+	end_period(noise);
 	pthread_mutex_destroy(&noise->lock);
 	free(noise);
 }

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* base/noise.h -- what strangers do, in the log at a bounded rate.
+/* base/noise.h -- what outsiders cause, in the log at a bounded rate.
  *
- * In each period the first time of an address and reason is written at once; the
- * others are counted, and the period ends with one record for each that came more
- * than once.  At most NOISE_ROWS addresses and reasons are told apart; what is
- * beyond is counted together as address=others.  So nobody can write more than
- * 2 * (NOISE_ROWS + 1) records in a period.
+ *   if (noise_note(noise, address, reason))
+ *           log_info("port", "refused", "address=%s reason=%s", address, reason);
  *
- * Thread: any; a noise has its own lock.
+ * In each period of 10 s the first time of a pair of who and reason is written by the
+ * caller; the others are counted, and the period ends with one record for each pair
+ * that came more than once:
+ *
+ *   area=port event=refused address=192.0.2.7 reason="no preamble" count=5000 seconds=10
+ *
+ * At most NOISE_ROWS pairs are told apart, and NOISE_ROWS_EACH of one who: what is
+ * beyond is counted together, as reason=various of that who, or as WHO=others.  So
+ * nobody can cause more than 2 * (NOISE_ROWS + 1) records in a period, nor hide by
+ * many reasons what others do.
+ *
+ * Thread: any may note, a noise has its own lock; the loop's makes and frees it.
  */
 #ifndef MIGRD_BASE_NOISE_H
 #define MIGRD_BASE_NOISE_H
@@ -15,19 +23,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/log.h"
+#include "base/loop.h"
+
 #define NOISE_PERIOD_MS 10000
-#define NOISE_ROWS      16
+#define NOISE_ROWS      32
+#define NOISE_ROWS_EACH 8
+
+/* Of the records with a count. */
+struct noise_kind {
+	enum log_level level;
+	const char *area, *event;
+	const char *who; /* the key: address, peer, vm, ... */
+};
 
 struct noise;
 
-/* AREA and EVENT of the records; constants. */
-struct noise *noise_new(const char *area, const char *event);
-/* REASON is cut to 80 bytes.  True: a period has begun, and noise_end_period() is
- * wanted in NOISE_PERIOD_MS. */
-bool noise_note(struct noise *noise, const char *address, const char *reason);
-/* Writes what was counted. */
-void noise_end_period(struct noise *noise);
-/* The same, and frees it.  Accepts NULL. */
+/* KIND is borrowed for the noise's life; LOOP ends the periods. */
+struct noise *noise_new(struct loop *loop, const struct noise_kind *kind);
+/* True: the caller writes its own record.  Reasons are told apart by their first 79
+ * bytes, and by no more of WHO. */
+bool noise_note(struct noise *noise, const char *who, const char *reason);
+/* Writes what was counted, and frees it.  Accepts NULL. */
 void noise_free(struct noise *noise);
 
 #endif

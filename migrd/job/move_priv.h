@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "base/work.h"
+#include "base/noise.h"
 #include "job/move.h"
 #include "preflight/checks.h"
 #include "stream/preamble.h"
@@ -194,6 +195,7 @@ struct moves {
 	struct move_list active;  /* those that have not become history, newest first */
 	void *by_id;              /* a tree of search.h, of move.row.id */
 	struct worker *worker;    /* looks at storage */
+	struct noise *noise;      /* offers that are refused */
 	struct offer_look *looks; /* offers that are not moves yet: moves_offer.c */
 	bool is_closing;
 	struct loop_timer *settle_timer; /* see moves_settle.c */

@@ -89,6 +89,8 @@ size_t moves_active_count(const struct moves *moves)
 
 /* ---- life -------------------------------------------------------------- */
 
+static const struct noise_kind refused = { LOG_LEVEL_WARNING, "move", "refused", "peer" };
+
 struct moves *moves_new(const struct moves_env *env)
 {
 	struct moves *moves = xnew(struct moves);
@@ -97,6 +99,7 @@ struct moves *moves_new(const struct moves_env *env)
 	TAILQ_INIT(&moves->list);
 	TAILQ_INIT(&moves->active);
 	moves->worker = worker_new(env->loop, "preflight", 2);
+	moves->noise = noise_new(env->loop, &refused);
 	return moves;
 }
 
@@ -118,9 +121,11 @@ void moves_clear(struct moves *moves)
 
 void moves_free(struct moves *moves)
 {
+	if (!moves)
+		return;
 	moves_clear(moves);
-	if (moves)
-		worker_free(moves->worker);
+	worker_free(moves->worker);
+	noise_free(moves->noise);
 	free(moves);
 }
 

@@ -397,12 +397,22 @@ static bool dst_prove(struct attempt *attempt, struct err *err)
 	return true;
 }
 
+/* The 1st, 2nd, 4th, 8th, ... of a channel: the other host may connect without end. */
+static void log_refused(const struct channel *channel, const struct err *err)
+{
+	unsigned count = channel->refused;
+
+	if ((count & (count - 1)) == 0)
+		log_warning("stream", "refused", "move=%s channel=%s reason=%s count=%u",
+			    channel->all->config.move_id, channel->name, err->msg, count);
+}
+
 /* The channel stays claimable; its status tells why this one was refused. */
 static void dst_refused(struct channel *channel, const struct err *err)
 {
-	log_warning("stream", "refused", "move=%s channel=%s reason=%s",
-		    channel->all->config.move_id, channel->name, err->msg);
 	pthread_mutex_lock(&channel->lock);
+	channel->refused++;
+	log_refused(channel, err);
 	if (channel->state == STREAM_CHANNEL_IDLE) {
 		copy_printable(channel->error, sizeof(channel->error), err->msg);
 		wake_control(channel);

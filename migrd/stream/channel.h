@@ -44,6 +44,7 @@ struct channel {
 	enum stream_channel_state state;
 	bool is_changed; /* not reported yet */
 	char error[256];
+	unsigned refused; /* dst: connections that did not prove themselves */
 	int net_fd;  /* to turn knobs on, and to break; -1 outside READY, OPEN */
 	int qemu_fd; /* to break; -1 when there is none */
 

@@ -42,7 +42,6 @@ struct stream_port {
 	struct loop_watch *watch;
 	struct loop_timer *pause;
 	struct noise *noise;
-	struct loop_timer *noise_period;
 	TAILQ_HEAD(, caller) callers; /* the oldest first */
 	size_t caller_count;
 };
@@ -62,17 +61,12 @@ static int caller_remove(struct caller *caller)
 	return fd;
 }
 
-static void on_noise_period_over(void *data)
-{
-	struct stream_port *port = data;
-
-	noise_end_period(port->noise);
-}
+static const struct noise_kind refused = { LOG_LEVEL_INFO, "port", "refused", "address" };
 
 static void note_refused(struct stream_port *port, const char *address, const char *why)
 {
 	if (noise_note(port->noise, address, why))
-		loop_timer_start(port->noise_period, NOISE_PERIOD_MS);
+		log_info("port", "refused", "address=%s reason=%s", address, why);
 }
 
 static void caller_refuse(struct caller *caller, const char *why)
@@ -297,8 +291,7 @@ struct stream_port *stream_port_new(struct loop *loop, const char *address, stre
 	port->number = number_of(fd);
 	TAILQ_INIT(&port->callers);
 	port->pause = loop_timer_new(loop, on_pause_over, port);
-	port->noise = noise_new("port", "refused");
-	port->noise_period = loop_timer_new(loop, on_noise_period_over, port);
+	port->noise = noise_new(loop, &refused);
 	port->watch = loop_watch_new(loop, fd, on_connection, port);
 	loop_watch_set(port->watch, LOOP_READ);
 	return port;
@@ -318,7 +311,6 @@ void stream_port_free(struct stream_port *port)
 		close(caller_remove(TAILQ_FIRST(&port->callers)));
 	loop_watch_free(port->watch);
 	loop_timer_free(port->pause);
-	loop_timer_free(port->noise_period);
 	noise_free(port->noise);
 	close(port->fd);
 	free(port);

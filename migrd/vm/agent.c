@@ -97,7 +97,9 @@ static void on_thawed(void *data, struct json_object *result, const struct err *
 		return;
 	agent->is_thawing = false;
 	if (err) {
-		log_warning("agent", "thaw", "vm=%s error=%s", agent->vm->row.name, err->msg);
+		if (vm_may_log(agent->vm, "agent thaw failed"))
+			log_warning("agent", "thaw", "vm=%s error=%s", agent->vm->row.name,
+				    err->msg);
 		loop_timer_start(agent->again, THAW_AGAIN_MS);
 		return;
 	}
@@ -110,7 +112,9 @@ static void thaw(struct vm_agent *agent)
 	if (agent->is_thawing)
 		return;
 	agent->is_thawing = true;
-	log_info("agent", "thaw", "vm=%s: nobody holds the freeze any more", agent->vm->row.name);
+	if (vm_may_log(agent->vm, "agent thaw"))
+		log_info("agent", "thaw", "vm=%s: nobody holds the freeze any more",
+			 agent->vm->row.name);
 	ask(agent, "guest-fsfreeze-thaw", THAW_DEADLINE_MS, on_thawed);
 }
 
@@ -181,8 +185,10 @@ static void note_presence(struct vm_agent *agent, enum vm_agent_presence presenc
 	if (agent->presence == presence)
 		return;
 	agent->presence = presence;
-	log_info("agent", presence == VM_AGENT_PRESENT ? "connected" : "disconnected", "vm=%s",
-		 agent->vm->row.name);
+	if (vm_may_log(agent->vm,
+		       presence == VM_AGENT_PRESENT ? "agent connected" : "agent disconnected"))
+		log_info("agent", presence == VM_AGENT_PRESENT ? "connected" : "disconnected",
+			 "vm=%s", agent->vm->row.name);
 	vm_changed(agent->vm);
 }
 

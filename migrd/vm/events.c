@@ -149,6 +149,18 @@ static bool may_tell(struct vm *vm)
 	return true;
 }
 
+static void log_event(struct vm *vm, const struct qmp_event *event, unsigned flags)
+{
+	CLEANUP(free_charp) char *what = xasprintf("guest-event %s", event->name);
+
+	if (!(flags & QMP_EVENT_WARN))
+		log_debug("vm", "guest-event", "vm=%s name=%s", vm->row.name, event->name);
+	else if (vm_may_log(vm, what))
+		log_warning("vm", "guest-event", "vm=%s name=%s reason=%s data=%s", vm->row.name,
+			    event->name, vm->reason,
+			    event->data ? json_object_to_json_string(event->data) : "");
+}
+
 static void tell(struct vm *vm, const struct qmp_event *event, unsigned flags)
 {
 	const struct vms_env *env = &vm->vms->env;
@@ -157,12 +169,7 @@ static void tell(struct vm *vm, const struct qmp_event *event, unsigned flags)
 		vm->events.left_out++;
 		return;
 	}
-	if (flags & QMP_EVENT_WARN)
-		log_warning("vm", "guest-event", "vm=%s name=%s reason=%s data=%s", vm->row.name,
-			    event->name, vm->reason,
-			    event->data ? json_object_to_json_string(event->data) : "");
-	else
-		log_debug("vm", "guest-event", "vm=%s name=%s", vm->row.name, event->name);
+	log_event(vm, event, flags);
 	if (env->event)
 		env->event(env->data, vm, event, vm->events.left_out);
 	vm->events.left_out = 0;

@@ -115,6 +115,8 @@ static void on_kill_timer(void *data)
 	qemu_kill(data);
 }
 
+static const struct noise_kind repeated = { LOG_LEVEL_INFO, "qemu", "repeated", "vm" };
+
 static struct qemu *qemu_new(const struct qemu_env *env, const char *uuid, const char *name,
 			     const struct qemu_callbacks *cb)
 {
@@ -128,6 +130,7 @@ static struct qemu *qemu_new(const struct qemu_env *env, const char *uuid, const
 	qmp_run_init(&qemu->run);
 	qemu->kill_timer = loop_timer_new(env->loop, on_kill_timer, qemu);
 	qemu->retry_timer = loop_timer_new(env->loop, qemu_on_retry, qemu);
+	qemu->noise = noise_new(env->loop, &repeated);
 	qemu->keeper_timer = loop_timer_new(env->loop, tell_exit, qemu);
 	return qemu;
 }
@@ -350,6 +353,7 @@ void qemu_free(struct qemu *qemu)
 	loop_timer_free(qemu->keeper_timer);
 	loop_timer_free(qemu->kill_timer);
 	loop_timer_free(qemu->retry_timer);
+	noise_free(qemu->noise);
 	free(qemu);
 }
 

@@ -44,12 +44,13 @@ static void identified(struct qemu *qemu)
 		qemu_tell_ready(qemu, &err);
 		return;
 	}
-	qemu->failures = 0;
+	qemu->proved_ms = loop_now_ms(qemu->env->loop);
 	qemu->trouble[0] = '\0';
 	qemu->version = *qmp_conn_version(qemu->conn);
-	log_info("qemu", "monitor", "vm=%s pid=%d version=%d.%d.%d state=%s", qemu->name,
-		 (int)qemu->id.pid, qemu->version.major, qemu->version.minor, qemu->version.micro,
-		 qmp_run_state_name(qemu->run.state));
+	if (noise_note(qemu->noise, qemu->name, "monitor"))
+		log_info("qemu", "monitor", "vm=%s pid=%d version=%d.%d.%d state=%s", qemu->name,
+			 (int)qemu->id.pid, qemu->version.major, qemu->version.minor,
+			 qemu->version.micro, qmp_run_state_name(qemu->run.state));
 	if (qemu->told_ready)
 		qemu->cb.found(qemu->cb.data);
 	else
@@ -162,18 +163,34 @@ static bool is_ending(const struct qemu *qemu, const struct err *why)
 	       qemu->failures <= MONITOR_COUNT;
 }
 
+/* One that proves itself and closes at once counts as a failure: else a hostile QEMU
+ * would be connected to without end, and without a pause. */
+static void forget_failures(struct qemu *qemu)
+{
+	if (qemu->step == STEP_DONE &&
+	    loop_now_ms(qemu->env->loop) - qemu->proved_ms >= MONITOR_RETRY_MS)
+		qemu->failures = 0;
+}
+
+static void log_lost(struct qemu *qemu, const char *why)
+{
+	if (noise_note(qemu->noise, qemu->name, "monitor-lost"))
+		log_warning("qemu", "monitor-lost", "vm=%s monitor=%u error=%s", qemu->name,
+			    qemu->monitor, why);
+}
+
 /* Tries the other monitor.  A hung QEMU is not ours to kill: its owner decides,
  * and we go on trying. */
 static void monitor_failed(struct qemu *qemu, const struct err *why)
 {
 	struct err err = *why;
 
+	forget_failures(qemu);
 	qemu_drop_monitor(qemu);
 	if (qemu->is_quitting || (qemu->proc && !qemu->is_alive))
 		return; /* on_exit_seen() tells */
 	snprintf(qemu->trouble, sizeof(qemu->trouble), "%s", err.msg);
-	log_warning("qemu", "monitor-lost", "vm=%s monitor=%u error=%s", qemu->name, qemu->monitor,
-		    err.msg);
+	log_lost(qemu, err.msg);
 	qemu->monitor = (qemu->monitor + 1) % monitor_count(qemu);
 	if (++qemu->failures < monitor_count(qemu)) {
 		qemu_connect_monitor(qemu);

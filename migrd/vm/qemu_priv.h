@@ -4,6 +4,7 @@
 #ifndef MIGRD_VM_QEMU_PRIV_H
 #define MIGRD_VM_QEMU_PRIV_H
 
+#include "base/noise.h"
 #include "qmp/run_state.h"
 #include "vm/qemu.h"
 
@@ -27,7 +28,9 @@ struct qemu {
 	struct qmp_conn *conn;
 	struct err refusal;         /* of a foreign monitor, to be told on the loop */
 	unsigned monitor;           /* which of the two the connection uses */
-	unsigned failures;          /* of monitors since one last worked */
+	unsigned failures;          /* of monitors since one last worked for a while */
+	uint64_t proved_ms;         /* when the one in use had proved whose it is */
+	struct noise *noise;        /* of monitors that come and go */
 	char trouble[ERR_MSG_SIZE]; /* why a monitor was last lost; "" while there is one */
 	enum identify_step step;
 	struct qemu_question *question;

@@ -47,12 +47,21 @@ static void run_work(struct work *work)
 	}
 }
 
-static void log_result(const struct rx_work *rx, const struct nic_work *nic)
+static bool is_worth_a_record(const struct rx_work *rx, const struct nic_work *nic)
 {
-	if (nic->is_done && nic->changes)
+	return nic->is_done ? nic->changes != 0 : !(rx->is_end && nic->err.code == ERR_NOT_FOUND);
+}
+
+/* VM: NULL at its end. */
+static void log_result(struct vm *vm, const struct rx_work *rx, const struct nic_work *nic)
+{
+	if (!is_worth_a_record(rx, nic) ||
+	    (vm && !vm_may_log(vm, nic->is_done ? "rx-filter" : "rx-filter failed")))
+		return;
+	if (nic->is_done)
 		log_info("vm", "rx-filter", "vm=%s nic=%s ifname=%s changes=%zu", rx->name, nic->id,
 			 nic->ifname, nic->changes);
-	else if (!nic->is_done && !(rx->is_end && nic->err.code == ERR_NOT_FOUND))
+	else
 		log_warning("vm", "rx-filter", "vm=%s nic=%s ifname=%s error=%s", rx->name, nic->id,
 			    nic->ifname, nic->err.msg);
 }
@@ -65,7 +74,7 @@ static void work_done(struct work *work)
 	struct vm *vm = rx->is_end ? NULL : vm_find_uuid(rx->vms, rx->uuid);
 
 	for (size_t i = 0; i < rx->count; i++)
-		log_result(rx, &rx->nics[i]);
+		log_result(vm, rx, &rx->nics[i]);
 	if (vm)
 		pause_before_next(vm, RX_FILTER_PAUSE_MS);
 	free(rx);
@@ -141,8 +150,9 @@ static void take_answers(struct vm *vm, struct json_object *answers)
 		struct nic_work *work = answer ? add_nic(rx, nic) : NULL;
 
 		if (work && !net_filter_decode(answer, &work->filter, &err)) {
-			log_warning("vm", "rx-filter", "vm=%s nic=%s error=%s", rx->name, work->id,
-				    err.msg);
+			if (vm_may_log(vm, "rx-filter failed"))
+				log_warning("vm", "rx-filter", "vm=%s nic=%s error=%s", rx->name,
+					    work->id, err.msg);
 			rx->count--;
 		}
 	}

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/noise.h"
 #include "base/work.h"
 #include "vm/agent_priv.h"
 #include "vm/devices_priv.h"
@@ -148,6 +149,7 @@ void vm_remove(struct vm *vm)
 	vm_agent_end(vm);
 	vm_rx_fini(vm);
 	loop_timer_free(vm->again);
+	noise_free(vm->noise);
 	qemu_free(vm->qemu);
 	store_vm_fini(&vm->row);
 	free(vm->kept.key);
@@ -187,6 +189,15 @@ void vm_changed(const struct vm *vm)
 {
 	if (vm->vms->env.changed)
 		vm->vms->env.changed(vm->vms->env.data, vm->row.name, vm);
+}
+
+static const struct noise_kind repeated = { LOG_LEVEL_INFO, "vm", "repeated", "vm" };
+
+bool vm_may_log(struct vm *vm, const char *what)
+{
+	if (!vm->noise)
+		vm->noise = noise_new(vm->vms->env.qemu.loop, &repeated);
+	return noise_note(vm->noise, vm->row.name, what);
 }
 
 void vm_set_intent(struct vm *vm, enum vm_intent intent)

@@ -43,6 +43,7 @@ struct vm {
 	vm_done_fn *launched;       /* of vm_launch_incoming() and of a start */
 	void *launched_data;
 	struct vm_kept kept;
+	struct noise *noise; /* vm_may_log(); NULL: never needed */
 };
 
 struct vms {
@@ -65,6 +66,9 @@ extern const char *const vm_intent_names[VM_INTENT_COUNT];
 struct vm *vm_add(struct vms *vms, const struct store_vm *row);
 void vm_remove(struct vm *vm);
 void vm_changed(const struct vm *vm);
+/* Of records that guest and QEMU can cause as fast as they like (base/noise.h): WHAT is
+ * the record's area and event, and what else tells it from others. */
+bool vm_may_log(struct vm *vm, const char *what);
 void vm_set_intent(struct vm *vm, enum vm_intent intent);
 /* Writes the row; DONE may be NULL. */
 void vm_save(struct vm *vm, store_done_fn *done, void *data);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The server against real clients: libcurl, and plain TLS for broken ones. */
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -184,6 +186,47 @@ START_TEST(peer_and_user_do_not_mix)
 	expect("ada", "POST", "/peer/v1/echo", "{}", "Migrd-Protocol: 1", 403, "forbidden");
 	expect("b", "POST", "/peer/v1/echo", "{}", "Migrd-Protocol: 1", 201, "");
 	expect("b", "GET", "/healthz", NULL, NULL, 200, "");
+}
+END_TEST
+
+#define ATTEMPTS 20
+
+/* What this process has written to its log: a scratch file in place of stderr. */
+static unsigned count_records(int fd, const char *area, const char *event)
+{
+	CLEANUP(free_charp) char *needle = xasprintf("area=%s event=%s ", area, event);
+	char text[1 << 16];
+	ssize_t len = pread(fd, text, sizeof(text) - 1, 0);
+	unsigned count = 0;
+
+	text[len > 0 ? len : 0] = '\0';
+	for (const char *at = text; (at = strstr(at, needle)); at += strlen(needle))
+		count++;
+	return count;
+}
+
+/* Who is refused again and again must not be able to fill the log. */
+START_TEST(refused_many_times_is_one_record_in_a_period)
+{
+	int saved = dup(STDERR_FILENO);
+	int fd = open(pki.dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	dup2(fd, STDERR_FILENO);
+	log_set_level(LOG_LEVEL_INFO);
+	for (int i = 0; i < ATTEMPTS; i++) {
+		expect_refused("other");
+		expect("vic", "POST", "/v1/things", "{}", NULL, 403, "forbidden");
+	}
+	log_set_level(LOG_LEVEL_ERROR);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	/* A slow machine may need more than one period, of two records each. */
+	ck_assert_uint_ge(count_records(fd, "http", "certificate-refused"), 1);
+	ck_assert_uint_lt(count_records(fd, "http", "certificate-refused"), ATTEMPTS);
+	ck_assert_uint_ge(count_records(fd, "api", "forbidden"), 1);
+	ck_assert_uint_lt(count_records(fd, "api", "forbidden"), ATTEMPTS);
+	close(fd);
 }
 END_TEST
 
@@ -890,6 +933,7 @@ Suite *suite(void)
 	tcase_add_test(plain, role_too_low_is_forbidden);
 	tcase_add_test(plain, peer_and_user_do_not_mix);
 	tcase_add_test(plain, certificate_bad_is_refused_in_the_handshake);
+	tcase_add_test(plain, refused_many_times_is_one_record_in_a_period);
 	tcase_add_test(plain, certificate_without_our_name_is_unauthorized);
 	tcase_add_test(plain, local_socket_is_admin);
 	tcase_add_test(plain, certificate_ends_on_an_open_connection_next_request_is_refused);

@@ -193,6 +193,38 @@ START_TEST(first_closes_second_takes_over)
 }
 END_TEST
 
+static void close_after_proof(void *data)
+{
+	fake_monitor_close(data);
+}
+
+/* A hostile QEMU must not keep the loop busy with its coming and going. */
+START_TEST(closed_after_each_proof_it_is_tried_once_a_second)
+{
+	for (size_t i = 0; i < 2; i++)
+		fake_monitor_on_call(monitors[i], "query-status", close_after_proof, monitors[i]);
+	attach();
+	loop_sim_advance_ms(loop, 10000);
+	ck_assert_uint_le(fake_monitor_heard_of(monitors[0], "query-status") +
+				  fake_monitor_heard_of(monitors[1], "query-status"),
+			  2 + 10);
+	ck_assert_uint_ge(fake_monitor_heard_of(monitors[0], "query-status"), 3);
+}
+END_TEST
+
+/* One that worked for a while has not failed: the other one is taken at once. */
+START_TEST(closed_again_after_a_while_the_other_is_taken_at_once)
+{
+	attach();
+	for (size_t i = 0; i < 4; i++) {
+		loop_sim_advance_ms(loop, 5000);
+		fake_monitor_close(monitors[i % 2]);
+		loop_sim_run(loop);
+		ck_assert_ptr_nonnull(qemu_monitor(qemu));
+	}
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("qemu_monitor");
@@ -205,6 +237,8 @@ Suite *suite(void)
 			    ARRAY_LEN(twins));
 	tcase_add_test(tc, one_of_two_is_another_guest_the_other_is_taken);
 	tcase_add_test(tc, first_closes_second_takes_over);
+	tcase_add_test(tc, closed_after_each_proof_it_is_tried_once_a_second);
+	tcase_add_test(tc, closed_again_after_a_while_the_other_is_taken_at_once);
 	suite_add_tcase(s, tc);
 	return s;
 }
