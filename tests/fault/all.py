@@ -7,7 +7,7 @@
 
 The short form (at most 10 minutes on two cores) crashes a coordinator once at
 each point there is, on the side that passes it first, and once more in the
-recovery from every third; makes each point that can fail do so once; strikes
+recovery from every third, and at every eighth with a paused guest; makes each point that can fail do so once; strikes
 from outside with faults of 5 s; and makes 25 moves with random crashes.  The
 full form walks through every passage of every point on the source, on the
 destination and on both, makes 500 moves, and stops and cuts for 30 and 60 s.
@@ -41,6 +41,8 @@ SHORT = [
     ("faults from outside: processes, hosts", "outside.py processes"),
     ("crash, and again in the recovery, every third",
      "walk.py --side both --stride 3 --from 2 --twice"),
+    ("crash with a guest that stays paused, every eighth",
+     "walk.py --side both --stride 8 --way paused"),
     ("faults from outside: guest, users", "outside.py guest"),
     ("random crashes in moves to and fro", "random_crashes.py --moves 25"),
 ]
@@ -53,6 +55,8 @@ FULL = [
       for side in SIDES[:2]),
     *((f"crash at each passage, {side}", f"walk.py --side {side}") for side in SIDES),
     *((f"crash, and again in the recovery, {side}", f"walk.py --side {side} --twice")
+      for side in SIDES),
+    *((f"crash with a guest that stays paused, {side}", f"walk.py --side {side} --way paused")
       for side in SIDES),
     *((f"faults from outside: {group}", f"outside.py --full {group}")
       for group in ("hosts", "processes", "guest")),

@@ -4,6 +4,7 @@ the same must hold: the guest runs in exactly one place, nothing was forgotten,
 nothing is left, and it can be moved again.
 """
 import contextlib
+import dataclasses
 import http.client
 import os
 import pathlib
@@ -27,11 +28,20 @@ POLL_SECONDS = 0.02
 SILENCE_SECONDS = 0.25      # less is a busy machine, not a guest that stands still
 RUNS_ON_SECONDS = 2         # after its coordinator is back
 CLEAN_SECONDS = 5           # for what was told to end
+QUIET_SECONDS = 0.2         # a paused guest is listened to
 FINAL_SECONDS = 25          # for a move whose coordinators are there
 
-# How a guest can be moved: the body of the request.  One line each.
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """How a guest is moved: the body of the request, and the state in which it stays."""
+    body: dict
+    state: str = "running"
+
+
 WAYS = {
-    "precopy": {},
+    "precopy": Way({}),
+    "paused": Way({}, "paused"),
 }
 
 
@@ -60,7 +70,8 @@ class Record:
 
 
 class Arena:
-    def __init__(self, places=None, **guest_options):
+    def __init__(self, way="precopy", places=None, **guest_options):
+        self.way = WAYS[way]
         self.world = World(places=places)
         self.final_seconds = FINAL_SECONDS
         self.seen_moves = set()
@@ -74,6 +85,8 @@ class Arena:
         self.guest = self.world.guest("g", **options)
         self.guest.start(self.a)
         self.here, self.there = self.a, self.b
+        if self.way.state == "paused":
+            self.pause()
 
     def close(self, keep_as=None):
         faults = self.world.close()
@@ -85,6 +98,11 @@ class Arena:
                     shutil.copy(self.points_path(host), f"{keep_as}/points-{host.id}")
         self.world.remove()
         return faults
+
+    def pause(self):
+        self.guest.console.wait_line(host=self.here.id)
+        self.here.api.post(f"/v1/vms/{self.guest.name}/pause")
+        self.guest.console.assert_quiet(QUIET_SECONDS)
 
     # ---- coordinators --------------------------------------------------------
 
@@ -154,9 +172,9 @@ class Arena:
 
     # ---- the move ------------------------------------------------------------
 
-    def ask_to_move(self, way, record):
+    def ask_to_move(self, record):
         """The request of the user, who does not know what is coming."""
-        body = {"vm": self.guest.name, "to": self.there.id, **WAYS[way]}
+        body = {"vm": self.guest.name, "to": self.there.id, **self.way.body}
         with contextlib.suppress(OSError, http.client.HTTPException):
             try:
                 record.move_id = self.here.api.post(
@@ -172,7 +190,7 @@ class Arena:
         except (OSError, ApiError, http.client.HTTPException):
             return None
 
-    def pass_faults(self, plans, way, record, second=None):
+    def pass_faults(self, plans, record, second=None):
         """Moves under PLANS {host: plan}.  A coordinator that crashes is started again
         at once: with the plan SECOND the first time, if there is one."""
         offsets = {host: host.log.stat().st_size for host in plans}
@@ -196,7 +214,7 @@ class Arena:
         for host in plans:
             while not self.wait_ready(host):
                 revive()
-        self.ask_to_move(way, record)
+        self.ask_to_move(record)
         deadline = time.monotonic() + settings.seconds(self.final_seconds)
         while True:
             if revive():
@@ -298,8 +316,9 @@ class Arena:
             if value > settings.seconds(limit):
                 raise CaseFailed(f"{name} {value:.1f} s after the coordinators were back")
 
-    def check(self, record, state="running"):
+    def check(self, record):
         """All that must hold after a case; self.here is then where the guest is."""
+        state = self.way.state
         host, vm = self.find_guest()
         self.records_agree(record, host)
         if vm["state"] != state or vm["job"]:
@@ -311,9 +330,10 @@ class Arena:
                 raise CaseFailed(f"pid {vm['pid']} by the API, {life.pid} by the console")
         self.wait_clean(host, vm)
         record.clean_s = time.monotonic() - (record.back_at or record.began_at)
-        if state == "running":
-            if self.guest.is_busy:
-                console.wait_sweeps(1, settings.seconds(60), host.id)
+        if state != "running":
+            console.assert_quiet(QUIET_SECONDS)
+        elif self.guest.is_busy:
+            console.wait_sweeps(1, settings.seconds(60), host.id)
         # Lines with a hole are no fault: QEMU drops what a starved reader does not take.
         console.assert_single_runner()
         console.assert_counter_never_back()
@@ -330,6 +350,19 @@ class Arena:
         record = Record()
         record.move_id = move["id"]
         self.check(record)
+        if self.way.state == "paused":
+            self.let_run()
+
+    def let_run(self):
+        """A guest that stood still in all its moves is whole; then it stands still again."""
+        self.here.api.post(f"/v1/vms/{self.guest.name}/resume")
+        console = self.guest.console
+        console.wait_line(settings.seconds(20), self.here.id)
+        console.wait_sweeps(1, settings.seconds(60), self.here.id)
+        console.assert_single_runner()
+        console.assert_counter_never_back()
+        console.assert_memory_right()
+        self.pause()
 
     def forget_history(self):
         """Checked lines need no second look."""

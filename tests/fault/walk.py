@@ -4,7 +4,7 @@
 move, starts it again, and looks whether all is well.
 
     tests/fault/walk.py --build DIR [--side source|destination|both]
-        [--action crash|error|drop] [--from N --to M --stride K] [--way precopy]
+        [--action crash|error|drop] [--from N --to M --stride K] [--way precopy|paused]
         [--twice] [--names]
 
 One line for each case, such as
@@ -60,7 +60,7 @@ class Walk:
 
     def fresh_arena(self):
         if self.arena is None:
-            self.arena = Arena()
+            self.arena = Arena(self.args.way)
             if self.args.action == "drop":
                 self.arena.final_seconds = DROP_SECONDS
             self.arena.next_case()
@@ -77,7 +77,7 @@ class Walk:
         arena = self.fresh_arena()
         record = Record()
         try:
-            arena.pass_faults(case.plans(arena), self.args.way, record, case.second)
+            arena.pass_faults(case.plans(arena), record, case.second)
             if not record.fired:
                 arena.check(record)
                 arena.next_case()
@@ -163,7 +163,7 @@ def passages(walk):
     for side, host in sides.items():
         arena.wait_ready(host)
         started[side] = arena.points(host)
-    arena.pass_faults({}, walk.args.way, record)
+    arena.pass_faults({}, record)
     found = {side: (started[side], arena.points(host)) for side, host in sides.items()}
     arena.check(record)
     arena.next_case()
