@@ -17,6 +17,7 @@ static const struct table_field fields[] = {
 	{ "CPU", "index", TABLE_NUMBER },
 	{ "MAC", "mac", TABLE_TEXT },
 	{ "DRIVER", "driver", TABLE_TEXT },
+	{ "TRAY", "tray", TABLE_TEXT },
 	{ "PATH", "path", TABLE_TEXT },
 	{ NULL, NULL, TABLE_TEXT },
 };
@@ -122,6 +123,8 @@ const struct cli_command cmd_vm_attach = {
 		"\"size_mib\":4}\n"
 		"  {\"kind\":\"generic\", \"id\":\"rng\", \"driver\":\"virtio-rng-pci\", "
 		"\"properties\":{}}\n"
+		"  {\"kind\":\"cdrom\", \"id\":\"cd0\", \"bus\":\"sata\", "
+		"\"path\":\"/srv/x.iso\"} (while it is stopped)\n"
 		"A guest that runs has it at once; of one that is stopped the definition has it.\n",
 	.run = run_attach,
 };

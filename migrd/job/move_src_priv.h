@@ -24,6 +24,7 @@ void move_src_begin_next(struct move *move);
 void move_block_jobs_check(struct move *move);
 void move_bitmaps_note(struct move *move);
 void move_images_activate(struct move *move);
+void move_media_check(struct move *move);
 /* While a row waits for the end of block jobs. */
 void move_block_jobs_step(struct move *move);
 /* Arguments of migrate-set-parameters; the caller owns them. */

@@ -93,6 +93,24 @@ static void add_disks(struct needs *needs, const struct vm_def *def)
 	}
 }
 
+/* The guest only reads it. */
+static void add_cdroms(struct needs *needs, const struct vm_def *def)
+{
+	for (size_t i = 0; i < def->cdrom_count; i++) {
+		const struct vm_def_cdrom *cdrom = &def->cdroms[i];
+		struct need_file file = {
+			.kind = NEED_SAME_CONTENT,
+			.is_qcow2 = cdrom->format == VM_DEF_DISK_FORMAT_QCOW2,
+		};
+
+		if (!*cdrom->path)
+			continue;
+		snprintf(file.what, sizeof(file.what), "CD drive '%s'", cdrom->id);
+		snprintf(file.path, sizeof(file.path), "%s", cdrom->path);
+		needs_add_file(needs, &file);
+	}
+}
+
 static void add_shared_memory(struct needs *needs, const struct vm_def *def)
 {
 	for (size_t i = 0; i < def->shared_memory_count; i++) {
@@ -288,6 +306,7 @@ struct needs *needs_of(const struct vm_def *def)
 	struct needs *needs = xnew(struct needs);
 
 	add_disks(needs, def);
+	add_cdroms(needs, def);
 	add_shared_memory(needs, def);
 	add_monitors(needs, def);
 	add_nics(needs, def);

@@ -67,6 +67,7 @@ void vm_promote(struct vm *vm, uint64_t generation, enum vm_intent intent)
 	vm->role = VM_ROLE_OWNED;
 	vm->intent = intent;
 	vm_agent_begin(vm, VM_AGENT_ARRIVED);
+	vm->look_is_owed = true; /* the guest may have moved a tray on its way */
 	vm_changed(vm);
 }
 

@@ -144,6 +144,8 @@ static void add_device(struct cmdline *cl, const struct vm_def *def, struct vm_d
 		snprintf(fd, sizeof(fd), "%d", fds->nic[dev.index]);
 		json_add_str(plug.backend_args, "fd", fd);
 	}
+	if (plug.controller_args)
+		add_json(cl, "-device", plug.controller_args);
 	if (plug.backend)
 		add_json(cl, plug.backend->option, plug.backend_args);
 	add_json(cl, "-device", plug.device_args);

@@ -211,11 +211,21 @@ static void check_interface(struct attach *attach)
 		faults_add(attach->faults, "/ifname", "%s", err.msg);
 }
 
+/* IDE and SATA take no drive while the machine runs; SCSI is not told apart. */
+static void check_drive(struct attach *attach)
+{
+	if (attach->dev.kind == VM_DEF_KIND_CDROM && vm_entry_vm(attach->entry)->qemu)
+		faults_add(attach->faults, "/kind",
+			   "a CD drive cannot join a VM that runs: stop the VM and attach it then; "
+			   "an empty one takes a medium while it runs");
+}
+
 static void place(struct attach *attach, bool is_pci)
 {
 	char *address = vm_def_device_pci(attach->def, attach->dev);
 
 	check_interface(attach);
+	check_drive(attach);
 	if (!attach->faults->count && is_pci && vm_entry_vm(attach->entry)->qemu)
 		place_pci(attach, address);
 	if (attach->faults->count || err_is_set(&attach->err))

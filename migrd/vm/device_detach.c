@@ -151,14 +151,32 @@ static void on_ost(struct vm *vm, struct json_object *data)
 		refused_by_guest(vm, id, why);
 }
 
+/* The tray of a CD drive, moved by the guest or by a command; a reset closes one without
+ * a word (hw/scsi/scsi-disk.c, scsi_disk_reset()). */
+static void on_tray(struct vm *vm, struct json_object *data)
+{
+	(void)data;
+	vm_devices_look(vm);
+}
+
+static void on_reset(struct vm *vm, struct json_object *data)
+{
+	struct vm_def *def = xnew(struct vm_def);
+	struct err ignored;
+
+	(void)data;
+	if (vm_decode_definition(vm, def, &ignored) && def->cdrom_count)
+		vm_devices_look(vm);
+	free(def);
+}
+
 static const struct {
 	const char *event;
 	void (*handle)(struct vm *vm, struct json_object *data);
 } events[] = {
-	{ "DEVICE_DELETED", on_deleted },
-	{ "DEVICE_UNPLUG_GUEST_ERROR", on_refused },
-	{ "MEM_UNPLUG_ERROR", on_refused },
-	{ "ACPI_DEVICE_OST", on_ost },
+	{ "DEVICE_DELETED", on_deleted },   { "DEVICE_UNPLUG_GUEST_ERROR", on_refused },
+	{ "MEM_UNPLUG_ERROR", on_refused }, { "ACPI_DEVICE_OST", on_ost },
+	{ "DEVICE_TRAY_MOVED", on_tray },   { "RESET", on_reset },
 };
 
 void vm_devices_event(struct vm *vm, const struct qmp_event *event)
@@ -246,6 +264,11 @@ static bool may_go(const struct vm *vm, const struct vm_def *def, struct vm_def_
 			       vm->row.name, vm_state(vm));
 	if (is_waiting(vm, id))
 		return err_set(err, ERR_BUSY, "device '%s' is being removed already", id);
+	if (dev.kind == VM_DEF_KIND_CDROM)
+		return err_set(err, ERR_CONFLICT,
+			       "the CD drive '%s' cannot be removed while the VM runs: eject its "
+			       "medium, or stop the VM first",
+			       id);
 	if (vm_def_pci_slot(address) && vm_def_is_q35(def))
 		return err_set(err, ERR_CONFLICT,
 			       "device '%s' sits in slot %s of the root bus, where nothing can be "

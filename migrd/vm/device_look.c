@@ -2,6 +2,7 @@
 /* The definition follows what QEMU has. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "vm/cdrom_seen.h"
 #include "vm/device_seen.h"
 #include "vm/devices_priv.h"
 #include "vm/plug.h"
@@ -42,7 +43,12 @@ static void finish(struct look *look, const struct err *err)
 
 static void on_saved(void *data, const struct err *err)
 {
-	finish(data, err);
+	struct look *look = data;
+	const struct vm *vm = vm_entry_vm(look->entry);
+
+	if (vm)
+		vm_changed(vm);
+	finish(look, err);
 }
 
 static void save(struct look *look)
@@ -114,6 +120,49 @@ static void drop(struct look *look, const struct vm *vm, struct vm_def_device de
 	look->has_changed = true;
 }
 
+/* A node of a medium that is in no drive: of a change that did not come to its end. */
+static void remember_medium(struct look *look, const struct vm_def_cdrom *cdrom,
+			    const struct cdrom_seen *drive)
+{
+	char node[VM_DEF_ID_SIZE + 8];
+
+	for (unsigned i = 0; i < PLUG_MEDIUM_NODES; i++) {
+		struct leftover *leftover;
+
+		plug_medium_node(node, sizeof(node), cdrom->id, i);
+		if (drive->node && strcmp(drive->node, node) == 0)
+			continue;
+		leftover = xnew(struct leftover);
+		plug_init_medium(&leftover->plug, node);
+		leftover->next = look->leftovers;
+		look->leftovers = leftover;
+	}
+}
+
+/* What is in the CD drives, and their trays: QEMU and the guest change them. */
+static void compare_media(struct look *look, const struct vm *vm)
+{
+	struct json_object *blocks = seen_media(&look->seen);
+
+	for (size_t i = 0; blocks && i < look->def->cdrom_count; i++) {
+		struct vm_def_cdrom *cdrom = &look->def->cdroms[i];
+		struct cdrom_seen drive;
+		bool has_changed = false;
+		struct err err;
+
+		if (!cdrom_seen_find(blocks, look->def, i, &drive))
+			continue;
+		if (!cdrom_seen_take(&drive, cdrom, &has_changed, &err))
+			log_warning("vm", "medium", "vm=%s error=%s", vm->row.name, err.msg);
+		remember_medium(look, cdrom, &drive);
+		if (!has_changed)
+			continue;
+		log_info("vm", "medium", "vm=%s device=%s path=%s tray=%s", vm->row.name, cdrom->id,
+			 cdrom->path, vm_def_tray_names[cdrom->tray]);
+		look->has_changed = true;
+	}
+}
+
 /* From the last to the first, since one that goes moves those behind it. */
 static void compare(struct look *look, const struct vm *vm)
 {
@@ -146,6 +195,7 @@ static void decide(struct look *look)
 	}
 	if (is_known) {
 		compare(look, vm);
+		compare_media(look, vm);
 	} else if (!vm_decode_definition(vm, look->def, &err)) {
 		finish(look, &err);
 		return;

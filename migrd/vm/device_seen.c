@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "vm/cdrom_seen.h"
 #include "vm/plug.h"
 
 #define BRIDGE_DEPTH_MAX 8
@@ -20,6 +21,7 @@ static const struct {
 					    1u << VM_DEF_KIND_GENERIC },
 	[SEEN_MEMORY] = { "query-memory-devices", 1u << VM_DEF_KIND_MEMORY },
 	[SEEN_VCPUS] = { "query-hotpluggable-cpus", 1u << VM_DEF_KIND_VCPU },
+	[SEEN_BLOCK] = { "query-block", 1u << VM_DEF_KIND_CDROM },
 };
 
 const char *seen_command(enum seen_query query)
@@ -184,6 +186,8 @@ static bool has_vcpu(const struct seen *seen, uint64_t index)
 static bool is_place_taken(const struct seen *seen, const struct vm_def *def,
 			   struct vm_def_device dev)
 {
+	struct cdrom_seen drive;
+
 	switch (dev.kind) {
 	case VM_DEF_KIND_DISK:
 	case VM_DEF_KIND_NIC:
@@ -194,6 +198,8 @@ static bool is_place_taken(const struct seen *seen, const struct vm_def *def,
 		return find_memory(seen, NULL, def->memory_devices[dev.index].slot);
 	case VM_DEF_KIND_VCPU:
 		return has_vcpu(seen, def->vcpu_devices[dev.index].index);
+	case VM_DEF_KIND_CDROM:
+		return cdrom_seen_find(seen->answers[SEEN_BLOCK], def, dev.index, &drive);
 	case VM_DEF_KIND_COUNT:
 		break;
 	}
@@ -214,6 +220,13 @@ bool seen_is_gone(const struct seen *seen, const struct vm_def *def, struct vm_d
 {
 	return is_told_of(seen, dev.kind) && !has_id(seen, vm_def_device_id(def, dev)) &&
 	       !is_place_taken(seen, def, dev);
+}
+
+struct json_object *seen_media(const struct seen *seen)
+{
+	struct json_object *blocks = seen->answers[SEEN_BLOCK];
+
+	return json_object_is_type(blocks, json_type_array) ? blocks : NULL;
 }
 
 static void take_memory_place(const struct seen *seen, struct vm_def_memory_device *memory)

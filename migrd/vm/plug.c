@@ -83,6 +83,71 @@ static void plug_disk(struct plug *plug, const struct vm_def *def, size_t index)
 	add_address(plug->device_args, disk->pci_address);
 }
 
+void plug_medium_node(char *ret_id, size_t size, const char *cdrom, unsigned which)
+{
+	static const char *const suffixes[PLUG_MEDIUM_NODES] = { "node", "next" };
+
+	snprintf(ret_id, size, "%s-%s", cdrom, suffixes[which]);
+}
+
+struct json_object *plug_medium(const char *node, const char *path, int format)
+{
+	struct json_object *args = json_object_new_object();
+	struct json_object *file = json_object_new_object();
+
+	json_add_str(args, backend_block.key, node);
+	json_add_str(args, "driver", vm_def_disk_format_names[format]);
+	json_add_bool(args, "read-only", true);
+	json_add_str(file, "driver", "file");
+	json_add_str(file, "filename", path);
+	json_object_object_add(args, "file", file);
+	return args;
+}
+
+/* On i440fx the channels are the buses ide.0 and ide.1, on q35 each port is one. */
+static void add_unit(struct plug *plug, const struct vm_def_cdrom *cdrom)
+{
+	bool is_ide = cdrom->bus == VM_DEF_CDROM_BUS_IDE;
+	char bus[16];
+
+	snprintf(bus, sizeof(bus), "ide.%u", (unsigned)(is_ide ? cdrom->unit / 2 : cdrom->unit));
+	json_add_str(plug->device_args, "bus", bus);
+	json_add_uint(plug->device_args, "unit", is_ide ? cdrom->unit % 2 : 0);
+}
+
+static void add_controller(struct plug *plug, const struct vm_def_cdrom *cdrom)
+{
+	char id[VM_DEF_ID_SIZE + 24], bus[sizeof(id) + 4];
+
+	snprintf(id, sizeof(id), VM_DEF_OWN_PREFIX "%s-scsi", cdrom->id);
+	snprintf(bus, sizeof(bus), "%s.0", id);
+	plug->controller_args = json_object_new_object();
+	json_add_str(plug->controller_args, "driver", "virtio-scsi-pci");
+	json_add_str(plug->controller_args, "id", id);
+	add_address(plug->controller_args, cdrom->pci_address);
+	json_add_str(plug->device_args, "bus", bus);
+}
+
+static void plug_cdrom(struct plug *plug, const struct vm_def *def, size_t index)
+{
+	const struct vm_def_cdrom *cdrom = &def->cdroms[index];
+	bool is_scsi = cdrom->bus == VM_DEF_CDROM_BUS_SCSI;
+
+	set_device(plug, is_scsi ? "scsi-cd" : "ide-cd", cdrom->id);
+	if (is_scsi)
+		add_controller(plug, cdrom);
+	else
+		add_unit(plug, cdrom);
+	if (cdrom->has_boot_index)
+		json_add_uint(plug->device_args, "bootindex", cdrom->boot_index);
+	if (!*cdrom->path)
+		return;
+	plug->backend = &backend_block;
+	plug_medium_node(plug->backend_id, sizeof(plug->backend_id), cdrom->id, 0);
+	plug->backend_args = plug_medium(plug->backend_id, cdrom->path, cdrom->format);
+	json_add_str(plug->device_args, "drive", plug->backend_id);
+}
+
 static void plug_nic(struct plug *plug, const struct vm_def *def, size_t index)
 {
 	const struct vm_def_nic *nic = &def->nics[index];
@@ -171,6 +236,7 @@ static void (*const kinds[VM_DEF_KIND_COUNT])(struct plug *plug, const struct vm
 	[VM_DEF_KIND_MEMORY] = plug_memory,
 	[VM_DEF_KIND_VCPU] = plug_vcpu,
 	[VM_DEF_KIND_GENERIC] = plug_generic,
+	[VM_DEF_KIND_CDROM] = plug_cdrom,
 };
 
 void plug_init(struct plug *plug, const struct vm_def *def, struct vm_def_device dev)
@@ -179,8 +245,15 @@ void plug_init(struct plug *plug, const struct vm_def *def, struct vm_def_device
 	kinds[dev.kind](plug, def, dev.index);
 }
 
+void plug_init_medium(struct plug *plug, const char *node)
+{
+	*plug = (struct plug){ .backend = &backend_block };
+	snprintf(plug->backend_id, sizeof(plug->backend_id), "%s", node);
+}
+
 void plug_fini(struct plug *plug)
 {
+	json_object_put(plug->controller_args);
 	json_object_put(plug->backend_args);
 	json_object_put(plug->device_args);
 }

@@ -246,6 +246,19 @@ void vms_fail_later(struct vms *vms, vm_done_fn *fn, void *data, const struct er
 	loop_post(vms->env.qemu.loop, give_late_error, late);
 }
 
+/* A new QEMU has its trays closed; a guest that arrives brings their state along. */
+static void close_trays(struct vm *vm, struct vm_def *def)
+{
+	bool has_changed = false;
+
+	for (size_t i = 0; i < def->cdrom_count; i++) {
+		has_changed |= def->cdroms[i].tray != VM_DEF_TRAY_CLOSED;
+		def->cdroms[i].tray = VM_DEF_TRAY_CLOSED;
+	}
+	if (has_changed)
+		vm_set_definition(vm, def);
+}
+
 void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data)
 {
 	const struct qemu_callbacks cb = callbacks(vm);
@@ -255,8 +268,11 @@ void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data)
 	vm->reason[0] = '\0';
 	vm_events_forget(vm);
 	vm_set_attaching(vm, NULL); /* it was of an earlier QEMU */
-	if (vm_decode_definition(vm, def, &err))
+	if (vm_decode_definition(vm, def, &err)) {
+		if (!incoming)
+			close_trays(vm, def);
 		vm->qemu = qemu_start(&vm->vms->env.qemu, def, incoming, &cb, &err);
+	}
 	free(def);
 	if (!vm->qemu) {
 		vms_fail_later(vm->vms, launched, data, &err);

@@ -10,6 +10,8 @@ const char *const vm_def_accel_names[] = { "kvm", "tcg", NULL };
 const char *const vm_def_disk_format_names[] = { "raw", "qcow2", NULL };
 const char *const vm_def_disk_cache_names[] = { "writeback", "none", "writethrough", "unsafe",
 						NULL };
+const char *const vm_def_cdrom_bus_names[] = { "ide", "sata", "scsi", NULL };
+const char *const vm_def_tray_names[] = { "closed", "open", NULL };
 const char *const vm_def_nic_type_names[] = { "user", "tap", "macvtap", NULL };
 const char *const vm_def_serial_type_names[] = { "none", "file", "socket", NULL };
 const char *const vm_def_clock_after_move_names[] = { "set", "keep", NULL };
@@ -68,7 +70,8 @@ static const struct json_field disk_fields[] = {
 	  .present_offset = offsetof(struct vm_def_disk, has_boot_index),
 	  JSON_MEMBER(struct vm_def_disk, boot_index),
 	  .max = 1023,
-	  .help = "Order in which the firmware tries the disks, lowest first; default: none." },
+	  .help = "Order in which the firmware tries disks and CD drives, lowest first; default: "
+		  "none." },
 	{ .key = "cache",
 	  .type = JSON_ENUM,
 	  JSON_MEMBER(struct vm_def_disk, cache),
@@ -269,6 +272,54 @@ static const struct json_field any_device_fields[] = {
 	{ 0 },
 };
 
+static const struct json_field cdrom_fields[] = {
+	ID_FIELD(struct vm_def_cdrom),
+	{ .key = "bus",
+	  .type = JSON_ENUM,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def_cdrom, bus),
+	  .names = vm_def_cdrom_bus_names,
+	  .help = "ide: the controller of a pc-i440fx machine; sata: of a pc-q35 machine; scsi: a "
+		  "virtio-scsi controller of its own." },
+	{ .key = "unit",
+	  .type = JSON_UINT,
+	  .present_offset = offsetof(struct vm_def_cdrom, has_unit),
+	  JSON_MEMBER(struct vm_def_cdrom, unit),
+	  .max = 5,
+	  .help = "Of bus ide (0 to 3) and sata (0 to 5): where it is connected; default: the "
+		  "lowest free one." },
+	{ .key = "path",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct vm_def_cdrom, path),
+	  .check = vm_def_check_path,
+	  .pattern = PATH_PATTERN,
+	  .help = "Absolute path of the medium's image; default: the drive is empty." },
+	{ .key = "format",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct vm_def_cdrom, format),
+	  .names = vm_def_disk_format_names,
+	  .help = "Image format of the medium; default: raw, as an ISO image is." },
+	{ .key = "tray",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct vm_def_cdrom, tray),
+	  .names = vm_def_tray_names,
+	  .help = "Follows the drive while the VM runs; a start closes it." },
+	{ .key = "boot_index",
+	  .type = JSON_UINT,
+	  .present_offset = offsetof(struct vm_def_cdrom, has_boot_index),
+	  JSON_MEMBER(struct vm_def_cdrom, boot_index),
+	  .max = 1023,
+	  .help = "Order in which the firmware tries disks and CD drives, lowest first; default: "
+		  "none." },
+	{ .key = "pci_address",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct vm_def_cdrom, pci_address),
+	  .check = vm_def_check_pci_address,
+	  .pattern = PCI_PATTERN,
+	  .help = "Of the controller of bus scsi: as of a disk." },
+	{ 0 },
+};
+
 const struct json_field vm_def_fields[] = {
 	{ .key = "name",
 	  .type = JSON_STRING,
@@ -402,6 +453,11 @@ const struct json_field vm_def_fields[] = {
 	  JSON_MEMBERS(struct vm_def, devices, device_count),
 	  .fields = any_device_fields,
 	  .help = "Devices that have no member of their own." },
+	{ .key = "cdroms",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct vm_def, cdroms, cdrom_count),
+	  .fields = cdrom_fields,
+	  .help = "CD drives, empty or with a medium, which can be changed while the VM runs." },
 	{ .key = "extra_args",
 	  .type = JSON_STRINGS,
 	  JSON_MEMBERS(struct vm_def, extra_args, extra_arg_count),

@@ -6,7 +6,7 @@
  * vm_def_normalize() therefore pins what QEMU would otherwise choose by itself.
  *
  * A struct vm_def holds no pointers and may be copied; it is large (about
- * 150 KiB): keep it on the heap.  Thread: any.
+ * 160 KiB): keep it on the heap.  Thread: any.
  */
 #ifndef MIGRD_WIRE_VM_DEF_H
 #define MIGRD_WIRE_VM_DEF_H
@@ -32,6 +32,7 @@
 #define VM_DEF_MEMORY_DEVICE_MAX 32
 #define VM_DEF_VCPU_DEVICE_MAX   256
 #define VM_DEF_DEVICE_MAX        16
+#define VM_DEF_CDROM_MAX         6
 #define VM_DEF_EXTRA_ARG_MAX     64
 
 /* Where the guest agent's virtio-serial controller sits; no device of the
@@ -60,6 +61,12 @@ enum vm_def_disk_cache {
 	VM_DEF_DISK_CACHE_WRITETHROUGH,
 	VM_DEF_DISK_CACHE_UNSAFE,
 };
+enum vm_def_cdrom_bus {
+	VM_DEF_CDROM_BUS_IDE,  /* of pc-i440fx: two channels of two units */
+	VM_DEF_CDROM_BUS_SATA, /* of pc-q35: six ports */
+	VM_DEF_CDROM_BUS_SCSI, /* on a virtio-scsi controller of its own */
+};
+enum vm_def_tray { VM_DEF_TRAY_CLOSED, VM_DEF_TRAY_OPEN };
 enum vm_def_nic_type { VM_DEF_NIC_TYPE_USER, VM_DEF_NIC_TYPE_TAP, VM_DEF_NIC_TYPE_MACVTAP };
 enum vm_def_clock_after_move { VM_DEF_CLOCK_AFTER_MOVE_SET, VM_DEF_CLOCK_AFTER_MOVE_KEEP };
 enum vm_def_serial_type {
@@ -96,6 +103,8 @@ enum vm_def_watchdog {
 extern const char *const vm_def_accel_names[];
 extern const char *const vm_def_disk_format_names[];
 extern const char *const vm_def_disk_cache_names[];
+extern const char *const vm_def_cdrom_bus_names[];
+extern const char *const vm_def_tray_names[];
 extern const char *const vm_def_nic_type_names[];
 extern const char *const vm_def_serial_type_names[];
 extern const char *const vm_def_clock_after_move_names[];
@@ -172,6 +181,20 @@ struct vm_def_any_device {
 	char pci_address[VM_DEF_PCI_SIZE];       /* "" for what is no PCI device */
 };
 
+/* A CD drive.  What is in it, and whether its tray is open, follows QEMU while the VM
+ * runs; a start closes the tray. */
+struct vm_def_cdrom {
+	char id[VM_DEF_ID_SIZE];
+	int bus; /* enum vm_def_cdrom_bus */
+	bool has_unit, has_boot_index;
+	uint64_t unit;               /* of the machine's controller; none for scsi */
+	char path[VM_DEF_PATH_SIZE]; /* of the medium; "": the drive is empty */
+	int format;                  /* enum vm_def_disk_format, of the medium */
+	int tray;                    /* enum vm_def_tray */
+	uint64_t boot_index;
+	char pci_address[VM_DEF_PCI_SIZE]; /* of the controller; "" unless scsi */
+};
+
 /* What QEMU does by itself when the guest does something: enums as above. */
 struct vm_def_actions {
 	int reboot, shutdown, panic, watchdog;
@@ -209,6 +232,8 @@ struct vm_def {
 	size_t vcpu_device_count;
 	struct vm_def_any_device devices[VM_DEF_DEVICE_MAX];
 	size_t device_count;
+	struct vm_def_cdrom cdroms[VM_DEF_CDROM_MAX];
+	size_t cdrom_count;
 	char extra_args[VM_DEF_EXTRA_ARG_MAX][VM_DEF_ARG_SIZE];
 	size_t extra_arg_count;
 };
@@ -222,17 +247,19 @@ bool vm_def_decode(struct json_object *obj, struct vm_def *ret, struct faults *f
 struct json_object *vm_def_encode(const struct vm_def *def);
 
 /* Makes up a uuid if there is none, and pins a PCI slot for every device, a
- * MAC address for every NIC, a slot for every memory device and an index for
- * every vCPU that has none: the lowest free one in the order of the definition,
+ * MAC address for every NIC, a slot for every memory device, an index for every
+ * vCPU and a unit for every CD drive that has none: the lowest free one in the order of the definition,
  * and a MAC derived from uuid and NIC id, so that the same definition always
  * gives the same machine.  Says how many hot-plug ports there are.  Of devices[]
- * it cannot know which are PCI devices, and pins none.  LIMIT when no slot is free. */
+ * it cannot know which are PCI devices, and pins none.  LIMIT when no slot or unit is free. */
 bool vm_def_normalize(struct vm_def *def, struct err *err);
 
 /* The slot on the root bus of a valid pci_address; 0 for "" and for a port. */
 unsigned vm_def_pci_slot(const char *pci_address);
 /* The number of a hot-plug port, from 1; 0 for anything else. */
 unsigned vm_def_port(const char *pci_address);
+/* How many CD drives the controller of the machine takes; 0: it has none for BUS. */
+unsigned vm_def_cdrom_units(const struct vm_def *def, int bus);
 /* Its root bus takes and gives no device while the VM runs: ports do. */
 bool vm_def_is_q35(const struct vm_def *def);
 /* With the memory devices. */

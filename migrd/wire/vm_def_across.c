@@ -6,13 +6,14 @@
 #include <sys/un.h>
 
 #include "base/mem.h"
+#include "wire/vm_def_cdrom.h"
 #include "wire/vm_def_check.h"
 #include "wire/vm_def_device.h"
 #include "wire/vm_def_local.h"
 
 #define DEVICE_MAX                                                                                \
 	(VM_DEF_DISK_MAX + VM_DEF_NIC_MAX + VM_DEF_SHARED_MEMORY_MAX + VM_DEF_MEMORY_DEVICE_MAX + \
-	 VM_DEF_VCPU_DEVICE_MAX + VM_DEF_DEVICE_MAX)
+	 VM_DEF_VCPU_DEVICE_MAX + VM_DEF_DEVICE_MAX + VM_DEF_CDROM_MAX)
 
 /* What all kinds of devices have in common, and where in the document. */
 struct device {
@@ -355,6 +356,17 @@ static void check_monitors(struct check *check)
 	}
 }
 
+static void check_cdroms(struct check *check)
+{
+	char pointer[32];
+
+	for (size_t i = 0; i < check->def->cdrom_count; i++) {
+		snprintf(pointer, sizeof(pointer), "/cdroms/%zu", i);
+		if (!has_fault(check, pointer) && !has_fault(check, "/machine"))
+			vm_def_check_cdrom(check->def, i, check->faults);
+	}
+}
+
 /* A PCI memory window has a power of two bytes. */
 static void check_shared_memory(struct check *check)
 {
@@ -407,6 +419,7 @@ void vm_def_check_across(const struct vm_def *def, struct faults *faults, size_t
 	check_ports(&check);
 	check_serial(&check);
 	check_shared_memory(&check);
+	check_cdroms(&check);
 	check_monitors(&check);
 	check_local(&check);
 }

@@ -16,13 +16,15 @@ static const struct {
 	[VM_DEF_KIND_MEMORY] = { "memory", "memory_devices" },
 	[VM_DEF_KIND_VCPU] = { "vcpu", "vcpu_devices" },
 	[VM_DEF_KIND_GENERIC] = { "generic", "devices" },
+	[VM_DEF_KIND_CDROM] = { "cdrom", "cdroms" },
 };
 
 _Static_assert(offsetof(struct vm_def_disk, id) == 0 && offsetof(struct vm_def_nic, id) == 0 &&
 		       offsetof(struct vm_def_shared_memory, id) == 0 &&
 		       offsetof(struct vm_def_memory_device, id) == 0 &&
 		       offsetof(struct vm_def_vcpu_device, id) == 0 &&
-		       offsetof(struct vm_def_any_device, id) == 0,
+		       offsetof(struct vm_def_any_device, id) == 0 &&
+		       offsetof(struct vm_def_cdrom, id) == 0,
 	       "an element begins with its id");
 
 static const struct json_field *find_field(const struct json_field *fields, const char *key)
@@ -94,6 +96,14 @@ const char *vm_def_device_pci_const(const struct vm_def *def, struct vm_def_devi
 	return pci ? element_const(def, list, dev.index) + pci->offset : "";
 }
 
+bool vm_def_is_pinned(const struct vm_def *def, struct vm_def_device dev)
+{
+	if (dev.kind == VM_DEF_KIND_CDROM)
+		return def->cdroms[dev.index].bus == VM_DEF_CDROM_BUS_SCSI;
+	return dev.kind != VM_DEF_KIND_GENERIC &&
+	       find_field(list_field(dev.kind)->fields, "pci_address");
+}
+
 bool vm_def_find_device(const struct vm_def *def, const char *id, struct vm_def_device *ret)
 {
 	VM_DEF_EACH_DEVICE(def, dev)
@@ -144,7 +154,8 @@ static bool decode_kind(struct json_object *obj, enum vm_def_kind *ret, struct f
 			return true;
 		}
 	}
-	faults_add(faults, "/kind", "one of disk, nic, shared_memory, memory, vcpu, generic%s",
+	faults_add(faults, "/kind",
+		   "one of disk, nic, shared_memory, memory, vcpu, generic, cdrom%s",
 		   name ? "" : ": required");
 	return false;
 }

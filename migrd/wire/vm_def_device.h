@@ -16,6 +16,7 @@ enum vm_def_kind {
 	VM_DEF_KIND_MEMORY,
 	VM_DEF_KIND_VCPU,
 	VM_DEF_KIND_GENERIC,
+	VM_DEF_KIND_CDROM,
 	VM_DEF_KIND_COUNT
 };
 
@@ -39,6 +40,9 @@ const char *vm_def_device_id(const struct vm_def *def, struct vm_def_device dev)
 char *vm_def_device_pci(struct vm_def *def, struct vm_def_device dev);
 /* "" also for a kind that has none. */
 const char *vm_def_device_pci_const(const struct vm_def *def, struct vm_def_device dev);
+/* It sits on the PCI bus with a place that is pinned: not every CD drive does, and of
+ * devices[] nobody knows. */
+bool vm_def_is_pinned(const struct vm_def *def, struct vm_def_device dev);
 bool vm_def_find_device(const struct vm_def *def, const char *id, struct vm_def_device *ret);
 /* A new object, with its kind. */
 struct json_object *vm_def_device_json(const struct vm_def *def, struct vm_def_device dev);

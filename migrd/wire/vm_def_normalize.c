@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "wire/vm_def_cdrom.h"
 #include "wire/vm_def_check.h"
 #include "wire/vm_def_device.h"
 
@@ -88,10 +89,8 @@ static bool pin_all(struct vm_def *def, struct err *err)
 
 	VM_DEF_EACH_DEVICE(def, dev)
 	{
-		char *address = vm_def_device_pci(def, dev);
-
-		if (address && dev.kind != VM_DEF_KIND_GENERIC &&
-		    !pin(address, &slots, vm_def_device_id(def, dev), err))
+		if (vm_def_is_pinned(def, dev) &&
+		    !pin(vm_def_device_pci(def, dev), &slots, vm_def_device_id(def, dev), err))
 			return false;
 	}
 	if (!def->has_hotplug_ports && vm_def_is_q35(def) && !(slots & 1u << VM_DEF_PORT_SLOT)) {
@@ -186,5 +185,5 @@ bool vm_def_normalize(struct vm_def *def, struct err *err)
 			make_mac(def, &def->nics[i]);
 	pin_memory(def);
 	pin_vcpus(def);
-	return pin_all(def, err);
+	return vm_def_pin_cdroms(def, err) && pin_all(def, err);
 }

@@ -104,6 +104,34 @@ START_TEST(incoming_vm_differs_only_by_incoming)
 }
 END_TEST
 
+/* An empty drive has no backend; each bus names its place in its own way. */
+START_TEST(cd_drives_are_connected_where_they_are)
+{
+	struct cmdline *cl;
+
+	load(SMALL ",\"cdroms\":[{\"id\":\"a\",\"bus\":\"sata\",\"unit\":2,\"path\":\"/a,b.iso\","
+		   "\"boot_index\":1},{\"id\":\"b\",\"bus\":\"scsi\"}]}");
+	cl = build(false);
+	ck_assert(has(cl, "-blockdev",
+		      "{\"node-name\":\"a-node\",\"driver\":\"raw\",\"read-only\":true,\"file\":{"
+		      "\"driver\":\"file\",\"filename\":\"/a,b.iso\"}}"));
+	ck_assert(has(cl, "-device",
+		      "{\"driver\":\"ide-cd\",\"id\":\"a\",\"bus\":\"ide.2\",\"unit\":0,"
+		      "\"bootindex\":1,\"drive\":\"a-node\"}"));
+	ck_assert(has(cl, "-device",
+		      "{\"driver\":\"virtio-scsi-pci\",\"id\":\"migrd-b-scsi\",\"addr\":\"0x2\"}"));
+	ck_assert(has(cl, "-device",
+		      "{\"driver\":\"scsi-cd\",\"id\":\"b\",\"bus\":\"migrd-b-scsi.0\"}"));
+	cmdline_free(cl);
+	load("{\"name\":\"v\",\"machine\":\"pc-i440fx-7.2\",\"memory_mib\":64,"
+	     "\"cdroms\":[{\"id\":\"a\",\"bus\":\"ide\",\"unit\":3}]}");
+	cl = build(false);
+	ck_assert(has(cl, "-device",
+		      "{\"driver\":\"ide-cd\",\"id\":\"a\",\"bus\":\"ide.1\",\"unit\":1}"));
+	cmdline_free(cl);
+}
+END_TEST
+
 /* Those of the definition come after ours. */
 START_TEST(monitors_of_the_definition_are_added)
 {
@@ -307,6 +335,7 @@ Suite *suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, any_vm_starts_stopped);
 	tcase_add_test(tc, incoming_vm_differs_only_by_incoming);
+	tcase_add_test(tc, cd_drives_are_connected_where_they_are);
 	tcase_add_test(tc, monitors_are_inherited_descriptors);
 	tcase_add_test(tc, monitors_of_the_definition_are_added);
 	tcase_add_test(tc, path_with_comma_is_a_path);

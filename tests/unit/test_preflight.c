@@ -380,7 +380,8 @@ static struct needs *needs_with(const char *args)
 {
 	CLEANUP(free_charp)
 	char *text = xasprintf("{\"name\":\"v\",\"machine\":\"pc-q35-7.2\",\"memory_mib\":64,"
-			       "\"extra_args\":[%s]}",
+			       "\"cdroms\":[{\"id\":\"a\",\"bus\":\"sata\",\"path\":\"/x/a.iso\"},"
+			       "{\"id\":\"b\",\"bus\":\"sata\"}],\"extra_args\":[%s]}",
 			       args);
 	CLEANUP(json_putp) struct json_object *obj = json_tokener_parse(text);
 	struct vm_def *def = xnew(struct vm_def);
@@ -394,6 +395,19 @@ static struct needs *needs_with(const char *args)
 	return ret;
 }
 
+/* A copy of a medium is as good; an empty drive wants nothing. */
+START_TEST(medium_of_a_cd_drive_is_compared)
+{
+	struct needs *n = needs_with("");
+
+	ck_assert_uint_eq(n->file_count, 1);
+	ck_assert_str_eq(n->files[0].path, "/x/a.iso");
+	ck_assert_str_eq(n->files[0].what, "CD drive 'a'");
+	ck_assert_int_eq(n->files[0].kind, NEED_SAME_CONTENT);
+	free(n);
+}
+END_TEST
+
 /* What hides in raw arguments is compared like what has a member. */
 START_TEST(raw_arguments_are_read)
 {
@@ -402,12 +416,12 @@ START_TEST(raw_arguments_are_read)
 				     "\"-blockdev\",\"driver=raw,node-name=n,file.driver=file,"
 				     "file.filename=/x/n\",\"-kernel\",\"/x/k\"");
 
-	ck_assert_uint_eq(n->file_count, 4);
-	ck_assert_str_eq(n->files[0].path, "/x/a,b.img");
-	ck_assert_int_eq(n->files[0].kind, NEED_SAME_FILE);
-	ck_assert_int_eq(n->files[1].kind, NEED_SAME_CONTENT);
-	ck_assert_str_eq(n->files[2].path, "/x/n");
-	ck_assert_int_eq(n->files[3].kind, NEED_PRESENT);
+	ck_assert_uint_eq(n->file_count, 5);
+	ck_assert_str_eq(n->files[1].path, "/x/a,b.img");
+	ck_assert_int_eq(n->files[1].kind, NEED_SAME_FILE);
+	ck_assert_int_eq(n->files[2].kind, NEED_SAME_CONTENT);
+	ck_assert_str_eq(n->files[3].path, "/x/n");
+	ck_assert_int_eq(n->files[4].kind, NEED_PRESENT);
 	ck_assert_uint_eq(n->port_count, 1);
 	ck_assert_uint_eq(n->ports[0].port, 5907);
 	ck_assert_str_eq(n->ports[0].host, "127.0.0.1");
@@ -473,6 +487,7 @@ Suite *suite(void)
 	tcase_add_test(tc, qcow2_names_its_backing_file);
 	tcase_add_test(tc, qcow2_lengths_beyond_the_header_are_refused);
 	tcase_add_test(tc, backing_file_is_compared_too);
+	tcase_add_test(tc, medium_of_a_cd_drive_is_compared);
 	tcase_add_test(tc, raw_arguments_are_read);
 	tcase_add_test(tc, lost_features_are_named);
 	tcase_add_test(tc, new_features_are_no_reason);

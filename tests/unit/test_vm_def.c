@@ -54,6 +54,9 @@ static bool decode(const char *more)
 	"'devices':[{'id':'r0','driver':'virtio-rng-pci','properties':{'max-bytes':1024,"    \
 	"'rombar':0,'x':'a/b','multifunction':true},'pci_address':'port9'}],"                \
 	"'actions':{'reboot':'shutdown','panic':'pause','watchdog':'inject-nmi'},"           \
+	"'cdroms':[{'id':'cd0','bus':'sata','path':'/srv/a,b.iso','boot_index':3},"          \
+	"{'id':'cd1','bus':'sata','unit':0,'path':'/srv/x','format':'qcow2','tray':'open'}," \
+	"{'id':'cd2','bus':'scsi'}],"                                                        \
 	"'extra_args':['-device','virtio-rng-pci']"
 
 static void assert_round_trip(void)
@@ -96,6 +99,11 @@ START_TEST(full_definition_arrives)
 	ck_assert_str_eq(def->monitors[0].path, "/run/ops.sock");
 	ck_assert_uint_eq(def->monitors[1].port, 4444);
 	ck_assert_int_eq(def->monitors[2].type, VM_DEF_MONITOR_TYPE_STDIO);
+	ck_assert_uint_eq(def->cdrom_count, 3);
+	ck_assert_str_eq(def->cdroms[0].path, "/srv/a,b.iso");
+	ck_assert(def->cdroms[0].has_boot_index && !def->cdroms[0].has_unit);
+	ck_assert_int_eq(def->cdroms[1].tray, VM_DEF_TRAY_OPEN);
+	ck_assert_str_eq(def->cdroms[2].path, "");
 }
 END_TEST
 
@@ -169,6 +177,33 @@ static const struct {
 	  "/shared_memory/0/pci_address", "taken by /disks/0" },
 	{ "'shared_memory':[{'id':'s','path':'/s','size_mib':3}]", "/shared_memory/0/size_mib",
 	  "power of two" },
+	{ "'cdroms':[{'id':'c'}]", "/cdroms/0/bus", "required" },
+	{ "'cdroms':[{'id':'c','bus':'usb'}]", "/cdroms/0/bus", "none of 'ide', 'sata', 'scsi'" },
+	{ "'cdroms':[{'id':'c','bus':'ide'}]", "/cdroms/0/bus", "use sata or scsi" },
+	{ "'cdroms':[{'id':'c','bus':'sata','unit':6}]", "/cdroms/0/unit", "0 to 5" },
+	{ "'cdroms':[{'id':'c','bus':'scsi','unit':0}]", "/cdroms/0/unit", "only for bus ide" },
+	{ "'cdroms':[{'id':'c','bus':'sata','pci_address':'0x4'}]", "/cdroms/0/pci_address",
+	  "only for bus scsi" },
+	{ "'cdroms':[{'id':'c','bus':'scsi','pci_address':'0x1f'}]", "/cdroms/0/pci_address",
+	  "machine itself" },
+	{ "'cdroms':[{'id':'c','bus':'sata','path':'x.iso'}]", "/cdroms/0/path", "absolute" },
+	{ "'cdroms':[{'id':'c','bus':'sata','format':'qcow2'}]", "/cdroms/0/format",
+	  "only with a medium" },
+	{ "'cdroms':[{'id':'c','bus':'sata','tray':'ajar'}]", "/cdroms/0/tray",
+	  "none of 'closed', 'open'" },
+	{ "'cdroms':[{'id':'c','bus':'sata','unit':1},{'id':'d','bus':'sata','unit':1}]",
+	  "/cdroms/1/unit", "taken by /cdroms/0" },
+	{ "'disks':[{'id':'d','path':'/x','format':'raw','boot_index':1}],"
+	  "'cdroms':[{'id':'c','bus':'sata','boot_index':1}]",
+	  "/cdroms/0/boot_index", "/disks/0" },
+	{ "'cdroms':[{'id':'c','bus':'sata','boot_index':1},"
+	  "{'id':'d','bus':'sata','boot_index':1}]",
+	  "/cdroms/1/boot_index", "/cdroms/0" },
+	{ "'disks':[{'id':'d','path':'/x','format':'raw'}],"
+	  "'cdroms':[{'id':'c','bus':'sata','path':'/x'}]",
+	  "/cdroms/0/path", "can write" },
+	{ "'disks':[{'id':'c','path':'/x','format':'raw'}],'cdroms':[{'id':'c','bus':'sata'}]",
+	  "/cdroms/0/id", "/disks/0" },
 	{ "'extra_args':['a\\nb']", "/extra_args/0", "control" },
 	{ "'monitors':[{'id':'m','protocol':'hmp','type':'unix'}]", "/monitors/0/path",
 	  "required for type unix" },
@@ -390,6 +425,43 @@ START_TEST(normalize_twice_changes_nothing)
 }
 END_TEST
 
+/* The destination connects the drives where they were. */
+START_TEST(normalize_pins_the_lowest_free_units)
+{
+	struct err err;
+
+	ck_assert(decode(FULL));
+	ck_assert(vm_def_normalize(def, &err));
+	ck_assert(def->cdroms[0].has_unit && !def->cdroms[2].has_unit);
+	ck_assert_uint_eq(def->cdroms[0].unit, 1);
+	ck_assert_str_eq(def->cdroms[0].pci_address, "");
+	ck_assert_str_eq(def->cdroms[2].pci_address, "0x8");
+	ck_assert(decode("'cdroms':[{'id':'a','bus':'sata'},{'id':'b','bus':'sata'}],"
+			 "'extra_args':['-hda','/x','-drive','if=ide,index=1,media=cdrom']"));
+	ck_assert(vm_def_normalize(def, &err));
+	ck_assert_uint_eq(def->cdroms[0].unit, 2);
+	ck_assert_uint_eq(def->cdroms[1].unit, 3);
+}
+END_TEST
+
+START_TEST(drive_without_a_free_unit_is_named)
+{
+	struct err err;
+
+	ck_assert(decode(""));
+	snprintf(def->machine, sizeof(def->machine), "pc-i440fx-7.2");
+	def->cdrom_count = 5;
+	for (size_t i = 0; i < def->cdrom_count; i++)
+		snprintf(def->cdroms[i].id, VM_DEF_ID_SIZE, "cd%zu", i);
+	ck_assert(!vm_def_normalize(def, &err));
+	ck_assert_int_eq(err.code, ERR_LIMIT);
+	ck_assert_ptr_nonnull(strstr(err.msg, "'cd4': use bus scsi"));
+	def->cdrom_count = 4;
+	ck_assert(vm_def_normalize(def, &err));
+	ck_assert_uint_eq(def->cdroms[3].unit, 3);
+}
+END_TEST
+
 /* QEMU would refuse to start: a slot named among the extra arguments is taken. */
 START_TEST(normalize_leaves_slots_of_extra_args_alone)
 {
@@ -464,6 +536,8 @@ Suite *suite(void)
 	tcase_add_test(t, normalize_pins_the_lowest_free_slots);
 	tcase_add_test(t, q35_gets_ports_where_there_is_room);
 	tcase_add_test(t, normalize_twice_changes_nothing);
+	tcase_add_test(t, normalize_pins_the_lowest_free_units);
+	tcase_add_test(t, drive_without_a_free_unit_is_named);
 	tcase_add_test(t, normalize_leaves_slots_of_extra_args_alone);
 	tcase_add_test(t, largest_definition_fits_into_the_bus);
 	tcase_add_test(t, full_bus_is_an_error_that_names_the_device);

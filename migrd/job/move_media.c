@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The destination puts those media into the guest's CD drives that the definition names:
+ * they must be the ones that are in there now. */
+#include "base/mem.h"
+#include "job/move_priv.h"
+#include "job/move_src.h"
+#include "job/move_src_priv.h"
+#include "vm/cdrom_seen.h"
+
+#define QUERY_DEADLINE_MS 5000
+
+static bool decode(const struct move *move, struct vm_def *ret)
+{
+	const struct vm *vm = move_vm(move);
+	CLEANUP(json_putp)
+	struct json_object *obj = vm ? json_tokener_parse(vm_definition(vm)) : NULL;
+	struct faults *faults = faults_new();
+	bool ok = obj && vm_def_decode(obj, ret, faults);
+
+	faults_free(faults);
+	return ok;
+}
+
+static void on_blocks(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct vm_def *def = xnew(struct vm_def);
+	struct err differs;
+
+	if (err) {
+		move_roll_back(move, err);
+	} else if (decode(move, def) && !cdrom_seen_check(result, def, &differs)) {
+		move_roll_back(move, &differs);
+	} else {
+		move_src_begin_next(move);
+	}
+	free(def);
+}
+
+void move_media_check(struct move *move)
+{
+	struct vm_def *def = xnew(struct vm_def);
+	bool has_drives = decode(move, def) && def->cdrom_count > 0;
+
+	free(def);
+	if (has_drives)
+		move_qmp(move, "query-block", NULL, QUERY_DEADLINE_MS, on_blocks);
+	else
+		move_src_begin_next(move);
+}
