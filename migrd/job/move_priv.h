@@ -13,6 +13,7 @@
 
 #include "base/work.h"
 #include "base/noise.h"
+#include "base/work_fair.h"
 #include "job/move.h"
 #include "preflight/checks.h"
 #include "stream/preamble.h"
@@ -175,8 +176,11 @@ struct move {
 	uint32_t port_attempt;            /* the last that was taken */
 
 	/* once it has ended, see moves_settle.c */
-	bool is_settled;  /* on disk */
-	bool is_settling; /* being written */
+	TAILQ_ENTRY(move) unsettled_link;
+	bool is_unsettled; /* among moves->unsettled */
+	bool is_counted;   /* in moves->settled_count */
+	bool is_settled;   /* on disk */
+	bool is_settling;  /* being written */
 	bool settle_asked;
 	uint32_t settle_retry_ms;
 	uint64_t settle_at_ms; /* the next question, on the loop's clock */
@@ -191,12 +195,15 @@ TAILQ_HEAD(move_list, move);
 
 struct moves {
 	struct moves_env env;
-	struct move_list list;    /* all, newest first */
-	struct move_list active;  /* those that have not become history, newest first */
-	void *by_id;              /* a tree of search.h, of move.row.id */
-	struct worker *worker;    /* looks at storage */
-	struct noise *noise;      /* offers that are refused */
-	struct offer_look *looks; /* offers that are not moves yet: moves_offer.c */
+	struct move_list list;      /* all, newest first */
+	struct move_list active;    /* those that have not become history, newest first */
+	struct move_list unsettled; /* those that have ended, and the other side does not know */
+	size_t settled_count;       /* those of which it does */
+	void *by_id;                /* a tree of search.h, of move.row.id */
+	struct worker *worker;      /* looks at storage */
+	struct fair_worker *looker; /* the same for peers that offer */
+	struct noise *noise;        /* offers that are refused */
+	struct offer_look *looks;   /* offers that are not moves yet: moves_offer.c */
 	bool is_closing;
 	struct loop_timer *settle_timer; /* see moves_settle.c */
 	unsigned settling;               /* its questions under way */
@@ -216,6 +223,8 @@ void moves_insert(struct moves *moves, struct move *move);
 void moves_remove(struct moves *moves, struct move *move);
 /* It has ended: it is no more among the active. */
 void moves_retire(struct moves *moves, struct move *move);
+/* It has ended, or was settled: it is counted among those of its kind. */
+void moves_file(struct moves *moves, struct move *move);
 /* A move has ended or was settled: old history goes, and the store may tidy up.  May
  * free any settled move. */
 void moves_settled(struct moves *moves);

@@ -9,6 +9,10 @@
 #include "job/move_dst.h"
 #include "job/move_priv.h"
 
+/* Storage that does not answer keeps a thread. */
+#define LOOKS_AT_ONCE   8
+#define LOOKS_OF_A_PEER 2
+
 /* ---- what finds a move ------------------------------------------------- */
 
 /* The id is kept in the row, so that a node of the tree leads to its move. */
@@ -41,9 +45,29 @@ void moves_retire(struct moves *moves, struct move *move)
 	move->is_active = false;
 }
 
+static void unfile(struct moves *moves, struct move *move)
+{
+	if (move->is_unsettled)
+		TAILQ_REMOVE(&moves->unsettled, move, unsettled_link);
+	moves->settled_count -= move->is_counted;
+	move->is_unsettled = move->is_counted = false;
+}
+
+void moves_file(struct moves *moves, struct move *move)
+{
+	assert(move_is_final(move));
+	unfile(moves, move);
+	move->is_counted = move->is_settled;
+	move->is_unsettled = !move->is_settled;
+	moves->settled_count += move->is_counted;
+	if (move->is_unsettled)
+		TAILQ_INSERT_HEAD(&moves->unsettled, move, unsettled_link);
+}
+
 void moves_remove(struct moves *moves, struct move *move)
 {
 	moves_retire(moves, move);
+	unfile(moves, move);
 	TAILQ_REMOVE(&moves->list, move, link);
 	tdelete(move->row.id, &moves->by_id, compare_ids);
 }
@@ -98,7 +122,9 @@ struct moves *moves_new(const struct moves_env *env)
 	moves->env = *env;
 	TAILQ_INIT(&moves->list);
 	TAILQ_INIT(&moves->active);
+	TAILQ_INIT(&moves->unsettled);
 	moves->worker = worker_new(env->loop, "preflight", 2);
+	moves->looker = fair_worker_new(env->loop, "offers", LOOKS_AT_ONCE, LOOKS_OF_A_PEER);
 	moves->noise = noise_new(env->loop, &refused);
 	return moves;
 }
@@ -125,6 +151,7 @@ void moves_free(struct moves *moves)
 		return;
 	moves_clear(moves);
 	worker_free(moves->worker);
+	fair_worker_free(moves->looker);
 	noise_free(moves->noise);
 	free(moves);
 }

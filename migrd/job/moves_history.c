@@ -24,9 +24,9 @@ static bool may_go(const struct move *move)
 	return move_is_final(move) && move->is_settled && !move->settle_asked;
 }
 
-static void trim(struct moves *moves, size_t count)
+static void trim(struct moves *moves)
 {
-	struct move **list = xcalloc(count, sizeof(struct move *));
+	struct move **list = xcalloc(moves->settled_count, sizeof(struct move *));
 	size_t found = 0;
 
 	for (struct move *move = TAILQ_FIRST(&moves->list); move; move = TAILQ_NEXT(move, link)) {
@@ -45,16 +45,14 @@ static void trim(struct moves *moves, size_t count)
  * that is on disk would be taken for a new one. */
 void moves_settled(struct moves *moves)
 {
-	size_t settled = 0, pressing = 0;
+	const struct move *move;
 
-	for (const struct move *move = TAILQ_FIRST(&moves->list); move;
-	     move = TAILQ_NEXT(move, link)) {
-		settled += may_go(move);
-		pressing += !move_is_final(move) && move->state != MOVE_STATE_STUCK;
+	TAILQ_FOREACH(move, &moves->active, active_link)
+	{
+		if (!move_is_final(move) && move->state != MOVE_STATE_STUCK)
+			return;
 	}
-	if (pressing)
-		return;
-	if (settled > STORE_HISTORY_MAX)
-		trim(moves, settled);
+	if (moves->settled_count > STORE_HISTORY_MAX)
+		trim(moves);
 	store_idle(moves->env.store);
 }

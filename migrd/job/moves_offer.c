@@ -6,9 +6,6 @@
 #include "base/mem.h"
 #include "job/move_priv.h"
 
-/* A peer may offer much at once; storage that does not answer keeps its look. */
-#define LOOKS_MAX 64
-
 struct waiter {
 	struct waiter *next;
 	moves_offered_fn *fn;
@@ -17,7 +14,7 @@ struct waiter {
 
 /* The work item keeps itself and PREFLIGHT; all else ends with the answer. */
 struct offer_look {
-	struct work work;
+	struct fair_work work;
 	struct moves *moves;
 	struct offer_look *next;
 	struct loop_timer *deadline;
@@ -30,15 +27,6 @@ struct offer_look {
 	struct move_options options;
 	bool run;
 };
-
-static size_t count_looks(const struct moves *moves)
-{
-	size_t count = 0;
-
-	for (const struct offer_look *look = moves->looks; look; look = look->next)
-		count++;
-	return count;
-}
 
 static struct offer_look *find(const struct moves *moves, const char *id)
 {
@@ -123,12 +111,12 @@ static void judge(struct offer_look *look)
 	free(reasons);
 }
 
-static void run_look(struct work *work)
+static void run_look(struct fair_work *work)
 {
 	preflight_look_blocking(((struct offer_look *)work)->preflight);
 }
 
-static void look_done(struct work *work)
+static void look_done(struct fair_work *work)
 {
 	struct offer_look *look = (struct offer_look *)work;
 
@@ -165,18 +153,27 @@ static bool decode(const struct move_offer *offer, struct preflight **ret, struc
 	return ok;
 }
 
+/* Storage that does not answer keeps its look. */
+static bool may_look(const struct moves *moves, const char *source, struct err *err)
+{
+	size_t count = fair_worker_count(moves->looker, source);
+
+	if (count < moves->env.offers_max)
+		return true;
+	return err_set(err, ERR_LIMIT,
+		       "host '%s' is still looking at the storage of %zu other guests that host "
+		       "'%s' offers: wait for them, or raise offers_max there",
+		       moves->env.host_id, count, source);
+}
+
 static struct offer_look *look_new(struct moves *moves, const struct move_offer *offer,
 				   struct err *err)
 {
 	struct preflight *preflight;
 	struct offer_look *look;
 
-	if (count_looks(moves) >= LOOKS_MAX) {
-		err_set(err, ERR_LIMIT, "host '%s' looks at %d other offers", moves->env.host_id,
-			LOOKS_MAX);
-		return NULL;
-	}
-	if (!moves_may_add(moves, offer->source, err) || !decode(offer, &preflight, err))
+	if (!moves_may_add(moves, offer->source, err) || !may_look(moves, offer->source, err) ||
+	    !decode(offer, &preflight, err))
 		return NULL;
 	look = xnew(struct offer_look);
 	look->moves = moves;
@@ -188,10 +185,11 @@ static struct offer_look *look_new(struct moves *moves, const struct move_offer 
 	snprintf(look->source, sizeof(look->source), "%s", offer->source);
 	look->deadline = loop_timer_new(moves->env.loop, on_deadline, look);
 	loop_timer_start(look->deadline, moves->env.prepare_timeout_ms);
-	look->work = (struct work){ .run = run_look, .done = look_done };
+	look->work.run = run_look;
+	look->work.done = look_done;
 	look->next = moves->looks;
 	moves->looks = look;
-	worker_submit(moves->worker, &look->work);
+	fair_worker_submit(moves->looker, look->source, &look->work);
 	return look;
 }
 

@@ -39,10 +39,9 @@ bool moves_may_add(const struct moves *moves, const char *source, struct err *er
 			       "host '%s' is not known here: add a section [peer %s] to the "
 			       "configuration of host '%s'",
 			       source, source, moves->env.host_id);
-	for (const struct move *move = TAILQ_FIRST(&moves->list); move;
-	     move = TAILQ_NEXT(move, link))
-		unsettled += move->side == MOVE_DST && move_is_final(move) && !move->is_settled &&
-			     strcmp(move->row.peer, source) == 0;
+	for (const struct move *move = TAILQ_FIRST(&moves->unsettled); move;
+	     move = TAILQ_NEXT(move, unsettled_link))
+		unsettled += move->side == MOVE_DST && strcmp(move->row.peer, source) == 0;
 	if (unsettled < UNSETTLED_MAX)
 		return true;
 	return err_set(err, ERR_LIMIT,

@@ -53,6 +53,7 @@ void moves_add_row(struct moves *moves, struct store_move *row)
 		err_set(&move->error, err_from_name(row->error_code), "%s", row->error_text);
 	move_detail_decode(move);
 	if (move_is_final(move)) {
+		moves_file(moves, move);
 		move_become_history(move);
 		return;
 	}

@@ -56,6 +56,7 @@ static void on_noted(void *data, const struct err *err)
 		move->is_settling = false;
 		move->is_settled = !err;
 		move->row.settled = !err;
+		moves_file(note->moves, move);
 		if (err)
 			put_off(move);
 		move_tell(move);
@@ -136,8 +137,8 @@ static void on_due(void *data)
 {
 	struct moves *moves = data;
 
-	for (struct move *move = TAILQ_FIRST(&moves->list); move && moves->settling < AT_ONCE_MAX;
-	     move = TAILQ_NEXT(move, link)) {
+	for (struct move *move = TAILQ_FIRST(&moves->unsettled);
+	     move && moves->settling < AT_ONCE_MAX; move = TAILQ_NEXT(move, unsettled_link)) {
 		if (is_open(move) && !move->settle_asked && move->settle_at_ms <= now_ms(moves))
 			ask(move);
 	}
@@ -149,8 +150,8 @@ void move_settle_later(struct moves *moves)
 {
 	uint64_t now = now_ms(moves), next = UINT64_MAX;
 
-	for (const struct move *move = TAILQ_FIRST(&moves->list); move;
-	     move = TAILQ_NEXT(move, link)) {
+	for (const struct move *move = TAILQ_FIRST(&moves->unsettled); move;
+	     move = TAILQ_NEXT(move, unsettled_link)) {
 		if (is_open(move) && !move->settle_asked && move->settle_at_ms < next)
 			next = move->settle_at_ms;
 	}
@@ -163,6 +164,7 @@ void move_settle_later(struct moves *moves)
 
 void move_settle_is_due(struct move *move)
 {
+	moves_file(move->moves, move);
 	move->settle_at_ms =
 		now_ms(move->moves) + (move->side == MOVE_DST ? DESTINATION_WAITS_MS : 0);
 }

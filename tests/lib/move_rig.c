@@ -741,6 +741,31 @@ static void on_prepared(void *data, struct move *move)
 		ck_assert_str_ne(rig.disk.state, "prepare");
 }
 
+static void on_looked(void *data, struct move *move, const struct preflight_reasons *reasons,
+		      const struct err *err)
+{
+	(void)data;
+	(void)move;
+	(void)reasons;
+	offer_answer = err ? err->code : ERR_NONE;
+}
+
+enum err_code rig_offer_to_look(const char *id)
+{
+	CLEANUP(json_putp) struct json_object *obj = definition();
+	const struct move_offer offer = {
+		.id = id,
+		.run = true,
+		.source = "b",
+		.generation = RIG_GENERATION,
+		.definition = obj,
+		.options = { .downtime_limit_ms = 300 },
+	};
+	struct err err = { 0 };
+
+	return moves_offer(rig.moves, &offer, on_looked, NULL, &err) ? ERR_NONE : err.code;
+}
+
 enum err_code rig_offer_of(const char *source, uint64_t generation)
 {
 	CLEANUP(json_putp) struct json_object *obj = definition();

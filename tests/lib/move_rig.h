@@ -107,6 +107,8 @@ void rig_resolved_there(void);
 /* The code of the answer; NONE: well; COUNT: none yet. */
 enum err_code rig_offer(void);
 enum err_code rig_offer_of(const char *source, uint64_t generation);
+/* Offers a guest to look at, and does not let the host do it yet. */
+enum err_code rig_offer_to_look(const char *id);
 enum err_code rig_offered(void); /* the same, of the last offer, later */
 /* "taken", "refused", "" while there is no answer, or the name of an error. */
 const char *rig_go(bool run);

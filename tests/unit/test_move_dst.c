@@ -506,6 +506,21 @@ START_TEST(prepare_name_taken_is_refused)
 }
 END_TEST
 
+/* One peer must not take all that looks at storage; the same offer again is no new one. */
+START_TEST(offers_that_wait_for_a_look_are_limited)
+{
+	char id[] = "018f0000-0000-7000-8000-0000000000b1";
+
+	for (int i = 0; i < 2; i++, id[sizeof(id) - 2]++) {
+		ck_assert_int_eq(rig_offer_to_look(id), ERR_NONE);
+		ck_assert_int_eq(rig_offer_to_look(id), ERR_NONE);
+	}
+	ck_assert_int_eq(rig_offer_to_look(id), ERR_LIMIT);
+	rig_run();
+	ck_assert_int_ne(rig_offer_to_look(id), ERR_LIMIT);
+}
+END_TEST
+
 /* ---- who asks ---------------------------------------------------------------- */
 
 /* Another host, or an older claim, has no say. */
@@ -1036,6 +1051,7 @@ static void add_prepare(Suite *s)
 	ADD(prepare_qemu_dies_while_it_is_set_up_fails_at_once);
 	ADD(prepare_qemu_silent_times_out);
 	ADD(prepare_name_taken_is_refused);
+	ADD(offers_that_wait_for_a_look_are_limited);
 }
 
 static void add_messages(Suite *s)
