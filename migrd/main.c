@@ -252,6 +252,7 @@ static void tear_down(struct daemon *daemon)
 	reload_free(daemon->reload);
 	http_server_free(daemon->server);
 	stream_port_free(daemon->port);
+	api_host_fini(api);
 	readiness_free(api->readiness);
 	check_free(api->check);
 	newest_end(api->newest);

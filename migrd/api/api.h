@@ -38,10 +38,14 @@ struct api {
 		char error[ERR_MSG_SIZE];
 	} reload;
 	struct {
-		bool is_right; /* no VM has changed since */
-		uint64_t at_ms;
+		bool is_count_right; /* no VM has changed since */
+		uint64_t at_ms;      /* of the last look */
 		uint64_t total, running;
-	} vm_count;    /* host.c */
+		uint64_t memory_total_mib, memory_available_mib;
+		void *facts; /* that the text is made of */
+		char *text;
+		size_t len;
+	} host;        /* host.c */
 	bool is_ready; /* everything of an earlier life was found again */
 };
 
@@ -116,6 +120,7 @@ void api_moves_list(struct http_request *req, void *data);
 void api_jobs_list(struct http_request *req, void *data);
 /* host.c */
 void api_host_get(struct http_request *req, void *data);
+void api_host_fini(struct api *api);
 void api_peers_list(struct http_request *req, void *data);
 void api_healthz(struct http_request *req, void *data);
 void api_openapi(struct http_request *req, void *data);

@@ -1,120 +1,204 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The routes of the host itself. */
+#include <string.h>
 #include <sys/sysinfo.h>
 
 #include "api/api.h"
 #include "base/mem.h"
 #include "base/proc.h"
 
-/* A walk over all VMs, once after a change and once a second: whatever asks every
- * millisecond finds it counted. */
-#define COUNT_AGAIN_MS 1000
+/* What can only be found out by looking is looked at once a second: whatever asks every
+ * millisecond gets what was found then. */
+#define LOOK_AGAIN_MS 1000
 
-static void count_again(struct api *api)
+/* All that the text below is made of beside what never changes.  Filled from zero, so
+ * that two can be compared byte for byte. */
+struct facts {
+	uint64_t vms_total, vms_running, moves_active;
+	uint64_t memory_total_mib, memory_available_mib;
+	uint64_t store_epoch;
+	int64_t days_left;
+	struct tls_times times;
+	bool is_ready, is_valid;
+	int64_t reload_ms; /* 0: none yet */
+	char reload_error[ERR_MSG_SIZE];
+	char store_id[ID_UUID_SIZE];
+	char doubt[ERR_MSG_SIZE];
+};
+
+/* ---- what is looked at ----------------------------------------------------- */
+
+/* A walk over all VMs, once after a change and once a second. */
+static void count_vms(struct api *api, struct facts *facts, bool is_late)
 {
-	uint64_t now_ms = loop_now_ms(api->loop);
-
-	if (api->vm_count.is_right && now_ms < api->vm_count.at_ms + COUNT_AGAIN_MS)
-		return;
-	api->vm_count.is_right = true;
-	api->vm_count.at_ms = now_ms;
-	api->vm_count.total = api->vm_count.running = 0;
-	for (struct vm *vm = vm_next(api->vms, NULL); vm; vm = vm_next(api->vms, vm_name(vm))) {
-		api->vm_count.total++;
-		api->vm_count.running += strcmp(vm_state(vm), "running") == 0;
+	if (is_late || !api->host.is_count_right) {
+		api->host.is_count_right = true;
+		api->host.total = api->host.running = 0;
+		for (struct vm *vm = vm_next(api->vms, NULL); vm;
+		     vm = vm_next(api->vms, vm_name(vm))) {
+			api->host.total++;
+			api->host.running += strcmp(vm_state(vm), "running") == 0;
+		}
 	}
+	facts->vms_total = api->host.total;
+	facts->vms_running = api->host.running;
 }
 
-static struct json_object *count_vms(struct api *api)
+static void look_at_memory(struct api *api, struct facts *facts, bool is_late)
 {
-	struct json_object *obj = json_object_new_object();
-
-	count_again(api);
-	json_add_uint(obj, "total", api->vm_count.total);
-	json_add_uint(obj, "running", api->vm_count.running);
-	return obj;
-}
-
-static struct json_object *count_moves(const struct api *api)
-{
-	struct json_object *obj = json_object_new_object();
-
-	json_add_uint(obj, "active", moves_active_count(api->moves));
-	return obj;
-}
-
-static struct json_object *memory(void)
-{
-	struct json_object *obj = json_object_new_object();
 	struct sysinfo info = { 0 };
 
-	sysinfo(&info);
-	json_add_uint(obj, "total", (uint64_t)info.totalram * info.mem_unit >> 20);
-	json_add_uint(obj, "available",
-		      (uint64_t)(info.freeram + info.bufferram) * info.mem_unit >> 20);
-	return obj;
+	if (is_late) {
+		sysinfo(&info);
+		api->host.memory_total_mib = (uint64_t)info.totalram * info.mem_unit >> 20;
+		api->host.memory_available_mib =
+			(uint64_t)(info.freeram + info.bufferram) * info.mem_unit >> 20;
+	}
+	facts->memory_total_mib = api->host.memory_total_mib;
+	facts->memory_available_mib = api->host.memory_available_mib;
 }
 
-static struct json_object *certificate(const struct tls_live *tls)
+static void look_at_certificate(const struct tls_live *tls, struct facts *facts)
 {
-	struct json_object *obj = json_object_new_object();
-	struct err err;
+	struct err ignored;
 
-	json_add_time(obj, "not_before", tls->times.from_s * 1000);
-	json_add_time(obj, "not_after", tls->times.to_s * 1000);
-	json_add_int(obj, "days_left", tls_live_days_left(tls));
-	json_add_bool(obj, "valid", tls_live_is_valid(tls, &err));
-	return obj;
+	facts->times.from_s = tls->times.from_s;
+	facts->times.to_s = tls->times.to_s;
+	facts->days_left = tls_live_days_left(tls);
+	facts->is_valid = tls_live_is_valid(tls, &ignored);
 }
 
-static struct json_object *last_reload(const struct api *api)
-{
-	struct json_object *obj = json_object_new_object();
-
-	json_add_time(obj, "at", api->reload.at_ms);
-	json_add_bool(obj, "ok", !api->reload.error[0]);
-	if (api->reload.error[0])
-		json_add_str(obj, "error", api->reload.error);
-	return obj;
-}
-
-static struct json_object *store_json(const struct api *api)
+static void look_at_store(const struct api *api, struct facts *facts)
 {
 	const struct store_identity *identity = store_identity(api->store);
-	struct json_object *obj = json_object_new_object();
 	struct err err;
 
-	json_add_str(obj, "id", identity->id);
-	json_add_uint(obj, "epoch", identity->epoch);
-	json_add_str(obj, "doubt", newest_is_sure(api->newest, &err) ? NULL : err.msg);
+	snprintf(facts->store_id, sizeof(facts->store_id), "%s", identity->id);
+	facts->store_epoch = identity->epoch;
+	if (!newest_is_sure(api->newest, &err))
+		snprintf(facts->doubt, sizeof(facts->doubt), "%s", err.msg);
+}
+
+/* FACTS: all zero. */
+static void look(struct api *api, struct facts *facts)
+{
+	uint64_t now_ms = loop_now_ms(api->loop);
+	bool is_late = !api->host.text || now_ms >= api->host.at_ms + LOOK_AGAIN_MS;
+
+	if (is_late)
+		api->host.at_ms = now_ms;
+	count_vms(api, facts, is_late);
+	look_at_memory(api, facts, is_late);
+	look_at_certificate(api->tls, facts);
+	look_at_store(api, facts);
+	facts->moves_active = moves_active_count(api->moves);
+	facts->is_ready = api->is_ready;
+	facts->reload_ms = api->reload.at_ms;
+	snprintf(facts->reload_error, sizeof(facts->reload_error), "%s", api->reload.error);
+}
+
+/* ---- as JSON ------------------------------------------------------------------ */
+
+static struct json_object *certificate(const struct facts *facts)
+{
+	struct json_object *obj = json_object_new_object();
+
+	json_add_time(obj, "not_before", facts->times.from_s * 1000);
+	json_add_time(obj, "not_after", facts->times.to_s * 1000);
+	json_add_int(obj, "days_left", facts->days_left);
+	json_add_bool(obj, "valid", facts->is_valid);
 	return obj;
+}
+
+static struct json_object *last_reload(const struct facts *facts)
+{
+	struct json_object *obj = json_object_new_object();
+
+	json_add_time(obj, "at", facts->reload_ms);
+	json_add_bool(obj, "ok", !facts->reload_error[0]);
+	if (facts->reload_error[0])
+		json_add_str(obj, "error", facts->reload_error);
+	return obj;
+}
+
+static struct json_object *store_json(const struct facts *facts)
+{
+	struct json_object *obj = json_object_new_object();
+
+	json_add_str(obj, "id", facts->store_id);
+	json_add_uint(obj, "epoch", facts->store_epoch);
+	json_add_str(obj, "doubt", facts->doubt[0] ? facts->doubt : NULL);
+	return obj;
+}
+
+/* NAME2 may be NULL. */
+static struct json_object *figures(const char *name1, uint64_t value1, const char *name2,
+				   uint64_t value2)
+{
+	struct json_object *obj = json_object_new_object();
+
+	json_add_uint(obj, name1, value1);
+	if (name2)
+		json_add_uint(obj, name2, value2);
+	return obj;
+}
+
+static struct json_object *to_json(const struct api *api, const struct facts *facts)
+{
+	struct json_object *obj = json_object_new_object();
+
+	json_add_str(obj, "id", api->host_id);
+	json_add_str(obj, "version", VERSION);
+	json_object_object_add(obj, "protocol",
+			       figures("min", PEER_PROTOCOL_MIN, "max", PEER_PROTOCOL_MAX));
+	json_add_str(obj, "api_address", api->api_address);
+	json_add_str(obj, "data_address", api->data_address);
+	json_add_str(obj, "boot_id", proc_boot_id());
+	json_add_time(obj, "started_at", api->started_ms);
+	json_add_bool(obj, "ready", facts->is_ready);
+	json_object_object_add(obj, "store", store_json(facts));
+	json_add_str(obj, "qemu_binary", api->qemu_binary);
+	json_object_object_add(obj, "certificate", certificate(facts));
+	if (facts->reload_ms)
+		json_object_object_add(obj, "reload", last_reload(facts));
+	json_object_object_add(obj, "vms",
+			       figures("total", facts->vms_total, "running", facts->vms_running));
+	json_object_object_add(obj, "moves", figures("active", facts->moves_active, NULL, 0));
+	json_object_object_add(obj, "memory_mib",
+			       figures("total", facts->memory_total_mib, "available",
+				       facts->memory_available_mib));
+	return obj;
+}
+
+/* ---- as text that is kept ------------------------------------------------------ */
+
+static void keep(struct api *api, const struct facts *facts)
+{
+	CLEANUP(json_putp) struct json_object *obj = to_json(api, facts);
+
+	free(api->host.facts);
+	free(api->host.text);
+	api->host.facts = xnew(struct facts);
+	memcpy(api->host.facts, facts, sizeof(*facts));
+	api->host.text = xstrdup(json_text(obj, &api->host.len));
 }
 
 void api_host_get(struct http_request *req, void *data)
 {
 	struct api *api = data;
-	struct json_object *obj = json_object_new_object();
-	struct json_object *protocol = json_object_new_object();
+	struct facts facts;
 
-	json_add_int(protocol, "min", PEER_PROTOCOL_MIN);
-	json_add_int(protocol, "max", PEER_PROTOCOL_MAX);
-	json_add_str(obj, "id", api->host_id);
-	json_add_str(obj, "version", VERSION);
-	json_object_object_add(obj, "protocol", protocol);
-	json_add_str(obj, "api_address", api->api_address);
-	json_add_str(obj, "data_address", api->data_address);
-	json_add_str(obj, "boot_id", proc_boot_id());
-	json_add_time(obj, "started_at", api->started_ms);
-	json_add_bool(obj, "ready", api->is_ready);
-	json_object_object_add(obj, "store", store_json(api));
-	json_add_str(obj, "qemu_binary", api->qemu_binary);
-	json_object_object_add(obj, "certificate", certificate(api->tls));
-	if (api->reload.at_ms)
-		json_object_object_add(obj, "reload", last_reload(api));
-	json_object_object_add(obj, "vms", count_vms(api));
-	json_object_object_add(obj, "moves", count_moves(api));
-	json_object_object_add(obj, "memory_mib", memory());
-	http_reply(req, 200, obj);
+	memset(&facts, 0, sizeof(facts));
+	look(api, &facts);
+	if (!api->host.facts || memcmp(api->host.facts, &facts, sizeof(facts)) != 0)
+		keep(api, &facts);
+	http_reply_json(req, 200, xstrndup(api->host.text, api->host.len), api->host.len);
+}
+
+void api_host_fini(struct api *api)
+{
+	free(api->host.facts);
+	free(api->host.text);
 }
 
 void api_peers_list(struct http_request *req, void *data)

@@ -38,7 +38,7 @@ void api_vm_changed(void *data, const char *name, const struct vm *vm)
 	struct api *api = data;
 	struct json_object *obj;
 
-	api->vm_count.is_right = false;
+	api->host.is_count_right = false;
 	if (vm) {
 		obj = api_vm_summary(api, vm);
 	} else {

@@ -31,6 +31,27 @@ class VmTest(SystemTest):
         self.assert_clean_soon(self.a, vm)
         self.a.assert_empty()
 
+    def test_host_shows_at_once_what_was_done(self):
+        """Its text is kept: a change of a VM or a move, or time, must make it anew."""
+        def figures(host=self.a):
+            found = host.api.get("/v1/host")
+            return found["vms"]["total"], found["vms"]["running"], found["moves"]["active"]
+
+        self.assertEqual(figures(), (0, 0, 0))
+        guest = self.world.guest(area=0)
+        guest.create(self.a)
+        self.assertEqual(figures(), (1, 0, 0))
+        guest.start(self.a)
+        self.assertEqual(figures(), (1, 1, 0))
+        self.a.api.post("/v1/vms/g1/pause")
+        self.assertEqual(figures(), (1, 0, 0))
+        self.a.api.post("/v1/vms/g1/resume")
+        move = self.world.begin_move(guest, self.a, self.b)
+        self.world.wait_state(self.a, move["id"], "done")
+        self.world.wait_state(self.b, move["id"], "done")
+        self.assertEqual(figures(), (0, 0, 0))
+        self.assertEqual(figures(self.b), (1, 1, 0))
+
     def test_reset_starts_the_guest_anew(self):
         guest = self.world.guest(area=0)
         guest.start(self.a)
