@@ -25,6 +25,14 @@ static const struct err_def *def_of(enum err_code code)
 	return &err_defs[code < ERR_CODE_COUNT ? code : ERR_INTERNAL];
 }
 
+/* Half a character would make the JSON it goes into invalid. */
+static void mark_cut(char msg[ERR_MSG_SIZE])
+{
+	msg[ERR_MSG_SIZE - sizeof(ERR_CUT_MARK)] = '\0';
+	utf8_trim(msg);
+	memcpy(msg + strlen(msg), ERR_CUT_MARK, sizeof(ERR_CUT_MARK));
+}
+
 /* Appends at *len; long text is cut. */
 static __attribute__((format(printf, 3, 0))) void append(char msg[ERR_MSG_SIZE], size_t *len,
 							 const char *fmt, va_list ap)
@@ -37,7 +45,7 @@ static __attribute__((format(printf, 3, 0))) void append(char msg[ERR_MSG_SIZE],
 		*len += (size_t)n;
 		return;
 	}
-	utf8_trim(msg); /* half a character would make the JSON it goes into invalid */
+	mark_cut(msg);
 	*len = strlen(msg);
 }
 
@@ -98,6 +106,24 @@ bool(err_errno)(struct err *err, const char *fmt, ...)
 	err->code = saved == ENOSPC ? ERR_NO_SPACE : ERR_INTERNAL;
 	memcpy(err->msg, msg, sizeof(msg));
 	return false;
+}
+
+void err_vtext(char ret_text[ERR_MSG_SIZE], const char *fmt, va_list ap)
+{
+	char text[ERR_MSG_SIZE] = "";
+	size_t len = 0;
+
+	append(text, &len, fmt, ap);
+	memcpy(ret_text, text, sizeof(text));
+}
+
+void err_text(char ret_text[ERR_MSG_SIZE], const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	err_vtext(ret_text, fmt, ap);
+	va_end(ap);
 }
 
 const char *err_name(enum err_code code)

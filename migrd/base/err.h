@@ -53,11 +53,12 @@ enum err_code {
 		ERR_CODE_COUNT
 };
 
-#define ERR_MSG_SIZE 512
+#define ERR_MSG_SIZE 2048
+#define ERR_CUT_MARK " [cut]" /* the end of a text that was longer */
 
 struct err {
 	enum err_code code;
-	char msg[ERR_MSG_SIZE]; /* always ended; long text is cut */
+	char msg[ERR_MSG_SIZE]; /* always ended; longer text is cut, and marked */
 };
 
 /* All three return false, so that a failing function can end with one. */
@@ -67,6 +68,12 @@ bool err_set(struct err *err, enum err_code code, const char *fmt, ...)
 bool err_wrap(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* "TEXT: strerror(errno)"; the code is NO_SPACE for ENOSPC, INTERNAL otherwise. */
 bool err_errno(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* A text of the same size, cut and marked in the same way; an argument may be the old one. */
+void err_text(char ret_text[ERR_MSG_SIZE], const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+void err_vtext(char ret_text[ERR_MSG_SIZE], const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
 
 /* Lets the compiler see that they do: what is an output on success only is then
  * no "maybe uninitialized" in the caller. */

@@ -13,12 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/err.h"
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
 #define RECORD_SIZE 16384
-#define VALUE_MAX   1024
+#define VALUE_MAX   ERR_MSG_SIZE /* a reason is whole */
 /* The quotation mark and the newline. */
 #define ROOM_FOR_END 2
 

@@ -19,7 +19,7 @@ struct check_finding {
 	char object[CHECK_PATH_SIZE + CHECK_ENTRY_SIZE]; /* a path, "process 4711", "VM g1" */
 	char key[ID_UUID_SIZE];                          /* of the VM or move, or "" */
 	struct proc_id process;                          /* pid 0: it is about none */
-	char explanation[1024];                          /* what is known */
+	char explanation[ERR_MSG_SIZE + 1024];          /* what is known, with the reason */
 	char remedy[512]; /* what would be done, or what a person may do */
 	bool is_safe;     /* to repair: provably */
 	enum check_repair repair;

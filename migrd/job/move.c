@@ -144,7 +144,7 @@ void move_set_reason(struct move *move, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(move->reason, sizeof(move->reason), fmt, ap);
+	err_vtext(move->reason, fmt, ap);
 	va_end(ap);
 	move_tell(move);
 }
@@ -289,7 +289,8 @@ void move_is_waiting(struct move *move, const struct err *why)
 	char text[ERR_MSG_SIZE];
 
 	if (move->state != MOVE_STATE_STUCK) {
-		move_set_reason(move, "waiting for host '%s': %s", move->row.peer, why->msg);
+		move_set_reason(move, "waiting for host '%s': %s", move->row.peer,
+				move_peer_words(move, why));
 		return;
 	}
 	explain_stuck(move, text);

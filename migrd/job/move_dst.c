@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "job/move_priv.h"
+#include "vm/taps.h"
 
 #define COMMAND_DEADLINE_MS 10000
 #define FATE_DEADLINE_MS    5000
@@ -237,6 +238,45 @@ void move_dst_take(struct move *move)
 	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_HANDOVER, .put_vm = &row });
 }
 
+struct taps_look {
+	struct moves *moves;
+	char id[ID_UUID_SIZE];
+};
+
+static void on_taps(void *data, const struct err *err)
+{
+	struct taps_look *look = data;
+	struct move *move = moves_find(look->moves, look->id);
+
+	free(look);
+	if (!move || move->state != MOVE_STATE_TRANSFER || move->is_saving)
+		return;
+	move->taps = MOVE_TAPS_GOOD;
+	if (err && !move->source_has_ended)
+		move_roll_back(move, err);
+	move_step(move);
+}
+
+/* The guest would run without a network that it has on the source, which may have it back.
+ * A source that has ended the move has not: then it is taken as it is. */
+static bool taps_are_good(struct move *move)
+{
+	struct taps_look *look;
+
+	if (move->source_has_ended || move->taps == MOVE_TAPS_GOOD)
+		return true;
+	if (move->taps == MOVE_TAPS_ASKED)
+		return false;
+	look = xnew(struct taps_look);
+	look->moves = move->moves;
+	memcpy(look->id, move->row.id, sizeof(look->id));
+	move->taps = MOVE_TAPS_ASKED;
+	if (vm_taps_check(move_vm(move), on_taps, look))
+		return false;
+	free(look);
+	return true;
+}
+
 static bool load_is_late(const struct move *move)
 {
 	return loop_now_ms(move->moves->env.loop) - move->go_at_ms > LOAD_PATIENCE_MS;
@@ -268,10 +308,12 @@ void move_dst_step_transfer(struct move *move)
 		move_give_up(move, ERR_CANCELLED, "it was cancelled on the destination");
 	} else if (move_dst_offer_is_over(move)) {
 		move_give_up(move, ERR_TIMEOUT, "the source sent nothing for too long");
-	} else if (move->go_requested && move_dst_is_loaded(move)) {
+	} else if (move->go_requested && move_dst_is_loaded(move) && taps_are_good(move)) {
 		move_dst_take(move);
 	} else if (move->go_requested && load_is_late(move)) {
-		move_give_up(move, ERR_TIMEOUT, "QEMU did not finish loading the guest");
+		move_give_up(move, ERR_TIMEOUT,
+			     move_dst_is_loaded(move) ? "the host's taps could not be looked at"
+						      : "QEMU did not finish loading the guest");
 	} else if (!loop_timer_is_active(move->tick)) {
 		if (!move->go_requested) {
 			move_dst_say_idle(move);

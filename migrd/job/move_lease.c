@@ -65,10 +65,9 @@ static void let_flow(struct move *move)
 static bool may_flow(const struct move *move, struct json_object *answer, const struct err *err,
 		     struct err *why)
 {
-	if (err) {
-		*why = *err;
-		return err_wrap(why, "the transfer waits for host '%s'", move->row.peer);
-	}
+	if (err)
+		return err_set(why, err->code, "the transfer waits for host '%s': %s",
+			       move->row.peer, move_peer_words(move, err));
 	if (json_get_bool(answer, "cannot_record", false))
 		return err_set(why, ERR_PEER,
 			       "the transfer waits for host '%s': it cannot write its records, "

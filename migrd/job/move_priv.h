@@ -87,6 +87,8 @@ struct move_waiter;
 struct offer_look;
 struct save;
 
+enum move_taps { MOVE_TAPS_UNKNOWN, MOVE_TAPS_ASKED, MOVE_TAPS_GOOD };
+
 struct move {
 	struct moves *moves;
 	TAILQ_ENTRY(move) link;        /* moves->list */
@@ -151,6 +153,7 @@ struct move {
 	uint64_t progress, progress_at_ms; /* destination: of the source, move_dst_offer.c */
 	uint64_t silent_since_ms;          /* destination: the first question without an answer */
 	uint64_t drop_at_ms;               /* destination: likewise of drop */
+	enum move_taps taps;               /* destination: looked at before it takes the guest */
 	uint64_t go_at_ms;                 /* when go came, on the loop's clock */
 	bool guest_safe;                   /* rollback: the guest is as it was before */
 	bool guest_in_doubt;          /* source: somebody may have resumed it at the last moment */
@@ -251,6 +254,8 @@ void move_go_to(struct move *move, const struct move_change *change);
 /* Enters the present state again, after a restart. */
 void move_reenter(struct move *move);
 /* The peer has not answered: says so, in words that fit the state. */
+/* The words of an error of the peer's, for a text that has named the host. */
+const char *move_peer_words(const struct move *move, const struct err *err);
 void move_is_waiting(struct move *move, const struct err *why);
 /* The destination has no record of the move, and says WHY.  Before any go that is as
  * good as a refusal; after one the guest may run there, so that the source waits in

@@ -6,8 +6,24 @@
  * back: the guest ended > the destination's own words > QEMU's > the stream's. */
 #include <string.h>
 
+#include "base/mem.h"
 #include "job/move_priv.h"
 #include "job/move_src_priv.h"
+
+/* Errors of peer/ begin so, and the texts here name the host themselves. */
+const char *move_peer_words(const struct move *move, const struct err *err)
+{
+	static const char *const seams[] = { ": ", " at " };
+	size_t len = strlen(move->row.peer);
+
+	if (strncmp(err->msg, "host ", 5) != 0 || strncmp(err->msg + 5, move->row.peer, len) != 0)
+		return err->msg;
+	for (size_t i = 0; i < ARRAY_LEN(seams); i++) {
+		if (strncmp(err->msg + 5 + len, seams[i], strlen(seams[i])) == 0)
+			return err->msg + 5 + len + strlen(seams[i]);
+	}
+	return err->msg;
+}
 
 void move_src_blame(struct move *move, enum move_blame blame, const struct err *why)
 {

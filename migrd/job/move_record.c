@@ -43,7 +43,7 @@ void move_note(struct move *move, const char *event, const char *fmt, ...)
 	note->at_ms = clock_wall_ms();
 	snprintf(note->event, sizeof(note->event), "%s", event);
 	va_start(ap, fmt);
-	vsnprintf(note->detail, sizeof(note->detail), fmt, ap);
+	err_vtext(note->detail, fmt, ap);
 	va_end(ap);
 	log_debug("move", event, "move=%s detail=%s", move->row.id, note->detail);
 }

@@ -160,10 +160,10 @@ static void on_offer_answered(struct move *move, struct json_object *result, con
 	move_same_clean(move);
 	if (err) {
 		note_reasons(move, result);
-		bad = *err;
-		if (bad.code == ERR_CANCELLED) /* there: here nobody has */
-			bad.code = ERR_PEER;
-		err_wrap(&bad, "host '%s' cannot take the guest", move->row.peer);
+		err_set(&bad,
+			err->code == ERR_CANCELLED ? ERR_PEER : err->code, /* there, not here */
+			"host '%s' cannot take the guest: %s", move->row.peer,
+			move_peer_words(move, err));
 		move_roll_back(move, &bad);
 		return;
 	}

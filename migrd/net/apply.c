@@ -228,26 +228,6 @@ bool net_apply_blocking(const char *ifname, const struct net_filter *want, size_
 	return ok;
 }
 
-bool net_check_tap(const char *ifname, struct err *err)
-{
-	CLEANUP(closep) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq request = { 0 };
-
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", ifname);
-	if (fd < 0)
-		return err_errno(err, "cannot make a socket");
-	if (ioctl(fd, SIOCGIFFLAGS, &request) < 0 && errno == ENODEV)
-		return err_set(err, ERR_NOT_FOUND,
-			       "there is no interface '%s' on this host: make it, put it into its "
-			       "bridge, and set it up (ip tuntap add %s mode tap)",
-			       ifname, ifname);
-	if (!(request.ifr_flags & IFF_UP))
-		return err_set(err, ERR_CONFLICT,
-			       "interface '%s' of this host is down: set it up (ip link set %s up)",
-			       ifname, ifname);
-	return true;
-}
-
 bool net_open_macvtap(const char *ifname, int *ret_fd, struct err *err)
 {
 	unsigned index = if_nametoindex(ifname);

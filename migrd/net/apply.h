@@ -16,11 +16,6 @@
 bool net_apply_blocking(const char *ifname, const struct net_filter *want, size_t *ret_changes,
 			struct err *err);
 
-/* May a QEMU be given the tap IFNAME?  NOT_FOUND: there is no such interface, and QEMU would
- * make one that is down and in no bridge (net/tap-linux.c); CONFLICT: it is down.  Does not
- * wait. */
-bool net_check_tap(const char *ifname, struct err *err);
-
 /* The character device of a macvtap: frames of the guest go through it. */
 bool net_open_macvtap(const char *ifname, int *ret_fd, struct err *err);
 

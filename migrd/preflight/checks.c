@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "net/tap.h"
 #include "preflight/look.h"
 
 /* ---- reasons ------------------------------------------------------------------ */
@@ -25,7 +26,7 @@ void preflight_add(struct preflight_reasons *reasons, const char *check, const c
 		return;
 	snprintf(reason->check, sizeof(reason->check), "%s", check);
 	va_start(ap, fmt);
-	vsnprintf(reason->text, sizeof(reason->text), fmt, ap);
+	err_vtext(reason->text, fmt, ap);
 	va_end(ap);
 }
 
@@ -141,10 +142,14 @@ static void judge_ports(const struct preflight *preflight, struct preflight_reas
 
 static void look_links(struct preflight *preflight)
 {
-	for (size_t i = 0; i < preflight->needs->nic_count; i++)
-		preflight->has_link[i] =
-			net_link_look_blocking(preflight->needs->nics[i].ifname,
-					       &preflight->links[i], &preflight->link_err[i]);
+	for (size_t i = 0; i < preflight->needs->nic_count; i++) {
+		const struct need_nic *nic = &preflight->needs->nics[i];
+
+		preflight->has_link[i] = net_link_look_blocking(nic->ifname, &preflight->links[i],
+								&preflight->link_err[i]);
+		if (preflight->has_link[i] && preflight->links[i].is_up && nic->bridge[0])
+			net_tap_check_blocking(nic->ifname, nic->bridge, &preflight->bridge_err[i]);
+	}
 }
 
 static const char *bridge_there(const struct preflight *preflight, const char *id)
@@ -166,6 +171,8 @@ static void judge_tap(const struct preflight *preflight, const struct need_nic *
 			      "nic '%s': interface '%s' of this host is down: set it up "
 			      "(ip link set %s up)",
 			      nic->id, nic->ifname, nic->ifname);
+	if (nic->bridge[0])
+		return; /* a judgement of its own */
 	if (bridge[0] && !link->master[0])
 		preflight_add(ret, "interfaces",
 			      "nic '%s': interface '%s' is a port of bridge '%s' on host '%s', and "
@@ -184,6 +191,9 @@ static void judge_links(const struct preflight *preflight, struct preflight_reas
 				      preflight->link_err[i].msg);
 		else
 			judge_tap(preflight, nic, &preflight->links[i], ret);
+		if (err_is_set(&preflight->bridge_err[i]))
+			preflight_add(ret, "interfaces", "nic '%s': %s", nic->id,
+				      preflight->bridge_err[i].msg);
 	}
 }
 

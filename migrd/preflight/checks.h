@@ -12,11 +12,10 @@
 #include "preflight/needs.h"
 
 #define PREFLIGHT_REASONS_MAX 32
-#define PREFLIGHT_TEXT_SIZE   640
 
 struct preflight_reason {
 	char check[16]; /* the name of its row */
-	char text[PREFLIGHT_TEXT_SIZE];
+	char text[ERR_MSG_SIZE];
 };
 
 /* Beyond PREFLIGHT_REASONS_MAX they are only counted. */
@@ -36,9 +35,10 @@ struct preflight {
 	bool dir_is_there[NEED_DIRS_MAX];
 	struct err socket_err[NEED_DIRS_MAX]; /* not set: it is free */
 	int port_errno[NEED_PORTS_MAX];       /* 0: free */
-	bool has_link[VM_DEF_NIC_MAX];
-	struct net_link links[VM_DEF_NIC_MAX];
-	struct err link_err[VM_DEF_NIC_MAX];
+	bool has_link[NEED_NICS_MAX];
+	struct net_link links[NEED_NICS_MAX];
+	struct err link_err[NEED_NICS_MAX];
+	struct err bridge_err[NEED_NICS_MAX]; /* not set: it is a port of the bridge that is named */
 };
 
 /* THERE is taken; NULL: the source says nothing. */

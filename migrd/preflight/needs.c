@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "wire/extra_arg.h"
 
 #define VNC_PORT_BASE 5900 /* QEMU's -vnc HOST:N listens at 5900 + N (ui/vnc.c) */
 
@@ -145,6 +146,7 @@ static void add_nics(struct needs *needs, const struct vm_def *def)
 			continue;
 		snprintf(need->id, sizeof(need->id), "%s", nic->id);
 		snprintf(need->ifname, sizeof(need->ifname), "%s", nic->ifname);
+		snprintf(need->bridge, sizeof(need->bridge), "%s", nic->bridge);
 		need->type = nic->type;
 		needs->nic_count++;
 	}
@@ -152,152 +154,108 @@ static void add_nics(struct needs *needs, const struct vm_def *def)
 
 /* ---- raw arguments ----------------------------------------------------------- */
 
-/* The value of KEY in QEMU's KEY=VALUE,... or JSON text, a doubled comma being one;
- * false: it has none. */
-static bool value_of(const char *text, const char *key, char *ret_value, size_t size)
+static void add_raw_file(struct needs *needs, const struct extra_arg *arg, enum need_kind kind)
 {
-	size_t len = strlen(key), used = 0;
-	const char *p = text;
+	const char *path = extra_arg_file(arg);
+	char what[NEED_WHAT_SIZE];
 
-	while (strncmp(p, key, len) != 0 || p[len] != '=') {
-		p = strchr(p, ',');
-		if (!p)
-			return false;
-		p++;
-	}
-	for (p += len + 1; *p && used + 1 < size; p++) {
-		if (*p == ',' && *++p != ',')
-			break;
-		ret_value[used++] = *p;
-	}
-	ret_value[used] = '\0';
-	return used > 0;
-}
-
-static bool json_value_of(const char *text, const char *key, char *ret_value, size_t size)
-{
-	CLEANUP(json_putp) struct json_object *obj = json_tokener_parse(text);
-	struct json_object *file = json_get_obj(obj, "file");
-	const char *value = json_get_str(obj, key);
-
-	if (!value && file)
-		value = json_get_str(file, key);
-	if (value)
-		snprintf(ret_value, size, "%s", value);
-	return value != NULL;
-}
-
-static bool has_value(const char *text, const char *key, const char *value)
-{
-	char found[VM_DEF_PATH_SIZE];
-
-	return value_of(text, key, found, sizeof(found)) && strcmp(found, value) == 0;
-}
-
-struct raw_option;
-typedef void take_fn(struct needs *needs, const struct raw_option *row, const char *value);
-
-struct raw_option {
-	const char *option;
-	const char *key; /* of the path in the value; NULL: the value is the path */
-	take_fn *take;
-	enum need_kind kind;
-};
-
-static void take_path(struct needs *needs, const struct raw_option *row, const char *value)
-{
-	char path[VM_DEF_PATH_SIZE], what[NEED_WHAT_SIZE];
-	bool found = true;
-
-	if (!row->key)
-		snprintf(path, sizeof(path), "%s", value);
-	else if (value[0] == '{')
-		found = json_value_of(value, row->key, path, sizeof(path));
-	else
-		found = value_of(value, row->key, path, sizeof(path));
-	snprintf(what, sizeof(what), "'-%s' of extra_args", row->option);
-	if (found)
-		add_file(needs, row->kind, what, path);
+	snprintf(what, sizeof(what), "'-%s' of extra_args", arg->option);
+	if (path)
+		add_file(needs, kind, what, path);
 }
 
 /* A device of storage: one that is only read may be a copy. */
-static void take_drive(struct needs *needs, const struct raw_option *row, const char *value)
+static void add_image(struct needs *needs, const struct extra_arg *arg)
 {
-	struct raw_option as = *row;
-	char path[VM_DEF_PATH_SIZE];
+	bool is_read = arg->kind == EXTRA_MEDIUM || extra_arg_is_on(arg, "readonly") ||
+		       extra_arg_is_on(arg, "read-only") ||
+		       optlist_is(&arg->opts, "media", "cdrom", "disk");
 
-	if (has_value(value, "readonly", "on") || has_value(value, "read-only", "on") ||
-	    has_value(value, "media", "cdrom"))
-		as.kind = NEED_SAME_CONTENT;
-	if (value[0] != '{' && !value_of(value, row->key, path, sizeof(path)))
-		as.key = "file.filename";
-	take_path(needs, &as, value);
+	add_raw_file(needs, arg, is_read ? NEED_SAME_CONTENT : NEED_SAME_FILE);
 }
 
 /* Only what other processes see too. */
-static void take_memory(struct needs *needs, const struct raw_option *row, const char *value)
+static void add_memory(struct needs *needs, const struct extra_arg *arg)
 {
-	if (strncmp(value, "memory-backend-file,", strlen("memory-backend-file,")) == 0 &&
-	    (has_value(value, "share", "on") || has_value(value, "share", "yes")))
-		take_path(needs, row, value);
+	if (optlist_is(&arg->opts, "qom-type", "memory-backend-file", "") &&
+	    extra_arg_is_on(arg, "share"))
+		add_raw_file(needs, arg, NEED_SAME_FILE);
 }
 
-static void take_vnc(struct needs *needs, const struct raw_option *row, const char *value)
+static void add_vnc(struct needs *needs, const struct extra_arg *arg)
 {
-	size_t len = strcspn(value, ",");
-	const char *colon = memrchr(value, ':', len);
+	const char *value = optlist_get(&arg->opts, "vnc");
+	const char *colon = value ? strrchr(value, ':') : NULL;
 
-	(void)row;
-	if (strncmp(value, "unix:", 5) == 0)
+	if (value && strncmp(value, "unix:", 5) == 0)
 		add_dir_of(needs, "the VNC server", value + 5);
-	else if (colon && !strstr(value, "reverse") && !strstr(value, ",to="))
+	else if (colon && !extra_arg_is_on(arg, "reverse") && !optlist_get(&arg->opts, "to"))
 		add_port(needs, "the VNC server", value, (size_t)(colon - value),
 			 VNC_PORT_BASE + strtoull(colon + 1, NULL, 10));
 }
 
 /* A server's socket, or a file that is made. */
-static void take_chardev(struct needs *needs, const struct raw_option *row, const char *value)
+static void add_chardev(struct needs *needs, const struct extra_arg *arg)
 {
-	char path[VM_DEF_PATH_SIZE];
-	bool is_file = strncmp(value, "file,", 5) == 0;
-	bool is_server = strncmp(value, "socket,", 7) == 0 &&
-			 (has_value(value, "server", "on") || strstr(value, ",server"));
+	const char *path = extra_arg_file(arg);
+	bool is_file = optlist_is(&arg->opts, "backend", "file", "");
+	bool is_server =
+		optlist_is(&arg->opts, "backend", "socket", "") && extra_arg_is_on(arg, "server");
 
-	(void)row;
-	if ((is_file || is_server) && value_of(value, "path", path, sizeof(path)))
+	if (path && (is_file || is_server))
 		add_dir_of(needs, "'-chardev' of extra_args", path);
 }
 
-static const struct raw_option raw_options[] = {
-	{ "drive", "file", take_drive, NEED_SAME_FILE },
-	{ "blockdev", "filename", take_drive, NEED_SAME_FILE },
-	{ "cdrom", NULL, take_path, NEED_SAME_CONTENT },
-	{ "hda", NULL, take_path, NEED_SAME_FILE },
-	{ "hdb", NULL, take_path, NEED_SAME_FILE },
-	{ "hdc", NULL, take_path, NEED_SAME_FILE },
-	{ "hdd", NULL, take_path, NEED_SAME_FILE },
-	{ "fda", NULL, take_path, NEED_SAME_FILE },
-	{ "fdb", NULL, take_path, NEED_SAME_FILE },
-	{ "sd", NULL, take_path, NEED_SAME_FILE },
-	{ "mtdblock", NULL, take_path, NEED_SAME_FILE },
-	{ "pflash", NULL, take_path, NEED_SAME_FILE },
-	{ "object", "mem-path", take_memory, NEED_SAME_FILE },
-	{ "kernel", NULL, take_path, NEED_PRESENT },
-	{ "initrd", NULL, take_path, NEED_PRESENT },
-	{ "dtb", NULL, take_path, NEED_PRESENT },
-	{ "vnc", NULL, take_vnc, NEED_PRESENT },
-	{ "chardev", NULL, take_chardev, NEED_PRESENT },
-};
-
-/* QEMU takes -X and --X. */
-static void add_raw(struct needs *needs, const char *option, const char *value)
+static void add_netdev(struct needs *needs, const struct extra_arg *arg)
 {
-	if (option[0] != '-' || value[0] == '-')
+	const char *id = optlist_get(&arg->opts, "id"), *ifname = extra_arg_tap(arg);
+	struct need_nic *need = &needs->nics[needs->nic_count];
+
+	if (!ifname || strlen(ifname) >= sizeof(need->ifname))
 		return;
-	option += option[1] == '-' ? 2 : 1;
-	for (size_t i = 0; i < ARRAY_LEN(raw_options); i++) {
-		if (strcmp(option, raw_options[i].option) == 0)
-			raw_options[i].take(needs, &raw_options[i], value);
+	if (needs->nic_count == NEED_NICS_MAX) {
+		needs->is_cut = true;
+		return;
+	}
+	snprintf(need->id, sizeof(need->id), "%s", id ? id : ifname);
+	snprintf(need->ifname, sizeof(need->ifname), "%s", ifname);
+	need->type = VM_DEF_NIC_TYPE_TAP;
+	needs->nic_count++;
+}
+
+static void add_raw(struct needs *needs, const struct extra_arg *arg)
+{
+	switch (arg->kind) {
+	case EXTRA_IMAGE:
+	case EXTRA_MEDIUM:
+		add_image(needs, arg);
+		break;
+	case EXTRA_OBJECT:
+		add_memory(needs, arg);
+		break;
+	case EXTRA_BOOT:
+		add_raw_file(needs, arg, NEED_PRESENT);
+		break;
+	case EXTRA_VNC:
+		add_vnc(needs, arg);
+		break;
+	case EXTRA_CHARDEV:
+		add_chardev(needs, arg);
+		break;
+	case EXTRA_NETDEV:
+		add_netdev(needs, arg);
+		break;
+	}
+}
+
+static void add_raw_args(struct needs *needs, const struct vm_def *def)
+{
+	for (size_t i = 0; i + 1 < def->extra_arg_count; i++) {
+		CLEANUP(extra_arg_fini) struct extra_arg arg = { 0 };
+
+		if (def->extra_args[i + 1][0] != '-' &&
+		    extra_arg_read(def->extra_args[i], def->extra_args[i + 1], &arg))
+			add_raw(needs, &arg);
 	}
 }
 
@@ -312,7 +270,6 @@ struct needs *needs_of(const struct vm_def *def)
 	add_nics(needs, def);
 	if (def->serial.type == VM_DEF_SERIAL_TYPE_FILE)
 		add_dir_of(needs, "the serial port's file", def->serial.path);
-	for (size_t i = 0; i + 1 < def->extra_arg_count; i++)
-		add_raw(needs, def->extra_args[i], def->extra_args[i + 1]);
+	add_raw_args(needs, def);
 	return needs;
 }

@@ -11,6 +11,7 @@
 #define NEED_FILES_MAX EVIDENCE_FILES_MAX
 #define NEED_DIRS_MAX  32
 #define NEED_PORTS_MAX 16
+#define NEED_NICS_MAX  EVIDENCE_NICS_MAX
 
 /* What of a file must be alike on both hosts. */
 enum need_kind {
@@ -43,6 +44,7 @@ struct need_nic {
 	char id[VM_DEF_ID_SIZE];
 	int type; /* enum vm_def_nic_type, never USER */
 	char ifname[IF_NAMESIZE];
+	char bridge[IF_NAMESIZE]; /* that the definition names; "": none */
 };
 
 struct needs {
@@ -52,7 +54,7 @@ struct needs {
 	size_t dir_count;
 	struct need_port ports[NEED_PORTS_MAX];
 	size_t port_count;
-	struct need_nic nics[VM_DEF_NIC_MAX];
+	struct need_nic nics[NEED_NICS_MAX];
 	size_t nic_count;
 	bool is_cut; /* there was more than fits: it counts as not proved */
 };

@@ -76,9 +76,9 @@ void store_vm_fini(struct store_vm *vm);
 void store_move_fini(struct store_move *move);
 
 struct store_timeline_entry {
-	int64_t at_ms;    /* wall clock */
-	char event[64];   /* short, stable name */
-	char detail[256]; /* words, may be empty */
+	int64_t at_ms;             /* wall clock */
+	char event[64];            /* short, stable name */
+	char detail[ERR_MSG_SIZE]; /* words, may be empty */
 };
 
 /* What one transaction does; each part is optional.  All strings are copied. */

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "vm/entry.h"
 #include "vm/still.h"
+#include "vm/taps.h"
 #include "vm/vm_priv.h"
 
 #define COMMAND_DEADLINE_MS 10000
@@ -121,14 +122,37 @@ static void on_deleted(void *data, const struct err *err)
 	finish(run, err);
 }
 
+static void launch(struct vm *vm, struct action_run *run)
+{
+	vm_launch(vm, false, on_launched, run);
+	vm_save(vm, NULL, NULL); /* the pid */
+}
+
+static void on_taps(void *data, const struct err *err)
+{
+	struct action_run *run = data;
+	struct vm *vm = vm_of(run);
+	struct err why;
+
+	if (!vm) {
+		gone(run);
+	} else if (err) {
+		why = *err;
+		err_wrap(&why, "cannot start VM '%s'", vm->row.name);
+		on_launched(run, &why);
+	} else {
+		launch(vm, run);
+	}
+}
+
 static void perform(struct vm *vm, struct action_run *run)
 {
 	const struct store_txn delete_txn = { .delete_vm = vm->row.uuid };
 
 	switch (run->action) {
 	case VM_ACTION_START:
-		vm_launch(vm, false, on_launched, run);
-		vm_save(vm, NULL, NULL); /* the pid */
+		if (!vm_taps_check(vm, on_taps, run))
+			launch(vm, run);
 		break;
 	case VM_ACTION_STOP:
 		run->is_stopping = true;

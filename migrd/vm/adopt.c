@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/work.h"
+#include "vm/adopt_links.h"
 #include "vm/vm_priv.h"
 
 #define DEADLINE_MS 20000
@@ -34,6 +35,7 @@ struct adopter {
 	struct qemu *qemu;
 	struct reading *reading;
 	struct adopt_inquiry *inquiry;
+	struct adopt_links *links;
 	char *cmdline;
 	size_t cmdline_len;
 	struct adopt_result result;
@@ -53,6 +55,7 @@ static void let_go(struct adopter *adopter)
 {
 	loop_timer_stop(adopter->deadline);
 	adopt_facts_cancel(TAKE_PTR(adopter->inquiry));
+	adopt_links_cancel(TAKE_PTR(adopter->links));
 	adopter->reading = NULL;
 	qemu_free(TAKE_PTR(adopter->qemu));
 	free(TAKE_PTR(adopter->cmdline));
@@ -184,19 +187,14 @@ static bool is_idle(const struct adopt_facts *facts, struct err *err)
 	return true;
 }
 
-static void on_facts(void *data, const struct adopt_facts *facts, const struct err *err)
+static void on_links(void *data, const struct adopt_facts *facts)
 {
 	struct adopter *adopter = data;
 	struct adopt_wishes wishes = { .disks_shared = adopter->request.disks_shared };
 	struct adopt_found found;
 	char uuid[ID_UUID_SIZE];
-	struct err wrong;
 
-	adopter->inquiry = NULL;
-	if (err || !is_idle(facts, &wrong)) {
-		fail(adopter, err ? err : &wrong);
-		return;
-	}
+	adopter->links = NULL;
 	make_uuid(qemu_proc_id(adopter->qemu), uuid);
 	wishes.uuid = uuid;
 	wishes.name = adopter->request.name[0] ? adopter->request.name : NULL;
@@ -207,6 +205,18 @@ static void on_facts(void *data, const struct adopt_facts *facts, const struct e
 		answer(adopter, &found, NULL);
 	else
 		take(adopter);
+}
+
+static void on_facts(void *data, const struct adopt_facts *facts, const struct err *err)
+{
+	struct adopter *adopter = data;
+	struct err wrong;
+
+	adopter->inquiry = NULL;
+	if (err || !is_idle(facts, &wrong))
+		fail(adopter, err ? err : &wrong);
+	else
+		adopter->links = adopt_links_ask(adopter->worker, facts, on_links, adopter);
 }
 
 /* ---- what it was started with ------------------------------------------------------ */

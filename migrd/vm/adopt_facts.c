@@ -176,6 +176,15 @@ const struct adopt_backend *adopt_chardev_find(const struct adopt_facts *facts, 
 	return find_backend(&facts->chardevs, id);
 }
 
+const struct adopt_backend *adopt_tap_find(const struct adopt_facts *facts, const char *ifname)
+{
+	for (size_t i = 0; i < facts->nets.count; i++) {
+		if (*ifname && strcmp(facts->nets.list[i].ifname, ifname) == 0)
+			return &facts->nets.list[i];
+	}
+	return NULL;
+}
+
 /* ---- devices -------------------------------------------------------------- */
 
 static const char *const places[ADOPT_PLACE_COUNT] = {

@@ -7,6 +7,7 @@
 #ifndef MIGRD_VM_ADOPT_FACTS_H
 #define MIGRD_VM_ADOPT_FACTS_H
 
+#include "net/link.h"
 #include "vm/adopt_block.h"
 #include "vm/qemu.h"
 
@@ -50,6 +51,8 @@ struct adopt_backend {
 	char id[64];
 	char type[256];
 	char ifname[IF_NAMESIZE]; /* "" */
+	bool has_link;            /* the host has that interface, and it is: */
+	struct net_link link;
 };
 
 struct adopt_backends {
@@ -85,6 +88,8 @@ void adopt_facts_cancel(struct adopt_inquiry *inquiry);
 /* NULL: QEMU has none of this id. */
 const struct adopt_backend *adopt_backend_find(const struct adopt_facts *facts, const char *id);
 const struct adopt_backend *adopt_chardev_find(const struct adopt_facts *facts, const char *id);
+/* The tap IFNAME; NULL: QEMU has none of this name. */
+const struct adopt_backend *adopt_tap_find(const struct adopt_facts *facts, const char *ifname);
 /* "/machine/peripheral/vd0"; the caller frees it. */
 char *adopt_object_path(const struct adopt_device *device);
 

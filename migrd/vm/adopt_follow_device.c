@@ -201,6 +201,35 @@ void adopt_follow_device(struct adopt_plan *plan, struct adopt_item *device,
 		follow_value(device, "mac", fact->mac, "");
 }
 
+/* The command line says nothing of the host's side: the host itself tells. */
+static void note_tap(struct adopt_plan *plan, const char *option, const struct adopt_backend *tap)
+{
+	if (!tap->has_link)
+		ADOPT_NOTE(plan, option,
+			   "the tap '%.20s' is not among the interfaces that migrd sees on this "
+			   "host: "
+			   "a move wants one of that name, up, on the other host",
+			   tap->ifname);
+	else if (!tap->link.is_up)
+		ADOPT_NOTE(plan, option,
+			   "the tap '%.20s' is down now: the guest has no network by it, and no "
+			   "host "
+			   "takes the guest or starts it until its tap is up (ip link set %s up)",
+			   tap->ifname, tap->ifname);
+	if (tap->has_link && tap->link.master[0])
+		ADOPT_NOTE(plan, option,
+			   "the other host of a move must have the tap '%.20s' too, up and in "
+			   "bridge "
+			   "'%.20s', as it is here",
+			   tap->ifname, tap->link.master);
+	else if (tap->has_link)
+		ADOPT_NOTE(plan, option,
+			   "the tap '%.20s' is in no bridge now: the other host of a move must "
+			   "have "
+			   "it too, and what it is connected to there is not looked at",
+			   tap->ifname);
+}
+
 /* -netdev of an id that was taken out and added again may be another one. */
 static void follow_netdev(struct adopt_plan *plan, struct adopt_item *item)
 {
@@ -223,11 +252,18 @@ static void follow_netdev(struct adopt_plan *plan, struct adopt_item *item)
 		adopt_change(item, "ifname", now->ifname);
 	}
 	if (now && strcmp(now->type, "tap") == 0)
-		ADOPT_NOTE(plan, item->option,
-			   "the other host of a move must have the interface '%.20s', up and in "
-			   "its "
-			   "bridge: QEMU makes one that is missing, down and in none",
-			   now->ifname);
+		note_tap(plan, item->option, now);
+}
+
+/* Those of -nic and -net have no item of their own to be compared with. */
+static void note_other_taps(struct adopt_plan *plan)
+{
+	for (size_t i = 0; i < plan->facts->nets.count; i++) {
+		const struct adopt_backend *net = &plan->facts->nets.list[i];
+
+		if (net->ifname[0] && !adopt_find(plan, ADOPT_NETDEV, "id", net->id))
+			note_tap(plan, "-nic", net);
+	}
 }
 
 void adopt_follow_netdevs(struct adopt_plan *plan)
@@ -236,6 +272,7 @@ void adopt_follow_netdevs(struct adopt_plan *plan)
 		if (plan->items[i].kind == ADOPT_NETDEV)
 			follow_netdev(plan, &plan->items[i]);
 	}
+	note_other_taps(plan);
 }
 
 /* How query-chardev begins its `filename'; a socket that nobody has called says

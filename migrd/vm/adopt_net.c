@@ -96,11 +96,15 @@ static bool add_nic(struct adopt_plan *plan, const struct optlist *backend, cons
 {
 	struct vm_def *def = plan->def;
 	struct vm_def_nic nic = { 0 };
+	const struct adopt_backend *tap;
 
 	if (strcmp(fact->type, "virtio-net-pci") != 0 || !map_backend(backend, &nic) ||
 	    !adopt_is_on_root(fact) || fact->devfn % 8 != 0 || !fact->mac[0] ||
 	    def->nic_count == VM_DEF_NIC_MAX)
 		return false;
+	tap = adopt_tap_find(plan->facts, nic.ifname);
+	if (tap && tap->has_link)
+		snprintf(nic.bridge, sizeof(nic.bridge), "%s", tap->link.master);
 	snprintf(nic.mac, sizeof(nic.mac), "%s", fact->mac);
 	snprintf(nic.pci_address, sizeof(nic.pci_address), "0x%x", (unsigned)fact->devfn / 8 % 32);
 	adopt_make_id(plan, id, "nic", nic.id);

@@ -2,9 +2,9 @@
 /* One device more. */
 #include "base/log.h"
 #include "base/mem.h"
-#include "net/apply.h"
 #include "vm/devices_priv.h"
 #include "vm/plug.h"
+#include "vm/taps.h"
 #include "wire/vm_def_device.h"
 
 struct attach {
@@ -12,6 +12,7 @@ struct attach {
 	struct json_object *request;
 	struct vm_def *def; /* with the device */
 	struct vm_def_device dev;
+	bool is_pci;
 	char id[VM_DEF_ID_SIZE];
 	struct plug plug;
 	struct faults *faults;
@@ -194,23 +195,6 @@ static void place_pci(struct attach *attach, char *address)
 		fail(attach, &err);
 }
 
-/* A guest that does not run gets its interfaces at its start. */
-static void check_interface(struct attach *attach)
-{
-	const struct vm_def_nic *nic =
-		attach->dev.kind == VM_DEF_KIND_NIC ? &attach->def->nics[attach->dev.index] : NULL;
-	struct err err;
-
-	if (!nic || !vm_entry_vm(attach->entry)->qemu)
-		return;
-	if (nic->type == VM_DEF_NIC_TYPE_MACVTAP)
-		faults_add(attach->faults, "/type",
-			   "a macvtap cannot join a VM that runs, since QEMU gets it open at its "
-			   "start: stop the VM and attach it then");
-	else if (nic->type == VM_DEF_NIC_TYPE_TAP && !net_check_tap(nic->ifname, &err))
-		faults_add(attach->faults, "/ifname", "%s", err.msg);
-}
-
 /* IDE and SATA take no drive while the machine runs; SCSI is not told apart. */
 static void check_drive(struct attach *attach)
 {
@@ -220,18 +204,48 @@ static void check_drive(struct attach *attach)
 			   "an empty one takes a medium while it runs");
 }
 
-static void place(struct attach *attach, bool is_pci)
+static void place(struct attach *attach)
 {
 	char *address = vm_def_device_pci(attach->def, attach->dev);
 
-	check_interface(attach);
 	check_drive(attach);
-	if (!attach->faults->count && is_pci && vm_entry_vm(attach->entry)->qemu)
+	if (!attach->faults->count && attach->is_pci && vm_entry_vm(attach->entry)->qemu)
 		place_pci(attach, address);
 	if (attach->faults->count || err_is_set(&attach->err))
 		finish(attach);
 	else
 		commit(attach);
+}
+
+/* ---- 1c. a NIC: the host has its interface --------------------------------------- */
+
+static void on_taps(void *data, const struct err *err)
+{
+	struct attach *attach = data;
+
+	if (!vm_entry_vm(attach->entry)) {
+		gone(attach);
+		return;
+	}
+	if (err)
+		faults_add(attach->faults, "/ifname", "%s", err->msg);
+	place(attach);
+}
+
+/* A guest that does not run gets its interfaces at its start. */
+static void check_interface(struct attach *attach)
+{
+	struct vm *vm = vm_entry_vm(attach->entry);
+	const struct vm_def_nic *nic = attach->dev.kind == VM_DEF_KIND_NIC && vm->qemu
+					       ? &attach->def->nics[attach->dev.index]
+					       : NULL;
+
+	if (nic && nic->type == VM_DEF_NIC_TYPE_MACVTAP)
+		faults_add(attach->faults, "/type",
+			   "a macvtap cannot join a VM that runs, since QEMU gets it open at its "
+			   "start: stop the VM and attach it then");
+	if (!nic || !vm_taps_check_nic(vm, nic, on_taps, attach))
+		place(attach);
 }
 
 /* ---- 1b. any device: QEMU knows its properties ---------------------------------- */
@@ -274,7 +288,6 @@ static void check_properties(struct attach *attach, struct json_object *list, bo
 static void on_properties(void *data, struct json_object *result, const struct err *err)
 {
 	struct attach *attach = data;
-	bool is_pci;
 
 	if (!vm_entry_vm(attach->entry)) {
 		gone(attach);
@@ -288,9 +301,10 @@ static void on_properties(void *data, struct json_object *result, const struct e
 		fail(attach, err ? err : &strange);
 		finish(attach);
 	} else {
-		is_pci = has_property(result, "multifunction"); /* all PCI devices have it */
-		check_properties(attach, result, is_pci);
-		place(attach, is_pci);
+		/* All PCI devices have it. */
+		attach->is_pci = has_property(result, "multifunction");
+		check_properties(attach, result, attach->is_pci);
+		place(attach);
 	}
 }
 
@@ -344,14 +358,16 @@ static void on_settled(void *data, const struct err *err)
 			vm->row.name, vm_state(vm));
 		fail(attach, &busy);
 	}
-	if (!vm)
+	if (!vm) {
 		gone(attach);
-	else if (err_is_set(&attach->err) || !decode(attach, vm))
+	} else if (err_is_set(&attach->err) || !decode(attach, vm)) {
 		finish(attach);
-	else if (vm->qemu && attach->dev.kind == VM_DEF_KIND_GENERIC)
+	} else if (vm->qemu && attach->dev.kind == VM_DEF_KIND_GENERIC) {
 		ask_properties(attach);
-	else
-		place(attach, vm_def_device_pci(attach->def, attach->dev) != NULL);
+	} else {
+		attach->is_pci = vm_def_device_pci(attach->def, attach->dev) != NULL;
+		check_interface(attach);
+	}
 }
 
 static void on_entered(void *data, struct vm_entry *entry, const struct err *err)

@@ -20,9 +20,8 @@ static void set_reason(struct vm *vm, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(vm->reason, sizeof(vm->reason), fmt, ap);
+	err_vtext(vm->reason, fmt, ap);
 	va_end(ap);
-	utf8_trim(vm->reason);
 	vm->events.has_reason = true;
 }
 

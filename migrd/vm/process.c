@@ -88,7 +88,7 @@ static void on_found(void *data)
 
 static void note_unseen_end(struct vm *vm)
 {
-	char words[200];
+	char words[ERR_MSG_SIZE];
 
 	if (was_starting(vm)) {
 		snprintf(vm->reason, sizeof(vm->reason), "%s",
@@ -96,8 +96,7 @@ static void note_unseen_end(struct vm *vm)
 		return;
 	}
 	qemu_last_words(&vm->vms->env.qemu, vm->row.uuid, words, sizeof(words));
-	snprintf(vm->reason, sizeof(vm->reason),
-		 "its QEMU ended while the coordinator was away: %s", words);
+	err_text(vm->reason, "its QEMU ended while the coordinator was away: %s", words);
 	log_error("vm", "crashed", "vm=%s reason=%s", vm->row.name, vm->reason);
 }
 
@@ -154,7 +153,7 @@ static void on_event(void *data, const struct qmp_event *event)
 
 void vm_explain_end(const struct vm *vm, struct err *err)
 {
-	char words[200];
+	char words[ERR_MSG_SIZE];
 	struct err explained = *err;
 
 	qemu_last_words(&vm->vms->env.qemu, vm->row.uuid, words, sizeof(words));
@@ -166,7 +165,7 @@ void vm_explain_end(const struct vm *vm, struct err *err)
 static void note_end(struct vm *vm)
 {
 	const char *why = vm_end_reason(vm);
-	char words[200];
+	char words[ERR_MSG_SIZE];
 
 	if (why)
 		snprintf(vm->reason, sizeof(vm->reason), "%s", why);
@@ -176,7 +175,7 @@ static void note_end(struct vm *vm)
 	}
 	if (!why) {
 		qemu_last_words(&vm->vms->env.qemu, vm->row.uuid, words, sizeof(words));
-		snprintf(vm->reason, sizeof(vm->reason), "its QEMU ended unexpectedly: %s", words);
+		err_text(vm->reason, "its QEMU ended unexpectedly: %s", words);
 	}
 	log_error("vm", "crashed", "vm=%s reason=%s", vm->row.name, vm->reason);
 }

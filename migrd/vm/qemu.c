@@ -32,7 +32,7 @@ void qemu_tell_ready(struct qemu *qemu, const struct err *err)
 
 static void set_exit_error(struct qemu *qemu, struct err *err)
 {
-	char words[QEMU_WORDS_MAX + 1];
+	char words[ERR_MSG_SIZE];
 
 	qemu_last_words(qemu->env, qemu->uuid, words, sizeof(words));
 	err_set(err, ERR_QEMU, "QEMU ended at its start: %s", words);
@@ -142,23 +142,12 @@ static bool make_socket(struct qemu *qemu, const char *file, int *ret_fd, struct
 	return unix_listen(path, SOCK_STREAM, ret_fd, err);
 }
 
-static bool take_interface(const struct vm_def_nic *nic, int *ret_fd, struct err *err)
-{
-	switch ((enum vm_def_nic_type)nic->type) {
-	case VM_DEF_NIC_TYPE_TAP:
-		return net_check_tap(nic->ifname, err);
-	case VM_DEF_NIC_TYPE_MACVTAP:
-		return net_open_macvtap(nic->ifname, ret_fd, err);
-	case VM_DEF_NIC_TYPE_USER:
-		break;
-	}
-	return true;
-}
-
+/* Taps are QEMU's to open: they were looked at before (vm/taps.h). */
 static bool take_interfaces(const struct vm_def *def, struct cmdline_fds *fds, struct err *err)
 {
 	for (size_t i = 0; i < def->nic_count; i++) {
-		if (!take_interface(&def->nics[i], &fds->nic[i], err))
+		if (def->nics[i].type == VM_DEF_NIC_TYPE_MACVTAP &&
+		    !net_open_macvtap(def->nics[i].ifname, &fds->nic[i], err))
 			return err_wrap(err, "nic '%s'", def->nics[i].id);
 	}
 	return true;

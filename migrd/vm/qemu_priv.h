@@ -8,7 +8,6 @@
 #include "qmp/run_state.h"
 #include "vm/qemu.h"
 
-#define QEMU_WORDS_MAX    400
 #define QEMU_AGENT_SOCKET "agent.sock"
 /* "PID START_TIME" of the migrd-output that keeps what a QEMU prints. */
 #define QEMU_OUTPUT_FILE "output"

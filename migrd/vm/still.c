@@ -77,11 +77,10 @@ void vm_note_still(struct vm *vm, const struct err *err)
 	char former[ERR_MSG_SIZE];
 
 	memcpy(former, vm->reason, sizeof(former));
-	snprintf(vm->reason, sizeof(vm->reason), "the guest shall run and does not: %.300s; %s",
-		 err->msg,
+	err_text(vm->reason, "the guest shall run and does not: %s: %s",
 		 is_repeated ? "somebody holds the image; it is tried again until it runs"
-			     : "it is not tried again: look at its disks, then resume or stop it");
-	utf8_trim(vm->reason);
+			     : "it is not tried again, look at its disks, then resume or stop it",
+		 err->msg);
 	vm->events.has_reason = true;
 	if (is_repeated) {
 		if (!vm->again)

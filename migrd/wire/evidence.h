@@ -12,6 +12,7 @@
 #include "wire/vm_def.h"
 
 #define EVIDENCE_FILES_MAX  128 /* images with their backing files */
+#define EVIDENCE_NICS_MAX   (2 * VM_DEF_NIC_MAX) /* with those of raw arguments */
 #define EVIDENCE_WORDS_MAX  128 /* of CPUID */
 #define EVIDENCE_BOOT_SIZE  40
 #define EVIDENCE_NAME_SIZE  256 /* NAME_MAX and its end */
@@ -57,7 +58,7 @@ struct evidence {
 	char boot_id[EVIDENCE_BOOT_SIZE]; /* of the kernel that gave the inodes */
 	struct evidence_file files[EVIDENCE_FILES_MAX];
 	size_t file_count;
-	struct evidence_nic nics[VM_DEF_NIC_MAX];
+	struct evidence_nic nics[EVIDENCE_NICS_MAX];
 	size_t nic_count;
 	struct evidence_word words[EVIDENCE_WORDS_MAX];
 	size_t word_count;

@@ -131,7 +131,7 @@ static bool add_json(struct optlist *list, const char *key, struct json_object *
 		break;
 	}
 	if (!value)
-		return err_set(err, ERR_INVALID, "'%.40s' is null", key);
+		return list->skips_null || err_set(err, ERR_INVALID, "'%.40s' is null", key);
 	return add(list, xstrdup(key), xstrdup(json_object_get_string(value)), err);
 }
 
@@ -152,7 +152,7 @@ static bool parse_json(const char *text, struct optlist *list, struct err *err)
 
 bool optlist_parse(const char *text, const char *implied, struct optlist *ret, struct err *err)
 {
-	struct optlist list = OPTLIST_INIT;
+	struct optlist list = { .skips_null = ret->skips_null };
 	bool ok;
 
 	if (strlen(text) > OPTLIST_MAX_BYTES)

@@ -27,14 +27,15 @@ struct opt {
 struct optlist {
 	struct opt *opts;
 	size_t count;
+	bool skips_null; /* for who only looks: a JSON member that is null is left out */
 };
-#define OPTLIST_INIT    \
-	{               \
-		NULL, 0 \
+#define OPTLIST_INIT           \
+	{                      \
+		NULL, 0, false \
 	}
 
-/* IMPLIED may be NULL.  INVALID or LIMIT with what is wrong; *RET is to be ended
- * by optlist_fini() after success only. */
+/* IMPLIED may be NULL; RET is empty.  INVALID or LIMIT with what is wrong; *RET is to be
+ * ended by optlist_fini() after success only. */
 bool optlist_parse(const char *text, const char *implied, struct optlist *ret, struct err *err);
 void optlist_fini(struct optlist *list);
 

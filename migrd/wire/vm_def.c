@@ -96,6 +96,13 @@ static const struct json_field nic_fields[] = {
 	  .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$",
 	  .help = "Name of the interface, which must be there, and a tap up; required for tap and "
 		  "macvtap, for no other." },
+	{ .key = "bridge",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct vm_def_nic, bridge),
+	  .check = vm_def_check_ifname,
+	  .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$",
+	  .help = "Bridge of which the tap must be a port on every host, looked at before the "
+		  "guest runs; only for type tap; default: not looked at." },
 	{ .key = "mac",
 	  .type = JSON_STRING,
 	  JSON_MEMBER(struct vm_def_nic, mac),

@@ -131,6 +131,7 @@ struct vm_def_nic {
 	char id[VM_DEF_ID_SIZE];
 	int type;                  /* enum vm_def_nic_type */
 	char ifname[IF_NAMESIZE];  /* "" unless tap or macvtap */
+	char bridge[IF_NAMESIZE];  /* of which a tap is a port; "": any or none */
 	bool rx_filter;            /* the host follows what the guest wants to receive */
 	char mac[VM_DEF_MAC_SIZE]; /* "" until normalized */
 	char pci_address[VM_DEF_PCI_SIZE];

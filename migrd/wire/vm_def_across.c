@@ -178,6 +178,8 @@ static void check_nic(struct check *check, size_t index)
 				     vm_def_nic_type_names[nic->type]);
 		if (nic->type == VM_DEF_NIC_TYPE_USER && *nic->ifname)
 			DEVICE_FAULT(check, device, "ifname", "only for type tap or macvtap");
+		if (nic->type != VM_DEF_NIC_TYPE_TAP && *nic->bridge)
+			DEVICE_FAULT(check, device, "bridge", "only for type tap");
 		if (nic->type == VM_DEF_NIC_TYPE_USER && nic->rx_filter)
 			DEVICE_FAULT(check, device, "rx_filter", "only for type tap or macvtap");
 	}

@@ -4,22 +4,11 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "wire/optlist.h"
+#include "wire/extra_arg.h"
 
 #define OVERLAY                                                                            \
 	"snapshot=on: what the guest writes is in a temporary file of that QEMU, which a " \
 	"move would lose"
-
-/* Options whose value names images, and the key that a value without one has. */
-static const struct {
-	const char *option, *implied;
-} image_options[] = {
-	{ "drive", NULL }, { "blockdev", "driver" }, { "hda", "file" },   { "hdb", "file" },
-	{ "hdc", "file" }, { "hdd", "file" },        { "cdrom", "file" }, { "fda", "file" },
-	{ "fdb", "file" }, { "pflash", "file" },     { "sd", "file" },    { "mtdblock", "file" },
-};
-
-static const char *const file_keys[] = { "file", "file.filename", "filename" };
 
 /* Beginnings of a file that is none of the host's storage. */
 static const struct {
@@ -32,12 +21,6 @@ static const struct {
 	{ "fd:", "a descriptor of that process does not exist on another host" },
 };
 
-static bool is_on(const struct optlist *opts, const char *key)
-{
-	return optlist_is(opts, key, "on", "off") || optlist_is(opts, key, "yes", "off") ||
-	       optlist_is(opts, key, "true", "off") || optlist_is(opts, key, "y", "off");
-}
-
 static bool check_file(const char *file, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(local_files); i++) {
@@ -47,41 +30,37 @@ static bool check_file(const char *file, struct err *err)
 	return true;
 }
 
-static bool check_image(const char *value, const char *implied, struct err *err)
+static bool is_vvfat(const struct extra_arg *arg)
 {
-	CLEANUP(optlist_fini) struct optlist opts = OPTLIST_INIT;
-	struct err ignored;
+	return optlist_is(&arg->opts, "driver", "vvfat", "") ||
+	       optlist_is(&arg->opts, "file.driver", "vvfat", "");
+}
 
-	if (!optlist_parse(value, implied, &opts, &ignored))
-		return true; /* QEMU refuses it too */
-	if (is_on(&opts, "snapshot"))
+static bool check_image(const struct extra_arg *arg, struct err *err)
+{
+	const char *file = extra_arg_file(arg);
+
+	if (extra_arg_is_on(arg, "snapshot"))
 		return err_set(err, ERR_INVALID, "%s", OVERLAY);
-	if (optlist_is(&opts, "driver", "vvfat", "") ||
-	    optlist_is(&opts, "file.driver", "vvfat", ""))
+	if (is_vvfat(arg))
 		return check_file("fat:", err);
-	for (size_t i = 0; i < ARRAY_LEN(file_keys); i++) {
-		const char *file = optlist_get(&opts, file_keys[i]);
-
-		if (file && !check_file(file, err))
-			return false;
-	}
-	return true;
+	return !file || check_file(file, err);
 }
 
 bool vm_def_check_local(const char *option, const char *value, struct err *err)
 {
-	option += strspn(option, "-");
-	if (strcmp(option, "snapshot") == 0)
+	const char *name = option + strspn(option, "-");
+	CLEANUP(extra_arg_fini) struct extra_arg arg = { 0 };
+
+	if (strcmp(name, "snapshot") == 0)
 		return err_set(err, ERR_INVALID, "%s", OVERLAY);
 	if (!value)
 		return true;
-	if (strcmp(option, "set") == 0 && strncmp(value, "drive.", 6) == 0)
+	if (strcmp(name, "set") == 0 && strncmp(value, "drive.", 6) == 0)
 		return err_set(err, ERR_INVALID,
 			       "-set changes a drive behind the definition's back: say it in "
 			       "-drive");
-	for (size_t i = 0; i < ARRAY_LEN(image_options); i++) {
-		if (strcmp(option, image_options[i].option) == 0)
-			return check_image(value, image_options[i].implied, err);
-	}
-	return true;
+	if (!extra_arg_read(option, value, &arg))
+		return true;
+	return (arg.kind != EXTRA_IMAGE && arg.kind != EXTRA_MEDIUM) || check_image(&arg, err);
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* net/apply.h over no network: what was to be applied goes into the trace. */
+/* net/apply.h and net/tap.h over no network: what was to be applied goes into the trace. */
 #include "fake_net.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "net/apply.h"
+#include "net/tap.h"
 #include "trace.h"
 
 bool fake_net_fails;
+const char *fake_net_bad_tap;
 
 bool net_apply_blocking(const char *ifname, const struct net_filter *want, size_t *ret_changes,
 			struct err *err)
@@ -28,9 +31,10 @@ bool net_open_macvtap(const char *ifname, int *ret_fd, struct err *err)
 	return err_set(err, ERR_NOT_FOUND, "no interface '%s'", ifname);
 }
 
-bool net_check_tap(const char *ifname, struct err *err)
+bool net_tap_check_blocking(const char *ifname, const char *bridge, struct err *err)
 {
-	(void)ifname;
-	(void)err;
+	trace_add("tap %s %s", ifname, bridge[0] ? bridge : "-");
+	if (fake_net_bad_tap && strcmp(fake_net_bad_tap, ifname) == 0)
+		return err_set(err, ERR_CONFLICT, "interface '%s' is down", ifname);
 	return true;
 }

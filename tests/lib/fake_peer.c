@@ -115,7 +115,8 @@ void fake_peer_fail(const char *verb, enum err_code code)
 {
 	struct request *request = oldest(verb);
 
-	err_set(&request->err, code, "the peer says %s", err_name(code));
+	/* As peer/ names the host. */
+	err_set(&request->err, code, "host b: the peer says %s", err_name(code));
 	request->reply = json_object_new_object(); /* its problem document */
 	answer(request);
 	loop_sim_run(the_clients->loop);

@@ -11,6 +11,7 @@ import subprocess
 import unittest
 
 from lib import settings
+from lib.foreign import PLAIN, Foreign
 from lib.linux import LinuxGuest
 from lib.world import SystemTest, World
 
@@ -71,6 +72,10 @@ class Place:
         """Addresses that the bridge has for a port, by word of mouth."""
         rows = json.loads(self.run("bridge", "-j", "fdb", "show", "dev", tap))
         return {row["mac"] for row in rows if row["state"] == "static" and "master" in row}
+
+    def masters(self, *taps):
+        links = json.loads(self.ip("-j", "link", "show"))
+        return {link.get("master") for link in links if link["ifname"] in taps}
 
     def macvtap(self):
         """(address, flags, addresses of its own list)."""
@@ -146,6 +151,54 @@ class TapTest(NetTest):
         self.world.move(guest, self.a, self.b)
         self.world.move(guest, self.b, self.a)
         guest.assert_runs_on(self.a)
+
+
+    def test_bridge_that_is_named_is_demanded_of_every_host(self):
+        self.places["a"].ip("link", "set", "tap0", "nomaster")
+        guest = self.world.guest(area=0, memory_mib=64,
+                                 nics=[{"id": "n", "type": "tap", "ifname": "tap0", "bridge": "br0"}])
+        guest.create(self.a)
+        self.refused(guest, 409, "conflict", "'tap0' of this host is a port of no bridge, not of "
+                                             "bridge 'br0'")
+        self.places["a"].ip("link", "set", "tap0", "master", "br0")
+        guest.start(self.a, sweeps=0)
+        there = self.places["b"]
+        there.ip("link", "add", "br1", "type", "bridge")
+        there.ip("link", "set", "tap0", "master", "br1")
+        for words, mend in (("is a port of 'br1', not of bridge 'br0'", ("del", "br0")),
+                            ("there is no bridge 'br0'", ("set", "br1", "name", "br0"))):
+            move = self.world.begin_move(guest, self.a, self.b)
+            move = self.world.wait_move(self.a, move["id"], lambda m: m["final"])
+            self.assertIn(words, move["error"]["detail"])
+            self.assertEqual(move["error"]["detail"].count("host b"), 0, move["error"])
+            there.ip("link", *mend)
+        self.world.move(guest, self.a, self.b)
+        guest.assert_runs_on(self.b)
+
+    # QEMU's command line knows no bridges: the host's own state is what a move must repeat.
+    def test_adopted_tap_keeps_its_bridge_and_one_that_is_down_is_said(self):
+        guest = self.world.guest(area=0)
+        tap = "tap,ifname={},script=no,downscript=no"
+        foreign = Foreign(guest, self.a, *PLAIN, "-netdev", "id=t0,type=" + tap.format("tap0"),
+                          "-device", "virtio-net-pci,netdev=t0,id=n0",
+                          "-nic", tap.format("tap1") + ",model=e1000")
+        foreign.args[:0] = self.places["a"].prefix
+        foreign.start()
+        self.places["a"].ip("link", "set", "tap1", "nomaster")
+        self.places["a"].ip("link", "set", "tap1", "down")
+        vm, found = foreign.adopt()
+        self.assertEqual([(n["id"], n["ifname"], n["bridge"]) for n in vm["definition"]["nics"]],
+                         [("n0", "tap0", "br0")])
+        notes = " ".join(note["note"] for note in found["notes"])
+        for words in ("up and in bridge 'br0'", "'tap1' is down now", "'tap1' is in no bridge now"):
+            self.assertIn(words, notes)
+        for place in self.places.values():
+            place.ip("link", "set", "tap1", "master", "br0")
+            place.ip("link", "set", "tap1", "up")
+        for source, destination in ((self.a, self.b), (self.b, self.a)):
+            self.world.move(guest, source, destination)
+            guest.assert_runs_on(destination)
+            self.assertEqual(self.places[destination.id].masters("tap0", "tap1"), {"br0"})
 
 
 class RxFilterTest(NetTest):

@@ -255,6 +255,45 @@ START_TEST(disk_with_more_than_members_stays_as_arguments_and_is_pinned)
 }
 END_TEST
 
+static void add_tap(const char *master, bool is_up)
+{
+	struct adopt_backend *tap;
+
+	add_device(ADOPT_NAMED, "n", "virtio-net-pci", 16, "pcie.0");
+	snprintf(facts->devices[facts->device_count - 1].mac, VM_DEF_MAC_SIZE, "52:54:00:12:34:57");
+	add_backend(&facts->nets, "t", "tap", "tap7");
+	tap = &facts->nets.list[facts->nets.count - 1];
+	tap->has_link = true;
+	tap->link.is_up = is_up;
+	snprintf(tap->link.master, sizeof(tap->link.master), "%s", master);
+}
+
+#define TAP                                                     \
+	"-netdev tap,id=t,ifname=tap7,script=no,downscript=no " \
+	"-device virtio-net-pci,netdev=t,id=n"
+
+/* No option of QEMU tells the bridge: the host does, and the next host must repeat it. */
+START_TEST(tap_has_the_bridge_that_it_is_in_now)
+{
+	add_tap("br0", true);
+	plan(TAP);
+	assert_taken();
+	ck_assert_str_eq(result.def->nics[0].bridge, "br0");
+	ck_assert(says(result.notes, "-netdev", "up and in bridge 'br0'"));
+}
+END_TEST
+
+START_TEST(tap_that_is_down_and_in_no_bridge_is_said)
+{
+	add_tap("", false);
+	plan(TAP);
+	assert_taken();
+	ck_assert_str_eq(result.def->nics[0].bridge, "");
+	ck_assert(says(result.notes, "-netdev", "'tap7' is down now"));
+	ck_assert(says(result.notes, "-netdev", "'tap7' is in no bridge now"));
+}
+END_TEST
+
 START_TEST(nics_of_all_kinds_keep_slot_and_mac)
 {
 	add_device(ADOPT_NAMED, "n", "virtio-net-pci", 16, "pcie.0");
@@ -404,7 +443,8 @@ START_TEST(network_and_character_device_are_those_of_now)
 	     "-device virtio-net-pci,netdev=t,id=n,mac=52:54:00:12:34:57");
 	assert_taken();
 	ck_assert_str_eq(result.def->nics[0].ifname, "tap8");
-	ck_assert(says(result.notes, "-netdev", "'tap8', up and in its bridge"));
+	ck_assert(says(result.notes, "-netdev", "'tap8' is not among the interfaces"));
+	ck_assert_str_eq(result.def->nics[0].bridge, "");
 	ck_assert_str_eq(result.def->nics[0].mac, "52:54:00:12:34:99");
 	plan("-netdev user,id=t -netdev user,id=u -device virtio-net-pci,netdev=u,id=n");
 	assert_refused("-netdev", "of type 'user' on the command line, and of 'tap' now");
@@ -649,6 +689,8 @@ Suite *suite(void)
 	tcase_add_test(tc, virtio_drive_becomes_a_disk_at_its_slot);
 	tcase_add_test(tc, named_device_over_blockdev_becomes_a_disk);
 	tcase_add_test(tc, disk_with_more_than_members_stays_as_arguments_and_is_pinned);
+	tcase_add_test(tc, tap_has_the_bridge_that_it_is_in_now);
+	tcase_add_test(tc, tap_that_is_down_and_in_no_bridge_is_said);
 	tcase_add_test(tc, nics_of_all_kinds_keep_slot_and_mac);
 	tcase_add_test(tc, virtio_nic_without_vectors_stays_without);
 	tcase_add_test(tc, drive_with_a_snapshot_since_is_its_overlay);

@@ -72,13 +72,44 @@ START_TEST(err_long_text_is_cut_between_characters)
 			memcpy(text + at, chars[i], size);
 		for (int shift = 0; shift < 4; shift++) {
 			err_set(&err, ERR_INVALID, "%.*s%s", shift, "xxx", text);
-			ck_assert_uint_lt(strlen(err.msg), ERR_MSG_SIZE);
-			ck_assert_uint_gt(strlen(err.msg), ERR_MSG_SIZE - 6);
-			ck_assert_uint_eq((strlen(err.msg) - (size_t)shift % 4) % size, 0);
+			size_t len = strlen(err.msg) - strlen(ERR_CUT_MARK);
+
+			ck_assert_uint_lt(len, ERR_MSG_SIZE - strlen(ERR_CUT_MARK));
+			ck_assert_uint_gt(len, ERR_MSG_SIZE - strlen(ERR_CUT_MARK) - 6);
+			ck_assert_str_eq(err.msg + len, ERR_CUT_MARK);
+			ck_assert_uint_eq((len - (size_t)shift) % size, 0);
 			err_wrap(&err, "%.*s", shift, "yyy");
 			ck_assert_uint_lt(strlen(err.msg), ERR_MSG_SIZE);
 		}
 	}
+}
+END_TEST
+
+/* A refusal that names several images with their paths is read to its end. */
+START_TEST(err_text_of_a_thousand_bytes_is_whole)
+{
+	struct err err = { 0 };
+	char text[1500];
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	err_set(&err, ERR_CONFLICT, "%s", text);
+	ck_assert_str_eq(err.msg, text);
+}
+END_TEST
+
+/* A wrapped text that is too long says so once, at its end. */
+START_TEST(err_wrapped_cut_text_is_marked_once)
+{
+	struct err err = { 0 };
+	char text[2 * ERR_MSG_SIZE];
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	err_set(&err, ERR_CONFLICT, "%s", text);
+	err_wrap(&err, "host 'b'");
+	ck_assert_ptr_eq(strstr(err.msg, ERR_CUT_MARK),
+			 err.msg + strlen(err.msg) - strlen(ERR_CUT_MARK));
 }
 END_TEST
 
@@ -117,6 +148,8 @@ Suite *suite(void)
 	tcase_add_test(tc, err_errno_full_disk_is_no_space);
 	tcase_add_test(tc, err_set_from_its_own_message_is_safe);
 	tcase_add_test(tc, err_long_text_is_cut_between_characters);
+	tcase_add_test(tc, err_text_of_a_thousand_bytes_is_whole);
+	tcase_add_test(tc, err_wrapped_cut_text_is_marked_once);
 	tcase_add_test(tc, err_table_every_code_is_complete_and_invertible);
 	tcase_add_test(tc, err_from_unknown_name_is_internal);
 	suite_add_tcase(s, tc);

@@ -429,6 +429,42 @@ START_TEST(raw_arguments_are_read)
 }
 END_TEST
 
+/* A tap that has no member is one all the same: adopted VMs have such. */
+START_TEST(raw_taps_are_read)
+{
+	struct needs *n = needs_with("\"-netdev\",\"tap,id=t,ifname=tap7,script=no\",\"-nic\","
+				     "\"tap,ifname=tap8,model=e1000\",\"-netdev\",\"user,id=u\"");
+
+	ck_assert_uint_eq(n->nic_count, 2);
+	ck_assert_str_eq(n->nics[0].ifname, "tap7");
+	ck_assert_str_eq(n->nics[0].id, "t");
+	ck_assert_str_eq(n->nics[1].ifname, "tap8");
+	free(n);
+}
+END_TEST
+
+/* Nodes over nodes: what libvirt writes.  The name of a node is no path. */
+START_TEST(raw_nodes_are_read_by_their_files)
+{
+	struct needs *n =
+		needs_with("\"-blockdev\",\"{\\\"driver\\\":\\\"file\\\",\\\"node-name\\\":"
+			   "\\\"s\\\",\\\"filename\\\":\\\"/x/s\\\"}\","
+			   "\"-blockdev\",\"{\\\"driver\\\":\\\"qcow2\\\",\\\"node-name\\\":"
+			   "\\\"f\\\",\\\"file\\\":\\\"s\\\",\\\"backing\\\":null}\","
+			   "\"-blockdev\",\"{\\\"driver\\\":\\\"raw\\\",\\\"node-name\\\":"
+			   "\\\"g\\\",\\\"read-only\\\":true,"
+			   "\\\"backing\\\":null,\\\"file\\\":{\\\"driver\\\":\\\"file\\\","
+			   "\\\"filename\\\":\\\"/x/g\\\"}}\"");
+
+	ck_assert_uint_eq(n->file_count, 2);
+	ck_assert_str_eq(n->files[0].path, "/x/s");
+	ck_assert_int_eq(n->files[0].kind, NEED_SAME_FILE);
+	ck_assert_str_eq(n->files[1].path, "/x/g");
+	ck_assert_int_eq(n->files[1].kind, NEED_SAME_CONTENT);
+	free(n);
+}
+END_TEST
+
 /* ---- cpu ---------------------------------------------------------------------------- */
 
 static void add_word(struct evidence *evidence, uint64_t eax, const char *reg, uint64_t features)
@@ -489,6 +525,8 @@ Suite *suite(void)
 	tcase_add_test(tc, backing_file_is_compared_too);
 	tcase_add_test(tc, medium_of_a_cd_drive_is_compared);
 	tcase_add_test(tc, raw_arguments_are_read);
+	tcase_add_test(tc, raw_taps_are_read);
+	tcase_add_test(tc, raw_nodes_are_read_by_their_files);
 	tcase_add_test(tc, lost_features_are_named);
 	tcase_add_test(tc, new_features_are_no_reason);
 	suite_add_tcase(s, tc);

@@ -272,6 +272,8 @@ static const struct {
 	{ "'devices':[{'id':'r','driver':'x','properties':{'a':1.5}}]", "/devices/0/properties/a",
 	  "a string, an integer" },
 	{ "'extra_args':['-serial','mon:stdio']", "/extra_args/1", "monitor" },
+	{ "'nics':[{'id':'n','type':'macvtap','ifname':'m0','bridge':'br0'}]", "/nics/0/bridge",
+	  "only" },
 	{ "'extra_args':['-drive','file=/x,snapshot=on,if=none']", "/extra_args/0", "temporary" },
 	{ "'extra_args':['--drive','if=none,snapshot=yes,file=/x']", "/extra_args/0", "temporary" },
 	{ "'extra_args':['-drive','file=/x,snapshot']", "/extra_args/0", "temporary" },

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* net/tap.h -- may a guest be given a tap of the host?  Thread: a worker, for it waits for
+ * the kernel. */
+#ifndef MIGRD_NET_TAP_H
+#define MIGRD_NET_TAP_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+/* NOT_FOUND: there is no interface IFNAME, and QEMU would make one that is down and in no
+ * bridge (net/tap-linux.c); CONFLICT: it is down, or no port of BRIDGE ("": of any or none). */
+bool net_tap_check_blocking(const char *ifname, const char *bridge, struct err *err);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "wire/extra_arg.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+static const struct row {
+	const char *option;
+	enum extra_kind kind;
+	const char *implied; /* the key of a first word without one; NULL: there is none */
+	bool is_path;        /* the whole value is a path, commas too */
+} rows[] = {
+	{ "drive", EXTRA_IMAGE, NULL, false },
+	{ "blockdev", EXTRA_IMAGE, "driver", false },
+	{ "hda", EXTRA_IMAGE, NULL, true },
+	{ "hdb", EXTRA_IMAGE, NULL, true },
+	{ "hdc", EXTRA_IMAGE, NULL, true },
+	{ "hdd", EXTRA_IMAGE, NULL, true },
+	{ "fda", EXTRA_IMAGE, NULL, true },
+	{ "fdb", EXTRA_IMAGE, NULL, true },
+	{ "sd", EXTRA_IMAGE, NULL, true },
+	{ "mtdblock", EXTRA_IMAGE, NULL, true },
+	{ "pflash", EXTRA_IMAGE, NULL, true },
+	{ "cdrom", EXTRA_MEDIUM, NULL, true },
+	{ "object", EXTRA_OBJECT, "qom-type", false },
+	{ "kernel", EXTRA_BOOT, NULL, true },
+	{ "initrd", EXTRA_BOOT, NULL, true },
+	{ "dtb", EXTRA_BOOT, NULL, true },
+	{ "vnc", EXTRA_VNC, "vnc", false },
+	{ "chardev", EXTRA_CHARDEV, "backend", false },
+	{ "netdev", EXTRA_NETDEV, "type", false },
+	{ "nic", EXTRA_NETDEV, "type", false },
+	{ "net", EXTRA_NETDEV, "type", false },
+};
+
+static const struct row *find(const char *option)
+{
+	if (option[0] != '-')
+		return NULL;
+	option += option[1] == '-' ? 2 : 1;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (strcmp(option, rows[i].option) == 0)
+			return &rows[i];
+	}
+	return NULL;
+}
+
+bool extra_arg_read(const char *option, const char *value, struct extra_arg *ret)
+{
+	const struct row *row = find(option);
+	struct extra_arg arg = { .opts = { .skips_null = true } };
+	struct err ignored;
+
+	if (!row)
+		return false;
+	arg.option = row->option;
+	arg.kind = row->kind;
+	if (row->is_path)
+		optlist_set(&arg.opts, "file", value);
+	else if (!optlist_parse(value, row->implied, &arg.opts, &ignored))
+		return false;
+	*ret = arg;
+	return true;
+}
+
+void extra_arg_fini(struct extra_arg *arg)
+{
+	optlist_fini(&arg->opts);
+}
+
+const char *extra_arg_file(const struct extra_arg *arg)
+{
+	static const char *const keys[] = { "file.filename", "filename", "mem-path", "path",
+					    "file" };
+
+	/* The last key of -blockdev is the name of a node. */
+	for (size_t i = 0; i < ARRAY_LEN(keys) - (strcmp(arg->option, "blockdev") == 0); i++) {
+		const char *file = optlist_get(&arg->opts, keys[i]);
+
+		if (file)
+			return file;
+	}
+	return NULL;
+}
+
+const char *extra_arg_tap(const struct extra_arg *arg)
+{
+	if (arg->kind != EXTRA_NETDEV || !optlist_is(&arg->opts, "type", "tap", ""))
+		return NULL;
+	return optlist_get(&arg->opts, "ifname");
+}
+
+bool extra_arg_is_on(const struct extra_arg *arg, const char *key)
+{
+	static const char *const words[] = { "on", "yes", "true", "y" };
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		if (optlist_is(&arg->opts, key, words[i], "off"))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* wire/extra_arg.h -- a raw option of QEMU that names something of the host, taken apart.
+ *
+ * One table for all who look into extra_args: what may not move (vm_def_local.h), and what
+ * a host must have (preflight/needs.h).  Pure; thread: any.
+ * Source: qemu-system-x86_64(1); softmmu/vl.c for the options whose whole value is a path.
+ */
+#ifndef MIGRD_WIRE_EXTRA_ARG_H
+#define MIGRD_WIRE_EXTRA_ARG_H
+
+#include "wire/optlist.h"
+
+enum extra_kind {
+	EXTRA_IMAGE,   /* storage of a disk */
+	EXTRA_MEDIUM,  /* storage that is only read: of a CD drive */
+	EXTRA_OBJECT,  /* may be memory in a file */
+	EXTRA_BOOT,    /* read when the guest boots: a kernel */
+	EXTRA_VNC,     /* listens */
+	EXTRA_CHARDEV, /* may listen, or make a file */
+	EXTRA_NETDEV,  /* may have an interface of the host */
+};
+
+struct extra_arg {
+	const char *option; /* "drive": without its '-' */
+	enum extra_kind kind;
+	struct optlist opts; /* an option that is a path alone has it as `file' */
+};
+
+/* OPTION with its '-' or "--", and what follows it.  False: an option that names nothing of
+ * the host, or one that QEMU does not understand either. */
+bool extra_arg_read(const char *option, const char *value, struct extra_arg *ret);
+void extra_arg_fini(struct extra_arg *arg);
+
+/* The file that it names, in any of QEMU's spellings; NULL: none. */
+const char *extra_arg_file(const struct extra_arg *arg);
+/* The interface of the host that it opens as a tap; NULL: none. */
+const char *extra_arg_tap(const struct extra_arg *arg);
+/* KEY is on, in any of QEMU's spellings. */
+bool extra_arg_is_on(const struct extra_arg *arg, const char *key);
+
+#endif
