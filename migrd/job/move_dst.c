@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "job/move_priv.h"
+#include "vm/still.h"
 #include "vm/taps.h"
 
 #define COMMAND_DEADLINE_MS 10000
@@ -360,6 +361,19 @@ static void on_running(struct move *move, struct json_object *result, const stru
 		doubt(move, err);
 }
 
+/* The first `cont' may have been refused, and a second would run the guest without a disk. */
+static void on_images(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct err lost;
+
+	if (err)
+		doubt(move, err);
+	else if (!vm_check_images(result, &lost))
+		on_running(move, NULL, &lost);
+	else
+		move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_running);
+}
+
 static void on_state(struct move *move, struct json_object *result, const struct err *err)
 {
 	enum qmp_run_state state;
@@ -370,10 +384,12 @@ static void on_state(struct move *move, struct json_object *result, const struct
 	state = qmp_run_state_decode(result);
 	if (move_vm(move))
 		vm_note_run_state(move_vm(move), state);
-	if (move->run && (state == QMP_RUN_PAUSED || state == QMP_RUN_PRELAUNCH))
-		move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_running);
-	else
+	if (move->run && (state == QMP_RUN_PAUSED || state == QMP_RUN_PRELAUNCH)) {
+		move->asked = true; /* one cont at a time */
+		move_qmp(move, "query-block", NULL, COMMAND_DEADLINE_MS, on_images);
+	} else {
 		finish(move);
+	}
 }
 
 void move_dst_enter_handover(struct move *move)

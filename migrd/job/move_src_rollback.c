@@ -57,6 +57,22 @@ static void on_continued(struct move *move, struct json_object *result, const st
 	move_step(move);
 }
 
+/* An earlier `cont', maybe of before a restart, may have been refused. */
+static void on_images(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct err lost;
+
+	if (err) {
+		log_warning("move", "rollback", "move=%s error=%s", move->row.id, err->msg);
+		move->query_pending = false; /* the tick asks again */
+	} else if (!vm_check_images(result, &lost)) {
+		on_continued(move, NULL, &lost);
+	} else {
+		move_note(move, "resume", "the guest goes on on the source");
+		move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_continued);
+	}
+}
+
 /* Nobody but the destination may run it, until it has refused. */
 static bool is_given_away(const struct move *move)
 {
@@ -82,8 +98,7 @@ static void on_guest_state(struct move *move, struct json_object *result, const 
 	} else if (is_given_away(move)) {
 		move->query_pending = false; /* the answer to drop decides */
 	} else {
-		move_note(move, "resume", "the guest goes on on the source");
-		move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_continued);
+		move_qmp(move, "query-block", NULL, COMMAND_DEADLINE_MS, on_images);
 	}
 }
 

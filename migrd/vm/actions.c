@@ -21,7 +21,7 @@ static const struct {
 	[VM_ACTION_START] = { true, VM_INTENT_STARTED, NULL, false },
 	[VM_ACTION_STOP] = { true, VM_INTENT_STOPPED, NULL, true },
 	[VM_ACTION_PAUSE] = { true, VM_INTENT_PAUSED, "stop", true },
-	[VM_ACTION_RESUME] = { true, VM_INTENT_STARTED, "cont", false },
+	[VM_ACTION_RESUME] = { true, VM_INTENT_STARTED, NULL, false },
 	[VM_ACTION_RESET] = { false, VM_INTENT_STARTED, "system_reset", false },
 	[VM_ACTION_SHUTDOWN] = { false, VM_INTENT_STARTED, "system_powerdown", false },
 	[VM_ACTION_DELETE] = { false, VM_INTENT_STOPPED, NULL, false },
@@ -93,6 +93,21 @@ static void on_continued(void *data, struct json_object *result, const struct er
 	finish(run, err);
 }
 
+static void on_images(void *data, struct json_object *result, const struct err *err)
+{
+	struct action_run *run = data;
+	struct err lost;
+
+	if (!vm_of(run))
+		gone(run);
+	else if (err)
+		finish(run, err);
+	else if (!vm_check_images(result, &lost))
+		on_continued(run, NULL, &lost);
+	else
+		vm_entry_command(run->entry, "cont", NULL, COMMAND_DEADLINE_MS, on_continued, run);
+}
+
 static void on_launched(void *data, const struct err *err)
 {
 	struct action_run *run = data;
@@ -158,13 +173,15 @@ static void perform(struct vm *vm, struct action_run *run)
 		run->is_stopping = true;
 		qemu_quit(vm->qemu); /* vm_action_end() ends it */
 		break;
-	case VM_ACTION_PAUSE:
 	case VM_ACTION_RESUME:
+		vm_entry_command(run->entry, "query-block", NULL, COMMAND_DEADLINE_MS, on_images,
+				 run);
+		break;
+	case VM_ACTION_PAUSE:
 	case VM_ACTION_RESET:
 	case VM_ACTION_SHUTDOWN:
 		vm_entry_command(run->entry, actions[run->action].command, NULL,
-				 COMMAND_DEADLINE_MS,
-				 run->action == VM_ACTION_RESUME ? on_continued : on_command, run);
+				 COMMAND_DEADLINE_MS, on_command, run);
 		break;
 	case VM_ACTION_DELETE:
 		store_commit(run->vms->env.store, &delete_txn, on_deleted, run);

@@ -19,6 +19,31 @@ bool vm_cont_may_be_repeated(const struct err *err)
 	       strstr(err->msg, " lock");
 }
 
+static const char *drive_name(struct json_object *block)
+{
+	const char *device = json_get_str(block, "device"), *qdev = json_get_str(block, "qdev");
+
+	return device && *device ? device : qdev ? qdev : "?";
+}
+
+bool vm_check_images(struct json_object *blocks, struct err *err)
+{
+	size_t count = json_count(blocks);
+
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *block = json_object_array_get_idx(blocks, i);
+
+		if (!json_get_bool(block, "removable", true) && !json_get_obj(block, "inserted"))
+			return err_set(err, ERR_QEMU,
+				       "QEMU has not opened the image of drive '%.100s' again, and "
+				       "would run the guest without it: mend the image, then stop "
+				       "and "
+				       "start the VM",
+				       drive_name(block));
+	}
+	return true;
+}
+
 bool vm_is_still(const struct vm *vm)
 {
 	enum qmp_run_state state = vm_is_active(vm) ? qemu_run_state(vm->qemu) : QMP_RUN_UNKNOWN;

@@ -13,6 +13,11 @@
 
 /* The refusal ERR of a `cont' came from a lock, so that the next one is harmless. */
 bool vm_cont_may_be_repeated(const struct err *err);
+/* Has a guest that stands still all its disks, by the answer to query-block?  A `cont' that a
+ * format layer refused leaves its drive without an image (block.c, bdrv_activate()), so QEMU
+ * itself tells of a refusal that no record has: asked before each `cont' that may not be the
+ * first.  QEMU with the drive, otherwise. */
+bool vm_check_images(struct json_object *blocks, struct err *err);
 /* QEMU has refused the `cont' of a guest that shall run. */
 void vm_note_still(struct vm *vm, const struct err *err);
 /* It runs, or shall not run any more. */

@@ -12,6 +12,8 @@ import unittest
 
 from lib import settings
 from lib.linux import LinuxGuest
+from lib.qcow2 import make_qcow2
+from lib.qmp import Qmp
 from lib.world import SystemTest, World
 
 TOKEN = ".migrd-same-*"
@@ -66,6 +68,37 @@ class SameTest(SystemTest):
     def assert_no_token(self):
         self.eventually("no token file is left",
                         lambda: not list(self.base.rglob(TOKEN)))
+
+    def io(self, host, guest, command):
+        """As the guest's own writes and reads: they go where QEMU has the disk."""
+        monitor = Qmp(host, guest.uuid)
+        try:
+            said = monitor.hmp(f'qemu-io -d /machine/peripheral/data/virtio-backend "{command}"')
+        finally:
+            monitor.close()
+        self.assertNotIn("rror", said)
+        self.assertNotIn("failed", said)
+
+    # An overlay alone is no disk: what was never written since lies below it.
+    def test_chain_moves_there_and_back_with_its_latest_writes(self):
+        base = self.base / "both/d.raw"
+        base.write_bytes(b"\xb0" * (8 << 20))
+        make_qcow2(self.base / "both/over.qcow2", backing=base)
+        guest = self.guest_with(self.disk("both/over.qcow2", format="qcow2"))
+        self.io(self.a, guest, "write -P 0xa1 0 64k")
+        self.world.move(guest, self.a, self.b)
+        self.io(self.b, guest, "read -P 0xa1 0 64k")
+        self.io(self.b, guest, "read -P 0xb0 64k 64k")
+        self.io(self.b, guest, "write -P 0xa2 0 64k")
+        self.world.move(guest, self.b, self.a)
+        self.io(self.a, guest, "read -P 0xa2 0 64k")
+        guest.assert_runs_on(self.a)
+
+    def test_chain_with_another_backing_file_is_refused(self):
+        (self.base / "own/d.raw").write_bytes(b"\xb0" * (8 << 20))
+        make_qcow2(self.base / "both/over.qcow2", backing=self.base / "own/d.raw")
+        said = self.refused(self.guest_with(self.disk("both/over.qcow2", format="qcow2")))
+        self.assertIn("backing file of disk 'data'", said)
 
     # Storage that is not mounted: the guest would go on with an old copy of its disk.
     def test_other_file_under_the_same_path_is_refused(self):

@@ -624,6 +624,24 @@ START_TEST(dst_handover_restart_guest_runs_already)
 }
 END_TEST
 
+/* cont was sent, and refused by an image's format: QEMU would take a second one, and run the
+ * guest without that disk.  QEMU itself tells of it. */
+START_TEST(dst_handover_restart_disk_is_lost_no_second_cont)
+{
+	arrive();
+	fake_qmp_hold("cont");
+	ck_assert_str_eq(rig_go(true), "");
+	rig_crash();
+	fake_qmp_result("query-block",
+			"[{\"device\":\"\",\"qdev\":\"/machine/peripheral/d0/virtio-backend\","
+			"\"removable\":false},{\"device\":\"cd\",\"removable\":true}]");
+	rig_start_again();
+	rig_advance(1000);
+	ck_assert_uint_eq(trace_count("qmp cont"), 1);
+	ck_assert_str_eq(rig_go(true), "refused");
+}
+END_TEST
+
 /* Taken is taken, also for a guest whose QEMU died while nobody looked. */
 START_TEST(dst_handover_restart_qemu_dead_is_taken)
 {
@@ -791,6 +809,7 @@ static void add_dst(Suite *s)
 	ADD(dst_take_written_restart_lets_it_run);
 	ADD(dst_take_written_restart_paused_stays_paused);
 	ADD(dst_handover_restart_guest_runs_already);
+	ADD(dst_handover_restart_disk_is_lost_no_second_cont);
 	ADD(dst_handover_restart_qemu_dead_is_taken);
 	ADD(dst_handover_restart_drop_is_told_taken);
 	ADD(dst_rollback_restart_cleans_up);

@@ -456,11 +456,11 @@ START_TEST(raw_nodes_are_read_by_their_files)
 			   "\\\"backing\\\":null,\\\"file\\\":{\\\"driver\\\":\\\"file\\\","
 			   "\\\"filename\\\":\\\"/x/g\\\"}}\"");
 
-	ck_assert_uint_eq(n->file_count, 2);
-	ck_assert_str_eq(n->files[0].path, "/x/s");
-	ck_assert_int_eq(n->files[0].kind, NEED_SAME_FILE);
-	ck_assert_str_eq(n->files[1].path, "/x/g");
-	ck_assert_int_eq(n->files[1].kind, NEED_SAME_CONTENT);
+	ck_assert_uint_eq(n->file_count, 3);
+	ck_assert_str_eq(n->files[1].path, "/x/s");
+	ck_assert_int_eq(n->files[1].kind, NEED_SAME_FILE);
+	ck_assert_str_eq(n->files[2].path, "/x/g");
+	ck_assert_int_eq(n->files[2].kind, NEED_SAME_CONTENT);
 	free(n);
 }
 END_TEST

@@ -284,10 +284,10 @@ END_TEST
 /* Long text is cut between two characters: the API must stay valid UTF-8. */
 START_TEST(timeline_long_text_is_cut_at_a_character)
 {
-	char text[401];
+	char text[2 * ERR_MSG_SIZE] = "";
 
 	text[0] = 'x';
-	for (size_t i = 1; i < sizeof(text) - 1; i += 3)
+	for (size_t i = 1; i + 3 < sizeof(text); i += 3)
 		memcpy(&text[i], "\xe2\x82\xac", 3);
 	text[sizeof(text) - 1] = '\0';
 	rig_put_both();
@@ -296,8 +296,8 @@ START_TEST(timeline_long_text_is_cut_at_a_character)
 					   .timeline_count = 1 });
 	rig_load_timeline(rig_move1.id);
 	ck_assert_uint_eq(strlen(rig.entries[1].event), 61);
-	ck_assert_uint_eq(strlen(rig.entries[1].detail), 253);
-	ck_assert_int_eq(strncmp(rig.entries[1].detail, text, 253), 0);
+	ck_assert_uint_eq(strlen(rig.entries[1].detail), 2047);
+	ck_assert_int_eq(strncmp(rig.entries[1].detail, text, 2047), 0);
 }
 END_TEST
 

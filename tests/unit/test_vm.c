@@ -243,6 +243,26 @@ START_TEST(action_qemu_dies_before_it_answers)
 }
 END_TEST
 
+/* An earlier cont was refused by an image's format, and nobody remembers: a person's is no
+ * better than ours. */
+START_TEST(resume_without_a_disk_is_refused_and_told)
+{
+	struct err err;
+
+	rig_run_vm();
+	ck_assert_int_eq(rig_act(VM_ACTION_PAUSE).code, ERR_NONE);
+	trace_clear();
+	fake_qmp_result("query-block", "[{\"device\":\"d0\",\"removable\":false}]");
+	err = rig_act(VM_ACTION_RESUME);
+	ck_assert_int_eq(err.code, ERR_QEMU);
+	ck_assert_ptr_nonnull(strstr(err.msg, "drive 'd0'"));
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+	ck_assert_ptr_nonnull(strstr(vm_reason(rig_vm()), "it is not tried again"));
+	rig_advance(60000);
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+}
+END_TEST
+
 /* A QEMU that says no, or nothing. */
 START_TEST(pause_refused_or_unanswered_is_told)
 {
@@ -612,6 +632,7 @@ Suite *suite(void)
 	ADD(action_qemu_dies_while_intent_is_written);
 	ADD(stop_qemu_dies_while_intent_is_written_is_stopped);
 	ADD(action_qemu_dies_before_it_answers);
+	ADD(resume_without_a_disk_is_refused_and_told);
 	ADD(pause_refused_or_unanswered_is_told);
 	ADD(disk_full_nothing_is_done);
 	ADD(disk_full_pause_is_done_and_recorded_later);
