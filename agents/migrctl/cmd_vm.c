@@ -56,6 +56,21 @@ static void print_vm(const struct cli_call *call, struct json_object *vm)
 		printf("%s: %s\n", table_text(vm, "name", name), table_text(vm, "state", state));
 }
 
+static void print_warnings(struct json_object *vm)
+{
+	struct json_object *warnings = table_member(vm, "warnings");
+	size_t count = json_count(warnings);
+
+	for (size_t i = 0; i < count; i++) {
+		CLEANUP(free_charp)
+		char *text =
+			xstrdup(json_object_get_string(json_object_array_get_idx(warnings, i)));
+
+		cli_clean(text);
+		fprintf(stderr, "migrctl: warning: %s\n", text);
+	}
+}
+
 static bool post(struct client *client, const char *path, const struct strbuf *body,
 		 struct json_object **ret_vm, struct err *err)
 {
@@ -258,6 +273,7 @@ static bool run_run(struct cli_call *call, struct err *err)
 	if (!client || !post(client, path, &text, &vm, err))
 		return false;
 	print_vm(call, vm);
+	print_warnings(vm);
 	return true;
 }
 

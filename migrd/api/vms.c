@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "job/start.h"
 #include "vm/entry.h"
+#include "vm/same_mac.h"
 #include "wire/vm_request.h"
 
 /* Who speaks to its QEMU at the moment, and how many want to. */
@@ -114,6 +115,32 @@ static void on_done(void *data, const struct err *err)
 	free(pending);
 }
 
+/* What its reader should know, and nothing is refused for. */
+static void add_warnings(struct json_object *obj, const struct vm *vm)
+{
+	struct json_object *warnings = json_object_new_array();
+	char words[ERR_MSG_SIZE];
+
+	if (vm_same_mac(vm, words))
+		json_object_array_add(warnings, json_object_new_string(words));
+	json_object_object_add(obj, "warnings", warnings);
+}
+
+static void on_started(void *data, const struct err *err)
+{
+	struct pending *pending = data;
+	const struct vm *vm = err ? NULL : vm_find(pending->api->vms, pending->name);
+	struct json_object *obj = vm ? api_vm_json(pending->api, vm) : NULL;
+
+	if (obj)
+		add_warnings(obj, vm);
+	if (err)
+		http_reply_err(pending->req, err);
+	else
+		http_reply(pending->req, pending->status, obj);
+	free(pending);
+}
+
 static struct pending *pending_new(struct http_request *req, struct api *api, const char *name,
 				   int status)
 {
@@ -180,7 +207,8 @@ static void run(struct http_request *req, struct api *api, enum vm_action action
 				       .assert_count = wish->assert_count,
 				       .by = http_caller_name(req),
 				       .why = wish->why },
-		 on_done, pending_new(req, api, vm_name(vm), 200));
+		 action == VM_ACTION_START ? on_started : on_done,
+		 pending_new(req, api, vm_name(vm), 200));
 }
 
 /* start and resume: the guest is to run. */

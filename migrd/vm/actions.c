@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "vm/entry.h"
+#include "vm/same_mac.h"
 #include "vm/still.h"
 #include "vm/taps.h"
 #include "vm/vm_priv.h"
@@ -139,6 +140,10 @@ static void on_deleted(void *data, const struct err *err)
 
 static void launch(struct vm *vm, struct action_run *run)
 {
+	char words[ERR_MSG_SIZE];
+
+	if (vm_same_mac(vm, words))
+		log_warning("vm", "same-mac", "vm=%s reason=%s", vm->row.name, words);
 	vm_launch(vm, false, on_launched, run);
 	vm_save(vm, NULL, NULL); /* the pid */
 }

@@ -319,6 +319,15 @@ bool adopt_facts_take(struct adopt_facts *facts, const char *command, const char
 	return true;
 }
 
+bool adopt_facts_asks(const char *command)
+{
+	for (size_t i = 0; i < ARRAY_LEN(questions); i++) {
+		if (strcmp(questions[i].command, command) == 0)
+			return true;
+	}
+	return false;
+}
+
 struct adopt_inquiry {
 	struct qemu *qemu;
 	struct adopt_facts facts;

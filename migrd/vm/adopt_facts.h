@@ -95,6 +95,8 @@ char *adopt_object_path(const struct adopt_device *device);
 
 /* ---- the parts, for tests: one answer each -------------------------------- */
 
+/* It is one of the questions that are asked. */
+bool adopt_facts_asks(const char *command);
 /* How an answer is taken; false: it is not what QEMU's schema promises. */
 bool adopt_facts_take(struct adopt_facts *facts, const char *command, const char *path,
 		      struct json_object *result, struct err *err);

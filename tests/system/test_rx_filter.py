@@ -175,6 +175,19 @@ class TapTest(NetTest):
         self.world.move(guest, self.a, self.b)
         guest.assert_runs_on(self.b)
 
+    # Two clones of one definition: nothing is refused, since they may be on two networks.
+    def test_start_with_the_address_of_another_guest_is_warned_of(self):
+        mac = "52:54:00:aa:bb:0C"
+        for name, tap in (("g1", "tap0"), ("g2", "tap1")):
+            guest = self.world.guest(name, area=0, memory_mib=64, nics=[
+                {"id": "n", "type": "tap", "ifname": tap, "mac": mac.lower() if tap == "tap1" else mac}])
+            guest.create(self.a)
+        self.assertEqual(self.a.api.post("/v1/vms/g1/start")["warnings"], [])
+        done = self.a.migrctl("vm", "start", "g2")
+        self.assertIn("warning: VM 'g1' runs here too with the MAC address 52:54:00:aa:bb:0c",
+                      done.stderr)
+        self.assertIn("event=same-mac", self.a.log_tail(400))
+
     # QEMU's command line knows no bridges: the host's own state is what a move must repeat.
     def test_adopted_tap_keeps_its_bridge_and_one_that_is_down_is_said(self):
         guest = self.world.guest(area=0)

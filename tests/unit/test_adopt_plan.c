@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "check_main.h"
+#include "vm/adopt_changes.h"
 #include "vm/adopt_plan.h"
+#include "vm/refused.h"
 
 /* A QEMU 7.2 with -nodefaults and one virtio disk at slot 1, as it says of itself. */
 static struct adopt_facts *facts;
@@ -675,6 +679,70 @@ START_TEST(answers_are_taken_as_they_are)
 }
 END_TEST
 
+/* ---- what can have changed -------------------------------------------------------- */
+
+static bool is_question(bool is_hmp, const char *command)
+{
+	struct refused_verdict verdict;
+
+	if (is_hmp)
+		refused_judge_hmp(command, &verdict);
+	else
+		refused_judge_qmp(command, NULL, &verdict);
+	return verdict.class == REFUSED_CLASS_QUERY;
+}
+
+static char *read_text(const char *name)
+{
+	const char *dir = getenv("srcdir");
+	CLEANUP(free_charp) char *path = xasprintf("%s/%s", dir ? dir : ".", name);
+	struct err err = { 0 };
+	char *text = NULL;
+	size_t len;
+
+	ck_assert_msg(file_read(path, 1 << 20, &text, &len, &err), "%s", err.msg);
+	return text;
+}
+
+/* A QEMU that changed more than we know of would be taken over as it was. */
+START_TEST(what_qemu_can_change_has_a_row)
+{
+	static const char *const files[] = { "7.2/commands-qmp",  "7.2/commands-hmp",
+					     "10.0/commands-qmp", "10.0/commands-hmp",
+					     "11.1/commands-qmp", "11.1/commands-hmp" };
+	CLEANUP(free_charp) char *name = xasprintf("tests/data/qmp/%s.txt", files[_i]);
+	CLEANUP(free_charp) char *text = read_text(name);
+	char *at = text;
+
+	for (char *command; (command = strsep(&at, "\n"));) {
+		if (*command && !is_question(_i % 2, command))
+			ck_assert_msg(adopt_change_find(command),
+				      "%s has '%s': give it a row in vm/adopt_changes.c", files[_i],
+				      command);
+	}
+}
+END_TEST
+
+/* What is said to be read is read, and what is not is said. */
+START_TEST(each_change_is_read_or_explained_and_documented)
+{
+	CLEANUP(free_charp) char *doc = read_text("doc/api.md");
+
+	for (size_t i = 0; i < adopt_change_count; i++) {
+		const struct adopt_change *change = &adopt_changes[i];
+		CLEANUP(free_charp) char *row = NULL;
+
+		ck_assert_msg(!change->now == (change->why != NULL), "%s", change->commands);
+		ck_assert_msg(!change->now || adopt_facts_asks(change->now), "%s", change->now);
+		if (!change->what)
+			continue;
+		row = change->now ? xasprintf("| %s | `%s` |", change->what, change->now)
+				  : xasprintf("| %s | %s |", change->what, change->why);
+		ck_assert_msg(strstr(doc, row), "doc/api.md lacks: %s", row);
+	}
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("adopt_plan");
@@ -710,6 +778,8 @@ Suite *suite(void)
 	tcase_add_test(tc, program_that_is_no_qemu_is_refused);
 	tcase_add_test(tc, more_than_a_definition_holds_is_refused);
 	tcase_add_test(tc, answers_are_taken_as_they_are);
+	tcase_add_loop_test(tc, what_qemu_can_change_has_a_row, 0, 6);
+	tcase_add_test(tc, each_change_is_read_or_explained_and_documented);
 	suite_add_tcase(s, tc);
 	return s;
 }
