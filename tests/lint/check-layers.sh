@@ -5,74 +5,63 @@
 cd "${srcdir:-.}" || exit 1
 layers=tests/lint/layers.txt
 libraries=tests/lint/libraries.txt
-status=0
 
-complain() {
-	echo "$1" >&2
-	status=1
-}
+# FILE:#include ...  of all sources, and FOLDER/ of each layer.
+{
+	find migrd agents -name '*.[ch]' | LC_ALL=C sort | xargs grep -H '^#include '
+	for folder in migrd/*/; do echo "$folder"; done
+} | awk -v layers=$layers -v libraries=$libraries '
+	function complain(text) { print text | "cat >&2"; status = 1 }
 
-folder_of() {
-	case $1 in
-	agents) echo agents ;;
-	*) echo "migrd/$1" ;;
-	esac
-}
+	# A pattern of the shell as an expression.
+	function expression(pattern) {
+		gsub(/\./, "\\.", pattern)
+		gsub(/\*/, ".*", pattern)
+		return "^" pattern "$"
+	}
 
-sources_under() {
-	find "$@" -name '*.[ch]' 2>/dev/null | LC_ALL=C sort
-}
+	function is_allowed(file, patterns,    list, count, i) {
+		count = split(patterns, list, " ")
+		for (i = 1; i <= count; i++)
+			if (file ~ expression(list[i]))
+				return 1
+		return 0
+	}
 
-# LAYER "ALLOWED LAYERS": each include of another layer must be allowed.
-check_layer() {
-	for file in $(sources_under "$(folder_of "$1")"); do
-		# shellcheck disable=SC2013  # one word a line
-		for used in $(sed -n 's|^#include "\([a-z]*\)/.*|\1|p' "$file" | sort -u); do
-			grep -q "^$used:" $layers || continue
-			case " $1 $2 " in
-			*" $used "*) ;;
-			*) complain "$file: the layer '$1' must not include $used/ ($layers)" ;;
-			esac
-		done
-	done
-}
+	# NAME: WORDS of FILE into TO.
+	function read_table(file, to,    line, colon) {
+		while ((getline line < file) > 0) {
+			colon = index(line, ":")
+			if (line !~ /^#/ && colon)
+				to[substr(line, 1, colon - 1)] = substr(line, colon + 1)
+		}
+		close(file)
+	}
 
-# Is FILE one of the "PATTERNS"?
-is_allowed() {
-	file=$1
-	set -f
-	for pattern in $2; do
-		# shellcheck disable=SC2254  # it is a pattern
-		case $file in
-		$pattern) set +f; return 0 ;;
-		esac
-	done
-	set +f
-	return 1
-}
+	BEGIN { read_table(layers, allowed); read_table(libraries, seen_in) }
 
-# HEADER "PATTERNS": nobody else includes it.
-check_library() {
-	for file in $(sources_under migrd agents); do
-		grep -q "^#include <$1" "$file" || continue
-		is_allowed "$file" "$2" || complain "$file: must not include <$1> ($libraries)"
-	done
-}
-
-for folder in migrd/*/; do
-	layer=${folder#migrd/}
-	grep -q "^${layer%/}:" $layers || complain "$folder has no line in $layers"
-done
-while IFS=: read -r name allowed; do
-	case $name in
-	'#'* | '') ;;
-	*) check_layer "$name" "$allowed" ;;
-	esac
-done <$layers
-while IFS=: read -r name allowed; do
-	case $name in
-	'#'* | '') ;;
-	*) check_library "$name" "$allowed" ;;
-	esac
-done <$libraries
-exit $status
+	/\/$/ {
+		split($0, part, "/")
+		if (!(part[2] in allowed))
+			complain($0 " has no line in " layers)
+		next
+	}
+	{
+		colon = index($0, ":")
+		file = substr($0, 1, colon - 1)
+		included = substr($0, colon + length(":#include "))
+		split(file, part, "/")
+		layer = part[1] == "agents" ? "agents" : part[2]
+	}
+	included ~ /^"[a-z]*\// && layer in allowed {
+		used = substr(included, 2, index(included, "/") - 2)
+		if (used in allowed && used != layer && index(" " allowed[layer] " ", " " used " ") == 0)
+			complain(file ": the layer \047" layer "\047 must not include " used \
+			         "/ (" layers ")")
+	}
+	included ~ /^</ {
+		for (header in seen_in)
+			if (index(included, "<" header) == 1 && !is_allowed(file, seen_in[header]))
+				complain(file ": must not include <" header "> (" libraries ")")
+	}
+	END { exit status }'

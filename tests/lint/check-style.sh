@@ -5,40 +5,44 @@
 cd "${srcdir:-.}" || exit 1
 status=0
 
-complain() {
-	echo "$1" >&2
-	status=1
-}
-
 # C files, and what is a script by its name or first line.
 list_files() {
-	find migrd agents tests examples schema .ci -type f \
-		\( -name '*.[ch]' -o -name '*.sh' -o -name '*.py' -o ! -name '*.*' \) \
-		! -path '*/__pycache__/*' 2>/dev/null | LC_ALL=C sort |
-	while read -r file; do
-		case $file in
-		*.[ch] | *.sh | *.py) echo "$file" ;;
-		*) test "$(head -c 2 "$file" | tr -d '\0')" = '#!' && echo "$file" ;;
-		esac
-	done
+	{
+		find migrd agents tests examples schema .ci -type f \
+			\( -name '*.[ch]' -o -name '*.sh' -o -name '*.py' \) 2>/dev/null
+		find migrd agents tests examples schema .ci -type f ! -name '*.*' \
+			! -path '*/__pycache__/*' \
+			-exec awk 'FNR == 1 && /^#!/ { print FILENAME } { nextfile }' {} + 2>/dev/null
+	} | LC_ALL=C sort
 }
 
-for file in $(list_files); do
-	case $file in
-	migrd/*.c | agents/*.c)
-		grep -Hn '=\\"%' "$file" >&2 &&
-			complain "$file: the log quotes a value by itself (base/log.h)"
-		;;
-	esac
-	head -n 3 "$file" | grep -q 'SPDX-License-Identifier: LGPL-2.1-or-later' ||
-		complain "$file: no licence line at the top"
-	case $file in
-	tests/*.c)
-		grep -HnwE 'u?sleep|nanosleep' "$file" >&2 &&
-			complain "$file: a test makes its state certain, it does not wait for it"
-		;;
-	esac
-	grep -HnwE 'TO''DO|FIX''ME|X''XX' "$file" >&2 &&
-		complain "$file: finish it, or write it down where others look"
-done
+files=$(list_files)
+
+# PATTERN-OF-FILES: those of them.
+those() {
+	echo "$files" | grep -E "$1"
+}
+
+# WHAT-IT-MEANS PATTERN-OF-FILES GREP-OPTIONS...: no line of theirs is found.
+never() {
+	means=$1 of=$2
+	shift 2
+	if those "$of" | xargs grep -Hn "$@" >&2; then
+		echo "$means" >&2
+		status=1
+	fi
+}
+
+never 'the log quotes a value by itself (base/log.h)' '^(migrd|agents)/.*\.c$' '=\\"%'
+never 'a test makes its state certain, it does not wait for it' '^tests/.*\.c$' \
+	-wE 'u?sleep|nanosleep'
+never 'finish it, or write it down where others look' . -wE 'TO''DO|FIX''ME|X''XX'
+
+licensed=$(echo "$files" | xargs grep -Hn -m 1 'SPDX-License-Identifier: LGPL-2.1-or-later' |
+	awk -F: '$2 <= 3 { print $1 }')
+unlicensed=$(printf '%s\n' "$files" "$licensed" | LC_ALL=C sort | uniq -u)
+if [ -n "$unlicensed" ]; then
+	echo "$unlicensed" | sed 's/$/: no licence line at the top/' >&2
+	status=1
+fi
 exit $status
