@@ -95,6 +95,110 @@ static const struct cli_option detach_options[] = {
 	{ .name = NULL },
 };
 
+/* ---- what is in a CD drive --------------------------------------------------- */
+
+#define TRAY_TIMEOUT_MAX_S 60
+
+static const char *const formats[] = { "raw", "qcow2", NULL };
+
+struct medium_values {
+	const char *format; /* of insert */
+	bool force;
+	struct cli_number timeout;
+};
+
+static char *medium_path(const struct cli_call *call, const char *query)
+{
+	CLEANUP(free_charp) char *devices = client_path("/v1/vms/", call->words[0], "/devices/");
+	CLEANUP(free_charp) char *end = xasprintf("/medium%s", query);
+
+	return client_path(devices, call->words[1], end);
+}
+
+static bool run_insert(struct cli_call *call, struct err *err)
+{
+	const struct medium_values *values = call->values;
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(free_charp) char *path = medium_path(call, "");
+	CLEANUP(json_putp) struct json_object *body = json_object_new_object();
+	CLEANUP(json_putp) struct json_object *drive = NULL;
+	struct client_request request = { .method = "PUT", .path = path };
+
+	if (!client)
+		return false;
+	json_add_str(body, "path", call->words[2]);
+	if (values->format)
+		json_add_str(body, "format", values->format);
+	if (values->force)
+		json_add_bool(body, "force", true);
+	if (values->timeout.is_set)
+		json_add_uint(body, "timeout_ms", values->timeout.value * 1000);
+	request.body = json_text(body, &request.body_len);
+	if (!client_call(client, &request, &drive, err))
+		return false;
+	if (migrctl_wants_json(call))
+		table_print_json(stdout, drive);
+	else
+		printf("%s: %s has %s in it\n", call->words[0], call->words[1], call->words[2]);
+	return true;
+}
+
+static bool run_eject(struct cli_call *call, struct err *err)
+{
+	const struct medium_values *values = call->values;
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(strbuf_fini) struct strbuf query = STRBUF_INIT;
+	CLEANUP(free_charp) char *path = NULL;
+	CLEANUP(json_putp) struct json_object *reply = NULL;
+	struct client_request request = { .method = "DELETE" };
+
+	if (!client)
+		return false;
+	strbuf_addf(&query, "?force=%s", values->force ? "true" : "false");
+	if (values->timeout.is_set)
+		strbuf_addf(&query, "&timeout_ms=%llu",
+			    (unsigned long long)values->timeout.value * 1000);
+	path = medium_path(call, query.data);
+	request.path = path;
+	if (!client_call(client, &request, &reply, err))
+		return false;
+	if (!migrctl_wants_json(call))
+		printf("%s: %s is empty\n", call->words[0], call->words[1]);
+	return true;
+}
+
+#define TRAY_OPTIONS                                                                     \
+	{                                                                                \
+		.name = "force",                                                         \
+		.type = CLI_FLAG,                                                        \
+		.offset = offsetof(struct medium_values, force),                         \
+		.help = "open the tray even if the guest has locked it",                 \
+	},                                                                               \
+	{                                                                                \
+		.name = "timeout", .type = CLI_COUNT,                                    \
+		.offset = offsetof(struct medium_values, timeout), .min = 1,             \
+		.max = TRAY_TIMEOUT_MAX_S, .arg = "SECONDS",                             \
+		.help = "how long a guest that has locked the tray may take to open it " \
+			"(default: 5)",                                                  \
+	}
+
+static const struct cli_option insert_options[] = {
+	{
+		.name = "format",
+		.type = CLI_CHOICE,
+		.offset = offsetof(struct medium_values, format),
+		.choices = formats,
+		.arg = "FORMAT",
+		.help = "of the medium's image: raw (the default) or qcow2",
+	},
+	TRAY_OPTIONS,
+	{ .name = NULL },
+};
+
+static const struct cli_option eject_options[] = { TRAY_OPTIONS, { .name = NULL } };
+
+/* ---- the commands ------------------------------------------------------------ */
+
 const struct cli_command cmd_vm_devices = {
 	.noun = "vm",
 	.verb = "devices",
@@ -139,4 +243,29 @@ const struct cli_command cmd_vm_detach = {
 	.values_size = sizeof(struct detach_values),
 	.summary = "remove a device; a guest that runs is asked for it",
 	.run = run_detach,
+};
+
+const struct cli_command cmd_vm_insert = {
+	.noun = "vm",
+	.verb = "insert",
+	.args = "VM ID FILE",
+	.min_args = 3,
+	.max_args = 3,
+	.options = insert_options,
+	.values_size = sizeof(struct medium_values),
+	.summary = "put a medium into a CD drive, in place of what is in there",
+	.details = "FILE is an absolute path on the guest's host.\n",
+	.run = run_insert,
+};
+
+const struct cli_command cmd_vm_eject = {
+	.noun = "vm",
+	.verb = "eject",
+	.args = "VM ID",
+	.min_args = 2,
+	.max_args = 2,
+	.options = eject_options,
+	.values_size = sizeof(struct medium_values),
+	.summary = "take the medium out of a CD drive",
+	.run = run_eject,
 };

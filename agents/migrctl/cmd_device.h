@@ -5,6 +5,7 @@
 
 #include "agents/lib/cli.h"
 
-extern const struct cli_command cmd_vm_attach, cmd_vm_detach, cmd_vm_devices;
+extern const struct cli_command cmd_vm_attach, cmd_vm_detach, cmd_vm_devices, cmd_vm_insert,
+	cmd_vm_eject;
 
 #endif

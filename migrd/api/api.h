@@ -106,6 +106,8 @@ void api_vms_adopt(struct http_request *req, void *data);
 void api_devices_list(struct http_request *req, void *data);
 void api_device_attach(struct http_request *req, void *data);
 void api_device_detach(struct http_request *req, void *data);
+void api_medium_change(struct http_request *req, void *data);
+void api_medium_eject(struct http_request *req, void *data);
 /* moves.c */
 void api_moves_start(struct http_request *req, void *data);
 void api_move_get(struct http_request *req, void *data);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The routes of a VM's devices. */
-#include "vm/devices.h"
+#include <string.h>
+
 #include "api/api.h"
 #include "base/mem.h"
+#include "vm/devices.h"
+#include "vm/medium.h"
 #include "wire/vm_def.h"
 
 /* Until the answer; the request outlives every answer, the VM may not. */
@@ -77,4 +80,47 @@ void api_device_detach(struct http_request *req, void *data)
 	if (vm)
 		vm_detach(vm, id, (uint32_t)http_query_uint(req, "timeout_ms"), on_detached,
 			  pending_new(req, api, vm, id));
+}
+
+/* ---- media --------------------------------------------------------------- */
+
+static void on_changed(void *data, const struct err *err)
+{
+	struct pending *pending = data;
+	const struct vm *vm = vm_find_uuid(pending->api->vms, pending->uuid);
+
+	if (err)
+		http_reply_err(pending->req, err);
+	else
+		http_reply(pending->req, 200, vm ? vm_device_json(vm, pending->id) : NULL);
+	free(pending);
+}
+
+void api_medium_change(struct http_request *req, void *data)
+{
+	struct api *api = data;
+	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
+	struct faults *faults = faults_new();
+	struct medium_request request;
+	const char *id = http_param(req, "id");
+
+	if (vm && !medium_request_decode(http_body(req), &request, faults))
+		http_reply_faults(req, faults);
+	else if (vm)
+		vm_change_medium(vm, id, &request, on_changed, pending_new(req, api, vm, id));
+	faults_free(faults);
+}
+
+void api_medium_eject(struct http_request *req, void *data)
+{
+	struct api *api = data;
+	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
+	const char *id = http_param(req, "id"), *force = http_query(req, "force");
+	const struct medium_request request = {
+		.force = force && strcmp(force, "true") == 0,
+		.timeout_ms = http_query_uint(req, "timeout_ms"),
+	};
+
+	if (vm)
+		vm_change_medium(vm, id, &request, on_detached, pending_new(req, api, vm, id));
 }

@@ -4,6 +4,7 @@
 #include "wire/adopt_request.h"
 #include "wire/agent_request.h"
 #include "wire/backup_request.h"
+#include "wire/medium_request.h"
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
 #include "wire/peer_msg.h"
@@ -53,6 +54,16 @@ static const struct http_query_key detach_query[] = {
 	{ 0 }
 };
 
+static const char *const yes_no[] = { "true", "false", NULL };
+static const struct http_query_key eject_query[] = {
+	{ "force", HTTP_QUERY_ENUM, .names = yes_no,
+	  .help = "Open the tray even if the guest has locked it." },
+	{ "timeout_ms", HTTP_QUERY_UINT, .min = 1, .max = MEDIUM_TIMEOUT_MAX_MS,
+	  .fallback = MEDIUM_TIMEOUT_MS,
+	  .help = "So long a guest that has locked the tray may take to open it." },
+	{ 0 }
+};
+
 const struct http_route api_routes[] = {
 	{ "GET", "/v1/host", V, api_host_get, .summary = "This host" },
 	{ "GET", "/v1/host/check", V, api_host_check,
@@ -85,6 +96,11 @@ const struct http_route api_routes[] = {
 	{ "DELETE", "/v1/vms/{name}/devices/{id}", O, api_device_detach,
 	  .summary = "Remove a device; answers when the guest has let go of it",
 	  .query = detach_query },
+	{ "PUT", "/v1/vms/{name}/devices/{id}/medium", O, api_medium_change,
+	  .summary = "Put a medium into a CD drive, in place of what is in there",
+	  .body = medium_request_fields },
+	{ "DELETE", "/v1/vms/{name}/devices/{id}/medium", O, api_medium_eject,
+	  .summary = "Take the medium out of a CD drive", .query = eject_query },
 	{ "POST", "/v1/vms/{name}/start", O, api_vm_run, .summary = "Start it, if no peer has it",
 	  .body = vm_start_fields },
 	{ "POST", "/v1/vms/{name}/resume", O, api_vm_run, .summary = "Let a paused guest run",

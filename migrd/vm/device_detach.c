@@ -156,6 +156,7 @@ static void on_ost(struct vm *vm, struct json_object *data)
 static void on_tray(struct vm *vm, struct json_object *data)
 {
 	(void)data;
+	vm_medium_tray_moved(vm);
 	vm_devices_look(vm);
 }
 
@@ -195,6 +196,7 @@ void vm_devices_qemu_ended(struct vm *vm)
 		"in the definition",
 		vm->row.name);
 	vm_detaches_end(vm, &err);
+	vm_medium_tray_moved(vm);
 }
 
 /* ---- the request ------------------------------------------------------------- */

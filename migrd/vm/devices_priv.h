@@ -26,6 +26,13 @@ void vm_detaches_answer(struct vm *vm, const struct vm_def *def);
 /* Answers all with ERR. */
 void vm_detaches_end(struct vm *vm, const struct err *err);
 
+/* ---- media ---- */
+
+/* A tray has moved, or nothing will move it any more: who waits for that looks. */
+void vm_medium_tray_moved(struct vm *vm);
+/* The VM goes: answers who waits with ERR. */
+void vm_medium_end(struct vm *vm, const struct err *err);
+
 /* ---- told by the VM ---- */
 
 void vm_devices_event(struct vm *vm, const struct qmp_event *event);

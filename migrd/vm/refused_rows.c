@@ -24,6 +24,8 @@ REASON(detach, "the definition would not know of it, and a moved guest would hav
 REASON(backend,
        "what is behind the guest's devices is made and removed with them (vm attach, vm detach)",
        NULL, NULL);
+REASON(eject, "a move has to know what is in the drive", "vm eject", " ID");
+REASON(insert, "a move has to know what is in the drive", "vm insert", " ID FILE");
 REASON(disk, "the disks are those of the definition, and jobs on them are a move's", NULL, NULL);
 REASON(snapshot, "it stops the guest, or puts another state in its place", NULL, NULL);
 REASON(file, "it makes QEMU write a file of the host", NULL, NULL);
@@ -98,7 +100,10 @@ const struct refused_row refused_qmp_rows[] = {
 	{ "drive-*",                      NO(disk) },
 	{ "x-blockdev-*",                 NO(disk) },
 	{ "change-backing-file",          NO(disk) },
-	{ "eject",                        NO(disk) },
+	{ "eject",                        NO(eject) },
+	{ "blockdev-change-medium",       NO(insert) },
+	{ "blockdev-insert-medium",       NO(insert) },
+	{ "blockdev-remove-medium",       NO(eject) },
 	{ "transaction",                  NO(disk) },
 	{ "block_resize",                 M }, /* the image says how large it is, not the definition */
 	{ "block_set_io_throttle",        M },
@@ -191,7 +196,9 @@ const struct refused_row refused_hmp_rows[] = {
 	/* disks */
 	{ "block*",                       NO(disk) },
 	{ "drive_*",                      NO(disk) },
-	{ "change|commit|eject",          NO(disk) },
+	{ "commit",                       NO(disk) },
+	{ "change",                       NO(insert) },
+	{ "eject",                        NO(eject) },
 	{ "block_resize",                 M },
 	{ "block_set_io_throttle",        M },
 	{ "qemu-io",                      NO(door) }, /* writes beneath the guest */

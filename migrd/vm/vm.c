@@ -129,6 +129,7 @@ static void leave_waiting(struct vm *vm)
 
 	err_set(&err, ERR_CANCELLED, "VM '%s' was let go", vm->row.name);
 	vm_detaches_end(vm, &err);
+	vm_medium_end(vm, &err);
 	if (vm_action_is_stop(vm))
 		vm_action_end(vm->action, &err);
 	if (launched)

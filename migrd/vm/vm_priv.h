@@ -13,6 +13,7 @@ struct action_run;
 struct vm_agent;
 struct vm_entry;
 struct vm_detach;
+struct vm_medium;
 
 TAILQ_HEAD(vm_entries, vm_entry);
 
@@ -35,6 +36,7 @@ struct vm {
 	struct vm_entries entries;  /* that wait for it, or for their refusal */
 	unsigned waiting;           /* of those */
 	struct action_run *action;  /* the holder, if it is an action */
+	struct vm_medium *medium;   /* the holder, while it waits for a tray */
 	struct vm_detach *detaches; /* that wait for the guest */
 	bool is_asking;             /* vm_note_asking() */
 	bool owes_record;           /* its row is not on disk as it is here: vm_owe_record() */

@@ -8,6 +8,7 @@
 #include "wire/adopt_request.h"
 #include "wire/agent_request.h"
 #include "wire/backup_request.h"
+#include "wire/medium_request.h"
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
 #include "wire/vm_def.h"
@@ -22,6 +23,7 @@ const char *const wire_schema_names[] = { "vm",
 					  "adopt-request",
 					  "backup-request",
 					  "vm-start",
+					  "medium-request",
 					  NULL };
 
 static const struct {
@@ -43,6 +45,7 @@ static const struct {
 	{ backup_request_fields, "Backup", "The body of POST /v1/host/backup; optional." },
 	{ vm_start_fields, "Start",
 	  "The body of POST /v1/vms/{name}/start and /resume; optional." },
+	{ medium_request_fields, "Medium", "The body of PUT /v1/vms/{name}/devices/{id}/medium." },
 };
 static_assert(ARRAY_LEN(wire_schema_names) == ARRAY_LEN(schemas) + 1, "a name for each schema");
 

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """CD drives: what is in them, over a start, a move, and a change while the guest runs."""
+import http.client
+
+from lib import settings
 from lib.linux import LinuxGuest
 from lib.second_monitor import ask
 from lib.world import SystemTest
 
+HELD = 128 * 1024  # bytes/s
 PATIENCE = 40
 DRIVES = "modprobe -a virtio_scsi ata_piix sr_mod; until [ -e /dev/sr0 ]; do usleep 50000; done"
 READ = "dd if=/dev/sr0 bs=2048 count=1 2>/dev/null | head -n 1"
@@ -98,3 +102,135 @@ class CdromTest(SystemTest):
         self.a.api.post("/v1/vms/g1/stop")
         self.a.api.delete("/v1/vms/g1/devices/cd0")
         guest.start(self.a)
+
+    # ---- eject and change ---------------------------------------------------------
+
+    def change(self, host, guest, path, drive="cd0", **more):
+        return host.api.call("PUT", f"/v1/vms/{guest.name}/devices/{drive}/medium",
+                             {"path": path, **more})
+
+    def eject(self, host, guest, query="", drive="cd0"):
+        host.api.delete(f"/v1/vms/{guest.name}/devices/{drive}/medium{query}")
+
+    def nodes(self, host, guest):
+        """Names of the block nodes that media have: of each one in a drive there is one."""
+        return sorted(n["node-name"] for n in ask(host, guest, "query-named-block-nodes")
+                      if n["node-name"].startswith("cd"))
+
+    def test_media_are_changed_and_the_latest_is_moved(self):
+        one, two = self.iso("one"), self.iso("two")
+        guest = self.linux("scsi")
+        here, there = self.a, self.b
+        for path in (one, two, one):
+            drive = self.change(here, guest, path)
+            self.assertEqual((drive["kind"], drive["path"]), ("cdrom", path))
+            self.assertEqual(self.change(here, guest, path), drive)     # it is in there
+            self.wait_drive(here, guest, path)
+            self.world.move(guest, here, there)
+            here, there = there, here
+            self.wait_drive(here, guest, path)
+            self.assertIn(guest.sh(READ).strip(), path)
+            self.assertEqual(len(self.nodes(here, guest)), 1)
+        self.eject(here, guest)
+        self.eject(here, guest)
+        self.wait_drive(here, guest, "", "open")
+        self.assertEqual(self.nodes(here, guest), [])
+        self.world.move(guest, here, there)
+        self.wait_drive(there, guest, "", "open")
+        guest.sh("! dd if=/dev/sr0 of=/dev/null count=1 2>/dev/null")
+        self.change(there, guest, two)
+        self.assertEqual(guest.sh(READ), "two\n")
+        there.api.post(f"/v1/vms/{guest.name}/stop")
+        self.eject(there, guest)
+        guest.start(there)
+        self.wait_drive(there, guest, "")
+
+    # It has the medium mounted, and nobody there hears QEMU's request.
+    def test_guest_that_locks_the_tray_is_told_of_and_forced(self):
+        one, two = self.iso("one"), self.iso("two")
+        guest = self.linux("ide", path=one)
+        guest.sh("(sleep 1000 </dev/sr0 >/dev/null 2>&1 & echo $! >/tmp/holder)")
+        self.eventually("it is locked", lambda: any(
+            b["locked"] for b in ask(self.a, guest, "query-block") if "tray_open" in b))
+        for call in (lambda: self.eject(self.a, guest, "?timeout_ms=300"),
+                     lambda: self.change(self.a, guest, two, timeout_ms=300)):
+            error = self.assert_api_error(504, "timeout", call)
+            self.assertIn("use force", error.body["detail"])
+            self.wait_drive(self.a, guest, one)
+            self.assertEqual(len(self.nodes(self.a, guest)), 1)
+        self.change(self.a, guest, two, force=True)
+        self.wait_drive(self.a, guest, two)
+        guest.sh("kill $(cat /tmp/holder)")
+        self.world.move(guest, self.a, self.b)
+        self.wait_drive(self.b, guest, two)
+        self.assertEqual(guest.sh(f"echo 3 >/proc/sys/vm/drop_caches; {READ}"), "two\n")
+
+    # A guest that opens the tray in time: the change goes on by itself.
+    def test_guest_that_opens_its_tray_late_gets_the_medium(self):
+        one, two = self.iso("one"), self.iso("two")
+        guest = self.linux("scsi", path=one)
+        guest.sh("echo 1 >/proc/sys/dev/cdrom/autoeject;"
+                 " (sleep 3 </dev/sr0 >/dev/null 2>&1 &)")     # closing opens the tray
+        self.eventually("it is locked", lambda: any(
+            b["locked"] for b in ask(self.a, guest, "query-block") if "tray_open" in b))
+        self.change(self.a, guest, two, timeout_ms=20000)
+        self.wait_drive(self.a, guest, two)
+
+    def test_wrong_media_change_nothing(self):
+        one = self.iso("one")
+        guest = self.world.guest(area=0, cdroms=[{"id": "cd0", "bus": "sata", "path": one}])
+        guest.start(self.a)
+        before = self.nodes(self.a, guest)
+        cases = [
+            (502, "qemu-error", lambda: self.change(self.a, guest, "/nowhere/x.iso")),
+            (502, "qemu-error", lambda: self.change(self.a, guest, one, format="qcow2")),
+            (400, "invalid", lambda: self.change(self.a, guest, "x.iso")),
+            (400, "invalid", lambda: self.change(self.a, guest, one, timeout_ms=0)),
+            (400, "invalid", lambda: self.eject(self.a, guest, "?force=yes")),
+            (404, "not-found", lambda: self.eject(self.a, guest, drive="cd7")),
+            (409, "conflict", lambda: self.eject(self.a, guest, drive="boot")),
+        ]
+        for status, code, call in cases:
+            self.assert_api_error(status, code, call)
+            self.wait_drive(self.a, guest, one)
+            self.assertEqual(self.nodes(self.a, guest), before)
+        held = self.world.begin_move(guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
+        self.world.wait_flowing(self.a, held["id"])
+        self.assert_api_error(409, "busy", self.eject, self.a, guest)
+        self.a.api.post(f"/v1/moves/{held['id']}/cancel")
+        shown = self.a.migrctl("vm", "insert", "g1", "cd0", self.iso("two")).stdout
+        self.assertIn("cd0 has", shown)
+        self.a.migrctl("vm", "eject", "g1", "cd0", "--force", "--timeout", "1")
+        self.wait_drive(self.a, guest, "", "open")
+        guest.assert_runs_on(self.a)
+
+    # ---- crashes -----------------------------------------------------------------------
+
+    # The record says what is in the drive, whatever that is, and nothing is left beside it.
+    def test_coordinator_killed_between_the_steps_of_a_change(self):
+        isos = [self.iso("one"), self.iso("two")]
+        guest = self.world.guest(area=0, cdroms=[{"id": "cd0", "bus": "sata", "path": isos[0]}])
+        guest.start(self.a)
+        # Point, and what is then in the drive: the former medium, none, the new one.
+        points = [("qmp.send.blockdev-add", "former"), ("qmp.reply.blockdev-add", "former"),
+                  ("qmp.reply.blockdev-open-tray", "former"),
+                  ("qmp.reply.blockdev-remove-medium", "none"),
+                  ("qmp.reply.blockdev-insert-medium", "new"),
+                  ("qmp.reply.blockdev-close-tray", "new")]
+        for point, what in points:
+            with self.subTest(point):
+                former, new = isos
+                self.change(self.a, guest, former)
+                self.a.restart_with_fault(f"{point}:crash")
+                with self.assertRaises((OSError, http.client.HTTPException)):
+                    self.change(self.a, guest, new)
+                self.a.process.wait(settings.seconds(10))
+                self.a.start()
+                wanted = {"former": former, "none": "", "new": new}[what]
+                tray = "closed" if point.endswith(("-add", "close-tray")) else "open"
+                self.wait_drive(self.a, guest, wanted, tray)
+                self.eventually("nothing is left beside it",
+                                lambda w=wanted: len(self.nodes(self.a, guest)) == (w != ""))
+        self.world.move(guest, self.a, self.b)
+        self.wait_drive(self.b, guest, isos[1])
+        guest.assert_runs_on(self.b)

@@ -57,6 +57,8 @@ static const struct {
 	{ "object-add", REFUSED, "vm attach" },
 	{ "chardev-change", REFUSED, "vm attach" },
 	{ "blockdev-add", REFUSED, "disks" },
+	{ "eject", REFUSED, "'migrctl vm eject vm1 ID'" },
+	{ "blockdev-change-medium", REFUSED, "'migrctl vm insert vm1 ID FILE'" },
 	{ "blockdev-set-active", REFUSED, "disks" },
 	{ "block-job-cancel", REFUSED, "disks" },
 	{ "job-dismiss", REFUSED, "disks" },
