@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """CD drives: what is in them, over a start, a move, and a change while the guest runs."""
+import concurrent.futures
 import http.client
 
 from lib import settings
@@ -169,11 +170,14 @@ class CdromTest(SystemTest):
     def test_guest_that_opens_its_tray_late_gets_the_medium(self):
         one, two = self.iso("one"), self.iso("two")
         guest = self.linux("scsi", path=one)
-        guest.sh("echo 1 >/proc/sys/dev/cdrom/autoeject;"
-                 " (sleep 3 </dev/sr0 >/dev/null 2>&1 &)")     # closing opens the tray
+        guest.sh("echo 1 >/proc/sys/dev/cdrom/autoeject;"      # closing opens the tray
+                 " (sleep 1000 </dev/sr0 >/dev/null 2>&1 & echo $! >/tmp/holder)")
         self.eventually("it is locked", lambda: any(
             b["locked"] for b in ask(self.a, guest, "query-block") if "tray_open" in b))
-        self.change(self.a, guest, two, timeout_ms=20000)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            changed = pool.submit(self.change, self.a, guest, two, timeout_ms=20000)
+            guest.sh("kill $(cat /tmp/holder)")
+            self.assertEqual(changed.result()["path"], two)
         self.wait_drive(self.a, guest, two)
 
     def test_wrong_media_change_nothing(self):
