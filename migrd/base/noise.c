@@ -25,6 +25,8 @@ struct noise {
 	pthread_mutex_t lock;            /* guards what follows */
 	struct row rows[NOISE_ROWS + 1]; /* the last: others */
 	size_t used;                     /* without the others */
+	uint64_t began_ms;               /* the period, when the first row was used */
+	bool is_counting;                /* some row has come twice: the timer runs */
 };
 
 /* ---- rows -------------------------------------------------------------- */
@@ -85,6 +87,7 @@ static void end_period(struct noise *noise)
 		memset(row, 0, sizeof(*row));
 	}
 	noise->used = 0;
+	noise->is_counting = false;
 }
 
 static void on_period_over(void *data)
@@ -99,19 +102,36 @@ static void on_period_over(void *data)
 static void begin_period(void *data)
 {
 	struct noise *noise = data;
+	uint64_t now = loop_now_ms(noise->loop), end;
 
-	loop_timer_start(noise->period, NOISE_PERIOD_MS);
+	pthread_mutex_lock(&noise->lock);
+	end = noise->began_ms + NOISE_PERIOD_MS;
+	pthread_mutex_unlock(&noise->lock);
+	loop_timer_start(noise->period, end > now ? (uint32_t)(end - now) : 0);
+}
+
+/* The lock is held.  A period in which nothing came twice needs no timer to end. */
+static void look_at_period(struct noise *noise)
+{
+	uint64_t now = loop_now_ms(noise->loop);
+
+	if (!noise->is_counting && now - noise->began_ms >= NOISE_PERIOD_MS)
+		end_period(noise);
+	if (noise->used == 0)
+		noise->began_ms = now;
 }
 
 bool noise_note(struct noise *noise, const char *who, const char *reason)
 {
-	bool is_first, is_first_of_row;
+	bool is_first_of_row, begins = false;
 
 	pthread_mutex_lock(&noise->lock);
-	is_first = noise->used == 0;
+	look_at_period(noise);
 	is_first_of_row = row_of(noise, who, reason)->count++ == 0;
+	if (!is_first_of_row && !noise->is_counting)
+		begins = noise->is_counting = true;
 	pthread_mutex_unlock(&noise->lock);
-	if (is_first)
+	if (begins)
 		loop_post(noise->loop, begin_period, noise);
 	return is_first_of_row;
 }
