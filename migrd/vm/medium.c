@@ -308,14 +308,17 @@ static bool find_drive(struct vm_medium *medium, const struct vm *vm, struct err
 static void on_entered(void *data, struct vm_entry *entry, const struct err *err)
 {
 	struct vm_medium *medium = data;
-	struct vm *vm = entry ? vm_entry_vm(entry) : NULL;
+	struct vm *vm;
 	struct err wrong;
 
 	medium->entry = entry;
 	if (err) {
 		fail(medium, err);
 		finish(medium);
-	} else if (!find_drive(medium, vm, &wrong)) {
+		return;
+	}
+	vm = vm_entry_vm(entry);
+	if (!find_drive(medium, vm, &wrong)) {
 		fail(medium, &wrong);
 		finish(medium);
 	} else if (vm->qemu) {

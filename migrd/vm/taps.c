@@ -10,7 +10,7 @@
 #include "vm/vm_priv.h"
 #include "wire/extra_arg.h"
 
-#define TAPS_MAX (2 * VM_DEF_NIC_MAX) /* with those of raw arguments */
+#define TAPS_MAX ((size_t)2 * VM_DEF_NIC_MAX) /* with those of raw arguments */
 
 struct tap {
 	char id[VM_DEF_ID_SIZE];

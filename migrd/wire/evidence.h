@@ -12,7 +12,7 @@
 #include "wire/vm_def.h"
 
 #define EVIDENCE_FILES_MAX  128 /* images with their backing files */
-#define EVIDENCE_NICS_MAX   (2 * VM_DEF_NIC_MAX) /* with those of raw arguments */
+#define EVIDENCE_NICS_MAX   ((size_t)2 * VM_DEF_NIC_MAX) /* with those of raw arguments */
 #define EVIDENCE_WORDS_MAX  128 /* of CPUID */
 #define EVIDENCE_BOOT_SIZE  40
 #define EVIDENCE_NAME_SIZE  256 /* NAME_MAX and its end */
