@@ -49,7 +49,7 @@ static const struct row *find(const char *option)
 bool extra_arg_read(const char *option, const char *value, struct extra_arg *ret)
 {
 	const struct row *row = find(option);
-	struct extra_arg arg = { .opts = { .skips_null = true } };
+	struct extra_arg arg = { .opts = OPTLIST_INIT };
 	struct err ignored;
 
 	if (!row)
@@ -58,7 +58,7 @@ bool extra_arg_read(const char *option, const char *value, struct extra_arg *ret
 	arg.kind = row->kind;
 	if (row->is_path)
 		optlist_set(&arg.opts, "file", value);
-	else if (!optlist_parse(value, row->implied, &arg.opts, &ignored))
+	else if (!optlist_look(value, row->implied, &arg.opts, &ignored))
 		return false;
 	*ret = arg;
 	return true;

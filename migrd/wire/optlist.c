@@ -150,9 +150,10 @@ static bool parse_json(const char *text, struct optlist *list, struct err *err)
 	return ok;
 }
 
-bool optlist_parse(const char *text, const char *implied, struct optlist *ret, struct err *err)
+static bool parse(const char *text, const char *implied, bool skips_null, struct optlist *ret,
+		  struct err *err)
 {
-	struct optlist list = { .skips_null = ret->skips_null };
+	struct optlist list = { .skips_null = skips_null };
 	bool ok;
 
 	if (strlen(text) > OPTLIST_MAX_BYTES)
@@ -163,6 +164,16 @@ bool optlist_parse(const char *text, const char *implied, struct optlist *ret, s
 	else
 		optlist_fini(&list);
 	return ok;
+}
+
+bool optlist_parse(const char *text, const char *implied, struct optlist *ret, struct err *err)
+{
+	return parse(text, implied, false, ret, err);
+}
+
+bool optlist_look(const char *text, const char *implied, struct optlist *ret, struct err *err)
+{
+	return parse(text, implied, true, ret, err);
 }
 
 /* ---- use ------------------------------------------------------------- */

@@ -27,16 +27,18 @@ struct opt {
 struct optlist {
 	struct opt *opts;
 	size_t count;
-	bool skips_null; /* for who only looks: a JSON member that is null is left out */
+	bool skips_null; /* it was made by optlist_look() */
 };
 #define OPTLIST_INIT           \
 	{                      \
 		NULL, 0, false \
 	}
 
-/* IMPLIED may be NULL; RET is empty.  INVALID or LIMIT with what is wrong; *RET is to be
- * ended by optlist_fini() after success only. */
+/* IMPLIED may be NULL; RET is written after success only, and is then to be ended by
+ * optlist_fini().  INVALID or LIMIT with what is wrong. */
 bool optlist_parse(const char *text, const char *implied, struct optlist *ret, struct err *err);
+/* For who only looks: a JSON member that is null is left out, and no error. */
+bool optlist_look(const char *text, const char *implied, struct optlist *ret, struct err *err);
 void optlist_fini(struct optlist *list);
 
 /* Of the last KEY, as QEMU takes it: NULL if it is not there, "on" for a switch. */
