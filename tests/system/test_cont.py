@@ -56,7 +56,8 @@ class ContTest(SystemTest):
             self.b.kill9()
             self.b.start()
         self.assertIn("has not opened the image", error.body["detail"])
-        self.assertIn("shall run and does not", self.guest.vm(self.b)["reason"])
+        self.eventually("the guest is known as one that shall run",
+                        lambda: "shall run and does not" in self.guest.vm(self.b)["reason"])
         self.assertEqual(self.guest.vm(self.b)["state"], "paused")
         self.guest.console.assert_quiet()
         self.b.api.post("/v1/vms/g1/stop")
