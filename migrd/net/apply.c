@@ -11,7 +11,6 @@
 #include <netlink/route/link.h>
 #include <netlink/route/link/macvtap.h>
 #include <netlink/route/neighbour.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/mem.h"

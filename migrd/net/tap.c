@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "net/link.h"
-
 static bool check_bridge(const char *ifname, const char *master, const char *bridge,
 			 struct err *err)
 {
@@ -26,6 +24,16 @@ static bool check_bridge(const char *ifname, const char *master, const char *bri
 		       ifname, bridge);
 }
 
+bool net_tap_check_link_blocking(const char *ifname, const struct net_link *link,
+				 const char *bridge, struct err *err)
+{
+	if (!link->is_up)
+		return err_set(err, ERR_CONFLICT,
+			       "interface '%s' of this host is down: set it up (ip link set %s up)",
+			       ifname, ifname);
+	return !bridge[0] || check_bridge(ifname, link->master, bridge, err);
+}
+
 bool net_tap_check_blocking(const char *ifname, const char *bridge, struct err *err)
 {
 	struct net_link link;
@@ -38,9 +46,5 @@ bool net_tap_check_blocking(const char *ifname, const char *bridge, struct err *
 				ifname, ifname);
 		return false;
 	}
-	if (!link.is_up)
-		return err_set(err, ERR_CONFLICT,
-			       "interface '%s' of this host is down: set it up (ip link set %s up)",
-			       ifname, ifname);
-	return !bridge[0] || check_bridge(ifname, link.master, bridge, err);
+	return net_tap_check_link_blocking(ifname, &link, bridge, err);
 }

@@ -7,9 +7,13 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "net/link.h"
 
 /* NOT_FOUND: there is no interface IFNAME, and QEMU would make one that is down and in no
  * bridge (net/tap-linux.c); CONFLICT: it is down, or no port of BRIDGE ("": of any or none). */
 bool net_tap_check_blocking(const char *ifname, const char *bridge, struct err *err);
+/* The same of LINK, which IFNAME was found to be.  CONFLICT. */
+bool net_tap_check_link_blocking(const char *ifname, const struct net_link *link,
+				 const char *bridge, struct err *err);
 
 #endif

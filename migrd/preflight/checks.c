@@ -147,8 +147,9 @@ static void look_links(struct preflight *preflight)
 
 		preflight->has_link[i] = net_link_look_blocking(nic->ifname, &preflight->links[i],
 								&preflight->link_err[i]);
-		if (preflight->has_link[i] && preflight->links[i].is_up && nic->bridge[0])
-			net_tap_check_blocking(nic->ifname, nic->bridge, &preflight->bridge_err[i]);
+		if (preflight->has_link[i])
+			net_tap_check_link_blocking(nic->ifname, &preflight->links[i], nic->bridge,
+						    &preflight->link_err[i]);
 	}
 }
 
@@ -161,19 +162,13 @@ static const char *bridge_there(const struct preflight *preflight, const char *i
 	return "";
 }
 
-static void judge_tap(const struct preflight *preflight, const struct need_nic *nic,
-		      const struct net_link *link, struct preflight_reasons *ret)
+/* A bridge that the definition names was looked for; another one is that of the source. */
+static void judge_bridge(const struct preflight *preflight, const struct need_nic *nic,
+			 const struct net_link *link, struct preflight_reasons *ret)
 {
 	const char *bridge = bridge_there(preflight, nic->id);
 
-	if (!link->is_up)
-		preflight_add(ret, "interfaces",
-			      "nic '%s': interface '%s' of this host is down: set it up "
-			      "(ip link set %s up)",
-			      nic->id, nic->ifname, nic->ifname);
-	if (nic->bridge[0])
-		return; /* a judgement of its own */
-	if (bridge[0] && !link->master[0])
+	if (!nic->bridge[0] && bridge[0] && !link->master[0])
 		preflight_add(ret, "interfaces",
 			      "nic '%s': interface '%s' is a port of bridge '%s' on host '%s', and "
 			      "of none here: put it into its bridge (ip link set %s master BRIDGE)",
@@ -189,11 +184,11 @@ static void judge_links(const struct preflight *preflight, struct preflight_reas
 			preflight_add(ret, "interfaces",
 				      "nic '%s': %s: make it, and put it into its bridge", nic->id,
 				      preflight->link_err[i].msg);
-		else
-			judge_tap(preflight, nic, &preflight->links[i], ret);
-		if (err_is_set(&preflight->bridge_err[i]))
+		else if (err_is_set(&preflight->link_err[i]))
 			preflight_add(ret, "interfaces", "nic '%s': %s", nic->id,
-				      preflight->bridge_err[i].msg);
+				      preflight->link_err[i].msg);
+		if (preflight->has_link[i])
+			judge_bridge(preflight, nic, &preflight->links[i], ret);
 	}
 }
 

@@ -37,8 +37,7 @@ struct preflight {
 	int port_errno[NEED_PORTS_MAX];       /* 0: free */
 	bool has_link[NEED_NICS_MAX];
 	struct net_link links[NEED_NICS_MAX];
-	struct err link_err[NEED_NICS_MAX];
-	struct err bridge_err[NEED_NICS_MAX]; /* not set: it is a port of the bridge that is named */
+	struct err link_err[NEED_NICS_MAX]; /* not set: a guest can be given it */
 };
 
 /* THERE is taken; NULL: the source says nothing. */

@@ -38,3 +38,10 @@ bool net_tap_check_blocking(const char *ifname, const char *bridge, struct err *
 		return err_set(err, ERR_CONFLICT, "interface '%s' is down", ifname);
 	return true;
 }
+
+bool net_tap_check_link_blocking(const char *ifname, const struct net_link *link,
+				 const char *bridge, struct err *err)
+{
+	(void)link;
+	return net_tap_check_blocking(ifname, bridge, err);
+}
