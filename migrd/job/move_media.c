@@ -12,13 +12,9 @@
 static bool decode(const struct move *move, struct vm_def *ret)
 {
 	const struct vm *vm = move_vm(move);
-	CLEANUP(json_putp)
-	struct json_object *obj = vm ? json_tokener_parse(vm_definition(vm)) : NULL;
-	struct faults *faults = faults_new();
-	bool ok = obj && vm_def_decode(obj, ret, faults);
+	struct err ignored;
 
-	faults_free(faults);
-	return ok;
+	return vm && vm_decode_definition(vm, ret, &ignored);
 }
 
 static void on_blocks(struct move *move, struct json_object *result, const struct err *err)

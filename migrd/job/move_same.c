@@ -17,13 +17,10 @@
 
 static struct needs *needs_of_vm(const struct vm *vm)
 {
-	CLEANUP(json_putp)
-	struct json_object *obj = vm ? json_tokener_parse(vm_definition(vm)) : NULL;
 	struct vm_def *def = xnew(struct vm_def);
-	struct faults *faults = faults_new();
-	struct needs *needs = obj && vm_def_decode(obj, def, faults) ? needs_of(def) : NULL;
+	struct err ignored;
+	struct needs *needs = vm && vm_decode_definition(vm, def, &ignored) ? needs_of(def) : NULL;
 
-	faults_free(faults);
 	free(def);
 	return needs;
 }

@@ -250,12 +250,12 @@ static void add_raw(struct needs *needs, const struct extra_arg *arg)
 
 static void add_raw_args(struct needs *needs, const struct vm_def *def)
 {
-	for (size_t i = 0; i + 1 < def->extra_arg_count; i++) {
-		CLEANUP(extra_arg_fini) struct extra_arg arg = { 0 };
+	struct extra_arg arg;
+	size_t at = 0;
 
-		if (def->extra_args[i + 1][0] != '-' &&
-		    extra_arg_read(def->extra_args[i], def->extra_args[i + 1], &arg))
-			add_raw(needs, &arg);
+	while (extra_arg_next(def, &at, &arg)) {
+		add_raw(needs, &arg);
+		extra_arg_fini(&arg);
 	}
 }
 

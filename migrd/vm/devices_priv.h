@@ -41,7 +41,6 @@ void vm_devices_qemu_ended(struct vm *vm);
 
 /* ---- records ---- */
 
-bool vm_decode_definition(const struct vm *vm, struct vm_def *ret, struct err *err);
 /* In memory; vm_save() is to follow. */
 void vm_set_definition(struct vm *vm, const struct vm_def *def);
 void vm_set_attaching(struct vm *vm, struct json_object *device); /* NULL: none */

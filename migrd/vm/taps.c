@@ -67,13 +67,6 @@ static bool submit(struct vm *vm, struct look *look)
 	return true;
 }
 
-static const char *text(struct json_object *nic, const char *key)
-{
-	const char *found = json_get_str(nic, key);
-
-	return found ? found : "";
-}
-
 static void add(struct look *look, const char *id, const char *ifname, const char *bridge)
 {
 	struct tap *tap = &look->taps[look->count++];
@@ -83,40 +76,39 @@ static void add(struct look *look, const char *id, const char *ifname, const cha
 	snprintf(tap->bridge, sizeof(tap->bridge), "%s", bridge);
 }
 
-/* What has no member of its own is in raw arguments, of an adopted VM above all. */
-static void add_raw(struct look *look, struct json_object *args)
+static void add_nic(struct look *look, const struct vm_def_nic *nic)
 {
-	size_t count = json_count(args);
+	if (nic->type == VM_DEF_NIC_TYPE_TAP)
+		add(look, nic->id, nic->ifname, nic->bridge);
+}
 
-	for (size_t i = 0; i + 1 < count && look->count < TAPS_MAX; i++) {
-		const char *option = json_object_get_string(json_object_array_get_idx(args, i));
-		const char *value = json_object_get_string(json_object_array_get_idx(args, i + 1));
-		CLEANUP(extra_arg_fini) struct extra_arg arg = { 0 };
-		const char *id, *ifname;
+/* What has no member of its own is in raw arguments, of an adopted VM above all. */
+static void add_raw(struct look *look, const struct vm_def *def)
+{
+	struct extra_arg arg;
+	size_t at = 0;
 
-		if (!extra_arg_read(option, value, &arg))
-			continue;
-		id = optlist_get(&arg.opts, "id");
-		ifname = extra_arg_tap(&arg);
+	while (look->count < TAPS_MAX && extra_arg_next(def, &at, &arg)) {
+		const char *id = optlist_get(&arg.opts, "id"), *ifname = extra_arg_tap(&arg);
+
 		if (ifname)
 			add(look, id ? id : ifname, ifname, "");
+		extra_arg_fini(&arg);
 	}
 }
 
 bool vm_taps_check(struct vm *vm, vm_done_fn *done, void *data)
 {
-	CLEANUP(json_putp) struct json_object *def = json_tokener_parse(vm->row.definition);
-	struct json_object *nics = def ? json_object_object_get(def, "nics") : NULL;
+	struct vm_def *def = xnew(struct vm_def);
 	struct look *look = look_new(done, data);
-	size_t count = json_count(nics);
+	struct err ignored; /* whoever starts it is told */
 
-	for (size_t i = 0; i < count && look->count < VM_DEF_NIC_MAX; i++) {
-		struct json_object *nic = json_object_array_get_idx(nics, i);
-
-		if (strcmp(text(nic, "type"), vm_def_nic_type_names[VM_DEF_NIC_TYPE_TAP]) == 0)
-			add(look, text(nic, "id"), text(nic, "ifname"), text(nic, "bridge"));
+	if (vm_decode_definition(vm, def, &ignored)) {
+		for (size_t i = 0; i < def->nic_count; i++)
+			add_nic(look, &def->nics[i]);
+		add_raw(look, def);
 	}
-	add_raw(look, def ? json_object_object_get(def, "extra_args") : NULL);
+	free(def);
 	return submit(vm, look);
 }
 
@@ -124,7 +116,6 @@ bool vm_taps_check_nic(struct vm *vm, const struct vm_def_nic *nic, vm_done_fn *
 {
 	struct look *look = look_new(done, data);
 
-	if (nic->type == VM_DEF_NIC_TYPE_TAP)
-		add(look, nic->id, nic->ifname, nic->bridge);
+	add_nic(look, nic);
 	return submit(vm, look);
 }

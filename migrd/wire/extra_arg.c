@@ -64,6 +64,18 @@ bool extra_arg_read(const char *option, const char *value, struct extra_arg *ret
 	return true;
 }
 
+bool extra_arg_next(const struct vm_def *def, size_t *at, struct extra_arg *ret)
+{
+	for (size_t i = *at; i + 1 < def->extra_arg_count; i++) {
+		const char *value = def->extra_args[i + 1];
+
+		*at = i + 1;
+		if (value[0] != '-' && extra_arg_read(def->extra_args[i], value, ret))
+			return true;
+	}
+	return false;
+}
+
 void extra_arg_fini(struct extra_arg *arg)
 {
 	optlist_fini(&arg->opts);

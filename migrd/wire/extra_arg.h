@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* wire/extra_arg.h -- a raw option of QEMU that names something of the host, taken apart.
  *
- * One table for all who look into extra_args: what may not move (vm_def_local.h), and what
- * a host must have (preflight/needs.h).  Pure; thread: any.
+ * One table for all who look into extra_args: what may not move (vm_def_local.h), what
+ * a host must have (preflight/needs.h), and its taps (vm/taps.h).  Pure; thread: any.
  * Source: qemu-system-x86_64(1); softmmu/vl.c for the options whose whole value is a path.
  */
 #ifndef MIGRD_WIRE_EXTRA_ARG_H
 #define MIGRD_WIRE_EXTRA_ARG_H
 
 #include "wire/optlist.h"
+#include "wire/vm_def.h"
 
 enum extra_kind {
 	EXTRA_IMAGE,   /* storage of a disk */
@@ -29,6 +30,9 @@ struct extra_arg {
 /* OPTION with its '-' or "--", and what follows it.  False: an option that names nothing of
  * the host, or one that QEMU does not understand either. */
 bool extra_arg_read(const char *option, const char *value, struct extra_arg *ret);
+/* The first of DEF's raw options at or behind *AT that extra_arg_read() takes apart, and *AT
+ * is behind it.  False: there is none. */
+bool extra_arg_next(const struct vm_def *def, size_t *at, struct extra_arg *ret);
 void extra_arg_fini(struct extra_arg *arg);
 
 /* The file that it names, in any of QEMU's spellings; NULL: none. */
