@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Two guests of this host with one MAC address. */
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "job/check_kinds.h"
-#include "wire/vm_def.h"
+#include "wire/vm_def_macs.h"
 
 struct mac {
-	char text[VM_DEF_MAC_SIZE]; /* lower case */
+	char text[VM_DEF_MAC_SIZE];
 	const struct check_vm *vm;
 };
 
@@ -26,25 +25,16 @@ static void add_mac(struct macs *macs, const struct check_vm *vm, const char *te
 	mac = &macs->list[macs->count++];
 	*mac = (struct mac){ .vm = vm };
 	snprintf(mac->text, sizeof(mac->text), "%s", text);
-	for (char *p = mac->text; *p; p++)
-		*p = (char)tolower((unsigned char)*p);
 }
 
-/* QEMU's own NAT is a network of each guest's own. */
 static void add_vm(struct macs *macs, const struct check_vm *vm)
 {
-	CLEANUP(json_putp)
-	struct json_object *obj = vm->definition ? json_tokener_parse(vm->definition) : NULL;
-	struct json_object *nics = obj ? json_object_object_get(obj, "nics") : NULL;
-	size_t count = json_count(nics);
+	struct vm_def_macs found = { .count = 0 };
 
-	for (size_t i = 0; i < count; i++) {
-		struct json_object *nic = json_object_array_get_idx(nics, i);
-		const char *type = json_get_str(nic, "type"), *mac = json_get_str(nic, "mac");
-
-		if (type && mac && strcmp(type, "user") != 0)
-			add_mac(macs, vm, mac);
-	}
+	if (vm->definition)
+		vm_def_macs_read(vm->definition, &found);
+	for (size_t i = 0; i < found.count; i++)
+		add_mac(macs, vm, found.list[i]);
 }
 
 static int compare(const void *a, const void *b)

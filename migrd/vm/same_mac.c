@@ -5,39 +5,18 @@
 
 #include "base/mem.h"
 #include "vm/vm_priv.h"
-#include "wire/vm_def.h"
-
-struct macs {
-	char list[VM_DEF_NIC_MAX][VM_DEF_MAC_SIZE];
-	size_t count;
-};
-
-static void read_macs(const char *definition, struct macs *ret)
-{
-	CLEANUP(json_putp) struct json_object *def = json_tokener_parse(definition);
-	struct json_object *nics = def ? json_object_object_get(def, "nics") : NULL;
-	size_t count = json_count(nics);
-
-	ret->count = 0;
-	for (size_t i = 0; i < count && ret->count < VM_DEF_NIC_MAX; i++) {
-		struct json_object *nic = json_object_array_get_idx(nics, i);
-		const char *type = json_get_str(nic, "type"), *mac = json_get_str(nic, "mac");
-
-		if (type && mac && strcmp(type, vm_def_nic_type_names[VM_DEF_NIC_TYPE_USER]) != 0)
-			snprintf(ret->list[ret->count++], VM_DEF_MAC_SIZE, "%s", mac);
-	}
-}
+#include "wire/vm_def_macs.h"
 
 /* The text first: a host may have many VMs, and few of them an address in common. */
 static bool has_mac(const struct vm *vm, const char *mac)
 {
-	struct macs macs;
+	struct vm_def_macs macs;
 
 	if (!strcasestr(vm->row.definition, mac))
 		return false;
-	read_macs(vm->row.definition, &macs);
+	vm_def_macs_read(vm->row.definition, &macs);
 	for (size_t i = 0; i < macs.count; i++) {
-		if (strcasecmp(macs.list[i], mac) == 0)
+		if (strcmp(macs.list[i], mac) == 0)
 			return true;
 	}
 	return false;
@@ -60,9 +39,9 @@ static bool find(const struct vm *vm, const char *mac, char ret_words[ERR_MSG_SI
 
 bool vm_same_mac(const struct vm *vm, char ret_words[ERR_MSG_SIZE])
 {
-	struct macs macs;
+	struct vm_def_macs macs;
 
-	read_macs(vm->row.definition, &macs);
+	vm_def_macs_read(vm->row.definition, &macs);
 	for (size_t i = 0; i < macs.count; i++) {
 		if (find(vm, macs.list[i], ret_words))
 			return true;
