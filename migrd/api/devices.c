@@ -36,17 +36,26 @@ void api_devices_list(struct http_request *req, void *data)
 		http_reply(req, 200, api_list(vm_devices_json(vm), NULL));
 }
 
+static void reply_device(struct pending *pending, int status, const struct err *err)
+{
+	const struct vm *vm = vm_find_uuid(pending->api->vms, pending->uuid);
+
+	if (err)
+		http_reply_err(pending->req, err);
+	else
+		http_reply(pending->req, status, vm ? vm_device_json(vm, pending->id) : NULL);
+	free(pending);
+}
+
 static void on_attached(void *data, const struct faults *faults, const struct err *err)
 {
 	struct pending *pending = data;
-	const struct vm *vm = vm_find_uuid(pending->api->vms, pending->uuid);
 
-	if (faults)
-		http_reply_faults(pending->req, faults);
-	else if (err)
-		http_reply_err(pending->req, err);
-	else
-		http_reply(pending->req, 201, vm ? vm_device_json(vm, pending->id) : NULL);
+	if (!faults) {
+		reply_device(pending, 201, err);
+		return;
+	}
+	http_reply_faults(pending->req, faults);
 	free(pending);
 }
 
@@ -86,14 +95,7 @@ void api_device_detach(struct http_request *req, void *data)
 
 static void on_changed(void *data, const struct err *err)
 {
-	struct pending *pending = data;
-	const struct vm *vm = vm_find_uuid(pending->api->vms, pending->uuid);
-
-	if (err)
-		http_reply_err(pending->req, err);
-	else
-		http_reply(pending->req, 200, vm ? vm_device_json(vm, pending->id) : NULL);
-	free(pending);
+	reply_device(data, 200, err);
 }
 
 void api_medium_change(struct http_request *req, void *data)

@@ -11,8 +11,8 @@
 
 #include <sys/queue.h>
 
-#include "base/work.h"
 #include "base/noise.h"
+#include "base/work.h"
 #include "base/work_fair.h"
 #include "job/move.h"
 #include "preflight/checks.h"
@@ -253,9 +253,9 @@ struct move_change {
 void move_go_to(struct move *move, const struct move_change *change);
 /* Enters the present state again, after a restart. */
 void move_reenter(struct move *move);
-/* The peer has not answered: says so, in words that fit the state. */
 /* The words of an error of the peer's, for a text that has named the host. */
 const char *move_peer_words(const struct move *move, const struct err *err);
+/* The peer has not answered: says so, in words that fit the state. */
 void move_is_waiting(struct move *move, const struct err *why);
 /* The destination has no record of the move, and says WHY.  Before any go that is as
  * good as a refusal; after one the guest may run there, so that the source waits in

@@ -2,8 +2,7 @@
 /* vm/device_seen.h -- which devices a QEMU has, and where, from what it answers.
  *
  * Pure functions on answers that may be missing or of any shape.  Thread: any.
- * Source: QEMU qapi/pci.json, qom.json, machine.json,
- * block-core.json.
+ * Source: QEMU qapi/pci.json, qom.json, machine.json, block-core.json.
  */
 #ifndef MIGRD_VM_DEVICE_SEEN_H
 #define MIGRD_VM_DEVICE_SEEN_H

@@ -23,8 +23,6 @@ struct vm_medium {
 	void *data;
 };
 
-typedef qmp_reply_fn step_fn;
-
 /* ---- the end --------------------------------------------------------------- */
 
 static void finish(struct vm_medium *medium)
@@ -70,14 +68,14 @@ static void give_up(struct vm_medium *medium, const struct err *err)
 /* ---- commands ---------------------------------------------------------------- */
 
 static void command(struct vm_medium *medium, const char *name, struct json_object *args,
-		    step_fn *fn)
+		    qmp_reply_fn *fn)
 {
 	vm_entry_command(medium->entry, name, args, DEVICE_COMMAND_MS, fn, medium);
 }
 
 /* With the drive's name. */
 static void drive_command(struct vm_medium *medium, const char *name, const char *key,
-			  const char *value, step_fn *fn)
+			  const char *value, qmp_reply_fn *fn)
 {
 	struct json_object *args = json_object_new_object();
 

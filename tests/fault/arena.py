@@ -316,6 +316,13 @@ class Arena:
             if value > settings.seconds(limit):
                 raise CaseFailed(f"{name} {value:.1f} s after the coordinators were back")
 
+    def assert_history(self):
+        """Lines with a hole are no fault: QEMU drops what a starved reader does not take."""
+        console = self.guest.console
+        console.assert_single_runner()
+        console.assert_counter_never_back()
+        console.assert_memory_right()
+
     def check(self, record):
         """All that must hold after a case; self.here is then where the guest is."""
         state = self.way.state
@@ -334,10 +341,7 @@ class Arena:
             console.assert_quiet(QUIET_SECONDS)
         elif self.guest.is_busy:
             console.wait_sweeps(1, settings.seconds(60), host.id)
-        # Lines with a hole are no fault: QEMU drops what a starved reader does not take.
-        console.assert_single_runner()
-        console.assert_counter_never_back()
-        console.assert_memory_right()
+        self.assert_history()
         self.measure_silence(record)
         self.here, self.there = host, self.b if host is self.a else self.a
 
@@ -359,9 +363,7 @@ class Arena:
         console = self.guest.console
         console.wait_line(settings.seconds(20), self.here.id)
         console.wait_sweeps(1, settings.seconds(60), self.here.id)
-        console.assert_single_runner()
-        console.assert_counter_never_back()
-        console.assert_memory_right()
+        self.assert_history()
         self.pause()
 
     def forget_history(self):
