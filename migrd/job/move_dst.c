@@ -239,18 +239,24 @@ void move_dst_take(struct move *move)
 	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_HANDOVER, .put_vm = &row });
 }
 
+/* It may come back when the daemon stops: MOVES are there as long as the VM is. */
 struct taps_look {
+	struct vms *vms;
 	struct moves *moves;
-	char id[ID_UUID_SIZE];
+	char vm[ID_UUID_SIZE], id[ID_UUID_SIZE];
 };
 
 static void on_taps(void *data, const struct err *err)
 {
 	struct taps_look *look = data;
-	struct move *move = moves_find(look->moves, look->id);
+	struct move *move =
+		vm_find_uuid(look->vms, look->vm) ? moves_find(look->moves, look->id) : NULL;
 
 	free(look);
-	if (!move || move->state != MOVE_STATE_TRANSFER || move->is_saving)
+	if (!move)
+		return;
+	move->taps = MOVE_TAPS_UNKNOWN; /* what came while a record was written is asked again */
+	if (move->state != MOVE_STATE_TRANSFER || move->is_saving)
 		return;
 	move->taps = MOVE_TAPS_GOOD;
 	if (err && !move->source_has_ended)
@@ -269,7 +275,9 @@ static bool taps_are_good(struct move *move)
 	if (move->taps == MOVE_TAPS_ASKED)
 		return false;
 	look = xnew(struct taps_look);
+	look->vms = move->moves->env.vms;
 	look->moves = move->moves;
+	memcpy(look->vm, move->row.vm_uuid, sizeof(look->vm));
 	memcpy(look->id, move->row.id, sizeof(look->id));
 	move->taps = MOVE_TAPS_ASKED;
 	if (vm_taps_check(move_vm(move), on_taps, look))
