@@ -148,13 +148,20 @@ static bool was_compared(const struct move *move, const struct peer_prepare_repl
 		       move->row.peer);
 }
 
+/* The offer or its answer was lost, or QEMU starts slowly there; or a former move of the
+ * guest is still cleared up there. */
+static bool is_to_be_repeated(struct json_object *result, const struct err *err)
+{
+	return err && ((err->code == ERR_TIMEOUT && !result) || err->code == ERR_BUSY);
+}
+
 static void on_offer_answered(struct move *move, struct json_object *result, const struct err *err)
 {
 	struct peer_prepare_reply reply;
 	struct err bad;
 
-	if (err && err->code == ERR_TIMEOUT && !result) {
-		move_src_ask_again_later(move, err); /* lost, or its QEMU starts slowly */
+	if (is_to_be_repeated(result, err)) {
+		move_src_ask_again_later(move, err);
 		return;
 	}
 	move_same_clean(move);

@@ -76,6 +76,21 @@ static bool is_free(const struct moves *moves, const struct vm_def *def, struct 
 		       def->name, def->uuid, moves->env.host_id);
 }
 
+/* SOURCE begins another move of the VM only when the former has ended there: what is here of
+ * that one goes as soon as this host knows. */
+static bool has_no_former(struct moves *moves, const char *source, const struct vm_def *def,
+			  struct err *err)
+{
+	const struct vm *vm = vm_find_uuid(moves->env.vms, def->uuid);
+	const struct move *former = vm ? moves_active_of(moves, def->uuid) : NULL;
+
+	if (!former || former->side != MOVE_DST || vm_role(vm) != VM_ROLE_INCOMING ||
+	    strcmp(former->row.peer, source) != 0)
+		return true;
+	return err_set(err, ERR_BUSY, "move %s of the guest is still being cleared up",
+		       former->row.id);
+}
+
 /* Promised to guests that are not here yet. */
 static uint64_t reserved_mib(const struct moves *moves)
 {
@@ -161,6 +176,7 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 		return NULL;
 	def = xnew(struct vm_def);
 	if (move_offer_decode(offer, def, err) && is_free(moves, def, err) &&
+	    has_no_former(moves, offer->source, def, err) &&
 	    may_offer(moves, offer->source, vm_def_memory_mib(def), err) &&
 	    has_room(moves, def, err))
 		vm = vm_new_incoming(moves->env.vms, def, offer->generation, err);

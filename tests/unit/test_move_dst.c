@@ -521,6 +521,20 @@ START_TEST(offers_that_wait_for_a_look_are_limited)
 }
 END_TEST
 
+/* A guest whose move was cancelled may move at once: its former QEMU is ending here. */
+START_TEST(offer_while_a_former_move_is_cleared_up_is_busy)
+{
+	ready_to_go();
+	ck_assert_int_eq(rig_offer_to_look("018f0000-0000-7000-8000-0000000000b1"), ERR_NONE);
+	rig_run();
+	ck_assert_int_eq(rig_offered(), ERR_BUSY);
+	ck_assert_str_eq(rig_drop(), "refused");
+	ck_assert_int_eq(rig_offer_to_look("018f0000-0000-7000-8000-0000000000b1"), ERR_NONE);
+	rig_run();
+	ck_assert_int_eq(rig_offered(), ERR_NONE);
+}
+END_TEST
+
 /* ---- who asks ---------------------------------------------------------------- */
 
 /* Another host, or an older claim, has no say. */
@@ -1052,6 +1066,7 @@ static void add_prepare(Suite *s)
 	ADD(prepare_qemu_silent_times_out);
 	ADD(prepare_name_taken_is_refused);
 	ADD(offers_that_wait_for_a_look_are_limited);
+	ADD(offer_while_a_former_move_is_cleared_up_is_busy);
 }
 
 static void add_messages(Suite *s)

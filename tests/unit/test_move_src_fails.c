@@ -114,6 +114,20 @@ START_TEST(prepare_timed_out_over_there_fails)
 }
 END_TEST
 
+/* What an earlier move of the guest left there goes in a moment. */
+START_TEST(prepare_busy_over_there_is_asked_again)
+{
+	rig_bring_to("prepare");
+	fake_peer_fail("prepare", ERR_BUSY);
+	ck_assert_str_eq(rig_state(), "prepare");
+	rig_advance(1000);
+	rig_answer_prepare();
+	ck_assert_str_eq(move_reason(rig_move()), "");
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	ck_assert_str_eq(rig_state(), "transfer");
+}
+END_TEST
+
 /* A destination that never answers must not cost us the guest. */
 START_TEST(prepare_peer_silent_times_out)
 {
@@ -480,6 +494,7 @@ Suite *suite(void)
 	tcase_add_test(tc, prepare_answered_with_nonsense_fails);
 	tcase_add_test(tc, prepare_unanswered_is_asked_again);
 	tcase_add_test(tc, prepare_timed_out_over_there_fails);
+	tcase_add_test(tc, prepare_busy_over_there_is_asked_again);
 	tcase_add_test(tc, prepare_peer_silent_times_out);
 	tcase_add_test(tc, prepare_stream_cannot_connect_fails);
 	tcase_add_test(tc, prepare_stream_dies_fails);
