@@ -100,10 +100,13 @@ static size_t keep_escaped(void *cls, struct MHD_Connection *connection, char *t
 	return strlen(text);
 }
 
+/* poll() and not epoll: libmicrohttpd 0.9.75 (Debian 12) takes a connection whose TLS
+ * handshake waits for the client for one with input when it uses epoll, and asks it
+ * again and again, so that a client of three bytes keeps a CPU busy. */
 static struct MHD_Daemon *start(struct http_server *server, unsigned flags, int listen_fd,
 				struct MHD_OptionItem *extra)
 {
-	return MHD_start_daemon(flags | MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+	return MHD_start_daemon(flags | MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
 					MHD_USE_ERROR_LOG,
 				0, NULL, NULL, http_on_access, server, MHD_OPTION_EXTERNAL_LOGGER,
 				library_log, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,

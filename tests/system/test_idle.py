@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A coordinator with nothing to do does nothing."""
+import os
 import re
+import socket
 import subprocess
+import time
 import unittest
 
 from lib.world import SystemTest
@@ -11,6 +14,8 @@ SECONDS = 10
 # A keep-alive or two are no polling; a timer that fires each second would be.
 CALLS_MAX = 5
 RSS_MAX_KIB = 20 * 1024
+# The first bytes of a record of TLS's handshake.
+HANDSHAKE_BEGINS = b"\x16\x03\x01"
 
 
 class IdleTest(SystemTest):
@@ -30,6 +35,25 @@ class IdleTest(SystemTest):
         self.note(f"{sum(calls.values())} system calls in {SECONDS} s, RSS {rss_kib} KiB")
         self.assertLessEqual(sum(calls.values()), CALLS_MAX, calls)
         self.assertLess(rss_kib, RSS_MAX_KIB)
+
+    def test_handshake_that_stands_still_keeps_no_cpu_busy(self):
+        with socket.create_connection(("127.0.0.1", self.a.api_port)) as client:
+            client.sendall(HANDSHAKE_BEGINS)
+            before, since = self.cpu_s(self.a.process.pid), time.monotonic()
+            client.settimeout(2)
+            with self.assertRaises(TimeoutError):    # the coordinator waits for more
+                client.recv(1)
+            used = self.cpu_s(self.a.process.pid) - before
+
+        self.note(f"{used:.2f} s of CPU in {time.monotonic() - since:.1f} s")
+        self.assertLess(used, 0.3)
+
+    @staticmethod
+    def cpu_s(pid):
+        """Of all threads: utime and stime of proc(5)."""
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            fields = f.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def count_system_calls(self, pid):
         summary = self.world.dir / "strace.txt"
