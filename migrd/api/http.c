@@ -59,6 +59,10 @@ static void handle(struct http_server *server, struct http_request *req)
 {
 	struct err err;
 
+	if (req->is_refused) {
+		http_answer_refused(req);
+		return;
+	}
 	switch (http_fault_at(req, "peer", &err)) {
 	case FAULT_NONE:
 		req->route->handler(req, server->handler_data);
@@ -75,31 +79,26 @@ static void handle(struct http_server *server, struct http_request *req)
  * the answers of peers come between. */
 static void run_turn(struct http_server *server)
 {
-	enum http_inbox_rest rest;
 	struct http_request *req;
+	uint32_t wait_ms;
 
 	pthread_mutex_lock(&server->lock);
-	http_inbox_begin_turn(&server->inbox);
+	http_inbox_begin_turn(&server->inbox, loop_now_ms(server->loop));
 	pthread_mutex_unlock(&server->lock);
 	while ((req = next_request(server)))
 		handle(server, req);
 	pthread_mutex_lock(&server->lock);
-	rest = http_inbox_rest(&server->inbox);
+	wait_ms = http_inbox_wait_ms(&server->inbox);
 	pthread_mutex_unlock(&server->lock);
-	if (rest == HTTP_INBOX_READY)
+	if (wait_ms == 0)
 		http_wake(server);
-	else if (rest == HTTP_INBOX_PACED && !loop_timer_is_active(server->pace))
-		loop_timer_start(server->pace, http_inbox_window_ms());
+	else if (wait_ms != HTTP_INBOX_EMPTY)
+		loop_timer_start(server->pace, wait_ms);
 }
 
 static void on_pace(void *data)
 {
-	struct http_server *server = data;
-
-	pthread_mutex_lock(&server->lock);
-	http_inbox_open_windows(&server->inbox);
-	pthread_mutex_unlock(&server->lock);
-	run_turn(server);
+	run_turn(data);
 }
 
 static void on_wake(void *data, unsigned ready)

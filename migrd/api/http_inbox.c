@@ -5,23 +5,27 @@
  * before the next turn.  A class is served in rounds, in each of which a caller has one
  * request: who asks on a hundred connections gets no more than who asks on one.
  *
- * Of answers to users only a few are in the library's hands at a time: one thread
- * encrypts and sends them all, and a peer's request must not stand behind sixty
- * long lists there.  A client that does not read its answer costs that thread
- * nothing, so it is not counted for longer than WINDOW_MS. */
+ * What users ask and are answered may have so many bytes a second, since bytes are what
+ * a request costs: they are read, decoded, written and encrypted, by one thread for all
+ * connections.  A class whose credit is used up waits until it has some again, so that
+ * neither a peer's request nor a guest on this host stands behind users who ask as fast
+ * as they are answered. */
 #include "api/http_internal.h"
 
 #include <string.h>
 
-#define WINDOW_MS 20
+/* Of any request, beside its body and its answer. */
+#define REQUEST_BYTES 4096
+/* What a class that was silent has: so many milliseconds' worth. */
+#define CREDIT_MS 100
 
 static const struct {
-	unsigned turn;   /* requests in one turn of the loop */
-	unsigned window; /* answers that the library has not sent yet; 0: any number */
+	unsigned turn;    /* requests in one turn of the loop */
+	int64_t bytes_ms; /* bytes a millisecond; 0: any number */
 } shares[HTTP_CLASS_COUNT] = {
-	[HTTP_CLASS_HANDOVER] = { 16, 0 }, [HTTP_CLASS_PEER] = { 4, 0 },
-	[HTTP_CLASS_ADMIN] = { 8, 0 },     [HTTP_CLASS_OPERATOR] = { 4, 8 },
-	[HTTP_CLASS_VIEWER] = { 2, 4 },
+	[HTTP_CLASS_HANDOVER] = { 16, 0 },    [HTTP_CLASS_PEER] = { 4, 0 },
+	[HTTP_CLASS_ADMIN] = { 8, 0 },        [HTTP_CLASS_OPERATOR] = { 4, 4 << 10 },
+	[HTTP_CLASS_VIEWER] = { 2, 8 << 10 },
 };
 
 static enum http_class class_of(const struct http_request *req)
@@ -45,8 +49,10 @@ static enum http_class class_of(const struct http_request *req)
 
 void http_inbox_init(struct http_inbox *inbox)
 {
-	for (unsigned i = 0; i < HTTP_CLASS_COUNT; i++)
+	for (unsigned i = 0; i < HTTP_CLASS_COUNT; i++) {
 		TAILQ_INIT(&inbox->classes[i].waiting);
+		inbox->classes[i].credit = shares[i].bytes_ms * CREDIT_MS;
+	}
 }
 
 /* The round after that of its caller's last one.  As many can wait as a share has
@@ -84,15 +90,34 @@ static void take(struct http_inbox *inbox, struct http_request *req)
 	TAILQ_REMOVE(&inbox->classes[req->class].waiting, req, link);
 }
 
-static bool is_window_full(const struct http_inbox *inbox, unsigned class)
+static bool is_out_of_credit(const struct http_inbox *inbox, unsigned class)
 {
-	return shares[class].window && inbox->classes[class].unsent >= shares[class].window;
+	return shares[class].bytes_ms && inbox->classes[class].credit <= 0;
 }
 
-void http_inbox_begin_turn(struct http_inbox *inbox)
+static void earn(struct http_inbox *inbox, unsigned class, int64_t ms)
 {
-	for (unsigned i = 0; i < HTTP_CLASS_COUNT; i++)
+	int64_t rate = shares[class].bytes_ms;
+	int64_t *credit = &inbox->classes[class].credit;
+
+	if (rate)
+		*credit = ms < CREDIT_MS - *credit / rate ? *credit + ms * rate : CREDIT_MS * rate;
+}
+
+void http_inbox_begin_turn(struct http_inbox *inbox, uint64_t now_ms)
+{
+	int64_t ms = (int64_t)(now_ms - inbox->earned_ms);
+
+	inbox->earned_ms = now_ms;
+	for (unsigned i = 0; i < HTTP_CLASS_COUNT; i++) {
 		inbox->classes[i].taken = 0;
+		earn(inbox, i, ms);
+	}
+}
+
+void http_inbox_charge(struct http_inbox *inbox, enum http_class class, size_t bytes)
+{
+	inbox->classes[class].credit -= (int64_t)bytes;
 }
 
 struct http_request *http_inbox_take(struct http_inbox *inbox)
@@ -100,9 +125,10 @@ struct http_request *http_inbox_take(struct http_inbox *inbox)
 	for (unsigned i = 0; i < HTTP_CLASS_COUNT; i++) {
 		struct http_request *req = TAILQ_FIRST(&inbox->classes[i].waiting);
 
-		if (!req || inbox->classes[i].taken == shares[i].turn || is_window_full(inbox, i))
+		if (!req || inbox->classes[i].taken == shares[i].turn || is_out_of_credit(inbox, i))
 			continue;
 		inbox->classes[i].taken++;
+		http_inbox_charge(inbox, i, REQUEST_BYTES + req->body_bytes);
 		take(inbox, req);
 		return req;
 	}
@@ -122,45 +148,19 @@ struct http_request *http_inbox_take_any(struct http_inbox *inbox)
 	return NULL;
 }
 
-enum http_inbox_rest http_inbox_rest(const struct http_inbox *inbox)
+static uint32_t wait_ms_of(const struct http_inbox *inbox, unsigned class)
 {
-	enum http_inbox_rest rest = HTTP_INBOX_EMPTY;
-
-	for (unsigned i = 0; i < HTTP_CLASS_COUNT; i++) {
-		if (TAILQ_EMPTY(&inbox->classes[i].waiting))
-			continue;
-		if (!is_window_full(inbox, i))
-			return HTTP_INBOX_READY;
-		rest = HTTP_INBOX_PACED;
-	}
-	return rest;
+	if (!is_out_of_credit(inbox, class))
+		return 0;
+	return (uint32_t)(-inbox->classes[class].credit / shares[class].bytes_ms + 1);
 }
 
-/* ---- the answers that are being sent -------------------------------------- */
-
-uint32_t http_inbox_window_ms(void)
+uint32_t http_inbox_wait_ms(const struct http_inbox *inbox)
 {
-	return WINDOW_MS;
-}
+	uint32_t least = HTTP_INBOX_EMPTY;
 
-void http_inbox_open_windows(struct http_inbox *inbox)
-{
-	inbox->window++;
 	for (unsigned i = 0; i < HTTP_CLASS_COUNT; i++)
-		inbox->classes[i].unsent = 0;
-}
-
-uint64_t http_inbox_sending(struct http_inbox *inbox, enum http_class class)
-{
-	inbox->classes[class].unsent++;
-	return inbox->window;
-}
-
-bool http_inbox_sent(struct http_inbox *inbox, enum http_class class, uint64_t window)
-{
-	bool was_full = is_window_full(inbox, class);
-
-	if (window == inbox->window)
-		inbox->classes[class].unsent--;
-	return was_full && !TAILQ_EMPTY(&inbox->classes[class].waiting);
+		if (!TAILQ_EMPTY(&inbox->classes[i].waiting) && wait_ms_of(inbox, i) < least)
+			least = wait_ms_of(inbox, i);
+	return least;
 }

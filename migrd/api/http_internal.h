@@ -85,6 +85,12 @@ enum http_class {
 	HTTP_CLASS_COUNT
 };
 
+/* What is answered. */
+struct http_content {
+	struct MHD_Response *response;
+	size_t bytes; /* of the body; 0: of a stream */
+};
+
 struct http_exchange {
 	struct http_conn *conn;
 	struct MHD_Connection *connection;
@@ -93,13 +99,9 @@ struct http_exchange {
 	bool is_http_1_0;
 	struct strbuf body;
 	size_t body_bytes;
-	struct MHD_Response *response;
+	struct http_content content; /* once there is an answer */
 	unsigned status;
 	struct http_stream *stream;
-	/* under server->lock */
-	bool is_sending; /* counted by the inbox, in this window */
-	enum http_class class;
-	uint64_t window;
 };
 
 struct http_request {
@@ -112,6 +114,8 @@ struct http_request {
 	enum http_role role;
 	char caller[ID_NAME_SIZE];
 	int64_t uid; /* http_caller_uid() */
+	size_t body_bytes;
+	bool is_refused; /* the exchange has its answer */
 	enum http_class class;
 	uint64_t round;                 /* of its class, see http_inbox.c */
 	TAILQ_ENTRY(http_request) link; /* inbox, then held */
@@ -152,9 +156,9 @@ struct http_inbox {
 		struct http_request_list waiting; /* by round */
 		uint64_t round;                   /* of the last that was taken */
 		unsigned taken;                   /* in this turn */
-		unsigned unsent;                  /* in this window */
+		int64_t credit;                   /* bytes; below 0 after a long answer */
 	} classes[HTTP_CLASS_COUNT];
-	uint64_t window;
+	uint64_t earned_ms; /* the credits are of then */
 };
 
 struct http_server {
@@ -168,7 +172,7 @@ struct http_server {
 	int wake_fd; /* eventfd: the library's threads call the loop */
 	struct loop_watch *wake_watch;
 	struct loop_timer *reaper, *heartbeat;
-	struct loop_timer *pace; /* for requests that wait for the answers of others */
+	struct loop_timer *pace; /* for requests that wait for credit */
 	struct noise *noise[HTTP_NOISE_COUNT];
 
 	pthread_mutex_t lock;
@@ -195,19 +199,15 @@ void http_wake(struct http_server *server);
 void http_inbox_init(struct http_inbox *inbox);
 void http_inbox_add(struct http_inbox *inbox, struct http_request *req);
 /* A turn gives each class its share, the first classes first; NULL ends it. */
-void http_inbox_begin_turn(struct http_inbox *inbox);
+void http_inbox_begin_turn(struct http_inbox *inbox, uint64_t now_ms);
 struct http_request *http_inbox_take(struct http_inbox *inbox);
 /* Without regard to shares: for the end. */
 struct http_request *http_inbox_take_any(struct http_inbox *inbox);
-/* What a turn has left; PACED waits for http_inbox_sent() or for the time of a window. */
-enum http_inbox_rest { HTTP_INBOX_EMPTY, HTTP_INBOX_PACED, HTTP_INBOX_READY };
-enum http_inbox_rest http_inbox_rest(const struct http_inbox *inbox);
-uint32_t http_inbox_window_ms(void);
-void http_inbox_open_windows(struct http_inbox *inbox);
-/* An answer goes to the library: what http_inbox_sent() wants to know of it. */
-uint64_t http_inbox_sending(struct http_inbox *inbox, enum http_class class);
-/* True: the loop has to look, a request waited for this. */
-bool http_inbox_sent(struct http_inbox *inbox, enum http_class class, uint64_t window);
+/* An answer of so many bytes was given; the request was charged for when it was taken. */
+void http_inbox_charge(struct http_inbox *inbox, enum http_class class, size_t bytes);
+/* When what a turn has left can be taken: 0, the next one, or later, for want of credit. */
+#define HTTP_INBOX_EMPTY UINT32_MAX
+uint32_t http_inbox_wait_ms(const struct http_inbox *inbox);
 
 /* ---- http_noise.c ------------------------------------------------------ */
 
@@ -273,14 +273,16 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **con_
 
 void http_request_free(struct http_request *req);
 /* OBJ is taken over; NULL: no body. */
-struct MHD_Response *http_response_json(unsigned status, struct json_object *obj);
+struct http_content http_content_json(unsigned status, struct json_object *obj);
 /* STATUS 0: the code's own. */
-struct MHD_Response *http_response_problem(unsigned status, const struct err *err,
-					   const struct faults *faults);
-/* Hands the answer to the library and lets the request go.  RESPONSE is taken
+struct http_content http_content_problem(unsigned status, const struct err *err,
+					 const struct faults *faults);
+/* Hands the answer to the library and lets the request go.  CONTENT is taken
  * over.  STREAM or NULL. */
-void http_answer(struct http_request *req, unsigned status, struct MHD_Response *response,
+void http_answer(struct http_request *req, unsigned status, struct http_content content,
 		 struct http_stream *stream);
+/* The same with the answer that the exchange has. */
+void http_answer_refused(struct http_request *req);
 /* The daemon stops: answers for the loop.  The lock is held. */
 void http_abandon_held(struct http_server *server);
 

@@ -13,7 +13,7 @@
 /* ---- documents --------------------------------------------------------- */
 
 /* TEXT is taken over. */
-static struct MHD_Response *response_of(const char *type, char *text, size_t len)
+static struct http_content content_of(const char *type, char *text, size_t len)
 {
 	struct MHD_Response *response =
 		MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
@@ -23,26 +23,26 @@ static struct MHD_Response *response_of(const char *type, char *text, size_t len
 	if (type)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	return response;
+	return (struct http_content){ .response = response, .bytes = len };
 }
 
-static struct MHD_Response *response_text(const char *type, const char *text, size_t len)
+static struct http_content content_text(const char *type, const char *text, size_t len)
 {
-	return response_of(type, len ? xstrndup(text, len) : NULL, len);
+	return content_of(type, len ? xstrndup(text, len) : NULL, len);
 }
 
-struct MHD_Response *http_response_json(unsigned status, struct json_object *obj)
+struct http_content http_content_json(unsigned status, struct json_object *obj)
 {
-	struct MHD_Response *response;
+	struct http_content content;
 	const char *text;
 	size_t len;
 
 	if (!obj)
-		return response_text(NULL, NULL, 0);
+		return content_text(NULL, NULL, 0);
 	text = json_text(obj, &len);
-	response = response_text(status >= 400 ? TYPE_PROBLEM : TYPE_JSON, text, len);
+	content = content_text(status >= 400 ? TYPE_PROBLEM : TYPE_JSON, text, len);
 	json_object_put(obj);
-	return response;
+	return content;
 }
 
 static struct json_object *fault_list(const struct faults *faults)
@@ -80,18 +80,18 @@ struct json_object *http_problem(const struct err *err)
 	return problem((unsigned)err_http_status(err->code), err, NULL);
 }
 
-struct MHD_Response *http_response_problem(unsigned status, const struct err *err,
-					   const struct faults *faults)
+struct http_content http_content_problem(unsigned status, const struct err *err,
+					 const struct faults *faults)
 {
-	struct MHD_Response *response;
+	struct http_content content;
 
 	if (status == 0)
 		status = (unsigned)err_http_status(err->code);
-	response = http_response_json(status, problem(status, err, faults));
+	content = http_content_json(status, problem(status, err, faults));
 	/* RFC 9110 section 15.5.22 asks for it; the version in it is our own. */
 	if (status == MHD_HTTP_UPGRADE_REQUIRED)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_UPGRADE, "migrd-peer");
-	return response;
+		MHD_add_response_header(content.response, MHD_HTTP_HEADER_UPGRADE, "migrd-peer");
+	return content;
 }
 
 /* ---- letting go -------------------------------------------------------- */
@@ -108,22 +108,20 @@ void http_request_free(struct http_request *req)
 	free(req);
 }
 
-/* The lock is held. */
-static void give_to_library(struct http_request *req, unsigned status,
-			    struct MHD_Response *response, struct http_stream *stream)
+/* The lock is held.  A refused request may be given another answer than it had. */
+static void give_to_library(struct http_request *req, unsigned status, struct http_content content,
+			    struct http_stream *stream)
 {
 	struct http_exchange *ex = req->exchange;
 
 	assert(ex); /* it has not been answered yet */
+	if (ex->content.response)
+		MHD_destroy_response(ex->content.response);
 	ex->status = status;
-	ex->response = response;
+	ex->content = content;
 	ex->stream = stream;
-	if (!stream) { /* which has no end to wait for */
-		ex->is_sending = true;
-		ex->class = req->class;
-		ex->window = http_inbox_sending(&req->server->inbox, req->class);
-	}
 	req->exchange = NULL;
+	http_inbox_charge(&req->server->inbox, req->class, content.bytes);
 	MHD_resume_connection(ex->connection);
 }
 
@@ -139,14 +137,14 @@ static void log_write(const struct http_request *req, unsigned status)
 }
 
 /* A request that outlived its server is only let go. */
-void http_answer(struct http_request *req, unsigned status, struct MHD_Response *response,
+void http_answer(struct http_request *req, unsigned status, struct http_content content,
 		 struct http_stream *stream)
 {
 	struct http_server *server = req->server;
 	struct err err;
 
 	if (!server) {
-		MHD_destroy_response(response);
+		MHD_destroy_response(content.response);
 		http_request_free(req);
 		return;
 	}
@@ -156,17 +154,31 @@ void http_answer(struct http_request *req, unsigned status, struct MHD_Response 
 	case FAULT_NONE:
 		break;
 	case FAULT_ERROR:
-		MHD_destroy_response(response);
+		MHD_destroy_response(content.response);
 		status = (unsigned)err_http_status(err.code);
-		response = http_response_problem(0, &err, NULL);
+		content = http_content_problem(0, &err, NULL);
 		break;
 	case FAULT_DROP:
-		MHD_destroy_response(response);
+		MHD_destroy_response(content.response);
 		return; /* held until the server stops */
 	}
 	pthread_mutex_lock(&server->lock);
 	TAILQ_REMOVE(&server->held, req, link);
-	give_to_library(req, status, response, stream);
+	give_to_library(req, status, content, stream);
+	pthread_mutex_unlock(&server->lock);
+	http_request_free(req);
+}
+
+void http_answer_refused(struct http_request *req)
+{
+	struct http_server *server = req->server;
+	struct http_content content;
+
+	pthread_mutex_lock(&server->lock);
+	TAILQ_REMOVE(&server->held, req, link);
+	content = req->exchange->content;
+	req->exchange->content.response = NULL;
+	give_to_library(req, req->exchange->status, content, NULL);
 	pthread_mutex_unlock(&server->lock);
 	http_request_free(req);
 }
@@ -179,12 +191,12 @@ void http_abandon_held(struct http_server *server)
 
 	err_set(&err, ERR_UNAVAILABLE, "the daemon is stopping");
 	while ((req = http_inbox_take_any(&server->inbox))) {
-		give_to_library(req, status, http_response_problem(0, &err, NULL), NULL);
+		give_to_library(req, status, http_content_problem(0, &err, NULL), NULL);
 		http_request_free(req);
 	}
 	while ((req = TAILQ_FIRST(&server->held))) {
 		TAILQ_REMOVE(&server->held, req, link);
-		give_to_library(req, status, http_response_problem(0, &err, NULL), NULL);
+		give_to_library(req, status, http_content_problem(0, &err, NULL), NULL);
 		req->server = NULL;
 	}
 }
@@ -193,22 +205,22 @@ void http_abandon_held(struct http_server *server)
 
 void http_reply(struct http_request *req, int status, struct json_object *obj)
 {
-	http_answer(req, (unsigned)status, http_response_json((unsigned)status, obj), NULL);
+	http_answer(req, (unsigned)status, http_content_json((unsigned)status, obj), NULL);
 }
 
 void http_reply_json(struct http_request *req, int status, char *text, size_t len)
 {
-	http_answer(req, (unsigned)status, response_of(TYPE_JSON, text, len), NULL);
+	http_answer(req, (unsigned)status, content_of(TYPE_JSON, text, len), NULL);
 }
 
 void http_reply_text(struct http_request *req, int status, const char *type, const char *text)
 {
-	http_answer(req, (unsigned)status, response_text(type, text, strlen(text)), NULL);
+	http_answer(req, (unsigned)status, content_text(type, text, strlen(text)), NULL);
 }
 
 void http_reply_err(struct http_request *req, const struct err *err)
 {
-	http_answer(req, (unsigned)err_http_status(err->code), http_response_problem(0, err, NULL),
+	http_answer(req, (unsigned)err_http_status(err->code), http_content_problem(0, err, NULL),
 		    NULL);
 }
 
@@ -217,7 +229,7 @@ void http_reply_faults(struct http_request *req, const struct faults *faults)
 	struct err err = { 0 };
 
 	faults_to_err(faults, &err);
-	http_answer(req, MHD_HTTP_BAD_REQUEST, http_response_problem(0, &err, faults), NULL);
+	http_answer(req, MHD_HTTP_BAD_REQUEST, http_content_problem(0, &err, faults), NULL);
 }
 
 const char *http_method(const struct http_request *req)

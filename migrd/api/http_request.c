@@ -131,10 +131,10 @@ static bool check_body_header(const struct http_request *req, struct err *err)
 
 static void refuse(struct http_exchange *ex, unsigned status, const struct err *err)
 {
-	if (ex->response)
+	if (ex->content.response)
 		return;
 	ex->status = status ? status : (unsigned)err_http_status(err->code);
-	ex->response = http_response_problem(ex->status, err, NULL);
+	ex->content = http_content_problem(ex->status, err, NULL);
 }
 
 static void refuse_faults(struct http_exchange *ex, const char *what, const struct faults *faults)
@@ -143,7 +143,7 @@ static void refuse_faults(struct http_exchange *ex, const char *what, const stru
 
 	err_set(&err, ERR_INVALID, "%s", what);
 	ex->status = MHD_HTTP_BAD_REQUEST;
-	ex->response = http_response_problem(ex->status, &err, faults);
+	ex->content = http_content_problem(ex->status, &err, faults);
 }
 
 static void check_query(struct http_exchange *ex)
@@ -215,7 +215,7 @@ static bool find_route(struct http_exchange *ex, struct err *err)
 				     &allow, err);
 	if (!req->route && err->code == ERR_METHOD) {
 		refuse(ex, 0, err);
-		MHD_add_response_header(ex->response, "Allow", strbuf_str(&allow));
+		MHD_add_response_header(ex->content.response, "Allow", strbuf_str(&allow));
 	}
 	strbuf_fini(&allow);
 	return req->route;
@@ -223,10 +223,11 @@ static bool find_route(struct http_exchange *ex, struct err *err)
 
 static enum MHD_Result queue(struct http_exchange *ex)
 {
-	enum MHD_Result result = MHD_queue_response(ex->connection, ex->status, ex->response);
+	enum MHD_Result result =
+		MHD_queue_response(ex->connection, ex->status, ex->content.response);
 
-	MHD_destroy_response(ex->response);
-	ex->response = NULL;
+	MHD_destroy_response(ex->content.response);
+	ex->content.response = NULL;
 	return result;
 }
 
@@ -244,9 +245,9 @@ static enum MHD_Result begin(struct http_exchange *ex, const char *method)
 		refuse(ex, 0, &err);
 	else
 		check_query(ex);
-	if (ex->response && err.code == ERR_UNAUTHORIZED)
-		MHD_add_response_header(ex->response, "Connection", "close");
-	if (ex->response && content_length(req) > DISCARD_MAX)
+	if (ex->content.response && err.code == ERR_UNAUTHORIZED)
+		MHD_add_response_header(ex->content.response, "Connection", "close");
+	if (ex->content.response && content_length(req) > DISCARD_MAX)
 		return queue(ex);
 	return MHD_YES;
 }
@@ -265,7 +266,7 @@ static enum MHD_Result take_body(struct http_exchange *ex, const char *data, siz
 		err_set(&err, ERR_TOO_LARGE, "the body is over %u bytes", HTTP_BODY_MAX);
 		refuse(ex, 0, &err);
 	}
-	if (ex->response)
+	if (ex->content.response)
 		strbuf_fini(&ex->body);
 	else
 		strbuf_add(&ex->body, data, len);
@@ -316,6 +317,8 @@ static bool hand_over(struct http_exchange *ex)
 	}
 	MHD_suspend_connection(ex->connection);
 	req->exchange = ex;
+	req->body_bytes = ex->body_bytes;
+	req->is_refused = ex->content.response;
 	ex->req = NULL;
 	http_inbox_add(&server->inbox, req);
 	pthread_mutex_unlock(&server->lock);
@@ -323,14 +326,21 @@ static bool hand_over(struct http_exchange *ex)
 	return true;
 }
 
+/* What is refused waits for its turn, too, when it is known whose turn that is: bad
+ * requests cost as much as good ones. */
+static bool is_for_loop(const struct http_exchange *ex)
+{
+	return ex->req && (!ex->content.response || ex->req->role != HTTP_ROLE_NONE);
+}
+
 static enum MHD_Result finish(struct http_exchange *ex)
 {
 	struct err err = { 0 };
 
 	http_conn_request_complete(ex->conn);
-	if (!ex->response && ex->req)
+	if (!ex->content.response && ex->req)
 		parse_body(ex);
-	if (ex->response)
+	if (!is_for_loop(ex))
 		return queue(ex);
 	if (hand_over(ex))
 		return MHD_YES;
@@ -365,7 +375,6 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **con_
 {
 	struct http_server *server = cls;
 	struct http_exchange *ex = *con_cls;
-	bool is_wake_needed;
 
 	(void)connection;
 	(void)code;
@@ -376,17 +385,14 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **con_
 	ex->conn->is_idle = true;
 	if (ex->stream)
 		http_stream_client_gone(ex->stream);
-	if (ex->response)
-		MHD_destroy_response(ex->response);
+	if (ex->content.response)
+		MHD_destroy_response(ex->content.response);
 	if (ex->req)
 		http_request_free(ex->req);
 	strbuf_fini(&ex->body);
 	pthread_mutex_lock(&server->lock);
-	is_wake_needed = ex->is_sending && http_inbox_sent(&server->inbox, ex->class, ex->window);
 	server->exchange_count--;
 	pthread_cond_signal(&server->exchange_ended);
 	pthread_mutex_unlock(&server->lock);
 	free(ex);
-	if (is_wake_needed)
-		http_wake(server);
 }

@@ -145,7 +145,8 @@ struct http_stream *http_stream_begin(struct http_request *req, loop_fn *closed,
 	pthread_mutex_unlock(&server->lock);
 	if (!loop_timer_is_active(server->heartbeat))
 		loop_timer_start(server->heartbeat, server->heartbeat_ms);
-	http_answer(req, MHD_HTTP_OK, stream_response(stream), stream);
+	http_answer(req, MHD_HTTP_OK, (struct http_content){ .response = stream_response(stream) },
+		    stream);
 	return stream;
 }
 

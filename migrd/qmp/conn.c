@@ -29,8 +29,8 @@
  * at its busiest brings some dozens of messages a second. */
 #define TURN_MESSAGES  16
 #define BURST_MESSAGES 256
-#define MESSAGES_PER_S 1000
-#define REST_MS        10
+#define MESSAGE_MS     5
+#define REST_MS        50
 
 enum qmp_conn_state {
 	QMP_CONN_CONNECTING,
@@ -497,12 +497,11 @@ static bool refuse_stranger(struct qmp_conn *conn)
 
 static void refill(struct qmp_conn *conn)
 {
-	uint64_t now_ms = loop_now_ms(conn->loop);
-	uint64_t given = (now_ms - conn->counted_ms) * MESSAGES_PER_S / 1000;
+	uint64_t given = (loop_now_ms(conn->loop) - conn->counted_ms) / MESSAGE_MS;
 
 	conn->tokens = given > BURST_MESSAGES - conn->tokens ? BURST_MESSAGES
 							     : conn->tokens + (unsigned)given;
-	conn->counted_ms = now_ms;
+	conn->counted_ms += given * MESSAGE_MS;
 }
 
 /* What has been read already is gone on with after the rest. */

@@ -608,6 +608,56 @@ START_TEST(unverified_connections_are_limited_and_admins_get_in)
 }
 END_TEST
 
+static void use_up_credit(struct rig *r)
+{
+	pthread_mutex_lock(&r->server->lock);
+	http_inbox_begin_turn(&r->server->inbox, loop_now_ms(r->loop));
+	http_inbox_charge(&r->server->inbox, HTTP_CLASS_OPERATOR, 1 << 30);
+	pthread_mutex_unlock(&r->server->lock);
+}
+
+static void give_credit(struct rig *r)
+{
+	pthread_mutex_lock(&r->server->lock);
+	r->server->inbox.earned_ms = 0;
+	pthread_mutex_unlock(&r->server->lock);
+	http_wake(r->server);
+}
+
+static bool is_waiting;
+
+static void look_at_inbox(struct rig *r)
+{
+	const struct http_request *first;
+
+	pthread_mutex_lock(&r->server->lock);
+	first = TAILQ_FIRST(&r->server->inbox.classes[HTTP_CLASS_OPERATOR].waiting);
+	is_waiting = first && first->is_refused;
+	pthread_mutex_unlock(&r->server->lock);
+}
+
+/* Bad requests cost as much as good ones: they are answered, when it is their turn. */
+START_TEST(request_refused_waits_for_its_turn_too)
+{
+	struct strbuf got = STRBUF_INIT;
+	struct raw raw;
+
+	rig_call(&rig, use_up_credit);
+	raw_open(&raw, &rig, "olga");
+	raw_send(&raw, "POST /v1/things HTTP/1.1\r\nHost: a\r\n"
+		       "Content-Type: application/json\r\nContent-Length: 1\r\n\r\n{");
+	for (is_waiting = false; !is_waiting;)
+		rig_call(&rig, look_at_inbox);
+	check_alive(); /* for others */
+	rig_call(&rig, look_at_inbox);
+	ck_assert(is_waiting);
+	rig_call(&rig, give_credit);
+	ck_assert(raw_read_until(&raw, "400 Bad Request", &got));
+	strbuf_fini(&got);
+	raw_close(&raw);
+}
+END_TEST
+
 static void release_held(struct rig *r)
 {
 	while (r->held_count)
@@ -628,108 +678,6 @@ START_TEST(request_held_is_answered_later)
 	ck_assert(raw_read_until(&raw, "204 No Content", &got));
 	strbuf_fini(&got);
 	raw_close(&raw);
-}
-END_TEST
-
-/* ---- whose turn it is --------------------------------------------------------- */
-
-enum { VIEWERS = 20 };
-
-static struct http_request waiting[VIEWERS + 2];
-
-/* Twenty viewers came first, then an operator, then a peer with the end of a move. */
-static void fill_inbox(struct http_inbox *inbox)
-{
-	static char list[] = "/v1/moves", go[] = "/peer/v1/moves/1/go";
-
-	http_inbox_init(inbox);
-	for (size_t i = 0; i < ARRAY_LEN(waiting); i++) {
-		waiting[i] = (struct http_request){ .role = HTTP_ROLE_VIEWER, .path = list };
-		if (i == VIEWERS)
-			waiting[i].role = HTTP_ROLE_OPERATOR;
-		if (i == VIEWERS + 1)
-			waiting[i] = (struct http_request){ .role = HTTP_ROLE_PEER, .path = go };
-		http_inbox_add(inbox, &waiting[i]);
-	}
-	http_inbox_begin_turn(inbox);
-}
-
-/* A guest stands still while its handover waits. */
-START_TEST(inbox_handover_behind_viewers_is_first)
-{
-	struct http_inbox inbox = { 0 };
-
-	fill_inbox(&inbox);
-	ck_assert_ptr_eq(http_inbox_take(&inbox), &waiting[VIEWERS + 1]);
-	ck_assert_ptr_eq(http_inbox_take(&inbox), &waiting[VIEWERS]);
-	ck_assert_ptr_eq(http_inbox_take(&inbox), &waiting[0]);
-}
-END_TEST
-
-/* Who asks on twenty connections gets no more than who asks on one. */
-START_TEST(inbox_callers_take_turns_however_many_they_ask)
-{
-	struct http_inbox inbox = { 0 };
-	struct http_request lone = { .role = HTTP_ROLE_VIEWER };
-	unsigned taken = 0;
-
-	fill_inbox(&inbox);
-	memcpy(lone.caller, "lone", sizeof("lone"));
-	lone.path = waiting[0].path;
-	http_inbox_add(&inbox, &lone);
-	for (unsigned answered = 0; answered < 3; taken++) {
-		struct http_request *req = http_inbox_take(&inbox);
-
-		http_inbox_begin_turn(&inbox);
-		if (req != &lone)
-			continue;
-		answered++;
-		http_inbox_add(&inbox, &lone); /* at once again */
-	}
-	/* Between two of its own, one of the other viewer's. */
-	ck_assert_uint_le(taken, 2 + 2 * 3);
-	ck_assert_ptr_ne(http_inbox_take(&inbox), &lone);
-}
-END_TEST
-
-/* However many wait, the loop gets to its other descriptors. */
-START_TEST(inbox_many_viewers_have_their_share_of_a_turn)
-{
-	struct http_inbox inbox = { 0 };
-	size_t count = 0;
-
-	fill_inbox(&inbox);
-	while (http_inbox_take(&inbox))
-		count++;
-	ck_assert_uint_lt(count, VIEWERS / 2);
-	ck_assert_int_eq(http_inbox_rest(&inbox), HTTP_INBOX_READY);
-	http_inbox_begin_turn(&inbox);
-	ck_assert_ptr_nonnull(http_inbox_take(&inbox));
-}
-END_TEST
-
-/* One thread sends all answers: those to viewers are not piled up before it. */
-START_TEST(inbox_answers_not_sent_hold_viewers_back_for_a_while)
-{
-	struct http_inbox inbox = { 0 };
-	uint64_t window = 0;
-
-	fill_inbox(&inbox);
-	while (http_inbox_rest(&inbox) == HTTP_INBOX_READY) {
-		const struct http_request *req = http_inbox_take(&inbox);
-
-		if (req)
-			window = http_inbox_sending(&inbox, req->class);
-		else
-			http_inbox_begin_turn(&inbox);
-	}
-	ck_assert_int_eq(http_inbox_rest(&inbox), HTTP_INBOX_PACED);
-	ck_assert(http_inbox_sent(&inbox, HTTP_CLASS_VIEWER, window));
-	ck_assert_int_eq(http_inbox_rest(&inbox), HTTP_INBOX_READY);
-	window = http_inbox_sending(&inbox, HTTP_CLASS_VIEWER);
-	http_inbox_open_windows(&inbox);
-	ck_assert_int_eq(http_inbox_rest(&inbox), HTTP_INBOX_READY);
-	ck_assert(!http_inbox_sent(&inbox, HTTP_CLASS_VIEWER, window));
 }
 END_TEST
 
@@ -950,11 +898,8 @@ Suite *suite(void)
 	tcase_add_test(plain, requests_pipelined_are_answered_in_order);
 	tcase_add_test(plain, unverified_connections_are_limited_and_admins_get_in);
 	tcase_add_test(plain, request_held_is_answered_later);
+	tcase_add_test(plain, request_refused_waits_for_its_turn_too);
 	tcase_add_test(plain, request_held_client_gone_is_survived);
-	tcase_add_test(plain, inbox_handover_behind_viewers_is_first);
-	tcase_add_test(plain, inbox_callers_take_turns_however_many_they_ask);
-	tcase_add_test(plain, inbox_many_viewers_have_their_share_of_a_turn);
-	tcase_add_test(plain, inbox_answers_not_sent_hold_viewers_back_for_a_while);
 	tcase_add_test(plain, event_reaches_all_watchers);
 	tcase_add_test(plain, watcher_too_slow_is_cut);
 	suite_add_tcase(s, plain);
