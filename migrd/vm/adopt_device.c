@@ -184,18 +184,11 @@ void adopt_take_object(struct adopt_plan *plan, const struct adopt_option *optio
 	static const char *const types[] = { "memory-backend-ram", "memory-backend-memfd",
 					     "iothread",           "rng-random",
 					     "rng-builtin",        NULL };
-	CLEANUP(optlist_fini) struct optlist opts = OPTLIST_INIT;
-	const char *type;
-	struct err err;
+	struct adopt_item *item =
+		adopt_add_list(plan, ADOPT_OBJECT, option->name, value, "qom-type");
+	const char *type = item ? optlist_get(&item->opts, "qom-type") : NULL;
 
-	if (!optlist_parse(value, "qom-type", &opts, &err)) {
-		ADOPT_REFUSE(plan, option->name, "'%.60s' is not understood: %s", value, err.msg);
-		return;
-	}
-	type = optlist_get(&opts, "qom-type");
-	if (type && is_one_of(type, types))
-		adopt_add(plan, ADOPT_PLAIN, option->name, value);
-	else
+	if (item && (!type || !is_one_of(type, types)))
 		ADOPT_REFUSE(plan, option->name, "'%.40s' is not known to move", type ? type : "");
 }
 

@@ -156,6 +156,81 @@ static bool take_nets(struct adopt_facts *facts, struct json_object *result, str
 	return true;
 }
 
+static bool take_objects(struct adopt_facts *facts, struct json_object *result, struct err *err)
+{
+	size_t count = json_count(result);
+
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *info = json_object_array_get_idx(result, i);
+		const char *type = json_get_str(info, "type");
+		struct adopt_backend *object;
+
+		if (!type || strncmp(type, "child<", 6) != 0)
+			continue;
+		object = add_backend(&facts->objects, err);
+		if (!object)
+			return false;
+		COPY(object->id, json_get_str(info, "name"));
+		snprintf(object->type, sizeof(object->type), "%.*s", (int)strcspn(type + 6, ">"),
+			 type + 6);
+	}
+	return true;
+}
+
+static bool take_display(struct adopt_facts *facts, struct json_object *info, struct err *err)
+{
+	struct json_object *servers = json_object_object_get(info, "server");
+
+	for (size_t i = 0; i < json_count(servers); i++) {
+		struct adopt_backend *server = add_backend(&facts->vnc, err);
+
+		if (!server)
+			return false;
+		COPY(server->id, json_get_str(info, "id"));
+		COPY(server->type, json_get_str(json_object_array_get_idx(servers, i), "service"));
+	}
+	return true;
+}
+
+static bool take_vnc(struct adopt_facts *facts, struct json_object *result, struct err *err)
+{
+	for (size_t i = 0; i < json_count(result); i++) {
+		if (!take_display(facts, json_object_array_get_idx(result, i), err))
+			return false;
+	}
+	return true;
+}
+
+/* Of lines like "  TCP[HOST_FORWARD]  10  127.0.0.1 2222  10.0.2.15  22  0  0" (libslirp's
+ * src/misc.c, slirp_connection_info()). */
+static bool take_forward(struct adopt_facts *facts, const char *line, struct err *err)
+{
+	struct adopt_backend *forward;
+	unsigned host, guest;
+	char protocol[4];
+
+	if (sscanf(line, " %3[A-Z][HOST_FORWARD] %*d %*s %5u %*s %5u", protocol, &host, &guest) !=
+	    3)
+		return true;
+	forward = add_backend(&facts->forwards, err);
+	if (!forward)
+		return false;
+	snprintf(forward->type, sizeof(forward->type), "%s:%u-%u",
+		 strcmp(protocol, "UDP") == 0 ? "udp" : "tcp", host, guest);
+	return true;
+}
+
+static bool take_forwards(struct adopt_facts *facts, struct json_object *result, struct err *err)
+{
+	CLEANUP(free_charp) char *text = xstrdup(json_object_get_string(result));
+	char *rest = NULL;
+
+	for (char *line = strtok_r(text, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest))
+		if (!take_forward(facts, line, err))
+			return false;
+	return true;
+}
+
 static const struct adopt_backend *find_backend(const struct adopt_backends *backends,
 						const char *id)
 {
@@ -174,6 +249,21 @@ const struct adopt_backend *adopt_backend_find(const struct adopt_facts *facts, 
 const struct adopt_backend *adopt_chardev_find(const struct adopt_facts *facts, const char *id)
 {
 	return find_backend(&facts->chardevs, id);
+}
+
+const struct adopt_backend *adopt_object_find(const struct adopt_facts *facts, const char *id)
+{
+	return find_backend(&facts->objects, id);
+}
+
+bool adopt_vnc_listens(const struct adopt_facts *facts, const char *display, const char *port)
+{
+	for (size_t i = 0; i < facts->vnc.count; i++) {
+		if (strcmp(facts->vnc.list[i].id, display) == 0 &&
+		    strcmp(facts->vnc.list[i].type, port) == 0)
+			return true;
+	}
+	return false;
 }
 
 const struct adopt_backend *adopt_tap_find(const struct adopt_facts *facts, const char *ifname)
@@ -290,6 +380,9 @@ static const struct {
 	{ "query-block-jobs", NULL, take_jobs },
 	{ "query-chardev", NULL, take_chardevs },
 	{ "human-monitor-command", "info network", take_nets },
+	{ "human-monitor-command", "info usernet", take_forwards },
+	{ "query-vnc-servers", NULL, take_vnc }, /* an error: it is built without VNC */
+	{ "qom-list", "/objects", take_objects },
 	{ "qom-get", "/machine", take_machine },
 	{ "qom-list", "/machine/peripheral", NULL },
 	{ "qom-list", "/machine/peripheral-anon", NULL },
@@ -310,7 +403,8 @@ bool adopt_facts_take(struct adopt_facts *facts, const char *command, const char
 		      struct json_object *result, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(questions); i++) {
-		if (strcmp(questions[i].command, command) != 0)
+		if (strcmp(questions[i].command, command) != 0 ||
+		    (path && questions[i].path && strcmp(questions[i].path, path) != 0))
 			continue;
 		if (questions[i].take)
 			return questions[i].take(facts, result, err);
@@ -352,12 +446,12 @@ static void on_answer(void *data, struct json_object *result, const struct err *
 	const char *command = questions[inquiry->question].command;
 	struct err wrong;
 
-	if (!inquiry->fn || err) {
+	if (!inquiry->fn || (err && questions[inquiry->question].take != take_vnc)) {
 		finish(inquiry, err);
 		return;
 	}
-	if (!adopt_facts_take(&inquiry->facts, command, questions[inquiry->question].path, result,
-			      &wrong)) {
+	if (!err && !adopt_facts_take(&inquiry->facts, command, questions[inquiry->question].path,
+				      result, &wrong)) {
 		err_wrap(&wrong, "%s", command);
 		finish(inquiry, &wrong);
 		return;

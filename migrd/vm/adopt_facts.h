@@ -73,6 +73,9 @@ struct adopt_facts {
 	size_t device_count;
 	struct adopt_blocks blocks;
 	struct adopt_backends nets, chardevs;
+	struct adopt_backends objects;  /* of -object, and QEMU's own */
+	struct adopt_backends vnc;      /* id: of the display; type: a port that it listens on */
+	struct adopt_backends forwards; /* type: "tcp:2222-22" */
 };
 
 /* Called once, on the loop, never from inside the call. */
@@ -90,6 +93,8 @@ const struct adopt_backend *adopt_backend_find(const struct adopt_facts *facts, 
 const struct adopt_backend *adopt_chardev_find(const struct adopt_facts *facts, const char *id);
 /* The tap IFNAME; NULL: QEMU has none of this name. */
 const struct adopt_backend *adopt_tap_find(const struct adopt_facts *facts, const char *ifname);
+const struct adopt_backend *adopt_object_find(const struct adopt_facts *facts, const char *id);
+bool adopt_vnc_listens(const struct adopt_facts *facts, const char *display, const char *port);
 /* "/machine/peripheral/vd0"; the caller frees it. */
 char *adopt_object_path(const struct adopt_device *device);
 

@@ -266,6 +266,7 @@ static void take_all(struct adopt_plan *plan, struct args *args)
 	adopt_machine_begin(plan);
 	for (const char *arg; (arg = next_arg(args));)
 		take_arg(plan, args, arg);
+	adopt_refuse_changed(plan);
 	adopt_follow_drives(plan);
 	adopt_follow_netdevs(plan);
 	adopt_drives_end(plan, adopt_devices_end(plan));

@@ -18,6 +18,7 @@ enum adopt_kind {
 	ADOPT_NET,
 	ADOPT_CHARDEV,
 	ADOPT_MON,
+	ADOPT_OBJECT,
 };
 
 /* An option that is repeated, unless a member of the definition takes its place. */
@@ -137,5 +138,7 @@ adopt_take_fn adopt_take_device, adopt_take_object;
 /* Matches, pins and maps; the number of those without an id. */
 size_t adopt_devices_end(struct adopt_plan *plan);
 void adopt_board_end(struct adopt_plan *plan);
+/* adopt_running.c: objects, VNC's port and hostfwd, which have to be as they were given */
+void adopt_refuse_changed(struct adopt_plan *plan);
 
 #endif

@@ -4,6 +4,7 @@ import contextlib
 import json
 
 from lib.foreign import PLAIN, AdoptBase
+from lib.host import free_ports
 from lib.qmp import Qmp
 
 SIZE = 1 << 20
@@ -147,6 +148,38 @@ class AdoptNowTest(AdoptBase):
         self.assertNotIn(str(one), json.dumps(vm["definition"]))
         self.world.move(other, self.a, self.b)
         other.assert_runs_on(self.b)
+
+    # None of them has a form in the definition but the option that it was started with.
+    def test_objects_and_ports_that_were_changed_since_are_refused_by_name(self):
+        guest = self.world.guest(area=0)
+        ssh, vnc, other = free_ports(3)
+        display = vnc - 5900    # QEMU takes a port for the number of a display
+        foreign = self.foreign(*PLAIN, "-vnc", f"127.0.0.1:{display}", "-object",
+                               "iothread,id=io0", "-netdev",
+                               f"user,id=n0,hostfwd=tcp:127.0.0.1:{ssh}-:22", "-device",
+                               "virtio-net-pci,netdev=n0", guest=guest)
+
+        def listen(port):
+            self.do(foreign, "display-update", type="vnc", addresses=[
+                {"type": "inet", "host": "127.0.0.1", "port": str(port)}])
+
+        def forward(verb, port, to=""):
+            self.do(foreign, "human-monitor-command", **{
+                "command-line": f"hostfwd_{verb} n0 tcp:127.0.0.1:{port}{to}"})
+
+        listen(other)
+        self.do(foreign, "object-add", **{"qom-type": "iothread", "id": "io1"})
+        forward("remove", ssh)
+        self.refused(foreign, 400, "invalid", f"port {vnc}", "'io1' (iothread) was added",
+                     f":{ssh}-:22 was removed")
+        listen(vnc)
+        self.do(foreign, "object-del", id="io1")
+        forward("add", ssh, "-:22")
+        forward("add", other, "-:23")
+        self.refused(foreign, 400, "invalid", "2 ports of the host")
+        forward("remove", other)
+        foreign.adopt()
+        guest.assert_runs_on(self.a)
 
     def test_limits_that_were_set_since_go_with_it(self):
         guest = self.world.guest(area=0)

@@ -305,6 +305,7 @@ START_TEST(nics_of_all_kinds_keep_slot_and_mac)
 	snprintf(facts->devices[2].mac, VM_DEF_MAC_SIZE, "52:54:00:12:34:57");
 	add_device(ADOPT_BOARD, "device[9]", "e1000e", 8, "pcie.0");
 	snprintf(facts->devices[3].mac, VM_DEF_MAC_SIZE, "52:54:00:12:34:56");
+	add_backend(&facts->forwards, "", "tcp:22-22", "");
 	plan("-netdev tap,id=t,ifname=tap7,script=no,downscript=no -device "
 	     "virtio-net-pci,netdev=t,id=n "
 	     "-nic user,hostfwd=tcp::22-:22");
@@ -581,6 +582,50 @@ START_TEST(option_that_cannot_be_repeated_is_refused_by_name)
 }
 END_TEST
 
+/* What was hot-plugged behind an option stays behind it only until the next start. */
+START_TEST(objects_added_or_removed_later_are_refused)
+{
+	add_backend(&facts->objects, "pc.ram", "memory-backend-ram", "");
+	add_backend(&facts->objects, "compat_monitor0", "monitor-qmp", "");
+	add_backend(&facts->objects, "io0", "iothread", "");
+	plan("-object iothread,id=io0");
+	assert_taken();
+	add_backend(&facts->objects, "tg0", "throttle-group", "");
+	plan("-object {\"qom-type\":\"iothread\",\"id\":\"io0\"} -object iothread,id=io1");
+	assert_refused("-object", "'tg0' (throttle-group) was added");
+	assert_refused("-object", "'io1' was removed");
+}
+END_TEST
+
+START_TEST(vnc_on_another_port_than_at_its_start_is_refused)
+{
+	add_backend(&facts->vnc, "default", "5977", "");
+	add_backend(&facts->vnc, "second", "5999", "");
+	plan("-vnc 127.0.0.1:77,password=on -vnc :99,id=second,websocket=on -vnc unix:/run/v");
+	assert_taken();
+	plan("-vnc 127.0.0.1:78");
+	assert_refused("-vnc", "port 5978");
+	/* QEMU chose. */
+	plan("-vnc 127.0.0.1:76,to=9 -vnc none");
+	assert_taken();
+}
+END_TEST
+
+START_TEST(ports_opened_or_closed_later_are_refused)
+{
+	add_backend(&facts->nets, "n0", "user", "");
+	add_backend(&facts->forwards, "", "tcp:2222-22", "");
+	add_backend(&facts->forwards, "", "udp:5353-53", "");
+	plan("-netdev user,id=n0,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=udp::5353-10.0.2.15:53 "
+	     "-device e1000,netdev=n0,id=e0");
+	ck_assert(!says(result.refused, "-netdev", ""));
+	plan("-netdev user,id=n0,hostfwd=tcp::2223-:22,hostfwd=udp::5353-:53");
+	assert_refused("-netdev", "hostfwd=tcp::2223-:22 was removed");
+	plan("-netdev user,id=n0,hostfwd=tcp::2222-:22");
+	assert_refused("-netdev", "2 ports of the host lead to the guest");
+}
+END_TEST
+
 /* All at once: who adopts should not have to try again for each. */
 START_TEST(refusals_come_together)
 {
@@ -676,6 +721,25 @@ START_TEST(answers_are_taken_as_they_are)
 		       &err));
 	ck_assert_uint_eq(facts->nets.count, 1);
 	ck_assert_str_eq(adopt_backend_find(facts, "n0")->ifname, "tap3");
+	ck_assert(take("human-monitor-command", "info usernet",
+		       "\"Hub -1 (n0):\\r\\n  Protocol[State]    FD  Source Address  Port\\r\\n"
+		       "  TCP[HOST_FORWARD]  14       127.0.0.1 2222  10.0.2.15    22     0     0"
+		       "\\r\\n  TCP[ESTABLISHED]   15       10.0.2.15 44444  1.2.3.4    80    0   0"
+		       "\\r\\n  UDP[HOST_FORWARD]  16               * 5353  10.0.2.15    53     0  "
+		       "   0"
+		       "\\r\\n\"",
+		       &err));
+	ck_assert_uint_eq(facts->forwards.count, 2);
+	ck_assert_str_eq(facts->forwards.list[0].type, "tcp:2222-22");
+	ck_assert_str_eq(facts->forwards.list[1].type, "udp:5353-53");
+	ck_assert(take("query-vnc-servers", NULL,
+		       "[{\"id\":\"default\",\"server\":[{\"service\":\"5977\"}]}]", &err));
+	ck_assert(adopt_vnc_listens(facts, "default", "5977"));
+	ck_assert(take("qom-list", "/objects",
+		       "[{\"name\":\"type\",\"type\":\"string\"},"
+		       "{\"name\":\"io0\",\"type\":\"child<iothread>\"}]",
+		       &err));
+	ck_assert_str_eq(adopt_object_find(facts, "io0")->type, "iothread");
 }
 END_TEST
 
@@ -773,6 +837,9 @@ Suite *suite(void)
 	tcase_add_test(tc, serial_lines_become_members_or_stay);
 	tcase_add_test(tc, chardev_of_a_monitor_goes_with_it);
 	tcase_add_test(tc, option_that_cannot_be_repeated_is_refused_by_name);
+	tcase_add_test(tc, objects_added_or_removed_later_are_refused);
+	tcase_add_test(tc, vnc_on_another_port_than_at_its_start_is_refused);
+	tcase_add_test(tc, ports_opened_or_closed_later_are_refused);
 	tcase_add_test(tc, refusals_come_together);
 	tcase_add_test(tc, other_machine_is_refused);
 	tcase_add_test(tc, program_that_is_no_qemu_is_refused);
