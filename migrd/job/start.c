@@ -22,11 +22,22 @@ struct start {
 	void *data;
 };
 
-static void finish(struct start *start, const struct err *err)
+static void free_start(struct start *start)
 {
-	start->done(start->data, err);
 	free(start->asserted);
 	free(start);
+}
+
+/* Until now a peer that asked heard `starting'. */
+static void finish(void *data, const struct err *err)
+{
+	struct start *start = data;
+	struct vm *vm = vm_find_uuid(start->env->vms, start->uuid);
+
+	if (vm)
+		vm_note_asking(vm, false);
+	start->done(start->data, err);
+	free_start(start);
 }
 
 static bool is_asserted(const struct start *start, const char *host)
@@ -135,24 +146,17 @@ static void on_claims(void *data, struct claims *claims)
 		claims_free(claims);
 		return;
 	}
-	vm_note_asking(vm, false);
 	drop_our_offers(start, claims);
 	note_claims(vm, claims);
 	if (check_claims(start, vm, claims, &err) && check_silence(start, vm, claims, &err)) {
 		note_assertions(start, vm, claims);
-		vm_act(vm, start->action, start->done, start->data);
-		start->done = NULL;
+		vm_act(vm, start->action, finish, start);
 	} else {
 		log_warning("vm", "not-started", "vm=%s by=%s reason=%s", vm_name(vm), start->by,
 			    err.msg);
+		finish(start, &err);
 	}
 	claims_free(claims);
-	if (start->done) {
-		finish(start, &err);
-		return;
-	}
-	free(start->asserted);
-	free(start);
 }
 
 /* ---- the question ------------------------------------------------------------------- */
@@ -268,6 +272,5 @@ void start_vm(const struct newest_env *env, const struct newest *newest, struct 
 		return;
 	}
 	vm_act(vm, start->action, done, data);
-	free(start->asserted);
-	free(start);
+	free_start(start);
 }

@@ -78,7 +78,10 @@ void vm_record_host(struct vm *vm, const char *host, store_done_fn *done, void *
 
 void vm_note_asking(struct vm *vm, bool is_asking)
 {
-	vm->is_asking = is_asking;
+	if (is_asking)
+		vm->asking++;
+	else if (vm->asking) /* none: it was deleted and created again meanwhile */
+		vm->asking--;
 }
 
 /* ---- was here --------------------------------------------------------------- */

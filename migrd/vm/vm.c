@@ -287,7 +287,7 @@ const char *vm_state(const struct vm *vm)
 		return "incoming";
 	if (vm->role == VM_ROLE_FORMER)
 		return "was-here";
-	if (!qemu_is_alive(vm->qemu) && vm->is_asking)
+	if (!qemu_is_alive(vm->qemu) && vm->asking)
 		return "starting";
 	if (!qemu_is_alive(vm->qemu) && !vm->launched)
 		return vm->intent == VM_INTENT_STOPPED ? "stopped" : "crashed";

@@ -180,8 +180,8 @@ void vm_give_up(struct vm *vm, const char *host, uint64_t generation);
 /* HOST asked for it, or has something of it: it must be heard before a start from now on.
  * On disk when DONE (may be NULL) is called. */
 void vm_record_host(struct vm *vm, const char *host, store_done_fn *done, void *data);
-/* The peers are being asked whether they have it: a peer that asks meanwhile hears
- * `starting'. */
+/* A start asks the peers whether they have it, or runs it by their answers: a peer that
+ * asks meanwhile hears `starting'. More than one may; each says false at its end. */
 void vm_note_asking(struct vm *vm, bool is_asking);
 /* No job has it, and its QEMU has sent the guest away, or never had it run. */
 bool vm_holds_copy(const struct vm *vm);

@@ -38,7 +38,7 @@ struct vm {
 	struct action_run *action;  /* the holder, if it is an action */
 	struct vm_medium *medium;   /* the holder, while it waits for a tray */
 	struct vm_detach *detaches; /* that wait for the guest */
-	bool is_asking;             /* vm_note_asking() */
+	unsigned asking;            /* vm_note_asking() */
 	bool owes_record;           /* its row is not on disk as it is here: vm_owe_record() */
 	bool look_waits;            /* an entry of vm_devices_look() */
 	bool look_is_owed;          /* when the job has ended */

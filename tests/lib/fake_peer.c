@@ -4,13 +4,14 @@
 #include <check.h>
 #include <string.h>
 
+#include "base/id.h"
 #include "base/mem.h"
 #include "peer/client.h"
 #include "trace.h"
 
 struct request {
 	struct request *next; /* newest first */
-	char verb[16];
+	char host[ID_NAME_SIZE], verb[16];
 	peer_reply_fn *fn;
 	void *data;
 	struct loop_timer *deadline;
@@ -81,39 +82,56 @@ void peer_clients_free(struct peer_clients *clients)
 	free(clients);
 }
 
-static struct request *oldest(const char *verb)
+/* HOST is NULL: any. */
+static bool waits(const struct request *request, const char *host, const char *verb)
+{
+	return strcmp(request->verb, verb) == 0 && !request->is_answered &&
+	       (!host || strcmp(request->host, host) == 0);
+}
+
+static struct request *oldest(const char *host, const char *verb)
 {
 	struct request *found = NULL;
 
 	for (struct request *r = the_clients->requests; r; r = r->next) {
-		if (strcmp(r->verb, verb) == 0 && !r->is_answered)
+		if (waits(r, host, verb))
 			found = r;
 	}
-	ck_assert_msg(found != NULL, "nobody asks '%s'", verb);
+	ck_assert_msg(found != NULL, "nobody asks '%s' of %s", verb, host ? host : "anybody");
 	return found;
 }
 
-size_t fake_peer_pending(const char *verb)
+size_t fake_peer_pending_at(const char *host, const char *verb)
 {
 	size_t count = 0;
 
 	for (const struct request *r = the_clients->requests; r; r = r->next)
-		count += strcmp(r->verb, verb) == 0 && !r->is_answered;
+		count += waits(r, host, verb);
 	return count;
 }
 
-void fake_peer_answer(const char *verb, const char *json)
+size_t fake_peer_pending(const char *verb)
 {
-	struct request *request = oldest(verb);
+	return fake_peer_pending_at(NULL, verb);
+}
+
+void fake_peer_answer_at(const char *host, const char *verb, const char *json)
+{
+	struct request *request = oldest(host, verb);
 
 	request->reply = json_tokener_parse(json);
 	answer(request);
 	loop_sim_run(the_clients->loop);
 }
 
+void fake_peer_answer(const char *verb, const char *json)
+{
+	fake_peer_answer_at(NULL, verb, json);
+}
+
 void fake_peer_fail(const char *verb, enum err_code code)
 {
-	struct request *request = oldest(verb);
+	struct request *request = oldest(NULL, verb);
 
 	/* As peer/ names the host. */
 	err_set(&request->err, code, "host b: the peer says %s", err_name(code));
@@ -159,7 +177,7 @@ void peer_request(struct peer_clients *clients, const char *id, const char *meth
 {
 	struct request *request = xnew(struct request);
 
-	(void)id;
+	snprintf(request->host, sizeof(request->host), "%s", id);
 	snprintf(request->verb, sizeof(request->verb), "%s", verb_of(method, path));
 	request->fn = fn;
 	request->data = data;

@@ -15,8 +15,12 @@ extern void (*fake_peer_before)(const char *verb, struct json_object *body);
 
 struct peer_clients *fake_peer_new(struct loop *loop);
 size_t fake_peer_pending(const char *verb);
+/* The same, of one host. */
+size_t fake_peer_pending_at(const char *host, const char *verb);
 /* Answers the oldest request of VERB; there must be one. */
 void fake_peer_answer(const char *verb, const char *json);
+/* HOST does. */
+void fake_peer_answer_at(const char *host, const char *verb, const char *json);
 /* It says so itself; who is silent lets the deadline pass. */
 void fake_peer_fail(const char *verb, enum err_code code);
 

@@ -11,6 +11,7 @@
 #include "base/strbuf.h"
 #include "peer/client.h"
 #include "store/db.h"
+#include "store/identity.h"
 
 #define DEFINITION                                                                   \
 	"{\"name\":\"vm1\",\"uuid\":\"" RIG_VM_UUID "\",\"machine\":\"pc-q35-7.2\"," \
@@ -356,6 +357,10 @@ static void on_recovered(void *data, const struct err *err)
 {
 	(void)data;
 	(void)err;
+	if (rig.begin) {
+		rig.begin();
+		return;
+	}
 	moves_recover(rig.moves);
 	vms_settle(rig.vms);
 }
@@ -420,6 +425,8 @@ void rig_start_again(void)
 
 	rig.store = store_open_blocking(rig.loop, rig.dir, &err);
 	ck_assert_msg(rig.store != NULL, "%s", err.msg);
+	if (rig.is_identified)
+		ck_assert(store_identify_blocking(rig.store, rig.dir, &err));
 	make_objects();
 	ck_assert(store_load_vms_blocking(rig.store, add_vm, rig.vms, &err));
 	ck_assert(store_load_moves_blocking(rig.store, add_move, rig.moves, &err));

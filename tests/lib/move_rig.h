@@ -35,6 +35,8 @@ struct move_rig {
 	struct peer_clients *peers;
 	char move_id[ID_UUID_SIZE]; /* of the move under test */
 	const char *more_members;   /* of the VM's definition: ",\"key\":value" */
+	bool is_identified;         /* the store is: it may be in doubt (store/identity.h) */
+	void (*begin)(void);        /* after the VMs were recovered; NULL: what they were goes on */
 	/* What is on disk. */
 	struct {
 		char state[STORE_ENUM_SIZE];

@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A start or resume asks the peers b and c first (job/start.h): what it waits for, and
+ * what follows from their answers and from their silence. */
+#include <string.h>
+
+#include "check_main.h"
+#include "job/claims.h"
+#include "job/start.h"
+#include "newest_rig.h"
+
+#define OTHER_MOVE "018f0000-0000-7000-8000-0000000000b1"
+
+/* Of up to two wishes at once. */
+static struct {
+	unsigned count; /* answers that came */
+	struct err err; /* the last */
+} answers[2];
+
+static void on_done(void *data, const struct err *err)
+{
+	const size_t which = (size_t)data;
+
+	answers[which].count++;
+	answers[which].err = err ? *err : (struct err){ 0 };
+}
+
+static void set_up(void)
+{
+	memset(answers, 0, sizeof(answers));
+	newest_rig_set_up();
+	rig_create_vm();
+	trace_clear();
+}
+
+/* VOUCHED: a host, or NULL. */
+static void begin(size_t which, enum vm_action action, const char *vouched)
+{
+	char hosts[1][ID_NAME_SIZE] = { "" };
+	const struct start_wish wish = { .action = action,
+					 .assert_dead = hosts,
+					 .assert_count = vouched ? 1 : 0,
+					 .by = "root",
+					 .why = "test" };
+
+	snprintf(hosts[0], sizeof(hosts[0]), "%s", vouched ? vouched : "");
+	start_vm(&newest_rig_env, newest_rig, rig_vm(), &wish, on_done, (void *)which);
+	ck_assert_uint_eq(answers[which].count, 0); /* never from inside */
+	rig_run();
+}
+
+static void begin_start(void)
+{
+	begin(0, VM_ACTION_START, NULL);
+}
+
+static void assert_waits(void)
+{
+	ck_assert_uint_eq(answers[0].count, 0);
+	ck_assert_uint_eq(trace_count("qemu start"), 0);
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+}
+
+static void assert_runs(void)
+{
+	ck_assert_uint_eq(answers[0].count, 1);
+	ck_assert_msg(!err_is_set(&answers[0].err), "%s", answers[0].err.msg);
+	ck_assert_str_eq(vm_state(rig_vm()), "running");
+	ck_assert(rig_guest_runs());
+}
+
+static void assert_refused(const char *words)
+{
+	ck_assert_uint_eq(answers[0].count, 1);
+	ck_assert_int_eq(answers[0].err.code, ERR_CONFLICT);
+	ck_assert_msg(strstr(answers[0].err.msg, words) != NULL, "'%s' is not in '%s'", words,
+		      answers[0].err.msg);
+	ck_assert_uint_eq(trace_count("qemu start"), 0);
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+}
+
+/* B must be heard before a start. */
+static void record_host_b(void)
+{
+	vm_record_host(rig_vm(), "b", NULL, NULL);
+	rig_run();
+	trace_clear();
+}
+
+/* ---- who is waited for ------------------------------------------------------- */
+
+/* The usual case: each peer is asked once, and none has it. */
+START_TEST(start_waits_for_all_peers_and_runs)
+{
+	begin_start();
+	ck_assert_uint_eq(fake_peer_pending("vms"), 2);
+	newest_rig_none("b");
+	assert_waits();
+	newest_rig_none("c");
+	assert_runs();
+	ck_assert_uint_eq(trace_count("peer vms"), 2);
+}
+END_TEST
+
+/* Its host was taken out of the configuration, and may run it all the same. */
+START_TEST(start_host_of_the_record_that_is_no_peer_is_asked_too)
+{
+	vm_record_host(rig_vm(), "d", NULL, NULL);
+	begin_start();
+	ck_assert_uint_eq(fake_peer_pending_at("d", "vms"), 1);
+	newest_rig_none("b");
+	newest_rig_none("c");
+	rig_advance(CLAIMS_GRACE_MS + 1);
+	assert_waits();
+	newest_rig_none("d");
+	assert_runs();
+}
+END_TEST
+
+/* A host that never had it, and is off, must not keep every guest from starting. */
+START_TEST(start_peer_that_never_had_it_silent_is_waited_for_a_moment)
+{
+	begin_start();
+	newest_rig_none("b");
+	rig_advance(CLAIMS_GRACE_MS - 1);
+	assert_waits();
+	rig_advance(2);
+	assert_runs();
+}
+END_TEST
+
+/* The other host has it by now, and says so when nobody waits any more. */
+START_TEST(start_late_answer_is_ignored)
+{
+	begin_start();
+	newest_rig_none("b");
+	rig_advance(CLAIMS_GRACE_MS + 1);
+	assert_runs();
+	newest_rig_has("c", "owned", "running", RIG_GENERATION + 1);
+	assert_runs();
+	ck_assert_int_eq(vm_role(rig_vm()), VM_ROLE_OWNED);
+	ck_assert(!vm_knows_host(rig_vm(), "c"));
+}
+END_TEST
+
+/* Nobody waits for longer than the header says. */
+START_TEST(start_host_of_the_record_silent_is_answered_at_the_deadline)
+{
+	record_host_b();
+	begin_start();
+	newest_rig_none("c");
+	rig_advance(START_ASK_MS - 1);
+	assert_waits();
+	rig_advance(2);
+	assert_refused("not known");
+}
+END_TEST
+
+START_TEST(start_vm_deleted_meanwhile_is_told_that_it_is_gone)
+{
+	begin_start();
+	ck_assert_int_eq(rig_act(VM_ACTION_DELETE).code, ERR_NONE);
+	newest_rig_none("b");
+	newest_rig_none("c");
+	ck_assert_uint_eq(answers[0].count, 1);
+	ck_assert_int_eq(answers[0].err.code, ERR_NOT_FOUND);
+	ck_assert_uint_eq(trace_count("qemu start"), 0);
+}
+END_TEST
+
+/* ---- a peer has it -------------------------------------------------------------- */
+
+/* The record here is old: it says so, after a restart too, and never starts. */
+START_TEST(start_newer_generation_elsewhere_makes_the_record_was_here)
+{
+	begin_start();
+	newest_rig_none("c");
+	newest_rig_has("b", "owned", "stopped", RIG_GENERATION + 1);
+	assert_refused("is on host 'b' now");
+	ck_assert_str_eq(vm_state(rig_vm()), "was-here");
+	newest_rig_restart();
+	ck_assert_str_eq(vm_state(rig_vm()), "was-here");
+	ck_assert_ptr_nonnull(strstr(vm_reason(rig_vm()), "'b'"));
+}
+END_TEST
+
+/* Nobody but a person can tell which of the two is the right one. */
+START_TEST(start_same_generation_elsewhere_is_refused_and_stays_ours)
+{
+	begin_start();
+	newest_rig_none("c");
+	newest_rig_has("b", "owned", "stopped", RIG_GENERATION);
+	assert_refused("host 'b' has VM 'vm1' too");
+	ck_assert_str_eq(vm_state(rig_vm()), "stopped");
+}
+END_TEST
+
+/* Once it was heard that a host has it, its silence counts from then on. */
+START_TEST(start_claim_makes_the_host_one_of_the_record)
+{
+	begin_start();
+	newest_rig_none("c");
+	newest_rig_has("b", "unrecorded", "unknown", 0);
+	assert_refused("has no record of it");
+	newest_rig_restart();
+	ck_assert(vm_knows_host(rig_vm(), "b"));
+	ck_assert(!vm_knows_host(rig_vm(), "c"));
+}
+END_TEST
+
+/* An older record counts only by what runs there. */
+START_TEST(start_older_generation_elsewhere_forbids_while_it_runs)
+{
+	begin_start();
+	newest_rig_none("c");
+	newest_rig_has("b", "owned", "running", RIG_GENERATION - 1);
+	assert_refused("host 'b' has VM 'vm1' too");
+	memset(answers, 0, sizeof(answers));
+	begin_start();
+	newest_rig_none("c");
+	newest_rig_has("b", "owned", "stopped", RIG_GENERATION - 1);
+	assert_runs();
+}
+END_TEST
+
+/* A person may vouch for a host that is not heard, not against one that is. */
+START_TEST(start_host_that_has_it_and_is_vouched_for_is_believed)
+{
+	record_host_b();
+	begin(0, VM_ACTION_START, "b");
+	newest_rig_none("c");
+	newest_rig_has("b", "owned", "running", RIG_GENERATION);
+	assert_refused("host 'b' has VM 'vm1' too");
+}
+END_TEST
+
+/* A move that is bringing it there may run it any moment. */
+START_TEST(start_incoming_elsewhere_is_refused_by_the_name_of_its_move)
+{
+	begin_start();
+	newest_rig_none("c");
+	newest_rig_has_by("b", "incoming", "incoming", RIG_GENERATION, OTHER_MOVE);
+	assert_refused(OTHER_MOVE);
+}
+END_TEST
+
+/* Our own move there has failed here and was not heard of there yet: it never runs. */
+START_TEST(start_incoming_elsewhere_by_our_move_that_has_failed_is_no_claim)
+{
+	ck_assert_int_eq(rig_act(VM_ACTION_START).code, ERR_NONE);
+	rig_start_move();
+	fake_peer_fail("prepare", ERR_EXISTS);
+	rig_peer_says("drop", "refused");
+	rig_advance(1000);
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_int_eq(rig_act(VM_ACTION_STOP).code, ERR_NONE);
+	trace_clear();
+	begin_start();
+	newest_rig_none("c");
+	newest_rig_has_by("b", "incoming", "incoming", RIG_GENERATION, rig.move_id);
+	assert_runs();
+}
+END_TEST
+
+/* ---- a peer is silent --------------------------------------------------------------- */
+
+/* The operator reads what is not known and what to say if he knows better. */
+START_TEST(start_host_of_the_record_silent_is_refused_with_what_is_not_known)
+{
+	record_host_b();
+	begin_start();
+	newest_rig_none("c");
+	rig_advance(START_ASK_MS + 1);
+	assert_refused("whether VM 'vm1' runs elsewhere is not known: not heard: 'b' (");
+	assert_refused("--assert-dead b");
+	ck_assert_str_eq(vm_state(rig_vm()), "stopped");
+}
+END_TEST
+
+/* An answer that cannot be read tells nothing. */
+START_TEST(start_answer_of_the_host_of_the_record_not_understood_is_silence)
+{
+	record_host_b();
+	begin_start();
+	newest_rig_none("c");
+	fake_peer_answer_at("b", "vms", "{\"items\":7}");
+	assert_refused("not heard: 'b'");
+}
+END_TEST
+
+/* His word is kept: the next start needs none. */
+START_TEST(start_silent_host_vouched_for_runs_and_is_forgotten)
+{
+	record_host_b();
+	begin(0, VM_ACTION_START, "b");
+	newest_rig_none("c");
+	rig_advance(START_ASK_MS + 1);
+	assert_runs();
+	newest_rig_restart();
+	ck_assert(!vm_knows_host(rig_vm(), "b"));
+}
+END_TEST
+
+START_TEST(start_other_host_vouched_for_is_no_word_for_the_silent_one)
+{
+	record_host_b();
+	begin(0, VM_ACTION_START, "c");
+	newest_rig_none("c");
+	rig_advance(START_ASK_MS + 1);
+	assert_refused("not heard: 'b'");
+}
+END_TEST
+
+/* ---- two at once, and who asks meanwhile --------------------------------------------- */
+
+/* Two operators, or a script that is impatient: one QEMU. */
+START_TEST(two_starts_at_once_run_one_qemu_and_both_are_answered)
+{
+	begin_start();
+	begin(1, VM_ACTION_START, NULL);
+	for (int i = 0; i < 2; i++) {
+		newest_rig_none("b");
+		newest_rig_none("c");
+	}
+	assert_runs();
+	ck_assert_uint_eq(answers[1].count, 1);
+	ck_assert_int_eq(answers[1].err.code, ERR_CONFLICT);
+	ck_assert_uint_eq(trace_count("qemu start"), 1);
+}
+END_TEST
+
+/* The peer asks while we ask it: only one of the two may hear that nobody starts it. */
+START_TEST(start_that_asks_says_starting_until_it_is_refused)
+{
+	begin_start();
+	ck_assert_str_eq(vm_state(rig_vm()), "starting");
+	newest_rig_none("c");
+	newest_rig_has("b", "owned", "stopped", RIG_GENERATION);
+	assert_refused("host 'b'");
+	ck_assert_str_eq(vm_state(rig_vm()), "stopped");
+}
+END_TEST
+
+/* The end of one does not speak for the other, which may still start it. */
+START_TEST(two_starts_at_once_one_refused_says_starting_for_the_other)
+{
+	record_host_b();
+	begin_start();
+	newest_rig_none("c");
+	rig_advance(START_ASK_MS - 1);
+	begin(1, VM_ACTION_START, "b");
+	rig_advance(2);
+	assert_refused("not heard: 'b'");
+	ck_assert_str_eq(vm_state(rig_vm()), "starting");
+}
+END_TEST
+
+/* Between the answers and the QEMU lies the disk, which may be slow. */
+START_TEST(start_allowed_says_starting_while_the_disk_is_slow)
+{
+	begin_start();
+	rig_disk_hold();
+	newest_rig_none("b");
+	newest_rig_none("c");
+	assert_waits();
+	ck_assert_str_eq(vm_state(rig_vm()), "starting");
+	rig_disk_go_on();
+	assert_runs();
+}
+END_TEST
+
+/* ---- resume -------------------------------------------------------------------------- */
+
+static void pause_vm(void)
+{
+	ck_assert_int_eq(rig_act(VM_ACTION_START).code, ERR_NONE);
+	ck_assert_int_eq(rig_act(VM_ACTION_PAUSE).code, ERR_NONE);
+	trace_clear();
+}
+
+/* Its QEMU is here, and the records are in order: nobody else can have it. */
+START_TEST(resume_asks_nobody)
+{
+	pause_vm();
+	begin(0, VM_ACTION_RESUME, NULL);
+	assert_runs();
+	ck_assert_uint_eq(trace_count("peer vms"), 0);
+}
+END_TEST
+
+/* The record may be of before a move, also when the doubt has ended since. */
+START_TEST(resume_after_a_doubt_waits_for_every_peer)
+{
+	pause_vm();
+	newest_rig_restart_in_doubt();
+	newest_rig_none("b");
+	newest_rig_none("c");
+	ck_assert(newest_is_sure(newest_rig, &(struct err){ 0 }));
+	trace_clear();
+	begin(0, VM_ACTION_RESUME, NULL);
+	newest_rig_none("b");
+	rig_advance(CLAIMS_GRACE_MS + 1);
+	assert_waits();
+	newest_rig_none("c");
+	assert_runs();
+}
+END_TEST
+
+/* What was sent may have run elsewhere since: its memory is older than the disks. */
+START_TEST(resume_of_a_guest_that_was_sent_away_is_refused_whoever_is_vouched_for)
+{
+	pause_vm();
+	fake_qemu()->mig = "completed";
+	fake_qemu()->run = QMP_RUN_POSTMIGRATE;
+	newest_rig_restart_in_doubt();
+	newest_rig_none("b");
+	newest_rig_none("c");
+	ck_assert(vm_is_sent_away(rig_vm()));
+	trace_clear();
+	begin(0, VM_ACTION_RESUME, "b");
+	assert_refused("has sent the guest to another host");
+}
+END_TEST
+
+/* ...and nobody knows by which move, as long as the records are in doubt. */
+START_TEST(resume_of_a_copy_in_doubt_is_refused_whoever_is_vouched_for)
+{
+	pause_vm();
+	fake_qemu()->mig = "completed";
+	fake_qemu()->run = QMP_RUN_POSTMIGRATE;
+	newest_rig_restart_in_doubt();
+	trace_clear();
+	begin(0, VM_ACTION_RESUME, "b");
+	assert_refused("may be old");
+}
+END_TEST
+
+/* ---- a store in doubt ------------------------------------------------------------------ */
+
+/* Which hosts had it is what the record may have forgotten. */
+START_TEST(start_in_doubt_peer_silent_is_refused_although_it_never_had_it)
+{
+	newest_rig_restart_in_doubt();
+	newest_rig_none("b"); /* what newest asks */
+	begin_start();
+	newest_rig_none("b");
+	rig_advance(START_ASK_MS + 1);
+	assert_refused("not heard: 'c'");
+}
+END_TEST
+
+static void add_asking(Suite *s)
+{
+	TCase *tc = tcase_create("asking");
+
+	tcase_add_checked_fixture(tc, set_up, newest_rig_tear_down);
+	suite_add_tcase(s, tc);
+	tcase_add_test(tc, start_waits_for_all_peers_and_runs);
+	tcase_add_test(tc, start_host_of_the_record_that_is_no_peer_is_asked_too);
+	tcase_add_test(tc, start_peer_that_never_had_it_silent_is_waited_for_a_moment);
+	tcase_add_test(tc, start_late_answer_is_ignored);
+	tcase_add_test(tc, start_host_of_the_record_silent_is_answered_at_the_deadline);
+	tcase_add_test(tc, start_vm_deleted_meanwhile_is_told_that_it_is_gone);
+	tcase_add_test(tc, two_starts_at_once_run_one_qemu_and_both_are_answered);
+	tcase_add_test(tc, start_that_asks_says_starting_until_it_is_refused);
+	tcase_add_test(tc, two_starts_at_once_one_refused_says_starting_for_the_other);
+	tcase_add_test(tc, start_allowed_says_starting_while_the_disk_is_slow);
+}
+
+static void add_answers(Suite *s)
+{
+	TCase *tc = tcase_create("answers");
+
+	tcase_add_checked_fixture(tc, set_up, newest_rig_tear_down);
+	suite_add_tcase(s, tc);
+	tcase_add_test(tc, start_newer_generation_elsewhere_makes_the_record_was_here);
+	tcase_add_test(tc, start_same_generation_elsewhere_is_refused_and_stays_ours);
+	tcase_add_test(tc, start_claim_makes_the_host_one_of_the_record);
+	tcase_add_test(tc, start_older_generation_elsewhere_forbids_while_it_runs);
+	tcase_add_test(tc, start_host_that_has_it_and_is_vouched_for_is_believed);
+	tcase_add_test(tc, start_incoming_elsewhere_is_refused_by_the_name_of_its_move);
+	tcase_add_test(tc, start_incoming_elsewhere_by_our_move_that_has_failed_is_no_claim);
+	tcase_add_test(tc, start_host_of_the_record_silent_is_refused_with_what_is_not_known);
+	tcase_add_test(tc, start_answer_of_the_host_of_the_record_not_understood_is_silence);
+	tcase_add_test(tc, start_silent_host_vouched_for_runs_and_is_forgotten);
+	tcase_add_test(tc, start_other_host_vouched_for_is_no_word_for_the_silent_one);
+	tcase_add_test(tc, start_in_doubt_peer_silent_is_refused_although_it_never_had_it);
+}
+
+static void add_resume(Suite *s)
+{
+	TCase *tc = tcase_create("resume");
+
+	tcase_add_checked_fixture(tc, set_up, newest_rig_tear_down);
+	suite_add_tcase(s, tc);
+	tcase_add_test(tc, resume_asks_nobody);
+	tcase_add_test(tc, resume_after_a_doubt_waits_for_every_peer);
+	tcase_add_test(tc, resume_of_a_guest_that_was_sent_away_is_refused_whoever_is_vouched_for);
+	tcase_add_test(tc, resume_of_a_copy_in_doubt_is_refused_whoever_is_vouched_for);
+}
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("start");
+
+	add_asking(s);
+	add_answers(s);
+	add_resume(s);
+	return s;
+}
