@@ -26,8 +26,6 @@ bool log_level_from_name(const char *name, enum log_level *ret);
 void log_record(enum log_level level, const char *area, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-#define LOG_Q(s) (s)
-
 #define log_error(area, event, ...)   log_record(LOG_LEVEL_ERROR, area, event, __VA_ARGS__)
 #define log_warning(area, event, ...) log_record(LOG_LEVEL_WARNING, area, event, __VA_ARGS__)
 #define log_info(area, event, ...)    log_record(LOG_LEVEL_INFO, area, event, __VA_ARGS__)

@@ -167,7 +167,7 @@ static void trust_done(struct store_item *item, const struct err *err)
 	struct trust_item *trust = CONTAINER_OF(item, struct trust_item, item);
 
 	if (err)
-		log_warning("store", "trust", "reason=%s", LOG_Q(err->msg));
+		log_warning("store", "trust", "reason=%s", err->msg);
 	else
 		item->store->identity.doubt[0] = '\0';
 	if (trust->done)
