@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The destination puts those media into the guest's CD drives that the definition names:
- * they must be the ones that are in there now. */
+/* The destination makes the guest's drives by the definition: it must say what they are
+ * now, media and limits. */
 #include "base/mem.h"
 #include "job/move_priv.h"
 #include "job/move_src.h"
 #include "job/move_src_priv.h"
 #include "vm/cdrom_seen.h"
+#include "vm/disk_limits.h"
 
 #define QUERY_DEADLINE_MS 5000
 
@@ -17,6 +18,11 @@ static bool decode(const struct move *move, struct vm_def *ret)
 	return vm && vm_decode_definition(vm, ret, &ignored);
 }
 
+static bool is_as_defined(struct json_object *blocks, const struct vm_def *def, struct err *err)
+{
+	return cdrom_seen_check(blocks, def, err) && disk_limits_check(blocks, def, err);
+}
+
 static void on_blocks(struct move *move, struct json_object *result, const struct err *err)
 {
 	struct vm_def *def = xnew(struct vm_def);
@@ -24,7 +30,7 @@ static void on_blocks(struct move *move, struct json_object *result, const struc
 
 	if (err) {
 		move_roll_back(move, err);
-	} else if (decode(move, def) && !cdrom_seen_check(result, def, &differs)) {
+	} else if (decode(move, def) && !is_as_defined(result, def, &differs)) {
 		move_roll_back(move, &differs);
 	} else {
 		move_src_begin_next(move);
@@ -35,7 +41,7 @@ static void on_blocks(struct move *move, struct json_object *result, const struc
 void move_media_check(struct move *move)
 {
 	struct vm_def *def = xnew(struct vm_def);
-	bool has_drives = decode(move, def) && def->cdrom_count > 0;
+	bool has_drives = decode(move, def) && def->cdrom_count + def->disk_count > 0;
 
 	free(def);
 	if (has_drives)

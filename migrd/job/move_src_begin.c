@@ -64,7 +64,7 @@ static void (*const rows[])(struct move *move) = {
 	move_block_jobs_check, /* what works on the disks and would end with this QEMU */
 	move_bitmaps_note,     /* what the move loses */
 	move_images_activate,  /* a guest that arrived without running */
-	move_media_check,      /* what is in its CD drives */
+	move_media_check,      /* what its drives are now */
 	move_same_gather,      /* what the guest uses, for the destination to compare */
 	set_capabilities,      set_parameters,
 };

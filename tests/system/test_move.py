@@ -103,6 +103,27 @@ class MoveTest(SystemTest):
         self.assertEqual(self.b.moves(), [])
         self.assertEqual(self.a.vms(), vms)
 
+    # The destination's storage would get what nobody meant it to bear.
+    def test_disk_with_a_limit_of_io_does_not_move_until_it_is_taken_off(self):
+        guest = self.world.guest(area=0)
+        guest.start(self.a)
+        disk = guest.definition["disks"][0]["id"]
+
+        def limit(iops):
+            self.a.api.post("/v1/vms/g1/monitor", {"protocol": "qmp", "command": {
+                "execute": "block_set_io_throttle", "arguments": {
+                    "id": f"/machine/peripheral/{disk}/virtio-backend", "bps": 0, "bps_rd": 0,
+                    "bps_wr": 0, "iops": iops, "iops_rd": 0, "iops_wr": 0}}})
+
+        limit(100)
+        move = self.world.begin_move(guest, self.a, self.b)
+        failed = self.world.wait_state(self.a, move["id"], "failed")
+        self.assertIn(f"disk '{disk}' has a limit of I/O (iops)", failed["error"]["detail"])
+        guest.assert_runs_on(self.a)
+        limit(0)
+        self.world.move(guest, self.a, self.b)
+        guest.assert_runs_on(self.b)
+
     # The peer is down: the guest must not notice.
     def test_destination_that_is_down_leaves_the_guest(self):
         guest = self.world.guest()
