@@ -112,8 +112,12 @@ static void say_unknown_qemu(const struct check_view *view, const struct check_p
 		    process->program, pid, process->name, process->key,
 		    process->is_incoming ? "; it was started to receive a guest" : "", claims);
 	SAY(finding, remedy,
-	    "it may run a guest, so it is left alone: look at what it does, and end it with "
-	    "'kill %d' if nobody needs it",
+	    "it may run a guest, so it is left alone: look at what it does; %send it with 'kill "
+	    "%d' "
+	    "if nobody needs it",
+	    vm ? ""
+	       : "put back a backup of the records that has this VM if it is needed ('migrd "
+		 "--restore', see migrd(8)), or ",
 	    pid);
 }
 

@@ -326,8 +326,15 @@ static bool is_ours(const struct adopter *adopter, const char *path, struct err 
 		return false;
 	snprintf(uuid, sizeof(uuid), "%s", path + strlen(dir));
 	vm = vm_find_uuid(adopter->vms, uuid);
-	err_set(err, ERR_CONFLICT, "'%s' is a monitor of migrd's own: it is VM '%s' of this host",
-		path, vm ? vm_name(vm) : uuid);
+	if (vm)
+		err_set(err, ERR_CONFLICT,
+			"'%s' is a monitor of migrd's own: it is VM '%s' of this host", path,
+			vm_name(vm));
+	else
+		err_set(err, ERR_CONFLICT,
+			"'%s' is a monitor of migrd's own, of VM %s, of which this host has no "
+			"record: 'migrctl host check' tells what can be done",
+			path, uuid);
 	return true;
 }
 

@@ -17,6 +17,20 @@ static bool is_name_free(struct vms *vms, const struct vm_def *def, struct err *
 	return true;
 }
 
+/* A QEMU of ours without a record is of a database that was lost.  A record made anew would
+ * be a guess at what it runs, and the next start of the daemon would act on it by that. */
+static bool may_create(struct vms *vms, const struct vm_def *def, struct err *err)
+{
+	if (!is_name_free(vms, def, err))
+		return false;
+	if (!vm_has_stray_qemu(vms, def->uuid))
+		return true;
+	return err_set(err, ERR_CONFLICT,
+		       "a QEMU of VM '%s' (uuid %s) runs on this host without a record: 'migrctl "
+		       "host check' tells of it, and what can be done",
+		       def->name, def->uuid);
+}
+
 static struct vm *add_new(struct vms *vms, const struct vm_def *def, enum vm_role role,
 			  uint64_t generation)
 {
@@ -86,7 +100,7 @@ void vm_create(struct vms *vms, const struct vm_def *def, vm_done_fn *done, void
 {
 	struct err err;
 
-	if (is_name_free(vms, def, &err))
+	if (may_create(vms, def, &err))
 		save_new(add_new(vms, def, VM_ROLE_OWNED, 1), done, data);
 	else
 		vms_fail_later(vms, done, data, &err);
@@ -99,7 +113,7 @@ void vm_adopt(struct vms *vms, const struct vm_def *def, struct qemu *qemu, cons
 	struct vm *vm;
 	struct err err;
 
-	if (!is_name_free(vms, def, &err)) {
+	if (!may_create(vms, def, &err)) {
 		qemu_free(qemu);
 		vms_fail_later(vms, done, data, &err);
 		return;

@@ -48,14 +48,18 @@ bool qemu_has_listener(const struct qemu_env *env, const char *uuid)
 	return unix_connect(path, SOCK_STREAM, &fd, &err) || err.code != ERR_UNAVAILABLE;
 }
 
-static void remove_leftover(const struct qemu_env *env, const char *uuid,
+/* SAYS: of a QEMU that lives.  It may have many files. */
+static void remove_leftover(const struct qemu_env *env, const char *uuid, bool says,
 			    qemu_is_known_fn *is_known, void *data)
 {
 	if (!id_uuid_is_valid(uuid) || is_known(data, uuid))
 		return;
 	if (qemu_has_listener(env, uuid)) {
-		log_error("qemu", "unknown",
-			  "vm_uuid=%s: a QEMU that no record knows; it is left alone", uuid);
+		if (says)
+			log_error("qemu", "unknown",
+				  "vm_uuid=%s: a QEMU that no record knows; it is left alone, and "
+				  "'migrctl host check' tells what can be done",
+				  uuid);
 		return;
 	}
 	log_info("qemu", "leftover", "vm_uuid=%s: removed", uuid);
@@ -63,7 +67,7 @@ static void remove_leftover(const struct qemu_env *env, const char *uuid,
 }
 
 /* An entry is named by its VM's uuid, and may have more behind it. */
-static void remove_leftovers_of(const char *path, const struct qemu_env *env,
+static void remove_leftovers_of(const char *path, const struct qemu_env *env, bool says,
 				qemu_is_known_fn *is_known, void *data)
 {
 	DIR *dir = opendir(path);
@@ -72,7 +76,7 @@ static void remove_leftovers_of(const char *path, const struct qemu_env *env,
 
 	while (dir && (entry = readdir(dir))) {
 		snprintf(uuid, sizeof(uuid), "%.*s", ID_UUID_SIZE - 1, entry->d_name);
-		remove_leftover(env, uuid, is_known, data);
+		remove_leftover(env, uuid, says, is_known, data);
 	}
 	if (dir)
 		closedir(dir);
@@ -82,8 +86,8 @@ void qemu_remove_leftovers(const struct qemu_env *env, qemu_is_known_fn *is_know
 {
 	CLEANUP(free_charp) char *path = xasprintf("%s/vms", env->run_dir);
 
-	remove_leftovers_of(path, env, is_known, data);
-	remove_leftovers_of(env->log_dir, env, is_known, data);
+	remove_leftovers_of(path, env, true, is_known, data);
+	remove_leftovers_of(env->log_dir, env, false, is_known, data);
 }
 
 bool qemu_is_alone(const struct qemu_env *env, const char *uuid, const char *name, struct err *err)

@@ -74,7 +74,8 @@ struct vm *vm_next(struct vms *vms, const char *after);
 
 /* ---- what the user does ---------------------------------------------- */
 
-/* DEF must be decoded and normalized. EXISTS for a name or uuid that is taken. */
+/* DEF must be decoded and normalized. EXISTS for a name or uuid that is taken; CONFLICT when
+ * vm_has_stray_qemu(). */
 void vm_create(struct vms *vms, const struct vm_def *def, vm_done_fn *done, void *data);
 
 /* A VM out of a foreign QEMU that is ready (qemu_attach_foreign()) and the path of

@@ -115,6 +115,39 @@ class CheckTest(CheckCase):
         self.assertEqual(self.a.traces(lost.uuid), [])
         known.assert_runs_on(self.a)
 
+    # All records are lost: nothing but the check and the peers tells of what runs here.
+    def test_qemu_of_a_lost_database_is_told_and_comes_back_with_a_backup(self):
+        guest = self.world.guest(area=0)
+        guest.start(self.a)
+        seen = guest.vm(self.a)
+        backup = self.a.dir / "backup.db"
+        self.a.migrctl("backup", backup)
+        self.a.stop()
+        for path in self.a.state_dir.glob("migrd.db*"):
+            path.unlink()
+        self.a.start()
+        self.assertEqual(self.a.vms(), {})
+        item = self.only(self.check(self.a, "--repair"), "unknown-qemu")
+        self.assert_words(item, f"process {seen['pid']}", guest.uuid, "'g1'", "--restore",
+                          f"kill {seen['pid']}")
+        # A record made anew would be a guess, and so would one read from its monitor be.
+        error = self.assert_api_error(409, "conflict", self.a.api.post, "/v1/vms",
+                                      seen["definition"])
+        self.assertIn("host check", error.body["detail"])
+        error = self.assert_api_error(
+            409, "conflict", self.a.api.post, "/v1/vms/adopt",
+            {"qmp": f"unix:{self.vm_dir(self.a, guest.uuid)}/qmp0.sock", "dry_run": True})
+        self.assertIn("no record", error.body["detail"])
+        self.a.stop()
+        subprocess.run([settings.program("migrd"), "-c", str(self.a.config), "--restore",
+                        str(backup)], check=True, stdin=subprocess.DEVNULL, capture_output=True)
+        self.a.start()
+        self.eventually("the records to count",
+                        lambda: self.a.vm("g1")["state"] == "running" and self.check(self.a) == {})
+        self.assertEqual(guest.vm(self.a)["pid"], seen["pid"])
+        guest.assert_runs_on(self.a)
+        self.assertEqual(len(guest.console.lives), 1)
+
     # A record whose QEMU is another process: two of them may run the guest.
     def test_second_qemu_of_a_vm_is_told_and_never_touched(self):
         guest = self.world.guest(area=0)

@@ -74,6 +74,21 @@ START_TEST(crashed_allows_start_and_delete_only)
 }
 END_TEST
 
+/* All that is known of a lost guest is its QEMU: a record made anew would be a guess, by
+ * which the next start of the daemon would end it. */
+START_TEST(qemu_of_the_uuid_lives_without_record_and_none_is_created)
+{
+	fake_qemu_is_stray = true;
+	rig_create_vm();
+	ck_assert_int_eq(rig_act_result().code, ERR_CONFLICT);
+	ck_assert_ptr_null(rig_vm());
+	trace_assert_empty();
+	fake_qemu_is_stray = false;
+	rig_create_vm();
+	ck_assert_ptr_nonnull(rig_vm());
+}
+END_TEST
+
 static void on_paused(void *data, const struct err *err)
 {
 	(void)data;
@@ -602,6 +617,7 @@ static void add_restarts(Suite *s)
 	ADD(action_restart_record_lost_is_forgotten);
 	ADD(running_restart_qemu_dead_has_crashed);
 	ADD(adopted_restart_is_found_by_its_own_monitor);
+	ADD(qemu_of_the_uuid_lives_without_record_and_none_is_created);
 	ADD(adopted_power_loss_is_adopted_no_more);
 	ADD(running_power_loss_has_crashed);
 	ADD(running_restart_monitor_hung_is_unreachable_until_it_answers);
