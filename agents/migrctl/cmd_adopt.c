@@ -142,6 +142,7 @@ const struct cli_command cmd_vm_adopt = {
 	.details =
 		"Shows the definition that was made of its command line and of what it says of\n"
 		"itself, with notes, and asks.  What could not be carried over to another host is\n"
-		"refused by its name.  The guest does not notice.\n",
+		"refused by its name.  CD drives keep what is in them now: 'vm insert' and\n"
+		"'vm eject' change that afterwards.  The guest does not notice.\n",
 	.run = run_adopt,
 };

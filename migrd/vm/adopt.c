@@ -114,9 +114,23 @@ static void make_uuid(struct proc_id id, char ret_uuid[ID_UUID_SIZE])
 		 ((unsigned)(b >> 48) & 0x3fff) | 0x8000, b & UINT64_C(0xffffffffffff));
 }
 
+/* Trays are the guest's, which moves them at any time: they are taken as they are. */
+static struct json_object *encode_without_trays(const struct vm_def *def)
+{
+	struct vm_def *closed = xnew(struct vm_def);
+	struct json_object *obj;
+
+	memcpy(closed, def, sizeof(*closed));
+	for (size_t i = 0; i < closed->cdrom_count; i++)
+		closed->cdroms[i].tray = VM_DEF_TRAY_CLOSED;
+	obj = vm_def_encode(closed);
+	free(closed);
+	return obj;
+}
+
 static void make_confirm(struct adopter *adopter, struct proc_id id)
 {
-	CLEANUP(json_putp) struct json_object *obj = vm_def_encode(adopter->result.def);
+	CLEANUP(json_putp) struct json_object *obj = encode_without_trays(adopter->result.def);
 	CLEANUP(free_charp)
 	char *text = xasprintf("%d/%" PRIu64 "/%s", (int)id.pid, id.start_time,
 			       json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN));

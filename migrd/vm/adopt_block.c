@@ -46,6 +46,9 @@ static bool take_block(struct adopt_block *block, struct json_object *info, stru
 {
 	struct json_object *inserted = json_get_obj(info, "inserted");
 
+	block->has_tray = json_object_is_type(info, json_type_object) &&
+			  json_object_object_get_ex(info, "tray_open", NULL);
+	block->is_open = json_get_bool(info, "tray_open", false);
 	return COPY(block->device, info, "device", err) && COPY(block->qdev, info, "qdev", err) &&
 	       (!inserted || take_medium(block, inserted, err));
 }
@@ -127,6 +130,16 @@ const struct adopt_node *adopt_node_find(const struct adopt_blocks *blocks, cons
 			return &blocks->nodes[i];
 	}
 	return NULL;
+}
+
+bool adopt_block_is_file(const struct adopt_blocks *blocks, const struct adopt_block *block)
+{
+	for (size_t i = 0; i < blocks->node_count; i++) {
+		if (strcmp(blocks->nodes[i].driver, "file") == 0 &&
+		    strcmp(blocks->nodes[i].file, block->file) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* QEMU gives a path as the name of a node only if the path alone opens the same,

@@ -46,6 +46,7 @@ extern const struct adopt_limit adopt_limits[ADOPT_LIMIT_COUNT];
 struct adopt_block {
 	char device[64]; /* of -drive; "" over a -blockdev */
 	char qdev[256];  /* id or object path of the device that uses it; "" */
+	bool has_tray, is_open; /* the tray, which drives of CDs have */
 	bool has_medium;
 	/* of the medium */
 	char file[VM_DEF_PATH_SIZE]; /* "json:{...}": no path alone opens it again */
@@ -85,6 +86,9 @@ const struct adopt_block *adopt_block_of_drive(const struct adopt_blocks *blocks
 const struct adopt_block *adopt_block_of_device(const struct adopt_blocks *blocks,
 						const char *object, const char *id);
 const struct adopt_node *adopt_node_find(const struct adopt_blocks *blocks, const char *name);
+/* It is in a regular file: what another driver opened by that path is none of -blockdev's
+ * "file" (block/file-posix.c). */
+bool adopt_block_is_file(const struct adopt_blocks *blocks, const struct adopt_block *block);
 /* A raw or qcow2 image that its path alone opens again, with its backing files. */
 bool adopt_block_is_plain(const struct adopt_block *block);
 bool adopt_block_is_throttled(const struct adopt_block *block);

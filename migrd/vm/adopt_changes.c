@@ -6,7 +6,8 @@
 
 #include "base/mem.h"
 
-#define IMAGES    "images of drives: file, format, read-only, cache, medium"
+#define IMAGES    "images of drives: file, format, read-only, cache"
+#define MEDIA     "medium and tray of CD drives"
 #define GUEST     "it is the guest's own state, which a move carries"
 #define AN_EVENT  "an event for the guest, over when it has come"
 #define A_LOOK    "it changes nothing of the machine"
@@ -24,7 +25,9 @@ const struct adopt_change adopt_changes[] = {
 	{ "block-job-*|block_job_*|job-*", "block jobs", "query-block-jobs", NULL },
 	{ "blockdev-add|blockdev-del|blockdev-reopen|blockdev-set-active|x-blockdev-*",
 	  "nodes of -blockdev", "query-named-block-nodes", NULL },
-	{ "block*|drive-*|drive_*|change-backing-file|change|commit|eject|transaction",
+	{ "blockdev-change-medium|blockdev-insert-medium|blockdev-remove-medium|"
+	  "blockdev-open-tray|blockdev-close-tray|change|eject", MEDIA, "query-block", NULL },
+	{ "block*|drive-*|drive_*|change-backing-file|commit|transaction",
 	  IMAGES, "query-block", NULL },
 	{ "snapshot-*|snapshot_*|savevm|loadvm|delvm", IMAGES, "query-block", NULL },
 	{ "qemu-io", NULL, NULL, "it writes into an image, not into a definition" },

@@ -103,7 +103,7 @@ static const struct {
 	{ "scsi-cd", NULL },
 	{ "ide-hd", NULL },
 	{ "ide-cd", NULL },
-	{ "ahci", NULL },
+	{ "ahci", "ich9-ahci" },
 	{ "ich9-ahci", NULL },
 	{ "e1000", NULL },
 	{ "e1000e", NULL },
@@ -247,6 +247,15 @@ static void map(struct adopt_plan *plan, struct adopt_item *item, const char *ty
 		pin(plan, item, fact);
 }
 
+/* CD drives come when all devices are known (adopt_cdroms_end()). */
+static void take_fact(struct adopt_plan *plan, struct adopt_item *item, const char *type,
+		      const struct adopt_device *fact)
+{
+	item->fact = fact;
+	if (!adopt_is_cdrom(fact))
+		map(plan, item, type, fact);
+}
+
 static void match(struct adopt_plan *plan, struct adopt_item *item, const struct adopt_device *fact)
 {
 	const char *driver = optlist_get(&item->opts, "driver");
@@ -260,7 +269,7 @@ static void match(struct adopt_plan *plan, struct adopt_item *item, const struct
 			     "later",
 			     driver);
 	else
-		map(plan, item, type, fact);
+		take_fact(plan, item, type, fact);
 }
 
 static void refuse_plugged(struct adopt_plan *plan)
@@ -300,7 +309,6 @@ size_t adopt_devices_end(struct adopt_plan *plan)
 
 static const char *const vga_types[] = { "VGA", "cirrus-vga", "vmware-svga", "virtio-vga", NULL };
 static const char *const ide_types[] = { "ide-hd", "ide-cd", NULL };
-static const char *const cd_types[] = { "ide-cd", NULL };
 static const char *const floppy_types[] = { "floppy", NULL };
 static const char *const serial_types[] = { "isa-serial", NULL };
 static const char *const parallel_types[] = { "isa-parallel", NULL };
@@ -386,11 +394,9 @@ static void explain_pci(struct adopt_plan *plan)
 
 void adopt_board_end(struct adopt_plan *plan)
 {
-	size_t cds = adopt_device_count(plan->facts, ADOPT_BOARD, cd_types);
-
 	explain_pci(plan);
-	explain(plan, "-drive", ide_types, count_drives(plan, "ide"), cds > 0,
-		"if=ide,index=2,media=cdrom");
+	explain(plan, "-drive", ide_types, count_drives(plan, "ide") + plan->default_cdroms, 0,
+		NULL);
 	explain(plan, "-drive", floppy_types, count_drives(plan, "floppy"), 1, "if=floppy,index=0");
 	explain(plan, "-serial", serial_types, plan->serials, plan->serials == 0, "null");
 	explain(plan, "-parallel", parallel_types, plan->parallels, plan->parallels == 0, "null");

@@ -25,7 +25,7 @@ static void check_local(struct adopt_plan *plan, const struct adopt_option *opti
 		ADOPT_REFUSE(plan, option->name, "%s", err.msg);
 }
 
-static void check_file(struct adopt_plan *plan, const char *option, const char *file)
+void adopt_check_file(struct adopt_plan *plan, const char *option, const char *file)
 {
 	if (file[0] != '/' && !strchr(file, ':'))
 		ADOPT_REFUSE(plan, option,
@@ -49,8 +49,8 @@ void adopt_take_drive(struct adopt_plan *plan, const struct adopt_option *option
 		ADOPT_REFUSE(plan, option->name, "if=%.20s is not known to move",
 			     optlist_get(&item->opts, "if"));
 	check_local(plan, option, value);
-	if (file)
-		check_file(plan, option->name, file);
+	if (file && !adopt_is_cd_drive(item))
+		adopt_check_file(plan, option->name, file);
 }
 
 /* "-hda FILE" is "-drive file=FILE,if=ide,index=0,media=disk". */
@@ -63,7 +63,8 @@ void adopt_take_old_drive(struct adopt_plan *plan, const struct adopt_option *op
 		return;
 	adopt_change(item, "file", value);
 	check_local(plan, option, value);
-	check_file(plan, option->name, value);
+	if (!adopt_is_cd_drive(item))
+		adopt_check_file(plan, option->name, value);
 }
 
 void adopt_take_blockdev(struct adopt_plan *plan, const struct adopt_option *option,
@@ -77,7 +78,7 @@ void adopt_take_blockdev(struct adopt_plan *plan, const struct adopt_option *opt
 	if (item && !file)
 		file = optlist_get(&item->opts, "filename");
 	if (file)
-		check_file(plan, option->name, file);
+		adopt_check_file(plan, option->name, file);
 }
 
 /* ---- a disk of the definition -------------------------------------------------- */

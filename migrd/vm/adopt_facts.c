@@ -300,7 +300,9 @@ static bool add_device(struct adopt_facts *facts, enum adopt_place place, const 
 		return true;
 	if (facts->device_count == ADOPT_DEVICE_MAX)
 		return err_set(err, ERR_LIMIT, "it has more than %d devices", ADOPT_DEVICE_MAX);
-	*device = (struct adopt_device){ .place = place, .devfn = ADOPT_NO_PCI, .vectors = -1 };
+	*device = (struct adopt_device){
+		.place = place, .devfn = ADOPT_NO_PCI, .vectors = -1, .units = { -1, -1, -1, -1 }
+	};
 	snprintf(device->type, sizeof(device->type), "%.*s", (int)(len - 7), type + 6);
 	COPY(device->name, name);
 	if (strncmp(name, "device[", 7) == 0)
@@ -325,42 +327,106 @@ static bool take_devices(struct adopt_facts *facts, enum adopt_place place,
 	return ok;
 }
 
-static const char *const properties[] = { "addr",   "parent_bus", "mac",       "vectors",
-					  "netdev", "chardev",    "bootindex", "serial" };
-#define PLACE_COUNT 4 /* of the properties that tell where a device sits */
-
 char *adopt_object_path(const struct adopt_device *device)
 {
 	return xasprintf("%s/%s", places[device->place], device->name);
 }
 
-/* INDEX of properties[]. */
-static void take_property(struct adopt_device *device, size_t index, struct json_object *result)
+bool adopt_is_cdrom(const struct adopt_device *device)
 {
-	const char *text = json_object_get_string(result);
-	const char *end = text ? strrchr(text, '/') : NULL;
-
-	if (index >= PLACE_COUNT) {
-		device->has[index - PLACE_COUNT] = true;
-		COPY(device->now[index - PLACE_COUNT], text);
-	} else if (index == 0 && json_object_is_type(result, json_type_int)) {
-		device->devfn = json_object_get_int(result);
-	} else if (index == 1) {
-		COPY(device->bus, end ? end + 1 : NULL);
-	} else if (index == 2 && text) {
-		COPY(device->mac, text);
-	} else if (index == 3 && json_object_is_type(result, json_type_int)) {
-		device->vectors = json_object_get_int(result);
-	}
+	return strcmp(device->type, "ide-cd") == 0 || strcmp(device->type, "scsi-cd") == 0;
 }
 
-_Static_assert(ARRAY_LEN(properties) == PLACE_COUNT + ADOPT_NOW_COUNT, "one of each");
+/* ---- their properties ------------------------------------------------------- */
+
+static bool is_any(const struct adopt_device *device)
+{
+	(void)device;
+	return true;
+}
 
 /* The board's own devices are not on the command line. */
-static size_t property_count(const struct adopt_device *device)
+static bool is_given(const struct adopt_device *device)
 {
-	return device->place == ADOPT_BOARD ? PLACE_COUNT : ARRAY_LEN(properties);
+	return device->place != ADOPT_BOARD;
 }
+
+static bool is_scsi_cdrom(const struct adopt_device *device)
+{
+	return strcmp(device->type, "scsi-cd") == 0;
+}
+
+static int number_in(struct json_object *result, int otherwise)
+{
+	return json_object_is_type(result, json_type_int) ? json_object_get_int(result) : otherwise;
+}
+
+static void take_addr(struct adopt_device *device, int index, struct json_object *result)
+{
+	(void)index;
+	device->devfn = number_in(result, ADOPT_NO_PCI);
+}
+
+static void take_bus(struct adopt_device *device, int index, struct json_object *result)
+{
+	const char *path = json_object_get_string(result);
+	const char *end = path ? strrchr(path, '/') : NULL;
+
+	(void)index;
+	COPY(device->bus, end ? end + 1 : NULL);
+	snprintf(device->bus_owner, sizeof(device->bus_owner), "%.*s", end ? (int)(end - path) : 0,
+		 path ? path : "");
+}
+
+static void take_mac(struct adopt_device *device, int index, struct json_object *result)
+{
+	(void)index;
+	COPY(device->mac, json_object_get_string(result));
+}
+
+static void take_vectors(struct adopt_device *device, int index, struct json_object *result)
+{
+	(void)index;
+	device->vectors = number_in(result, -1);
+}
+
+static void take_now(struct adopt_device *device, int index, struct json_object *result)
+{
+	device->has[index] = true;
+	COPY(device->now[index], json_object_get_string(result));
+}
+
+static void take_unit(struct adopt_device *device, int index, struct json_object *result)
+{
+	device->units[index] = number_in(result, -1);
+}
+
+static void take_device_id(struct adopt_device *device, int index, struct json_object *result)
+{
+	(void)index;
+	COPY(device->device_id, json_object_get_string(result));
+}
+
+static const struct {
+	const char *name;
+	bool (*is_asked)(const struct adopt_device *device);
+	void (*take)(struct adopt_device *device, int index, struct json_object *result);
+	int index;
+} properties[] = {
+	{ "addr", is_any, take_addr, 0 },
+	{ "parent_bus", is_any, take_bus, 0 },
+	{ "mac", is_any, take_mac, 0 },
+	{ "vectors", is_any, take_vectors, 0 },
+	{ "netdev", is_given, take_now, ADOPT_NETDEV_NOW },
+	{ "chardev", is_given, take_now, ADOPT_CHARDEV_NOW },
+	{ "bootindex", is_given, take_now, ADOPT_BOOTINDEX_NOW },
+	{ "serial", is_given, take_now, ADOPT_SERIAL_NOW },
+	{ "unit", adopt_is_cdrom, take_unit, ADOPT_UNIT },
+	{ "channel", is_scsi_cdrom, take_unit, ADOPT_CHANNEL },
+	{ "scsi-id", is_scsi_cdrom, take_unit, ADOPT_SCSI_ID },
+	{ "lun", is_scsi_cdrom, take_unit, ADOPT_LUN },
+	{ "device_id", is_scsi_cdrom, take_device_id, 0 },
+};
 
 /* ---- the questions -------------------------------------------------------- */
 
@@ -471,11 +537,9 @@ static void on_property(void *data, struct json_object *result, const struct err
 		return;
 	}
 	if (!err)
-		take_property(device, inquiry->property, result);
-	if (++inquiry->property == property_count(device)) {
-		inquiry->property = 0;
-		inquiry->device++;
-	}
+		properties[inquiry->property].take(device, properties[inquiry->property].index,
+						   result);
+	inquiry->property++;
 	ask(inquiry);
 }
 
@@ -486,7 +550,7 @@ static void ask_property(struct adopt_inquiry *inquiry)
 	struct json_object *args = json_object_new_object();
 
 	json_add_str(args, "path", path);
-	json_add_str(args, "property", properties[inquiry->property]);
+	json_add_str(args, "property", properties[inquiry->property].name);
 	qemu_command(inquiry->qemu, "qom-get", args, QUERY_DEADLINE_MS, on_property, inquiry);
 }
 
@@ -506,11 +570,25 @@ static void ask_question(struct adopt_inquiry *inquiry)
 	qemu_command(inquiry->qemu, command, args, QUERY_DEADLINE_MS, on_answer, inquiry);
 }
 
+/* The next property that a device is asked for; false: there is none left. */
+static bool find_property(struct adopt_inquiry *inquiry)
+{
+	for (; inquiry->device < inquiry->facts.device_count; inquiry->device++) {
+		const struct adopt_device *device = &inquiry->facts.devices[inquiry->device];
+
+		for (; inquiry->property < ARRAY_LEN(properties); inquiry->property++)
+			if (properties[inquiry->property].is_asked(device))
+				return true;
+		inquiry->property = 0;
+	}
+	return false;
+}
+
 static void ask(struct adopt_inquiry *inquiry)
 {
 	if (inquiry->question < ARRAY_LEN(questions))
 		ask_question(inquiry);
-	else if (inquiry->device < inquiry->facts.device_count)
+	else if (find_property(inquiry))
 		ask_property(inquiry);
 	else
 		finish(inquiry, NULL);

@@ -32,6 +32,15 @@ enum adopt_now {
 	ADOPT_NOW_COUNT
 };
 
+/* Where a CD drive is connected (hw/ide/ide-dev.c, hw/scsi/scsi-bus.c). */
+enum adopt_unit {
+	ADOPT_UNIT,    /* of a channel of IDE */
+	ADOPT_CHANNEL, /* of SCSI, as those below */
+	ADOPT_SCSI_ID,
+	ADOPT_LUN,
+	ADOPT_UNIT_COUNT
+};
+
 struct adopt_device {
 	enum adopt_place place;
 	char name[64];   /* NAMED: the id; else "device[7]" */
@@ -39,10 +48,13 @@ struct adopt_device {
 	char type[64];
 	int devfn;                 /* PCI slot * 8 + function; ADOPT_NO_PCI */
 	char bus[64];              /* the end of its bus's path: "pcie.0", "ide.2"; "" */
+	char bus_owner[192];       /* what is before that: "/machine/unattached/device[5]"; "" */
 	char mac[VM_DEF_MAC_SIZE]; /* "" */
 	int vectors;               /* of interrupts; -1: it has no such property */
 	bool has[ADOPT_NOW_COUNT]; /* of NAMED and ANONYMOUS ones: what is in now[] */
 	char now[ADOPT_NOW_COUNT][64];
+	int units[ADOPT_UNIT_COUNT]; /* of CD drives; -1: it has no such property */
+	char device_id[64];          /* of SCSI: what it calls itself to the guest; "" */
 };
 
 /* The host's side of a network (TYPE: "tap"), or a character device (TYPE: what
@@ -95,6 +107,7 @@ const struct adopt_backend *adopt_chardev_find(const struct adopt_facts *facts, 
 const struct adopt_backend *adopt_tap_find(const struct adopt_facts *facts, const char *ifname);
 const struct adopt_backend *adopt_object_find(const struct adopt_facts *facts, const char *id);
 bool adopt_vnc_listens(const struct adopt_facts *facts, const char *display, const char *port);
+bool adopt_is_cdrom(const struct adopt_device *device);
 /* "/machine/peripheral/vd0"; the caller frees it. */
 char *adopt_object_path(const struct adopt_device *device);
 

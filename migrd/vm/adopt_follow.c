@@ -82,11 +82,6 @@ static void follow_file(struct adopt_plan *plan, struct adopt_item *item,
 	follow_format(plan, item, block);
 }
 
-static bool is_cd(const struct optlist *opts)
-{
-	return optlist_is(opts, "media", "cdrom", "disk");
-}
-
 static void follow_readonly(struct adopt_item *item, const struct adopt_block *block)
 {
 	const char *key = item->kind == ADOPT_BLOCKDEV || optlist_get(&item->opts, "read-only")
@@ -95,7 +90,7 @@ static void follow_readonly(struct adopt_item *item, const struct adopt_block *b
 	bool said = optlist_is(&item->opts, key, "on", "off") ||
 		    optlist_is(&item->opts, key, "true", "off");
 
-	if (said != block->readonly && !is_cd(&item->opts))
+	if (said != block->readonly)
 		adopt_change(item, key, block->readonly ? "on" : "off");
 }
 
@@ -250,8 +245,19 @@ static uint64_t place_in_order(const struct adopt_plan *plan, const struct adopt
 	return place;
 }
 
-/* As QEMU names a drive that was given none (blockdev.c, drive_new()). */
-static char *name_of(const struct adopt_plan *plan, const struct adopt_item *item)
+void adopt_pin_place(struct adopt_plan *plan, struct adopt_item *item)
+{
+	char place[24];
+
+	if (optlist_get(&item->opts, "index") || optlist_get(&item->opts, "unit") ||
+	    optlist_get(&item->opts, "bus"))
+		return;
+	snprintf(place, sizeof(place), "%llu", (unsigned long long)place_in_order(plan, item));
+	adopt_change(item, "index", place);
+}
+
+/* blockdev.c, drive_new(). */
+char *adopt_drive_name(const struct adopt_plan *plan, const struct adopt_item *item)
 {
 	const struct optlist *opts = &item->opts;
 	const char *id = optlist_get(opts, "id"), *interface = optlist_get(opts, "if");
@@ -260,14 +266,14 @@ static char *name_of(const struct adopt_plan *plan, const struct adopt_item *ite
 	if (id)
 		return xstrdup(id);
 	if (is_interface(opts, "ide"))
-		return xasprintf("ide%llu-%s%llu", place / units(plan), is_cd(opts) ? "cd" : "hd",
-				 place % units(plan));
+		return xasprintf("ide%llu-%s%llu", place / units(plan),
+				 adopt_is_cd_drive(item) ? "cd" : "hd", place % units(plan));
 	return xasprintf("%s%llu", interface, place);
 }
 
 void adopt_follow_drive(struct adopt_plan *plan, struct adopt_item *item)
 {
-	CLEANUP(free_charp) char *name = name_of(plan, item);
+	CLEANUP(free_charp) char *name = adopt_drive_name(plan, item);
 	const struct adopt_block *block = adopt_block_of_drive(&plan->facts->blocks, name);
 
 	if (!block && is_interface(&item->opts, "none")) {
@@ -288,6 +294,15 @@ void adopt_follow_drive(struct adopt_plan *plan, struct adopt_item *item)
 	}
 }
 
+/* A CD drive: what is in it is taken where all devices are known (adopt_cdrom.c). */
+static bool has_tray(const struct adopt_plan *plan, const struct adopt_item *item)
+{
+	CLEANUP(free_charp) char *name = adopt_drive_name(plan, item);
+	const struct adopt_block *block = adopt_block_of_drive(&plan->facts->blocks, name);
+
+	return block && block->has_tray && adopt_is_cd_drive(item);
+}
+
 void adopt_follow_drives(struct adopt_plan *plan)
 {
 	if (plan->facts->blocks.jobs)
@@ -296,7 +311,7 @@ void adopt_follow_drives(struct adopt_plan *plan)
 			     "wait for them or cancel them (query-block-jobs)",
 			     plan->facts->blocks.jobs);
 	for (size_t i = 0; i < plan->item_count; i++) {
-		if (plan->items[i].kind == ADOPT_DRIVE)
+		if (plan->items[i].kind == ADOPT_DRIVE && !has_tray(plan, &plan->items[i]))
 			adopt_follow_drive(plan, &plan->items[i]);
 	}
 }

@@ -25,8 +25,7 @@ static bool is_referred_to(const struct adopt_plan *plan, const char *node)
 	return false;
 }
 
-/* With the nodes that only it had. */
-static void drop_node(struct adopt_plan *plan, const char *node)
+void adopt_drop_node(struct adopt_plan *plan, const char *node)
 {
 	struct adopt_item *item = adopt_find(plan, ADOPT_BLOCKDEV, "node-name", node);
 
@@ -34,7 +33,7 @@ static void drop_node(struct adopt_plan *plan, const char *node)
 		return;
 	item->is_gone = true;
 	for (size_t i = 0; i < ARRAY_LEN(children); i++)
-		drop_node(plan, optlist_get(&item->opts, children[i]));
+		adopt_drop_node(plan, optlist_get(&item->opts, children[i]));
 }
 
 /* A node and those below it are what the command line says. */
@@ -88,7 +87,7 @@ static void write_node(struct adopt_plan *plan, struct adopt_item *device,
 	adopt_note_now(plan, item, said, block->file);
 	adopt_follow_flags(plan, item, block);
 	adopt_change(device, "drive", id);
-	drop_node(plan, said);
+	adopt_drop_node(plan, said);
 }
 
 static void take_out(struct adopt_plan *plan, struct adopt_item *device)
@@ -98,7 +97,7 @@ static void take_out(struct adopt_plan *plan, struct adopt_item *device)
 	adopt_note_now(plan, device, said, "");
 	optlist_remove(&device->opts, "drive");
 	device->is_changed = true;
-	drop_node(plan, said);
+	adopt_drop_node(plan, said);
 }
 
 static void follow_node(struct adopt_plan *plan, struct adopt_item *device,

@@ -89,6 +89,10 @@ static bool has_id(const struct adopt_plan *plan, const char *id)
 		if (strcmp(def->nics[i].id, id) == 0)
 			return true;
 	}
+	for (size_t i = 0; i < def->cdrom_count; i++) {
+		if (strcmp(def->cdroms[i].id, id) == 0)
+			return true;
+	}
 	return false;
 }
 
@@ -261,6 +265,8 @@ static void check(struct adopt_plan *plan)
 
 static void take_all(struct adopt_plan *plan, struct args *args)
 {
+	size_t anonymous;
+
 	if (!take_program(plan, args))
 		return;
 	adopt_machine_begin(plan);
@@ -269,7 +275,9 @@ static void take_all(struct adopt_plan *plan, struct args *args)
 	adopt_refuse_changed(plan);
 	adopt_follow_drives(plan);
 	adopt_follow_netdevs(plan);
-	adopt_drives_end(plan, adopt_devices_end(plan));
+	anonymous = adopt_devices_end(plan);
+	adopt_cdroms_end(plan);
+	adopt_drives_end(plan, anonymous);
 	adopt_nets_end(plan);
 	adopt_chardevs_end(plan);
 	adopt_board_end(plan);

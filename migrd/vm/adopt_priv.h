@@ -27,6 +27,7 @@ struct adopt_item {
 	const char *option;  /* "-device" */
 	char *text;          /* as it was given; NULL: it has no value */
 	struct optlist opts; /* empty for PLAIN */
+	const struct adopt_device *fact; /* of DEVICE: QEMU has it as that; NULL: not found */
 	bool is_changed;     /* opts, not text, is what counts */
 	bool is_gone;
 };
@@ -41,6 +42,7 @@ struct adopt_plan {
 	unsigned serials, parallels; /* that were given */
 	unsigned monitors;
 	unsigned made; /* ids that we made up */
+	size_t default_cdroms; /* that QEMU added by itself, without an option */
 };
 
 /* How an option is taken; WHY is of its row. */
@@ -107,8 +109,13 @@ adopt_take_fn adopt_take_drive, adopt_take_old_drive, adopt_take_blockdev;
  * device, or NULL for `if=virtio'. */
 bool adopt_map_disk(struct adopt_plan *plan, struct adopt_item *backend,
 		    const struct optlist *device, const struct adopt_device *fact);
+/* A path that names an image on another host too; refused if it does not. */
+void adopt_check_file(struct adopt_plan *plan, const char *option, const char *file);
 /* FIRST: the number of the first anonymous device that is no -device. */
 void adopt_drives_end(struct adopt_plan *plan, size_t first);
+/* adopt_cdrom.c: the CD drives, with what is in them now */
+bool adopt_is_cd_drive(const struct adopt_item *item);
+void adopt_cdroms_end(struct adopt_plan *plan);
 /* adopt_net.c */
 adopt_take_fn adopt_take_netdev, adopt_take_nic, adopt_take_net;
 bool adopt_map_nic(struct adopt_plan *plan, const struct optlist *device,
@@ -126,7 +133,13 @@ void adopt_note_now(struct adopt_plan *plan, const struct adopt_item *item, cons
 		    const char *now);
 /* Without "file:". */
 const char *adopt_bare_file(const char *file);
+/* As QEMU names a drive that was given none; the caller frees it. */
+char *adopt_drive_name(const struct adopt_plan *plan, const struct adopt_item *item);
+/* -drive of an interface that counts: its place is said, whatever else is on the command line. */
+void adopt_pin_place(struct adopt_plan *plan, struct adopt_item *item);
 /* adopt_follow_device.c */
+/* A node of -blockdev that nothing refers to any more, with those that only it had. */
+void adopt_drop_node(struct adopt_plan *plan, const char *node);
 void adopt_follow_netdevs(struct adopt_plan *plan);
 /* An item of -device, and what QEMU has as it. */
 void adopt_follow_device(struct adopt_plan *plan, struct adopt_item *device,

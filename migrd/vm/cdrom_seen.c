@@ -18,57 +18,88 @@ static bool is_drive(struct json_object *block)
 	       json_object_object_get_ex(block, "tray_open", NULL) && json_get_str(block, "qdev");
 }
 
+typedef bool is_called_fn(struct json_object *block, const char *id);
+
 static bool has_id(struct json_object *block, const char *id)
 {
-	const char *qdev = json_get_str(block, "qdev"), *device = json_get_str(block, "device");
+	const char *qdev = json_get_str(block, "qdev");
 
 	if (strncmp(qdev, PERIPHERAL, strlen(PERIPHERAL)) == 0)
 		qdev += strlen(PERIPHERAL);
-	return strcmp(qdev, id) == 0 || (device && strcmp(device, id) == 0);
+	return strcmp(qdev, id) == 0;
 }
 
-static struct json_object *find_id(struct json_object *blocks, const char *id)
+/* The name of its -drive, which QEMU gives to one that has none. */
+static bool has_name(struct json_object *block, const char *id)
+{
+	const char *device = json_get_str(block, "device");
+
+	return device && strcmp(device, id) == 0;
+}
+
+static struct json_object *find(struct json_object *blocks, const char *id, is_called_fn *is_called)
 {
 	for (size_t i = 0; i < json_count(blocks); i++) {
 		struct json_object *block = json_object_array_get_idx(blocks, i);
 
-		if (is_drive(block) && has_id(block, id))
+		if (is_drive(block) && is_called(block, id))
 			return block;
 	}
 	return NULL;
 }
 
-static bool is_known(struct json_object *block, const struct vm_def *def)
+static struct json_object *find_id(struct json_object *blocks, const char *id)
+{
+	struct json_object *block = find(blocks, id, has_id);
+
+	return block ? block : find(blocks, id, has_name);
+}
+
+/* It is a drive of DEF by its id, or another device of it. */
+static bool is_known(struct json_object *blocks, struct json_object *block,
+		     const struct vm_def *def)
 {
 	for (size_t i = 0; i < def->cdrom_count; i++)
-		if (has_id(block, def->cdroms[i].id))
+		if (find_id(blocks, def->cdroms[i].id) == block)
+			return true;
+	for (size_t i = 0; i < def->device_count; i++)
+		if (has_id(block, def->devices[i].id))
 			return true;
 	return false;
 }
 
-/* The only drive without an id of DEF; NULL: there is none, or there are more. */
-static struct json_object *find_stranger(struct json_object *blocks, const struct vm_def *def)
+/* The N-th drive that DEF does not name, of COUNT in all; NULL: there are more or less. */
+static struct json_object *find_stranger(struct json_object *blocks, const struct vm_def *def,
+					 size_t n, size_t count)
 {
 	struct json_object *found = NULL;
+	size_t seen = 0;
 
 	for (size_t i = 0; i < json_count(blocks); i++) {
 		struct json_object *block = json_object_array_get_idx(blocks, i);
 
-		if (!is_drive(block) || is_known(block, def))
+		if (!is_drive(block) || is_known(blocks, block, def))
 			continue;
-		if (found)
-			return NULL;
-		found = block;
+		if (seen++ == n)
+			found = block;
 	}
-	return found;
+	return seen == count ? found : NULL;
 }
 
-static bool is_alone(struct json_object *blocks, const struct vm_def *def, size_t index)
+/* QEMU tells of its drives in the order in which they were made, and an adopted definition
+ * has them in that order too (vm/adopt_cdrom.c). */
+static struct json_object *find_in_order(struct json_object *blocks, const struct vm_def *def,
+					 size_t index)
 {
-	for (size_t i = 0; i < def->cdrom_count; i++)
-		if (i != index && !find_id(blocks, def->cdroms[i].id))
-			return false;
-	return true;
+	size_t before = 0, count = 0;
+
+	for (size_t i = 0; i < def->cdrom_count; i++) {
+		bool is_unnamed = !find_id(blocks, def->cdroms[i].id);
+
+		before += is_unnamed && i < index;
+		count += is_unnamed;
+	}
+	return find_stranger(blocks, def, before, count);
 }
 
 /* ---- what it has ------------------------------------------------------------- */
@@ -78,8 +109,8 @@ bool cdrom_seen_find(struct json_object *blocks, const struct vm_def *def, size_
 {
 	struct json_object *block = find_id(blocks, def->cdroms[index].id), *inserted;
 
-	if (!block && is_alone(blocks, def, index))
-		block = find_stranger(blocks, def);
+	if (!block)
+		block = find_in_order(blocks, def, index);
 	if (!block)
 		return false;
 	*ret = (struct cdrom_seen){

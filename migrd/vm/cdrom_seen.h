@@ -18,8 +18,9 @@ struct cdrom_seen {
 	const char *path, *format;
 };
 
-/* The drive of DEF->cdroms[INDEX], by its id; one that somebody else started may have
- * none, and is then the only one that is left over.  False: it is not there. */
+/* The drive of DEF->cdroms[INDEX], by its id or by the name of its -drive; one that somebody
+ * else started may have neither: those are found by their order, if as many are left over as
+ * DEF has.  False: it is not there. */
 bool cdrom_seen_find(struct json_object *blocks, const struct vm_def *def, size_t index,
 		     struct cdrom_seen *ret);
 /* The medium is the file PATH in FORMAT; PATH "": there is none. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How a VM comes to be: a user defines it, or a move brings it. */
 #include "base/mem.h"
+#include "vm/devices_priv.h"
 #include "vm/vm_priv.h"
 
 static bool is_name_free(struct vms *vms, const struct vm_def *def, struct err *err)
@@ -80,6 +81,8 @@ static void on_created(void *data, const struct err *err)
 		vm_remove(vm);
 	else if (vm)
 		vm_changed(vm);
+	if (!err && vm && vm->qemu)
+		vm_devices_look(vm); /* the guest may have moved a tray since QEMU was asked */
 	creation->done(creation->data, err);
 	free(creation);
 }

@@ -138,6 +138,8 @@ static void plug_cdrom(struct plug *plug, const struct vm_def *def, size_t index
 		add_controller(plug, cdrom);
 	else
 		add_unit(plug, cdrom);
+	if (*cdrom->device_id)
+		json_add_str(plug->device_args, "device_id", cdrom->device_id);
 	if (cdrom->has_boot_index)
 		json_add_uint(plug->device_args, "bootindex", cdrom->boot_index);
 	if (!*cdrom->path)

@@ -324,6 +324,13 @@ static const struct json_field cdrom_fields[] = {
 	  .check = vm_def_check_pci_address,
 	  .pattern = PCI_PATTERN,
 	  .help = "Of the controller of bus scsi: as of a disk." },
+	{ .key = "device_id",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct vm_def_cdrom, device_id),
+	  .check = vm_def_check_device_id,
+	  .pattern = "^[A-Za-z0-9._:/-]{0,63}$",
+	  .help = "Of bus scsi: what the drive calls itself to the guest (page 0x83 of its vital "
+		  "product data); default: nothing." },
 	{ 0 },
 };
 

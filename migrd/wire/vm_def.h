@@ -22,6 +22,7 @@
 #define VM_DEF_ARG_SIZE        1024
 #define VM_DEF_PCI_SIZE        8
 #define VM_DEF_DRIVER_SIZE     64
+#define VM_DEF_DEVICE_ID_SIZE  64
 #define VM_DEF_PROPERTIES_SIZE 1024
 #define VM_DEF_MAC_SIZE        18
 
@@ -194,6 +195,7 @@ struct vm_def_cdrom {
 	int tray;                    /* enum vm_def_tray */
 	uint64_t boot_index;
 	char pci_address[VM_DEF_PCI_SIZE]; /* of the controller; "" unless scsi */
+	char device_id[VM_DEF_DEVICE_ID_SIZE]; /* "" unless scsi */
 };
 
 /* What QEMU does by itself when the guest does something: enums as above. */

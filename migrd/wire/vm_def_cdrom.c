@@ -56,6 +56,8 @@ static void check_bus(const struct drive *drive, const struct vm_def *def)
 			complain(drive, "unit", "only for bus ide or sata");
 		return;
 	}
+	if (*cdrom->device_id)
+		complain(drive, "device_id", "only for bus scsi");
 	if (!units)
 		complain(drive, "bus", "%s is the bus of a %s machine: use %s",
 			 vm_def_cdrom_bus_names[cdrom->bus],

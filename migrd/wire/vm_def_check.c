@@ -156,6 +156,12 @@ bool vm_def_check_driver(const char *value, const char **ret_why)
 	return consists_of(value, LETTER DIGIT, LETTER DIGIT "._+-");
 }
 
+bool vm_def_check_device_id(const char *value, const char **ret_why)
+{
+	*ret_why = "a device_id has only A-Z a-z 0-9 . _ : / -";
+	return !*value || consists_of(value, LETTER DIGIT "._:/-", LETTER DIGIT "._:/-");
+}
+
 /* ---- extra arguments ------------------------------------------------------- */
 
 /* Options with which somebody else could stop, start, replace or rename the

@@ -17,6 +17,7 @@ bool vm_def_check_ifname(const char *value, const char **ret_why);
 bool vm_def_check_mac(const char *value, const char **ret_why);
 bool vm_def_check_pci_address(const char *value, const char **ret_why);
 bool vm_def_check_driver(const char *value, const char **ret_why);
+bool vm_def_check_device_id(const char *value, const char **ret_why);
 bool vm_def_check_extra_arg(const char *value, const char **ret_why);
 
 /* Between values: faults of what json_decode() has filled in.  Objects that

@@ -128,27 +128,6 @@ class AdoptNowTest(AdoptBase):
         self.do(foreign, "cont")
         self.adopt_and_move(guest, foreign, "vd0", new, 0xae)
 
-    def test_cd_that_was_changed_and_taken_out_is_that_of_now(self):
-        guest = self.world.guest(area=0)
-        one, two = self.image("one.iso"), self.image("two.iso")
-        foreign = self.foreign(*PLAIN, "-cdrom", str(one), guest=guest)
-        self.do(foreign, "blockdev-change-medium", device="ide2-cd0", filename=str(two),
-                format="raw")
-        vm, _ = foreign.adopt()
-        self.assertIn(str(two), json.dumps(vm["definition"]["extra_args"]))
-        for source, destination in ((self.a, self.b), (self.b, self.a)):
-            self.world.move(guest, source, destination)
-            guest.assert_runs_on(destination)
-            self.assertEqual(self.opened(destination, "ide2-cd0"), str(two))
-
-        other = self.world.guest("g2", area=0)
-        foreign = self.foreign(*PLAIN, "-cdrom", str(one), guest=other)
-        self.do(foreign, "eject", device="ide2-cd0", force=True)
-        vm, _ = foreign.adopt()
-        self.assertNotIn(str(one), json.dumps(vm["definition"]))
-        self.world.move(other, self.a, self.b)
-        other.assert_runs_on(self.b)
-
     # None of them has a form in the definition but the option that it was started with.
     def test_objects_and_ports_that_were_changed_since_are_refused_by_name(self):
         guest = self.world.guest(area=0)

@@ -22,6 +22,7 @@ static void add_device(enum adopt_place place, const char *name, const char *typ
 	struct adopt_device *device = &facts->devices[facts->device_count++];
 
 	*device = (struct adopt_device){ .place = place, .devfn = devfn, .vectors = -1 };
+	snprintf(device->bus_owner, sizeof(device->bus_owner), "/machine/unattached/device[3]");
 	snprintf(device->name, sizeof(device->name), "%s", name);
 	snprintf(device->type, sizeof(device->type), "%s", type);
 	snprintf(device->bus, sizeof(device->bus), "%s", bus);
@@ -392,24 +393,173 @@ START_TEST(image_that_no_path_opens_again_is_refused)
 }
 END_TEST
 
+/* What is in a CD drive, which has a tray; a medium is a node over that of its file. */
+static struct adopt_block *add_cd(const char *device, const char *qdev, const char *file)
+{
+	struct adopt_block *block = add_block(device, qdev, *file ? "#m" : "", file, "raw");
+	struct adopt_node *at = &facts->blocks.nodes[facts->blocks.node_count++];
+
+	block->has_tray = true;
+	block->readonly = true;
+	snprintf(at->file, sizeof(at->file), "%s", file);
+	snprintf(at->driver, sizeof(at->driver), "file");
+	return block;
+}
+
+static void assert_cd(size_t index, const char *id, int bus, const char *path)
+{
+	ck_assert_uint_lt(index, result.def->cdrom_count);
+	ck_assert_str_eq(result.def->cdroms[index].id, id);
+	ck_assert_int_eq(result.def->cdroms[index].bus, bus);
+	ck_assert_str_eq(result.def->cdroms[index].path, path);
+}
+
 /* A CD that was changed or taken out; the drive that QEMU adds by itself, too. */
 START_TEST(medium_is_that_of_now)
 {
+	static const char *const lines[] = { "-cdrom /one.iso", "-cdrom one.iso", "",
+					     "-drive file=/one.iso,if=none,id=cd,format=raw" };
+	struct adopt_block *block;
+
 	add_device(ADOPT_BOARD, "device[18]", "ide-cd", ADOPT_NO_PCI, "ide.2");
-	add_block("ide2-cd0", "/machine/unattached/device[18]", "#b", "/two.iso", "raw")->readonly =
-		true;
-	plan("-cdrom /one.iso");
-	assert_extra("-drive if=ide,index=2,media=cdrom,file=/two.iso,format=raw");
-	plan("");
+	block = add_cd("ide2-cd0", "/machine/unattached/device[18]", "/two.iso");
+	for (int taken_out = 0; taken_out < 2; taken_out++) {
+		block->has_medium = !taken_out;
+		block->is_open = taken_out;
+		for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+			plan(lines[i]);
+			assert_taken();
+			assert_cd(0, "ide2-cd0", VM_DEF_CDROM_BUS_SATA,
+				  taken_out ? "" : "/two.iso");
+			ck_assert_uint_eq(result.def->cdroms[0].unit, 2);
+			ck_assert_int_eq(result.def->cdroms[0].tray, taken_out);
+			ck_assert_int_eq(says(result.notes, "-drive", "QEMU counts"),
+					 i < 2 || !taken_out);
+			assert_extra("");
+		}
+	}
+}
+END_TEST
+
+/* Two channels of two units, and the disk beside it stays where it was. */
+START_TEST(cd_of_i440fx_keeps_its_unit_and_so_does_the_disk)
+{
+	snprintf(facts->machine, sizeof(facts->machine), "pc-i440fx-7.2");
+	add_device(ADOPT_BOARD, "device[18]", "ide-cd", ADOPT_NO_PCI, "ide.0");
+	add_device(ADOPT_BOARD, "device[19]", "ide-hd", ADOPT_NO_PCI, "ide.0");
+	add_device(ADOPT_NAMED, "c", "ide-cd", ADOPT_NO_PCI, "ide.1");
+	facts->devices[4].units[ADOPT_UNIT] = 1;
+	facts->devices[4].has[ADOPT_BOOTINDEX_NOW] = true;
+	snprintf(facts->devices[4].now[ADOPT_BOOTINDEX_NOW], 64, "1");
+	add_cd("ide0-cd0", "/machine/unattached/device[18]", "/one.iso");
+	add_block("ide0-hd1", "", "#d", "/d", "raw")->readonly = true;
+	add_cd("", "c", "/two.iso");
+	plan("-drive file=/one.iso,media=cdrom -drive file=/d,format=raw,readonly=on "
+	     "-blockdev driver=file,filename=/two.iso,node-name=p -blockdev "
+	     "driver=raw,node-name=#m,file=p -device ide-cd,bus=ide.1,unit=1,drive=#m,id=c,"
+	     "bootindex=1");
 	assert_taken();
-	assert_extra("-drive if=ide,index=2,media=cdrom,file=/two.iso,format=raw");
-	facts->blocks.list[0].has_medium = false;
-	plan("-cdrom /one.iso");
+	assert_cd(0, "ide0-cd0", VM_DEF_CDROM_BUS_IDE, "/one.iso");
+	assert_cd(1, "c", VM_DEF_CDROM_BUS_IDE, "/two.iso");
+	ck_assert_uint_eq(result.def->cdroms[0].unit, 0);
+	ck_assert_uint_eq(result.def->cdroms[1].unit, 3);
+	ck_assert(result.def->cdroms[1].has_boot_index && !result.def->cdroms[0].has_boot_index);
+	assert_extra("-drive file=/d,format=raw,readonly=on,index=1");
+}
+END_TEST
+
+#define SCSI                                    \
+	"-device virtio-scsi-pci,id=s0 -drive " \
+	"if=none,id=d,file=/one.iso,media=cdrom -device "
+
+static void add_scsi_cd(const char *owner)
+{
+	struct adopt_device *cd;
+
+	add_device(ADOPT_NAMED, "s0", "virtio-scsi-pci", 40, "pcie.0");
+	add_device(ADOPT_NAMED, "c", "scsi-cd", ADOPT_NO_PCI, "s0.0");
+	cd = &facts->devices[facts->device_count - 1];
+	snprintf(cd->bus_owner, sizeof(cd->bus_owner), "%s", owner);
+	snprintf(cd->device_id, sizeof(cd->device_id), "d");
+	add_cd("d", "c", "/one.iso");
+}
+
+/* The guest calls the drive by its device_id, which QEMU makes of the name of a -drive. */
+START_TEST(cd_of_scsi_brings_its_controller)
+{
+	add_scsi_cd("/machine/peripheral/s0/virtio-backend");
+	plan(SCSI "scsi-cd,drive=d,id=c,bus=s0.0");
 	assert_taken();
-	assert_extra("-drive if=ide,index=2,media=cdrom");
-	plan("-drive file=/one.iso,if=none,id=cd,format=raw");
+	assert_cd(0, "c", VM_DEF_CDROM_BUS_SCSI, "/one.iso");
+	ck_assert_str_eq(result.def->cdroms[0].pci_address, "0x5");
+	ck_assert_str_eq(result.def->cdroms[0].device_id, "d");
+	assert_extra("");
+	add_device(ADOPT_NAMED, "other", "scsi-hd", ADOPT_NO_PCI, "s0.0");
+	facts->devices[4] = facts->devices[3];
+	snprintf(facts->devices[4].name, 64, "other");
+	snprintf(facts->devices[4].type, 64, "scsi-hd");
+	plan(SCSI "scsi-cd,drive=d,id=c,bus=s0.0 -device scsi-hd,id=other,bus=s0.0");
+	assert_refused("-device", "not alone");
+}
+END_TEST
+
+/* QEMU tells of drives without a name in the order in which it made them. */
+START_TEST(cds_without_names_are_in_the_order_of_qemu)
+{
+	add_device(ADOPT_ANONYMOUS, "device[0]", "ide-cd", ADOPT_NO_PCI, "ide.4");
+	add_device(ADOPT_ANONYMOUS, "device[1]", "ide-cd", ADOPT_NO_PCI, "ide.1");
+	add_cd("", "/machine/peripheral-anon/device[1]", "");
+	add_cd("", "/machine/peripheral-anon/device[0]", "/one.iso");
+	plan("-device ide-cd,bus=ide.4 -device ide-cd,bus=ide.1");
 	assert_taken();
-	assert_extra("-drive if=ide,index=2,media=cdrom");
+	assert_cd(0, "cd0", VM_DEF_CDROM_BUS_SATA, "");
+	assert_cd(1, "cd1", VM_DEF_CDROM_BUS_SATA, "/one.iso");
+	ck_assert_uint_eq(result.def->cdroms[0].unit, 1);
+	ck_assert_uint_eq(result.def->cdroms[1].unit, 4);
+}
+END_TEST
+
+/* Each by its name, with what to do. */
+START_TEST(cd_that_cannot_be_repeated_is_refused)
+{
+	static const struct {
+		const char *file, *bus, *owner, *more, *why;
+	} cases[] = {
+		{ "nbd://h/x", "ide.2", "", "", "eject it" },
+		{ "rel.iso", "ide.2", "", "", "eject it" },
+		{ "/proc/7/fd/3", "ide.2", "", "", "eject it" },
+		{ "/a.iso", "ahci0.2", "/machine/peripheral/ahci0", "", "is on 'ahci0.2'" },
+		{ "/a.iso", "ide.2", "", ",wwn=7", "has 'wwn'" },
+		{ "/a.iso", "ide.2", "", ",rerror=stop", "rerror" },
+		{ "/a.iso", "ide.2", "", ",serial=QM00009", "serial number ('QM00009')" },
+		{ "/a.iso", "ide.2", "", ",serial=QM00005", NULL },
+	};
+
+	add_device(ADOPT_NAMED, "c", "ide-cd", ADOPT_NO_PCI, "ide.2");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct adopt_device *cd = &facts->devices[facts->device_count - 1];
+		CLEANUP(free_charp) char *line = NULL;
+
+		facts->blocks.count = facts->blocks.node_count = 0;
+		add_cd("", "c", cases[i].file);
+		snprintf(cd->bus, sizeof(cd->bus), "%s", cases[i].bus);
+		snprintf(cd->bus_owner, sizeof(cd->bus_owner), "%s", cases[i].owner);
+		line = xasprintf("-device ide-cd,id=c,bus=%s%s", cases[i].bus, cases[i].more);
+		cd->has[ADOPT_SERIAL_NOW] = strncmp(cases[i].more, ",serial=", 8) == 0;
+		if (cd->has[ADOPT_SERIAL_NOW])
+			snprintf(cd->now[ADOPT_SERIAL_NOW], 64, "%s", cases[i].more + 8);
+		plan(line);
+		if (!cases[i].why) { /* as QEMU counts by itself */
+			assert_taken();
+			continue;
+		}
+		assert_refused("-device", "the CD drive 'c'");
+		assert_refused("-device", cases[i].why);
+		ck_assert_uint_eq(result.refused->count, 1);
+	}
+	facts->blocks.node_count = 1; /* /a.iso is no file: a device of the host */
+	plan("-device ide-cd,id=c,bus=ide.2");
+	assert_refused("-device", "no raw or qcow2 image in a file");
 }
 END_TEST
 
@@ -473,14 +623,13 @@ START_TEST(default_devices_are_written_out)
 	add_device(ADOPT_BOARD, "device[10]", "isa-serial", ADOPT_NO_PCI, "isa.0");
 	add_device(ADOPT_BOARD, "device[11]", "isa-parallel", ADOPT_NO_PCI, "isa.0");
 	add_device(ADOPT_BOARD, "device[18]", "ide-cd", ADOPT_NO_PCI, "ide.2");
-	add_block("ide2-cd0", "/machine/unattached/device[18]", "", "", "");
+	add_cd("ide2-cd0", "/machine/unattached/device[18]", "");
 	plan("-display none");
 	assert_taken();
-	assert_extra(
-		"-netdev type=user,id=net0 "
-		"-device e1000e,netdev=net0,mac=52:54:00:12:34:56,addr=0x2 "
-		"-device VGA,addr=0x1 -drive if=ide,index=2,media=cdrom -serial null -parallel "
-		"null");
+	assert_extra("-netdev type=user,id=net0 "
+		     "-device e1000e,netdev=net0,mac=52:54:00:12:34:56,addr=0x2 "
+		     "-device VGA,addr=0x1 -serial null -parallel null");
+	assert_cd(0, "ide2-cd0", VM_DEF_CDROM_BUS_SATA, "");
 }
 END_TEST
 
@@ -830,6 +979,10 @@ Suite *suite(void)
 	tcase_add_test(tc, device_added_again_has_the_image_of_now);
 	tcase_add_test(tc, image_that_no_path_opens_again_is_refused);
 	tcase_add_test(tc, medium_is_that_of_now);
+	tcase_add_test(tc, cd_of_i440fx_keeps_its_unit_and_so_does_the_disk);
+	tcase_add_test(tc, cd_of_scsi_brings_its_controller);
+	tcase_add_test(tc, cds_without_names_are_in_the_order_of_qemu);
+	tcase_add_test(tc, cd_that_cannot_be_repeated_is_refused);
 	tcase_add_test(tc, limits_cache_and_readonly_are_those_of_now);
 	tcase_add_test(tc, network_and_character_device_are_those_of_now);
 	tcase_add_test(tc, default_devices_are_written_out);

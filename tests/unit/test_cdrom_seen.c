@@ -54,21 +54,24 @@ START_TEST(drive_is_found_by_its_id)
 }
 END_TEST
 
-/* The command line of somebody else gives no id: what is left over is it, unless there
- * are two. */
+/* The command line of somebody else gives no id: what is left over is it, in the order of
+ * the definition, unless there are more or less. */
 START_TEST(drive_without_an_id_is_the_one_left_over)
 {
 	static const char *const lists[] = {
 		"[" DRIVE_A ",{'qdev':'/machine/unattached/device[18]','tray_open':false}]",
 		"[" DRIVE_A ",{'qdev':'/x','tray_open':false},{'qdev':'/y','tray_open':false}]",
 		"[{'qdev':'/x','tray_open':false}]",
+		"[{'qdev':'/x','tray_open':false},{'qdev':'/y','tray_open':true}]",
+		"[" DRIVE_A ",{'qdev':'/x','device':'b','tray_open':false}]",
 	};
 	struct cdrom_seen seen;
 
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
 		CLEANUP(json_putp) struct json_object *blocks = rig_parse(lists[i]);
 
-		ck_assert_int_eq(cdrom_seen_find(blocks, def, 1, &seen), i == 0);
+		ck_assert_int_eq(cdrom_seen_find(blocks, def, 1, &seen), i == 0 || i > 2);
+		ck_assert(i != 3 || seen.is_open); /* the second of both */
 	}
 }
 END_TEST

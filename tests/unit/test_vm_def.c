@@ -56,7 +56,7 @@ static bool decode(const char *more)
 	"'actions':{'reboot':'shutdown','panic':'pause','watchdog':'inject-nmi'},"           \
 	"'cdroms':[{'id':'cd0','bus':'sata','path':'/srv/a,b.iso','boot_index':3},"          \
 	"{'id':'cd1','bus':'sata','unit':0,'path':'/srv/x','format':'qcow2','tray':'open'}," \
-	"{'id':'cd2','bus':'scsi'}],"                                                        \
+	"{'id':'cd2','bus':'scsi','device_id':'drive-0'}],"                                  \
 	"'extra_args':['-device','virtio-rng-pci']"
 
 static void assert_round_trip(void)
@@ -182,6 +182,9 @@ static const struct {
 	{ "'cdroms':[{'id':'c','bus':'ide'}]", "/cdroms/0/bus", "use sata or scsi" },
 	{ "'cdroms':[{'id':'c','bus':'sata','unit':6}]", "/cdroms/0/unit", "0 to 5" },
 	{ "'cdroms':[{'id':'c','bus':'scsi','unit':0}]", "/cdroms/0/unit", "only for bus ide" },
+	{ "'cdroms':[{'id':'c','bus':'sata','device_id':'x'}]", "/cdroms/0/device_id",
+	  "only for bus scsi" },
+	{ "'cdroms':[{'id':'c','bus':'scsi','device_id':'a,b'}]", "/cdroms/0/device_id", "only" },
 	{ "'cdroms':[{'id':'c','bus':'sata','pci_address':'0x4'}]", "/cdroms/0/pci_address",
 	  "only for bus scsi" },
 	{ "'cdroms':[{'id':'c','bus':'scsi','pci_address':'0x1f'}]", "/cdroms/0/pci_address",

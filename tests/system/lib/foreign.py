@@ -36,11 +36,12 @@ class Foreign:
         world = guest.world
         self.qmp = world.dir / f"{guest.name}.qmp"
         self.pid_file = world.dir / f"{guest.name}.pid"
-        image = guest.definition["disks"][0]["path"]
+        if disk is None:
+            image = guest.definition["disks"][0]["path"]
+            disk = ("-drive", f"file={image},if=virtio,format=raw,readonly=on")
         self.args = [settings.qemu, "-machine", f"{machine},accel=tcg", "-m", memory,
                      *(("-name", guest.name) if name else ()), *(("-uuid", uuid) if uuid else ()),
-                     *(disk or ("-drive", f"file={image},if=virtio,format=raw,readonly=on")),
-                     *args,
+                     *disk, *args,
                      *(("-chardev", f"socket,id=con,path={guest.console.path},{reconnecting()}",
                         "-serial", "chardev:con") if console else ()),
                      "-qmp", f"unix:{self.qmp},server=on,wait=off", "-pidfile", str(self.pid_file),
