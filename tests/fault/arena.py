@@ -58,7 +58,7 @@ class Record:
         self.crashed_at = None  # of the first crash (or other fault)
         self.back_at = None     # when the last coordinator was started again
         self.outcome = "?"
-        self.runs_on_s = 0.0    # after back_at, until the guest ran for good
+        self.runs_on_s = 0.0    # after back_at: the longest time in which the guest stood still
         self.silence_s = 0.0    # its longest
         self.clean_s = 0.0      # after back_at, until nothing was left
         self.move_id = None
@@ -305,9 +305,10 @@ class Arena:
         times = [line.at for line, _ in self.guest.console.all_lines() if line.at > since - 1]
         gaps = [(after - before, after) for before, after in zip(times, times[1:])]
         record.silence_s = max((gap for gap, _ in gaps), default=0.0)
-        ends = [end for gap, end in gaps if gap > SILENCE_SECONDS]
-        if ends and record.back_at:
-            record.runs_on_s = max(0.0, max(ends) - record.back_at)
+        if record.back_at:
+            # A handover that begins later stops the guest anew, for its own time.
+            record.runs_on_s = max((min(gap, end - record.back_at) for gap, end in gaps
+                                    if gap > SILENCE_SECONDS and end > record.back_at), default=0.0)
 
     def check_times(self, record):
         """A crash costs the guest nothing but the restart, and leaves nothing to wait for."""
