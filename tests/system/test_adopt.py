@@ -10,6 +10,7 @@ import unittest
 
 from lib import settings
 from lib.foreign import PLAIN, AdoptBase
+from lib.qmp import Qmp
 from lib.world import SystemTest
 
 
@@ -87,6 +88,28 @@ class AdoptTest(AdoptBase):
             os.kill(again.pid, signal.SIGKILL)
             self.a.start()
             self.assertEqual(self.a.vm("g1")["state"], "crashed")
+
+    # libvirt starts QEMU so, and ends it itself at the guest's SHUTDOWN; migrd leaves it, as said.
+    def test_no_shutdown_one_that_powers_off_stays_until_it_is_stopped(self):
+        guest = self.world.guest(area=0)
+        second = self.world.dir / "second.qmp"
+        foreign = self.foreign(*PLAIN, "-no-shutdown", "-qmp", f"unix:{second},server=on,wait=off",
+                               guest=guest)
+        guest.console.wait_line(settings.seconds(20), "a")
+        vm, found = foreign.adopt()
+        self.assertEqual(vm["definition"]["actions"]["shutdown"], "pause")
+        self.assertTrue(any(note["option"] == "-no-shutdown" and "until it is stopped" in note["note"]
+                            for note in found["notes"]), found["notes"])
+        with contextlib.closing(Qmp(path=second)) as qmp:
+            qmp.hmp("o /h 0x604 0x2000")    # ICH9's ACPI: the guest powers itself off
+        self.eventually("it is known", lambda: self.a.vm("g1")["state"] == "shutdown")
+        self.a.stop()
+        self.a.start()
+        vm = self.a.vm("g1")
+        self.assertEqual((vm["state"], vm["reason"], vm["pid"]),
+                         ("shutdown", "the guest powered off", foreign.pid))
+        self.a.api.post("/v1/vms/g1/stop")
+        self.assertEqual(self.a.qemus(), [])
 
     def test_what_cannot_be_adopted_is_refused_by_name(self):
         guest = self.world.guest(area=0)
