@@ -157,7 +157,7 @@ static void on_tray(struct vm *vm, struct json_object *data)
 {
 	(void)data;
 	vm_medium_tray_moved(vm);
-	vm_devices_look(vm);
+	vm_devices_look_paced(vm);
 }
 
 static void on_reset(struct vm *vm, struct json_object *data)
@@ -167,7 +167,7 @@ static void on_reset(struct vm *vm, struct json_object *data)
 
 	(void)data;
 	if (vm_decode_definition(vm, def, &ignored) && def->cdrom_count)
-		vm_devices_look(vm);
+		vm_devices_look_paced(vm);
 	free(def);
 }
 

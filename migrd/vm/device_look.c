@@ -9,6 +9,8 @@
 
 /* Behind whatever holds the slot now, each step of which has a shorter deadline. */
 #define LOOK_WAIT_MS 600000
+/* A look is some questions and may be a commit; a guest moves a tray in microseconds. */
+#define LOOK_PAUSE_MS 1000
 
 /* A backend whose device is gone. */
 struct leftover {
@@ -325,4 +327,26 @@ void vm_devices_look(struct vm *vm)
 	looker->vms = vm->vms;
 	memcpy(looker->uuid, vm->row.uuid, sizeof(looker->uuid));
 	vm_enter(vm, VM_SYNC_DEVICE, LOOK_WAIT_MS, on_entered, looker);
+}
+
+static void on_pause_end(void *data)
+{
+	struct vm *vm = data;
+
+	if (!vm->look_is_wanted)
+		return;
+	vm->look_is_wanted = false;
+	vm_devices_look_paced(vm);
+}
+
+void vm_devices_look_paced(struct vm *vm)
+{
+	if (!vm->look_pause)
+		vm->look_pause = loop_timer_new(vm->vms->env.qemu.loop, on_pause_end, vm);
+	if (loop_timer_is_active(vm->look_pause)) {
+		vm->look_is_wanted = true;
+		return;
+	}
+	loop_timer_start(vm->look_pause, LOOK_PAUSE_MS);
+	vm_devices_look(vm);
 }

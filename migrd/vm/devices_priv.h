@@ -18,6 +18,9 @@
 void devices_look(struct vm_entry *entry, vm_done_fn *done, void *data);
 /* The same when it can be; once for many calls. */
 void vm_devices_look(struct vm *vm);
+/* For what a guest can do again and again: at once, and then at most once each second; what it
+ * did last is always looked at. */
+void vm_devices_look_paced(struct vm *vm);
 
 /* ---- detach ---- */
 

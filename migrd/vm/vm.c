@@ -150,6 +150,7 @@ void vm_remove(struct vm *vm)
 	vm_agent_end(vm);
 	vm_rx_fini(vm);
 	loop_timer_free(vm->again);
+	loop_timer_free(vm->look_pause);
 	noise_free(vm->noise);
 	qemu_free(vm->qemu);
 	store_vm_fini(&vm->row);

@@ -42,6 +42,8 @@ struct vm {
 	bool owes_record;           /* its row is not on disk as it is here: vm_owe_record() */
 	bool look_waits;            /* an entry of vm_devices_look() */
 	bool look_is_owed;          /* when the job has ended */
+	bool look_is_wanted;        /* at the end of the pause */
+	struct loop_timer *look_pause; /* between looks that a guest can cause; NULL: never needed */
 	vm_done_fn *launched;       /* of vm_launch_incoming() and of a start */
 	void *launched_data;
 	struct vm_kept kept;

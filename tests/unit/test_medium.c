@@ -230,7 +230,34 @@ START_TEST(guest_opens_the_tray_the_record_follows)
 	drive.is_open = false; /* a reset closes it and says nothing of it */
 	show();
 	fake_qemu_event("RESET", "{\"guest\":true}");
+	rig_advance(1000);
+	assert_record("/one.iso", "closed");
+}
+END_TEST
+
+static void move_tray(bool is_open)
+{
+	drive.is_open = is_open;
+	show();
+	fake_qemu_event(TRAY, "{\"id\":\"cd0\",\"tray-open\":true}");
 	rig_run();
+}
+
+/* Each look is questions to QEMU and may be a commit: a guest must not make them at its pace. */
+START_TEST(guest_moves_its_tray_without_end_one_look_a_second)
+{
+	for (unsigned i = 0; i < 100; i++)
+		move_tray(i % 2 == 0);
+	ck_assert_uint_eq(trace_count("qmp qom-list"), 1);
+	move_tray(true); /* the last that it does */
+	rig_advance(999);
+	ck_assert_uint_eq(trace_count("qmp qom-list"), 1);
+	rig_advance(1);
+	ck_assert_uint_eq(trace_count("qmp qom-list"), 2);
+	assert_record("/one.iso", "open");
+	rig_advance(60000);
+	ck_assert_uint_eq(trace_count("qmp qom-list"), 2);
+	move_tray(false); /* after a pause at once */
 	assert_record("/one.iso", "closed");
 }
 END_TEST
@@ -308,6 +335,7 @@ Suite *suite(void)
 	tcase_add_test(t, qemu_ends_while_the_tray_is_waited_for_caller_is_answered);
 	tcase_add_test(t, daemon_ends_while_the_tray_is_waited_for_caller_is_answered);
 	tcase_add_test(t, guest_opens_the_tray_the_record_follows);
+	tcase_add_test(t, guest_moves_its_tray_without_end_one_look_a_second);
 	tcase_add_test(t, restart_the_record_follows_what_was_changed_meanwhile);
 	tcase_add_test(t, stopped_vm_has_it_in_its_definition);
 	tcase_add_test(t, what_is_no_cd_drive_is_refused);
