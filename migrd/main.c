@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/stdout.h"
 #include "config.h"
 #include "peer/client.h"
 #include "reload.h"
@@ -314,7 +315,6 @@ static bool run(struct daemon *daemon, struct err *err)
 
 	/* Children are watched by pidfd, and reaped by the kernel. */
 	signal(SIGCHLD, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a full disk is an answer, not a death */
 	if (!build(daemon, err))
 		return false;
@@ -501,15 +501,12 @@ static void raise_descriptor_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int main(int argc, char **argv)
+static int obey(int argc, char **argv)
 {
 	const char *path = CONFIG_FILE_DEFAULT;
 	struct task task = { 0 };
 	int opt;
 
-	reload_catch_signal();
-	umask(077);
-	raise_descriptor_limit();
 	while ((opt = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c':
@@ -546,4 +543,22 @@ int main(int argc, char **argv)
 		return err_exit_code(ERR_INVALID);
 	}
 	return load_and_run(path, &task);
+}
+
+int main(int argc, char **argv)
+{
+	struct err err;
+	int status;
+
+	reload_catch_signal();
+	signal(SIGPIPE, SIG_IGN);
+	umask(077);
+	raise_descriptor_limit();
+	status = obey(argc, argv);
+	if (!stdout_end(&err)) {
+		int code = complain(&err);
+
+		return status ? status : code;
+	}
+	return status;
 }

@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <getopt.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include "agents/lib/units.h"
 #include "base/mem.h"
 #include "base/nearest.h"
+#include "base/stdout.h"
 
 #define OPTIONS_MAX   64
 #define OPTION_HELP   1000 /* getopt_long() values beside the index of an option */
@@ -466,21 +466,6 @@ static int print_error(const struct cli_call *call, struct err *err)
 	return err_exit_code(err->code);
 }
 
-static bool is_output_closed(void)
-{
-	struct pollfd out = { .fd = STDOUT_FILENO };
-
-	return poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLHUP));
-}
-
-/* A full disk must not look like success; a reader that has seen enough is none of ours. */
-static bool flush_output(struct err *err)
-{
-	if ((fflush(stdout) != 0 || ferror(stdout)) && !is_output_closed())
-		return err_errno(err, "cannot write the output");
-	return true;
-}
-
 int cli_main(const struct cli_program *program, int argc, char **argv)
 {
 	CLEANUP(cli_call_fini) struct cli_call call;
@@ -490,10 +475,10 @@ int cli_main(const struct cli_program *program, int argc, char **argv)
 		return print_error(&call, &err);
 	if (!call.command) {
 		fputs(strbuf_str(&call.text), stdout);
-		return flush_output(&err) ? 0 : print_error(&call, &err);
+		return stdout_end(&err) ? 0 : print_error(&call, &err);
 	}
 	call.faults = faults_new();
-	if (!call.command->run(&call, &err) || !flush_output(&err))
+	if (!call.command->run(&call, &err) || !stdout_end(&err))
 		return print_error(&call, &err);
 	return call.exit_code;
 }

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/stdout.h"
 #include "output/rotate.h"
 
 /* A QEMU that prints without end shall not keep the disk busy either. */
@@ -83,7 +84,6 @@ static bool shut_in(struct args *args)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGXFSZ, SIG_IGN);
 	for (int fd = 0; null >= 0 && fd <= STDERR_FILENO; fd++)
 		dup2(null, fd);
@@ -143,7 +143,13 @@ int main(int argc, char **argv)
 	struct args args = { 0 };
 	struct rotate log;
 	int status = parse_options(argc, argv, &args);
+	struct err err;
 
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (status == 0 && !stdout_end(&err)) {
+		fprintf(stderr, "migrd-output: %s\n", err.msg);
+		return err_exit_code(err.code);
+	}
 	if (status >= 0)
 		return status;
 	if (!shut_in(&args))

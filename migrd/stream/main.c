@@ -13,6 +13,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/stdout.h"
 #include "stream/control.h"
 
 /* Longer than the coordinator waits for a destination to get ready. */
@@ -123,7 +124,6 @@ static bool shut_in(struct control_args *args, struct err *err)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_errno(err, "cannot give up new privileges");
 	(void)setrlimit(RLIMIT_CORE, &no_core);
-	(void)signal(SIGPIPE, SIG_IGN);
 	return true;
 }
 
@@ -135,6 +135,11 @@ int main(int argc, char **argv)
 	struct err err = { .code = ERR_NONE };
 	int rc = parse_options(argc, argv, &args);
 
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (rc == 1 && !stdout_end(&err)) {
+		fprintf(stderr, "migrd-stream: %s\n", err.msg);
+		return err_exit_code(err.code);
+	}
 	if (rc != 0)
 		return rc - 1;
 	if (fault_init(&err) && shut_in(&args, &err) && control_run(&args, &err))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """migrctl in a shell: pipes that are closed, wrong files, the completion of bash."""
+import json
 import pathlib
+import shlex
 import subprocess
 
 from lib import settings
@@ -12,6 +14,44 @@ ASK = r"""
 source "$1"; compopt() { echo "compopt $*"; }
 COMP_LINE=$2 COMP_POINT=${#2}; cur=${2##* }
 _migrctl migrctl "$cur"; printf '%s\n' "${COMPREPLY[@]}"
+"""
+# Everything that prints, in an order in which each is possible: {} is a name or path that
+# the test gives.  MOVE is the id of the move.
+FULL_DISK = """
+migrctl --help
+migrctl --version
+migrctl vm create --help
+migrctl pki init --dir {pki}
+migrctl pki host --dir {pki} x=192.0.2.1
+migrctl pki user --dir {pki} joe --role viewer
+migrctl vm create {definition}
+migrctl vm list
+migrctl vm show demo
+migrctl vm start demo
+migrctl vm devices demo
+migrctl vm qmp demo query-status
+migrctl vm hmp demo "info status"
+migrctl vm pause demo
+migrctl vm resume demo
+migrctl vm reset demo
+migrctl move start demo --to b --watch
+migrctl move list
+migrctl move show MOVE
+migrctl move watch MOVE
+migrctl host show
+migrctl host list
+migrctl host check
+migrctl job list
+migrctl backup {backup}
+migrd --help
+migrd --version
+migrd --help-config
+migrd --print-routes
+migrd --print-schema vm
+migrd-stream --help
+migrd-stream --version
+migrd-output --help
+migrd-output --version
 """
 
 
@@ -39,6 +79,52 @@ class MigrctlTest(SystemTest):
     def test_reader_that_has_gone_is_a_clean_end(self):
         for args in ("vm", "list"), ("--help",), ("-o", "json", "host", "show"):
             self.assert_quiet_end(*args)
+
+    def run_full(self, line, socket):
+        """With an output that takes nothing."""
+        program, *args = shlex.split(line)
+        if program == "migrctl":
+            args = ["--socket", str(socket), *args]
+        with open("/dev/full", "w", encoding="ascii") as full:
+            return subprocess.run([settings.program(program), *args], stdin=subprocess.DEVNULL,
+                                  stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+                                  timeout=settings.seconds(60))
+
+    # What was done is done; who has lost the answer must hear that.
+    def test_full_disk_is_told_by_every_command_that_prints(self):
+        guest = self.world.guest("demo", area=0)
+        definition = self.world.dir / "demo.json"
+        definition.write_text(json.dumps(guest.definition), encoding="utf-8")
+        places = {"definition": definition, "pki": self.world.dir / "pki",
+                  "backup": self.a.dir / "backup.db"}
+        for line in FULL_DISK.format(**places).strip().splitlines():
+            if "MOVE" in line:
+                line = line.replace("MOVE", self.a.moves()[0]["id"])
+            for options in ("", "-o json ") if " list" in line or " show" in line else ("",):
+                with self.subTest(line + options):
+                    done = self.run_full(line.replace("migrctl ", f"migrctl {options}"),
+                                         self.a.socket)
+                    self.assertNotEqual(done.returncode, 0)
+                    self.assertIn("cannot write the output", done.stderr)
+        self.assertEqual(self.b.vm("demo")["state"], "running")
+
+    # It would go on for ever, and nobody would get anything.
+    def test_full_disk_ends_the_events(self):
+        self.world.guest("demo", area=0).start(self.a)
+        with open("/dev/full", "w", encoding="ascii") as full:
+            child = subprocess.Popen(  # pylint: disable=consider-using-with
+                [settings.program("migrctl"), "--socket", str(self.a.socket), "events"],
+                stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(child.kill)
+
+        def has_ended_by_an_event():
+            self.a.api.post("/v1/vms/demo/pause")
+            self.a.api.post("/v1/vms/demo/resume")
+            return child.poll() is not None
+
+        self.eventually("migrctl to end", has_ended_by_an_event)
+        self.assertIn("cannot write the output", child.communicate()[1])
+        self.assertNotEqual(child.returncode, 0)
 
     def test_directory_as_file_is_named(self):
         done = self.a.migrctl("vm", "create", self.world.dir, check=False)
