@@ -57,6 +57,7 @@ struct http_conn {
 	int fd; /* the library's; open until this is freed */
 	bool is_local;
 	bool is_verified; /* certificate chain, or UNIX peer */
+	bool is_refused;  /* the alert was sent; it only waits for the client to close */
 	int64_t uid;      /* of the UNIX peer; -1: none */
 	bool is_identified;
 	bool is_idle; /* between requests; the library's thread only */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Who is at the other end of a TLS connection. */
+#include <errno.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <sys/socket.h>
@@ -30,14 +31,30 @@ static struct http_conn *conn_of_session(gnutls_session_t session)
 	return receive;
 }
 
+/* What is unread when a socket is closed becomes a reset, which would overtake the alert
+ * that was sent: the rest of the client's handshake, and the request that it may have sent
+ * behind it, are thrown away until it closes, or its deadline ends. */
+static ssize_t throw_away(const struct http_conn *conn, void *data, size_t size)
+{
+	ssize_t n = recv(conn->fd, data, size, 0);
+
+	if (n <= 0)
+		return n;
+	errno = EAGAIN;
+	return -1;
+}
+
 /* The library tells of a request only when its first line is complete.  Here
  * the first byte after an idle time is seen, so that a client which sends a
  * byte now and then cannot stay for ever. */
 static ssize_t pull(gnutls_transport_ptr_t ptr, void *data, size_t size)
 {
 	struct http_conn *conn = ptr;
-	ssize_t n = recv(conn->fd, data, size, 0);
+	ssize_t n;
 
+	if (conn->is_refused)
+		return throw_away(conn, data, size);
+	n = recv(conn->fd, data, size, 0);
 	if (n > 0 && conn->is_idle)
 		http_conn_request_begins(conn);
 	return n;
@@ -65,16 +82,6 @@ static void log_refused(const struct http_conn *conn, unsigned status)
 		log_info("http", "certificate-refused", "address=%s reason=%s", conn->address,
 			 reason);
 	gnutls_free(text.data);
-}
-
-/* What is unread when the library closes becomes a reset, which would overtake
- * the alert: the rest of the client's handshake is thrown away. */
-static void discard_input(int fd)
-{
-	char data[4096];
-
-	for (int i = 0; i < 16 && recv(fd, data, sizeof(data), MSG_DONTWAIT) > 0; i++)
-		;
 }
 
 /* 0: chain, time and purpose of the other side's certificate are right. */
@@ -137,7 +144,8 @@ static bool change_share(struct http_conn *conn, gnutls_session_t session)
 
 /* An own function instead of gnutls_session_set_verify_cert(), because the
  * library closes after a failed handshake without a word: the alert lets the
- * other side say what was wrong with its certificate. */
+ * other side say what was wrong with its certificate.  The handshake of who was
+ * refused does not fail: it gets no further, since nothing more is pulled. */
 static int verify(gnutls_session_t session)
 {
 	struct http_conn *conn = conn_of_session(session);
@@ -150,8 +158,8 @@ static int verify(gnutls_session_t session)
 	}
 	log_refused(conn, status);
 	gnutls_alert_send(session, GNUTLS_AL_FATAL, alert_for(status));
-	discard_input(conn->fd);
-	return GNUTLS_E_CERTIFICATE_ERROR;
+	conn->is_refused = true;
+	return 0;
 }
 
 void http_tls_prepare(struct http_conn *conn, gnutls_session_t session)
