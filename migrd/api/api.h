@@ -126,6 +126,8 @@ void api_host_fini(struct api *api);
 void api_peers_list(struct http_request *req, void *data);
 void api_healthz(struct http_request *req, void *data);
 void api_openapi(struct http_request *req, void *data);
+/* metrics.c */
+void api_metrics(struct http_request *req, void *data);
 /* readyz.c */
 void api_readyz(struct http_request *req, void *data);
 /* check.c */

@@ -126,6 +126,7 @@ const struct http_route api_routes[] = {
 	  .summary = "Server-sent events; resumes by Last-Event-ID" },
 	{ "GET", "/healthz", N, api_healthz, .summary = "The coordinator answers" },
 	{ "GET", "/readyz", N, api_readyz, .summary = "It has found its guests again" },
+	{ "GET", "/metrics", V, api_metrics, .summary = "Figures for Prometheus" },
 	{ "GET", "/openapi.json", V, api_openapi, .summary = "This document" },
 	{ "POST", "/peer/v1/hello", P, api_peer_hello, .summary = "Agree on a protocol",
 	  .body = peer_hello_fields },

@@ -2,6 +2,7 @@
 """SIGHUP and certificates: changed while guests run and move, nothing else disturbed."""
 import datetime
 import os
+import re
 import shutil
 import signal
 import ssl
@@ -161,6 +162,11 @@ class ReloadTest(SystemTest):
         certificate = self.a.api.get("/v1/host")["certificate"]
         self.assertEqual((certificate["valid"], certificate["days_left"]), (True, 10))
         self.assertRegex(self.a.migrctl("host", "show").stdout, r"days left:? +10\b")
+        _, headers, text = self.a.api.send("GET", "/metrics")
+        self.assertIn("application/openmetrics-text", headers["Content-Type"])
+        self.assertTrue(text.endswith(b"\n# EOF\n"))
+        sample = re.search(rb"^migrd_certificate_expiration_timestamp_seconds (\d+)$", text, re.M)
+        self.assertEqual(int(sample[1]), int(end.timestamp()))
 
     def is_running(self, guest):
         try:

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What GET /metrics answers, one row for each metric: text of OpenMetrics 1.0, which
+ * Prometheus reads.  Names end in their unit, the base unit of its kind. */
+#include <inttypes.h>
+
+#include "api/api.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+
+#define TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+/* Adds the samples of the metric NAME. */
+typedef void read_fn(struct strbuf *text, const char *name, const struct api *api);
+
+static void read_build(struct strbuf *text, const char *name, const struct api *api)
+{
+	(void)api;
+	strbuf_addf(text, "%s_info{version=\"" PACKAGE_VERSION "\"} 1\n", name);
+}
+
+static void read_certificate(struct strbuf *text, const char *name, const struct api *api)
+{
+	strbuf_addf(text, "%s %" PRId64 "\n", name, api->tls->times.to_s);
+}
+
+static void read_moves(struct strbuf *text, const char *name, const struct api *api)
+{
+	strbuf_addf(text, "%s %zu\n", name, moves_active_count(api->moves));
+}
+
+static const struct {
+	const char *name, *type, *unit, *help; /* UNIT "": it has none */
+	read_fn *read;
+} metrics[] = {
+	{ "migrd_build", "info", "", "The version of migrd.", read_build },
+	{ "migrd_certificate_expiration_timestamp_seconds", "gauge", "seconds",
+	  "When the certificate of this host ends.", read_certificate },
+	{ "migrd_moves_active", "gauge", "", "Moves that have not ended, to and from this host.",
+	  read_moves },
+};
+
+void api_metrics(struct http_request *req, void *data)
+{
+	CLEANUP(strbuf_fini) struct strbuf text = STRBUF_INIT;
+
+	for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
+		strbuf_addf(&text, "# TYPE %s %s\n", metrics[i].name, metrics[i].type);
+		if (*metrics[i].unit)
+			strbuf_addf(&text, "# UNIT %s %s\n", metrics[i].name, metrics[i].unit);
+		strbuf_addf(&text, "# HELP %s %s\n", metrics[i].name, metrics[i].help);
+		metrics[i].read(&text, metrics[i].name, data);
+	}
+	strbuf_adds(&text, "# EOF\n");
+	http_reply_text(req, 200, TYPE, strbuf_str(&text));
+}
