@@ -125,6 +125,18 @@ static void give_to_library(struct http_request *req, unsigned status, struct ht
 	MHD_resume_connection(ex->connection);
 }
 
+static void let_go(struct http_request *req, unsigned status, struct http_content content,
+		   struct http_stream *stream)
+{
+	struct http_server *server = req->server;
+
+	pthread_mutex_lock(&server->lock);
+	TAILQ_REMOVE(&server->held, req, link);
+	give_to_library(req, status, content, stream);
+	pthread_mutex_unlock(&server->lock);
+	http_request_free(req);
+}
+
 /* Who did what: every change that a person or program asked for, refused or not. */
 static void log_write(const struct http_request *req, unsigned status)
 {
@@ -162,25 +174,15 @@ void http_answer(struct http_request *req, unsigned status, struct http_content 
 		MHD_destroy_response(content.response);
 		return; /* held until the server stops */
 	}
-	pthread_mutex_lock(&server->lock);
-	TAILQ_REMOVE(&server->held, req, link);
-	give_to_library(req, status, content, stream);
-	pthread_mutex_unlock(&server->lock);
-	http_request_free(req);
+	let_go(req, status, content, stream);
 }
 
 void http_answer_refused(struct http_request *req)
 {
-	struct http_server *server = req->server;
-	struct http_content content;
+	struct http_content content = req->exchange->content;
 
-	pthread_mutex_lock(&server->lock);
-	TAILQ_REMOVE(&server->held, req, link);
-	content = req->exchange->content;
 	req->exchange->content.response = NULL;
-	give_to_library(req, req->exchange->status, content, NULL);
-	pthread_mutex_unlock(&server->lock);
-	http_request_free(req);
+	let_go(req, req->exchange->status, content, NULL);
 }
 
 void http_abandon_held(struct http_server *server)

@@ -152,8 +152,8 @@ bool adopt_block_is_plain(const struct adopt_block *block)
 
 bool adopt_block_is_throttled(const struct adopt_block *block)
 {
-	/* Limits of 0 are none; of bursts and sizes alone QEMU makes nothing. */
-	for (size_t i = 0; i < 6; i++) {
+	/* Limits of 0 are none. */
+	for (size_t i = 0; i < ADOPT_RATE_COUNT; i++) {
 		if (block->limits[i])
 			return true;
 	}

@@ -36,6 +36,8 @@
 
 #define ADOPT_LIMIT_ONE(query, key, old) +1
 enum { ADOPT_LIMIT_COUNT = 0 ADOPT_LIMITS(ADOPT_LIMIT_ONE) };
+/* The first ones are limits; of the others, bursts and sizes, alone QEMU makes nothing. */
+#define ADOPT_RATE_COUNT 6
 
 struct adopt_limit {
 	const char *query, *key, *old;

@@ -143,17 +143,25 @@ static bool take_net(struct adopt_facts *facts, const char *line, struct err *er
 	return true;
 }
 
-/* No command of QMP tells of networks: "info network" of the human monitor, a line
- * each (QEMU's net/net.c, print_net_client()). */
-static bool take_nets(struct adopt_facts *facts, struct json_object *result, struct err *err)
+/* What only the human monitor tells, a line each. */
+static bool take_lines(struct adopt_facts *facts, struct json_object *result,
+		       bool (*take)(struct adopt_facts *facts, const char *line, struct err *err),
+		       struct err *err)
 {
 	CLEANUP(free_charp) char *text = xstrdup(json_object_get_string(result));
 	char *rest = NULL;
 
 	for (char *line = strtok_r(text, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest))
-		if (!take_net(facts, line, err))
+		if (!take(facts, line, err))
 			return false;
 	return true;
+}
+
+/* No command of QMP tells of networks: "info network" (QEMU's net/net.c,
+ * print_net_client()). */
+static bool take_nets(struct adopt_facts *facts, struct json_object *result, struct err *err)
+{
+	return take_lines(facts, result, take_net, err);
 }
 
 static bool take_objects(struct adopt_facts *facts, struct json_object *result, struct err *err)
@@ -222,13 +230,7 @@ static bool take_forward(struct adopt_facts *facts, const char *line, struct err
 
 static bool take_forwards(struct adopt_facts *facts, struct json_object *result, struct err *err)
 {
-	CLEANUP(free_charp) char *text = xstrdup(json_object_get_string(result));
-	char *rest = NULL;
-
-	for (char *line = strtok_r(text, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest))
-		if (!take_forward(facts, line, err))
-			return false;
-	return true;
+	return take_lines(facts, result, take_forward, err);
 }
 
 static const struct adopt_backend *find_backend(const struct adopt_backends *backends,
@@ -433,26 +435,27 @@ static const struct {
 static const struct {
 	const char *command, *path;
 	bool (*take)(struct adopt_facts *facts, struct json_object *result, struct err *err);
+	bool may_be_refused;
 } questions[] = {
-	{ "query-name", NULL, take_name },
-	{ "query-uuid", NULL, take_uuid },
-	{ "query-status", NULL, take_status },
-	{ "query-kvm", NULL, take_kvm },
-	{ "query-migrate", NULL, take_migration },
-	{ "query-memory-size-summary", NULL, take_memory },
-	{ "query-cpus-fast", NULL, take_cpus },
-	{ "query-block", NULL, take_blocks },
-	{ "query-named-block-nodes", NULL, take_nodes },
-	{ "query-block-jobs", NULL, take_jobs },
-	{ "query-chardev", NULL, take_chardevs },
-	{ "human-monitor-command", "info network", take_nets },
-	{ "human-monitor-command", "info usernet", take_forwards },
-	{ "query-vnc-servers", NULL, take_vnc }, /* an error: it is built without VNC */
-	{ "qom-list", "/objects", take_objects },
-	{ "qom-get", "/machine", take_machine },
-	{ "qom-list", "/machine/peripheral", NULL },
-	{ "qom-list", "/machine/peripheral-anon", NULL },
-	{ "qom-list", "/machine/unattached", NULL },
+	{ "query-name", NULL, take_name, false },
+	{ "query-uuid", NULL, take_uuid, false },
+	{ "query-status", NULL, take_status, false },
+	{ "query-kvm", NULL, take_kvm, false },
+	{ "query-migrate", NULL, take_migration, false },
+	{ "query-memory-size-summary", NULL, take_memory, false },
+	{ "query-cpus-fast", NULL, take_cpus, false },
+	{ "query-block", NULL, take_blocks, false },
+	{ "query-named-block-nodes", NULL, take_nodes, false },
+	{ "query-block-jobs", NULL, take_jobs, false },
+	{ "query-chardev", NULL, take_chardevs, false },
+	{ "human-monitor-command", "info network", take_nets, false },
+	{ "human-monitor-command", "info usernet", take_forwards, false },
+	{ "query-vnc-servers", NULL, take_vnc, true }, /* built without VNC */
+	{ "qom-list", "/objects", take_objects, false },
+	{ "qom-get", "/machine", take_machine, false },
+	{ "qom-list", "/machine/peripheral", NULL, false },
+	{ "qom-list", "/machine/peripheral-anon", NULL, false },
+	{ "qom-list", "/machine/unattached", NULL, false },
 };
 
 static bool take_list(struct adopt_facts *facts, const char *path, struct json_object *result,
@@ -512,7 +515,7 @@ static void on_answer(void *data, struct json_object *result, const struct err *
 	const char *command = questions[inquiry->question].command;
 	struct err wrong;
 
-	if (!inquiry->fn || (err && questions[inquiry->question].take != take_vnc)) {
+	if (!inquiry->fn || (err && !questions[inquiry->question].may_be_refused)) {
 		finish(inquiry, err);
 		return;
 	}

@@ -3,10 +3,7 @@
 
 #include <string.h>
 
-#include "base/mem.h"
-
-/* Of bursts and sizes alone QEMU makes nothing. */
-static const char *const limits[] = { "bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr" };
+#include "vm/adopt_block.h"
 
 /* "/machine/peripheral/ID/virtio-backend" or "ID". */
 static bool is_of(const char *qdev, const char *id)
@@ -36,9 +33,9 @@ static const char *limit_of(struct json_object *block)
 {
 	struct json_object *inserted = json_get_obj(block, "inserted");
 
-	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
-		if (json_get_int(inserted, limits[i], 0) > 0)
-			return limits[i];
+	for (size_t i = 0; i < ADOPT_RATE_COUNT; i++) {
+		if (json_get_int(inserted, adopt_limits[i].query, 0) > 0)
+			return adopt_limits[i].query;
 	}
 	return NULL;
 }
