@@ -24,8 +24,8 @@ static const struct {
 	int64_t bytes_ms; /* bytes a millisecond; 0: any number */
 } shares[HTTP_CLASS_COUNT] = {
 	[HTTP_CLASS_HANDOVER] = { 16, 0 },    [HTTP_CLASS_PEER] = { 4, 0 },
-	[HTTP_CLASS_ADMIN] = { 8, 0 },        [HTTP_CLASS_OPERATOR] = { 4, 4 << 10 },
-	[HTTP_CLASS_VIEWER] = { 2, 8 << 10 },
+	[HTTP_CLASS_ADMIN] = { 8, 0 },        [HTTP_CLASS_OPERATOR] = { 4, 1 << 10 },
+	[HTTP_CLASS_VIEWER] = { 2, 2 << 10 },
 };
 
 static enum http_class class_of(const struct http_request *req)

@@ -102,7 +102,7 @@ START_TEST(inbox_long_answers_hold_viewers_back_for_their_time)
 {
 	uint32_t wait_ms;
 
-	ck_assert_uint_eq(take_all(HTTP_CLASS_VIEWER, 4 << 20), 1);
+	ck_assert_uint_eq(take_all(HTTP_CLASS_VIEWER, 1 << 20), 1);
 	wait_ms = http_inbox_wait_ms(&inbox);
 	ck_assert_uint_gt(wait_ms, 300);
 	ck_assert_uint_lt(wait_ms, 500);
@@ -121,14 +121,14 @@ START_TEST(inbox_credit_grows_with_time_up_to_a_limit)
 {
 	uint32_t wait_ms;
 
-	take_all(HTTP_CLASS_VIEWER, 4 << 20);
+	take_all(HTTP_CLASS_VIEWER, 1 << 20);
 	wait_ms = http_inbox_wait_ms(&inbox);
 	for (uint32_t ms = 0; ms < 100; ms++)
 		for (unsigned turn = 0; turn < 3; turn++)
 			http_inbox_begin_turn(&inbox, now_ms + ms);
 	ck_assert_uint_eq(http_inbox_wait_ms(&inbox), wait_ms - 99);
 	http_inbox_begin_turn(&inbox, now_ms + 1000000);
-	ck_assert_uint_le(take_all(HTTP_CLASS_VIEWER, 256 << 10), 4);
+	ck_assert_uint_le(take_all(HTTP_CLASS_VIEWER, 64 << 10), 4);
 }
 END_TEST
 
