@@ -23,7 +23,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
 
 import figures  # noqa: E402
-from lib import procs, settings  # noqa: E402
+from lib import guest_image, procs, settings  # noqa: E402
 from lib.console import Console  # noqa: E402
 
 CAPABILITIES = ["events", "return-path", "late-block-activate"]
@@ -212,8 +212,7 @@ def let_it_work(console):
 
 
 def make_image(path, area, rate, period_ms=4):
-    subprocess.run([str(settings.MKGUEST), str(path), "--area", str(area), "--rate", str(rate),
-                    "--period", str(period_ms)], check=True)
+    guest_image.make(path, area, rate, 0, period_ms)
 
 
 def main():

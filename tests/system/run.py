@@ -104,8 +104,10 @@ def flatten(suite):
             yield item
 
 
-def load(patterns):
+def load(patterns, name):
     loader = unittest.TestLoader()
+    if name:    # without a look at all the others
+        return list(flatten(loader.loadTestsFromName(name)))
     suite = loader.discover(str(HERE), pattern="test_*.py", top_level_dir=str(HERE))
     if loader.errors:
         sys.exit("\n".join(loader.errors))
@@ -129,6 +131,7 @@ def parse_arguments():
                         help="this QEMU, not the machine's own; see tests/qemu")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many tests at once")
     parser.add_argument("--slot", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--name", help=argparse.SUPPRESS)
     parser.add_argument("--list", action="store_true", help="only name the tests")
     return parser.parse_args()
 
@@ -163,8 +166,7 @@ def run_apart(tests, args):
             done = subprocess.run(
                 [sys.executable, __file__, "--build", settings.build_dir, "--logs",
                  settings.log_dir, "--slow", str(args.slow), "--qemu", args.qemu,
-                 "--slot", str(slot), "-k",
-                 f"[{test.id()[0]}]{test.id()[1:]}",  # this one and no other that begins so
+                 "--slot", str(slot), "--name", test.id(),
                  *(["--keep-logs"] if args.keep_logs else [])],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 text=True, errors="replace", check=False)
@@ -198,7 +200,7 @@ def main():
     settings.slow_factor = args.slow
     settings.slot = args.slot
     settings.qemu = args.qemu
-    tests = load(args.patterns)
+    tests = load(args.patterns, args.name)
     if args.list:
         print("\n".join(t.id() for t in tests))
         return 0

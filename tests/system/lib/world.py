@@ -10,7 +10,7 @@ import tempfile
 import time
 import unittest
 
-from . import procs, settings
+from . import guest_image, procs, settings
 from .api import ApiError
 from .console import Console
 from .host import make_hosts
@@ -48,8 +48,7 @@ class Guest(Machine):
         self.is_busy = area > 0 and rate != 0   # else no sweep is ever completed
         image = world.dir / f"{name}.img"
         static = area if static is None else static
-        subprocess.run([str(settings.MKGUEST), str(image), "--area", str(area), "--rate", str(rate),
-                        "--static", str(static), "--period", str(period)], check=True)
+        guest_image.make(image, area, rate, static, period)
         self.console = Console(world.dir / f"{name}.console", period)
         super().__init__(world, {
             "name": name, "machine": "pc-q35-7.2", "accel": "tcg", "memory_mib": memory_mib,
