@@ -9,6 +9,7 @@
 #include "api/api.h"
 #include "api/http_shares.h"
 #include "api/selfcheck.h"
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"

@@ -5,6 +5,7 @@
 
 #include "agents/lib/client_priv.h"
 #include "agents/lib/sse.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 /* The server sends a comment every 15 s (api/http.h): three missing ones mean
@@ -146,14 +147,6 @@ static struct client_stream *stream_new(struct client *client, const char *path,
 
 /* ---- waiting ------------------------------------------------------------------- */
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 static void run_once(struct client_stream *stream)
 {
 	int running = 0, left;
@@ -183,10 +176,10 @@ static bool has_event(const struct client_stream *stream)
 /* Until READY, the end of the stream, or TIMEOUT_MS. */
 static bool wait_for(struct client_stream *stream, ready_fn *ready, uint32_t timeout_ms)
 {
-	uint64_t deadline_ms = now_ms() + timeout_ms;
+	uint64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
 
 	for (;;) {
-		uint64_t now = now_ms();
+		uint64_t now = clock_monotonic_ms();
 
 		if (!stream->is_done)
 			run_once(stream);

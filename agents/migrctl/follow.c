@@ -4,18 +4,11 @@
 #include <poll.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 3000
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 void follow_init(struct follow *follow, struct client *client, const char *program)
 {
@@ -39,7 +32,7 @@ bool follow_lost(struct follow *follow, const struct err *err)
 	client_stream_free(follow->stream);
 	follow->stream = NULL;
 	if (follow->lost_at_ms == 0) {
-		follow->lost_at_ms = now_ms();
+		follow->lost_at_ms = clock_monotonic_ms();
 		fprintf(stderr, "%s: the connection to migrd is lost; trying again for %u s\n",
 			follow->program, follow->outage_max_ms / 1000);
 	}
@@ -48,7 +41,8 @@ bool follow_lost(struct follow *follow, const struct err *err)
 
 static bool is_hopeless(const struct follow *follow)
 {
-	return follow->lost_at_ms != 0 && now_ms() - follow->lost_at_ms > follow->outage_max_ms;
+	return follow->lost_at_ms != 0 &&
+	       clock_monotonic_ms() - follow->lost_at_ms > follow->outage_max_ms;
 }
 
 /* Longer each time: a daemon that starts is not helped by being asked often. */

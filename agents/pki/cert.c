@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define SECONDS_PER_DAY   86400
@@ -108,7 +109,7 @@ static int set_subject(gnutls_x509_crt_t crt, const char *unit, const char *comm
 
 static int set_times(gnutls_x509_crt_t crt, time_t expires_at)
 {
-	int rc = gnutls_x509_crt_set_activation_time(crt, time(NULL) - CLOCK_SKEW_S);
+	int rc = gnutls_x509_crt_set_activation_time(crt, clock_wall_s() - CLOCK_SKEW_S);
 
 	return rc < 0 ? rc : gnutls_x509_crt_set_expiration_time(crt, expires_at);
 }
@@ -228,7 +229,7 @@ bool pki_cert_new_ca(unsigned days, struct pki_pem *ret, struct err *err)
 	if (rc >= 0)
 		rc = set_ca_subject(crt);
 	if (rc >= 0)
-		rc = set_times(crt, time(NULL) + (time_t)days * SECONDS_PER_DAY);
+		rc = set_times(crt, clock_wall_s() + (time_t)days * SECONDS_PER_DAY);
 	if (rc >= 0)
 		rc = gnutls_x509_crt_set_basic_constraints(crt, 1, 0);
 	if (rc >= 0)
@@ -263,7 +264,7 @@ static bool check_ca(const struct pki_ca *ca, struct err *err)
 
 	if (gnutls_x509_crt_get_ca_status(ca->crt, &is_critical) != 1)
 		return err_set(err, ERR_INVALID, "the certificate is not one of a CA");
-	if (gnutls_x509_crt_get_expiration_time(ca->crt) <= time(NULL))
+	if (gnutls_x509_crt_get_expiration_time(ca->crt) <= clock_wall_s())
 		return err_set(err, ERR_INVALID, "the CA has expired: make a new one");
 	return check_key_match(ca, err);
 }
@@ -315,7 +316,7 @@ struct pki_ca *pki_ca_new(const char *cert_pem, const char *key_pem, struct err 
 static time_t leaf_end(const struct pki_ca *ca, unsigned days)
 {
 	time_t ca_end = gnutls_x509_crt_get_expiration_time(ca->crt);
-	time_t end = time(NULL) + (time_t)days * SECONDS_PER_DAY;
+	time_t end = clock_wall_s() + (time_t)days * SECONDS_PER_DAY;
 
 	return end < ca_end ? end : ca_end;
 }

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "api/api.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "api/http_internal.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -248,10 +249,9 @@ static void stop_daemon(struct MHD_Daemon *daemon, int listen_fd)
  * the library must not be stopped while a connection is suspended. */
 static void end_exchanges(struct http_server *server)
 {
-	struct timespec until;
+	const struct timespec until =
+		clock_timespec(clock_monotonic_ns() + STOP_WAIT_MS * UINT64_C(1000000));
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += STOP_WAIT_MS / 1000;
 	pthread_mutex_lock(&server->lock);
 	server->is_stopping = true;
 	http_abandon_held(server);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "api/http_internal.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/net_prefix.h"
@@ -25,14 +26,6 @@
 #define KEEPALIVE_INTERVAL_S 10
 #define KEEPALIVE_COUNT      3
 #define UNSENT_TIMEOUT_MS    30000
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 /* ---- the time limit ---------------------------------------------------- */
 
@@ -45,7 +38,7 @@ void http_conn_request_begins(struct http_conn *conn)
 	pthread_mutex_lock(&server->lock);
 	if (!conn->is_incomplete) {
 		conn->is_incomplete = true;
-		conn->deadline_ms = now_ms() + server->deadline_ms;
+		conn->deadline_ms = clock_monotonic_ms() + server->deadline_ms;
 		TAILQ_INSERT_TAIL(&server->incomplete, conn, link);
 		is_wake_needed = !server->is_reaper_armed;
 		server->is_reaper_armed = true;
@@ -93,7 +86,7 @@ static void drop(struct http_server *server, struct http_conn *conn)
 void http_reaper_run(void *data)
 {
 	struct http_server *server = data;
-	uint64_t now = now_ms();
+	uint64_t now = clock_monotonic_ms();
 	struct http_conn *conn;
 
 	pthread_mutex_lock(&server->lock);

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "api/http_internal.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -238,7 +239,7 @@ void http_streams_end_all(struct http_server *server)
 /* Who listens only asks nothing any more, so nobody would look at its certificate. */
 static void end_if_expired(struct http_stream *stream)
 {
-	if (stream->conn->is_local || (int64_t)time(NULL) <= stream->conn->ends_s)
+	if (stream->conn->is_local || clock_wall_s() <= stream->conn->ends_s)
 		return;
 	stream->is_ended = true;
 	resume(stream);

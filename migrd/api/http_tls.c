@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "api/http_internal.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "tls/identity.h"
@@ -109,7 +110,7 @@ static bool has_ended(struct http_conn *conn)
 	bool is_over;
 
 	pthread_mutex_lock(&conn->server->lock);
-	is_over = (int64_t)time(NULL) > conn->ends_s;
+	is_over = clock_wall_s() > conn->ends_s;
 	pthread_mutex_unlock(&conn->server->lock);
 	return is_over;
 }

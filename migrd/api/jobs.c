@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The lists of moves and of jobs. */
 #include "api/api.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "vm/entry.h"
 

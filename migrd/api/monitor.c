@@ -5,6 +5,7 @@
  * arguments, which may be secrets.  Questions only go into the log; what may have
  * changed something, or was refused, is an event too. */
 #include "api/api.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "vm/passthrough.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The routes of moves. */
 #include "api/api.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 

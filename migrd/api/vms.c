@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The routes of VMs. */
 #include "api/api.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "job/start.h"
 #include "vm/entry.h"

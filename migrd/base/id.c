@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/clock.h"
 #include "base/loop.h"
 
 #define UUID_LEN  (ID_UUID_SIZE - 1)

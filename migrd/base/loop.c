@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/loop_ops.h"
 #include "base/mem.h"
@@ -63,22 +64,6 @@ void loop_stop(struct loop *loop)
 }
 
 /* ---- calls ----------------------------------------------------------- */
-
-static uint64_t clock_monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-int64_t clock_wall_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* `offset' is what addr2line(1) wants, wherever the program was loaded. */
 static void note_slow(const struct loop *loop, const char *kind, uintptr_t fn, uint64_t started_ms)

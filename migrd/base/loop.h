@@ -78,7 +78,4 @@ void loop_sim_run(struct loop *loop);
 /* Advances the virtual clock, running timers at their times. */
 void loop_sim_advance_ms(struct loop *loop, uint64_t ms);
 
-/* Wall clock in milliseconds since 1970, for records and the API only. */
-int64_t clock_wall_ms(void);
-
 #endif

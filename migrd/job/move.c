@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "job/move_dst.h"
@@ -131,12 +132,8 @@ void move_qemu_exited(void *data)
 
 void move_stamp(struct move *move, enum move_stamp stamp)
 {
-	struct timespec ts;
-
-	if (move->stamps[stamp])
-		return;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	move->stamps[stamp] = (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+	if (!move->stamps[stamp])
+		move->stamps[stamp] = clock_monotonic_us();
 }
 
 void move_set_reason(struct move *move, const char *fmt, ...)

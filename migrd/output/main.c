@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/stdout.h"
 #include "output/rotate.h"
 
@@ -93,19 +94,11 @@ static bool shut_in(struct args *args)
 	return close_range(LOG_FD + 1, ~0u, 0) == 0;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* What is left of this second, unless the last writer goes before. */
 static void wait_for_second(int fd, uint64_t since_ms)
 {
 	struct pollfd hangup = { .fd = fd };
-	uint64_t spent_ms = now_ms() - since_ms;
+	uint64_t spent_ms = clock_monotonic_ms() - since_ms;
 
 	if (spent_ms < 1000)
 		(void)poll(&hangup, 1, (int)(1000 - spent_ms));
@@ -114,7 +107,7 @@ static void wait_for_second(int fd, uint64_t since_ms)
 static void keep(int fd, struct rotate *log)
 {
 	char buf[CHUNK];
-	uint64_t since_ms = now_ms(), bytes = 0;
+	uint64_t since_ms = clock_monotonic_ms(), bytes = 0;
 	bool is_said = false;
 	ssize_t n;
 
@@ -125,7 +118,7 @@ static void keep(int fd, struct rotate *log)
 			continue;
 		rotate_write(log, buf, (size_t)n);
 		bytes += (uint64_t)n;
-		if (now_ms() - since_ms < 1000 && bytes < BYTES_PER_S)
+		if (clock_monotonic_ms() - since_ms < 1000 && bytes < BYTES_PER_S)
 			continue;
 		if (bytes >= BYTES_PER_S) {
 			if (!is_said)
@@ -134,7 +127,7 @@ static void keep(int fd, struct rotate *log)
 		}
 		is_said = bytes >= BYTES_PER_S;
 		bytes = 0;
-		since_ms = now_ms();
+		since_ms = clock_monotonic_ms();
 	}
 }
 

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"

@@ -10,11 +10,11 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "stream/monotonic.h"
 #include "stream/peercred.h"
 #include "stream/preamble.h"
 #include "stream/pump.h"
@@ -174,12 +174,12 @@ static bool src_try(struct channel *channel, struct link *link, uint32_t attempt
 	const struct stream_config *config = &channel->all->config;
 	uint32_t timeout_ms = atomic_load(&channel->all->link_timeout_ms);
 	struct stream_preamble preamble;
-	uint64_t deadline_ms = earlier(until_ms, monotonic_ms() + CONNECT_TIMEOUT_MS);
+	uint64_t deadline_ms = earlier(until_ms, clock_monotonic_ms() + CONNECT_TIMEOUT_MS);
 
 	if (!link_connect(link, config->data_address, timeout_ms, deadline_ms, err))
 		return false;
 	make_preamble(channel, attempt, &preamble);
-	deadline_ms = earlier(until_ms, monotonic_ms() + HANDSHAKE_TIMEOUT_MS);
+	deadline_ms = earlier(until_ms, clock_monotonic_ms() + HANDSHAKE_TIMEOUT_MS);
 	return link_send_preamble(link, &preamble, deadline_ms, err) &&
 	       link_handshake(link, STREAM_SRC, channel->all->cred, config->peer_id, deadline_ms,
 			      err) &&
@@ -196,14 +196,14 @@ static bool is_lost(const struct err *err)
 static bool src_connect(struct channel *channel, struct link *link, struct err *err)
 {
 	uint32_t all_ms = channel->all->config.connect_timeout_ms;
-	uint64_t until_ms = monotonic_ms() + (all_ms ? all_ms : CONNECT_TIMEOUT_MS);
+	uint64_t until_ms = clock_monotonic_ms() + (all_ms ? all_ms : CONNECT_TIMEOUT_MS);
 	uint32_t pause_ms = RETRY_FIRST_MS;
 
 	for (uint32_t attempt = 1;; attempt++) {
 		if (src_try(channel, link, attempt, until_ms, err))
 			return true;
 		link_close(link);
-		if (!is_lost(err) || monotonic_ms() + pause_ms >= until_ms)
+		if (!is_lost(err) || clock_monotonic_ms() + pause_ms >= until_ms)
 			return false;
 		log_info("stream", "again", "move=%s channel=%s attempt=%u reason=%s",
 			 channel->all->config.move_id, channel->name, (unsigned)attempt, err->msg);
@@ -366,7 +366,7 @@ static bool dst_prove(struct attempt *attempt, struct err *err)
 	static const char answer = STREAM_TOKEN_OK, refusal = STREAM_TOKEN_REFUSED;
 	struct channel *channel = attempt->channel;
 	struct link *link = &attempt->link;
-	uint64_t deadline_ms = monotonic_ms() + HANDSHAKE_TIMEOUT_MS;
+	uint64_t deadline_ms = clock_monotonic_ms() + HANDSHAKE_TIMEOUT_MS;
 	char line[ID_TOKEN_SIZE];
 	bool ok;
 

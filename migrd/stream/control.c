@@ -7,10 +7,10 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "stream/channel.h"
-#include "stream/monotonic.h"
 #include "stream/peercred.h"
 #include "stream/proto.h"
 
@@ -34,7 +34,7 @@ static void drop_controller(struct control *control)
 {
 	if (control->conn_fd >= 0) {
 		close(control->conn_fd);
-		control->alone_ms = monotonic_ms();
+		control->alone_ms = clock_monotonic_ms();
 	}
 	if (control->channels)
 		channels_end_lease(control->channels);
@@ -227,7 +227,7 @@ static struct progress look_at_channels(struct control *control)
 		progress.is_over = progress.is_over && has_ended;
 	}
 	if (progress.is_over && control->ended_ms == NEVER)
-		control->ended_ms = monotonic_ms();
+		control->ended_ms = clock_monotonic_ms();
 	return progress;
 }
 
@@ -249,7 +249,7 @@ static uint64_t deadline_of(struct control *control)
 /* For poll(2); 0 when the time is over. */
 static int timeout_until(uint64_t deadline_ms)
 {
-	uint64_t now = monotonic_ms();
+	uint64_t now = clock_monotonic_ms();
 
 	if (deadline_ms == NEVER)
 		return -1;
@@ -286,7 +286,7 @@ bool control_run(const struct control_args *args, struct err *err)
 		.args = args,
 		.conn_fd = -1,
 		.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-		.started_ms = monotonic_ms(),
+		.started_ms = clock_monotonic_ms(),
 		.ended_ms = NEVER,
 		.alone_ms = NEVER,
 	};

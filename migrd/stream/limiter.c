@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "stream/limiter.h"
 
-#include "stream/monotonic.h"
+#include "base/clock.h"
 
 #define NS_PER_S  1000000000u
 #define BUCKET_NS 100000000u
@@ -20,7 +20,7 @@ void limiter_init(struct limiter *limiter, uint64_t bytes_per_s)
 	pthread_condattr_destroy(&attr);
 	limiter->bytes_per_s = bytes_per_s;
 	limiter->credit_bytes = 0;
-	limiter->refilled_ns = monotonic_ns();
+	limiter->refilled_ns = clock_monotonic_ns();
 	limiter->lease_ends_ns = LIMITER_FOREVER;
 }
 
@@ -45,7 +45,7 @@ static uint64_t bucket_bytes(const struct limiter *limiter)
 /* The clock moves on only by what was credited: rounding never loses bytes. */
 static void refill(struct limiter *limiter)
 {
-	uint64_t now = monotonic_ns();
+	uint64_t now = clock_monotonic_ns();
 	uint64_t elapsed = now - limiter->refilled_ns;
 	uint64_t bucket = bucket_bytes(limiter);
 	unsigned __int128 product = (unsigned __int128)elapsed * limiter->bytes_per_s;
@@ -66,11 +66,8 @@ static void wait_for_credit(struct limiter *limiter, uint64_t missing_bytes)
 {
 	unsigned __int128 wait_ns =
 		(unsigned __int128)missing_bytes * NS_PER_S / limiter->bytes_per_s;
-	uint64_t until = monotonic_ns() + (uint64_t)wait_ns + 1;
-	struct timespec ts = {
-		.tv_sec = (time_t)(until / NS_PER_S),
-		.tv_nsec = (long)(until % NS_PER_S),
-	};
+	uint64_t until = clock_monotonic_ns() + (uint64_t)wait_ns + 1;
+	const struct timespec ts = clock_timespec(until);
 
 	pthread_cond_timedwait(&limiter->changed, &limiter->lock, &ts);
 }
@@ -80,7 +77,7 @@ void limiter_set(struct limiter *limiter, uint64_t bytes_per_s)
 	pthread_mutex_lock(&limiter->lock);
 	limiter->bytes_per_s = bytes_per_s;
 	limiter->credit_bytes = 0;
-	limiter->refilled_ns = monotonic_ns();
+	limiter->refilled_ns = clock_monotonic_ns();
 	pthread_cond_broadcast(&limiter->changed);
 	pthread_mutex_unlock(&limiter->lock);
 }
@@ -88,8 +85,9 @@ void limiter_set(struct limiter *limiter, uint64_t bytes_per_s)
 void limiter_lease(struct limiter *limiter, uint64_t ms)
 {
 	pthread_mutex_lock(&limiter->lock);
-	limiter->lease_ends_ns =
-		ms == LIMITER_FOREVER ? LIMITER_FOREVER : monotonic_ns() + ms * (NS_PER_S / 1000);
+	limiter->lease_ends_ns = ms == LIMITER_FOREVER
+					 ? LIMITER_FOREVER
+					 : clock_monotonic_ns() + ms * (NS_PER_S / 1000);
 	pthread_cond_broadcast(&limiter->changed);
 	pthread_mutex_unlock(&limiter->lock);
 }
@@ -107,7 +105,7 @@ bool limiter_is_on_lease(struct limiter *limiter)
 static bool lease_is_over(const struct limiter *limiter)
 {
 	return limiter->lease_ends_ns != LIMITER_FOREVER &&
-	       monotonic_ns() >= limiter->lease_ends_ns;
+	       clock_monotonic_ns() >= limiter->lease_ends_ns;
 }
 
 size_t limiter_take(struct limiter *limiter, size_t wanted, const atomic_bool *stop)

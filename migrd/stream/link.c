@@ -11,8 +11,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
-#include "stream/monotonic.h"
 
 #define REFUSED_RETRY_MS 200
 
@@ -23,7 +23,7 @@ static bool wait_ready(int fd, short events, uint64_t deadline_ms, struct err *e
 	struct pollfd pfd = { .fd = fd, .events = events };
 
 	for (;;) {
-		uint64_t now = monotonic_ms();
+		uint64_t now = clock_monotonic_ms();
 		int left = now < deadline_ms ? (int)(deadline_ms - now) : 0;
 		int rc = poll(&pfd, 1, left);
 
@@ -126,7 +126,7 @@ bool link_connect(struct link *link, const char *address, uint32_t timeout_ms, u
 		}
 		if (error == ECONNREFUSED)
 			poll(NULL, 0, REFUSED_RETRY_MS);
-	} while (error == ECONNREFUSED && monotonic_ms() < deadline_ms);
+	} while (error == ECONNREFUSED && clock_monotonic_ms() < deadline_ms);
 	return err_set(err, error == ETIMEDOUT ? ERR_TIMEOUT : ERR_UNAVAILABLE,
 		       "cannot connect to '%s': %s", address, strerror(error));
 }

@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 
@@ -302,7 +303,7 @@ static bool check_times(const char *what, const char *path, gnutls_x509_crt_t cr
 {
 	time_t from = gnutls_x509_crt_get_activation_time(crt);
 	time_t to = gnutls_x509_crt_get_expiration_time(crt);
-	time_t now = time(NULL);
+	time_t now = clock_wall_s();
 	char text[32];
 
 	if (now < from) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define DAY_S 86400
@@ -47,7 +48,7 @@ static void time_text(int64_t at_s, char ret_text[32])
 
 bool tls_live_is_valid(const struct tls_live *live, struct err *err)
 {
-	int64_t now_s = time(NULL);
+	int64_t now_s = clock_wall_s();
 	char text[32];
 
 	if (now_s >= live->times.from_s && now_s <= live->times.to_s)
@@ -68,7 +69,7 @@ bool tls_live_is_valid(const struct tls_live *live, struct err *err)
 
 int64_t tls_live_days_left(const struct tls_live *live)
 {
-	int64_t left_s = live->times.to_s - (int64_t)time(NULL);
+	int64_t left_s = live->times.to_s - clock_wall_s();
 
 	return left_s >= 0 ? left_s / DAY_S : -((-left_s + DAY_S - 1) / DAY_S);
 }

@@ -4,6 +4,7 @@
 
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "vm/agent_priv.h"
@@ -120,19 +121,11 @@ static void thaw(struct vm_agent *agent)
 
 /* ---- the clock after a move ---------------------------------------------- */
 
-static int64_t wall_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 struct json_object *vm_agent_time_args(void)
 {
 	struct json_object *args = json_object_new_object();
 
-	json_add_int(args, "time", wall_ns());
+	json_add_int(args, "time", clock_wall_ns());
 	return args;
 }
 
@@ -153,7 +146,7 @@ static void on_clock_read(void *data, struct json_object *result, const struct e
 
 	if (!agent || err || !json_object_is_type(result, json_type_int))
 		return;
-	off_ms = json_object_get_int64(result) / 1000000 - wall_ns() / 1000000;
+	off_ms = json_object_get_int64(result) / 1000000 - clock_wall_ns() / 1000000;
 	log_info("agent", "clock", "vm=%s off_ms=%lld", agent->vm->row.name, (long long)off_ms);
 	if (off_ms > -CLOCK_NEAR_MS && off_ms < CLOCK_NEAR_MS)
 		return;

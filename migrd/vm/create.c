@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How a VM comes to be: a user defines it, or a move brings it. */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "vm/devices_priv.h"
 #include "vm/vm_priv.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The QEMU of a VM: started, found again after a restart, and its end. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "vm/agent_priv.h"

@@ -34,6 +34,8 @@ never() {
 }
 
 never 'the log quotes a value by itself (base/log.h)' '^(migrd|agents)/.*\.c$' '=\\"%'
+never 'base/clock.h tells the time' '^(migrd|agents)/.*\.c$' \
+	--exclude=clock.c -wE 'clock_gettime|gettimeofday|time\(NULL\)'
 never 'a test makes its state certain, it does not wait for it' '^tests/.*\.c$' \
 	-wE 'u?sleep|nanosleep'
 never 'finish it, or write it down where others look' . -wE 'TO''DO|FIX''ME|X''XX'

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/id.h"
 #include "base/loop.h"
 #include "base/mem.h"
