@@ -36,10 +36,13 @@ class Follower:
         self._stream.__exit__()
 
     def wait(self, kind, is_wanted):
-        for found, event in self._events:
-            self.seen.append((found, event))
-            if found == kind and is_wanted(event):
-                return event
+        try:
+            for found, event in self._events:
+                self.seen.append((found, event))
+                if found == kind and is_wanted(event):
+                    return event
+        except TimeoutError:
+            raise AssertionError(f"its time is over; seen: {self.seen}") from None
         raise AssertionError(f"the stream ended; seen: {self.seen}")
 
     def qemu(self, name, **data):
@@ -72,15 +75,6 @@ class TableTest(SystemTest):
         self.note(f"{len(events)} of {len(known)}")
 
 
-def forget(guest):
-    """Its counter begins anew, and rightly so."""
-    with guest.console.changed:
-        for life in guest.console.lives:
-            life.lines.clear()
-            life.garbled.clear()
-            life.head, life.tail = None, b""
-
-
 class EventsTest(SystemTest):
     host_ids = ("a",)
 
@@ -105,7 +99,7 @@ class EventsTest(SystemTest):
             events.qemu("RESUME")
             monitor.hmp(REBOOT)
             self.assertEqual(events.qemu("RESET")["data"], {"guest": True, "reason": "guest-reset"})
-            forget(guest)
+            guest.console.wait_reset()   # its firmware sets the clock, too
             self.a.api.post("/v1/vms/g1/shutdown")
             events.qemu("POWERDOWN")
             # The clock is set: register B, hours, register B (MC146818).
@@ -148,7 +142,7 @@ class EventsTest(SystemTest):
                 self.expect(guest, "shutdown", "the guest powered off")
         self.a.api.post("/v1/vms/g1/reset")
         self.expect(guest, "paused", "")
-        forget(guest)
+        guest.console.expect_reset()
         self.a.api.post("/v1/vms/g1/resume")
         guest.assert_runs_on(self.a)
 
@@ -264,7 +258,7 @@ class MoveTest(SystemTest):
         with Follower(self.a, guest) as events:
             monitor.hmp(REBOOT)
             events.qemu("RESET", guest=True)
-            forget(guest)
+            guest.console.expect_reset()
             self.finish(move_id)
             names = {e["name"] for kind, e in events.seen if kind == "qemu"}
             while not {"MIGRATION", "MIGRATION_PASS", "STOP"} <= names:
@@ -287,7 +281,7 @@ class MoveTest(SystemTest):
                 vm = guest.vm(self.b)
                 self.assertEqual((vm["state"], vm["reason"]), (state, reason))
                 self.b.api.post(f"/v1/vms/{state}/reset")
-                forget(guest)
+                guest.console.expect_reset()
                 self.b.api.post(f"/v1/vms/{state}/resume")
                 guest.assert_runs_on(self.b)
 

@@ -101,6 +101,11 @@ class Console(History):
                                      f"{'; '.join(map(str, self.lives)) or 'nothing connected'}")
             return predicate()
 
+    def wait_reset(self, timeout=60):
+        """Waits until the guest, which was reset, has booted and counts from 0."""
+        self.expect_reset()
+        self.wait_until("a counter that begins anew", timeout, self.is_reset_seen)
+
     def wait_line(self, timeout=20, host=None):
         """Waits for one more line (from HOST), and returns its life and the line."""
         since = time.monotonic()

@@ -54,10 +54,29 @@ class History:
     def __init__(self, period_ms):
         self.period_ms = period_ms
         self.lives = []
+        self._is_reset_awaited = False
+
+    def expect_reset(self):
+        """The guest was reset: its counter begins anew, now or soon, maybe on another host.  What
+        it said before proves nothing any more, and a line of it may have broken off."""
+        self._is_reset_awaited = True
+
+    def is_reset_seen(self):
+        lines = sorted((line for life in self.lives for line in life.lines), key=lambda o: o.at)
+        since = next((after.at for line, after in zip(lines, lines[1:])
+                      if after.ticks < line.ticks), None)
+        if self._is_reset_awaited and since:
+            for life in self.lives:
+                life.lines = [line for line in life.lines if line.at >= since]
+                life.garbled, life.head = [], None
+            self._is_reset_awaited = False
+        return not self._is_reset_awaited
 
     def _join(self):
         """A line may begin on the source and end on the destination.  The
         source's part is known for certain only later, so this is done when asked."""
+        if self._is_reset_awaited:
+            self.is_reset_seen()
         for life in self.lives:
             if not life.head:
                 continue
