@@ -128,7 +128,7 @@ static struct json_object *to_json(const struct facts *facts, const char *defini
 				   const char *host, const char *name, const char *uuid)
 {
 	struct json_object *obj = json_object_new_object();
-	CLEANUP(json_putp) struct json_object *def = json_tokener_parse(definition);
+	CLEANUP(json_putp) struct json_object *def = json_read_back(definition);
 
 	json_add_str(obj, "name", name);
 	json_add_str(obj, "uuid", uuid);

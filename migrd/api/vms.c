@@ -31,7 +31,7 @@ struct json_object *api_vm_json(const struct api *api, const struct vm *vm)
 	struct json_object *obj = api_vm_summary(api, vm);
 
 	json_object_object_add(obj, "monitor", monitor_json(vm));
-	json_object_object_add(obj, "definition", json_tokener_parse(vm_definition(vm)));
+	json_object_object_add(obj, "definition", json_read_back(vm_definition(vm)));
 	return obj;
 }
 

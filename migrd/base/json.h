@@ -6,7 +6,7 @@
  * Decoding collects every fault with its JSON pointer (RFC 6901) instead of
  * stopping at the first.
  *
- * Only this file, wire/, qmp/ and qga/ see json-c.  Thread: any.
+ * Texts are read by json_parse.c; json-c has the tree and writes it.  Thread: any.
  */
 #ifndef MIGRD_BASE_JSON_H
 #define MIGRD_BASE_JSON_H
@@ -55,6 +55,10 @@ extern const struct json_limits json_limits_default; /* 1 MiB, 16 deep, 10,000 v
  * The caller owns the tree (json_object_put, or CLEANUP(json_putp)). */
 struct json_object *json_parse(const void *data, size_t len, const struct json_limits *limits,
 			       struct faults *faults);
+
+/* A text that this program wrote: of the records, or kept in memory.  NULL for NULL, and
+ * for what is no JSON.  The caller owns the tree. */
+struct json_object *json_read_back(const char *text);
 
 static inline void json_putp(struct json_object **obj)
 {

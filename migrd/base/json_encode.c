@@ -69,7 +69,7 @@ static struct json_object *encode_field(const struct json_field *field, const ch
 	case JSON_STRINGS:
 		return encode_strings(field, in);
 	case JSON_SCALARS:
-		return json_tokener_parse(value);
+		return json_read_back(value);
 	case JSON_ANY:
 		return json_object_get(*(struct json_object *const *)value);
 	}

@@ -1,70 +1,85 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "base/json_scan.h"
-
+/* Text to tree.  The parser is our own, json-c has the tree: json-c's parser keeps the
+ * last of two members with one key, clamps integers, takes NaN and control characters, and
+ * does not say where in the document it is, even with JSON_TOKENER_STRICT (json-c 0.16,
+ * and 0.18, whose strict mode refuses all that is not ASCII: json-c issue 892).
+ *
+ * A fault of the grammar ends the parse; others are collected, and the tree is dropped. */
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/json_path.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/utf8.h"
 
-struct scan {
+const struct json_limits json_limits_default = { .max_bytes = 1 << 20,
+						 .max_depth = 16,
+						 .max_values = 10000 };
+
+struct parse {
 	const char *text, *end;
 	const char *pos;
 	const struct json_limits *limits;
 	unsigned depth;
 	size_t value_count;
 	struct faults *faults;
-	/* Keys of all objects that are still open, the innermost last. */
-	char **keys;
-	size_t key_count, key_size;
 };
 
-/* A fault of the grammar: says the line and column, and ends the scan. */
-static bool broken(struct scan *scan, const struct json_path *path, const char *what)
+/* json-c has no memory: nobody has. */
+static struct json_object *made(struct json_object *obj)
+{
+	if (!obj)
+		abort();
+	return obj;
+}
+
+/* A fault of the grammar: says the line and column, and ends the parse. */
+static bool broken(struct parse *parse, const struct json_path *path, const char *what)
 {
 	size_t line = 1, column = 1;
 
-	for (const char *p = scan->text; p < scan->pos; p++) {
+	for (const char *p = parse->text; p < parse->pos; p++) {
 		column = *p == '\n' ? 1 : column + 1;
 		line += *p == '\n';
 	}
-	json_path_fault(path, scan->faults, "line %zu, column %zu: %s", line, column, what);
+	json_path_fault(path, parse->faults, "line %zu, column %zu: %s", line, column, what);
 	return false;
 }
 
-static int peek(const struct scan *scan)
+static int peek(const struct parse *parse)
 {
-	return scan->pos < scan->end ? (unsigned char)*scan->pos : -1;
+	return parse->pos < parse->end ? (unsigned char)*parse->pos : -1;
 }
 
-static void skip_space(struct scan *scan)
+static void skip_space(struct parse *parse)
 {
-	while (scan->pos < scan->end && memchr(" \t\r\n", *scan->pos, 4))
-		scan->pos++;
+	while (parse->pos < parse->end && memchr(" \t\r\n", *parse->pos, 4))
+		parse->pos++;
 }
 
-static bool skip_char(struct scan *scan, char c)
+static bool skip_char(struct parse *parse, char c)
 {
-	if (peek(scan) != c)
+	if (peek(parse) != c)
 		return false;
-	scan->pos++;
+	parse->pos++;
 	return true;
 }
 
 /* ---- strings ----------------------------------------------------------- */
 
-static bool hex4(struct scan *scan, uint32_t *ret_code)
+static bool hex4(struct parse *parse, uint32_t *ret_code)
 {
 	uint32_t code = 0;
 
-	if (scan->end - scan->pos < 4)
+	if (parse->end - parse->pos < 4)
 		return false;
 	for (int i = 0; i < 4; i++) {
-		char c = scan->pos[i];
+		char c = parse->pos[i];
 
 		if (c >= '0' && c <= '9')
 			code = code * 16 + (uint32_t)(c - '0');
@@ -73,7 +88,7 @@ static bool hex4(struct scan *scan, uint32_t *ret_code)
 		else
 			return false;
 	}
-	scan->pos += 4;
+	parse->pos += 4;
 	*ret_code = code;
 	return true;
 }
@@ -106,20 +121,20 @@ static void add_code_point(struct strbuf *out, uint32_t code)
 }
 
 /* Behind "\u". */
-static bool scan_unicode(struct scan *scan, const struct json_path *path, struct strbuf *out)
+static bool parse_unicode(struct parse *parse, const struct json_path *path, struct strbuf *out)
 {
 	uint32_t code, low;
 
-	if (!hex4(scan, &code))
-		return broken(scan, path, "four hexadecimal digits must follow \\u");
+	if (!hex4(parse, &code))
+		return broken(parse, path, "four hexadecimal digits must follow \\u");
 	if (code == 0)
-		return broken(scan, path, "a string may not contain U+0000");
+		return broken(parse, path, "a string may not contain U+0000");
 	if (code >= 0xdc00 && code <= 0xdfff)
-		return broken(scan, path, "a low surrogate without its high one");
+		return broken(parse, path, "a low surrogate without its high one");
 	if (code >= 0xd800 && code <= 0xdbff) {
-		if (!skip_char(scan, '\\') || !skip_char(scan, 'u') || !hex4(scan, &low) ||
+		if (!skip_char(parse, '\\') || !skip_char(parse, 'u') || !hex4(parse, &low) ||
 		    low < 0xdc00 || low > 0xdfff)
-			return broken(scan, path, "a high surrogate without its low one");
+			return broken(parse, path, "a high surrogate without its low one");
 		code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
 	}
 	add_code_point(out, code);
@@ -127,287 +142,319 @@ static bool scan_unicode(struct scan *scan, const struct json_path *path, struct
 }
 
 /* Behind the backslash. */
-static bool scan_escape(struct scan *scan, const struct json_path *path, struct strbuf *out)
+static bool parse_escape(struct parse *parse, const struct json_path *path, struct strbuf *out)
 {
 	static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
-	int c = peek(scan);
+	int c = peek(parse);
 	const char *name = c > 0 ? strchr(names, c) : NULL;
 
 	if (c == 'u') {
-		scan->pos++;
-		return scan_unicode(scan, path, out);
+		parse->pos++;
+		return parse_unicode(parse, path, out);
 	}
 	if (!name)
-		return broken(scan, path, "no such escape in a string");
-	scan->pos++;
+		return broken(parse, path, "no such escape in a string");
+	parse->pos++;
 	strbuf_add(out, values + (name - names), 1);
 	return true;
 }
 
 /* At the opening quote; OUT gets the text with the escapes resolved. */
-static bool scan_string(struct scan *scan, const struct json_path *path, struct strbuf *out)
+static bool parse_text(struct parse *parse, const struct json_path *path, struct strbuf *out)
 {
-	scan->pos++;
+	parse->pos++;
+	strbuf_adds(out, "");
 	for (;;) {
-		int c = peek(scan);
+		int c = peek(parse);
 		size_t len;
 
 		if (c < 0)
-			return broken(scan, path, "the string has no end");
+			return broken(parse, path, "the string has no end");
 		if (c < 0x20)
-			return broken(scan, path, "a control character in a string: escape it");
-		if (skip_char(scan, '"'))
+			return broken(parse, path, "a control character in a string: escape it");
+		if (skip_char(parse, '"'))
 			return true;
-		if (skip_char(scan, '\\')) {
-			if (!scan_escape(scan, path, out))
+		if (skip_char(parse, '\\')) {
+			if (!parse_escape(parse, path, out))
 				return false;
 			continue;
 		}
-		len = utf8_sequence(scan->pos, (size_t)(scan->end - scan->pos));
+		len = utf8_sequence(parse->pos, (size_t)(parse->end - parse->pos));
 		if (len == 0)
-			return broken(scan, path, "invalid UTF-8");
-		strbuf_add(out, scan->pos, len);
-		scan->pos += len;
+			return broken(parse, path, "invalid UTF-8");
+		strbuf_add(out, parse->pos, len);
+		parse->pos += len;
 	}
 }
 
 /* ---- numbers and words --------------------------------------------------- */
 
-static size_t skip_digits(struct scan *scan)
+static size_t skip_digits(struct parse *parse)
 {
-	const char *start = scan->pos;
+	const char *start = parse->pos;
 
-	while (peek(scan) >= '0' && peek(scan) <= '9')
-		scan->pos++;
-	return (size_t)(scan->pos - start);
+	while (peek(parse) >= '0' && peek(parse) <= '9')
+		parse->pos++;
+	return (size_t)(parse->pos - start);
 }
 
 /* The grammar of RFC 8259, section 6. */
-static bool scan_number_text(struct scan *scan, const struct json_path *path, bool *ret_integer)
+static bool skip_number(struct parse *parse, const struct json_path *path, bool *ret_integer)
 {
-	skip_char(scan, '-');
-	if (skip_char(scan, '0')) {
-		if (skip_digits(scan) > 0)
-			return broken(scan, path, "a number may not begin with 0");
-	} else if (skip_digits(scan) == 0) {
-		return broken(scan, path, "a number needs a digit here");
+	skip_char(parse, '-');
+	if (skip_char(parse, '0')) {
+		if (skip_digits(parse) > 0)
+			return broken(parse, path, "a number may not begin with 0");
+	} else if (skip_digits(parse) == 0) {
+		return broken(parse, path, "a number needs a digit here");
 	}
 	*ret_integer = true;
-	if (skip_char(scan, '.')) {
+	if (skip_char(parse, '.')) {
 		*ret_integer = false;
-		if (skip_digits(scan) == 0)
-			return broken(scan, path, "a digit must follow the point");
+		if (skip_digits(parse) == 0)
+			return broken(parse, path, "a digit must follow the point");
 	}
-	if (skip_char(scan, 'e') || skip_char(scan, 'E')) {
+	if (skip_char(parse, 'e') || skip_char(parse, 'E')) {
 		*ret_integer = false;
-		if (!skip_char(scan, '+'))
-			skip_char(scan, '-');
-		if (skip_digits(scan) == 0)
-			return broken(scan, path, "the exponent needs a digit");
+		if (!skip_char(parse, '+'))
+			skip_char(parse, '-');
+		if (skip_digits(parse) == 0)
+			return broken(parse, path, "the exponent needs a digit");
 	}
 	return true;
 }
 
-static bool integer_fits(const char *text)
+static struct json_object *positive(const char *text)
 {
+	uint64_t value = strtoull(text, NULL, 10);
+
+	return value > INT64_MAX ? json_object_new_uint64(value)
+				 : json_object_new_int64((int64_t)value);
+}
+
+static struct json_object *integer(struct parse *parse, const struct json_path *path,
+				   const char *text)
+{
+	struct json_object *obj;
+
 	errno = 0;
-	if (text[0] == '-')
-		(void)strtoll(text, NULL, 10);
-	else
-		(void)strtoull(text, NULL, 10);
-	return errno == 0;
+	obj = text[0] == '-' ? json_object_new_int64(strtoll(text, NULL, 10)) : positive(text);
+	if (errno == ERANGE)
+		json_path_fault(path, parse->faults, "%.40s does not fit into 64 bits", text);
+	return obj;
 }
 
-static bool scan_number(struct scan *scan, const struct json_path *path)
+static struct json_object *fraction(struct parse *parse, const struct json_path *path,
+				    const char *text)
 {
-	const char *start = scan->pos;
-	CLEANUP(free_charp) char *number = NULL;
-	bool integer = false;
+	double value = strtod(text, NULL);
 
-	if (!scan_number_text(scan, path, &integer))
+	if (!isfinite(value))
+		json_path_fault(path, parse->faults, "%.40s is too large for a number", text);
+	return json_object_new_double_s(value, text); /* is written as it was read */
+}
+
+static bool parse_number(struct parse *parse, const struct json_path *path,
+			 struct json_object **ret)
+{
+	const char *start = parse->pos;
+	CLEANUP(free_charp) char *text = NULL;
+	bool is_integer = false;
+
+	if (!skip_number(parse, path, &is_integer))
 		return false;
-	number = xstrndup(start, (size_t)(scan->pos - start));
-	if (integer && !integer_fits(number))
-		json_path_fault(path, scan->faults, "%.40s does not fit into 64 bits", number);
-	else if (!integer && !isfinite(strtod(number, NULL)))
-		json_path_fault(path, scan->faults, "%.40s is too large for a number", number);
+	text = xstrndup(start, (size_t)(parse->pos - start));
+	*ret = made(is_integer ? integer(parse, path, text) : fraction(parse, path, text));
 	return true;
 }
 
-static bool scan_word(struct scan *scan, const struct json_path *path)
+static bool skip_word(struct parse *parse, const char *word)
 {
-	static const char *const words[] = { "true", "false", "null" };
+	size_t len = strlen(word);
 
-	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-		size_t len = strlen(words[i]);
+	if ((size_t)(parse->end - parse->pos) < len || memcmp(parse->pos, word, len) != 0)
+		return false;
+	parse->pos += len;
+	return true;
+}
 
-		if ((size_t)(scan->end - scan->pos) >= len && !memcmp(scan->pos, words[i], len)) {
-			scan->pos += len;
-			return true;
-		}
-	}
-	return broken(scan, path,
-		      scan->pos == scan->end ? "a value is missing at the end"
-					     : "a value is wanted here");
+/* json-c's null is NULL. */
+static bool parse_word(struct parse *parse, const struct json_path *path, struct json_object **ret)
+{
+	if (skip_word(parse, "null"))
+		return true;
+	if (skip_word(parse, "true"))
+		*ret = made(json_object_new_boolean(true));
+	else if (skip_word(parse, "false"))
+		*ret = made(json_object_new_boolean(false));
+	else
+		return broken(parse, path,
+			      parse->pos == parse->end ? "a value is missing at the end"
+						       : "a value is wanted here");
+	return true;
 }
 
 /* ---- arrays and objects -------------------------------------------------- */
 
-static bool scan_value(struct scan *scan, const struct json_path *path);
+static bool parse_value(struct parse *parse, const struct json_path *path,
+			struct json_object **ret);
 
-static bool scan_array(struct scan *scan, const struct json_path *path)
+static bool parse_array(struct parse *parse, const struct json_path *path,
+			struct json_object *array)
 {
 	struct json_path element = { .up = path };
 
-	skip_space(scan);
-	if (skip_char(scan, ']'))
+	skip_space(parse);
+	if (skip_char(parse, ']'))
 		return true;
 	for (;; element.index++) {
-		if (!scan_value(scan, &element))
+		struct json_object *value = NULL;
+		bool ok = parse_value(parse, &element, &value);
+
+		json_object_array_add(array, value);
+		if (!ok)
 			return false;
-		if (skip_char(scan, ']'))
+		if (skip_char(parse, ']'))
 			return true;
-		if (!skip_char(scan, ','))
-			return broken(scan, path, "',' or ']' is wanted here");
+		if (!skip_char(parse, ','))
+			return broken(parse, path, "',' or ']' is wanted here");
 	}
 }
 
-static void push_key(struct scan *scan, char *key)
+static bool parse_keyed(struct parse *parse, const struct json_path *path,
+			struct json_object *object)
 {
-	if (scan->key_count == scan->key_size) {
-		scan->key_size = scan->key_size ? scan->key_size * 2 : 64;
-		scan->keys = xrealloc(scan->keys, scan->key_size * sizeof(scan->keys[0]));
-	}
-	scan->keys[scan->key_count++] = key;
+	struct json_object *value = NULL;
+	bool ok;
+
+	skip_space(parse);
+	if (!skip_char(parse, ':'))
+		return broken(parse, path, "':' is wanted here");
+	ok = parse_value(parse, path, &value);
+	if (json_object_object_get_ex(object, path->key, NULL))
+		json_path_fault(path, parse->faults, "the key is there already");
+	json_object_object_add(object, path->key, value);
+	return ok;
 }
 
-static bool scan_member(struct scan *scan, const struct json_path *path)
+static bool parse_member(struct parse *parse, const struct json_path *path,
+			 struct json_object *object)
 {
 	struct strbuf key = STRBUF_INIT;
 	struct json_path member = { .up = path };
+	bool ok = false;
 
-	skip_space(scan);
-	if (peek(scan) != '"')
-		return broken(scan, path, "a key in quotes is wanted here");
-	strbuf_adds(&key, "");
-	if (!scan_string(scan, path, &key)) {
-		strbuf_fini(&key);
-		return false;
+	skip_space(parse);
+	if (peek(parse) != '"')
+		return broken(parse, path, "a key in quotes is wanted here");
+	if (parse_text(parse, path, &key)) {
+		member.key = key.data;
+		ok = parse_keyed(parse, &member, object);
 	}
-	push_key(scan, strbuf_take(&key));
-	member.key = scan->keys[scan->key_count - 1];
-	skip_space(scan);
-	if (!skip_char(scan, ':'))
-		return broken(scan, &member, "':' is wanted here");
-	return scan_value(scan, &member);
+	strbuf_fini(&key);
+	return ok;
 }
 
-static int compare_keys(const void *a, const void *b)
+static bool parse_object(struct parse *parse, const struct json_path *path,
+			 struct json_object *object)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* The object at PATH has ended: its keys, from FIRST on, can be compared.
- * Sorting keeps a body with a hundred thousand keys cheap. */
-static void end_keys(struct scan *scan, const struct json_path *path, size_t first)
-{
-	size_t count = scan->key_count - first, same;
-
-	if (count > 1)
-		qsort(scan->keys + first, count, sizeof(scan->keys[0]), compare_keys);
-	for (size_t i = first; i < scan->key_count; i += same) {
-		struct json_path member = { .up = path, .key = scan->keys[i] };
-
-		same = 1;
-		while (i + same < scan->key_count && !strcmp(scan->keys[i], scan->keys[i + same]))
-			same++;
-		if (same > 1)
-			json_path_fault(&member, scan->faults, "the key is there %zu times", same);
-	}
-	while (scan->key_count > first)
-		free(scan->keys[--scan->key_count]);
-}
-
-static bool scan_object(struct scan *scan, const struct json_path *path)
-{
-	size_t first = scan->key_count;
-
-	skip_space(scan);
-	if (skip_char(scan, '}'))
+	skip_space(parse);
+	if (skip_char(parse, '}'))
 		return true;
 	do {
-		if (!scan_member(scan, path))
+		if (!parse_member(parse, path, object))
 			return false;
-	} while (skip_char(scan, ','));
-	if (!skip_char(scan, '}'))
-		return broken(scan, path, "',' or '}' is wanted here");
-	end_keys(scan, path, first);
-	return true;
+	} while (skip_char(parse, ','));
+	return skip_char(parse, '}') || broken(parse, path, "',' or '}' is wanted here");
 }
 
 /* At the opening bracket.  The recursion is as deep as max_depth at most. */
-static bool scan_container(struct scan *scan, const struct json_path *path)
+static bool parse_container(struct parse *parse, const struct json_path *path,
+			    struct json_object **ret)
 {
-	bool is_array = peek(scan) == '[', ok;
+	bool is_array = peek(parse) == '[', ok;
 
-	if (scan->depth == scan->limits->max_depth) {
-		json_path_fault(path, scan->faults, "nested more than %u deep",
-				scan->limits->max_depth);
+	if (parse->depth == parse->limits->max_depth) {
+		json_path_fault(path, parse->faults, "nested more than %u deep",
+				parse->limits->max_depth);
 		return false;
 	}
-	scan->pos++;
-	scan->depth++;
-	ok = is_array ? scan_array(scan, path) : scan_object(scan, path);
-	scan->depth--;
+	*ret = made(is_array ? json_object_new_array() : json_object_new_object());
+	parse->pos++;
+	parse->depth++;
+	ok = (is_array ? parse_array : parse_object)(parse, path, *ret);
+	parse->depth--;
 	return ok;
 }
 
-static bool scan_string_value(struct scan *scan, const struct json_path *path)
+static bool parse_string(struct parse *parse, const struct json_path *path,
+			 struct json_object **ret)
 {
-	struct strbuf ignored = STRBUF_INIT;
-	bool ok = scan_string(scan, path, &ignored);
+	struct strbuf text = STRBUF_INIT;
+	bool ok = parse_text(parse, path, &text);
 
-	strbuf_fini(&ignored);
+	if (ok)
+		*ret = made(json_object_new_string_len(text.data, (int)text.len));
+	strbuf_fini(&text);
 	return ok;
 }
 
-static bool scan_value(struct scan *scan, const struct json_path *path)
+/* RET is NULL before.  What is there afterwards is the caller's to add to the tree, also
+ * the first part of a value that is broken. */
+static bool parse_value(struct parse *parse, const struct json_path *path, struct json_object **ret)
 {
-	size_t max = scan->limits->max_values;
+	size_t max = parse->limits->max_values;
 	int c;
 	bool ok;
 
-	if (max && scan->value_count++ > max) {
-		json_path_fault(path, scan->faults, "more than %zu values", max);
+	if (max && parse->value_count++ > max) {
+		json_path_fault(path, parse->faults, "more than %zu values", max);
 		return false;
 	}
-	skip_space(scan);
-	c = peek(scan);
+	skip_space(parse);
+	c = peek(parse);
 	if (c == '{' || c == '[')
-		ok = scan_container(scan, path);
+		ok = parse_container(parse, path, ret);
 	else if (c == '"')
-		ok = scan_string_value(scan, path);
+		ok = parse_string(parse, path, ret);
 	else if (c == '-' || (c >= '0' && c <= '9'))
-		ok = scan_number(scan, path);
+		ok = parse_number(parse, path, ret);
 	else
-		ok = scan_word(scan, path);
-	skip_space(scan);
+		ok = parse_word(parse, path, ret);
+	skip_space(parse);
 	return ok;
 }
 
-bool json_scan(const char *text, size_t len, const struct json_limits *limits,
-	       struct faults *faults)
+struct json_object *json_parse(const void *data, size_t len, const struct json_limits *limits,
+			       struct faults *faults)
 {
-	struct scan scan = {
-		.text = text, .end = text + len, .pos = text, .limits = limits, .faults = faults
-	};
+	struct parse parse = { .text = data,
+			       .end = (const char *)data + len,
+			       .pos = data,
+			       .limits = limits,
+			       .faults = faults };
 	const struct json_path root = { .key = "" };
+	struct json_object *obj = NULL;
 	size_t before = faults->count;
 
-	if (scan_value(&scan, &root) && scan.pos < scan.end)
-		broken(&scan, &root, "nothing may follow the value");
-	while (scan.key_count > 0)
-		free(scan.keys[--scan.key_count]);
-	free(scan.keys);
-	return faults->count == before;
+	if (len > limits->max_bytes || len > INT_MAX)
+		faults_add(faults, "", "%zu bytes are too many: at most %zu are taken", len,
+			   limits->max_bytes);
+	else if (parse_value(&parse, &root, &obj) && parse.pos < parse.end)
+		broken(&parse, &root, "nothing may follow the value");
+	else if (!obj && faults->count == before)
+		faults_add(faults, "", "null is not a document");
+	if (faults->count == before)
+		return obj;
+	json_object_put(obj);
+	return NULL;
+}
+
+struct json_object *json_read_back(const char *text)
+{
+	static const struct json_limits any = { .max_bytes = INT_MAX, .max_depth = 64 };
+	struct faults faults; /* of them only the count is asked for */
+
+	faults.count = 0;
+	return text ? json_parse(text, strlen(text), &any, &faults) : NULL;
 }

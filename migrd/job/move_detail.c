@@ -73,7 +73,7 @@ static int block_jobs_from_name(const char *name)
 
 void move_detail_decode(struct move *move)
 {
-	CLEANUP(json_putp) struct json_object *obj = json_tokener_parse(move->row.detail);
+	CLEANUP(json_putp) struct json_object *obj = json_read_back(move->row.detail);
 	struct json_object *stamps = json_get_obj(obj, "stamps_us");
 
 	move->options.bandwidth_bytes_per_s = get_uint(obj, "bandwidth_bytes_per_s");

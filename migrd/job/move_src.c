@@ -227,7 +227,7 @@ static struct json_object *offer(const struct move *move)
 	json_add_str(obj, "source", move->moves->env.host_id);
 	json_add_uint(obj, "generation", move->row.generation);
 	json_add_bool(obj, "run", vm_intent(vm) == VM_INTENT_STARTED);
-	json_object_object_add(obj, "definition", json_tokener_parse(vm_definition(vm)));
+	json_object_object_add(obj, "definition", json_read_back(vm_definition(vm)));
 	json_add_uint(options, "bandwidth_bytes_per_s", move->options.bandwidth_bytes_per_s);
 	json_add_uint(options, "downtime_limit_ms", move->options.downtime_limit_ms);
 	json_object_object_add(obj, "options", options);

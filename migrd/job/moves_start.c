@@ -43,7 +43,7 @@ static struct move *find_key(const struct start *start, struct err *err)
 /* A disk that only this host has would be missing on the other. */
 static bool check_disks(const struct vm *vm, struct err *err)
 {
-	CLEANUP(json_putp) struct json_object *obj = json_tokener_parse(vm_definition(vm));
+	CLEANUP(json_putp) struct json_object *obj = json_read_back(vm_definition(vm));
 	struct json_object *disks = json_object_object_get(obj, "disks");
 	size_t count = disks ? json_object_array_length(disks) : 0;
 

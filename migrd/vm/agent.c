@@ -323,7 +323,7 @@ static void find_again(struct vm_agent *agent)
 
 void vm_agent_begin(struct vm *vm, enum vm_agent_begin how)
 {
-	CLEANUP(json_putp) struct json_object *def = json_tokener_parse(vm->row.definition);
+	CLEANUP(json_putp) struct json_object *def = json_read_back(vm->row.definition);
 	const char *clock = json_get_str(def, "clock_after_move");
 	struct loop *loop = vm->vms->env.qemu.loop;
 	struct vm_agent *agent;

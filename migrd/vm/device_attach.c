@@ -265,8 +265,7 @@ static void check_properties(struct attach *attach, struct json_object *list, bo
 {
 	const struct vm_def_any_device *any = &attach->def->devices[attach->dev.index];
 	CLEANUP(json_putp)
-	struct json_object *properties =
-		json_tokener_parse(*any->properties ? any->properties : "{}");
+	struct json_object *properties = json_read_back(*any->properties ? any->properties : "{}");
 	char pointer[160];
 
 	json_object_object_foreach(properties, key, value)

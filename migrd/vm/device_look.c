@@ -241,8 +241,7 @@ static void ask_next(struct look *look)
 static void add_attaching(struct look *look, struct vm *vm)
 {
 	CLEANUP(json_putp)
-	struct json_object *device =
-		vm->row.attaching ? json_tokener_parse(vm->row.attaching) : NULL;
+	struct json_object *device = json_read_back(vm->row.attaching);
 	struct vm_def *with;
 	struct vm_def_device dev;
 	struct faults *faults;

@@ -221,8 +221,7 @@ static void plug_generic(struct plug *plug, const struct vm_def *def, size_t ind
 {
 	const struct vm_def_any_device *any = &def->devices[index];
 	CLEANUP(json_putp)
-	struct json_object *properties =
-		json_tokener_parse(*any->properties ? any->properties : "{}");
+	struct json_object *properties = json_read_back(*any->properties ? any->properties : "{}");
 
 	set_device(plug, any->driver, any->id);
 	json_object_object_foreach(properties, key, value)

@@ -140,7 +140,7 @@ static struct json_object *answer_of(struct json_object *answers, const char *id
 
 static void take_answers(struct vm *vm, struct json_object *answers)
 {
-	CLEANUP(json_putp) struct json_object *def = json_tokener_parse(vm->row.definition);
+	CLEANUP(json_putp) struct json_object *def = json_read_back(vm->row.definition);
 	struct rx_work *rx = work_new(vm);
 	struct json_object *nic;
 	struct err err;
@@ -240,7 +240,7 @@ void vm_rx_fini(struct vm *vm)
 
 static bool has_trusted(const struct vm *vm)
 {
-	CLEANUP(json_putp) struct json_object *def = json_tokener_parse(vm->row.definition);
+	CLEANUP(json_putp) struct json_object *def = json_read_back(vm->row.definition);
 	size_t index = 0;
 
 	return next_trusted(def, &index) != NULL;
@@ -264,7 +264,7 @@ void vm_rx_event(struct vm *vm, const struct qmp_event *event)
 
 void vm_rx_forget(const struct vm *vm, const char *id)
 {
-	CLEANUP(json_putp) struct json_object *def = json_tokener_parse(vm->row.definition);
+	CLEANUP(json_putp) struct json_object *def = json_read_back(vm->row.definition);
 	struct rx_work *rx;
 	struct json_object *nic;
 

@@ -265,8 +265,7 @@ static void check_properties(struct check *check, size_t index)
 	static const char *const own[] = { "id", "driver", "addr" };
 	const struct vm_def_any_device *any = &check->def->devices[index];
 	CLEANUP(json_putp)
-	struct json_object *properties =
-		*any->properties ? json_tokener_parse(any->properties) : NULL;
+	struct json_object *properties = *any->properties ? json_read_back(any->properties) : NULL;
 	char pointer[64];
 
 	for (size_t i = 0; properties && i < ARRAY_LEN(own); i++) {

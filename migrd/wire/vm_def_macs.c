@@ -18,7 +18,7 @@ static void add(struct vm_def_macs *macs, const char *text)
 
 void vm_def_macs_read(const char *definition, struct vm_def_macs *ret)
 {
-	CLEANUP(json_putp) struct json_object *def = json_tokener_parse(definition);
+	CLEANUP(json_putp) struct json_object *def = json_read_back(definition);
 	struct json_object *nics = def ? json_object_object_get(def, "nics") : NULL;
 	size_t count = json_count(nics);
 

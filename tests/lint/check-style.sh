@@ -36,6 +36,7 @@ never() {
 never 'the log quotes a value by itself (base/log.h)' '^(migrd|agents)/.*\.c$' '=\\"%'
 never 'base/clock.h tells the time' '^(migrd|agents)/.*\.c$' \
 	--exclude=clock.c -wE 'clock_gettime|gettimeofday|time\(NULL\)'
+never 'base/json.h reads a text' '^(migrd|agents)/.*\.c$' -w 'json_tokener[a-z_]*'
 never 'a test makes its state certain, it does not wait for it' '^tests/.*\.c$' \
 	-wE 'u?sleep|nanosleep'
 never 'finish it, or write it down where others look' . -wE 'TO''DO|FIX''ME|X''XX'

@@ -99,11 +99,11 @@ START_TEST(duplicate_keys_are_all_named)
 		      faults);
 
 	ck_assert_ptr_null(obj);
-	ck_assert_uint_eq(faults->count, 4);
-	rig_assert_fault(faults, "/a", "3 times");
-	rig_assert_fault(faults, "/b/x~1~0", "2 times");
-	rig_assert_fault(faults, "/b/y", "2 times");
-	rig_assert_fault(faults, "/c/1/d", "2 times");
+	ck_assert_uint_eq(faults->count, 5);
+	rig_assert_fault(faults, "/a", "there already");
+	rig_assert_fault(faults, "/b/x~1~0", "there already");
+	rig_assert_fault(faults, "/b/y", "there already");
+	rig_assert_fault(faults, "/c/1/d", "there already");
 }
 END_TEST
 
@@ -172,7 +172,7 @@ START_TEST(limits_of_depth_and_size_hold)
 }
 END_TEST
 
-/* A body of many keys may not keep the loop busy: sorting, not comparing all. */
+/* A body of many keys may not keep the loop busy by being compared with each other. */
 START_TEST(many_keys_are_checked_in_time)
 {
 	enum { KEYS = 90000 };
@@ -186,7 +186,7 @@ START_TEST(many_keys_are_checked_in_time)
 	strbuf_adds(&text, "}");
 	ck_assert_ptr_null(json_parse(text.data, text.len, &limits, faults));
 	ck_assert_uint_eq(faults->count, 1);
-	rig_assert_fault(faults, "/0", "2 times");
+	rig_assert_fault(faults, "/0", "there already");
 	strbuf_fini(&text);
 }
 END_TEST
