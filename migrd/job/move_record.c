@@ -159,14 +159,14 @@ static void on_committed(void *data, const struct err *err)
 
 static void commit(struct save *save, struct move *move)
 {
-	const struct store_txn txn = {
-		.put_vm = save->put_vm.uuid[0] ? &save->put_vm : NULL,
-		.delete_vm = save->delete_vm[0] ? save->delete_vm : NULL,
-		.put_move = &move->row,
-		.timeline_move = move->row.id,
-		.timeline = save->notes,
-		.timeline_count = save->note_count,
-	};
+	const struct store_notes notes = { move->row.id, save->notes, save->note_count };
+	/* The name of one VM may go to another in the same change. */
+	const struct store_txn txn = { {
+		store_delete_vm(save->delete_vm[0] ? save->delete_vm : NULL),
+		store_put_vm(save->put_vm.uuid[0] ? &save->put_vm : NULL),
+		store_put_move(&move->row),
+		store_put_notes(&notes),
+	} };
 
 	store_commit(move->moves->env.store, &txn, on_committed, save);
 }
@@ -293,15 +293,15 @@ static void on_detail_saved(void *data, const struct err *err)
 void move_write_detail(struct move *move, store_done_fn *done, void *data)
 {
 	struct save *save = done ? NULL : new_save(move);
-	struct store_txn txn = { .put_move = &move->row };
+	struct store_notes notes = { .move_id = move->row.id };
+	const struct store_txn txn = { { store_put_move(&move->row), store_put_notes(&notes) } };
 
 	assert(!move->is_saving);
 	move_detail_encode(move);
 	if (save) {
 		take_notes(save, move);
-		txn.timeline_move = move->row.id;
-		txn.timeline = save->notes;
-		txn.timeline_count = save->note_count;
+		notes.list = save->notes;
+		notes.count = save->note_count;
 	}
 	store_commit(move->moves->env.store, &txn, done ? done : on_detail_saved,
 		     done ? data : save);

@@ -67,7 +67,7 @@ static void on_noted(void *data, const struct err *err)
 
 void move_note_settled(struct move *move)
 {
-	const struct store_txn txn = { .put_move = &move->row };
+	const struct store_txn txn = { { store_put_move(&move->row) } };
 	struct note *note;
 
 	if (!is_open(move))

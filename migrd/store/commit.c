@@ -6,85 +6,93 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 #include "store/item.h"
+
+static const struct store_rows *const rows_of[STORE_ROWS_COUNT] = {
+	[STORE_VM] = &store_vm_rows,
+	[STORE_MOVE] = &store_move_rows,
+	[STORE_NOTES] = &store_notes_rows,
+};
 
 struct commit_item {
 	struct store_item item;
-	bool has_vm, has_move;
-	struct store_vm vm;
-	struct store_move move;
-	char delete_vm[ID_UUID_SIZE];     /* "": none */
-	char timeline_move[ID_UUID_SIZE]; /* "": none */
-	struct store_timeline_entry *timeline;
-	size_t timeline_count;
+	struct store_txn txn; /* with copies of its rows, and of the keys that are deleted */
 	store_done_fn *done;
 	void *data;
 };
 
-static void copy_id(char to[ID_UUID_SIZE], const char *from)
+struct store_txn store_txn_copy(const struct store_txn *txn)
 {
-	assert(strlen(from) < ID_UUID_SIZE);
-	memcpy(to, from, strlen(from) + 1);
+	struct store_txn copy = { 0 };
+	size_t count = 0;
+
+	for (size_t i = 0; i < STORE_TXN_MAX; i++) {
+		struct store_change change = txn->list[i];
+
+		if (!change.row)
+			continue;
+		change.row = change.op == STORE_PUT ? rows_of[change.table]->copy(change.row)
+						    : xstrdup(change.row);
+		copy.list[count++] = change;
+	}
+	return copy;
 }
 
-/* Who fills an entry by snprintf() may cut a character in two; what the API
- * answers later must be UTF-8. */
-static void copy_timeline(struct commit_item *commit, const struct store_txn *txn)
+void store_txn_drop(struct store_txn *copy)
 {
-	size_t bytes = txn->timeline_count * sizeof(*commit->timeline);
+	for (size_t i = 0; i < STORE_TXN_MAX; i++) {
+		struct store_change *change = &copy->list[i];
 
-	copy_id(commit->timeline_move, txn->timeline_move);
-	commit->timeline_count = txn->timeline_count;
-	commit->timeline = xcalloc(1, bytes);
-	memcpy(commit->timeline, txn->timeline, bytes);
-	for (size_t i = 0; i < commit->timeline_count; i++) {
-		utf8_trim(commit->timeline[i].event);
-		utf8_trim(commit->timeline[i].detail);
+		if (change->op == STORE_PUT && change->row)
+			rows_of[change->table]->drop((void *)(uintptr_t)change->row);
+		else
+			free((void *)(uintptr_t)change->row);
 	}
 }
 
-static struct commit_item *commit_item_new(const struct store_txn *txn)
+static const char *key_of(const struct store_change *change)
 {
-	struct commit_item *commit = xnew(struct commit_item);
-
-	commit->has_vm = txn->put_vm;
-	commit->has_move = txn->put_move;
-	if (txn->put_vm)
-		store_vm_copy(&commit->vm, txn->put_vm);
-	if (txn->put_move)
-		store_move_copy(&commit->move, txn->put_move);
-	if (txn->delete_vm)
-		copy_id(commit->delete_vm, txn->delete_vm);
-	if (txn->timeline_move && txn->timeline_count > 0)
-		copy_timeline(commit, txn);
-	return commit;
+	return change->op == STORE_PUT ? rows_of[change->table]->key(change->row) : change->row;
 }
 
 /* ---- store thread ---- */
 
 /* "store.move.STATE.WHEN": a walk through all states needs one name each. */
-static bool fault_move(const struct commit_item *commit, const char *when, struct err *err)
+static bool fault_row(const struct store_change *change, const char *when, struct err *err)
 {
-	char point[sizeof("store.move..before") + STORE_ENUM_SIZE];
+	const struct store_rows *rows = rows_of[change->table];
+	char point[sizeof("store...before") + STORE_ENUM_SIZE + STORE_ENUM_SIZE];
 
-	if (!commit->has_move)
+	if (!change->row || change->op != STORE_PUT || !rows->state)
 		return false;
-	snprintf(point, sizeof(point), "store.move.%s.%s", commit->move.state, when);
+	snprintf(point, sizeof(point), "store.%s.%s.%s", rows->name, rows->state(change->row),
+		 when);
 	return fault_hit(point, err);
 }
 
-/* The delete comes first: the name may go to another VM in the same change. */
+static bool fault_rows(const struct commit_item *commit, const char *when, struct err *err)
+{
+	for (size_t i = 0; i < STORE_TXN_MAX; i++) {
+		if (fault_row(&commit->txn.list[i], when, err))
+			return true;
+	}
+	return false;
+}
+
+static bool apply_change(struct store_db *db, const struct store_change *change, struct err *err)
+{
+	const struct store_rows *rows = rows_of[change->table];
+
+	if (change->op == STORE_PUT)
+		return rows->put(db, change->row, err);
+	assert(rows->delete);
+	return rows->delete (db, change->row, err);
+}
+
 static bool apply(struct store_db *db, const struct commit_item *commit, struct err *err)
 {
-	if (commit->delete_vm[0] && !store_vms_delete(db, commit->delete_vm, err))
-		return false;
-	if (commit->has_vm && !store_vms_put(db, &commit->vm, err))
-		return false;
-	if (commit->has_move && !store_moves_put(db, &commit->move, err))
-		return false;
-	for (size_t i = 0; i < commit->timeline_count; i++) {
-		if (!store_timeline_add(db, commit->timeline_move, &commit->timeline[i], err))
+	for (size_t i = 0; i < STORE_TXN_MAX && commit->txn.list[i].row; i++) {
+		if (!apply_change(db, &commit->txn.list[i], err))
 			return false;
 	}
 	return true;
@@ -94,7 +102,7 @@ static bool commit_run(struct store_item *item, struct store_db *db, struct err 
 {
 	struct commit_item *commit = CONTAINER_OF(item, struct commit_item, item);
 
-	if (fault_hit("store.commit", err) || fault_move(commit, "before", err))
+	if (fault_hit("store.commit", err) || fault_rows(commit, "before", err))
 		return false;
 	if (!store_sql_run(db, store_sql_stmt(db, STORE_STMT_BEGIN), "begin to write", err))
 		return false;
@@ -104,10 +112,21 @@ static bool commit_run(struct store_item *item, struct store_db *db, struct err 
 		return false;
 	}
 	store_identity_stepped(db);
-	return !fault_move(commit, "after", err) && !fault_hit("store.committed", err);
+	return !fault_rows(commit, "after", err) && !fault_hit("store.committed", err);
 }
 
 /* ---- loop ---- */
+
+static void log_lost(const struct commit_item *commit, const struct err *err)
+{
+	for (size_t i = 0; i < STORE_TXN_MAX && commit->txn.list[i].row; i++) {
+		const struct store_change *change = &commit->txn.list[i];
+
+		log_error("store", "lost", "table=%s key=%s error=%s reason=%s",
+			  rows_of[change->table]->name, key_of(change), err_name(err->code),
+			  err->msg);
+	}
+}
 
 static void commit_done(struct store_item *item, const struct err *err)
 {
@@ -116,18 +135,16 @@ static void commit_done(struct store_item *item, const struct err *err)
 	if (commit->done)
 		commit->done(commit->data, err);
 	else if (err)
-		log_error("store", "lost", "move=%s vm=%s error=%s reason=%s", commit->move.id,
-			  commit->vm.name, err_name(err->code), err->msg);
-	store_vm_fini(&commit->vm);
-	store_move_fini(&commit->move);
-	free(commit->timeline);
+		log_lost(commit, err);
+	store_txn_drop(&commit->txn);
 	free(commit);
 }
 
 void store_commit(struct store *store, const struct store_txn *txn, store_done_fn *done, void *data)
 {
-	struct commit_item *commit = commit_item_new(txn);
+	struct commit_item *commit = xnew(struct commit_item);
 
+	commit->txn = store_txn_copy(txn);
 	commit->done = done;
 	commit->data = data;
 	commit->item.is_record = true;

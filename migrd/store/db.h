@@ -88,24 +88,17 @@ bool store_checkpoint(struct store_db *db, struct err *err);
 
 /* ---- vms.c, moves.c, timeline.c: rows ---- */
 bool store_vms_prepare(struct store_db *db, struct err *err);
-bool store_vms_put(struct store_db *db, const struct store_vm *vm, struct err *err);
-bool store_vms_delete(struct store_db *db, const char *uuid, struct err *err);
 bool store_vms_load(struct store_db *db, void (*each)(void *data, struct store_vm *vm), void *data,
 		    struct err *err);
-void store_vm_copy(struct store_vm *to, const struct store_vm *from);
 
 bool store_moves_prepare(struct store_db *db, struct err *err);
-bool store_moves_put(struct store_db *db, const struct store_move *move, struct err *err);
 bool store_moves_load(struct store_db *db, void (*each)(void *data, struct store_move *move),
 		      void *data, struct err *err);
 /* Deletes some of the ended moves that are too many; true in RET_MORE: call it
  * again. */
 bool store_moves_trim(struct store_db *db, bool *ret_more, struct err *err);
-void store_move_copy(struct store_move *to, const struct store_move *from);
 
 bool store_timeline_prepare(struct store_db *db, struct err *err);
-bool store_timeline_add(struct store_db *db, const char *move_id,
-			const struct store_timeline_entry *entry, struct err *err);
 /* At most STORE_TIMELINE_MAX; the caller frees RET_ENTRIES. */
 bool store_timeline_list(struct store_db *db, const char *move_id,
 			 struct store_timeline_entry **ret_entries, size_t *ret_count,

@@ -26,6 +26,25 @@ struct store_item {
 	int wal_frames; /* in the log when it had run */
 };
 
+/* A table that transactions change: a row of rows_of[] in commit.c. */
+struct store_rows {
+	const char *name;
+	void *(*copy)(const void *row); /* on the loop, as drop() */
+	void (*drop)(void *copy);
+	bool (*put)(struct store_db *db, const void *row, struct err *err);
+	bool (*delete)(struct store_db *db, const char *key, struct err *err); /* NULL: never */
+	const char *(*key)(const void *row);
+	/* For the fault points store.NAME.STATE.WHEN; NULL: it has none. */
+	const char *(*state)(const void *row);
+};
+
+/* With copies of its rows and keys, and nothing left out in between. */
+struct store_txn store_txn_copy(const struct store_txn *txn);
+/* What store_txn_copy() made. */
+void store_txn_drop(struct store_txn *copy);
+
+extern const struct store_rows store_vm_rows, store_move_rows, store_notes_rows;
+
 void store_item_submit(struct store *store, struct store_item *item, store_item_run_fn *run,
 		       store_item_done_fn *done);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Rows of moves. */
 #include "base/mem.h"
+#include "store/item.h"
 #include "store/row.h"
 
 #define TRIM_BATCH 50 /* ended moves deleted in one go: a commit may be waiting */
@@ -25,9 +26,28 @@ void store_move_fini(struct store_move *move)
 	move->detail = NULL;
 }
 
-void store_move_copy(struct store_move *to, const struct store_move *from)
+static void *copy(const void *row)
 {
-	store_row_copy(&table, to, from);
+	struct store_move *move = xnew(struct store_move);
+
+	store_row_copy(&table, move, row);
+	return move;
+}
+
+static void drop(void *row)
+{
+	store_move_fini(row);
+	free(row);
+}
+
+static const char *key(const void *row)
+{
+	return ((const struct store_move *)row)->id;
+}
+
+static const char *state(const void *row)
+{
+	return ((const struct store_move *)row)->state;
 }
 
 /* What is beyond the limit goes: what somebody asked for in vain first, then the
@@ -49,8 +69,9 @@ bool store_moves_prepare(struct store_db *db, struct err *err)
 	       store_sql_prepare(db, strbuf_str(&trim), &db->stmts[STORE_STMT_MOVE_TRIM], err);
 }
 
-bool store_moves_put(struct store_db *db, const struct store_move *move, struct err *err)
+static bool put(struct store_db *db, const void *row, struct err *err)
 {
+	const struct store_move *move = row;
 	sqlite3_stmt *stmt = store_sql_stmt(db, STORE_STMT_MOVE_PUT);
 
 	store_row_bind(&table, move, stmt);
@@ -62,6 +83,15 @@ bool store_moves_put(struct store_db *db, const struct store_move *move, struct 
 			       move->idempotency_key);
 	return false;
 }
+
+const struct store_rows store_move_rows = {
+	.name = "move",
+	.copy = copy,
+	.drop = drop,
+	.put = put,
+	.key = key,
+	.state = state,
+};
 
 bool store_moves_load(struct store_db *db, void (*each)(void *data, struct store_move *move),
 		      void *data, struct err *err)

@@ -81,15 +81,49 @@ struct store_timeline_entry {
 	char detail[ERR_MSG_SIZE]; /* words, may be empty */
 };
 
-/* What one transaction does; each part is optional.  All strings are copied. */
-struct store_txn {
-	const struct store_vm *put_vm;     /* insert or replace by uuid */
-	const char *delete_vm;             /* uuid */
-	const struct store_move *put_move; /* insert or replace by id */
-	const char *timeline_move;         /* move id of the entries below */
-	const struct store_timeline_entry *timeline;
-	size_t timeline_count;
+/* Entries that are added to the end of a move's timeline. */
+struct store_notes {
+	const char *move_id;
+	const struct store_timeline_entry *list;
+	size_t count;
 };
+
+enum store_rows_of { STORE_VM, STORE_MOVE, STORE_NOTES, STORE_ROWS_COUNT };
+enum store_op { STORE_PUT, STORE_DELETE };
+
+struct store_change {
+	enum store_rows_of table;
+	enum store_op op;
+	const void *row; /* PUT: the table's struct; DELETE: its key; NULL: no change at all */
+};
+
+#define STORE_TXN_MAX 8
+/* What one transaction does, in this order: all of it, or nothing.  Rows are copied. */
+struct store_txn {
+	struct store_change list[STORE_TXN_MAX];
+};
+
+/* Inserts, or replaces the one with its uuid.  NULL: no change; so with all of these. */
+static inline struct store_change store_put_vm(const struct store_vm *vm)
+{
+	return (struct store_change){ STORE_VM, STORE_PUT, vm };
+}
+
+static inline struct store_change store_delete_vm(const char *uuid)
+{
+	return (struct store_change){ STORE_VM, STORE_DELETE, uuid };
+}
+
+/* Inserts, or replaces the one with its id. */
+static inline struct store_change store_put_move(const struct store_move *move)
+{
+	return (struct store_change){ STORE_MOVE, STORE_PUT, move };
+}
+
+static inline struct store_change store_put_notes(const struct store_notes *notes)
+{
+	return (struct store_change){ STORE_NOTES, STORE_PUT, notes };
+}
 
 struct store;
 

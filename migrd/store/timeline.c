@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Rows of timelines, and the question for one. */
+#include <assert.h>
+#include <string.h>
+
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "base/utf8.h"
 #include "store/item.h"
 
 /* A move that asks its peer again for days must not fill the disk.  How it
@@ -30,8 +34,8 @@ bool store_timeline_prepare(struct store_db *db, struct err *err)
 				 &db->stmts[STORE_STMT_TIMELINE_LIST], err);
 }
 
-bool store_timeline_add(struct store_db *db, const char *move_id,
-			const struct store_timeline_entry *entry, struct err *err)
+static bool add_entry(struct store_db *db, const char *move_id,
+		      const struct store_timeline_entry *entry, struct err *err)
 {
 	sqlite3_stmt *add = store_sql_stmt(db, STORE_STMT_TIMELINE_ADD);
 	sqlite3_stmt *trim = store_sql_stmt(db, STORE_STMT_TIMELINE_TRIM);
@@ -47,6 +51,60 @@ bool store_timeline_add(struct store_db *db, const char *move_id,
 		return err_set(err, ERR_NOT_FOUND, "there is no move '%s'", move_id);
 	return false;
 }
+
+/* ---- entries of a transaction ---- */
+
+struct notes {
+	struct store_notes head; /* its pointers lead into what follows */
+	char move_id[ID_UUID_SIZE];
+	struct store_timeline_entry list[];
+};
+
+/* Who fills an entry by snprintf() may cut a character in two; what the API
+ * answers later must be UTF-8. */
+static void *copy(const void *row)
+{
+	const struct store_notes *from = row;
+	size_t bytes = from->count * sizeof(from->list[0]);
+	struct notes *notes = xcalloc(1, sizeof(*notes) + bytes);
+
+	assert(strlen(from->move_id) < sizeof(notes->move_id));
+	memcpy(notes->move_id, from->move_id, strlen(from->move_id));
+	if (bytes)
+		memcpy(notes->list, from->list, bytes);
+	for (size_t i = 0; i < from->count; i++) {
+		utf8_trim(notes->list[i].event);
+		utf8_trim(notes->list[i].detail);
+	}
+	notes->head = (struct store_notes){ notes->move_id, notes->list, from->count };
+	return notes;
+}
+
+static bool put(struct store_db *db, const void *row, struct err *err)
+{
+	const struct store_notes *notes = row;
+
+	for (size_t i = 0; i < notes->count; i++) {
+		if (!add_entry(db, notes->move_id, &notes->list[i], err))
+			return false;
+	}
+	return true;
+}
+
+static const char *key(const void *row)
+{
+	return ((const struct store_notes *)row)->move_id;
+}
+
+const struct store_rows store_notes_rows = {
+	.name = "timeline",
+	.copy = copy,
+	.drop = free,
+	.put = put,
+	.key = key,
+};
+
+/* ---- a whole timeline ---- */
 
 static void read_entry(sqlite3_stmt *stmt, struct store_timeline_entry *entry)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Rows of VMs. */
 #include "base/mem.h"
+#include "store/item.h"
 #include "store/row.h"
 
 static const struct store_column columns[] = {
@@ -23,9 +24,23 @@ void store_vm_fini(struct store_vm *vm)
 	vm->definition = vm->attaching = NULL;
 }
 
-void store_vm_copy(struct store_vm *to, const struct store_vm *from)
+static void *copy(const void *row)
 {
-	store_row_copy(&table, to, from);
+	struct store_vm *vm = xnew(struct store_vm);
+
+	store_row_copy(&table, vm, row);
+	return vm;
+}
+
+static void drop(void *row)
+{
+	store_vm_fini(row);
+	free(row);
+}
+
+static const char *key(const void *row)
+{
+	return ((const struct store_vm *)row)->uuid;
 }
 
 bool store_vms_prepare(struct store_db *db, struct err *err)
@@ -38,8 +53,9 @@ bool store_vms_prepare(struct store_db *db, struct err *err)
 				 &db->stmts[STORE_STMT_VM_DELETE], err);
 }
 
-bool store_vms_put(struct store_db *db, const struct store_vm *vm, struct err *err)
+static bool put(struct store_db *db, const void *row, struct err *err)
 {
+	const struct store_vm *vm = row;
 	sqlite3_stmt *stmt = store_sql_stmt(db, STORE_STMT_VM_PUT);
 
 	store_row_bind(&table, vm, stmt);
@@ -51,13 +67,22 @@ bool store_vms_put(struct store_db *db, const struct store_vm *vm, struct err *e
 	return false;
 }
 
-bool store_vms_delete(struct store_db *db, const char *uuid, struct err *err)
+static bool delete (struct store_db *db, const char *uuid, struct err *err)
 {
 	sqlite3_stmt *stmt = store_sql_stmt(db, STORE_STMT_VM_DELETE);
 
 	sqlite3_bind_text(stmt, 1, uuid, -1, SQLITE_STATIC);
 	return store_sql_run(db, stmt, "delete a VM", err);
 }
+
+const struct store_rows store_vm_rows = {
+	.name = "vm",
+	.copy = copy,
+	.drop = drop,
+	.put = put,
+	.delete = delete,
+	.key = key,
+};
 
 bool store_vms_load(struct store_db *db, void (*each)(void *data, struct store_vm *vm), void *data,
 		    struct err *err)

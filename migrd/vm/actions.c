@@ -167,7 +167,7 @@ static void on_taps(void *data, const struct err *err)
 
 static void perform(struct vm *vm, struct action_run *run)
 {
-	const struct store_txn delete_txn = { .delete_vm = vm->row.uuid };
+	const struct store_txn delete_txn = { { store_delete_vm(vm->row.uuid) } };
 
 	switch (run->action) {
 	case VM_ACTION_START:

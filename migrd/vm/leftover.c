@@ -45,7 +45,7 @@ bool vm_row_is_known(const struct vm *vm, struct err *err)
 
 void vm_discard(struct vm *vm)
 {
-	const struct store_txn txn = { .delete_vm = vm->row.uuid };
+	const struct store_txn txn = { { store_delete_vm(vm->row.uuid) } };
 
 	store_commit(vm->vms->env.store, &txn, NULL, NULL);
 	vm_forget(vm);

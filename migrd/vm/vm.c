@@ -258,7 +258,7 @@ void vm_owe_record(struct vm *vm)
 
 void vm_save(struct vm *vm, store_done_fn *done, void *data)
 {
-	const struct store_txn txn = { .put_vm = &vm->row };
+	const struct store_txn txn = { { store_put_vm(&vm->row) } };
 
 	store_commit(vm->vms->env.store, &txn, done ? done : on_saved, data);
 }

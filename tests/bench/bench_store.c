@@ -62,10 +62,9 @@ static double time_commit(int round)
 	snprintf(move.state, sizeof(move.state), "s%d", round);
 	start = now_ms();
 	store_commit(store,
-		     &(struct store_txn){ .put_move = &move,
-					  .timeline_move = move.id,
-					  .timeline = &entry,
-					  .timeline_count = 1 },
+		     &(struct store_txn){
+			     { store_put_move(&move),
+			       store_put_notes(&(struct store_notes){ move.id, &entry, 1 }) } },
 		     on_done, NULL);
 	loop_run(loop);
 	return now_ms() - start;

@@ -10,8 +10,8 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "peer/client.h"
-#include "store/db.h"
 #include "store/identity.h"
+#include "store/item.h"
 
 #define DEFINITION                                                                   \
 	"{\"name\":\"vm1\",\"uuid\":\"" RIG_VM_UUID "\",\"machine\":\"pc-q35-7.2\"," \
@@ -25,11 +25,7 @@ enum disk_mode { DISK_GOOD, DISK_HELD, DISK_SILENT, DISK_FULL };
 
 struct commit {
 	struct commit *next;
-	struct store_txn txn;
-	struct store_vm vm;
-	struct store_move move;
-	char delete_vm[ID_UUID_SIZE];
-	struct store_timeline_entry *notes;
+	struct store_txn txn; /* with copies */
 	store_done_fn *done;
 	void *data;
 	bool is_written;
@@ -44,42 +40,56 @@ void real_store_commit(struct store *store, const struct store_txn *txn, store_d
 void wrap_store_commit(struct store *store, const struct store_txn *txn, store_done_fn *done,
 		       void *data) __asm__("__wrap_store_commit");
 
-static void trace_commit(const struct commit *commit)
+static const void *row_of(const struct commit *commit, enum store_rows_of table, enum store_op op)
 {
-	char move[80] = "", vm[120] = "";
+	for (size_t i = 0; i < STORE_TXN_MAX; i++) {
+		const struct store_change *change = &commit->txn.list[i];
 
-	if (commit->txn.put_move)
-		snprintf(move, sizeof(move), " %s%s%s%s", commit->move.state,
-			 commit->move.verdict[0] ? " " : "", commit->move.verdict,
-			 strstr(commit->move.detail, "\"saw_completed\":true") ? " completed" : "");
-	if (commit->txn.put_vm)
-		snprintf(vm, sizeof(vm), " vm=%s/%s@%llu", commit->vm.role, commit->vm.intent,
-			 (unsigned long long)commit->vm.generation);
-	trace_add("disk%s%s%s", move, vm, commit->delete_vm[0] ? " -vm" : "");
+		if (change->row && change->table == table && change->op == op)
+			return change->row;
+	}
+	return NULL;
+}
+
+static void trace_commit(const struct store_move *put, const struct store_vm *vm,
+			 bool is_vm_deleted)
+{
+	char move[80] = "", owner[120] = "";
+
+	if (put)
+		snprintf(move, sizeof(move), " %s%s%s%s", put->state, put->verdict[0] ? " " : "",
+			 put->verdict,
+			 strstr(put->detail, "\"saw_completed\":true") ? " completed" : "");
+	if (vm)
+		snprintf(owner, sizeof(owner), " vm=%s/%s@%llu", vm->role, vm->intent,
+			 (unsigned long long)vm->generation);
+	trace_add("disk%s%s%s", move, owner, is_vm_deleted ? " -vm" : "");
 }
 
 static void note_commit(const struct commit *commit)
 {
-	trace_commit(commit);
-	if (commit->txn.put_move) {
-		memcpy(rig.disk.state, commit->move.state, sizeof(rig.disk.state));
-		memcpy(rig.disk.verdict, commit->move.verdict, sizeof(rig.disk.verdict));
+	const struct store_move *move = row_of(commit, STORE_MOVE, STORE_PUT);
+	const struct store_vm *vm = row_of(commit, STORE_VM, STORE_PUT);
+	bool is_vm_deleted = row_of(commit, STORE_VM, STORE_DELETE);
+
+	trace_commit(move, vm, is_vm_deleted);
+	if (move) {
+		memcpy(rig.disk.state, move->state, sizeof(rig.disk.state));
+		memcpy(rig.disk.verdict, move->verdict, sizeof(rig.disk.verdict));
 	}
-	if (commit->txn.put_vm) {
+	if (vm) {
 		rig.disk.has_vm = true;
-		memcpy(rig.disk.vm_role, commit->vm.role, sizeof(rig.disk.vm_role));
-		memcpy(rig.disk.vm_intent, commit->vm.intent, sizeof(rig.disk.vm_intent));
-		rig.disk.vm_generation = commit->vm.generation;
+		memcpy(rig.disk.vm_role, vm->role, sizeof(rig.disk.vm_role));
+		memcpy(rig.disk.vm_intent, vm->intent, sizeof(rig.disk.vm_intent));
+		rig.disk.vm_generation = vm->generation;
 	}
-	if (commit->delete_vm[0])
+	if (is_vm_deleted)
 		rig.disk.has_vm = false;
 }
 
 static void commit_free(struct commit *commit)
 {
-	store_vm_fini(&commit->vm);
-	store_move_fini(&commit->move);
-	free(commit->notes);
+	store_txn_drop(&commit->txn);
 	free(commit);
 }
 
@@ -126,25 +136,7 @@ static struct commit *commit_new(const struct store_txn *txn, store_done_fn *don
 {
 	struct commit *commit = xnew(struct commit);
 
-	if (txn->put_vm) {
-		store_vm_copy(&commit->vm, txn->put_vm);
-		commit->txn.put_vm = &commit->vm;
-	}
-	if (txn->put_move) {
-		store_move_copy(&commit->move, txn->put_move);
-		commit->txn.put_move = &commit->move;
-	}
-	if (txn->delete_vm) {
-		snprintf(commit->delete_vm, sizeof(commit->delete_vm), "%s", txn->delete_vm);
-		commit->txn.delete_vm = commit->delete_vm;
-	}
-	if (txn->timeline_count) {
-		commit->notes = xcalloc(txn->timeline_count, sizeof(*commit->notes));
-		memcpy(commit->notes, txn->timeline, txn->timeline_count * sizeof(*commit->notes));
-		commit->txn.timeline_move = commit->move.id;
-		commit->txn.timeline = commit->notes;
-		commit->txn.timeline_count = txn->timeline_count;
-	}
+	commit->txn = store_txn_copy(txn);
 	commit->done = done;
 	commit->data = data;
 	return commit;

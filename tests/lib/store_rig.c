@@ -254,11 +254,10 @@ const struct store_timeline_entry *rig_entry(const char *event, const char *word
 
 void rig_put_both(void)
 {
-	rig_commit_ok(&(struct store_txn){ .put_vm = &rig_vm1,
-					   .put_move = &rig_move1,
-					   .timeline_move = rig_move1.id,
-					   .timeline = rig_entry("state", "begin -> prepare"),
-					   .timeline_count = 1 });
+	rig_commit_ok(&(struct store_txn){
+		{ store_put_vm(&rig_vm1), store_put_move(&rig_move1),
+		  store_put_notes(&(struct store_notes){
+			  rig_move1.id, rig_entry("state", "begin -> prepare"), 1 }) } });
 }
 
 struct err rig_open_fails(void)
@@ -287,10 +286,10 @@ void rig_put_ended_moves(uint32_t count)
 		snprintf(move.id, sizeof(move.id), "018f0000-0000-7000-8000-%012u", i);
 		move.created_ms = move.ended_ms = i;
 		store_commit(rig.store,
-			     &(struct store_txn){ .put_move = &move,
-						  .timeline_move = move.id,
-						  .timeline = rig_entry("state", ""),
-						  .timeline_count = 1 },
+			     &(struct store_txn){
+				     { store_put_move(&move),
+				       store_put_notes(&(struct store_notes){
+					       move.id, rig_entry("state", ""), 1 }) } },
 			     NULL, NULL);
 	}
 }

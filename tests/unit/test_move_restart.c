@@ -438,7 +438,8 @@ START_TEST(history_in_memory_and_on_disk_is_the_same)
 
 	for (unsigned i = 0; i < COUNT; i++) {
 		row = ended_row(i, COUNT);
-		store_commit(rig.store, &(struct store_txn){ .put_move = &row }, NULL, NULL);
+		store_commit(rig.store, &(struct store_txn){ { store_put_move(&row) } }, NULL,
+			     NULL);
 		moves_add_row(rig.moves, &row);
 		rig_run();
 		trace_clear();

@@ -42,7 +42,7 @@ START_TEST(put_null_text_reads_back_null)
 
 	vm.definition = NULL;
 	move.detail = NULL;
-	rig_commit_ok(&(struct store_txn){ .put_vm = &vm, .put_move = &move });
+	rig_commit_ok(&(struct store_txn){ { store_put_vm(&vm), store_put_move(&move) } });
 	rig_load();
 	ck_assert(rig.vms[0].definition == NULL && rig.moves[0].detail == NULL);
 }
@@ -59,7 +59,7 @@ START_TEST(put_again_updates_and_keeps_timeline)
 	rig_put_both();
 	snprintf(move.state, sizeof(move.state), "%s", "handover");
 	snprintf(vm.name, sizeof(vm.name), "%s", "renamed");
-	rig_commit_ok(&(struct store_txn){ .put_vm = &vm, .put_move = &move });
+	rig_commit_ok(&(struct store_txn){ { store_put_vm(&vm), store_put_move(&move) } });
 
 	rig_load();
 	ck_assert_uint_eq(rig.vm_count, 1);
@@ -75,7 +75,7 @@ END_TEST
 START_TEST(delete_vm_keeps_move)
 {
 	rig_put_both();
-	rig_commit_ok(&(struct store_txn){ .delete_vm = rig_vm1.uuid });
+	rig_commit_ok(&(struct store_txn){ { store_delete_vm(rig_vm1.uuid) } });
 	rig_load();
 	ck_assert_uint_eq(rig.vm_count, 0);
 	ck_assert_uint_eq(rig.move_count, 1);
@@ -89,7 +89,7 @@ START_TEST(delete_and_put_same_name_works_in_one_change)
 
 	rig_put_both();
 	vm.uuid[0] = 'f';
-	rig_commit_ok(&(struct store_txn){ .delete_vm = rig_vm1.uuid, .put_vm = &vm });
+	rig_commit_ok(&(struct store_txn){ { store_delete_vm(rig_vm1.uuid), store_put_vm(&vm) } });
 	rig_load();
 	ck_assert_uint_eq(rig.vm_count, 1);
 	ck_assert_str_eq(rig.vms[0].uuid, vm.uuid);
@@ -102,9 +102,9 @@ START_TEST(vm_name_taken_answers_exists_and_changes_nothing)
 	struct store_vm vm = rig_vm1;
 	struct err err;
 
-	rig_commit_ok(&(struct store_txn){ .put_vm = &rig_vm1 });
+	rig_commit_ok(&(struct store_txn){ { store_put_vm(&rig_vm1) } });
 	vm.uuid[0] = 'f';
-	err = rig_commit(&(struct store_txn){ .put_vm = &vm, .put_move = &rig_move1 });
+	err = rig_commit(&(struct store_txn){ { store_put_vm(&vm), store_put_move(&rig_move1) } });
 
 	rig_assert_says(&err, ERR_EXISTS, "there is a VM with the name 'vm1' already");
 	rig_load();
@@ -121,23 +121,22 @@ START_TEST(idempotency_key_taken_answers_exists)
 
 	rig_put_both();
 	move.id[0] = 'f';
-	err = rig_commit(&(struct store_txn){ .put_move = &move });
+	err = rig_commit(&(struct store_txn){ { store_put_move(&move) } });
 	rig_assert_says(&err, ERR_EXISTS, "idempotency key 'key-1'");
 
 	move.idempotency_key[0] = '\0';
-	rig_commit_ok(&(struct store_txn){ .put_move = &move });
+	rig_commit_ok(&(struct store_txn){ { store_put_move(&move) } });
 	move.id[0] = 'e';
-	rig_commit_ok(&(struct store_txn){ .put_move = &move });
+	rig_commit_ok(&(struct store_txn){ { store_put_move(&move) } });
 }
 END_TEST
 
 /* An entry that nobody could ever read is a mistake worth hearing of. */
 START_TEST(timeline_of_unknown_move_answers_not_found)
 {
-	struct err err = rig_commit(&(struct store_txn){ .put_vm = &rig_vm1,
-							 .timeline_move = rig_move1.id,
-							 .timeline = rig_entry("state", ""),
-							 .timeline_count = 1 });
+	struct err err = rig_commit(&(struct store_txn){
+		{ store_put_vm(&rig_vm1), store_put_notes(&(struct store_notes){
+						  rig_move1.id, rig_entry("state", ""), 1 }) } });
 
 	rig_assert_says(&err, ERR_NOT_FOUND, rig_move1.id);
 	rig_load();
@@ -184,10 +183,10 @@ START_TEST(commits_are_done_in_the_order_of_the_calls)
 	for (size_t i = 0; i < 20; i++) {
 		snprintf(move.state, sizeof(move.state), "s%zu", i);
 		store_commit(rig.store,
-			     &(struct store_txn){ .put_move = &move,
-						  .timeline_move = move.id,
-						  .timeline = rig_entry(move.state, ""),
-						  .timeline_count = 1 },
+			     &(struct store_txn){
+				     { store_put_move(&move),
+				       store_put_notes(&(struct store_notes){
+					       move.id, rig_entry(move.state, ""), 1 }) } },
 			     on_numbered, &order[i]);
 	}
 	rig_run();
@@ -214,8 +213,8 @@ static void on_done_commit_again(void *data, const struct err *err)
 	*(int *)data += 1;
 	vm.generation = (uint64_t) * (int *)data;
 	if (*(int *)data < 3)
-		store_commit(rig.store, &(struct store_txn){ .put_vm = &vm }, on_done_commit_again,
-			     data);
+		store_commit(rig.store, &(struct store_txn){ { store_put_vm(&vm) } },
+			     on_done_commit_again, data);
 }
 
 /* An orderly end loses nothing, not even what an answer asks for on the way. */
@@ -223,9 +222,9 @@ START_TEST(close_finishes_what_was_queued_and_what_follows)
 {
 	int count = 0;
 
-	store_commit(rig.store, &(struct store_txn){ .put_vm = &rig_vm1 }, on_done_commit_again,
-		     &count);
-	store_commit(rig.store, &(struct store_txn){ .put_move = &rig_move1 }, NULL, NULL);
+	store_commit(rig.store, &(struct store_txn){ { store_put_vm(&rig_vm1) } },
+		     on_done_commit_again, &count);
+	store_commit(rig.store, &(struct store_txn){ { store_put_move(&rig_move1) } }, NULL, NULL);
 	rig_reopen();
 
 	ck_assert_int_eq(count, 3);
@@ -246,9 +245,8 @@ START_TEST(timeline_over_limit_keeps_first_and_last)
 	for (int i = 2; i <= STORE_TIMELINE_MAX + 50; i++) {
 		snprintf(event, sizeof(event), "e%d", i);
 		store_commit(rig.store,
-			     &(struct store_txn){ .timeline_move = rig_move1.id,
-						  .timeline = rig_entry(event, ""),
-						  .timeline_count = 1 },
+			     &(struct store_txn){ { store_put_notes(&(struct store_notes){
+				     rig_move1.id, rig_entry(event, ""), 1 }) } },
 			     NULL, NULL);
 	}
 	rig_load_timeline(rig_move1.id);
@@ -267,10 +265,9 @@ START_TEST(timeline_entries_of_one_change_keep_their_order)
 						{ .at_ms = 2, .event = "b", .detail = "x" },
 						{ .at_ms = 2, .event = "c" } };
 
-	rig_commit_ok(&(struct store_txn){ .put_move = &rig_move1,
-					   .timeline_move = rig_move1.id,
-					   .timeline = list,
-					   .timeline_count = 3 });
+	rig_commit_ok(&(struct store_txn){
+		{ store_put_move(&rig_move1),
+		  store_put_notes(&(struct store_notes){ rig_move1.id, list, 3 }) } });
 	rig_load_timeline(rig_move1.id);
 	ck_assert_uint_eq(rig.entry_count, 3);
 	for (size_t i = 0; i < 3; i++) {
@@ -278,7 +275,8 @@ START_TEST(timeline_entries_of_one_change_keep_their_order)
 		ck_assert_str_eq(rig.entries[i].event, list[i].event);
 		ck_assert_str_eq(rig.entries[i].detail, list[i].detail);
 	}
-	rig_commit_ok(&(struct store_txn){ .timeline_move = rig_move1.id });
+	rig_commit_ok(&(struct store_txn){
+		{ store_put_notes(&(struct store_notes){ rig_move1.id, NULL, 0 }) } });
 }
 END_TEST
 
@@ -292,9 +290,8 @@ START_TEST(timeline_long_text_is_cut_at_a_character)
 		memcpy(&text[i], "\xe2\x82\xac", 3);
 	text[sizeof(text) - 1] = '\0';
 	rig_put_both();
-	rig_commit_ok(&(struct store_txn){ .timeline_move = rig_move1.id,
-					   .timeline = rig_entry(text, text),
-					   .timeline_count = 1 });
+	rig_commit_ok(&(struct store_txn){ { store_put_notes(
+		&(struct store_notes){ rig_move1.id, rig_entry(text, text), 1 }) } });
 	rig_load_timeline(rig_move1.id);
 	ck_assert_uint_eq(strlen(rig.entries[1].event), 61);
 	ck_assert_uint_eq(strlen(rig.entries[1].detail), 2047);
@@ -313,8 +310,8 @@ START_TEST(unsettled_moves_over_limit_are_kept_vain_ones_go_first)
 	vain.ended_ms = INT64_MAX;
 	snprintf(vain.id, sizeof(vain.id), "018f0000-0000-7000-8000-0000000000ff");
 	snprintf(vain.verdict, sizeof(vain.verdict), "unknown");
-	store_commit(rig.store, &(struct store_txn){ .put_move = &old }, NULL, NULL);
-	store_commit(rig.store, &(struct store_txn){ .put_move = &vain }, NULL, NULL);
+	store_commit(rig.store, &(struct store_txn){ { store_put_move(&old) } }, NULL, NULL);
+	store_commit(rig.store, &(struct store_txn){ { store_put_move(&vain) } }, NULL, NULL);
 	rig_put_ended_moves(STORE_HISTORY_MAX);
 	store_idle(rig.store);
 	loop_sim_run(rig.loop);
@@ -364,7 +361,7 @@ static void put_large(size_t count, enum err_code expected)
 		struct err err;
 
 		memset(text, 'a' + (int)(i % 26), 1u << 20); /* the same again costs no page */
-		err = rig_commit(&(struct store_txn){ .put_vm = &vm });
+		err = rig_commit(&(struct store_txn){ { store_put_vm(&vm) } });
 		ck_assert_msg(err.code == expected, "%s", err.msg);
 	}
 }
@@ -447,7 +444,8 @@ START_TEST(fault_at_each_point_answers_once_and_recovers)
 
 	snprintf(plan, sizeof(plan), "%s:error", c->point);
 	plan_faults(plan);
-	err = rig_commit(&(struct store_txn){ .put_vm = &rig_vm1, .put_move = &rig_move1 });
+	err = rig_commit(
+		&(struct store_txn){ { store_put_vm(&rig_vm1), store_put_move(&rig_move1) } });
 	ck_assert(err_is_set(&err));
 	rig_load();
 	ck_assert_uint_eq(rig.vm_count, c->is_written ? 1 : 0);

@@ -356,10 +356,9 @@ static void commit_next(void)
 	move.created_ms = report_next;
 	move.generation = report_next;
 	store_commit(rig.store,
-		     &(struct store_txn){ .put_move = &move,
-					  .timeline_move = move.id,
-					  .timeline = rig_entry("state", ""),
-					  .timeline_count = 1 },
+		     &(struct store_txn){ { store_put_move(&move),
+					    store_put_notes(&(struct store_notes){
+						    move.id, rig_entry("state", ""), 1 }) } },
 		     on_reported, NULL);
 	if (report_next % 16 == 15)
 		store_idle(rig.store);

@@ -593,7 +593,7 @@ START_TEST(incoming_without_move_is_removed)
 		.definition = (char[]){ "{}" },
 	};
 
-	store_commit(rig.store, &(struct store_txn){ .put_vm = &row }, NULL, NULL);
+	store_commit(rig.store, &(struct store_txn){ { store_put_vm(&row) } }, NULL, NULL);
 	rig_run();
 	rig_restart();
 	ck_assert_ptr_null(rig_vm());
