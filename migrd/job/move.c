@@ -23,11 +23,6 @@ static const char *const kind_names[] = {
 	[MOVE_DST] = "MIGRATION_IN",
 };
 
-const struct move_state_def *move_def(const struct move *move, enum move_state state)
-{
-	return move->side == MOVE_SRC ? &move_src_states[state] : &move_dst_states[state];
-}
-
 /* ---- life ------------------------------------------------------------ */
 
 static void on_tick(void *data);
@@ -41,6 +36,7 @@ struct move *move_new(struct moves *moves, enum move_side side, const char *id)
 	move->side = side;
 	move->tick = loop_timer_new(moves->env.loop, on_tick, move);
 	move->retry = loop_timer_new(moves->env.loop, on_retry, move);
+	machine_init(&move->machine, &move_types[side], &moves->machines, id);
 	move->row.created_ms = clock_wall_ms();
 	snprintf(move->row.id, sizeof(move->row.id), "%s", id);
 	snprintf(move->row.kind, sizeof(move->row.kind), "%s", kind_names[side]);
@@ -52,8 +48,7 @@ struct move *move_new(struct moves *moves, enum move_side side, const char *id)
 void move_become_history(struct move *move)
 {
 	moves_retire(move->moves, move);
-	free(TAKE_PTR(move->notes));
-	move->note_count = 0;
+	machine_retire(&move->machine);
 	loop_timer_free(TAKE_PTR(move->tick));
 	loop_timer_free(TAKE_PTR(move->retry));
 }
@@ -69,8 +64,8 @@ void move_free(struct move *move)
 		free(waiter);
 	}
 	stream_free(move->stream);
-	move_forget_unsaved(move);
 	move_become_history(move);
+	machine_fini(&move->machine);
 	json_object_put(move->peer_times);
 	json_object_put(move->images);
 	free(move->request);
@@ -101,7 +96,7 @@ bool move_hold_vm(struct move *move, struct vm *vm, struct err *err)
 {
 	move->job = (struct vm_job){
 		.kind = kind_names[move->side],
-		.allowed = move_def(move, move->state)->sync_jobs,
+		.allowed = move_sync_jobs(move, move->machine.state),
 		.event = move->side == MOVE_SRC ? move_src_event : move_dst_event,
 		.exited = move_qemu_exited,
 		.data = move,
@@ -125,7 +120,7 @@ void move_qemu_exited(void *data)
 	struct move *move = data;
 
 	move_note(move, "qemu-exited", "%s", "");
-	move_step(move);
+	machine_step(&move->machine);
 }
 
 /* ---- what it says ---------------------------------------------------- */
@@ -152,14 +147,14 @@ static bool has_come(const struct move *move, enum move_moment moment)
 {
 	switch (moment) {
 	case MOVE_RECORDED:
-		return !move->is_new;
+		return !move->machine.is_new;
 	case MOVE_STEADY:
-		return !move->is_saving;
+		return !move->machine.is_saving;
 	case MOVE_PREPARED:
-		return !move->is_new && move->state != MOVE_STATE_PREPARE;
+		return !move->machine.is_new && move->machine.state != MOVE_STATE_PREPARE;
 	case MOVE_VERDICT:
-		return move_is_final(move) || move->state == MOVE_STATE_ROLLBACK ||
-		       (move->state == MOVE_STATE_HANDOVER && move->is_running);
+		return move_is_final(move) || move->machine.state == MOVE_STATE_ROLLBACK ||
+		       (move->machine.state == MOVE_STATE_HANDOVER && move->is_running);
 	case MOVE_ENDED:
 		return move_is_final(move);
 	case MOVE_SETTLED:
@@ -232,10 +227,11 @@ void move_roll_back(struct move *move, const struct err *why)
 		move->verdict = move->may_have_run ? VERDICT_UNKNOWN : VERDICT_REFUSED;
 		/* Before `taken' the copy is worth nothing to anybody: it need not wait
 		 * for a disk that takes no record.  A restart finds it gone and refuses. */
-		if (move->state != MOVE_STATE_HANDOVER)
-			move_dst_enter_rollback(move);
+		if (move->machine.state != MOVE_STATE_HANDOVER)
+			move_dst_enter_rollback(&move->machine);
 	}
-	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_ROLLBACK, .why = why->msg });
+	machine_go_to(&move->machine,
+		      &(struct machine_change){ .to = MOVE_STATE_ROLLBACK, .why = why->msg });
 }
 
 void move_give_up(struct move *move, enum err_code code, const char *text)
@@ -285,7 +281,7 @@ void move_is_waiting(struct move *move, const struct err *why)
 {
 	char text[ERR_MSG_SIZE];
 
-	if (move->state != MOVE_STATE_STUCK) {
+	if (move->machine.state != MOVE_STATE_STUCK) {
 		move_set_reason(move, "waiting for host '%s': %s", move->row.peer,
 				move_peer_words(move, why));
 		return;
@@ -301,7 +297,7 @@ void move_is_unheard(struct move *move, const char *why)
 	if (!move->is_unheard)
 		move_note(move, "no-record-there", "%s", why);
 	move->is_unheard = true;
-	if (move->state == MOVE_STATE_STUCK) {
+	if (move->machine.state == MOVE_STATE_STUCK) {
 		err_set(&err, ERR_NOT_FOUND, "%s", why);
 		move_is_waiting(move, &err);
 	} else {
@@ -314,16 +310,9 @@ void move_become_stuck(struct move *move)
 	char why[ERR_MSG_SIZE];
 
 	explain_stuck(move, why);
-	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_STUCK, .why = why });
+	machine_go_to(&move->machine,
+		      &(struct machine_change){ .to = MOVE_STATE_STUCK, .why = why });
 	snprintf(move->reason, sizeof(move->reason), "%s", why);
-}
-
-void move_step(struct move *move)
-{
-	const struct move_state_def *def = move_def(move, move->state);
-
-	if (!move->is_saving && !move->is_dormant && def->step)
-		def->step(move);
 }
 
 /* ---- timers ---------------------------------------------------------- */
@@ -332,19 +321,15 @@ static void on_tick(void *data)
 {
 	struct move *move = data;
 
-	if (!move->is_saving)
+	if (!move->machine.is_saving)
 		move_query(move);
-	move_step(move);
+	machine_step(&move->machine);
 }
 
 static void on_retry(void *data)
 {
 	struct move *move = data;
 
-	if (move->unsaved) {
-		move_record_again(move);
-		return;
-	}
 	move->asked = false;
-	move_step(move);
+	machine_step(&move->machine);
 }

@@ -23,7 +23,7 @@ static struct question *question_new(struct move *move, move_answer_fn *fn)
 
 	question->moves = move->moves;
 	memcpy(question->id, move->row.id, sizeof(question->id));
-	question->state = move->state;
+	question->state = move->machine.state;
 	question->fn = fn;
 	return question;
 }
@@ -33,7 +33,7 @@ static void on_answer(void *data, struct json_object *result, const struct err *
 	struct question *question = data;
 	struct move *move = moves_find(question->moves, question->id);
 
-	if (move && move->state == question->state && !move->is_saving)
+	if (move && move->machine.state == question->state && !move->machine.is_saving)
 		question->fn(move, result, err);
 	free(question);
 }
@@ -117,7 +117,7 @@ static void on_info(struct move *move, struct json_object *result, const struct 
 		note_progress(move);
 		move_tell(move);
 	}
-	move_step(move);
+	machine_step(&move->machine);
 }
 
 void move_query(struct move *move)
@@ -145,7 +145,7 @@ static void on_stream_ready(void *data, const struct err *err)
 	} else {
 		move->stream_started = true;
 	}
-	move_step(move);
+	machine_step(&move->machine);
 }
 
 static void on_stream_status(void *data, const struct stream_status *status)
@@ -162,7 +162,7 @@ static void on_stream_status(void *data, const struct stream_status *status)
 	move->stream_told = names[status->state];
 	if (status->state == STREAM_CHANNEL_READY || status->state == STREAM_CHANNEL_OPEN)
 		move->stream_ready = true;
-	move_step(move);
+	machine_step(&move->machine);
 }
 
 static void on_stream_exited(void *data)
@@ -171,7 +171,7 @@ static void on_stream_exited(void *data)
 
 	move->stream_gone = true;
 	move_note(move, "stream", "exited");
-	move_step(move);
+	machine_step(&move->machine);
 }
 
 static struct stream_callbacks stream_callbacks(struct move *move)
@@ -206,7 +206,7 @@ bool move_start_stream(struct move *move, struct err *err)
 		return false;
 	move->stream = stream_start(env->loop, &config, &cb, &move->stream_id, err);
 	if (move->stream)
-		move_save_detail(move); /* who it is, for a restart */
+		machine_save(&move->machine); /* who it is, for a restart */
 	return move->stream != NULL;
 }
 

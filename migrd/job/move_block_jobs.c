@@ -73,7 +73,7 @@ static void wait_for_end(struct move *move, struct json_object *reply)
 {
 	bool is_cancel = move->options.block_jobs == MOVE_BLOCK_JOBS_CANCEL;
 	uint64_t limit_ms = is_cancel ? CANCEL_MAX_MS : WAIT_MAX_MS;
-	uint64_t waited_ms = loop_now_ms(move->moves->env.loop) - move->entered_ms;
+	uint64_t waited_ms = machine_in_state_ms(&move->machine);
 	char users[ERR_MSG_SIZE];
 	struct err err;
 

@@ -155,7 +155,7 @@ static struct json_object *progress_json(const struct move *move)
 	const struct qmp_mig_info *info = &move->info;
 	struct json_object *obj = json_object_new_object();
 
-	json_add_uint(obj, "percent", move->state == MOVE_STATE_DONE ? 100 : move->percent);
+	json_add_uint(obj, "percent", move->machine.state == MOVE_STATE_DONE ? 100 : move->percent);
 	json_add_uint(obj, "ram_total_bytes", info->ram_total_bytes);
 	json_add_uint(obj, "ram_remaining_bytes", info->ram_remaining_bytes);
 	json_add_uint(obj, "ram_transferred_bytes", info->ram_transferred_bytes);

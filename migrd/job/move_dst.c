@@ -50,7 +50,7 @@ static void on_listening(struct move *move, struct json_object *result, const st
 		move_roll_back(move, err);
 	else
 		move->qemu_prepared = true;
-	move_step(move);
+	machine_step(&move->machine);
 }
 
 static void on_capabilities(struct move *move, struct json_object *result, const struct err *err)
@@ -82,8 +82,8 @@ static void on_launched(void *data, const struct err *err)
 	free(launch);
 	if (!move)
 		return;
-	if (move->state != MOVE_STATE_PREPARE || move->is_saving) {
-		move_step(move); /* a rollback waits for this end */
+	if (move->machine.state != MOVE_STATE_PREPARE || move->machine.is_saving) {
+		machine_step(&move->machine); /* a rollback waits for this end */
 	} else if (err) {
 		move_roll_back(move, err);
 	} else {
@@ -98,8 +98,9 @@ void move_dst_is_same(struct move *move)
 		 COMMAND_DEADLINE_MS, on_capabilities);
 }
 
-void move_dst_enter_prepare(struct move *move)
+void move_dst_enter_prepare(struct machine *machine)
 {
+	struct move *move = move_of(machine);
 	struct launch *launch = xnew(struct launch);
 	struct err err;
 
@@ -114,9 +115,10 @@ void move_dst_enter_prepare(struct move *move)
 		move_roll_back(move, &err);
 }
 
-void move_dst_step_prepare(struct move *move)
+void move_dst_step_prepare(struct machine *machine)
 {
-	uint64_t waited_ms = loop_now_ms(move->moves->env.loop) - move->entered_ms;
+	struct move *move = move_of(machine);
+	uint64_t waited_ms = machine_in_state_ms(&move->machine);
 
 	if (move->drop_requested) {
 		move_give_up(move, ERR_CANCELLED, MOVE_DROPPED);
@@ -128,8 +130,10 @@ void move_dst_step_prepare(struct move *move)
 		move_give_up(move, ERR_INTERNAL, "migrd-stream ended at its start");
 	} else if (move->qemu_prepared && move->stream_started) {
 		move_stamp(move, MOVE_STAMP_PREPARED);
-		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_TRANSFER,
-							.put_vm = vm_row(move_vm(move)) });
+		machine_go_to(&move->machine,
+			      &(struct machine_change){
+				      .to = MOVE_STATE_TRANSFER,
+				      .with = { store_put_vm(vm_row(move_vm(move))) } });
 	} else if (waited_ms >= move->moves->env.prepare_timeout_ms) {
 		move_give_up(move, ERR_TIMEOUT, "QEMU was not ready in time");
 	}
@@ -184,7 +188,7 @@ static void note_fate(struct move *move, struct json_object *fate)
 	move->silent_since_ms = 0;
 	if (json_get_bool(fate, "final", false))
 		move_dst_note_end(move, verdict, json_get_bool(fate, "run", true));
-	move_step(move);
+	machine_step(&move->machine);
 }
 
 /* The source's answer to: what became of this move? */
@@ -197,10 +201,11 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 		note_fate(move, result);
 		return;
 	}
-	unheard = loop_now_ms(move->moves->env.loop) - move->entered_ms > OFFER_PATIENCE_MS;
+	unheard = machine_in_state_ms(&move->machine) > OFFER_PATIENCE_MS;
 	if (!move_dst_is_loaded(move) && !move->stream_ready && unheard)
 		move_give_up(move, err->code, "the source never came");
-	else if (move_dst_is_loaded(move) && move->state == MOVE_STATE_TRANSFER && is_silent(move))
+	else if (move_dst_is_loaded(move) && move->machine.state == MOVE_STATE_TRANSFER &&
+		 is_silent(move))
 		move_become_stuck(move);
 	else
 		move_is_waiting(move, err);
@@ -221,9 +226,11 @@ static void ask_fate(struct move *move)
 	move_ask_peer(move, NULL, NULL, FATE_DEADLINE_MS, on_fate);
 }
 
-void move_dst_enter_transfer(struct move *move)
+void move_dst_enter_transfer(struct machine *machine)
 {
-	if (move->is_resumed)
+	struct move *move = move_of(machine);
+
+	if (move->machine.is_resumed)
 		move_query(move);
 	loop_timer_start(move->tick, FATE_EVERY_MS);
 }
@@ -236,7 +243,8 @@ void move_dst_take(struct move *move)
 					      move->run ? VM_INTENT_STARTED : VM_INTENT_PAUSED);
 
 	move->verdict = VERDICT_TAKEN;
-	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_HANDOVER, .put_vm = &row });
+	machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_HANDOVER,
+								.with = { store_put_vm(&row) } });
 }
 
 /* It may come back when the daemon stops: MOVES are there as long as the VM is. */
@@ -256,12 +264,12 @@ static void on_taps(void *data, const struct err *err)
 	if (!move)
 		return;
 	move->taps = MOVE_TAPS_UNKNOWN; /* what came while a record was written is asked again */
-	if (move->state != MOVE_STATE_TRANSFER || move->is_saving)
+	if (move->machine.state != MOVE_STATE_TRANSFER || move->machine.is_saving)
 		return;
 	move->taps = MOVE_TAPS_GOOD;
 	if (err && !move->source_has_ended)
 		move_roll_back(move, err);
-	move_step(move);
+	machine_step(&move->machine);
 }
 
 /* The guest would run without a network that it has on the source, which may have it back.
@@ -303,8 +311,10 @@ static bool may_explain_itself(const struct move *move)
 	       loop_now_ms(move->moves->env.loop) - move->drop_at_ms < LAST_WORDS_MS;
 }
 
-void move_dst_step_transfer(struct move *move)
+void move_dst_step_transfer(struct machine *machine)
 {
+	struct move *move = move_of(machine);
+
 	if (move_is_gone(move)) {
 		roll_back_gone(move);
 	} else if (move->qemu_state == QMP_MIG_FAILED) {
@@ -339,7 +349,7 @@ static void finish(struct move *move)
 	move->is_running = true;
 	move_stamp(move, MOVE_STAMP_RUNNING);
 	move_tell(move); /* the answer to go does not wait for the disk */
-	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_DONE });
+	machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_DONE });
 	/* It may be moved on at once: what is recorded of that comes after this. */
 	move_release_vm(move);
 }
@@ -348,7 +358,7 @@ static void finish(struct move *move)
 static void doubt(struct move *move, const struct err *err)
 {
 	move->asked = false;
-	move->is_resumed = true;
+	move->machine.is_resumed = true;
 	move_set_reason(move, "cannot let the guest run: %s", err->msg);
 }
 
@@ -400,11 +410,12 @@ static void on_state(struct move *move, struct json_object *result, const struct
 	}
 }
 
-void move_dst_enter_handover(struct move *move)
+void move_dst_enter_handover(struct machine *machine)
 {
+	struct move *move = move_of(machine);
 	struct vm *vm = move_vm(move);
 
-	if (move->is_resumed)
+	if (move->machine.is_resumed)
 		move->run = vm_intent(vm) == VM_INTENT_STARTED;
 	move_stamp(move, MOVE_STAMP_TAKEN);
 	if (vm_role(vm) == VM_ROLE_INCOMING)
@@ -413,27 +424,30 @@ void move_dst_enter_handover(struct move *move)
 	loop_timer_start(move->tick, DOUBT_TICK_MS);
 }
 
-void move_dst_step_handover(struct move *move)
+void move_dst_step_handover(struct machine *machine)
 {
-	if (move_is_gone(move) && !move->asked && !move->is_resumed) {
+	struct move *move = move_of(machine);
+
+	if (move_is_gone(move) && !move->asked && !move->machine.is_resumed) {
 		roll_back_gone(move); /* it has not run here, and nobody was told */
 	} else if (move_is_gone(move)) {
 		finish(move); /* taken is taken: the guest has died as ours */
 	} else if (!move->asked) {
 		move->asked = true;
-		if (move->is_resumed || !move->run)
+		if (move->machine.is_resumed || !move->run)
 			move_qmp(move, "query-status", NULL, COMMAND_DEADLINE_MS, on_state);
 		else
 			move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_running);
 	}
-	if (!move->is_saving && !loop_timer_is_active(move->tick))
+	if (!move->machine.is_saving && !loop_timer_is_active(move->tick))
 		loop_timer_start(move->tick, DOUBT_TICK_MS);
 }
 
 /* ---- rollback: refused, and nothing stays -------------------------------- */
 
-void move_dst_enter_rollback(struct move *move)
+void move_dst_enter_rollback(struct machine *machine)
 {
+	struct move *move = move_of(machine);
 	struct qemu *qemu = move_qemu(move);
 
 	if (qemu)
@@ -442,11 +456,15 @@ void move_dst_enter_rollback(struct move *move)
 		stream_kill(move->stream);
 }
 
-void move_dst_step_rollback(struct move *move)
+void move_dst_step_rollback(struct machine *machine)
 {
+	struct move *move = move_of(machine);
+
 	if (move_is_gone(move))
-		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_FAILED,
-							.delete_vm = move->row.vm_uuid });
+		machine_go_to(&move->machine,
+			      &(struct machine_change){
+				      .to = MOVE_STATE_FAILED,
+				      .with = { store_delete_vm(move->row.vm_uuid) } });
 	else if (!loop_timer_is_active(move->tick))
 		loop_timer_start(move->tick, FATE_EVERY_MS);
 }
@@ -468,5 +486,5 @@ void move_dst_event(void *data, const struct qmp_event *event)
 	} else {
 		move_note(move, event->name, "at %lld us", (long long)event->time_us);
 	}
-	move_step(move);
+	machine_step(&move->machine);
 }

@@ -7,16 +7,17 @@
 
 #include "wire/verdict.h"
 
+struct machine;
 struct move;
 
-void move_dst_enter_prepare(struct move *move);
-void move_dst_step_prepare(struct move *move);
-void move_dst_enter_transfer(struct move *move);
-void move_dst_step_transfer(struct move *move);
-void move_dst_enter_handover(struct move *move);
-void move_dst_step_handover(struct move *move);
-void move_dst_enter_rollback(struct move *move);
-void move_dst_step_rollback(struct move *move);
+void move_dst_enter_prepare(struct machine *machine);
+void move_dst_step_prepare(struct machine *machine);
+void move_dst_enter_transfer(struct machine *machine);
+void move_dst_step_transfer(struct machine *machine);
+void move_dst_enter_handover(struct machine *machine);
+void move_dst_step_handover(struct machine *machine);
+void move_dst_enter_rollback(struct machine *machine);
+void move_dst_step_rollback(struct machine *machine);
 /* Makes the guest, which is complete here, ours; it then runs if it is to. */
 void move_dst_take(struct move *move);
 /* The source has ended its part: it has given the guest up, or, if a person said so in

@@ -5,7 +5,8 @@
 
 bool move_dst_may_refuse(const struct move *move)
 {
-	bool is_open = move->state == MOVE_STATE_PREPARE || move->state == MOVE_STATE_TRANSFER;
+	bool is_open = move->machine.state == MOVE_STATE_PREPARE ||
+		       move->machine.state == MOVE_STATE_TRANSFER;
 
 	return move->side == MOVE_DST && is_open && move->verdict == VERDICT_NONE &&
 	       !move->go_requested && !move_dst_is_loaded(move);
@@ -41,7 +42,7 @@ static uint64_t idle_ms(struct move *move)
 
 bool move_dst_offer_is_over(struct move *move)
 {
-	return move->state == MOVE_STATE_TRANSFER && !move->go_requested &&
+	return move->machine.state == MOVE_STATE_TRANSFER && !move->go_requested &&
 	       idle_ms(move) >= move->moves->env.offer_timeout_ms;
 }
 

@@ -19,18 +19,18 @@
 
 static bool is_wanted(const struct move *move)
 {
-	return move->state == MOVE_STATE_TRANSFER && !move->saw_stop && move->stream;
+	return move->machine.state == MOVE_STATE_TRANSFER && !move->saw_stop && move->stream;
 }
 
 void move_probe_store(struct move *move)
 {
 	uint64_t now_ms = loop_now_ms(move->moves->env.loop);
 
-	if (move->state != MOVE_STATE_TRANSFER || move->is_saving ||
+	if (move->machine.state != MOVE_STATE_TRANSFER || move->machine.is_saving ||
 	    now_ms - move->probed_ms < PROBE_EVERY_MS)
 		return;
 	move->probed_ms = now_ms;
-	move_save_detail(move);
+	machine_save(&move->machine);
 }
 
 bool move_can_record(struct move *move)

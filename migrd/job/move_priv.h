@@ -2,7 +2,7 @@
 /* job/move_priv.h -- shared by the files that make up a move.
  *
  * A move is driven by facts: whatever happens (an event, an answer, the end of
- * a process) is noted in the move, and then move_step() lets the present state
+ * a process) is noted in the move, and then machine_step() lets the present state
  * decide.  So the order in which things happen to arrive does not matter, and a
  * restart is only another way to learn the facts.
  */
@@ -11,10 +11,12 @@
 
 #include <sys/queue.h>
 
+#include "base/mem.h"
 #include "base/noise.h"
 #include "base/work.h"
 #include "base/work_fair.h"
 #include "job/move.h"
+#include "machine/machine.h"
 #include "preflight/checks.h"
 #include "stream/preamble.h"
 #include "stream/proc.h"
@@ -36,26 +38,15 @@ enum move_state {
 	MOVE_STATE_COUNT
 };
 
-/* What a restarted daemon does with a move that it finds in this state. */
-enum move_restart {
-	MOVE_RESTART_NOTHING,
-	MOVE_RESTART_ROLL_BACK,
-	MOVE_RESTART_CONTINUE, /* enter() again, with resumed set */
-};
+/* Flags of a state: a user may cancel; the VM bears a synchronous job of this kind
+ * (enum vm_sync) besides VM_SYNC_QUERY. */
+#define MOVE_CAN_CANCEL  MACHINE_OWN_FLAG(0)
+#define MOVE_BEARS(kind) MACHINE_OWN_FLAG(1 + (kind))
 
-struct move_state_def {
-	const char *name; /* in the database, the API and the log */
-	uint32_t next;    /* states that may follow */
-	bool can_cancel;
-	bool is_final;
-	uint32_t sync_jobs; /* that it bears, besides VM_SYNC_QUERY: bits of enum vm_sync */
-	enum move_restart restart;
-	void (*enter)(struct move *move); /* starts what the state is for */
-	void (*step)(struct move *move);  /* decides on the facts */
-};
-
-extern const struct move_state_def move_src_states[MOVE_STATE_COUNT];
-extern const struct move_state_def move_dst_states[MOVE_STATE_COUNT];
+extern const struct machine_state move_src_states[MOVE_STATE_COUNT];
+extern const struct machine_state move_dst_states[MOVE_STATE_COUNT];
+/* move_record.c: by side. */
+extern const struct machine_type move_types[];
 
 /* Moments of a move in microseconds of the monotonic clock; 0: has not been. */
 enum move_stamp {
@@ -85,37 +76,27 @@ enum move_blame {
 
 struct move_waiter;
 struct offer_look;
-struct save;
 
 enum move_taps { MOVE_TAPS_UNKNOWN, MOVE_TAPS_ASKED, MOVE_TAPS_GOOD };
 
 struct move {
+	struct machine machine; /* its state is an enum move_state */
 	struct moves *moves;
 	TAILQ_ENTRY(move) link;        /* moves->list */
 	TAILQ_ENTRY(move) active_link; /* moves->active, while IS_ACTIVE */
 	bool is_active;
 	enum move_side side;
 	struct store_move row;
-	enum move_state state;  /* entered, so on disk */
-	enum move_state target; /* being written, if is_saving */
-	bool is_saving;
-	bool is_new;     /* its first record is being written */
-	bool is_dormant; /* read from the store; its VM has not been found again yet */
-	bool is_resumed; /* found by a restart in this state */
 	char reason[ERR_MSG_SIZE];
 	struct err error;
 	enum move_blame blame; /* source: of the error */
 	struct vm_job job;
 	bool holds_vm;
 	struct move_waiter *waiters;
-	struct save *unsaved;               /* a record that the disk refused */
-	struct store_timeline_entry *notes; /* of the timeline, not on disk yet */
-	size_t note_count;
 	struct loop_timer *tick;  /* progress, backstop of the events */
-	struct loop_timer *retry; /* of the request to the peer, or of a failed save */
+	struct loop_timer *retry; /* of the request to the peer */
 	uint32_t retry_ms;
 	uint32_t patience_ms; /* of the last question to the peer in this state */
-	uint64_t entered_ms;  /* the state, on the loop's clock */
 
 	/* durable, in the detail of the row */
 	struct move_options options;
@@ -202,7 +183,7 @@ struct moves {
 	struct move_list active;    /* those that have not become history, newest first */
 	struct move_list unsettled; /* those that have ended, and the other side does not know */
 	size_t settled_count;       /* those of which it does */
-	void *by_id;                /* a tree of search.h, of move.row.id */
+	struct machines machines;   /* find a move by its id */
 	struct worker *worker;      /* looks at storage */
 	struct fair_worker *looker; /* the same for peers that offer */
 	struct noise *noise;        /* offers that are refused */
@@ -212,7 +193,18 @@ struct moves {
 	unsigned settling;               /* its questions under way */
 };
 
-const struct move_state_def *move_def(const struct move *move, enum move_state state);
+static inline struct move *move_of(struct machine *machine)
+{
+	return CONTAINER_OF(machine, struct move, machine);
+}
+
+static inline const struct move *const_move_of(const struct machine *machine)
+{
+	return CONTAINER_OF((uintptr_t)machine, const struct move, machine);
+}
+
+/* The synchronous jobs that the VM bears in STATE: bits of enum vm_sync. */
+uint32_t move_sync_jobs(const struct move *move, enum move_state state);
 
 /* ---- life ------------------------------------------------------------ */
 
@@ -221,7 +213,7 @@ struct move *move_new(struct moves *moves, enum move_side side, const char *id);
 void move_free(struct move *move);
 /* Gives back what only a running move needs. */
 void move_become_history(struct move *move);
-/* What finds a move: move_new() and move_free() alone put it there and take it away. */
+/* The lists of moves: move_new() and move_free() alone put it there and take it away. */
 void moves_insert(struct moves *moves, struct move *move);
 void moves_remove(struct moves *moves, struct move *move);
 /* It has ended: it is no more among the active. */
@@ -237,22 +229,9 @@ void move_release_vm(struct move *move);
 struct vm *move_vm(const struct move *move);     /* NULL: gone */
 struct qemu *move_qemu(const struct move *move); /* NULL: none, or it has ended */
 bool move_is_gone(const struct move *move);      /* the guest's QEMU has ended */
-/* Puts the first record on disk, together with PUT_VM (may be NULL), and enters. */
-void move_record(struct move *move, enum move_state state, const struct store_vm *put_vm);
 
 /* ---- from state to state --------------------------------------------- */
 
-struct move_change {
-	enum move_state to;
-	const struct store_vm *put_vm; /* in the same transaction; may be NULL */
-	const char *delete_vm;         /* uuid, likewise */
-	const char *why;               /* for the timeline; may be NULL */
-};
-/* The only way from state to state: asserts that the table allows it, writes,
- * and enters the new state only when it is on disk. */
-void move_go_to(struct move *move, const struct move_change *change);
-/* Enters the present state again, after a restart. */
-void move_reenter(struct move *move);
 /* The words of an error of the peer's, for a text that has named the host. */
 const char *move_peer_words(const struct move *move, const struct err *err);
 /* The peer has not answered: says so, in words that fit the state. */
@@ -268,17 +247,7 @@ void move_become_stuck(struct move *move);
 void move_roll_back(struct move *move, const struct err *why);
 /* The same, with a reason in plain words. */
 void move_give_up(struct move *move, enum err_code code, const char *text);
-/* Lets the state look at the facts; does nothing while a change is being written. */
-void move_step(struct move *move);
-/* The record that the disk refused: tries again, or lets go of it. */
-void move_record_again(struct move *move);
-void move_forget_unsaved(struct move *move);
-/* Writes the detail without a change of state, waiting for nothing. */
-void move_save_detail(struct move *move);
-/* The same for one who has to know; no change may be under way (MOVE_STEADY). */
-void move_write_detail(struct move *move, store_done_fn *done, void *data);
-/* A line in the timeline.  It goes to disk with the next record, so that nothing
- * waits for it. */
+/* machine_note(), and a line of the log. */
 void move_note(struct move *move, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void move_stamp(struct move *move, enum move_stamp stamp);

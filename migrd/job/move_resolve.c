@@ -22,10 +22,11 @@ static bool is_open(const struct move *move)
 	if (move->verdict != VERDICT_NONE && move->error.code != ERR_CONFLICT)
 		return false;
 	if (move->side == MOVE_DST)
-		return move->state == MOVE_STATE_STUCK || (move->state == MOVE_STATE_TRANSFER &&
-							   move->qemu_state == QMP_MIG_COMPLETED);
-	return move->state == MOVE_STATE_STUCK ||
-	       (move->state == MOVE_STATE_HANDOVER && move->saw_completed);
+		return move->machine.state == MOVE_STATE_STUCK ||
+		       (move->machine.state == MOVE_STATE_TRANSFER &&
+			move->qemu_state == QMP_MIG_COMPLETED);
+	return move->machine.state == MOVE_STATE_STUCK ||
+	       (move->machine.state == MOVE_STATE_HANDOVER && move->saw_completed);
 }
 
 /* Ended here, and the other side has never noted that: it is kept for it. */
@@ -60,7 +61,7 @@ static bool check(const struct move *move, const struct move_resolution *resolut
 {
 	const char *dead = loser(move, resolution->keep);
 
-	if (!is_open(move) || move->is_saving)
+	if (!is_open(move) || move->machine.is_saving)
 		return err_set(err, ERR_CONFLICT, "the move is %s: there is nothing to resolve",
 			       move_state_name(move));
 	if (move->error.code != ERR_CONFLICT && !move->reason[0])
@@ -104,7 +105,7 @@ bool move_resolve(struct move *move, const struct move_resolution *resolution, s
 	note(move, resolution);
 	if (move->side == MOVE_SRC) {
 		move->verdict = keep_source ? VERDICT_REFUSED : VERDICT_TAKEN;
-		move_step(move);
+		machine_step(&move->machine);
 	} else if (keep_source) {
 		move_roll_back(move, &move->error);
 	} else {

@@ -73,7 +73,7 @@ static void gather_done(struct work *work)
 	struct gather *gather = (struct gather *)work;
 	struct move *move = moves_find(gather->moves, gather->id);
 
-	if (!move || move->state != MOVE_STATE_BEGIN || move->is_saving) {
+	if (!move || move->machine.state != MOVE_STATE_BEGIN || move->machine.is_saving) {
 		if (gather->moves->is_closing)
 			gather_free(gather);
 		else
@@ -272,12 +272,12 @@ static void opened_done(struct work *work)
 
 	judge_opened(opened, reasons);
 	opened_free(opened);
-	if (move && move->state == MOVE_STATE_PREPARE && !move->is_saving) {
+	if (move && move->machine.state == MOVE_STATE_PREPARE && !move->machine.is_saving) {
 		if (reasons->count)
 			refuse(move, reasons);
 		else
 			move_dst_is_same(move);
-		move_step(move);
+		machine_step(&move->machine);
 	}
 	free(reasons);
 }
@@ -302,11 +302,11 @@ void move_dst_compared(struct move *move)
 	cpu_judge(move->compared->there, move->evidence, reasons);
 	if (reasons->count) {
 		refuse(move, reasons);
-		move_step(move);
+		machine_step(&move->machine);
 	} else if (move_qemu(move)) {
 		look_at_opened(move);
 	} else {
-		move_step(move);
+		machine_step(&move->machine);
 	}
 	free(reasons);
 }

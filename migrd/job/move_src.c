@@ -100,9 +100,9 @@ static void on_applied(struct move *move, struct json_object *result, const stru
 
 void move_src_apply_options(struct move *move)
 {
-	if (move->state == MOVE_STATE_TRANSFER && move->stream && !move->saw_stop)
+	if (move->machine.state == MOVE_STATE_TRANSFER && move->stream && !move->saw_stop)
 		stream_set_bandwidth(move->stream, move->options.bandwidth_bytes_per_s);
-	if (move->state == MOVE_STATE_TRANSFER)
+	if (move->machine.state == MOVE_STATE_TRANSFER)
 		move_qmp(move, "migrate-set-parameters", move_src_parameters(move),
 			 COMMAND_DEADLINE_MS, on_applied);
 }
@@ -237,20 +237,24 @@ static struct json_object *offer(const struct move *move)
 	return obj;
 }
 
-void move_src_enter_prepare(struct move *move)
+void move_src_enter_prepare(struct machine *machine)
 {
+	struct move *move = move_of(machine);
+
 	loop_timer_start(move->tick, move->moves->env.prepare_timeout_ms);
 }
 
-void move_src_step_prepare(struct move *move)
+void move_src_step_prepare(struct machine *machine)
 {
-	uint64_t waited_ms = loop_now_ms(move->moves->env.loop) - move->entered_ms;
+	struct move *move = move_of(machine);
+	uint64_t waited_ms = machine_in_state_ms(&move->machine);
 
 	if (move_src_roll_back_if_asked(move) || move_src_roll_back_if_gone(move))
 		return;
 	if (move->stream_ready) {
 		move_stamp(move, MOVE_STAMP_PREPARED);
-		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_TRANSFER });
+		machine_go_to(&move->machine,
+			      &(struct machine_change){ .to = MOVE_STATE_TRANSFER });
 	} else if (stream_fault(move)) {
 		struct err err;
 
@@ -276,7 +280,7 @@ static void on_migrate(struct move *move, struct json_object *result, const stru
 	log_warning("move", "migrate", "move=%s error=%s", move->row.id, err->msg);
 	move->error = *err;
 	move->qemu_state = QMP_MIG_FAILED;
-	move_step(move);
+	machine_step(&move->machine);
 }
 
 static void send_migrate(struct move *move)
@@ -300,12 +304,14 @@ static bool has_stopped_itself(const struct move *move)
 	       state == QMP_RUN_SHUTDOWN || state == QMP_RUN_WATCHDOG;
 }
 
-void move_src_enter_transfer(struct move *move)
+void move_src_enter_transfer(struct machine *machine)
 {
-	move->moved_at_ms = move->entered_ms;
+	struct move *move = move_of(machine);
+
+	move->moved_at_ms = move->machine.entered_ms;
 	loop_timer_start(move->tick, TICK_MS);
 	move->guest_stopped = has_stopped_itself(move);
-	if (move->is_resumed) {
+	if (move->machine.is_resumed) {
 		peer_warm(move->moves->env.peers, move->row.peer);
 		move->guest_in_doubt = true; /* its events were lost */
 		move_query(move);
@@ -369,11 +375,13 @@ void move_src_qemu_failed(struct move *move)
 /* After a restart: QEMU was never told to migrate. */
 static bool never_began(const struct move *move)
 {
-	return move->is_resumed && move->qemu_state == QMP_MIG_NONE;
+	return move->machine.is_resumed && move->qemu_state == QMP_MIG_NONE;
 }
 
-void move_src_step_transfer(struct move *move)
+void move_src_step_transfer(struct machine *machine)
 {
+	struct move *move = move_of(machine);
+
 	if (move_src_roll_back_if_gone(move))
 		return;
 	if (move->qemu_state == QMP_MIG_FAILED || move->qemu_state == QMP_MIG_CANCELLED) {
@@ -388,7 +396,8 @@ void move_src_step_transfer(struct move *move)
 	if (move->saw_stop || move->qemu_state == QMP_MIG_DEVICE ||
 	    move->qemu_state == QMP_MIG_COMPLETED) {
 		move->error = (struct err){ 0 }; /* of a stall that has ended */
-		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_HANDOVER });
+		machine_go_to(&move->machine,
+			      &(struct machine_change){ .to = MOVE_STATE_HANDOVER });
 		return;
 	}
 	if (is_stalled(move) && !err_is_set(&move->error)) {
@@ -436,7 +445,7 @@ void move_src_event(void *data, const struct qmp_event *event)
 		/* The STOP that follows is not QEMU's last pass. */
 		move_note(move, event->name, "at %lld us", (long long)event->time_us);
 		move->guest_stopped = true;
-	} else if (strcmp(event->name, "STOP") == 0 && move->state == MOVE_STATE_TRANSFER &&
+	} else if (strcmp(event->name, "STOP") == 0 && move->machine.state == MOVE_STATE_TRANSFER &&
 		   vm_intent(move_vm(move)) == VM_INTENT_STARTED && !move->guest_stopped) {
 		move_note(move, "STOP", "at %lld us", (long long)event->time_us);
 		move_stamp(move, MOVE_STAMP_STOPPED);
@@ -451,5 +460,5 @@ void move_src_event(void *data, const struct qmp_event *event)
 	} else {
 		move_note(move, event->name, "at %lld us", (long long)event->time_us);
 	}
-	move_step(move);
+	machine_step(&move->machine);
 }

@@ -3,21 +3,22 @@
 #ifndef MIGRD_JOB_MOVE_SRC_H
 #define MIGRD_JOB_MOVE_SRC_H
 
+struct machine;
 struct move;
 
-void move_src_enter_begin(struct move *move);
-void move_src_step_begin(struct move *move);
-void move_src_enter_prepare(struct move *move);
-void move_src_step_prepare(struct move *move);
-void move_src_enter_transfer(struct move *move);
-void move_src_step_transfer(struct move *move);
-void move_src_enter_handover(struct move *move);
-void move_src_step_handover(struct move *move);
-void move_src_enter_confirm(struct move *move);
-void move_src_step_confirm(struct move *move);
-void move_src_enter_rollback(struct move *move);
-void move_src_step_rollback(struct move *move);
-void move_src_step_stuck(struct move *move);
+void move_src_enter_begin(struct machine *machine);
+void move_src_step_begin(struct machine *machine);
+void move_src_enter_prepare(struct machine *machine);
+void move_src_step_prepare(struct machine *machine);
+void move_src_enter_transfer(struct machine *machine);
+void move_src_step_transfer(struct machine *machine);
+void move_src_enter_handover(struct machine *machine);
+void move_src_step_handover(struct machine *machine);
+void move_src_enter_confirm(struct machine *machine);
+void move_src_step_confirm(struct machine *machine);
+void move_src_enter_rollback(struct machine *machine);
+void move_src_step_rollback(struct machine *machine);
+void move_src_step_stuck(struct machine *machine);
 
 /* The options of a move that is in transfer were changed: tells QEMU. */
 void move_src_apply_options(struct move *move);

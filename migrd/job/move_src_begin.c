@@ -75,22 +75,26 @@ void move_src_begin_next(struct move *move)
 		rows[move->begin_row++](move);
 	else
 		move->qemu_prepared = true;
-	move_step(move);
+	machine_step(&move->machine);
 }
 
-void move_src_enter_begin(struct move *move)
+void move_src_enter_begin(struct machine *machine)
 {
+	struct move *move = move_of(machine);
+
 	peer_warm(move->moves->env.peers, move->row.peer);
 	move->begin_row = 0;
 	move_src_begin_next(move);
 }
 
-void move_src_step_begin(struct move *move)
+void move_src_step_begin(struct machine *machine)
 {
+	struct move *move = move_of(machine);
+
 	if (move_src_roll_back_if_asked(move) || move_src_roll_back_if_gone(move))
 		return;
 	if (move->qemu_prepared)
-		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_PREPARE });
+		machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_PREPARE });
 	else if (!move_same_is_late(move))
 		move_block_jobs_step(move);
 	else

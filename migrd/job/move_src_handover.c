@@ -13,8 +13,9 @@
 
 /* ---- handover ---------------------------------------------------------- */
 
-void move_src_enter_handover(struct move *move)
+void move_src_enter_handover(struct machine *machine)
 {
+	struct move *move = move_of(machine);
 	const struct vm *vm = move_vm(move);
 
 	if (move->stream)
@@ -22,10 +23,10 @@ void move_src_enter_handover(struct move *move)
 	move_lease_end(move);
 	peer_warm(move->moves->env.peers, move->row.peer);
 	move->run = (!vm || vm_intent(vm) == VM_INTENT_STARTED) && !move->guest_stopped;
-	if (move->is_resumed)
+	if (move->machine.is_resumed)
 		move->guest_in_doubt = true; /* its events were lost */
 	loop_timer_start(move->tick, TICK_MS);
-	if (move->is_resumed)
+	if (move->machine.is_resumed)
 		move_query(move);
 }
 
@@ -54,7 +55,7 @@ static void on_go_answered(struct move *move, struct json_object *result, const 
 	if (move->verdict == VERDICT_REFUSED && !err_is_set(&move->error))
 		err_set(&move->error, ERR_REFUSED, "host '%s' refused the guest: %s",
 			move->row.peer, reply.reason);
-	move_step(move);
+	machine_step(&move->machine);
 }
 
 static void send_go(struct move *move)
@@ -76,7 +77,7 @@ static void note_completed(struct move *move)
 	move->saw_completed = true;
 	move_stamp(move, MOVE_STAMP_COMPLETED);
 	send_go(move);
-	move_save_detail(move); /* beside the question, not before it */
+	machine_save(&move->machine); /* beside the question, not before it */
 }
 
 static void on_guest_seen(struct move *move, struct json_object *result, const struct err *err)
@@ -90,7 +91,7 @@ static void on_guest_seen(struct move *move, struct json_object *result, const s
 		return;
 	}
 	move->guest_in_doubt = false;
-	move_step(move);
+	machine_step(&move->machine);
 }
 
 /* A resume that was with QEMU when it completed may run the guest here: then
@@ -107,7 +108,7 @@ static bool guest_stands(struct move *move)
 		return true;
 	loop_timer_start(move->tick, BUSY_TICK_MS);
 	if (move_is_gone(move)) {
-		move->go_in_doubt = move->go_in_doubt || move->is_resumed;
+		move->go_in_doubt = move->go_in_doubt || move->machine.is_resumed;
 		move_src_roll_back_if_gone(move);
 	} else if (!vm_is_busy(vm) && !move->query_pending) {
 		move->query_pending = true;
@@ -120,7 +121,7 @@ static bool guest_stands(struct move *move)
  * command gets through (qapi/yank.json). */
 static void yank_if_late(struct move *move)
 {
-	uint64_t waited_ms = loop_now_ms(move->moves->env.loop) - move->entered_ms;
+	uint64_t waited_ms = machine_in_state_ms(&move->machine);
 	struct vm *vm = move_vm(move);
 	struct json_object *args, *list, *instance;
 
@@ -142,15 +143,16 @@ static void yank_if_late(struct move *move)
 /* The guest has stood still for so long that somebody should know. */
 static bool is_silent(const struct move *move)
 {
-	return move->state == MOVE_STATE_HANDOVER && move->retry_ms &&
-	       loop_now_ms(move->moves->env.loop) - move->entered_ms >
-		       move->moves->env.stuck_after_ms;
+	return move->machine.state == MOVE_STATE_HANDOVER && move->retry_ms &&
+	       machine_in_state_ms(&move->machine) > move->moves->env.stuck_after_ms;
 }
 
-void move_src_step_handover(struct move *move)
+void move_src_step_handover(struct machine *machine)
 {
+	struct move *move = move_of(machine);
+
 	if (move->verdict == VERDICT_TAKEN) {
-		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_CONFIRM });
+		machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_CONFIRM });
 	} else if (move->verdict == VERDICT_REFUSED) {
 		move_roll_back(move, &move->error);
 	} else if (move->qemu_state == QMP_MIG_COMPLETED || move->saw_completed) {
@@ -165,7 +167,7 @@ void move_src_step_handover(struct move *move)
 		move_src_qemu_failed(move);
 	} else if (move_is_gone(move)) {
 		/* What was seen before a restart and not yet on disk is not known. */
-		move->go_in_doubt = move->go_in_doubt || move->is_resumed;
+		move->go_in_doubt = move->go_in_doubt || move->machine.is_resumed;
 		move_src_roll_back_if_gone(move);
 	} else {
 		yank_if_late(move);
@@ -194,7 +196,7 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 		move_roll_back(move, &move->error); /* it waits: drop decides */
 	} else {
 		move->verdict = (enum verdict)fate.verdict;
-		move_step(move);
+		machine_step(&move->machine);
 	}
 }
 
@@ -206,12 +208,14 @@ static bool is_in_doubt(const struct move *move)
 	       move_is_gone(move);
 }
 
-void move_src_step_stuck(struct move *move)
+void move_src_step_stuck(struct machine *machine)
 {
+	struct move *move = move_of(machine);
+
 	if (is_conflict(move))
 		return;
 	if (!is_in_doubt(move))
-		move_src_step_handover(move);
+		move_src_step_handover(machine);
 	else if (!move->asked && !loop_timer_is_active(move->retry))
 		move_src_ask(move, NULL, NULL, on_fate);
 }
@@ -219,17 +223,23 @@ void move_src_step_stuck(struct move *move)
 /* ---- confirm: the guest is there, ours may go --------------------------- */
 
 /* QEMU's own account of the migration is read before it goes. */
-void move_src_enter_confirm(struct move *move)
+void move_src_enter_confirm(struct machine *machine)
 {
+	struct move *move = move_of(machine);
+
 	move_end_stream(move);
 	move_query(move);
 }
 
-void move_src_step_confirm(struct move *move)
+void move_src_step_confirm(struct machine *machine)
 {
+	struct move *move = move_of(machine);
+
 	if (move_is_gone(move)) {
-		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_DONE,
-							.delete_vm = move->row.vm_uuid });
+		machine_go_to(&move->machine,
+			      &(struct machine_change){
+				      .to = MOVE_STATE_DONE,
+				      .with = { store_delete_vm(move->row.vm_uuid) } });
 	} else if (!move->query_pending && !move->asked) {
 		move->asked = true;
 		qemu_quit(move_qemu(move));

@@ -19,7 +19,7 @@
 
 static uint64_t age_ms(const struct move *move)
 {
-	return loop_now_ms(move->moves->env.loop) - move->entered_ms;
+	return machine_in_state_ms(&move->machine);
 }
 
 static void on_stopped(struct move *move, struct json_object *result, const struct err *err)
@@ -31,7 +31,7 @@ static void on_stopped(struct move *move, struct json_object *result, const stru
 		return;
 	}
 	move->guest_safe = true;
-	move_step(move);
+	machine_step(&move->machine);
 }
 
 /* A refusal by a lock is waited for here only for a while: afterwards the VM itself goes on
@@ -54,7 +54,7 @@ static void on_continued(struct move *move, struct json_object *result, const st
 		log_error("move", "resume", "move=%s vm=%s error=%s", move->row.id,
 			  move->row.vm_name, err->msg);
 	move->guest_safe = true;
-	move_step(move);
+	machine_step(&move->machine);
 }
 
 /* An earlier `cont', maybe of before a restart, may have been refused. */
@@ -92,7 +92,7 @@ static void on_guest_state(struct move *move, struct json_object *result, const 
 		move->query_pending = false; /* the tick asks again */
 	} else if ((qmp_run_state_decode(result) == QMP_RUN_RUNNING) == shall_run) {
 		move->guest_safe = true;
-		move_step(move);
+		machine_step(&move->machine);
 	} else if (!shall_run) {
 		move_qmp(move, "stop", NULL, COMMAND_DEADLINE_MS, on_stopped);
 	} else if (is_given_away(move)) {
@@ -150,7 +150,7 @@ static void on_dropped(struct move *move, struct json_object *result, const stru
 	move->verdict = (enum verdict)reply.verdict;
 	if (!is_unknown)
 		move_src_blame_peer(move, reply.reason);
-	move_step(move);
+	machine_step(&move->machine);
 }
 
 static void send_drop(struct move *move)
@@ -163,8 +163,10 @@ static void send_drop(struct move *move)
 	move_src_ask(move, "drop", body, on_dropped);
 }
 
-void move_src_enter_rollback(struct move *move)
+void move_src_enter_rollback(struct machine *machine)
 {
+	struct move *move = move_of(machine);
+
 	loop_timer_start(move->tick, TICK_MS);
 	move->guest_safe = false;
 	if (move->verdict == VERDICT_REFUSED)
@@ -193,26 +195,28 @@ static bool may_end_without_answer(struct move *move)
 static void taken_after_all(struct move *move)
 {
 	if (move_is_gone(move)) {
-		move_go_to(move, &(struct move_change){ .to = MOVE_STATE_CONFIRM });
+		machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_CONFIRM });
 		return;
 	}
 	err_set(&move->error, ERR_CONFLICT,
 		"host '%s' has taken the guest, and it is here too: stop one of them, then resolve",
 		move->row.peer);
-	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_STUCK, .why = move->error.msg });
+	machine_go_to(&move->machine,
+		      &(struct machine_change){ .to = MOVE_STATE_STUCK, .why = move->error.msg });
 }
 
 /* A user's resume obeys the same rule as ours, and a guest that may be the other host's is
  * not stopped here.  Where the owner is certain, nobody waits for a silent host. */
 static void set_sync_jobs(struct move *move)
 {
-	move->job.allowed = move_def(move, MOVE_STATE_ROLLBACK)->sync_jobs;
+	move->job.allowed = move_sync_jobs(move, MOVE_STATE_ROLLBACK);
 	if (is_given_away(move) || move->qemu_state == QMP_MIG_UNKNOWN)
 		move->job.allowed &= ~((1u << VM_SYNC_RESUME) | (1u << VM_SYNC_STOP));
 }
 
-void move_src_step_rollback(struct move *move)
+void move_src_step_rollback(struct machine *machine)
 {
+	struct move *move = move_of(machine);
 	bool cancelled = move->error.code == ERR_CANCELLED;
 
 	set_sync_jobs(move);
@@ -223,7 +227,8 @@ void move_src_step_rollback(struct move *move)
 	if (move->verdict == VERDICT_TAKEN) {
 		taken_after_all(move);
 	} else if (move->guest_safe && (move->answered || may_end_without_answer(move))) {
-		move_go_to(move, &(struct move_change){ .to = cancelled ? MOVE_STATE_CANCELLED
+		machine_go_to(&move->machine,
+			      &(struct machine_change){ .to = cancelled ? MOVE_STATE_CANCELLED
 									: MOVE_STATE_FAILED,
 							.why = move->error.msg });
 	} else if (!loop_timer_is_active(move->tick)) {

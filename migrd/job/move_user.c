@@ -14,11 +14,11 @@ bool move_cancel(struct move *move, struct err *err)
 			       "the guest is complete here, or being taken: ask host '%s', where "
 			       "it comes from",
 			       move->row.peer);
-	if (!move_can_cancel(move) && move->state != MOVE_STATE_ROLLBACK)
+	if (!move_can_cancel(move) && move->machine.state != MOVE_STATE_ROLLBACK)
 		return err_set(err, ERR_TOO_LATE, "the move is in its %s", move_state_name(move));
 	move->cancel_requested = true;
 	move_note(move, "cancel-requested", "%s", "");
-	move_step(move);
+	machine_step(&move->machine);
 	return true;
 }
 
@@ -74,7 +74,7 @@ static void write_setting(void *data, struct move *move)
 		move->options.bandwidth_bytes_per_s = wanted->bandwidth_bytes_per_s;
 	if (wanted->has_downtime_limit)
 		move->options.downtime_limit_ms = wanted->downtime_limit_ms;
-	move_write_detail(move, on_set_saved, setting);
+	machine_save_for(&move->machine, on_set_saved, setting);
 }
 
 bool move_set(struct move *move, const struct move_options *options, move_set_fn *done, void *data,

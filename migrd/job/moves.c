@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* All moves of this host: what there is to know of them, and how they are started. */
 #include <assert.h>
-#include <search.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -13,26 +11,10 @@
 #define LOOKS_AT_ONCE   8
 #define LOOKS_OF_A_PEER 2
 
-/* ---- what finds a move ------------------------------------------------- */
-
-/* The id is kept in the row, so that a node of the tree leads to its move. */
-static struct move *move_of_id(const char *id)
-{
-	return (struct move *)(uintptr_t)(id - offsetof(struct move, row.id));
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
+/* ---- the lists ------------------------------------------------------------ */
 
 void moves_insert(struct moves *moves, struct move *move)
 {
-	const char *const *node = tsearch(move->row.id, &moves->by_id, compare_ids);
-
-	if (!node)
-		abort(); /* out of memory */
-	assert(*node == move->row.id);
 	TAILQ_INSERT_HEAD(&moves->list, move, link);
 	TAILQ_INSERT_HEAD(&moves->active, move, active_link);
 	move->is_active = true;
@@ -69,14 +51,13 @@ void moves_remove(struct moves *moves, struct move *move)
 	moves_retire(moves, move);
 	unfile(moves, move);
 	TAILQ_REMOVE(&moves->list, move, link);
-	tdelete(move->row.id, &moves->by_id, compare_ids);
 }
 
 struct move *moves_find(struct moves *moves, const char *id)
 {
-	const char *const *node = tfind(id, &moves->by_id, compare_ids);
+	struct machine *machine = machines_find(&moves->machines, id);
 
-	return node ? move_of_id(*node) : NULL;
+	return machine ? move_of(machine) : NULL;
 }
 
 struct move *moves_first(struct moves *moves)
@@ -120,6 +101,8 @@ struct moves *moves_new(const struct moves_env *env)
 	struct moves *moves = xnew(struct moves);
 
 	moves->env = *env;
+	moves->machines.loop = env->loop;
+	moves->machines.store = env->store;
 	TAILQ_INIT(&moves->list);
 	TAILQ_INIT(&moves->active);
 	TAILQ_INIT(&moves->unsettled);
@@ -165,30 +148,30 @@ const struct store_move *move_row(const struct move *move)
 
 const char *move_state_name(const struct move *move)
 {
-	return move_def(move, move->state)->name;
+	return machine_state(&move->machine)->name;
 }
 
 bool move_is_final(const struct move *move)
 {
-	return !move->is_new && move_def(move, move->state)->is_final;
+	return machine_is_final(&move->machine);
 }
 
 bool move_can_cancel(const struct move *move)
 {
-	return move_def(move, move->state)->can_cancel &&
+	return (machine_state(&move->machine)->flags & MOVE_CAN_CANCEL) &&
 	       (move->side == MOVE_SRC || move_dst_may_refuse(move));
 }
 
 bool move_was_cancelled(const struct move *move)
 {
-	return move->state == MOVE_STATE_CANCELLED ||
+	return move->machine.state == MOVE_STATE_CANCELLED ||
 	       (move->side == MOVE_DST && move_is_final(move) && move->cancel_requested &&
 		move->error.code == ERR_CANCELLED);
 }
 
 bool move_is_cancelling(const struct move *move)
 {
-	return move->side == MOVE_SRC && move->state == MOVE_STATE_ROLLBACK &&
+	return move->side == MOVE_SRC && move->machine.state == MOVE_STATE_ROLLBACK &&
 	       move->error.code == ERR_CANCELLED && move_owner(move) == move_source(move);
 }
 
@@ -218,7 +201,7 @@ static bool is_undecided(const struct move *move)
 const char *move_owner(const struct move *move)
 {
 	bool taken = move->verdict == VERDICT_TAKEN &&
-		     (move->side == MOVE_SRC || move->state != MOVE_STATE_TRANSFER);
+		     (move->side == MOVE_SRC || move->machine.state != MOVE_STATE_TRANSFER);
 
 	if (is_undecided(move))
 		return NULL;

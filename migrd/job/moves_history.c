@@ -49,7 +49,7 @@ void moves_settled(struct moves *moves)
 
 	TAILQ_FOREACH(move, &moves->active, active_link)
 	{
-		if (!move_is_final(move) && move->state != MOVE_STATE_STUCK)
+		if (!move_is_final(move) && move->machine.state != MOVE_STATE_STUCK)
 			return;
 	}
 	if (moves->settled_count > STORE_HISTORY_MAX)

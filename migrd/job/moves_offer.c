@@ -90,7 +90,7 @@ static void take(struct offer_look *look)
 	struct err err;
 	struct move *move = moves_offered(look->moves, &offer, &err);
 
-	if (move && !move->compared && move->state == MOVE_STATE_PREPARE)
+	if (move && !move->compared && move->machine.state == MOVE_STATE_PREPARE)
 		move->compared = TAKE_PTR(look->preflight);
 	answer(look, move, NULL, move ? NULL : &err);
 }

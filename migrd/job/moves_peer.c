@@ -191,12 +191,14 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", vm_uuid(vm));
 	snprintf(move->row.vm_name, sizeof(move->row.vm_name), "%s", vm_name(vm));
 	vm_note_host(vm, offer->source);
-	move->state = MOVE_STATE_PREPARE;
+	move->machine.state = MOVE_STATE_PREPARE;
 	if (!move_hold_vm(move, vm, err)) {
 		move_free(move);
 		return NULL;
 	}
-	move_record(move, MOVE_STATE_PREPARE, vm_row(vm));
+	machine_begin(&move->machine,
+		      &(struct machine_change){ .to = MOVE_STATE_PREPARE,
+						.with = { store_put_vm(vm_row(vm)) } });
 	return move;
 }
 
@@ -247,7 +249,7 @@ static struct move *record_unknown(struct moves *moves, const struct move_claim 
 	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", claim->vm_uuid);
 	move->verdict = VERDICT_UNKNOWN;
 	explain_unknown(move);
-	move_record(move, MOVE_STATE_FAILED, NULL);
+	machine_begin(&move->machine, &(struct machine_change){ .to = MOVE_STATE_FAILED });
 	return move;
 }
 
@@ -275,10 +277,11 @@ struct move *moves_go(struct moves *moves, const struct move_claim *claim, struc
 		move->go_at_ms = loop_now_ms(moves->env.loop);
 		move_stamp(move, MOVE_STAMP_GO);
 		loop_timer_stop(move->tick); /* from here on it looks more often */
-		if (move->qemu_state != QMP_MIG_COMPLETED && move->state == MOVE_STATE_TRANSFER)
+		if (move->qemu_state != QMP_MIG_COMPLETED &&
+		    move->machine.state == MOVE_STATE_TRANSFER)
 			move_query(move);
 	}
-	move_step(move);
+	machine_step(&move->machine);
 	return move;
 }
 
@@ -291,7 +294,7 @@ struct move *moves_drop(struct moves *moves, const struct move_claim *claim, str
 	if (!move->drop_requested)
 		move->drop_at_ms = loop_now_ms(moves->env.loop);
 	move->drop_requested = true;
-	move_step(move);
+	machine_step(&move->machine);
 	return move;
 }
 
@@ -323,7 +326,7 @@ bool moves_settle(struct moves *moves, const struct move_claim *claim, struct mo
 		return true;
 	}
 	move_dst_note_end(move, claim->verdict, claim->run);
-	move_step(move);
+	machine_step(&move->machine);
 	return true;
 }
 
@@ -334,7 +337,8 @@ bool moves_claim(void *data, const struct stream_preamble *preamble, int fd)
 	struct move *move = moves_find(data, preamble->move_id);
 
 	if (!move || move->side != MOVE_DST || !move->stream || move->stream_gone ||
-	    (move->state != MOVE_STATE_PREPARE && move->state != MOVE_STATE_TRANSFER))
+	    (move->machine.state != MOVE_STATE_PREPARE &&
+	     move->machine.state != MOVE_STATE_TRANSFER))
 		return false;
 	if (!stream_preamble_is_proved(preamble, move->port_key) ||
 	    preamble->attempt <= move->port_attempt)

@@ -8,13 +8,12 @@
 #include "base/mem.h"
 #include "job/move_priv.h"
 
-static enum move_state state_from_name(const struct move *move, const char *name)
+/* What a later version calls by a word of its own waits; move_row_is_known() tells. */
+static enum move_state state_of_row(const struct move *move, const struct store_move *row)
 {
-	for (unsigned i = 0; i < MOVE_STATE_COUNT; i++) {
-		if (strcmp(move_def(move, (enum move_state)i)->name, name) == 0)
-			return (enum move_state)i;
-	}
-	return MOVE_STATE_STUCK;
+	unsigned state = machine_state_of_name(move->machine.type, row->state);
+
+	return state == MOVE_STATE_COUNT ? MOVE_STATE_STUCK : (enum move_state)state;
 }
 
 /* A word of a later version gives leave to nobody; move_row_is_known() tells. */
@@ -31,7 +30,7 @@ bool move_row_is_known(const struct move *move, struct err *err)
 
 	if (strcmp(row->kind, "MIGRATION_OUT") != 0 && strcmp(row->kind, "MIGRATION_IN") != 0)
 		return err_set(err, ERR_STORE, "its kind is '%s'", row->kind);
-	if (strcmp(move_def(move, state_from_name(move, row->state))->name, row->state) != 0)
+	if (machine_state_of_name(move->machine.type, row->state) == MOVE_STATE_COUNT)
 		return err_set(err, ERR_STORE, "its state is '%s'", row->state);
 	if (verdict_from_name(row->verdict) == VERDICT_COUNT)
 		return err_set(err, ERR_STORE, "its verdict is '%s'", row->verdict);
@@ -45,7 +44,7 @@ void moves_add_row(struct moves *moves, struct store_move *row)
 
 	store_move_fini(&move->row);
 	move->row = *row;
-	move->state = state_from_name(move, row->state);
+	move->machine.state = state_of_row(move, row);
 	move->verdict = verdict_of_row(row);
 	move->is_settled = row->settled;
 	move->qemu_state = QMP_MIG_UNKNOWN;
@@ -57,7 +56,7 @@ void moves_add_row(struct moves *moves, struct store_move *row)
 		move_become_history(move);
 		return;
 	}
-	move->is_dormant = true;
+	move->machine.is_dormant = true;
 	move_attach_stream(move); /* also of a rollback, which ends it */
 	move_lease_begin(move);
 }
@@ -67,28 +66,16 @@ static void recover(struct move *move)
 	struct vm *vm = move_vm(move);
 	struct err err;
 
-	move->entered_ms = loop_now_ms(move->moves->env.loop);
 	if (vm && !move_hold_vm(move, vm, &err))
 		log_error("move", "recover", "move=%s error=%s", move->row.id, err.msg);
 	log_info("move", "recovered", "move=%s vm=%s state=%s", move->row.id, move->row.vm_name,
 		 move_state_name(move));
 	move_note(move, "recovered", "the coordinator was restarted");
-	move->is_dormant = false;
 	if (move->side == MOVE_SRC)
 		move_same_clean(move);
-	switch (move_def(move, move->state)->restart) {
-	case MOVE_RESTART_NOTHING:
-		break;
-	case MOVE_RESTART_ROLL_BACK:
-		err_set(&err, ERR_UNAVAILABLE, "the coordinator of host '%s' was restarted in %s",
-			move->moves->env.host_id, move_state_name(move));
-		move_roll_back(move, &err);
-		break;
-	case MOVE_RESTART_CONTINUE:
-		move->is_resumed = true;
-		move_reenter(move);
-		break;
-	}
+	err_set(&err, ERR_UNAVAILABLE, "the coordinator of host '%s' was restarted in %s",
+		move->moves->env.host_id, move_state_name(move));
+	machine_restart(&move->machine, &err);
 }
 
 static bool has_dir(const struct move *move)
@@ -121,11 +108,11 @@ static bool is_waiting(const struct vm *vm)
 /* The source is asked what became of it, as in transfer. */
 static void recover_doubtful(struct move *move)
 {
-	bool is_early = move->side == MOVE_DST && move->state == MOVE_STATE_PREPARE;
+	bool is_early = move->side == MOVE_DST && move->machine.state == MOVE_STATE_PREPARE;
 	struct vm *vm = move_vm(move);
 	struct err err;
 
-	if (move->state == MOVE_STATE_CONFIRM && has_come_back(vm)) {
+	if (move->machine.state == MOVE_STATE_CONFIRM && has_come_back(vm)) {
 		move_set_reason(move, "the record is old, and a QEMU of the guest is here: it is "
 				      "left alone; make sure that the guest runs on one host");
 		log_error("move", "doubt", "move=%s vm=%s reason=%s", move->row.id,
@@ -135,7 +122,7 @@ static void recover_doubtful(struct move *move)
 	/* Also in what follows, and after the next restart. */
 	if (move->side == MOVE_DST && !is_waiting(vm)) {
 		move->may_have_run = true;
-		move_save_detail(move);
+		machine_save(&move->machine);
 	}
 	if (!is_early || !has_run(move)) {
 		recover(move);
@@ -143,10 +130,11 @@ static void recover_doubtful(struct move *move)
 	}
 	if (!move_hold_vm(move, vm, &err))
 		log_error("move", "recover", "move=%s reason=%s", move->row.id, err.msg);
-	move->is_dormant = false;
-	move->is_resumed = true;
-	move_go_to(move, &(struct move_change){ .to = MOVE_STATE_TRANSFER,
-						.put_vm = vm_row(vm),
+	move->machine.is_dormant = false;
+	move->machine.is_resumed = true;
+	machine_go_to(&move->machine,
+		      &(struct machine_change){ .to = MOVE_STATE_TRANSFER,
+						.with = { store_put_vm(vm_row(vm)) },
 						.why = "its QEMU has run the guest already" });
 }
 

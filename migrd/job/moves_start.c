@@ -107,7 +107,9 @@ static struct move *begin(const struct start *start, struct vm *vm, struct err *
 	}
 	move_stamp(move, MOVE_STAMP_CREATED);
 	vm_note_host(vm, start->to);
-	move_record(move, MOVE_STATE_BEGIN, vm_row(vm));
+	machine_begin(&move->machine,
+		      &(struct machine_change){ .to = MOVE_STATE_BEGIN,
+						.with = { store_put_vm(vm_row(vm)) } });
 	return move;
 }
 

@@ -38,11 +38,6 @@ struct store_rows {
 	const char *(*state)(const void *row);
 };
 
-/* With copies of its rows and keys, and nothing left out in between. */
-struct store_txn store_txn_copy(const struct store_txn *txn);
-/* What store_txn_copy() made. */
-void store_txn_drop(struct store_txn *copy);
-
 extern const struct store_rows store_vm_rows, store_move_rows, store_notes_rows;
 
 void store_item_submit(struct store *store, struct store_item *item, store_item_run_fn *run,

@@ -125,6 +125,11 @@ static inline struct store_change store_put_notes(const struct store_notes *note
 	return (struct store_change){ STORE_NOTES, STORE_PUT, notes };
 }
 
+/* With copies of its rows and keys; what has no row comes last.  Thread: any. */
+struct store_txn store_txn_copy(const struct store_txn *txn);
+/* What store_txn_copy() made. */
+void store_txn_drop(struct store_txn *copy);
+
 struct store;
 
 /* Called once, on the loop; ERR NULL: it is on disk.  DATA is the caller's: an

@@ -3,7 +3,7 @@
 # states.sh FILE -- what may follow what, as the tables of migrd/job/move_states.c
 # have it, in Promela: the model includes it, and asserts it at each change.
 exec awk '
-	/^const struct move_state_def move_(src|dst)_states/ {
+	/^const struct machine_state move_(src|dst)_states/ {
 		side = /_src_/ ? "src" : "dst"
 	}
 	/^\t\[MOVE_STATE_[A-Z]*\] = / {

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "machine/machine.h"
+
+#include <assert.h>
+#include <search.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+/* Delay before a record that the disk refused is written again. */
+#define SAVE_RETRY_MS 500
+#define NOTES_MAX     64
+
+/* A record under way; its machine is found again by id, since it may go. */
+struct machine_save {
+	struct machines *machines;
+	char id[ID_UUID_SIZE];
+	unsigned to;
+	struct store_txn with; /* copies of what goes with the machine's own row */
+	char *why;
+	struct store_timeline_entry *notes; /* kept until they are on disk */
+	size_t note_count;
+};
+
+/* ---- what finds a machine ------------------------------------------------ */
+
+/* A node of the tree is the id in its machine. */
+static struct machine *machine_of_id(const char *id)
+{
+	return (struct machine *)(uintptr_t)(id - offsetof(struct machine, id));
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+struct machine *machines_find(const struct machines *machines, const char *id)
+{
+	const char *const *node = tfind(id, &machines->by_id, compare_ids);
+
+	return node ? machine_of_id(*node) : NULL;
+}
+
+/* ---- life ------------------------------------------------------------ */
+
+static void on_retry(void *data);
+
+void machine_init(struct machine *machine, const struct machine_type *type,
+		  struct machines *machines, const char *id)
+{
+	const char *const *node;
+
+	machine->type = type;
+	machine->machines = machines;
+	snprintf(machine->id, sizeof(machine->id), "%s", id);
+	machine->retry = loop_timer_new(machines->loop, on_retry, machine);
+	node = tsearch(machine->id, &machines->by_id, compare_ids);
+	if (!node)
+		abort(); /* out of memory */
+	assert(*node == machine->id);
+}
+
+void machine_retire(struct machine *machine)
+{
+	free(TAKE_PTR(machine->notes));
+	machine->note_count = 0;
+	loop_timer_free(TAKE_PTR(machine->retry));
+}
+
+static void save_free(struct machine_save *save)
+{
+	if (!save)
+		return;
+	store_txn_drop(&save->with);
+	free(save->why);
+	free(save->notes);
+	free(save);
+}
+
+void machine_fini(struct machine *machine)
+{
+	save_free(TAKE_PTR(machine->unsaved));
+	machine_retire(machine);
+	tdelete(machine->id, &machine->machines->by_id, compare_ids);
+}
+
+/* ---- what there is to know --------------------------------------------- */
+
+static const struct machine_state *state_at(const struct machine *machine, unsigned state)
+{
+	assert(state < machine->type->state_count);
+	return &machine->type->states[state];
+}
+
+const struct machine_state *machine_state(const struct machine *machine)
+{
+	return state_at(machine, machine->state);
+}
+
+bool machine_is_final(const struct machine *machine)
+{
+	return !machine->is_new && (machine_state(machine)->flags & MACHINE_FINAL);
+}
+
+unsigned machine_state_of_name(const struct machine_type *type, const char *name)
+{
+	unsigned state = 0;
+
+	while (state < type->state_count &&
+	       (!type->states[state].name || strcmp(type->states[state].name, name) != 0))
+		state++;
+	return state;
+}
+
+uint64_t machine_in_state_ms(const struct machine *machine)
+{
+	return loop_now_ms(machine->machines->loop) - machine->entered_ms;
+}
+
+/* ---- the timeline ----------------------------------------------------- */
+
+void machine_note(struct machine *machine, const char *event, const char *fmt, ...)
+{
+	struct store_timeline_entry *note;
+	va_list ap;
+
+	if (machine_is_final(machine))
+		return;
+	if (machine->note_count == NOTES_MAX)
+		machine_save(machine);
+	if (machine->note_count == NOTES_MAX)
+		return; /* a change is being written: better lost than late */
+	if (!machine->notes)
+		machine->notes = xcalloc(NOTES_MAX, sizeof(*machine->notes));
+	note = &machine->notes[machine->note_count++];
+	note->at_ms = clock_wall_ms();
+	snprintf(note->event, sizeof(note->event), "%s", event);
+	va_start(ap, fmt);
+	err_vtext(note->detail, fmt, ap);
+	va_end(ap);
+}
+
+static void take_notes(struct machine_save *save, struct machine *machine)
+{
+	save->notes = TAKE_PTR(machine->notes);
+	save->note_count = machine->note_count;
+	machine->note_count = 0;
+}
+
+/* The disk did not take them: they go before what has come since. */
+static void give_notes_back(struct machine_save *save, struct machine *machine)
+{
+	struct store_timeline_entry *later = TAKE_PTR(machine->notes);
+	size_t room = NOTES_MAX - save->note_count;
+	size_t count = machine->note_count < room ? machine->note_count : room;
+
+	machine->notes = xcalloc(NOTES_MAX, sizeof(*machine->notes));
+	if (save->note_count)
+		memcpy(machine->notes, save->notes, save->note_count * sizeof(*save->notes));
+	if (count)
+		memcpy(machine->notes + save->note_count, later, count * sizeof(*later));
+	machine->note_count = save->note_count + count;
+	free(later);
+}
+
+/* ---- from state to state --------------------------------------------- */
+
+static void enter(struct machine *machine)
+{
+	const struct machine_state *state = machine_state(machine);
+
+	machine->is_saving = false;
+	machine->is_new = false;
+	machine->entered_ms = loop_now_ms(machine->machines->loop);
+	loop_timer_stop(machine->retry);
+	machine->type->entering(machine);
+	if (state->enter)
+		state->enter(machine);
+	machine_step(machine);
+	machine->type->entered(machine);
+}
+
+void machine_step(struct machine *machine)
+{
+	const struct machine_state *state = machine_state(machine);
+
+	if (!machine->is_saving && !machine->is_dormant && state->step)
+		state->step(machine);
+}
+
+/* A state that is on disk and not entered yet. */
+static void fault_point(const struct machine *machine)
+{
+	char point[64];
+	struct err ignored;
+
+	snprintf(point, sizeof(point), "%s.%s", machine->type->name,
+		 state_at(machine, machine->target)->name);
+	fault_hit(point, &ignored);
+}
+
+static void on_committed(void *data, const struct err *err)
+{
+	struct machine_save *save = data;
+	struct machine *machine = machines_find(save->machines, save->id);
+	struct machine_change change;
+	unsigned from;
+
+	if (!machine) {
+		save_free(save);
+		return;
+	}
+	if (err) {
+		machine->unsaved = save;
+		loop_timer_start(machine->retry, SAVE_RETRY_MS);
+		machine->type->refused(machine, err);
+		return;
+	}
+	fault_point(machine);
+	from = machine->state;
+	machine->state = machine->target;
+	change = (struct machine_change){ save->to,
+					  { save->with.list[0], save->with.list[1] },
+					  save->why };
+	machine->type->recorded(machine, from, &change);
+	save_free(save);
+	enter(machine);
+}
+
+static void commit(struct machine_save *save, struct machine *machine)
+{
+	const struct store_notes notes = { machine->id, save->notes, save->note_count };
+	const struct store_txn txn = { { save->with.list[0], save->with.list[1],
+					 machine->type->row(machine), store_put_notes(&notes) } };
+
+	store_commit(machine->machines->store, &txn, on_committed, save);
+}
+
+static void on_retry(void *data)
+{
+	struct machine *machine = data;
+
+	commit(TAKE_PTR(machine->unsaved), machine);
+}
+
+static struct machine_save *save_new(struct machine *machine)
+{
+	struct machine_save *save = xnew(struct machine_save);
+
+	save->machines = machine->machines;
+	memcpy(save->id, machine->id, sizeof(save->id));
+	return save;
+}
+
+static void write_change(struct machine *machine, const struct machine_change *change)
+{
+	const struct machine_state *to = state_at(machine, change->to);
+	struct machine_save *save = save_new(machine);
+
+	assert(!to->invariant || to->invariant(machine));
+	save->to = change->to;
+	save->with = store_txn_copy(&(struct store_txn){ { change->with[0], change->with[1] } });
+	save->why = xstrdup(change->why ? change->why : "");
+	machine->is_saving = true;
+	machine->target = change->to;
+	machine->type->fill(machine, change->to);
+	machine_note(machine, to->name, "%s", save->why);
+	take_notes(save, machine);
+	commit(save, machine);
+}
+
+void machine_go_to(struct machine *machine, const struct machine_change *change)
+{
+	assert(!machine->is_saving);
+	assert(machine_state(machine)->next & (1u << change->to));
+	machine->is_resumed = false;
+	write_change(machine, change);
+}
+
+void machine_begin(struct machine *machine, const struct machine_change *change)
+{
+	machine->is_new = true;
+	machine->state = change->to;
+	write_change(machine, change);
+}
+
+void machine_restart(struct machine *machine, const struct err *why)
+{
+	machine->entered_ms = loop_now_ms(machine->machines->loop);
+	machine->is_dormant = false;
+	switch (machine_state(machine)->restart) {
+	case MACHINE_RESTART_NOTHING:
+		break;
+	case MACHINE_RESTART_GIVE_UP:
+		machine->type->give_up(machine, why);
+		break;
+	case MACHINE_RESTART_CONTINUE:
+		machine->is_resumed = true;
+		enter(machine);
+		break;
+	}
+}
+
+/* ---- without a change of state ------------------------------------------ */
+
+static void on_saved(void *data, const struct err *err)
+{
+	struct machine_save *save = data;
+	struct machine *machine = machines_find(save->machines, save->id);
+
+	if (machine) {
+		if (err && !machine_is_final(machine))
+			give_notes_back(save, machine);
+		machine->type->saved(machine, err);
+	}
+	save_free(save);
+}
+
+void machine_save(struct machine *machine)
+{
+	struct machine_save *save;
+	struct store_notes notes;
+
+	if (machine->is_saving)
+		return;
+	machine->type->fill_facts(machine);
+	save = save_new(machine);
+	take_notes(save, machine);
+	notes = (struct store_notes){ machine->id, save->notes, save->note_count };
+	store_commit(machine->machines->store,
+		     &(struct store_txn){
+			     { machine->type->row(machine), store_put_notes(&notes) } },
+		     on_saved, save);
+}
+
+void machine_save_for(struct machine *machine, store_done_fn *done, void *data)
+{
+	assert(!machine->is_saving);
+	machine->type->fill_facts(machine);
+	store_commit(machine->machines->store,
+		     &(struct store_txn){ { machine->type->row(machine) } }, done, data);
+}
