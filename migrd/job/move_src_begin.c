@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The source before anything happens: what would stop the move later is asked for
  * now, one row after another.  Until the last row the other host knows nothing. */
+#include <string.h>
+
+#include "base/json.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "job/move_priv.h"
 #include "job/move_src.h"
@@ -59,10 +63,30 @@ static void set_parameters(struct move *move)
 		 on_set);
 }
 
+/* Before 9.0 TCG does not see all that a running guest writes between two passes
+ * (findings/tcg-before-9.0-loses-writes-in-a-live-move.sh); KVM does. */
+static void note_lost_writes(struct move *move)
+{
+	CLEANUP(json_putp) struct json_object *def = json_read_back(vm_definition(move_vm(move)));
+	const struct qmp_version *version = qemu_version(move_qemu(move));
+	const char *accel = json_get_str(def, "accel");
+
+	if (accel && strcmp(accel, "tcg") == 0 && version && version->major < 9) {
+		move_note(move, "may-lose-writes",
+			  "QEMU %d.%d without KVM may lose what a guest writes while it is moved: "
+			  "pause it first, or use QEMU 9.0",
+			  version->major, version->minor);
+		log_warning("move", "may-lose-writes", "move=%s vm=%s qemu=%d.%d accel=tcg",
+			    move->row.id, move->row.vm_name, version->major, version->minor);
+	}
+	move_src_begin_next(move);
+}
+
 static void (*const rows[])(struct move *move) = {
 	ask_blockers,          /* what QEMU itself says */
 	move_block_jobs_check, /* what works on the disks and would end with this QEMU */
 	move_bitmaps_note,     /* what the move loses */
+	note_lost_writes,      /* the same, of the memory */
 	move_images_activate,  /* a guest that arrived without running */
 	move_media_check,      /* what its drives are now */
 	move_same_gather,      /* what the guest uses, for the destination to compare */

@@ -169,6 +169,18 @@ START_TEST(begin_images_of_a_paused_guest_are_taken_move_goes_on)
 }
 END_TEST
 
+/* A guest that is emulated by a QEMU whose dirty log has a hole. */
+START_TEST(begin_emulated_by_old_qemu_says_that_writes_may_be_lost)
+{
+	CLEANUP(free_charp) char *timeline = NULL;
+
+	start(MOVE_BLOCK_JOBS_REFUSE);
+	timeline = rig_timeline();
+	ck_assert_ptr_nonnull(strstr(timeline, "QEMU 7.2 without KVM may lose"));
+	ck_assert_str_eq(rig_state(), "prepare");
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("move_src_begin");
@@ -182,6 +194,7 @@ Suite *suite(void)
 	tcase_add_test(tc, begin_waits_for_a_block_job_cancel_ends_the_move);
 	tcase_add_test(tc, begin_block_job_is_cancelled_by_rule_and_named);
 	tcase_add_test(tc, begin_bitmap_that_will_be_lost_is_named);
+	tcase_add_test(tc, begin_emulated_by_old_qemu_says_that_writes_may_be_lost);
 
 	tc = rig_add_case(s, "images");
 	tcase_add_test(tc, begin_paused_guest_has_its_images_nothing_is_done);

@@ -64,7 +64,7 @@ class History:
     def is_reset_seen(self):
         lines = sorted((line for life in self.lives for line in life.lines), key=lambda o: o.at)
         since = next((after.at for line, after in zip(lines, lines[1:])
-                      if after.ticks < line.ticks), None)
+                      if after.ticks <= line.ticks), None)
         if self._is_reset_awaited and since:
             for life in self.lives:
                 life.lines = [line for line in life.lines if line.at >= since]

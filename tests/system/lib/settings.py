@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Where things are; run.py fills it in before a test is loaded."""
+import functools
 import pathlib
+import re
+import subprocess
 
 SOURCE_DIR = pathlib.Path(__file__).resolve().parents[3]
 MKGUEST = SOURCE_DIR / "tests/guest/mkguest"
@@ -12,6 +15,12 @@ log_dir = None              # where the logs of failed tests go
 slow_factor = 1             # deadlines are multiplied by it (sanitizers)
 slot = 0                    # of the tests that run at once; 0: it runs alone
 SLOTS = 31
+
+
+@functools.cache
+def qemu_major():
+    words = subprocess.run([qemu, "--version"], check=True, capture_output=True, text=True).stdout
+    return int(re.search(r"version (\d+)", words)[1])
 
 
 def program(name):

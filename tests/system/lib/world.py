@@ -40,6 +40,10 @@ class Machine:
     def vm(self, host):
         return host.vm(self.name)
 
+    def moving(self, source, destination):
+        """Around a whole move."""
+        return contextlib.nullcontext()
+
 
 class Guest(Machine):
     """A definition with the boot disk and the console that go with it."""
@@ -146,13 +150,15 @@ class World:
 
     def move(self, guest, source, destination, timeout=MOVE_SECONDS, **options):
         """A whole move that must succeed; its final object on the source."""
-        move = self.begin_move(guest, source, destination, **options)
-        done = self.wait_move(source, move["id"], lambda m: m["final"], timeout)
-        if done["state"] != "done":
-            raise AssertionError(f"move {move['id']} ended in {done['state']}: {done.get('error')}\n"
-                                 f"{source.log_tail()}\n---\n{destination.log_tail()}")
-        # The destination's record may be a moment behind: its guest runs already.
-        self.wait_state(destination, move["id"], "done")
+        with guest.moving(source, destination):
+            move = self.begin_move(guest, source, destination, **options)
+            done = self.wait_move(source, move["id"], lambda m: m["final"], timeout)
+            if done["state"] != "done":
+                raise AssertionError(
+                    f"move {move['id']} ended in {done['state']}: {done.get('error')}\n"
+                    f"{source.log_tail()}\n---\n{destination.log_tail()}")
+            # The destination's record may be a moment behind: its guest runs already.
+            self.wait_state(destination, move["id"], "done")
         return done
 
     # ---- the end -----------------------------------------------------------
