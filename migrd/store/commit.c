@@ -7,8 +7,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/item.h"
+#include "store/row.h"
 
-static const struct store_rows *const rows_of[STORE_ROWS_COUNT] = {
+static const struct store_rows *const rows_of[STORE_TABLE_COUNT] = {
 	[STORE_VM] = &store_vm_rows,
 	[STORE_MOVE] = &store_move_rows,
 	[STORE_NOTES] = &store_notes_rows,
@@ -21,6 +22,19 @@ struct commit_item {
 	void *data;
 };
 
+/* A table of columns says it all; what has none brings its own. */
+static void *copy_row(const struct store_rows *rows, const void *row)
+{
+	return rows->table ? store_row_dup(rows->table, row) : rows->copy(row);
+}
+
+static void drop_row(const struct store_rows *rows, void *copy)
+{
+	if (rows->table)
+		store_row_fini(rows->table, copy);
+	free(copy);
+}
+
 struct store_txn store_txn_copy(const struct store_txn *txn)
 {
 	struct store_txn copy = { 0 };
@@ -31,7 +45,7 @@ struct store_txn store_txn_copy(const struct store_txn *txn)
 
 		if (!change.row)
 			continue;
-		change.row = change.op == STORE_PUT ? rows_of[change.table]->copy(change.row)
+		change.row = change.op == STORE_PUT ? copy_row(rows_of[change.table], change.row)
 						    : xstrdup(change.row);
 		copy.list[count++] = change;
 	}
@@ -41,18 +55,23 @@ struct store_txn store_txn_copy(const struct store_txn *txn)
 void store_txn_drop(struct store_txn *copy)
 {
 	for (size_t i = 0; i < STORE_TXN_MAX; i++) {
-		struct store_change *change = &copy->list[i];
+		const struct store_change *change = &copy->list[i];
+		void *row = (void *)(uintptr_t)change->row;
 
-		if (change->op == STORE_PUT && change->row)
-			rows_of[change->table]->drop((void *)(uintptr_t)change->row);
+		if (row && change->op == STORE_PUT)
+			drop_row(rows_of[change->table], row);
 		else
-			free((void *)(uintptr_t)change->row);
+			free(row);
 	}
 }
 
 static const char *key_of(const struct store_change *change)
 {
-	return change->op == STORE_PUT ? rows_of[change->table]->key(change->row) : change->row;
+	const struct store_rows *rows = rows_of[change->table];
+
+	if (change->op == STORE_DELETE)
+		return change->row;
+	return rows->table ? store_row_key(rows->table, change->row) : rows->key(change->row);
 }
 
 /* ---- store thread ---- */

@@ -11,6 +11,7 @@
 #include "store/db.h"
 
 struct store_item;
+struct store_table;
 typedef bool store_item_run_fn(struct store_item *item, struct store_db *db, struct err *err);
 typedef void store_item_done_fn(struct store_item *item, const struct err *err); /* NULL: done */
 
@@ -29,11 +30,11 @@ struct store_item {
 /* A table that transactions change: a row of rows_of[] in commit.c. */
 struct store_rows {
 	const char *name;
-	void *(*copy)(const void *row); /* on the loop, as drop() */
-	void (*drop)(void *copy);
+	const struct store_table *table; /* its columns; NULL: copy() and key() */
+	void *(*copy)(const void *row);  /* on the loop; one block, which free() frees */
+	const char *(*key)(const void *row);
 	bool (*put)(struct store_db *db, const void *row, struct err *err);
 	bool (*delete)(struct store_db *db, const char *key, struct err *err); /* NULL: never */
-	const char *(*key)(const void *row);
 	/* For the fault points store.NAME.STATE.WHEN; NULL: it has none. */
 	const char *(*state)(const void *row);
 };

@@ -22,27 +22,7 @@ static const struct store_table table = { "move", columns, ARRAY_LEN(columns),
 
 void store_move_fini(struct store_move *move)
 {
-	free(move->detail);
-	move->detail = NULL;
-}
-
-static void *copy(const void *row)
-{
-	struct store_move *move = xnew(struct store_move);
-
-	store_row_copy(&table, move, row);
-	return move;
-}
-
-static void drop(void *row)
-{
-	store_move_fini(row);
-	free(row);
-}
-
-static const char *key(const void *row)
-{
-	return ((const struct store_move *)row)->id;
+	store_row_fini(&table, move);
 }
 
 static const char *state(const void *row)
@@ -86,10 +66,8 @@ static bool put(struct store_db *db, const void *row, struct err *err)
 
 const struct store_rows store_move_rows = {
 	.name = "move",
-	.copy = copy,
-	.drop = drop,
+	.table = &table,
 	.put = put,
-	.key = key,
 	.state = state,
 };
 

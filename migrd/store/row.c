@@ -117,13 +117,38 @@ bool store_row_read(const struct store_table *table, sqlite3_stmt *stmt, void *r
 	return true;
 }
 
-void store_row_copy(const struct store_table *table, void *to, const void *from)
+/* What an owned column of ROW points to. */
+static char **owned(const struct store_column *column, void *row)
 {
-	memcpy(to, from, table->row_size);
-	for (size_t i = 0; i < table->column_count; i++) {
-		char **value = (char **)(void *)((char *)to + table->columns[i].offset);
+	return column->type == STORE_COLUMN_OWNED ? (char **)(void *)((char *)row + column->offset)
+						  : NULL;
+}
 
-		if (table->columns[i].type == STORE_COLUMN_OWNED && *value)
+void *store_row_dup(const struct store_table *table, const void *row)
+{
+	void *copy = xcalloc(1, table->row_size);
+
+	memcpy(copy, row, table->row_size);
+	for (size_t i = 0; i < table->column_count; i++) {
+		char **value = owned(&table->columns[i], copy);
+
+		if (value && *value)
 			*value = xstrdup(*value);
 	}
+	return copy;
+}
+
+void store_row_fini(const struct store_table *table, void *row)
+{
+	for (size_t i = 0; i < table->column_count; i++) {
+		char **value = owned(&table->columns[i], row);
+
+		if (value)
+			free(TAKE_PTR(*value));
+	}
+}
+
+const char *store_row_key(const struct store_table *table, const void *row)
+{
+	return (const char *)row + table->columns[0].offset;
 }

@@ -49,6 +49,11 @@ void store_row_bind(const struct store_table *table, const void *row, sqlite3_st
 /* Into a zeroed ROW; text that does not fit its member is a STORE error. */
 bool store_row_read(const struct store_table *table, sqlite3_stmt *stmt, void *row,
 		    struct err *err);
-void store_row_copy(const struct store_table *table, void *to, const void *from);
+/* A row of its own; store_row_fini() and free() end it. */
+void *store_row_dup(const struct store_table *table, const void *row);
+/* Frees what ROW owns. */
+void store_row_fini(const struct store_table *table, void *row);
+/* The first column of ROW. */
+const char *store_row_key(const struct store_table *table, const void *row);
 
 #endif

@@ -88,11 +88,11 @@ struct store_notes {
 	size_t count;
 };
 
-enum store_rows_of { STORE_VM, STORE_MOVE, STORE_NOTES, STORE_ROWS_COUNT };
+enum store_table_id { STORE_VM, STORE_MOVE, STORE_NOTES, STORE_TABLE_COUNT };
 enum store_op { STORE_PUT, STORE_DELETE };
 
 struct store_change {
-	enum store_rows_of table;
+	enum store_table_id table;
 	enum store_op op;
 	const void *row; /* PUT: the table's struct; DELETE: its key; NULL: no change at all */
 };

@@ -99,9 +99,8 @@ static const char *key(const void *row)
 const struct store_rows store_notes_rows = {
 	.name = "timeline",
 	.copy = copy,
-	.drop = free,
-	.put = put,
 	.key = key,
+	.put = put,
 };
 
 /* ---- a whole timeline ---- */

@@ -19,28 +19,7 @@ static const struct store_table table = { "vm", columns, ARRAY_LEN(columns),
 
 void store_vm_fini(struct store_vm *vm)
 {
-	free(vm->definition);
-	free(vm->attaching);
-	vm->definition = vm->attaching = NULL;
-}
-
-static void *copy(const void *row)
-{
-	struct store_vm *vm = xnew(struct store_vm);
-
-	store_row_copy(&table, vm, row);
-	return vm;
-}
-
-static void drop(void *row)
-{
-	store_vm_fini(row);
-	free(row);
-}
-
-static const char *key(const void *row)
-{
-	return ((const struct store_vm *)row)->uuid;
+	store_row_fini(&table, vm);
 }
 
 bool store_vms_prepare(struct store_db *db, struct err *err)
@@ -77,11 +56,9 @@ static bool delete (struct store_db *db, const char *uuid, struct err *err)
 
 const struct store_rows store_vm_rows = {
 	.name = "vm",
-	.copy = copy,
-	.drop = drop,
+	.table = &table,
 	.put = put,
 	.delete = delete,
-	.key = key,
 };
 
 bool store_vms_load(struct store_db *db, void (*each)(void *data, struct store_vm *vm), void *data,

@@ -40,7 +40,7 @@ void real_store_commit(struct store *store, const struct store_txn *txn, store_d
 void wrap_store_commit(struct store *store, const struct store_txn *txn, store_done_fn *done,
 		       void *data) __asm__("__wrap_store_commit");
 
-static const void *row_of(const struct commit *commit, enum store_rows_of table, enum store_op op)
+static const void *row_of(const struct commit *commit, enum store_table_id table, enum store_op op)
 {
 	for (size_t i = 0; i < STORE_TXN_MAX; i++) {
 		const struct store_change *change = &commit->txn.list[i];
