@@ -6,7 +6,6 @@
  * the last to leave frees it. */
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "api/http_internal.h"
 #include "base/clock.h"

@@ -4,7 +4,6 @@
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "api/http_internal.h"
 #include "base/clock.h"

@@ -8,7 +8,6 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
-#include "base/loop.h"
 
 #define UUID_LEN  (ID_UUID_SIZE - 1)
 #define TOKEN_LEN (ID_TOKEN_SIZE - 1)

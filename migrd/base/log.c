@@ -15,7 +15,6 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/loop.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 

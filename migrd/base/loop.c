@@ -2,7 +2,6 @@
 #include "base/loop.h"
 
 #include <assert.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"

@@ -3,7 +3,6 @@
 #include "job/move.h"
 
 #include <stdarg.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"

@@ -171,6 +171,8 @@ void move_note(struct move *move, const char *event, const char *fmt, ...)
 	char detail[ERR_MSG_SIZE];
 	va_list ap;
 
+	if (move_is_final(move))
+		return; /* its timeline takes none */
 	va_start(ap, fmt);
 	err_vtext(detail, fmt, ap);
 	va_end(ap);

@@ -68,7 +68,8 @@ static void set_parameters(struct move *move)
 static void note_lost_writes(struct move *move)
 {
 	CLEANUP(json_putp) struct json_object *def = json_read_back(vm_definition(move_vm(move)));
-	const struct qmp_version *version = qemu_version(move_qemu(move));
+	const struct qemu *qemu = move_qemu(move);
+	const struct qmp_version *version = qemu ? qemu_version(qemu) : NULL;
 	const char *accel = json_get_str(def, "accel");
 
 	if (accel && strcmp(accel, "tcg") == 0 && version && version->major < 9) {

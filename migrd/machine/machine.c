@@ -20,7 +20,6 @@
 struct machine_save {
 	struct machines *machines;
 	char id[ID_UUID_SIZE];
-	unsigned to;
 	struct store_txn with; /* copies of what goes with the machine's own row */
 	char *why;
 	struct store_timeline_entry *notes; /* kept until they are on disk */
@@ -225,7 +224,7 @@ static void on_committed(void *data, const struct err *err)
 	fault_point(machine);
 	from = machine->state;
 	machine->state = machine->target;
-	change = (struct machine_change){ save->to,
+	change = (struct machine_change){ machine->state,
 					  { save->with.list[0], save->with.list[1] },
 					  save->why };
 	machine->type->recorded(machine, from, &change);
@@ -233,20 +232,20 @@ static void on_committed(void *data, const struct err *err)
 	enter(machine);
 }
 
-static void commit(struct machine_save *save, struct machine *machine)
+static void commit(struct machine_save *save, struct machine *machine, store_done_fn *done)
 {
 	const struct store_notes notes = { machine->id, save->notes, save->note_count };
 	const struct store_txn txn = { { save->with.list[0], save->with.list[1],
 					 machine->type->row(machine), store_put_notes(&notes) } };
 
-	store_commit(machine->machines->store, &txn, on_committed, save);
+	store_commit(machine->machines->store, &txn, done, save);
 }
 
 static void on_retry(void *data)
 {
 	struct machine *machine = data;
 
-	commit(TAKE_PTR(machine->unsaved), machine);
+	commit(TAKE_PTR(machine->unsaved), machine, on_committed);
 }
 
 static struct machine_save *save_new(struct machine *machine)
@@ -264,7 +263,6 @@ static void write_change(struct machine *machine, const struct machine_change *c
 	struct machine_save *save = save_new(machine);
 
 	assert(!to->invariant || to->invariant(machine));
-	save->to = change->to;
 	save->with = store_txn_copy(&(struct store_txn){ { change->with[0], change->with[1] } });
 	save->why = xstrdup(change->why ? change->why : "");
 	machine->is_saving = true;
@@ -272,7 +270,7 @@ static void write_change(struct machine *machine, const struct machine_change *c
 	machine->type->fill(machine, change->to);
 	machine_note(machine, to->name, "%s", save->why);
 	take_notes(save, machine);
-	commit(save, machine);
+	commit(save, machine, on_committed);
 }
 
 void machine_go_to(struct machine *machine, const struct machine_change *change)
@@ -325,18 +323,13 @@ static void on_saved(void *data, const struct err *err)
 void machine_save(struct machine *machine)
 {
 	struct machine_save *save;
-	struct store_notes notes;
 
 	if (machine->is_saving)
 		return;
 	machine->type->fill_facts(machine);
 	save = save_new(machine);
 	take_notes(save, machine);
-	notes = (struct store_notes){ machine->id, save->notes, save->note_count };
-	store_commit(machine->machines->store,
-		     &(struct store_txn){
-			     { machine->type->row(machine), store_put_notes(&notes) } },
-		     on_saved, save);
+	commit(save, machine, on_saved);
 }
 
 void machine_save_for(struct machine *machine, store_done_fn *done, void *data)

@@ -62,10 +62,12 @@ class History:
         self._is_reset_awaited = True
 
     def is_reset_seen(self):
+        if not self._is_reset_awaited:
+            return True
         lines = sorted((line for life in self.lives for line in life.lines), key=lambda o: o.at)
         since = next((after.at for line, after in zip(lines, lines[1:])
                       if after.ticks <= line.ticks), None)
-        if self._is_reset_awaited and since:
+        if since:
             for life in self.lives:
                 life.lines = [line for line in life.lines if line.at >= since]
                 life.garbled, life.head = [], None
@@ -75,8 +77,7 @@ class History:
     def _join(self):
         """A line may begin on the source and end on the destination.  The
         source's part is known for certain only later, so this is done when asked."""
-        if self._is_reset_awaited:
-            self.is_reset_seen()
+        self.is_reset_seen()
         for life in self.lives:
             if not life.head:
                 continue
