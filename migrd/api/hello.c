@@ -50,13 +50,16 @@ static void log_hello(const struct http_request *req, const struct peer_hello *h
 			 (unsigned long long)reply->protocol, hello->software);
 }
 
-void hello_answer(struct http_request *req, const char *host_id)
+void hello_answer(struct http_request *req, const char *host_id,
+		  const struct transfer_features *features)
 {
-	struct peer_hello_reply reply = { .software = PACKAGE_STRING };
+	struct peer_hello_reply reply = { .software = PACKAGE_STRING, .has_migration = features };
 	struct peer_hello hello;
 	struct err err = { 0 };
 
 	snprintf(reply.host, sizeof(reply.host), "%s", host_id);
+	if (features)
+		reply.migration = *features;
 	if (read_hello(req, &hello, &err) && agree(&hello, &reply.protocol, &err)) {
 		log_hello(req, &hello, &reply);
 		http_reply(req, 200, json_encode(peer_hello_reply_fields, &reply));

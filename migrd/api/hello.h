@@ -13,8 +13,11 @@
 #define MIGRD_API_HELLO_H
 
 #include "api/http.h"
+#include "wire/transfer_plan.h"
 
-/* Answers REQ for the host HOST_ID; call it from the route's handler. */
-void hello_answer(struct http_request *req, const char *host_id);
+/* Answers REQ for the host HOST_ID, whose QEMU offers FEATURES (NULL: not known yet); call
+ * it from the route's handler. */
+void hello_answer(struct http_request *req, const char *host_id,
+		  const struct transfer_features *features);
 
 #endif

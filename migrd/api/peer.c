@@ -10,7 +10,7 @@ void api_peer_hello(struct http_request *req, void *data)
 {
 	const struct api *api = data;
 
-	hello_answer(req, api->host_id);
+	hello_answer(req, api->host_id, vms_migration_features(api->vms));
 }
 
 /* ---- prepare ----------------------------------------------------------- */
@@ -125,6 +125,7 @@ void api_peer_prepare(struct http_request *req, void *data)
 				   .generation = prepare.generation,
 				   .definition = prepare.definition,
 				   .evidence = prepare.evidence,
+				   .plan = prepare.plan,
 				   .options = prepare.options,
 				   .run = prepare.run,
 			   });

@@ -67,6 +67,7 @@ void move_free(struct move *move)
 	machine_fini(&move->machine);
 	json_object_put(move->peer_times);
 	json_object_put(move->images);
+	free(move->plan);
 	free(move->request);
 	free(move->evidence);
 	preflight_free(move->compared);

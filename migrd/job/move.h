@@ -145,6 +145,7 @@ struct move_offer {
 	uint64_t generation;
 	struct json_object *definition; /* borrowed */
 	struct json_object *evidence;   /* wire/evidence.h; borrowed; NULL: none */
+	struct json_object *plan;       /* wire/transfer_plan.h; likewise */
 	struct move_options options;
 	bool run; /* what the guest's user wants now; go has the last word */
 };

@@ -50,6 +50,8 @@ void move_detail_encode(struct move *move)
 		json_add_uint(stamps, stamp_names[i], move->stamps[i]);
 	json_object_object_add(obj, "stamps_us", stamps);
 	json_object_object_add(obj, "peer_times", json_object_get(move->peer_times));
+	if (move->plan)
+		json_object_object_add(obj, "plan", json_encode(transfer_plan_fields, move->plan));
 	free(move->row.detail);
 	move->row.detail = xstrdup(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN));
 }
@@ -75,6 +77,7 @@ void move_detail_decode(struct move *move)
 {
 	CLEANUP(json_putp) struct json_object *obj = json_read_back(move->row.detail);
 	struct json_object *stamps = json_get_obj(obj, "stamps_us");
+	struct err ignored;
 
 	move->options.bandwidth_bytes_per_s = get_uint(obj, "bandwidth_bytes_per_s");
 	move->options.downtime_limit_ms = get_uint(obj, "downtime_limit_ms");
@@ -104,6 +107,8 @@ void move_detail_decode(struct move *move)
 	for (size_t i = 0; i < MOVE_STAMP_COUNT; i++)
 		move->stamps[i] = get_uint(stamps, stamp_names[i]);
 	move->peer_times = json_object_get(json_get_obj(obj, "peer_times"));
+	if (json_get_obj(obj, "plan"))
+		move->plan = move_plan_decode(json_get_obj(obj, "plan"), &ignored);
 }
 
 /* ---- shown ----------------------------------------------------------- */

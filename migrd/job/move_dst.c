@@ -23,8 +23,6 @@
 /* The guest is ours and may stand still: so often we look again. */
 #define DOUBT_TICK_MS 100
 
-static const char *const capabilities[] = { "events", "return-path", "late-block-activate", NULL };
-
 bool move_dst_is_loaded(const struct move *move)
 {
 	return move->qemu_state == QMP_MIG_COMPLETED;
@@ -94,8 +92,7 @@ static void on_launched(void *data, const struct err *err)
 
 void move_dst_is_same(struct move *move)
 {
-	move_qmp(move, "migrate-set-capabilities", qmp_mig_caps_args(capabilities),
-		 COMMAND_DEADLINE_MS, on_capabilities);
+	move_plan_set_capabilities(move, on_capabilities);
 }
 
 void move_dst_enter_prepare(struct machine *machine)

@@ -20,6 +20,7 @@
 #include "preflight/checks.h"
 #include "stream/preamble.h"
 #include "stream/proc.h"
+#include "wire/transfer_plan.h"
 #include "wire/verdict.h"
 
 enum move_side { MOVE_SRC, MOVE_DST };
@@ -112,6 +113,7 @@ struct move {
 	char *request;        /* source: what the user asked, to compare a repeated key */
 	uint64_t stamps[MOVE_STAMP_COUNT];
 	struct json_object *peer_times; /* source: the destination's part, as it told */
+	struct transfer_plan *plan;     /* NULL: not made yet, or by a migrd of before */
 
 	/* facts */
 	struct stream *stream;
@@ -269,6 +271,21 @@ void move_ask_peer(struct move *move, const char *verb, struct json_object *body
 /* What go, drop and settle have in common; the caller's. */
 struct json_object *move_claim_json(const struct move *move);
 void move_query(struct move *move); /* query-migrate into info and qemu_state */
+
+/* ---- the transfer plan, see move_plan.c ------------------------------------ */
+
+static inline void free_planp(struct transfer_plan **plan)
+{
+	free(*plan);
+}
+/* Source, in begin: makes it of what both QEMUs offer; move_src_begin_next(), or the move
+ * is rolled back. */
+void move_plan_make(struct move *move);
+/* Tells QEMU its capabilities. */
+void move_plan_set_capabilities(struct move *move, move_answer_fn *fn);
+/* Destination: that of an offer (NULL: what every migrd did before there were plans); the
+ * caller's. INVALID: it is none. */
+struct transfer_plan *move_plan_decode(struct json_object *obj, struct err *err);
 
 /* ---- the stream ------------------------------------------------------ */
 

@@ -231,6 +231,7 @@ static struct json_object *offer(const struct move *move)
 	json_add_uint(options, "bandwidth_bytes_per_s", move->options.bandwidth_bytes_per_s);
 	json_add_uint(options, "downtime_limit_ms", move->options.downtime_limit_ms);
 	json_object_object_add(obj, "options", options);
+	json_object_object_add(obj, "plan", json_encode(transfer_plan_fields, move->plan));
 	if (move->evidence)
 		json_object_object_add(obj, "evidence",
 				       json_encode(evidence_fields, move->evidence));

@@ -10,13 +10,6 @@
 #include "job/move_src.h"
 #include "job/move_src_priv.h"
 
-static const char *const capabilities[] = {
-	"events",              /* MIGRATION and MIGRATION_PASS */
-	"return-path",         /* without it `completed' means nothing */
-	"late-block-activate", /* the first cont takes the disks, on whichever side */
-	NULL,
-};
-
 /* Reasons for which QEMU will not migrate this guest (qapi/migration.json,
  * blocked-reasons). */
 static void on_blockers(struct move *move, struct json_object *result, const struct err *err)
@@ -53,8 +46,7 @@ static void on_set(struct move *move, struct json_object *result, const struct e
 
 static void set_capabilities(struct move *move)
 {
-	move_qmp(move, "migrate-set-capabilities", qmp_mig_caps_args(capabilities),
-		 COMMAND_DEADLINE_MS, on_set);
+	move_plan_set_capabilities(move, on_set);
 }
 
 static void set_parameters(struct move *move)
@@ -91,6 +83,7 @@ static void (*const rows[])(struct move *move) = {
 	move_images_activate,  /* a guest that arrived without running */
 	move_media_check,      /* what its drives are now */
 	move_same_gather,      /* what the guest uses, for the destination to compare */
+	move_plan_make,        /* how it will go */
 	set_capabilities,      set_parameters,
 };
 

@@ -23,7 +23,7 @@ struct offer_look {
 	bool is_answered;
 	char source[ID_NAME_SIZE];
 	uint64_t generation;
-	struct json_object *definition;
+	struct json_object *definition, *plan;
 	struct move_options options;
 	bool run;
 };
@@ -46,6 +46,7 @@ static void look_free(struct offer_look *look)
 	*link = look->next;
 	preflight_free(look->preflight);
 	json_object_put(look->definition);
+	json_object_put(look->plan);
 	free(look);
 }
 
@@ -84,6 +85,7 @@ static void take(struct offer_look *look)
 		.source = look->source,
 		.generation = look->generation,
 		.definition = look->definition,
+		.plan = look->plan,
 		.options = look->options,
 		.run = look->run,
 	};
@@ -182,6 +184,7 @@ static struct offer_look *look_new(struct moves *moves, const struct move_offer 
 	look->options = offer->options;
 	look->run = offer->run;
 	look->definition = json_object_get(offer->definition);
+	look->plan = json_object_get(offer->plan);
 	snprintf(look->source, sizeof(look->source), "%s", offer->source);
 	look->deadline = loop_timer_new(moves->env.loop, on_deadline, look);
 	loop_timer_start(look->deadline, moves->env.prepare_timeout_ms);

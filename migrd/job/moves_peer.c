@@ -166,6 +166,7 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 	const struct move_claim claim = { offer->id, offer->source, "", offer->generation,
 					  .run = offer->run };
 	struct move *move = moves_find(moves, offer->id);
+	CLEANUP(free_planp) struct transfer_plan *plan = NULL;
 	struct vm_def *def = NULL;
 	struct vm *vm = NULL;
 	uint64_t memory_mib;
@@ -173,6 +174,9 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 	if (move)
 		return is_same_move(move, &claim, err) ? move : NULL;
 	if (!moves_may_add(moves, offer->source, err))
+		return NULL;
+	plan = move_plan_decode(offer->plan, err);
+	if (!plan)
 		return NULL;
 	def = xnew(struct vm_def);
 	if (move_offer_decode(offer, def, err) && is_free(moves, def, err) &&
@@ -188,6 +192,7 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 	move->options = offer->options;
 	move->run = offer->run;
 	move->memory_mib = memory_mib;
+	move->plan = TAKE_PTR(plan);
 	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", vm_uuid(vm));
 	snprintf(move->row.vm_name, sizeof(move->row.vm_name), "%s", vm_name(vm));
 	vm_note_host(vm, offer->source);

@@ -193,6 +193,8 @@ static bool read_hello(struct peer *peer, struct json_object *body, struct err *
 			       peer->id, (unsigned long long)reply.protocol, PEER_PROTOCOL_MIN,
 			       PEER_PROTOCOL_MAX);
 	peer->version = (int)reply.protocol;
+	peer->has_features = reply.has_migration;
+	peer->features = reply.migration;
 	return true;
 }
 
@@ -340,6 +342,13 @@ void peer_request(struct peer_clients *clients, const char *id, const char *meth
 }
 
 /* While hello is agreed on, requests do not wait for this one. */
+const struct transfer_features *peer_features(const struct peer_clients *clients, const char *id)
+{
+	const struct peer *peer = find_peer(clients, id);
+
+	return peer && peer->has_features ? &peer->features : NULL;
+}
+
 void peer_warm(struct peer_clients *clients, const char *id)
 {
 	struct peer *peer = find_peer(clients, id);

@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/loop.h"
+#include "wire/transfer_plan.h"
 
 #define PEER_PROTOCOL_MIN 1
 #define PEER_PROTOCOL_MAX 1
@@ -56,6 +57,8 @@ typedef void peer_reply_fn(void *data, struct json_object *reply, const struct e
 void peer_request(struct peer_clients *clients, const char *id, const char *method,
 		  const char *path, struct json_object *body, uint32_t deadline_ms,
 		  peer_reply_fn *fn, void *data);
+/* What the peer's QEMU offers, as it said in its last hello; NULL: it did not. */
+const struct transfer_features *peer_features(const struct peer_clients *clients, const char *id);
 /* Opens the connection now if there is none, so that the next request needs no
  * handshake. */
 void peer_warm(struct peer_clients *clients, const char *id);

@@ -26,6 +26,8 @@ struct peer {
 	enum hello_state hello;
 	uint32_t hello_ms; /* deadline of the last one, while none was answered */
 	int version;       /* agreed on by hello */
+	bool has_features; /* of the last hello */
+	struct transfer_features features;
 	TAILQ_ENTRY(peer) link;
 };
 

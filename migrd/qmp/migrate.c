@@ -112,19 +112,3 @@ bool qmp_mig_info_decode(struct json_object *reply, struct qmp_mig_info *ret, st
 	*ret = info;
 	return true;
 }
-
-struct json_object *qmp_mig_caps_args(const char *const *names)
-{
-	struct json_object *args = json_object_new_object();
-	struct json_object *list = json_object_new_array();
-
-	for (; *names; names++) {
-		struct json_object *cap = json_object_new_object();
-
-		json_add_str(cap, "capability", *names);
-		json_add_bool(cap, "state", true);
-		json_object_array_add(list, cap);
-	}
-	json_object_object_add(args, "capabilities", list);
-	return args;
-}

@@ -93,7 +93,4 @@ struct qmp_mig_info {
 };
 bool qmp_mig_info_decode(struct json_object *reply, struct qmp_mig_info *ret, struct err *err);
 
-/* Arguments of migrate-set-capabilities: NAMES ended by NULL, all set to true. */
-struct json_object *qmp_mig_caps_args(const char *const *names);
-
 #endif

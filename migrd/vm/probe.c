@@ -26,6 +26,7 @@
 static const char questions[] =
 	"{\"execute\":\"qmp_capabilities\"}\n"
 	"{\"execute\":\"query-command-line-options\",\"arguments\":{\"option\":\"chardev\"}}\n"
+	"{\"execute\":\"query-migrate-capabilities\"}\n"
 	"{\"execute\":\"quit\"}\n";
 
 struct waiter {
@@ -93,27 +94,45 @@ static bool has_parameter(struct json_object *options, const char *name)
 	return false;
 }
 
-static bool take_line(const char *line, size_t len, struct qemu_features *ret, struct err *err)
+static void read_options(struct json_object *answer, struct qemu_features *ret)
+{
+	ret->has_reconnect_ms = has_parameter(answer, "reconnect-ms");
+}
+
+static void read_capabilities(struct json_object *answer, struct qemu_features *ret)
+{
+	transfer_features_read(answer, &ret->migration);
+}
+
+/* Lists, in the order of the questions; other answers are objects.  The first is needed. */
+static void (*const readers[])(struct json_object *answer, struct qemu_features *ret) = {
+	read_options,
+	read_capabilities,
+};
+
+static bool take_line(const char *line, size_t len, size_t reader, struct qemu_features *ret,
+		      struct err *err)
 {
 	static const struct json_line_limits limits = { .max_depth = 16, .max_structure = 100000 };
 	CLEANUP(json_putp) struct json_object *tree = json_line_parse(line, len, &limits, err);
-	struct json_object *options = tree ? json_object_object_get(tree, "return") : NULL;
+	struct json_object *list = tree ? json_object_object_get(tree, "return") : NULL;
 
-	if (!json_object_is_type(options, json_type_array) ||
-	    json_object_array_length(options) != 1)
+	if (!json_object_is_type(list, json_type_array))
 		return false;
-	ret->has_reconnect_ms = has_parameter(options, "reconnect-ms");
+	readers[reader](list, ret);
 	return true;
 }
 
 static bool read_answer(const struct probe *probe, struct qemu_features *ret, struct err *err)
 {
 	const char *text = strbuf_str(&probe->answer);
+	size_t reader = 0;
 
-	for (const char *end; (end = strchr(text, '\n')); text = end + 1) {
-		if (take_line(text, (size_t)(end - text), ret, err))
-			return true;
-	}
+	for (const char *end; reader < ARRAY_LEN(readers) && (end = strchr(text, '\n'));
+	     text = end + 1)
+		reader += take_line(text, (size_t)(end - text), reader, ret, err);
+	if (reader > 0)
+		return true;
 	return err_set(err, ERR_QEMU,
 		       "'%s' does not answer as QEMU does; its own words are in "
 		       "the log of migrd",

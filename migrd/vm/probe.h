@@ -14,12 +14,14 @@
 
 #include "base/err.h"
 #include "base/loop.h"
+#include "wire/transfer_plan.h"
 
-/* Each member is a form of the command line that some versions lack. */
+/* What some versions lack. */
 struct qemu_features {
 	/* `reconnect-ms' of a socket chardev: since 9.2. Its forerunner `reconnect', in
 	 * seconds, is gone since 11.0. */
 	bool has_reconnect_ms;
+	struct transfer_features migration;
 };
 
 struct probe;

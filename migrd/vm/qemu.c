@@ -368,6 +368,11 @@ struct proc_id qemu_proc_id(const struct qemu *qemu)
 	return qemu->id;
 }
 
+const struct transfer_features *qemu_migration_features(const struct qemu *qemu)
+{
+	return qemu->version.major ? &qemu->features : NULL;
+}
+
 const struct qmp_version *qemu_version(const struct qemu *qemu)
 {
 	return qemu->version.major ? &qemu->version : NULL;

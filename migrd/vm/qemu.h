@@ -25,6 +25,7 @@
 #include "qmp/conn.h"
 #include "qmp/migrate.h"
 #include "vm/probe.h"
+#include "wire/transfer_plan.h"
 #include "wire/vm_def.h"
 
 /* What every QEMU of this host shares. */
@@ -86,6 +87,8 @@ bool qemu_is_alive(const struct qemu *qemu); /* false for NULL */
 const char *qemu_trouble(const struct qemu *qemu);
 struct proc_id qemu_proc_id(const struct qemu *qemu);
 const struct qmp_version *qemu_version(const struct qemu *qemu); /* NULL before ready */
+/* What this process offers; NULL before ready. */
+const struct transfer_features *qemu_migration_features(const struct qemu *qemu);
 /* Followed by events. */
 enum qmp_run_state qemu_run_state(const struct qemu *qemu);
 /* An answer told the run state: it counts even if its event never comes. */

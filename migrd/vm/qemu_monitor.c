@@ -30,6 +30,7 @@ static const struct {
 } identify_steps[] = {
 	[STEP_UUID] = { "query-uuid", "UUID" },
 	[STEP_NAME] = { "query-name", "name" },
+	[STEP_FEATURES] = { "query-migrate-capabilities", NULL },
 	[STEP_STATUS] = { "query-status", "status" },
 };
 
@@ -62,17 +63,29 @@ static unsigned monitor_count(const struct qemu *qemu)
 	return qemu->foreign_path ? 1 : MONITOR_COUNT;
 }
 
-static bool matches(struct qemu *qemu, const char *found)
+static const char *member_of(struct json_object *result, enum identify_step step)
 {
-	if (qemu->foreign_path && qemu->step < STEP_STATUS)
+	const char *member = identify_steps[step].member;
+
+	return member ? json_get_str(result, member) : NULL;
+}
+
+static bool matches(struct qemu *qemu, struct json_object *result)
+{
+	const char *found = member_of(result, qemu->step);
+
+	if (qemu->foreign_path && qemu->step <= STEP_NAME)
 		return qemu_foreign_matches(qemu, found);
-	if (!found)
+	if (!found && qemu->step != STEP_FEATURES)
 		return false;
 	switch (qemu->step) {
 	case STEP_UUID:
 		return strcmp(found, qemu->uuid) == 0;
 	case STEP_NAME:
 		return strcmp(found, qemu->name) == 0;
+	case STEP_FEATURES:
+		transfer_features_read(result, &qemu->features);
+		return true;
 	case STEP_STATUS:
 		qemu->run.state = qmp_run_state_from_name(found);
 		return true;
@@ -96,8 +109,8 @@ static void on_identify_reply(void *data, struct json_object *result, const stru
 		monitor_failed(qemu, err);
 		return;
 	}
-	found = json_get_str(result, identify_steps[qemu->step].member);
-	if (!matches(qemu, found)) {
+	if (!matches(qemu, result)) {
+		found = member_of(result, qemu->step);
 		err_set(&wrong, ERR_CONFLICT,
 			"the monitor of VM '%s' belongs to another guest: its %s says '%.40s'",
 			qemu->name, identify_steps[qemu->step].command, found ? found : "nothing");

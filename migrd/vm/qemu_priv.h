@@ -12,7 +12,7 @@
 /* "PID START_TIME" of the migrd-output that keeps what a QEMU prints. */
 #define QEMU_OUTPUT_FILE "output"
 
-enum identify_step { STEP_UUID, STEP_NAME, STEP_STATUS, STEP_DONE };
+enum identify_step { STEP_UUID, STEP_NAME, STEP_FEATURES, STEP_STATUS, STEP_DONE };
 
 struct qemu_question;
 
@@ -38,6 +38,7 @@ struct qemu {
 	bool to_launch_incoming, is_unwanted;
 	struct qmp_run run;
 	struct qmp_version version;
+	struct transfer_features features;
 	struct proc_id keeper_id; /* of what QEMU prints: vm/qemu_output.c */
 	struct proc *keeper;      /* NULL: it has ended, or there is none */
 	bool is_ending;           /* QEMU has ended, and its last words are not all kept yet */

@@ -52,6 +52,22 @@ struct vms *vms_new(const struct vms_env *env)
 	return vms;
 }
 
+static void on_probed(void *data, const struct qemu_features *features, const struct err *err)
+{
+	(void)data; /* it is kept by the probe, which tells the log, too */
+	(void)features;
+	(void)err;
+}
+
+const struct transfer_features *vms_migration_features(struct vms *vms)
+{
+	const struct qemu_features *features = probe_known(vms->env.qemu.probe);
+
+	if (!features)
+		probe_ask(vms->env.qemu.probe, on_probed, vms);
+	return features ? &features->migration : NULL;
+}
+
 void vms_clear(struct vms *vms)
 {
 	for (struct vm *vm = vms ? vms->list : NULL, *next; vm; vm = next) {

@@ -190,6 +190,8 @@ bool vm_holds_copy(const struct vm *vm);
  * count: the guest may have run elsewhere since.  It is never resumed; `stop' and `start'
  * boot it from its disks. */
 bool vm_is_sent_away(const struct vm *vm);
+/* What the QEMU program of this host offers; NULL: it was not asked yet, and is asked now. */
+const struct transfer_features *vms_migration_features(struct vms *vms);
 /* Whether a QEMU listens in the place of this VM's, whatever the records say. */
 bool vms_has_listener(const struct vms *vms, const char *uuid);
 

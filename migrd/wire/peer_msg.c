@@ -108,6 +108,12 @@ const struct json_field peer_hello_reply_fields[] = {
 	  .help = "The version to be spoken: the newest that both know." },
 	HOST_FIELD(host, struct peer_hello_reply, "Host id of the answering coordinator."),
 	SOFTWARE_FIELD(struct peer_hello_reply),
+	{ .key = "migration",
+	  .type = JSON_OBJECT,
+	  .present_offset = offsetof(struct peer_hello_reply, has_migration),
+	  JSON_MEMBER(struct peer_hello_reply, migration),
+	  .fields = transfer_features_fields,
+	  .help = "What the QEMU of this host offers." },
 	{ 0 },
 };
 
@@ -135,6 +141,10 @@ const struct json_field peer_prepare_fields[] = {
 	  .type = JSON_ANY,
 	  JSON_MEMBER(struct peer_prepare, evidence),
 	  .help = "What the source says of the guest's files, interfaces and CPU." },
+	{ .key = "plan",
+	  .type = JSON_ANY,
+	  JSON_MEMBER(struct peer_prepare, plan),
+	  .help = "The transfer plan." },
 	{ .key = "run",
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct peer_prepare, run),

@@ -19,6 +19,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "wire/move_request.h"
+#include "wire/transfer_plan.h"
 #include "wire/verdict.h"
 
 #define PEER_ADDRESS_SIZE 272 /* HOST:PORT, a DNS name has 253 */
@@ -41,6 +42,9 @@ struct peer_hello_reply {
 	uint64_t protocol; /* the version chosen */
 	char host[ID_NAME_SIZE];
 	char software[64];
+	/* Of the QEMU that its next guest would have. */
+	bool has_migration; /* false: not known yet, or a coordinator of before */
+	struct transfer_features migration;
 };
 
 struct peer_prepare {
@@ -50,6 +54,7 @@ struct peer_prepare {
 	struct json_object *definition; /* vm_def.h; owned */
 	struct move_options options;
 	struct json_object *evidence; /* evidence.h; owned; NULL: none */
+	struct json_object *plan; /* transfer_plan.h; owned; NULL: a coordinator of before */
 	bool run; /* what the guest's user wants as it is offered; go has the last word */
 };
 

@@ -653,6 +653,34 @@ const char *qemu_trouble(const struct qemu *qemu)
 	return qemu->has_monitor ? "" : "the monitor does not answer";
 }
 
+static struct {
+	char command[64], text[4096];
+} last_args[16];
+static size_t last_args_count;
+
+static void note_args(const char *command, struct json_object *args)
+{
+	size_t i = 0;
+
+	while (i < last_args_count && strcmp(last_args[i].command, command) != 0)
+		i++;
+	if (i == ARRAY_LEN(last_args))
+		return;
+	last_args_count = i == last_args_count ? i + 1 : last_args_count;
+	snprintf(last_args[i].command, sizeof(last_args[i].command), "%s", command);
+	snprintf(last_args[i].text, sizeof(last_args[i].text), "%s",
+		 args ? json_text(args, NULL) : "");
+}
+
+const char *fake_qmp_args(const char *command)
+{
+	for (size_t i = 0; i < last_args_count; i++) {
+		if (strcmp(last_args[i].command, command) == 0)
+			return last_args[i].text;
+	}
+	return "";
+}
+
 bool qemu_is_alive(const struct qemu *qemu)
 {
 	return qemu && qemu->is_alive;
@@ -661,6 +689,17 @@ bool qemu_is_alive(const struct qemu *qemu)
 struct proc_id qemu_proc_id(const struct qemu *qemu)
 {
 	return qemu->id;
+}
+
+/* What QEMU 7.2 has, of that which migrd uses. */
+const struct transfer_features *qemu_migration_features(const struct qemu *qemu)
+{
+	static const struct transfer_features features = {
+		.capabilities = { "events", "return-path", "late-block-activate" },
+		.capability_count = 3,
+	};
+
+	return qemu->told_ready ? &features : NULL;
 }
 
 const struct qmp_version *qemu_version(const struct qemu *qemu)
@@ -681,6 +720,7 @@ void qemu_note_run_state(struct qemu *qemu, enum qmp_run_state state)
 void qemu_command(struct qemu *qemu, const char *name, struct json_object *args,
 		  uint32_t deadline_ms, qmp_reply_fn *fn, void *data)
 {
+	note_args(name, args);
 	json_object_put(args);
 	send_command(qemu, name, deadline_ms, fn, data);
 }

@@ -62,6 +62,8 @@ extern const char *fake_qmp_words; /* at the end of each refusal; "" at first */
 void fake_qmp_accept(const char *command);
 /* JSON, a constant: the answer to all of that name; NULL: what the fake QEMU says itself. */
 void fake_qmp_result(const char *command, const char *json);
+/* The arguments of the last command of that name, as text; "" if it had none. */
+const char *fake_qmp_args(const char *command);
 bool fake_qmp_is_held(const char *command);
 
 #endif

@@ -88,7 +88,7 @@ static void on_hello(struct http_request *req, void *data)
 	struct json_object *obj;
 
 	if (!rig->hello_version) {
-		hello_answer(req, "a");
+		hello_answer(req, "a", rig->hello_features);
 		return;
 	}
 	obj = json_object_new_object();

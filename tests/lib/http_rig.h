@@ -22,6 +22,7 @@ struct rig {
 	sem_t ready;
 	uint32_t deadline_ms, heartbeat_ms; /* set before rig_start(); 0: as ever */
 	uint16_t listen_port;               /* likewise; 0: any */
+	const struct transfer_features *hello_features;
 	int hello_version;                  /* what hello is answered; 0: the truth */
 	char socket_path[96];
 	uint16_t port;

@@ -758,6 +758,7 @@ enum err_code rig_offer_to_look(const char *id)
 		.source = "b",
 		.generation = RIG_GENERATION,
 		.definition = obj,
+		.plan = rig.plan,
 		.options = { .downtime_limit_ms = 300 },
 	};
 	struct err err = { 0 };
@@ -774,6 +775,7 @@ enum err_code rig_offer_of(const char *source, uint64_t generation)
 		.source = source,
 		.generation = generation,
 		.definition = obj,
+		.plan = rig.plan,
 		.options = { .downtime_limit_ms = 300 },
 	};
 	struct err err = { 0 };

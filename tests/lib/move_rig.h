@@ -34,6 +34,7 @@ struct move_rig {
 	struct moves *moves;
 	struct peer_clients *peers;
 	char move_id[ID_UUID_SIZE]; /* of the move under test */
+	struct json_object *plan;   /* of an offer; borrowed; NULL: it has none */
 	const char *more_members;   /* of the VM's definition: ",\"key\":value" */
 	bool is_identified;         /* the store is: it may be in doubt (store/identity.h) */
 	void (*begin)(void);        /* after the VMs were recovered; NULL: what they were goes on */

@@ -57,6 +57,31 @@ static void advance_with_answer(void)
 	rig_run();
 }
 
+/* Both sides set what the source's plan says. */
+START_TEST(plan_of_the_offer_is_recorded_and_told_to_qemu)
+{
+	rig.plan = json_read_back("{\"capabilities\":[{\"name\":\"events\",\"on\":true},"
+				  "{\"name\":\"xbzrle\",\"on\":false}],"
+				  "\"channels\":[{\"name\":\"ram\",\"connections\":1}]}");
+	rig_offer();
+	ck_assert_str_eq(fake_qmp_args("migrate-set-capabilities"),
+			 "{\"capabilities\":[{\"capability\":\"events\",\"state\":true},"
+			 "{\"capability\":\"xbzrle\",\"state\":false}]}");
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->detail, "\"name\":\"xbzrle\""));
+	json_object_put(rig.plan);
+}
+END_TEST
+
+/* Nothing is made of an offer that cannot be understood. */
+START_TEST(plan_that_is_none_is_refused)
+{
+	rig.plan = json_read_back("{\"capabilities\":7}");
+	ck_assert_int_eq(rig_offer(), ERR_INVALID);
+	ck_assert_ptr_null(rig_move());
+	json_object_put(rig.plan);
+}
+END_TEST
+
 /* The source answers that the move goes on, and nothing ever comes: this host says so,
  * and then refuses for good. */
 START_TEST(source_that_sends_nothing_is_refused)
@@ -1113,6 +1138,8 @@ Suite *suite(void)
 
 	tcase = rig_add_case(s, "handover");
 	ADD(guest_arrives_in_this_order);
+	ADD(plan_of_the_offer_is_recorded_and_told_to_qemu);
+	ADD(plan_that_is_none_is_refused);
 	ADD(source_that_sends_nothing_is_refused);
 	ADD(source_that_sends_slowly_is_not_refused);
 	ADD(source_that_is_silent_for_good_is_refused);

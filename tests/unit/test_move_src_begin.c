@@ -169,6 +169,17 @@ START_TEST(begin_images_of_a_paused_guest_are_taken_move_goes_on)
 }
 END_TEST
 
+/* It is on disk before the other host hears of the move. */
+START_TEST(begin_plan_is_recorded_with_its_reasons)
+{
+	start(MOVE_BLOCK_JOBS_REFUSE);
+	ck_assert_str_eq(rig_state(), "prepare");
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->detail,
+				     "\"plan\":{\"capabilities\":[{\"name\":\"events\",\"on\":true,"
+				     "\"why\":\"MIGRATION and"));
+}
+END_TEST
+
 /* A guest that is emulated by a QEMU whose dirty log has a hole. */
 START_TEST(begin_emulated_by_old_qemu_says_that_writes_may_be_lost)
 {
@@ -194,6 +205,7 @@ Suite *suite(void)
 	tcase_add_test(tc, begin_waits_for_a_block_job_cancel_ends_the_move);
 	tcase_add_test(tc, begin_block_job_is_cancelled_by_rule_and_named);
 	tcase_add_test(tc, begin_bitmap_that_will_be_lost_is_named);
+	tcase_add_test(tc, begin_plan_is_recorded_with_its_reasons);
 	tcase_add_test(tc, begin_emulated_by_old_qemu_says_that_writes_may_be_lost);
 
 	tc = rig_add_case(s, "images");

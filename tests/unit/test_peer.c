@@ -155,6 +155,29 @@ static void expect_err(unsigned n, enum err_code code, const char *text)
 	ck_assert_str_eq(answers.json, "");
 }
 
+/* ---- hello ------------------------------------------------------------- */
+
+/* The plan of a move is made of what both QEMUs offer. */
+START_TEST(hello_tells_what_the_peers_qemu_offers)
+{
+	static const struct transfer_features features = { .capabilities = { "multifd" },
+							   .capability_count = 1 };
+
+	rig.hello_features = &features;
+	ck_assert_ptr_null(peer_features(clients, "a"));
+	echo(1);
+	ck_assert(transfer_features_have(peer_features(clients, "a"), "multifd"));
+	ck_assert_ptr_null(peer_features(clients, "nobody"));
+}
+END_TEST
+
+START_TEST(hello_of_before_tells_nothing)
+{
+	echo(1);
+	ck_assert_ptr_null(peer_features(clients, "a"));
+}
+END_TEST
+
 /* ---- connections ------------------------------------------------------- */
 
 /* A request in the blackout costs one round trip: the connection is there. */
@@ -441,6 +464,8 @@ Suite *suite(void)
 	tcase_add_unchecked_fixture(tc, make_pki, remove_pki);
 	tcase_add_checked_fixture(tc, start_both, stop_both);
 	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, hello_tells_what_the_peers_qemu_offers);
+	tcase_add_test(tc, hello_of_before_tells_nothing);
 	tcase_add_test(tc, requests_in_a_row_share_one_connection);
 	tcase_add_test(tc, peer_warmed_needs_no_further_connection);
 	tcase_add_test(tc, requests_a_hundred_are_all_answered);

@@ -80,10 +80,14 @@ static const char script_begin[] =
 	"echo '{\"return\": [{\"option\": \"chardev\", \"parameters\": [{\"name\": \"path\"}, "
 	"{\"name\": \"";
 
+static const char script_end[] =
+	"echo '{\"return\": [{\"capability\": \"multifd\", \"state\": false}]}'\n";
+
 static const char *write_script(const char *parameter)
 {
 	const char *path = scratch_path("qemu");
-	CLEANUP(free_charp) char *text = xasprintf("%s%s\"}]}]}'\n", script_begin, parameter);
+	CLEANUP(free_charp)
+	char *text = xasprintf("%s%s\"}]}]}'\n%s", script_begin, parameter, script_end);
 	struct err err;
 
 	ck_assert_msg(file_write(path, text, strlen(text), 0700, &err), "%s", err.msg);
@@ -99,6 +103,7 @@ START_TEST(program_that_was_replaced_is_asked_again)
 	ask(1);
 	ck_assert_msg(!err_is_set(&failure), "%s", failure.msg);
 	ck_assert(found.has_reconnect_ms);
+	ck_assert(transfer_features_have(&found.migration, "multifd"));
 	ck_assert_ptr_nonnull(probe_known(probe));
 	write_script("reconnect");
 	ck_assert_ptr_null(probe_known(probe));

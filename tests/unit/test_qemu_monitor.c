@@ -50,6 +50,8 @@ static struct fake_monitor *listen_at(const char *name)
 	fm = fake_monitor_listen(loop, fd);
 	fake_monitor_on(fm, "query-uuid", "{\"UUID\":\"" UUID "\"}");
 	fake_monitor_on(fm, "query-name", "{\"name\":\"vm1\"}");
+	fake_monitor_on(fm, "query-migrate-capabilities",
+			"[{\"capability\":\"events\",\"state\":false}]");
 	fake_monitor_on(fm, "query-status", "{\"status\":\"paused\",\"running\":false}");
 	return fm;
 }
@@ -115,7 +117,7 @@ START_TEST(right_one_is_asked_and_found)
 	ck_assert_int_eq(qemu_run_state(qemu), QMP_RUN_PAUSED);
 	ck_assert_str_eq(qemu_trouble(qemu), "");
 	ck_assert_ptr_nonnull(qemu_monitor(qemu));
-	ck_assert_uint_eq(fake_monitor_heard(monitors[0]), 4);
+	ck_assert_uint_eq(fake_monitor_heard(monitors[0]), 5);
 	ck_assert_uint_eq(fake_monitor_heard(monitors[1]), 0);
 }
 END_TEST

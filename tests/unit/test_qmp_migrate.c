@@ -191,18 +191,6 @@ START_TEST(long_error_text_is_cut)
 }
 END_TEST
 
-START_TEST(capabilities_are_all_switched_on)
-{
-	const char *const names[] = { "events", "return-path", NULL };
-	struct json_object *args = qmp_mig_caps_args(names);
-
-	ck_assert_str_eq(json_object_to_json_string_ext(args, JSON_C_TO_STRING_PLAIN),
-			 "{\"capabilities\":[{\"capability\":\"events\",\"state\":true},"
-			 "{\"capability\":\"return-path\",\"state\":true}]}");
-	json_object_put(args);
-}
-END_TEST
-
 Suite *suite(void)
 {
 	Suite *s = suite_create("qmp migrate");
@@ -219,7 +207,6 @@ Suite *suite(void)
 	tcase_add_test(tc, wrong_shapes_are_refused_and_leave_the_result_alone);
 	tcase_add_test(tc, odd_members_count_as_zero);
 	tcase_add_test(tc, long_error_text_is_cut);
-	tcase_add_test(tc, capabilities_are_all_switched_on);
 	suite_add_tcase(s, tc);
 	return s;
 }

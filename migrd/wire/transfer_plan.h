@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* wire/transfer_plan.h -- how a guest's state goes from one host to the other: one value.
+ *
+ * The source makes the plan before the destination is asked for anything, records it with
+ * the move, and sends it with `prepare'; both sides set what it says and nothing else.  It is
+ * a function of what both QEMUs offer: the same input gives the same plan.
+ *
+ * Thread: any.  Source of the names: QEMU qapi/migration.json.
+ */
+#ifndef MIGRD_WIRE_TRANSFER_PLAN_H
+#define MIGRD_WIRE_TRANSFER_PLAN_H
+
+#include "base/json.h"
+
+#define TRANSFER_NAME_SIZE      40
+#define TRANSFER_WHY_SIZE       160
+#define TRANSFER_CAPABILITY_MAX 64 /* QEMU 11.1 has 27 */
+#define TRANSFER_CHANNEL_MAX    64
+
+/* What a QEMU offers, by its own answer to query-migrate-capabilities. */
+struct transfer_features {
+	char capabilities[TRANSFER_CAPABILITY_MAX][TRANSFER_NAME_SIZE];
+	size_t capability_count;
+};
+
+struct transfer_capability {
+	char name[TRANSFER_NAME_SIZE];
+	bool on;
+	char why[TRANSFER_WHY_SIZE];
+};
+
+struct transfer_channel {
+	char name[TRANSFER_NAME_SIZE]; /* its socket is NAME.sock in the move's directory */
+	uint64_t connections;
+};
+
+struct transfer_plan {
+	/* Of those that migrd knows, in the order of its table; others stay as QEMU has them. */
+	struct transfer_capability capabilities[TRANSFER_CAPABILITY_MAX];
+	size_t capability_count;
+	struct transfer_channel channels[TRANSFER_CHANNEL_MAX];
+	size_t channel_count;
+};
+
+extern const struct json_field transfer_features_fields[];
+extern const struct json_field transfer_plan_fields[];
+
+/* QEMU: one of the two lacks what every move needs; ERR names it and the side.
+ * One that is NULL: a coordinator that does not say yet what its QEMU offers; what every
+ * move needs is taken for granted, and that QEMU refuses it if it is not so. */
+bool transfer_plan_make(const struct transfer_features *source,
+			const struct transfer_features *destination, struct transfer_plan *ret,
+			struct err *err);
+/* Of an answer to query-migrate-capabilities; nothing of anything else. */
+void transfer_features_read(struct json_object *answer, struct transfer_features *ret);
+bool transfer_features_have(const struct transfer_features *features, const char *capability);
+/* The argument of migrate-set-capabilities; the caller's. */
+struct json_object *transfer_plan_capabilities(const struct transfer_plan *plan);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "wire/transfer_plan.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "check_main.h"
+
+static const struct transfer_features all = {
+	.capabilities = { "xbzrle", "events", "return-path", "late-block-activate" },
+	.capability_count = 4,
+};
+static const struct transfer_features no_return_path = {
+	.capabilities = { "xbzrle", "events", "late-block-activate" },
+	.capability_count = 3,
+};
+
+static const char *text_of(const struct transfer_plan *plan)
+{
+	static char text[4096];
+	CLEANUP(json_putp) struct json_object *obj = json_encode(transfer_plan_fields, plan);
+
+	snprintf(text, sizeof(text), "%s", json_text(obj, NULL));
+	return text;
+}
+
+/* What both have and every move needs is on, on both sides, with its reason. */
+START_TEST(plan_of_two_that_have_all_is_the_basic_one)
+{
+	CLEANUP(json_putp) struct json_object *args = NULL;
+	struct transfer_plan plan;
+	struct err err;
+
+	ck_assert(transfer_plan_make(&all, &all, &plan, &err));
+	ck_assert_uint_eq(plan.capability_count, 3);
+	for (size_t i = 0; i < plan.capability_count; i++) {
+		ck_assert(plan.capabilities[i].on);
+		ck_assert(plan.capabilities[i].why[0]);
+	}
+	ck_assert_uint_eq(plan.channel_count, 1);
+	ck_assert_str_eq(plan.channels[0].name, "ram");
+	args = transfer_plan_capabilities(&plan);
+	ck_assert_str_eq(json_text(args, NULL),
+			 "{\"capabilities\":[{\"capability\":\"events\",\"state\":true},"
+			 "{\"capability\":\"return-path\",\"state\":true},"
+			 "{\"capability\":\"late-block-activate\",\"state\":true}]}");
+}
+END_TEST
+
+/* Without it `completed' would mean nothing: the side that lacks it is named. */
+START_TEST(plan_without_what_every_move_needs_is_refused)
+{
+	struct transfer_plan plan;
+	struct err err;
+
+	ck_assert(!transfer_plan_make(&no_return_path, &all, &plan, &err));
+	ck_assert_int_eq(err.code, ERR_QEMU);
+	ck_assert_ptr_nonnull(strstr(err.msg, "the source's QEMU has no migration capability "
+					      "'return-path'"));
+	ck_assert(!transfer_plan_make(&all, &no_return_path, &plan, &err));
+	ck_assert_ptr_nonnull(strstr(err.msg, "the destination's QEMU"));
+}
+END_TEST
+
+/* A coordinator of before says nothing of its QEMU. */
+START_TEST(plan_with_one_that_does_not_say_is_the_basic_one)
+{
+	struct transfer_plan plan, basic;
+	struct err err;
+
+	ck_assert(transfer_plan_make(&all, &all, &basic, &err));
+	ck_assert(transfer_plan_make(&all, NULL, &plan, &err));
+	ck_assert_int_eq(memcmp(&plan, &basic, sizeof(plan)), 0);
+	ck_assert(transfer_plan_make(NULL, NULL, &plan, &err));
+	ck_assert_int_eq(memcmp(&plan, &basic, sizeof(plan)), 0);
+}
+END_TEST
+
+/* It is recorded, and sent: what comes out is what went in. */
+START_TEST(plan_survives_its_text)
+{
+	CLEANUP(json_putp) struct json_object *obj = NULL;
+	struct transfer_plan plan, back = { 0 };
+	struct err err;
+
+	ck_assert(transfer_plan_make(&all, &all, &plan, &err));
+	obj = json_read_back(text_of(&plan));
+	ck_assert(json_decode_object(obj, transfer_plan_fields, &back, JSON_STRICT, &err));
+	ck_assert_int_eq(memcmp(&plan, &back, sizeof(plan)), 0);
+}
+END_TEST
+
+START_TEST(features_are_read_of_what_qemu_answers)
+{
+	CLEANUP(json_putp)
+	struct json_object *answer =
+		json_read_back("[{\"capability\":\"events\",\"state\":false},{\"other\":1},7,"
+			       "{\"capability\":\"multifd\",\"state\":true}]");
+	struct transfer_features features;
+
+	transfer_features_read(answer, &features);
+	ck_assert_uint_eq(features.capability_count, 2);
+	ck_assert(transfer_features_have(&features, "multifd"));
+	ck_assert(!transfer_features_have(&features, "other"));
+	transfer_features_read(NULL, &features);
+	ck_assert_uint_eq(features.capability_count, 0);
+}
+END_TEST
+
+/* A QEMU that names a thousand is no QEMU, and takes no memory of ours. */
+START_TEST(features_beyond_the_limit_are_left_out)
+{
+	CLEANUP(json_putp) struct json_object *answer = json_object_new_array();
+	struct transfer_features features;
+	char name[TRANSFER_NAME_SIZE + 1];
+
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	for (int i = 0; i < 1000; i++) {
+		struct json_object *item = json_object_new_object();
+
+		json_add_str(item, "capability", i ? "x" : name);
+		json_object_array_add(answer, item);
+	}
+	transfer_features_read(answer, &features);
+	ck_assert_uint_eq(features.capability_count, TRANSFER_CAPABILITY_MAX);
+	ck_assert(!transfer_features_have(&features, name));
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("transfer_plan");
+	TCase *tc = tcase_create("plan");
+
+	tcase_add_test(tc, plan_of_two_that_have_all_is_the_basic_one);
+	tcase_add_test(tc, plan_without_what_every_move_needs_is_refused);
+	tcase_add_test(tc, plan_with_one_that_does_not_say_is_the_basic_one);
+	tcase_add_test(tc, plan_survives_its_text);
+	tcase_add_test(tc, features_are_read_of_what_qemu_answers);
+	tcase_add_test(tc, features_beyond_the_limit_are_left_out);
+	suite_add_tcase(s, tc);
+	return s;
+}
