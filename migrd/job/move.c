@@ -154,7 +154,7 @@ static bool has_come(const struct move *move, enum move_moment moment)
 		return !move->machine.is_new && move->machine.state != MOVE_STATE_PREPARE;
 	case MOVE_VERDICT:
 		return move_is_final(move) || move->machine.state == MOVE_STATE_ROLLBACK ||
-		       (move->machine.state == MOVE_STATE_HANDOVER && move->is_running);
+		       (move->machine.state == MOVE_STATE_HANDOVER && move->facts.is_running);
 	case MOVE_ENDED:
 		return move_is_final(move);
 	case MOVE_SETTLED:
@@ -224,7 +224,7 @@ void move_roll_back(struct move *move, const struct err *why)
 	if (!err_is_set(&move->error))
 		move->error = *why;
 	if (move->side == MOVE_DST) {
-		move->verdict = move->may_have_run ? VERDICT_UNKNOWN : VERDICT_REFUSED;
+		move->verdict = move->facts.may_have_run ? VERDICT_UNKNOWN : VERDICT_REFUSED;
 		/* Before `taken' the copy is worth nothing to anybody: it need not wait
 		 * for a disk that takes no record.  A restart finds it gone and refuses. */
 		if (move->machine.state != MOVE_STATE_HANDOVER)
@@ -262,7 +262,7 @@ static void explain_stuck(const struct move *move, char why[ERR_MSG_SIZE])
 {
 	bool is_src = move->side == MOVE_SRC;
 
-	if (move->is_unheard) {
+	if (move->facts.is_unheard) {
 		explain_unheard(move, why);
 		return;
 	}
@@ -294,9 +294,9 @@ void move_is_unheard(struct move *move, const char *why)
 {
 	struct err err;
 
-	if (!move->is_unheard)
+	if (!move->facts.is_unheard)
 		move_note(move, "no-record-there", "%s", why);
-	move->is_unheard = true;
+	move->facts.is_unheard = true;
 	if (move->machine.state == MOVE_STATE_STUCK) {
 		err_set(&err, ERR_NOT_FOUND, "%s", why);
 		move_is_waiting(move, &err);
@@ -330,6 +330,6 @@ static void on_retry(void *data)
 {
 	struct move *move = data;
 
-	move->asked = false;
+	move->facts.asked = false;
 	machine_step(&move->machine);
 }

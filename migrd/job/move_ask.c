@@ -105,7 +105,7 @@ static void on_info(struct move *move, struct json_object *result, const struct 
 {
 	struct err bad;
 
-	move->query_pending = false;
+	move->facts.query_pending = false;
 	if (err) {
 		log_warning("move", "query", "move=%s error=%s", move->row.id, err->msg);
 	} else if (!qmp_mig_info_decode(result, &move->info, &bad)) {
@@ -122,9 +122,9 @@ static void on_info(struct move *move, struct json_object *result, const struct 
 
 void move_query(struct move *move)
 {
-	if (move->query_pending || !move_qemu(move))
+	if (move->facts.query_pending || !move_qemu(move))
 		return;
-	move->query_pending = true;
+	move->facts.query_pending = true;
 	move_qmp(move, "query-migrate", NULL, QUERY_DEADLINE_MS, on_info);
 }
 
@@ -141,9 +141,9 @@ static void on_stream_ready(void *data, const struct err *err)
 
 	if (err) {
 		move_note(move, "stream", "%s", err->msg);
-		move->stream_gone = true;
+		move->facts.stream_gone = true;
 	} else {
-		move->stream_started = true;
+		move->facts.stream_started = true;
 	}
 	machine_step(&move->machine);
 }
@@ -161,7 +161,7 @@ static void on_stream_status(void *data, const struct stream_status *status)
 		move_note(move, "stream", "%s %s", names[status->state], status->error);
 	move->stream_told = names[status->state];
 	if (status->state == STREAM_CHANNEL_READY || status->state == STREAM_CHANNEL_OPEN)
-		move->stream_ready = true;
+		move->facts.stream_ready = true;
 	machine_step(&move->machine);
 }
 
@@ -169,7 +169,7 @@ static void on_stream_exited(void *data)
 {
 	struct move *move = data;
 
-	move->stream_gone = true;
+	move->facts.stream_gone = true;
 	move_note(move, "stream", "exited");
 	machine_step(&move->machine);
 }
@@ -216,7 +216,7 @@ void move_attach_stream(struct move *move)
 	CLEANUP(free_charp) char *dir = move_dir(move);
 
 	if (!move->stream_id.pid) {
-		move->stream_gone = true;
+		move->facts.stream_gone = true;
 		return;
 	}
 	move->stream = stream_attach(move->moves->env.loop, dir, move->stream_id, &cb);

@@ -61,7 +61,7 @@ static void cancel_all(struct move *move, struct json_object *reply)
 		json_add_str(args, "id", user.id);
 		if (!is_job)
 			json_add_str(args, "mode", "hard");
-		if (!move->waits_for_jobs)
+		if (!move->facts.waits_for_jobs)
 			move_note(move, "block-job", "%s '%s' (%s) is cancelled for the move",
 				  user.what, user.id, user.type);
 		move_qmp(move, is_job ? "job-cancel" : "block-export-del", args,
@@ -84,9 +84,9 @@ static void wait_for_end(struct move *move, struct json_object *reply)
 		move_roll_back(move, &err);
 		return;
 	}
-	if (!move->waits_for_jobs)
+	if (!move->facts.waits_for_jobs)
 		move_note(move, "block-job", "the move waits for the end of %s", users);
-	move->waits_for_jobs = true;
+	move->facts.waits_for_jobs = true;
 	move_set_reason(move, "waiting for the end of %.200s on the guest's disks", users);
 	loop_timer_start(move->retry, LOOK_AGAIN_MS); /* its end is a step too */
 }
@@ -115,7 +115,7 @@ static void on_exports(struct move *move, struct json_object *result, const stru
 	} else if (qmp_block_user_get(result, MOVE_EXPORT_ID, 0, &user)) {
 		take_users(move, result);
 	} else {
-		move->waits_for_jobs = false;
+		move->facts.waits_for_jobs = false;
 		move->reason[0] = '\0';
 		move_src_begin_next(move);
 	}
@@ -123,7 +123,7 @@ static void on_exports(struct move *move, struct json_object *result, const stru
 
 static void ask_exports(struct move *move)
 {
-	move->waits_for_jobs = false;
+	move->facts.waits_for_jobs = false;
 	move_qmp(move, "query-block-exports", NULL, COMMAND_DEADLINE_MS, on_exports);
 }
 
@@ -141,13 +141,13 @@ static void on_jobs(struct move *move, struct json_object *result, const struct 
 
 void move_block_jobs_check(struct move *move)
 {
-	move->asked = true; /* the retry timer clears it */
+	move->facts.asked = true; /* the retry timer clears it */
 	move_qmp(move, "query-jobs", NULL, COMMAND_DEADLINE_MS, on_jobs);
 }
 
 void move_block_jobs_step(struct move *move)
 {
-	if (move->waits_for_jobs && !move->asked)
+	if (move->facts.waits_for_jobs && !move->facts.asked)
 		move_block_jobs_check(move);
 }
 

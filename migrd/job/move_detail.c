@@ -15,9 +15,19 @@ static const char *const stamp_names[] = {
 
 /* ---- durable --------------------------------------------------------- */
 
+#define FACT_FIELD(type_, name_, side_)                \
+	{                                              \
+		.key = #name_,                         \
+		.type = _Generic((type_)0, bool        \
+				 : JSON_BOOL, uint64_t \
+				 : JSON_UINT),         \
+		JSON_MEMBER(struct move_facts, name_), \
+	},
+static const struct json_field durable_facts[] = { MOVE_DURABLE_FACTS(FACT_FIELD){ 0 } };
+
 void move_detail_encode(struct move *move)
 {
-	CLEANUP(json_putp) struct json_object *obj = json_object_new_object();
+	CLEANUP(json_putp) struct json_object *obj = json_encode(durable_facts, &move->facts);
 	struct json_object *stamps = json_object_new_object();
 
 	move_forget_texts(move);
@@ -26,13 +36,6 @@ void move_detail_encode(struct move *move)
 	json_add_str(obj, "block_jobs", move_block_jobs_names[move->options.block_jobs]);
 	json_add_bool(obj, "assert_same_disks", move->options.assert_same_disks);
 	json_add_bool(obj, "assert_same_cpu", move->options.assert_same_cpu);
-	json_add_uint(obj, "memory_mib", move->memory_mib);
-	json_add_bool(obj, "run", move->run);
-	json_add_bool(obj, "guest_stopped", move->guest_stopped);
-	json_add_bool(obj, "saw_completed", move->saw_completed);
-	json_add_bool(obj, "resolved", move->resolved);
-	json_add_bool(obj, "go_in_doubt", move->go_in_doubt);
-	json_add_bool(obj, "may_have_run", move->may_have_run);
 	if (move->request)
 		json_add_str(obj, "request", move->request);
 	json_add_int(obj, "stream_pid", move->stream_id.pid);
@@ -79,18 +82,12 @@ void move_detail_decode(struct move *move)
 	struct json_object *stamps = json_get_obj(obj, "stamps_us");
 	struct err ignored;
 
+	json_decode_object(obj, durable_facts, &move->facts, JSON_IGNORE_UNKNOWN, &ignored);
 	move->options.bandwidth_bytes_per_s = get_uint(obj, "bandwidth_bytes_per_s");
 	move->options.downtime_limit_ms = get_uint(obj, "downtime_limit_ms");
 	move->options.block_jobs = block_jobs_from_name(json_get_str(obj, "block_jobs"));
 	move->options.assert_same_disks = json_get_bool(obj, "assert_same_disks", false);
 	move->options.assert_same_cpu = json_get_bool(obj, "assert_same_cpu", false);
-	move->memory_mib = get_uint(obj, "memory_mib");
-	move->run = json_get_bool(obj, "run", false);
-	move->guest_stopped = json_get_bool(obj, "guest_stopped", false);
-	move->saw_completed = json_get_bool(obj, "saw_completed", false);
-	move->resolved = json_get_bool(obj, "resolved", false);
-	move->go_in_doubt = json_get_bool(obj, "go_in_doubt", false);
-	move->may_have_run = json_get_bool(obj, "may_have_run", false);
 	if (json_get_str(obj, "request"))
 		move->request = xstrdup(json_get_str(obj, "request"));
 	move->stream_id.pid = (pid_t)get_uint(obj, "stream_pid");

@@ -47,7 +47,7 @@ static void on_listening(struct move *move, struct json_object *result, const st
 	if (err)
 		move_roll_back(move, err);
 	else
-		move->qemu_prepared = true;
+		move->facts.qemu_prepared = true;
 	machine_step(&move->machine);
 }
 
@@ -85,7 +85,7 @@ static void on_launched(void *data, const struct err *err)
 	} else if (err) {
 		move_roll_back(move, err);
 	} else {
-		move->qemu_launched = true;
+		move->facts.qemu_launched = true;
 		move_same_launched(move);
 	}
 }
@@ -117,15 +117,15 @@ void move_dst_step_prepare(struct machine *machine)
 	struct move *move = move_of(machine);
 	uint64_t waited_ms = machine_in_state_ms(&move->machine);
 
-	if (move->drop_requested) {
+	if (move->facts.drop_requested) {
 		move_give_up(move, ERR_CANCELLED, MOVE_DROPPED);
-	} else if (move->cancel_requested) {
+	} else if (move->facts.cancel_requested) {
 		move_give_up(move, ERR_CANCELLED, "it was cancelled on the destination");
-	} else if (move->qemu_launched && move_is_gone(move)) {
+	} else if (move->facts.qemu_launched && move_is_gone(move)) {
 		roll_back_gone(move);
-	} else if (move->stream_gone) {
+	} else if (move->facts.stream_gone) {
 		move_give_up(move, ERR_INTERNAL, "migrd-stream ended at its start");
-	} else if (move->qemu_prepared && move->stream_started) {
+	} else if (move->facts.qemu_prepared && move->facts.stream_started) {
 		move_stamp(move, MOVE_STAMP_PREPARED);
 		machine_go_to(&move->machine,
 			      &(struct machine_change){
@@ -150,14 +150,14 @@ static bool is_silent(struct move *move)
 
 void move_dst_note_end(struct move *move, enum verdict verdict, bool run)
 {
-	move->source_has_ended = true;
+	move->facts.source_has_ended = true;
 	move->source_verdict = verdict;
 	if (verdict != VERDICT_TAKEN) {
-		move->drop_requested = true;
-	} else if (!move->go_requested) {
-		move->go_requested = true;
+		move->facts.drop_requested = true;
+	} else if (!move->facts.go_requested) {
+		move->facts.go_requested = true;
 		move->go_at_ms = loop_now_ms(move->moves->env.loop);
-		move->run = run;
+		move->facts.run = run;
 	}
 }
 
@@ -166,7 +166,7 @@ static void note_unheard(struct move *move)
 {
 	if (!move_dst_is_loaded(move)) {
 		move_give_up(move, ERR_NOT_FOUND, "the source has no record of this move any more");
-	} else if (!move->go_requested) {
+	} else if (!move->facts.go_requested) {
 		move_is_unheard(move, "the source has no record of this move");
 	}
 }
@@ -193,13 +193,13 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 {
 	bool unheard;
 
-	move->asked = false;
+	move->facts.asked = false;
 	if (!err) {
 		note_fate(move, result);
 		return;
 	}
 	unheard = machine_in_state_ms(&move->machine) > OFFER_PATIENCE_MS;
-	if (!move_dst_is_loaded(move) && !move->stream_ready && unheard)
+	if (!move_dst_is_loaded(move) && !move->facts.stream_ready && unheard)
 		move_give_up(move, err->code, "the source never came");
 	else if (move_dst_is_loaded(move) && move->machine.state == MOVE_STATE_TRANSFER &&
 		 is_silent(move))
@@ -211,15 +211,15 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 /* Bytes flow, and QEMU has not got them all: no need to ask anybody. */
 static bool is_busy(const struct move *move)
 {
-	return !move_dst_is_loaded(move) && move->stream_ready && !move->stream_gone &&
+	return !move_dst_is_loaded(move) && move->facts.stream_ready && !move->facts.stream_gone &&
 	       move->stream && stream_status(move->stream)->state == STREAM_CHANNEL_OPEN;
 }
 
 static void ask_fate(struct move *move)
 {
-	if (move->asked || is_busy(move))
+	if (move->facts.asked || is_busy(move))
 		return;
-	move->asked = true;
+	move->facts.asked = true;
 	move_ask_peer(move, NULL, NULL, FATE_DEADLINE_MS, on_fate);
 }
 
@@ -236,8 +236,9 @@ void move_dst_enter_transfer(struct machine *machine)
 void move_dst_take(struct move *move)
 {
 	const struct vm *vm = move_vm(move);
-	struct store_vm row = vm_promoted_row(vm, move->row.generation + 1,
-					      move->run ? VM_INTENT_STARTED : VM_INTENT_PAUSED);
+	struct store_vm row =
+		vm_promoted_row(vm, move->row.generation + 1,
+				move->facts.run ? VM_INTENT_STARTED : VM_INTENT_PAUSED);
 
 	move->verdict = VERDICT_TAKEN;
 	machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_HANDOVER,
@@ -264,7 +265,7 @@ static void on_taps(void *data, const struct err *err)
 	if (move->machine.state != MOVE_STATE_TRANSFER || move->machine.is_saving)
 		return;
 	move->taps = MOVE_TAPS_GOOD;
-	if (err && !move->source_has_ended)
+	if (err && !move->facts.source_has_ended)
 		move_roll_back(move, err);
 	machine_step(&move->machine);
 }
@@ -275,7 +276,7 @@ static bool taps_are_good(struct move *move)
 {
 	struct taps_look *look;
 
-	if (move->source_has_ended || move->taps == MOVE_TAPS_GOOD)
+	if (move->facts.source_has_ended || move->taps == MOVE_TAPS_GOOD)
 		return true;
 	if (move->taps == MOVE_TAPS_ASKED)
 		return false;
@@ -301,8 +302,9 @@ static bool load_is_late(const struct move *move)
 static bool may_explain_itself(const struct move *move)
 {
 	const struct stream_status *status = move->stream ? stream_status(move->stream) : NULL;
-	bool is_broken = move->stream_gone || (status && (status->state == STREAM_CHANNEL_CLOSED ||
-							  status->state == STREAM_CHANNEL_FAILED));
+	bool is_broken =
+		move->facts.stream_gone || (status && (status->state == STREAM_CHANNEL_CLOSED ||
+						       status->state == STREAM_CHANNEL_FAILED));
 
 	return is_broken && !move_dst_is_loaded(move) && move->drop_at_ms &&
 	       loop_now_ms(move->moves->env.loop) - move->drop_at_ms < LAST_WORDS_MS;
@@ -316,26 +318,27 @@ void move_dst_step_transfer(struct machine *machine)
 		roll_back_gone(move);
 	} else if (move->qemu_state == QMP_MIG_FAILED) {
 		qemu_kill(move_qemu(move)); /* its words are in its log; the end is the fact */
-	} else if (move->drop_requested && may_explain_itself(move)) {
+	} else if (move->facts.drop_requested && may_explain_itself(move)) {
 		loop_timer_start(move->tick, DOUBT_TICK_MS);
-	} else if (move->drop_requested) {
+	} else if (move->facts.drop_requested) {
 		move_give_up(move, ERR_CANCELLED, MOVE_DROPPED);
-	} else if (move->cancel_requested && move_dst_may_refuse(move)) {
+	} else if (move->facts.cancel_requested && move_dst_may_refuse(move)) {
 		move_give_up(move, ERR_CANCELLED, "it was cancelled on the destination");
 	} else if (move_dst_offer_is_over(move)) {
 		move_give_up(move, ERR_TIMEOUT, "the source sent nothing for too long");
-	} else if (move->go_requested && move_dst_is_loaded(move) && taps_are_good(move)) {
+	} else if (move->facts.go_requested && move_dst_is_loaded(move) && taps_are_good(move)) {
 		move_dst_take(move);
-	} else if (move->go_requested && load_is_late(move)) {
+	} else if (move->facts.go_requested && load_is_late(move)) {
 		move_give_up(move, ERR_TIMEOUT,
 			     move_dst_is_loaded(move) ? "the host's taps could not be looked at"
 						      : "QEMU did not finish loading the guest");
 	} else if (!loop_timer_is_active(move->tick)) {
-		if (!move->go_requested) {
+		if (!move->facts.go_requested) {
 			move_dst_say_idle(move);
 			ask_fate(move);
 		}
-		loop_timer_start(move->tick, move->go_requested ? LOAD_TICK_MS : FATE_EVERY_MS);
+		loop_timer_start(move->tick,
+				 move->facts.go_requested ? LOAD_TICK_MS : FATE_EVERY_MS);
 	}
 }
 
@@ -343,7 +346,7 @@ void move_dst_step_transfer(struct machine *machine)
 
 static void finish(struct move *move)
 {
-	move->is_running = true;
+	move->facts.is_running = true;
 	move_stamp(move, MOVE_STAMP_RUNNING);
 	move_tell(move); /* the answer to go does not wait for the disk */
 	machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_DONE });
@@ -354,7 +357,7 @@ static void finish(struct move *move)
 /* Nobody knows whether it runs: look, at the next tick. */
 static void doubt(struct move *move, const struct err *err)
 {
-	move->asked = false;
+	move->facts.asked = false;
 	move->machine.is_resumed = true;
 	move_set_reason(move, "cannot let the guest run: %s", err->msg);
 }
@@ -393,14 +396,14 @@ static void on_state(struct move *move, struct json_object *result, const struct
 {
 	enum qmp_run_state state;
 
-	move->asked = false;
+	move->facts.asked = false;
 	if (err)
 		return; /* the tick asks again */
 	state = qmp_run_state_decode(result);
 	if (move_vm(move))
 		vm_note_run_state(move_vm(move), state);
-	if (move->run && (state == QMP_RUN_PAUSED || state == QMP_RUN_PRELAUNCH)) {
-		move->asked = true; /* one cont at a time */
+	if (move->facts.run && (state == QMP_RUN_PAUSED || state == QMP_RUN_PRELAUNCH)) {
+		move->facts.asked = true; /* one cont at a time */
 		move_qmp(move, "query-block", NULL, COMMAND_DEADLINE_MS, on_images);
 	} else {
 		finish(move);
@@ -413,11 +416,11 @@ void move_dst_enter_handover(struct machine *machine)
 	struct vm *vm = move_vm(move);
 
 	if (move->machine.is_resumed)
-		move->run = vm_intent(vm) == VM_INTENT_STARTED;
+		move->facts.run = vm_intent(vm) == VM_INTENT_STARTED;
 	move_stamp(move, MOVE_STAMP_TAKEN);
 	if (vm_role(vm) == VM_ROLE_INCOMING)
 		vm_promote(vm, move->row.generation + 1,
-			   move->run ? VM_INTENT_STARTED : VM_INTENT_PAUSED);
+			   move->facts.run ? VM_INTENT_STARTED : VM_INTENT_PAUSED);
 	loop_timer_start(move->tick, DOUBT_TICK_MS);
 }
 
@@ -425,13 +428,13 @@ void move_dst_step_handover(struct machine *machine)
 {
 	struct move *move = move_of(machine);
 
-	if (move_is_gone(move) && !move->asked && !move->machine.is_resumed) {
+	if (move_is_gone(move) && !move->facts.asked && !move->machine.is_resumed) {
 		roll_back_gone(move); /* it has not run here, and nobody was told */
 	} else if (move_is_gone(move)) {
 		finish(move); /* taken is taken: the guest has died as ours */
-	} else if (!move->asked) {
-		move->asked = true;
-		if (move->machine.is_resumed || !move->run)
+	} else if (!move->facts.asked) {
+		move->facts.asked = true;
+		if (move->machine.is_resumed || !move->facts.run)
 			move_qmp(move, "query-status", NULL, COMMAND_DEADLINE_MS, on_state);
 		else
 			move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_running);

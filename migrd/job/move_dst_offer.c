@@ -9,7 +9,7 @@ bool move_dst_may_refuse(const struct move *move)
 		       move->machine.state == MOVE_STATE_TRANSFER;
 
 	return move->side == MOVE_DST && is_open && move->verdict == VERDICT_NONE &&
-	       !move->go_requested && !move_dst_is_loaded(move);
+	       !move->facts.go_requested && !move_dst_is_loaded(move);
 }
 
 /* A number that changes with each byte of the source's and each step of QEMU. */
@@ -42,7 +42,7 @@ static uint64_t idle_ms(struct move *move)
 
 bool move_dst_offer_is_over(struct move *move)
 {
-	return move->machine.state == MOVE_STATE_TRANSFER && !move->go_requested &&
+	return move->machine.state == MOVE_STATE_TRANSFER && !move->facts.go_requested &&
 	       idle_ms(move) >= move->moves->env.offer_timeout_ms;
 }
 
@@ -55,7 +55,7 @@ void move_dst_say_idle(struct move *move)
 {
 	uint64_t ms = idle_ms(move);
 
-	if (move->stream && !move->stream_gone)
+	if (move->stream && !move->facts.stream_gone)
 		stream_refresh(move->stream);
 	if (ms >= move->moves->env.offer_timeout_ms / 2)
 		move_set_reason(move,

@@ -81,7 +81,7 @@ static void export_next(struct move *move)
 	struct json_object *args;
 
 	if (!name) {
-		if (move->nbd_is_ours)
+		if (move->facts.nbd_is_ours)
 			move_qmp(move, "nbd-server-stop", NULL, COMMAND_DEADLINE_MS,
 				 on_server_stopped);
 		else
@@ -108,7 +108,7 @@ static void on_former_unexported(struct move *move, struct json_object *result,
 static void on_server_started(struct move *move, struct json_object *result, const struct err *err)
 {
 	(void)result;
-	move->nbd_is_ours = !err; /* somebody else's is as good, and stays */
+	move->facts.nbd_is_ours = !err; /* somebody else's is as good, and stays */
 	unexport(move, on_former_unexported);
 }
 

@@ -19,7 +19,7 @@
 
 static bool is_wanted(const struct move *move)
 {
-	return move->machine.state == MOVE_STATE_TRANSFER && !move->saw_stop && move->stream;
+	return move->machine.state == MOVE_STATE_TRANSFER && !move->facts.saw_stop && move->stream;
 }
 
 void move_probe_store(struct move *move)
@@ -42,9 +42,9 @@ bool move_can_record(struct move *move)
 static void hold(struct move *move, const struct err *why)
 {
 	stream_set_lease(move->stream, 0);
-	if (!move->lease_held)
+	if (!move->facts.lease_held)
 		move_note(move, "held", "%s", why->msg);
-	move->lease_held = true;
+	move->facts.lease_held = true;
 	/* No stall of the network: the move goes on when all is well again. */
 	move->moved_at_ms = loop_now_ms(move->moves->env.loop);
 	move_set_reason(move, "%s", why->msg);
@@ -53,9 +53,9 @@ static void hold(struct move *move, const struct err *why)
 static void let_flow(struct move *move)
 {
 	stream_set_lease(move->stream, LEASE_MS);
-	if (!move->lease_held)
+	if (!move->facts.lease_held)
 		return;
-	move->lease_held = false;
+	move->facts.lease_held = false;
 	move->reason[0] = '\0';
 	move_note(move, "flows", "%s", "");
 	move_tell(move);
@@ -91,7 +91,7 @@ static void on_presence(struct move *move, struct json_object *result, const str
 {
 	struct err why;
 
-	move->lease_asked = false;
+	move->facts.lease_asked = false;
 	if (!is_wanted(move))
 		return;
 	if (!err && is_unheard(result)) {
@@ -116,10 +116,10 @@ void move_lease_begin(struct move *move)
 
 void move_lease_renew(struct move *move)
 {
-	if (move->lease_asked || !is_wanted(move))
+	if (move->facts.lease_asked || !is_wanted(move))
 		return;
 	move_probe_store(move);
-	move->lease_asked = true;
+	move->facts.lease_asked = true;
 	move_ask_peer(move, NULL, NULL, PRESENCE_DEADLINE_MS, on_presence);
 }
 
@@ -129,5 +129,5 @@ void move_lease_end(struct move *move)
 		stream_set_lease(move->stream, STREAM_LEASE_FOREVER);
 		stream_set_bandwidth(move->stream, 0);
 	}
-	move->lease_held = false;
+	move->facts.lease_held = false;
 }

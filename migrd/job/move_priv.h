@@ -16,6 +16,7 @@
 #include "base/work.h"
 #include "base/work_fair.h"
 #include "job/move.h"
+#include "job/move_facts.h"
 #include "machine/machine.h"
 #include "preflight/checks.h"
 #include "stream/preamble.h"
@@ -101,13 +102,6 @@ struct move {
 
 	/* durable, in the detail of the row */
 	struct move_options options;
-	uint64_t memory_mib; /* destination: reserved until the verdict */
-	bool resolved;       /* somebody decided in our place */
-	bool run;            /* the guest is to run where it ends up */
-	bool guest_stopped;  /* source: by itself (I/O error, panic): it stays as it is */
-	bool saw_completed;  /* source: its QEMU will never run by itself again */
-	bool go_in_doubt;    /* source: a restart cannot know whether go was sent */
-	bool may_have_run;   /* destination, by an old record: its end is no refusal */
 	struct proc_id stream_id;
 	enum verdict verdict; /* the destination's; never changed once it was told */
 	char *request;        /* source: what the user asked, to compare a repeated key */
@@ -115,38 +109,22 @@ struct move {
 	struct json_object *peer_times; /* source: the destination's part, as it told */
 	struct transfer_plan *plan;     /* NULL: not made yet, or by a migrd of before */
 
-	/* facts */
+	struct move_facts facts; /* one line each: move_facts.h */
+	/* and those that are more than a word or a number */
 	struct stream *stream;
 	const char *stream_told; /* its state, as in the timeline */
-	bool stream_started, stream_ready, stream_gone;
 	size_t begin_row;           /* source: the next one, see move_src_begin.c */
-	bool waits_for_jobs;        /* begin: block jobs have to end first */
 	struct json_object *images; /* begin: names of the block nodes to activate, or NULL */
 	size_t image;               /* the next of them */
-	bool nbd_is_ours;           /* this move started QEMU's NBD server */
-	bool qemu_launched;         /* destination: its monitor answered */
-	bool qemu_prepared;         /* capabilities are set; destination: it listens */
-	bool asked;                 /* the question of this state is with the peer */
-	bool answered;              /* and its answer is here */
-	bool cancel_requested, cancel_sent, yank_sent;
-	bool go_requested, drop_requested;
-	bool is_unheard;       /* source: the destination has no record, see move_is_unheard() */
-	bool source_has_ended; /* destination: and this is what it said */
-	enum verdict source_verdict;
+	enum verdict source_verdict; /* destination: what the source said at its end */
 	uint64_t progress, progress_at_ms; /* destination: of the source, move_dst_offer.c */
 	uint64_t silent_since_ms;          /* destination: the first question without an answer */
 	uint64_t drop_at_ms;               /* destination: likewise of drop */
 	enum move_taps taps;               /* destination: looked at before it takes the guest */
 	uint64_t go_at_ms;                 /* when go came, on the loop's clock */
-	bool guest_safe;                   /* rollback: the guest is as it was before */
-	bool guest_in_doubt;          /* source: somebody may have resumed it at the last moment */
 	uint64_t probed_ms;           /* transfer: when a record was last written as a trial */
 	struct err store_error;       /* of the last record, while the disk refuses */
-	bool lease_asked, lease_held; /* source: see move_lease.c */
-	bool query_pending;
-	bool is_running; /* destination: cont was answered, or was not wanted */
 	enum qmp_mig_state qemu_state;
-	bool saw_stop;
 	struct qmp_mig_info info;          /* of the last query-migrate */
 	uint64_t pass;                     /* over the guest's memory; 1 is the first */
 	unsigned percent;                  /* never goes back */

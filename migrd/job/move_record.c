@@ -18,7 +18,7 @@ static void fill_end(struct move *move)
 	struct store_move *row = &move->row;
 
 	row->ended_ms = row->updated_ms;
-	row->settled = move->source_has_ended && move_agrees(move, move->source_verdict);
+	row->settled = move->facts.source_has_ended && move_agrees(move, move->source_verdict);
 	move_stamp(move, MOVE_STAMP_ENDED);
 }
 
@@ -96,10 +96,10 @@ static void entering(struct machine *machine)
 {
 	struct move *move = move_of(machine);
 
-	move->asked = false;
-	move->answered = false;
-	move->lease_asked = false;
-	move->query_pending = false; /* an answer to an earlier state is dropped */
+	move->facts.asked = false;
+	move->facts.answered = false;
+	move->facts.lease_asked = false;
+	move->facts.query_pending = false; /* an answer to an earlier state is dropped */
 	move->retry_ms = 0;
 	move->patience_ms = 0;
 	move->probed_ms = machine->entered_ms;

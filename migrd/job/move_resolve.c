@@ -26,7 +26,7 @@ static bool is_open(const struct move *move)
 		       (move->machine.state == MOVE_STATE_TRANSFER &&
 			move->qemu_state == QMP_MIG_COMPLETED);
 	return move->machine.state == MOVE_STATE_STUCK ||
-	       (move->machine.state == MOVE_STATE_HANDOVER && move->saw_completed);
+	       (move->machine.state == MOVE_STATE_HANDOVER && move->facts.saw_completed);
 }
 
 /* Ended here, and the other side has never noted that: it is kept for it. */
@@ -101,7 +101,7 @@ bool move_resolve(struct move *move, const struct move_resolution *resolution, s
 	}
 	if (!check(move, resolution, err))
 		return false;
-	move->resolved = true;
+	move->facts.resolved = true;
 	note(move, resolution);
 	if (move->side == MOVE_SRC) {
 		move->verdict = keep_source ? VERDICT_REFUSED : VERDICT_TAKEN;

@@ -27,7 +27,7 @@
 
 bool move_src_roll_back_if_asked(struct move *move)
 {
-	if (!move->cancel_requested)
+	if (!move->facts.cancel_requested)
 		return false;
 	move_give_up(move, ERR_CANCELLED, "cancelled on request");
 	return true;
@@ -61,7 +61,7 @@ void move_src_ask(struct move *move, const char *verb, struct json_object *body,
 	move->patience_ms = move->patience_ms ? move->patience_ms * 2 : PATIENCE_FIRST_MS;
 	if (move->patience_ms > PATIENCE_MAX_MS)
 		move->patience_ms = PATIENCE_MAX_MS;
-	move->asked = true;
+	move->facts.asked = true;
 	move_ask_peer(move, verb, body, move->patience_ms, fn);
 }
 
@@ -100,7 +100,7 @@ static void on_applied(struct move *move, struct json_object *result, const stru
 
 void move_src_apply_options(struct move *move)
 {
-	if (move->machine.state == MOVE_STATE_TRANSFER && move->stream && !move->saw_stop)
+	if (move->machine.state == MOVE_STATE_TRANSFER && move->stream && !move->facts.saw_stop)
 		stream_set_bandwidth(move->stream, move->options.bandwidth_bytes_per_s);
 	if (move->machine.state == MOVE_STATE_TRANSFER)
 		move_qmp(move, "migrate-set-parameters", move_src_parameters(move),
@@ -114,7 +114,7 @@ static const char *stream_fault(const struct move *move)
 
 	if (status && status->state == STREAM_CHANNEL_FAILED)
 		return status->error;
-	return move->stream_gone ? "migrd-stream ended" : NULL;
+	return move->facts.stream_gone ? "migrd-stream ended" : NULL;
 }
 
 /* ---- prepare: the destination gets ready ------------------------------ */
@@ -200,7 +200,7 @@ static void on_prepare_fate(struct move *move, struct json_object *result, const
 	const char *verdict = err ? NULL : json_get_str(result, "verdict");
 	struct err refused;
 
-	move->lease_asked = false;
+	move->facts.lease_asked = false;
 	if (!verdict || verdict_from_name(verdict) != VERDICT_REFUSED)
 		return;
 	err_set(&refused, ERR_PEER, "host '%s' refused the guest", move->row.peer);
@@ -210,8 +210,8 @@ static void on_prepare_fate(struct move *move, struct json_object *result, const
 
 static void ask_prepare_fate(struct move *move)
 {
-	if (!move->lease_asked) {
-		move->lease_asked = true;
+	if (!move->facts.lease_asked) {
+		move->facts.lease_asked = true;
 		move_ask_peer(move, NULL, NULL, COMMAND_DEADLINE_MS, on_prepare_fate);
 	}
 	loop_timer_start(move->tick, TICK_MS);
@@ -252,7 +252,7 @@ void move_src_step_prepare(struct machine *machine)
 
 	if (move_src_roll_back_if_asked(move) || move_src_roll_back_if_gone(move))
 		return;
-	if (move->stream_ready) {
+	if (move->facts.stream_ready) {
 		move_stamp(move, MOVE_STAMP_PREPARED);
 		machine_go_to(&move->machine,
 			      &(struct machine_change){ .to = MOVE_STATE_TRANSFER });
@@ -264,7 +264,7 @@ void move_src_step_prepare(struct machine *machine)
 		move_roll_back(move, &err);
 	} else if (waited_ms >= move->moves->env.prepare_timeout_ms) {
 		move_give_up(move, ERR_TIMEOUT, "the destination was not ready in time");
-	} else if (!move->asked && !loop_timer_is_active(move->retry)) {
+	} else if (!move->facts.asked && !loop_timer_is_active(move->retry)) {
 		move_src_ask(move, "prepare", offer(move), on_offer_answered);
 	} else if (move->stream && !loop_timer_is_active(move->tick)) {
 		ask_prepare_fate(move);
@@ -311,10 +311,10 @@ void move_src_enter_transfer(struct machine *machine)
 
 	move->moved_at_ms = move->machine.entered_ms;
 	loop_timer_start(move->tick, TICK_MS);
-	move->guest_stopped = has_stopped_itself(move);
+	move->facts.guest_stopped = has_stopped_itself(move);
 	if (move->machine.is_resumed) {
 		peer_warm(move->moves->env.peers, move->row.peer);
-		move->guest_in_doubt = true; /* its events were lost */
+		move->facts.guest_in_doubt = true; /* its events were lost */
 		move_query(move);
 		move_src_apply_options(move); /* they may not have got to QEMU before */
 	} else {
@@ -335,9 +335,9 @@ static void on_cancel_answered(struct move *move, struct json_object *result, co
 /* QEMU decides the race between a cancel and its own end. */
 void move_src_send_cancel(struct move *move)
 {
-	if (move->cancel_sent)
+	if (move->facts.cancel_sent)
 		return;
-	move->cancel_sent = true;
+	move->facts.cancel_sent = true;
 	move_qmp(move, "migrate_cancel", NULL, COMMAND_DEADLINE_MS, on_cancel_answered);
 }
 
@@ -357,7 +357,7 @@ void move_src_qemu_failed(struct move *move)
 	enum move_blame blame = has_words ? MOVE_BLAME_QEMU : MOVE_BLAME_SILENT;
 	struct err err;
 
-	if (move->cancel_requested) {
+	if (move->facts.cancel_requested) {
 		blame = MOVE_BLAME_NONE;
 		err_set(&err, ERR_CANCELLED, "cancelled on request");
 	} else if (link) {
@@ -394,7 +394,7 @@ void move_src_step_transfer(struct machine *machine)
 			     "the coordinator was restarted before the start");
 		return;
 	}
-	if (move->saw_stop || move->qemu_state == QMP_MIG_DEVICE ||
+	if (move->facts.saw_stop || move->qemu_state == QMP_MIG_DEVICE ||
 	    move->qemu_state == QMP_MIG_COMPLETED) {
 		move->error = (struct err){ 0 }; /* of a stall that has ended */
 		machine_go_to(&move->machine,
@@ -406,7 +406,7 @@ void move_src_step_transfer(struct machine *machine)
 			move->row.peer, STALL_MS / 1000);
 		move_src_send_cancel(move);
 	}
-	if (move->cancel_requested)
+	if (move->facts.cancel_requested)
 		move_src_send_cancel(move);
 	if (!loop_timer_is_active(move->tick)) {
 		move_lease_renew(move);
@@ -445,17 +445,17 @@ void move_src_event(void *data, const struct qmp_event *event)
 	} else if (qmp_event_stops_guest(event, &state)) {
 		/* The STOP that follows is not QEMU's last pass. */
 		move_note(move, event->name, "at %lld us", (long long)event->time_us);
-		move->guest_stopped = true;
+		move->facts.guest_stopped = true;
 	} else if (strcmp(event->name, "STOP") == 0 && move->machine.state == MOVE_STATE_TRANSFER &&
-		   vm_intent(move_vm(move)) == VM_INTENT_STARTED && !move->guest_stopped) {
+		   vm_intent(move_vm(move)) == VM_INTENT_STARTED && !move->facts.guest_stopped) {
 		move_note(move, "STOP", "at %lld us", (long long)event->time_us);
 		move_stamp(move, MOVE_STAMP_STOPPED);
-		move->saw_stop = true;
+		move->facts.saw_stop = true;
 		move_lease_end(move);
 	} else if (strcmp(event->name, "RESUME") == 0) {
 		move_note(move, "RESUME", "at %lld us", (long long)event->time_us);
-		move->guest_in_doubt = true; /* it may come after `completed' */
-		move->guest_stopped = false;
+		move->facts.guest_in_doubt = true; /* it may come after `completed' */
+		move->facts.guest_stopped = false;
 	} else if (strcmp(event->name, "MIGRATION_PASS") == 0) {
 		note_pass(move, json_get_int(event->data, "pass", 0));
 	} else {

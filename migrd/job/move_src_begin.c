@@ -92,7 +92,7 @@ void move_src_begin_next(struct move *move)
 	if (move->begin_row < ARRAY_LEN(rows))
 		rows[move->begin_row++](move);
 	else
-		move->qemu_prepared = true;
+		move->facts.qemu_prepared = true;
 	machine_step(&move->machine);
 }
 
@@ -111,7 +111,7 @@ void move_src_step_begin(struct machine *machine)
 
 	if (move_src_roll_back_if_asked(move) || move_src_roll_back_if_gone(move))
 		return;
-	if (move->qemu_prepared)
+	if (move->facts.qemu_prepared)
 		machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_PREPARE });
 	else if (!move_same_is_late(move))
 		move_block_jobs_step(move);

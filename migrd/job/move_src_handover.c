@@ -22,9 +22,9 @@ void move_src_enter_handover(struct machine *machine)
 		stream_set_link_timeout(move->stream, move->moves->env.handover_link_timeout_ms);
 	move_lease_end(move);
 	peer_warm(move->moves->env.peers, move->row.peer);
-	move->run = (!vm || vm_intent(vm) == VM_INTENT_STARTED) && !move->guest_stopped;
+	move->facts.run = (!vm || vm_intent(vm) == VM_INTENT_STARTED) && !move->facts.guest_stopped;
 	if (move->machine.is_resumed)
-		move->guest_in_doubt = true; /* its events were lost */
+		move->facts.guest_in_doubt = true; /* its events were lost */
 	loop_timer_start(move->tick, TICK_MS);
 	if (move->machine.is_resumed)
 		move_query(move);
@@ -62,19 +62,19 @@ static void send_go(struct move *move)
 {
 	struct json_object *body;
 
-	if (move->asked || loop_timer_is_active(move->retry))
+	if (move->facts.asked || loop_timer_is_active(move->retry))
 		return;
 	body = move_claim_json(move);
-	json_add_bool(body, "run", move->run);
+	json_add_bool(body, "run", move->facts.run);
 	move_stamp(move, MOVE_STAMP_GO);
 	move_src_ask(move, "go", body, on_go_answered);
 }
 
 static void note_completed(struct move *move)
 {
-	if (move->saw_completed)
+	if (move->facts.saw_completed)
 		return;
-	move->saw_completed = true;
+	move->facts.saw_completed = true;
 	move_stamp(move, MOVE_STAMP_COMPLETED);
 	send_go(move);
 	machine_save(&move->machine); /* beside the question, not before it */
@@ -82,7 +82,7 @@ static void note_completed(struct move *move)
 
 static void on_guest_seen(struct move *move, struct json_object *result, const struct err *err)
 {
-	move->query_pending = false;
+	move->facts.query_pending = false;
 	if (err)
 		return; /* the tick looks again */
 	if (qmp_run_state_decode(result) == QMP_RUN_RUNNING) {
@@ -90,7 +90,7 @@ static void on_guest_seen(struct move *move, struct json_object *result, const s
 			     "the guest was resumed on the source as the transfer ended");
 		return;
 	}
-	move->guest_in_doubt = false;
+	move->facts.guest_in_doubt = false;
 	machine_step(&move->machine);
 }
 
@@ -100,18 +100,18 @@ static bool guest_stands(struct move *move)
 {
 	const struct vm *vm = move_vm(move);
 
-	if (move->saw_completed)
+	if (move->facts.saw_completed)
 		return true;
 	if (vm && vm_is_busy(vm))
-		move->guest_in_doubt = true;
-	if (!move->guest_in_doubt)
+		move->facts.guest_in_doubt = true;
+	if (!move->facts.guest_in_doubt)
 		return true;
 	loop_timer_start(move->tick, BUSY_TICK_MS);
 	if (move_is_gone(move)) {
-		move->go_in_doubt = move->go_in_doubt || move->machine.is_resumed;
+		move->facts.go_in_doubt = move->facts.go_in_doubt || move->machine.is_resumed;
 		move_src_roll_back_if_gone(move);
-	} else if (!vm_is_busy(vm) && !move->query_pending) {
-		move->query_pending = true;
+	} else if (!vm_is_busy(vm) && !move->facts.query_pending) {
+		move->facts.query_pending = true;
 		move_qmp(move, "query-status", NULL, COMMAND_DEADLINE_MS, on_guest_seen);
 	}
 	return false;
@@ -127,9 +127,9 @@ static void yank_if_late(struct move *move)
 
 	if (waited_ms <
 		    move->options.downtime_limit_ms + move->moves->env.handover_link_timeout_ms ||
-	    move->yank_sent || !vm || !vm_job_has_oob(vm, &move->job))
+	    move->facts.yank_sent || !vm || !vm_job_has_oob(vm, &move->job))
 		return;
-	move->yank_sent = true;
+	move->facts.yank_sent = true;
 	args = json_object_new_object();
 	list = json_object_new_array();
 	instance = json_object_new_object();
@@ -155,7 +155,7 @@ void move_src_step_handover(struct machine *machine)
 		machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_CONFIRM });
 	} else if (move->verdict == VERDICT_REFUSED) {
 		move_roll_back(move, &move->error);
-	} else if (move->qemu_state == QMP_MIG_COMPLETED || move->saw_completed) {
+	} else if (move->qemu_state == QMP_MIG_COMPLETED || move->facts.saw_completed) {
 		if (!guest_stands(move))
 			return;
 		note_completed(move);
@@ -167,7 +167,7 @@ void move_src_step_handover(struct machine *machine)
 		move_src_qemu_failed(move);
 	} else if (move_is_gone(move)) {
 		/* What was seen before a restart and not yet on disk is not known. */
-		move->go_in_doubt = move->go_in_doubt || move->machine.is_resumed;
+		move->facts.go_in_doubt = move->facts.go_in_doubt || move->machine.is_resumed;
 		move_src_roll_back_if_gone(move);
 	} else {
 		yank_if_late(move);
@@ -179,7 +179,7 @@ void move_src_step_handover(struct machine *machine)
 /* Two claims, which only a wrong word of an operator can make: not ours to end. */
 static bool is_conflict(const struct move *move)
 {
-	return move->error.code == ERR_CONFLICT && !move->resolved;
+	return move->error.code == ERR_CONFLICT && !move->facts.resolved;
 }
 
 static void on_fate(struct move *move, struct json_object *result, const struct err *err)
@@ -204,8 +204,8 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
  * said, so the destination is asked what it has. */
 static bool is_in_doubt(const struct move *move)
 {
-	return move->go_in_doubt && move->verdict == VERDICT_NONE && !move->saw_completed &&
-	       move_is_gone(move);
+	return move->facts.go_in_doubt && move->verdict == VERDICT_NONE &&
+	       !move->facts.saw_completed && move_is_gone(move);
 }
 
 void move_src_step_stuck(struct machine *machine)
@@ -216,7 +216,7 @@ void move_src_step_stuck(struct machine *machine)
 		return;
 	if (!is_in_doubt(move))
 		move_src_step_handover(machine);
-	else if (!move->asked && !loop_timer_is_active(move->retry))
+	else if (!move->facts.asked && !loop_timer_is_active(move->retry))
 		move_src_ask(move, NULL, NULL, on_fate);
 }
 
@@ -240,8 +240,8 @@ void move_src_step_confirm(struct machine *machine)
 			      &(struct machine_change){
 				      .to = MOVE_STATE_DONE,
 				      .with = { store_delete_vm(move->row.vm_uuid) } });
-	} else if (!move->query_pending && !move->asked) {
-		move->asked = true;
+	} else if (!move->facts.query_pending && !move->facts.asked) {
+		move->facts.asked = true;
 		qemu_quit(move_qemu(move));
 	}
 }

@@ -27,10 +27,10 @@ static void on_stopped(struct move *move, struct json_object *result, const stru
 	(void)result;
 	if (err) {
 		move_set_reason(move, "the guest cannot be stopped yet: %s", err->msg);
-		move->query_pending = false; /* the tick looks again */
+		move->facts.query_pending = false; /* the tick looks again */
 		return;
 	}
-	move->guest_safe = true;
+	move->facts.guest_safe = true;
 	machine_step(&move->machine);
 }
 
@@ -47,13 +47,13 @@ static void on_continued(struct move *move, struct json_object *result, const st
 	if (err &&
 	    (!is_refused || (vm_cont_may_be_repeated(err) && age_ms(move) < RESUME_PATIENCE_MS))) {
 		move_set_reason(move, "the guest does not go on yet: %s", err->msg);
-		move->query_pending = false; /* the tick looks again */
+		move->facts.query_pending = false; /* the tick looks again */
 		return;
 	}
 	if (err)
 		log_error("move", "resume", "move=%s vm=%s error=%s", move->row.id,
 			  move->row.vm_name, err->msg);
-	move->guest_safe = true;
+	move->facts.guest_safe = true;
 	machine_step(&move->machine);
 }
 
@@ -64,7 +64,7 @@ static void on_images(struct move *move, struct json_object *result, const struc
 
 	if (err) {
 		log_warning("move", "rollback", "move=%s error=%s", move->row.id, err->msg);
-		move->query_pending = false; /* the tick asks again */
+		move->facts.query_pending = false; /* the tick asks again */
 	} else if (!vm_check_images(result, &lost)) {
 		on_continued(move, NULL, &lost);
 	} else {
@@ -76,7 +76,7 @@ static void on_images(struct move *move, struct json_object *result, const struc
 /* Nobody but the destination may run it, until it has refused. */
 static bool is_given_away(const struct move *move)
 {
-	return (move->saw_completed || move->qemu_state == QMP_MIG_COMPLETED) &&
+	return (move->facts.saw_completed || move->qemu_state == QMP_MIG_COMPLETED) &&
 	       move->verdict != VERDICT_REFUSED;
 }
 
@@ -85,18 +85,18 @@ static bool is_given_away(const struct move *move)
 static void on_guest_state(struct move *move, struct json_object *result, const struct err *err)
 {
 	const struct vm *vm = move_vm(move);
-	bool shall_run = vm && vm_intent(vm) == VM_INTENT_STARTED && !move->guest_stopped;
+	bool shall_run = vm && vm_intent(vm) == VM_INTENT_STARTED && !move->facts.guest_stopped;
 
 	if (err) {
 		log_warning("move", "rollback", "move=%s error=%s", move->row.id, err->msg);
-		move->query_pending = false; /* the tick asks again */
+		move->facts.query_pending = false; /* the tick asks again */
 	} else if ((qmp_run_state_decode(result) == QMP_RUN_RUNNING) == shall_run) {
-		move->guest_safe = true;
+		move->facts.guest_safe = true;
 		machine_step(&move->machine);
 	} else if (!shall_run) {
 		move_qmp(move, "stop", NULL, COMMAND_DEADLINE_MS, on_stopped);
 	} else if (is_given_away(move)) {
-		move->query_pending = false; /* the answer to drop decides */
+		move->facts.query_pending = false; /* the answer to drop decides */
 	} else {
 		move_qmp(move, "query-block", NULL, COMMAND_DEADLINE_MS, on_images);
 	}
@@ -107,21 +107,21 @@ static void on_guest_state(struct move *move, struct json_object *result, const 
 static void make_guest_safe(struct move *move)
 {
 	if (move_is_gone(move)) {
-		move->guest_safe = true;
+		move->facts.guest_safe = true;
 	} else if (move->qemu_state == QMP_MIG_UNKNOWN || move->qemu_state == QMP_MIG_CANCELLING ||
 		   move->qemu_state == QMP_MIG_FAILING) {
 		; /* the tick asks */
 	} else if (move->qemu_state == QMP_MIG_ACTIVE || move->qemu_state == QMP_MIG_SETUP) {
 		move_src_send_cancel(move); /* a restart in the middle of a rollback */
-	} else if (!move->query_pending) {
-		move->query_pending = true;
+	} else if (!move->facts.query_pending) {
+		move->facts.query_pending = true;
 		move_qmp(move, "query-status", NULL, COMMAND_DEADLINE_MS, on_guest_state);
 	}
 }
 
 static bool go_may_be_out(const struct move *move)
 {
-	return move->stamps[MOVE_STAMP_GO] || move->go_in_doubt;
+	return move->stamps[MOVE_STAMP_GO] || move->facts.go_in_doubt;
 }
 
 static void on_dropped(struct move *move, struct json_object *result, const struct err *err)
@@ -146,7 +146,7 @@ static void on_dropped(struct move *move, struct json_object *result, const stru
 	/* What was never given away cannot be taken: as good as a refusal. */
 	if (is_unknown)
 		reply.verdict = VERDICT_REFUSED;
-	move->answered = true;
+	move->facts.answered = true;
 	move->verdict = (enum verdict)reply.verdict;
 	if (!is_unknown)
 		move_src_blame_peer(move, reply.reason);
@@ -157,7 +157,7 @@ static void send_drop(struct move *move)
 {
 	struct json_object *body;
 
-	if (move->asked || move->answered || loop_timer_is_active(move->retry))
+	if (move->facts.asked || move->facts.answered || loop_timer_is_active(move->retry))
 		return;
 	body = move_claim_json(move);
 	move_src_ask(move, "drop", body, on_dropped);
@@ -168,9 +168,9 @@ void move_src_enter_rollback(struct machine *machine)
 	struct move *move = move_of(machine);
 
 	loop_timer_start(move->tick, TICK_MS);
-	move->guest_safe = false;
+	move->facts.guest_safe = false;
 	if (move->verdict == VERDICT_REFUSED)
-		move->answered = true;
+		move->facts.answered = true;
 	if (move->stream)
 		stream_kill(move->stream);
 	move_same_clean(move);
@@ -184,7 +184,7 @@ static bool may_end_without_answer(struct move *move)
 {
 	uint64_t patience_ms = move->token[0] ? DROP_PATIENCE_MS : DROP_PATIENCE_UNHEARD_MS;
 
-	if (move->go_in_doubt || age_ms(move) < patience_ms)
+	if (move->facts.go_in_doubt || age_ms(move) < patience_ms)
 		return false;
 	move_note(move, "drop-unanswered", "host '%s' will ask us when it is back", move->row.peer);
 	return true;
@@ -221,12 +221,13 @@ void move_src_step_rollback(struct machine *machine)
 
 	set_sync_jobs(move);
 	move_src_blame_guest(move);
-	if (!move->guest_safe)
+	if (!move->facts.guest_safe)
 		make_guest_safe(move);
 	send_drop(move);
 	if (move->verdict == VERDICT_TAKEN) {
 		taken_after_all(move);
-	} else if (move->guest_safe && (move->answered || may_end_without_answer(move))) {
+	} else if (move->facts.guest_safe &&
+		   (move->facts.answered || may_end_without_answer(move))) {
 		machine_go_to(&move->machine,
 			      &(struct machine_change){ .to = cancelled ? MOVE_STATE_CANCELLED
 									: MOVE_STATE_FAILED,

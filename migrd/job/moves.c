@@ -165,7 +165,7 @@ bool move_can_cancel(const struct move *move)
 bool move_was_cancelled(const struct move *move)
 {
 	return move->machine.state == MOVE_STATE_CANCELLED ||
-	       (move->side == MOVE_DST && move_is_final(move) && move->cancel_requested &&
+	       (move->side == MOVE_DST && move_is_final(move) && move->facts.cancel_requested &&
 		move->error.code == ERR_CANCELLED);
 }
 
@@ -210,7 +210,7 @@ const char *move_owner(const struct move *move)
 
 bool move_run(const struct move *move)
 {
-	return move->run;
+	return move->facts.run;
 }
 
 bool move_was_compared(const struct move *move)

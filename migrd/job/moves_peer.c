@@ -100,7 +100,7 @@ static uint64_t reserved_mib(const struct moves *moves)
 	TAILQ_FOREACH(move, &moves->active, active_link)
 	{
 		if (move->side == MOVE_DST && !move_is_final(move) && move->verdict == VERDICT_NONE)
-			sum += move->memory_mib;
+			sum += move->facts.memory_mib;
 	}
 	return sum;
 }
@@ -121,7 +121,7 @@ static bool may_offer(const struct moves *moves, const char *source, uint64_t wa
 		    move->verdict != VERDICT_NONE || strcmp(move->row.peer, source) != 0)
 			continue;
 		open++;
-		promised_mib += move->memory_mib;
+		promised_mib += move->facts.memory_mib;
 	}
 	if (open >= env->offers_max)
 		return err_set(err, ERR_LIMIT,
@@ -190,8 +190,8 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 		return NULL;
 	move = new_incoming(moves, offer->id, offer->source, offer->generation);
 	move->options = offer->options;
-	move->run = offer->run;
-	move->memory_mib = memory_mib;
+	move->facts.run = offer->run;
+	move->facts.memory_mib = memory_mib;
 	move->plan = TAKE_PTR(plan);
 	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", vm_uuid(vm));
 	snprintf(move->row.vm_name, sizeof(move->row.vm_name), "%s", vm_name(vm));
@@ -276,9 +276,9 @@ struct move *moves_go(struct moves *moves, const struct move_claim *claim, struc
 
 	if (!move)
 		return NULL;
-	if (!move->go_requested && move->verdict == VERDICT_NONE) {
-		move->go_requested = true;
-		move->run = claim->run;
+	if (!move->facts.go_requested && move->verdict == VERDICT_NONE) {
+		move->facts.go_requested = true;
+		move->facts.run = claim->run;
 		move->go_at_ms = loop_now_ms(moves->env.loop);
 		move_stamp(move, MOVE_STAMP_GO);
 		loop_timer_stop(move->tick); /* from here on it looks more often */
@@ -296,9 +296,9 @@ struct move *moves_drop(struct moves *moves, const struct move_claim *claim, str
 
 	if (!move)
 		return NULL;
-	if (!move->drop_requested)
+	if (!move->facts.drop_requested)
 		move->drop_at_ms = loop_now_ms(moves->env.loop);
-	move->drop_requested = true;
+	move->facts.drop_requested = true;
 	machine_step(&move->machine);
 	return move;
 }
@@ -341,7 +341,7 @@ bool moves_claim(void *data, const struct stream_preamble *preamble, int fd)
 {
 	struct move *move = moves_find(data, preamble->move_id);
 
-	if (!move || move->side != MOVE_DST || !move->stream || move->stream_gone ||
+	if (!move || move->side != MOVE_DST || !move->stream || move->facts.stream_gone ||
 	    (move->machine.state != MOVE_STATE_PREPARE &&
 	     move->machine.state != MOVE_STATE_TRANSFER))
 		return false;

@@ -121,7 +121,7 @@ static void recover_doubtful(struct move *move)
 	}
 	/* Also in what follows, and after the next restart. */
 	if (move->side == MOVE_DST && !is_waiting(vm)) {
-		move->may_have_run = true;
+		move->facts.may_have_run = true;
 		machine_save(&move->machine);
 	}
 	if (!is_early || !has_run(move)) {

@@ -127,7 +127,7 @@ static void ask(struct move *move)
 	}
 	body = move_claim_json(move);
 	json_add_str(body, "verdict", verdict_names[move->verdict]);
-	json_add_bool(body, "run", move->run);
+	json_add_bool(body, "run", move->facts.run);
 	move_ask_peer(move, "settle", body, DEADLINE_MS, on_settled);
 }
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "job/move_priv.h"
 #include "peer/client.h"
 #include "store/identity.h"
 #include "store/item.h"
@@ -475,8 +476,26 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
+#define SIDE_BOTH true
+#define SIDE_SRC  (move->side == MOVE_SRC)
+#define SIDE_DST  (move->side == MOVE_DST)
+#define IS_UNSET(type, name, side)                      \
+	ck_assert_msg(SIDE_##side || !move->facts.name, \
+		      "'" #name "' is a fact of the other side (job/move_facts.h)");
+
+/* Each fact belongs to the side that its line says. */
+static void assert_sides(void)
+{
+	for (const struct move *move = rig.moves ? moves_first(rig.moves) : NULL; move;
+	     move = move_next(move)) {
+		MOVE_DURABLE_FACTS(IS_UNSET)
+		MOVE_OTHER_FACTS(IS_UNSET)
+	}
+}
+
 void rig_tear_down(void)
 {
+	assert_sides();
 	rig_disk_go_on();
 	rig_crash();
 	fake_qemu_fini();
