@@ -66,7 +66,7 @@ static void copy_move(struct check_move *to, struct move *move)
 	to->is_final = move_is_final(move);
 	to->is_stuck = strcmp(to->state, "stuck") == 0;
 	to->can_cancel = move_can_cancel(move);
-	to->is_unsettled = to->is_final && !move->is_settled &&
+	to->is_unsettled = to->is_final && !move->settle.is_done &&
 			   clock_wall_ms() - row->ended_ms > UNSETTLED_AFTER_MS;
 	to->verdict = move->verdict;
 }

@@ -66,11 +66,11 @@ void move_free(struct move *move)
 	move_become_history(move);
 	machine_fini(&move->machine);
 	json_object_put(move->peer_times);
-	json_object_put(move->images);
+	json_object_put(move->begin.images);
 	free(move->plan);
 	free(move->request);
 	free(move->evidence);
-	preflight_free(move->compared);
+	preflight_free(move->offer.compared);
 	store_move_fini(&move->row);
 	free(move);
 }
@@ -158,7 +158,7 @@ static bool has_come(const struct move *move, enum move_moment moment)
 	case MOVE_ENDED:
 		return move_is_final(move);
 	case MOVE_SETTLED:
-		return move_is_final(move) && !move->is_settling;
+		return move_is_final(move) && !move->settle.is_writing;
 	}
 	return false;
 }

@@ -76,17 +76,17 @@ struct json_object *move_claim_json(const struct move *move)
 
 static void note_progress(struct move *move)
 {
-	const struct qmp_mig_info *info = &move->info;
+	const struct qmp_mig_info *info = &move->ram.info;
 	unsigned percent = 0;
 
 	if (info->ram_total_bytes && info->ram_remaining_bytes <= info->ram_total_bytes)
 		percent = (unsigned)(99 * (info->ram_total_bytes - info->ram_remaining_bytes) /
 				     info->ram_total_bytes);
-	if (info->state == QMP_MIG_ACTIVE && percent > move->percent)
-		move->percent = percent;
-	if (info->ram_transferred_bytes != move->moved_bytes) {
-		move->moved_bytes = info->ram_transferred_bytes;
-		move->moved_at_ms = loop_now_ms(move->moves->env.loop);
+	if (info->state == QMP_MIG_ACTIVE && percent > move->ram.percent)
+		move->ram.percent = percent;
+	if (info->ram_transferred_bytes != move->ram.moved_bytes) {
+		move->ram.moved_bytes = info->ram_transferred_bytes;
+		move->ram.moved_at_ms = loop_now_ms(move->moves->env.loop);
 	}
 }
 
@@ -95,10 +95,10 @@ static void note_progress(struct move *move)
  * a source that is done has an account of its RAM. */
 static enum qmp_mig_state own_state(const struct move *move)
 {
-	bool is_old = move->side == MOVE_SRC && move->info.state == QMP_MIG_COMPLETED &&
-		      move->info.ram_total_bytes == 0;
+	bool is_old = move->side == MOVE_SRC && move->ram.info.state == QMP_MIG_COMPLETED &&
+		      move->ram.info.ram_total_bytes == 0;
 
-	return is_old ? QMP_MIG_NONE : move->info.state;
+	return is_old ? QMP_MIG_NONE : move->ram.info.state;
 }
 
 static void on_info(struct move *move, struct json_object *result, const struct err *err)
@@ -108,12 +108,12 @@ static void on_info(struct move *move, struct json_object *result, const struct 
 	move->facts.query_pending = false;
 	if (err) {
 		log_warning("move", "query", "move=%s error=%s", move->row.id, err->msg);
-	} else if (!qmp_mig_info_decode(result, &move->info, &bad)) {
+	} else if (!qmp_mig_info_decode(result, &move->ram.info, &bad)) {
 		log_warning("move", "query", "move=%s error=%s", move->row.id, bad.msg);
 	} else {
-		move->qemu_state = own_state(move);
-		if (move->info.ram_passes > move->pass)
-			move->pass = move->info.ram_passes;
+		move->ram.state = own_state(move);
+		if (move->ram.info.ram_passes > move->ram.pass)
+			move->ram.pass = move->ram.info.ram_passes;
 		note_progress(move);
 		move_tell(move);
 	}

@@ -40,15 +40,15 @@ void move_detail_encode(struct move *move)
 		json_add_str(obj, "request", move->request);
 	json_add_int(obj, "stream_pid", move->stream_id.pid);
 	json_add_uint(obj, "stream_start_time", move->stream_id.start_time);
-	if (move->port_key[0] && !move_is_final(move))
-		json_add_str(obj, "port_key", move->port_key);
-	json_add_uint(obj, "qemu_total_ms", move->info.total_time_ms);
-	json_add_uint(obj, "qemu_setup_ms", move->info.setup_time_ms);
-	json_add_uint(obj, "qemu_downtime_ms", move->info.downtime_ms);
-	json_add_uint(obj, "ram_total_bytes", move->info.ram_total_bytes);
-	json_add_uint(obj, "ram_transferred_bytes", move->info.ram_transferred_bytes);
-	json_add_uint(obj, "ram_passes", move->info.ram_passes);
-	json_add_uint(obj, "percent", move->percent);
+	if (move->offer.port_key[0] && !move_is_final(move))
+		json_add_str(obj, "port_key", move->offer.port_key);
+	json_add_uint(obj, "qemu_total_ms", move->ram.info.total_time_ms);
+	json_add_uint(obj, "qemu_setup_ms", move->ram.info.setup_time_ms);
+	json_add_uint(obj, "qemu_downtime_ms", move->ram.info.downtime_ms);
+	json_add_uint(obj, "ram_total_bytes", move->ram.info.ram_total_bytes);
+	json_add_uint(obj, "ram_transferred_bytes", move->ram.info.ram_transferred_bytes);
+	json_add_uint(obj, "ram_passes", move->ram.info.ram_passes);
+	json_add_uint(obj, "percent", move->ram.percent);
 	for (size_t i = 0; i < MOVE_STAMP_COUNT; i++)
 		json_add_uint(stamps, stamp_names[i], move->stamps[i]);
 	json_object_object_add(obj, "stamps_us", stamps);
@@ -92,15 +92,15 @@ void move_detail_decode(struct move *move)
 		move->request = xstrdup(json_get_str(obj, "request"));
 	move->stream_id.pid = (pid_t)get_uint(obj, "stream_pid");
 	move->stream_id.start_time = get_uint(obj, "stream_start_time");
-	snprintf(move->port_key, sizeof(move->port_key), "%s",
+	snprintf(move->offer.port_key, sizeof(move->offer.port_key), "%s",
 		 json_get_str(obj, "port_key") ? json_get_str(obj, "port_key") : "");
-	move->info.total_time_ms = get_uint(obj, "qemu_total_ms");
-	move->info.setup_time_ms = get_uint(obj, "qemu_setup_ms");
-	move->info.downtime_ms = get_uint(obj, "qemu_downtime_ms");
-	move->info.ram_total_bytes = get_uint(obj, "ram_total_bytes");
-	move->info.ram_transferred_bytes = get_uint(obj, "ram_transferred_bytes");
-	move->info.ram_passes = get_uint(obj, "ram_passes");
-	move->percent = (unsigned)get_uint(obj, "percent");
+	move->ram.info.total_time_ms = get_uint(obj, "qemu_total_ms");
+	move->ram.info.setup_time_ms = get_uint(obj, "qemu_setup_ms");
+	move->ram.info.downtime_ms = get_uint(obj, "qemu_downtime_ms");
+	move->ram.info.ram_total_bytes = get_uint(obj, "ram_total_bytes");
+	move->ram.info.ram_transferred_bytes = get_uint(obj, "ram_transferred_bytes");
+	move->ram.info.ram_passes = get_uint(obj, "ram_passes");
+	move->ram.percent = (unsigned)get_uint(obj, "percent");
 	for (size_t i = 0; i < MOVE_STAMP_COUNT; i++)
 		move->stamps[i] = get_uint(stamps, stamp_names[i]);
 	move->peer_times = json_object_get(json_get_obj(obj, "peer_times"));
@@ -135,9 +135,9 @@ struct json_object *move_times_json(const struct move *move)
 		return obj;
 	}
 	add_span(obj, "total_ms", move, MOVE_STAMP_CREATED, MOVE_STAMP_ENDED);
-	json_add_uint(obj, "qemu_total_ms", move->info.total_time_ms);
-	json_add_uint(obj, "qemu_setup_ms", move->info.setup_time_ms);
-	json_add_uint(obj, "qemu_downtime_ms", move->info.downtime_ms);
+	json_add_uint(obj, "qemu_total_ms", move->ram.info.total_time_ms);
+	json_add_uint(obj, "qemu_setup_ms", move->ram.info.setup_time_ms);
+	json_add_uint(obj, "qemu_downtime_ms", move->ram.info.downtime_ms);
 	add_span(obj, "created_to_prepared_ms", move, MOVE_STAMP_CREATED, MOVE_STAMP_PREPARED);
 	add_span(obj, "prepared_to_migrate_ms", move, MOVE_STAMP_PREPARED, MOVE_STAMP_MIGRATE);
 	add_span(obj, "migrate_to_completed_ms", move, MOVE_STAMP_MIGRATE, MOVE_STAMP_COMPLETED);
@@ -154,10 +154,11 @@ struct json_object *move_times_json(const struct move *move)
 
 static struct json_object *progress_json(const struct move *move)
 {
-	const struct qmp_mig_info *info = &move->info;
+	const struct qmp_mig_info *info = &move->ram.info;
 	struct json_object *obj = json_object_new_object();
 
-	json_add_uint(obj, "percent", move->machine.state == MOVE_STATE_DONE ? 100 : move->percent);
+	json_add_uint(obj, "percent",
+		      move->machine.state == MOVE_STATE_DONE ? 100 : move->ram.percent);
 	json_add_uint(obj, "ram_total_bytes", info->ram_total_bytes);
 	json_add_uint(obj, "ram_remaining_bytes", info->ram_remaining_bytes);
 	json_add_uint(obj, "ram_transferred_bytes", info->ram_transferred_bytes);

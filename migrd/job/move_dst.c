@@ -25,7 +25,7 @@
 
 bool move_dst_is_loaded(const struct move *move)
 {
-	return move->qemu_state == QMP_MIG_COMPLETED;
+	return move->ram.state == QMP_MIG_COMPLETED;
 }
 
 static void roll_back_gone(struct move *move)
@@ -107,7 +107,7 @@ void move_dst_enter_prepare(struct machine *machine)
 	move_same_clean(move); /* from here on the record answers, and the source may be lost */
 	vm_launch_incoming(move_vm(move), on_launched, launch);
 	id_token_new(move->token);
-	stream_preamble_key(move->token, move->port_key);
+	stream_preamble_key(move->token, move->offer.port_key);
 	if (!move_start_stream(move, &err))
 		move_roll_back(move, &err);
 }
@@ -143,9 +143,9 @@ static bool is_silent(struct move *move)
 {
 	uint64_t now_ms = loop_now_ms(move->moves->env.loop);
 
-	if (!move->silent_since_ms)
-		move->silent_since_ms = now_ms;
-	return now_ms - move->silent_since_ms > move->moves->env.stuck_after_ms;
+	if (!move->offer.silent_since_ms)
+		move->offer.silent_since_ms = now_ms;
+	return now_ms - move->offer.silent_since_ms > move->moves->env.stuck_after_ms;
 }
 
 void move_dst_note_end(struct move *move, enum verdict verdict, bool run)
@@ -156,7 +156,7 @@ void move_dst_note_end(struct move *move, enum verdict verdict, bool run)
 		move->facts.drop_requested = true;
 	} else if (!move->facts.go_requested) {
 		move->facts.go_requested = true;
-		move->go_at_ms = loop_now_ms(move->moves->env.loop);
+		move->offer.go_at_ms = loop_now_ms(move->moves->env.loop);
 		move->facts.run = run;
 	}
 }
@@ -180,9 +180,9 @@ static void note_fate(struct move *move, struct json_object *fate)
 		note_unheard(move);
 		return;
 	}
-	if (move->silent_since_ms || !move_dst_is_idle(move))
+	if (move->offer.silent_since_ms || !move_dst_is_idle(move))
 		move->reason[0] = '\0';
-	move->silent_since_ms = 0;
+	move->offer.silent_since_ms = 0;
 	if (json_get_bool(fate, "final", false))
 		move_dst_note_end(move, verdict, json_get_bool(fate, "run", true));
 	machine_step(&move->machine);
@@ -261,10 +261,11 @@ static void on_taps(void *data, const struct err *err)
 	free(look);
 	if (!move)
 		return;
-	move->taps = MOVE_TAPS_UNKNOWN; /* what came while a record was written is asked again */
+	move->offer.taps =
+		MOVE_TAPS_UNKNOWN; /* what came while a record was written is asked again */
 	if (move->machine.state != MOVE_STATE_TRANSFER || move->machine.is_saving)
 		return;
-	move->taps = MOVE_TAPS_GOOD;
+	move->offer.taps = MOVE_TAPS_GOOD;
 	if (err && !move->facts.source_has_ended)
 		move_roll_back(move, err);
 	machine_step(&move->machine);
@@ -276,16 +277,16 @@ static bool taps_are_good(struct move *move)
 {
 	struct taps_look *look;
 
-	if (move->facts.source_has_ended || move->taps == MOVE_TAPS_GOOD)
+	if (move->facts.source_has_ended || move->offer.taps == MOVE_TAPS_GOOD)
 		return true;
-	if (move->taps == MOVE_TAPS_ASKED)
+	if (move->offer.taps == MOVE_TAPS_ASKED)
 		return false;
 	look = xnew(struct taps_look);
 	look->vms = move->moves->env.vms;
 	look->moves = move->moves;
 	memcpy(look->vm, move->row.vm_uuid, sizeof(look->vm));
 	memcpy(look->id, move->row.id, sizeof(look->id));
-	move->taps = MOVE_TAPS_ASKED;
+	move->offer.taps = MOVE_TAPS_ASKED;
 	if (vm_taps_check(move_vm(move), on_taps, look))
 		return false;
 	free(look);
@@ -294,7 +295,7 @@ static bool taps_are_good(struct move *move)
 
 static bool load_is_late(const struct move *move)
 {
-	return loop_now_ms(move->moves->env.loop) - move->go_at_ms > LOAD_PATIENCE_MS;
+	return loop_now_ms(move->moves->env.loop) - move->offer.go_at_ms > LOAD_PATIENCE_MS;
 }
 
 /* The source drops a move whose link broke, and what broke it may be our QEMU, whose end
@@ -306,8 +307,8 @@ static bool may_explain_itself(const struct move *move)
 		move->facts.stream_gone || (status && (status->state == STREAM_CHANNEL_CLOSED ||
 						       status->state == STREAM_CHANNEL_FAILED));
 
-	return is_broken && !move_dst_is_loaded(move) && move->drop_at_ms &&
-	       loop_now_ms(move->moves->env.loop) - move->drop_at_ms < LAST_WORDS_MS;
+	return is_broken && !move_dst_is_loaded(move) && move->offer.drop_at_ms &&
+	       loop_now_ms(move->moves->env.loop) - move->offer.drop_at_ms < LAST_WORDS_MS;
 }
 
 void move_dst_step_transfer(struct machine *machine)
@@ -316,7 +317,7 @@ void move_dst_step_transfer(struct machine *machine)
 
 	if (move_is_gone(move)) {
 		roll_back_gone(move);
-	} else if (move->qemu_state == QMP_MIG_FAILED) {
+	} else if (move->ram.state == QMP_MIG_FAILED) {
 		qemu_kill(move_qemu(move)); /* its words are in its log; the end is the fact */
 	} else if (move->facts.drop_requested && may_explain_itself(move)) {
 		loop_timer_start(move->tick, DOUBT_TICK_MS);
@@ -480,7 +481,7 @@ void move_dst_event(void *data, const struct qmp_event *event)
 
 		move_note(move, "MIGRATION", "%s at %lld us", status ? status : "?",
 			  (long long)event->time_us);
-		move->qemu_state = qmp_mig_state_from_name(status ? status : "");
+		move->ram.state = qmp_mig_state_from_name(status ? status : "");
 		if (move_dst_is_loaded(move))
 			move_stamp(move, MOVE_STAMP_COMPLETED);
 	} else {

@@ -18,7 +18,7 @@ static uint64_t progress_of(const struct move *move)
 	const struct stream_status *status = move->stream ? stream_status(move->stream) : NULL;
 
 	return (status ? status->bytes_in + status->bytes_out : 0) * 64 +
-	       (uint64_t)move->qemu_state * 8 + (status ? status->state : 0);
+	       (uint64_t)move->ram.state * 8 + (status ? status->state : 0);
 }
 
 /* The source is not to blame for this host's disk, on which it waits.  A guest that is
@@ -26,7 +26,7 @@ static uint64_t progress_of(const struct move *move)
 static bool is_excused(const struct move *move)
 {
 	return err_is_set(&move->store_error) ||
-	       (move_dst_is_loaded(move) && move->silent_since_ms);
+	       (move_dst_is_loaded(move) && move->offer.silent_since_ms);
 }
 
 static uint64_t idle_ms(struct move *move)
@@ -34,10 +34,10 @@ static uint64_t idle_ms(struct move *move)
 	uint64_t now_ms = loop_now_ms(move->moves->env.loop);
 	uint64_t progress = progress_of(move);
 
-	if (!move->progress_at_ms || progress != move->progress || is_excused(move))
-		move->progress_at_ms = now_ms;
-	move->progress = progress;
-	return now_ms - move->progress_at_ms;
+	if (!move->offer.progress_at_ms || progress != move->offer.progress || is_excused(move))
+		move->offer.progress_at_ms = now_ms;
+	move->offer.progress = progress;
+	return now_ms - move->offer.progress_at_ms;
 }
 
 bool move_dst_offer_is_over(struct move *move)

@@ -54,7 +54,7 @@ static void on_unexported(struct move *move, struct json_object *result, const s
 {
 	(void)result;
 	(void)err; /* one that could not be added is not there; the graph is looked at again */
-	move->image++;
+	move->begin.image++;
 	export_next(move);
 }
 
@@ -77,7 +77,7 @@ static void on_exported(struct move *move, struct json_object *result, const str
 
 static void export_next(struct move *move)
 {
-	struct json_object *name = json_object_array_get_idx(move->images, move->image);
+	struct json_object *name = json_object_array_get_idx(move->begin.images, move->begin.image);
 	struct json_object *args;
 
 	if (!name) {
@@ -155,9 +155,9 @@ static void on_graph(struct move *move, struct json_object *result, const struct
 		move_roll_back(move, err);
 		return;
 	}
-	json_object_put(move->images);
-	move->images = qmp_block_roots(result, &is_inactive);
-	move->image = 0;
+	json_object_put(move->begin.images);
+	move->begin.images = qmp_block_roots(result, &is_inactive);
+	move->begin.image = 0;
 	if (!is_inactive) {
 		move_src_begin_next(move);
 		return;

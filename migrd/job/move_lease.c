@@ -46,7 +46,7 @@ static void hold(struct move *move, const struct err *why)
 		move_note(move, "held", "%s", why->msg);
 	move->facts.lease_held = true;
 	/* No stall of the network: the move goes on when all is well again. */
-	move->moved_at_ms = loop_now_ms(move->moves->env.loop);
+	move->ram.moved_at_ms = loop_now_ms(move->moves->env.loop);
 	move_set_reason(move, "%s", why->msg);
 }
 

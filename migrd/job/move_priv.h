@@ -81,6 +81,47 @@ struct offer_look;
 
 enum move_taps { MOVE_TAPS_UNKNOWN, MOVE_TAPS_ASKED, MOVE_TAPS_GOOD };
 
+/* Source: what is asked before anything happens (move_src_begin.c and its rows). */
+struct move_begin {
+	size_t row;                  /* the next one */
+	struct json_object *images;  /* names of the block nodes to activate, or NULL */
+	size_t image;                /* the next of them */
+	uint64_t gathering_since_ms; /* 0: it is not */
+};
+
+/* Destination: a guest that was offered and is not ours (move_dst.c, move_dst_offer.c). */
+struct move_offered {
+	uint64_t progress, progress_at_ms; /* of the source */
+	uint64_t silent_since_ms;          /* the first question without an answer */
+	uint64_t drop_at_ms;               /* likewise of drop */
+	uint64_t go_at_ms;                 /* when go came, on the loop's clock */
+	enum move_taps taps;               /* looked at before it takes the guest */
+	struct preflight *compared;        /* what was found; may be NULL */
+	char port_key[STREAM_PROOF_SIZE];  /* of the data port's callers */
+	uint32_t port_attempt;             /* the last that was taken */
+};
+
+/* QEMU's migration, as it tells (move_ask.c). */
+struct move_ram {
+	enum qmp_mig_state state;
+	struct qmp_mig_info info;          /* of the last query-migrate */
+	uint64_t pass;                     /* over the guest's memory; 1 is the first */
+	unsigned percent;                  /* never goes back */
+	uint64_t moved_bytes, moved_at_ms; /* when transferred last grew */
+};
+
+/* Once it has ended: the other side is told (moves_settle.c). */
+struct move_settle {
+	TAILQ_ENTRY(move) link;
+	bool is_listed;  /* among moves->unsettled */
+	bool is_counted; /* in moves->settled_count */
+	bool is_done;    /* on disk */
+	bool is_writing;
+	bool asked;
+	uint32_t retry_ms;
+	uint64_t at_ms; /* the next question, on the loop's clock */
+};
+
 struct move {
 	struct machine machine; /* its state is an enum move_state */
 	struct moves *moves;
@@ -110,44 +151,21 @@ struct move {
 	struct transfer_plan *plan;     /* NULL: not made yet, or by a migrd of before */
 
 	struct move_facts facts; /* one line each: move_facts.h */
-	/* and those that are more than a word or a number */
+	/* What is more than a word or a number, by part. */
+	struct move_begin begin;   /* source */
+	struct move_offered offer; /* destination */
+	struct move_ram ram;
+	struct move_settle settle;
 	struct stream *stream;
-	const char *stream_told; /* its state, as in the timeline */
-	size_t begin_row;           /* source: the next one, see move_src_begin.c */
-	struct json_object *images; /* begin: names of the block nodes to activate, or NULL */
-	size_t image;               /* the next of them */
+	const char *stream_told;     /* its state, as in the timeline */
 	enum verdict source_verdict; /* destination: what the source said at its end */
-	uint64_t progress, progress_at_ms; /* destination: of the source, move_dst_offer.c */
-	uint64_t silent_since_ms;          /* destination: the first question without an answer */
-	uint64_t drop_at_ms;               /* destination: likewise of drop */
-	enum move_taps taps;               /* destination: looked at before it takes the guest */
-	uint64_t go_at_ms;                 /* when go came, on the loop's clock */
-	uint64_t probed_ms;           /* transfer: when a record was last written as a trial */
-	struct err store_error;       /* of the last record, while the disk refuses */
-	enum qmp_mig_state qemu_state;
-	struct qmp_mig_info info;          /* of the last query-migrate */
-	uint64_t pass;                     /* over the guest's memory; 1 is the first */
-	unsigned percent;                  /* never goes back */
-	uint64_t moved_bytes, moved_at_ms; /* when transferred last grew */
+	uint64_t probed_ms;          /* transfer: when a record was last written as a trial */
+	struct err store_error;      /* of the last record, while the disk refuses */
 	char data_address[STREAM_ADDRESS_SIZE];
+	char token[ID_TOKEN_SIZE];
 	/* Source: what it says of its things, until they were compared; destination: what its
 	 * QEMU is found to have.  May be NULL. */
 	struct evidence *evidence;
-	uint64_t gathering_since_ms; /* source, in begin; 0: it is not */
-	struct preflight *compared;  /* destination: what was found; may be NULL */
-	char token[ID_TOKEN_SIZE];
-	char port_key[STREAM_PROOF_SIZE]; /* destination: of the data port's callers */
-	uint32_t port_attempt;            /* the last that was taken */
-
-	/* once it has ended, see moves_settle.c */
-	TAILQ_ENTRY(move) unsettled_link;
-	bool is_unsettled; /* among moves->unsettled */
-	bool is_counted;   /* in moves->settled_count */
-	bool is_settled;   /* on disk */
-	bool is_settling;  /* being written */
-	bool settle_asked;
-	uint32_t settle_retry_ms;
-	uint64_t settle_at_ms; /* the next question, on the loop's clock */
 
 	struct {
 		char *text; /* NULL: to be made */

@@ -120,7 +120,7 @@ static void entered(struct machine *machine)
 	bool is_final = move_is_final(move);
 
 	if (is_final) {
-		move->is_settled = move->row.settled;
+		move->settle.is_done = move->row.settled;
 		move_settle_begin(move);
 	}
 	move_tell(move);

@@ -24,7 +24,7 @@ static bool is_open(const struct move *move)
 	if (move->side == MOVE_DST)
 		return move->machine.state == MOVE_STATE_STUCK ||
 		       (move->machine.state == MOVE_STATE_TRANSFER &&
-			move->qemu_state == QMP_MIG_COMPLETED);
+			move->ram.state == QMP_MIG_COMPLETED);
 	return move->machine.state == MOVE_STATE_STUCK ||
 	       (move->machine.state == MOVE_STATE_HANDOVER && move->facts.saw_completed);
 }
@@ -32,7 +32,7 @@ static bool is_open(const struct move *move)
 /* Ended here, and the other side has never noted that: it is kept for it. */
 static bool is_unsettled(const struct move *move)
 {
-	return move_is_final(move) && !move->is_settled && !move->is_settling;
+	return move_is_final(move) && !move->settle.is_done && !move->settle.is_writing;
 }
 
 /* Nobody will ask for the verdict any more; it stays what it is. */

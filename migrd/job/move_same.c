@@ -83,7 +83,7 @@ static void gather_done(struct work *work)
 	free(move->evidence);
 	move->evidence = TAKE_PTR(gather->evidence);
 	gather_free(gather);
-	move->gathering_since_ms = 0;
+	move->begin.gathering_since_ms = 0;
 	loop_timer_stop(move->retry);
 	move_src_begin_next(move);
 }
@@ -174,15 +174,15 @@ void move_same_gather(struct move *move)
 {
 	free(move->evidence);
 	move->evidence = xnew(struct evidence);
-	move->gathering_since_ms = loop_now_ms(move->moves->env.loop);
+	move->begin.gathering_since_ms = loop_now_ms(move->moves->env.loop);
 	loop_timer_start(move->retry, move->moves->env.prepare_timeout_ms);
 	ask_words(move);
 }
 
 bool move_same_is_late(const struct move *move)
 {
-	return move->gathering_since_ms &&
-	       loop_now_ms(move->moves->env.loop) - move->gathering_since_ms >=
+	return move->begin.gathering_since_ms &&
+	       loop_now_ms(move->moves->env.loop) - move->begin.gathering_since_ms >=
 		       move->moves->env.prepare_timeout_ms;
 }
 
@@ -289,8 +289,8 @@ static void look_at_opened(struct move *move)
 	opened->moves = move->moves;
 	memcpy(opened->id, move->row.id, sizeof(opened->id));
 	opened->pid = qemu_proc_id(move_qemu(move)).pid;
-	opened->needs = TAKE_PTR(move->compared->needs);
-	opened->here = TAKE_PTR(move->compared->here);
+	opened->needs = TAKE_PTR(move->offer.compared->needs);
+	opened->here = TAKE_PTR(move->offer.compared->here);
 	opened->work = (struct work){ .run = run_opened, .done = opened_done };
 	worker_submit(move->moves->worker, &opened->work);
 }
@@ -299,7 +299,7 @@ void move_dst_compared(struct move *move)
 {
 	struct preflight_reasons *reasons = xnew(struct preflight_reasons);
 
-	cpu_judge(move->compared->there, move->evidence, reasons);
+	cpu_judge(move->offer.compared->there, move->evidence, reasons);
 	if (reasons->count) {
 		refuse(move, reasons);
 		machine_step(&move->machine);
@@ -313,12 +313,12 @@ void move_dst_compared(struct move *move)
 
 void move_same_launched(struct move *move)
 {
-	if (!move->compared || !move->compared->has_evidence) {
+	if (!move->offer.compared || !move->offer.compared->has_evidence) {
 		move_dst_is_same(move);
 		return;
 	}
 	move->evidence = xnew(struct evidence);
-	if (move->compared->there->word_count && !move->compared->there->assert_cpu)
+	if (move->offer.compared->there->word_count && !move->offer.compared->there->assert_cpu)
 		ask_words(move);
 	else
 		move_dst_compared(move);

@@ -87,7 +87,7 @@ struct json_object *move_src_parameters(const struct move *move)
 		      options->bandwidth_bytes_per_s ? options->bandwidth_bytes_per_s
 						     : BANDWIDTH_UNLIMITED);
 	json_add_uint(args, "downtime-limit",
-		      downtime_for_pass(options->downtime_limit_ms, move->pass));
+		      downtime_for_pass(options->downtime_limit_ms, move->ram.pass));
 	return args;
 }
 
@@ -280,7 +280,7 @@ static void on_migrate(struct move *move, struct json_object *result, const stru
 		return;
 	log_warning("move", "migrate", "move=%s error=%s", move->row.id, err->msg);
 	move->error = *err;
-	move->qemu_state = QMP_MIG_FAILED;
+	move->ram.state = QMP_MIG_FAILED;
 	machine_step(&move->machine);
 }
 
@@ -309,7 +309,7 @@ void move_src_enter_transfer(struct machine *machine)
 {
 	struct move *move = move_of(machine);
 
-	move->moved_at_ms = move->machine.entered_ms;
+	move->ram.moved_at_ms = move->machine.entered_ms;
 	loop_timer_start(move->tick, TICK_MS);
 	move->facts.guest_stopped = has_stopped_itself(move);
 	if (move->machine.is_resumed) {
@@ -347,12 +347,12 @@ static bool is_stalled(const struct move *move)
 	uint64_t rate = move->options.bandwidth_bytes_per_s;
 	uint64_t allowed_ms = STALL_MS + (rate ? BUFFERED_BYTES * 1000 / rate : 0);
 
-	return loop_now_ms(move->moves->env.loop) - move->moved_at_ms > allowed_ms;
+	return loop_now_ms(move->moves->env.loop) - move->ram.moved_at_ms > allowed_ms;
 }
 
 void move_src_qemu_failed(struct move *move)
 {
-	bool has_words = move->info.error[0] != '\0';
+	bool has_words = move->ram.info.error[0] != '\0';
 	const char *link = stream_fault(move);
 	enum move_blame blame = has_words ? MOVE_BLAME_QEMU : MOVE_BLAME_SILENT;
 	struct err err;
@@ -366,7 +366,7 @@ void move_src_qemu_failed(struct move *move)
 			move->row.peer, link);
 	} else {
 		err_set(&err, ERR_QEMU, "QEMU gave the transfer up: %s",
-			has_words ? move->info.error : "it does not say why");
+			has_words ? move->ram.info.error : "it does not say why");
 	}
 	if (!err_is_set(&move->error))
 		move->blame = blame;
@@ -376,7 +376,7 @@ void move_src_qemu_failed(struct move *move)
 /* After a restart: QEMU was never told to migrate. */
 static bool never_began(const struct move *move)
 {
-	return move->machine.is_resumed && move->qemu_state == QMP_MIG_NONE;
+	return move->machine.is_resumed && move->ram.state == QMP_MIG_NONE;
 }
 
 void move_src_step_transfer(struct machine *machine)
@@ -385,7 +385,7 @@ void move_src_step_transfer(struct machine *machine)
 
 	if (move_src_roll_back_if_gone(move))
 		return;
-	if (move->qemu_state == QMP_MIG_FAILED || move->qemu_state == QMP_MIG_CANCELLED) {
+	if (move->ram.state == QMP_MIG_FAILED || move->ram.state == QMP_MIG_CANCELLED) {
 		move_src_qemu_failed(move);
 		return;
 	}
@@ -394,8 +394,8 @@ void move_src_step_transfer(struct machine *machine)
 			     "the coordinator was restarted before the start");
 		return;
 	}
-	if (move->facts.saw_stop || move->qemu_state == QMP_MIG_DEVICE ||
-	    move->qemu_state == QMP_MIG_COMPLETED) {
+	if (move->facts.saw_stop || move->ram.state == QMP_MIG_DEVICE ||
+	    move->ram.state == QMP_MIG_COMPLETED) {
 		move->error = (struct err){ 0 }; /* of a stall that has ended */
 		machine_go_to(&move->machine,
 			      &(struct machine_change){ .to = MOVE_STATE_HANDOVER });
@@ -416,11 +416,11 @@ void move_src_step_transfer(struct machine *machine)
 
 static void note_pass(struct move *move, int64_t pass)
 {
-	uint64_t former_ms = downtime_for_pass(move->options.downtime_limit_ms, move->pass);
+	uint64_t former_ms = downtime_for_pass(move->options.downtime_limit_ms, move->ram.pass);
 
 	move_note(move, "MIGRATION_PASS", "%lld", (long long)pass);
-	move->pass = pass > 0 ? (uint64_t)pass : 0;
-	if (downtime_for_pass(move->options.downtime_limit_ms, move->pass) != former_ms)
+	move->ram.pass = pass > 0 ? (uint64_t)pass : 0;
+	if (downtime_for_pass(move->options.downtime_limit_ms, move->ram.pass) != former_ms)
 		move_src_apply_options(move);
 }
 
@@ -439,8 +439,8 @@ void move_src_event(void *data, const struct qmp_event *event)
 		if (status && strcmp(status, "failed") == 0)
 			move_query(move); /* the state comes with QEMU's reason */
 		else
-			move->qemu_state = qmp_mig_state_from_name(status ? status : "");
-		if (move->qemu_state == QMP_MIG_COMPLETED)
+			move->ram.state = qmp_mig_state_from_name(status ? status : "");
+		if (move->ram.state == QMP_MIG_COMPLETED)
 			move_stamp(move, MOVE_STAMP_COMPLETED);
 	} else if (qmp_event_stops_guest(event, &state)) {
 		/* The STOP that follows is not QEMU's last pass. */

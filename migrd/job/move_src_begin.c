@@ -89,8 +89,8 @@ static void (*const rows[])(struct move *move) = {
 
 void move_src_begin_next(struct move *move)
 {
-	if (move->begin_row < ARRAY_LEN(rows))
-		rows[move->begin_row++](move);
+	if (move->begin.row < ARRAY_LEN(rows))
+		rows[move->begin.row++](move);
 	else
 		move->facts.qemu_prepared = true;
 	machine_step(&move->machine);
@@ -101,7 +101,7 @@ void move_src_enter_begin(struct machine *machine)
 	struct move *move = move_of(machine);
 
 	peer_warm(move->moves->env.peers, move->row.peer);
-	move->begin_row = 0;
+	move->begin.row = 0;
 	move_src_begin_next(move);
 }
 

@@ -155,7 +155,7 @@ void move_src_step_handover(struct machine *machine)
 		machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_CONFIRM });
 	} else if (move->verdict == VERDICT_REFUSED) {
 		move_roll_back(move, &move->error);
-	} else if (move->qemu_state == QMP_MIG_COMPLETED || move->facts.saw_completed) {
+	} else if (move->ram.state == QMP_MIG_COMPLETED || move->facts.saw_completed) {
 		if (!guest_stands(move))
 			return;
 		note_completed(move);
@@ -163,7 +163,7 @@ void move_src_step_handover(struct machine *machine)
 			move_become_stuck(move);
 		else
 			send_go(move);
-	} else if (move->qemu_state == QMP_MIG_FAILED || move->qemu_state == QMP_MIG_CANCELLED) {
+	} else if (move->ram.state == QMP_MIG_FAILED || move->ram.state == QMP_MIG_CANCELLED) {
 		move_src_qemu_failed(move);
 	} else if (move_is_gone(move)) {
 		/* What was seen before a restart and not yet on disk is not known. */

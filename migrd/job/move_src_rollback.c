@@ -76,7 +76,7 @@ static void on_images(struct move *move, struct json_object *result, const struc
 /* Nobody but the destination may run it, until it has refused. */
 static bool is_given_away(const struct move *move)
 {
-	return (move->facts.saw_completed || move->qemu_state == QMP_MIG_COMPLETED) &&
+	return (move->facts.saw_completed || move->ram.state == QMP_MIG_COMPLETED) &&
 	       move->verdict != VERDICT_REFUSED;
 }
 
@@ -108,10 +108,10 @@ static void make_guest_safe(struct move *move)
 {
 	if (move_is_gone(move)) {
 		move->facts.guest_safe = true;
-	} else if (move->qemu_state == QMP_MIG_UNKNOWN || move->qemu_state == QMP_MIG_CANCELLING ||
-		   move->qemu_state == QMP_MIG_FAILING) {
+	} else if (move->ram.state == QMP_MIG_UNKNOWN || move->ram.state == QMP_MIG_CANCELLING ||
+		   move->ram.state == QMP_MIG_FAILING) {
 		; /* the tick asks */
-	} else if (move->qemu_state == QMP_MIG_ACTIVE || move->qemu_state == QMP_MIG_SETUP) {
+	} else if (move->ram.state == QMP_MIG_ACTIVE || move->ram.state == QMP_MIG_SETUP) {
 		move_src_send_cancel(move); /* a restart in the middle of a rollback */
 	} else if (!move->facts.query_pending) {
 		move->facts.query_pending = true;
@@ -174,7 +174,7 @@ void move_src_enter_rollback(struct machine *machine)
 	if (move->stream)
 		stream_kill(move->stream);
 	move_same_clean(move);
-	if (move->qemu_state == QMP_MIG_UNKNOWN)
+	if (move->ram.state == QMP_MIG_UNKNOWN)
 		move_query(move);
 }
 
@@ -210,7 +210,7 @@ static void taken_after_all(struct move *move)
 static void set_sync_jobs(struct move *move)
 {
 	move->job.allowed = move_sync_jobs(move, MOVE_STATE_ROLLBACK);
-	if (is_given_away(move) || move->qemu_state == QMP_MIG_UNKNOWN)
+	if (is_given_away(move) || move->ram.state == QMP_MIG_UNKNOWN)
 		move->job.allowed &= ~((1u << VM_SYNC_RESUME) | (1u << VM_SYNC_STOP));
 }
 

@@ -29,21 +29,21 @@ void moves_retire(struct moves *moves, struct move *move)
 
 static void unfile(struct moves *moves, struct move *move)
 {
-	if (move->is_unsettled)
-		TAILQ_REMOVE(&moves->unsettled, move, unsettled_link);
-	moves->settled_count -= move->is_counted;
-	move->is_unsettled = move->is_counted = false;
+	if (move->settle.is_listed)
+		TAILQ_REMOVE(&moves->unsettled, move, settle.link);
+	moves->settled_count -= move->settle.is_counted;
+	move->settle.is_listed = move->settle.is_counted = false;
 }
 
 void moves_file(struct moves *moves, struct move *move)
 {
 	assert(move_is_final(move));
 	unfile(moves, move);
-	move->is_counted = move->is_settled;
-	move->is_unsettled = !move->is_settled;
-	moves->settled_count += move->is_counted;
-	if (move->is_unsettled)
-		TAILQ_INSERT_HEAD(&moves->unsettled, move, unsettled_link);
+	move->settle.is_counted = move->settle.is_done;
+	move->settle.is_listed = !move->settle.is_done;
+	moves->settled_count += move->settle.is_counted;
+	if (move->settle.is_listed)
+		TAILQ_INSERT_HEAD(&moves->unsettled, move, settle.link);
 }
 
 void moves_remove(struct moves *moves, struct move *move)
@@ -215,7 +215,7 @@ bool move_run(const struct move *move)
 
 bool move_was_compared(const struct move *move)
 {
-	return move->compared && move->compared->has_evidence;
+	return move->offer.compared && move->offer.compared->has_evidence;
 }
 
 const char *move_reason(const struct move *move)
@@ -225,7 +225,7 @@ const char *move_reason(const struct move *move)
 
 bool move_is_settled(const struct move *move)
 {
-	return move->is_settled;
+	return move->settle.is_done;
 }
 
 const char *move_token(const struct move *move)

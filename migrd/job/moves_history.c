@@ -21,7 +21,7 @@ static int by_age(const void *a, const void *b)
 
 static bool may_go(const struct move *move)
 {
-	return move_is_final(move) && move->is_settled && !move->settle_asked;
+	return move_is_final(move) && move->settle.is_done && !move->settle.asked;
 }
 
 static void trim(struct moves *moves)

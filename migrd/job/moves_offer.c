@@ -92,8 +92,8 @@ static void take(struct offer_look *look)
 	struct err err;
 	struct move *move = moves_offered(look->moves, &offer, &err);
 
-	if (move && !move->compared && move->machine.state == MOVE_STATE_PREPARE)
-		move->compared = TAKE_PTR(look->preflight);
+	if (move && !move->offer.compared && move->machine.state == MOVE_STATE_PREPARE)
+		move->offer.compared = TAKE_PTR(look->preflight);
 	answer(look, move, NULL, move ? NULL : &err);
 }
 

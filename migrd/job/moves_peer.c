@@ -40,7 +40,7 @@ bool moves_may_add(const struct moves *moves, const char *source, struct err *er
 			       "configuration of host '%s'",
 			       source, source, moves->env.host_id);
 	for (const struct move *move = TAILQ_FIRST(&moves->unsettled); move;
-	     move = TAILQ_NEXT(move, unsettled_link))
+	     move = TAILQ_NEXT(move, settle.link))
 		unsettled += move->side == MOVE_DST && strcmp(move->row.peer, source) == 0;
 	if (unsettled < UNSETTLED_MAX)
 		return true;
@@ -279,10 +279,10 @@ struct move *moves_go(struct moves *moves, const struct move_claim *claim, struc
 	if (!move->facts.go_requested && move->verdict == VERDICT_NONE) {
 		move->facts.go_requested = true;
 		move->facts.run = claim->run;
-		move->go_at_ms = loop_now_ms(moves->env.loop);
+		move->offer.go_at_ms = loop_now_ms(moves->env.loop);
 		move_stamp(move, MOVE_STAMP_GO);
 		loop_timer_stop(move->tick); /* from here on it looks more often */
-		if (move->qemu_state != QMP_MIG_COMPLETED &&
+		if (move->ram.state != QMP_MIG_COMPLETED &&
 		    move->machine.state == MOVE_STATE_TRANSFER)
 			move_query(move);
 	}
@@ -297,7 +297,7 @@ struct move *moves_drop(struct moves *moves, const struct move_claim *claim, str
 	if (!move)
 		return NULL;
 	if (!move->facts.drop_requested)
-		move->drop_at_ms = loop_now_ms(moves->env.loop);
+		move->offer.drop_at_ms = loop_now_ms(moves->env.loop);
 	move->facts.drop_requested = true;
 	machine_step(&move->machine);
 	return move;
@@ -345,10 +345,10 @@ bool moves_claim(void *data, const struct stream_preamble *preamble, int fd)
 	    (move->machine.state != MOVE_STATE_PREPARE &&
 	     move->machine.state != MOVE_STATE_TRANSFER))
 		return false;
-	if (!stream_preamble_is_proved(preamble, move->port_key) ||
-	    preamble->attempt <= move->port_attempt)
+	if (!stream_preamble_is_proved(preamble, move->offer.port_key) ||
+	    preamble->attempt <= move->offer.port_attempt)
 		return false;
-	move->port_attempt = preamble->attempt;
+	move->offer.port_attempt = preamble->attempt;
 	stream_accept(move->stream, fd, preamble->channel);
 	return true;
 }

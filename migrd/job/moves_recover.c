@@ -46,8 +46,8 @@ void moves_add_row(struct moves *moves, struct store_move *row)
 	move->row = *row;
 	move->machine.state = state_of_row(move, row);
 	move->verdict = verdict_of_row(row);
-	move->is_settled = row->settled;
-	move->qemu_state = QMP_MIG_UNKNOWN;
+	move->settle.is_done = row->settled;
+	move->ram.state = QMP_MIG_UNKNOWN;
 	if (row->error_code[0])
 		err_set(&move->error, err_from_name(row->error_code), "%s", row->error_text);
 	move_detail_decode(move);
@@ -147,7 +147,7 @@ static void recover_all(struct moves *moves, void (*recover_one)(struct move *mo
 		}
 		if (has_dir(move))
 			move_end_stream(move); /* a crash between its end and the tidying up */
-		if (!move->is_settled) {
+		if (!move->settle.is_done) {
 			move_same_clean(move); /* the same */
 			move_settle_is_due(move);
 		}

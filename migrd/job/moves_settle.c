@@ -26,7 +26,7 @@ static uint64_t now_ms(const struct moves *moves)
 
 static bool is_open(const struct move *move)
 {
-	return move_is_final(move) && !move->is_settled && !move->is_settling;
+	return move_is_final(move) && !move->settle.is_done && !move->settle.is_writing;
 }
 
 /* ---- on disk ----------------------------------------------------------- */
@@ -38,10 +38,10 @@ struct note {
 
 static void put_off(struct move *move)
 {
-	move->settle_retry_ms = move->settle_retry_ms ? move->settle_retry_ms * 2 : RETRY_FIRST_MS;
-	if (move->settle_retry_ms > RETRY_MAX_MS)
-		move->settle_retry_ms = RETRY_MAX_MS;
-	move->settle_at_ms = now_ms(move->moves) + move->settle_retry_ms;
+	move->settle.retry_ms = move->settle.retry_ms ? move->settle.retry_ms * 2 : RETRY_FIRST_MS;
+	if (move->settle.retry_ms > RETRY_MAX_MS)
+		move->settle.retry_ms = RETRY_MAX_MS;
+	move->settle.at_ms = now_ms(move->moves) + move->settle.retry_ms;
 	move_settle_later(move->moves);
 }
 
@@ -53,8 +53,8 @@ static void on_noted(void *data, const struct err *err)
 	if (err)
 		log_error("move", "settle", "move=%s error=%s", note->id, err->msg);
 	if (move) {
-		move->is_settling = false;
-		move->is_settled = !err;
+		move->settle.is_writing = false;
+		move->settle.is_done = !err;
 		move->row.settled = !err;
 		moves_file(note->moves, move);
 		if (err)
@@ -75,7 +75,7 @@ void move_note_settled(struct move *move)
 	note = xnew(struct note);
 	note->moves = move->moves;
 	memcpy(note->id, move->row.id, sizeof(note->id));
-	move->is_settling = true;
+	move->settle.is_writing = true;
 	move->row.settled = true;
 	store_commit(move->moves->env.store, &txn, on_noted, note);
 }
@@ -92,7 +92,7 @@ static void on_settled(struct move *move, struct json_object *result, const stru
 {
 	(void)result;
 	move->moves->settling--;
-	move->settle_asked = false;
+	move->settle.asked = false;
 	if (err)
 		put_off(move);
 	else
@@ -107,7 +107,7 @@ static void on_end(struct move *move, struct json_object *result, const struct e
 	enum verdict theirs = verdict_from_name(name ? name : "");
 
 	move->moves->settling--;
-	move->settle_asked = false;
+	move->settle.asked = false;
 	if (!err && json_get_bool(result, "final", false) && move_agrees(move, theirs))
 		move_note_settled(move);
 	else
@@ -119,7 +119,7 @@ static void ask(struct move *move)
 {
 	struct json_object *body;
 
-	move->settle_asked = true;
+	move->settle.asked = true;
 	move->moves->settling++;
 	if (move->side == MOVE_DST) {
 		move_ask_peer(move, NULL, NULL, DEADLINE_MS, on_end);
@@ -138,8 +138,8 @@ static void on_due(void *data)
 	struct moves *moves = data;
 
 	for (struct move *move = TAILQ_FIRST(&moves->unsettled);
-	     move && moves->settling < AT_ONCE_MAX; move = TAILQ_NEXT(move, unsettled_link)) {
-		if (is_open(move) && !move->settle_asked && move->settle_at_ms <= now_ms(moves))
+	     move && moves->settling < AT_ONCE_MAX; move = TAILQ_NEXT(move, settle.link)) {
+		if (is_open(move) && !move->settle.asked && move->settle.at_ms <= now_ms(moves))
 			ask(move);
 	}
 	move_settle_later(moves);
@@ -151,9 +151,9 @@ void move_settle_later(struct moves *moves)
 	uint64_t now = now_ms(moves), next = UINT64_MAX;
 
 	for (const struct move *move = TAILQ_FIRST(&moves->unsettled); move;
-	     move = TAILQ_NEXT(move, unsettled_link)) {
-		if (is_open(move) && !move->settle_asked && move->settle_at_ms < next)
-			next = move->settle_at_ms;
+	     move = TAILQ_NEXT(move, settle.link)) {
+		if (is_open(move) && !move->settle.asked && move->settle.at_ms < next)
+			next = move->settle.at_ms;
 	}
 	if (!moves->settle_timer)
 		moves->settle_timer = loop_timer_new(moves->env.loop, on_due, moves);
@@ -165,7 +165,7 @@ void move_settle_later(struct moves *moves)
 void move_settle_is_due(struct move *move)
 {
 	moves_file(move->moves, move);
-	move->settle_at_ms =
+	move->settle.at_ms =
 		now_ms(move->moves) + (move->side == MOVE_DST ? DESTINATION_WAITS_MS : 0);
 }
 
