@@ -48,11 +48,14 @@ class HungQemuTest(SystemTest):
         return self.guest.vm(self.a)["monitor"]
 
     def begin(self, action, waiting):
-        """ACTION, when it has the monitor (WAITING 0) or is the last of those that wait."""
+        """ACTION, when QEMU has its command (WAITING 0) or it is the last of those that wait."""
         call = Call(self.a, f"/v1/vms/g1/{action}")
-        self.eventually(f"{action} in its place",
-                        lambda: self.monitor()["holder"] and self.monitor()["waiting"] == waiting)
+        self.eventually(f"{action} in its place", lambda: self.is_in_place(waiting))
         return call
+
+    def is_in_place(self, waiting):
+        monitor = self.monitor()
+        return (monitor["holder"] or {}).get("command") and monitor["waiting"] == waiting
 
     def test_second_action_waits_then_names_the_holder(self):
         self.hang()
