@@ -135,6 +135,13 @@ char *move_dir(const struct move *move)
 	return xasprintf("%s/moves/%s", move->moves->env.run_dir, move->row.id);
 }
 
+char *move_channel_uri(const struct move *move, const char *channel)
+{
+	CLEANUP(free_charp) char *dir = move_dir(move);
+
+	return xasprintf("unix:%s/%s.sock", dir, channel);
+}
+
 static void on_stream_ready(void *data, const struct err *err)
 {
 	struct move *move = data;
@@ -202,6 +209,8 @@ bool move_start_stream(struct move *move, struct err *err)
 	snprintf(config.peer_id, sizeof(config.peer_id), "%s", move->row.peer);
 	snprintf(config.data_address, sizeof(config.data_address), "%s", move->data_address);
 	snprintf(config.token, sizeof(config.token), "%s", move->token);
+	memcpy(config.channels, move->plan->channels, sizeof(config.channels));
+	config.channel_count = move->plan->channel_count;
 	if (!dir_make(dir, 0700, err))
 		return false;
 	move->stream = stream_start(env->loop, &config, &cb, &move->stream_id, err);

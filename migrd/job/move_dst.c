@@ -53,8 +53,7 @@ static void on_listening(struct move *move, struct json_object *result, const st
 
 static void on_capabilities(struct move *move, struct json_object *result, const struct err *err)
 {
-	CLEANUP(free_charp) char *dir = move_dir(move);
-	CLEANUP(free_charp) char *uri = xasprintf("unix:%s/ram.sock", dir);
+	CLEANUP(free_charp) char *uri = move_channel_uri(move, TRANSFER_CHANNEL_RAM);
 	struct json_object *args;
 
 	(void)result;

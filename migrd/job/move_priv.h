@@ -98,7 +98,7 @@ struct move_offered {
 	enum move_taps taps;               /* looked at before it takes the guest */
 	struct preflight *compared;        /* what was found; may be NULL */
 	char port_key[STREAM_PROOF_SIZE];  /* of the data port's callers */
-	uint32_t port_attempt;             /* the last that was taken */
+	struct stream_attempts attempts;   /* at the data port */
 };
 
 /* QEMU's migration, as it tells (move_ask.c). */
@@ -286,6 +286,8 @@ struct transfer_plan *move_plan_decode(struct json_object *obj, struct err *err)
 /* ---- the stream ------------------------------------------------------ */
 
 char *move_dir(const struct move *move);
+/* Where QEMU finds a channel of the stream; the caller's. */
+char *move_channel_uri(const struct move *move, const char *channel);
 bool move_start_stream(struct move *move, struct err *err);
 void move_attach_stream(struct move *move);
 /* Ends it and removes the move's directory. */

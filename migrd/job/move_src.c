@@ -286,8 +286,7 @@ static void on_migrate(struct move *move, struct json_object *result, const stru
 
 static void send_migrate(struct move *move)
 {
-	CLEANUP(free_charp) char *dir = move_dir(move);
-	CLEANUP(free_charp) char *uri = xasprintf("unix:%s/ram.sock", dir);
+	CLEANUP(free_charp) char *uri = move_channel_uri(move, TRANSFER_CHANNEL_RAM);
 	struct json_object *args = json_object_new_object();
 
 	json_add_str(args, "uri", uri);

@@ -346,9 +346,8 @@ bool moves_claim(void *data, const struct stream_preamble *preamble, int fd)
 	     move->machine.state != MOVE_STATE_TRANSFER))
 		return false;
 	if (!stream_preamble_is_proved(preamble, move->offer.port_key) ||
-	    preamble->attempt <= move->offer.port_attempt)
+	    !stream_attempts_take(&move->offer.attempts, preamble->attempt))
 		return false;
-	move->offer.port_attempt = preamble->attempt;
 	stream_accept(move->stream, fd, preamble->channel);
 	return true;
 }

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* stream/channel.h -- the channels of one move, inside migrd-stream.
  *
- * A channel has a thread of its own from its first connection on, which
- * connects or accepts, then carries one direction; a second thread carries the
+ * A channel has as many connections as its row says, each with a thread of its own,
+ * which connects or accepts, then carries one direction; a second thread carries the
  * other.  The control thread only starts them, asks, and turns knobs.
  *
  *   src: IDLE --connect, TLS, token--> READY --QEMU connects--> OPEN
  *   dst: IDLE --TLS, token-----------> READY --first byte-----> OPEN
  *   OPEN --both directions ended--> CLOSED;  anything broken --> FAILED
  *
+ * READY and CLOSED: all connections are; OPEN: one is, and all are ready.  One that
+ * breaks breaks the channel.  A channel that may reconnect goes back from there to IDLE
+ * once it had been READY, and the source connects again; RAM's does not.
+ *
  * On the destination a connection that does not prove itself ends alone; the
- * channel stays IDLE and belongs to the first that does.
+ * channel stays IDLE and belongs to the first that do.
  */
 #ifndef MIGRD_STREAM_CHANNEL_H
 #define MIGRD_STREAM_CHANNEL_H
@@ -27,28 +31,37 @@
 #include "stream/link.h"
 #include "stream/proto.h"
 
-#define CHANNELS_MAX 1 /* RAM; disks, multifd and post-copy are to come */
-
 struct channels;
+struct channel;
 struct attempt;
+
+/* To turn knobs on, and to break; guarded by the channel's lock. */
+struct connection {
+	struct channel *channel;
+	int net_fd;  /* -1 before it has proved itself, and at its end */
+	int qemu_fd; /* -1 when there is none */
+};
 
 struct channel {
 	struct channels *all;
-	char name[STREAM_CHANNEL_SIZE];
+	struct transfer_channel row;
 	char socket_path[144]; /* DIR/NAME.sock, towards QEMU */
-	int listen_fd;         /* src: QEMU's way in, until it came */
-
-	bool is_claimed; /* dst: a connection has proved itself; token_lock */
+	int listen_fd;         /* src: QEMU's way in; closed by the last that waits at it */
 
 	pthread_mutex_t lock; /* guards what follows, up to the atomics */
 	enum stream_channel_state state;
 	bool is_changed; /* not reported yet */
 	char error[256];
 	unsigned refused; /* dst: connections that did not prove themselves */
-	int net_fd;  /* to turn knobs on, and to break; -1 outside READY, OPEN */
-	int qemu_fd; /* to break; -1 when there is none */
+	struct connection connections[TRANSFER_CONNECTION_MAX];
+	/* Of its connections, since the channel was IDLE for the last time: */
+	size_t started; /* src: they connect; dst: they have shown the token */
+	size_t waiting; /* src: QEMU has not come to them yet */
+	size_t proved, opened, ended;
+	bool was_ready;   /* ever */
+	bool is_given_up; /* src: nobody lets it in */
 
-	atomic_bool is_broken; /* set once, with the lock held */
+	atomic_bool is_broken; /* set with the lock held */
 	_Atomic uint64_t bytes_out, bytes_in;
 };
 
@@ -58,11 +71,14 @@ struct channels {
 	struct limiter limiter;
 	int wake_fd; /* eventfd: a channel has changed */
 	_Atomic uint32_t link_timeout_ms;
-	pthread_mutex_t token_lock; /* config.token, each is_claimed */
+	_Atomic uint32_t attempt;   /* src: the last number of a preamble */
+	pthread_mutex_t token_lock; /* config.token, unclaimed */
+	size_t unclaimed;           /* dst: connections for which the token is still good */
 	pthread_mutex_t attempts_lock;
 	TAILQ_HEAD(, attempt) attempts; /* dst: not proved yet, the oldest first */
-	size_t attempt_count;           /* at most 8; the oldest is cut off for a new one */
-	struct channel list[CHANNELS_MAX];
+	size_t attempt_count, attempt_max;
+	struct channel list[TRANSFER_CHANNEL_MAX];
+	size_t count;
 };
 
 /* Loads the certificates, makes the channels and, on the source, starts to
@@ -85,7 +101,7 @@ void channel_report_again(struct channel *channel);
 enum stream_channel_state channel_state(struct channel *channel);
 
 /* For stream/pump.c. */
-/* The first reason stays; both connections are shut down, which wakes whoever
+/* The first reason stays; all its connections are shut down, which wakes whoever
  * waits on them. */
 void channel_break(struct channel *channel, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

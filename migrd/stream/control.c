@@ -24,6 +24,7 @@ struct control {
 	uint64_t started_ms;
 	uint64_t ended_ms; /* when the last channel ended; NEVER */
 	uint64_t alone_ms; /* when the controller went; NEVER: it is there */
+	bool was_ready;    /* a channel was: it may be IDLE again, to reconnect */
 	bool is_blocked;   /* the controller does not read: wait for room */
 	bool is_done;
 };
@@ -75,7 +76,8 @@ static void push_changes(struct control *control, bool is_wanted_all)
 	bool is_changed;
 
 	control->is_blocked = false;
-	for (size_t i = 0; control->channels && control->conn_fd >= 0 && i < CHANNELS_MAX; i++) {
+	for (size_t i = 0;
+	     control->channels && control->conn_fd >= 0 && i < control->channels->count; i++) {
 		is_changed = channel_report(&control->channels->list[i], &report);
 		if ((is_changed || is_wanted_all) && !send_report(control, &report)) {
 			channel_report_again(&control->channels->list[i]);
@@ -209,7 +211,6 @@ static void accept_controller(struct control *control)
 
 /* What the channels have come to. */
 struct progress {
-	bool is_ready;   /* one or more: the other side has proved itself */
 	bool has_flowed; /* one or more have carried data */
 	bool is_over;    /* all have ended */
 };
@@ -218,11 +219,11 @@ static struct progress look_at_channels(struct control *control)
 {
 	struct progress progress = { .is_over = control->channels != NULL };
 
-	for (size_t i = 0; control->channels && i < CHANNELS_MAX; i++) {
+	for (size_t i = 0; control->channels && i < control->channels->count; i++) {
 		enum stream_channel_state state = channel_state(&control->channels->list[i]);
 		bool has_ended = state == STREAM_CHANNEL_CLOSED || state == STREAM_CHANNEL_FAILED;
 
-		progress.is_ready = progress.is_ready || state != STREAM_CHANNEL_IDLE;
+		control->was_ready = control->was_ready || state != STREAM_CHANNEL_IDLE;
 		progress.has_flowed = progress.has_flowed || state == STREAM_CHANNEL_OPEN;
 		progress.is_over = progress.is_over && has_ended;
 	}
@@ -237,7 +238,7 @@ static uint64_t deadline_of(struct control *control)
 
 	if (control->ended_ms != NEVER)
 		return control->ended_ms + control->args->linger_ms;
-	if (!progress.is_ready)
+	if (!control->was_ready)
 		return control->started_ms + control->args->startup_ms;
 	/* A move that has begun outlives its coordinators; one that has not, and
 	 * which nobody begins, would hold a connection and a QEMU for ever. */

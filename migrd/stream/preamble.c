@@ -56,6 +56,27 @@ bool stream_preamble_is_proved(const struct stream_preamble *preamble, const cha
 	return id_token_equal(right.proof, preamble->proof);
 }
 
+/* ---- attempts ----------------------------------------------------------- */
+
+#define WINDOW 64
+
+bool stream_attempts_take(struct stream_attempts *attempts, uint32_t attempt)
+{
+	if (attempt > attempts->highest) {
+		uint32_t by = attempt - attempts->highest;
+
+		attempts->taken = by < WINDOW ? attempts->taken << by : 0;
+		attempts->highest = attempt;
+	}
+	const uint32_t below = attempts->highest - attempt;
+	const uint64_t bit = below < WINDOW ? UINT64_C(1) << below : 0;
+
+	if (!bit || (attempts->taken & bit))
+		return false;
+	attempts->taken |= bit;
+	return true;
+}
+
 /* ---- the line -------------------------------------------------------- */
 
 size_t stream_preamble_print(const struct stream_preamble *preamble,
@@ -102,7 +123,7 @@ static bool parse_words(const char *text, struct stream_preamble *ret)
 	       take_word(&text, ret->channel, sizeof(ret->channel), false) &&
 	       take_word(&text, attempt, sizeof(attempt), false) &&
 	       take_word(&text, ret->proof, sizeof(ret->proof), true) &&
-	       id_uuid_is_valid(ret->move_id) && stream_channel_is_valid(ret->channel) &&
+	       id_uuid_is_valid(ret->move_id) && transfer_channel_name_is_valid(ret->channel) &&
 	       parse_attempt(attempt, &ret->attempt) && id_token_is_valid(ret->proof);
 }
 

@@ -13,7 +13,11 @@
 
 #define LOG_FILE          "stream.log"
 #define ANSWER_TIMEOUT_MS 10000
-#define RAM_CHANNEL       "ram"
+
+struct known_channel {
+	char name[TRANSFER_CHANNEL_SIZE];
+	struct stream_status status;
+};
 
 struct stream {
 	struct loop *loop;
@@ -26,9 +30,11 @@ struct stream {
 	enum stream_cmd awaited;  /* whose reply makes ready() */
 	struct err early_err;     /* stream_attach() found nothing */
 	bool is_ready_told;
-	struct stream_status status;
-	bool is_reading; /* its memory must outlive the callbacks of read_all() */
-	bool is_freed;   /* by one of those */
+	struct known_channel channels[TRANSFER_CHANNEL_MAX];
+	size_t channel_count;
+	struct stream_status status; /* of all of them */
+	bool is_reading;             /* its memory must outlive the callbacks of read_all() */
+	bool is_freed;               /* by one of those */
 };
 
 static void path_in(const struct stream *stream, const char *name, char ret_path[128])
@@ -128,16 +134,60 @@ static void handle_reply(struct stream *stream, const struct stream_report *repo
 			    stream_cmd_name(report->to), report->err.msg);
 }
 
+/* NULL: there are more than there can be. */
+static struct known_channel *find_channel(struct stream *stream, const char *name)
+{
+	struct known_channel *channel = stream->channels;
+
+	for (size_t i = 0; i < stream->channel_count; i++, channel++) {
+		if (strcmp(channel->name, name) == 0)
+			return channel;
+	}
+	if (stream->channel_count == TRANSFER_CHANNEL_MAX)
+		return NULL;
+	snprintf(channel->name, sizeof(channel->name), "%s", name);
+	stream->channel_count++;
+	return channel;
+}
+
+/* The state of two channels is that which comes first here. */
+static unsigned weight(enum stream_channel_state state)
+{
+	static const unsigned weights[] = {
+		[STREAM_CHANNEL_FAILED] = 0, [STREAM_CHANNEL_IDLE] = 1,   [STREAM_CHANNEL_OPEN] = 2,
+		[STREAM_CHANNEL_READY] = 3,  [STREAM_CHANNEL_CLOSED] = 4,
+	};
+
+	return weights[state];
+}
+
+static void add_status(struct stream_status *sum, const struct stream_status *status)
+{
+	if (weight(status->state) < weight(sum->state))
+		sum->state = status->state;
+	if (!sum->error[0])
+		memcpy(sum->error, status->error, sizeof(sum->error));
+	sum->bytes_out += status->bytes_out;
+	sum->bytes_in += status->bytes_in;
+}
+
+static void sum_up(struct stream *stream)
+{
+	stream->status = stream->channels[0].status;
+	for (size_t i = 1; i < stream->channel_count; i++)
+		add_status(&stream->status, &stream->channels[i].status);
+}
+
 static void handle_channel(struct stream *stream, const struct stream_report *report)
 {
+	struct known_channel *channel = find_channel(stream, report->channel);
 	char point[32];
 
-	if (strcmp(report->channel, RAM_CHANNEL) != 0)
-		return;
 	snprintf(point, sizeof(point), "stream.status.%s", stream_state_name(report->status.state));
-	if (fault_drop(point))
+	if (!channel || fault_drop(point))
 		return;
-	stream->status = report->status;
+	channel->status = report->status;
+	sum_up(stream);
 	/* Before ready() it is what stream_status() has to say there. */
 	if (stream->is_ready_told)
 		stream->cb.status(stream->cb.data, &stream->status);
@@ -314,6 +364,9 @@ struct stream *stream_start(struct loop *loop, const struct stream_config *confi
 	bool ok;
 
 	loop_assert_thread(loop);
+	/* They are idle: nothing is ready before all of them have said so. */
+	for (size_t i = 0; i < config->channel_count; i++)
+		(void)find_channel(stream, config->channels[i].name);
 	ok = !fault_hit("stream.start", err) && spawn(stream, config->program, &id, err);
 	if (ok)
 		fault_hit("stream.started", &ignored); /* it runs, and no record knows */

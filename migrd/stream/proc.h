@@ -22,7 +22,7 @@ struct stream;
 struct stream_callbacks {
 	/* Once: the process runs and takes commands, or ERR. */
 	void (*ready)(void *data, const struct err *err);
-	/* A channel changed its state. */
+	/* A channel changed its state; this is all of them, as stream_status() has it. */
 	void (*status)(void *data, const struct stream_status *status);
 	/* At most once: the process has ended (not after stream_free(), and not
 	 * after a ready() that got ERR: that says it all). */
@@ -45,7 +45,9 @@ void stream_set_link_timeout(struct stream *stream, uint32_t ms);
 /* The data goes out for so long from now, and when we are gone no longer:
  * STREAM_LEASE_FOREVER (as at the start) lets it go on without us. */
 void stream_set_lease(struct stream *stream, uint32_t ms);
-/* The last status that was reported; stream_refresh() asks for a new one. */
+/* Of all channels in one, as they were reported last; stream_refresh() asks for a new
+ * report.  The state is FAILED when one has failed, then IDLE when one is, OPEN when one
+ * is, READY; CLOSED when all are.  The bytes are sums, the error is the first. */
 const struct stream_status *stream_status(const struct stream *stream);
 void stream_refresh(struct stream *stream);
 /* Ends the process: QEMU sees its connection close. */

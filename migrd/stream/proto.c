@@ -31,20 +31,13 @@ const char *stream_state_name(enum stream_channel_state state)
 	return state_names[state];
 }
 
-bool stream_channel_is_valid(const char *name)
-{
-	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
-
-	return len > 0 && len < STREAM_CHANNEL_SIZE && name[len] == '\0';
-}
-
 /* ---- tables ---------------------------------------------------------- */
 
 /* As struct stream_request and struct stream_report, in the widths of JSON. */
 struct wire_request {
 	int cmd;
 	struct stream_config config;
-	char channel[STREAM_CHANNEL_SIZE];
+	char channel[TRANSFER_CHANNEL_SIZE];
 	uint64_t bytes_per_s;
 	uint64_t timeout_ms;
 	uint64_t connect_ms;
@@ -55,7 +48,7 @@ struct wire_report {
 	int to;
 	char code[32];
 	char error[ERR_MSG_SIZE];
-	char channel[STREAM_CHANNEL_SIZE];
+	char channel[TRANSFER_CHANNEL_SIZE];
 	int state;
 	uint64_t bytes_out, bytes_in;
 };
@@ -81,7 +74,7 @@ static bool check_token(const char *value, const char **ret_why)
 static bool check_channel(const char *value, const char **ret_why)
 {
 	*ret_why = "must be a channel's name";
-	return stream_channel_is_valid(value);
+	return transfer_channel_name_is_valid(value);
 }
 
 #define REQ(member)     .offset = offsetof(struct wire_request, member)
@@ -131,6 +124,10 @@ static const struct json_field configure_fields[] = {
 	  .type = JSON_UINT,
 	  REQ(connect_ms),
 	  .max = CONNECT_TIMEOUT_MAX_MS },
+	{ .key = "channels",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct wire_request, config.channels, config.channel_count),
+	  .fields = transfer_channel_fields },
 	{ .key = NULL },
 };
 

@@ -5,8 +5,9 @@
  * packet is one JSON object of at most STREAM_MSG_MAX bytes:
  *
  *   {"cmd":"configure", side, move, dir, ca, cert, key, peer, data_address,
- *    token, link_timeout_ms, connect_timeout_ms, bandwidth_bytes_per_s}
- *                                       once, first
+ *    token, link_timeout_ms, connect_timeout_ms, bandwidth_bytes_per_s,
+ *    channels}                          once, first; channels: rows of
+ *                                       wire/transfer_channel.h, none: RAM's
  *   {"cmd":"accept","channel":"ram"}    dst; the descriptor travels beside it
  *   {"cmd":"limit","bytes_per_s":N}     0: none
  *   {"cmd":"link-timeout","ms":N}
@@ -22,7 +23,9 @@
  *
  * The network side begins with one plain line (stream/preamble.h); then TLS, in
  * which the source first sends the token and a newline and the destination answers
- * with one byte, STREAM_TOKEN_OK or STREAM_TOKEN_REFUSED.
+ * with one byte, STREAM_TOKEN_OK or STREAM_TOKEN_REFUSED.  Then, on a channel on which
+ * the destination's QEMU speaks first, the source sends one byte STREAM_OPEN when its
+ * QEMU has connected; all else is QEMU's.
  *
  * Thread: any.
  */
@@ -35,12 +38,13 @@
 
 #include "base/err.h"
 #include "base/id.h"
+#include "wire/transfer_channel.h"
 
 #define STREAM_MSG_MAX        4096
-#define STREAM_CHANNEL_SIZE   16
 #define STREAM_CONTROL_SOCKET "control.sock"
 #define STREAM_TOKEN_OK       'K'
 #define STREAM_TOKEN_REFUSED  'R'
+#define STREAM_OPEN           'O'
 
 enum stream_side { STREAM_SRC, STREAM_DST };
 
@@ -51,8 +55,7 @@ enum stream_side { STREAM_SRC, STREAM_DST };
 struct stream_config {
 	enum stream_side side;
 	char move_id[ID_UUID_SIZE];
-	char dir[108];     /* private directory: control.sock and, for the
-			    * RAM channel, ram.sock */
+	char dir[108];     /* private directory: control.sock and NAME.sock of each channel */
 	char program[256]; /* path of migrd-stream */
 	char ca_file[256], cert_file[256], key_file[256];
 	char peer_id[ID_NAME_SIZE];             /* host id its certificate must name */
@@ -61,20 +64,22 @@ struct stream_config {
 	uint32_t link_timeout_ms;               /* unacknowledged data for so long: dead link */
 	uint32_t connect_timeout_ms;            /* src: to the token's answer; 0: 10 s */
 	uint64_t bandwidth_bytes_per_s;         /* 0: no limit */
+	struct transfer_channel channels[TRANSFER_CHANNEL_MAX];
+	size_t channel_count; /* 0: RAM's alone, as coordinators before channels were rows */
 };
 
 enum stream_channel_state {
 	STREAM_CHANNEL_IDLE,   /* nothing yet */
-	STREAM_CHANNEL_READY,  /* both ends authenticated; src: ram.sock listens;
-				* dst: not connected to QEMU before the first byte */
+	STREAM_CHANNEL_READY,  /* both ends of all connections authenticated; src: NAME.sock
+				* listens; dst: not connected to QEMU before the first byte */
 	STREAM_CHANNEL_OPEN,   /* bytes flow */
 	STREAM_CHANNEL_CLOSED, /* ended in order */
 	STREAM_CHANNEL_FAILED, /* broken: `error' says why */
 };
 
 struct stream_status {
-	enum stream_channel_state state; /* of the RAM channel */
-	uint64_t bytes_out, bytes_in;    /* payload over the network */
+	enum stream_channel_state state;
+	uint64_t bytes_out, bytes_in; /* payload over the network */
 	char error[256];
 };
 
@@ -96,7 +101,7 @@ enum stream_cmd {
 struct stream_request {
 	enum stream_cmd cmd;
 	struct stream_config config;       /* configure; without `program' */
-	char channel[STREAM_CHANNEL_SIZE]; /* accept */
+	char channel[TRANSFER_CHANNEL_SIZE]; /* accept */
 	uint64_t bytes_per_s;              /* limit */
 	uint32_t timeout_ms;               /* link-timeout, lease */
 };
@@ -116,7 +121,7 @@ struct stream_report {
 	enum stream_event event;
 	enum stream_cmd to;                /* reply */
 	struct err err;                    /* reply; code NONE: done */
-	char channel[STREAM_CHANNEL_SIZE]; /* channel */
+	char channel[TRANSFER_CHANNEL_SIZE]; /* channel */
 	struct stream_status status;       /* channel */
 };
 
@@ -126,9 +131,6 @@ bool stream_report_print(const struct stream_report *report, char ret_msg[STREAM
 bool stream_report_parse(const void *msg, size_t len, struct stream_report *ret, struct err *err);
 
 /* ---- network --------------------------------------------------------- */
-
-/* Channel names are file names too: 1 to 15 of [a-z0-9-]. */
-bool stream_channel_is_valid(const char *name);
 
 /* "HOST:PORT" or "[V6]:PORT" */
 struct stream_address {

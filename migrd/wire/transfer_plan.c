@@ -18,11 +18,8 @@ static const struct {
 	{ "late-block-activate", true, "the first cont takes the disks, on whichever side" },
 };
 
-static const struct {
-	const char *name;
-	uint64_t connections;
-} channels[] = {
-	{ "ram", 1 },
+static const struct transfer_channel channels[] = {
+	{ TRANSFER_CHANNEL_RAM, .connections = 1, .speaks_first = TRANSFER_SOURCE },
 };
 
 /* ---- the plan ------------------------------------------------------------ */
@@ -89,11 +86,7 @@ bool transfer_plan_make(const struct transfer_features *source,
 		if (!decide(i, source, destination, &plan.capabilities[i], err))
 			return false;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(channels); i++) {
-		snprintf(plan.channels[i].name, sizeof(plan.channels[i].name), "%s",
-			 channels[i].name);
-		plan.channels[i].connections = channels[i].connections;
-	}
+	memcpy(plan.channels, channels, sizeof(channels));
 	*ret = plan;
 	return true;
 }
@@ -142,22 +135,6 @@ static const struct json_field capability_fields[] = {
 	{ 0 },
 };
 
-static const struct json_field channel_fields[] = {
-	{ .key = "name",
-	  .type = JSON_STRING,
-	  .required = true,
-	  JSON_MEMBER(struct transfer_channel, name),
-	  .help = "Name of a channel of the data stream." },
-	{ .key = "connections",
-	  .type = JSON_UINT,
-	  .required = true,
-	  JSON_MEMBER(struct transfer_channel, connections),
-	  .min = 1,
-	  .max = 16,
-	  .help = "Connections that it has." },
-	{ 0 },
-};
-
 const struct json_field transfer_plan_fields[] = {
 	{ .key = "capabilities",
 	  .type = JSON_ARRAY,
@@ -169,7 +146,7 @@ const struct json_field transfer_plan_fields[] = {
 	  .type = JSON_ARRAY,
 	  .required = true,
 	  JSON_MEMBERS(struct transfer_plan, channels, channel_count),
-	  .fields = channel_fields,
+	  .fields = transfer_channel_fields,
 	  .help = "What the data stream carries." },
 	{ 0 },
 };

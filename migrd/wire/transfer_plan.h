@@ -11,11 +11,11 @@
 #define MIGRD_WIRE_TRANSFER_PLAN_H
 
 #include "base/json.h"
+#include "wire/transfer_channel.h"
 
 #define TRANSFER_NAME_SIZE      40
 #define TRANSFER_WHY_SIZE       160
 #define TRANSFER_CAPABILITY_MAX 64 /* QEMU 11.1 has 27 */
-#define TRANSFER_CHANNEL_MAX    64
 
 /* What a QEMU offers, by its own answer to query-migrate-capabilities. */
 struct transfer_features {
@@ -27,11 +27,6 @@ struct transfer_capability {
 	char name[TRANSFER_NAME_SIZE];
 	bool on;
 	char why[TRANSFER_WHY_SIZE];
-};
-
-struct transfer_channel {
-	char name[TRANSFER_NAME_SIZE]; /* its socket is NAME.sock in the move's directory */
-	uint64_t connections;
 };
 
 struct transfer_plan {

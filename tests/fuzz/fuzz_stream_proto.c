@@ -20,7 +20,7 @@ static void try_preamble(const char *data, size_t size)
 		return;
 	}
 	assert(id_uuid_is_valid(preamble.move_id));
-	assert(stream_channel_is_valid(preamble.channel));
+	assert(transfer_channel_name_is_valid(preamble.channel));
 	assert(id_token_is_valid(preamble.proof));
 }
 

@@ -68,6 +68,7 @@ struct stream_callbacks callbacks_of(struct side *side)
 }
 
 bool is_claim_lost;
+unsigned claims;
 
 bool on_claim(void *data, const struct stream_preamble *preamble, int fd)
 {
@@ -79,6 +80,7 @@ bool on_claim(void *data, const struct stream_preamble *preamble, int fd)
 	}
 	if (strcmp(preamble->move_id, move_id) != 0 || !dst.stream)
 		return false;
+	claims++;
 	stream_accept(dst.stream, fd, preamble->channel);
 	return true;
 }

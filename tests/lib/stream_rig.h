@@ -49,6 +49,7 @@ void start_well(struct side *side); /* ready() without an error */
 void stop(struct side *side);       /* kills it */
 /* The next one is closed instead of handed on. */
 extern bool is_claim_lost;
+extern unsigned claims; /* that were handed on */
 /* By the id alone: the proof is for the coordinator (test_move_dst.c). */
 bool on_claim(void *data, const struct stream_preamble *preamble, int fd);
 

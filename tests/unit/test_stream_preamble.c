@@ -136,6 +136,34 @@ START_TEST(line_of_an_older_migrd_is_named_as_such)
 }
 END_TEST
 
+/* Connections that are made at once overtake each other; a line that was overheard comes
+ * a second time. */
+START_TEST(attempt_is_taken_once_in_any_order)
+{
+	static const uint32_t order[] = { 2, 1, 5, 3, 4, 66, 65, 6, 64 };
+	struct stream_attempts attempts = { 0 };
+
+	for (size_t i = 0; i < ARRAY_LEN(order); i++)
+		ck_assert(stream_attempts_take(&attempts, order[i]));
+	for (size_t i = 0; i < ARRAY_LEN(order); i++)
+		ck_assert(!stream_attempts_take(&attempts, order[i]));
+}
+END_TEST
+
+/* What may have been taken counts as taken. */
+START_TEST(attempt_far_below_the_highest_is_not_taken)
+{
+	struct stream_attempts attempts = { 0 };
+
+	ck_assert(stream_attempts_take(&attempts, 100));
+	ck_assert(stream_attempts_take(&attempts, 37));
+	ck_assert(!stream_attempts_take(&attempts, 36));
+	ck_assert(!stream_attempts_take(&attempts, 1));
+	ck_assert(stream_attempts_take(&attempts, 999999999));
+	ck_assert(!stream_attempts_take(&attempts, 99));
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("stream_preamble");
@@ -147,6 +175,8 @@ Suite *suite(void)
 	tcase_add_test(tc, empty_proof_is_not_believed);
 	tcase_add_loop_test(tc, bad_line_is_refused, 0, (int)ARRAY_LEN(bad_lines));
 	tcase_add_test(tc, line_of_an_older_migrd_is_named_as_such);
+	tcase_add_test(tc, attempt_is_taken_once_in_any_order);
+	tcase_add_test(tc, attempt_far_below_the_highest_is_not_taken);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The destination's side of a channel: connections come, prove themselves, and go to QEMU. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "stream/channel_priv.h"
+#include "stream/pump.h"
+
+/* ---- not proved yet ------------------------------------------------------ */
+
+struct attempt {
+	TAILQ_ENTRY(attempt) entry;
+	struct channel *channel;
+	struct link link;
+	bool is_listed; /* attempts_lock */
+};
+
+/* The newest wins over the silent: the oldest is cut off, which its thread sees at
+ * once. */
+static void attempt_add(struct channels *all, struct attempt *attempt)
+{
+	struct attempt *oldest;
+
+	pthread_mutex_lock(&all->attempts_lock);
+	if (all->attempt_count == all->attempt_max) {
+		oldest = TAILQ_FIRST(&all->attempts);
+		(void)shutdown(oldest->link.fd, SHUT_RDWR);
+		TAILQ_REMOVE(&all->attempts, oldest, entry);
+		oldest->is_listed = false;
+		all->attempt_count--;
+	}
+	TAILQ_INSERT_TAIL(&all->attempts, attempt, entry);
+	attempt->is_listed = true;
+	all->attempt_count++;
+	pthread_mutex_unlock(&all->attempts_lock);
+}
+
+/* From here on nobody else touches its descriptor. */
+static void attempt_remove(struct channels *all, struct attempt *attempt)
+{
+	pthread_mutex_lock(&all->attempts_lock);
+	if (attempt->is_listed) {
+		TAILQ_REMOVE(&all->attempts, attempt, entry);
+		attempt->is_listed = false;
+		all->attempt_count--;
+	}
+	pthread_mutex_unlock(&all->attempts_lock);
+}
+
+/* ---- the token ----------------------------------------------------------- */
+
+/* The token is good for each connection once, and forgotten with the last; that of a
+ * channel that may reconnect is kept. */
+static void count_claim(struct channel *channel)
+{
+	struct channels *all = channel->all;
+
+	if (channel->row.may_reconnect)
+		return;
+	pthread_mutex_lock(&all->token_lock);
+	if (--all->unclaimed == 0)
+		explicit_bzero(all->config.token, sizeof(all->config.token));
+	pthread_mutex_unlock(&all->token_lock);
+}
+
+/* NULL: there are as many as there may be. */
+static struct connection *take_connection(struct channel *channel)
+{
+	struct connection *connection = NULL;
+
+	pthread_mutex_lock(&channel->lock);
+	if (channel->started < channel->row.connections && !atomic_load(&channel->is_broken))
+		connection = &channel->connections[channel->started++];
+	pthread_mutex_unlock(&channel->lock);
+	return connection;
+}
+
+static bool is_right_token(struct channels *all, const char *token)
+{
+	bool is_right;
+
+	pthread_mutex_lock(&all->token_lock);
+	is_right = id_token_equal(token, all->config.token);
+	pthread_mutex_unlock(&all->token_lock);
+	return is_right;
+}
+
+static bool is_taken(struct channel *channel)
+{
+	bool all_are_there;
+
+	pthread_mutex_lock(&channel->lock);
+	all_are_there = channel->started == channel->row.connections;
+	pthread_mutex_unlock(&channel->lock);
+	return all_are_there && !channel->row.may_reconnect;
+}
+
+/* The right source connects again, so the connections that are there are lost, though
+ * nothing has told us.  PEER: the source tries again until they have ended. */
+static bool make_room(struct channel *channel, struct err *err)
+{
+	channel_break(channel, "the other host connects again");
+	return err_set(err, ERR_PEER, "the former connections have not ended yet");
+}
+
+static struct connection *claim(struct channel *channel, const char *token, struct err *err)
+{
+	struct connection *connection;
+
+	if (is_taken(channel)) {
+		err_set(err, ERR_FORBIDDEN, "the channel is taken already");
+		return NULL;
+	}
+	if (!is_right_token(channel->all, token)) {
+		err_set(err, ERR_FORBIDDEN, "the other host sent a wrong token");
+		return NULL;
+	}
+	connection = take_connection(channel);
+	if (connection)
+		count_claim(channel);
+	else if (channel->row.may_reconnect)
+		make_room(channel, err);
+	else
+		err_set(err, ERR_FORBIDDEN, "the channel is taken already");
+	return connection;
+}
+
+static struct connection *hear_token(struct attempt *attempt, uint64_t deadline_ms, struct err *err)
+{
+	struct connection *connection = NULL;
+	char line[ID_TOKEN_SIZE];
+	bool ok;
+
+	if (!link_recv(&attempt->link, line, sizeof(line), deadline_ms, err))
+		return NULL;
+	ok = line[sizeof(line) - 1] == '\n';
+	line[sizeof(line) - 1] = '\0';
+	if (ok && id_token_is_valid(line))
+		connection = claim(attempt->channel, line, err);
+	else
+		err_set(err, ERR_FORBIDDEN, "the other host sent no token");
+	explicit_bzero(line, sizeof(line));
+	return connection;
+}
+
+/* NULL: it is not the source's. */
+static struct connection *prove(struct attempt *attempt, struct err *err)
+{
+	static const char answer = STREAM_TOKEN_OK, refusal = STREAM_TOKEN_REFUSED;
+	struct channel *channel = attempt->channel;
+	struct link *link = &attempt->link;
+	uint64_t deadline_ms = clock_monotonic_ms() + CHANNEL_HANDSHAKE_TIMEOUT_MS;
+	struct connection *connection;
+	struct err ignored;
+
+	if (!link_handshake(link, STREAM_DST, channel->all->cred, channel->all->config.peer_id,
+			    deadline_ms, err))
+		return NULL;
+	connection = hear_token(attempt, deadline_ms, err);
+	if (!connection) {
+		if (err->code == ERR_FORBIDDEN)
+			(void)link_send(link, &refusal, 1, deadline_ms, &ignored);
+		return NULL;
+	}
+	if (!link_send(link, &answer, 1, deadline_ms, err)) {
+		/* It is claimed, so there will be no other. */
+		channel_break(channel, "%s", err->msg);
+		channel_end(connection, link, -1);
+		return NULL;
+	}
+	return connection;
+}
+
+/* The 1st, 2nd, 4th, 8th, ... of a channel: the other host may connect without end. */
+static void log_refused(const struct channel *channel, const struct err *err)
+{
+	unsigned count = channel->refused;
+
+	if ((count & (count - 1)) == 0)
+		log_warning("stream", "refused", "move=%s channel=%s reason=%s count=%u",
+			    channel->all->config.move_id, channel->row.name, err->msg, count);
+}
+
+/* The channel stays claimable; its status tells why this one was refused. */
+static void note_refused(struct channel *channel, const struct err *err)
+{
+	pthread_mutex_lock(&channel->lock);
+	channel->refused++;
+	log_refused(channel, err);
+	if (channel->state == STREAM_CHANNEL_IDLE) {
+		channel_set_error(channel, err->msg);
+		channel_wake_control(channel);
+	}
+	pthread_mutex_unlock(&channel->lock);
+}
+
+/* ---- QEMU ------------------------------------------------------------- */
+
+/* QEMU gets to see the connection only now: one that never carries a byte must
+ * not cost it its only chance to load. */
+static bool connect_qemu(struct channel *channel, int *ret_fd, struct err *err)
+{
+	if (!unix_connect(channel->socket_path, SOCK_STREAM, ret_fd, err))
+		return err_wrap(err, "QEMU's socket");
+	(void)fcntl(*ret_fd, F_SETFL, fcntl(*ret_fd, F_GETFL) & ~O_NONBLOCK);
+	return true;
+}
+
+static ssize_t recv_first(struct link *link, char *ret, size_t size)
+{
+	struct pollfd pfd = { .fd = link->fd, .events = POLLIN };
+	ssize_t len;
+
+	for (;;) {
+		errno = 0;
+		len = gnutls_record_recv(link->session, ret, size);
+		if (len == GNUTLS_E_AGAIN)
+			(void)poll(&pfd, 1, -1);
+		else if (len != GNUTLS_E_INTERRUPTED)
+			return len;
+	}
+}
+
+/* The word that the source's QEMU has connected is not for QEMU. */
+static bool skip_word(const struct channel *channel, const char **first, ssize_t *len)
+{
+	if (channel->row.speaks_first == TRANSFER_SOURCE)
+		return true;
+	if (**first != STREAM_OPEN)
+		return false;
+	(*first)++;
+	(*len)--;
+	return true;
+}
+
+static void carry(struct connection *connection, struct link *link)
+{
+	struct channel *channel = connection->channel;
+	char record[PUMP_RECORD_BYTES];
+	const char *first = record;
+	struct err err = { .code = ERR_NONE };
+	int qemu_fd = -1;
+	ssize_t len = recv_first(link, record, sizeof(record));
+
+	if (len == 0) {
+		channel_break(channel,
+			      "the other host closed the connection before its first byte");
+	} else if (len < 0) {
+		channel_break(channel, "the connection to the other host: %s",
+			      link_reason(link, (int)len));
+	} else if (!skip_word(channel, &first, &len)) {
+		channel_break(channel, "the other host sent something else than that its QEMU has "
+				       "connected");
+	} else if (!connect_qemu(channel, &qemu_fd, &err)) {
+		channel_break(channel, "%s", err.msg);
+	} else {
+		channel_open(connection, qemu_fd);
+		pump_run(channel, link, qemu_fd, first, (size_t)len);
+	}
+	channel_end(connection, link, qemu_fd);
+}
+
+/* ---- a connection -------------------------------------------------------- */
+
+static void *run(void *arg)
+{
+	struct attempt *attempt = arg;
+	struct err err = { .code = ERR_NONE };
+	struct connection *connection = prove(attempt, &err);
+
+	attempt_remove(attempt->channel->all, attempt);
+	if (connection) {
+		channel_ready(connection, &attempt->link);
+		carry(connection, &attempt->link);
+	} else {
+		note_refused(attempt->channel, &err);
+		link_close(&attempt->link);
+	}
+	free(attempt);
+	return NULL;
+}
+
+bool channel_dst_accept(struct channel *channel, int fd, struct err *err)
+{
+	struct channels *all = channel->all;
+	struct attempt *attempt = xnew(struct attempt);
+
+	attempt->channel = channel;
+	link_adopt(&attempt->link, fd, atomic_load(&all->link_timeout_ms));
+	attempt_add(all, attempt);
+	if (channel_start_thread(run, attempt, channel->row.name, err))
+		return true;
+	attempt_remove(all, attempt);
+	link_close(&attempt->link);
+	free(attempt);
+	return false;
+}

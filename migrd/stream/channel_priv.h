@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* stream/channel_priv.h -- what the two sides of a channel share: channel_src.c connects and
+ * waits for QEMU, channel_dst.c takes connections and goes to QEMU, channel.c keeps the state. */
+#ifndef MIGRD_STREAM_CHANNEL_PRIV_H
+#define MIGRD_STREAM_CHANNEL_PRIV_H
+
+#include "stream/channel.h"
+
+/* Of a TLS handshake and the token's answer, on both sides. */
+#define CHANNEL_HANDSHAKE_TIMEOUT_MS 10000
+
+/* The token was right; LINK stays the caller's. */
+void channel_ready(struct connection *connection, const struct link *link);
+void channel_open(struct connection *connection, int qemu_fd);
+/* Closes both descriptors.  True: it was the last of a channel that was lost and may
+ * reconnect, which is IDLE again. */
+bool channel_end(struct connection *connection, struct link *link, int qemu_fd);
+/* With the lock held: there is something to report. */
+void channel_wake_control(struct channel *channel);
+void channel_set_error(struct channel *channel, const char *text);
+
+/* A detached thread. */
+bool channel_start_thread(void *(*fn)(void *), void *arg, const char *name, struct err *err);
+
+/* Listens for QEMU. */
+bool channel_src_listen(struct channel *channel, struct err *err);
+/* Its connections connect; that a thread cannot be started fails the channel. */
+void channel_src_start(struct channel *channel);
+/* A connection of the data port; takes FD. */
+bool channel_dst_accept(struct channel *channel, int fd, struct err *err);
+
+#endif

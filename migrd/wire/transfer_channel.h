@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* wire/transfer_channel.h -- one channel of a move: what passes between the two QEMUs on one
+ * socket, `NAME.sock' in the move's directory of each host.
+ *
+ * A channel is a row of the transfer plan's table; migrd-stream(8) is told the row and knows
+ * nothing else of it.  Its connections are alike: each that QEMU makes on the source is
+ * carried by one of them, in any order.
+ *
+ * Thread: any.
+ */
+#ifndef MIGRD_WIRE_TRANSFER_CHANNEL_H
+#define MIGRD_WIRE_TRANSFER_CHANNEL_H
+
+#include "base/json.h"
+
+#define TRANSFER_CHANNEL_SIZE   16 /* of a name, with its end */
+#define TRANSFER_CHANNEL_MAX    8  /* of a move */
+#define TRANSFER_CONNECTION_MAX 64 /* of a channel; QEMU: multifd-channels is a uint8 */
+
+#define TRANSFER_CHANNEL_RAM "ram" /* what `migrate' sends */
+
+enum transfer_side { TRANSFER_SOURCE, TRANSFER_DESTINATION };
+
+struct transfer_channel {
+	char name[TRANSFER_CHANNEL_SIZE];
+	uint64_t connections; /* that QEMU makes, 1 or more */
+	/* The QEMU that sends first on a new connection: an enum transfer_side.  The
+	 * destination's is an NBD server's, which greets its client. */
+	int speaks_first;
+	/* QEMU may connect again after the channel was lost, as a post-copy recovery does. */
+	bool may_reconnect;
+};
+
+extern const struct json_field transfer_channel_fields[];
+
+/* A name is a part of a path: 1 to 15 of [a-z0-9-]. */
+bool transfer_channel_name_is_valid(const char *name);
+
+#endif
