@@ -94,7 +94,7 @@ class MonitorTest(SystemTest):
 
         with self.subTest("a reply over the limit"):
             error = self.assert_api_error(503, "unavailable", self.ask, {
-                "protocol": "hmp", "command": "xp /600000xg 0", "timeout_ms": 60000})
+                "protocol": "hmp", "command": "xp /900000xg 0", "timeout_ms": 60000})
             self.assertIn("16777216 bytes", error.body["detail"])
             self.eventually("the monitor is there again",
                             lambda: self.a.api.send("POST", PATH, {"protocol": "hmp",

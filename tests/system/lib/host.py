@@ -15,6 +15,11 @@ from .api import Api, ApiError
 START_SECONDS = 20
 
 
+def is_probe(pid):
+    args = procs.cmdline(pid)
+    return ("-machine", "none") in zip(args, args[1:])
+
+
 class Host:
     def __init__(self, host_id, directory, api_port, data_port, address="127.0.0.1", prefix=()):
         self.id = host_id
@@ -159,12 +164,13 @@ class Host:
     # ---- what is left ------------------------------------------------------
 
     def children(self, program=None):
-        """Pids of what the daemon (any of its lives) started here, but for what keeps the
-        output of a QEMU: that ends by itself, with the last process that can write."""
+        """Pids of what the daemon (any of its lives) started here, but for what ends by
+        itself: what keeps the output of a QEMU goes with the last process that can write, and
+        a QEMU without a machine is only asked what the program offers."""
         daemon = self.process.pid if self.process else None
         return [pid for pid in procs.of_host(self.dir)
                 if pid != daemon and (program is None or program in procs.name_of(pid))
-                and procs.name_of(pid) != "migrd-output"]
+                and procs.name_of(pid) != "migrd-output" and not is_probe(pid)]
 
     def qemus(self):
         return self.children("qemu-system")
