@@ -321,23 +321,23 @@ static void find_again(struct vm_agent *agent)
 	vm_agent_probe(agent);
 }
 
-void vm_agent_begin(struct vm *vm, enum vm_agent_begin how)
+void vm_agent_begin(struct vm *vm, enum vm_here how)
 {
 	CLEANUP(json_putp) struct json_object *def = json_read_back(vm->row.definition);
 	const char *clock = json_get_str(def, "clock_after_move");
 	struct loop *loop = vm->vms->env.qemu.loop;
 	struct vm_agent *agent;
 
-	if (vm->agent && how == VM_AGENT_FOUND)
+	if (vm->agent && how == VM_HERE_FOUND)
 		find_again(vm->agent);
-	if (vm->agent || !json_get_bool(def, "guest_agent", false))
+	if (vm->agent || vm->role != VM_ROLE_OWNED || !json_get_bool(def, "guest_agent", false))
 		return;
 	agent = xnew(struct vm_agent);
 	agent->vm = vm;
 	agent->number = ++last_number;
-	agent->presence = how == VM_AGENT_FRESH ? VM_AGENT_ABSENT : VM_AGENT_UNKNOWN;
+	agent->presence = how == VM_HERE_FRESH ? VM_AGENT_ABSENT : VM_AGENT_UNKNOWN;
 	agent->sets_clock =
-		how == VM_AGENT_ARRIVED &&
+		how == VM_HERE_ARRIVED &&
 		(!clock ||
 		 strcmp(clock, vm_def_clock_after_move_names[VM_DEF_CLOCK_AFTER_MOVE_KEEP]) != 0);
 	agent->lease = loop_timer_new(loop, on_timer, agent);

@@ -6,6 +6,7 @@
 
 #include "qga/conn.h"
 #include "vm/agent.h"
+#include "vm/parts.h"
 #include "vm/vm_priv.h"
 
 enum vm_agent_presence {
@@ -40,14 +41,9 @@ struct vm_agent_ref {
 struct vm_agent_ref vm_agent_ref(const struct vm_agent *agent);
 struct vm_agent *vm_agent_find(const struct vm_agent_ref *ref); /* NULL: gone */
 
-enum vm_agent_begin {
-	VM_AGENT_FRESH,   /* QEMU was just started */
-	VM_AGENT_FOUND,   /* after a restart of ours, or a while without its events */
-	VM_AGENT_ARRIVED, /* by a move */
-};
-/* The VM is ours, and has its QEMU.  Does nothing if it has no channel; an agent that
- * is FOUND again keeps its freeze, and is asked whether it is there. */
-void vm_agent_begin(struct vm *vm, enum vm_agent_begin how);
+/* Does nothing if the VM is not ours or has no channel; an agent that is FOUND again keeps
+ * its freeze, and is asked whether it is there. */
+void vm_agent_begin(struct vm *vm, enum vm_here how);
 void vm_agent_end(struct vm *vm);
 void vm_agent_event(struct vm *vm, const struct qmp_event *event);
 

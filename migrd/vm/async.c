@@ -3,7 +3,6 @@
 #include <assert.h>
 
 #include "base/mem.h"
-#include "vm/agent_priv.h"
 #include "vm/devices_priv.h"
 #include "vm/entry.h"
 #include "vm/vm_priv.h"
@@ -66,8 +65,7 @@ void vm_promote(struct vm *vm, uint64_t generation, enum vm_intent intent)
 	vm->row = vm_promoted_row(vm, generation, intent);
 	vm->role = VM_ROLE_OWNED;
 	vm->intent = intent;
-	vm_agent_begin(vm, VM_AGENT_ARRIVED);
-	vm->look_is_owed = true; /* the guest may have moved a tray on its way */
+	vm_parts_here(vm, VM_HERE_ARRIVED);
 	vm_changed(vm);
 }
 
@@ -79,7 +77,8 @@ void vm_forget(struct vm *vm)
 	vm->job = NULL;
 	if (vm->qemu) {
 		qemu_kill(vm->qemu);
-		vm_rx_end(vm);
+		vm_leave_waiting(vm);
+		vm_parts_qemu_gone(vm);
 	}
 	qemu_remove_files(&vms->env.qemu, vm->row.uuid, true);
 	snprintf(name, sizeof(name), "%s", vm->row.name);

@@ -180,6 +180,15 @@ static const struct {
 	{ "DEVICE_TRAY_MOVED", on_tray },   { "RESET", on_reset },
 };
 
+/* Until vms_settle() it is not known which VMs jobs hold: that looks, then. */
+void vm_devices_here(struct vm *vm, enum vm_here how)
+{
+	if (how == VM_HERE_FOUND && !vm->vms->is_settling)
+		vm_devices_look(vm);
+	else if (how == VM_HERE_ARRIVED)
+		vm->look_is_owed = true; /* the guest may have moved a tray on its way */
+}
+
 void vm_devices_event(struct vm *vm, const struct qmp_event *event)
 {
 	for (size_t i = 0; i < ARRAY_LEN(events); i++)
@@ -196,7 +205,11 @@ void vm_devices_qemu_ended(struct vm *vm)
 		"in the definition",
 		vm->row.name);
 	vm_detaches_end(vm, &err);
-	vm_medium_tray_moved(vm);
+}
+
+void vm_devices_fini(struct vm *vm)
+{
+	loop_timer_free(vm->look_pause);
 }
 
 /* ---- the request ------------------------------------------------------------- */

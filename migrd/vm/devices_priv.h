@@ -38,9 +38,11 @@ void vm_medium_end(struct vm *vm, const struct err *err);
 
 /* ---- told by the VM ---- */
 
+void vm_devices_here(struct vm *vm, enum vm_here how);
 void vm_devices_event(struct vm *vm, const struct qmp_event *event);
 /* There is no QEMU any more, or a new one is about to start. */
 void vm_devices_qemu_ended(struct vm *vm);
+void vm_devices_fini(struct vm *vm);
 
 /* ---- records ---- */
 

@@ -6,8 +6,6 @@
 #include "base/utf8.h"
 #include "qmp/events.h"
 #include "qmp/run_state.h"
-#include "vm/agent_priv.h"
-#include "vm/devices_priv.h"
 #include "vm/vm_priv.h"
 
 #define NODE_SUFFIX "-node"
@@ -180,11 +178,24 @@ static void show(struct vm *vm, const char *former_reason, unsigned flags)
 	const char *state = vm_state(vm);
 	bool is_same = vm->events.state && strcmp(vm->events.state, state) == 0 &&
 		       strcmp(former_reason, vm->reason) == 0 &&
-		       !(flags & (QMP_EVENT_AGENT | QMP_EVENT_ENDING)); /* vm/agent_priv.h */
+		       !(flags & (QMP_EVENT_AGENT | QMP_EVENT_ENDING));
 
 	vm->events.state = state; /* a constant */
 	if (!is_same)
 		vm_changed(vm);
+}
+
+/* The job first: a handover waits for nobody.  False: it has let go of the VM. */
+static bool tell_job(struct vm *vm, const struct qmp_event *event)
+{
+	struct vms *vms = vm->vms;
+	char uuid[ID_UUID_SIZE];
+
+	if (!vm->job)
+		return true;
+	memcpy(uuid, vm->row.uuid, sizeof(uuid));
+	vm->job->event(vm->job->data, event);
+	return vm_find_uuid(vms, uuid) == vm;
 }
 
 void vm_events_take(struct vm *vm, const struct qmp_event *event)
@@ -196,13 +207,11 @@ void vm_events_take(struct vm *vm, const struct qmp_event *event)
 	memcpy(former_reason, vm->reason, sizeof(former_reason));
 	if (type != QMP_EVENT_TYPE_UNKNOWN && handlers[type])
 		handlers[type](vm, event);
-	vm_agent_event(vm, event);
-	vm_rx_event(vm, event);
-	vm_devices_event(vm, event);
+	if (!tell_job(vm, event))
+		return;
+	vm_parts_event(vm, event);
 	tell(vm, event, flags);
 	show(vm, former_reason, flags);
-	if (vm->job)
-		vm->job->event(vm->job->data, event);
 }
 
 const char *vm_end_reason(const struct vm *vm)

@@ -44,8 +44,7 @@ static void forget_process(struct vm *vm)
 void vm_drop_qemu(struct vm *vm)
 {
 	vm->is_ready = false;
-	vm_agent_end(vm);
-	vm_rx_end(vm);
+	vm_parts_qemu_gone(vm);
 	qemu_free(TAKE_PTR(vm->qemu));
 	forget_process(vm);
 }
@@ -76,12 +75,9 @@ static void on_found(void *data)
 	vm->is_ready = true;
 	set_process(vm, qemu_proc_id(vm->qemu));
 	vm_events_found(vm);
-	vm_rx_follow(vm);
-	if (vm->role == VM_ROLE_OWNED)
-		vm_agent_begin(vm, VM_AGENT_FOUND);
+	vm_parts_here(vm, VM_HERE_FOUND);
 	if (vm->vms->is_settling)
 		return;
-	vm_devices_look(vm);
 	if (is_first && !vm->job && vm->role == VM_ROLE_OWNED)
 		vm->vms->finish(vm);
 	vm_changed(vm);
@@ -111,8 +107,8 @@ static void on_attached(struct vm *vm, const struct err *err)
 			vm_set_intent(vm, VM_INTENT_STOPPED);
 		vm_drop_qemu(vm);
 		remove_dead_files(vm);
-	} else if (vm->role == VM_ROLE_OWNED) {
-		vm_agent_begin(vm, VM_AGENT_FOUND); /* on_found() looks at it again */
+	} else {
+		vm_agent_begin(vm, VM_HERE_FOUND); /* on_found() looks at it again */
 	}
 	recovered_one(vm->vms);
 }
@@ -142,7 +138,7 @@ static void on_ready(void *data, const struct err *err)
 			qemu_kill(vm->qemu);
 		vm_drop_qemu(vm);
 	} else if (vm->role == VM_ROLE_OWNED) {
-		vm_agent_begin(vm, VM_AGENT_FRESH);
+		vm_parts_here(vm, VM_HERE_FRESH);
 	}
 	launched(vm->launched_data, err);
 }
@@ -197,7 +193,6 @@ void vm_qemu_exited(void *data)
 		snprintf(vm->reason, sizeof(vm->reason), "stopped on request");
 	else
 		note_end(vm);
-	vm_devices_qemu_ended(vm);
 	vm_drop_qemu(vm);
 	if (vm->role == VM_ROLE_FORMER)
 		vm_say_former(vm);

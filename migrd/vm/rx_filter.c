@@ -254,6 +254,12 @@ void vm_rx_follow(struct vm *vm)
 	ask(vm);
 }
 
+void vm_rx_here(struct vm *vm, enum vm_here how)
+{
+	if (how == VM_HERE_FOUND)
+		vm_rx_follow(vm);
+}
+
 void vm_rx_event(struct vm *vm, const struct qmp_event *event)
 {
 	enum qmp_event_type type = qmp_event_type_from_name(event->name);

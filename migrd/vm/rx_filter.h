@@ -18,6 +18,7 @@
 #include <stdbool.h>
 
 #include "qmp/conn.h"
+#include "vm/parts.h"
 
 #define RX_FILTER_PAUSE_MS 100
 #define RX_FILTER_RETRY_MS 1000
@@ -36,6 +37,7 @@ void vm_rx_init(struct vm *vm);
 void vm_rx_fini(struct vm *vm);
 void vm_rx_event(struct vm *vm, const struct qmp_event *event);
 void vm_rx_follow(struct vm *vm);
+void vm_rx_here(struct vm *vm, enum vm_here how);
 /* The NIC ID (NULL: all), which the definition still has, is gone: takes away what the
  * host does for it. */
 void vm_rx_forget(const struct vm *vm, const char *id);

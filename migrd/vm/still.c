@@ -118,6 +118,11 @@ void vm_note_still(struct vm *vm, const struct err *err)
 	vm_changed(vm);
 }
 
+void vm_still_fini(struct vm *vm)
+{
+	loop_timer_free(vm->again);
+}
+
 void vm_still_over(struct vm *vm)
 {
 	vm->again_ms = 0;

@@ -22,6 +22,8 @@ bool vm_check_images(struct json_object *blocks, struct err *err);
 void vm_note_still(struct vm *vm, const struct err *err);
 /* It runs, or shall not run any more. */
 void vm_still_over(struct vm *vm);
+/* The VM goes from memory. */
+void vm_still_fini(struct vm *vm);
 /* It shall run, could, stands still, and no job holds it. */
 bool vm_is_still(const struct vm *vm);
 

@@ -10,8 +10,6 @@
 #include "base/mem.h"
 #include "base/noise.h"
 #include "base/work.h"
-#include "vm/agent_priv.h"
-#include "vm/devices_priv.h"
 #include "vm/vm_priv.h"
 
 /* A record that the disk did not take is tried again so soon. */
@@ -127,7 +125,7 @@ struct vm *vm_add(struct vms *vms, const struct store_vm *row)
 	if (vm->role == VM_ROLE_FORMER)
 		vm_say_former(vm);
 	vm_events_init(vm);
-	vm_rx_init(vm);
+	vm_parts_init(vm);
 	while (*link && strcmp((*link)->row.name, row->name) < 0)
 		link = &(*link)->next;
 	vm->next = *link;
@@ -137,15 +135,13 @@ struct vm *vm_add(struct vms *vms, const struct store_vm *row)
 	return vm;
 }
 
-/* Who waits for the QEMU of a VM that is no more. */
-static void leave_waiting(struct vm *vm)
+void vm_leave_waiting(struct vm *vm)
 {
 	vm_done_fn *launched = TAKE_PTR(vm->launched);
 	struct err err;
 
 	err_set(&err, ERR_CANCELLED, "VM '%s' was let go", vm->row.name);
-	vm_detaches_end(vm, &err);
-	vm_medium_end(vm, &err);
+	vm_parts_let_go(vm, &err);
 	if (vm_action_is_stop(vm))
 		vm_action_end(vm->action, &err);
 	if (launched)
@@ -162,11 +158,8 @@ void vm_remove(struct vm *vm)
 	tdelete(vm->row.name, &vm->vms->by_name, compare_keys);
 	tdelete(vm->row.uuid, &vm->vms->by_uuid, compare_keys);
 	vm_entries_let_go(vm);
-	leave_waiting(vm);
-	vm_agent_end(vm);
-	vm_rx_fini(vm);
-	loop_timer_free(vm->again);
-	loop_timer_free(vm->look_pause);
+	vm_leave_waiting(vm);
+	vm_parts_fini(vm);
 	noise_free(vm->noise);
 	qemu_free(vm->qemu);
 	store_vm_fini(&vm->row);

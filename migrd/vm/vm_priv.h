@@ -6,6 +6,7 @@
 #include <sys/queue.h>
 
 #include "vm/events.h"
+#include "vm/parts.h"
 #include "vm/rx_filter.h"
 #include "vm/vm.h"
 
@@ -81,6 +82,8 @@ void vm_save(struct vm *vm, store_done_fn *done, void *data);
 void vm_owe_record(struct vm *vm);
 /* The timer's callback. */
 void vms_write_owed(void *vms);
+/* Answers who waits for the QEMU of a VM that is no more. */
+void vm_leave_waiting(struct vm *vm);
 /* Starts the QEMU; LAUNCHED is called when it is ready or has failed. */
 void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data);
 /* A start is under way: in the row until a QEMU is, so that a restart can tell it

@@ -131,6 +131,57 @@ END_TEST
 
 /* ---- telling ----------------------------------------------------------------- */
 
+static struct {
+	struct vm_job job;
+	unsigned heard, told_before;
+	bool forgets;
+} listener;
+
+static void on_job_event(void *data, const struct qmp_event *qmp_event)
+{
+	(void)data;
+	(void)qmp_event;
+	listener.heard++;
+	listener.told_before = rig.told_events;
+	if (listener.forgets)
+		vm_forget(rig_vm());
+}
+
+static void listen_as_job(void)
+{
+	struct err err;
+
+	rig_run_vm();
+	memset(&listener, 0, sizeof(listener));
+	listener.job = (struct vm_job){ .kind = "MIGRATION_OUT", .event = on_job_event };
+	id_uuid_new(listener.job.id);
+	ck_assert(vm_job_begin(rig_vm(), &listener.job, &err));
+	rig.told_events = 0;
+}
+
+/* The blackout goes on until the job has heard of it. */
+START_TEST(job_hears_an_event_before_everybody_else)
+{
+	listen_as_job();
+	event("STOP", NULL);
+	ck_assert_uint_eq(listener.heard, 1);
+	ck_assert_uint_eq(listener.told_before, 0);
+	ck_assert_uint_eq(rig.told_events, 1);
+	vm_job_end(rig_vm(), &listener.job);
+}
+END_TEST
+
+START_TEST(vm_that_its_job_lets_go_at_an_event_is_told_nothing_more)
+{
+	listen_as_job();
+	listener.forgets = true;
+	event("STOP", NULL);
+	ck_assert_uint_eq(listener.heard, 1);
+	ck_assert_uint_eq(rig.told_events, 0);
+	ck_assert_ptr_null(rig_vm());
+}
+END_TEST
+
 /* A guest can cause events at will, and must not drown those of others. */
 START_TEST(flood_is_told_in_part_and_counted)
 {
@@ -189,6 +240,8 @@ Suite *suite(void)
 	tcase_add_test(tc, restart_guest_stood_still_late_the_reason_is_found);
 	tcase_add_test(tc, monitor_lost_the_reason_is_that_of_the_state_found);
 	tc = rig_add_case(s, "telling");
+	tcase_add_test(tc, job_hears_an_event_before_everybody_else);
+	tcase_add_test(tc, vm_that_its_job_lets_go_at_an_event_is_told_nothing_more);
 	tcase_add_test(tc, flood_is_told_in_part_and_counted);
 	tcase_add_test(tc, flood_before_a_panic_the_panic_counts);
 	tcase_add_test(tc, event_that_changes_nothing_shown_leaves_the_vm_alone);
