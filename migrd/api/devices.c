@@ -30,7 +30,7 @@ static struct pending *pending_new(struct http_request *req, struct api *api, co
 
 void api_devices_list(struct http_request *req, void *data)
 {
-	const struct vm *vm = api_vm_find(req, data);
+	struct vm *vm = api_vm_find(req, data);
 
 	if (vm)
 		http_reply(req, 200, api_list(vm_devices_json(vm), NULL));
@@ -38,7 +38,7 @@ void api_devices_list(struct http_request *req, void *data)
 
 static void reply_device(struct pending *pending, int status, const struct err *err)
 {
-	const struct vm *vm = vm_find_uuid(pending->api->vms, pending->uuid);
+	struct vm *vm = vm_find_uuid(pending->api->vms, pending->uuid);
 
 	if (err)
 		http_reply_err(pending->req, err);

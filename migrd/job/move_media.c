@@ -10,12 +10,12 @@
 
 #define QUERY_DEADLINE_MS 5000
 
-static bool decode(const struct move *move, struct vm_def *ret)
+static const struct vm_def *definition_of(const struct move *move)
 {
-	const struct vm *vm = move_vm(move);
+	struct vm *vm = move_vm(move);
 	struct err ignored;
 
-	return vm && vm_decode_definition(vm, ret, &ignored);
+	return vm ? vm_def_of(vm, &ignored) : NULL;
 }
 
 static bool is_as_defined(struct json_object *blocks, const struct vm_def *def, struct err *err)
@@ -25,26 +25,23 @@ static bool is_as_defined(struct json_object *blocks, const struct vm_def *def, 
 
 static void on_blocks(struct move *move, struct json_object *result, const struct err *err)
 {
-	struct vm_def *def = xnew(struct vm_def);
+	const struct vm_def *def = definition_of(move);
 	struct err differs;
 
 	if (err) {
 		move_roll_back(move, err);
-	} else if (decode(move, def) && !is_as_defined(result, def, &differs)) {
+	} else if (def && !is_as_defined(result, def, &differs)) {
 		move_roll_back(move, &differs);
 	} else {
 		move_src_begin_next(move);
 	}
-	free(def);
 }
 
 void move_media_check(struct move *move)
 {
-	struct vm_def *def = xnew(struct vm_def);
-	bool has_drives = decode(move, def) && def->cdrom_count + def->disk_count > 0;
+	const struct vm_def *def = definition_of(move);
 
-	free(def);
-	if (has_drives)
+	if (def && def->cdrom_count + def->disk_count > 0)
 		move_qmp(move, "query-block", NULL, QUERY_DEADLINE_MS, on_blocks);
 	else
 		move_src_begin_next(move);

@@ -15,14 +15,12 @@
 
 #define QUERY_DEADLINE_MS 5000
 
-static struct needs *needs_of_vm(const struct vm *vm)
+static struct needs *needs_of_vm(struct vm *vm)
 {
-	struct vm_def *def = xnew(struct vm_def);
 	struct err ignored;
-	struct needs *needs = vm && vm_decode_definition(vm, def, &ignored) ? needs_of(def) : NULL;
+	const struct vm_def *def = vm ? vm_def_of(vm, &ignored) : NULL;
 
-	free(def);
-	return needs;
+	return def ? needs_of(def) : NULL;
 }
 
 /* ---- the source gathers --------------------------------------------------------- */

@@ -323,23 +323,21 @@ static void find_again(struct vm_agent *agent)
 
 void vm_agent_begin(struct vm *vm, enum vm_here how)
 {
-	CLEANUP(json_putp) struct json_object *def = json_read_back(vm->row.definition);
-	const char *clock = json_get_str(def, "clock_after_move");
+	struct err ignored;
+	const struct vm_def *def = vm_def_of(vm, &ignored);
 	struct loop *loop = vm->vms->env.qemu.loop;
 	struct vm_agent *agent;
 
 	if (vm->agent && how == VM_HERE_FOUND)
 		find_again(vm->agent);
-	if (vm->agent || vm->role != VM_ROLE_OWNED || !json_get_bool(def, "guest_agent", false))
+	if (vm->agent || vm->role != VM_ROLE_OWNED || !def || !def->guest_agent)
 		return;
 	agent = xnew(struct vm_agent);
 	agent->vm = vm;
 	agent->number = ++last_number;
 	agent->presence = how == VM_HERE_FRESH ? VM_AGENT_ABSENT : VM_AGENT_UNKNOWN;
-	agent->sets_clock =
-		how == VM_HERE_ARRIVED &&
-		(!clock ||
-		 strcmp(clock, vm_def_clock_after_move_names[VM_DEF_CLOCK_AFTER_MOVE_KEEP]) != 0);
+	agent->sets_clock = how == VM_HERE_ARRIVED &&
+			    def->clock_after_move != VM_DEF_CLOCK_AFTER_MOVE_KEEP;
 	agent->lease = loop_timer_new(loop, on_timer, agent);
 	agent->again = loop_timer_new(loop, on_timer, agent);
 	vm->agent = agent;

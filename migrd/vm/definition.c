@@ -17,9 +17,28 @@ static bool decode(const char *text, struct vm_def *ret, struct err *err)
 	return ok;
 }
 
-bool vm_decode_definition(const struct vm *vm, struct vm_def *ret, struct err *err)
+const struct vm_def *vm_def_of(struct vm *vm, struct err *err)
 {
-	return decode(vm->row.definition, ret, err);
+	if (vm->def)
+		return vm->def;
+	vm->def = xnew(struct vm_def);
+	if (!decode(vm->row.definition, vm->def, err))
+		vm_forget_def(vm);
+	return vm->def;
+}
+
+bool vm_copy_definition(struct vm *vm, struct vm_def *ret, struct err *err)
+{
+	const struct vm_def *def = vm_def_of(vm, err);
+
+	if (def)
+		memcpy(ret, def, sizeof(*ret));
+	return def != NULL;
+}
+
+void vm_forget_def(struct vm *vm)
+{
+	free(TAKE_PTR(vm->def));
 }
 
 static char *text_of(struct json_object *obj)
@@ -33,6 +52,8 @@ void vm_set_definition(struct vm *vm, const struct vm_def *def)
 
 	free(vm->row.definition);
 	vm->row.definition = text_of(obj);
+	if (vm->def)
+		memcpy(vm->def, def, sizeof(*def));
 }
 
 void vm_set_attaching(struct vm *vm, struct json_object *device)
@@ -41,31 +62,26 @@ void vm_set_attaching(struct vm *vm, struct json_object *device)
 	vm->row.attaching = device ? text_of(device) : NULL;
 }
 
-struct json_object *vm_devices_json(const struct vm *vm)
+struct json_object *vm_devices_json(struct vm *vm)
 {
 	struct json_object *list = json_object_new_array();
-	struct vm_def *def = xnew(struct vm_def);
 	struct err ignored;
+	const struct vm_def *def = vm_def_of(vm, &ignored);
 
-	if (vm_decode_definition(vm, def, &ignored)) {
+	if (def) {
 		VM_DEF_EACH_DEVICE(def, dev)
 		{
 			json_object_array_add(list, vm_def_device_json(def, dev));
 		}
 	}
-	free(def);
 	return list;
 }
 
-struct json_object *vm_device_json(const struct vm *vm, const char *id)
+struct json_object *vm_device_json(struct vm *vm, const char *id)
 {
-	struct json_object *obj = NULL;
-	struct vm_def *def = xnew(struct vm_def);
 	struct vm_def_device dev;
 	struct err ignored;
+	const struct vm_def *def = vm_def_of(vm, &ignored);
 
-	if (vm_decode_definition(vm, def, &ignored) && vm_def_find_device(def, id, &dev))
-		obj = vm_def_device_json(def, dev);
-	free(def);
-	return obj;
+	return def && vm_def_find_device(def, id, &dev) ? vm_def_device_json(def, dev) : NULL;
 }

@@ -63,7 +63,7 @@ static void gone(struct attach *attach)
 static void on_looked(void *data, const struct err *err)
 {
 	struct attach *attach = data;
-	const struct vm *vm = vm_entry_vm(attach->entry);
+	struct vm *vm = vm_entry_vm(attach->entry);
 	struct vm_def_device dev;
 	struct err missing;
 
@@ -74,7 +74,7 @@ static void on_looked(void *data, const struct err *err)
 		return;
 	}
 	err_set(&missing, ERR_QEMU, "QEMU took the device '%s' and has it no more", attach->id);
-	if (!err_is_set(&attach->err) && (!vm_decode_definition(vm, attach->def, &missing) ||
+	if (!err_is_set(&attach->err) && (!vm_copy_definition(vm, attach->def, &missing) ||
 					  !vm_def_find_device(attach->def, attach->id, &dev)))
 		fail(attach, &missing);
 	finish(attach);
@@ -318,18 +318,17 @@ static void ask_properties(struct attach *attach)
 
 /* ---- 1. what it is --------------------------------------------------------------- */
 
-static bool decode(struct attach *attach, const struct vm *vm)
+static bool decode(struct attach *attach, struct vm *vm)
 {
-	struct vm_def *now = xnew(struct vm_def);
 	struct err err;
+	const struct vm_def *now = vm_def_of(vm, &err);
 	bool ok = false;
 
-	if (!vm_decode_definition(vm, now, &err))
+	if (!now)
 		fail(attach, &err);
 	else
 		ok = vm_def_add_device(now, attach->request, attach->def, &attach->dev,
 				       attach->faults);
-	free(now);
 	if (ok)
 		snprintf(attach->id, sizeof(attach->id), "%s",
 			 vm_def_device_id(attach->def, attach->dev));
@@ -340,7 +339,7 @@ static bool decode(struct attach *attach, const struct vm *vm)
 static void on_settled(void *data, const struct err *err)
 {
 	struct attach *attach = data;
-	const struct vm *vm = vm_entry_vm(attach->entry);
+	struct vm *vm = vm_entry_vm(attach->entry);
 	struct err busy;
 
 	if (err)

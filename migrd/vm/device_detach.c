@@ -162,13 +162,12 @@ static void on_tray(struct vm *vm, struct json_object *data)
 
 static void on_reset(struct vm *vm, struct json_object *data)
 {
-	struct vm_def *def = xnew(struct vm_def);
 	struct err ignored;
+	const struct vm_def *def = vm_def_of(vm, &ignored);
 
 	(void)data;
-	if (vm_decode_definition(vm, def, &ignored) && def->cdrom_count)
+	if (def && def->cdrom_count)
 		vm_devices_look_paced(vm);
-	free(def);
 }
 
 static const struct {
@@ -303,7 +302,7 @@ static void begin(struct vm_detach *detach, struct vm *vm, struct vm_def *def)
 	struct vm_def_device dev;
 	struct err err;
 
-	if (!vm_decode_definition(vm, def, &err)) {
+	if (!vm_copy_definition(vm, def, &err)) {
 		end(detach, &err);
 	} else if (!vm_def_find_device(def, detach->id, &dev)) {
 		err_set(&err, ERR_NOT_FOUND, "VM '%s' has no device '%s'", vm->row.name,

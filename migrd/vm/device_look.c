@@ -111,7 +111,7 @@ static void remember_backend(struct look *look, struct vm_def_device dev)
 	look->leftovers = leftover;
 }
 
-static void drop(struct look *look, const struct vm *vm, struct vm_def_device dev)
+static void drop(struct look *look, struct vm *vm, struct vm_def_device dev)
 {
 	log_info("vm", "device-gone", "vm=%s device=%s", vm->row.name,
 		 vm_def_device_id(look->def, dev));
@@ -166,7 +166,7 @@ static void compare_media(struct look *look, const struct vm *vm)
 }
 
 /* From the last to the first, since one that goes moves those behind it. */
-static void compare(struct look *look, const struct vm *vm)
+static void compare(struct look *look, struct vm *vm)
 {
 	for (unsigned kind = 0; kind < VM_DEF_KIND_COUNT; kind++) {
 		struct vm_def_device dev = { (enum vm_def_kind)kind, 0 };
@@ -190,7 +190,7 @@ static void decide(struct look *look)
 	struct err err;
 
 	if (!vm || (!is_known && vm->qemu)) {
-		if (vm && !vm_decode_definition(vm, look->def, &err))
+		if (vm && !vm_copy_definition(vm, look->def, &err))
 			log_error("vm", "definition", "vm=%s error=%s", vm->row.name, err.msg);
 		finish(look, NULL);
 		return;
@@ -198,7 +198,7 @@ static void decide(struct look *look)
 	if (is_known) {
 		compare(look, vm);
 		compare_media(look, vm);
-	} else if (!vm_decode_definition(vm, look->def, &err)) {
+	} else if (!vm_copy_definition(vm, look->def, &err)) {
 		finish(look, &err);
 		return;
 	}
@@ -269,7 +269,7 @@ void devices_look(struct vm_entry *entry, vm_done_fn *done, void *data)
 	look->done = done;
 	look->data = data;
 	look->def = xnew(struct vm_def);
-	if (vm && vm_decode_definition(vm, look->def, &err)) {
+	if (vm && vm_copy_definition(vm, look->def, &err)) {
 		add_attaching(look, vm);
 	} else if (vm) {
 		log_error("vm", "definition", "vm=%s error=%s", vm->row.name, err.msg);

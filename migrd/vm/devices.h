@@ -29,7 +29,7 @@ void vm_attach(struct vm *vm, struct json_object *device, vm_attached_fn *done, 
  * where nothing can be removed, or QEMU ended; QEMU: it or the guest refuses. */
 void vm_detach(struct vm *vm, const char *id, uint32_t timeout_ms, vm_done_fn *done, void *data);
 
-struct json_object *vm_devices_json(const struct vm *vm);                /* an array */
-struct json_object *vm_device_json(const struct vm *vm, const char *id); /* NULL: none */
+struct json_object *vm_devices_json(struct vm *vm);                /* an array */
+struct json_object *vm_device_json(struct vm *vm, const char *id); /* NULL: none */
 
 #endif

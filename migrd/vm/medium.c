@@ -285,11 +285,11 @@ static bool check(struct vm_medium *medium, struct err *err)
 	return ok;
 }
 
-static bool find_drive(struct vm_medium *medium, const struct vm *vm, struct err *err)
+static bool find_drive(struct vm_medium *medium, struct vm *vm, struct err *err)
 {
 	struct vm_def_device dev;
 
-	if (!vm_decode_definition(vm, medium->def, err))
+	if (!vm_copy_definition(vm, medium->def, err))
 		return false;
 	if (!vm_def_find_device(medium->def, medium->id, &dev))
 		return err_set(err, ERR_NOT_FOUND, "VM '%s' has no device '%s'", vm->row.name,

@@ -45,6 +45,7 @@ void vm_drop_qemu(struct vm *vm)
 {
 	vm->is_ready = false;
 	vm_parts_qemu_gone(vm);
+	vm_forget_def(vm);
 	qemu_free(TAKE_PTR(vm->qemu));
 	forget_process(vm);
 }
@@ -263,7 +264,7 @@ void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data)
 	vm->reason[0] = '\0';
 	vm_events_forget(vm);
 	vm_set_attaching(vm, NULL); /* it was of an earlier QEMU */
-	if (vm_decode_definition(vm, def, &err)) {
+	if (vm_copy_definition(vm, def, &err)) {
 		if (!incoming)
 			close_trays(vm, def);
 		vm->qemu = qemu_start(&vm->vms->env.qemu, def, incoming, &cb, &err);

@@ -93,26 +93,26 @@ static struct rx_work *work_new(const struct vm *vm)
 }
 
 /* The next NIC that is trusted, from *INDEX on; NULL: no more. */
-static struct json_object *next_trusted(struct json_object *def, size_t *index)
+static const struct vm_def_nic *next_trusted(struct vm *vm, size_t *index)
 {
-	struct json_object *nics = json_object_object_get(def, "nics");
-	size_t count = nics ? json_object_array_length(nics) : 0;
+	struct err ignored;
+	const struct vm_def *def = vm_def_of(vm, &ignored);
 
-	while (*index < count) {
-		struct json_object *nic = json_object_array_get_idx(nics, (*index)++);
+	while (def && *index < def->nic_count) {
+		const struct vm_def_nic *nic = &def->nics[(*index)++];
 
-		if (json_get_bool(nic, "rx_filter", false))
+		if (nic->rx_filter)
 			return nic;
 	}
 	return NULL;
 }
 
-static struct nic_work *add_nic(struct rx_work *rx, struct json_object *nic)
+static struct nic_work *add_nic(struct rx_work *rx, const struct vm_def_nic *nic)
 {
 	struct nic_work *ret = &rx->nics[rx->count++];
 
-	snprintf(ret->id, sizeof(ret->id), "%s", json_get_str(nic, "id"));
-	snprintf(ret->ifname, sizeof(ret->ifname), "%s", json_get_str(nic, "ifname"));
+	snprintf(ret->id, sizeof(ret->id), "%s", nic->id);
+	snprintf(ret->ifname, sizeof(ret->ifname), "%s", nic->ifname);
 	return ret;
 }
 
@@ -140,13 +140,12 @@ static struct json_object *answer_of(struct json_object *answers, const char *id
 
 static void take_answers(struct vm *vm, struct json_object *answers)
 {
-	CLEANUP(json_putp) struct json_object *def = json_read_back(vm->row.definition);
 	struct rx_work *rx = work_new(vm);
-	struct json_object *nic;
+	const struct vm_def_nic *nic;
 	struct err err;
 
-	for (size_t i = 0; (nic = next_trusted(def, &i)) && rx->count < VM_DEF_NIC_MAX;) {
-		struct json_object *answer = answer_of(answers, json_get_str(nic, "id"));
+	for (size_t i = 0; (nic = next_trusted(vm, &i));) {
+		struct json_object *answer = answer_of(answers, nic->id);
 		struct nic_work *work = answer ? add_nic(rx, nic) : NULL;
 
 		if (work && !net_filter_decode(answer, &work->filter, &err)) {
@@ -238,12 +237,11 @@ void vm_rx_fini(struct vm *vm)
 	loop_timer_free(vm->rx.timer);
 }
 
-static bool has_trusted(const struct vm *vm)
+static bool has_trusted(struct vm *vm)
 {
-	CLEANUP(json_putp) struct json_object *def = json_read_back(vm->row.definition);
 	size_t index = 0;
 
-	return next_trusted(def, &index) != NULL;
+	return next_trusted(vm, &index) != NULL;
 }
 
 void vm_rx_follow(struct vm *vm)
@@ -268,18 +266,17 @@ void vm_rx_event(struct vm *vm, const struct qmp_event *event)
 		vm_rx_follow(vm);
 }
 
-void vm_rx_forget(const struct vm *vm, const char *id)
+void vm_rx_forget(struct vm *vm, const char *id)
 {
-	CLEANUP(json_putp) struct json_object *def = json_read_back(vm->row.definition);
 	struct rx_work *rx;
-	struct json_object *nic;
+	const struct vm_def_nic *nic;
 
 	if (vm->role != VM_ROLE_OWNED)
 		return;
 	rx = work_new(vm);
 	rx->is_end = true;
-	for (size_t i = 0; (nic = next_trusted(def, &i)) && rx->count < VM_DEF_NIC_MAX;) {
-		if (!id || strcmp(json_get_str(nic, "id"), id) == 0)
+	for (size_t i = 0; (nic = next_trusted(vm, &i));) {
+		if (!id || strcmp(nic->id, id) == 0)
 			add_nic(rx, nic);
 	}
 	if (rx->count)

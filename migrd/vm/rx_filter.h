@@ -40,7 +40,7 @@ void vm_rx_follow(struct vm *vm);
 void vm_rx_here(struct vm *vm, enum vm_here how);
 /* The NIC ID (NULL: all), which the definition still has, is gone: takes away what the
  * host does for it. */
-void vm_rx_forget(const struct vm *vm, const char *id);
+void vm_rx_forget(struct vm *vm, const char *id);
 /* The guest is no longer here: takes away what the host does for it. */
 void vm_rx_end(struct vm *vm);
 

@@ -162,6 +162,7 @@ void vm_remove(struct vm *vm)
 	vm_parts_fini(vm);
 	noise_free(vm->noise);
 	qemu_free(vm->qemu);
+	vm_forget_def(vm);
 	store_vm_fini(&vm->row);
 	free(vm->kept.key);
 	free(vm->kept.text);

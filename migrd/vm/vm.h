@@ -114,8 +114,11 @@ enum vm_role vm_role(const struct vm *vm);
 enum vm_intent vm_intent(const struct vm *vm);
 uint64_t vm_generation(const struct vm *vm);
 const char *vm_definition(const struct vm *vm); /* JSON */
-/* The same as a struct; ERR: it is of a version with other rules. */
-bool vm_decode_definition(const struct vm *vm, struct vm_def *ret, struct err *err);
+/* The same as a struct, decoded once and kept until its QEMU has ended; the VM's, good until
+ * the callback returns.  NULL and ERR: it is of a version with other rules. */
+const struct vm_def *vm_def_of(struct vm *vm, struct err *err);
+/* A copy of it to change. */
+bool vm_copy_definition(struct vm *vm, struct vm_def *ret, struct err *err);
 struct qemu *vm_qemu(const struct vm *vm);      /* NULL: none */
 bool vm_is_active(const struct vm *vm);         /* its QEMU is there and answers */
 bool vm_is_busy(const struct vm *vm);           /* with a sync job that is no mere question */

@@ -25,6 +25,7 @@ struct vm {
 	enum vm_role role;
 	enum vm_intent intent;
 	struct qemu *qemu;
+	struct vm_def *def;     /* vm_def_of(); NULL: nobody has asked, or it cannot be decoded */
 	struct vm_agent *agent; /* NULL: no channel, or no QEMU of ours */
 	bool is_ready;          /* its QEMU has answered */
 	char reason[ERR_MSG_SIZE];
@@ -82,6 +83,8 @@ void vm_save(struct vm *vm, store_done_fn *done, void *data);
 void vm_owe_record(struct vm *vm);
 /* The timer's callback. */
 void vms_write_owed(void *vms);
+/* Its definition is decoded again when somebody asks. */
+void vm_forget_def(struct vm *vm);
 /* Answers who waits for the QEMU of a VM that is no more. */
 void vm_leave_waiting(struct vm *vm);
 /* Starts the QEMU; LAUNCHED is called when it is ready or has failed. */
