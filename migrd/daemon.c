@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The services of a daemon: one row each, in the order in which they start. */
+#include "daemon.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "api/api.h"
+#include "api/http_shares.h"
+#include "api/selfcheck.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "peer/client.h"
+#include "reload.h"
+#include "stream/port.h"
+#include "tls/identity.h"
+
+struct daemon {
+	const char *path;
+	struct config *config;
+	struct api api;
+	char *data_address;
+	const char **peer_ids;
+	struct http_server *server;
+	struct stream_port *port;
+	struct reload *reload;
+	struct loop_signal *signals[2];
+};
+
+/* ---- the loop, and what every service uses ------------------------------------ */
+
+static bool start_loop(struct daemon *daemon, struct err *err)
+{
+	const struct config *config = daemon->config;
+	struct api *api = &daemon->api;
+
+	(void)err;
+	daemon->data_address =
+		xstrdup(config->data_advertise ? config->data_advertise : config->data_listen);
+	api->loop = loop_new();
+	api->bus = bus_new();
+	api->host_id = config->host_id;
+	api->state_dir = config->host_state_dir;
+	api->api_address = config->api_listen;
+	api->data_address = daemon->data_address;
+	api->qemu_binary = config->qemu_binary;
+	api->defaults.bandwidth_bytes_per_s = config->move_bandwidth_bytes_per_s;
+	api->defaults.downtime_limit_ms = config->move_downtime_limit_ms;
+	api->started_ms = clock_wall_ms();
+	return true;
+}
+
+static void free_loop(struct daemon *daemon)
+{
+	bus_free(daemon->api.bus);
+	loop_free(daemon->api.loop);
+	free(daemon->data_address);
+}
+
+/* An expired certificate is no reason not to start: guests and the local socket do
+ * without. */
+bool daemon_load_tls(const struct config *config, struct tls_live **ret, struct err *err)
+{
+	struct tls_live *tls =
+		tls_live_load_blocking(config->tls_ca, config->tls_cert, config->tls_key, err);
+	bool ok = tls && reload_check_identity(&tls->identity, config, err);
+
+	if (ok)
+		*ret = tls_live_ref(tls);
+	tls_live_unref(tls);
+	return ok;
+}
+
+static bool start_tls(struct daemon *daemon, struct err *err)
+{
+	return daemon_load_tls(daemon->config, &daemon->api.tls, err);
+}
+
+static void free_tls(struct daemon *daemon)
+{
+	tls_live_unref(daemon->api.tls);
+}
+
+static bool start_directories(struct daemon *daemon, struct err *err)
+{
+	const char *run_dir = daemon->config->host_run_dir;
+	CLEANUP(free_charp) char *vms = xasprintf("%s/vms", run_dir);
+	CLEANUP(free_charp) char *moves = xasprintf("%s/moves", run_dir);
+
+	return dir_make(run_dir, 0700, err) && dir_make(vms, 0700, err) &&
+	       dir_make(moves, 0700, err);
+}
+
+static bool start_store(struct daemon *daemon, struct err *err)
+{
+	const struct config *config = daemon->config;
+	struct api *api = &daemon->api;
+
+	api->store = store_open_blocking(api->loop, config->host_state_dir, err);
+	return api->store && store_identify_blocking(api->store, config->host_run_dir, err);
+}
+
+static void end_store(struct daemon *daemon)
+{
+	store_close(daemon->api.store);
+}
+
+/* ---- other coordinators --------------------------------------------------------- */
+
+static bool start_peers(struct daemon *daemon, struct err *err)
+{
+	const struct config *config = daemon->config;
+	const struct peer_config peer_config = { config->host_id, config->tls_ca, config->tls_cert,
+						 config->tls_key };
+
+	daemon->api.peers = peer_clients_new(daemon->api.loop, &peer_config, err);
+	if (!daemon->api.peers)
+		return false;
+	daemon->peer_ids = xcalloc(CONFIG_PEER_MAX + 1, sizeof(*daemon->peer_ids));
+	for (size_t i = 0; i < config->peer_count; i++) {
+		peer_clients_set(daemon->api.peers, config->peers[i].id, config->peers[i].address);
+		daemon->peer_ids[i] = peer_clients_id(daemon->api.peers, config->peers[i].id);
+	}
+	daemon->api.peer_ids = daemon->peer_ids;
+	return true;
+}
+
+static void on_drained(void *loop)
+{
+	loop_stop(loop);
+}
+
+/* Commands that were under way have been answered with their failure by posts:
+ * who asked finds nothing any more, and frees what it kept. */
+static void drain(struct loop *loop)
+{
+	loop_post(loop, on_drained, loop);
+	loop_run(loop);
+}
+
+static void end_peers(struct daemon *daemon)
+{
+	drain(daemon->api.loop);
+	peer_clients_free(daemon->api.peers);
+	drain(daemon->api.loop); /* questions to peers have been answered so, too */
+}
+
+static void free_peers(struct daemon *daemon)
+{
+	free(daemon->peer_ids);
+}
+
+/* ---- guests and jobs --------------------------------------------------------------- */
+
+static bool start_vms(struct daemon *daemon, struct err *err)
+{
+	const struct config *config = daemon->config;
+	struct api *api = &daemon->api;
+
+	(void)err;
+	api->vms = vms_new(&(struct vms_env){
+		.qemu = {
+			.loop = api->loop,
+			.binary = config->qemu_binary,
+			.run_dir = config->host_run_dir,
+			.log_dir = config->host_log_dir,
+			.log_bytes = config->qemu_log_size_kib << 10,
+			.output_program = config->qemu_output_program,
+			.start_timeout_ms = (uint32_t)config->qemu_start_timeout_ms,
+		},
+		.store = api->store,
+		.monitor_wait_ms = (uint32_t)config->qemu_monitor_wait_ms,
+		.changed = api_vm_changed,
+		.event = api_vm_event,
+		.data = api,
+	});
+	return true;
+}
+
+static void end_vms(struct daemon *daemon)
+{
+	vms_clear(daemon->api.vms);
+}
+
+static void free_vms(struct daemon *daemon)
+{
+	vms_free(daemon->api.vms);
+}
+
+static bool start_adopter(struct daemon *daemon, struct err *err)
+{
+	(void)err;
+	daemon->api.adopter = adopter_new(daemon->api.loop, daemon->api.vms);
+	return true;
+}
+
+static void end_adopter(struct daemon *daemon)
+{
+	adopter_clear(daemon->api.adopter);
+}
+
+static void free_adopter(struct daemon *daemon)
+{
+	adopter_free(daemon->api.adopter);
+}
+
+static bool start_moves(struct daemon *daemon, struct err *err)
+{
+	const struct config *config = daemon->config;
+	struct api *api = &daemon->api;
+
+	(void)err;
+	api->moves = moves_new(&(struct moves_env){
+		.loop = api->loop,
+		.store = api->store,
+		.vms = api->vms,
+		.peers = api->peers,
+		.host_id = config->host_id,
+		.run_dir = config->host_run_dir,
+		.stream_program = config->move_stream_program,
+		.ca_file = config->tls_ca,
+		.cert_file = config->tls_cert,
+		.key_file = config->tls_key,
+		.data_address = daemon->data_address,
+		.link_timeout_ms = (uint32_t)config->move_link_timeout_ms,
+		.handover_link_timeout_ms = (uint32_t)config->move_handover_link_timeout_ms,
+		.stuck_after_ms = (uint32_t)config->move_stuck_after_ms,
+		.memory_reserve_mib = config->host_memory_reserve_mib,
+		.offer_timeout_ms = (uint32_t)config->move_offer_timeout_ms,
+		.offers_max = (unsigned)config->move_offers_max,
+		.offers_memory_percent = (unsigned)config->move_offers_memory_percent,
+		.prepare_timeout_ms = (uint32_t)config->move_prepare_timeout_ms,
+		.changed = api_move_changed,
+		.data = api,
+	});
+	return true;
+}
+
+static void end_moves(struct daemon *daemon)
+{
+	moves_clear(daemon->api.moves);
+}
+
+static void free_moves(struct daemon *daemon)
+{
+	moves_free(daemon->api.moves);
+}
+
+static bool start_newest(struct daemon *daemon, struct err *err)
+{
+	struct api *api = &daemon->api;
+
+	(void)err;
+	api->newest_env = (struct newest_env){
+		.loop = api->loop,
+		.store = api->store,
+		.vms = api->vms,
+		.moves = api->moves,
+		.peers = api->peers,
+		.peer_ids = api->peer_ids,
+		.host_id = daemon->config->host_id,
+	};
+	api->newest = newest_new(&api->newest_env);
+	return true;
+}
+
+static void end_newest(struct daemon *daemon)
+{
+	newest_end(daemon->api.newest);
+}
+
+static void free_newest(struct daemon *daemon)
+{
+	newest_free(daemon->api.newest);
+}
+
+static bool start_check(struct daemon *daemon, struct err *err)
+{
+	const struct config *config = daemon->config;
+	struct api *api = &daemon->api;
+
+	(void)err;
+	api->check = check_new(&(struct check_env){
+		.loop = api->loop,
+		.vms = api->vms,
+		.moves = api->moves,
+		.peers = api->peers,
+		.peer_ids = api->peer_ids,
+		.host_id = config->host_id,
+		.run_dir = config->host_run_dir,
+		.log_dir = config->host_log_dir,
+		.newest = api->newest,
+	});
+	return true;
+}
+
+static void end_check(struct daemon *daemon)
+{
+	check_free(daemon->api.check);
+}
+
+struct selfcheck_env daemon_selfcheck_env(const struct config *config)
+{
+	return (struct selfcheck_env){
+		.state_dir = config->host_state_dir,
+		.run_dir = config->host_run_dir,
+		.log_dir = config->host_log_dir,
+		.qemu_binary = config->qemu_binary,
+		.output_program = config->qemu_output_program,
+		.stream_program = config->move_stream_program,
+	};
+}
+
+static bool start_readiness(struct daemon *daemon, struct err *err)
+{
+	const struct selfcheck_env env = daemon_selfcheck_env(daemon->config);
+
+	(void)err;
+	daemon->api.readiness = readiness_new(&daemon->api, &env);
+	return true;
+}
+
+static void end_readiness(struct daemon *daemon)
+{
+	readiness_free(daemon->api.readiness);
+}
+
+static void add_vm(void *data, struct store_vm *row)
+{
+	vms_add_row(data, row);
+}
+
+static void add_move(void *data, struct store_move *row)
+{
+	moves_add_row(data, row);
+}
+
+static bool start_records(struct daemon *daemon, struct err *err)
+{
+	struct api *api = &daemon->api;
+
+	return store_load_vms_blocking(api->store, add_vm, api->vms, err) &&
+	       store_load_moves_blocking(api->store, add_move, api->moves, err);
+}
+
+/* ---- what others reach ------------------------------------------------------------ */
+
+static bool start_data_port(struct daemon *daemon, struct err *err)
+{
+	daemon->port = stream_port_new(daemon->api.loop, daemon->config->data_listen, moves_claim,
+				       daemon->api.moves, err);
+	return daemon->port || err_wrap(err, "[data] listen");
+}
+
+static void end_data_port(struct daemon *daemon)
+{
+	stream_port_free(daemon->port);
+}
+
+static bool start_api(struct daemon *daemon, struct err *err)
+{
+	const struct config *config = daemon->config;
+
+	daemon->server = http_server_new(daemon->api.loop,
+					 &(struct http_config){
+						 .listen = config->api_listen,
+						 .socket_path = config->api_socket,
+						 .ca_file = config->tls_ca,
+						 .cert_file = config->tls_cert,
+						 .key_file = config->tls_key,
+						 .routes = api_routes,
+						 .handler_data = &daemon->api,
+					 },
+					 err);
+	return daemon->server || err_wrap(err, "[api] listen");
+}
+
+/* Its texts of the host go with it. */
+static void end_api(struct daemon *daemon)
+{
+	http_server_free(daemon->server);
+	api_host_fini(&daemon->api);
+}
+
+static void on_signal(void *data)
+{
+	log_info("migrd", "stopping", "guests run on");
+	loop_stop(data);
+}
+
+static bool start_signals(struct daemon *daemon, struct err *err)
+{
+	static const int signals[] = { SIGTERM, SIGINT };
+
+	(void)err;
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+		daemon->signals[i] =
+			loop_signal_new(daemon->api.loop, signals[i], on_signal, daemon->api.loop);
+	return true;
+}
+
+static void free_signals(struct daemon *daemon)
+{
+	for (size_t i = 0; i < ARRAY_LEN(daemon->signals); i++)
+		loop_signal_free(daemon->signals[i]);
+}
+
+static bool start_reload(struct daemon *daemon, struct err *err)
+{
+	(void)err;
+	daemon->reload = reload_new(&(struct reload_env){
+		.path = daemon->path,
+		.config = daemon->config,
+		.api = &daemon->api,
+		.peer_ids = daemon->peer_ids,
+		.server = daemon->server,
+	});
+	return true;
+}
+
+static void end_reload(struct daemon *daemon)
+{
+	reload_free(daemon->reload);
+}
+
+/* ---- all of them ------------------------------------------------------------------- */
+
+/* The last that was started ends first.  `end': takes no more work, and answers what waits;
+ * `free': when all have ended and the store is closed, so that nothing can come any more.
+ * Both cope with a `start' that failed. */
+static const struct service {
+	const char *name;
+	bool (*start)(struct daemon *daemon, struct err *err);
+	void (*end)(struct daemon *daemon);
+	void (*free)(struct daemon *daemon);
+} services[] = {
+	{ "loop", start_loop, NULL, free_loop },
+	{ "tls", start_tls, NULL, free_tls },
+	{ "directories", start_directories, NULL, NULL },
+	{ "store", start_store, end_store, NULL },
+	{ "peers", start_peers, end_peers, free_peers },
+	{ "vms", start_vms, end_vms, free_vms },
+	{ "adopter", start_adopter, end_adopter, free_adopter },
+	{ "moves", start_moves, end_moves, free_moves },
+	{ "newest", start_newest, end_newest, free_newest },
+	{ "check", start_check, end_check, NULL },
+	{ "readiness", start_readiness, end_readiness, NULL },
+	{ "records", start_records, NULL, NULL },
+	{ "data-port", start_data_port, end_data_port, NULL },
+	{ "api", start_api, end_api, NULL },
+	{ "signals", start_signals, NULL, free_signals },
+	{ "reload", start_reload, end_reload, NULL },
+};
+
+/* How many were started, the one that failed included. */
+static size_t start_services(struct daemon *daemon, bool *ret_ok, struct err *err)
+{
+	size_t count = 0;
+
+	do {
+		log_debug("migrd", "service", "start=%s", services[count].name);
+		*ret_ok = services[count++].start(daemon, err);
+	} while (*ret_ok && count < ARRAY_LEN(services));
+	return count;
+}
+
+static void end_services(struct daemon *daemon, size_t count)
+{
+	for (size_t i = count; i-- > 0;) {
+		if (services[i].end)
+			services[i].end(daemon);
+	}
+	for (size_t i = count; i-- > 0;) {
+		if (services[i].free)
+			services[i].free(daemon);
+	}
+}
+
+/* ---- run ------------------------------------------------------------------ */
+
+static void on_vms_recovered(void *data, const struct err *err)
+{
+	struct api *api = data;
+
+	(void)err;
+	api->is_ready = true;
+	newest_begin(api->newest);
+	log_info("migrd", "ready", "host=%s", api->host_id);
+}
+
+/* For guests, moves and the store beside the API's connections. */
+#define DESCRIPTORS_FOR_WORK 1024
+
+static void check_descriptor_limit(void)
+{
+	const unsigned wanted = http_shares_total() + DESCRIPTORS_FOR_WORK;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted)
+		log_warning("migrd", "descriptors", "limit=%llu wanted=%u reason=%s",
+			    (unsigned long long)limit.rlim_cur, wanted,
+			    "few connections and guests fit: raise LimitNOFILE");
+}
+
+bool daemon_run(const char *path, struct config *config, struct err *err)
+{
+	struct daemon daemon = { .path = path, .config = config };
+	size_t count;
+	bool ok;
+
+	/* Children are watched by pidfd, and reaped by the kernel. */
+	signal(SIGCHLD, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a full disk is an answer, not a death */
+	count = start_services(&daemon, &ok, err);
+	if (ok) {
+		check_descriptor_limit();
+		log_info("migrd", "started", "version=%s host=%s api=%s data=%s", VERSION,
+			 config->host_id, config->api_listen, config->data_listen);
+		vms_recover(daemon.api.vms, on_vms_recovered, &daemon.api);
+		loop_run(daemon.api.loop);
+	}
+	end_services(&daemon, count);
+	return ok;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* daemon.h -- migrd while it runs: its services, started in order, ended the other way round.
+ *
+ * Thread: the main one, which becomes the loop's.
+ */
+#ifndef MIGRD_DAEMON_H
+#define MIGRD_DAEMON_H
+
+#include "api/selfcheck.h"
+#include "base/err.h"
+#include "config.h"
+#include "tls/live.h"
+
+/* Until a signal ends it.  False and ERR: a service could not be started; nothing is left.
+ * PATH, of CONFIG, is read again at SIGHUP. */
+bool daemon_run(const char *path, struct config *config, struct err *err);
+
+/* For what only looks at a configuration. */
+bool daemon_load_tls(const struct config *config, struct tls_live **ret, struct err *err);
+struct selfcheck_env daemon_selfcheck_env(const struct config *config);
+
+#endif
