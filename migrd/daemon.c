@@ -6,12 +6,12 @@
 #include <sys/resource.h>
 
 #include "api/api.h"
-#include "api/http_shares.h"
 #include "api/selfcheck.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "http/shares.h"
 #include "peer/client.h"
 #include "reload.h"
 #include "stream/port.h"

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-/* The server sends a comment every 15 s (api/http.h): three missing ones mean
+/* The server sends a comment every 15 s (http/http.h): three missing ones mean
  * that nobody is there. */
 #define SILENCE_S 45
 

@@ -4,13 +4,13 @@
 #ifndef MIGRD_API_API_H
 #define MIGRD_API_API_H
 
-#include "api/http.h"
 #include "api/readyz.h"
 #include "base/bus.h"
 #include "base/strbuf.h"
-#include "job/check.h"
-#include "job/move.h"
-#include "job/newest.h"
+#include "check/check.h"
+#include "http/http.h"
+#include "move/move.h"
+#include "owner/newest.h"
 #include "vm/adopt.h"
 #include "vm/vm.h"
 
@@ -76,7 +76,7 @@ void api_list_reply(struct http_request *req, struct strbuf *list, const char *n
 /* False while the coordinator is finding its guests: the request was answered. */
 bool api_ready(struct http_request *req, const struct api *api);
 
-/* The same while the records may be old (job/newest.h). */
+/* The same while the records may be old (owner/newest.h). */
 bool api_sure(struct http_request *req, const struct api *api);
 
 struct json_object *api_vm_json(const struct api *api, const struct vm *vm);
@@ -108,7 +108,7 @@ void api_device_attach(struct http_request *req, void *data);
 void api_device_detach(struct http_request *req, void *data);
 void api_medium_change(struct http_request *req, void *data);
 void api_medium_eject(struct http_request *req, void *data);
-/* moves.c */
+/* move/moves.c */
 void api_moves_start(struct http_request *req, void *data);
 void api_move_get(struct http_request *req, void *data);
 void api_move_set(struct http_request *req, void *data);
@@ -130,7 +130,7 @@ void api_openapi(struct http_request *req, void *data);
 void api_metrics(struct http_request *req, void *data);
 /* readyz.c */
 void api_readyz(struct http_request *req, void *data);
-/* check.c */
+/* check/check.c */
 void api_host_check(struct http_request *req, void *data);
 void api_host_repair(struct http_request *req, void *data);
 /* backup.c */

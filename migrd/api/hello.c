@@ -3,9 +3,8 @@
 
 #include <string.h>
 
-#include "api/http_internal.h"
 #include "base/log.h"
-#include "peer/client.h"
+#include "http/internal.h"
 #include "wire/peer_msg.h"
 
 /* The certificate says who asks; the body must not say otherwise. */

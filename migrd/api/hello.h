@@ -12,7 +12,7 @@
 #ifndef MIGRD_API_HELLO_H
 #define MIGRD_API_HELLO_H
 
-#include "api/http.h"
+#include "http/http.h"
 #include "wire/transfer_plan.h"
 
 /* Answers REQ for the host HOST_ID, whose QEMU offers FEATURES (NULL: not known yet); call

@@ -6,6 +6,7 @@
 #include "api/api.h"
 #include "base/mem.h"
 #include "base/proc.h"
+#include "wire/peer_msg.h"
 
 /* What can only be found out by looking is looked at once a second: whatever asks every
  * millisecond gets what was found then. */

@@ -3,7 +3,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "job/start.h"
+#include "owner/start.h"
 #include "vm/entry.h"
 #include "vm/same_mac.h"
 #include "wire/vm_request.h"

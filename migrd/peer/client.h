@@ -22,9 +22,6 @@
 #include "base/loop.h"
 #include "wire/transfer_plan.h"
 
-#define PEER_PROTOCOL_MIN 1
-#define PEER_PROTOCOL_MAX 1
-
 struct peer_clients;
 
 struct peer_config {

@@ -86,7 +86,7 @@ void store_identity_close(struct store_db *db);
 /* housekeeping.c: the log into the file. */
 bool store_checkpoint(struct store_db *db, struct err *err);
 
-/* ---- vms.c, moves.c, timeline.c: rows ---- */
+/* ---- vms.c, move/moves.c, timeline.c: rows ---- */
 bool store_vms_prepare(struct store_db *db, struct err *err);
 bool store_vms_load(struct store_db *db, void (*each)(void *data, struct store_vm *vm), void *data,
 		    struct err *err);

@@ -31,7 +31,7 @@ static const char *state(const void *row)
 }
 
 /* What is beyond the limit goes: what somebody asked for in vain first, then the
- * oldest.  job/moves_history.c has the same order; tests/unit/test_move_restart.c
+ * oldest.  move/moves_history.c has the same order; tests/unit/test_move_restart.c
  * compares the two. */
 #define ENDED_MOVES                                               \
 	"SELECT id FROM move WHERE is_final = 1 AND settled = 1 " \

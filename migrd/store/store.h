@@ -61,7 +61,7 @@ struct store_move {
 	char vm_name[ID_NAME_SIZE];
 	char peer[ID_NAME_SIZE];       /* host id of the other side */
 	uint64_t generation;           /* of the owner before the move */
-	char state[STORE_ENUM_SIZE];   /* job/move_states.c */
+	char state[STORE_ENUM_SIZE];   /* move/states.c */
 	char verdict[STORE_ENUM_SIZE]; /* wire/verdict.h; "": none */
 	bool is_final;                 /* the state is an end */
 	bool settled; /* ended, and the other side has noted it: the record may go */

@@ -4,11 +4,11 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "adopt/links.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/work.h"
-#include "vm/adopt_links.h"
 #include "vm/vm_priv.h"
 
 #define DEADLINE_MS 20000

@@ -3,7 +3,7 @@
  *
  * First sight and taking are the same walk: who listens at the socket (the
  * kernel's word), what it was started with (/proc/PID/cmdline), what it says of
- * itself (adopt_facts.h), and the definition that follows (adopt_plan.h).  At the
+ * itself (adopt/facts.h), and the definition that follows (adopt/plan.h).  At the
  * end it is either let go, or, if nothing has changed since it was looked at,
  * becomes a VM.  Nothing is changed in that QEMU by it.
  *
@@ -12,7 +12,7 @@
 #ifndef MIGRD_VM_ADOPT_H
 #define MIGRD_VM_ADOPT_H
 
-#include "vm/adopt_plan.h"
+#include "adopt/plan.h"
 #include "vm/vm.h"
 #include "wire/adopt_request.h"
 

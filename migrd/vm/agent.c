@@ -336,8 +336,8 @@ void vm_agent_begin(struct vm *vm, enum vm_here how)
 	agent->vm = vm;
 	agent->number = ++last_number;
 	agent->presence = how == VM_HERE_FRESH ? VM_AGENT_ABSENT : VM_AGENT_UNKNOWN;
-	agent->sets_clock = how == VM_HERE_ARRIVED &&
-			    def->clock_after_move != VM_DEF_CLOCK_AFTER_MOVE_KEEP;
+	agent->sets_clock =
+		how == VM_HERE_ARRIVED && def->clock_after_move != VM_DEF_CLOCK_AFTER_MOVE_KEEP;
 	agent->lease = loop_timer_new(loop, on_timer, agent);
 	agent->again = loop_timer_new(loop, on_timer, agent);
 	vm->agent = agent;

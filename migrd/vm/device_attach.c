@@ -2,8 +2,8 @@
 /* One device more. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "cmdline/plug.h"
 #include "vm/devices_priv.h"
-#include "vm/plug.h"
 #include "vm/taps.h"
 #include "wire/vm_def_device.h"
 

@@ -2,10 +2,10 @@
 /* The definition follows what QEMU has. */
 #include "base/log.h"
 #include "base/mem.h"
-#include "vm/cdrom_seen.h"
-#include "vm/device_seen.h"
+#include "cmdline/cdrom_seen.h"
+#include "cmdline/device_seen.h"
+#include "cmdline/plug.h"
 #include "vm/devices_priv.h"
-#include "vm/plug.h"
 
 /* Behind whatever holds the slot now, each step of which has a shorter deadline. */
 #define LOOK_WAIT_MS 600000

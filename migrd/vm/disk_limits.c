@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "vm/adopt_block.h"
+#include "adopt/block.h"
 
 /* "/machine/peripheral/ID/virtio-backend" or "ID". */
 static bool is_of(const char *qdev, const char *id)

@@ -3,7 +3,7 @@
  *
  * A VM has one sync slot: who holds it speaks to QEMU, one after another in the
  * order of asking.  Beside it there may be one async job (a move), which says
- * what sync jobs it bears at the moment (struct vm_job; job/move_states.c), and
+ * what sync jobs it bears at the moment (struct vm_job; move/states.c), and
  * whose owner speaks to QEMU by vm_job_command() without waiting for the slot.
  * What only reads our own records (lists, `vm show') needs neither.
  *

@@ -3,9 +3,9 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "vm/cdrom_seen.h"
+#include "cmdline/cdrom_seen.h"
+#include "cmdline/plug.h"
 #include "vm/devices_priv.h"
-#include "vm/plug.h"
 #include "wire/vm_def_cdrom.h"
 
 struct vm_medium {

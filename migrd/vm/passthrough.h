@@ -3,8 +3,8 @@
 #ifndef MIGRD_VM_PASSTHROUGH_H
 #define MIGRD_VM_PASSTHROUGH_H
 
+#include "guard/refused.h"
 #include "qmp/conn.h"
-#include "vm/refused.h"
 #include "vm/vm.h"
 #include "wire/monitor_request.h"
 

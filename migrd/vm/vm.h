@@ -19,8 +19,8 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "qemu/qemu.h"
 #include "store/store.h"
-#include "vm/qemu.h"
 #include "wire/vm_def.h"
 
 struct vms;

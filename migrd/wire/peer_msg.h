@@ -23,6 +23,10 @@
 #include "wire/verdict.h"
 
 #define PEER_ADDRESS_SIZE 272 /* HOST:PORT, a DNS name has 253 */
+/* Versions of what coordinators say to each other that this one speaks. */
+#define PEER_PROTOCOL_MIN 1
+#define PEER_PROTOCOL_MAX 1
+
 #define PEER_CHANNEL_SIZE 32
 #define PEER_CHANNEL_MAX  64
 #define PEER_STATE_SIZE   32

@@ -31,7 +31,7 @@ TLS_HOST = "a"
 TLS_NAME = f"{TLS_HOST}.host.migrd"
 WORK_MS = 500
 # No limit to the bandwidth, as in migrd; for the pause QEMU's default, of which
-# migrd allows an eighth at first (migrd/job/downtime.h).
+# migrd allows an eighth at first (migrd/move/downtime.h).
 PARAMETERS = {"max-bandwidth": 1 << 40, "downtime-limit": 300}
 
 
@@ -88,7 +88,7 @@ def stamp(event):
 
 
 class Qemu:
-    """The command line of migrd/vm/cmdline.c, with one monitor."""
+    """The command line of migrd/cmdline/cmdline.c, with one monitor."""
 
     def __init__(self, directory, name, image, console, memory_mib, incoming=False):
         path = f"{directory}/{name}.qmp"

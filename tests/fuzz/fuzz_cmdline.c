@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "adopt/plan.h"
 #include "base/mem.h"
-#include "vm/adopt_plan.h"
 
 #define MAX_BYTES (ADOPT_CMDLINE_MAX)
 

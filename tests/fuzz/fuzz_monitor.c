@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "vm/refused.h"
+#include "guard/refused.h"
 #include "wire/monitor_request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

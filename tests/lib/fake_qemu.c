@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "qemu/qemu.h"
 #include "trace.h"
-#include "vm/qemu.h"
 
 #define PROCESSES_MAX 1024
 #define RULES_MAX     8
@@ -510,7 +510,7 @@ bool fake_qmp_is_held(const char *name)
 	return false;
 }
 
-/* ---- vm/qemu.h ------------------------------------------------------- */
+/* ---- qemu/qemu.h ------------------------------------------------------- */
 
 static struct qemu *qemu_new(const struct qemu_callbacks *cb)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* tests/lib/fake_qemu.h -- vm/qemu.h over processes that a test plays.
+/* tests/lib/fake_qemu.h -- qemu/qemu.h over processes that a test plays.
  *
  * Like the real ones they outlive the objects that watch them.  By itself a
  * process does what it is told at once and says yes; a test holds, refuses or

@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 
-#include "api/http_internal.h"
+#include "http/internal.h"
 #include "tests/lib/http_pki.h"
 
 #define RIG_HELD_MAX 16

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Names the commands of standard input that vm/refused.c has no row for: a line is
+/* Names the commands of standard input that guard/refused.c has no row for: a line is
  * "qmp NAME" or "hmp NAME".  Exit status 1 when there was one. */
 #include <stdio.h>
 #include <string.h>
 
-#include "vm/refused.h"
+#include "guard/refused.h"
 
 static bool is_known(const char *line)
 {

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "job/move_priv.h"
+#include "move/priv.h"
 #include "peer/client.h"
 #include "store/identity.h"
 #include "store/item.h"
@@ -481,7 +481,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 #define SIDE_DST  (move->side == MOVE_DST)
 #define IS_UNSET(type, name, side)                      \
 	ck_assert_msg(SIDE_##side || !move->facts.name, \
-		      "'" #name "' is a fact of the other side (job/move_facts.h)");
+		      "'" #name "' is a fact of the other side (move/facts.h)");
 
 /* Each fact belongs to the side that its line says. */
 static void assert_sides(void)

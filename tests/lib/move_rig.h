@@ -18,7 +18,7 @@
 #include "fake_peer.h"
 #include "fake_qemu.h"
 #include "fake_stream.h"
-#include "job/move.h"
+#include "move/move.h"
 #include "trace.h"
 #include "vm/vm.h"
 

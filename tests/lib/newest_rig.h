@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* tests/lib/newest_rig.h -- move_rig.h, and what main() begins after it: the question
- * to the peers b and c which VMs they have (job/newest.h).
+ * to the peers b and c which VMs they have (owner/newest.h).
  *
  * The store is identified, so that it can be in doubt.
  */
 #ifndef MIGRD_TESTS_LIB_NEWEST_RIG_H
 #define MIGRD_TESTS_LIB_NEWEST_RIG_H
 
-#include "job/newest.h"
 #include "move_rig.h"
+#include "owner/newest.h"
 
 extern struct newest_env newest_rig_env;
 extern struct newest *newest_rig;

@@ -37,9 +37,9 @@ documented=$(awk -F '|' '/^\| `(GET|POST|PUT|PATCH|DELETE) / {
 	print line }' "$doc" | sort)
 compare "routes" "$routes" "$documented"
 
-compare "states of a move" "$(words_of migrd/job/move_states.c '\(\.name = \|FINAL(\)')" \
+compare "states of a move" "$(words_of migrd/move/states.c '\(\.name = \|FINAL(\)')" \
 	"$(first_column '| state | on |')"
-compare "kinds of findings" "$(words_of migrd/job/check_kinds.c '^	{ ')" \
+compare "kinds of findings" "$(words_of migrd/check/kinds.c '^	{ ')" \
 	"$(first_column '| `kind` | what it is |')"
 compare "events" "$(cat "$srcdir"/migrd/api/*.c | grep -o 'bus_publish([^,]*, "[a-z]*"\|stream, NULL, "[a-z]*"' |
 	sed 's/.*"\([a-z]*\)"/\1/' | sort -u)" "$(first_column '| `event` |')"

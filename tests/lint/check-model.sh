@@ -6,7 +6,7 @@ cd "${srcdir:-.}" || exit 1
 model=tests/model/handover.pml
 status=0
 
-code=$(tests/model/states.sh migrd/job/move_states.c) || exit 1
+code=$(tests/model/states.sh migrd/move/states.c) || exit 1
 in_code=$(echo "$code" | sed -n 's|^/\* state \([a-z]*\) \*/$|\1|p' | sort)
 in_model=$(sed -n '/^mtype = { begin/s/[^a-z ]\|mtype//gp' $model | tr -s ' ' '\n' | grep . | sort)
 if [ -z "$in_code" ] || [ "$in_code" != "$in_model" ]; then

@@ -12,7 +12,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 command -v spin >/dev/null || { echo "check.sh: spin is not installed" >&2; exit 77; }
 cp "$here/handover.pml" "$here/ownership.pml" "$work"
-"$here/states.sh" "$here/../../migrd/job/move_states.c" >"$work/states.pml"
+"$here/states.sh" "$here/../../migrd/move/states.c" >"$work/states.pml"
 cd "$work"
 
 verify() { # MODEL NAME MACROS...

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The handover of a move, as migrd/job does it; README.md is the way in.
+/* The handover of a move, as migrd/move does it; README.md is the way in.
  *
  * Whatever the coordinators do is one atomic step: a state of theirs is entered
  * when it is on disk, so a crash falls between two steps.  All that retries
  * waits until nothing of the last try is under way; so every run comes to an
  * end, and "in the end" is the moment at which nothing can happen any more
  * (process `end_of_it').  The states are the code's, and so is what may follow what:
- * states.sh reads it from migrd/job/move_states.c.
+ * states.sh reads it from migrd/move/states.c.
  *
  * Macros: FAULTS (how many), USER (pauses and resumes), GUEST (it stops by itself,
  * or powers off: how often), KILL (QEMUs may be
@@ -164,13 +164,13 @@ bool m_drop, m_drop_taken, m_drop_refused, m_drop_unknown;
 #else
 #define may_trim dst_settled
 #endif
-/* has_guest in moves_peer.c: the VM's row tells, whatever became of the move's. */
+/* has_guest in move/moves_peer.c: the VM's row tells, whatever became of the move's. */
 #ifdef M_VM_DOES_NOT_TELL
 #define vm_tells false
 #else
 #define vm_tells dst_has_vm
 #endif
-/* is_open in move_resolve.c, and that the other host was found silent (!dst_up). */
+/* is_open in move/resolve.c, and that the other host was found silent (!dst_up). */
 #define src_is_open (src_hands && src_saw && !src_refused)
 #define dst_is_open (dst_waits && dst_loaded)
 #ifdef M_RESOLVE_SOURCE_WHILE_THEY_SPEAK
@@ -360,7 +360,7 @@ inline dst_kills_qemu()
 	link_up = false /* QEMU's socket closes, and the stream is killed */
 }
 
-/* ---- source: move_src.c --------------------------------------------------- */
+/* ---- source: move/src.c --------------------------------------------------- */
 active proctype source()
 {
 	/* what QEMU says of an earlier migration: it came here by one, or one came to
@@ -569,7 +569,7 @@ end:	do
 		    may_start ->
 		may_start = 0; src_alive = true; src_mig = mig_none; run_on_source() }
 
-	/* late answers: move_ask.c, on_answer() */
+	/* late answers: move/ask.c, on_answer() */
 	:: atomic { src_up && !src_hands && (m_go_taken || m_go_refused || m_go_unknown) ->
 		m_go_taken = false; m_go_refused = false; m_go_unknown = false }
 	:: atomic { src_up && src_state != rollback && (m_drop_taken || m_drop_refused || m_drop_unknown) ->
@@ -611,7 +611,7 @@ end:	do
 	od
 }
 
-/* ---- destination: move_dst.c, and what the peer asks: moves.c ------------- */
+/* ---- destination: move/dst.c, and what the peer asks: move/moves.c ------------- */
 inline dst_cont()
 {
 	if
@@ -622,7 +622,7 @@ inline dst_cont()
 	fi
 }
 
-/* find_or_bury in moves_peer.c: a record that says only that the move is not known
+/* find_or_bury in move/moves_peer.c: a record that says only that the move is not known
  * here, against an offer that is late. */
 inline dst_is_buried()
 {

@@ -32,7 +32,7 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp "$here/handover.pml" "$here/ownership.pml" "$work"
-"$here/states.sh" "$here/../../migrd/job/move_states.c" >"$work/states.pml"
+"$here/states.sh" "$here/../../migrd/move/states.c" >"$work/states.pml"
 grep -v '^#' <<'LIST' | xargs -L 1 -P "$(nproc)" sh "$0" --one "$work"
 # the design's rules
 M_CONT_WITHOUT_GO                     -DFAULTS=2

@@ -105,7 +105,7 @@ inline run_here()
 	runs[h] = true; sent[h] = false; holds[h] = false
 }
 
-/* A peer owns it, and says so: newest.c, start.c. */
+/* A peer owns it, and says so: owner/newest.c, start.c. */
 inline give_up()
 {
 	now[h].role = was_here;
@@ -221,7 +221,7 @@ end:	do
 		:: holds[h] = false; now[h].role = none; now[h].refused = true
 		fi }
 
-	/* ---- restart: newest.c --------------------------------------------------------- */
+	/* ---- restart: owner/newest.c --------------------------------------------------------- */
 	:: atomic { !up[h] -> up[h] = true }
 	:: atomic { up[h] && doubt[h] && up[p] ->
 		doubt[h] = false;

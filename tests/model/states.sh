@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# states.sh FILE -- what may follow what, as the tables of migrd/job/move_states.c
+# states.sh FILE -- what may follow what, as the tables of migrd/move/states.c
 # have it, in Promela: the model includes it, and asserts it at each change.
 exec awk '
 	/^const struct machine_state move_(src|dst)_states/ {

@@ -128,7 +128,7 @@ class MonitorTest(SystemTest):
             self.assertGreater(len(names), 300)
             judged = subprocess.run([settings.build_dir / "tests/lib/judge_commands"], text=True,
                                     input="\n".join(names), capture_output=True, check=False)
-            self.assertEqual(judged.stdout, "", "give these a row in migrd/vm/refused_rows.c")
+            self.assertEqual(judged.stdout, "", "give these a row in migrd/guard/refused_rows.c")
 
         with self.subTest("only an administrator may ask"):
             for role, status in (("viewer", 403), ("operator", 403), ("admin", 200)):

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "check_main.h"
-#include "job/admission.h"
+#include "move/admission.h"
 
 /* The last MiB may be used. */
 START_TEST(guest_that_fits_exactly_is_admitted)

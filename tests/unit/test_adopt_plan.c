@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adopt/changes.h"
+#include "adopt/plan.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "check_main.h"
-#include "vm/adopt_changes.h"
-#include "vm/adopt_plan.h"
-#include "vm/refused.h"
+#include "guard/refused.h"
 
 /* A QEMU 7.2 with -nodefaults and one virtio disk at slot 1, as it says of itself. */
 static struct adopt_facts *facts;
@@ -930,7 +930,7 @@ START_TEST(what_qemu_can_change_has_a_row)
 	for (char *command; (command = strsep(&at, "\n"));) {
 		if (*command && !is_question(_i % 2, command))
 			ck_assert_msg(adopt_change_find(command),
-				      "%s has '%s': give it a row in vm/adopt_changes.c", files[_i],
+				      "%s has '%s': give it a row in adopt/changes.c", files[_i],
 				      command);
 	}
 }

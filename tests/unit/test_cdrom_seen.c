@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cmdline/cdrom_seen.h"
 #include "tests/lib/check_main.h"
 #include "tests/lib/json_rig.h"
-#include "vm/cdrom_seen.h"
 
 static struct vm_def *def; /* too large for the stack */
 

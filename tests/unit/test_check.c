@@ -3,9 +3,9 @@
 #include <sys/stat.h>
 
 #include "base/mem.h"
+#include "check/check.h"
+#include "check/kinds.h"
 #include "check_main.h"
-#include "job/check.h"
-#include "job/check_kinds.h"
 #include "move_rig.h"
 
 static const char *const peers[] = { "a", "b", NULL }; /* "a" is this host */

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "check/kinds.h"
 #include "check_main.h"
-#include "job/check_kinds.h"
 
 #define UUID "0190a000-0000-7000-8000-000000000001"
 #define MOVE "0190a000-0000-7000-8000-000000000002"

@@ -6,8 +6,8 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "check/scan.h"
 #include "check_main.h"
-#include "job/check_scan.h"
 #include "scratch.h"
 
 #define VMS  "/run/m/vms"

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "check_main.h"
-#include "job/claims.h"
+#include "owner/claims.h"
 
 #define UUID  "0190a000-0000-7000-8000-000000000001"
 #define OTHER "0190a000-0000-7000-8000-000000000002"

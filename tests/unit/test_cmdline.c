@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "check_main.h"
-#include "vm/cmdline.h"
+#include "cmdline/cmdline.h"
 
 static struct vm_def *def;
 static const struct cmdline_fds fds = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "check_main.h"
-#include "job/downtime.h"
+#include "move/downtime.h"
 
 /* What a user allows is reached, and never passed. */
 START_TEST(limit_is_reached_and_never_passed)

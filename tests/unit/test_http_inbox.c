@@ -2,8 +2,8 @@
 /* Whose turn it is among requests. */
 #include <string.h>
 
-#include "api/http_internal.h"
 #include "base/mem.h"
+#include "http/internal.h"
 #include "tests/lib/check_main.h"
 
 enum { VIEWERS = 20 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "api/http_internal.h"
+#include "http/internal.h"
 
 #include <stdlib.h>
 #include <sys/resource.h>

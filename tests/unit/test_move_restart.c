@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "check_main.h"
-#include "job/move_priv.h"
+#include "move/priv.h"
 #include "move_rig.h"
 
 #define FATE_FINAL "{\"state\":\"failed\",\"final\":true,\"verdict\":\"none\"}"

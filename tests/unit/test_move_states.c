@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 #include "check_main.h"
-#include "job/move_priv.h"
+#include "move/priv.h"
 
 /* The names are in databases and in other people's programs. */
 START_TEST(states_have_one_name_on_both_sides)

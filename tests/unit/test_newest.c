@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The question at the start of the daemon, which VMs the peers b and c have
- * (job/newest.h): what waits for it while the store is in doubt, and what the answers
+ * (owner/newest.h): what waits for it while the store is in doubt, and what the answers
  * make of the records. */
 #include <string.h>
 
 #include "check_main.h"
 #include "newest_rig.h"
 
-/* As newest.c has them. */
+/* As owner/newest.c has them. */
 #define ASK_MS       5000
 #define AGAIN_MS     1000
 #define AGAIN_MAX_MS 30000

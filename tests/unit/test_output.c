@@ -7,8 +7,8 @@
 #include "base/mem.h"
 #include "check_main.h"
 #include "output/rotate.h"
+#include "qemu/priv.h"
 #include "scratch.h"
-#include "vm/qemu_priv.h"
 
 static uint64_t size_of(const char *path)
 {

@@ -5,8 +5,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "check_main.h"
+#include "qemu/probe.h"
 #include "scratch.h"
-#include "vm/probe.h"
 
 static struct loop *loop;
 static struct probe *probe;

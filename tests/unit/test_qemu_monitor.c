@@ -6,10 +6,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "qemu/qemu.h"
 #include "tests/lib/check_main.h"
 #include "tests/lib/fake_monitor.h"
 #include "tests/lib/scratch.h"
-#include "vm/qemu.h"
 
 #define UUID "018f0000-0000-7000-8000-000000000001"
 

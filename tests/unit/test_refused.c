@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "check_main.h"
-#include "vm/refused.h"
+#include "guard/refused.h"
 
 static struct refused_verdict verdict;
 
@@ -212,7 +212,7 @@ START_TEST(no_command_of_qemu_is_unclassified)
 			continue;
 		count++;
 		ck_assert_msg((_i % 2 ? hmp(name) : qmp(name)) != UNKNOWN,
-			      "QEMU %s has '%s' (%s): give it a row in vm/refused_rows.c",
+			      "QEMU %s has '%s' (%s): give it a row in guard/refused_rows.c",
 			      versions[_i / 2], name, kind);
 	}
 	ck_assert_uint_gt(count, 80);

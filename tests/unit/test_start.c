@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A start or resume asks the peers b and c first (job/start.h): what it waits for, and
+/* A start or resume asks the peers b and c first (owner/start.h): what it waits for, and
  * what follows from their answers and from their silence. */
 #include <string.h>
 
 #include "check_main.h"
-#include "job/claims.h"
-#include "job/start.h"
 #include "newest_rig.h"
+#include "owner/claims.h"
+#include "owner/start.h"
 
 #define OTHER_MOVE "018f0000-0000-7000-8000-0000000000b1"
 

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* cmdline/cmdline.h -- a VM definition becomes a QEMU command line.
+ *
+ * A pure function: the same definition gives the same guest on every host and every
+ * version of QEMU, with every PCI address pinned (an extra device would shift the automatic slots).
+ * Thread: any.  Source: qemu-system-x86_64(1).
+ */
+#ifndef MIGRD_CMDLINE_CMDLINE_H
+#define MIGRD_CMDLINE_CMDLINE_H
+
+#include <stdbool.h>
+
+#include "cmdline/features.h"
+#include "wire/vm_def.h"
+
+/* Listening sockets that QEMU inherits; -1: none. */
+struct cmdline_fds {
+	int monitor[2];
+	int agent;
+	int extra[VM_DEF_MONITOR_MAX]; /* of the monitors of the definition */
+	int nic[VM_DEF_NIC_MAX];       /* of its macvtaps */
+};
+#define CMDLINE_FDS_INIT                               \
+	{                                              \
+		{ -1, -1 }, -1, { -1, -1, -1, -1 },    \
+		{                                      \
+			-1, -1, -1, -1, -1, -1, -1, -1 \
+		}                                      \
+	}
+
+/* Every QEMU of migrd is confined so. */
+#define CMDLINE_SANDBOX "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+
+struct cmdline_args {
+	const struct vm_def *def;
+	const char *binary;
+	const struct qemu_features *features; /* of BINARY */
+	const char *pid_file;
+	const struct cmdline_fds *fds;
+	bool incoming; /* it waits for migrate-incoming */
+};
+
+struct cmdline;
+
+/* Always stopped (-S): it is for us to let a guest run. */
+struct cmdline *cmdline_build(const struct cmdline_args *args);
+/* Ended by NULL; owned by CMDLINE. */
+const char *const *cmdline_argv(const struct cmdline *cmdline);
+void cmdline_free(struct cmdline *cmdline);
+
+#endif

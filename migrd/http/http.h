@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* http/http.h -- the HTTPS and UNIX-socket server (libmicrohttpd inside).
+ *
+ * The library's threads parse, check the certificate's role against the route,
+ * collect the body up to its limit, and post the request to the loop; the
+ * connection is suspended until http_reply().  Handlers run on the loop and
+ * never see a half-read, too large, or unauthorised request, nor a wrong
+ * method (405 with Allow), path (404) or media type (415).
+ *
+ * A request stays valid until it is answered, and is answered exactly once.
+ * Thread: loop, unless said otherwise.
+ */
+#ifndef MIGRD_HTTP_HTTP_H
+#define MIGRD_HTTP_HTTP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/loop.h"
+#include "http/query.h"
+#include "tls/live.h"
+
+/* Each role may do what those before it may, except PEER, which may do only
+ * what routes for peers allow. */
+enum http_role {
+	HTTP_ROLE_NONE,
+	HTTP_ROLE_VIEWER,
+	HTTP_ROLE_OPERATOR,
+	HTTP_ROLE_ADMIN,
+	HTTP_ROLE_PEER
+};
+
+struct http_request;
+typedef void http_handler_fn(struct http_request *req, void *data);
+
+/* The first route of the table that fits wins.  HEAD is answered by GET's. */
+struct http_route {
+	const char *method;  /* "GET", "POST", "PUT", "PATCH", "DELETE" */
+	const char *path;    /* "/v1/vms/{name}": {x} is one segment, URL-decoded */
+	enum http_role role; /* the least that may call it */
+	http_handler_fn *handler;
+	bool is_stream;      /* answers by http_stream_begin() */
+	const char *summary; /* one line for /openapi.json */
+	/* Table of the body.  NULL: none, or an empty object; unless the handler checks. */
+	const struct json_field *body;
+	bool handler_checks_body;
+	const struct http_query_key *query; /* NULL: it takes no query */
+};
+
+struct http_config {
+	const char *listen;      /* "HOST:PORT" numeric, TLS 1.3 with client certificates */
+	const char *socket_path; /* UNIX socket, mode 0600: role admin; NULL: none */
+	const char *ca_file, *cert_file, *key_file; /* read once: http_server_set_tls() */
+	const struct http_route *routes;            /* ended by a NULL method */
+	void *handler_data;
+};
+
+#define HTTP_BODY_MAX            (1u << 20)
+#define HTTP_REQUEST_DEADLINE_MS 15000 /* header and body together */
+
+struct http_server;
+
+struct http_server *http_server_new(struct loop *loop, const struct http_config *config,
+				    struct err *err);
+/* New connections use TLS from now on.  Open ones stay; at its next request each is
+ * asked whether its certificate is still good by the new authorities. */
+void http_server_set_tls(struct http_server *server, struct tls_live *tls);
+/* The certificates of new connections; borrowed. */
+const struct tls_live *http_server_tls(const struct http_server *server);
+uint16_t http_server_port(const struct http_server *server);
+/* Stops listening, answers what is outstanding with 503, ends streams (their
+ * closed() is called before it returns), and waits for its threads, up to 1 s
+ * for slow clients.  Requests that a handler still holds stay valid: answering
+ * them later lets them go.  Not from inside a handler or closed().  Accepts NULL. */
+void http_server_free(struct http_server *server);
+
+/* What is asked.  All strings live as long as the request. */
+const char *http_method(const struct http_request *req);
+const char *http_path(const struct http_request *req);
+/* The value of {NAME} in the route's path. */
+const char *http_param(const struct http_request *req, const char *name);
+/* A query argument or header, NULL if absent. */
+const char *http_query(const struct http_request *req, const char *name);
+const char *http_header(const struct http_request *req, const char *name);
+/* The body parsed by json_parse(); faults have been answered already.  NULL:
+ * there was none. Borrowed. */
+struct json_object *http_body(const struct http_request *req);
+enum http_role http_caller_role(const struct http_request *req);
+/* Host id or user name of the certificate; "local" on the UNIX socket. */
+const char *http_caller_name(const struct http_request *req);
+/* Of the process at the other end of the UNIX socket; -1 on any other. */
+int64_t http_caller_uid(const struct http_request *req);
+const char *http_role_name(enum http_role role);
+
+/* OBJ's reference is taken over; NULL sends no body.  A STATUS from 400 up sends
+ * it as a problem document: start from http_problem(). */
+void http_reply(struct http_request *req, int status, struct json_object *obj);
+/* The same of a text that is JSON already; it is taken over (malloc). */
+void http_reply_json(struct http_request *req, int status, char *text, size_t len);
+/* The document that http_reply_err() sends, to add members to. */
+struct json_object *http_problem(const struct err *err);
+/* Plain text, for /metrics and /healthz. */
+void http_reply_text(struct http_request *req, int status, const char *type, const char *text);
+/* RFC 9457 problem document: type, title, status, detail, code, errors[]. */
+void http_reply_err(struct http_request *req, const struct err *err);
+void http_reply_faults(struct http_request *req, const struct faults *faults);
+
+/* Server-sent events.  A stream lives until its owner calls http_stream_end(),
+ * after which no callback follows, or until closed() was called, once, on the
+ * loop: the client went, was too slow, or the server is being freed.  It buffers
+ * at most 1 MiB, then it is cut (the client resumes by Last-Event-ID). A comment
+ * line every 15 s finds dead clients.  For a request that outlived its server
+ * it returns NULL and calls nothing. */
+struct http_stream;
+struct http_stream *http_stream_begin(struct http_request *req, loop_fn *closed, void *data);
+void http_stream_event(struct http_stream *stream, const char *id, const char *type,
+		       const char *json);
+void http_stream_end(struct http_stream *stream);
+
+#endif

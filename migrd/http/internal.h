@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* http/internal.h -- what the files of the server share; nobody else's.
+ *
+ * Three objects make up one exchange with a client:
+ *   http_conn      a connection.  The library's thread owns it.
+ *   http_exchange  one request and its answer on a connection.  The library's
+ *                  thread owns it; what the loop writes is under `lock'.
+ *   http_request   what is asked: handed to the loop once complete, which owns
+ *                  it from then on, and lets it go with the answer.  It may
+ *                  outlive exchange, connection and server.
+ * A suspended connection never ends by itself (the library does not look at
+ * it), so its exchange is there for as long as the loop holds the request.
+ *
+ * Lock order: server->lock before the library's own locks.
+ */
+#ifndef MIGRD_HTTP_INTERNAL_H
+#define MIGRD_HTTP_INTERNAL_H
+
+#include <gnutls/gnutls.h>
+#include <microhttpd.h>
+#include <pthread.h>
+#include <sys/queue.h>
+
+#include "base/fault.h"
+#include "base/noise.h"
+#include "base/strbuf.h"
+#include "http/http.h"
+#include "http/shares.h"
+
+#define HTTP_HEADER_MAX          (16u << 10)
+#define HTTP_HEARTBEAT_MS        15000
+#define HTTP_STREAM_BUFFER_MAX   (1u << 20)
+#define HTTP_PAIRS_MAX           64
+#define HTTP_PEER_PREFIX         "/peer/"
+#define HTTP_PEER_HELLO          "/peer/v1/hello"
+#define HTTP_PEER_VERSION_HEADER "Migrd-Protocol"
+
+/* ---- small ordered maps: parameters, query, headers -------------------- */
+
+struct http_pairs {
+	struct {
+		char *key, *value;
+	} list[HTTP_PAIRS_MAX];
+	size_t count;
+};
+
+/* Both strings are taken over; false (and freed) when the map is full. */
+bool http_pairs_add(struct http_pairs *pairs, char *key, char *value);
+void http_pairs_clear(struct http_pairs *pairs);
+const char *http_pairs_get(const struct http_pairs *pairs, const char *key);
+const char *http_pairs_get_nocase(const struct http_pairs *pairs, const char *key);
+
+/* ---- objects ----------------------------------------------------------- */
+
+struct http_conn {
+	struct http_server *server;
+	int fd; /* the library's; open until this is freed */
+	bool is_local;
+	bool is_verified; /* certificate chain, or UNIX peer */
+	bool is_refused;  /* the alert was sent; it only waits for the client to close */
+	int64_t uid;      /* of the UNIX peer; -1: none */
+	bool is_identified;
+	bool is_idle; /* between requests; the library's thread only */
+	enum http_role role;
+	char name[ID_NAME_SIZE];
+	char host[48];    /* the other end's address */
+	char address[64]; /* with its port */
+	/* under server->lock */
+	bool is_incomplete;
+	struct tls_live *tls; /* its certificate was verified by this; not local */
+	int64_t ends_s;       /* of its certificate */
+	uint64_t deadline_ms;
+	TAILQ_ENTRY(http_conn) link;
+	enum http_share share;
+	struct http_party *party; /* NULL: it is not counted, and about to end */
+	TAILQ_ENTRY(http_conn) share_link;
+};
+
+/* Who is served before whom. */
+enum http_class {
+	HTTP_CLASS_HANDOVER, /* a peer's prepare, go, drop and fate */
+	HTTP_CLASS_PEER,
+	HTTP_CLASS_ADMIN,
+	HTTP_CLASS_OPERATOR,
+	HTTP_CLASS_VIEWER,
+	HTTP_CLASS_COUNT
+};
+
+/* What is answered. */
+struct http_content {
+	struct MHD_Response *response;
+	size_t bytes; /* of the body; 0: of a stream */
+};
+
+struct http_exchange {
+	struct http_conn *conn;
+	struct MHD_Connection *connection;
+	struct http_request *req; /* while it is being read */
+	bool is_begun;
+	bool is_http_1_0;
+	struct strbuf body;
+	size_t body_bytes;
+	struct http_content content; /* once there is an answer */
+	unsigned status;
+	struct http_stream *stream;
+};
+
+struct http_request {
+	struct http_server *server;     /* NULL once it is gone */
+	struct http_exchange *exchange; /* NULL: likewise */
+	const struct http_route *route;
+	char *method, *path, *raw_query;
+	struct http_pairs params, query, headers;
+	struct json_object *body;
+	enum http_role role;
+	char caller[ID_NAME_SIZE];
+	int64_t uid; /* http_caller_uid() */
+	size_t body_bytes;
+	bool is_refused; /* the exchange has its answer */
+	enum http_class class;
+	uint64_t round;                 /* of its class, see http/inbox.c */
+	TAILQ_ENTRY(http_request) link; /* inbox, then held */
+};
+
+struct http_stream {
+	struct http_server *server;
+	struct MHD_Connection *connection;
+	struct http_conn *conn;
+	loop_fn *closed;
+	void *data;
+	/* under server->lock */
+	struct strbuf out;
+	bool is_suspended;
+	bool is_ended;       /* the reader ends when `out' is empty */
+	bool is_client_gone; /* on server->gone_streams */
+	bool is_owner_gone;
+	TAILQ_ENTRY(http_stream) link; /* streams or gone_streams */
+};
+
+/* Whose rate is bounded: http/noise.c. */
+enum http_noise {
+	HTTP_NOISE_CERTIFICATE,
+	HTTP_NOISE_NO_ROOM,
+	HTTP_NOISE_REQUEST_SLOW,
+	HTTP_NOISE_STREAM_SLOW,
+	HTTP_NOISE_FORBIDDEN,
+	HTTP_NOISE_HELLO,
+	HTTP_NOISE_COUNT
+};
+
+TAILQ_HEAD(http_request_list, http_request);
+TAILQ_HEAD(http_stream_list, http_stream);
+TAILQ_HEAD(http_conn_list, http_conn);
+
+struct http_inbox {
+	struct {
+		struct http_request_list waiting; /* by round */
+		uint64_t round;                   /* of the last that was taken */
+		unsigned taken;                   /* in this turn */
+		int64_t credit;                   /* bytes; below 0 after a long answer */
+	} classes[HTTP_CLASS_COUNT];
+	uint64_t earned_ms; /* the credits are of then */
+};
+
+struct http_server {
+	struct loop *loop;
+	const struct http_route *routes;
+	void *handler_data;
+	char *socket_path;
+	struct MHD_Daemon *tls_daemon, *local_daemon;
+	uint16_t port;
+	uint32_t deadline_ms, heartbeat_ms;
+	int wake_fd; /* eventfd: the library's threads call the loop */
+	struct loop_watch *wake_watch;
+	struct loop_timer *reaper, *heartbeat;
+	struct loop_timer *pace; /* for requests that wait for credit */
+	struct noise *noise[HTTP_NOISE_COUNT];
+
+	pthread_mutex_t lock;
+	pthread_cond_t exchange_ended;
+	struct tls_live *tls; /* of new connections */
+	struct http_inbox inbox;
+	struct http_request_list held;
+	struct http_stream_list streams, gone_streams;
+	struct http_conn_list incomplete; /* by deadline */
+	struct http_shares shares;
+	unsigned exchange_count;
+	uint64_t accepted_count; /* connections ever */
+	bool is_stopping;
+	bool is_reaper_armed, is_reaper_wanted;
+};
+
+/* ---- http/http.c ------------------------------------------------------------ */
+
+/* Makes the loop look at its lists; any thread, the lock held or not. */
+void http_wake(struct http_server *server);
+
+/* ---- http/inbox.c; server->lock is held --------------------------------- */
+
+void http_inbox_init(struct http_inbox *inbox);
+void http_inbox_add(struct http_inbox *inbox, struct http_request *req);
+/* A turn gives each class its share, the first classes first; NULL ends it. */
+void http_inbox_begin_turn(struct http_inbox *inbox, uint64_t now_ms);
+struct http_request *http_inbox_take(struct http_inbox *inbox);
+/* Without regard to shares: for the end. */
+struct http_request *http_inbox_take_any(struct http_inbox *inbox);
+/* An answer of so many bytes was given; the request was charged for when it was taken. */
+void http_inbox_charge(struct http_inbox *inbox, enum http_class class, size_t bytes);
+/* When what a turn has left can be taken: 0, the next one, or later, for want of credit. */
+#define HTTP_INBOX_EMPTY UINT32_MAX
+uint32_t http_inbox_wait_ms(const struct http_inbox *inbox);
+
+/* ---- http/noise.c ------------------------------------------------------ */
+
+/* Loop.  The noises are there for as long as the library's threads are. */
+void http_noise_init(struct http_server *server);
+void http_noise_fini(struct http_server *server);
+
+/* ---- http/listen.c ----------------------------------------------------- */
+
+bool http_listen_tcp(const char *listen_address, int *ret_fd, uint16_t *ret_port, struct err *err);
+struct MHD_Daemon *http_start_tls(struct http_server *server, const struct http_config *config,
+				  int listen_fd, struct err *err);
+struct MHD_Daemon *http_start_local(struct http_server *server, int listen_fd, struct err *err);
+
+/* ---- http/tls.c -------------------------------------------------------- */
+
+/* Before the handshake: a certificate is required, verified, its purpose too. */
+void http_tls_prepare(struct http_conn *conn, gnutls_session_t session);
+/* Before each request: the certificate's time, and after a reload its chain.  False:
+ * UNAUTHORIZED. */
+bool http_tls_is_still_good(struct http_conn *conn, gnutls_session_t session, struct err *err);
+/* After it: role and name. */
+bool http_tls_identify(struct http_conn *conn, gnutls_session_t session, struct err *err);
+
+/* ---- http/conn.c ------------------------------------------------------- */
+
+void http_conn_notify(void *cls, struct MHD_Connection *connection, void **socket_context,
+		      enum MHD_ConnectionNotificationCode code);
+struct http_conn *http_conn_of(struct MHD_Connection *connection);
+/* Fails closed: UNAUTHORIZED or FORBIDDEN. */
+bool http_conn_identify(struct http_conn *conn, struct MHD_Connection *connection, struct err *err);
+/* The time limit for a request starts, and ends. */
+void http_conn_request_begins(struct http_conn *conn);
+void http_conn_request_complete(struct http_conn *conn);
+/* Loop. */
+void http_reaper_arm(struct http_server *server);
+void http_reaper_run(void *data);
+
+/* ---- http/router.c ----------------------------------------------------- */
+
+/* %XX (and '+') to text; false for bad escapes, control characters, and what
+ * is not UTF-8. */
+bool http_decode(const char *text, size_t len, bool is_plus_space, char **ret);
+bool http_parse_query(const char *raw, struct http_pairs *query);
+/* NOT_FOUND, METHOD (then ALLOW says which there are), or INVALID. The first
+ * route that fits wins. */
+const struct http_route *http_route_find(const struct http_route *routes, const char *method,
+					 const char *path, struct http_pairs *params,
+					 struct strbuf *allow, struct err *err);
+bool http_role_may(enum http_role caller, enum http_role needed);
+
+/* ---- http/request.c ---------------------------------------------------- */
+
+/* The library's callbacks. */
+void *http_on_uri(void *cls, const char *uri, struct MHD_Connection *connection);
+enum MHD_Result http_on_access(void *cls, struct MHD_Connection *connection, const char *url,
+			       const char *method, const char *version, const char *upload_data,
+			       size_t *upload_data_size, void **con_cls);
+void http_on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
+		       enum MHD_RequestTerminationCode code);
+
+/* ---- http/reply.c ------------------------------------------------------ */
+
+void http_request_free(struct http_request *req);
+/* OBJ is taken over; NULL: no body. */
+struct http_content http_content_json(unsigned status, struct json_object *obj);
+/* STATUS 0: the code's own. */
+struct http_content http_content_problem(unsigned status, const struct err *err,
+					 const struct faults *faults);
+/* Hands the answer to the library and lets the request go.  CONTENT is taken
+ * over.  STREAM or NULL. */
+void http_answer(struct http_request *req, unsigned status, struct http_content content,
+		 struct http_stream *stream);
+/* The same with the answer that the exchange has. */
+void http_answer_refused(struct http_request *req);
+/* The daemon stops: answers for the loop.  The lock is held. */
+void http_abandon_held(struct http_server *server);
+
+/* ---- http/http.c, fault points ---------------------------------------------- */
+
+/* "api.STAGE.NAME" of a peer's request; others have none.  STAGE: "peer" before
+ * the handler, "answer" before the answer. */
+enum fault_kind http_fault_at(const struct http_request *req, const char *stage, struct err *err);
+
+/* ---- http/stream.c ----------------------------------------------------- */
+
+/* The library has let go of the stream's connection. */
+void http_stream_client_gone(struct http_stream *stream);
+/* Loop: tells the owners. */
+void http_streams_report_gone(struct http_server *server);
+void http_streams_end_all(struct http_server *server); /* the lock is held */
+void http_heartbeat_run(void *data);
+
+/* ---- for tests --------------------------------------------------------- */
+
+/* Before the first connection; 0 leaves a value alone. */
+void http_server_set_times(struct http_server *server, uint32_t deadline_ms, uint32_t heartbeat_ms);
+
+#endif

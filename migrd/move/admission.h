@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* move/admission.h -- whether this host has the memory for one more guest.
+ *
+ * An incoming guest reserves its memory from the offer until it is here or
+ * refused; it is counted in full all that time, though part of it is filled
+ * already: rather a refusal too many than a host out of memory.
+ */
+#ifndef MIGRD_MOVE_ADMISSION_H
+#define MIGRD_MOVE_ADMISSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct admission {
+	uint64_t available_mib; /* MemAvailable of /proc/meminfo (proc(5)) */
+	uint64_t reserved_mib;  /* by guests that are on their way */
+	uint64_t kept_mib;      /* to stay free, as configured */
+	uint64_t wanted_mib;
+};
+
+/* Pure.  NO_SPACE with the figures. Thread: any. */
+bool admission_check(const struct admission *admission, struct err *err);
+
+/* What is available on this host; UINT64_MAX when the kernel does not say, so
+ * that nobody is refused for a reason that is none. Thread: any. */
+uint64_t admission_available_mib(void);
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A move's questions to QEMU and to the peer, and its stream process. */
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "move/priv.h"
+#include "vm/entry.h"
+
+#define QUERY_DEADLINE_MS 5000
+
+/* ---- questions ------------------------------------------------------- */
+
+struct question {
+	struct moves *moves;
+	char id[ID_UUID_SIZE];
+	enum move_state state;
+	move_answer_fn *fn;
+};
+
+static struct question *question_new(struct move *move, move_answer_fn *fn)
+{
+	struct question *question = xnew(struct question);
+
+	question->moves = move->moves;
+	memcpy(question->id, move->row.id, sizeof(question->id));
+	question->state = move->machine.state;
+	question->fn = fn;
+	return question;
+}
+
+static void on_answer(void *data, struct json_object *result, const struct err *err)
+{
+	struct question *question = data;
+	struct move *move = moves_find(question->moves, question->id);
+
+	if (move && move->machine.state == question->state && !move->machine.is_saving)
+		question->fn(move, result, err);
+	free(question);
+}
+
+void move_qmp(struct move *move, const char *command, struct json_object *args,
+	      uint32_t deadline_ms, move_answer_fn *fn)
+{
+	if (move_qemu(move)) {
+		vm_job_command(move_vm(move), &move->job, command, args, deadline_ms, on_answer,
+			       question_new(move, fn));
+	} else {
+		json_object_put(args); /* its end is a fact already, and the state knows */
+	}
+}
+
+void move_ask_peer(struct move *move, const char *verb, struct json_object *body,
+		   uint32_t deadline_ms, move_answer_fn *fn)
+{
+	const struct store_move *row = &move->row;
+	CLEANUP(free_charp)
+	char *path = verb ? xasprintf("/peer/v1/moves/%s/%s", row->id, verb)
+			  : xasprintf("/peer/v1/moves/%s?uuid=%s&generation=%llu", row->id,
+				      row->vm_uuid, (unsigned long long)row->generation);
+
+	peer_request(move->moves->env.peers, move->row.peer, verb ? "POST" : "GET", path, body,
+		     deadline_ms, on_answer, question_new(move, fn));
+}
+
+struct json_object *move_claim_json(const struct move *move)
+{
+	struct json_object *obj = json_object_new_object();
+
+	json_add_uint(obj, "generation", move->row.generation);
+	if (move->row.vm_uuid[0])
+		json_add_str(obj, "uuid", move->row.vm_uuid);
+	return obj;
+}
+
+/* ---- progress -------------------------------------------------------- */
+
+static void note_progress(struct move *move)
+{
+	const struct qmp_mig_info *info = &move->ram.info;
+	unsigned percent = 0;
+
+	if (info->ram_total_bytes && info->ram_remaining_bytes <= info->ram_total_bytes)
+		percent = (unsigned)(99 * (info->ram_total_bytes - info->ram_remaining_bytes) /
+				     info->ram_total_bytes);
+	if (info->state == QMP_MIG_ACTIVE && percent > move->ram.percent)
+		move->ram.percent = percent;
+	if (info->ram_transferred_bytes != move->ram.moved_bytes) {
+		move->ram.moved_bytes = info->ram_transferred_bytes;
+		move->ram.moved_at_ms = loop_now_ms(move->moves->env.loop);
+	}
+}
+
+/* A QEMU that once took a guest in says `completed' of that until it sends one
+ * itself (fill_destination_migration_info in QEMU's migration/migration.c); only
+ * a source that is done has an account of its RAM. */
+static enum qmp_mig_state own_state(const struct move *move)
+{
+	bool is_old = move->side == MOVE_SRC && move->ram.info.state == QMP_MIG_COMPLETED &&
+		      move->ram.info.ram_total_bytes == 0;
+
+	return is_old ? QMP_MIG_NONE : move->ram.info.state;
+}
+
+static void on_info(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct err bad;
+
+	move->facts.query_pending = false;
+	if (err) {
+		log_warning("move", "query", "move=%s error=%s", move->row.id, err->msg);
+	} else if (!qmp_mig_info_decode(result, &move->ram.info, &bad)) {
+		log_warning("move", "query", "move=%s error=%s", move->row.id, bad.msg);
+	} else {
+		move->ram.state = own_state(move);
+		if (move->ram.info.ram_passes > move->ram.pass)
+			move->ram.pass = move->ram.info.ram_passes;
+		note_progress(move);
+		move_tell(move);
+	}
+	machine_step(&move->machine);
+}
+
+void move_query(struct move *move)
+{
+	if (move->facts.query_pending || !move_qemu(move))
+		return;
+	move->facts.query_pending = true;
+	move_qmp(move, "query-migrate", NULL, QUERY_DEADLINE_MS, on_info);
+}
+
+/* ---- the stream ------------------------------------------------------ */
+
+char *move_dir(const struct move *move)
+{
+	return xasprintf("%s/moves/%s", move->moves->env.run_dir, move->row.id);
+}
+
+char *move_channel_uri(const struct move *move, const char *channel)
+{
+	CLEANUP(free_charp) char *dir = move_dir(move);
+
+	return xasprintf("unix:%s/%s.sock", dir, channel);
+}
+
+static void on_stream_ready(void *data, const struct err *err)
+{
+	struct move *move = data;
+
+	if (err) {
+		move_note(move, "stream", "%s", err->msg);
+		move->facts.stream_gone = true;
+	} else {
+		move->facts.stream_started = true;
+	}
+	machine_step(&move->machine);
+}
+
+static void on_stream_status(void *data, const struct stream_status *status)
+{
+	static const char *const names[] = {
+		[STREAM_CHANNEL_IDLE] = "idle",     [STREAM_CHANNEL_READY] = "ready",
+		[STREAM_CHANNEL_OPEN] = "open",     [STREAM_CHANNEL_CLOSED] = "closed",
+		[STREAM_CHANNEL_FAILED] = "failed",
+	};
+	struct move *move = data;
+
+	if (move->stream_told != names[status->state])
+		move_note(move, "stream", "%s %s", names[status->state], status->error);
+	move->stream_told = names[status->state];
+	if (status->state == STREAM_CHANNEL_READY || status->state == STREAM_CHANNEL_OPEN)
+		move->facts.stream_ready = true;
+	machine_step(&move->machine);
+}
+
+static void on_stream_exited(void *data)
+{
+	struct move *move = data;
+
+	move->facts.stream_gone = true;
+	move_note(move, "stream", "exited");
+	machine_step(&move->machine);
+}
+
+static struct stream_callbacks stream_callbacks(struct move *move)
+{
+	return (struct stream_callbacks){ on_stream_ready, on_stream_status, on_stream_exited,
+					  move };
+}
+
+bool move_start_stream(struct move *move, struct err *err)
+{
+	const struct moves_env *env = &move->moves->env;
+	const struct stream_callbacks cb = stream_callbacks(move);
+	CLEANUP(free_charp) char *dir = move_dir(move);
+	struct stream_config config = {
+		.side = move->side == MOVE_SRC ? STREAM_SRC : STREAM_DST,
+		.link_timeout_ms = env->link_timeout_ms,
+		.connect_timeout_ms = env->prepare_timeout_ms,
+		.bandwidth_bytes_per_s =
+			move->side == MOVE_SRC ? move->options.bandwidth_bytes_per_s : 0,
+	};
+
+	snprintf(config.move_id, sizeof(config.move_id), "%s", move->row.id);
+	snprintf(config.dir, sizeof(config.dir), "%s", dir);
+	snprintf(config.program, sizeof(config.program), "%s", env->stream_program);
+	snprintf(config.ca_file, sizeof(config.ca_file), "%s", env->ca_file);
+	snprintf(config.cert_file, sizeof(config.cert_file), "%s", env->cert_file);
+	snprintf(config.key_file, sizeof(config.key_file), "%s", env->key_file);
+	snprintf(config.peer_id, sizeof(config.peer_id), "%s", move->row.peer);
+	snprintf(config.data_address, sizeof(config.data_address), "%s", move->data_address);
+	snprintf(config.token, sizeof(config.token), "%s", move->token);
+	memcpy(config.channels, move->plan->channels, sizeof(config.channels));
+	config.channel_count = move->plan->channel_count;
+	if (!dir_make(dir, 0700, err))
+		return false;
+	move->stream = stream_start(env->loop, &config, &cb, &move->stream_id, err);
+	if (move->stream)
+		machine_save(&move->machine); /* who it is, for a restart */
+	return move->stream != NULL;
+}
+
+void move_attach_stream(struct move *move)
+{
+	const struct stream_callbacks cb = stream_callbacks(move);
+	CLEANUP(free_charp) char *dir = move_dir(move);
+
+	if (!move->stream_id.pid) {
+		move->facts.stream_gone = true;
+		return;
+	}
+	move->stream = stream_attach(move->moves->env.loop, dir, move->stream_id, &cb);
+}
+
+void move_end_stream(struct move *move)
+{
+	CLEANUP(free_charp) char *dir = move_dir(move);
+	struct err err;
+
+	if (move->stream) {
+		stream_kill(move->stream);
+		stream_free(TAKE_PTR(move->stream));
+	} else {
+		stream_end_lost(move->moves->env.loop, dir, move->stream_id);
+	}
+	if (!dir_remove(dir, &err))
+		log_warning("move", "leftover", "move=%s error=%s", move->row.id, err.msg);
+}

@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The destination's side of a move. */
+#include "move/dst.h"
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "move/priv.h"
+#include "vm/still.h"
+#include "vm/taps.h"
+
+#define COMMAND_DEADLINE_MS 10000
+#define FATE_DEADLINE_MS    5000
+/* While nothing happens, the source is asked so often what became of the move. */
+#define FATE_EVERY_MS 5000
+/* Nothing was loaded and the source does not answer: so long it is waited for. */
+#define OFFER_PATIENCE_MS 60000
+/* After go, QEMU has so long to say that it has loaded everything. */
+#define LOAD_PATIENCE_MS 10000
+#define LOAD_TICK_MS     20
+/* So long a drop waits for the end of a QEMU whose link is broken: it has the reason. */
+#define LAST_WORDS_MS 500
+/* The guest is ours and may stand still: so often we look again. */
+#define DOUBT_TICK_MS 100
+
+bool move_dst_is_loaded(const struct move *move)
+{
+	return move->ram.state == QMP_MIG_COMPLETED;
+}
+
+static void roll_back_gone(struct move *move)
+{
+	const struct vm *vm = move_vm(move);
+	struct err err;
+
+	err_set(&err, ERR_QEMU, "its QEMU ended");
+	if (vm)
+		vm_explain_end(vm, &err);
+	move_roll_back(move, &err);
+}
+
+/* ---- prepare: a QEMU that waits ----------------------------------------- */
+
+static void on_listening(struct move *move, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err)
+		move_roll_back(move, err);
+	else
+		move->facts.qemu_prepared = true;
+	machine_step(&move->machine);
+}
+
+static void on_capabilities(struct move *move, struct json_object *result, const struct err *err)
+{
+	CLEANUP(free_charp) char *uri = move_channel_uri(move, TRANSFER_CHANNEL_RAM);
+	struct json_object *args;
+
+	(void)result;
+	if (err) {
+		move_roll_back(move, err);
+		return;
+	}
+	args = json_object_new_object();
+	json_add_str(args, "uri", uri);
+	move_qmp(move, "migrate-incoming", args, COMMAND_DEADLINE_MS, on_listening);
+}
+
+struct launch {
+	struct moves *moves;
+	char id[ID_UUID_SIZE];
+};
+
+static void on_launched(void *data, const struct err *err)
+{
+	struct launch *launch = data;
+	struct move *move = moves_find(launch->moves, launch->id);
+
+	free(launch);
+	if (!move)
+		return;
+	if (move->machine.state != MOVE_STATE_PREPARE || move->machine.is_saving) {
+		machine_step(&move->machine); /* a rollback waits for this end */
+	} else if (err) {
+		move_roll_back(move, err);
+	} else {
+		move->facts.qemu_launched = true;
+		move_same_launched(move);
+	}
+}
+
+void move_dst_is_same(struct move *move)
+{
+	move_plan_set_capabilities(move, on_capabilities);
+}
+
+void move_dst_enter_prepare(struct machine *machine)
+{
+	struct move *move = move_of(machine);
+	struct launch *launch = xnew(struct launch);
+	struct err err;
+
+	launch->moves = move->moves;
+	memcpy(launch->id, move->row.id, sizeof(launch->id));
+	loop_timer_start(move->tick, move->moves->env.prepare_timeout_ms);
+	move_same_clean(move); /* from here on the record answers, and the source may be lost */
+	vm_launch_incoming(move_vm(move), on_launched, launch);
+	id_token_new(move->token);
+	stream_preamble_key(move->token, move->offer.port_key);
+	if (!move_start_stream(move, &err))
+		move_roll_back(move, &err);
+}
+
+void move_dst_step_prepare(struct machine *machine)
+{
+	struct move *move = move_of(machine);
+	uint64_t waited_ms = machine_in_state_ms(&move->machine);
+
+	if (move->facts.drop_requested) {
+		move_give_up(move, ERR_CANCELLED, MOVE_DROPPED);
+	} else if (move->facts.cancel_requested) {
+		move_give_up(move, ERR_CANCELLED, "it was cancelled on the destination");
+	} else if (move->facts.qemu_launched && move_is_gone(move)) {
+		roll_back_gone(move);
+	} else if (move->facts.stream_gone) {
+		move_give_up(move, ERR_INTERNAL, "migrd-stream ended at its start");
+	} else if (move->facts.qemu_prepared && move->facts.stream_started) {
+		move_stamp(move, MOVE_STAMP_PREPARED);
+		machine_go_to(&move->machine,
+			      &(struct machine_change){
+				      .to = MOVE_STATE_TRANSFER,
+				      .with = { store_put_vm(vm_row(move_vm(move))) } });
+	} else if (waited_ms >= move->moves->env.prepare_timeout_ms) {
+		move_give_up(move, ERR_TIMEOUT, "QEMU was not ready in time");
+	}
+}
+
+/* ---- transfer: the guest arrives ----------------------------------------- */
+
+/* Nothing was heard of the source for so long that somebody should know. */
+static bool is_silent(struct move *move)
+{
+	uint64_t now_ms = loop_now_ms(move->moves->env.loop);
+
+	if (!move->offer.silent_since_ms)
+		move->offer.silent_since_ms = now_ms;
+	return now_ms - move->offer.silent_since_ms > move->moves->env.stuck_after_ms;
+}
+
+void move_dst_note_end(struct move *move, enum verdict verdict, bool run)
+{
+	move->facts.source_has_ended = true;
+	move->source_verdict = verdict;
+	if (verdict != VERDICT_TAKEN) {
+		move->facts.drop_requested = true;
+	} else if (!move->facts.go_requested) {
+		move->facts.go_requested = true;
+		move->offer.go_at_ms = loop_now_ms(move->moves->env.loop);
+		move->facts.run = run;
+	}
+}
+
+/* Its go will never come.  But a guest that is complete may be all that there is. */
+static void note_unheard(struct move *move)
+{
+	if (!move_dst_is_loaded(move)) {
+		move_give_up(move, ERR_NOT_FOUND, "the source has no record of this move any more");
+	} else if (!move->facts.go_requested) {
+		move_is_unheard(move, "the source has no record of this move");
+	}
+}
+
+static void note_fate(struct move *move, struct json_object *fate)
+{
+	const char *name = json_get_str(fate, "verdict");
+	enum verdict verdict = verdict_from_name(name ? name : "");
+
+	if (verdict == VERDICT_UNKNOWN) {
+		note_unheard(move);
+		return;
+	}
+	if (move->offer.silent_since_ms || !move_dst_is_idle(move))
+		move->reason[0] = '\0';
+	move->offer.silent_since_ms = 0;
+	if (json_get_bool(fate, "final", false))
+		move_dst_note_end(move, verdict, json_get_bool(fate, "run", true));
+	machine_step(&move->machine);
+}
+
+/* The source's answer to: what became of this move? */
+static void on_fate(struct move *move, struct json_object *result, const struct err *err)
+{
+	bool unheard;
+
+	move->facts.asked = false;
+	if (!err) {
+		note_fate(move, result);
+		return;
+	}
+	unheard = machine_in_state_ms(&move->machine) > OFFER_PATIENCE_MS;
+	if (!move_dst_is_loaded(move) && !move->facts.stream_ready && unheard)
+		move_give_up(move, err->code, "the source never came");
+	else if (move_dst_is_loaded(move) && move->machine.state == MOVE_STATE_TRANSFER &&
+		 is_silent(move))
+		move_become_stuck(move);
+	else
+		move_is_waiting(move, err);
+}
+
+/* Bytes flow, and QEMU has not got them all: no need to ask anybody. */
+static bool is_busy(const struct move *move)
+{
+	return !move_dst_is_loaded(move) && move->facts.stream_ready && !move->facts.stream_gone &&
+	       move->stream && stream_status(move->stream)->state == STREAM_CHANNEL_OPEN;
+}
+
+static void ask_fate(struct move *move)
+{
+	if (move->facts.asked || is_busy(move))
+		return;
+	move->facts.asked = true;
+	move_ask_peer(move, NULL, NULL, FATE_DEADLINE_MS, on_fate);
+}
+
+void move_dst_enter_transfer(struct machine *machine)
+{
+	struct move *move = move_of(machine);
+
+	if (move->machine.is_resumed)
+		move_query(move);
+	loop_timer_start(move->tick, FATE_EVERY_MS);
+}
+
+/* Ours from here on: on disk before the guest runs. */
+void move_dst_take(struct move *move)
+{
+	const struct vm *vm = move_vm(move);
+	struct store_vm row =
+		vm_promoted_row(vm, move->row.generation + 1,
+				move->facts.run ? VM_INTENT_STARTED : VM_INTENT_PAUSED);
+
+	move->verdict = VERDICT_TAKEN;
+	machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_HANDOVER,
+								.with = { store_put_vm(&row) } });
+}
+
+/* It may come back when the daemon stops: MOVES are there as long as the VM is. */
+struct taps_look {
+	struct vms *vms;
+	struct moves *moves;
+	char vm[ID_UUID_SIZE], id[ID_UUID_SIZE];
+};
+
+static void on_taps(void *data, const struct err *err)
+{
+	struct taps_look *look = data;
+	struct move *move =
+		vm_find_uuid(look->vms, look->vm) ? moves_find(look->moves, look->id) : NULL;
+
+	free(look);
+	if (!move)
+		return;
+	move->offer.taps =
+		MOVE_TAPS_UNKNOWN; /* what came while a record was written is asked again */
+	if (move->machine.state != MOVE_STATE_TRANSFER || move->machine.is_saving)
+		return;
+	move->offer.taps = MOVE_TAPS_GOOD;
+	if (err && !move->facts.source_has_ended)
+		move_roll_back(move, err);
+	machine_step(&move->machine);
+}
+
+/* The guest would run without a network that it has on the source, which may have it back.
+ * A source that has ended the move has not: then it is taken as it is. */
+static bool taps_are_good(struct move *move)
+{
+	struct taps_look *look;
+
+	if (move->facts.source_has_ended || move->offer.taps == MOVE_TAPS_GOOD)
+		return true;
+	if (move->offer.taps == MOVE_TAPS_ASKED)
+		return false;
+	look = xnew(struct taps_look);
+	look->vms = move->moves->env.vms;
+	look->moves = move->moves;
+	memcpy(look->vm, move->row.vm_uuid, sizeof(look->vm));
+	memcpy(look->id, move->row.id, sizeof(look->id));
+	move->offer.taps = MOVE_TAPS_ASKED;
+	if (vm_taps_check(move_vm(move), on_taps, look))
+		return false;
+	free(look);
+	return true;
+}
+
+static bool load_is_late(const struct move *move)
+{
+	return loop_now_ms(move->moves->env.loop) - move->offer.go_at_ms > LOAD_PATIENCE_MS;
+}
+
+/* The source drops a move whose link broke, and what broke it may be our QEMU, whose end
+ * comes a moment later with the true reason. */
+static bool may_explain_itself(const struct move *move)
+{
+	const struct stream_status *status = move->stream ? stream_status(move->stream) : NULL;
+	bool is_broken =
+		move->facts.stream_gone || (status && (status->state == STREAM_CHANNEL_CLOSED ||
+						       status->state == STREAM_CHANNEL_FAILED));
+
+	return is_broken && !move_dst_is_loaded(move) && move->offer.drop_at_ms &&
+	       loop_now_ms(move->moves->env.loop) - move->offer.drop_at_ms < LAST_WORDS_MS;
+}
+
+void move_dst_step_transfer(struct machine *machine)
+{
+	struct move *move = move_of(machine);
+
+	if (move_is_gone(move)) {
+		roll_back_gone(move);
+	} else if (move->ram.state == QMP_MIG_FAILED) {
+		qemu_kill(move_qemu(move)); /* its words are in its log; the end is the fact */
+	} else if (move->facts.drop_requested && may_explain_itself(move)) {
+		loop_timer_start(move->tick, DOUBT_TICK_MS);
+	} else if (move->facts.drop_requested) {
+		move_give_up(move, ERR_CANCELLED, MOVE_DROPPED);
+	} else if (move->facts.cancel_requested && move_dst_may_refuse(move)) {
+		move_give_up(move, ERR_CANCELLED, "it was cancelled on the destination");
+	} else if (move_dst_offer_is_over(move)) {
+		move_give_up(move, ERR_TIMEOUT, "the source sent nothing for too long");
+	} else if (move->facts.go_requested && move_dst_is_loaded(move) && taps_are_good(move)) {
+		move_dst_take(move);
+	} else if (move->facts.go_requested && load_is_late(move)) {
+		move_give_up(move, ERR_TIMEOUT,
+			     move_dst_is_loaded(move) ? "the host's taps could not be looked at"
+						      : "QEMU did not finish loading the guest");
+	} else if (!loop_timer_is_active(move->tick)) {
+		if (!move->facts.go_requested) {
+			move_dst_say_idle(move);
+			ask_fate(move);
+		}
+		loop_timer_start(move->tick,
+				 move->facts.go_requested ? LOAD_TICK_MS : FATE_EVERY_MS);
+	}
+}
+
+/* ---- handover: let it run -------------------------------------------------- */
+
+static void finish(struct move *move)
+{
+	move->facts.is_running = true;
+	move_stamp(move, MOVE_STAMP_RUNNING);
+	move_tell(move); /* the answer to go does not wait for the disk */
+	machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_DONE });
+	/* It may be moved on at once: what is recorded of that comes after this. */
+	move_release_vm(move);
+}
+
+/* Nobody knows whether it runs: look, at the next tick. */
+static void doubt(struct move *move, const struct err *err)
+{
+	move->facts.asked = false;
+	move->machine.is_resumed = true;
+	move_set_reason(move, "cannot let the guest run: %s", err->msg);
+}
+
+/* QEMU says no, so the guest has not run here, and nobody was told otherwise:
+ * the source may have it back. */
+static void on_running(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct vm *vm = move_vm(move);
+
+	(void)result;
+	if (!err && vm)
+		vm_note_run_state(vm, QMP_RUN_RUNNING);
+	if (!err)
+		finish(move);
+	else if (err->code == ERR_QEMU)
+		move_roll_back(move, err);
+	else
+		doubt(move, err);
+}
+
+/* The first `cont' may have been refused, and a second would run the guest without a disk. */
+static void on_images(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct err lost;
+
+	if (err)
+		doubt(move, err);
+	else if (!vm_check_images(result, &lost))
+		on_running(move, NULL, &lost);
+	else
+		move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_running);
+}
+
+static void on_state(struct move *move, struct json_object *result, const struct err *err)
+{
+	enum qmp_run_state state;
+
+	move->facts.asked = false;
+	if (err)
+		return; /* the tick asks again */
+	state = qmp_run_state_decode(result);
+	if (move_vm(move))
+		vm_note_run_state(move_vm(move), state);
+	if (move->facts.run && (state == QMP_RUN_PAUSED || state == QMP_RUN_PRELAUNCH)) {
+		move->facts.asked = true; /* one cont at a time */
+		move_qmp(move, "query-block", NULL, COMMAND_DEADLINE_MS, on_images);
+	} else {
+		finish(move);
+	}
+}
+
+void move_dst_enter_handover(struct machine *machine)
+{
+	struct move *move = move_of(machine);
+	struct vm *vm = move_vm(move);
+
+	if (move->machine.is_resumed)
+		move->facts.run = vm_intent(vm) == VM_INTENT_STARTED;
+	move_stamp(move, MOVE_STAMP_TAKEN);
+	if (vm_role(vm) == VM_ROLE_INCOMING)
+		vm_promote(vm, move->row.generation + 1,
+			   move->facts.run ? VM_INTENT_STARTED : VM_INTENT_PAUSED);
+	loop_timer_start(move->tick, DOUBT_TICK_MS);
+}
+
+void move_dst_step_handover(struct machine *machine)
+{
+	struct move *move = move_of(machine);
+
+	if (move_is_gone(move) && !move->facts.asked && !move->machine.is_resumed) {
+		roll_back_gone(move); /* it has not run here, and nobody was told */
+	} else if (move_is_gone(move)) {
+		finish(move); /* taken is taken: the guest has died as ours */
+	} else if (!move->facts.asked) {
+		move->facts.asked = true;
+		if (move->machine.is_resumed || !move->facts.run)
+			move_qmp(move, "query-status", NULL, COMMAND_DEADLINE_MS, on_state);
+		else
+			move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_running);
+	}
+	if (!move->machine.is_saving && !loop_timer_is_active(move->tick))
+		loop_timer_start(move->tick, DOUBT_TICK_MS);
+}
+
+/* ---- rollback: refused, and nothing stays -------------------------------- */
+
+void move_dst_enter_rollback(struct machine *machine)
+{
+	struct move *move = move_of(machine);
+	struct qemu *qemu = move_qemu(move);
+
+	if (qemu)
+		qemu_kill(qemu);
+	if (move->stream)
+		stream_kill(move->stream);
+}
+
+void move_dst_step_rollback(struct machine *machine)
+{
+	struct move *move = move_of(machine);
+
+	if (move_is_gone(move))
+		machine_go_to(&move->machine,
+			      &(struct machine_change){
+				      .to = MOVE_STATE_FAILED,
+				      .with = { store_delete_vm(move->row.vm_uuid) } });
+	else if (!loop_timer_is_active(move->tick))
+		loop_timer_start(move->tick, FATE_EVERY_MS);
+}
+
+/* ---- events ------------------------------------------------------------- */
+
+void move_dst_event(void *data, const struct qmp_event *event)
+{
+	struct move *move = data;
+
+	if (strcmp(event->name, "MIGRATION") == 0) {
+		const char *status = json_get_str(event->data, "status");
+
+		move_note(move, "MIGRATION", "%s at %lld us", status ? status : "?",
+			  (long long)event->time_us);
+		move->ram.state = qmp_mig_state_from_name(status ? status : "");
+		if (move_dst_is_loaded(move))
+			move_stamp(move, MOVE_STAMP_COMPLETED);
+	} else {
+		move_note(move, event->name, "at %lld us", (long long)event->time_us);
+	}
+	machine_step(&move->machine);
+}

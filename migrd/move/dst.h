@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* move/dst.h -- what the destination does in each state; see move/priv.h.  Thread: loop. */
+#ifndef MIGRD_MOVE_DST_H
+#define MIGRD_MOVE_DST_H
+
+#include <stdbool.h>
+
+#include "wire/verdict.h"
+
+struct machine;
+struct move;
+
+void move_dst_enter_prepare(struct machine *machine);
+void move_dst_step_prepare(struct machine *machine);
+void move_dst_enter_transfer(struct machine *machine);
+void move_dst_step_transfer(struct machine *machine);
+void move_dst_enter_handover(struct machine *machine);
+void move_dst_step_handover(struct machine *machine);
+void move_dst_enter_rollback(struct machine *machine);
+void move_dst_step_rollback(struct machine *machine);
+/* Makes the guest, which is complete here, ours; it then runs if it is to. */
+void move_dst_take(struct move *move);
+/* The source has ended its part: it has given the guest up, or, if a person said so in
+ * our silence, given it to us (TAKEN; RUN: it is to run here). */
+void move_dst_note_end(struct move *move, enum verdict verdict, bool run);
+
+/* The guest is complete here. */
+bool move_dst_is_loaded(const struct move *move);
+
+/* ---- an offer that has not become a guest: move/dst_offer.c ---- */
+
+/* Before go and before the guest is complete here, the source has it: this host may
+ * refuse for good, whatever the reason. */
+bool move_dst_may_refuse(const struct move *move);
+/* The source has not said go, and nothing has come of it for the configured time. */
+bool move_dst_offer_is_over(struct move *move);
+/* For half of that time. */
+bool move_dst_is_idle(struct move *move);
+/* Says so beforehand, and asks the stream how much has come. */
+void move_dst_say_idle(struct move *move);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* move/facts.h -- what a move knows: one line for each fact.
+ *
+ * Something happens, is noted here, and the present state looks at all of it.  A line
+ * makes the member of struct move_facts; a durable one is written into the record and read
+ * again after a restart under its own name, which therefore is never changed or used for
+ * something else.  A fact of one side is never set on the other (tests/lib/move_rig.c looks
+ * at the end of each test).
+ */
+#ifndef MIGRD_MOVE_FACTS_H
+#define MIGRD_MOVE_FACTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* FACT(type, name, side) */
+#define MOVE_DURABLE_FACTS(FACT)                                                            \
+	/* the guest is to run where it ends up */                                          \
+	FACT(bool, run, BOTH)                                                               \
+	/* somebody decided in our place */                                                 \
+	FACT(bool, resolved, BOTH)                                                          \
+	/* the guest stopped by itself (I/O error, panic): it stays as it is */             \
+	FACT(bool, guest_stopped, SRC)                                                      \
+	/* its QEMU will never run by itself again */                                       \
+	FACT(bool, saw_completed, SRC)                                                      \
+	/* a restart cannot know whether go was sent */                                     \
+	FACT(bool, go_in_doubt, SRC)                                                        \
+	/* reserved until the verdict */                                                    \
+	FACT(uint64_t, memory_mib, DST)                                                     \
+	/* by an old record: its end is no refusal */                                       \
+	FACT(bool, may_have_run, DST)
+
+#define MOVE_OTHER_FACTS(FACT)                                                              \
+	/* ---- of the state that was entered last ---- */                                  \
+	/* the question of this state is with the peer */                                   \
+	FACT(bool, asked, BOTH)                                                             \
+	/* and its answer is here */                                                        \
+	FACT(bool, answered, BOTH)                                                          \
+	/* a question to QEMU is under way */                                               \
+	FACT(bool, query_pending, BOTH)                                                     \
+	/* ---- the stream ---- */                                                          \
+	FACT(bool, stream_started, BOTH)                                                    \
+	FACT(bool, stream_ready, BOTH)                                                      \
+	FACT(bool, stream_gone, BOTH)                                                       \
+	/* ---- QEMU and the guest ---- */                                                  \
+	/* capabilities are set; destination: it listens */                                 \
+	FACT(bool, qemu_prepared, BOTH)                                                     \
+	/* begin: block jobs have to end first */                                           \
+	FACT(bool, waits_for_jobs, SRC)                                                     \
+	/* this move started QEMU's NBD server */                                           \
+	FACT(bool, nbd_is_ours, SRC)                                                        \
+	FACT(bool, cancel_sent, SRC)                                                        \
+	FACT(bool, yank_sent, SRC)                                                          \
+	FACT(bool, saw_stop, SRC)                                                           \
+	/* somebody may have resumed it at the last moment */                               \
+	FACT(bool, guest_in_doubt, SRC)                                                     \
+	/* rollback: the guest is as it was before */                                       \
+	FACT(bool, guest_safe, SRC)                                                         \
+	/* its monitor answered */                                                          \
+	FACT(bool, qemu_launched, DST)                                                      \
+	/* cont was answered, or was not wanted */                                          \
+	FACT(bool, is_running, DST)                                                         \
+	/* ---- users and the other host ---- */                                            \
+	FACT(bool, cancel_requested, BOTH)                                                  \
+	/* the destination has no record, see move_is_unheard() */                          \
+	FACT(bool, is_unheard, BOTH)                                                        \
+	/* see move/lease.c */                                                              \
+	FACT(bool, lease_asked, SRC)                                                        \
+	FACT(bool, lease_held, SRC)                                                         \
+	FACT(bool, go_requested, DST)                                                       \
+	FACT(bool, drop_requested, DST)                                                     \
+	/* the source's part is over, see source_verdict */                                 \
+	FACT(bool, source_has_ended, DST)
+
+#define MOVE_FACT_MEMBER(type, name, side) type name;
+struct move_facts {
+	MOVE_DURABLE_FACTS(MOVE_FACT_MEMBER)
+	MOVE_OTHER_FACTS(MOVE_FACT_MEMBER)
+};
+#undef MOVE_FACT_MEMBER
+
+#endif

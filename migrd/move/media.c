@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The destination makes the guest's drives by the definition: it must say what they are
+ * now, media and limits. */
+#include "base/mem.h"
+#include "cmdline/cdrom_seen.h"
+#include "move/priv.h"
+#include "move/src.h"
+#include "move/src_priv.h"
+#include "vm/disk_limits.h"
+
+#define QUERY_DEADLINE_MS 5000
+
+static const struct vm_def *definition_of(const struct move *move)
+{
+	struct vm *vm = move_vm(move);
+	struct err ignored;
+
+	return vm ? vm_def_of(vm, &ignored) : NULL;
+}
+
+static bool is_as_defined(struct json_object *blocks, const struct vm_def *def, struct err *err)
+{
+	return cdrom_seen_check(blocks, def, err) && disk_limits_check(blocks, def, err);
+}
+
+static void on_blocks(struct move *move, struct json_object *result, const struct err *err)
+{
+	const struct vm_def *def = definition_of(move);
+	struct err differs;
+
+	if (err) {
+		move_roll_back(move, err);
+	} else if (def && !is_as_defined(result, def, &differs)) {
+		move_roll_back(move, &differs);
+	} else {
+		move_src_begin_next(move);
+	}
+}
+
+void move_media_check(struct move *move)
+{
+	const struct vm_def *def = definition_of(move);
+
+	if (def && def->cdrom_count + def->disk_count > 0)
+		move_qmp(move, "query-block", NULL, QUERY_DEADLINE_MS, on_blocks);
+	else
+		move_src_begin_next(move);
+}

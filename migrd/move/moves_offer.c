@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A guest is offered: this host is looked at before anything of the move is made. */
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "move/priv.h"
+
+struct waiter {
+	struct waiter *next;
+	moves_offered_fn *fn;
+	void *data;
+};
+
+/* The work item keeps itself and PREFLIGHT; all else ends with the answer. */
+struct offer_look {
+	struct fair_work work;
+	struct moves *moves;
+	struct offer_look *next;
+	struct loop_timer *deadline;
+	struct preflight *preflight;
+	struct waiter *waiters;
+	bool is_answered;
+	char source[ID_NAME_SIZE];
+	uint64_t generation;
+	struct json_object *definition, *plan;
+	struct move_options options;
+	bool run;
+};
+
+static struct offer_look *find(const struct moves *moves, const char *id)
+{
+	struct offer_look *look = moves->looks;
+
+	while (look && (look->is_answered || strcmp(look->preflight->id, id) != 0))
+		look = look->next;
+	return look;
+}
+
+static void look_free(struct offer_look *look)
+{
+	struct offer_look **link = &look->moves->looks;
+
+	while (*link != look)
+		link = &(*link)->next;
+	*link = look->next;
+	preflight_free(look->preflight);
+	json_object_put(look->definition);
+	json_object_put(look->plan);
+	free(look);
+}
+
+static void answer(struct offer_look *look, struct move *move,
+		   const struct preflight_reasons *reasons, const struct err *err)
+{
+	struct waiter *waiters = TAKE_PTR(look->waiters);
+
+	look->is_answered = true;
+	loop_timer_free(TAKE_PTR(look->deadline));
+	while (waiters) {
+		struct waiter *waiter = waiters;
+
+		waiters = waiter->next;
+		waiter->fn(waiter->data, move, reasons, err);
+		free(waiter);
+	}
+}
+
+/* ---- the end of a look ------------------------------------------------------------- */
+
+static void log_reasons(const struct offer_look *look, const struct preflight_reasons *reasons)
+{
+	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++) {
+		if (noise_note(look->moves->noise, look->source, reasons->list[i].text))
+			log_warning("move", "refused", "move=%s peer=%s check=%s reason=%s",
+				    look->preflight->id, look->source, reasons->list[i].check,
+				    reasons->list[i].text);
+	}
+}
+
+static void take(struct offer_look *look)
+{
+	const struct move_offer offer = {
+		.id = look->preflight->id,
+		.source = look->source,
+		.generation = look->generation,
+		.definition = look->definition,
+		.plan = look->plan,
+		.options = look->options,
+		.run = look->run,
+	};
+	struct err err;
+	struct move *move = moves_offered(look->moves, &offer, &err);
+
+	if (move && !move->offer.compared && move->machine.state == MOVE_STATE_PREPARE)
+		move->offer.compared = TAKE_PTR(look->preflight);
+	answer(look, move, NULL, move ? NULL : &err);
+}
+
+static void judge(struct offer_look *look)
+{
+	struct preflight_reasons *reasons = xnew(struct preflight_reasons);
+	struct err err;
+
+	preflight_judge(look->preflight, reasons);
+	if (reasons->count) {
+		log_reasons(look, reasons);
+		preflight_to_err(reasons, &err);
+		answer(look, NULL, reasons, &err);
+	} else {
+		take(look);
+	}
+	free(reasons);
+}
+
+static void run_look(struct fair_work *work)
+{
+	preflight_look_blocking(((struct offer_look *)work)->preflight);
+}
+
+static void look_done(struct fair_work *work)
+{
+	struct offer_look *look = (struct offer_look *)work;
+
+	if (!look->is_answered)
+		judge(look);
+	look_free(look);
+}
+
+static void on_deadline(void *data)
+{
+	struct offer_look *look = data;
+	struct err err;
+
+	err_set(&err, ERR_UNAVAILABLE,
+		"the storage of the guest's images did not answer host '%s' in %u s: mend it, and "
+		"try again",
+		look->moves->env.host_id, look->moves->env.prepare_timeout_ms / 1000);
+	answer(look, NULL, NULL, &err);
+}
+
+/* ---- the beginning ------------------------------------------------------------------ */
+
+static bool decode(const struct move_offer *offer, struct preflight **ret, struct err *err)
+{
+	struct vm_def *def = xnew(struct vm_def);
+	struct evidence *there = offer->evidence ? xnew(struct evidence) : NULL;
+	bool ok = move_offer_decode(offer, def, err) &&
+		  (!there || evidence_decode(offer->evidence, there, err));
+
+	if (ok)
+		*ret = preflight_new(offer->id, offer->source, def, TAKE_PTR(there));
+	free(there);
+	free(def);
+	return ok;
+}
+
+/* Storage that does not answer keeps its look. */
+static bool may_look(const struct moves *moves, const char *source, struct err *err)
+{
+	size_t count = fair_worker_count(moves->looker, source);
+
+	if (count < moves->env.offers_max)
+		return true;
+	return err_set(err, ERR_LIMIT,
+		       "host '%s' is still looking at the storage of %zu other guests that host "
+		       "'%s' offers: wait for them, or raise offers_max there",
+		       moves->env.host_id, count, source);
+}
+
+static struct offer_look *look_new(struct moves *moves, const struct move_offer *offer,
+				   struct err *err)
+{
+	struct preflight *preflight;
+	struct offer_look *look;
+
+	if (!moves_may_add(moves, offer->source, err) || !may_look(moves, offer->source, err) ||
+	    !decode(offer, &preflight, err))
+		return NULL;
+	look = xnew(struct offer_look);
+	look->moves = moves;
+	look->preflight = preflight;
+	look->generation = offer->generation;
+	look->options = offer->options;
+	look->run = offer->run;
+	look->definition = json_object_get(offer->definition);
+	look->plan = json_object_get(offer->plan);
+	snprintf(look->source, sizeof(look->source), "%s", offer->source);
+	look->deadline = loop_timer_new(moves->env.loop, on_deadline, look);
+	loop_timer_start(look->deadline, moves->env.prepare_timeout_ms);
+	look->work.run = run_look;
+	look->work.done = look_done;
+	look->next = moves->looks;
+	moves->looks = look;
+	fair_worker_submit(moves->looker, look->source, &look->work);
+	return look;
+}
+
+bool moves_offer(struct moves *moves, const struct move_offer *offer, moves_offered_fn *fn,
+		 void *data, struct err *err)
+{
+	struct offer_look *look = find(moves, offer->id);
+	struct waiter *waiter;
+
+	if (!look)
+		look = look_new(moves, offer, err);
+	if (!look)
+		return false;
+	if (strcmp(look->source, offer->source) != 0)
+		return err_set(err, ERR_FORBIDDEN, "move %s is not one from host '%s'", offer->id,
+			       offer->source);
+	waiter = xnew(struct waiter);
+	waiter->fn = fn;
+	waiter->data = data;
+	waiter->next = look->waiters;
+	look->waiters = waiter;
+	return true;
+}
+
+void moves_offers_clear(struct moves *moves)
+{
+	for (struct offer_look *look = moves->looks; look; look = look->next) {
+		look->is_answered = true;
+		loop_timer_free(TAKE_PTR(look->deadline));
+		while (look->waiters) {
+			struct waiter *waiter = look->waiters;
+
+			look->waiters = waiter->next;
+			free(waiter);
+		}
+	}
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The moves of this host as the other host sees them: offered, go, drop. */
+#include "base/mem.h"
+#include "move/admission.h"
+#include "move/dst.h"
+#include "move/priv.h"
+
+/* Records that one source may leave here without settling them: a well-behaved one
+ * settles each within seconds. */
+#define UNSETTLED_MAX 256
+
+static bool is_same_vm(const struct move *move, const struct move_claim *claim, struct err *err)
+{
+	if (!claim->vm_uuid[0] || !move->row.vm_uuid[0] ||
+	    strcmp(move->row.vm_uuid, claim->vm_uuid) == 0)
+		return true;
+	return err_set(err, ERR_CONFLICT, "move %s is of VM %s, not %s", move->row.id,
+		       move->row.vm_uuid, claim->vm_uuid);
+}
+
+static bool is_same_move(const struct move *move, const struct move_claim *claim, struct err *err)
+{
+	if (move->side != MOVE_DST || strcmp(move->row.peer, claim->source) != 0)
+		return err_set(err, ERR_FORBIDDEN, "move %s is not one from host '%s'",
+			       move->row.id, claim->source);
+	if (move->row.generation != claim->generation)
+		return err_set(err, ERR_CONFLICT, "move %s is of generation %llu, not %llu",
+			       move->row.id, (unsigned long long)move->row.generation,
+			       (unsigned long long)claim->generation);
+	return is_same_vm(move, claim, err);
+}
+
+bool moves_may_add(const struct moves *moves, const char *source, struct err *err)
+{
+	unsigned unsettled = 0;
+
+	if (!peer_clients_address(moves->env.peers, source))
+		return err_set(err, ERR_FORBIDDEN,
+			       "host '%s' is not known here: add a section [peer %s] to the "
+			       "configuration of host '%s'",
+			       source, source, moves->env.host_id);
+	for (const struct move *move = TAILQ_FIRST(&moves->unsettled); move;
+	     move = TAILQ_NEXT(move, settle.link))
+		unsettled += move->side == MOVE_DST && strcmp(move->row.peer, source) == 0;
+	if (unsettled < UNSETTLED_MAX)
+		return true;
+	return err_set(err, ERR_LIMIT,
+		       "host '%s' has %u ended moves here that it has not settled: it settles them "
+		       "by itself when it can, and 'migrctl host check' on host '%s' tells how to "
+		       "end them",
+		       source, unsettled, moves->env.host_id);
+}
+
+bool move_offer_decode(const struct move_offer *offer, struct vm_def *ret, struct err *err)
+{
+	struct faults *faults = faults_new();
+	bool ok = vm_def_decode(offer->definition, ret, faults);
+
+	if (!ok)
+		faults_to_err(faults, err);
+	faults_free(faults);
+	if (ok && !ret->uuid[0])
+		return err_set(err, ERR_INVALID,
+			       "/definition/uuid: missing: two hosts know a VM by its uuid");
+	return ok;
+}
+
+/* A QEMU of this VM without a record is one of a database that was lost. */
+static bool is_free(const struct moves *moves, const struct vm_def *def, struct err *err)
+{
+	if (!vm_has_stray_qemu(moves->env.vms, def->uuid))
+		return true;
+	return err_set(err, ERR_CONFLICT,
+		       "a QEMU of VM '%s' (uuid %s) runs on host '%s' without a record: 'migrctl "
+		       "host check' there tells of it",
+		       def->name, def->uuid, moves->env.host_id);
+}
+
+/* SOURCE begins another move of the VM only when the former has ended there: what is here of
+ * that one goes as soon as this host knows. */
+static bool has_no_former(struct moves *moves, const char *source, const struct vm_def *def,
+			  struct err *err)
+{
+	const struct vm *vm = vm_find_uuid(moves->env.vms, def->uuid);
+	const struct move *former = vm ? moves_active_of(moves, def->uuid) : NULL;
+
+	if (!former || former->side != MOVE_DST || vm_role(vm) != VM_ROLE_INCOMING ||
+	    strcmp(former->row.peer, source) != 0)
+		return true;
+	return err_set(err, ERR_BUSY, "move %s of the guest is still being cleared up",
+		       former->row.id);
+}
+
+/* Promised to guests that are not here yet. */
+static uint64_t reserved_mib(const struct moves *moves)
+{
+	const struct move *move;
+	uint64_t sum = 0;
+
+	TAILQ_FOREACH(move, &moves->active, active_link)
+	{
+		if (move->side == MOVE_DST && !move_is_final(move) && move->verdict == VERDICT_NONE)
+			sum += move->facts.memory_mib;
+	}
+	return sum;
+}
+
+/* One peer shall not be able to hold this host: neither its processes nor all of its
+ * memory. A guest that comes alone may be as large as there is room. */
+static bool may_offer(const struct moves *moves, const char *source, uint64_t wanted_mib,
+		      struct err *err)
+{
+	const struct moves_env *env = &moves->env;
+	const struct move *move;
+	uint64_t available_mib = admission_available_mib(), promised_mib = 0;
+	unsigned open = 0;
+
+	TAILQ_FOREACH(move, &moves->active, active_link)
+	{
+		if (move->side != MOVE_DST || move_is_final(move) ||
+		    move->verdict != VERDICT_NONE || strcmp(move->row.peer, source) != 0)
+			continue;
+		open++;
+		promised_mib += move->facts.memory_mib;
+	}
+	if (open >= env->offers_max)
+		return err_set(err, ERR_LIMIT,
+			       "%u guests of host '%s' are on their way here already: wait for "
+			       "one, or raise offers_max there",
+			       open, source);
+	if (open && promised_mib + wanted_mib > available_mib / 100 * env->offers_memory_percent)
+		return err_set(err, ERR_LIMIT,
+			       "%llu MiB are promised to guests of host '%s' already: with %llu "
+			       "MiB more it would be over %u %% of what is available: wait for "
+			       "one, or raise offers_memory_percent there",
+			       (unsigned long long)promised_mib, source,
+			       (unsigned long long)wanted_mib, env->offers_memory_percent);
+	return true;
+}
+
+static bool has_room(const struct moves *moves, const struct vm_def *def, struct err *err)
+{
+	const struct admission admission = {
+		.available_mib = admission_available_mib(),
+		.reserved_mib = reserved_mib(moves),
+		.kept_mib = moves->env.memory_reserve_mib,
+		.wanted_mib = vm_def_memory_mib(def),
+	};
+
+	return admission_check(&admission, err);
+}
+
+static struct move *new_incoming(struct moves *moves, const char *id, const char *source,
+				 uint64_t generation)
+{
+	struct move *move = move_new(moves, MOVE_DST, id);
+
+	move->row.generation = generation;
+	snprintf(move->row.peer, sizeof(move->row.peer), "%s", source);
+	move_stamp(move, MOVE_STAMP_CREATED);
+	return move;
+}
+
+struct move *moves_offered(struct moves *moves, const struct move_offer *offer, struct err *err)
+{
+	const struct move_claim claim = { offer->id, offer->source, "", offer->generation,
+					  .run = offer->run };
+	struct move *move = moves_find(moves, offer->id);
+	CLEANUP(free_planp) struct transfer_plan *plan = NULL;
+	struct vm_def *def = NULL;
+	struct vm *vm = NULL;
+	uint64_t memory_mib;
+
+	if (move)
+		return is_same_move(move, &claim, err) ? move : NULL;
+	if (!moves_may_add(moves, offer->source, err))
+		return NULL;
+	plan = move_plan_decode(offer->plan, err);
+	if (!plan)
+		return NULL;
+	def = xnew(struct vm_def);
+	if (move_offer_decode(offer, def, err) && is_free(moves, def, err) &&
+	    has_no_former(moves, offer->source, def, err) &&
+	    may_offer(moves, offer->source, vm_def_memory_mib(def), err) &&
+	    has_room(moves, def, err))
+		vm = vm_new_incoming(moves->env.vms, def, offer->generation, err);
+	memory_mib = vm_def_memory_mib(def);
+	free(def);
+	if (!vm)
+		return NULL;
+	move = new_incoming(moves, offer->id, offer->source, offer->generation);
+	move->options = offer->options;
+	move->facts.run = offer->run;
+	move->facts.memory_mib = memory_mib;
+	move->plan = TAKE_PTR(plan);
+	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", vm_uuid(vm));
+	snprintf(move->row.vm_name, sizeof(move->row.vm_name), "%s", vm_name(vm));
+	vm_note_host(vm, offer->source);
+	move->machine.state = MOVE_STATE_PREPARE;
+	if (!move_hold_vm(move, vm, err)) {
+		move_free(move);
+		return NULL;
+	}
+	machine_begin(&move->machine,
+		      &(struct machine_change){ .to = MOVE_STATE_PREPARE,
+						.with = { store_put_vm(vm_row(vm)) } });
+	return move;
+}
+
+/* ---- what is known without a record of the move -------------------------- */
+
+enum verdict moves_verdict_by_vm(struct moves *moves, const char *vm_uuid, uint64_t generation)
+{
+	const struct vm *vm = vm_uuid[0] ? vm_find_uuid(moves->env.vms, vm_uuid) : NULL;
+
+	if (vm && vm_role(vm) == VM_ROLE_OWNED && vm_generation(vm) > generation)
+		return VERDICT_TAKEN;
+	for (const struct move *move = TAILQ_FIRST(&moves->list); move && vm_uuid[0];
+	     move = TAILQ_NEXT(move, link)) {
+		if (move->side == MOVE_SRC && move->row.generation > generation &&
+		    strcmp(move->row.vm_uuid, vm_uuid) == 0)
+			return VERDICT_TAKEN; /* it has been here since, and was moved on */
+	}
+	return VERDICT_UNKNOWN;
+}
+
+/* What was decided is on disk; what is not known may be found out yet. */
+enum verdict move_verdict(const struct move *move)
+{
+	if (move->side == MOVE_SRC || move->verdict != VERDICT_UNKNOWN)
+		return move->verdict;
+	return moves_verdict_by_vm(move->moves, move->row.vm_uuid, move->row.generation);
+}
+
+static void explain_unknown(struct move *move)
+{
+	struct vms *vms = move->moves->env.vms;
+	const char *host = move->moves->env.host_id;
+
+	if (vm_has_stray_qemu(vms, move->row.vm_uuid))
+		err_set(&move->error, ERR_NOT_FOUND,
+			"host '%s' has no record of the move, but a QEMU of this VM without a "
+			"record: its database is new",
+			host);
+	else
+		err_set(&move->error, ERR_NOT_FOUND, "host '%s' has no record of the move", host);
+}
+
+/* It says only that the move is not known, against an offer that is still on its way. */
+static struct move *record_unknown(struct moves *moves, const struct move_claim *claim)
+{
+	struct move *move = new_incoming(moves, claim->id, claim->source, claim->generation);
+
+	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", claim->vm_uuid);
+	move->verdict = VERDICT_UNKNOWN;
+	explain_unknown(move);
+	machine_begin(&move->machine, &(struct machine_change){ .to = MOVE_STATE_FAILED });
+	return move;
+}
+
+static struct move *find_or_record(struct moves *moves, const struct move_claim *claim,
+				   struct err *err)
+{
+	struct move *move = moves_find(moves, claim->id);
+
+	if (move)
+		return is_same_move(move, claim, err) ? move : NULL;
+	return moves_may_add(moves, claim->source, err) ? record_unknown(moves, claim) : NULL;
+}
+
+/* ---- go, drop, settle ------------------------------------------------------- */
+
+struct move *moves_go(struct moves *moves, const struct move_claim *claim, struct err *err)
+{
+	struct move *move = find_or_record(moves, claim, err);
+
+	if (!move)
+		return NULL;
+	if (!move->facts.go_requested && move->verdict == VERDICT_NONE) {
+		move->facts.go_requested = true;
+		move->facts.run = claim->run;
+		move->offer.go_at_ms = loop_now_ms(moves->env.loop);
+		move_stamp(move, MOVE_STAMP_GO);
+		loop_timer_stop(move->tick); /* from here on it looks more often */
+		if (move->ram.state != QMP_MIG_COMPLETED &&
+		    move->machine.state == MOVE_STATE_TRANSFER)
+			move_query(move);
+	}
+	machine_step(&move->machine);
+	return move;
+}
+
+struct move *moves_drop(struct moves *moves, const struct move_claim *claim, struct err *err)
+{
+	struct move *move = find_or_record(moves, claim, err);
+
+	if (!move)
+		return NULL;
+	if (!move->facts.drop_requested)
+		move->offer.drop_at_ms = loop_now_ms(moves->env.loop);
+	move->facts.drop_requested = true;
+	machine_step(&move->machine);
+	return move;
+}
+
+static bool check_end(const struct move *move, const struct move_claim *claim, struct err *err)
+{
+	if (!is_same_move(move, claim, err))
+		return false;
+	if (!move_is_final(move) || move_agrees(move, claim->verdict))
+		return true;
+	return err_set(err, ERR_CONFLICT,
+		       "the move is '%s' here and '%s' on host '%s': 'migrctl host check' tells "
+		       "who "
+		       "has the guest",
+		       verdict_names[move->verdict], verdict_names[claim->verdict], claim->source);
+}
+
+bool moves_settle(struct moves *moves, const struct move_claim *claim, struct move **ret,
+		  struct err *err)
+{
+	struct move *move = moves_find(moves, claim->id);
+
+	if (move && !check_end(move, claim, err))
+		return false;
+	*ret = move;
+	if (!move)
+		return true;
+	if (move_is_final(move)) {
+		move_note_settled(move);
+		return true;
+	}
+	move_dst_note_end(move, claim->verdict, claim->run);
+	machine_step(&move->machine);
+	return true;
+}
+
+/* Nothing is spent for a caller before it has proved that it is the source's, with
+ * a line that was not used before. */
+bool moves_claim(void *data, const struct stream_preamble *preamble, int fd)
+{
+	struct move *move = moves_find(data, preamble->move_id);
+
+	if (!move || move->side != MOVE_DST || !move->stream || move->facts.stream_gone ||
+	    (move->machine.state != MOVE_STATE_PREPARE &&
+	     move->machine.state != MOVE_STATE_TRANSFER))
+		return false;
+	if (!stream_preamble_is_proved(preamble, move->offer.port_key) ||
+	    !stream_attempts_take(&move->offer.attempts, preamble->attempt))
+		return false;
+	stream_accept(move->stream, fd, preamble->channel);
+	return true;
+}

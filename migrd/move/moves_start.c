@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How a move away begins: checked at once, then in its turn at the VM's monitor. */
+#include "base/mem.h"
+#include "move/priv.h"
+#include "vm/entry.h"
+
+struct start {
+	struct moves *moves;
+	char vm[ID_NAME_SIZE], to[ID_NAME_SIZE], key[ID_NAME_SIZE + 1];
+	char *request; /* or NULL */
+	struct move_options options;
+	move_started_fn *started;
+	void *data;
+	struct err err;
+};
+
+/* ---- what can be known ----------------------------------------------- */
+
+/* A record of before has no text of its request: then these two decide. */
+static bool is_same_request(const struct start *start, const struct move *move)
+{
+	if (strcmp(move->row.vm_name, start->vm) != 0 || strcmp(move->row.peer, start->to) != 0)
+		return false;
+	return !move->request || !start->request || strcmp(move->request, start->request) == 0;
+}
+
+/* The move that the key has made already; NULL and no ERR: it is a new one. */
+static struct move *find_key(const struct start *start, struct err *err)
+{
+	struct move *move = start->key[0] ? TAILQ_FIRST(&start->moves->list) : NULL;
+
+	while (move && strcmp(move->row.idempotency_key, start->key) != 0)
+		move = TAILQ_NEXT(move, link);
+	if (!move || is_same_request(start, move))
+		return move;
+	err_set(err, ERR_KEY_REUSED,
+		"the Idempotency-Key '%s' was used for another request, which made move %s: a new "
+		"request wants a new key",
+		start->key, move->row.id);
+	return NULL;
+}
+
+/* A disk that only this host has would be missing on the other. */
+static bool check_disks(const struct vm *vm, struct err *err)
+{
+	CLEANUP(json_putp) struct json_object *obj = json_read_back(vm_definition(vm));
+	struct json_object *disks = json_object_object_get(obj, "disks");
+	size_t count = disks ? json_object_array_length(disks) : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *disk = json_object_array_get_idx(disks, i);
+
+		if (!json_get_bool(disk, "shared", false) &&
+		    !json_get_bool(disk, "readonly", false))
+			return err_set(
+				err, ERR_CONFLICT,
+				"disk '%s' of VM '%s' is local and writable, and is not copied: "
+				"put it on storage that both hosts see, and mark it \"shared\"",
+				json_get_str(disk, "id"), vm_name(vm));
+	}
+	return true;
+}
+
+static bool check(const struct start *start, struct vm **ret_vm, struct err *err)
+{
+	const struct moves_env *env = &start->moves->env;
+	struct vm *vm = vm_find(env->vms, start->vm);
+
+	if (!vm)
+		return err_set(err, ERR_NOT_FOUND, "there is no VM '%s' on this host", start->vm);
+	if (strcmp(start->to, env->host_id) == 0)
+		return err_set(err, ERR_CONFLICT, "VM '%s' is on host '%s' already", start->vm,
+			       start->to);
+	if (!peer_clients_address(env->peers, start->to))
+		return err_set(err, ERR_NOT_FOUND,
+			       "host '%s' is not known here: add a section [peer %s] to the "
+			       "configuration",
+			       start->to, start->to);
+	if (!vm_is_active(vm))
+		return err_set(err, ERR_CONFLICT,
+			       "VM '%s' is %s: only a running or paused guest "
+			       "can be moved",
+			       start->vm, vm_state(vm));
+	*ret_vm = vm;
+	return check_disks(vm, err);
+}
+
+/* ---- the beginning --------------------------------------------------- */
+
+static struct move *begin(const struct start *start, struct vm *vm, struct err *err)
+{
+	struct move *move;
+	char id[ID_UUID_SIZE];
+
+	id_uuid_new(id);
+	move = move_new(start->moves, MOVE_SRC, id);
+	move->options = start->options;
+	move->row.generation = vm_generation(vm);
+	move->request = start->key[0] && start->request ? xstrdup(start->request) : NULL;
+	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", vm_uuid(vm));
+	snprintf(move->row.vm_name, sizeof(move->row.vm_name), "%s", start->vm);
+	snprintf(move->row.peer, sizeof(move->row.peer), "%s", start->to);
+	snprintf(move->row.idempotency_key, sizeof(move->row.idempotency_key), "%s", start->key);
+	if (!move_hold_vm(move, vm, err)) {
+		move_free(move);
+		return NULL;
+	}
+	move_stamp(move, MOVE_STAMP_CREATED);
+	vm_note_host(vm, start->to);
+	machine_begin(&move->machine,
+		      &(struct machine_change){ .to = MOVE_STATE_BEGIN,
+						.with = { store_put_vm(vm_row(vm)) } });
+	return move;
+}
+
+static void answer(struct start *start, struct move *move, const struct err *err)
+{
+	start->started(start->data, move, move ? NULL : err);
+	free(start->request);
+	free(start);
+}
+
+/* The world may have changed while it waited. */
+static void on_entered(void *data, struct vm_entry *entry, const struct err *refused)
+{
+	struct start *start = data;
+	struct move *move;
+	struct vm *vm;
+	struct err err = { 0 };
+
+	if (!entry) {
+		answer(start, NULL, refused);
+		return;
+	}
+	move = find_key(start, &err);
+	if (!move && !err_is_set(&err) && check(start, &vm, &err))
+		move = begin(start, vm, &err);
+	vm_leave(entry);
+	answer(start, move, &err);
+}
+
+static void on_known(void *data)
+{
+	struct start *start = data;
+
+	answer(start, err_is_set(&start->err) ? NULL : find_key(start, &start->err), &start->err);
+}
+
+void moves_start(struct moves *moves, const struct move_wish *wish, move_started_fn *started,
+		 void *data)
+{
+	struct start *start = xnew(struct start);
+	struct vm *vm;
+
+	start->moves = moves;
+	start->options = wish->options;
+	start->started = started;
+	start->data = data;
+	start->request = wish->request ? xstrdup(wish->request) : NULL;
+	snprintf(start->vm, sizeof(start->vm), "%s", wish->vm);
+	snprintf(start->to, sizeof(start->to), "%s", wish->to);
+	snprintf(start->key, sizeof(start->key), "%s", wish->key ? wish->key : "");
+	if (find_key(start, &start->err) || err_is_set(&start->err) ||
+	    !check(start, &vm, &start->err))
+		loop_post(moves->env.loop, on_known, start);
+	else
+		vm_enter(vm, VM_SYNC_JOB, VM_ENTRY_USUAL, on_entered, start);
+}

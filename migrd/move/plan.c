@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How a move transfers its guest: the plan, and what is done with it. */
+#include "base/mem.h"
+#include "move/priv.h"
+#include "move/src_priv.h"
+
+void move_plan_make(struct move *move)
+{
+	const struct qemu *qemu = move_qemu(move);
+	const struct transfer_features *here = qemu ? qemu_migration_features(qemu) : NULL;
+	const struct transfer_features *there =
+		peer_features(move->moves->env.peers, move->row.peer);
+	struct err err;
+
+	free(move->plan);
+	move->plan = xnew(struct transfer_plan);
+	if (transfer_plan_make(here, there, move->plan, &err))
+		move_src_begin_next(move);
+	else
+		move_roll_back(move, &err);
+}
+
+void move_plan_set_capabilities(struct move *move, move_answer_fn *fn)
+{
+	move_qmp(move, "migrate-set-capabilities", transfer_plan_capabilities(move->plan),
+		 COMMAND_DEADLINE_MS, fn);
+}
+
+struct transfer_plan *move_plan_decode(struct json_object *obj, struct err *err)
+{
+	CLEANUP(free_planp) struct transfer_plan *plan = xnew(struct transfer_plan);
+
+	if (obj ? json_decode_object(obj, transfer_plan_fields, plan, JSON_IGNORE_UNKNOWN, err)
+		: transfer_plan_make(NULL, NULL, plan, err))
+		return TAKE_PTR(plan);
+	err_wrap(err, "the transfer plan");
+	return NULL;
+}

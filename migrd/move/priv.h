@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* move/priv.h -- shared by the files that make up a move.
+ *
+ * A move is driven by facts: whatever happens (an event, an answer, the end of
+ * a process) is noted in the move, and then machine_step() lets the present state
+ * decide.  So the order in which things happen to arrive does not matter, and a
+ * restart is only another way to learn the facts.
+ */
+#ifndef MIGRD_MOVE_PRIV_H
+#define MIGRD_MOVE_PRIV_H
+
+#include <sys/queue.h>
+
+#include "base/mem.h"
+#include "base/noise.h"
+#include "base/work.h"
+#include "base/work_fair.h"
+#include "machine/machine.h"
+#include "move/facts.h"
+#include "move/move.h"
+#include "preflight/checks.h"
+#include "stream/preamble.h"
+#include "stream/proc.h"
+#include "wire/transfer_plan.h"
+#include "wire/verdict.h"
+
+enum move_side { MOVE_SRC, MOVE_DST };
+
+enum move_state {
+	MOVE_STATE_BEGIN,
+	MOVE_STATE_PREPARE,
+	MOVE_STATE_TRANSFER,
+	MOVE_STATE_HANDOVER,
+	MOVE_STATE_CONFIRM,
+	MOVE_STATE_DONE,
+	MOVE_STATE_ROLLBACK,
+	MOVE_STATE_CANCELLED,
+	MOVE_STATE_FAILED,
+	MOVE_STATE_STUCK,
+	MOVE_STATE_COUNT
+};
+
+/* Flags of a state: a user may cancel; the VM bears a synchronous job of this kind
+ * (enum vm_sync) besides VM_SYNC_QUERY. */
+#define MOVE_CAN_CANCEL  MACHINE_OWN_FLAG(0)
+#define MOVE_BEARS(kind) MACHINE_OWN_FLAG(1 + (kind))
+
+extern const struct machine_state move_src_states[MOVE_STATE_COUNT];
+extern const struct machine_state move_dst_states[MOVE_STATE_COUNT];
+/* move/record.c: by side. */
+extern const struct machine_type move_types[];
+
+/* Moments of a move in microseconds of the monotonic clock; 0: has not been. */
+enum move_stamp {
+	MOVE_STAMP_CREATED,
+	MOVE_STAMP_PREPARED,
+	MOVE_STAMP_MIGRATE,   /* source: `migrate' sent */
+	MOVE_STAMP_STOPPED,   /* source: its CPUs stopped */
+	MOVE_STAMP_COMPLETED, /* source: QEMU says completed; destination: loaded */
+	MOVE_STAMP_GO,        /* source: go sent; destination: go came */
+	MOVE_STAMP_TAKEN,     /* source: the answer; destination: it is on disk */
+	MOVE_STAMP_RUNNING,   /* destination: cont was answered */
+	MOVE_STAMP_ENDED,
+	MOVE_STAMP_COUNT
+};
+
+/* Whose words the reason of a failure is, the best last; NONE: nothing can explain it better. */
+enum move_blame {
+	MOVE_BLAME_NONE,
+	MOVE_BLAME_STREAM,
+	MOVE_BLAME_SILENT, /* QEMU failed and does not say why */
+	MOVE_BLAME_QEMU,
+	MOVE_BLAME_PEER,
+	MOVE_BLAME_GUEST,
+};
+/* What a destination says that only did what the source told it. */
+#define MOVE_DROPPED "the source dropped the move"
+
+struct move_waiter;
+struct offer_look;
+
+enum move_taps { MOVE_TAPS_UNKNOWN, MOVE_TAPS_ASKED, MOVE_TAPS_GOOD };
+
+/* Source: what is asked before anything happens (move/src_begin.c and its rows). */
+struct move_begin {
+	size_t row;                  /* the next one */
+	struct json_object *images;  /* names of the block nodes to activate, or NULL */
+	size_t image;                /* the next of them */
+	uint64_t gathering_since_ms; /* 0: it is not */
+};
+
+/* Destination: a guest that was offered and is not ours (move/dst.c, move/dst_offer.c). */
+struct move_offered {
+	uint64_t progress, progress_at_ms; /* of the source */
+	uint64_t silent_since_ms;          /* the first question without an answer */
+	uint64_t drop_at_ms;               /* likewise of drop */
+	uint64_t go_at_ms;                 /* when go came, on the loop's clock */
+	enum move_taps taps;               /* looked at before it takes the guest */
+	struct preflight *compared;        /* what was found; may be NULL */
+	char port_key[STREAM_PROOF_SIZE];  /* of the data port's callers */
+	struct stream_attempts attempts;   /* at the data port */
+};
+
+/* QEMU's migration, as it tells (move/ask.c). */
+struct move_ram {
+	enum qmp_mig_state state;
+	struct qmp_mig_info info;          /* of the last query-migrate */
+	uint64_t pass;                     /* over the guest's memory; 1 is the first */
+	unsigned percent;                  /* never goes back */
+	uint64_t moved_bytes, moved_at_ms; /* when transferred last grew */
+};
+
+/* Once it has ended: the other side is told (move/moves_settle.c). */
+struct move_settle {
+	TAILQ_ENTRY(move) link;
+	bool is_listed;  /* among moves->unsettled */
+	bool is_counted; /* in moves->settled_count */
+	bool is_done;    /* on disk */
+	bool is_writing;
+	bool asked;
+	uint32_t retry_ms;
+	uint64_t at_ms; /* the next question, on the loop's clock */
+};
+
+struct move {
+	struct machine machine; /* its state is an enum move_state */
+	struct moves *moves;
+	TAILQ_ENTRY(move) link;        /* moves->list */
+	TAILQ_ENTRY(move) active_link; /* moves->active, while IS_ACTIVE */
+	bool is_active;
+	enum move_side side;
+	struct store_move row;
+	char reason[ERR_MSG_SIZE];
+	struct err error;
+	enum move_blame blame; /* source: of the error */
+	struct vm_job job;
+	bool holds_vm;
+	struct move_waiter *waiters;
+	struct loop_timer *tick;  /* progress, backstop of the events */
+	struct loop_timer *retry; /* of the request to the peer */
+	uint32_t retry_ms;
+	uint32_t patience_ms; /* of the last question to the peer in this state */
+
+	/* durable, in the detail of the row */
+	struct move_options options;
+	struct proc_id stream_id;
+	enum verdict verdict; /* the destination's; never changed once it was told */
+	char *request;        /* source: what the user asked, to compare a repeated key */
+	uint64_t stamps[MOVE_STAMP_COUNT];
+	struct json_object *peer_times; /* source: the destination's part, as it told */
+	struct transfer_plan *plan;     /* NULL: not made yet, or by a migrd of before */
+
+	struct move_facts facts; /* one line each: move/facts.h */
+	/* What is more than a word or a number, by part. */
+	struct move_begin begin;   /* source */
+	struct move_offered offer; /* destination */
+	struct move_ram ram;
+	struct move_settle settle;
+	struct stream *stream;
+	const char *stream_told;     /* its state, as in the timeline */
+	enum verdict source_verdict; /* destination: what the source said at its end */
+	uint64_t probed_ms;          /* transfer: when a record was last written as a trial */
+	struct err store_error;      /* of the last record, while the disk refuses */
+	char data_address[STREAM_ADDRESS_SIZE];
+	char token[ID_TOKEN_SIZE];
+	/* Source: what it says of its things, until they were compared; destination: what its
+	 * QEMU is found to have.  May be NULL. */
+	struct evidence *evidence;
+
+	struct {
+		char *text; /* NULL: to be made */
+		size_t len;
+	} texts[MOVE_TEXT_COUNT]; /* see move/text.c */
+};
+
+TAILQ_HEAD(move_list, move);
+
+struct moves {
+	struct moves_env env;
+	struct move_list list;      /* all, newest first */
+	struct move_list active;    /* those that have not become history, newest first */
+	struct move_list unsettled; /* those that have ended, and the other side does not know */
+	size_t settled_count;       /* those of which it does */
+	struct machines machines;   /* find a move by its id */
+	struct worker *worker;      /* looks at storage */
+	struct fair_worker *looker; /* the same for peers that offer */
+	struct noise *noise;        /* offers that are refused */
+	struct offer_look *looks;   /* offers that are not moves yet: move/moves_offer.c */
+	bool is_closing;
+	struct loop_timer *settle_timer; /* see move/moves_settle.c */
+	unsigned settling;               /* its questions under way */
+};
+
+static inline struct move *move_of(struct machine *machine)
+{
+	return CONTAINER_OF(machine, struct move, machine);
+}
+
+static inline const struct move *const_move_of(const struct machine *machine)
+{
+	return CONTAINER_OF((uintptr_t)machine, const struct move, machine);
+}
+
+/* The synchronous jobs that the VM bears in STATE: bits of enum vm_sync. */
+uint32_t move_sync_jobs(const struct move *move, enum move_state state);
+
+/* ---- life ------------------------------------------------------------ */
+
+/* The newest of MOVES from here on; the id must be free. */
+struct move *move_new(struct moves *moves, enum move_side side, const char *id);
+void move_free(struct move *move);
+/* Gives back what only a running move needs. */
+void move_become_history(struct move *move);
+/* The lists of moves: move_new() and move_free() alone put it there and take it away. */
+void moves_insert(struct moves *moves, struct move *move);
+void moves_remove(struct moves *moves, struct move *move);
+/* It has ended: it is no more among the active. */
+void moves_retire(struct moves *moves, struct move *move);
+/* It has ended, or was settled: it is counted among those of its kind. */
+void moves_file(struct moves *moves, struct move *move);
+/* A move has ended or was settled: old history goes, and the store may tidy up.  May
+ * free any settled move. */
+void moves_settled(struct moves *moves);
+/* Binds the VM's async slot to the move. */
+bool move_hold_vm(struct move *move, struct vm *vm, struct err *err);
+void move_release_vm(struct move *move);
+struct vm *move_vm(const struct move *move);     /* NULL: gone */
+struct qemu *move_qemu(const struct move *move); /* NULL: none, or it has ended */
+bool move_is_gone(const struct move *move);      /* the guest's QEMU has ended */
+
+/* ---- from state to state --------------------------------------------- */
+
+/* The words of an error of the peer's, for a text that has named the host. */
+const char *move_peer_words(const struct move *move, const struct err *err);
+/* The peer has not answered: says so, in words that fit the state. */
+void move_is_waiting(struct move *move, const struct err *why);
+/* The destination has no record of the move, and says WHY.  Before any go that is as
+ * good as a refusal; after one the guest may run there, so that the source waits in
+ * stuck, and asks on. */
+void move_is_unheard(struct move *move, const char *why);
+/* To the state that says: a person may have to decide. The reason names what is
+ * known and the commands that would end it. */
+void move_become_stuck(struct move *move);
+/* To rollback, with the reason (kept if one is set already). */
+void move_roll_back(struct move *move, const struct err *why);
+/* The same, with a reason in plain words. */
+void move_give_up(struct move *move, enum err_code code, const char *text);
+/* machine_note(), and a line of the log. */
+void move_note(struct move *move, const char *event, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void move_stamp(struct move *move, enum move_stamp stamp);
+void move_set_reason(struct move *move, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Tells those who wait, and the API. */
+void move_tell(struct move *move);
+
+/* ---- questions ------------------------------------------------------- */
+
+/* The answer to a question of the state in which it was asked; answers that
+ * come when the move has left that state, or is about to, are dropped. */
+typedef void move_answer_fn(struct move *move, struct json_object *result, const struct err *err);
+
+void move_qmp(struct move *move, const char *command, struct json_object *args,
+	      uint32_t deadline_ms, move_answer_fn *fn);
+/* "POST /peer/v1/moves/<id>/VERB"; GET without a verb if VERB is NULL. */
+void move_ask_peer(struct move *move, const char *verb, struct json_object *body,
+		   uint32_t deadline_ms, move_answer_fn *fn);
+/* What go, drop and settle have in common; the caller's. */
+struct json_object *move_claim_json(const struct move *move);
+void move_query(struct move *move); /* query-migrate into info and qemu_state */
+
+/* ---- the transfer plan, see move/plan.c ------------------------------------ */
+
+static inline void free_planp(struct transfer_plan **plan)
+{
+	free(*plan);
+}
+/* Source, in begin: makes it of what both QEMUs offer; move_src_begin_next(), or the move
+ * is rolled back. */
+void move_plan_make(struct move *move);
+/* Tells QEMU its capabilities. */
+void move_plan_set_capabilities(struct move *move, move_answer_fn *fn);
+/* Destination: that of an offer (NULL: what every migrd did before there were plans); the
+ * caller's. INVALID: it is none. */
+struct transfer_plan *move_plan_decode(struct json_object *obj, struct err *err);
+
+/* ---- the stream ------------------------------------------------------ */
+
+char *move_dir(const struct move *move);
+/* Where QEMU finds a channel of the stream; the caller's. */
+char *move_channel_uri(const struct move *move, const char *channel);
+bool move_start_stream(struct move *move, struct err *err);
+void move_attach_stream(struct move *move);
+/* Ends it and removes the move's directory. */
+void move_end_stream(struct move *move);
+
+/* ---- the lease on a transfer, see move/lease.c ------------------------- */
+
+/* Without a question.  At the start of a transfer, for the peer has just answered;
+ * and after a restart: a QEMU that waits in its last pass answers no monitor, so
+ * that the state of the guest is not known before the data has flowed. */
+void move_lease_begin(struct move *move);
+/* Asks the peer whether it is there; each answer lets the data flow on. */
+void move_lease_renew(struct move *move);
+/* In transfer, from time to time: can this host write what it will have to? */
+void move_probe_store(struct move *move);
+/* The guest stands still: from here every byte helps. */
+void move_lease_end(struct move *move);
+
+/* ---- after the end, see move/moves_settle.c --------------------------------- */
+
+/* The move has ended: from now on the other side is told. */
+void move_settle_begin(struct move *move);
+/* The same of one of many; move_settle_later() has to follow. */
+void move_settle_is_due(struct move *move);
+/* Puts it on disk that the other side needs the record no more. */
+void move_note_settled(struct move *move);
+/* The other side's verdict does not contradict that of this one. */
+bool move_agrees(const struct move *move, enum verdict theirs);
+/* Sets the timer to the next question that is due. */
+void move_settle_later(struct moves *moves);
+
+/* ---- the same things on both hosts: move/same.c, move/moves_offer.c ---------- */
+
+/* Source, in begin: finds out what its guest uses; move_src_begin_next() when it is in
+ * evidence. */
+void move_same_gather(struct move *move);
+/* The storage has not answered in the time that a move may take to get ready. */
+bool move_same_is_late(const struct move *move);
+/* Removes what the source's look left beside the images: either side, when it needs it no
+ * more; the source once more after a restart. */
+void move_same_clean(struct move *move);
+/* Destination, in prepare: its QEMU is there.  move_dst_is_same() if it has what was
+ * compared, else the move is rolled back. */
+void move_same_launched(struct move *move);
+void move_dst_compared(struct move *move);
+void move_dst_is_same(struct move *move);
+/* Each reason into the timeline and the log. */
+void move_note_reasons(struct move *move, const struct preflight_reasons *reasons);
+bool move_offer_decode(const struct move_offer *offer, struct vm_def *ret, struct err *err);
+/* May SOURCE leave a new record here?  It must be a peer, and have settled what it left. */
+bool moves_may_add(const struct moves *moves, const char *source, struct err *err);
+/* Nobody will be answered any more. */
+void moves_offers_clear(struct moves *moves);
+
+/* ---- the sides ------------------------------------------------------- */
+
+void move_src_event(void *move, const struct qmp_event *event);
+void move_dst_event(void *move, const struct qmp_event *event);
+void move_qemu_exited(void *move);
+
+/* What is shown of the move has changed. */
+void move_forget_texts(struct move *move);
+
+void move_detail_encode(struct move *move);
+void move_detail_decode(struct move *move);
+
+#endif

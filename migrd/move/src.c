@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The source's side of a move, as far as the guest runs: prepare, transfer. */
+#include "move/src.h"
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "move/downtime.h"
+#include "move/priv.h"
+#include "move/src_priv.h"
+#include "qmp/run_state.h"
+#include "wire/peer_msg.h"
+
+#define RETRY_FIRST_MS 50
+#define RETRY_MAX_MS   1000
+/* A lost question costs the guest its patience: a round trip and two records take
+ * milliseconds.  A host that is slow is asked ever less often. */
+#define PATIENCE_FIRST_MS 1000
+#define PATIENCE_MAX_MS   5000
+/* No byte for so long in transfer: the move is given up. */
+#define STALL_MS 60000
+/* At most between QEMU and the network: two sockets and the stream. */
+#define BUFFERED_BYTES UINT64_C(1000000)
+/* QEMU has no word for "no limit"; its own default is 128 MiB/s
+ * (migration/options.c), far below any link. */
+#define BANDWIDTH_UNLIMITED (UINT64_C(1) << 40)
+
+bool move_src_roll_back_if_asked(struct move *move)
+{
+	if (!move->facts.cancel_requested)
+		return false;
+	move_give_up(move, ERR_CANCELLED, "cancelled on request");
+	return true;
+}
+
+/* What broke may have broken because the guest ended. */
+static void explain_by_guest(const struct move *move, struct err *err)
+{
+	const struct vm *vm = move_vm(move);
+	const char *why = vm ? vm_end_reason(vm) : NULL;
+	struct err plain = *err;
+
+	if (why)
+		err_set(err, plain.code, "%s: %s", why, plain.msg);
+}
+
+bool move_src_roll_back_if_gone(struct move *move)
+{
+	struct err err;
+
+	if (!move_is_gone(move))
+		return false;
+	err_set(&err, ERR_QEMU, "the guest's QEMU ended on the source");
+	explain_by_guest(move, &err);
+	move_roll_back(move, &err);
+	return true;
+}
+
+void move_src_ask(struct move *move, const char *verb, struct json_object *body, move_answer_fn *fn)
+{
+	move->patience_ms = move->patience_ms ? move->patience_ms * 2 : PATIENCE_FIRST_MS;
+	if (move->patience_ms > PATIENCE_MAX_MS)
+		move->patience_ms = PATIENCE_MAX_MS;
+	move->facts.asked = true;
+	move_ask_peer(move, verb, body, move->patience_ms, fn);
+}
+
+void move_src_ask_again_later(struct move *move, const struct err *why)
+{
+	bool has_waited = why->code == ERR_TIMEOUT;
+
+	move->retry_ms = move->retry_ms && !has_waited ? move->retry_ms * 2 : RETRY_FIRST_MS;
+	if (move->retry_ms > RETRY_MAX_MS)
+		move->retry_ms = RETRY_MAX_MS;
+	loop_timer_start(move->retry, move->retry_ms);
+	move_is_waiting(move, why);
+}
+
+/* ---- limits ------------------------------------------------------------ */
+
+struct json_object *move_src_parameters(const struct move *move)
+{
+	const struct move_options *options = &move->options;
+	struct json_object *args = json_object_new_object();
+
+	json_add_uint(args, "max-bandwidth",
+		      options->bandwidth_bytes_per_s ? options->bandwidth_bytes_per_s
+						     : BANDWIDTH_UNLIMITED);
+	json_add_uint(args, "downtime-limit",
+		      downtime_for_pass(options->downtime_limit_ms, move->ram.pass));
+	return args;
+}
+
+static void on_applied(struct move *move, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err)
+		move_set_reason(move, "QEMU did not take the new limits: %s", err->msg);
+}
+
+void move_src_apply_options(struct move *move)
+{
+	if (move->machine.state == MOVE_STATE_TRANSFER && move->stream && !move->facts.saw_stop)
+		stream_set_bandwidth(move->stream, move->options.bandwidth_bytes_per_s);
+	if (move->machine.state == MOVE_STATE_TRANSFER)
+		move_qmp(move, "migrate-set-parameters", move_src_parameters(move),
+			 COMMAND_DEADLINE_MS, on_applied);
+}
+
+/* Why the data channel is broken; NULL: it is not. */
+static const char *stream_fault(const struct move *move)
+{
+	const struct stream_status *status = move->stream ? stream_status(move->stream) : NULL;
+
+	if (status && status->state == STREAM_CHANNEL_FAILED)
+		return status->error;
+	return move->facts.stream_gone ? "migrd-stream ended" : NULL;
+}
+
+/* ---- prepare: the destination gets ready ------------------------------ */
+
+/* Each of the reasons that the destination gives, whole. */
+static void note_reasons(struct move *move, struct json_object *problem)
+{
+	struct json_object *reasons = problem ? json_object_object_get(problem, "reasons") : NULL;
+	size_t count = json_count(reasons);
+
+	for (size_t i = 0; i < count && i < PREFLIGHT_REASONS_MAX; i++) {
+		struct json_object *reason = json_object_array_get_idx(reasons, i);
+		const char *check = json_get_str(reason, "check");
+		const char *detail = json_get_str(reason, "detail");
+
+		move_note(move, "refused", "%s: %s", check ? check : "?", detail ? detail : "?");
+	}
+}
+
+/* An older destination knows nothing of the evidence, and takes any file for the same. */
+static bool was_compared(const struct move *move, const struct peer_prepare_reply *reply,
+			 struct err *err)
+{
+	if (reply->compared || !move->evidence || !move->evidence->file_count ||
+	    move->options.assert_same_disks)
+		return true;
+	return err_set(err, ERR_CONFLICT,
+		       "host '%s' has an older migrd, which does not compare the guest's images "
+		       "with its own: upgrade it, or, if you know that they are the same, ask with "
+		       "assert_same_disks",
+		       move->row.peer);
+}
+
+/* The offer or its answer was lost, or QEMU starts slowly there; or a former move of the
+ * guest is still cleared up there. */
+static bool is_to_be_repeated(struct json_object *result, const struct err *err)
+{
+	return err && ((err->code == ERR_TIMEOUT && !result) || err->code == ERR_BUSY);
+}
+
+static void on_offer_answered(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct peer_prepare_reply reply;
+	struct err bad;
+
+	if (is_to_be_repeated(result, err)) {
+		move_src_ask_again_later(move, err);
+		return;
+	}
+	move_same_clean(move);
+	if (err) {
+		note_reasons(move, result);
+		err_set(&bad,
+			err->code == ERR_CANCELLED ? ERR_PEER : err->code, /* there, not here */
+			"host '%s' cannot take the guest: %s", move->row.peer,
+			move_peer_words(move, err));
+		move_roll_back(move, &bad);
+		return;
+	}
+	if (!peer_prepare_reply_decode(result, &reply, &bad)) {
+		err_wrap(&bad, "host '%s' gave an answer that cannot be understood",
+			 move->row.peer);
+		move_roll_back(move, &bad);
+		return;
+	}
+	if (!was_compared(move, &reply, &bad)) {
+		move_roll_back(move, &bad);
+		return;
+	}
+	snprintf(move->data_address, sizeof(move->data_address), "%s", reply.data_address);
+	snprintf(move->token, sizeof(move->token), "%s", reply.token);
+	move->reason[0] = '\0';
+	if (!move_start_stream(move, &bad))
+		move_roll_back(move, &bad);
+	else
+		loop_timer_start(move->tick, TICK_MS);
+}
+
+/* It may refuse while our stream is still trying to reach it, and then nobody is there
+ * to take that; its own words come with the answer to drop. */
+static void on_prepare_fate(struct move *move, struct json_object *result, const struct err *err)
+{
+	const char *verdict = err ? NULL : json_get_str(result, "verdict");
+	struct err refused;
+
+	move->facts.lease_asked = false;
+	if (!verdict || verdict_from_name(verdict) != VERDICT_REFUSED)
+		return;
+	err_set(&refused, ERR_PEER, "host '%s' refused the guest", move->row.peer);
+	move_src_blame(move, MOVE_BLAME_SILENT, &refused);
+	move_roll_back(move, &refused);
+}
+
+static void ask_prepare_fate(struct move *move)
+{
+	if (!move->facts.lease_asked) {
+		move->facts.lease_asked = true;
+		move_ask_peer(move, NULL, NULL, COMMAND_DEADLINE_MS, on_prepare_fate);
+	}
+	loop_timer_start(move->tick, TICK_MS);
+}
+
+static struct json_object *offer(const struct move *move)
+{
+	struct json_object *obj = json_object_new_object();
+	struct json_object *options = json_object_new_object();
+	const struct vm *vm = move_vm(move);
+
+	json_add_str(obj, "move_id", move->row.id);
+	json_add_str(obj, "source", move->moves->env.host_id);
+	json_add_uint(obj, "generation", move->row.generation);
+	json_add_bool(obj, "run", vm_intent(vm) == VM_INTENT_STARTED);
+	json_object_object_add(obj, "definition", json_read_back(vm_definition(vm)));
+	json_add_uint(options, "bandwidth_bytes_per_s", move->options.bandwidth_bytes_per_s);
+	json_add_uint(options, "downtime_limit_ms", move->options.downtime_limit_ms);
+	json_object_object_add(obj, "options", options);
+	json_object_object_add(obj, "plan", json_encode(transfer_plan_fields, move->plan));
+	if (move->evidence)
+		json_object_object_add(obj, "evidence",
+				       json_encode(evidence_fields, move->evidence));
+	return obj;
+}
+
+void move_src_enter_prepare(struct machine *machine)
+{
+	struct move *move = move_of(machine);
+
+	loop_timer_start(move->tick, move->moves->env.prepare_timeout_ms);
+}
+
+void move_src_step_prepare(struct machine *machine)
+{
+	struct move *move = move_of(machine);
+	uint64_t waited_ms = machine_in_state_ms(&move->machine);
+
+	if (move_src_roll_back_if_asked(move) || move_src_roll_back_if_gone(move))
+		return;
+	if (move->facts.stream_ready) {
+		move_stamp(move, MOVE_STAMP_PREPARED);
+		machine_go_to(&move->machine,
+			      &(struct machine_change){ .to = MOVE_STATE_TRANSFER });
+	} else if (stream_fault(move)) {
+		struct err err;
+
+		err_set(&err, ERR_PEER, "no data connection to host '%s' at %s: %s", move->row.peer,
+			move->data_address, stream_fault(move));
+		move_roll_back(move, &err);
+	} else if (waited_ms >= move->moves->env.prepare_timeout_ms) {
+		move_give_up(move, ERR_TIMEOUT, "the destination was not ready in time");
+	} else if (!move->facts.asked && !loop_timer_is_active(move->retry)) {
+		move_src_ask(move, "prepare", offer(move), on_offer_answered);
+	} else if (move->stream && !loop_timer_is_active(move->tick)) {
+		ask_prepare_fate(move);
+	}
+}
+
+/* ---- transfer: QEMU sends, we watch ------------------------------------ */
+
+static void on_migrate(struct move *move, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (!err)
+		return;
+	log_warning("move", "migrate", "move=%s error=%s", move->row.id, err->msg);
+	move->error = *err;
+	move->ram.state = QMP_MIG_FAILED;
+	machine_step(&move->machine);
+}
+
+static void send_migrate(struct move *move)
+{
+	CLEANUP(free_charp) char *uri = move_channel_uri(move, TRANSFER_CHANNEL_RAM);
+	struct json_object *args = json_object_new_object();
+
+	json_add_str(args, "uri", uri);
+	move_stamp(move, MOVE_STAMP_MIGRATE);
+	move_qmp(move, "migrate", args, COMMAND_DEADLINE_MS, on_migrate);
+}
+
+/* Before the move, or while nobody listened. */
+static bool has_stopped_itself(const struct move *move)
+{
+	const struct qemu *qemu = move_qemu(move);
+	enum qmp_run_state state = qemu ? qemu_run_state(qemu) : QMP_RUN_UNKNOWN;
+
+	return state == QMP_RUN_IO_ERROR || state == QMP_RUN_GUEST_PANICKED ||
+	       state == QMP_RUN_SHUTDOWN || state == QMP_RUN_WATCHDOG;
+}
+
+void move_src_enter_transfer(struct machine *machine)
+{
+	struct move *move = move_of(machine);
+
+	move->ram.moved_at_ms = move->machine.entered_ms;
+	loop_timer_start(move->tick, TICK_MS);
+	move->facts.guest_stopped = has_stopped_itself(move);
+	if (move->machine.is_resumed) {
+		peer_warm(move->moves->env.peers, move->row.peer);
+		move->facts.guest_in_doubt = true; /* its events were lost */
+		move_query(move);
+		move_src_apply_options(move); /* they may not have got to QEMU before */
+	} else {
+		move_lease_begin(move);
+		send_migrate(move);
+	}
+	move_lease_renew(move);
+}
+
+static void on_cancel_answered(struct move *move, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err)
+		log_warning("move", "cancel", "move=%s error=%s", move->row.id, err->msg);
+	move_query(move);
+}
+
+/* QEMU decides the race between a cancel and its own end. */
+void move_src_send_cancel(struct move *move)
+{
+	if (move->facts.cancel_sent)
+		return;
+	move->facts.cancel_sent = true;
+	move_qmp(move, "migrate_cancel", NULL, COMMAND_DEADLINE_MS, on_cancel_answered);
+}
+
+/* By a low limit the stream may have enough to do for long with what QEMU gave it at once. */
+static bool is_stalled(const struct move *move)
+{
+	uint64_t rate = move->options.bandwidth_bytes_per_s;
+	uint64_t allowed_ms = STALL_MS + (rate ? BUFFERED_BYTES * 1000 / rate : 0);
+
+	return loop_now_ms(move->moves->env.loop) - move->ram.moved_at_ms > allowed_ms;
+}
+
+void move_src_qemu_failed(struct move *move)
+{
+	bool has_words = move->ram.info.error[0] != '\0';
+	const char *link = stream_fault(move);
+	enum move_blame blame = has_words ? MOVE_BLAME_QEMU : MOVE_BLAME_SILENT;
+	struct err err;
+
+	if (move->facts.cancel_requested) {
+		blame = MOVE_BLAME_NONE;
+		err_set(&err, ERR_CANCELLED, "cancelled on request");
+	} else if (link) {
+		blame = MOVE_BLAME_STREAM; /* QEMU's words are of its socket to the stream */
+		err_set(&err, ERR_PEER, "the data connection to host '%s' broke: %s",
+			move->row.peer, link);
+	} else {
+		err_set(&err, ERR_QEMU, "QEMU gave the transfer up: %s",
+			has_words ? move->ram.info.error : "it does not say why");
+	}
+	if (!err_is_set(&move->error))
+		move->blame = blame;
+	move_roll_back(move, &err);
+}
+
+/* After a restart: QEMU was never told to migrate. */
+static bool never_began(const struct move *move)
+{
+	return move->machine.is_resumed && move->ram.state == QMP_MIG_NONE;
+}
+
+void move_src_step_transfer(struct machine *machine)
+{
+	struct move *move = move_of(machine);
+
+	if (move_src_roll_back_if_gone(move))
+		return;
+	if (move->ram.state == QMP_MIG_FAILED || move->ram.state == QMP_MIG_CANCELLED) {
+		move_src_qemu_failed(move);
+		return;
+	}
+	if (never_began(move)) {
+		move_give_up(move, ERR_UNAVAILABLE,
+			     "the coordinator was restarted before the start");
+		return;
+	}
+	if (move->facts.saw_stop || move->ram.state == QMP_MIG_DEVICE ||
+	    move->ram.state == QMP_MIG_COMPLETED) {
+		move->error = (struct err){ 0 }; /* of a stall that has ended */
+		machine_go_to(&move->machine,
+			      &(struct machine_change){ .to = MOVE_STATE_HANDOVER });
+		return;
+	}
+	if (is_stalled(move) && !err_is_set(&move->error)) {
+		err_set(&move->error, ERR_TIMEOUT, "no data went to host '%s' for %d s",
+			move->row.peer, STALL_MS / 1000);
+		move_src_send_cancel(move);
+	}
+	if (move->facts.cancel_requested)
+		move_src_send_cancel(move);
+	if (!loop_timer_is_active(move->tick)) {
+		move_lease_renew(move);
+		loop_timer_start(move->tick, TICK_MS);
+	}
+}
+
+static void note_pass(struct move *move, int64_t pass)
+{
+	uint64_t former_ms = downtime_for_pass(move->options.downtime_limit_ms, move->ram.pass);
+
+	move_note(move, "MIGRATION_PASS", "%lld", (long long)pass);
+	move->ram.pass = pass > 0 ? (uint64_t)pass : 0;
+	if (downtime_for_pass(move->options.downtime_limit_ms, move->ram.pass) != former_ms)
+		move_src_apply_options(move);
+}
+
+/* ---- events ------------------------------------------------------------ */
+
+void move_src_event(void *data, const struct qmp_event *event)
+{
+	struct move *move = data;
+	enum qmp_run_state state;
+
+	if (strcmp(event->name, "MIGRATION") == 0) {
+		const char *status = json_get_str(event->data, "status");
+
+		move_note(move, "MIGRATION", "%s at %lld us", status ? status : "?",
+			  (long long)event->time_us);
+		if (status && strcmp(status, "failed") == 0)
+			move_query(move); /* the state comes with QEMU's reason */
+		else
+			move->ram.state = qmp_mig_state_from_name(status ? status : "");
+		if (move->ram.state == QMP_MIG_COMPLETED)
+			move_stamp(move, MOVE_STAMP_COMPLETED);
+	} else if (qmp_event_stops_guest(event, &state)) {
+		/* The STOP that follows is not QEMU's last pass. */
+		move_note(move, event->name, "at %lld us", (long long)event->time_us);
+		move->facts.guest_stopped = true;
+	} else if (strcmp(event->name, "STOP") == 0 && move->machine.state == MOVE_STATE_TRANSFER &&
+		   vm_intent(move_vm(move)) == VM_INTENT_STARTED && !move->facts.guest_stopped) {
+		move_note(move, "STOP", "at %lld us", (long long)event->time_us);
+		move_stamp(move, MOVE_STAMP_STOPPED);
+		move->facts.saw_stop = true;
+		move_lease_end(move);
+	} else if (strcmp(event->name, "RESUME") == 0) {
+		move_note(move, "RESUME", "at %lld us", (long long)event->time_us);
+		move->facts.guest_in_doubt = true; /* it may come after `completed' */
+		move->facts.guest_stopped = false;
+	} else if (strcmp(event->name, "MIGRATION_PASS") == 0) {
+		note_pass(move, json_get_int(event->data, "pass", 0));
+	} else {
+		move_note(move, event->name, "at %lld us", (long long)event->time_us);
+	}
+	machine_step(&move->machine);
+}

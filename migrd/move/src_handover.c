@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The source while the guest stands still, and after it was taken. */
+#include "move/priv.h"
+#include "move/src.h"
+#include "move/src_priv.h"
+#include "vm/entry.h"
+#include "wire/peer_msg.h"
+
+/* While a user's action is with QEMU at the last moment. */
+#define BUSY_TICK_MS 20
+/* A host that has no record of the move may find one only by a person's hand. */
+#define UNHEARD_RETRY_MS 5000
+
+/* ---- handover ---------------------------------------------------------- */
+
+void move_src_enter_handover(struct machine *machine)
+{
+	struct move *move = move_of(machine);
+	const struct vm *vm = move_vm(move);
+
+	if (move->stream)
+		stream_set_link_timeout(move->stream, move->moves->env.handover_link_timeout_ms);
+	move_lease_end(move);
+	peer_warm(move->moves->env.peers, move->row.peer);
+	move->facts.run = (!vm || vm_intent(vm) == VM_INTENT_STARTED) && !move->facts.guest_stopped;
+	if (move->machine.is_resumed)
+		move->facts.guest_in_doubt = true; /* its events were lost */
+	loop_timer_start(move->tick, TICK_MS);
+	if (move->machine.is_resumed)
+		move_query(move);
+}
+
+static void on_go_answered(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct peer_verdict reply;
+	struct err bad;
+
+	if (err) {
+		move_note(move, "go-unanswered", "%s", err->msg);
+		move_src_ask_again_later(move, err);
+		return;
+	}
+	if (!peer_verdict_decode(result, &reply, &bad)) {
+		move_src_ask_again_later(move, &bad);
+		return;
+	}
+	if (reply.verdict == VERDICT_UNKNOWN) {
+		loop_timer_start(move->retry, UNHEARD_RETRY_MS);
+		move_is_unheard(move, reply.reason);
+		return;
+	}
+	move_stamp(move, MOVE_STAMP_TAKEN);
+	move->peer_times = json_object_get(json_get_obj(result, "times"));
+	move->verdict = (enum verdict)reply.verdict;
+	if (move->verdict == VERDICT_REFUSED && !err_is_set(&move->error))
+		err_set(&move->error, ERR_REFUSED, "host '%s' refused the guest: %s",
+			move->row.peer, reply.reason);
+	machine_step(&move->machine);
+}
+
+static void send_go(struct move *move)
+{
+	struct json_object *body;
+
+	if (move->facts.asked || loop_timer_is_active(move->retry))
+		return;
+	body = move_claim_json(move);
+	json_add_bool(body, "run", move->facts.run);
+	move_stamp(move, MOVE_STAMP_GO);
+	move_src_ask(move, "go", body, on_go_answered);
+}
+
+static void note_completed(struct move *move)
+{
+	if (move->facts.saw_completed)
+		return;
+	move->facts.saw_completed = true;
+	move_stamp(move, MOVE_STAMP_COMPLETED);
+	send_go(move);
+	machine_save(&move->machine); /* beside the question, not before it */
+}
+
+static void on_guest_seen(struct move *move, struct json_object *result, const struct err *err)
+{
+	move->facts.query_pending = false;
+	if (err)
+		return; /* the tick looks again */
+	if (qmp_run_state_decode(result) == QMP_RUN_RUNNING) {
+		move_give_up(move, ERR_BUSY,
+			     "the guest was resumed on the source as the transfer ended");
+		return;
+	}
+	move->facts.guest_in_doubt = false;
+	machine_step(&move->machine);
+}
+
+/* A resume that was with QEMU when it completed may run the guest here: then
+ * what the destination has is stale. */
+static bool guest_stands(struct move *move)
+{
+	const struct vm *vm = move_vm(move);
+
+	if (move->facts.saw_completed)
+		return true;
+	if (vm && vm_is_busy(vm))
+		move->facts.guest_in_doubt = true;
+	if (!move->facts.guest_in_doubt)
+		return true;
+	loop_timer_start(move->tick, BUSY_TICK_MS);
+	if (move_is_gone(move)) {
+		move->facts.go_in_doubt = move->facts.go_in_doubt || move->machine.is_resumed;
+		move_src_roll_back_if_gone(move);
+	} else if (!vm_is_busy(vm) && !move->facts.query_pending) {
+		move->facts.query_pending = true;
+		move_qmp(move, "query-status", NULL, COMMAND_DEADLINE_MS, on_guest_seen);
+	}
+	return false;
+}
+
+/* A dead link holds QEMU's main lock in its last pass: only an out-of-band
+ * command gets through (qapi/yank.json). */
+static void yank_if_late(struct move *move)
+{
+	uint64_t waited_ms = machine_in_state_ms(&move->machine);
+	struct vm *vm = move_vm(move);
+	struct json_object *args, *list, *instance;
+
+	if (waited_ms <
+		    move->options.downtime_limit_ms + move->moves->env.handover_link_timeout_ms ||
+	    move->facts.yank_sent || !vm || !vm_job_has_oob(vm, &move->job))
+		return;
+	move->facts.yank_sent = true;
+	args = json_object_new_object();
+	list = json_object_new_array();
+	instance = json_object_new_object();
+	json_add_str(instance, "type", "migration");
+	json_object_array_add(list, instance);
+	json_object_object_add(args, "instances", list);
+	move_note(move, "yank", "QEMU did not finish in %llu ms", (unsigned long long)waited_ms);
+	vm_job_command_oob(vm, &move->job, "yank", args, COMMAND_DEADLINE_MS, NULL, NULL);
+}
+
+/* The guest has stood still for so long that somebody should know. */
+static bool is_silent(const struct move *move)
+{
+	return move->machine.state == MOVE_STATE_HANDOVER && move->retry_ms &&
+	       machine_in_state_ms(&move->machine) > move->moves->env.stuck_after_ms;
+}
+
+void move_src_step_handover(struct machine *machine)
+{
+	struct move *move = move_of(machine);
+
+	if (move->verdict == VERDICT_TAKEN) {
+		machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_CONFIRM });
+	} else if (move->verdict == VERDICT_REFUSED) {
+		move_roll_back(move, &move->error);
+	} else if (move->ram.state == QMP_MIG_COMPLETED || move->facts.saw_completed) {
+		if (!guest_stands(move))
+			return;
+		note_completed(move);
+		if (is_silent(move))
+			move_become_stuck(move);
+		else
+			send_go(move);
+	} else if (move->ram.state == QMP_MIG_FAILED || move->ram.state == QMP_MIG_CANCELLED) {
+		move_src_qemu_failed(move);
+	} else if (move_is_gone(move)) {
+		/* What was seen before a restart and not yet on disk is not known. */
+		move->facts.go_in_doubt = move->facts.go_in_doubt || move->machine.is_resumed;
+		move_src_roll_back_if_gone(move);
+	} else {
+		yank_if_late(move);
+		if (!loop_timer_is_active(move->tick))
+			loop_timer_start(move->tick, TICK_MS);
+	}
+}
+
+/* Two claims, which only a wrong word of an operator can make: not ours to end. */
+static bool is_conflict(const struct move *move)
+{
+	return move->error.code == ERR_CONFLICT && !move->facts.resolved;
+}
+
+static void on_fate(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct peer_fate fate;
+	struct err bad;
+
+	if (err || !peer_fate_decode(result, &fate, &bad)) {
+		move_src_ask_again_later(move, err ? err : &bad);
+	} else if (fate.verdict == VERDICT_UNKNOWN) {
+		loop_timer_start(move->retry, UNHEARD_RETRY_MS);
+		move_is_unheard(move, fate.reason);
+	} else if (fate.verdict == VERDICT_NONE) {
+		move_roll_back(move, &move->error); /* it waits: drop decides */
+	} else {
+		move->verdict = (enum verdict)fate.verdict;
+		machine_step(&move->machine);
+	}
+}
+
+/* Its QEMU died here, and whether go was sent is not known: neither go nor drop can be
+ * said, so the destination is asked what it has. */
+static bool is_in_doubt(const struct move *move)
+{
+	return move->facts.go_in_doubt && move->verdict == VERDICT_NONE &&
+	       !move->facts.saw_completed && move_is_gone(move);
+}
+
+void move_src_step_stuck(struct machine *machine)
+{
+	struct move *move = move_of(machine);
+
+	if (is_conflict(move))
+		return;
+	if (!is_in_doubt(move))
+		move_src_step_handover(machine);
+	else if (!move->facts.asked && !loop_timer_is_active(move->retry))
+		move_src_ask(move, NULL, NULL, on_fate);
+}
+
+/* ---- confirm: the guest is there, ours may go --------------------------- */
+
+/* QEMU's own account of the migration is read before it goes. */
+void move_src_enter_confirm(struct machine *machine)
+{
+	struct move *move = move_of(machine);
+
+	move_end_stream(move);
+	move_query(move);
+}
+
+void move_src_step_confirm(struct machine *machine)
+{
+	struct move *move = move_of(machine);
+
+	if (move_is_gone(move)) {
+		machine_go_to(&move->machine,
+			      &(struct machine_change){
+				      .to = MOVE_STATE_DONE,
+				      .with = { store_delete_vm(move->row.vm_uuid) } });
+	} else if (!move->facts.query_pending && !move->facts.asked) {
+		move->facts.asked = true;
+		qemu_quit(move_qemu(move));
+	}
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The source when the guest stays: it runs on here, and the destination drops its
+ * part. */
+#include "base/log.h"
+#include "move/priv.h"
+#include "move/src.h"
+#include "move/src_priv.h"
+#include "vm/entry.h"
+#include "vm/still.h"
+#include "wire/peer_msg.h"
+
+/* So long we ask a peer that does not answer to drop its part: it may never run
+ * the guest without our go, and asks us for the move's fate when it is back. */
+#define DROP_PATIENCE_MS 30000
+/* The same for one that never answered, so that it hardly has anything. */
+#define DROP_PATIENCE_UNHEARD_MS 3000
+/* QEMU may refuse to run a guest whose disks the other side has not let go yet. */
+#define RESUME_PATIENCE_MS 30000
+
+static uint64_t age_ms(const struct move *move)
+{
+	return machine_in_state_ms(&move->machine);
+}
+
+static void on_stopped(struct move *move, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err) {
+		move_set_reason(move, "the guest cannot be stopped yet: %s", err->msg);
+		move->facts.query_pending = false; /* the tick looks again */
+		return;
+	}
+	move->facts.guest_safe = true;
+	machine_step(&move->machine);
+}
+
+/* A refusal by a lock is waited for here only for a while: afterwards the VM itself goes on
+ * trying, and the move does not keep it.  Any other is never repeated (vm/still.h). */
+static void on_continued(struct move *move, struct json_object *result, const struct err *err)
+{
+	bool is_refused = err && err->code == ERR_QEMU;
+	struct vm *vm = move_vm(move);
+
+	(void)result;
+	if (vm && is_refused)
+		vm_note_still(vm, err);
+	if (err &&
+	    (!is_refused || (vm_cont_may_be_repeated(err) && age_ms(move) < RESUME_PATIENCE_MS))) {
+		move_set_reason(move, "the guest does not go on yet: %s", err->msg);
+		move->facts.query_pending = false; /* the tick looks again */
+		return;
+	}
+	if (err)
+		log_error("move", "resume", "move=%s vm=%s error=%s", move->row.id,
+			  move->row.vm_name, err->msg);
+	move->facts.guest_safe = true;
+	machine_step(&move->machine);
+}
+
+/* An earlier `cont', maybe of before a restart, may have been refused. */
+static void on_images(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct err lost;
+
+	if (err) {
+		log_warning("move", "rollback", "move=%s error=%s", move->row.id, err->msg);
+		move->facts.query_pending = false; /* the tick asks again */
+	} else if (!vm_check_images(result, &lost)) {
+		on_continued(move, NULL, &lost);
+	} else {
+		move_note(move, "resume", "the guest goes on on the source");
+		move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_continued);
+	}
+}
+
+/* Nobody but the destination may run it, until it has refused. */
+static bool is_given_away(const struct move *move)
+{
+	return (move->facts.saw_completed || move->ram.state == QMP_MIG_COMPLETED) &&
+	       move->verdict != VERDICT_REFUSED;
+}
+
+/* QEMU resumes the guest itself when a transfer fails; after `completed' only we
+ * may, and only with a refusal in hand. */
+static void on_guest_state(struct move *move, struct json_object *result, const struct err *err)
+{
+	const struct vm *vm = move_vm(move);
+	bool shall_run = vm && vm_intent(vm) == VM_INTENT_STARTED && !move->facts.guest_stopped;
+
+	if (err) {
+		log_warning("move", "rollback", "move=%s error=%s", move->row.id, err->msg);
+		move->facts.query_pending = false; /* the tick asks again */
+	} else if ((qmp_run_state_decode(result) == QMP_RUN_RUNNING) == shall_run) {
+		move->facts.guest_safe = true;
+		machine_step(&move->machine);
+	} else if (!shall_run) {
+		move_qmp(move, "stop", NULL, COMMAND_DEADLINE_MS, on_stopped);
+	} else if (is_given_away(move)) {
+		move->facts.query_pending = false; /* the answer to drop decides */
+	} else {
+		move_qmp(move, "query-block", NULL, COMMAND_DEADLINE_MS, on_images);
+	}
+}
+
+/* What is not known yet, the tick asks: an answer that asks again at once would
+ * run hot while there is no monitor. */
+static void make_guest_safe(struct move *move)
+{
+	if (move_is_gone(move)) {
+		move->facts.guest_safe = true;
+	} else if (move->ram.state == QMP_MIG_UNKNOWN || move->ram.state == QMP_MIG_CANCELLING ||
+		   move->ram.state == QMP_MIG_FAILING) {
+		; /* the tick asks */
+	} else if (move->ram.state == QMP_MIG_ACTIVE || move->ram.state == QMP_MIG_SETUP) {
+		move_src_send_cancel(move); /* a restart in the middle of a rollback */
+	} else if (!move->facts.query_pending) {
+		move->facts.query_pending = true;
+		move_qmp(move, "query-status", NULL, COMMAND_DEADLINE_MS, on_guest_state);
+	}
+}
+
+static bool go_may_be_out(const struct move *move)
+{
+	return move->stamps[MOVE_STAMP_GO] || move->facts.go_in_doubt;
+}
+
+static void on_dropped(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct peer_verdict reply;
+	struct err bad;
+	bool is_unknown;
+
+	if (err) {
+		move_src_ask_again_later(move, err);
+		return;
+	}
+	if (!peer_verdict_decode(result, &reply, &bad)) {
+		move_src_ask_again_later(move, &bad);
+		return;
+	}
+	is_unknown = reply.verdict == VERDICT_UNKNOWN;
+	if (is_unknown && go_may_be_out(move)) {
+		move_is_unheard(move, reply.reason);
+		return;
+	}
+	/* What was never given away cannot be taken: as good as a refusal. */
+	if (is_unknown)
+		reply.verdict = VERDICT_REFUSED;
+	move->facts.answered = true;
+	move->verdict = (enum verdict)reply.verdict;
+	if (!is_unknown)
+		move_src_blame_peer(move, reply.reason);
+	machine_step(&move->machine);
+}
+
+static void send_drop(struct move *move)
+{
+	struct json_object *body;
+
+	if (move->facts.asked || move->facts.answered || loop_timer_is_active(move->retry))
+		return;
+	body = move_claim_json(move);
+	move_src_ask(move, "drop", body, on_dropped);
+}
+
+void move_src_enter_rollback(struct machine *machine)
+{
+	struct move *move = move_of(machine);
+
+	loop_timer_start(move->tick, TICK_MS);
+	move->facts.guest_safe = false;
+	if (move->verdict == VERDICT_REFUSED)
+		move->facts.answered = true;
+	if (move->stream)
+		stream_kill(move->stream);
+	move_same_clean(move);
+	if (move->ram.state == QMP_MIG_UNKNOWN)
+		move_query(move);
+}
+
+/* The destination will ask us when it is back; but one that may have had our go
+ * may have taken the guest, and then it must not be started here again. */
+static bool may_end_without_answer(struct move *move)
+{
+	uint64_t patience_ms = move->token[0] ? DROP_PATIENCE_MS : DROP_PATIENCE_UNHEARD_MS;
+
+	if (move->facts.go_in_doubt || age_ms(move) < patience_ms)
+		return false;
+	move_note(move, "drop-unanswered", "host '%s' will ask us when it is back", move->row.peer);
+	return true;
+}
+
+/* A guest whose QEMU died here after it was given away is there, and all is
+ * well.  One that runs here as well is a conflict. */
+static void taken_after_all(struct move *move)
+{
+	if (move_is_gone(move)) {
+		machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_CONFIRM });
+		return;
+	}
+	err_set(&move->error, ERR_CONFLICT,
+		"host '%s' has taken the guest, and it is here too: stop one of them, then resolve",
+		move->row.peer);
+	machine_go_to(&move->machine,
+		      &(struct machine_change){ .to = MOVE_STATE_STUCK, .why = move->error.msg });
+}
+
+/* A user's resume obeys the same rule as ours, and a guest that may be the other host's is
+ * not stopped here.  Where the owner is certain, nobody waits for a silent host. */
+static void set_sync_jobs(struct move *move)
+{
+	move->job.allowed = move_sync_jobs(move, MOVE_STATE_ROLLBACK);
+	if (is_given_away(move) || move->ram.state == QMP_MIG_UNKNOWN)
+		move->job.allowed &= ~((1u << VM_SYNC_RESUME) | (1u << VM_SYNC_STOP));
+}
+
+void move_src_step_rollback(struct machine *machine)
+{
+	struct move *move = move_of(machine);
+	bool cancelled = move->error.code == ERR_CANCELLED;
+
+	set_sync_jobs(move);
+	move_src_blame_guest(move);
+	if (!move->facts.guest_safe)
+		make_guest_safe(move);
+	send_drop(move);
+	if (move->verdict == VERDICT_TAKEN) {
+		taken_after_all(move);
+	} else if (move->facts.guest_safe &&
+		   (move->facts.answered || may_end_without_answer(move))) {
+		machine_go_to(&move->machine,
+			      &(struct machine_change){ .to = cancelled ? MOVE_STATE_CANCELLED
+									: MOVE_STATE_FAILED,
+							.why = move->error.msg });
+	} else if (!loop_timer_is_active(move->tick)) {
+		loop_timer_start(move->tick, TICK_MS);
+	}
+}

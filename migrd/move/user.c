@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a user may ask of a move that runs. */
+#include "base/mem.h"
+#include "move/dst.h"
+#include "move/priv.h"
+#include "move/src.h"
+
+bool move_cancel(struct move *move, struct err *err)
+{
+	if (move_is_final(move))
+		return err_set(err, ERR_TOO_LATE, "the move has ended: %s", move_state_name(move));
+	if (move->side == MOVE_DST && !move_dst_may_refuse(move))
+		return err_set(err, ERR_CONFLICT,
+			       "the guest is complete here, or being taken: ask host '%s', where "
+			       "it comes from",
+			       move->row.peer);
+	if (!move_can_cancel(move) && move->machine.state != MOVE_STATE_ROLLBACK)
+		return err_set(err, ERR_TOO_LATE, "the move is in its %s", move_state_name(move));
+	move->facts.cancel_requested = true;
+	move_note(move, "cancel-requested", "%s", "");
+	machine_step(&move->machine);
+	return true;
+}
+
+/* A change of the limits, on its way to the disk. */
+struct setting {
+	struct moves *moves;
+	char id[ID_UUID_SIZE];
+	struct move_options wanted, former;
+	move_set_fn *done;
+	void *data;
+};
+
+static bool may_be_set(const struct move *move, struct err *err)
+{
+	if (move->side != MOVE_SRC || move_is_final(move))
+		return err_set(err, ERR_CONFLICT, "the move is %s: nothing can be set",
+			       move->side == MOVE_SRC ? move_state_name(move) : "another host's");
+	return true;
+}
+
+static void answer(struct setting *setting, struct move *move, const struct err *err)
+{
+	setting->done(setting->data, move, err);
+	free(setting);
+}
+
+static void on_set_saved(void *data, const struct err *err)
+{
+	struct setting *setting = data;
+	struct move *move = moves_find(setting->moves, setting->id);
+
+	if (move && err) {
+		move->options = setting->former;
+	} else if (move) {
+		move_src_apply_options(move);
+		move_tell(move);
+	}
+	answer(setting, move, err);
+}
+
+static void write_setting(void *data, struct move *move)
+{
+	struct setting *setting = data;
+	const struct move_options *wanted = &setting->wanted;
+	struct err err;
+
+	if (!may_be_set(move, &err)) {
+		answer(setting, move, &err);
+		return;
+	}
+	setting->former = move->options;
+	if (wanted->has_bandwidth)
+		move->options.bandwidth_bytes_per_s = wanted->bandwidth_bytes_per_s;
+	if (wanted->has_downtime_limit)
+		move->options.downtime_limit_ms = wanted->downtime_limit_ms;
+	machine_save_for(&move->machine, on_set_saved, setting);
+}
+
+bool move_set(struct move *move, const struct move_options *options, move_set_fn *done, void *data,
+	      struct err *err)
+{
+	struct setting *setting;
+
+	if (!may_be_set(move, err))
+		return false;
+	setting = xnew(struct setting);
+	setting->moves = move->moves;
+	memcpy(setting->id, move->row.id, sizeof(setting->id));
+	setting->wanted = *options;
+	setting->done = done;
+	setting->data = data;
+	move_when(move, MOVE_STEADY, write_setting, setting);
+	return true;
+}

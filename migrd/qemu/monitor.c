@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The monitor of a QEMU: which of the two, and who is at the other end. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "qemu/priv.h"
+
+#define QUERY_DEADLINE_MS 5000
+#define MONITOR_RETRY_MS  1000
+#define MONITOR_COUNT     2
+#define FOREIGN_OPEN_MS   5000
+
+/* The question under way.  Its answer comes even after the connection was
+ * freed, and then finds no qemu. */
+struct qemu_question {
+	struct qemu *qemu;
+};
+
+void qemu_drop_monitor(struct qemu *qemu)
+{
+	if (qemu->question)
+		TAKE_PTR(qemu->question)->qemu = NULL;
+	qemu->step = STEP_UUID;
+	qmp_conn_free(TAKE_PTR(qemu->conn));
+}
+
+/* ---- who is at the other end ----------------------------------------- */
+
+static const struct {
+	const char *command, *member;
+} identify_steps[] = {
+	[STEP_UUID] = { "query-uuid", "UUID" },
+	[STEP_NAME] = { "query-name", "name" },
+	[STEP_FEATURES] = { "query-migrate-capabilities", NULL },
+	[STEP_STATUS] = { "query-status", "status" },
+};
+
+static void monitor_failed(struct qemu *qemu, const struct err *why);
+static void ask_next(struct qemu *qemu);
+
+static void identified(struct qemu *qemu)
+{
+	struct err err;
+
+	if (!qemu->proc && !qemu_watch_process(qemu, &err)) {
+		qemu_tell_ready(qemu, &err);
+		return;
+	}
+	qemu->proved_ms = loop_now_ms(qemu->env->loop);
+	qemu->trouble[0] = '\0';
+	qemu->version = *qmp_conn_version(qemu->conn);
+	if (noise_note(qemu->noise, qemu->name, "monitor"))
+		log_info("qemu", "monitor", "vm=%s pid=%d version=%d.%d.%d state=%s", qemu->name,
+			 (int)qemu->id.pid, qemu->version.major, qemu->version.minor,
+			 qemu->version.micro, qmp_run_state_name(qemu->run.state));
+	if (qemu->told_ready)
+		qemu->cb.found(qemu->cb.data);
+	else
+		qemu_tell_ready(qemu, NULL);
+}
+
+static unsigned monitor_count(const struct qemu *qemu)
+{
+	return qemu->foreign_path ? 1 : MONITOR_COUNT;
+}
+
+static const char *member_of(struct json_object *result, enum identify_step step)
+{
+	const char *member = identify_steps[step].member;
+
+	return member ? json_get_str(result, member) : NULL;
+}
+
+static bool matches(struct qemu *qemu, struct json_object *result)
+{
+	const char *found = member_of(result, qemu->step);
+
+	if (qemu->foreign_path && qemu->step <= STEP_NAME)
+		return qemu_foreign_matches(qemu, found);
+	if (!found && qemu->step != STEP_FEATURES)
+		return false;
+	switch (qemu->step) {
+	case STEP_UUID:
+		return strcmp(found, qemu->uuid) == 0;
+	case STEP_NAME:
+		return strcmp(found, qemu->name) == 0;
+	case STEP_FEATURES:
+		transfer_features_read(result, &qemu->features);
+		return true;
+	case STEP_STATUS:
+		qemu->run.state = qmp_run_state_from_name(found);
+		return true;
+	case STEP_DONE:
+		break;
+	}
+	return false;
+}
+
+static void on_identify_reply(void *data, struct json_object *result, const struct err *err)
+{
+	struct qemu *qemu = ((struct qemu_question *)data)->qemu;
+	const char *found;
+	struct err wrong;
+
+	free(data);
+	if (!qemu)
+		return;
+	qemu->question = NULL;
+	if (err) {
+		monitor_failed(qemu, err);
+		return;
+	}
+	if (!matches(qemu, result)) {
+		found = member_of(result, qemu->step);
+		err_set(&wrong, ERR_CONFLICT,
+			"the monitor of VM '%s' belongs to another guest: its %s says '%.40s'",
+			qemu->name, identify_steps[qemu->step].command, found ? found : "nothing");
+		monitor_failed(qemu, &wrong);
+		return;
+	}
+	qemu->step++;
+	ask_next(qemu);
+}
+
+static void ask_next(struct qemu *qemu)
+{
+	if (qemu->step == STEP_DONE) {
+		identified(qemu);
+		return;
+	}
+	qemu->question = xnew(struct qemu_question);
+	qemu->question->qemu = qemu;
+	qmp_command(qemu->conn, identify_steps[qemu->step].command, NULL, QUERY_DEADLINE_MS,
+		    on_identify_reply, qemu->question);
+}
+
+/* ---- the monitor connection ------------------------------------------ */
+
+static void on_monitor_ready(void *data, const struct err *err)
+{
+	struct qemu *qemu = data;
+
+	if (err) {
+		monitor_failed(qemu, err);
+		return;
+	}
+	qemu->step = STEP_UUID;
+	ask_next(qemu);
+}
+
+static void on_monitor_closed(void *data, const struct err *why)
+{
+	monitor_failed(data, why);
+}
+
+static void on_event(void *data, const struct qmp_event *event)
+{
+	struct qemu *qemu = data;
+
+	if (qemu->step != STEP_DONE)
+		return; /* whose it is, is not known yet; the answers to come tell the state */
+	qmp_run_follow(&qemu->run, event);
+	qemu->cb.event(qemu->cb.data, event);
+}
+
+/* Nobody holds the monitor's socket, so no QEMU does. */
+static bool is_absent(const struct qemu *qemu, const struct err *why)
+{
+	return !qemu->foreign_path && !qemu->proc && why->code == ERR_UNAVAILABLE;
+}
+
+/* A QEMU that refuses its arguments shuts its sockets a moment before its end
+ * is seen: on_exit_seen() has its words, and the retry is for when it has none. */
+static bool is_ending(const struct qemu *qemu, const struct err *why)
+{
+	return !qemu->foreign_path && qemu->proc && why->code == ERR_UNAVAILABLE &&
+	       qemu->failures <= MONITOR_COUNT;
+}
+
+/* One that proves itself and closes at once counts as a failure: else a hostile QEMU
+ * would be connected to without end, and without a pause. */
+static void forget_failures(struct qemu *qemu)
+{
+	if (qemu->step == STEP_DONE &&
+	    loop_now_ms(qemu->env->loop) - qemu->proved_ms >= MONITOR_RETRY_MS)
+		qemu->failures = 0;
+}
+
+static void log_lost(struct qemu *qemu, const char *why)
+{
+	if (noise_note(qemu->noise, qemu->name, "monitor-lost"))
+		log_warning("qemu", "monitor-lost", "vm=%s monitor=%u error=%s", qemu->name,
+			    qemu->monitor, why);
+}
+
+/* Tries the other monitor.  A hung QEMU is not ours to kill: its owner decides,
+ * and we go on trying. */
+static void monitor_failed(struct qemu *qemu, const struct err *why)
+{
+	struct err err = *why;
+
+	forget_failures(qemu);
+	qemu_drop_monitor(qemu);
+	if (qemu->is_quitting || (qemu->proc && !qemu->is_alive))
+		return; /* on_exit_seen() tells */
+	snprintf(qemu->trouble, sizeof(qemu->trouble), "%s", err.msg);
+	log_lost(qemu, err.msg);
+	qemu->monitor = (qemu->monitor + 1) % monitor_count(qemu);
+	if (++qemu->failures < monitor_count(qemu)) {
+		qemu_connect_monitor(qemu);
+		return;
+	}
+	if (is_absent(qemu, why))
+		err_set(&err, ERR_NOT_FOUND, "VM '%s' has no QEMU process", qemu->name);
+	else
+		loop_timer_start(qemu->retry_timer, MONITOR_RETRY_MS);
+	if (!is_ending(qemu, why))
+		qemu_tell_ready(qemu, &err);
+}
+
+static void connect_foreign(struct qemu *qemu, const struct qmp_callbacks *cb)
+{
+	int fd;
+
+	if (qemu_foreign_connect(qemu, &fd, &qemu->refusal))
+		qemu->conn = qmp_conn_open_fd(qemu->env->loop, fd, FOREIGN_OPEN_MS, cb);
+	else
+		loop_timer_start(qemu->retry_timer, 0);
+}
+
+void qemu_connect_monitor(struct qemu *qemu)
+{
+	const struct qmp_callbacks cb = { on_monitor_ready, on_event, on_monitor_closed, qemu };
+	char file[16];
+	CLEANUP(free_charp) char *path = NULL;
+	CLEANUP(free_charp) char *address = NULL;
+
+	if (qemu->foreign_path) {
+		connect_foreign(qemu, &cb);
+		return;
+	}
+	snprintf(file, sizeof(file), "qmp%u.sock", qemu->monitor);
+	path = qemu_path(qemu->env, qemu->uuid, file);
+	address = xasprintf("unix:%s", path);
+	qemu->conn = qmp_conn_open(qemu->env->loop, address, qemu->env->start_timeout_ms, &cb);
+}
+
+void qemu_on_retry(void *data)
+{
+	struct qemu *qemu = data;
+	struct err err = qemu->refusal;
+
+	qemu->refusal = (struct err){ 0 };
+	if (err_is_set(&err)) {
+		monitor_failed(qemu, &err);
+	} else if (qemu->id.pid && !qemu->proc) {
+		err_set(&err, ERR_NOT_FOUND, "the QEMU of VM '%s' (pid %d) has ended", qemu->name,
+			(int)qemu->id.pid);
+		qemu_tell_ready(qemu, &err);
+	} else if (!qemu->conn) {
+		qemu_connect_monitor(qemu);
+	}
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qemu/probe.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json_line.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/proc.h"
+#include "base/strbuf.h"
+#include "cmdline/cmdline.h"
+
+/* QEMU without a machine answers within 0.2 s on an idle host. */
+#define DEADLINE_MS 10000
+/* Greeting and answers are 4 KiB in QEMU 11.1. */
+#define ANSWER_MAX_BYTES 262144
+
+/* All questions are in the socket before QEMU starts, the last is to quit: it ends by itself
+ * whatever becomes of us. */
+static const char questions[] =
+	"{\"execute\":\"qmp_capabilities\"}\n"
+	"{\"execute\":\"query-command-line-options\",\"arguments\":{\"option\":\"chardev\"}}\n"
+	"{\"execute\":\"query-migrate-capabilities\"}\n"
+	"{\"execute\":\"quit\"}\n";
+
+struct waiter {
+	TAILQ_ENTRY(waiter) link;
+	probe_fn *fn;
+	void *data;
+};
+TAILQ_HEAD(waiters, waiter);
+
+struct identity {
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec changed;
+};
+
+struct probe {
+	struct loop *loop;
+	const char *binary;
+	struct identity known_of; /* ino 0: nothing is known */
+	struct qemu_features known;
+	struct waiters waiters;
+	/* while it is asked */
+	struct identity asked_of;
+	int fd;
+	struct loop_watch *watch;
+	struct proc *proc;
+	struct strbuf answer;
+	struct loop_timer *timer; /* the deadline; at once for a QEMU that cannot be started */
+	struct err failure;
+};
+
+static bool same_identity(const struct identity *a, const struct identity *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+	       a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+static struct identity identify(const struct probe *probe)
+{
+	CLEANUP(free_charp) char *path = file_find_program(probe->binary);
+	struct stat st;
+
+	if (!path || stat(path, &st) < 0)
+		return (struct identity){ 0 };
+	return (struct identity){ st.st_dev, st.st_ino, st.st_size, st.st_ctim };
+}
+
+/* ---- the answer ------------------------------------------------------ */
+
+/* [{"option": "chardev", "parameters": [{"name": ...}, ...]}] */
+static bool has_parameter(struct json_object *options, const char *name)
+{
+	struct json_object *parameters =
+		json_object_object_get(json_object_array_get_idx(options, 0), "parameters");
+
+	for (size_t i = 0; json_object_is_type(parameters, json_type_array) &&
+			   i < json_object_array_length(parameters);
+	     i++) {
+		const char *found = json_get_str(json_object_array_get_idx(parameters, i), "name");
+
+		if (found && strcmp(found, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void read_options(struct json_object *answer, struct qemu_features *ret)
+{
+	ret->has_reconnect_ms = has_parameter(answer, "reconnect-ms");
+}
+
+static void read_capabilities(struct json_object *answer, struct qemu_features *ret)
+{
+	transfer_features_read(answer, &ret->migration);
+}
+
+/* Lists, in the order of the questions; other answers are objects.  The first is needed. */
+static void (*const readers[])(struct json_object *answer, struct qemu_features *ret) = {
+	read_options,
+	read_capabilities,
+};
+
+static bool take_line(const char *line, size_t len, size_t reader, struct qemu_features *ret,
+		      struct err *err)
+{
+	static const struct json_line_limits limits = { .max_depth = 16, .max_structure = 100000 };
+	CLEANUP(json_putp) struct json_object *tree = json_line_parse(line, len, &limits, err);
+	struct json_object *list = tree ? json_object_object_get(tree, "return") : NULL;
+
+	if (!json_object_is_type(list, json_type_array))
+		return false;
+	readers[reader](list, ret);
+	return true;
+}
+
+static bool read_answer(const struct probe *probe, struct qemu_features *ret, struct err *err)
+{
+	const char *text = strbuf_str(&probe->answer);
+	size_t reader = 0;
+
+	for (const char *end; reader < ARRAY_LEN(readers) && (end = strchr(text, '\n'));
+	     text = end + 1)
+		reader += take_line(text, (size_t)(end - text), reader, ret, err);
+	if (reader > 0)
+		return true;
+	return err_set(err, ERR_QEMU,
+		       "'%s' does not answer as QEMU does; its own words are in "
+		       "the log of migrd",
+		       probe->binary);
+}
+
+/* ---- the process ----------------------------------------------------- */
+
+static void stop_asking(struct probe *probe)
+{
+	loop_timer_stop(probe->timer);
+	loop_watch_free(TAKE_PTR(probe->watch));
+	closep(&probe->fd);
+	if (probe->proc)
+		proc_kill(probe->proc, SIGKILL); /* it has quit, or is not wanted any more */
+	strbuf_fini(&probe->answer);
+	probe->answer = (struct strbuf)STRBUF_INIT;
+}
+
+static void answer(struct probe *probe, const struct qemu_features *features, const struct err *err)
+{
+	struct waiter *waiter;
+
+	stop_asking(probe);
+	while ((waiter = TAILQ_FIRST(&probe->waiters))) {
+		TAILQ_REMOVE(&probe->waiters, waiter, link);
+		waiter->fn(waiter->data, features, err);
+		free(waiter);
+	}
+}
+
+static void on_end(struct probe *probe)
+{
+	struct qemu_features features = { 0 };
+	struct err err;
+
+	if (!read_answer(probe, &features, &err)) {
+		answer(probe, NULL, &err);
+		return;
+	}
+	probe->known = features;
+	probe->known_of = probe->asked_of;
+	log_info("qemu", "probed", "binary=%s reconnect_ms=%d", probe->binary,
+		 features.has_reconnect_ms);
+	answer(probe, &features, NULL);
+}
+
+static void on_readable(void *data, unsigned ready)
+{
+	struct probe *probe = data;
+	char bytes[4096];
+	ssize_t n = read(probe->fd, bytes, sizeof(bytes));
+
+	(void)ready;
+	if (n > 0 && probe->answer.len + (size_t)n <= ANSWER_MAX_BYTES)
+		strbuf_add(&probe->answer, bytes, (size_t)n);
+	else if (n >= 0 || (errno != EAGAIN && errno != EINTR))
+		on_end(probe); /* also of one that says more than any QEMU would */
+}
+
+static void on_timer(void *data)
+{
+	struct probe *probe = data;
+	struct err err = probe->failure;
+
+	probe->failure = (struct err){ 0 };
+	if (!err_is_set(&err))
+		err_set(&err, ERR_TIMEOUT, "QEMU ('%s') has not said within %d s what it offers",
+			probe->binary, DEADLINE_MS / 1000);
+	answer(probe, NULL, &err);
+}
+
+/* Reaps it; nobody waits for that. */
+static void on_exited(void *data, int status)
+{
+	struct probe *probe = data;
+
+	(void)status;
+	proc_free(TAKE_PTR(probe->proc));
+}
+
+static bool make_sockets(int fds[2], struct err *err)
+{
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		return err_errno(err, "cannot make a pair of sockets");
+	if (write(fds[0], questions, sizeof(questions) - 1) == (ssize_t)sizeof(questions) - 1)
+		return true;
+	return err_errno(err, "cannot write to a new socket");
+}
+
+static bool spawn(struct probe *probe, int fd, struct err *err)
+{
+	CLEANUP(free_charp) char *number = xasprintf("%d", fd);
+	/* On stdio QEMU reads all that was written, even if we die meanwhile; of a socket
+	 * that is closed at the other end it drops what it has not read. */
+	const char *const argv[] = {
+		"bash", "-c",          "exec \"$@\" <&\"$0\" >&\"$0\"",
+		number, probe->binary, "-machine",
+		"none", "-nodefaults", "-display",
+		"none", "-sandbox",    CMDLINE_SANDBOX,
+		"-qmp", "stdio",       NULL,
+	};
+	const struct proc_args args = { .argv = argv, .keep_fds = &fd, .keep_fd_count = 1 };
+	struct proc_id id;
+
+	proc_free(TAKE_PTR(probe->proc)); /* of an earlier question, whose end was not seen yet */
+	if (!proc_spawn(&args, &id, err))
+		return false;
+	probe->proc = proc_watch(probe->loop, id, on_exited, probe, err);
+	return probe->proc != NULL;
+}
+
+static bool begin(struct probe *probe, struct err *err)
+{
+	int fds[2] = { -1, -1 };
+	bool ok;
+
+	probe->asked_of = identify(probe);
+	ok = make_sockets(fds, err) && spawn(probe, fds[1], err);
+	closep(&fds[1]);
+	probe->fd = fds[0];
+	if (!ok)
+		return err_wrap(err, "cannot ask QEMU what it offers");
+	probe->watch = loop_watch_new(probe->loop, probe->fd, on_readable, probe);
+	loop_watch_set(probe->watch, LOOP_READ);
+	return true;
+}
+
+/* ---- use ------------------------------------------------------------- */
+
+struct probe *probe_new(struct loop *loop, const char *binary)
+{
+	struct probe *probe = xnew(struct probe);
+
+	probe->loop = loop;
+	probe->binary = binary;
+	probe->fd = -1;
+	probe->timer = loop_timer_new(loop, on_timer, probe);
+	TAILQ_INIT(&probe->waiters);
+	return probe;
+}
+
+void probe_free(struct probe *probe)
+{
+	struct waiter *waiter;
+
+	if (!probe)
+		return;
+	while ((waiter = TAILQ_FIRST(&probe->waiters))) {
+		TAILQ_REMOVE(&probe->waiters, waiter, link);
+		free(waiter);
+	}
+	stop_asking(probe);
+	proc_free(probe->proc);
+	loop_timer_free(probe->timer);
+	free(probe);
+}
+
+const struct qemu_features *probe_known(const struct probe *probe)
+{
+	struct identity now = identify(probe);
+
+	return now.ino && same_identity(&now, &probe->known_of) ? &probe->known : NULL;
+}
+
+void probe_ask(struct probe *probe, probe_fn *fn, void *data)
+{
+	struct waiter *waiter = xnew(struct waiter);
+
+	waiter->fn = fn;
+	waiter->data = data;
+	TAILQ_INSERT_TAIL(&probe->waiters, waiter, link);
+	if (!loop_timer_is_active(probe->timer)) /* else it is being asked already */
+		loop_timer_start(probe->timer, begin(probe, &probe->failure) ? DEADLINE_MS : 0);
+}
+
+void probe_forget(struct probe *probe, const void *data)
+{
+	struct waiter *waiter, *next;
+
+	for (waiter = TAILQ_FIRST(&probe->waiters); waiter; waiter = next) {
+		next = TAILQ_NEXT(waiter, link);
+		if (waiter->data != data)
+			continue;
+		TAILQ_REMOVE(&probe->waiters, waiter, link);
+		free(waiter);
+	}
+}

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qemu/qemu.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cmdline/cmdline.h"
+#include "net/apply.h"
+#include "qemu/priv.h"
+#include "qmp/refuse.h"
+
+#define QUIT_GRACE_MS 2000
+/* The keeper of the output ends with the last process that can write to it, which
+ * may be one that QEMU started. */
+#define WORDS_PATIENCE_MS 1000
+
+/* ---- the process ----------------------------------------------------- */
+
+/* The owner may free the qemu in there: nothing may follow. */
+void qemu_tell_ready(struct qemu *qemu, const struct err *err)
+{
+	if (qemu->told_ready)
+		return;
+	qemu->told_ready = true;
+	qemu->cb.ready(qemu->cb.data, err);
+}
+
+static void set_exit_error(struct qemu *qemu, struct err *err)
+{
+	char words[ERR_MSG_SIZE];
+
+	qemu_last_words(qemu->env, qemu->uuid, words, sizeof(words));
+	err_set(err, ERR_QEMU, "QEMU ended at its start: %s", words);
+}
+
+static void tell_exit(void *data)
+{
+	struct qemu *qemu = data;
+	struct err err;
+
+	qemu->is_alive = false;
+	qemu->is_ending = false;
+	log_info("qemu", "exited", "vm=%s pid=%d status=%d", qemu->name, (int)qemu->id.pid,
+		 qemu->exit_status);
+	if (!qemu->told_ready) {
+		set_exit_error(qemu, &err);
+		qemu_tell_ready(qemu, &err);
+	} else {
+		qemu->cb.exited(qemu->cb.data);
+	}
+}
+
+void qemu_output_ended(struct qemu *qemu)
+{
+	if (!qemu->is_ending)
+		return;
+	loop_timer_stop(qemu->keeper_timer);
+	tell_exit(qemu);
+}
+
+/* Its end is told when its last words are kept, so that whoever hears of it can say
+ * why. */
+static void on_exit_seen(void *data, int status)
+{
+	struct qemu *qemu = data;
+	struct err err;
+
+	fault_hit("qemu.exited", &err);
+	qemu->is_ending = true;
+	qemu->exit_status = status;
+	loop_timer_stop(qemu->kill_timer);
+	loop_timer_stop(qemu->retry_timer);
+	qemu_drop_monitor(qemu);
+	if (qemu->keeper)
+		loop_timer_start(qemu->keeper_timer, WORDS_PATIENCE_MS);
+	else
+		tell_exit(qemu);
+}
+
+/* The pid file is QEMU's own word; it is there before the monitor answers. */
+static bool find_process(struct qemu *qemu, struct err *err)
+{
+	CLEANUP(free_charp) char *path = qemu_path(qemu->env, qemu->uuid, "pid");
+	CLEANUP(free_charp) char *text = NULL;
+	size_t len;
+	long pid;
+
+	if (!file_read(path, 32, &text, &len, err))
+		return err_wrap(err, "cannot tell which process the monitor of VM '%s' belongs to",
+				qemu->name);
+	pid = strtol(text, NULL, 10);
+	if (pid <= 1)
+		return err_set(err, ERR_INVALID, "'%s' holds no process id", path);
+	return proc_identify((pid_t)pid, &qemu->id, err);
+}
+
+bool qemu_watch_process(struct qemu *qemu, struct err *err)
+{
+	if (!qemu->id.pid && !find_process(qemu, err))
+		return false;
+	qemu->proc = proc_watch(qemu->env->loop, qemu->id, on_exit_seen, qemu, err);
+	qemu->is_alive = qemu->proc != NULL;
+	return qemu->is_alive;
+}
+
+/* ---- life cycle ------------------------------------------------------ */
+
+static void on_kill_timer(void *data)
+{
+	qemu_kill(data);
+}
+
+static const struct noise_kind repeated = { LOG_LEVEL_INFO, "qemu", "repeated", "vm" };
+
+static struct qemu *qemu_new(const struct qemu_env *env, const char *uuid, const char *name,
+			     const struct qemu_callbacks *cb)
+{
+	struct qemu *qemu = xnew(struct qemu);
+
+	loop_assert_thread(env->loop);
+	qemu->env = env;
+	qemu->cb = *cb;
+	snprintf(qemu->uuid, sizeof(qemu->uuid), "%s", uuid);
+	snprintf(qemu->name, sizeof(qemu->name), "%s", name);
+	qmp_run_init(&qemu->run);
+	qemu->kill_timer = loop_timer_new(env->loop, on_kill_timer, qemu);
+	qemu->retry_timer = loop_timer_new(env->loop, qemu_on_retry, qemu);
+	qemu->noise = noise_new(env->loop, &repeated);
+	qemu->keeper_timer = loop_timer_new(env->loop, tell_exit, qemu);
+	return qemu;
+}
+
+static bool make_socket(struct qemu *qemu, const char *file, int *ret_fd, struct err *err)
+{
+	CLEANUP(free_charp) char *path = qemu_path(qemu->env, qemu->uuid, file);
+
+	return unix_listen(path, SOCK_STREAM, ret_fd, err);
+}
+
+/* Taps are QEMU's to open: they were looked at before (vm/taps.h). */
+static bool take_interfaces(const struct vm_def *def, struct cmdline_fds *fds, struct err *err)
+{
+	for (size_t i = 0; i < def->nic_count; i++) {
+		if (def->nics[i].type == VM_DEF_NIC_TYPE_MACVTAP &&
+		    !net_open_macvtap(def->nics[i].ifname, &fds->nic[i], err))
+			return err_wrap(err, "nic '%s'", def->nics[i].id);
+	}
+	return true;
+}
+
+static bool make_sockets(struct qemu *qemu, const struct vm_def *def, struct cmdline_fds *fds,
+			 struct err *err)
+{
+	CLEANUP(free_charp) char *dir = qemu_path(qemu->env, qemu->uuid, NULL);
+
+	return dir_make(dir, 0700, err) && make_socket(qemu, "qmp0.sock", &fds->monitor[0], err) &&
+	       make_socket(qemu, "qmp1.sock", &fds->monitor[1], err) &&
+	       (!def->guest_agent || make_socket(qemu, QEMU_AGENT_SOCKET, &fds->agent, err)) &&
+	       qemu_listen_extra(qemu, def, fds->extra, err) && take_interfaces(def, fds, err);
+}
+
+static void close_sockets(struct cmdline_fds *fds)
+{
+	closep(&fds->monitor[0]);
+	closep(&fds->monitor[1]);
+	closep(&fds->agent);
+	for (size_t i = 0; i < ARRAY_LEN(fds->extra); i++)
+		closep(&fds->extra[i]);
+	for (size_t i = 0; i < ARRAY_LEN(fds->nic); i++)
+		closep(&fds->nic[i]);
+}
+
+static size_t list_fds(const struct cmdline_fds *fds, int *ret_list)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(fds->monitor); i++)
+		ret_list[count++] = fds->monitor[i];
+	if (fds->agent >= 0)
+		ret_list[count++] = fds->agent;
+	for (size_t i = 0; i < ARRAY_LEN(fds->extra); i++)
+		if (fds->extra[i] >= 0)
+			ret_list[count++] = fds->extra[i];
+	for (size_t i = 0; i < ARRAY_LEN(fds->nic); i++)
+		if (fds->nic[i] >= 0)
+			ret_list[count++] = fds->nic[i];
+	return count;
+}
+
+static bool spawn(struct qemu *qemu, const struct cmdline_args *cmdline_args, struct err *err)
+{
+	CLEANUP(closep) int output_fd = -1;
+	struct cmdline *cmdline;
+	int keep[3 + VM_DEF_MONITOR_MAX + VM_DEF_NIC_MAX];
+	struct proc_args args = {
+		.keep_fds = keep,
+		.keep_fd_count = list_fds(cmdline_args->fds, keep),
+	};
+	struct err ignored;
+	bool ok;
+
+	if (fault_hit("qemu.spawn", err) || !qemu_output_start(qemu, &output_fd, err))
+		return false;
+	cmdline = cmdline_build(cmdline_args);
+	args.argv = cmdline_argv(cmdline);
+	args.output_fd = output_fd;
+	ok = proc_spawn(&args, &qemu->id, err);
+	if (ok)
+		fault_hit("qemu.spawned", &ignored); /* it runs, and no record knows */
+	cmdline_free(cmdline);
+	return ok;
+}
+
+static bool launch(struct qemu *qemu, const struct vm_def *def, bool incoming,
+		   const struct qemu_features *features, struct err *err)
+{
+	CLEANUP(free_charp) char *pid_file = qemu_path(qemu->env, qemu->uuid, "pid");
+	struct cmdline_fds fds = CMDLINE_FDS_INIT;
+	const struct cmdline_args args = {
+		.def = def,
+		.binary = qemu->env->binary,
+		.features = features,
+		.pid_file = pid_file,
+		.fds = &fds,
+		.incoming = incoming,
+	};
+	bool ok = make_sockets(qemu, def, &fds, err) && spawn(qemu, &args, err);
+
+	close_sockets(&fds);
+	if (ok && !qemu_watch_process(qemu, err)) {
+		set_exit_error(qemu, err);
+		ok = false;
+	}
+	if (!ok) {
+		if (!qemu->id.pid)
+			qemu_remove_files(qemu->env, def->uuid, false);
+		return err_wrap(err, "cannot start VM '%s'", def->name);
+	}
+	log_info("qemu", "started", "vm=%s pid=%d incoming=%d", def->name, (int)qemu->id.pid,
+		 incoming);
+	qemu_connect_monitor(qemu);
+	return true;
+}
+
+static void on_probed(void *data, const struct qemu_features *features, const struct err *why)
+{
+	struct qemu *qemu = data;
+	struct vm_def *def = TAKE_PTR(qemu->to_launch);
+	struct err err = why ? *why : (struct err){ 0 };
+	bool ok = false;
+
+	if (qemu->is_unwanted)
+		err_set(&err, ERR_CANCELLED, "it was ended before it had begun");
+	else if (!why)
+		ok = launch(qemu, def, qemu->to_launch_incoming, features, &err);
+	free(def);
+	if (ok)
+		return;
+	qemu->is_alive = false;
+	qemu_tell_ready(qemu, &err);
+}
+
+struct qemu *qemu_start(const struct qemu_env *env, const struct vm_def *def, bool incoming,
+			const struct qemu_callbacks *cb, struct err *err)
+{
+	const struct qemu_features *features = probe_known(env->probe);
+	struct qemu *qemu;
+
+	if (!qemu_is_alone(env, def->uuid, def->name, err))
+		return NULL;
+	qemu = qemu_new(env, def->uuid, def->name, cb);
+	qemu_remove_files(env, def->uuid, true);
+	if (!features) {
+		qemu->to_launch = xnew(struct vm_def);
+		*qemu->to_launch = *def;
+		qemu->to_launch_incoming = incoming;
+		qemu->is_alive = true;
+		probe_ask(env->probe, on_probed, qemu);
+	} else if (!launch(qemu, def, incoming, features, err)) {
+		qemu_free(qemu);
+		return NULL;
+	}
+	return qemu;
+}
+
+static void begin_attach(struct qemu *qemu, struct proc_id id)
+{
+	struct err err;
+
+	qemu->id = id;
+	qemu_output_attach(qemu);
+	if (id.pid && !qemu_watch_process(qemu, &err))
+		loop_timer_start(qemu->retry_timer, 0);
+	else
+		qemu_connect_monitor(qemu);
+}
+
+struct qemu *qemu_attach(const struct qemu_env *env, const char *uuid, const char *name,
+			 struct proc_id id, const struct qemu_callbacks *cb)
+{
+	struct qemu *qemu = qemu_new(env, uuid, name, cb);
+
+	begin_attach(qemu, id);
+	return qemu;
+}
+
+struct qemu *qemu_attach_foreign(const struct qemu_env *env, const char *uuid, const char *name,
+				 const char *path, struct proc_id id,
+				 const struct qemu_callbacks *cb)
+{
+	struct qemu *qemu = qemu_new(env, uuid, name, cb);
+
+	qemu->foreign_path = xstrdup(path);
+	begin_attach(qemu, id);
+	return qemu;
+}
+
+void qemu_hand_over(struct qemu *qemu, const char *uuid, const char *name,
+		    const struct qemu_callbacks *cb)
+{
+	qemu->cb = *cb;
+	snprintf(qemu->uuid, sizeof(qemu->uuid), "%s", uuid);
+	snprintf(qemu->name, sizeof(qemu->name), "%s", name);
+}
+
+void qemu_free(struct qemu *qemu)
+{
+	if (!qemu)
+		return;
+	if (qemu->to_launch)
+		probe_forget(qemu->env->probe, qemu);
+	free(qemu->to_launch);
+	qemu_drop_monitor(qemu);
+	free(qemu->foreign_path);
+	proc_free(qemu->proc);
+	proc_free(qemu->keeper);
+	loop_timer_free(qemu->keeper_timer);
+	loop_timer_free(qemu->kill_timer);
+	loop_timer_free(qemu->retry_timer);
+	noise_free(qemu->noise);
+	free(qemu);
+}
+
+/* ---- use ------------------------------------------------------------- */
+
+struct qmp_conn *qemu_monitor(const struct qemu *qemu)
+{
+	return qemu && qemu->is_alive && qemu->step == STEP_DONE ? qemu->conn : NULL;
+}
+
+const char *qemu_trouble(const struct qemu *qemu)
+{
+	return qemu->trouble;
+}
+
+bool qemu_is_alive(const struct qemu *qemu)
+{
+	return qemu && qemu->is_alive;
+}
+
+struct proc_id qemu_proc_id(const struct qemu *qemu)
+{
+	return qemu->id;
+}
+
+const struct transfer_features *qemu_migration_features(const struct qemu *qemu)
+{
+	return qemu->version.major ? &qemu->features : NULL;
+}
+
+const struct qmp_version *qemu_version(const struct qemu *qemu)
+{
+	return qemu->version.major ? &qemu->version : NULL;
+}
+
+enum qmp_run_state qemu_run_state(const struct qemu *qemu)
+{
+	return qemu->run.state;
+}
+
+void qemu_note_run_state(struct qemu *qemu, enum qmp_run_state state)
+{
+	qemu->run.state = state;
+}
+
+void qemu_command(struct qemu *qemu, const char *name, struct json_object *args,
+		  uint32_t deadline_ms, qmp_reply_fn *fn, void *data)
+{
+	struct qmp_conn *conn = qemu_monitor(qemu);
+	struct err err;
+
+	if (conn) {
+		qmp_command(conn, name, args, deadline_ms, fn, data);
+		return;
+	}
+	json_object_put(args);
+	err_set(&err, ERR_UNAVAILABLE, "the QEMU of VM '%s' has no monitor at the moment",
+		qemu->name);
+	qmp_refuse(qemu->env->loop, fn, data, &err);
+}
+
+void qemu_quit(struct qemu *qemu)
+{
+	if (!qemu->is_alive)
+		return;
+	if (!qemu_monitor(qemu)) {
+		qemu_kill(qemu);
+		return;
+	}
+	qemu->is_quitting = true;
+	qmp_command(qemu->conn, "quit", NULL, QUIT_GRACE_MS, NULL, NULL);
+	loop_timer_start(qemu->kill_timer, QUIT_GRACE_MS);
+}
+
+void qemu_kill(struct qemu *qemu)
+{
+	if (qemu->to_launch)
+		qemu->is_unwanted = true;
+	else if (qemu->is_alive)
+		proc_kill(qemu->proc, SIGKILL);
+}
