@@ -10,14 +10,6 @@
 
 #define QUERY_DEADLINE_MS 5000
 
-static const struct vm_def *definition_of(const struct move *move)
-{
-	struct vm *vm = move_vm(move);
-	struct err ignored;
-
-	return vm ? vm_def_of(vm, &ignored) : NULL;
-}
-
 static bool is_as_defined(struct json_object *blocks, const struct vm_def *def, struct err *err)
 {
 	return cdrom_seen_check(blocks, def, err) && disk_limits_check(blocks, def, err);
@@ -25,7 +17,7 @@ static bool is_as_defined(struct json_object *blocks, const struct vm_def *def, 
 
 static void on_blocks(struct move *move, struct json_object *result, const struct err *err)
 {
-	const struct vm_def *def = definition_of(move);
+	const struct vm_def *def = move_definition(move);
 	struct err differs;
 
 	if (err) {
@@ -39,7 +31,7 @@ static void on_blocks(struct move *move, struct json_object *result, const struc
 
 void move_media_check(struct move *move)
 {
-	const struct vm_def *def = definition_of(move);
+	const struct vm_def *def = move_definition(move);
 
 	if (def && def->cdrom_count + def->disk_count > 0)
 		move_qmp(move, "query-block", NULL, QUERY_DEADLINE_MS, on_blocks);

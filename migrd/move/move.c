@@ -80,6 +80,14 @@ struct vm *move_vm(const struct move *move)
 	return vm_find_uuid(move->moves->env.vms, move->row.vm_uuid);
 }
 
+const struct vm_def *move_definition(const struct move *move)
+{
+	struct vm *vm = move_vm(move);
+	struct err ignored;
+
+	return vm ? vm_def_of(vm, &ignored) : NULL;
+}
+
 struct qemu *move_qemu(const struct move *move)
 {
 	const struct vm *vm = move_vm(move);

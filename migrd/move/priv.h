@@ -225,6 +225,8 @@ void moves_settled(struct moves *moves);
 bool move_hold_vm(struct move *move, struct vm *vm, struct err *err);
 void move_release_vm(struct move *move);
 struct vm *move_vm(const struct move *move);     /* NULL: gone */
+/* Of its VM, as vm_def_of(); NULL also when the VM is gone. */
+const struct vm_def *move_definition(const struct move *move);
 struct qemu *move_qemu(const struct move *move); /* NULL: none, or it has ended */
 bool move_is_gone(const struct move *move);      /* the guest's QEMU has ended */
 

@@ -15,14 +15,6 @@
 
 #define QUERY_DEADLINE_MS 5000
 
-static struct needs *needs_of_vm(struct vm *vm)
-{
-	struct err ignored;
-	const struct vm_def *def = vm ? vm_def_of(vm, &ignored) : NULL;
-
-	return def ? needs_of(def) : NULL;
-}
-
 /* ---- the source gathers --------------------------------------------------------- */
 
 struct gather {
@@ -88,7 +80,8 @@ static void gather_done(struct work *work)
 
 static struct gather *gather_new(const struct move *move)
 {
-	struct needs *needs = needs_of_vm(move_vm(move));
+	const struct vm_def *def = move_definition(move);
+	struct needs *needs = def ? needs_of(def) : NULL;
 	struct gather *gather = needs ? xnew(struct gather) : NULL;
 
 	if (!gather)

@@ -278,14 +278,21 @@ static void set_blocking(int fd)
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 }
 
+int connect_qemu(const char *channel)
+{
+	char path[160];
+	struct err err;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s.sock", src.config.dir, channel);
+	MUST_MSG(unix_connect(path, SOCK_STREAM, &fd, &err), "%s", err.msg);
+	set_blocking(fd);
+	return fd;
+}
+
 void connect_src_qemu(void)
 {
-	char path[128];
-	struct err err;
-
-	snprintf(path, sizeof(path), "%s/ram.sock", src.config.dir);
-	MUST_MSG(unix_connect(path, SOCK_STREAM, &src_qemu, &err), "%s", err.msg);
-	set_blocking(src_qemu);
+	src_qemu = connect_qemu("ram");
 }
 
 bool wait_for(int fd, short events, int ms)
@@ -295,11 +302,19 @@ bool wait_for(int fd, short events, int ms)
 	return poll(&pfd, 1, ms) == 1;
 }
 
+int accept_qemu(int listen_fd)
+{
+	int fd;
+
+	MUST(wait_for(listen_fd, POLLIN, WAIT_MS));
+	fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	MUST(fd >= 0);
+	return fd;
+}
+
 void accept_dst_qemu(void)
 {
-	MUST(wait_for(qemu_listen_fd, POLLIN, WAIT_MS));
-	dst_qemu = accept4(qemu_listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	MUST(dst_qemu >= 0);
+	dst_qemu = accept_qemu(qemu_listen_fd);
 }
 
 void send_bytes(int fd, const char *text)

@@ -67,6 +67,8 @@ condition has_refused;
 
 extern int src_qemu, dst_qemu, qemu_listen_fd;
 
+int connect_qemu(const char *channel); /* the source's, to CHANNEL.sock */
+int accept_qemu(int listen_fd);        /* the destination's */
 void connect_src_qemu(void);
 void accept_dst_qemu(void);
 bool wait_for(int fd, short events, int ms);

@@ -41,27 +41,6 @@ static void get_ready(void)
 	ck_assert_int_eq(dst.status.state, STREAM_CHANNEL_READY);
 }
 
-static int connect_qemu(const char *channel)
-{
-	char path[160];
-	struct err err;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s.sock", src.config.dir, channel);
-	ck_assert_msg(unix_connect(path, SOCK_STREAM, &fd, &err), "%s", err.msg);
-	return fd;
-}
-
-static int accept_qemu(int listen_fd)
-{
-	int fd;
-
-	ck_assert(wait_for(listen_fd, POLLIN, WAIT_MS));
-	fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	ck_assert_int_ge(fd, 0);
-	return fd;
-}
-
 static int listen_as_qemu(const char *channel)
 {
 	char path[160];
