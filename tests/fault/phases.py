@@ -9,6 +9,7 @@ from scene import NOBODY
 
 HELD = 128 * 1024           # bytes/s: such a transfer does not end by itself
 CONVERGING = 4 << 20        # bytes/s: such a transfer ends after some 4 s, more than a lease
+GO_DEADLINE_MS = 1000       # of a question, in migrd/move/
 HOLD_MS = 1000              # how long a coordinator hangs at a fault point
 
 
@@ -101,12 +102,13 @@ class LastPass(Phase):
 
 
 class Completed(Phase):
-    """The destination has loaded everything, and has not been asked to go on yet; that is
-    in the source's records.  (A source host that is lost some milliseconds before is lost
-    with its guest: nobody knows for certain that it did not run on.)"""
-    options = {"plans": {"a": f"peer.send.go:delay:ms={HOLD_MS}"}}
+    """The destination has loaded everything, and the source has that in its records; its
+    first question was lost on the way, and it asks again when that has had no answer.  (A
+    source host that is lost before it has written that is lost with its guest: nobody
+    knows for certain that it did not run on.)"""
+    options = {"plans": {"a": "peer.send.go:drop"}}
     stands_still = True
-    holds_s = HOLD_MS / 1000
+    holds_s = GO_DEADLINE_MS / 1000
 
     def enter(self, s):
         s.begin()
@@ -115,7 +117,8 @@ class Completed(Phase):
 
 
 class Asked(Phase):
-    """The same, and it has been asked; its coordinator has not heard it."""
+    """The same, and its coordinator hangs: whether the question is with it or still on its
+    way depends on the connections that were free."""
     stands_still = True
 
     def enter(self, s):

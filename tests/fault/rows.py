@@ -50,7 +50,7 @@ PROCESSES = [
     (HostLost("b"), {
         "offered": STAYS, "prepare": STAYS, "transfer": STAYS, "last pass": STAYS, "completed": STAYS,
         "asked": STAYS.full, "taken": LOST_B, "answer": LOST_B}),
-    (HostLostForGood("a"), {"asked": MOVED}),
+    (HostLostForGood("a"), {"completed": MOVED}),
     (HostLostForGood("b"), {"asked": STAYS}),
 ]
 
