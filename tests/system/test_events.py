@@ -6,7 +6,7 @@ import subprocess
 
 from lib import settings
 from lib.linux import LinuxGuest
-from lib.qmp import Qmp
+from lib.qmp import Qmp, ask_program
 from lib.world import SystemTest
 
 # What a guest would write to do it: port, value (pvpanic; ICH9's ACPI and reset control;
@@ -62,13 +62,7 @@ class TableTest(SystemTest):
     def test_every_event_of_this_qemu_is_in_the_table(self):
         table = (settings.SOURCE_DIR / "migrd/qmp/events.h").read_text(encoding="utf-8")
         known = set(re.findall(r"^\tX\((\w+),", table, re.MULTILINE))
-        commands = "".join(json.dumps({"execute": name})
-                           for name in ("qmp_capabilities", "query-qmp-schema", "quit"))
-        said = subprocess.run([settings.qemu, "-M", "none", "-nodefaults", "-display", "none",
-                               "-qmp", "stdio"], input=commands, capture_output=True, text=True,
-                              check=True).stdout
-        schema = next(answer["return"] for answer in map(json.loads, said.splitlines())
-                      if isinstance(answer.get("return"), list))
+        schema = ask_program("query-qmp-schema")
         events = {row["name"] for row in schema if row["meta-type"] == "event"}
         self.assertGreater(len(events), 50)
         self.assertEqual(events - known, set())

@@ -8,6 +8,7 @@ import socket
 import subprocess
 
 from lib import procs, settings
+from lib.qmp import ask_program
 from lib.world import SystemTest
 
 PLAIN = ("-nodefaults", "-display", "none")
@@ -16,13 +17,7 @@ PLAIN = ("-nodefaults", "-display", "none")
 @functools.cache
 def reconnecting():
     """Each version of QEMU has its own word for: try again after a second."""
-    asked = "".join(json.dumps(command) + "\n" for command in (
-        {"execute": "qmp_capabilities"},
-        {"execute": "query-command-line-options", "arguments": {"option": "chardev"}},
-        {"execute": "quit"}))
-    told = subprocess.run([settings.qemu, "-machine", "none", "-nodefaults", "-display", "none",
-                           "-qmp", "stdio"], input=asked, capture_output=True, text=True,
-                          check=True, timeout=settings.seconds(30)).stdout
+    told = json.dumps(ask_program("query-command-line-options", option="chardev"))
     return "reconnect-ms=1000" if '"reconnect-ms"' in told else "reconnect=1"
 
 

@@ -2,6 +2,7 @@
 """QEMU's monitor, beside the coordinator."""
 import json
 import socket
+import subprocess
 
 from . import settings
 
@@ -51,3 +52,21 @@ class Qmp:
     def close(self):
         self._file.close()      # the socket is closed with the last that has it
         self._sock.close()
+
+
+def ask_program(name, **args):
+    """What a QEMU without a machine answers.  It is ended afterwards by a signal: QEMU that is
+    told to quit drops what has not been read yet
+    (findings/qmp-answers-unread-at-quit-are-cut.sh)."""
+    questions = ({"execute": "qmp_capabilities"}, {"execute": name, "arguments": args})
+    with subprocess.Popen([settings.qemu, "-machine", "none", "-nodefaults", "-display", "none",
+                           "-qmp", "stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as qemu:
+        try:
+            print(*map(json.dumps, questions), sep="\n", file=qemu.stdin, flush=True)
+            answers = (answer for answer in map(json.loads, qemu.stdout)
+                       if "return" in answer or "error" in answer)
+            next(answers)
+            return next(answers)["return"]
+        finally:
+            qemu.kill()
