@@ -6,8 +6,6 @@
 #include "move/priv.h"
 #include "vm/entry.h"
 
-#define QUERY_DEADLINE_MS 5000
-
 /* ---- questions ------------------------------------------------------- */
 
 struct question {
@@ -72,62 +70,6 @@ struct json_object *move_claim_json(const struct move *move)
 	return obj;
 }
 
-/* ---- progress -------------------------------------------------------- */
-
-static void note_progress(struct move *move)
-{
-	const struct qmp_mig_info *info = &move->ram.info;
-	unsigned percent = 0;
-
-	if (info->ram_total_bytes && info->ram_remaining_bytes <= info->ram_total_bytes)
-		percent = (unsigned)(99 * (info->ram_total_bytes - info->ram_remaining_bytes) /
-				     info->ram_total_bytes);
-	if (info->state == QMP_MIG_ACTIVE && percent > move->ram.percent)
-		move->ram.percent = percent;
-	if (info->ram_transferred_bytes != move->ram.moved_bytes) {
-		move->ram.moved_bytes = info->ram_transferred_bytes;
-		move->ram.moved_at_ms = loop_now_ms(move->moves->env.loop);
-	}
-}
-
-/* A QEMU that once took a guest in says `completed' of that until it sends one
- * itself (fill_destination_migration_info in QEMU's migration/migration.c); only
- * a source that is done has an account of its RAM. */
-static enum qmp_mig_state own_state(const struct move *move)
-{
-	bool is_old = move->side == MOVE_SRC && move->ram.info.state == QMP_MIG_COMPLETED &&
-		      move->ram.info.ram_total_bytes == 0;
-
-	return is_old ? QMP_MIG_NONE : move->ram.info.state;
-}
-
-static void on_info(struct move *move, struct json_object *result, const struct err *err)
-{
-	struct err bad;
-
-	move->facts.query_pending = false;
-	if (err) {
-		log_warning("move", "query", "move=%s error=%s", move->row.id, err->msg);
-	} else if (!qmp_mig_info_decode(result, &move->ram.info, &bad)) {
-		log_warning("move", "query", "move=%s error=%s", move->row.id, bad.msg);
-	} else {
-		move->ram.state = own_state(move);
-		if (move->ram.info.ram_passes > move->ram.pass)
-			move->ram.pass = move->ram.info.ram_passes;
-		note_progress(move);
-		move_tell(move);
-	}
-	machine_step(&move->machine);
-}
-
-void move_query(struct move *move)
-{
-	if (move->facts.query_pending || !move_qemu(move))
-		return;
-	move->facts.query_pending = true;
-	move_qmp(move, "query-migrate", NULL, QUERY_DEADLINE_MS, on_info);
-}
-
 /* ---- the stream ------------------------------------------------------ */
 
 char *move_dir(const struct move *move)
@@ -185,6 +127,15 @@ static struct stream_callbacks stream_callbacks(struct move *move)
 {
 	return (struct stream_callbacks){ on_stream_ready, on_stream_status, on_stream_exited,
 					  move };
+}
+
+const char *move_stream_fault(const struct move *move)
+{
+	const struct stream_status *status = move->stream ? stream_status(move->stream) : NULL;
+
+	if (status && status->state == STREAM_CHANNEL_FAILED)
+		return status->error;
+	return move->facts.stream_gone ? "migrd-stream ended" : NULL;
 }
 
 bool move_start_stream(struct move *move, struct err *err)

@@ -25,7 +25,7 @@
 
 bool move_dst_is_loaded(const struct move *move)
 {
-	return move->ram.state == QMP_MIG_COMPLETED;
+	return move_parts_progress(move) == MOVE_PART_DONE;
 }
 
 static void roll_back_gone(struct move *move)
@@ -40,31 +40,6 @@ static void roll_back_gone(struct move *move)
 }
 
 /* ---- prepare: a QEMU that waits ----------------------------------------- */
-
-static void on_listening(struct move *move, struct json_object *result, const struct err *err)
-{
-	(void)result;
-	if (err)
-		move_roll_back(move, err);
-	else
-		move->facts.qemu_prepared = true;
-	machine_step(&move->machine);
-}
-
-static void on_capabilities(struct move *move, struct json_object *result, const struct err *err)
-{
-	CLEANUP(free_charp) char *uri = move_channel_uri(move, TRANSFER_CHANNEL_RAM);
-	struct json_object *args;
-
-	(void)result;
-	if (err) {
-		move_roll_back(move, err);
-		return;
-	}
-	args = json_object_new_object();
-	json_add_str(args, "uri", uri);
-	move_qmp(move, "migrate-incoming", args, COMMAND_DEADLINE_MS, on_listening);
-}
 
 struct launch {
 	struct moves *moves;
@@ -85,13 +60,8 @@ static void on_launched(void *data, const struct err *err)
 		move_roll_back(move, err);
 	} else {
 		move->facts.qemu_launched = true;
-		move_same_launched(move);
+		move_parts_prepare(move);
 	}
-}
-
-void move_dst_is_same(struct move *move)
-{
-	move_plan_set_capabilities(move, on_capabilities);
 }
 
 void move_dst_enter_prepare(struct machine *machine)
@@ -103,7 +73,7 @@ void move_dst_enter_prepare(struct machine *machine)
 	launch->moves = move->moves;
 	memcpy(launch->id, move->row.id, sizeof(launch->id));
 	loop_timer_start(move->tick, move->moves->env.prepare_timeout_ms);
-	move_same_clean(move); /* from here on the record answers, and the source may be lost */
+	move_parts_tidy(move); /* from here on the record answers, and the source may be lost */
 	vm_launch_incoming(move_vm(move), on_launched, launch);
 	id_token_new(move->token);
 	stream_preamble_key(move->token, move->offer.port_key);
@@ -316,7 +286,7 @@ void move_dst_step_transfer(struct machine *machine)
 
 	if (move_is_gone(move)) {
 		roll_back_gone(move);
-	} else if (move->ram.state == QMP_MIG_FAILED) {
+	} else if (move_parts_progress(move) == MOVE_PART_BROKEN) {
 		qemu_kill(move_qemu(move)); /* its words are in its log; the end is the fact */
 	} else if (move->facts.drop_requested && may_explain_itself(move)) {
 		loop_timer_start(move->tick, DOUBT_TICK_MS);
@@ -475,16 +445,7 @@ void move_dst_event(void *data, const struct qmp_event *event)
 {
 	struct move *move = data;
 
-	if (strcmp(event->name, "MIGRATION") == 0) {
-		const char *status = json_get_str(event->data, "status");
-
-		move_note(move, "MIGRATION", "%s at %lld us", status ? status : "?",
-			  (long long)event->time_us);
-		move->ram.state = qmp_mig_state_from_name(status ? status : "");
-		if (move_dst_is_loaded(move))
-			move_stamp(move, MOVE_STAMP_COMPLETED);
-	} else {
+	if (!move_parts_event(move, event))
 		move_note(move, event->name, "at %lld us", (long long)event->time_us);
-	}
 	machine_step(&move->machine);
 }

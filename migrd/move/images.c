@@ -29,7 +29,7 @@ static void on_graph_after(struct move *move, struct json_object *result, const 
 		json_object_put(qmp_block_roots(result, &is_inactive));
 	if (!is_inactive) {
 		move_note(move, "images", "taken for a guest that has not run here");
-		move_src_begin_next(move);
+		move_parts_next(move);
 		return;
 	}
 	move_give_up(move, ERR_CONFLICT,
@@ -159,7 +159,7 @@ static void on_graph(struct move *move, struct json_object *result, const struct
 	move->begin.images = qmp_block_roots(result, &is_inactive);
 	move->begin.image = 0;
 	if (!is_inactive) {
-		move_src_begin_next(move);
+		move_parts_next(move);
 		return;
 	}
 	args = json_object_new_object();
@@ -172,7 +172,7 @@ void move_images_activate(struct move *move)
 	const struct qemu *qemu = move_qemu(move);
 
 	if (qemu && qemu_run_state(qemu) == QMP_RUN_RUNNING)
-		move_src_begin_next(move); /* its cont has taken them */
+		move_parts_next(move); /* its cont has taken them */
 	else
 		ask_graph(move, on_graph);
 }

@@ -72,7 +72,7 @@ static void recover(struct move *move)
 		 move_state_name(move));
 	move_note(move, "recovered", "the coordinator was restarted");
 	if (move->side == MOVE_SRC)
-		move_same_clean(move);
+		move_parts_tidy(move);
 	err_set(&err, ERR_UNAVAILABLE, "the coordinator of host '%s' was restarted in %s",
 		move->moves->env.host_id, move_state_name(move));
 	machine_restart(&move->machine, &err);
@@ -148,7 +148,7 @@ static void recover_all(struct moves *moves, void (*recover_one)(struct move *mo
 		if (has_dir(move))
 			move_end_stream(move); /* a crash between its end and the tidying up */
 		if (!move->settle.is_done) {
-			move_same_clean(move); /* the same */
+			move_parts_tidy(move); /* the same */
 			move_settle_is_due(move);
 		}
 	}

@@ -15,15 +15,9 @@ void move_plan_make(struct move *move)
 	free(move->plan);
 	move->plan = xnew(struct transfer_plan);
 	if (transfer_plan_make(here, there, move->plan, &err))
-		move_src_begin_next(move);
+		move_parts_next(move);
 	else
 		move_roll_back(move, &err);
-}
-
-void move_plan_set_capabilities(struct move *move, move_answer_fn *fn)
-{
-	move_qmp(move, "migrate-set-capabilities", transfer_plan_capabilities(move->plan),
-		 COMMAND_DEADLINE_MS, fn);
 }
 
 struct transfer_plan *move_plan_decode(struct json_object *obj, struct err *err)

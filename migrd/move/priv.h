@@ -18,6 +18,7 @@
 #include "machine/machine.h"
 #include "move/facts.h"
 #include "move/move.h"
+#include "move/part.h"
 #include "preflight/checks.h"
 #include "stream/preamble.h"
 #include "stream/proc.h"
@@ -81,9 +82,14 @@ struct offer_look;
 
 enum move_taps { MOVE_TAPS_UNKNOWN, MOVE_TAPS_ASKED, MOVE_TAPS_GOOD };
 
-/* Source: what is asked before anything happens (move/src_begin.c and its rows). */
+/* The step of getting ready that is under way: move/parts.c. */
+struct move_cursor {
+	bool is_preparing; /* the checks are over */
+	size_t part, step; /* the next one */
+};
+
+/* Source: what the steps of begin need to remember. */
 struct move_begin {
-	size_t row;                  /* the next one */
 	struct json_object *images;  /* names of the block nodes to activate, or NULL */
 	size_t image;                /* the next of them */
 	uint64_t gathering_since_ms; /* 0: it is not */
@@ -152,6 +158,7 @@ struct move {
 
 	struct move_facts facts; /* one line each: move/facts.h */
 	/* What is more than a word or a number, by part. */
+	struct move_cursor cursor;
 	struct move_begin begin;   /* source */
 	struct move_offered offer; /* destination */
 	struct move_ram ram;
@@ -268,22 +275,29 @@ void move_ask_peer(struct move *move, const char *verb, struct json_object *body
 		   uint32_t deadline_ms, move_answer_fn *fn);
 /* What go, drop and settle have in common; the caller's. */
 struct json_object *move_claim_json(const struct move *move);
-void move_query(struct move *move); /* query-migrate into info and qemu_state */
-
 /* ---- the transfer plan, see move/plan.c ------------------------------------ */
 
 static inline void free_planp(struct transfer_plan **plan)
 {
 	free(*plan);
 }
-/* Source, in begin: makes it of what both QEMUs offer; move_src_begin_next(), or the move
- * is rolled back. */
+/* Source, in begin: makes it of what both QEMUs offer; move_parts_next(), or the move is
+ * rolled back. */
 void move_plan_make(struct move *move);
-/* Tells QEMU its capabilities. */
-void move_plan_set_capabilities(struct move *move, move_answer_fn *fn);
 /* Destination: that of an offer (NULL: what every migrd did before there were plans); the
  * caller's. INVALID: it is none. */
 struct transfer_plan *move_plan_decode(struct json_object *obj, struct err *err);
+
+/* ---- QEMU's migration: move/ram_state.c ------------------------------------- */
+
+/* query-migrate; the answer is noted in move->ram. */
+void move_query(struct move *move);
+/* Of move_part_ram. */
+bool move_ram_event(struct move *move, const struct qmp_event *event);
+enum move_part_progress move_ram_progress(const struct move *move);
+void move_ram_step(struct move *move);
+/* QEMU decides the race between a cancel and its own end. */
+void move_ram_cancel(struct move *move);
 
 /* ---- the stream ------------------------------------------------------ */
 
@@ -292,6 +306,8 @@ char *move_dir(const struct move *move);
 char *move_channel_uri(const struct move *move, const char *channel);
 bool move_start_stream(struct move *move, struct err *err);
 void move_attach_stream(struct move *move);
+/* Why the data connection is broken; NULL: it is not.  Valid until the next turn of the loop. */
+const char *move_stream_fault(const struct move *move);
 /* Ends it and removes the move's directory. */
 void move_end_stream(struct move *move);
 
@@ -321,21 +337,8 @@ bool move_agrees(const struct move *move, enum verdict theirs);
 /* Sets the timer to the next question that is due. */
 void move_settle_later(struct moves *moves);
 
-/* ---- the same things on both hosts: move/same.c, move/moves_offer.c ---------- */
+/* ---- offers: move/moves_offer.c, move/part_evidence.c --------------------------------- */
 
-/* Source, in begin: finds out what its guest uses; move_src_begin_next() when it is in
- * evidence. */
-void move_same_gather(struct move *move);
-/* The storage has not answered in the time that a move may take to get ready. */
-bool move_same_is_late(const struct move *move);
-/* Removes what the source's look left beside the images: either side, when it needs it no
- * more; the source once more after a restart. */
-void move_same_clean(struct move *move);
-/* Destination, in prepare: its QEMU is there.  move_dst_is_same() if it has what was
- * compared, else the move is rolled back. */
-void move_same_launched(struct move *move);
-void move_dst_compared(struct move *move);
-void move_dst_is_same(struct move *move);
 /* Each reason into the timeline and the log. */
 void move_note_reasons(struct move *move, const struct preflight_reasons *reasons);
 bool move_offer_decode(const struct move_offer *offer, struct vm_def *ret, struct err *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The source's side of a move, as far as the guest runs: prepare, transfer. */
+/* The source's side of a move, as far as the guest runs: begin, prepare, transfer. */
 #include "move/src.h"
 
 #include "base/fault.h"
@@ -17,13 +17,6 @@
  * milliseconds.  A host that is slow is asked ever less often. */
 #define PATIENCE_FIRST_MS 1000
 #define PATIENCE_MAX_MS   5000
-/* No byte for so long in transfer: the move is given up. */
-#define STALL_MS 60000
-/* At most between QEMU and the network: two sockets and the stream. */
-#define BUFFERED_BYTES UINT64_C(1000000)
-/* QEMU has no word for "no limit"; its own default is 128 MiB/s
- * (migration/options.c), far below any link. */
-#define BANDWIDTH_UNLIMITED (UINT64_C(1) << 40)
 
 bool move_src_roll_back_if_asked(struct move *move)
 {
@@ -76,45 +69,26 @@ void move_src_ask_again_later(struct move *move, const struct err *why)
 	move_is_waiting(move, why);
 }
 
-/* ---- limits ------------------------------------------------------------ */
+/* ---- begin: nothing has happened, and the other host knows nothing ---- */
 
-struct json_object *move_src_parameters(const struct move *move)
+void move_src_enter_begin(struct machine *machine)
 {
-	const struct move_options *options = &move->options;
-	struct json_object *args = json_object_new_object();
+	struct move *move = move_of(machine);
 
-	json_add_uint(args, "max-bandwidth",
-		      options->bandwidth_bytes_per_s ? options->bandwidth_bytes_per_s
-						     : BANDWIDTH_UNLIMITED);
-	json_add_uint(args, "downtime-limit",
-		      downtime_for_pass(options->downtime_limit_ms, move->ram.pass));
-	return args;
+	peer_warm(move->moves->env.peers, move->row.peer);
+	move_parts_prepare(move);
 }
 
-static void on_applied(struct move *move, struct json_object *result, const struct err *err)
+void move_src_step_begin(struct machine *machine)
 {
-	(void)result;
-	if (err)
-		move_set_reason(move, "QEMU did not take the new limits: %s", err->msg);
-}
+	struct move *move = move_of(machine);
 
-void move_src_apply_options(struct move *move)
-{
-	if (move->machine.state == MOVE_STATE_TRANSFER && move->stream && !move->facts.saw_stop)
-		stream_set_bandwidth(move->stream, move->options.bandwidth_bytes_per_s);
-	if (move->machine.state == MOVE_STATE_TRANSFER)
-		move_qmp(move, "migrate-set-parameters", move_src_parameters(move),
-			 COMMAND_DEADLINE_MS, on_applied);
-}
-
-/* Why the data channel is broken; NULL: it is not. */
-static const char *stream_fault(const struct move *move)
-{
-	const struct stream_status *status = move->stream ? stream_status(move->stream) : NULL;
-
-	if (status && status->state == STREAM_CHANNEL_FAILED)
-		return status->error;
-	return move->facts.stream_gone ? "migrd-stream ended" : NULL;
+	if (move_src_roll_back_if_asked(move) || move_src_roll_back_if_gone(move))
+		return;
+	if (move->facts.qemu_prepared)
+		machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_PREPARE });
+	else
+		move_parts_step(move);
 }
 
 /* ---- prepare: the destination gets ready ------------------------------ */
@@ -164,7 +138,7 @@ static void on_offer_answered(struct move *move, struct json_object *result, con
 		move_src_ask_again_later(move, err);
 		return;
 	}
-	move_same_clean(move);
+	move_parts_tidy(move);
 	if (err) {
 		note_reasons(move, result);
 		err_set(&bad,
@@ -256,11 +230,11 @@ void move_src_step_prepare(struct machine *machine)
 		move_stamp(move, MOVE_STAMP_PREPARED);
 		machine_go_to(&move->machine,
 			      &(struct machine_change){ .to = MOVE_STATE_TRANSFER });
-	} else if (stream_fault(move)) {
+	} else if (move_stream_fault(move)) {
 		struct err err;
 
 		err_set(&err, ERR_PEER, "no data connection to host '%s' at %s: %s", move->row.peer,
-			move->data_address, stream_fault(move));
+			move->data_address, move_stream_fault(move));
 		move_roll_back(move, &err);
 	} else if (waited_ms >= move->moves->env.prepare_timeout_ms) {
 		move_give_up(move, ERR_TIMEOUT, "the destination was not ready in time");
@@ -272,27 +246,6 @@ void move_src_step_prepare(struct machine *machine)
 }
 
 /* ---- transfer: QEMU sends, we watch ------------------------------------ */
-
-static void on_migrate(struct move *move, struct json_object *result, const struct err *err)
-{
-	(void)result;
-	if (!err)
-		return;
-	log_warning("move", "migrate", "move=%s error=%s", move->row.id, err->msg);
-	move->error = *err;
-	move->ram.state = QMP_MIG_FAILED;
-	machine_step(&move->machine);
-}
-
-static void send_migrate(struct move *move)
-{
-	CLEANUP(free_charp) char *uri = move_channel_uri(move, TRANSFER_CHANNEL_RAM);
-	struct json_object *args = json_object_new_object();
-
-	json_add_str(args, "uri", uri);
-	move_stamp(move, MOVE_STAMP_MIGRATE);
-	move_qmp(move, "migrate", args, COMMAND_DEADLINE_MS, on_migrate);
-}
 
 /* Before the move, or while nobody listened. */
 static bool has_stopped_itself(const struct move *move)
@@ -308,119 +261,42 @@ void move_src_enter_transfer(struct machine *machine)
 {
 	struct move *move = move_of(machine);
 
-	move->ram.moved_at_ms = move->machine.entered_ms;
 	loop_timer_start(move->tick, TICK_MS);
 	move->facts.guest_stopped = has_stopped_itself(move);
 	if (move->machine.is_resumed) {
 		peer_warm(move->moves->env.peers, move->row.peer);
 		move->facts.guest_in_doubt = true; /* its events were lost */
-		move_query(move);
-		move_src_apply_options(move); /* they may not have got to QEMU before */
 	} else {
 		move_lease_begin(move);
-		send_migrate(move);
 	}
+	move_parts_start(move);
 	move_lease_renew(move);
-}
-
-static void on_cancel_answered(struct move *move, struct json_object *result, const struct err *err)
-{
-	(void)result;
-	if (err)
-		log_warning("move", "cancel", "move=%s error=%s", move->row.id, err->msg);
-	move_query(move);
-}
-
-/* QEMU decides the race between a cancel and its own end. */
-void move_src_send_cancel(struct move *move)
-{
-	if (move->facts.cancel_sent)
-		return;
-	move->facts.cancel_sent = true;
-	move_qmp(move, "migrate_cancel", NULL, COMMAND_DEADLINE_MS, on_cancel_answered);
-}
-
-/* By a low limit the stream may have enough to do for long with what QEMU gave it at once. */
-static bool is_stalled(const struct move *move)
-{
-	uint64_t rate = move->options.bandwidth_bytes_per_s;
-	uint64_t allowed_ms = STALL_MS + (rate ? BUFFERED_BYTES * 1000 / rate : 0);
-
-	return loop_now_ms(move->moves->env.loop) - move->ram.moved_at_ms > allowed_ms;
-}
-
-void move_src_qemu_failed(struct move *move)
-{
-	bool has_words = move->ram.info.error[0] != '\0';
-	const char *link = stream_fault(move);
-	enum move_blame blame = has_words ? MOVE_BLAME_QEMU : MOVE_BLAME_SILENT;
-	struct err err;
-
-	if (move->facts.cancel_requested) {
-		blame = MOVE_BLAME_NONE;
-		err_set(&err, ERR_CANCELLED, "cancelled on request");
-	} else if (link) {
-		blame = MOVE_BLAME_STREAM; /* QEMU's words are of its socket to the stream */
-		err_set(&err, ERR_PEER, "the data connection to host '%s' broke: %s",
-			move->row.peer, link);
-	} else {
-		err_set(&err, ERR_QEMU, "QEMU gave the transfer up: %s",
-			has_words ? move->ram.info.error : "it does not say why");
-	}
-	if (!err_is_set(&move->error))
-		move->blame = blame;
-	move_roll_back(move, &err);
-}
-
-/* After a restart: QEMU was never told to migrate. */
-static bool never_began(const struct move *move)
-{
-	return move->machine.is_resumed && move->ram.state == QMP_MIG_NONE;
 }
 
 void move_src_step_transfer(struct machine *machine)
 {
 	struct move *move = move_of(machine);
+	enum move_part_progress progress = move_parts_progress(move);
 
 	if (move_src_roll_back_if_gone(move))
 		return;
-	if (move->ram.state == QMP_MIG_FAILED || move->ram.state == QMP_MIG_CANCELLED) {
-		move_src_qemu_failed(move);
+	if (progress == MOVE_PART_BROKEN) {
+		move_parts_give_up(move);
 		return;
 	}
-	if (never_began(move)) {
-		move_give_up(move, ERR_UNAVAILABLE,
-			     "the coordinator was restarted before the start");
-		return;
-	}
-	if (move->facts.saw_stop || move->ram.state == QMP_MIG_DEVICE ||
-	    move->ram.state == QMP_MIG_COMPLETED) {
+	if (progress >= MOVE_PART_LAST) {
 		move->error = (struct err){ 0 }; /* of a stall that has ended */
 		machine_go_to(&move->machine,
 			      &(struct machine_change){ .to = MOVE_STATE_HANDOVER });
 		return;
 	}
-	if (is_stalled(move) && !err_is_set(&move->error)) {
-		err_set(&move->error, ERR_TIMEOUT, "no data went to host '%s' for %d s",
-			move->row.peer, STALL_MS / 1000);
-		move_src_send_cancel(move);
-	}
+	move_parts_step(move);
 	if (move->facts.cancel_requested)
-		move_src_send_cancel(move);
+		move_parts_cancel(move);
 	if (!loop_timer_is_active(move->tick)) {
 		move_lease_renew(move);
 		loop_timer_start(move->tick, TICK_MS);
 	}
-}
-
-static void note_pass(struct move *move, int64_t pass)
-{
-	uint64_t former_ms = downtime_for_pass(move->options.downtime_limit_ms, move->ram.pass);
-
-	move_note(move, "MIGRATION_PASS", "%lld", (long long)pass);
-	move->ram.pass = pass > 0 ? (uint64_t)pass : 0;
-	if (downtime_for_pass(move->options.downtime_limit_ms, move->ram.pass) != former_ms)
-		move_src_apply_options(move);
 }
 
 /* ---- events ------------------------------------------------------------ */
@@ -430,17 +306,8 @@ void move_src_event(void *data, const struct qmp_event *event)
 	struct move *move = data;
 	enum qmp_run_state state;
 
-	if (strcmp(event->name, "MIGRATION") == 0) {
-		const char *status = json_get_str(event->data, "status");
-
-		move_note(move, "MIGRATION", "%s at %lld us", status ? status : "?",
-			  (long long)event->time_us);
-		if (status && strcmp(status, "failed") == 0)
-			move_query(move); /* the state comes with QEMU's reason */
-		else
-			move->ram.state = qmp_mig_state_from_name(status ? status : "");
-		if (move->ram.state == QMP_MIG_COMPLETED)
-			move_stamp(move, MOVE_STAMP_COMPLETED);
+	if (move_parts_event(move, event)) {
+		; /* noted */
 	} else if (qmp_event_stops_guest(event, &state)) {
 		/* The STOP that follows is not QEMU's last pass. */
 		move_note(move, event->name, "at %lld us", (long long)event->time_us);
@@ -455,8 +322,6 @@ void move_src_event(void *data, const struct qmp_event *event)
 		move_note(move, "RESUME", "at %lld us", (long long)event->time_us);
 		move->facts.guest_in_doubt = true; /* it may come after `completed' */
 		move->facts.guest_stopped = false;
-	} else if (strcmp(event->name, "MIGRATION_PASS") == 0) {
-		note_pass(move, json_get_int(event->data, "pass", 0));
 	} else {
 		move_note(move, event->name, "at %lld us", (long long)event->time_us);
 	}

@@ -150,12 +150,13 @@ static bool is_silent(const struct move *move)
 void move_src_step_handover(struct machine *machine)
 {
 	struct move *move = move_of(machine);
+	enum move_part_progress progress = move_parts_progress(move);
 
 	if (move->verdict == VERDICT_TAKEN) {
 		machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_CONFIRM });
 	} else if (move->verdict == VERDICT_REFUSED) {
 		move_roll_back(move, &move->error);
-	} else if (move->ram.state == QMP_MIG_COMPLETED || move->facts.saw_completed) {
+	} else if (progress == MOVE_PART_DONE || move->facts.saw_completed) {
 		if (!guest_stands(move))
 			return;
 		note_completed(move);
@@ -163,8 +164,8 @@ void move_src_step_handover(struct machine *machine)
 			move_become_stuck(move);
 		else
 			send_go(move);
-	} else if (move->ram.state == QMP_MIG_FAILED || move->ram.state == QMP_MIG_CANCELLED) {
-		move_src_qemu_failed(move);
+	} else if (progress == MOVE_PART_BROKEN) {
+		move_parts_give_up(move);
 	} else if (move_is_gone(move)) {
 		/* What was seen before a restart and not yet on disk is not known. */
 		move->facts.go_in_doubt = move->facts.go_in_doubt || move->machine.is_resumed;

@@ -13,22 +13,8 @@
 /* What QEMU and the peer do has events and answers; this is for when they fail. */
 #define TICK_MS 500
 
-/* ---- begin: see move/src_begin.c ---------------------------------------- */
-
-/* A row of begin is done: the next one.  A row that finds what forbids the move
- * rolls it back instead. */
-void move_src_begin_next(struct move *move);
-/* Rows: block jobs and exports by move_options.block_jobs, and the dirty bitmaps that
- * the timeline names (move/block_jobs.c); images that no `cont' has taken yet
- * (move/images.c). */
-void move_block_jobs_check(struct move *move);
-void move_bitmaps_note(struct move *move);
+/* A step of begin: gets images that no `cont' has taken yet (move/images.c). */
 void move_images_activate(struct move *move);
-void move_media_check(struct move *move);
-/* While a row waits for the end of block jobs. */
-void move_block_jobs_step(struct move *move);
-/* Arguments of migrate-set-parameters; the caller owns them. */
-struct json_object *move_src_parameters(const struct move *move);
 
 /* ---- all states ----------------------------------------------------------- */
 
@@ -43,14 +29,10 @@ void move_src_ask(struct move *move, const char *verb, struct json_object *body,
 /* The next try: soon after a question that had its time, else after a pause that
  * grows too. */
 void move_src_ask_again_later(struct move *move, const struct err *why);
-/* QEMU decides the race between a cancel and its own end. */
-void move_src_send_cancel(struct move *move);
 /* Of what broke a move: takes the place of the present reason if it ranks higher, see
  * move/reason.c.  PEER: REASON is what the destination says. */
 void move_src_blame(struct move *move, enum move_blame blame, const struct err *why);
 void move_src_blame_peer(struct move *move, const char *reason);
 void move_src_blame_guest(struct move *move);
-/* QEMU says failed or cancelled: rolls back, with the likeliest reason. */
-void move_src_qemu_failed(struct move *move);
 
 #endif

@@ -112,7 +112,7 @@ static void make_guest_safe(struct move *move)
 		   move->ram.state == QMP_MIG_FAILING) {
 		; /* the tick asks */
 	} else if (move->ram.state == QMP_MIG_ACTIVE || move->ram.state == QMP_MIG_SETUP) {
-		move_src_send_cancel(move); /* a restart in the middle of a rollback */
+		move_parts_cancel(move); /* a restart in the middle of a rollback */
 	} else if (!move->facts.query_pending) {
 		move->facts.query_pending = true;
 		move_qmp(move, "query-status", NULL, COMMAND_DEADLINE_MS, on_guest_state);
@@ -173,7 +173,7 @@ void move_src_enter_rollback(struct machine *machine)
 		move->facts.answered = true;
 	if (move->stream)
 		stream_kill(move->stream);
-	move_same_clean(move);
+	move_parts_tidy(move);
 	if (move->ram.state == QMP_MIG_UNKNOWN)
 		move_query(move);
 }

@@ -25,16 +25,24 @@ static void on_blocks(struct move *move, struct json_object *result, const struc
 	} else if (def && !is_as_defined(result, def, &differs)) {
 		move_roll_back(move, &differs);
 	} else {
-		move_src_begin_next(move);
+		move_parts_next(move);
 	}
 }
 
-void move_media_check(struct move *move)
+static bool is_wanted(const struct move *move)
 {
 	const struct vm_def *def = move_definition(move);
 
-	if (def && def->cdrom_count + def->disk_count > 0)
-		move_qmp(move, "query-block", NULL, QUERY_DEADLINE_MS, on_blocks);
-	else
-		move_src_begin_next(move);
+	return def && def->cdrom_count + def->disk_count > 0;
 }
+
+static void check(struct move *move)
+{
+	move_qmp(move, "query-block", NULL, QUERY_DEADLINE_MS, on_blocks);
+}
+
+const struct move_part move_part_media = {
+	.name = "media",
+	.wanted = is_wanted,
+	.check = { .src = { check } },
+};

@@ -75,7 +75,7 @@ static void gather_done(struct work *work)
 	gather_free(gather);
 	move->begin.gathering_since_ms = 0;
 	loop_timer_stop(move->retry);
-	move_src_begin_next(move);
+	move_parts_next(move);
 }
 
 static struct gather *gather_new(const struct move *move)
@@ -107,7 +107,7 @@ static void gather_files(struct move *move)
 	worker_submit(move->moves->worker, &gather->work);
 }
 
-void move_same_clean(struct move *move)
+static void clean(struct move *move)
 {
 	struct gather *gather = gather_new(move);
 
@@ -117,6 +117,8 @@ void move_same_clean(struct move *move)
 		gather_free(gather);
 }
 
+static void judge_cpu(struct move *move);
+
 /* ---- the features of the guest's CPU ------------------------------------------------ */
 
 /* On both sides: words of the first CPU into EVIDENCE's, then on. */
@@ -125,7 +127,7 @@ static void words_are_known(struct move *move)
 	if (move->side == MOVE_SRC)
 		gather_files(move);
 	else
-		move_dst_compared(move);
+		judge_cpu(move);
 }
 
 /* Only x86 has the property: a guest of another kind is compared by its model's name,
@@ -161,7 +163,7 @@ static void ask_words(struct move *move)
 	move_qmp(move, "query-cpus-fast", NULL, QUERY_DEADLINE_MS, on_cpus);
 }
 
-void move_same_gather(struct move *move)
+static void gather(struct move *move)
 {
 	free(move->evidence);
 	move->evidence = xnew(struct evidence);
@@ -170,11 +172,15 @@ void move_same_gather(struct move *move)
 	ask_words(move);
 }
 
-bool move_same_is_late(const struct move *move)
+/* The storage has the time that a move may take to get ready. */
+static void give_up_if_late(struct move *move)
 {
-	return move->begin.gathering_since_ms &&
-	       loop_now_ms(move->moves->env.loop) - move->begin.gathering_since_ms >=
-		       move->moves->env.prepare_timeout_ms;
+	if (move->begin.gathering_since_ms &&
+	    loop_now_ms(move->moves->env.loop) - move->begin.gathering_since_ms >=
+		    move->moves->env.prepare_timeout_ms)
+		move_give_up(move, ERR_TIMEOUT,
+			     "the storage of the guest's images did not answer in time: mend it, "
+			     "and try again");
 }
 
 /* ---- the destination's QEMU ------------------------------------------------------------ */
@@ -267,7 +273,7 @@ static void opened_done(struct work *work)
 		if (reasons->count)
 			refuse(move, reasons);
 		else
-			move_dst_is_same(move);
+			move_parts_next(move);
 		machine_step(&move->machine);
 	}
 	free(reasons);
@@ -286,7 +292,7 @@ static void look_at_opened(struct move *move)
 	worker_submit(move->moves->worker, &opened->work);
 }
 
-void move_dst_compared(struct move *move)
+static void judge_cpu(struct move *move)
 {
 	struct preflight_reasons *reasons = xnew(struct preflight_reasons);
 
@@ -302,17 +308,17 @@ void move_dst_compared(struct move *move)
 	free(reasons);
 }
 
-void move_same_launched(struct move *move)
+static void compare(struct move *move)
 {
 	if (!move->offer.compared || !move->offer.compared->has_evidence) {
-		move_dst_is_same(move);
+		move_parts_next(move);
 		return;
 	}
 	move->evidence = xnew(struct evidence);
 	if (move->offer.compared->there->word_count && !move->offer.compared->there->assert_cpu)
 		ask_words(move);
 	else
-		move_dst_compared(move);
+		judge_cpu(move);
 }
 
 void move_note_reasons(struct move *move, const struct preflight_reasons *reasons)
@@ -323,3 +329,11 @@ void move_note_reasons(struct move *move, const struct preflight_reasons *reason
 			    move->row.vm_name, reasons->list[i].check, reasons->list[i].text);
 	}
 }
+
+const struct move_part move_part_evidence = {
+	.name = "evidence",
+	.check = { .dst = { compare } },
+	.prepare = { .src = { gather } },
+	.step = give_up_if_late,
+	.tidy = clean,
+};

@@ -117,7 +117,7 @@ static void on_exports(struct move *move, struct json_object *result, const stru
 	} else {
 		move->facts.waits_for_jobs = false;
 		move->reason[0] = '\0';
-		move_src_begin_next(move);
+		move_parts_next(move);
 	}
 }
 
@@ -139,16 +139,16 @@ static void on_jobs(struct move *move, struct json_object *result, const struct 
 		ask_exports(move);
 }
 
-void move_block_jobs_check(struct move *move)
+static void check_jobs(struct move *move)
 {
 	move->facts.asked = true; /* the retry timer clears it */
 	move_qmp(move, "query-jobs", NULL, COMMAND_DEADLINE_MS, on_jobs);
 }
 
-void move_block_jobs_step(struct move *move)
+static void step(struct move *move)
 {
 	if (move->facts.waits_for_jobs && !move->facts.asked)
-		move_block_jobs_check(move);
+		check_jobs(move);
 }
 
 /* ---- what is lost ------------------------------------------------------------ */
@@ -171,13 +171,20 @@ static void on_nodes(struct move *move, struct json_object *result, const struct
 			  "move",
 			  name, node ? node : "?");
 	}
-	move_src_begin_next(move);
+	move_parts_next(move);
 }
 
-void move_bitmaps_note(struct move *move)
+static void note_bitmaps(struct move *move)
 {
 	struct json_object *args = json_object_new_object();
 
 	json_add_bool(args, "flat", true);
 	move_qmp(move, "query-named-block-nodes", args, COMMAND_DEADLINE_MS, on_nodes);
 }
+
+const struct move_part move_part_disks = {
+	.name = "disks",
+	.check = { .src = { check_jobs, note_bitmaps } },
+	.prepare = { .src = { move_images_activate } },
+	.step = step,
+};

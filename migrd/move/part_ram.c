@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The guest's memory and the state of its devices: what `migrate' sends. */
+#include <string.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "move/downtime.h"
+#include "move/priv.h"
+#include "move/src.h"
+#include "move/src_priv.h"
+
+/* QEMU has no word for "no limit"; its own default is 128 MiB/s
+ * (migration/options.c), far below any link. */
+#define BANDWIDTH_UNLIMITED (UINT64_C(1) << 40)
+
+/* ---- may it be moved? ------------------------------------------------------ */
+
+/* Reasons for which QEMU will not migrate this guest (qapi/migration.json,
+ * blocked-reasons). */
+static void on_blockers(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct json_object *reasons =
+		err ? NULL : json_object_object_get(result, "blocked-reasons");
+	struct err blocked;
+
+	if (err) {
+		move_roll_back(move, err);
+	} else if (reasons && json_object_is_type(reasons, json_type_array) &&
+		   json_object_array_length(reasons) > 0) {
+		err_set(&blocked, ERR_QEMU, "QEMU cannot migrate this guest: %s",
+			json_object_get_string(json_object_array_get_idx(reasons, 0)));
+		move_roll_back(move, &blocked);
+	} else {
+		move_parts_next(move);
+	}
+}
+
+static void ask_blockers(struct move *move)
+{
+	move_qmp(move, "query-migrate", NULL, COMMAND_DEADLINE_MS, on_blockers);
+}
+
+/* Before 9.0 TCG does not see all that a running guest writes between two passes
+ * (findings/tcg-before-9.0-loses-writes-in-a-live-move.sh); KVM does. */
+static void note_lost_writes(struct move *move)
+{
+	CLEANUP(json_putp) struct json_object *def = json_read_back(vm_definition(move_vm(move)));
+	const struct qemu *qemu = move_qemu(move);
+	const struct qmp_version *version = qemu ? qemu_version(qemu) : NULL;
+	const char *accel = json_get_str(def, "accel");
+
+	if (accel && strcmp(accel, "tcg") == 0 && version && version->major < 9) {
+		move_note(move, "may-lose-writes",
+			  "QEMU %d.%d without KVM may lose what a guest writes while it is moved: "
+			  "pause it first, or use QEMU 9.0",
+			  version->major, version->minor);
+		log_warning("move", "may-lose-writes", "move=%s vm=%s qemu=%d.%d accel=tcg",
+			    move->row.id, move->row.vm_name, version->major, version->minor);
+	}
+	move_parts_next(move);
+}
+
+/* ---- QEMU gets ready --------------------------------------------------------- */
+
+static struct json_object *parameters(const struct move *move)
+{
+	const struct move_options *options = &move->options;
+	struct json_object *args = json_object_new_object();
+
+	json_add_uint(args, "max-bandwidth",
+		      options->bandwidth_bytes_per_s ? options->bandwidth_bytes_per_s
+						     : BANDWIDTH_UNLIMITED);
+	json_add_uint(args, "downtime-limit",
+		      downtime_for_pass(options->downtime_limit_ms, move->ram.pass));
+	return args;
+}
+
+static void on_applied(struct move *move, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err)
+		move_set_reason(move, "QEMU did not take the new limits: %s", err->msg);
+}
+
+void move_src_apply_options(struct move *move)
+{
+	if (move->machine.state == MOVE_STATE_TRANSFER && move->stream && !move->facts.saw_stop)
+		stream_set_bandwidth(move->stream, move->options.bandwidth_bytes_per_s);
+	if (move->machine.state == MOVE_STATE_TRANSFER)
+		move_qmp(move, "migrate-set-parameters", parameters(move),
+			 COMMAND_DEADLINE_MS, on_applied);
+}
+
+static void on_set(struct move *move, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err)
+		move_roll_back(move, err);
+	else
+		move_parts_next(move);
+}
+
+static void set_capabilities(struct move *move)
+{
+	move_qmp(move, "migrate-set-capabilities", transfer_plan_capabilities(move->plan),
+		 COMMAND_DEADLINE_MS, on_set);
+}
+
+static void set_parameters(struct move *move)
+{
+	move_qmp(move, "migrate-set-parameters", parameters(move), COMMAND_DEADLINE_MS, on_set);
+}
+
+static void send_uri(struct move *move, const char *command, move_answer_fn *fn)
+{
+	CLEANUP(free_charp) char *uri = move_channel_uri(move, TRANSFER_CHANNEL_RAM);
+	struct json_object *args = json_object_new_object();
+
+	json_add_str(args, "uri", uri);
+	move_qmp(move, command, args, COMMAND_DEADLINE_MS, fn);
+}
+
+static void listen_for_source(struct move *move)
+{
+	send_uri(move, "migrate-incoming", on_set);
+}
+
+/* ---- it is sent ---------------------------------------------------------------- */
+
+static void on_migrate(struct move *move, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (!err)
+		return;
+	log_warning("move", "migrate", "move=%s error=%s", move->row.id, err->msg);
+	move->error = *err;
+	move->ram.state = QMP_MIG_FAILED;
+	machine_step(&move->machine);
+}
+
+static void start(struct move *move)
+{
+	move->ram.moved_at_ms = move->machine.entered_ms;
+	if (move->machine.is_resumed) {
+		move_query(move);
+		move_src_apply_options(move); /* they may not have got to QEMU before */
+	} else {
+		move_stamp(move, MOVE_STAMP_MIGRATE);
+		send_uri(move, "migrate", on_migrate);
+	}
+}
+
+static void on_cancel_answered(struct move *move, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err)
+		log_warning("move", "cancel", "move=%s error=%s", move->row.id, err->msg);
+	move_query(move);
+}
+
+void move_ram_cancel(struct move *move)
+{
+	if (move->facts.cancel_sent)
+		return;
+	move->facts.cancel_sent = true;
+	move_qmp(move, "migrate_cancel", NULL, COMMAND_DEADLINE_MS, on_cancel_answered);
+}
+
+static void qemu_failed(struct move *move)
+{
+	bool has_words = move->ram.info.error[0] != '\0';
+	const char *link = move_stream_fault(move);
+	enum move_blame blame = has_words ? MOVE_BLAME_QEMU : MOVE_BLAME_SILENT;
+	struct err err;
+
+	if (move->facts.cancel_requested) {
+		blame = MOVE_BLAME_NONE;
+		err_set(&err, ERR_CANCELLED, "cancelled on request");
+	} else if (link) {
+		blame = MOVE_BLAME_STREAM; /* QEMU's words are of its socket to the stream */
+		err_set(&err, ERR_PEER, "the data connection to host '%s' broke: %s",
+			move->row.peer, link);
+	} else {
+		err_set(&err, ERR_QEMU, "QEMU gave the transfer up: %s",
+			has_words ? move->ram.info.error : "it does not say why");
+	}
+	if (!err_is_set(&move->error))
+		move->blame = blame;
+	move_roll_back(move, &err);
+}
+
+static void give_up(struct move *move)
+{
+	if (move->ram.state == QMP_MIG_NONE)
+		move_give_up(move, ERR_UNAVAILABLE,
+			     "the coordinator was restarted before the start");
+	else
+		qemu_failed(move);
+}
+
+const struct move_part move_part_ram = {
+	.name = "ram",
+	.check = { .src = { ask_blockers, note_lost_writes } },
+	.prepare = { .src = { set_capabilities, set_parameters },
+		     .dst = { set_capabilities, listen_for_source } },
+	.start = start,
+	.step = move_ram_step,
+	.event = move_ram_event,
+	.progress = move_ram_progress,
+	.cancel = move_ram_cancel,
+	.give_up = give_up,
+};

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How far QEMU's migration is: by its events, and by query-migrate. */
+#include <string.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "move/downtime.h"
+#include "move/priv.h"
+#include "move/src.h"
+#include "move/src_priv.h"
+
+#define QUERY_DEADLINE_MS 5000
+/* No byte for so long in transfer: the move is given up. */
+#define STALL_MS 60000
+/* At most between QEMU and the network: two sockets and the stream. */
+#define BUFFERED_BYTES UINT64_C(1000000)
+
+/* ---- query-migrate --------------------------------------------------------- */
+
+static void note_progress(struct move *move)
+{
+	const struct qmp_mig_info *info = &move->ram.info;
+	unsigned percent = 0;
+
+	if (info->ram_total_bytes && info->ram_remaining_bytes <= info->ram_total_bytes)
+		percent = (unsigned)(99 * (info->ram_total_bytes - info->ram_remaining_bytes) /
+				     info->ram_total_bytes);
+	if (info->state == QMP_MIG_ACTIVE && percent > move->ram.percent)
+		move->ram.percent = percent;
+	if (info->ram_transferred_bytes != move->ram.moved_bytes) {
+		move->ram.moved_bytes = info->ram_transferred_bytes;
+		move->ram.moved_at_ms = loop_now_ms(move->moves->env.loop);
+	}
+}
+
+/* A QEMU that once took a guest in says `completed' of that until it sends one
+ * itself (fill_destination_migration_info in QEMU's migration/migration.c); only
+ * a source that is done has an account of its RAM. */
+static enum qmp_mig_state own_state(const struct move *move)
+{
+	bool is_old = move->side == MOVE_SRC && move->ram.info.state == QMP_MIG_COMPLETED &&
+		      move->ram.info.ram_total_bytes == 0;
+
+	return is_old ? QMP_MIG_NONE : move->ram.info.state;
+}
+
+static void on_info(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct err bad;
+
+	move->facts.query_pending = false;
+	if (err) {
+		log_warning("move", "query", "move=%s error=%s", move->row.id, err->msg);
+	} else if (!qmp_mig_info_decode(result, &move->ram.info, &bad)) {
+		log_warning("move", "query", "move=%s error=%s", move->row.id, bad.msg);
+	} else {
+		move->ram.state = own_state(move);
+		if (move->ram.info.ram_passes > move->ram.pass)
+			move->ram.pass = move->ram.info.ram_passes;
+		note_progress(move);
+		move_tell(move);
+	}
+	machine_step(&move->machine);
+}
+
+void move_query(struct move *move)
+{
+	if (move->facts.query_pending || !move_qemu(move))
+		return;
+	move->facts.query_pending = true;
+	move_qmp(move, "query-migrate", NULL, QUERY_DEADLINE_MS, on_info);
+}
+
+/* ---- events ------------------------------------------------------------------ */
+
+static void note_state(struct move *move, const struct qmp_event *event)
+{
+	const char *status = json_get_str(event->data, "status");
+
+	move_note(move, "MIGRATION", "%s at %lld us", status ? status : "?",
+		  (long long)event->time_us);
+	if (move->side == MOVE_SRC && status && strcmp(status, "failed") == 0)
+		move_query(move); /* the state comes with QEMU's reason */
+	else
+		move->ram.state = qmp_mig_state_from_name(status ? status : "");
+	if (move->ram.state == QMP_MIG_COMPLETED)
+		move_stamp(move, MOVE_STAMP_COMPLETED);
+}
+
+static void note_pass(struct move *move, int64_t pass)
+{
+	uint64_t former_ms = downtime_for_pass(move->options.downtime_limit_ms, move->ram.pass);
+
+	move_note(move, "MIGRATION_PASS", "%lld", (long long)pass);
+	move->ram.pass = pass > 0 ? (uint64_t)pass : 0;
+	if (downtime_for_pass(move->options.downtime_limit_ms, move->ram.pass) != former_ms)
+		move_src_apply_options(move);
+}
+
+bool move_ram_event(struct move *move, const struct qmp_event *event)
+{
+	if (strcmp(event->name, "MIGRATION") == 0)
+		note_state(move, event);
+	else if (move->side == MOVE_SRC && strcmp(event->name, "MIGRATION_PASS") == 0)
+		note_pass(move, json_get_int(event->data, "pass", 0));
+	else
+		return false;
+	return true;
+}
+
+/* ---- what follows from it ------------------------------------------------------ */
+
+/* After a restart: QEMU was never told to migrate. */
+static bool never_began(const struct move *move)
+{
+	return move->machine.state == MOVE_STATE_TRANSFER && move->side == MOVE_SRC &&
+	       move->machine.is_resumed && move->ram.state == QMP_MIG_NONE;
+}
+
+enum move_part_progress move_ram_progress(const struct move *move)
+{
+	bool is_cancelled = move->side == MOVE_SRC && move->ram.state == QMP_MIG_CANCELLED;
+
+	if (move->ram.state == QMP_MIG_FAILED || is_cancelled || never_began(move))
+		return MOVE_PART_BROKEN;
+	if (move->ram.state == QMP_MIG_COMPLETED)
+		return MOVE_PART_DONE;
+	if (move->ram.state == QMP_MIG_DEVICE || move->facts.saw_stop)
+		return MOVE_PART_LAST;
+	return MOVE_PART_FLOWS;
+}
+
+/* By a low limit the stream may have enough to do for long with what QEMU gave it at once. */
+static bool is_stalled(const struct move *move)
+{
+	uint64_t rate = move->options.bandwidth_bytes_per_s;
+	uint64_t allowed_ms = STALL_MS + (rate ? BUFFERED_BYTES * 1000 / rate : 0);
+
+	return loop_now_ms(move->moves->env.loop) - move->ram.moved_at_ms > allowed_ms;
+}
+
+void move_ram_step(struct move *move)
+{
+	if (move->machine.state != MOVE_STATE_TRANSFER || !is_stalled(move) ||
+	    err_is_set(&move->error))
+		return;
+	err_set(&move->error, ERR_TIMEOUT, "no data went to host '%s' for %d s", move->row.peer,
+		STALL_MS / 1000);
+	move_ram_cancel(move);
+}
