@@ -146,9 +146,14 @@ static struct commit *commit_new(const struct store_txn *txn, store_done_fn *don
 void wrap_store_commit(struct store *store, const struct store_txn *txn, store_done_fn *done,
 		       void *data)
 {
-	struct commit *commit = commit_new(txn, done, data);
+	struct commit *commit;
 
+	if (!rig.store) { /* a test without the rig has a store of its own */
+		real_store_commit(store, txn, done, data);
+		return;
+	}
 	ck_assert_ptr_eq(store, rig.store);
+	commit = commit_new(txn, done, data);
 	switch (disk_mode) {
 	case DISK_GOOD:
 	case DISK_SILENT:
