@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* base/banned.h -- libc calls that are bugs waiting; included before every file. */
+/* base/banned.h -- makes libc calls that invite bugs an error; included before every file. */
 #ifndef MIGRD_BASE_BANNED_H
 #define MIGRD_BASE_BANNED_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* base/bus.h -- what happens on this host, for whoever listens.
+/* base/bus.h -- events of this host, passed to all listeners.
  *
  * Keeps the last BUS_KEEP events, so that a listener that was away resumes
  * where it stopped.  An id is "<epoch>-<number>": the epoch changes with each
@@ -31,8 +31,7 @@ void bus_free(struct bus *bus); /* every listener must be gone */
 /* OBJ's reference is taken over. */
 void bus_publish(struct bus *bus, const char *type, struct json_object *obj);
 
-/* Events between AFTER_ID and the oldest that is kept are lost; also for an id of another
- * epoch, and one that is none. */
+/* True: events after AFTER_ID are no longer kept, or AFTER_ID is no id of this epoch. */
 bool bus_has_gap(const struct bus *bus, const char *after_id);
 /* Calls FN at once for every kept event after AFTER_ID (NULL: for none; after a gap: for
  * all), then for each new one. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* base/clock.h -- the two clocks of the host; no other file asks the kernel for the time.
  *
- * What a state waits for is asked of the loop (loop_now_ms()), whose time a test sets.
+ * Deadlines and waits use loop_now_ms() instead, whose time a test can set.
  *
  * Thread: any.
  */
@@ -11,14 +11,15 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Since the boot, without the time in which the host slept; never goes back (CLOCK_MONOTONIC). */
+/* Time since boot, without the time in which the host slept; never goes back
+ * (CLOCK_MONOTONIC). */
 uint64_t clock_monotonic_ns(void);
 uint64_t clock_monotonic_us(void);
 uint64_t clock_monotonic_ms(void);
-/* A moment of clock_monotonic_ns() for pthread_cond_timedwait() with CLOCK_MONOTONIC. */
+/* Converts a time of clock_monotonic_ns() for pthread_cond_timedwait() with CLOCK_MONOTONIC. */
 struct timespec clock_timespec(uint64_t monotonic_ns);
 
-/* Since 1970, UTC; an administrator and NTP may set it back or forth (CLOCK_REALTIME). */
+/* Time since 1970, UTC; an administrator or NTP may set it back or forth (CLOCK_REALTIME). */
 int64_t clock_wall_ns(void);
 int64_t clock_wall_ms(void);
 int64_t clock_wall_s(void);

@@ -9,11 +9,11 @@
 
 #include <sys/resource.h>
 
-/* What strangers must leave to the local socket, to peers, to administrators and to
- * the daemon's own work (a guest's monitor takes 2). */
+/* Descriptors kept free for the local socket, peers, administrators and the daemon's own work
+ * (a guest's monitor takes 2). */
 #define DESCRIPTORS_RESERVED 64
 
-/* How many are left at least if FD was just made; 0: none, or not known. */
+/* At least this many are left if FD was just opened; 0: none, or not known. */
 static inline unsigned descriptors_left(int fd)
 {
 	struct rlimit limit;

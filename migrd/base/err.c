@@ -25,7 +25,7 @@ static const struct err_def *def_of(enum err_code code)
 	return &err_defs[code < ERR_CODE_COUNT ? code : ERR_INTERNAL];
 }
 
-/* Half a character would make the JSON it goes into invalid. */
+/* A character cut in half would make JSON with this text invalid. */
 static void mark_cut(char msg[ERR_MSG_SIZE])
 {
 	msg[ERR_MSG_SIZE - sizeof(ERR_CUT_MARK)] = '\0';
@@ -49,7 +49,7 @@ static __attribute__((format(printf, 3, 0))) void append(char msg[ERR_MSG_SIZE],
 	*len = strlen(msg);
 }
 
-/* ": TEXT" after what is there. */
+/* append() with its arguments given directly. */
 static __attribute__((format(printf, 3, 4))) void append_tail(char msg[ERR_MSG_SIZE], size_t *len,
 							      const char *fmt, ...)
 {
@@ -70,7 +70,7 @@ bool(err_set)(struct err *err, enum err_code code, const char *fmt, ...)
 	va_start(ap, fmt);
 	append(msg, &len, fmt, ap);
 	va_end(ap);
-	/* Built aside: an argument may be the old err->msg. */
+	/* Built in a buffer of its own: an argument may be the old err->msg. */
 	err->code = code;
 	memcpy(err->msg, msg, sizeof(msg));
 	return false;

@@ -54,11 +54,11 @@ enum err_code {
 };
 
 #define ERR_MSG_SIZE 2048
-#define ERR_CUT_MARK " [cut]" /* the end of a text that was longer */
+#define ERR_CUT_MARK " [cut]" /* ends a text that was cut */
 
 struct err {
 	enum err_code code;
-	char msg[ERR_MSG_SIZE]; /* always ended; longer text is cut, and marked */
+	char msg[ERR_MSG_SIZE]; /* ends with a NUL; longer text is cut, and marked */
 };
 
 /* All three return false, so that a failing function can end with one. */
@@ -69,14 +69,15 @@ bool err_wrap(struct err *err, const char *fmt, ...) __attribute__((format(print
 /* "TEXT: strerror(errno)"; the code is NO_SPACE for ENOSPC, INTERNAL otherwise. */
 bool err_errno(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* A text of the same size, cut and marked in the same way; an argument may be the old one. */
+/* Formats a text of the same size, cut and marked in the same way; an argument may be the old
+ * text. */
 void err_text(char ret_text[ERR_MSG_SIZE], const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void err_vtext(char ret_text[ERR_MSG_SIZE], const char *fmt, va_list ap)
 	__attribute__((format(printf, 2, 0)));
 
-/* Lets the compiler see that they do: what is an output on success only is then
- * no "maybe uninitialized" in the caller. */
+/* Shows the compiler that the result is always false, so that an output set only on
+ * success gives no "maybe uninitialized" warning in the caller. */
 static inline bool err_false(bool always_false)
 {
 	(void)always_false;

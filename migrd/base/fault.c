@@ -9,12 +9,11 @@
  *     MIGRD_FAULTS=any:crash:after=17               dies at the 17th point passed
  *     MIGRD_FAULT_LOG=/tmp/points                   which points there are to walk
  *
- * A rule counts the passages at the points it matches, and of those only the
- * ones that can do what it says: `error' counts calls of fault_hit(), `drop'
- * calls of fault_drop(), fault_message() counts for both, and `delay' and `crash'
- * count all.  So "any:error:after=N" with N
- * from 1 up reaches every point that can fail.  Where several rules fire at one
- * passage, each is carried out, in the order of the plan.
+ * A rule counts the passages at the points it matches, and of these only the ones that can
+ * carry out its action: `error' counts calls of fault_hit(), `drop' calls of fault_drop(),
+ * fault_message() counts for both, and `delay' and `crash' count all.  So "any:error:after=N"
+ * with N from 1 up reaches every point that can fail.  Where several rules fire at one passage,
+ * each is carried out, in the order of the plan.
  *
  * The log has a line for each passage, "COUNT POINT", written before the point
  * acts; it is appended to, so that it survives a crash and a restart.
@@ -96,7 +95,7 @@ static bool parse_word(const char *word, struct rule *rule)
 	return parse_action(word, rule);
 }
 
-/* TEXT is written to. */
+/* Changes TEXT. */
 static bool parse_rule(char *text, struct rule *ret_rule, struct err *err)
 {
 	struct rule rule = { .after = 1, .times = 1 };
@@ -195,7 +194,7 @@ static bool fires(struct rule *rule)
 
 #define BIT(action) (1u << (action))
 
-/* What a passage shall do, found under the lock and carried out without it. */
+/* What to do at a passage: decided under the lock, carried out without it. */
 struct verdict {
 	unsigned hits;
 	bool is_crash;

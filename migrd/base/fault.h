@@ -21,7 +21,7 @@
 
 #include "base/err.h"
 
-/* What is to become of a message. */
+/* What the plan does to a message. */
 enum fault_kind { FAULT_NONE, FAULT_ERROR, FAULT_DROP };
 
 #ifdef ENABLE_FAULT_INJECTION

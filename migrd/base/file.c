@@ -12,7 +12,8 @@
 
 #include "base/mem.h"
 
-/* As err_errno(), with "not there" told apart: it is what callers ask about. */
+/* As err_errno(), but NOT_FOUND for a missing file, which callers check for, and INVALID for a
+ * directory. */
 static bool fail(struct err *err, const char *what, const char *path)
 {
 	bool is_missing = errno == ENOENT;
@@ -52,7 +53,7 @@ static ssize_t read_full(int fd, char *data, size_t len)
 	return (ssize_t)got;
 }
 
-/* Reads to the end, but no more than MAX + 1 bytes; not by the size in the inode,
+/* Reads to the end, but no more than MAX + 1 bytes. Ignores the size in the inode,
  * which is 0 in /proc. */
 static ssize_t read_growing(int fd, size_t max, char **ret_data)
 {
@@ -166,7 +167,7 @@ bool file_write(const char *path, const void *data, size_t len, mode_t mode, str
 	return true;
 }
 
-/* Write access is wanted: a lock for writing is what is asked about. */
+/* Opened for writing, as the question is about a lock for writing. */
 bool file_is_locked(const char *path)
 {
 	CLEANUP(closep) int fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -302,7 +303,7 @@ bool unix_listen(const char *path, int type, int *ret_fd, struct err *err)
 	return true;
 }
 
-/* What cannot be found out (EACCES) is taken for somebody. */
+/* Any other failure to connect (such as EACCES) counts as listening. */
 bool unix_is_listening(const char *path)
 {
 	CLEANUP(closep) int fd = new_socket(SOCK_STREAM);

@@ -19,15 +19,15 @@ static const char name_chars[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 static const char host_chars[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
 
-/* Ids are promises: without randomness there is nothing right to go on with. */
+/* Aborts without randomness: an id must be unique, and a token must not be guessable. */
 static void random_bytes(void *data, size_t len)
 {
 	if (getrandom(data, len, 0) != (ssize_t)len)
 		abort();
 }
 
-/* 48 bits of milliseconds and 12 bits below them (RFC 9562, 6.2, method 1): the
- * counter starts at random in its lower half, and what is over goes into the
+/* 48 bits of milliseconds, then a counter of 12 bits (RFC 9562, 6.2, method 1).
+ * The counter starts at random in its lower half, and its overflow goes into the
  * milliseconds, so that the value only ever grows. */
 static uint64_t next_stamp(void)
 {

@@ -7,11 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ID_UUID_SIZE 37 /* text with its end */
+#define ID_UUID_SIZE 37 /* text with its NUL */
 #define ID_NAME_SIZE 64
 #define ID_TOKEN_SIZE 65
 
-/* UUIDv7 (RFC 9562): time-ordered; two of one process never go back. */
+/* UUIDv7 (RFC 9562): time-ordered; within a process each is greater than the one before. */
 void id_uuid_new(char ret_uuid[ID_UUID_SIZE]);
 /* Lower-case hexadecimal 8-4-4-4-12, any version. */
 bool id_uuid_is_valid(const char *s);
@@ -25,7 +25,7 @@ bool id_host_is_valid(const char *s);
 /* 256 random bits in hexadecimal: one-time tokens. */
 void id_token_new(char ret_token[ID_TOKEN_SIZE]);
 bool id_token_is_valid(const char *s);
-/* Does not tell by its time where two tokens differ. */
+/* Takes the same time wherever two tokens differ, so that a caller cannot guess one by timing. */
 bool id_token_equal(const char *a, const char *b);
 
 #endif

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
-/* Foreign words (QEMU's stderr, a file name) may be no UTF-8, JSON must be. */
+/* Foreign text (QEMU's stderr, a file name) may not be UTF-8, but JSON must be. */
 void json_add_str(struct json_object *obj, const char *key, const char *value)
 {
 	CLEANUP(free_charp) char *repaired = NULL;

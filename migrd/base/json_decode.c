@@ -14,13 +14,13 @@ struct decoder {
 	enum json_decode_flags flags;
 };
 
-/* One value: where it is, what it shall be, and where it goes. */
+/* One value: where it is in the document, what is wanted, and where it is stored. */
 struct value {
 	const struct decoder *decoder;
 	const struct json_path *path;
 	const struct json_field *field;
 	struct json_object *obj; /* of the right json-c type */
-	char *base;              /* the struct that `field' has its offsets in */
+	char *base;              /* the struct that the offsets in `field' are for */
 };
 
 static void decode_members(const struct decoder *decoder, const struct json_path *path,
@@ -175,7 +175,7 @@ static void decode_object(const struct value *value)
 		       value_out(value));
 }
 
-/* Its order is kept, so that what is encoded again is the same text. */
+/* Keeps the order of the members, so that encoding them again gives the same text. */
 static void decode_scalars(const struct value *value)
 {
 	const char *text = json_text(value->obj, NULL);
@@ -291,7 +291,7 @@ static bool is_type(const struct value *value, json_type type, const char *wante
 	return false;
 }
 
-/* PATH is that of the object around it. */
+/* UP is the path of the object around the member. */
 static void decode_member(const struct decoder *decoder, const struct json_path *up,
 			  const struct json_field *field, struct json_object *obj, char *out)
 {
@@ -318,8 +318,8 @@ static const struct json_field *find_field(const struct json_field *fields, cons
 	return NULL;
 }
 
-/* A guess looks at every known key; of a body of nothing but unknown ones the first
- * few tell enough. */
+/* After this many faults, an unknown key gets no explanation: finding a similar key compares
+ * all known ones, and the first few explanations are enough. */
 #define EXPLAINED_MAX 16
 
 static void fault_unknown(const struct decoder *decoder, const struct json_path *up,

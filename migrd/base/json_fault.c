@@ -58,7 +58,7 @@ bool faults_to_err(const struct faults *faults, struct err *err)
 	return err_set(err, ERR_INVALID, "%s", text);
 }
 
-/* Appends what fits, escaped after RFC 6901, section 3. */
+/* Appends as much of KEY as fits, escaped as in RFC 6901, section 3. */
 static size_t add_escaped(char *buf, size_t len, size_t size, const char *key)
 {
 	for (; *key && len + 2 < size; key++) {
@@ -96,7 +96,7 @@ void json_path_fault(const struct json_path *path, struct faults *faults, const 
 	char pointer[sizeof(faults->list[0].pointer)];
 	va_list ap;
 
-	if (faults->count >= FAULT_MAX) { /* only counted: the next of very many */
+	if (faults->count >= FAULT_MAX) { /* too many to keep: only counted */
 		faults->count++;
 		return;
 	}

@@ -10,15 +10,15 @@
 
 struct json_line_limits {
 	unsigned max_depth;
-	/* Of '[', '{' and ',' together: a megabyte of "[[],[]," would grow a
-	 * hundredfold in memory. */
+	/* Most '[', '{' and ',' together: without a limit, a megabyte of "[[],[],"
+	 * would grow a hundredfold in memory. */
 	size_t max_structure;
 };
 
-/* Nothing but blanks. */
+/* True: the line has nothing but blanks. */
 bool json_line_is_blank(const char *line, size_t len);
-/* The caller owns the tree.  INVALID and NULL: too intricate, not JSON as
- * json_parse() takes it, or not an object. */
+/* Returns a tree that the caller owns; NULL and INVALID: too many values, not JSON
+ * as json_parse() takes it, or not an object. */
 struct json_object *json_line_parse(const char *line, size_t len,
 				    const struct json_line_limits *limits, struct err *err);
 

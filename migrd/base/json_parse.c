@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Text to tree.  The parser is our own, json-c has the tree: json-c's parser keeps the
- * last of two members with one key, clamps integers, takes NaN and control characters, and
- * does not say where in the document it is, even with JSON_TOKENER_STRICT (json-c 0.16,
- * and 0.18, whose strict mode refuses all that is not ASCII: json-c issue 892).
+/* Text to tree.  The tree is json-c's, but the parser is our own: json-c's parser keeps the
+ * last of two members with one key, clamps integers, takes NaN and control characters, and does
+ * not say where in the document it is, even with JSON_TOKENER_STRICT (json-c 0.16, and 0.18,
+ * whose strict mode refuses all that is not ASCII: json-c issue 892).
  *
  * A fault of the grammar ends the parse; others are collected, and the tree is dropped. */
 #include <errno.h>
@@ -30,7 +30,7 @@ struct parse {
 	struct faults *faults;
 };
 
-/* json-c has no memory: nobody has. */
+/* Aborts when json-c is out of memory. */
 static struct json_object *made(struct json_object *obj)
 {
 	if (!obj)
@@ -38,7 +38,7 @@ static struct json_object *made(struct json_object *obj)
 	return obj;
 }
 
-/* A fault of the grammar: says the line and column, and ends the parse. */
+/* Adds a fault of the grammar, with line and column; returns false, which ends the parse. */
 static bool broken(struct parse *parse, const struct json_path *path, const char *what)
 {
 	size_t line = 1, column = 1;
@@ -120,7 +120,7 @@ static void add_code_point(struct strbuf *out, uint32_t code)
 	strbuf_add(out, utf8, len);
 }
 
-/* Behind "\u". */
+/* Called behind "\u". */
 static bool parse_unicode(struct parse *parse, const struct json_path *path, struct strbuf *out)
 {
 	uint32_t code, low;
@@ -141,7 +141,7 @@ static bool parse_unicode(struct parse *parse, const struct json_path *path, str
 	return true;
 }
 
-/* Behind the backslash. */
+/* Called behind the backslash. */
 static bool parse_escape(struct parse *parse, const struct json_path *path, struct strbuf *out)
 {
 	static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
@@ -159,7 +159,7 @@ static bool parse_escape(struct parse *parse, const struct json_path *path, stru
 	return true;
 }
 
-/* At the opening quote; OUT gets the text with the escapes resolved. */
+/* Called at the opening quote; OUT gets the text with the escapes resolved. */
 static bool parse_text(struct parse *parse, const struct json_path *path, struct strbuf *out)
 {
 	parse->pos++;
@@ -198,7 +198,7 @@ static size_t skip_digits(struct parse *parse)
 	return (size_t)(parse->pos - start);
 }
 
-/* The grammar of RFC 8259, section 6. */
+/* Skips a number by the grammar of RFC 8259, section 6. */
 static bool skip_number(struct parse *parse, const struct json_path *path, bool *ret_integer)
 {
 	skip_char(parse, '-');
@@ -278,7 +278,7 @@ static bool skip_word(struct parse *parse, const char *word)
 	return true;
 }
 
-/* json-c's null is NULL. */
+/* For null *RET stays NULL, which is json-c's null. */
 static bool parse_word(struct parse *parse, const struct json_path *path, struct json_object **ret)
 {
 	if (skip_word(parse, "null"))
@@ -368,7 +368,7 @@ static bool parse_object(struct parse *parse, const struct json_path *path,
 	return skip_char(parse, '}') || broken(parse, path, "',' or '}' is wanted here");
 }
 
-/* At the opening bracket.  The recursion is as deep as max_depth at most. */
+/* Called at the opening bracket.  The recursion is at most max_depth deep. */
 static bool parse_container(struct parse *parse, const struct json_path *path,
 			    struct json_object **ret)
 {
@@ -399,8 +399,8 @@ static bool parse_string(struct parse *parse, const struct json_path *path,
 	return ok;
 }
 
-/* RET is NULL before.  What is there afterwards is the caller's to add to the tree, also
- * the first part of a value that is broken. */
+/* *RET must be NULL before.  Whatever it is afterwards, the caller adds to the tree, even the
+ * first part of a broken value. */
 static bool parse_value(struct parse *parse, const struct json_path *path, struct json_object **ret)
 {
 	size_t max = parse->limits->max_values;
@@ -453,7 +453,7 @@ struct json_object *json_parse(const void *data, size_t len, const struct json_l
 struct json_object *json_read_back(const char *text)
 {
 	static const struct json_limits any = { .max_bytes = INT_MAX, .max_depth = 64 };
-	struct faults faults; /* of them only the count is asked for */
+	struct faults faults; /* only their count is used */
 
 	faults.count = 0;
 	return text ? json_parse(text, strlen(text), &any, &faults) : NULL;

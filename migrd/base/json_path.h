@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* base/json_path.h -- where in a document: a chain of frames on the stack, which
- * becomes a JSON pointer (RFC 6901) only when there is a fault to report.
- * For base/json_*.c only.  Thread: any. */
+/* base/json_path.h -- a place in a document: a chain of frames on the stack, which
+ * becomes a JSON pointer (RFC 6901) only when there is a fault to report.  For
+ * base/json_*.c only.  Thread: any. */
 #ifndef MIGRD_BASE_JSON_PATH_H
 #define MIGRD_BASE_JSON_PATH_H
 

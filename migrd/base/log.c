@@ -19,8 +19,8 @@
 #include "base/utf8.h"
 
 #define RECORD_SIZE 16384
-#define VALUE_MAX   ERR_MSG_SIZE /* a reason is whole */
-/* The quotation mark and the newline. */
+#define VALUE_MAX   ERR_MSG_SIZE /* so that an err.msg is never cut */
+/* Room for the quotation mark and the newline. */
 #define ROOM_FOR_END 2
 
 static const struct level_def {
@@ -58,8 +58,8 @@ bool log_level_from_name(const char *name, enum log_level *ret)
 	return false;
 }
 
-/* ASCII controls, and the first byte of U+0080 to U+009F, which terminals obey
- * as well. */
+/* True for ASCII controls, and at the first byte of U+0080 to U+009F, which
+ * terminals obey too. */
 static bool is_control(const char *s)
 {
 	unsigned char c = (unsigned char)s[0];
@@ -73,8 +73,8 @@ struct line {
 	size_t len;
 };
 
-/* Appends one byte of *S, or two, escaped; false when there is no room for it and
- * what ends the record. */
+/* Appends one byte of *S (two of U+0080 to U+009F), escaped if need be, and moves
+ * *S on; false: there is no room for it and the end of the record. */
 static bool put_escaped(struct line *line, const char **s)
 {
 	static const char letters[] = "\nn\tt\rr";
@@ -102,7 +102,7 @@ static void put_text(struct line *line, const char *text)
 
 /* ---- values ---------------------------------------------------------------- */
 
-/* What can be neither the end of a value nor the beginning of a key. */
+/* True: S needs no quotes, as nothing in it looks like the end of a value or the start of a key. */
 static bool is_plain_word(const char *s)
 {
 	for (const char *p = s; *p; p++)
@@ -126,7 +126,7 @@ static void put_quoted(struct line *line, const char *s)
 		line->text[line->len++] = '"';
 }
 
-/* At most PRECISION bytes, if that is not negative; never half a character. */
+/* Writes at most PRECISION bytes of S, if that is not negative; never half a character. */
 static void put_value(struct line *line, const char *s, int precision)
 {
 	char value[VALUE_MAX + 1];
@@ -198,7 +198,7 @@ static void put_number(struct line *line, const struct conversion *conversion, v
 	put_text(line, text);
 }
 
-/* A %s is a value, whatever it holds; all else of FMT is our own. */
+/* Only the value of a %s is foreign text; all else of FMT is our own. */
 static void put_format(struct line *line, const char *fmt, va_list *ap)
 {
 	struct conversion conversion;

@@ -6,11 +6,10 @@
  *
  * error: a person must act.  warning: we went on, the text says how.
  * info: a state changed.  debug: all else.  Never keys, tokens or whole bodies.
- * What a %s gives is quoted when it is anything else than a plain word, so that no
- * foreign text can forge a key: "detail=%s", err.msg.  It is cut after 1024 bytes.
- * Control characters are escaped everywhere, so nothing can forge a record.
- * Conversions: s, d, i, u, x, X, o, c; a width or precision in the text only, no
- * '*'.  One write(2) a record.  errno is kept.  Thread: any.
+ * The value of a %s ("detail=%s", err.msg) is quoted unless it is a plain word, so that no foreign
+ * text can forge a key; it is cut after ERR_MSG_SIZE bytes.  Control characters are escaped
+ * everywhere, so nothing can forge a record.  Conversions: s, d, i, u, x, X, o, c; a width or
+ * precision in the text only, no '*'.  One write(2) a record.  errno is kept.  Thread: any.
  */
 #ifndef MIGRD_BASE_LOG_H
 #define MIGRD_BASE_LOG_H

@@ -8,8 +8,8 @@
 #include "base/loop_ops.h"
 #include "base/mem.h"
 
-/* What a person would notice in a guest; a handler that needs longer belongs on
- * a worker. */
+/* Callbacks that take longer are logged: a person would notice such a pause in a
+ * guest.  A handler that needs longer belongs on a worker. */
 #define SLOW_MS 50
 
 struct loop_post {
@@ -64,7 +64,7 @@ void loop_stop(struct loop *loop)
 
 /* ---- calls ----------------------------------------------------------- */
 
-/* `offset' is what addr2line(1) wants, wherever the program was loaded. */
+/* `offset' can be given to addr2line(1), wherever the program was loaded. */
 static void note_slow(const struct loop *loop, const char *kind, uintptr_t fn, uint64_t started_ms)
 {
 	/* From the linker.  NOLINTNEXTLINE(bugprone-reserved-identifier) */
@@ -121,8 +121,8 @@ void loop_post(struct loop *loop, loop_fn *fn, void *data)
 	loop->ops->wake(loop);
 }
 
-/* The first post, if it is not younger than LIMIT; sets *LIMIT to the youngest
- * there is when it is 0. */
+/* Takes the first post, unless it is newer than *LIMIT.  If *LIMIT is 0, sets it to
+ * the newest post first. */
 static struct loop_post *take_post(struct loop *loop, uint64_t *limit)
 {
 	struct loop_post *post;

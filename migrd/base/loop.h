@@ -49,8 +49,8 @@ bool loop_is_thread(const struct loop *loop);
 void loop_assert_thread(const struct loop *loop);
 
 struct loop_timer *loop_timer_new(struct loop *loop, loop_fn *fn, void *data);
-/* One shot; starting a running timer moves it.  One that is far too late (the
- * process was stopped) lets the descriptors that are ready go first, once. */
+/* One shot; starting a running timer moves it.  A timer that fires far too late (the
+ * process was stopped) waits once until descriptors that are ready have been handled. */
 void loop_timer_start(struct loop_timer *timer, uint64_t delay_ms);
 void loop_timer_stop(struct loop_timer *timer);
 bool loop_timer_is_active(const struct loop_timer *timer);

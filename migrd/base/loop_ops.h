@@ -37,7 +37,7 @@ struct loop_signal {
 };
 
 struct loop_ops {
-	bool is_virtual; /* time is; callbacks may then take as long as they like */
+	bool is_virtual; /* time is virtual: callbacks may take any time */
 
 	void (*destroy)(struct loop *loop);
 	void (*run)(struct loop *loop);
@@ -82,11 +82,10 @@ void loop_fini(struct loop *loop);
 
 /* Runs what was posted up to now; false when there was nothing. */
 bool loop_run_posts(struct loop *loop);
-/* Takes posted calls of FN with DATA back. */
+/* Cancels posted calls of FN with DATA. */
 void loop_unpost(struct loop *loop, loop_fn *fn, const void *data);
 
-/* Call the user's function; none of them touches the object afterwards, which
- * may have been freed by then. */
+/* Call the user's function, which may free the object: they do not touch it afterwards. */
 void loop_call_timer(struct loop_timer *timer);
 void loop_call_watch(struct loop_watch *watch, unsigned ready);
 void loop_call_signal(struct loop_signal *signal);

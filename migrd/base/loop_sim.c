@@ -17,9 +17,9 @@
 #include "base/loop_ops.h"
 #include "base/mem.h"
 
-/* Any odd value that no test takes for a duration. */
+/* Start of the virtual clock: a value that no test mistakes for a duration. */
 #define FIRST_NOW_MS 5000000
-/* A loop that does not come to rest has a callback that ignores its event. */
+/* More rounds than this mean that a callback ignores its event: the loop never comes to rest. */
 #define ROUNDS_MAX 100000
 
 struct sim_timer {
@@ -27,7 +27,7 @@ struct sim_timer {
 	struct sim_timer *next;
 	bool is_active;
 	uint64_t due_ms;
-	uint64_t seq; /* of the start */
+	uint64_t seq; /* number of its start */
 };
 
 struct sim_watch {
@@ -183,7 +183,8 @@ static struct loop_watch *watch_new(struct loop *base, int fd)
 	return &watch->base;
 }
 
-/* Every round reads watch->events; what libuv would refuse is refused here too. */
+/* Has nothing to start, as every round reads watch->events.  Asserts what libuv would refuse
+ * too: two active watches of one descriptor. */
 static void watch_set(struct loop_watch *base, unsigned events)
 {
 	for (struct sim_watch *watch = of(base->loop)->watches; watch; watch = watch->next)
@@ -233,13 +234,13 @@ static void list_fds(struct sim_loop *loop)
 	}
 }
 
-/* What of EVENTS is ready; errors and hang-ups make all of it so. */
+/* Which of EVENTS are ready; an error or hang-up alone makes all of them ready. */
 static unsigned ready_of(unsigned events, short revents)
 {
 	unsigned ready = 0;
 
-	/* A descriptor closed before its watch was freed: with libuv this would be
-	 * somebody else's descriptor by now. */
+	/* The descriptor was closed before its watch was freed: with libuv, its number could
+	 * belong to another file by now. */
 	assert(!(revents & POLLNVAL));
 	if (revents & POLLIN)
 		ready |= LOOP_READ;

@@ -14,8 +14,8 @@
 #include "base/loop_ops.h"
 #include "base/mem.h"
 
-/* A timer that fires so much too late was not late by the loop's own work
- * (base/loop.c tells of callbacks over 50 ms). */
+/* A timer that fires this much too late was not delayed by the loop's own work
+ * (base/loop.c logs callbacks over 50 ms). */
 #define LATE_MS 200
 
 struct uv_loop {
@@ -28,7 +28,7 @@ struct uv_timer {
 	struct loop_timer base;
 	uv_timer_t handle;
 	uint64_t due_ms;
-	bool is_excused; /* it was late, and lets what came meanwhile go first */
+	bool is_excused; /* it was late, and has let descriptors go first */
 };
 
 struct uv_watch {
@@ -41,8 +41,8 @@ struct uv_signal {
 	uv_signal_t handle;
 };
 
-/* What fails here is wrong use, such as a descriptor watched twice, or the lack
- * of the first few descriptors of the process. */
+/* Aborts on a failure: it means wrong use, such as a descriptor watched twice, or
+ * that the process cannot get its first few descriptors. */
 static void must(int rc, const char *what)
 {
 	if (rc == 0)
@@ -121,9 +121,9 @@ static struct loop_timer *timer_new(struct loop *base)
 	return &timer->base;
 }
 
-/* A process that was stopped, or had no processor, for a while finds answers and
- * their deadlines at once: the answers came first.  Descriptors have their turn
- * between two rounds of timers. */
+/* A process that was stopped for a while, or had no processor, finds answers and
+ * their deadlines due at the same time, although the answers came first.  So a late
+ * timer waits one round: descriptors are handled between two rounds of timers. */
 static void on_timer(uv_timer_t *handle)
 {
 	struct uv_timer *timer = handle->data;
@@ -136,10 +136,10 @@ static void on_timer(uv_timer_t *handle)
 	loop_call_timer(&timer->base);
 }
 
-/* libuv counts from its cached time; from the true time a timer would fire early
- * by as much as the callback has already taken.  As the cache stands still while
- * timers run, this also keeps a timer of delay 0 that starts itself again from
- * starving the descriptors for longer than a millisecond. */
+/* libuv counts a timer from its cached time, so it would fire early by as long as
+ * the callback has already run; adding the lag corrects that.  As the cache stands
+ * still while timers run, it also keeps a timer of delay 0 that starts itself again
+ * from starving the descriptors for longer than a millisecond. */
 static void timer_start(struct loop_timer *base, uint64_t delay_ms)
 {
 	struct uv_timer *timer = CONTAINER_OF(base, struct uv_timer, base);
@@ -185,8 +185,8 @@ static void on_io(uv_poll_t *handle, int status, int events)
 	unsigned ready = 0;
 
 	if (status < 0) {
-		/* POLLERR: libuv has stopped the handle.  The owner shall learn of
-		 * it by reading or writing, and again for as long as it does not. */
+		/* POLLERR: libuv has stopped the handle.  It is started again, so that the owner
+		 * learns of the error by reading or writing, and is called until it does. */
 		ready = watch->base.events;
 		watch->base.events = 0;
 		loop_watch_set(&watch->base, ready);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* No log, no message: both could want memory. */
+/* Aborts without a log record, which could need memory itself. */
 static void *or_abort(void *p)
 {
 	if (!p)

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define WORD_MAX 40 /* longer words are not compared: no key of ours is */
+#define WORD_MAX 40 /* longer words are not compared; no key of ours is longer */
 
 static size_t min3(size_t a, size_t b, size_t c)
 {
@@ -49,7 +49,7 @@ void nearest_offer(struct nearest *nearest, const char *known)
 	size_t edits, limit = 1 + known_len / 4; /* a quarter wrong is still a typing error */
 	size_t apart = word_len > known_len ? word_len - known_len : known_len - word_len;
 
-	/* So many letters at least have to be added or left out. */
+	/* At least APART letters have to be added or left out. */
 	if (word_len == 0 || word_len > WORD_MAX || known_len > WORD_MAX || apart > limit)
 		return;
 	edits = distance(nearest->word, word_len, known, known_len);

@@ -11,7 +11,7 @@
 #define V4_KEPT_BYTES 3
 #define V6_KEPT_BYTES 8
 
-/* The address's bytes: AF_INET, AF_INET6, or AF_UNSPEC for what is neither. */
+/* Copies the bytes of ADDRESS; returns AF_INET, AF_INET6, or AF_UNSPEC if it is neither. */
 static int bytes_of(const struct sockaddr_storage *address, unsigned char ret[16])
 {
 	struct sockaddr_in in;

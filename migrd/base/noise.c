@@ -23,9 +23,9 @@ struct noise {
 	struct loop *loop;
 	struct loop_timer *period;
 	pthread_mutex_t lock;            /* guards what follows */
-	struct row rows[NOISE_ROWS + 1]; /* the last: others */
-	size_t used;                     /* without the others */
-	uint64_t began_ms;               /* the period, when the first row was used */
+	struct row rows[NOISE_ROWS + 1]; /* the last is that of the others */
+	size_t used;                     /* rows in use, without that of the others */
+	uint64_t began_ms;               /* when the first row of the period was used */
 	bool is_counting;                /* some row has come twice: the timer runs */
 };
 
@@ -43,7 +43,8 @@ static struct row *set_row(struct row *row, const char *who, const char *reason)
 	return row;
 }
 
-/* The last row of one who stands for all its other reasons. */
+/* Finds or makes the row of WHO and REASON.  The last row that one WHO may have stands for all
+ * its other reasons. */
 static struct row *row_of(struct noise *noise, const char *who, const char *reason)
 {
 	struct row *last = NULL;

@@ -46,7 +46,7 @@ static bool parse_stat(const char *text, char *ret_state, uint64_t *ret_start_ti
 	return sscanf(p, "%" SCNu64, ret_start_time) == 1;
 }
 
-/* Also of one that has ended and is not yet reaped: STATE is then 'Z'. */
+/* Works also for a process that has ended and is not reaped yet: STATE is then 'Z'. */
 static bool read_stat(pid_t pid, struct proc_id *ret_id, char *ret_state, struct err *err)
 {
 	CLEANUP(free_charp) char *text = NULL;
@@ -88,8 +88,9 @@ static bool open_log(const char *path, int *ret_fd, struct err *err)
 	return true;
 }
 
-/* The log goes first: its own number may be one that is replaced.  A dup onto
- * the same number clears close-on-exec (posix_spawn_file_actions_adddup2(3)). */
+/* The log is duplicated first: its own number may be one that a later step
+ * replaces.  A dup onto the same number clears close-on-exec
+ * (posix_spawn_file_actions_adddup2(3)). */
 static int add_files(posix_spawn_file_actions_t *files, const struct proc_args *args, int log_fd)
 {
 	int rc = 0;
@@ -124,7 +125,7 @@ static int set_attributes(posix_spawnattr_t *attr)
 	return rc;
 }
 
-/* posix_spawnp() has no const for what it does not write to. */
+/* posix_spawnp() takes argv without const, although it does not write to it. */
 static char *const *mutable_argv(const char *const *argv)
 {
 	union {
@@ -170,7 +171,7 @@ bool proc_spawn(const struct proc_args *args, struct proc_id *ret_id, struct err
 		errno = rc;
 		return err_errno(err, "cannot start '%s'", args->argv[0]);
 	}
-	/* Nobody else reaps our children, so it is there even if it has ended. */
+	/* A child that has ended is still in /proc, unless SIGCHLD is ignored. */
 	if (!read_stat(pid, &id, &state, err)) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
@@ -250,7 +251,7 @@ struct proc_id proc_id_of(const struct proc *proc)
 
 void proc_kill(struct proc *proc, int signo)
 {
-	/* ESRCH: it has ended, which is what was wanted or will be told. */
+	/* ESRCH: the process has ended, which the watch tells. */
 	syscall(SYS_pidfd_send_signal, proc->pidfd, signo, NULL, 0);
 }
 
@@ -274,7 +275,7 @@ static void read_boot_id(void)
 	size_t len;
 
 	if (!file_read("/proc/sys/kernel/random/boot_id", 64, &text, &len, &err))
-		return; /* "": equal to nothing but itself, as without a power loss */
+		return; /* "" equals only "", as if there had been no power loss */
 	text[strcspn(text, "\n")] = '\0';
 	if (id_uuid_is_valid(text))
 		memcpy(boot_id, text, sizeof(boot_id));

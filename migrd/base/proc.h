@@ -39,13 +39,13 @@ struct proc;
 /* STATUS as from waitpid(2), or -1 for a process that is not our child. */
 typedef void proc_exit_fn(void *data, int status);
 
-/* Watches a process; FN is called once, when it ends.  A child of ours that has
- * ended and was not yet reaped is told as well, so that nothing is missed between
- * start and watch.  NOT_FOUND when ID names no such process. */
+/* Watches a process; FN is called once, when it ends.  It is called even for a
+ * child of ours that has ended already, if it is not reaped yet, so that nothing is
+ * missed between start and watch.  NOT_FOUND when ID names no such process. */
 struct proc *proc_watch(struct loop *loop, struct proc_id id, proc_exit_fn *fn, void *data,
 			struct err *err);
 struct proc_id proc_id_of(const struct proc *proc);
-/* By the pidfd: never hits another process. */
+/* Sends the signal by the pidfd, so that it never hits another process. */
 void proc_kill(struct proc *proc, int signo);
 void proc_free(struct proc *proc); /* does not end the process */
 

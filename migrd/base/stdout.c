@@ -20,7 +20,7 @@ bool stdout_end(struct err *err)
 
 	if ((is_flushed && !ferror(stdout)) || is_reader_gone())
 		return true;
-	if (is_flushed) /* why it was not written then is not known any more */
+	if (is_flushed) /* an earlier write failed, and its errno is lost */
 		return err_set(err, ERR_NO_SPACE, "cannot write the output: a part of it is lost");
 	errno = cause;
 	return err_errno(err, "cannot write the output");

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* base/utf8.h -- is it UTF-8 (RFC 3629), and cutting text without breaking it.
- * Thread: any. */
+/* base/utf8.h -- checks for UTF-8 (RFC 3629), and cuts text without breaking a
+ * character.  Thread: any. */
 #ifndef MIGRD_BASE_UTF8_H
 #define MIGRD_BASE_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The length of the sequence that begins at P, at most LEFT bytes; 0 if it is
- * none: overlong, a surrogate, over U+10FFFF, or cut short. */
+/* The length of the sequence that begins at P, at most LEFT bytes; 0: it is no
+ * valid one: overlong, a surrogate, over U+10FFFF, or cut short. */
 size_t utf8_sequence(const char *p, size_t left);
 /* The offset of the first byte that is not UTF-8; LEN if all is well. */
 size_t utf8_valid_prefix(const char *s, size_t len);

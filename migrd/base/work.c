@@ -130,7 +130,8 @@ static void *thread_main(void *data)
 	return NULL;
 }
 
-/* Signals are the loop's: a worker in the middle of a write shall not see one. */
+/* Worker threads block all signals: the loop handles them, and none shall interrupt a worker's
+ * write. */
 static void start_threads(struct worker *worker, unsigned count)
 {
 	sigset_t all, old;
@@ -178,7 +179,7 @@ static void join_threads(struct worker *worker)
 		pthread_join(worker->threads[i], NULL);
 }
 
-/* A done() may submit again; with the threads gone that runs here. */
+/* A done() may submit another item; as the threads are gone, it runs here. */
 static void finish_all(struct worker *worker)
 {
 	struct work *work;

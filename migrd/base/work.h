@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* base/work.h -- work items: what may wait runs off the loop thread.
+/* base/work.h -- work items: code that may wait runs off the loop thread.
  *
  * run() is called on a worker thread and sees only the item, which holds
  * copies; done() is called on the loop thread afterwards, exactly once, never
- * before worker_submit() has returned.  done() finds live objects by id: they
+ * before worker_submit() has returned.  done() finds live objects by id, as they
  * may be gone, and frees the item.
  *
- * A worker of one thread runs its items in order: that is what the store is.
- * On a simulated loop items run at the next loop_sim_run(), in order.
+ * A worker of one thread runs its items in order; the store is such a worker.  On a
+ * simulated loop items run at the next loop_sim_run(), in order.
  */
 #ifndef MIGRD_BASE_WORK_H
 #define MIGRD_BASE_WORK_H

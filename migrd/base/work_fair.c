@@ -29,7 +29,7 @@ static void start(struct fair_work *item)
 	worker_submit(item->worker->worker, &item->work);
 }
 
-/* One of OWNER has ended: its next one may run. */
+/* An item of OWNER has ended: starts its next one that waits. */
 static void start_next(struct fair_worker *worker, const char *owner)
 {
 	struct fair_work *item;
