@@ -12,7 +12,7 @@
 #include "store/sound.h"
 #include "store/upgrade.h"
 
-#define PAGES_A_STEP 64 /* of 4 KiB: a commit waits for no more */
+#define PAGES_A_STEP 64 /* of 4 KiB: the most that a commit waits for */
 
 /* ---- a copy by SQLite's backup interface ------------------------------------------ */
 
@@ -48,7 +48,7 @@ static bool copy_begin(struct copy *copy, sqlite3 *from, struct err *err)
 	return copy->backup || store_sql_err(&copy->to, err, "begin the copy");
 }
 
-/* RET_MORE: call it again. */
+/* *RET_MORE true: call it again. */
 static bool copy_step(struct copy *copy, int pages, bool *ret_more, struct err *err)
 {
 	int rc = sqlite3_backup_step(copy->backup, pages);
@@ -80,7 +80,7 @@ struct backup_item {
 	void *data;
 };
 
-/* link(2) takes no place that somebody else has taken meanwhile. */
+/* link(2), unlike rename(2), fails if somebody else has made the file meanwhile. */
 static bool publish(const struct backup_item *backup, struct err *err)
 {
 	if (!sync_file(backup->copy.path, err))
@@ -149,7 +149,7 @@ static void sqlite_closep(sqlite3 **sqlite)
 	sqlite3_close(*sqlite);
 }
 
-/* With what the file's own log holds. */
+/* Copies the database FILE with the changes that are in its own log. */
 static bool copy_file(struct copy *copy, const char *file, struct err *err)
 {
 	CLEANUP(sqlite_closep) sqlite3 *from = NULL;
@@ -193,7 +193,7 @@ static bool mark_restored(struct store_db *db, const char *file, struct err *err
 	return store_sql_run(db, stmt, "mark", err);
 }
 
-/* A backup in WAL mode would leave its last change in a log beside it. */
+/* In WAL mode the last changes of the copy would stay in a log beside it. */
 static bool make_ready(struct copy *copy, const char *file, struct err *err)
 {
 	struct store_db *db = &copy->to;
@@ -220,7 +220,8 @@ static bool replace(const char *dir, const char *path, const char *draft, char *
 	char *kept = xasprintf("%s.replaced-%lld", path, (long long)clock_wall_ms());
 	bool had_one = access(path, F_OK) == 0;
 
-	/* The log first: a database without it is found out, a log alone is refused. */
+	/* The log is renamed first. If migrd dies in between, a database without its log starts
+	 * in doubt (store/identity.h), while a log without its database would be refused. */
 	if (!put_aside(path, kept, "-wal", err) || !put_aside(path, kept, "", err))
 		return false;
 	if (rename(draft, path) < 0)

@@ -22,7 +22,8 @@ struct commit_item {
 	void *data;
 };
 
-/* A table of columns says it all; what has none brings its own. */
+/* A table of columns is enough to copy a row; kinds of rows without one have a copy() of their
+ * own. */
 static void *copy_row(const struct store_rows *rows, const void *row)
 {
 	return rows->table ? store_row_dup(rows->table, row) : rows->copy(row);
@@ -76,7 +77,8 @@ static const char *key_of(const struct store_change *change)
 
 /* ---- store thread ---- */
 
-/* "store.move.STATE.WHEN": a walk through all states needs one name each. */
+/* Fault point "store.move.STATE.WHEN": each state has a name of its own, so that a test can
+ * walk through all of them. */
 static bool fault_row(const struct store_change *change, const char *when, struct err *err)
 {
 	const struct store_rows *rows = rows_of[change->table];

@@ -40,9 +40,9 @@ struct store_db {
 	char *path;
 	int lock_fd;
 	sqlite3_stmt *stmts[STORE_STMT_COUNT];
-	int wal_frames;           /* after the last commit */
-	enum store_wal found_wal; /* before it was opened */
-	struct store_mark mark;   /* the position of now; id "": not identified yet */
+	int wal_frames;           /* in the log after the last commit */
+	enum store_wal found_wal; /* its log before it was opened */
+	struct store_mark mark;   /* the current position; id "": not identified yet */
 	int mark_fd;              /* -1: none */
 };
 
@@ -55,7 +55,7 @@ static inline void store_db_freep(struct store_db **db)
 }
 
 /* ---- sql.c ---- */
-/* "cannot WHAT: ..." with SQLite's words and the system's; NO_SPACE or STORE. */
+/* Sets "cannot WHAT: ..." with SQLite's words and the system's; NO_SPACE or STORE. */
 bool store_sql_err(const struct store_db *db, struct err *err, const char *what);
 bool store_sql_prepare(struct store_db *db, const char *sql, sqlite3_stmt **ret_stmt,
 		       struct err *err);
@@ -65,7 +65,7 @@ sqlite3_stmt *store_sql_stmt(struct store_db *db, enum store_stmt stmt);
 bool store_sql_run(struct store_db *db, sqlite3_stmt *stmt, const char *what, struct err *err);
 /* SQL without rows or values, maybe several statements. */
 bool store_sql_exec(struct store_db *db, const char *sql, struct err *err);
-/* The one integer that SQL answers. */
+/* Runs SQL, which answers with one integer. */
 bool store_sql_int(struct store_db *db, const char *sql, int64_t *ret_value, struct err *err);
 /* Ends a transaction that failed; SQLite may have done so already. */
 void store_sql_roll_back(struct store_db *db);
@@ -78,15 +78,16 @@ static inline void store_stmtp(sqlite3_stmt **stmt)
 bool store_identity_begin(struct store_db *db, const char *run_dir, struct store_identity *ret,
 			  struct err *err);
 bool store_identity_prepare(struct store_db *db, struct err *err);
-/* In a transaction: the next number.  After its commit: the mark. */
+/* Called in a transaction: writes the next sequence.  After its commit,
+ * store_identity_stepped() writes the mark. */
 bool store_identity_step(struct store_db *db, struct err *err);
 void store_identity_stepped(struct store_db *db);
-/* Before it is closed in order. */
+/* Records that the database is closed in order; called before it is. */
 void store_identity_close(struct store_db *db);
-/* housekeeping.c: the log into the file. */
+/* housekeeping.c: copies the log into the database file. */
 bool store_checkpoint(struct store_db *db, struct err *err);
 
-/* ---- vms.c, move/moves.c, timeline.c: rows ---- */
+/* ---- vms.c, moves.c, timeline.c: rows ---- */
 bool store_vms_prepare(struct store_db *db, struct err *err);
 bool store_vms_load(struct store_db *db, void (*each)(void *data, struct store_vm *vm), void *data,
 		    struct err *err);

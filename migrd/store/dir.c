@@ -86,8 +86,8 @@ bool store_dir_sync(const char *dir, struct err *err)
 
 	if (fd < 0 || fsync(fd) < 0)
 		return err_errno(err, "cannot sync '%s'", dir);
-	/* It may have been made a moment ago.  Where the parent cannot be opened,
-	 * somebody else made it. */
+	/* DIR may have been made a moment ago, so its parent is synced too.  If
+	 * that cannot be opened, somebody else made DIR. */
 	parent_fd = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (parent_fd >= 0 && fsync(parent_fd) < 0)
 		return err_errno(err, "cannot sync the directory of '%s'", dir);

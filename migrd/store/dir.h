@@ -10,7 +10,7 @@
  * (STORE), takes DIR/lock (BUSY, with the holder's pid).  The lock is held
  * until RET_LOCK_FD is closed. */
 bool store_dir_lock(const char *dir, int *ret_lock_fd, struct err *err);
-/* What was made or renamed in DIR is there after a power loss too. */
+/* Makes sure that what was made or renamed in DIR survives a power loss. */
 bool store_dir_sync(const char *dir, struct err *err);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is done when nobody waits: old history goes, and the log into the file. */
+/* Work for when nobody waits: deletes old history, and copies the log into the database file. */
 #include "store/item.h"
 #include "store/upgrade.h"
 
-/* A log that was checkpointed is written again from its start, in place, which
- * is cheaper than growing a new one: it is cut only when it has become large. */
+/* A larger log is cut by a checkpoint.  A smaller one is kept, because SQLite then
+ * writes it again from its start, in place, which is cheaper than growing a new one. */
 #define WAL_KEEP_FRAMES 1024 /* of 4 KiB */
 
 static bool trim(struct store_db *db, bool *ret_more, struct err *err)
@@ -19,8 +19,8 @@ static bool trim(struct store_db *db, bool *ret_more, struct err *err)
 }
 
 /* The first commit after a checkpoint begins the log anew, and waits for the
- * disk once more than others do.  It is made here, by a value that does not
- * change, so that it is not one of a handover. */
+ * disk once more than others do.  That commit is made here, with a value that does
+ * not change, so that no commit of a handover has to wait. */
 static bool begin_log(struct store_db *db, struct err *err)
 {
 	char sql[64];

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "store/db.h"
 
-/* What the file says of itself. */
+/* What the database says about itself. */
 struct own {
 	struct store_mark mark;
 	char file[64];
@@ -17,8 +17,8 @@ struct own {
 	char doubt[STORE_DOUBT_SIZE];
 };
 
-/* Which file it is: its inode, and when that was made, since inodes are used
- * again.  A copy over the file keeps both, and the mark tells. */
+/* Names the file by its inode and the inode's time of birth, since inodes are used
+ * again.  A copy over the file keeps both; then only the mark shows it. */
 static void file_of(const struct store_db *db, char ret_file[64])
 {
 	struct statx st = { 0 };
@@ -36,7 +36,7 @@ static void take_text(char *to, size_t size, sqlite3_stmt *stmt, int column)
 	snprintf(to, size, "%s", text ? text : "");
 }
 
-/* RET_FOUND false: it was made, or upgraded, just now. */
+/* *RET_FOUND false: the database was made just now, or upgraded from a schema without identity. */
 static bool read_own(struct store_db *db, struct own *ret, bool *ret_found, struct err *err)
 {
 	CLEANUP(store_stmtp) sqlite3_stmt *stmt = NULL;
@@ -145,8 +145,8 @@ static bool begin(struct store_db *db, struct own *own, struct err *err)
 	return write_own(db, own, err);
 }
 
-/* The checkpoint puts `is_open' into the file itself, and begins a log: so a log
- * that is missing later was lost. */
+/* The checkpoint writes `is_open' into the database file itself and begins a log,
+ * so a log that is missing at the next start was lost. */
 bool store_identity_begin(struct store_db *db, const char *run_dir, struct store_identity *ret,
 			  struct err *err)
 {

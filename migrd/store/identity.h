@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* store/identity.h -- a store knows whether it is the newest.
+/* store/identity.h -- detects a store that may not be the newest.
  *
  * Each store has an id, an epoch (it grows at each opening) and a sequence (it
  * grows at each commit).  A mark in the run directory repeats the three; it is
@@ -13,7 +13,7 @@
  *     broken place;
  *   - it was restored (store/backup.h).
  *
- * The doubt is on disk and ends by store_trust() alone.  A missing mark says
+ * The doubt is on disk, and only store_trust() ends it.  A missing mark proves
  * nothing: the run directory is empty after the boot of the host.
  */
 #ifndef MIGRD_STORE_IDENTITY_H
@@ -26,16 +26,16 @@
 struct store_identity {
 	char id[ID_UUID_SIZE];
 	uint64_t epoch;
-	uint64_t sequence;            /* as it was opened */
+	uint64_t sequence;            /* when it was opened */
 	char doubt[STORE_DOUBT_SIZE]; /* why it may not be the newest; "": it is in order */
 };
 
-/* At the start, before the rows are loaded: compares, begins the next epoch,
- * and writes the mark RUN_DIR/store.mark. */
+/* Called at the start, before the rows are loaded: compares the store with the mark,
+ * begins the next epoch, and writes the mark RUN_DIR/store.mark. */
 bool store_identify_blocking(struct store *store, const char *run_dir, struct err *err);
-/* All empty before store_identify_blocking(). */
+/* All members are empty before store_identify_blocking(). */
 const struct store_identity *store_identity(const struct store *store);
-/* Ends the doubt; DONE (may be NULL) when that is on disk. */
+/* Ends the doubt; DONE (may be NULL) is called when that is on disk. */
 void store_trust(struct store *store, store_done_fn *done, void *data);
 
 #endif

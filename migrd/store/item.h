@@ -23,14 +23,14 @@ struct store_item {
 	struct store_item *next; /* store.c's list of late items */
 	bool ok;
 	struct err err;
-	bool is_record; /* a change of the records, and no question */
-	int wal_frames; /* in the log when it had run */
+	bool is_record; /* it writes records: its result shows whether the disk works */
+	int wal_frames; /* in the log after it has run */
 };
 
 /* A table that transactions change: a row of rows_of[] in commit.c. */
 struct store_rows {
 	const char *name;
-	const struct store_table *table; /* its columns; NULL: copy() and key() */
+	const struct store_table *table; /* its columns; NULL: copy() and key() serve instead */
 	void *(*copy)(const void *row);  /* on the loop; one block, which free() frees */
 	const char *(*key)(const void *row);
 	bool (*put)(struct store_db *db, const void *row, struct err *err);

@@ -11,11 +11,11 @@ struct store_mark {
 	uint64_t epoch, sequence;
 };
 
-/* Opens PATH, made if missing; -1: it cannot be had, and nothing is marked. */
+/* Opens PATH, and makes it if it is missing; -1: that failed, and no mark is written. */
 int store_mark_open(const char *path);
 /* False: there is none, or it cannot be read. */
 bool store_mark_read(int fd, struct store_mark *ret);
-/* Not synced: it is for the life of this boot. FD may be -1. */
+/* Not synced, as a mark counts only until the next boot. FD may be -1. */
 void store_mark_write(int fd, const struct store_mark *mark);
 
 #endif

@@ -30,9 +30,9 @@ static const char *state(const void *row)
 	return ((const struct store_move *)row)->state;
 }
 
-/* What is beyond the limit goes: what somebody asked for in vain first, then the
- * oldest.  move/moves_history.c has the same order; tests/unit/test_move_restart.c
- * compares the two. */
+/* Ended moves, those that are kept first.  Beyond the limit, records of moves that this host
+ * did not know when a peer asked (`unknown') are deleted first, then the oldest.
+ * move/moves_history.c has the same order; tests/unit/test_move_restart.c compares the two. */
 #define ENDED_MOVES                                               \
 	"SELECT id FROM move WHERE is_final = 1 AND settled = 1 " \
 	"ORDER BY verdict = 'unknown', ended_ms DESC, id DESC "

@@ -41,12 +41,12 @@ static bool connect_file(struct store_db *db, const char *path, struct err *err)
 	if (sqlite3_open_v2(path, &db->sqlite, flags, NULL) != SQLITE_OK)
 		return store_sql_err(db, err, "open the state database");
 	sqlite3_extended_result_codes(db->sqlite, 1);
-	/* Who refuses a file leaves all of it as it is, its WAL too. */
+	/* No checkpoint on close: a file that is refused stays as it is, its WAL too. */
 	sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	/* Nobody else has it.  From the first access on, this keeps the WAL index
-	 * in memory (no -shm file that a full disk could break), and keeps other
-	 * programs from stalling a commit with locks of theirs. */
+	/* No other process has the file.  From the first access on, the exclusive mode
+	 * keeps the WAL index in memory (no -shm file that a full disk could break),
+	 * and keeps other programs from stalling a commit with locks of theirs. */
 	return store_sql_exec(db, "PRAGMA locking_mode = EXCLUSIVE", err) &&
 	       store_sums_register(db, err);
 }
@@ -91,7 +91,7 @@ static bool make_file(struct store_db *db, const char *dir, const char *path, st
 	return store_dir_sync(dir, err);
 }
 
-/* A database that is gone while its log is there was lost, not never made. */
+/* A database that is missing while its log is there was lost, so none is made in its place. */
 static bool make_if_missing(struct store_db *db, const char *dir, const char *path, struct err *err)
 {
 	CLEANUP(free_charp) char *wal = xasprintf("%s-wal", path);
@@ -119,7 +119,7 @@ static bool refuse_broken(const struct store_db *db, const char *why, struct err
 		       db->path, why, db->path, db->path);
 }
 
-/* Which errors are about the file's content, and not about reading it. */
+/* True: the last error is about the file's content, not about reading it. */
 static bool is_broken(const struct store_db *db)
 {
 	int code = sqlite3_errcode(db->sqlite) & 0xff;
@@ -132,7 +132,7 @@ static bool check_content(struct store_db *db, struct err *err)
 	struct stat st;
 	char why[256];
 
-	/* SQLite takes a file without a whole header for a new database. */
+	/* SQLite would treat a file without a whole header as a new database. */
 	if (stat(db->path, &st) < 0)
 		return err_errno(err, "cannot look at '%s'", db->path);
 	if (st.st_size < PAGE_MIN_BYTES)

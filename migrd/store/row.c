@@ -117,7 +117,7 @@ bool store_row_read(const struct store_table *table, sqlite3_stmt *stmt, void *r
 	return true;
 }
 
-/* What an owned column of ROW points to. */
+/* The pointer in ROW of an owned column; NULL: the column is of another type. */
 static char **owned(const struct store_column *column, void *row)
 {
 	return column->type == STORE_COLUMN_OWNED ? (char **)(void *)((char *)row + column->offset)

@@ -39,17 +39,18 @@ struct store_table {
 	size_t row_size;
 };
 
-/* "SELECT a, b FROM t ", to be continued. */
+/* Appends "SELECT a, b FROM t ", to be continued. */
 void store_row_select_sql(const struct store_table *table, struct strbuf *sql);
-/* Inserts with its sum (store/sound.h): the columns are all of the table's, in its order. A row with this key is updated in place: REPLACE would delete it,
- * and what refers to it. */
+/* Appends SQL that inserts a row with its sum (store/sound.h); the columns must be all those of
+ * the table, in its order. An existing row with this key is updated in place: REPLACE would
+ * delete it, and the rows that refer to it. */
 void store_row_put_sql(const struct store_table *table, struct strbuf *sql);
-/* Values borrowed from ROW until the statement is reset or bound anew. */
+/* Binds the values, borrowed from ROW until the statement is reset or bound anew. */
 void store_row_bind(const struct store_table *table, const void *row, sqlite3_stmt *stmt);
-/* Into a zeroed ROW; text that does not fit its member is a STORE error. */
+/* Reads into a zeroed ROW; text that does not fit its member is a STORE error. */
 bool store_row_read(const struct store_table *table, sqlite3_stmt *stmt, void *row,
 		    struct err *err);
-/* A row of its own; store_row_fini() and free() end it. */
+/* A copy that owns its text; store_row_fini() and free() end it. */
 void *store_row_dup(const struct store_table *table, const void *row);
 /* Frees what ROW owns. */
 void store_row_fini(const struct store_table *table, void *row);

@@ -6,8 +6,8 @@
 
 /* ---- row_sum(VALUE, ...) ------------------------------------------------------- */
 
-/* FNV-1a of 64 bits (www.isthe.com/chongo/tech/comp/fnv); each value with its type and
- * length, so that no two rows read the same. */
+/* FNV-1a of 64 bits (www.isthe.com/chongo/tech/comp/fnv); each value is added with its type and
+ * length, so that no two rows give the same bytes. */
 #define FNV_BASIS 0xcbf29ce484222325u
 #define FNV_PRIME 0x100000001b3u
 
@@ -65,7 +65,7 @@ bool store_sums_register(struct store_db *db, struct err *err)
 
 static const char *const tables[] = { "vm", "move" };
 
-/* The columns of TABLE but `sum', in order; "" in a schema of before the sums. */
+/* The columns of TABLE but `sum', in order; "" in a schema that has no sums yet. */
 static bool columns_of(struct store_db *db, const char *table, struct strbuf *names,
 		       struct err *err)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* store/sound.h -- whether the file holds what was written to it.
  *
- * SQLite finds a broken structure, and not a value that a disk or another program has
- * changed.  So each row of `vm' and `move' has a checksum, `sum', over all its other
- * columns in the order of the table: SQL's row_sum(), which store_row_put_sql() uses.
+ * SQLite detects a broken structure, but not a value that a disk or another program has
+ * changed.  So each row of `vm' and `move' has a checksum, `sum', over all its other columns in
+ * the order of the table: SQL's row_sum(), which store_row_put_sql() uses.
  *
  * Thread: the store's.
  */
@@ -14,11 +14,12 @@
 
 /* Makes row_sum() known to this connection. */
 bool store_sums_register(struct store_db *db, struct err *err);
-/* After an upgrade, in its transaction: of all rows, where there are sums at all. */
+/* Called after an upgrade, in its transaction: computes the sums of all rows anew, if the
+ * schema has sums. */
 bool store_sums_renew(struct store_db *db, struct err *err);
 
-/* False and ERR without what broke it: SQLite's own error, kept as its errcode.  Else
- * RET_WHY tells what is broken, "" if nothing is. */
+/* Checks the structure and all sums.  False and ERR: SQLite failed, and sqlite3_errcode() still
+ * tells how.  True: RET_WHY says what is broken, "" if nothing is. */
 bool store_sound_look(struct store_db *db, char ret_why[256], struct err *err);
 
 #endif

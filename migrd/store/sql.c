@@ -5,8 +5,8 @@
 #include "base/mem.h"
 #include "store/db.h"
 
-/* Of the last failed call on the log; sqlite3_system_errno() may be that of a
- * later call, or 0. */
+/* The errno of the last failed call on the log; sqlite3_system_errno() may be that
+ * of a later call, or 0. */
 static int log_errno(const struct store_db *db)
 {
 	sqlite3_file *log = NULL;
@@ -34,7 +34,7 @@ static bool is_no_space(const struct store_db *db, int sys)
 
 	if (code == SQLITE_FULL)
 		return true;
-	/* The system's number is from an older failure if this is not one of its. */
+	/* With any other code, SYS is left from an older failure. */
 	if (code != SQLITE_IOERR && code != SQLITE_CANTOPEN)
 		return false;
 	return sys == ENOSPC || sys == EDQUOT || sys == EFBIG;

@@ -6,8 +6,8 @@
 #include "base/mem.h"
 #include "store/item.h"
 
-/* Beyond it the log is checkpointed even while moves are under way: 64 MiB of
- * frames (a page of 4096 bytes and a header of 24, sqlite.org/fileformat2.html). */
+/* Beyond this size the log is checkpointed even while moves are under way: 64 MiB of frames (a
+ * page of 4096 bytes and a header of 24, sqlite.org/fileformat2.html). */
 #define WAL_MAX_FRAMES (64 * 1024 * 1024 / (4096 + 24))
 
 struct store {
@@ -18,7 +18,7 @@ struct store {
 	struct store_item *late_first, *late_last; /* submitted while closing */
 	bool is_housekeeping;
 	int wal_frames;     /* after the last item */
-	struct err trouble; /* of the last record that was to be written */
+	struct err trouble; /* why the last record was not written, if it was not */
 	struct store_identity identity;
 };
 
@@ -32,7 +32,7 @@ static void item_run(struct work *work)
 
 static void housekeep(struct store *store);
 
-/* Said once, when it begins, whoever asked for the record; and when it is over. */
+/* Logs the begin and the end of a trouble, not every record that fails. */
 static void note_trouble(struct store *store, const struct err *err)
 {
 	bool had_trouble = err_is_set(&store->trouble);
@@ -49,7 +49,7 @@ const char *store_trouble(const struct store *store)
 	return err_is_set(&store->trouble) ? store->trouble.msg : NULL;
 }
 
-/* The disk, and not what was asked of it. */
+/* True: the disk failed, the request was not wrong. */
 static bool is_of_the_disk(const struct err *err)
 {
 	return err->code == ERR_NO_SPACE || err->code == ERR_STORE;
@@ -82,7 +82,7 @@ void store_item_submit(struct store *store, struct store_item *item, store_item_
 		worker_submit(store->worker, &item->work);
 		return;
 	}
-	/* From the done() of an item that store_close() finished. */
+	/* Submitted by a done() while store_close() drains the queue; run at its end. */
 	if (store->late_last)
 		store->late_last->next = item;
 	else
@@ -119,7 +119,7 @@ static void housekeeping_done(struct store_item *item, const struct err *err)
 		housekeep(store);
 }
 
-/* Once at a time: commits queue behind it. */
+/* One at a time, because commits queue behind it. */
 static void housekeep(struct store *store)
 {
 	struct housekeeping_item *keeping;
@@ -195,7 +195,7 @@ struct store *store_open_blocking(struct loop *loop, const char *dir, struct err
 		return NULL;
 	store = xnew(struct store);
 	store->db = db;
-	store->wal_frames = 1; /* what the run before left, perhaps */
+	store->wal_frames = 1; /* the run before may have left some */
 	store->worker = worker_new(loop, "store", 1);
 	return store;
 }

@@ -3,8 +3,8 @@
  *
  * WAL, synchronous=FULL, one writer: the store's own thread runs one
  * transaction at a time, in order.  A commit that was answered with success is
- * on disk.  The WAL is checkpointed only when store_idle() says that nobody is
- * waiting, so that no commit in a handover pays for it.
+ * on disk.  The WAL is checkpointed when store_idle() says that nobody is waiting,
+ * so that no commit in a handover pays for it, and when it is over 64 MiB.
  *
  * Only this folder sees SQLite.  Thread: loop, but for `..._blocking'.
  * Errors: STORE, NO_SPACE (the state before is kept; works again when there is
@@ -41,7 +41,7 @@ struct store_vm {
 	char *attaching;              /* vm/devices.h: JSON of a device; NULL: none; owned */
 	pid_t qemu_pid;               /* 0: none was started */
 	uint64_t qemu_start_time;
-	char boot_id[ID_UUID_SIZE];     /* in which it was started, or is being started */
+	char boot_id[ID_UUID_SIZE];     /* the boot in which it was (or is being) started */
 	int64_t created_ms, started_ms; /* wall clock */
 	/* Of an adopted QEMU: the path of its monitor; "" for one of our own. */
 	char monitor[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -98,12 +98,13 @@ struct store_change {
 };
 
 #define STORE_TXN_MAX 8
-/* What one transaction does, in this order: all of it, or nothing.  Rows are copied. */
+/* The changes of one transaction, made in this order: all or none.  Rows are copied. */
 struct store_txn {
 	struct store_change list[STORE_TXN_MAX];
 };
 
-/* Inserts, or replaces the one with its uuid.  NULL: no change; so with all of these. */
+/* Inserts VM, or replaces the row with its uuid.  NULL: no change, here and in the functions
+ * below. */
 static inline struct store_change store_put_vm(const struct store_vm *vm)
 {
 	return (struct store_change){ STORE_VM, STORE_PUT, vm };
@@ -114,7 +115,7 @@ static inline struct store_change store_delete_vm(const char *uuid)
 	return (struct store_change){ STORE_VM, STORE_DELETE, uuid };
 }
 
-/* Inserts, or replaces the one with its id. */
+/* Inserts MOVE, or replaces the row with its id. */
 static inline struct store_change store_put_move(const struct store_move *move)
 {
 	return (struct store_change){ STORE_MOVE, STORE_PUT, move };
@@ -125,9 +126,9 @@ static inline struct store_change store_put_notes(const struct store_notes *note
 	return (struct store_change){ STORE_NOTES, STORE_PUT, notes };
 }
 
-/* With copies of its rows and keys; what has no row comes last.  Thread: any. */
+/* TXN with copies of its rows and keys; changes without a row come last.  Thread: any. */
 struct store_txn store_txn_copy(const struct store_txn *txn);
-/* What store_txn_copy() made. */
+/* Frees what store_txn_copy() made. */
 void store_txn_drop(struct store_txn *copy);
 
 struct store;
@@ -138,19 +139,19 @@ typedef void store_done_fn(void *data, const struct err *err);
 
 /* Locks the state directory (0700, made if missing), opens and upgrades
  * DIR/migrd.db by the numbered scripts of schema/sql, checks it, and refuses a
- * newer schema, a broken file and a second daemon, each with what to do.  For
- * the start only: it waits for the disk. */
+ * newer schema, a broken file and a second daemon; each refusal says what to do.
+ * For the start only: it waits for the disk. */
 struct store *store_open_blocking(struct loop *loop, const char *dir, struct err *err);
-/* Finishes what was queued, and what its answers ask for.  Accepts NULL. */
+/* Finishes what was queued, and what the answers to that submit.  Accepts NULL. */
 void store_close(struct store *store);
 
-/* Ended moves that are kept to be shown: the newest of those that are settled. */
+/* How many ended and settled moves are kept to be shown: the newest. */
 #define STORE_HISTORY_MAX 1000
 
 /* At the start: every VM; every move that is not final or not settled, and of the
- * others the newest STORE_HISTORY_MAX; the oldest first.  EACH takes what the row owns over (copies
- * the struct, or calls its fini); the struct itself is gone after the call. No
- * commit may be under way. */
+ * others the newest STORE_HISTORY_MAX; the oldest first.  EACH takes over what the row owns
+ * (copies the struct, or calls its fini); the struct itself is gone after the call. No commit
+ * may be under way. */
 bool store_load_vms_blocking(struct store *store, void (*each)(void *data, struct store_vm *vm),
 			     void *data, struct err *err);
 bool store_load_moves_blocking(struct store *store,

@@ -8,8 +8,8 @@
 #include "base/utf8.h"
 #include "store/item.h"
 
-/* A move that asks its peer again for days must not fill the disk.  How it
- * began and how it stands is what a reader wants; the middle goes. */
+/* A move that asks its peer again for days must not fill the disk.  A reader wants
+ * to see how it began and how it stands now, so the middle is deleted. */
 #define KEEP_FIRST 100
 #define KEEP_LAST  (STORE_TIMELINE_MAX - KEEP_FIRST)
 
@@ -60,8 +60,8 @@ struct notes {
 	struct store_timeline_entry list[];
 };
 
-/* Who fills an entry by snprintf() may cut a character in two; what the API
- * answers later must be UTF-8. */
+/* An entry that was filled by snprintf() may end with half a character, but what
+ * the API answers later must be UTF-8. */
 static void *copy(const void *row)
 {
 	const struct store_notes *from = row;

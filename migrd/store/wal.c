@@ -23,7 +23,7 @@ struct wal {
 	bool is_big_endian;
 	uint32_t page_size;
 	unsigned char salts[8];
-	struct sum sum; /* of all that was read and is right */
+	struct sum sum; /* of the header and all right frames so far */
 	unsigned char *frame;
 };
 
@@ -69,7 +69,8 @@ static bool read_header(struct wal *wal)
 	return is_sum(wal->sum, header + 24);
 }
 
-/* A frame of this log, and not of one that it was written over. */
+/* Reads the next frame. *RET_IS_OURS false: it is left from an older log, over which this one
+ * is written. */
 static bool read_frame(const struct wal *wal, bool *ret_is_ours)
 {
 	ssize_t size = (ssize_t)(FRAME_HEADER + wal->page_size);
@@ -91,8 +92,8 @@ static bool is_right(struct wal *wal)
 	return true;
 }
 
-/* The last commit may be torn by a power loss before it was answered; it is then
- * taken for a broken place too: nobody can tell the two apart. */
+/* A power loss may tear the last commit before it was answered. That counts as a
+ * broken place too, because the two cannot be told apart. */
 static enum store_wal look(struct wal *wal)
 {
 	bool is_broken = false, is_ours = false, has_frame = false;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* store/wal.h -- what SQLite does not say of a log that it takes up.
+/* store/wal.h -- detects lost commits in a log, about which SQLite says nothing.
  *
  * SQLite plays a log back up to the first frame whose checksum is wrong, and
  * leaves the rest without a word (sqlite.org/fileformat2.html, 4.4).
@@ -16,7 +16,7 @@ enum store_wal {
 	STORE_WAL_BROKEN, /* it has commits behind a broken place */
 };
 
-/* Before the database is opened. */
+/* To be called before the database is opened. */
 enum store_wal store_wal_look_blocking(const char *path);
 
 #endif
