@@ -16,11 +16,11 @@
 #define SAVE_RETRY_MS 500
 #define NOTES_MAX     64
 
-/* A record under way; its machine is found again by id, since it may go. */
+/* A record under way; its machine is looked up by id, since it may be gone by then. */
 struct machine_save {
 	struct machines *machines;
 	char id[ID_UUID_SIZE];
-	struct store_txn with; /* copies of what goes with the machine's own row */
+	struct store_txn with; /* copies of the changes beside the machine's own row */
 	char *why;
 	struct store_timeline_entry *notes; /* kept until they are on disk */
 	size_t note_count;
@@ -28,7 +28,7 @@ struct machine_save {
 
 /* ---- what finds a machine ------------------------------------------------ */
 
-/* A node of the tree is the id in its machine. */
+/* The nodes of the tree are the `id' members of the machines. */
 static struct machine *machine_of_id(const char *id)
 {
 	return (struct machine *)(uintptr_t)(id - offsetof(struct machine, id));
@@ -134,7 +134,7 @@ void machine_note(struct machine *machine, const char *event, const char *fmt, .
 	if (machine->note_count == NOTES_MAX)
 		machine_save(machine);
 	if (machine->note_count == NOTES_MAX)
-		return; /* a change is being written: better lost than late */
+		return; /* a change is being written: the note is lost, nothing waits for it */
 	if (!machine->notes)
 		machine->notes = xcalloc(NOTES_MAX, sizeof(*machine->notes));
 	note = &machine->notes[machine->note_count++];
@@ -152,7 +152,7 @@ static void take_notes(struct machine_save *save, struct machine *machine)
 	machine->note_count = 0;
 }
 
-/* The disk did not take them: they go before what has come since. */
+/* The disk refused the notes of SAVE: puts them before those that have come since. */
 static void give_notes_back(struct machine_save *save, struct machine *machine)
 {
 	struct store_timeline_entry *later = TAKE_PTR(machine->notes);
@@ -193,7 +193,7 @@ void machine_step(struct machine *machine)
 		state->step(machine);
 }
 
-/* A state that is on disk and not entered yet. */
+/* Fault point of a state that is on disk and not entered yet. */
 static void fault_point(const struct machine *machine)
 {
 	char point[64];

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* machine/machine.h -- a state machine whose states are on disk.
  *
- * A state is entered when its record is on disk, and not before, so that a restart
- * finds nothing begun of which it does not know.  Its owner notes what happens, and
- * machine_step() lets the present state decide: the order in which things arrive does
- * not matter, and a restart is another way to learn them.
+ * A state is entered when its record is on disk, and not before, so that nothing is begun that
+ * a restart would not find on disk.  Its owner notes what happens, and machine_step() lets the
+ * present state decide: the order in which facts arrive does not matter, and some may be learnt
+ * only after a restart.
  *
- * A kind of machine is a struct machine_type: a table of states, and what is its own.
- * A struct machine lives inside the struct of its owner (CONTAINER_OF).
+ * A kind of machine is a struct machine_type: a table of states, and functions of its own.  A
+ * struct machine lives inside the struct of its owner (CONTAINER_OF).
  *
  * Fault points: TYPE.STATE, between the disk and the entering of a state.
  * Thread: loop.
@@ -31,7 +31,7 @@ enum machine_restart {
 #define MACHINE_OWN_FLAG(n) (1u << (8 + (n)))
 
 struct machine_state {
-	const char *name; /* in the database, the API and the log; NULL: the type has no such */
+	const char *name; /* in the database, the API and the log; NULL: no such state */
 	uint32_t next;    /* states that may follow: bits */
 	uint32_t flags;
 	enum machine_restart restart;
@@ -53,28 +53,28 @@ struct machine_type {
 	const struct machine_state *states;
 	unsigned state_count;
 
-	/* The owner's row gets the state TO and all that must survive. */
+	/* Writes the state TO and all that must survive into the owner's row. */
 	void (*fill)(struct machine *machine, unsigned to);
-	/* The row gets what must survive, and the state that it has is left alone. */
+	/* Writes what must survive into the row, and leaves the row's state alone. */
 	void (*fill_facts)(struct machine *machine);
-	/* Puts that row; the row is copied. */
+	/* The change that puts that row; the row is copied. */
 	struct store_change (*row)(struct machine *machine);
 
 	/* CHANGE is on disk.  FROM means nothing if the machine is new. */
 	void (*recorded)(struct machine *machine, unsigned from,
 			 const struct machine_change *change);
-	/* What belonged to the state before is over; then come enter() and step(). */
+	/* Ends what belonged to the former state; then come enter() and step(). */
 	void (*entering)(struct machine *machine);
 	/* The state was entered.  May free the machine. */
 	void (*entered)(struct machine *machine);
-	/* The disk does not take the record of a state: ERR.  It is tried again. */
+	/* The disk refused the record of a state, with ERR; the write is repeated. */
 	void (*refused)(struct machine *machine, const struct err *err);
-	/* What machine_save() wrote is on disk, or ERR. */
+	/* What machine_save() wrote is on disk; ERR: it is not. */
 	void (*saved)(struct machine *machine, const struct err *err);
 	void (*give_up)(struct machine *machine, const struct err *why);
 };
 
-/* All machines whose ids are of one kind. */
+/* All machines that share one space of ids. */
 struct machines {
 	struct loop *loop;
 	struct store *store;
@@ -91,10 +91,10 @@ struct machine {
 	bool is_new;         /* its first record is being written */
 	bool is_dormant;     /* read from the store, and not restarted yet: takes no step */
 	bool is_resumed;     /* a restart found it in this state */
-	uint64_t entered_ms; /* the state, on the loop's clock */
+	uint64_t entered_ms; /* when STATE was entered, on the loop's clock */
 	struct machine_save *unsaved; /* a record that the disk refused */
-	struct loop_timer *retry;     /* of it; NULL once it was retired */
-	struct store_timeline_entry *notes; /* of the timeline, not on disk yet */
+	struct loop_timer *retry;     /* repeats its write; NULL once retired */
+	struct store_timeline_entry *notes; /* timeline entries not on disk yet */
 	size_t note_count;
 };
 
@@ -103,9 +103,9 @@ struct machine {
 /* MACHINE is zeroed; its id must be free among MACHINES, which find it from here on. */
 void machine_init(struct machine *machine, const struct machine_type *type,
 		  struct machines *machines, const char *id);
-/* It has ended: gives back what only a machine that goes on needs. */
+/* The machine has ended: frees what only a machine that goes on needs. */
 void machine_retire(struct machine *machine);
-/* It is found no more.  A record under way is written nevertheless, and nobody is told. */
+/* The machine is not found any more.  A record under way is still written, but nobody is told. */
 void machine_fini(struct machine *machine);
 /* NULL: there is none. */
 struct machine *machines_find(const struct machines *machines, const char *id);
@@ -121,26 +121,26 @@ uint64_t machine_in_state_ms(const struct machine *machine);
 
 /* ---- from state to state --------------------------------------------- */
 
-/* The first record; the machine is new until it is on disk. */
+/* Writes the first record; the machine is new until that is on disk. */
 void machine_begin(struct machine *machine, const struct machine_change *change);
 /* The only way from state to state: asserts that the table allows it and that the
  * invariant of the new state holds, writes, and enters the state when it is on disk. */
 void machine_go_to(struct machine *machine, const struct machine_change *change);
 /* Lets the state look at the facts; does nothing while a change is being written. */
 void machine_step(struct machine *machine);
-/* The machine is dormant: what its state says of a restart.  WHY is for give_up(). */
+/* For a dormant machine: does what its state says of a restart.  WHY is for give_up(). */
 void machine_restart(struct machine *machine, const struct err *why);
 
 /* ---- beside the states ------------------------------------------------- */
 
-/* A line in the timeline.  It goes to disk with the next record, so that nothing waits
- * for it.  A final machine takes none. */
+/* Adds a line to the timeline.  It goes to disk with the next record, so that nothing waits for
+ * it.  A final machine takes none. */
 void machine_note(struct machine *machine, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Writes what must survive without a change of state; saved() is told.  While a change is
- * being written nothing is done: that carries it. */
+/* Writes what must survive without a change of state; saved() is called.  Does nothing while a
+ * change is being written. */
 void machine_save(struct machine *machine);
-/* The same for one who has to know; no change may be under way. */
+/* The same, but DONE is called instead of saved(); no change may be under way. */
 void machine_save_for(struct machine *machine, store_done_fn *done, void *data);
 
 #endif
