@@ -114,7 +114,7 @@ bool qmp_transient_bitmap_get(struct json_object *reply, size_t number, const ch
 			struct json_object *bitmap = json_object_array_get_idx(bitmaps, j);
 			const char *name = json_get_str(bitmap, "name");
 
-			/* One without a name belongs to a job. */
+			/* A bitmap without a name belongs to a job. */
 			if (!name || json_get_bool(bitmap, "persistent", false) || number-- > 0)
 				continue;
 			*ret_node = json_get_str(node, "node-name");

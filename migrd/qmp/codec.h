@@ -24,7 +24,7 @@
 
 struct qmp_codec {
 	struct strbuf buf;
-	size_t start;   /* of the line under way, in buf */
+	size_t start;   /* of the present line, in buf */
 	size_t scanned; /* bytes of buf that are known to hold no line end after start */
 	size_t max_line_bytes;
 	bool is_broken;

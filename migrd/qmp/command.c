@@ -6,7 +6,8 @@
 #include "qmp/codec.h"
 
 #define MAX_COUNT 256
-/* What rescues a hung monitor must not be kept out by what hangs. */
+/* Extra places for out-of-band commands: commands that hang must not keep out the
+ * one that ends the hang. */
 #define OOB_RESERVE 16
 
 _Static_assert(QMP_COMMAND_TAG_SIZE <= ID_TOKEN_SIZE, "the tag is the beginning of a token");

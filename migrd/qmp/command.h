@@ -2,9 +2,9 @@
 /* qmp/command.h -- the commands of one monitor that have not been answered.
  *
  * A command waits in `queued' until the monitor can take it, then in `sent'
- * until its reply.  One whose deadline passes in `queued' is gone and will
- * never run; one that passes it in `sent' stays there, abandoned, because QEMU
- * still holds it: its late reply finds it, and it counts in the window.
+ * until its reply.  A command whose deadline passes in `queued' is removed and
+ * never runs.  One whose deadline passes in `sent' stays there, abandoned, because
+ * QEMU still holds it: it waits for its late reply, and counts in the window.
  *
  * Thread: loop.
  */
@@ -57,19 +57,20 @@ struct qmp_commands {
 void qmp_commands_init(struct qmp_commands *cmds);
 /* LIMIT when too many wait already. */
 bool qmp_commands_have_room(const struct qmp_commands *cmds, bool is_oob, struct err *err);
-/* Appends to `queued' and starts the deadline: EXPIRED gets the command. */
+/* Appends to `queued' and starts the deadline: EXPIRED is called with the command. */
 struct qmp_cmd *qmp_commands_add(struct qmp_commands *cmds, const struct qmp_command_args *args,
 				 struct loop *loop, loop_fn *expired, void *owner);
-/* The one to send next, NULL if none may be; out-of-band ones first. */
+/* The command to send next, out-of-band ones first; NULL: none may be sent. */
 struct qmp_cmd *qmp_commands_next(struct qmp_commands *cmds);
 void qmp_commands_mark_sent(struct qmp_commands *cmds, struct qmp_cmd *cmd);
-/* By a reply's id: NULL for an id that is foreign, of the past, or not yet sent. */
+/* Finds the sent command of a reply by its id; NULL: the id is foreign, or its command is over
+ * or not sent yet. */
 struct qmp_cmd *qmp_commands_find(struct qmp_commands *cmds, const char *id);
-/* The oldest that waits for an answer, queued or sent. */
+/* The oldest sent command that waits for an answer; if there is none, the oldest queued one. */
 struct qmp_cmd *qmp_commands_first(struct qmp_commands *cmds);
-/* Takes it out of its list and stops its deadline; the caller frees it. */
+/* Takes CMD out of its list and stops its deadline; the caller frees it. */
 void qmp_commands_remove(struct qmp_commands *cmds, struct qmp_cmd *cmd);
-/* What the monitor is busy with, for a message; NULL: nothing. */
+/* The name of the command that the monitor is busy with, for a message; NULL: none. */
 const char *qmp_commands_busy_with(const struct qmp_commands *cmds);
 
 void qmp_cmd_free(struct qmp_cmd *cmd);

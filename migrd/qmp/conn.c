@@ -16,17 +16,17 @@
 #include "qmp/greeting.h"
 #include "qmp/refuse.h"
 
-/* With oob QEMU reads on until 8 commands are queued in it, and then hears
- * nothing, not even an out-of-band one (monitor/qmp.c, QMP_REQ_QUEUE_LEN_MAX).
- * So we hold back far earlier; what we hold back can also still be withdrawn.
- * Without oob it reads one at a time anyway. */
+/* How many commands QEMU is given at a time with oob.  It reads on until 8 are
+ * queued in it, and then reads nothing, not even an out-of-band command
+ * (monitor/qmp.c, QMP_REQ_QUEUE_LEN_MAX).  The others wait here, where they can
+ * still be withdrawn.  Without oob QEMU reads one at a time anyway. */
 #define WINDOW_OOB 4
 
 #define READ_BYTES 65536
 
-/* What one monitor may take of a turn of the loop, and of a second: a flood of events
- * is left in the socket, where it holds up nobody but the QEMU that sends it.  A move
- * at its busiest brings some dozens of messages a second. */
+/* How many messages of one monitor are handled in a turn of the loop, and over time: a flood of
+ * events is left in the socket, where it holds up nobody but the QEMU that sends it.  A move
+ * brings at most some dozens of messages a second. */
 #define TURN_MESSAGES  16
 #define BURST_MESSAGES 256
 #define MESSAGE_MS     5
@@ -50,8 +50,8 @@ struct qmp_conn {
 	struct loop_watch *watch;
 	unsigned watched;
 	unsigned turn_left, tokens;
-	uint64_t counted_ms;     /* until when tokens were given */
-	struct loop_timer *rest; /* runs while nothing is read */
+	uint64_t counted_ms;     /* tokens were given up to this time */
+	struct loop_timer *rest; /* while it runs, nothing is read */
 	struct loop_timer *open_timer;
 	uint32_t open_deadline_ms;
 	struct err why; /* why it could not be opened, or is closed */
@@ -65,8 +65,8 @@ struct qmp_conn {
 
 /* ---- answers ----------------------------------------------------------- */
 
-/* An abandoned command has been answered before: its deadline passed.  Where
- * nobody listens only what QEMU did is of interest: closed() tells the rest. */
+/* An abandoned command was answered when its deadline passed.  For a command without
+ * FN, a refusal or a time-out is logged; of a lost connection closed() tells. */
 static void deliver(struct qmp_conn *conn, const struct qmp_cmd *cmd, struct json_object *result,
 		    const struct err *err)
 {
@@ -178,8 +178,8 @@ static void watch(struct qmp_conn *conn, unsigned events)
 	conn->watched = events;
 }
 
-/* Never closes: this runs inside qmp_command() too.  After a failed write the
- * reader still takes what QEMU said last, and meets the end by itself. */
+/* Never closes: this runs inside qmp_command() too.  After a failed write, what
+ * QEMU said last is still read, and the reader finds the end of the connection. */
 static void flush(struct qmp_conn *conn)
 {
 	while (conn->out.len > 0 && !conn->is_write_broken) {
@@ -213,7 +213,7 @@ static enum fault_kind fault_at(const char *where, const char *name, struct err 
 #endif
 }
 
-/* Tells later: this may run inside a call of the owner. */
+/* Reports the failure later, by the timer: this may run inside a call of the owner. */
 static void fail_to_open(struct qmp_conn *conn, const struct err *err)
 {
 	conn->why = *err;
@@ -366,8 +366,9 @@ static struct json_object *negotiation_args(const struct qmp_conn *conn)
 	return args;
 }
 
-/* The only command while negotiating.  It has no FN: its reply is ours, and its
- * absence is noticed by the opening's deadline, which started earlier. */
+/* Sends the only command of the negotiation.  It has no FN: on_negotiated() gets
+ * its reply, and if there is none, the opening's deadline passes first, as it
+ * started earlier. */
 static void negotiate(struct qmp_conn *conn)
 {
 	struct json_object *args = negotiation_args(conn);
@@ -402,7 +403,7 @@ static void take_reply(struct qmp_conn *conn, struct qmp_cmd *cmd, struct json_o
 		       const struct err *err)
 {
 	qmp_commands_remove(&conn->cmds, cmd);
-	pump(conn); /* there is room in the window: use it before the owner thinks */
+	pump(conn); /* the window has room: use it before the owner is called */
 	if (conn->state == QMP_CONN_NEGOTIATING)
 		on_negotiated(conn, err);
 	else if (cmd->is_abandoned)
@@ -437,8 +438,8 @@ static void on_reply(struct qmp_conn *conn, const struct qmp_msg *msg)
 		take_reply(conn, cmd, msg->body, msg->kind == QMP_MSG_ERROR ? &err : NULL);
 }
 
-/* Before ready() nobody can have asked for the state yet, and whoever asks
- * after it learns what the event would have said. */
+/* Events before ready() are dropped: the owner asks for the state after ready(),
+ * and the answer contains what they said. */
 static void on_event(struct qmp_conn *conn, const struct qmp_msg *msg)
 {
 	const struct qmp_event event = { .name = msg->name,
@@ -471,7 +472,7 @@ static void on_msg(struct qmp_conn *conn, const struct qmp_msg *msg)
 		on_event(conn, msg);
 		return;
 	case QMP_MSG_GREETING:
-		/* Something between us and QEMU has connected anew: to whom? */
+		/* A program between us and QEMU has connected anew, perhaps to another QEMU. */
 		err_set(&err, ERR_INVALID, "the monitor greeted a second time");
 		conn_close(conn, &err);
 		return;
@@ -481,7 +482,7 @@ static void on_msg(struct qmp_conn *conn, const struct qmp_msg *msg)
 	}
 }
 
-/* Says no to a stranger's first bytes, which need not contain a line end. */
+/* Closes a connection whose first bytes cannot become a greeting; waits for no line end. */
 static bool refuse_stranger(struct qmp_conn *conn)
 {
 	struct err err;
@@ -504,7 +505,7 @@ static void refill(struct qmp_conn *conn)
 	conn->counted_ms += given * MESSAGE_MS;
 }
 
-/* What has been read already is gone on with after the rest. */
+/* Stops reading for a while; what has been read already is handled after that. */
 static void take_a_rest(struct qmp_conn *conn)
 {
 	loop_timer_start(conn->rest, conn->tokens ? 0 : REST_MS);
@@ -554,7 +555,7 @@ static void on_end(struct qmp_conn *conn)
 	conn_close(conn, &err);
 }
 
-/* One read a call, so that a flood leaves the loop to others. */
+/* Reads once a call, so that a flood leaves the loop to others. */
 static void read_some(struct qmp_conn *conn)
 {
 	char buf[READ_BYTES];

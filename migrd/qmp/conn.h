@@ -8,12 +8,12 @@
  * (the greeting: 64 KiB), as do bytes that are not JSON.
  *
  * QEMU is given few commands at a time, so that an out-of-band one always gets
- * through; the others wait here.  One that times out while it waits is never
- * sent (its message says so); one that times out later may still be carried out
- * by QEMU, and keeps its place until QEMU has answered it.
+ * through; the others wait here.  A command that times out while it waits here is
+ * never sent (its message says so); QEMU may still carry out a command that times
+ * out later, and that keeps its place until QEMU has answered it.
  *
- * Events before ready() are left out, as are those of a time without a
- * connection: ask for the state when ready.
+ * Events before ready() are dropped, and those without a connection are missed: ask
+ * for the state when ready.
  *
  * Thread: loop.  Errors: QEMU (refused, with QEMU's words), TIMEOUT, LIMIT (256
  * commands wait), UNAVAILABLE (closed, not ready, no oob), INVALID (the other

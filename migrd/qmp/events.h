@@ -3,8 +3,8 @@
  *
  * An event is a hint to look, not a fact to keep: none is replayed to a client
  * that was away.  Names this table does not know are UNKNOWN and harmless.
- * Every event of a VM, known or not, is told to whoever follows GET /v1/events;
- * vm/events.h has what else is done.
+ * Every event of a VM, known or not, is passed to the clients of GET /v1/events; vm/events.h
+ * has what else is done.
  *
  * Thread: any (pure).  Source: query-qmp-schema of QEMU 7.2, 10.0 and 11.1 (x86), against
  * which tests compare this table, and qapi/ of the releases between.  Sorted by
@@ -16,14 +16,14 @@
 #include <stdbool.h>
 
 enum qmp_event_flags {
-	QMP_EVENT_RUN_STATE = 1 << 0, /* the run state changed: what query-status says is new */
+	QMP_EVENT_RUN_STATE = 1 << 0, /* the run state changed: query-status has the new one */
 	QMP_EVENT_MIGRATION = 1 << 1, /* a move goes on: query-migrate */
 	QMP_EVENT_JOB = 1 << 2,       /* a block job or another job changed */
 	QMP_EVENT_DEVICE = 1 << 3,    /* devices changed: the definition may be stale */
 	QMP_EVENT_ENDING = 1 << 4,    /* QEMU or the guest is about to end or to start anew */
 	QMP_EVENT_AGENT = 1 << 5,     /* a guest agent's port opened or closed */
 	QMP_EVENT_WARN = 1 << 6,      /* a person should know: log a warning */
-	QMP_EVENT_QUIET = 1 << 7,     /* told, and nothing else */
+	QMP_EVENT_QUIET = 1 << 7,     /* passed to clients, and nothing else */
 	QMP_EVENT_NETWORK = 1 << 8,   /* the host's network may have to follow the guest */
 };
 

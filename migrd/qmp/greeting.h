@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* qmp/greeting.h -- is this QEMU's QMP monitor?  What it offers; or who else
- * it seems to be.  Thread: any (pure). */
+/* qmp/greeting.h -- whether a connection leads to a QMP monitor, and what it
+ * offers; or what else it seems to be.  Thread: any (pure). */
 #ifndef MIGRD_QMP_GREETING_H
 #define MIGRD_QMP_GREETING_H
 
@@ -16,7 +16,7 @@ bool qmp_greeting_decode(struct json_object *body, struct qmp_version *ret_versi
 			 struct err *err);
 /* True while the first bytes of a connection may still become a greeting. */
 bool qmp_greeting_is_possible(const char *bytes, size_t len);
-/* "this is an HTTP server" and the like, as an INVALID error; false. */
+/* Sets an INVALID error such as "this is an HTTP server"; returns false. */
 bool qmp_greeting_refuse(const char *bytes, size_t len, struct err *err);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* qmp/refuse.h -- the failure of a command that is known before the call that asked
- * has returned, or that must outlive the connection. */
+/* qmp/refuse.h -- answers a command with a failure, later on the loop: for a failure that is
+ * known before the call that asked has returned, or that must outlive the connection. */
 #ifndef MIGRD_QMP_REFUSE_H
 #define MIGRD_QMP_REFUSE_H
 

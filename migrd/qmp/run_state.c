@@ -4,7 +4,8 @@
 #include "base/mem.h"
 #include "qmp/events.h"
 
-/* ACTION is what QEMU does about it; NULL: QEMU ends, or the guest stands still. */
+/* Events after which the guest stands still in STATE, if their "action" is ACTION; NULL: in
+ * any case, unless QEMU ends. */
 static const struct {
 	enum qmp_event_type type;
 	const char *action;
@@ -37,7 +38,7 @@ bool qmp_event_stops_guest(const struct qmp_event *event, enum qmp_run_state *re
 	return false;
 }
 
-/* A reset leaves a guest that stood still at its very beginning. */
+/* True: a reset of a guest in this state leaves it standing still at its very beginning. */
 static bool is_made_new(enum qmp_run_state state)
 {
 	return state == QMP_RUN_PAUSED || state == QMP_RUN_SHUTDOWN || state == QMP_RUN_WATCHDOG ||
@@ -45,8 +46,8 @@ static bool is_made_new(enum qmp_run_state state)
 	       state == QMP_RUN_INTERNAL_ERROR;
 }
 
-/* A guest that arrived stopped: QEMU has no event for the end of `inmigrate'
- * without a run. */
+/* True: a guest has arrived, and stays stopped. QEMU has no RESUME or STOP for the
+ * end of `inmigrate' if the guest does not run. */
 static bool has_arrived(const struct qmp_run *run, const struct qmp_event *event)
 {
 	const char *status = json_get_str(event->data, "status");

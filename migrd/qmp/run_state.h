@@ -15,12 +15,12 @@
 
 struct qmp_run {
 	enum qmp_run_state state;
-	enum qmp_run_state next_stop; /* what the next STOP will bring */
+	enum qmp_run_state next_stop; /* the state after the next STOP */
 };
 
 void qmp_run_init(struct qmp_run *run);
 void qmp_run_follow(struct qmp_run *run, const struct qmp_event *event);
-/* The state of a guest that stands still for a reason of its own, of this event. */
+/* True: this event stops the guest for a reason of its own; *RET is the state that follows. */
 bool qmp_event_stops_guest(const struct qmp_event *event, enum qmp_run_state *ret);
 
 #endif
