@@ -7,7 +7,7 @@
 #define MARK 0xff
 
 /* The deepest reply, guest-get-fsinfo, has six levels; a guest with 256 file systems
- * of some disks each stays below the other. */
+ * of some disks each stays below max_structure. */
 static const struct json_line_limits limits = { .max_depth = 16, .max_structure = 20000 };
 
 void qga_codec_init(struct qga_codec *codec, size_t max_line_bytes)
@@ -49,7 +49,7 @@ static void consume(struct qga_codec *codec, const char *end)
 	codec->is_skipping = false;
 }
 
-/* A line has grown beyond its limit: told once, and its rest is dropped. */
+/* A line has grown beyond its limit: reports it once, and drops its rest. */
 static enum qga_token skip(struct qga_codec *codec, struct err *err)
 {
 	codec->start = codec->scanned;

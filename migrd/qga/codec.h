@@ -3,8 +3,8 @@
  *
  * The agent is a program in the guest, so nothing it says is trusted: a line of
  * over 1 MiB, one nested too deep, with too many values, or that is not JSON is
- * told as garbage, and the next line begins anew.  What comes out depends only on
- * the bytes, never on where they were split.
+ * reported as garbage, and the next line begins anew.  What comes out depends only
+ * on the bytes, never on where they were split.
  *
  * Thread: any; one owner at a time.
  * Source: QEMU docs/interop/qemu-ga.rst and qga/qapi-schema.json (the byte 0xFF,
@@ -24,10 +24,10 @@
 
 struct qga_codec {
 	struct strbuf buf;
-	size_t start;     /* of the line under way, in buf */
+	size_t start;     /* of the present line, in buf */
 	size_t scanned;   /* bytes of buf that are known to hold no end after start */
 	size_t max_line_bytes;
-	bool is_skipping; /* the rest of a line that was too long */
+	bool is_skipping; /* over the rest of a line that was too long */
 };
 
 void qga_codec_init(struct qga_codec *codec, size_t max_line_bytes);
@@ -37,7 +37,7 @@ void qga_codec_feed(struct qga_codec *codec, const void *data, size_t len);
 
 enum qga_token {
 	QGA_MORE,
-	QGA_MARK,    /* the byte 0xFF; what stood before it on its line is gone */
+	QGA_MARK,    /* the byte 0xFF; what stood before it on its line is dropped */
 	QGA_MESSAGE, /* *ret is an object, the caller's */
 	QGA_GARBAGE, /* *err says what is wrong with the line */
 };

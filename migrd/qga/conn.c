@@ -12,16 +12,16 @@
 #include "base/strbuf.h"
 #include "qga/codec.h"
 
-/* What a guest may take of a turn of the loop, and of a second: what it says beyond is
- * left in the socket.  The burst has room for the longest answer that there can be. */
+/* How many bytes of a guest are read in a turn of the loop, and in a second; the rest is left
+ * in the socket.  The burst has room for the longest answer that there can be. */
 #define READ_BYTES  16384
 #define BURST_BYTES ((uint64_t)2 * QGA_LINE_MAX_BYTES)
 #define BYTES_PER_S (1u << 20)
 #define REST_MS     10
 
 enum phase {
-	PHASE_WAITING, /* for those before it */
-	PHASE_SYNC,    /* guest-sync-delimited is sent; what comes is old */
+	PHASE_WAITING, /* for the requests before it */
+	PHASE_SYNC,    /* guest-sync-delimited is sent; what comes now is old */
 	PHASE_MARKED,  /* the mark came: the next line may be its answer */
 	PHASE_SENT,    /* the command is sent; the next line is its answer */
 };
@@ -39,10 +39,10 @@ struct qga_conn {
 	struct qga_callbacks cb;
 	int fd;
 	struct loop_watch *watch;
-	struct loop_timer *tell; /* heard() and closed(), outside of any call */
-	struct loop_timer *rest; /* runs while nothing is read */
+	struct loop_timer *tell; /* calls heard() and closed(), outside of any call */
+	struct loop_timer *rest; /* while it runs, nothing is read */
 	uint64_t tokens;         /* bytes that may be read */
-	uint64_t counted_ms;     /* until when tokens were given */
+	uint64_t counted_ms;     /* tokens were given up to this time */
 	bool is_heard, is_closed;
 	struct qga_codec codec;
 	struct strbuf out;
@@ -70,8 +70,8 @@ static void give_answer(void *data)
 	free(answer);
 }
 
-/* RESULT is borrowed.  The caller may do anything in its callback, so that comes
- * when nothing of ours is on the stack. */
+/* RESULT is borrowed.  The callback may do anything, so it is posted: nothing of
+ * ours is on the stack when it runs. */
 static void post_answer(struct loop *loop, const struct qga_request *request,
 			struct json_object *result, const struct err *err)
 {
@@ -98,7 +98,7 @@ static void unlink_exchange(struct exchange *exchange)
 	exchange->conn->count--;
 }
 
-/* RESULT or ERR, or neither. */
+/* Answers with RESULT or ERR, or neither: a silent command has succeeded. */
 static void end_exchange(struct exchange *exchange, struct json_object *result,
 			 const struct err *err)
 {
@@ -112,7 +112,7 @@ static void end_exchange(struct exchange *exchange, struct json_object *result,
 		begin_next(conn);
 }
 
-/* Silence is what a silent command promises. */
+/* True: a silent command was sent, so that no answer means success. */
 static bool is_done_by_silence(const struct exchange *exchange)
 {
 	return exchange->request.is_silent && exchange->phase == PHASE_SENT;
@@ -169,7 +169,7 @@ static void watch(struct qga_conn *conn)
 	loop_watch_set(conn->watch, conn->out.len > 0 ? events | LOOP_WRITE : events);
 }
 
-/* An error shows at the next read. */
+/* A failed write drops the output; the error shows at the next read. */
 static void flush(struct qga_conn *conn)
 {
 	while (conn->out.len > 0) {
@@ -194,9 +194,9 @@ static void send_command(struct qga_conn *conn, const char *name, struct json_ob
 	json_object_put(args);
 }
 
-/* What is left in `out' is of an exchange that has ended: half a line of it does
- * no harm, for the mark makes the agent forget that (qga/main.c takes it for an
- * error in the JSON, says so, and begins anew). */
+/* What is left in `out' belongs to an exchange that has ended, and is dropped.  If
+ * half of it was sent, that does no harm: the mark makes the agent forget it
+ * (qga/main.c takes it for an error in the JSON, says so, and begins anew). */
 static void begin_next(struct qga_conn *conn)
 {
 	struct exchange *exchange = conn->first;
@@ -365,7 +365,7 @@ static void count(struct qga_conn *conn, size_t bytes)
 	watch(conn);
 }
 
-/* One read a call, so that a flood leaves the loop to others. */
+/* Reads once a call, so that a flood leaves the loop to others. */
 static void on_io(void *data, unsigned ready)
 {
 	struct qga_conn *conn = data;
@@ -418,7 +418,7 @@ struct qga_conn *qga_conn_open(struct loop *loop, const char *path, const struct
 	conn->rest = loop_timer_new(loop, on_rested, conn);
 	conn->tokens = BURST_BYTES;
 	conn->counted_ms = loop_now_ms(loop);
-	/* An earlier life began with an earlier time. */
+	/* The wall clock, so that the ids differ from those of an earlier run of migrd. */
 	conn->sync_id = clock_wall_ms();
 	qga_codec_init(&conn->codec, QGA_LINE_MAX_BYTES);
 	loop_watch_set(conn->watch, LOOP_READ);

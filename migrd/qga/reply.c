@@ -14,8 +14,8 @@ static struct json_object *refuse(struct json_object *unfinished, struct err *er
 
 /* ---- members --------------------------------------------------------------- */
 
-/* False for a member of another type or over its limit; one that is not there, or
- * null, is not added if it may be absent. */
+/* False: the member has another type, is over its limit, or is absent though
+ * required. A member that is absent or null is not added. */
 static bool copy_string(struct json_object *from, const char *from_key, struct json_object *to,
 			const char *to_key, bool is_required)
 {
@@ -48,7 +48,7 @@ static bool copy_count(struct json_object *from, const char *from_key, struct js
 /* Decodes one element into an object; false: the whole answer is refused. */
 typedef bool element_fn(struct json_object *element, struct json_object *list);
 
-/* The array KEY of FROM (FROM itself, if KEY is NULL) as TO's TO_KEY. */
+/* Decodes the array KEY of FROM (FROM itself, if KEY is NULL) into TO's TO_KEY. */
 static bool copy_list(struct json_object *from, const char *key, struct json_object *to,
 		      const char *to_key, size_t max, element_fn *fn)
 {

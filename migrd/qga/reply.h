@@ -2,8 +2,8 @@
 /* qga/reply.h -- what a guest agent answered, in the words of our API.
  *
  * Only members that we know are taken over, of their right types and up to
- * limits: an answer that has something else there is refused as a whole, since
- * half a list would be taken for all of it.  Strings are the guest's own words.
+ * limits: an answer in which such a member is wrong is refused as a whole, since
+ * half a list would pass for all of it.  Strings are the guest's own words.
  *
  * Thread: any.  Errors: AGENT.  Source: QEMU qga/qapi-schema.json.
  */
