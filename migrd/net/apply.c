@@ -128,8 +128,8 @@ static int change_link(const struct interface *interface, const struct net_chang
 	return rtnl_link_change(interface->sock, interface->link, wanted, 0);
 }
 
-/* A macvtap has a list of its own, to which an address is added once; on a bridge
- * what it has learned meanwhile is replaced. */
+/* A macvtap has an address list of its own, to which an address can be added once;
+ * on a bridge, an entry that it has learned meanwhile is replaced. */
 static int change_entry(const struct interface *interface, const struct net_change *change)
 {
 	bool is_bridge = interface->present->kind == NET_KIND_BRIDGE_PORT;

@@ -33,7 +33,8 @@ bool net_mac_equal(const struct net_mac *a, const struct net_mac *b)
 	return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
-/* More than fit: as good as all of them. */
+/* Adds the addresses of the table KEY; *RET_OVERFLOW: there are more than fit, so all must be
+ * received. */
 static void add_table(struct net_filter *filter, struct json_object *info, const char *key,
 		      bool *ret_overflow)
 {
@@ -55,7 +56,8 @@ static void add_table(struct net_filter *filter, struct json_object *info, const
 	}
 }
 
-/* "normal": by the table; "all"; "none". */
+/* KIND is "unicast" or "multicast". True: all of it must be received: the mode is "all", or the
+ * table has too many addresses. Mode "normal" adds the table's addresses, "none" adds none. */
 static bool add_kind(struct net_filter *filter, struct json_object *info, const char *kind)
 {
 	const char *mode = json_get_str(info, kind);

@@ -19,7 +19,7 @@ struct net_mac {
 	uint8_t bytes[6];
 };
 
-/* All zero: nothing, the filter of a NIC without a guest. */
+/* All zero: receives nothing, as a NIC without a guest. */
 struct net_filter {
 	bool has_main;
 	struct net_mac main;
@@ -29,8 +29,8 @@ struct net_filter {
 	struct net_mac macs[NET_FILTER_MAX]; /* further unicast, and multicast */
 };
 
-/* INFO: one element of the answer to query-rx-filter.  INVALID for one that says
- * no main address; addresses that are none are left out. */
+/* INFO: one element of the answer to query-rx-filter.  INVALID: it has no main
+ * address.  Malformed addresses are left out. */
 bool net_filter_decode(struct json_object *info, struct net_filter *ret, struct err *err);
 
 bool net_mac_parse(const char *text, struct net_mac *ret);

@@ -35,7 +35,7 @@ static bool is_of_the_host(const struct net_mac *mac)
 	       memcmp(mac->bytes, solicited, sizeof(solicited)) == 0;
 }
 
-/* Of the list: the main address of a macvtap is its own. */
+/* True: MAC belongs on the interface's list. The main address of a macvtap is not on its list. */
 static bool is_wanted(const struct net_present *present, const struct net_filter *want,
 		      const struct net_mac *mac)
 {

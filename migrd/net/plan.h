@@ -18,10 +18,10 @@ enum net_kind {
 
 #define NET_PRESENT_MAX 1024
 
-/* As the kernel has it. */
+/* What the kernel has for the interface. */
 struct net_present {
 	enum net_kind kind;
-	bool takes_unicast; /* macvtap: of mode passthru, which alone has further unicast */
+	bool takes_unicast; /* macvtap of mode passthru: no other takes further unicast */
 	struct net_mac main;
 	bool promiscuous, all_multicast;
 	size_t count;
