@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-/* A certificate file of ours is one to three certificates of under 2 KiB. */
+/* Our certificate files have one to three certificates of under 2 KiB each. */
 #define PEM_MAX_BYTES (256u << 10)
 #define CHAIN_MAX     8
 
@@ -214,9 +214,9 @@ static bool pem_read(const char *what, const char *path, struct pem *ret, struct
 	return true;
 }
 
-/* GnuTLS asks this at the end of a handshake when the session has no check of
- * its own (gnutls_session_set_verify_cert()): forgetting that must not mean
- * that anybody is let in. */
+/* GnuTLS calls this at the end of a handshake when the session has no check of its
+ * own (gnutls_session_set_verify_cert()), so that a session whose check was
+ * forgotten does not let anybody in. */
 static int verify_chain(gnutls_session_t session)
 {
 	unsigned status = GNUTLS_CERT_INVALID;
@@ -425,7 +425,8 @@ static bool check_all_times(const char *ca_file, const struct crt_list *ca, cons
 	return check_times("certificate", cert_file, certs->crts[0], err);
 }
 
-/* The chain is good while all of it is; of several authorities one is enough. */
+/* The chain is valid while each certificate in it is; of several authorities, the one that is
+ * valid longest counts. */
 static struct tls_times times_of(const struct crt_list *ca, const struct crt_list *certs)
 {
 	struct tls_times times = { INT64_MIN, INT64_MIN };

@@ -31,28 +31,29 @@ struct tls_identity {
 void tls_host_dns_name(const char *host_id, char *ret_name, size_t size);
 /* The inverse, for users too; UNAUTHORIZED for what is no name of ours. */
 bool tls_identity_parse(const char *dns_name, struct tls_identity *ret, struct err *err);
-/* Of the peer's leaf certificate in an established session whose chain GnuTLS
- * has verified; UNAUTHORIZED if it carries none, or more than one. */
+/* The identity in the peer's leaf certificate, in an established session whose
+ * chain GnuTLS has verified; UNAUTHORIZED if it carries none, or more than one. */
 bool tls_peer_identity(gnutls_session_t session, struct tls_identity *ret, struct err *err);
-/* CA, certificate and key into credentials that verify the other side's chain,
- * unless the session brings its own check (gnutls_session_set_verify_cert2()).
- * A server still has to ask for a certificate (GNUTLS_CERT_REQUIRE). */
+/* Loads CA, certificate and key into credentials that verify the other side's
+ * chain, unless the session brings its own check
+ * (gnutls_session_set_verify_cert2()).  A server still has to ask for a certificate
+ * (GNUTLS_CERT_REQUIRE). */
 bool tls_credentials(const char *ca_file, const char *cert_file, const char *key_file,
 		     gnutls_certificate_credentials_t *ret, struct err *err);
-/* The DNS name in a certificate file, checked against its CA and key, so that
- * a wrong set-up is found at start: names the file and what is wrong. */
+/* Reads the DNS name in a certificate file, and checks the file against its CA and key,
+ * so that a wrong set-up is found at start: ERR names the file and what is wrong. */
 bool tls_check_files(const char *ca_file, const char *cert_file, const char *key_file,
 		     struct tls_identity *ret, struct err *err);
-/* The same, but for the time: what is expired, or not valid yet, passes.  RET_TIMES:
- * when it all is valid, in seconds since 1970. */
+/* The same without a check of the time: an expired certificate passes, and one that is not
+ * valid yet.  RET_TIMES: when all of them are valid, in seconds since 1970. */
 struct tls_times {
 	int64_t from_s, to_s;
 };
 bool tls_check_files_any_time(const char *ca_file, const char *cert_file, const char *key_file,
 			      struct tls_identity *ret, struct tls_times *ret_times,
 			      struct err *err);
-/* When the first certificate that the peer of an established session has shown ends;
- * INT64_MAX if none can be read. */
+/* When the first of the peer's certificates in an established session expires; INT64_MAX if
+ * none can be read. */
 int64_t tls_peer_ends_s(gnutls_session_t session);
 
 #endif

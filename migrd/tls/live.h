@@ -3,8 +3,8 @@
  * are open.
  *
  * A tls_live is one set of files as they were when it was read; it does not change.
- * Whoever uses it holds a reference; a new set is a new object.  It may be expired:
- * a coordinator with an old certificate still has its guests and its local socket.
+ * Each user holds a reference; a new set is a new object.  It may be expired: a coordinator
+ * with an old certificate still has its guests and its local socket.
  *
  * Thread: any.
  */
@@ -26,10 +26,10 @@ struct tls_live *tls_live_load_blocking(const char *ca_file, const char *cert_fi
 struct tls_live *tls_live_ref(struct tls_live *live);
 void tls_live_unref(struct tls_live *live); /* accepts NULL */
 
-/* False: it is of no use now; ERR says whether it is over or not yet valid, and what
- * to do. */
+/* False: it is not valid now; ERR says whether it has expired or is not valid yet, and what to
+ * do. */
 bool tls_live_is_valid(const struct tls_live *live, struct err *err);
-/* Days until its end, rounded down; negative once it is over. */
+/* Days until it expires, rounded down; negative once it has. */
 int64_t tls_live_days_left(const struct tls_live *live);
 
 #endif
