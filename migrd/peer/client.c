@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Every request is in one list from peer_request() until its fn() was called.
- * fn() is called from one place only, deliver(), on a timer of no delay: so it
- * never runs inside peer_request() or inside libcurl, and may do what it likes. */
+ * fn() is called by deliver(), on a timer of no delay: so it never runs inside
+ * peer_request() or inside libcurl, and may do what it likes.  peer_clients_free()
+ * calls it too, for the requests that are left. */
 #include "peer/client.h"
 
 #include <assert.h>
@@ -14,8 +15,9 @@
 #include "wire/peer_msg.h"
 
 #define HELLO_PATH "/peer/v1/hello"
-/* A lost one holds up all that waits for it, a guest that stands still perhaps: it
- * is asked again soon, and ever more patiently. */
+/* Deadline of the first hello, doubled for each further one up to the maximum. A lost hello
+ * holds up all requests that wait for it, perhaps for a guest that stands still, so it is
+ * repeated soon. */
 #define HELLO_FIRST_MS 1000
 #define HELLO_MAX_MS   10000
 
@@ -88,7 +90,7 @@ void peer_fault_point(const struct peer_request *req, const char *stage, char *r
 	const char *last = slash ? slash + 1 : req->path;
 	char name[ID_UUID_SIZE];
 
-	/* The question for a move's fate has no word of its own in its path. */
+	/* The path of the question for a move's fate ends with the move's id. */
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(last, "?"), last);
 	snprintf(ret, size, "peer.%s.%s", stage, id_uuid_is_valid(name) ? "fate" : name);
 }
@@ -208,8 +210,8 @@ static bool is_waited_for(const struct peer_clients *clients, const struct peer 
 	return false;
 }
 
-/* What waited goes out, or shares the fate of hello; but one without an answer is
- * asked again, for what waits has a deadline of its own. */
+/* Sends the requests that waited, or ends them with hello's error. If hello had no answer
+ * and requests wait, it is asked again instead, as they have deadlines of their own. */
 static void hello_ended(struct peer_request *hello, struct json_object *reply, struct err *err)
 {
 	struct peer_clients *clients = hello->clients;
@@ -217,7 +219,7 @@ static void hello_ended(struct peer_request *hello, struct json_object *reply, s
 	struct peer_request *req, *next;
 	bool is_unheard = err->code == ERR_TIMEOUT && !reply;
 
-	assert(peer); /* only known ones are asked */
+	assert(peer); /* only known peers are asked */
 	if (!err_is_set(err))
 		read_hello(peer, reply, err);
 	peer->hello = err_is_set(err) ? HELLO_NEEDED : HELLO_DONE;
@@ -283,7 +285,7 @@ static void call(struct peer_request *req)
 	json_object_put(reply);
 }
 
-/* fn() may free the clients: their memory is then let go here. */
+/* fn() may call peer_clients_free(): the memory is then freed here. */
 static void deliver(void *data)
 {
 	struct peer_clients *clients = data;
@@ -341,7 +343,6 @@ void peer_request(struct peer_clients *clients, const char *id, const char *meth
 	submit(req);
 }
 
-/* While hello is agreed on, requests do not wait for this one. */
 const struct transfer_features *peer_features(const struct peer_clients *clients, const char *id)
 {
 	const struct peer *peer = find_peer(clients, id);
@@ -349,6 +350,7 @@ const struct transfer_features *peer_features(const struct peer_clients *clients
 	return peer && peer->has_features ? &peer->features : NULL;
 }
 
+/* If an earlier hello was agreed on, requests do not wait for this one. */
 void peer_warm(struct peer_clients *clients, const char *id)
 {
 	struct peer *peer = find_peer(clients, id);

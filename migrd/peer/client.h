@@ -34,7 +34,7 @@ struct peer_clients *peer_clients_new(struct loop *loop, const struct peer_confi
 /* ADDRESS is "HOST:PORT"; a known id changes its address. */
 void peer_clients_set(struct peer_clients *clients, const char *id, const char *address);
 const char *peer_clients_address(const struct peer_clients *clients, const char *id); /* or NULL */
-/* No new request finds it; one that is under way goes on. */
+/* No new request finds the peer; a request under way goes on. */
 void peer_clients_remove(struct peer_clients *clients, const char *id);
 /* ID in memory that lasts as long as CLIENTS; NULL: unknown. */
 const char *peer_clients_id(const struct peer_clients *clients, const char *id);
@@ -44,9 +44,9 @@ void peer_clients_renew(struct peer_clients *clients);
 /* Requests under way are answered with CANCELLED before it returns. */
 void peer_clients_free(struct peer_clients *clients);
 
-/* Exactly once, never from inside peer_request(): REPLY (borrowed, NULL for an
- * empty body) or ERR.  With ERR, a REPLY is the problem document in which the peer
- * says so itself: a TIMEOUT without one is a peer that did not answer. */
+/* Called exactly once, never from inside peer_request(): REPLY (borrowed, NULL for an empty
+ * body) or ERR.  With ERR, a REPLY is the problem document in which the peer says so itself: a
+ * TIMEOUT without one is a peer that did not answer. */
 typedef void peer_reply_fn(void *data, struct json_object *reply, const struct err *err);
 
 /* METHOD PATH with BODY (reference taken over, may be NULL).  DEADLINE_MS
@@ -54,7 +54,7 @@ typedef void peer_reply_fn(void *data, struct json_object *reply, const struct e
 void peer_request(struct peer_clients *clients, const char *id, const char *method,
 		  const char *path, struct json_object *body, uint32_t deadline_ms,
 		  peer_reply_fn *fn, void *data);
-/* What the peer's QEMU offers, as it said in its last hello; NULL: it did not. */
+/* What the peer's QEMU offers, by its last hello; NULL: that did not say. */
 const struct transfer_features *peer_features(const struct peer_clients *clients, const char *id);
 /* Opens the connection now if there is none, so that the next request needs no
  * handshake. */

@@ -24,9 +24,9 @@ struct peer {
 	char *address;
 	bool is_removed; /* stays in memory: requests and lists may point to it */
 	enum hello_state hello;
-	uint32_t hello_ms; /* deadline of the last one, while none was answered */
+	uint32_t hello_ms; /* deadline of the last hello, while none was answered */
 	int version;       /* agreed on by hello */
-	bool has_features; /* of the last hello */
+	bool has_features; /* the last hello said what its QEMU offers */
 	struct transfer_features features;
 	TAILQ_ENTRY(peer) link;
 };
@@ -82,8 +82,8 @@ struct peer_clients {
 
 /* ---- client.c ---------------------------------------------------------- */
 
-/* The outcome: REPLY is taken over, or ERR.  IS_BROKEN: the connection failed,
- * so that hello is needed again. */
+/* Ends REQ with REPLY, which is taken over, or ERR.  IS_BROKEN: the connection
+ * failed, so that hello is needed again. */
 void peer_request_finish(struct peer_request *req, struct json_object *reply, const struct err *err,
 			 bool is_broken);
 /* "peer.STAGE.WORD", WORD being the last of the path. */
@@ -93,7 +93,7 @@ void peer_fault_point(const struct peer_request *req, const char *stage, char *r
 
 bool peer_transfer_start(struct peer_request *req, struct err *err);
 void peer_transfer_ended(struct peer_request *req, CURLcode code);
-/* Also in the middle, which closes the connection; may be called twice. */
+/* May be called in the middle of a transfer, which closes the connection, and twice. */
 void peer_transfer_stop(struct peer_request *req);
 
 /* ---- multi.c ----------------------------------------------------------- */

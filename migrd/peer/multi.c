@@ -2,11 +2,12 @@
 #include "base/mem.h"
 #include "peer/client_internal.h"
 
-/* Requests to one peer may run side by side: one that waits must not hold up
+/* Requests to one peer may run side by side: a request that waits must not hold up
  * the one that ends a blackout. */
 #define CONNECTIONS_PER_PEER_MAX 8
 #define IDLE_CONNECTIONS_MAX     256
-/* Each may be a megabyte of JSON; what is beyond waits for the next turn of the loop. */
+/* Answers handled in a turn of the loop; further ones wait for the next turn. Each may be a
+ * megabyte of JSON. */
 #define ANSWERS_PER_TURN 8
 
 struct peer_socket {
@@ -51,7 +52,7 @@ static void act(struct peer_clients *clients, curl_socket_t fd, int events)
 	collect(clients);
 }
 
-/* The socket may be gone when libcurl returns. */
+/* libcurl may free SOCK during act(), which gets copies of what it needs. */
 static void on_ready(void *data, unsigned ready)
 {
 	struct peer_socket *sock = data;

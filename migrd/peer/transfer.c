@@ -50,8 +50,7 @@ static void set_headers(struct peer_request *req)
 	curl_easy_setopt(req->easy, CURLOPT_HTTPHEADER, req->headers);
 }
 
-/* The name in the URL is what the certificate must bear; CONNECT_TO says where
- * the host is. */
+/* The certificate must carry the name in the URL; CONNECT_TO says where the host is. */
 static void set_target(struct peer_request *req)
 {
 	CLEANUP(free_charp) char *url = NULL;
@@ -66,13 +65,14 @@ static void set_target(struct peer_request *req)
 	curl_easy_setopt(req->easy, CURLOPT_URL, url);
 	curl_easy_setopt(req->easy, CURLOPT_CONNECT_TO, req->connect_to);
 	curl_easy_setopt(req->easy, CURLOPT_PROTOCOLS_STR, "https");
-	curl_easy_setopt(req->easy, CURLOPT_PROXY, ""); /* whatever the environment says */
+	curl_easy_setopt(req->easy, CURLOPT_PROXY, ""); /* none, whatever the environment says */
 	/* A host name is looked up on a thread of libcurl's; a request that is
 	 * given up must not wait for that thread. */
 	curl_easy_setopt(req->easy, CURLOPT_QUICK_EXIT, 1L);
 }
 
-/* The distribution's CA directory is the default, and must not count here. */
+/* CAPATH is cleared because its default is the distribution's CA directory, which must not
+ * count here. */
 static void set_tls(struct peer_request *req)
 {
 	const struct peer_clients *clients = req->clients;
@@ -101,8 +101,8 @@ static void set_method(struct peer_request *req)
 		curl_easy_setopt(req->easy, CURLOPT_CUSTOMREQUEST, req->method);
 }
 
-/* One from before the new certificates is not used again.  libcurl counts in whole
- * seconds, so one that is a second younger may be closed too, once. */
+/* A connection from before the new certificates is not used again. libcurl counts in whole
+ * seconds, so a connection that is a second younger may be closed too, once. */
 static void set_lifetime(struct peer_request *req)
 {
 	const struct peer_clients *clients = req->clients;
@@ -189,8 +189,8 @@ static enum err_code code_of(CURLcode code)
 	return ERR_UNAVAILABLE;
 }
 
-/* In TLS 1.3 our certificate is judged when we think the handshake over: the
- * refusal is an alert in place of the answer. */
+/* In TLS 1.3 the peer checks our certificate after the handshake has ended on our
+ * side: a refusal is an alert in place of the answer. */
 static bool is_our_certificate_refused(const struct peer_request *req, CURLcode code)
 {
 	return (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR ||
@@ -198,7 +198,7 @@ static bool is_our_certificate_refused(const struct peer_request *req, CURLcode 
 	       strstr(req->curl_error, "fatal alert");
 }
 
-/* The alert may be overtaken by the end of the connection. */
+/* The end of the connection may overtake that alert; then this is its only sign. */
 static bool is_closed_after_handshake(const struct peer_request *req, CURLcode code)
 {
 	curl_off_t handshake_us = 0;
@@ -255,8 +255,7 @@ static struct json_object *parse_answer(struct peer_request *req, struct err *er
 	return obj;
 }
 
-/* A problem document says what the peer found; anything else is no answer of a
- * coordinator. */
+/* A problem document says what the peer found; any other body is not from a coordinator. */
 static bool refusal(struct peer_request *req, long status, struct json_object **ret,
 		    struct err *err)
 {
@@ -304,7 +303,7 @@ void peer_transfer_ended(struct peer_request *req, CURLcode code)
 	switch (fault_at_reply(req, &err)) {
 	case FAULT_NONE:
 		break;
-	case FAULT_ERROR: /* it broke off on its way */
+	case FAULT_ERROR: /* as if the connection had broken */
 		peer_transfer_stop(req);
 		peer_request_finish(req, NULL, &err, true);
 		return;
