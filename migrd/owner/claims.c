@@ -9,7 +9,7 @@
 
 #define PAGES_MAX 64 /* of PEER_VMS_MAX VMs each */
 
-/* Lives until the last peer has answered; FN was called before, perhaps. */
+/* One question. Lives until the last peer has answered, even if FN was called before. */
 struct asking {
 	struct loop *loop;
 	struct peer_clients *peers;
@@ -18,7 +18,7 @@ struct asking {
 	uint32_t deadline_ms;
 	unsigned pending, required;
 	bool is_ending;        /* on_last() is posted */
-	struct claims *claims; /* NULL: they were handed over */
+	struct claims *claims; /* NULL: FN got them */
 	claims_fn *fn;
 	void *data;
 };
@@ -26,7 +26,7 @@ struct asking {
 /* One peer's turn. */
 struct turn {
 	struct asking *asking;
-	size_t silence; /* its row, until it has answered */
+	size_t silence; /* its index in claims->silent */
 	unsigned pages;
 };
 
@@ -55,7 +55,7 @@ const struct claims_silence *claims_silence_of(const struct claims *claims, cons
 
 /* ---- the end of the question ----------------------------------------------- */
 
-/* Those that have answered have no word of silence. */
+/* Drops the peers that have answered: their `why' is empty. */
 static void keep_silent(struct claims *claims)
 {
 	size_t kept = 0;
@@ -90,7 +90,8 @@ static void on_last(void *data)
 	free(asking);
 }
 
-/* All that must be heard are heard: the rest has a moment more. */
+/* Ends the question when no answer is missing. When only answers that are not required are
+ * missing, these get CLAIMS_GRACE_MS more. */
 static void look(struct asking *asking)
 {
 	if (!asking->pending && !asking->is_ending) {
@@ -103,7 +104,7 @@ static void look(struct asking *asking)
 
 /* ---- answers ------------------------------------------------------------------ */
 
-/* A peer of an older version tells of all its VMs. */
+/* Skips other VMs than the one asked for: a peer of an older version tells of all its VMs. */
 static void keep(struct asking *asking, const char *host, const struct peer_vms *page)
 {
 	struct claims *claims = asking->claims;
@@ -229,7 +230,7 @@ static bool is_stopped(const struct claim *claim)
 	return strcmp(claim->vm.state, "stopped") == 0 || strcmp(claim->vm.state, "crashed") == 0;
 }
 
-/* A word of a newer version may mean anything. */
+/* A role that is not known here may mean anything in a newer version: CONFLICT. */
 static enum claims_verdict judge_one(const struct claim *claim, uint64_t generation)
 {
 	if (strcmp(claim->vm.role, "was-here") == 0)

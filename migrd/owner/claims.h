@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* owner/claims.h -- which VMs the peers have: the question to all of them at once,
- * and what follows for a record of this host.
+/* owner/claims.h -- asks all peers at once which VMs they have, and judges what follows for a
+ * record of this host.
  *
  * Thread: loop.  The judgement is a pure function.
  */
@@ -15,7 +15,7 @@ struct claim {
 	struct peer_vm vm;
 };
 
-/* A peer that was not heard. */
+/* A peer that was not heard, and why. */
 struct claims_silence {
 	char host[ID_NAME_SIZE];
 	char why[128];
@@ -42,8 +42,8 @@ struct claims_question {
 	void *data;
 };
 /* Called once, on the loop, never from inside claims_ask(): CLAIMS are the callee's.
- * As soon as all have answered, or all that are required and the others have had a
- * moment (CLAIMS_GRACE_MS) more. */
+ * That is when all peers have answered or failed, or CLAIMS_GRACE_MS after all required ones
+ * have. */
 typedef void claims_fn(void *data, struct claims *claims);
 #define CLAIMS_GRACE_MS 250
 void claims_ask(const struct claims_question *question, claims_fn *fn, void *data);
@@ -53,12 +53,12 @@ enum claims_verdict {
 	CLAIMS_ELSEWHERE, /* a peer owns it with a higher generation */
 	CLAIMS_CONFLICT,  /* a peer has it in a way that forbids to run it here */
 };
-/* RET_CLAIM: the one that decides; it is set unless the verdict is OURS. */
+/* RET_CLAIM: the decisive claim; it is set unless the verdict is OURS. */
 enum claims_verdict claims_judge(const struct claims *claims, const char *uuid, uint64_t generation,
 				 const struct claim **ret_claim);
 /* CLAIM's VM may not run on a host whose record of it is of GENERATION. */
 bool claims_forbids(const struct claim *claim, uint64_t generation);
-/* The decisive claim in words, for VM NAME of GENERATION here. */
+/* Sets ERR to the decisive claim in words, for VM NAME of GENERATION here. */
 void claims_say(const struct claim *claim, const char *name, uint64_t generation, struct err *err);
 
 #endif

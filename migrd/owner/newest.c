@@ -11,14 +11,14 @@
 #define DEADLINE_MS  5000
 #define AGAIN_MIN_MS 1000
 #define AGAIN_MAX_MS 30000
-#define SILENT_MAX   8 /* that are named */
+#define SILENT_MAX   8 /* silent peers that are named */
 
 struct newest {
 	struct newest_env env;
 	struct loop_timer *again;
 	uint32_t again_ms;
 	bool is_in_doubt, was_in_doubt, is_ended;
-	char silent[512]; /* who was not heard last, in words */
+	char silent[512]; /* the peers that were not heard last, in words */
 };
 
 static void ask(void *data);
@@ -31,7 +31,7 @@ static void look_at(const struct newest *newest, struct vm *vm, const struct cla
 	enum claims_verdict verdict;
 	struct err err;
 
-	/* A move asks its peer by itself. */
+	/* A move under way asks its peer itself. */
 	if (vm_role(vm) != VM_ROLE_OWNED || vm_job(vm) ||
 	    moves_active_of(newest->env.moves, vm_uuid(vm)))
 		return;
@@ -48,7 +48,8 @@ static void look_at(const struct newest *newest, struct vm *vm, const struct cla
 		vm_record_host(vm, claim->host, NULL, NULL);
 }
 
-/* A person may decide on the other host at any time where such a guest runs. */
+/* While a guest was sent away, the peers are asked again: a person may decide on the other host
+ * at any time where it runs. */
 static bool has_one_sent_away(const struct newest *newest)
 {
 	struct vm *vm = vm_next(newest->env.vms, NULL);
@@ -115,7 +116,8 @@ static void on_claims(void *data, struct claims *claims)
 	claims_free(claims);
 }
 
-/* The peers of now, which a reload may change; ended by NULL. The caller frees it. */
+/* The present peers (a reload may change them) without this host, ended by NULL. The caller
+ * frees the array. */
 static const char **peers_of(const struct newest_env *env)
 {
 	const char **hosts;

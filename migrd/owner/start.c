@@ -28,7 +28,7 @@ static void free_start(struct start *start)
 	free(start);
 }
 
-/* Until now a peer that asked heard `starting'. */
+/* Ends the time in which a peer that asks hears `starting'. */
 static void finish(void *data, const struct err *err)
 {
 	struct start *start = data;
@@ -51,7 +51,8 @@ static bool is_asserted(const struct start *start, const char *host)
 
 /* ---- the answers ------------------------------------------------------------------ */
 
-/* A peer that still holds what we offered it, and took back, never runs it. */
+/* Drops the claims of peers that still hold an offer of ours that we took back: they never run
+ * it. */
 static void drop_our_offers(const struct start *start, struct claims *claims)
 {
 	size_t kept = 0;
@@ -107,7 +108,8 @@ static bool check_silence(const struct start *start, const struct vm *vm,
 		       vm_name(vm), strbuf_str(&unheard), strbuf_str(&options));
 }
 
-/* Whoever has what forbids a start must be heard from now on. */
+/* Records the peers whose claims forbid a start as hosts of the VM: they must be heard from now
+ * on. */
 static void note_claims(struct vm *vm, const struct claims *claims)
 {
 	for (size_t i = 0; i < claims->count; i++) {
@@ -118,7 +120,8 @@ static void note_claims(struct vm *vm, const struct claims *claims)
 	}
 }
 
-/* On disk with the next start: who was vouched for need not be again. */
+/* Forgets the silent hosts that a person vouched for, so that nobody has to again; that is on
+ * disk with the start that follows. */
 static void note_assertions(const struct start *start, struct vm *vm, const struct claims *claims)
 {
 	for (size_t i = 0; i < claims->silent_count; i++) {
@@ -189,14 +192,14 @@ static void add_host(const char **hosts, size_t *count, const char *host)
 static bool needs_question(const struct start *start, const struct vm *vm)
 {
 	if (vm_role(vm) != VM_ROLE_OWNED || vm_job(vm))
-		return false; /* it is refused, or the move carries it out */
+		return false; /* vm_act() refuses it, or the move carries it out */
 	if (start->action == VM_ACTION_START)
 		return !vm_qemu(vm);
 	return newest_was_in_doubt(start->newest);
 }
 
-/* An old memory would meet disks that are newer. While the records are in doubt, the move
- * that gave the guest away may be one that they do not know: no word of a person helps. */
+/* The copy's memory may be older than the disks. While the records are in doubt, they may not
+ * know the move that gave the guest away, so no assertion of a person helps. */
 static bool check_copy(const struct newest *newest, const struct vm *vm, enum vm_action action,
 		       struct err *err)
 {

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* owner/start.h -- a guest is started only when the peers do not have it.
  *
- * All peers are asked at once, for at most START_ASK_MS.  Who must answer: the
- * hosts of the VM's record (where it came from, where it was offered to since);
- * all peers while the store is in doubt, or if it was when this daemon began and
- * the guest is to be resumed.  Who need not is waited for a moment only.  A peer that has
- * what forbids the start, or asks for the VM, becomes one of the hosts of its record.
- * tests/model/ownership.pml is the model of it.
+ * All peers are asked at once, for at most START_ASK_MS.  These must answer: the hosts of the
+ * VM's record (where it came from, where it was offered to since); all peers while the store is
+ * in doubt, or if it was when this daemon began and the guest is to be resumed.  The others are
+ * waited for only CLAIMS_GRACE_MS.  A peer whose claim forbids the start, or that asks for the
+ * VM, becomes one of the hosts of its record.  tests/model/ownership.pml is the model of it.
  *
- * This is the way for every start, of users and of automata.  Thread: loop.
+ * Every start goes through start_vm(), whoever asks for it.  Thread: loop.
  */
 #ifndef MIGRD_OWNER_START_H
 #define MIGRD_OWNER_START_H
@@ -24,9 +23,9 @@ struct start_wish {
 	const char *by, *why; /* for the log */
 };
 
-/* DONE is called once, on the loop, never from inside: as by vm_act(), or CONFLICT:
+/* DONE is called once, on the loop, never from inside, with the result of vm_act(), or CONFLICT:
  *   - it is to be resumed, and vm_is_sent_away(), or vm_holds_copy() while the store
- *     is in doubt, whoever is vouched for;
+ *     is in doubt, even if hosts are vouched for;
  *   - a peer owns it with a higher generation (then the record here is given up,
  *     and is `was-here'), or has it in another way that forbids to run it here;
  *   - a host that must answer is silent, and nobody vouches for it. */
