@@ -22,7 +22,7 @@
 #include "base/stdout.h"
 #include "output/rotate.h"
 
-/* A QEMU that prints without end shall not keep the disk busy either. */
+/* Limits a QEMU that prints without end, so that it does not keep the disk busy. */
 #define BYTES_PER_S (1u << 20)
 #define CHUNK       16384
 #define LOG_FD      3
@@ -79,7 +79,7 @@ static int parse_options(int argc, char **argv, struct args *args)
 	return -1;
 }
 
-/* Nothing of the coordinator's may live on in here. */
+/* Closes whatever descriptors the coordinator has left open, so that none lives on in here. */
 static bool shut_in(struct args *args)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -93,7 +93,7 @@ static bool shut_in(struct args *args)
 	return close_range(LOG_FD + 1, ~0u, 0) == 0;
 }
 
-/* What is left of this second, unless the last writer goes before. */
+/* Waits for the rest of this second, or until the last writer has closed. */
 static void wait_for_second(int fd, uint64_t since_ms)
 {
 	struct pollfd hangup = { .fd = fd };

@@ -25,7 +25,8 @@ void rotate_init(struct rotate *log, const char *path, uint64_t size)
 	open_new(log);
 }
 
-/* Without room for a name the present file begins anew: it stays bounded. */
+/* Begins a new file. If the rename fails, for want of room for a name, the present file is
+ * emptied, so that it stays bounded. */
 static bool turn(struct rotate *log)
 {
 	CLEANUP(free_charp) char *former = xasprintf("%s.1", log->path);

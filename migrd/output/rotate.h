@@ -21,14 +21,14 @@ struct rotate {
 	uint64_t size;    /* of both files together, at least ROTATE_SIZE_MIN */
 	int fd;           /* -1: it could not be opened, and is tried again */
 	uint64_t written; /* to the present file */
-	uint64_t dropped; /* bytes that the disk did not take, not said yet */
+	uint64_t dropped; /* bytes that the disk did not take, not reported yet */
 	int error;        /* errno of that */
 };
 
-/* Begins an empty log; one that cannot be opened yet is no error. */
+/* Begins an empty log; a file that cannot be opened yet is no error. */
 void rotate_init(struct rotate *log, const char *path, uint64_t size);
 void rotate_write(struct rotate *log, const char *data, size_t len);
-/* A line of our own. */
+/* Writes a line of our own. */
 void rotate_say(struct rotate *log, const char *text);
 void rotate_fini(struct rotate *log);
 
