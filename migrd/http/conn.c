@@ -71,8 +71,8 @@ void http_reaper_arm(struct http_server *server)
 		loop_timer_start(server->reaper, server->deadline_ms);
 }
 
-/* Shutting the socket down makes the library's thread see its end; closing it
- * is the library's. */
+/* shutdown() makes the library's thread see the end of the connection; the library
+ * closes the socket. */
 static void drop(struct http_server *server, struct http_conn *conn)
 {
 	if (noise_note(server->noise[HTTP_NOISE_REQUEST_SLOW], conn->host, "too slow"))
@@ -128,8 +128,8 @@ static void name_address(struct http_conn *conn, char ret_network[NET_PREFIX_SIZ
 	net_prefix_name(&address, ret_network);
 }
 
-/* The socket's mode keeps strangers out already; its mode may be changed, and
- * its descriptor handed on. */
+/* The socket's mode keeps strangers out already, but the mode may be changed, and a
+ * descriptor handed on. */
 static void check_local_peer(struct http_conn *conn)
 {
 	struct ucred cred;
@@ -144,7 +144,7 @@ static void check_local_peer(struct http_conn *conn)
 	snprintf(conn->address, sizeof(conn->address), "local");
 }
 
-/* What finds no room ends at once, without a word. */
+/* A connection that finds no room is ended at once, without an answer. */
 static void take_place(struct http_conn *conn, enum http_share share, const char *party)
 {
 	bool is_in;
@@ -190,8 +190,8 @@ static void leave_place(struct http_conn *conn)
 	pthread_mutex_unlock(&conn->server->lock);
 }
 
-/* The loop thread comes before the library's, whose work is sized by clients.  Only a
- * little: what a peer asks at the end of a move passes through here as well. */
+/* The loop thread runs before the library's, whose amount of work clients choose.  The difference
+ * is small, because what a peer asks at the end of a move passes through here as well. */
 #define NICE 2
 
 static void give_way(void)

@@ -15,8 +15,8 @@
 /* How long a stopping server lets clients take their last answers. */
 #define STOP_WAIT_MS 1000
 
-/* An eventfd of our own rather than loop_post(): what the loop is to do lies in
- * the server's lists, so that nothing is left under way when the server goes. */
+/* An eventfd of our own rather than loop_post(): the work for the loop is in the
+ * server's lists, so that no post is left when the server is freed. */
 void http_wake(struct http_server *server)
 {
 	uint64_t one = 1;
@@ -45,7 +45,7 @@ enum fault_kind http_fault_at(const struct http_request *req, const char *stage,
 
 	if (strncmp(req->route->path, HTTP_PEER_PREFIX, strlen(HTTP_PEER_PREFIX)) != 0)
 		return FAULT_NONE;
-	/* What became of a move is asked at the move's own path. */
+	/* The question for a move's fate has the move's own path. */
 	snprintf(point, sizeof(point), "api.%s.%s", stage, name[0] == '{' ? "fate" : name);
 	return fault_message(point, err);
 #else
@@ -76,7 +76,7 @@ static void handle(struct http_server *server, struct http_request *req)
 	}
 }
 
-/* What is left after this turn waits for the next one, so that monitors, timers and
+/* Requests that are left after this turn wait for the next one, so that monitors, timers and
  * the answers of peers come between. */
 static void run_turn(struct http_server *server)
 {
@@ -231,8 +231,8 @@ void http_server_set_times(struct http_server *server, uint32_t deadline_ms, uin
 
 /* ---- the end ----------------------------------------------------------- */
 
-/* Its callers wait in vain from here on. The descriptor stays open until the
- * library's thread has ended: it may be about to hand it to epoll once more. */
+/* No new connections are accepted from here on. The listening descriptor stays open until
+ * the library's thread has ended, since that may be about to wait on it once more. */
 static int quiesce(struct MHD_Daemon *daemon)
 {
 	return daemon ? MHD_quiesce_daemon(daemon) : -1;

@@ -40,11 +40,11 @@ typedef void http_handler_fn(struct http_request *req, void *data);
 struct http_route {
 	const char *method;  /* "GET", "POST", "PUT", "PATCH", "DELETE" */
 	const char *path;    /* "/v1/vms/{name}": {x} is one segment, URL-decoded */
-	enum http_role role; /* the least that may call it */
+	enum http_role role; /* the lowest that may call it */
 	http_handler_fn *handler;
 	bool is_stream;      /* answers by http_stream_begin() */
 	const char *summary; /* one line for /openapi.json */
-	/* Table of the body.  NULL: none, or an empty object; unless the handler checks. */
+	/* Table of the body.  NULL: no body or an empty object, unless the handler checks it. */
 	const struct json_field *body;
 	bool handler_checks_body;
 	const struct http_query_key *query; /* NULL: it takes no query */
@@ -53,7 +53,7 @@ struct http_route {
 struct http_config {
 	const char *listen;      /* "HOST:PORT" numeric, TLS 1.3 with client certificates */
 	const char *socket_path; /* UNIX socket, mode 0600: role admin; NULL: none */
-	const char *ca_file, *cert_file, *key_file; /* read once: http_server_set_tls() */
+	const char *ca_file, *cert_file, *key_file; /* read once; later http_server_set_tls() */
 	const struct http_route *routes;            /* ended by a NULL method */
 	void *handler_data;
 };
@@ -65,8 +65,8 @@ struct http_server;
 
 struct http_server *http_server_new(struct loop *loop, const struct http_config *config,
 				    struct err *err);
-/* New connections use TLS from now on.  Open ones stay; at its next request each is
- * asked whether its certificate is still good by the new authorities. */
+/* New connections use TLS from now on.  Open ones stay; at the next request of each, its
+ * certificate is checked by the new authorities. */
 void http_server_set_tls(struct http_server *server, struct tls_live *tls);
 /* The certificates of new connections; borrowed. */
 const struct tls_live *http_server_tls(const struct http_server *server);
@@ -77,7 +77,7 @@ uint16_t http_server_port(const struct http_server *server);
  * them later lets them go.  Not from inside a handler or closed().  Accepts NULL. */
 void http_server_free(struct http_server *server);
 
-/* What is asked.  All strings live as long as the request. */
+/* What the client asks.  All strings live as long as the request. */
 const char *http_method(const struct http_request *req);
 const char *http_path(const struct http_request *req);
 /* The value of {NAME} in the route's path. */
@@ -91,14 +91,14 @@ struct json_object *http_body(const struct http_request *req);
 enum http_role http_caller_role(const struct http_request *req);
 /* Host id or user name of the certificate; "local" on the UNIX socket. */
 const char *http_caller_name(const struct http_request *req);
-/* Of the process at the other end of the UNIX socket; -1 on any other. */
+/* The uid of the process at the other end of the UNIX socket; -1 on any other socket. */
 int64_t http_caller_uid(const struct http_request *req);
 const char *http_role_name(enum http_role role);
 
 /* OBJ's reference is taken over; NULL sends no body.  A STATUS from 400 up sends
  * it as a problem document: start from http_problem(). */
 void http_reply(struct http_request *req, int status, struct json_object *obj);
-/* The same of a text that is JSON already; it is taken over (malloc). */
+/* The same for a text that is JSON already; it is taken over (malloc). */
 void http_reply_json(struct http_request *req, int status, char *text, size_t len);
 /* The document that http_reply_err() sends, to add members to. */
 struct json_object *http_problem(const struct err *err);

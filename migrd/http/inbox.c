@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What waits for the loop, and whose turn it is.
+/* Requests that wait for the loop, and the order in which it takes them.
  *
  * Each class has its share of a turn; then the loop looks at its other descriptors
  * before the next turn.  A class is served in rounds, in each of which a caller has one
- * request: who asks on a hundred connections gets no more than who asks on one.
+ * request: a caller with a hundred connections gets no more than one with a single connection.
  *
- * What users ask and are answered may have so many bytes a second, since bytes are what
- * a request costs: they are read, decoded, written and encrypted, by one thread for all
- * connections.  A class whose credit is used up waits until it has some again, so that
- * neither a peer's request nor a guest on this host stands behind users who ask as fast
- * as they are answered. */
+ * The requests and answers of users have a limit in bytes a second, since bytes are what a
+ * request costs: one thread reads, decodes, writes and encrypts them for all connections.  A
+ * class whose credit is used up waits until it has some again, so that users who ask as fast as
+ * they are answered hold up neither a peer's request nor a guest on this host. */
 #include "http/internal.h"
 
 #include <string.h>
 
-/* Of any request, beside its body and its answer. */
+/* What any request costs, beside its body and its answer. */
 #define REQUEST_BYTES 4096
-/* What a class that was silent has: so many milliseconds' worth. */
+/* The most credit that a class can have, as after a silence: what it earns in this time. */
 #define CREDIT_MS 100
 
 static const struct {
@@ -55,8 +54,9 @@ void http_inbox_init(struct http_inbox *inbox)
 	}
 }
 
-/* The round after that of its caller's last one.  As many can wait as a share has
- * connections (http/shares.h), since each has one request under way. */
+/* The round after that of the caller's last request that waits, or else the next
+ * round.  The list is no longer than a share has connections (http/shares.h), since
+ * each has one request under way. */
 static uint64_t round_of(const struct http_inbox *inbox, const struct http_request *req)
 {
 	const struct http_request *other;

@@ -5,9 +5,9 @@
  *   http_conn      a connection.  The library's thread owns it.
  *   http_exchange  one request and its answer on a connection.  The library's
  *                  thread owns it; what the loop writes is under `lock'.
- *   http_request   what is asked: handed to the loop once complete, which owns
- *                  it from then on, and lets it go with the answer.  It may
- *                  outlive exchange, connection and server.
+ *   http_request   what the client asks.  Once complete it is handed to the loop,
+ *                  which owns it from then on, and frees it with the answer.  It
+ *                  may outlive exchange, connection and server.
  * A suspended connection never ends by itself (the library does not look at
  * it), so its exchange is there for as long as the loop holds the request.
  *
@@ -67,8 +67,8 @@ struct http_conn {
 	char address[64]; /* with its port */
 	/* under server->lock */
 	bool is_incomplete;
-	struct tls_live *tls; /* its certificate was verified by this; not local */
-	int64_t ends_s;       /* of its certificate */
+	struct tls_live *tls; /* this verified its certificate; NULL if local */
+	int64_t ends_s;       /* when its certificate expires */
 	uint64_t deadline_ms;
 	TAILQ_ENTRY(http_conn) link;
 	enum http_share share;
@@ -76,7 +76,7 @@ struct http_conn {
 	TAILQ_ENTRY(http_conn) share_link;
 };
 
-/* Who is served before whom. */
+/* Classes of requests, in the order in which they are served. */
 enum http_class {
 	HTTP_CLASS_HANDOVER, /* a peer's prepare, go, drop and fate */
 	HTTP_CLASS_PEER,
@@ -86,7 +86,7 @@ enum http_class {
 	HTTP_CLASS_COUNT
 };
 
-/* What is answered. */
+/* An answer. */
 struct http_content {
 	struct MHD_Response *response;
 	size_t bytes; /* of the body; 0: of a stream */
@@ -137,7 +137,7 @@ struct http_stream {
 	TAILQ_ENTRY(http_stream) link; /* streams or gone_streams */
 };
 
-/* Whose rate is bounded: http/noise.c. */
+/* Log records whose rate is bounded: http/noise.c. */
 enum http_noise {
 	HTTP_NOISE_CERTIFICATE,
 	HTTP_NOISE_NO_ROOM,
@@ -155,11 +155,11 @@ TAILQ_HEAD(http_conn_list, http_conn);
 struct http_inbox {
 	struct {
 		struct http_request_list waiting; /* by round */
-		uint64_t round;                   /* of the last that was taken */
+		uint64_t round;                   /* of the last request that was taken */
 		unsigned taken;                   /* in this turn */
 		int64_t credit;                   /* bytes; below 0 after a long answer */
 	} classes[HTTP_CLASS_COUNT];
-	uint64_t earned_ms; /* the credits are of then */
+	uint64_t earned_ms; /* credits were given up to this time */
 };
 
 struct http_server {
@@ -185,7 +185,7 @@ struct http_server {
 	struct http_conn_list incomplete; /* by deadline */
 	struct http_shares shares;
 	unsigned exchange_count;
-	uint64_t accepted_count; /* connections ever */
+	uint64_t accepted_count; /* connections since the start */
 	bool is_stopping;
 	bool is_reaper_armed, is_reaper_wanted;
 };
@@ -199,20 +199,22 @@ void http_wake(struct http_server *server);
 
 void http_inbox_init(struct http_inbox *inbox);
 void http_inbox_add(struct http_inbox *inbox, struct http_request *req);
-/* A turn gives each class its share, the first classes first; NULL ends it. */
+/* Begins a turn, in which each class has its share. http_inbox_take() takes the first classes
+ * first; NULL: the turn is over. */
 void http_inbox_begin_turn(struct http_inbox *inbox, uint64_t now_ms);
 struct http_request *http_inbox_take(struct http_inbox *inbox);
-/* Without regard to shares: for the end. */
+/* Takes one without regard to shares, for the end of the server. */
 struct http_request *http_inbox_take_any(struct http_inbox *inbox);
-/* An answer of so many bytes was given; the request was charged for when it was taken. */
+/* Charges an answer of BYTES to its class; the request was charged when it was taken. */
 void http_inbox_charge(struct http_inbox *inbox, enum http_class class, size_t bytes);
-/* When what a turn has left can be taken: 0, the next one, or later, for want of credit. */
+/* How long the requests that a turn has left have to wait: 0: for the next turn; longer: until
+ * their class has credit; HTTP_INBOX_EMPTY: there are none. */
 #define HTTP_INBOX_EMPTY UINT32_MAX
 uint32_t http_inbox_wait_ms(const struct http_inbox *inbox);
 
 /* ---- http/noise.c ------------------------------------------------------ */
 
-/* Loop.  The noises are there for as long as the library's threads are. */
+/* Loop.  The noises live as long as the library's threads. */
 void http_noise_init(struct http_server *server);
 void http_noise_fini(struct http_server *server);
 
@@ -225,12 +227,12 @@ struct MHD_Daemon *http_start_local(struct http_server *server, int listen_fd, s
 
 /* ---- http/tls.c -------------------------------------------------------- */
 
-/* Before the handshake: a certificate is required, verified, its purpose too. */
+/* Called before the handshake: requires a certificate, and has it and its purpose verified. */
 void http_tls_prepare(struct http_conn *conn, gnutls_session_t session);
-/* Before each request: the certificate's time, and after a reload its chain.  False:
- * UNAUTHORIZED. */
+/* Called before each request: checks the certificate's time, and after a reload its chain.
+ * False: UNAUTHORIZED. */
 bool http_tls_is_still_good(struct http_conn *conn, gnutls_session_t session, struct err *err);
-/* After it: role and name. */
+/* Called after the handshake: sets role and name. */
 bool http_tls_identify(struct http_conn *conn, gnutls_session_t session, struct err *err);
 
 /* ---- http/conn.c ------------------------------------------------------- */
@@ -278,13 +280,14 @@ struct http_content http_content_json(unsigned status, struct json_object *obj);
 /* STATUS 0: the code's own. */
 struct http_content http_content_problem(unsigned status, const struct err *err,
 					 const struct faults *faults);
-/* Hands the answer to the library and lets the request go.  CONTENT is taken
- * over.  STREAM or NULL. */
+/* Hands the answer to the library and frees the request.  CONTENT is taken over.
+ * STREAM may be NULL. */
 void http_answer(struct http_request *req, unsigned status, struct http_content content,
 		 struct http_stream *stream);
 /* The same with the answer that the exchange has. */
 void http_answer_refused(struct http_request *req);
-/* The daemon stops: answers for the loop.  The lock is held. */
+/* The daemon stops: answers all requests that wait or are held, in place of the loop.  The lock
+ * is held. */
 void http_abandon_held(struct http_server *server);
 
 /* ---- http/http.c, fault points ---------------------------------------------- */
@@ -295,16 +298,16 @@ enum fault_kind http_fault_at(const struct http_request *req, const char *stage,
 
 /* ---- http/stream.c ----------------------------------------------------- */
 
-/* The library has let go of the stream's connection. */
+/* Called when the library has let go of the stream's connection. */
 void http_stream_client_gone(struct http_stream *stream);
-/* Loop: tells the owners. */
+/* Loop: calls closed() of the owners. */
 void http_streams_report_gone(struct http_server *server);
 void http_streams_end_all(struct http_server *server); /* the lock is held */
 void http_heartbeat_run(void *data);
 
 /* ---- for tests --------------------------------------------------------- */
 
-/* Before the first connection; 0 leaves a value alone. */
+/* To be called before the first connection; 0 leaves a value alone. */
 void http_server_set_times(struct http_server *server, uint32_t deadline_ms, uint32_t heartbeat_ms);
 
 #endif

@@ -15,7 +15,7 @@
  * that too long a header meets our own answer first. */
 #define CONNECTION_MEMORY_BYTES ((size_t)32 << 10)
 #define PEM_MAX_BYTES           (256u << 10)
-/* Connections that had to give way, and that the library has not closed yet. */
+/* Room for connections that had to give way and that the library has not closed yet. */
 #define ENDING_MAX 128
 
 static void addrinfo_freep(struct addrinfo **list)
@@ -100,9 +100,9 @@ static size_t keep_escaped(void *cls, struct MHD_Connection *connection, char *t
 	return strlen(text);
 }
 
-/* poll() and not epoll: libmicrohttpd 0.9.75 (Debian 12) takes a connection whose TLS
- * handshake waits for the client for one with input when it uses epoll, and asks it
- * again and again, so that a client of three bytes keeps a CPU busy. */
+/* poll() and not epoll: with epoll, libmicrohttpd 0.9.75 (Debian 12) thinks that a connection
+ * whose TLS handshake waits for the client has input, and tries to read it again and again, so
+ * that a client that sends three bytes keeps a CPU busy. */
 static struct MHD_Daemon *start(struct http_server *server, unsigned flags, int listen_fd,
 				struct MHD_OptionItem *extra)
 {

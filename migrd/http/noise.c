@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What clients can cause in the log as fast as they like. */
+/* Log records that clients can cause as fast as they like. */
 #include "http/internal.h"
 
 static const struct noise_kind kinds[HTTP_NOISE_COUNT] = {

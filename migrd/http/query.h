@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* http/query.h -- the query of a request, checked against a table.
  *
- * A key that the route does not know, one that stands twice, and a value outside of its
- * bounds are faults, all answered at once (400) before the handler is called: a filter
- * that is misspelt must not show everything.  Thread: any (pure).
+ * A key that the route does not know, a key that comes twice, and a value outside of its
+ * bounds are faults, all answered at once (400) before the handler is called: otherwise a
+ * misspelt filter would show everything.  Thread: any (pure).
  */
 #ifndef MIGRD_HTTP_QUERY_H
 #define MIGRD_HTTP_QUERY_H
@@ -34,7 +34,7 @@ struct http_request;
 /* KEYS NULL: the route takes no query.  Adds a fault with the pointer "?key" for each. */
 bool http_query_check(const struct http_query_key *keys, const struct http_pairs *query,
 		      struct faults *faults);
-/* Of a request whose query was checked: the value of a UINT, or its fallback. */
+/* The value of a UINT, or its fallback; the query of REQ must have been checked. */
 uint64_t http_query_uint(const struct http_request *req, const char *name);
 
 #endif

@@ -88,7 +88,7 @@ struct http_content http_content_problem(unsigned status, const struct err *err,
 	if (status == 0)
 		status = (unsigned)err_http_status(err->code);
 	content = http_content_json(status, problem(status, err, faults));
-	/* RFC 9110 section 15.5.22 asks for it; the version in it is our own. */
+	/* RFC 9110 section 15.5.22 requires this header; the protocol in it is our own. */
 	if (status == MHD_HTTP_UPGRADE_REQUIRED)
 		MHD_add_response_header(content.response, MHD_HTTP_HEADER_UPGRADE, "migrd-peer");
 	return content;
@@ -137,7 +137,7 @@ static void let_go(struct http_request *req, unsigned status, struct http_conten
 	http_request_free(req);
 }
 
-/* Who did what: every change that a person or program asked for, refused or not. */
+/* Logs who did what: every change that a person or program asked for, refused or not. */
 static void log_write(const struct http_request *req, unsigned status)
 {
 	if (strcmp(req->method, "GET") == 0 || strcmp(req->method, "HEAD") == 0 ||
@@ -148,7 +148,7 @@ static void log_write(const struct http_request *req, unsigned status)
 		 (long long)req->uid, status);
 }
 
-/* A request that outlived its server is only let go. */
+/* A request that outlived its server is only freed. */
 void http_answer(struct http_request *req, unsigned status, struct http_content content,
 		 struct http_stream *stream)
 {

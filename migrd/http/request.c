@@ -11,8 +11,8 @@
 #include "wire/peer_msg.h"
 
 /* A refused request's body is read and thrown away, because closing on unread
- * data resets the connection, and the client may never see the answer.  Beyond
- * this the client is not worth it. */
+ * data resets the connection, and the client may never see the answer.  Beyond this
+ * size the connection is closed all the same. */
 #define DISCARD_MAX (8u << 20)
 
 /* ---- first line -------------------------------------------------------- */
@@ -69,7 +69,7 @@ static bool is_json_type(const char *type)
 	return type && strncasecmp(type, json, len) == 0 && strchr("; \t", type[len]);
 }
 
-/* For coordinators: no request of a version that we do not speak is looked at. */
+/* Refuses a request to a path for peers (but hello) in a protocol version that we do not speak. */
 static bool check_protocol(const struct http_request *req, struct err *err)
 {
 	const char *text = http_pairs_get_nocase(&req->headers, HTTP_PEER_VERSION_HEADER);
@@ -91,7 +91,7 @@ static bool check_protocol(const struct http_request *req, struct err *err)
 	return true;
 }
 
-/* A route is one of a few; a path is the client's. */
+/* Counts by the route, as there are few; a client could make up any number of paths. */
 static void log_forbidden(const struct http_request *req)
 {
 	CLEANUP(free_charp) char *what = xasprintf("%s %s", req->method, req->route->path);
@@ -174,7 +174,7 @@ static enum MHD_Result count_host(void *cls, enum MHD_ValueKind kind, const char
 	return MHD_YES;
 }
 
-/* RFC 9112, 3.2: none or two is a 400.  HTTP/1.0 knows no Host. */
+/* A request without Host, or with two, is a 400 (RFC 9112, 3.2).  HTTP/1.0 has no Host. */
 static bool check_host(struct http_exchange *ex, struct err *err)
 {
 	unsigned count = 0;
@@ -231,8 +231,8 @@ static enum MHD_Result queue(struct http_exchange *ex)
 	return result;
 }
 
-/* The header is there.  What is wrong is answered after the body, unless that is
- * too much; also when the client asks first (Expect), as not all that ask wait. */
+/* The header is complete.  A fault in it is answered after the body, unless the body is too
+ * large; also when the client asks first (Expect), as not all clients that ask wait. */
 static enum MHD_Result begin(struct http_exchange *ex, const char *method)
 {
 	struct http_request *req = ex->req;
@@ -254,7 +254,7 @@ static enum MHD_Result begin(struct http_exchange *ex, const char *method)
 
 /* ---- body -------------------------------------------------------------- */
 
-/* A body in chunks has no length to refuse it by. */
+/* Counts the bytes: a body in chunks has no length by which it could be refused before. */
 static enum MHD_Result take_body(struct http_exchange *ex, const char *data, size_t len)
 {
 	struct err err = { 0 };
@@ -273,7 +273,7 @@ static enum MHD_Result take_body(struct http_exchange *ex, const char *data, siz
 	return MHD_YES;
 }
 
-/* What a route that takes no body says of one: every key is one too many. */
+/* If a route takes no body, each key of a body is a fault. */
 static bool is_wanted(const struct http_request *req, struct faults *faults)
 {
 	static const struct json_field no_fields[] = { { 0 } };
@@ -302,13 +302,13 @@ static void parse_body(struct http_exchange *ex)
 
 /* ---- to the loop ------------------------------------------------------- */
 
-/* Suspends before the loop can see the request: its answer may come at once. */
+/* Suspends the connection before the loop can see the request, whose answer may come at once. */
 static bool hand_over(struct http_exchange *ex)
 {
 	struct http_request *req = ex->req;
 	struct http_server *server;
 
-	assert(req); /* what has none was refused by now */
+	assert(req); /* an exchange without one was refused by now */
 	server = req->server;
 	pthread_mutex_lock(&server->lock);
 	if (server->is_stopping) {
@@ -326,8 +326,8 @@ static bool hand_over(struct http_exchange *ex)
 	return true;
 }
 
-/* What is refused waits for its turn, too, when it is known whose turn that is: bad
- * requests cost as much as good ones. */
+/* A refused request waits for its turn, too, if its caller is known: bad requests cost as much
+ * as good ones. */
 static bool is_for_loop(const struct http_exchange *ex)
 {
 	return ex->req && (!ex->content.response || ex->req->role != HTTP_ROLE_NONE);

@@ -22,7 +22,7 @@ const struct http_share_def http_shares[HTTP_SHARE_COUNT] = {
 struct http_party {
 	TAILQ_ENTRY(http_party) link;
 	unsigned count;
-	char name[]; /* a network, or that of a certificate */
+	char name[]; /* a network, or the name in a certificate */
 };
 
 unsigned http_shares_total(void)
@@ -86,7 +86,7 @@ static struct http_conn *oldest_silent(struct http_shares *shares, const struct 
 	return NULL;
 }
 
-/* It counts no more at once; the library closes it when it sees its end. */
+/* CONN stops to count at once; the library closes it when it sees its end.  False: CONN is NULL. */
 static bool push_out(struct http_conn *conn)
 {
 	if (!conn)
@@ -96,7 +96,7 @@ static bool push_out(struct http_conn *conn)
 	return true;
 }
 
-/* CONN is counted already. */
+/* True: there is room for CONN, which is counted already. */
 static bool has_room(struct http_conn *conn)
 {
 	struct http_shares *shares = &conn->server->shares;
@@ -110,8 +110,8 @@ static bool has_room(struct http_conn *conn)
 	return true;
 }
 
-/* With few left an unverified connection gives way, and a new one, of which nobody knows
- * whose it is, is let in as far as a peer's would be. */
+/* When few descriptors are left, an unverified connection gives way.  A new connection may be a
+ * peer's, so it is let in as far as a peer's would be. */
 static bool has_descriptors(struct http_conn *conn)
 {
 	struct http_shares *shares = &conn->server->shares;

@@ -5,9 +5,9 @@
  * role in it; no share takes from another.  Within a share it counts for its party: the
  * network it comes from while it is unverified, then the name in the certificate.
  *
- * When a party has all that it may, its own oldest silent connection gives way.  When
- * the share is full, that of the party with the most connections does.  Unverified
- * connections are always silent, others between two requests.
+ * When a party has the most connections that it may have, its own oldest silent one gives way.
+ * When the share is full, the oldest silent one of the party with the most connections does.
+ * Unverified connections always count as silent, others between two requests.
  *
  * Thread: the library's; server->lock is held.
  */
@@ -32,13 +32,13 @@ enum http_share {
 struct http_share_def {
 	const char *name;
 	unsigned connections; /* at once */
-	unsigned each_party;  /* of them */
-	unsigned leaves;      /* descriptors that have to be left to the rest of the daemon */
+	unsigned each_party;  /* of these, for one party */
+	unsigned leaves;      /* descriptors that must stay free for the rest of the daemon */
 };
 
 extern const struct http_share_def http_shares[HTTP_SHARE_COUNT];
 
-/* Of all shares: the connections that there can be. */
+/* The most connections that there can be, of all shares. */
 unsigned http_shares_total(void);
 
 struct http_conn;
@@ -53,8 +53,8 @@ struct http_shares {
 };
 
 void http_shares_init(struct http_shares *shares);
-/* A new connection enters the share, or one changes to it.  False: there is no room, it
- * counts no more, and the caller closes it. */
+/* Counts a new connection in SHARE, or moves one to it.  False: there is no room; the
+ * connection is not counted any more, and the caller closes it. */
 bool http_share_enter(struct http_conn *conn, enum http_share share, const char *party);
 void http_share_leave(struct http_conn *conn);
 

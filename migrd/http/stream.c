@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "http/internal.h"
 
-/* What the library asks for at a time is bounded by its own buffer. */
+/* The library never asks for more at a time than its own buffer holds. */
 #define READ_BLOCK_BYTES 4096
 
 static void stream_free(struct http_stream *stream)
@@ -76,8 +76,8 @@ static void resume(struct http_stream *stream)
 	MHD_resume_connection(stream->connection);
 }
 
-/* A reader that is too slow: the socket goes, so that a library stuck in
- * sending to it sees the end. The lock is held. */
+/* The client reads too slowly. Shuts the socket down, so that a library thread that
+ * is stuck in sending to it sees the end. The lock is held. */
 static void cut(struct http_stream *stream)
 {
 	if (noise_note(stream->server->noise[HTTP_NOISE_STREAM_SLOW], stream->conn->name,
@@ -116,7 +116,6 @@ static struct MHD_Response *stream_response(struct http_stream *stream)
 	return response;
 }
 
-/* A request that outlived its server gets a stream whose client is gone. */
 static struct http_stream *stream_new(struct http_request *req, loop_fn *closed, void *data)
 {
 	struct http_stream *stream = xnew(struct http_stream);
@@ -235,7 +234,8 @@ void http_streams_end_all(struct http_server *server)
 	}
 }
 
-/* Who listens only asks nothing any more, so nobody would look at its certificate. */
+/* A client that only listens makes no further request, at which its certificate would be
+ * checked; so it is checked here. */
 static void end_if_expired(struct http_stream *stream)
 {
 	if (stream->conn->is_local || clock_wall_s() <= stream->conn->ends_s)
@@ -244,7 +244,7 @@ static void end_if_expired(struct http_stream *stream)
 	resume(stream);
 }
 
-/* A comment is ignored by clients; writing it finds those that are gone. */
+/* Writes a comment, which clients ignore, to find the clients that are gone. */
 void http_heartbeat_run(void *data)
 {
 	struct http_server *server = data;

@@ -31,9 +31,9 @@ static struct http_conn *conn_of_session(gnutls_session_t session)
 	return receive;
 }
 
-/* What is unread when a socket is closed becomes a reset, which would overtake the alert
- * that was sent: the rest of the client's handshake, and the request that it may have sent
- * behind it, are thrown away until it closes, or its deadline ends. */
+/* Closing a socket with unread data sends a reset, which would overtake the alert that was
+ * sent.  So the rest of the client's handshake, and the request that it may have sent behind
+ * it, are thrown away until the client closes, or its deadline ends. */
 static ssize_t throw_away(const struct http_conn *conn, void *data, size_t size)
 {
 	ssize_t n = recv(conn->fd, data, size, 0);
@@ -123,8 +123,8 @@ static void log_no_room(const struct http_conn *conn, const struct tls_identity 
 			 identity->name, share);
 }
 
-/* From here on it counts for its role.  One without a name of ours stays unverified; it
- * is refused at its first request. */
+/* From here on the connection counts for its role.  If its certificate has no name of ours, it
+ * stays unverified and is refused at its first request. */
 static bool change_share(struct http_conn *conn, gnutls_session_t session)
 {
 	struct tls_identity identity;
@@ -134,7 +134,7 @@ static bool change_share(struct http_conn *conn, gnutls_session_t session)
 	if (!tls_peer_identity(session, &identity, &err))
 		return true;
 	pthread_mutex_lock(&conn->server->lock);
-	/* It may have had to give way in the middle of its handshake. */
+	/* No party: it had to give way in the middle of its handshake. */
 	is_in = conn->party && http_share_enter(conn, kinds[identity.kind].share, identity.name);
 	pthread_mutex_unlock(&conn->server->lock);
 	if (!is_in)
@@ -142,10 +142,10 @@ static bool change_share(struct http_conn *conn, gnutls_session_t session)
 	return is_in;
 }
 
-/* An own function instead of gnutls_session_set_verify_cert(), because the
+/* A function of our own instead of gnutls_session_set_verify_cert(), because the
  * library closes after a failed handshake without a word: the alert lets the
- * other side say what was wrong with its certificate.  The handshake of who was
- * refused does not fail: it gets no further, since nothing more is pulled. */
+ * other side say what was wrong with its certificate.  The handshake of a refused
+ * client does not fail, but it gets no further, since nothing more is pulled. */
 static int verify(gnutls_session_t session)
 {
 	struct http_conn *conn = conn_of_session(session);
@@ -176,7 +176,7 @@ void http_tls_prepare(struct http_conn *conn, gnutls_session_t session)
 	gnutls_transport_set_pull_function(session, pull);
 }
 
-/* The session looks into the credentials that are set; those of its handshake are not
+/* A session is verified by the credentials that are set now; those of its handshake are not
  * needed any more. */
 static bool adopt_new_tls(struct http_conn *conn, gnutls_session_t session)
 {
