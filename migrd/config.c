@@ -16,8 +16,9 @@
 #include "config_keys.h"
 
 #define FILE_MAX_BYTES (1u << 20)
-/* inih's line buffer has 200 bytes (INI_MAX_LINE) and splits what is longer; its
- * section and key buffers have 50 and cut.  Each line is looked at before. */
+/* inih's line buffer has 200 bytes (INI_MAX_LINE) and splits longer lines; its
+ * section and key buffers have 50 and cut longer names.  So each line is checked
+ * before inih gets it. */
 #define LINE_MAX_BYTES 190
 #define PEER_PREFIX    "peer "
 #define KEY_MAX        32
@@ -30,7 +31,7 @@ struct load {
 	struct faults *faults;
 	const char *path;   /* the main file */
 	char *base_dir;     /* its directory, absolute */
-	bool seen[KEY_MAX]; /* by config_keys: some file has it, right or wrong */
+	bool seen[KEY_MAX]; /* index of config_keys: some file has the key, right or wrong */
 };
 
 /* One file. */
@@ -42,7 +43,7 @@ struct source {
 	enum section_kind kind;
 	char section[ID_NAME_SIZE + sizeof(PEER_PREFIX)];
 	size_t peer; /* index of the section's peer */
-	/* The line at which it was seen in this file; 0: not yet. */
+	/* The lines at which these were seen in this file; 0: not yet. */
 	unsigned key_lines[KEY_MAX];
 	unsigned section_lines[KEY_MAX]; /* by the first key of the section */
 	unsigned peer_lines[CONFIG_PEER_MAX], address_lines[CONFIG_PEER_MAX];
@@ -66,7 +67,7 @@ static void fault_at(const struct source *source, unsigned line, const char *fmt
 	faults_add(source->load->faults, where, "%s", text);
 }
 
-/* True, and a fault, when *LINE was set before in this file. */
+/* True, and adds a fault, when *LINE was set before in this file. */
 static bool is_repeated(struct source *source, unsigned *line, const char *what)
 {
 	if (*line == 0) {
@@ -207,7 +208,7 @@ static void take_peer_key(struct source *source, const char *name, const char *v
 	free(address);
 }
 
-/* From inih: SECTION may have been cut, so it is not looked at. */
+/* Called by inih.  SECTION may have been cut, so it is not used. */
 static int take(void *data, const char *section, const char *name, const char *value)
 {
 	struct source *source = data;
@@ -223,7 +224,7 @@ static int take(void *data, const char *section, const char *name, const char *v
 	case SECTION_PEER:
 		take_peer_key(source, name, value);
 		break;
-	case SECTION_BAD: /* said already */
+	case SECTION_BAD: /* reported already */
 		break;
 	}
 	return 1;
@@ -250,8 +251,8 @@ static bool text_is_clean(struct source *source, const char *line, size_t len)
 	return true;
 }
 
-/* Is LINE, without blanks at its ends, a key and a value?  All else is dealt
- * with here. */
+/* True: LINE, without blanks at its ends, is a key and a value.  All other lines
+ * are handled here. */
 static bool is_assignment(struct source *source, char *line)
 {
 	if (*line == '\0' || *line == ';' || *line == '#')
@@ -289,8 +290,8 @@ static const char *next_line(struct source *source, size_t *ret_len)
 	return line;
 }
 
-/* Gives inih the lines that are for it, and empty ones for the others.  It never
- * sees a blank at the start of a line, which it would take for a continuation
+/* Gives inih the lines with a key, and empty lines in place of the others.  It
+ * never sees a blank at the start of a line, which it would take for a continuation
  * of the value before. */
 static char *read_line(char *buf, int size, void *data)
 {
@@ -341,7 +342,7 @@ static void load_file(struct load *load, const char *path)
 	}
 	source = xnew(struct source);
 	*source = (struct source){ .load = load, .path = path, .pos = text, .end = text + len };
-	/* What is left to inih to refuse: a comment before the '='. */
+	/* inih has to refuse only one thing: a comment before the '='. */
 	bad_line = ini_parse_stream(read_line, source, take, source);
 	if (bad_line > 0)
 		fault_at(source, (unsigned)bad_line, "KEY = VALUE is wanted");
@@ -521,7 +522,7 @@ static bool is_same(const struct config_key *key, const void *a, const void *b)
 
 static void take_value(const struct config_key *key, void *to, const void *from)
 {
-	assert(!is_text(key->type)); /* others point into the configuration */
+	assert(!is_text(key->type)); /* a text belongs to its configuration */
 	if (key->type == CONFIG_TYPE_LEVEL)
 		*(int *)to = *(const int *)from;
 	else

@@ -52,7 +52,7 @@ struct config {
 /* Sets *RET wholly when it returns true. */
 bool config_load(const char *path, struct config *ret, struct faults *faults);
 /* Takes over from FRESH what may change while migrd runs, but for the peers; each
- * other difference is told to KEPT and stays as it is in RUNNING. */
+ * other difference is reported to KEPT, and RUNNING keeps its value. */
 struct config_key;
 typedef void config_kept_fn(void *data, const struct config_key *key);
 void config_take_live(struct config *running, const struct config *fresh, config_kept_fn *kept,

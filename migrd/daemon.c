@@ -132,8 +132,8 @@ static void on_drained(void *loop)
 	loop_stop(loop);
 }
 
-/* Commands that were under way have been answered with their failure by posts:
- * who asked finds nothing any more, and frees what it kept. */
+/* Runs the posted calls.  Commands that were under way have been answered with a
+ * failure by posts; their callers find their objects gone, and free what they kept. */
 static void drain(struct loop *loop)
 {
 	loop_post(loop, on_drained, loop);
@@ -144,7 +144,7 @@ static void end_peers(struct daemon *daemon)
 {
 	drain(daemon->api.loop);
 	peer_clients_free(daemon->api.peers);
-	drain(daemon->api.loop); /* questions to peers have been answered so, too */
+	drain(daemon->api.loop); /* requests to peers have been answered so, too */
 }
 
 static void free_peers(struct daemon *daemon)
@@ -377,7 +377,7 @@ static bool start_api(struct daemon *daemon, struct err *err)
 	return daemon->server || err_wrap(err, "[api] listen");
 }
 
-/* Its texts of the host go with it. */
+/* The API's facts about the host are freed with it. */
 static void end_api(struct daemon *daemon)
 {
 	http_server_free(daemon->server);
@@ -427,9 +427,9 @@ static void end_reload(struct daemon *daemon)
 
 /* ---- all of them ------------------------------------------------------------------- */
 
-/* The last that was started ends first.  `end': takes no more work, and answers what waits;
- * `free': when all have ended and the store is closed, so that nothing can come any more.
- * Both cope with a `start' that failed. */
+/* The last that was started ends first.  `end' takes no more work, and answers what waits.
+ * `free' is called when all have ended and the store is closed, so that no call can come any
+ * more.  Both cope with a `start' that failed. */
 static const struct service {
 	const char *name;
 	bool (*start)(struct daemon *daemon, struct err *err);
@@ -454,7 +454,7 @@ static const struct service {
 	{ "reload", start_reload, end_reload, NULL },
 };
 
-/* How many were started, the one that failed included. */
+/* Returns how many were started, the one that failed included. */
 static size_t start_services(struct daemon *daemon, bool *ret_ok, struct err *err)
 {
 	size_t count = 0;
@@ -490,7 +490,7 @@ static void on_vms_recovered(void *data, const struct err *err)
 	log_info("migrd", "ready", "host=%s", api->host_id);
 }
 
-/* For guests, moves and the store beside the API's connections. */
+/* Descriptors for guests, moves and the store, beside the API's connections. */
 #define DESCRIPTORS_FOR_WORK 1024
 
 static void check_descriptor_limit(void)
@@ -512,7 +512,7 @@ bool daemon_run(const char *path, struct config *config, struct err *err)
 
 	/* Children are watched by pidfd, and reaped by the kernel. */
 	signal(SIGCHLD, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a full disk is an answer, not a death */
+	signal(SIGXFSZ, SIG_IGN); /* a file at its size limit is an error, not the end */
 	count = start_services(&daemon, &ok, err);
 	if (ok) {
 		check_descriptor_limit();

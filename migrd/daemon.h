@@ -11,11 +11,11 @@
 #include "config.h"
 #include "tls/live.h"
 
-/* Until a signal ends it.  False and ERR: a service could not be started; nothing is left.
- * PATH, of CONFIG, is read again at SIGHUP. */
+/* Runs until a signal ends it.  False and ERR: a service could not be started; nothing is left.
+ * PATH, the file of CONFIG, is read again at SIGHUP. */
 bool daemon_run(const char *path, struct config *config, struct err *err);
 
-/* For what only looks at a configuration. */
+/* For a program that only checks a configuration. */
 bool daemon_load_tls(const struct config *config, struct tls_live **ret, struct err *err);
 struct selfcheck_env daemon_selfcheck_env(const struct config *config);
 

@@ -93,7 +93,7 @@ static void print_routes(void)
 	}
 }
 
-/* What would not keep it from starting is said, and is no failure. */
+/* A fault that would not keep migrd from starting is only a warning. */
 static int check_certificate(const struct config *config)
 {
 	struct tls_live *tls = NULL;
@@ -135,7 +135,7 @@ static bool check_host(const struct config *config)
 	return selfcheck_run(&env, complain_of_check, NULL) == 0;
 }
 
-/* One of the two, or neither: it runs. */
+/* One of the two, or neither: then migrd runs. */
 struct task {
 	bool check_only;
 	const char *restore; /* FILE */
@@ -170,8 +170,8 @@ static int load_and_run(const char *path, const struct task *task)
 	return status;
 }
 
-/* Each VM takes two descriptors or three: the usual limit of a shell ends at some
- * hundreds. */
+/* Each VM takes two or three descriptors, so the usual limit of a shell is enough
+ * for some hundreds of VMs only. */
 static void raise_descriptor_limit(void)
 {
 	struct rlimit limit;

@@ -136,8 +136,8 @@ static bool has_move_with(const struct api *api, const char *id)
 	return false;
 }
 
-/* Removed from the configuration; but a move that is under way still has to be
- * decided with it. */
+/* Removes the peers that are gone from the configuration. A peer with a move under
+ * way stays, as the move has to be decided with it. */
 static void drop_peers(struct reload *reload, struct config *fresh)
 {
 	const struct config *old = reload->env.config;
@@ -241,8 +241,8 @@ static void done_reading(struct work *work)
 		begin(reload);
 }
 
-/* One at a time; a signal that comes meanwhile may mean files that are newer than
- * those being read. */
+/* One reading at a time. A signal that comes meanwhile is followed by another
+ * reading, as the files may be newer than those being read. */
 static void begin(struct reload *reload)
 {
 	const struct config *config = reload->env.config;
@@ -319,7 +319,7 @@ void reload_free(struct reload *reload)
 		return;
 	loop_watch_free(reload->watch);
 	loop_timer_free(reload->expiry);
-	reload->is_stopping = true; /* the last is taken over, and no other begins */
+	reload->is_stopping = true; /* a reading under way is taken over, and no other begins */
 	worker_free(reload->worker);
 	free(reload);
 }

@@ -2,10 +2,10 @@
 /* reload.h -- what may change while migrd runs: SIGHUP, and the certificate's end.
  *
  * SIGHUP reads the configuration and the certificates again.  If either is bad, all
- * stays as it was; the log and GET /v1/host say why.  Of the configuration what can
- * be changed (`is_live' in config_keys.c, and the peers) is taken over; what else
- * differs stays, and the log names it.  Guests and moves are not touched: what
- * carries a move has its own certificates since its start.
+ * stays as it was; the log and GET /v1/host say why.  Of the configuration, the keys that can
+ * be changed (`is_live' in config_keys.c) and the peers are taken over; other differences have
+ * no effect, and the log names them.  Guests and moves are not touched: the process that
+ * carries a move keeps the certificates that it started with.
  *
  * Thread: loop.
  */
@@ -15,8 +15,8 @@
 #include "api/api.h"
 #include "config.h"
 
-/* From here on SIGHUP never ends the process, whatever it is doing; it is acted on
- * once there is a reload.  To be called first in main(). */
+/* From here on SIGHUP never ends the process, whatever it is doing; it has an effect once
+ * reload_new() was called.  To be called first in main(). */
 void reload_catch_signal(void);
 
 struct reload_env {
@@ -31,7 +31,7 @@ struct reload;
 
 /* Also warns of a certificate that ends within 30 days, now and once a day. */
 struct reload *reload_new(const struct reload_env *env);
-/* Waits for the end of one that is under way.  Accepts NULL. */
+/* Waits for the end of a reload that is under way.  Accepts NULL. */
 void reload_free(struct reload *reload);
 
 /* A certificate must be this host's. */
