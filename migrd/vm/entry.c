@@ -62,7 +62,7 @@ static double seconds_since(const struct vm *vm, uint64_t since_ms)
 	return (double)(loop_now_ms(vm->vms->env.qemu.loop) - since_ms) / 1000;
 }
 
-static bool is_borne(const struct vm *vm, enum vm_sync kind, struct err *err)
+static bool job_allows(const struct vm *vm, enum vm_sync kind, struct err *err)
 {
 	const struct vm_job *job = vm->job;
 
@@ -110,7 +110,7 @@ static bool is_here(const struct vm *vm, enum vm_sync kind, struct err *err)
 /* What can be known before its turn. */
 static bool may_wait(const struct vm *vm, enum vm_sync kind, struct err *err)
 {
-	if (!is_here(vm, kind, err) || !is_borne(vm, kind, err) ||
+	if (!is_here(vm, kind, err) || !job_allows(vm, kind, err) ||
 	    (!is_starting(vm) && !has_qemu(vm, kind, err)))
 		return false;
 	if (vm->waiting < VM_ENTRY_MAX)
@@ -121,7 +121,7 @@ static bool may_wait(const struct vm *vm, enum vm_sync kind, struct err *err)
 
 static bool may_hold(const struct vm *vm, enum vm_sync kind, struct err *err)
 {
-	return is_here(vm, kind, err) && is_borne(vm, kind, err) && has_qemu(vm, kind, err) &&
+	return is_here(vm, kind, err) && job_allows(vm, kind, err) && has_qemu(vm, kind, err) &&
 	       lacks_qemu(vm, kind, err);
 }
 
