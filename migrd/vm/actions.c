@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What users do to a VM.  Each action is a row of a table: when it is allowed,
- * what must be on disk first, and what is then said to QEMU. */
+/* The actions of users on a VM.  A row of the table says what must be on disk first,
+ * and which command is then sent to QEMU. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "vm/entry.h"
@@ -12,11 +12,11 @@
 #define COMMAND_DEADLINE_MS 10000
 
 static const struct {
-	bool sets_intent; /* which is on disk before QEMU hears of it */
+	bool sets_intent; /* `intent' is on disk before QEMU is told */
 	enum vm_intent intent;
 	const char *command; /* NULL: more than one command */
-	/* It only takes a guest's CPUs away, which no record has to allow: a disk that
-	 * takes no record does not keep anybody from it. */
+	/* The action only stops the guest's CPUs, which needs no record: it is done
+	 * even if its record cannot be written. */
 	bool is_safe_unrecorded;
 } actions[VM_ACTION_COUNT] = {
 	[VM_ACTION_START] = { true, VM_INTENT_STARTED, NULL, false },
@@ -28,7 +28,7 @@ static const struct {
 	[VM_ACTION_DELETE] = { false, VM_INTENT_STOPPED, NULL, false },
 };
 
-/* It outlives the VM if that is forgotten meanwhile, and then finds it gone. */
+/* Outlives a VM that is forgotten meanwhile; vm_of() is NULL then. */
 struct action_run {
 	struct vms *vms;
 	char uuid[ID_UUID_SIZE];
@@ -176,7 +176,7 @@ static void perform(struct vm *vm, struct action_run *run)
 		break;
 	case VM_ACTION_STOP:
 		run->is_stopping = true;
-		qemu_quit(vm->qemu); /* vm_action_end() ends it */
+		qemu_quit(vm->qemu); /* QEMU's exit ends the action: vm_action_stopped() */
 		break;
 	case VM_ACTION_RESUME:
 		vm_entry_command(run->entry, "query-block", NULL, COMMAND_DEADLINE_MS, on_images,
@@ -210,14 +210,14 @@ static void qemu_gone(const struct vm *vm, struct action_run *run)
 	finish(run, &err);
 }
 
-/* A move has come so far meanwhile that only it may speak to QEMU: it knows the
- * intent, and carries it out wherever the guest ends up. */
+/* The VM's move has reached a state in which only the move may speak to QEMU: it knows
+ * the intent, and carries it out wherever the guest ends up. */
 static bool is_for_the_job(const struct vm *vm, enum vm_action action)
 {
 	return vm->job && !(vm->job->allowed & (1u << action));
 }
 
-/* Not of a VM that a move has: there the record decides. */
+/* Not while a move holds the VM: then only the record on disk counts. */
 static bool may_go_unrecorded(const struct vm *vm, const struct action_run *run)
 {
 	return actions[run->action].is_safe_unrecorded && !vm->job && vm->qemu &&
@@ -310,7 +310,7 @@ void vm_act(struct vm *vm, enum vm_action action, vm_done_fn *done, void *data)
 	vm_enter(vm, (enum vm_sync)action, VM_ENTRY_USUAL, on_entered, run);
 }
 
-/* What was asked for and what is there tell which action was interrupted. */
+/* The intent and the run state of QEMU tell which action was interrupted. */
 void vm_finish_interrupted(struct vm *vm)
 {
 	enum qmp_run_state state;

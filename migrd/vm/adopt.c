@@ -13,8 +13,8 @@
 
 #define DEADLINE_MS 20000
 
-/* /proc/PID/cmdline is read off the loop: it waits for the memory of a process that
- * may be stuck.  It finds its adoption by being the one that is waited for. */
+/* A worker reads /proc/PID/cmdline, since the read waits for the memory of a process
+ * that may be stuck.  Its result counts only if adopter->reading still points to it. */
 struct reading {
 	struct work work;
 	struct adopter *adopter;
@@ -90,7 +90,7 @@ static void on_deadline(void *data)
 
 /* ---- what is taken ------------------------------------------------------------ */
 
-/* FNV-1a: tells what differs; nobody is kept out by it. */
+/* FNV-1a, to notice differences; it is no protection against forgery. */
 static uint64_t hash(uint64_t h, const char *text)
 {
 	for (; *text; text++)
@@ -101,8 +101,8 @@ static uint64_t hash(uint64_t h, const char *text)
 #define HASH_A UINT64_C(14695981039346656037)
 #define HASH_B UINT64_C(0x6d69677264000001)
 
-/* The same for each look at one process, so that what is shown is what is taken; of
- * version 8, whose bits are our own (RFC 9562). */
+/* The uuid is the same for each look at one process, so that the one shown is the one
+ * taken.  Version 8: its bits are ours to choose (RFC 9562). */
 static void make_uuid(struct proc_id id, char ret_uuid[ID_UUID_SIZE])
 {
 	CLEANUP(free_charp)
@@ -114,7 +114,8 @@ static void make_uuid(struct proc_id id, char ret_uuid[ID_UUID_SIZE])
 		 ((unsigned)(b >> 48) & 0x3fff) | 0x8000, b & UINT64_C(0xffffffffffff));
 }
 
-/* Trays are the guest's, which moves them at any time: they are taken as they are. */
+/* Trays are left out: the guest may move them between look and takeover, so they are
+ * taken as they are then. */
 static struct json_object *encode_without_trays(const struct vm_def *def)
 {
 	struct vm_def *closed = xnew(struct vm_def);
@@ -306,7 +307,8 @@ static void on_exited(void *data)
 	fail(data, &err);
 }
 
-/* What was asked when the monitor was lost has failed, and with it the adoption. */
+/* Nothing to do: the question that was open when the monitor was lost has failed, and
+ * the adoption with it. */
 static void on_found(void *data)
 {
 	(void)data;
@@ -314,7 +316,7 @@ static void on_found(void *data)
 
 /* ---- the way in ------------------------------------------------------------------------ */
 
-/* Nobody who asks must hear of it from inside the call. */
+/* A refusal is told from the loop, never from inside adopt_begin(). */
 struct refusal {
 	adopt_done_fn *done;
 	void *data;
@@ -329,7 +331,8 @@ static void give_refusal(void *data)
 	free(refusal);
 }
 
-/* Our monitors listen on sockets that we bound: QEMU would not be at the other end. */
+/* PATH is a monitor that migrd made.  We bound its socket, so the kernel would name us,
+ * not QEMU, as the process that listens. */
 static bool is_ours(const struct adopter *adopter, const char *path, struct err *err)
 {
 	CLEANUP(free_charp) char *dir = xasprintf("%s/vms/", adopter->vms->env.qemu.run_dir);

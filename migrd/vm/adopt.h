@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vm/adopt.h -- taking over a QEMU that somebody else started.
  *
- * First sight and taking are the same walk: who listens at the socket (the
- * kernel's word), what it was started with (/proc/PID/cmdline), what it says of
- * itself (adopt/facts.h), and the definition that follows (adopt/plan.h).  At the
- * end it is either let go, or, if nothing has changed since it was looked at,
- * becomes a VM.  Nothing is changed in that QEMU by it.
+ * A look (dry_run) and a takeover take the same steps: which process listens at the
+ * socket (the kernel tells), what it was started with (/proc/PID/cmdline), what it
+ * answers (adopt/facts.h), and the definition that follows (adopt/plan.h).  At the end
+ * QEMU is let go or, if nothing has changed since it was looked at, becomes a VM.
+ * Neither changes anything in that QEMU.
  *
- * One at a time: a monitor serves one client, and people decide.  Thread: loop.
+ * One adoption at a time: a monitor serves one client, and each adoption is a person's
+ * decision.  Thread: loop.
  */
 #ifndef MIGRD_VM_ADOPT_H
 #define MIGRD_VM_ADOPT_H
@@ -22,7 +23,7 @@ struct adopt_found {
 	struct proc_id id;
 	struct qmp_version version;
 	enum qmp_run_state run_state;
-	const char *confirm; /* of this definition and this process */
+	const char *confirm; /* identifies this definition and this process */
 	bool is_taken;
 };
 
@@ -34,9 +35,9 @@ typedef void adopt_done_fn(void *data, const struct adopt_found *found, const st
 
 struct adopter;
 struct adopter *adopter_new(struct loop *loop, struct vms *vms);
-/* Before vms_clear(): a QEMU that is being looked at is let go (CANCELLED). */
+/* Call before vms_clear(): a QEMU that is being looked at is let go (CANCELLED). */
 void adopter_clear(struct adopter *adopter);
-/* When the store is closed.  Both accept NULL. */
+/* Call when the store is closed.  Both accept NULL. */
 void adopter_free(struct adopter *adopter);
 void adopt_begin(struct adopter *adopter, const struct adopt_request *request, adopt_done_fn *done,
 		 void *data);

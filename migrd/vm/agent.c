@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The channel to the agent, and the freeze, which must end. */
+/* The channel to the guest agent, and the freeze, which always ends in a thaw. */
 #include "vm/agent.h"
 
 #include <time.h>
@@ -13,13 +13,14 @@
 #define THAW_DEADLINE_MS 30000
 #define AGAIN_MS         1000
 #define THAW_AGAIN_MS    5000
-/* A clock that is nearer is left alone: a step back, however small, may disturb. */
+/* A clock with a smaller error is left alone: even a small step back may disturb the
+ * guest. */
 #define CLOCK_NEAR_MS 100
 
-/* The id of its port on the command line, and so in QEMU's event. */
+/* The id of the agent's port on the command line, and so in QEMU's event. */
 #define PORT_ID "agent-port"
 
-static uint64_t last_number; /* of a channel; loop thread */
+static uint64_t last_number; /* of a connection; loop thread only */
 
 /* ---- finding it again -------------------------------------------------- */
 
@@ -38,7 +39,7 @@ struct vm_agent *vm_agent_find(const struct vm_agent_ref *ref)
 	return vm && vm->agent && vm->agent->number == ref->number ? vm->agent : NULL;
 }
 
-/* Asks something of our own accord; FN gets a vm_agent_ref, which it frees. */
+/* Sends a command that no user asked for; FN gets a vm_agent_ref, which it frees. */
 static void ask(struct vm_agent *agent, const char *command, uint32_t deadline_ms, qga_reply_fn *fn)
 {
 	struct vm_agent_ref *ref = xnew(struct vm_agent_ref);
@@ -87,8 +88,8 @@ void vm_agent_set_thawed(struct vm_agent *agent)
 	vm_changed(agent->vm);
 }
 
-/* Without an answer its state is looked at again: when it next says anything, or
- * in a moment. */
+/* If the thaw fails, the agent is asked for its state again: in THAW_AGAIN_MS, and if
+ * it does not answer then, when it next says anything. */
 static void on_thawed(void *data, struct json_object *result, const struct err *err)
 {
 	struct vm_agent *agent = take_ref(data);
@@ -172,7 +173,7 @@ bool vm_agent_may_speak(const struct vm_agent *agent)
 	return qemu_is_alive(agent->vm->qemu) && qemu_run_state(agent->vm->qemu) == QMP_RUN_RUNNING;
 }
 
-/* What it answers, be it a refusal, is a sign of life. */
+/* Any answer shows that the agent is there, also an error (ERR_AGENT). */
 static void note_presence(struct vm_agent *agent, enum vm_agent_presence presence)
 {
 	if (agent->presence == presence)
@@ -195,7 +196,7 @@ static void on_looked(void *data, struct json_object *result, const struct err *
 		return;
 	agent->is_asked = false;
 	if (err && err->code != ERR_AGENT)
-		return; /* it may be heard of later */
+		return; /* no answer yet: on_heard() */
 	agent->is_frozen = agent->is_frozen || is_frozen;
 	note_presence(agent, VM_AGENT_PRESENT);
 	if (!is_frozen)
@@ -212,13 +213,13 @@ static bool has_reason(const struct vm_agent *agent)
 	       (agent->is_frozen && !has_lease(agent));
 }
 
-/* Its answer tells what is to be done: on_looked() does it. */
+/* Asks whether the guest is frozen; on_looked() acts on the answer. */
 void vm_agent_probe(struct vm_agent *agent)
 {
 	struct err err;
 
 	if (!vm_agent_may_speak(agent) || agent->is_asked)
-		return; /* RESUME, or the answer, comes back to it */
+		return; /* RESUME, or the pending answer, leads here again */
 	if (!vm_agent_connect(agent, &err)) {
 		log_debug("agent", "connect", "vm=%s error=%s", agent->vm->row.name, err.msg);
 		loop_timer_start(agent->again, AGAIN_MS);
@@ -236,7 +237,7 @@ void vm_agent_look(struct vm_agent *agent)
 
 /* ---- the channel ------------------------------------------------------- */
 
-/* Answers that are still on their way find nobody. */
+/* Closes the connection; pending answers then find no agent. */
 static void drop_channel(struct vm_agent *agent)
 {
 	agent->number = ++last_number;
@@ -245,7 +246,7 @@ static void drop_channel(struct vm_agent *agent)
 	qga_conn_free(TAKE_PTR(agent->conn));
 }
 
-/* A late answer: it may be told now what it was to be told. */
+/* The agent has answered late, so it lives: looks again, if there still is a reason. */
 static void on_heard(void *data)
 {
 	struct vm_agent *agent = data;
@@ -254,7 +255,7 @@ static void on_heard(void *data)
 		loop_timer_start(agent->again, AGAIN_MS);
 }
 
-/* QEMU ended, and we shall hear of that; or it dropped us, for whatever reason. */
+/* Either QEMU has ended, and its exit will be seen, or QEMU has dropped our connection. */
 static void on_closed(void *data)
 {
 	struct vm_agent *agent = data;
@@ -278,9 +279,10 @@ bool vm_agent_connect(struct vm_agent *agent, struct err *err)
 	return agent->conn != NULL;
 }
 
-/* What we said to an agent that has ended is dropped with the connection, before
- * another one reads it.  Connected again we stay: an agent whose channel has nobody
- * at our end looks ten times a second (qga/channel-posix.c). */
+/* When an agent closes the port, the connection is dropped: with it goes what we have
+ * said to that agent, before another one reads it.  When an agent opens the port, we
+ * connect and stay: an agent with nobody at our end looks ten times a second
+ * (qga/channel-posix.c). */
 static void on_port(struct vm_agent *agent, bool is_open)
 {
 	if (is_open) {

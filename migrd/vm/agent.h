@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* vm/agent.h -- the guest agent of a VM: whether it is there, and what it is
- * asked by users.
+/* vm/agent.h -- the guest agent of a VM: whether it is there, and what users ask of it.
  *
- * Nobody but us speaks to it, so a guest whose file systems are frozen was frozen
- * by us.  A freeze is a lease: it ends when its time is over, when a coordinator
- * finds the guest again after a restart, and on the destination of a move, always
- * by a thaw that is repeated until it succeeds.  Nothing is said to the agent while
- * the guest's CPUs stand still.
+ * Only migrd speaks to the agent, so a guest whose file systems are frozen was frozen
+ * by migrd.  A freeze is a lease: it ends when its time is over, when a coordinator
+ * finds the guest again after a restart, and on the destination of a move, always by a
+ * thaw that is repeated until it succeeds.  Nothing is sent to the agent while the
+ * guest's CPUs stand still.
  *
  * Thread: loop.
  */
@@ -22,8 +21,8 @@ enum vm_agent_call {
 	VM_AGENT_INFO,
 	VM_AGENT_FREEZE,
 	VM_AGENT_THAW,
-	VM_AGENT_SHUTDOWN, /* by a program in the guest; answers when that has begun */
-	VM_AGENT_SET_TIME, /* to that of this host */
+	VM_AGENT_SHUTDOWN, /* a program in the guest does it; answers when that has begun */
+	VM_AGENT_SET_TIME, /* to the time of this host */
 	VM_AGENT_FS_LIST,
 	VM_AGENT_NETWORK,
 	VM_AGENT_CALL_COUNT
@@ -36,8 +35,8 @@ enum vm_agent_call vm_agent_call_from_name(const char *name);
  * the objects of qga/reply.h. */
 typedef void vm_agent_done_fn(void *data, struct json_object *result, const struct err *err);
 
-/* LEASE_MS is of a freeze; a freeze of a frozen guest renews it.  Calls queue in
- * order, each with its deadline.  CONFLICT: the VM has no channel for an agent, or
+/* LEASE_MS counts for a freeze only; a freeze of a frozen guest renews it.  Calls queue
+ * in order, each with its deadline.  CONFLICT: the VM has no channel for an agent, or
  * does not run; UNAVAILABLE: no agent has opened it; and the errors of qga/conn.h. */
 void vm_agent_call(struct vm *vm, enum vm_agent_call call, uint32_t lease_ms,
 		   vm_agent_done_fn *done, void *data);
@@ -47,7 +46,7 @@ struct vm_agent_state {
 	bool is_frozen;
 	uint64_t lease_left_ms; /* of the freeze */
 };
-/* False: it has no channel, or does not run. */
+/* False: the VM has no channel, or does not run. */
 bool vm_agent_state(const struct vm *vm, struct vm_agent_state *ret);
 
 #endif

@@ -15,7 +15,7 @@ static const struct {
 } calls[VM_AGENT_CALL_COUNT] = {
 	[VM_AGENT_PING] = { "ping", "guest-ping", 5000, .decode = qga_reply_nothing },
 	[VM_AGENT_INFO] = { "info", "guest-info", 5000, .decode = qga_reply_info },
-	/* A guest with much to write takes its time. */
+	/* Long, since the guest first writes all it has cached to its disks. */
 	[VM_AGENT_FREEZE] = { "freeze", "guest-fsfreeze-freeze", 60000, .decode = qga_reply_count },
 	[VM_AGENT_THAW] = { "thaw", "guest-fsfreeze-thaw", 30000, .decode = qga_reply_count },
 	[VM_AGENT_SHUTDOWN] = { "shutdown", "guest-shutdown", 10000, .is_silent = true,
@@ -27,7 +27,7 @@ static const struct {
 			       .decode = qga_reply_network },
 };
 
-/* A call under way; it outlives the agent, and then finds it gone. */
+/* A call under way; it may outlive the agent, and looks for it by REF. */
 struct run {
 	struct vm_agent_ref ref;
 	enum vm_agent_call call;
@@ -52,7 +52,7 @@ enum vm_agent_call vm_agent_call_from_name(const char *name)
 
 /* ---- the answer -------------------------------------------------------- */
 
-/* A freeze that failed may have frozen something, or still do so. */
+/* A freeze that failed may have frozen some file systems, or may still do so. */
 static void note_result(const struct run *run, struct json_object *result)
 {
 	struct vm_agent *agent = vm_agent_find(&run->ref);
@@ -107,7 +107,7 @@ static bool check(const struct vm *vm, enum vm_agent_call call, struct err *err)
 			       "definition",
 			       vm->row.name);
 	if (agent->presence == VM_AGENT_ABSENT) {
-		vm_agent_probe(vm->agent); /* should its event have been lost: for the next time */
+		vm_agent_probe(vm->agent); /* an event may be lost: asks, for the next call */
 		return err_set(err, ERR_UNAVAILABLE,
 			       "no guest agent runs in VM '%s' (its channel is not open)",
 			       vm->row.name);
@@ -115,7 +115,7 @@ static bool check(const struct vm *vm, enum vm_agent_call call, struct err *err)
 	return vm_agent_connect(vm->agent, err);
 }
 
-/* What is known without the agent. */
+/* An answer that is known without asking the agent. */
 struct answer {
 	vm_agent_done_fn *done;
 	void *data;
@@ -140,8 +140,8 @@ static void answer_later(const struct vm *vm, const struct answer *answer)
 	loop_post(vm->vms->env.qemu.loop, give_answer, copy);
 }
 
-/* The agent would refuse a second freeze; but one that is asked for behind a thaw is
- * the first one again. */
+/* A freeze of a frozen guest only renews the lease, since the agent would refuse it.
+ * Behind a thaw that is under way it is a real freeze again. */
 static bool is_renewal(const struct vm *vm, enum vm_agent_call call)
 {
 	struct vm_agent_state state;

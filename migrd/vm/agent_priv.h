@@ -10,26 +10,26 @@
 #include "vm/vm_priv.h"
 
 enum vm_agent_presence {
-	VM_AGENT_UNKNOWN, /* QEMU told it before we were there: the agent's answer tells */
+	VM_AGENT_UNKNOWN, /* QEMU's event came before we listened; an answer will tell */
 	VM_AGENT_ABSENT,
 	VM_AGENT_PRESENT,
 };
 
-/* It lives as long as the QEMU is ours to speak to. */
+/* Exists while this host owns the VM, and the VM has a QEMU and a channel for an agent. */
 struct vm_agent {
 	struct vm *vm;
 	enum vm_agent_presence presence;
 	struct qga_conn *conn; /* NULL: absent, or lost */
-	uint64_t number;       /* of the connection: a late answer finds only its own */
-	bool is_asked;         /* whether it is frozen */
+	uint64_t number;       /* of the connection; late answers of an earlier one are ignored */
+	bool is_asked;         /* for its freeze status; the answer is awaited */
 	bool is_thawing;
-	unsigned thaws;        /* under way for users */
-	bool is_frozen;        /* or may be */
-	uint64_t frozen_count; /* file systems */
-	bool sets_clock;       /* it has arrived by a move, and its clock stood still */
+	unsigned thaws;        /* thaws of users that are under way */
+	bool is_frozen;        /* or may be frozen */
+	uint64_t frozen_count; /* frozen file systems */
+	bool sets_clock;       /* the guest arrived by a move, and its clock stood still */
 	uint64_t lease_ends_ms;
 	struct loop_timer *lease; /* of the freeze */
-	struct loop_timer *again; /* to look after it once more */
+	struct loop_timer *again; /* for the next look at the agent */
 };
 
 /* What an answer needs to find its agent again. */
@@ -41,16 +41,16 @@ struct vm_agent_ref {
 struct vm_agent_ref vm_agent_ref(const struct vm_agent *agent);
 struct vm_agent *vm_agent_find(const struct vm_agent_ref *ref); /* NULL: gone */
 
-/* Does nothing if the VM is not ours or has no channel; an agent that is FOUND again keeps
- * its freeze, and is asked whether it is there. */
+/* Does nothing if the VM is not ours or has no channel.  With HOW VM_HERE_FOUND an
+ * agent that is known already keeps its freeze, and is asked whether it is there. */
 void vm_agent_begin(struct vm *vm, enum vm_here how);
 void vm_agent_end(struct vm *vm);
 void vm_agent_event(struct vm *vm, const struct qmp_event *event);
 
-/* Speaks to it where there is something to be learned or done: is it there, is it
- * frozen without a lease, is its clock wrong? */
+/* Asks for the freeze status if there is a reason: it is not known whether the agent is
+ * there, the guest is frozen without a lease, or its clock is to be set. */
 void vm_agent_look(struct vm_agent *agent);
-/* The same, without a reason. */
+/* The same, even without a reason. */
 void vm_agent_probe(struct vm_agent *agent);
 bool vm_agent_connect(struct vm_agent *agent, struct err *err);
 bool vm_agent_may_speak(const struct vm_agent *agent); /* its guest's CPUs run */

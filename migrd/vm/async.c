@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A VM in the hands of its async job. */
+/* What an async job does with its VM. */
 #include <assert.h>
 
 #include "base/mem.h"
@@ -31,7 +31,7 @@ void vm_job_end(struct vm *vm, struct vm_job *job)
 	assert(vm->job == job);
 	vm->job = NULL;
 	if (vm->qemu && !qemu_is_alive(vm->qemu))
-		vm_qemu_exited(vm); /* the end that the job kept to itself */
+		vm_qemu_exited(vm); /* QEMU has ended while the job held the VM */
 	else
 		vm_changed(vm);
 	if (vm->look_is_owed)

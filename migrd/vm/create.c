@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How a VM comes to be: a user defines it, or a move brings it. */
+/* Makes VMs: a user defines one, adopts one, or a move brings one. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "vm/devices_priv.h"
@@ -19,8 +19,9 @@ static bool is_name_free(struct vms *vms, const struct vm_def *def, struct err *
 	return true;
 }
 
-/* A QEMU of ours without a record is of a database that was lost.  A record made anew would
- * be a guess at what it runs, and the next start of the daemon would act on it by that. */
+/* A QEMU of ours without a record means that the database was lost.  A new record would
+ * be a guess at what that QEMU runs, and the next start of the daemon would act on the
+ * guess. */
 static bool may_create(struct vms *vms, const struct vm_def *def, struct err *err)
 {
 	if (!is_name_free(vms, def, err))
@@ -47,7 +48,7 @@ static struct vm *add_new(struct vms *vms, const struct vm_def *def, enum vm_rol
 	return vm_add(vms, &row);
 }
 
-/* It comes back to where it was: the move's record takes the place of the old one. */
+/* The VM comes back to a host where it was: the move's record replaces the old one. */
 static void forget_former(struct vms *vms, const struct vm_def *def, uint64_t generation)
 {
 	struct vm *vm = vm_find_uuid(vms, def->uuid);
@@ -88,7 +89,7 @@ static void on_created(void *data, const struct err *err)
 	free(creation);
 }
 
-/* On disk first: on an error the VM was never there. */
+/* Writes the record of a new VM; if that fails, the VM is removed from memory again. */
 static void save_new(struct vm *vm, vm_done_fn *done, void *data)
 {
 	struct creation *creation = xnew(struct creation);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The definition of a VM, as it is kept and as a struct. */
+/* The definition of a VM, as stored text and as a struct. */
 #include "base/mem.h"
 #include "vm/devices_priv.h"
 #include "wire/vm_def_device.h"

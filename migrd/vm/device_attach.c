@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One device more. */
+/* Adds a device to a VM. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmdline/plug.h"
@@ -16,7 +16,7 @@ struct attach {
 	char id[VM_DEF_ID_SIZE];
 	struct plug plug;
 	struct faults *faults;
-	struct err err; /* the first that went wrong */
+	struct err err; /* the first error */
 	vm_attached_fn *done;
 	void *data;
 };
@@ -143,7 +143,8 @@ static void on_defined(void *data, const struct err *err)
 	finish(data);
 }
 
-/* A guest that was started without ports has none, whatever is the custom now. */
+/* A definition from before there were hot-plug ports keeps none: with has_hotplug_ports
+ * set, vm_def_normalize() adds no default ones. */
 static bool normalize(struct attach *attach)
 {
 	struct err err;
@@ -173,8 +174,8 @@ static void commit(struct attach *attach)
 	}
 }
 
-/* The root bus of q35 takes nothing while the guest runs, and a port has room for
- * a window of its reserve. */
+/* The root bus of q35 takes no device while the guest runs.  A hot-plug port has room
+ * for VM_DEF_PORT_RESERVE_MIB. */
 static void place_pci(struct attach *attach, char *address)
 {
 	const struct vm_def *def = attach->def;
@@ -195,7 +196,8 @@ static void place_pci(struct attach *attach, char *address)
 		fail(attach, &err);
 }
 
-/* IDE and SATA take no drive while the machine runs; SCSI is not told apart. */
+/* IDE and SATA take no drive while the machine runs; SCSI drives are refused with them,
+ * since they are not told apart. */
 static void check_drive(struct attach *attach)
 {
 	if (attach->dev.kind == VM_DEF_KIND_CDROM && vm_entry_vm(attach->entry)->qemu)
@@ -232,7 +234,7 @@ static void on_taps(void *data, const struct err *err)
 	place(attach);
 }
 
-/* A guest that does not run gets its interfaces at its start. */
+/* Checks the host's interface of a NIC; that of a stopped VM is checked at its start. */
 static void check_interface(struct attach *attach)
 {
 	struct vm *vm = vm_entry_vm(attach->entry);
@@ -300,7 +302,7 @@ static void on_properties(void *data, struct json_object *result, const struct e
 		fail(attach, err ? err : &strange);
 		finish(attach);
 	} else {
-		/* All PCI devices have it. */
+		/* All PCI devices have this property. */
 		attach->is_pci = has_property(result, "multifunction");
 		check_properties(attach, result, attach->is_pci);
 		place(attach);
@@ -335,7 +337,8 @@ static bool decode(struct attach *attach, struct vm *vm)
 	return ok;
 }
 
-/* An earlier one that QEMU did not answer is decided by now. */
+/* An earlier attach that QEMU had not answered is decided by now, if QEMU answers
+ * again. */
 static void on_settled(void *data, const struct err *err)
 {
 	struct attach *attach = data;

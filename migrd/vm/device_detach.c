@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One device less: the guest is asked, and takes its time. */
+/* Removes a device from a VM: the guest is asked to let go of it, and may take long. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "vm/devices_priv.h"
 #include "wire/vm_def_device.h"
 
 struct vm_detach {
-	struct vm_detach *next; /* of those that wait */
+	struct vm_detach *next; /* the next that waits for the guest */
 	struct vms *vms;
 	char uuid[ID_UUID_SIZE];
 	char id[VM_DEF_ID_SIZE];
 	uint32_t timeout_ms;
-	struct vm_entry *entry;   /* NULL: not yet, or any more */
+	struct vm_entry *entry;   /* NULL: not entered yet, or left already */
 	struct loop_timer *timer; /* NULL: it does not wait for the guest */
 	bool is_asked;            /* device_del was answered */
-	bool is_over;             /* told; freed when device_del is answered */
+	bool is_over;             /* done() was called; freed when device_del is answered */
 	vm_done_fn *done;
 	void *data;
 };
@@ -56,7 +56,7 @@ static void end(struct vm_detach *detach, const struct err *err)
 	free(detach);
 }
 
-/* It waits for the guest, or for QEMU's answer too. */
+/* Answers DETACH and frees it; if device_del is not answered yet, on_asked() frees it. */
 static void tell_waiting(struct vm_detach *detach, const struct err *err)
 {
 	tell(detach, err);
@@ -92,7 +92,7 @@ static void on_deadline(void *data)
 	struct err err;
 
 	if (vm)
-		vm_devices_look(vm); /* its event may be lost, with a monitor */
+		vm_devices_look(vm); /* the event may have been lost with a monitor */
 	err_set(&err, ERR_TIMEOUT,
 		"the guest has not let go of device '%s' within %.1f s: it ignores the request, or "
 		"uses the device; the request stays with it, and the definition follows when the "
@@ -116,8 +116,8 @@ static void refused_by_guest(struct vm *vm, const char *id, const char *why)
 	}
 }
 
-/* Also for a part of a device: of a CPU under TCG QEMU 7.2 and 10.0 tell only that
- * its interrupt controller is gone. */
+/* The event may name a part of a device only: for a CPU under TCG, QEMU 7.2 and 10.0
+ * tell only that its interrupt controller is gone.  So QEMU is asked what it still has. */
 static void on_deleted(struct vm *vm, struct json_object *data)
 {
 	(void)data;
@@ -132,8 +132,8 @@ static void on_refused(struct vm *vm, struct json_object *data)
 		refused_by_guest(vm, id, json_get_str(data, "msg"));
 }
 
-/* What the guest says of memory and CPUs: ACPI specification 6.4, table 6.12 and
- * 6.14 (_OST); 0 is done, 0x84 it is at it. */
+/* Status that the guest reports for memory and CPUs: ACPI specification 6.4, tables
+ * 6.12 and 6.14 (_OST); 0: done, 0x84: in progress. */
 #define OST_EJECT_REQUEST 3
 #define OST_DONE          0
 #define OST_IN_PROGRESS   0x84
@@ -151,8 +151,8 @@ static void on_ost(struct vm *vm, struct json_object *data)
 		refused_by_guest(vm, id, why);
 }
 
-/* The tray of a CD drive, moved by the guest or by a command; a reset closes one without
- * a word (hw/scsi/scsi-disk.c, scsi_disk_reset()). */
+/* The guest or a command has moved the tray of a CD drive.  A reset closes a tray
+ * without this event (hw/scsi/scsi-disk.c, scsi_disk_reset()): on_reset() looks. */
 static void on_tray(struct vm *vm, struct json_object *data)
 {
 	(void)data;
@@ -179,7 +179,8 @@ static const struct {
 	{ "DEVICE_TRAY_MOVED", on_tray },   { "RESET", on_reset },
 };
 
-/* Until vms_settle() it is not known which VMs jobs hold: that looks, then. */
+/* Before vms_settle() it is not known which VMs jobs hold; vms_settle() looks for all
+ * then. */
 void vm_devices_here(struct vm *vm, enum vm_here how)
 {
 	if (how == VM_HERE_FOUND && !vm->vms->is_settling)
@@ -213,7 +214,7 @@ void vm_devices_fini(struct vm *vm)
 
 /* ---- the request ------------------------------------------------------------- */
 
-/* "already in the process of unplug": an earlier request is with the guest. */
+/* "already in the process of unplug" is no error: the guest has an earlier request. */
 static void on_asked(void *data, struct json_object *result, const struct err *err)
 {
 	struct vm_detach *detach = data;
@@ -340,7 +341,7 @@ void vm_detach(struct vm *vm, const char *id, uint32_t timeout_ms, vm_done_fn *d
 
 	detach->vms = vm->vms;
 	memcpy(detach->uuid, vm->row.uuid, sizeof(detach->uuid));
-	if (strlen(id) < sizeof(detach->id)) /* a longer one is no device's */
+	if (strlen(id) < sizeof(detach->id)) /* no device has a longer id */
 		snprintf(detach->id, sizeof(detach->id), "%s", id);
 	detach->timeout_ms = timeout_ms;
 	detach->done = done;

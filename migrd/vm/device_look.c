@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The definition follows what QEMU has. */
+/* Makes the definition follow what QEMU has. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmdline/cdrom_seen.h"
@@ -7,12 +7,14 @@
 #include "cmdline/plug.h"
 #include "vm/devices_priv.h"
 
-/* Behind whatever holds the slot now, each step of which has a shorter deadline. */
+/* Deadline for getting the sync slot: longer than any one command of its present
+ * holder. */
 #define LOOK_WAIT_MS 600000
-/* A look is some questions and may be a commit; a guest moves a tray in microseconds. */
+/* Least time between looks that a guest causes: a look is several questions and perhaps
+ * a commit, and a guest can move a tray in microseconds. */
 #define LOOK_PAUSE_MS 1000
 
-/* A backend whose device is gone. */
+/* A backend to be removed, whose device is gone. */
 struct leftover {
 	struct leftover *next;
 	struct plug plug;
@@ -20,10 +22,10 @@ struct leftover {
 
 struct look {
 	struct vm_entry *entry;
-	struct vm_def *def; /* as it becomes */
+	struct vm_def *def; /* the definition after this look */
 	bool has_changed;
 	struct seen seen;
-	unsigned query; /* the next one */
+	unsigned query; /* the next to ask */
 	struct leftover *leftovers;
 	vm_done_fn *done;
 	void *data;
@@ -68,7 +70,7 @@ static void save(struct look *look)
 
 static void undo_next(struct look *look);
 
-/* "not found", in QEMU's several words, is as good. */
+/* "Not found", in either of QEMU's wordings, is as good as success. */
 static void on_undone(void *data, struct json_object *result, const struct err *err)
 {
 	struct look *look = data;
@@ -122,7 +124,8 @@ static void drop(struct look *look, struct vm *vm, struct vm_def_device dev)
 	look->has_changed = true;
 }
 
-/* A node of a medium that is in no drive: of a change that did not come to its end. */
+/* Notes the block nodes of media that are in no drive, to be removed: they are left of
+ * a change of medium that did not finish. */
 static void remember_medium(struct look *look, const struct vm_def_cdrom *cdrom,
 			    const struct cdrom_seen *drive)
 {
@@ -141,7 +144,7 @@ static void remember_medium(struct look *look, const struct vm_def_cdrom *cdrom,
 	}
 }
 
-/* What is in the CD drives, and their trays: QEMU and the guest change them. */
+/* Takes over media and trays of the CD drives, which QEMU and the guest change. */
 static void compare_media(struct look *look, const struct vm *vm)
 {
 	struct json_object *blocks = seen_media(&look->seen);
@@ -165,7 +168,7 @@ static void compare_media(struct look *look, const struct vm *vm)
 	}
 }
 
-/* From the last to the first, since one that goes moves those behind it. */
+/* From the last to the first, since removing a device moves those behind it. */
 static void compare(struct look *look, struct vm *vm)
 {
 	for (unsigned kind = 0; kind < VM_DEF_KIND_COUNT; kind++) {
@@ -181,8 +184,8 @@ static void compare(struct look *look, struct vm *vm)
 	}
 }
 
-/* The device that was being added is in look->def from the first step on.  Where
- * QEMU cannot be asked it stays undecided, unless there is no QEMU at all. */
+/* The device that was being added is in look->def already.  If QEMU cannot be asked, it
+ * stays open whether the device was added, unless there is no QEMU at all. */
 static void decide(struct look *look)
 {
 	struct vm *vm = vm_entry_vm(look->entry);
@@ -236,8 +239,8 @@ static void ask_next(struct look *look)
 
 /* ---- 1. what there should be ------------------------------------------------ */
 
-/* A record of another version may have what this one cannot decode: then nobody
- * can say what became of it. */
+/* Adds the device of vm->row.attaching to look->def.  If another version wrote a device
+ * that this one cannot decode, nobody can tell whether it was added. */
 static void add_attaching(struct look *look, struct vm *vm)
 {
 	CLEANUP(json_putp)
@@ -297,7 +300,7 @@ static void on_looked(void *data, const struct err *err)
 	free(looker);
 }
 
-/* A move holds it: the end of that looks again. */
+/* ERR: most often a move holds the VM, and looks when it ends (look_is_owed). */
 static void on_entered(void *data, struct vm_entry *entry, const struct err *err)
 {
 	struct looker *looker = data;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* vm/devices.h -- devices come and go while a VM runs, or is stopped.
+/* vm/devices.h -- adding and removing devices of a VM, while it runs or is stopped.
  *
- * What is to be added is on disk before QEMU hears of it, apart from the
- * definition, which has it when QEMU does.  Whatever happens in between, QEMU is
- * looked at afterwards (vm_devices_look()), and the definition follows: that is
- * how an addition ends, a removal, and a restart.  So nothing is ever half there
- * (a backend without its device), and no crash can leave the two apart.
+ * A device to be added is on disk before QEMU is told of it, in a column of its own;
+ * the definition gets it when QEMU has it.  Whatever happens in between, QEMU is then
+ * asked what it has (vm_devices_look()), and the definition follows: additions,
+ * removals and restarts all end with that.  So no backend stays without its device, and
+ * no crash can make the definition and QEMU differ.
  *
  * Thread: loop.
  */
@@ -14,19 +14,20 @@
 
 #include "vm/vm.h"
 
-/* FAULTS: what is wrong with the device, at its places; NULL if nothing is. */
+/* FAULTS: what is wrong with members of the device; NULL if nothing is. */
 typedef void vm_attached_fn(void *data, const struct faults *faults, const struct err *err);
 
-/* DEVICE (as in wire/vm_def_device.h; kept until the end) joins the VM; of a VM
- * that is stopped only the definition changes.  INVALID with FAULTS; LIMIT when no
- * hot-plug port is free; QEMU with its words, and nothing is left of it; TIMEOUT when
- * QEMU does not answer: then the next look decides; others as vm_enter(). */
+/* Adds DEVICE (as in wire/vm_def_device.h; kept until the end) to the VM; if the VM is
+ * stopped, only its definition changes.  INVALID with FAULTS; LIMIT: no hot-plug port
+ * is free; QEMU with its words: nothing of the device is left; TIMEOUT: QEMU does not
+ * answer, and the next look decides; others as vm_enter(). */
 void vm_attach(struct vm *vm, struct json_object *device, vm_attached_fn *done, void *data);
 
-/* Asks the guest to let go of the device, and waits for it to go.  TIMEOUT: it has
- * not within TIMEOUT_MS; the request stays with the guest, and the definition follows
- * when it goes after all.  NOT_FOUND; BUSY: it is being removed; CONFLICT: it sits
- * where nothing can be removed, or QEMU ended; QEMU: it or the guest refuses. */
+/* Asks the guest to let go of the device, and waits until it is gone.  TIMEOUT: it is
+ * not gone within TIMEOUT_MS; the guest keeps the request, and the definition follows
+ * when the device goes after all.  NOT_FOUND; BUSY: it is being removed already;
+ * CONFLICT: it sits where nothing can be removed, or QEMU has ended; QEMU: QEMU or the
+ * guest refuses. */
 void vm_detach(struct vm *vm, const char *id, uint32_t timeout_ms, vm_done_fn *done, void *data);
 
 struct json_object *vm_devices_json(struct vm *vm);                /* an array */

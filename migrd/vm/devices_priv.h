@@ -12,28 +12,30 @@
 
 /* ---- look ---- */
 
-/* Compares the definition with what QEMU has, under ENTRY: what QEMU has lost goes,
- * with its backend; vm->row.attaching joins if QEMU has it and is undone if not;
- * addresses are taken over.  ERR: it could not be recorded. */
+/* Compares the definition with what QEMU has, under ENTRY: devices that QEMU has lost
+ * are removed with their backends; vm->row.attaching joins if QEMU has it and is undone
+ * if not; addresses are taken over.  ERR: the result could not be recorded. */
 void devices_look(struct vm_entry *entry, vm_done_fn *done, void *data);
-/* The same when it can be; once for many calls. */
+/* The same as soon as the sync slot is free; calls that come before are answered by one
+ * look. */
 void vm_devices_look(struct vm *vm);
-/* For what a guest can do again and again: at once, and then at most once each second; what it
- * did last is always looked at. */
+/* The same for events that a guest can cause at will: one look at once, then at most
+ * one each second; the last event is always followed by a look. */
 void vm_devices_look_paced(struct vm *vm);
 
 /* ---- detach ---- */
 
-/* Answers who waits for devices that are gone now. */
+/* Answers the detaches whose devices are not in DEF any more. */
 void vm_detaches_answer(struct vm *vm, const struct vm_def *def);
-/* Answers all with ERR. */
+/* Answers all detaches with ERR. */
 void vm_detaches_end(struct vm *vm, const struct err *err);
 
 /* ---- media ---- */
 
-/* A tray has moved, or nothing will move it any more: who waits for that looks. */
+/* A tray has moved, or nothing will move it any more: a change of medium that waits for
+ * the tray looks at it. */
 void vm_medium_tray_moved(struct vm *vm);
-/* The VM goes: answers who waits with ERR. */
+/* The VM goes away: a change of medium that waits for a tray is answered with ERR. */
 void vm_medium_end(struct vm *vm, const struct err *err);
 
 /* ---- told by the VM ---- */
@@ -46,7 +48,7 @@ void vm_devices_fini(struct vm *vm);
 
 /* ---- records ---- */
 
-/* In memory; vm_save() is to follow. */
+/* Only in memory: the caller does vm_save(). */
 void vm_set_definition(struct vm *vm, const struct vm_def *def);
 void vm_set_attaching(struct vm *vm, struct json_object *device); /* NULL: none */
 

@@ -5,7 +5,7 @@
 
 #include "adopt/block.h"
 
-/* "/machine/peripheral/ID/virtio-backend" or "ID". */
+/* QDEV is "/machine/peripheral/ID/virtio-backend" or "ID". */
 static bool is_of(const char *qdev, const char *id)
 {
 	static const char peripheral[] = "/machine/peripheral/";

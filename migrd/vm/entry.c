@@ -42,7 +42,7 @@ struct vm_entry {
 	enum vm_sync kind;
 	enum entry_state state;
 	uint32_t deadline_ms;
-	uint64_t since_ms; /* it has held the slot */
+	uint64_t since_ms; /* when it got the slot */
 	char command[64];
 	struct loop_timer *timer;
 	struct err refusal;
@@ -96,7 +96,7 @@ static bool lacks_qemu(const struct vm *vm, enum vm_sync kind, struct err *err)
 		       vm->row.name, vm_state(vm), kind == VM_SYNC_DELETE ? "; stop it first" : "");
 }
 
-/* Of a VM that was here: it can be looked at, ended and forgotten. */
+/* A VM that was here can only be queried, stopped and deleted. */
 static bool is_here(const struct vm *vm, enum vm_sync kind, struct err *err)
 {
 	const uint32_t allowed = 1u << VM_SYNC_STOP | 1u << VM_SYNC_DELETE | 1u << VM_SYNC_QUERY;
@@ -107,7 +107,7 @@ static bool is_here(const struct vm *vm, enum vm_sync kind, struct err *err)
 		       vm->row.name, vm->reason);
 }
 
-/* What can be known before its turn. */
+/* The checks that can be made before an entry has its turn. */
 static bool may_wait(const struct vm *vm, enum vm_sync kind, struct err *err)
 {
 	if (!is_here(vm, kind, err) || !job_allows(vm, kind, err) ||
@@ -146,7 +146,7 @@ static void entry_free(struct vm_entry *entry)
 	free(entry);
 }
 
-/* Out of the queue, and ends it. */
+/* Removes the entry from the queue, frees it and answers it with ERR. */
 static void tell_refused(struct vm_entry *entry, const struct err *err)
 {
 	struct err copy = *err;
@@ -191,7 +191,7 @@ static void grant_next(struct vm *vm)
 	loop_timer_start(entry->timer, 0);
 }
 
-/* What was true when it got the slot may not be so any more. */
+/* Checks again: the VM may have changed since the entry was granted the slot. */
 static void enter(struct vm_entry *entry)
 {
 	vm_entered_fn *entered = entry->entered;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vm/entry.h -- the ways to a VM's monitor.
  *
- * A VM has one sync slot: who holds it speaks to QEMU, one after another in the
- * order of asking.  Beside it there may be one async job (a move), which says
- * what sync jobs it bears at the moment (struct vm_job; move/states.c), and
- * whose owner speaks to QEMU by vm_job_command() without waiting for the slot.
- * What only reads our own records (lists, `vm show') needs neither.
+ * A VM has one sync slot: its holder may send commands to QEMU, and those that wait get
+ * it in the order of asking.  Beside it there may be one async job (a move), which says
+ * which sync jobs it allows at the moment (struct vm_job; move/states.c).  The job's
+ * owner sends commands by vm_job_command(), without waiting for the slot.  Reading our
+ * own records (lists, `vm show') needs neither.
  *
  *     vm_enter() -> waits -> entered() -> vm_entry_command()... -> vm_leave()
  *                     \-> entered(ERR)
@@ -26,7 +26,7 @@ enum vm_sync {
 	VM_SYNC_RESET = VM_ACTION_RESET,
 	VM_SYNC_SHUTDOWN = VM_ACTION_SHUTDOWN,
 	VM_SYNC_DELETE = VM_ACTION_DELETE,
-	VM_SYNC_QUERY,  /* asks QEMU and changes nothing; borne by every job */
+	VM_SYNC_QUERY,  /* asks QEMU and changes nothing; every job allows it */
 	VM_SYNC_MODIFY, /* a passed-through command that changes something */
 	VM_SYNC_DEVICE, /* adds or removes a device; of a stopped VM too */
 	VM_SYNC_JOB,    /* begins an async job */
@@ -34,33 +34,33 @@ enum vm_sync {
 };
 const char *vm_sync_name(enum vm_sync kind);
 
-/* So many may wait for one VM; one more gets LIMIT. */
+/* How many entries may wait for one VM; the next one gets LIMIT. */
 #define VM_ENTRY_MAX 1000
-/* As a deadline: what the configuration says ([qemu] monitor_wait_ms). */
+/* As DEADLINE_MS: the value of the configuration ([qemu] monitor_wait_ms). */
 #define VM_ENTRY_USUAL 0
 
 struct vm_entry;
 
 /* Called once, on the loop, never from inside vm_enter(): ENTRY is yours until
  * vm_leave(), or it is NULL and ERR says why:
- *   BUSY      at once when the async job does not bear KIND; at the deadline
+ *   BUSY      at once when the async job does not allow KIND; at the deadline
  *             otherwise, naming who holds the slot and for how long
  *   CONFLICT  at once when the VM is not active (a KIND that needs QEMU), also
- *             if it ends while we wait; START and DELETE: it has a QEMU
+ *             if QEMU ends while the entry waits; START and DELETE: it has a QEMU
  *   LIMIT     at once when too many wait
  *   NOT_FOUND the VM went away */
 typedef void vm_entered_fn(void *data, struct vm_entry *entry, const struct err *err);
-/* DEADLINE_MS is for the waiting alone.  A programmer's error, and asserted: DATA
- * is that of the VM's async job, whose owner has vm_job_command(). */
+/* DEADLINE_MS limits the waiting only.  Asserts that DATA is not that of the VM's async
+ * job, whose owner has vm_job_command(). */
 void vm_enter(struct vm *vm, enum vm_sync kind, uint32_t deadline_ms, vm_entered_fn *entered,
 	      void *data);
-/* NULL: it is gone; look at each answer. */
+/* NULL: the VM is gone; check it in every callback. */
 struct vm *vm_entry_vm(const struct vm_entry *entry);
 /* As qmp_command(); UNAVAILABLE when the VM is no longer active.  The answer
  * comes whether or not the entry was left meanwhile. */
 void vm_entry_command(struct vm_entry *entry, const char *name, struct json_object *args,
 		      uint32_t deadline_ms, qmp_reply_fn *fn, void *data);
-/* The next one's turn. ENTRY is freed. */
+/* Frees ENTRY and gives the slot to the next one. */
 void vm_leave(struct vm_entry *entry);
 
 /* ---- who holds the slot: to be shown ---------------------------------- */
@@ -68,17 +68,17 @@ void vm_leave(struct vm_entry *entry);
 struct vm_holder {
 	const char *id; /* UUID of this sync job; good until the callback returns */
 	enum vm_sync kind;
-	const char *command; /* that was last sent to QEMU; "" if none */
+	const char *command; /* last sent to QEMU; "" if none */
 	uint64_t held_ms;
 };
-/* False: nobody. */
+/* False: nobody holds the slot. */
 bool vm_holder(const struct vm *vm, struct vm_holder *ret);
-unsigned vm_waiting(const struct vm *vm); /* for the slot */
+unsigned vm_waiting(const struct vm *vm); /* how many entries wait for the slot */
 
 /* ---- for the owner of the async job ----------------------------------- */
 
-/* As qmp_command(), beside whoever holds the sync slot.  Asserts that JOB is the
- * VM's; UNAVAILABLE when the VM is no longer active. */
+/* As qmp_command(), also while somebody else holds the sync slot.  Asserts that JOB is
+ * the VM's; UNAVAILABLE when the VM is no longer active. */
 void vm_job_command(struct vm *vm, const struct vm_job *job, const char *name,
 		    struct json_object *args, uint32_t deadline_ms, qmp_reply_fn *fn, void *data);
 /* The same out of band, past a command that hangs; UNAVAILABLE without oob. */

@@ -40,8 +40,8 @@ void vm_events_forget(struct vm *vm)
 
 /* ---- one event --------------------------------------------------------- */
 
-/* qapi/run-state.json, ShutdownCause.  A guest that panicked or hung has crashed,
- * though QEMU did what it was told to do about it. */
+/* qapi/run-state.json, ShutdownCause.  A guest that panicked or hung has crashed, even
+ * if QEMU ended because the definition told it to. */
 static const struct {
 	const char *cause, *words;
 	bool is_intent;
@@ -57,7 +57,7 @@ static const struct {
 	{ "host-error", "its QEMU met an error of the host", false },
 };
 
-/* A watchdog that ends QEMU says only that the host wanted it. */
+/* When the guest's watchdog ends QEMU, this event says only that the host wanted it. */
 static void on_shutdown(struct vm *vm, const struct qmp_event *event)
 {
 	bool is_guest = json_get_bool(event->data, "guest", false);
@@ -98,7 +98,7 @@ static void on_watchdog(struct vm *vm, const struct qmp_event *event)
 		vm->events.end = "the guest's watchdog fired"; /* QEMU ends without a SHUTDOWN */
 }
 
-/* The id of the definition's disk behind a block node of ours. */
+/* The id of the disk in the definition that belongs to block node NODE of ours. */
 static void disk_name(const char *node, char *ret, size_t size)
 {
 	size_t len = strlen(node);
@@ -172,7 +172,7 @@ static void tell(struct vm *vm, const struct qmp_event *event, unsigned flags)
 	vm->events.left_out = 0;
 }
 
-/* What the API shows of the VM, unless it is the same as before. */
+/* Announces the VM as changed, unless the API shows the same as before. */
 static void show(struct vm *vm, const char *former_reason, unsigned flags)
 {
 	const char *state = vm_state(vm);
@@ -185,7 +185,8 @@ static void show(struct vm *vm, const char *former_reason, unsigned flags)
 		vm_changed(vm);
 }
 
-/* The job first: a handover waits for nobody.  False: it has let go of the VM. */
+/* The job gets the event first, since a handover must not be delayed.  False: the job
+ * has let go of the VM. */
 static bool tell_job(struct vm *vm, const struct qmp_event *event)
 {
 	struct vms *vms = vm->vms;
@@ -238,7 +239,7 @@ void vm_events_explain(struct vm *vm)
 		set_reason(vm, "%s", words);
 }
 
-/* A reason stays as long as its state. */
+/* A reason stays while the state is the same. */
 void vm_events_found(struct vm *vm)
 {
 	const char *state = vm_state(vm);

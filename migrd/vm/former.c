@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Where a VM was and is: the hosts of its record, and a VM that was here. */
+/* The hosts of a VM's record, and VMs that were here. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "vm/vm_priv.h"
@@ -9,7 +9,7 @@
 #define ALL_HOSTS    "*"
 #define UNKNOWN_HOST "?" /* as `elsewhere' */
 
-/* Where HOST stands in LIST; NULL: it does not. */
+/* The place of HOST in LIST; NULL: it is not there. */
 static char *find_host(char *list, const char *host)
 {
 	size_t len = strlen(host);
@@ -80,7 +80,7 @@ void vm_note_asking(struct vm *vm, bool is_asking)
 {
 	if (is_asking)
 		vm->asking++;
-	else if (vm->asking) /* none: it was deleted and created again meanwhile */
+	else if (vm->asking) /* 0: the VM was deleted and created again meanwhile */
 		vm->asking--;
 }
 

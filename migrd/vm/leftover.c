@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a check of the host wants to know of a VM, and may do to one. */
+/* Functions for the check of the host: what it asks about a VM, and what it may do to
+ * one. */
 #include "base/mem.h"
 #include "vm/vm_priv.h"
 

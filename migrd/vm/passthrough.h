@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* vm/passthrough.h -- a command of a person for a VM's QEMU, in its turn.  Thread: loop. */
+/* vm/passthrough.h -- sends a user's command to a VM's QEMU, in its turn.
+ * Thread: loop. */
 #ifndef MIGRD_VM_PASSTHROUGH_H
 #define MIGRD_VM_PASSTHROUGH_H
 
@@ -8,11 +9,11 @@
 #include "vm/vm.h"
 #include "wire/monitor_request.h"
 
-/* What REQUEST asks for; refused_allows() says whether it may go on. */
+/* Classifies the command of REQUEST; refused_allows() says whether it may be sent. */
 void passthrough_judge(const struct monitor_request *request, struct refused_verdict *ret);
-/* Queues for the VM's sync slot (vm/entry.h; as a query, or as what changes
- * something) and sends it; waiting and answer together have the request's time.
- * DONE as for qmp_command(), with the errors of vm_enter() too. */
+/* Waits for the VM's sync slot (vm/entry.h; VM_SYNC_QUERY or VM_SYNC_MODIFY) and sends
+ * the command; waiting and answer together have the request's time.  DONE as for
+ * qmp_command(), with the errors of vm_enter() too. */
 void passthrough_send(struct vm *vm, const struct monitor_request *request,
 		      const struct refused_verdict *verdict, qmp_reply_fn *done, void *data);
 

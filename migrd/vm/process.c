@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The QEMU of a VM: started, found again after a restart, and its end. */
+/* The QEMU process of a VM: its start, finding it again after a restart, and its end. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -9,7 +9,7 @@
 
 /* ---- the QEMU process ------------------------------------------------ */
 
-/* One that is known keeps the time of its start. */
+/* Does nothing if this process is already recorded, so that started_ms stays. */
 static void set_process(struct vm *vm, struct proc_id id)
 {
 	if (id.pid && vm->row.qemu_pid == id.pid && vm->row.qemu_start_time == id.start_time)
@@ -27,7 +27,7 @@ void vm_note_starting(struct vm *vm, bool is_starting)
 			 is_starting ? proc_boot_id() : "");
 }
 
-/* Asked for, and no QEMU is known. */
+/* A start was under way: it was asked for, and no QEMU is recorded. */
 static bool was_starting(const struct vm *vm)
 {
 	return vm->intent == VM_INTENT_STARTED && !vm->row.qemu_pid && vm->row.boot_id[0];
@@ -38,7 +38,7 @@ static void forget_process(struct vm *vm)
 	set_process(vm, (struct proc_id){ 0 });
 	vm->row.monitor[0] = '\0';
 	if (vm->role == VM_ROLE_OWNED)
-		vm->row.elsewhere[0] = '\0'; /* the copy is gone with it */
+		vm->row.elsewhere[0] = '\0'; /* the copy that it marks is gone with the QEMU */
 }
 
 void vm_drop_qemu(struct vm *vm)
@@ -56,7 +56,7 @@ static void recovered_one(struct vms *vms)
 		vms->recovered(vms->recovered_data, NULL);
 }
 
-/* Its log stays: it has the last words. */
+/* Keeps the log, which has QEMU's last words. */
 static void remove_dead_files(const struct vm *vm)
 {
 	const struct qemu_env *env = &vm->vms->env.qemu;
@@ -65,9 +65,9 @@ static void remove_dead_files(const struct vm *vm)
 		qemu_remove_files(env, vm->row.uuid, false);
 }
 
-/* A QEMU that ran before answers: at a restart; later, since its monitor was hung or
- * somebody else's then; or again.  Before vms_settle() it is not known which VMs jobs
- * hold: that does the rest. */
+/* A QEMU that ran before answers: after our restart; later, if its monitor was hung or
+ * taken by somebody else then; or again, after its monitor was lost.  Before
+ * vms_settle() it is not known which VMs jobs hold, so vms_settle() does the rest. */
 static void on_found(void *data)
 {
 	struct vm *vm = data;
@@ -114,7 +114,8 @@ static void on_attached(struct vm *vm, const struct err *err)
 	recovered_one(vm->vms);
 }
 
-/* Its QEMU was asked first what it offers.  The record of an incoming VM is its move's. */
+/* QEMU was first asked what it offers (qemu/probe.h), so its process is known only now.
+ * The record of an incoming VM is written by its move. */
 static void note_late_process(struct vm *vm)
 {
 	set_process(vm, qemu_proc_id(vm->qemu));
@@ -158,8 +159,8 @@ void vm_explain_end(const struct vm *vm, struct err *err)
 	err_set(err, explained.code, "%s: %s", explained.msg, words);
 }
 
-/* A guest that was meant to end, by itself or by who reset it, is stopped; anything
- * else is a crash. */
+/* If the guest, or whoever reset it, meant it to end, the VM is stopped; any other end
+ * is a crash. */
 static void note_end(struct vm *vm)
 {
 	const char *why = vm_end_reason(vm);
@@ -186,7 +187,7 @@ void vm_qemu_exited(void *data)
 	vm_entries_qemu_ended(vm);
 	if (vm->job) {
 		vm->job->exited(vm->job->data);
-		return; /* the job says what becomes of the VM */
+		return; /* the job decides what becomes of the VM */
 	}
 	if (vm->role == VM_ROLE_FORMER)
 		;
@@ -242,7 +243,7 @@ void vms_fail_later(struct vms *vms, vm_done_fn *fn, void *data, const struct er
 	loop_post(vms->env.qemu.loop, give_late_error, late);
 }
 
-/* A new QEMU has its trays closed; a guest that arrives brings their state along. */
+/* A new QEMU starts with closed trays; a guest that arrives brings their state along. */
 static void close_trays(struct vm *vm, struct vm_def *def)
 {
 	bool has_changed = false;
@@ -263,7 +264,7 @@ void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data)
 
 	vm->reason[0] = '\0';
 	vm_events_forget(vm);
-	vm_set_attaching(vm, NULL); /* it was of an earlier QEMU */
+	vm_set_attaching(vm, NULL); /* an attach to an earlier QEMU */
 	if (vm_copy_definition(vm, def, &err)) {
 		if (!incoming)
 			close_trays(vm, def);
@@ -293,8 +294,8 @@ bool vms_has_listener(const struct vms *vms, const char *uuid)
 	return qemu_has_listener(&vms->env.qemu, uuid);
 }
 
-/* After a power loss no QEMU can be left, whatever pid was recorded. One that listens
- * is there, whatever the record says. */
+/* After a restart of the host no QEMU can be left, whatever pid was recorded.  A QEMU
+ * that listens is there, whatever the record says. */
 static bool may_have_qemu(const struct vm *vm)
 {
 	if (vm->row.qemu_pid)
@@ -321,7 +322,7 @@ void vms_recover(struct vms *vms, vm_done_fn *done, void *data)
 	vms->recovered = done;
 	vms->recovered_data = data;
 	vms->is_settling = true;
-	vms->recovering = 1; /* ourselves, so that it cannot end early */
+	vms->recovering = 1; /* this function itself, so that the count cannot reach 0 early */
 	for (struct vm *vm = vms->list; vm; vm = vm->next) {
 		if (!may_have_qemu(vm)) {
 			if (vm->row.qemu_pid)

@@ -30,7 +30,7 @@ struct rx_work {
 	struct vms *vms;
 	char uuid[ID_UUID_SIZE];
 	char name[ID_NAME_SIZE];
-	bool is_end; /* nobody waits, and an interface that is gone is as good */
+	bool is_end; /* nobody waits, and it is no error if the interface is gone */
 	size_t count;
 	struct nic_work nics[VM_DEF_NIC_MAX];
 };
@@ -52,7 +52,7 @@ static bool is_worth_a_record(const struct rx_work *rx, const struct nic_work *n
 	return nic->is_done ? nic->changes != 0 : !(rx->is_end && nic->err.code == ERR_NOT_FOUND);
 }
 
-/* VM: NULL at its end. */
+/* VM is NULL for work with is_end, or if the VM is gone. */
 static void log_result(struct vm *vm, const struct rx_work *rx, const struct nic_work *nic)
 {
 	if (!is_worth_a_record(rx, nic) ||

@@ -7,7 +7,8 @@
 #include "vm/vm_priv.h"
 #include "wire/vm_def_macs.h"
 
-/* The text first: a host may have many VMs, and few of them an address in common. */
+/* Searches the text first, which is fast: a host may have many VMs, of which few share
+ * an address. */
 static bool has_mac(const struct vm *vm, const char *mac)
 {
 	struct vm_def_macs macs;

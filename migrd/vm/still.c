@@ -66,7 +66,8 @@ struct trial {
 	char uuid[ID_UUID_SIZE];
 };
 
-/* What QEMU refused was noted already; whoever was in the way is gone some time. */
+/* vm_note_still() has handled a refusal by QEMU.  Any other error is temporary, such as
+ * a busy VM, so the `cont' is tried again. */
 static void on_tried(void *data, const struct err *err)
 {
 	struct trial *trial = data;
@@ -83,7 +84,7 @@ static void on_again(void *data)
 	struct trial *trial;
 
 	if (vm->job) {
-		loop_timer_start(vm->again, vm->again_ms); /* the move tries by itself */
+		loop_timer_start(vm->again, vm->again_ms); /* the move tries `cont' itself */
 		return;
 	}
 	if (!vm_is_still(vm)) {

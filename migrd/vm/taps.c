@@ -10,7 +10,7 @@
 #include "vm/vm_priv.h"
 #include "wire/extra_arg.h"
 
-#define TAPS_MAX ((size_t)2 * VM_DEF_NIC_MAX) /* with those of raw arguments */
+#define TAPS_MAX ((size_t)2 * VM_DEF_NIC_MAX) /* including those of raw arguments */
 
 struct tap {
 	char id[VM_DEF_ID_SIZE];
@@ -82,7 +82,7 @@ static void add_nic(struct look *look, const struct vm_def_nic *nic)
 		add(look, nic->id, nic->ifname, nic->bridge);
 }
 
-/* What has no member of its own is in raw arguments, of an adopted VM above all. */
+/* Adds taps that are in raw arguments only, most of all those of an adopted VM. */
 static void add_raw(struct look *look, const struct vm_def *def)
 {
 	struct extra_arg arg;
@@ -100,7 +100,7 @@ static void add_raw(struct look *look, const struct vm_def *def)
 bool vm_taps_check(struct vm *vm, vm_done_fn *done, void *data)
 {
 	struct look *look = look_new(done, data);
-	struct err ignored; /* whoever starts it is told */
+	struct err ignored; /* the start itself reports it */
 	const struct vm_def *def = vm_def_of(vm, &ignored);
 
 	if (def) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* vm/taps.h -- are the host's taps as a definition wants them: there, up, and ports of the
- * bridges that it names?  Looked at before a guest gets them and before it runs with them;
- * a worker waits for the kernel.  Thread: loop.
+/* vm/taps.h -- checks that the host's taps are as a definition wants them: there, up,
+ * and ports of the bridges that it names.  To be checked before a guest gets them and
+ * before it runs with them; a worker waits for the kernel.  Thread: loop.
  */
 #ifndef MIGRD_VM_TAPS_H
 #define MIGRD_VM_TAPS_H
@@ -9,10 +9,10 @@
 #include "vm/vm.h"
 #include "wire/vm_def.h"
 
-/* False: the VM has no tap, and DONE is not called.  Else it is, once and later; the VM may
- * be gone then. */
+/* False: the VM has no tap, and DONE is not called.  True: DONE is called once, later;
+ * the VM may be gone then. */
 bool vm_taps_check(struct vm *vm, vm_done_fn *done, void *data);
-/* The same of one NIC that is about to join. */
+/* The same for one NIC that is about to join. */
 bool vm_taps_check_nic(struct vm *vm, const struct vm_def_nic *nic, vm_done_fn *done, void *data);
 
 #endif

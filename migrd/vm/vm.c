@@ -12,7 +12,7 @@
 #include "base/work.h"
 #include "vm/vm_priv.h"
 
-/* A record that the disk did not take is tried again so soon. */
+/* Delay before a failed write of a record is repeated. */
 #define OWED_RETRY_MS 2000
 
 const char *const vm_role_names[VM_ROLE_COUNT] = {
@@ -27,7 +27,7 @@ const char *const vm_intent_names[VM_INTENT_COUNT] = {
 	[VM_INTENT_PAUSED] = "paused",
 };
 
-/* The first name is what an unknown one (of a newer version) is taken for. */
+/* The index of NAME; 0 for an unknown one, which a newer version wrote. */
 static int name_index(const char *const *names, size_t count, const char *name)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -52,7 +52,7 @@ struct vms *vms_new(const struct vms_env *env)
 
 static void on_probed(void *data, const struct qemu_features *features, const struct err *err)
 {
-	(void)data; /* it is kept by the probe, which tells the log, too */
+	(void)data; /* the probe keeps the answer, and logs it */
 	(void)features;
 	(void)err;
 }
@@ -86,7 +86,7 @@ void vms_free(struct vms *vms)
 	free(vms);
 }
 
-/* Name and uuid are kept in the row, so that a node of a tree leads to its VM. */
+/* The keys in the trees are the name and uuid inside the row, so a key leads to its VM. */
 static struct vm *vm_of_name(const char *name)
 {
 	return (struct vm *)(uintptr_t)(name - offsetof(struct vm, row.name));
