@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The places of the monitors of a definition, which are the host's: a path that is
- * taken must not be taken away from who has it, as QEMU itself would do. */
+/* Sockets for the monitors of a definition.  Their places are the host's: a path on
+ * which somebody else listens is refused, while QEMU itself would take it away from
+ * them. */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
@@ -12,8 +13,8 @@
 #include "base/mem.h"
 #include "qemu/priv.h"
 
-/* In the private directory of the QEMU: a link to where the socket is, so that it
- * can be removed after a crash too. */
+/* Prefix of a link in QEMU's private directory to a monitor's socket, so that the
+ * socket can be removed after a crash too. */
 #define MARK "monitor-"
 
 static bool mark(const struct qemu *qemu, const struct vm_def_monitor *monitor, struct err *err)
@@ -78,7 +79,8 @@ bool qemu_listen_extra(const struct qemu *qemu, const struct vm_def *def, int *r
 	return ok;
 }
 
-/* Only a socket that nobody listens on: the place may be somebody else's by now. */
+/* Removes the socket that LINK points to, if nobody listens on it: another program may
+ * have taken the path by now. */
 static void remove_target(const char *link)
 {
 	char target[VM_DEF_PATH_SIZE];

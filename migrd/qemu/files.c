@@ -48,7 +48,8 @@ bool qemu_has_listener(const struct qemu_env *env, const char *uuid)
 	return unix_connect(path, SOCK_STREAM, &fd, &err) || err.code != ERR_UNAVAILABLE;
 }
 
-/* SAYS: of a QEMU that lives.  It may have many files. */
+/* SAYS: log a QEMU that lives.  Said for one directory only, since a QEMU may have
+ * files in both. */
 static void remove_leftover(const struct qemu_env *env, const char *uuid, bool says,
 			    qemu_is_known_fn *is_known, void *data)
 {
@@ -66,7 +67,7 @@ static void remove_leftover(const struct qemu_env *env, const char *uuid, bool s
 	qemu_remove_files(env, uuid, true);
 }
 
-/* An entry is named by its VM's uuid, and may have more behind it. */
+/* The name of an entry begins with the uuid of its VM. */
 static void remove_leftovers_of(const char *path, const struct qemu_env *env, bool says,
 				qemu_is_known_fn *is_known, void *data)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The monitor of a QEMU that somebody else started: who listens there. */
+/* The monitor of a QEMU that somebody else started: finds out which process listens
+ * there. */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,7 +11,8 @@
 
 static const char no_uuid[] = "00000000-0000-0000-0000-000000000000";
 
-/* The kernel noted it when the socket began to listen (unix(7), SO_PEERCRED). */
+/* Tells which process listens at PATH: the kernel noted it when the socket began to
+ * listen (unix(7), SO_PEERCRED). */
 static bool get_listener(int fd, const char *path, struct ucred *ret, struct err *err)
 {
 	socklen_t size = sizeof(*ret);

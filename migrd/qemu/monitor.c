@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The monitor of a QEMU: which of the two, and who is at the other end. */
+/* The monitor connection of a QEMU: picks one of its two monitors, and proves whose it
+ * is. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "qemu/priv.h"
@@ -9,8 +10,8 @@
 #define MONITOR_COUNT     2
 #define FOREIGN_OPEN_MS   5000
 
-/* The question under way.  Its answer comes even after the connection was
- * freed, and then finds no qemu. */
+/* The question under way.  Its answer comes even after the connection was freed; `qemu'
+ * is NULL then. */
 struct qemu_question {
 	struct qemu *qemu;
 };
@@ -157,27 +158,28 @@ static void on_event(void *data, const struct qmp_event *event)
 	struct qemu *qemu = data;
 
 	if (qemu->step != STEP_DONE)
-		return; /* whose it is, is not known yet; the answers to come tell the state */
+		return; /* not identified yet; the answers to come tell the state */
 	qmp_run_follow(&qemu->run, event);
 	qemu->cb.event(qemu->cb.data, event);
 }
 
-/* Nobody holds the monitor's socket, so no QEMU does. */
+/* No process listens on the monitor's socket, so there is no QEMU. */
 static bool is_absent(const struct qemu *qemu, const struct err *why)
 {
 	return !qemu->foreign_path && !qemu->proc && why->code == ERR_UNAVAILABLE;
 }
 
-/* A QEMU that refuses its arguments shuts its sockets a moment before its end
- * is seen: on_exit_seen() has its words, and the retry is for when it has none. */
+/* A QEMU that refuses its arguments closes its sockets a moment before its exit is
+ * seen: on_exit_seen() then reports its last words.  If no exit is seen, the retry
+ * tries the monitors again. */
 static bool is_ending(const struct qemu *qemu, const struct err *why)
 {
 	return !qemu->foreign_path && qemu->proc && why->code == ERR_UNAVAILABLE &&
 	       qemu->failures <= MONITOR_COUNT;
 }
 
-/* One that proves itself and closes at once counts as a failure: else a hostile QEMU
- * would be connected to without end, and without a pause. */
+/* A monitor that proves itself and closes at once counts as a failure: otherwise a
+ * hostile QEMU could make us connect without end and without a pause. */
 static void forget_failures(struct qemu *qemu)
 {
 	if (qemu->step == STEP_DONE &&
@@ -192,8 +194,8 @@ static void log_lost(struct qemu *qemu, const char *why)
 			    qemu->monitor, why);
 }
 
-/* Tries the other monitor.  A hung QEMU is not ours to kill: its owner decides,
- * and we go on trying. */
+/* Tries the other monitor.  A hung QEMU is never killed here: its owner decides, and we
+ * go on trying. */
 static void monitor_failed(struct qemu *qemu, const struct err *why)
 {
 	struct err err = *why;
@@ -201,7 +203,7 @@ static void monitor_failed(struct qemu *qemu, const struct err *why)
 	forget_failures(qemu);
 	qemu_drop_monitor(qemu);
 	if (qemu->is_quitting || (qemu->proc && !qemu->is_alive))
-		return; /* on_exit_seen() tells */
+		return; /* on_exit_seen() reports the end */
 	snprintf(qemu->trouble, sizeof(qemu->trouble), "%s", err.msg);
 	log_lost(qemu, err.msg);
 	qemu->monitor = (qemu->monitor + 1) % monitor_count(qemu);

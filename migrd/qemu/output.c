@@ -12,12 +12,12 @@
 #include "output/rotate.h"
 #include "qemu/priv.h"
 
-/* What is looked through for the reason. */
+/* How many bytes at the end of a log are searched for the reason. */
 #define TAIL_MAX 8192
 
 /* ---- the process that keeps it ------------------------------------------- */
 
-/* Of the keeper, for a coordinator that is started later. */
+/* Writes down which process is the keeper, for a coordinator that is started later. */
 static void record(const struct qemu *qemu)
 {
 	CLEANUP(free_charp) char *path = qemu_path(qemu->env, qemu->uuid, QEMU_OUTPUT_FILE);
@@ -49,7 +49,8 @@ bool qemu_output_start(struct qemu *qemu, int *ret_fd, struct err *err)
 	struct err why;
 	int fds[2];
 
-	/* A full disk or a missing directory costs the log, not the guest. */
+	/* If the directory cannot be made (a full disk), the log is lost, but the guest
+	 * starts. */
 	if (!dir_make(qemu->env->log_dir, 0700, &why))
 		log_warning("qemu", "output", "vm=%s error=%s", qemu->name, why.msg);
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
@@ -77,7 +78,7 @@ static void on_keeper_ended(void *data, int status)
 
 void qemu_output_watch(struct qemu *qemu)
 {
-	struct err ignored; /* it has ended: all is in the log */
+	struct err ignored; /* the keeper has ended: all is in the log */
 
 	qemu->keeper =
 		proc_watch(qemu->env->loop, qemu->keeper_id, on_keeper_ended, qemu, &ignored);
@@ -88,7 +89,7 @@ void qemu_output_attach(struct qemu *qemu)
 	CLEANUP(free_charp) char *path = qemu_path(qemu->env, qemu->uuid, QEMU_OUTPUT_FILE);
 	CLEANUP(free_charp) char *text = NULL;
 	struct proc_id id = { 0 };
-	struct err ignored; /* an adopted QEMU prints where its owner wants */
+	struct err ignored; /* an adopted QEMU has no keeper: it prints where its owner wants */
 	size_t len;
 	int pid;
 
@@ -122,7 +123,8 @@ static bool put_before(char *text, size_t size, const char *line)
 	return true;
 }
 
-/* From the last line back: what comes last is nearest to the end. */
+/* Collects lines from the last one back, since the last ones are nearest to the end of
+ * QEMU. */
 static void collect(char *tail, bool with_warnings, char *ret_text, size_t size)
 {
 	size_t len = strlen(tail);
@@ -171,7 +173,7 @@ void qemu_last_words(const struct qemu_env *env, const char *uuid, char *ret_tex
 	CLEANUP(free_charp) char *both = NULL;
 	struct err ignored;
 
-	/* The log may have been turned just before the last words. */
+	/* The log may have been rotated just before the last words. */
 	file_read_tail(former, TAIL_MAX, &before, &ignored);
 	file_read_tail(path, TAIL_MAX, &now, &ignored);
 	both = xasprintf("%s%s", before ? before : "", now ? now : "");

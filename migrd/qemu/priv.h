@@ -25,21 +25,21 @@ struct qemu {
 	struct proc *proc;
 	char *foreign_path; /* of the monitor; NULL: QEMU was started by us */
 	struct qmp_conn *conn;
-	struct err refusal;         /* of a foreign monitor, to be told on the loop */
+	struct err refusal;         /* error of a foreign monitor, to be told on the loop */
 	unsigned monitor;           /* which of the two the connection uses */
 	unsigned failures;          /* of monitors since one last worked for a while */
-	uint64_t proved_ms;         /* when the one in use had proved whose it is */
-	struct noise *noise;        /* of monitors that come and go */
+	uint64_t proved_ms;         /* when the monitor in use proved whose it is */
+	struct noise *noise;        /* limits log records of monitors that come and go */
 	char trouble[ERR_MSG_SIZE]; /* why a monitor was last lost; "" while there is one */
 	enum identify_step step;
 	struct qemu_question *question;
 	bool is_alive, told_ready, is_quitting;
-	struct vm_def *to_launch; /* while the program is asked what it offers, else NULL */
+	struct vm_def *to_launch; /* set while the program is asked what it offers */
 	bool to_launch_incoming, is_unwanted;
 	struct qmp_run run;
 	struct qmp_version version;
 	struct transfer_features features;
-	struct proc_id keeper_id; /* of what QEMU prints: qemu/output.c */
+	struct proc_id keeper_id; /* the process that keeps what QEMU prints: qemu/output.c */
 	struct proc *keeper;      /* NULL: it has ended, or there is none */
 	bool is_ending;           /* QEMU has ended, and its last words are not all kept yet */
 	int exit_status;
@@ -52,15 +52,15 @@ struct qemu {
 char *qemu_path(const struct qemu_env *env, const char *uuid, const char *file);
 char *qemu_log_path(const struct qemu_env *env, const char *uuid);
 
-/* qemu/extra.c: listens where the monitors of the definition shall be, setting a
- * descriptor for each but those on a pseudo-terminal; CONFLICT for a place that is
- * taken.  And removes what is left of them. */
+/* qemu/extra.c: listens at the places of the monitors of DEF and sets a descriptor for
+ * each, except for those on a pseudo-terminal; CONFLICT if a place is taken.
+ * qemu_remove_extra() removes what is left of them. */
 bool qemu_listen_extra(const struct qemu *qemu, const struct vm_def *def, int *ret_fds,
 		       struct err *err);
 void qemu_remove_extra(const struct qemu_env *env, const char *uuid);
 
-/* qemu/output.c: starts what keeps QEMU's output; RET_FD is for QEMU to write to, and
- * never blocks it.  The keeper's end is seen: qemu_output_ended(). */
+/* qemu/output.c: starts the keeper of QEMU's output.  QEMU writes to RET_FD, which
+ * never blocks it.  When the keeper ends, qemu_output_ended() is called. */
 bool qemu_output_start(struct qemu *qemu, int *ret_fd, struct err *err);
 /* Finds the keeper of a QEMU that an earlier coordinator started. */
 void qemu_output_attach(struct qemu *qemu);
@@ -69,17 +69,19 @@ void qemu_output_ended(struct qemu *qemu);
 /* The words of qemu_last_words() out of what QEMU printed. Pure. */
 void qemu_choose_words(const char *output, char *ret_text, size_t size);
 
-/* The owner may free the qemu in there: nothing may follow. */
+/* Calls ready(), once, in which the owner may free QEMU: the caller must not touch it
+ * afterwards. */
 void qemu_tell_ready(struct qemu *qemu, const struct err *err);
-/* From here on its end is seen. */
+/* Watches the process of QEMU: its exit is seen from here on. */
 bool qemu_watch_process(struct qemu *qemu, struct err *err);
 void qemu_connect_monitor(struct qemu *qemu);
 void qemu_drop_monitor(struct qemu *qemu);
-/* Connects to a foreign monitor, if it is that of the process we mean; at first
- * sight it becomes that. */
+/* Connects to a foreign monitor, if the process that listens there is the one of QEMU.
+ * If QEMU has no process yet, the one that listens becomes its process. */
 bool qemu_foreign_connect(struct qemu *qemu, int *ret_fd, struct err *err);
-/* What it says of itself does not contradict: it may have no uuid, and its name
- * may be another one; the kernel has told who it is. FOUND may be NULL. */
+/* The answer FOUND (may be NULL) of a foreign QEMU does not contradict what is
+ * recorded.  That QEMU may have no uuid, and another name: the kernel has told which
+ * process it is. */
 bool qemu_foreign_matches(const struct qemu *qemu, const char *found);
 /* The retry timer's callback. */
 void qemu_on_retry(void *qemu);

@@ -21,8 +21,8 @@
 /* Greeting and answers are 4 KiB in QEMU 11.1. */
 #define ANSWER_MAX_BYTES 262144
 
-/* All questions are in the socket before QEMU starts, the last is to quit: it ends by itself
- * whatever becomes of us. */
+/* All questions are in the socket before QEMU starts.  The last one makes it quit, so
+ * it ends even if we die. */
 static const char questions[] =
 	"{\"execute\":\"qmp_capabilities\"}\n"
 	"{\"execute\":\"query-command-line-options\",\"arguments\":{\"option\":\"chardev\"}}\n"
@@ -104,7 +104,8 @@ static void read_capabilities(struct json_object *answer, struct qemu_features *
 	transfer_features_read(answer, &ret->migration);
 }
 
-/* Lists, in the order of the questions; other answers are objects.  The first is needed. */
+/* Readers of the answers that are lists, in the order of the questions; other answers
+ * are objects.  The first list is required. */
 static void (*const readers[])(struct json_object *answer, struct qemu_features *ret) = {
 	read_options,
 	read_capabilities,
@@ -190,7 +191,7 @@ static void on_readable(void *data, unsigned ready)
 	if (n > 0 && probe->answer.len + (size_t)n <= ANSWER_MAX_BYTES)
 		strbuf_add(&probe->answer, bytes, (size_t)n);
 	else if (n >= 0 || (errno != EAGAIN && errno != EINTR))
-		on_end(probe); /* also of one that says more than any QEMU would */
+		on_end(probe); /* also if it says more than any QEMU would */
 }
 
 static void on_timer(void *data)
@@ -205,7 +206,7 @@ static void on_timer(void *data)
 	answer(probe, NULL, &err);
 }
 
-/* Reaps it; nobody waits for that. */
+/* Reaps the process; nobody waits for its exit. */
 static void on_exited(void *data, int status)
 {
 	struct probe *probe = data;
@@ -226,8 +227,8 @@ static bool make_sockets(int fds[2], struct err *err)
 static bool spawn(struct probe *probe, int fd, struct err *err)
 {
 	CLEANUP(free_charp) char *number = xasprintf("%d", fd);
-	/* On stdio QEMU reads all that was written, even if we die meanwhile; of a socket
-	 * that is closed at the other end it drops what it has not read. */
+	/* On stdio QEMU reads all that was written, even if we die meanwhile.  On a
+	 * socket that was closed at the other end, it drops what it has not read. */
 	const char *const argv[] = {
 		"bash", "-c",          "exec \"$@\" <&\"$0\" >&\"$0\"",
 		number, probe->binary, "-machine",
@@ -238,7 +239,7 @@ static bool spawn(struct probe *probe, int fd, struct err *err)
 	const struct proc_args args = { .argv = argv, .keep_fds = &fd, .keep_fd_count = 1 };
 	struct proc_id id;
 
-	proc_free(TAKE_PTR(probe->proc)); /* of an earlier question, whose end was not seen yet */
+	proc_free(TAKE_PTR(probe->proc)); /* of an earlier question; its exit was not seen yet */
 	if (!proc_spawn(&args, &id, err))
 		return false;
 	probe->proc = proc_watch(probe->loop, id, on_exited, probe, err);

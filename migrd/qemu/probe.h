@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* qemu/probe.h -- what the QEMU program of this host offers, asked of itself.
+/* qemu/probe.h -- asks the QEMU program of this host what it offers.
  *
- * A version number does not tell: distributions backport and leave out.  So a QEMU
- * without a machine is started in the sandbox of every other, asked once, and ended
- * (about 0.1 s).  The answer is kept as long as the program's file is the same (device,
- * inode, size, time of change); an upgrade of QEMU is asked anew at the next start of a
- * VM.  Thread: loop.  Source: QEMU qapi/misc.json, query-command-line-options.
+ * A version number does not tell: distributions backport features, and leave some out.
+ * So a QEMU without a machine is started in the same sandbox as every other, asked
+ * once, and ended (about 0.1 s).  The answer is kept as long as the program's file is
+ * the same (device, inode, size, time of change); after an upgrade the new QEMU is
+ * asked at the next start of a VM.  Thread: loop.  Source: QEMU qapi/misc.json,
+ * query-command-line-options.
  */
 #ifndef MIGRD_QEMU_PROBE_H
 #define MIGRD_QEMU_PROBE_H
@@ -20,9 +21,9 @@ struct probe;
 
 /* BINARY must outlive it.  Nothing is started before the first question. */
 struct probe *probe_new(struct loop *loop, const char *binary);
-void probe_free(struct probe *probe); /* those who wait are not called any more */
+void probe_free(struct probe *probe); /* pending probe_fn are not called any more */
 
-/* NULL: the program that is there now was not asked yet. */
+/* NULL: the present program file was not asked yet. */
 const struct qemu_features *probe_known(const struct probe *probe);
 /* FN is called once, later on the loop: FEATURES (borrowed) or ERR, which says why the
  * program cannot be asked. Not called after probe_forget(DATA). */

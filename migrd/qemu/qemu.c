@@ -15,13 +15,13 @@
 #include "qmp/refuse.h"
 
 #define QUIT_GRACE_MS 2000
-/* The keeper of the output ends with the last process that can write to it, which
- * may be one that QEMU started. */
+/* How long the report of an exit waits for the keeper of the output.  The keeper ends
+ * with the last process that can write to it, which may be a child of QEMU. */
 #define WORDS_PATIENCE_MS 1000
 
 /* ---- the process ----------------------------------------------------- */
 
-/* The owner may free the qemu in there: nothing may follow. */
+/* The owner may free QEMU in ready(): the caller must not touch it afterwards. */
 void qemu_tell_ready(struct qemu *qemu, const struct err *err)
 {
 	if (qemu->told_ready)
@@ -63,8 +63,7 @@ void qemu_output_ended(struct qemu *qemu)
 	tell_exit(qemu);
 }
 
-/* Its end is told when its last words are kept, so that whoever hears of it can say
- * why. */
+/* The exit is reported when QEMU's last words are kept, so that the report can say why. */
 static void on_exit_seen(void *data, int status)
 {
 	struct qemu *qemu = data;
@@ -82,7 +81,7 @@ static void on_exit_seen(void *data, int status)
 		tell_exit(qemu);
 }
 
-/* The pid file is QEMU's own word; it is there before the monitor answers. */
+/* QEMU writes the pid file itself, before its monitor answers. */
 static bool find_process(struct qemu *qemu, struct err *err)
 {
 	CLEANUP(free_charp) char *path = qemu_path(qemu->env, qemu->uuid, "pid");
@@ -142,7 +141,7 @@ static bool make_socket(struct qemu *qemu, const char *file, int *ret_fd, struct
 	return unix_listen(path, SOCK_STREAM, ret_fd, err);
 }
 
-/* Taps are QEMU's to open: they were looked at before (vm/taps.h). */
+/* Opens the macvtaps.  QEMU opens taps itself; they were checked before (vm/taps.h). */
 static bool take_interfaces(const struct vm_def *def, struct cmdline_fds *fds, struct err *err)
 {
 	for (size_t i = 0; i < def->nic_count; i++) {
@@ -211,7 +210,7 @@ static bool spawn(struct qemu *qemu, const struct cmdline_args *cmdline_args, st
 	args.output_fd = output_fd;
 	ok = proc_spawn(&args, &qemu->id, err);
 	if (ok)
-		fault_hit("qemu.spawned", &ignored); /* it runs, and no record knows */
+		fault_hit("qemu.spawned", &ignored); /* QEMU runs, and no record has it yet */
 	cmdline_free(cmdline);
 	return ok;
 }

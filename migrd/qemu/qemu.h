@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qemu/qemu.h -- one QEMU process of this host.
  *
- * It is started in a session of its own with two monitors on sockets that we
- * bind and pass, so nothing has to be waited for and no other program can be
- * there first; it outlives us, and qemu_attach() finds it again.  The second
- * monitor is for the day when the first is lost: a monitor serves one client,
- * and a hung one would lock us out.
+ * QEMU is started in a session of its own with two monitors, on sockets that we bind
+ * and pass: so we need not wait for the sockets, and no other program can be there
+ * first.  QEMU outlives us, and qemu_attach() finds it again.  The second monitor is a
+ * spare: a monitor serves one client, so a single one that hangs would lock us out.
  *
- * A QEMU that somebody else started has one monitor, at a path of their choice.
- * There the kernel tells who listens: nothing is sent to another process than
- * the one we mean, nor to one of another user.
+ * A QEMU that somebody else started has one monitor, at a path of their choice.  There
+ * the kernel tells which process listens: nothing is sent to a process other than the
+ * one we mean, nor to one of another user.
  *
- * A QEMU that we cannot prove to be the one we mean (uuid, name, start time)
- * is left alone.  Thread: loop.
+ * A QEMU that we cannot prove to be the one we mean (uuid, name, start time) is left
+ * alone.  Thread: loop.
  */
 #ifndef MIGRD_QEMU_QEMU_H
 #define MIGRD_QEMU_QEMU_H
@@ -43,41 +42,41 @@ struct qemu_env {
 };
 
 struct qemu_callbacks {
-	/* Once: its monitor answers and it is the one we mean; or ERR, with
-	 * QEMU's own words if it has ended. May free the qemu. */
+	/* Once: the monitor answers and belongs to the QEMU we mean; or ERR, with
+	 * QEMU's own words if it has ended.  May free the qemu. */
 	void (*ready)(void *data, const struct err *err);
 	void (*event)(void *data, const struct qmp_event *event);
 	/* At most once, after ready(): the process has ended. May free the qemu. */
 	void (*exited)(void *data);
-	/* After ready(), each time that its monitor is proved to be the one we mean:
-	 * it was hung or somebody else's at ready(), or was lost since.  What it told
-	 * meanwhile was not heard. */
+	/* After ready(), each time the monitor is proved to be that of the QEMU we
+	 * mean: it was hung or taken by somebody else at ready(), or was lost since.
+	 * Events of the time between are lost. */
 	void (*found)(void *data);
 	void *data;
 };
 
 struct qemu;
 
-/* Starts QEMU for DEF, stopped (-S); INCOMING: it waits for migrate-incoming.  A program
- * that was not asked yet what it offers (qemu/probe.h) is asked first: it counts as alive
- * from here on, and its process id is known at ready() at the latest. */
+/* Starts QEMU for DEF, stopped (-S); INCOMING: it waits for migrate-incoming.  If the
+ * program was not asked yet what it offers (qemu/probe.h), that is done first: QEMU
+ * counts as alive from here on, and its process id is known at ready() at the latest. */
 struct qemu *qemu_start(const struct qemu_env *env, const struct vm_def *def, bool incoming,
 			const struct qemu_callbacks *cb, struct err *err);
-/* Finds the QEMU of a VM again.  ID may be empty (a crash between start and
- * record): the monitor's socket then tells whether it lives, its pid file who it
+/* Finds the QEMU of a VM again.  ID may be empty (a crash between start and record):
+ * then the monitor's socket tells whether QEMU lives, and its pid file which process it
  * is.  ready() says NOT_FOUND when there is none. */
 struct qemu *qemu_attach(const struct qemu_env *env, const char *uuid, const char *name,
 			 struct proc_id id, const struct qemu_callbacks *cb);
-/* The same of one that somebody else started, with its monitor at PATH.  At first
- * sight UUID and NAME are "", and ID is empty: then it is the process that listens
- * there. */
+/* The same for a QEMU that somebody else started, with its monitor at PATH.  When it is
+ * first looked at, UUID and NAME are "" and ID is empty: then QEMU is the process that
+ * listens there. */
 struct qemu *qemu_attach_foreign(const struct qemu_env *env, const char *uuid, const char *name,
 				 const char *path, struct proc_id id,
 				 const struct qemu_callbacks *cb);
 /* A foreign QEMU that was ready gets an identity here, and another owner. */
 void qemu_hand_over(struct qemu *qemu, const char *uuid, const char *name,
 		    const struct qemu_callbacks *cb);
-/* Lets go of it; the process runs on. */
+/* Lets go of QEMU; the process runs on. */
 void qemu_free(struct qemu *qemu);
 
 /* NULL while it is not ready or between two monitors. */
@@ -89,9 +88,9 @@ struct proc_id qemu_proc_id(const struct qemu *qemu);
 const struct qmp_version *qemu_version(const struct qemu *qemu); /* NULL before ready */
 /* What this process offers; NULL before ready. */
 const struct transfer_features *qemu_migration_features(const struct qemu *qemu);
-/* Followed by events. */
+/* Kept up to date by events. */
 enum qmp_run_state qemu_run_state(const struct qemu *qemu);
-/* An answer told the run state: it counts even if its event never comes. */
+/* An answer told the run state: notes it, in case its event never comes. */
 void qemu_note_run_state(struct qemu *qemu, enum qmp_run_state state);
 /* A command under the usual rules of qmp_command(); UNAVAILABLE without a
  * monitor. */
@@ -101,21 +100,24 @@ void qemu_command(struct qemu *qemu, const char *name, struct json_object *args,
 void qemu_quit(struct qemu *qemu);
 void qemu_kill(struct qemu *qemu);
 
-/* QEMU locks its pid file while it lives.  One that we lost sight of may run the
- * guest: it keeps its files, and gets no twin. */
+/* True: no other QEMU of the VM is running.  QEMU locks its pid file while it lives;
+ * one that we lost sight of may run the guest, so its files stay and no second one is
+ * started (CONFLICT). */
 bool qemu_is_alone(const struct qemu_env *env, const char *uuid, const char *name, struct err *err);
-/* Why the QEMU of a VM ended, for error messages: the last lines that it printed
- * that are no warnings; of warnings alone, those. */
+/* Why the QEMU of a VM ended, for error messages: the last lines that it printed and
+ * that are no warnings; if there are only warnings, those. */
 void qemu_last_words(const struct qemu_env *env, const char *uuid, char *ret_text, size_t size);
-/* Some process holds the monitor's socket: a QEMU lives, whoever started it. */
+/* Some process listens on the monitor's socket: a QEMU lives, whoever started it. */
 bool qemu_has_listener(const struct qemu_env *env, const char *uuid);
 /* Removes what a crash left of VMs that this host does not have any more: all
- * directories and logs but those for which IS_KNOWN, and those whose QEMU lives. */
+ * directories and logs, except those that IS_KNOWN is true of and those whose QEMU
+ * lives. */
 typedef bool qemu_is_known_fn(void *data, const char *uuid);
 void qemu_remove_leftovers(const struct qemu_env *env, qemu_is_known_fn *is_known, void *data);
-/* Where QEMU listens for who speaks to the guest's agent; the caller frees it. */
+/* Path of the socket at which QEMU passes us on to the guest's agent; the caller frees
+ * it. */
 char *qemu_agent_path(const struct qemu_env *env, const char *uuid);
-/* Removes the private directory; LOG: and the log. */
+/* Removes the private directory; with LOG the log too. */
 void qemu_remove_files(const struct qemu_env *env, const char *uuid, bool log);
 
 #endif
