@@ -14,13 +14,13 @@ static const char *const class_names[REFUSED_CLASS_COUNT] = {
 	[REFUSED_CLASS_REFUSED] = "refused",
 };
 
-/* What QEMU takes for a blank, in any locale (qemu_isspace()). */
+/* The characters that QEMU takes for a blank, in any locale (qemu_isspace()). */
 #define BLANKS " \t\n\v\f\r"
 
 /* ---- a name and the rows ---------------------------------------------------- */
 
-/* How well WORD of a row, which may end in '*', fits the name: 0 not at all, its
- * length for a beginning, and more than any beginning for the whole name. */
+/* How well WORD of a row, which may end in '*', fits the name: 0 if not at all, its
+ * length for a prefix, and more than any prefix for the whole name. */
 static size_t fit_of_word(const char *word, size_t len, const char *name, size_t name_len)
 {
 	if (len > 0 && word[len - 1] == '*')
@@ -28,7 +28,7 @@ static size_t fit_of_word(const char *word, size_t len, const char *name, size_t
 	return len == name_len && memcmp(word, name, len) == 0 ? SIZE_MAX : 0;
 }
 
-/* A row has a name, or several with '|' between. */
+/* The best fit of the names of ROW, which are separated by '|'. */
 static size_t fit(const struct refused_row *row, const char *name, size_t name_len)
 {
 	size_t best = 0;
@@ -44,7 +44,8 @@ static size_t fit(const struct refused_row *row, const char *name, size_t name_l
 	return best;
 }
 
-/* The row that says most of the name; without any it is unknown. */
+/* Takes the verdict of the row that fits the name best; if none fits, RET stays as it
+ * is. */
 static void judge(const struct refused_row *rows, size_t count, const char *name, size_t name_len,
 		  struct refused_verdict *ret)
 {
@@ -63,7 +64,7 @@ static void judge(const struct refused_row *rows, size_t count, const char *name
 
 /* ---- the two protocols ------------------------------------------------------- */
 
-/* The name that a line of HMP begins with. */
+/* The name at the beginning of a line of HMP. */
 static const char *hmp_name(const char *line, size_t *ret_len)
 {
 	line += strspn(line, BLANKS);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Why each command is in its class: see guard/refused.h. */
+/* The class of each command, with the reason of a refusal; guard/refused.h explains the
+ * classes. */
 #include "guard/refused_rows.h"
 
 #include "base/mem.h"
@@ -66,7 +67,7 @@ const struct refused_row refused_qmp_rows[] = {
 	{ "x-colo-*",                     NO(move) },
 	{ "set-vcpu-dirty-limit",         NO(move) },
 	{ "cancel-vcpu-dirty-limit",      NO(move) },
-	/* QEMU 7.2 without KVM dies of its mode dirty-ring. */
+	/* Mode dirty-ring of calc-dirty-rate kills a QEMU 7.2 without KVM. */
 	{ "calc-dirty-rate",              NO(move) },
 	{ "nbd-server-*",                 NO(move) },
 	{ "block-export-*",               NO(move) },
@@ -77,7 +78,7 @@ const struct refused_row refused_qmp_rows[] = {
 	{ "device_add",                   NO(attach) },
 	{ "device_del",                   NO(detach) },
 	{ "device_*",                     NO(backend) },
-	{ "device-list-properties",       M }, /* makes one for a moment */
+	{ "device-list-properties",       M }, /* creates an instance for a moment */
 	{ "device-sync-config",           M },
 	{ "netdev_*",                     NO(backend) },
 	{ "object-*",                     NO(backend) },
@@ -93,7 +94,7 @@ const struct refused_row refused_qmp_rows[] = {
 	{ "qom-list",                     Q },
 	{ "qom-list-get",                 Q },
 	{ "qom-list-types",               Q },
-	{ "qom-list-properties",          M }, /* makes one for a moment */
+	{ "qom-list-properties",          M }, /* creates an instance for a moment */
 
 	/* disks */
 	{ "block*",                       NO(disk) },
@@ -105,7 +106,7 @@ const struct refused_row refused_qmp_rows[] = {
 	{ "blockdev-insert-medium",       NO(insert) },
 	{ "blockdev-remove-medium",       NO(eject) },
 	{ "transaction",                  NO(disk) },
-	{ "block_resize",                 M }, /* the image says how large it is, not the definition */
+	{ "block_resize",                 M }, /* the size is in the image, not in the definition */
 	{ "block_set_io_throttle",        M },
 	{ "block-latency-histogram-set",  M },
 	{ "block-set-write-threshold",    M },
@@ -131,7 +132,7 @@ const struct refused_row refused_qmp_rows[] = {
 	{ "input-send-event",             M },
 	{ "send-key",                     M },
 	{ "rtc-reset-reinjection",        M },
-	{ "ringbuf-read",                 M }, /* takes out what it reads */
+	{ "ringbuf-read",                 M }, /* removes what it reads */
 	{ "ringbuf-write",                M },
 	{ "sev-inject-launch-secret",     M },
 
@@ -144,10 +145,10 @@ const struct refused_row refused_qmp_rows[] = {
 	{ "trace-event-get-state",        Q },
 	{ "trace-event-set-state",        M },
 	{ "qmp_capabilities",             NO(shared) },
-	{ REFUSED_HMP_BY_QMP,             M }, /* by its line, where it has one */
+	{ REFUSED_HMP_BY_QMP,             M }, /* judged by its HMP line, if it has one */
 	{ "x-exit-preconfig",             NO(not_here) },
 	{ "set-numa-node",                NO(not_here) },
-	{ "set-cpu-topology",             NO(not_here) }, /* of s390x */
+	{ "set-cpu-topology",             NO(not_here) }, /* only on s390x */
 	{ "xen-event-list",               Q },
 	{ "xen-event-inject",             M },
 	{ "xen-*",                        NO(not_here) },
@@ -201,7 +202,7 @@ const struct refused_row refused_hmp_rows[] = {
 	{ "eject",                        NO(eject) },
 	{ "block_resize",                 M },
 	{ "block_set_io_throttle",        M },
-	{ "qemu-io",                      NO(door) }, /* writes beneath the guest */
+	{ "qemu-io",                      NO(door) }, /* writes to disks that the guest uses */
 
 	/* files and descriptors */
 	{ "dump*",                        NO(file) },
@@ -218,15 +219,15 @@ const struct refused_row refused_hmp_rows[] = {
 
 	/* memory and ports: reading a device's register can change it */
 	{ "x|xp|sum|i",                   M },
-	{ "o",                            NO(door) }, /* the ports of reset and power */
+	{ "o",                            NO(door) }, /* reaches the ports of reset and power */
 	{ "gpa2hpa|gpa2hva|gva2gpa",      Q },
 	{ "print|p",                      Q },
 
 	/* QEMU itself */
 	{ "help|?",                       Q },
-	{ "clear",                        Q }, /* the terminal */
+	{ "clear",                        Q }, /* clears the terminal */
 	{ "info",                         Q },
-	{ "cpu",                          Q }, /* of a monitor that lasts for one command */
+	{ "cpu",                          Q }, /* sets the CPU of a monitor of one command */
 	{ "log|trace-event|sync-profile", M },
 	{ "singlestep|one-insn-per-tb",   M },
 	{ "gdbserver",                    NO(door) },

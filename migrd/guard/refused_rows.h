@@ -11,11 +11,11 @@
 
 struct refused_reason {
 	const char *why;
-	const char *verb, *rest; /* of migrctl, around the VM; NULL: nothing takes its place */
+	const char *verb, *rest; /* the migrctl command to use instead: VERB VM REST; NULL: none */
 };
 
-/* The row that fits most of a name counts; a name that ends in '*' fits all that
- * begin so. */
+/* The row with the longest fit counts; a name that ends in '*' fits every command with
+ * that prefix. */
 struct refused_row {
 	const char *names; /* with '|' between aliases */
 	enum refused_class class;
