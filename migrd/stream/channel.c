@@ -17,7 +17,7 @@ void channel_wake_control(struct channel *channel)
 	(void)eventfd_write(channel->all->wake_fd, 1);
 }
 
-/* Reports are strict UTF-8, and a log line is a line. */
+/* Keeps printable ASCII only: reports are strict UTF-8, and a log record is one line. */
 void channel_set_error(struct channel *channel, const char *text)
 {
 	size_t i;
@@ -53,8 +53,8 @@ static void update_state(struct channel *channel)
 	channel_wake_control(channel);
 }
 
-/* The rest in the buffers is of no use to anybody: a reset tells the other side at
- * once. */
+/* Shuts the connection down with a reset, which tells the other side at once: nobody
+ * needs what is left in the buffers. */
 static void shut_down(const struct connection *connection)
 {
 	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
@@ -86,7 +86,7 @@ void channel_break(struct channel *channel, const char *fmt, ...)
 	limiter_wake(&channel->all->limiter);
 }
 
-/* A connection may come to a channel that another has broken meanwhile. */
+/* Another connection may have broken the channel before this one came to it. */
 static void shut_down_if_broken(const struct connection *connection)
 {
 	if (atomic_load(&connection->channel->is_broken))
@@ -99,7 +99,7 @@ void channel_ready(struct connection *connection, const struct link *link)
 
 	pthread_mutex_lock(&channel->lock);
 	connection->net_fd = link->fd;
-	/* It may have been changed while the handshake ran. */
+	/* The timeout may have been changed while the handshake ran. */
 	link_set_timeout(link->fd, atomic_load(&channel->all->link_timeout_ms));
 	if (!atomic_load(&channel->is_broken))
 		channel->error[0] = '\0';
@@ -121,7 +121,8 @@ void channel_open(struct connection *connection, int qemu_fd)
 	pthread_mutex_unlock(&channel->lock);
 }
 
-/* The last connection of a lost channel has ended: may it come again? */
+/* Called when a connection has ended.  True: it was the last of a lost channel that may
+ * reconnect, which is IDLE again. */
 static bool begin_again(struct channel *channel)
 {
 	if (channel->state != STREAM_CHANNEL_FAILED || !channel->row.may_reconnect ||
@@ -138,7 +139,7 @@ bool channel_end(struct connection *connection, struct link *link, int qemu_fd)
 	struct channel *channel = connection->channel;
 	bool is_again;
 
-	/* The descriptors are closed after nobody else can reach them. */
+	/* First nobody else can reach the descriptors any more, then they are closed. */
 	pthread_mutex_lock(&channel->lock);
 	connection->net_fd = -1;
 	connection->qemu_fd = -1;

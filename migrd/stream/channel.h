@@ -3,18 +3,20 @@
  *
  * A channel has as many connections as its row says, each with a thread of its own,
  * which connects or accepts, then carries one direction; a second thread carries the
- * other.  The control thread only starts them, asks, and turns knobs.
+ * other.  The control thread only starts them, asks for their state, and changes
+ * settings.
  *
  *   src: IDLE --connect, TLS, token--> READY --QEMU connects--> OPEN
  *   dst: IDLE --TLS, token-----------> READY --first byte-----> OPEN
  *   OPEN --both directions ended--> CLOSED;  anything broken --> FAILED
  *
- * READY and CLOSED: all connections are; OPEN: one is, and all are ready.  One that
- * breaks breaks the channel.  A channel that may reconnect goes back from there to IDLE
- * once it had been READY, and the source connects again; RAM's does not.
+ * A channel is READY or CLOSED when all its connections are, and OPEN when all are
+ * ready and one is open.  A connection that breaks breaks its channel.  A channel that
+ * may reconnect then goes back to IDLE, if it had been READY, and the source connects
+ * again; RAM's does not.
  *
- * On the destination a connection that does not prove itself ends alone; the
- * channel stays IDLE and belongs to the first that do.
+ * On the destination a connection that does not prove itself ends alone; the channel
+ * stays IDLE and belongs to the first connections that do.
  */
 #ifndef MIGRD_STREAM_CHANNEL_H
 #define MIGRD_STREAM_CHANNEL_H
@@ -35,10 +37,10 @@ struct channels;
 struct channel;
 struct attempt;
 
-/* To turn knobs on, and to break; guarded by the channel's lock. */
+/* For changing settings and for breaking; guarded by the channel's lock. */
 struct connection {
 	struct channel *channel;
-	int net_fd;  /* -1 before it has proved itself, and at its end */
+	int net_fd;  /* -1 before the connection has proved itself, and at its end */
 	int qemu_fd; /* -1 when there is none */
 };
 
@@ -46,7 +48,7 @@ struct channel {
 	struct channels *all;
 	struct transfer_channel row;
 	char socket_path[144]; /* DIR/NAME.sock, towards QEMU */
-	int listen_fd;         /* src: QEMU's way in; closed by the last that waits at it */
+	int listen_fd;         /* src: where QEMU connects; closed by the last that waits */
 
 	pthread_mutex_t lock; /* guards what follows, up to the atomics */
 	enum stream_channel_state state;
@@ -54,12 +56,12 @@ struct channel {
 	char error[256];
 	unsigned refused; /* dst: connections that did not prove themselves */
 	struct connection connections[TRANSFER_CONNECTION_MAX];
-	/* Of its connections, since the channel was IDLE for the last time: */
-	size_t started; /* src: they connect; dst: they have shown the token */
-	size_t waiting; /* src: QEMU has not come to them yet */
+	/* Numbers of connections, since the channel was last IDLE: */
+	size_t started; /* src: that connect; dst: that have shown the token */
+	size_t waiting; /* src: to which QEMU has not come yet */
 	size_t proved, opened, ended;
-	bool was_ready;   /* ever */
-	bool is_given_up; /* src: nobody lets it in */
+	bool was_ready;   /* it was READY at some time */
+	bool is_given_up; /* src: connecting has failed for good */
 
 	atomic_bool is_broken; /* set with the lock held */
 	_Atomic uint64_t bytes_out, bytes_in;
@@ -71,11 +73,11 @@ struct channels {
 	struct limiter limiter;
 	int wake_fd; /* eventfd: a channel has changed */
 	_Atomic uint32_t link_timeout_ms;
-	_Atomic uint32_t attempt;   /* src: the last number of a preamble */
+	_Atomic uint32_t attempt;   /* src: the number in the last preamble */
 	pthread_mutex_t token_lock; /* config.token, unclaimed */
 	size_t unclaimed;           /* dst: connections for which the token is still good */
 	pthread_mutex_t attempts_lock;
-	TAILQ_HEAD(, attempt) attempts; /* dst: not proved yet, the oldest first */
+	TAILQ_HEAD(, attempt) attempts; /* dst: those not proved yet, the oldest first */
 	size_t attempt_count, attempt_max;
 	struct channel list[TRANSFER_CHANNEL_MAX];
 	size_t count;
@@ -85,24 +87,24 @@ struct channels {
  * connect.  WAKE_FD stays the caller's.  Nothing ever frees it: threads may
  * use it until the process ends. */
 struct channels *channels_start(const struct stream_config *config, int wake_fd, struct err *err);
-/* dst: a connection of the data port; takes FD. */
+/* dst: takes a connection of the data port; FD is closed on an error too. */
 bool channels_accept(struct channels *all, const char *name, int fd, struct err *err);
 void channels_set_bandwidth(struct channels *all, uint64_t bytes_per_s);
 void channels_set_link_timeout(struct channels *all, uint32_t timeout_ms);
 /* STREAM_LEASE_FOREVER: without end. */
 void channels_set_lease(struct channels *all, uint32_t ms);
-/* Does nothing when there is none, or one without end. */
+/* Ends the lease; does nothing if there is none, or one without end. */
 void channels_end_lease(struct channels *all);
 
-/* True if it has changed since it was last reported. */
+/* True if the channel has changed since it was last reported. */
 bool channel_report(struct channel *channel, struct stream_report *ret);
-/* Reported in vain: it counts as changed again. */
+/* The report could not be sent: the channel counts as changed again. */
 void channel_report_again(struct channel *channel);
 enum stream_channel_state channel_state(struct channel *channel);
 
 /* For stream/pump.c. */
-/* The first reason stays; all its connections are shut down, which wakes whoever
- * waits on them. */
+/* Breaks the channel; the first reason stays.  All connections are shut down, which
+ * wakes the threads that wait on them. */
 void channel_break(struct channel *channel, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 

@@ -23,8 +23,8 @@ struct attempt {
 	bool is_listed; /* attempts_lock */
 };
 
-/* The newest wins over the silent: the oldest is cut off, which its thread sees at
- * once. */
+/* A new attempt displaces the oldest if there are too many: that one is shut down,
+ * which its thread sees at once. */
 static void attempt_add(struct channels *all, struct attempt *attempt)
 {
 	struct attempt *oldest;
@@ -43,7 +43,7 @@ static void attempt_add(struct channels *all, struct attempt *attempt)
 	pthread_mutex_unlock(&all->attempts_lock);
 }
 
-/* From here on nobody else touches its descriptor. */
+/* Takes ATTEMPT off the list: from here on no other thread touches its descriptor. */
 static void attempt_remove(struct channels *all, struct attempt *attempt)
 {
 	pthread_mutex_lock(&all->attempts_lock);
@@ -57,7 +57,7 @@ static void attempt_remove(struct channels *all, struct attempt *attempt)
 
 /* ---- the token ----------------------------------------------------------- */
 
-/* The token is good for each connection once, and forgotten with the last; that of a
+/* The token is good once for each connection, and is wiped with the last one; that of a
  * channel that may reconnect is kept. */
 static void count_claim(struct channel *channel)
 {
@@ -71,7 +71,7 @@ static void count_claim(struct channel *channel)
 	pthread_mutex_unlock(&all->token_lock);
 }
 
-/* NULL: there are as many as there may be. */
+/* NULL: the channel has all its connections, or is broken. */
 static struct connection *take_connection(struct channel *channel)
 {
 	struct connection *connection = NULL;
@@ -103,8 +103,9 @@ static bool is_taken(struct channel *channel)
 	return all_are_there && !channel->row.may_reconnect;
 }
 
-/* The right source connects again, so the connections that are there are lost, though
- * nothing has told us.  PEER: the source tries again until they have ended. */
+/* The source has shown the right token and connects again, so the connections that
+ * exist are lost, although no error has told us yet.  PEER: the source tries again
+ * until they have ended. */
 static bool make_room(struct channel *channel, struct err *err)
 {
 	channel_break(channel, "the other host connects again");
@@ -151,7 +152,7 @@ static struct connection *hear_token(struct attempt *attempt, uint64_t deadline_
 	return connection;
 }
 
-/* NULL: it is not the source's. */
+/* NULL: the other side is not the source of this move, or the connection broke. */
 static struct connection *prove(struct attempt *attempt, struct err *err)
 {
 	static const char answer = STREAM_TOKEN_OK, refusal = STREAM_TOKEN_REFUSED;
@@ -171,7 +172,7 @@ static struct connection *prove(struct attempt *attempt, struct err *err)
 		return NULL;
 	}
 	if (!link_send(link, &answer, 1, deadline_ms, err)) {
-		/* It is claimed, so there will be no other. */
+		/* The connection is claimed, so no other can take its place. */
 		channel_break(channel, "%s", err->msg);
 		channel_end(connection, link, -1);
 		return NULL;
@@ -179,7 +180,8 @@ static struct connection *prove(struct attempt *attempt, struct err *err)
 	return connection;
 }
 
-/* The 1st, 2nd, 4th, 8th, ... of a channel: the other host may connect without end. */
+/* Logs the 1st, 2nd, 4th, 8th, ... refusal of a channel: the other host may connect
+ * without end. */
 static void log_refused(const struct channel *channel, const struct err *err)
 {
 	unsigned count = channel->refused;
@@ -189,7 +191,7 @@ static void log_refused(const struct channel *channel, const struct err *err)
 			    channel->all->config.move_id, channel->row.name, err->msg, count);
 }
 
-/* The channel stays claimable; its status tells why this one was refused. */
+/* The channel can still be claimed; its status tells why this connection was refused. */
 static void note_refused(struct channel *channel, const struct err *err)
 {
 	pthread_mutex_lock(&channel->lock);
@@ -204,8 +206,8 @@ static void note_refused(struct channel *channel, const struct err *err)
 
 /* ---- QEMU ------------------------------------------------------------- */
 
-/* QEMU gets to see the connection only now: one that never carries a byte must
- * not cost it its only chance to load. */
+/* QEMU is connected only at the first byte: its only chance to load must not go to a
+ * connection that never carries one. */
 static bool connect_qemu(struct channel *channel, int *ret_fd, struct err *err)
 {
 	if (!unix_connect(channel->socket_path, SOCK_STREAM, ret_fd, err))
@@ -229,7 +231,8 @@ static ssize_t recv_first(struct link *link, char *ret, size_t size)
 	}
 }
 
-/* The word that the source's QEMU has connected is not for QEMU. */
+/* Skips STREAM_OPEN, the byte that says that the source's QEMU has connected: it is not
+ * for QEMU. */
 static bool skip_word(const struct channel *channel, const char **first, ssize_t *len)
 {
 	if (channel->row.speaks_first == TRANSFER_SOURCE)

@@ -6,27 +6,28 @@
 
 #include "stream/channel.h"
 
-/* Of a TLS handshake and the token's answer, on both sides. */
+/* Deadline for a TLS handshake and the answer to the token, on both sides. */
 #define CHANNEL_HANDSHAKE_TIMEOUT_MS 10000
 
-/* The token was right; LINK stays the caller's. */
+/* The connection has proved itself; LINK stays the caller's. */
 void channel_ready(struct connection *connection, const struct link *link);
 void channel_open(struct connection *connection, int qemu_fd);
-/* Closes both descriptors.  True: it was the last of a channel that was lost and may
- * reconnect, which is IDLE again. */
+/* Closes both descriptors.  True: this was the last connection of a channel that was
+ * lost and may reconnect, which is IDLE again. */
 bool channel_end(struct connection *connection, struct link *link, int qemu_fd);
-/* With the lock held: there is something to report. */
+/* Call with the lock held: there is something to report. */
 void channel_wake_control(struct channel *channel);
 void channel_set_error(struct channel *channel, const char *text);
 
-/* A detached thread. */
+/* Starts a detached thread. */
 bool channel_start_thread(void *(*fn)(void *), void *arg, const char *name, struct err *err);
 
 /* Listens for QEMU. */
 bool channel_src_listen(struct channel *channel, struct err *err);
-/* Its connections connect; that a thread cannot be started fails the channel. */
+/* Starts the threads of all its connections.  If one cannot be started, the channel
+ * fails. */
 void channel_src_start(struct channel *channel);
-/* A connection of the data port; takes FD. */
+/* Takes a connection of the data port; takes FD. */
 bool channel_dst_accept(struct channel *channel, int fd, struct err *err);
 
 #endif

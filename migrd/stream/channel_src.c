@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The source's side of a channel: it connects, and QEMU comes to it. */
+/* The source's side of a channel: connects to the other host, and accepts QEMU. */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -14,8 +14,8 @@
 #include "stream/pump.h"
 
 #define CONNECT_TIMEOUT_MS 10000
-/* A connection that was lost before both sides were sure of each other is tried
- * again, more patiently each time; so is a channel that was lost. */
+/* Pauses between attempts, doubled each time: for a connection that was lost before
+ * both sides were sure of each other, and for a channel that was lost. */
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS   2000
 
@@ -65,7 +65,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* UNTIL_MS ends all attempts, this one too. */
+/* UNTIL_MS is the deadline of all attempts together. */
 static bool try_once(struct channel *channel, struct link *link, uint64_t until_ms, struct err *err)
 {
 	const struct stream_config *config = &channel->all->config;
@@ -93,8 +93,9 @@ static uint32_t longer(uint32_t pause_ms)
 	return pause_ms * 2 < RETRY_MAX_MS ? pause_ms * 2 : RETRY_MAX_MS;
 }
 
-/* Whoever stands between may break a connection that is not authenticated yet; a
- * refusal by the right host is final, and so is another connection's. */
+/* Repeats attempts that were lost: somebody in between may break a connection that is
+ * not authenticated yet.  A refusal by the right host is final, and so is the failure
+ * of another connection of the channel. */
 static bool connect_link(struct channel *channel, struct link *link, struct err *err)
 {
 	uint32_t all_ms = channel->all->config.connect_timeout_ms;
@@ -117,8 +118,8 @@ static bool connect_link(struct channel *channel, struct link *link, struct err 
 
 /* ---- QEMU ------------------------------------------------------------- */
 
-/* While QEMU is awaited nothing may come: the destination's QEMU is not
- * connected before our first byte. */
+/* While we wait for QEMU nothing may arrive: the destination's QEMU is not connected
+ * before our first byte. */
 static bool is_still_there(struct link *link, struct err *err)
 {
 	char byte;
@@ -134,8 +135,8 @@ static bool is_still_there(struct link *link, struct err *err)
 				 : link_reason(link, (int)rc));
 }
 
-/* -1: another connection has taken it, or another program of another user is turned
- * away. */
+/* -1: another connection has accepted QEMU, or the program that came is of another user
+ * and was turned away. */
 static int take_qemu(struct channel *channel)
 {
 	int fd = accept4(channel->listen_fd, NULL, NULL, SOCK_CLOEXEC);
@@ -172,7 +173,8 @@ static bool await_qemu(struct channel *channel, struct link *link, int *ret_fd, 
 	}
 }
 
-/* QEMU's way in is closed when each connection has its QEMU, or waits no more. */
+/* Called when a connection has QEMU, or waits no more.  The last one closes the socket
+ * at which QEMU connects, unless the channel may reconnect. */
 static void wait_no_more(struct channel *channel)
 {
 	pthread_mutex_lock(&channel->lock);
@@ -194,7 +196,8 @@ static void give_up(struct channel *channel, const struct err *why)
 	channel_break(channel, "%s", why->msg);
 }
 
-/* The destination's QEMU speaks first, and nobody has gone to it yet. */
+/* Where the destination's QEMU speaks first, the other host must be told that our QEMU
+ * has connected: only then does it connect its own. */
 static bool tell_open(struct channel *channel, struct link *link, struct err *err)
 {
 	static const char word = STREAM_OPEN;

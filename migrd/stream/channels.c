@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* All channels of the move: made, found, and told what the coordinator wants. */
+/* All channels of the move: makes them, finds them, and passes on the coordinator's
+ * commands. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,8 +8,8 @@
 #include "base/mem.h"
 #include "stream/channel_priv.h"
 
-/* Connections that have not proved themselves, beyond those that are expected: each has a
- * thread, for at most the handshake's time. */
+/* Most connections that have not proved themselves, beyond the expected ones: each has
+ * a thread, for at most CHANNEL_HANDSHAKE_TIMEOUT_MS. */
 #define STRANGERS_MAX 8
 
 static const struct transfer_channel ram = { TRANSFER_CHANNEL_RAM, .connections = 1 };
@@ -61,7 +62,7 @@ static bool listen_all(struct channels *all, struct err *err)
 	return true;
 }
 
-/* No thread runs yet. */
+/* Frees ALL; no thread runs yet. */
 static void channels_drop(struct channels *all)
 {
 	for (size_t i = 0; i < all->count; i++) {

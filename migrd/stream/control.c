@@ -23,8 +23,8 @@ struct control {
 	struct channels *channels; /* NULL until configured */
 	uint64_t started_ms;
 	uint64_t ended_ms; /* when the last channel ended; NEVER */
-	uint64_t alone_ms; /* when the controller went; NEVER: it is there */
-	bool was_ready;    /* a channel was: it may be IDLE again, to reconnect */
+	uint64_t alone_ms; /* when the controller left; NEVER: it is there */
+	bool was_ready;    /* a channel was READY; it may be IDLE again, to reconnect */
 	bool is_blocked;   /* the controller does not read: wait for room */
 	bool is_done;
 };
@@ -62,14 +62,14 @@ static void reply(struct control *control, enum stream_cmd to, const struct err 
 {
 	struct stream_report report = { .event = STREAM_EVENT_REPLY, .to = to, .err = *err };
 
-	/* One that does not read its answers does not get to hold us up; it may
-	 * come again and ask for the status. */
+	/* A controller that does not read its answers must not hold us up; it may
+	 * connect again and ask for the status. */
 	if (!send_report(control, &report))
 		drop_controller(control);
 }
 
-/* What cannot be sent now stays marked, so nothing is lost to a slow reader,
- * or while there is none. */
+/* Reports channels that have changed.  One that cannot be reported now stays marked as
+ * changed, so nothing is lost if the controller reads slowly or is not there. */
 static void push_changes(struct control *control, bool is_wanted_all)
 {
 	struct stream_report report;
@@ -149,8 +149,8 @@ static void handle_message(struct control *control, const char *msg, size_t len,
 
 /* ---- in -------------------------------------------------------------- */
 
-/* The first descriptor that came along, or -1; the kernel keeps others back,
- * for there is room for one only. */
+/* The descriptor that came with the message, or -1.  There is room for one only: the
+ * kernel holds back others. */
 static int take_descriptor(struct msghdr *hdr)
 {
 	int fd = -1;
@@ -177,8 +177,8 @@ static void read_controller(struct control *control)
 	ssize_t len = recvmsg(control->conn_fd, &hdr, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	CLEANUP(closep) int fd = -1;
 
-	/* ECONNRESET: it went without reading what we said, and what it said itself
-	 * comes next (unix(7) has this for sockets that keep their records). */
+	/* ECONNRESET: the controller left without reading our answers; what it has sent
+	 * itself comes next (unix(7) has this for sockets that keep their records). */
 	if (len < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))
 		return;
 	if (len <= 0 || (hdr.msg_flags & MSG_TRUNC)) {
@@ -190,7 +190,7 @@ static void read_controller(struct control *control)
 	explicit_bzero(msg, sizeof(msg));
 }
 
-/* A new controller replaces the old: that one may be a daemon that hangs. */
+/* A new controller replaces the old one, which may be a daemon that hangs. */
 static void accept_controller(struct control *control)
 {
 	int fd = accept4(control->args->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -209,7 +209,7 @@ static void accept_controller(struct control *control)
 
 /* ---- end of life ----------------------------------------------------- */
 
-/* What the channels have come to. */
+/* How far the channels are. */
 struct progress {
 	bool has_flowed; /* one or more have carried data */
 	bool is_over;    /* all have ended */
@@ -240,14 +240,14 @@ static uint64_t deadline_of(struct control *control)
 		return control->ended_ms + control->args->linger_ms;
 	if (!control->was_ready)
 		return control->started_ms + control->args->startup_ms;
-	/* A move that has begun outlives its coordinators; one that has not, and
-	 * which nobody begins, would hold a connection and a QEMU for ever. */
+	/* A move that has begun outlives its coordinators.  A move that nobody begins
+	 * would hold a connection and a QEMU for ever. */
 	if (progress.has_flowed || control->alone_ms == NEVER)
 		return NEVER;
 	return control->alone_ms + control->args->alone_ms;
 }
 
-/* For poll(2); 0 when the time is over. */
+/* Milliseconds for poll(2); 0 when the time is over. */
 static int timeout_until(uint64_t deadline_ms)
 {
 	uint64_t now = clock_monotonic_ms();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* stream/control.h -- the control socket of migrd-stream: the one thread that
- * takes commands and tells of changes.  It also decides when the process has
- * lived long enough: see control_run(). */
+/* stream/control.h -- the control socket of migrd-stream: the one thread that takes
+ * commands and reports changes.  It also decides when the process ends: see
+ * control_run(). */
 #ifndef MIGRD_STREAM_CONTROL_H
 #define MIGRD_STREAM_CONTROL_H
 
@@ -12,9 +12,9 @@
 
 struct control_args {
 	int listen_fd;
-	uint32_t startup_ms; /* so long a process may live without any READY channel */
-	uint32_t linger_ms;  /* so long it can be asked after its channels ended */
-	uint32_t alone_ms;   /* READY, without a byte of data and a controller */
+	uint32_t startup_ms; /* how long the process may live without any READY channel */
+	uint32_t linger_ms;  /* how long it can be asked after its channels ended */
+	uint32_t alone_ms;   /* how long READY without a byte of data and without a controller */
 };
 
 /* Returns true when told to quit or when its time is over.  Threads of channels

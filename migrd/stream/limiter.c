@@ -5,8 +5,8 @@
 
 #define NS_PER_S  1000000000u
 #define BUCKET_NS 100000000u
-/* Below this a piece is mostly TLS record: at 10 KiB/s the bucket still gets
- * larger than it. */
+/* A smaller piece is mostly TLS overhead.  Down to 10 KiB/s the bucket is larger than
+ * this anyway. */
 #define PIECE_MIN_BYTES 256u
 
 void limiter_init(struct limiter *limiter, uint64_t bytes_per_s)
@@ -42,7 +42,8 @@ static uint64_t bucket_bytes(const struct limiter *limiter)
 	return bytes < PIECE_MIN_BYTES ? PIECE_MIN_BYTES : bytes;
 }
 
-/* The clock moves on only by what was credited: rounding never loses bytes. */
+/* `refilled_ns' advances only by the time that was credited, so rounding loses no
+ * bytes. */
 static void refill(struct limiter *limiter)
 {
 	uint64_t now = clock_monotonic_ns();

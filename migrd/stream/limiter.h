@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* stream/limiter.h -- how many bytes may go out a second, over all channels.
+/* stream/limiter.h -- limits how many bytes go out a second, over all channels
+ * together.
  *
- * It may also be on lease: when that has run out nothing goes until the next.
+ * The limiter may also be on lease: when the lease has run out, nothing goes out until
+ * the next one.
  *
- * A token bucket of 100 ms: a thread that the scheduler keeps away for less loses
- * nothing.  The rate can be changed while threads wait in it:
- * they then go on by the new one.  Thread: any.
+ * It is a token bucket of 100 ms, so a thread that the scheduler keeps away for less
+ * loses nothing.  If the rate changes while threads wait, they go on at the new one.
+ * Thread: any.
  */
 #ifndef MIGRD_STREAM_LIMITER_H
 #define MIGRD_STREAM_LIMITER_H
@@ -24,17 +26,17 @@ struct limiter {
 	uint64_t bytes_per_s;  /* 0: no limit */
 	uint64_t credit_bytes; /* at most the bucket's size */
 	uint64_t refilled_ns;
-	uint64_t lease_ends_ns; /* LIMITER_FOREVER: it is not on lease */
+	uint64_t lease_ends_ns; /* LIMITER_FOREVER: not on lease */
 };
 
 void limiter_init(struct limiter *limiter, uint64_t bytes_per_s);
 void limiter_fini(struct limiter *limiter);
 void limiter_set(struct limiter *limiter, uint64_t bytes_per_s);
-/* From now, in the place of the lease before; LIMITER_FOREVER: without end. */
+/* Starts a lease of MS now, in place of the former one; LIMITER_FOREVER: without end. */
 void limiter_lease(struct limiter *limiter, uint64_t ms);
 bool limiter_is_on_lease(struct limiter *limiter);
-/* Waits until some of WANTED bytes may go; how many: at least 1.  0 when *STOP
- * became true, which limiter_wake() makes it look at. */
+/* Waits until some of WANTED bytes may go, and returns how many: at least 1.  Returns 0
+ * when *STOP became true; limiter_wake() makes waiting threads look at it. */
 size_t limiter_take(struct limiter *limiter, size_t wanted, const atomic_bool *stop);
 void limiter_wake(struct limiter *limiter);
 

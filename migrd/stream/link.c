@@ -40,14 +40,15 @@ static bool wait_ready(int fd, short events, uint64_t deadline_ms, struct err *e
 
 static void set_int(int fd, int level, int option, int value)
 {
-	/* Only the tuning of a connection that works without. */
+	/* Errors are ignored: the connection works without this tuning. */
 	(void)setsockopt(fd, level, option, &value, sizeof(value));
 }
 
 void link_set_timeout(int fd, uint32_t timeout_ms)
 {
-	/* An idle link has nothing unacknowledged: probes make it so.  With a
-	 * user timeout the kernel takes it, not KEEPCNT, as the limit (tcp(7)). */
+	/* An idle link has no unacknowledged data, so keepalive probes provide some.
+	 * With a user timeout the kernel takes that, not KEEPCNT, as their limit
+	 * (tcp(7)). */
 	int idle_s = (int)(timeout_ms / 3000);
 
 	if (idle_s < 1)
@@ -66,7 +67,7 @@ void link_adopt(struct link *link, int fd, uint32_t timeout_ms)
 	(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
-/* 0 or an errno. */
+/* Returns 0 or an errno. */
 static int finish_connect(int fd, uint64_t deadline_ms)
 {
 	socklen_t size = sizeof(int);
@@ -163,7 +164,7 @@ const char *link_reason(struct link *link, int rc)
 	return gnutls_strerror(rc);
 }
 
-/* An alert is the other side's own word; all else may be the network's doing. */
+/* An alert comes from the other side itself; any other error may come from the network. */
 static enum err_code code_of(int rc)
 {
 	return rc == GNUTLS_E_FATAL_ALERT_RECEIVED ? ERR_UNAUTHORIZED : ERR_PEER;
@@ -178,8 +179,8 @@ static bool wait_session(struct link *link, int rc, uint64_t deadline_ms, struct
 	return wait_ready(link->fd, is_sending ? POLLOUT : POLLIN, deadline_ms, err);
 }
 
-/* Chain, name and purpose are checked inside the handshake, so that nothing of
- * ours is sent to the wrong peer. */
+/* Chain, name and purpose are checked inside the handshake, so that we send no data to
+ * the wrong peer. */
 static void set_checks(struct link *link, enum stream_side side, const char *peer_id)
 {
 	const char *purpose =
@@ -198,7 +199,7 @@ static void set_checks(struct link *link, enum stream_side side, const char *pee
 static int make_session(struct link *link, enum stream_side side,
 			gnutls_certificate_credentials_t cred)
 {
-	/* A ticket would serve a second connection, and there is none. */
+	/* No tickets: they would serve a second connection, and there is none. */
 	unsigned flags = GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS | GNUTLS_NONBLOCK |
 			 (side == STREAM_SRC ? GNUTLS_CLIENT : GNUTLS_SERVER);
 	int rc = gnutls_init(&link->session, flags);
@@ -257,7 +258,7 @@ bool link_handshake(struct link *link, enum stream_side side, gnutls_certificate
 			break;
 		if (gnutls_error_is_fatal(rc)) {
 			handshake_failed(link, rc, peer_id, err);
-			/* Best effort: tells the other side's log why. */
+			/* Best effort: the other side can then log the reason. */
 			gnutls_alert_send_appropriate(link->session, rc);
 			return false;
 		}

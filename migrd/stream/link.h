@@ -40,31 +40,33 @@ struct link {
 		.fd = -1 \
 	}
 
-/* TCP to "HOST:PORT".  A refusal is tried again until the deadline: the other
- * coordinator may be between two lives. */
+/* Connects by TCP to "HOST:PORT".  A refusal is tried again until the deadline, since
+ * the other coordinator may be restarting. */
 bool link_connect(struct link *link, const char *address, uint32_t timeout_ms, uint64_t deadline_ms,
 		  struct err *err);
-/* Takes a connection of the data port. */
+/* Makes LINK of a connection of the data port. */
 void link_adopt(struct link *link, int fd, uint32_t timeout_ms);
-/* How long sent data may stay unacknowledged before the link counts as dead.
- * A peer that acknowledges but takes no data for so long (window zero) counts
- * as dead too: that is the kernel's reading of TCP_USER_TIMEOUT. */
+/* How long sent data may stay unacknowledged before the link counts as dead.  A peer
+ * that acknowledges, but accepts no data for that time (window zero), counts as dead
+ * too: the kernel treats TCP_USER_TIMEOUT so. */
 void link_set_timeout(int fd, uint32_t timeout_ms);
 
-/* In the clear. */
+/* Sends the preamble unencrypted. */
 bool link_send_preamble(struct link *link, const struct stream_preamble *preamble,
 			uint64_t deadline_ms, struct err *err);
-/* The handshake; the peer must be the host PEER_ID.  UNAUTHORIZED: one side does
- * not accept the other, and would not the next time; PEER, TIMEOUT: it broke. */
+/* Does the handshake; the peer must be the host PEER_ID.  UNAUTHORIZED: one side does
+ * not accept the other, and would not the next time; PEER, TIMEOUT: the connection
+ * broke. */
 bool link_handshake(struct link *link, enum stream_side side, gnutls_certificate_credentials_t cred,
 		    const char *peer_id, uint64_t deadline_ms, struct err *err);
 bool link_send(struct link *link, const void *data, size_t len, uint64_t deadline_ms,
 	       struct err *err);
-/* Exactly LEN bytes.  Errors as link_handshake()'s. */
+/* Receives exactly LEN bytes.  Errors as link_handshake()'s. */
 bool link_recv(struct link *link, void *data, size_t len, uint64_t deadline_ms, struct err *err);
-/* Why a call of GnuTLS failed, in the user's words. */
+/* Why a call of GnuTLS failed, in words for users. */
 const char *link_reason(struct link *link, int rc);
-/* Without close_notify: whoever ends in order has sent it before. */
+/* Closes the connection without close_notify: after an orderly end that was sent
+ * before. */
 void link_close(struct link *link);
 
 #endif

@@ -16,11 +16,13 @@
 #include "base/stdout.h"
 #include "stream/control.h"
 
-/* Longer than the coordinator waits for a destination to get ready. */
+/* How long no channel may be ready: longer than the coordinator waits for a destination
+ * to get ready. */
 #define STARTUP_MS 60000
 #define LINGER_MS  30000
-/* Longer than a coordinator needs for its restart or its upgrade; it then rolls
- * back a move that has not begun, or finds that its host was given up. */
+/* How long there may be no coordinator and no data: longer than a coordinator needs to
+ * restart or be upgraded, after which it rolls back a move that has not begun, or finds
+ * that its host was given up. */
 #define ALONE_MS   600000
 #define CONTROL_FD 3
 
@@ -65,7 +67,7 @@ static bool parse_u32(const char *text, uint32_t max, uint32_t *ret)
 	return true;
 }
 
-/* 0: go on; else what main() returns, plus one. */
+/* Returns 0 to go on, else the exit status of main() plus one. */
 static int parse_options(int argc, char **argv, struct control_args *args)
 {
 	uint32_t fd = UINT32_MAX;
@@ -104,8 +106,8 @@ static int parse_options(int argc, char **argv, struct control_args *args)
 	return 0;
 }
 
-/* Nothing of the coordinator's may live on in here, and no core dump may hold
- * keys. */
+/* Closes what else was inherited from the coordinator, gives up new privileges, and
+ * forbids core dumps, which would hold keys. */
 static bool shut_in(struct control_args *args, struct err *err)
 {
 	const struct rlimit no_core = { 0, 0 };
@@ -143,8 +145,8 @@ int main(int argc, char **argv)
 	if (rc != 0)
 		return rc - 1;
 	if (fault_init(&err) && shut_in(&args, &err) && control_run(&args, &err))
-		/* Threads may be in the middle of anything: no destructor may
-		 * pull GnuTLS away under them. */
+		/* Threads may be in the middle of anything: no destructor may take
+		 * GnuTLS away from them. */
 		_exit(0);
 	log_error("stream", "exit", "reason=%s", err.msg);
 	_exit(1);

@@ -7,7 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Our own user, or root (unix(7), SO_PEERCRED). */
+/* True: the process at the other end runs as our own user or as root (unix(7),
+ * SO_PEERCRED). */
 static inline bool peercred_is_ours(int fd)
 {
 	struct ucred cred;

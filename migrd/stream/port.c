@@ -18,10 +18,11 @@
 #define CALLERS_MAX    64
 #define BACKLOG        128
 #define ACCEPTS_A_TURN 16
-/* Without descriptors a listener stays readable: look again after so long. */
+/* How long to wait when descriptors have run out: the listener stays readable all the
+ * time. */
 #define EXHAUSTED_MS 100
 
-/* One that has connected and not yet said what for. */
+/* A connection that has not sent its line yet. */
 struct caller {
 	TAILQ_ENTRY(caller) link;
 	struct stream_port *port;
@@ -48,7 +49,7 @@ struct stream_port {
 
 /* ---- callers ---------------------------------------------------------- */
 
-/* Returns the descriptor, which is still open. */
+/* Frees CALLER; returns its descriptor, which is still open. */
 static int caller_remove(struct caller *caller)
 {
 	int fd = caller->fd;
@@ -96,9 +97,9 @@ static void caller_claim(struct caller *caller, size_t line_len)
 	close(fd);
 }
 
-/* What follows the line belongs to TLS: so a look first, and then only bytes
- * that are the line's are taken.  Taking a part of a line at once, instead of
- * looking again later, keeps a slow talker from spinning the loop. */
+/* Bytes after the line belong to TLS, so we peek first, and then take only those of the
+ * line.  Taking a part of a line at once, instead of peeking again later, keeps a slow
+ * caller from spinning the loop. */
 static void on_caller_readable(void *data, unsigned ready)
 {
 	struct caller *caller = data;
@@ -143,8 +144,8 @@ static size_t count_prefix(const struct stream_port *port, const char *prefix)
 	return count;
 }
 
-/* The oldest of the network that has the most; of two with as many, of the one
- * whose oldest has waited longer.  64 callers: 4,096 comparisons at worst. */
+/* The oldest caller of the network that has the most callers; if two have as many, of
+ * the one whose oldest has waited longer.  64 callers: 4,096 comparisons at worst. */
 static struct caller *caller_to_lose(struct stream_port *port)
 {
 	struct caller *caller, *found = NULL;
@@ -214,7 +215,7 @@ static void on_connection(void *data, unsigned ready)
 			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 			    errno == ENOMEM)
 				pause_listening(port, errno);
-			/* The others are the caller's own trouble (accept(2)). */
+			/* Other errors concern that one connection only (accept(2)). */
 			return;
 		}
 		if (fault_hit("port.accept", &err))

@@ -2,14 +2,14 @@
 /* stream/port.h -- the one data port of a host.
  *
  * Accepts, reads one plain line (stream/preamble.h) without taking a byte more, and
- * gives the descriptor to whoever claims that move.  A stranger, a wrong id or
- * proof, and one that talks too slowly are closed without an answer.
+ * gives the descriptor to whoever claims that move.  A connection without such a line,
+ * with a wrong id or proof, or that is too slow is closed without an answer.
  *
- * At most 64 connections are in this state at once.  For a new one beyond, the
- * oldest is closed of those that share a network prefix (/24, /64; net_prefix.h)
- * with the most others: a flood pushes out its own, and nobody else's.
+ * At most 64 connections are in this state at once.  If one more comes, the oldest is
+ * closed of those that share a network prefix (/24, /64; net_prefix.h) with the most
+ * others: so a flood displaces only connections of its own network.
  *
- * What was refused is logged once for each address and reason in 10 s, then counted
+ * Refusals are logged once for each address and reason in 10 s, then counted
  * (base/noise.h).
  *
  * Thread: loop.

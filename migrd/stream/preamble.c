@@ -33,7 +33,7 @@ void stream_preamble_key(const char *token, char ret_key[STREAM_PROOF_SIZE])
 	hmac_hex(token, KEY_LABEL, ret_key);
 }
 
-/* All of the line before the proof. */
+/* Prints all of the line before the proof. */
 static void print_head(const struct stream_preamble *preamble, char ret[STREAM_PREAMBLE_MAX])
 {
 	snprintf(ret, STREAM_PREAMBLE_MAX, WORD "%s %s %" PRIu32 " ", preamble->move_id,
@@ -88,7 +88,7 @@ size_t stream_preamble_print(const struct stream_preamble *preamble,
 	return (size_t)snprintf(ret_line, STREAM_PREAMBLE_MAX, "%.94s%s\n", head, preamble->proof);
 }
 
-/* The next word of *TEXT, ended by a blank or, with IS_LAST, by the end. */
+/* Takes the next word of *TEXT, which must end at a blank or, with IS_LAST, at the end. */
 static bool take_word(const char **text, char *ret, size_t size, bool is_last)
 {
 	size_t len = strcspn(*text, " ");
@@ -102,7 +102,7 @@ static bool take_word(const char **text, char *ret, size_t size, bool is_last)
 	return true;
 }
 
-/* One spelling for each number: no sign, no leading zero. */
+/* Each number has one spelling only: no sign, no leading zero. */
 static bool parse_attempt(const char *text, uint32_t *ret)
 {
 	size_t digits = strspn(text, "0123456789");

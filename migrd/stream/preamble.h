@@ -3,11 +3,11 @@
  *
  *   MIGRD2 <move-id> <channel> <attempt> <proof>\n
  *
- * The id of a move can be read by every user, so it opens nothing.  The proof is
- * HMAC-SHA256 (RFC 2104) over all before it, in lower-case hexadecimal; its key is
- * made of the move's one-time token, which only the two coordinators and their
- * streams know.  Attempts are counted from 1, over all connections of a move, and the
- * data port takes each number once, so a line that was overheard is of no use.
+ * Every user can read the id of a move, so it opens nothing.  The proof is HMAC-SHA256
+ * (RFC 2104) over all before it, in lower-case hexadecimal; its key is made of the
+ * move's one-time token, which only the two coordinators and their streams know.
+ * Attempts are counted from 1, over all connections of a move, and the data port takes
+ * each number once, so a line that somebody has overheard is of no use.
  *
  * Thread: any.
  */
@@ -31,24 +31,24 @@ struct stream_preamble {
 	char proof[STREAM_PROOF_SIZE];
 };
 
-/* The key of the proofs.  The token cannot be found from it, so that it may be
- * kept in the records of a move. */
+/* Derives the key of the proofs from the token.  The token cannot be found from the
+ * key, so the key may be kept in the records of a move. */
 void stream_preamble_key(const char *token, char ret_key[STREAM_PROOF_SIZE]);
 /* Fills in the proof. */
 void stream_preamble_prove(struct stream_preamble *preamble, const char *key);
 bool stream_preamble_is_proved(const struct stream_preamble *preamble, const char *key);
 
-/* The attempts of a move that were taken.  Connections that are made at once may come in
- * any order, so a number below the highest is taken too, once, down to 63 below it (the
- * anti-replay window of RFC 4303, 3.4.3). */
+/* The numbers of attempts of a move that were taken.  Connections that are made at the
+ * same time may come in any order, so a number below the highest is taken too, once,
+ * down to 63 below it (the anti-replay window of RFC 4303, 3.4.3). */
 struct stream_attempts {
 	uint32_t highest;
 	uint64_t taken; /* bit N: highest - N */
 };
-/* False: it was taken before, or may have been. */
+/* False: ATTEMPT was taken before, or may have been. */
 bool stream_attempts_take(struct stream_attempts *attempts, uint32_t attempt);
 
-/* The line with its newline; its length. */
+/* Writes the line with its newline; returns its length. */
 size_t stream_preamble_print(const struct stream_preamble *preamble,
 			     char ret_line[STREAM_PREAMBLE_MAX]);
 /* LINE is without its newline and need not end in a NUL.  False: *RET_WHY, a

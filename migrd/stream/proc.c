@@ -27,14 +27,14 @@ struct stream {
 	int fd;            /* control connection, -1: none */
 	struct loop_watch *watch;
 	struct loop_timer *timer; /* the first answer's deadline; 0 ms for early_err */
-	enum stream_cmd awaited;  /* whose reply makes ready() */
+	enum stream_cmd awaited;  /* the request whose reply leads to ready() */
 	struct err early_err;     /* stream_attach() found nothing */
 	bool is_ready_told;
 	struct known_channel channels[TRANSFER_CHANNEL_MAX];
 	size_t channel_count;
-	struct stream_status status; /* of all of them */
-	bool is_reading;             /* its memory must outlive the callbacks of read_all() */
-	bool is_freed;               /* by one of those */
+	struct stream_status status; /* of all channels together */
+	bool is_reading;             /* read_all() runs: the memory must outlive its callbacks */
+	bool is_freed;               /* one of those callbacks has freed it */
 };
 
 static void path_in(const struct stream *stream, const char *name, char ret_path[128])
@@ -63,8 +63,8 @@ static bool send_message(struct stream *stream, const char *msg, size_t len, int
 		ancillary.align.cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(&ancillary.align), &fd, sizeof(int));
 	}
-	/* A process that takes no command for as many as its buffer holds is
-	 * stopped: waiting would only stop us too. */
+	/* A process that leaves as many commands unread as its buffer holds is stopped:
+	 * waiting for it would only stop us too. */
 	if (sendmsg(stream->fd, &hdr, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)len)
 		return err_set(err, ERR_UNAVAILABLE, "migrd-stream takes no commands: %s",
 			       strerror(errno));
@@ -91,7 +91,8 @@ static bool send_request(struct stream *stream, const struct stream_request *req
 	return ok;
 }
 
-/* For what has nobody to tell: its effect is seen in the status, or missed. */
+/* Sends a request for which nobody waits: its effect is seen in the status, or is
+ * missing there. */
 static void send_or_log(struct stream *stream, const struct stream_request *req, int fd)
 {
 	struct err err;
@@ -134,7 +135,7 @@ static void handle_reply(struct stream *stream, const struct stream_report *repo
 			    stream_cmd_name(report->to), report->err.msg);
 }
 
-/* NULL: there are more than there can be. */
+/* Finds the channel NAME, or adds it; NULL: there are too many. */
 static struct known_channel *find_channel(struct stream *stream, const char *name)
 {
 	struct known_channel *channel = stream->channels;
@@ -150,7 +151,7 @@ static struct known_channel *find_channel(struct stream *stream, const char *nam
 	return channel;
 }
 
-/* The state of two channels is that which comes first here. */
+/* The state of two channels together is the one with the lower weight. */
 static unsigned weight(enum stream_channel_state state)
 {
 	static const unsigned weights[] = {
@@ -188,12 +189,12 @@ static void handle_channel(struct stream *stream, const struct stream_report *re
 		return;
 	channel->status = report->status;
 	sum_up(stream);
-	/* Before ready() it is what stream_status() has to say there. */
+	/* Before ready() the owner is not told; it can ask stream_status() there. */
 	if (stream->is_ready_told)
 		stream->cb.status(stream->cb.data, &stream->status);
 }
 
-/* False when there is no more for now. */
+/* False: there is nothing more to read for now. */
 static bool read_one(struct stream *stream)
 {
 	char msg[STREAM_MSG_MAX];
@@ -206,8 +207,8 @@ static bool read_one(struct stream *stream)
 	if (len < 0 && errno == EAGAIN)
 		return false;
 	if (len <= 0) {
-		/* It ends, which the pidfd tells, or another controller has
-		 * taken our place. */
+		/* Either the process ends, which the pidfd tells, or another controller
+		 * has taken our place. */
 		disconnect(stream);
 		return false;
 	}
@@ -247,7 +248,7 @@ static void on_readable(void *data, unsigned ready)
 
 /* ---- its end --------------------------------------------------------- */
 
-/* The last line it wrote says more than any status. */
+/* The last line in the process's log, which says more than any status. */
 static void last_words(const struct stream *stream, char *ret_text, size_t size)
 {
 	CLEANUP(free_charp) char *tail = NULL;
@@ -275,7 +276,7 @@ static void on_exit_of_process(void *data, int status)
 	(void)status;
 	fault_hit("stream.exited", &err);
 	err.code = ERR_NONE;
-	/* What it said before it went comes first. */
+	/* What the process said before its end is handled first. */
 	if (read_all(stream))
 		return;
 	disconnect(stream);
@@ -318,7 +319,7 @@ static struct stream *stream_new(struct loop *loop, const char *dir,
 	return stream;
 }
 
-/* Connects and sends the first request, whose reply makes ready(). */
+/* Connects and sends the first request, whose reply leads to ready(). */
 static bool stream_connect(struct stream *stream, const struct stream_request *req, struct err *err)
 {
 	char path[128];
@@ -364,12 +365,14 @@ struct stream *stream_start(struct loop *loop, const struct stream_config *confi
 	bool ok;
 
 	loop_assert_thread(loop);
-	/* They are idle: nothing is ready before all of them have said so. */
+	/* All channels start as idle, so the sum is not ready before all of them have
+	 * said so. */
 	for (size_t i = 0; i < config->channel_count; i++)
 		(void)find_channel(stream, config->channels[i].name);
 	ok = !fault_hit("stream.start", err) && spawn(stream, config->program, &id, err);
 	if (ok)
-		fault_hit("stream.started", &ignored); /* it runs, and no record knows */
+		fault_hit("stream.started", &ignored); /* the process runs, and no record has it
+							* yet */
 	if (ok)
 		stream->proc = proc_watch(loop, id, on_exit_of_process, stream, err);
 	ok = ok && stream->proc && stream_connect(stream, &req, err);
@@ -445,8 +448,8 @@ void stream_refresh(struct stream *stream)
 
 void stream_kill(struct stream *stream)
 {
-	/* By force: it holds nothing that wants saving, and must not get to
-	 * say close_notify for a QEMU that never finished. */
+	/* By force: the process holds nothing that wants saving, and must not send
+	 * close_notify for a QEMU that never finished. */
 	if (stream->proc)
 		proc_kill(stream->proc, SIGKILL);
 }
@@ -464,7 +467,7 @@ void stream_end_lost(struct loop *loop, const char *dir, struct proc_id id)
 		stream->proc = proc_watch(loop, id, on_exit_of_process, stream, &err);
 		stream_kill(stream);
 	} else if (unix_connect(path, SOCK_SEQPACKET, &stream->fd, &err)) {
-		/* Even one that is still starting finds it there. */
+		/* A process that is still starting finds the command there later. */
 		send_or_log(stream, &req, -1);
 	}
 	stream_free(stream);

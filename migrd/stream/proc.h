@@ -22,10 +22,11 @@ struct stream;
 struct stream_callbacks {
 	/* Once: the process runs and takes commands, or ERR. */
 	void (*ready)(void *data, const struct err *err);
-	/* A channel changed its state; this is all of them, as stream_status() has it. */
+	/* A channel has changed; STATUS is that of all channels, as from
+	 * stream_status(). */
 	void (*status)(void *data, const struct stream_status *status);
-	/* At most once: the process has ended (not after stream_free(), and not
-	 * after a ready() that got ERR: that says it all). */
+	/* At most once: the process has ended.  Not called after stream_free(), nor
+	 * after a ready() that got ERR. */
 	void (*exited)(void *data);
 	void *data;
 };
@@ -34,28 +35,29 @@ struct stream_callbacks {
 struct stream *stream_start(struct loop *loop, const struct stream_config *config,
 			    const struct stream_callbacks *cb, struct proc_id *ret_id,
 			    struct err *err);
-/* Finds a running one again after a restart of the coordinator; its ready()
- * says UNAVAILABLE when there is none. */
+/* Finds a running process again after a restart of the coordinator; ready() says
+ * UNAVAILABLE when there is none. */
 struct stream *stream_attach(struct loop *loop, const char *dir, struct proc_id id,
 			     const struct stream_callbacks *cb);
 /* Hands over an accepted connection of the data port (dst); takes FD. */
 void stream_accept(struct stream *stream, int fd, const char *channel);
 void stream_set_bandwidth(struct stream *stream, uint64_t bytes_per_s);
 void stream_set_link_timeout(struct stream *stream, uint32_t ms);
-/* The data goes out for so long from now, and when we are gone no longer:
+/* Data goes out for MS from now, but no longer than we stay connected.
  * STREAM_LEASE_FOREVER (as at the start) lets it go on without us. */
 void stream_set_lease(struct stream *stream, uint32_t ms);
-/* Of all channels in one, as they were reported last; stream_refresh() asks for a new
- * report.  The state is FAILED when one has failed, then IDLE when one is, OPEN when one
- * is, READY; CLOSED when all are.  The bytes are sums, the error is the first. */
+/* The status of all channels together, as they were reported last; stream_refresh()
+ * asks for a new report.  The state is FAILED when one has failed, then IDLE when one
+ * is, OPEN when one is, READY; CLOSED when all are.  The bytes are sums, the error is
+ * the first. */
 const struct stream_status *stream_status(const struct stream *stream);
 void stream_refresh(struct stream *stream);
 /* Ends the process: QEMU sees its connection close. */
 void stream_kill(struct stream *stream);
-/* Ends the process of an earlier life of the coordinator.  An empty ID (a crash
- * between start and record): it is told so on its control socket. */
+/* Ends a process that an earlier run of the coordinator started.  If ID is empty (a
+ * crash between start and record), the process is told to quit on its control socket. */
 void stream_end_lost(struct loop *loop, const char *dir, struct proc_id id);
-/* Lets go of it; the process runs on. */
+/* Lets go of the process, which runs on. */
 void stream_free(struct stream *stream);
 
 #endif

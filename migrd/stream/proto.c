@@ -7,10 +7,10 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-/* Half an hour: a link that is silent for longer is no link. */
+/* Half an hour: a link that is silent for longer counts as dead in any case. */
 #define LINK_TIMEOUT_MAX_MS 1800000
 #define LINK_TIMEOUT_MIN_MS 100
-/* As much as [move] prepare_timeout_ms may be. */
+/* The maximum of [move] prepare_timeout_ms. */
 #define CONNECT_TIMEOUT_MAX_MS 3600000
 
 /* ---- names ----------------------------------------------------------- */

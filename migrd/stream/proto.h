@@ -1,31 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* stream/proto.h -- what a coordinator and migrd-stream(8) say to each other.
+/* stream/proto.h -- the messages between a coordinator and migrd-stream(8).
  *
- * The control socket is a UNIX SOCK_SEQPACKET one in the move's directory; one
- * packet is one JSON object of at most STREAM_MSG_MAX bytes:
+ * The control socket is a UNIX SOCK_SEQPACKET one in the move's directory; one packet
+ * is one JSON object of at most STREAM_MSG_MAX bytes:
  *
  *   {"cmd":"configure", side, move, dir, ca, cert, key, peer, data_address,
  *    token, link_timeout_ms, connect_timeout_ms, bandwidth_bytes_per_s,
  *    channels}                          once, first; channels: rows of
  *                                       wire/transfer_channel.h, none: RAM's
  *   {"cmd":"accept","channel":"ram"}    dst; the descriptor travels beside it
- *   {"cmd":"limit","bytes_per_s":N}     0: none
+ *   {"cmd":"limit","bytes_per_s":N}     0: no limit
  *   {"cmd":"link-timeout","ms":N}
- *   {"cmd":"lease","ms":N}              data goes out for so long, then waits for
- *                                       another; it ends with the connection too
+ *   {"cmd":"lease","ms":N}              data goes out for N ms, then waits for the
+ *                                       next lease; ends with the connection too
  *   {"cmd":"status"}                    an event for each channel, then the reply
  *   {"cmd":"quit"}
  *
  * Each request gets one {"event":"reply","to":CMD} with "code" and "error" if it
- * failed.  At any time comes {"event":"channel", channel, state, bytes_out,
- * bytes_in, error}: a channel has changed.  States that follow quickly may be
- * reported as the last of them only.  Unknown members are skipped.
+ * failed.  At any time {"event":"channel", channel, state, bytes_out, bytes_in, error}
+ * may come: that channel has changed.  Of several changes in quick succession perhaps
+ * only the last is reported.  Unknown members are skipped.
  *
- * The network side begins with one plain line (stream/preamble.h); then TLS, in
- * which the source first sends the token and a newline and the destination answers
- * with one byte, STREAM_TOKEN_OK or STREAM_TOKEN_REFUSED.  Then, on a channel on which
- * the destination's QEMU speaks first, the source sends one byte STREAM_OPEN when its
- * QEMU has connected; all else is QEMU's.
+ * The network side begins with one plain line (stream/preamble.h); then TLS, in which
+ * the source first sends the token and a newline and the destination answers with one
+ * byte, STREAM_TOKEN_OK or STREAM_TOKEN_REFUSED.  Then, on a channel on which the
+ * destination's QEMU speaks first, the source sends one byte STREAM_OPEN when its QEMU
+ * has connected; all else is QEMU's.
  *
  * Thread: any.
  */
@@ -50,8 +50,8 @@ enum stream_side { STREAM_SRC, STREAM_DST };
 
 #define STREAM_ADDRESS_SIZE 272 /* HOST:PORT, a DNS name has 253 */
 
-/* What migrd-stream is started with; it travels over its control socket, so no
- * secret is on a command line. */
+/* The configuration of migrd-stream.  It travels over the control socket, so no secret
+ * is on a command line. */
 struct stream_config {
 	enum stream_side side;
 	char move_id[ID_UUID_SIZE];
@@ -61,11 +61,11 @@ struct stream_config {
 	char peer_id[ID_NAME_SIZE];             /* host id its certificate must name */
 	char data_address[STREAM_ADDRESS_SIZE]; /* src: "HOST:PORT" of the peer's data port */
 	char token[ID_TOKEN_SIZE];              /* of this move */
-	uint32_t link_timeout_ms;               /* unacknowledged data for so long: dead link */
-	uint32_t connect_timeout_ms;            /* src: to the token's answer; 0: 10 s */
+	uint32_t link_timeout_ms;               /* unacknowledged data for this long: dead link */
+	uint32_t connect_timeout_ms;            /* src: until the answer to the token; 0: 10 s */
 	uint64_t bandwidth_bytes_per_s;         /* 0: no limit */
 	struct transfer_channel channels[TRANSFER_CHANNEL_MAX];
-	size_t channel_count; /* 0: RAM's alone, as coordinators before channels were rows */
+	size_t channel_count; /* 0: RAM's alone, sent by older coordinators */
 };
 
 enum stream_channel_state {
@@ -95,7 +95,7 @@ enum stream_cmd {
 	STREAM_CMD_QUIT,
 };
 
-/* A lease without end, as it is before the first; 0 ends the present one. */
+/* A lease without end, as before the first lease; 0 ends the present lease. */
 #define STREAM_LEASE_FOREVER UINT32_MAX
 
 struct stream_request {
@@ -107,8 +107,8 @@ struct stream_request {
 };
 
 const char *stream_cmd_name(enum stream_cmd cmd);
-/* A packet, ended by a NUL that RET_LEN does not count; TOO_LARGE if it does
- * not fit. The caller wipes it when it holds a token. */
+/* Prints a packet, ended by a NUL that RET_LEN does not count; TOO_LARGE if it does not
+ * fit.  The caller wipes it if it holds a token. */
 bool stream_request_print(const struct stream_request *req, char ret_msg[STREAM_MSG_MAX],
 			  size_t *ret_len, struct err *err);
 bool stream_request_parse(const void *msg, size_t len, struct stream_request *ret, struct err *err);

@@ -8,8 +8,8 @@
 
 #include "base/mem.h"
 
-/* What a UNIX socket holds at most by default is 208 KiB
- * (net.core.wmem_default): more is never there to be read at once. */
+/* A UNIX socket holds at most 208 KiB by default (net.core.wmem_default), so one read
+ * never gets more. */
 #define BUF_BYTES ((size_t)256 * 1024)
 
 struct pump {
@@ -19,8 +19,9 @@ struct pump {
 	char *out_buf, *in_buf;
 };
 
-/* The descriptor does not block, so that run_in() can see when there is no more;
- * waiting is done here, without an end: a dead link makes itself heard. */
+/* Waits for the link, without a deadline: a dead link ends the wait with an error.  The
+ * descriptor does not block, so that run_in() can see when there is nothing more to
+ * read. */
 static void await_link(struct pump *pump, short events)
 {
 	struct pollfd pfd = { .fd = pump->link->fd, .events = events };
@@ -48,7 +49,7 @@ static bool send_record(struct pump *pump, const char *data, size_t len)
 			      link_reason(pump->link, (int)rc));
 		return false;
 	}
-	/* A record goes whole or not at all. */
+	/* A record is sent whole or not at all. */
 	atomic_fetch_add(&pump->channel->bytes_out, (uint64_t)rc);
 	return true;
 }
@@ -126,9 +127,8 @@ static bool write_qemu(struct pump *pump, const char *data, size_t len)
 	return true;
 }
 
-/* Gathers records for as long as more are there, and writes when the next would
- * have to be waited for: QEMU is woken once for many records, and none is held
- * back. */
+/* Gathers records while more are there, and writes before it would have to wait for the
+ * next: QEMU is woken once for many records, and none is held back. */
 static void run_in(struct pump *pump)
 {
 	size_t held = 0;
@@ -156,7 +156,7 @@ static void run_in(struct pump *pump)
 		channel_break(pump->channel, "the connection to the other host: %s",
 			      link_reason(pump->link, (int)len));
 	else
-		/* A QEMU that has gone already needs no end of file. */
+		/* Fails if QEMU is gone already, which then needs no end of file. */
 		(void)shutdown(pump->qemu_fd, SHUT_WR);
 }
 
