@@ -11,7 +11,7 @@
 
 /* ---- which drive it is ----------------------------------------------------- */
 
-/* Of drives of QEMU only those of CDs have a tray (BlockInfo's tray_open). */
+/* Of QEMU's drives only CD drives have a tray (BlockInfo's tray_open). */
 static bool is_drive(struct json_object *block)
 {
 	return json_object_is_type(block, json_type_object) &&
@@ -29,7 +29,7 @@ static bool has_id(struct json_object *block, const char *id)
 	return strcmp(qdev, id) == 0;
 }
 
-/* The name of its -drive, which QEMU gives to one that has none. */
+/* ID is the name of the drive's -drive; QEMU gives a name to one that has none. */
 static bool has_name(struct json_object *block, const char *id)
 {
 	const char *device = json_get_str(block, "device");
@@ -55,7 +55,7 @@ static struct json_object *find_id(struct json_object *blocks, const char *id)
 	return block ? block : find(blocks, id, has_name);
 }
 
-/* It is a drive of DEF by its id, or another device of it. */
+/* BLOCK is a CD drive of DEF by its id, or another device of DEF. */
 static bool is_known(struct json_object *blocks, struct json_object *block,
 		     const struct vm_def *def)
 {
@@ -68,7 +68,8 @@ static bool is_known(struct json_object *blocks, struct json_object *block,
 	return false;
 }
 
-/* The N-th drive that DEF does not name, of COUNT in all; NULL: there are more or less. */
+/* The N-th CD drive that DEF does not name; NULL if there are not exactly COUNT of
+ * them. */
 static struct json_object *find_stranger(struct json_object *blocks, const struct vm_def *def,
 					 size_t n, size_t count)
 {
@@ -86,8 +87,8 @@ static struct json_object *find_stranger(struct json_object *blocks, const struc
 	return seen == count ? found : NULL;
 }
 
-/* QEMU tells of its drives in the order in which they were made, and an adopted definition
- * has them in that order too (adopt/cdrom.c). */
+/* QEMU lists drives in the order in which they were made, and an adopted definition has
+ * them in that order too (adopt/cdrom.c). */
 static struct json_object *find_in_order(struct json_object *blocks, const struct vm_def *def,
 					 size_t index)
 {

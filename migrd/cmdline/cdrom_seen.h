@@ -13,24 +13,25 @@
 struct cdrom_seen {
 	const char *qdev; /* names the drive in commands */
 	bool is_open;     /* the tray */
-	bool is_locked;   /* by the guest: it opens only for itself, or by force */
+	bool is_locked;   /* by the guest: the tray opens only for the guest, or by force */
 	const char *node; /* of the medium; NULL: the drive is empty */
 	const char *path, *format;
 };
 
-/* The drive of DEF->cdroms[INDEX], by its id or by the name of its -drive; one that somebody
- * else started may have neither: those are found by their order, if as many are left over as
- * DEF has.  False: it is not there. */
+/* Finds the drive of DEF->cdroms[INDEX], by its id or by the name of its -drive.  In a
+ * QEMU that somebody else started drives may have neither: those are found by their
+ * order, if as many are left over as DEF has.  False: the drive is not there. */
 bool cdrom_seen_find(struct json_object *blocks, const struct vm_def *def, size_t index,
 		     struct cdrom_seen *ret);
 /* The medium is the file PATH in FORMAT; PATH "": there is none. */
 bool cdrom_seen_has(const struct cdrom_seen *seen, const char *path, int format);
-/* Takes medium and tray over.  INVALID: the medium is none that a definition can name;
- * then only the tray is taken.  *RET_CHANGED is set where something differed, and else
- * left alone. */
+/* Takes medium and tray over into CDROM.  INVALID: a definition cannot name this
+ * medium; then only the tray is taken over.  *RET_CHANGED is set if something differed,
+ * and else left alone. */
 bool cdrom_seen_take(const struct cdrom_seen *seen, struct vm_def_cdrom *cdrom, bool *ret_changed,
 		     struct err *err);
-/* All drives of DEF have the media that it says.  CONFLICT, naming the first that has not. */
+/* True: all CD drives of DEF have the media that it says; else CONFLICT, naming the
+ * first that has not. */
 bool cdrom_seen_check(struct json_object *blocks, const struct vm_def *def, struct err *err);
 
 #endif

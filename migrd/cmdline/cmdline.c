@@ -78,8 +78,8 @@ static void add_memory(struct cmdline *cl, const struct vm_def *def)
 		addf(cl, "-m", "%" PRIu64 "M", def->memory_mib);
 }
 
-/* The topology is said, since a vCPU is added by its place in it, and some guests
- * count sockets for their licence. */
+/* Gives the topology explicitly, since a vCPU is added by its place in it, and some
+ * guests count sockets for their licence. */
 static void add_vcpus(struct cmdline *cl, const struct vm_def *def)
 {
 	if (def->max_vcpus)
@@ -110,7 +110,7 @@ static void add_machine(struct cmdline *cl, const struct vm_def *def)
 	     vm_def_panic_names[def->actions.panic], vm_def_watchdog_names[def->actions.watchdog]);
 }
 
-/* Not by -mon: QEMU 11.1 prints at each start that it is deprecated. */
+/* Not by -mon: QEMU 11.1 prints at each start that -mon is deprecated. */
 static void add_monitor(struct cmdline *cl, const char *chardev, bool is_qmp)
 {
 	addf(cl, is_qmp ? "-qmp" : "-monitor", "chardev:%s", chardev);
@@ -152,8 +152,8 @@ static void add_device(struct cmdline *cl, const struct vm_def *def, struct vm_d
 	plug_fini(&plug);
 }
 
-/* Eight functions of a slot, so that they take few slots.  The firmware keeps
- * room behind each for what may come. */
+/* Eight hot-plug ports share a slot, as its functions, so that they take few slots.
+ * The firmware reserves room behind each port for devices that may come. */
 static void add_ports(struct cmdline *cl, const struct vm_def *def)
 {
 	for (unsigned i = 0; i < def->hotplug_ports; i++) {
@@ -180,7 +180,8 @@ static void add_serial(struct cmdline *cl, const struct vm_def_serial *serial,
 		addf(cl, "-chardev", "file,id=serial0,path=%s,append=on", path);
 		break;
 	case VM_DEF_SERIAL_TYPE_SOCKET:
-		/* The collector may be away: the guest starts, and QEMU goes on trying. */
+		/* The program that collects the output may be away: the guest starts,
+		 * and QEMU goes on trying to connect. */
 		addf(cl, "-chardev", "socket,id=serial0,path=%s,server=off,%s", path,
 		     features->has_reconnect_ms ? "reconnect-ms=1000" : "reconnect=1");
 		break;
@@ -197,7 +198,8 @@ static void add_guest_agent(struct cmdline *cl, const struct cmdline_fds *fds)
 	     "name=org.qemu.guest_agent.0");
 }
 
-/* A pseudo-terminal is what a terminal was to a QEMU that somebody started by hand. */
+/* A monitor on the terminal of a QEMU that somebody started by hand becomes one on a
+ * pseudo-terminal. */
 static void add_extra_monitor(struct cmdline *cl, const struct vm_def_monitor *monitor, int fd)
 {
 	char id[sizeof("monitor-") + VM_DEF_ID_SIZE];

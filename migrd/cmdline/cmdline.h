@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* cmdline/cmdline.h -- a VM definition becomes a QEMU command line.
+/* cmdline/cmdline.h -- makes a QEMU command line of a VM definition.
  *
  * A pure function: the same definition gives the same guest on every host and every
- * version of QEMU, with every PCI address pinned (an extra device would shift the automatic slots).
- * Thread: any.  Source: qemu-system-x86_64(1).
+ * version of QEMU, with every PCI address pinned (an extra device would shift the
+ * automatic slots).  Thread: any.  Source: qemu-system-x86_64(1).
  */
 #ifndef MIGRD_CMDLINE_CMDLINE_H
 #define MIGRD_CMDLINE_CMDLINE_H
@@ -13,7 +13,7 @@
 #include "cmdline/features.h"
 #include "wire/vm_def.h"
 
-/* Listening sockets that QEMU inherits; -1: none. */
+/* Descriptors that QEMU inherits, listening sockets but for NIC; -1: none. */
 struct cmdline_fds {
 	int monitor[2];
 	int agent;
@@ -28,7 +28,7 @@ struct cmdline_fds {
 		}                                      \
 	}
 
-/* Every QEMU of migrd is confined so. */
+/* The -sandbox of every QEMU of migrd. */
 #define CMDLINE_SANDBOX "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
 struct cmdline_args {
@@ -42,7 +42,7 @@ struct cmdline_args {
 
 struct cmdline;
 
-/* Always stopped (-S): it is for us to let a guest run. */
+/* QEMU starts with the guest stopped (-S): migrd decides when the guest runs. */
 struct cmdline *cmdline_build(const struct cmdline_args *args);
 /* Ended by NULL; owned by CMDLINE. */
 const char *const *cmdline_argv(const struct cmdline *cmdline);

@@ -13,7 +13,7 @@
 
 static const struct {
 	const char *command;
-	uint32_t kinds; /* it tells of: bits of enum vm_def_kind */
+	uint32_t kinds; /* that it tells of: bits of enum vm_def_kind */
 } queries[SEEN_COUNT] = {
 	[SEEN_QOM] = { "qom-list", UINT32_MAX },
 	[SEEN_PCI] = { "query-pci", 1u << VM_DEF_KIND_DISK | 1u << VM_DEF_KIND_NIC |
@@ -29,7 +29,7 @@ const char *seen_command(enum seen_query query)
 	return queries[query].command;
 }
 
-/* Where QEMU keeps the devices that were given an id. */
+/* QEMU keeps the devices that were given an id in /machine/peripheral. */
 struct json_object *seen_arguments(enum seen_query query)
 {
 	struct json_object *args;
@@ -91,7 +91,7 @@ static bool has_id(const struct seen *seen, const char *id)
 
 /* ---- PCI ----------------------------------------------------------------- */
 
-/* Where one device sits, as a pci_address has it: "" for elsewhere. */
+/* The place of DEVICE, written as a pci_address; "" if it is none that one can name. */
 static void format_place(struct json_object *device, const char *bridge, char ret[VM_DEF_PCI_SIZE])
 {
 	int64_t slot = json_get_int(device, "slot", -1);
@@ -109,7 +109,7 @@ static void format_place(struct json_object *device, const char *bridge, char re
 	}
 }
 
-/* By ID, or by ADDRESS; the other is NULL.  Its place goes to *RET. */
+/* Finds a device by ID or by ADDRESS; the other is NULL.  Its place goes to RET. */
 static bool find_pci(struct json_object *devices, const char *bridge, const char *id,
 		     const char *address, unsigned depth, char ret[VM_DEF_PCI_SIZE])
 {
@@ -152,7 +152,7 @@ static bool is_pci_place_taken(const struct seen *seen, const char *address)
 
 /* ---- memory and CPUs ----------------------------------------------------- */
 
-/* By ID, or by its slot if that is NULL. */
+/* Finds a memory device by ID, or by SLOT if ID is NULL. */
 static struct json_object *find_memory(const struct seen *seen, const char *id, uint64_t slot)
 {
 	struct json_object *list = seen->answers[SEEN_MEMORY];
@@ -206,7 +206,7 @@ static bool is_place_taken(const struct seen *seen, const struct vm_def *def,
 	return false;
 }
 
-/* Each of its queries was answered. */
+/* True: each query that tells of KIND was answered. */
 static bool is_told_of(const struct seen *seen, enum vm_def_kind kind)
 {
 	for (size_t i = 0; i < SEEN_COUNT; i++)

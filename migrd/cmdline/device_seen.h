@@ -21,14 +21,14 @@ struct json_object *seen_arguments(enum seen_query query); /* a new object or NU
 bool seen_is_wanted(enum seen_query query, const struct vm_def *def);
 void seen_fini(struct seen *seen);
 
-/* The list of devices with an id is there: without it nothing can be said. */
+/* The list of devices with an id was answered: without it nothing can be said. */
 bool seen_is_known(const struct seen *seen);
-/* Neither its id nor anything in its place is there.  A device that somebody else
- * started need not have our id. */
+/* The queries about its kind were answered, and have neither the id of DEV nor anything
+ * in its place.  A device that somebody else started need not have our id. */
 bool seen_is_gone(const struct seen *seen, const struct vm_def *def, struct vm_def_device dev);
-/* What is in the CD drives; NULL: that was not told. */
+/* The answer about media of CD drives; NULL: there is none. */
 struct json_object *seen_media(const struct seen *seen);
-/* Takes over where it is. */
+/* Takes over the place of DEV into DEF. */
 void seen_take_place(const struct seen *seen, struct vm_def *def, struct vm_def_device dev);
 
 #endif

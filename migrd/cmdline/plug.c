@@ -18,7 +18,7 @@ void plug_port_id(char *ret_id, size_t size, unsigned port)
 	snprintf(ret_id, size, VM_DEF_OWN_PREFIX "port%u", port);
 }
 
-/* Without a bus it is the root bus of both q35 (pcie.0) and i440fx (pci.0). */
+/* Without a bus QEMU takes the root bus, on q35 (pcie.0) and on i440fx (pci.0). */
 static void add_address(struct json_object *args, const char *pci_address)
 {
 	unsigned port = vm_def_port(pci_address);
@@ -104,7 +104,7 @@ struct json_object *plug_medium(const char *node, const char *path, int format)
 	return args;
 }
 
-/* On i440fx the channels are the buses ide.0 and ide.1, on q35 each port is one. */
+/* On i440fx the two channels are the buses ide.0 and ide.1; on q35 each port is a bus. */
 static void add_unit(struct plug *plug, const struct vm_def_cdrom *cdrom)
 {
 	bool is_ide = cdrom->bus == VM_DEF_CDROM_BUS_IDE;
@@ -202,8 +202,8 @@ static void plug_memory(struct plug *plug, const struct vm_def *def, size_t inde
 		json_add_uint(plug->device_args, "addr", memory->address);
 }
 
-/* The cores of one socket: cmdline/cmdline.c. The features of `cpu_model' are those
- * of every CPU of the type. */
+/* vCPUs are the cores of one socket (cmdline/cmdline.c).  The features in `cpu_model'
+ * hold for every CPU of the type, so only the type is named here. */
 static void plug_vcpu(struct plug *plug, const struct vm_def *def, size_t index)
 {
 	const struct vm_def_vcpu_device *vcpu = &def->vcpu_devices[index];
