@@ -22,14 +22,14 @@ struct check_env {
 	const char *host_id;
 	const char *run_dir;
 	const char *log_dir;
-	const struct newest *newest; /* NULL: nothing is in doubt */
+	const struct newest *newest; /* NULL: the records are not in doubt */
 };
 
 struct check;
 
 struct check *check_new(const struct check_env *env);
-/* A check under way is answered with UNAVAILABLE before it returns.  Before the
- * VMs, moves and peers of ENV are freed.  Accepts NULL. */
+/* Call before the VMs, moves and peers of ENV are freed.  A check under way is answered
+ * with UNAVAILABLE before this returns.  Accepts NULL. */
 void check_free(struct check *check);
 
 /* Called once, on the loop, never from inside check_run(): REPORT (the API's

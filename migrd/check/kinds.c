@@ -17,7 +17,7 @@ void check_findings_fini(struct check_findings *findings)
 	*findings = (struct check_findings){ 0 };
 }
 
-/* Where a finding goes that nobody will see. */
+/* Counts a finding for which there is no room. */
 static struct check_finding *left_out(struct check_findings *findings)
 {
 	findings->left_out++;
@@ -43,7 +43,8 @@ struct check_finding *check_findings_add(struct check_findings *findings,
 #define SAY(finding, member, ...) \
 	snprintf((finding)->member, sizeof((finding)->member), __VA_ARGS__)
 
-/* What rests on an absence is proven only when all was looked at. */
+/* A repair that rests on the absence of something is safe only if everything was looked
+ * at. */
 static void set_safe(struct check_finding *finding, const struct check_view *view, bool is_proven,
 		     const char *repair, const char *otherwise)
 {
@@ -72,7 +73,7 @@ static bool is_known_qemu(const struct check_vm *vm, const struct check_process 
 		(vm->id.pid == process->id.pid && vm->id.start_time == process->id.start_time));
 }
 
-/* What the peers know of a VM, to be put behind other words. */
+/* Writes what the peers know of a VM, to be appended to other text. */
 static void say_claims(const struct check_view *view, const char *uuid, char *text, size_t size)
 {
 	for (size_t i = 0; i < view->peer_count; i++) {
@@ -308,8 +309,8 @@ static void say_double_claim(const struct check_view *view, const struct check_v
 		    is_ours ? other->name : vm->name);
 }
 
-/* While a move holds the VM on either side, both have it by right: the move
- * decides. */
+/* No double claim while a move holds the VM on either side: then both hosts rightly
+ * have it, and the move decides. */
 static bool is_double_claim(const struct check_vm *vm, const struct peer_vm *other)
 {
 	return vm && strcmp(vm->uuid, other->uuid) == 0 && !vm->is_incoming && !vm->is_former &&
@@ -384,7 +385,8 @@ static void judge_entry(const struct check_view *view, const struct check_entry 
 		 why_not_safe(view, entry));
 }
 
-/* What belongs to a QEMU that this check tells of is told there. */
+/* A directory whose QEMU lives is no finding of its own: the finding about that QEMU,
+ * if there is one, covers it. */
 static void find_vm_dir(const struct check_view *view, const struct check_kind *kind,
 			struct check_findings *findings)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* check/kinds.h -- what should not be on a host, as one table.
  *
- * Each row finds one kind of thing in a view, says in words what is known and
- * what may be done, and whether a repair is provably safe; a row without a
- * repair is for people.  No row ever ends a QEMU that may run a guest.
+ * Each row finds one kind of thing in a view, says in words what is known and what may
+ * be done, and whether a repair is provably safe; what a row without a repair finds is
+ * left to people.  No row ever ends a QEMU that may run a guest.
  */
 #ifndef MIGRD_CHECK_KINDS_H
 #define MIGRD_CHECK_KINDS_H
@@ -18,10 +18,10 @@ struct check_finding {
 	const struct check_kind *kind;
 	char object[CHECK_PATH_SIZE + CHECK_ENTRY_SIZE]; /* a path, "process 4711", "VM g1" */
 	char key[ID_UUID_SIZE];                          /* of the VM or move, or "" */
-	struct proc_id process;                          /* pid 0: it is about none */
+	struct proc_id process;                          /* pid 0: the finding is about none */
 	char explanation[ERR_MSG_SIZE + 1024];          /* what is known, with the reason */
 	char remedy[512]; /* what would be done, or what a person may do */
-	bool is_safe;     /* to repair: provably */
+	bool is_safe;     /* the repair is provably safe */
 	enum check_repair repair;
 	struct err err; /* of a repair that failed */
 };
@@ -33,7 +33,8 @@ struct check_findings {
 };
 
 void check_findings_fini(struct check_findings *findings);
-/* A new one, in which all else is empty; NULL: there are too many, and it is counted. */
+/* Adds a finding, in which all else is empty; NULL: there are too many, and `left_out'
+ * counts it. */
 struct check_finding *check_findings_add(struct check_findings *findings,
 					 const struct check_kind *kind, const char *key);
 
@@ -41,23 +42,23 @@ struct check_env; /* check/check.h */
 
 struct check_kind {
 	const char *name; /* in the API */
-	/* What lives for a moment only, such as a QEMU that is about to end: it is
-	 * told only when a second look finds it too. */
+	/* Such a thing may last for a moment only, like a QEMU that is about to end: it
+	 * is reported only if a second look finds it too. */
 	bool is_fleeting;
 	/* Pure; any thread. */
 	void (*find)(const struct check_view *view, const struct check_kind *kind,
 		     struct check_findings *findings);
-	/* Looks again at the records of now, then removes it.  NULL: never.
-	 * Thread: loop. */
+	/* Checks the present records again, then removes what was found.  NULL: there
+	 * is no repair.  Thread: loop. */
 	bool (*repair)(const struct check_env *env, const struct check_finding *finding,
 		       struct err *err);
 };
 
 extern const struct check_kind check_kinds[]; /* ended by a NULL name */
 
-/* All rows of the table on VIEW, into empty FINDINGS. */
+/* Applies all rows of the table to VIEW; FINDINGS must be empty. */
 void check_find(const struct check_view *view, struct check_findings *findings);
-/* Drops what is fleeting and not in EARLIER, a look before. */
+/* Drops the fleeting findings that are not in EARLIER, those of an earlier look. */
 void check_confirm(struct check_findings *findings, const struct check_findings *earlier);
 bool check_needs_second_look(const struct check_findings *findings);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Two guests of this host with one MAC address. */
+/* Finds pairs of guests of this host that have a MAC address in common. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is provably safe to repair.  Time has passed since the look, and only
- * this thread makes VMs, moves and their processes: so the records of now are
- * asked again, and nothing comes between that and the removal. */
+/* Repairs what is provably safe to repair.  Time has passed since the look, so the
+ * present records are asked again.  Only this thread makes VMs, moves and their
+ * processes, so nothing comes between that and the removal. */
 #include <errno.h>
 #include <signal.h>
 
@@ -54,7 +54,7 @@ static void on_exit_seen(void *data, int status)
 	(void)status;
 }
 
-/* By pid and start time, so that no other process is hit. */
+/* Kills the process by pid and start time, so that no other process is hit. */
 static bool end_process(struct loop *loop, struct proc_id id, struct err *err)
 {
 	struct proc *proc = proc_watch(loop, id, on_exit_seen, NULL, err);

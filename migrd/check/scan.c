@@ -12,8 +12,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-#define PROCESSES_MAX 1024        /* ours */
-#define PROC_MAX      200000      /* of all; the kernel's own limit is 4 million */
+#define PROCESSES_MAX 1024        /* processes of migrd */
+#define PROC_MAX      200000      /* processes of the host; the kernel's own limit is 4 million */
 #define ENTRIES_MAX   4096        /* of each directory */
 #define IN_ENTRY_MAX  64          /* files in one of those */
 #define SOCKETS_MAX   200000      /* lines of /proc/net/unix */
@@ -26,7 +26,7 @@ static void note_gap(struct check_seen *seen, const char *fmt, ...)
 	va_list ap;
 
 	if (seen->gap[0])
-		return; /* the first is enough: it is not whole */
+		return; /* one gap is enough: the scan is incomplete */
 	va_start(ap, fmt);
 	vsnprintf(seen->gap, sizeof(seen->gap), fmt, ap);
 	va_end(ap);
@@ -53,7 +53,7 @@ static const char *next_arg(const char *arg, const char *end)
 	return arg < end && memchr(arg, '\0', (size_t)(end - arg)) ? arg : NULL;
 }
 
-/* "DIR/KEY/REST": KEY. */
+/* Gets KEY if PATH is "DIR/KEY/REST". */
 static bool key_below(const char *dir, const char *path, char ret_key[ID_NAME_SIZE])
 {
 	size_t dir_len = strlen(dir), key_len;
@@ -76,7 +76,7 @@ static void set_program(struct check_process *process, const char *path)
 	snprintf(process->program, sizeof(process->program), "%s", slash ? slash + 1 : path);
 }
 
-/* Of "guest=NAME,..." (qemu(1), -name). */
+/* VALUE is "guest=NAME,..." (qemu(1), -name). */
 static void set_name(struct check_process *process, const char *value)
 {
 	const char *name = strncmp(value, "guest=", 6) == 0 ? value + 6 : value;
@@ -137,7 +137,7 @@ static ssize_t read_start(const char *path, char *buf, size_t size)
 	return n < 0 ? -1 : (ssize_t)len;
 }
 
-/* Our QEMUs run as we do: another user's process is none of ours. */
+/* Our QEMUs run as the same user as we do, so a process of another user is not ours. */
 static bool may_be_ours(pid_t pid)
 {
 	char path[32];
@@ -163,7 +163,7 @@ static bool parse_process(const struct check_dirs *dirs, pid_t pid, const char *
 	return check_parse_stream(text, len, log, dirs->moves, ret);
 }
 
-/* The start time is read before and after, so that all is of one process. */
+/* The start time is read before and after, so that all that was read is of one process. */
 static void look_at_process(struct check_seen *seen, const struct check_dirs *dirs, pid_t pid,
 			    char *buf)
 {
@@ -236,8 +236,9 @@ static bool ends_with(const char *name, const char *end)
 	return len > end_len && strcmp(name + len - end_len, end) == 0;
 }
 
-/* QEMU holds a lock on its pid file for as long as it lives (util/oslib-posix.c,
- * qemu_write_pidfile): better proof than the number in it. */
+/* NAME is a file that migrd or QEMU puts into such a directory.  For the pid file the
+ * lock counts, which QEMU holds while it lives (util/oslib-posix.c,
+ * qemu_write_pidfile): that is better proof than the number in the file. */
 static bool is_ours(const char *dir, const char *name, struct check_entry *entry)
 {
 	CLEANUP(free_charp) char *path = xasprintf("%s/%s", dir, name);
@@ -341,7 +342,8 @@ static void mark_used(struct check_seen *seen, enum check_place place, const cha
 	}
 }
 
-/* The eighth column is the path, if it has one (proc(5), /proc/net/unix). */
+/* The path of the socket is the eighth column of LINE, if the socket has one (proc(5),
+ * /proc/net/unix). */
 static const char *socket_path(char *line)
 {
 	char *path = strchr(line, '/');
@@ -351,8 +353,8 @@ static const char *socket_path(char *line)
 	return path;
 }
 
-/* The kernel names each bound socket that is open: a file left by a dead process
- * is not among them. */
+/* The kernel lists the bound sockets that are open: a file left by a dead process is
+ * not among them. */
 static void scan_sockets(struct check_seen *seen, const struct check_dirs *dirs)
 {
 	CLEANUP(fclosep) FILE *file = fopen("/proc/net/unix", "re");
@@ -378,8 +380,8 @@ static void scan_sockets(struct check_seen *seen, const struct check_dirs *dirs)
 
 /* ---- all ------------------------------------------------------------------------- */
 
-/* Directories first: what is then seen to be free was free of a process that
- * came before it. */
+/* Directories first: a process that starts during the scan is then still seen.  The
+ * other way round, its directory would seem to belong to none. */
 struct check_seen *check_scan_blocking(const struct check_dirs *dirs)
 {
 	struct check_seen *seen = xnew(struct check_seen);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* check/scan.h -- what there is on this host: processes, directories, logs.
+/* check/scan.h -- finds what there is on this host: processes, directories, logs.
  *
- * It only looks: no socket is connected to, no lock taken, no process touched.
- * Everything it reads is bounded; what it could not look at is said in `gap',
- * and then nothing that rests on an absence is proven.
+ * The scan only looks: no socket is connected to, no lock taken, no process touched.
+ * Everything it reads is bounded.  What could not be looked at is said in `gap'; then
+ * the absence of something proves nothing.
  *
  * Thread: any; it waits for /proc and a local disk.
  */
@@ -22,7 +22,7 @@ struct check_process {
 	bool is_stream;
 	bool is_incoming;           /* QEMU: it was started to wait for a guest */
 	char key[ID_NAME_SIZE];     /* directory below RUN_DIR/vms or RUN_DIR/moves */
-	char program[ID_NAME_SIZE]; /* without its directory, for the words */
+	char program[ID_NAME_SIZE]; /* without its directory, for messages */
 	char uuid[ID_UUID_SIZE];    /* QEMU: as its arguments say, or "" */
 	char name[ID_NAME_SIZE];
 };
@@ -34,7 +34,7 @@ struct check_entry {
 	enum check_place place;
 	char name[CHECK_ENTRY_SIZE];
 	char key[ID_UUID_SIZE]; /* of a VM or move; "": it is named after none */
-	bool is_ours;           /* nothing is in it but what migrd and QEMU put there */
+	bool is_ours;           /* it holds only what migrd and QEMU put there */
 	bool is_used;           /* a socket in it is open, or its pid file is locked */
 };
 

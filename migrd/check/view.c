@@ -8,7 +8,8 @@
 #include "move/priv.h"
 #include "vm/still.h"
 
-/* Both sides settle a move within seconds, when both are there. */
+/* How long after its end a move counts as unsettled: both sides settle it within
+ * seconds, if both are there. */
 #define UNSETTLED_AFTER_MS 60000
 
 void check_view_free(struct check_view *view)
@@ -71,7 +72,7 @@ static void copy_move(struct check_move *to, struct move *move)
 	to->verdict = move->verdict;
 }
 
-/* Room for one more in a LIST of COUNT elements, in steps of 64. */
+/* Makes room for one more in a LIST of COUNT elements, in steps of 64. */
 #define GROW(list, count)                                                            \
 	do {                                                                         \
 		if ((count) % 64 == 0)                                               \

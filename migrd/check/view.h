@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* check/view.h -- all that a check of the host looks at, as copies.
- *
- * What is there (check/scan.h), what the records of this host say, and what the
- * peers answered.  The checks are pure functions of it.
+/* check/view.h -- copies of all that a check of the host looks at: what is there
+ * (check/scan.h), what the records of this host say, and what the peers answered.  The
+ * checks are pure functions of it.
  */
 #ifndef MIGRD_CHECK_VIEW_H
 #define MIGRD_CHECK_VIEW_H
@@ -16,7 +15,7 @@ struct check_vm {
 	char name[ID_NAME_SIZE];
 	char state[STORE_ENUM_SIZE];
 	char reason[ERR_MSG_SIZE];
-	char fault[128]; /* what this version does not understand of its row; "" */
+	char fault[128]; /* what this version does not understand of its row, or "" */
 	char move[ID_UUID_SIZE];
 	bool is_incoming, is_former;
 	bool has_qemu;     /* one that lives, or is being looked for */
@@ -37,14 +36,14 @@ struct check_move {
 	char reason[ERR_MSG_SIZE];
 	char fault[128];
 	bool is_out, is_final, is_stuck, can_cancel;
-	bool is_unsettled; /* ended for some time, and the peer has not noted that */
+	bool is_unsettled; /* ended some time ago, and the peer has not noted that */
 	enum verdict verdict;
 };
 
 /* What one peer said, or why it said nothing. */
 struct check_peer {
 	char id[ID_NAME_SIZE];
-	char silence[256]; /* "": it has answered */
+	char silence[256]; /* why the peer did not answer; "": it did */
 	struct peer_vm *vms;
 	size_t vm_count;
 };
@@ -63,7 +62,7 @@ struct check_view {
 };
 
 void check_view_free(struct check_view *view); /* accepts NULL */
-/* Copies the records of now. Thread: loop. */
+/* Copies the present records.  Thread: loop. */
 void check_view_add_records(struct check_view *view, struct vms *vms, struct moves *moves);
 
 const struct check_vm *check_view_vm(const struct check_view *view, const char *uuid);
