@@ -9,7 +9,7 @@
 #define ROW(query, key, old) { query, key, old },
 const struct adopt_limit adopt_limits[ADOPT_LIMIT_COUNT] = { ADOPT_LIMITS(ROW) };
 
-/* A path that was cut would be another file. */
+/* Refuses what does not fit: a path cut short would name another file. */
 static bool copy(char *to, size_t size, const char *from, struct err *err)
 {
 	if (from && strlen(from) >= size)
@@ -32,7 +32,7 @@ static bool take_medium(struct adopt_block *block, struct json_object *inserted,
 	block->no_flush = json_get_bool(cache, "no-flush", false);
 	for (size_t i = 0; i < ADOPT_LIMIT_COUNT; i++)
 		block->limits[i] = (uint64_t)json_get_int(inserted, adopt_limits[i].query, 0);
-	/* What is no path is never used as one: it may be cut. */
+	/* "json:..." is never used as a path, so it may be cut short. */
 	if (file && strncmp(file, "json:", 5) == 0)
 		snprintf(block->file, sizeof(block->file), "%s", file);
 	else if (!COPY(block->file, inserted, "file", err))
@@ -107,7 +107,7 @@ const struct adopt_block *adopt_block_of_drive(const struct adopt_blocks *blocks
 	return NULL;
 }
 
-/* The part that does the work may sit below the device: ".../virtio-backend". */
+/* QEMU may name a part below the device: ".../virtio-backend". */
 const struct adopt_block *adopt_block_of_device(const struct adopt_blocks *blocks,
 						const char *object, const char *id)
 {
@@ -152,7 +152,7 @@ bool adopt_block_is_plain(const struct adopt_block *block)
 
 bool adopt_block_is_throttled(const struct adopt_block *block)
 {
-	/* Limits of 0 are none. */
+	/* 0 means no limit. */
 	for (size_t i = 0; i < ADOPT_RATE_COUNT; i++) {
 		if (block->limits[i])
 			return true;

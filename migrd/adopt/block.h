@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* adopt/block.h -- which images a foreign QEMU has open now.
  *
- * A snapshot, a mirror, a change of medium or a throttle leave the command line
- * as it was: only QEMU knows.  Pure; thread: any.
+ * A snapshot, a mirror, a change of medium or a throttle does not change the command
+ * line, so QEMU itself is asked.  Pure; thread: any.
  * Source: QEMU qapi/block-core.json (BlockInfo, BlockDeviceInfo).
  */
 #ifndef MIGRD_ADOPT_BLOCK_H
@@ -36,7 +36,7 @@
 
 #define ADOPT_LIMIT_ONE(query, key, old) +1
 enum { ADOPT_LIMIT_COUNT = 0 ADOPT_LIMITS(ADOPT_LIMIT_ONE) };
-/* The first ones are limits; of the others, bursts and sizes, alone QEMU makes nothing. */
+/* The first ADOPT_RATE_COUNT rows are limits; bursts and sizes have no effect without one. */
 #define ADOPT_RATE_COUNT 6
 
 struct adopt_limit {
@@ -44,22 +44,22 @@ struct adopt_limit {
 };
 extern const struct adopt_limit adopt_limits[ADOPT_LIMIT_COUNT];
 
-/* A drive of QEMU, and what is in it. */
+/* A drive of QEMU, and the medium in it. */
 struct adopt_block {
-	char device[64]; /* of -drive; "" over a -blockdev */
+	char device[64]; /* id of the -drive; "" if a -blockdev is behind it */
 	char qdev[256];  /* id or object path of the device that uses it; "" */
-	bool has_tray, is_open; /* the tray, which drives of CDs have */
+	bool has_tray, is_open; /* only CD drives have a tray */
 	bool has_medium;
-	/* of the medium */
-	char file[VM_DEF_PATH_SIZE]; /* "json:{...}": no path alone opens it again */
+	/* the medium: */
+	char file[VM_DEF_PATH_SIZE]; /* "json:{...}" if a path alone would not open it again */
 	char format[32];
 	char node[64];
 	bool readonly, direct, no_flush;
-	char group[64]; /* of throttling; "" */
+	char group[64]; /* throttling group; "" */
 	uint64_t limits[ADOPT_LIMIT_COUNT];
 };
 
-/* A node of the block graph, whoever made it. */
+/* A node of the block graph, made by an option, a command or QEMU itself. */
 struct adopt_node {
 	char name[64], driver[32];
 	char file[VM_DEF_PATH_SIZE];
@@ -72,10 +72,10 @@ struct adopt_blocks {
 	size_t count;
 	struct adopt_node nodes[ADOPT_NODE_MAX];
 	size_t node_count;
-	size_t jobs; /* that change what is open */
+	size_t jobs; /* block jobs under way, each of which may change what is open */
 };
 
-/* Answers of query-block, query-named-block-nodes and query-block-jobs; LIMIT. */
+/* Take the answer of query-block, query-named-block-nodes, query-block-jobs.  Errors: LIMIT. */
 bool adopt_blocks_take(struct adopt_blocks *blocks, struct json_object *result, struct err *err);
 bool adopt_blocks_take_nodes(struct adopt_blocks *blocks, struct json_object *result,
 			     struct err *err);
@@ -84,14 +84,14 @@ bool adopt_blocks_take_jobs(struct adopt_blocks *blocks, struct json_object *res
 
 /* NULL: there is none. */
 const struct adopt_block *adopt_block_of_drive(const struct adopt_blocks *blocks, const char *name);
-/* Of the device at OBJECT ("/machine/peripheral/vd0"), whose id may be "". */
+/* The block of the device at OBJECT ("/machine/peripheral/vd0"); ID may be "". */
 const struct adopt_block *adopt_block_of_device(const struct adopt_blocks *blocks,
 						const char *object, const char *id);
 const struct adopt_node *adopt_node_find(const struct adopt_blocks *blocks, const char *name);
-/* It is in a regular file: what another driver opened by that path is none of -blockdev's
- * "file" (block/file-posix.c). */
+/* The image is a regular file: a node of the driver "file" has it open, and that driver
+ * takes no other kind of file (block/file-posix.c). */
 bool adopt_block_is_file(const struct adopt_blocks *blocks, const struct adopt_block *block);
-/* A raw or qcow2 image that its path alone opens again, with its backing files. */
+/* The image is raw or qcow2, and its path alone opens it again with its backing files. */
 bool adopt_block_is_plain(const struct adopt_block *block);
 bool adopt_block_is_throttled(const struct adopt_block *block);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* CD drives: each that QEMU has becomes one of the definition, where the guest finds it, with
- * what is in it now.  What a definition cannot say of it is refused by its name. */
+/* Each CD drive of QEMU becomes a CD drive of the definition: at the place where the guest finds
+ * it, with the medium in it now.  What a definition cannot express is refused by its name. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,14 +10,14 @@
 #include "wire/vm_def_check.h"
 #include "wire/vm_def_local.h"
 
-/* What QEMU has, and the options that made it. */
+/* A CD drive of QEMU, and the options that made it. */
 struct found {
 	const struct adopt_block *block;
 	const struct adopt_device *fact;
 	struct adopt_item *device;     /* -device; NULL: the machine made it */
 	struct adopt_item *drive;      /* -drive; NULL: a -blockdev, or no medium at all */
-	struct adopt_item *controller; /* of SCSI, when it is certain */
-	const char *option;            /* to which what is said belongs */
+	struct adopt_item *controller; /* SCSI: its controller, which the definition replaces */
+	const char *option;            /* the option that refusals and notes name */
 };
 
 bool adopt_is_cd_drive(const struct adopt_item *item)
@@ -48,7 +48,7 @@ static bool refuse(struct adopt_plan *plan, const struct found *found, const cha
 
 /* ---- where it is connected -------------------------------------------------- */
 
-/* pc-q35: a bus of each port; pc-i440fx: of each channel, with two units. */
+/* pc-q35 has one bus per port, pc-i440fx one per channel, with two units each. */
 static bool place_ide(struct adopt_plan *plan, const struct found *found,
 		      struct vm_def_cdrom *cdrom)
 {
@@ -70,7 +70,7 @@ static bool place_ide(struct adopt_plan *plan, const struct found *found,
 	return true;
 }
 
-/* The -device whose bus it is on. */
+/* The -device that has the bus of the CD drive. */
 static struct adopt_item *find_controller(struct adopt_plan *plan, const struct found *found)
 {
 	for (size_t i = 0; i < plan->item_count; i++) {
@@ -99,7 +99,7 @@ static bool is_alone(const struct adopt_plan *plan, const struct adopt_device *f
 	return count == 1;
 }
 
-/* A drive of the definition brings a controller, which has nothing else. */
+/* A SCSI drive of a definition brings a controller of its own, which has no other options. */
 static bool is_own_controller(const struct adopt_item *item)
 {
 	static const char *const known[] = { "driver", "id", "bus", "addr", NULL };
@@ -136,15 +136,15 @@ static bool place(struct adopt_plan *plan, struct found *found, struct vm_def_cd
 
 /* ---- what else is said of it ---------------------------------------------------- */
 
-/* What the host does when it cannot read is the guest's matter: it is told. */
+/* Read errors on the host go to the guest, as with every CD drive of a definition. */
 static bool reports_errors(const struct optlist *opts)
 {
 	return optlist_is(opts, "rerror", "report", "report") ||
 	       optlist_is(opts, "rerror", "auto", "");
 }
 
-/* QEMU gives numbers to the units of the machine's controller, two of each channel
- * (hw/ide/core.c, ide_init_drive()): here as on another host. */
+/* A serial number other than QEMU's default.  By default QEMU numbers the units of the machine's
+ * controller, two per channel (hw/ide/core.c, ide_init_drive()): alike on every host. */
 static bool has_serial(const struct adopt_device *fact, const struct vm_def_cdrom *cdrom)
 {
 	unsigned number = (unsigned)cdrom->unit * (cdrom->bus == VM_DEF_CDROM_BUS_SATA ? 2 : 1) + 1;
@@ -245,7 +245,7 @@ static const char *file_of(const struct adopt_item *backend)
 	return NULL;
 }
 
-/* The file of a node may be a node of its own. */
+/* The file on the command line.  The "file" of a node may be the name of another node. */
 static const char *said_file(struct adopt_plan *plan, const struct found *found)
 {
 	const char *drive = found->device ? optlist_get(&found->device->opts, "drive") : NULL;
@@ -276,7 +276,7 @@ static void note_change(struct adopt_plan *plan, const struct found *found,
 
 /* ---- taking --------------------------------------------------------------------------- */
 
-/* The name by which QEMU tells of it, so that it is found again (cmdline/cdrom_seen.h). */
+/* The id is QEMU's own name of the drive, by which it is found again (cmdline/cdrom_seen.h). */
 static void make_id(struct adopt_plan *plan, const struct found *found, struct vm_def_cdrom *cdrom)
 {
 	const char *wanted =
@@ -286,7 +286,7 @@ static void make_id(struct adopt_plan *plan, const struct found *found, struct v
 	adopt_make_id(plan, other && other != found->device ? NULL : wanted, "cd", cdrom->id);
 }
 
-/* What the definition has now is on the command line no more. */
+/* Drops the options that the CD drive of the definition replaces. */
 static void drop_options(struct adopt_plan *plan, const struct found *found)
 {
 	CLEANUP(free_charp) char *said = NULL;
@@ -349,7 +349,7 @@ static struct adopt_item *find_device(struct adopt_plan *plan, const struct adop
 	return NULL;
 }
 
-/* One of -drive if=none, of another interface, or of those that QEMU makes by itself. */
+/* The -drive, with any interface; NULL: a -blockdev, or a drive that QEMU made by itself. */
 static struct adopt_item *find_drive(struct adopt_plan *plan, const struct adopt_block *block)
 {
 	for (size_t i = 0; *block->device && i < plan->item_count; i++) {
@@ -364,13 +364,13 @@ static struct adopt_item *find_drive(struct adopt_plan *plan, const struct adopt
 	return NULL;
 }
 
-/* The one that QEMU adds without -nodefaults, at index 2 (system/vl.c, CDROM_ALIAS). */
+/* The CD drive that QEMU adds without -nodefaults, at index 2 (system/vl.c, CDROM_ALIAS). */
 static bool is_default(const struct adopt_plan *plan, const struct adopt_block *block)
 {
 	return strcmp(block->device, vm_def_is_q35(plan->def) ? "ide2-cd0" : "ide1-cd0") == 0;
 }
 
-/* False: nothing on the command line made it. */
+/* False: neither the command line nor QEMU's defaults made it. */
 static bool explain(struct adopt_plan *plan, struct found *found)
 {
 	found->device = find_device(plan, found->fact);
@@ -385,7 +385,7 @@ static bool explain(struct adopt_plan *plan, struct found *found)
 	return found->drive || plan->default_cdroms;
 }
 
-/* A drive that was plugged in later is refused where all devices are. */
+/* A drive that was plugged in later is refused with all such devices (adopt/{device,drive}.c). */
 static void take_block(struct adopt_plan *plan, const struct adopt_block *block)
 {
 	struct found found = { .block = block, .fact = fact_of(plan->facts, block) };
@@ -396,7 +396,7 @@ static void take_block(struct adopt_plan *plan, const struct adopt_block *block)
 
 /* ---- what is left ---------------------------------------------------------------------------- */
 
-/* -drive media=cdrom makes a CD drive of more than the devices of that name (usb-storage). */
+/* -drive media=cdrom makes a CD drive of other devices too (usb-storage): those are refused. */
 static void end_drive(struct adopt_plan *plan, struct adopt_item *item)
 {
 	CLEANUP(free_charp) char *name = adopt_drive_name(plan, item);
@@ -413,7 +413,8 @@ static void end_drive(struct adopt_plan *plan, struct adopt_item *item)
 			     name);
 }
 
-/* Those that count their places count the ones that went, too. */
+/* An IDE -drive without an index counts the drives before it.  When CD drives among them are
+ * dropped, its place is written out. */
 void adopt_cdroms_end(struct adopt_plan *plan)
 {
 	bool has_ide = false;

@@ -6,7 +6,7 @@
 #include "adopt/priv.h"
 #include "base/mem.h"
 
-/* Where there is a person or a program at the process itself, there is nobody on
+/* Backends that a person or program at the QEMU process uses: nobody does so on
  * another host. */
 static const char *const attended[] = { "stdio", "pty", "vc", "msmouse", "braille", NULL };
 static const char *const repeatable[] = { "null", "file", "socket", "udp", "ringbuf", NULL };
@@ -73,7 +73,7 @@ void adopt_take_mon(struct adopt_plan *plan, const struct adopt_option *option, 
 		item->is_gone = true;
 }
 
-/* A monitor's device goes with it, unless another device speaks on it too. */
+/* The chardev of a monitor is dropped with it, unless another device uses it too. */
 static bool is_used_elsewhere(const struct adopt_plan *plan, const char *id)
 {
 	CLEANUP(free_charp) char *serial = xasprintf("chardev:%s", id);
@@ -121,7 +121,7 @@ static bool set_serial(struct adopt_plan *plan, enum vm_def_serial_type type, co
 	return true;
 }
 
-/* Only as the first line: the definition's own stands before the others. */
+/* For the first serial line only: that of the definition comes before all others. */
 static bool map_serial(struct adopt_plan *plan, const char *value)
 {
 	static const char *const file[] = { "backend", "id", "path", "append", NULL };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Devices: each -device is found in QEMU, each device of QEMU is explained, and
- * what has a place on PCI keeps it. */
+/* Each -device must exist in QEMU, each device of QEMU must be explained by an option
+ * or a default, and each keeps its PCI address. */
 #include <stdio.h>
 #include <string.h>
 
@@ -18,7 +18,7 @@ static bool is_one_of(const char *type, const char *const *types)
 	return !types;
 }
 
-/* The board's own devices are numbered too, but NICs count by where they sit. */
+/* The board's own devices are numbered too, but its NICs are in the order of PCI addresses. */
 static unsigned rank(const struct adopt_device *device)
 {
 	return device->place == ADOPT_BOARD && device->devfn != ADOPT_NO_PCI
@@ -78,7 +78,7 @@ void adopt_print_addr(const struct adopt_device *device, char ret_text[16])
 /* ---- what we know ------------------------------------------------------------- */
 
 /* Devices whose state QEMU moves, and that have nothing of their own on the host
- * but what a kept option names.  ALSO: what QEMU calls the type. */
+ * except what a kept option names.  TYPE: QEMU's name of it, if DRIVER is an alias. */
 static const struct {
 	const char *driver, *type;
 } drivers[] = {
@@ -129,7 +129,7 @@ static const struct {
 	{ "vmcoreinfo", NULL },
 };
 
-/* Named, because who has one wants to know why. */
+/* Drivers whose refusal tells the reason. */
 static const struct {
 	const char *prefix, *why;
 } refused_drivers[] = {
@@ -175,7 +175,7 @@ void adopt_take_device(struct adopt_plan *plan, const struct adopt_option *optio
 	if (!driver || !type_of(driver))
 		refuse_driver(plan, driver ? driver : "");
 	else if (*value == '{')
-		item->is_changed = true; /* as text, like all others */
+		item->is_changed = true; /* JSON: written as text, like the others */
 }
 
 void adopt_take_object(struct adopt_plan *plan, const struct adopt_option *option,
@@ -205,7 +205,7 @@ static const struct adopt_device *find_named(const struct adopt_plan *plan, cons
 	return NULL;
 }
 
-/* What QEMU chose by itself, and would choose otherwise beside other devices. */
+/* Writes out what QEMU chose by itself: beside other devices it would choose differently. */
 static void pin(struct adopt_plan *plan, struct adopt_item *item, const struct adopt_device *fact)
 {
 	char addr[16];
@@ -247,7 +247,7 @@ static void map(struct adopt_plan *plan, struct adopt_item *item, const char *ty
 		pin(plan, item, fact);
 }
 
-/* CD drives come when all devices are known (adopt_cdroms_end()). */
+/* CD drives are mapped later, when all devices are known (adopt_cdroms_end()). */
 static void take_fact(struct adopt_plan *plan, struct adopt_item *item, const char *type,
 		      const struct adopt_device *fact)
 {
@@ -313,7 +313,7 @@ static const char *const floppy_types[] = { "floppy", NULL };
 static const char *const serial_types[] = { "isa-serial", NULL };
 static const char *const parallel_types[] = { "isa-parallel", NULL };
 
-/* Those of the machine types themselves, with `usb=on' too (hw/i386/pc_{q35,piix}.c). */
+/* Devices of the machine types themselves, `usb=on' included (hw/i386/pc_{q35,piix}.c). */
 static const char *const own_types[] = { "ICH9-LPC",
 					 "ICH9 LPC",
 					 "ich9-ahci",
@@ -344,7 +344,7 @@ static size_t count_drives(const struct adopt_plan *plan, const char *interface)
 	return count;
 }
 
-/* A medium may have been put into a drive since. */
+/* A medium may have been put into a default drive since the start. */
 static void add_default(struct adopt_plan *plan, const char *option, const char *value)
 {
 	struct adopt_item *item;
@@ -358,7 +358,7 @@ static void add_default(struct adopt_plan *plan, const char *option, const char 
 		adopt_follow_drive(plan, item);
 }
 
-/* QEMU without -nodefaults adds one of many a kind; GIVEN are on the command line. */
+/* Without -nodefaults QEMU adds a device of some kinds; GIVEN: how many others are explained. */
 static void explain(struct adopt_plan *plan, const char *option, const char *const *types,
 		    size_t given, size_t max_defaults, const char *value)
 {

@@ -15,7 +15,7 @@ static bool is_if(const struct optlist *opts, const char *interface)
 	return optlist_is(opts, "if", interface, "ide");
 }
 
-/* The rule of every definition, told by the name of the option. */
+/* Applies the rule of every definition (wire/vm_def_local.h); a refusal names the option. */
 static void check_local(struct adopt_plan *plan, const struct adopt_option *option,
 			const char *value)
 {
@@ -166,7 +166,7 @@ bool adopt_map_disk(struct adopt_plan *plan, struct adopt_item *backend,
 
 /* ---- the end ---------------------------------------------------------------------- */
 
-/* `if=virtio' is short for a device without an id, made after all others. */
+/* `if=virtio' stands for a device without an id, made after all others. */
 static void end_virtio(struct adopt_plan *plan, struct adopt_item *item, size_t number)
 {
 	const struct adopt_device *fact =
@@ -187,7 +187,8 @@ static void end_virtio(struct adopt_plan *plan, struct adopt_item *item, size_t 
 	adopt_addf(plan, "-device", "virtio-blk-pci,drive=%s,addr=%s", id, addr);
 }
 
-/* What is kept as arguments is not looked at when a move begins. */
+/* An image that stays in an argument has no mark `shared', by which a move decides whether it may
+ * leave an image where it is (move/moves_start.c), so that is decided here. */
 static void check_kept(struct adopt_plan *plan, const struct adopt_item *item)
 {
 	const struct optlist *opts = &item->opts;

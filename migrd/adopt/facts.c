@@ -63,7 +63,7 @@ static bool take_cpus(struct adopt_facts *facts, struct json_object *result, str
 	return facts->vcpus > 0 || err_set(err, ERR_QEMU, "QEMU does not tell its CPUs");
 }
 
-/* The type is that of the object: "pc-q35-7.2-machine". */
+/* The answer is the type of the object: "pc-q35-7.2-machine". */
 static bool take_machine(struct adopt_facts *facts, struct json_object *result, struct err *err)
 {
 	const char *type = json_object_get_string(result);
@@ -143,7 +143,7 @@ static bool take_net(struct adopt_facts *facts, const char *line, struct err *er
 	return true;
 }
 
-/* What only the human monitor tells, a line each. */
+/* The answer of the human monitor is a text with one item per line. */
 static bool take_lines(struct adopt_facts *facts, struct json_object *result,
 		       bool (*take)(struct adopt_facts *facts, const char *line, struct err *err),
 		       struct err *err)
@@ -157,8 +157,8 @@ static bool take_lines(struct adopt_facts *facts, struct json_object *result,
 	return true;
 }
 
-/* No command of QMP tells of networks: "info network" (QEMU's net/net.c,
- * print_net_client()). */
+/* QMP has no command that lists networks, so "info network" is asked (QEMU's
+ * net/net.c, print_net_client()). */
 static bool take_nets(struct adopt_facts *facts, struct json_object *result, struct err *err)
 {
 	return take_lines(facts, result, take_net, err);
@@ -209,8 +209,8 @@ static bool take_vnc(struct adopt_facts *facts, struct json_object *result, stru
 	return true;
 }
 
-/* Of lines like "  TCP[HOST_FORWARD]  10  127.0.0.1 2222  10.0.2.15  22  0  0" (libslirp's
- * src/misc.c, slirp_connection_info()). */
+/* Takes lines like "  TCP[HOST_FORWARD]  10  127.0.0.1 2222  10.0.2.15  22  0  0" (libslirp's
+ * src/misc.c, slirp_connection_info()), and skips others. */
 static bool take_forward(struct adopt_facts *facts, const char *line, struct err *err)
 {
 	struct adopt_backend *forward;
@@ -285,7 +285,7 @@ static const char *const places[ADOPT_PLACE_COUNT] = {
 	[ADOPT_BOARD] = "/machine/unattached",
 };
 
-/* What the machine holds that is no device. */
+/* The machine holds these objects too, which are no devices. */
 static bool is_device_type(const char *type)
 {
 	return strcmp(type, "irq") != 0 && strcmp(type, "memory-region") != 0 &&
@@ -450,7 +450,7 @@ static const struct {
 	{ "query-chardev", NULL, take_chardevs, false },
 	{ "human-monitor-command", "info network", take_nets, false },
 	{ "human-monitor-command", "info usernet", take_forwards, false },
-	{ "query-vnc-servers", NULL, take_vnc, true }, /* built without VNC */
+	{ "query-vnc-servers", NULL, take_vnc, true }, /* refused if built without VNC */
 	{ "qom-list", "/objects", take_objects, false },
 	{ "qom-get", "/machine", take_machine, false },
 	{ "qom-list", "/machine/peripheral", NULL, false },
@@ -495,7 +495,7 @@ struct adopt_inquiry {
 	struct qemu *qemu;
 	struct adopt_facts facts;
 	size_t question;
-	size_t device, property; /* when the questions above are answered */
+	size_t device, property; /* asked after all questions are answered */
 	adopt_facts_fn *fn;      /* NULL: cancelled */
 	void *data;
 };
@@ -573,7 +573,7 @@ static void ask_question(struct adopt_inquiry *inquiry)
 	qemu_command(inquiry->qemu, command, args, QUERY_DEADLINE_MS, on_answer, inquiry);
 }
 
-/* The next property that a device is asked for; false: there is none left. */
+/* Goes to the next property that is asked for; false: there is none left. */
 static bool find_property(struct adopt_inquiry *inquiry)
 {
 	for (; inquiry->device < inquiry->facts.device_count; inquiry->device++) {

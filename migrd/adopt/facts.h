@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* adopt/facts.h -- what a QEMU that somebody else started says of itself.
  *
- * Asked for one after the other; nothing is changed by it.  Sources: QEMU
+ * The questions are asked one after the other, and none changes anything.  Sources: QEMU
  * qapi/{misc,machine,block,qom}.json.  Thread: loop; the struct: any.
  */
 #ifndef MIGRD_ADOPT_FACTS_H
@@ -23,7 +23,7 @@ enum adopt_place {
 	ADOPT_PLACE_COUNT
 };
 
-/* Properties of a device that may be others than the command line says. */
+/* Properties of a device whose present value may differ from the command line. */
 enum adopt_now {
 	ADOPT_NETDEV_NOW,
 	ADOPT_CHARDEV_NOW,
@@ -34,8 +34,8 @@ enum adopt_now {
 
 /* Where a CD drive is connected (hw/ide/ide-dev.c, hw/scsi/scsi-bus.c). */
 enum adopt_unit {
-	ADOPT_UNIT,    /* of a channel of IDE */
-	ADOPT_CHANNEL, /* of SCSI, as those below */
+	ADOPT_UNIT,    /* IDE: unit of a channel */
+	ADOPT_CHANNEL, /* SCSI, like the two below */
 	ADOPT_SCSI_ID,
 	ADOPT_LUN,
 	ADOPT_UNIT_COUNT
@@ -44,17 +44,17 @@ enum adopt_unit {
 struct adopt_device {
 	enum adopt_place place;
 	char name[64];   /* NAMED: the id; else "device[7]" */
-	unsigned number; /* 7: they were made in this order */
+	unsigned number; /* the 7 of "device[7]": the order of creation */
 	char type[64];
 	int devfn;                 /* PCI slot * 8 + function; ADOPT_NO_PCI */
-	char bus[64];              /* the end of its bus's path: "pcie.0", "ide.2"; "" */
-	char bus_owner[192];       /* what is before that: "/machine/unattached/device[5]"; "" */
+	char bus[64];              /* last part of the path of its bus: "pcie.0", "ide.2"; "" */
+	char bus_owner[192];       /* the rest of that path: "/machine/unattached/device[5]"; "" */
 	char mac[VM_DEF_MAC_SIZE]; /* "" */
-	int vectors;               /* of interrupts; -1: it has no such property */
-	bool has[ADOPT_NOW_COUNT]; /* of NAMED and ANONYMOUS ones: what is in now[] */
+	int vectors;               /* interrupt vectors; -1: it has no such property */
+	bool has[ADOPT_NOW_COUNT]; /* which of now[] are known; none of a BOARD device */
 	char now[ADOPT_NOW_COUNT][64];
-	int units[ADOPT_UNIT_COUNT]; /* of CD drives; -1: it has no such property */
-	char device_id[64];          /* of SCSI: what it calls itself to the guest; "" */
+	int units[ADOPT_UNIT_COUNT]; /* CD drives only; -1: it has no such property */
+	char device_id[64];          /* SCSI CD drives: the id that the guest reads; "" */
 };
 
 /* The host's side of a network (TYPE: "tap"), or a character device (TYPE: what
@@ -63,7 +63,7 @@ struct adopt_backend {
 	char id[64];
 	char type[256];
 	char ifname[IF_NAMESIZE]; /* "" */
-	bool has_link;            /* the host has that interface, and it is: */
+	bool has_link;            /* the host has that interface; LINK describes it */
 	struct net_link link;
 };
 
@@ -85,8 +85,8 @@ struct adopt_facts {
 	size_t device_count;
 	struct adopt_blocks blocks;
 	struct adopt_backends nets, chardevs;
-	struct adopt_backends objects;  /* of -object, and QEMU's own */
-	struct adopt_backends vnc;      /* id: of the display; type: a port that it listens on */
+	struct adopt_backends objects;  /* those of -object, and QEMU's own */
+	struct adopt_backends vnc;      /* id: the display; type: a port on which it listens */
 	struct adopt_backends forwards; /* type: "tcp:2222-22" */
 };
 
@@ -94,10 +94,10 @@ struct adopt_facts {
 typedef void adopt_facts_fn(void *data, const struct adopt_facts *facts, const struct err *err);
 
 struct adopt_inquiry;
-/* QEMU is ready, and outlives the inquiry. LIMIT for more devices than it has
- * room for; else the monitor's errors. */
+/* QEMU must be ready, and outlive the inquiry.  Errors: LIMIT (more devices, drives or
+ * backends than there is room for), else those of the monitor. */
 struct adopt_inquiry *adopt_facts_ask(struct qemu *qemu, adopt_facts_fn *fn, void *data);
-/* FN is not called any more; not needed after it was. Accepts NULL. */
+/* FN is not called after this.  INQUIRY is gone once FN was called.  Accepts NULL. */
 void adopt_facts_cancel(struct adopt_inquiry *inquiry);
 
 /* NULL: QEMU has none of this id. */
@@ -113,9 +113,9 @@ char *adopt_object_path(const struct adopt_device *device);
 
 /* ---- the parts, for tests: one answer each -------------------------------- */
 
-/* It is one of the questions that are asked. */
+/* COMMAND is one of the questions. */
 bool adopt_facts_asks(const char *command);
-/* How an answer is taken; false: it is not what QEMU's schema promises. */
+/* Puts an answer into FACTS; false: it is not what QEMU's schema promises, or does not fit. */
 bool adopt_facts_take(struct adopt_facts *facts, const char *command, const char *path,
 		      struct json_object *result, struct err *err);
 

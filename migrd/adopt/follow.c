@@ -8,9 +8,9 @@
 #include "adopt/priv.h"
 #include "base/mem.h"
 
-/* ---- what a drive is told --------------------------------------------------- */
+/* ---- file, format and flags of a drive -------------------------------------- */
 
-/* The same file in two spellings. */
+/* QEMU names the same file with and without these prefixes. */
 const char *adopt_bare_file(const char *file)
 {
 	static const char *const prefixes[] = { "file:", "host_device:" };
@@ -51,7 +51,7 @@ void adopt_note_now(struct adopt_plan *plan, const struct adopt_item *item, cons
 		   said ? said : "", now);
 }
 
-/* The format is never left to QEMU's guess: the guest can write what it likes. */
+/* QEMU never guesses the format on another host: the guest may have written any header. */
 static void follow_format(struct adopt_plan *plan, struct adopt_item *item,
 			  const struct adopt_block *block)
 {
@@ -138,7 +138,7 @@ static uint64_t said_limit(const struct optlist *opts, const struct adopt_limit 
 
 static bool is_throttled_as_said(const struct optlist *opts, const struct adopt_block *block)
 {
-	/* The length of a burst is 1 where there are bursts: all of them count only with limits. */
+	/* A burst length is 1 by default, and absent without bursts: 0 and 1 are equal. */
 	for (size_t i = 0; i < ADOPT_LIMIT_COUNT; i++) {
 		bool is_length = strstr(adopt_limits[i].query, "_length") != NULL;
 		uint64_t said = said_limit(opts, &adopt_limits[i]), now = block->limits[i];
@@ -209,14 +209,15 @@ static uint64_t number_of(const struct optlist *opts, const char *key, uint64_t 
 	return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
-/* How many drives of IDE a bus takes, by which QEMU counts them: one on q35
+/* IDE drives per bus, by which QEMU counts their places: one on q35
  * (MachineClass.units_per_default_bus), two on i440fx. */
 static uint64_t units(const struct adopt_plan *plan)
 {
 	return strncmp(plan->facts->machine, "pc-q35-", 7) == 0 ? 1 : 2;
 }
 
-/* Its place among those of its interface, counted over buses; TAKEN: of those before. */
+/* The place of a drive among all of its interface, counted across buses; TAKEN: bits of the
+ * places that the drives before it have. */
 static uint64_t place_of(const struct adopt_plan *plan, const struct optlist *opts, uint64_t taken)
 {
 	uint64_t place = number_of(opts, "index", UINT64_MAX);
@@ -256,7 +257,7 @@ void adopt_pin_place(struct adopt_plan *plan, struct adopt_item *item)
 	adopt_change(item, "index", place);
 }
 
-/* blockdev.c, drive_new(). */
+/* Source: QEMU's blockdev.c, drive_new(). */
 char *adopt_drive_name(const struct adopt_plan *plan, const struct adopt_item *item)
 {
 	const struct optlist *opts = &item->opts;
@@ -277,7 +278,7 @@ void adopt_follow_drive(struct adopt_plan *plan, struct adopt_item *item)
 	const struct adopt_block *block = adopt_block_of_drive(&plan->facts->blocks, name);
 
 	if (!block && is_interface(&item->opts, "none")) {
-		item->is_gone = true; /* it went with its device */
+		item->is_gone = true; /* it was removed with its device */
 	} else if (!block) {
 		ADOPT_REFUSE(plan, item->option,
 			     "QEMU has no drive '%.40s' any more: what is open in its place is not "
@@ -294,7 +295,7 @@ void adopt_follow_drive(struct adopt_plan *plan, struct adopt_item *item)
 	}
 }
 
-/* A CD drive: what is in it is taken where all devices are known (adopt/cdrom.c). */
+/* A CD drive, whose medium is taken later, when all devices are known (adopt/cdrom.c). */
 static bool has_tray(const struct adopt_plan *plan, const struct adopt_item *item)
 {
 	CLEANUP(free_charp) char *name = adopt_drive_name(plan, item);

@@ -36,7 +36,7 @@ void adopt_drop_node(struct adopt_plan *plan, const char *node)
 		adopt_drop_node(plan, optlist_get(&item->opts, children[i]));
 }
 
-/* A node and those below it are what the command line says. */
+/* The node and the nodes below it are what the command line says. */
 static bool is_as_said(const struct adopt_plan *plan, const struct adopt_item *item)
 {
 	const char *name = optlist_get(&item->opts, "node-name");
@@ -60,7 +60,7 @@ static bool is_as_said(const struct adopt_plan *plan, const struct adopt_item *i
 	return true;
 }
 
-/* In place of what the command line made. */
+/* Writes a -blockdev for what is open now, in place of the node on the command line. */
 static void write_node(struct adopt_plan *plan, struct adopt_item *device,
 		       const struct adopt_block *block)
 {
@@ -146,9 +146,9 @@ static void follow_block(struct adopt_plan *plan, struct adopt_item *device,
 	}
 }
 
-/* ---- networks, character devices, and what else a device is told --------------------- */
+/* ---- networks, character devices, and other values of a device ----------------------- */
 
-/* A key that names another option: it may name another one now. */
+/* KEY names another option (-netdev, -chardev); the device may use another of them now. */
 static void follow_name(struct adopt_plan *plan, struct adopt_item *device,
 			const struct adopt_device *fact, enum adopt_kind kind, const char *key,
 			const char *now)
@@ -200,7 +200,7 @@ void adopt_follow_device(struct adopt_plan *plan, struct adopt_item *device,
 		follow_value(device, "mac", fact->mac, "");
 }
 
-/* The command line says nothing of the host's side: the host itself tells. */
+/* The command line does not tell the host's side of a tap; the host was asked for it. */
 static void note_tap(struct adopt_plan *plan, const char *option, const struct adopt_backend *tap)
 {
 	if (!tap->has_link)
@@ -229,7 +229,7 @@ static void note_tap(struct adopt_plan *plan, const char *option, const struct a
 			   tap->ifname);
 }
 
-/* -netdev of an id that was taken out and added again may be another one. */
+/* A network may have been removed, and another one added with the same id. */
 static void follow_netdev(struct adopt_plan *plan, struct adopt_item *item)
 {
 	const char *id = optlist_get(&item->opts, "id");
@@ -254,7 +254,7 @@ static void follow_netdev(struct adopt_plan *plan, struct adopt_item *item)
 		note_tap(plan, item->option, now);
 }
 
-/* Those of -nic and -net have no item of their own to be compared with. */
+/* Taps of -nic and -net have no -netdev to be compared with. */
 static void note_other_taps(struct adopt_plan *plan)
 {
 	for (size_t i = 0; i < plan->facts->nets.count; i++) {
@@ -274,9 +274,10 @@ void adopt_follow_netdevs(struct adopt_plan *plan)
 	note_other_taps(plan);
 }
 
-/* How query-chardev begins its `filename'; a socket that nobody has called says
- * "disconnected:" before it, and of a client that has called only "unix:", without the
- * path (QEMU's chardev/char-socket.c, qemu_chr_compute_filename()). */
+/* NOW is the `filename' of query-chardev, which begins with the backend.  A socket has
+ * "disconnected:" in front while nobody has called it; after a client has called, its name may
+ * be only "unix:", without the path (QEMU's chardev/char-socket.c,
+ * qemu_chr_compute_filename()). */
 static bool is_chardev_as_said(const struct optlist *opts, const char *now)
 {
 	const char *backend = optlist_get(opts, "backend"), *path = optlist_get(opts, "path");

@@ -13,7 +13,7 @@ struct adopt_links {
 static void run(struct work *work)
 {
 	struct adopt_links *links = CONTAINER_OF(work, struct adopt_links, work);
-	struct err ignored; /* one that is not there is a fact too */
+	struct err ignored; /* a missing interface is a fact, no error */
 
 	for (size_t i = 0; i < links->facts.nets.count; i++) {
 		struct adopt_backend *net = &links->facts.nets.list[i];

@@ -7,14 +7,14 @@
 #include "adopt/facts.h"
 #include "base/work.h"
 
-/* Called once, later.  FACTS are those that were given, with the links of their taps. */
+/* Called once, later.  FACTS: the copy of those given, with the links of their taps. */
 typedef void adopt_links_fn(void *data, const struct adopt_facts *facts);
 
 struct adopt_links;
 /* Copies FACTS. */
 struct adopt_links *adopt_links_ask(struct worker *worker, const struct adopt_facts *facts,
 				    adopt_links_fn *fn, void *data);
-/* FN is not called any more; not needed after it was.  Accepts NULL. */
+/* FN is not called after this.  LINKS is gone once FN was called.  Accepts NULL. */
 void adopt_links_cancel(struct adopt_links *links);
 
 #endif

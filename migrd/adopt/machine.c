@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The machine of a foreign QEMU: what it says of itself counts, and where its
- * command line says something else, that is told. */
+/* The machine of a foreign QEMU: its answers count, and a difference from its
+ * command line is noted or refused. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,7 +51,7 @@ static void begin_memory(struct adopt_plan *plan)
 			     facts->plugged_bytes / MIB);
 }
 
-/* Of other machines we do not know what they have by themselves. */
+/* Of other machines migrd does not know which devices they bring themselves. */
 static void begin_machine(struct adopt_plan *plan)
 {
 	const char *machine = plan->facts->machine;
@@ -63,7 +63,7 @@ static void begin_machine(struct adopt_plan *plan)
 	plan->def->accel = plan->facts->is_kvm ? VM_DEF_ACCEL_KVM : VM_DEF_ACCEL_TCG;
 }
 
-/* The first of the board's devices: "qemu64-x86_64-cpu". */
+/* The model is in the type of the first CPU: "qemu64-x86_64-cpu". */
 static void begin_cpu(struct adopt_plan *plan)
 {
 	static const char suffix[] = "-x86_64-cpu";
@@ -84,7 +84,7 @@ static void begin_cpu(struct adopt_plan *plan)
 
 void adopt_machine_begin(struct adopt_plan *plan)
 {
-	plan->def->has_hotplug_ports = true; /* none but its own */
+	plan->def->has_hotplug_ports = true; /* 0: vm_def_normalize() must add none */
 	begin_identity(plan);
 	begin_machine(plan);
 	begin_memory(plan);
@@ -156,7 +156,7 @@ void adopt_take_cpu(struct adopt_plan *plan, const struct adopt_option *option, 
 		snprintf(model, sizeof(plan->def->cpu_model), "%s", value);
 }
 
-/* As QEMU takes it: a number without a unit is in MiB. 0: not whole, or none. */
+/* Reads a size as QEMU does: without a unit it is in MiB.  0: no size, or not in whole MiB. */
 static uint64_t parse_mib(const char *text)
 {
 	static const char units[] = "bkmgt";
@@ -182,7 +182,7 @@ void adopt_take_memory(struct adopt_plan *plan, const struct adopt_option *optio
 
 	if (!parse(plan, option, value, "size", &opts) || !knows_all(plan, option, &opts, known))
 		return;
-	slots = optlist_get(&opts, "slots"); /* the size is query-memory-size-summary's */
+	slots = optlist_get(&opts, "slots"); /* the size is from query-memory-size-summary */
 	max = optlist_get(&opts, "maxmem");
 	if (!slots && !max)
 		return;
@@ -326,7 +326,7 @@ static void set_action(struct adopt_plan *plan, const char *option, const char *
 	ADOPT_REFUSE(plan, option, "migrd does not know '%.40s=%.40s'", key, word);
 }
 
-/* -action says all; of the older options each says one: WHY is its key, or key and word. */
+/* -action can set all actions.  Each older option sets one: its WHY is the key, or "key=word". */
 void adopt_take_action(struct adopt_plan *plan, const struct adopt_option *option,
 		       const char *value)
 {

@@ -15,13 +15,13 @@ static const char *const nic_types[] = { "e1000",   "e1000-82544gc",  "e1000-825
 					 "i82801",  "ne2k_pci",       "pcnet",         "rtl8139",
 					 "tulip",   "virtio-net-pci", "vmxnet3",       NULL };
 
-/* Of a virtio NIC with one pair of queues, unless -nic made it: that leaves it none
+/* Interrupt vectors of a virtio NIC with one pair of queues.  A NIC that -nic made has none
  * (QEMU's net/net.c, net_client_init1(), and hw/virtio/virtio-net-pci.c). */
 #define PLAIN_VECTORS 4
 
 /* ---- the host's side --------------------------------------------------------- */
 
-/* Those that a second process may have as well; a script would need `spawn'. */
+/* Backends that a second QEMU may use as well.  A script would need `spawn' (-sandbox). */
 static const struct {
 	const char *type;
 	const char *refused[8]; /* keys, ended by NULL */
@@ -153,7 +153,8 @@ void adopt_take_net(struct adopt_plan *plan, const struct adopt_option *option, 
 		check_backend(plan, option->name, &item->opts);
 }
 
-/* -netdev and -device for a NIC that has neither; OPTS of the host's side. */
+/* Makes a NIC that has no -netdev and -device one of the definition, or writes both options.
+ * OPTS: the host's side. */
 static void write_out(struct adopt_plan *plan, const struct optlist *opts,
 		      const struct adopt_device *fact)
 {
@@ -174,7 +175,7 @@ static void write_out(struct adopt_plan *plan, const struct optlist *opts,
 		   addr, vectors);
 }
 
-/* The keys that are the guest's side. */
+/* Removes the keys of the guest's side. */
 static void strip(struct optlist *opts)
 {
 	static const char *const keys[] = { "model", "mac", "macaddr", "addr", "vectors", "name" };
@@ -183,7 +184,7 @@ static void strip(struct optlist *opts)
 		optlist_remove(opts, keys[i]);
 }
 
-/* `-net nic -net user' joins all it names in one hub: only a pair is simple. */
+/* All of -net are joined in one hub; only one NIC with one backend can be repeated without it. */
 static bool find_pair(struct adopt_plan *plan, struct adopt_item **ret_nic,
 		      struct adopt_item **ret_backend)
 {

@@ -6,13 +6,13 @@
 #include "adopt/priv.h"
 #include "base/mem.h"
 
-/* It is the same on the other host. */
+/* For an option that means the same on the other host. */
 static void keep(struct adopt_plan *plan, const struct adopt_option *option, const char *value)
 {
 	adopt_add(plan, ADOPT_PLAIN, option->name, value);
 }
 
-/* A file that the other host must have too. */
+/* For the path of a file that the other host must have too. */
 static void keep_path(struct adopt_plan *plan, const struct adopt_option *option, const char *value)
 {
 	if (value[0] != '/') {
@@ -26,7 +26,7 @@ static void keep_path(struct adopt_plan *plan, const struct adopt_option *option
 	keep(plan, option, value);
 }
 
-/* It is about that process, not about the guest. */
+/* For an option that is about the QEMU process, not about the guest. */
 static void drop(struct adopt_plan *plan, const struct adopt_option *option, const char *value)
 {
 	(void)plan;
@@ -93,7 +93,7 @@ static const struct adopt_option options[] = {
 	{ "-qmp-pretty", true, adopt_take_monitor, NULL },
 	{ "-monitor", true, adopt_take_monitor, NULL },
 	{ "-mon", true, adopt_take_mon, NULL },
-	/* of the process */
+	/* about the process */
 	{ "-S", false, drop, NULL },
 	{ "-daemonize", false, drop, NULL },
 	{ "-pidfile", true, drop, NULL },
@@ -124,7 +124,7 @@ static const struct adopt_option options[] = {
 	{ "-kernel", true, keep_path, NULL },
 	{ "-initrd", true, keep_path, NULL },
 	{ "-bios", true, keep_path, NULL },
-	/* not without loss */
+	/* cannot be repeated without loss */
 	{ "-snapshot", false, refuse,
 	  "what the guest has written is in a temporary file of that QEMU, which a move would "
 	  "lose" },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From arguments to items, and from items to the definition. */
+/* Makes items of the arguments, and the definition of the items. */
 #include "adopt/plan.h"
 
 #include <stdarg.h>
@@ -152,7 +152,7 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* QEMU of another system may be run by its dynamic loader: `ld.so --library-path X
+/* A QEMU of another system may be started through its dynamic loader: `ld.so --library-path X
  * --argv0 Y PROGRAM' (ld.so(8)). */
 static const char *skip_loader(struct args *args, const char *program)
 {
@@ -186,13 +186,13 @@ static bool take_program(struct adopt_plan *plan, struct args *args)
 	return false;
 }
 
-/* "-device" and "--device" are one. */
+/* "-device" and "--device" mean the same. */
 static const struct adopt_option *find_option(const char *arg)
 {
 	return adopt_option_find(arg[1] == '-' && arg[2] ? arg + 1 : arg);
 }
 
-/* The value of an option that we do not know is not taken for one of its own. */
+/* Skips the value of an unknown option, which would be taken for an image. */
 static void refuse_unknown(struct adopt_plan *plan, struct args *args, const char *arg)
 {
 	ADOPT_REFUSE(plan, arg,

@@ -6,8 +6,8 @@
  * the command line, at the PCI addresses that QEMU tells, and what QEMU adds by
  * itself (it was started without -nodefaults) is written out.  An option becomes
  * a member of the definition, or stays as it is among the extra arguments, or has
- * no part in the guest and is dropped; one that we do not know how to repeat is
- * refused by its name, and so is a device that no option explains.
+ * no part in the guest and is dropped; an option that we do not know how to repeat
+ * is refused by its name, and so is a device that no option explains.
  *
  * Pure; thread: any.  Sources: qemu-system-x86_64(1), QEMU's softmmu/vl.c.
  */
@@ -25,7 +25,7 @@ struct adopt_wishes {
 	bool disks_shared; /* both hosts of a move see the images */
 };
 
-/* What came of it: if REFUSED is empty, DEF is complete. */
+/* DEF is complete if REFUSED is empty. */
 struct adopt_result {
 	struct vm_def *def;
 	struct faults *refused; /* pointer: the option; detail: why, and what to do */

@@ -9,7 +9,7 @@
 #define ADOPT_ITEM_MAX 256
 
 enum adopt_kind {
-	ADOPT_PLAIN, /* nobody looks into it */
+	ADOPT_PLAIN, /* kept as text */
 	ADOPT_DEVICE,
 	ADOPT_DRIVE,
 	ADOPT_BLOCKDEV,
@@ -27,8 +27,8 @@ struct adopt_item {
 	const char *option;  /* "-device" */
 	char *text;          /* as it was given; NULL: it has no value */
 	struct optlist opts; /* empty for PLAIN */
-	const struct adopt_device *fact; /* of DEVICE: QEMU has it as that; NULL: not found */
-	bool is_changed;     /* opts, not text, is what counts */
+	const struct adopt_device *fact; /* DEVICE: the same device in QEMU; NULL: not found */
+	bool is_changed;     /* OPTS counts, no longer TEXT */
 	bool is_gone;
 };
 
@@ -39,20 +39,20 @@ struct adopt_plan {
 	struct faults *refused, *notes;
 	struct adopt_item items[ADOPT_ITEM_MAX];
 	size_t item_count;
-	unsigned serials, parallels; /* that were given */
+	unsigned serials, parallels; /* on the command line */
 	unsigned monitors;
 	unsigned made; /* ids that we made up */
-	size_t default_cdroms; /* that QEMU added by itself, without an option */
+	size_t default_cdroms; /* CD drives that QEMU added without an option */
 };
 
-/* How an option is taken; WHY is of its row. */
+/* How an option is taken.  WHY, for TAKE: the reason of a refusal, or what it stands for. */
 struct adopt_option {
 	const char *name; /* "-device" */
 	bool has_value;
 	void (*take)(struct adopt_plan *plan, const struct adopt_option *option, const char *value);
 	const char *why;
 };
-/* NULL: no option that we know. */
+/* NULL: migrd does not know the option. */
 const struct adopt_option *adopt_option_find(const char *name);
 
 #define ADOPT_REFUSE(plan, option, ...) faults_add((plan)->refused, option, __VA_ARGS__)
@@ -60,33 +60,35 @@ const struct adopt_option *adopt_option_find(const char *name);
 
 /* ---- items (adopt/plan.c) ---------------------------------------------- */
 
-/* NULL when there are too many, which is refused then. */
+/* NULL: there are too many items, and OPTION was refused. */
 struct adopt_item *adopt_add(struct adopt_plan *plan, enum adopt_kind kind, const char *option,
 			     const char *text);
-/* Parses TEXT for IMPLIED; refuses what cannot be. */
+/* Parses TEXT, whose first word may stand without its key IMPLIED (wire/optlist.h); NULL: that
+ * failed, and OPTION was refused. */
 struct adopt_item *adopt_add_list(struct adopt_plan *plan, enum adopt_kind kind, const char *option,
 				  const char *text, const char *implied);
 struct adopt_item *adopt_addf(struct adopt_plan *plan, const char *option, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void adopt_change(struct adopt_item *item, const char *key, const char *value);
-/* An item of KIND whose KEY says VALUE; NULL, also for a VALUE that is none. */
+/* The first item of KIND whose KEY is VALUE; NULL: none, or VALUE is NULL or "". */
 struct adopt_item *adopt_find(struct adopt_plan *plan, enum adopt_kind kind, const char *key,
 			      const char *value);
-/* An id for a member of the definition: WANTED if it may be one (or NULL). */
+/* An id for a member of the definition: WANTED (or NULL) if it can be one, else PREFIX and a
+ * number. */
 void adopt_make_id(struct adopt_plan *plan, const char *wanted, const char *prefix,
 		   char ret_id[VM_DEF_ID_SIZE]);
 
 /* ---- facts ------------------------------------------------------------------ */
 
-/* The device of PLACE that was made as the N-th (from 0) of those whose type is one
- * of TYPES (ended by NULL; NULL: any). */
+/* The N-th device (from 0) of PLACE whose type is one of TYPES (ended by NULL; NULL: any), in
+ * the order of creation; the board's PCI devices are in the order of their addresses. */
 const struct adopt_device *adopt_device_nth(const struct adopt_facts *facts, enum adopt_place place,
 					    const char *const *types, size_t n);
 size_t adopt_device_count(const struct adopt_facts *facts, enum adopt_place place,
 			  const char *const *types);
-/* On the root bus of its machine. */
+/* The device is on the root bus of its machine. */
 bool adopt_is_on_root(const struct adopt_device *device);
-/* As "0x4" or "0x4.0x1". */
+/* Prints its PCI address: "0x4" or "0x4.0x1". */
 void adopt_print_addr(const struct adopt_device *device, char ret_text[16]);
 
 /* ---- the parts ---------------------------------------------------------------- */
@@ -97,7 +99,7 @@ typedef void adopt_take_fn(struct adopt_plan *plan, const struct adopt_option *o
 adopt_take_fn adopt_take_name, adopt_take_uuid, adopt_take_machine, adopt_take_memory,
 	adopt_take_smp, adopt_take_cpu, adopt_take_switch, adopt_take_action;
 void adopt_machine_begin(struct adopt_plan *plan);
-/* Key and value behind the machine type; refused when there are too many. */
+/* Adds KEY=VALUE to the options of -machine; refused when they get too long. */
 void adopt_add_machine_option(struct adopt_plan *plan, const char *key, const char *value);
 /* adopt/chardev.c: character devices, serial and parallel lines, monitors */
 adopt_take_fn adopt_take_chardev, adopt_take_serial, adopt_take_parallel, adopt_take_monitor,
@@ -105,13 +107,13 @@ adopt_take_fn adopt_take_chardev, adopt_take_serial, adopt_take_parallel, adopt_
 void adopt_chardevs_end(struct adopt_plan *plan);
 /* adopt/drive.c */
 adopt_take_fn adopt_take_drive, adopt_take_old_drive, adopt_take_blockdev;
-/* The disk of the definition, if nothing of it would be lost by that; OPTS of the
- * device, or NULL for `if=virtio'. */
+/* Makes BACKEND a disk of the definition; false: a disk could not express all of it, and it
+ * stays an option.  DEVICE: options of the device; NULL for `if=virtio'. */
 bool adopt_map_disk(struct adopt_plan *plan, struct adopt_item *backend,
 		    const struct optlist *device, const struct adopt_device *fact);
-/* A path that names an image on another host too; refused if it does not. */
+/* Refuses a relative path, which would not name the image on another host. */
 void adopt_check_file(struct adopt_plan *plan, const char *option, const char *file);
-/* FIRST: the number of the first anonymous device that is no -device. */
+/* FIRST: the number of the first anonymous device that no -device made. */
 void adopt_drives_end(struct adopt_plan *plan, size_t first);
 /* adopt/cdrom.c: the CD drives, with what is in them now */
 bool adopt_is_cd_drive(const struct adopt_item *item);
@@ -121,7 +123,7 @@ adopt_take_fn adopt_take_netdev, adopt_take_nic, adopt_take_net;
 bool adopt_map_nic(struct adopt_plan *plan, const struct optlist *device,
 		   const struct adopt_device *fact);
 void adopt_nets_end(struct adopt_plan *plan);
-/* adopt/follow.c: what QEMU has now counts, and changes the items */
+/* adopt/follow.c: changes the items to what QEMU has now */
 void adopt_follow_drive(struct adopt_plan *plan, struct adopt_item *item);
 void adopt_follow_drives(struct adopt_plan *plan);
 /* Read-only, cache and limits of a drive. */
@@ -131,27 +133,28 @@ void adopt_refuse_graph(struct adopt_plan *plan, const struct adopt_item *item,
 			const struct adopt_block *block);
 void adopt_note_now(struct adopt_plan *plan, const struct adopt_item *item, const char *said,
 		    const char *now);
-/* Without "file:". */
+/* FILE without its prefix "file:" or "host_device:". */
 const char *adopt_bare_file(const char *file);
-/* As QEMU names a drive that was given none; the caller frees it. */
+/* The id of a drive, or the name that QEMU makes up without one; the caller frees it. */
 char *adopt_drive_name(const struct adopt_plan *plan, const struct adopt_item *item);
-/* -drive of an interface that counts: its place is said, whatever else is on the command line. */
+/* Writes the place of a -drive into it (index), so that the place does not depend on the other
+ * drives of its interface. */
 void adopt_pin_place(struct adopt_plan *plan, struct adopt_item *item);
 /* adopt/follow_device.c */
-/* A node of -blockdev that nothing refers to any more, with those that only it had. */
+/* Drops a -blockdev that nothing refers to any more, and the nodes below that only it used. */
 void adopt_drop_node(struct adopt_plan *plan, const char *node);
 void adopt_follow_netdevs(struct adopt_plan *plan);
-/* An item of -device, and what QEMU has as it. */
+/* Changes an item of -device to what QEMU has now; FACT: the same device in QEMU. */
 void adopt_follow_device(struct adopt_plan *plan, struct adopt_item *device,
 			 const struct adopt_device *fact);
-/* Before it is changed for the other host. */
+/* Refuses a -chardev that QEMU has changed; called before ITEM is changed for the other host. */
 void adopt_follow_chardev(struct adopt_plan *plan, const struct adopt_item *item);
 /* adopt/device.c */
 adopt_take_fn adopt_take_device, adopt_take_object;
-/* Matches, pins and maps; the number of those without an id. */
+/* Matches each -device with one of QEMU, then pins or maps it; returns how many have no id. */
 size_t adopt_devices_end(struct adopt_plan *plan);
 void adopt_board_end(struct adopt_plan *plan);
-/* adopt/running.c: objects, VNC's port and hostfwd, which have to be as they were given */
+/* adopt/running.c: refuses objects, VNC's port and hostfwd that changed since the start */
 void adopt_refuse_changed(struct adopt_plan *plan);
 
 #endif

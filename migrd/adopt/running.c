@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What was added, removed or changed since that QEMU was started, and has no place in a
- * definition but the option that it was started with: refused by name. */
+/* Refuses by name what was added, removed or changed since QEMU was started, if a definition
+ * has no place for it except the option of that start. */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@
 
 /* ---- -object -------------------------------------------------------------------- */
 
-/* QEMU's own: the memory of a machine without memory-backend, and, since 11.1, monitors. */
+/* Objects of QEMU itself: memory of a machine without memory-backend; since 11.1, monitors. */
 static bool is_made_by_qemu(const struct adopt_backend *object)
 {
 	return strcmp(object->id, "pc.ram") == 0 || strncmp(object->type, "monitor-", 8) == 0;
@@ -51,7 +51,7 @@ static void compare_objects(struct adopt_plan *plan)
 
 /* ---- -vnc ------------------------------------------------------------------------ */
 
-/* "HOST:N" without a choice of ports; else 0. */
+/* The port of "HOST:N"; 0: another form, or not one fixed port that VNC listens on. */
 static unsigned port_of(const struct optlist *opts)
 {
 	const char *address = optlist_get(opts, "vnc"), *colon;
@@ -79,7 +79,7 @@ static void compare_display(struct adopt_plan *plan, const struct optlist *opts)
 			     port);
 }
 
-/* The option stays as it was given, whatever may be in it. */
+/* -vnc stays as it was given, even if it cannot be parsed here; only its port is compared. */
 static void compare_vnc(struct adopt_plan *plan)
 {
 	for (size_t i = 0; i < plan->item_count; i++) {
@@ -120,7 +120,7 @@ static bool has_forward(const struct adopt_facts *facts, const char *forward)
 	return false;
 }
 
-/* Those of all networks together: -nic and -net give theirs no name. */
+/* Compares the forwards of all networks together: those of -nic and -net have no name. */
 static size_t compare_options(struct adopt_plan *plan, const struct adopt_item *item)
 {
 	char forward[32];
