@@ -16,7 +16,7 @@ struct adopt_request {
 	char name[ID_NAME_SIZE]; /* "": QEMU's own */
 	bool disks_shared;
 	bool dry_run;
-	char confirm[ADOPT_CONFIRM_SIZE]; /* "": dry_run */
+	char confirm[ADOPT_CONFIRM_SIZE]; /* "" with dry_run */
 };
 
 extern const struct json_field adopt_request_fields[];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "wire/agent_request.h"
 
-/* A backup takes its snapshot within seconds; a guest whose file systems stand
- * still for longer is soon of no use to anybody. */
+/* How long a guest's file systems stay frozen.  A backup takes its snapshot within
+ * seconds; a guest that is frozen for longer soon stops doing its work. */
 #define LEASE_DEFAULT_MS 60000
 #define LEASE_MAX_MS     3600000
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* wire/agent_request.h -- what a user says to a guest agent:
+/* wire/agent_request.h -- the body of a request to a guest agent:
  * POST /v1/vms/{name}/agent/freeze.  Thread: any. */
 #ifndef MIGRD_WIRE_AGENT_REQUEST_H
 #define MIGRD_WIRE_AGENT_REQUEST_H
@@ -12,7 +12,7 @@ struct agent_freeze_request {
 
 extern const struct json_field agent_freeze_fields[];
 
-/* Sets *RET wholly, also for no body at all (NULL). */
+/* Sets all of *RET.  OBJ: NULL if there is no body. */
 bool agent_freeze_decode(struct json_object *obj, struct agent_freeze_request *ret,
 			 struct faults *faults);
 

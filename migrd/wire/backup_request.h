@@ -13,7 +13,7 @@ struct backup_request {
 
 extern const struct json_field backup_request_fields[];
 
-/* Sets *RET wholly, also for no body at all (NULL). */
+/* Sets all of *RET.  OBJ: NULL if there is no body. */
 bool backup_request_decode(struct json_object *obj, struct backup_request *ret,
 			   struct faults *faults);
 

@@ -8,7 +8,7 @@
 static const struct row {
 	const char *option;
 	enum extra_kind kind;
-	const char *implied; /* the key of a first word without one; NULL: there is none */
+	const char *implied; /* key of a first word that has none; NULL: it needs one */
 	bool is_path;        /* the whole value is a path, commas too */
 } rows[] = {
 	{ "drive", EXTRA_IMAGE, NULL, false },
@@ -86,7 +86,7 @@ const char *extra_arg_file(const struct extra_arg *arg)
 	static const char *const keys[] = { "file.filename", "filename", "mem-path", "path",
 					    "file" };
 
-	/* The last key of -blockdev is the name of a node. */
+	/* The last key, "file", is the name of a node in -blockdev. */
 	for (size_t i = 0; i < ARRAY_LEN(keys) - (strcmp(arg->option, "blockdev") == 0); i++) {
 		const char *file = optlist_get(&arg->opts, keys[i]);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* wire/extra_arg.h -- a raw option of QEMU that names something of the host, taken apart.
  *
- * One table for all who look into extra_args: what may not move (vm_def_local.h), what
+ * One table for all readers of extra_args: what may not move (vm_def_local.h), what
  * a host must have (preflight/needs.h), and its taps (vm/taps.h).  Pure; thread: any.
  * Source: qemu-system-x86_64(1); softmmu/vl.c for the options whose whole value is a path.
  */
@@ -13,7 +13,7 @@
 
 enum extra_kind {
 	EXTRA_IMAGE,   /* storage of a disk */
-	EXTRA_MEDIUM,  /* storage that is only read: of a CD drive */
+	EXTRA_MEDIUM,  /* medium of a CD drive, which is only read */
 	EXTRA_OBJECT,  /* may be memory in a file */
 	EXTRA_BOOT,    /* read when the guest boots: a kernel */
 	EXTRA_VNC,     /* listens */
@@ -24,20 +24,20 @@ enum extra_kind {
 struct extra_arg {
 	const char *option; /* "drive": without its '-' */
 	enum extra_kind kind;
-	struct optlist opts; /* an option that is a path alone has it as `file' */
+	struct optlist opts; /* "file" is the whole value, if that is a path */
 };
 
-/* OPTION with its '-' or "--", and what follows it.  False: an option that names nothing of
- * the host, or one that QEMU does not understand either. */
+/* OPTION: with its '-' or "--"; VALUE: the argument behind it.  False: the option names
+ * nothing of the host, or QEMU does not understand it either. */
 bool extra_arg_read(const char *option, const char *value, struct extra_arg *ret);
-/* The first of DEF's raw options at or behind *AT that extra_arg_read() takes apart, and *AT
- * is behind it.  False: there is none. */
+/* Takes apart DEF's next raw option, from *AT on, that extra_arg_read() knows, and moves *AT
+ * behind it.  False: there is none. */
 bool extra_arg_next(const struct vm_def *def, size_t *at, struct extra_arg *ret);
 void extra_arg_fini(struct extra_arg *arg);
 
-/* The file that it names, in any of QEMU's spellings; NULL: none. */
+/* The file that the option names, in any of QEMU's spellings; NULL: none. */
 const char *extra_arg_file(const struct extra_arg *arg);
-/* The interface of the host that it opens as a tap; NULL: none. */
+/* The host's interface that the option opens as a tap; NULL: none. */
 const char *extra_arg_tap(const struct extra_arg *arg);
 /* KEY is on, in any of QEMU's spellings. */
 bool extra_arg_is_on(const struct extra_arg *arg, const char *key);

@@ -5,7 +5,7 @@
 
 #include "wire/vm_def.h"
 
-/* So long a guest that has locked the tray may take to open it. */
+/* How long a guest that has locked the tray may take to open it. */
 #define MEDIUM_TIMEOUT_MS     5000
 #define MEDIUM_TIMEOUT_MAX_MS 60000
 
@@ -18,7 +18,7 @@ struct medium_request {
 
 extern const struct json_field medium_request_fields[];
 
-/* Sets *RET wholly. */
+/* Sets all of *RET. */
 bool medium_request_decode(struct json_object *obj, struct medium_request *ret,
 			   struct faults *faults);
 

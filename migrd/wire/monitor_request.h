@@ -24,7 +24,7 @@ struct monitor_request {
 
 extern const struct json_field monitor_request_fields[];
 
-/* Sets *RET wholly; monitor_request_fini() in any case. */
+/* Sets all of *RET, which needs monitor_request_fini() after failure too. */
 bool monitor_request_decode(struct json_object *obj, struct monitor_request *ret,
 			    struct faults *faults);
 void monitor_request_fini(struct monitor_request *request);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define BANDWIDTH_MAX INT64_C(1000000000000) /* 1 TB/s: more is a slip of the keyboard */
+#define BANDWIDTH_MAX INT64_C(1000000000000) /* 1 TB/s: more is a typing error */
 #define DOWNTIME_MAX  2000000                /* QEMU: MAX_MIGRATE_DOWNTIME, migration.h */
 
 static bool check_vm(const char *value, const char **ret_why)
@@ -111,7 +111,7 @@ bool move_resolve_decode(struct json_object *obj, struct move_resolve_request *r
 	return json_decode(obj, move_resolve_fields, ret, "", faults);
 }
 
-/* Less is held by nothing: QEMU counts in tenths of a second and pieces of a page. */
+/* QEMU cannot hold a lower limit: it counts in tenths of a second and pieces of a page. */
 static bool check_bandwidth(const struct move_options *options, struct faults *faults)
 {
 	if (options->bandwidth_bytes_per_s == 0 ||

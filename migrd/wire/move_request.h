@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* wire/move_request.h -- what a user says about a move: POST /v1/moves, and
- * PATCH /v1/moves/{id}.  Thread: any. */
+/* wire/move_request.h -- the bodies of POST /v1/moves, PATCH /v1/moves/{id} and
+ * POST /v1/moves/{id}/resolve.  Thread: any. */
 #ifndef MIGRD_WIRE_MOVE_REQUEST_H
 #define MIGRD_WIRE_MOVE_REQUEST_H
 
@@ -9,23 +9,23 @@
 
 #define MOVE_BANDWIDTH_MIN 1024 /* bytes a second */
 
-/* What becomes of block jobs and exports on the guest's disks, which would end with
+/* What happens to block jobs and exports on the guest's disks, which would end with
  * the source's QEMU. */
 enum move_block_jobs {
 	MOVE_BLOCK_JOBS_REFUSE, /* the move is refused, with their names */
-	MOVE_BLOCK_JOBS_WAIT,   /* it waits for their end, up to a limit */
+	MOVE_BLOCK_JOBS_WAIT,   /* the move waits for their end, up to a limit */
 	MOVE_BLOCK_JOBS_CANCEL, /* they are cancelled */
 };
 extern const char *const move_block_jobs_names[]; /* ended by NULL */
 
-/* What was not given is for the configuration to say, so it is told apart. */
+/* The configuration decides about an option that was not given, hence the has_ members. */
 struct move_options {
 	uint64_t bandwidth_bytes_per_s; /* 0: no limit */
 	uint64_t downtime_limit_ms;
 	bool has_bandwidth; /* not the first member: a present_offset of 0 means none */
 	bool has_downtime_limit;
 	int block_jobs; /* enum move_block_jobs; source only */
-	/* Who asks vouches for what cannot be proved; only when a move is started. */
+	/* The user vouches for what cannot be proved; only when a move is started. */
 	bool assert_same_disks, assert_same_cpu;
 };
 
@@ -45,11 +45,11 @@ extern const struct json_field move_resolve_fields[];
 extern const struct json_field move_options_fields[]; /* the PATCH body, and peer_msg.h */
 extern const struct json_field move_request_fields[];
 
-/* Both set *RET wholly; on false it is not to be used. */
+/* Both set all of *RET, which must not be used after false. */
 bool move_request_decode(struct json_object *obj, struct move_request *ret, struct faults *faults);
 bool move_resolve_decode(struct json_object *obj, struct move_resolve_request *ret,
 			 struct faults *faults);
-/* A PATCH that changes nothing is a fault: it is a misunderstanding. */
+/* A PATCH that changes nothing is a fault: its sender has misunderstood something. */
 bool move_patch_decode(struct json_object *obj, struct move_options *ret, struct faults *faults);
 
 #endif

@@ -9,7 +9,7 @@
 
 static const struct json_limits limits = { .max_bytes = OPTLIST_MAX_BYTES, .max_depth = 8 };
 
-/* Takes KEY and VALUE over. */
+/* Takes ownership of KEY and VALUE. */
 static bool add(struct optlist *list, char *key, char *value, struct err *err)
 {
 	if (list->count == OPTLIST_MAX) {
@@ -35,7 +35,7 @@ void optlist_fini(struct optlist *list)
 
 /* ---- text ------------------------------------------------------------ */
 
-/* Up to a comma that is not doubled; *AT is then behind it. */
+/* The value up to a comma that is not doubled; moves *AT behind that comma. */
 static char *take_value(const char **at)
 {
 	struct strbuf sb = STRBUF_INIT;
@@ -223,7 +223,7 @@ void optlist_remove(struct optlist *list, const char *key)
 
 void optlist_set(struct optlist *list, const char *key, const char *value)
 {
-	/* Room for what we add to a list that came in full. */
+	/* A list that was full when parsed needs room for what migrd adds. */
 	if (!list->opts || list->count >= OPTLIST_MAX)
 		list->opts =
 			xrealloc(list->opts, (list->count + OPTLIST_MAX) * sizeof(*list->opts));

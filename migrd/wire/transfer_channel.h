@@ -3,8 +3,8 @@
  * socket, `NAME.sock' in the move's directory of each host.
  *
  * A channel is a row of the transfer plan's table; migrd-stream(8) is told the row and knows
- * nothing else of it.  Its connections are alike: each that QEMU makes on the source is
- * carried by one of them, in any order.
+ * nothing else of it.  Its connections are alike: any of them may carry any connection that
+ * QEMU makes on the source.
  *
  * Thread: any.
  */
@@ -13,9 +13,9 @@
 
 #include "base/json.h"
 
-#define TRANSFER_CHANNEL_SIZE   16 /* of a name, with its end */
-#define TRANSFER_CHANNEL_MAX    8  /* of a move */
-#define TRANSFER_CONNECTION_MAX 64 /* of a channel; QEMU: multifd-channels is a uint8 */
+#define TRANSFER_CHANNEL_SIZE   16 /* bytes of a name, NUL included */
+#define TRANSFER_CHANNEL_MAX    8  /* channels of a move */
+#define TRANSFER_CONNECTION_MAX 64 /* per channel; QEMU: multifd-channels is a uint8 */
 
 #define TRANSFER_CHANNEL_RAM "ram" /* what `migrate' sends */
 
@@ -23,9 +23,9 @@ enum transfer_side { TRANSFER_SOURCE, TRANSFER_DESTINATION };
 
 struct transfer_channel {
 	char name[TRANSFER_CHANNEL_SIZE];
-	uint64_t connections; /* that QEMU makes, 1 or more */
-	/* The QEMU that sends first on a new connection: an enum transfer_side.  The
-	 * destination's is an NBD server's, which greets its client. */
+	uint64_t connections; /* how many QEMU makes, 1 or more */
+	/* The side whose QEMU sends first on a new connection: an enum transfer_side.  The
+	 * destination does if its QEMU is an NBD server, which greets its client. */
 	int speaks_first;
 	/* QEMU may connect again after the channel was lost, as a post-copy recovery does. */
 	bool may_reconnect;

@@ -24,7 +24,7 @@ static const struct transfer_channel channels[] = {
 
 /* ---- the plan ------------------------------------------------------------ */
 
-/* [{"capability": "xbzrle", "state": false}, ...] */
+/* ANSWER: [{"capability": "xbzrle", "state": false}, ...] */
 void transfer_features_read(struct json_object *answer, struct transfer_features *ret)
 {
 	ret->capability_count = 0;

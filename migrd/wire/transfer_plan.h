@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* wire/transfer_plan.h -- how a guest's state goes from one host to the other: one value.
+/* wire/transfer_plan.h -- the plan of a transfer: how a guest's state goes to the other host.
  *
  * The source makes the plan before the destination is asked for anything, records it with
- * the move, and sends it with `prepare'; both sides set what it says and nothing else.  It is
- * a function of what both QEMUs offer: the same input gives the same plan.
+ * the move, and sends it with `prepare'; both sides set what it says and nothing else.  It
+ * depends only on what both QEMUs offer: the same input gives the same plan.
  *
  * Thread: any.  Source of the names: QEMU qapi/migration.json.
  */
@@ -17,7 +17,7 @@
 #define TRANSFER_WHY_SIZE       160
 #define TRANSFER_CAPABILITY_MAX 64 /* QEMU 11.1 has 27 */
 
-/* What a QEMU offers, by its own answer to query-migrate-capabilities. */
+/* What a QEMU offers, from its answer to query-migrate-capabilities. */
 struct transfer_features {
 	char capabilities[TRANSFER_CAPABILITY_MAX][TRANSFER_NAME_SIZE];
 	size_t capability_count;
@@ -30,7 +30,7 @@ struct transfer_capability {
 };
 
 struct transfer_plan {
-	/* Of those that migrd knows, in the order of its table; others stay as QEMU has them. */
+	/* Those that migrd knows, in the order of its table; others stay as QEMU has them. */
 	struct transfer_capability capabilities[TRANSFER_CAPABILITY_MAX];
 	size_t capability_count;
 	struct transfer_channel channels[TRANSFER_CHANNEL_MAX];
@@ -40,16 +40,16 @@ struct transfer_plan {
 extern const struct json_field transfer_features_fields[];
 extern const struct json_field transfer_plan_fields[];
 
-/* QEMU: one of the two lacks what every move needs; ERR names it and the side.
- * One that is NULL: a coordinator that does not say yet what its QEMU offers; what every
- * move needs is taken for granted, and that QEMU refuses it if it is not so. */
+/* Error QEMU: one of the two lacks what every move needs; ERR names it and the side.
+ * SOURCE or DESTINATION is NULL if that coordinator has not told what its QEMU offers.  All
+ * capabilities are then assumed, and that QEMU itself refuses one that it lacks. */
 bool transfer_plan_make(const struct transfer_features *source,
 			const struct transfer_features *destination, struct transfer_plan *ret,
 			struct err *err);
-/* Of an answer to query-migrate-capabilities; nothing of anything else. */
+/* Reads an answer to query-migrate-capabilities; anything else gives no capabilities. */
 void transfer_features_read(struct json_object *answer, struct transfer_features *ret);
 bool transfer_features_have(const struct transfer_features *features, const char *capability);
-/* The argument of migrate-set-capabilities; the caller's. */
+/* The argument of migrate-set-capabilities; the caller owns it. */
 struct json_object *transfer_plan_capabilities(const struct transfer_plan *plan);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* wire/verdict.h -- the destination's word on whether a guest is its own.
+/* wire/verdict.h -- the destination's answer whether it has taken a guest.
  *
- * One set for the protocol, the records and the API.  `taken' and `refused' are
- * decisions: on disk before they are told, and never changed.  `unknown' says that
- * there is no record, so that it gives leave to nobody: the guest may run there.
- * Thread: any.
+ * The protocol, the records and the API use the same set.  `taken' and `refused' are
+ * decisions: on disk before they are told, and never changed.  `unknown' means that
+ * the destination has no record.  The guest may run there, so `unknown' allows nobody
+ * to start it elsewhere.  Thread: any.
  */
 #ifndef MIGRD_WIRE_VERDICT_H
 #define MIGRD_WIRE_VERDICT_H
@@ -24,7 +24,7 @@ enum verdict {
 
 extern const char *const verdict_names[]; /* by enum verdict, ended by NULL */
 
-/* VERDICT_COUNT for a word that is none of them; "" is NONE, as in the records. */
+/* VERDICT_COUNT: NAME is no verdict.  "" is NONE, as in the records. */
 enum verdict verdict_from_name(const char *name);
 
 #endif

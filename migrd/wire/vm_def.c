@@ -497,8 +497,7 @@ struct json_object *vm_def_encode(const struct vm_def *def)
 {
 	struct json_object *obj = json_encode(vm_def_fields, def);
 
-	/* `type' is required within `serial', so the table alone would always
-	 * write the default out. */
+	/* `type' is required within `serial', so the table writes the default out, too. */
 	if (def->serial.type == VM_DEF_SERIAL_TYPE_NONE)
 		json_object_object_del(obj, "serial");
 	return obj;

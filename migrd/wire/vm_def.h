@@ -36,20 +36,20 @@
 #define VM_DEF_CDROM_MAX         6
 #define VM_DEF_EXTRA_ARG_MAX     64
 
-/* Where the guest agent's virtio-serial controller sits; no device of the
- * definition may, while guest_agent is set. */
+/* PCI slot of the guest agent's virtio-serial controller; no device of the
+ * definition may have it while guest_agent is set. */
 #define VM_DEF_GUEST_AGENT_SLOT 0x1e
 
 /* The root bus of q35 takes no device while the guest runs, so the machine gets
- * ports that do.  They sit in this slot, eight in each, and in those below it. */
+ * hot-plug ports: eight in this slot, and eight in each slot below that is needed. */
 #define VM_DEF_PORT_SLOT        0x1d
 #define VM_DEF_PORTS_PER_SLOT   8
 #define VM_DEF_HOTPLUG_PORTS    4 /* unless the definition says */
 #define VM_DEF_HOTPLUG_PORT_MAX 32
-/* What the firmware keeps free behind each port; a larger window cannot be
- * plugged in there. */
+/* Memory window that the firmware keeps free behind each port; a device with a
+ * larger window cannot be plugged in there. */
 #define VM_DEF_PORT_RESERVE_MIB 64
-/* QEMU's ids of what migrd adds itself begin so; no id of a definition does. */
+/* The QEMU ids of what migrd itself adds begin with this; no id of a definition may. */
 #define VM_DEF_OWN_PREFIX "migrd-"
 
 /* The zero of each enum is its default.  Members are int: the JSON table
@@ -63,8 +63,8 @@ enum vm_def_disk_cache {
 	VM_DEF_DISK_CACHE_UNSAFE,
 };
 enum vm_def_cdrom_bus {
-	VM_DEF_CDROM_BUS_IDE,  /* of pc-i440fx: two channels of two units */
-	VM_DEF_CDROM_BUS_SATA, /* of pc-q35: six ports */
+	VM_DEF_CDROM_BUS_IDE,  /* pc-i440fx only: two channels of two units */
+	VM_DEF_CDROM_BUS_SATA, /* pc-q35 only: six ports */
 	VM_DEF_CDROM_BUS_SCSI, /* on a virtio-scsi controller of its own */
 };
 enum vm_def_tray { VM_DEF_TRAY_CLOSED, VM_DEF_TRAY_OPEN };
@@ -100,7 +100,7 @@ enum vm_def_watchdog {
 	VM_DEF_WATCHDOG_INJECT_NMI,
 };
 
-/* The names of the definition, for the command line too; ended by NULL. */
+/* The words of the definition, which the command line uses too; ended by NULL. */
 extern const char *const vm_def_accel_names[];
 extern const char *const vm_def_disk_format_names[];
 extern const char *const vm_def_disk_cache_names[];
@@ -132,7 +132,7 @@ struct vm_def_nic {
 	char id[VM_DEF_ID_SIZE];
 	int type;                  /* enum vm_def_nic_type */
 	char ifname[IF_NAMESIZE];  /* "" unless tap or macvtap */
-	char bridge[IF_NAMESIZE];  /* of which a tap is a port; "": any or none */
+	char bridge[IF_NAMESIZE];  /* the tap is a port of it; "": any or none */
 	bool rx_filter;            /* the host follows what the guest wants to receive */
 	char mac[VM_DEF_MAC_SIZE]; /* "" until normalized */
 	char pci_address[VM_DEF_PCI_SIZE];
@@ -150,7 +150,7 @@ struct vm_def_shared_memory {
 	char pci_address[VM_DEF_PCI_SIZE];
 };
 
-/* One more monitor, for tools of the operator's own. */
+/* An additional monitor of QEMU, for the operator's own tools. */
 struct vm_def_monitor {
 	char id[VM_DEF_ID_SIZE];
 	int protocol;                /* enum vm_def_monitor_protocol */
@@ -159,7 +159,7 @@ struct vm_def_monitor {
 	uint64_t port;               /* on 127.0.0.1; 0 unless tcp */
 };
 
-/* A pc-dimm: memory beside memory_mib. */
+/* A pc-dimm: memory in addition to memory_mib. */
 struct vm_def_memory_device {
 	char id[VM_DEF_ID_SIZE];
 	bool has_slot, has_address;
@@ -168,7 +168,7 @@ struct vm_def_memory_device {
 	uint64_t address; /* guest-physical, chosen by QEMU */
 };
 
-/* A virtual CPU beside the first `vcpus'. */
+/* A virtual CPU in addition to the first `vcpus'. */
 struct vm_def_vcpu_device {
 	char id[VM_DEF_ID_SIZE];
 	bool has_index;
@@ -180,21 +180,21 @@ struct vm_def_any_device {
 	char id[VM_DEF_ID_SIZE];
 	char driver[VM_DEF_DRIVER_SIZE];
 	char properties[VM_DEF_PROPERTIES_SIZE]; /* a JSON object; "" if none */
-	char pci_address[VM_DEF_PCI_SIZE];       /* "" for what is no PCI device */
+	char pci_address[VM_DEF_PCI_SIZE];       /* "" if it is no PCI device */
 };
 
-/* A CD drive.  What is in it, and whether its tray is open, follows QEMU while the VM
- * runs; a start closes the tray. */
+/* A CD drive.  While the VM runs, medium and tray are recorded as QEMU tells them; a start
+ * closes the tray. */
 struct vm_def_cdrom {
 	char id[VM_DEF_ID_SIZE];
 	int bus; /* enum vm_def_cdrom_bus */
 	bool has_unit, has_boot_index;
-	uint64_t unit;               /* of the machine's controller; none for scsi */
-	char path[VM_DEF_PATH_SIZE]; /* of the medium; "": the drive is empty */
-	int format;                  /* enum vm_def_disk_format, of the medium */
+	uint64_t unit;               /* on the machine's controller; none for scsi */
+	char path[VM_DEF_PATH_SIZE]; /* the medium; "": the drive is empty */
+	int format;                  /* the medium's: enum vm_def_disk_format */
 	int tray;                    /* enum vm_def_tray */
 	uint64_t boot_index;
-	char pci_address[VM_DEF_PCI_SIZE]; /* of the controller; "" unless scsi */
+	char pci_address[VM_DEF_PCI_SIZE]; /* the controller's; "" unless scsi */
 	char device_id[VM_DEF_DEVICE_ID_SIZE]; /* "" unless scsi */
 };
 
@@ -212,11 +212,12 @@ struct vm_def {
 	char cpu_model[512]; /* with its features: "qemu64,+ssse3" */
 	uint64_t memory_mib;
 	uint64_t memory_slots;   /* for memory devices; 0: none can be added */
-	uint64_t max_memory_mib; /* with them; 0 without */
+	uint64_t max_memory_mib; /* memory devices included; 0 without slots */
 	uint64_t vcpus;
 	uint64_t max_vcpus; /* 0: no more than vcpus */
 	uint64_t hotplug_ports;
-	bool has_hotplug_ports; /* without it a definition is of a time without ports */
+	/* False: not normalized yet; or written before ports existed, and the machine has none. */
+	bool has_hotplug_ports;
 	struct vm_def_disk disks[VM_DEF_DISK_MAX];
 	size_t disk_count;
 	struct vm_def_nic nics[VM_DEF_NIC_MAX];
@@ -243,18 +244,18 @@ struct vm_def {
 
 extern const struct json_field vm_def_fields[];
 
-/* Sets *RET wholly (defaults included) and checks across members as well.  On
- * false *RET is not to be used. */
+/* Sets all of *RET (defaults included), and checks each member and members against each
+ * other.  False: *RET must not be used. */
 bool vm_def_decode(struct json_object *obj, struct vm_def *ret, struct faults *faults);
 /* vm_def_decode() of the result gives the same struct. */
 struct json_object *vm_def_encode(const struct vm_def *def);
 
-/* Makes up a uuid if there is none, and pins a PCI slot for every device, a
- * MAC address for every NIC, a slot for every memory device, an index for every
- * vCPU and a unit for every CD drive that has none: the lowest free one in the order of the definition,
- * and a MAC derived from uuid and NIC id, so that the same definition always
- * gives the same machine.  Says how many hot-plug ports there are.  Of devices[]
- * it cannot know which are PCI devices, and pins none.  LIMIT when no slot or unit is free. */
+/* Fills in what the definition leaves open: a new uuid; the MAC address of a NIC, derived from
+ * uuid and NIC id; the number of hot-plug ports; and the PCI slot of a device, the slot of a
+ * memory device, the index of a vCPU and the unit of a CD drive: the lowest free one, in the order
+ * of the definition.  So a definition with a uuid always gives the same machine.  Elements of
+ * devices[] get no slot: nobody knows which of them are PCI devices.  LIMIT: no slot or unit is
+ * free. */
 bool vm_def_normalize(struct vm_def *def, struct err *err);
 
 /* The slot on the root bus of a valid pci_address; 0 for "" and for a port. */
@@ -263,9 +264,9 @@ unsigned vm_def_pci_slot(const char *pci_address);
 unsigned vm_def_port(const char *pci_address);
 /* How many CD drives the controller of the machine takes; 0: it has none for BUS. */
 unsigned vm_def_cdrom_units(const struct vm_def *def, int bus);
-/* Its root bus takes and gives no device while the VM runs: ports do. */
+/* The root bus of a q35 machine takes and gives no device while the VM runs; ports do. */
 bool vm_def_is_q35(const struct vm_def *def);
-/* With the memory devices. */
+/* All memory, the memory devices included. */
 uint64_t vm_def_memory_mib(const struct vm_def *def);
 
 #endif

@@ -15,7 +15,7 @@
 	(VM_DEF_DISK_MAX + VM_DEF_NIC_MAX + VM_DEF_SHARED_MEMORY_MAX + VM_DEF_MEMORY_DEVICE_MAX + \
 	 VM_DEF_VCPU_DEVICE_MAX + VM_DEF_DEVICE_MAX + VM_DEF_CDROM_MAX)
 
-/* What all kinds of devices have in common, and where in the document. */
+/* What all kinds of devices have in common, and the device's place in the document. */
 struct device {
 	const char *id, *pci_address;
 	const char *list;
@@ -25,7 +25,7 @@ struct device {
 struct check {
 	const struct vm_def *def;
 	struct faults *faults;
-	size_t first; /* faults from this on are of this definition */
+	size_t first; /* number of this definition's first fault */
 	struct device devices[DEVICE_MAX];
 	size_t device_count;
 };
@@ -41,8 +41,8 @@ static void list_devices(struct check *check)
 	}
 }
 
-/* A member that the table has refused is empty: complaining of that too would
- * send the reader the wrong way. */
+/* A member that the table has refused is empty; a second fault because of that would
+ * mislead the reader. */
 static bool has_fault(const struct check *check, const char *pointer)
 {
 	size_t len = strlen(pointer);
@@ -259,7 +259,7 @@ static void check_vcpus(struct check *check)
 
 /* ---- the rest ------------------------------------------------------------ */
 
-/* What migrd says itself, and would be said twice. */
+/* Refuses properties that migrd sets itself, which would be given twice. */
 static void check_properties(struct check *check, size_t index)
 {
 	static const char *const own[] = { "id", "driver", "addr" };
@@ -368,7 +368,7 @@ static void check_cdroms(struct check *check)
 	}
 }
 
-/* A PCI memory window has a power of two bytes. */
+/* The size of a PCI memory window is a power of two. */
 static void check_shared_memory(struct check *check)
 {
 	const struct vm_def *def = check->def;
@@ -383,7 +383,8 @@ static void check_shared_memory(struct check *check)
 	}
 }
 
-/* An option and what follows it; a value may look like an option. */
+/* Looks at each argument as an option, and at the next one as its value: a value may look like
+ * an option. */
 static void check_local(struct check *check)
 {
 	const struct vm_def *def = check->def;

@@ -120,8 +120,8 @@ void vm_def_check_cdrom(const struct vm_def *def, size_t index, struct faults *f
 
 /* ---- units ----------------------------------------------------------------- */
 
-/* What short options and drives among the extra arguments take; QEMU refuses what is
- * missed here at the start. */
+/* Units that short options and drives among the extra arguments take.  If one is missed here,
+ * QEMU refuses to start. */
 static uint32_t units_of_extra_arg(const char *arg)
 {
 	static const struct {

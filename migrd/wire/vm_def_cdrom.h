@@ -5,9 +5,9 @@
 
 #include "wire/vm_def.h"
 
-/* Between the values of one drive, and between it and other devices. */
+/* Checks the values of one drive against each other, and against other devices. */
 void vm_def_check_cdrom(const struct vm_def *def, size_t index, struct faults *faults);
-/* Gives a unit to each drive on the machine's controller that has none.  LIMIT. */
+/* Gives a unit to each drive on the machine's controller that has none.  LIMIT: none is free. */
 bool vm_def_pin_cdroms(struct vm_def *def, struct err *err);
 
 #endif

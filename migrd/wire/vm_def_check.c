@@ -42,7 +42,7 @@ bool vm_def_check_machine(const char *value, const char **ret_why)
 	       value[strlen(value) - 1] != '-';
 }
 
-/* One KEY=VALUE: how long it is; 0: it is none, or is said elsewhere. */
+/* Bytes of the KEY=VALUE at VALUE; 0: it is none, or another member of the definition sets it. */
 static size_t machine_option_len(const char *value)
 {
 	static const char *const elsewhere[] = { "type", "accel" };
@@ -164,8 +164,8 @@ bool vm_def_check_device_id(const char *value, const char **ret_why)
 
 /* ---- extra arguments ------------------------------------------------------- */
 
-/* Options with which somebody else could stop, start, replace or rename the
- * guest, or contradict a field. */
+/* Options that let somebody else stop, start, replace or rename the guest, or that
+ * contradict a member of the definition. */
 static const struct {
 	const char *option;
 	const char *why;

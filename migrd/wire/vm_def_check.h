@@ -5,7 +5,7 @@
 
 #include "wire/vm_def.h"
 
-/* Of one value each: json_check_fn. */
+/* Check one value each: json_check_fn. */
 bool vm_def_check_name(const char *value, const char **ret_why);
 bool vm_def_check_uuid(const char *value, const char **ret_why);
 bool vm_def_check_machine(const char *value, const char **ret_why);
@@ -20,11 +20,11 @@ bool vm_def_check_driver(const char *value, const char **ret_why);
 bool vm_def_check_device_id(const char *value, const char **ret_why);
 bool vm_def_check_extra_arg(const char *value, const char **ret_why);
 
-/* Between values: faults of what json_decode() has filled in.  Objects that
- * have a fault already (from number FIRST on) are left alone. */
+/* Checks the values that json_decode() has filled in against each other.  Skips objects that
+ * have a fault already (from number FIRST on). */
 void vm_def_check_across(const struct vm_def *def, struct faults *faults, size_t first);
 
-/* Slots of the machine type that are taken by its own devices: a bit each. */
+/* Slots that the machine's own devices, the agent's channel or ports take: a bit each. */
 uint32_t vm_def_reserved_slots(const struct vm_def *def);
 
 #endif

@@ -39,7 +39,7 @@ static const struct json_field *list_field(enum vm_def_kind kind)
 {
 	const struct json_field *field = vm_def_fields;
 
-	while (strcmp(field->key, kinds[kind].list) != 0) /* each is there: a test walks them all */
+	while (strcmp(field->key, kinds[kind].list) != 0) /* a test finds every kind */
 		field++;
 	return field;
 }
@@ -160,7 +160,7 @@ static bool decode_kind(struct json_object *obj, enum vm_def_kind *ret, struct f
 	return false;
 }
 
-/* DEF's document with OBJ, but for its kind, at the end of its list. */
+/* The document of DEF with OBJ, without its "kind", at the end of the kind's list. */
 static struct json_object *document_with(const struct vm_def *def, enum vm_def_kind kind,
 					 struct json_object *obj)
 {
@@ -180,7 +180,7 @@ static struct json_object *document_with(const struct vm_def *def, enum vm_def_k
 	return document;
 }
 
-/* "/disks/2/path" is "/path" of the new device. */
+/* "/disks/2/path" becomes "/path" of the new device. */
 static void copy_faults(const struct faults *from, const char *prefix, struct faults *to)
 {
 	size_t len = strlen(prefix);

@@ -20,7 +20,7 @@ enum vm_def_kind {
 	VM_DEF_KIND_COUNT
 };
 
-/* Good until the definition changes. */
+/* Valid until the definition changes. */
 struct vm_def_device {
 	enum vm_def_kind kind;
 	size_t index;
@@ -36,24 +36,25 @@ size_t vm_def_device_count(const struct vm_def *def, enum vm_def_kind kind);
 		for (; dev.index < vm_def_device_count(def, dev.kind); dev.index++)
 
 const char *vm_def_device_id(const struct vm_def *def, struct vm_def_device dev);
-/* VM_DEF_PCI_SIZE bytes to write to; NULL for a kind that has none. */
+/* The device's PCI address: VM_DEF_PCI_SIZE bytes that may be written; NULL for a kind that
+ * has none. */
 char *vm_def_device_pci(struct vm_def *def, struct vm_def_device dev);
 /* "" also for a kind that has none. */
 const char *vm_def_device_pci_const(const struct vm_def *def, struct vm_def_device dev);
-/* It sits on the PCI bus with a place that is pinned: not every CD drive does, and of
- * devices[] nobody knows. */
+/* Whether migrd pins the device's place on the PCI bus: not that of every CD drive, and not that
+ * of elements of devices[], of which nobody knows whether they are PCI devices. */
 bool vm_def_is_pinned(const struct vm_def *def, struct vm_def_device dev);
 bool vm_def_find_device(const struct vm_def *def, const char *id, struct vm_def_device *ret);
-/* A new object, with its kind. */
+/* A new object, "kind" included. */
 struct json_object *vm_def_device_json(const struct vm_def *def, struct vm_def_device dev);
 
-/* *RET becomes DEF with the device OBJ, checked as a whole; where it is goes to
- * *RET_DEV. Faults are at the places of OBJ. */
+/* *RET becomes DEF with the device OBJ, checked as a whole; *RET_DEV tells where the device
+ * is.  FAULTS point into OBJ. */
 bool vm_def_add_device(const struct vm_def *def, struct json_object *obj, struct vm_def *ret,
 		       struct vm_def_device *ret_dev, struct faults *faults);
 void vm_def_remove_device(struct vm_def *def, struct vm_def_device dev);
 
-/* The lowest hot-plug port that no device of DEF has.  LIMIT when there is none. */
+/* The lowest hot-plug port that no device of DEF has.  LIMIT: none is free. */
 bool vm_def_pick_port(const struct vm_def *def, char ret_address[VM_DEF_PCI_SIZE], struct err *err);
 
 #endif

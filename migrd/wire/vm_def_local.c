@@ -10,7 +10,7 @@
 	"snapshot=on: what the guest writes is in a temporary file of that QEMU, which a " \
 	"move would lose"
 
-/* Beginnings of a file that is none of the host's storage. */
+/* Prefixes of file names that are not in the host's storage. */
 static const struct {
 	const char *prefix, *why;
 } local_files[] = {

@@ -3,7 +3,7 @@
  *
  * A temporary overlay, an inherited descriptor or a directory shown as a disk does
  * not exist on the other host of a move: what the guest wrote there would be lost.
- * One rule for every way in: a definition that is created or offered by a peer
+ * The rule holds for every definition: one that is created or offered by a peer
  * (vm_def_decode()), and one that adoption makes.  Pure; thread: any.
  * Source: qemu-system-x86_64(1), -drive, -blockdev, -snapshot, -set.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* wire/vm_def_macs.h -- by which MAC addresses a guest is in networks of its host.
+/* wire/vm_def_macs.h -- the MAC addresses that a guest has in networks of its host.
  *
- * Read from the text, since a look at all VMs of a host need not decode each.  Pure;
- * thread: any.
+ * They are read from the JSON text, so that a look at all VMs of a host need not decode
+ * each definition.  Pure; thread: any.
  */
 #ifndef MIGRD_WIRE_VM_DEF_MACS_H
 #define MIGRD_WIRE_VM_DEF_MACS_H
@@ -14,8 +14,8 @@ struct vm_def_macs {
 	size_t count;
 };
 
-/* DEFINITION: JSON of any shape.  QEMU's own NAT does not count: it is a network of each
- * guest's own. */
+/* DEFINITION: JSON of any shape.  NICs of QEMU's own NAT are left out: that network belongs
+ * to one guest alone. */
 void vm_def_macs_read(const char *definition, struct vm_def_macs *ret);
 
 #endif

@@ -41,8 +41,8 @@ uint64_t vm_def_memory_mib(const struct vm_def *def)
 
 /* ---- PCI slots ----------------------------------------------------------- */
 
-/* A device among the extra arguments may sit in a slot of its own choice;
- * another bus than the root's only makes us skip a slot. */
+/* Slots that devices among the extra arguments name.  If such a device is on another bus
+ * than the root's, a slot is skipped without need, which does no harm. */
 static uint32_t slots_of_extra_arg(const char *arg)
 {
 	uint32_t slots = 0;
@@ -113,7 +113,7 @@ static void pin_memory(struct vm_def *def)
 		struct vm_def_memory_device *memory = &def->memory_devices[i];
 
 		while (!memory->has_slot && taken & 1u << memory->slot)
-			memory->slot++; /* there are as many slots as elements */
+			memory->slot++; /* ends: there are as many slots as elements */
 		taken |= 1u << memory->slot;
 		memory->has_slot = true;
 	}
@@ -145,7 +145,7 @@ static void pin_vcpus(struct vm_def *def)
 
 /* ---- MAC addresses --------------------------------------------------------- */
 
-/* FNV-1a: only has to spread. */
+/* FNV-1a: the hash only has to spread its values. */
 static uint32_t hash(uint32_t h, const char *text)
 {
 	for (; *text; text++)
@@ -167,7 +167,7 @@ static void make_mac(const struct vm_def *def, struct vm_def_nic *nic)
 	uint32_t h = hash(hash(2166136261u, def->uuid), nic->id);
 	char mac[VM_DEF_MAC_SIZE];
 
-	h ^= h >> 24; /* the upper bits count too, where only 24 are kept */
+	h ^= h >> 24; /* only 24 bits are kept: let the upper ones count too */
 	do {
 		snprintf(mac, sizeof(mac), "52:54:00:%02x:%02x:%02x", h >> 16 & 0xff, h >> 8 & 0xff,
 			 h & 0xff);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* wire/vm_request.h -- what a user says when a guest is to run:
+/* wire/vm_request.h -- the body of the requests that let a guest run:
  * POST /v1/vms/{name}/start and /resume.  Thread: any. */
 #ifndef MIGRD_WIRE_VM_REQUEST_H
 #define MIGRD_WIRE_VM_REQUEST_H
@@ -18,7 +18,7 @@ struct vm_start_request {
 
 extern const struct json_field vm_start_fields[];
 
-/* Sets *RET wholly, also for no body at all (NULL). */
+/* Sets all of *RET.  OBJ: NULL if there is no body. */
 bool vm_start_decode(struct json_object *obj, struct vm_start_request *ret, struct faults *faults);
 
 #endif
