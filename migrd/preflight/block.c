@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-#define SECTOR_BYTES 512 /* sysfs counts in these, whatever the device's own are */
+#define SECTOR_BYTES 512 /* unit of sysfs, whatever the device's own sectors are */
 #define TEXT_MAX     160
 
 /* The first line of DIR/NAME; "" if there is none. */
@@ -27,7 +27,7 @@ static void read_line(const char *dir, const char *name, char ret_line[TEXT_MAX]
 		snprintf(ret_line, TEXT_MAX, "%s", text);
 }
 
-/* Names that are given once in the world.  "t10." is left out: it is made of model and
+/* NAME is of a kind that is unique in the world.  "t10." is left out: it is made of model and
  * serial number, which virtual disks of many hosts share. */
 static bool is_unique(const char *name)
 {
@@ -42,7 +42,8 @@ static bool is_unique(const char *name)
 	return false;
 }
 
-/* Where sysfs keeps it: SCSI, NVMe, device mapper; of a partition, its disk's. */
+/* The name is in one of these files of sysfs: SCSI, NVMe, device mapper; of a partition, the
+ * disk's. */
 static bool find_name(const char *dir, char ret_name[TEXT_MAX])
 {
 	static const char *const places[] = { "device/wwid", "wwid", "dm/uuid", "../device/wwid",

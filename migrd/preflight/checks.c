@@ -162,7 +162,8 @@ static const char *bridge_there(const struct preflight *preflight, const char *i
 	return "";
 }
 
-/* A bridge that the definition names was looked for; another one is that of the source. */
+/* look_links() has checked a bridge that the definition names.  Without one, the tap must be in
+ * a bridge here if it is in a bridge on the source. */
 static void judge_bridge(const struct preflight *preflight, const struct need_nic *nic,
 			 const struct net_link *link, struct preflight_reasons *ret)
 {
@@ -201,7 +202,7 @@ static void look_files(struct preflight *preflight)
 				  preflight->here);
 }
 
-/* The features of the CPU are known only when a QEMU runs here: cpu_judge(). */
+/* The features of the CPU are no row: they are known only when QEMU runs here (cpu_judge()). */
 static const struct check {
 	const char *name;
 	void (*look)(struct preflight *preflight);

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "tls/digest.h"
 
-/* Exactly LEN bytes at AT into DIGEST. */
+/* Adds exactly LEN bytes at AT to DIGEST. */
 static bool add_piece(int fd, uint64_t at, size_t len, char *buffer, struct digest *digest)
 {
 	for (size_t got = 0; got < len;) {

@@ -5,13 +5,13 @@
 
 #include "wire/evidence.h"
 
-/* Up to this size a file is read whole; of a larger one so many samples are. */
+/* A file up to this size is read whole; of a larger file only samples are read. */
 #define CONTENT_WHOLE_BYTES  (UINT64_C(64) << 20)
 #define CONTENT_SAMPLE_BYTES 65536
 #define CONTENT_SAMPLES      256
 
-/* digest and sampled of FILE, whose size is set, from PATH.  The samples lie evenly from
- * the first byte to the last. */
+/* Sets `digest' and `sampled' of FILE, whose size is set, from PATH.  The samples are spread
+ * evenly from the first byte to the last. */
 void content_digest_blocking(const char *path, struct evidence_file *file);
 
 #endif

@@ -7,7 +7,7 @@
 #include "base/strbuf.h"
 #include "preflight/checks.h"
 
-/* Names of bits, as QEMU takes them behind -cpu (target/i386/cpu.c); "": it has none. */
+/* Names of bits, as QEMU takes them behind -cpu (target/i386/cpu.c); "": the bit has none. */
 struct word_names {
 	uint32_t eax, ecx;
 	const char *reg;
@@ -156,7 +156,8 @@ static const struct word_names known[] = {
 	    [25] = "virt-ssbd" } },
 };
 
-/* Hardware cannot be told from emulation by it, but it is QEMU that sets it. */
+/* The same register of the same CPUID input.  A word does not tell whether the processor or
+ * QEMU's emulation provides a feature, but QEMU sets it in both cases. */
 static bool is_word(const struct evidence_word *a, const struct evidence_word *b)
 {
 	return a->eax == b->eax && a->ecx == b->ecx && strcmp(a->reg, b->reg) == 0;

@@ -14,7 +14,7 @@
 #include "preflight/content.h"
 #include "preflight/qcow2.h"
 
-/* A chain of backing files that is longer is no chain but a circle. */
+/* A longer chain of backing files is taken for a circle. */
 #define CHAIN_MAX 64
 
 /* ---- backing files ---------------------------------------------------------- */
@@ -29,7 +29,7 @@ static bool read_head(const char *path, struct qcow2_head *ret)
 	return len > 0 && qcow2_head_read(head, (size_t)len, ret, &err);
 }
 
-/* QEMU takes a relative name from the directory of the file that names it. */
+/* QEMU takes a relative name as relative to the directory of the file that names it. */
 static bool join(const char *named_by, const char *name, char ret_path[VM_DEF_PATH_SIZE])
 {
 	const char *slash = strrchr(named_by, '/');
@@ -57,7 +57,7 @@ static void add_named(struct needs *needs, const struct need_file *by, const cha
 		needs->is_cut = true;
 }
 
-/* A backing file of no format is what its first bytes say: so does QEMU take it. */
+/* A backing file whose format is not given is probed by its first bytes, as QEMU does. */
 void look_follow_blocking(struct needs *needs)
 {
 	for (size_t i = 0; i < needs->file_count && i < CHAIN_MAX; i++) {
@@ -73,7 +73,7 @@ void look_follow_blocking(struct needs *needs)
 
 /* ---- one file ------------------------------------------------------------------ */
 
-/* The file behind all symbolic links, by the directory that holds it. */
+/* The file behind all symbolic links, and the directory that holds it. */
 struct place {
 	int file; /* O_PATH */
 	int dir;  /* O_PATH; -1: a token there would prove nothing */
@@ -87,7 +87,7 @@ static void place_close(struct place *place)
 	closep(&place->dir);
 }
 
-/* A file that is mounted by itself lies elsewhere than its directory. */
+/* False for a file that is a mount point of its own: it is not stored in its directory. */
 static bool is_of_directory(const struct place *place)
 {
 	struct statx file, dir;
@@ -120,7 +120,7 @@ static void open_directory(struct place *place)
 	}
 }
 
-/* Without opening what is there: a FIFO would wait, a device might do something. */
+/* Opens with O_PATH only: a real open would wait at a FIFO, and might start a device. */
 static bool place_open(struct place *place, const char *path)
 {
 	*place = (struct place){ .file = -1, .dir = -1 };
@@ -173,8 +173,8 @@ static void read_token(const struct tokens *tokens, int dir, char ret[EVIDENCE_T
 	ret[len > 0 ? len : 0] = '\0';
 }
 
-/* Each directory has a content of its own: one that is mounted in the place of another
- * is found out. */
+/* Each directory gets another content, so that a directory mounted in the place of another is
+ * found out. */
 static bool write_token(const struct tokens *tokens, int dir, size_t number,
 			char ret[EVIDENCE_TOKEN_SIZE])
 {
@@ -193,7 +193,7 @@ static bool write_token(const struct tokens *tokens, int dir, size_t number,
 	return true;
 }
 
-/* One that is there may be of another image in the same directory. */
+/* A token file that exists may have been written for another image in the same directory. */
 static void leave_token(const struct tokens *tokens, int dir, size_t number,
 			char ret[EVIDENCE_TOKEN_SIZE])
 {

@@ -33,7 +33,8 @@ static void add_file(struct needs *needs, enum need_kind kind, const char *what,
 	needs_add_file(needs, &file);
 }
 
-/* The directory in which PATH will be made; NULL: not in one, or there are too many. */
+/* Adds the directory in which QEMU will make PATH; NULL: PATH is not absolute, or there are too
+ * many directories. */
 static struct need_dir *add_dir_of(struct needs *needs, const char *what, const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -94,7 +95,7 @@ static void add_disks(struct needs *needs, const struct vm_def *def)
 	}
 }
 
-/* The guest only reads it. */
+/* The guest only reads a medium. */
 static void add_cdroms(struct needs *needs, const struct vm_def *def)
 {
 	for (size_t i = 0; i < def->cdrom_count; i++) {
@@ -164,7 +165,7 @@ static void add_raw_file(struct needs *needs, const struct extra_arg *arg, enum 
 		add_file(needs, kind, what, path);
 }
 
-/* A device of storage: one that is only read may be a copy. */
+/* An image that is only read may be a copy. */
 static void add_image(struct needs *needs, const struct extra_arg *arg)
 {
 	bool is_read = arg->kind == EXTRA_MEDIUM || extra_arg_is_on(arg, "readonly") ||
@@ -174,7 +175,7 @@ static void add_image(struct needs *needs, const struct extra_arg *arg)
 	add_raw_file(needs, arg, is_read ? NEED_SAME_CONTENT : NEED_SAME_FILE);
 }
 
-/* Only what other processes see too. */
+/* Only shared memory counts, which other processes see too. */
 static void add_memory(struct needs *needs, const struct extra_arg *arg)
 {
 	if (optlist_is(&arg->opts, "qom-type", "memory-backend-file", "") &&
@@ -194,7 +195,7 @@ static void add_vnc(struct needs *needs, const struct extra_arg *arg)
 			 VNC_PORT_BASE + strtoull(colon + 1, NULL, 10));
 }
 
-/* A server's socket, or a file that is made. */
+/* QEMU makes the socket of a server, or the file. */
 static void add_chardev(struct needs *needs, const struct extra_arg *arg)
 {
 	const char *path = extra_arg_file(arg);

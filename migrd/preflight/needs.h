@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* preflight/needs.h -- what a definition wants of its host: files, directories, ports,
- * interfaces.  Pure, but for the backing files, which look.h adds.  Thread: any.
+/* preflight/needs.h -- what a definition needs on its host: files, directories, ports,
+ * interfaces.  Pure; look.h adds the backing files.  Thread: any.
  */
 #ifndef MIGRD_PREFLIGHT_NEEDS_H
 #define MIGRD_PREFLIGHT_NEEDS_H
@@ -13,16 +13,16 @@
 #define NEED_PORTS_MAX 16
 #define NEED_NICS_MAX  EVIDENCE_NICS_MAX
 
-/* What of a file must be alike on both hosts. */
+/* What must be the same about a file on both hosts. */
 enum need_kind {
-	NEED_SAME_FILE,    /* it is written, so it must be the very same */
-	NEED_SAME_CONTENT, /* only read: a copy is as good */
-	NEED_PRESENT,      /* QEMU reads it at its start; the guest's memory has the rest */
+	NEED_SAME_FILE,    /* written, so it must be the very same file */
+	NEED_SAME_CONTENT, /* only read, so a copy will do */
+	NEED_PRESENT,      /* read when QEMU starts; the guest's memory has all else */
 };
 
 struct need_file {
 	enum need_kind kind;
-	bool is_qcow2;             /* by the definition: its header may name others */
+	bool is_qcow2;             /* so the definition says: the header may name other files */
 	char what[NEED_WHAT_SIZE]; /* "disk 'data'" */
 	char path[VM_DEF_PATH_SIZE];
 };
@@ -30,7 +30,7 @@ struct need_file {
 struct need_dir {
 	char what[NEED_WHAT_SIZE];
 	char path[VM_DEF_PATH_SIZE];
-	char socket[VM_DEF_PATH_SIZE]; /* in it, of a listener: must be free; "": none */
+	char socket[VM_DEF_PATH_SIZE]; /* a listener's, in PATH; must be free; "": none */
 };
 
 /* A TCP port that QEMU will listen at. */
@@ -44,7 +44,7 @@ struct need_nic {
 	char id[VM_DEF_ID_SIZE];
 	int type; /* enum vm_def_nic_type, never USER */
 	char ifname[IF_NAMESIZE];
-	char bridge[IF_NAMESIZE]; /* that the definition names; "": none */
+	char bridge[IF_NAMESIZE]; /* named by the definition; "": none */
 };
 
 struct needs {
@@ -56,7 +56,7 @@ struct needs {
 	size_t port_count;
 	struct need_nic nics[NEED_NICS_MAX];
 	size_t nic_count;
-	bool is_cut; /* there was more than fits: it counts as not proved */
+	bool is_cut; /* there was more than fits, which counts as not proved */
 };
 
 /* The caller frees it. */

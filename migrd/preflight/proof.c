@@ -18,8 +18,8 @@ struct pair {
 	bool same_kernel;
 };
 
-/* The source wrote a random text beside the file, and it was read beside the file here:
- * one directory of one file system, in which a name stands for one file. */
+/* The source wrote a random text beside the file.  If the same text is beside the file here,
+ * both are in one directory of one file system, where a name stands for one file. */
 static enum verdict by_token(const struct pair *pair)
 {
 	if (!pair->there->token[0] || pair->here->type != EVIDENCE_TYPE_FILE)
@@ -29,9 +29,9 @@ static enum verdict by_token(const struct pair *pair)
 	return strcmp(pair->there->name, pair->here->name) == 0 ? SAME : OTHER;
 }
 
-/* Two coordinators of one kernel: device and inode name a file.  Where a token file could
- * be written it decides alone: two machines that went on from one snapshot share the boot
- * id, and inodes. */
+/* If both coordinators run on one kernel, device and inode identify a file.  Where a token file
+ * could be written, it decides alone: two machines started from one snapshot share boot id and
+ * inodes. */
 static enum verdict by_inode(const struct pair *pair)
 {
 	if (!pair->same_kernel || pair->there->token[0] || !pair->there->inode[0])
@@ -39,7 +39,7 @@ static enum verdict by_inode(const struct pair *pair)
 	return strcmp(pair->there->inode, pair->here->inode) == 0 ? SAME : OTHER;
 }
 
-/* The name that the maker of a disk, or the volume manager, gave it once in the world. */
+/* Compares the world-wide names, which the maker of a disk or the volume manager gave. */
 static enum verdict by_device(const struct pair *pair)
 {
 	if (!pair->there->device[0] || !pair->here->device[0])
@@ -50,7 +50,7 @@ static enum verdict by_device(const struct pair *pair)
 		       : OTHER;
 }
 
-/* Of a file that the guest only reads a copy is as good.  Samples may miss a difference:
+/* A copy will do for a file that the guest only reads.  Samples may miss a difference, so
  * then the time of the last change must be the same too. */
 static enum verdict by_content(const struct pair *pair)
 {
@@ -72,7 +72,8 @@ static const struct proof {
 	{ by_content },
 };
 
-/* One proof is enough; without one it is another file if any way says so. */
+/* One proof that the file is the same is enough.  Without any, it is another file if one of the
+ * proofs says so. */
 static enum verdict judge(const struct pair *pair)
 {
 	enum verdict verdict = NOT_KNOWN;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* preflight/qcow2.h -- which other files a qcow2 image stands on, from its first bytes.
+/* preflight/qcow2.h -- which other files a qcow2 image needs, read from its first bytes.
  * Source: docs/interop/qcow2.txt of QEMU.  Pure.  Thread: any.
  */
 #ifndef MIGRD_PREFLIGHT_QCOW2_H
@@ -11,8 +11,8 @@
 #include "base/err.h"
 
 #define QCOW2_NAME_SIZE 1024 /* the format allows 1023 bytes for a backing file's name */
-/* Header, extensions and the backing file's name are in the first cluster; more than so
- * much is not looked at. */
+/* How much of an image is read: header, extensions and the backing file's name are in its
+ * first cluster. */
 #define QCOW2_HEAD_MAX 65536
 
 struct qcow2_head {
