@@ -13,11 +13,11 @@
 #include "base/stdout.h"
 
 #define OPTIONS_MAX   64
-#define OPTION_HELP   1000 /* getopt_long() values beside the index of an option */
+#define OPTION_HELP   1000 /* getopt_long()'s answers for options that are in no table */
 #define OPTION_VER    1001
 #define COMPLETE_WORD "__complete" /* hidden: for the shell completion */
 
-/* What getopt_long() is given, and what its answers mean. */
+/* The tables for getopt_long(), and the option behind each of its answers. */
 struct option_set {
 	struct option longs[OPTIONS_MAX];
 	char shorts[OPTIONS_MAX];
@@ -126,10 +126,10 @@ static void set_add(struct option_set *set, const struct cli_option *option, voi
 			 has_arg == required_argument ? ":" : "");
 }
 
-/* Values from 256 on cannot be taken for letters. */
+/* getopt_long() returns 256 and above for these options, so that none looks like a letter. */
 static void set_add_all(struct option_set *set, const struct cli_option *options, void *values)
 {
-	/* Room for --help, --version and the end. */
+	/* Leaves room for --help, --version and the end. */
 	for (; options && options->name && set->count < OPTIONS_MAX - 3; options++)
 		set_add(set, options, values, 256 + set->count);
 }
@@ -170,7 +170,7 @@ static bool unknown_option(const struct option_set *set, const char *word, struc
 	return err_set(err, ERR_INVALID, "unknown option '%s'", word);
 }
 
-/* getopt_long() said '?': the word is unknown, ambiguous, or a flag with a value. */
+/* getopt_long() has answered '?': the word is unknown, ambiguous, or a flag with a value. */
 static bool refused_option(const struct option_set *set, char **argv, struct err *err)
 {
 	int i = optopt ? set_find(set, optopt) : -1;
@@ -282,7 +282,7 @@ static bool check_required(const struct cli_call *call, struct err *err)
 
 /* ---- a whole command line ----------------------------------------------- */
 
-/* The place in argv, moved on step by step. */
+/* The current place in argv, moved on word by word. */
 struct cursor {
 	int argc;
 	char **argv;
@@ -298,7 +298,7 @@ static void show_help(struct cli_call *call, const struct cli_command *command)
 	call->command = NULL;
 }
 
-/* Takes what scan() found beside options; true when there is nothing left to do. */
+/* Acts on the result of scan(); true: --help, --version or an error, nothing is left to do. */
 static bool take_answer(struct cli_call *call, enum scan answer, const struct cli_command *command)
 {
 	switch (answer) {
@@ -317,7 +317,7 @@ static bool take_answer(struct cli_call *call, enum scan answer, const struct cl
 	return true;
 }
 
-/* The program's own options before the next word. */
+/* Takes the program's own options that stand before the next word. */
 static enum scan scan_globals(const struct cli_call *call, struct cursor *at, struct err *err)
 {
 	struct option_set set;
@@ -325,7 +325,7 @@ static enum scan scan_globals(const struct cli_call *call, struct cursor *at, st
 
 	set_init(&set, "+:");
 	set_add_all(&set, call->program->options, at->globals);
-	optind = 0; /* GNU: begin afresh; argv[0] is skipped */
+	optind = 0; /* GNU: start over; argv[0] is skipped */
 	answer = scan(&set, at->argc, at->argv, err);
 	at->argc -= optind - 1;
 	at->argv += optind - 1;
@@ -347,7 +347,7 @@ static enum scan scan_rest(struct cli_call *call, struct cursor *at, void *value
 	return answer;
 }
 
-/* The next word becomes argv[0] of what follows. */
+/* Moves on: the next word becomes argv[0]. */
 static const char *next_word(struct cursor *at)
 {
 	if (at->argc < 2)
@@ -422,7 +422,7 @@ bool cli_parse(const struct cli_program *program, int argc, char **argv, struct 
 
 static void free_const(const void *p)
 {
-	free((void *)(uintptr_t)p); /* ours: made by cli_parse() */
+	free((void *)(uintptr_t)p); /* not const: cli_parse() allocated it */
 }
 
 void cli_call_fini(struct cli_call *call)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* lib/cli.h -- a command line of noun and verb, described by tables.
  *
- * The tables give the parsing, --help, the words for shell completion and the
- * errors, which name the nearest word that would have been right.  Options may
- * stand anywhere after the verb; the program's own also before the noun.
+ * Parsing, --help, the words for shell completion and the errors all come from the
+ * tables; an error names the nearest word that would have been right.  Options may
+ * stand anywhere after the verb; those of the program also before the noun.
  *
  * Thread: main only (getopt_long(3) inside).
  */
@@ -35,11 +35,11 @@ struct cli_option {
 	const char *name; /* without "--"; NULL ends a table */
 	char letter;      /* 0: none */
 	enum cli_type type;
-	size_t offset; /* of the value in its struct */
+	size_t offset; /* of the value in the struct */
 	bool is_required;
 	uint64_t min, max;          /* COUNT, BYTES; both 0: any */
 	const char *const *choices; /* CHOICE, ended by NULL */
-	const char *arg;            /* how the help calls the value */
+	const char *arg;            /* name of the value in the help */
 	const char *help;
 };
 
@@ -54,7 +54,7 @@ struct cli_command {
 	const struct cli_option *options; /* NULL: none of its own */
 	size_t values_size;               /* of the struct that `options' fill */
 	const char *summary;              /* one line, lower case */
-	const char *details;              /* further lines for its --help, or NULL */
+	const char *details;              /* further lines of the command's --help, or NULL */
 	cli_run_fn *run;
 };
 
@@ -62,27 +62,27 @@ struct cli_program {
 	const char *name;
 	const char *version;
 	const char *summary;
-	const struct cli_option *options; /* those that every command has */
+	const struct cli_option *options; /* every command has these */
 	size_t values_size;
 	const struct cli_command *const *commands; /* ended by NULL */
 	const char *trailer;                       /* end of the overall help */
 };
 
-/* One command line, understood. */
+/* A parsed command line. */
 struct cli_call {
 	const struct cli_program *program;
-	const struct cli_command *command; /* NULL: text is all there is */
+	const struct cli_command *command; /* NULL: only TEXT is to be printed */
 	const void *globals;               /* the struct of program->options */
 	const void *values;                /* the struct of command->options */
-	char **words;                      /* the arguments; they stay argv's */
+	char **words;                      /* the arguments, borrowed from argv */
 	int word_count;
 	struct strbuf text;    /* --help, --version: to be printed instead */
 	struct faults *faults; /* run() may add details to its error */
-	int exit_code;         /* of a run() that did what it was to do, and has more to tell */
+	int exit_code;         /* set by a run() that succeeded and tells its finding by it */
 };
 
-/* Strings in *CALL point into ARGV, which getopt_long() may reorder.  INVALID
- * for what cannot be understood.  To be ended by cli_call_fini() either way. */
+/* Strings in *CALL point into ARGV, which getopt_long() may reorder.  INVALID: the
+ * command line is wrong.  *CALL needs cli_call_fini() in both cases. */
 bool cli_parse(const struct cli_program *program, int argc, char **argv, struct cli_call *call,
 	       struct err *err);
 void cli_call_fini(struct cli_call *call);
@@ -90,7 +90,7 @@ void cli_call_fini(struct cli_call *call);
 /* Parses, runs, prints the error; returns the exit code. */
 int cli_main(const struct cli_program *program, int argc, char **argv);
 
-/* TEXT with what could steer a terminal replaced by '?', for foreign strings. */
+/* For foreign strings: replaces by '?' what could steer a terminal. */
 void cli_clean(char *text);
 
 #endif

@@ -8,7 +8,7 @@
 
 static void pad(struct strbuf *text, size_t line_start, size_t column)
 {
-	/* What reaches the column gets a line of its own. */
+	/* A text that reaches the column gets a line of its own. */
 	if (text->len - line_start >= column) {
 		strbuf_adds(text, "\n");
 		line_start = text->len;
@@ -17,7 +17,7 @@ static void pad(struct strbuf *text, size_t line_start, size_t column)
 		strbuf_adds(text, " ");
 }
 
-/* WORDS from the help column on, broken between words. */
+/* Prints WORDS from the help column on; lines are broken between words. */
 static void add_wrapped(struct strbuf *text, const char *words)
 {
 	size_t line_start = text->len - HELP_COLUMN;
@@ -147,7 +147,7 @@ static void add_next_word(const struct cli_command *command, int count, const ch
 		add_option_words(command->options, text);
 }
 
-/* The option that WORD is, if its value must be the next word. */
+/* The option WORD, if the next word must be its value; else NULL. */
 static const struct cli_option *find_awaiting(const struct cli_option *option, const char *word)
 {
 	for (; option && option->name; option++) {
@@ -169,7 +169,7 @@ static const struct cli_option *awaits_value(const struct cli_program *program, 
 	return option;
 }
 
-/* Leaves options and their values out of WORDS; the option whose value is to come, or NULL. */
+/* Removes options and their values from WORDS; returns the option whose value is still to come. */
 static const struct cli_option *drop_options(const struct cli_program *program, char **words,
 					     int *count)
 {
@@ -201,7 +201,7 @@ static void add_value_words(const struct cli_option *option, struct strbuf *text
 		strbuf_addf(text, "%s\n", CLI_HELP_FILE);
 }
 
-/* What kind of thing the argument AT of the command is, as its usage names it. */
+/* Adds the kind (file, VM) of the command's argument number AT, as its usage names it. */
 static void add_argument_kind(const struct cli_command *command, int at, struct strbuf *text)
 {
 	const char *arg = command->args;

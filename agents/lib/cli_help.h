@@ -5,12 +5,13 @@
 
 #include "agents/lib/cli.h"
 
-/* The whole program; of one noun if NOUN is not NULL. */
+/* The help of the whole program; NOUN: only of this noun, or NULL. */
 void cli_help_program(const struct cli_program *program, const char *noun, struct strbuf *text);
 void cli_help_command(const struct cli_program *program, const struct cli_command *command,
 		      struct strbuf *text);
-/* What may follow WORDS, one a line: nouns, verbs, options, or the choices of an option's
- * value; and these, for what the shell has to look up.  Options are taken out of WORDS. */
+/* What may follow WORDS, one a line: nouns, verbs, options or the choices of an option's
+ * value, and the two words below for what the shell has to look up.  Removes the options from
+ * WORDS. */
 #define CLI_HELP_FILE "@file"
 #define CLI_HELP_VM   "@vm"
 void cli_help_words(const struct cli_program *program, char **words, int count,

@@ -149,7 +149,7 @@ struct json_object *client_problem(const struct client *client)
 
 /* ---- one exchange ------------------------------------------------------------- */
 
-/* Runs when the connection stands and nothing was sent over it yet. */
+/* libcurl calls it when the connection is made and nothing was sent over it yet. */
 static int check_server(void *data, char *ip, char *local_ip, int port, int local_port)
 {
 	struct client_exchange *exchange = data;
@@ -182,7 +182,7 @@ void client_interrupt(void)
 	is_interrupted = 1;
 }
 
-/* libcurl asks as bytes come, and else once a second. */
+/* libcurl calls it when bytes come, otherwise once a second. */
 static int check_interrupt(void *data, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
 			   curl_off_t up)
 {
@@ -223,7 +223,7 @@ static void set_tls(struct client_exchange *exchange)
 	curl_easy_setopt(curl, CURLOPT_SSLCERT, client->cert_file);
 	curl_easy_setopt(curl, CURLOPT_SSLKEY, client->key_file);
 	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
-	/* Without a host id any host will do; check_server() sees that it is one. */
+	/* Without a host id any host will do; check_server() checks that it is a host. */
 	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, client->connect_to ? 2L : 0L);
 	curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, check_server);
 	curl_easy_setopt(curl, CURLOPT_PREREQDATA, exchange);
@@ -243,7 +243,7 @@ void client_exchange_init(struct client_exchange *exchange, struct client *clien
 {
 	CURL *curl;
 
-	/* Kept for the next call: the handle holds the connection. */
+	/* The handle is kept for the next call, because it holds the connection. */
 	if (!exchange->curl) {
 		exchange->curl = curl_easy_init();
 		if (!exchange->curl)
@@ -260,7 +260,7 @@ void client_exchange_init(struct client_exchange *exchange, struct client *clien
 	exchange->headers = exchange->connect_to = NULL;
 
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*"); /* whatever http_proxy says */
+	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*"); /* ignore http_proxy */
 	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CLIENT_CONNECT_TIMEOUT_MS);

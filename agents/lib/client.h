@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* lib/client.h -- the REST API of a migrd (libcurl inside).
  *
- * Local: the daemon's UNIX socket; whoever may open it may do everything.
+ * Local: the daemon's UNIX socket; a user who may open it may do everything.
  * Remote: HTTPS, TLS 1.3, with a client certificate.  The server must show a
  * certificate of the given CA that carries the name of a migrd host
  * (ID.host.migrd): a user's certificate does not pass for a server.  With a
- * host id it must be that very host's.  The address is not compared: a host is
- * known by its id, and may move to another address.  The check is made before
- * the first byte of a request is sent.
+ * host id, it must be the certificate of that host.  The address is not compared:
+ * a host is known by its id, and may get another address.  The check is made
+ * before the first byte of a request is sent.
  *
- * Errors: UNAVAILABLE (no daemon, connection lost), FORBIDDEN (the socket is
- * not ours to open), UNAUTHORIZED (certificates), TIMEOUT, TOO_LARGE, PROTOCOL
- * (what answers is not migrd), and the code of the problem document.
+ * Errors: UNAVAILABLE (no daemon, connection lost), FORBIDDEN (the user may not
+ * open the socket), UNAUTHORIZED (certificates), TIMEOUT, TOO_LARGE, PROTOCOL
+ * (the server is not migrd), and the code of the problem document.
  *
  * Thread: any, one at a time; calls block.
  */
@@ -28,7 +28,7 @@
 #define CLIENT_SOCKET          "/run/migrd/api.sock"
 #define CLIENT_SOCKET_VARIABLE "MIGRD_SOCKET"
 #define CLIENT_API_PORT        "8440"
-/* A reply of QEMU has 16 MiB at most (qmp/codec.h). */
+/* A reply of QEMU has at most 16 MiB (qmp/codec.h); the rest is for the JSON around it. */
 #define CLIENT_REPLY_MAX_BYTES ((16u << 20) + 4096)
 
 struct client_config {
@@ -41,7 +41,7 @@ struct client_config {
 
 struct client;
 
-/* Connects to nobody yet. */
+/* Does not connect yet. */
 struct client *client_new(const struct client_config *config, struct err *err);
 void client_free(struct client *client);
 /* For messages: the socket's path, or the URL. */
@@ -56,10 +56,10 @@ struct client_request {
 	uint32_t timeout_ms;         /* 0: two minutes */
 };
 
-/* PREFIX NAME SUFFIX, NAME escaped; the caller's. */
+/* PREFIX NAME SUFFIX, with NAME escaped; the caller frees it. */
 char *client_path(const char *prefix, const char *name, const char *suffix);
 
-/* *ret_reply is the caller's; NULL when the answer has no body. */
+/* The caller owns *ret_reply; NULL: the answer has no body. */
 bool client_call(struct client *client, const struct client_request *request,
 		 struct json_object **ret_reply, struct err *err);
 bool client_get(struct client *client, const char *path, struct json_object **ret_reply,
@@ -67,9 +67,9 @@ bool client_get(struct client *client, const char *path, struct json_object **re
 /* All pages of a list: {"items":[...]}.  QUERY is "" or "a=b&c=d". */
 bool client_list(struct client *client, const char *path, const char *query,
 		 struct json_object **ret_list, struct err *err);
-/* From a signal handler: the call under way ends with CANCELLED within a second. */
+/* For a signal handler: the call under way ends with CANCELLED within a second. */
 void client_interrupt(void);
-/* The problem document of the last call that failed with one, or NULL; borrowed
+/* The problem document of the last call, if it failed with one, else NULL; borrowed
  * until the next call. */
 struct json_object *client_problem(const struct client *client);
 
@@ -83,12 +83,12 @@ enum client_wait { CLIENT_EVENT, CLIENT_SILENCE, CLIENT_BROKEN };
 
 struct client_stream;
 
-/* Returns when the server has accepted: what happens from then on is in the
- * stream.  LAST_ID: what came after it is sent first; NULL: from now on. */
+/* Returns when the server has accepted: all later events are in the stream.
+ * LAST_ID: the events after this one are sent first; NULL: only new events. */
 struct client_stream *client_stream_open(struct client *client, const char *path,
 					 const char *last_id, struct err *err);
-/* SILENCE after TIMEOUT_MS without an event; BROKEN sets *err, also for a server
- * that has ended the stream. */
+/* SILENCE: no event within TIMEOUT_MS.  BROKEN: *err is set, also if the server has
+ * ended the stream. */
 enum client_wait client_stream_next(struct client_stream *stream, uint32_t timeout_ms,
 				    struct client_event *ret_event, struct err *err);
 void client_stream_free(struct client_stream *stream);

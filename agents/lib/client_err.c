@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What can go wrong between migrctl and migrd, in words. */
+/* Puts into words what can go wrong between migrctl and migrd. */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -8,12 +8,12 @@
 #include "agents/lib/client_priv.h"
 #include "base/mem.h"
 
-/* As qmp/codec.c takes from QEMU, and what is around it. */
+/* The depth that qmp/codec.c accepts from QEMU, and the levels around it. */
 #define REPLY_MAX_DEPTH 260
 
 /* ---- transport --------------------------------------------------------------- */
 
-/* libcurl does not tell why a UNIX socket could not be opened: we look again. */
+/* libcurl does not tell why a UNIX socket could not be opened, so it is tried again here. */
 static int probe_socket(const char *path)
 {
 	CLEANUP(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -110,7 +110,7 @@ bool client_parse(const struct client *client, const struct strbuf *body,
 	return true;
 }
 
-/* For an answer without a code: something between us and migrd has made it. */
+/* For an answer without a code, which something between us and migrd (a proxy) has made. */
 static enum err_code code_of_status(long status)
 {
 	for (int code = ERR_INTERNAL; code < ERR_CODE_COUNT; code++)

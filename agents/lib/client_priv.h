@@ -17,7 +17,7 @@ struct client_exchange {
 	struct curl_slist *headers;
 	struct curl_slist *connect_to;
 	struct strbuf body;
-	struct err err; /* set by a callback of ours that stopped it */
+	struct err err; /* set by our callback that stopped the exchange */
 	char curl_text[CURL_ERROR_SIZE];
 };
 
@@ -29,21 +29,22 @@ struct client {
 	char *ca_file, *cert_file, *key_file;
 	struct faults *faults;
 	struct json_object *problem;
-	struct client_exchange exchange; /* of client_call(): keeps the connection */
+	struct client_exchange exchange; /* for client_call(): keeps the connection */
 };
 
-/* Sets what every exchange with this daemon has in common. */
+/* Sets the options that all exchanges with this daemon have in common. */
 void client_exchange_init(struct client_exchange *exchange, struct client *client);
 void client_exchange_fini(struct client_exchange *exchange);
 void client_exchange_header(struct client_exchange *exchange, const char *name, const char *value);
 void client_exchange_url(struct client_exchange *exchange, const char *path);
 
-/* What libcurl's failure means to the reader; false. */
+/* Puts libcurl's failure into words for the user.  Returns false. */
 bool client_transport_err(const struct client_exchange *exchange, CURLcode code, struct err *err);
-/* An answer of status 300 and above; keeps the document in the client; false. */
+/* For an answer of status 300 and above: makes an error of its document, and keeps the
+ * document in the client.  Returns false. */
 bool client_problem_err(struct client *client, long status, const struct strbuf *body,
 			struct err *err);
-/* BODY as JSON; PROTOCOL if it is none. */
+/* Parses BODY as JSON.  PROTOCOL: it is none. */
 bool client_parse(const struct client *client, const struct strbuf *body,
 		  struct json_object **ret_obj, struct err *err);
 

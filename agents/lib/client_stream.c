@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The event stream.  libcurl pushes bytes; the caller pulls events, so that it
- * can look elsewhere when nothing happens. */
+/* The event stream.  libcurl pushes bytes; the caller pulls events, so that it can do
+ * something else when none comes. */
 #include <strings.h>
 
 #include "agents/lib/client_priv.h"
@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-/* The server sends a comment every 15 s (http/http.h): three missing ones mean
- * that nobody is there. */
+/* The server sends a comment every 15 s (http/http.h); after three missing ones it
+ * counts as dead. */
 #define SILENCE_S 45
 
 struct queued_event {
@@ -69,7 +69,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *data)
 	long status = 0;
 
 	curl_easy_getinfo(stream->exchange.curl, CURLINFO_RESPONSE_CODE, &status);
-	/* An empty line ends the block; that of a 100 is not the one. */
+	/* An empty line ends the header block, unless the block is that of a 1xx answer. */
 	if (status >= 200 && (line[0] == '\r' || line[0] == '\n')) {
 		stream->is_open = true;
 		stream->is_events = is_event_stream(stream->exchange.curl);
@@ -173,7 +173,7 @@ static bool has_event(const struct client_stream *stream)
 	return stream->first != NULL;
 }
 
-/* Until READY, the end of the stream, or TIMEOUT_MS. */
+/* Waits until READY, the end of the stream, or TIMEOUT_MS. */
 static bool wait_for(struct client_stream *stream, ready_fn *ready, uint32_t timeout_ms)
 {
 	uint64_t deadline_ms = clock_monotonic_ms() + timeout_ms;

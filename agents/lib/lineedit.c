@@ -28,7 +28,7 @@ struct lineedit {
 	void *data;
 };
 
-/* Ends a wait for a key, also one that begins only after the signal. */
+/* A byte in this pipe ends a wait for a key, also a wait that begins after the signal. */
 static int interrupt_pipe[2] = { -1, -1 };
 
 void lineedit_interrupt(void)
@@ -36,7 +36,7 @@ void lineedit_interrupt(void)
 	int saved = errno;
 
 	if (interrupt_pipe[1] >= 0 && write(interrupt_pipe[1], "", 1) < 0)
-		errno = 0; /* it is full: the wait ends */
+		errno = 0; /* the pipe is full, so the wait ends anyway */
 	errno = saved;
 }
 
@@ -78,7 +78,8 @@ static void load_history(struct lineedit *edit)
 		history(edit->history, &event, H_LOAD, edit->history_path);
 }
 
-/* libedit writes only what has a descriptor, and not beside the old file. */
+/* libedit writes only to a file with a descriptor, and would overwrite the old history in place.
+ * So it writes to a temporary file, whose text write_history() saves. */
 static bool print_history(struct lineedit *edit, struct strbuf *text, struct err *err)
 {
 	FILE *file = tmpfile();
@@ -124,7 +125,7 @@ static struct lineedit *edit_of(EditLine *el)
 	return edit;
 }
 
-/* As libedit's own, but that no interrupt is lost between two keys. */
+/* Like libedit's own function, but an interrupt between two keys is not lost. */
 static int read_key(EditLine *el, wchar_t *ret)
 {
 	struct pollfd fds[] = { { STDIN_FILENO, POLLIN, 0 }, { interrupt_pipe[0], POLLIN, 0 } };
@@ -214,7 +215,7 @@ static unsigned char on_complete(EditLine *el, int key)
 
 /* ---- life cycle ------------------------------------------------------------------- */
 
-/* EL_SIGNAL: a signal finds the terminal as it was before, and then goes its way. */
+/* EL_SIGNAL: at a signal libedit restores the terminal, and then passes the signal on. */
 static bool set_up(struct lineedit *edit)
 {
 	EditLine *el = edit->el;
@@ -272,8 +273,8 @@ enum lineedit_result lineedit_read(struct lineedit *edit, char **ret_line)
 	const char *text;
 	int count = 0;
 
-	take_interrupt();                  /* of the time before */
-	el_set(edit->el, EL_PREP_TERM, 1); /* before the prompt, that no key is lost */
+	take_interrupt();                  /* forget earlier ones */
+	el_set(edit->el, EL_PREP_TERM, 1); /* before the prompt, so that no key is lost */
 	errno = 0;
 	text = el_gets(edit->el, &count);
 	if (!text && count < 0 && errno == EINTR) {

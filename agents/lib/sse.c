@@ -27,7 +27,7 @@ static void dispatch(struct sse *sse)
 			.id = strbuf_str(&sse->id),
 		};
 
-		/* Each data line has brought its LF; the last one is not part. */
+		/* Each data line ended with an LF; the last LF is not part of the data. */
 		sse->data.data[--sse->data.len] = '\0';
 		event.data_len = sse->data.len;
 		sse->fn(sse->user_data, &event);
@@ -82,7 +82,7 @@ static bool take_field(struct sse *sse, const char *line, size_t len, struct err
 		strbuf_clear(&sse->type);
 		strbuf_add(&sse->type, value, value_len);
 	}
-	return true; /* comments have an empty name; `retry' is ours to choose */
+	return true; /* comments have an empty name; `retry' is ignored: the caller chooses */
 }
 
 static bool end_line(struct sse *sse, struct err *err)
@@ -107,7 +107,7 @@ static bool add_to_line(struct sse *sse, const char *bytes, size_t len, struct e
 	return true;
 }
 
-/* How many bytes at the start belong to a byte order mark. */
+/* Skips a byte order mark at the start of the stream, which may come in pieces. */
 static bool skip_mark(struct sse *sse, const char **bytes, size_t *len, struct err *err)
 {
 	static const char mark[] = "\xef\xbb\xbf";

@@ -41,8 +41,8 @@ struct sse {
 
 void sse_init(struct sse *sse, sse_event_fn *fn, void *user_data);
 void sse_fini(struct sse *sse);
-/* TOO_LARGE when a line, an event or an id is over its limit: the stream is of
- * no use any more. */
+/* TOO_LARGE: a line, an event or an id is over its limit; the stream cannot be used
+ * any further. */
 bool sse_feed(struct sse *sse, const char *bytes, size_t len, struct err *err);
 
 #endif

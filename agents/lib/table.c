@@ -35,7 +35,7 @@ static bool is_number(struct json_object *value)
 	       json_object_is_type(value, json_type_double);
 }
 
-/* What the daemon cannot mean, such as NaN or a negative size, becomes 0. */
+/* A value that the daemon cannot mean, such as NaN or a negative size, becomes 0. */
 static uint64_t to_uint(struct json_object *value)
 {
 	double number = json_object_get_double(value);
@@ -47,7 +47,7 @@ static uint64_t to_uint(struct json_object *value)
 
 static void format_text(struct json_object *value, char *text)
 {
-	/* The text of a string, the JSON of all else. */
+	/* The text of a string; JSON of any other type. */
 	snprintf(text, TABLE_CELL_SIZE, "%s", json_object_get_string(value));
 	cli_clean(text);
 }

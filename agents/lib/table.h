@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* lib/table.h -- what the API answers, for people (libsmartcols inside) or as
- * the JSON it is.
+/* lib/table.h -- prints answers of the API: as tables for people (libsmartcols
+ * inside), or as JSON.
  *
  * A table of fields says which members are shown, under which title and how.
  * Foreign text is made harmless for terminals.  Thread: any.
@@ -14,7 +14,7 @@
 
 enum table_kind {
 	TABLE_TEXT,
-	TABLE_NUMBER, /* to the right */
+	TABLE_NUMBER, /* aligned to the right */
 	TABLE_BYTES,
 	TABLE_RATE, /* bytes per second; 0 is no limit */
 	TABLE_MIB,
@@ -35,13 +35,13 @@ struct table_field {
 
 /* The member at a path, NULL if a step is missing or null; borrowed. */
 struct json_object *table_member(struct json_object *obj, const char *path);
-/* As it is shown; false and "-" when it is not there. */
+/* The member as it is shown; false and "-": it is missing. */
 bool table_cell(struct json_object *obj, const struct table_field *field,
 		char ret_text[TABLE_CELL_SIZE]);
-/* Plain text of a member, "" if it is not there. */
+/* The member as plain text; "": it is missing. */
 const char *table_text(struct json_object *obj, const char *path, char ret_text[TABLE_CELL_SIZE]);
 
-/* The same of a sentence or two. */
+/* The same, with room for a sentence or two. */
 const char *table_words(struct json_object *obj, const char *path, char ret_text[TABLE_WORDS_SIZE]);
 
 /* {"items":[...]}: a line each, under a line of titles. */

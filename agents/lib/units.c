@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 
-/* Digits after the point that count: a TiB in nanounits still fits 64 bits. */
+/* How many digits after the point count: with six, the product in scale() fits 64 bits. */
 #define FRACTION_DIGITS 6
 #define FRACTION_SCALE  1000000u
 
@@ -34,7 +34,7 @@ static const struct {
 static bool find_suffix(const char *text, uint64_t *ret_bytes)
 {
 	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
-		/* Case tells bits from bytes elsewhere: "64Mb" is refused. */
+		/* A small b means bits elsewhere, so "64Mb" is refused. */
 		if (strcasecmp(text, suffixes[i].suffix) == 0 && !strchr(text, 'b')) {
 			*ret_bytes = suffixes[i].bytes;
 			return true;
