@@ -14,7 +14,7 @@ struct adopt_values {
 	bool yes;
 };
 
-/* The daemon may run elsewhere in the tree: it gets an absolute path. */
+/* The daemon may have another working directory, so it gets an absolute path. */
 static char *address_of(const char *path)
 {
 	CLEANUP(free_charp) char *dir = path[0] == '/' ? NULL : getcwd(NULL, 0);
@@ -64,7 +64,7 @@ static void print_found(FILE *out, struct json_object *found)
 	print_notes(out, found);
 }
 
-/* Asked on the terminal; without one the answer is no. */
+/* Asks on the terminal; no answer means no. */
 static bool is_confirmed(const struct adopt_values *values, struct err *err)
 {
 	char answer[16];

@@ -11,7 +11,7 @@ struct agent_values {
 	struct cli_number lease;
 };
 
-/* ---- what it answers -------------------------------------------------------------- */
+/* ---- the agent's answers ---------------------------------------------------------- */
 
 static const struct table_field info_fields[] = {
 	{ "version", "version", TABLE_TEXT },
@@ -36,7 +36,7 @@ static const struct table_field network_fields[] = {
 	{ NULL, NULL, TABLE_TEXT },
 };
 
-/* "192.0.2.1/24", or a device's name as it is. */
+/* Adds "192.0.2.1/24", or a plain string such as a device's name. */
 static void add_words(struct strbuf *words, struct json_object *element)
 {
 	const char *address = json_get_str(element, "address");
@@ -87,11 +87,11 @@ static void print_info(struct json_object *reply)
 	table_print_object(stdout, reply, info_fields);
 }
 
-/* ---- what it is asked ------------------------------------------------------------- */
+/* ---- requests to the agent -------------------------------------------------------- */
 
 static const struct {
 	const char *name;
-	/* Of the answer: with its number of file systems, if there is a %d. */
+	/* Printed after success; a %d stands for the number of file systems in the answer. */
 	const char *text;
 	void (*print)(struct json_object *reply);
 } calls[] = {

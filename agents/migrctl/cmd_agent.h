@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* migrctl/cmd_agent.h -- migrctl vm agent: what the agent in a guest is asked. */
+/* migrctl/cmd_agent.h -- migrctl vm agent: requests to the agent in a guest. */
 #ifndef MIGRD_MIGRCTL_CMD_AGENT_H
 #define MIGRD_MIGRCTL_CMD_AGENT_H
 

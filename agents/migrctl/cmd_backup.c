@@ -7,7 +7,8 @@
 #include "agents/migrctl/migrctl.h"
 #include "base/mem.h"
 
-/* The daemon's host is this one, or the path is meant to be one over there. */
+/* An absolute path for the daemon.  A relative FILE belongs to this host's working directory,
+ * even if the daemon is on another host. */
 static char *absolute(const char *file)
 {
 	CLEANUP(free_charp) char *here = file[0] == '/' ? NULL : getcwd(NULL, 0);

@@ -102,7 +102,7 @@ static const struct cli_option detach_options[] = {
 static const char *const formats[] = { "raw", "qcow2", NULL };
 
 struct medium_values {
-	const char *format; /* of insert */
+	const char *format; /* insert only */
 	bool force;
 	struct cli_number timeout;
 };

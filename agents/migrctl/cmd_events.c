@@ -37,7 +37,7 @@ static const struct cli_option events_options[] = {
 	{ .name = NULL },
 };
 
-/* "TYPE AT NAME STATE", or what else the event holds of these. */
+/* Prints "TYPE AT NAME STATE ID", without what the event does not have. */
 static void print_event(const struct client_event *event)
 {
 	static const struct {
@@ -63,7 +63,7 @@ static void print_event(const struct client_event *event)
 	printf("\n");
 }
 
-/* True when EVENT was one of those asked for. */
+/* Prints EVENT if its type was asked for; false: it was not. */
 static bool take_event(const struct cli_call *call, const struct client_event *event)
 {
 	const struct events_values *values = call->values;
@@ -103,7 +103,7 @@ static bool run_events(struct cli_call *call, struct err *err)
 		if (what == FOLLOW_EVENT && take_event(call, &event) && left != UINT64_MAX)
 			left--;
 		if (ferror(stdout))
-			return true; /* cli_main() says why, if there is anything to say */
+			return true; /* cli_main() reports the error, if one is worth it */
 	}
 	return true;
 }

@@ -55,7 +55,7 @@ static bool run_list(struct cli_call *call, struct err *err)
 
 /* ---- check --------------------------------------------------------------------- */
 
-#define EXIT_FOUND 20 /* beyond the codes of errors (base/err.h) */
+#define EXIT_FOUND 20 /* above all exit codes of errors (base/err.h) */
 
 struct check_values {
 	bool repair;
@@ -78,7 +78,7 @@ static const struct table_field finding_fields[] = {
 	{ NULL, NULL, TABLE_TEXT },
 };
 
-/* "possible: remove the directory" */
+/* Prints explanation and remedy: "repair possible: remove the directory". */
 static void print_words(struct json_object *item)
 {
 	char object[TABLE_CELL_SIZE], text[TABLE_WORDS_SIZE], repair[TABLE_CELL_SIZE];
@@ -107,7 +107,7 @@ static void print_findings(struct json_object *report)
 		print_words(json_object_array_get_idx(items, i));
 }
 
-/* A report that does not say so is not clean. */
+/* A report without the member "clean" counts as not clean. */
 static bool run_check(struct cli_call *call, struct err *err)
 {
 	const struct check_values *values = call->values;

@@ -86,7 +86,7 @@ static void ask_commands(struct session *session)
 		monitor_words_add_commands(&session->words.commands, list);
 }
 
-/* At the first Tab: who does not press it does not wait for it. */
+/* Asks for the words at the first Tab, so that a user who never presses it need not wait. */
 static const struct words *words_at(void *data, const char *text, size_t len, size_t *ret_start)
 {
 	struct session *session = data;
@@ -117,7 +117,7 @@ static bool is_blank(const char *line)
 	return line[strspn(line, " \t")] == '\0';
 }
 
-/* Also tells at once whether there is such a VM, and whether we may. */
+/* Also tells at once whether the VM exists, and whether the user may command it. */
 static bool greet(const struct monitor *monitor, struct err *err)
 {
 	CLEANUP(json_putp) struct json_object *reply = NULL;
@@ -149,7 +149,7 @@ static void run_lines(struct session *session, struct lineedit *edit)
 	putchar('\n');
 }
 
-/* Ctrl-C at a command that takes its time: we stop waiting for it. */
+/* Ctrl-C during a slow command ends the wait for its answer. */
 static void catch_interrupts(void)
 {
 	struct sigaction action = { .sa_handler = on_interrupt };
@@ -178,8 +178,8 @@ static bool run_terminal(struct session *session, struct err *err)
 	return true;
 }
 
-/* No terminal: the lines are a program's.  All are carried out; the exit code is that
- * of the first that failed. */
+/* Standard input is no terminal, so the lines come from a program.  All are carried out;
+ * the exit code is that of the first line that failed. */
 static bool run_pipe(struct cli_call *call, const struct monitor *monitor, struct err *err)
 {
 	CLEANUP(free_charp) char *line = xcalloc(1, LINE_SIZE);

@@ -36,7 +36,7 @@ struct move_values {
 
 /* ---- which move ---------------------------------------------------------------------- */
 
-/* The newest of a list: ids are UUIDv7, whose order is that of time. */
+/* The newest move of a list: ids are UUIDv7, which sort by time. */
 static const char *newest_id(struct json_object *list)
 {
 	struct json_object *items = table_member(list, "items");
@@ -52,8 +52,8 @@ static const char *newest_id(struct json_object *list)
 	return newest;
 }
 
-/* WORD is a move's id, or a VM's name: then its active move, or, unless only that
- * makes sense, its latest.  The caller's. */
+/* The id of the move that WORD means; the caller frees it.  WORD is the id, or the name of a
+ * VM, which means its active move, or (unless MUST_BE_ACTIVE) its latest one. */
 static char *find_move(struct client *client, const char *word, bool must_be_active,
 		       struct err *err)
 {
@@ -145,8 +145,8 @@ static bool send(struct client *client, const char *method, const char *path,
 	return true;
 }
 
-/* An answer that was lost on the way is asked for again: the key makes it the
- * same move. */
+/* If the answer was lost, the request is sent again; the key makes sure that it starts no
+ * second move. */
 static bool start_move(struct client *client, struct json_object *body,
 		       struct json_object **ret_move, struct err *err)
 {

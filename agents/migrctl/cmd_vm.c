@@ -45,7 +45,7 @@ static const struct table_field show_fields[] = {
 	{ NULL, NULL, TABLE_TEXT },
 };
 
-/* "NAME: STATE", the answer to everything that changes a VM. */
+/* Prints "NAME: STATE" after every command that changes a VM. */
 static void print_vm(const struct cli_call *call, struct json_object *vm)
 {
 	char name[TABLE_CELL_SIZE], state[TABLE_CELL_SIZE];
@@ -208,7 +208,7 @@ static bool run_delete(struct cli_call *call, struct err *err)
 	return true;
 }
 
-/* The verb is the action's name in the API. */
+/* The command's verb is also the name of the action in the API. */
 static bool run_action(struct cli_call *call, struct err *err)
 {
 	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
@@ -243,7 +243,7 @@ struct run_values {
 	const char *assert_dead, *why;
 };
 
-/* "a,b" */
+/* TEXT: "a,b". */
 static struct json_object *hosts_json(const char *text)
 {
 	struct json_object *list = json_object_new_array();

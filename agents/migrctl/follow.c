@@ -45,7 +45,7 @@ static bool is_hopeless(const struct follow *follow)
 	       clock_monotonic_ms() - follow->lost_at_ms > follow->outage_max_ms;
 }
 
-/* Longer each time: a daemon that starts is not helped by being asked often. */
+/* Each pause is longer than the last: a daemon that is starting should not be asked often. */
 static void pause_before_retry(struct follow *follow)
 {
 	poll(NULL, 0, (int)follow->pause_ms);

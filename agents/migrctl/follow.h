@@ -14,7 +14,7 @@
 struct follow {
 	struct client *client; /* borrowed */
 	const char *program;   /* for messages */
-	bool must_resume;      /* asks for what was missed, by Last-Event-ID */
+	bool must_resume;      /* ask for missed events, by Last-Event-ID */
 	uint32_t outage_max_ms;
 	/* private */
 	struct client_stream *stream;
@@ -25,7 +25,7 @@ struct follow {
 };
 
 enum follow_step {
-	FOLLOW_OPENED, /* from here on nothing is missed: look at the state now */
+	FOLLOW_OPENED, /* no event is missed from now on: read the state now */
 	FOLLOW_EVENT,
 	FOLLOW_SILENCE,
 	FOLLOW_FAILED,
@@ -35,8 +35,8 @@ void follow_init(struct follow *follow, struct client *client, const char *progr
 void follow_fini(struct follow *follow);
 enum follow_step follow_next(struct follow *follow, uint32_t timeout_ms,
 			     struct client_event *ret_event, struct err *err);
-/* For an error of another call to the same daemon: true if that is an outage,
- * and follow_next() goes on; false if it is final. */
+/* For an error of another call to the same daemon.  True: it is an outage, and
+ * follow_next() goes on; false: the error is final. */
 bool follow_lost(struct follow *follow, const struct err *err);
 
 #endif

@@ -127,7 +127,7 @@ static const struct cli_program program = {
 
 int main(int argc, char **argv)
 {
-	/* Not LC_NUMERIC: figures are the same everywhere. */
+	/* Not LC_NUMERIC: numbers look the same in every language. */
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
 	return cli_main(&program, argc, argv);

@@ -68,7 +68,7 @@ bool migrctl_list(struct cli_call *call, const char *path, const char *query,
 
 /* ---- files ---------------------------------------------------------------------- */
 
-/* The server takes 1 MiB (http/http.h); it is the one that says so. */
+/* More than the server takes (1 MiB, http/http.h), so that the server reports the limit. */
 #define FILE_MAX_BYTES (2u << 20)
 
 static bool read_stdin(struct strbuf *text, struct err *err)

@@ -17,7 +17,7 @@ struct migrctl_globals {
 	const char *output;
 };
 
-/* A client as the options say; NULL and *err. */
+/* A client as the options of the command line want it; NULL: *err is set. */
 struct client *migrctl_client(struct cli_call *call, struct err *err);
 bool migrctl_wants_json(const struct cli_call *call);
 
@@ -35,7 +35,7 @@ void migrctl_print_object(const struct cli_call *call, struct json_object *obj,
 bool migrctl_list(struct cli_call *call, const char *path, const char *query,
 		  const struct table_field *fields, struct err *err);
 
-/* All of a file of JSON, '-' being standard input, for a request's body. */
+/* Reads a whole file of JSON for a request's body; "-" is standard input. */
 bool migrctl_read_file(const char *path, struct strbuf *text, struct err *err);
 
 #endif

@@ -8,14 +8,14 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 
-/* What the request needs beside the time it gives to QEMU. */
+/* Time for the request itself, in addition to the time that it gives QEMU. */
 #define HTTP_MS    15000
 #define DEFAULT_MS 10000
 #define BLANKS     " \t"
 #define TEXT_MAX   (1u << 20)
 #define DEPTH_MAX  16
 
-/* ---- what was typed --------------------------------------------------------------- */
+/* ---- input ------------------------------------------------------------------------ */
 
 static struct json_object *parse_object(const char *text, struct err *err)
 {
@@ -99,9 +99,9 @@ bool monitor_ask(const struct monitor *monitor, const char *text, struct json_ob
 	return client_call(monitor->client, &request, ret_reply, err);
 }
 
-/* ---- what came back ----------------------------------------------------------------- */
+/* ---- replies ------------------------------------------------------------------------ */
 
-/* Lines as they are here, and nothing in them that could steer the terminal. */
+/* Prints TEXT with LF as the end of line, and '?' for what could steer the terminal. */
 static void print_text(const char *text)
 {
 	char last = '\n';

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* migrctl/monitor.h -- one line of a person becomes a command for a QEMU. */
+/* migrctl/monitor.h -- makes a command for QEMU of a line that a user has typed. */
 #ifndef MIGRD_MIGRCTL_MONITOR_H
 #define MIGRD_MIGRCTL_MONITOR_H
 
@@ -10,17 +10,17 @@ struct monitor {
 	const struct cli_call *call; /* says how to print */
 	struct client *client;
 	const char *vm;
-	bool is_qmp;         /* else: human */
-	uint64_t timeout_ms; /* 0: the daemon's own */
+	bool is_qmp;         /* false: human monitor */
+	uint64_t timeout_ms; /* 0: the daemon's default */
 };
 
-/* {"execute":...} as it is written, or NAME, or NAME and {its arguments}. INVALID.
- * The caller's. */
+/* The command in TEXT: {"execute":...}, or NAME, or NAME and {its arguments}.  The caller
+ * owns it.  Errors: INVALID. */
 struct json_object *monitor_parse_qmp(const char *text, struct err *err);
-/* Sends TEXT; *ret_reply is {"return":...}, the caller's. */
+/* Sends TEXT; *ret_reply: {"return":...}, owned by the caller. */
 bool monitor_ask(const struct monitor *monitor, const char *text, struct json_object **ret_reply,
 		 struct err *err);
-/* The reply as JSON of the API; or what is in it, as JSON or as text. */
+/* Prints the reply: with -o json as it is, else only its value, as text or JSON. */
 void monitor_print(const struct monitor *monitor, struct json_object *reply);
 /* Sends a line and prints the reply, or the error; returns its exit code. */
 int monitor_run_line(const struct monitor *monitor, const char *line);

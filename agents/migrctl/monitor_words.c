@@ -8,7 +8,7 @@
 
 /* ---- the names ------------------------------------------------------------------- */
 
-/* A line of help begins with a name; what goes on from the line before, does not. */
+/* A line of help begins with a name, unless it continues the line before. */
 void monitor_words_add_help(struct words *words, const char *text, const char *prefix)
 {
 	size_t prefix_len = strlen(prefix);
@@ -53,7 +53,7 @@ static size_t word_start(const char *text, size_t len)
 	return len;
 }
 
-/* The text up to the word is just this one. */
+/* COMMAND alone stands before the word at START. */
 static bool is_after(const char *text, size_t start, const char *command)
 {
 	size_t len = strlen(command);

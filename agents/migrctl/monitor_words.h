@@ -6,22 +6,22 @@
 #include "agents/lib/words.h"
 #include "base/json.h"
 
-/* The names in what QEMU's `help' (PREFIX "") or `help info' (PREFIX "info ") says;
- * of "cont|c" the first: c needs no completion. */
+/* Adds the names in the text of QEMU's `help' (PREFIX "") or `help info' (PREFIX "info ").
+ * Of "cont|c" only the first: c needs no completion. */
 void monitor_words_add_help(struct words *words, const char *text, const char *prefix);
-/* The names in the reply of query-commands. */
+/* Adds the names in the reply of query-commands. */
 void monitor_words_add_commands(struct words *words, struct json_object *list);
 
-/* What is known of one monitor. */
+/* The known words of one monitor. */
 struct monitor_words {
 	struct words commands;
 	struct words info; /* HMP: what may follow "info" */
 };
 
-/* lineedit_words_fn without its first argument: which list, and where the word begins. */
+/* Like lineedit_words_fn, without its first argument: the list, and where the word begins. */
 const struct words *monitor_words_at_hmp(const struct monitor_words *words, const char *text,
 					 size_t len, size_t *ret_start);
-/* Also inside of {"execute":"... */
+/* Also knows the place inside of {"execute":"... */
 const struct words *monitor_words_at_qmp(const struct monitor_words *words, const char *text,
 					 size_t len, size_t *ret_start);
 

@@ -12,7 +12,7 @@
 /* "100 %  999.9 MiB, 999.9 MiB left, 999.9 MiB/s, 59 s": most moves need no more. */
 #define FIGURES_WIDTH 52
 
-/* ---- what is known --------------------------------------------------------------- */
+/* ---- figures of the move --------------------------------------------------------- */
 
 static bool number_at(struct json_object *move, const char *path, double *ret_value)
 {
@@ -80,7 +80,7 @@ static void add_eta(const struct progress *progress, const char *suffix, struct 
 	strbuf_addf(line, ", %s%s", amount, suffix);
 }
 
-/* What is left, and how fast, has a meaning only while memory flows. */
+/* Remaining bytes and rate mean something only while memory is being sent. */
 static void add_rest(const struct progress *progress, const char *to_go, struct strbuf *line)
 {
 	char amount[UNITS_SIZE];
@@ -94,7 +94,7 @@ static void add_rest(const struct progress *progress, const char *to_go, struct 
 	add_eta(progress, to_go, line);
 }
 
-/* SENT and TO_GO are the words that a narrow terminal has no room for. */
+/* SENT and TO_GO: words that are "" where a narrow terminal has no room for them. */
 static void add_figures(const struct progress *progress, const char *sent, const char *to_go,
 			struct strbuf *line)
 {
@@ -119,7 +119,7 @@ static void add_bar(double percent, unsigned width, struct strbuf *line)
 	strbuf_adds(line, "] ");
 }
 
-/* Names may hold UTF-8 from a daemon of the future: cut between characters. */
+/* Cuts between characters: names from a future daemon may contain UTF-8. */
 static void cut(struct strbuf *line, unsigned width)
 {
 	size_t len = width;
@@ -138,7 +138,7 @@ void progress_bar(struct progress *progress, unsigned width, struct strbuf *line
 	size_t used;
 
 	add_figures(progress, "", "", &figures);
-	/* Room once taken is kept: a bar that changes its width seems to run back. */
+	/* The width never shrinks, because a bar that changes its width seems to run back. */
 	if (figures.len > progress->figures_width)
 		progress->figures_width = figures.len;
 	strbuf_addf(line, "%s %-8s ", progress->vm, progress->state);

@@ -16,19 +16,19 @@ struct progress {
 	uint64_t transferred_bytes, remaining_bytes;
 	uint64_t bytes_per_s; /* 0: not known */
 	size_t figures_width;
-	/* what was reported last in plain lines */
+	/* last reported in plain lines: */
 	char told_state[PROGRESS_STATE_SIZE];
 	int told_tens;
 };
 
-/* Takes in a move object; what is missing stays as it was. */
+/* Takes the figures of a move object; missing members leave the old value. */
 void progress_update(struct progress *progress, struct json_object *move);
-/* The seconds left, or -1: a guess from rate and remaining bytes. */
+/* The seconds left, estimated from rate and remaining bytes; -1: not known. */
 double progress_eta_s(const struct progress *progress);
-/* A line of at most WIDTH columns with a bar. */
+/* Makes a line of at most WIDTH columns with a bar. */
 void progress_bar(struct progress *progress, unsigned width, struct strbuf *line);
-/* For logs: true when there is something new to tell (another state, or another
- * tenth done). */
+/* Makes a line for logs; true: there is something new to report (another state, or
+ * another tenth done). */
 bool progress_plain(struct progress *progress, struct strbuf *line);
 
 #endif

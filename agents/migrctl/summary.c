@@ -19,7 +19,7 @@ static const struct table_field summary_fields[] = {
 	{ NULL, NULL, TABLE_TEXT },
 };
 
-/* Members of `times' that deserve better words than their key. */
+/* Members of `times' with a better title than their key. */
 static const struct {
 	const char *key, *title;
 } time_titles[] = {
@@ -50,14 +50,15 @@ static void time_title(const char *key, char *title, size_t size)
 
 #define FIELDS_MAX 64
 
-/* Fields that are made as they are needed. */
+/* A list of fields made while the program runs. */
 struct field_list {
-	struct table_field fields[FIELDS_MAX + 1]; /* the last one ends it */
+	struct table_field fields[FIELDS_MAX + 1]; /* the last one ends the list */
 	char titles[FIELDS_MAX][96], paths[FIELDS_MAX][64];
 	size_t count;
 };
 
-/* GROUP: the member that holds TIMES, for title and path. */
+/* Adds a field for each member of TIMES.  GROUP: the member that holds TIMES, for title and
+ * path. */
 static void add_times(struct field_list *list, const char *group, struct json_object *times)
 {
 	bool is_inner = strcmp(group, "times") != 0;
@@ -70,7 +71,7 @@ static void add_times(struct field_list *list, const char *group, struct json_ob
 		if (!value || i == FIELDS_MAX || strlen(key) + strlen(group) > 40)
 			continue;
 		if (json_object_is_type(value, json_type_object)) {
-			if (!is_inner) /* the destination's, a level deep */
+			if (!is_inner) /* the destination's times, one level below */
 				add_times(list, key, value);
 			continue;
 		}

@@ -9,12 +9,12 @@
 #include "base/err.h"
 #include "base/json.h"
 
-/* State, owner, and what took how long. */
+/* Prints state, owner, and how long each part took. */
 void summary_print(FILE *out, struct json_object *move);
-/* FIELDS, then what took how long. */
+/* Prints FIELDS, then how long each part took. */
 void summary_print_fields(FILE *out, struct json_object *move, const struct table_field *fields);
-/* True for a move that is done, or not over; else *err has the move's own error,
- * or what its state means, and who owns the guest. */
+/* True: the move is done, or not over.  False: *err has the move's own error, or the
+ * meaning of its state, and the owner of the guest. */
 bool summary_result(struct json_object *move, struct err *err);
 
 #endif

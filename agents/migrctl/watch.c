@@ -11,7 +11,7 @@
 #include "agents/migrctl/summary.h"
 #include "base/mem.h"
 
-/* Should an event be lost, this is how long it goes unnoticed. */
+/* How long a lost event goes unnoticed: the move is read again after this silence. */
 #define REREAD_AFTER_MS 5000
 #define WIDTH_DEFAULT   80u
 
@@ -69,7 +69,7 @@ static void show(struct watch *watch)
 	fflush(stdout);
 }
 
-/* Before other words are written. */
+/* Ends the line of the bar, before another text is printed. */
 static void leave_bar(struct watch *watch)
 {
 	if (watch->is_bar_shown)
@@ -86,8 +86,8 @@ static void on_interrupt(int signo)
 {
 	ssize_t n = write(STDERR_FILENO, interrupt_text, strlen(interrupt_text));
 
-	(void)n;      /* nothing is left to tell about it */
-	raise(signo); /* SA_RESETHAND: now it ends us, as whoever waits expects */
+	(void)n;      /* a failed write cannot be reported */
+	raise(signo); /* SA_RESETHAND: now it ends us, as our parent expects */
 }
 
 static void explain_interrupts(const struct watch *watch)
@@ -122,7 +122,7 @@ static bool reread(struct watch *watch, struct err *err)
 	return true;
 }
 
-/* The move in an event, a new reference, or NULL: not ours, or not whole. */
+/* The move in an event, as a new reference; NULL: another move, or not all of it. */
 static struct json_object *move_of_event(const struct watch *watch, const char *data)
 {
 	struct faults *faults = faults_new();
@@ -139,7 +139,7 @@ static struct json_object *move_of_event(const struct watch *watch, const char *
 	return json_object_get(move);
 }
 
-/* False: this event tells too little, the move must be read. */
+/* False: the event does not tell enough, so the move must be read. */
 static bool take_event(struct watch *watch, const struct client_event *event)
 {
 	struct json_object *move;
@@ -154,7 +154,7 @@ static bool take_event(struct watch *watch, const struct client_event *event)
 	return true;
 }
 
-/* One step; false when there is no use in going on. */
+/* One step; false: *err is final. */
 static bool step(struct watch *watch, struct err *err)
 {
 	struct client_event event;
@@ -177,7 +177,7 @@ static bool step(struct watch *watch, struct err *err)
 	return false;
 }
 
-/* The last word is what GET says: an event may have left the times out. */
+/* Reads the move again at its end if the last event has left out the times. */
 static bool follow_to_end(struct watch *watch, struct err *err)
 {
 	if (!reread(watch, err))
