@@ -154,7 +154,7 @@ static int set_leaf_usage(gnutls_x509_crt_t crt, bool is_server)
 	return rc;
 }
 
-/* What every certificate has: version, serial number, key and its id. */
+/* A certificate with what all have: version, serial number, key and key id. */
 static int start_crt(gnutls_x509_crt_t *ret_crt, gnutls_x509_privkey_t key)
 {
 	int rc = gnutls_x509_crt_init(ret_crt);
@@ -203,8 +203,8 @@ static bool export_pem(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key, struct 
 
 /* ---- the authority ---------------------------------------------------- */
 
-/* Each CA gets a name of its own: with the same name twice, a certificate of the
- * former CA would be reported as forged instead of as unknown. */
+/* Each CA gets another name.  If two had the same, a certificate of the former CA would be
+ * reported as forged instead of as unknown. */
 static int set_ca_subject(gnutls_x509_crt_t crt)
 {
 	unsigned char tag[4];
@@ -283,7 +283,7 @@ static void ca_freep(struct pki_ca **ca)
 	pki_ca_free(*ca);
 }
 
-/* GnuTLS reads only: the cast takes away nothing but a missing `const'. */
+/* GnuTLS only reads the text, but its type lacks the `const' that the cast removes. */
 static gnutls_datum_t text_datum(const char *text)
 {
 	return (gnutls_datum_t){ (unsigned char *)(uintptr_t)text, (unsigned)strlen(text) };

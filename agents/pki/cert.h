@@ -41,11 +41,11 @@ void pki_ca_free(struct pki_ca *ca);
 
 struct pki_leaf {
 	const char *common_name; /* for people; at most 64 bytes */
-	const char *unit;        /* "host" or "user", likewise */
+	const char *unit;        /* "host" or "user", for people too */
 	const char *dns_name;
 	const char *ip_address; /* numeric, NULL: none */
-	bool is_server;         /* serverAuth beside clientAuth */
-	unsigned days;          /* cut at the end of the CA */
+	bool is_server;         /* serverAuth in addition to clientAuth */
+	unsigned days;          /* no longer than the CA is valid */
 };
 
 bool pki_cert_new(const struct pki_ca *ca, const struct pki_leaf *leaf, struct pki_pem *ret,

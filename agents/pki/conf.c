@@ -17,8 +17,8 @@ static void add_host(const struct pki_host *host, const struct pki_conf_dirs *di
 		    host->id, host->id, dirs->state_dir, dirs->run_dir);
 }
 
-/* A host is asked to listen where its peers look for it and nowhere else; of a
- * name only the host itself knows which addresses are meant. */
+/* A host listens only at the address under which its peers look for it.  If that is a name, it
+ * listens at all addresses: only the host itself knows which ones the name means. */
 static void add_listen(const struct pki_host *host, uint16_t port, struct strbuf *text)
 {
 	char endpoint[PKI_ENDPOINT_SIZE];

@@ -8,7 +8,7 @@
 #include "base/strbuf.h"
 
 struct pki_conf_dirs {
-	const char *state_dir; /* relative ones are below the configuration's directory */
+	const char *state_dir; /* a relative path is below the configuration's directory */
 	const char *run_dir;
 };
 

@@ -27,7 +27,7 @@ static bool is_dns_name(const char *s)
 			return false;
 		has_letter |= isalpha((unsigned char)*p) != 0;
 	}
-	/* Without a letter it was meant as an address, and is not one. */
+	/* A text without a letter was meant as an address, but is none. */
 	return has_letter && s[0] != '-' && s[0] != '.';
 }
 
@@ -53,7 +53,7 @@ static bool parse_address(struct pki_host *host, struct err *err)
 	return true;
 }
 
-/* One ":PORT" at *TEXT, moved behind it. */
+/* Reads one ":PORT" at *TEXT, and moves *TEXT behind it. */
 static bool parse_port(const char **text, uint16_t *ret_port, struct err *err)
 {
 	const char *p = *text + 1;

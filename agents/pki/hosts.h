@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* pki/hosts.h -- the hosts of a pki directory: who they are and where.
+/* pki/hosts.h -- the hosts of a pki directory: their ids and addresses.
  *
- * They are kept in a text file, one "ID=ADDRESS:APIPORT:DATAPORT" a line, so
- * that peers.conf can be written for all of them when one is added.  Thread: any.
+ * A text file keeps them, one "ID=ADDRESS:APIPORT:DATAPORT" a line, so that
+ * peers.conf can be written for all hosts when one is added.  Thread: any.
  */
 #ifndef MIGRD_PKI_HOSTS_H
 #define MIGRD_PKI_HOSTS_H
@@ -16,7 +16,7 @@
 
 #define PKI_ADDRESS_SIZE  254 /* RFC 1035: a name has at most 253 bytes */
 #define PKI_ENDPOINT_SIZE (PKI_ADDRESS_SIZE + 9)
-#define PKI_HOSTS_MAX     256 /* what migrd takes, see config.h */
+#define PKI_HOSTS_MAX     256 /* as many as migrd takes, see config.h */
 #define PKI_API_PORT      8440
 #define PKI_DATA_PORT     8441
 
@@ -43,11 +43,11 @@ struct pki_hosts {
 
 void pki_hosts_fini(struct pki_hosts *hosts);
 struct pki_host *pki_hosts_find(const struct pki_hosts *hosts, const char *id); /* or NULL */
-/* Adds or replaces; CONFLICT when another host has one of its endpoints. */
+/* Adds or replaces HOST.  CONFLICT: another host has one of its endpoints. */
 bool pki_hosts_put(struct pki_hosts *hosts, const struct pki_host *host, struct err *err);
 void pki_hosts_remove(struct pki_hosts *hosts, const char *id);
 
-/* A file that is not there is an empty list. */
+/* A missing file gives an empty list. */
 bool pki_hosts_load(const char *path, struct pki_hosts *ret, struct err *err);
 bool pki_hosts_save(const char *path, const struct pki_hosts *hosts, struct err *err);
 

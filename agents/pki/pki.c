@@ -10,7 +10,7 @@
 #include "tls/identity.h"
 
 #define PEM_MAX_BYTES (64u << 10)
-#define USERS_DIR     "users" /* beside the hosts' directories: no host may have this id */
+#define USERS_DIR     "users" /* among the hosts' directories, so no host may have this id */
 
 /* ---- files ------------------------------------------------------------ */
 
@@ -100,10 +100,10 @@ bool pki_init(const struct pki_options *options, time_t *ret_expires_at, struct 
 
 /* ---- hosts ------------------------------------------------------------ */
 
-/* One word of the request, understood. */
+/* One parsed word of the request. */
 struct host_plan {
 	struct pki_host host;
-	bool is_renewal; /* the word was an id alone */
+	bool is_renewal; /* the word was only an id */
 };
 
 struct host_job {
@@ -128,7 +128,7 @@ static char *host_path(const struct host_job *job, const char *id, const char *f
 	return xasprintf("%s/%s/%s", job->options->dir, id, file);
 }
 
-/* A host whose directory was removed by hand is no host any more. */
+/* Forgets hosts whose directory was removed by hand. */
 static void forget_removed_hosts(struct host_job *job)
 {
 	for (size_t i = job->hosts.count; i-- > 0;) {
@@ -282,8 +282,8 @@ static bool plan_hosts(struct host_job *job, struct err *err)
 	return true;
 }
 
-/* The register comes last: what it names is there.  Stopped half way, the same
- * command with --force completes it. */
+/* The register is written last, so that all hosts in it have their files.  If the program
+ * stops half way, the same command with --force completes the work. */
 static bool write_hosts(struct host_job *job, struct err *err)
 {
 	for (size_t i = 0; i < job->request->count; i++)
@@ -312,7 +312,7 @@ bool pki_add_hosts(const struct pki_options *options, const struct pki_host_requ
 
 /* ---- users ------------------------------------------------------------ */
 
-/* The one judge of names is the code that will read the certificate. */
+/* A name is valid if the code that will read the certificate accepts it. */
 static bool user_dns_name(const char *name, const char *role, char ret_name[256], struct err *err)
 {
 	struct tls_identity identity;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* pki/pki.h -- a private CA in a directory, and what each host and user gets.
+/* pki/pki.h -- a private CA in a directory, and the files for each host and user.
  *
  *     DIR/ca.pem  ca-key.pem  hosts
  *     DIR/ID/{ca.pem,host.pem,host-key.pem,migrd.conf,migrd.conf.d/peers.conf}
  *     DIR/users/NAME.{pem,key}
  *
- * DIR/ID is all that host ID needs: copied to its /etc/migrd it is complete.
- * Directories are 0700, keys 0600.  Files appear whole or not at all, a
- * certificate after its key.  What exists is replaced only with `force'.
+ * DIR/ID is all that host ID needs, and is copied to its /etc/migrd.  Directories
+ * are 0700, keys 0600.  Files appear whole or not at all, a certificate after its
+ * key.  Existing files are replaced only with `force'.
  *
  * Thread: any; waits for the disk.  Errors: EXISTS (says what force would
  * replace), NOT_FOUND (no CA, host not known), INVALID, CONFLICT.
@@ -39,8 +39,8 @@ struct pki_host_request {
 	const char *run_dir;   /* NULL: the usual ones */
 };
 
-/* All of them or none, as far as the input is concerned.  *ret_hosts, all hosts
- * now known, is the caller's (pki_hosts_fini()). */
+/* If one word of the request is wrong, no host is added.  *ret_hosts: all hosts now
+ * known; the caller ends it with pki_hosts_fini(). */
 bool pki_add_hosts(const struct pki_options *options, const struct pki_host_request *request,
 		   struct pki_hosts *ret_hosts, struct err *err);
 
