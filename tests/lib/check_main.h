@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* tests/lib/check_main.h -- main() of a unit test program.
  *
- * Included once by each tests/unit/test_x.c, which defines suite().  Prints
- * Check's closing line and every failure; exit status 1 when a test failed.
+ * Each tests/unit/test_x.c includes it once and defines suite().  main() prints
+ * Check's closing line and every failure; exit status 1: a test failed.
  * CK_FORK=no runs the tests in one process, for a debugger.
  */
 #ifndef MIGRD_TESTS_LIB_CHECK_MAIN_H

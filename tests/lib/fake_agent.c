@@ -28,7 +28,7 @@ struct fake_agent {
 	struct fake_agent_guest guest;
 };
 
-/* ---- what it says ------------------------------------------------------ */
+/* ---- output ------------------------------------------------------------ */
 
 static void write_out(struct fake_agent *fa)
 {
@@ -45,7 +45,7 @@ static void write_out(struct fake_agent *fa)
 		if (fa->piece)
 			break;
 	}
-	if (fa->out.len > 0) /* a full socket is tried again when time goes on */
+	if (fa->out.len > 0) /* a full socket is tried again 1 ms later */
 		loop_timer_start(fa->piece_timer, fa->piece ? 0 : 1);
 }
 
@@ -108,7 +108,7 @@ static void answer(struct fake_agent *fa, struct json_object *command)
 	}
 }
 
-/* ---- what it hears ----------------------------------------------------- */
+/* ---- input ------------------------------------------------------------- */
 
 static bool is_muted(const struct fake_agent *fa, const char *name)
 {
@@ -132,7 +132,7 @@ static void take_line(struct fake_agent *fa, const char *line)
 	json_object_put(command);
 }
 
-/* As the real one: the mark ends whatever was begun. */
+/* Like the real agent: the byte 0xFF drops a line that has begun. */
 static void take_byte(struct fake_agent *fa, char byte)
 {
 	if (byte == '\xff') {

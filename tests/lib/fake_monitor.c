@@ -56,7 +56,7 @@ static size_t next_piece(struct fake_monitor *fm)
 	fm->seed = fm->seed * 1103515245u + 12345u;
 	if (fm->seed == 0)
 		fm->seed = 1;
-	/* Mostly small, sometimes long enough to join several lines. */
+	/* Most pieces are small, some long enough to join several lines. */
 	max = (fm->seed >> 16) % 4 == 0 ? 400 : 12;
 	max = 1 + (fm->seed >> 18) % max;
 	return max < fm->out.len ? max : fm->out.len;

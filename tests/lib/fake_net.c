@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* net/apply.h and net/tap.h over no network: what was to be applied goes into the trace. */
+/* net/apply.h and net/tap.h without a network: the trace gets what would be applied. */
 #include "fake_net.h"
 
 #include <stdio.h>

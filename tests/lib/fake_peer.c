@@ -37,7 +37,7 @@ struct peer_clients *fake_peer_new(struct loop *loop)
 	return the_clients;
 }
 
-/* Takes it out of the list first: the callback may end everything. */
+/* Takes the request out of the list first, because the callback may free the clients. */
 static void finish(struct request *request)
 {
 	struct request **link = &the_clients->requests;
@@ -52,7 +52,7 @@ static void finish(struct request *request)
 	free(request);
 }
 
-/* The request may be gone with its clients. */
+/* DATA is a request that may have been freed with its clients, so it is looked up first. */
 static void deliver(void *data)
 {
 	struct request *request = the_clients ? the_clients->requests : NULL;
@@ -133,7 +133,7 @@ void fake_peer_fail(const char *verb, enum err_code code)
 {
 	struct request *request = oldest(NULL, verb);
 
-	/* As peer/ names the host. */
+	/* The text of peer/client.c, which names the host. */
 	err_set(&request->err, code, "host b: the peer says %s", err_name(code));
 	request->reply = json_object_new_object(); /* its problem document */
 	answer(request);
@@ -162,7 +162,7 @@ const struct transfer_features *peer_features(const struct peer_clients *clients
 {
 	(void)clients;
 	(void)id;
-	return NULL; /* a coordinator that does not say */
+	return NULL; /* like a coordinator that does not tell its features */
 }
 
 void peer_warm(struct peer_clients *clients, const char *id)

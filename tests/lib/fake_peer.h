@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* tests/lib/fake_peer.h -- peer/client.h: the other coordinators, played by a test.
+/* tests/lib/fake_peer.h -- fake peer/client.h: the test plays the other coordinators.
  *
- * A request waits until the test answers it, or its deadline is over.  VERB is
- * the last word of its path, "fate" for the GET of a move.
+ * A request waits until the test answers it, or until its deadline.  VERB is the last
+ * word of its path, "fate" for the GET of a move.
  */
 #ifndef MIGRD_TESTS_LIB_FAKE_PEER_H
 #define MIGRD_TESTS_LIB_FAKE_PEER_H
@@ -15,13 +15,14 @@ extern void (*fake_peer_before)(const char *verb, struct json_object *body);
 
 struct peer_clients *fake_peer_new(struct loop *loop);
 size_t fake_peer_pending(const char *verb);
-/* The same, of one host. */
+/* The same, for one host. */
 size_t fake_peer_pending_at(const char *host, const char *verb);
 /* Answers the oldest request of VERB; there must be one. */
 void fake_peer_answer(const char *verb, const char *json);
-/* HOST does. */
+/* The same, for the oldest request to HOST. */
 void fake_peer_answer_at(const char *host, const char *verb, const char *json);
-/* It says so itself; who is silent lets the deadline pass. */
+/* The peer answers the oldest request of VERB with an error.  (For a silent peer, a test lets
+ * the deadline pass.) */
 void fake_peer_fail(const char *verb, enum err_code code);
 
 #endif

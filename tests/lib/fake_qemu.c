@@ -44,7 +44,7 @@ struct rule {
 	char command[32];
 	bool is_held;
 	enum err_code refusal; /* NONE: none */
-	const char *result;    /* JSON; NULL: what the real one would say */
+	const char *result;    /* JSON; NULL: the answer of carry_out() */
 };
 
 void (*fake_qemu_before)(const char *command);
@@ -62,7 +62,7 @@ static struct command *commands;
 static struct rule rules[RULES_MAX];
 static uint64_t last_number;
 
-/* ---- who there is ---------------------------------------------------- */
+/* ---- processes and their watchers ------------------------------------ */
 
 void fake_qemu_init(struct loop *the_loop)
 {
@@ -109,7 +109,7 @@ static struct qemu *watcher(void)
 	return qemu;
 }
 
-/* The name that the linker's --wrap asks for. */
+/* --wrap of the linker needs this name. */
 const char *wrap_proc_boot_id(void) __asm__("__wrap_proc_boot_id");
 
 const char *wrap_proc_boot_id(void)
@@ -117,7 +117,7 @@ const char *wrap_proc_boot_id(void)
 	return fake_boot_id;
 }
 
-/* ---- what happens, on the loop --------------------------------------- */
+/* ---- events, delivered on the loop ----------------------------------- */
 
 struct happening {
 	uint64_t qemu;
@@ -386,7 +386,7 @@ static bool is_about_devices(const char *command)
 	return strcmp(command, "qom-list") == 0 || strcmp(command, "query-pci") == 0;
 }
 
-/* What the real one would do. */
+/* Does what a real QEMU would do, and sets the answer. */
 static void carry_out(struct command *command, struct process *process)
 {
 	struct fake_qemu *fake = &process->fake;
@@ -615,7 +615,7 @@ void qemu_free(struct qemu *qemu)
 	free(qemu);
 }
 
-/* The connection is only ever handed back to the two functions below. */
+/* The result is no real connection: callers only hand it to the two functions below. */
 struct qmp_conn *qemu_monitor(const struct qemu *qemu)
 {
 	union {
@@ -691,7 +691,7 @@ struct proc_id qemu_proc_id(const struct qemu *qemu)
 	return qemu->id;
 }
 
-/* What QEMU 7.2 has, of that which migrd uses. */
+/* The capabilities of QEMU 7.2 that migrd uses. */
 const struct transfer_features *qemu_migration_features(const struct qemu *qemu)
 {
 	static const struct transfer_features features = {

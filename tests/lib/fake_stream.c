@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "trace.h"
 
-/* One process is enough: the one of the move under test. */
+/* There is one process, that of the move under test. */
 static struct {
 	bool is_alive;
 	struct proc_id id;
@@ -26,7 +26,7 @@ bool fake_stream_start_fails;
 uint32_t fake_stream_lease_ms;
 
 static struct loop *loop;
-static struct stream *the_stream; /* who watches */
+static struct stream *the_stream; /* the object that watches the process */
 
 void fake_stream_init(struct loop *the_loop)
 {

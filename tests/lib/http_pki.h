@@ -24,7 +24,7 @@ void http_pki_fini(struct http_pki *pki);
 /* Writes NAME.pem and NAME-key.pem for DNS_NAME. */
 void http_pki_issue(const struct http_pki *pki, const char *name, const char *dns_name,
 		    unsigned flags);
-/* In a static buffer that the next three calls leave alone. */
+/* The path is in a static buffer, which the next three calls do not overwrite. */
 const char *http_pki_cert(const struct http_pki *pki, const char *name);
 const char *http_pki_key(const struct http_pki *pki, const char *name);
 

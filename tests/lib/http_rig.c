@@ -50,7 +50,7 @@ static void on_fail(struct http_request *req, void *data)
 	http_reply_err(req, &err);
 }
 
-/* A problem that claims to be none. */
+/* Answers with a problem document of an error that is not set. */
 static void on_none(struct http_request *req, void *data)
 {
 	struct err none = { 0 };
@@ -97,7 +97,7 @@ static void on_hello(struct http_request *req, void *data)
 	http_reply(req, 200, obj);
 }
 
-/* As a server that dies: the answer has nowhere to go. */
+/* Like a server that dies: the connection is closed before the answer. */
 static void on_die(struct http_request *req, void *data)
 {
 	(void)data;

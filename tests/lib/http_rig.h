@@ -20,14 +20,14 @@ struct rig {
 	struct http_server *server;
 	pthread_t thread;
 	sem_t ready;
-	uint32_t deadline_ms, heartbeat_ms; /* set before rig_start(); 0: as ever */
-	uint16_t listen_port;               /* likewise; 0: any */
+	uint32_t deadline_ms, heartbeat_ms; /* set before rig_start(); 0: the default */
+	uint16_t listen_port;               /* set before rig_start(); 0: any */
 	const struct transfer_features *hello_features;
-	int hello_version;                  /* what hello is answered; 0: the truth */
+	int hello_version;                  /* protocol in the answer to hello; 0: the real one */
 	char socket_path[96];
 	uint16_t port;
-	/* the loop's */
-	/* held requests are answered when the server is gone already */
+	/* used on the loop only */
+	/* requests that are answered only after the server is gone */
 	struct http_request *held[RIG_HELD_MAX];
 	size_t held_count;
 	struct http_stream *streams[RIG_HELD_MAX];
@@ -51,8 +51,8 @@ struct reply {
 	char type[64], allow[64], cache[32];
 };
 
-/* One request on a connection of its own; CERT NULL: none; "local": the UNIX
- * socket.  HEADER may be NULL. */
+/* Sends one request on a new connection.  CERT: NULL for no certificate, "local" for
+ * the UNIX socket.  HEADER may be NULL. */
 struct reply rig_ask(struct rig *rig, const char *cert, const char *method, const char *path,
 		     const char *body, const char *header);
 void reply_fini(struct reply *reply);
@@ -69,8 +69,8 @@ struct raw {
 int rig_connect_tcp(struct rig *rig);
 void raw_open(struct raw *raw, struct rig *rig, const char *cert);
 void raw_send(struct raw *raw, const char *text);
-/* Reads until TEXT was seen (true) or the end (false), 10 s at most; what came
- * is appended to GOT. */
+/* Reads until TEXT has come (true), or until the end (false), for at most 10 s; appends
+ * all input to GOT. */
 bool raw_read_until(struct raw *raw, const char *text, struct strbuf *got);
 void raw_close(struct raw *raw);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* tests/lib/json_rig.h -- for tests of what is decoded: texts in, faults out. */
+/* tests/lib/json_rig.h -- helpers for tests of decoders: parses texts, checks faults. */
 #ifndef MIGRD_TESTS_LIB_JSON_RIG_H
 #define MIGRD_TESTS_LIB_JSON_RIG_H
 
@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-/* Test texts are easier to read with ' than with \". */
+/* TEXT has ' in place of ", because \" is hard to read. */
 static inline struct json_object *rig_parse(const char *text)
 {
 	static struct faults faults;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Names the commands of standard input that guard/refused.c has no row for: a line is
- * "qmp NAME" or "hmp NAME".  Exit status 1 when there was one. */
+/* Prints the commands on standard input for which guard/refused.c has no row; a line is
+ * "qmp NAME" or "hmp NAME".  Exit status 1: there was one. */
 #include <stdio.h>
 #include <string.h>
 

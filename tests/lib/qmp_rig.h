@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* tests/lib/qmp_rig.h -- one monitor connection to a scripted QEMU, on the simulated
- * loop; what happens to it is written into a trace. */
+/* tests/lib/qmp_rig.h -- a monitor connection to a scripted QEMU, on the simulated loop.
+ * All that happens to the connection is written into a trace. */
 #ifndef MIGRD_TESTS_LIB_QMP_RIG_H
 #define MIGRD_TESTS_LIB_QMP_RIG_H
 
@@ -13,7 +13,7 @@
 #include "tests/lib/scratch.h"
 
 #define OPEN_MS 2000
-/* A reply's DATA: the name under which it is traced. */
+/* DATA of a reply: the name under which the reply is traced. */
 #define NAME(s) ((void *)(uintptr_t)(s))
 
 static struct loop *loop;

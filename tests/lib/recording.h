@@ -23,7 +23,7 @@ extern const char *const recording_names[];
 
 void recording_load(struct recording *rec, const char *name);
 void recording_fini(struct recording *rec);
-/* What QEMU said in it, with its line ends; the caller frees it. */
+/* All that QEMU said in the recording, with line ends; the caller frees it. */
 char *recording_said(const struct recording *rec);
 
 #endif

@@ -2,7 +2,7 @@
 /* tests/lib/scratch.h -- a private directory for each test.
  *
  * scratch_setup() and scratch_teardown() are a checked fixture; between them
- * scratch_path("x") is a path in a directory of this test's own.
+ * scratch_path("x") is a path in the directory of this test.
  */
 #ifndef MIGRD_TESTS_LIB_SCRATCH_H
 #define MIGRD_TESTS_LIB_SCRATCH_H
@@ -35,7 +35,7 @@ static void scratch_teardown(void)
 	nftw(scratch_dir, scratch_remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-/* In one of four buffers that take turns. */
+/* The path is in one of four buffers, which are used in turn. */
 static inline const char *scratch_path(const char *name)
 {
 	static char paths[4][512];

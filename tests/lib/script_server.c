@@ -46,7 +46,7 @@ static size_t content_length(const char *head)
 	return line ? (size_t)strtoul(line + strlen("\r\nContent-Length:"), NULL, 10) : 0;
 }
 
-/* False when the client has gone before its request was whole. */
+/* False: the client closed before its request was complete. */
 static bool read_request(int fd, struct strbuf *request)
 {
 	char buf[4096];
@@ -65,7 +65,7 @@ static bool read_request(int fd, struct strbuf *request)
 	}
 }
 
-/* A client that has heard enough closes: that is no fault of the server. */
+/* A client may close when it has heard enough; that is no error. */
 static bool write_piece(int fd, const char *piece)
 {
 	size_t len = strlen(piece);
@@ -132,7 +132,7 @@ static void *serve(void *data)
 
 		if (fd < 0)
 			break;
-		/* Before the client can see its connection end. */
+		/* The socket must be gone before the client sees the end of its connection. */
 		if (server->steps[i].end == SCRIPT_STOP_LISTENING) {
 			close(server->listen_fd);
 			unlink(server->path);

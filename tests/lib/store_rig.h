@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* tests/lib/store_rig.h -- a store in a directory of its own, for tests. */
+/* tests/lib/store_rig.h -- a store for tests, in a directory of its own. */
 #ifndef MIGRD_TESTS_LIB_STORE_RIG_H
 #define MIGRD_TESTS_LIB_STORE_RIG_H
 
@@ -23,25 +23,25 @@ struct rig {
 };
 extern struct rig rig;
 
-/* Rows with every member set; a move of the VM. */
+/* Rows with every member set: a VM and a move of it. */
 extern const struct store_vm rig_vm1;
 extern const struct store_move rig_move1;
 
-/* Fixtures: an open store on a simulated loop, on a real one; a directory only. */
+/* Fixtures: an open store on a simulated loop; on a real loop; only the directory. */
 void rig_set_up(void);
 void rig_set_up_real(void);
 void rig_set_up_closed(void);
 void rig_tear_down(void);
 TCase *rig_add_case(Suite *suite, const char *name, SFun set_up);
 
-const char *rig_path(const char *name); /* in the state directory; until the next call */
+const char *rig_path(const char *name); /* in the state directory; valid until the next call */
 void rig_open(void);
 void rig_reopen(void);
 struct err rig_open_fails(void);
-/* The loop, until something was answered. */
+/* Runs the loop until something was answered. */
 void rig_run(void);
 
-/* An entry of now, until the next call. */
+/* A timeline entry with the present time, valid until the next call. */
 const struct store_timeline_entry *rig_entry(const char *event, const char *words);
 /* Waits for the answer. */
 struct err rig_commit(const struct store_txn *txn);
@@ -53,8 +53,8 @@ void rig_load(void);
 void rig_free_loaded(void);
 void rig_load_timeline(const char *move_id);
 
-/* Byte for byte, apart from the owned text: a member that the table of columns
- * forgets is seen here. */
+/* Compares byte by byte, except the owned text, so that a member that the table of
+ * columns forgets is found. */
 void rig_assert_vm_same(const struct store_vm *a, const struct store_vm *b);
 void rig_assert_move_same(const struct store_move *a, const struct store_move *b);
 void rig_assert_says(const struct err *err, enum err_code code, const char *words);

@@ -91,7 +91,7 @@ static void on_deadline(void *data)
 	loop_stop(loop);
 }
 
-/* Runs the loop until IS_TRUE(SIDE) or for MS; returns what it came to. */
+/* Runs the loop until IS_TRUE(SIDE), for at most MS; returns whether it is true. */
 bool run_until(condition *is_true, const struct side *side, uint64_t ms)
 {
 	bool is_late = false;
@@ -194,7 +194,7 @@ void stop(struct side *side)
 	side->stream = NULL;
 }
 
-/* A sanitizer's report ends up in the process's log, and would go with it. */
+/* A report of a sanitizer is in the process's log, which is deleted with the directory. */
 static void check_log(const char *name)
 {
 	CLEANUP(free_charp) char *text = NULL;
@@ -338,7 +338,7 @@ void expect_bytes(int fd, const char *text)
 	MUST(strcmp(buf, text) == 0);
 }
 
-/* QEMUs on both sides, and a byte each way has gone through. */
+/* Both QEMUs are connected, and a byte has gone each way. */
 void set_up_open(void)
 {
 	set_up_ready();

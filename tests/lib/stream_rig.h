@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* tests/lib/stream_rig.h -- two real migrd-stream processes on loopback.
  *
- * The program that uses it is both coordinators, through stream/proc.h and
- * stream/port.h, and, on the UNIX sockets, both QEMUs.  There is one rig in a
- * process.  What the rig itself cannot do aborts with a message.
+ * The test program plays both coordinators, through stream/proc.h and stream/port.h,
+ * and both QEMUs, on the UNIX sockets.  There is one rig in a process.  A failure of
+ * the rig itself aborts with a message.
  */
 #ifndef MIGRD_TESTS_LIB_STREAM_RIG_H
 #define MIGRD_TESTS_LIB_STREAM_RIG_H
@@ -23,12 +23,12 @@ struct side {
 	struct proc_id id;
 	bool is_ready, is_refused, is_exited;
 	struct err ready_err;
-	struct stream_status status; /* the last that was pushed */
+	struct stream_status status; /* the last status that came */
 };
 
-extern char dir[64]; /* of this rig: src/, dst/, other/, pki/ (tests/lib/test_pki.h) */
+extern char dir[64]; /* the rig's: src/, dst/, other/, pki/ (tests/lib/test_pki.h) */
 extern struct loop *loop;
-extern struct stream_port *port; /* of the destination */
+extern struct stream_port *port; /* the destination's */
 extern char move_id[ID_UUID_SIZE];
 extern struct side src, dst, other; /* other: a second source */
 
@@ -36,28 +36,28 @@ extern struct side src, dst, other; /* other: a second source */
 
 void set_up(void);       /* nothing runs yet */
 void set_up_ready(void); /* both processes run, and their channel is READY */
-void set_up_open(void);  /* both QEMUs are there; a byte has gone each way */
+void set_up_open(void);  /* both QEMUs are connected; a byte has gone each way */
 void tear_down(void);
 void tear_down_open(void);
 
-/* SIDE again, with the certificate CERT of the test PKI. */
+/* Makes SIDE anew, with the certificate CERT of the test PKI. */
 void make_side(struct side *side, enum stream_side which, const char *name, const char *cert,
 	       const char *peer_id);
 struct stream_callbacks callbacks_of(struct side *side);
-void start(struct side *side);      /* until ready() */
-void start_well(struct side *side); /* ready() without an error */
-void stop(struct side *side);       /* kills it */
-/* The next one is closed instead of handed on. */
+void start(struct side *side);      /* returns after ready() */
+void start_well(struct side *side); /* the same; ready() must be without an error */
+void stop(struct side *side);       /* kills the process */
+/* on_claim() closes the next connection instead of handing it on. */
 extern bool is_claim_lost;
-extern unsigned claims; /* that were handed on */
-/* By the id alone: the proof is for the coordinator (test_move_dst.c). */
+extern unsigned claims; /* how many connections were handed on */
+/* Checks only the move's id: the proof is checked by the coordinator (test_move_dst.c). */
 bool on_claim(void *data, const struct stream_preamble *preamble, int fd);
 
 /* ---- waiting --------------------------------------------------------- */
 
 typedef bool condition(const struct side *side);
 
-/* Runs the loop until IS_TRUE(SIDE) or for MS; returns what it came to. */
+/* Runs the loop until IS_TRUE(SIDE), for at most MS; returns whether it is true. */
 bool run_until(condition *is_true, const struct side *side, uint64_t ms);
 condition is_ready, is_exited, is_channel_ready, is_open, has_ended, never;
 /* dst: a connection was refused, and the channel waits for a better one. */
@@ -83,10 +83,10 @@ struct flow {
 	int fd;
 	uint64_t seed, bytes;
 	uint64_t checksum;
-	bool is_whole; /* to its end, without an error */
+	bool is_whole; /* it went to the end without an error */
 };
 
-/* For pthread_create(); the argument is a flow. */
+/* Threads for pthread_create(); ARG is a flow. */
 void *run_writer(void *arg); /* BYTES from SEED, then a half-close */
 void *run_reader(void *arg); /* until end of file */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* tests/lib/test_pki.h -- certificates for tests, right and wrong, made by
- * GnuTLS in the test's own process.  What goes wrong here aborts. */
+/* tests/lib/test_pki.h -- good and bad certificates for tests, made by GnuTLS in
+ * the test's own process.  Any failure aborts. */
 #ifndef MIGRD_TESTS_LIB_TEST_PKI_H
 #define MIGRD_TESTS_LIB_TEST_PKI_H
 
@@ -23,9 +23,9 @@ struct test_cert {
 
 void test_ca_issue(struct test_ca *ca, const struct test_cert *cert);
 
-/* What most tests need: in DIR, ca.pem; a, b, c: hosts of that CA (X.pem and
- * X-key.pem); stranger-ca.pem; stranger-a, stranger-b: hosts a and b of the
- * stranger's; expired-a; user: operator "user". */
+/* Makes what most tests need, in DIR: ca.pem; a, b, c: hosts of that CA (X.pem and
+ * X-key.pem); stranger-ca.pem; stranger-a, stranger-b: hosts a and b of the stranger's
+ * CA; expired-a; user: operator "user". */
 void test_pki_make(const char *dir);
 
 #endif
