@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Fuzz target: the command line of a QEMU that somebody else started.
  *
- * A line is an argument.  Whatever comes, a definition that is not refused is one
- * that a user could post, and says the same when it is read again.
+ * Each line is an argument.  For any input, a definition that is not refused could
+ * also be posted by a user, and stays the same when it is encoded and decoded.
  */
 #include <assert.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A configuration file of any bytes: no crash, no leak, and faults exactly when
- * there is no result. */
+/* Fuzz target: a configuration file of any bytes.  No crash, no leak, and faults
+ * exactly when there is no result. */
 #include <assert.h>
 #include <stdint.h>
 #include <stdio.h>

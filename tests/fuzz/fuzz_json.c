@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Any bytes: no crash; what is taken is taken again, and as the same, when it is
- * written out; and json-c's own parser makes the same tree of it. */
+/* Fuzz target: any bytes as JSON.  No crash; an accepted text is accepted again, with
+ * the same value, after it was written out; and json-c's own parser makes the same tree. */
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>
@@ -14,7 +14,7 @@ static struct json_object *by_json_c(const uint8_t *data, size_t size)
 	struct json_tokener *tok = json_tokener_new();
 	struct json_object *obj = json_tokener_parse_ex(tok, (const char *)data, (int)size);
 
-	/* A number at the top may go on until json-c is shown an end. */
+	/* A number at the top level could go on, so json-c has to be shown its end. */
 	if (!obj && json_tokener_get_error(tok) == json_tokener_continue)
 		obj = json_tokener_parse_ex(tok, "", 1);
 	json_tokener_free(tok);

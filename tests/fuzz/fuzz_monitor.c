@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Any JSON as the body of a monitor request: it is refused with a fault, or it is a
- * command, and the table has a class for it; what lets a guest run never passes. */
+/* Fuzz target: any JSON as the body of a monitor request.  It is refused with a fault, or it
+ * is a command for which the table has a class; a command that lets a guest run never passes. */
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* By another way than the table's. */
+/* Decides without the table whether a command lets the guest run. */
 static bool lets_run(const struct monitor_request *request)
 {
 	const char *line = request->protocol == MONITOR_PROTOCOL_HMP

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What another coordinator may send, through every decoder: no crash, no leak,
- * and an error exactly when there is no result. */
+/* Fuzz target: a message of another coordinator, through every decoder.  No crash, no
+ * leak, and an error exactly when there is no result. */
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Fuzz target: what a guest agent says, to the codec, to a connection with requests
- * under way, and as the answer to each of our questions.
+/* Fuzz target: the output of a guest agent, for the codec, for a connection with
+ * requests under way, and as the answer to each of our questions.
  *
- * Byte 0 seeds where the rest is cut.  A byte '@' stands for the answer to the last
- * guest-sync-delimited, mark and line end included, so that what follows it is taken
- * for the answer to a command.  However the bytes are cut, the codec says the same;
- * whatever comes, every request is answered exactly once.
+ * Byte 0 is the seed for the places where the rest is cut.  A byte '@' stands for the
+ * answer to the last guest-sync-delimited, mark and line end included, so that the next
+ * bytes are taken for the answer to a command.  The codec gives the same result wherever
+ * the bytes are cut, and every request is answered exactly once.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -46,7 +46,7 @@ static size_t next_cut(unsigned *seed, size_t max, size_t left)
 	return n < left ? n : left;
 }
 
-/* ---- the codec: the same, however it is cut -------------------------------------- */
+/* ---- the codec: the same result wherever the input is cut ------------------------ */
 
 static void note_tokens(struct qga_codec *codec, struct strbuf *seen)
 {
@@ -129,7 +129,7 @@ static void request(struct world *w)
 							 .data = w });
 }
 
-/* What was sent to the agent: the id of the last synchronisation. */
+/* Reads what was sent to the agent, and keeps the id of the last synchronisation. */
 static void listen_to(struct world *w)
 {
 	char buf[4096];
@@ -169,7 +169,7 @@ static void say_piece(struct world *w, const uint8_t *data, size_t len)
 	}
 }
 
-/* One listener for all inputs: making one costs more than most of them. */
+/* There is one listener for all inputs, because making one takes longer than most inputs. */
 static char path[64];
 static int listener = -1;
 

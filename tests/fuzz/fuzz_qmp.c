@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Fuzz target: what a monitor says, to the codec and to a whole connection.
+/* Fuzz target: the output of a monitor, for the codec and for a whole connection.
  *
- * Byte 0 seeds where the rest is cut.  Eight '@' stand for the beginning of the
- * connection's ids, so that "@@@@@@@@-2" is a reply to its second command.
- * Whatever comes, every command is answered exactly once.
+ * Byte 0 is the seed for the places where the rest is cut.  Eight '@' stand for the
+ * beginning of the connection's ids, so that "@@@@@@@@-2" is a reply to its second
+ * command.  Every command is answered exactly once, for any input.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -93,7 +93,7 @@ static void on_closed(void *data, const struct err *why)
 	assert(w->ready == 1 && err_is_set(why));
 }
 
-/* Learns the ids from the first thing that the connection sends. */
+/* Learns the beginning of the ids from the first command that the connection sends. */
 static void hear(struct world *w, char *rest, size_t len)
 {
 	char buf[65537];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What QEMU says of a NIC's receive filter, half of which the guest chose: decoded,
- * and planned against an interface that has nothing, and one that has it all. */
+/* Fuzz target: QEMU's answer about a NIC's receive filter, half of which the guest chose.
+ * It is decoded, and planned for an interface without any address, and for one that has
+ * them all. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

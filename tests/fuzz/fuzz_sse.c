@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Any bytes in any pieces: no crash, and the same events as in one piece. */
+/* Fuzz target: any bytes as an event stream, in pieces as long as byte 0 says (0: one byte).
+ * No crash, and the same events as in one piece. */
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>
@@ -18,7 +19,7 @@ static void note(void *user_data, const struct sse_event *event)
 	strbuf_add(seen, ";", 1);
 }
 
-/* The first byte says how long the pieces are; 0: one piece. */
+/* Feeds the input in pieces of STEP bytes. */
 static void run(const char *bytes, size_t size, size_t step, struct strbuf *seen)
 {
 	struct sse sse;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The first line of a connection from anywhere, and both directions of the
- * control socket: no crash, and an error exactly when there is no result. */
+/* Fuzz target: the first line of a connection from anywhere, and both directions of the
+ * control socket.  No crash, and an error exactly when there is no result. */
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>

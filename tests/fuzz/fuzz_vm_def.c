@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Any JSON: a definition is refused with a fault, or it survives being encoded
- * and decoded, and once normalized it is valid and stays as it is. */
+/* Fuzz target: any JSON as a definition.  It is refused with a fault, or it stays the
+ * same when it is encoded and decoded; once normalized, it is valid and stays as it is. */
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>

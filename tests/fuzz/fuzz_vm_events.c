@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Fuzz target: what a QEMU tells of a VM.  Each line is an event: its name, and its
- * data behind a blank.  Whatever comes, the VM is still there, what is shown of it
- * is text, nobody hears of more events than may be told, and a RESUME takes back
- * what the events before it said. */
+/* Fuzz target: QEMU's events of a VM.  Each line is an event: its name, and its data
+ * behind a blank.  For any input the VM is still there, its shown values are text, no
+ * more events are told than the limit allows, and a RESUME takes back the reasons that
+ * earlier events gave. */
 #include <assert.h>
 #include <stdint.h>
 
@@ -61,8 +61,8 @@ static void take(struct world *w, const char *name, struct json_object *data)
 	assert(is_text(vm_reason(the_vm(w))));
 }
 
-/* As the monitor's codec does it: what is not JSON in UTF-8 never becomes an event,
- * and data is an object or nothing. */
+/* Like the monitor's codec: a line that is not JSON in UTF-8 never becomes an event, and
+ * data is an object or missing. */
 static void take_line(struct world *w, char *line)
 {
 	struct faults *faults = faults_new();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* replay_main.c -- runs a fuzz target on its saved inputs, for builds without a
- * fuzzing engine.  Arguments are files; without any, all of corpus/NAME, for
- * the program fuzz_NAME. */
+/* replay_main.c -- runs a fuzz target on saved inputs, for builds without a fuzzing
+ * engine.  Arguments are files; without arguments, the program fuzz_NAME takes all
+ * files in corpus/NAME. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ static bool replay(const char *path)
 		fprintf(stderr, "%s: %s\n", path, err.msg);
 		return false;
 	}
-	/* Of the input's very size, so that a sanitizer sees a read beyond it. */
+	/* A copy of exactly the input's size, so that a sanitizer sees a read beyond it. */
 	exact = xcalloc(1, len > 0 ? len : 1);
 	memcpy(exact, text, len);
 	LLVMFuzzerTestOneInput((const uint8_t *)exact, len);
