@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a commit costs on this disk: the change of a move's state with its
- * timeline entry, from store_commit() to its answer on the loop, beside a bare
- * write + fdatasync of as many bytes, both in turn. */
+/* Measures what a commit costs on this disk: the change of a move's state with its
+ * timeline entry, from store_commit() to its answer on the loop.  It is compared with
+ * a bare write + fdatasync of as many bytes; the two take turns. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -93,7 +93,7 @@ static double median(double *values)
 	return values[ROUNDS / 2];
 }
 
-/* The log grows in both cases: a commit and a write at the file's end. */
+/* Both files grow: the commit and the bare write go to the end of their file. */
 static void measure(int fd)
 {
 	off_t at = 0;
@@ -120,7 +120,7 @@ static void on_settled(void *data, const struct store_timeline_entry *entries, s
 	loop_stop(loop);
 }
 
-/* The first commit after each checkpoint. */
+/* Measures the first commit after each checkpoint. */
 static void measure_after_idle(void)
 {
 	for (int i = 0; i < ROUNDS; i++) {

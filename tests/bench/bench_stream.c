@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the data channel costs: one channel between two migrd-stream processes on
- * loopback, encrypted, beside a plain TCP copy of as many bytes, in turn.  The
- * ratio is what compares between machines.  Every copy crosses the same number
- * of cores' caches only where there are at least four cores. */
+/* Measures what the data channel costs: one encrypted channel between two migrd-stream
+ * processes on loopback, in turn with a plain TCP copy of as many bytes.  Only the
+ * ratio can be compared between machines, and only with at least four cores does
+ * every copy cross the caches of the same number of cores. */
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sys/socket.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A process that stands in for QEMU where a thousand of them are to cost nothing:
- * two monitors that answer, and no guest.  It takes migrd's command line for
- * QEMU, and is told by its console (-chardev socket,id=serial0,path=) what to do:
+/* A cheap process in place of QEMU, for benchmarks with a thousand of them: two
+ * monitors that answer, and no guest.  It takes migrd's command line for QEMU, and
+ * gets orders on its console (-chardev socket,id=serial0,path=):
  *
- *     event      says STOP and RESUME in turn, and answers "NANOSECONDS\n": the
- *                monotonic time just before it did
- *     slow MS    answers each command so late from now on, and in two pieces
- *     flood      sends events on its first monitor for ever, as fast as they are taken
+ *     event      sends STOP and RESUME in turn, and answers "NANOSECONDS\n": the
+ *                monotonic time just before the event
+ *     slow MS    from now on answers each command MS late, and in two pieces
+ *     flood      sends events on its first monitor for ever, as fast as they are read
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -50,7 +50,7 @@ static const char flood_event[] =
 	"\"reason\":\"no medium in this drive\"},"
 	"\"timestamp\":{\"seconds\":1,\"microseconds\":0}}\r\n";
 static bool is_flooding;
-static size_t flood_sent; /* of the event that is on its way */
+static size_t flood_sent; /* bytes of the present event that were sent */
 
 static uint64_t now_ns(void)
 {
@@ -76,7 +76,7 @@ static void end_event(void)
 	flood_sent = 0;
 }
 
-/* Until the other end is full. */
+/* Sends events until the other end is full. */
 static void flood(void)
 {
 	for (;;) {
@@ -149,7 +149,7 @@ static void set_running(bool running)
 	is_running = running;
 }
 
-/* The value of a string member; migrd writes them without spaces. */
+/* The value of a string member; migrd writes members without spaces. */
 static void member(const char *line, const char *key, char *ret, size_t size)
 {
 	char needle[32];
@@ -234,7 +234,7 @@ static void connect_console(void)
 
 /* ---- life ------------------------------------------------------------ */
 
-/* False at the end of it. */
+/* False: end of file. */
 static bool read_lines(struct line *line, void (*on_line)(struct line *line))
 {
 	ssize_t n = recv(line->fd, line->text + line->len, sizeof(line->text) - 1 - line->len, 0);
@@ -267,7 +267,7 @@ static void serve(void)
 	if (poll(fds, ARRAY_LEN(fds), pending_count ? 5 : -1) < 0)
 		exit(1);
 	if (fds[0].revents && !read_lines(&console, on_order))
-		exit(0); /* who started all this has ended */
+		exit(0); /* the benchmark has ended */
 	for (size_t i = 0; i < MONITORS; i++) {
 		if ((fds[1 + i].revents & ~POLLOUT) && !read_lines(&monitors[i], on_command)) {
 			close(monitors[i].fd);

@@ -3,9 +3,9 @@
  *
  *     live_qmp [QEMU]
  *
- * Starts a QEMU without a machine, whose monitor listens on a socket that was
- * bound here, opens it, asks its version and state, sends one command out of
- * band, and ends it with `quit'.  Exit status: 0 all well, 1 not, 77 no QEMU.
+ * Starts a QEMU without a machine, whose monitor listens on a socket that was bound
+ * here.  Opens the monitor, asks for version and state, sends one command out of band,
+ * and ends QEMU with `quit'.  Exit status: 0 success, 1 failure, 77 no QEMU.
  */
 #include <netinet/in.h>
 #include <sys/socket.h>
