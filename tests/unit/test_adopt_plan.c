@@ -11,7 +11,7 @@
 #include "check_main.h"
 #include "guard/refused.h"
 
-/* A QEMU 7.2 with -nodefaults and one virtio disk at slot 1, as it says of itself. */
+/* The facts of a QEMU 7.2 with -nodefaults and one virtio disk at slot 1. */
 static struct adopt_facts *facts;
 static struct adopt_result result;
 static struct adopt_wishes wishes;

@@ -12,7 +12,7 @@ static const char *const peers[] = { "a", "b", NULL }; /* "a" is this host */
 static struct check *the_check;
 static struct check_env env;
 static struct json_object *report; /* of the last check, or NULL */
-static struct err result;          /* COUNT: it has not ended */
+static struct err result;          /* code COUNT: the check has not ended */
 
 #define NO_VMS "{\"items\":[]}"
 

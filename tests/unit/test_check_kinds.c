@@ -11,7 +11,7 @@
 static struct check_view *view;
 static struct check_findings findings;
 
-/* One of each, counted only when a test wants it. */
+/* A view with room for two of each kind or more; a test adds what it wants. */
 static void setup(void)
 {
 	view = xnew(struct check_view);

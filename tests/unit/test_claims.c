@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What follows for a record of generation 4 from what peers say of the VM. */
+/* Peers tell what they know of a VM: what follows for our record of generation 4? */
 #include <string.h>
 
 #include "check_main.h"

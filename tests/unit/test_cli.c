@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A command line is understood, or refused in words that help. */
+/* A command line is parsed, or refused with a message that tells what is right. */
 #include <string.h>
 
 #include "agents/lib/cli.h"

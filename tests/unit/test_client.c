@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The REST client against a server that says what the test wants. */
+/* The REST client against a server that answers what the test wants. */
 #include <string.h>
 #include <sys/stat.h>
 

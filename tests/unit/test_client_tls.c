@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Who is answered to: over the network migrctl speaks to migrd hosts only, and
- * says nothing to anybody else. */
+/* Over the network migrctl sends requests only to migrd hosts, and not a byte to any
+ * other server. */
 #include <arpa/inet.h>
 #include <gnutls/gnutls.h>
 #include <pthread.h>

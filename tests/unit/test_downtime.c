@@ -2,7 +2,7 @@
 #include "check_main.h"
 #include "move/downtime.h"
 
-/* What a user allows is reached, and never passed. */
+/* The last passes may use all the downtime that the user allows; no pass may use more. */
 START_TEST(limit_is_reached_and_never_passed)
 {
 	for (uint64_t limit_ms = 1; limit_ms < 3000; limit_ms += 7) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The way to a VM's monitor: who is next, for how long, and what if not. */
+/* Entry to a VM's monitor: which caller is next, how long it may stay, and what happens when it
+ * gets no turn. */
 #include <signal.h>
 #include <string.h>
 
@@ -11,12 +12,12 @@
 
 #define CALLERS_MAX 16
 
-/* One who asks for the slot, and keeps it until the test says so. */
+/* A caller that asks for the slot, and keeps it until the test takes it back. */
 struct caller {
 	const char *name;
 	struct vm_entry *entry;
 	struct err err;
-	bool leaves; /* as soon as it has entered */
+	bool leaves; /* leaves at once after it has entered */
 	unsigned told;
 };
 static struct caller callers[CALLERS_MAX];

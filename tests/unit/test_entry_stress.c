@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Many threads ask for the monitors of a few VMs that start and stop meanwhile,
- * on the real loop, as the API's threads do.  Made for the sanitizers. */
+/* Many threads ask for the monitors of a few VMs that start and stop meanwhile, on
+ * the real loop, as the API's threads do.  The test is meant for the sanitizers. */
 #include <ftw.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -16,8 +16,8 @@
 
 #define VMS      4
 #define THREADS  4
-#define REQUESTS 1000 /* of each thread */
-#define AT_ONCE  50   /* and no more before some were answered */
+#define REQUESTS 1000 /* per thread */
+#define AT_ONCE  50   /* limit of unanswered requests per thread */
 
 static struct loop *loop;
 static struct vms *vms;

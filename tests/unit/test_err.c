@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "check_main.h"
 
-/* The first word of a failing function is often its last line. */
+/* err_set() returns false, so that a function can fail with `return err_set(...)'. */
 START_TEST(err_set_returns_false_and_keeps_text)
 {
 	struct err err = { 0 };
@@ -17,7 +17,7 @@ START_TEST(err_set_returns_false_and_keeps_text)
 }
 END_TEST
 
-/* A reader wants to know where it failed; an agent decides by the code. */
+/* The text tells a person where the failure was; a program decides by the code. */
 START_TEST(err_wrapped_twice_keeps_code_and_order)
 {
 	struct err err = { 0 };

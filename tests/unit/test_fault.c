@@ -15,7 +15,7 @@ static bool set_plan(const char *plan)
 	return fault_init(&err);
 }
 
-/* Without a plan a build with fault points behaves as one without. */
+/* Without a plan, a build with fault points behaves like one without them. */
 START_TEST(fault_no_plan_nothing_fires)
 {
 	unsetenv("MIGRD_FAULTS");

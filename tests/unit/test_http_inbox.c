@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Whose turn it is among requests. */
+/* The order in which waiting requests get their turn. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -12,7 +12,7 @@ static const uint64_t now_ms = 1000000;
 static struct http_request waiting[VIEWERS + 2];
 static struct http_inbox inbox;
 
-/* Twenty viewers came first, then an operator, then a peer with the end of a move. */
+/* Twenty requests of viewers came first, then an operator's, then a peer's that ends a move. */
 static void fill_inbox(void)
 {
 	static char list[] = "/v1/moves", go[] = "/peer/v1/moves/1/go";

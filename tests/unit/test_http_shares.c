@@ -8,7 +8,7 @@
 #include "base/net_prefix.h"
 #include "check_main.h"
 
-/* Descriptors here are only numbers: none of them is open. */
+/* The descriptors are only numbers: none of them is open. */
 #define LIMIT     4096
 #define FD        1000
 #define CONNS_MAX 1200

@@ -8,8 +8,8 @@
 #include "base/mem.h"
 #include "check_main.h"
 
-/* Lists are ordered by id and cursors are ids: a later id must sort later, also
- * for thousands within one millisecond. */
+/* Lists are ordered by id, and cursors are ids: a later id must sort later, even among
+ * thousands made within one millisecond. */
 START_TEST(uuid_new_ones_are_valid_and_only_grow)
 {
 	char last[ID_UUID_SIZE] = "";

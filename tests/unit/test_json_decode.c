@@ -12,7 +12,7 @@ static bool decode(const char *text, struct sample *ret, struct faults *faults)
 	return json_decode(obj, sample_fields, ret, "", faults);
 }
 
-/* Each type of the table, at its place in the struct. */
+/* A value of each type arrives at its place in the struct. */
 START_TEST(every_type_arrives)
 {
 	RIG_FAULTS(faults);

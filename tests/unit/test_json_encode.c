@@ -11,7 +11,7 @@ static void assert_json(struct json_object *obj, const char *expected)
 	ck_assert_msg(json_object_equal(obj, wanted), "%s", json_object_to_json_string(obj));
 }
 
-/* What was decoded is written out as it was: the store keeps it so. */
+/* The store keeps encoded objects, so a decoded object must be encoded as it was. */
 START_TEST(decoded_object_encodes_as_it_was)
 {
 	static const char *const texts[] = {

@@ -10,7 +10,7 @@ static struct json_object *parse(const char *text, struct faults *faults)
 	return json_parse(text, strlen(text), &json_limits_default, faults);
 }
 
-/* What every client may send must come through whole. */
+/* Every valid document that a client may send is parsed without loss. */
 START_TEST(valid_document_is_taken)
 {
 	static const char *const texts[] = {

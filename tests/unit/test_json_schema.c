@@ -8,7 +8,7 @@
 #include "wire/schema.h"
 #include "wire/vm_def.h"
 
-/* The schema is the published contract: each rule of the table is in it. */
+/* The schema is the published contract, so each rule of the table must be in it. */
 START_TEST(schema_says_what_the_table_says)
 {
 	CLEANUP(json_putp)

@@ -12,7 +12,7 @@
 static int records_fd = -1;
 static int saved_stderr = -1;
 
-/* Each write is one packet: what comes out at once was written at once. */
+/* Each write of the log is one packet, so that a test sees what one write contained. */
 static void setup(void)
 {
 	int fds[2];

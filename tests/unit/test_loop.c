@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Most tests run on both loops: what is tested on the simulated one must hold on
- * the real one. */
+/* Most tests run on both loops, because other tests rely on the simulated loop behaving
+ * like the real one. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A made-up kind of machine on a real store: its records are rows of moves. */
+/* A small machine, made up for this test, on a real store: its records are rows of moves. */
 #include "machine/machine.h"
 
 #include <signal.h>

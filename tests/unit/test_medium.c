@@ -11,7 +11,7 @@
 
 #define TRAY "DEVICE_TRAY_MOVED"
 
-/* The drive of the QEMU that the test plays. */
+/* The CD drive of the fake QEMU. */
 static struct {
 	const char *medium; /* NULL: empty */
 	bool is_open, is_locked, takes_none;

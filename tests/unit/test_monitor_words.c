@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is typed at `migrctl vm monitor': which command it is, and what completes it. */
+/* The input of `migrctl vm monitor': which command a line means, and which words complete it. */
 #include <string.h>
 
 #include "agents/lib/lineedit.h"

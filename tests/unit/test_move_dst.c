@@ -14,7 +14,7 @@ static void ready_to_go(void)
 	rig_loads();
 }
 
-/* Whatever was promised, nothing of a refused guest stays. */
+/* Nothing of a refused guest stays on this host: no VM, no process, no handover. */
 static void assert_nothing_left(void)
 {
 	ck_assert_str_eq(rig_state(), "failed");

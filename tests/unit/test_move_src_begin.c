@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is asked before the other host hears of a move. */
+/* What the source asks its QEMU (block jobs, images) before the other host hears of a move. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -13,7 +13,7 @@
 	"{\"id\":2,\"type\":\"block-backend\",\"name\":\"d\"}],"                \
 	"\"edges\":[{\"parent\":2,\"child\":1,\"name\":\"root\",\"perm\":[" perm "]}]}"
 
-/* The move with this word for block jobs. */
+/* Starts the move with this policy for block jobs. */
 static void start(enum move_block_jobs policy)
 {
 	rig_run_vm();

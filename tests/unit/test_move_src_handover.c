@@ -8,8 +8,8 @@
 
 /* ---- a good world ----------------------------------------------------- */
 
-/* The whole of a good move: nothing is said before it is on disk, the guest is
- * given away by one question, and only its answer ends the QEMU here. */
+/* A whole move without failure: nothing is told before it is on disk, one question
+ * gives the guest away, and only the answer to it ends the QEMU here. */
 START_TEST(guest_is_moved_in_this_order)
 {
 	rig_bring_to("transfer");

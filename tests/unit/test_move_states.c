@@ -6,7 +6,7 @@
 #include "check_main.h"
 #include "move/priv.h"
 
-/* The names are in databases and in other people's programs. */
+/* State names are stored in databases and used by other programs, so they must not differ. */
 START_TEST(states_have_one_name_on_both_sides)
 {
 	for (size_t i = 0; i < MOVE_STATE_COUNT; i++) {

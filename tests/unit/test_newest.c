@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The question at the start of the daemon, which VMs the peers b and c have
- * (owner/newest.h): what waits for it while the store is in doubt, and what the answers
- * make of the records. */
+/* At its start the daemon asks the peers b and c which VMs they have (owner/newest.h).  What
+ * waits for the answers while the store is in doubt, and how do they change the records? */
 #include <string.h>
 
 #include "check_main.h"
 #include "newest_rig.h"
 
-/* As owner/newest.c has them. */
+/* The values of owner/newest.c. */
 #define ASK_MS       5000
 #define AGAIN_MS     1000
 #define AGAIN_MAX_MS 30000

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Strangers must not be able to fill a log. */
+/* Strangers cannot fill the log. */
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a QEMU prints: the bounded log, and the words that are chosen of it.  That a
- * real QEMU's output ends up there is tested by tests/system/test_output.py. */
+/* The output of a QEMU: the log of limited size, and the words taken from it for messages.
+ * tests/system/test_output.py checks that a real QEMU's output ends up in the log. */
 #include <sys/stat.h>
 
 #include "base/file.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A person's command for a QEMU: in its turn, in its time, answered once. */
+/* A user's command for QEMU waits for its turn, has a deadline, and is answered once. */
 #include <string.h>
 
 #include "base/mem.h"

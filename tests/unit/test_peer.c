@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The client of other coordinators against the real server, which runs on a
- * thread of its own. */
+/* The client for other coordinators, against the real server on a thread of its own. */
 #include <arpa/inet.h>
 #include <signal.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Certificates that hosts accept from one another, and files that can be copied. */
+/* Hosts accept each other's certificates, and the files of a host only need copying. */
 #include <errno.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Do two hosts have the same things?  The judges are pure; what looks at files has files. */
+/* Do two hosts have the same files, ports and interfaces?  The judges are pure; the tests of
+ * functions that look at files use real files. */
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a real QEMU answers is tested by tests/system/test_probe.py. */
+/* Probing of programs that are missing, no QEMU, or replaced; tests/system/test_probe.py tests
+ * what a real QEMU answers. */
 #include <sys/stat.h>
 
 #include "base/file.h"

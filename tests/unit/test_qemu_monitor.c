@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which of the two monitors, and who is at the other end; the process is our own. */
+/* Which of the two monitors is used, and whether the right process is at the other end; here
+ * that is the test's own process. */
 #include <unistd.h>
 
 #include "base/file.h"
@@ -17,7 +18,7 @@ static struct loop *loop;
 static struct fake_monitor *monitors[2];
 static struct qemu_env env;
 static struct qemu *qemu;
-static struct strbuf told; /* what the owner heard, in order */
+static struct strbuf told; /* what the owner was told, in order */
 static struct err ready_err;
 
 static void on_ready(void *data, const struct err *err)

@@ -9,7 +9,7 @@
 #include "tests/lib/scratch.h"
 
 #define DEADLINE_MS 1000
-/* A request's DATA: the name under which its answer is traced. */
+/* DATA of a request: the name under which its answer is traced. */
 #define NAME(s) ((void *)(uintptr_t)(s))
 
 static struct loop *loop;

@@ -5,7 +5,7 @@
 #include "base/strbuf.h"
 #include "check_main.h"
 
-/* The answer in our words, or "refused". */
+/* Decoding SAID gives EXPECTED: the answer as the API shows it, or "refused". */
 static void assert_reply(qga_reply_decode_fn *decode, const char *said, const char *expected)
 {
 	CLEANUP(json_putp) struct json_object *result = json_tokener_parse(said);

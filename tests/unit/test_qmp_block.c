@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "tests/lib/check_main.h"
 
-/* A reply of QEMU 7.2 to x-debug-query-block-graph; PERM: of the device on its disk. */
+/* A reply of QEMU 7.2 to x-debug-query-block-graph; PERM: the device's permissions on its disk. */
 #define GRAPH(perm)                                                                  \
 	"{\"nodes\":[{\"id\":1,\"type\":\"block-driver\",\"name\":\"d-node\"},"      \
 	"{\"id\":2,\"type\":\"block-driver\",\"name\":\"#block068\"},"               \

@@ -8,7 +8,7 @@
 
 /* ---- opening ----------------------------------------------------------- */
 
-/* A stranger must not be sent a byte: it might understand it. */
+/* Nothing is sent before the greeting: the peer may be no QEMU, and might act on what it gets. */
 START_TEST(silent_peer_times_out_and_is_sent_nothing)
 {
 	loop_sim_advance_ms(loop, OPEN_MS - 1);

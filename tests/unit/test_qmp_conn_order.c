@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Replies and events in any order, in any pieces, late, twice, of nobody, and cut off. */
+/* Replies and events in any order, in any pieces, late, twice, to no command, and cut off. */
 #include "tests/lib/check_main.h"
 #include "tests/lib/qmp_rig.h"
 
 /* ---- the known defect ---------------------------------------------------- */
 
-/* Who waits for an answer: it and its memory are gone with the first. */
+/* Waits for one answer, and is freed by it, so that a second answer would use freed memory. */
 struct waiter {
 	char *name;
 	struct json_object *answer;

@@ -8,7 +8,7 @@
 #include "tests/lib/check_main.h"
 #include "tests/lib/recording.h"
 
-/* The answer to query-qmp-schema, of which only the events were kept. */
+/* Answers to query-qmp-schema, of which only the events were kept. */
 static const char *const schemas[] = { "7.2/schema-events.txt", "10.0/schema-events.txt",
 				       "11.1/schema-events.txt" };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which commands a person may send to a QEMU through us. */
+/* Which commands a user may send to QEMU through migrd. */
 #include <stdio.h>
 #include <string.h>
 

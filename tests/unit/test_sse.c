@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Server-sent events, however the network cuts them. */
+/* Server-sent events are the same wherever the network cuts them. */
 #include <string.h>
 
 #include "agents/lib/sse.h"

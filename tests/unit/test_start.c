@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A start or resume asks the peers b and c first (owner/start.h): what it waits for, and
- * what follows from their answers and from their silence. */
+/* A start or resume first asks the peers b and c (owner/start.h).  What does it wait for, and
+ * what follows from their answers and from their silence? */
 #include <string.h>
 
 #include "check_main.h"
@@ -10,9 +10,9 @@
 
 #define OTHER_MOVE "018f0000-0000-7000-8000-0000000000b1"
 
-/* Of up to two wishes at once. */
+/* The answers to up to two requests at once. */
 static struct {
-	unsigned count; /* answers that came */
+	unsigned count; /* how many came */
 	struct err err; /* the last */
 } answers[2];
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What was answered is on disk, in order, and bounded. */
+/* The store answers a commit when it is on disk, keeps the order of commits, and does not grow
+ * without limit. */
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -14,7 +15,7 @@
 
 /* ---- rows ---- */
 
-/* A restart decides by these values: each must come back as it was. */
+/* A restart decides by these values, so each must be read back as it was written. */
 START_TEST(put_every_member_reads_back_same)
 {
 	rig_put_both();

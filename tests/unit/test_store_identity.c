@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A store that is not the newest is found out at its opening, and none else. */
+/* Opening a store finds out that it is an old copy, and never suspects the newest one. */
 #include <stdio.h>
 #include <unistd.h>
 

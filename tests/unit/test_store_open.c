@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is wrong with a state directory is said instead of repaired, and a kill
- * loses nothing that was answered. */
+/* A fault of the state directory is reported, not repaired, and a kill loses nothing that
+ * was answered. */
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/stat.h>

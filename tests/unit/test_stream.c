@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The data channel of a move, with everything that can come at it. */
+/* The data channel of a move, in good order and under all kinds of failures and attacks. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
@@ -16,7 +16,7 @@
 
 /* ---- both directions ------------------------------------------------- */
 
-/* The whole of a migration, and more of a return path than QEMU ever sends. */
+/* As much data as a whole migration, and more on the return path than QEMU ever sends. */
 START_TEST(much_data_both_ways_arrives_whole_and_closes_in_order)
 {
 	struct flow flows[] = {

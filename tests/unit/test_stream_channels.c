@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Channels of other shapes than RAM's: several connections, the destination that speaks
- * first, a connection that is made again. */
+/* Channels that differ from RAM's: several connections, a destination that speaks first, a
+ * connection that is made again. */
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The data port: anybody may connect to it, and only a right line gets anywhere.
- * Virtual time, real sockets. */
+/* The data port: anybody may connect to it, but only a connection with a right first line
+ * is handed on.  Virtual time, real sockets. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

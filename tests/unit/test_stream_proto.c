@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The words of the control socket and of the data port's first line. */
+/* Messages on the control socket, and the first line at the data port. */
 #include <string.h>
 
 #include "base/mem.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Identities: who a certificate speaks for, and what is said about wrong files. */
+/* The identity in a certificate, and what is reported about wrong files. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -4,8 +4,8 @@
 #include "base/mem.h"
 #include "tests/lib/check_main.h"
 
-/* A factor of 1.07 between M and MB is what makes a limit that was meant
- * differently hard to see. */
+/* MiB and MB differ by only a few percent, so a limit with the wrong unit would hardly be
+ * noticed. */
 START_TEST(bytes_each_unit_has_its_factor)
 {
 	static const struct {

@@ -14,7 +14,7 @@ static void assert_does(enum vm_action action, const char *state)
 	ck_assert_str_eq(vm_state(rig_vm()), state);
 }
 
-/* All actions but those of the mask are refused, and do nothing. */
+/* All actions except those in the mask ALLOWED are refused, and do nothing. */
 static void assert_refuses_all_but(uint32_t allowed)
 {
 	trace_clear();

@@ -12,7 +12,7 @@
 #define HOUR_NS  (INT64_C(3600) * 1000000000)
 
 static struct fake_agent *fa;
-static enum err_code answered; /* COUNT: not yet */
+static enum err_code answered; /* COUNT: no answer yet */
 static char words[ERR_MSG_SIZE];
 static char reply[512];
 

@@ -13,7 +13,7 @@ static void event(const char *name, const char *data)
 	rig_run();
 }
 
-/* ---- why it stands still or has ended --------------------------------------- */
+/* ---- why the guest stands still or has ended -------------------------------- */
 
 static const struct {
 	const char *name, *data, *reason;

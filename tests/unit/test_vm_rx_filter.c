@@ -11,7 +11,7 @@
 
 #define CHANGED "NIC_RX_FILTER_CHANGED"
 
-/* Three NICs, of which the first two are trusted. */
+/* The VM has three NICs, of which the first two are trusted. */
 static void set_up(void)
 {
 	rig_set_up();

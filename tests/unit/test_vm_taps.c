@@ -17,7 +17,8 @@ static void set_up(void)
 		",\"extra_args\":[\"-netdev\",\"tap,id=r,ifname=tap1,script=no,downscript=no\"]";
 }
 
-/* QEMU would make a tap that is missing, and the guest would have no network. */
+/* QEMU would make a missing tap itself, outside of any bridge, and the guest would have no
+ * network. */
 START_TEST(start_looks_at_every_tap_first)
 {
 	rig_run_vm();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A move is followed to its end, whatever happens to the daemon meanwhile. */
+/* A move is followed to its end, even if the daemon fails or restarts meanwhile. */
 #include <string.h>
 
 #include "agents/migrctl/follow.h"

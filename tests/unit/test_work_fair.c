@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Who never ends must not hold up others. */
+/* Work that never ends does not hold up the work of other owners. */
 #include <pthread.h>
 #include <semaphore.h>
 
@@ -10,7 +10,7 @@
 #define THREADS 3
 #define EACH    2
 
-/* It waits for GATE, if it has one. */
+/* Work that waits for GATE, unless GATE is NULL. */
 struct item {
 	struct fair_work work;
 	sem_t *gate;
