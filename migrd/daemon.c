@@ -327,12 +327,12 @@ static void end_readiness(struct daemon *daemon)
 	readiness_free(daemon->api.readiness);
 }
 
-static void add_vm(void *data, struct store_vm *row)
+static void add_vm(void *data, void *row)
 {
 	vms_add_row(data, row);
 }
 
-static void add_move(void *data, struct store_move *row)
+static void add_move(void *data, void *row)
 {
 	moves_add_row(data, row);
 }
@@ -341,8 +341,8 @@ static bool start_records(struct daemon *daemon, struct err *err)
 {
 	struct api *api = &daemon->api;
 
-	return store_load_vms_blocking(api->store, add_vm, api->vms, err) &&
-	       store_load_moves_blocking(api->store, add_move, api->moves, err);
+	return store_load_blocking(api->store, STORE_VM, add_vm, api->vms, err) &&
+	       store_load_blocking(api->store, STORE_MOVE, add_move, api->moves, err);
 }
 
 /* ---- what others reach ------------------------------------------------------------ */

@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One change: copied on the loop, one transaction on the store's thread,
  * answered on the loop. */
-#include <assert.h>
-
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/item.h"
 #include "store/row.h"
-
-static const struct store_rows *const rows_of[STORE_TABLE_COUNT] = {
-	[STORE_VM] = &store_vm_rows,
-	[STORE_MOVE] = &store_move_rows,
-	[STORE_NOTES] = &store_notes_rows,
-};
 
 struct commit_item {
 	struct store_item item;
@@ -46,7 +38,7 @@ struct store_txn store_txn_copy(const struct store_txn *txn)
 
 		if (!change.row)
 			continue;
-		change.row = change.op == STORE_PUT ? copy_row(rows_of[change.table], change.row)
+		change.row = change.op == STORE_PUT ? copy_row(store_rows_of[change.table], change.row)
 						    : xstrdup(change.row);
 		copy.list[count++] = change;
 	}
@@ -60,7 +52,7 @@ void store_txn_drop(struct store_txn *copy)
 		void *row = (void *)(uintptr_t)change->row;
 
 		if (row && change->op == STORE_PUT)
-			drop_row(rows_of[change->table], row);
+			drop_row(store_rows_of[change->table], row);
 		else
 			free(row);
 	}
@@ -68,7 +60,7 @@ void store_txn_drop(struct store_txn *copy)
 
 static const char *key_of(const struct store_change *change)
 {
-	const struct store_rows *rows = rows_of[change->table];
+	const struct store_rows *rows = store_rows_of[change->table];
 
 	if (change->op == STORE_DELETE)
 		return change->row;
@@ -81,7 +73,7 @@ static const char *key_of(const struct store_change *change)
  * walk through all of them. */
 static bool fault_row(const struct store_change *change, const char *when, struct err *err)
 {
-	const struct store_rows *rows = rows_of[change->table];
+	const struct store_rows *rows = store_rows_of[change->table];
 	char point[sizeof("store...before") + STORE_ENUM_SIZE + STORE_ENUM_SIZE];
 
 	if (!change->row || change->op != STORE_PUT || !rows->state)
@@ -100,20 +92,10 @@ static bool fault_rows(const struct commit_item *commit, const char *when, struc
 	return false;
 }
 
-static bool apply_change(struct store_db *db, const struct store_change *change, struct err *err)
-{
-	const struct store_rows *rows = rows_of[change->table];
-
-	if (change->op == STORE_PUT)
-		return rows->put(db, change->row, err);
-	assert(rows->delete);
-	return rows->delete (db, change->row, err);
-}
-
 static bool apply(struct store_db *db, const struct commit_item *commit, struct err *err)
 {
 	for (size_t i = 0; i < STORE_TXN_MAX && commit->txn.list[i].row; i++) {
-		if (!apply_change(db, &commit->txn.list[i], err))
+		if (!store_rows_apply(db, &commit->txn.list[i], err))
 			return false;
 	}
 	return true;
@@ -144,7 +126,7 @@ static void log_lost(const struct commit_item *commit, const struct err *err)
 		const struct store_change *change = &commit->txn.list[i];
 
 		log_error("store", "lost", "table=%s key=%s error=%s reason=%s",
-			  rows_of[change->table]->name, key_of(change), err_name(err->code),
+			  store_rows_of[change->table]->name, key_of(change), err_name(err->code),
 			  err->msg);
 	}
 }

@@ -24,9 +24,6 @@ enum store_stmt {
 	STORE_STMT_BEGIN,
 	STORE_STMT_COMMIT,
 	STORE_STMT_ROLLBACK,
-	STORE_STMT_VM_PUT,
-	STORE_STMT_VM_DELETE,
-	STORE_STMT_MOVE_PUT,
 	STORE_STMT_MOVE_TRIM,
 	STORE_STMT_TIMELINE_ADD,
 	STORE_STMT_TIMELINE_TRIM,
@@ -40,6 +37,7 @@ struct store_db {
 	char *path;
 	int lock_fd;
 	sqlite3_stmt *stmts[STORE_STMT_COUNT];
+	sqlite3_stmt *put[STORE_TABLE_COUNT], *delete[STORE_TABLE_COUNT]; /* see rows.c */
 	int wal_frames;           /* in the log after the last commit */
 	enum store_wal found_wal; /* its log before it was opened */
 	struct store_mark mark;   /* the current position; id "": not identified yet */
@@ -87,19 +85,19 @@ void store_identity_close(struct store_db *db);
 /* housekeeping.c: copies the log into the database file. */
 bool store_checkpoint(struct store_db *db, struct err *err);
 
-/* ---- vms.c, moves.c, timeline.c: rows ---- */
-bool store_vms_prepare(struct store_db *db, struct err *err);
-bool store_vms_load(struct store_db *db, void (*each)(void *data, struct store_vm *vm), void *data,
-		    struct err *err);
+/* ---- rows.c: all tables ---- */
+bool store_rows_prepare(struct store_db *db, struct err *err);
+void store_rows_unprepare(struct store_db *db);
+bool store_rows_apply(struct store_db *db, const struct store_change *change, struct err *err);
+/* See store_load_blocking(). */
+bool store_rows_load(struct store_db *db, enum store_table_id id, store_row_fn *each, void *data,
+		     struct err *err);
 
-bool store_moves_prepare(struct store_db *db, struct err *err);
-bool store_moves_load(struct store_db *db, void (*each)(void *data, struct store_move *move),
-		      void *data, struct err *err);
+/* ---- moves.c, timeline.c ---- */
 /* Deletes some of the ended moves that are too many; true in RET_MORE: call it
  * again. */
 bool store_moves_trim(struct store_db *db, bool *ret_more, struct err *err);
 
-bool store_timeline_prepare(struct store_db *db, struct err *err);
 /* At most STORE_TIMELINE_MAX; the caller frees RET_ENTRIES. */
 bool store_timeline_list(struct store_db *db, const char *move_id,
 			 struct store_timeline_entry **ret_entries, size_t *ret_count,

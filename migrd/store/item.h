@@ -27,18 +27,25 @@ struct store_item {
 	int wal_frames; /* in the log after it has run */
 };
 
-/* A table that transactions change: a row of rows_of[] in commit.c. */
+/* A table that transactions change. */
 struct store_rows {
 	const char *name;
-	const struct store_table *table; /* its columns; NULL: copy() and key() serve instead */
+	const struct store_table *table; /* its columns; NULL: copy(), key() and put() serve instead */
 	void *(*copy)(const void *row);  /* on the loop; one block, which free() frees */
 	const char *(*key)(const void *row);
 	bool (*put)(struct store_db *db, const void *row, struct err *err);
-	bool (*delete)(struct store_db *db, const char *key, struct err *err); /* NULL: never */
+	/* Of a table: "cannot WRITE", in errors. */
+	const char *write, *delete, *read;
+	/* The row breaks a UNIQUE constraint: says which.  NULL: the table has none. */
+	void (*exists)(const void *row, struct err *err);
+	const char *at_start; /* SQL behind SELECT: which rows a daemon loads, in which order */
+	/* Statements of its own, into db->stmts; NULL: it has none. */
+	bool (*prepare)(struct store_db *db, struct err *err);
 	/* For the fault points store.NAME.STATE.WHEN; NULL: it has none. */
 	const char *(*state)(const void *row);
 };
 
+extern const struct store_rows *const store_rows_of[STORE_TABLE_COUNT]; /* rows.c */
 extern const struct store_rows store_vm_rows, store_move_rows, store_notes_rows;
 
 void store_item_submit(struct store *store, struct store_item *item, store_item_run_fn *run,

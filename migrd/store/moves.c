@@ -4,6 +4,8 @@
 #include "store/item.h"
 #include "store/row.h"
 
+#define TEXT_OF(word) #word
+#define NUMBER(macro) TEXT_OF(macro)
 #define TRIM_BATCH 50 /* ended moves deleted in one go: a commit may be waiting */
 
 static const struct store_column columns[] = {
@@ -37,65 +39,34 @@ static const char *state(const void *row)
 	"SELECT id FROM move WHERE is_final = 1 AND settled = 1 " \
 	"ORDER BY verdict = 'unknown', ended_ms DESC, id DESC "
 
-bool store_moves_prepare(struct store_db *db, struct err *err)
+static bool prepare(struct store_db *db, struct err *err)
 {
-	CLEANUP(strbuf_fini) struct strbuf put = STRBUF_INIT;
-	CLEANUP(strbuf_fini) struct strbuf trim = STRBUF_INIT;
-
-	store_row_put_sql(&table, &put);
-	strbuf_addf(&trim, "DELETE FROM move WHERE id IN (" ENDED_MOVES "LIMIT %d OFFSET %d)",
-		    TRIM_BATCH, STORE_HISTORY_MAX);
-	return store_sql_prepare(db, strbuf_str(&put), &db->stmts[STORE_STMT_MOVE_PUT], err) &&
-	       store_sql_prepare(db, strbuf_str(&trim), &db->stmts[STORE_STMT_MOVE_TRIM], err);
+	return store_sql_prepare(db,
+				 "DELETE FROM move WHERE id IN (" ENDED_MOVES
+				 "LIMIT " NUMBER(TRIM_BATCH) " OFFSET " NUMBER(STORE_HISTORY_MAX) ")",
+				 &db->stmts[STORE_STMT_MOVE_TRIM], err);
 }
 
-static bool put(struct store_db *db, const void *row, struct err *err)
+static void exists(const void *row, struct err *err)
 {
 	const struct store_move *move = row;
-	sqlite3_stmt *stmt = store_sql_stmt(db, STORE_STMT_MOVE_PUT);
 
-	store_row_bind(&table, move, stmt);
-	if (store_sql_run(db, stmt, "write a move", err))
-		return true;
-	if (sqlite3_extended_errcode(db->sqlite) == SQLITE_CONSTRAINT_UNIQUE)
-		return err_set(err, ERR_EXISTS,
-			       "there is a move with the idempotency key '%s' already",
-			       move->idempotency_key);
-	return false;
+	err_set(err, ERR_EXISTS, "there is a move with the idempotency key '%s' already",
+		move->idempotency_key);
 }
 
 const struct store_rows store_move_rows = {
 	.name = "move",
 	.table = &table,
-	.put = put,
+	.prepare = prepare,
 	.state = state,
+	.write = "write a move",
+	.delete = "delete a move",
+	.read = "read the moves",
+	.exists = exists,
+	.at_start = "WHERE is_final = 0 OR settled = 0 OR id IN (" ENDED_MOVES
+		    "LIMIT " NUMBER(STORE_HISTORY_MAX) ") ORDER BY created_ms, id",
 };
-
-bool store_moves_load(struct store_db *db, void (*each)(void *data, struct store_move *move),
-		      void *data, struct err *err)
-{
-	CLEANUP(strbuf_fini) struct strbuf sql = STRBUF_INIT;
-	CLEANUP(store_stmtp) sqlite3_stmt *stmt = NULL;
-	int rc;
-
-	store_row_select_sql(&table, &sql);
-	strbuf_addf(&sql,
-		    "WHERE is_final = 0 OR settled = 0 OR id IN (" ENDED_MOVES
-		    "LIMIT %d) ORDER BY created_ms, id",
-		    STORE_HISTORY_MAX);
-	if (!store_sql_prepare(db, strbuf_str(&sql), &stmt, err))
-		return false;
-	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-		struct store_move move = { 0 };
-
-		if (!store_row_read(&table, stmt, &move, err)) {
-			store_move_fini(&move);
-			return false;
-		}
-		each(data, &move);
-	}
-	return rc == SQLITE_DONE || store_sql_err(db, err, "read the moves");
-}
 
 bool store_moves_trim(struct store_db *db, bool *ret_more, struct err *err)
 {

@@ -57,6 +57,7 @@ static void disconnect(struct store_db *db)
 		sqlite3_finalize(db->stmts[i]);
 		db->stmts[i] = NULL;
 	}
+	store_rows_unprepare(db);
 	sqlite3_close(db->sqlite);
 	db->sqlite = NULL;
 }
@@ -159,8 +160,7 @@ static bool prepare(struct store_db *db, struct err *err)
 	return store_sql_prepare(db, "BEGIN IMMEDIATE", &db->stmts[STORE_STMT_BEGIN], err) &&
 	       store_sql_prepare(db, "COMMIT", &db->stmts[STORE_STMT_COMMIT], err) &&
 	       store_sql_prepare(db, "ROLLBACK", &db->stmts[STORE_STMT_ROLLBACK], err) &&
-	       store_vms_prepare(db, err) && store_moves_prepare(db, err) &&
-	       store_timeline_prepare(db, err) && store_identity_prepare(db, err);
+	       store_rows_prepare(db, err) && store_identity_prepare(db, err);
 }
 
 static bool open_file(struct store_db *db, const char *path, struct err *err)

@@ -225,17 +225,9 @@ void store_close(struct store *store)
 	free(store);
 }
 
-bool store_load_vms_blocking(struct store *store, void (*each)(void *data, struct store_vm *vm),
-			     void *data, struct err *err)
+bool store_load_blocking(struct store *store, enum store_table_id table, store_row_fn *each,
+			 void *data, struct err *err)
 {
 	assert(store->pending == 0);
-	return store_vms_load(store->db, each, data, err);
-}
-
-bool store_load_moves_blocking(struct store *store,
-			       void (*each)(void *data, struct store_move *move), void *data,
-			       struct err *err)
-{
-	assert(store->pending == 0);
-	return store_moves_load(store->db, each, data, err);
+	return store_rows_load(store->db, table, each, data, err);
 }

@@ -148,15 +148,14 @@ void store_close(struct store *store);
 /* How many ended and settled moves are kept to be shown: the newest. */
 #define STORE_HISTORY_MAX 1000
 
-/* At the start: every VM; every move that is not final or not settled, and of the
- * others the newest STORE_HISTORY_MAX; the oldest first.  EACH takes over what the row owns
- * (copies the struct, or calls its fini); the struct itself is gone after the call. No commit
- * may be under way. */
-bool store_load_vms_blocking(struct store *store, void (*each)(void *data, struct store_vm *vm),
-			     void *data, struct err *err);
-bool store_load_moves_blocking(struct store *store,
-			       void (*each)(void *data, struct store_move *move), void *data,
-			       struct err *err);
+/* A row that was read: ROW is a struct store_vm or store_move. */
+typedef void store_row_fn(void *data, void *row);
+/* At the start.  STORE_VM: every VM; STORE_MOVE: every move that is not final or not settled,
+ * and of the others the newest STORE_HISTORY_MAX; the oldest first.  EACH takes over what the
+ * row owns (copies the struct, or calls its fini); the struct itself is gone after the call. No
+ * commit may be under way. */
+bool store_load_blocking(struct store *store, enum store_table_id table, store_row_fn *each,
+			 void *data, struct err *err);
 
 /* Commits are done in the order of these calls.  DONE may be NULL: a failure is
  * only logged. */

@@ -13,7 +13,7 @@
 #define KEEP_FIRST 100
 #define KEEP_LAST  (STORE_TIMELINE_MAX - KEEP_FIRST)
 
-bool store_timeline_prepare(struct store_db *db, struct err *err)
+static bool prepare(struct store_db *db, struct err *err)
 {
 	CLEANUP(strbuf_fini) struct strbuf trim = STRBUF_INIT;
 
@@ -98,6 +98,7 @@ static const char *key(const void *row)
 
 const struct store_rows store_notes_rows = {
 	.name = "timeline",
+	.prepare = prepare,
 	.copy = copy,
 	.key = key,
 	.put = put,

@@ -341,12 +341,12 @@ void rig_advance(uint64_t ms)
 	check_texts();
 }
 
-static void add_vm(void *data, struct store_vm *row)
+static void add_vm(void *data, void *row)
 {
 	vms_add_row(data, row);
 }
 
-static void add_move(void *data, struct store_move *row)
+static void add_move(void *data, void *row)
 {
 	moves_add_row(data, row);
 }
@@ -426,8 +426,8 @@ void rig_start_again(void)
 	if (rig.is_identified)
 		ck_assert(store_identify_blocking(rig.store, rig.dir, &err));
 	make_objects();
-	ck_assert(store_load_vms_blocking(rig.store, add_vm, rig.vms, &err));
-	ck_assert(store_load_moves_blocking(rig.store, add_move, rig.moves, &err));
+	ck_assert(store_load_blocking(rig.store, STORE_VM, add_vm, rig.vms, &err));
+	ck_assert(store_load_blocking(rig.store, STORE_MOVE, add_move, rig.moves, &err));
 	vms_recover(rig.vms, on_recovered, NULL);
 	rig_run();
 }

@@ -155,15 +155,19 @@ const struct store_move rig_move1 = {
 	.ended_ms = 1790000000005,
 };
 
-static void each_vm(void *data, struct store_vm *vm)
+static void each_vm(void *data, void *row)
 {
+	const struct store_vm *vm = row;
+
 	(void)data;
 	ck_assert(rig.vm_count < ARRAY_LEN(rig.vms));
 	rig.vms[rig.vm_count++] = *vm;
 }
 
-static void each_move(void *data, struct store_move *move)
+static void each_move(void *data, void *row)
 {
+	const struct store_move *move = row;
+
 	(void)data;
 	ck_assert(rig.move_count < ARRAY_LEN(rig.moves));
 	rig.moves[rig.move_count++] = *move;
@@ -183,8 +187,8 @@ void rig_load(void)
 	struct err err = { 0 };
 
 	rig_free_loaded();
-	ck_assert_msg(store_load_vms_blocking(rig.store, each_vm, NULL, &err), "%s", err.msg);
-	ck_assert_msg(store_load_moves_blocking(rig.store, each_move, NULL, &err), "%s", err.msg);
+	ck_assert_msg(store_load_blocking(rig.store, STORE_VM, each_vm, NULL, &err), "%s", err.msg);
+	ck_assert_msg(store_load_blocking(rig.store, STORE_MOVE, each_move, NULL, &err), "%s", err.msg);
 }
 
 static void assert_text_same(const char *a, const char *b)
