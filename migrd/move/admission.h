@@ -2,8 +2,8 @@
 /* move/admission.h -- whether this host has the memory for one more guest.
  *
  * An incoming guest reserves its memory from the offer until it is here or
- * refused; it is counted in full all that time, though part of it is filled
- * already: rather a refusal too many than a host out of memory.
+ * refused.  All that time it is counted in full, though part of it is filled
+ * already: a needless refusal is better than a host out of memory.
  */
 #ifndef MIGRD_MOVE_ADMISSION_H
 #define MIGRD_MOVE_ADMISSION_H
@@ -20,11 +20,11 @@ struct admission {
 	uint64_t wanted_mib;
 };
 
-/* Pure.  NO_SPACE with the figures. Thread: any. */
+/* Pure.  NO_SPACE, with the figures: the guest does not fit.  Thread: any. */
 bool admission_check(const struct admission *admission, struct err *err);
 
-/* What is available on this host; UINT64_MAX when the kernel does not say, so
- * that nobody is refused for a reason that is none. Thread: any. */
+/* The memory available on this host; UINT64_MAX when the kernel does not tell, so
+ * that no guest is refused only because the figure is missing.  Thread: any. */
 uint64_t admission_available_mib(void);
 
 #endif

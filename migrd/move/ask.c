@@ -43,7 +43,7 @@ void move_qmp(struct move *move, const char *command, struct json_object *args,
 		vm_job_command(move_vm(move), &move->job, command, args, deadline_ms, on_answer,
 			       question_new(move, fn));
 	} else {
-		json_object_put(args); /* its end is a fact already, and the state knows */
+		json_object_put(args); /* QEMU's end is a fact that the state knows already */
 	}
 }
 
@@ -166,7 +166,7 @@ bool move_start_stream(struct move *move, struct err *err)
 		return false;
 	move->stream = stream_start(env->loop, &config, &cb, &move->stream_id, err);
 	if (move->stream)
-		machine_save(&move->machine); /* who it is, for a restart */
+		machine_save(&move->machine); /* the process's id, for a restart */
 	return move->stream != NULL;
 }
 

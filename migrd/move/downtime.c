@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 
-/* Three passes are what a guest needs whose memory converges well. */
+/* A guest whose memory converges well needs three passes. */
 static const uint64_t divisors[] = { 8, 8, 8, 4, 2 };
 
 uint64_t downtime_for_pass(uint64_t limit_ms, uint64_t pass)

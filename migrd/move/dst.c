@@ -11,16 +11,16 @@
 
 #define COMMAND_DEADLINE_MS 10000
 #define FATE_DEADLINE_MS    5000
-/* While nothing happens, the source is asked so often what became of the move. */
+/* How often the source is asked what became of the move, while nothing happens. */
 #define FATE_EVERY_MS 5000
-/* Nothing was loaded and the source does not answer: so long it is waited for. */
+/* How long an empty destination waits for a silent source. */
 #define OFFER_PATIENCE_MS 60000
-/* After go, QEMU has so long to say that it has loaded everything. */
+/* How long QEMU may take after go until it has loaded everything. */
 #define LOAD_PATIENCE_MS 10000
 #define LOAD_TICK_MS     20
-/* So long a drop waits for the end of a QEMU whose link is broken: it has the reason. */
+/* How long a drop waits for the end of a QEMU whose link is broken: that QEMU has the reason. */
 #define LAST_WORDS_MS 500
-/* The guest is ours and may stand still: so often we look again. */
+/* How often we look at a guest that is ours and may stand still. */
 #define DOUBT_TICK_MS 100
 
 bool move_dst_is_loaded(const struct move *move)
@@ -73,7 +73,7 @@ void move_dst_enter_prepare(struct machine *machine)
 	launch->moves = move->moves;
 	memcpy(launch->id, move->row.id, sizeof(launch->id));
 	loop_timer_start(move->tick, move->moves->env.prepare_timeout_ms);
-	move_parts_tidy(move); /* from here on the record answers, and the source may be lost */
+	move_parts_tidy(move); /* the files were compared; a lost source never tidies up */
 	vm_launch_incoming(move_vm(move), on_launched, launch);
 	id_token_new(move->token);
 	stream_preamble_key(move->token, move->offer.port_key);
@@ -107,7 +107,7 @@ void move_dst_step_prepare(struct machine *machine)
 
 /* ---- transfer: the guest arrives ----------------------------------------- */
 
-/* Nothing was heard of the source for so long that somebody should know. */
+/* The source has been silent for longer than stuck_after_ms: a person should know. */
 static bool is_silent(struct move *move)
 {
 	uint64_t now_ms = loop_now_ms(move->moves->env.loop);
@@ -130,7 +130,8 @@ void move_dst_note_end(struct move *move, enum verdict verdict, bool run)
 	}
 }
 
-/* Its go will never come.  But a guest that is complete may be all that there is. */
+/* The source has no record, so its go will never come.  But a guest that is complete here
+ * may be the only copy. */
 static void note_unheard(struct move *move)
 {
 	if (!move_dst_is_loaded(move)) {
@@ -177,7 +178,7 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 		move_is_waiting(move, err);
 }
 
-/* Bytes flow, and QEMU has not got them all: no need to ask anybody. */
+/* Data still flows to QEMU, so the source need not be asked. */
 static bool is_busy(const struct move *move)
 {
 	return !move_dst_is_loaded(move) && move->facts.stream_ready && !move->facts.stream_gone &&
@@ -201,7 +202,7 @@ void move_dst_enter_transfer(struct machine *machine)
 	loop_timer_start(move->tick, FATE_EVERY_MS);
 }
 
-/* Ours from here on: on disk before the guest runs. */
+/* The guest is ours from here on; that is on disk before it runs. */
 void move_dst_take(struct move *move)
 {
 	const struct vm *vm = move_vm(move);
@@ -214,7 +215,7 @@ void move_dst_take(struct move *move)
 								.with = { store_put_vm(&row) } });
 }
 
-/* It may come back when the daemon stops: MOVES are there as long as the VM is. */
+/* The check of the taps may end while the daemon stops: MOVES exist as long as the VM does. */
 struct taps_look {
 	struct vms *vms;
 	struct moves *moves;
@@ -231,7 +232,7 @@ static void on_taps(void *data, const struct err *err)
 	if (!move)
 		return;
 	move->offer.taps =
-		MOVE_TAPS_UNKNOWN; /* what came while a record was written is asked again */
+		MOVE_TAPS_UNKNOWN; /* an answer during a save is dropped, and asked for again */
 	if (move->machine.state != MOVE_STATE_TRANSFER || move->machine.is_saving)
 		return;
 	move->offer.taps = MOVE_TAPS_GOOD;
@@ -240,8 +241,9 @@ static void on_taps(void *data, const struct err *err)
 	machine_step(&move->machine);
 }
 
-/* The guest would run without a network that it has on the source, which may have it back.
- * A source that has ended the move has not: then it is taken as it is. */
+/* With bad taps the guest would lose a network that it has on the source, so the source may
+ * have it back.  A source that has ended the move cannot: then the guest is taken with the
+ * taps as they are. */
 static bool taps_are_good(struct move *move)
 {
 	struct taps_look *look;
@@ -267,8 +269,8 @@ static bool load_is_late(const struct move *move)
 	return loop_now_ms(move->moves->env.loop) - move->offer.go_at_ms > LOAD_PATIENCE_MS;
 }
 
-/* The source drops a move whose link broke, and what broke it may be our QEMU, whose end
- * comes a moment later with the true reason. */
+/* The source drops a move whose link broke.  If our QEMU broke it, the end of that QEMU comes
+ * a moment later with the true reason, so the drop waits. */
 static bool may_explain_itself(const struct move *move)
 {
 	const struct stream_status *status = move->stream ? stream_status(move->stream) : NULL;
@@ -287,7 +289,7 @@ void move_dst_step_transfer(struct machine *machine)
 	if (move_is_gone(move)) {
 		roll_back_gone(move);
 	} else if (move_parts_progress(move) == MOVE_PART_BROKEN) {
-		qemu_kill(move_qemu(move)); /* its words are in its log; the end is the fact */
+		qemu_kill(move_qemu(move)); /* its log has the reason; its end rolls back */
 	} else if (move->facts.drop_requested && may_explain_itself(move)) {
 		loop_timer_start(move->tick, DOUBT_TICK_MS);
 	} else if (move->facts.drop_requested) {
@@ -320,11 +322,11 @@ static void finish(struct move *move)
 	move_stamp(move, MOVE_STAMP_RUNNING);
 	move_tell(move); /* the answer to go does not wait for the disk */
 	machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_DONE });
-	/* It may be moved on at once: what is recorded of that comes after this. */
+	/* Last, as the guest may be moved on at once: the record of that must follow this one. */
 	move_release_vm(move);
 }
 
-/* Nobody knows whether it runs: look, at the next tick. */
+/* It is not known whether the guest runs: the next tick asks QEMU. */
 static void doubt(struct move *move, const struct err *err)
 {
 	move->facts.asked = false;
@@ -332,7 +334,7 @@ static void doubt(struct move *move, const struct err *err)
 	move_set_reason(move, "cannot let the guest run: %s", err->msg);
 }
 
-/* QEMU says no, so the guest has not run here, and nobody was told otherwise:
+/* If QEMU refuses `cont', the guest has not run here and nobody was told otherwise:
  * the source may have it back. */
 static void on_running(struct move *move, struct json_object *result, const struct err *err)
 {
@@ -349,7 +351,8 @@ static void on_running(struct move *move, struct json_object *result, const stru
 		doubt(move, err);
 }
 
-/* The first `cont' may have been refused, and a second would run the guest without a disk. */
+/* Looks at the disks before `cont': an earlier one may have been refused, and a second one
+ * would run the guest without a disk (vm/still.h). */
 static void on_images(struct move *move, struct json_object *result, const struct err *err)
 {
 	struct err lost;
@@ -399,9 +402,9 @@ void move_dst_step_handover(struct machine *machine)
 	struct move *move = move_of(machine);
 
 	if (move_is_gone(move) && !move->facts.asked && !move->machine.is_resumed) {
-		roll_back_gone(move); /* it has not run here, and nobody was told */
+		roll_back_gone(move); /* the guest has not run here, and nobody was told */
 	} else if (move_is_gone(move)) {
-		finish(move); /* taken is taken: the guest has died as ours */
+		finish(move); /* it was taken, so it has died as ours */
 	} else if (!move->facts.asked) {
 		move->facts.asked = true;
 		if (move->machine.is_resumed || !move->facts.run)

@@ -20,8 +20,9 @@ void move_dst_enter_rollback(struct machine *machine);
 void move_dst_step_rollback(struct machine *machine);
 /* Makes the guest, which is complete here, ours; it then runs if it is to. */
 void move_dst_take(struct move *move);
-/* The source has ended its part: it has given the guest up, or, if a person said so in
- * our silence, given it to us (TAKEN; RUN: it is to run here). */
+/* The source has ended its part.  VERDICT TAKEN: the guest is ours, by our own answer or
+ * because a person said so in our silence (RUN: it is to run here).  Else our copy is
+ * dropped. */
 void move_dst_note_end(struct move *move, enum verdict verdict, bool run);
 
 /* The guest is complete here. */
@@ -29,14 +30,14 @@ bool move_dst_is_loaded(const struct move *move);
 
 /* ---- an offer that has not become a guest: move/dst_offer.c ---- */
 
-/* Before go and before the guest is complete here, the source has it: this host may
- * refuse for good, whatever the reason. */
+/* This host may refuse for good, whatever the reason: go has not come and the guest is not
+ * complete here, so the source has it. */
 bool move_dst_may_refuse(const struct move *move);
-/* The source has not said go, and nothing has come of it for the configured time. */
+/* The source has not said go, and has sent nothing for offer_timeout_ms. */
 bool move_dst_offer_is_over(struct move *move);
-/* For half of that time. */
+/* The source has sent nothing for half of that time. */
 bool move_dst_is_idle(struct move *move);
-/* Says so beforehand, and asks the stream how much has come. */
+/* Asks the stream how much has come; if the source is idle, the reason warns of the end. */
 void move_dst_say_idle(struct move *move);
 
 #endif

@@ -21,8 +21,8 @@ static uint64_t progress_of(const struct move *move)
 	       (uint64_t)move->ram.state * 8 + (status ? status->state : 0);
 }
 
-/* The source is not to blame for this host's disk, on which it waits.  A guest that is
- * complete here may be all that there is: while the source is silent, it is kept. */
+/* Time does not count as idle while the source waits for this host's disk; nor while the
+ * guest is complete here and the source is silent, for this may be the only copy. */
 static bool is_excused(const struct move *move)
 {
 	return err_is_set(&move->store_error) ||

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* move/facts.h -- what a move knows: one line for each fact.
  *
- * Something happens, is noted here, and the present state looks at all of it.  A line
- * makes the member of struct move_facts; a durable one is written into the record and read
- * again after a restart under its own name, which therefore is never changed or used for
- * something else.  A fact of one side is never set on the other (tests/lib/move_rig.c looks
- * at the end of each test).
+ * What happens is noted here, and the present state looks at all facts.  A line makes the
+ * member of struct move_facts.  A durable fact is written into the record and read again
+ * after a restart under its own name, so that name is never changed or used for something
+ * else.  A fact of one side is never set on the other (tests/lib/move_rig.c checks that at
+ * the end of each test).
  */
 #ifndef MIGRD_MOVE_FACTS_H
 #define MIGRD_MOVE_FACTS_H
@@ -17,24 +17,24 @@
 #define MOVE_DURABLE_FACTS(FACT)                                                            \
 	/* the guest is to run where it ends up */                                          \
 	FACT(bool, run, BOTH)                                                               \
-	/* somebody decided in our place */                                                 \
+	/* a person or a fencing agent decided in our place */                              \
 	FACT(bool, resolved, BOTH)                                                          \
 	/* the guest stopped by itself (I/O error, panic): it stays as it is */             \
 	FACT(bool, guest_stopped, SRC)                                                      \
-	/* its QEMU will never run by itself again */                                       \
+	/* its QEMU has sent all, and never runs the guest by itself again */               \
 	FACT(bool, saw_completed, SRC)                                                      \
 	/* a restart cannot know whether go was sent */                                     \
 	FACT(bool, go_in_doubt, SRC)                                                        \
-	/* reserved until the verdict */                                                    \
+	/* reserved here for the guest until the verdict */                                 \
 	FACT(uint64_t, memory_mib, DST)                                                     \
-	/* by an old record: its end is no refusal */                                       \
+	/* the record may be old and the guest may have run: a rollback is no refusal */    \
 	FACT(bool, may_have_run, DST)
 
 #define MOVE_OTHER_FACTS(FACT)                                                              \
-	/* ---- of the state that was entered last ---- */                                  \
-	/* the question of this state is with the peer */                                   \
+	/* ---- of the present state: unset when a state is entered ---- */                 \
+	/* the question of this state was sent */                                           \
 	FACT(bool, asked, BOTH)                                                             \
-	/* and its answer is here */                                                        \
+	/* its answer has come */                                                           \
 	FACT(bool, answered, BOTH)                                                          \
 	/* a question to QEMU is under way */                                               \
 	FACT(bool, query_pending, BOTH)                                                     \
@@ -52,17 +52,17 @@
 	FACT(bool, cancel_sent, SRC)                                                        \
 	FACT(bool, yank_sent, SRC)                                                          \
 	FACT(bool, saw_stop, SRC)                                                           \
-	/* somebody may have resumed it at the last moment */                               \
+	/* somebody may have resumed the guest at the last moment */                        \
 	FACT(bool, guest_in_doubt, SRC)                                                     \
 	/* rollback: the guest is as it was before */                                       \
 	FACT(bool, guest_safe, SRC)                                                         \
-	/* its monitor answered */                                                          \
+	/* the monitor of its QEMU answered */                                              \
 	FACT(bool, qemu_launched, DST)                                                      \
 	/* cont was answered, or was not wanted */                                          \
 	FACT(bool, is_running, DST)                                                         \
 	/* ---- users and the other host ---- */                                            \
 	FACT(bool, cancel_requested, BOTH)                                                  \
-	/* the destination has no record, see move_is_unheard() */                          \
+	/* the other host has no record, see move_is_unheard() */                           \
 	FACT(bool, is_unheard, BOTH)                                                        \
 	/* see move/lease.c */                                                              \
 	FACT(bool, lease_asked, SRC)                                                        \

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A guest that arrived and has not run since: its disks are inactive.
+/* Activates the disks of a guest that arrived here and has not run since.
  *
  * With `late-block-activate' only `cont' takes the images, so nobody holds the locks of a
  * guest that stays paused, and QEMU before 10.0 ends at an assertion when such a guest is
  * migrated (block.c, bdrv_inactivate_recurse).  So a guest that does not run gets its
  * images before the move begins: by blockdev-set-active, since 10.0, and before that by an
  * export of each tree of nodes to nobody, which activates it (block/export/export.c,
- * blk_exp_add) and never runs the guest.  The graph of nodes tells whether it is needed and
- * whether it worked; if not, the move ends before the other host has heard of it. */
+ * blk_exp_add) and never runs the guest.  The graph of nodes tells whether this is needed and
+ * whether it worked; if it did not, the move ends before the other host has heard of it. */
 #include <string.h>
 
 #include "base/file.h"
@@ -53,7 +53,7 @@ static void on_server_stopped(struct move *move, struct json_object *result, con
 static void on_unexported(struct move *move, struct json_object *result, const struct err *err)
 {
 	(void)result;
-	(void)err; /* one that could not be added is not there; the graph is looked at again */
+	(void)err; /* if the export failed there is none; the graph is looked at again */
 	move->begin.image++;
 	export_next(move);
 }
@@ -96,7 +96,7 @@ static void export_next(struct move *move)
 	move_qmp(move, "block-export-add", args, COMMAND_DEADLINE_MS, on_exported);
 }
 
-/* One of a former try, which a crash ended. */
+/* The export of an earlier try that a crash ended is removed, if there is one. */
 static void on_former_unexported(struct move *move, struct json_object *result,
 				 const struct err *err)
 {
@@ -108,7 +108,7 @@ static void on_former_unexported(struct move *move, struct json_object *result,
 static void on_server_started(struct move *move, struct json_object *result, const struct err *err)
 {
 	(void)result;
-	move->facts.nbd_is_ours = !err; /* somebody else's is as good, and stays */
+	move->facts.nbd_is_ours = !err; /* somebody else's server is as good, and stays */
 	unexport(move, on_former_unexported);
 }
 
@@ -135,8 +135,9 @@ static void start_server(struct move *move)
 
 /* ---- since 10.0 ------------------------------------------------------------- */
 
-/* A refusal of another kind is not followed by a second try of another kind: after one by
- * an image's format layer the second would leave the guest without the disk. */
+/* Only a QEMU without this command gets the export.  After any other refusal there is no
+ * second try: after one by an image's format layer it would leave the guest without the
+ * disk. */
 static void on_set_active(struct move *move, struct json_object *result, const struct err *err)
 {
 	(void)result;
@@ -172,7 +173,7 @@ void move_images_activate(struct move *move)
 	const struct qemu *qemu = move_qemu(move);
 
 	if (qemu && qemu_run_state(qemu) == QMP_RUN_RUNNING)
-		move_parts_next(move); /* its cont has taken them */
+		move_parts_next(move); /* its `cont' has taken the images */
 	else
 		ask_graph(move, on_graph);
 }

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Who may not hand a guest over must not let it come to that.
+/* A transfer must not finish while either coordinator could not complete the handover.
  *
  * QEMU ends a transfer by itself: it stops the guest as soon as the rest is small
  * enough, and only coordinators on both sides can let it run again.  If one is
  * away, the guest would stand still until it is back.  So the source's stream
  * sends on a short lease, which the source's coordinator renews at each answer
  * of the destination's: with one of them away no data goes, QEMU never gets to
- * its last pass, and the guest runs on.  The same for one that cannot write: what
- * is not on disk does not happen, so the guest would stand still until it can.
+ * its last pass, and the guest runs on.  A coordinator that cannot write its
+ * records counts as away: a state is entered only when it is on disk, so the guest
+ * would stand still until the disk takes records again.
  */
 #include "move/priv.h"
 
-/* As long as a tick, a question and some. */
+/* One tick (500 ms), one question (1 s), and slack. */
 #define LEASE_MS             2000
 #define PRESENCE_DEADLINE_MS 1000
-/* A record costs a sync of the disk: so often one is written to see that it can be. */
+/* How often a record is written to see that it can be; each costs a sync of the disk. */
 #define PROBE_EVERY_MS 2000
 
 static bool is_wanted(const struct move *move)
@@ -45,7 +46,7 @@ static void hold(struct move *move, const struct err *why)
 	if (!move->facts.lease_held)
 		move_note(move, "held", "%s", why->msg);
 	move->facts.lease_held = true;
-	/* No stall of the network: the move goes on when all is well again. */
+	/* A hold is no stall of the network, so it does not count as one (move/ram_state.c). */
 	move->ram.moved_at_ms = loop_now_ms(move->moves->env.loop);
 	move_set_reason(move, "%s", why->msg);
 }
@@ -61,7 +62,7 @@ static void let_flow(struct move *move)
 	move_tell(move);
 }
 
-/* False and WHY: one of the two could not hand the guest over. */
+/* False and WHY: one of the two hosts could not complete the handover. */
 static bool may_flow(const struct move *move, struct json_object *answer, const struct err *err,
 		     struct err *why)
 {

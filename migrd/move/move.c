@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One move: its life, who waits for it, and what it says of itself. */
+/* One move: its life, its waiters, and the reason that it shows. */
 #include "move/move.h"
 
 #include <stdarg.h>
@@ -43,7 +43,7 @@ struct move *move_new(struct moves *moves, enum move_side side, const char *id)
 	return move;
 }
 
-/* All that a running move needs: history is kept by the hundreds. */
+/* Hundreds of ended moves are kept, so each gives back what only a running move needs. */
 void move_become_history(struct move *move)
 {
 	moves_retire(move->moves, move);
@@ -197,7 +197,7 @@ void move_tell(struct move *move)
 		move->moves->env.changed(move->moves->env.data, move);
 }
 
-/* The moment may have come already, but FN must not be called from in here. */
+/* The moment may have come already, but move_when() must not call FN itself. */
 struct late_look {
 	struct moves *moves;
 	char id[ID_UUID_SIZE];
@@ -233,8 +233,8 @@ void move_roll_back(struct move *move, const struct err *why)
 		move->error = *why;
 	if (move->side == MOVE_DST) {
 		move->verdict = move->facts.may_have_run ? VERDICT_UNKNOWN : VERDICT_REFUSED;
-		/* Before `taken' the copy is worth nothing to anybody: it need not wait
-		 * for a disk that takes no record.  A restart finds it gone and refuses. */
+		/* Before `taken' nobody needs this copy: it is ended at once, even if the
+		 * disk takes no record.  A restart finds it gone and refuses. */
 		if (move->machine.state != MOVE_STATE_HANDOVER)
 			move_dst_enter_rollback(&move->machine);
 	}
@@ -250,7 +250,7 @@ void move_give_up(struct move *move, enum err_code code, const char *text)
 	move_roll_back(move, &err);
 }
 
-/* The other host answers, and has no record. */
+/* The other host answers, but has no record. */
 static void explain_unheard(const struct move *move, char why[ERR_MSG_SIZE])
 {
 	bool is_src = move->side == MOVE_SRC;

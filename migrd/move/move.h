@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* move/move.h -- the moves of this host: MIGRATION_OUT here, MIGRATION_IN there.
+/* move/move.h -- the moves of this host.  A move is a MIGRATION_OUT on its source and a
+ * MIGRATION_IN on its destination.
  *
  * The one rule: a guest's CPUs run on at most one host, and never again on the
  * source once they have run on the destination.  Who may run it follows from
@@ -18,7 +19,8 @@
  *                rollback -> failed
  *                stuck    -> handover, rollback
  *
- * The tables are in move/states.c; tests/lint/check-diagrams.sh compares.  Thread: loop.
+ * The tables are in move/states.c; tests/lint/check-diagrams.sh compares this diagram with
+ * them.  Thread: loop.
  */
 #ifndef MIGRD_MOVE_MOVE_H
 #define MIGRD_MOVE_MOVE_H
@@ -47,33 +49,34 @@ struct moves_env {
 	const char *stream_program;
 	const char *ca_file, *cert_file, *key_file;
 	const char *data_address;          /* what a source connects to */
-	uint32_t link_timeout_ms;          /* transfer: data unacknowledged for so long */
+	uint32_t link_timeout_ms;          /* transfer: how long data may be unacknowledged */
 	uint32_t handover_link_timeout_ms; /* the same while the guest stands still */
 	uint32_t prepare_timeout_ms;
-	uint32_t stuck_after_ms;   /* a peer silent for so long, with a guest that stands still */
-	uint32_t offer_timeout_ms; /* an offer whose source sends nothing for so long is refused */
+	uint32_t stuck_after_ms;   /* how long a peer may be silent while the guest stands still */
+	uint32_t offer_timeout_ms; /* how long a source may send nothing; then it is refused */
 	unsigned offers_max;       /* of one peer at a time */
-	unsigned offers_memory_percent; /* of what is available, for the offers of one peer */
-	uint64_t memory_reserve_mib;    /* an incoming guest must leave so much free */
-	/* Something that shows in the API changed. */
+	unsigned offers_memory_percent; /* of the available memory, for the offers of one peer */
+	uint64_t memory_reserve_mib;    /* how much an incoming guest must leave free */
+	/* Called when something changed that the API shows. */
 	void (*changed)(void *data, const struct move *move);
 	void *data;
 };
 
 struct moves *moves_new(const struct moves_env *env);
-/* Lets go of every QEMU and stream; they run on.  Answers of the store and the
+/* Frees all moves; their QEMUs and streams run on.  Answers of the store and the
  * peers that still come find no move. */
 void moves_clear(struct moves *moves);
-/* When the store and the peers are closed, so that nothing can come any more. */
+/* To be called when the store and the peers are closed, so that no answer can come any more. */
 void moves_free(struct moves *moves);
 
-/* At the start, in this order: the rows of the store; then, when the VMs were
- * recovered, every unfinished move goes on from where it stood. */
+/* At the start, in this order: moves_add_row() for each row of the store; then, when
+ * the VMs were recovered, moves_recover(), which restarts every unfinished move in the
+ * state where it stood. */
 void moves_add_row(struct moves *moves, struct store_move *row);
 void moves_recover(struct moves *moves);
-/* The same of a store that was in doubt, when all peers have been heard: a move
- * whose record may be older than what it has done ends no QEMU by that record, and a
- * stream of a move that has no record is ended. */
+/* The same for a store that was in doubt, when all peers have been heard.  The record of
+ * a move may be older than what the move has done, so no QEMU is ended by that record.
+ * The stream of a move that has no record is ended. */
 void moves_recover_doubtful(struct moves *moves);
 
 /* ---- what the user does ---------------------------------------------- */
@@ -81,30 +84,30 @@ void moves_recover_doubtful(struct moves *moves);
 struct move_wish {
 	const char *vm, *to;
 	struct move_options options;
-	const char *key;     /* of idempotency: the same gives the same move; may be NULL */
-	const char *request; /* all of it in one text: KEY_REUSED if it is another; may be NULL */
+	const char *key;     /* Idempotency-Key: the same key gives the same move; may be NULL */
+	const char *request; /* all of it as text; another one with KEY: KEY_REUSED; may be NULL */
 };
-/* Called once, on the loop, never from inside. MOVE NULL and ERR: nothing has
+/* Called once, on the loop, never from inside.  MOVE NULL and ERR: nothing has
  * changed; also the errors of vm_enter(). */
 typedef void move_started_fn(void *data, struct move *move, const struct err *err);
 /* Checks all that can be known at once, waits for its turn at the VM's monitor,
  * then begins. */
 void moves_start(struct moves *moves, const struct move_wish *wish, move_started_fn *started,
 		 void *data);
-/* What OPTIONS has, is set for a running move; the rest stays as it is.  False and
- * ERR: it cannot be set.  Else DONE is called once, when it is on disk and in force;
- * with an error all is as before.  MOVE is NULL if it is gone. */
+/* Sets the limits that OPTIONS has for a running move; the rest stays as it is.  False
+ * and ERR: they cannot be set.  Else DONE is called once, when they are on disk and in
+ * force; with an error all is as before.  MOVE is NULL if it is gone. */
 typedef void move_set_fn(void *data, struct move *move, const struct err *err);
 bool move_set(struct move *move, const struct move_options *options, move_set_fn *done, void *data,
 	      struct err *err);
-/* Asks for the end; move_when(MOVE_ENDED) tells what came of it.  TOO_LATE past
- * the point of no return.  On the destination it is a refusal, as long as the guest
- * is not complete there; then CONFLICT. */
+/* Asks for the end of a move; move_when(MOVE_ENDED) tells what came of it.  TOO_LATE
+ * past the point of no return.  On the destination, a cancel refuses the guest; CONFLICT
+ * once the guest is complete there, or go has come. */
 bool move_cancel(struct move *move, struct err *err);
 
 enum move_keep { MOVE_KEEP_SOURCE, MOVE_KEEP_DESTINATION };
 
-/* Who decides in the place of two hosts that cannot know. */
+/* A decision by somebody outside, in the place of two hosts that cannot know. */
 struct move_resolution {
 	enum move_keep keep;
 	const char *assert_dead; /* host id whose copy is given up; "" if not said */
@@ -112,29 +115,29 @@ struct move_resolution {
 	const char *why;         /* may be "" */
 };
 /* For a move in handover or stuck whose peer does not answer or has no record, and for
- * a destination that holds a complete guest.  An ended move that the peer never settled
- * is settled by it.  CONFLICT says what is missing. */
+ * a destination that holds a complete guest.  Also settles an ended move that the peer
+ * never settled.  CONFLICT says what is missing. */
 bool move_resolve(struct move *move, const struct move_resolution *resolution, struct err *err);
 
 enum move_moment {
-	MOVE_RECORDED, /* it is on disk */
+	MOVE_RECORDED, /* the move's first record is on disk */
 	MOVE_STEADY,   /* no change of its state is being written */
-	MOVE_PREPARED, /* destination: it listens, or will never */
+	MOVE_PREPARED, /* destination: its QEMU listens, or never will */
 	MOVE_VERDICT,  /* destination: taken and the guest runs, or refused */
 	MOVE_ENDED,    /* a final state */
-	MOVE_SETTLED,  /* ended, and what its other side has noted is not being written */
+	MOVE_SETTLED,  /* ended, and no note that it is settled is being written */
 };
 /* Calls FN once, on the loop, when the moment has come or is past. */
 typedef void move_when_fn(void *data, struct move *move);
 void move_when(struct move *move, enum move_moment moment, move_when_fn *fn, void *data);
 
 struct move *moves_find(struct moves *moves, const char *id);
-/* Newest first; good until the callback returns. NULL: that was all. */
+/* Newest first; good until the callback returns.  NULL: that was all. */
 struct move *moves_first(struct moves *moves);
 struct move *move_next(const struct move *move);
 /* A move of this VM that has not ended, or NULL. */
 struct move *moves_active_of(struct moves *moves, const char *vm_uuid);
-/* How many have not ended. */
+/* How many moves have not ended. */
 size_t moves_active_count(const struct moves *moves);
 
 /* ---- what the peer asks ---------------------------------------------- */
@@ -149,39 +152,40 @@ struct move_offer {
 	struct move_options options;
 	bool run; /* what the guest's user wants now; go has the last word */
 };
-/* Looks at this host first, and tells all reasons against it together: then nothing has
- * changed, and MOVE is NULL.  FN is called once, on the loop, never from inside; REASONS
- * may be NULL.  False and ERR: FN will not be called.  The same offer again, while the look
- * lasts, waits for the same answer; later it is for moves_offered(). */
+/* Looks at this host first, then takes the offer.  If anything speaks against the guest,
+ * FN gets all REASONS together and MOVE NULL, and nothing has changed.  FN is called once, on
+ * the loop, never from inside; REASONS may be NULL.  False and ERR: FN will not be called.
+ * The same offer again, while the look lasts, waits for the same answer; once there is a move,
+ * call moves_offered(). */
 struct preflight_reasons;
 typedef void moves_offered_fn(void *data, struct move *move,
 			      const struct preflight_reasons *reasons, const struct err *err);
 bool moves_offer(struct moves *moves, const struct move_offer *offer, moves_offered_fn *fn,
 		 void *data, struct err *err);
-/* Takes the offer as it is.  The same offer again gives the same move. */
+/* Takes the offer without that look.  The same offer again gives the same move. */
 struct move *moves_offered(struct moves *moves, const struct move_offer *offer, struct err *err);
 /* What the source says of one move. */
 struct move_claim {
 	const char *id;
 	const char *source;  /* host id of the caller's certificate */
-	const char *vm_uuid; /* "": a coordinator of before did not say */
+	const char *vm_uuid; /* "": an older coordinator, which does not say */
 	uint64_t generation;
 	bool run;             /* go; settle with taken */
 	enum verdict verdict; /* settle: as the source has it */
 };
-/* go: the source's QEMU is done; take the guest, and let it run if RUN.  drop:
- * it will not come.  Both then wait for MOVE_VERDICT and tell move_verdict().  An
- * unknown id gets a record of that, so that a late offer cannot revive it; LIMIT when
- * the source has too many records here that it has not settled. */
+/* go: the source's QEMU is done; take the guest, and let it run if RUN.  drop: the
+ * guest will not come.  After either, the caller waits for MOVE_VERDICT and answers
+ * move_verdict().  An unknown id gets a record that says so, so that a late offer cannot
+ * revive the move; LIMIT when the source has too many records here that it has not settled. */
 struct move *moves_go(struct moves *moves, const struct move_claim *claim, struct err *err);
 struct move *moves_drop(struct moves *moves, const struct move_claim *claim, struct err *err);
-/* The source's record of the end is on disk.  Wait for MOVE_SETTLED; true and *RET NULL:
- * there is no record, and nothing to wait for.  CONFLICT: the two records contradict
- * each other. */
+/* settle: the source's record of the end is on disk.  The caller waits for MOVE_SETTLED of
+ * *RET; true and *RET NULL: there is no record, and nothing to wait for.  CONFLICT: the two
+ * records contradict each other. */
 bool moves_settle(struct moves *moves, const struct move_claim *claim, struct move **ret,
 		  struct err *err);
-/* What a host without a record of the move knows of VM_UUID: TAKEN when it owns the
- * VM, or has owned it, in a later GENERATION, else UNKNOWN. */
+/* The verdict of a host without a record of the move: TAKEN when it owns VM_UUID, or has
+ * owned it, in a generation later than GENERATION; else UNKNOWN. */
 enum verdict moves_verdict_by_vm(struct moves *moves, const char *vm_uuid, uint64_t generation);
 /* The data port's question; see stream/port.h. */
 bool moves_claim(void *moves, const struct stream_preamble *preamble, int fd);
@@ -192,36 +196,36 @@ const struct store_move *move_row(const struct move *move);
 const char *move_state_name(const struct move *move);
 bool move_is_final(const struct move *move);
 bool move_can_cancel(const struct move *move);
-/* It rolls back on request and the guest stays here; only its end is to come. */
+/* The source rolls back on request and keeps the guest; only the end of the move is to come. */
 bool move_is_cancelling(const struct move *move);
-/* It ended since somebody cancelled it. */
+/* The move ended because somebody cancelled it. */
 bool move_was_cancelled(const struct move *move);
 bool move_is_out(const struct move *move);
 const char *move_source(const struct move *move);
 const char *move_destination(const struct move *move);
-/* Host id of who owns the guest; NULL while only the other host can know. */
+/* Host id of the guest's owner; NULL while only the other host can know. */
 const char *move_owner(const struct move *move);
 bool move_run(const struct move *move); /* the guest is to run where it ends up */
-/* Destination: what the source says was compared with what is here. */
+/* Destination: the source's evidence was compared with what is here. */
 bool move_was_compared(const struct move *move);
 const char *move_reason(const struct move *move);
 
 /* The JSON text of what SHOW makes of the move, borrowed until the callback returns.
- * That of an ended move is kept, one for each KIND, until a record changes it: lists
- * of a thousand are put together by copying. */
+ * The text of an ended move is kept, one for each KIND, until the move changes, so that
+ * a list of a thousand moves is put together by copying. */
 enum move_text_kind { MOVE_TEXT_MOVE, MOVE_TEXT_JOB, MOVE_TEXT_COUNT };
 typedef struct json_object *move_show_fn(const struct move *move);
 const char *move_text(struct move *move, enum move_text_kind kind, move_show_fn *show,
 		      size_t *ret_len);
-/* For the peer, which asks for it again and again: whether a record could be written
- * when that was last tried.  In transfer it is tried from time to time. */
+/* A record could be written when that was last tried; in transfer, calls of this try it
+ * from time to time.  For the peer, which asks this again and again. */
 bool move_can_record(struct move *move);
 const char *move_token(const struct move *move);
-/* Of a destination: never NONE once it was decided; UNKNOWN gives leave to nobody. */
+/* On a destination: never NONE once it was decided; UNKNOWN allows nobody to run the guest. */
 enum verdict move_verdict(const struct move *move);
 /* The other side has noted the end, so that the record may go. */
 bool move_is_settled(const struct move *move);
-/* False and ERR: its row has a word that this version does not know. */
+/* False and ERR: the move's row has a word that this version does not know. */
 bool move_row_is_known(const struct move *move, struct err *err);
 /* The API's object; the caller owns it. */
 struct json_object *move_json(const struct move *move);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* All moves of this host: what there is to know of them, and how they are started. */
+/* All moves of this host: the lists of them, and what there is to know of each. */
 #include <assert.h>
 #include <string.h>
 
@@ -7,7 +7,8 @@
 #include "move/dst.h"
 #include "move/priv.h"
 
-/* Storage that does not answer keeps a thread. */
+/* Threads that look at storage for offers, in all and for one peer: a look at storage that
+ * does not answer keeps its thread. */
 #define LOOKS_AT_ONCE   8
 #define LOOKS_OF_A_PEER 2
 
@@ -197,7 +198,7 @@ static bool is_undecided(const struct move *move)
 	       move->verdict == VERDICT_NONE && !move_is_final(move);
 }
 
-/* The verdict alone changes the owner. */
+/* Only the verdict changes the owner. */
 const char *move_owner(const struct move *move)
 {
 	bool taken = move->verdict == VERDICT_TAKEN &&

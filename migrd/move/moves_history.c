@@ -4,8 +4,8 @@
 #include "base/mem.h"
 #include "move/priv.h"
 
-/* What goes first stands first: a record of a request in vain, then the oldest.
- * store/moves.c has the same order. */
+/* The order in which moves are deleted: first those that only record that a request was in
+ * vain (UNKNOWN), then the oldest.  store/moves.c has the same order. */
 static int by_age(const void *a, const void *b)
 {
 	const struct move *left = *(struct move *const *)a, *right = *(struct move *const *)b;
@@ -41,8 +41,8 @@ static void trim(struct moves *moves)
 	free(list);
 }
 
-/* The store deletes when it is idle, so nothing goes from here before: else a key
- * that is on disk would be taken for a new one. */
+/* The store deletes old moves only when no move is under way, so nothing is freed here
+ * before: else an idempotency key that is still on disk would be taken for a new one. */
 void moves_settled(struct moves *moves)
 {
 	const struct move *move;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A guest is offered: this host is looked at before anything of the move is made. */
+/* An offered guest: this host is looked at before the move is made. */
 #include <string.h>
 
 #include "base/log.h"
@@ -12,7 +12,7 @@ struct waiter {
 	void *data;
 };
 
-/* The work item keeps itself and PREFLIGHT; all else ends with the answer. */
+/* DEADLINE and WAITERS end with the answer; all else is kept until the work is done. */
 struct offer_look {
 	struct fair_work work;
 	struct moves *moves;
@@ -155,7 +155,7 @@ static bool decode(const struct move_offer *offer, struct preflight **ret, struc
 	return ok;
 }
 
-/* Storage that does not answer keeps its look. */
+/* A look counts until it ends, so one at storage that does not answer counts on. */
 static bool may_look(const struct moves *moves, const char *source, struct err *err)
 {
 	size_t count = fair_worker_count(moves->looker, source);

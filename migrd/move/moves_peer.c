@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The moves of this host as the other host sees them: offered, go, drop. */
+/* The requests of the other host for moves of this host: offer, go, drop, settle. */
 #include "base/mem.h"
 #include "move/admission.h"
 #include "move/dst.h"
@@ -65,7 +65,7 @@ bool move_offer_decode(const struct move_offer *offer, struct vm_def *ret, struc
 	return ok;
 }
 
-/* A QEMU of this VM without a record is one of a database that was lost. */
+/* A QEMU of this VM without a record comes from a database that was lost. */
 static bool is_free(const struct moves *moves, const struct vm_def *def, struct err *err)
 {
 	if (!vm_has_stray_qemu(moves->env.vms, def->uuid))
@@ -76,8 +76,8 @@ static bool is_free(const struct moves *moves, const struct vm_def *def, struct 
 		       def->name, def->uuid, moves->env.host_id);
 }
 
-/* SOURCE begins another move of the VM only when the former has ended there: what is here of
- * that one goes as soon as this host knows. */
+/* SOURCE begins another move of the VM only when the former one has ended there: what is left
+ * of it here goes as soon as this host knows, so BUSY lets SOURCE try again. */
 static bool has_no_former(struct moves *moves, const char *source, const struct vm_def *def,
 			  struct err *err)
 {
@@ -91,7 +91,7 @@ static bool has_no_former(struct moves *moves, const char *source, const struct 
 		       former->row.id);
 }
 
-/* Promised to guests that are not here yet. */
+/* The memory promised to guests that are not here yet. */
 static uint64_t reserved_mib(const struct moves *moves)
 {
 	const struct move *move;
@@ -105,8 +105,8 @@ static uint64_t reserved_mib(const struct moves *moves)
 	return sum;
 }
 
-/* One peer shall not be able to hold this host: neither its processes nor all of its
- * memory. A guest that comes alone may be as large as there is room. */
+/* Limits the number of one peer's offers and their memory together, so that one peer cannot
+ * fill this host.  A guest that comes alone may be as large as there is room. */
 static bool may_offer(const struct moves *moves, const char *source, uint64_t wanted_mib,
 		      struct err *err)
 {
@@ -219,12 +219,13 @@ enum verdict moves_verdict_by_vm(struct moves *moves, const char *vm_uuid, uint6
 	     move = TAILQ_NEXT(move, link)) {
 		if (move->side == MOVE_SRC && move->row.generation > generation &&
 		    strcmp(move->row.vm_uuid, vm_uuid) == 0)
-			return VERDICT_TAKEN; /* it has been here since, and was moved on */
+			return VERDICT_TAKEN; /* the VM has been here since, and was moved on */
 	}
 	return VERDICT_UNKNOWN;
 }
 
-/* What was decided is on disk; what is not known may be found out yet. */
+/* A decision is on disk and stays; UNKNOWN may still become TAKEN by what this host knows of
+ * the VM. */
 enum verdict move_verdict(const struct move *move)
 {
 	if (move->side == MOVE_SRC || move->verdict != VERDICT_UNKNOWN)
@@ -246,7 +247,7 @@ static void explain_unknown(struct move *move)
 		err_set(&move->error, ERR_NOT_FOUND, "host '%s' has no record of the move", host);
 }
 
-/* It says only that the move is not known, against an offer that is still on its way. */
+/* Records that the move is not known, so that an offer still on its way cannot begin it. */
 static struct move *record_unknown(struct moves *moves, const struct move_claim *claim)
 {
 	struct move *move = new_incoming(moves, claim->id, claim->source, claim->generation);
@@ -281,7 +282,7 @@ struct move *moves_go(struct moves *moves, const struct move_claim *claim, struc
 		move->facts.run = claim->run;
 		move->offer.go_at_ms = loop_now_ms(moves->env.loop);
 		move_stamp(move, MOVE_STAMP_GO);
-		loop_timer_stop(move->tick); /* from here on it looks more often */
+		loop_timer_stop(move->tick); /* the state starts it anew, with a shorter time */
 		if (move->ram.state != QMP_MIG_COMPLETED &&
 		    move->machine.state == MOVE_STATE_TRANSFER)
 			move_query(move);
@@ -335,8 +336,8 @@ bool moves_settle(struct moves *moves, const struct move_claim *claim, struct mo
 	return true;
 }
 
-/* Nothing is spent for a caller before it has proved that it is the source's, with
- * a line that was not used before. */
+/* A caller costs nothing before it has proved that it is the source's, with a line that
+ * was not used before. */
 bool moves_claim(void *data, const struct stream_preamble *preamble, int fd)
 {
 	struct move *move = moves_find(data, preamble->move_id);

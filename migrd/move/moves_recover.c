@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "move/priv.h"
 
-/* What a later version calls by a word of its own waits; move_row_is_known() tells. */
+/* A state that only a later version knows is taken as stuck; move_row_is_known() tells. */
 static enum move_state state_of_row(const struct move *move, const struct store_move *row)
 {
 	unsigned state = machine_state_of_name(move->machine.type, row->state);
@@ -16,7 +16,8 @@ static enum move_state state_of_row(const struct move *move, const struct store_
 	return state == MOVE_STATE_COUNT ? MOVE_STATE_STUCK : (enum move_state)state;
 }
 
-/* A word of a later version gives leave to nobody; move_row_is_known() tells. */
+/* A verdict that only a later version knows is taken as UNKNOWN, which allows nobody to run
+ * the guest; move_row_is_known() tells. */
 static enum verdict verdict_of_row(const struct store_move *row)
 {
 	enum verdict verdict = verdict_from_name(row->verdict);
@@ -57,7 +58,7 @@ void moves_add_row(struct moves *moves, struct store_move *row)
 		return;
 	}
 	move->machine.is_dormant = true;
-	move_attach_stream(move); /* also of a rollback, which ends it */
+	move_attach_stream(move); /* a rollback needs it too, to end it */
 	move_lease_begin(move);
 }
 
@@ -85,7 +86,7 @@ static bool has_dir(const struct move *move)
 	return access(dir, F_OK) == 0;
 }
 
-/* Its guest has run here, so the move has come further than this record says. */
+/* The guest has run here, so the move has come further than its record says. */
 static bool has_run(const struct move *move)
 {
 	struct vm *vm = move_vm(move);
@@ -93,19 +94,20 @@ static bool has_run(const struct move *move)
 	return vm && vm_is_active(vm) && !vm_never_ran(vm);
 }
 
-/* A QEMU that has given its guest away does not leave this state by itself. */
+/* A QEMU that has given its guest away does not leave POSTMIGRATE by itself. */
 static bool has_come_back(const struct vm *vm)
 {
 	return vm && vm_is_active(vm) && qemu_run_state(vm_qemu(vm)) != QMP_RUN_POSTMIGRATE;
 }
 
-/* Its QEMU is there, and its guest has provably never run. */
+/* The VM's QEMU is there, and its guest has provably never run. */
 static bool is_waiting(const struct vm *vm)
 {
 	return vm && vm_is_active(vm) && vm_never_ran(vm);
 }
 
-/* The source is asked what became of it, as in transfer. */
+/* A destination in prepare whose guest has run goes on in transfer, where the source is asked
+ * what became of the move. */
 static void recover_doubtful(struct move *move)
 {
 	bool is_early = move->side == MOVE_DST && move->machine.state == MOVE_STATE_PREPARE;
@@ -119,7 +121,7 @@ static void recover_doubtful(struct move *move)
 			  move->row.vm_name, move->reason);
 		return;
 	}
-	/* Also in what follows, and after the next restart. */
+	/* Must still be known in later states and after the next restart. */
 	if (move->side == MOVE_DST && !is_waiting(vm)) {
 		move->facts.may_have_run = true;
 		machine_save(&move->machine);
@@ -152,7 +154,7 @@ static void recover_all(struct moves *moves, void (*recover_one)(struct move *mo
 			move_settle_is_due(move);
 		}
 	}
-	move_settle_later(moves); /* once: it looks at all */
+	move_settle_later(moves); /* once is enough: it looks at all moves */
 }
 
 void moves_recover(struct moves *moves)
@@ -160,7 +162,7 @@ void moves_recover(struct moves *moves)
 	recover_all(moves, recover);
 }
 
-/* Of a move that the records do not know: nobody would ever end it, and its guest would
+/* Ends the stream of a move without a record: nobody else would end it, and the guest would
  * stop when all is sent.  QEMU lets the guest run on when its stream is gone. */
 static void end_unknown_stream(struct moves *moves, const char *id)
 {

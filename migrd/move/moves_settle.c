@@ -12,11 +12,11 @@
 #include "wire/peer_msg.h"
 
 #define DEADLINE_MS 5000
-/* The source speaks first. */
+/* The destination lets the source speak first. */
 #define DESTINATION_WAITS_MS 10000
 #define RETRY_FIRST_MS       1000
 #define RETRY_MAX_MS         60000
-/* Questions of this kind under way, to all hosts together. */
+/* The most questions under way at once, to all hosts together. */
 #define AT_ONCE_MAX 8
 
 static uint64_t now_ms(const struct moves *moves)
@@ -60,7 +60,7 @@ static void on_noted(void *data, const struct err *err)
 		if (err)
 			put_off(move);
 		move_tell(move);
-		moves_settled(note->moves); /* which may free it */
+		moves_settled(note->moves); /* may free the move */
 	}
 	free(note);
 }
@@ -100,7 +100,7 @@ static void on_settled(struct move *move, struct json_object *result, const stru
 	move_settle_later(move->moves);
 }
 
-/* The source's end is as good as its word. */
+/* The final record of the source counts as its `settle'. */
 static void on_end(struct move *move, struct json_object *result, const struct err *err)
 {
 	const char *name = json_get_str(result, "verdict");
@@ -145,7 +145,7 @@ static void on_due(void *data)
 	move_settle_later(moves);
 }
 
-/* With all questions under way, an answer calls this again. */
+/* While AT_ONCE_MAX questions are under way no timer is set: an answer calls this again. */
 void move_settle_later(struct moves *moves)
 {
 	uint64_t now = now_ms(moves), next = UINT64_MAX;

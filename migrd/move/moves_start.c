@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How a move away begins: checked at once, then in its turn at the VM's monitor. */
+/* Begins a move away: checks it at once, then again in its turn at the VM's monitor. */
 #include "base/mem.h"
 #include "move/priv.h"
 #include "vm/entry.h"
@@ -16,7 +16,7 @@ struct start {
 
 /* ---- what can be known ----------------------------------------------- */
 
-/* A record of before has no text of its request: then these two decide. */
+/* The record of an older migrd has no text of its request: then VM and peer decide. */
 static bool is_same_request(const struct start *start, const struct move *move)
 {
 	if (strcmp(move->row.vm_name, start->vm) != 0 || strcmp(move->row.peer, start->to) != 0)
@@ -24,7 +24,7 @@ static bool is_same_request(const struct start *start, const struct move *move)
 	return !move->request || !start->request || strcmp(move->request, start->request) == 0;
 }
 
-/* The move that the key has made already; NULL and no ERR: it is a new one. */
+/* The move that the key has made already; NULL and no ERR: the key is new. */
 static struct move *find_key(const struct start *start, struct err *err)
 {
 	struct move *move = start->key[0] ? TAILQ_FIRST(&start->moves->list) : NULL;
@@ -120,7 +120,7 @@ static void answer(struct start *start, struct move *move, const struct err *err
 	free(start);
 }
 
-/* The world may have changed while it waited. */
+/* Checks again: the VM or the moves may have changed while the request waited. */
 static void on_entered(void *data, struct vm_entry *entry, const struct err *refused)
 {
 	struct start *start = data;

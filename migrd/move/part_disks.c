@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Before a move: who else works on the guest's disks?  A block job or an export ends with
- * the source's QEMU, and QEMU gives a transfer up at its end, without a reason, while a
- * job holds an image (block.c, bdrv_inactivate_all). */
+/* Looks before a move for block jobs and exports on the guest's disks.  They end with the
+ * source's QEMU, and while a job holds an image, QEMU gives a transfer up at its end, without
+ * a reason (block.c, bdrv_inactivate_all). */
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "move/priv.h"
@@ -9,7 +9,7 @@
 #include "qmp/block.h"
 
 #define LOOK_AGAIN_MS 500
-/* A backup of a large disk has its time; a job that never ends by itself (a mirror) has not. */
+/* Long enough for a backup of a large disk; needed for a job that never ends (a mirror). */
 #define WAIT_MAX_MS   600000
 #define CANCEL_MAX_MS 30000
 #define NAMED_MAX     3
@@ -88,7 +88,7 @@ static void wait_for_end(struct move *move, struct json_object *reply)
 		move_note(move, "block-job", "the move waits for the end of %s", users);
 	move->facts.waits_for_jobs = true;
 	move_set_reason(move, "waiting for the end of %.200s on the guest's disks", users);
-	loop_timer_start(move->retry, LOOK_AGAIN_MS); /* its end is a step too */
+	loop_timer_start(move->retry, LOOK_AGAIN_MS); /* then step() looks again */
 }
 
 static void take_users(struct move *move, struct json_object *reply)

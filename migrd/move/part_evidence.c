@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Do both hosts have the same things?  The source's part: to say what its guest uses, and
- * to tidy up behind that.  And what the destination can only see when its QEMU is there. */
+/* Makes sure that both hosts have the same things (preflight/).  On the source: gathers what
+ * its guest uses, and removes the token files afterwards.  On the destination: checks what can
+ * only be seen when its QEMU is there. */
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +23,7 @@ struct gather {
 	struct moves *moves;
 	char id[ID_UUID_SIZE];
 	struct needs *needs;
-	struct evidence *evidence; /* NULL: this one tidies up */
+	struct evidence *evidence; /* NULL: this work only tidies up */
 };
 
 static void gather_free(struct gather *gather)
@@ -67,7 +68,7 @@ static void gather_done(struct work *work)
 		if (gather->moves->is_closing)
 			gather_free(gather);
 		else
-			submit_clean(gather->moves, gather); /* it was given up meanwhile */
+			submit_clean(gather->moves, gather); /* the move was given up meanwhile */
 		return;
 	}
 	free(move->evidence);
@@ -121,7 +122,7 @@ static void judge_cpu(struct move *move);
 
 /* ---- the features of the guest's CPU ------------------------------------------------ */
 
-/* On both sides: words of the first CPU into EVIDENCE's, then on. */
+/* Both sides: the evidence has the feature words of the first CPU, if QEMU tells them. */
 static void words_are_known(struct move *move)
 {
 	if (move->side == MOVE_SRC)
@@ -130,7 +131,7 @@ static void words_are_known(struct move *move)
 		judge_cpu(move);
 }
 
-/* Only x86 has the property: a guest of another kind is compared by its model's name,
+/* Only x86 CPUs have the property: another guest's CPU is compared by the name of its model,
  * which is in the definition. */
 static void on_words(struct move *move, struct json_object *result, const struct err *err)
 {
@@ -172,7 +173,7 @@ static void gather(struct move *move)
 	ask_words(move);
 }
 
-/* The storage has the time that a move may take to get ready. */
+/* The storage must answer within the time that a move may take to get ready. */
 static void give_up_if_late(struct move *move)
 {
 	if (move->begin.gathering_since_ms &&
@@ -185,7 +186,7 @@ static void give_up_if_late(struct move *move)
 
 /* ---- the destination's QEMU ------------------------------------------------------------ */
 
-/* Does the process have open what was compared?  A path may have led elsewhere since. */
+/* Checks that QEMU has opened the files that were compared: a path may lead elsewhere since. */
 struct opened {
 	struct work work;
 	struct moves *moves;
@@ -193,7 +194,7 @@ struct opened {
 	pid_t pid;
 	struct needs *needs;
 	struct evidence *here;
-	bool is_seen; /* its descriptors could be read */
+	bool is_seen; /* QEMU's descriptors could be read */
 	bool found[EVIDENCE_FILES_MAX];
 };
 
@@ -251,7 +252,7 @@ static void judge_opened(const struct opened *opened, struct preflight_reasons *
 	}
 }
 
-/* All reasons into the timeline, and one text of them as the move's error. */
+/* Rolls back: the timeline gets all reasons, and the move's error is one text of them. */
 static void refuse(struct move *move, const struct preflight_reasons *reasons)
 {
 	struct err err = { 0 };

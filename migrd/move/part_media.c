@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The destination makes the guest's drives by the definition: it must say what they are
- * now, media and limits. */
+/* Checks that the definition says what the guest's drives are now, media and limits: the
+ * destination makes the drives by it. */
 #include "base/mem.h"
 #include "cmdline/cdrom_seen.h"
 #include "move/priv.h"

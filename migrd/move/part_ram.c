@@ -144,7 +144,7 @@ static void start(struct move *move)
 	move->ram.moved_at_ms = move->machine.entered_ms;
 	if (move->machine.is_resumed) {
 		move_query(move);
-		move_src_apply_options(move); /* they may not have got to QEMU before */
+		move_src_apply_options(move); /* QEMU may not have got them yet */
 	} else {
 		move_stamp(move, MOVE_STAMP_MIGRATE);
 		send_uri(move, "migrate", on_migrate);
@@ -178,7 +178,7 @@ static void qemu_failed(struct move *move)
 		blame = MOVE_BLAME_NONE;
 		err_set(&err, ERR_CANCELLED, "cancelled on request");
 	} else if (link) {
-		blame = MOVE_BLAME_STREAM; /* QEMU's words are of its socket to the stream */
+		blame = MOVE_BLAME_STREAM; /* QEMU's error only tells of its socket to it */
 		err_set(&err, ERR_PEER, "the data connection to host '%s' broke: %s",
 			move->row.peer, link);
 	} else {

@@ -19,7 +19,7 @@ static bool has_part(const struct move *move, const struct move_part *part)
 
 /* ---- getting ready --------------------------------------------------------- */
 
-/* Of PART, in the phase of the cursor. */
+/* The steps of PART in the phase of the cursor. */
 static move_part_step *const *steps_of(const struct move *move, const struct move_part *part)
 {
 	const struct move_part_steps *steps =
@@ -28,7 +28,7 @@ static move_part_step *const *steps_of(const struct move *move, const struct mov
 	return move->side == MOVE_SRC ? steps->src : steps->dst;
 }
 
-/* The next step of this phase; NULL: it is over. */
+/* The next step of this phase; NULL: the phase is over. */
 static move_part_step *next_step(struct move *move)
 {
 	struct move_cursor *cursor = &move->cursor;

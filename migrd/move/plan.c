@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How a move transfers its guest: the plan, and what is done with it. */
+/* The transfer plan of a move: made by the source, read from the offer by the destination. */
 #include "base/mem.h"
 #include "move/priv.h"
 #include "move/src_priv.h"

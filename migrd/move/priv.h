@@ -41,17 +41,17 @@ enum move_state {
 	MOVE_STATE_COUNT
 };
 
-/* Flags of a state: a user may cancel; the VM bears a synchronous job of this kind
- * (enum vm_sync) besides VM_SYNC_QUERY. */
+/* Flags of a state: a user may cancel; the move bears (allows) a synchronous job of this
+ * kind (enum vm_sync) besides VM_SYNC_QUERY, which is always allowed. */
 #define MOVE_CAN_CANCEL  MACHINE_OWN_FLAG(0)
 #define MOVE_BEARS(kind) MACHINE_OWN_FLAG(1 + (kind))
 
 extern const struct machine_state move_src_states[MOVE_STATE_COUNT];
 extern const struct machine_state move_dst_states[MOVE_STATE_COUNT];
-/* move/record.c: by side. */
+/* By enum move_side; in move/record.c. */
 extern const struct machine_type move_types[];
 
-/* Moments of a move in microseconds of the monotonic clock; 0: has not been. */
+/* Moments of a move in microseconds of the monotonic clock; 0: not yet. */
 enum move_stamp {
 	MOVE_STAMP_CREATED,
 	MOVE_STAMP_PREPARED,
@@ -59,13 +59,14 @@ enum move_stamp {
 	MOVE_STAMP_STOPPED,   /* source: its CPUs stopped */
 	MOVE_STAMP_COMPLETED, /* source: QEMU says completed; destination: loaded */
 	MOVE_STAMP_GO,        /* source: go sent; destination: go came */
-	MOVE_STAMP_TAKEN,     /* source: the answer; destination: it is on disk */
-	MOVE_STAMP_RUNNING,   /* destination: cont was answered */
+	MOVE_STAMP_TAKEN,     /* source: go was answered; destination: `taken' is on disk */
+	MOVE_STAMP_RUNNING,   /* destination: cont was answered, or was not wanted */
 	MOVE_STAMP_ENDED,
 	MOVE_STAMP_COUNT
 };
 
-/* Whose words the reason of a failure is, the best last; NONE: nothing can explain it better. */
+/* Who gave the reason of a failure; a later one explains it better than an earlier one.
+ * NONE: nothing explains it better than the present reason. */
 enum move_blame {
 	MOVE_BLAME_NONE,
 	MOVE_BLAME_STREAM,
@@ -74,7 +75,7 @@ enum move_blame {
 	MOVE_BLAME_PEER,
 	MOVE_BLAME_GUEST,
 };
-/* What a destination says that only did what the source told it. */
+/* The reason of a destination that only obeyed the source's drop. */
 #define MOVE_DROPPED "the source dropped the move"
 
 struct move_waiter;
@@ -82,47 +83,48 @@ struct offer_look;
 
 enum move_taps { MOVE_TAPS_UNKNOWN, MOVE_TAPS_ASKED, MOVE_TAPS_GOOD };
 
-/* The step of getting ready that is under way: move/parts.c. */
+/* Position among the steps of getting ready; see move/parts.c. */
 struct move_cursor {
 	bool is_preparing; /* the checks are over */
-	size_t part, step; /* the next one */
+	size_t part, step; /* the next step to run */
 };
 
 /* Source: what the steps of begin need to remember. */
 struct move_begin {
 	struct json_object *images;  /* names of the block nodes to activate, or NULL */
-	size_t image;                /* the next of them */
-	uint64_t gathering_since_ms; /* 0: it is not */
+	size_t image;                /* index of the next of them */
+	uint64_t gathering_since_ms; /* 0: no evidence is being gathered */
 };
 
-/* Destination: a guest that was offered and is not ours (move/dst.c, move/dst_offer.c). */
+/* Destination: a guest that was offered and is not ours (move/dst.c, move/dst_offer.c).
+ * Times are on the loop's clock. */
 struct move_offered {
-	uint64_t progress, progress_at_ms; /* of the source */
-	uint64_t silent_since_ms;          /* the first question without an answer */
-	uint64_t drop_at_ms;               /* likewise of drop */
-	uint64_t go_at_ms;                 /* when go came, on the loop's clock */
-	enum move_taps taps;               /* looked at before it takes the guest */
-	struct preflight *compared;        /* what was found; may be NULL */
-	char port_key[STREAM_PROOF_SIZE];  /* of the data port's callers */
-	struct stream_attempts attempts;   /* at the data port */
+	uint64_t progress, progress_at_ms; /* of the transfer; idle since PROGRESS_AT_MS */
+	uint64_t silent_since_ms;          /* first question without an answer; 0: answered */
+	uint64_t drop_at_ms;               /* when drop came */
+	uint64_t go_at_ms;                 /* when go came */
+	enum move_taps taps;               /* checked before the guest is taken */
+	struct preflight *compared;        /* what the preflight found; may be NULL */
+	char port_key[STREAM_PROOF_SIZE];  /* callers of the data port prove that they have it */
+	struct stream_attempts attempts;   /* used up by callers of the data port */
 };
 
-/* QEMU's migration, as it tells (move/ask.c). */
+/* QEMU's migration, as QEMU reports it (move/ram_state.c). */
 struct move_ram {
 	enum qmp_mig_state state;
 	struct qmp_mig_info info;          /* of the last query-migrate */
 	uint64_t pass;                     /* over the guest's memory; 1 is the first */
 	unsigned percent;                  /* never goes back */
-	uint64_t moved_bytes, moved_at_ms; /* when transferred last grew */
+	uint64_t moved_bytes, moved_at_ms; /* sent; a stall counts from MOVED_AT_MS */
 };
 
-/* Once it has ended: the other side is told (move/moves_settle.c). */
+/* An ended move: the two sides tell each other of the end (move/moves_settle.c). */
 struct move_settle {
 	TAILQ_ENTRY(move) link;
 	bool is_listed;  /* among moves->unsettled */
 	bool is_counted; /* in moves->settled_count */
-	bool is_done;    /* on disk */
-	bool is_writing;
+	bool is_done;    /* the other side has noted the end; this is on disk */
+	bool is_writing; /* IS_DONE is on its way to the disk */
 	bool asked;
 	uint32_t retry_ms;
 	uint64_t at_ms; /* the next question, on the loop's clock */
@@ -138,14 +140,14 @@ struct move {
 	struct store_move row;
 	char reason[ERR_MSG_SIZE];
 	struct err error;
-	enum move_blame blame; /* source: of the error */
+	enum move_blame blame; /* source: who gave ERROR */
 	struct vm_job job;
 	bool holds_vm;
 	struct move_waiter *waiters;
-	struct loop_timer *tick;  /* progress, backstop of the events */
-	struct loop_timer *retry; /* of the request to the peer */
+	struct loop_timer *tick;  /* wakes the state, for time limits and lost events */
+	struct loop_timer *retry; /* repeats a question to the peer, or a step of begin */
 	uint32_t retry_ms;
-	uint32_t patience_ms; /* of the last question to the peer in this state */
+	uint32_t patience_ms; /* deadline of the last question to the peer in this state */
 
 	/* durable, in the detail of the row */
 	struct move_options options;
@@ -153,29 +155,29 @@ struct move {
 	enum verdict verdict; /* the destination's; never changed once it was told */
 	char *request;        /* source: what the user asked, to compare a repeated key */
 	uint64_t stamps[MOVE_STAMP_COUNT];
-	struct json_object *peer_times; /* source: the destination's part, as it told */
-	struct transfer_plan *plan;     /* NULL: not made yet, or by a migrd of before */
+	struct json_object *peer_times; /* source: how long the destination's steps took */
+	struct transfer_plan *plan;     /* NULL: not made yet, or an older migrd's record */
 
 	struct move_facts facts; /* one line each: move/facts.h */
-	/* What is more than a word or a number, by part. */
+	/* Knowledge that is more than a word or a number, by purpose. */
 	struct move_cursor cursor;
 	struct move_begin begin;   /* source */
 	struct move_offered offer; /* destination */
 	struct move_ram ram;
 	struct move_settle settle;
 	struct stream *stream;
-	const char *stream_told;     /* its state, as in the timeline */
+	const char *stream_told;     /* the stream's state that the timeline has last */
 	enum verdict source_verdict; /* destination: what the source said at its end */
 	uint64_t probed_ms;          /* transfer: when a record was last written as a trial */
-	struct err store_error;      /* of the last record, while the disk refuses */
+	struct err store_error;      /* why the last record was not written; unset: it was */
 	char data_address[STREAM_ADDRESS_SIZE];
 	char token[ID_TOKEN_SIZE];
-	/* Source: what it says of its things, until they were compared; destination: what its
-	 * QEMU is found to have.  May be NULL. */
+	/* Source: what it tells the destination of the guest's files, NICs and CPU;
+	 * destination: the CPU features of its own QEMU.  May be NULL. */
 	struct evidence *evidence;
 
 	struct {
-		char *text; /* NULL: to be made */
+		char *text; /* NULL: not made yet */
 		size_t len;
 	} texts[MOVE_TEXT_COUNT]; /* see move/text.c */
 };
@@ -186,12 +188,12 @@ struct moves {
 	struct moves_env env;
 	struct move_list list;      /* all, newest first */
 	struct move_list active;    /* those that have not become history, newest first */
-	struct move_list unsettled; /* those that have ended, and the other side does not know */
-	size_t settled_count;       /* those of which it does */
+	struct move_list unsettled; /* ended, and the other side has not noted it */
+	size_t settled_count;       /* ended, and the other side has noted it */
 	struct machines machines;   /* find a move by its id */
 	struct worker *worker;      /* looks at storage */
-	struct fair_worker *looker; /* the same for peers that offer */
-	struct noise *noise;        /* offers that are refused */
+	struct fair_worker *looker; /* looks at storage for the offers of peers */
+	struct noise *noise;        /* limits the log of refused offers */
 	struct offer_look *looks;   /* offers that are not moves yet: move/moves_offer.c */
 	bool is_closing;
 	struct loop_timer *settle_timer; /* see move/moves_settle.c */
@@ -208,49 +210,50 @@ static inline const struct move *const_move_of(const struct machine *machine)
 	return CONTAINER_OF((uintptr_t)machine, const struct move, machine);
 }
 
-/* The synchronous jobs that the VM bears in STATE: bits of enum vm_sync. */
+/* The synchronous jobs that the move bears in STATE: bits of enum vm_sync. */
 uint32_t move_sync_jobs(const struct move *move, enum move_state state);
 
 /* ---- life ------------------------------------------------------------ */
 
-/* The newest of MOVES from here on; the id must be free. */
+/* Adds a move, as the newest of MOVES; ID must be free. */
 struct move *move_new(struct moves *moves, enum move_side side, const char *id);
 void move_free(struct move *move);
-/* Gives back what only a running move needs. */
+/* Frees what only a running move needs. */
 void move_become_history(struct move *move);
-/* The lists of moves: move_new() and move_free() alone put it there and take it away. */
+/* Put a move on the lists and take it off; only for move_new() and move_free(). */
 void moves_insert(struct moves *moves, struct move *move);
 void moves_remove(struct moves *moves, struct move *move);
-/* It has ended: it is no more among the active. */
+/* Takes a move that has ended off the active list. */
 void moves_retire(struct moves *moves, struct move *move);
-/* It has ended, or was settled: it is counted among those of its kind. */
+/* Lists an ended move as unsettled, or counts it as settled; once it has ended, and again
+ * when it was settled. */
 void moves_file(struct moves *moves, struct move *move);
-/* A move has ended or was settled: old history goes, and the store may tidy up.  May
- * free any settled move. */
+/* To be called when a move has ended or was settled: frees old history, and lets the store
+ * tidy up.  May free any settled move. */
 void moves_settled(struct moves *moves);
 /* Binds the VM's async slot to the move. */
 bool move_hold_vm(struct move *move, struct vm *vm, struct err *err);
 void move_release_vm(struct move *move);
 struct vm *move_vm(const struct move *move);     /* NULL: gone */
-/* Of its VM, as vm_def_of(); NULL also when the VM is gone. */
+/* The definition of the move's VM, as vm_def_of(); NULL also when the VM is gone. */
 const struct vm_def *move_definition(const struct move *move);
 struct qemu *move_qemu(const struct move *move); /* NULL: none, or it has ended */
 bool move_is_gone(const struct move *move);      /* the guest's QEMU has ended */
 
 /* ---- from state to state --------------------------------------------- */
 
-/* The words of an error of the peer's, for a text that has named the host. */
+/* The text of a peer's error ERR without the host's name, for a text that has named it. */
 const char *move_peer_words(const struct move *move, const struct err *err);
-/* The peer has not answered: says so, in words that fit the state. */
+/* Sets the reason: the peer has not answered, in words that fit the state. */
 void move_is_waiting(struct move *move, const struct err *why);
-/* The destination has no record of the move, and says WHY.  Before any go that is as
- * good as a refusal; after one the guest may run there, so that the source waits in
- * stuck, and asks on. */
+/* The other host has no record of the move, and the guest may run there; WHY is its answer.
+ * Goes to stuck, where the questions go on.  Not for a source that has sent no go: for it
+ * the missing record is as good as a refusal. */
 void move_is_unheard(struct move *move, const char *why);
-/* To the state that says: a person may have to decide. The reason names what is
- * known and the commands that would end it. */
+/* Goes to stuck: a person may have to decide.  The reason names what is known and the
+ * commands that would end the move. */
 void move_become_stuck(struct move *move);
-/* To rollback, with the reason (kept if one is set already). */
+/* Goes to rollback with the error WHY, unless the move has an error already. */
 void move_roll_back(struct move *move, const struct err *why);
 /* The same, with a reason in plain words. */
 void move_give_up(struct move *move, enum err_code code, const char *text);
@@ -259,7 +262,7 @@ void move_note(struct move *move, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void move_stamp(struct move *move, enum move_stamp stamp);
 void move_set_reason(struct move *move, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Tells those who wait, and the API. */
+/* Calls the waiters of move_when() whose moment has come, and tells the API. */
 void move_tell(struct move *move);
 
 /* ---- questions ------------------------------------------------------- */
@@ -273,7 +276,7 @@ void move_qmp(struct move *move, const char *command, struct json_object *args,
 /* "POST /peer/v1/moves/<id>/VERB"; GET without a verb if VERB is NULL. */
 void move_ask_peer(struct move *move, const char *verb, struct json_object *body,
 		   uint32_t deadline_ms, move_answer_fn *fn);
-/* What go, drop and settle have in common; the caller's. */
+/* The fields that go, drop and settle share; the caller owns the object. */
 struct json_object *move_claim_json(const struct move *move);
 /* ---- the transfer plan, see move/plan.c ------------------------------------ */
 
@@ -281,70 +284,70 @@ static inline void free_planp(struct transfer_plan **plan)
 {
 	free(*plan);
 }
-/* Source, in begin: makes it of what both QEMUs offer; move_parts_next(), or the move is
- * rolled back. */
+/* Source, in begin: makes the plan of what both QEMUs offer, then calls move_parts_next() or
+ * rolls the move back. */
 void move_plan_make(struct move *move);
-/* Destination: that of an offer (NULL: what every migrd did before there were plans); the
- * caller's. INVALID: it is none. */
+/* Destination: decodes the plan of an offer (OBJ NULL: makes the one that every migrd followed
+ * before there were plans); the caller owns it.  NULL and INVALID: OBJ is no plan. */
 struct transfer_plan *move_plan_decode(struct json_object *obj, struct err *err);
 
 /* ---- QEMU's migration: move/ram_state.c ------------------------------------- */
 
 /* query-migrate; the answer is noted in move->ram. */
 void move_query(struct move *move);
-/* Of move_part_ram. */
+/* Functions of move_part_ram. */
 bool move_ram_event(struct move *move, const struct qmp_event *event);
 enum move_part_progress move_ram_progress(const struct move *move);
 void move_ram_step(struct move *move);
-/* QEMU decides the race between a cancel and its own end. */
+/* Sends migrate_cancel, once; QEMU decides the race between it and the end of the transfer. */
 void move_ram_cancel(struct move *move);
 
 /* ---- the stream ------------------------------------------------------ */
 
 char *move_dir(const struct move *move);
-/* Where QEMU finds a channel of the stream; the caller's. */
+/* The URI by which QEMU finds a channel of the stream; the caller owns it. */
 char *move_channel_uri(const struct move *move, const char *channel);
 bool move_start_stream(struct move *move, struct err *err);
 void move_attach_stream(struct move *move);
 /* Why the data connection is broken; NULL: it is not.  Valid until the next turn of the loop. */
 const char *move_stream_fault(const struct move *move);
-/* Ends it and removes the move's directory. */
+/* Ends the stream and removes the move's directory. */
 void move_end_stream(struct move *move);
 
 /* ---- the lease on a transfer, see move/lease.c ------------------------- */
 
-/* Without a question.  At the start of a transfer, for the peer has just answered;
- * and after a restart: a QEMU that waits in its last pass answers no monitor, so
- * that the state of the guest is not known before the data has flowed. */
+/* Starts a lease without asking the peer: at the start of a transfer, as the peer has just
+ * answered; and after a restart, as a QEMU that waits in its last pass answers no monitor
+ * command, so the state of the guest is not known before the data has flowed. */
 void move_lease_begin(struct move *move);
-/* Asks the peer whether it is there; each answer lets the data flow on. */
+/* Asks the peer whether it is there and can write its records; a yes renews the lease. */
 void move_lease_renew(struct move *move);
-/* In transfer, from time to time: can this host write what it will have to? */
+/* In transfer, from time to time: writes the record, to see that the disk still takes it. */
 void move_probe_store(struct move *move);
-/* The guest stands still: from here every byte helps. */
+/* The guest stands still: lifts the lease and the bandwidth limit, to keep its pause short. */
 void move_lease_end(struct move *move);
 
 /* ---- after the end, see move/moves_settle.c --------------------------------- */
 
-/* The move has ended: from now on the other side is told. */
+/* The move has ended: starts to settle it with the other side. */
 void move_settle_begin(struct move *move);
-/* The same of one of many; move_settle_later() has to follow. */
+/* The same for one of many moves: does not set the timer, so move_settle_later() must follow. */
 void move_settle_is_due(struct move *move);
-/* Puts it on disk that the other side needs the record no more. */
+/* Records on disk that the other side does not need the record any more. */
 void move_note_settled(struct move *move);
-/* The other side's verdict does not contradict that of this one. */
+/* The other side's verdict THEIRS does not contradict ours. */
 bool move_agrees(const struct move *move, enum verdict theirs);
 /* Sets the timer to the next question that is due. */
 void move_settle_later(struct moves *moves);
 
 /* ---- offers: move/moves_offer.c, move/part_evidence.c --------------------------------- */
 
-/* Each reason into the timeline and the log. */
+/* Writes each reason into the timeline and the log. */
 void move_note_reasons(struct move *move, const struct preflight_reasons *reasons);
 bool move_offer_decode(const struct move_offer *offer, struct vm_def *ret, struct err *err);
-/* May SOURCE leave a new record here?  It must be a peer, and have settled what it left. */
+/* SOURCE may leave a new record here: it is a peer, and has few unsettled records here. */
 bool moves_may_add(const struct moves *moves, const char *source, struct err *err);
-/* Nobody will be answered any more. */
+/* Forgets who waits for an answer to an offer; FN of moves_offer() is not called any more. */
 void moves_offers_clear(struct moves *moves);
 
 /* ---- the sides ------------------------------------------------------- */
@@ -353,7 +356,7 @@ void move_src_event(void *move, const struct qmp_event *event);
 void move_dst_event(void *move, const struct qmp_event *event);
 void move_qemu_exited(void *move);
 
-/* What is shown of the move has changed. */
+/* To be called when what is shown of the move has changed: drops the texts of move_text(). */
 void move_forget_texts(struct move *move);
 
 void move_detail_encode(struct move *move);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How far QEMU's migration is: by its events, and by query-migrate. */
+/* How far QEMU's migration is, by its events and by query-migrate. */
 #include <string.h>
 
 #include "base/json.h"
@@ -10,9 +10,9 @@
 #include "move/src_priv.h"
 
 #define QUERY_DEADLINE_MS 5000
-/* No byte for so long in transfer: the move is given up. */
+/* In transfer, a move that sends no byte for this time is given up. */
 #define STALL_MS 60000
-/* At most between QEMU and the network: two sockets and the stream. */
+/* The most that is buffered between QEMU and the network: in two sockets and the stream. */
 #define BUFFERED_BYTES UINT64_C(1000000)
 
 /* ---- query-migrate --------------------------------------------------------- */
@@ -33,9 +33,9 @@ static void note_progress(struct move *move)
 	}
 }
 
-/* A QEMU that once took a guest in says `completed' of that until it sends one
- * itself (fill_destination_migration_info in QEMU's migration/migration.c); only
- * a source that is done has an account of its RAM. */
+/* A QEMU that once took a guest in reports that migration as `completed' until it
+ * sends a guest itself (fill_destination_migration_info in QEMU's
+ * migration/migration.c); only a source that is done reports figures of its RAM. */
 static enum qmp_mig_state own_state(const struct move *move)
 {
 	bool is_old = move->side == MOVE_SRC && move->ram.info.state == QMP_MIG_COMPLETED &&
@@ -80,7 +80,7 @@ static void note_state(struct move *move, const struct qmp_event *event)
 	move_note(move, "MIGRATION", "%s at %lld us", status ? status : "?",
 		  (long long)event->time_us);
 	if (move->side == MOVE_SRC && status && strcmp(status, "failed") == 0)
-		move_query(move); /* the state comes with QEMU's reason */
+		move_query(move); /* the answer has the state and QEMU's reason */
 	else
 		move->ram.state = qmp_mig_state_from_name(status ? status : "");
 	if (move->ram.state == QMP_MIG_COMPLETED)
@@ -130,7 +130,8 @@ enum move_part_progress move_ram_progress(const struct move *move)
 	return MOVE_PART_FLOWS;
 }
 
-/* By a low limit the stream may have enough to do for long with what QEMU gave it at once. */
+/* With a low bandwidth limit the stream may be busy for long with what QEMU gave it at once,
+ * so the time for that is added. */
 static bool is_stalled(const struct move *move)
 {
 	uint64_t rate = move->options.bandwidth_bytes_per_s;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Why a move ended, whatever arrives first: one place that ranks the candidates.
+/* Ranks the reasons why a move ended, whichever arrives first.
  *
- * When a guest ends, or its destination cannot load it, the stream breaks too, and its words
- * often come first.  A better one takes the place of a worse, for as long as the move rolls
+ * When a guest ends, or its destination cannot load it, the stream breaks too, and its error
+ * often comes first.  A better reason replaces a worse one for as long as the move rolls
  * back: the guest ended > the destination's own words > QEMU's > the stream's. */
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #include "move/priv.h"
 #include "move/src_priv.h"
 
-/* Errors of peer/ begin so, and the texts here name the host themselves. */
+/* Errors of peer/ begin with the host's name; the texts here name the host themselves. */
 const char *move_peer_words(const struct move *move, const struct err *err)
 {
 	static const char *const seams[] = { ": ", " at " };
@@ -30,7 +30,7 @@ void move_src_blame(struct move *move, enum move_blame blame, const struct err *
 	if (err_is_set(&move->error) && blame <= move->blame)
 		return;
 	if (move->error.code == ERR_CANCELLED || (err_is_set(&move->error) && !move->blame))
-		return; /* a person's, or one that nothing explains better */
+		return; /* a user cancelled, or nothing explains it better */
 	move->error = *why;
 	move->blame = blame;
 }
@@ -39,7 +39,7 @@ void move_src_blame_peer(struct move *move, const char *reason)
 {
 	struct err err;
 
-	/* What it says of our own drop explains nothing. */
+	/* A destination that only obeyed our drop explains nothing. */
 	if (!reason[0] || strcmp(reason, MOVE_DROPPED) == 0 || move_is_gone(move))
 		return;
 	err_set(&err, ERR_QEMU, "host '%s' %s: %s", move->row.peer,

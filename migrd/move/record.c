@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a move's machine puts on disk, and what belongs to every state. */
+/* What a move's machine puts on disk, and what is done in every change of state. */
 #include <stdarg.h>
 
 #include "base/clock.h"
@@ -28,7 +28,7 @@ static void fill(struct machine *machine, unsigned to)
 	struct store_move *row = &move->row;
 
 	move->reason[0] = '\0';
-	/* Until it is on disk, only what both states bear. */
+	/* Until the record is on disk, only the jobs that both states bear. */
 	move->job.allowed &= move_sync_jobs(move, to);
 	snprintf(row->state, sizeof(row->state), "%s", machine->type->states[to].name);
 	snprintf(row->verdict, sizeof(row->verdict), "%s",
@@ -69,7 +69,7 @@ static void log_state(const struct move *move, unsigned from, const char *why)
 		   move->row.state, has_failed ? move->error.msg : why);
 }
 
-/* With the VM's row goes the VM. */
+/* If the change deletes the VM's row, the VM goes from memory too. */
 static void forget_deleted(struct move *move, const struct store_change *change)
 {
 	struct vm *vm;
@@ -125,7 +125,7 @@ static void entered(struct machine *machine)
 	}
 	move_tell(move);
 	if (is_final)
-		moves_settled(move->moves); /* which may free it */
+		moves_settled(move->moves); /* may free the move */
 }
 
 static void refused(struct machine *machine, const struct err *err)
@@ -172,7 +172,7 @@ void move_note(struct move *move, const char *event, const char *fmt, ...)
 	va_list ap;
 
 	if (move_is_final(move))
-		return; /* its timeline takes none */
+		return; /* the timeline of an ended move takes no more */
 	va_start(ap, fmt);
 	err_vtext(detail, fmt, ap);
 	va_end(ap);

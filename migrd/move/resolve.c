@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What two hosts cannot know, a person or a fencing agent may decide. */
+/* A person or a fencing agent decides what two hosts cannot know. */
 #include "base/log.h"
 #include "move/dst.h"
 #include "move/priv.h"
@@ -15,8 +15,8 @@ static const char *loser(const struct move *move, enum move_keep keep)
 	return keep == MOVE_KEEP_SOURCE ? move_destination(move) : move_source(move);
 }
 
-/* The source may be decided for while it waits for an answer in vain; the
- * destination while it holds a complete guest. */
+/* A decision is possible for a source that waits in vain for an answer, and for a
+ * destination that holds a complete guest. */
 static bool is_open(const struct move *move)
 {
 	if (move->verdict != VERDICT_NONE && move->error.code != ERR_CONFLICT)
@@ -29,13 +29,13 @@ static bool is_open(const struct move *move)
 	       (move->machine.state == MOVE_STATE_HANDOVER && move->facts.saw_completed);
 }
 
-/* Ended here, and the other side has never noted that: it is kept for it. */
+/* The move has ended here, and the other side has not noted that; so the record is kept. */
 static bool is_unsettled(const struct move *move)
 {
 	return move_is_final(move) && !move->settle.is_done && !move->settle.is_writing;
 }
 
-/* Nobody will ask for the verdict any more; it stays what it is. */
+/* This decision only says that nobody will ask for the verdict any more; the verdict stays. */
 static bool check_unsettled(const struct move *move, const struct move_resolution *resolution,
 			    struct err *err)
 {

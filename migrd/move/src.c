@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The source's side of a move, as far as the guest runs: begin, prepare, transfer. */
+/* The source's side of a move while the guest runs: begin, prepare, transfer. */
 #include "move/src.h"
 
 #include "base/fault.h"
@@ -13,8 +13,8 @@
 
 #define RETRY_FIRST_MS 50
 #define RETRY_MAX_MS   1000
-/* A lost question costs the guest its patience: a round trip and two records take
- * milliseconds.  A host that is slow is asked ever less often. */
+/* How long a question waits for its answer.  A lost one can keep the guest waiting that long,
+ * while a round trip and two records take milliseconds.  A slow host gets longer each time. */
 #define PATIENCE_FIRST_MS 1000
 #define PATIENCE_MAX_MS   5000
 
@@ -26,7 +26,7 @@ bool move_src_roll_back_if_asked(struct move *move)
 	return true;
 }
 
-/* What broke may have broken because the guest ended. */
+/* Puts the reason of the guest's end before ERR: the end may have caused ERR. */
 static void explain_by_guest(const struct move *move, struct err *err)
 {
 	const struct vm *vm = move_vm(move);
@@ -93,7 +93,7 @@ void move_src_step_begin(struct machine *machine)
 
 /* ---- prepare: the destination gets ready ------------------------------ */
 
-/* Each of the reasons that the destination gives, whole. */
+/* Writes each reason that the destination gives, in full. */
 static void note_reasons(struct move *move, struct json_object *problem)
 {
 	struct json_object *reasons = problem ? json_object_object_get(problem, "reasons") : NULL;
@@ -108,7 +108,7 @@ static void note_reasons(struct move *move, struct json_object *problem)
 	}
 }
 
-/* An older destination knows nothing of the evidence, and takes any file for the same. */
+/* An older destination ignores the evidence, and takes any file for the same. */
 static bool was_compared(const struct move *move, const struct peer_prepare_reply *reply,
 			 struct err *err)
 {
@@ -122,8 +122,8 @@ static bool was_compared(const struct move *move, const struct peer_prepare_repl
 		       move->row.peer);
 }
 
-/* The offer or its answer was lost, or QEMU starts slowly there; or a former move of the
- * guest is still cleared up there. */
+/* True if the offer or its answer was lost, if QEMU starts slowly there, or if a former move
+ * of the guest is still being cleared up there. */
 static bool is_to_be_repeated(struct json_object *result, const struct err *err)
 {
 	return err && ((err->code == ERR_TIMEOUT && !result) || err->code == ERR_BUSY);
@@ -142,7 +142,7 @@ static void on_offer_answered(struct move *move, struct json_object *result, con
 	if (err) {
 		note_reasons(move, result);
 		err_set(&bad,
-			err->code == ERR_CANCELLED ? ERR_PEER : err->code, /* there, not here */
+			err->code == ERR_CANCELLED ? ERR_PEER : err->code, /* cancelled there */
 			"host '%s' cannot take the guest: %s", move->row.peer,
 			move_peer_words(move, err));
 		move_roll_back(move, &bad);
@@ -167,8 +167,8 @@ static void on_offer_answered(struct move *move, struct json_object *result, con
 		loop_timer_start(move->tick, TICK_MS);
 }
 
-/* It may refuse while our stream is still trying to reach it, and then nobody is there
- * to take that; its own words come with the answer to drop. */
+/* The destination may refuse while our stream still tries to reach it; then it is not there
+ * any more to accept the stream.  Its own reason comes with the answer to drop. */
 static void on_prepare_fate(struct move *move, struct json_object *result, const struct err *err)
 {
 	const char *verdict = err ? NULL : json_get_str(result, "verdict");
@@ -247,7 +247,7 @@ void move_src_step_prepare(struct machine *machine)
 
 /* ---- transfer: QEMU sends, we watch ------------------------------------ */
 
-/* Before the move, or while nobody listened. */
+/* The guest stopped by itself before the move, or while no migrd listened. */
 static bool has_stopped_itself(const struct move *move)
 {
 	const struct qemu *qemu = move_qemu(move);
@@ -265,7 +265,7 @@ void move_src_enter_transfer(struct machine *machine)
 	move->facts.guest_stopped = has_stopped_itself(move);
 	if (move->machine.is_resumed) {
 		peer_warm(move->moves->env.peers, move->row.peer);
-		move->facts.guest_in_doubt = true; /* its events were lost */
+		move->facts.guest_in_doubt = true; /* the guest's events were lost */
 	} else {
 		move_lease_begin(move);
 	}
@@ -285,7 +285,7 @@ void move_src_step_transfer(struct machine *machine)
 		return;
 	}
 	if (progress >= MOVE_PART_LAST) {
-		move->error = (struct err){ 0 }; /* of a stall that has ended */
+		move->error = (struct err){ 0 }; /* it was of a stall that has ended */
 		machine_go_to(&move->machine,
 			      &(struct machine_change){ .to = MOVE_STATE_HANDOVER });
 		return;
@@ -320,7 +320,7 @@ void move_src_event(void *data, const struct qmp_event *event)
 		move_lease_end(move);
 	} else if (strcmp(event->name, "RESUME") == 0) {
 		move_note(move, "RESUME", "at %lld us", (long long)event->time_us);
-		move->facts.guest_in_doubt = true; /* it may come after `completed' */
+		move->facts.guest_in_doubt = true; /* RESUME may come after `completed' */
 		move->facts.guest_stopped = false;
 	} else {
 		move_note(move, event->name, "at %lld us", (long long)event->time_us);

@@ -6,9 +6,9 @@
 #include "vm/entry.h"
 #include "wire/peer_msg.h"
 
-/* While a user's action is with QEMU at the last moment. */
+/* How often we look at a guest that a user's action may still resume at the last moment. */
 #define BUSY_TICK_MS 20
-/* A host that has no record of the move may find one only by a person's hand. */
+/* How often a host without a record of the move is asked: only a person can bring it back. */
 #define UNHEARD_RETRY_MS 5000
 
 /* ---- handover ---------------------------------------------------------- */
@@ -24,7 +24,7 @@ void move_src_enter_handover(struct machine *machine)
 	peer_warm(move->moves->env.peers, move->row.peer);
 	move->facts.run = (!vm || vm_intent(vm) == VM_INTENT_STARTED) && !move->facts.guest_stopped;
 	if (move->machine.is_resumed)
-		move->facts.guest_in_doubt = true; /* its events were lost */
+		move->facts.guest_in_doubt = true; /* the guest's events were lost */
 	loop_timer_start(move->tick, TICK_MS);
 	if (move->machine.is_resumed)
 		move_query(move);
@@ -77,7 +77,7 @@ static void note_completed(struct move *move)
 	move->facts.saw_completed = true;
 	move_stamp(move, MOVE_STAMP_COMPLETED);
 	send_go(move);
-	machine_save(&move->machine); /* beside the question, not before it */
+	machine_save(&move->machine); /* in parallel to go, not before it */
 }
 
 static void on_guest_seen(struct move *move, struct json_object *result, const struct err *err)
@@ -94,8 +94,8 @@ static void on_guest_seen(struct move *move, struct json_object *result, const s
 	machine_step(&move->machine);
 }
 
-/* A resume that was with QEMU when it completed may run the guest here: then
- * what the destination has is stale. */
+/* A resume that QEMU got just before it completed may run the guest here: then
+ * the destination's copy is stale. */
 static bool guest_stands(struct move *move)
 {
 	const struct vm *vm = move_vm(move);
@@ -140,7 +140,8 @@ static void yank_if_late(struct move *move)
 	vm_job_command_oob(vm, &move->job, "yank", args, COMMAND_DEADLINE_MS, NULL, NULL);
 }
 
-/* The guest has stood still for so long that somebody should know. */
+/* The guest stands still without an answer for longer than stuck_after_ms: a person should
+ * know. */
 static bool is_silent(const struct move *move)
 {
 	return move->machine.state == MOVE_STATE_HANDOVER && move->retry_ms &&
@@ -167,7 +168,7 @@ void move_src_step_handover(struct machine *machine)
 	} else if (progress == MOVE_PART_BROKEN) {
 		move_parts_give_up(move);
 	} else if (move_is_gone(move)) {
-		/* What was seen before a restart and not yet on disk is not known. */
+		/* Before a restart, go may have been sent without a record of it on disk. */
 		move->facts.go_in_doubt = move->facts.go_in_doubt || move->machine.is_resumed;
 		move_src_roll_back_if_gone(move);
 	} else {
@@ -177,7 +178,8 @@ void move_src_step_handover(struct machine *machine)
 	}
 }
 
-/* Two claims, which only a wrong word of an operator can make: not ours to end. */
+/* Both hosts claim the guest.  Only a wrong decision of an operator can cause that, and only
+ * an operator may end it. */
 static bool is_conflict(const struct move *move)
 {
 	return move->error.code == ERR_CONFLICT && !move->facts.resolved;
@@ -194,15 +196,15 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 		loop_timer_start(move->retry, UNHEARD_RETRY_MS);
 		move_is_unheard(move, fate.reason);
 	} else if (fate.verdict == VERDICT_NONE) {
-		move_roll_back(move, &move->error); /* it waits: drop decides */
+		move_roll_back(move, &move->error); /* the destination waits: drop decides */
 	} else {
 		move->verdict = (enum verdict)fate.verdict;
 		machine_step(&move->machine);
 	}
 }
 
-/* Its QEMU died here, and whether go was sent is not known: neither go nor drop can be
- * said, so the destination is asked what it has. */
+/* The guest's QEMU died here, and it is not known whether go was sent.  So neither go nor
+ * drop may be sent, and the destination is asked what it has. */
 static bool is_in_doubt(const struct move *move)
 {
 	return move->facts.go_in_doubt && move->verdict == VERDICT_NONE &&
@@ -221,9 +223,9 @@ void move_src_step_stuck(struct machine *machine)
 		move_src_ask(move, NULL, NULL, on_fate);
 }
 
-/* ---- confirm: the guest is there, ours may go --------------------------- */
+/* ---- confirm: the guest is there, our QEMU may end ---------------------- */
 
-/* QEMU's own account of the migration is read before it goes. */
+/* Reads QEMU's own figures of the migration before QEMU ends. */
 void move_src_enter_confirm(struct machine *machine)
 {
 	struct move *move = move_of(machine);

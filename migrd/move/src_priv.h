@@ -8,9 +8,9 @@
 #include "move/priv.h"
 
 #define COMMAND_DEADLINE_MS 10000
-/* Of the export by which images are activated; nobody else's business. */
+/* The export by which we activate images (move/images.c); move/part_disks.c ignores it. */
 #define MOVE_EXPORT_ID "migrd-activate"
-/* What QEMU and the peer do has events and answers; this is for when they fail. */
+/* Fallback poll, for a lost event or answer. */
 #define TICK_MS 500
 
 /* A step of begin: gets images that no `cont' has taken yet (move/images.c). */
@@ -18,19 +18,20 @@ void move_images_activate(struct move *move);
 
 /* ---- all states ----------------------------------------------------------- */
 
-/* True: it is rolling back, nothing may follow. */
+/* Rolls back a move that a user has cancelled; true: it did, and the caller must return. */
 bool move_src_roll_back_if_asked(struct move *move);
-/* The same. */
+/* The same if the guest's QEMU has ended. */
 bool move_src_roll_back_if_gone(struct move *move);
-/* A question to the peer that may be asked any number of times.  It may be lost,
- * or only slow: the first waits one second for its answer, the next ones longer. */
+/* Asks the peer a question that may be repeated any number of times.  The question may be
+ * lost, or the peer only slow: the first one waits one second for its answer, the next ones
+ * longer. */
 void move_src_ask(struct move *move, const char *verb, struct json_object *body,
 		  move_answer_fn *fn);
-/* The next try: soon after a question that had its time, else after a pause that
- * grows too. */
+/* Starts the timer of the next try: soon after a question that waited its full time, else
+ * after a pause that grows with each try. */
 void move_src_ask_again_later(struct move *move, const struct err *why);
-/* Of what broke a move: takes the place of the present reason if it ranks higher, see
- * move/reason.c.  PEER: REASON is what the destination says. */
+/* Make WHY, what the destination says (REASON), or the end of the guest the error of the
+ * move, if it ranks higher than the present one; see move/reason.c. */
 void move_src_blame(struct move *move, enum move_blame blame, const struct err *why);
 void move_src_blame_peer(struct move *move, const char *reason);
 void move_src_blame_guest(struct move *move);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The source when the guest stays: it runs on here, and the destination drops its
+/* The source in a rollback: the guest stays and runs on here, and the destination drops its
  * part. */
 #include "base/log.h"
 #include "move/priv.h"
@@ -9,12 +9,12 @@
 #include "vm/still.h"
 #include "wire/peer_msg.h"
 
-/* So long we ask a peer that does not answer to drop its part: it may never run
- * the guest without our go, and asks us for the move's fate when it is back. */
+/* How long a silent peer is asked to drop its part.  It may never run the guest without
+ * our go, and asks us for the move's fate when it is back. */
 #define DROP_PATIENCE_MS 30000
-/* The same for one that never answered, so that it hardly has anything. */
+/* The same for a peer that never answered, so that it hardly has a part. */
 #define DROP_PATIENCE_UNHEARD_MS 3000
-/* QEMU may refuse to run a guest whose disks the other side has not let go yet. */
+/* How long QEMU may refuse to run the guest because the other side still holds its disks. */
 #define RESUME_PATIENCE_MS 30000
 
 static uint64_t age_ms(const struct move *move)
@@ -34,8 +34,9 @@ static void on_stopped(struct move *move, struct json_object *result, const stru
 	machine_step(&move->machine);
 }
 
-/* A refusal by a lock is waited for here only for a while: afterwards the VM itself goes on
- * trying, and the move does not keep it.  Any other is never repeated (vm/still.h). */
+/* After a refusal by an image's lock, the move repeats `cont' only for a while; then the VM
+ * itself goes on trying, and the move lets it go.  After any other refusal `cont' is never
+ * repeated (vm/still.h). */
 static void on_continued(struct move *move, struct json_object *result, const struct err *err)
 {
 	bool is_refused = err && err->code == ERR_QEMU;
@@ -57,7 +58,8 @@ static void on_continued(struct move *move, struct json_object *result, const st
 	machine_step(&move->machine);
 }
 
-/* An earlier `cont', maybe of before a restart, may have been refused. */
+/* Looks at the disks before `cont': an earlier one, maybe before a restart, may have been
+ * refused (vm/still.h). */
 static void on_images(struct move *move, struct json_object *result, const struct err *err)
 {
 	struct err lost;
@@ -73,15 +75,15 @@ static void on_images(struct move *move, struct json_object *result, const struc
 	}
 }
 
-/* Nobody but the destination may run it, until it has refused. */
+/* Only the destination may run the guest, until it has refused. */
 static bool is_given_away(const struct move *move)
 {
 	return (move->facts.saw_completed || move->ram.state == QMP_MIG_COMPLETED) &&
 	       move->verdict != VERDICT_REFUSED;
 }
 
-/* QEMU resumes the guest itself when a transfer fails; after `completed' only we
- * may, and only with a refusal in hand. */
+/* QEMU resumes the guest itself when a transfer fails; after `completed' only we may
+ * resume it, and only after the destination's refusal. */
 static void on_guest_state(struct move *move, struct json_object *result, const struct err *err)
 {
 	const struct vm *vm = move_vm(move);
@@ -102,8 +104,8 @@ static void on_guest_state(struct move *move, struct json_object *result, const 
 	}
 }
 
-/* What is not known yet, the tick asks: an answer that asks again at once would
- * run hot while there is no monitor. */
+/* The tick asks for a state that is not known yet: to ask again at once, in the answer,
+ * would be a busy loop while there is no monitor. */
 static void make_guest_safe(struct move *move)
 {
 	if (move_is_gone(move)) {
@@ -143,7 +145,7 @@ static void on_dropped(struct move *move, struct json_object *result, const stru
 		move_is_unheard(move, reply.reason);
 		return;
 	}
-	/* What was never given away cannot be taken: as good as a refusal. */
+	/* No go was sent, so the guest cannot have been taken: as good as a refusal. */
 	if (is_unknown)
 		reply.verdict = VERDICT_REFUSED;
 	move->facts.answered = true;
@@ -178,8 +180,8 @@ void move_src_enter_rollback(struct machine *machine)
 		move_query(move);
 }
 
-/* The destination will ask us when it is back; but one that may have had our go
- * may have taken the guest, and then it must not be started here again. */
+/* The destination will ask us when it is back.  But if our go may have reached it, it may
+ * have taken the guest, which then must not be started here again. */
 static bool may_end_without_answer(struct move *move)
 {
 	uint64_t patience_ms = move->token[0] ? DROP_PATIENCE_MS : DROP_PATIENCE_UNHEARD_MS;
@@ -190,8 +192,8 @@ static bool may_end_without_answer(struct move *move)
 	return true;
 }
 
-/* A guest whose QEMU died here after it was given away is there, and all is
- * well.  One that runs here as well is a conflict. */
+/* The destination has the guest.  If its QEMU here has ended, all is well; if it is still
+ * here, both hosts have the guest, which is a conflict. */
 static void taken_after_all(struct move *move)
 {
 	if (move_is_gone(move)) {
@@ -205,8 +207,8 @@ static void taken_after_all(struct move *move)
 		      &(struct machine_change){ .to = MOVE_STATE_STUCK, .why = move->error.msg });
 }
 
-/* A user's resume obeys the same rule as ours, and a guest that may be the other host's is
- * not stopped here.  Where the owner is certain, nobody waits for a silent host. */
+/* A guest that may be the other host's is neither resumed nor stopped here by a user; our own
+ * resume obeys the same rule.  Where the owner is certain, no user waits for a silent host. */
 static void set_sync_jobs(struct move *move)
 {
 	move->job.allowed = move_sync_jobs(move, MOVE_STATE_ROLLBACK);

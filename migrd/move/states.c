@@ -9,7 +9,8 @@
 #define TO(state)   (1u << MOVE_STATE_##state)
 #define BEARS(kind) MOVE_BEARS(VM_SYNC_##kind)
 
-/* A guest that the destination took is never given to anybody else, and no other is. */
+/* Invariants: the states after the destination took the guest need the verdict TAKEN, and a
+ * move that ends without it (cancelled, failed) must not have that verdict. */
 static bool is_taken(const struct machine *machine)
 {
 	return const_move_of(machine)->verdict == VERDICT_TAKEN;
@@ -78,7 +79,7 @@ const struct machine_state move_src_states[MOVE_STATE_COUNT] = {
 	[MOVE_STATE_CANCELLED] = FINAL("cancelled", is_not_taken),
 	[MOVE_STATE_FAILED] = FINAL("failed", is_not_taken),
 	[MOVE_STATE_STUCK] = {
-		/* A handover in which nobody answers; it goes on asking. */
+		/* A handover in which the destination does not answer; it goes on asking. */
 		.name = "stuck",
 		.next = TO(CONFIRM) | TO(ROLLBACK),
 		.restart = MACHINE_RESTART_CONTINUE,

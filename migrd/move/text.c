@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is shown of a move, as text. */
+/* Keeps the texts by which a move is shown. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -11,7 +11,7 @@ void move_forget_texts(struct move *move)
 		free(TAKE_PTR(move->texts[i].text));
 }
 
-/* One that runs changes all the time, and there are few of them. */
+/* The text of a running move is made anew: it changes all the time, and few moves run. */
 const char *move_text(struct move *move, enum move_text_kind kind, move_show_fn *show,
 		      size_t *ret_len)
 {

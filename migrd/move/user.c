@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a user may ask of a move that runs. */
+/* A user's requests to a running move: cancel it, or change its limits. */
 #include "base/mem.h"
 #include "move/dst.h"
 #include "move/priv.h"
