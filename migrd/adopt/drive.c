@@ -187,8 +187,8 @@ static void end_virtio(struct adopt_plan *plan, struct adopt_item *item, size_t 
 	adopt_addf(plan, "-device", "virtio-blk-pci,drive=%s,addr=%s", id, addr);
 }
 
-/* An image that stays in an argument has no mark `shared', by which a move decides whether it may
- * leave an image where it is (move/moves_start.c), so that is decided here. */
+/* A move checks by the mark `shared' whether it may leave an image where it is
+ * (move/moves_start.c).  An image that stays in an argument has no mark, so it is checked here. */
 static void check_kept(struct adopt_plan *plan, const struct adopt_item *item)
 {
 	const struct optlist *opts = &item->opts;
