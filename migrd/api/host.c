@@ -260,7 +260,8 @@ static struct json_object *operation(const struct http_route *route)
 			get_or_add(get_or_add(get_or_add(obj, "requestBody"), "content"),
 				   "application/json");
 
-		json_object_object_add(json, "schema", json_schema(route->body, NULL, NULL));
+		json_object_object_add(json, "schema",
+				       json_schema(route->body, JSON_SCHEMA_REQUEST, NULL, NULL));
 	}
 	json_add_str(get_or_add(get_or_add(obj, "responses"), "default"), "description",
 		     "The object, or a problem document (RFC 9457)");

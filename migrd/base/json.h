@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* base/json.h -- JSON in by tables, JSON out by json-c.
+/* base/json.h -- JSON in and out by tables.
  *
- * One table per object says key, type, bounds and where the value goes; it
- * decodes, and it prints the JSON Schema, so document and code cannot drift.
+ * One table per object says key, type, bounds and where the value is; it decodes,
+ * encodes, and prints the JSON Schema, so document and code cannot drift.
  * Decoding collects every fault with its JSON pointer (RFC 6901) instead of
  * stopping at the first.
  *
@@ -82,6 +82,14 @@ enum json_field_type {
 	JSON_ANY,    /* struct json_object *, a new reference; json_release() */
 	JSON_SCALARS,/* char[size]: an object of strings, integers and booleans, kept as
 	              * its JSON text */
+	/* Of what is only encoded; json_release() leaves them alone. */
+	JSON_BORROWED, /* const char * */
+	JSON_TIME,     /* int64_t, milliseconds since 1970: RFC 3339; 0: null */
+	JSON_NUMBER,   /* double */
+	JSON_LIST,     /* const pointer to elements of `size' bytes, by `fields' (NULL: each
+	                * is a const char *); count in size_t at `count_offset' */
+	JSON_PART,     /* a struct whose members, by `fields', stand in the object itself;
+	                * its key is "" */
 };
 
 /* For values that bounds cannot describe: false and a message for the fault. */
@@ -91,15 +99,17 @@ struct json_field {
 	const char *key; /* NULL ends a table */
 	enum json_field_type type;
 	bool required;
-	bool nullable; /* null is taken as absent */
+	bool nullable; /* null is taken as absent; encoded for what is not present, or zero */
 	size_t offset;
-	size_t size;         /* STRING(S), SCALARS: bytes with the end; ARRAY: of an element */
-	size_t count_offset; /* ARRAY, STRINGS */
+	size_t size;         /* STRING(S), SCALARS: bytes with the end; ARRAY, LIST: of an
+	                      * element */
+	size_t count_offset; /* ARRAY, STRINGS, LIST */
 	size_t present_offset; /* bool set when the key was there; 0: not wanted */
 	int64_t min, max;    /* INT, UINT: value; STRING, TEXT: length; arrays: count;
 	                      * both 0: the type's own range */
 	const char *const *names;        /* ENUM: ended by NULL */
-	const struct json_field *fields; /* OBJECT, ARRAY */
+	unsigned digits;                 /* NUMBER: behind the point; 0: as many as it has */
+	const struct json_field *fields; /* OBJECT, ARRAY, LIST, PART; of ANY for the schema */
 	json_check_fn *check;            /* STRING, TEXT, STRINGS */
 	const char *pattern;             /* for the schema: what `check' accepts */
 	const char *help;                /* one sentence, unit included */
@@ -113,12 +123,48 @@ struct json_field {
 	.max = sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0]),        \
 	.count_offset = offsetof(type, count)
 
+/* Rows of a reply.  The key is the member's name, the type follows from the member's; what
+ * else there is to say may be added.  SHOWN is always there, SHOWN_IF when it is not zero,
+ * or by the present_offset that is added. */
+#define JSON_TYPE_OF(owner, member)             \
+	_Generic(((owner *)0)->member,          \
+		bool: JSON_BOOL,                \
+		int64_t: JSON_INT,              \
+		uint64_t: JSON_UINT,            \
+		double: JSON_NUMBER,            \
+		char *: JSON_STRING,            \
+		const char *: JSON_BORROWED,    \
+		struct json_object *: JSON_ANY)
+#define JSON_ROW(owner, member_, type_, help_, ...) \
+	{ .key = #member_, .type = type_, JSON_MEMBER(owner, member_), .help = help_, __VA_ARGS__ }
+#define JSON_SHOWN_IF(owner, member, help, ...) \
+	JSON_ROW(owner, member, JSON_TYPE_OF(owner, member), help, __VA_ARGS__)
+#define JSON_SHOWN(owner, member, ...) JSON_SHOWN_IF(owner, member, __VA_ARGS__, .required = true)
+#define JSON_SHOWN_TIME_IF(owner, member, ...) JSON_ROW(owner, member, JSON_TIME, __VA_ARGS__, )
+#define JSON_SHOWN_TIME(owner, member, ...) \
+	JSON_ROW(owner, member, JSON_TIME, __VA_ARGS__, .required = true)
+#define JSON_SHOWN_OBJECT_IF(owner, member, table, ...) \
+	JSON_ROW(owner, member, JSON_OBJECT, __VA_ARGS__, .fields = table)
+#define JSON_SHOWN_OBJECT(owner, member, table, ...) \
+	JSON_SHOWN_OBJECT_IF(owner, member, table, __VA_ARGS__, .required = true)
+/* TABLE NULL: of texts. */
+#define JSON_SHOWN_LIST(owner, member_, count, table, help_, ...)                      \
+	{                                                                              \
+		.key = #member_, .type = JSON_LIST, .offset = offsetof(owner, member_), \
+		.size = sizeof(*((owner *)0)->member_),                                \
+		.count_offset = offsetof(owner, count), .fields = table, .help = help_, __VA_ARGS__ \
+	}
+#define JSON_PART_OF(owner, member, table)                                             \
+	{                                                                              \
+		.key = "", .type = JSON_PART, JSON_MEMBER(owner, member), .fields = table \
+	}
+
 /* Fills OUT (zeroed or defaulted by the caller; what is absent is left alone).
  * Unknown keys, wrong types, bounds, missing keys: a fault each, at POINTER
  * plus the place.  True when it added none. */
 bool json_decode(struct json_object *obj, const struct json_field *fields, void *out,
 		 const char *pointer, struct faults *faults);
-/* Frees what JSON_TEXT and JSON_ANY fields hold. */
+/* Frees what JSON_TEXT and JSON_ANY fields hold; of a reply only where ANY is its own. */
 void json_release(const struct json_field *fields, void *out);
 
 /* parse + decode, faults as one error: for small inputs of our own programs
@@ -127,15 +173,21 @@ enum json_decode_flags { JSON_STRICT = 0, JSON_IGNORE_UNKNOWN = 1 };
 bool json_decode_object(struct json_object *obj, const struct json_field *fields, void *out,
 			enum json_decode_flags flags, struct err *err);
 
-/* The JSON Schema (2020-12) of a table; the caller owns it. */
-struct json_object *json_schema(const struct json_field *fields, const char *title,
-				const char *description);
+/* The JSON Schema (2020-12) of a table; the caller owns it.  That of a reply allows other
+ * keys too: its reader shall ignore what it does not know. */
+enum json_schema_use { JSON_SCHEMA_REQUEST, JSON_SCHEMA_REPLY };
+struct json_object *json_schema(const struct json_field *fields, enum json_schema_use use,
+				const char *title, const char *description);
 /* The inverse of json_decode(): a new object; absent optional members are
- * left out when they are zero, "" or empty and have no present_offset. */
+ * left out when they are zero, "" or empty and have no present_offset.  Text that is no
+ * UTF-8 is repaired. */
 struct json_object *json_encode(const struct json_field *fields, const void *in);
 
 /* ---- building -------------------------------------------------------- */
 
+/* NULL for what is null: the text NULL, the time 0. */
+struct json_object *json_new_str(const char *value);
+struct json_object *json_new_time(int64_t wall_ms); /* RFC 3339 */
 void json_add_str(struct json_object *obj, const char *key, const char *value); /* NULL: null */
 void json_add_int(struct json_object *obj, const char *key, int64_t value);
 void json_add_uint(struct json_object *obj, const char *key, uint64_t value);

@@ -8,7 +8,7 @@
 #include "base/utf8.h"
 
 /* Foreign text (QEMU's stderr, a file name) may not be UTF-8, but JSON must be. */
-void json_add_str(struct json_object *obj, const char *key, const char *value)
+struct json_object *json_new_str(const char *value)
 {
 	CLEANUP(free_charp) char *repaired = NULL;
 
@@ -16,7 +16,25 @@ void json_add_str(struct json_object *obj, const char *key, const char *value)
 		repaired = utf8_repair(value);
 		value = repaired;
 	}
-	json_object_object_add(obj, key, value ? json_object_new_string(value) : NULL);
+	return value ? json_object_new_string(value) : NULL;
+}
+
+struct json_object *json_new_time(int64_t wall_ms)
+{
+	time_t seconds = (time_t)(wall_ms / 1000);
+	char date[40], text[64];
+	struct tm tm;
+
+	if (wall_ms <= 0 || !gmtime_r(&seconds, &tm) ||
+	    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+		return NULL;
+	snprintf(text, sizeof(text), "%s.%03dZ", date, (int)(wall_ms % 1000));
+	return json_object_new_string(text);
+}
+
+void json_add_str(struct json_object *obj, const char *key, const char *value)
+{
+	json_object_object_add(obj, key, json_new_str(value));
 }
 
 void json_add_int(struct json_object *obj, const char *key, int64_t value)
@@ -36,17 +54,7 @@ void json_add_bool(struct json_object *obj, const char *key, bool value)
 
 void json_add_time(struct json_object *obj, const char *key, int64_t wall_ms)
 {
-	time_t seconds = (time_t)(wall_ms / 1000);
-	char date[40], text[64];
-	struct tm tm;
-
-	if (wall_ms <= 0 || !gmtime_r(&seconds, &tm) ||
-	    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm) == 0) {
-		json_object_object_add(obj, key, NULL);
-		return;
-	}
-	snprintf(text, sizeof(text), "%s.%03dZ", date, (int)(wall_ms % 1000));
-	json_add_str(obj, key, text);
+	json_object_object_add(obj, key, json_new_time(wall_ms));
 }
 
 static struct json_object *get_typed(struct json_object *obj, const char *key, json_type type)

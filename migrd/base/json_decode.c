@@ -154,6 +154,13 @@ static void decode_any(const struct value *value)
 	*out = json_object_get(value->obj);
 }
 
+/* A table of a reply is not for input. */
+static void decode_never(const struct value *value)
+{
+	(void)value;
+	abort();
+}
+
 /* ---- containers ---------------------------------------------------------- */
 
 static bool count_fits(const struct value *value, size_t count)
@@ -269,6 +276,11 @@ static const struct {
 	[JSON_STRINGS] = { json_type_array, "an array", decode_strings },
 	[JSON_ANY] = { json_type_null, "a value", decode_any },
 	[JSON_SCALARS] = { json_type_object, "an object", decode_scalars },
+	[JSON_BORROWED] = { json_type_null, "nothing", decode_never },
+	[JSON_TIME] = { json_type_null, "nothing", decode_never },
+	[JSON_NUMBER] = { json_type_null, "nothing", decode_never },
+	[JSON_LIST] = { json_type_null, "nothing", decode_never },
+	[JSON_PART] = { json_type_null, "nothing", decode_never },
 };
 
 static const char *const found_names[] = {
@@ -432,6 +444,7 @@ static void release_field(const struct json_field *field, char *out)
 		*(struct json_object **)(void *)(out + field->offset) = NULL;
 		break;
 	case JSON_OBJECT:
+	case JSON_PART:
 		json_release(field->fields, out + field->offset);
 		break;
 	case JSON_ARRAY:
@@ -444,6 +457,10 @@ static void release_field(const struct json_field *field, char *out)
 	case JSON_ENUM:
 	case JSON_STRINGS:
 	case JSON_SCALARS:
+	case JSON_BORROWED:
+	case JSON_TIME:
+	case JSON_NUMBER:
+	case JSON_LIST:
 		break;
 	}
 }

@@ -6,23 +6,29 @@ static const char *const type_names[] = {
 	[JSON_STRING] = "string", [JSON_TEXT] = "string",    [JSON_BOOL] = "boolean",
 	[JSON_INT] = "integer",   [JSON_UINT] = "integer",   [JSON_ENUM] = "string",
 	[JSON_OBJECT] = "object", [JSON_ARRAY] = "array",    [JSON_STRINGS] = "array",
-	[JSON_ANY] = NULL,        [JSON_SCALARS] = "object",
+	[JSON_ANY] = NULL,        [JSON_SCALARS] = "object", [JSON_BORROWED] = "string",
+	[JSON_TIME] = "string",   [JSON_NUMBER] = "number",  [JSON_LIST] = "array",
+	[JSON_PART] = NULL,
 };
 
-static void add_object_rules(struct json_object *schema, const struct json_field *fields);
+static void add_object_rules(struct json_object *schema, const struct json_field *fields,
+			     enum json_schema_use use);
 
 static void add_type(struct json_object *schema, const struct json_field *field)
 {
 	struct json_object *types;
 
-	if (!type_names[field->type])
+	const char *name =
+		field->type == JSON_ANY && field->fields ? "object" : type_names[field->type];
+
+	if (!name)
 		return;
 	if (!field->nullable) {
-		json_add_str(schema, "type", type_names[field->type]);
+		json_add_str(schema, "type", name);
 		return;
 	}
 	types = json_object_new_array();
-	json_object_array_add(types, json_object_new_string(type_names[field->type]));
+	json_object_array_add(types, json_object_new_string(name));
 	json_object_array_add(types, json_object_new_string("null"));
 	json_object_object_add(schema, "type", types);
 }
@@ -64,22 +70,29 @@ static void add_enum_rules(struct json_object *schema, const struct json_field *
 	json_object_object_add(schema, "enum", names);
 }
 
-static void add_items(struct json_object *schema, const struct json_field *field)
+static void add_string_items(struct json_object *items, const struct json_field *field)
+{
+	json_add_str(items, "type", "string");
+	if (field->type == JSON_STRINGS)
+		json_add_int(items, "maxLength", (int64_t)field->size - 1);
+	if (field->pattern)
+		json_add_str(items, "pattern", field->pattern);
+}
+
+static void add_items(struct json_object *schema, const struct json_field *field,
+		      enum json_schema_use use)
 {
 	struct json_object *items = json_object_new_object();
 
-	if (field->type == JSON_ARRAY) {
-		add_object_rules(items, field->fields);
-	} else {
-		json_add_str(items, "type", "string");
-		json_add_int(items, "maxLength", (int64_t)field->size - 1);
-		if (field->pattern)
-			json_add_str(items, "pattern", field->pattern);
-	}
+	if (field->fields)
+		add_object_rules(items, field->fields, use);
+	else
+		add_string_items(items, field);
 	json_object_object_add(schema, "items", items);
 	if (field->min > 0)
 		json_add_int(schema, "minItems", field->min);
-	json_add_int(schema, "maxItems", field->max);
+	if (field->max > 0)
+		json_add_int(schema, "maxItems", field->max);
 }
 
 static void add_scalars(struct json_object *schema)
@@ -93,11 +106,13 @@ static void add_scalars(struct json_object *schema)
 	json_object_object_add(schema, "additionalProperties", values);
 }
 
-static void add_rules(struct json_object *schema, const struct json_field *field)
+static void add_rules(struct json_object *schema, const struct json_field *field,
+		      enum json_schema_use use)
 {
 	switch (field->type) {
 	case JSON_STRING:
 	case JSON_TEXT:
+	case JSON_BORROWED:
 		add_text_rules(schema, field);
 		break;
 	case JSON_INT:
@@ -108,45 +123,68 @@ static void add_rules(struct json_object *schema, const struct json_field *field
 		add_enum_rules(schema, field);
 		break;
 	case JSON_OBJECT:
-		add_object_rules(schema, field->fields);
+		add_object_rules(schema, field->fields, use);
 		break;
 	case JSON_ARRAY:
 	case JSON_STRINGS:
-		add_items(schema, field);
+	case JSON_LIST:
+		add_items(schema, field, use);
 		break;
 	case JSON_SCALARS:
 		add_scalars(schema);
 		break;
-	case JSON_BOOL:
+	case JSON_TIME:
+		json_add_str(schema, "format", "date-time");
+		break;
 	case JSON_ANY:
+		if (field->fields)
+			add_object_rules(schema, field->fields, use);
+		break;
+	case JSON_BOOL:
+	case JSON_NUMBER:
+	case JSON_PART:
 		break;
 	}
 }
 
-static struct json_object *field_schema(const struct json_field *field)
+static struct json_object *field_schema(const struct json_field *field, enum json_schema_use use)
 {
 	struct json_object *schema = json_object_new_object();
 
 	if (field->help)
 		json_add_str(schema, "description", field->help);
 	add_type(schema, field);
-	add_rules(schema, field);
+	add_rules(schema, field, use);
 	return schema;
 }
 
-static void add_object_rules(struct json_object *schema, const struct json_field *fields)
+/* Those of a part stand beside the others. */
+static void add_properties(struct json_object *properties, struct json_object *required,
+			   const struct json_field *fields, enum json_schema_use use)
+{
+	for (; fields->key; fields++) {
+		if (fields->type == JSON_PART) {
+			add_properties(properties, required, fields->fields, use);
+			continue;
+		}
+		json_object_object_add(properties, fields->key, field_schema(fields, use));
+		if (fields->required)
+			json_object_array_add(required, json_object_new_string(fields->key));
+	}
+}
+
+static void add_object_rules(struct json_object *schema, const struct json_field *fields,
+			     enum json_schema_use use)
 {
 	struct json_object *properties = json_object_new_object();
 	struct json_object *required = json_object_new_array();
 
-	for (; fields->key; fields++) {
-		json_object_object_add(properties, fields->key, field_schema(fields));
-		if (fields->required)
-			json_object_array_add(required, json_object_new_string(fields->key));
-	}
+	add_properties(properties, required, fields, use);
 	if (!json_object_object_get_ex(schema, "type", NULL))
 		json_add_str(schema, "type", "object");
-	json_object_object_add(schema, "additionalProperties", json_object_new_boolean(false));
+	if (use == JSON_SCHEMA_REQUEST)
+		json_object_object_add(schema, "additionalProperties",
+				       json_object_new_boolean(false));
 	if (json_object_array_length(required) > 0)
 		json_object_object_add(schema, "required", required);
 	else
@@ -154,8 +192,8 @@ static void add_object_rules(struct json_object *schema, const struct json_field
 	json_object_object_add(schema, "properties", properties);
 }
 
-struct json_object *json_schema(const struct json_field *fields, const char *title,
-				const char *description)
+struct json_object *json_schema(const struct json_field *fields, enum json_schema_use use,
+				const char *title, const char *description)
 {
 	struct json_object *schema = json_object_new_object();
 
@@ -164,6 +202,6 @@ struct json_object *json_schema(const struct json_field *fields, const char *tit
 		json_add_str(schema, "title", title);
 	if (description)
 		json_add_str(schema, "description", description);
-	add_object_rules(schema, fields);
+	add_object_rules(schema, fields, use);
 	return schema;
 }

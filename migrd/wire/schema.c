@@ -53,7 +53,7 @@ struct json_object *wire_schema(const char *name)
 {
 	for (size_t i = 0; wire_schema_names[i]; i++)
 		if (!strcmp(wire_schema_names[i], name))
-			return json_schema(schemas[i].fields, schemas[i].title,
+			return json_schema(schemas[i].fields, JSON_SCHEMA_REQUEST, schemas[i].title,
 					   schemas[i].description);
 	return NULL;
 }
