@@ -2,40 +2,29 @@
 /* The route by which a QEMU of somebody else becomes a VM. */
 #include "api/api.h"
 #include "base/mem.h"
+#include "wire/adopt_reply.h"
 
 struct pending {
 	struct http_request *req;
 	struct api *api;
 };
 
-static struct json_object *notes_json(const struct faults *notes)
+static void reply_found(struct http_request *req, const struct adopt_found *found)
 {
-	struct json_object *array = json_object_new_array();
+	const struct faults *notes = found->result->notes;
+	CLEANUP(json_putp) struct json_object *definition = vm_def_encode(found->result->def);
+	struct adopt_reply reply = {
+		.definition = definition,
+		.notes = notes->list,
+		.note_count = notes->count < FAULT_MAX ? notes->count : FAULT_MAX,
+		.pid = found->id.pid,
+		.state = qmp_run_state_name(found->run_state),
+		.confirm = found->confirm,
+	};
 
-	for (size_t i = 0; i < notes->count && i < FAULT_MAX; i++) {
-		struct json_object *note = json_object_new_object();
-
-		json_add_str(note, "option", notes->list[i].pointer);
-		json_add_str(note, "note", notes->list[i].detail);
-		json_object_array_add(array, note);
-	}
-	return array;
-}
-
-static struct json_object *found_json(const struct adopt_found *found)
-{
-	struct json_object *obj = json_object_new_object();
-	char version[48];
-
-	snprintf(version, sizeof(version), "%d.%d.%d", found->version.major, found->version.minor,
-		 found->version.micro);
-	json_object_object_add(obj, "definition", vm_def_encode(found->result->def));
-	json_object_object_add(obj, "notes", notes_json(found->result->notes));
-	json_add_int(obj, "pid", found->id.pid);
-	json_add_str(obj, "qemu_version", version);
-	json_add_str(obj, "state", qmp_run_state_name(found->run_state));
-	json_add_str(obj, "confirm", found->confirm);
-	return obj;
+	snprintf(reply.qemu_version, sizeof(reply.qemu_version), "%d.%d.%d", found->version.major,
+		 found->version.minor, found->version.micro);
+	http_reply_as(req, 200, adopt_reply_fields, &reply);
 }
 
 static void on_done(void *data, const struct adopt_found *found, const struct err *err)
@@ -50,9 +39,9 @@ static void on_done(void *data, const struct adopt_found *found, const struct er
 	else if (found->result->refused->count)
 		http_reply_faults(pending->req, found->result->refused);
 	else if (found->is_taken)
-		http_reply(pending->req, 201, vm ? api_vm_json(pending->api, vm) : NULL);
+		api_vm_reply(pending->req, 201, pending->api, vm);
 	else
-		http_reply(pending->req, 200, found_json(found));
+		reply_found(pending->req, found);
 	free(pending);
 }
 

@@ -13,6 +13,8 @@
 #include "owner/newest.h"
 #include "vm/adopt.h"
 #include "vm/vm.h"
+#include "wire/host_reply.h"
+#include "wire/vm_reply.h"
 
 /* What the handlers work on; the handler_data of every route. */
 struct api {
@@ -42,7 +44,7 @@ struct api {
 		uint64_t at_ms;      /* of the last look */
 		uint64_t total, running;
 		uint64_t memory_total_mib, memory_available_mib;
-		void *facts; /* that the text is made of */
+		struct host_reply *reply; /* that the text is made of */
 		char *text;
 		size_t len;
 	} host;        /* host.c */
@@ -68,9 +70,10 @@ struct api_page {
 #define API_PAGE_MAX     1000
 /* Of a route whose query has both. */
 struct api_page api_page_of(const struct http_request *req);
-struct json_object *api_list(struct json_object *items, const char *next);
-/* The same of texts: the first item begins the list, the reply ends it. */
+/* A list of texts: the first item begins it, the reply ends it. */
 void api_list_add(struct strbuf *list, const char *item, size_t len);
+/* An item by its table. */
+void api_list_show(struct strbuf *list, const struct json_field *fields, const void *item);
 void api_list_reply(struct http_request *req, struct strbuf *list, const char *next);
 
 /* False while the coordinator is finding its guests: the request was answered. */
@@ -79,12 +82,14 @@ bool api_ready(struct http_request *req, const struct api *api);
 /* The same while the records may be old (owner/newest.h). */
 bool api_sure(struct http_request *req, const struct api *api);
 
-struct json_object *api_vm_json(const struct api *api, const struct vm *vm);
+/* What it is and what it does; NULL sends no body. */
+void api_vm_reply(struct http_request *req, int status, const struct api *api,
+		  const struct vm *vm);
 /* The VM of the path; NULL: there is none, and the request was answered. */
 struct vm *api_vm_find(struct http_request *req, const struct api *api);
 
 /* vm_summary.c: without the definition.  The text is borrowed until the VM changes. */
-struct json_object *api_vm_summary(const struct api *api, const struct vm *vm);
+void api_vm_summary(const struct api *api, const struct vm *vm, struct vm_summary *ret);
 const char *api_vm_summary_text(const struct api *api, struct vm *vm, size_t *ret_len);
 
 /* vms.c */
@@ -125,6 +130,7 @@ void api_host_get(struct http_request *req, void *data);
 void api_host_fini(struct api *api);
 void api_peers_list(struct http_request *req, void *data);
 void api_healthz(struct http_request *req, void *data);
+/* openapi.c */
 void api_openapi(struct http_request *req, void *data);
 /* metrics.c */
 void api_metrics(struct http_request *req, void *data);

@@ -18,16 +18,13 @@ struct backup {
 static void on_done(void *data, const struct err *err)
 {
 	struct backup *backup = data;
-	struct json_object *obj;
 
 	log_info("store", "backup", "file=%s result=%s", backup->file, err ? err->msg : "done");
-	if (err) {
+	if (err)
 		http_reply_err(backup->req, err);
-	} else {
-		obj = json_object_new_object();
-		json_add_str(obj, "file", backup->file);
-		http_reply(backup->req, 201, obj);
-	}
+	else
+		http_reply_as(backup->req, 201, host_backup_fields,
+			      &(struct host_backup){ .file = backup->file });
 	free(backup->file);
 	free(backup);
 }

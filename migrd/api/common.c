@@ -8,21 +8,21 @@ struct api_page api_page_of(const struct http_request *req)
 	return (struct api_page){ http_query_uint(req, "limit"), http_query(req, "after") };
 }
 
-struct json_object *api_list(struct json_object *items, const char *next)
-{
-	struct json_object *obj = json_object_new_object();
-
-	json_object_object_add(obj, "items", items);
-	json_add_str(obj, "next", next);
-	return obj;
-}
-
 #define LIST_BEGIN "{\"items\":["
 
 void api_list_add(struct strbuf *list, const char *item, size_t len)
 {
 	strbuf_adds(list, list->len ? "," : LIST_BEGIN);
 	strbuf_add(list, item, len);
+}
+
+void api_list_show(struct strbuf *list, const struct json_field *fields, const void *item)
+{
+	CLEANUP(json_putp) struct json_object *obj = json_encode(fields, item);
+	size_t len;
+	const char *text = json_text(obj, &len);
+
+	api_list_add(list, text, len);
 }
 
 /* NEXT is a name or an id, in which nothing has to be escaped. */

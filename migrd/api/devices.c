@@ -31,9 +31,18 @@ static struct pending *pending_new(struct http_request *req, struct api *api, co
 void api_devices_list(struct http_request *req, void *data)
 {
 	struct vm *vm = api_vm_find(req, data);
+	CLEANUP(json_putp) struct json_object *devices = vm ? vm_devices_json(vm) : NULL;
+	struct strbuf list = STRBUF_INIT;
 
-	if (vm)
-		http_reply(req, 200, api_list(vm_devices_json(vm), NULL));
+	if (!vm)
+		return;
+	for (size_t i = 0; i < json_count(devices); i++) {
+		size_t len;
+		const char *text = json_text(json_object_array_get_idx(devices, i), &len);
+
+		api_list_add(&list, text, len);
+	}
+	api_list_reply(req, &list, NULL);
 }
 
 static void reply_device(struct pending *pending, int status, const struct err *err)

@@ -4,31 +4,27 @@
 
 #include "api/api.h"
 #include "base/mem.h"
+#include "wire/event.h"
 
 /* A guest may choose some of it. */
 #define DATA_MAX 4096
 
-static void add_data(struct json_object *obj, struct json_object *data)
-{
-	bool fits = !data || strlen(json_object_to_json_string(data)) <= DATA_MAX;
-
-	json_object_object_add(obj, "data", fits ? json_object_get(data) : NULL);
-	json_add_bool(obj, "data_left_out", !fits);
-}
-
 void api_vm_event(void *data, const struct vm *vm, const struct qmp_event *event, unsigned left_out)
 {
 	const struct api *api = data;
-	struct json_object *obj = json_object_new_object();
+	bool fits = !event->data || strlen(json_object_to_json_string(event->data)) <= DATA_MAX;
+	const struct event_qemu shown = {
+		.at = event->time_us / 1000,
+		.vm = vm_name(vm),
+		.vm_uuid = vm_uuid(vm),
+		.host = api->host_id,
+		.name = event->name,
+		.data = fits ? event->data : NULL,
+		.data_left_out = !fits,
+		.left_out = left_out,
+	};
 
-	json_add_time(obj, "at", event->time_us / 1000);
-	json_add_str(obj, "vm", vm_name(vm));
-	json_add_str(obj, "vm_uuid", vm_uuid(vm));
-	json_add_str(obj, "host", api->host_id);
-	json_add_str(obj, "name", event->name);
-	add_data(obj, event->data);
-	json_add_uint(obj, "left_out", left_out);
-	bus_publish(api->bus, "qemu", obj);
+	bus_publish(api->bus, "qemu", json_encode(event_qemu_fields, &shown));
 }
 
 struct watcher {

@@ -61,7 +61,7 @@ void hello_answer(struct http_request *req, const char *host_id,
 		reply.migration = *features;
 	if (read_hello(req, &hello, &err) && agree(&hello, &reply.protocol, &err)) {
 		log_hello(req, &hello, &reply);
-		http_reply(req, 200, json_encode(peer_hello_reply_fields, &reply));
+		http_reply_as(req, 200, peer_hello_reply_fields, &reply);
 	} else {
 		http_reply_err(req, &err);
 	}

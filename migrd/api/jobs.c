@@ -83,48 +83,46 @@ void api_moves_list(struct http_request *req, void *data)
 static struct json_object *job_json(const struct move *move)
 {
 	const struct store_move *row = move_row(move);
-	struct json_object *obj = json_object_new_object();
+	const struct job_reply job = {
+		.id = row->id,
+		.kind = row->kind,
+		.vm = row->vm_name,
+		.is_move = true,
+		.peer = row->peer,
+		.state = move_state_name(move),
+		.final = move_is_final(move),
+		.created_at = row->created_ms,
+		.updated_at = row->updated_ms,
+		.ended_at = row->ended_ms,
+	};
 
-	json_add_str(obj, "id", row->id);
-	json_add_str(obj, "kind", row->kind);
-	json_add_str(obj, "vm", row->vm_name);
-	json_add_str(obj, "peer", row->peer);
-	json_add_str(obj, "state", move_state_name(move));
-	json_add_bool(obj, "final", move_is_final(move));
-	json_add_time(obj, "created_at", row->created_ms);
-	json_add_time(obj, "updated_at", row->updated_ms);
-	json_add_time(obj, "ended_at", row->ended_ms);
-	return obj;
+	return json_encode(job_reply_fields, &job);
 }
 
-static struct json_object *holder_json(const struct vm *vm, const struct vm_holder *holder)
+static struct job_reply holder_job(const struct vm *vm, const struct vm_holder *holder)
 {
-	struct json_object *obj = json_object_new_object();
-
-	json_add_str(obj, "id", holder->id);
-	json_add_str(obj, "kind", vm_sync_name(holder->kind));
-	json_add_str(obj, "vm", vm_name(vm));
-	json_add_str(obj, "state", "holds-monitor");
-	json_add_bool(obj, "final", false);
-	json_add_str(obj, "command", holder->command[0] ? holder->command : NULL);
-	json_add_uint(obj, "waiting", vm_waiting(vm));
-	json_add_time(obj, "created_at", clock_wall_ms() - (int64_t)holder->held_ms);
-	return obj;
+	return (struct job_reply){
+		.id = holder->id,
+		.kind = vm_sync_name(holder->kind),
+		.vm = vm_name(vm),
+		.state = "holds-monitor",
+		.is_holder = true,
+		.command = holder->command[0] ? holder->command : NULL,
+		.waiting = vm_waiting(vm),
+		.created_at = clock_wall_ms() - (int64_t)holder->held_ms,
+	};
 }
 
 static void add_holders(struct strbuf *list, struct vms *vms, const char *only_vm)
 {
 	struct vm_holder holder;
+	struct job_reply job;
 
 	for (struct vm *vm = vm_next(vms, NULL); vm; vm = vm_next(vms, vm_name(vm))) {
-		CLEANUP(json_putp) struct json_object *obj = NULL;
-		const char *text;
-
 		if (!vm_holder(vm, &holder) || (only_vm && strcmp(vm_name(vm), only_vm) != 0))
 			continue;
-		obj = holder_json(vm, &holder);
-		text = json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN);
-		api_list_add(list, text, strlen(text));
+		job = holder_job(vm, &holder);
+		api_list_show(list, job_reply_fields, &job);
 	}
 }
 

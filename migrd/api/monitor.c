@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "vm/passthrough.h"
+#include "wire/event.h"
 
 /* Until the answer. */
 struct asked {
@@ -37,18 +38,19 @@ static void write_log(const struct asked *asked, const char *result)
 
 static void publish(const struct asked *asked, const char *result)
 {
-	struct json_object *obj = json_object_new_object();
+	const struct event_monitor event = {
+		.vm = asked->vm,
+		.host = asked->api->host_id,
+		.caller = http_caller_name(asked->req),
+		.role = http_role_name(http_caller_role(asked->req)),
+		.protocol = asked->protocol,
+		.command = asked->verdict.word,
+		.class = refused_class_name(asked->verdict.class),
+		.result = result,
+		.at = clock_wall_ms(),
+	};
 
-	json_add_str(obj, "vm", asked->vm);
-	json_add_str(obj, "host", asked->api->host_id);
-	json_add_str(obj, "caller", http_caller_name(asked->req));
-	json_add_str(obj, "role", http_role_name(http_caller_role(asked->req)));
-	json_add_str(obj, "protocol", asked->protocol);
-	json_add_str(obj, "command", asked->verdict.word);
-	json_add_str(obj, "class", refused_class_name(asked->verdict.class));
-	json_add_str(obj, "result", result);
-	json_add_time(obj, "at", clock_wall_ms());
-	bus_publish(asked->api->bus, "monitor", obj);
+	bus_publish(asked->api->bus, "monitor", json_encode(event_monitor_fields, &event));
 }
 
 static void record(const struct asked *asked, const struct err *err)
@@ -65,26 +67,24 @@ static void record(const struct asked *asked, const struct err *err)
 /* With QEMU's own words: our detail may have cut them. */
 static void reply_refusal(struct http_request *req, struct json_object *qemu, const struct err *err)
 {
-	struct json_object *obj = http_problem(err);
+	const struct problem_of_qemu reply = {
+		.problem = http_problem(err),
+		.qemu = err->code == ERR_QEMU ? qemu : NULL,
+	};
 
-	if (err->code == ERR_QEMU && qemu)
-		json_object_object_add(obj, "qemu", json_object_get(qemu));
-	http_reply(req, err_http_status(err->code), obj);
+	http_reply_as(req, (int)reply.problem.status, problem_of_qemu_fields, &reply);
 }
 
 static void on_answer(void *data, struct json_object *result, const struct err *err)
 {
+	const struct vm_monitor_reply reply = { .result = result };
 	struct asked *asked = data;
-	struct json_object *obj;
 
 	record(asked, err);
-	if (err) {
+	if (err)
 		reply_refusal(asked->req, result, err);
-	} else {
-		obj = json_object_new_object();
-		json_object_object_add(obj, "return", json_object_get(result));
-		http_reply(asked->req, 200, obj);
-	}
+	else
+		http_reply_as(asked->req, 200, vm_monitor_fields, &reply);
 	free(asked);
 }
 

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "wire/event.h"
 
 /* So long a cancel waits to say who owns the guest; then it says what it knows. */
 #define CANCEL_PATIENCE_MS 10000
@@ -11,10 +12,9 @@
 void api_move_changed(void *data, const struct move *move)
 {
 	struct api *api = data;
-	struct json_object *obj = move_json(move);
+	const struct event_move event = { .move = move_show(move), .at = clock_wall_ms() };
 
-	json_add_time(obj, "at", clock_wall_ms());
-	bus_publish(api->bus, "move", obj);
+	bus_publish(api->bus, "move", json_encode(event_move_fields, &event));
 }
 
 static struct move *find(struct http_request *req, const struct api *api)
@@ -154,39 +154,49 @@ struct cancel {
 	struct err refusal; /* set: it was too late when it was asked */
 };
 
-static void answer_cancel(struct cancel *cancel, struct move *move)
+/* What came of it, in words; REFUSAL: it was too late when it was asked. */
+static void explain(const struct move *move, bool under_way, const struct err *refusal,
+		    struct err *ret)
 {
-	bool cancelled = move_was_cancelled(move);
-	bool under_way = !cancelled && move_is_cancelling(move);
-	struct json_object *obj;
-	struct err outcome;
-
 	if (under_way)
-		err_set(&outcome, ERR_CANCELLED,
+		err_set(ret, ERR_CANCELLED,
 			"the cancel is under way: the guest stays on host '%s'; the move ends when "
 			"host '%s' has answered, or without it after a while",
 			move_owner(move), move_destination(move));
 	else if (move_owner(move))
-		err_set(&outcome, ERR_TOO_LATE, "the move is %s; host '%s' owns the guest",
+		err_set(ret, ERR_TOO_LATE, "the move is %s; host '%s' owns the guest",
 			move_state_name(move), move_owner(move));
 	else
-		err_set(&outcome, ERR_TOO_LATE,
+		err_set(ret, ERR_TOO_LATE,
 			"the move is %s: host '%s' was asked to take the guest and has not "
 			"answered",
 			move_state_name(move), move_destination(move));
-	if (err_is_set(&cancel->refusal))
-		err_wrap(&outcome, "%s", cancel->refusal.msg);
-	obj = cancelled || under_way ? json_object_new_object() : http_problem(&outcome);
-	json_add_bool(obj, "cancelled", cancelled);
-	json_add_bool(obj, "under_way", under_way);
-	json_add_str(obj, "owner", move_owner(move));
-	json_add_str(obj, "state", move_state_name(move));
-	json_add_str(obj, "detail", outcome.msg);
-	http_reply(TAKE_PTR(cancel->req),
-		   cancelled   ? 200
-		   : under_way ? 202
-			       : err_http_status(ERR_TOO_LATE),
-		   obj);
+	if (err_is_set(refusal))
+		err_wrap(ret, "%s", refusal->msg);
+}
+
+static void answer_cancel(struct cancel *cancel, struct move *move)
+{
+	struct http_request *req = TAKE_PTR(cancel->req);
+	bool cancelled = move_was_cancelled(move);
+	bool under_way = !cancelled && move_is_cancelling(move);
+	struct move_cancel_problem late;
+	struct err outcome;
+
+	explain(move, under_way, &cancel->refusal, &outcome);
+	late.cancel = (struct move_cancel_reply){
+		.cancelled = cancelled,
+		.under_way = under_way,
+		.owner = move_owner(move),
+		.state = move_state_name(move),
+		.detail = outcome.msg,
+	};
+	if (cancelled || under_way) {
+		http_reply_as(req, cancelled ? 200 : 202, move_cancel_fields, &late.cancel);
+	} else {
+		late.problem = http_problem(&outcome);
+		http_reply_as(req, (int)late.problem.status, move_cancel_problem_fields, &late);
+	}
 	loop_timer_free(TAKE_PTR(cancel->deadline));
 }
 
@@ -276,22 +286,20 @@ void api_move_resolve(struct http_request *req, void *data)
 static void on_timeline(void *data, const struct store_timeline_entry *entries, size_t count,
 			const struct err *err)
 {
-	struct json_object *items;
+	struct strbuf list = STRBUF_INIT;
 
 	if (err) {
 		http_reply_err(data, err);
 		return;
 	}
-	items = json_object_new_array();
-	for (size_t i = 0; i < count; i++) {
-		struct json_object *item = json_object_new_object();
-
-		json_add_time(item, "at", entries[i].at_ms);
-		json_add_str(item, "event", entries[i].event);
-		json_add_str(item, "detail", entries[i].detail);
-		json_object_array_add(items, item);
-	}
-	http_reply(data, 200, api_list(items, NULL));
+	for (size_t i = 0; i < count; i++)
+		api_list_show(&list, move_timeline_fields,
+			      &(struct move_timeline_item){
+				      .at = entries[i].at_ms,
+				      .event = entries[i].event,
+				      .detail = entries[i].detail,
+			      });
+	api_list_reply(data, &list, NULL);
 }
 
 void api_move_timeline(struct http_request *req, void *data)

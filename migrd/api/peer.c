@@ -45,7 +45,7 @@ static void on_prepared(void *data, struct move *move)
 		snprintf(reply.data_address, sizeof(reply.data_address), "%s",
 			 pending->api->data_address);
 		snprintf(reply.token, sizeof(reply.token), "%s", move_token(move));
-		http_reply(pending->req, 200, json_encode(peer_prepare_reply_fields, &reply));
+		http_reply_as(pending->req, 200, peer_prepare_reply_fields, &reply);
 	}
 	free(pending);
 }
@@ -53,18 +53,15 @@ static void on_prepared(void *data, struct move *move)
 static void reply_reasons(struct http_request *req, const struct preflight_reasons *reasons,
 			  const struct err *err)
 {
-	struct json_object *obj = http_problem(err);
-	struct json_object *items = json_object_new_array();
+	struct problem_check checks[PREFLIGHT_REASONS_MAX];
+	struct problem_of_offer reply = { .problem = http_problem(err), .reasons = checks };
 
-	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++) {
-		struct json_object *item = json_object_new_object();
-
-		json_add_str(item, "check", reasons->list[i].check);
-		json_add_str(item, "detail", reasons->list[i].text);
-		json_object_array_add(items, item);
-	}
-	json_object_object_add(obj, "reasons", items);
-	http_reply(req, (unsigned)err_http_status(err->code), obj);
+	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++)
+		checks[reply.reason_count++] = (struct problem_check){
+			.check = reasons->list[i].check,
+			.detail = reasons->list[i].text,
+		};
+	http_reply_as(req, (int)reply.problem.status, problem_of_offer_fields, &reply);
 }
 
 static void on_offered(void *data, struct move *move, const struct preflight_reasons *reasons,
@@ -147,13 +144,13 @@ static enum verdict verdict_of(const struct move *move)
 static void on_verdict(void *data, struct move *move)
 {
 	const struct store_move *row = move_row(move);
-	struct peer_verdict verdict = { .verdict = (int)verdict_of(move) };
-	struct json_object *obj;
+	struct peer_verdict_reply reply = {
+		.verdict.verdict = (int)verdict_of(move),
+		.times = move_show_times(move),
+	};
 
-	snprintf(verdict.reason, sizeof(verdict.reason), "%s", row->error_text);
-	obj = json_encode(peer_verdict_fields, &verdict);
-	json_object_object_add(obj, "times", move_times_json(move));
-	http_reply(data, 200, obj);
+	snprintf(reply.verdict.reason, sizeof(reply.verdict.reason), "%s", row->error_text);
+	http_reply_as(data, 200, peer_verdict_reply_fields, &reply);
 }
 
 typedef struct move *claim_fn(struct moves *moves, const struct move_claim *claim, struct err *err);
@@ -198,7 +195,7 @@ static void reply_settled(struct http_request *req)
 {
 	const struct peer_settled reply = { .settled = true };
 
-	http_reply(req, 200, json_encode(peer_settled_fields, &reply));
+	http_reply_as(req, 200, peer_settled_fields, &reply);
 }
 
 static void on_settled(void *data, struct move *move)
@@ -262,7 +259,7 @@ static void reply_unknown(struct http_request *req, const struct api *api)
 
 	snprintf(fate.reason, sizeof(fate.reason), "host '%s' has no record of the move",
 		 api->host_id);
-	http_reply(req, 200, json_encode(peer_fate_fields, &fate));
+	http_reply_as(req, 200, peer_fate_fields, &fate);
 }
 
 void api_peer_fate(struct http_request *req, void *data)
@@ -291,7 +288,7 @@ void api_peer_fate(struct http_request *req, void *data)
 	fate.verdict = (int)move_verdict(move);
 	snprintf(fate.state, sizeof(fate.state), "%s", move_state_name(move));
 	snprintf(fate.reason, sizeof(fate.reason), "%s", move_reason(move));
-	http_reply(req, 200, json_encode(peer_fate_fields, &fate));
+	http_reply_as(req, 200, peer_fate_fields, &fate);
 }
 
 /* ---- VMs -------------------------------------------------------------------- */
@@ -337,7 +334,7 @@ static void reply_one(struct http_request *req, const struct api *api)
 	struct peer_vms *page = xnew(struct peer_vms);
 
 	add_one(api, page, http_query(req, "uuid"));
-	http_reply(req, 200, json_encode(peer_vms_fields, page));
+	http_reply_as(req, 200, peer_vms_fields, page);
 	free(page);
 }
 
@@ -394,6 +391,6 @@ void api_peer_vms(struct http_request *req, void *data)
 		add_vm(page, vm);
 	if (vm)
 		snprintf(page->next, sizeof(page->next), "%s", page->items[page->count - 1].name);
-	http_reply(req, 200, json_encode(peer_vms_fields, page));
+	http_reply_as(req, 200, peer_vms_fields, page);
 	free(page);
 }

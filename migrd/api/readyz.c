@@ -3,6 +3,8 @@
  * and disks is made on a thread of its own; who asks meanwhile waits for it. */
 #include "api/readyz.h"
 
+#include <assert.h>
+
 #include "api/api.h"
 #include "base/mem.h"
 #include "base/work.h"
@@ -10,13 +12,24 @@
 /* Whoever has a certificate may ask, whatever its role: so old may an answer be. */
 #define FRESH_MS 1000
 
+#define FINDINGS_MAX 16
+
+/* The checks of api/selfcheck.c, and what is known without a look. */
+struct findings {
+	struct finding {
+		const char *check;
+		char detail[ERR_MSG_SIZE];
+	} list[FINDINGS_MAX];
+	size_t count;
+};
+
 struct readiness {
 	struct api *api;
 	struct selfcheck_env env;
 	struct worker *worker;
 	bool is_looking;
-	uint64_t looked_ms;        /* 0: never */
-	struct json_object *found; /* array of {check, detail} */
+	uint64_t looked_ms; /* 0: never */
+	struct findings found;
 	struct http_request **waiting;
 	size_t waiting_count;
 };
@@ -24,16 +37,17 @@ struct readiness {
 struct look {
 	struct work work;
 	struct readiness *readiness;
-	struct json_object *found;
+	struct findings found;
 };
 
-static void add(struct json_object *list, const char *check, const char *detail)
+static void add(struct findings *findings, const char *check, const char *detail)
 {
-	struct json_object *item = json_object_new_object();
+	struct finding *finding;
 
-	json_add_str(item, "check", check);
-	json_add_str(item, "detail", detail);
-	json_object_array_add(list, item);
+	assert(findings->count < FINDINGS_MAX);
+	finding = &findings->list[findings->count++];
+	finding->check = check;
+	snprintf(finding->detail, sizeof(finding->detail), "%s", detail);
 }
 
 static void on_failure(void *data, const char *check, const struct err *err)
@@ -41,48 +55,46 @@ static void on_failure(void *data, const char *check, const struct err *err)
 	add(data, check, err->msg);
 }
 
-static void refuse(struct http_request *req, struct json_object *checks)
+static void refuse(struct http_request *req, const struct findings *findings)
 {
-	struct json_object *first = json_object_array_get_idx(checks, 0);
-	struct json_object *obj;
+	struct problem_check checks[FINDINGS_MAX];
+	struct problem_of_readiness reply = { .checks = checks, .check_count = findings->count };
 	struct err err;
 
-	err_set(&err, ERR_UNAVAILABLE, "%s: %s", json_get_str(first, "check"),
-		json_get_str(first, "detail"));
-	obj = http_problem(&err);
-	json_object_object_add(obj, "checks", checks);
-	http_reply(req, err_http_status(ERR_UNAVAILABLE), obj);
+	err_set(&err, ERR_UNAVAILABLE, "%s: %s", findings->list[0].check, findings->list[0].detail);
+	reply.problem = http_problem(&err);
+	for (size_t i = 0; i < findings->count; i++)
+		checks[i] =
+			(struct problem_check){ findings->list[i].check, findings->list[i].detail };
+	http_reply_as(req, (int)reply.problem.status, problem_of_readiness_fields, &reply);
 }
 
 static void answer(const struct readiness *readiness, struct http_request *req)
 {
 	const struct api *api = readiness->api;
 	const char *trouble = store_trouble(api->store);
-	struct json_object *checks = NULL;
+	struct findings findings = readiness->found;
 	struct err expired, unsure;
 
-	json_object_deep_copy(readiness->found, &checks, NULL);
 	if (!api->is_ready)
-		add(checks, "guests", "the coordinator is finding its guests again; try again");
+		add(&findings, "guests", "the coordinator is finding its guests again; try again");
 	else if (!newest_is_sure(api->newest, &unsure))
-		add(checks, "records", unsure.msg);
+		add(&findings, "records", unsure.msg);
 	if (!tls_live_is_valid(api->tls, &expired))
-		add(checks, "certificate", expired.msg);
+		add(&findings, "certificate", expired.msg);
 	if (trouble)
-		add(checks, "store", trouble);
-	if (json_object_array_length(checks) > 0) {
-		refuse(req, checks);
-		return;
-	}
-	json_object_put(checks);
-	http_reply_text(req, 200, "text/plain", "ready\n");
+		add(&findings, "store", trouble);
+	if (findings.count > 0)
+		refuse(req, &findings);
+	else
+		http_reply_text(req, 200, "text/plain", "ready\n");
 }
 
 static void run(struct work *work)
 {
 	struct look *look = CONTAINER_OF(work, struct look, work);
 
-	selfcheck_run(&look->readiness->env, on_failure, look->found);
+	selfcheck_run(&look->readiness->env, on_failure, &look->found);
 }
 
 static void done(struct work *work)
@@ -92,7 +104,6 @@ static void done(struct work *work)
 	struct http_request **waiting = TAKE_PTR(readiness->waiting);
 	size_t count = readiness->waiting_count;
 
-	json_object_put(readiness->found);
 	readiness->found = look->found;
 	readiness->looked_ms = loop_now_ms(readiness->api->loop);
 	readiness->is_looking = false;
@@ -108,7 +119,6 @@ static void begin_look(struct readiness *readiness)
 	struct look *look = xnew(struct look);
 
 	look->readiness = readiness;
-	look->found = json_object_new_array();
 	look->work.run = run;
 	look->work.done = done;
 	readiness->is_looking = true;
@@ -147,7 +157,6 @@ void readiness_free(struct readiness *readiness)
 	if (!readiness)
 		return;
 	worker_free(readiness->worker);
-	json_object_put(readiness->found);
 	free(readiness->waiting);
 	free(readiness);
 }

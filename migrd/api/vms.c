@@ -6,51 +6,71 @@
 #include "owner/start.h"
 #include "vm/entry.h"
 #include "vm/same_mac.h"
+#include "wire/event.h"
 #include "wire/vm_request.h"
 
 /* Who speaks to its QEMU at the moment, and how many want to. */
-static struct json_object *monitor_json(const struct vm *vm)
+static struct vm_shown_monitor monitor_of(const struct vm *vm)
 {
-	struct json_object *obj = json_object_new_object(), *holder_obj = NULL;
+	struct vm_shown_monitor monitor = { .waiting = vm_waiting(vm) };
 	struct vm_holder holder;
 
 	if (vm_holder(vm, &holder)) {
-		holder_obj = json_object_new_object();
-		json_add_str(holder_obj, "id", holder.id);
-		json_add_str(holder_obj, "kind", vm_sync_name(holder.kind));
-		json_add_str(holder_obj, "command", holder.command[0] ? holder.command : NULL);
-		json_add_uint(holder_obj, "held_ms", holder.held_ms);
+		monitor.has_holder = true;
+		monitor.holder = (struct vm_shown_holder){
+			.id = holder.id,
+			.kind = vm_sync_name(holder.kind),
+			.command = holder.command[0] ? holder.command : NULL,
+			.held_ms = holder.held_ms,
+		};
 	}
-	json_object_object_add(obj, "holder", holder_obj);
-	json_add_uint(obj, "waiting", vm_waiting(vm));
-	return obj;
+	return monitor;
 }
 
-struct json_object *api_vm_json(const struct api *api, const struct vm *vm)
+/* WARNING: NULL: none is told; points to NULL: there is none now. */
+static void reply_vm(struct http_request *req, int status, const struct api *api,
+		     const struct vm *vm, const char *const *warning)
 {
-	struct json_object *obj = api_vm_summary(api, vm);
+	struct vm_reply reply = { .monitor = monitor_of(vm) };
 
-	json_object_object_add(obj, "monitor", monitor_json(vm));
-	json_object_object_add(obj, "definition", json_read_back(vm_definition(vm)));
-	return obj;
+	api_vm_summary(api, vm, &reply.summary);
+	reply.definition = json_read_back(vm_definition(vm));
+	reply.has_warnings = warning;
+	reply.warnings = warning;
+	reply.warning_count = warning && *warning;
+	http_reply_as(req, status, vm_reply_fields, &reply);
+	json_object_put(reply.definition);
+}
+
+void api_vm_reply(struct http_request *req, int status, const struct api *api, const struct vm *vm)
+{
+	if (vm)
+		reply_vm(req, status, api, vm, NULL);
+	else
+		http_reply(req, status, NULL);
+}
+
+static void tell_gone(const struct api *api, const char *name)
+{
+	const struct event_vm_gone event = {
+		.name = name, .state = "gone", .host = api->host_id, .at = clock_wall_ms()
+	};
+
+	bus_publish(api->bus, "vm", json_encode(event_vm_gone_fields, &event));
 }
 
 void api_vm_changed(void *data, const char *name, const struct vm *vm)
 {
 	struct api *api = data;
-	struct json_object *obj;
+	struct event_vm event = { .at = clock_wall_ms() };
 
 	api->host.is_count_right = false;
-	if (vm) {
-		obj = api_vm_summary(api, vm);
-	} else {
-		obj = json_object_new_object();
-		json_add_str(obj, "name", name);
-		json_add_str(obj, "state", "gone");
-		json_add_str(obj, "host", api->host_id);
+	if (!vm) {
+		tell_gone(api, name);
+		return;
 	}
-	json_add_time(obj, "at", clock_wall_ms());
-	bus_publish(api->bus, "vm", obj);
+	api_vm_summary(api, vm, &event.vm);
+	bus_publish(api->bus, "vm", json_encode(event_vm_fields, &event));
 }
 
 void api_vms_list(struct http_request *req, void *data)
@@ -90,7 +110,7 @@ void api_vm_get(struct http_request *req, void *data)
 	const struct vm *vm = api_vm_find(req, data);
 
 	if (vm)
-		http_reply(req, 200, api_vm_json(data, vm));
+		api_vm_reply(req, 200, data, vm);
 }
 
 /* ---- what changes something ------------------------------------------ */
@@ -111,34 +131,24 @@ static void on_done(void *data, const struct err *err)
 	if (err)
 		http_reply_err(pending->req, err);
 	else
-		http_reply(pending->req, pending->status,
-			   vm ? api_vm_json(pending->api, vm) : NULL);
+		api_vm_reply(pending->req, pending->status, pending->api, vm);
 	free(pending);
 }
 
-/* What its reader should know, and nothing is refused for. */
-static void add_warnings(struct json_object *obj, const struct vm *vm)
-{
-	struct json_object *warnings = json_object_new_array();
-	char words[ERR_MSG_SIZE];
-
-	if (vm_same_mac(vm, words))
-		json_object_array_add(warnings, json_object_new_string(words));
-	json_object_object_add(obj, "warnings", warnings);
-}
-
+/* With what its reader should know, and nothing is refused for. */
 static void on_started(void *data, const struct err *err)
 {
 	struct pending *pending = data;
-	const struct vm *vm = err ? NULL : vm_find(pending->api->vms, pending->name);
-	struct json_object *obj = vm ? api_vm_json(pending->api, vm) : NULL;
+	const struct vm *vm = vm_find(pending->api->vms, pending->name);
+	char words[ERR_MSG_SIZE];
+	const char *warning = !err && vm && vm_same_mac(vm, words) ? words : NULL;
 
-	if (obj)
-		add_warnings(obj, vm);
 	if (err)
 		http_reply_err(pending->req, err);
+	else if (vm)
+		reply_vm(pending->req, pending->status, pending->api, vm, &warning);
 	else
-		http_reply(pending->req, pending->status, obj);
+		http_reply(pending->req, pending->status, NULL);
 	free(pending);
 }
 

@@ -192,7 +192,6 @@ void json_add_str(struct json_object *obj, const char *key, const char *value); 
 void json_add_int(struct json_object *obj, const char *key, int64_t value);
 void json_add_uint(struct json_object *obj, const char *key, uint64_t value);
 void json_add_bool(struct json_object *obj, const char *key, bool value);
-void json_add_time(struct json_object *obj, const char *key, int64_t wall_ms); /* RFC 3339; 0: null */
 /* Reading a tree we trust the shape of no further than this: NULL or FALLBACK
  * when a step is missing or of another type. */
 const char *json_get_str(struct json_object *obj, const char *key);

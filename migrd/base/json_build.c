@@ -52,11 +52,6 @@ void json_add_bool(struct json_object *obj, const char *key, bool value)
 	json_object_object_add(obj, key, json_object_new_boolean(value));
 }
 
-void json_add_time(struct json_object *obj, const char *key, int64_t wall_ms)
-{
-	json_object_object_add(obj, key, json_new_time(wall_ms));
-}
-
 static struct json_object *get_typed(struct json_object *obj, const char *key, json_type type)
 {
 	struct json_object *member = NULL;

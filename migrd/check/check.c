@@ -11,6 +11,7 @@
 #include "base/work.h"
 #include "check/kinds.h"
 #include "peer/client.h"
+#include "wire/host_reply.h"
 
 #define PEER_DEADLINE_MS 3000
 #define PEER_PAGES_MAX   64 /* of PEER_VMS_MAX VMs each */
@@ -72,19 +73,17 @@ static const char *repair_word(const struct check_finding *finding)
 	return finding->is_safe ? "possible" : "none";
 }
 
-static struct json_object *finding_json(const struct check_finding *finding)
+static struct host_finding shown(const struct check_finding *finding)
 {
-	struct json_object *obj = json_object_new_object();
-
-	json_add_str(obj, "kind", finding->kind->name);
-	json_add_str(obj, "object", finding->object);
-	json_add_str(obj, "explanation", finding->explanation);
-	json_add_str(obj, "remedy", finding->remedy);
-	json_add_bool(obj, "safe", finding->is_safe);
-	json_add_str(obj, "repair", repair_word(finding));
-	json_add_str(obj, "error",
-		     finding->repair == CHECK_REPAIR_FAILED ? finding->err.msg : NULL);
-	return obj;
+	return (struct host_finding){
+		.kind = finding->kind->name,
+		.object = finding->object,
+		.explanation = finding->explanation,
+		.remedy = finding->remedy,
+		.safe = finding->is_safe,
+		.repair = repair_word(finding),
+		.error = finding->repair == CHECK_REPAIR_FAILED ? finding->err.msg : NULL,
+	};
 }
 
 static size_t count_left(const struct check_findings *findings)
@@ -98,22 +97,28 @@ static size_t count_left(const struct check_findings *findings)
 
 static struct json_object *report(const struct run *run)
 {
-	struct json_object *obj = json_object_new_object();
-	struct json_object *items = json_object_new_array();
-	struct json_object *asked = json_object_new_array();
+	const struct check_view *view = run->view;
+	struct host_finding *items = xcalloc(run->findings.count + 1, sizeof(*items));
+	const char **asked = xcalloc(view->peer_count + 1, sizeof(*asked));
+	struct host_check reply = {
+		.host = view->host_id,
+		.clean = count_left(&run->findings) == 0,
+		.items = items,
+		.item_count = run->findings.count,
+		.left_out = run->findings.left_out,
+		.peers_asked = asked,
+		.processes_looked_at = view->seen->looked_at,
+	};
+	struct json_object *obj;
 
 	for (size_t i = 0; i < run->findings.count; i++)
-		json_object_array_add(items, finding_json(&run->findings.list[i]));
-	for (size_t i = 0; i < run->view->peer_count; i++)
-		if (!run->view->peers[i].silence[0])
-			json_object_array_add(asked,
-					      json_object_new_string(run->view->peers[i].id));
-	json_add_str(obj, "host", run->view->host_id);
-	json_add_bool(obj, "clean", count_left(&run->findings) == 0);
-	json_object_object_add(obj, "items", items);
-	json_add_uint(obj, "left_out", run->findings.left_out);
-	json_object_object_add(obj, "peers_asked", asked);
-	json_add_uint(obj, "processes_looked_at", run->view->seen->looked_at);
+		items[i] = shown(&run->findings.list[i]);
+	for (size_t i = 0; i < view->peer_count; i++)
+		if (!view->peers[i].silence[0])
+			asked[reply.peer_count++] = view->peers[i].id;
+	obj = json_encode(host_check_fields, &reply);
+	free(items);
+	free(asked);
 	return obj;
 }
 

@@ -22,6 +22,7 @@
 #include "base/loop.h"
 #include "http/query.h"
 #include "tls/live.h"
+#include "wire/problem.h"
 
 /* Each role may do what those before it may, except PEER, which may do only
  * what routes for peers allow. */
@@ -47,6 +48,10 @@ struct http_route {
 	/* Table of the body.  NULL: no body or an empty object, unless the handler checks it. */
 	const struct json_field *body;
 	bool handler_checks_body;
+	/* Table of a good answer.  NULL: it has none, or no JSON. */
+	const struct json_field *reply;
+	const struct json_field *other_reply; /* some requests are answered by this one */
+	bool is_list; /* `reply' is that of an item: {"items": [...], "next": ...} */
 	const struct http_query_key *query; /* NULL: it takes no query */
 };
 
@@ -96,12 +101,15 @@ int64_t http_caller_uid(const struct http_request *req);
 const char *http_role_name(enum http_role role);
 
 /* OBJ's reference is taken over; NULL sends no body.  A STATUS from 400 up sends
- * it as a problem document: start from http_problem(). */
+ * it as a problem document. */
 void http_reply(struct http_request *req, int status, struct json_object *obj);
+/* The same for a struct, by the table of the route. */
+void http_reply_as(struct http_request *req, int status, const struct json_field *fields,
+		   const void *reply);
 /* The same for a text that is JSON already; it is taken over (malloc). */
 void http_reply_json(struct http_request *req, int status, char *text, size_t len);
-/* The document that http_reply_err() sends, to add members to. */
-struct json_object *http_problem(const struct err *err);
+/* What http_reply_err() sends, to be a part of something longer.  ERR's text is borrowed. */
+struct problem http_problem(const struct err *err);
 /* Plain text, for /metrics and /healthz. */
 void http_reply_text(struct http_request *req, int status, const char *type, const char *text);
 /* RFC 9457 problem document: type, title, status, detail, code, errors[]. */

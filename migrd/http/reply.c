@@ -45,49 +45,36 @@ struct http_content http_content_json(unsigned status, struct json_object *obj)
 	return content;
 }
 
-static struct json_object *fault_list(const struct faults *faults)
+static struct problem problem_of(unsigned status, const struct err *err)
 {
-	struct json_object *list = json_object_new_array();
-	size_t count = faults->count < FAULT_MAX ? faults->count : FAULT_MAX;
-
-	for (size_t i = 0; i < count; i++) {
-		struct json_object *item = json_object_new_object();
-
-		json_add_str(item, "pointer", faults->list[i].pointer);
-		json_add_str(item, "detail", faults->list[i].detail);
-		json_object_array_add(list, item);
-	}
-	return list;
+	return (struct problem){
+		.type = "about:blank",
+		.title = MHD_get_reason_phrase_for(status),
+		.status = (int64_t)status,
+		.detail = err->msg,
+		.code = err_name(err->code),
+	};
 }
 
-static struct json_object *problem(unsigned status, const struct err *err,
-				   const struct faults *faults)
+struct problem http_problem(const struct err *err)
 {
-	struct json_object *obj = json_object_new_object();
-
-	json_add_str(obj, "type", "about:blank");
-	json_add_str(obj, "title", MHD_get_reason_phrase_for(status));
-	json_add_int(obj, "status", (int64_t)status);
-	json_add_str(obj, "detail", err->msg);
-	json_add_str(obj, "code", err_name(err->code));
-	if (faults)
-		json_object_object_add(obj, "errors", fault_list(faults));
-	return obj;
-}
-
-struct json_object *http_problem(const struct err *err)
-{
-	return problem((unsigned)err_http_status(err->code), err, NULL);
+	return problem_of((unsigned)err_http_status(err->code), err);
 }
 
 struct http_content http_content_problem(unsigned status, const struct err *err,
 					 const struct faults *faults)
 {
 	struct http_content content;
+	struct problem problem;
 
 	if (status == 0)
 		status = (unsigned)err_http_status(err->code);
-	content = http_content_json(status, problem(status, err, faults));
+	problem = problem_of(status, err);
+	if (faults) {
+		problem.errors = faults->list;
+		problem.error_count = faults->count < FAULT_MAX ? faults->count : FAULT_MAX;
+	}
+	content = http_content_json(status, json_encode(problem_fields, &problem));
 	/* RFC 9110 section 15.5.22 requires this header; the protocol in it is our own. */
 	if (status == MHD_HTTP_UPGRADE_REQUIRED)
 		MHD_add_response_header(content.response, MHD_HTTP_HEADER_UPGRADE, "migrd-peer");
@@ -208,6 +195,12 @@ void http_abandon_held(struct http_server *server)
 void http_reply(struct http_request *req, int status, struct json_object *obj)
 {
 	http_answer(req, (unsigned)status, http_content_json((unsigned)status, obj), NULL);
+}
+
+void http_reply_as(struct http_request *req, int status, const struct json_field *fields,
+		   const void *reply)
+{
+	http_reply(req, status, json_encode(fields, reply));
 }
 
 void http_reply_json(struct http_request *req, int status, char *text, size_t len)

@@ -32,6 +32,7 @@
 #include "peer/client.h"
 #include "store/store.h"
 #include "vm/vm.h"
+#include "wire/move_reply.h"
 #include "wire/move_request.h"
 #include "wire/verdict.h"
 
@@ -227,9 +228,10 @@ enum verdict move_verdict(const struct move *move);
 bool move_is_settled(const struct move *move);
 /* False and ERR: the move's row has a word that this version does not know. */
 bool move_row_is_known(const struct move *move, struct err *err);
-/* The API's object; the caller owns it. */
+/* What the API shows; its texts are the move's. */
+struct move_reply move_show(const struct move *move);
+struct move_times move_show_times(const struct move *move);
+/* The same as JSON; the caller owns it. */
 struct json_object *move_json(const struct move *move);
-/* How long the destination's steps of the handover took. */
-struct json_object *move_times_json(const struct move *move);
 
 #endif

@@ -114,7 +114,7 @@ struct move_ram {
 	enum qmp_mig_state state;
 	struct qmp_mig_info info;          /* of the last query-migrate */
 	uint64_t pass;                     /* over the guest's memory; 1 is the first */
-	unsigned percent;                  /* never goes back */
+	uint64_t percent;                  /* never goes back */
 	uint64_t moved_bytes, moved_at_ms; /* sent; a stall counts from MOVED_AT_MS */
 };
 

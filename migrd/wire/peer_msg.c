@@ -201,6 +201,13 @@ const struct json_field peer_verdict_fields[] = {
 	{ 0 },
 };
 
+const struct json_field peer_verdict_reply_fields[] = {
+	JSON_PART_OF(struct peer_verdict_reply, verdict, peer_verdict_fields),
+	JSON_SHOWN_OBJECT(struct peer_verdict_reply, times, move_times_fields,
+			  "How long the destination's steps took."),
+	{ 0 },
+};
+
 const struct json_field peer_settle_fields[] = {
 	GENERATION_FIELD(struct peer_settle),
 	VM_UUID_FIELD(struct peer_settle),

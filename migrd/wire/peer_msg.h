@@ -3,8 +3,8 @@
  *
  *     POST /peer/v1/hello             peer_hello    -> peer_hello_reply
  *     POST /peer/v1/moves/{id}/prepare  peer_prepare -> peer_prepare_reply
- *     POST /peer/v1/moves/{id}/go     peer_claim    -> peer_verdict
- *     POST /peer/v1/moves/{id}/drop   peer_claim    -> peer_verdict
+ *     POST /peer/v1/moves/{id}/go     peer_claim    -> peer_verdict_reply
+ *     POST /peer/v1/moves/{id}/drop   peer_claim    -> peer_verdict_reply
  *     POST /peer/v1/moves/{id}/settle peer_settle   -> peer_settled
  *     GET  /peer/v1/moves/{id}[?uuid=UUID&generation=N] -> peer_fate
  *     GET  /peer/v1/vms[?after=NAME][&uuid=UUID]    -> peer_vms
@@ -18,6 +18,7 @@
 
 #include "base/id.h"
 #include "base/json.h"
+#include "wire/move_reply.h"
 #include "wire/move_request.h"
 #include "wire/transfer_plan.h"
 #include "wire/verdict.h"
@@ -81,6 +82,12 @@ struct peer_verdict {
 	char reason[ERR_MSG_SIZE];
 };
 
+/* As it is sent: who has asked keeps the times as they are. */
+struct peer_verdict_reply {
+	struct peer_verdict verdict;
+	struct move_times times;
+};
+
 /* The source's own record of the end is on disk: what the destination has kept for
  * it may go. */
 struct peer_settle {
@@ -127,6 +134,7 @@ extern const struct json_field peer_prepare_fields[];
 extern const struct json_field peer_prepare_reply_fields[];
 extern const struct json_field peer_claim_fields[];
 extern const struct json_field peer_verdict_fields[];
+extern const struct json_field peer_verdict_reply_fields[];
 extern const struct json_field peer_settle_fields[];
 extern const struct json_field peer_settled_fields[];
 extern const struct json_field peer_fate_fields[];

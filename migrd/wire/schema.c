@@ -5,9 +5,12 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "wire/adopt_reply.h"
 #include "wire/adopt_request.h"
 #include "wire/agent_request.h"
 #include "wire/backup_request.h"
+#include "wire/event.h"
+#include "wire/host_reply.h"
 #include "wire/medium_request.h"
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
@@ -24,28 +27,87 @@ const char *const wire_schema_names[] = { "vm",
 					  "backup-request",
 					  "vm-start",
 					  "medium-request",
+					  "problem",
+					  "host",
+					  "host-check",
+					  "host-backup",
+					  "peer",
+					  "vm-summary",
+					  "vm-reply",
+					  "vm-device",
+					  "adopt-reply",
+					  "agent-reply",
+					  "monitor-reply",
+					  "move",
+					  "move-cancel",
+					  "move-timeline",
+					  "job",
+					  "event-vm",
+					  "event-vm-gone",
+					  "event-move",
+					  "event-qemu",
+					  "event-monitor",
 					  NULL };
 
 static const struct {
 	const struct json_field *fields;
+	enum json_schema_use use;
 	const char *title, *description;
 } schemas[] = {
-	{ vm_def_fields, "VM definition",
+	{ vm_def_fields, JSON_SCHEMA_REQUEST, "VM definition",
 	  "The body of POST /v1/vms. Beyond this schema: device ids and PCI slots are unique, a "
 	  "tap or macvtap NIC has an ifname, a serial port of type file or socket has a path." },
-	{ move_request_fields, "Move request", "The body of POST /v1/moves." },
-	{ move_options_fields, "Move changes",
+	{ move_request_fields, JSON_SCHEMA_REQUEST, "Move request", "The body of POST /v1/moves." },
+	{ move_options_fields, JSON_SCHEMA_REQUEST, "Move changes",
 	  "The body of PATCH /v1/moves/{id}; at least one member." },
-	{ move_resolve_fields, "Move resolution", "The body of POST /v1/moves/{id}/resolve." },
-	{ agent_freeze_fields, "Freeze", "The body of POST /v1/vms/{name}/agent/freeze." },
-	{ monitor_request_fields, "Monitor request",
+	{ move_resolve_fields, JSON_SCHEMA_REQUEST, "Move resolution",
+	  "The body of POST /v1/moves/{id}/resolve." },
+	{ agent_freeze_fields, JSON_SCHEMA_REQUEST, "Freeze",
+	  "The body of POST /v1/vms/{name}/agent/freeze." },
+	{ monitor_request_fields, JSON_SCHEMA_REQUEST, "Monitor request",
 	  "The body of POST /v1/vms/{name}/monitor: one command for the QEMU of a VM." },
-	{ adopt_request_fields, "Adoption",
+	{ adopt_request_fields, JSON_SCHEMA_REQUEST, "Adoption",
 	  "The body of POST /v1/vms/adopt; without dry_run, confirm is required." },
-	{ backup_request_fields, "Backup", "The body of POST /v1/host/backup; optional." },
-	{ vm_start_fields, "Start",
+	{ backup_request_fields, JSON_SCHEMA_REQUEST, "Backup",
+	  "The body of POST /v1/host/backup; optional." },
+	{ vm_start_fields, JSON_SCHEMA_REQUEST, "Start",
 	  "The body of POST /v1/vms/{name}/start and /resume; optional." },
-	{ medium_request_fields, "Medium", "The body of PUT /v1/vms/{name}/devices/{id}/medium." },
+	{ medium_request_fields, JSON_SCHEMA_REQUEST, "Medium",
+	  "The body of PUT /v1/vms/{name}/devices/{id}/medium." },
+	{ problem_fields, JSON_SCHEMA_REPLY, "Problem",
+	  "What every route answers from 400 on (RFC 9457); some add members." },
+	{ host_reply_fields, JSON_SCHEMA_REPLY, "Host", "The answer of GET /v1/host." },
+	{ host_check_fields, JSON_SCHEMA_REPLY, "Check of a host",
+	  "The answer of GET /v1/host/check and POST /v1/host/check/repair." },
+	{ host_backup_fields, JSON_SCHEMA_REPLY, "Copy of the state database",
+	  "The answer of POST /v1/host/backup." },
+	{ host_peer_fields, JSON_SCHEMA_REPLY, "Peer", "An item of GET /v1/peers." },
+	{ vm_summary_fields, JSON_SCHEMA_REPLY, "VM, in short", "An item of GET /v1/vms." },
+	{ vm_reply_fields, JSON_SCHEMA_REPLY, "VM",
+	  "The answer of GET /v1/vms/{name} and of what changes a VM." },
+	{ vm_device_fields, JSON_SCHEMA_REPLY, "Device", "An item of GET /v1/vms/{name}/devices." },
+	{ adopt_reply_fields, JSON_SCHEMA_REPLY, "What would be adopted",
+	  "The answer of POST /v1/vms/adopt with dry_run." },
+	{ vm_agent_fields, JSON_SCHEMA_REPLY, "Answer of a guest agent",
+	  "The answer of POST /v1/vms/{name}/agent/{call}; its help says which call has "
+	  "what." },
+	{ vm_monitor_fields, JSON_SCHEMA_REPLY, "Answer of a QEMU",
+	  "The answer of POST /v1/vms/{name}/monitor." },
+	{ move_reply_fields, JSON_SCHEMA_REPLY, "Move",
+	  "The answer of GET /v1/moves/{id}, and an item of GET /v1/moves." },
+	{ move_cancel_fields, JSON_SCHEMA_REPLY, "Outcome of a cancel",
+	  "The answer of POST /v1/moves/{id}/cancel; one that was too late has these "
+	  "members too." },
+	{ move_timeline_fields, JSON_SCHEMA_REPLY, "Moment of a move",
+	  "An item of GET /v1/moves/{id}/timeline." },
+	{ job_reply_fields, JSON_SCHEMA_REPLY, "Job", "An item of GET /v1/jobs." },
+	{ event_vm_fields, JSON_SCHEMA_REPLY, "Event vm", "A VM has changed." },
+	{ event_vm_gone_fields, JSON_SCHEMA_REPLY, "Event vm, of one that is gone",
+	  "A VM is not here any more." },
+	{ event_move_fields, JSON_SCHEMA_REPLY, "Event move", "A move has changed." },
+	{ event_qemu_fields, JSON_SCHEMA_REPLY, "Event qemu", "An event of a guest's QEMU." },
+	{ event_monitor_fields, JSON_SCHEMA_REPLY, "Event monitor",
+	  "A command that was passed on to a QEMU, or refused, and is no query." },
 };
 static_assert(ARRAY_LEN(wire_schema_names) == ARRAY_LEN(schemas) + 1, "a name for each schema");
 
@@ -53,7 +115,7 @@ struct json_object *wire_schema(const char *name)
 {
 	for (size_t i = 0; wire_schema_names[i]; i++)
 		if (!strcmp(wire_schema_names[i], name))
-			return json_schema(schemas[i].fields, JSON_SCHEMA_REQUEST, schemas[i].title,
+			return json_schema(schemas[i].fields, schemas[i].use, schemas[i].title,
 					   schemas[i].description);
 	return NULL;
 }

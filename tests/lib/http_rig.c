@@ -54,9 +54,10 @@ static void on_fail(struct http_request *req, void *data)
 static void on_none(struct http_request *req, void *data)
 {
 	struct err none = { 0 };
+	const struct problem problem = http_problem(&none);
 
 	(void)data;
-	http_reply(req, 500, http_problem(&none));
+	http_reply_as(req, 500, problem_fields, &problem);
 }
 
 static void on_hold(struct http_request *req, void *data)

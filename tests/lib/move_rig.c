@@ -13,6 +13,7 @@
 #include "peer/client.h"
 #include "store/identity.h"
 #include "store/item.h"
+#include "tests/lib/reply_check.h"
 
 #define DEFINITION                                                                   \
 	"{\"name\":\"vm1\",\"uuid\":\"" RIG_VM_UUID "\",\"machine\":\"pc-q35-7.2\"," \
@@ -315,6 +316,7 @@ static void check_texts(void)
 		size_t len;
 		const char *text = move_text(move, MOVE_TEXT_MOVE, move_json, &len);
 
+		reply_check(obj, move_reply_fields);
 		ck_assert_str_eq(text, fresh);
 		ck_assert_uint_eq(len, strlen(fresh));
 	}

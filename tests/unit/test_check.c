@@ -7,6 +7,8 @@
 #include "check/kinds.h"
 #include "check_main.h"
 #include "move_rig.h"
+#include "tests/lib/reply_check.h"
+#include "wire/host_reply.h"
 
 static const char *const peers[] = { "a", "b", NULL }; /* "a" is this host */
 static struct check *the_check;
@@ -25,6 +27,8 @@ static void on_checked(void *data, struct json_object *obj, const struct err *er
 		result = *err;
 	json_object_put(report);
 	report = json_object_get(obj);
+	if (report)
+		reply_check(report, host_check_fields);
 }
 
 static void setup(void)

@@ -6,6 +6,9 @@
 #include "tests/lib/json_rig.h"
 #include "tests/lib/json_sample.h"
 #include "tests/lib/json_shown.h"
+#include "wire/adopt_reply.h"
+#include "wire/event.h"
+#include "wire/host_reply.h"
 #include "wire/schema.h"
 #include "wire/vm_def.h"
 
@@ -100,6 +103,24 @@ START_TEST(every_field_of_a_definition_is_documented)
 }
 END_TEST
 
+/* Its readers have nothing else to go by. */
+START_TEST(every_field_of_a_reply_is_documented)
+{
+	static const struct json_field *const replies[] = {
+		problem_fields,       host_reply_fields, host_check_fields,
+		host_backup_fields,   host_peer_fields,  vm_reply_fields,
+		vm_device_fields,     vm_agent_fields,   vm_monitor_fields,
+		adopt_reply_fields,   move_reply_fields, move_cancel_fields,
+		move_timeline_fields, job_reply_fields,  event_vm_fields,
+		event_move_fields,    event_qemu_fields, event_vm_gone_fields,
+		event_monitor_fields,
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(replies); i++)
+		assert_documented(replies[i]);
+}
+END_TEST
+
 static const char *const values[] = {
 	"",
 	"a",
@@ -189,6 +210,7 @@ Suite *suite(void)
 	tcase_add_test(t, schema_of_a_reply_says_what_is_there_and_allows_more);
 	tcase_add_test(t, published_schemas_are_found_by_name);
 	tcase_add_test(t, every_field_of_a_definition_is_documented);
+	tcase_add_test(t, every_field_of_a_reply_is_documented);
 	tcase_add_test(t, patterns_and_checks_agree);
 	suite_add_tcase(s, t);
 	return s;

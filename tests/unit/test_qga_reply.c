@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "check_main.h"
+#include "tests/lib/reply_check.h"
+#include "wire/vm_reply.h"
 
 /* Decoding SAID gives EXPECTED: the answer as the API shows it, or "refused". */
 static void assert_reply(qga_reply_decode_fn *decode, const char *said, const char *expected)
@@ -18,6 +20,8 @@ static void assert_reply(qga_reply_decode_fn *decode, const char *said, const ch
 			     : "refused",
 			 expected);
 	ck_assert_int_eq(err.code, obj ? ERR_NONE : ERR_AGENT);
+	if (obj)
+		reply_check(obj, vm_agent_fields);
 }
 
 START_TEST(counts_are_numbers_from_zero_up)

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* wire/event.h -- what GET /v1/events tells.  Pointers are borrowed.  Thread: any. */
+#ifndef MIGRD_WIRE_EVENT_H
+#define MIGRD_WIRE_EVENT_H
+
+#include "wire/move_reply.h"
+#include "wire/vm_reply.h"
+
+struct event_vm {
+	struct vm_summary vm;
+	int64_t at;
+};
+extern const struct json_field event_vm_fields[];
+
+/* A VM that is not here any more. */
+struct event_vm_gone {
+	const char *name, *state, *host;
+	int64_t at;
+};
+extern const struct json_field event_vm_gone_fields[];
+
+struct event_move {
+	struct move_reply move;
+	int64_t at;
+};
+extern const struct json_field event_move_fields[];
+
+struct event_qemu {
+	int64_t at;
+	const char *vm, *vm_uuid, *host, *name;
+	struct json_object *data;
+	bool data_left_out;
+	uint64_t left_out;
+};
+extern const struct json_field event_qemu_fields[];
+
+struct event_monitor {
+	const char *vm, *host, *caller, *role, *protocol, *command, *class, *result;
+	int64_t at;
+};
+extern const struct json_field event_monitor_fields[];
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "wire/move_reply.h"
+
+#include "wire/move_request.h"
+
+static const struct json_field failure_fields[] = {
+	JSON_SHOWN(struct move_failure, code, "One of schema/errors.md."),
+	JSON_SHOWN(struct move_failure, detail, "The same in words."),
+	{ 0 },
+};
+
+static const struct json_field progress_fields[] = {
+	JSON_SHOWN(struct move_progress, percent, "Of the way to the handover; never goes back."),
+	JSON_SHOWN(struct move_progress, ram_total_bytes, "Memory of the guest in bytes."),
+	JSON_SHOWN(struct move_progress, ram_remaining_bytes, "Still to be sent, in bytes."),
+	JSON_SHOWN(struct move_progress, ram_transferred_bytes,
+		   "Sent, in bytes; pages that changed count again."),
+	JSON_SHOWN(struct move_progress, passes, "Passes over the guest's memory."),
+	JSON_SHOWN(struct move_progress, throughput_mbit_per_s,
+		   "Of the transfer, in megabits per second, as QEMU tells."),
+	JSON_SHOWN(struct move_progress, dirty_pages_per_s,
+		   "Pages that the guest changes, per second."),
+	JSON_SHOWN(struct move_progress, expected_downtime_ms,
+		   "How long the guest would stand still by now, in milliseconds."),
+	JSON_SHOWN(struct move_progress, throttle_percent,
+		   "How much QEMU slows the guest's CPUs down, in percent."),
+	{ 0 },
+};
+
+/* Milliseconds with their fraction; left out unless both moments have been. */
+#define SPAN(name, help_)                                                                         \
+	{                                                                                         \
+		.key = #name "_ms", .type = JSON_NUMBER, JSON_MEMBER(struct move_times, name.ms), \
+		.present_offset = offsetof(struct move_times, name.is_over), .digits = 3,         \
+		.help = help_,                                                                    \
+	}
+#define OF_SOURCE(owner) .present_offset = offsetof(owner, is_source)
+
+/* A destination has no more than total_ms and those before it, a source has not those. */
+const struct json_field move_times_fields[] = {
+	SPAN(prepare, "Destination: until its QEMU waited, in milliseconds."),
+	SPAN(go_to_taken, "Destination: from go until it was on disk that it has the guest, in "
+			  "milliseconds."),
+	SPAN(taken_to_running, "Destination: from then until the guest ran, in milliseconds."),
+	SPAN(total, "From its record to its end, in milliseconds."),
+	JSON_SHOWN_IF(struct move_times, qemu_total_ms,
+		      "Source: all of the transfer in QEMU's words, in milliseconds.",
+		      OF_SOURCE(struct move_times)),
+	JSON_SHOWN_IF(struct move_times, qemu_setup_ms,
+		      "Source: its beginning in QEMU's words, in milliseconds.",
+		      OF_SOURCE(struct move_times)),
+	JSON_SHOWN_IF(struct move_times, qemu_downtime_ms,
+		      "Source: the guest's standstill in QEMU's words, in milliseconds.",
+		      OF_SOURCE(struct move_times)),
+	SPAN(created_to_prepared, "Source: until the destination was prepared, in milliseconds."),
+	SPAN(prepared_to_migrate,
+	     "Source: from then until QEMU was told to send, in milliseconds."),
+	SPAN(migrate_to_completed, "Source: from then until QEMU had sent all, in milliseconds."),
+	SPAN(blackout, "Source: at most so long the guest stood still, in milliseconds: it ran on "
+		       "a moment before its new host's answer came."),
+	SPAN(stopped_to_completed,
+	     "Source: from the stop of the guest until QEMU had sent all, in milliseconds."),
+	SPAN(completed_to_go, "Source: from then until go was sent, in milliseconds."),
+	SPAN(go_to_answer, "Source: until go was answered, in milliseconds."),
+	SPAN(answer_to_end, "Source: from then to the end, in milliseconds."),
+	JSON_SHOWN_IF(struct move_times, destination,
+		      "Source: the times of the destination, as it told them."),
+	{ 0 },
+};
+
+static const struct json_field options_fields[] = {
+	JSON_SHOWN(struct move_shown_options, bandwidth_bytes_per_s,
+		   "Limit of the transfer in bytes per second; 0: none."),
+	JSON_SHOWN(struct move_shown_options, downtime_limit_ms,
+		   "How long the guest may stand still at the end, in milliseconds."),
+	{ .key = "block_jobs",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct move_shown_options, block_jobs),
+	  OF_SOURCE(struct move_shown_options),
+	  .names = move_block_jobs_names,
+	  .help = "Source: what becomes of block jobs and exports of the guest's disks." },
+	JSON_SHOWN(struct move_shown_options, assert_same_disks,
+		   "The caller vouched for the disks."),
+	JSON_SHOWN(struct move_shown_options, assert_same_cpu, "The caller vouched for the CPU."),
+	{ 0 },
+};
+
+const struct json_field move_reply_fields[] = {
+	JSON_SHOWN(struct move_reply, id, "The same on both hosts."),
+	JSON_SHOWN(struct move_reply, vm, "Name of the VM."),
+	JSON_SHOWN(struct move_reply, vm_uuid, "Uuid of the VM."),
+	JSON_SHOWN(struct move_reply, kind, "MIGRATION_OUT or MIGRATION_IN."),
+	JSON_SHOWN(struct move_reply, source, "Host id."),
+	JSON_SHOWN(struct move_reply, destination, "Host id."),
+	JSON_SHOWN(struct move_reply, state, "Where it stands on this host."),
+	JSON_SHOWN(struct move_reply, final, "It has ended."),
+	JSON_SHOWN(struct move_reply, can_cancel, "A cancel is taken in this state."),
+	JSON_SHOWN(struct move_reply, owner,
+		   "The host that may run the guest; null: only the other host can know.",
+		   .nullable = true),
+	JSON_SHOWN(struct move_reply, generation, "Changes of owner of this VM before the move."),
+	JSON_SHOWN(struct move_reply, reason, "What it waits for, in words; may be empty."),
+	JSON_SHOWN_OBJECT(struct move_reply, error, failure_fields,
+			  "Why it failed; null: it did not.", .nullable = true,
+			  .present_offset = offsetof(struct move_reply, has_failed)),
+	JSON_SHOWN_OBJECT(struct move_reply, progress, progress_fields, "Of the transfer."),
+	JSON_SHOWN_OBJECT(struct move_reply, times, move_times_fields,
+			  "How long its steps took, as far as it has come."),
+	JSON_SHOWN_OBJECT(struct move_reply, options, options_fields, "What was asked for."),
+	JSON_SHOWN_TIME(struct move_reply, created_at, "Of its record on this host."),
+	JSON_SHOWN_TIME(struct move_reply, updated_at, "Its last change of state."),
+	JSON_SHOWN_TIME(struct move_reply, ended_at, "Its end; null: not yet.", .nullable = true),
+	{ 0 },
+};
+
+#define OF_MOVE   .present_offset = offsetof(struct job_reply, is_move)
+#define OF_HOLDER .present_offset = offsetof(struct job_reply, is_holder)
+
+const struct json_field job_reply_fields[] = {
+	JSON_SHOWN(struct job_reply, id, "Of the move, or of the hold."),
+	JSON_SHOWN(struct job_reply, kind,
+		   "MIGRATION_OUT or MIGRATION_IN; of a holder what it does."),
+	JSON_SHOWN(struct job_reply, vm, "Name of the VM."),
+	JSON_SHOWN_IF(struct job_reply, peer, "Of a move: the other host.", OF_MOVE),
+	JSON_SHOWN(struct job_reply, state,
+		   "Of the move; holds-monitor of what speaks to a QEMU now."),
+	JSON_SHOWN(struct job_reply, final, "It has ended."),
+	JSON_SHOWN_IF(struct job_reply, command,
+		      "Of a holder: the last command that was sent to QEMU; null: none.",
+		      .nullable = true, OF_HOLDER),
+	JSON_SHOWN_IF(struct job_reply, waiting, "Of a holder: how many wait for their turn.",
+		      OF_HOLDER),
+	JSON_SHOWN_TIME(struct job_reply, created_at, "Its beginning."),
+	JSON_SHOWN_TIME_IF(struct job_reply, updated_at, "Of a move: its last change of state.",
+			   OF_MOVE),
+	JSON_SHOWN_TIME_IF(struct job_reply, ended_at, "Of a move: its end; null: not yet.",
+			   .nullable = true, OF_MOVE),
+	{ 0 },
+};
+
+const struct json_field move_cancel_fields[] = {
+	JSON_SHOWN(struct move_cancel_reply, cancelled, "It has ended on request."),
+	JSON_SHOWN(struct move_cancel_reply, under_way,
+		   "It will; the other host has not answered yet."),
+	JSON_SHOWN(struct move_cancel_reply, owner,
+		   "The host that may run the guest; null: only the other host can know.",
+		   .nullable = true),
+	JSON_SHOWN(struct move_cancel_reply, state, "Of the move."),
+	JSON_SHOWN(struct move_cancel_reply, detail, "The same in words."),
+	{ 0 },
+};
+
+const struct json_field move_cancel_problem_fields[] = {
+	JSON_PART_OF(struct move_cancel_problem, problem, problem_fields),
+	JSON_PART_OF(struct move_cancel_problem, cancel, move_cancel_fields),
+	{ 0 },
+};
+
+const struct json_field move_timeline_fields[] = {
+	JSON_SHOWN_TIME(struct move_timeline_item, at, "When."),
+	JSON_SHOWN(struct move_timeline_item, event, "What, in one word."),
+	JSON_SHOWN(struct move_timeline_item, detail, "The same in words."),
+	{ 0 },
+};

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* wire/move_reply.h -- what is shown of a move and of the list of jobs.  Texts are
+ * borrowed.  Thread: any. */
+#ifndef MIGRD_WIRE_MOVE_REPLY_H
+#define MIGRD_WIRE_MOVE_REPLY_H
+
+#include "base/json.h"
+#include "wire/problem.h"
+
+struct move_failure {
+	const char *code, *detail;
+};
+
+struct move_progress {
+	uint64_t percent, ram_total_bytes, ram_remaining_bytes, ram_transferred_bytes, passes;
+	double throughput_mbit_per_s;
+	uint64_t dirty_pages_per_s, expected_downtime_ms, throttle_percent;
+};
+
+/* From one moment to another, once both have been. */
+struct move_span {
+	double ms;
+	bool is_over;
+};
+
+struct move_times {
+	/* of a destination */
+	struct move_span prepare, go_to_taken, taken_to_running;
+	struct move_span total;
+	/* of a source */
+	bool is_source;
+	uint64_t qemu_total_ms, qemu_setup_ms, qemu_downtime_ms;
+	struct move_span created_to_prepared, prepared_to_migrate, migrate_to_completed, blackout,
+		stopped_to_completed, completed_to_go, go_to_answer, answer_to_end;
+	struct json_object *destination; /* borrowed; NULL: it has not told yet */
+};
+
+struct move_shown_options {
+	uint64_t bandwidth_bytes_per_s, downtime_limit_ms;
+	bool assert_same_disks, assert_same_cpu;
+	bool is_source;
+	int block_jobs; /* enum move_block_jobs; of a source */
+};
+
+struct move_reply {
+	const char *id, *vm, *vm_uuid, *kind, *source, *destination, *state;
+	bool final, can_cancel;
+	const char *owner; /* NULL: only the other host can know */
+	uint64_t generation;
+	const char *reason;
+	bool has_failed;
+	struct move_failure error;
+	struct move_progress progress;
+	struct move_times times;
+	struct move_shown_options options;
+	int64_t created_at, updated_at, ended_at;
+};
+extern const struct json_field move_reply_fields[];
+extern const struct json_field move_times_fields[];
+
+/* A move, in short, or who speaks to a QEMU now. */
+struct job_reply {
+	const char *id, *kind, *vm;
+	const char *peer; /* NULL: it is no move */
+	const char *state;
+	bool final;
+	bool is_holder;
+	const char *command; /* of a holder; NULL: none was sent yet */
+	uint64_t waiting;    /* likewise */
+	int64_t created_at;
+	int64_t updated_at, ended_at; /* of a move */
+	bool is_move;
+};
+extern const struct json_field job_reply_fields[];
+
+struct move_cancel_reply {
+	bool cancelled, under_way;
+	const char *owner, *state, *detail;
+};
+extern const struct json_field move_cancel_fields[];
+/* The same for one that came too late. */
+struct move_cancel_problem {
+	struct problem problem;
+	struct move_cancel_reply cancel;
+};
+extern const struct json_field move_cancel_problem_fields[];
+
+/* One item of the timeline. */
+struct move_timeline_item {
+	int64_t at;
+	const char *event, *detail;
+};
+extern const struct json_field move_timeline_fields[];
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "wire/problem.h"
+
+static const struct json_field fault_fields[] = {
+	JSON_SHOWN(struct fault, pointer,
+		   "Where: a JSON pointer (RFC 6901), or ?KEY of the query."),
+	JSON_SHOWN(struct fault, detail, "What is wrong there."),
+	{ 0 },
+};
+
+const struct json_field problem_fields[] = {
+	JSON_SHOWN(struct problem, type, "about:blank."),
+	JSON_SHOWN(struct problem, title, "The status in words."),
+	JSON_SHOWN(struct problem, status, "Of the answer."),
+	JSON_SHOWN(struct problem, detail, "For people: what is wrong, and what can be done."),
+	JSON_SHOWN(struct problem, code, "One of schema/errors.md; never renamed."),
+	JSON_SHOWN_LIST(struct problem, errors, error_count, fault_fields,
+			"All faults of the request."),
+	{ 0 },
+};
+
+static const struct json_field check_fields[] = {
+	JSON_SHOWN(struct problem_check, check, "Which one."),
+	JSON_SHOWN(struct problem_check, detail, "What is wrong."),
+	{ 0 },
+};
+
+const struct json_field problem_of_readiness_fields[] = {
+	JSON_PART_OF(struct problem_of_readiness, problem, problem_fields),
+	JSON_SHOWN_LIST(struct problem_of_readiness, checks, check_count, check_fields,
+			"What is wrong on this host.", .required = true),
+	{ 0 },
+};
+
+const struct json_field problem_of_offer_fields[] = {
+	JSON_PART_OF(struct problem_of_offer, problem, problem_fields),
+	JSON_SHOWN_LIST(struct problem_of_offer, reasons, reason_count, check_fields,
+			"All that speaks against the move.", .required = true),
+	{ 0 },
+};
+
+const struct json_field problem_of_qemu_fields[] = {
+	JSON_PART_OF(struct problem_of_qemu, problem, problem_fields),
+	JSON_SHOWN_IF(struct problem_of_qemu, qemu, "QEMU's own words."),
+	{ 0 },
+};

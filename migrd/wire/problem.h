@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* wire/problem.h -- the answer to what was refused or failed (RFC 9457).  A route may
+ * add members: its own struct has this as its first part.  Thread: any. */
+#ifndef MIGRD_WIRE_PROBLEM_H
+#define MIGRD_WIRE_PROBLEM_H
+
+#include "base/json.h"
+
+/* Texts are borrowed. */
+struct problem {
+	const char *type, *title;
+	int64_t status;
+	const char *detail, *code;
+	const struct fault *errors;
+	size_t error_count; /* 0: there is no list of them */
+};
+extern const struct json_field problem_fields[];
+
+/* What did not pass, one by one. */
+struct problem_check {
+	const char *check, *detail;
+};
+/* Of GET /readyz. */
+struct problem_of_readiness {
+	struct problem problem;
+	const struct problem_check *checks;
+	size_t check_count;
+};
+extern const struct json_field problem_of_readiness_fields[];
+/* Of POST /peer/v1/moves/{id}/prepare. */
+struct problem_of_offer {
+	struct problem problem;
+	const struct problem_check *reasons;
+	size_t reason_count;
+};
+extern const struct json_field problem_of_offer_fields[];
+/* Of POST /v1/vms/{name}/monitor. */
+struct problem_of_qemu {
+	struct problem problem;
+	struct json_object *qemu; /* borrowed; NULL: nothing of it is told */
+};
+extern const struct json_field problem_of_qemu_fields[];
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "wire/vm_reply.h"
+
+#include "wire/vm_def.h"
+
+/* ---- a VM ---------------------------------------------------------------- */
+
+static const struct json_field job_fields[] = {
+	JSON_SHOWN(struct vm_shown_job, id, "Of the move."),
+	JSON_SHOWN(struct vm_shown_job, kind, "MIGRATION_OUT or MIGRATION_IN."),
+	{ 0 },
+};
+
+static const struct json_field agent_fields[] = {
+	JSON_SHOWN(struct vm_shown_agent, connected,
+		   "An agent in the guest has opened the channel."),
+	JSON_SHOWN(struct vm_shown_agent, frozen, "It has frozen the guest's file systems."),
+	JSON_SHOWN(struct vm_shown_agent, lease_left_ms,
+		   "So long they stay frozen, in milliseconds."),
+	{ 0 },
+};
+
+const struct json_field vm_summary_fields[] = {
+	JSON_SHOWN(struct vm_summary, name, "Unique on the host."),
+	JSON_SHOWN(struct vm_summary, uuid, "The same on every host."),
+	JSON_SHOWN(struct vm_summary, state, "What it does now."),
+	JSON_SHOWN(struct vm_summary, reason, "Why, in words; may be empty."),
+	JSON_SHOWN(struct vm_summary, host, "Id of the host that answers."),
+	JSON_SHOWN(struct vm_summary, elsewhere,
+		   "Of an old record: the host that the VM is on; else null.", .nullable = true),
+	JSON_SHOWN(struct vm_summary, generation, "Changes of owner of this VM."),
+	JSON_SHOWN(struct vm_summary, pid, "Of its QEMU; null: it has none.", .nullable = true),
+	JSON_SHOWN(struct vm_summary, qemu_version, "Of its QEMU; null: not known.",
+		   .nullable = true),
+	JSON_SHOWN(struct vm_summary, memory_mib, "With its memory devices, in MiB."),
+	JSON_SHOWN(struct vm_summary, vcpus, "With its vcpu devices."),
+	JSON_SHOWN_OBJECT(struct vm_summary, job, job_fields, "The move that holds it; or null.",
+			  .nullable = true, .present_offset = offsetof(struct vm_summary, has_job)),
+	JSON_SHOWN_OBJECT(struct vm_summary, agent, agent_fields,
+			  "The guest agent; null: it has no channel for one, or does not run.",
+			  .nullable = true,
+			  .present_offset = offsetof(struct vm_summary, has_agent)),
+	JSON_SHOWN_TIME(struct vm_summary, created_at, "Of its record on this host."),
+	JSON_SHOWN_TIME(struct vm_summary, started_at, "Last, by this host; null: never.",
+			.nullable = true),
+	{ 0 },
+};
+
+static const struct json_field holder_fields[] = {
+	JSON_SHOWN(struct vm_shown_holder, id, "Of the hold."),
+	JSON_SHOWN(struct vm_shown_holder, kind, "What it is done for."),
+	JSON_SHOWN(struct vm_shown_holder, command, "The last one that was sent; null: none.",
+		   .nullable = true),
+	JSON_SHOWN(struct vm_shown_holder, held_ms, "For so long, in milliseconds."),
+	{ 0 },
+};
+
+static const struct json_field monitor_fields[] = {
+	JSON_SHOWN_OBJECT(struct vm_shown_monitor, holder, holder_fields,
+			  "Who speaks to its QEMU now; or null.", .nullable = true,
+			  .present_offset = offsetof(struct vm_shown_monitor, has_holder)),
+	JSON_SHOWN(struct vm_shown_monitor, waiting, "How many wait for their turn."),
+	{ 0 },
+};
+
+const struct json_field vm_reply_fields[] = {
+	JSON_PART_OF(struct vm_reply, summary, vm_summary_fields),
+	JSON_SHOWN_OBJECT(struct vm_reply, monitor, monitor_fields, "Of its QEMU."),
+	JSON_SHOWN(struct vm_reply, definition, "What it is made of, as POST /v1/vms takes it.",
+		   .fields = vm_def_fields),
+	JSON_SHOWN_LIST(struct vm_reply, warnings, warning_count, NULL,
+			"Of a start: what its caller should know, and nothing is refused for.",
+			.present_offset = offsetof(struct vm_reply, has_warnings)),
+	{ 0 },
+};
+
+/* ---- of a VM --------------------------------------------------------------- */
+
+/* Only for the schema: wire/vm_def_device.c makes them of the rows of the definition. */
+const struct json_field vm_device_fields[] = {
+	{ .key = "kind",
+	  .type = JSON_BORROWED,
+	  .required = true,
+	  .help = "disk, nic, shared_memory, memory, vcpu, generic or cdrom; the other members are "
+		  "those of its element in the definition." },
+	{ .key = "id", .type = JSON_BORROWED, .required = true, .help = "Unique in the VM." },
+	{ 0 },
+};
+
+/* Only for the schema, as are all below. */
+static const struct json_field address_fields[] = {
+	{ .key = "address", .type = JSON_BORROWED, .required = true, .help = "IPv4 or IPv6." },
+	{ .key = "prefix", .type = JSON_UINT, .help = "Its length in bits." },
+	{ 0 },
+};
+
+static const struct json_field item_fields[] = {
+	{ .key = "name", .type = JSON_BORROWED, .required = true, .help = "In the guest." },
+	{ .key = "mount_point", .type = JSON_BORROWED, .help = "fs-list: a directory." },
+	{ .key = "type", .type = JSON_BORROWED, .help = "fs-list: of the file system." },
+	{ .key = "used_bytes", .type = JSON_UINT, .help = "fs-list." },
+	{ .key = "total_bytes", .type = JSON_UINT, .help = "fs-list." },
+	{ .key = "devices",
+	  .type = JSON_LIST,
+	  .help = "fs-list: its disks, as the guest has them." },
+	{ .key = "mac", .type = JSON_BORROWED, .help = "network: of the interface." },
+	{ .key = "addresses",
+	  .type = JSON_LIST,
+	  .fields = address_fields,
+	  .help = "network: of the interface." },
+	{ 0 },
+};
+
+const struct json_field vm_agent_fields[] = {
+	{ .key = "version", .type = JSON_BORROWED, .help = "info: of the agent." },
+	{ .key = "commands", .type = JSON_LIST, .help = "info: those that it takes." },
+	{ .key = "file_systems",
+	  .type = JSON_UINT,
+	  .help = "freeze, thaw: how many have changed." },
+	{ .key = "lease_ms",
+	  .type = JSON_UINT,
+	  .help = "freeze: after so many milliseconds they are thawed." },
+	{ .key = "items",
+	  .type = JSON_LIST,
+	  .fields = item_fields,
+	  .help = "fs-list: the mounted file systems; network: the interfaces." },
+	{ 0 },
+};
+
+const struct json_field vm_monitor_fields[] = {
+	{ .key = "return",
+	  .type = JSON_ANY,
+	  .required = true,
+	  JSON_MEMBER(struct vm_monitor_reply, result),
+	  .help = "What QEMU answered." },
+	{ 0 },
+};

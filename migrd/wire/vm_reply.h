@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* wire/vm_reply.h -- what is shown of a VM, its devices and its guest agent.  Pointers
+ * are borrowed.  Thread: any. */
+#ifndef MIGRD_WIRE_VM_REPLY_H
+#define MIGRD_WIRE_VM_REPLY_H
+
+#include "base/id.h"
+#include "base/json.h"
+
+struct vm_shown_job {
+	char id[ID_UUID_SIZE];
+	const char *kind;
+};
+
+struct vm_shown_agent {
+	bool connected, frozen;
+	uint64_t lease_left_ms;
+};
+
+/* A VM without its definition: in lists and events.  What may change has no pointers to
+ * what may go: two can be compared byte for byte, if they were filled from zero. */
+struct vm_summary {
+	const char *name, *uuid;
+	const char *state; /* a constant */
+	char reason[ERR_MSG_SIZE];
+	const char *host;
+	char elsewhere[ID_NAME_SIZE]; /* "": it is here */
+	uint64_t generation;
+	int64_t pid;           /* 0: no QEMU */
+	char qemu_version[48]; /* "": not known */
+	int64_t memory_mib, vcpus;
+	bool has_job, has_agent;
+	struct vm_shown_job job;
+	struct vm_shown_agent agent;
+	int64_t created_at, started_at;
+};
+extern const struct json_field vm_summary_fields[];
+
+struct vm_shown_holder {
+	const char *id, *kind;
+	const char *command; /* NULL: none was sent yet */
+	uint64_t held_ms;
+};
+
+struct vm_shown_monitor {
+	uint64_t waiting;
+	bool has_holder; /* not the first member: a present_offset of 0 means none */
+	struct vm_shown_holder holder;
+};
+
+struct vm_reply {
+	struct vm_summary summary;
+	struct vm_shown_monitor monitor;
+	struct json_object *definition;
+	bool has_warnings; /* of a start */
+	const char *const *warnings;
+	size_t warning_count;
+};
+extern const struct json_field vm_reply_fields[];
+
+/* A device of a VM: its kind, and the members of its element in the definition. */
+extern const struct json_field vm_device_fields[];
+
+/* What an agent answered, made by qga/reply.c of the guest's own words. */
+extern const struct json_field vm_agent_fields[];
+
+/* The answer of a QEMU to one command. */
+struct vm_monitor_reply {
+	struct json_object *result;
+};
+extern const struct json_field vm_monitor_fields[];
+
+#endif
