@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 
-from . import settings
+from . import contract, settings
 
 
 class ApiError(Exception):
@@ -36,12 +36,13 @@ class UnixConnection(http.client.HTTPConnection):
 class Api:
     """One request per connection: a test must not depend on an old one."""
 
-    def __init__(self, connect):
+    def __init__(self, connect, asks_contract=False):
         self._connect = connect
+        self._asks_contract = asks_contract     # whether what it gets is looked at
 
     @classmethod
     def on_socket(cls, path):
-        return cls(lambda timeout: UnixConnection(str(path), timeout))
+        return cls(lambda timeout: UnixConnection(str(path), timeout), asks_contract=True)
 
     @classmethod
     def with_certificate(cls, host, port, context):
@@ -62,9 +63,14 @@ class Api:
             data = answer.read()
             if "json" in (answer.getheader("Content-Type") or "") and data:
                 data = json.loads(data)
-            return answer.status, answer.headers, data
         finally:
             conn.close()
+        if self._asks_contract and isinstance(data, dict):
+            if answer.status < 300:
+                contract.check_reply(self, method, path, data)
+            else:
+                contract.check_problem(data)
+        return answer.status, answer.headers, data
 
     def call(self, method, path, body=None, headers=None, timeout=30):
         """The body of a good answer; ApiError for any other."""
@@ -133,6 +139,7 @@ class Events:
                 data.append(value)
             elif not raw.strip() and data:
                 event = json.loads("\n".join(data))
+                contract.check_event(kind, event)
                 yield kind, event.get(kind, event)
                 kind, data = "message", []
 

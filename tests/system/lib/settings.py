@@ -6,6 +6,7 @@ import re
 import subprocess
 
 SOURCE_DIR = pathlib.Path(__file__).resolve().parents[3]
+SCHEMA_DIR = SOURCE_DIR / "schema/api"
 MKGUEST = SOURCE_DIR / "tests/guest/mkguest"
 MKLINUX = SOURCE_DIR / "tests/guest/mklinux"
 

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a coordinator sends is what its /openapi.json and schema/api say: no more keys, all that
+are always there, each value of its type.  A client ignores keys that it does not know; here
+they are faults, since then the tables of migrd/wire do not have them."""
+import functools
+import json
+import re
+
+from . import settings
+
+# Members of a device are those of its element in the definition.
+OPEN_PATHS = re.compile(r"/devices(/|$)")
+
+_TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool,
+          "object": dict, "array": list, "null": type(None)}
+# What some problems have beside the members of every problem.
+PROBLEM_KEYS = ("checks", "qemu", "cancelled", "under_way", "owner", "state")
+
+_routes = None      # [(method, pattern of the path, schema)]
+
+
+def _is(value, name):
+    if isinstance(value, bool):
+        return name == "boolean"
+    return isinstance(value, _TYPES[name])
+
+
+def faults(value, schema, where=""):
+    """What is wrong with VALUE, one line each."""
+    if "anyOf" in schema:
+        found = [faults(value, either, where) for either in schema["anyOf"]]
+        return [] if [] in found else found[0]
+    types = schema.get("type", list(_TYPES))
+    types = [types] if isinstance(types, str) else types
+    if not any(_is(value, name) for name in types):
+        return [f"{where}: {value!r} is no {' or '.join(types)}"]
+    if value not in schema.get("enum", [value]):
+        return [f"{where}: {value!r} is none of {schema['enum']}"]
+    found = []
+    if isinstance(value, dict) and "properties" in schema:
+        found += [f"{where}/{key}: missing" for key in schema.get("required", [])
+                  if key not in value]
+        for key, member in value.items():
+            if key in schema["properties"]:
+                found += faults(member, schema["properties"][key], f"{where}/{key}")
+            else:
+                found.append(f"{where}/{key}: in no table")
+    if isinstance(value, list):
+        for index, element in enumerate(value):
+            found += faults(element, schema.get("items", {}), f"{where}/{index}")
+    return found
+
+
+def _read_routes(openapi):
+    found = []
+    for path, methods in openapi["paths"].items():
+        pattern = re.compile(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(path)) + "$")
+        for method, operation in methods.items():
+            good = operation["responses"]["2XX"].get("content", {}).get("application/json")
+            found.append((method.upper(), pattern, good and good["schema"]))
+    return found
+
+
+def check_reply(api, method, path, value):
+    """VALUE is a good answer; API asks for the contract, the first time."""
+    global _routes
+    path = path.partition("?")[0]
+    if path == "/openapi.json" or OPEN_PATHS.search(path):  # the first is asked for below
+        return
+    if _routes is None:
+        _routes = _read_routes(api.get("/openapi.json"))
+    for candidate, pattern, schema in _routes:
+        if candidate == method and pattern.match(path):
+            found = faults(value, schema) if schema else [f"{path}: the route says nothing of it"]
+            assert not found, f"{method} {path}: {found}"
+            return
+
+
+@functools.cache
+def _published(name):
+    return json.loads((settings.SCHEMA_DIR / f"{name}.json").read_text())
+
+
+def check_problem(value):
+    found = faults({k: v for k, v in value.items() if k not in PROBLEM_KEYS}, _published("problem"))
+    assert not found, f"problem {value}: {found}"
+
+
+def check_event(kind, value):
+    if kind == "gap":
+        return
+    is_gone = kind == "vm" and value.get("state") == "gone"
+    found = faults(value, _published(f"event-{kind}-gone" if is_gone else f"event-{kind}"))
+    assert not found, f"event {kind}: {found}"
