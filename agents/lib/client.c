@@ -137,11 +137,6 @@ void client_free(struct client *client)
 	free(client);
 }
 
-const char *client_address(const struct client *client)
-{
-	return client->address;
-}
-
 struct json_object *client_problem(const struct client *client)
 {
 	return client->problem;

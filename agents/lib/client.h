@@ -44,8 +44,6 @@ struct client;
 /* Does not connect yet. */
 struct client *client_new(const struct client_config *config, struct err *err);
 void client_free(struct client *client);
-/* For messages: the socket's path, or the URL. */
-const char *client_address(const struct client *client);
 
 struct client_request {
 	const char *method;

@@ -7,7 +7,6 @@
 
 #include "agents/lib/cli.h"
 #include "agents/lib/units.h"
-#include "base/mem.h"
 
 /* ---- one value --------------------------------------------------------------- */
 
@@ -98,8 +97,9 @@ static void format_number(struct json_object *value, enum table_kind kind, char 
 	}
 }
 
-bool table_cell(struct json_object *obj, const struct table_field *field,
-		char ret_text[TABLE_CELL_SIZE])
+/* As it is shown; false and "-" when it is not there. */
+static bool show_cell(struct json_object *obj, const struct table_field *field,
+		      char ret_text[TABLE_CELL_SIZE])
 {
 	struct json_object *value = table_member(obj, field->path);
 
@@ -120,7 +120,7 @@ const char *table_text(struct json_object *obj, const char *path, char ret_text[
 {
 	struct table_field field = { "", path, TABLE_TEXT };
 
-	if (!table_cell(obj, &field, ret_text))
+	if (!show_cell(obj, &field, ret_text))
 		ret_text[0] = '\0';
 	return ret_text;
 }
@@ -177,7 +177,7 @@ static void add_item(struct libscols_table *table, struct json_object *item,
 	char text[TABLE_CELL_SIZE];
 
 	for (size_t i = 0; fields[i].title; i++) {
-		table_cell(item, &fields[i], text);
+		show_cell(item, &fields[i], text);
 		set_cell(line, i, text);
 	}
 }
@@ -206,7 +206,7 @@ void table_print_object(FILE *out, struct json_object *obj, const struct table_f
 	add_column(table, "name", false);
 	add_column(table, "value", false);
 	for (; fields->title; fields++) {
-		if (table_cell(obj, fields, text) && text[0]) {
+		if (show_cell(obj, fields, text) && text[0]) {
 			struct libscols_line *line = add_line(table);
 
 			set_cell(line, 0, fields->title);

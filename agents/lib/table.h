@@ -35,9 +35,6 @@ struct table_field {
 
 /* The member at a path, NULL if a step is missing or null; borrowed. */
 struct json_object *table_member(struct json_object *obj, const char *path);
-/* The member as it is shown; false and "-": it is missing. */
-bool table_cell(struct json_object *obj, const struct table_field *field,
-		char ret_text[TABLE_CELL_SIZE]);
 /* The member as plain text; "": it is missing. */
 const char *table_text(struct json_object *obj, const char *path, char ret_text[TABLE_CELL_SIZE]);
 

@@ -7,9 +7,8 @@
 
 #include "base/mem.h"
 
-/* How many digits after the point count: with six, the product in scale() fits 64 bits. */
-#define FRACTION_DIGITS 6
-#define FRACTION_SCALE  1000000u
+/* Six digits after the point count, so that the product in scale() fits 64 bits. */
+#define FRACTION_SCALE 1000000u
 
 static const struct {
 	const char *suffix;

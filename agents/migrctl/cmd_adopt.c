@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agents/migrctl/cmd_adopt.h"
 
-#include <limits.h>
 #include <string.h>
 
 #include "agents/migrctl/migrctl.h"

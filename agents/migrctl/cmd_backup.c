@@ -2,7 +2,6 @@
 #include "agents/migrctl/cmd_backup.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "agents/migrctl/migrctl.h"
 #include "base/mem.h"

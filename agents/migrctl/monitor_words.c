@@ -4,8 +4,6 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "base/mem.h"
-
 /* ---- the names ------------------------------------------------------------------- */
 
 /* A line of help begins with a name, unless it continues the line before. */

@@ -56,7 +56,8 @@ void progress_update(struct progress *progress, struct json_object *move)
 		progress->bytes_per_s = (uint64_t)(value * 1e6 / 8);
 }
 
-double progress_eta_s(const struct progress *progress)
+/* -1: not known. */
+static double seconds_left(const struct progress *progress)
 {
 	if (progress->is_final || progress->bytes_per_s == 0 || progress->remaining_bytes == 0)
 		return -1;
@@ -67,7 +68,7 @@ double progress_eta_s(const struct progress *progress)
 
 static void add_eta(const struct progress *progress, const char *suffix, struct strbuf *line)
 {
-	double eta_s = progress_eta_s(progress);
+	double eta_s = seconds_left(progress);
 	char amount[UNITS_SIZE];
 
 	if (eta_s < 0 || eta_s > 1e9)

@@ -23,8 +23,6 @@ struct progress {
 
 /* Takes the figures of a move object; missing members leave the old value. */
 void progress_update(struct progress *progress, struct json_object *move);
-/* The seconds left, estimated from rate and remaining bytes; -1: not known. */
-double progress_eta_s(const struct progress *progress);
 /* Makes a line of at most WIDTH columns with a bar. */
 void progress_bar(struct progress *progress, unsigned width, struct strbuf *line);
 /* Makes a line for logs; true: there is something new to report (another state, or

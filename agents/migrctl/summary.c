@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "agents/lib/table.h"
-#include "agents/lib/units.h"
 #include "base/mem.h"
 
 static const struct table_field summary_fields[] = {

@@ -18,7 +18,6 @@
 #define PKI_ENDPOINT_SIZE (PKI_ADDRESS_SIZE + 9)
 #define PKI_HOSTS_MAX     256 /* as many as migrd takes, see config.h */
 #define PKI_API_PORT      8440
-#define PKI_DATA_PORT     8441
 
 enum pki_address_kind { PKI_ADDRESS_IPV4, PKI_ADDRESS_IPV6, PKI_ADDRESS_NAME };
 

@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
-
 #define ROW(query, key, old) { query, key, old },
 const struct adopt_limit adopt_limits[ADOPT_LIMIT_COUNT] = { ADOPT_LIMITS(ROW) };
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is behind a device now: nodes of -blockdev, networks, character devices. */
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 

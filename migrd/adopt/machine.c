@@ -196,7 +196,7 @@ void adopt_take_memory(struct adopt_plan *plan, const struct adopt_option *optio
 
 /* ---- options of the machine --------------------------------------------------- */
 
-void adopt_add_machine_option(struct adopt_plan *plan, const char *key, const char *value)
+static void add_machine_option(struct adopt_plan *plan, const char *key, const char *value)
 {
 	char *options = plan->def->machine_options;
 	size_t size = sizeof(plan->def->machine_options);
@@ -216,7 +216,7 @@ void adopt_take_switch(struct adopt_plan *plan, const struct adopt_option *optio
 	CLEANUP(free_charp) char *key = xstrndup(option->why, len);
 
 	(void)value;
-	adopt_add_machine_option(plan, key, option->why + len + 1);
+	add_machine_option(plan, key, option->why + len + 1);
 }
 
 void adopt_take_machine(struct adopt_plan *plan, const struct adopt_option *option,
@@ -250,8 +250,8 @@ void adopt_take_machine(struct adopt_plan *plan, const struct adopt_option *opti
 		const char *key = opts.opts[i].key;
 
 		if (strcmp(key, "type") != 0 && strcmp(key, "accel") != 0)
-			adopt_add_machine_option(plan, key,
-						 opts.opts[i].value ? opts.opts[i].value : "on");
+			add_machine_option(plan, key,
+					   opts.opts[i].value ? opts.opts[i].value : "on");
 	}
 }
 
@@ -285,7 +285,7 @@ void adopt_take_smp(struct adopt_plan *plan, const struct adopt_option *option, 
 
 		if (!optlist_get(&opts, layout[i]))
 			continue;
-		adopt_add_machine_option(plan, key, optlist_get(&opts, layout[i]));
+		add_machine_option(plan, key, optlist_get(&opts, layout[i]));
 		has_layout = true;
 	}
 	max = number(&opts, "maxcpus", vcpus);

@@ -99,8 +99,6 @@ typedef void adopt_take_fn(struct adopt_plan *plan, const struct adopt_option *o
 adopt_take_fn adopt_take_name, adopt_take_uuid, adopt_take_machine, adopt_take_memory,
 	adopt_take_smp, adopt_take_cpu, adopt_take_switch, adopt_take_action;
 void adopt_machine_begin(struct adopt_plan *plan);
-/* Adds KEY=VALUE to the options of -machine; refused when they get too long. */
-void adopt_add_machine_option(struct adopt_plan *plan, const char *key, const char *value);
 /* adopt/chardev.c: character devices, serial and parallel lines, monitors */
 adopt_take_fn adopt_take_chardev, adopt_take_serial, adopt_take_parallel, adopt_take_monitor,
 	adopt_take_mon;

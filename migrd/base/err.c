@@ -13,9 +13,8 @@ static const struct err_def {
 	const char *name;
 	int http_status;
 	int exit_code;
-	bool may_retry;
 } err_defs[ERR_CODE_COUNT] = {
-#define X(code, name, http, exit, retry, meaning) [ERR_##code] = { name, http, exit, retry },
+#define X(code, name, http, exit, retry, meaning) [ERR_##code] = { name, http, exit },
 	ERR_CODES(X)
 #undef X
 };
@@ -139,11 +138,6 @@ int err_http_status(enum err_code code)
 int err_exit_code(enum err_code code)
 {
 	return def_of(code)->exit_code;
-}
-
-bool err_may_retry(enum err_code code)
-{
-	return def_of(code)->may_retry;
 }
 
 enum err_code err_from_name(const char *name)

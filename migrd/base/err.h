@@ -95,7 +95,6 @@ static inline bool err_is_set(const struct err *err)
 const char *err_name(enum err_code code);
 int err_http_status(enum err_code code);
 int err_exit_code(enum err_code code);
-bool err_may_retry(enum err_code code);
 /* The inverse of err_name(); ERR_INTERNAL for a name of a newer version. */
 enum err_code err_from_name(const char *name);
 

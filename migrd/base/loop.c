@@ -187,14 +187,14 @@ uint64_t loop_now_ms(const struct loop *loop)
 	return loop->ops->now_ms(loop);
 }
 
-bool loop_is_thread(const struct loop *loop)
+static bool is_thread(const struct loop *loop)
 {
 	return pthread_equal(loop->thread, pthread_self());
 }
 
 void loop_assert_thread(const struct loop *loop)
 {
-	assert(loop_is_thread(loop));
+	assert(is_thread(loop));
 }
 
 /* ---- timers ---------------------------------------------------------- */

@@ -44,7 +44,6 @@ void loop_post(struct loop *loop, loop_fn *fn, void *data); /* any thread */
 
 /* Monotonic milliseconds; virtual in the simulated loop. */
 uint64_t loop_now_ms(const struct loop *loop);
-bool loop_is_thread(const struct loop *loop);
 /* Aborts when called from any thread but the loop's. */
 void loop_assert_thread(const struct loop *loop);
 

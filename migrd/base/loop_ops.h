@@ -61,9 +61,6 @@ struct loop_ops {
 	void (*signal_free)(struct loop_signal *signal);
 };
 
-extern const struct loop_ops loop_uv_ops;
-extern const struct loop_ops loop_sim_ops;
-
 struct loop_post;
 
 struct loop {

@@ -64,11 +64,13 @@ static struct sim_loop *of(struct loop *loop)
 
 /* ---- loop ------------------------------------------------------------ */
 
+static const struct loop_ops ops; /* at the end */
+
 struct loop *loop_new_sim(void)
 {
 	struct sim_loop *loop = xnew(struct sim_loop);
 
-	loop_init(&loop->base, &loop_sim_ops);
+	loop_init(&loop->base, &ops);
 	loop->now_ms = FIRST_NOW_MS;
 	return &loop->base;
 }
@@ -349,7 +351,7 @@ static bool run_round(struct sim_loop *loop)
 static struct sim_loop *of_sim(struct loop *base)
 {
 	loop_assert_thread(base);
-	assert(base->ops == &loop_sim_ops);
+	assert(base->ops == &ops);
 	return of(base);
 }
 
@@ -397,7 +399,7 @@ static void run(struct loop *base)
 	}
 }
 
-const struct loop_ops loop_sim_ops = {
+static const struct loop_ops ops = {
 	.is_virtual = true,
 	.destroy = destroy,
 	.run = run,

@@ -72,11 +72,13 @@ static void on_async(uv_async_t *async)
 		uv_stop(&loop->uv);
 }
 
+static const struct loop_ops ops; /* at the end */
+
 struct loop *loop_new(void)
 {
 	struct uv_loop *loop = xnew(struct uv_loop);
 
-	loop_init(&loop->base, &loop_uv_ops);
+	loop_init(&loop->base, &ops);
 	must(uv_loop_init(&loop->uv), "uv_loop_init");
 	must(uv_async_init(&loop->uv, &loop->async, on_async), "uv_async_init");
 	return &loop->base;
@@ -241,7 +243,7 @@ static void signal_free(struct loop_signal *base)
 	uv_close((uv_handle_t *)&CONTAINER_OF(base, struct uv_signal, base)->handle, on_closed);
 }
 
-const struct loop_ops loop_uv_ops = {
+static const struct loop_ops ops = {
 	.destroy = destroy,
 	.run = run,
 	.wake = wake,

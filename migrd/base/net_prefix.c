@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
-
 #define V4_KEPT_BYTES 3
 #define V6_KEPT_BYTES 8
 

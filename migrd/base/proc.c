@@ -244,11 +244,6 @@ struct proc *proc_watch(struct loop *loop, struct proc_id id, proc_exit_fn *fn, 
 	return proc;
 }
 
-struct proc_id proc_id_of(const struct proc *proc)
-{
-	return proc->id;
-}
-
 void proc_kill(struct proc *proc, int signo)
 {
 	/* ESRCH: the process has ended, which the watch tells. */

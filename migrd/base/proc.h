@@ -44,7 +44,6 @@ typedef void proc_exit_fn(void *data, int status);
  * missed between start and watch.  NOT_FOUND when ID names no such process. */
 struct proc *proc_watch(struct loop *loop, struct proc_id id, proc_exit_fn *fn, void *data,
 			struct err *err);
-struct proc_id proc_id_of(const struct proc *proc);
 /* Sends the signal by the pidfd, so that it never hits another process. */
 void proc_kill(struct proc *proc, int signo);
 void proc_free(struct proc *proc); /* does not end the process */

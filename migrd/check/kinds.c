@@ -2,7 +2,6 @@
 #include "check/kinds.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "base/mem.h"

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "wire/vm_def_check.h"
 
 #define PERIPHERAL "/machine/peripheral/"
@@ -117,7 +116,6 @@ bool cdrom_seen_find(struct json_object *blocks, const struct vm_def *def, size_
 	*ret = (struct cdrom_seen){
 		.qdev = json_get_str(block, "qdev"),
 		.is_open = json_get_bool(block, "tray_open", false),
-		.is_locked = json_get_bool(block, "locked", false),
 	};
 	inserted = json_get_obj(block, "inserted");
 	if (!inserted)

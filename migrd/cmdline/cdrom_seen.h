@@ -13,7 +13,6 @@
 struct cdrom_seen {
 	const char *qdev; /* names the drive in commands */
 	bool is_open;     /* the tray */
-	bool is_locked;   /* by the guest: the tray opens only for the guest, or by force */
 	const char *node; /* of the medium; NULL: the drive is empty */
 	const char *path, *format;
 };

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "cmdline/cdrom_seen.h"
 #include "cmdline/plug.h"
 

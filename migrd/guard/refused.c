@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "guard/refused_rows.h"
 
 static const char *const class_names[REFUSED_CLASS_COUNT] = {

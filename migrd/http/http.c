@@ -209,11 +209,6 @@ void http_server_set_tls(struct http_server *server, struct tls_live *tls)
 	tls_live_unref(old);
 }
 
-const struct tls_live *http_server_tls(const struct http_server *server)
-{
-	return server->tls; /* changed by the loop only */
-}
-
 uint16_t http_server_port(const struct http_server *server)
 {
 	return server->port;

@@ -73,8 +73,6 @@ struct http_server *http_server_new(struct loop *loop, const struct http_config 
 /* New connections use TLS from now on.  Open ones stay; at the next request of each, its
  * certificate is checked by the new authorities. */
 void http_server_set_tls(struct http_server *server, struct tls_live *tls);
-/* The certificates of new connections; borrowed. */
-const struct tls_live *http_server_tls(const struct http_server *server);
 uint16_t http_server_port(const struct http_server *server);
 /* Stops listening, answers what is outstanding with 503, ends streams (their
  * closed() is called before it returns), and waits for its threads, up to 1 s
@@ -83,7 +81,6 @@ uint16_t http_server_port(const struct http_server *server);
 void http_server_free(struct http_server *server);
 
 /* What the client asks.  All strings live as long as the request. */
-const char *http_method(const struct http_request *req);
 const char *http_path(const struct http_request *req);
 /* The value of {NAME} in the route's path. */
 const char *http_param(const struct http_request *req, const char *name);
@@ -116,8 +113,7 @@ void http_reply_text(struct http_request *req, int status, const char *type, con
 void http_reply_err(struct http_request *req, const struct err *err);
 void http_reply_faults(struct http_request *req, const struct faults *faults);
 
-/* Server-sent events.  A stream lives until its owner calls http_stream_end(),
- * after which no callback follows, or until closed() was called, once, on the
+/* Server-sent events.  A stream lives until closed() was called, once, on the
  * loop: the client went, was too slow, or the server is being freed.  It buffers
  * at most 1 MiB, then it is cut (the client resumes by Last-Event-ID). A comment
  * line every 15 s finds dead clients.  For a request that outlived its server
@@ -126,6 +122,5 @@ struct http_stream;
 struct http_stream *http_stream_begin(struct http_request *req, loop_fn *closed, void *data);
 void http_stream_event(struct http_stream *stream, const char *id, const char *type,
 		       const char *json);
-void http_stream_end(struct http_stream *stream);
 
 #endif

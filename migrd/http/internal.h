@@ -133,7 +133,6 @@ struct http_stream {
 	bool is_suspended;
 	bool is_ended;       /* the reader ends when `out' is empty */
 	bool is_client_gone; /* on server->gone_streams */
-	bool is_owner_gone;
 	TAILQ_ENTRY(http_stream) link; /* streams or gone_streams */
 };
 
@@ -251,9 +250,6 @@ void http_reaper_run(void *data);
 
 /* ---- http/router.c ----------------------------------------------------- */
 
-/* %XX (and '+') to text; false for bad escapes, control characters, and what
- * is not UTF-8. */
-bool http_decode(const char *text, size_t len, bool is_plus_space, char **ret);
 bool http_parse_query(const char *raw, struct http_pairs *query);
 /* NOT_FOUND, METHOD (then ALLOW says which there are), or INVALID. The first
  * route that fits wins. */
@@ -275,8 +271,6 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **con_
 /* ---- http/reply.c ------------------------------------------------------ */
 
 void http_request_free(struct http_request *req);
-/* OBJ is taken over; NULL: no body. */
-struct http_content http_content_json(unsigned status, struct json_object *obj);
 /* STATUS 0: the code's own. */
 struct http_content http_content_problem(unsigned status, const struct err *err,
 					 const struct faults *faults);

@@ -31,7 +31,8 @@ static struct http_content content_text(const char *type, const char *text, size
 	return content_of(type, len ? xstrndup(text, len) : NULL, len);
 }
 
-struct http_content http_content_json(unsigned status, struct json_object *obj)
+/* OBJ is taken over; NULL: no body. */
+static struct http_content content_json(unsigned status, struct json_object *obj)
 {
 	struct http_content content;
 	const char *text;
@@ -74,7 +75,7 @@ struct http_content http_content_problem(unsigned status, const struct err *err,
 		problem.errors = faults->list;
 		problem.error_count = faults->count < FAULT_MAX ? faults->count : FAULT_MAX;
 	}
-	content = http_content_json(status, json_encode(problem_fields, &problem));
+	content = content_json(status, json_encode(problem_fields, &problem));
 	/* RFC 9110 section 15.5.22 requires this header; the protocol in it is our own. */
 	if (status == MHD_HTTP_UPGRADE_REQUIRED)
 		MHD_add_response_header(content.response, MHD_HTTP_HEADER_UPGRADE, "migrd-peer");
@@ -194,7 +195,7 @@ void http_abandon_held(struct http_server *server)
 
 void http_reply(struct http_request *req, int status, struct json_object *obj)
 {
-	http_answer(req, (unsigned)status, http_content_json((unsigned)status, obj), NULL);
+	http_answer(req, (unsigned)status, content_json((unsigned)status, obj), NULL);
 }
 
 void http_reply_as(struct http_request *req, int status, const struct json_field *fields,
@@ -225,11 +226,6 @@ void http_reply_faults(struct http_request *req, const struct faults *faults)
 
 	faults_to_err(faults, &err);
 	http_answer(req, MHD_HTTP_BAD_REQUEST, http_content_problem(0, &err, faults), NULL);
-}
-
-const char *http_method(const struct http_request *req)
-{
-	return req->method;
 }
 
 const char *http_path(const struct http_request *req)

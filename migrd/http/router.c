@@ -84,7 +84,9 @@ static bool decode_escape(const char *text, size_t left, char *ret)
 	return true;
 }
 
-bool http_decode(const char *text, size_t len, bool is_plus_space, char **ret)
+/* %XX (and '+') to text; false for bad escapes, control characters, and what
+ * is not UTF-8. */
+static bool decode(const char *text, size_t len, bool is_plus_space, char **ret)
 {
 	CLEANUP(free_charp) char *out = xcalloc(1, len + 1);
 	size_t n = 0;
@@ -116,8 +118,8 @@ bool http_parse_query(const char *raw, struct http_pairs *query)
 		CLEANUP(free_charp) char *key = NULL;
 		char *value = NULL;
 
-		if (!http_decode(raw, key_len, true, &key) ||
-		    !http_decode(raw + skip, len - skip, true, &value) ||
+		if (!decode(raw, key_len, true, &key) ||
+		    !decode(raw + skip, len - skip, true, &value) ||
 		    !http_pairs_add(query, TAKE_PTR(key), value))
 			return false;
 		raw += len;
@@ -137,7 +139,7 @@ static enum match match_param(const char *name, size_t name_len, const char *val
 
 	if (value_len == 0)
 		return MATCH_NO;
-	if (!http_decode(value, value_len, false, &text))
+	if (!decode(value, value_len, false, &text))
 		return MATCH_BAD;
 	return http_pairs_add(params, xstrndup(name, name_len), text) ? MATCH_YES : MATCH_BAD;
 }

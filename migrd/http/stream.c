@@ -50,19 +50,13 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *buf, size_t max)
 void http_stream_client_gone(struct http_stream *stream)
 {
 	struct http_server *server = stream->server;
-	bool is_last;
 
 	pthread_mutex_lock(&server->lock);
 	TAILQ_REMOVE(&server->streams, stream, link);
 	stream->is_client_gone = true;
-	is_last = stream->is_owner_gone;
-	if (!is_last)
-		TAILQ_INSERT_TAIL(&server->gone_streams, stream, link);
+	TAILQ_INSERT_TAIL(&server->gone_streams, stream, link);
 	pthread_mutex_unlock(&server->lock);
-	if (is_last)
-		stream_free(stream);
-	else
-		http_wake(server);
+	http_wake(server);
 }
 
 /* ---- the loop's side --------------------------------------------------- */
@@ -179,25 +173,6 @@ void http_stream_event(struct http_stream *stream, const char *id, const char *t
 	append(stream, text.data, text.len);
 	pthread_mutex_unlock(&server->lock);
 	strbuf_fini(&text);
-}
-
-void http_stream_end(struct http_stream *stream)
-{
-	struct http_server *server = stream->server;
-	bool is_last;
-
-	loop_assert_thread(server->loop);
-	pthread_mutex_lock(&server->lock);
-	stream->is_owner_gone = true;
-	stream->is_ended = true;
-	is_last = stream->is_client_gone;
-	if (is_last)
-		TAILQ_REMOVE(&server->gone_streams, stream, link);
-	else
-		resume(stream);
-	pthread_mutex_unlock(&server->lock);
-	if (is_last)
-		stream_free(stream);
 }
 
 static struct http_stream *next_gone(struct http_server *server)

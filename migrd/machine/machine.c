@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
-#include "base/log.h"
 #include "base/mem.h"
 
 /* Delay before a record that the disk refused is written again. */

@@ -23,7 +23,8 @@ static bool is_wanted(const struct move *move)
 	return move->machine.state == MOVE_STATE_TRANSFER && !move->facts.saw_stop && move->stream;
 }
 
-void move_probe_store(struct move *move)
+/* In transfer, from time to time: can this host write what it will have to? */
+static void probe_store(struct move *move)
 {
 	uint64_t now_ms = loop_now_ms(move->moves->env.loop);
 
@@ -36,7 +37,7 @@ void move_probe_store(struct move *move)
 
 bool move_can_record(struct move *move)
 {
-	move_probe_store(move);
+	probe_store(move);
 	return !err_is_set(&move->store_error);
 }
 
@@ -119,7 +120,7 @@ void move_lease_renew(struct move *move)
 {
 	if (move->facts.lease_asked || !is_wanted(move))
 		return;
-	move_probe_store(move);
+	probe_store(move);
 	move->facts.lease_asked = true;
 	move_ask_peer(move, NULL, NULL, PRESENCE_DEADLINE_MS, on_presence);
 }

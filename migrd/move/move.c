@@ -100,13 +100,21 @@ bool move_is_gone(const struct move *move)
 	return move_qemu(move) == NULL;
 }
 
+static void on_qemu_exited(void *data)
+{
+	struct move *move = data;
+
+	move_note(move, "qemu-exited", "%s", "");
+	machine_step(&move->machine);
+}
+
 bool move_hold_vm(struct move *move, struct vm *vm, struct err *err)
 {
 	move->job = (struct vm_job){
 		.kind = kind_names[move->side],
 		.allowed = move_sync_jobs(move, move->machine.state),
 		.event = move->side == MOVE_SRC ? move_src_event : move_dst_event,
-		.exited = move_qemu_exited,
+		.exited = on_qemu_exited,
 		.data = move,
 	};
 	memcpy(move->job.id, move->row.id, sizeof(move->job.id));
@@ -121,14 +129,6 @@ void move_release_vm(struct move *move)
 	if (move->holds_vm && vm)
 		vm_job_end(vm, &move->job);
 	move->holds_vm = false;
-}
-
-void move_qemu_exited(void *data)
-{
-	struct move *move = data;
-
-	move_note(move, "qemu-exited", "%s", "");
-	machine_step(&move->machine);
 }
 
 /* ---- what it says ---------------------------------------------------- */

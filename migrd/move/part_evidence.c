@@ -252,12 +252,22 @@ static void judge_opened(const struct opened *opened, struct preflight_reasons *
 	}
 }
 
+/* Writes each reason into the timeline and the log. */
+static void note_reasons(struct move *move, const struct preflight_reasons *reasons)
+{
+	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++) {
+		move_note(move, "refused", "%s: %s", reasons->list[i].check, reasons->list[i].text);
+		log_warning("move", "refused", "move=%s vm=%s check=%s reason=%s", move->row.id,
+			    move->row.vm_name, reasons->list[i].check, reasons->list[i].text);
+	}
+}
+
 /* Rolls back: the timeline gets all reasons, and the move's error is one text of them. */
 static void refuse(struct move *move, const struct preflight_reasons *reasons)
 {
 	struct err err = { 0 };
 
-	move_note_reasons(move, reasons);
+	note_reasons(move, reasons);
 	preflight_to_err(reasons, &err);
 	move_roll_back(move, &err);
 }
@@ -320,15 +330,6 @@ static void compare(struct move *move)
 		ask_words(move);
 	else
 		judge_cpu(move);
-}
-
-void move_note_reasons(struct move *move, const struct preflight_reasons *reasons)
-{
-	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++) {
-		move_note(move, "refused", "%s: %s", reasons->list[i].check, reasons->list[i].text);
-		log_warning("move", "refused", "move=%s vm=%s check=%s reason=%s", move->row.id,
-			    move->row.vm_name, reasons->list[i].check, reasons->list[i].text);
-	}
 }
 
 const struct move_part move_part_evidence = {

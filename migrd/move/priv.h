@@ -322,8 +322,6 @@ void move_end_stream(struct move *move);
 void move_lease_begin(struct move *move);
 /* Asks the peer whether it is there and can write its records; a yes renews the lease. */
 void move_lease_renew(struct move *move);
-/* In transfer, from time to time: writes the record, to see that the disk still takes it. */
-void move_probe_store(struct move *move);
 /* The guest stands still: lifts the lease and the bandwidth limit, to keep its pause short. */
 void move_lease_end(struct move *move);
 
@@ -342,8 +340,6 @@ void move_settle_later(struct moves *moves);
 
 /* ---- offers: move/moves_offer.c, move/part_evidence.c --------------------------------- */
 
-/* Writes each reason into the timeline and the log. */
-void move_note_reasons(struct move *move, const struct preflight_reasons *reasons);
 bool move_offer_decode(const struct move_offer *offer, struct vm_def *ret, struct err *err);
 /* SOURCE may leave a new record here: it is a peer, and has few unsettled records here. */
 bool moves_may_add(const struct moves *moves, const char *source, struct err *err);
@@ -354,7 +350,6 @@ void moves_offers_clear(struct moves *moves);
 
 void move_src_event(void *move, const struct qmp_event *event);
 void move_dst_event(void *move, const struct qmp_event *event);
-void move_qemu_exited(void *move);
 
 /* To be called when what is shown of the move has changed: drops the texts of move_text(). */
 void move_forget_texts(struct move *move);

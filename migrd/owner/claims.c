@@ -44,15 +44,6 @@ void claims_free(struct claims *claims)
 	free(claims);
 }
 
-const struct claims_silence *claims_silence_of(const struct claims *claims, const char *host)
-{
-	for (size_t i = 0; i < claims->silent_count; i++) {
-		if (strcmp(claims->silent[i].host, host) == 0)
-			return &claims->silent[i];
-	}
-	return NULL;
-}
-
 /* ---- the end of the question ----------------------------------------------- */
 
 /* Drops the peers that have answered: their `why' is empty. */

@@ -30,7 +30,6 @@ struct claims {
 };
 
 void claims_free(struct claims *claims); /* accepts NULL */
-const struct claims_silence *claims_silence_of(const struct claims *claims, const char *host);
 
 struct claims_question {
 	struct loop *loop;

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/fault.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "peer/client_internal.h"
 #include "wire/peer_msg.h"

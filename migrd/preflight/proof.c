@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What proves that a path leads to the same file on two hosts. */
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/mem.h"

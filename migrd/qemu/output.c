@@ -42,6 +42,23 @@ static bool spawn(struct qemu *qemu, int fd, struct err *err)
 	return proc_spawn(&args, &qemu->keeper_id, err);
 }
 
+static void on_keeper_ended(void *data, int status)
+{
+	struct qemu *qemu = data;
+
+	(void)status;
+	proc_free(TAKE_PTR(qemu->keeper));
+	qemu_output_ended(qemu);
+}
+
+static void watch(struct qemu *qemu)
+{
+	struct err ignored; /* it has ended: all is in the log */
+
+	qemu->keeper =
+		proc_watch(qemu->env->loop, qemu->keeper_id, on_keeper_ended, qemu, &ignored);
+}
+
 bool qemu_output_start(struct qemu *qemu, int *ret_fd, struct err *err)
 {
 	CLEANUP(closep) int reader = -1;
@@ -62,26 +79,9 @@ bool qemu_output_start(struct qemu *qemu, int *ret_fd, struct err *err)
 	if (!spawn(qemu, reader, err))
 		return false;
 	record(qemu);
-	qemu_output_watch(qemu);
+	watch(qemu);
 	*ret_fd = TAKE_FD(writer);
 	return true;
-}
-
-static void on_keeper_ended(void *data, int status)
-{
-	struct qemu *qemu = data;
-
-	(void)status;
-	proc_free(TAKE_PTR(qemu->keeper));
-	qemu_output_ended(qemu);
-}
-
-void qemu_output_watch(struct qemu *qemu)
-{
-	struct err ignored; /* the keeper has ended: all is in the log */
-
-	qemu->keeper =
-		proc_watch(qemu->env->loop, qemu->keeper_id, on_keeper_ended, qemu, &ignored);
 }
 
 void qemu_output_attach(struct qemu *qemu)
@@ -98,7 +98,7 @@ void qemu_output_attach(struct qemu *qemu)
 		return;
 	id.pid = pid;
 	qemu->keeper_id = id;
-	qemu_output_watch(qemu);
+	watch(qemu);
 }
 
 /* ---- the words ------------------------------------------------------------- */

@@ -64,7 +64,6 @@ void qemu_remove_extra(const struct qemu_env *env, const char *uuid);
 bool qemu_output_start(struct qemu *qemu, int *ret_fd, struct err *err);
 /* Finds the keeper of a QEMU that an earlier coordinator started. */
 void qemu_output_attach(struct qemu *qemu);
-void qemu_output_watch(struct qemu *qemu);
 void qemu_output_ended(struct qemu *qemu);
 /* The words of qemu_last_words() out of what QEMU printed. Pure. */
 void qemu_choose_words(const char *output, char *ret_text, size_t size);

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "base/mem.h"
-
 static struct json_object *refuse(struct json_object *unfinished, struct err *err, const char *what)
 {
 	json_object_put(unfinished);

@@ -3,8 +3,6 @@
 
 #include <math.h>
 
-#include "base/mem.h"
-
 static const char *const mig_state_names[QMP_MIG_COUNT] = {
 #define X(code, name) [QMP_MIG_##code] = (name),
 	QMP_MIG_STATES(X)
@@ -79,7 +77,6 @@ static void decode_ram(struct json_object *ram, struct qmp_mig_info *info)
 	info->ram_remaining_bytes = get_uint(ram, "remaining");
 	info->ram_transferred_bytes = get_uint(ram, "transferred");
 	info->ram_dirty_pages_per_s = get_uint(ram, "dirty-pages-rate");
-	info->ram_page_bytes = get_uint(ram, "page-size");
 	info->ram_passes = get_uint(ram, "dirty-sync-count");
 	info->throughput_mbit_per_s = get_double(ram, "mbps");
 }

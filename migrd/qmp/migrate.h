@@ -87,7 +87,6 @@ struct qmp_mig_info {
 	uint64_t ram_remaining_bytes;      /* ram.remaining */
 	uint64_t ram_transferred_bytes;    /* ram.transferred */
 	uint64_t ram_dirty_pages_per_s;    /* ram.dirty-pages-rate */
-	uint64_t ram_page_bytes;           /* ram.page-size */
 	uint64_t ram_passes;               /* ram.dirty-sync-count */
 	double throughput_mbit_per_s;      /* ram.mbps: megabits */
 };

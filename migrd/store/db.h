@@ -98,9 +98,5 @@ bool store_rows_load(struct store_db *db, enum store_table_id id, store_row_fn *
  * again. */
 bool store_moves_trim(struct store_db *db, bool *ret_more, struct err *err);
 
-/* At most STORE_TIMELINE_MAX; the caller frees RET_ENTRIES. */
-bool store_timeline_list(struct store_db *db, const char *move_id,
-			 struct store_timeline_entry **ret_entries, size_t *ret_count,
-			 struct err *err);
 
 #endif

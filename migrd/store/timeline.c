@@ -113,7 +113,7 @@ static void read_entry(sqlite3_stmt *stmt, struct store_timeline_entry *entry)
 	snprintf(entry->detail, sizeof(entry->detail), "%s", sqlite3_column_text(stmt, 2));
 }
 
-bool store_timeline_list(struct store_db *db, const char *move_id,
+static bool list_entries(struct store_db *db, const char *move_id,
 			 struct store_timeline_entry **ret_entries, size_t *ret_count,
 			 struct err *err)
 {
@@ -155,8 +155,7 @@ static bool list_run(struct store_item *item, struct store_db *db, struct err *e
 {
 	struct timeline_item *question = CONTAINER_OF(item, struct timeline_item, item);
 
-	return store_timeline_list(db, question->move_id, &question->entries, &question->count,
-				   err);
+	return list_entries(db, question->move_id, &question->entries, &question->count, err);
 }
 
 static void list_done(struct store_item *item, const struct err *err)

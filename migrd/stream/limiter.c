@@ -24,12 +24,6 @@ void limiter_init(struct limiter *limiter, uint64_t bytes_per_s)
 	limiter->lease_ends_ns = LIMITER_FOREVER;
 }
 
-void limiter_fini(struct limiter *limiter)
-{
-	pthread_cond_destroy(&limiter->changed);
-	pthread_mutex_destroy(&limiter->lock);
-}
-
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;

@@ -30,7 +30,6 @@ struct limiter {
 };
 
 void limiter_init(struct limiter *limiter, uint64_t bytes_per_s);
-void limiter_fini(struct limiter *limiter);
 void limiter_set(struct limiter *limiter, uint64_t bytes_per_s);
 /* Starts a lease of MS now, in place of the former one; LIMITER_FOREVER: without end. */
 void limiter_lease(struct limiter *limiter, uint64_t ms);

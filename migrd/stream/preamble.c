@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
-
 #define WORD       "MIGRD2 "
 #define WORD_OF_V1 "MIGRD1 "
 #define KEY_LABEL  "migrd data port"

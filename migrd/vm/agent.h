@@ -27,7 +27,6 @@ enum vm_agent_call {
 	VM_AGENT_NETWORK,
 	VM_AGENT_CALL_COUNT
 };
-const char *vm_agent_call_name(enum vm_agent_call call); /* "fs-list" */
 /* VM_AGENT_CALL_COUNT: there is no such name. */
 enum vm_agent_call vm_agent_call_from_name(const char *name);
 

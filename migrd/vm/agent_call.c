@@ -36,11 +36,6 @@ struct run {
 	void *data;
 };
 
-const char *vm_agent_call_name(enum vm_agent_call call)
-{
-	return calls[call].name;
-}
-
 enum vm_agent_call vm_agent_call_from_name(const char *name)
 {
 	unsigned i = 0;

@@ -2,7 +2,6 @@
 /* What an async job does with its VM. */
 #include <assert.h>
 
-#include "base/mem.h"
 #include "vm/devices_priv.h"
 #include "vm/entry.h"
 #include "vm/vm_priv.h"

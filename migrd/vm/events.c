@@ -3,7 +3,6 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 #include "qmp/events.h"
 #include "qmp/run_state.h"
 #include "vm/vm_priv.h"
@@ -231,7 +230,8 @@ static const char *const still_words[QMP_RUN_COUNT] = {
 	[QMP_RUN_WATCHDOG] = "the guest's watchdog fired",
 };
 
-void vm_events_explain(struct vm *vm)
+/* Its events were lost (a restart, a move): says why it stands still. */
+static void explain(struct vm *vm)
 {
 	const char *words = vm->qemu ? still_words[qemu_run_state(vm->qemu)] : NULL;
 
@@ -247,7 +247,7 @@ void vm_events_found(struct vm *vm)
 	if (vm->events.state && strcmp(vm->events.state, state) != 0)
 		vm_events_forget(vm);
 	vm->events.state = state;
-	vm_events_explain(vm);
+	explain(vm);
 }
 
 void vm_note_run_state(struct vm *vm, enum qmp_run_state state)
@@ -255,6 +255,6 @@ void vm_note_run_state(struct vm *vm, enum qmp_run_state state)
 	if (!vm->qemu)
 		return;
 	qemu_note_run_state(vm->qemu, state);
-	vm_events_explain(vm);
+	explain(vm);
 	vm_changed(vm);
 }

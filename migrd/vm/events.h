@@ -41,7 +41,5 @@ void vm_events_take(struct vm *vm, const struct qmp_event *event);
 void vm_events_forget(struct vm *vm);
 /* QEMU is found again, and events were missed: sets the reason by its present state. */
 void vm_events_found(struct vm *vm);
-/* Events were missed (a restart, a move): says why the guest stands still. */
-void vm_events_explain(struct vm *vm);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The hosts of a VM's record, and VMs that were here. */
 #include "base/log.h"
-#include "base/mem.h"
 #include "vm/vm_priv.h"
 
 /* ---- the hosts of the record -------------------------------------------- */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Functions for the check of the host: what it asks about a VM, and what it may do to
  * one. */
-#include "base/mem.h"
 #include "vm/vm_priv.h"
 
 bool vm_never_ran(const struct vm *vm)

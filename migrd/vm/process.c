@@ -41,7 +41,8 @@ static void forget_process(struct vm *vm)
 		vm->row.elsewhere[0] = '\0'; /* the copy that it marks is gone with the QEMU */
 }
 
-void vm_drop_qemu(struct vm *vm)
+/* The QEMU has ended, or was let go: forget it. */
+static void drop_qemu(struct vm *vm)
 {
 	vm->is_ready = false;
 	vm_parts_qemu_gone(vm);
@@ -106,7 +107,7 @@ static void on_attached(struct vm *vm, const struct err *err)
 		note_unseen_end(vm);
 		if (was_starting(vm))
 			vm_set_intent(vm, VM_INTENT_STOPPED);
-		vm_drop_qemu(vm);
+		drop_qemu(vm);
 		remove_dead_files(vm);
 	} else {
 		vm_agent_begin(vm, VM_HERE_FOUND); /* on_found() looks at it again */
@@ -138,7 +139,7 @@ static void on_ready(void *data, const struct err *err)
 	if (err) {
 		if (vm->qemu)
 			qemu_kill(vm->qemu);
-		vm_drop_qemu(vm);
+		drop_qemu(vm);
 	} else if (vm->role == VM_ROLE_OWNED) {
 		vm_parts_here(vm, VM_HERE_FRESH);
 	}
@@ -195,7 +196,7 @@ void vm_qemu_exited(void *data)
 		snprintf(vm->reason, sizeof(vm->reason), "stopped on request");
 	else
 		note_end(vm);
-	vm_drop_qemu(vm);
+	drop_qemu(vm);
 	if (vm->role == VM_ROLE_FORMER)
 		vm_say_former(vm);
 	qemu_remove_files(&vm->vms->env.qemu, vm->row.uuid, false);

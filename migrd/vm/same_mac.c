@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "base/mem.h"
 #include "vm/vm_priv.h"
 #include "wire/vm_def_macs.h"
 

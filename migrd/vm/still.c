@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 #include "vm/vm_priv.h"
 
 #define AGAIN_FIRST_MS 250

@@ -39,6 +39,8 @@ static int name_index(const char *const *names, size_t count, const char *name)
 
 /* ---- registry -------------------------------------------------------- */
 
+static void write_owed(void *data);
+
 struct vms *vms_new(const struct vms_env *env)
 {
 	struct vms *vms = xnew(struct vms);
@@ -46,7 +48,7 @@ struct vms *vms_new(const struct vms_env *env)
 	vms->env = *env;
 	vms->env.qemu.probe = probe_new(env->qemu.loop, env->qemu.binary);
 	vms->net = worker_new(env->qemu.loop, "net", 1);
-	vms->owed = loop_timer_new(env->qemu.loop, vms_write_owed, vms);
+	vms->owed = loop_timer_new(env->qemu.loop, write_owed, vms);
 	return vms;
 }
 
@@ -242,7 +244,7 @@ static void on_owed_saved(void *data, const struct err *err)
 	free(owed);
 }
 
-void vms_write_owed(void *data)
+static void write_owed(void *data)
 {
 	struct vms *vms = data;
 

@@ -82,8 +82,6 @@ void vm_save(struct vm *vm, store_done_fn *done, void *data);
 /* What was done stays done although its record could not be written: the write is
  * repeated until it succeeds. */
 void vm_owe_record(struct vm *vm);
-/* The timer's callback. */
-void vms_write_owed(void *vms);
 /* Frees the decoded definition; vm_def_of() decodes it again. */
 void vm_forget_def(struct vm *vm);
 /* Answers everybody who waits for the QEMU of a VM that goes away. */
@@ -102,8 +100,6 @@ void vm_end_former(struct vm *vm);
 /* The record may be old: its intent becomes what QEMU does.  A guest that was sent away
  * counts as paused, and is marked: vm_is_sent_away(). */
 void vm_follow_found(struct vm *vm);
-/* The QEMU has ended, or was let go: forget it. */
-void vm_drop_qemu(struct vm *vm);
 /* A QEMU's exited(). */
 void vm_qemu_exited(void *vm);
 /* A stop is under way, so the QEMU is meant to end. */

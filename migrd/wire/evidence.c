@@ -3,9 +3,7 @@
 
 #include <string.h>
 
-#include "base/mem.h"
-
-const char *const evidence_type_names[] = { "none", "file", "block", "other", NULL };
+static const char *const type_names[] = { "none", "file", "block", "other", NULL };
 
 #define TEXT(owner, name, text)                                                            \
 	{                                                                                  \
@@ -29,7 +27,7 @@ static const struct json_field file_fields[] = {
 	{ .key = "type",
 	  .type = JSON_ENUM,
 	  JSON_MEMBER(struct evidence_file, type),
-	  .names = evidence_type_names,
+	  .names = type_names,
 	  .help = "What there is." },
 	TEXT(struct evidence_file, name, "Its name when symbolic links were followed."),
 	TEXT(struct evidence_file, inode, "Device and inode, within one kernel."),

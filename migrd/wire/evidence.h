@@ -24,7 +24,6 @@ enum evidence_type {
 	EVIDENCE_TYPE_BLOCK,
 	EVIDENCE_TYPE_OTHER,
 };
-extern const char *const evidence_type_names[];
 
 struct evidence_file {
 	char path[VM_DEF_PATH_SIZE];   /* as the definition or the overlay names it */

@@ -14,9 +14,9 @@ const char *const vm_def_cdrom_bus_names[] = { "ide", "sata", "scsi", NULL };
 const char *const vm_def_tray_names[] = { "closed", "open", NULL };
 const char *const vm_def_nic_type_names[] = { "user", "tap", "macvtap", NULL };
 const char *const vm_def_serial_type_names[] = { "none", "file", "socket", NULL };
-const char *const vm_def_clock_after_move_names[] = { "set", "keep", NULL };
+static const char *const clock_after_move_names[] = { "set", "keep", NULL };
 const char *const vm_def_monitor_protocol_names[] = { "qmp", "hmp", NULL };
-const char *const vm_def_monitor_type_names[] = { "unix", "tcp", "stdio", NULL };
+static const char *const monitor_type_names[] = { "unix", "tcp", "stdio", NULL };
 const char *const vm_def_reboot_names[] = { "reset", "shutdown", NULL };
 const char *const vm_def_shutdown_names[] = { "poweroff", "pause", NULL };
 const char *const vm_def_panic_names[] = { "shutdown", "pause", "exit-failure", "none", NULL };
@@ -203,7 +203,7 @@ static const struct json_field monitor_fields[] = {
 	  .type = JSON_ENUM,
 	  .required = true,
 	  JSON_MEMBER(struct vm_def_monitor, type),
-	  .names = vm_def_monitor_type_names,
+	  .names = monitor_type_names,
 	  .help = "unix: a socket at `path'; tcp: `port' of 127.0.0.1, open to every user of the "
 		  "host; stdio: a pseudo-terminal, which `info chardev' names." },
 	{ .key = "path",
@@ -433,7 +433,7 @@ const struct json_field vm_def_fields[] = {
 	{ .key = "clock_after_move",
 	  .type = JSON_ENUM,
 	  JSON_MEMBER(struct vm_def, clock_after_move),
-	  .names = vm_def_clock_after_move_names,
+	  .names = clock_after_move_names,
 	  .help = "set (the default): a guest agent sets the guest's clock after a move, by the "
 		  "time that it stood still; keep: it is the guest's own affair." },
 	{ .key = "actions",

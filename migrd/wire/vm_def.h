@@ -108,9 +108,7 @@ extern const char *const vm_def_cdrom_bus_names[];
 extern const char *const vm_def_tray_names[];
 extern const char *const vm_def_nic_type_names[];
 extern const char *const vm_def_serial_type_names[];
-extern const char *const vm_def_clock_after_move_names[];
 extern const char *const vm_def_monitor_protocol_names[];
-extern const char *const vm_def_monitor_type_names[];
 extern const char *const vm_def_reboot_names[];
 extern const char *const vm_def_shutdown_names[];
 extern const char *const vm_def_panic_names[];
@@ -262,8 +260,6 @@ bool vm_def_normalize(struct vm_def *def, struct err *err);
 unsigned vm_def_pci_slot(const char *pci_address);
 /* The number of a hot-plug port, from 1; 0 for anything else. */
 unsigned vm_def_port(const char *pci_address);
-/* How many CD drives the controller of the machine takes; 0: it has none for BUS. */
-unsigned vm_def_cdrom_units(const struct vm_def *def, int bus);
 /* The root bus of a q35 machine takes and gives no device while the VM runs; ports do. */
 bool vm_def_is_q35(const struct vm_def *def);
 /* All memory, the memory devices included. */

@@ -11,7 +11,8 @@
 #define IDE_UNITS  4
 #define SATA_UNITS 6
 
-unsigned vm_def_cdrom_units(const struct vm_def *def, int bus)
+/* How many CD drives the controller of the machine takes; 0: it has none for BUS. */
+static unsigned units_of(const struct vm_def *def, int bus)
 {
 	switch ((enum vm_def_cdrom_bus)bus) {
 	case VM_DEF_CDROM_BUS_IDE:
@@ -49,7 +50,7 @@ static void complain(const struct drive *drive, const char *member, const char *
 static void check_bus(const struct drive *drive, const struct vm_def *def)
 {
 	const struct vm_def_cdrom *cdrom = drive->cdrom;
-	unsigned units = vm_def_cdrom_units(def, cdrom->bus);
+	unsigned units = units_of(def, cdrom->bus);
 
 	if (cdrom->bus == VM_DEF_CDROM_BUS_SCSI) {
 		if (cdrom->has_unit)
@@ -62,9 +63,9 @@ static void check_bus(const struct drive *drive, const struct vm_def *def)
 		complain(drive, "bus", "%s is the bus of a %s machine: use %s",
 			 vm_def_cdrom_bus_names[cdrom->bus],
 			 cdrom->bus == VM_DEF_CDROM_BUS_IDE ? "pc-i440fx" : "pc-q35",
-			 vm_def_cdrom_units(def, VM_DEF_CDROM_BUS_IDE)    ? "ide or scsi"
-			 : vm_def_cdrom_units(def, VM_DEF_CDROM_BUS_SATA) ? "sata or scsi"
-									  : "scsi");
+			 units_of(def, VM_DEF_CDROM_BUS_IDE)    ? "ide or scsi"
+			 : units_of(def, VM_DEF_CDROM_BUS_SATA) ? "sata or scsi"
+								: "scsi");
 	else if (cdrom->has_unit && cdrom->unit >= units)
 		complain(drive, "unit", "bus %s has the units 0 to %u",
 			 vm_def_cdrom_bus_names[cdrom->bus], units - 1);
@@ -158,7 +159,7 @@ bool vm_def_pin_cdroms(struct vm_def *def, struct err *err)
 
 	for (size_t i = 0; i < def->cdrom_count; i++) {
 		struct vm_def_cdrom *cdrom = &def->cdroms[i];
-		unsigned units = vm_def_cdrom_units(def, cdrom->bus), unit = 0;
+		unsigned units = units_of(def, cdrom->bus), unit = 0;
 
 		if (cdrom->has_unit || cdrom->bus == VM_DEF_CDROM_BUS_SCSI)
 			continue;

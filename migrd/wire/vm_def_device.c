@@ -44,11 +44,6 @@ static const struct json_field *list_field(enum vm_def_kind kind)
 	return field;
 }
 
-const char *vm_def_kind_name(enum vm_def_kind kind)
-{
-	return kinds[kind].name;
-}
-
 const char *vm_def_kind_list(enum vm_def_kind kind)
 {
 	return kinds[kind].list;

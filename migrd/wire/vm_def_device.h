@@ -26,7 +26,6 @@ struct vm_def_device {
 	size_t index;
 };
 
-const char *vm_def_kind_name(enum vm_def_kind kind); /* "disk" */
 const char *vm_def_kind_list(enum vm_def_kind kind); /* "disks", its key */
 size_t vm_def_device_count(const struct vm_def *def, enum vm_def_kind kind);
 

@@ -9,7 +9,6 @@ import http.client
 import os
 import pathlib
 import re
-import select
 import shutil
 import signal
 import sys
@@ -391,14 +390,3 @@ def set_up(build, logs=None, slow=1, slot=0):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.umask(0o077)
     return settings.log_dir
-
-
-def wait_exit(process, seconds):
-    """True when PROCESS has ended within so long."""
-    with contextlib.suppress(ProcessLookupError):
-        fd = os.pidfd_open(process.pid)
-        try:
-            return bool(select.select([fd], [], [], seconds)[0])
-        finally:
-            os.close(fd)
-    return True

@@ -236,7 +236,8 @@ static struct fake_monitor *monitor_new(struct loop *loop)
 	return fm;
 }
 
-struct fake_monitor *fake_monitor_new_fd(struct loop *loop, int fd)
+/* FD is a connected socket that it owns from here on. */
+static struct fake_monitor *new_fd(struct loop *loop, int fd)
 {
 	struct fake_monitor *fm = monitor_new(loop);
 
@@ -251,7 +252,7 @@ struct fake_monitor *fake_monitor_new(struct loop *loop, int *ret_fd)
 
 	assert(rc == 0);
 	*ret_fd = pair[1];
-	return fake_monitor_new_fd(loop, pair[0]);
+	return new_fd(loop, pair[0]);
 }
 
 struct fake_monitor *fake_monitor_listen(struct loop *loop, int fd)
@@ -355,7 +356,7 @@ struct json_object *fake_monitor_message(const struct fake_monitor *fm, size_t n
 	return fm->heard[n];
 }
 
-const char *fake_monitor_command(const struct fake_monitor *fm, size_t n)
+static const char *command_at(const struct fake_monitor *fm, size_t n)
 {
 	return command_of(fake_monitor_message(fm, n));
 }
@@ -365,14 +366,14 @@ size_t fake_monitor_heard_of(const struct fake_monitor *fm, const char *command)
 	size_t count = 0;
 
 	for (size_t i = 0; i < fm->heard_count; i++)
-		count += strcmp(fake_monitor_command(fm, i), command) == 0;
+		count += strcmp(command_at(fm, i), command) == 0;
 	return count;
 }
 
 struct json_object *fake_monitor_last(const struct fake_monitor *fm, const char *command)
 {
 	for (size_t i = fm->heard_count; i > 0; i--)
-		if (strcmp(fake_monitor_command(fm, i - 1), command) == 0)
+		if (strcmp(command_at(fm, i - 1), command) == 0)
 			return fm->heard[i - 1];
 	return NULL;
 }

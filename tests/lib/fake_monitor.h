@@ -21,8 +21,6 @@ struct fake_monitor;
 
 /* *RET_FD is the client's end of a socket pair; the caller owns it. */
 struct fake_monitor *fake_monitor_new(struct loop *loop, int *ret_fd);
-/* Takes ownership of FD, a connected socket. */
-struct fake_monitor *fake_monitor_new_fd(struct loop *loop, int fd);
 /* Takes ownership of FD, a listening socket.  Serves one client at a time, as QEMU
  * does, and greets it (with oob) when it is accepted. */
 struct fake_monitor *fake_monitor_listen(struct loop *loop, int fd);
@@ -52,8 +50,6 @@ size_t fake_monitor_heard(const struct fake_monitor *fm);
 size_t fake_monitor_heard_of(const struct fake_monitor *fm, const char *command);
 /* The Nth message, whole; borrowed. */
 struct json_object *fake_monitor_message(const struct fake_monitor *fm, size_t n);
-/* The name of the Nth command. */
-const char *fake_monitor_command(const struct fake_monitor *fm, size_t n);
 /* The newest COMMAND heard, borrowed; NULL: none. */
 struct json_object *fake_monitor_last(const struct fake_monitor *fm, const char *command);
 /* Answers the newest COMMAND heard, also one that was answered before. */

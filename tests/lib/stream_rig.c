@@ -312,7 +312,7 @@ int accept_qemu(int listen_fd)
 	return fd;
 }
 
-void accept_dst_qemu(void)
+static void accept_dst_qemu(void)
 {
 	dst_qemu = accept_qemu(qemu_listen_fd);
 }

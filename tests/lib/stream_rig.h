@@ -70,7 +70,6 @@ extern int src_qemu, dst_qemu, qemu_listen_fd;
 int connect_qemu(const char *channel); /* the source's, to CHANNEL.sock */
 int accept_qemu(int listen_fd);        /* the destination's */
 void connect_src_qemu(void);
-void accept_dst_qemu(void);
 bool wait_for(int fd, short events, int ms);
 void send_bytes(int fd, const char *text);
 void expect_bytes(int fd, const char *text);

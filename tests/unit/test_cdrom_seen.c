@@ -44,7 +44,7 @@ START_TEST(drive_is_found_by_its_id)
 	ck_assert(cdrom_seen_find(blocks, def, 0, &seen));
 	ck_assert_str_eq(seen.qdev, "a");
 	ck_assert_str_eq(seen.node, "a-next");
-	ck_assert(seen.is_locked && !seen.is_open);
+	ck_assert(!seen.is_open);
 	ck_assert(cdrom_seen_has(&seen, "/two.iso", VM_DEF_DISK_FORMAT_RAW));
 	ck_assert(!cdrom_seen_has(&seen, "/two.iso", VM_DEF_DISK_FORMAT_QCOW2));
 	ck_assert(!cdrom_seen_has(&seen, "", VM_DEF_DISK_FORMAT_RAW));

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "agents/lib/client.h"
+#include "agents/lib/client_priv.h"
 #include "base/mem.h"
 #include "tests/lib/check_main.h"
 #include "tests/lib/scratch.h"
@@ -396,11 +397,11 @@ START_TEST(socket_from_environment)
 
 	setenv(CLIENT_SOCKET_VARIABLE, "/x/y", 1);
 	client = client_new(&config, &err);
-	ck_assert_str_eq(client_address(client), "/x/y");
+	ck_assert_str_eq(client->address, "/x/y");
 	unsetenv(CLIENT_SOCKET_VARIABLE);
 	client_free(client);
 	client = client_new(&config, &err);
-	ck_assert_str_eq(client_address(client), CLIENT_SOCKET);
+	ck_assert_str_eq(client->address, CLIENT_SOCKET);
 }
 END_TEST
 

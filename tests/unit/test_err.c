@@ -125,8 +125,6 @@ START_TEST(err_table_every_code_is_complete_and_invertible)
 		ck_assert_int_eq(err_exit_code(code) == 0, code == ERR_NONE);
 		ck_assert_int_eq(err_from_name(err_name(code)), code);
 	}
-	ck_assert(err_may_retry(ERR_BUSY));
-	ck_assert(!err_may_retry(ERR_INVALID));
 }
 END_TEST
 

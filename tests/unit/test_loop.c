@@ -443,7 +443,7 @@ START_TEST(posts_from_a_thread_all_run_here)
 {
 	pthread_t thread;
 
-	ck_assert(loop_is_thread(loop));
+	loop_assert_thread(loop);
 	pthread_create(&thread, NULL, post_many, NULL);
 	loop_run(loop);
 	pthread_join(thread, NULL);

@@ -454,7 +454,7 @@ START_TEST(bare_ipv6_address_needs_no_brackets)
 	ck_assert(pki_host_parse("a=2001:db8::1", &host, &err));
 	ck_assert_str_eq(host.address, "2001:db8::1");
 	ck_assert_uint_eq(host.api_port, PKI_API_PORT);
-	ck_assert_uint_eq(host.data_port, PKI_DATA_PORT);
+	ck_assert_uint_eq(host.data_port, PKI_API_PORT + 1);
 }
 END_TEST
 
