@@ -18,7 +18,7 @@ for file in migrd/move/move.h ARCHITECTURE.md; do
 		found && !/ -> / { found = 0 }
 		found { gsub(/,/, " "); for (i = 3; i <= NF; i++) print side, $1, $i }' OFS=' ' | sort)
 	if [ -z "$arrows" ] || [ "$arrows" != "$drawn" ]; then
-		printf '%s:\nmove_states.c has:\n%s\nthe diagram has:\n%s\n' "$file" "$arrows" "$drawn"
+		printf '%s:\nmigrd/move/states.c has:\n%s\nthe diagram has:\n%s\n' "$file" "$arrows" "$drawn"
 		status=1
 	fi
 done

@@ -1,14 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A layer includes only the layers that layers.txt allows it, and a library's
-# header is seen only where libraries.txt says.
+# A layer includes only the layers that layers.txt allows it.  Only the files that
+# libraries.txt names include a library's header or use a name of the library: a header
+# of ours that includes the library's does not open it to others.
 cd "${srcdir:-.}" || exit 1
 layers=tests/lint/layers.txt
 libraries=tests/lint/libraries.txt
 
-# FILE:#include ...  of all sources, and FOLDER/ of each layer.
+# PREFIX_|PREFIX_... of all libraries.
+prefixes=$(sed -n '/^[a-z]/s/:.*//p' $libraries | tr ' ' '\n' | grep '_$' | paste -sd '|')
+
+# FILE:LINE of each #include and each name of a library, and FOLDER/ of each layer.
 {
-	find migrd agents -name '*.[ch]' | LC_ALL=C sort | xargs grep -H '^#include '
+	find migrd agents -name '*.[ch]' | LC_ALL=C sort |
+		xargs grep -HwE "^#include .*|($prefixes)[A-Za-z0-9_]+"
 	for folder in migrd/*/; do echo "$folder"; done
 } | awk -v layers=$layers -v libraries=$libraries '
 	function complain(text) { print text | "cat >&2"; status = 1 }
@@ -40,8 +45,9 @@ libraries=tests/lint/libraries.txt
 
 	BEGIN { read_table(layers, allowed); read_table(libraries, seen_in) }
 
-	/\/$/ {
+	/^[^:]*\/$/ {
 		split($0, part, "/")
+		is_there[part[2]] = 1
 		if (!(part[2] in allowed))
 			complain($0 " has no line in " layers)
 		next
@@ -49,7 +55,8 @@ libraries=tests/lint/libraries.txt
 	{
 		colon = index($0, ":")
 		file = substr($0, 1, colon - 1)
-		included = substr($0, colon + length(":#include "))
+		included = substr($0, colon + 1)
+		sub(/^#include /, "", included)
 		split(file, part, "/")
 		layer = part[1] == "agents" ? "agents" : part[2]
 	}
@@ -59,9 +66,18 @@ libraries=tests/lint/libraries.txt
 			complain(file ": the layer \047" layer "\047 must not include " used \
 			         "/ (" layers ")")
 	}
-	included ~ /^</ {
-		for (header in seen_in)
-			if (index(included, "<" header) == 1 && !is_allowed(file, seen_in[header]))
-				complain(file ": must not include <" header "> (" libraries ")")
+	{
+		for (library in seen_in) {
+			split(library, name, " ") # HEADER PREFIX_
+			is_seen = index(included, "<" name[1]) == 1 ||
+				(name[2] != "" && (" " included) ~ ("[^A-Za-z0-9_]" name[2] "[A-Za-z0-9_]"))
+			if (is_seen && !is_allowed(file, seen_in[library]))
+				complain(file ": must not use " name[1] " (" libraries ")")
+		}
 	}
-	END { exit status }'
+	END {
+		for (layer in allowed)
+			if (layer != "agents" && !(layer in is_there))
+				complain(layers ": there is no folder migrd/" layer)
+		exit status
+	}'

@@ -10,7 +10,7 @@ code=$(tests/model/states.sh migrd/move/states.c) || exit 1
 in_code=$(echo "$code" | sed -n 's|^/\* state \([a-z]*\) \*/$|\1|p' | sort)
 in_model=$(sed -n '/^mtype = { begin/s/[^a-z ]\|mtype//gp' $model | tr -s ' ' '\n' | grep . | sort)
 if [ -z "$in_code" ] || [ "$in_code" != "$in_model" ]; then
-	printf 'the states differ:\nmove_states.c:\n%s\nhandover.pml:\n%s\n' "$in_code" "$in_model"
+	printf 'the states differ:\nmigrd/move/states.c:\n%s\nhandover.pml:\n%s\n' "$in_code" "$in_model"
 	status=1
 fi
 for state in $in_code; do
