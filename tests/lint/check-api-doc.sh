@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# doc/api.md has every route, query key, state, kind and event that the code has, and no
-# other.
+# doc/api.md has every route, query key, state of a move, kind of finding, event, check of a
+# move, kind of device, call of the guest agent and metric that the code has, and no other.
+# It has each state of a VM; those of QEMU it may leave out.
 srcdir=${srcdir:-.}
 builddir=${builddir:-.}
 doc=$srcdir/doc/api.md
@@ -43,6 +44,19 @@ compare "kinds of findings" "$(words_of migrd/check/kinds.c '^	{ ')" \
 	"$(first_column '| `kind` | what it is |')"
 compare "events" "$(cat "$srcdir"/migrd/api/*.c | grep -o 'bus_publish([^,]*, "[a-z]*"\|stream, NULL, "[a-z]*"' |
 	sed 's/.*"\([a-z]*\)"/\1/' | sort -u)" "$(first_column '| `event` |')"
+
+# The check `cpu' is no row: it is made later, when the destination's QEMU waits.
+compare "checks of a move" "$({ words_of migrd/preflight/checks.c '^	{ '; echo cpu; } | sort)" \
+	"$(first_column '| check |')"
+compare "kinds of devices" "$(grep -o '^	\[VM_DEF_KIND_[A-Z_]*\] = { "[a-z_]*"' \
+	"$srcdir/migrd/wire/vm_def_device.c" | cut -d'"' -f2 | sort)" \
+	"$(first_column '| `kind` | list |')"
+compare "calls of the agent" "$(grep -o '^	\[VM_AGENT_[A-Z_]*\] = { "[a-z-]*"' \
+	"$srcdir/migrd/vm/agent_call.c" | cut -d'"' -f2 | sort)" "$(first_column '| `agent/` |')"
+# A sample of an info has this at the end of its name.
+compare "metrics" "$(grep -o '^	{ "migrd_[a-z_]*", "[a-z]*"' "$srcdir/migrd/api/metrics.c" |
+	awk -F '"' '{ print $2 ($4 == "info" ? "_info" : "") }' | sort)" \
+	"$(grep '^| `GET /metrics`' "$doc" | grep -o '`migrd_[a-z_]*`' | tr -d '`' | sort)"
 
 # Run states of QEMU have its own names; the others are ours.
 states=$(first_column '| state | |')

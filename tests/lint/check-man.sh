@@ -1,6 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The manual pages are well formed, and migrd.conf(5) has every key there is.
+# The manual pages are well formed, migrd.conf(5) has every key there is, and migrctl(1)
+# every command.
+build=$(cd "${builddir:-.}" && pwd)
 cd "${srcdir:-.}" || exit 1
 status=0
 
@@ -21,6 +23,17 @@ documented=$(awk '$1 == ".Ss" { section = $3 } $1 == ".It" && $2 == "Ic" { print
 if [ -z "$keys" ] || [ "$keys" != "$documented" ]; then
 	printf 'migrd.conf(5) and migrd/config_keys.c differ:\ntable:\n%s\npage:\n%s\n' \
 		"$keys" "$documented"
+	status=1
+fi
+
+# "noun verb" of each command.
+commands=$("$build/bin/migrctl" --help | sed -n 's/^  \([a-z].*\)/\1/p' |
+	awk '{ print $1, ($2 ~ /^[a-z]/ && !/^(backup|events) / ? $2 : "") }' | sed 's/ $//' | sort -u)
+nouns=$(echo "$commands" | sed -n 's/ .*//p' | sort -u | paste -sd '|')
+documented=$(grep -E '^(\.It )?\.?Cm ' man/migrctl.1 |
+	grep -oE "Cm (($nouns) [a-z]+|backup|events)" | sed 's/^Cm //' | sort -u)
+if [ -z "$commands" ] || [ "$commands" != "$documented" ]; then
+	printf 'commands of migrctl and in migrctl(1) differ:\n%s\n---\n%s\n' "$commands" "$documented"
 	status=1
 fi
 
