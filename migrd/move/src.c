@@ -18,7 +18,8 @@
 #define PATIENCE_FIRST_MS 1000
 #define PATIENCE_MAX_MS   5000
 
-bool move_src_roll_back_if_asked(struct move *move)
+/* True: it is rolling back, nothing may follow. */
+static bool roll_back_if_asked(struct move *move)
 {
 	if (!move->facts.cancel_requested)
 		return false;
@@ -83,7 +84,7 @@ void move_src_step_begin(struct machine *machine)
 {
 	struct move *move = move_of(machine);
 
-	if (move_src_roll_back_if_asked(move) || move_src_roll_back_if_gone(move))
+	if (roll_back_if_asked(move) || move_src_roll_back_if_gone(move))
 		return;
 	if (move->facts.qemu_prepared)
 		machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_PREPARE });
@@ -224,7 +225,7 @@ void move_src_step_prepare(struct machine *machine)
 	struct move *move = move_of(machine);
 	uint64_t waited_ms = machine_in_state_ms(&move->machine);
 
-	if (move_src_roll_back_if_asked(move) || move_src_roll_back_if_gone(move))
+	if (roll_back_if_asked(move) || move_src_roll_back_if_gone(move))
 		return;
 	if (move->facts.stream_ready) {
 		move_stamp(move, MOVE_STAMP_PREPARED);

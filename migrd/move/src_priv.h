@@ -18,9 +18,7 @@ void move_images_activate(struct move *move);
 
 /* ---- all states ----------------------------------------------------------- */
 
-/* Rolls back a move that a user has cancelled; true: it did, and the caller must return. */
-bool move_src_roll_back_if_asked(struct move *move);
-/* The same if the guest's QEMU has ended. */
+/* Rolls back if the guest's QEMU has ended; true: it did, and the caller must return. */
 bool move_src_roll_back_if_gone(struct move *move);
 /* Asks the peer a question that may be repeated any number of times.  The question may be
  * lost, or the peer only slow: the first one waits one second for its answer, the next ones
