@@ -27,7 +27,7 @@ START_TEST(guest_that_does_not_fit_is_refused_with_figures)
 }
 END_TEST
 
-/* More was promised than there is: less than nothing is still nothing. */
+/* The host has promised more memory than it has: the free memory is 0, not a huge number. */
 START_TEST(host_that_promised_too_much_refuses)
 {
 	const struct admission admission = { 100, 300, 200, 1 };
@@ -37,7 +37,7 @@ START_TEST(host_that_promised_too_much_refuses)
 }
 END_TEST
 
-/* Without the kernel's figure nobody would ever be refused. */
+/* If the kernel's figure could not be read, no VM would ever be refused. */
 START_TEST(memory_of_this_host_is_known)
 {
 	uint64_t available = admission_available_mib();

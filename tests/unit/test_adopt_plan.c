@@ -30,7 +30,8 @@ static void add_device(enum adopt_place place, const char *name, const char *typ
 		device->number = (unsigned)strtoul(name + 7, NULL, 10);
 }
 
-/* What is open in a drive now: DEVICE of -drive, or NODE of -blockdev in the device at QDEV. */
+/* Adds the image that a drive has open: DEVICE of -drive, or NODE of -blockdev in the device
+ * at QDEV. */
 static struct adopt_block *add_block(const char *device, const char *qdev, const char *node,
 				     const char *file, const char *format)
 {
@@ -80,7 +81,8 @@ static void teardown(void)
 	free(facts);
 }
 
-/* Words with blanks between; '~' stands for a blank within one. */
+/* Plans the adoption of a QEMU with these words, split at blanks; '~' is a blank within a
+ * word. */
 static void plan(const char *words)
 {
 	CLEANUP(strbuf_fini) struct strbuf sb = STRBUF_INIT;
@@ -277,7 +279,7 @@ static void add_tap(const char *master, bool is_up)
 	"-netdev tap,id=t,ifname=tap7,script=no,downscript=no " \
 	"-device virtio-net-pci,netdev=t,id=n"
 
-/* No option of QEMU tells the bridge: the host does, and the next host must repeat it. */
+/* No option of QEMU names the bridge: this host tells it, and the next host must repeat it. */
 START_TEST(tap_has_the_bridge_that_it_is_in_now)
 {
 	add_tap("br0", true);
@@ -319,7 +321,7 @@ START_TEST(nics_of_all_kinds_keep_slot_and_mac)
 }
 END_TEST
 
-/* -nic leaves a virtio NIC without MSI-X: on another host it must have none either. */
+/* -nic makes a virtio NIC without MSI-X: on another host the NIC must have none either. */
 START_TEST(virtio_nic_without_vectors_stays_without)
 {
 	add_device(ADOPT_BOARD, "device[9]", "virtio-net-pci", 16, "pcie.0");
@@ -348,7 +350,7 @@ START_TEST(drive_with_a_snapshot_since_is_its_overlay)
 }
 END_TEST
 
-/* The same over -blockdev, in the form of libvirt: the nodes that made it go with it. */
+/* The same with -blockdev, as libvirt writes it: the nodes of the base are dropped with it. */
 START_TEST(blockdev_with_a_snapshot_since_is_its_overlay)
 {
 	add_device(ADOPT_NAMED, "vd0", "virtio-blk-pci", 24, "pcie.0");
@@ -363,7 +365,7 @@ START_TEST(blockdev_with_a_snapshot_since_is_its_overlay)
 }
 END_TEST
 
-/* A device that was taken out and added again under its id has the image of now. */
+/* A device that was unplugged and added again under its id may have another image. */
 START_TEST(device_added_again_has_the_image_of_now)
 {
 	add_device(ADOPT_NAMED, "vd0", "virtio-blk-pci", 24, "pcie.0");
@@ -393,7 +395,7 @@ START_TEST(image_that_no_path_opens_again_is_refused)
 }
 END_TEST
 
-/* What is in a CD drive, which has a tray; a medium is a node over that of its file. */
+/* Adds a CD drive with its tray; the node of a medium stands on the node of its file. */
 static struct adopt_block *add_cd(const char *device, const char *qdev, const char *file)
 {
 	struct adopt_block *block = add_block(device, qdev, *file ? "#m" : "", file, "raw");
@@ -414,7 +416,7 @@ static void assert_cd(size_t index, const char *id, int bus, const char *path)
 	ck_assert_str_eq(result.def->cdroms[index].path, path);
 }
 
-/* A CD that was changed or taken out; the drive that QEMU adds by itself, too. */
+/* The CD may have been changed or taken out, also in the drive that QEMU adds by itself. */
 START_TEST(medium_is_that_of_now)
 {
 	static const char *const lines[] = { "-cdrom /one.iso", "-cdrom one.iso", "",
@@ -441,7 +443,7 @@ START_TEST(medium_is_that_of_now)
 }
 END_TEST
 
-/* Two channels of two units, and the disk beside it stays where it was. */
+/* The IDE of i440fx has two channels of two units; the disk beside the CD keeps its place. */
 START_TEST(cd_of_i440fx_keeps_its_unit_and_so_does_the_disk)
 {
 	snprintf(facts->machine, sizeof(facts->machine), "pc-i440fx-7.2");
@@ -503,7 +505,7 @@ START_TEST(cd_of_scsi_brings_its_controller)
 }
 END_TEST
 
-/* QEMU tells of drives without a name in the order in which it made them. */
+/* query-block lists drives without a name in the order in which QEMU made them. */
 START_TEST(cds_without_names_are_in_the_order_of_qemu)
 {
 	add_device(ADOPT_ANONYMOUS, "device[0]", "ide-cd", ADOPT_NO_PCI, "ide.4");
@@ -519,7 +521,7 @@ START_TEST(cds_without_names_are_in_the_order_of_qemu)
 }
 END_TEST
 
-/* Each by its name, with what to do. */
+/* A refusal names the drive, and says what is wrong or what to do. */
 START_TEST(cd_that_cannot_be_repeated_is_refused)
 {
 	static const struct {
@@ -549,7 +551,7 @@ START_TEST(cd_that_cannot_be_repeated_is_refused)
 		if (cd->has[ADOPT_SERIAL_NOW])
 			snprintf(cd->now[ADOPT_SERIAL_NOW], 64, "%s", cases[i].more + 8);
 		plan(line);
-		if (!cases[i].why) { /* as QEMU counts by itself */
+		if (!cases[i].why) { /* a serial number as QEMU makes it */
 			assert_taken();
 			continue;
 		}
@@ -731,7 +733,7 @@ START_TEST(option_that_cannot_be_repeated_is_refused_by_name)
 }
 END_TEST
 
-/* What was hot-plugged behind an option stays behind it only until the next start. */
+/* A hot-plugged object would be on the command line only until the next start. */
 START_TEST(objects_added_or_removed_later_are_refused)
 {
 	add_backend(&facts->objects, "pc.ram", "memory-backend-ram", "");
@@ -754,7 +756,7 @@ START_TEST(vnc_on_another_port_than_at_its_start_is_refused)
 	assert_taken();
 	plan("-vnc 127.0.0.1:78");
 	assert_refused("-vnc", "port 5978");
-	/* QEMU chose. */
+	/* With to= QEMU chose the port. */
 	plan("-vnc 127.0.0.1:76,to=9 -vnc none");
 	assert_taken();
 }
@@ -775,7 +777,7 @@ START_TEST(ports_opened_or_closed_later_are_refused)
 }
 END_TEST
 
-/* All at once: who adopts should not have to try again for each. */
+/* All refusals come at once: an operator should not have to try again for each. */
 START_TEST(refusals_come_together)
 {
 	plan("-snapshot -usbdevice tablet -frobnicate");
@@ -917,7 +919,8 @@ static char *read_text(const char *name)
 	return text;
 }
 
-/* A QEMU that changed more than we know of would be taken over as it was. */
+/* A change that adopt/changes.c does not list would be lost: the VM would be adopted without
+ * it. */
 START_TEST(what_qemu_can_change_has_a_row)
 {
 	static const char *const files[] = { "7.2/commands-qmp",  "7.2/commands-hmp",
@@ -936,7 +939,8 @@ START_TEST(what_qemu_can_change_has_a_row)
 }
 END_TEST
 
-/* What is said to be read is read, and what is not is said. */
+/* Each row of adopt/changes.c names the question that reads the change, or why none does, and
+ * the documentation says the same. */
 START_TEST(each_change_is_read_or_explained_and_documented)
 {
 	CLEANUP(free_charp) char *doc = read_text("doc/api.md");

@@ -38,7 +38,7 @@ static void publish(int number)
 	bus_publish(bus, "vm", obj);
 }
 
-/* Who comes without an id wants what happens from now on. */
+/* A listener without an id wants only the events from now on. */
 START_TEST(listener_new_hears_only_what_follows)
 {
 	struct bus_listener *listener;
@@ -54,7 +54,7 @@ START_TEST(listener_new_hears_only_what_follows)
 }
 END_TEST
 
-/* Who was away hears what it missed, once, and nothing twice. */
+/* A listener that was away hears each missed event once. */
 START_TEST(listener_returning_hears_what_it_missed)
 {
 	struct bus_listener *listener;
@@ -94,7 +94,7 @@ START_TEST(listener_away_too_long_is_told_of_the_gap)
 }
 END_TEST
 
-/* An id of an earlier life of the daemon, or of nobody, is a gap, not a fault. */
+/* An id of the daemon's former run, or a made-up one, is a gap and no error. */
 START_TEST(listener_with_foreign_id_is_told_of_the_gap)
 {
 	static const char *const ids[] = { "1-1", "noise", "", "99999999999999999999-1", "-" };

@@ -34,7 +34,7 @@ static void tear_down(void)
 #define DRIVE_B "{'qdev':'/machine/peripheral/b','device':'','tray_open':true,'locked':false}"
 #define DISK    "{'qdev':'/machine/peripheral/d/virtio-backend','device':'','removable':false}"
 
-/* By id, in both of the forms in which QEMU tells it. */
+/* QEMU tells the id in two forms. */
 START_TEST(drive_is_found_by_its_id)
 {
 	CLEANUP(json_putp)
@@ -54,8 +54,8 @@ START_TEST(drive_is_found_by_its_id)
 }
 END_TEST
 
-/* The command line of somebody else gives no id: what is left over is it, in the order of
- * the definition, unless there are more or less. */
+/* A command line that a person wrote gives no ids.  The drives without an id are then those of
+ * the definition that were not found, in its order, if there are as many of both. */
 START_TEST(drive_without_an_id_is_the_one_left_over)
 {
 	static const char *const lists[] = {
@@ -71,7 +71,7 @@ START_TEST(drive_without_an_id_is_the_one_left_over)
 		CLEANUP(json_putp) struct json_object *blocks = rig_parse(lists[i]);
 
 		ck_assert_int_eq(cdrom_seen_find(blocks, def, 1, &seen), i == 0 || i > 2);
-		ck_assert(i != 3 || seen.is_open); /* the second of both */
+		ck_assert(i != 3 || seen.is_open); /* the second of the two */
 	}
 }
 END_TEST
@@ -97,8 +97,8 @@ START_TEST(medium_and_tray_are_taken_over)
 }
 END_TEST
 
-/* What somebody put in by a monitor of his own is not forgotten, and never written down as
- * something else. */
+/* A medium that an operator inserted over another monitor is reported, and the record never
+ * names another file in its place. */
 START_TEST(medium_that_has_no_path_is_not_taken)
 {
 	CLEANUP(json_putp)
@@ -110,7 +110,7 @@ START_TEST(medium_that_has_no_path_is_not_taken)
 
 	ck_assert(cdrom_seen_find(blocks, def, 0, &seen));
 	ck_assert(!cdrom_seen_take(&seen, &def->cdroms[0], &has_changed, &err));
-	ck_assert(has_changed); /* the tray */
+	ck_assert(has_changed); /* by the tray */
 	ck_assert_str_eq(def->cdroms[0].path, "/a.iso");
 	ck_assert(!cdrom_seen_check(blocks, def, &err));
 	ck_assert_int_eq(err.code, ERR_CONFLICT);

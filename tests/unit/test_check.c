@@ -58,12 +58,12 @@ static bool begin(bool repair, struct err *err)
 
 	result.code = ERR_CODE_COUNT;
 	ok = check_run(the_check, repair, on_checked, NULL, err);
-	ck_assert_int_eq(result.code, ERR_CODE_COUNT); /* never from inside the call */
+	ck_assert_int_eq(result.code, ERR_CODE_COUNT); /* not called from inside check_run() */
 	rig_run();
 	return ok;
 }
 
-/* A whole check; host b says each time that it has no VM. */
+/* Runs a check to its end; host b answers each question that it has no VM. */
 static void run_check(bool repair)
 {
 	struct err err;
@@ -92,7 +92,7 @@ static void assert_clean(void)
 	ck_assert_ptr_null(item(0));
 }
 
-/* An incoming VM whose move is gone, as no daemon of today leaves it. */
+/* Makes an incoming VM without its move, which no present version of the daemon leaves behind. */
 static void make_orphan(void)
 {
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
@@ -101,7 +101,7 @@ static void make_orphan(void)
 
 /* ---- the course of a check ---------------------------------------------------- */
 
-/* One's own section among the peers is not asked. */
+/* The host's own section among the peers is not asked. */
 START_TEST(host_at_work_is_clean_after_one_question)
 {
 	struct err err;
@@ -116,7 +116,7 @@ START_TEST(host_at_work_is_clean_after_one_question)
 }
 END_TEST
 
-/* All its pages are read before anything is said of a peer. */
+/* All pages of a peer's list are read before anything is reported about the peer. */
 START_TEST(peer_with_many_vms_is_asked_on)
 {
 	struct err err;
@@ -136,7 +136,7 @@ START_TEST(peer_with_many_vms_is_asked_on)
 }
 END_TEST
 
-/* What was true of the first look only is not told. */
+/* A finding of the first look that is gone at the second look is not reported. */
 START_TEST(claim_that_is_gone_at_the_second_look_is_dropped)
 {
 	struct err err;
@@ -151,7 +151,7 @@ START_TEST(claim_that_is_gone_at_the_second_look_is_dropped)
 }
 END_TEST
 
-/* Nonsense is no answer; nor is none until the deadline. */
+/* An answer that cannot be read, or none within the deadline, counts as silence. */
 START_TEST(peer_without_a_good_answer_is_said)
 {
 	struct err err;
@@ -179,7 +179,7 @@ START_TEST(second_check_at_once_is_busy)
 }
 END_TEST
 
-/* The caller is answered, and the peer's answer that comes later finds nobody. */
+/* The caller is answered, and a peer's answer that comes later reaches nobody. */
 START_TEST(check_that_is_freed_answers_and_lets_go)
 {
 	struct err err;
@@ -209,7 +209,7 @@ START_TEST(incoming_without_a_move_is_removed_by_a_repair_only)
 }
 END_TEST
 
-/* Its memory has arrived: this may be the only copy there is. */
+/* The guest's memory has arrived: this may be its only copy. */
 START_TEST(incoming_that_was_loaded_is_left_alone)
 {
 	make_orphan();
@@ -232,7 +232,7 @@ static struct check_finding finding_of(const char *path, const char *key)
 	return finding;
 }
 
-/* Between the look and the repair a user may have started the VM. */
+/* A user may have started the VM between the look and the repair. */
 START_TEST(directory_that_came_into_use_is_left_alone)
 {
 	CLEANUP(free_charp) char *path = xasprintf("%s/x", rig.dir);
@@ -252,7 +252,7 @@ START_TEST(directory_that_came_into_use_is_left_alone)
 }
 END_TEST
 
-/* The same with a move: its stream would be cut. */
+/* The same for a move's directory: removing it would cut the move's stream. */
 START_TEST(move_that_came_to_life_is_left_alone)
 {
 	CLEANUP(free_charp) char *path = xasprintf("%s/x", rig.dir);

@@ -92,7 +92,7 @@ static struct peer_vm *add_claim(uint64_t generation)
 	return peer->vms;
 }
 
-/* The kinds that were found, in the order of the table. */
+/* The names of the kinds that were found, in the order of the findings. */
 static const char *found(void)
 {
 	static char kinds[512];
@@ -130,7 +130,7 @@ START_TEST(qemu_of_a_record_is_no_finding)
 }
 END_TEST
 
-/* After a crash between start and record the pid is found by the monitor. */
+/* After a crash before the record of the pid, the daemon looks for the QEMU by its monitor. */
 START_TEST(qemu_that_is_being_looked_for_is_no_finding)
 {
 	add_vm("starting")->has_qemu = true;
@@ -139,7 +139,7 @@ START_TEST(qemu_that_is_being_looked_for_is_no_finding)
 }
 END_TEST
 
-/* The same pid at another time is another process. */
+/* The same pid with another start time is another process. */
 START_TEST(qemu_with_a_recycled_pid_is_unknown)
 {
 	struct check_vm *vm = add_vm("running");
@@ -153,7 +153,7 @@ START_TEST(qemu_with_a_recycled_pid_is_unknown)
 }
 END_TEST
 
-/* To start a VM whose other QEMU lives would make two of it. */
+/* Starting a VM whose old QEMU still lives would run the guest twice. */
 START_TEST(crashed_vm_with_another_qemu_is_not_to_be_started)
 {
 	add_vm("crashed");
@@ -174,7 +174,8 @@ static struct check_vm *add_vm_with_nic(const char *name, const char *nic)
 	return vm;
 }
 
-/* On one bridge each would take frames of the other, and nobody would know why. */
+/* On one bridge each guest would get frames of the other, and the reason would be hard to
+ * find. */
 START_TEST(two_guests_have_one_mac_it_is_told)
 {
 	add_vm_with_nic("g1", "{\"type\":\"tap\",\"mac\":\"52:54:00:AA:00:01\"}");
@@ -187,7 +188,7 @@ START_TEST(two_guests_have_one_mac_it_is_told)
 }
 END_TEST
 
-/* Each has a network of QEMU's own. */
+/* With user networking each guest has a network of its own. */
 START_TEST(two_guests_have_one_mac_behind_nat_nothing_is_told)
 {
 	add_vm_with_nic("g1", "{\"type\":\"user\",\"mac\":\"52:54:00:aa:00:01\"}");
@@ -197,8 +198,7 @@ START_TEST(two_guests_have_one_mac_behind_nat_nothing_is_told)
 }
 END_TEST
 
-/* No row of the table may ever end what can run a guest, or decide between two
- * hosts. */
+/* No repair may end a process that can run a guest, or decide between two hosts. */
 START_TEST(what_may_run_a_guest_has_no_repair)
 {
 	static const char *const never[] = { "unknown-qemu", "double-claim",   "stuck-move",
@@ -237,7 +237,7 @@ START_TEST(vm_of_two_hosts_names_the_later_owner)
 }
 END_TEST
 
-/* In a handover both have it by right, and the move decides. */
+/* During a handover both hosts may have the VM, and the move decides. */
 START_TEST(vm_that_a_move_holds_on_either_side_is_no_double_claim)
 {
 	struct check_vm *vm = add_vm("running");
@@ -267,7 +267,7 @@ END_TEST
 
 /* ---- what is safe ---------------------------------------------------------------------- */
 
-/* A guest that may have run is somebody's. */
+/* A guest that may have run must not be removed. */
 START_TEST(incoming_without_a_move_is_safe_only_if_it_never_ran)
 {
 	struct check_vm *vm = add_vm("incoming");
@@ -283,7 +283,7 @@ START_TEST(incoming_without_a_move_is_safe_only_if_it_never_ran)
 }
 END_TEST
 
-/* Without a record nobody knows whether the move has ended. */
+/* Without the move's record it is unknown whether the move has ended. */
 START_TEST(stream_is_safe_only_with_the_record_of_an_ended_move)
 {
 	add_process(MOVE, 7)->is_stream = true;
@@ -314,7 +314,7 @@ START_TEST(files_are_safe_unless_used_or_foreign)
 }
 END_TEST
 
-/* Unused is an absence: it is not proven by half a look. */
+/* That a file is unused cannot be proved when some processes could not be read. */
 START_TEST(nothing_is_safe_when_not_all_was_seen)
 {
 	add_entry(CHECK_VMS, UUID);
@@ -365,7 +365,7 @@ END_TEST
 
 /* ---- two looks ------------------------------------------------------------------------------ */
 
-/* A QEMU that was told to end is there for a moment without its record. */
+/* A QEMU that was told to end lives on for a moment after its record is gone. */
 START_TEST(what_was_only_about_to_go_is_dropped)
 {
 	struct check_findings earlier;
@@ -376,7 +376,7 @@ START_TEST(what_was_only_about_to_go_is_dropped)
 	ck_assert(check_needs_second_look(&findings));
 	earlier = findings;
 	findings = (struct check_findings){ 0 };
-	view->seen->processes[0].id.start_time++; /* another process of the same number */
+	view->seen->processes[0].id.start_time++; /* another process with the same pid */
 	found();
 	check_confirm(&findings, &earlier);
 	ck_assert_uint_eq(findings.count, 1);
@@ -386,7 +386,7 @@ START_TEST(what_was_only_about_to_go_is_dropped)
 }
 END_TEST
 
-/* A host full of rubbish must not make a report without end. */
+/* A host full of leftovers must not make an endless report. */
 START_TEST(too_many_findings_are_counted)
 {
 	for (int i = 0; i < CHECK_FINDINGS_MAX + 7; i++)

@@ -20,7 +20,7 @@ static struct check_process process;
 
 /* ---- command lines --------------------------------------------------------- */
 
-/* What is told of a stray QEMU are the words of its own command line. */
+/* The facts about a stray QEMU come from its own command line. */
 START_TEST(qemu_of_the_run_directory_is_found_by_its_pid_file)
 {
 	ck_assert(
@@ -35,7 +35,7 @@ START_TEST(qemu_of_the_run_directory_is_found_by_its_pid_file)
 }
 END_TEST
 
-/* A program called QEMU is anybody's; and QEMU may be called anything. */
+/* Any program may be named like QEMU, and QEMU may have any name: only the pid file counts. */
 START_TEST(name_of_the_program_does_not_matter)
 {
 	ck_assert(!PARSE("qemu-system-x86_64\0-name\0g1", &process));
@@ -43,7 +43,7 @@ START_TEST(name_of_the_program_does_not_matter)
 }
 END_TEST
 
-/* Another daemon's guests, or a path that only looks alike, are none of ours. */
+/* The guests of another daemon, or a path that only begins like ours, are not ours. */
 START_TEST(pid_file_elsewhere_is_not_ours)
 {
 	static const char other[] = "qemu\0-pidfile\0/run/m2/vms/x/pid";
@@ -60,7 +60,7 @@ START_TEST(pid_file_elsewhere_is_not_ours)
 }
 END_TEST
 
-/* /proc may show half an argument, none at all, or one without end. */
+/* /proc may show half an argument, none at all, or one without an end. */
 START_TEST(command_line_that_is_cut_is_no_fault)
 {
 	static const char whole[] = "qemu\0-pidfile\0" VMS "/" UUID "/pid\0-x";
@@ -69,7 +69,7 @@ START_TEST(command_line_that_is_cut_is_no_fault)
 		char *cut = xcalloc(1, len + 1);
 
 		memcpy(cut, whole, len);
-		cut = xrealloc(cut, len ? len : 1); /* so that ASan sees a read beyond */
+		cut = xrealloc(cut, len ? len : 1); /* so that ASan sees a read beyond the end */
 		ck_assert_int_eq(check_parse_qemu(cut, len, VMS, &process),
 				 len >= sizeof("qemu\0-pidfile\0" VMS "/" UUID "/pid"));
 		free(cut);
@@ -77,7 +77,7 @@ START_TEST(command_line_that_is_cut_is_no_fault)
 }
 END_TEST
 
-/* A stream has no path among its arguments; where it logs to tells its move. */
+/* A stream has no path among its arguments; its log file's name tells its move. */
 START_TEST(stream_is_found_by_its_log)
 {
 	static const char args[] = "/usr/libexec/migrd-stream\0--control-fd\0"
@@ -135,7 +135,7 @@ static void put(const char *file)
 	ck_assert_msg(file_write(scratch_path(file), "x", 1, 0600, &err), "%s", err.msg);
 }
 
-/* A directory that was never made is as good as an empty one. */
+/* A directory that was never made counts as an empty one. */
 START_TEST(no_directory_is_no_gap)
 {
 	ck_assert_ptr_null(look("x"));
@@ -158,7 +158,7 @@ START_TEST(directory_with_a_foreign_file_is_not_ours)
 }
 END_TEST
 
-/* What a link points to is not ours to remove. */
+/* The file behind a link is not ours to remove. */
 START_TEST(link_is_not_ours)
 {
 	ck_assert_int_eq(symlink("/tmp", scratch_path("vms/" UUID)), 0);
@@ -166,7 +166,8 @@ START_TEST(link_is_not_ours)
 }
 END_TEST
 
-/* A socket in use is seen without connecting to it; its file may stay behind. */
+/* A socket in use is recognized without a connection to it; its file may stay after it is
+ * closed. */
 START_TEST(open_socket_is_seen_until_it_is_closed)
 {
 	struct err err;
@@ -182,7 +183,7 @@ START_TEST(open_socket_is_seen_until_it_is_closed)
 }
 END_TEST
 
-/* QEMU locks its pid file; the look must see that and not take the lock. */
+/* QEMU locks its pid file; the scan must see the lock and not take it. */
 START_TEST(locked_pid_file_is_in_use)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };

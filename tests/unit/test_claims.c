@@ -40,7 +40,7 @@ static void assert_verdict(enum claims_verdict verdict, const char *host)
 		ck_assert_ptr_null(claim);
 }
 
-/* The usual case: a peer that never had it says nothing of it. */
+/* The usual case: a peer that never had the VM does not list it. */
 START_TEST(nobody_has_it_and_it_is_ours)
 {
 	says("b", "owned", "running", 9);
@@ -49,7 +49,7 @@ START_TEST(nobody_has_it_and_it_is_ours)
 }
 END_TEST
 
-/* A move has ended that this record does not know. */
+/* A higher generation means that a move has ended which this record does not know. */
 START_TEST(higher_generation_is_the_owner_wherever_it_stands_in_the_list)
 {
 	says("b", "owned", "stopped", 5);
@@ -59,7 +59,7 @@ START_TEST(higher_generation_is_the_owner_wherever_it_stands_in_the_list)
 }
 END_TEST
 
-/* Records do not tell which copy is the right one. */
+/* With equal generations the records do not tell which copy is the right one. */
 START_TEST(same_generation_is_a_conflict_also_when_it_is_stopped)
 {
 	says("b", "owned", "stopped", OURS);
@@ -67,7 +67,7 @@ START_TEST(same_generation_is_a_conflict_also_when_it_is_stopped)
 }
 END_TEST
 
-/* It should not run there, but it does. */
+/* A VM of a lower generation should not run on the peer; when it does, that is a conflict. */
 START_TEST(lower_generation_is_a_conflict_only_while_it_runs)
 {
 	says("b", "owned", "stopped", OURS - 1);
@@ -77,7 +77,7 @@ START_TEST(lower_generation_is_a_conflict_only_while_it_runs)
 }
 END_TEST
 
-/* The other old record makes no claim. */
+/* A record of a VM that has left its host makes no claim. */
 START_TEST(record_that_was_there_is_no_claim)
 {
 	says("b", "was-here", "was-here", OURS);
@@ -85,7 +85,7 @@ START_TEST(record_that_was_there_is_no_claim)
 }
 END_TEST
 
-/* What is not understood, or has no record, may run. */
+/* A QEMU without a record, or a VM in an unknown role, may run the guest. */
 START_TEST(qemu_without_a_record_and_unknown_roles_are_conflicts)
 {
 	struct err err;
@@ -100,7 +100,7 @@ START_TEST(qemu_without_a_record_and_unknown_roles_are_conflicts)
 }
 END_TEST
 
-/* A move may take it there any moment. */
+/* The move may hand the guest over to that host at any moment. */
 START_TEST(incoming_is_a_conflict_that_names_its_move)
 {
 	struct err err;

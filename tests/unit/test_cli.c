@@ -178,7 +178,7 @@ START_TEST(options_anywhere_are_taken)
 }
 END_TEST
 
-/* After "--" nothing is an option: a VM may have any name. */
+/* After "--" no word is an option: a VM may have any name. */
 START_TEST(double_dash_ends_options)
 {
 	ck_assert(parse("move start --to b -- --vm"));
@@ -197,7 +197,7 @@ START_TEST(left_out_options_are_unset)
 }
 END_TEST
 
-/* Each mistake gets words that lead to what would have been right. */
+/* The message for each mistake leads to the right command line. */
 static const struct {
 	const char *line, *message;
 } mistakes[] = {
@@ -234,7 +234,7 @@ START_TEST(mistake_is_named_with_a_way_out)
 }
 END_TEST
 
-/* Help is given however little else is right. */
+/* --help is answered even if the rest of the line is wrong. */
 static const struct {
 	const char *line, *part;
 } helps[] = {
@@ -290,7 +290,8 @@ static int run(const char *text, char *ret_errors, size_t size)
 	return code;
 }
 
-/* Scripts read the code, people the lines; foreign bytes steer no terminal. */
+/* Scripts read the code, people the lines; control characters of others must not reach the
+ * terminal. */
 START_TEST(failing_command_prints_each_fault_on_its_line)
 {
 	char errors[1024];

@@ -79,7 +79,7 @@ START_TEST(get_ok_returns_the_document)
 }
 END_TEST
 
-/* A name goes into the path as it is: it must not end or leave it. */
+/* A name becomes a part of the path: no character of it may end the path or leave it. */
 START_TEST(path_names_are_escaped)
 {
 	CLEANUP(free_charp) char *path = client_path("/v1/vms/", "a/../b?c d", "/start");
@@ -116,7 +116,7 @@ START_TEST(post_sends_body_and_key)
 }
 END_TEST
 
-/* The server refuses a body of another type with 415: no body, no type. */
+/* The server refuses a body of another type with 415, so a request without a body has no type. */
 START_TEST(post_without_body_has_no_content_type)
 {
 	struct client_request request = { .method = "POST", .path = "/v1/vms/a/start" };
@@ -142,7 +142,7 @@ START_TEST(no_content_is_success_without_reply)
 }
 END_TEST
 
-/* All that is wrong is told at once, each with its place. */
+/* All faults are told at once, each with its place. */
 START_TEST(problem_document_gives_code_and_all_faults)
 {
 	START({ .pieces = { "HTTP/1.1 400 Bad Request\r\n" PROBLEM_HEAD,
@@ -162,7 +162,7 @@ START_TEST(problem_document_gives_code_and_all_faults)
 }
 END_TEST
 
-/* A cancel that comes too late says in its problem document who has the guest. */
+/* The problem document of a cancel that comes too late tells which host has the guest. */
 START_TEST(problem_document_stays_readable)
 {
 	START({ .pieces = { "HTTP/1.1 409 Conflict\r\n" PROBLEM_HEAD
@@ -175,7 +175,7 @@ START_TEST(problem_document_stays_readable)
 }
 END_TEST
 
-/* Something between us and migrd, or an older one, answers without a code. */
+/* A proxy in between, or an older migrd, answers without a code. */
 START_TEST(error_without_document_maps_the_status)
 {
 	START({ .pieces = { "HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n<html>", NULL } },
@@ -188,7 +188,7 @@ START_TEST(error_without_document_maps_the_status)
 	ck_assert_int_eq(err.code, ERR_NOT_FOUND);
 	ck_assert_ptr_null(get("/x"));
 	ck_assert_int_eq(err.code, ERR_UNAVAILABLE);
-	ck_assert_ptr_null(get("/x")); /* not followed */
+	ck_assert_ptr_null(get("/x")); /* the redirection is not followed */
 	ck_assert_int_eq(err.code, ERR_INVALID);
 }
 END_TEST
@@ -207,7 +207,7 @@ static const struct {
 	{ "", ERR_UNAVAILABLE },
 };
 
-/* Whoever answers on that socket: never a crash, never taken for success. */
+/* Whatever answers on that socket, the client neither crashes nor takes it for success. */
 START_TEST(bad_answer_is_an_error)
 {
 	static struct script_step step;
@@ -242,7 +242,7 @@ START_TEST(silent_server_times_out)
 }
 END_TEST
 
-/* Everybody's first mistake: it must not read like a fault. */
+/* The most common mistake of a newcomer must not read like a defect. */
 START_TEST(no_daemon_says_so)
 {
 	connect_client();
@@ -251,7 +251,7 @@ START_TEST(no_daemon_says_so)
 	ck_assert_ptr_nonnull(strstr(err.msg, "migrd is not running: there is no socket"));
 
 	server = script_server_new(scratch_path("s"), NULL, 0);
-	script_server_free(server); /* leaves the file, as a killed daemon does */
+	script_server_free(server); /* leaves the socket file, as a killed daemon does */
 	server = NULL;
 	ck_assert_ptr_null(get("/v1/host"));
 	ck_assert_ptr_nonnull(strstr(err.msg, "nobody listens"));
@@ -261,7 +261,7 @@ END_TEST
 START_TEST(forbidden_socket_says_what_to_do)
 {
 	START({ .pieces = { NULL } });
-	if (geteuid() == 0) /* root may open anything: be somebody else */
+	if (geteuid() == 0) /* root may open any file, so become another user */
 		ck_assert_int_eq(seteuid(65534), 0);
 	else
 		ck_assert_int_eq(chmod(scratch_path("s"), 0), 0);

@@ -21,7 +21,7 @@ struct tls_server {
 	pthread_t thread;
 	int listen_fd;
 	uint16_t port;
-	char request[4096]; /* what it was told, "" if nothing */
+	char request[4096]; /* what the client sent, "" if nothing */
 };
 
 static struct tls_server server;
@@ -97,7 +97,7 @@ static void setup(void)
 	test_pki_make(scratch_dir);
 }
 
-/* GET with user's certificate; true when it was answered. */
+/* Sends a GET with user's certificate; true when it was answered. */
 static bool ask(const char *host_id)
 {
 	CLEANUP(free_charp) char *url = xasprintf("https://127.0.0.1:%u", server.port);
@@ -144,7 +144,7 @@ static void assert_refused_unheard(const char *host_id)
 	ck_assert_str_eq(server.request, "");
 }
 
-/* An address that now belongs to another host must not get our orders. */
+/* A host that took over another's address must not get our requests. */
 START_TEST(another_host_than_wanted_refused_unheard)
 {
 	start("ca.pem", "b.pem", "b-key.pem");
@@ -152,7 +152,7 @@ START_TEST(another_host_than_wanted_refused_unheard)
 }
 END_TEST
 
-/* Users' certificates are handed out freely: none may pass for a host. */
+/* Users' certificates are handed out freely, so none may pass for a host's. */
 START_TEST(user_posing_as_server_refused_unheard)
 {
 	start("ca.pem", "user.pem", "user-key.pem");
@@ -174,7 +174,7 @@ START_TEST(expired_host_refused_unheard)
 }
 END_TEST
 
-/* The mistake is found before a connection, and names the file. */
+/* A wrong file is found before a connection is made, and the message names the file. */
 START_TEST(unusable_own_files_named)
 {
 	struct client_config config = { .host = "127.0.0.1:1",

@@ -34,7 +34,7 @@ static void teardown(void)
 	free(def);
 }
 
-/* OPTION VALUE stands in the command line; a NULL value: OPTION alone. */
+/* Is OPTION VALUE in the command line?  A NULL value: OPTION with any value or none. */
 static bool has(const struct cmdline *cl, const char *option, const char *value)
 {
 	for (const char *const *arg = cmdline_argv(cl); *arg; arg++) {
@@ -66,7 +66,7 @@ static struct cmdline *build(bool incoming)
 
 #define SMALL "{\"name\":\"v\",\"machine\":\"pc-q35-7.2\",\"memory_mib\":64"
 
-/* The guest must not run by itself, on either side. */
+/* The daemon lets the guest run: QEMU must not do it by itself, on either side of a move. */
 START_TEST(any_vm_starts_stopped)
 {
 	struct cmdline *cl;
@@ -83,7 +83,7 @@ START_TEST(any_vm_starts_stopped)
 }
 END_TEST
 
-/* Both sides of a move must be the same machine but for -incoming. */
+/* Both sides of a move must be the same machine, except for -incoming. */
 START_TEST(incoming_vm_differs_only_by_incoming)
 {
 	struct cmdline *out, *in;
@@ -104,7 +104,7 @@ START_TEST(incoming_vm_differs_only_by_incoming)
 }
 END_TEST
 
-/* An empty drive has no backend; each bus names its place in its own way. */
+/* An empty drive has no backend, and each bus has its own way to name a drive's place. */
 START_TEST(cd_drives_are_connected_where_they_are)
 {
 	struct cmdline *cl;
@@ -132,7 +132,7 @@ START_TEST(cd_drives_are_connected_where_they_are)
 }
 END_TEST
 
-/* Those of the definition come after ours. */
+/* The monitors of the definition come after the daemon's own. */
 START_TEST(monitors_of_the_definition_are_added)
 {
 	struct cmdline *cl;
@@ -151,7 +151,7 @@ START_TEST(monitors_of_the_definition_are_added)
 }
 END_TEST
 
-/* Two monitors, on descriptors that we bound: nobody can be there first. */
+/* The daemon bound both monitors' sockets itself, so no other process can be there first. */
 START_TEST(monitors_are_inherited_descriptors)
 {
 	struct cmdline *cl;
@@ -165,7 +165,7 @@ START_TEST(monitors_are_inherited_descriptors)
 }
 END_TEST
 
-/* A comma in a path must not add options of the path's own. */
+/* A comma in a path must not add options. */
 START_TEST(path_with_comma_is_a_path)
 {
 	struct cmdline *cl;
@@ -185,7 +185,7 @@ START_TEST(path_with_comma_is_a_path)
 }
 END_TEST
 
-/* Every device has its address: an extra one must not move the others. */
+/* Every device has its address, so that an additional device does not move the others. */
 START_TEST(devices_are_pinned)
 {
 	struct cmdline *cl;
@@ -206,7 +206,7 @@ START_TEST(devices_are_pinned)
 }
 END_TEST
 
-/* What was plugged in has the same place on the other side. */
+/* A device that was plugged in has the same place on the other side. */
 START_TEST(plugged_devices_are_where_they_were)
 {
 	struct cmdline *cl;
@@ -261,7 +261,7 @@ START_TEST(macvtap_is_an_inherited_descriptor)
 }
 END_TEST
 
-/* QEMU's defaults could change: what becomes of a guest is always said. */
+/* QEMU's defaults could change, so each reaction to a guest's event is given explicitly. */
 START_TEST(actions_are_said_in_full)
 {
 	struct cmdline *cl;
@@ -280,7 +280,7 @@ START_TEST(actions_are_said_in_full)
 }
 END_TEST
 
-/* QEMU 10.0 under TCG wants the main memory to be its first block. */
+/* QEMU 10.0 under TCG needs the main memory as its first block. */
 START_TEST(emulated_guest_has_its_main_memory_first)
 {
 	const char *const *arg;
@@ -298,7 +298,7 @@ START_TEST(emulated_guest_has_its_main_memory_first)
 }
 END_TEST
 
-/* QEMU 7.2 knows only the one word, 11.1 only the other. */
+/* QEMU 7.2 knows only `reconnect', 11.1 only `reconnect-ms'. */
 START_TEST(serial_line_reconnects_in_the_words_of_each_qemu)
 {
 	struct cmdline *cl;
@@ -315,7 +315,7 @@ START_TEST(serial_line_reconnects_in_the_words_of_each_qemu)
 }
 END_TEST
 
-/* What has no field of its own still gets through, as it was written. */
+/* An option without a field of its own is passed on as it was written. */
 START_TEST(extra_args_stay_as_they_are)
 {
 	struct cmdline *cl;

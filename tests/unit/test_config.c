@@ -64,7 +64,7 @@ static void assert_fault_in_line(int line, const char *words)
 	rig_assert_fault(faults, at, words);
 }
 
-/* FILE is NAME in the directory of the configuration. */
+/* FILE is the path of NAME in the directory of the configuration. */
 static void assert_beside(const char *file, const char *name)
 {
 	CLEANUP(free_charp) char *wanted = xasprintf("%s/%s", dir, name);
@@ -72,7 +72,7 @@ static void assert_beside(const char *file, const char *name)
 	ck_assert_str_eq(file, wanted);
 }
 
-/* Two bare hosts get to their first move with next to no settings. */
+/* Two bare hosts need next to no settings for their first move. */
 START_TEST(least_file_gets_its_defaults)
 {
 	ck_assert_msg(load("[host]\nid = a\n"), "%s", faults->list[0].detail);
@@ -117,7 +117,7 @@ START_TEST(full_file_is_read)
 }
 END_TEST
 
-/* One round for a wrong file, not one for each mistake in it. */
+/* A wrong file is corrected in one round, not in one for each mistake. */
 START_TEST(all_faults_are_found_at_once)
 {
 	ck_assert(!load("early = 1\n"                      /* 1 */
@@ -152,7 +152,7 @@ START_TEST(all_faults_are_found_at_once)
 	assert_fault_in_line(27, "KEY = VALUE");
 	assert_fault_in_line(28, "KEY = VALUE");
 	ck_assert_uint_eq(faults->count, 20);
-	ck_assert_ptr_null(config.host_id); /* outputs are left alone */
+	ck_assert_ptr_null(config.host_id); /* a failed load leaves the outputs alone */
 }
 END_TEST
 
@@ -173,7 +173,8 @@ START_TEST(bytes_that_are_no_text_are_refused)
 }
 END_TEST
 
-/* A UNIX socket path has 107 bytes: better said here than at the first VM. */
+/* A UNIX socket's path has at most 107 bytes: the daemon says so at its start, not at the
+ * first VM. */
 START_TEST(long_run_dir_is_refused)
 {
 	ck_assert(!load(
@@ -195,7 +196,7 @@ START_TEST(missing_file_or_id_is_a_fault)
 }
 END_TEST
 
-/* Peers come in a file of their own, and a site overrides a package. */
+/* Peers may have a file of their own, and a site's file overrides one of a package. */
 START_TEST(drop_ins_override_in_the_order_of_their_names)
 {
 	write_drop_in("20-b.conf", "[log]\nlevel = error\n[peer b]\naddress = b:2\n");
@@ -208,7 +209,7 @@ START_TEST(drop_ins_override_in_the_order_of_their_names)
 	ck_assert_int_eq(config.log_level, LOG_LEVEL_ERROR);
 	ck_assert_uint_eq(config.peer_count, 1);
 	ck_assert_str_eq(config.peers[0].address, "b:2");
-	assert_beside(config.tls_ca, "x"); /* beside the main file */
+	assert_beside(config.tls_ca, "x"); /* relative to the main file */
 }
 END_TEST
 
@@ -222,7 +223,7 @@ START_TEST(fault_in_a_drop_in_names_that_file)
 }
 END_TEST
 
-/* Nobody can connect to 0.0.0.0: found at the start, not at the first move. */
+/* No peer can connect to 0.0.0.0: the daemon says so at its start, not at the first move. */
 START_TEST(wildcard_is_not_advertised_to_peers)
 {
 	ck_assert(!load("[host]\nid = a\n[peer b]\naddress = b:1\n"));
@@ -263,7 +264,7 @@ START_TEST(file_over_one_mib_is_refused)
 }
 END_TEST
 
-/* What the daemon says of its keys comes from the rows that read them. */
+/* The printed help of the keys comes from the table that reads them. */
 START_TEST(every_key_is_printed_with_its_help)
 {
 	CLEANUP(free_charp) char *text = NULL;

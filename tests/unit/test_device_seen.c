@@ -63,7 +63,7 @@ static bool is_gone(const char *id)
 	return seen_is_gone(&seen, def, find(id));
 }
 
-/* By its id or by its place: who started a QEMU by hand need not have our ids. */
+/* A device is found by its id or by its place: a QEMU started by hand may have other ids. */
 START_TEST(device_is_there_by_id_or_by_place)
 {
 	ck_assert(!is_gone("a"));
@@ -79,7 +79,7 @@ START_TEST(device_is_there_by_id_or_by_place)
 }
 END_TEST
 
-/* What was not answered is not gone. */
+/* Without an answer no device counts as gone. */
 START_TEST(answer_missing_or_strange_nothing_is_gone)
 {
 	static const char *const strange[] = { NULL, "{}", "'x'", "7", "{'a':[]}" };
@@ -98,7 +98,7 @@ START_TEST(answer_missing_or_strange_nothing_is_gone)
 }
 END_TEST
 
-/* Elements of any shape are passed over. */
+/* Elements of an unexpected shape are skipped. */
 START_TEST(elements_of_any_shape_are_survived)
 {
 	static const char *const lists[] = {
@@ -128,7 +128,7 @@ START_TEST(places_are_taken_over)
 		seen_take_place(&seen, def, find(ids[i]));
 	ck_assert_str_eq(def->disks[0].pci_address, "0x2");
 	ck_assert_str_eq(def->disks[1].pci_address, "port1");
-	ck_assert_str_eq(def->devices[0].pci_address, ""); /* behind a bridge of somebody's own */
+	ck_assert_str_eq(def->devices[0].pci_address, ""); /* behind an unknown bridge */
 	ck_assert_uint_eq(def->memory_devices[0].slot, 3);
 	ck_assert_uint_eq(def->memory_devices[0].address, 4294967296);
 }

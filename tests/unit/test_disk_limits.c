@@ -37,7 +37,7 @@ static bool check(const char *qdev, const char *limits, struct err *err)
 	return disk_limits_check(blocks, def, err);
 }
 
-/* Its next QEMU would be faster than the storage can bear. */
+/* The next QEMU would not have the limit, and would burden the storage more than it can bear. */
 START_TEST(disk_with_a_limit_is_named)
 {
 	struct err err = { 0 };
@@ -55,9 +55,9 @@ START_TEST(disk_without_a_limit_and_others_pass)
 	struct err err = { 0 };
 
 	ck_assert(check("/machine/peripheral/d/virtio-backend", "'bps':0,'iops':0", &err));
-	/* Without a limit a burst is none. */
+	/* A burst (bps_max) without a limit (bps) limits nothing. */
 	ck_assert(check("d", "'bps_max':7,'iops_size':8", &err));
-	/* One of extra_args, whose id only begins alike. */
+	/* A disk of extra_args, whose id only begins like the definition's. */
 	ck_assert(check("/machine/peripheral/d2/virtio-backend", "'bps':7", &err));
 	ck_assert(disk_limits_check(NULL, def, &err));
 }

@@ -21,7 +21,7 @@ START_TEST(limit_is_reached_and_never_passed)
 }
 END_TEST
 
-/* A guest that converges must not be paused for as long as a hopeless one. */
+/* The first passes allow a short pause: a guest that converges need not be paused for long. */
 START_TEST(first_passes_aim_at_an_eighth)
 {
 	ck_assert_uint_eq(downtime_for_pass(300, 1), 37);

@@ -22,7 +22,7 @@ struct caller {
 };
 static struct caller callers[CALLERS_MAX];
 static size_t caller_count;
-static struct strbuf log_; /* who was told what, in order */
+static struct strbuf log_; /* what each caller was told, in order */
 
 static void on_entered(void *data, struct vm_entry *entry, const struct err *err)
 {
@@ -119,7 +119,7 @@ START_TEST(many_ask_order_is_kept)
 }
 END_TEST
 
-/* A user's action takes its turn among those who ask the monitor. */
+/* A user's action waits in the same queue as other callers of the monitor. */
 START_TEST(action_asked_behind_a_query_waits_for_it)
 {
 	struct caller *a = enter("a", VM_SYNC_QUERY);
@@ -134,7 +134,7 @@ START_TEST(action_asked_behind_a_query_waits_for_it)
 }
 END_TEST
 
-/* Who has just entered may leave, and ask again, from inside. */
+/* A caller that has just entered leaves, and asks again, from inside its callback. */
 static void ask_again(void *data, struct vm_entry *entry, const struct err *err)
 {
 	struct caller *caller = data;
@@ -159,7 +159,7 @@ START_TEST(entered_asks_again_from_inside_in_turn)
 }
 END_TEST
 
-/* To pause a guest that is just starting is no mistake. */
+/* A user may ask to pause a guest that is just starting. */
 START_TEST(pause_asked_during_start_waits_for_it)
 {
 	ck_assert_int_eq(rig_act(VM_ACTION_STOP).code, ERR_NONE);
@@ -213,7 +213,7 @@ START_TEST(deadline_passes_error_names_the_holder)
 }
 END_TEST
 
-/* Each has a deadline of its own, whatever the place in the queue. */
+/* Each caller has its own deadline, whatever its place in the queue. */
 START_TEST(deadlines_differ_each_is_told_at_its_own)
 {
 	struct caller *a = enter("a", VM_SYNC_QUERY);
@@ -294,7 +294,8 @@ END_TEST
 
 /* ---- the VM ends ----------------------------------------------------------------- */
 
-/* Nobody waits for a monitor that is gone; who needs none gets the turn. */
+/* A caller that needs a monitor is not kept waiting for one that is gone; one that needs none
+ * gets its turn. */
 START_TEST(qemu_dies_waiting_are_answered_at_once)
 {
 	struct caller *a = enter("a", VM_SYNC_QUERY), *b = ask("b", VM_SYNC_PAUSE, 60000);
@@ -318,7 +319,7 @@ START_TEST(qemu_dies_under_a_move_waiting_are_answered_at_once)
 }
 END_TEST
 
-/* It got the slot in the moment in which the VM ended. */
+/* The caller was granted the slot in the moment in which its VM ended. */
 START_TEST(qemu_dies_between_grant_and_entry)
 {
 	ask("a", VM_SYNC_PAUSE, 1000);
@@ -340,7 +341,7 @@ START_TEST(stopped_vm_is_refused_at_once)
 }
 END_TEST
 
-/* Its definition can change. */
+/* The definition of a stopped VM can change. */
 START_TEST(stopped_vm_has_devices)
 {
 	ck_assert_int_eq(rig_act(VM_ACTION_STOP).code, ERR_NONE);
@@ -359,7 +360,7 @@ static void on_command(void *data, struct json_object *result, const struct err 
 	command_err = err ? *err : (struct err){ 0 };
 }
 
-/* The VM itself goes away: who waits is told, who is inside finds it gone. */
+/* The VM itself goes away: waiting callers are told, and the holder of the slot finds it gone. */
 START_TEST(vm_is_forgotten_all_are_told_and_the_holder_finds_it_gone)
 {
 	struct caller *a = enter("a", VM_SYNC_QUERY), *b = ask("b", VM_SYNC_QUERY, 60000);
@@ -390,7 +391,7 @@ START_TEST(daemon_ends_every_caller_is_answered_once)
 	struct caller *a = enter("a", VM_SYNC_QUERY);
 
 	ask("b", VM_SYNC_QUERY, 1000);
-	ask("c", VM_SYNC_START, 1000); /* in vain */
+	ask("c", VM_SYNC_START, 1000); /* in vain, as the VM runs */
 	rig_restart();
 	for (size_t i = 0; i < caller_count; i++)
 		ck_assert_uint_eq(callers[i].told, 1);
@@ -422,7 +423,7 @@ static void act_and_be_refused(void)
 	rig_act(VM_ACTION_PAUSE);
 }
 
-/* Unlike a pause and a stop, which are safe without a record. */
+/* A resume needs its record on disk, unlike a pause and a stop, which are safe without one. */
 static void act_on_a_full_disk(void)
 {
 	rig_act(VM_ACTION_PAUSE);
@@ -473,8 +474,8 @@ END_TEST
 
 static const char *const states[] = { "prepare", "transfer", "handover", "confirm" };
 
-/* All kinds beside all states of the source: devices never change, a question is
- * always borne, the CPUs may be stopped and let run while QEMU still obeys. */
+/* All kinds beside all states of the source: no state bears a change of devices, each bears a
+ * question; the CPUs may be stopped and let run while QEMU still obeys. */
 START_TEST(move_in_each_state_bears_what_its_table_says)
 {
 	const uint32_t always = 1u << VM_SYNC_QUERY;
@@ -512,7 +513,7 @@ START_TEST(move_does_not_bear_it_error_names_the_job)
 }
 END_TEST
 
-/* A hung query holds the slot: the owner of the job goes on all the same. */
+/* A hung query holds the slot: the owner of the job sends its commands all the same. */
 START_TEST(move_speaks_beside_the_holder_of_the_slot)
 {
 	struct err err;
@@ -526,7 +527,7 @@ START_TEST(move_speaks_beside_the_holder_of_the_slot)
 }
 END_TEST
 
-/* It waited while the move came to a state that does not bear it. */
+/* While the caller waited, the move came to a state that does not bear its kind. */
 START_TEST(move_goes_on_meanwhile_late_turn_is_refused)
 {
 	struct caller *a;
@@ -540,7 +541,7 @@ START_TEST(move_goes_on_meanwhile_late_turn_is_refused)
 }
 END_TEST
 
-/* The job whose turn comes first keeps out who asked after it. */
+/* A job that gets its turn first keeps out the callers behind it. */
 START_TEST(move_begins_while_others_wait)
 {
 	struct caller *a = enter("a", VM_SYNC_QUERY);
@@ -556,7 +557,7 @@ END_TEST
 
 static struct vm_job job = { .kind = "TEST", .data = callers };
 
-/* Whoever holds the async job and asks for the slot would wait for itself. */
+/* A holder of the async job that asked for the slot would wait for itself. */
 START_TEST(owner_asks_for_the_slot_is_a_bug)
 {
 	struct err err;

@@ -24,7 +24,7 @@ static struct vms *vms;
 static struct store *store;
 static char dir[64];
 static sem_t turns[THREADS];
-static unsigned inside[VMS]; /* who has entered: 0 or 1 */
+static unsigned inside[VMS]; /* number of callers inside: 0 or 1 */
 static unsigned asked, answered, entered_count;
 static unsigned results[ERR_CODE_COUNT];
 
@@ -84,7 +84,7 @@ static void note_answer(struct request *request, enum err_code code)
 {
 	sem_post(&turns[request->thread]);
 	free(request);
-	trace_clear(); /* nobody reads it, and it has an end */
+	trace_clear(); /* nobody reads the trace, and its room is limited */
 	results[code]++;
 	if (++answered == asked && asked == THREADS * REQUESTS)
 		loop_stop(loop);
@@ -106,7 +106,7 @@ static void on_timer(void *data)
 static void on_reply(void *data, struct json_object *result, const struct err *err)
 {
 	(void)result;
-	(void)err; /* the VM may have been stopped meanwhile: no matter */
+	(void)err; /* the VM may have been stopped meanwhile */
 	done(data);
 }
 
@@ -140,7 +140,7 @@ static void on_acted(void *data, const struct err *err)
 	note_answer(data, err ? err->code : ERR_NONE);
 }
 
-/* Mostly questions, some changes; now and then it stops, and starts again. */
+/* Asks mostly questions, and some changes; now and then stops the VM, or starts it again. */
 static void ask(void *data)
 {
 	static const enum vm_sync kinds[] = { VM_SYNC_QUERY, VM_SYNC_QUERY, VM_SYNC_MODIFY,
@@ -212,7 +212,7 @@ static void create_all(void)
 	loop_run(loop);
 }
 
-/* Everyone is answered once, no two are inside together, and at the end nobody is. */
+/* Each caller is answered once, no two are inside together, and at the end none is. */
 START_TEST(many_threads_ask_everyone_is_answered_once)
 {
 	pthread_t threads[THREADS];

@@ -30,7 +30,7 @@ START_TEST(err_wrapped_twice_keeps_code_and_order)
 }
 END_TEST
 
-/* A full disk is the operator's to mend: it must be told apart. */
+/* A full disk needs an operator, so callers must be able to tell it apart. */
 START_TEST(err_errno_full_disk_is_no_space)
 {
 	struct err err = { 0 };
@@ -47,7 +47,7 @@ START_TEST(err_errno_full_disk_is_no_space)
 }
 END_TEST
 
-/* Callers write err_set(err, ..., "...: %s", err->msg) sooner or later. */
+/* Sooner or later a caller writes err_set(err, ..., "...: %s", err->msg). */
 START_TEST(err_set_from_its_own_message_is_safe)
 {
 	struct err err = { 0 };
@@ -58,7 +58,7 @@ START_TEST(err_set_from_its_own_message_is_safe)
 }
 END_TEST
 
-/* Messages end up in JSON: half a character would make the answer invalid. */
+/* A message may become JSON: half a character would make the answer invalid. */
 START_TEST(err_long_text_is_cut_between_characters)
 {
 	static const char *const chars[] = { "a", "\xC3\xA4", "\xE2\x82\xAC", "\xF0\x9F\x90\xA7" };
@@ -85,7 +85,7 @@ START_TEST(err_long_text_is_cut_between_characters)
 }
 END_TEST
 
-/* A refusal that names several images with their paths is read to its end. */
+/* A refusal may name several images with their paths, and must not be cut. */
 START_TEST(err_text_of_a_thousand_bytes_is_whole)
 {
 	struct err err = { 0 };
@@ -98,7 +98,7 @@ START_TEST(err_text_of_a_thousand_bytes_is_whole)
 }
 END_TEST
 
-/* A wrapped text that is too long says so once, at its end. */
+/* A wrapped text that is too long ends with one mark, not with one for each wrapping. */
 START_TEST(err_wrapped_cut_text_is_marked_once)
 {
 	struct err err = { 0 };
@@ -113,8 +113,8 @@ START_TEST(err_wrapped_cut_text_is_marked_once)
 }
 END_TEST
 
-/* API, exit codes and documents come from one table; a hole in it would show as
- * HTTP status 0. */
+/* API, exit codes and documents come from one table; a missing row would show as HTTP status
+ * 0. */
 START_TEST(err_table_every_code_is_complete_and_invertible)
 {
 	for (int i = 0; i < ERR_CODE_COUNT; i++) {

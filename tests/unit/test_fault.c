@@ -29,7 +29,7 @@ END_TEST
 
 #ifdef ENABLE_FAULT_INJECTION
 
-/* How often each of ten passages hits, as text: "0100000000". */
+/* Passes a point ten times; which passages were hit, as text: "0100000000". */
 static const char *walk(const char *point)
 {
 	static char hits[11];
@@ -41,7 +41,7 @@ static const char *walk(const char *point)
 
 struct walk_case {
 	const char *plan;
-	const char *hits; /* of ten passages at store.save */
+	const char *hits; /* which of ten passages at store.save are hit */
 };
 
 static const struct walk_case walk_cases[] = {
@@ -59,7 +59,7 @@ static const struct walk_case walk_cases[] = {
 	{ "store.save:error,any:error:after=4:times=2", "1001100000" },
 };
 
-/* A walk through all points needs "fail exactly at the Nth" to mean just that. */
+/* A walk through all points relies on "fail exactly at the Nth passage". */
 START_TEST(fault_plan_fires_where_it_says)
 {
 	const struct walk_case *c = &walk_cases[_i];
@@ -69,7 +69,7 @@ START_TEST(fault_plan_fires_where_it_says)
 }
 END_TEST
 
-/* The test that reads the failure must see where it came from. */
+/* The text of the failure must name the fault point. */
 START_TEST(fault_error_names_its_point)
 {
 	ck_assert(set_plan("store.save:error"));
@@ -79,7 +79,7 @@ START_TEST(fault_error_names_its_point)
 }
 END_TEST
 
-/* A lost message is no error to who sends it. */
+/* The sender of a lost message sees no error. */
 START_TEST(fault_drop_is_for_messages_only)
 {
 	ck_assert(set_plan("peer.send:drop:times=2,peer.send:error:times=0"));
@@ -90,7 +90,7 @@ START_TEST(fault_drop_is_for_messages_only)
 }
 END_TEST
 
-/* A message is one step of a walk, whatever may be done to it there. */
+/* A message counts as one passage, whether it may fail or be dropped there. */
 START_TEST(fault_message_is_one_passage)
 {
 	ck_assert(set_plan("peer.send:error:after=2,peer.send:drop:after=3,any:drop:after=5"));
@@ -103,7 +103,7 @@ START_TEST(fault_message_is_one_passage)
 }
 END_TEST
 
-/* A crash is a kill: nothing is flushed or cleaned up. */
+/* An injected crash ends the process like SIGKILL: nothing is flushed or cleaned up. */
 START_TEST(fault_crash_ends_the_process)
 {
 	scratch_teardown(); /* nobody does it after the end */
@@ -114,7 +114,7 @@ START_TEST(fault_crash_ends_the_process)
 }
 END_TEST
 
-/* A slow disk is an answer that comes late. */
+/* An injected delay plays a slow disk. */
 START_TEST(fault_delay_waits)
 {
 	struct timespec before, after;
@@ -129,8 +129,8 @@ START_TEST(fault_delay_waits)
 }
 END_TEST
 
-/* The list of points to walk is the log of a run without faults; it outlives
- * restarts of the daemon. */
+/* A walk gets its list of points from the log of a run without faults, which may span restarts
+ * of the daemon. */
 START_TEST(fault_log_lists_every_passage)
 {
 	CLEANUP(free_charp) char *text = NULL;
@@ -163,7 +163,7 @@ static const char *const bad_plans[] = {
 	"x:error:ms=99999999999999999999",
 };
 
-/* A plan that is not understood tests nothing and looks like success. */
+/* A plan with a mistake would test nothing and look like success. */
 START_TEST(fault_bad_plan_is_refused)
 {
 	ck_assert_msg(!set_plan(bad_plans[_i]), "%s", bad_plans[_i]);
@@ -187,7 +187,7 @@ static void add_injection_tests(TCase *tc)
 
 #else
 
-/* A production build has no switch that could be left on. */
+/* A production build ignores the plan, so that no switch can be left on. */
 START_TEST(fault_plan_without_injection_is_ignored)
 {
 	ck_assert(set_plan("any:crash"));

@@ -28,7 +28,7 @@ static void put_file(const char *name, const char *text)
 
 /* ---- reading and writing --------------------------------------------- */
 
-/* Keys and configurations come back byte for byte, with their mode. */
+/* A key or a configuration is read back byte for byte, with its mode. */
 START_TEST(file_written_is_read_back)
 {
 	CLEANUP(free_charp) char *data = NULL;
@@ -42,7 +42,7 @@ START_TEST(file_written_is_read_back)
 }
 END_TEST
 
-/* What an outsider can size is limited before it is in memory. */
+/* A file whose size others choose is limited before it is in memory. */
 START_TEST(file_over_the_limit_is_too_large)
 {
 	char *data = NULL;
@@ -58,7 +58,7 @@ START_TEST(file_over_the_limit_is_too_large)
 }
 END_TEST
 
-/* Files of any size come whole, also those whose size the kernel does not know. */
+/* A file is read whole, whatever its size, even if the kernel does not tell the size. */
 START_TEST(file_of_any_size_is_whole)
 {
 	static char big[100000];
@@ -75,7 +75,7 @@ START_TEST(file_of_any_size_is_whole)
 }
 END_TEST
 
-/* "Not there" is a normal answer that callers ask about. */
+/* Callers treat a missing file as a normal answer. */
 START_TEST(file_missing_is_not_found)
 {
 	char *data;
@@ -92,7 +92,7 @@ START_TEST(file_missing_is_not_found)
 }
 END_TEST
 
-/* QEMU's last words are at the end of its log. */
+/* The messages of a QEMU that has just died are at the end of its log. */
 START_TEST(file_tail_is_the_end)
 {
 	char *text;
@@ -107,7 +107,7 @@ START_TEST(file_tail_is_the_end)
 }
 END_TEST
 
-/* A failed write leaves the old file and nothing beside it. */
+/* A failed write keeps the old file, and leaves nothing beside it. */
 START_TEST(file_write_failed_leaves_nothing)
 {
 	ck_assert_int_eq(mkdir(scratch_path("d"), 0700), 0);
@@ -123,7 +123,7 @@ END_TEST
 
 /* ---- directories ----------------------------------------------------- */
 
-/* State and run directories are made at every start. */
+/* State and run directories are made at every start of the daemon. */
 START_TEST(dir_made_twice_is_fine)
 {
 	struct stat st;
@@ -136,7 +136,7 @@ START_TEST(dir_made_twice_is_fine)
 }
 END_TEST
 
-/* A file in the way is an error that names it, not a directory that is not one. */
+/* A file in the place of a directory is an error that names it. */
 START_TEST(dir_with_a_file_in_the_way_fails)
 {
 	put_file("a", "");
@@ -147,7 +147,7 @@ START_TEST(dir_with_a_file_in_the_way_fails)
 }
 END_TEST
 
-/* What a guest leaves behind is sockets and files in a directory of its own. */
+/* A VM leaves sockets and files behind, in a directory of its own. */
 START_TEST(dir_removed_with_its_files)
 {
 	int fd;
@@ -162,7 +162,7 @@ START_TEST(dir_removed_with_its_files)
 }
 END_TEST
 
-/* One level only, and never through a link: a mistake must stay small. */
+/* Only one level is removed, and no link is followed, so that a mistake stays small. */
 START_TEST(dir_remove_does_not_go_deep_or_elsewhere)
 {
 	ck_assert(dir_make(scratch_path("d/deep"), 0700, &err));
@@ -178,8 +178,8 @@ END_TEST
 
 /* ---- sockets --------------------------------------------------------- */
 
-/* The local API is root's: nobody else may connect, from the first moment; and a
- * socket file left by a crash must not stop the next start. */
+/* The local API is for root: no other user may connect, from the first moment on; and a socket
+ * file left by a crash must not stop the next start. */
 START_TEST(unix_listen_is_private_and_replaces_the_old)
 {
 	int old, fd, conn;
@@ -201,8 +201,7 @@ START_TEST(unix_listen_is_private_and_replaces_the_old)
 }
 END_TEST
 
-/* "Nobody there" must be told apart from "not allowed" and "wrong". */
-/* A socket that a process left behind is nobody's. */
+/* A socket file that a dead process left behind has no listener. */
 START_TEST(unix_listener_is_seen)
 {
 	const char *path = scratch_path("s");
@@ -216,6 +215,7 @@ START_TEST(unix_listener_is_seen)
 }
 END_TEST
 
+/* A missing listener must be told apart from a refused access and a wrong path. */
 START_TEST(unix_connect_to_nobody_is_unavailable)
 {
 	int fd = -1;

@@ -84,7 +84,7 @@ static void expect_refused(const char *cert)
 
 /* ---- routing ----------------------------------------------------------- */
 
-/* A name may hold what a path may not: handlers get it decoded, once. */
+/* A name may hold characters that a path may not: handlers get it decoded, once. */
 START_TEST(path_with_escapes_reaches_handler_decoded)
 {
 	struct reply reply =
@@ -99,7 +99,7 @@ START_TEST(path_with_escapes_reaches_handler_decoded)
 }
 END_TEST
 
-/* What cannot be a name must not reach a handler, a log or a file name. */
+/* Bytes that no name may hold must not reach a handler, a log or a file name. */
 START_TEST(path_of_bad_bytes_is_refused)
 {
 	expect("vic", "GET", "/v1/things/%00", NULL, NULL, 400, "invalid");
@@ -110,7 +110,7 @@ START_TEST(path_of_bad_bytes_is_refused)
 }
 END_TEST
 
-/* A filter that is misspelt must not show everything: all faults, each with its key. */
+/* A misspelt filter must not show everything: all faults are told, each with its key. */
 START_TEST(query_that_the_route_does_not_take_is_refused)
 {
 	struct reply reply =
@@ -133,7 +133,7 @@ START_TEST(query_that_the_route_does_not_take_is_refused)
 }
 END_TEST
 
-/* Clients learn from the status what they did wrong. */
+/* A client tells by the status what it did wrong. */
 START_TEST(path_unknown_is_not_found)
 {
 	expect("vic", "GET", "/v1/nothing", NULL, NULL, 404, "not-found");
@@ -144,7 +144,7 @@ START_TEST(path_unknown_is_not_found)
 }
 END_TEST
 
-/* RFC 9110 section 15.5.6: a 405 names the methods there are. */
+/* RFC 9110 section 15.5.6: a 405 names the allowed methods. */
 START_TEST(method_unknown_names_the_allowed)
 {
 	struct reply reply = rig_ask(&rig, "vic", "PUT", "/v1/things/x", NULL, NULL);
@@ -168,7 +168,7 @@ END_TEST
 
 /* ---- roles ------------------------------------------------------------- */
 
-/* Nobody may do more than the certificate says. */
+/* A user may do no more than the role in the certificate allows. */
 START_TEST(role_too_low_is_forbidden)
 {
 	expect("vic", "POST", "/v1/things", "{}", NULL, 403, "forbidden");
@@ -179,7 +179,7 @@ START_TEST(role_too_low_is_forbidden)
 }
 END_TEST
 
-/* A coordinator is no operator, and an administrator no coordinator. */
+/* A coordinator may not act as an operator, nor an administrator as a coordinator. */
 START_TEST(peer_and_user_do_not_mix)
 {
 	expect("b", "GET", "/v1/things/x", NULL, NULL, 403, "forbidden");
@@ -191,7 +191,7 @@ END_TEST
 
 #define ATTEMPTS 20
 
-/* What this process has written to its log: a scratch file in place of stderr. */
+/* Counts records in this process's log, which goes to a scratch file in place of stderr. */
 static unsigned count_records(int fd, const char *area, const char *event)
 {
 	CLEANUP(free_charp) char *needle = xasprintf("area=%s event=%s ", area, event);
@@ -205,7 +205,7 @@ static unsigned count_records(int fd, const char *area, const char *event)
 	return count;
 }
 
-/* Who is refused again and again must not be able to fill the log. */
+/* A client that is refused again and again must not fill the log. */
 START_TEST(refused_many_times_is_one_record_in_a_period)
 {
 	int saved = dup(STDERR_FILENO);
@@ -230,8 +230,8 @@ START_TEST(refused_many_times_is_one_record_in_a_period)
 }
 END_TEST
 
-/* A certificate that is not of our CA, not valid now, or not for clients is
- * worth nothing, whatever name is in it. */
+/* A certificate of another CA, out of its time, or not for clients is refused, whatever name
+ * is in it. */
 START_TEST(certificate_bad_is_refused_in_the_handshake)
 {
 	expect_refused(NULL);
@@ -241,7 +241,7 @@ START_TEST(certificate_bad_is_refused_in_the_handshake)
 }
 END_TEST
 
-/* Our CA may have signed something that is not ours to serve. */
+/* Our CA may have signed a certificate that has no name of a host or a user. */
 START_TEST(certificate_without_our_name_is_unauthorized)
 {
 	expect("nobody", "GET", "/healthz", NULL, NULL, 401, "unauthorized");
@@ -260,7 +260,7 @@ START_TEST(local_socket_is_admin)
 }
 END_TEST
 
-/* Sends TEXT on an open connection; the answer begins so. */
+/* Sends TEXT on an open connection; the answer must begin with STATUS. */
 static void expect_on(struct raw *raw, const char *text, const char *status)
 {
 	struct strbuf got = STRBUF_INIT;
@@ -284,7 +284,7 @@ static void end_certificate(struct rig *r)
 	pthread_mutex_unlock(&r->server->lock);
 }
 
-/* An open connection is worth no more than its certificate. */
+/* An open connection ends with the validity of its certificate. */
 START_TEST(certificate_ends_on_an_open_connection_next_request_is_refused)
 {
 	struct raw raw;
@@ -311,7 +311,7 @@ static void trust_others(struct rig *r)
 	tls_live_unref(tls);
 }
 
-/* Nor than the authority that vouches for it. */
+/* An open connection ends when the authority of its certificate is replaced. */
 START_TEST(authority_replaced_open_connection_is_refused)
 {
 	struct raw raw;
@@ -336,7 +336,7 @@ static const struct {
 	{ "GET /healthz HTTP/1.0\r\n\r\n", " 200 " },
 };
 
-/* RFC 9112, 3.2. */
+/* RFC 9112, 3.2: a request has exactly one Host header. */
 START_TEST(host_missing_or_doubled_is_refused)
 {
 	struct raw raw;
@@ -361,7 +361,7 @@ START_TEST(body_not_json_is_refused)
 }
 END_TEST
 
-/* Whoever sends a key where none is taken believes that it has an effect. */
+/* A client that sends a key where none is taken believes that the key has an effect. */
 START_TEST(body_where_none_is_taken_is_refused)
 {
 	expect("b", "POST", "/peer/v1/fail", "{\"force\":true}", "Migrd-Protocol: 1", 400,
@@ -372,7 +372,7 @@ START_TEST(body_where_none_is_taken_is_refused)
 }
 END_TEST
 
-/* All faults at once, each with its place. */
+/* All faults are told at once, each with its place. */
 START_TEST(body_with_duplicate_keys_names_them)
 {
 	struct reply reply = rig_ask(&rig, "olga", "POST", "/v1/things",
@@ -396,7 +396,7 @@ static char *big_json(size_t len)
 	return text;
 }
 
-/* What an outsider can size is limited, and the client hears it. */
+/* The size of a body is limited, and the client is told so. */
 START_TEST(body_too_large_is_refused)
 {
 	char *just_right = big_json(HTTP_BODY_MAX);
@@ -425,7 +425,7 @@ END_TEST
 
 /* ---- versions ---------------------------------------------------------- */
 
-/* A coordinator of another version must not be half understood. */
+/* Requests of a coordinator with another protocol version must not be half understood. */
 START_TEST(peer_version_missing_or_foreign_is_refused)
 {
 	expect("b", "POST", "/peer/v1/echo", "{", NULL, 426, "protocol-mismatch");
@@ -454,14 +454,14 @@ static void be_patient(struct rig *r)
 	http_server_set_times(r->server, HTTP_REQUEST_DEADLINE_MS, 0);
 }
 
-/* The server goes on whatever others did. */
+/* The server still answers other clients. */
 static void check_alive(void)
 {
 	rig_call(&rig, be_patient);
 	expect("vic", "GET", "/healthz", NULL, NULL, 200, "");
 }
 
-/* One byte now and then must not hold a connection for ever. */
+/* A client that sends a byte now and then must not hold a connection for ever. */
 static void drip(struct raw *raw, const char *start)
 {
 	struct pollfd end = { .fd = raw->fd, .events = POLLRDHUP };
@@ -497,7 +497,7 @@ START_TEST(body_slow_is_dropped)
 }
 END_TEST
 
-/* Also when it behaved well before. */
+/* A slow request is dropped even after a quick one on the same connection. */
 START_TEST(second_request_slow_is_dropped)
 {
 	struct strbuf got = STRBUF_INIT;
@@ -527,7 +527,7 @@ START_TEST(client_silent_is_dropped)
 }
 END_TEST
 
-/* A peer keeps its connection for when it counts: idle is not slow. */
+/* A peer keeps its connection open for later, so an idle connection is not dropped. */
 START_TEST(connection_idle_is_kept)
 {
 	struct pollfd end = { .events = POLLIN };
@@ -569,7 +569,7 @@ END_TEST
 
 /* ---- connections ------------------------------------------------------- */
 
-/* Requests that come in one piece are answered one after the other. */
+/* Requests that arrive in one piece are answered one after the other. */
 START_TEST(requests_pipelined_are_answered_in_order)
 {
 	struct strbuf got = STRBUF_INIT;
@@ -589,7 +589,7 @@ START_TEST(requests_pipelined_are_answered_in_order)
 }
 END_TEST
 
-/* Strangers of one network have a small share, from which the oldest goes first. */
+/* Unverified connections of one network have a small share, in which the oldest gives way. */
 START_TEST(unverified_connections_are_limited_and_admins_get_in)
 {
 	int fds[33];
@@ -636,7 +636,8 @@ static void look_at_inbox(struct rig *r)
 	pthread_mutex_unlock(&r->server->lock);
 }
 
-/* Bad requests cost as much as good ones: they are answered, when it is their turn. */
+/* Even a request that will be refused waits for its turn, because it costs as much as a good
+ * one. */
 START_TEST(request_refused_waits_for_its_turn_too)
 {
 	struct strbuf got = STRBUF_INIT;
@@ -648,7 +649,7 @@ START_TEST(request_refused_waits_for_its_turn_too)
 		       "Content-Type: application/json\r\nContent-Length: 1\r\n\r\n{");
 	for (is_waiting = false; !is_waiting;)
 		rig_call(&rig, look_at_inbox);
-	check_alive(); /* for others */
+	check_alive(); /* others are served */
 	rig_call(&rig, look_at_inbox);
 	ck_assert(is_waiting);
 	rig_call(&rig, give_credit);
@@ -664,7 +665,7 @@ static void release_held(struct rig *r)
 		http_reply(r->held[--r->held_count], 204, NULL);
 }
 
-/* The loop may take its time; the answer comes then. */
+/* A handler may answer later than it returns. */
 START_TEST(request_held_is_answered_later)
 {
 	struct strbuf got = STRBUF_INIT;
@@ -681,7 +682,7 @@ START_TEST(request_held_is_answered_later)
 }
 END_TEST
 
-/* A client that is gone by the time of the answer costs nothing. */
+/* A client may be gone by the time of its answer. */
 START_TEST(request_held_client_gone_is_survived)
 {
 	struct raw raw;
@@ -695,8 +696,8 @@ START_TEST(request_held_client_gone_is_survived)
 }
 END_TEST
 
-/* A daemon that stops says so to those who wait, and a handler that answers too
- * late does no harm (rig_stop answers what is held after the server is freed). */
+/* A daemon that stops answers the waiting clients, and a handler that answers too late does no
+ * harm (rig_stop answers what is held after the server is freed). */
 START_TEST(server_freed_answers_outstanding)
 {
 	struct strbuf got = STRBUF_INIT;
@@ -754,7 +755,7 @@ START_TEST(event_reaches_all_watchers)
 }
 END_TEST
 
-/* A dead watcher is found by the heartbeat; the others go on. */
+/* The heartbeat finds a dead watcher; the others go on. */
 START_TEST(watcher_dead_is_closed_once)
 {
 	struct strbuf got = STRBUF_INIT;
@@ -784,7 +785,7 @@ static void flood(struct rig *r)
 	free(text);
 }
 
-/* One that does not read must not eat the daemon's memory. */
+/* A watcher that does not read must not use up the daemon's memory. */
 START_TEST(watcher_too_slow_is_cut)
 {
 	struct strbuf got = STRBUF_INIT;
@@ -828,7 +829,7 @@ static void expect_new_fails(struct http_config config, const char *text)
 	loop_free(loop);
 }
 
-/* A daemon that cannot serve says why, and does not start. */
+/* A server with a wrong configuration is not made, and the error says why. */
 START_TEST(server_with_bad_configuration_is_refused)
 {
 	static const struct http_route none[] = { { 0 } };

@@ -30,7 +30,7 @@ static void fill_inbox(void)
 	http_inbox_begin_turn(&inbox, now_ms);
 }
 
-/* A guest stands still while its handover waits. */
+/* A guest stands still while a request of its handover waits. */
 START_TEST(inbox_handover_behind_viewers_is_first)
 {
 	ck_assert_ptr_eq(http_inbox_take(&inbox), &waiting[VIEWERS + 1]);
@@ -39,7 +39,7 @@ START_TEST(inbox_handover_behind_viewers_is_first)
 }
 END_TEST
 
-/* Who asks on twenty connections gets no more than who asks on one. */
+/* A caller with twenty connections gets no more turns than one with a single one. */
 START_TEST(inbox_callers_take_turns_however_many_they_ask)
 {
 	struct http_request lone = { .role = HTTP_ROLE_VIEWER };
@@ -55,15 +55,15 @@ START_TEST(inbox_callers_take_turns_however_many_they_ask)
 		if (req != &lone)
 			continue;
 		answered++;
-		http_inbox_add(&inbox, &lone); /* at once again */
+		http_inbox_add(&inbox, &lone); /* asks again at once */
 	}
-	/* Between two of its own, one of the other viewer's. */
+	/* Between two requests of `lone' comes one of the other viewer's. */
 	ck_assert_uint_le(taken, 2 + 2 * 3);
 	ck_assert_ptr_ne(http_inbox_take(&inbox), &lone);
 }
 END_TEST
 
-/* However many wait, the loop gets to its other descriptors. */
+/* However many requests wait, the loop gets to its other descriptors. */
 START_TEST(inbox_many_viewers_have_their_share_of_a_turn)
 {
 	size_t count = 0;
@@ -77,8 +77,8 @@ START_TEST(inbox_many_viewers_have_their_share_of_a_turn)
 }
 END_TEST
 
-/* Takes what waits, turn after turn at one time, each with an answer of BYTES; how many
- * of CLASS. */
+/* Takes the waiting requests, turn after turn at one time, and answers each with BYTES;
+ * returns how many were of CLASS. */
 static unsigned take_all(enum http_class class, size_t bytes)
 {
 	unsigned count = 0;
@@ -96,8 +96,8 @@ static unsigned take_all(enum http_class class, size_t bytes)
 	return count;
 }
 
-/* One thread writes and encrypts all answers: long lists hold back who asked for them,
- * until the time that they are worth is over, and nobody else. */
+/* One thread writes and encrypts all answers: a class that got long answers has to wait until
+ * their cost in time is paid, and no other class does. */
 START_TEST(inbox_long_answers_hold_viewers_back_for_their_time)
 {
 	uint32_t wait_ms;
@@ -116,7 +116,7 @@ START_TEST(inbox_long_answers_hold_viewers_back_for_their_time)
 }
 END_TEST
 
-/* A turn may follow another within the same millisecond, and a pause may be long. */
+/* A turn may follow another within the same millisecond, or after a long pause. */
 START_TEST(inbox_credit_grows_with_time_up_to_a_limit)
 {
 	uint32_t wait_ms;
@@ -132,7 +132,7 @@ START_TEST(inbox_credit_grows_with_time_up_to_a_limit)
 }
 END_TEST
 
-/* A body is read and decoded before anybody knows what is in it. */
+/* A body is read and decoded before its meaning is known. */
 START_TEST(inbox_long_bodies_hold_operators_back)
 {
 	for (size_t i = 0; i < ARRAY_LEN(waiting); i++)

@@ -42,7 +42,7 @@ static void tear_down(void)
 	free(server);
 }
 
-/* The next connection; NULL: there was no room. */
+/* Opens the next connection; NULL: there was no room. */
 static struct http_conn *come(enum http_share share, const char *party)
 {
 	struct http_conn *conn = &conns[count++];
@@ -58,7 +58,7 @@ static bool is_in(const struct http_conn *conn)
 	return conn->party != NULL;
 }
 
-/* A network with all that it may have loses its own oldest connection to the next. */
+/* A network that has its whole part loses its own oldest connection to its next one. */
 START_TEST(network_over_its_part_loses_its_oldest)
 {
 	const unsigned most = http_shares[HTTP_SHARE_UNVERIFIED].each_party;
@@ -75,7 +75,7 @@ START_TEST(network_over_its_part_loses_its_oldest)
 }
 END_TEST
 
-/* Networks that fill the share take nothing from the one with a single connection. */
+/* Networks that fill the share take nothing from one that has a single connection. */
 START_TEST(share_is_full_the_biggest_network_gives_way)
 {
 	struct http_conn *lone = come(HTTP_SHARE_UNVERIFIED, "192.0.2.0/24");
@@ -92,7 +92,7 @@ START_TEST(share_is_full_the_biggest_network_gives_way)
 }
 END_TEST
 
-/* Between two requests a connection may be closed; during one it is not. */
+/* A connection may be closed between two requests, but not during one. */
 START_TEST(viewer_with_busy_connections_gets_no_more)
 {
 	const unsigned most = http_shares[HTTP_SHARE_VIEWER].each_party;
@@ -113,7 +113,7 @@ START_TEST(viewer_with_busy_connections_gets_no_more)
 }
 END_TEST
 
-/* Whatever the others do, peers, administrators and the local socket find room. */
+/* Peers, administrators and the local socket find room, however many others connect. */
 START_TEST(full_shares_take_nothing_from_others)
 {
 	char name[32];
@@ -129,7 +129,8 @@ START_TEST(full_shares_take_nothing_from_others)
 }
 END_TEST
 
-/* What was verified counts for its role, and its network may come again. */
+/* A connection that was verified counts for its role, and makes room for another one of its
+ * network. */
 START_TEST(verified_connection_leaves_the_unverified)
 {
 	struct http_conn *conn = come(HTTP_SHARE_UNVERIFIED, "192.0.2.0/24");
@@ -149,7 +150,7 @@ static struct http_conn *come_with(unsigned left, enum http_share share)
 	return http_share_enter(conn, share, "party") ? conn : NULL;
 }
 
-/* The last descriptors are the local socket's, then the peers', then the administrators'. */
+/* The last descriptors are kept for the local socket, then peers, then administrators. */
 START_TEST(few_descriptors_are_left_to_those_who_matter)
 {
 	const unsigned viewers = http_shares[HTTP_SHARE_VIEWER].leaves;
@@ -164,12 +165,12 @@ START_TEST(few_descriptors_are_left_to_those_who_matter)
 	ck_assert(come_with(peers, HTTP_SHARE_PEER));
 	ck_assert(!come_with(peers - 1, HTTP_SHARE_PEER));
 	ck_assert(come_with(0, HTTP_SHARE_LOCAL));
-	ck_assert(come_with(peers, HTTP_SHARE_UNVERIFIED)); /* it may be a peer's */
+	ck_assert(come_with(peers, HTTP_SHARE_UNVERIFIED)); /* it may turn out to be a peer's */
 	ck_assert(!come_with(peers - 1, HTTP_SHARE_UNVERIFIED));
 }
 END_TEST
 
-/* A new one that may be a peer's takes the place of an older unverified one. */
+/* A new connection may be a peer's, so it takes the place of an older unverified one. */
 START_TEST(few_descriptors_an_unverified_one_gives_way)
 {
 	struct http_conn *old = come_with(DESCRIPTORS_RESERVED, HTTP_SHARE_UNVERIFIED);

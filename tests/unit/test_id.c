@@ -27,7 +27,7 @@ START_TEST(uuid_new_ones_are_valid_and_only_grow)
 }
 END_TEST
 
-/* The first 48 bits are the time (RFC 9562): that is what tools read there. */
+/* The first 48 bits are the time (RFC 9562), and tools read it there. */
 START_TEST(uuid_begins_with_the_time)
 {
 	char uuid[ID_UUID_SIZE];
@@ -101,8 +101,8 @@ static const struct word words[] = {
 	{ "550e8400e29b-41d4-a716-4466-55440000", false, true, true },
 };
 
-/* Names become paths and arguments: one that could leave its directory or be
- * taken for an option must not get in. */
+/* Names become paths and arguments: a name must not leave its directory or look like an
+ * option. */
 START_TEST(name_is_judged_by_its_characters)
 {
 	const struct word *word = &words[_i];
@@ -113,8 +113,7 @@ START_TEST(name_is_judged_by_its_characters)
 }
 END_TEST
 
-/* A token opens the data port once: it must be unguessable, and only the whole
- * of it may open. */
+/* A token opens the data port once: it must be hard to guess, and no part of it may open. */
 START_TEST(token_equals_only_itself)
 {
 	char a[ID_TOKEN_SIZE], b[ID_TOKEN_SIZE];

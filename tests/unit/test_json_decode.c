@@ -41,7 +41,7 @@ START_TEST(every_type_arrives)
 }
 END_TEST
 
-/* Defaults are the caller's: what is absent is left alone. */
+/* The caller sets the defaults: an absent member is left alone. */
 START_TEST(absent_members_keep_their_defaults)
 {
 	RIG_FAULTS(faults);
@@ -56,7 +56,7 @@ START_TEST(absent_members_keep_their_defaults)
 }
 END_TEST
 
-/* One answer that names everything saves a user a round for each mistake. */
+/* An answer with all faults saves a user a round for each mistake. */
 START_TEST(all_faults_are_found_at_once)
 {
 	RIG_FAULTS(faults);
@@ -85,7 +85,7 @@ START_TEST(all_faults_are_found_at_once)
 }
 END_TEST
 
-/* Bounds are inclusive on both sides, and 64 bits wide. */
+/* Bounds are inclusive at both ends, and 64 bits wide. */
 START_TEST(bounds_are_exact)
 {
 	static const struct {
@@ -122,7 +122,7 @@ START_TEST(bounds_are_exact)
 }
 END_TEST
 
-/* The caller's pointer stands in front: a definition inside a message. */
+/* A definition may be part of a message: the caller's pointer stands in front of its faults. */
 START_TEST(pointer_of_the_caller_is_the_root)
 {
 	RIG_FAULTS(faults);
@@ -136,7 +136,7 @@ START_TEST(pointer_of_the_caller_is_the_root)
 }
 END_TEST
 
-/* A newer coordinator may say more; a user who does is mistaken. */
+/* A newer coordinator may send more keys; a user who does so has made a mistake. */
 START_TEST(unknown_keys_are_skipped_only_on_request)
 {
 	struct sample s = { 0 };
@@ -153,8 +153,8 @@ START_TEST(unknown_keys_are_skipped_only_on_request)
 }
 END_TEST
 
-/* A guess compares a key with every known one: a body of nothing but unknown keys may
- * not buy very many. */
+/* A guess compares a key with every known one, so a body of unknown keys must not cause many
+ * guesses. */
 START_TEST(unknown_keys_in_great_number_are_counted_and_the_first_explained)
 {
 	struct sample s = { 0 };
@@ -175,7 +175,7 @@ START_TEST(unknown_keys_in_great_number_are_counted_and_the_first_explained)
 }
 END_TEST
 
-/* A failed decode must not leak what it had taken. */
+/* A failed decode must not leak the parts that it had decoded. */
 START_TEST(failed_decode_of_an_object_releases_its_parts)
 {
 	struct sample s = { 0 };
@@ -191,7 +191,7 @@ START_TEST(failed_decode_of_an_object_releases_its_parts)
 }
 END_TEST
 
-/* Getters look no further than the shape goes. */
+/* A getter returns its default for a value of another type. */
 START_TEST(getters_fall_back_on_another_shape)
 {
 	CLEANUP(json_putp)

@@ -36,7 +36,7 @@ START_TEST(decoded_object_encodes_as_it_was)
 }
 END_TEST
 
-/* Required members are there for every reader, whatever they hold. */
+/* Required members are always written, whatever they hold, because readers rely on them. */
 START_TEST(zero_struct_encodes_its_required_members)
 {
 	struct sample s = { .part_count = 1 };
@@ -46,7 +46,7 @@ START_TEST(zero_struct_encodes_its_required_members)
 }
 END_TEST
 
-/* Foreign words go into answers: QEMU's stderr need not be UTF-8. */
+/* QEMU's stderr need not be UTF-8, but parts of it go into answers. */
 START_TEST(builders_make_valid_json)
 {
 	CLEANUP(json_putp) struct json_object *obj = json_object_new_object();

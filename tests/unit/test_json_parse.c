@@ -41,7 +41,7 @@ START_TEST(valid_document_is_taken)
 }
 END_TEST
 
-/* What another parser might read otherwise than we do must not get in. */
+/* A document that another parser might read differently is refused. */
 START_TEST(broken_document_is_refused_with_its_place)
 {
 	static const struct {
@@ -88,8 +88,8 @@ START_TEST(broken_document_is_refused_with_its_place)
 }
 END_TEST
 
-/* json-c keeps the last one silently: a checker in front of us may have looked
- * at the first. */
+/* json-c keeps the last of two equal keys without a word, but a checker before us may have
+ * read the first. */
 START_TEST(duplicate_keys_are_all_named)
 {
 	RIG_FAULTS(faults);
@@ -107,7 +107,7 @@ START_TEST(duplicate_keys_are_all_named)
 }
 END_TEST
 
-/* json-c clamps: a memory size of 2^64 would become another one. */
+/* json-c clamps: a memory size of 2^64 would become another size. */
 START_TEST(number_out_of_range_is_refused)
 {
 	RIG_FAULTS(faults);
@@ -124,7 +124,7 @@ START_TEST(number_out_of_range_is_refused)
 }
 END_TEST
 
-/* A path with a NUL in it is another path for the kernel than for a check. */
+/* The kernel would end a path at a NUL, a check would not. */
 START_TEST(nul_in_string_or_key_is_refused)
 {
 	static const char raw[] = "\"a\0b\"";
@@ -157,7 +157,7 @@ START_TEST(text_that_is_not_utf8_is_refused)
 }
 END_TEST
 
-/* Nesting costs stack, size costs memory: both have a limit before that. */
+/* Nesting costs stack, and size costs memory, so both are limited. */
 START_TEST(limits_of_depth_and_size_hold)
 {
 	static const struct json_limits limits = { .max_bytes = 20, .max_depth = 2 };
@@ -172,7 +172,7 @@ START_TEST(limits_of_depth_and_size_hold)
 }
 END_TEST
 
-/* A body of many keys may not keep the loop busy by being compared with each other. */
+/* Comparing the keys of a large body with each other must not keep the loop busy. */
 START_TEST(many_keys_are_checked_in_time)
 {
 	enum { KEYS = 90000 };
@@ -191,8 +191,8 @@ START_TEST(many_keys_are_checked_in_time)
 }
 END_TEST
 
-/* What is built of a body is walked and freed on the loop: a small body may not be
- * very many values. */
+/* A parsed body is walked and freed on the loop, so even a small body must not make very many
+ * values. */
 START_TEST(values_over_the_limit_are_refused_at_the_first)
 {
 	static const struct json_limits limits = { .max_bytes = 100,
@@ -209,8 +209,7 @@ START_TEST(values_over_the_limit_are_refused_at_the_first)
 }
 END_TEST
 
-/* The list of faults is what a user sees: it may not break a character, nor
- * grow with the input. */
+/* Users see the list of faults: it must not cut a character, nor grow with the input. */
 START_TEST(faults_are_cut_but_counted)
 {
 	RIG_FAULTS(faults);

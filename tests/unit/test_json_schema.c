@@ -167,7 +167,7 @@ static const char *const values[] = {
 	"\xc3\xa9",
 };
 
-/* The pattern in the schema and the check in C are two texts of one rule. */
+/* The pattern in the schema and the check in C must express the same rule. */
 static void assert_pattern_agrees(const struct json_field *field)
 {
 	regex_t regex;
@@ -187,7 +187,7 @@ static void assert_pattern_agrees(const struct json_field *field)
 static void assert_patterns_agree(const struct json_field *fields)
 {
 	for (; fields->key; fields++) {
-		/* A path's pattern has \u escapes, which POSIX has not. */
+		/* POSIX lacks the \u escapes that a path's pattern has. */
 		if (fields->pattern && !strstr(fields->pattern, "\\u"))
 			assert_pattern_agrees(fields);
 		if (fields->fields)

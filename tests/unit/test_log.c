@@ -31,7 +31,7 @@ static void teardown(void)
 	close(records_fd);
 }
 
-/* The next record, NULL when there is none. */
+/* Returns the next record, NULL when there is none. */
 static const char *next_record(void)
 {
 	static char record[65536];
@@ -43,7 +43,7 @@ static const char *next_record(void)
 	return record;
 }
 
-/* "<P>" and a time in UTC, then the text. */
+/* A record starts with "<P>" and a time in UTC, then the text follows. */
 static void assert_record(const char *record, const char *prefix, const char *rest)
 {
 	static const char pattern[] = "dddd-dd-ddTdd:dd:dd.dddZ ";
@@ -57,7 +57,7 @@ static void assert_record(const char *record, const char *prefix, const char *re
 	ck_assert_str_eq(record, rest);
 }
 
-/* The journal takes priority and fields from the line. */
+/* The journal reads priority and fields from the line. */
 START_TEST(record_has_priority_time_area_event)
 {
 	log_info("move", "state", "move=%d from=%s", 7, "begin");
@@ -70,7 +70,7 @@ START_TEST(record_has_priority_time_area_event)
 }
 END_TEST
 
-/* Debugging is off unless asked for; errors cannot be turned off. */
+/* Debug records are written only on request; errors cannot be turned off. */
 START_TEST(record_above_the_level_is_not_written)
 {
 	enum log_level level;
@@ -91,8 +91,7 @@ START_TEST(record_above_the_level_is_not_written)
 }
 END_TEST
 
-/* A VM name or a message of QEMU must not be able to forge a record, or to
- * command the terminal of who reads it. */
+/* A VM's name or a message of QEMU must not forge a record, or control the reader's terminal. */
 START_TEST(record_with_control_characters_stays_one_line)
 {
 	log_info("a", "b", "x=%s", "1\n<0>forged\r\t\x1b[2J\x7f\xC2\x9b \xC3\xA4");
@@ -101,7 +100,7 @@ START_TEST(record_with_control_characters_stays_one_line)
 }
 END_TEST
 
-/* Text of any length must fit, be it cut, and end its line. */
+/* A record is one line however long its text is: a long text is cut. */
 START_TEST(record_of_any_length_ends_its_line)
 {
 	CLEANUP(free_charp) char *text = xcalloc(1, 100001);
@@ -116,8 +115,7 @@ START_TEST(record_of_any_length_ends_its_line)
 }
 END_TEST
 
-/* What comes from outside (a peer's software, QEMU's words, a file's name) cannot
- * pass for a key, whatever it holds. */
+/* A value from outside (a peer's text, QEMU's message, a file's name) cannot look like a key. */
 START_TEST(hostile_value_cannot_forge_a_key)
 {
 	static const struct {
@@ -147,7 +145,7 @@ START_TEST(hostile_value_cannot_forge_a_key)
 }
 END_TEST
 
-/* The record's own conversions are those of printf. */
+/* The log formats numbers by itself, and must agree with printf. */
 START_TEST(numbers_are_written_as_printf_does)
 {
 	log_info("a", "b", "d=%d u=%u l=%lu ll=%lld z=%zu x=0x%04x c=%c p=%% w=%3d", -1, 7u,
@@ -158,8 +156,7 @@ START_TEST(numbers_are_written_as_printf_does)
 }
 END_TEST
 
-/* A value is cut alone: what stands behind it is still there, and no character is
- * halved. */
+/* A long value is cut by itself: the keys behind it stay, and no character is cut in two. */
 START_TEST(long_value_is_cut_and_the_next_key_stays)
 {
 	char text[5001];
@@ -176,7 +173,7 @@ START_TEST(long_value_is_cut_and_the_next_key_stays)
 }
 END_TEST
 
-/* "log, then return err_errno()" is a common order. */
+/* Callers often log first and then return err_errno(). */
 START_TEST(record_keeps_errno)
 {
 	errno = EXDEV;
@@ -196,7 +193,7 @@ static void *log_some(void *data)
 	return data;
 }
 
-/* Each record is whole, whoever else writes. */
+/* Records of several threads do not mix. */
 START_TEST(records_of_many_threads_do_not_mix)
 {
 	pthread_t threads[2];

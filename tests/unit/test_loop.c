@@ -36,7 +36,7 @@ static void note(const char *text)
 	snprintf(trace + len, sizeof(trace) - len, "%s", text);
 }
 
-/* A callback's data is the letter it notes: 0 for none. */
+/* A callback's data is the letter that it notes; 0: none. */
 #define TAG(letter) ((void *)(uintptr_t)(letter))
 
 static void on_note(void *data)
@@ -54,7 +54,7 @@ static void on_stop(void *data)
 
 /* ---- timers ---------------------------------------------------------- */
 
-/* Deadlines of many moves run side by side. */
+/* Several moves have deadlines at the same time. */
 START_TEST(timers_started_in_any_order_fire_by_time)
 {
 	struct loop_timer *b = loop_timer_new(loop, on_note, TAG('b'));
@@ -74,7 +74,7 @@ START_TEST(timers_started_in_any_order_fire_by_time)
 }
 END_TEST
 
-/* Each sign of life moves the deadline; it must not leave the old one behind. */
+/* Each sign of life of a peer moves a deadline; the old one must not fire. */
 START_TEST(timer_started_again_fires_once_at_the_new_time)
 {
 	struct loop_timer *moved = loop_timer_new(loop, on_stop, TAG('m'));
@@ -105,7 +105,7 @@ static void on_free_victim(void *data)
 	loop_timer_free(TAKE_PTR(victim));
 }
 
-/* The answer that ends a wait may come in the same round as its deadline. */
+/* The answer that ends a wait may come in the same round as the wait's deadline. */
 START_TEST(timer_stopped_or_freed_by_an_earlier_one_never_fires)
 {
 	loop_fn *const killers[] = { on_stop_victim, on_free_victim };
@@ -134,7 +134,7 @@ static void on_free_self(void *data)
 	loop_stop(loop);
 }
 
-/* A job ends, and goes, in the callback of its own timer. */
+/* A job may end, and be freed, in the callback of its own timer. */
 START_TEST(timer_freed_in_its_own_callback_is_fine)
 {
 	victim = loop_timer_new(loop, on_free_self, TAG('s'));
@@ -163,7 +163,7 @@ static void on_readable_stop(void *data, unsigned ready)
 		on_stop(data);
 }
 
-/* Work in small pieces by a timer of 0 must leave the monitors their turn. */
+/* A job that works in small pieces by a timer of 0 must not keep the monitors waiting. */
 START_TEST(timer_that_restarts_itself_at_0_does_not_starve_descriptors)
 {
 	struct loop_watch *watch;
@@ -190,7 +190,7 @@ static void on_post_more(void *data)
 	on_note(data);
 }
 
-/* "Never from inside the call": state is settled before a callback sees it. */
+/* Callers rely on "never called from inside the call": they settle their state first. */
 START_TEST(posts_run_later_and_in_order)
 {
 	loop_post(loop, on_note, TAG('0'));
@@ -206,7 +206,7 @@ static void on_post_again(void *data)
 	loop_post(loop, on_post_again, data);
 }
 
-/* As with timers: a chain of posts is no reason to miss a deadline. */
+/* A chain of posts must not delay a timer, either. */
 START_TEST(post_that_posts_itself_does_not_starve_timers)
 {
 	struct loop_timer *timer = loop_timer_new(loop, on_stop, TAG('t'));
@@ -219,7 +219,7 @@ START_TEST(post_that_posts_itself_does_not_starve_timers)
 }
 END_TEST
 
-/* At the end of the daemon, requests may still be under way. */
+/* Requests may still be under way when the daemon ends. */
 START_TEST(posts_not_run_are_dropped_with_the_loop)
 {
 	loop_post(loop, on_note, TAG('x'));
@@ -228,7 +228,7 @@ START_TEST(posts_not_run_are_dropped_with_the_loop)
 }
 END_TEST
 
-/* A stop that comes before the run must not be lost, and must end only one. */
+/* A stop that comes before the run must not be lost, and must end only one run. */
 START_TEST(stop_before_run_ends_that_run_only)
 {
 	loop_stop(loop);
@@ -265,7 +265,7 @@ static void note_ready(unsigned ready)
 	note(ready & LOOP_WRITE ? "w" : "-");
 }
 
-/* Notes what is ready and loses interest. */
+/* Notes what is ready, and stops watching. */
 static void on_ready_once(void *data, unsigned ready)
 {
 	struct loop_watch **watch = data;
@@ -282,7 +282,7 @@ static void watch_once(int i, unsigned events)
 	loop_watch_set(watches[i], events);
 }
 
-/* A connection asks for what it needs next, and gets just that. */
+/* A connection is told only about the readiness that it asked for. */
 START_TEST(watch_reports_what_is_watched_and_ready)
 {
 	open_pair();
@@ -298,7 +298,8 @@ START_TEST(watch_reports_what_is_watched_and_ready)
 }
 END_TEST
 
-/* A monitor that hangs up is seen by the next read, whatever was watched. */
+/* A hang-up is reported as readiness of what is watched, so that the next read or write sees
+ * it. */
 START_TEST(watch_hang_up_is_reported_as_what_is_watched)
 {
 	open_pair();
@@ -312,7 +313,7 @@ START_TEST(watch_hang_up_is_reported_as_what_is_watched)
 }
 END_TEST
 
-/* Two owners of one descriptor are a mistake that must not wait for production. */
+/* Two active watches of one descriptor are a mistake that must show at once. */
 START_TEST(watch_active_twice_on_a_descriptor_aborts)
 {
 	open_pair();
@@ -323,7 +324,7 @@ START_TEST(watch_active_twice_on_a_descriptor_aborts)
 }
 END_TEST
 
-/* A read too many must not stop the daemon. */
+/* A read with nothing to read must not block the daemon. */
 START_TEST(watch_makes_its_descriptor_non_blocking)
 {
 	ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC), 0);
@@ -343,7 +344,7 @@ static void on_ready_thrice(void *data, unsigned ready)
 		loop_stop(loop);
 }
 
-/* A pipe without reader is in error: the writer is told until it looks. */
+/* A pipe without a reader is in error, and the writer is told until it acts. */
 START_TEST(watch_error_is_reported_until_it_is_seen)
 {
 	struct loop_watch *watch;
@@ -374,7 +375,7 @@ static void on_reopen(void *data, unsigned ready)
 	watch_once(0, LOOP_READ);
 }
 
-/* A reconnect gets the number of the connection that it replaces. */
+/* A new connection often gets the descriptor number of the one that it replaces. */
 START_TEST(watch_on_a_reused_descriptor_sees_the_new_one)
 {
 	open_pair();
@@ -395,7 +396,7 @@ static void on_free_both(void *data, unsigned ready)
 	loop_post(loop, on_stop, TAG('e'));
 }
 
-/* Both sockets of a VM are ready at once; the first callback ends the VM. */
+/* Both sockets of a VM may be ready at once, and the first callback may end the VM. */
 START_TEST(watch_freed_by_another_in_the_same_round_is_not_called)
 {
 	open_pair();
@@ -410,7 +411,7 @@ END_TEST
 
 /* ---- signals --------------------------------------------------------- */
 
-/* SIGTERM is an orderly end. */
+/* SIGTERM ends the daemon in order, by a callback on the loop. */
 START_TEST(signal_caught_is_called_on_the_loop)
 {
 	struct loop_signal *signals[] = { loop_signal_new(loop, SIGUSR1, on_note, TAG('1')),
@@ -438,7 +439,7 @@ static void *post_many(void *data)
 	return NULL;
 }
 
-/* Requests come from the threads of the HTTP server. */
+/* Threads of the HTTP server post requests to the loop. */
 START_TEST(posts_from_a_thread_all_run_here)
 {
 	pthread_t thread;
@@ -459,7 +460,7 @@ static void *stop_it(void *data)
 	return NULL;
 }
 
-/* An idle loop waits for nothing but us. */
+/* An idle loop waits for nothing but the stop. */
 START_TEST(stop_from_a_thread_ends_the_run)
 {
 	pthread_t thread;
@@ -477,7 +478,7 @@ static void *assert_here(void *data)
 	return NULL;
 }
 
-/* An object touched from the wrong thread is a race that shows once a year. */
+/* An object that the wrong thread touches is a race that may show once a year. */
 START_TEST(assert_thread_elsewhere_aborts)
 {
 	pthread_t thread;
@@ -508,7 +509,7 @@ static void on_burn_and_start(void *data)
 	loop_timer_start(victim, 10);
 }
 
-/* A deadline counts from the call, however busy the loop was before it. */
+/* A deadline counts from the call that starts it, however busy the loop was before. */
 START_TEST(timer_started_in_a_slow_callback_is_not_early)
 {
 	victim = loop_timer_new(loop, on_stop, TAG(0));
@@ -535,8 +536,8 @@ static void on_burn_and_write(void *data)
 	ck_assert_int_eq(write(pipe_fds[1], "x", 1), 1);
 }
 
-/* A coordinator that was stopped for a while must read what it was answered before
- * it counts the deadline of the question. */
+/* A coordinator that was stopped for a while must read the answers that came before it counts
+ * a question's deadline. */
 START_TEST(timer_far_too_late_lets_descriptors_go_first)
 {
 	struct loop_watch *watch;
@@ -563,7 +564,7 @@ static void on_burn_and_stop(void *data)
 	loop_stop(loop);
 }
 
-/* Whoever blocks the loop must be seen in the log. */
+/* A callback that blocks the loop is logged. */
 START_TEST(callback_over_50_ms_is_logged)
 {
 	static const char expected[] = "event=slow kind=post took_ms=";
@@ -598,7 +599,7 @@ static void on_note_time(void *data)
 	loop_timer_start(victim, 1000);
 }
 
-/* "Given up after 30 s" is tested without waiting, to the millisecond. */
+/* Timers fire at their times, to the millisecond, without a real wait. */
 START_TEST(sim_advance_runs_timers_at_their_times)
 {
 	victim = loop_timer_new(loop, on_note_time, NULL);
@@ -617,8 +618,7 @@ START_TEST(sim_advance_runs_timers_at_their_times)
 }
 END_TEST
 
-/* Equal deadlines fire in the order of their start: a failure seen once is seen
- * every time. */
+/* Equal deadlines fire in the order of their start, so that a failure repeats. */
 START_TEST(sim_equal_times_fire_in_the_order_of_start)
 {
 	struct loop_timer *b = loop_timer_new(loop, on_note, TAG('b'));
@@ -634,8 +634,8 @@ START_TEST(sim_equal_times_fire_in_the_order_of_start)
 }
 END_TEST
 
-/* A whole daemon may run on the simulated loop: time jumps from deadline to
- * deadline, and when nothing is left to happen it returns. */
+/* A whole daemon may run on the simulated loop: time jumps from deadline to deadline, and the
+ * run returns when none is left. */
 START_TEST(sim_run_with_nothing_left_returns)
 {
 	struct loop_timer *timer = loop_timer_new(loop, on_note, TAG('t'));
@@ -655,7 +655,7 @@ static void on_ignore(void *data, unsigned ready)
 	(void)ready;
 }
 
-/* A callback that leaves its event there would burn a CPU in production. */
+/* A callback that never handles its event would burn a CPU in production. */
 START_TEST(sim_event_ignored_forever_aborts)
 {
 	open_pair();

@@ -22,7 +22,7 @@ struct job {
 
 static struct machines machines;
 static struct job *job;
-static struct strbuf said; /* what was called, in its order */
+static struct strbuf said; /* the calls, in order */
 
 static struct job *job_of(struct machine *machine)
 {
@@ -183,7 +183,7 @@ static const char *state_on_disk(void)
 
 /* ---- tests ----------------------------------------------------------------- */
 
-/* What a state does must not begin before a restart would know of it. */
+/* An action of a state must not begin before a restart would know of the state. */
 START_TEST(change_is_entered_when_it_is_on_disk)
 {
 	begin();
@@ -199,7 +199,7 @@ START_TEST(change_is_entered_when_it_is_on_disk)
 }
 END_TEST
 
-/* Facts decide, and an end is an end. */
+/* step() picks the next state by the facts, and a final state takes no step. */
 START_TEST(step_goes_on_by_the_facts)
 {
 	begin();
@@ -214,7 +214,7 @@ START_TEST(step_goes_on_by_the_facts)
 }
 END_TEST
 
-/* The name of a VM is taken, so that the transaction fails: then it is free. */
+/* The VM's name is taken at first, so that the transaction fails; then it is free. */
 START_TEST(change_that_the_disk_refuses_is_tried_again)
 {
 	struct store_vm taken = rig_vm1, vm = rig_vm1;
@@ -224,7 +224,7 @@ START_TEST(change_that_the_disk_refuses_is_tried_again)
 	rig_commit_ok(&(struct store_txn){ { store_put_vm(&taken) } });
 	machine_go_to(&job->machine,
 		      &(struct machine_change){ .to = WORK, .with = { store_put_vm(&vm) } });
-	vm.name[0] = '\0'; /* it was copied */
+	vm.name[0] = '\0'; /* the row was copied */
 	loop_sim_run(rig.loop);
 	assert_said("refused exists");
 	loop_sim_advance_ms(rig.loop, 2000);
@@ -238,7 +238,7 @@ START_TEST(change_that_the_disk_refuses_is_tried_again)
 }
 END_TEST
 
-/* Its record goes to disk, and nobody is told who is not there. */
+/* A machine that is freed while its record is written is not called; the record is written. */
 START_TEST(machine_that_goes_in_a_change_is_not_called)
 {
 	begin();
@@ -251,7 +251,7 @@ START_TEST(machine_that_goes_in_a_change_is_not_called)
 }
 END_TEST
 
-/* Nothing waits for a line of the timeline; the order is that in which they were said. */
+/* A note waits for the next record; notes and records keep their order. */
 START_TEST(notes_go_to_disk_with_the_next_record)
 {
 	begin();
@@ -271,7 +271,8 @@ START_TEST(notes_go_to_disk_with_the_next_record)
 }
 END_TEST
 
-/* A restart gives up, or goes on; what is dormant takes no step before. */
+/* After a restart a state gives up or goes on, as its table says; a dormant machine takes no
+ * step until it is woken. */
 START_TEST(restart_does_what_the_state_says)
 {
 	struct err why = { 0 };

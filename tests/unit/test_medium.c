@@ -140,7 +140,7 @@ START_TEST(eject_leaves_the_tray_open_and_may_be_repeated)
 }
 END_TEST
 
-/* A file that is not there. */
+/* The new file cannot be opened. */
 START_TEST(new_medium_cannot_be_opened_nothing_changes)
 {
 	fake_qmp_refuse("blockdev-add", ERR_QEMU);
@@ -151,7 +151,7 @@ START_TEST(new_medium_cannot_be_opened_nothing_changes)
 }
 END_TEST
 
-/* The record says what is so, also when it went wrong in the middle. */
+/* The record tells the drive's true state even after a failure half-way. */
 START_TEST(insertion_fails_the_record_says_that_it_is_empty)
 {
 	drive.takes_none = true;
@@ -169,7 +169,7 @@ START_TEST(guest_keeps_the_tray_locked_it_is_told_in_time)
 	begin("cd0", "/two.iso");
 	ck_assert_uint_eq(answers, 0);
 	rig_advance(2000);
-	fake_qemu_event(TRAY, "{\"id\":\"other\",\"tray-open\":true}"); /* not of this drive */
+	fake_qemu_event(TRAY, "{\"id\":\"other\",\"tray-open\":true}"); /* another drive's */
 	rig_run();
 	ck_assert_uint_eq(answers, 0);
 	rig_advance(999);
@@ -219,7 +219,7 @@ START_TEST(daemon_ends_while_the_tray_is_waited_for_caller_is_answered)
 }
 END_TEST
 
-/* The guest moves it by itself. */
+/* The guest may move the tray by itself. */
 START_TEST(guest_opens_the_tray_the_record_follows)
 {
 	drive.is_open = true;
@@ -227,7 +227,7 @@ START_TEST(guest_opens_the_tray_the_record_follows)
 	fake_qemu_event(TRAY, "{\"id\":\"cd0\",\"tray-open\":true}");
 	rig_run();
 	assert_record("/one.iso", "open");
-	drive.is_open = false; /* a reset closes it and says nothing of it */
+	drive.is_open = false; /* a reset closes the tray without an event */
 	show();
 	fake_qemu_event("RESET", "{\"guest\":true}");
 	rig_advance(1000);
@@ -243,13 +243,13 @@ static void move_tray(bool is_open)
 	rig_run();
 }
 
-/* Each look is questions to QEMU and may be a commit: a guest must not make them at its pace. */
+/* Each look costs questions to QEMU and perhaps a commit, so a guest must not set their pace. */
 START_TEST(guest_moves_its_tray_without_end_one_look_a_second)
 {
 	for (unsigned i = 0; i < 100; i++)
 		move_tray(i % 2 == 0);
 	ck_assert_uint_eq(trace_count("qmp qom-list"), 1);
-	move_tray(true); /* the last that it does */
+	move_tray(true); /* the last move of the series */
 	rig_advance(999);
 	ck_assert_uint_eq(trace_count("qmp qom-list"), 1);
 	rig_advance(1);
@@ -257,7 +257,7 @@ START_TEST(guest_moves_its_tray_without_end_one_look_a_second)
 	assert_record("/one.iso", "open");
 	rig_advance(60000);
 	ck_assert_uint_eq(trace_count("qmp qom-list"), 2);
-	move_tray(false); /* after a pause at once */
+	move_tray(false); /* after a pause the look comes at once */
 	assert_record("/one.iso", "closed");
 }
 END_TEST
@@ -309,7 +309,7 @@ END_TEST
 
 START_TEST(move_is_refused_where_drive_and_record_differ)
 {
-	drive.medium = "/three.iso"; /* by a monitor of somebody's own, whose event was lost */
+	drive.medium = "/three.iso"; /* changed over another monitor, and the event was lost */
 	show();
 	rig_start_move();
 	rig_peer_says("drop", "refused");

@@ -61,7 +61,7 @@ END_TEST
 
 static const struct {
 	const char *text;
-	char list; /* c, i, or 0 */
+	char list; /* 'c', 'i' or 0 */
 	size_t start;
 } hmp_places[] = {
 	{ "", 'c', 0 },           { "co", 'c', 0 },           { "  co", 'c', 2 },
@@ -159,7 +159,7 @@ START_TEST(qmp_line_is_a_command)
 }
 END_TEST
 
-/* What the history file must not hold. */
+/* Lines with secrets are not put into the history file. */
 START_TEST(secret_line_is_known)
 {
 	ck_assert(lineedit_is_secret("set_password vnc x"));

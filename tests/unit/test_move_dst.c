@@ -28,8 +28,8 @@ static void assert_nothing_left(void)
 
 /* ---- a good world ----------------------------------------------------- */
 
-/* The whole of a good move: the guest is ours on disk before it runs, and the
- * source hears of it only when it runs. */
+/* A whole move without failure: the guest is recorded as ours before it runs, and the source
+ * is told only when it runs. */
 START_TEST(guest_arrives_in_this_order)
 {
 	ready_to_go();
@@ -57,7 +57,7 @@ static void advance_with_answer(void)
 	rig_run();
 }
 
-/* Both sides set what the source's plan says. */
+/* Both sides set the capabilities of the source's plan. */
 START_TEST(plan_of_the_offer_is_recorded_and_told_to_qemu)
 {
 	rig.plan = json_read_back("{\"capabilities\":[{\"name\":\"events\",\"on\":true},"
@@ -72,7 +72,7 @@ START_TEST(plan_of_the_offer_is_recorded_and_told_to_qemu)
 }
 END_TEST
 
-/* Nothing is made of an offer that cannot be understood. */
+/* An offer whose plan cannot be understood leaves nothing behind. */
 START_TEST(plan_that_is_none_is_refused)
 {
 	rig.plan = json_read_back("{\"capabilities\":7}");
@@ -82,8 +82,8 @@ START_TEST(plan_that_is_none_is_refused)
 }
 END_TEST
 
-/* The source answers that the move goes on, and nothing ever comes: this host says so,
- * and then refuses for good. */
+/* The source answers that the move goes on, but never sends: this host shows that as the
+ * reason, and later refuses for good. */
 START_TEST(source_that_sends_nothing_is_refused)
 {
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
@@ -98,7 +98,7 @@ START_TEST(source_that_sends_nothing_is_refused)
 }
 END_TEST
 
-/* Slow is not idle: an honest move may take as long as it takes. */
+/* A transfer that is slow but not idle may take any time. */
 START_TEST(source_that_sends_slowly_is_not_refused)
 {
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
@@ -113,8 +113,8 @@ START_TEST(source_that_sends_slowly_is_not_refused)
 }
 END_TEST
 
-/* A source whose coordinator is dead, while its stream holds the connection: nobody
- * asks it, and it is refused all the same. */
+/* The source's coordinator is dead while its stream still holds the connection: the source is
+ * not asked, and is refused all the same. */
 START_TEST(source_that_is_silent_for_good_is_refused)
 {
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
@@ -127,7 +127,8 @@ START_TEST(source_that_is_silent_for_good_is_refused)
 }
 END_TEST
 
-/* While this host cannot write its records the source waits for it, and is not to blame. */
+/* While this host cannot write its records the source has to wait, and must not be refused for
+ * it. */
 START_TEST(source_that_waits_for_our_disk_is_not_refused)
 {
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
@@ -143,7 +144,7 @@ START_TEST(source_that_waits_for_our_disk_is_not_refused)
 }
 END_TEST
 
-/* A guest that is complete here may be all that there is: it waits for a person. */
+/* A guest that was loaded completely may be the only copy: it is kept for a person to decide. */
 START_TEST(complete_guest_of_a_silent_source_is_kept)
 {
 	ready_to_go();
@@ -158,7 +159,7 @@ START_TEST(complete_guest_of_a_silent_source_is_kept)
 }
 END_TEST
 
-/* A cancel on the destination is a refusal, and the source cannot go on. */
+/* A cancel on the destination refuses the move, and the source cannot go on. */
 START_TEST(cancel_before_the_guest_is_here_refuses)
 {
 	struct err err;
@@ -172,7 +173,7 @@ START_TEST(cancel_before_the_guest_is_here_refuses)
 }
 END_TEST
 
-/* The guest is complete here, and may be the only one: the source decides. */
+/* A complete guest may be the only copy: only the source decides. */
 START_TEST(cancel_of_a_complete_guest_is_not_taken)
 {
 	struct err err;
@@ -184,7 +185,7 @@ START_TEST(cancel_of_a_complete_guest_is_not_taken)
 }
 END_TEST
 
-/* A paused guest stays paused: it is ours, and does not run. */
+/* A guest that was paused becomes ours and stays paused. */
 START_TEST(paused_guest_arrives_paused)
 {
 	ready_to_go();
@@ -198,7 +199,7 @@ START_TEST(paused_guest_arrives_paused)
 }
 END_TEST
 
-/* The answer to go does not wait for the disk a second time. */
+/* The answer to go does not wait for a second write to the disk. */
 START_TEST(go_is_answered_before_the_end_is_written)
 {
 	ready_to_go();
@@ -213,7 +214,7 @@ START_TEST(go_is_answered_before_the_end_is_written)
 }
 END_TEST
 
-/* The guest must not run before it is ours on disk, and nobody is told so. */
+/* The guest must not run, and go is not answered, before the guest is ours on disk. */
 START_TEST(go_disk_full_guest_waits)
 {
 	ready_to_go();
@@ -228,7 +229,7 @@ START_TEST(go_disk_full_guest_waits)
 }
 END_TEST
 
-/* Go may overtake QEMU's word that all was loaded. */
+/* The go may arrive before QEMU's event that all was loaded. */
 START_TEST(go_before_loaded_waits)
 {
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
@@ -243,7 +244,7 @@ START_TEST(go_before_loaded_waits)
 }
 END_TEST
 
-/* The event may be lost with a monitor: it is asked for, and soon. */
+/* The event may be lost with a monitor: QEMU is asked for its state soon. */
 START_TEST(go_before_loaded_event_lost_is_found_by_asking)
 {
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
@@ -257,7 +258,7 @@ START_TEST(go_before_loaded_event_lost_is_found_by_asking)
 }
 END_TEST
 
-/* The source's guest stands still meanwhile: not for ever. */
+/* The source's guest stands still meanwhile, so the wait has an end. */
 START_TEST(go_never_loaded_is_refused)
 {
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
@@ -306,7 +307,7 @@ START_TEST(loaded_qemu_dies_is_refused)
 }
 END_TEST
 
-/* A cont that QEMU refuses has run nothing, and nobody was told otherwise. */
+/* A cont that QEMU refuses runs no guest, so the move can still be refused. */
 START_TEST(cont_refused_by_qemu_is_refused)
 {
 	ready_to_go();
@@ -320,7 +321,7 @@ START_TEST(cont_refused_by_qemu_is_refused)
 }
 END_TEST
 
-/* No answer to cont is no refusal: the guest may run, so it is ours. */
+/* Without an answer to cont the guest may run, so it counts as ours. */
 START_TEST(cont_unanswered_guest_runs_is_taken)
 {
 	ready_to_go();
@@ -333,7 +334,7 @@ START_TEST(cont_unanswered_guest_runs_is_taken)
 }
 END_TEST
 
-/* And if it does not run, it is let run again. */
+/* A guest that does not run after the lost answer is sent a second cont. */
 START_TEST(cont_lost_is_tried_again)
 {
 	ready_to_go();
@@ -348,7 +349,7 @@ START_TEST(cont_lost_is_tried_again)
 }
 END_TEST
 
-/* Taken is taken: the guest has died as ours, and is not given back. */
+/* A taken guest that dies has died as ours, and is not given back. */
 START_TEST(taken_qemu_dies_guest_has_crashed_here)
 {
 	ready_to_go();
@@ -373,7 +374,7 @@ START_TEST(prepare_dropped_nothing_stays)
 }
 END_TEST
 
-/* Before the first record is written, and before QEMU was started. */
+/* The drop comes before the first record is written and before QEMU was started. */
 START_TEST(new_dropped_nothing_stays)
 {
 	rig_disk_hold();
@@ -385,7 +386,7 @@ START_TEST(new_dropped_nothing_stays)
 }
 END_TEST
 
-/* While QEMU starts: it ends before it was ever ready. */
+/* The drop comes while QEMU starts: QEMU is ended before it was ever ready. */
 START_TEST(starting_dropped_nothing_stays)
 {
 	fake_qemu_start_hangs = true;
@@ -412,7 +413,7 @@ START_TEST(loaded_dropped_nothing_stays)
 }
 END_TEST
 
-/* A drop that comes after go is told the truth. */
+/* A drop that comes after go is answered with the true verdict. */
 START_TEST(handover_dropped_is_taken)
 {
 	ready_to_go();
@@ -426,7 +427,7 @@ START_TEST(handover_dropped_is_taken)
 }
 END_TEST
 
-/* The two messages cross: whichever was written first decides. */
+/* Go and drop cross: the one that is written first decides. */
 START_TEST(go_crosses_drop_first_written_wins)
 {
 	ready_to_go();
@@ -487,7 +488,7 @@ START_TEST(prepare_qemu_refuses_fails)
 }
 END_TEST
 
-/* With its own words, and at once: the source waits for the answer. */
+/* The refusal has QEMU's own words, and comes at once, because the source waits for it. */
 START_TEST(prepare_qemu_dies_at_its_start_fails)
 {
 	fake_qemu_start_hangs = true;
@@ -520,7 +521,7 @@ START_TEST(prepare_qemu_silent_times_out)
 }
 END_TEST
 
-/* The name is taken here: nothing is started, and nothing recorded. */
+/* The name is in use here: no QEMU is started and nothing is recorded. */
 START_TEST(prepare_name_taken_is_refused)
 {
 	rig_run_vm();
@@ -531,7 +532,7 @@ START_TEST(prepare_name_taken_is_refused)
 }
 END_TEST
 
-/* One peer must not take all that looks at storage; the same offer again is no new one. */
+/* One peer must not use up all looks at storage; a repeated offer is not counted again. */
 START_TEST(offers_that_wait_for_a_look_are_limited)
 {
 	char id[] = "018f0000-0000-7000-8000-0000000000b1";
@@ -546,7 +547,7 @@ START_TEST(offers_that_wait_for_a_look_are_limited)
 }
 END_TEST
 
-/* A guest whose move was cancelled may move at once: its former QEMU is ending here. */
+/* A guest may move again right after a cancelled move, while its former QEMU still ends here. */
 START_TEST(offer_while_a_former_move_is_cleared_up_is_busy)
 {
 	ready_to_go();
@@ -562,7 +563,7 @@ END_TEST
 
 /* ---- who asks ---------------------------------------------------------------- */
 
-/* Another host, or an older claim, has no say. */
+/* Another host, or a claim of an older generation, cannot change a move. */
 START_TEST(stranger_or_stale_claim_changes_nothing)
 {
 	ready_to_go();
@@ -580,7 +581,8 @@ START_TEST(stranger_or_stale_claim_changes_nothing)
 }
 END_TEST
 
-/* A drop may overtake the offer that it is for: what is not known stays so. */
+/* A drop may overtake its offer: the move is then recorded as unknown, and a late offer is
+ * refused. */
 START_TEST(unknown_dropped_late_offer_is_refused)
 {
 	ck_assert_str_eq(rig_drop(), "unknown");
@@ -595,7 +597,7 @@ START_TEST(unknown_dropped_late_offer_is_refused)
 }
 END_TEST
 
-/* A host whose records were lost may run the guest: it must not give leave to another. */
+/* A host that lost its records may run the guest: it must not let another host run it. */
 START_TEST(unknown_go_is_no_refusal)
 {
 	ck_assert_str_eq(rig_go(true), "unknown");
@@ -605,7 +607,7 @@ START_TEST(unknown_go_is_no_refusal)
 }
 END_TEST
 
-/* The VM's own record tells, whatever became of the move's. */
+/* The VM's own record answers even when the move's record is gone. */
 START_TEST(unknown_go_of_a_vm_that_is_here_is_taken)
 {
 	ready_to_go();
@@ -617,7 +619,8 @@ START_TEST(unknown_go_of_a_vm_that_is_here_is_taken)
 }
 END_TEST
 
-/* A QEMU without a record is that of a database that was lost: no second one of it. */
+/* A QEMU without a record may belong to a database that was lost: a second QEMU of that guest
+ * must not start. */
 START_TEST(offer_of_a_guest_whose_qemu_lives_without_record_is_refused)
 {
 	fake_qemu_is_stray = true;
@@ -629,7 +632,7 @@ START_TEST(offer_of_a_guest_whose_qemu_lives_without_record_is_refused)
 }
 END_TEST
 
-/* Requests for what nobody knows leave a bounded number of records, and push out none. */
+/* Requests for unknown moves leave a bounded number of records, and push out no others. */
 START_TEST(unknown_go_without_end_is_limited)
 {
 	char id[ID_UUID_SIZE];
@@ -664,7 +667,7 @@ static enum err_code settle(enum verdict verdict)
 	return ok ? ERR_NONE : err.code;
 }
 
-/* The verdict is kept until the source has noted it, and over a restart. */
+/* The verdict is kept, over a restart too, until the source has noted it. */
 START_TEST(taken_is_kept_until_the_source_settles_it)
 {
 	ready_to_go();
@@ -680,7 +683,8 @@ START_TEST(taken_is_kept_until_the_source_settles_it)
 }
 END_TEST
 
-/* A source that does not say it is asked; its end is as good as its word. */
+/* A source that does not settle a move is asked; if its own move has ended, that settles it
+ * too. */
 START_TEST(taken_unsettled_asks_the_source)
 {
 	ready_to_go();
@@ -698,7 +702,7 @@ START_TEST(taken_unsettled_asks_the_source)
 }
 END_TEST
 
-/* The source may never come back: then a person says so. */
+/* The source may never come back: then a person settles the move. */
 START_TEST(taken_unsettled_is_settled_by_a_person)
 {
 	ready_to_go();
@@ -711,8 +715,8 @@ START_TEST(taken_unsettled_is_settled_by_a_person)
 }
 END_TEST
 
-/* The source's records were lost: its go will never come, and what is complete here may
- * be all that there is. */
+/* The source lost its records and will never send go, and the guest that is complete here may
+ * be the only copy. */
 START_TEST(source_without_record_loaded_guest_is_stuck)
 {
 	const char *unknown = "{\"state\":\"unknown\",\"verdict\":\"unknown\"}";
@@ -729,7 +733,7 @@ START_TEST(source_without_record_loaded_guest_is_stuck)
 }
 END_TEST
 
-/* No answer is given that is not on disk. */
+/* A verdict that is not on disk is not answered. */
 START_TEST(unknown_go_disk_full_is_not_answered)
 {
 	rig_disk_is_full(true);
@@ -742,7 +746,7 @@ START_TEST(unknown_go_disk_full_is_not_answered)
 }
 END_TEST
 
-/* Messages come twice, and late: records answer, not messages. */
+/* Messages may come twice, and late: the records answer them. */
 START_TEST(replays_are_harmless)
 {
 	ready_to_go();
@@ -759,7 +763,7 @@ START_TEST(replays_are_harmless)
 }
 END_TEST
 
-/* A second go that says otherwise comes too late: the first is being done. */
+/* A second go with another wish comes too late: the first is already carried out. */
 START_TEST(go_twice_first_decides)
 {
 	ready_to_go();
@@ -775,7 +779,7 @@ START_TEST(go_twice_first_decides)
 }
 END_TEST
 
-/* What is being written as running must run. */
+/* A guest that is being recorded as running must run. */
 START_TEST(go_twice_while_taken_is_written_first_decides)
 {
 	ready_to_go();
@@ -804,7 +808,8 @@ END_TEST
 
 #define FATE(state, final) "{\"state\":\"" state "\",\"final\":" final ",\"verdict\":\"none\"}"
 
-/* The drop was lost with its source: no message has to arrive for us to clean up. */
+/* The source's drop was lost: the destination cleans up without it, because it asks for the
+ * fate. */
 START_TEST(fate_final_drops)
 {
 	ready_to_go();
@@ -817,7 +822,7 @@ START_TEST(fate_final_drops)
 }
 END_TEST
 
-/* A person gave it to us while we were away: to drop it then would lose it. */
+/* A person gave the guest to this host while it was away: a drop would lose the guest. */
 START_TEST(fate_final_and_taken_is_taken_here)
 {
 	ready_to_go();
@@ -830,7 +835,7 @@ START_TEST(fate_final_and_taken_is_taken_here)
 }
 END_TEST
 
-/* A loaded guest may be the only one left: it waits for whoever knows. */
+/* A loaded guest may be the only copy, so it is kept until somebody decides. */
 START_TEST(fate_unanswered_loaded_guest_is_kept)
 {
 	ready_to_go();
@@ -842,7 +847,7 @@ START_TEST(fate_unanswered_loaded_guest_is_kept)
 }
 END_TEST
 
-/* Only silence is silence: an answer now and then, and nobody is called. */
+/* An answer now and then shows that the source lives: no person is called. */
 START_TEST(fate_answered_now_and_then_is_not_stuck)
 {
 	ready_to_go();
@@ -856,7 +861,7 @@ START_TEST(fate_answered_now_and_then_is_not_stuck)
 }
 END_TEST
 
-/* A person says that the source is dead: the guest is ours, and runs. */
+/* A person says that the source is dead: the guest becomes ours and runs. */
 START_TEST(stuck_resolved_for_destination_is_taken)
 {
 	ready_to_go();
@@ -878,7 +883,7 @@ START_TEST(stuck_resolved_for_source_is_refused)
 }
 END_TEST
 
-/* What is stuck can still be dropped. */
+/* A stuck move can still be dropped. */
 START_TEST(stuck_dropped_nothing_stays)
 {
 	ready_to_go();
@@ -889,7 +894,7 @@ START_TEST(stuck_dropped_nothing_stays)
 }
 END_TEST
 
-/* Nobody came, and nobody answers: a QEMU that waits for ever is a leftover. */
+/* Nothing came and the source does not answer: a QEMU that would wait for ever is removed. */
 START_TEST(fate_unanswered_nothing_came_is_given_up)
 {
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
@@ -901,7 +906,7 @@ START_TEST(fate_unanswered_nothing_came_is_given_up)
 }
 END_TEST
 
-/* While bytes flow, the source has other things to do. */
+/* The source is not asked while bytes flow. */
 START_TEST(fate_is_not_asked_while_bytes_flow)
 {
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
@@ -916,7 +921,7 @@ START_TEST(fate_is_not_asked_while_bytes_flow)
 }
 END_TEST
 
-/* The source that forgot the move says so: what was not loaded is given up. */
+/* The source says that it does not know the move: a guest that was not loaded is given up. */
 START_TEST(fate_unknown_to_source_is_given_up)
 {
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
@@ -933,7 +938,7 @@ END_TEST
 
 /* ---- the data port --------------------------------------------------------------- */
 
-/* As a stream that was told TOKEN would claim it. */
+/* Claims a connection as a stream would that was told TOKEN. */
 static bool claim(const char *id, const char *token, uint32_t attempt)
 {
 	struct stream_preamble preamble = { .channel = "ram", .attempt = attempt };
@@ -950,7 +955,7 @@ static const char *token_of_move(void)
 	return move_token(moves_find(rig.moves, RIG_MOVE_ID));
 }
 
-/* Only a move that waits for it gets the connection. */
+/* Only a move that waits for its stream gets the connection. */
 START_TEST(claim_is_for_the_move_that_waits)
 {
 	char token[ID_TOKEN_SIZE];
@@ -967,7 +972,7 @@ START_TEST(claim_is_for_the_move_that_waits)
 }
 END_TEST
 
-/* Every viewer can read the id of a move. */
+/* Every viewer can read a move's id, so a claim without the token must not harm the move. */
 START_TEST(claim_without_the_token_costs_the_move_nothing)
 {
 	char token[ID_TOKEN_SIZE];
@@ -981,8 +986,8 @@ START_TEST(claim_without_the_token_costs_the_move_nothing)
 }
 END_TEST
 
-/* Whoever sees the wire can repeat a line: it is good once.  Connections that are made at once
- * overtake each other. */
+/* An observer of the network can repeat a line, so each line is good once.  Connections that
+ * are made at once may overtake each other. */
 START_TEST(claim_that_was_overheard_is_refused)
 {
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
@@ -998,7 +1003,7 @@ END_TEST
 
 /* ---- users ------------------------------------------------------------------------- */
 
-/* Nobody starts a guest that is still another's. */
+/* A user must not start a guest that still belongs to another host. */
 START_TEST(user_actions_are_refused_before_it_is_ours)
 {
 	ready_to_go();
@@ -1009,7 +1014,7 @@ START_TEST(user_actions_are_refused_before_it_is_ours)
 }
 END_TEST
 
-/* Only the source can know whether it may still be cancelled. */
+/* Only the source knows whether the move may still be cancelled. */
 START_TEST(cancel_is_for_the_source)
 {
 	struct err err;
@@ -1060,7 +1065,7 @@ static void add_refusals(Suite *s)
 	ADD(go_crosses_drop_first_written_wins);
 }
 
-/* The source asks, and must not let the guest stop while we could not take it. */
+/* The source must not let the guest stop while this host cannot record that it took the guest. */
 START_TEST(transfer_disk_full_is_told_to_the_source)
 {
 	ck_assert_int_eq(rig_offer(), ERR_NONE);

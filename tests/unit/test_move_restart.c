@@ -20,7 +20,7 @@ static void assert_failed_here(void)
 	ck_assert_ptr_null(vm_job(rig_vm()));
 }
 
-/* Nothing of what was begun is missed when it is begun anew. */
+/* A move that has just begun is rolled back: nothing is lost when it is started again. */
 START_TEST(src_begin_restart_rolls_back)
 {
 	rig_run_vm();
@@ -70,7 +70,7 @@ START_TEST(src_transfer_restart_goes_on)
 }
 END_TEST
 
-/* The record was written, and nobody told QEMU. */
+/* The record was written, but QEMU was not told to migrate. */
 START_TEST(src_transfer_restart_before_migrate_rolls_back)
 {
 	rig_run_vm();
@@ -88,8 +88,8 @@ START_TEST(src_transfer_restart_before_migrate_rolls_back)
 }
 END_TEST
 
-/* The same, and QEMU tells of the day when this host was itself the destination:
- * nothing has left, and nobody may be asked to go on with it. */
+/* The same, but QEMU still reports the migration by which the guest came to this host: nothing
+ * has left, so the destination must not be asked to go on. */
 START_TEST(src_transfer_restart_before_migrate_arrived_before_rolls_back)
 {
 	rig_run_vm();
@@ -108,7 +108,7 @@ START_TEST(src_transfer_restart_before_migrate_arrived_before_rolls_back)
 }
 END_TEST
 
-/* The record was not written: the state before counts. */
+/* The record was not written, so the state before it counts. */
 START_TEST(src_transfer_restart_record_lost_rolls_back)
 {
 	rig_bring_to("prepare");
@@ -134,7 +134,7 @@ START_TEST(src_transfer_restart_failed_meanwhile_guest_goes_on)
 }
 END_TEST
 
-/* All happened while nobody looked: the guest stands, and is given away. */
+/* The transfer completed while the daemon was away: the guest stands still, and is given away. */
 START_TEST(src_transfer_restart_completed_meanwhile_goes_on)
 {
 	rig_bring_to("transfer");
@@ -150,8 +150,8 @@ START_TEST(src_transfer_restart_completed_meanwhile_goes_on)
 }
 END_TEST
 
-/* Rule 6: QEMU may have resumed the guest before it died, so the destination's
- * copy is stale: it is dropped, and the guest has crashed. */
+/* Rule 6: QEMU may have resumed the guest before it died, so the destination's copy is stale:
+ * the copy is dropped, and the guest has crashed. */
 START_TEST(src_transfer_restart_qemu_dead_drops)
 {
 	rig_bring_to("transfer");
@@ -165,11 +165,11 @@ START_TEST(src_transfer_restart_qemu_dead_drops)
 }
 END_TEST
 
-/* And when the answer is `taken', the guest is there. */
+/* If the destination answers `taken', the guest runs there. */
 START_TEST(src_handover_restart_qemu_dead_taken_confirms)
 {
 	rig_bring_to("handover");
-	rig_disk_hold(); /* that it completed is lost */
+	rig_disk_hold(); /* the record that it completed is lost */
 	fake_qemu_migrates("completed");
 	ck_assert_uint_eq(fake_peer_pending("go"), 1);
 	rig_crash();
@@ -183,8 +183,8 @@ START_TEST(src_handover_restart_qemu_dead_taken_confirms)
 }
 END_TEST
 
-/* The go may have been heard: a guest that may run over there is not given up
- * here, however long the answer takes, and over any number of restarts. */
+/* The destination may have received the go: its guest may run, so this host does not give it
+ * up, however long the answer takes, and over any number of restarts. */
 START_TEST(src_handover_restart_qemu_dead_unanswered_waits)
 {
 	rig_bring_to("handover");
@@ -205,7 +205,7 @@ START_TEST(src_handover_restart_qemu_dead_unanswered_waits)
 }
 END_TEST
 
-/* Completed is on disk: the guest was given away, whatever became of its QEMU. */
+/* The record of `completed' is on disk: the guest was given away, even if its QEMU has died. */
 START_TEST(src_handover_restart_qemu_dead_after_completed_asks_go)
 {
 	rig_bring_to("handover");
@@ -220,7 +220,7 @@ START_TEST(src_handover_restart_qemu_dead_after_completed_asks_go)
 }
 END_TEST
 
-/* The answer was lost with the daemon: it is asked again, and nothing runs. */
+/* The answer to go was lost with the daemon: go is sent again, and the guest stays stopped. */
 START_TEST(src_handover_restart_asks_again)
 {
 	rig_bring_to("handover");
@@ -259,8 +259,8 @@ START_TEST(src_handover_restart_failed_meanwhile_guest_goes_on)
 }
 END_TEST
 
-/* The user's resume was with QEMU when the daemon died, and ran the guest here
- * after it was given away. */
+/* QEMU had the user's resume when the daemon died, and ran the guest here after it was given
+ * away. */
 START_TEST(src_handover_restart_guest_runs_here_drops)
 {
 	rig_run_vm();
@@ -278,7 +278,7 @@ START_TEST(src_handover_restart_guest_runs_here_drops)
 }
 END_TEST
 
-/* Taken is on disk: the guest is there, and the rest of it here goes. */
+/* The record of `taken' is on disk: the guest is over there, and the QEMU here is ended. */
 START_TEST(src_confirm_restart_ends_qemu)
 {
 	rig_bring_to("confirm");
@@ -329,7 +329,7 @@ START_TEST(src_rollback_restart_drops_again)
 }
 END_TEST
 
-/* QEMU was told to migrate after all, by the daemon before: it is cancelled. */
+/* The former daemon had told QEMU to migrate: the migration is cancelled. */
 START_TEST(src_rollback_restart_still_migrating_is_cancelled)
 {
 	rig_bring_to("prepare");
@@ -342,7 +342,7 @@ START_TEST(src_rollback_restart_still_migrating_is_cancelled)
 }
 END_TEST
 
-/* It even completed: then only the destination's refusal gives it back. */
+/* The migration even completed: only the destination's refusal gives the guest back. */
 START_TEST(src_rollback_restart_completed_waits_for_refusal)
 {
 	rig_bring_to("prepare");
@@ -361,7 +361,7 @@ START_TEST(src_rollback_restart_completed_waits_for_refusal)
 }
 END_TEST
 
-/* A monitor that does not answer is waited for, without heat. */
+/* A monitor that does not answer is asked again, at a bounded rate. */
 START_TEST(src_rollback_restart_monitor_hung_waits)
 {
 	rig_bring_to("transfer");
@@ -395,7 +395,7 @@ START_TEST(src_ended_restart_is_history)
 }
 END_TEST
 
-/* The destination keeps its verdict until it is told this, over restarts of both. */
+/* The destination keeps its verdict until the source tells it the end, over restarts of both. */
 START_TEST(src_ended_restart_tells_the_destination_until_it_answers)
 {
 	rig_bring_to("transfer");
@@ -478,7 +478,7 @@ START_TEST(record_of_an_earlier_version_shows_the_same_bytes)
 }
 END_TEST
 
-/* What is not shown any more is not on disk either, and the other way round. */
+/* The history in memory and the rows on disk must be the same moves. */
 START_TEST(history_in_memory_and_on_disk_is_the_same)
 {
 	enum { COUNT = STORE_HISTORY_MAX + 20 };
@@ -535,13 +535,13 @@ START_TEST(dst_prepare_restart_rolls_back)
 	fake_qmp_hold("migrate-incoming");
 	ck_assert_int_eq(rig_offer(), ERR_CODE_COUNT);
 	rig_crash();
-	fake_stream_dies(); /* it ends by itself when nobody connects */
+	fake_stream_dies(); /* a stream ends by itself when no connection comes */
 	rig_start_again();
 	assert_nothing_left();
 }
 END_TEST
 
-/* A crash between the start of QEMU and the record of its pid. */
+/* The daemon dies between the start of QEMU and the record of its pid. */
 START_TEST(dst_prepare_restart_qemu_is_found_and_ended)
 {
 	fake_qemu_start_hangs = true;
@@ -591,7 +591,7 @@ START_TEST(dst_transfer_restart_qemu_dead_is_refused)
 }
 END_TEST
 
-/* The source gave up meanwhile, and its drop found nobody. */
+/* The source gave up meanwhile, and its drop was not received. */
 START_TEST(dst_transfer_restart_asks_for_the_fate)
 {
 	arrive();
@@ -602,7 +602,7 @@ START_TEST(dst_transfer_restart_asks_for_the_fate)
 }
 END_TEST
 
-/* The take was not written: it has not happened, and go is asked again. */
+/* The take was not written, so it has not happened, and the next go takes the guest. */
 START_TEST(dst_take_lost_restart_is_taken_by_the_next_go)
 {
 	arrive();
@@ -617,7 +617,7 @@ START_TEST(dst_take_lost_restart_is_taken_by_the_next_go)
 }
 END_TEST
 
-/* The same, and the source has thought better of it. */
+/* The take was not written, and the source drops the move. */
 START_TEST(dst_take_lost_restart_can_be_dropped)
 {
 	arrive();
@@ -629,7 +629,7 @@ START_TEST(dst_take_lost_restart_can_be_dropped)
 }
 END_TEST
 
-/* The take is on disk, and cont was never sent: the guest is ours, and runs. */
+/* The take is on disk, but cont was never sent: the guest is ours, and is let run. */
 START_TEST(dst_take_written_restart_lets_it_run)
 {
 	arrive();
@@ -659,7 +659,7 @@ START_TEST(dst_take_written_restart_paused_stays_paused)
 }
 END_TEST
 
-/* cont was sent, and its answer lost: it is not sent to a guest that runs. */
+/* cont was sent and its answer lost: a guest that runs is not sent a second one. */
 START_TEST(dst_handover_restart_guest_runs_already)
 {
 	arrive();
@@ -674,8 +674,8 @@ START_TEST(dst_handover_restart_guest_runs_already)
 }
 END_TEST
 
-/* cont was sent, and refused by an image's format: QEMU would take a second one, and run the
- * guest without that disk.  QEMU itself tells of it. */
+/* cont was sent, and failed for an image's format: QEMU would accept a second one, and run the
+ * guest without that disk.  QEMU's own report shows it. */
 START_TEST(dst_handover_restart_disk_is_lost_no_second_cont)
 {
 	arrive();
@@ -692,7 +692,7 @@ START_TEST(dst_handover_restart_disk_is_lost_no_second_cont)
 }
 END_TEST
 
-/* Taken is taken, also for a guest whose QEMU died while nobody looked. */
+/* A taken guest stays taken, even if its QEMU died while the daemon was away. */
 START_TEST(dst_handover_restart_qemu_dead_is_taken)
 {
 	arrive();
@@ -719,7 +719,7 @@ START_TEST(dst_handover_restart_drop_is_told_taken)
 }
 END_TEST
 
-/* The refusal is on disk, and the QEMU lives: it goes. */
+/* The refusal is on disk, but QEMU still lives: it is ended. */
 START_TEST(dst_rollback_restart_cleans_up)
 {
 	arrive();
@@ -754,7 +754,8 @@ START_TEST(dst_done_restart_is_taken_for_ever)
 }
 END_TEST
 
-/* The host lost its power: every QEMU is gone, and nobody else's pid is ours. */
+/* After a power loss every QEMU is gone, and a pid of our records may belong to another
+ * process. */
 START_TEST(dst_transfer_power_loss_is_refused)
 {
 	arrive();
@@ -787,7 +788,7 @@ END_TEST
 
 /* ---- the list ------------------------------------------------------------ */
 
-/* Who looks for the last move finds it first, and the oldest history is what goes. */
+/* The newest move comes first in the history, and the oldest ones are removed. */
 START_TEST(history_restart_is_newest_first)
 {
 	const struct move *move;

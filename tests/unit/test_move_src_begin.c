@@ -30,7 +30,7 @@ static void assert_reason(const char *words)
 
 /* ---- block jobs and exports ------------------------------------------------ */
 
-/* A backup that ends unfinished, without a word, is a backup that is missing. */
+/* A move would end a backup job without a word, and the backup would be missing. */
 START_TEST(begin_block_job_runs_move_is_refused_by_its_name)
 {
 	fake_qmp_result("query-jobs", JOB);
@@ -145,7 +145,8 @@ START_TEST(begin_paused_guest_has_its_images_nothing_is_done)
 }
 END_TEST
 
-/* QEMU says yes, and the graph says no: the graph is believed. */
+/* QEMU reports success, but its block graph shows that the images are still inactive: the
+ * graph counts. */
 START_TEST(begin_images_cannot_be_taken_move_is_refused_and_no_peer_knows)
 {
 	start_paused(GRAPH(""));
@@ -157,7 +158,7 @@ START_TEST(begin_images_cannot_be_taken_move_is_refused_and_no_peer_knows)
 }
 END_TEST
 
-/* Held at the last question, so that the answer can be another one. */
+/* The last question is held, so that the test can change the answer to it. */
 START_TEST(begin_images_of_a_paused_guest_are_taken_move_goes_on)
 {
 	fake_qmp_hold("blockdev-set-active");
@@ -169,7 +170,7 @@ START_TEST(begin_images_of_a_paused_guest_are_taken_move_goes_on)
 }
 END_TEST
 
-/* It is on disk before the other host hears of the move. */
+/* The plan is on disk before the other host hears of the move. */
 START_TEST(begin_plan_is_recorded_with_its_reasons)
 {
 	start(MOVE_BLOCK_JOBS_REFUSE);
@@ -180,7 +181,7 @@ START_TEST(begin_plan_is_recorded_with_its_reasons)
 }
 END_TEST
 
-/* A guest that is emulated by a QEMU whose dirty log has a hole. */
+/* An emulated guest of an old QEMU may lose writes, because the dirty log has a hole. */
 START_TEST(begin_emulated_by_old_qemu_says_that_writes_may_be_lost)
 {
 	CLEANUP(free_charp) char *timeline = NULL;

@@ -32,7 +32,7 @@ START_TEST(begin_capabilities_refused_fails)
 }
 END_TEST
 
-/* The destination's words reach the user. */
+/* The user gets the destination's own reason. */
 START_TEST(prepare_refused_by_peer_fails)
 {
 	rig_bring_to("prepare");
@@ -46,7 +46,7 @@ START_TEST(prepare_refused_by_peer_fails)
 }
 END_TEST
 
-/* It refuses while our stream is still trying to reach it: nobody waits for that. */
+/* The destination refuses while our stream still tries to connect: the move fails at once. */
 START_TEST(prepare_refused_before_the_stream_is_there_fails)
 {
 	rig_bring_to("prepare");
@@ -63,7 +63,7 @@ START_TEST(prepare_refused_before_the_stream_is_there_fails)
 }
 END_TEST
 
-/* Who cancels there lets the move fail here. */
+/* A cancel on the destination fails the move here. */
 START_TEST(prepare_cancelled_by_peer_fails)
 {
 	rig_bring_to("prepare");
@@ -84,7 +84,7 @@ START_TEST(prepare_answered_with_nonsense_fails)
 }
 END_TEST
 
-/* Lost on the way, or slow: one question at a time, and any answer counts. */
+/* The question was lost or the answer is slow: one question at a time, and any answer counts. */
 START_TEST(prepare_unanswered_is_asked_again)
 {
 	rig_bring_to("prepare");
@@ -103,7 +103,8 @@ START_TEST(prepare_unanswered_is_asked_again)
 }
 END_TEST
 
-/* The destination itself says that its QEMU was too slow: that is an answer. */
+/* The destination answers that its QEMU was too slow: that is an answer, so it is not asked
+ * again. */
 START_TEST(prepare_timed_out_over_there_fails)
 {
 	rig_bring_to("prepare");
@@ -114,7 +115,7 @@ START_TEST(prepare_timed_out_over_there_fails)
 }
 END_TEST
 
-/* What an earlier move of the guest left there goes in a moment. */
+/* The destination still clears up an earlier move of the guest, which takes a moment. */
 START_TEST(prepare_busy_over_there_is_asked_again)
 {
 	rig_bring_to("prepare");
@@ -128,7 +129,7 @@ START_TEST(prepare_busy_over_there_is_asked_again)
 }
 END_TEST
 
-/* A destination that never answers must not cost us the guest. */
+/* A destination that never answers must not harm the guest. */
 START_TEST(prepare_peer_silent_times_out)
 {
 	rig_bring_to("prepare");
@@ -187,7 +188,7 @@ START_TEST(transfer_migrate_refused_fails)
 }
 END_TEST
 
-/* QEMU resumes the guest itself: all that is left is to tell the other side. */
+/* QEMU resumes the guest by itself; the source only has to tell the destination. */
 START_TEST(transfer_qemu_gives_up_guest_goes_on)
 {
 	rig_bring_to("transfer");
@@ -203,7 +204,7 @@ START_TEST(transfer_qemu_gives_up_guest_goes_on)
 }
 END_TEST
 
-/* The connection is often the first to tell of a guest's end. */
+/* The broken connection is often the first sign of the guest's end. */
 START_TEST(transfer_breaks_as_the_guest_ends_the_error_says_so)
 {
 	rig_bring_to("transfer");
@@ -216,7 +217,7 @@ START_TEST(transfer_breaks_as_the_guest_ends_the_error_says_so)
 }
 END_TEST
 
-/* Before completed the guest has never left: a dead QEMU is a crash, said so. */
+/* Before `completed' the guest has not left: if QEMU dies, the guest has crashed. */
 START_TEST(transfer_qemu_dies_guest_has_crashed)
 {
 	rig_bring_to("transfer");
@@ -229,7 +230,7 @@ START_TEST(transfer_qemu_dies_guest_has_crashed)
 }
 END_TEST
 
-/* In the last pass as well: without completed there is no go. */
+/* The same in the last pass: no go is sent before `completed'. */
 START_TEST(handover_qemu_gives_up_guest_goes_on)
 {
 	rig_bring_to("handover");
@@ -252,8 +253,7 @@ START_TEST(handover_qemu_dies_before_completed_guest_has_crashed)
 }
 END_TEST
 
-/* A dead link in the last pass would keep the guest standing for as long as
- * TCP likes. */
+/* A dead link in the last pass would stop the guest for as long as TCP keeps trying. */
 START_TEST(handover_last_pass_hangs_is_yanked)
 {
 	rig_bring_to("handover");
@@ -267,7 +267,7 @@ START_TEST(handover_last_pass_hangs_is_yanked)
 }
 END_TEST
 
-/* The peer is there all the time: only the network stalls. */
+/* Advances time while the peer answers: only the data connection stalls. */
 static void advance_with_peer(uint64_t ms)
 {
 	for (uint64_t passed_ms = 0; passed_ms < ms; passed_ms += 500) {
@@ -277,7 +277,7 @@ static void advance_with_peer(uint64_t ms)
 	}
 }
 
-/* A link that carries nothing is given up, and the reason says so. */
+/* A transfer without progress is given up, and the error says so. */
 START_TEST(transfer_stalled_times_out)
 {
 	rig_bring_to("transfer");
@@ -294,7 +294,8 @@ START_TEST(transfer_stalled_times_out)
 }
 END_TEST
 
-/* The transfer ended at the moment it was given up: a good move has no error. */
+/* The transfer completed at the moment when it was given up: the move is done, without an
+ * error. */
 START_TEST(transfer_stalled_but_completes_move_is_done_without_error)
 {
 	rig_bring_to("transfer");
@@ -319,7 +320,7 @@ static void drop_says(const char *reason)
 	rig_run();
 }
 
-/* The link breaks because the destination's QEMU ended: its words are the reason. */
+/* The link breaks because the destination's QEMU ended: that QEMU's words are the reason. */
 START_TEST(transfer_link_breaks_destination_knows_why_its_words_are_told)
 {
 	rig_bring_to("transfer");
@@ -333,7 +334,7 @@ START_TEST(transfer_link_breaks_destination_knows_why_its_words_are_told)
 }
 END_TEST
 
-/* What it says of our own drop explains nothing. */
+/* The destination only repeats our own drop, which explains nothing. */
 START_TEST(transfer_link_breaks_destination_was_dropped_link_is_the_reason)
 {
 	rig_bring_to("transfer");
@@ -344,7 +345,7 @@ START_TEST(transfer_link_breaks_destination_was_dropped_link_is_the_reason)
 }
 END_TEST
 
-/* Whichever comes first: that the guest ended is the reason. */
+/* That the guest ended is the reason, even if the link broke first. */
 START_TEST(transfer_guest_ends_after_the_link_broke_guest_is_the_reason)
 {
 	rig_bring_to("transfer");
@@ -359,7 +360,7 @@ END_TEST
 
 /* ---- drop ---------------------------------------------------------------- */
 
-/* The other host may be down for a week: our guest runs, and our move ends. */
+/* The other host may be down for a week: the guest here runs, and the move ends. */
 START_TEST(drop_unanswered_ends_after_patience)
 {
 	rig_bring_to("transfer");
@@ -375,7 +376,7 @@ END_TEST
 
 /* ---- the monitor ---------------------------------------------------------- */
 
-/* A hung monitor is no end of the guest, and no reason to run hot. */
+/* A hung monitor does not mean that the guest has ended, and is not asked without pause. */
 START_TEST(rollback_monitor_lost_waits_for_it)
 {
 	rig_bring_to("transfer");
@@ -390,7 +391,7 @@ END_TEST
 
 /* ---- the disk ------------------------------------------------------------ */
 
-/* What is not on disk has not happened: the move stands, says why, and goes on
+/* A state that is not on disk has not begun: the move stands still, tells why, and goes on
  * when there is room. */
 START_TEST(disk_full_at_each_step_nothing_proceeds_then_recovers)
 {
@@ -428,14 +429,14 @@ START_TEST(disk_full_at_each_step_nothing_proceeds_then_recovers)
 }
 END_TEST
 
-/* What happened while the disk was full is what will be asked for later. */
+/* After a full disk an operator will want to know what happened meanwhile. */
 START_TEST(disk_full_timeline_is_kept)
 {
 	CLEANUP(free_charp) char *timeline = NULL;
 
 	rig_bring_to("transfer");
 	rig_disk_is_full(true);
-	for (int i = 0; i < 70; i++) /* more than wait in memory: written without a change */
+	for (int i = 0; i < 70; i++) /* more than fit in memory: written without a change */
 		fake_qemu_event(i == 0 ? "FIRST" : "MIGRATION_PASS", "{\"pass\":1}");
 	rig_run();
 	fake_qemu_migrates("device");
@@ -452,7 +453,7 @@ START_TEST(disk_full_timeline_is_kept)
 }
 END_TEST
 
-/* A daemon that ends while the disk is full gives everything back. */
+/* A daemon that ends while the disk is full frees everything. */
 START_TEST(disk_full_daemon_ends_nothing_leaks)
 {
 	rig_run_vm();
@@ -464,7 +465,7 @@ START_TEST(disk_full_daemon_ends_nothing_leaks)
 }
 END_TEST
 
-/* The refusal is not ours before its record is. */
+/* The refusal counts here only when its record is on disk. */
 START_TEST(disk_full_after_refusal_guest_waits)
 {
 	rig_bring_to("handover");

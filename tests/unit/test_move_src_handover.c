@@ -29,8 +29,8 @@ START_TEST(guest_is_moved_in_this_order)
 }
 END_TEST
 
-/* A host that has no record of the move may run the guest all the same: its database may
- * be new.  Nobody goes on here, and a person is told. */
+/* A host without a record of the move may still run the guest, if its database is new.  The
+ * guest is not resumed here, and a person is told. */
 START_TEST(go_answered_unknown_is_stuck_and_never_resumes)
 {
 	rig_bring_to("transfer");
@@ -49,12 +49,12 @@ START_TEST(go_answered_unknown_is_stuck_and_never_resumes)
 	ck_assert_str_eq(rig_state(), "stuck");
 	ck_assert_uint_eq(trace_count("qmp cont"), 0);
 	rig_advance(5000);
-	rig_peer_says("go", "taken"); /* its records were found again */
+	rig_peer_says("go", "taken"); /* it has found its records again */
 	ck_assert_str_eq(rig_state(), "done");
 }
 END_TEST
 
-/* Before any go, who does not know the move cannot take the guest. */
+/* Before any go, a host that does not know the move cannot take the guest. */
 START_TEST(drop_answered_unknown_before_go_is_harmless)
 {
 	rig_bring_to("transfer");
@@ -65,8 +65,8 @@ START_TEST(drop_answered_unknown_before_go_is_harmless)
 }
 END_TEST
 
-/* A destination that lost its records cannot take the guest: the transfer is given up
- * while the guest runs. */
+/* A destination that lost its records cannot take the guest: the transfer is given up while
+ * the guest still runs here. */
 START_TEST(destination_without_record_in_transfer_ends_the_move)
 {
 	rig_bring_to("transfer");
@@ -81,7 +81,7 @@ START_TEST(destination_without_record_in_transfer_ends_the_move)
 }
 END_TEST
 
-/* A user's pause is a wish for the guest, not the end of the transfer. */
+/* A user's pause must not be taken for the end of the transfer. */
 START_TEST(user_pause_in_transfer_is_not_the_handover)
 {
 	rig_bring_to("transfer");
@@ -95,8 +95,7 @@ START_TEST(user_pause_in_transfer_is_not_the_handover)
 }
 END_TEST
 
-/* A guest that stops on an I/O error is neither handed over nor let run by us:
- * it arrives as it is. */
+/* A guest that stopped on an I/O error is not resumed by the move: it arrives stopped. */
 START_TEST(guest_stops_by_itself_transfer_goes_on)
 {
 	rig_bring_to("transfer");
@@ -111,7 +110,7 @@ START_TEST(guest_stops_by_itself_transfer_goes_on)
 }
 END_TEST
 
-/* The same when it has stopped before: its user has not been there yet. */
+/* The same for a guest that had stopped before the move, and waits for its user. */
 START_TEST(guest_stopped_by_itself_before_stays_so)
 {
 	rig_run_vm();
@@ -124,7 +123,7 @@ START_TEST(guest_stopped_by_itself_before_stays_so)
 }
 END_TEST
 
-/* One that only reports its errors has not stopped. */
+/* A guest whose I/O errors are only reported has not stopped because of one. */
 START_TEST(guest_reports_io_error_stop_is_the_handover)
 {
 	rig_bring_to("transfer");
@@ -135,7 +134,7 @@ START_TEST(guest_reports_io_error_stop_is_the_handover)
 }
 END_TEST
 
-/* A paused guest stays paused, wherever it ends up. */
+/* A paused guest stays paused, on whichever host it ends up. */
 START_TEST(paused_guest_move_fails_guest_stays_paused)
 {
 	rig_run_vm();
@@ -149,7 +148,7 @@ START_TEST(paused_guest_move_fails_guest_stays_paused)
 }
 END_TEST
 
-/* Progress, events and answers in another order lead to the same end. */
+/* `completed' comes while the handover is still being written: go follows the record. */
 START_TEST(completed_while_handover_is_written_go_follows)
 {
 	rig_bring_to("transfer");
@@ -162,7 +161,7 @@ START_TEST(completed_while_handover_is_written_go_follows)
 }
 END_TEST
 
-/* QEMU's events may be lost with its monitor: the tick asks instead. */
+/* QEMU's events may be lost with its monitor: the tick asks for the state instead. */
 START_TEST(completed_without_events_is_found_by_asking)
 {
 	rig_bring_to("transfer");
@@ -176,8 +175,8 @@ END_TEST
 
 /* ---- go ---------------------------------------------------------------- */
 
-/* No answer is no leave to run the guest: it stands still, and we ask again,
- * ever more patiently, for as long as it takes. */
+/* Without an answer the guest must not run here: it stays stopped, and go is sent again, at
+ * growing intervals, for as long as it takes. */
 START_TEST(go_unanswered_is_asked_again_and_guest_stays_stopped)
 {
 	rig_bring_to("handover");
@@ -207,8 +206,8 @@ START_TEST(go_unanswered_is_asked_again_and_guest_stays_stopped)
 }
 END_TEST
 
-/* A lost question costs the guest one second; a host that is only slow is asked one
- * question at a time, ever more patiently, and its answer to any of them counts. */
+/* A lost question costs the guest one second; a slow host is asked one question at a time, at
+ * growing intervals, and its answer to any of them counts. */
 START_TEST(go_lost_is_asked_again_soon_and_slow_is_not_flooded)
 {
 	rig_bring_to("handover");
@@ -259,7 +258,7 @@ START_TEST(stuck_resolved_for_destination_nothing_stays)
 }
 END_TEST
 
-/* Nobody decides for hosts that speak to each other, or before completed. */
+/* A person cannot decide while the hosts speak to each other, or before `completed'. */
 START_TEST(resolve_while_hosts_speak_is_refused)
 {
 	rig_bring_to("transfer");
@@ -274,7 +273,7 @@ START_TEST(resolve_while_hosts_speak_is_refused)
 }
 END_TEST
 
-/* An answer that cannot be understood gives no leave to anybody. */
+/* An answer that cannot be understood lets neither host run the guest. */
 START_TEST(go_answered_with_nonsense_is_asked_again)
 {
 	static const char *const nonsense[] = { "{}", "{\"verdict\":\"none\"}", "[]", "null" };
@@ -292,7 +291,7 @@ START_TEST(go_answered_with_nonsense_is_asked_again)
 }
 END_TEST
 
-/* The refusal is durable over there: the guest goes on here. */
+/* The refusal is durable on the destination, so the guest goes on here. */
 START_TEST(go_refused_guest_goes_on)
 {
 	rig_bring_to("handover");
@@ -309,7 +308,7 @@ START_TEST(go_refused_guest_goes_on)
 }
 END_TEST
 
-/* The guest that cannot be resumed at once must not be left standing. */
+/* A guest that cannot be resumed at once must not stay stopped. */
 START_TEST(go_refused_cont_fails_is_tried_again)
 {
 	rig_bring_to("handover");
@@ -326,7 +325,7 @@ START_TEST(go_refused_cont_fails_is_tried_again)
 }
 END_TEST
 
-/* QEMU's no is an answer in the end: the move ends, and the user may act. */
+/* QEMU refuses cont for good: the move ends, and the user may act. */
 START_TEST(go_refused_cont_refused_for_good_move_ends)
 {
 	rig_bring_to("handover");
@@ -337,12 +336,13 @@ START_TEST(go_refused_cont_refused_for_good_move_ends)
 	ck_assert_str_eq(rig_state(), "failed");
 	ck_assert_str_eq(vm_state(rig_vm()), "paused");
 	ck_assert_ptr_nonnull(strstr(vm_reason(rig_vm()), "it is not tried again"));
-	/* A second one could run the guest without its disk. */
+	/* A second cont could run the guest without its disk. */
 	ck_assert_uint_eq(trace_count("qmp cont"), 1);
 }
 END_TEST
 
-/* Somebody holds its image for longer than any move waits: it runs as soon as it can. */
+/* Another process holds the image's lock for longer than any move waits: the guest runs as
+ * soon as the lock is free. */
 START_TEST(go_refused_cont_refused_by_a_lock_guest_runs_when_it_is_free)
 {
 	rig_bring_to("handover");
@@ -361,7 +361,7 @@ START_TEST(go_refused_cont_refused_by_a_lock_guest_runs_when_it_is_free)
 }
 END_TEST
 
-/* Who does not want it to run any more is not overruled. */
+/* A user who pauses the guest meanwhile does not want it to run any more. */
 START_TEST(cont_refused_by_a_lock_then_paused_is_not_tried_again)
 {
 	size_t tried;
@@ -379,7 +379,7 @@ START_TEST(cont_refused_by_a_lock_then_paused_is_not_tried_again)
 }
 END_TEST
 
-/* The guest is away: nothing of it stays, not even for a moment later. */
+/* The guest runs on the destination: nothing of it may stay here. */
 START_TEST(go_taken_qemu_dead_meanwhile_move_is_done)
 {
 	rig_bring_to("handover");
@@ -392,7 +392,7 @@ START_TEST(go_taken_qemu_dead_meanwhile_move_is_done)
 }
 END_TEST
 
-/* It was given away, and the other host did not want it: it died with its QEMU. */
+/* The guest was given away and refused; it died with its QEMU. */
 START_TEST(go_refused_qemu_dead_guest_has_crashed)
 {
 	rig_bring_to("handover");
@@ -404,7 +404,7 @@ START_TEST(go_refused_qemu_dead_guest_has_crashed)
 }
 END_TEST
 
-/* A QEMU that does not quit must not keep the move. */
+/* The move must end even if QEMU does not quit by itself. */
 START_TEST(confirm_monitor_hung_qemu_is_ended_all_the_same)
 {
 	rig_bring_to("confirm");
@@ -415,9 +415,9 @@ END_TEST
 
 /* ---- the lease on a transfer ---------------------------------------------- */
 
-/* A destination that is away could not take the guest: QEMU must not get so far
- * as to stop it.  With an answer it goes on, and once the guest stands still,
- * nothing may hold it up. */
+/* A destination that is away could not take the guest, so QEMU must not come to stop the
+ * guest.  With an answer the data flows again, and once the guest stands still nothing may
+ * hold the data. */
 START_TEST(transfer_peer_silent_data_waits_for_it)
 {
 	rig_bring_to("transfer");
@@ -440,8 +440,8 @@ START_TEST(transfer_peer_silent_data_waits_for_it)
 }
 END_TEST
 
-/* What is not on disk does not happen: a guest that has stopped would stand still
- * until there is room, so it must not come to that. */
+/* A guest that has stopped would stand still until the disk has room, so the data must wait
+ * before that. */
 START_TEST(transfer_disk_full_data_waits_for_it)
 {
 	rig_bring_to("transfer");
@@ -463,7 +463,7 @@ START_TEST(transfer_disk_full_data_waits_for_it)
 }
 END_TEST
 
-/* The same for the disk of the other host. */
+/* The same when the other host's disk is full. */
 START_TEST(transfer_disk_full_over_there_data_waits_for_it)
 {
 	rig_bring_to("transfer");
@@ -476,7 +476,7 @@ START_TEST(transfer_disk_full_over_there_data_waits_for_it)
 }
 END_TEST
 
-/* An answer that comes when the guest stands still must not hold its last bytes. */
+/* An answer that comes when the guest already stands still must not hold its last bytes. */
 START_TEST(handover_late_answer_does_not_hold_the_data)
 {
 	rig_bring_to("transfer");

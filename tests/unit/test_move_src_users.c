@@ -57,7 +57,7 @@ START_TEST(transfer_cancelled_guest_goes_on)
 }
 END_TEST
 
-/* Before the first record is on disk. */
+/* The cancel comes before the first record is on disk. */
 START_TEST(new_cancelled_ends)
 {
 	rig_run_vm();
@@ -70,7 +70,7 @@ START_TEST(new_cancelled_ends)
 }
 END_TEST
 
-/* QEMU decides the race: it completed, so the guest is given away. */
+/* QEMU decides the race: the transfer completed, so the guest is given away. */
 START_TEST(cancel_races_with_completed_move_goes_on)
 {
 	rig_bring_to("transfer");
@@ -86,7 +86,7 @@ START_TEST(cancel_races_with_completed_move_goes_on)
 }
 END_TEST
 
-/* Past the point of no return nobody may promise the guest back. */
+/* After the point of no return a cancel could not give the guest back. */
 START_TEST(cancel_in_handover_is_too_late)
 {
 	rig_bring_to("handover");
@@ -99,7 +99,7 @@ START_TEST(cancel_in_handover_is_too_late)
 }
 END_TEST
 
-/* Twice is once. */
+/* A second cancel is accepted and changes nothing. */
 START_TEST(cancel_twice_is_once)
 {
 	rig_bring_to("transfer");
@@ -115,8 +115,8 @@ END_TEST
 
 /* ---- the user beside the move ------------------------------------------ */
 
-/* A resume that was asked for in transfer and is carried out after completed
- * would run the guest on both hosts. */
+/* A resume that was requested in transfer, and carried out after `completed', would run the
+ * guest on both hosts. */
 START_TEST(user_resume_races_with_completed_no_cont_here)
 {
 	rig_run_vm();
@@ -130,14 +130,14 @@ START_TEST(user_resume_races_with_completed_no_cont_here)
 	ck_assert_str_eq(rig_state(), "handover");
 	ck_assert_uint_eq(trace_count("qmp cont"), 0);
 	ck_assert(!rig_guest_runs());
-	/* The move carries the wish out: the guest is to run over there. */
+	/* The move passes the wish on: the destination is told to run the guest. */
 	ck_assert_int_eq(rig_act_result().code, ERR_NONE);
 	ck_assert_uint_eq(trace_count("peer go run"), 1);
 }
 END_TEST
 
-/* QEMU has the command already, and carries it out after its last pass: nobody
- * else may run that guest. */
+/* QEMU already has the resume, and carries it out after its last pass: the destination must
+ * not run the guest. */
 START_TEST(user_resume_is_with_qemu_at_completed_destination_is_dropped)
 {
 	rig_run_vm();
@@ -158,7 +158,7 @@ START_TEST(user_resume_is_with_qemu_at_completed_destination_is_dropped)
 }
 END_TEST
 
-/* The same, but QEMU refused it: the guest stands still, and is given away. */
+/* The same, but QEMU refused the resume: the guest stands still, and is given away. */
 START_TEST(user_resume_is_refused_at_completed_move_goes_on)
 {
 	rig_run_vm();
@@ -176,7 +176,7 @@ START_TEST(user_resume_is_refused_at_completed_move_goes_on)
 }
 END_TEST
 
-/* A pause that came too late for this QEMU holds when the guest comes back. */
+/* A pause that comes too late for this QEMU holds when the guest comes back. */
 START_TEST(user_pause_races_with_failure_guest_is_paused)
 {
 	rig_bring_to("transfer");
@@ -194,7 +194,7 @@ START_TEST(user_pause_races_with_failure_guest_is_paused)
 }
 END_TEST
 
-/* Nobody stops or deletes a guest that is on its way. */
+/* A guest that is on its way cannot be stopped or deleted. */
 START_TEST(user_actions_are_refused_while_it_moves)
 {
 	static const enum vm_action never[] = { VM_ACTION_STOP, VM_ACTION_DELETE, VM_ACTION_START,
@@ -211,7 +211,7 @@ END_TEST
 
 /* ---- start ----------------------------------------------------------------- */
 
-static enum err_code started; /* COUNT: it waits */
+static enum err_code started; /* COUNT: the start still waits */
 
 static void on_started(void *data, struct move *move, const struct err *err)
 {
@@ -221,7 +221,7 @@ static void on_started(void *data, struct move *move, const struct err *err)
 	started = err ? err->code : ERR_NONE;
 }
 
-static const char *request; /* of the next start */
+static const char *request; /* the request of the next start */
 
 static enum err_code start(const char *vm, const char *to, const char *key)
 {
@@ -247,7 +247,7 @@ START_TEST(start_impossible_is_refused_at_once)
 }
 END_TEST
 
-/* What somebody does at the moment is waited for, within limits. */
+/* A start waits, within limits, for an action that is under way. */
 START_TEST(start_beside_an_action_waits_for_it)
 {
 	rig_run_vm();
@@ -273,7 +273,7 @@ START_TEST(start_beside_a_hung_action_is_busy)
 }
 END_TEST
 
-/* A thing that takes long is decided when its turn comes. */
+/* A start that had to wait is judged by the VM's state when its turn comes. */
 START_TEST(start_vm_ends_while_it_waits_is_refused)
 {
 	rig_run_vm();
@@ -286,7 +286,7 @@ START_TEST(start_vm_ends_while_it_waits_is_refused)
 }
 END_TEST
 
-/* A client that asks twice because the answer was lost gets one move. */
+/* A client that repeats a request because the answer was lost gets one move. */
 START_TEST(start_same_key_is_same_move)
 {
 	rig_run_vm();
@@ -333,7 +333,7 @@ END_TEST
 
 /* ---- after the end ------------------------------------------------------------ */
 
-/* The answer is a promise: it comes when a crash can no longer undo it. */
+/* The answer is a promise, so it comes only when the limit is on disk. */
 START_TEST(transfer_set_is_answered_when_it_is_on_disk)
 {
 	const struct move_options options = { .bandwidth_bytes_per_s = 5, .has_bandwidth = true };
@@ -352,7 +352,7 @@ START_TEST(transfer_set_is_answered_when_it_is_on_disk)
 }
 END_TEST
 
-/* Asked while the state changes: it follows that record, and does not overtake it. */
+/* The change is requested while a state is being written: it follows that record. */
 START_TEST(handover_set_while_it_is_written_waits)
 {
 	const struct move_options options = { .downtime_limit_ms = 7, .has_downtime_limit = true };
@@ -371,7 +371,7 @@ START_TEST(handover_set_while_it_is_written_waits)
 }
 END_TEST
 
-/* What could not be recorded is not in force. */
+/* A limit that could not be recorded is not in force. */
 START_TEST(transfer_set_disk_full_is_refused)
 {
 	const struct move_options options = { .bandwidth_bytes_per_s = 5, .has_bandwidth = true };
@@ -396,7 +396,7 @@ static void on_moment(void *data, struct move *move)
 	moments++;
 }
 
-/* Whatever comes late finds history, and leaves it alone. */
+/* A message that comes after the end changes nothing. */
 START_TEST(end_late_messages_are_harmless)
 {
 	const struct move_claim claim = { .id = rig.move_id,
@@ -429,7 +429,7 @@ START_TEST(end_late_messages_are_harmless)
 }
 END_TEST
 
-/* Who waits for a moment is told when it comes, once. */
+/* A caller that waits for a moment of the move is told once, when it comes. */
 START_TEST(waiters_are_told_once)
 {
 	rig_bring_to("transfer");
@@ -446,7 +446,8 @@ START_TEST(waiters_are_told_once)
 }
 END_TEST
 
-/* The guest is ours for certain: nobody waits for a silent host to stop it. */
+/* The guest certainly belongs to this host: its user can stop it without waiting for a silent
+ * peer. */
 START_TEST(rollback_peer_silent_vm_is_stopped)
 {
 	rig_bring_to("transfer");
@@ -463,7 +464,7 @@ START_TEST(rollback_peer_silent_vm_is_stopped)
 }
 END_TEST
 
-/* A thousand notes in one state must not be lost, nor grow for ever. */
+/* A thousand notes in one state must not be lost, nor use memory without limit. */
 START_TEST(transfer_many_events_are_kept)
 {
 	rig_bring_to("transfer");

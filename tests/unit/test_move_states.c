@@ -28,7 +28,8 @@ static bool bears_any(const struct machine_state *state)
 	return state->flags >= MOVE_BEARS(0);
 }
 
-/* A cancel after the guest may have been given away would lie. */
+/* After the handover began the guest may have been given away, so a cancel could not keep its
+ * promise. */
 START_TEST(cancel_is_possible_only_before_the_handover)
 {
 	for (size_t i = 0; i < MOVE_STATE_COUNT; i++)
@@ -38,7 +39,8 @@ START_TEST(cancel_is_possible_only_before_the_handover)
 }
 END_TEST
 
-/* On the destination a cancel is a refusal: before the guest may be complete. */
+/* A cancel on the destination refuses the move, so it must come before the guest may be
+ * complete. */
 START_TEST(refusal_is_possible_only_before_the_handover)
 {
 	for (size_t i = 0; i < MOVE_STATE_COUNT; i++)
@@ -47,7 +49,7 @@ START_TEST(refusal_is_possible_only_before_the_handover)
 }
 END_TEST
 
-/* An end has no way out, and nothing is done again after a restart. */
+/* A final state has no next one, and nothing is repeated after a restart. */
 START_TEST(states_final_have_no_next)
 {
 	const struct machine_state *const tables[] = { move_src_states, move_dst_states };
@@ -63,7 +65,7 @@ START_TEST(states_final_have_no_next)
 }
 END_TEST
 
-/* A VM whose CPUs may be elsewhere is not for users to start or resume. */
+/* Users may not start or resume a VM whose CPUs may run on the other host. */
 START_TEST(vm_cannot_be_touched_in_handover)
 {
 	ck_assert(!bears_any(&move_src_states[MOVE_STATE_HANDOVER]));

@@ -48,7 +48,7 @@ static bool decode(const char *text, struct err *err)
 
 /* ---- what the guest wants ------------------------------------------------- */
 
-/* As QEMU 7.2 says it for a Linux guest. */
+/* The filter of a Linux guest as QEMU 7.2 tells it. */
 #define USUAL                                                                                     \
 	"'name':'n','promiscuous':false,'multicast':'normal','unicast':'normal',"                 \
 	"'vlan':'all','broadcast-allowed':true,'multicast-overflow':false,"                       \
@@ -110,7 +110,7 @@ START_TEST(no_main_address_is_no_filter)
 }
 END_TEST
 
-/* Whatever the guest fills in: no more than there is room for, and then everything. */
+/* If the guest's table has no room here, the NIC takes all multicast frames. */
 START_TEST(table_too_long_means_all)
 {
 	struct strbuf sb = STRBUF_INIT;
@@ -148,7 +148,7 @@ static void is_there(enum net_kind kind, const char *main, const char *const *li
 		present->macs[present->count++] = mac(*list);
 }
 
-/* "main MAC", "promiscuous 1", "+MAC", "-MAC", one after another. */
+/* The expected text: "main MAC", "promiscuous 1", "+MAC", "-MAC", one after another. */
 static void assert_plan(const char *expected)
 {
 	static const char *const words[] = {
@@ -190,7 +190,7 @@ START_TEST(bridge_learns_the_guest)
 }
 END_TEST
 
-/* What is new comes first: nothing is missed in between. */
+/* The new address is added before the old one is removed, so no frame is missed in between. */
 START_TEST(bridge_guest_changes_its_address)
 {
 	is_there(NET_KIND_BRIDGE_PORT, NULL, LIST(MAIN, GROUP));
@@ -224,7 +224,7 @@ START_TEST(macvtap_takes_address_flags_and_groups)
 }
 END_TEST
 
-/* Groups of the host's own IP stack are not the guest's to leave. */
+/* The guest must not remove multicast groups of the host's own IP stack. */
 START_TEST(macvtap_groups_of_the_host_stay)
 {
 	is_there(NET_KIND_MACVTAP, MAIN,
@@ -235,7 +235,7 @@ START_TEST(macvtap_groups_of_the_host_stay)
 }
 END_TEST
 
-/* Only one of mode passthru has further unicast addresses (linux, macvlan.c). */
+/* Only a macvtap of mode passthru takes further unicast addresses (linux, macvlan.c). */
 START_TEST(macvtap_further_unicast_only_if_it_takes_it)
 {
 	is_there(NET_KIND_MACVTAP, MAIN, NULL);
@@ -254,7 +254,7 @@ START_TEST(macvtap_guest_ends_its_address_stays)
 }
 END_TEST
 
-/* Both lists full and of nothing in common: the plan has room. */
+/* The plan has room even for two full lists without a common address. */
 START_TEST(plan_of_full_lists_fits)
 {
 	present->kind = NET_KIND_BRIDGE_PORT;

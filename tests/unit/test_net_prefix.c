@@ -30,7 +30,7 @@ static struct sockaddr_storage address_of(const char *text)
 	return ret;
 }
 
-/* Who has a network has all its addresses, and must not count as many. */
+/* The owner of a network has all its addresses, and must count as one client. */
 START_TEST(address_counts_for_its_network)
 {
 	struct sockaddr_storage address = address_of(rows[_i].text);

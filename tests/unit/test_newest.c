@@ -28,7 +28,7 @@ static void assert_unsure(const char *words)
 	ck_assert_msg(strstr(err.msg, words) != NULL, "'%s' is not in '%s'", words, err.msg);
 }
 
-/* A resume that a crash has cut off: it is on disk, and QEMU has not heard of it. */
+/* Cuts off a resume by a crash: its record is on disk, but QEMU was not told. */
 static void cut_off_a_resume(void)
 {
 	rig_run_vm();
@@ -61,7 +61,7 @@ START_TEST(in_order_what_was_cut_off_goes_on_before_any_answer)
 }
 END_TEST
 
-/* The records may be of before a move: what they ask for is not done, then or later. */
+/* The records may be older than a move: what they ask for is not done, then or later. */
 START_TEST(in_doubt_what_was_cut_off_never_goes_on_by_the_record)
 {
 	cut_off_a_resume();
@@ -77,7 +77,7 @@ START_TEST(in_doubt_what_was_cut_off_never_goes_on_by_the_record)
 }
 END_TEST
 
-/* A move that an old record calls unfinished is not driven by it. */
+/* A move that may be unfinished only in an old record does not go on. */
 START_TEST(in_doubt_moves_stay_where_they_are_until_all_have_answered)
 {
 	rig_bring_to("prepare");
@@ -91,7 +91,7 @@ START_TEST(in_doubt_moves_stay_where_they_are_until_all_have_answered)
 }
 END_TEST
 
-/* The next start asks nobody for leave. */
+/* Once all peers have answered, the next start does not wait for them. */
 START_TEST(in_doubt_heard_all_is_trusted_over_the_next_restart)
 {
 	newest_rig_restart_in_doubt();
@@ -103,7 +103,7 @@ START_TEST(in_doubt_heard_all_is_trusted_over_the_next_restart)
 }
 END_TEST
 
-/* ...but one that was not heard is asked again after every restart. */
+/* While one peer has not answered, it is asked again after every restart. */
 START_TEST(in_doubt_one_silent_stays_in_doubt_over_the_next_restart)
 {
 	newest_rig_restart_in_doubt();
@@ -114,7 +114,7 @@ START_TEST(in_doubt_one_silent_stays_in_doubt_over_the_next_restart)
 }
 END_TEST
 
-/* The operator reads whom to bring back. */
+/* The operator is told which host to bring back. */
 START_TEST(in_doubt_who_is_silent_is_named_and_asked_until_it_answers)
 {
 	newest_rig_restart_in_doubt();
@@ -147,7 +147,7 @@ START_TEST(silent_peer_is_asked_again_after_a_longer_and_longer_time)
 }
 END_TEST
 
-/* All was heard: no more traffic. */
+/* Peers that have answered are not asked again. */
 START_TEST(all_heard_are_not_asked_again)
 {
 	newest_rig_restart();
@@ -168,7 +168,7 @@ static void stopped_here_and_heard(const char *role, const char *state, uint64_t
 	newest_rig_has("b", role, state, generation);
 }
 
-/* The operator sees where it is before he tries to start it. */
+/* An operator sees where the VM is before a start is tried. */
 START_TEST(newer_generation_elsewhere_makes_a_stopped_record_was_here)
 {
 	stopped_here_and_heard("owned", "running", RIG_GENERATION + 1);
@@ -179,7 +179,8 @@ START_TEST(newer_generation_elsewhere_makes_a_stopped_record_was_here)
 }
 END_TEST
 
-/* Which is the right one, a person decides; from now on b must be heard before a start. */
+/* A person decides which of the two is the right one; from now on b must be heard before a
+ * start. */
 START_TEST(same_generation_elsewhere_stays_ours_and_the_host_is_noted)
 {
 	stopped_here_and_heard("owned", "running", RIG_GENERATION);
@@ -206,7 +207,7 @@ static void runs_here_and_b_has_a_newer_one(void (*restart)(void))
 	newest_rig_has("b", "owned", "stopped", RIG_GENERATION + 1);
 }
 
-/* The records are in order and the guest runs by them: it is not taken away for a word. */
+/* With records in order the guest runs by right: a peer's claim does not end it. */
 START_TEST(newer_generation_elsewhere_leaves_a_running_guest_to_a_person)
 {
 	runs_here_and_b_has_a_newer_one(newest_rig_restart);
@@ -216,7 +217,7 @@ START_TEST(newer_generation_elsewhere_leaves_a_running_guest_to_a_person)
 }
 END_TEST
 
-/* Those of a store in doubt are the older ones; its QEMU is left alone all the same. */
+/* In doubt the record here is the older one, but its QEMU is left alone all the same. */
 START_TEST(in_doubt_newer_generation_elsewhere_gives_up_the_record_of_a_running_guest)
 {
 	runs_here_and_b_has_a_newer_one(newest_rig_restart_in_doubt);
@@ -225,7 +226,7 @@ START_TEST(in_doubt_newer_generation_elsewhere_gives_up_the_record_of_a_running_
 }
 END_TEST
 
-/* The move knows better: it asks its peer by itself. */
+/* A move asks its peer by itself, so its guest is left to it. */
 START_TEST(guest_that_a_move_holds_is_left_to_the_move)
 {
 	rig_bring_to("prepare");
@@ -240,7 +241,8 @@ START_TEST(guest_that_a_move_holds_is_left_to_the_move)
 }
 END_TEST
 
-/* By a move that no record knows: on the other host a person may start it at any time. */
+/* The guest was sent away by a move that no record knows: a person may start it on the other
+ * host at any time. */
 START_TEST(guest_that_was_sent_away_is_asked_after_until_it_is_found)
 {
 	rig_run_vm();
@@ -259,7 +261,7 @@ END_TEST
 
 /* ---- the end ------------------------------------------------------------------------ */
 
-/* While the daemon ends its VMs are cleared: an answer that comes then finds nobody. */
+/* At the daemon's end its VMs are freed: an answer that comes later reaches nobody. */
 START_TEST(answer_after_the_end_changes_nothing)
 {
 	rig_create_vm();

@@ -37,7 +37,7 @@ static void tear_down(void)
 	close(records_fd);
 }
 
-/* As its callers do: the first of a pair is theirs to write. */
+/* Notes as its callers do, which write the first record of a pair themselves. */
 static bool note(const char *who, const char *reason)
 {
 	bool is_first = noise_note(noise, who, reason);
@@ -53,7 +53,7 @@ static void end_period(void)
 	loop_sim_advance_ms(loop, NOISE_PERIOD_MS);
 }
 
-/* The number of records since the last time; the last is in RET. */
+/* Returns the number of records since the last call, the last one in RET. */
 static size_t take_records(char ret[512])
 {
 	size_t count = 0;
@@ -67,7 +67,7 @@ static size_t take_records(char ret[512])
 	return count;
 }
 
-/* The first is worth a record at once, the thousands after it a number. */
+/* The first refusal is worth a record at once, the thousands after it only a number. */
 START_TEST(many_of_one_address_are_two_records)
 {
 	char last[512];
@@ -115,7 +115,7 @@ START_TEST(single_one_is_one_record_and_a_new_period_begins)
 }
 END_TEST
 
-/* Who finds a new reason each time must not take the rows of all others. */
+/* A client that causes a new reason each time must not use up the rows of all others. */
 START_TEST(many_reasons_of_one_leave_room_for_others)
 {
 	char last[512], reason[32];
@@ -133,7 +133,7 @@ START_TEST(many_reasons_of_one_leave_room_for_others)
 }
 END_TEST
 
-/* The library's threads note what they see: the period is the loop's all the same. */
+/* The library's threads note refusals, too; the loop ends the period all the same. */
 static void *note_on_thread(void *data)
 {
 	for (int i = 0; i < 100; i++)
@@ -154,7 +154,7 @@ START_TEST(noted_on_another_thread_the_period_ends_on_the_loop)
 }
 END_TEST
 
-/* What was counted is written when its owner goes, too. */
+/* Counts that were not written yet are written when their owner is freed. */
 START_TEST(freed_in_a_period_it_writes_what_it_counted)
 {
 	char last[512];

@@ -100,7 +100,7 @@ START_TEST(what_is_no_list_is_refused)
 }
 END_TEST
 
-/* What a stranger sizes is bounded. */
+/* The text comes from others, so its size is limited. */
 START_TEST(too_many_keys_and_bytes_are_refused)
 {
 	char keys[4 * OPTLIST_MAX + 16] = "";

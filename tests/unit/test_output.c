@@ -29,8 +29,8 @@ static char *text_of(const char *path)
 
 /* ---- the log ---------------------------------------------------------------- */
 
-/* A QEMU that prints without end: both files together stay within the size, and the
- * last words are there. */
+/* QEMU prints without end: both files together stay within the size and hold the newest
+ * output. */
 START_TEST(output_without_end_stays_bounded_and_keeps_its_end)
 {
 	const char *path = scratch_path("a.log"), *former = scratch_path("a.log.1");
@@ -52,7 +52,7 @@ START_TEST(output_without_end_stays_bounded_and_keeps_its_end)
 }
 END_TEST
 
-/* One write that is larger than all that may be kept. */
+/* A single write is larger than all that may be kept. */
 START_TEST(output_larger_than_the_log_keeps_its_end)
 {
 	const char *path = scratch_path("a.log"), *former = scratch_path("a.log.1");
@@ -71,8 +71,8 @@ START_TEST(output_larger_than_the_log_keeps_its_end)
 }
 END_TEST
 
-/* The log cannot be written: nothing is lost but output, and the log says how much
- * as soon as it can. */
+/* The log cannot be written: only output is lost, and the log tells how much as soon as it can
+ * be written. */
 START_TEST(log_that_cannot_be_written_drops_counts_and_says_so)
 {
 	const char *path = scratch_path("gone/a.log");
@@ -93,7 +93,7 @@ END_TEST
 
 /* ---- the words --------------------------------------------------------------- */
 
-/* What a person shall read is the reason, whatever QEMU prints around it. */
+/* A person needs the reason, not the warnings that QEMU prints around it. */
 START_TEST(words_are_the_last_lines_that_are_no_warnings)
 {
 	static const struct {
@@ -122,7 +122,7 @@ START_TEST(words_are_the_last_lines_that_are_no_warnings)
 }
 END_TEST
 
-/* A line of any length is cut, and ends with a whole character. */
+/* A long line is cut before a whole character. */
 START_TEST(words_of_one_long_line_are_cut)
 {
 	char words[8];

@@ -54,7 +54,7 @@ static void on_entered(void *data, struct vm_entry *entry, const struct err *err
 	entered = entry;
 }
 
-/* Somebody else holds the monitor. */
+/* Another caller takes the monitor's slot. */
 static void hold_slot(void)
 {
 	vm_enter(rig_vm(), VM_SYNC_DEVICE, VM_ENTRY_USUAL, on_entered, NULL);
@@ -86,7 +86,7 @@ START_TEST(vm_stopped_is_a_conflict)
 }
 END_TEST
 
-/* The time is for the wait and the answer together. */
+/* The deadline covers the wait for the slot and the answer together. */
 START_TEST(wait_and_answer_share_the_time)
 {
 	rig_run_vm();
@@ -127,7 +127,7 @@ START_TEST(qemu_refuses_in_its_own_words)
 }
 END_TEST
 
-/* "Gone" is a normal answer. */
+/* Callers treat a QEMU that is gone as a normal answer. */
 START_TEST(qemu_dies_meanwhile_is_answered_once)
 {
 	rig_run_vm();

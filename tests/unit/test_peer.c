@@ -19,7 +19,7 @@ static struct rig rig;
 static struct loop *loop;
 static struct peer_clients *clients;
 
-/* What came back, of the last answer, and how many came. */
+/* The last answer, and how many came. */
 static struct {
 	unsigned count, wanted;
 	struct err err;
@@ -129,7 +129,7 @@ static void post_to(const char *id, const char *path, const char *body, uint32_t
 
 	peer_request(clients, id, "POST", path, body ? json_tokener_parse(body) : NULL, deadline_ms,
 		     on_answer, NULL);
-	ck_assert_uint_eq(answers.count, before); /* never from inside */
+	ck_assert_uint_eq(answers.count, before); /* not called from inside the call */
 }
 
 static void get(const char *path)
@@ -156,7 +156,7 @@ static void expect_err(unsigned n, enum err_code code, const char *text)
 
 /* ---- hello ------------------------------------------------------------- */
 
-/* The plan of a move is made of what both QEMUs offer. */
+/* A move's plan needs to know what both QEMUs offer. */
 START_TEST(hello_tells_what_the_peers_qemu_offers)
 {
 	static const struct transfer_features features = { .capabilities = { "multifd" },
@@ -179,7 +179,8 @@ END_TEST
 
 /* ---- connections ------------------------------------------------------- */
 
-/* A request in the blackout costs one round trip: the connection is there. */
+/* A request during a move's blackout costs one round trip, because the connection is already
+ * open. */
 START_TEST(requests_in_a_row_share_one_connection)
 {
 	for (unsigned i = 1; i <= 20; i++)
@@ -211,7 +212,7 @@ START_TEST(peer_warmed_needs_no_further_connection)
 }
 END_TEST
 
-/* Many at once are all answered, over a bounded number of connections. */
+/* Many requests at once are all answered, over a bounded number of connections. */
 START_TEST(requests_a_hundred_are_all_answered)
 {
 	for (int i = 0; i < 100; i++)
@@ -222,7 +223,7 @@ START_TEST(requests_a_hundred_are_all_answered)
 }
 END_TEST
 
-/* One that waits must not hold up the one that ends a blackout. */
+/* A request that waits for long must not hold up the one that ends a blackout. */
 static void release_held(struct rig *r)
 {
 	while (r->held_count)
@@ -246,7 +247,7 @@ static void tell_truth(struct rig *r)
 	r->hello_version = 0;
 }
 
-/* A daemon that was restarted is found again, with hello first. */
+/* After a restart of the server the client sends hello first, again. */
 START_TEST(server_restarted_is_greeted_again)
 {
 	uint16_t port = rig.port;
@@ -282,7 +283,7 @@ START_TEST(peer_unknown_is_not_found)
 }
 END_TEST
 
-/* Whoever answers at an address must prove to be the host that is meant. */
+/* The server at an address must prove to be the intended host. */
 START_TEST(peer_of_another_name_is_unauthorized)
 {
 	set_address("c", rig.port);
@@ -291,7 +292,7 @@ START_TEST(peer_of_another_name_is_unauthorized)
 }
 END_TEST
 
-/* The operator hears which of the two certificates is the wrong one. */
+/* The message tells the operator which of the two certificates is the wrong one. */
 START_TEST(certificate_of_ours_refused_is_unauthorized)
 {
 	peer_clients_free(clients);
@@ -302,7 +303,7 @@ START_TEST(certificate_of_ours_refused_is_unauthorized)
 }
 END_TEST
 
-/* A peer that accepts and says nothing costs no more than the deadline. */
+/* A peer that accepts and never answers costs no more than the deadline. */
 START_TEST(peer_silent_times_out)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET };
@@ -416,7 +417,7 @@ static void plan(const char *text)
 	ck_assert(fault_init(&err));
 }
 
-/* The points that the walk through all faults relies on. */
+/* The walk through all faults relies on these fault points. */
 START_TEST(fault_lost_request_and_answer_time_out)
 {
 	plan("peer.send.echo:drop,peer.reply.hold:drop,peer.send.fail:error");
@@ -434,7 +435,8 @@ START_TEST(fault_lost_request_and_answer_time_out)
 }
 END_TEST
 
-/* A guest may stand still meanwhile: what waits is not failed, and not kept long. */
+/* A guest may stand still meanwhile: a request behind a lost hello does not fail, and does not
+ * wait for long. */
 START_TEST(fault_hello_lost_is_asked_again)
 {
 	plan("peer.send.hello:drop");

@@ -32,8 +32,7 @@ START_TEST(hello_arrives_and_goes_out_as_it_was)
 }
 END_TEST
 
-/* A coordinator of a newer minor version adds keys: that is no reason to refuse
- * it. */
+/* A coordinator of a newer minor version may send more keys, and is not refused for that. */
 START_TEST(keys_of_a_newer_peer_are_skipped)
 {
 	CLEANUP(json_putp)
@@ -67,8 +66,7 @@ START_TEST(prepare_carries_the_definition)
 }
 END_TEST
 
-/* A record under one id must not be made by a request for another, nor in the name
- * of another host. */
+/* A request must not make a record under another id, nor in the name of another host. */
 START_TEST(prepare_of_another_path_or_host_is_refused)
 {
 	const struct peer_prepare prepare = { .move_id = UUID, .source = "a" };
@@ -110,7 +108,7 @@ START_TEST(fate_may_have_no_verdict_yet)
 }
 END_TEST
 
-/* Asked by a check of the host; a newer coordinator may have roles that this one
+/* A check of the host asks for a peer's VMs; a newer coordinator may have roles that this one
  * does not know. */
 START_TEST(vms_arrive_with_their_place)
 {
@@ -132,7 +130,7 @@ START_TEST(vms_arrive_with_their_place)
 }
 END_TEST
 
-/* The name is put into a path when the next page is asked for. */
+/* The name becomes part of a path when the next page is requested. */
 START_TEST(vms_with_a_name_that_is_none_are_refused)
 {
 	CLEANUP(json_putp)
@@ -150,7 +148,7 @@ START_TEST(vms_with_a_name_that_is_none_are_refused)
 }
 END_TEST
 
-/* On the answer to `go' hangs who runs the guest: nothing vague may pass. */
+/* The answer to `go' decides which host runs the guest, so it must be exact. */
 START_TEST(vague_verdict_is_refused)
 {
 	static const char *const texts[] = { "{}",
@@ -167,7 +165,7 @@ START_TEST(vague_verdict_is_refused)
 
 		ck_assert_msg(!peer_verdict_decode(obj, &verdict, &err), "%s", texts[i]);
 		ck_assert_int_eq(err.code, ERR_INVALID);
-		ck_assert_int_eq(verdict.verdict, -1); /* outputs are left alone */
+		ck_assert_int_eq(verdict.verdict, -1); /* the outputs are left alone */
 	}
 }
 END_TEST
@@ -185,7 +183,7 @@ START_TEST(clear_verdict_arrives)
 }
 END_TEST
 
-/* A peer with a fault in it is told all that is wrong. */
+/* A faulty prepare is answered with all its faults. */
 START_TEST(broken_prepare_names_every_fault)
 {
 	CLEANUP(json_putp)
@@ -243,7 +241,7 @@ START_TEST(hello_with_crossed_versions_is_refused)
 }
 END_TEST
 
-/* What a user leaves out is for the configuration to say: 0 is not "nothing". */
+/* The configuration decides what a user leaves out, so an explicit 0 must differ from it. */
 START_TEST(move_request_tells_zero_from_absent)
 {
 	CLEANUP(json_putp)
@@ -287,7 +285,7 @@ START_TEST(move_patch_must_change_something)
 }
 END_TEST
 
-/* A limit that would let thousands of times as much through is refused with words. */
+/* Too low a limit could not be kept: thousands of times as much would pass, so it is refused. */
 START_TEST(move_request_limit_too_low_is_refused)
 {
 	static const struct {

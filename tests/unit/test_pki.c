@@ -74,7 +74,7 @@ static unsigned mode_of(const char *name)
 
 /* ---- certificates ---- */
 
-/* The daemon checks its files at the start: what we make must pass. */
+/* The daemon checks its files at the start, so the files that we make must pass. */
 START_TEST(host_files_pass_the_daemons_own_check)
 {
 	struct tls_identity identity;
@@ -106,7 +106,7 @@ static void assert_dns_and_ip(gnutls_x509_crt_t crt)
 	ck_assert(!gnutls_x509_crt_check_hostname(crt, "b.host.migrd"));
 }
 
-/* Each is a rule that some TLS library enforces. */
+/* Some TLS library enforces each of these rules. */
 START_TEST(host_certificate_carries_names_and_usages)
 {
 	gnutls_x509_crt_t crt;
@@ -176,7 +176,7 @@ START_TEST(leaf_never_outlives_its_ca)
 }
 END_TEST
 
-/* A user who could pass for a host would be given guests. */
+/* A user who could pass for a host would be sent guests. */
 START_TEST(user_certificate_is_client_only)
 {
 	struct tls_identity identity;
@@ -248,7 +248,7 @@ static gnutls_session_t open_session(unsigned flags, const char *host, struct pi
 	return session;
 }
 
-/* What it is all for: two hosts that know one another. */
+/* The purpose of the whole: two hosts accept and know each other. */
 START_TEST(two_hosts_shake_hands_and_know_each_other)
 {
 	static struct pipe_end ends[2];
@@ -301,7 +301,7 @@ START_TEST(secrets_are_readable_by_owner_only)
 }
 END_TEST
 
-/* An overwritten CA takes every host with it. */
+/* A CA that is overwritten makes every host's certificate useless. */
 START_TEST(existing_files_kept_unless_forced)
 {
 	CLEANUP(free_charp) char *ca = read_text("ca.pem");
@@ -323,7 +323,7 @@ START_TEST(existing_files_kept_unless_forced)
 	host_now = read_text("a/host.pem");
 	ck_assert_str_eq(ca, ca_now);
 	ck_assert_str_eq(host, host_now);
-	ck_assert_int_ne(access(scratch_path("b"), F_OK), 0); /* nothing half done */
+	ck_assert_int_ne(access(scratch_path("b"), F_OK), 0); /* nothing is left half made */
 	options.force = true;
 	ck_assert_msg(ADD_HOSTS("a=127.0.0.1"), "%s", err.msg);
 	host_forced = read_text("a/host.pem");
@@ -331,7 +331,7 @@ START_TEST(existing_files_kept_unless_forced)
 }
 END_TEST
 
-/* A host that is added later must be known to those that are there. */
+/* A host that is added later must get into the peer lists of the earlier ones. */
 START_TEST(later_host_reaches_every_peer_list)
 {
 	CLEANUP(free_charp) char *peers_a = NULL;
@@ -366,7 +366,7 @@ START_TEST(host_configuration_says_what_was_asked)
 }
 END_TEST
 
-/* Renewing must not throw away what the operator wrote. */
+/* A renewal must keep what the operator wrote. */
 START_TEST(renewal_keeps_the_configuration)
 {
 	CLEANUP(free_charp) char *conf = NULL;
@@ -399,7 +399,7 @@ END_TEST
 /* ---- input ---- */
 
 static const struct {
-	const char *word, *part; /* of the message */
+	const char *word, *part; /* part of the message */
 	enum err_code code;
 } bad_hosts[] = {
 	{ "a", "add its address", ERR_NOT_FOUND },
@@ -427,7 +427,7 @@ static const struct {
 	{ "a=x\ny", "neither", ERR_INVALID },
 };
 
-/* Whatever gets into the configuration here is read by the daemon later. */
+/* A host's name and address go into a configuration that the daemon reads later. */
 START_TEST(bad_host_refused_nothing_written)
 {
 	ck_assert_msg(!ADD_HOSTS(bad_hosts[_i].word), "'%s' was taken", bad_hosts[_i].word);
@@ -464,7 +464,7 @@ START_TEST(user_name_and_role_checked)
 	ck_assert_int_eq(err.code, ERR_INVALID);
 	ck_assert(!pki_add_user(&options, "joe", "root", &expires_at, &err));
 	ck_assert_int_eq(err.code, ERR_INVALID);
-	/* the role would be read from the end of the name */
+	/* the role would be taken from the end of the name */
 	ck_assert(!pki_add_user(&options, "joe", "x.admin", &expires_at, &err));
 	ck_assert(pki_add_user(&options, "joe", "admin", &expires_at, &err));
 	ck_assert(!pki_add_user(&options, "joe", "viewer", &expires_at, &err));
@@ -484,7 +484,7 @@ START_TEST(missing_or_broken_ca_named)
 }
 END_TEST
 
-/* A leaf taken for a CA would make certificates nobody accepts. */
+/* A leaf used as a CA would sign certificates that every host refuses. */
 START_TEST(foreign_key_or_leaf_is_no_ca)
 {
 	CLEANUP(pki_pem_fini) struct pki_pem one = { NULL, NULL, 0 };

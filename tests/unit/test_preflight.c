@@ -56,7 +56,7 @@ static void need(enum need_kind kind, const char *name)
 	snprintf(file->path, sizeof(file->path), "%s/%s", scratch_dir, name);
 }
 
-/* What both hosts would say of a file that is the same. */
+/* Records the same file on both hosts. */
 static void same_on_both(void)
 {
 	struct evidence_file file = { .type = EVIDENCE_TYPE_FILE, .inode = "8:1:77", .size = 4096 };
@@ -87,7 +87,8 @@ static void assert_says(const char *text)
 
 /* ---- what proves, and what does not -------------------------------------------- */
 
-/* Equal size, name and inode number are no proof: each fresh file system counts alike. */
+/* Equal size, name and inode number prove nothing: every fresh file system counts its inodes
+ * alike. */
 START_TEST(two_kernels_same_inode_number_proves_nothing)
 {
 	need(NEED_SAME_FILE, "d");
@@ -141,7 +142,7 @@ START_TEST(token_that_is_missing_outweighs_the_inode)
 }
 END_TEST
 
-/* A link that leads to another file of the same directory. */
+/* The path is a link to another file in the same directory. */
 START_TEST(token_is_read_beside_another_name_is_another_file)
 {
 	need(NEED_SAME_FILE, "d");
@@ -175,7 +176,7 @@ START_TEST(copy_of_what_is_written_is_another_file)
 }
 END_TEST
 
-/* Samples may miss the byte that differs. */
+/* A comparison of samples may miss the byte that differs. */
 START_TEST(sampled_copy_of_another_time_is_not_proved)
 {
 	need(NEED_SAME_CONTENT, "d");
@@ -201,7 +202,7 @@ START_TEST(block_device_of_one_name_in_the_world_is_the_same)
 }
 END_TEST
 
-/* An older source says nothing, and a file cannot be vouched for by silence. */
+/* A source of an older version sends no facts, and without facts nothing is proved. */
 START_TEST(source_that_says_nothing_proves_nothing)
 {
 	need(NEED_SAME_FILE, "d");
@@ -211,7 +212,7 @@ START_TEST(source_that_says_nothing_proves_nothing)
 }
 END_TEST
 
-/* Who asks may vouch for what cannot be proved, but not for what is not there. */
+/* A user may vouch for a file that cannot be proved, but not for one that is missing. */
 START_TEST(assertion_holds_for_another_file_not_for_none)
 {
 	need(NEED_SAME_FILE, "d");
@@ -239,7 +240,7 @@ END_TEST
 
 /* ---- looking -------------------------------------------------------------------- */
 
-/* The whole way over a real directory: written, read, judged, tidied up. */
+/* The whole way over a real directory: write the token, read it, judge, remove it. */
 START_TEST(same_directory_token_is_read_and_removed)
 {
 	CLEANUP(free_charp) char *token = path_of(LOOK_TOKEN_PREFIX MOVE);
@@ -257,7 +258,7 @@ START_TEST(same_directory_token_is_read_and_removed)
 }
 END_TEST
 
-/* The storage is not mounted on the destination: another directory has the path. */
+/* The storage is not mounted on the destination: another directory has the same path. */
 START_TEST(other_directory_token_is_not_found)
 {
 	write_text("d", "disk");
@@ -269,7 +270,7 @@ START_TEST(other_directory_token_is_not_found)
 }
 END_TEST
 
-/* A directory in the place of another one of the same guest has the wrong token. */
+/* A directory in the place of another one of the same guest holds the wrong token. */
 START_TEST(two_directories_have_two_tokens)
 {
 	CLEANUP(free_charp) char *sub = path_of("sub");
@@ -287,7 +288,7 @@ START_TEST(two_directories_have_two_tokens)
 }
 END_TEST
 
-/* A FIFO in the place of an image would hold whoever opens it. */
+/* A FIFO in the place of an image would block its reader. */
 START_TEST(fifo_is_not_opened)
 {
 	CLEANUP(free_charp) char *path = path_of("d");
@@ -334,7 +335,7 @@ START_TEST(qcow2_names_its_backing_file)
 }
 END_TEST
 
-/* The header is foreign: lengths that lead out of it are refused. */
+/* Other programs write the header: lengths that lead out of it are refused. */
 START_TEST(qcow2_lengths_beyond_the_header_are_refused)
 {
 	unsigned char head[512];
@@ -355,7 +356,7 @@ START_TEST(qcow2_lengths_beyond_the_header_are_refused)
 }
 END_TEST
 
-/* An overlay is followed to what it stands on, from its own directory. */
+/* An overlay's backing file is looked up from the overlay's own directory. */
 START_TEST(backing_file_is_compared_too)
 {
 	CLEANUP(free_charp) char *path = path_of("d");
@@ -396,7 +397,7 @@ static struct needs *needs_with(const char *args)
 	return ret;
 }
 
-/* A copy of a medium is as good; an empty drive wants nothing. */
+/* A copy of a medium is accepted, and an empty drive needs nothing. */
 START_TEST(medium_of_a_cd_drive_is_compared)
 {
 	struct needs *n = needs_with("");
@@ -409,7 +410,7 @@ START_TEST(medium_of_a_cd_drive_is_compared)
 }
 END_TEST
 
-/* What hides in raw arguments is compared like what has a member. */
+/* Files that only raw arguments name are compared like those of the definition's members. */
 START_TEST(raw_arguments_are_read)
 {
 	struct needs *n = needs_with("\"-drive\",\"if=none,file=/x/a,,b.img,format=raw\","
@@ -430,7 +431,7 @@ START_TEST(raw_arguments_are_read)
 }
 END_TEST
 
-/* A tap that has no member is one all the same: adopted VMs have such. */
+/* Taps that only raw arguments name count too: adopted VMs have such. */
 START_TEST(raw_taps_are_read)
 {
 	struct needs *n = needs_with("\"-netdev\",\"tap,id=t,ifname=tap7,script=no\",\"-nic\","
@@ -444,7 +445,7 @@ START_TEST(raw_taps_are_read)
 }
 END_TEST
 
-/* Nodes over nodes: what libvirt writes.  The name of a node is no path. */
+/* libvirt writes nodes over nodes; the name of a node is not a path. */
 START_TEST(raw_nodes_are_read_by_their_files)
 {
 	struct needs *n =
@@ -488,7 +489,7 @@ START_TEST(lost_features_are_named)
 }
 END_TEST
 
-/* A guest does not look again: what is new does it no harm. */
+/* A guest does not look at CPU features again, so additional ones do it no harm. */
 START_TEST(new_features_are_no_reason)
 {
 	add_word(&there, 1, "ECX", 1);

@@ -50,7 +50,7 @@ static void setup_of(const char *binary)
 	probe = probe_new(loop, binary);
 }
 
-/* The operator misspelt the path: the error names it, and every start says so. */
+/* A misspelt path is named in the error, and every start reports it. */
 START_TEST(program_that_is_missing_is_said)
 {
 	setup_of("/nonexistent/qemu");
@@ -61,7 +61,7 @@ START_TEST(program_that_is_missing_is_said)
 }
 END_TEST
 
-/* Any other program is told from a QEMU, and does not hang the start of a VM. */
+/* A program that is no QEMU is recognized, and does not hang the start of a VM. */
 START_TEST(program_that_is_no_qemu_is_said)
 {
 	setup_of("true");
@@ -73,7 +73,7 @@ START_TEST(program_that_is_no_qemu_is_said)
 }
 END_TEST
 
-/* Speaks on stdout, as QEMU does. */
+/* Writes to stdout, as QEMU does. */
 static const char script_begin[] =
 	"#!/bin/bash\n"
 	"echo '{\"QMP\": {}}'\n"
@@ -95,7 +95,7 @@ static const char *write_script(const char *parameter)
 	return path;
 }
 
-/* An upgrade of QEMU while the coordinator runs: what the former said is not believed. */
+/* After an upgrade of QEMU the former program's answers do not count. */
 START_TEST(program_that_was_replaced_is_asked_again)
 {
 	const char *path = write_script("reconnect-ms");
@@ -115,7 +115,7 @@ START_TEST(program_that_was_replaced_is_asked_again)
 }
 END_TEST
 
-/* A VM that is removed while its QEMU is asked about is not told. */
+/* The caller is not answered when its VM was removed while QEMU was asked. */
 START_TEST(asker_that_has_gone_is_not_told)
 {
 	unsigned one = 1, other = 2;

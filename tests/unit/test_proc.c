@@ -75,7 +75,7 @@ static char *output_of(const char *script, const int *keep_fds, size_t keep_fd_c
 	return text;
 }
 
-/* Makes it certain that the child has ended, without reaping it. */
+/* Waits until the child has ended, without reaping it. */
 static void wait_for_zombie(pid_t pid)
 {
 	siginfo_t info;
@@ -85,8 +85,8 @@ static void wait_for_zombie(pid_t pid)
 
 /* ---- start ----------------------------------------------------------- */
 
-/* A guest must outlive the daemon: its session is its own, so that no terminal
- * and no signal to our group reaches it. */
+/* A guest must outlive the daemon: it has a session of its own, so that no terminal and no
+ * signal to the daemon's group reaches it. */
 START_TEST(child_has_a_session_of_its_own)
 {
 	CLEANUP(free_charp)
@@ -98,7 +98,7 @@ START_TEST(child_has_a_session_of_its_own)
 }
 END_TEST
 
-/* What the daemon blocks or ignores for itself would break QEMU in odd ways. */
+/* Signals that the daemon blocks or ignores would disturb QEMU in odd ways. */
 START_TEST(child_gets_default_signals)
 {
 	CLEANUP(free_charp) char *text = NULL;
@@ -108,15 +108,16 @@ START_TEST(child_gets_default_signals)
 	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	/* The last seven digits: 1 to 28.  The C library keeps 32 and 33 to itself. */
+	/* The last seven digits are signals 1 to 28.  The C library keeps 32 and 33 for
+	 * itself. */
 	text = output_of("sed -nE 's/^(Sig(Blk|Ign)):.*(.{7})$/\\1 \\3/p' /proc/self/status", NULL,
 			 0);
 	ck_assert_str_eq(text, "SigBlk 0000000\nSigIgn 0000000\n");
 }
 END_TEST
 
-/* Only what is meant for the child: a leaked socket keeps a port, or a peer, busy
- * for as long as the guest lives. */
+/* The child gets only the descriptors that are meant for it: a leaked socket would keep a
+ * port, or a peer, busy while the guest lives. */
 START_TEST(child_has_only_the_kept_descriptors)
 {
 	CLEANUP(free_charp) char *text = NULL;
@@ -134,7 +135,7 @@ START_TEST(child_has_only_the_kept_descriptors)
 }
 END_TEST
 
-/* The reasons for a failed start are on stderr, and an earlier run's too. */
+/* The reasons for a failed start are on stderr, and an earlier run's output stays in the log. */
 START_TEST(child_output_is_appended_to_the_log)
 {
 	free(output_of("echo one", NULL, 0));
@@ -164,7 +165,7 @@ START_TEST(child_of_a_parent_without_descriptors_has_its_own)
 }
 END_TEST
 
-/* A missing QEMU must be said by name. */
+/* The error for a missing QEMU names the program. */
 START_TEST(spawn_of_a_missing_program_names_it)
 {
 	const char *const argv[] = { "no-such-program", NULL };
@@ -182,7 +183,7 @@ END_TEST
 
 /* ---- end ------------------------------------------------------------- */
 
-/* The exit status is the first thing to know about a QEMU that is gone. */
+/* The exit status is the first fact to know about a QEMU that has ended. */
 START_TEST(child_that_exits_is_reaped_with_its_status)
 {
 	struct proc_id id = start_sh("exit 3", NULL, 0);
@@ -194,7 +195,7 @@ START_TEST(child_that_exits_is_reaped_with_its_status)
 	ck_assert_int_eq(WEXITSTATUS(exit_status), 3);
 	ck_assert_int_eq(kill(id.pid, 0), -1);
 	ck_assert_int_eq(errno, ESRCH);
-	proc_kill(proc, SIGKILL); /* harmless */
+	proc_kill(proc, SIGKILL); /* kills nothing, because the child has ended */
 }
 END_TEST
 
@@ -210,8 +211,7 @@ START_TEST(child_that_is_killed_shows_its_signal)
 }
 END_TEST
 
-/* A QEMU that ends at once, before anybody watches, is still told, on either
- * loop. */
+/* A QEMU that ends before it is watched is still reported, on either loop. */
 START_TEST(child_that_ended_before_the_watch_is_told)
 {
 	struct proc_id id = start_sh("exit 4", NULL, 0);
@@ -235,7 +235,7 @@ static void on_exit_free(void *data, int status)
 	proc_free(TAKE_PTR(proc));
 }
 
-/* The callback is where a VM object goes away. */
+/* A VM object may be freed in the callback. */
 START_TEST(watch_freed_in_its_callback_is_fine)
 {
 	proc = proc_watch(loop, start_sh("exit 0", NULL, 0), on_exit_free, NULL, &err);
@@ -245,7 +245,7 @@ START_TEST(watch_freed_in_its_callback_is_fine)
 }
 END_TEST
 
-/* After a restart of the daemon every QEMU is somebody else's child. */
+/* After a restart of the daemon no QEMU is its child. */
 START_TEST(process_that_is_no_child_is_told_without_status)
 {
 	CLEANUP(free_charp) char *text = NULL;
@@ -280,7 +280,7 @@ START_TEST(process_with_another_start_time_is_not_found)
 }
 END_TEST
 
-/* "It is gone" is a normal answer; a zombie runs nothing. */
+/* Callers treat a process that is gone as a normal answer; a zombie counts as gone. */
 START_TEST(process_that_has_ended_is_not_found)
 {
 	struct proc_id id = start_sh("exit 0", NULL, 0);
@@ -299,7 +299,7 @@ START_TEST(process_that_has_ended_is_not_found)
 }
 END_TEST
 
-/* The name of a program may hold spaces and parentheses, and look like a state. */
+/* A program's name may hold spaces and parentheses, and look like a state in /proc. */
 START_TEST(process_with_an_odd_name_is_identified)
 {
 	struct proc_id before, after;
@@ -312,7 +312,8 @@ START_TEST(process_with_an_odd_name_is_identified)
 }
 END_TEST
 
-/* A new boot id means a power loss: no process of ours can have survived. */
+/* A new boot id means that the host was started anew: no process of the daemon can have
+ * survived. */
 START_TEST(boot_id_is_a_uuid_and_stays)
 {
 	ck_assert(id_uuid_is_valid(proc_boot_id()));

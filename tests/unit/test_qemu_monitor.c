@@ -18,7 +18,7 @@ static struct loop *loop;
 static struct fake_monitor *monitors[2];
 static struct qemu_env env;
 static struct qemu *qemu;
-static struct strbuf told; /* what the owner was told, in order */
+static struct strbuf told; /* the calls to the owner, in order */
 static struct err ready_err;
 
 static void on_ready(void *data, const struct err *err)
@@ -153,7 +153,7 @@ static const struct {
 	{ "query-name", "{}", "says 'nothing'" },
 };
 
-/* Both are tried, the reason is kept, and the right one is found when it is back. */
+/* Both monitors are tried, the reason is kept, and the right QEMU is found when it is back. */
 START_TEST(another_guest_is_told_and_left_alone_until_the_right_one_is_back)
 {
 	for (size_t i = 0; i < 2; i++)
@@ -172,7 +172,7 @@ START_TEST(another_guest_is_told_and_left_alone_until_the_right_one_is_back)
 	loop_sim_advance_ms(loop, 2000);
 	ck_assert_ptr_nonnull(qemu_monitor(qemu));
 	ck_assert_str_eq(qemu_trouble(qemu), "");
-	assert_told("found;"); /* ready() was told once */
+	assert_told("found;"); /* ready() was called only once */
 }
 END_TEST
 
@@ -201,7 +201,7 @@ static void close_after_proof(void *data)
 	fake_monitor_close(data);
 }
 
-/* A hostile QEMU must not keep the loop busy with its coming and going. */
+/* A hostile QEMU that connects and closes must not keep the loop busy. */
 START_TEST(closed_after_each_proof_it_is_tried_once_a_second)
 {
 	for (size_t i = 0; i < 2; i++)
@@ -215,7 +215,7 @@ START_TEST(closed_after_each_proof_it_is_tried_once_a_second)
 }
 END_TEST
 
-/* One that worked for a while has not failed: the other one is taken at once. */
+/* A monitor that worked for a while has not failed: the other one is tried at once. */
 START_TEST(closed_again_after_a_while_the_other_is_taken_at_once)
 {
 	attach();

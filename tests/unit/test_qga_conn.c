@@ -51,7 +51,7 @@ static void ask_for(const char *name, const char *command, uint32_t deadline_ms)
 						.is_silent = !strcmp(command, "guest-shutdown"),
 						.fn = on_reply,
 						.data = NAME(name) });
-	ck_assert_uint_eq(trace.len, before); /* never from inside the call */
+	ck_assert_uint_eq(trace.len, before); /* not called from inside the call */
 }
 
 static void ask(const char *name)
@@ -105,7 +105,7 @@ START_TEST(ask_agent_answers)
 }
 END_TEST
 
-/* Two users at once: one exchange after the other, in the order of the requests. */
+/* Several callers at once: one exchange after the other, in the order of the requests. */
 START_TEST(ask_three_at_once_each_gets_its_own)
 {
 	fake_agent_guest(fa)->file_systems = 7;
@@ -116,7 +116,7 @@ START_TEST(ask_three_at_once_each_gets_its_own)
 }
 END_TEST
 
-/* A refusal has the agent's own words. */
+/* The error has the agent's own words. */
 START_TEST(ask_agent_refuses)
 {
 	fake_agent_on(fa, "guest-ping",
@@ -127,7 +127,7 @@ START_TEST(ask_agent_refuses)
 }
 END_TEST
 
-/* However what it says is cut into pieces. */
+/* An answer may come in pieces of any length. */
 START_TEST(ask_answer_in_pieces)
 {
 	fake_agent_split(fa, (size_t)_i);
@@ -141,8 +141,8 @@ END_TEST
 
 /* ---- an earlier life ---------------------------------------------------------- */
 
-/* What an agent says before it has answered our synchronisation is old: answers to
- * a coordinator that is no more, marks among them. */
+/* Until the agent answers our synchronization it sends answers to an earlier coordinator,
+ * which may hold marks. */
 START_TEST(ask_old_answers_come_first_are_dropped)
 {
 	fake_agent_mute(fa, "guest-sync-delimited");
@@ -157,7 +157,7 @@ START_TEST(ask_old_answers_come_first_are_dropped)
 }
 END_TEST
 
-/* An answer that comes when nobody waits any more is not the next one's. */
+/* An answer that comes after its deadline must not be taken for the next one's. */
 START_TEST(late_answer_is_not_the_next_ones)
 {
 	fake_agent_mute(fa, "guest-fsfreeze-freeze");
@@ -174,8 +174,8 @@ START_TEST(late_answer_is_not_the_next_ones)
 }
 END_TEST
 
-/* The agent was silent until after the deadline: no command of ours waits for it
- * in the channel, and that it lives is told. */
+/* The agent was silent until after the deadline: the command was not sent into the channel,
+ * and the late sign of life is reported. */
 START_TEST(ask_agent_wakes_late_only_the_sync_was_sent)
 {
 	fake_agent_mute(fa, "");
@@ -192,7 +192,7 @@ START_TEST(ask_agent_wakes_late_only_the_sync_was_sent)
 }
 END_TEST
 
-/* It ends in the middle of an exchange, and a new one knows nothing of it. */
+/* The agent ends in the middle of an exchange, and its successor knows nothing of it. */
 START_TEST(agent_restarts_in_mid_exchange_next_one_is_well)
 {
 	fake_agent_mute(fa, "guest-ping");
@@ -234,7 +234,7 @@ START_TEST(answer_is_garbage_next_one_is_well)
 }
 END_TEST
 
-/* A second answer to the same is a sign of life, and no more. */
+/* A second answer to the same command is only a sign of life. */
 START_TEST(answer_comes_twice_second_is_dropped)
 {
 	fake_agent_mute(fa, "guest-ping");
@@ -250,7 +250,7 @@ START_TEST(answer_comes_twice_second_is_dropped)
 }
 END_TEST
 
-/* The mark ends a line that was begun, wherever it comes. */
+/* A mark ends the line that was begun, wherever the mark comes. */
 START_TEST(mark_in_the_middle_of_an_answer_begins_anew)
 {
 	fake_agent_mute(fa, "guest-ping");
@@ -261,7 +261,7 @@ START_TEST(mark_in_the_middle_of_an_answer_begins_anew)
 }
 END_TEST
 
-/* A guest cannot make us grow. */
+/* A guest cannot make the daemon's memory grow. */
 START_TEST(answer_is_huge_is_refused)
 {
 	size_t len = 3 * QGA_LINE_MAX_BYTES;
@@ -284,8 +284,8 @@ START_TEST(answer_is_huge_is_refused)
 }
 END_TEST
 
-/* What a guest says without being asked is left in its socket beyond some pace, and
- * who asks is answered all the same. */
+/* Unrequested output of a guest is left in its socket beyond a certain pace, and a caller is
+ * answered all the same. */
 START_TEST(flood_of_the_guest_is_read_at_a_bounded_pace)
 {
 	static char line[64 * 1024];
@@ -307,7 +307,7 @@ START_TEST(flood_of_the_guest_is_read_at_a_bounded_pace)
 }
 END_TEST
 
-/* Few bytes that would need much memory. */
+/* Even a few bytes could need much memory. */
 START_TEST(answer_is_deep_or_wide_is_refused)
 {
 	CLEANUP(strbuf_fini) struct strbuf text = STRBUF_INIT;

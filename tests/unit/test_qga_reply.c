@@ -84,7 +84,7 @@ START_TEST(interfaces_in_our_words)
 }
 END_TEST
 
-/* Half a list would be taken for all of it. */
+/* A list that was cut would be taken for the whole list. */
 START_TEST(lists_and_strings_beyond_the_limits_are_refused)
 {
 	CLEANUP(strbuf_fini) struct strbuf many = STRBUF_INIT;

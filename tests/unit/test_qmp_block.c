@@ -27,7 +27,7 @@ static void tear_down(void)
 	reply = NULL;
 }
 
-/* Each tree is activated from its root: a node below one must not be asked for. */
+/* Each tree is activated from its root: nodes below a root must not be named. */
 START_TEST(graph_of_a_guest_that_arrived_is_inactive_and_has_its_roots)
 {
 	CLEANUP(json_putp) struct json_object *roots = NULL;
@@ -50,7 +50,7 @@ START_TEST(graph_of_a_guest_that_ran_is_active)
 }
 END_TEST
 
-/* QEMU may say anything. */
+/* A graph of unexpected shape has no roots. */
 START_TEST(graph_of_nonsense_has_no_roots)
 {
 	static const char *const texts[] = { "{}", "[]", "{\"nodes\":1,\"edges\":\"x\"}",
@@ -65,7 +65,7 @@ START_TEST(graph_of_nonsense_has_no_roots)
 }
 END_TEST
 
-/* A job that has ended and waits for somebody to look at it holds nothing. */
+/* A job that has ended, and only waits to be dismissed, holds no image. */
 START_TEST(jobs_concluded_do_not_count)
 {
 	struct qmp_block_user user;

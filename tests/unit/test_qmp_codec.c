@@ -29,7 +29,7 @@ static enum qmp_codec_result feed(const char *text)
 	return qmp_codec_next(&codec, &msg, &err);
 }
 
-/* One line for each message, so that two readings can be compared. */
+/* Describes each message in one line, so that two readings can be compared. */
 static void describe(struct strbuf *sb)
 {
 	enum qmp_codec_result result;
@@ -66,7 +66,7 @@ START_TEST(return_has_its_id_and_body)
 }
 END_TEST
 
-/* Ours are strings: a number is somebody else's and must not match. */
+/* Our ids are strings, so a number is another client's id and must not match. */
 START_TEST(return_with_number_id_has_no_id)
 {
 	ck_assert_int_eq(feed("{\"return\": [], \"id\": 7}\n"), QMP_CODEC_MSG);
@@ -115,7 +115,7 @@ START_TEST(event_with_bad_time_has_none)
 }
 END_TEST
 
-/* A newer QEMU may say things we do not know. */
+/* A newer QEMU may send unknown objects. */
 START_TEST(unknown_object_is_other)
 {
 	ck_assert_int_eq(feed("{\"news\": 1}\n"), QMP_CODEC_MSG);
@@ -147,7 +147,7 @@ static const char *const not_messages[] = {
 	"HTTP/1.1 400 Bad Request\r\n",
 };
 
-/* What is not QMP is refused at its first line, and nothing after it counts. */
+/* A line that is not QMP breaks the stream, and nothing after it counts. */
 START_TEST(line_not_a_json_object_breaks_the_stream)
 {
 	ck_assert_int_eq(feed(not_messages[_i]), QMP_CODEC_BROKEN);
@@ -179,7 +179,8 @@ START_TEST(line_at_limit_is_read_and_one_byte_more_is_not)
 }
 END_TEST
 
-/* Also when its end came with it: where the bytes were cut may not matter. */
+/* The limit holds even when the line's end came with it, so that the cuts between reads do not
+ * matter. */
 START_TEST(line_over_limit_fed_whole_breaks)
 {
 	codec.max_line_bytes = 14;
@@ -189,7 +190,7 @@ START_TEST(line_over_limit_fed_whole_breaks)
 }
 END_TEST
 
-/* The other end may never send a line end: memory must not follow it. */
+/* The other end may never send a line end: memory must not grow with its bytes. */
 START_TEST(endless_line_breaks_and_holds_no_memory)
 {
 	static char noise[1 << 16];
@@ -206,7 +207,7 @@ START_TEST(endless_line_breaks_and_holds_no_memory)
 }
 END_TEST
 
-/* Sixteen megabytes of "[]," would become gigabytes of tree. */
+/* Sixteen megabytes of "[]," would become gigabytes of parsed values. */
 START_TEST(line_of_too_many_values_breaks)
 {
 	struct strbuf sb = STRBUF_INIT;
@@ -235,7 +236,7 @@ END_TEST
 
 /* ---- splitting --------------------------------------------------------- */
 
-/* A line that trickles in is scanned once, not once a byte. */
+/* A line that comes byte by byte is scanned once, not again for each byte. */
 START_TEST(trickling_line_is_read)
 {
 	const char *line = "{\"return\": {\"a\": [1, 2]}, \"id\": \"q\"}\r\n";
@@ -265,7 +266,7 @@ static char *read_in_pieces(const char *text, unsigned seed)
 	return strbuf_take(&sb);
 }
 
-/* What we understand may not depend on how the kernel cuts the bytes. */
+/* The messages must not depend on how the kernel cuts the bytes. */
 START_TEST(recorded_bytes_cut_anywhere_read_the_same)
 {
 	struct recording rec;
@@ -299,7 +300,7 @@ START_TEST(command_is_one_line_with_its_id)
 	ck_assert_str_eq(text, "{\"execute\":\"migrate\",\"arguments\":"
 			       "{\"uri\":\"unix:/run/a\\nb\"},\"id\":\"t-1\"}\n");
 	free(text);
-	ck_assert_int_eq(json_object_put(args), 1); /* it was only borrowed */
+	ck_assert_int_eq(json_object_put(args), 1); /* encoding only borrowed it */
 	text = qmp_codec_command("yank", NULL, "t-2", true);
 	ck_assert_str_eq(text, "{\"exec-oob\":\"yank\",\"id\":\"t-2\"}\n");
 	free(text);

@@ -63,7 +63,7 @@ START_TEST(unanswered_command_times_out_at_its_deadline)
 }
 END_TEST
 
-/* The old reply must not be taken for the new one. */
+/* A late reply must not be taken for the next command's. */
 START_TEST(late_reply_is_not_taken_for_the_next)
 {
 	ask("query-status", 100);
@@ -87,7 +87,7 @@ START_TEST(duplicated_and_unknown_replies_are_harmless)
 	fake_monitor_reply(fm, "a", "5");
 	ask("b", 100);
 	loop_sim_run(loop);
-	fake_monitor_reply(fm, "a", "6"); /* not B's, though B is the only one that waits */
+	fake_monitor_reply(fm, "a", "6"); /* A's, although only B waits */
 	fake_monitor_reply_error(fm, "a", "seven");
 	fake_monitor_send(fm, "{\"news\": true}\r\n");
 	loop_sim_run(loop);
@@ -99,7 +99,7 @@ START_TEST(duplicated_and_unknown_replies_are_harmless)
 }
 END_TEST
 
-/* A reply with the id of a command that has not been sent is a forgery. */
+/* A reply with the id of a command that was not sent yet is a forgery. */
 START_TEST(reply_before_its_command_was_sent_is_ignored)
 {
 	char *first, *next, *text;
@@ -136,7 +136,7 @@ END_TEST
 
 /* ---- the window -------------------------------------------------------- */
 
-/* QEMU stops reading at eight commands: then no out-of-band one gets through. */
+/* QEMU stops reading at eight commands, and then would not see an out-of-band one either. */
 START_TEST(hung_monitor_is_given_few_commands_and_oob_overtakes)
 {
 	for (unsigned i = 0; i < 20; i++)
@@ -152,7 +152,7 @@ START_TEST(hung_monitor_is_given_few_commands_and_oob_overtakes)
 }
 END_TEST
 
-/* A command that timed out before it was sent will never run: `cont' above all. */
+/* A command that timed out before it was sent must never run, above all `cont'. */
 START_TEST(command_timed_out_in_the_queue_is_never_sent)
 {
 	for (unsigned i = 0; i < 4; i++)
@@ -170,7 +170,8 @@ START_TEST(command_timed_out_in_the_queue_is_never_sent)
 }
 END_TEST
 
-/* QEMU still holds what has timed out: it keeps its place until it is answered. */
+/* QEMU still holds a command that timed out, so the command keeps its place until it is
+ * answered. */
 START_TEST(abandoned_commands_keep_their_place_until_answered)
 {
 	for (unsigned i = 0; i < 4; i++)
@@ -225,7 +226,7 @@ START_TEST(too_many_waiting_commands_are_refused)
 }
 END_TEST
 
-/* A socket that takes no more must lose and mix nothing. */
+/* A socket that takes only a part of a write must not lose or mix bytes. */
 START_TEST(partial_writes_keep_the_lines_whole)
 {
 	struct json_object *args = json_object_new_object();

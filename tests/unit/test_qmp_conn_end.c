@@ -46,7 +46,8 @@ START_TEST(monitor_closes_in_the_middle_of_a_line)
 }
 END_TEST
 
-/* QEMU's last words (SHUTDOWN) come with the end: they count. */
+/* QEMU's last event (SHUTDOWN) comes together with the end of the connection, and must be
+ * delivered. */
 START_TEST(last_words_are_heard_though_writing_fails)
 {
 	fake_monitor_event(fm, "SHUTDOWN", "{\"guest\": true}");
@@ -60,7 +61,7 @@ END_TEST
 
 static const char *const bad_lines[] = {
 	"garbage\r\n", "[]\r\n", "{\"return\": {}\r\n",
-	"{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n", /* somebody else's monitor */
+	"{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n", /* another client's monitor */
 };
 
 START_TEST(broken_stream_closes)
@@ -156,7 +157,7 @@ START_TEST(freed_in_ready_with_an_error)
 }
 END_TEST
 
-/* The command that opens is ours: its answer must not reach for us when we are gone. */
+/* The answer to qmp_capabilities must not reach a connection that was freed. */
 START_TEST(freed_while_negotiating)
 {
 	fake_monitor_on(fm, "qmp_capabilities", NULL);
@@ -264,7 +265,7 @@ START_TEST(freed_by_owner_answers_all_once_later)
 }
 END_TEST
 
-/* Asking from inside an answer is how jobs go on. */
+/* Jobs ask their next question from inside an answer. */
 static void ask_on_reply(void *data, struct json_object *result, const struct err *err)
 {
 	unsigned *left = data;
@@ -305,7 +306,7 @@ END_TEST
 
 /* ---- recorded ---------------------------------------------------------- */
 
-/* What QEMU said in answer to line I of REC, with our id in place of its. */
+/* Sends QEMU's recorded answer to line I of REC, with our id in place of the recorded one. */
 static void say_next(const struct recording *rec, size_t *i)
 {
 	struct strbuf sb = STRBUF_INIT;
@@ -349,7 +350,7 @@ static char *replay(const struct recording *rec, unsigned seed)
 	open_with(&callbacks);
 	fake_monitor_on(fm, "qmp_capabilities", NULL);
 	fake_monitor_split(fm, seed);
-	say_next(rec, &i); /* the greeting; qmp_capabilities is our own affair */
+	say_next(rec, &i); /* the greeting; the connection sends qmp_capabilities by itself */
 	for (i++; i < rec->count;) {
 		say_next(rec, &i);
 		for (; i < rec->count && rec->lines[i].is_command; i++)
@@ -358,7 +359,7 @@ static char *replay(const struct recording *rec, unsigned seed)
 	return xstrdup(strbuf_str(&trace));
 }
 
-/* A real QEMU's words, cut anywhere, come out as the same answers and events. */
+/* A real QEMU's bytes, cut anywhere, give the same answers and events. */
 START_TEST(recorded_conversation_cut_anywhere_gives_the_same)
 {
 	struct recording rec;

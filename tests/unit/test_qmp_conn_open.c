@@ -83,7 +83,7 @@ static const struct {
 	{ "{\"QMP\": }\n", "invalid;", "not JSON" },
 };
 
-/* The message says whom we met, and the stranger was sent nothing. */
+/* The message tells what answered, and nothing was sent to it. */
 START_TEST(stranger_is_refused_with_a_clear_word)
 {
 	fake_monitor_send(fm, strangers[_i].bytes);
@@ -111,7 +111,7 @@ START_TEST(endless_greeting_is_cut_off_early)
 }
 END_TEST
 
-/* A byte now and then must not keep the opening alive. */
+/* A byte now and then must not keep the opening from its deadline. */
 START_TEST(trickling_greeting_times_out)
 {
 	fake_monitor_send(fm, "{\"QMP\": ");
@@ -156,7 +156,7 @@ START_TEST(negotiation_unanswered_times_out)
 }
 END_TEST
 
-/* The greeting at the very end of the deadline: both timers of the opening. */
+/* The greeting comes at the deadline, when both timers of the opening are due. */
 START_TEST(greeting_at_the_same_moment_as_the_deadline_opens_nothing_twice)
 {
 	fake_monitor_on(fm, "qmp_capabilities", NULL);
@@ -168,7 +168,7 @@ START_TEST(greeting_at_the_same_moment_as_the_deadline_opens_nothing_twice)
 }
 END_TEST
 
-/* QEMU emits an event between its two lines: it is no reply and no disaster. */
+/* QEMU may send an event before the reply to qmp_capabilities: it is not taken for the reply. */
 START_TEST(event_before_ready_is_left_out)
 {
 	fake_monitor_on(fm, "qmp_capabilities", NULL);
@@ -183,7 +183,7 @@ START_TEST(event_before_ready_is_left_out)
 }
 END_TEST
 
-/* The reply to what a predecessor asked arrives on our connection. */
+/* The reply to a predecessor's command arrives on our connection. */
 START_TEST(predecessors_reply_before_ready_is_ignored)
 {
 	fake_monitor_on(fm, "qmp_capabilities", NULL);
@@ -217,7 +217,7 @@ static void reopen(const char *address)
 	qmp_conn_free(conn);
 	strbuf_clear(&trace);
 	conn = qmp_conn_open(loop, address, OPEN_MS, &callbacks);
-	assert_trace(""); /* never from inside the call */
+	assert_trace(""); /* not called from inside the call */
 	loop_sim_run(loop);
 }
 
@@ -294,7 +294,7 @@ START_TEST(tcp_address_is_opened)
 }
 END_TEST
 
-/* Nobody accepts: the kernel drops what would come after a full queue. */
+/* The server does not accept: the kernel drops connections beyond a full queue. */
 START_TEST(tcp_connect_unanswered_times_out)
 {
 	char address[64];

@@ -33,8 +33,7 @@ static void ask_for_waiter(const char *name)
 	qmp_command(conn, name, NULL, 1000, on_answer, waiter);
 }
 
-/* An event's handler that takes its time: others are served meanwhile, and what
- * was freed is in use again. */
+/* An event's handler that asks new questions, so that memory that was freed is in use again. */
 static void on_event_ask(void *data, const struct qmp_event *event)
 {
 	(void)data;
@@ -62,7 +61,7 @@ START_TEST(libvirt_defect_two_replies_with_an_event_handler_between_touch_nothin
 			 "{\"return\": 2, \"id\": \"%s\"}\r\n"
 			 "{\"error\": {\"desc\": \"three\"}, \"id\": \"%s\"}\r\n",
 			 id, id, id);
-	fake_monitor_send(fm, text); /* one read */
+	fake_monitor_send(fm, text); /* one read gets both */
 	loop_sim_run(loop);
 	assert_trace("stop=1;event STOP;");
 	fake_monitor_reply(fm, "query-block", "5");
@@ -87,8 +86,8 @@ static void on_flood_event(void *data, const struct qmp_event *event)
 	flood_seen++;
 }
 
-/* A hostile QEMU may fill its own monitor, and not the time of all others: it is read
- * at a bounded pace, and nothing of it is lost. */
+/* A hostile QEMU may fill its own monitor, but not use up the loop's time: it is read at a
+ * bounded pace, and nothing is lost. */
 START_TEST(events_flood_is_read_at_a_bounded_pace_and_wholly)
 {
 	const struct qmp_callbacks cb = { on_ready, on_flood_event, on_closed, NULL };
@@ -120,7 +119,7 @@ START_TEST(events_flood_is_read_at_a_bounded_pace_and_wholly)
 }
 END_TEST
 
-/* Each event comes a little after the time that one is worth: none waits. */
+/* Each event comes a little after the time that an event may cost: none has to wait. */
 START_TEST(events_within_the_pace_are_read_at_once)
 {
 	const struct qmp_callbacks cb = { on_ready, on_flood_event, on_closed, NULL };
@@ -157,7 +156,7 @@ static void on_numbered(void *data, struct json_object *result, const struct err
 		ck_assert_uint_eq((unsigned)json_object_get_int(result), number);
 }
 
-/* Events stay in order among themselves, whatever is between them. */
+/* Events keep their order, whatever comes between them. */
 static void on_numbered_event(void *data, const struct qmp_event *event)
 {
 	(void)data;
@@ -221,8 +220,8 @@ static void say_lines(struct lines *lines, unsigned *events_said)
 	lines->count = 0;
 }
 
-/* Every command that was heard and not yet replied to, some of them twice, and
- * replies to nobody, in a random order. */
+/* Replies to every command that was heard and not yet replied to, to some of them twice, and
+ * to unknown ones, in a random order. */
 static void reply_to_all(struct lines *lines, size_t *heard, unsigned *events_said)
 {
 	for (; *heard < fake_monitor_heard(fm); (*heard)++) {
@@ -278,7 +277,7 @@ START_TEST(any_order_any_pieces_each_answer_finds_its_command_once)
 }
 END_TEST
 
-/* Those who gave up are not answered again, those who came after are. */
+/* A caller that gave up is not answered again, a later one is. */
 START_TEST(late_replies_in_any_order_among_new_ones_are_nobodys)
 {
 	struct lines lines = { .seed = (unsigned)_i + 1 };
@@ -306,7 +305,7 @@ END_TEST
 
 /* ---- cut off ------------------------------------------------------------------ */
 
-/* The end may come after any byte: everyone is answered once, and the end is told. */
+/* The end may come after any byte: every caller is answered once, and the end is reported. */
 START_TEST(monitor_closes_after_any_byte_everyone_is_answered_once)
 {
 	char *text, *ids[3], name[4];

@@ -25,7 +25,7 @@ static struct json_object *schema_load(const char *name)
 	return reply;
 }
 
-/* Lookup is a binary search: a row out of order would be lost silently. */
+/* Lookup is a binary search, so a row out of order would not be found. */
 START_TEST(table_is_sorted_and_every_name_is_found)
 {
 	for (int i = 0; i < QMP_EVENT_TYPE_COUNT; i++) {
@@ -40,7 +40,7 @@ START_TEST(table_is_sorted_and_every_name_is_found)
 }
 END_TEST
 
-/* A newer QEMU's events, and hostile names, must be harmless. */
+/* Events of a newer QEMU, and hostile names, must do no harm. */
 START_TEST(unknown_name_is_unknown_and_asks_nothing)
 {
 	static const char *const names[] = {
@@ -54,7 +54,7 @@ START_TEST(unknown_name_is_unknown_and_asks_nothing)
 }
 END_TEST
 
-/* The events that drive a move. */
+/* These events drive a move. */
 START_TEST(migration_events_have_their_flags)
 {
 	ck_assert_uint_eq(qmp_event_type_flags(qmp_event_type_from_name("MIGRATION")),
@@ -69,7 +69,7 @@ START_TEST(migration_events_have_their_flags)
 }
 END_TEST
 
-/* Every row says something: none was added without a thought. */
+/* Every row has a flag, so that adding an event needs a decision. */
 START_TEST(every_event_has_a_flag)
 {
 	for (int i = 0; i < QMP_EVENT_TYPE_COUNT; i++)
@@ -89,7 +89,7 @@ static bool schema_has(const char *schema, const char *name)
 	return false;
 }
 
-/* No event of a QEMU that we support comes as a surprise. */
+/* Every event of each supported QEMU is in the table. */
 START_TEST(every_event_of_the_schema_is_in_the_table)
 {
 	CLEANUP(json_putp) struct json_object *reply = schema_load(schemas[_i]);
@@ -107,7 +107,7 @@ START_TEST(every_event_of_the_schema_is_in_the_table)
 }
 END_TEST
 
-/* Nor does the table dream any up. */
+/* The table has no event that no supported QEMU knows. */
 START_TEST(every_event_of_the_table_is_in_a_schema)
 {
 	for (int i = 0; i < QMP_EVENT_TYPE_COUNT; i++) {

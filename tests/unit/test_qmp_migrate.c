@@ -18,7 +18,7 @@ static bool decode(const char *text)
 	return ok;
 }
 
-/* The reply to the NTH query-migrate of a recording; the caller puts it. */
+/* Returns the reply to the NTH COMMAND of a recording; the caller puts it. */
 static struct json_object *recorded_reply(const struct recording *rec, const char *command,
 					  unsigned nth)
 {
@@ -111,7 +111,7 @@ START_TEST(completed_source_has_times)
 }
 END_TEST
 
-/* The waiting destination of 7.2 sends an address and no status. */
+/* QEMU 7.2's waiting destination sends an address and no status. */
 START_TEST(waiting_destination_has_state_none)
 {
 	decode_recorded("7.2/precopy-destination.txt", 1);

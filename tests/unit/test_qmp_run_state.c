@@ -19,7 +19,7 @@ static void begin(enum qmp_run_state state)
 	run.state = state;
 }
 
-/* STOP alone is somebody's pause; with a reason just before it, it is that. */
+/* STOP alone is a pause by a user; an event just before it gives another reason. */
 static const struct {
 	const char *name, *data;
 	enum qmp_run_state state;
@@ -46,7 +46,7 @@ START_TEST(stop_after_a_reason_is_of_that_reason)
 }
 END_TEST
 
-/* A reason counts for one stop only. */
+/* A reason counts only for one stop. */
 START_TEST(stop_after_a_resume_is_a_pause_again)
 {
 	begin(QMP_RUN_RUNNING);
@@ -59,7 +59,7 @@ START_TEST(stop_after_a_resume_is_a_pause_again)
 }
 END_TEST
 
-/* An error that comes in while the guest stands still does not colour the next stop. */
+/* An error that comes while the guest is stopped is not the reason for the next stop. */
 START_TEST(stop_after_reason_while_stopped_and_resume_is_a_pause)
 {
 	begin(QMP_RUN_IO_ERROR);

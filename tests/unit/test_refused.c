@@ -39,7 +39,7 @@ static enum refused_class hmp_by_qmp(const char *line)
 static const struct {
 	const char *name;
 	enum refused_class class;
-	const char *instead; /* part of the words */
+	const char *instead; /* part of the suggestion */
 } qmp_cases[] = {
 	{ "cont", REFUSED, "'migrctl vm resume vm1'" },
 	{ "stop", REFUSED, "'migrctl vm pause vm1'" },
@@ -80,7 +80,7 @@ static const struct {
 	{ "set_password", MODIFY, NULL },
 	{ "chardev-send-break", MODIFY, NULL },
 	{ "of-the-future", UNKNOWN, NULL },
-	{ "CONT", UNKNOWN, NULL }, /* QEMU knows no such command either */
+	{ "CONT", UNKNOWN, NULL }, /* QEMU does not know such a command either */
 	{ "", UNKNOWN, NULL },
 };
 
@@ -139,7 +139,7 @@ static const struct {
 	{ "x/1xw 0", MODIFY, "x" },
 	{ "nmi", MODIFY, "nmi" },
 	{ "set_password vnc secret", MODIFY, "set_password" },
-	{ "co", UNKNOWN, "co" }, /* no abbreviation: QEMU says so */
+	{ "co", UNKNOWN, "co" }, /* QEMU has no abbreviations */
 	{ "cont;info", UNKNOWN, "cont;info" },
 	{ "cont|c", UNKNOWN, "cont|c" },
 	{ "infonetwork", UNKNOWN, "infonetwork" },
@@ -148,7 +148,7 @@ static const struct {
 	{ "/", UNKNOWN, "" },
 };
 
-/* What QEMU takes for the command is what counts, not what it looks like. */
+/* QEMU's own way to read the line decides which command it is, not its looks. */
 START_TEST(hmp_line_is_judged_by_its_first_word)
 {
 	ck_assert_msg(hmp(hmp_cases[_i].line) == hmp_cases[_i].class, "'%s' is %s",
@@ -165,14 +165,14 @@ START_TEST(hmp_inside_qmp_is_judged_by_its_line)
 	ck_assert_str_eq(verdict.word, "human-monitor-command c");
 	ck_assert_int_eq(hmp_by_qmp("info network"), QUERY);
 	ck_assert_int_eq(hmp_by_qmp("nmi"), MODIFY);
-	/* Without a line QEMU refuses it. */
+	/* QEMU refuses the command without a line. */
 	json_add_int(odd, "command-line", 1);
 	refused_judge_qmp("human-monitor-command", odd, &verdict);
 	ck_assert_int_eq(verdict.class, MODIFY);
 }
 END_TEST
 
-/* The log gets no more than it has room for, and no argument. */
+/* A long word is cut to the log's size, and arguments are not logged. */
 START_TEST(long_word_is_cut_and_arguments_left_out)
 {
 	char line[1024];
@@ -190,7 +190,7 @@ END_TEST
 
 static const char *const versions[] = { "7.2", "10.0", "11.1" };
 
-/* All that a QEMU has is in a row: a new one wants a decision. */
+/* Each command of each QEMU has a row: a new one needs a decision. */
 START_TEST(no_command_of_qemu_is_unclassified)
 {
 	static const char *const kinds[] = { "qmp", "hmp" };

@@ -34,7 +34,7 @@ static void feed(const char *text)
 	ck_assert_msg(sse_feed(&sse, text, strlen(text), &err), "%s", err.msg);
 }
 
-/* Each row is one stream and what is to be seen of it. */
+/* Each row is a stream and the events that it gives. */
 static const struct {
 	const char *stream, *events;
 } streams[] = {
@@ -54,7 +54,7 @@ static const struct {
 	  "message|x|;" },
 	{ "\xef\xbb"
 	  "data: x\n\n",
-	  "" }, /* half a mark belongs to the field's name */
+	  "" }, /* half a byte order mark belongs to the field's name */
 	{ "data: cut off", "" },
 	{ "data: no empty line\n", "" },
 	{ "", "" },
@@ -95,7 +95,7 @@ START_TEST(id_with_nul_ignored)
 }
 END_TEST
 
-/* A peer gone mad must not fill the memory. */
+/* A faulty peer must not fill the memory. */
 START_TEST(endless_line_refused)
 {
 	CLEANUP(free_charp) char *chunk = xcalloc(1, 65536);

@@ -32,7 +32,7 @@ static void set_up(void)
 	trace_clear();
 }
 
-/* VOUCHED: a host, or NULL. */
+/* VOUCHED: the host that is vouched for, or NULL. */
 static void begin(size_t which, enum vm_action action, const char *vouched)
 {
 	char hosts[1][ID_NAME_SIZE] = { "" };
@@ -44,7 +44,7 @@ static void begin(size_t which, enum vm_action action, const char *vouched)
 
 	snprintf(hosts[0], sizeof(hosts[0]), "%s", vouched ? vouched : "");
 	start_vm(&newest_rig_env, newest_rig, rig_vm(), &wish, on_done, (void *)which);
-	ck_assert_uint_eq(answers[which].count, 0); /* never from inside */
+	ck_assert_uint_eq(answers[which].count, 0); /* not called from inside the call */
 	rig_run();
 }
 
@@ -78,7 +78,7 @@ static void assert_refused(const char *words)
 	ck_assert_uint_eq(trace_count("qmp cont"), 0);
 }
 
-/* B must be heard before a start. */
+/* Host b must answer before a start. */
 static void record_host_b(void)
 {
 	vm_record_host(rig_vm(), "b", NULL, NULL);
@@ -88,7 +88,7 @@ static void record_host_b(void)
 
 /* ---- who is waited for ------------------------------------------------------- */
 
-/* The usual case: each peer is asked once, and none has it. */
+/* The usual case: each peer is asked once, and none has the VM. */
 START_TEST(start_waits_for_all_peers_and_runs)
 {
 	begin_start();
@@ -101,7 +101,7 @@ START_TEST(start_waits_for_all_peers_and_runs)
 }
 END_TEST
 
-/* Its host was taken out of the configuration, and may run it all the same. */
+/* The host of the record was removed from the configuration, but may still run the VM. */
 START_TEST(start_host_of_the_record_that_is_no_peer_is_asked_too)
 {
 	vm_record_host(rig_vm(), "d", NULL, NULL);
@@ -116,7 +116,7 @@ START_TEST(start_host_of_the_record_that_is_no_peer_is_asked_too)
 }
 END_TEST
 
-/* A host that never had it, and is off, must not keep every guest from starting. */
+/* A host that never had the VM, and is off, must not keep every guest from starting. */
 START_TEST(start_peer_that_never_had_it_silent_is_waited_for_a_moment)
 {
 	begin_start();
@@ -128,7 +128,7 @@ START_TEST(start_peer_that_never_had_it_silent_is_waited_for_a_moment)
 }
 END_TEST
 
-/* The other host has it by now, and says so when nobody waits any more. */
+/* The other host has the VM by now, but its answer comes after the wait. */
 START_TEST(start_late_answer_is_ignored)
 {
 	begin_start();
@@ -142,7 +142,7 @@ START_TEST(start_late_answer_is_ignored)
 }
 END_TEST
 
-/* Nobody waits for longer than the header says. */
+/* No start waits longer than START_ASK_MS. */
 START_TEST(start_host_of_the_record_silent_is_answered_at_the_deadline)
 {
 	record_host_b();
@@ -169,7 +169,7 @@ END_TEST
 
 /* ---- a peer has it -------------------------------------------------------------- */
 
-/* The record here is old: it says so, after a restart too, and never starts. */
+/* The record here is old: the VM shows it, after a restart too, and never starts. */
 START_TEST(start_newer_generation_elsewhere_makes_the_record_was_here)
 {
 	begin_start();
@@ -183,7 +183,7 @@ START_TEST(start_newer_generation_elsewhere_makes_the_record_was_here)
 }
 END_TEST
 
-/* Nobody but a person can tell which of the two is the right one. */
+/* Only a person can tell which of the two is the right one. */
 START_TEST(start_same_generation_elsewhere_is_refused_and_stays_ours)
 {
 	begin_start();
@@ -194,7 +194,7 @@ START_TEST(start_same_generation_elsewhere_is_refused_and_stays_ours)
 }
 END_TEST
 
-/* Once it was heard that a host has it, its silence counts from then on. */
+/* A host that once claimed the VM must be heard before each later start. */
 START_TEST(start_claim_makes_the_host_one_of_the_record)
 {
 	begin_start();
@@ -207,7 +207,7 @@ START_TEST(start_claim_makes_the_host_one_of_the_record)
 }
 END_TEST
 
-/* An older record counts only by what runs there. */
+/* An older record forbids a start only while its guest runs. */
 START_TEST(start_older_generation_elsewhere_forbids_while_it_runs)
 {
 	begin_start();
@@ -222,7 +222,7 @@ START_TEST(start_older_generation_elsewhere_forbids_while_it_runs)
 }
 END_TEST
 
-/* A person may vouch for a host that is not heard, not against one that is. */
+/* A person may vouch for a host that does not answer, but not against a host's answer. */
 START_TEST(start_host_that_has_it_and_is_vouched_for_is_believed)
 {
 	record_host_b();
@@ -233,7 +233,7 @@ START_TEST(start_host_that_has_it_and_is_vouched_for_is_believed)
 }
 END_TEST
 
-/* A move that is bringing it there may run it any moment. */
+/* The move that brings the VM there may let it run at any moment. */
 START_TEST(start_incoming_elsewhere_is_refused_by_the_name_of_its_move)
 {
 	begin_start();
@@ -243,7 +243,8 @@ START_TEST(start_incoming_elsewhere_is_refused_by_the_name_of_its_move)
 }
 END_TEST
 
-/* Our own move there has failed here and was not heard of there yet: it never runs. */
+/* Our own move to that host has failed, and the host does not know yet: it will never run the
+ * VM. */
 START_TEST(start_incoming_elsewhere_by_our_move_that_has_failed_is_no_claim)
 {
 	ck_assert_int_eq(rig_act(VM_ACTION_START).code, ERR_NONE);
@@ -263,7 +264,7 @@ END_TEST
 
 /* ---- a peer is silent --------------------------------------------------------------- */
 
-/* The operator reads what is not known and what to say if he knows better. */
+/* The refusal tells the operator what is not known, and how to vouch for it. */
 START_TEST(start_host_of_the_record_silent_is_refused_with_what_is_not_known)
 {
 	record_host_b();
@@ -276,7 +277,7 @@ START_TEST(start_host_of_the_record_silent_is_refused_with_what_is_not_known)
 }
 END_TEST
 
-/* An answer that cannot be read tells nothing. */
+/* An answer that cannot be read counts as silence. */
 START_TEST(start_answer_of_the_host_of_the_record_not_understood_is_silence)
 {
 	record_host_b();
@@ -287,7 +288,7 @@ START_TEST(start_answer_of_the_host_of_the_record_not_understood_is_silence)
 }
 END_TEST
 
-/* His word is kept: the next start needs none. */
+/* The operator's word is recorded: the next start does not need it again. */
 START_TEST(start_silent_host_vouched_for_runs_and_is_forgotten)
 {
 	record_host_b();
@@ -312,7 +313,7 @@ END_TEST
 
 /* ---- two at once, and who asks meanwhile --------------------------------------------- */
 
-/* Two operators, or a script that is impatient: one QEMU. */
+/* Two operators, or an impatient script, start one QEMU only. */
 START_TEST(two_starts_at_once_run_one_qemu_and_both_are_answered)
 {
 	begin_start();
@@ -328,7 +329,8 @@ START_TEST(two_starts_at_once_run_one_qemu_and_both_are_answered)
 }
 END_TEST
 
-/* The peer asks while we ask it: only one of the two may hear that nobody starts it. */
+/* Two hosts may ask each other at the same time: only one of them may hear that the other does
+ * not start the VM. */
 START_TEST(start_that_asks_says_starting_until_it_is_refused)
 {
 	begin_start();
@@ -340,7 +342,7 @@ START_TEST(start_that_asks_says_starting_until_it_is_refused)
 }
 END_TEST
 
-/* The end of one does not speak for the other, which may still start it. */
+/* When one start ends, the other may still start the VM. */
 START_TEST(two_starts_at_once_one_refused_says_starting_for_the_other)
 {
 	record_host_b();
@@ -354,7 +356,7 @@ START_TEST(two_starts_at_once_one_refused_says_starting_for_the_other)
 }
 END_TEST
 
-/* Between the answers and the QEMU lies the disk, which may be slow. */
+/* The disk may be slow between the answers and the start of QEMU. */
 START_TEST(start_allowed_says_starting_while_the_disk_is_slow)
 {
 	begin_start();
@@ -377,7 +379,7 @@ static void pause_vm(void)
 	trace_clear();
 }
 
-/* Its QEMU is here, and the records are in order: nobody else can have it. */
+/* The VM's QEMU is here and the records are in order: no other host can have the VM. */
 START_TEST(resume_asks_nobody)
 {
 	pause_vm();
@@ -387,7 +389,7 @@ START_TEST(resume_asks_nobody)
 }
 END_TEST
 
-/* The record may be of before a move, also when the doubt has ended since. */
+/* The record may be older than a move, even when the doubt has ended since. */
 START_TEST(resume_after_a_doubt_waits_for_every_peer)
 {
 	pause_vm();
@@ -405,7 +407,7 @@ START_TEST(resume_after_a_doubt_waits_for_every_peer)
 }
 END_TEST
 
-/* What was sent may have run elsewhere since: its memory is older than the disks. */
+/* A guest that was sent away may have run elsewhere since: its memory is older than its disks. */
 START_TEST(resume_of_a_guest_that_was_sent_away_is_refused_whoever_is_vouched_for)
 {
 	pause_vm();
@@ -421,7 +423,7 @@ START_TEST(resume_of_a_guest_that_was_sent_away_is_refused_whoever_is_vouched_fo
 }
 END_TEST
 
-/* ...and nobody knows by which move, as long as the records are in doubt. */
+/* While the records are in doubt it is unknown which move sent the guest away. */
 START_TEST(resume_of_a_copy_in_doubt_is_refused_whoever_is_vouched_for)
 {
 	pause_vm();
@@ -436,7 +438,7 @@ END_TEST
 
 /* ---- a store in doubt ------------------------------------------------------------------ */
 
-/* Which hosts had it is what the record may have forgotten. */
+/* A record in doubt may have forgotten which hosts had the VM. */
 START_TEST(start_in_doubt_peer_silent_is_refused_although_it_never_had_it)
 {
 	newest_rig_restart_in_doubt();

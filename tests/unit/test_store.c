@@ -35,7 +35,7 @@ START_TEST(put_every_member_reads_back_same)
 }
 END_TEST
 
-/* "Nothing there" must not become an empty text. */
+/* A NULL text must not come back as an empty one. */
 START_TEST(put_null_text_reads_back_null)
 {
 	struct store_vm vm = rig_vm1;
@@ -49,13 +49,13 @@ START_TEST(put_null_text_reads_back_null)
 }
 END_TEST
 
-/* A state change must not take the move's history with it. */
+/* A change of state must not remove the move's history. */
 START_TEST(put_again_updates_and_keeps_timeline)
 {
 	struct store_move move;
 	struct store_vm vm;
 
-	memcpy(&move, &rig_move1, sizeof(move)); /* the padding too */
+	memcpy(&move, &rig_move1, sizeof(move)); /* copies the padding, too */
 	memcpy(&vm, &rig_vm1, sizeof(vm));
 	rig_put_both();
 	snprintf(move.state, sizeof(move.state), "%s", "handover");
@@ -72,7 +72,7 @@ START_TEST(put_again_updates_and_keeps_timeline)
 }
 END_TEST
 
-/* The source forgets the VM, and its record of the move stays. */
+/* The record of a move stays when the source forgets the VM. */
 START_TEST(delete_vm_keeps_move)
 {
 	rig_put_both();
@@ -83,7 +83,7 @@ START_TEST(delete_vm_keeps_move)
 }
 END_TEST
 
-/* One change may hand a name from one VM to another. */
+/* One change may give a name to another VM. */
 START_TEST(delete_and_put_same_name_works_in_one_change)
 {
 	struct store_vm vm = rig_vm1;
@@ -97,7 +97,7 @@ START_TEST(delete_and_put_same_name_works_in_one_change)
 }
 END_TEST
 
-/* Two VMs of one name: the second is refused, and nothing of that change stays. */
+/* A second VM of the same name is refused, and nothing of its change is written. */
 START_TEST(vm_name_taken_answers_exists_and_changes_nothing)
 {
 	struct store_vm vm = rig_vm1;
@@ -132,7 +132,7 @@ START_TEST(idempotency_key_taken_answers_exists)
 }
 END_TEST
 
-/* An entry that nobody could ever read is a mistake worth hearing of. */
+/* A timeline entry without its move could never be read, so it is an error. */
 START_TEST(timeline_of_unknown_move_answers_not_found)
 {
 	struct err err = rig_commit(&(struct store_txn){
@@ -147,7 +147,7 @@ START_TEST(timeline_of_unknown_move_answers_not_found)
 }
 END_TEST
 
-/* An empty change still answers: a caller may have nothing to say. */
+/* A change without content is answered, too. */
 START_TEST(empty_change_is_answered)
 {
 	rig_commit_ok(&(struct store_txn){ 0 });
@@ -175,7 +175,7 @@ static void on_numbered(void *data, const struct err *err)
 	on_ordered(&answered, err);
 }
 
-/* The state machine writes state after state: the last one must win. */
+/* State machines write one state after the other: the last one must win. */
 START_TEST(commits_are_done_in_the_order_of_the_calls)
 {
 	struct store_move move = rig_move1;
@@ -218,7 +218,7 @@ static void on_done_commit_again(void *data, const struct err *err)
 			     on_done_commit_again, data);
 }
 
-/* An orderly end loses nothing, not even what an answer asks for on the way. */
+/* A close writes everything that was submitted, even what the callbacks submit meanwhile. */
 START_TEST(close_finishes_what_was_queued_and_what_follows)
 {
 	int count = 0;
@@ -237,7 +237,7 @@ END_TEST
 
 /* ---- bounds ---- */
 
-/* A move that asks again for days keeps how it began and how it stands. */
+/* A move that asks again for days keeps its first entries and its last ones. */
 START_TEST(timeline_over_limit_keeps_first_and_last)
 {
 	char event[32];
@@ -259,7 +259,7 @@ START_TEST(timeline_over_limit_keeps_first_and_last)
 }
 END_TEST
 
-/* What happened between two states is written with the second, in its order. */
+/* The entries between two states are written with the second state, in their order. */
 START_TEST(timeline_entries_of_one_change_keep_their_order)
 {
 	struct store_timeline_entry list[3] = { { .at_ms = 1, .event = "a" },
@@ -300,8 +300,8 @@ START_TEST(timeline_long_text_is_cut_at_a_character)
 }
 END_TEST
 
-/* What the other side may still ask for is kept, however old; what somebody asked for in
- * vain goes before what is older. */
+/* A move that the other side may still ask about is kept, however old; a record that only
+ * answers `unknown' is deleted before older ones. */
 START_TEST(unsettled_moves_over_limit_are_kept_vain_ones_go_first)
 {
 	struct store_move old = rig_move1, vain = rig_move1;
@@ -323,7 +323,7 @@ START_TEST(unsettled_moves_over_limit_are_kept_vain_ones_go_first)
 }
 END_TEST
 
-/* The history is bounded, and what is still under way is never part of it. */
+/* The history is bounded, and a move that is under way is never deleted. */
 START_TEST(ended_moves_over_limit_are_deleted_oldest_first)
 {
 	rig_put_both();
@@ -361,13 +361,13 @@ static void put_large(size_t count, enum err_code expected)
 	for (size_t i = 0; i < count; i++) {
 		struct err err;
 
-		memset(text, 'a' + (int)(i % 26), 1u << 20); /* the same again costs no page */
+		memset(text, 'a' + (int)(i % 26), 1u << 20); /* an equal text costs no page */
 		err = rig_commit(&(struct store_txn){ { store_put_vm(&vm) } });
 		ck_assert_msg(err.code == expected, "%s", err.msg);
 	}
 }
 
-/* No commit pays for a checkpoint while moves run, until the log is too large. */
+/* No commit has to wait for a checkpoint while moves run, until the log is too large. */
 START_TEST(log_is_checkpointed_when_idle_or_over_its_limit)
 {
 	put_large(8, ERR_NONE);
@@ -395,7 +395,7 @@ static void limit_files(rlim_t bytes)
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
-/* No space: the old state stays, and when there is room again work goes on. */
+/* On a full disk the old state stays, and writing goes on when there is room again. */
 START_TEST(disk_full_answers_no_space_and_recovers)
 {
 	rig_put_both();
@@ -428,7 +428,7 @@ static void plan_faults(const char *plan)
 
 static const struct fault_case {
 	const char *point;
-	bool is_written; /* after the commit: the answer is lost, not the change */
+	bool is_written; /* the change is on disk, only its answer fails */
 } fault_cases[] = {
 	{ "store.commit", false },
 	{ "store.move.transfer.before", false },
@@ -436,7 +436,7 @@ static const struct fault_case {
 	{ "store.committed", true },
 };
 
-/* Every point answers an error once, and the next change works. */
+/* An error at each point is answered once, and the next change works. */
 START_TEST(fault_at_each_point_answers_once_and_recovers)
 {
 	const struct fault_case *c = &fault_cases[_i];
@@ -458,7 +458,7 @@ START_TEST(fault_at_each_point_answers_once_and_recovers)
 }
 END_TEST
 
-/* A crash at each point: after it, all of the change is there, or nothing. */
+/* After a crash at each point either the whole change is there or nothing of it. */
 START_TEST(crash_at_each_point_keeps_all_or_nothing)
 {
 	const struct fault_case *c = &fault_cases[_i];

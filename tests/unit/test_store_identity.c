@@ -50,7 +50,7 @@ static void assert_doubt(const char *words)
 	ck_assert_msg(words ? strstr(doubt, words) != NULL : !doubt[0], "doubt: '%s'", doubt);
 }
 
-/* An ordinary restart must not keep moves from going on. */
+/* An ordinary restart must not stop moves. */
 START_TEST(closed_and_opened_again_is_in_order_in_the_next_epoch)
 {
 	uint64_t epoch = store_identity(rig.store)->epoch;
@@ -63,7 +63,7 @@ START_TEST(closed_and_opened_again_is_in_order_in_the_next_epoch)
 }
 END_TEST
 
-/* The copy is older than what the mark in the run directory tells. */
+/* A mark in the run directory is newer than the copy. */
 START_TEST(backup_put_back_over_the_file_is_in_doubt)
 {
 	close_store();
@@ -77,7 +77,7 @@ START_TEST(backup_put_back_over_the_file_is_in_doubt)
 }
 END_TEST
 
-/* After the boot of the host there is no mark: the file itself tells. */
+/* After a boot of the host there is no mark: the file itself shows that it is a copy. */
 START_TEST(copy_in_the_place_of_the_file_is_in_doubt_without_a_mark)
 {
 	CLEANUP(free_charp) char *copy = xstrdup(rig_path("copy"));
@@ -91,7 +91,8 @@ START_TEST(copy_in_the_place_of_the_file_is_in_doubt_without_a_mark)
 }
 END_TEST
 
-/* "Start without any VM" is said to the peers as well. */
+/* An operator who moves the store away, to start without any VM, gets a new one that is in
+ * doubt. */
 START_TEST(store_moved_away_and_made_anew_is_in_doubt)
 {
 	close_store();
@@ -101,7 +102,7 @@ START_TEST(store_moved_away_and_made_anew_is_in_doubt)
 }
 END_TEST
 
-/* The doubt outlives restarts, and ends when somebody has heard all peers. */
+/* The doubt outlives restarts, and ends only when all peers were heard. */
 START_TEST(doubt_stays_over_a_restart_until_it_is_ended)
 {
 	close_store();
@@ -137,7 +138,7 @@ static void back_up(const char *name)
 		rig_run();
 }
 
-/* What was answered before the backup is in it, and its records are in doubt. */
+/* A backup has all that was answered before it, and its records are in doubt. */
 START_TEST(backup_is_restored_and_in_doubt_and_the_former_file_is_kept)
 {
 	CLEANUP(free_charp) char *file = xstrdup(rig_path("backup.db"));
@@ -158,7 +159,7 @@ START_TEST(backup_is_restored_and_in_doubt_and_the_former_file_is_kept)
 }
 END_TEST
 
-/* Nobody's file is written over. */
+/* A backup never overwrites a file. */
 START_TEST(backup_into_a_file_that_is_there_is_refused)
 {
 	back_up("backup.db");
@@ -167,7 +168,7 @@ START_TEST(backup_into_a_file_that_is_there_is_refused)
 }
 END_TEST
 
-/* A slip must not cost the database that is there. */
+/* A wrong file name must not cost the existing database. */
 START_TEST(restore_of_what_is_no_backup_changes_nothing)
 {
 	CLEANUP(free_charp) char *file = xstrdup(rig_path("noise"));

@@ -36,7 +36,7 @@ static void write_db(const void *data, size_t len)
 	ck_assert_msg(file_write(rig_path("migrd.db"), data, len, 0600, &err), "%s", err.msg);
 }
 
-/* Opening answers STORE with WORDS, and the file is as it was before. */
+/* Opening must fail with STORE and WORDS, and must not change the file. */
 static void assert_refused_untouched(const char *words)
 {
 	struct bytes before = read_db(), after;
@@ -69,7 +69,7 @@ static void exec_sql(const char *sql)
 	sqlite3_close(sqlite);
 }
 
-/* A downgrade would read what it does not understand. */
+/* A downgraded daemon would misread the newer schema. */
 START_TEST(newer_schema_is_refused)
 {
 	make_db();
@@ -86,7 +86,7 @@ START_TEST(database_of_another_program_is_refused)
 }
 END_TEST
 
-/* Not a database at all: noise, as a broken disk or a wrong restore leaves it. */
+/* A broken disk or a wrong restore may leave random bytes. */
 START_TEST(garbage_file_is_refused)
 {
 	char noise[8192];
@@ -98,7 +98,7 @@ START_TEST(garbage_file_is_refused)
 }
 END_TEST
 
-/* SQLite would take it for a new one, and forget guests that run. */
+/* SQLite would take an empty file for a new database, and running guests would be forgotten. */
 START_TEST(empty_file_is_refused)
 {
 	write_db("", 0);
@@ -106,7 +106,7 @@ START_TEST(empty_file_is_refused)
 }
 END_TEST
 
-/* Cut anywhere: at a page, within a page, within the header. */
+/* The cuts are at a page, within a page and within the header. */
 START_TEST(truncated_file_is_refused)
 {
 	static const size_t cuts[] = { 8192, 10000, 4096, 60 };
@@ -123,7 +123,7 @@ START_TEST(truncated_file_is_refused)
 }
 END_TEST
 
-/* Damage in the middle is found at the start, not when the row is needed. */
+/* Damage in the middle must be found at the start, not when the row is needed. */
 START_TEST(damaged_page_is_refused)
 {
 	struct bytes whole;
@@ -137,7 +137,7 @@ START_TEST(damaged_page_is_refused)
 }
 END_TEST
 
-/* A value that is not the one that was written, in a file that is whole for SQLite. */
+/* A changed value in a file that SQLite finds intact. */
 START_TEST(changed_value_is_refused)
 {
 	static const struct {
@@ -165,7 +165,7 @@ START_TEST(changed_value_is_refused)
 }
 END_TEST
 
-/* The rows of a database of before the sums count as they are. */
+/* Rows from before the sums are accepted as they are. */
 START_TEST(rows_of_an_older_schema_get_their_sums)
 {
 	make_db();
@@ -181,7 +181,7 @@ START_TEST(rows_of_an_older_schema_get_their_sums)
 }
 END_TEST
 
-/* A log without its database says that somebody removed the wrong file. */
+/* A log without its database means that a wrong file was removed. */
 START_TEST(database_gone_but_log_there_is_refused)
 {
 	struct err err = { 0 };
@@ -192,7 +192,7 @@ START_TEST(database_gone_but_log_there_is_refused)
 }
 END_TEST
 
-/* A crash while the first database is made must not need a person. */
+/* A crash while the first database is made must not need a person's help. */
 START_TEST(half_made_database_is_made_again)
 {
 	struct err err = { 0 };
@@ -204,7 +204,7 @@ START_TEST(half_made_database_is_made_again)
 }
 END_TEST
 
-/* What a VM definition holds is nobody else's. */
+/* Only the daemon's user may read the definitions of VMs. */
 START_TEST(directory_open_to_others_is_refused)
 {
 	struct err err;
@@ -216,7 +216,7 @@ START_TEST(directory_open_to_others_is_refused)
 }
 END_TEST
 
-/* Only root can make this directory; others have "/", which is root's. */
+/* Only root can give a directory to another user; other users take "/", which is root's. */
 START_TEST(directory_of_another_user_is_refused)
 {
 	struct err err = { 0 };
@@ -245,7 +245,7 @@ START_TEST(missing_directory_is_made_private)
 }
 END_TEST
 
-/* Two daemons on one state would both own the same guests. */
+/* Two daemons on one database would both own the same guests. */
 START_TEST(second_process_is_refused_with_pid_of_first)
 {
 	char words[64];
@@ -268,7 +268,7 @@ START_TEST(second_process_is_refused_with_pid_of_first)
 }
 END_TEST
 
-/* A kill does not show what a power cut would: these settings are the promise. */
+/* A kill does not test a power cut, so the settings that make a commit durable are checked. */
 START_TEST(open_database_syncs_every_commit)
 {
 	static const struct {
@@ -296,7 +296,7 @@ END_TEST
 
 /* ---- upgrades ---- */
 
-/* An upgrade that fails half way leaves the schema, the number and the rows. */
+/* An upgrade that fails half-way changes neither the schema, nor its number, nor the rows. */
 START_TEST(upgrade_failing_leaves_state_before_it)
 {
 	static const struct store_upgrade bad[] = {
@@ -378,7 +378,7 @@ static void commit_for_ever(int fd)
 	_exit(1);
 }
 
-/* The promise itself: whatever was answered is there, in order, without gaps. */
+/* Every change that was answered is there after a kill, in order, without gaps. */
 START_TEST(killed_while_committing_keeps_all_that_was_answered)
 {
 	uint32_t number = 0, count = 0;

@@ -20,7 +20,7 @@ START_TEST(strbuf_empty_is_empty_text)
 }
 END_TEST
 
-/* Everything that is read from a socket goes through here in pieces. */
+/* Everything that is read from a socket is added here in pieces. */
 START_TEST(strbuf_many_small_pieces_stay_in_order)
 {
 	CLEANUP(strbuf_fini) struct strbuf sb = STRBUF_INIT;
@@ -33,7 +33,7 @@ START_TEST(strbuf_many_small_pieces_stay_in_order)
 }
 END_TEST
 
-/* Formatted text that does not fit at first is formatted again, not cut. */
+/* Formatted text that does not fit at first is formatted again, and not cut. */
 START_TEST(strbuf_long_format_is_whole)
 {
 	CLEANUP(strbuf_fini) struct strbuf sb = STRBUF_INIT;
@@ -46,7 +46,7 @@ START_TEST(strbuf_long_format_is_whole)
 }
 END_TEST
 
-/* A format that fills the buffer to the last byte must not lose its last. */
+/* A text that fills the buffer exactly must not lose its last byte. */
 START_TEST(strbuf_format_at_every_length_around_the_size_is_whole)
 {
 	for (int width = 60; width < 70; width++) {
@@ -75,7 +75,7 @@ START_TEST(strbuf_consumed_keeps_the_rest_and_its_end)
 }
 END_TEST
 
-/* Whoever takes the text owns it; the buffer must not free it again. */
+/* The caller owns the text that it took; the buffer must not free it again. */
 START_TEST(strbuf_taken_text_leaves_an_empty_buffer)
 {
 	struct strbuf sb = STRBUF_INIT;

@@ -77,8 +77,7 @@ END_TEST
 
 /* ---- before the first byte ------------------------------------------- */
 
-/* QEMU's one chance to load must not be spent on a connection that carries
- * nothing. */
+/* QEMU can load only once: a connection that carries nothing must not use up that chance. */
 START_TEST(destination_qemu_is_left_alone_before_the_first_byte)
 {
 	connect_src_qemu();
@@ -123,10 +122,10 @@ static const struct {
 	{ "c", false, true },    /* a host that is not part of this move */
 	{ "user", false, true }, /* a person */
 	{ "expired-a", false, true },
-	{ "stranger-a", false, true }, /* another CA: it refuses us, too */
+	{ "stranger-a", false, true }, /* another CA: the source refuses us, too */
 };
 
-/* Each is refused alone, and the move it tried to get into still works. */
+/* Each wrong source is refused, and the right one still gets in. */
 START_TEST(wrong_source_is_refused_and_the_right_one_still_gets_in)
 {
 	make_side(&other, STREAM_SRC, "other", wrong_sources[_i].cert, "b");
@@ -149,7 +148,7 @@ END_TEST
 
 static const char *const wrong_destinations[] = { "c", "user", "stranger-b" };
 
-/* The source must not send a guest's memory to whoever answers there. */
+/* The source must not send a guest's memory to a wrong server. */
 START_TEST(wrong_destination_gets_no_token_and_no_byte)
 {
 	make_side(&dst, STREAM_DST, "dst", wrong_destinations[_i], "a");
@@ -175,7 +174,7 @@ static int connect_port(const char *line)
 	return fd;
 }
 
-/* A line of the right form; the rig's claim looks at the id only. */
+/* Sends a line of the right form; the rig's claim looks only at the id. */
 static int connect_as(const char *id)
 {
 	struct stream_preamble preamble = { .channel = "ram", .attempt = 1 };
@@ -209,8 +208,8 @@ START_TEST(noise_behind_the_right_line_is_refused)
 }
 END_TEST
 
-/* Silent ones occupy the places for the length of a handshake at most, and a
- * right one beside them is served meanwhile. */
+/* A silent connection takes a place for the length of a handshake at most, and a right one is
+ * served meanwhile. */
 START_TEST(silent_connections_do_not_hold_the_right_one_up)
 {
 	int fds[4];
@@ -225,7 +224,7 @@ START_TEST(silent_connections_do_not_hold_the_right_one_up)
 }
 END_TEST
 
-/* More of them than may be looked at together: the oldest give way. */
+/* With more silent connections than places, the oldest give way. */
 START_TEST(flood_of_silent_connections_costs_the_oldest)
 {
 	int fds[12];
@@ -243,7 +242,7 @@ START_TEST(flood_of_silent_connections_costs_the_oldest)
 }
 END_TEST
 
-/* Whoever sees the wire can break a connection: the source comes again. */
+/* An observer of the network can break a connection: the source connects again. */
 START_TEST(connection_lost_before_its_proof_is_made_again)
 {
 	is_claim_lost = true;
@@ -254,7 +253,7 @@ START_TEST(connection_lost_before_its_proof_is_made_again)
 }
 END_TEST
 
-/* Not for ever: the source has to say in time that there is no way. */
+/* The source must tell in time that it cannot connect. */
 START_TEST(source_that_is_never_let_in_gives_up_at_its_deadline)
 {
 	src.config.connect_timeout_ms = 300;
@@ -277,7 +276,7 @@ START_TEST(unknown_move_is_closed_at_once)
 }
 END_TEST
 
-/* The token was overheard, the certificate stolen: still only one gets in. */
+/* Even with a stolen token and certificate a second connection is refused. */
 START_TEST(second_claim_with_the_right_token_is_refused_and_disturbs_nothing)
 {
 	start_well(&other);
@@ -323,8 +322,8 @@ START_TEST(killed_destination_process_is_seen_by_both_qemus)
 }
 END_TEST
 
-/* A stopped process still has a kernel that acknowledges: its closed window is
- * what gives it away. */
+/* The kernel of a stopped process still acknowledges: only its closed window shows that it
+ * hangs. */
 START_TEST(stopped_destination_process_is_given_up_after_the_link_timeout)
 {
 	struct flow flow = { .fd = src_qemu, .seed = 3, .bytes = 256 * MIB };
@@ -382,7 +381,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-/* Moves BYTES from source to destination and says how long it took. */
+/* Moves BYTES from source to destination and returns the time it took. */
 static uint64_t time_flow(uint64_t bytes)
 {
 	struct flow in = { .fd = src_qemu, .seed = 5, .bytes = bytes };
@@ -411,7 +410,7 @@ START_TEST(bandwidth_limit_is_kept_within_a_fifth)
 }
 END_TEST
 
-/* A move that is held nearly still must let go when it is told. */
+/* A transfer that a low limit holds must go on at once when the limit is lifted. */
 START_TEST(limit_lifted_while_waiting_lets_go_at_once)
 {
 	struct flow in = { .fd = src_qemu, .seed = 6, .bytes = 8 * MIB };
@@ -436,7 +435,7 @@ START_TEST(limit_lifted_while_waiting_lets_go_at_once)
 }
 END_TEST
 
-/* A guest whose coordinators are away must not be sent to its end. */
+/* Without its coordinators a guest must not come to its handover. */
 START_TEST(lease_that_runs_out_holds_the_data_until_the_next)
 {
 	stream_set_lease(src.stream, 0);
@@ -452,7 +451,7 @@ START_TEST(lease_that_runs_out_holds_the_data_until_the_next)
 	run_until(never, NULL, 400);
 	send_bytes(src_qemu, "held again");
 	ck_assert(!wait_for(dst_qemu, POLLIN, 200));
-	/* The way back is not on lease. */
+	/* Data on the way back needs no lease. */
 	send_bytes(dst_qemu, "back");
 	expect_bytes(src_qemu, "back");
 }
@@ -484,7 +483,7 @@ START_TEST(coordinator_that_returns_finds_the_stream_at_work)
 	attach(&src);
 	ck_assert_msg(!src.is_refused, "%s", src.ready_err.msg);
 	ck_assert_int_eq(stream_status(src.stream)->state, STREAM_CHANNEL_OPEN);
-	/* A byte is counted after it was sent: it may be seen before. */
+	/* A byte is counted after it was sent, so it may arrive before. */
 	for (int i = 0; i < 100 && !run_until(has_counted, &src, 20); i++)
 		stream_refresh(src.stream);
 	ck_assert_uint_eq(src.status.bytes_out, 19);
@@ -496,7 +495,7 @@ START_TEST(coordinator_that_returns_finds_the_stream_at_work)
 }
 END_TEST
 
-/* No coordinator, no handover: the lease ends with it, and the next gives another. */
+/* A coordinator's lease ends with its connection, and the next coordinator gives a new one. */
 START_TEST(coordinator_that_goes_takes_its_lease_along)
 {
 	stream_set_lease(src.stream, 60000);
@@ -513,7 +512,7 @@ START_TEST(coordinator_that_goes_takes_its_lease_along)
 }
 END_TEST
 
-/* What happened meanwhile is told, not lost. */
+/* The end of the transfer is reported to a coordinator that returns later. */
 START_TEST(coordinator_that_returns_late_still_gets_the_end)
 {
 	stream_free(src.stream);
@@ -529,7 +528,7 @@ START_TEST(coordinator_that_returns_late_still_gets_the_end)
 }
 END_TEST
 
-/* A daemon that hangs must not lock out the one that took its place. */
+/* A daemon that hangs must not lock out its successor. */
 START_TEST(new_controller_replaces_the_old)
 {
 	struct side first = src;
@@ -578,7 +577,7 @@ START_TEST(program_that_is_no_stream_is_told_at_ready)
 }
 END_TEST
 
-/* The other coordinator may be between two lives when the source connects. */
+/* The other coordinator may just be restarting when the source connects. */
 START_TEST(refused_connection_is_tried_again)
 {
 	uint16_t number;
@@ -599,7 +598,7 @@ START_TEST(refused_connection_is_tried_again)
 }
 END_TEST
 
-/* The program with shorter patience than in real life. */
+/* Starts the side's program with shorter times than usual. */
 static void shorten(struct side *side, const char *options)
 {
 	char text[512], path[128];
@@ -612,7 +611,7 @@ static void shorten(struct side *side, const char *options)
 	snprintf(side->config.program, sizeof(side->config.program), "%s", path);
 }
 
-/* Nobody is left to tell it to quit: it must not stay for ever. */
+/* A process that no coordinator uses must not stay for ever. */
 START_TEST(process_that_nobody_needs_ends_by_itself)
 {
 	shorten(&dst, "--startup-ms 500");
@@ -635,7 +634,7 @@ START_TEST(process_whose_channel_has_ended_lingers_then_ends)
 }
 END_TEST
 
-/* The link is there, and the coordinator that was to begin never comes back. */
+/* The link is ready, and the coordinator that was to begin never comes back. */
 START_TEST(process_ready_whose_coordinator_is_gone_ends)
 {
 	shorten(&src, "--alone-ms 300");
@@ -643,13 +642,13 @@ START_TEST(process_ready_whose_coordinator_is_gone_ends)
 	start_well(&src);
 	ck_assert(run_until(is_channel_ready, &dst, WAIT_MS));
 	ck_assert(run_until(is_channel_ready, &src, WAIT_MS));
-	ck_assert(!run_until(has_ended, &dst, 600)); /* not while it is there */
+	ck_assert(!run_until(has_ended, &dst, 600)); /* not while its coordinator is there */
 	stream_free(TAKE_PTR(src.stream));
 	ck_assert(run_until(has_ended, &dst, WAIT_MS));
 }
 END_TEST
 
-/* Idle means asleep: no processor time at all. */
+/* An idle process uses no processor time at all. */
 START_TEST(idle_processes_use_no_processor)
 {
 	CLEANUP(free_charp) char *before = NULL;

@@ -52,8 +52,8 @@ static int listen_as_qemu(const char *channel)
 	return fd;
 }
 
-/* Each connection of the source's QEMU with that of the destination's that got its byte,
- * whatever way it went. */
+/* Pairs each connection of the source's QEMU with the destination's that got its byte,
+ * whatever way the byte went. */
 static void connect_all(void)
 {
 	int fds[CONNECTIONS];
@@ -108,7 +108,7 @@ START_TEST(connections_of_a_channel_carry_each_its_own)
 }
 END_TEST
 
-/* A channel of which a part has ended is not over. */
+/* A channel ends only with its last connection. */
 START_TEST(channel_ends_with_its_last_connection)
 {
 	add_channel(&many);
@@ -138,7 +138,7 @@ static bool closes_broken(int fd)
 	return false;
 }
 
-/* Half a channel is of no use to QEMU: it must not wait for the rest. */
+/* Half a channel is of no use to QEMU, so it is broken as a whole. */
 START_TEST(connection_that_breaks_breaks_its_channel)
 {
 	add_channel(&many);
@@ -155,7 +155,7 @@ START_TEST(connection_that_breaks_breaks_its_channel)
 }
 END_TEST
 
-/* One that never gets in keeps the others from nothing but being ready. */
+/* One connection that never gets in keeps its channel from being ready, but breaks nothing. */
 START_TEST(connection_lost_before_its_proof_holds_the_channel_back_until_it_is_made_again)
 {
 	add_channel(&many);
@@ -204,7 +204,7 @@ START_TEST(channels_go_to_sockets_of_their_own_and_are_told_as_one)
 	close(dst_disk);
 	ck_assert(run_until(has_ended, &src, WAIT_MS));
 	ck_assert_int_eq(src.status.state, STREAM_CHANNEL_CLOSED);
-	/* The word that QEMU has connected is not counted. */
+	/* The message that QEMU has connected does not count. */
 	ck_assert_uint_eq(src.status.bytes_out, strlen("pages") + strlen("blocks"));
 	close(listen_fd);
 }
@@ -212,8 +212,8 @@ END_TEST
 
 /* ---- the destination speaks first ------------------------------------------ */
 
-/* An NBD server greets, and gives up a client that does not answer soon: it must see the
- * connection when its client is there, neither earlier nor later. */
+/* An NBD server greets first, and soon gives up a silent client: it must see the connection
+ * when its client is there, neither earlier nor later. */
 START_TEST(destination_that_speaks_first_is_connected_when_the_source_is)
 {
 	int listen_fd, src_fd, dst_fd;
@@ -267,7 +267,7 @@ START_TEST(channel_that_may_reconnect_is_made_again_after_it_was_lost)
 }
 END_TEST
 
-/* The destination has not noticed that the network is gone: the right source is let in all
+/* The destination has not noticed yet that the network failed: the right source is let in all
  * the same. */
 START_TEST(source_that_connects_again_ends_its_former_connections)
 {
@@ -279,7 +279,7 @@ START_TEST(source_that_connects_again_ends_its_former_connections)
 }
 END_TEST
 
-/* And a stranger is not, whatever he has. */
+/* A connection with a wrong token is refused even if the channel may reconnect. */
 START_TEST(wrong_token_does_not_end_a_channel_that_may_reconnect)
 {
 	add_channel(&again);

@@ -60,7 +60,7 @@ static void tear_down(void)
 	loop_free(loop);
 }
 
-/* A connection that the port has accepted, from LAST of 127.0.LAST.1. */
+/* Connects from LAST of 127.0.LAST.1, and waits until the port has accepted. */
 static int caller_from(unsigned last)
 {
 	struct sockaddr_in from = { .sin_family = AF_INET,
@@ -81,7 +81,7 @@ static int caller_new(void)
 	return caller_from(0);
 }
 
-/* Loopback delivers before send() returns. */
+/* Loopback delivers before send() returns, so one run of the loop suffices. */
 static void say(int fd, const void *data, size_t len)
 {
 	ck_assert_int_eq(send(fd, data, len, MSG_NOSIGNAL), (ssize_t)len);
@@ -112,7 +112,7 @@ START_TEST(right_line_hands_over_the_next_byte)
 }
 END_TEST
 
-/* TCP may cut anywhere. */
+/* TCP may cut a line anywhere. */
 START_TEST(line_in_single_bytes_is_understood)
 {
 	int fd = caller_new();
@@ -150,7 +150,7 @@ START_TEST(silent_caller_is_closed_at_the_deadline)
 }
 END_TEST
 
-/* Each byte in time does not make the line in time. */
+/* A line must be complete in time: bytes that come in time do not prolong its deadline. */
 START_TEST(slow_talker_is_closed_at_the_deadline)
 {
 	int fd = caller_new();
@@ -218,7 +218,7 @@ START_TEST(caller_that_leaves_is_forgotten)
 }
 END_TEST
 
-/* Whoever fills the port with silence must not keep a move out. */
+/* Silent connections that fill the port must not keep a move out. */
 START_TEST(flood_costs_the_oldest_and_a_move_gets_through)
 {
 	int fds[80], mine;
@@ -236,7 +236,7 @@ START_TEST(flood_costs_the_oldest_and_a_move_gets_through)
 }
 END_TEST
 
-/* A slow honest caller of another network is not the one to go. */
+/* A slow but honest connection of another network is not the one to be closed. */
 START_TEST(flood_from_one_network_leaves_the_others_alone)
 {
 	int mine = caller_from(7), fds[200];
@@ -252,7 +252,7 @@ START_TEST(flood_from_one_network_leaves_the_others_alone)
 }
 END_TEST
 
-/* Out of descriptors, the loop must not spin, and the port must come back. */
+/* Without free descriptors the loop must not spin, and the port must work again later. */
 START_TEST(descriptors_exhausted_port_recovers)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

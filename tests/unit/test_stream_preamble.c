@@ -18,7 +18,7 @@ static struct stream_preamble proved(const char *key)
 	return preamble;
 }
 
-/* What one host prints the other reads, and believes. */
+/* A line that one host writes is read and accepted by the other. */
 START_TEST(proved_line_survives_the_trip_and_is_believed)
 {
 	char key[STREAM_PROOF_SIZE], line[STREAM_PREAMBLE_MAX];
@@ -50,7 +50,7 @@ START_TEST(proof_is_hmac_sha256_of_the_line_before_it)
 }
 END_TEST
 
-/* Each word is under the proof: none can be exchanged. */
+/* The proof covers each word: none can be exchanged. */
 START_TEST(changed_word_is_not_believed)
 {
 	struct stream_preamble changed;
@@ -75,7 +75,7 @@ START_TEST(changed_word_is_not_believed)
 }
 END_TEST
 
-/* A move without a key, such as one whose record has lost it, lets nobody in. */
+/* A move without a key, such as one whose record has lost it, accepts no connection. */
 START_TEST(empty_proof_is_not_believed)
 {
 	struct stream_preamble preamble = { .move_id = MOVE, .channel = "ram", .attempt = 1 };
@@ -124,7 +124,7 @@ START_TEST(bad_line_is_refused)
 }
 END_TEST
 
-/* An administrator in the middle of an upgrade has to learn it from the log. */
+/* The log tells an administrator that the other host is not upgraded yet. */
 START_TEST(line_of_an_older_migrd_is_named_as_such)
 {
 	struct stream_preamble got;
@@ -136,8 +136,8 @@ START_TEST(line_of_an_older_migrd_is_named_as_such)
 }
 END_TEST
 
-/* Connections that are made at once overtake each other; a line that was overheard comes
- * a second time. */
+/* Connections that are made at once overtake each other; a line that was overheard comes a
+ * second time. */
 START_TEST(attempt_is_taken_once_in_any_order)
 {
 	static const uint32_t order[] = { 2, 1, 5, 3, 4, 66, 65, 6, 64 };
@@ -150,7 +150,7 @@ START_TEST(attempt_is_taken_once_in_any_order)
 }
 END_TEST
 
-/* What may have been taken counts as taken. */
+/* An attempt that is too old to be remembered counts as taken. */
 START_TEST(attempt_far_below_the_highest_is_not_taken)
 {
 	struct stream_attempts attempts = { 0 };

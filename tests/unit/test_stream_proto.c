@@ -132,7 +132,7 @@ static const char *const bad_requests[] = {
 	"{\"cmd\":\"status\"} {}",
 };
 
-/* Whatever the other process sends, it is refused, not believed. */
+/* A malformed request of the other process is refused. */
 START_TEST(bad_request_is_refused)
 {
 	struct stream_request got;

@@ -76,7 +76,7 @@ static const struct {
 	{ "", false, 0, NULL },
 };
 
-/* A role or a host must never come out of a name that merely resembles one. */
+/* A name that only resembles that of a role or a host must be refused. */
 START_TEST(name_of_each_form_is_read_or_refused)
 {
 	struct tls_identity identity;
@@ -171,7 +171,7 @@ static const struct {
 	  "digitalSignature" },
 };
 
-/* Whoever sets a host up gets to know at start which file is wrong, and why. */
+/* At its start the daemon tells which file is wrong, and why. */
 START_TEST(wrong_file_is_named_with_what_is_wrong)
 {
 	const struct test_cert other = { .file = "other", .dns_names = { "o.host.migrd" } };
@@ -217,7 +217,7 @@ static gnutls_session_t session_on(int fd, unsigned flags, gnutls_certificate_cr
 	return session;
 }
 
-/* Both sides' results of a handshake over a socket pair. */
+/* Shakes hands over a socket pair, and returns both sides' results. */
 static void shake(gnutls_session_t client, gnutls_session_t server, int *ret_client,
 		  int *ret_server)
 {
@@ -238,7 +238,7 @@ static const struct {
 	bool is_accepted;
 } handshakes[] = { { "ca", true }, { "other-ca", false } };
 
-/* A session that forgot to ask for a check must not let a stranger in. */
+/* A session that forgot its own check must still refuse a stranger. */
 START_TEST(peer_of_other_ca_is_refused_without_any_session_check)
 {
 	const struct test_cert host = { .file = "a", .dns_names = { "a.host.migrd" } };

@@ -24,7 +24,8 @@ static const char *text_of(const struct transfer_plan *plan)
 	return text;
 }
 
-/* What both have and every move needs is on, on both sides, with its reason. */
+/* Capabilities that every move needs, and both QEMUs have, are on at both ends, with their
+ * reasons. */
 START_TEST(plan_of_two_that_have_all_is_the_basic_one)
 {
 	CLEANUP(json_putp) struct json_object *args = NULL;
@@ -47,7 +48,8 @@ START_TEST(plan_of_two_that_have_all_is_the_basic_one)
 }
 END_TEST
 
-/* Without it `completed' would mean nothing: the side that lacks it is named. */
+/* Without such a capability `completed' would mean nothing: the refusal names the side that
+ * lacks it. */
 START_TEST(plan_without_what_every_move_needs_is_refused)
 {
 	struct transfer_plan plan;
@@ -62,7 +64,7 @@ START_TEST(plan_without_what_every_move_needs_is_refused)
 }
 END_TEST
 
-/* A coordinator of before says nothing of its QEMU. */
+/* An older coordinator does not tell the features of its QEMU. */
 START_TEST(plan_with_one_that_does_not_say_is_the_basic_one)
 {
 	struct transfer_plan plan, basic;
@@ -76,7 +78,7 @@ START_TEST(plan_with_one_that_does_not_say_is_the_basic_one)
 }
 END_TEST
 
-/* It is recorded, and sent: what comes out is what went in. */
+/* The plan is recorded and sent as text, and must be read back unchanged. */
 START_TEST(plan_survives_its_text)
 {
 	CLEANUP(json_putp) struct json_object *obj = NULL;
@@ -107,7 +109,7 @@ START_TEST(features_are_read_of_what_qemu_answers)
 }
 END_TEST
 
-/* A QEMU that names a thousand is no QEMU, and takes no memory of ours. */
+/* A program that names a thousand capabilities must not use up the daemon's memory. */
 START_TEST(features_beyond_the_limit_are_left_out)
 {
 	CLEANUP(json_putp) struct json_object *answer = json_object_new_array();

@@ -39,7 +39,7 @@ START_TEST(bytes_each_unit_has_its_factor)
 }
 END_TEST
 
-/* A bandwidth that was misread starves or floods a move. */
+/* A bandwidth that is misread would starve or flood a move. */
 START_TEST(bytes_wrong_text_refused_output_untouched)
 {
 	static const char *const rows[] = {

@@ -29,7 +29,7 @@ static void assert_refuses_all_but(uint32_t allowed)
 
 /* ---- the life of a VM ----------------------------------------------------- */
 
-/* What is asked for is on disk before QEMU hears of it. */
+/* Each intent is on disk before QEMU is told. */
 START_TEST(life_is_in_this_order)
 {
 	rig_create_vm();
@@ -50,7 +50,7 @@ START_TEST(life_is_in_this_order)
 }
 END_TEST
 
-/* Each state forbids what makes no sense in it, in words. */
+/* An action that makes no sense in a state is refused with an explanation. */
 START_TEST(stopped_allows_start_and_delete_only)
 {
 	rig_create_vm();
@@ -74,8 +74,8 @@ START_TEST(crashed_allows_start_and_delete_only)
 }
 END_TEST
 
-/* All that is known of a lost guest is its QEMU: a record made anew would be a guess, by
- * which the next start of the daemon would end it. */
+/* Of a lost guest only its QEMU is known: a new record would be a guess, and by it the next
+ * start of the daemon would end the QEMU. */
 START_TEST(qemu_of_the_uuid_lives_without_record_and_none_is_created)
 {
 	fake_qemu_is_stray = true;
@@ -95,7 +95,7 @@ static void on_paused(void *data, const struct err *err)
 	ck_assert(!err);
 }
 
-/* One thing at a time; the next waits for its turn, and not for ever. */
+/* A VM does one action at a time; the next one waits for its turn, but not for ever. */
 START_TEST(busy_vm_is_busy)
 {
 	rig_run_vm();
@@ -153,7 +153,7 @@ START_TEST(start_qemu_dies_vm_is_stopped_with_its_words)
 }
 END_TEST
 
-/* A monitor that never answers: the QEMU that we cannot speak to is ended. */
+/* A QEMU whose monitor never answers cannot be used, so it is ended. */
 START_TEST(start_monitor_silent_qemu_is_ended)
 {
 	rig_create_vm();
@@ -190,7 +190,7 @@ START_TEST(running_qemu_dies_vm_has_crashed)
 }
 END_TEST
 
-/* A guest that powers itself off is no crash, and is not started again. */
+/* A guest that powers itself off has not crashed, and is not started again. */
 START_TEST(running_guest_powers_off_vm_is_stopped)
 {
 	rig_run_vm();
@@ -202,7 +202,7 @@ START_TEST(running_guest_powers_off_vm_is_stopped)
 }
 END_TEST
 
-/* The end may come at any moment of any action; the caller hears once. */
+/* QEMU may end at any moment of an action; the caller is answered once. */
 START_TEST(action_qemu_dies_while_intent_is_written)
 {
 	static const enum vm_action list[] = { VM_ACTION_PAUSE, VM_ACTION_RESUME };
@@ -258,8 +258,8 @@ START_TEST(action_qemu_dies_before_it_answers)
 }
 END_TEST
 
-/* An earlier cont was refused by an image's format, and nobody remembers: a person's is no
- * better than ours. */
+/* An earlier cont failed for an image's format, and the daemon has no record of it: a resume
+ * by a person must be refused, too. */
 START_TEST(resume_without_a_disk_is_refused_and_told)
 {
 	struct err err;
@@ -278,7 +278,7 @@ START_TEST(resume_without_a_disk_is_refused_and_told)
 }
 END_TEST
 
-/* A QEMU that says no, or nothing. */
+/* QEMU refuses the pause, or does not answer. */
 START_TEST(pause_refused_or_unanswered_is_told)
 {
 	rig_run_vm();
@@ -295,7 +295,7 @@ END_TEST
 
 /* ---- the disk ------------------------------------------------------------------ */
 
-/* What cannot be recorded is not done. */
+/* An action that cannot be recorded is not done. */
 START_TEST(disk_full_nothing_is_done)
 {
 	rig_disk_is_full(true);
@@ -317,8 +317,8 @@ START_TEST(disk_full_nothing_is_done)
 }
 END_TEST
 
-/* What only takes a guest's CPUs away needs no record: it is done, and recorded when
- * there is room. */
+/* An action that only stops a guest's CPUs is safe without a record: it is done at once, and
+ * recorded when there is room. */
 START_TEST(disk_full_pause_is_done_and_recorded_later)
 {
 	rig_run_vm();
@@ -349,7 +349,7 @@ END_TEST
 
 /* ---- restarts --------------------------------------------------------------------- */
 
-/* A restart of the daemon touches no guest. */
+/* A restart of the daemon leaves guests alone. */
 START_TEST(running_restart_guest_runs_on)
 {
 	rig_run_vm();
@@ -364,7 +364,7 @@ START_TEST(running_restart_guest_runs_on)
 }
 END_TEST
 
-/* What was asked for and is on disk is carried out by the next daemon. */
+/* The next daemon finishes an action whose intent is on disk. */
 START_TEST(pause_restart_is_finished)
 {
 	rig_run_vm();
@@ -400,7 +400,7 @@ START_TEST(stop_restart_is_finished)
 }
 END_TEST
 
-/* The QEMU was started, and its pid not yet recorded. */
+/* QEMU was started, but its pid is not recorded yet. */
 START_TEST(start_restart_pid_lost_is_finished)
 {
 	rig_create_vm();
@@ -413,7 +413,7 @@ START_TEST(start_restart_pid_lost_is_finished)
 }
 END_TEST
 
-/* There never was a QEMU that could have crashed; it can be started at once. */
+/* No QEMU was started, so none has crashed: the VM can be started at once. */
 START_TEST(start_restart_before_qemu_is_stopped)
 {
 	rig_create_vm();
@@ -429,7 +429,7 @@ START_TEST(start_restart_before_qemu_is_stopped)
 }
 END_TEST
 
-/* A guest that crashed has crashed, also after a start that the disk refused. */
+/* A crashed VM stays crashed, even after a start that the disk refused. */
 START_TEST(crashed_restart_has_crashed)
 {
 	rig_run_vm();
@@ -442,7 +442,7 @@ START_TEST(crashed_restart_has_crashed)
 }
 END_TEST
 
-/* What was not yet on disk has not been asked for. */
+/* An intent that was not on disk is forgotten. */
 START_TEST(action_restart_record_lost_is_forgotten)
 {
 	rig_run_vm();
@@ -466,7 +466,7 @@ START_TEST(running_restart_qemu_dead_has_crashed)
 }
 END_TEST
 
-/* An adopted QEMU is looked for at the monitor of its own, until it has ended. */
+/* The daemon looks for an adopted QEMU at that QEMU's own monitor, until it has ended. */
 static void adopt_vm(void)
 {
 	rig_run_vm();
@@ -502,7 +502,7 @@ START_TEST(adopted_power_loss_is_adopted_no_more)
 }
 END_TEST
 
-/* After a power loss the pid is another process: nobody asks it anything. */
+/* After a power loss the pid may belong to another process, which must not be asked. */
 START_TEST(running_power_loss_has_crashed)
 {
 	rig_run_vm();
@@ -516,8 +516,8 @@ START_TEST(running_power_loss_has_crashed)
 }
 END_TEST
 
-/* A hung monitor says nothing about the guest: it is left alone, and can be
- * used when it answers again. */
+/* A hung monitor tells nothing about the guest: the guest is left alone, and can be used again
+ * when the monitor answers. */
 START_TEST(running_restart_monitor_hung_is_unreachable_until_it_answers)
 {
 	rig_run_vm();
@@ -536,7 +536,7 @@ START_TEST(running_restart_monitor_hung_is_unreachable_until_it_answers)
 }
 END_TEST
 
-/* What was interrupted is finished when it can be, though that is late. */
+/* An interrupted action is finished when the monitor answers, even if late. */
 START_TEST(pause_restart_monitor_hung_is_finished_when_it_answers)
 {
 	rig_run_vm();
@@ -553,7 +553,7 @@ START_TEST(pause_restart_monitor_hung_is_finished_when_it_answers)
 }
 END_TEST
 
-/* Found again or not: a QEMU began when it began. */
+/* The time of a QEMU's start stays the same over a restart. */
 START_TEST(running_restart_keeps_the_time_of_its_start)
 {
 	int64_t started_ms;
@@ -568,7 +568,7 @@ START_TEST(running_restart_keeps_the_time_of_its_start)
 }
 END_TEST
 
-/* A daemon that ends in the middle of a start or a stop answers its caller. */
+/* A daemon that ends in the middle of a start or a stop still answers the caller. */
 START_TEST(stop_daemon_ends_caller_is_answered)
 {
 	rig_run_vm();
@@ -581,7 +581,7 @@ START_TEST(stop_daemon_ends_caller_is_answered)
 }
 END_TEST
 
-/* An incoming VM without its move is nobody's. */
+/* An incoming VM without its move has no owner. */
 START_TEST(incoming_without_move_is_removed)
 {
 	const struct store_vm row = {

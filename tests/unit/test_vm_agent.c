@@ -71,14 +71,14 @@ static void set_up(void)
 	make_agent();
 }
 
-/* The rig's end frees the loop. */
+/* rig_tear_down() frees the loop, so the agent is freed before. */
 static void tear_down(void)
 {
 	fake_agent_free(fa);
 	rig_tear_down();
 }
 
-/* A guest with a running agent. */
+/* Starts a guest whose agent runs. */
 static void run_guest(void)
 {
 	rig_run_vm();
@@ -102,7 +102,7 @@ static void assert_thawed(void)
 
 /* ---- is it there? --------------------------------------------------------------- */
 
-/* Nothing is said to a guest that has not opened the channel. */
+/* Nothing is sent before the guest has opened the channel. */
 START_TEST(agent_is_there_while_the_channel_is_open)
 {
 	rig_run_vm();
@@ -120,8 +120,8 @@ START_TEST(agent_is_there_while_the_channel_is_open)
 }
 END_TEST
 
-/* QEMU's event was lost, as in a time without a monitor: who asks finds it the
- * second time. */
+/* QEMU's event was lost while there was no monitor: a request finds the agent at the second
+ * try. */
 START_TEST(agent_whose_event_was_lost_is_found_when_asked)
 {
 	rig_run_vm();
@@ -141,7 +141,7 @@ START_TEST(port_of_another_device_is_none_of_ours)
 }
 END_TEST
 
-/* It ends while we wait for its answer. */
+/* The agent ends while the daemon waits for its answer. */
 START_TEST(channel_closes_in_mid_exchange_is_told_at_once)
 {
 	run_guest();
@@ -156,7 +156,7 @@ START_TEST(channel_closes_in_mid_exchange_is_told_at_once)
 }
 END_TEST
 
-/* An agent that restarts before anything of its end was looked at. */
+/* The agent restarts before the daemon has noticed its end. */
 START_TEST(channel_reopens_at_once_agent_is_found_anew)
 {
 	run_guest();
@@ -165,7 +165,7 @@ START_TEST(channel_reopens_at_once_agent_is_found_anew)
 	fake_qemu_event("VSERPORT_CHANGE", "{\"id\":\"agent-port\",\"open\":false}");
 	fake_agent_unmute(fa);
 	fake_agent_restart(fa);
-	fake_agent_guest(fa)->is_frozen = true; /* by whomever: it holds no lease */
+	fake_agent_guest(fa)->is_frozen = true; /* frozen by another program, without a lease */
 	fake_qemu_event("VSERPORT_CHANGE", "{\"id\":\"agent-port\",\"open\":true}");
 	rig_run();
 	ck_assert(state().is_connected);
@@ -188,7 +188,7 @@ START_TEST(vm_without_channel_or_stopped_says_so)
 }
 END_TEST
 
-/* The VM goes while somebody waits. */
+/* The VM's QEMU ends while a caller waits. */
 START_TEST(qemu_dies_who_waits_is_answered)
 {
 	run_guest();
@@ -200,7 +200,7 @@ START_TEST(qemu_dies_who_waits_is_answered)
 }
 END_TEST
 
-/* A guest that shuts down at once has done what it was asked. */
+/* A guest that shuts down without an answer has done what it was asked to. */
 START_TEST(shutdown_qemu_ends_is_success)
 {
 	run_guest();
@@ -229,7 +229,7 @@ START_TEST(freeze_is_told_and_ends_by_thaw)
 }
 END_TEST
 
-/* Whoever asked for it is gone. */
+/* The client that asked for the freeze may be gone. */
 START_TEST(freeze_lease_is_over_guest_is_thawed)
 {
 	run_guest();
@@ -262,7 +262,7 @@ static void on_second(void *data, struct json_object *result, const struct err *
 	*(bool *)data = true;
 }
 
-/* Two users: one thaws, and before that is done the other freezes. */
+/* A user thaws, and before that is done another one freezes. */
 START_TEST(freeze_behind_a_thaw_is_a_freeze)
 {
 	bool is_done = false;
@@ -283,7 +283,7 @@ START_TEST(freeze_behind_a_thaw_is_a_freeze)
 }
 END_TEST
 
-/* An agent that does not thaw is told until it does. */
+/* A thaw that the agent refuses is repeated until it succeeds. */
 START_TEST(thaw_fails_is_repeated)
 {
 	run_guest();
@@ -298,7 +298,7 @@ START_TEST(thaw_fails_is_repeated)
 }
 END_TEST
 
-/* It was silent for longer than anybody waits, and did it after all. */
+/* The agent froze the guest after its caller had given up. */
 START_TEST(freeze_done_after_its_deadline_is_undone)
 {
 	run_guest();
@@ -314,7 +314,7 @@ START_TEST(freeze_done_after_its_deadline_is_undone)
 }
 END_TEST
 
-/* The agent ended and came back, still frozen: the lease goes on. */
+/* The agent restarted while the guest stayed frozen: the lease goes on. */
 START_TEST(agent_restarts_while_frozen_lease_goes_on)
 {
 	run_guest();
@@ -328,7 +328,7 @@ START_TEST(agent_restarts_while_frozen_lease_goes_on)
 }
 END_TEST
 
-/* A reset guest is frozen no more. */
+/* A reset ends the freeze. */
 START_TEST(guest_is_reset_freeze_is_forgotten)
 {
 	run_guest();
@@ -343,7 +343,7 @@ START_TEST(guest_is_reset_freeze_is_forgotten)
 }
 END_TEST
 
-/* Nothing is said to a guest whose CPUs stand still: what is due is done when they run. */
+/* A guest whose CPUs are stopped is sent nothing: a thaw that is due waits until they run. */
 START_TEST(paused_guest_is_not_spoken_to_and_thawed_later)
 {
 	run_guest();
@@ -371,7 +371,7 @@ START_TEST(restart_agent_is_found_by_its_answer)
 }
 END_TEST
 
-/* While the monitor is hung nobody can tell whether the guest runs. */
+/* While the monitor hangs it is unknown whether the guest runs. */
 START_TEST(restart_monitor_hung_guest_frozen_is_thawed_when_it_answers)
 {
 	run_guest();
@@ -386,7 +386,7 @@ START_TEST(restart_monitor_hung_guest_frozen_is_thawed_when_it_answers)
 }
 END_TEST
 
-/* A freeze is a lease, and the monitor has no part in it. */
+/* The lease of a freeze does not depend on the monitor. */
 START_TEST(monitor_lost_agent_came_is_found_and_freeze_stays)
 {
 	rig_run_vm();
@@ -413,7 +413,7 @@ START_TEST(restart_guest_frozen_is_thawed)
 }
 END_TEST
 
-/* The agent is slow to answer: nobody asks again and again, and still it is done. */
+/* The agent is slow to answer: it is not asked again and again, and the thaw is still done. */
 START_TEST(restart_guest_frozen_agent_wakes_late_is_thawed)
 {
 	run_guest();
@@ -431,7 +431,7 @@ START_TEST(restart_guest_frozen_agent_wakes_late_is_thawed)
 }
 END_TEST
 
-/* What we asked in an earlier life is answered now. */
+/* The agent answers now what an earlier daemon asked. */
 START_TEST(restart_answers_to_an_earlier_life_are_dropped)
 {
 	run_guest();
@@ -458,7 +458,7 @@ static void arrive(void)
 	rig_run();
 }
 
-/* Whoever froze it spoke to the source. */
+/* The client that froze the guest knows only the source. */
 START_TEST(arrives_frozen_is_thawed_and_its_clock_set)
 {
 	fake_agent_guest(fa)->is_frozen = true;
@@ -473,7 +473,7 @@ START_TEST(arrives_frozen_is_thawed_and_its_clock_set)
 }
 END_TEST
 
-/* A clock that is right is left alone: even a small step back may disturb. */
+/* A correct clock is left alone, because even a small step back may disturb the guest. */
 START_TEST(arrives_clock_is_right_is_not_touched)
 {
 	arrive();
@@ -492,7 +492,7 @@ START_TEST(arrives_clock_is_its_own_affair)
 }
 END_TEST
 
-/* Its agent is busy when it arrives. */
+/* The guest's agent is busy when the guest arrives. */
 START_TEST(arrives_agent_wakes_late_is_looked_after)
 {
 	fake_agent_guest(fa)->is_frozen = true;

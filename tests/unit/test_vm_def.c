@@ -23,7 +23,7 @@ static void tear_down(void)
 	faults_free(faults);
 }
 
-/* The least definition, with MORE members. */
+/* Decodes the smallest definition, with MORE members. */
 static bool decode(const char *more)
 {
 	CLEANUP(free_charp)
@@ -107,7 +107,7 @@ START_TEST(full_definition_arrives)
 }
 END_TEST
 
-/* The store and the destination read what we write: nothing may change. */
+/* The store and the destination read the encoded definition, so it must not change. */
 START_TEST(encoded_definition_decodes_to_the_same)
 {
 	struct err err;
@@ -286,7 +286,7 @@ static const struct {
 	{ "'extra_args':['-set','drive.d.snapshot=on']", "/extra_args/0", "-set" },
 };
 
-/* Each wrong value is one fault, at its place, that says what would be right. */
+/* Each wrong value is one fault, which has its place and tells what would be right. */
 START_TEST(wrong_value_is_one_fault)
 {
 	ck_assert_msg(!decode(wrong[_i].more), "%s", wrong[_i].more);
@@ -299,7 +299,7 @@ END_TEST
 static const char *const wrong_names[] = { "..", "../x", "a/b",   "-x",       ".x",
 					   "",   "a b",  "a\\nb", "a\xc3\xa9" };
 
-/* Such a name could leave its directory or become an option. */
+/* A name must not leave its directory or look like an option. */
 START_TEST(dangerous_name_is_refused)
 {
 	CLEANUP(free_charp)
@@ -348,7 +348,7 @@ static const struct {
 	{ "s", "" },
 };
 
-/* With one of these a guest could run without the coordinator knowing. */
+/* With one of these options a guest could run without the coordinator's knowledge. */
 START_TEST(option_that_breaks_ownership_is_refused)
 {
 	CLEANUP(free_charp)
@@ -393,7 +393,7 @@ START_TEST(normalize_pins_the_lowest_free_slots)
 }
 END_TEST
 
-/* Only what is new gets ports: a guest that runs has none to move with. */
+/* Only a new VM gets ports: a guest that runs without them must move without them. */
 START_TEST(q35_gets_ports_where_there_is_room)
 {
 	struct err err;
@@ -430,7 +430,7 @@ START_TEST(normalize_twice_changes_nothing)
 }
 END_TEST
 
-/* The destination connects the drives where they were. */
+/* The destination connects the drives at the same units. */
 START_TEST(normalize_pins_the_lowest_free_units)
 {
 	struct err err;
@@ -467,7 +467,7 @@ START_TEST(drive_without_a_free_unit_is_named)
 }
 END_TEST
 
-/* QEMU would refuse to start: a slot named among the extra arguments is taken. */
+/* QEMU would refuse to start if a slot of the extra arguments were used again. */
 START_TEST(normalize_leaves_slots_of_extra_args_alone)
 {
 	struct err err;
@@ -489,7 +489,7 @@ static void fill(const char *machine, bool guest_agent)
 	def->shared_memory_count = VM_DEF_SHARED_MEMORY_MAX;
 }
 
-/* The largest definition has room, beside the machine's own slots. */
+/* Even the largest definition fits beside the machine's own slots. */
 START_TEST(largest_definition_fits_into_the_bus)
 {
 	static const char *const machines[] = { "pc-q35-7.2", "pc-i440fx-7.2" };

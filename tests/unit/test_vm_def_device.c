@@ -49,7 +49,7 @@ static const char *const devices[VM_DEF_KIND_COUNT] = {
 	[VM_DEF_KIND_CDROM] = "{'kind':'cdrom','id':'x','bus':'scsi','path':'/x.iso'}",
 };
 
-/* What comes out of a definition goes back in. */
+/* A device that is taken out of a definition can be put back unchanged. */
 START_TEST(device_comes_and_goes)
 {
 	struct vm_def_device dev;
@@ -93,7 +93,7 @@ static const struct {
 	{ "{'kind':'memory','id':'x','size_mib':1024}", "", "max_memory_mib" },
 };
 
-/* The places of faults are those of what was posted. */
+/* The faults have the places of the posted document. */
 START_TEST(wrong_device_is_one_fault_at_its_place)
 {
 	struct vm_def_device dev;

@@ -71,7 +71,7 @@ START_TEST(qemu_ends_after_its_event_the_reason_says_why)
 }
 END_TEST
 
-/* A guest that was looked at and reset has nothing left of its end. */
+/* After a reset the guest's former end does not count any more. */
 START_TEST(shutdown_that_pauses_is_forgotten_after_a_reset)
 {
 	rig_run_vm();
@@ -84,7 +84,7 @@ START_TEST(shutdown_that_pauses_is_forgotten_after_a_reset)
 }
 END_TEST
 
-/* Events are not replayed: the run state still says why. */
+/* Events are not repeated after a restart, but the run state still tells the reason. */
 START_TEST(restart_guest_stood_still_the_reason_is_found_again)
 {
 	rig_run_vm();
@@ -95,7 +95,7 @@ START_TEST(restart_guest_stood_still_the_reason_is_found_again)
 }
 END_TEST
 
-/* The monitor was hung at the restart, and answers later. */
+/* The monitor hung at the restart, and answers later. */
 START_TEST(restart_guest_stood_still_late_the_reason_is_found)
 {
 	rig_run_vm();
@@ -112,7 +112,7 @@ START_TEST(restart_guest_stood_still_late_the_reason_is_found)
 }
 END_TEST
 
-/* What happened while nobody listened shows, and what is over does not. */
+/* After a lost monitor the present state counts, not one that is over. */
 START_TEST(monitor_lost_the_reason_is_that_of_the_state_found)
 {
 	rig_run_vm();
@@ -159,7 +159,7 @@ static void listen_as_job(void)
 	rig.told_events = 0;
 }
 
-/* The blackout goes on until the job has heard of it. */
+/* The blackout lasts until the job is told, so the job is told first. */
 START_TEST(job_hears_an_event_before_everybody_else)
 {
 	listen_as_job();
@@ -182,7 +182,7 @@ START_TEST(vm_that_its_job_lets_go_at_an_event_is_told_nothing_more)
 }
 END_TEST
 
-/* A guest can cause events at will, and must not drown those of others. */
+/* A guest can cause events at will, and must not hide other guests' events. */
 START_TEST(flood_is_told_in_part_and_counted)
 {
 	rig_run_vm();
@@ -203,7 +203,7 @@ START_TEST(flood_is_told_in_part_and_counted)
 }
 END_TEST
 
-/* Left out is the telling, not the effect. */
+/* An event that is left out of the report still has its effect. */
 START_TEST(flood_before_a_panic_the_panic_counts)
 {
 	rig_run_vm();
@@ -214,7 +214,7 @@ START_TEST(flood_before_a_panic_the_panic_counts)
 }
 END_TEST
 
-/* What shows in the API changed, or nobody is told of the VM. */
+/* The VM counts as changed only if the API shows something new. */
 START_TEST(event_that_changes_nothing_shown_leaves_the_vm_alone)
 {
 	rig_run_vm();

@@ -27,7 +27,7 @@ static void set_up(void)
 			       "{\"name\":\"n1\",\"main-mac\":\"52:54:00:00:00:21\"}]";
 }
 
-/* Started, and what its start asked for is done. */
+/* Starts the VM, and waits until its first questions are done. */
 static void run_vm(void)
 {
 	rig_run_vm();
@@ -58,7 +58,8 @@ START_TEST(event_comes_the_host_follows)
 }
 END_TEST
 
-/* A guest that changes its mind without end gets ten turns a second, and the last word. */
+/* A guest that changes its filter without end is followed ten times a second, and its last
+ * filter is applied. */
 START_TEST(events_in_a_row_are_taken_together)
 {
 	run_vm();
@@ -72,7 +73,7 @@ START_TEST(events_in_a_row_are_taken_together)
 }
 END_TEST
 
-/* QEMU sends no more events until it was asked: a lost question is asked again. */
+/* QEMU sends no further event until it was asked, so a failed question is repeated. */
 START_TEST(question_fails_it_is_asked_again)
 {
 	run_vm();
@@ -110,7 +111,7 @@ START_TEST(vm_is_deleted_while_the_host_is_changed_nothing_happens)
 }
 END_TEST
 
-/* Events of the time before are lost. */
+/* Events before the restart are lost, so QEMU is asked. */
 START_TEST(restart_the_host_follows)
 {
 	run_vm();
@@ -157,7 +158,7 @@ START_TEST(host_refuses_the_next_event_tries_again)
 }
 END_TEST
 
-/* Before it is ours nothing of this host is changed; then the guest runs here. */
+/* Nothing of this host is changed before the guest is ours; then the host follows its filter. */
 START_TEST(arrival_the_host_follows_when_the_guest_runs)
 {
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
@@ -186,7 +187,7 @@ END_TEST
 
 #define NAMES_OF(...) "[{\"name\":\"n0\"},{\"name\":\"n2\"}" __VA_ARGS__ "]"
 
-static enum err_code attached; /* COUNT: not yet */
+static enum err_code attached; /* COUNT: not answered yet */
 static char first_fault[ERR_MSG_SIZE];
 
 static void on_attached(void *data, const struct faults *faults, const struct err *err)
@@ -210,7 +211,7 @@ static enum err_code attach(const char *device)
 	"{\"kind\":\"nic\",\"id\":\"n3\",\"type\":\"" type \
 	"\",\"ifname\":\"tap3\",\"rx_filter\":true}"
 
-/* Its events may have come before anybody knew of it. */
+/* The NIC's events may have come before the daemon knew the NIC. */
 START_TEST(nic_joins_the_host_follows)
 {
 	run_vm();
@@ -222,7 +223,7 @@ START_TEST(nic_joins_the_host_follows)
 }
 END_TEST
 
-/* What a bridge has for that interface may be of another guest, which has it. */
+/* The interface may already belong to another guest, so its entries are left alone. */
 START_TEST(nic_is_refused_by_qemu_the_host_is_left_alone)
 {
 	run_vm();
@@ -249,7 +250,7 @@ START_TEST(nic_goes_the_host_forgets_it_alone)
 }
 END_TEST
 
-/* QEMU would say that it has no descriptor of a strange name. */
+/* QEMU's own message would only say that it lacks a descriptor of an unknown name. */
 START_TEST(macvtap_joins_a_guest_that_runs_is_refused_with_the_way)
 {
 	run_vm();

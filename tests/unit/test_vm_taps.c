@@ -17,7 +17,7 @@ static void set_up(void)
 		",\"extra_args\":[\"-netdev\",\"tap,id=r,ifname=tap1,script=no,downscript=no\"]";
 }
 
-/* QEMU would make a missing tap itself, outside of any bridge, and the guest would have no
+/* QEMU would make a missing tap by itself, outside of any bridge, and the guest would have no
  * network. */
 START_TEST(start_looks_at_every_tap_first)
 {
@@ -43,7 +43,7 @@ START_TEST(start_with_a_tap_that_is_down_is_refused_and_stopped)
 }
 END_TEST
 
-/* The tap was good when the guest was offered, minutes before. */
+/* The tap was right when the guest was offered, minutes before. */
 START_TEST(go_with_a_tap_that_left_its_bridge_is_refused)
 {
 	ck_assert_int_eq(rig_offer(), ERR_NONE);

@@ -61,7 +61,7 @@ static void setup(void)
 	errors = redirect(STDERR_FILENO, &saved_err);
 }
 
-/* Back to the test's own output, so that a failure can be read. */
+/* Restores the test's own output, so that a failure can be read. */
 static void restore(void)
 {
 	fflush(stdout);
@@ -158,8 +158,8 @@ START_TEST(move_to_its_end_tells_states_and_outcome)
 }
 END_TEST
 
-/* The daemon is upgraded in the middle of a move: the watcher waits, says so
- * once, and asks what it has missed. */
+/* The daemon is upgraded in the middle of a move: the watcher waits, prints so once, and asks
+ * for what it has missed. */
 START_TEST(daemon_restarts_watch_goes_on)
 {
 	static const char message[] = "the connection to migrd is lost";
@@ -180,7 +180,7 @@ START_TEST(daemon_restarts_watch_goes_on)
 }
 END_TEST
 
-/* Ended while nobody listened. */
+/* The move ended before the watch began. */
 START_TEST(move_already_over_is_told_at_once)
 {
 	START({ .pieces = { REPLY(DONE), NULL } });
@@ -220,7 +220,7 @@ START_TEST(no_daemon_at_first_is_an_error_at_once)
 }
 END_TEST
 
-/* After the patience is used up the words say what is known. */
+/* When the patience is used up, the error tells what is known. */
 START_TEST(daemon_gone_for_good_ends_the_following)
 {
 	struct follow follow;
@@ -256,7 +256,7 @@ static const struct {
 	{ MOVE("strange", "true", "99", ""), ERR_INTERNAL, "unknown state" },
 };
 
-/* Scripts decide by the exit code whether the guest has moved. */
+/* Scripts tell by the exit code whether the guest has moved. */
 START_TEST(bad_ending_is_an_error_that_names_the_owner)
 {
 	struct faults *faults = faults_new();
@@ -286,7 +286,7 @@ static void update(struct progress *progress, const char *text)
 	faults_free(faults);
 }
 
-/* A bar that shrinks looks like a fault, and is only a busy guest. */
+/* A busy guest makes the remaining memory grow, but a bar that shrinks looks like a fault. */
 START_TEST(percent_never_runs_backwards)
 {
 	struct progress progress = { .told_tens = -1 };
@@ -326,7 +326,7 @@ START_TEST(bar_fits_any_width)
 }
 END_TEST
 
-/* Names of guests come from elsewhere: none may move the cursor. */
+/* Guests' names come from others and must not control the terminal. */
 START_TEST(foreign_text_is_made_harmless)
 {
 	struct progress progress = { .told_tens = -1 };

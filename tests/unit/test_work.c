@@ -25,7 +25,7 @@ struct item {
 	struct item *next; /* submitted by done() */
 };
 
-/* Not TAKE_PTR(): done() may submit while it goes. */
+/* TAKE_PTR() would not do: done() may submit during worker_free(). */
 static void free_worker(void)
 {
 	worker_free(worker);
@@ -92,7 +92,7 @@ static void submit_all(struct item *items, int count)
 		worker_submit(worker, &items[i].work);
 }
 
-/* The store relies on it: one thread, one order. */
+/* The store relies on one thread and one order. */
 START_TEST(items_of_one_thread_are_done_in_order)
 {
 	struct item items[10];
@@ -105,7 +105,7 @@ START_TEST(items_of_one_thread_are_done_in_order)
 }
 END_TEST
 
-/* An answer before the question has returned would find half-made state. */
+/* A callback inside the call would find half-made state. */
 START_TEST(item_is_never_done_inside_submit)
 {
 	struct item item;
@@ -119,7 +119,7 @@ START_TEST(item_is_never_done_inside_submit)
 }
 END_TEST
 
-/* The end of the daemon must not lose a save, nor the item that holds it. */
+/* The end of the daemon must lose neither a write nor its item. */
 START_TEST(free_finishes_what_was_submitted)
 {
 	struct item items[10];
@@ -131,7 +131,7 @@ START_TEST(free_finishes_what_was_submitted)
 }
 END_TEST
 
-/* A save that is done may ask for the next one, also at the end. */
+/* The callback of a write may submit the next one, even at the end. */
 START_TEST(free_finishes_what_done_submits)
 {
 	struct item items[3];
@@ -145,7 +145,7 @@ START_TEST(free_finishes_what_done_submits)
 }
 END_TEST
 
-/* What the loop was already told must not be told again, or after the end. */
+/* A callback that was posted to the loop must not run twice, nor after the end. */
 START_TEST(free_leaves_nothing_behind_on_the_loop)
 {
 	struct item items[2];
@@ -160,8 +160,8 @@ START_TEST(free_leaves_nothing_behind_on_the_loop)
 }
 END_TEST
 
-/* Blocking work must really be elsewhere, visible by name, and undisturbed by the
- * signals that are the loop's. */
+/* Blocking work must run on another thread, which has a name and does not take the loop's
+ * signals. */
 START_TEST(item_runs_on_a_named_thread_without_signals)
 {
 	struct item item;
@@ -184,7 +184,7 @@ static void run_together(struct work *work)
 	pthread_barrier_wait(&barrier);
 }
 
-/* A name lookup that hangs must not hold up the others. */
+/* A name lookup that hangs must not hold up other lookups. */
 START_TEST(items_of_several_threads_run_side_by_side)
 {
 	struct item items[3];
@@ -202,7 +202,7 @@ START_TEST(items_of_several_threads_run_side_by_side)
 }
 END_TEST
 
-/* Each exactly once, under load, on more threads than CPUs. */
+/* Each item runs exactly once, under load, on more threads than CPUs. */
 START_TEST(many_items_on_many_threads_are_each_done_once)
 {
 	enum { COUNT = 500 };
@@ -222,8 +222,8 @@ START_TEST(many_items_on_many_threads_are_each_done_once)
 }
 END_TEST
 
-/* On the simulated loop there is one thread and one order, so that a test sees
- * the same every time. */
+/* The simulated loop runs items on its one thread in one order, so that a test repeats
+ * exactly. */
 START_TEST(sim_items_run_here_at_the_next_step)
 {
 	struct item items[2];

@@ -63,7 +63,7 @@ static void tear_down(void)
 	sem_destroy(&gate);
 }
 
-/* Storage that does not answer one peer's offers: another peer's are looked at. */
+/* The storage of one peer's offers hangs: another peer's offers are still looked at. */
 START_TEST(one_owner_hangs_another_is_served)
 {
 	for (int i = 0; i < 10; i++)
@@ -84,7 +84,7 @@ START_TEST(one_owner_hangs_another_is_served)
 }
 END_TEST
 
-/* Each is done once, also those that still wait for their turn. */
+/* Each item is done once, even if it still waited for its turn. */
 START_TEST(freed_it_finishes_all)
 {
 	for (int i = 0; i < 10; i++)
