@@ -1,10 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The baseline: a guest moved by a bare QMP script, as little as can be done.
+"""The baseline: a bare QMP script that moves a guest with as few steps as possible.
 
-Two QEMUs, one UNIX socket, plain or with QEMU's own TLS.  No record of who owns the
-guest, nobody who looks whether anything failed: what a coordinator adds is the
-difference to this.
+Two QEMUs, one UNIX socket, plain or with QEMU's own TLS.  The script records no owner of
+the guest and checks for no failure: a coordinator's cost is the difference to this.
 
     tests/bench/bare_move.py [--moves N] [--memory MIB] [--area MIB] [--rate MIB/S]
 """
@@ -30,13 +29,13 @@ CAPABILITIES = ["events", "return-path", "late-block-activate"]
 TLS_HOST = "a"
 TLS_NAME = f"{TLS_HOST}.host.migrd"
 WORK_MS = 500
-# No limit to the bandwidth, as in migrd; for the pause QEMU's default, of which
-# migrd allows an eighth at first (migrd/move/downtime.h).
+# The bandwidth is unlimited, as in migrd; the pause has QEMU's default limit, of which migrd
+# allows an eighth at first (migrd/move/downtime.h).
 PARAMETERS = {"max-bandwidth": 1 << 40, "downtime-limit": 300}
 
 
 class Monitor:
-    """One QMP connection: a command at a time, events kept."""
+    """One QMP connection, which sends one command at a time and keeps the events."""
 
     def __init__(self, path):
         self._sock = socket.socket(socket.AF_UNIX)
@@ -62,7 +61,7 @@ class Monitor:
                 return message["return"]
 
     def wait_migration(self, status):
-        """The time of the event, in seconds of QEMU's wall clock."""
+        """Returns the time of the event, in seconds of QEMU's wall clock."""
         while True:
             for event in self.events:
                 if event["event"] == "MIGRATION" and event["data"]["status"] == status:
@@ -88,7 +87,7 @@ def stamp(event):
 
 
 class Qemu:
-    """The command line of migrd/cmdline/cmdline.c, with one monitor."""
+    """A QEMU with the command line of migrd/cmdline/cmdline.c and one monitor."""
 
     def __init__(self, directory, name, image, console, memory_mib, incoming=False):
         path = f"{directory}/{name}.qmp"
@@ -128,7 +127,7 @@ class Qemu:
 
 
 def make_tls(pki_dir, host_id, directory):
-    """The files of a host, under the names that QEMU wants (for both endpoints)."""
+    """Makes a host's certificate files, under the names that QEMU wants (for both endpoints)."""
     os.mkdir(directory)
     names = {"ca.pem": ["ca-cert"], "host.pem": ["server-cert", "client-cert"],
              "host-key.pem": ["server-key", "client-key"]}
@@ -138,10 +137,10 @@ def make_tls(pki_dir, host_id, directory):
 
 
 def move(source, start_destination, directory, tls=None):
-    """One move, encrypted by QEMU itself if TLS (a directory) is given; the new QEMU,
-    and its figures in milliseconds."""
+    """Moves the guest once, encrypted by QEMU itself if TLS (a directory) is given; returns the
+    new QEMU and the figures in milliseconds."""
     uri = f"unix:{directory}/ram.sock"
-    source.monitor.events.clear()  # those of its own arrival
+    source.monitor.events.clear()  # those of the guest's own arrival
     began = time.monotonic()
     destination = start_destination()
     started = time.monotonic()
@@ -171,7 +170,8 @@ def move(source, start_destination, directory, tls=None):
 
 
 def run(image, period_ms, moves, memory_mib, is_busy, pki_dir=None):
-    """MOVES moves of the guest on IMAGE after one that is not counted: {name: [ms, ...]}."""
+    """Moves the guest on IMAGE MOVES times, after one move that does not count: {name: [ms,
+    ...]}."""
     with tempfile.TemporaryDirectory(prefix="bare", dir="/tmp") as directory:
         console = Console(f"{directory}/console", period_ms)
         number, source, results = 0, None, []
@@ -205,7 +205,7 @@ def run(image, period_ms, moves, memory_mib, is_busy, pki_dir=None):
 
 
 def let_it_work(console):
-    """So that a move begins with a guest that works at its usual pace."""
+    """Waits, so that the guest works at its usual pace when the next move begins."""
     _, first = console.wait_line()
     console.wait_until(f"{WORK_MS} ms of the guest's time", settings.seconds(30),
                        lambda: console.last()[1].ticks >= first.ticks + WORK_MS)

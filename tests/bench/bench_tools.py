@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a process costs, as the kernel counts it."""
+"""The memory of a process, as the kernel counts it."""
 import os
 import re
 
 
 def memory_kib(pid):
-    """RSS by kind, PSS and what is private, of one process."""
+    """RSS by kind, PSS and private memory of one process."""
     with open(f"/proc/{pid}/status", encoding="ascii") as f:
         status = dict(re.findall(r"^(\w+):\s+(\d+)", f.read(), re.M))
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:

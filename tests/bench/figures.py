@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How the benchmarks say what they measured."""
+"""Text of the benchmarks' results."""
 import os
 import statistics
 import time
@@ -8,7 +8,7 @@ SYNC_ROUNDS = 50
 
 
 def text(values, unit="ms", digits=1):
-    """median [min-max] of VALUES; "-" for none."""
+    """"median [min-max]" of VALUES; "-" for none."""
     if not values:
         return "-"
     low, middle, high = (f"{v:.{digits}f}"
@@ -21,7 +21,8 @@ def line(name, values, unit="ms", digits=1):
 
 
 def ratio(name, values, base):
-    """Of the medians; both of this run, so that the machine's mood cancels out."""
+    """Prints the ratio of the medians; both are of this run, because the machine's speed
+    varies."""
     if values and base:
         print(f"  {name:<44} {statistics.median(values) / statistics.median(base):.2f}", flush=True)
 
@@ -31,7 +32,7 @@ def load():
 
 
 def syncs_ms(directory):
-    """What one write of a page and its fdatasync cost there."""
+    """The time of a one-page write and its fdatasync in DIRECTORY."""
     path = os.path.join(directory, "sync-probe")
     fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
     page, spans = b"\xa5" * 4096, []

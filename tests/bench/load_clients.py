@@ -4,9 +4,10 @@
 
     load_clients.py PORT CA CERT KEY COUNT METHOD BODY-BYTES PATH...
 
-COUNT connections, from several addresses of 127/8, ask for the paths in turn.  With BODY-BYTES each request carries an
-object of so many bytes of keys that nobody knows.  Each second it prints the number of
-answers so far.  It gives way to everything else (nice 19), and ends with its input.
+COUNT connections, from several addresses of 127/8, ask for the paths in turn.  With
+BODY-BYTES each request carries an object of this size, full of unknown keys.  Each second
+the number of answers so far is printed.  The process runs at nice 19, and ends when its
+standard input does.
 """
 import contextlib
 import json
@@ -52,7 +53,7 @@ class Connection:
             pass
 
     def receive(self):
-        """False at the end of the connection."""
+        """Returns False at the end of the connection."""
         try:
             while True:
                 data = self.sock.recv(RECEIVE_BYTES)
@@ -85,11 +86,12 @@ def request_of(method, path, body):
 
 
 def give_way():
-    """A session has a group of its own in the scheduler (sched(7), autogroup): the nice value of
-    a process counts within its group only, and the group's among groups."""
+    """Lowers the priority of the whole session: it has a group of its own in the scheduler
+    (sched(7), autogroup), and a process's nice value counts only within its group, the group's
+    among groups."""
     os.nice(19)
     os.setsid()
-    with contextlib.suppress(FileNotFoundError):    # a kernel without it
+    with contextlib.suppress(FileNotFoundError):    # this kernel has no autogroups
         with open("/proc/self/autogroup", "w", encoding="ascii") as group:
             group.write("19")
 
