@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""All fault tests, and the tables of what came of them: make check-fault and check-fault-full.
+"""Runs all fault tests and prints tables of their results: make check-fault and check-fault-full.
 
     tests/fault/all.py --build DIR [--full] [--no-root] [--jobs N] [-k TEXT]
         [--markdown FILE]
@@ -30,7 +30,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 MAX_JOBS = 3    # each has ports of its own
 SIDES = ("source", "destination", "both")
 
-# (what, program and arguments).  What waits goes beside what works.
+# (what, program and arguments).  Parts that wait run beside parts that compute.
 SHORT = [
     ("faults from outside: network", "outside.py network"),
     ("crash at each point once", "walk.py --names --side both"),
@@ -72,7 +72,7 @@ class Run:
         self.printing = threading.Lock()
         self.running = set()
         self.slots = queue.SimpleQueue()
-        # Another run may be going on beside this one; the system tests have the lower slots.
+        # Another run may use ports at the same time; the system tests have the lower slots.
         first = 16 + os.getpid() % (MAX_JOBS + 1) * MAX_JOBS
         for slot in range(first, first + args.jobs):
             self.slots.put(slot)
@@ -89,7 +89,7 @@ class Run:
                 str(slot), "--results", str(self.results), "--what", what, *words]
 
     def part(self, what, arguments):
-        """Exit status of one program; prints what it prints."""
+        """Runs one program and prints its output; returns its exit status."""
         slot, began = self.slots.get(), time.monotonic()
         self.say(f"==== {what}: {arguments}")
         with subprocess.Popen(self.command(what, arguments, slot), stdout=subprocess.PIPE,
@@ -105,12 +105,12 @@ class Run:
         return process.returncode
 
     def parts(self, parts):
-        """The names of those that failed."""
+        """Returns the names of the parts that failed."""
         self.results.unlink(missing_ok=True)
         with concurrent.futures.ThreadPoolExecutor(self.args.jobs) as pool:
             try:
                 codes = list(pool.map(lambda part: self.part(*part), parts))
-            except BaseException:   # such as our own end: no more parts, and the guests end too
+            except BaseException:   # such as a signal: start no more parts, end the guests
                 pool.shutdown(wait=False, cancel_futures=True)
                 for process in list(self.running):
                     process.terminate()

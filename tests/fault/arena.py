@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Two hosts and one guest, used for many cases: faults go in, and after each
-the same must hold: the guest runs in exactly one place, nothing was forgotten,
-nothing is left, and it can be moved again.
-"""
+"""Two hosts and one guest that are used for many cases.  After each fault the guest must run in
+exactly one place, no record may be lost, nothing may be left over, and the guest can be moved
+again."""
 import contextlib
 import dataclasses
 import http.client
@@ -24,11 +23,11 @@ from lib.world import World  # noqa: E402
 FIRED = re.compile(r"event=fired point=(\S+) action=(\w+)")
 CRASH_STATUS = 99
 POLL_SECONDS = 0.02
-SILENCE_SECONDS = 0.25      # less is a busy machine, not a guest that stands still
-RUNS_ON_SECONDS = 2         # after its coordinator is back
-CLEAN_SECONDS = 5           # for what was told to end
-QUIET_SECONDS = 0.2         # a paused guest is listened to
-FINAL_SECONDS = 25          # for a move whose coordinators are there
+SILENCE_SECONDS = 0.25      # a shorter silence is a busy machine, not a stopped guest
+RUNS_ON_SECONDS = 2         # limit for the guest, after the coordinators are back
+CLEAN_SECONDS = 5           # limit for processes that were told to end
+QUIET_SECONDS = 0.2         # how long a paused guest's console is watched
+FINAL_SECONDS = 25          # limit for a move while both coordinators run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,21 +44,21 @@ WAYS = {
 
 
 class CaseFailed(AssertionError):
-    """A case ended as it must not."""
+    """A case ended with a violated rule."""
 
 
 class Record:
-    """What happened in one case."""
+    """The result of one case."""
 
     def __init__(self):
         self.began_at = time.monotonic()
-        self.fired = []         # names of the points, in order
-        self.crashed_at = None  # of the first crash (or other fault)
+        self.fired = []         # names of the points that fired, in order
+        self.crashed_at = None  # time of the first crash (or other fault)
         self.back_at = None     # when the last coordinator was started again
         self.outcome = "?"
         self.runs_on_s = 0.0    # after back_at: the longest time in which the guest stood still
-        self.silence_s = 0.0    # its longest
-        self.clean_s = 0.0      # after back_at, until nothing was left
+        self.silence_s = 0.0    # the longest silence of the guest
+        self.clean_s = 0.0      # time from back_at until nothing was left
         self.move_id = None
 
     def text(self):
@@ -78,8 +77,8 @@ class Arena:
         for host in (self.a, self.b):
             host.env = {"MIGRD_FAULT_LOG": str(self.points_path(host))}
         self.world.start()
-        # Not less than 4 MiB: pages that stay in the TLB of QEMU's TCG are lost when passes
-        # follow each other at once (QEMU 7.2, seen with two QEMUs and nothing between).
+        # At least 4 MiB: QEMU's TCG loses pages that stay in its TLB when passes follow each other
+        # at once (QEMU 7.2, seen with two bare QEMUs).
         options = {"area": 4, "rate": 32, "memory_mib": 64, "period": 20, **guest_options}
         self.guest = self.world.guest("g", **options)
         self.guest.start(self.a)
@@ -109,14 +108,14 @@ class Arena:
         return self.world.dir / f"points-{host.id}"
 
     def points(self, host):
-        """Names of the points passed since the log was cleared."""
+        """Names of the points that were passed since the log was cleared."""
         with contextlib.suppress(FileNotFoundError):
             return [line.split()[1] for line in
                     self.points_path(host).read_text(encoding="ascii").splitlines()]
         return []
 
     def fired_in(self, host, offset, action=None):
-        """Points; of one action only, if it is given."""
+        """Points that fired, of one action only if ACTION is given."""
         with open(host.log, encoding="utf-8", errors="replace") as f:
             f.seek(offset)
             return [point for point, what in FIRED.findall(f.read()) if action in (None, what)]
@@ -129,7 +128,7 @@ class Arena:
         host.spawn()
 
     def has_crashed(self, host):
-        """True if its plan ended it; anything else that ends it is a failure."""
+        """Returns True if the plan ended the coordinator; any other end is a failure."""
         code = host.process.poll()
         if code is None:
             return False
@@ -138,14 +137,14 @@ class Arena:
         return True
 
     def is_ready(self, host):
-        """It has found its guests again."""
+        """Returns True when the coordinator has found its guests again."""
         with contextlib.suppress(OSError, ApiError, http.client.HTTPException):
             host.api.get("/readyz", timeout=5)
             return True
         return False
 
     def wait_ready(self, host):
-        """True; False if its plan ended it before."""
+        """Waits until the coordinator is ready; False if its plan ended it before."""
         deadline = time.monotonic() + settings.seconds(20)
         while not self.has_crashed(host):
             if self.is_ready(host):
@@ -156,7 +155,7 @@ class Arena:
         return False
 
     def arm(self, plans):
-        """Starts the coordinators of PLANS {host: plan} anew, with their plans."""
+        """Restarts the coordinators of PLANS {host: plan} with their plans."""
         for host in (self.a, self.b):
             self.points_path(host).write_bytes(b"")  # a running daemon has it open
         for host, plan in plans.items():
@@ -164,7 +163,8 @@ class Arena:
             self.spawn(host, plan)
 
     def disarm(self, host):
-        """A plan that has not fired must not fire later."""
+        """Restarts the coordinator without a plan, so that one that has not fired cannot fire
+        later."""
         host.kill9()
         self.spawn(host)
         self.wait_ready(host)
@@ -172,7 +172,7 @@ class Arena:
     # ---- the move ------------------------------------------------------------
 
     def ask_to_move(self, record):
-        """The request of the user, who does not know what is coming."""
+        """Sends the request of a user, who does not know of the fault."""
         body = {"vm": self.guest.name, "to": self.there.id, **self.way.body}
         with contextlib.suppress(OSError, http.client.HTTPException):
             try:
@@ -183,15 +183,15 @@ class Arena:
                 record.outcome = f"refused ({error.code})"
 
     def active(self, host):
-        """Moves that have not ended; None if nobody answers."""
+        """Moves that have not ended; None if the coordinator does not answer."""
         try:
             return host.moves("?state=active")
         except (OSError, ApiError, http.client.HTTPException):
             return None
 
     def pass_faults(self, plans, record, second=None):
-        """Moves under PLANS {host: plan}.  A coordinator that crashes is started again
-        at once: with the plan SECOND the first time, if there is one."""
+        """Moves under PLANS {host: plan}.  A crashed coordinator is started again at once, the
+        first time with the plan SECOND if there is one."""
         offsets = {host: host.log.stat().st_size for host in plans}
         waiting = dict.fromkeys(plans, second)
         self.arm(plans)
@@ -229,7 +229,7 @@ class Arena:
         for host, offset in offsets.items():
             fired = self.fired_in(host, offset)
             record.fired += fired
-            # A crash after the last look is not yet revived.
+            # A coordinator that crashed after the last look is not started again yet.
             late = waiting.get(host, "") == second and self.fired_in(host, offset, "crash")
             if host in waiting and (not fired or waiting[host] != second or late):
                 self.disarm(host)
@@ -239,7 +239,7 @@ class Arena:
     # ---- what must hold ------------------------------------------------------
 
     def find_guest(self):
-        """The one host that has it, running."""
+        """Returns the one host that runs the guest."""
         found = [(host, host.vms().get(self.guest.name)) for host in (self.a, self.b)]
         found = [(host, vm) for host, vm in found if vm]
         if len(found) != 1:
@@ -247,7 +247,7 @@ class Arena:
         return found[0]
 
     def records_agree(self, record, host):
-        """Both records of the move say the same, and the guest is where they say."""
+        """Both records of the move must agree, and the guest must be where they say."""
         states = {}
         for one in (self.here, self.there):
             moves = {m["id"]: m for m in one.moves("?limit=3")}
@@ -273,7 +273,7 @@ class Arena:
         self.seen_moves = {m["id"] for h in (self.a, self.b) for m in h.moves("?limit=3")}
 
     def leftovers(self, host, vm):
-        """What is on HOST and should not be; VM: the guest's object if it is there."""
+        """Things on HOST that should not be there; VM: the guest's object if it is there."""
         ours = [vm["pid"]] if vm else []
         left = [f"process {procs.describe(pid)}" for pid in host.children() if pid not in ours]
         for directory in ("vms", "moves"):
@@ -299,32 +299,32 @@ class Arena:
             time.sleep(POLL_SECONDS)
 
     def measure_silence(self, record):
-        """When the guest stood still, and when it last went on."""
+        """Measures how long the guest stood still, and when it last went on."""
         since = record.crashed_at or record.began_at
         times = [line.at for line, _ in self.guest.console.all_lines() if line.at > since - 1]
         gaps = [(after - before, after) for before, after in zip(times, times[1:])]
         record.silence_s = max((gap for gap, _ in gaps), default=0.0)
         if record.back_at:
-            # A handover that begins later stops the guest anew, for its own time.
+            # A handover that begins after the restart stops the guest for its own time.
             record.runs_on_s = max((min(gap, end - record.back_at) for gap, end in gaps
                                     if gap > SILENCE_SECONDS and end > record.back_at), default=0.0)
 
     def check_times(self, record):
-        """A crash costs the guest nothing but the restart, and leaves nothing to wait for."""
+        """A crash may cost the guest only the time of the restart, and leave nothing behind."""
         for name, value, limit in (("the guest went on", record.runs_on_s, RUNS_ON_SECONDS),
                                    ("all was clean", record.clean_s, CLEAN_SECONDS)):
             if value > settings.seconds(limit):
                 raise CaseFailed(f"{name} {value:.1f} s after the coordinators were back")
 
     def assert_history(self):
-        """Lines with a hole are no fault: QEMU drops what a starved reader does not take."""
+        """Lines with a gap are no error: QEMU drops output that a slow reader does not take."""
         console = self.guest.console
         console.assert_single_runner()
         console.assert_counter_never_back()
         console.assert_memory_right()
 
     def check(self, record):
-        """All that must hold after a case; self.here is then where the guest is."""
+        """Checks all rules after a case; afterwards self.here is the guest's host."""
         state = self.way.state
         host, vm = self.find_guest()
         self.records_agree(record, host)
@@ -346,7 +346,7 @@ class Arena:
         self.here, self.there = host, self.b if host is self.a else self.a
 
     def move_on(self):
-        """The ordinary move after a case; it must work, and brings the guest to the other host."""
+        """Moves the guest once more after a case, to the other host; this must work."""
         move = self.world.move(self.guest, self.here, self.there)
         done = time.monotonic() + settings.seconds(FINAL_SECONDS)
         while self.active(self.there) and time.monotonic() < done:
@@ -358,7 +358,8 @@ class Arena:
             self.let_run()
 
     def let_run(self):
-        """A guest that stood still in all its moves is whole; then it stands still again."""
+        """Lets a guest that was paused in all its moves run, checks its memory, and pauses it
+        again."""
         self.here.api.post(f"/v1/vms/{self.guest.name}/resume")
         console = self.guest.console
         console.wait_line(settings.seconds(20), self.here.id)
@@ -367,7 +368,7 @@ class Arena:
         self.pause()
 
     def forget_history(self):
-        """Checked lines need no second look."""
+        """Drops console lines that were already checked."""
         console = self.guest.console
         with console.changed:
             for life in console.lives:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What can go wrong with processes and hosts, and what users and guests do."""
+"""Faults of processes and hosts, and actions of users and guests."""
 import contextlib
 import subprocess
 
@@ -11,13 +11,13 @@ NAMES = {"a": "source's coordinator", "b": "destination's coordinator",
 
 
 class Fault:
-    """strike() does it; mend() gives back what was taken, so many seconds later."""
+    """A fault: strike() causes it; mend() undoes it after lasts() seconds."""
     name = "?"
-    seconds = 0             # it lasts
-    full_seconds = None     # in the full form
-    options = {}            # of the Scene
+    seconds = 0             # how long the fault lasts
+    full_seconds = None     # the same in the full form
+    options = {}            # options of the Scene
     needs_root = False
-    stalls = False          # the guest stands still where it would not otherwise
+    stalls = False          # the guest stands still where it otherwise would not
 
     def lasts(self, full):
         return self.full_seconds if full and self.full_seconds else self.seconds
@@ -29,7 +29,7 @@ class Fault:
         """Nothing was taken away."""
 
     def verify(self, s):
-        """What must hold in the end besides what always must."""
+        """Checks what this fault requires beyond the general rules."""
 
 
 # ---- processes and hosts ---------------------------------------------------------
@@ -43,13 +43,13 @@ class QemuKilled(Fault):
 
 
 class QemuHangs(Fault):
-    """Until nobody waits for it any more."""
+    """The QEMU hangs until its source has given up."""
     name = "destination's QEMU hangs (SIGSTOP)"
 
     def strike(self, s):
         pid, = s.b.qemus()
         s.freeze(pid)
-        s.frozen.discard(pid)   # the phase's end is not the fault's
+        s.frozen.discard(pid)   # stays frozen when the phase ends
 
     def mend(self, s):
         s.wait("the source to give up", lambda: s.is_final(s.a))
@@ -65,7 +65,7 @@ class StreamKilled(Fault):
 
 
 class Coordinators(Fault):
-    """Those of one side (a, b) or of both (ab)."""
+    """The coordinators of one side (a, b) or of both (ab)."""
     what = "?"
 
     def __init__(self, sides):
@@ -103,7 +103,7 @@ class Stopped(Coordinators):
     def strike(self, s):
         for host in self.hosts(s):
             s.freeze(host.process.pid)
-            s.frozen.discard(host.process.pid)  # the phase's end is not the fault's
+            s.frozen.discard(host.process.pid)  # stays frozen when the phase ends
 
     def mend(self, s):
         s.thaw(*(host.process.pid for host in self.hosts(s)))
@@ -123,7 +123,7 @@ class HostLost(Fault):
 
 
 class SilentForGood(Coordinators):
-    """It does not come back before the destination has given the offer up by itself."""
+    """The source's coordinator comes back only after the destination has given up the offer."""
     what = "killed, back when all is over"
     options = {"config": {"move": {"offer_timeout_ms": 15000}}}
 
@@ -140,7 +140,7 @@ class SilentForGood(Coordinators):
 
 
 class HostLostForGood(Fault):
-    """It does not come back before a person has said what shall be; then it does."""
+    """The host comes back only after a person has resolved the move."""
     options = {"config": {"move": {"stuck_after_ms": 1000}}}
 
     def __init__(self, side):
@@ -182,7 +182,7 @@ class Cancelled(Fault):
 
 
 class RefusedThere(Fault):
-    """Whoever runs the destination sends the guest away before it is there."""
+    """The operator of the destination refuses the guest before it has arrived."""
 
     def __init__(self, name, path):
         self.name, self.path = name, path
@@ -203,19 +203,19 @@ class Paused(Fault):
 
 # ---- the guest -----------------------------------------------------------------------
 
-RESET_CONTROL, RESET_NOW = 0xcf9, 6         # of the chipset (ICH9)
+RESET_CONTROL, RESET_NOW = 0xcf9, 6         # registers of the chipset (ICH9)
 POWER_CONTROL, POWER_OFF = 0x604, 0x2000    # ACPI's PM1a_CNT where SeaBIOS puts it: S5
 PVPANIC, PANICKED = 0x505, 1
 IDE, BAD_SECTOR, READ_SECTOR = 0x1f0, 64, 0x20
 
 
 def write_port(monitor, size, port, value):
-    """As the guest does; SIZE is b, w or l."""
+    """Writes to an I/O port as the guest would; SIZE is b, w or l."""
     monitor.hmp(f"o /{size} {port:#x} {value:#x}")
 
 
 class GuestWrites(Fault):
-    """The guest does what it does by writing to a port."""
+    """The guest causes the fault by a write to a port."""
 
     def __init__(self, name, size, port, value):
         self.name, self.write = f"guest {name}", (size, port, value)
@@ -226,7 +226,7 @@ class GuestWrites(Fault):
 
 
 class GuestResets(GuestWrites):
-    """Its counter begins anew."""
+    """After a reset the guest's counter starts from 0."""
 
     def __init__(self):
         super().__init__("resets itself", "b", RESET_CONTROL, RESET_NOW)
@@ -252,7 +252,7 @@ class GuestPanics(GuestWrites):
 
 
 class GuestReadsBadDisk(Fault):
-    """An I/O error at which the guest stops, as the definition wants it (rerror=stop)."""
+    """The guest gets an I/O error, and stops as its definition wants (rerror=stop)."""
     name = "guest stops at an I/O error"
     options = {"extra_args": [
         "-blockdev", '{"driver":"blkdebug","node-name":"bad","image":{"driver":"null-co",'

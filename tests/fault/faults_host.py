@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What can go wrong with files, clocks, certificates and programs of a host."""
+"""Faults of a host's files, clocks, certificates and programs."""
 import contextlib
 import datetime
 import glob
@@ -21,7 +21,7 @@ FAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
 # ---- disks -----------------------------------------------------------------------------
 
 class SmallDisk(World):
-    """The state of one host is on a file system of 2 MiB."""
+    """The state directory of one host is on a file system of 2 MiB."""
 
     def __init__(self, side):
         super().__init__()
@@ -70,7 +70,7 @@ def faketime_library():
 
 
 class ClockWorld(World):
-    """The wall clock of each host can be set; the monotonic one cannot, as in life."""
+    """Each host's wall clock can be set; the monotonic clock cannot, as on real hosts."""
 
     def __init__(self):
         super().__init__()
@@ -101,7 +101,7 @@ class ClockSet(Fault):
             s.world.set_clock(s.world[side], self.by)
 
     def verify(self, s):
-        """The coordinators noticed."""
+        """The coordinators must have noticed the step of the clock."""
         for side in self.sides:
             notes = s.world[side].api.items(f"/v1/moves/{s.move_id}/timeline")
             times = [datetime.datetime.fromisoformat(note["at"]) for note in notes]
@@ -116,7 +116,7 @@ def clocks_set(side):
 # ---- certificates ----------------------------------------------------------------------
 
 def new_certificates(world, **env):
-    """Certificates and keys of both hosts are made anew, by the same authority."""
+    """Makes new certificates and keys for both hosts, by the same authority."""
     with tempfile.TemporaryDirectory(prefix="mig") as tmp:
         made = pathlib.Path(tmp)
         for name in ("ca.pem", "ca-key.pem"):
@@ -133,7 +133,7 @@ def new_certificates(world, **env):
 
 
 class CertificatesReplaced(Coordinators):
-    """New files are there; the coordinators are started again to take them."""
+    """New files are in place, and restarted coordinators read them."""
     what = "started again, with new certificates"
 
     def strike(self, s):
@@ -144,8 +144,8 @@ class CertificatesReplaced(Coordinators):
 
 
 class CertificatesExpire(ClockSet):
-    """As far as both hosts know, it is a year and a month later.  Neither believes the other
-    until there are new certificates; the guest and the local socket are not concerned."""
+    """Both hosts' clocks go forward by a year and a month.  Neither host accepts the other until
+    there are new certificates; the guest and the local socket must work all the same."""
 
     def __init__(self):
         super().__init__("ab", 400 * 24 * HOUR, "")
@@ -167,7 +167,7 @@ class CertificatesExpire(ClockSet):
 
 
 class CertificatesExpireAtStart(CertificatesExpire):
-    """They keep no coordinator from its guests and its local socket."""
+    """Expired certificates must not keep a coordinator from its guests and its local socket."""
 
     def __init__(self):
         super().__init__()
@@ -186,8 +186,8 @@ class CertificatesExpireAtStart(CertificatesExpire):
 # ---- the programs ----------------------------------------------------------------------
 
 class NewerBuild(Coordinators):
-    """An ordered end, and the programs of another version start in their place; streams and
-    QEMUs go on with what they were started from."""
+    """The daemon stops in order, and programs of another version start in its place; streams and
+    QEMUs keep running the old ones."""
     what = "replaced by a newer build"
     old, new = b"0.1.0", b"0.1.9"
 
@@ -214,8 +214,8 @@ class NewerBuild(Coordinators):
 # ---- storage ---------------------------------------------------------------------------
 
 class StorageWorld(World):
-    """The guest writes a disk; b has a mount namespace of its own, in which something else can
-    be mounted in the place of that disk's storage."""
+    """The guest writes to a disk; b has a mount namespace of its own, in which another file system
+    can be mounted over that disk's storage."""
 
     def __init__(self):
         super().__init__(places={"b": ("127.0.0.1", ["unshare", "-m"])})
@@ -242,7 +242,7 @@ class StorageWorld(World):
 
 
 class StorageNotMounted(Fault):
-    """Another file lies under the disk's path: an old copy, for example."""
+    """Another file has the disk's path: an old copy, for example."""
     name = "destination's storage not mounted, another file there"
     needs_root = True
     options = {"make_world": StorageWorld}
@@ -256,7 +256,7 @@ class StorageNotMounted(Fault):
         s.world.mount()
 
     def verify(self, s):
-        """Refused in words, before anything was made there."""
+        """The refusal must have a reason, and come before anything was made there."""
         words = s.a.move_state(s.move_id)["error"]["detail"]
         if "is another file here than on host 'a'" not in words:
             raise AssertionError(f"not refused for its disk: {words}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What can become of a host's records while its QEMUs live on."""
+"""Faults of a host's records while its QEMUs live on."""
 import subprocess
 
 from faults import Fault, SIDES
@@ -7,7 +7,7 @@ from lib import settings
 
 
 class StoreTaken(Fault):
-    """What is done to the files of a dead coordinator; then the good ones are put back."""
+    """The files of a dead coordinator are changed; later the good ones are put back."""
     what = "?"
 
     def __init__(self, side):
@@ -15,7 +15,7 @@ class StoreTaken(Fault):
         self.name = f"{SIDES[side]}'s store {self.what}, put back later"
 
     def take(self, s):
-        """The host, with its good files kept."""
+        """Kills the coordinator and keeps its good files; returns the host."""
         host = s.world[self.side]
         s.kill_coordinators([host])
         self.good = {path: path.read_bytes() for path in host.state_dir.glob("*.db*")}
@@ -32,12 +32,12 @@ class StoreTaken(Fault):
 
 
 class StoreDamaged(StoreTaken):
-    """It must be refused in words, and disturb no guest."""
+    """A damaged store must be refused with a reason, and no guest disturbed."""
     what = "damaged"
 
     def strike(self, s):
         host = self.take(s)
-        # The log too: it may hold the first page, and would mend it.
+        # The log is damaged too: it may hold the first page, and would repair it.
         for path, content in self.good.items():
             path.write_bytes(b"no database" + content[11:])
         host.spawn()
@@ -59,8 +59,8 @@ class StoreLost(StoreTaken):
 
 
 class StoreOld(Fault):
-    """A backup from before the move is put back, for good.  What the hosts cannot know, a
-    person decides; PERSON is their name for it."""
+    """A backup from before the move is put back, for good.  PERSON decides what the hosts cannot
+    know."""
 
     def __init__(self, side, person=None):
         self.side, self.person = side, person
@@ -91,8 +91,8 @@ class StoreOld(Fault):
 
 
 class StoreOldAlone(StoreOld):
-    """With the peers down too, nobody tells the source that its records are old; a word
-    that they are dead must not run what its QEMU has sent away."""
+    """The peers are down too, so they cannot tell the source that its records are old; a user's
+    false word that they are dead must not let the guest run that its QEMU has sent away."""
 
     def __init__(self, person):
         super().__init__("a", person)
@@ -112,7 +112,8 @@ class StoreOldAlone(StoreOld):
 
 
 def resolved_for_the_destination(s):
-    """The guest is complete there, and its source says that it does not know the move."""
+    """The guest is complete on the destination, and the source answers that it does not know the
+    move."""
     s.world.wait_state(s.b, s.move_id, "stuck")
     s.guest.console.assert_quiet(0.3)
     refused = s.a.migrctl("vm", "resume", s.guest.name, check=False)
@@ -125,7 +126,7 @@ def resolved_for_the_destination(s):
 
 
 def resolved_for_the_source(s):
-    """The destination has forgotten what it has."""
+    """The destination has lost its records of the guest."""
     s.world.wait_state(s.a, s.move_id, "stuck")
     s.guest.console.assert_quiet(0.3)
     s.kill(*s.b.qemus())
@@ -134,12 +135,12 @@ def resolved_for_the_source(s):
 
 
 def leftovers_removed(s):
-    """Of the QEMU that waited for a guest, and ended with the stream."""
+    """Removes what is left of the QEMU that waited for a guest and ended with the stream."""
     s.wait("the end of the QEMU", lambda: not s.b.qemus())
     s.b.migrctl("host", "check", "--repair")
 
 
 def old_record_forgotten(s):
-    """It never starts."""
+    """Deletes the old record, which must never start."""
     s.wait("the record to be known as old", lambda: s.guest.vm(s.a)["state"] == "was-here")
     s.a.migrctl("vm", "delete", s.guest.name)

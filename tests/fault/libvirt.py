@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What libvirt 9.0.0 did (Debian 12, QEMU 7.2, peer to peer, TLS control), as we measured
-it: rows of (fault, guests running at the end and for how long the guest stood still).
-A is the source, B the destination.
-"""
+"""Our measurements of libvirt 9.0.0 (Debian 12, QEMU 7.2, peer to peer, TLS control): rows of
+(fault, guests running at the end and for how long the guest stood still).  A is the source, B the
+destination."""
 
 LOST = "1 (A), move lost"
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Two hosts in network namespaces of their own, and a router between them that
-drops what it is told to, silently, as a switch that fails.  As root.
-"""
+"""Two hosts in network namespaces of their own, and a router between them that silently drops
+packets on request, like a switch that fails.  As root."""
 import os
 import pathlib
 import subprocess
@@ -52,7 +51,7 @@ class Network:
            input="".join(f"rule {verb} {rule}\n" for rule in self.rules))
 
     def cut(self, link, coming_from):
-        """Drops all of LINK, or only what comes from one side."""
+        """Drops all packets of LINK, or only those from one side."""
         self.rules = [f"iif to-{host} ipproto tcp {end} {port} blackhole" for host in coming_from
                       for end in ("dport", "sport") for port in LINKS[link]]
         self._router("add")
@@ -86,7 +85,7 @@ class NetWorld(World):
 
 
 class Cut(Fault):
-    options = {"make_world": NetWorld, "rate": 4}   # well below what the link carries
+    options = {"make_world": NetWorld, "rate": 4}   # well below the rate of the link
     needs_root = True
 
     def __init__(self, link, coming_from="ab", seconds=5):

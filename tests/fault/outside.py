@@ -22,8 +22,8 @@ from phases import PHASES
 from rows import GROUPS
 from scene import Scene
 
-STALL_SECONDS = 1.5         # more is a guest that was stopped, not a busy machine
-RUNS_ON_SECONDS = 3         # after the fault, a guest that stood still because of it
+STALL_SECONDS = 1.5         # a longer silence is a stopped guest, not a busy machine
+RUNS_ON_SECONDS = 3         # limit after the fault's end, for a guest that the fault stopped
 
 
 class Case:
@@ -34,7 +34,7 @@ class Case:
                        "outcome": outcome.words, "row": outcome.row, "ok": False, "error": ""}
 
     def may_stand_still_s(self, scene):
-        """A bound; None: as long as a user says."""
+        """Returns the limit; None: the guest stands still until a user resumes it."""
         if self.outcome.stall_s is not None:
             return self.outcome.stall_s
         if self.outcome.state != "running" or self.outcome.runs_on is None or \
@@ -79,7 +79,7 @@ class Case:
             self.happen(scene)
             self.verify(scene)
             self.result["ok"] = True
-        except Exception as error:  # whatever it is, it is this case's failure
+        except Exception as error:  # every error is this case's failure
             self.result["error"] = f"{type(error).__name__}: {error}"
             if not isinstance(error, AssertionError):
                 self.result["error"] += "\n" + "".join(traceback.format_tb(error.__traceback__, -4))
@@ -96,7 +96,7 @@ class Case:
 
 
 def cases_of(args):
-    """(to be run, left out for want of root)"""
+    """Returns (cases to run, cases left out because they need root)."""
     rows = [(group, fault, phase, outcome) for group, faults in GROUPS.items()
             for fault, outcomes in faults for phase, outcome in outcomes.items()]
     chosen, left_out = [], []

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Where in a move a fault meets it: enter() brings the move there and holds it,
-so that it is certain; release() lets it go on.
-"""
+"""Phases of a move in which a fault strikes: enter() brings the move to the phase and holds it
+there for certain; release() lets it go on."""
 import contextlib
 
 from lib import settings
@@ -9,37 +8,38 @@ from scene import NOBODY
 
 HELD = 128 * 1024           # bytes/s: such a transfer does not end by itself
 CONVERGING = 4 << 20        # bytes/s: such a transfer ends after some 4 s, more than a lease
-GO_DEADLINE_MS = 1000       # of a question, in migrd/move/
+GO_DEADLINE_MS = 1000       # deadline of the question, in migrd/move/
 HOLD_MS = 1000              # how long a coordinator hangs at a fault point
 
 
 class Phase:
-    options = {}            # of the Scene
-    stands_still = False    # the guest does, until the move goes on
-    holds_s = 0.0           # for so long at most, by itself
-    ends_with_fault = False     # it is held until the fault is over; else until it has struck
+    options = {}            # options of the Scene
+    stands_still = False    # the guest stands still until the move goes on
+    holds_s = 0.0           # how long the phase lasts at most by itself
+    ends_with_fault = False     # held until the fault has ended, else until it has struck
 
     def enter(self, s):
         raise NotImplementedError
 
     def release(self, s):
-        """It goes on by itself."""
+        """The move goes on by itself."""
 
 
 class Before(Phase):
-    """Nobody has asked for the move yet."""
+    """The move has not been requested yet."""
 
     def enter(self, s):
         pass
 
     def release(self, s):
-        """Whether or not somebody answers."""
+        """Requests the move, with an answer or without."""
         with contextlib.suppress(*NOBODY):
             s.begin(timeout=2)
 
 
 class Offered(Phase):
-    """The destination has the offer and has not looked at it; token files are beside the images."""
+    """The destination has received the offer, but not looked at it; token files are beside the
+    images."""
     options = {"plans": {"b": f"api.peer.prepare:delay:ms={HOLD_MS}"}}
 
     def enter(self, s):
@@ -83,10 +83,10 @@ class Converging(Phase):
 
 
 class LastPass(Phase):
-    """The guest stands still and much is left to send, which the destination's QEMU
-    does not take: the source's QEMU is busy with it and answers no monitor."""
-    # The guest is faster than this limit, so that all of its area is left each time; QEMU
-    # may stop it for that, as it takes 1 s.
+    """The guest stands still, and much is left to send, but the destination's QEMU does not take
+    it: the source's QEMU is busy sending and answers no monitor."""
+    # The guest writes faster than this limit, so that its whole area is left each time; QEMU may
+    # stop the guest for that, because sending takes 1 s.
     options = {"area": 16, "static": 4, "rate": 64}
     limits = {"bandwidth_bytes_per_s": 24 << 20, "downtime_limit_ms": 2000}
     stands_still = True
@@ -102,10 +102,9 @@ class LastPass(Phase):
 
 
 class Completed(Phase):
-    """The destination has loaded everything, and the source has that in its records; its
-    first question was lost on the way, and it asks again when that has had no answer.  (A
-    source host that is lost before it has written that is lost with its guest: nobody
-    knows for certain that it did not run on.)"""
+    """The destination has loaded everything, and the source has recorded that; its first go was
+    lost on the way, and it asks again after its deadline.  (A source host that is lost before that
+    record is lost with its guest: it would not be certain that the guest did not run on.)"""
     options = {"plans": {"a": "peer.send.go:drop"}}
     stands_still = True
     holds_s = GO_DEADLINE_MS / 1000
@@ -117,8 +116,8 @@ class Completed(Phase):
 
 
 class Asked(Phase):
-    """The same, and its coordinator hangs: whether the question is with it or still on its
-    way depends on the connections that were free."""
+    """The same, but the destination's coordinator hangs: whether it has received the question
+    depends on the connections that were free."""
     stands_still = True
 
     def enter(self, s):
@@ -134,7 +133,7 @@ class Asked(Phase):
 
 
 class Taken(Phase):
-    """The destination has written that the guest is its own, and has not let it run."""
+    """The destination has recorded that the guest is its own, but not let it run yet."""
     options = {"plans": {"b": f"move.dst.handover:delay:ms={HOLD_MS}"}}
     stands_still = True
     holds_s = HOLD_MS / 1000
@@ -145,8 +144,8 @@ class Taken(Phase):
 
 
 class Answer(Phase):
-    """The guest runs on the destination, and the source does not know it yet: the
-    destination's coordinator hangs before it answers."""
+    """The guest runs on the destination, but the source does not know it yet: the destination's
+    coordinator hangs before its answer."""
     options = {"plans": {"b": f"qmp.reply.cont:delay:ms={3 * HOLD_MS}"}}
 
     def enter(self, s):

@@ -17,8 +17,8 @@ from walk import Case, Walk
 
 SIDES = ("source", "destination", "both")
 POINTS_MAX = 90     # a little more than a move passes on one side
-RECOVERY_MAX = 30   # and than a recovery does
-SECOND_CRASH = 0.3  # how often the recovery is crashed too
+RECOVERY_MAX = 30   # and a little more than a recovery passes
+SECOND_CRASH = 0.3  # share of the recoveries that are crashed too
 
 
 def cases(seed, count):

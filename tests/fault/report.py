@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Results of fault tests: how they are kept, and the tables that are made of them."""
+"""Keeps the results of fault tests, and makes tables of them."""
 import json
 
 from libvirt import LIBVIRT

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which fault at which phase, and what must come of it.
+"""The outcome that each fault must have in each phase.
 
 beside(N): libvirt was measured with the same fault, as row N of report.py.
 """
@@ -21,7 +21,7 @@ STAYS = Outcome("stays", "a", "a", ("failed", "failed"))
 CANCELLED = Outcome("stays", "a", "a", ("cancelled", "failed"))
 LOST_A = Outcome("guest lost with its QEMU", None, "a", ("failed", "failed"))
 LOST_B = Outcome("guest lost with its QEMU", None, "b", ("done", "done"))
-# The source has no record of the move any more.
+# The source has lost its record of the move.
 STAYS_UNKNOWN = Outcome("stays", "a", "a", ("not-found", "failed"))
 MOVED_UNKNOWN = Outcome("moved", "b", "b", ("not-found", "done"))
 OFF = Outcome("guest has ended", None, "a", ("failed", "failed"))
@@ -142,7 +142,8 @@ SINGLE_ONE_WAY = [(link, way) for link, _ in SINGLE for way in "ab"]
 
 
 def short_cuts(link, coming_from):
-    """5 s: only a guest that stands still is not kept waiting for so long."""
+    """A cut of 5 s ends a move only in its last pass, because the guest must not stand still for
+    so long."""
     if link == "data link":
         return {"transfer": MOVED, "last pass": GIVEN_UP, "completed": MOVED.full,
                 "answer": MOVED.full}
@@ -153,7 +154,7 @@ def short_cuts(link, coming_from):
 
 
 def long_cuts(link, coming_from):
-    """60 s: nothing that waits for data is kept waiting."""
+    """A cut of 60 s ends every move that waits for data."""
     in_transfer = MOVED if link == "control link" else STAYS
     outcomes = {"transfer": in_transfer, "answer": MOVED}
     if coming_from == "ab":

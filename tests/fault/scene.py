@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Two hosts, one guest, one move, a fault that meets it at a certain phase; and
-what must hold when the fault is over, whatever it was.
-"""
+"""Two hosts, one guest, one move, and a fault that strikes in a certain phase; and the rules that
+must hold when the fault is over, whatever it was."""
 import contextlib
 import dataclasses
 import http.client
@@ -19,27 +18,27 @@ from lib.api import ApiError  # noqa: E402
 from lib.qmp import Qmp  # noqa: E402
 from lib.world import World  # noqa: E402
 
-SILENCE_SECONDS = 0.25      # less is a busy machine, not a guest that stands still
-FINAL_SECONDS = 60          # for a move whose hosts are all there again
+SILENCE_SECONDS = 0.25      # a shorter silence is a busy machine, not a stopped guest
+FINAL_SECONDS = 60          # limit for a move while all its hosts run
 CLEAN_SECONDS = 5
 NOBODY = (OSError, ApiError, http.client.HTTPException)
-# Small, so that a sweep over its memory takes no time; not below 4 MiB (see arena.py).
+# Small, so that a sweep over its memory is quick; not below 4 MiB (see arena.py).
 GUEST = {"area": 4, "static": 4, "rate": 16, "memory_mib": 64, "period": 5}
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What must come of a move."""
+    """The required result of a move."""
     words: str
     runs_on: str | None         # host id; None: nowhere
     keeps: str                  # the host whose record the guest is in
     ends: tuple                 # states of the move on the source and on the destination
-    state: str = "running"      # of the guest, before it is told to go on
-    forgets: bool = False       # the guest begins anew
-    row: str = ""               # of libvirt's table: see report.py
+    state: str = "running"      # the guest's state before a user resumes it
+    forgets: bool = False       # the guest starts anew, with its counter at 0
+    row: str = ""               # row of libvirt's table: see report.py
     only_full: bool = False     # not in the short form
-    stall_s: float | None = None    # a bound of its own
-    long: "Outcome | None" = None   # in the full form, where the fault lasts longer
+    stall_s: float | None = None    # limit instead of the usual one
+    long: "Outcome | None" = None   # instead, in the full form, where the fault lasts longer
 
     def beside(self, row):
         return dataclasses.replace(self, row=row)
@@ -71,13 +70,13 @@ class Scene:
                 host.env["MIGRD_FAULTS"] = plans[host.id]
         self.world.start()
         for host in self.hosts:
-            host.env.pop("MIGRD_FAULTS", None)  # of its first life only
+            host.env.pop("MIGRD_FAULTS", None)  # only for the first start
         self.guest = self.world.guest(**{**GUEST, **guest_options})
         self.guest.start(self.a)
         self.uuid = self.guest.vm(self.a)["uuid"]
         self.move_id = None
         self.fault_at = None    # when the fault began
-        self.healed_at = None   # when the last of what was taken away was given back
+        self.healed_at = None   # when the last part of the fault was undone
         self.frozen = set()     # pids that a phase holds by SIGSTOP
         self.monitors = []
         if setup:
@@ -104,7 +103,7 @@ class Scene:
                                        timeout=timeout)["id"]
 
     def patch_move(self, **options):
-        """As far as anybody is there, and the move goes on."""
+        """Changes the move if its source answers; otherwise the move goes on unchanged."""
         with contextlib.suppress(*NOBODY):
             self.a.api.patch(f"/v1/moves/{self.move_id}", options, timeout=5)
 
@@ -176,7 +175,7 @@ class Scene:
             host.must_be_up = True
 
     def lose(self, host):
-        """Coordinator, streams and guests at once."""
+        """Kills coordinator, streams and guests at once."""
         host.must_be_up = False
         pids = [host.process.pid, *host.children()]
         for pid in pids:
@@ -193,7 +192,7 @@ class Scene:
             return error.status == 404
 
     def find_move(self):
-        """The one that was asked for, by whoever has it."""
+        """Finds the requested move on any host that answers."""
         return self.wait("the move", lambda: self.a.moves() or self.b.moves())[0]["id"]
 
     def wait_ends(self):
@@ -202,7 +201,7 @@ class Scene:
             self.wait(f"the end of the move on {host}", lambda h=host: self.is_final(h))
 
     def leftovers(self, host, keeps, runs):
-        """What is on HOST and should not be."""
+        """Things on HOST that should not be there."""
         vm = host.vms().get(self.guest.name) if keeps else None
         ours = [vm["pid"]] if vm and vm.get("pid") else []
         left = [f"process {procs.describe(p)}" for p in host.children() if p not in ours]
@@ -213,7 +212,7 @@ class Scene:
         return left + [f"object {name}" for name in host.vms() if not keeps]
 
     def wait_clean(self, outcome):
-        """Seconds since the fault was over."""
+        """Returns the seconds from the fault's end until nothing was left."""
         deadline = time.monotonic() + settings.seconds(CLEAN_SECONDS)
         while True:
             left = [text for host in self.hosts for text in self.leftovers(
@@ -226,7 +225,7 @@ class Scene:
 
     def assert_ends(self, outcome):
         ends = self.states()
-        # What had not got to the destination need not be known there.
+        # A move that has not reached the destination may be unknown there.
         if ends[0] != outcome.ends[0] or ends[1] not in (
                 outcome.ends[1], "not-found" if outcome.runs_on == "a" else outcome.ends[1]):
             errors = []
@@ -236,7 +235,7 @@ class Scene:
             raise AssertionError(f"ends as {ends}, not {outcome.ends}: {errors}")
 
     def assert_lost(self, outcome):
-        """The guest is gone with its QEMU, and everybody says so plainly."""
+        """The guest has ended with its QEMU, and both the VM and the move tell so."""
         self.guest.console.assert_quiet(0.3)
         vm = self.guest.vm(self.world[outcome.keeps])
         if vm["state"] not in ("crashed", "stopped") or not vm["reason"]:
@@ -246,14 +245,14 @@ class Scene:
             raise AssertionError("the move failed without a word")
 
     def resume(self, host, state):
-        """It stands still, as it did before; then a user lets it go on."""
+        """The guest must still stand still in STATE; then a user resumes it."""
         self.guest.console.assert_quiet(0.3)
         vm = self.guest.vm(host)
         if vm["state"] != state:
             raise AssertionError(f"the guest is {vm['state']}, not {state}")
         monitor = self.monitor(host)
         host.api.post(f"/v1/vms/{self.guest.name}/resume")
-        if state == "io-error":     # of this host's disk, too, when it is tried again here
+        if state == "io-error":     # the guest tries again, and this disk fails too
             monitor.wait_event("BLOCK_IO_ERROR")
             monitor.wait_event("STOP")
             host.api.post(f"/v1/vms/{self.guest.name}/resume")
@@ -269,14 +268,14 @@ class Scene:
             console.wait_sweeps(1, settings.seconds(60), host.id)
 
     def assert_history(self):
-        """Lines with a hole are no fault: QEMU drops what a starved reader does not take."""
+        """Lines with a gap are no error: QEMU drops output that a slow reader does not take."""
         console = self.guest.console
         console.assert_single_runner()
         console.assert_counter_never_back()
         console.assert_memory_right()
 
     def forget_history(self):
-        """The guest's counter begins anew, and rightly so."""
+        """Drops all lines, because a reset lets the guest's counter start anew."""
         console = self.guest.console
         with console.changed:
             for life in console.lives:
@@ -285,7 +284,7 @@ class Scene:
                 life.head, life.tail = None, b""
 
     def settle(self, outcome):
-        """Waits for the end of the move, and asserts all that must be true then; seconds
+        """Waits for the end of the move, and checks all that must hold then; returns the seconds
         until nothing was left."""
         self.wait_ends()
         clean_s = self.wait_clean(outcome)
@@ -306,7 +305,7 @@ class Scene:
     # ---- for how long the guest stood still --------------------------------------------
 
     def gaps(self):
-        """(from, to) between lines, since shortly before the fault."""
+        """(from, to) between two console lines, since shortly before the fault."""
         since = (self.fault_at or 0) - 0.5
         times = [line.at for line, _ in self.guest.console.all_lines()]
         return [(before, after) for before, after in zip(times, times[1:]) if after > since]
@@ -315,6 +314,6 @@ class Scene:
         return max((after - before for before, after in self.gaps()), default=0.0)
 
     def ran_on_s(self):
-        """When it went on for good, since the fault was over."""
+        """Seconds from the fault's end until the guest went on for good."""
         ends = [after for before, after in self.gaps() if after - before > SILENCE_SECONDS]
         return max(0.0, max(ends, default=0.0) - (self.healed_at or self.fault_at or 0.0))

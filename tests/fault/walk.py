@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Crashes a coordinator at the 1st, 2nd, 3rd ... fault point that it passes during a
-move, starts it again, and looks whether all is well.
+"""Crashes a coordinator at the 1st, 2nd, 3rd ... fault point that it passes during a move, starts
+it again, and checks the result.
 
     tests/fault/walk.py --build DIR [--side source|destination|both]
         [--action crash|error|drop] [--from N --to M --stride K] [--way precopy|paused]
@@ -26,13 +26,13 @@ import report
 from arena import Arena, Record, WAYS, set_up
 
 SIDES = ("source", "destination")
-# A lost request or answer is waited for until its deadline (15 s for go).
+# A lost request or answer costs a whole deadline (15 s for go).
 DROP_SECONDS = 100
-# The second crash comes at the (N * 7 mod 23 + 1)th point: about as many as a recovery has.
+# The second crash comes at the (N * 7 mod 23 + 1)th point: a recovery passes about 23.
 TWICE_FACTOR, TWICE_MODULUS = 7, 23
-# What can be lost.
+# Messages that can be lost.
 MESSAGES = ("peer.", "api.", "qmp.", "stream.status.")
-# Points that only lose what comes, and cannot fail.
+# Points that can only lose a message, not fail.
 NO_ERROR = ("stream.status.",)
 
 
@@ -73,7 +73,7 @@ class Walk:
         return []
 
     def run(self, case):
-        """False when the fault did not fire: the walk has come to its end."""
+        """Returns False when the fault did not fire: the walk has come to its end."""
         arena = self.fresh_arena()
         record = Record()
         try:
@@ -88,7 +88,7 @@ class Walk:
                 arena.check_times(record)
             arena.move_on()
             arena.next_case()
-        except Exception as error:  # whatever it is, it is this case's failure
+        except Exception as error:  # every error is this case's failure
             self.fail(case, record, error)
             return True
         self.note(case, record)
@@ -108,7 +108,7 @@ class Walk:
 
     def fail(self, case, record, error):
         self.count += 1
-        if not record.fired:  # the case broke off before it was read
+        if not record.fired:  # the case failed before the log was read
             for host in case.plans(self.arena):
                 record.fired += self.arena.fired_in(host, 0)[-1:]
         name = self.name(case, record)
@@ -147,7 +147,7 @@ def numbered(args):
 
 
 def walk_numbers(walk):
-    """Every passage that the action has a meaning at, in order."""
+    """Every passage at which the action has an effect, in order."""
     for case in numbered(walk.args):
         if not walk.run(case):
             break
@@ -171,14 +171,15 @@ def passages(walk):
 
 
 def can(walk, name):
-    """The action has a meaning at this point."""
+    """Has the action an effect at this point?"""
     if walk.args.action == "drop":
         return name.startswith(MESSAGES)
     return walk.args.action == "crash" or not name.startswith(NO_ERROR)
 
 
 def walk_names(walk):
-    """Each name once: in the move if it is passed there, else at the start before it."""
+    """Each name once: in the move if it is passed there, otherwise at the start of the
+    coordinator."""
     seen = set()
     for side, (started, whole) in passages(walk).items():
         for name in dict.fromkeys(whole):
