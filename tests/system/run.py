@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs the system tests: coordinators, QEMU and guests for real, on loopback.
+"""Runs the system tests on loopback, with real coordinators, QEMUs and guests.
 
     tests/system/run.py --build DIR [-k PATTERN] [--jobs N] [--qemu PROGRAM] [--list]
 
@@ -106,7 +106,7 @@ def flatten(suite):
 
 def load(patterns, name):
     loader = unittest.TestLoader()
-    if name:    # without a look at all the others
+    if name:    # one name needs no look at the others
         return list(flatten(loader.loadTestsFromName(name)))
     suite = loader.discover(str(HERE), pattern="test_*.py", top_level_dir=str(HERE))
     if loader.errors:
@@ -140,7 +140,7 @@ TOTAL = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
 
 
 def run_here(tests, args):
-    """In this process; how many passed, failed and were skipped."""
+    """Runs the tests in this process; returns how many passed, failed and were skipped."""
     faulthandler.enable()
     procs.become_subreaper()
     signal.signal(signal.SIGALRM, on_alarm)
@@ -153,9 +153,9 @@ def run_here(tests, args):
 
 
 def run_apart(tests, args):
-    """Each in a process of its own, in slots that have ports of their own."""
+    """Runs each test in a process of its own, in a slot with its own ports."""
     slots, failed = queue.SimpleQueue(), []
-    # Another run may be going on beside this one.
+    # Another run may use ports at the same time.
     first = os.getpid() % (settings.SLOTS // (args.jobs + 1)) * (args.jobs + 1) + 1
     for slot in range(first, first + args.jobs):
         slots.put(slot)
@@ -187,7 +187,7 @@ def run_apart(tests, args):
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         counts = list(pool.map(run_one, together))
     counts += [run_one(test) for test in alone]
-    for text in failed: # a long log may be read from its end
+    for text in failed: # people may read a long log from its end
         print(f"---- failed:\n{text}")
     return [sum(column) for column in zip(*counts)] if counts else [0, 0, 0]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A QEMU that somebody else started is taken over, and moves like any other."""
+"""A QEMU that another program started is adopted, and moves like any other."""
 import contextlib
 import os
 import signal
@@ -15,8 +15,8 @@ from lib.world import SystemTest
 
 
 class AdoptTest(AdoptBase):
-    # QEMU without -nodefaults has a display, a NIC, a CD drive, serial and parallel lines of
-    # its own: the stream of a move has them all.
+    # A QEMU without -nodefaults has a display, a NIC, a CD drive, serial and parallel ports by
+    # default: the stream of a move has them all.
     def test_daemonized_qemu_with_default_devices_is_adopted_and_moves_there_and_back(self):
         guest = self.world.guest(area=4)
         foreign = self.foreign("-display", "none", guest=guest)
@@ -30,8 +30,8 @@ class AdoptTest(AdoptBase):
         self.a.api.delete("/v1/vms/g1")
         self.a.assert_empty()
 
-    # What has no member stays as arguments, in its place: disks behind a SCSI controller, a
-    # device behind a root port, USB, a NIC without MSI-X, the layout of CPUs.
+    # Options without a member of the definition are kept as arguments, in order: disks behind a
+    # SCSI controller, a device behind a root port, USB, a NIC without MSI-X, the CPU topology.
     def test_kept_options_move_there_and_back_and_a_restart_finds_it_again(self):
         guest = self.world.guest(area=4)
         image = self.world.dir / "more.raw"
@@ -61,7 +61,7 @@ class AdoptTest(AdoptBase):
         self.assertTrue(self.a.api.get("/v1/host/check")["clean"])
         self.there_and_back(guest)
 
-    # Whoever stops it gets a QEMU of migrd's own the next time.
+    # When an adopted VM is stopped, its next QEMU is one of migrd's own.
     def test_paused_one_stays_paused_over_a_restart_and_ends_like_any_other(self):
         guest = self.world.guest(area=0)
         foreign = self.foreign(*PLAIN, "-S", guest=guest)
@@ -89,7 +89,8 @@ class AdoptTest(AdoptBase):
             self.a.start()
             self.assertEqual(self.a.vm("g1")["state"], "crashed")
 
-    # libvirt starts QEMU so, and ends it itself at the guest's SHUTDOWN; migrd leaves it, as said.
+    # libvirt starts QEMU like this, and ends it itself at the guest's SHUTDOWN; migrd does not, as
+    # the note says.
     def test_no_shutdown_one_that_powers_off_stays_until_it_is_stopped(self):
         guest = self.world.guest(area=0)
         second = self.world.dir / "second.qmp"
@@ -164,7 +165,7 @@ class AdoptTest(AdoptBase):
 
 
 class Pretender:
-    """Listens like a monitor, says WORDS, and keeps what it hears."""
+    """Listens like a monitor, sends WORDS, and keeps what it receives."""
 
     def __init__(self, path, words=b"", hang_up=False):
         self.heard = b""
@@ -192,7 +193,7 @@ class Pretender:
 class NoQemuTest(SystemTest):
     host_ids = ("a",)
 
-    # Each gets an answer in bounded time, and hears nothing from us.
+    # Each impostor is answered in bounded time, and receives nothing from us.
     def test_other_programs_are_told_apart_and_hear_nothing(self):
         greeting = b'{"QMP":{"version":{"qemu":{"major":7,"minor":2,"micro":0},"package":""},' \
                    b'"capabilities":[]}}\r\n'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""CD drives of a QEMU that somebody else started: what is in them now goes with the guest."""
+"""CD drives of an adopted QEMU: their present media go with the guest."""
 from lib import settings
 from lib.foreign import PLAIN, AdoptBase
 from lib.linux import BOOT_SECONDS, READY, LinuxGuest
@@ -13,18 +13,18 @@ class AdoptCdromTest(AdoptBase):
     timeout_seconds = 180
 
     def iso(self, name):
-        """Its first line is NAME."""
+        """Makes a medium whose first line is NAME."""
         path = self.world.dir / f"{name}.iso"
         path.write_bytes(f"{name}\n".encode().ljust(64 << 10, b"\0"))
         return str(path)
 
     def with_disk(self, guest, *args, **kwargs):
-        """Boots from its own image, whatever is in other drives."""
+        """The guest boots from its own image, whatever is in other drives."""
         boot = guest.definition["disks"][0]["path"]
         foreign = self.foreign(*PLAIN, *args, guest=guest, disk=(
             "-drive", f"file={boot},if=none,id=boot,format=raw,readonly=on",
             "-device", "virtio-blk-pci,id=boot,drive=boot,bootindex=0"), **kwargs)
-        guest.console.wait_line(settings.seconds(20), "a")      # firmware moves trays
+        guest.console.wait_line(settings.seconds(20), "a")      # the firmware moves trays
         return foreign
 
     def do(self, foreign, name, **arguments):
@@ -40,14 +40,14 @@ class AdoptCdromTest(AdoptBase):
             "protocol": "qmp", "command": {"execute": command, "arguments": arguments}})["return"]
 
     def in_qemu(self, host, guest):
-        """By the ids of the definition, which QEMU has from the first move on."""
+        """The drives in QEMU, by the definition's ids, which QEMU has from the first move on."""
         blocks = self.do_ask(host, guest, "query-block")
         return {b["qdev"].split("/")[-1]: (b.get("inserted", {}).get("file", ""),
                                            "open" if b["tray_open"] else "closed")
                 for b in blocks if "tray_open" in b}
 
     def assert_drives(self, host, guest, drives):
-        """Both say so: a look at QEMU may be under way."""
+        """Record and QEMU must agree, perhaps after a look at QEMU that is under way."""
         self.eventually(f"the record has {drives}", lambda: self.in_record(host, guest) == drives)
         self.assertEqual(self.in_qemu(host, guest), {
             name: (path, tray) for name, (_, _, path, tray) in drives.items()})
@@ -63,7 +63,7 @@ class AdoptCdromTest(AdoptBase):
 
     # ---- what it has in it --------------------------------------------------------
 
-    # In each form that a command line has for it, with a disk whose place counts beside it.
+    # Each form of a CD drive on a command line, with a disk whose place counts beside it.
     def test_drives_of_all_forms_keep_place_and_medium_there_and_back(self):
         guest = self.world.guest(area=0)
         one, two, three = self.iso("one"), self.iso("two"), self.iso("three")
@@ -86,7 +86,7 @@ class AdoptCdromTest(AdoptBase):
                   "cd0": ("sata", 3, one, "closed"), "cd4": ("sata", 4, "", "closed"),
                   "cd5": ("scsi", None, one, "closed")}
         self.assertEqual(self.in_record(self.a, guest), drives)
-        # QEMU has no id for two of them: they are found all the same.
+        # Two of the drives have no id in QEMU, and are found all the same.
         for drive, path in (("ide2-cd0", two), ("cd0", three), ("cd4", two)):
             self.change(guest, drive, path)
             drives[drive] = (*drives[drive][:2], path, "closed")
@@ -116,7 +116,7 @@ class AdoptCdromTest(AdoptBase):
         self.assertEqual(self.in_record(self.a, guest), drives)
         self.there_and_back_with(guest, drives)
 
-    # The drive that QEMU adds by itself, and a restart between adoption and move.
+    # The drive that QEMU adds by itself; the daemon restarts between adoption and move.
     def test_default_drive_is_found_again_after_a_restart(self):
         guest = self.world.guest(area=0)
         foreign = self.foreign("-display", "none", guest=guest)
@@ -129,7 +129,8 @@ class AdoptCdromTest(AdoptBase):
         self.assertEqual(self.in_record(self.a, guest), drives)
         self.there_and_back_with(guest, drives)
 
-    # The guest itself reads it; what it calls the drive by, which QEMU made of -drive, stays.
+    # The guest itself reads the medium, and keeps its name for the drive, which QEMU made of
+    # -drive.
     def test_guest_reads_the_medium_of_now_here_and_there(self):
         guest = LinuxGuest(self.world)
         one, two = self.iso("one"), self.iso("two")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The command line of a QEMU tells how it began: adoption takes over what is so now."""
+"""A QEMU's command line shows its beginning: adoption takes over the present state."""
 import contextlib
 import json
 
@@ -13,7 +13,7 @@ IO = 'qemu-io -d /machine/peripheral/{}/virtio-backend "{}"'
 
 class AdoptNowTest(AdoptBase):
     def with_disk(self, guest, *args):
-        """Boots from its own image, whatever other disks there are."""
+        """The guest boots from its own image, whatever other disks there are."""
         boot = guest.definition["disks"][0]["path"]
         return self.foreign(*PLAIN, *args, guest=guest, disk=(
             "-drive", f"file={boot},if=none,id=boot,format=raw,readonly=on",
@@ -30,13 +30,13 @@ class AdoptNowTest(AdoptBase):
         return reply.get("return")
 
     def write(self, foreign, device, byte):
-        """The latest writes, as the guest's: they go where QEMU writes now."""
+        """Writes as the guest would, to the image that QEMU has open."""
         said = self.do(foreign, "human-monitor-command", **{
             "command-line": IO.format(device, f"write -P {byte} 0 64k")})
         self.assertNotIn("rror", said)
 
     def opened(self, host, device):
-        """The image that QEMU has in DEVICE."""
+        """The image that QEMU has open in DEVICE."""
         for block in host.api.post("/v1/vms/g1/monitor", {
             "protocol": "qmp", "command": {"execute": "query-block"}})["return"]:
             if device in block.get("qdev", "") or block["device"] == device:
@@ -45,14 +45,15 @@ class AdoptNowTest(AdoptBase):
 
     def assert_pattern(self, host, uuid, device, byte):
         with contextlib.closing(Qmp(host, uuid)) as qmp:
-            qmp.command("stop")     # nobody else reads or writes meanwhile
+            qmp.command("stop")     # nothing else reads or writes meanwhile
             said = qmp.hmp(IO.format(device, f"read -P {byte} 0 64k"))
             qmp.command("cont")
         self.assertNotIn("failed", said)
         self.assertNotIn("rror", said)
 
     def adopt_and_move(self, guest, foreign, device, expected, byte):
-        """There and back; the writes are in the image that each QEMU has open."""
+        """Adopts the QEMU and moves it there and back; the writes must be in the image that each
+        QEMU has open."""
         vm, found = foreign.adopt(disks_shared=True)
         self.assertTrue(any("QEMU counts" in note["note"] for note in found["notes"]),
                         found["notes"])
@@ -64,7 +65,7 @@ class AdoptNowTest(AdoptBase):
         guest.console.assert_single_runner()
         return vm
 
-    # The base lacks what was written since: a destination that opened it would lose that.
+    # The base lacks the latest writes: a destination that opened it would lose them.
     def test_drive_with_an_external_snapshot_is_its_overlay_there_and_back(self):
         guest = self.world.guest(area=0)
         base, over = self.image("base.raw"), self.world.dir / "over.qcow2"
@@ -77,7 +78,7 @@ class AdoptNowTest(AdoptBase):
         disk = next(d for d in vm["definition"]["disks"] if d["id"] == "vd0")
         self.assertEqual((disk["path"], disk["format"]), (str(over), "qcow2"))
 
-    # The form of libvirt: nodes over nodes, the overlay made beside and put on top.
+    # As libvirt writes it: nodes over nodes, with an overlay made beside and put on top.
     def test_blockdev_with_a_snapshot_is_its_overlay_there_and_back(self):
         guest = self.world.guest(area=0)
         base = self.image("base.raw")
@@ -116,7 +117,7 @@ class AdoptNowTest(AdoptBase):
             guest, "-S", "-drive", f"if=none,id=d0,file={old},format=raw", "-device",
             "pcie-root-port,id=rp,chassis=1", "-device",
             "virtio-blk-pci,id=vd0,drive=d0,bus=rp")
-        # A guest that has not begun lets its devices go at once.
+        # A guest that has not started yet releases its devices at once.
         with contextlib.closing(Qmp(path=foreign.qmp)) as qmp:
             qmp.command("device_del", id="vd0")
             qmp.command("system_reset")
@@ -128,11 +129,11 @@ class AdoptNowTest(AdoptBase):
         self.do(foreign, "cont")
         self.adopt_and_move(guest, foreign, "vd0", new, 0xae)
 
-    # None of them has a form in the definition but the option that it was started with.
+    # A definition has no member for these, only the option of the start tells of them.
     def test_objects_and_ports_that_were_changed_since_are_refused_by_name(self):
         guest = self.world.guest(area=0)
         ssh, vnc, other = free_ports(3)
-        display = vnc - 5900    # QEMU takes a port for the number of a display
+        display = vnc - 5900    # -vnc takes the number of a display
         foreign = self.foreign(*PLAIN, "-vnc", f"127.0.0.1:{display}", "-object",
                                "iothread,id=io0", "-netdev",
                                f"user,id=n0,hostfwd=tcp:127.0.0.1:{ssh}-:22", "-device",

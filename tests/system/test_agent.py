@@ -9,7 +9,7 @@ from lib.linux import LinuxGuest, make_disk
 from lib.world import SystemTest
 
 CLOCK_TOLERANCE_SECONDS = 5
-FROZEN_USEC = 200000    # a write that has not ended after so long is held up
+FROZEN_USEC = 200000    # a write that takes longer is held up by a freeze
 
 
 class AgentTest(SystemTest):
@@ -22,7 +22,7 @@ class AgentTest(SystemTest):
         return self.guest.vm(host)["agent"]
 
     def wait_agent(self, host, **wanted):
-        """Waits by the event stream until the agent is so."""
+        """Waits by the event stream until the agent's state is so."""
         def is_so(vm):
             return vm["agent"] and all(vm["agent"][key] == wanted[key] for key in wanted)
         with host.api.events(30) as events:
@@ -35,7 +35,7 @@ class AgentTest(SystemTest):
         self.fail(f"the agent is not {wanted} but {self.agent(host)}")
 
     def write(self):
-        """Begins to write; what it waits for is the thaw."""
+        """Begins a write, which ends only after the thaw."""
         self.guest.sh("rm -f /tmp/written; (echo x >>/mnt/file; sync; touch /tmp/written) &")
 
     def assert_frozen(self):
@@ -46,7 +46,7 @@ class AgentTest(SystemTest):
         self.guest.sh("until [ -e /tmp/written ]; do usleep 10000; done")
 
     def test_its_life_on_two_hosts(self):
-        """One boot for all: each step leaves the guest as it was."""
+        """One boot serves all steps, and each step leaves the guest as it was."""
         self.guest = LinuxGuest(self.world, guest_agent=True,
                                 disks=[make_disk(self.world, "data")],
                                 nics=[{"id": "net0", "type": "user"}])
@@ -94,7 +94,7 @@ class AgentTest(SystemTest):
                          {"file_systems": 1, "lease_ms": 600000})
         self.assertTrue(self.agent(self.a)["frozen"])
         self.assert_frozen()
-        # Again is a new lease.
+        # A second freeze begins a new lease.
         self.ask(self.a, "freeze", {"lease_ms": 300000})
         self.assertLessEqual(self.agent(self.a)["lease_left_ms"], 300000)
         self.assertEqual(self.ask(self.a, "ping"), {})
@@ -111,7 +111,7 @@ class AgentTest(SystemTest):
         self.assert_thawed()
 
     def check_two_users(self):
-        """While the agent is held up they wait, each for its own answer."""
+        """Two users wait while the agent is held up, and each gets its own answer."""
         self.guest.sh("kill -STOP $(cat /run/qga.pid)")
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             waiting = [pool.submit(self.ask, self.a, call) for call in ("fs-list", "ping")]
@@ -121,7 +121,7 @@ class AgentTest(SystemTest):
         self.assertEqual(ping, {})
 
     def check_late_answer(self):
-        """What an earlier life of the coordinator asked is answered in this one."""
+        """The agent answers now what an earlier run of the coordinator asked."""
         self.guest.sh("kill -STOP $(cat /run/qga.pid)")
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             lost = pool.submit(self.ask, self.a, "info")
@@ -144,7 +144,7 @@ class AgentTest(SystemTest):
         self.assertEqual(self.ask(self.a, "ping"), {})
 
     def check_restart_while_frozen(self):
-        """Nobody holds a lease that the coordinator does not know any more."""
+        """After a restart the coordinator knows no lease, so the guest is thawed."""
         self.ask(self.a, "freeze", {"lease_ms": 600000})
         self.write()
         self.a.kill9()
@@ -153,7 +153,7 @@ class AgentTest(SystemTest):
         self.assert_thawed()
 
     def check_move_while_frozen(self):
-        """Thawed where it arrives, and its clock is set there."""
+        """A frozen guest is thawed where it arrives, and its clock is set there."""
         self.ask(self.a, "freeze", {"lease_ms": 600000})
         self.assert_frozen()
         self.guest.sh("date -s @1700000000")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Guests that arrive without running: they move on as often as one likes, and run in the end."""
+"""Guests that arrive without running can be moved on repeatedly, and run in the end."""
 import fcntl
 import os
 import struct
@@ -11,15 +11,15 @@ from lib.world import SystemTest
 
 HELD = 128 * 1024           # bytes/s
 F_OFD_SETLK = 37            # linux/fcntl.h
-# QEMU 7.2 to 11.1, block/file-posix.c: from byte 200 on stands what others may not do;
+# QEMU 7.2 to 11.1, block/file-posix.c: locks from byte 200 on tell what others may not do;
 # permission 1 is to write.
 NO_WRITE_BYTE = 201
 PANIC = "o /b 0x505 1"      # pvpanic
-WATCHDOG = "o /b 0x443 0xf" # ib700's time-out of 0 s
+WATCHDOG = "o /b 0x443 0xf" # ib700's time-out: 0 s
 
 
 def lock_image(path):
-    """Somebody who lets nobody write to it; close what is returned."""
+    """Locks the image so that nothing can write to it; closing the returned file ends that."""
     image = open(path, "r+b")
     fcntl.fcntl(image, F_OFD_SETLK, struct.pack("hhxxxxqqi4x", fcntl.F_RDLCK, 0, NO_WRITE_BYTE, 1, 0))
     return image
@@ -58,7 +58,8 @@ class ArrivedStillTest(SystemTest):
         self.world.move(guest, self.b, self.a)
         guest.assert_runs_on(self.a)
 
-    # It was to run when the move began: the destination learns at the end that it is not.
+    # The guest was to run when the move began; only at its end the destination learns that the
+    # guest is paused.
     def test_guest_paused_in_transfer_moves_back_and_runs_on(self):
         guest = self.start()
         move = self.world.begin_move(guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
@@ -71,7 +72,8 @@ class ArrivedStillTest(SystemTest):
         self.a.api.post("/v1/vms/g1/resume")
         guest.assert_runs_on(self.a)
 
-    # Its state by name travels only as "paused" or its own: it must not run by itself.
+    # The stream has the run state as "paused" or by its own name: the guest must not run by
+    # itself.
     def test_panicked_guest_moves_three_times(self):
         guest = self.start(extra_args=["-device", "pvpanic"], actions={"panic": "pause"})
         self.hmp(guest, PANIC)
@@ -96,8 +98,8 @@ class ArrivedStillTest(SystemTest):
         guest.console.assert_quiet()
         return pids
 
-    # Nobody's QEMU has the locks of a guest that arrived paused on QEMU before 10.0: where they
-    # cannot be had the move ends before the other host hears of it, and nothing is lost.
+    # No QEMU holds the locks of a guest that arrived paused on QEMU before 10.0: if they cannot be
+    # had, the move ends before the other host hears of it, and nothing is lost.
     def test_image_held_by_another_move_is_refused_and_the_guest_is_there(self):
         guest = self.start()
         self.a.api.post("/v1/vms/g1/pause")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Wrong input: one answer that names every fault and where, and nothing changed."""
+"""Wrong input gets one answer, which names every fault and its place, and changes nothing."""
 import json
 import subprocess
 
@@ -19,7 +19,7 @@ def disk(**values):
     return {"id": "d0", "path": "/x", "format": "raw", **values}
 
 
-# what, body (object, or bytes as they are), status, places of the faults
+# name, body (object, or raw bytes), status, places of the faults
 DEFINITIONS = [
     ("unknown key", changed(memroy_mib=64), 400, ["/memroy_mib"]),
     ("wrong type", changed(memory_mib="64"), 400, ["/memory_mib"]),
@@ -122,7 +122,7 @@ class BadRequestTest(SystemTest):
                 if status == 405:
                     self.assertIn("POST", answer_headers["Allow"])
 
-    # The same words at the command line, where a person reads them.
+    # The command line prints the same words, for a person.
     def test_migrctl_prints_every_fault(self):
         path = self.world.dir / "bad.json"
         path.write_text(json.dumps(changed(vcpus=0, colour="red")), encoding="utf-8")
@@ -138,7 +138,7 @@ state_dir = state
 run_dir = run
 """
 
-# what, text, what its faults say (FILE:LINE first)
+# name, text, messages of its faults (FILE:LINE first)
 CONFIGS = [
     ("unknown section", GOOD_CONFIG + "[hosts]\nx = 1\n", [("5", "hosts")]),
     ("unknown key", GOOD_CONFIG + "[move]\nlink_timeout = 5\n", [("6", "link_timeout")]),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Cancelling at every stage: the answer says who owns the guest, and the guest agrees."""
+"""A cancel at every stage: the answer names the guest's owner, and the guest agrees."""
 import concurrent.futures
 import socket
 import threading
@@ -29,7 +29,7 @@ class CancelBase(SystemTest):
         self.guest.start(self.a)
 
     def cancel(self, move_id):
-        """The answer of either kind: an object, or the problem document."""
+        """Returns the answer of either kind: an object, or the problem document."""
         try:
             return self.a.api.post(f"/v1/moves/{move_id}/cancel")
         except ApiError as error:
@@ -70,8 +70,8 @@ class CancelTest(CancelBase):
         first, again = self.cancel(move["id"]), self.cancel(move["id"])
         self.assertEqual((first["cancelled"], first["owner"]), (again["cancelled"], again["owner"]))
 
-    # Past the point of no return: only the destination can say who owns the guest,
-    # so the answer waits for its word.
+    # Past the point of no return only the destination knows the guest's owner, so the answer to
+    # the cancel waits for it.
     def test_in_handover_is_too_late_and_the_move_ends(self):
         self.b.restart_with_fault("api.peer.go:delay:ms=3000")
         move = self.world.begin_move(self.guest, self.a, self.b)
@@ -94,7 +94,7 @@ class CancelTest(CancelBase):
                          (False, "b", "done"))
         self.guest.assert_runs_on(self.b)
 
-    # Whoever wins the race, the answer must be what really happened.
+    # Whichever wins the race, the answer must be what really happened.
     def test_racing_with_the_end_gives_a_true_answer(self):
         for delay_ms in (0, 20, 40, 80, 160):
             with self.subTest(delay_ms=delay_ms):
@@ -116,7 +116,7 @@ class CancelTest(CancelBase):
 
 
 class CancelInSetupTest(CancelBase):
-    """The destination's data port takes connections and says nothing."""
+    """The destination's data port accepts connections and does not answer."""
 
     def prepare(self):
         self.silent = socket.create_server(("127.0.0.1", 0), backlog=8)
@@ -129,7 +129,7 @@ class CancelInSetupTest(CancelBase):
         self.silent.settimeout(30)
         connection, _ = self.silent.accept()    # the source's stream waits for a handshake
         self.addCleanup(connection.close)
-        self.guest.console.wait_line(host="a")  # and its guest does not wait with it
+        self.guest.console.wait_line(host="a")  # the guest goes on meanwhile
         self.assert_cancelled(self.cancel(move["id"]), move["id"])
 
     def test_destination_frozen_in_prepare_leaves_the_guest_here(self):

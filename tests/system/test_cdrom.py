@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""CD drives: what is in them, over a start, a move, and a change while the guest runs."""
+"""Media of CD drives over a start, a move and a change while the guest runs."""
 import concurrent.futures
 import http.client
 
@@ -12,8 +12,8 @@ HELD = 128 * 1024  # bytes/s
 PATIENCE = 40
 DRIVES = "modprobe -a virtio_scsi ata_piix sr_mod; until [ -e /dev/sr0 ]; do usleep 50000; done"
 READ = "dd if=/dev/sr0 bs=2048 count=1 2>/dev/null | head -n 1"
-# The kernel's own means (Documentation/cdrom/cdrom-standard.rst): what closes the device
-# opens the tray, what opens the device closes it.
+# The kernel opens the tray when the device is closed, and closes it when the device is opened
+# (Documentation/cdrom/cdrom-standard.rst).
 OPEN_TRAY = "cd /proc/sys/dev/cdrom; echo 1 >autoeject; : </dev/sr0; echo 0 >autoeject"
 CLOSE_TRAY = ": </dev/sr0"
 
@@ -22,13 +22,13 @@ class CdromTest(SystemTest):
     timeout_seconds = 180
 
     def iso(self, name):
-        """What looks like a medium to the guest: its first line is NAME."""
+        """Makes a file that the guest takes for a medium; its first line is NAME."""
         path = self.world.dir / f"{name}.iso"
         path.write_bytes(f"{name}\n".encode().ljust(64 << 10, b"\0"))
         return str(path)
 
     def wait_drive(self, host, guest, path, tray="closed", drive="cd0"):
-        """Until the record and QEMU both say so: a look at QEMU may be under way."""
+        """Waits until record and QEMU agree: a look at QEMU may be under way."""
         wanted = (path, tray)
         self.eventually(f"{drive} has {wanted}", lambda: self.in_record(host, guest, drive) == wanted
                         and self.in_qemu(host, guest, drive) == wanted)
@@ -73,7 +73,7 @@ class CdromTest(SystemTest):
             self.wait_drive(target, guest, "", drive="cd1")
             guest.assert_runs_on(target)
 
-    # The tray is the guest's: its state is on its way with the guest.
+    # The guest controls the tray, so the tray's state goes with the guest.
     def test_tray_that_the_guest_opens_is_shown_and_moved(self):
         one = self.iso("one")
         guest = self.linux("scsi", path=one)
@@ -86,7 +86,7 @@ class CdromTest(SystemTest):
         self.wait_drive(self.a, guest, one)
         guest.sh(OPEN_TRAY)
         self.wait_drive(self.a, guest, one, "open")
-        self.a.api.post(f"/v1/vms/{guest.name}/reset")      # closes it, and says nothing
+        self.a.api.post(f"/v1/vms/{guest.name}/reset")      # closes it without an event
         self.wait_drive(self.a, guest, one)
 
     def test_drive_comes_and_goes_only_while_the_vm_is_stopped(self):
@@ -114,7 +114,7 @@ class CdromTest(SystemTest):
         host.api.delete(f"/v1/vms/{guest.name}/devices/{drive}/medium{query}")
 
     def nodes(self, host, guest):
-        """Names of the block nodes that media have: of each one in a drive there is one."""
+        """Names of the media's block nodes: one for each medium in a drive."""
         return sorted(n["node-name"] for n in ask(host, guest, "query-named-block-nodes")
                       if n["node-name"].startswith("cd"))
 
@@ -125,7 +125,7 @@ class CdromTest(SystemTest):
         for path in (one, two, one):
             drive = self.change(here, guest, path)
             self.assertEqual((drive["kind"], drive["path"]), ("cdrom", path))
-            self.assertEqual(self.change(here, guest, path), drive)     # it is in there
+            self.assertEqual(self.change(here, guest, path), drive)     # the medium is in the drive
             self.wait_drive(here, guest, path)
             self.world.move(guest, here, there)
             here, there = there, here
@@ -146,7 +146,7 @@ class CdromTest(SystemTest):
         guest.start(there)
         self.wait_drive(there, guest, "")
 
-    # It has the medium mounted, and nobody there hears QEMU's request.
+    # The guest has the medium mounted, and no program in it handles QEMU's request.
     def test_guest_that_locks_the_tray_is_told_of_and_forced(self):
         one, two = self.iso("one"), self.iso("two")
         guest = self.linux("ide", path=one)
@@ -166,7 +166,7 @@ class CdromTest(SystemTest):
         self.wait_drive(self.b, guest, two)
         self.assertEqual(guest.sh(f"echo 3 >/proc/sys/vm/drop_caches; {READ}"), "two\n")
 
-    # A guest that opens the tray in time: the change goes on by itself.
+    # The guest opens the tray in time, and the change goes on by itself.
     def test_guest_that_opens_its_tray_late_gets_the_medium(self):
         one, two = self.iso("one"), self.iso("two")
         guest = self.linux("scsi", path=one)
@@ -210,12 +210,12 @@ class CdromTest(SystemTest):
 
     # ---- crashes -----------------------------------------------------------------------
 
-    # The record says what is in the drive, whatever that is, and nothing is left beside it.
+    # The record always names the drive's real medium, and nothing is left beside it.
     def test_coordinator_killed_between_the_steps_of_a_change(self):
         isos = [self.iso("one"), self.iso("two")]
         guest = self.world.guest(area=0, cdroms=[{"id": "cd0", "bus": "sata", "path": isos[0]}])
         guest.start(self.a)
-        # Point, and what is then in the drive: the former medium, none, the new one.
+        # The fault point, and the drive's medium after it: the former one, none, the new one.
         points = [("qmp.send.blockdev-add", "former"), ("qmp.reply.blockdev-add", "former"),
                   ("qmp.reply.blockdev-open-tray", "former"),
                   ("qmp.reply.blockdev-remove-medium", "none"),

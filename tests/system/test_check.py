@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What should not be on a host is found, explained, and repaired only when that is safe."""
+"""Stray objects of a host are found, explained, and repaired only when that is safe."""
 import contextlib
 import http.client
 import json
@@ -15,13 +15,13 @@ from lib.api import Api, ApiError, client_context
 from lib.world import SystemTest
 
 FOUND = 20
-STRAY = "0190a000-0000-7000-8000-00000000000"    # and one digit
+STRAY = "0190a000-0000-7000-8000-00000000000"    # and one more digit
 HELD = 128 * 1024  # bytes/s
 
 
 class CheckCase(SystemTest):
     def check(self, host, *args):
-        """{kind: [finding]} of `migrctl host check', whose exit code must fit."""
+        """Runs `migrctl host check', whose exit code must fit; returns {kind: [finding]}."""
         done = host.migrctl("-o", "json", "host", "check", *args, check=False)
         report = json.loads(done.stdout)
         self.assertEqual(done.returncode, 0 if report["clean"] else FOUND, done.stderr)
@@ -32,7 +32,7 @@ class CheckCase(SystemTest):
         return found
 
     def only(self, found, kind):
-        """The one finding of KIND."""
+        """Returns the one finding of KIND."""
         self.assertEqual(len(found.get(kind, [])), 1, found)
         return found[kind][0]
 
@@ -42,7 +42,7 @@ class CheckCase(SystemTest):
 
     @contextlib.contextmanager
     def database(self, host):
-        """The rows of HOST, whose daemon is down, to be changed."""
+        """The database of HOST, whose daemon is down, for changes by hand."""
         db = sqlite3.connect(next(host.state_dir.glob("*.db")))
         try:
             with db:
@@ -81,7 +81,7 @@ class CheckTest(CheckCase):
         for host in (self.a, self.b):
             self.assertEqual(self.check(host, "--repair"), {})
 
-    # The one thing that must never be ended by a guess.
+    # A running guest's QEMU must never be ended by a guess.
     def test_qemu_without_record_is_told_and_never_touched(self):
         lost, known = self.world.guest("lost", area=0), self.world.guest("known", area=0)
         lost.start(self.a)
@@ -115,7 +115,7 @@ class CheckTest(CheckCase):
         self.assertEqual(self.a.traces(lost.uuid), [])
         known.assert_runs_on(self.a)
 
-    # All records are lost: nothing but the check and the peers tells of what runs here.
+    # All records are lost: only the check and the peers tell what runs here.
     def test_qemu_of_a_lost_database_is_told_and_comes_back_with_a_backup(self):
         guest = self.world.guest(area=0)
         guest.start(self.a)
@@ -130,7 +130,7 @@ class CheckTest(CheckCase):
         item = self.only(self.check(self.a, "--repair"), "unknown-qemu")
         self.assert_words(item, f"process {seen['pid']}", guest.uuid, "'g1'", "--restore",
                           f"kill {seen['pid']}")
-        # A record made anew would be a guess, and so would one read from its monitor be.
+        # A new record would be a guess, even one that is read from the QEMU's monitor.
         error = self.assert_api_error(409, "conflict", self.a.api.post, "/v1/vms",
                                       seen["definition"])
         self.assertIn("host check", error.body["detail"])
@@ -162,7 +162,7 @@ class CheckTest(CheckCase):
         self.assertEqual(sorted(found), ["crashed-vm", "unknown-qemu"])
         self.assert_words(self.only(found, "unknown-qemu"), "second QEMU", f"process {pid}",
                           "no process")
-        # Nor does it get a twin.
+        # The VM is not started a second time, either.
         error = self.assert_api_error(409, "conflict", self.a.api.post, "/v1/vms/g1/start")
         self.assertIn("another QEMU", error.body["detail"])
         self.assertEqual(self.a.qemus(), [pid])
@@ -170,7 +170,7 @@ class CheckTest(CheckCase):
         guest.console.wait_line(host="a")
         self.assertTrue(procs.is_running(pid))
 
-    # Its directory is removed at the start: nothing of a dead QEMU is of use.
+    # The directory is removed at the start, because a dead QEMU's files are of no use.
     def test_crashed_vm_is_told(self):
         guest = self.world.guest(area=0)
         guest.start(self.a)
@@ -184,7 +184,7 @@ class CheckTest(CheckCase):
         self.assertEqual(list(found), ["crashed-vm"])
         self.assert_words(self.only(found, "crashed-vm"), "VM g1", "migrctl vm start g1")
         self.assertEqual(self.only(found, "crashed-vm")["repair"], "none")
-        self.a.api.post("/v1/vms/g1/start")     # from its beginning: its counter too
+        self.a.api.post("/v1/vms/g1/start")     # boots from the beginning, with the counter at 0
         guest.console.wait_line(host="a")
         self.assertEqual(self.check(self.a), {})
 
@@ -228,7 +228,7 @@ class CheckTest(CheckCase):
         self.assertTrue((vms / used / "qmp0.sock").exists())
         self.assertEqual(sorted(self.check(self.a)), ["foreign-file", "leftover-vm-dir"])
 
-    # QEMU's own lock on its pid file, however it was started.
+    # QEMU locks its pid file by itself, however it was started.
     def test_directory_with_a_locked_pid_file_is_in_use(self):
         directory = self.vm_dir(self.a, STRAY + "1")
         directory.mkdir()
@@ -254,7 +254,7 @@ class CheckTest(CheckCase):
         self.world.wait_flowing(self.a, move["id"])
         return guest, move
 
-    # Only a record that the move has ended proves that its stream is of no use.
+    # A stream is known to be useless only when a record says that its move has ended.
     def test_stream_of_an_ended_move_is_ended_at_the_start(self):
         guest, move = self.held_move()
         stream = self.b.streams()
@@ -266,11 +266,11 @@ class CheckTest(CheckCase):
         self.b.start()
         self.assertTrue(procs.wait_gone(stream, 10))
         self.assertFalse((self.b.run_dir / "moves" / move["id"]).exists())
-        # The link is gone: the guest is where it was.
+        # Without the link the guest stays where it was.
         self.world.wait_move(self.a, move["id"], lambda m: m["final"])
         guest.assert_runs_on(self.a)
 
-    # Its log is gone with the records, so they are in doubt (store/identity.h).
+    # The SQLite log is gone with its records, so the store is in doubt (store/identity.h).
     def test_stream_without_any_record_is_ended_and_the_guest_runs_on(self):
         guest, move = self.held_move()
         self.b.kill9()
@@ -285,7 +285,7 @@ class CheckTest(CheckCase):
         self.assertEqual(self.check(self.b), {})
         guest.assert_runs_on(self.a)
 
-    # A move that waits for the other host says so, and how to see more.
+    # A move that waits for the other host is reported, with the command that shows more.
     def test_waiting_move_is_told_with_its_reason(self):
         guest, move = self.held_move()
         self.b.restart_with_fault("api.peer.go:crash")
@@ -302,7 +302,7 @@ class CheckTest(CheckCase):
         self.assertEqual(self.check(self.a), {})
 
     def copy_row(self, name, generation):
-        """The row of a VM on a, also on b, which must be down like a."""
+        """Copies the row of a VM from a to b; both must be down."""
         with self.database(self.a) as db:
             db.row_factory = sqlite3.Row
             row = dict(db.execute("SELECT * FROM vm WHERE name = ?", (name,)).fetchone())
@@ -348,7 +348,7 @@ class CheckTest(CheckCase):
         found = self.check(self.a, "--repair")
         self.assert_words(self.only(found, "unknown-state"), "VM g1", "'hibernated'", "newer migrd")
 
-    # An incoming record that no move brings is gone with the start.
+    # The start removes an incoming record that no move uses.
     def test_incoming_record_without_a_move_is_removed_at_the_start(self):
         self.world.guest(area=0).create(self.a)
         self.a.stop()
@@ -364,7 +364,7 @@ class StuckTest(CheckCase):
         for host in self.world.hosts.values():
             host.write_config(move={"stuck_after_ms": 100})
 
-    # What only a person can decide: the reason, and the two commands.
+    # Where only a person can decide, the reason and the two commands are given.
     def test_stuck_move_points_to_what_would_end_it(self):
         guest = self.world.guest()
         guest.start(self.a)
@@ -382,9 +382,9 @@ class StuckTest(CheckCase):
 
 
 class StopTest(CheckCase):
-    # A peer that hangs holds up neither the end of the daemon nor other requests.
+    # A peer that hangs delays neither the end of the daemon nor other requests.
     def test_daemon_that_is_stopped_in_a_check_ends_in_order(self):
-        self.check(self.a)  # the connection to b is there
+        self.check(self.a)  # opens the connection to b
         self.b.freeze()
         try:
             asking = threading.Thread(target=self.ask)
@@ -400,7 +400,8 @@ class StopTest(CheckCase):
             self.a.api.get("/v1/host/check")
 
     def is_busy(self):
-        """If this comes first it is the check under way, and not waited for."""
+        """A check that is under way makes this one busy; one that begins here is not waited
+        for."""
         try:
             self.a.api.get("/v1/host/check", timeout=0.3)
         except ApiError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The API while others take all the connections they can get."""
+"""The API while other clients take all the connections they can get."""
 import contextlib
 import os
 import resource
@@ -14,8 +14,8 @@ from lib.intruder import blind_context
 from lib.world import SystemTest
 
 NETWORKS = 10
-EACH_NETWORK = 64           # twice what a network may have
-VIEWER_IDLE = 140           # more than one viewer may have
+EACH_NETWORK = 64           # twice the limit of one network
+VIEWER_IDLE = 140           # more than the limit of one viewer
 ASKED = 15
 HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -35,7 +35,7 @@ class ConnectionsTest(SystemTest):
                 source_address=(f"127.0.{network}.1", 0)))
 
     def user(self, name, role):
-        """A directory with a certificate, as blind_context() wants it."""
+        """A directory with a certificate, for blind_context()."""
         pki = self.world.dir / "h"
         subprocess.run([settings.program("migrctl"), "pki", "user", name, "--role", role, "--dir",
                         str(pki)], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -48,7 +48,7 @@ class ConnectionsTest(SystemTest):
         return directory
 
     def assert_answered(self, sock):
-        """One request on an open connection, its answer read whole."""
+        """Sends one request on an open connection, and reads its whole answer."""
         sock.sendall(HEALTHZ)
         answer = b""
         while not answer.endswith(b"ok\n") and (part := sock.recv(4096)):
@@ -56,7 +56,7 @@ class ConnectionsTest(SystemTest):
         self.assertIn(b" 200 ", answer.partition(b"\r\n")[0])
 
     def assert_served(self, admin):
-        """An administrator elsewhere, the local socket, and the other host."""
+        """An administrator of another network, the local socket and the other host are served."""
         remote = Api.with_certificate("127.0.0.1", self.a.api_port, blind_context(admin))
         for _ in range(ASKED):
             self.assertEqual(remote.get("/v1/host", timeout=10)["id"], "a")
@@ -93,7 +93,7 @@ class ConnectionsTest(SystemTest):
             self.connect(self.a, 2 + number % 8)
             self.open[-1] = viewer.wrap_socket(self.open[-1])
             self.assert_answered(self.open[-1])
-        # Its own oldest has made room for its last.
+        # Its own oldest connection has made room for its last.
         with contextlib.suppress(ConnectionError, ssl.SSLError):
             self.assertEqual(self.open[0].recv(1), b"")
         self.assert_served(admin)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The proofs themselves must fail where there is something to find."""
+"""The proofs of console and history must fail where there is an error."""
 import pathlib
 import socket
 import tempfile
@@ -89,7 +89,7 @@ class ConsoleTest(unittest.TestCase):
         a = self.connect()
         self.say(a, 4)
         self.console.assert_quiet(window=0.05)
-        # In the first window and in the second: one line alone may have been on its way.
+        # Output in both windows: a single line alone may have been on its way.
         for ticks, delay in ((8, 0.1), (12, 0.7)):
             speaker = threading.Timer(delay, self.say, (a, ticks))
             speaker.start()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A `cont' that a format layer has refused is never repeated: QEMU 7.2 to 11.1 would take the
-second, and run the guest without the disk."""
+"""A `cont' that failed in a format layer is never repeated: QEMU 7.2 to 11.1 would accept the
+second one, and run the guest without the disk."""
 from lib import settings
 from lib.qcow2 import MAGIC, make_qcow2, set_magic
 from lib.world import SystemTest
@@ -24,7 +24,7 @@ class ContTest(SystemTest):
 
     def begin_with_a_spoiled_image(self):
         move = self.world.begin_move(self.guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
-        self.world.wait_flowing(self.a, move["id"])     # b's QEMU has read the header
+        self.world.wait_flowing(self.a, move["id"])     # b's QEMU has read the image's header
         set_magic(self.image, b"none")
         self.a.api.patch(f"/v1/moves/{move['id']}", {"bandwidth_bytes_per_s": 0})
         return move
@@ -35,7 +35,7 @@ class ContTest(SystemTest):
         self.assertTrue(self.has_disk(self.a))
         self.eventually("nothing is left", lambda: not self.b.qemus() and not self.b.vms())
 
-    # The coordinator dies with the refusal in its hands: only QEMU knows of it.
+    # The coordinator dies before it records the refusal: only QEMU can tell of it.
     def test_destination_dies_between_the_refusal_and_its_record_guest_stays_with_its_disk(self):
         self.b.restart_with_fault("qmp.reply.cont:crash")
         move = self.begin_with_a_spoiled_image()
@@ -44,7 +44,7 @@ class ContTest(SystemTest):
         self.b.start()
         self.assert_stays(move)
 
-    # The same on the source, where the guest stands still and shall run.
+    # The same on the source, where the guest stands still and is to run.
     def test_resume_of_a_guest_that_lost_its_disk_is_refused_before_and_after_a_restart(self):
         self.a.api.post("/v1/vms/g1/pause")
         self.world.move(self.guest, self.a, self.b)

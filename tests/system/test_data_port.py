@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The data port under the hands of somebody who may only read: moves get through."""
+"""A client that may only read attacks the data port, and moves get through."""
 import socket
 import threading
 import time
@@ -12,7 +12,7 @@ LINES = ("MIGRD1 {id} ram\n", "MIGRD2 {id} ram 1 " + "0" * 64 + "\n", "")
 
 
 class Crowd:
-    """Opens silent connections with what a viewer knows of a move, until it is closed."""
+    """Opens silent connections with what a viewer knows of a move, until closed."""
 
     def __init__(self, port):
         self.port = port
@@ -48,7 +48,7 @@ class DataPortTest(SystemTest):
     timeout_seconds = 300
 
     def test_silent_connections_with_the_moves_id_stop_no_move(self):
-        """The id is in every viewer's event stream: eight moves of eight get through."""
+        """Every viewer's event stream has the move's id: all of eight moves must get through."""
         guest = self.world.guest("g1", area=4, rate=4, memory_mib=96)
         guest.start(self.a)
         crowds = {host.id: Crowd(host.data_port) for host in (self.a, self.b)}
@@ -67,7 +67,7 @@ class DataPortTest(SystemTest):
         self.note(f"{MOVES} moves, {opened} silent connections")
 
     def test_noise_is_logged_at_a_bounded_rate(self):
-        """295 kB/s of log were possible: a stranger must not fill the disk."""
+        """295 kB/s of log were possible, but strangers must not fill the disk."""
         before = self.a.log.stat().st_size
         begun = time.monotonic()
         for _ in range(1000):

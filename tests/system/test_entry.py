@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""One after another at a VM's monitor: with a QEMU that hangs, and beside a move."""
+"""Callers take turns at a VM's monitor: with a QEMU that hangs, and during a move."""
 import os
 import signal
 import threading
@@ -10,7 +10,7 @@ from lib.world import SystemTest
 
 
 class Call(threading.Thread):
-    """A request that is under way; .result() is its status and body."""
+    """A request that is under way; .result() returns its status and body."""
 
     def __init__(self, host, path):
         super().__init__(daemon=True)
@@ -48,7 +48,8 @@ class HungQemuTest(SystemTest):
         return self.guest.vm(self.a)["monitor"]
 
     def begin(self, action, waiting):
-        """ACTION, when QEMU has its command (WAITING 0) or it is the last of those that wait."""
+        """Starts ACTION, and waits until QEMU has its command (WAITING 0) or it is the last in the
+        queue."""
         call = Call(self.a, f"/v1/vms/g1/{action}")
         self.eventually(f"{action} in its place", lambda: self.is_in_place(waiting))
         return call
@@ -95,7 +96,7 @@ class HungQemuTest(SystemTest):
         first = self.begin("pause", 0)
         second = self.begin("reset", 1)
         os.kill(self.pid, signal.SIGKILL)
-        # Its sockets close before its end is seen: in between there is only no monitor.
+        # QEMU's sockets close before its end is noticed: in between only the monitor is missing.
         self.assertIn(second.result()[1]["code"], ("conflict", "unavailable"))
         self.assertEqual(first.result()[0], 503)
         self.assertLess(second.seconds, 4.9)

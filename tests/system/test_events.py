@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Events of real QEMUs: what is told of them, what becomes of the guest, and why it is so."""
+"""Events of real QEMUs: what users are told, the guest's new state, and its reason."""
 import json
 import re
 import subprocess
@@ -9,8 +9,8 @@ from lib.linux import LinuxGuest
 from lib.qmp import Qmp, ask_program
 from lib.world import SystemTest
 
-# What a guest would write to do it: port, value (pvpanic; ICH9's ACPI and reset control;
-# ib700's time-out of 0 s).
+# Ports and values that cause each event when a guest writes them (pvpanic; ICH9's ACPI and reset
+# control; ib700's time-out: 0 s).
 PANIC = "o /b 0x505 1"
 POWER_OFF = "o /h 0x604 0x2000"
 REBOOT = "o /b 0xcf9 6"
@@ -21,7 +21,7 @@ STAY = {"panic": "pause", "watchdog": "pause", "shutdown": "pause"}
 
 
 class Follower:
-    """The event stream from now on, and what came on it."""
+    """Follows the event stream from now on, and keeps the events."""
 
     def __init__(self, host, guest, timeout=20):
         self.guest = guest
@@ -46,7 +46,7 @@ class Follower:
         raise AssertionError(f"the stream ended; seen: {self.seen}")
 
     def qemu(self, name, **data):
-        """The next event of QEMU of that NAME and with that DATA."""
+        """Waits for QEMU's next event with that NAME and DATA."""
         event = self.wait("qemu", lambda e: e["name"] == name and e["vm"] == self.guest.name and
                           data.items() <= (e["data"] or {}).items())
         assert event["vm_uuid"] == self.guest.uuid and event["left_out"] == 0, event
@@ -93,7 +93,7 @@ class EventsTest(SystemTest):
             events.qemu("RESUME")
             monitor.hmp(REBOOT)
             self.assertEqual(events.qemu("RESET")["data"], {"guest": True, "reason": "guest-reset"})
-            guest.console.wait_reset()   # its firmware sets the clock, too
+            guest.console.wait_reset()   # the firmware sets the clock, too
             self.a.api.post("/v1/vms/g1/shutdown")
             events.qemu("POWERDOWN")
             # The clock is set: register B, hours, register B (MC146818).
@@ -140,7 +140,7 @@ class EventsTest(SystemTest):
         self.a.api.post("/v1/vms/g1/resume")
         guest.assert_runs_on(self.a)
 
-    # As QEMU does by itself; the words tell a crash from a wish.
+    # QEMU ends by itself; the reason tells a crash from a requested end.
     def test_guest_that_ends_is_stopped_or_crashed(self):
         guest, _ = self.start()
         self.a.api.post("/v1/vms/g1/stop")
@@ -206,7 +206,7 @@ class EventsTest(SystemTest):
 
 
 class LinuxTest(SystemTest):
-    """What takes drivers, and a kernel that really panics."""
+    """Events that need drivers, or a kernel that really panics."""
 
     host_ids = ("a",)
 
@@ -230,7 +230,7 @@ class LinuxTest(SystemTest):
 
 
 class MoveTest(SystemTest):
-    """The same while the guest is being moved, and after it."""
+    """The same events during a move and after it."""
 
     def begin(self, name="g1", **extra):
         guest = self.world.guest(name, area=0, extra_args=DEVICES, **extra)
@@ -263,7 +263,7 @@ class MoveTest(SystemTest):
         self.eventually("it panics there", lambda: guest.vm(self.b)["state"] == "guest-panicked")
         there.close()
 
-    # What has stopped here stands still there too, and says why.
+    # A guest that has stopped here is stopped on the other host too, with its reason.
     def test_guest_that_stops_itself_arrives_as_it_was(self):
         for line, state, reason in ((PANIC, "guest-panicked", "the guest panicked"),
                                     (POWER_OFF, "shutdown", "the guest powered off")):

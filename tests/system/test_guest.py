@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The test guest itself: a witness is worth what it can notice."""
+"""The test guest must notice each error in its memory and its clock."""
 import struct
 import subprocess
 
@@ -14,7 +14,7 @@ PAGES = AREA_MIB * 256
 
 
 class GuestTest(SystemTest):
-    """QEMU alone, no coordinator: the memory is changed behind the guest's back."""
+    """QEMU without a coordinator: the test changes the memory behind the guest's back."""
 
     def setUp(self):
         self.world = World(ids=())
@@ -45,8 +45,8 @@ class GuestTest(SystemTest):
                            lambda: self.console.newest()[0][1].sweeps >= target)
         self.assertEqual(self.console.errors(), words)
 
-    # A clock that runs wrong would make every blackout wrong.  A busy host makes the guest
-    # lose ticks for a moment; a wrong clock is wrong in every window.
+    # A wrong clock would make every measured blackout wrong.  A busy host makes the guest lose
+    # ticks for a moment; a wrong clock is wrong in every window.
     def test_clock_and_pace_agree_with_the_host(self):
         _, first = self.console.wait_line()
         paces = []
@@ -78,7 +78,7 @@ class GuestTest(SystemTest):
         self.change_memory(change)
         self.console.wait_until("an error", 30, lambda: self.console.newest()[0][1].errors >= 2)
 
-    # What a move does wrong when it misses a page that was dirtied again.
+    # As if a move had missed a page that was written again.
     def test_page_of_an_older_sweep_is_noticed(self):
         address = AREA_ADDRESS + 100 * PAGE
         old = []
@@ -87,7 +87,7 @@ class GuestTest(SystemTest):
         self.change_memory(lambda gdb: gdb.write(address, old[0]))
         self.assert_noticed(words=4)
 
-    # What a move does wrong when it mixes up two pages of the same pass.
+    # As if a move had mixed up two pages of the same pass.
     def test_two_pages_in_each_others_place_are_noticed(self):
         one, two = (AREA_ADDRESS + n * PAGE for n in (PAGES - 3, PAGES - 2))
 
@@ -97,5 +97,5 @@ class GuestTest(SystemTest):
             gdb.write(one, second)
             gdb.write(two, first)
         self.change_memory(change)
-        # Turned by a byte a word, neighbours' stamps differ in every word.
+        # Stamps are turned by a byte for each word, so neighbours' stamps differ in every word.
         self.assert_noticed(words=8)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Devices come and go while a guest runs, and it is moved with them."""
+"""Devices are added and removed while a guest runs, and the guest is moved with them."""
 import contextlib
 import http.client
 import json
@@ -14,7 +14,7 @@ from lib.world import SystemTest
 HELD = 128 * 1024  # bytes/s
 PATIENCE = 40
 
-# What of it the guest must find again after a move: everything it knows.
+# All that the guest knows of its devices, which must be the same after a move.
 VIEW = """lspci
 cat /sys/bus/pci/devices/*/resource
 grep -c ^processor /proc/cpuinfo
@@ -37,7 +37,7 @@ class HotplugTest(SystemTest):
                                timeout=PATIENCE)
 
     def assert_qemu_has(self, host, guest, *ids):
-        """Those devices, at the places that the definition says, and no others."""
+        """QEMU must have these devices, at the definition's places, and no others."""
         peripheral = {d["name"] for d in ask(host, guest, "qom-list", path="/machine/peripheral")
                       if d["type"].startswith("child<") and not d["name"].startswith("migrd-")}
         self.assertEqual(peripheral, set(ids))
@@ -47,7 +47,7 @@ class HotplugTest(SystemTest):
                 self.assertEqual(self.places(host, guest)[device["id"]], device["pci_address"])
 
     def places(self, host, guest):
-        """{id: pci_address} by query-pci."""
+        """Returns {id: pci_address} from query-pci."""
         found = {}
 
         def walk(devices, port):
@@ -59,7 +59,7 @@ class HotplugTest(SystemTest):
         return found
 
     def backends(self, host, guest):
-        """All that a device may have beside itself."""
+        """All backends that devices may have."""
         nodes = ask(host, guest, "query-named-block-nodes")
         return {
             "block": sorted(b["qdev"] for b in ask(host, guest, "query-block")),
@@ -74,7 +74,7 @@ class HotplugTest(SystemTest):
     # ---- a guest that takes part ---------------------------------------------
 
     def kinds(self):
-        """(device, what the guest has when it is there)."""
+        """(device, what the guest sees when it is there)."""
         shared = self.world.dir / "shared"
         shared.write_bytes(b"MIGR" + bytes((4 << 20) - 4))
         return [
@@ -108,7 +108,7 @@ class HotplugTest(SystemTest):
             added = self.attach(here, guest, device)
             self.assertEqual({**added, **device}, added)
             ids.append(device["id"])
-            # At once: the guest may get to know of the device on the way.
+            # The move starts at once: the guest may notice the device during it.
             self.world.move(guest, here, there)
             here, there = there, here
             self.wait_in_guest(guest, condition)
@@ -131,7 +131,7 @@ class HotplugTest(SystemTest):
         self.assertEqual(guest.sh(VIEW).replace("\n2\nMemTotal", "\n1\nMemTotal"), first)
 
     def remove_all(self, guest, ids):
-        """Of QEMU 7.2 under TCG a CPU cannot be removed (vm/device_detach.c)."""
+        """A CPU cannot be removed from QEMU 7.2 under TCG (vm/device_detach.c)."""
         is_old = int(guest.vm(self.a)["qemu_version"].split(".")[0]) < 10
         if is_old:
             error = self.assert_api_error(409, "conflict", self.detach, self.a, guest, "cpu1")
@@ -188,7 +188,7 @@ class HotplugTest(SystemTest):
         error = self.assert_api_error(504, "timeout", self.detach, self.a, guest, device_id, 300)
         self.assertIn("stays with it", error.body["detail"])
 
-    # QEMU itself has taken the backend, and refuses the device.
+    # QEMU has accepted the backend, and refuses the device.
     def test_refused_device_leaves_no_backend(self):
         guest = self.boot_sector_guest()
         image = make_disk(self.world, "one")["path"]
@@ -203,7 +203,8 @@ class HotplugTest(SystemTest):
                 self.assertEqual(self.backends(self.a, guest), before)
         self.assert_qemu_has(self.a, guest, "boot", "one")
 
-    # The firmware ejects at a reset what the guest was asked for: long after the deadline.
+    # At a reset the firmware ejects the device that the guest was asked for: long after the
+    # deadline.
     def test_guest_that_ignores_the_request_is_told_and_a_late_removal_counts(self):
         guest = self.boot_sector_guest()
         before = self.backends(self.a, guest)
@@ -261,18 +262,18 @@ class HotplugTest(SystemTest):
     # ---- crashes ---------------------------------------------------------------------
 
     def crash_in(self, point, call):
-        """The coordinator dies at POINT in CALL, and is started again."""
+        """The coordinator dies at POINT during CALL, and is started again."""
         self.a.restart_with_fault(point)
         with self.assertRaises((OSError, http.client.HTTPException)):
             call()
         self.a.process.wait(settings.seconds(10))
         self.a.start()
 
-    # The definition and QEMU agree afterwards, and nothing is half there.
+    # Afterwards definition and QEMU agree, and no device is half there.
     def test_coordinator_killed_between_the_steps_of_an_addition(self):
         guest = self.boot_sector_guest()
         before = self.backends(self.a, guest)
-        # The first query-pci is that of the restart.
+        # The restart sends the first query-pci.
         points = [("qmp.send.blockdev-add:crash", False), ("qmp.reply.blockdev-add:crash", False),
                   ("qmp.send.device_add:crash", False), ("qmp.reply.device_add:crash", True),
                   ("qmp.reply.query-pci:crash:after=2", True)]
@@ -305,9 +306,9 @@ class HotplugTest(SystemTest):
                 self.a.start()
                 self.eventually("it is gone", lambda: "data" not in self.devices(self.a, guest))
                 self.assertEqual(self.backends(self.a, guest), before)
-                guest.console.wait_line(host="a")   # the firmware is done
+                guest.console.wait_line(host="a")   # the firmware has finished
 
-    # A host that has lost its power has no half of a device in its records.
+    # After a power loss the host's records hold no half of a device.
     def test_addition_is_forgotten_with_its_qemu(self):
         guest = self.boot_sector_guest()
         self.a.restart_with_fault("qmp.reply.device_add:crash")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A coordinator with nothing to do does nothing."""
+"""A coordinator with nothing to do neither polls nor computes."""
 import os
 import re
 import socket
@@ -11,15 +11,15 @@ from lib.world import SystemTest
 
 VMS = 16
 SECONDS = 10
-# A keep-alive or two are no polling; a timer that fires each second would be.
+# A few keep-alives are allowed; a timer that fires each second is not.
 CALLS_MAX = 5
 RSS_MAX_KIB = 20 * 1024
-# The first bytes of a record of TLS's handshake.
+# The first bytes of a TLS handshake record.
 HANDSHAKE_BEGINS = b"\x16\x03\x01"
 
 
 class IdleTest(SystemTest):
-    runs_alone = True    # it measures
+    runs_alone = True    # it measures, so nothing may run beside it
     host_ids = ("a", "b")
 
     def test_sixteen_paused_guests_cost_no_calls_and_little_memory(self):
@@ -41,7 +41,7 @@ class IdleTest(SystemTest):
             client.sendall(HANDSHAKE_BEGINS)
             before, since = self.cpu_s(self.a.process.pid), time.monotonic()
             client.settimeout(2)
-            with self.assertRaises(TimeoutError):    # the coordinator waits for more
+            with self.assertRaises(TimeoutError):    # the coordinator waits for more bytes
                 client.recv(1)
             used = self.cpu_s(self.a.process.pid) - before
 
@@ -50,7 +50,7 @@ class IdleTest(SystemTest):
 
     @staticmethod
     def cpu_s(pid):
-        """Of all threads: utime and stime of proc(5)."""
+        """Processor time of all threads: utime and stime of proc(5)."""
         with open(f"/proc/{pid}/stat", encoding="ascii") as f:
             fields = f.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

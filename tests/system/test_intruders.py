@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whoever knocks at the two ports: refused; guests and other moves undisturbed."""
+"""Intruders at both ports are refused, and guests and other moves are not disturbed."""
 import socket
 import ssl
 
@@ -8,8 +8,8 @@ from lib.intruder import TOKEN_OK, Intruder, blind_context, stranger_directory
 from lib.world import SystemTest
 
 HELD = 128 * 1024           # bytes/s
-# More than the 64 that may wait at the data port, and than the 32 of one network that
-# may be without a certificate at the API; here the hosts are of that network too.
+# More than the 64 connections that may wait at the data port, and than the 32 of one network that
+# may be without a certificate at the API; the hosts are in that network too.
 CROWD = {"data": 70, "api": 40}
 WRONG_TOKEN = b"0" * 64 + b"\n"
 QUIET_MS_MAX = 1500         # a guest on a busy machine; a frozen one is silent for much longer
@@ -37,7 +37,8 @@ class IntruderTest(SystemTest):
         return self.open[-1]
 
     def assert_undisturbed(self):
-        """The held move goes on, another comes and goes, then the held one completes."""
+        """The held move goes on, another one is made there and back, then the held one
+        completes."""
         self.assertEqual(self.a.move_state(self.move["id"])["state"], "transfer")
         self.world.move(self.other, self.b, self.a)
         self.world.move(self.other, self.a, self.b)
@@ -56,7 +57,7 @@ class IntruderTest(SystemTest):
     def test_silent_clients_disturb_nobody(self):
         crowd = [self.intruder(port) for what, port in self.each_port() for _ in range(CROWD[what])]
         self.assert_undisturbed()
-        # Each is thrown out in the end, without a word.
+        # In the end each connection is closed without a byte.
         for intruder in crowd:
             self.assertEqual(intruder.read_to_end(), b"")
 
@@ -110,7 +111,7 @@ class IntruderTest(SystemTest):
         if isinstance(caught.exception, ApiError):
             self.assertEqual(caught.exception.status, 401)
 
-    # c is one of us, but this move is not its own.
+    # Host c has a certificate of ours, but is not part of this move.
     def test_third_host_cannot_touch_the_move(self):
         api = Api.with_certificate("127.0.0.1", self.b.api_port, blind_context(self.c.dir))
         protocol = {"Migrd-Protocol": "1"}
@@ -145,7 +146,7 @@ class IntruderTest(SystemTest):
 
 
 def read_line(sock):
-    """Not a byte more: TLS follows."""
+    """Reads one line and not a byte more, because TLS follows."""
     line = b""
     while not line.endswith(b"\n"):
         line += sock.recv(1) or b"\n"
@@ -153,8 +154,8 @@ def read_line(sock):
 
 
 class TokenTest(SystemTest):
-    """The channel of a move that nobody has claimed yet: the source's own stream
-    was sent elsewhere, so the intruder comes first, and with the source's own first line."""
+    """The channel of a move that no source has claimed yet: the source's own stream was sent
+    elsewhere, so that the intruder comes first, with the source's own first line."""
 
     host_ids = ("a", "b", "c")
 
@@ -177,7 +178,7 @@ class TokenTest(SystemTest):
         self.overheard = read_line(self.lost)
 
     def try_token(self, directory, token):
-        """What the data port of b says to TOKEN; b"" when it closes without a word."""
+        """The answer of b's data port to TOKEN; b"" when it closes without a byte."""
         intruder = Intruder(self.b.data_port).send(self.overheard)
         self.addCleanup(intruder.close)
         if not intruder.start_tls(directory):
@@ -192,7 +193,7 @@ class TokenTest(SystemTest):
         self.assert_clean_soon(self.b, self.guest.vm(self.a), self.move["id"])
 
     def end_move(self):
-        """Cancels it, if it has not failed yet for want of an answer."""
+        """Cancels the move, unless it has already failed for lack of an answer."""
         _, _, answer = self.a.api.send("POST", f"/v1/moves/{self.move['id']}/cancel")
         self.assertEqual(answer["owner"], "a")
         self.assertIn(answer["state"], ("cancelled", "failed"))
@@ -206,7 +207,7 @@ class TokenTest(SystemTest):
     def test_right_host_with_a_wrong_token_is_refused(self):
         self.assert_refused_and_guest_stays(self.a.dir, WRONG_TOKEN)
 
-    # The id is for every viewer to see.
+    # Every viewer can see the move's id.
     def test_right_id_without_a_proof_is_closed_before_tls(self):
         intruder = Intruder(self.b.data_port).preamble(self.move["id"])
         self.addCleanup(intruder.close)
@@ -223,13 +224,13 @@ class TokenTest(SystemTest):
     def test_right_host_without_a_token_is_refused(self):
         self.assert_refused_and_guest_stays(self.a.dir, b"\n")
 
-    # A token of an earlier move, as a recording of the wire would have it.
+    # A token of an earlier move, as recorded from the network.
     def test_token_of_another_move_is_refused(self):
         token = self.relay_and_record()
         self.assert_refused_and_guest_stays(self.a.dir, token)
 
     def relay_and_record(self):
-        """Plays b to a's stream with b's own certificate, and keeps what a says first."""
+        """Plays b for a's stream, with b's own certificate, and keeps a's first line."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.load_cert_chain(self.b.dir / "host.pem", self.b.dir / "host-key.pem")

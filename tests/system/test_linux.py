@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The Linux guest is itself before and after a move."""
+"""The Linux guest works the same before and after a move."""
 from lib.linux import LinuxGuest, make_disk
 from lib.world import SystemTest
 
@@ -12,16 +12,16 @@ class LinuxTest(SystemTest):
         guest.sh("mke2fs /dev/vda && mount /dev/vda /mnt && echo kept >/mnt/file")
         devices = guest.sh("lspci")
         self.assertEqual(devices.count("virtio-pci"), 2)
-        # A command that goes on during the move, and one that comes after it.
+        # One command runs during the move, another one after it.
         guest.sh("(sleep 1; echo gone on >/tmp/late) &")
         self.world.move(guest, self.a, self.b)
         self.assertEqual(guest.sh("cat /mnt/file"), "kept\n")
         self.assertEqual(guest.sh("lspci"), devices)
         guest.sh("until [ -s /tmp/late ]; do usleep 50000; done")
-        # What a shell says is told apart from how it says it.
+        # Quotes, standard error, exit codes and syntax errors of a command come through.
         self.assertEqual(guest.sh("echo \"it's $((6 * 7))\"; echo no >&2"), "it's 42\nno\n")
         with self.assertRaisesRegex(AssertionError, "exit 3: why"):
             guest.sh("echo why; exit 3")
         self.assertIn("syntax error", guest.sh("if", check=False))
-        self.b.api.post("/v1/vms/lin/shutdown")     # the power button
+        self.b.api.post("/v1/vms/lin/shutdown")     # presses the power button
         self.eventually("the guest is off", lambda: guest.vm(self.b)["state"] == "stopped")

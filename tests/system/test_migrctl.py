@@ -9,14 +9,14 @@ from lib import settings
 from lib.world import SystemTest
 
 COMPLETION = pathlib.Path(__file__).resolve().parents[2] / "doc" / "migrctl.bash"
-# What bash sets for the function, and what it takes of it.
+# The variables that bash sets for a completion function, and the one that it reads.
 ASK = r"""
 source "$1"; compopt() { echo "compopt $*"; }
 COMP_LINE=$2 COMP_POINT=${#2}; cur=${2##* }
 _migrctl migrctl "$cur"; printf '%s\n' "${COMPREPLY[@]}"
 """
-# Everything that prints, in an order in which each is possible: {} is a name or path that
-# the test gives.  MOVE is the id of the move.
+# All commands that print, in a possible order; {} is a name or path that the test gives.  MOVE is
+# the id of the move.
 FULL_DISK = """
 migrctl --help
 migrctl --version
@@ -66,7 +66,7 @@ class MigrctlTest(SystemTest):
         return done.stdout.split()
 
     def assert_quiet_end(self, *args):
-        """With a reader that has gone."""
+        """The command's reader has already closed the pipe."""
         child = subprocess.Popen(  # pylint: disable=consider-using-with
             [settings.program("migrctl"), "--socket", str(self.a.socket), *args],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -75,13 +75,13 @@ class MigrctlTest(SystemTest):
         child.stderr.close()
         self.assertEqual((0, ""), (child.wait(settings.seconds(30)), errors))
 
-    # head and grep -q go when they have seen enough: that is no error.
+    # head and grep -q close early: that is no error.
     def test_reader_that_has_gone_is_a_clean_end(self):
         for args in ("vm", "list"), ("--help",), ("-o", "json", "host", "show"):
             self.assert_quiet_end(*args)
 
     def run_full(self, line, socket):
-        """With an output that takes nothing."""
+        """Runs a command whose output cannot be written."""
         program, *args = shlex.split(line)
         if program == "migrctl":
             args = ["--socket", str(socket), *args]
@@ -90,7 +90,7 @@ class MigrctlTest(SystemTest):
                                   stdout=full, stderr=subprocess.PIPE, text=True, check=False,
                                   timeout=settings.seconds(60))
 
-    # What was done is done; who has lost the answer must hear that.
+    # The command was carried out, but a user who lost the answer must be told so.
     def test_full_disk_is_told_by_every_command_that_prints(self):
         guest = self.world.guest("demo", area=0)
         definition = self.world.dir / "demo.json"
@@ -108,7 +108,7 @@ class MigrctlTest(SystemTest):
                     self.assertIn("cannot write the output", done.stderr)
         self.assertEqual(self.b.vm("demo")["state"], "running")
 
-    # It would go on for ever, and nobody would get anything.
+    # The command would run for ever without any output.
     def test_full_disk_ends_the_events(self):
         self.world.guest("demo", area=0).start(self.a)
         with open("/dev/full", "w", encoding="ascii") as full:
@@ -131,7 +131,7 @@ class MigrctlTest(SystemTest):
         self.assertEqual(f"migrctl: invalid: '{self.world.dir}' is a directory: a file is needed\n",
                          done.stderr)
 
-    # The value of an option is neither a noun nor a verb.
+    # An option's value is neither a noun nor a verb.
     def test_completion_goes_on_behind_an_option_with_a_value(self):
         self.world.guest("one").start(self.a)
         for options in "", "-o json ", f"--socket {self.a.socket} ", "--host https://a:8443 ":

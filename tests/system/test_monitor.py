@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A person's commands for a QEMU, through migrd: what goes through and what not."""
+"""A person's commands for a QEMU, through migrd: which are passed on and which are refused."""
 import json
 import os
 import re
@@ -15,7 +15,7 @@ from lib.world import SystemTest
 
 PATH = "/v1/vms/g1/monitor"
 
-# HMP line or QMP command, and what is to be used instead
+# HMP line or QMP command, and what to use instead
 REFUSED = [
     ("cont", "vm resume g1"), ("stop", "vm pause g1"), ("quit", "vm stop g1"),
     ("system_reset", "vm reset g1"), ("system_powerdown", "vm shutdown g1"),
@@ -101,7 +101,7 @@ class MonitorTest(SystemTest):
                                                                    "command": "info name"})[0] == 200)
         guest.assert_runs_on(self.a)
 
-    # The guest must not notice any of them.
+    # The guest must notice none of these commands.
     def test_what_is_migrds_own_is_refused_with_what_to_do_instead(self):
         guest = self.world.guest(area=0)
         guest.start(self.a)
@@ -162,7 +162,7 @@ class MonitorTest(SystemTest):
             with self.subTest(str(body)[:80]):
                 error = self.assert_api_error(400, "invalid", self.ask, body)
                 self.assertEqual(error.pointers(), pointers, error.body)
-        self.assert_api_error(409, "conflict", self.hmp, "info name")       # it is stopped
+        self.assert_api_error(409, "conflict", self.hmp, "info name")       # the VM is stopped
         self.assert_api_error(404, "not-found", self.a.api.post, "/v1/vms/nobody/monitor",
                               {"protocol": "hmp", "command": "info name"})
 
@@ -179,7 +179,7 @@ class MonitorTest(SystemTest):
             os.kill(pid, signal.SIGCONT)
         self.assertEqual(self.qmp("query-status")["status"], "running")
 
-    # Questions go on during a move, on both sides; changes do not.
+    # Queries are allowed during a move, on both sides; changes are not.
     def test_during_a_move_only_questions_go_through(self):
         guest = self.world.guest(area=2)
         guest.start(self.a)
@@ -298,7 +298,7 @@ class MonitorCommandsTest(SystemTest):
 
         with self.subTest("what was typed once is there again"), self.terminal() as user:
             user.wait("g1> ")
-            user.type("\x1b[A")        # up
+            user.type("\x1b[A")        # cursor up
             user.wait("info uuid")
             user.type("\n")
             user.wait(self.guest.uuid)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Who is at the other end of a monitor's socket: a coordinator that comes back finds
-somebody else there.  Each is told by name in bounded time, is sent nothing (but what
-proves a QEMU to be the right one), and the guest behind it goes on."""
+"""A coordinator that comes back finds another program behind a monitor's socket.  Each stranger is
+named in bounded time and is sent nothing (except for the proof that it is the right QEMU), and the
+guest goes on."""
 import json
 import os
 import time
@@ -32,7 +32,7 @@ class Case:
         self.stranger.close()
 
     def commands(self):
-        """What the stranger was told to do, each once."""
+        """The commands that the stranger was sent, each once."""
         lines = self.stranger.heard.decode().splitlines()
         return sorted({json.loads(line)["execute"] for line in lines})
 
@@ -52,7 +52,7 @@ class StrangersTest(SystemTest):
     def new_guest(self, name, **extra):
         guest = self.world.guest(name, area=0, memory_mib=32, **extra)
         guest.start(self.a)
-        self.a.api.post(f"/v1/vms/{name}/pause")    # eight of them on two CPUs
+        self.a.api.post(f"/v1/vms/{name}/pause")    # eight guests share two CPUs
         return guest
 
     def cases(self):
@@ -101,7 +101,7 @@ class StrangersTest(SystemTest):
             with self.subTest(case.name):
                 self.assert_refused(case)
         with self.subTest("nothing is gathered by trying again"):
-            # One connection to each stranger at most, and none but those.
+            # At most one connection to each stranger, and no other connections.
             callers = {case.name: case.stranger.callers for case in cases}
             self.eventually("each was tried twice more",
                             lambda: all(case.stranger.callers >= callers[case.name] + 2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""More monitors than migrd's own, for tools of the operator."""
+"""Further monitors of a VM, for an operator's tools."""
 import json
 import os
 import re
@@ -12,7 +12,7 @@ from lib.world import SystemTest
 
 
 def connect(where):
-    """A client of a monitor; a file to read lines from, and to write to."""
+    """Connects to a monitor; returns a file to read lines from and to write to."""
     family = socket.AF_INET if isinstance(where, tuple) else socket.AF_UNIX
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.settimeout(settings.seconds(10))
@@ -21,7 +21,7 @@ def connect(where):
 
 
 def wait_for(stream, text):
-    """Reads up to TEXT."""
+    """Reads until TEXT has come."""
     found = ""
     while text not in found:
         char = stream.read(1)
@@ -34,7 +34,7 @@ def wait_for(stream, text):
 class OperatorsMonitorsTest(SystemTest):
     def prepare(self):
         self.path = self.world.dir / "ops.sock"
-        self.port = free_ports(10)[-1]     # the first ones are the hosts'
+        self.port = free_ports(10)[-1]     # the hosts have the first ones
         self.guest = self.world.guest(area=0, monitors=[
             {"id": "ops", "protocol": "hmp", "type": "unix", "path": str(self.path)},
             {"id": "tool", "protocol": "qmp", "type": "tcp", "port": self.port},
@@ -69,7 +69,7 @@ class OperatorsMonitorsTest(SystemTest):
             self.guest.start(self.a)
             connect(str(self.path)).close()
 
-    # A path that somebody has is not taken away, as QEMU itself would.
+    # A path that is in use is not taken away, as QEMU itself would do.
     def test_place_that_is_taken_is_a_clear_error(self):
         self.guest.create(self.a)
         for what, take in (("a listener", self._take_path), ("a file", self._put_file),
@@ -118,7 +118,7 @@ class OperatorsMonitorsTest(SystemTest):
 
 class MovedMonitorsTest(SystemTest):
     def prepare(self):
-        # Both hosts are one machine, but their working directories are their own.
+        # Both hosts are one machine, but have working directories of their own.
         for host in self.world.hosts.values():
             host.prefix = ["env", "-C", str(host.dir)]
 

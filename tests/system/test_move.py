@@ -6,7 +6,7 @@ HELD = 128 * 1024  # bytes/s: a transfer that does not end by itself
 
 
 class MoveTest(SystemTest):
-    # The main job: everybody's story of it must be the same.
+    # An ordinary move: all parties must report the same.
     def test_move_once_guest_goes_on_elsewhere(self):
         guest = self.world.guest()
         guest.start(self.a)
@@ -39,7 +39,7 @@ class MoveTest(SystemTest):
         self.assertRegex(words, "prepare.* transfer.* handover.* confirm.* done")
         self.assertEqual([i["at"] for i in items], sorted(i["at"] for i in items))
 
-    # A list is put together of texts that are kept, or made for the moment.
+    # A list is put together from texts, some kept and some just made.
     def test_lists_during_and_after_a_move_say_what_each_object_says(self):
         guest = self.world.guest(area=0)
         guest.start(self.a)
@@ -68,7 +68,7 @@ class MoveTest(SystemTest):
         self.a.api.post(f"/v1/moves/{held['id']}/cancel")
         guest.assert_runs_on(self.a)
 
-    # A client whose answer was lost asks again, and must not move twice.
+    # A client that lost the answer repeats its request, and must not move twice.
     def test_same_idempotency_key_gives_the_same_move(self):
         guest = self.world.guest(area=0)
         guest.start(self.a)
@@ -103,7 +103,7 @@ class MoveTest(SystemTest):
         self.assertEqual(self.b.moves(), [])
         self.assertEqual(self.a.vms(), vms)
 
-    # The destination's storage would get what nobody meant it to bear.
+    # Without the limit the destination's storage would get more load than intended.
     def test_disk_with_a_limit_of_io_does_not_move_until_it_is_taken_off(self):
         guest = self.world.guest(area=0)
         guest.start(self.a)
@@ -124,7 +124,7 @@ class MoveTest(SystemTest):
         self.world.move(guest, self.a, self.b)
         guest.assert_runs_on(self.b)
 
-    # The peer is down: the guest must not notice.
+    # The peer is down, and the guest must not notice.
     def test_destination_that_is_down_leaves_the_guest(self):
         guest = self.world.guest()
         guest.start(self.a)

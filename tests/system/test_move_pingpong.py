@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Thirty moves to and fro: what happens once in thirty times happens here."""
+"""Thirty moves to and fro, for errors that happen once in thirty moves."""
 import statistics
 
 from lib.world import SystemTest
@@ -8,7 +8,7 @@ MOVES = 30
 
 
 class PingPongTest(SystemTest):
-    runs_alone = True    # it measures
+    runs_alone = True    # it measures, so nothing may run beside it
     timeout_seconds = 300
 
     def test_thirty_moves_keep_one_runner_and_the_memory(self):

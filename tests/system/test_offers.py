@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Guests that are offered to a host: what it takes, refuses and gives up."""
+"""Guests that are offered to a host: when it takes, refuses or gives up the offer."""
 from lib import settings
 from lib.api import ApiError
 from lib.world import SystemTest
@@ -11,7 +11,7 @@ class OfferTest(SystemTest):
         self.b.write_config(move=move)
         self.b.start()
 
-    # A move that is slow and goes on is no idle offer, however long it takes.
+    # A slow move that goes on is not an idle offer, however long it takes.
     def test_slow_move_is_longer_than_the_offer_timeout_and_completes(self):
         self.restart_b(offer_timeout_ms=15000)
         guest = self.world.guest(area=40, rate=1)
@@ -19,7 +19,7 @@ class OfferTest(SystemTest):
         move = self.a.api.post("/v1/moves", {"vm": guest.name, "to": "b",
                                              "bandwidth_bytes_per_s": 1_000_000})
         path = f"/v1/moves/{move['id']}"
-        # At 1 MB/s, so that it takes longer than the time-out.
+        # 1 MB/s, so that the move takes longer than the time-out.
         self.eventually("much of it is there",
                         lambda: self.a.api.get(path)["progress"]["ram_transferred_bytes"] > 25_000_000,
                         settings.seconds(80))
@@ -28,8 +28,8 @@ class OfferTest(SystemTest):
         self.assertEqual("done", self.a.api.get(f"/v1/moves/{move['id']}")["state"])
         guest.assert_runs_on(self.b, sweeps=0)
 
-    # Whoever runs the destination may send a guest away before it is there: the move
-    # fails, and the guest goes on where it was.
+    # An operator of the destination may refuse a guest before it has arrived: the move fails, and
+    # the guest goes on where it was.
     def test_stop_of_a_guest_on_its_way_refuses_it(self):
         guest = self.world.guest(area=40, rate=1)
         guest.start(self.a, sweeps=0)
@@ -49,7 +49,7 @@ class OfferTest(SystemTest):
         guest.assert_runs_on(self.a, sweeps=0)
         self.assertNotIn(guest.name, self.b.vms())
 
-    # One peer cannot fill this host with guests that are on their way.
+    # One peer cannot fill this host with incoming guests.
     def test_more_offers_of_one_peer_than_allowed_are_refused(self):
         self.restart_b(offers_max=1)
         first, second = self.world.guest("one", area=0), self.world.guest("two", area=0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A state directory that is not the newest never makes a second copy of a guest."""
+"""A state directory that is not the newest never leads to a second copy of a guest."""
 import contextlib
 import shutil
 import subprocess
@@ -8,7 +8,7 @@ from lib.world import SystemTest
 
 
 def copy_state(host):
-    """Of a stopped coordinator; the copy's path."""
+    """Copies the state of a stopped coordinator; returns the copy's path."""
     copy = host.dir / "copy"
     shutil.copytree(host.state_dir, copy)
     return copy
@@ -41,7 +41,7 @@ class OldStoreTest(SystemTest):
         self.assertEqual(self.a.vms(), {})
 
     def test_store_moved_away_while_its_guest_runs_lets_no_other_host_start_it(self):
-        """The record is gone, and the QEMU says so."""
+        """The record is gone, but the QEMU shows that the guest is here."""
         guest = self.world.guest(area=0)
         guest.start(self.a)
         definition = self.a.vm("g1")["definition"]
@@ -87,7 +87,8 @@ class OtherHostTest(SystemTest):
         self.b.api.post("/v1/vms/g1/start")
 
     def test_backup_put_back_and_a_silent_peer_starts_only_by_assertion(self):
-        """Nobody knows what happened since: moves wait, a start says who is not heard."""
+        """It is unknown what happened since: moves wait, and a start tells which host is not
+        heard."""
         guest = self.world.guest(area=0)
         guest.create(self.a)
         self.a.stop()
@@ -123,7 +124,8 @@ class DamagedLogTest(SystemTest):
     host_ids = ("a",)
 
     def restart_with_log(self, change):
-        """The coordinator is killed, and CHANGE is done to its log; its words at the start."""
+        """Kills the coordinator, applies CHANGE to its SQLite log, and starts it; returns its log
+        of the start."""
         for number in range(8):
             self.world.guest(f"g{number}", area=0).create(self.a)
         self.a.kill9()

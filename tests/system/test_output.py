@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What QEMU prints: kept within bounds, also while the coordinator is away, and looked
-through for the reason of its end."""
+"""QEMU's output: its size is limited, even while the coordinator is away, and the reason of QEMU's
+end is found in it."""
 import os
 import signal
 
@@ -8,7 +8,7 @@ from lib import procs, settings
 from lib.world import SystemTest
 
 SIZE_KIB = 64
-# A line for most blocks of the guest's code that are run: a megabyte each second.
+# One line for most executed blocks of the guest's code: a megabyte each second.
 TALKATIVE = ["-d", "exec"]
 
 
@@ -25,7 +25,7 @@ class OutputTest(SystemTest):
         return self.a.log_dir / f"{guest.uuid}.log"
 
     def wait_turned(self, guest):
-        """Until the log has been turned once more from now on."""
+        """Waits until the log has been rotated once more."""
         former = self.log_of(guest).with_suffix(".log.1")
         before = former.stat().st_ino if former.exists() else None
         self.eventually("the log is turned",
@@ -36,9 +36,8 @@ class OutputTest(SystemTest):
         self.assertGreater(len(sizes), 0)
         return sum(sizes)
 
-    # A QEMU that prints without end, with a coordinator that dies meanwhile: never more
-    # than the limit is kept, nothing is in the state directory, the guest is not held up,
-    # and it can be stopped.
+    # A QEMU prints without end, and the coordinator dies meanwhile: no more than the limit is
+    # kept, nothing gets into the state directory, the guest is not held up, and it can be stopped.
     def test_qemu_that_prints_without_end_is_kept_within_bounds(self):
         guest = self.world.guest(area=0, extra_args=TALKATIVE)
         guest.create(self.a)
@@ -55,7 +54,8 @@ class OutputTest(SystemTest):
         self.assertEqual("running", guest.vm(self.a)["state"])
         self.assertEqual("stopped", self.a.api.post(f"/v1/vms/{guest.name}/stop")["state"])
 
-    # It dies while nobody looks: the coordinator that comes back tells its last words.
+    # The QEMU dies while the coordinator is away: the restarted coordinator reports its last
+    # output.
     def test_last_words_of_a_qemu_that_died_while_migrd_was_away_are_told(self):
         guest = self.world.guest(area=0)
         pid = guest.start(self.a)["pid"]

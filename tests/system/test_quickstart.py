@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The first command that a newcomer runs does what README.md says."""
+"""The first command of README.md does what README.md says."""
 import json
 import os
 import shutil
@@ -12,11 +12,11 @@ SCRIPT = settings.SOURCE_DIR / "examples" / "quickstart"
 
 
 class QuickstartTest(SystemTest):
-    host_ids = ()   # it has hosts of its own
+    host_ids = ()   # the script makes hosts of its own
     timeout_seconds = 300   # a guest of 512 MiB is moved twice
 
     def run_script(self, *args):
-        """With the build and the QEMU under test."""
+        """Runs the script with the build and the QEMU under test."""
         programs = self.world.dir / "bin"
         programs.mkdir()
         (programs / "qemu-system-x86_64").symlink_to(shutil.which(settings.qemu))

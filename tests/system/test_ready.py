@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a host lacks for its work is said before a guest needs it."""
+"""Missing requirements of a host are reported before a guest needs them."""
 import subprocess
 
 from lib import settings
@@ -7,7 +7,7 @@ from lib.world import SystemTest
 
 
 class ReadyTest(SystemTest):
-    # A program that is gone shows at the next probe, and one that is back too.
+    # The next probe shows that a program is missing, and that it is back.
     def test_missing_programs_are_named_and_readyz_says_no(self):
         stream = self.world.dir / "migrd-stream"
         stream.symlink_to(settings.program("migrd-stream"))
@@ -22,7 +22,7 @@ class ReadyTest(SystemTest):
         stream.symlink_to(settings.program("migrd-stream"))
         self.eventually("it is ready", lambda: self.b.api.send("GET", "/readyz")[0] == 200)
 
-    # The same table, while the daemon is not there yet.
+    # The same table, before the daemon runs.
     def test_check_config_names_what_is_missing(self):
         self.b.kill9()
         self.b.write_config(move={"stream_program": "/no/stream"}, qemu={"binary": "no-qemu"})

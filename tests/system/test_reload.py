@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""SIGHUP and certificates: changed while guests run and move, nothing else disturbed."""
+"""SIGHUP and new certificates while guests run and move, without any disturbance."""
 import datetime
 import os
 import re
@@ -22,7 +22,7 @@ def openssl(*args):
 
 
 def make_dated(host, pki_dir, start="20190101000000Z", end="20200101000000Z"):
-    """The same host, with a certificate of the same authority for that time."""
+    """Makes a certificate for the same host by the same authority, valid for that time."""
     request = host.dir / "expired.csr"
     extensions = host.dir / "expired.ext"
     openssl("req", "-new", "-key", host.dir / "host-key.pem", "-subj", f"/CN={host.id}",
@@ -47,7 +47,7 @@ class ReloadTest(SystemTest):
     timeout_seconds = 240
 
     def reload(self, host):
-        """SIGHUP; what GET /v1/host says of it."""
+        """Sends SIGHUP; returns what GET /v1/host reports of it."""
         before = host.api.get("/v1/host").get("reload", {}).get("at")
         os.kill(host.process.pid, signal.SIGHUP)
         return self.eventually("the reload is over", lambda: (
@@ -59,7 +59,7 @@ class ReloadTest(SystemTest):
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def served(self, host):
-        """The certificate that a new connection gets to see."""
+        """The certificate that a new connection is shown."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.load_cert_chain(self.b.dir / "host.pem", self.b.dir / "host-key.pem")
@@ -126,7 +126,7 @@ class ReloadTest(SystemTest):
         self.a.wait_ready()
         os.kill(self.a.process.pid, signal.SIGTERM)
         for _ in range(200):
-            os.kill(self.a.process.pid, signal.SIGHUP)      # it is not reaped yet
+            os.kill(self.a.process.pid, signal.SIGHUP)      # the process is not reaped yet
         self.a.must_be_up = False
         self.assertEqual(self.a.process.wait(settings.seconds(15)), 0)
 
@@ -171,7 +171,7 @@ class ReloadTest(SystemTest):
     def is_running(self, guest):
         try:
             return guest.vm(self.a)["state"] == "running"
-        except (OSError, ApiError):                # not there yet
+        except (OSError, ApiError):                # the API does not answer yet
             return False
 
 

@@ -11,7 +11,7 @@ HELD = 128 * 1024  # bytes/s
 
 class RestartTest(SystemTest):
     def held_move(self):
-        """A guest on a whose move to b has begun to send and cannot end yet."""
+        """Starts a guest on a and its move to b, which has begun to send and cannot end yet."""
         guest = self.world.guest()
         guest.start(self.a)
         move = self.world.begin_move(guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
@@ -22,7 +22,7 @@ class RestartTest(SystemTest):
         return {host.id: sorted(host.qemus() + host.streams()) for host in (self.a, self.b)}
 
     def finish(self, guest, move):
-        """Opens the link: the move must end on b, under the same id."""
+        """Lifts the limit: the move must end on b, under the same id."""
         self.a.api.patch(f"/v1/moves/{move['id']}", {"bandwidth_bytes_per_s": 0})
         self.world.wait_state(self.a, move["id"], "done")
         guest.assert_runs_on(self.b)
@@ -61,7 +61,7 @@ class RestartTest(SystemTest):
         self.b.start()
         self.finish(guest, move)
 
-    # All is sent while nobody looks; the coordinators find it done.
+    # All is sent while both coordinators are away; they find the transfer completed.
     def test_both_killed_transfer_ends_without_them(self):
         self.b.restart_with_fault("api.peer.go:crash")
         guest = self.world.guest()
@@ -76,7 +76,7 @@ class RestartTest(SystemTest):
         guest.assert_runs_on(self.b)
         self.assert_clean_soon(self.a, guest.vm(self.b), move["id"])
 
-    # A guest that is handed over while nobody can take it would stand still.
+    # A guest would stand still if it were handed over while its destination is away.
     def test_destination_away_transfer_waits_and_the_guest_runs(self):
         guest, move = self.held_move()
         self.b.kill9()
@@ -115,7 +115,7 @@ class RestartTest(SystemTest):
                                  {name: (vm["state"], vm.get("pid")) for name, vm in before.items()})
         paused.console.assert_quiet(0.3)
         running.assert_runs_on(self.a)
-        # It is not only shown: it obeys.
+        # The guest is not only shown, but can be controlled.
         self.a.api.post("/v1/vms/pause/resume")
         paused.assert_runs_on(self.a)
         self.assertEqual(len(running.console.lives), 1)

@@ -15,7 +15,7 @@ from lib.foreign import PLAIN, Foreign
 from lib.linux import LinuxGuest
 from lib.world import SystemTest, World
 
-GROUP = "01:00:5e:01:02:03"     # of tests/guest/join.S
+GROUP = "01:00:5e:01:02:03"     # as in tests/guest/join.S
 NICS = [{"id": "trusted", "type": "tap", "ifname": "tap0", "rx_filter": True},
         {"id": "direct", "type": "macvtap", "ifname": "mvt0", "rx_filter": True},
         {"id": "stranger", "type": "tap", "ifname": "tap1"}]
@@ -46,7 +46,7 @@ class Place:
         subprocess.run(["ip", "netns", "add", self.name], check=True)
 
     def build(self):
-        # /dev/tapN is one directory for all namespaces: an index that no other has.
+        # /dev/tapN is shared by all namespaces, so the index must differ from every other one.
         index = 100000 + os.getpid() % 100000 * 4 + "ab".index(self.id)
         for line in SETUP.format(index=index).strip().splitlines():
             self.ip(*line.split())
@@ -69,7 +69,7 @@ class Place:
         subprocess.run(["ip", "netns", "del", self.name], check=False)
 
     def static(self, tap):
-        """Addresses that the bridge has for a port, by word of mouth."""
+        """Addresses that were added to the bridge by hand for a port."""
         rows = json.loads(self.run("bridge", "-j", "fdb", "show", "dev", tap))
         return {row["mac"] for row in rows if row["state"] == "static" and "master" in row}
 
@@ -78,7 +78,7 @@ class Place:
         return {link.get("master") for link in links if link["ifname"] in taps}
 
     def macvtap(self):
-        """(address, flags, addresses of its own list)."""
+        """(address, flags, addresses in its own list)."""
         link = json.loads(self.ip("-j", "link", "show", "mvt0"))[0]
         rows = json.loads(self.run("bridge", "-j", "fdb", "show", "dev", "mvt0"))
         return link["address"], set(link["flags"]), {row["mac"] for row in rows}
@@ -175,7 +175,7 @@ class TapTest(NetTest):
         self.world.move(guest, self.a, self.b)
         guest.assert_runs_on(self.b)
 
-    # Two clones of one definition: nothing is refused, since they may be on two networks.
+    # Two clones of one definition may be on two networks, so none is refused.
     def test_start_with_the_address_of_another_guest_is_warned_of(self):
         mac = "52:54:00:aa:bb:0C"
         for name, tap in (("g1", "tap0"), ("g2", "tap1")):
@@ -188,7 +188,7 @@ class TapTest(NetTest):
                       done.stderr)
         self.assertIn("event=same-mac", self.a.log_tail(400))
 
-    # QEMU's command line knows no bridges: the host's own state is what a move must repeat.
+    # QEMU's command line names no bridge, so a move must repeat the host's own state.
     def test_adopted_tap_keeps_its_bridge_and_one_that_is_down_is_said(self):
         guest = self.world.guest(area=0)
         tap = "tap,ifname={},script=no,downscript=no"
@@ -230,7 +230,7 @@ class RxFilterTest(NetTest):
         subprocess.run(["as", "-o", f"{program}.o", source], check=True)
         subprocess.run(["ld", "-s", "-o", program, f"{program}.o"], check=True)
         text = base64.b64encode(program.read_bytes()).decode()
-        for at in range(0, len(text), 512):     # a line of a terminal has its limit
+        for at in range(0, len(text), 512):     # a terminal's line is limited
             guest.sh(f"echo {text[at:at + 512]} >>/tmp/join.b64")
         guest.sh("base64 -d /tmp/join.b64 >/tmp/join && chmod +x /tmp/join")
 
@@ -252,7 +252,7 @@ class RxFilterTest(NetTest):
         self.follows("the bridge has forgotten it", lambda: place.static("tap2") == set())
         self.assertNotEqual(place.static("tap0"), set())
 
-    # One guest for all of it: it takes longest to boot.
+    # One guest serves the whole test, because booting takes longest.
     def test_host_follows_what_the_guest_wants_to_receive(self):
         a, b = self.places["a"], self.places["b"]
         guest = LinuxGuest(self.world, nics=NICS)

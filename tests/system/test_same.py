@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The destination takes a guest only if it has the same things: files, ports, interfaces.
+"""The destination takes a guest only if it has the same files, ports and interfaces.
 
 Host b sees other files than a under some paths, as a host does whose storage is not
 mounted: it lives in a mount namespace of its own.  As root.
@@ -20,7 +20,7 @@ TOKEN = ".migrd-same-*"
 
 
 def in_namespace(script):
-    """A prefix that runs a program behind SCRIPT in a mount namespace of its own."""
+    """A command-line prefix that runs a program behind SCRIPT in a mount namespace of its own."""
     return ["unshare", "-m", "sh", "-c", script + ' && exec "$0" "$@"']
 
 
@@ -56,7 +56,7 @@ class SameTest(SystemTest):
         self.assertEqual(move["error"]["code"], "conflict")
         self.assertNotIn(guest.name, self.b.vms())
         self.assertEqual(self.b.qemus(), [])
-        # At most the record that refuses the offer for good.
+        # At most the record that refuses the offer for good is left.
         self.assertEqual([m["vm"] for m in self.b.moves() if m["state"] != "failed"], [])
         guest.assert_runs_on(self.a)
         self.assert_no_token()
@@ -70,7 +70,7 @@ class SameTest(SystemTest):
                         lambda: not list(self.base.rglob(TOKEN)))
 
     def io(self, host, guest, command):
-        """As the guest's own writes and reads: they go where QEMU has the disk."""
+        """Reads or writes as the guest would, through QEMU's disk."""
         monitor = Qmp(host, guest.uuid)
         try:
             said = monitor.hmp(f'qemu-io -d /machine/peripheral/data/virtio-backend "{command}"')
@@ -79,7 +79,7 @@ class SameTest(SystemTest):
         self.assertNotIn("rror", said)
         self.assertNotIn("failed", said)
 
-    # An overlay alone is no disk: what was never written since lies below it.
+    # An overlay alone is not enough: data that was never rewritten is in its base.
     def test_chain_moves_there_and_back_with_its_latest_writes(self):
         base = self.base / "both/d.raw"
         base.write_bytes(b"\xb0" * (8 << 20))
@@ -100,12 +100,12 @@ class SameTest(SystemTest):
         said = self.refused(self.guest_with(self.disk("both/over.qcow2", format="qcow2")))
         self.assertIn("backing file of disk 'data'", said)
 
-    # Storage that is not mounted: the guest would go on with an old copy of its disk.
+    # Without its storage mounted, the guest would go on with an old copy of its disk.
     def test_other_file_under_the_same_path_is_refused(self):
         guest = self.guest_with(self.disk("own/d.raw"))
         self.assertIn("is another file here than on host 'a'", self.refused(guest))
 
-    # What the guest wrote last is there, on the way there and on the way back.
+    # The guest's last writes are there, on the way there and on the way back.
     def test_same_file_moves_there_and_back_with_its_latest_writes(self):
         guest = LinuxGuest(self.world, disks=[self.disk("both/d.raw")])
         guest.start(self.a)
@@ -117,13 +117,13 @@ class SameTest(SystemTest):
             self.assertIn(f"wrote-{text}", read)
             self.assert_no_token()
 
-    # Who knows better decides, and stands in the log.
+    # An operator may assert that the disks are the same, and the log records it.
     def test_assertion_lets_it_pass_and_is_logged(self):
         guest = self.guest_with(self.disk("own/d.raw"))
         self.world.move(guest, self.a, self.b, assert_same_disks=True)
         guest.assert_runs_on(self.b)
 
-    # A copy is as good for what the guest only reads, until it differs.
+    # A copy is as good for a read-only disk, as long as it does not differ.
     def test_read_only_copy_passes_and_another_content_is_refused(self):
         guest = self.guest_with(self.disk("own/d.raw", readonly=True, shared=False))
         self.world.move(guest, self.a, self.b)
@@ -134,7 +134,7 @@ class SameTest(SystemTest):
         self.assertIn("another content", move["error"]["detail"])
         guest.assert_runs_on(self.b)
 
-    # All that is in the way is said at once, and each with what to do.
+    # All obstacles are told at once, each with what to do.
     def test_missing_iso_and_directory_are_told_together(self):
         iso = self.base / "own/cd.iso"
         iso.write_bytes(b"iso".ljust(4096))
@@ -150,7 +150,7 @@ class SameTest(SystemTest):
         self.assertIn(f"'{iso}' is not there on this host", detail)
         self.assertIn(f"the directory '{self.base}/own/sockets' is not there", detail)
 
-    # QEMU would end, and its words would come as those of a failed transfer.
+    # QEMU would end, and the user would only see a failed transfer.
     def test_vnc_port_in_use_is_refused(self):
         with socket.create_server(("127.0.0.1", 0)) as probe:
             display = probe.getsockname()[1] - 5900
@@ -168,7 +168,7 @@ class CpuTest(SystemTest):
         program.chmod(0o755)
         self.world["b"].write_config(qemu={"binary": program})
 
-    # A guest that uses it would end with an invalid instruction some time later.
+    # A guest that uses the feature would end with an invalid instruction some time later.
     def test_feature_that_the_destination_lacks_is_refused_by_name_until_asserted(self):
         guest = self.world.guest(area=0, memory_mib=64)
         guest.start(self.a)
@@ -178,7 +178,7 @@ class CpuTest(SystemTest):
         self.eventually("nothing is left there", lambda: not self.b.vms() and not self.b.qemus())
         guest.assert_runs_on(self.a)
         self.world.move(guest, self.a, self.b, assert_same_cpu=True)
-        self.world.move(guest, self.b, self.a)  # nothing is lost on this way
+        self.world.move(guest, self.b, self.a)  # on the way back nothing is missing
         guest.assert_runs_on(self.a)
 
 

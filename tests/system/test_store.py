@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A state directory that must not be touched is refused, with what to do."""
+"""A state directory that must not be changed is refused, with advice."""
 import shutil
 import sqlite3
 import subprocess
@@ -18,7 +18,7 @@ class StoreTest(SystemTest):
         return found[0]
 
     def assert_refused(self, config, *words):
-        """migrd ends by itself, and its last words hold WORDS."""
+        """migrd must end by itself, with WORDS in its last output."""
         done = subprocess.run([settings.program("migrd"), "-c", str(config)], text=True,
                               capture_output=True, timeout=settings.seconds(20), check=False)
         self.assertNotEqual(done.returncode, 0)

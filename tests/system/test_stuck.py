@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What two hosts cannot know: it is said plainly, asked on and on, and a person may decide."""
+"""A move that two hosts cannot decide: the reason is shown, the other host is asked again and
+again, and a person may decide."""
 from lib.world import SystemTest
 
 
@@ -15,14 +16,15 @@ class StuckTest(SystemTest):
         self.vm = self.guest.vm(self.a)
 
     def lose_destination_in_handover(self):
-        """The destination's coordinator dies as it is asked: all is sent, and nobody answers."""
+        """The destination's coordinator dies when go reaches it: all data is sent, but not
+        answered."""
         self.b.restart_with_fault("api.peer.go:crash")
         move_id = self.world.begin_move(self.guest, self.a, self.b)["id"]
         move = self.world.wait_state(self.a, move_id, "stuck")
         self.assertIn("--keep source --assert-dead b", move["reason"])
         return move_id
 
-    # Nobody decides for a host that comes back.
+    # A person cannot decide for a host that is back.
     def test_destination_that_comes_back_ends_it(self):
         move_id = self.lose_destination_in_handover()
         self.b.start()
@@ -30,7 +32,7 @@ class StuckTest(SystemTest):
         self.guest.assert_runs_on(self.b)
         self.assert_clean_soon(self.a, self.vm, move_id)
 
-    # Resuming by mistake is how a guest comes to run twice.
+    # A resume by mistake could make a guest run twice.
     def test_resolve_wants_the_word_of_the_operator(self):
         move_id = self.lose_destination_in_handover()
         for body in ({"keep": "source"}, {"keep": "source", "assert_dead": "a"},
@@ -54,7 +56,7 @@ class StuckTest(SystemTest):
         notes = self.a.api.items(f"/v1/moves/{move_id}/timeline")
         self.assertTrue([n for n in notes if n["event"] == "resolved"
                          and "its power is off" in n["detail"] and "by=local" in n["detail"]], notes)
-        # Back again, it drops what it may still have.
+        # When it is back, the host drops what it may still have of the guest.
         self.b.start()
         self.assert_clean_soon(self.b, self.vm, move_id)
         self.guest.assert_runs_on(self.a)

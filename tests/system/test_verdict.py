@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Who has taken a guest never gives leave to run it elsewhere, whatever became of its records."""
+"""A host that has taken a guest never lets another host run it, even if its records are lost."""
 import http.client
 import json
 import uuid
@@ -18,7 +18,7 @@ class VerdictTest(SystemTest):
         self.vm = self.guest.vm(self.a)
 
     def lose_answer(self):
-        """The guest runs on b, and a has not heard of it."""
+        """The guest runs on b, but a has not received the answer."""
         self.a.restart_with_fault("peer.reply.go:drop:times=0")
         move_id = self.world.begin_move(self.guest, self.a, self.b)["id"]
         self.world.wait_state(self.a, move_id, "handover")
@@ -27,7 +27,7 @@ class VerdictTest(SystemTest):
         return move_id
 
     def flood(self, count):
-        """Questions of host c for moves that nobody knows: the answers by status."""
+        """Host c asks about unknown moves COUNT times; returns the number of answers by status."""
         context = client_context(self.world.dir / "h" / "c")
         connection = http.client.HTTPSConnection("127.0.0.1", self.b.api_port, context=context,
                                                  timeout=60)
@@ -42,7 +42,7 @@ class VerdictTest(SystemTest):
         connection.close()
         return answers
 
-    # A thousand other records once pushed out the one that the source still waited for.
+    # A thousand other records once pushed out the one that the source still needed.
     def test_flood_of_unknown_moves_pushes_no_verdict_out(self):
         move_id = self.lose_answer()
         self.assertEqual(self.flood(1005), {200: 256, 429: 749})
@@ -50,13 +50,13 @@ class VerdictTest(SystemTest):
         self.world.wait_state(self.a, move_id, "done")
         self.guest.assert_runs_on(self.b)
 
-    # The advice for a broken database; its QEMU lives on.
+    # The operator follows the advice for a broken database; the QEMU lives on.
     def test_destination_with_new_database_leaves_the_source_stuck(self):
         move_id = self.lose_answer()
         self.b.stop()
         for path in self.b.state_dir.glob("migrd.db*"):
             path.unlink()
-        self.b.spawn()  # a new database counts when every peer has said what it has
+        self.b.spawn()  # a new database counts only when every peer has told what it has
         self.a.start()
         self.b.wait_ready()
         move = self.world.wait_state(self.a, move_id, "stuck")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The life of a VM on one host, and what stays true of it over a move."""
+"""The life of a VM on one host, and what a move must not change of it."""
 import json
 import os
 import signal
@@ -32,7 +32,8 @@ class VmTest(SystemTest):
         self.a.assert_empty()
 
     def test_host_shows_at_once_what_was_done(self):
-        """Its text is kept: a change of a VM or a move, or time, must make it anew."""
+        """A VM's text is cached: a change of the VM or its move, or the time, must make a new
+        one."""
         def figures(host=self.a):
             found = host.api.get("/v1/host")
             return found["vms"]["total"], found["vms"]["running"], found["moves"]["active"]
@@ -106,7 +107,7 @@ class VmTest(SystemTest):
         self.b.api.post("/v1/vms/g1/resume")
         guest.assert_runs_on(self.b)
 
-    # QEMU is told what to do by name: a name must not be able to leave its directory.
+    # The sockets in these directories control QEMU, so only their owner may enter.
     def test_monitor_sockets_and_log_are_private(self):
         guest = self.world.guest(area=0)
         guest.start(self.a)

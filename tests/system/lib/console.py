@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The guest's own testimony: what it writes on its serial console, and when.
+"""Collects what the guest writes on its serial console, and when.
 
 Each QEMU of a VM connects to one UNIX socket as a client, so each connection
 is one QEMU process: one life of the guest on one host.  A thread per
@@ -14,12 +14,12 @@ import time
 from . import procs
 from .history import LINE_BYTES, History, Life
 
-TAIL_USEC = 100000  # the beginning of a line is taken after so long, when no more comes
+TAIL_USEC = 100000  # how long the rest of a line may take before its beginning is taken alone
 
 
 class Console(History):
     def __init__(self, path, period_ms=4, on_data=None):
-        """ON_DATA(life, data, at) is told of all that comes."""
+        """ON_DATA(life, data, at) is called for all data."""
         super().__init__(period_ms)
         self._on_data = on_data
         self.path = str(path)
@@ -94,7 +94,7 @@ class Console(History):
     # ---- waiting -----------------------------------------------------------
 
     def wait_until(self, what, timeout, predicate):
-        """Waits until PREDICATE() is true of what was read, and returns its value."""
+        """Waits until PREDICATE() is true of the data read so far, and returns its value."""
         with self.changed:
             if not self.changed.wait_for(predicate, timeout):
                 raise AssertionError(f"console: {what} did not come within {timeout} s; "
@@ -118,7 +118,7 @@ class Console(History):
     def wait_sweeps(self, count, timeout=60, host=None):
         """Waits for COUNT more whole sweeps; the guest has then checked all its memory."""
         _, line = self.wait_line(timeout, host)
-        # The sweep under way was begun before: it does not count.
+        # The sweep under way began earlier and does not count.
         target = line.sweeps + count + 1
 
         def done():
@@ -129,14 +129,14 @@ class Console(History):
         return found
 
     def running_now(self, window=0.5):
-        """The hosts on which the guest says anything within WINDOW seconds."""
+        """The hosts on which the guest writes anything within WINDOW seconds."""
         since = time.monotonic()
-        time.sleep(window)  # the window is the question, not a wait for luck
+        time.sleep(window)  # the window is what is asked for, not a wait for luck
         with self.changed:
             return [life.host for life, line in self.newest() if line.at > since]
 
     def assert_quiet(self, window=0.5):
-        # What was said before the stop may still be on its way: then it is asked once more.
+        # Data from before the stop may still be on its way: then the check is repeated once.
         hosts = self.running_now(window) and self.running_now(window)
         if hosts:
             raise AssertionError(f"the guest runs on {hosts}, and should be stopped")

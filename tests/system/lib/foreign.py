@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A QEMU that no coordinator started, and what tests of adoption share."""
+"""A QEMU that no coordinator started, and functions that tests of adoption share."""
 import contextlib
 import functools
 import json
@@ -16,7 +16,8 @@ PLAIN = ("-nodefaults", "-display", "none")
 
 @functools.cache
 def reconnecting():
-    """Each version of QEMU has its own word for: try again after a second."""
+    """Returns the option to reconnect after a second, which each version of QEMU names
+    differently."""
     told = json.dumps(ask_program("query-command-line-options", option="chardev"))
     return "reconnect-ms=1000" if '"reconnect-ms"' in told else "reconnect=1"
 
@@ -43,7 +44,7 @@ class Foreign:
                      *(("-daemonize",) if daemonize else ())]
 
     def start(self):
-        # The console and the end of the test find it by the mark of its host.
+        # The console and the end of the test find the QEMU by the mark of its host.
         env = {**os.environ, procs.MARK: str(self.host.dir)}
         subprocess.run(self.args, check=True, stdin=subprocess.DEVNULL, env=env,
                        timeout=settings.seconds(30))
@@ -60,7 +61,7 @@ class Foreign:
         return self.host.api.post("/v1/vms/adopt", self.ask(**options))
 
     def adopt(self, **options):
-        """Looks, then takes what was seen; the VM and what was seen."""
+        """Looks at the QEMU, then adopts it as seen; returns the VM and what was seen."""
         found = self.look(**options)
         vm = self.host.api.post("/v1/vms/adopt", self.ask(**{
             **options, "dry_run": False, "confirm": found["confirm"]}))
@@ -68,7 +69,7 @@ class Foreign:
         return vm, found
 
     def command(self, name, **arguments):
-        """One command on its monitor, while nobody holds it."""
+        """Sends one command to the QEMU's monitor, while no other client holds it."""
         with contextlib.closing(socket.socket(socket.AF_UNIX)) as sock:
             sock.settimeout(settings.seconds(10))
             sock.connect(str(self.qmp))

@@ -29,7 +29,7 @@ class Gdb:
         self._sock.sendall(b"$%b#%02x" % (packet, sum(packet) & 0xFF))
         while True:
             answer = self._packet()
-            if not answer.startswith("T"):  # it also reports by itself that the guest has stopped
+            if not answer.startswith("T"):  # the stub reports the stop, too, unasked
                 return answer
 
     def _packet(self):

@@ -26,6 +26,6 @@ def _code(mkguest):
 
 
 def make(path, area, rate, static, period):
-    """What `tests/guest/mkguest PATH --area AREA ...' makes."""
+    """Makes a disk as `tests/guest/mkguest PATH --area AREA ...' does."""
     mkguest = _mkguest()
     mkguest.make(path, area, mkguest.rate_argument(str(rate)), static, period, _code(mkguest))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a guest said over its whole life, on all its hosts, and what that proves.
+"""All lines that a guest has written, on all its hosts, and proofs from them.
 
 The line is that of tests/guest/guest.S: milliseconds, completed sweeps, errors.
 """
@@ -12,7 +12,7 @@ LINE_BYTES = len(b"T00000000 S00000000 E00000000\n")
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    at: float      # monotonic seconds, when its last byte was read
+    at: float      # monotonic seconds when the line's last byte was read
     ticks: int     # milliseconds that the guest has counted
     sweeps: int    # completed
     errors: int    # wrong words found
@@ -32,13 +32,13 @@ class Life:
         self.lines = []
         self.garbled = []
         self.head = None   # (at, bytes): the end of a line that began in another life
-        self.tail = b""    # what has no end yet
+        self.tail = b""    # bytes after the last line end
 
     def __str__(self):
         return f"life {self.index} (host {self.host}, pid {self.pid}, {len(self.lines)} lines)"
 
     def take(self, data, at):
-        """DATA came at AT."""
+        """Adds DATA that came at AT."""
         *parts, self.tail = (self.tail + data).split(b"\n")
         for part in parts:
             match = LINE.fullmatch(part)
@@ -57,8 +57,8 @@ class History:
         self._is_reset_awaited = False
 
     def expect_reset(self):
-        """The guest was reset: its counter begins anew, now or soon, maybe on another host.  What
-        it said before proves nothing any more, and a line of it may have broken off."""
+        """The guest was reset: its counter starts anew, now or soon, maybe on another host.
+        Earlier lines prove nothing any more, and one of them may have broken off."""
         self._is_reset_awaited = True
 
     def is_reset_seen(self):
@@ -91,11 +91,11 @@ class History:
                 life.head, source.tail = None, b""
 
     def newest(self):
-        """(life, its last line) of every life that has spoken."""
+        """(life, its last line) of every life that has written."""
         return [(life, life.lines[-1]) for life in self.lives if life.lines]
 
     def last(self):
-        """The life that spoke last, and its last line."""
+        """The life that wrote last, and its last line."""
         pairs = self.newest()
         if not pairs:
             raise AssertionError("console: the guest has not said anything")
@@ -113,7 +113,7 @@ class History:
     # ---- proofs ------------------------------------------------------------
 
     def assert_sane(self):
-        """All that must be true of any history without a reset."""
+        """Checks all rules for a history without a reset."""
         self.assert_single_runner()
         self.assert_counter_never_back()
         self.assert_memory_right()
@@ -122,7 +122,7 @@ class History:
             raise AssertionError(f"console: lines that the guest does not write: {garbled[:5]}")
 
     def assert_single_runner(self):
-        """No life speaks between the first and the last word of another."""
+        """No life writes between the first and the last line of another."""
         self._join()
         spans = sorted(((life.lines[0].at, life.lines[-1].at, life)
                         for life in self.lives if life.lines), key=lambda span: span[0])
@@ -149,10 +149,10 @@ class History:
                 if life is not life_after]
 
     def blackouts_ms(self):
-        """For how long the guest was silent at each hand-over, beyond its usual period."""
+        """How long the guest was silent at each handover, beyond its usual period."""
         return [max(0.0, (after.at - line.at) * 1000 - self.period_ms)
                 for line, after in self.handovers()]
 
     def counter_gaps_ms(self):
-        """Counted milliseconds at each hand-over of which no line came through."""
+        """Milliseconds that the guest counted at each handover without a line."""
         return [after.ticks - line.ticks - self.period_ms for line, after in self.handovers()]

@@ -24,18 +24,18 @@ class Host:
     def __init__(self, host_id, directory, api_port, data_port, address="127.0.0.1", prefix=()):
         self.id = host_id
         self.address = address
-        self.prefix = list(prefix)              # of the daemon's command line
+        self.prefix = list(prefix)              # prefix of the daemon's command line
         self.dir = pathlib.Path(directory)      # made by migrctl pki host
         self.api_port = api_port
         self.data_port = data_port
         self.state_dir = self.dir / "state"
         self.run_dir = self.dir / "run"
-        self.log_dir = self.dir / "log"         # of its QEMUs
+        self.log_dir = self.dir / "log"         # logs of its QEMUs
         self.socket = self.run_dir / "api.sock"
         self.config = self.dir / "migrd.conf"
         self.log = self.dir / "migrd.log"
         self.process = None
-        self.must_be_up = False                 # a daemon that ends by itself is a failure
+        self.must_be_up = False                 # if set, a daemon that ends by itself is a failure
         self.env = {}
         self.api = Api.on_socket(self.socket)
 
@@ -43,7 +43,7 @@ class Host:
         return f"host {self.id}"
 
     def write_config(self, **sections):
-        """Replaces the configuration; peers stay in the drop-in that pki made."""
+        """Replaces the configuration; the peers are in the drop-in that pki made."""
         values = {
             "host": {"id": self.id, "state_dir": self.state_dir, "run_dir": self.run_dir,
                      "log_dir": self.log_dir},
@@ -96,7 +96,7 @@ class Host:
         return self.process is not None and self.process.poll() is None
 
     def stop(self):
-        """SIGTERM: an orderly end; guests go on."""
+        """Sends SIGTERM, so that the daemon stops in order; guests go on."""
         self.must_be_up = False
         code = self.process.end(signal.SIGTERM, timeout=settings.seconds(15))
         if code != 0:
@@ -107,8 +107,8 @@ class Host:
         self.process.end(signal.SIGKILL)
 
     def restart_with_fault(self, plan):
-        """From here on it does at a fault point what PLAN says (base/fault.h), so that the
-        state of a move is certain; it may die of it.  start() again is without."""
+        """Restarts the daemon with the fault points of PLAN (base/fault.h), so that a move's state
+        is certain; the daemon may die of them.  The next start() is without."""
         self.kill9()
         self.env["MIGRD_FAULTS"] = plan
         self.spawn()
@@ -116,7 +116,7 @@ class Host:
         del self.env["MIGRD_FAULTS"]
 
     def end_guests(self):
-        """Kills every QEMU and stream: with kill9(), the loss of the host."""
+        """Kills every QEMU and stream; together with kill9() this plays the loss of the host."""
         for pid in self.children():
             os.kill(pid, signal.SIGKILL)
         procs.wait_gone(self.children(), settings.seconds(10))
@@ -164,9 +164,10 @@ class Host:
     # ---- what is left ------------------------------------------------------
 
     def children(self, program=None):
-        """Pids of what the daemon (any of its lives) started here, but for what ends by
-        itself: what keeps the output of a QEMU goes with the last process that can write, and
-        a QEMU without a machine is only asked what the program offers."""
+        """Pids of the processes that the daemon (any run of it) started here and that are still
+        there, except for those that end by themselves: the keeper of a QEMU's output goes with the
+        last process that can write, and a QEMU without a machine is only a probe of the
+        program."""
         daemon = self.process.pid if self.process else None
         return [pid for pid in procs.of_host(self.dir)
                 if pid != daemon and (program is None or program in procs.name_of(pid))
@@ -179,13 +180,13 @@ class Host:
         return self.children("migrd-stream")
 
     def sockets(self):
-        """Paths of the listening UNIX sockets of this host, but for its API."""
+        """Paths of the listening UNIX sockets of this host, except for its API's."""
         with open("/proc/net/unix", encoding="utf-8", errors="replace") as f:
             paths = {line.split()[7] for line in f if len(line.split()) > 7}
         return sorted(p for p in paths if p.startswith(f"{self.dir}/") and p != str(self.socket))
 
     def traces(self, *needles):
-        """All that is left here of a guest or move: processes, sockets, files."""
+        """All that is left of a guest or move on this host: processes, sockets, files."""
         found = [f"process {procs.describe(pid)}" for pid in self.children()
                  if any(n in arg for n in needles for arg in procs.cmdline(pid))]
         for top in (self.run_dir, self.state_dir, self.log_dir):
@@ -196,7 +197,7 @@ class Host:
         return found
 
     def assert_clean(self, vm, moves=()):
-        """Nothing of this guest is left on this host: process, socket, file, object."""
+        """Nothing of this guest is left on this host: no process, socket, file or object."""
         left = self.traces(vm["name"], vm["uuid"], *moves)
         left += [f"object {found}" for name, found in self.vms().items() if name == vm["name"]]
         active = [m for m in self.moves("?state=active") if m["vm"] == vm["name"]]
@@ -205,7 +206,7 @@ class Host:
             raise AssertionError(f"{self}: left of {vm['name']}:\n  " + "\n  ".join(left))
 
     def assert_empty(self):
-        """No guest at all: no process but the daemon, no socket but the API's."""
+        """No guest is left: no process but the daemon, no socket but the API's."""
         left = [f"process {procs.describe(pid)}" for pid in self.children()]
         left += [f"socket {path}" for path in self.sockets()]
         left += [f"object {name}" for name in self.vms()]
@@ -213,13 +214,13 @@ class Host:
             raise AssertionError(f"{self}: not empty:\n  " + "\n  ".join(left))
 
 
-FIRST_PORT, PORTS_PER_SLOT = 20000, 400     # below what the kernel gives to clients
+FIRST_PORT, PORTS_PER_SLOT = 20000, 400     # below the kernel's range for clients
 
 
 def free_ports(count):
     """Ports that are free now, all different, in a range that no other slot has."""
     first = FIRST_PORT + settings.slot * PORTS_PER_SLOT
-    offset = os.getpid()    # not always the same: a closed port may linger
+    offset = os.getpid()    # starts elsewhere each time, because a closed port may linger
     found = []
     for i in range(PORTS_PER_SLOT):
         port = first + (offset + i) % PORTS_PER_SLOT
@@ -233,8 +234,8 @@ def free_ports(count):
 
 
 def make_hosts(pki_dir, ids, places=None):
-    """A CA of their own, and one directory per host, by migrctl pki.  PLACES: {id: (address,
-    prefix of the command line)} of those that are not simply on loopback."""
+    """Makes a CA and one directory per host, by migrctl pki.  PLACES: {id: (address, prefix of the
+    command line)} of the hosts that are not simply on loopback."""
     places = places or {}
     ports = free_ports(2 * len(ids))
     pairs = list(zip(ports[::2], ports[1::2]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Programs that should not be where a QEMU's monitor is expected.
+"""Programs in the place of a QEMU's monitor.
 
 Each listens on one or more UNIX sockets, keeps every byte it is sent, and counts
 its callers.
@@ -15,13 +15,13 @@ GREETING = (b'{"QMP": {"version": {"qemu": {"micro": 1, "minor": 2, "major": 7},
 
 
 class Impostor:
-    """Accepts and says nothing, until the caller has had enough."""
+    """Accepts and says nothing, until the caller closes."""
 
     def __init__(self):
         self.heard = b""
-        self.said = 0           # bytes
+        self.said = 0           # bytes sent
         self.callers = 0
-        self.open = 0           # callers at the moment
+        self.open = 0           # callers that are connected now
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._listeners = []
@@ -63,7 +63,7 @@ class Impostor:
             self.said += len(data)
 
     def hear(self, sock):
-        """What it is sent next, kept; b"" at the end."""
+        """Returns the next bytes of the caller, and keeps them; b"" at the end."""
         data = sock.recv(65536)
         with self._lock:
             self.heard += data
@@ -78,7 +78,7 @@ class Impostor:
 
 
 class HttpServer(Impostor):
-    """A real one, which waits to be asked."""
+    """An HTTP server, which waits for a request."""
 
     def talk(self, sock):
         first = sock.recv(65536, socket.MSG_PEEK)
@@ -89,7 +89,7 @@ class HttpServer(Impostor):
 
 
 class Dropper(Impostor):
-    """A proxy: greets as QEMU does, hears the answer, and is gone."""
+    """A proxy that greets as QEMU does, reads the answer and closes."""
 
     def talk(self, sock):
         self.say(sock, GREETING)
@@ -111,7 +111,7 @@ class Endless(Impostor):
 
 
 class Trickler(Endless):
-    """A right greeting, at ten bytes a second."""
+    """A valid greeting, at ten bytes a second."""
 
     def talk(self, sock):
         threading.Thread(target=self._hear_quietly, args=(sock,), daemon=True).start()
@@ -122,7 +122,7 @@ class Trickler(Endless):
 
 
 class Relay(Impostor):
-    """Passes everything on to the socket TARGET, which is what it seems to be."""
+    """Passes all data on to the real monitor at the socket TARGET."""
 
     def __init__(self, target):
         super().__init__()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Clients that should not be there."""
+"""Clients that have no right to connect."""
 import contextlib
 import os
 import socket
@@ -14,7 +14,7 @@ TOKEN_OK = b"K"
 
 
 def stranger_directory(parent):
-    """A host "a" of another CA: right in everything but who vouches for it."""
+    """The certificate files of a host "a" that another CA signed; all else is right."""
     migrctl = settings.program("migrctl")
     for args in (["init"], ["host", "a=127.0.0.1"]):
         subprocess.run([migrctl, "pki", *args, "--dir", str(parent)], check=True,
@@ -23,7 +23,7 @@ def stranger_directory(parent):
 
 
 def blind_context(directory):
-    """TLS that presents DIRECTORY's certificate and believes any server."""
+    """A TLS context with DIRECTORY's certificate, which accepts any server."""
     context = client_context(directory)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -31,7 +31,7 @@ def blind_context(directory):
 
 
 class Intruder:
-    """One connection; what it is told ends when the other side closes."""
+    """One connection; reading ends when the other side closes."""
 
     def __init__(self, port):
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=settings.seconds(20))
@@ -46,12 +46,12 @@ class Intruder:
         return self.send(os.urandom(size))
 
     def preamble(self, move_id, channel="ram", attempt=1, proof="0" * 64):
-        """In the right form; who does not know the move's token can only guess the proof."""
+        """A line in the right form; without the move's token the proof can only be guessed."""
         return self.send(PREAMBLE.format(move=move_id, channel=channel, attempt=attempt,
                                          proof=proof).encode())
 
     def start_tls(self, directory):
-        """False when the other side does not even finish the handshake."""
+        """Returns False when the other side does not even finish the handshake."""
         try:
             self.sock = blind_context(directory).wrap_socket(self.sock)
             return True
@@ -59,7 +59,7 @@ class Intruder:
             return False
 
     def read_to_end(self):
-        """All that comes until the other side closes; AssertionError if it does not."""
+        """Returns all data until the other side closes; AssertionError if it does not."""
         data = b""
         try:
             while part := self.sock.recv(65536):

@@ -19,12 +19,12 @@ from .world import Machine
 
 BOOT_SECONDS = 60
 READY = b"migrd-linux: ready\n"
-MEMORY_MIB = 128    # 60 of them are free
+MEMORY_MIB = 128    # 60 MiB of them are free
 
 
 class Shell:
-    """The test's end of the serial port.  Each QEMU connects as a client; what all of them
-    say is one text, since a guest goes on in the middle of a word on another host."""
+    """The test's end of the serial port.  Each QEMU connects as a client; the output of all of
+    them is one text, because a guest goes on in the middle of a word on another host."""
 
     _ids = itertools.count(1)
 
@@ -62,11 +62,11 @@ class Shell:
                     self._more.notify_all()
 
     def _running(self):
-        """The connection of the QEMU in which the guest runs: while it is being moved
-        there are two, and the destination's is the later one."""
+        """The connection of the QEMU in which the guest runs: during a move there are two, and the
+        destination's is the later one."""
         poller = select.poll()
         for sock in self._sockets:
-            poller.register(sock, 0)    # tells POLLHUP in any case
+            poller.register(sock, 0)    # POLLHUP is reported in any case
         ended = {fd for fd, _ in poller.poll(0)}
         alive = [sock for sock in self._sockets if sock.fileno() not in ended]
         if not alive:
@@ -74,7 +74,7 @@ class Shell:
         return alive[0]
 
     def mark(self):
-        """For wait(): what comes from now on."""
+        """The place of the next output, for wait()."""
         return len(self._text)
 
     def wait(self, pattern, mark, seconds, what):
@@ -92,7 +92,7 @@ class Shell:
             return found
 
     def run(self, command, seconds):
-        """(exit code, all output) of a command of a shell of its own."""
+        """Runs a command in a shell of its own; returns (exit code, all output)."""
         number, mark = next(self._ids), self.mark()
         line = f"echo '<[{number}'; (eval {shlex.quote(command)}) </dev/null; echo \"]{number}> $?\"\n"
         self._running().sendall(line.encode())
@@ -116,7 +116,7 @@ class LinuxGuest(Machine):
             **extra})
 
     def start(self, host):
-        """Creates it if need be, boots it, and waits for its shell."""
+        """Creates the guest if need be, boots it, and waits for its shell."""
         if self.uuid is None:
             self.create(host)
         mark = self.console.mark()
@@ -124,9 +124,9 @@ class LinuxGuest(Machine):
         self.console.wait(re.escape(READY), mark, BOOT_SECONDS, "the end of the boot")
         return vm
 
-    # A QEMU before 9.0 loses some of what an emulated guest writes while it is being moved, if
-    # it runs (findings/tcg-before-9.0-loses-writes-in-a-live-move.sh): one in a hundred
-    # kernels panicked on a busy host.  Its guests are moved as doc/api.md says: paused.
+    # A QEMU before 9.0 loses some writes of an emulated guest that runs while it is moved
+    # (findings/tcg-before-9.0-loses-writes-in-a-live-move.sh): one kernel in a hundred panicked on
+    # a busy host.  Its guests are therefore moved paused, as doc/api.md says.
     @contextlib.contextmanager
     def moving(self, source, destination):
         is_paused = settings.qemu_major() < 9 and self.vm(source)["state"] == "running"
@@ -137,8 +137,8 @@ class LinuxGuest(Machine):
             destination.api.post(f"/v1/vms/{self.name}/resume")
 
     def sh(self, command, timeout=20, check=True):
-        """What COMMAND prints (stderr too), run as root; on whatever host the guest is.
-        CHECK: an exit code other than 0 is a failure.  Each has a shell of its own: `cd'
+        """Returns the output (stderr too) of COMMAND, run as root, on whatever host the guest is.
+        CHECK: an exit code other than 0 is a failure.  Each command has a shell of its own: `cd'
         and variables do not last."""
         code, text = self.console.run(command, timeout)
         if check and code != 0:
@@ -147,7 +147,7 @@ class LinuxGuest(Machine):
 
 
 def make_disk(world, disk_id, mib=8):
-    """An empty raw disk on storage that both hosts see, for a definition's `disks'."""
+    """Makes an empty raw disk on storage that both hosts see, for a definition's `disks'."""
     path = world.dir / f"{disk_id}.raw"
     with open(path, "wb") as file:
         file.truncate(mib << 20)

@@ -17,7 +17,8 @@ PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
 
 def become_subreaper():
-    """Orphans come to us, and are reaped at once: process 1 may take its time."""
+    """Makes this process the parent of orphans and reaps them at once: process 1 may be slow
+    to."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
@@ -25,8 +26,8 @@ def become_subreaper():
 
 
 def reap_orphans():
-    """Reaps our zombies, but for those that a Popen object waits for: what a
-    daemon starts has a session of its own, what we start has ours or is a Child."""
+    """Reaps our zombies, except for those that a Popen object waits for: a daemon's children have
+    sessions of their own, our children have ours or are a Child."""
     for pid in all_pids():
         stat = read_stat(pid)
         if (stat and stat["state"] == "Z" and stat["ppid"] == os.getpid()
@@ -117,7 +118,7 @@ def _belongs(pid, directory):
 
 def name_of(pid):
     args = cmdline(pid)
-    if "--argv0" in args:   # the loader of another system runs it
+    if "--argv0" in args:   # another system's loader runs the program
         return args[args.index("--argv0") + 1]
     return os.path.basename(args[0]) if args else "?"
 
@@ -127,7 +128,7 @@ def describe(pid):
 
 
 def wait_gone(pids, timeout):
-    """True when all of PIDS have exited within TIMEOUT seconds (by pidfd: no polling)."""
+    """Returns True when all of PIDS have exited within TIMEOUT seconds (by pidfd: no polling)."""
     fds = []
     for pid in pids:
         with contextlib.suppress(OSError):
@@ -151,7 +152,7 @@ def wait_gone(pids, timeout):
 
 
 def kill_all(directory):
-    """Ends what a test left behind; only processes that bear its mark."""
+    """Ends the processes that a test left behind, and only those that bear its mark."""
     pids = of_host(directory)
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):

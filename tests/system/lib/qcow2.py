@@ -4,12 +4,12 @@ import struct
 
 CLUSTER = 1 << 16
 MAGIC = b"QFI\xfb"
-BACKING_FORMAT = 0xe2792aca     # of the header extension
+BACKING_FORMAT = 0xe2792aca     # magic of the header extension
 BACKING_NAME_AT = 512
 
 
 def make_qcow2(path, size=8 << 20, backing=None, backing_format="raw"):
-    """Header, table of refcounts, their block and the first-level table: a cluster each."""
+    """An image of four clusters: header, refcount table, refcount block and first-level table."""
     name = str(backing).encode() if backing else b""
     header = struct.pack(">4sIQIIQIIQQIIQQQQII", MAGIC, 3, BACKING_NAME_AT if name else 0, len(name),
                          16, size, 0, 1, 3 * CLUSTER, CLUSTER, 1, 0, 0, 0, 0, 0, 4, 104)
@@ -29,6 +29,6 @@ def make_qcow2(path, size=8 << 20, backing=None, backing_format="raw"):
 
 
 def set_magic(path, magic):
-    """With another one than its own, QEMU does not open it again."""
+    """With a wrong magic QEMU does not open the image again."""
     with open(path, "r+b") as file:
         file.write(magic)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""QEMU's monitor, beside the coordinator."""
+"""A QEMU's monitor, used beside the coordinator."""
 import json
 import socket
 import subprocess
@@ -8,14 +8,14 @@ from . import settings
 
 
 class Qmp:
-    """The spare monitor of a QEMU: what the coordinator does not use; or the one at PATH."""
+    """The spare monitor of a QEMU, which the coordinator does not use, or the one at PATH."""
 
     def __init__(self, host=None, vm_uuid=None, path=None):
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._sock.settimeout(settings.seconds(20))
         self._sock.connect(str(path or host.run_dir / "vms" / vm_uuid / "qmp1.sock"))
         self._file = self._sock.makefile("rw")
-        self._events = []       # that came before an answer
+        self._events = []       # events that came before an answer
         self._next()
         self.command("qmp_capabilities")
 
@@ -37,11 +37,12 @@ class Qmp:
                 raise AssertionError(f"QEMU ended at {name}")
 
     def hmp(self, line):
-        """What the human monitor says to LINE: "o /b PORT VALUE" is a guest that writes there."""
+        """The human monitor's answer to LINE; "o /b PORT VALUE" writes to a port as the guest
+        would."""
         return self.command("human-monitor-command", **{"command-line": line})["return"]
 
     def wait_event(self, name):
-        """The next of this name; what came before it is forgotten."""
+        """Returns the next event of this name, and drops the events before it."""
         while True:
             event = self._events.pop(0) if self._events else self._next().get("event")
             if event == name:
@@ -50,14 +51,13 @@ class Qmp:
                 raise AssertionError(f"QEMU ended before {name}")
 
     def close(self):
-        self._file.close()      # the socket is closed with the last that has it
+        self._file.close()      # the socket is closed with its last user
         self._sock.close()
 
 
 def ask_program(name, **args):
-    """What a QEMU without a machine answers.  It is ended afterwards by a signal: QEMU that is
-    told to quit drops what has not been read yet
-    (findings/qmp-answers-unread-at-quit-are-cut.sh)."""
+    """The answers of a QEMU without a machine.  It is ended by a signal: a QEMU that is told to
+    quit drops answers that were not read yet (findings/qmp-answers-unread-at-quit-are-cut.sh)."""
     questions = ({"execute": "qmp_capabilities"}, {"execute": name, "arguments": args})
     with subprocess.Popen([settings.qemu, "-machine", "none", "-nodefaults", "-display", "none",
                            "-qmp", "stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a QEMU itself says, asked by the monitor that migrd keeps in reserve."""
+"""Asks a QEMU directly, over the monitor that migrd keeps in reserve."""
 import json
 import socket
 

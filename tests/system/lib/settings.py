@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Where things are; run.py fills it in before a test is loaded."""
+"""Paths and settings; run.py sets them before a test is loaded."""
 import functools
 import pathlib
 import re
@@ -12,9 +12,9 @@ MKLINUX = SOURCE_DIR / "tests/guest/mklinux"
 
 build_dir = SOURCE_DIR      # its bin/ holds migrd, migrd-stream, migrctl
 qemu = "qemu-system-x86_64"
-log_dir = None              # where the logs of failed tests go
-slow_factor = 1             # deadlines are multiplied by it (sanitizers)
-slot = 0                    # of the tests that run at once; 0: it runs alone
+log_dir = None              # directory for the logs of failed tests
+slow_factor = 1             # factor for deadlines (sanitizers are slow)
+slot = 0                    # slot among the tests that run at once; 0: the test runs alone
 SLOTS = 31
 
 

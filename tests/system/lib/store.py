@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The checksums of a state database's rows (migrd/store/sound.h), made a second time."""
+"""The checksums of a state database's rows (migrd/store/sound.h), implemented a second time."""
 import struct
 
-INTEGER, TEXT, NULL = 1, 3, 5   # SQLite's numbers of types
+INTEGER, TEXT, NULL = 1, 3, 5   # SQLite's numbers for types
 
 
 def fnv(data):
@@ -26,7 +26,8 @@ def row_sum(*values):
 
 
 def renew_sums(db):
-    """After rows of DB were changed by hand, so that the change counts as written."""
+    """Makes the sums right after rows of DB were changed by hand, so that the change counts as
+    written."""
     db.create_function("row_sum", -1, row_sum)
     for table in "vm", "move":
         names = [row[0] for row in db.execute(f"SELECT name FROM pragma_table_info('{table}')")]

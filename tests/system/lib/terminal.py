@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A person at a terminal: a program that believes so."""
+"""A program on a pseudo-terminal, as if a person used it."""
 import fcntl
 import os
 import pty
@@ -18,8 +18,8 @@ class Terminal:
             start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY),
             env={**os.environ, "TERM": "xterm", **env})
         os.close(slave)
-        self.seen = ""      # all of it
-        self._from = 0      # what was not waited for yet begins here
+        self.seen = ""      # the whole output
+        self._from = 0      # where the output begins that wait() has not passed yet
 
     def __enter__(self):
         return self
@@ -32,7 +32,8 @@ class Terminal:
         os.write(self.fd, keys.encode())
 
     def wait(self, text, timeout=10):
-        """Until TEXT has come after what was last waited for; all up to it."""
+        """Waits for TEXT behind the last one that was waited for; returns the output up to
+        it."""
         deadline = time.monotonic() + settings.seconds(timeout)
         while text not in self.seen[self._from:]:
             if not self._read(deadline - time.monotonic()):
@@ -46,7 +47,7 @@ class Terminal:
             return False
         try:
             data = os.read(self.fd, 65536)
-        except OSError:     # the program has closed it
+        except OSError:     # the program has closed the terminal
             return False
         self.seen += data.decode(errors="replace")
         return bool(data)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A small world: hosts on loopback, guests on them, and what may happen there."""
+"""Hosts on loopback, guests on them, and the actions of a test."""
 import atexit
 import contextlib
 import pathlib
@@ -21,7 +21,7 @@ MOVE_SECONDS = 60
 
 
 class Machine:
-    """A VM definition; whoever makes one adds `console', which the world closes."""
+    """A VM definition; a caller that makes one may add `console', which the world closes."""
 
     console = None
 
@@ -41,15 +41,15 @@ class Machine:
         return host.vm(self.name)
 
     def moving(self, source, destination):
-        """Around a whole move."""
+        """A context that surrounds a whole move."""
         return contextlib.nullcontext()
 
 
 class Guest(Machine):
-    """A definition with the boot disk and the console that go with it."""
+    """A definition with its boot disk and console."""
 
     def __init__(self, world, name, area=16, rate=16, static=None, period=4, memory_mib=128, **extra):
-        self.is_busy = area > 0 and rate != 0   # else no sweep is ever completed
+        self.is_busy = area > 0 and rate != 0   # otherwise no sweep is ever completed
         image = world.dir / f"{name}.img"
         static = area if static is None else static
         guest_image.make(image, area, rate, static, period)
@@ -63,7 +63,7 @@ class Guest(Machine):
         })
 
     def start(self, host, sweeps=1):
-        """Creates and starts it, and waits until it has begun to work."""
+        """Creates and starts the guest, and waits until it has begun to work."""
         if self.uuid is None:
             self.create(host)
         vm = host.api.post(f"/v1/vms/{self.name}/start")
@@ -73,7 +73,7 @@ class Guest(Machine):
         return vm
 
     def assert_runs_on(self, host, sweeps=2):
-        """The API, the guest and its memory agree that it runs on HOST and nowhere else."""
+        """API, guest and memory must agree that the guest runs on HOST and nowhere else."""
         vm = self.vm(host)
         if vm["state"] != "running":
             raise AssertionError(f"{self.name} is {vm['state']} on {host}: {vm.get('reason')}")
@@ -86,10 +86,10 @@ class Guest(Machine):
 
 
 class World:
-    open_worlds = set()     # what an interrupted run must still end
+    open_worlds = set()     # worlds that an interrupted run must still end
 
     def __init__(self, ids=("a", "b"), places=None):
-        # Short: the path of a UNIX socket has 107 bytes, and run_dir at most 50.
+        # Short, because a UNIX socket's path has at most 107 bytes, and run_dir at most 50.
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mig", dir="/tmp"))
         self.guests = {}
         World.open_worlds.add(self)
@@ -114,7 +114,7 @@ class World:
     # ---- moves -------------------------------------------------------------
 
     def begin_move(self, guest, source, destination, **options):
-        """Starts a move; its object as first answered."""
+        """Starts a move; returns its object as first answered."""
         return source.api.post("/v1/moves", {"vm": guest.name, "to": destination.id, **options})
 
     def wait_move(self, host, move_id, is_reached, timeout=MOVE_SECONDS):
@@ -142,14 +142,14 @@ class World:
         return move
 
     def wait_flowing(self, host, move_id, timeout=MOVE_SECONDS):
-        """Waits until the guest's memory is really being sent."""
+        """Waits until the guest's memory is being sent."""
         return self.wait_move(
             host, move_id, timeout=timeout,
             is_reached=lambda m: m["state"] == "transfer"
             and (m.get("progress") or {}).get("ram_transferred_bytes", 0) > 0)
 
     def move(self, guest, source, destination, timeout=MOVE_SECONDS, **options):
-        """A whole move that must succeed; its final object on the source."""
+        """Makes a whole move, which must succeed; returns its final object on the source."""
         with guest.moving(source, destination):
             move = self.begin_move(guest, source, destination, **options)
             done = self.wait_move(source, move["id"], lambda m: m["final"], timeout)
@@ -157,14 +157,14 @@ class World:
                 raise AssertionError(
                     f"move {move['id']} ended in {done['state']}: {done.get('error')}\n"
                     f"{source.log_tail()}\n---\n{destination.log_tail()}")
-            # The destination's record may be a moment behind: its guest runs already.
+            # The destination's record may be a moment late: its guest runs already.
             self.wait_state(destination, move["id"], "done")
         return done
 
     # ---- the end -----------------------------------------------------------
 
     def close(self):
-        """Ends everything, and returns what is wrong with how it ended."""
+        """Ends everything, and returns a list of what went wrong."""
         faults = [fault for host in self.hosts.values() for fault in self._end_in_order(host)]
         procs.kill_all(self.dir)
         for host in self.hosts.values():
@@ -179,7 +179,7 @@ class World:
         return faults
 
     def _end_in_order(self, host):
-        """SIGTERM, so that a sanitizer can look for leaks too."""
+        """Sends SIGTERM, so that a sanitizer can look for leaks too."""
         if not host.must_be_up:
             return
         if not host.is_up():
@@ -227,7 +227,7 @@ class SystemTest(unittest.TestCase):
         self.b = self.world.hosts.get("b")
 
     def prepare(self):
-        """Before the daemons start: for tests with a configuration of their own."""
+        """Called before the daemons start, for tests with a configuration of their own."""
 
     def _close_world(self):
         faults = self.world.close()
@@ -237,7 +237,7 @@ class SystemTest(unittest.TestCase):
             raise AssertionError("\n".join(faults))
 
     def assert_api_error(self, status, code, call, *args, **kwargs):
-        """CALL must be refused so; the ApiError, for more questions."""
+        """CALL must be refused like this; returns the ApiError for more checks."""
         with self.assertRaises(ApiError) as caught:
             call(*args, **kwargs)
         self.assertEqual((caught.exception.status, caught.exception.code), (status, code),
@@ -256,11 +256,11 @@ class SystemTest(unittest.TestCase):
             procs.wait_gone(host.children(), 0.05)
 
     def note(self, text):
-        """Figures that the runner prints beside the test's name."""
+        """Adds figures that the runner prints beside the test's name."""
         self.notes = text
 
     def eventually(self, what, is_true, timeout=10):
-        """For what has no event: asks until it is so."""
+        """Repeats a question until the answer is true, where no event tells."""
         deadline = time.monotonic() + settings.seconds(timeout)
         pause = 0.01
         while True:
