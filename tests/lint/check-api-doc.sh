@@ -8,7 +8,7 @@ builddir=${builddir:-.}
 doc=$srcdir/doc/api.md
 status=0
 
-# WHAT, the code's lines, the document's lines.
+# compare WHAT, the code's lines, the document's lines: they must be equal.
 compare() {
 	if [ -z "$2" ] || [ "$2" != "$3" ]; then
 		printf '%s: the code has:\n%s\ndoc/api.md has:\n%s\n\n' "$1" "$2" "$3"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Each header compiles alone, with the project's flags: it includes what it needs.
+# Each header includes all that it needs: it compiles alone, with the project's flags.
 # LINT_CC is the compiler with these flags; make sets it.
 src=${srcdir:-.}
 status=0

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# `make install' brings the programs, every manual page, the documents and the examples.
+# `make install' installs the programs, every manual page, the documents and the examples.
 cd "${srcdir:-.}" || exit 1
 source=$(pwd)
 cd "$OLDPWD" || exit 1

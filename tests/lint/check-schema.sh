@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Are the files under schema/api what the tables in the code say?
+# The files under schema/api must agree with the tables in the code.
 # With --update: write them.
 status=0
 srcdir=${srcdir:-.} builddir=${builddir:-.}

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# tests/lint/static.sh -- clang-tidy over every source file, with the checks of
+# tests/lint/static.sh -- runs clang-tidy on every source file, with the checks of
 # .clang-tidy.  Not part of `make check': it takes minutes.
 #
 #     tests/lint/static.sh [BUILD] [FILE...]   BUILD: configured, for its config.h (default: .)
@@ -16,7 +16,7 @@ files() {
 }
 
 libraries="libuv json-c sqlite3 gnutls libmicrohttpd libcurl inih libnl-route-3.0 smartcols libedit check"
-# The layout of Makefile.am's CPPFLAGS.
+# These flags must match CPPFLAGS in Makefile.am.
 flags="-std=gnu17 -Imigrd -I. -Itests/lib -include $build/config.h -include migrd/base/banned.h
 	-DMIGRD_SYSCONFDIR=\"/etc\" -DMIGRD_LIBEXECDIR=\"/usr/libexec\" -DMIGRD_LOCALSTATEDIR=\"/var\"
 	-DMIGRD_RUNSTATEDIR=\"/run\" -DENABLE_FAULT_INJECTION=1
