@@ -24,8 +24,7 @@ struct transfer_plan *move_plan_decode(struct json_object *obj, struct err *err)
 {
 	CLEANUP(free_planp) struct transfer_plan *plan = xnew(struct transfer_plan);
 
-	if (obj ? json_decode_object(obj, transfer_plan_fields, plan, JSON_IGNORE_UNKNOWN, err)
-		: transfer_plan_make(NULL, NULL, plan, err))
+	if (obj ? transfer_plan_decode(obj, plan, err) : transfer_plan_make(NULL, NULL, plan, err))
 		return TAKE_PTR(plan);
 	err_wrap(err, "the transfer plan");
 	return NULL;

@@ -9,12 +9,13 @@ bool transfer_channel_name_is_valid(const char *name)
 {
 	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
 
-	return len > 0 && len < TRANSFER_CHANNEL_SIZE && name[len] == '\0';
+	return len > 0 && len < TRANSFER_CHANNEL_SIZE && name[len] == '\0' &&
+	       strcmp(name, TRANSFER_CHANNEL_RESERVED) != 0;
 }
 
 static bool check_name(const char *value, const char **ret_why)
 {
-	*ret_why = "must be 1 to 15 of a-z, 0-9 and '-'";
+	*ret_why = "must be 1 to 15 of a-z, 0-9 and '-', and not '" TRANSFER_CHANNEL_RESERVED "'";
 	return transfer_channel_name_is_valid(value);
 }
 

@@ -19,6 +19,9 @@
 
 #define TRANSFER_CHANNEL_RAM "ram" /* what `migrate' sends */
 
+/* `control.sock' in a move's directory is migrd-stream's own (stream/proto.h). */
+#define TRANSFER_CHANNEL_RESERVED "control"
+
 enum transfer_side { TRANSFER_SOURCE, TRANSFER_DESTINATION };
 
 struct transfer_channel {
@@ -33,7 +36,7 @@ struct transfer_channel {
 
 extern const struct json_field transfer_channel_fields[];
 
-/* A name is a part of a path: 1 to 15 of [a-z0-9-]. */
+/* A name is a part of a path: 1 to 15 of [a-z0-9-], and not the reserved one. */
 bool transfer_channel_name_is_valid(const char *name);
 
 #endif

@@ -107,6 +107,35 @@ struct json_object *transfer_plan_capabilities(const struct transfer_plan *plan)
 	return args;
 }
 
+/* ---- that of another coordinator --------------------------------------------- */
+
+static size_t channels_of_name(const struct transfer_plan *plan, const char *name)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < plan->channel_count; i++)
+		count += strcmp(plan->channels[i].name, name) == 0;
+	return count;
+}
+
+static bool check_channels(const struct transfer_plan *plan, struct err *err)
+{
+	for (size_t i = 0; i < plan->channel_count; i++) {
+		if (channels_of_name(plan, plan->channels[i].name) > 1)
+			return err_set(err, ERR_INVALID, "two channels are named '%s'",
+				       plan->channels[i].name);
+	}
+	if (!channels_of_name(plan, TRANSFER_CHANNEL_RAM))
+		return err_set(err, ERR_INVALID, "there is no channel '%s'", TRANSFER_CHANNEL_RAM);
+	return true;
+}
+
+bool transfer_plan_decode(struct json_object *obj, struct transfer_plan *ret, struct err *err)
+{
+	return json_decode_object(obj, transfer_plan_fields, ret, JSON_IGNORE_UNKNOWN, err) &&
+	       check_channels(ret, err);
+}
+
 /* ---- as JSON ----------------------------------------------------------------- */
 
 const struct json_field transfer_features_fields[] = {

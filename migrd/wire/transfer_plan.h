@@ -46,6 +46,9 @@ extern const struct json_field transfer_plan_fields[];
 bool transfer_plan_make(const struct transfer_features *source,
 			const struct transfer_features *destination, struct transfer_plan *ret,
 			struct err *err);
+/* Of a record, or of another coordinator's offer: RET is zeroed.  INVALID: it is no plan, two
+ * of its channels have one name, or it has none for memory. */
+bool transfer_plan_decode(struct json_object *obj, struct transfer_plan *ret, struct err *err);
 /* Reads an answer to query-migrate-capabilities; anything else gives no capabilities. */
 void transfer_features_read(struct json_object *answer, struct transfer_features *ret);
 bool transfer_features_have(const struct transfer_features *features, const char *capability);

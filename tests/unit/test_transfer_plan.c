@@ -92,6 +92,37 @@ START_TEST(plan_survives_its_text)
 }
 END_TEST
 
+/* Two channels of one name would share a socket, and the name of the control socket would take
+ * its place: a destination must not act on such a plan. */
+START_TEST(plan_of_another_with_channels_that_collide_is_refused)
+{
+	static const struct {
+		const char *channels, *why;
+	} cases[] = {
+		{ "{\"name\":\"ram\",\"connections\":1},{\"name\":\"x\",\"connections\":1}", NULL },
+		{ "{\"name\":\"ram\",\"connections\":1},{\"name\":\"ram\",\"connections\":2}",
+		  "two channels are named 'ram'" },
+		{ "{\"name\":\"ram\",\"connections\":1},{\"name\":\"control\",\"connections\":1}",
+		  "and not 'control'" },
+		{ "{\"name\":\"x\",\"connections\":1}", "there is no channel 'ram'" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CLEANUP(free_charp)
+		char *text =
+			xasprintf("{\"capabilities\":[],\"channels\":[%s]}", cases[i].channels);
+		CLEANUP(json_putp) struct json_object *obj = json_read_back(text);
+		struct transfer_plan plan = { 0 };
+		struct err err;
+		bool ok = transfer_plan_decode(obj, &plan, &err);
+
+		ck_assert_int_eq(ok, cases[i].why == NULL);
+		if (!ok)
+			ck_assert_ptr_nonnull(strstr(err.msg, cases[i].why));
+	}
+}
+END_TEST
+
 START_TEST(features_are_read_of_what_qemu_answers)
 {
 	CLEANUP(json_putp)
@@ -139,6 +170,7 @@ Suite *suite(void)
 	tcase_add_test(tc, plan_without_what_every_move_needs_is_refused);
 	tcase_add_test(tc, plan_with_one_that_does_not_say_is_the_basic_one);
 	tcase_add_test(tc, plan_survives_its_text);
+	tcase_add_test(tc, plan_of_another_with_channels_that_collide_is_refused);
 	tcase_add_test(tc, features_are_read_of_what_qemu_answers);
 	tcase_add_test(tc, features_beyond_the_limit_are_left_out);
 	suite_add_tcase(s, tc);
