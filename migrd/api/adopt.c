@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The route by which a QEMU of somebody else becomes a VM. */
+/* POST /v1/vms/adopt: takes over a QEMU that somebody else started. */
 #include "api/api.h"
 #include "base/mem.h"
 #include "wire/adopt_reply.h"

@@ -17,7 +17,7 @@ static void on_done(void *data, struct json_object *result, const struct err *er
 		http_reply(req, 200, json_object_get(result));
 }
 
-/* COUNT: the request was answered. */
+/* VM_AGENT_CALL_COUNT: there is no such call, and the request was answered. */
 static enum vm_agent_call call_of(struct http_request *req)
 {
 	const char *name = http_param(req, "call");
@@ -34,7 +34,7 @@ static enum vm_agent_call call_of(struct http_request *req)
 	return VM_AGENT_CALL_COUNT;
 }
 
-/* Only a freeze has anything to say. */
+/* Only the body of a freeze is read.  False: the request was answered. */
 static bool decode(struct http_request *req, enum vm_agent_call call,
 		   struct agent_freeze_request *ret)
 {

@@ -44,11 +44,11 @@ struct api {
 		uint64_t at_ms;      /* of the last look */
 		uint64_t total, running;
 		uint64_t memory_total_mib, memory_available_mib;
-		struct host_reply *reply; /* that the text is made of */
+		struct host_reply *reply; /* what `text' was made from */
 		char *text;
 		size_t len;
 	} host;        /* host.c */
-	bool is_ready; /* everything of an earlier life was found again */
+	bool is_ready; /* everything of the daemon's earlier run was found again */
 };
 
 /* Ended by a NULL method. */
@@ -61,34 +61,34 @@ void api_move_changed(void *api, const struct move *move);
 
 /* ---- shared by the files of the routes ------------------------------- */
 
-/* "items" and "next" of a list: how many, and after what. */
+/* The part of a list that is wanted: how many items, and after which one. */
 struct api_page {
 	uint64_t limit;
 	const char *after; /* NULL: from the start */
 };
 #define API_PAGE_DEFAULT 100
 #define API_PAGE_MAX     1000
-/* Of a route whose query has both. */
+/* The query of REQ's route must have both keys, `limit' and `after'. */
 struct api_page api_page_of(const struct http_request *req);
-/* A list of texts: the first item begins it, the reply ends it. */
+/* A list as text: the first item begins the list, the reply ends it. */
 void api_list_add(struct strbuf *list, const char *item, size_t len);
-/* An item by its table. */
+/* Adds an item, encoded by its table. */
 void api_list_show(struct strbuf *list, const struct json_field *fields, const void *item);
 void api_list_reply(struct http_request *req, struct strbuf *list, const char *next);
 
-/* False while the coordinator is finding its guests: the request was answered. */
+/* False while the coordinator is still finding its guests: then REQ was answered. */
 bool api_ready(struct http_request *req, const struct api *api);
 
-/* The same while the records may be old (owner/newest.h). */
+/* As api_ready(), and false also while the records may be old (owner/newest.h). */
 bool api_sure(struct http_request *req, const struct api *api);
 
-/* What it is and what it does; NULL sends no body. */
+/* Sends the definition and the present state of VM; VM NULL: sends no body. */
 void api_vm_reply(struct http_request *req, int status, const struct api *api,
 		  const struct vm *vm);
 /* The VM of the path; NULL: there is none, and the request was answered. */
 struct vm *api_vm_find(struct http_request *req, const struct api *api);
 
-/* vm_summary.c: without the definition.  The text is borrowed until the VM changes. */
+/* vm_summary.c: a VM without its definition.  The text is borrowed until the VM changes. */
 void api_vm_summary(const struct api *api, const struct vm *vm, struct vm_summary *ret);
 const char *api_vm_summary_text(const struct api *api, struct vm *vm, size_t *ret_len);
 

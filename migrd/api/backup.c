@@ -29,7 +29,7 @@ static void on_done(void *data, const struct err *err)
 	free(backup);
 }
 
-/* STATE_DIR/backup/migrd-20261127-183000.db, by the clock of the world. */
+/* STATE_DIR/backup/migrd-20261127-183000.db, by the wall clock in UTC. */
 static char *own_name(const char *state_dir, struct err *err)
 {
 	CLEANUP(free_charp) char *dir = xasprintf("%s/backup", state_dir);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What several routes do alike. */
+/* Functions that the files of the routes share. */
 #include "api/api.h"
 #include "base/mem.h"
 

@@ -8,7 +8,7 @@
 #include "vm/medium.h"
 #include "wire/vm_def.h"
 
-/* Until the answer; the request outlives every answer, the VM may not. */
+/* A request until its answer.  The VM may be gone by then, so its uuid is kept. */
 struct pending {
 	struct http_request *req;
 	struct api *api;

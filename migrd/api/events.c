@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "wire/event.h"
 
-/* A guest may choose some of it. */
+/* Bytes of an event's data, at most: a guest may choose some of the data. */
 #define DATA_MAX 4096
 
 void api_vm_event(void *data, const struct vm *vm, const struct qmp_event *event, unsigned left_out)
@@ -55,7 +55,7 @@ void api_events(struct http_request *req, void *data)
 	struct watcher *watcher = xnew(struct watcher);
 
 	watcher->stream = http_stream_begin(req, on_closed, watcher);
-	/* Before what is still kept: a reader must not take that for all that happened. */
+	/* Sent before the kept events: a reader must not take them for all that happened. */
 	if (bus_has_gap(api->bus, after))
 		http_stream_event(watcher->stream, NULL, "gap",
 				  "{\"detail\":\"events were lost: read again what you follow\"}");

@@ -10,13 +10,13 @@
 #include "base/proc.h"
 #include "wire/peer_msg.h"
 
-/* What can only be found out by looking is looked at once a second: whatever asks every
- * millisecond gets what was found then. */
+/* How long the memory figures are used again, and the count of VMs if none has changed: a
+ * caller may ask every millisecond. */
 #define LOOK_AGAIN_MS 1000
 
 /* ---- what is looked at ----------------------------------------------------- */
 
-/* A walk over all VMs, once after a change and once a second. */
+/* Walks all VMs only after one has changed, and when the last look is a second old. */
 static void count_vms(struct api *api, struct host_vms *ret, bool is_late)
 {
 	if (is_late || !api->host.is_count_right) {
@@ -88,7 +88,8 @@ static void add_constants(const struct api *api, struct host_reply *ret)
 	ret->qemu_binary = api->qemu_binary;
 }
 
-/* RET: all zero; it is filled one by one, so that two can be compared byte for byte. */
+/* RET must be all zero: its members are set one by one, so that two replies can be compared
+ * byte for byte. */
 static void look(struct api *api, struct host_reply *ret)
 {
 	uint64_t now_ms = loop_now_ms(api->loop);
@@ -119,7 +120,7 @@ static void keep(struct api *api, const struct host_reply *reply)
 	api->host.text = xstrdup(json_text(obj, &api->host.len));
 }
 
-/* Padding that differs makes the text anew, and nothing worse. */
+/* If only the padding differs, the text is made anew, which does no harm. */
 static bool is_kept(const struct api *api, const void *reply)
 {
 	const void *kept = api->host.reply;

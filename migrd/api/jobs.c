@@ -21,8 +21,8 @@ static struct filter filter_of(const struct http_request *req)
 	return (struct filter){ http_query(req, "vm"), http_query(req, "state") != NULL };
 }
 
-/* False: the request was answered.  A move that was there when its page was read may have
- * been trimmed since, but only if all that come after it were too. */
+/* False: the request was answered.  The move that ended a page may have been trimmed since,
+ * but only together with all moves that come after it. */
 static bool check_cursor(struct http_request *req, const struct api *api)
 {
 	const char *after = http_query(req, "after");
@@ -37,13 +37,13 @@ static bool check_cursor(struct http_request *req, const struct api *api)
 	return false;
 }
 
-/* AFTER was checked. */
+/* AFTER: NULL, or accepted by check_cursor(). */
 static struct move *first_after(struct moves *moves, const char *after)
 {
 	return after ? move_next(moves_find(moves, after)) : moves_first(moves);
 }
 
-/* The moves behind what TEXT, if anything, has already. */
+/* Adds a page of moves to what TEXT already holds, and replies. */
 static void list(struct http_request *req, const struct api *api, struct strbuf *text,
 		 enum move_text_kind kind, move_show_fn *show)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What GET /metrics answers, one row for each metric: text of OpenMetrics 1.0, which
- * Prometheus reads.  Names end in their unit, the base unit of its kind. */
+/* GET /metrics, one row for each metric: text of OpenMetrics 1.0, which Prometheus reads.
+ * The name of a metric ends in its unit, a base unit such as seconds. */
 #include <inttypes.h>
 
 #include "api/api.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* POST /v1/vms/{name}/monitor: a command of an administrator for a QEMU.
  *
- * Each is written down: who, which VM, which command, what came of it.  Never the
- * arguments, which may be secrets.  Questions only go into the log; what may have
- * changed something, or was refused, is an event too. */
+ * The log names the caller, the VM, the command and the result; never the arguments,
+ * which may be secrets.  A command that may have changed something, or was refused, is
+ * an event too; a query is not. */
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -11,7 +11,7 @@
 #include "vm/passthrough.h"
 #include "wire/event.h"
 
-/* Until the answer. */
+/* A command until its answer. */
 struct asked {
 	struct http_request *req;
 	struct api *api;
@@ -64,7 +64,7 @@ static void record(const struct asked *asked, const struct err *err)
 
 /* ---- the answer ------------------------------------------------------------ */
 
-/* With QEMU's own words: our detail may have cut them. */
+/* Adds QEMU's own words, which the text of ERR may have cut short. */
 static void reply_refusal(struct http_request *req, struct json_object *qemu, const struct err *err)
 {
 	const struct problem_of_qemu reply = {

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "wire/event.h"
 
-/* So long a cancel waits to say who owns the guest; then it says what it knows. */
+/* How long a cancel waits until the owner of the guest is known; then it says what is known. */
 #define CANCEL_PATIENCE_MS 10000
 
 void api_move_changed(void *data, const struct move *move)
@@ -53,7 +53,7 @@ static void on_started(void *data, struct move *move, const struct err *err)
 		http_reply_err(data, err);
 }
 
-/* The whole request, in one order of its members. */
+/* The whole request as text; its members always come in the same order. */
 static char *request_text(const struct move_request *request)
 {
 	CLEANUP(json_putp)
@@ -145,16 +145,16 @@ void api_move_set(struct http_request *req, void *data)
 
 /* ---- cancel -------------------------------------------------------------- */
 
-/* Answered by the end of the move or by the deadline, whichever is first. */
+/* A cancel is answered at the end of the move or at the deadline, whichever is first. */
 struct cancel {
 	struct http_request *req; /* NULL: answered */
 	struct moves *moves;
 	char id[ID_UUID_SIZE];
 	struct loop_timer *deadline;
-	struct err refusal; /* set: it was too late when it was asked */
+	struct err refusal; /* set: the cancel came too late */
 };
 
-/* What came of it, in words; REFUSAL: it was too late when it was asked. */
+/* Says in words what came of a cancel; REFUSAL is set if it came too late. */
 static void explain(const struct move *move, bool under_way, const struct err *refusal,
 		    struct err *ret)
 {
@@ -209,7 +209,7 @@ static void on_ended(void *data, struct move *move)
 	free(cancel);
 }
 
-/* The move goes on towards its end; on_ended() frees. */
+/* The move goes on towards its end, at which on_ended() frees the cancel. */
 static void on_cancel_deadline(void *data)
 {
 	struct cancel *cancel = data;

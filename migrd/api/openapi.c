@@ -56,7 +56,7 @@ static struct json_object *good_schema(const struct http_route *route)
 	return either;
 }
 
-/* One for all routes. */
+/* All routes share one schema of a problem. */
 static struct json_object *problem_ref(void)
 {
 	struct json_object *ref = json_object_new_object();

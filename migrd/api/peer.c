@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The routes for other coordinators.  Who asks is what the certificate says. */
+/* The routes for other coordinators.  The caller is the host that its certificate names. */
 #include "api/api.h"
 #include "api/hello.h"
 #include "base/mem.h"
@@ -133,7 +133,7 @@ void api_peer_prepare(struct http_request *req, void *data)
 
 /* ---- go and drop ---------------------------------------------------------- */
 
-/* A destination that decided nothing has nothing to say: that gives leave to nobody. */
+/* NONE is sent as UNKNOWN: a destination that has decided nothing permits nothing. */
 static enum verdict verdict_of(const struct move *move)
 {
 	enum verdict verdict = move_verdict(move);
@@ -241,7 +241,7 @@ void api_peer_settle(struct http_request *req, void *data)
 
 /* ---- fate ------------------------------------------------------------------ */
 
-/* The asker may know the VM although this host does not know the move. */
+/* The verdict on a move that this host does not know, by the VM that the query names. */
 static enum verdict verdict_by_query(const struct api *api, const struct http_request *req)
 {
 	const char *uuid = http_query(req, "uuid"), *generation = http_query(req, "generation");
@@ -305,7 +305,7 @@ static void add_vm(struct peer_vms *page, const struct vm *vm)
 	item->generation = vm_generation(vm);
 }
 
-/* A QEMU may be there although its record is gone. */
+/* Adds a VM whose QEMU is here although its record is gone. */
 static void add_unrecorded(const struct api *api, struct peer_vms *page, const char *uuid)
 {
 	struct peer_vm *item = &page->items[page->count];
@@ -354,7 +354,8 @@ static void on_asker_noted(void *data, const struct err *err)
 	free(question);
 }
 
-/* Who asks may start it by the answer: then this host must hear of it before it does. */
+/* The caller may start the VM because of this answer.  So a host that owns the VM records the
+ * caller first, and must ask it from then on before it starts the VM. */
 static void tell_one(struct http_request *req, const struct api *api, const char *uuid)
 {
 	struct vm *vm = vm_find_uuid(api->vms, uuid);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Whether this host can do its work, and what is wrong if not.  The look at programs
- * and disks is made on a thread of its own; who asks meanwhile waits for it. */
+/* Whether this host can do its work, and what is wrong if not.  A thread of its own looks
+ * at programs and disks; requests that come meanwhile wait for it. */
 #include "api/readyz.h"
 
 #include <assert.h>
@@ -9,12 +9,12 @@
 #include "base/mem.h"
 #include "base/work.h"
 
-/* Whoever has a certificate may ask, whatever its role: so old may an answer be. */
+/* How old the last look may be: everybody with a certificate may ask, in any role. */
 #define FRESH_MS 1000
 
 #define FINDINGS_MAX 16
 
-/* The checks of api/selfcheck.c, and what is known without a look. */
+/* Failed checks of api/selfcheck.c, and faults that are known without a look. */
 struct findings {
 	struct finding {
 		const char *check;

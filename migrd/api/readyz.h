@@ -10,7 +10,7 @@ struct readiness;
 
 /* ENV's strings are borrowed. */
 struct readiness *readiness_new(struct api *api, const struct selfcheck_env *env);
-/* Answers who waits; before the store of API is closed. Accepts NULL. */
+/* Answers the requests that wait.  Call it before the store of API is closed.  Accepts NULL. */
 void readiness_free(struct readiness *readiness);
 
 #endif

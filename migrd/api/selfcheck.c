@@ -11,7 +11,7 @@
 
 #include "base/mem.h"
 
-/* A record of a move with its timeline needs less. */
+/* More than the record of a move with its timeline needs. */
 #define ROOM_MIN_BYTES (64u << 10)
 
 /* ---- programs ------------------------------------------------------------- */
@@ -75,7 +75,7 @@ static bool has_room(const char *dir, struct err *err)
 	return err_set(err, ERR_NO_SPACE, "the disk of '%s' is full: make room", dir);
 }
 
-/* One that is missing is made at the start: then its parent counts. */
+/* A missing directory is made when migrd starts: until then its nearest parent is checked. */
 static bool check_dir(const char *key, const char *dir, struct err *err)
 {
 	CLEANUP(free_charp) char *path = xstrdup(dir);

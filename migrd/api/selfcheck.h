@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* api/selfcheck.h -- what this host needs to run and move guests, as a table: the
  * programs and the directories (its certificate: tls/live.h).  --check-config prints
- * what is wrong, readyz answers it.  Thread: any; it looks at local disks only. */
+ * what is wrong, GET /readyz answers with it.  Thread: any; it looks at local disks only. */
 #ifndef MIGRD_API_SELFCHECK_H
 #define MIGRD_API_SELFCHECK_H
 

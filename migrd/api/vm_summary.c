@@ -30,8 +30,8 @@ static void look_at_qemu(struct vm_summary *summary, const struct vm *vm)
 			 version->major, version->minor, version->micro);
 }
 
-/* All but what follows from the definition.  SUMMARY: all zero; it is filled one by one, so
- * that no padding comes along. */
+/* Sets all members but those that follow from the definition.  SUMMARY must be all zero: its
+ * members are set one by one, so that its padding stays zero. */
 static void look(struct vm_summary *summary, const struct api *api, const struct vm *vm)
 {
 	const struct vm_job *job = vm_job(vm);
@@ -92,7 +92,7 @@ void api_vm_summary(const struct api *api, const struct vm *vm, struct vm_summar
 
 /* ---- as text that is kept ---------------------------------------------------- */
 
-/* SEEN: the bytes of a summary without what follows from the definition. */
+/* SEEN: a summary as look() fills it, without the members that follow from the definition. */
 static bool is_key(const struct vm_kept *kept, const void *seen, const char *definition)
 {
 	return kept->key && memcmp(kept->key, seen, sizeof(struct vm_summary)) == 0 &&

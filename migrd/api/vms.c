@@ -9,7 +9,7 @@
 #include "wire/event.h"
 #include "wire/vm_request.h"
 
-/* Who speaks to its QEMU at the moment, and how many want to. */
+/* What holds the monitor of the VM now, and how many wait for it. */
 static struct vm_shown_monitor monitor_of(const struct vm *vm)
 {
 	struct vm_shown_monitor monitor = { .waiting = vm_waiting(vm) };
@@ -27,7 +27,7 @@ static struct vm_shown_monitor monitor_of(const struct vm *vm)
 	return monitor;
 }
 
-/* WARNING: NULL: none is told; points to NULL: there is none now. */
+/* WARNING: NULL: the reply has no `warnings'; a pointer to NULL: they are an empty list. */
 static void reply_vm(struct http_request *req, int status, const struct api *api,
 		     const struct vm *vm, const char *const *warning)
 {
@@ -115,7 +115,7 @@ void api_vm_get(struct http_request *req, void *data)
 
 /* ---- what changes something ------------------------------------------ */
 
-/* Until the answer; the request outlives every answer, the VM may not. */
+/* A request until its answer.  The VM may be gone by then, so its name is kept. */
 struct pending {
 	struct http_request *req;
 	struct api *api;
@@ -135,7 +135,7 @@ static void on_done(void *data, const struct err *err)
 	free(pending);
 }
 
-/* With what its reader should know, and nothing is refused for. */
+/* The reply warns of another guest with the same MAC address; no start is refused for it. */
 static void on_started(void *data, const struct err *err)
 {
 	struct pending *pending = data;
@@ -189,14 +189,15 @@ static void act(struct http_request *req, struct api *api, enum vm_action action
 	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
 	struct move *move = vm ? moves_active_of(api->moves, vm_uuid(vm)) : NULL;
 
-	/* To stop a guest that has not arrived is to refuse it. */
+	/* A stop of a guest that has not arrived cancels its move, which refuses the guest. */
 	if (move && action == VM_ACTION_STOP && vm_role(vm) == VM_ROLE_INCOMING)
 		api_cancel(req, api, move);
 	else if (vm)
 		vm_act(vm, action, on_done, pending_new(req, api, vm_name(vm), status));
 }
 
-/* Who vouches for a silent host decides for two hosts, as `move resolve' does. */
+/* A caller who vouches for a silent host decides for two hosts, as `move resolve' does: only
+ * an administrator may. */
 static bool may_assert(const struct http_request *req, const struct vm_start_request *wish,
 		       struct err *err)
 {

@@ -27,7 +27,7 @@ struct fault {
 	char detail[256];
 };
 
-/* All that is wrong with one input.  Beyond FAULT_MAX they are only counted. */
+/* All faults of one input.  Those beyond FAULT_MAX are only counted. */
 struct faults {
 	size_t count;
 	struct fault list[FAULT_MAX];
@@ -56,8 +56,8 @@ extern const struct json_limits json_limits_default; /* 1 MiB, 16 deep, 10,000 v
 struct json_object *json_parse(const void *data, size_t len, const struct json_limits *limits,
 			       struct faults *faults);
 
-/* A text that this program wrote: of the records, or kept in memory.  NULL for NULL, and
- * for what is no JSON.  The caller owns the tree. */
+/* Reads a text that this program wrote: of a record, or kept in memory.  NULL if TEXT is
+ * NULL or no JSON.  The caller owns the tree. */
 struct json_object *json_read_back(const char *text);
 
 static inline void json_putp(struct json_object **obj)
@@ -82,7 +82,7 @@ enum json_field_type {
 	JSON_ANY,    /* struct json_object *, a new reference; json_release() */
 	JSON_SCALARS,/* char[size]: an object of strings, integers and booleans, kept as
 	              * its JSON text */
-	/* Of what is only encoded; json_release() leaves them alone. */
+	/* The types below are only encoded; json_release() leaves them alone. */
 	JSON_BORROWED, /* const char * */
 	JSON_TIME,     /* int64_t, milliseconds since 1970: RFC 3339; 0: null */
 	JSON_NUMBER,   /* double */
@@ -92,14 +92,14 @@ enum json_field_type {
 	                * its key is "" */
 };
 
-/* For values that bounds cannot describe: false and a message for the fault. */
+/* Checks a value that bounds cannot describe; false: *RET_WHY is the fault in words. */
 typedef bool json_check_fn(const char *value, const char **ret_why);
 
 struct json_field {
 	const char *key; /* NULL ends a table */
 	enum json_field_type type;
 	bool required;
-	bool nullable; /* null is taken as absent; encoded for what is not present, or zero */
+	bool nullable; /* null is read as absent, and written for a value not present, or 0 */
 	size_t offset;
 	size_t size;         /* STRING(S), SCALARS: bytes with the end; ARRAY, LIST: of an
 	                      * element */
@@ -108,7 +108,7 @@ struct json_field {
 	int64_t min, max;    /* INT, UINT: value; STRING, TEXT: length; arrays: count;
 	                      * both 0: the type's own range */
 	const char *const *names;        /* ENUM: ended by NULL */
-	unsigned digits;                 /* NUMBER: behind the point; 0: as many as it has */
+	unsigned digits;                 /* NUMBER: after the point; 0: as many as it has */
 	const struct json_field *fields; /* OBJECT, ARRAY, LIST, PART; of ANY for the schema */
 	json_check_fn *check;            /* STRING, TEXT, STRINGS */
 	const char *pattern;             /* for the schema: what `check' accepts */
@@ -123,9 +123,9 @@ struct json_field {
 	.max = sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0]),        \
 	.count_offset = offsetof(type, count)
 
-/* Rows of a reply.  The key is the member's name, the type follows from the member's; what
- * else there is to say may be added.  SHOWN is always there, SHOWN_IF when it is not zero,
- * or by the present_offset that is added. */
+/* Rows of a reply.  The key is the member's name, the type follows from the member's type;
+ * further initializers may be added.  A SHOWN row is always sent; a SHOWN_IF row if it is not
+ * zero or, with a present_offset, if that bool is true. */
 #define JSON_TYPE_OF(owner, member)             \
 	_Generic(((owner *)0)->member,          \
 		bool: JSON_BOOL,                \
@@ -147,7 +147,7 @@ struct json_field {
 	JSON_ROW(owner, member, JSON_OBJECT, __VA_ARGS__, .fields = table)
 #define JSON_SHOWN_OBJECT(owner, member, table, ...) \
 	JSON_SHOWN_OBJECT_IF(owner, member, table, __VA_ARGS__, .required = true)
-/* TABLE NULL: of texts. */
+/* TABLE NULL: a list of texts. */
 #define JSON_SHOWN_LIST(owner, member_, count, table, help_, ...)                      \
 	{                                                                              \
 		.key = #member_, .type = JSON_LIST, .offset = offsetof(owner, member_), \
@@ -164,17 +164,17 @@ struct json_field {
  * plus the place.  True when it added none. */
 bool json_decode(struct json_object *obj, const struct json_field *fields, void *out,
 		 const char *pointer, struct faults *faults);
-/* Frees what JSON_TEXT and JSON_ANY fields hold; of a reply only where ANY is its own. */
+/* Frees what JSON_TEXT and JSON_ANY fields hold; not for a reply that has borrowed its ANY. */
 void json_release(const struct json_field *fields, void *out);
 
-/* parse + decode, faults as one error: for small inputs of our own programs
+/* json_decode() with all faults as one error: for small inputs of our own programs
  * and peers.  IGNORE_UNKNOWN: keys of a newer version are skipped. */
 enum json_decode_flags { JSON_STRICT = 0, JSON_IGNORE_UNKNOWN = 1 };
 bool json_decode_object(struct json_object *obj, const struct json_field *fields, void *out,
 			enum json_decode_flags flags, struct err *err);
 
-/* The JSON Schema (2020-12) of a table; the caller owns it.  That of a reply allows other
- * keys too: its reader shall ignore what it does not know. */
+/* The JSON Schema (2020-12) of a table; the caller owns it.  The schema of a reply
+ * allows other keys too: a reader must ignore the keys that it does not know. */
 enum json_schema_use { JSON_SCHEMA_REQUEST, JSON_SCHEMA_REPLY };
 struct json_object *json_schema(const struct json_field *fields, enum json_schema_use use,
 				const char *title, const char *description);
@@ -185,22 +185,22 @@ struct json_object *json_encode(const struct json_field *fields, const void *in)
 
 /* ---- building -------------------------------------------------------- */
 
-/* NULL for what is null: the text NULL, the time 0. */
+/* A NULL text and the time 0 give NULL, which is JSON's null. */
 struct json_object *json_new_str(const char *value);
 struct json_object *json_new_time(int64_t wall_ms); /* RFC 3339 */
 void json_add_str(struct json_object *obj, const char *key, const char *value); /* NULL: null */
 void json_add_int(struct json_object *obj, const char *key, int64_t value);
 void json_add_uint(struct json_object *obj, const char *key, uint64_t value);
 void json_add_bool(struct json_object *obj, const char *key, bool value);
-/* Reading a tree we trust the shape of no further than this: NULL or FALLBACK
- * when a step is missing or of another type. */
+/* These read a tree of any shape: NULL or FALLBACK when OBJ is no object, or KEY is
+ * missing or of another type. */
 const char *json_get_str(struct json_object *obj, const char *key);
 int64_t json_get_int(struct json_object *obj, const char *key, int64_t fallback);
 bool json_get_bool(struct json_object *obj, const char *key, bool fallback);
 struct json_object *json_get_obj(struct json_object *obj, const char *key);
-/* The items of an array; 0 for anything else, NULL too. */
+/* The number of items in an array; 0 for anything else, NULL too. */
 size_t json_count(struct json_object *array);
-/* On one line, as it is sent; OBJ's own until that changes or goes. RET_LEN may be NULL. */
+/* OBJ on one line, as it is sent; borrowed until OBJ changes or goes.  RET_LEN may be NULL. */
 const char *json_text(struct json_object *obj, size_t *ret_len);
 
 #endif

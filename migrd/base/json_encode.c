@@ -22,7 +22,7 @@ static struct json_object *encode_text(const struct json_field *field, const cha
 	return json_new_str(text || field->nullable ? text : "");
 }
 
-/* json-c's own text of a double has as many digits as it takes to read the same again. */
+/* json-c's own text of a double has as many digits as are needed to read the same again. */
 static struct json_object *encode_number(const struct json_field *field, const char *in)
 {
 	double value = *(const double *)field_in(field, in);
@@ -89,7 +89,7 @@ static struct json_object *encode_field(const struct json_field *field, const ch
 	case JSON_ANY:
 		return json_object_get(*(struct json_object *const *)value);
 	case JSON_PART:
-		break; /* of the object itself */
+		break; /* add_members() adds its members to the object itself */
 	}
 	return NULL;
 }
@@ -123,12 +123,12 @@ static bool is_zero(const struct json_field *field, const char *in)
 		return !*(struct json_object *const *)value;
 	case JSON_OBJECT:
 	case JSON_PART:
-		return false; /* seen by its members */
+		return false; /* its members decide */
 	}
 	return false;
 }
 
-/* Nothing is there to be shown: then it is left out, or null. */
+/* There is no value to show: then the member is left out, or null. */
 static bool is_empty(const struct json_field *field, const char *in)
 {
 	if (field->present_offset)

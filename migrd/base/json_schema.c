@@ -158,7 +158,7 @@ static struct json_object *field_schema(const struct json_field *field, enum jso
 	return schema;
 }
 
-/* Those of a part stand beside the others. */
+/* The members of a part stand beside those of its owner. */
 static void add_properties(struct json_object *properties, struct json_object *required,
 			   const struct json_field *fields, enum json_schema_use use)
 {

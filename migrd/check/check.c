@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One check: a look is a scan on the worker, a question to each peer, then the
- * table on the worker; what may have been about to go is looked at twice. */
+/* One check: a look scans on the worker and asks each peer, then applies the table on the
+ * worker.  A finding that may have been about to go needs a second look to stay. */
 #include "check/check.h"
 
 #include <assert.h>
@@ -26,10 +26,9 @@ struct check {
 	bool is_closing;
 };
 
-/* Lives until all that was asked for it has answered, maybe longer than its
- * check. */
+/* Lives until all its work and questions have ended, maybe longer than its check. */
 struct run {
-	struct check *check; /* NULL: it is gone, and was answered */
+	struct check *check; /* NULL: it was freed, and `fn' was called */
 	check_done_fn *fn;
 	void *data;
 	bool repair;
@@ -40,7 +39,7 @@ struct run {
 	size_t repaired; /* findings that were gone through */
 };
 
-/* Of the worker: the view belongs to it until done(). */
+/* A work item: the view belongs to the worker until done(). */
 struct look {
 	struct work work;
 	struct run *run;
@@ -132,7 +131,7 @@ static void run_free(struct run *run)
 	free(run);
 }
 
-/* The caller may run the next check at once. */
+/* The run is over before FN is called: FN may begin the next check. */
 static void finish(struct run *run)
 {
 	CLEANUP(json_putp) struct json_object *obj = report(run);
@@ -142,7 +141,8 @@ static void finish(struct run *run)
 	run_free(run);
 }
 
-/* The check goes before its run: nobody waits for the rest. */
+/* The check is freed before its run: the last answer that is still to come frees the run, and
+ * goes to nobody. */
 static void abandon(struct run *run)
 {
 	struct err err;
@@ -169,7 +169,7 @@ static void repair_one(const struct check_env *env, struct check_finding *findin
 		 finding->object, ok ? "done" : finding->err.msg);
 }
 
-/* One at a time, so that others get their turn on the loop. */
+/* Repairs one finding at a time, so that others get their turn on the loop. */
 static void on_step(void *data)
 {
 	struct check *check = data;
@@ -249,7 +249,7 @@ static void on_judged(struct work *work)
 	}
 }
 
-/* Records last: what came while the rest was looked at is known by now. */
+/* Reads the records last: they know by now what came during the scan and the questions. */
 static void answered(struct run *run)
 {
 	if (run->pending)
@@ -350,7 +350,7 @@ static struct check_view *new_view(const struct check_env *env)
 	return view;
 }
 
-/* Who was silent a moment ago is not waited for again. */
+/* A second look does not ask the peers that were silent in the first. */
 static void begin_look(struct run *run)
 {
 	struct check_view *earlier = run->view;

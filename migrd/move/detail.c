@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a move keeps in its row beside the columns, and what it shows. */
+/* What a move keeps in its row beside the columns, and what is shown of a move. */
 #include <assert.h>
 
 #include "base/log.h"
@@ -34,7 +34,7 @@ static const struct json_field stamps[] = {
 };
 static_assert(ARRAY_LEN(stamps) == MOVE_STAMP_COUNT + 1, "each stamp is kept");
 
-/* What is absent is 0, false or none. */
+/* A key that is absent means 0, false or none. */
 static const struct json_field durable[] = {
 	MOVE_DURABLE_FACTS(FACT_FIELD)
 		FIELD("bandwidth_bytes_per_s", JSON_UINT, options.bandwidth_bytes_per_s),
@@ -91,7 +91,7 @@ void move_detail_decode(struct move *move)
 
 /* ---- shown ----------------------------------------------------------- */
 
-/* Over when both moments have been. */
+/* The span is over once both moments have passed. */
 static struct move_span span(const struct move *move, enum move_stamp from, enum move_stamp to)
 {
 	uint64_t a = move->stamps[from], b = move->stamps[to];

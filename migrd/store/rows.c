@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The tables of the database.  A table with columns has its statements made of them: a row is
- * put, deleted and loaded here, and the table's own file only names the columns. */
+/* The tables of the database.  The statements of a table with columns are made from its columns:
+ * its rows are put, deleted and loaded here, and its own file only names the columns. */
 #include <assert.h>
 
 #include "base/mem.h"

@@ -17,7 +17,7 @@ struct vm_medium {
 	char qdev[256];                /* its name in commands */
 	char node[VM_DEF_ID_SIZE + 8]; /* of the new medium */
 	struct loop_timer *timer;      /* NULL: it does not wait for the guest */
-	uint64_t until_ms;             /* by the loop's clock: of all waits together; 0: none yet */
+	uint64_t until_ms;             /* loop clock: end of all waits together; 0: none yet */
 	struct err err;                /* the first that went wrong */
 	vm_done_fn *done;
 	void *data;
@@ -45,7 +45,7 @@ static void fail(struct vm_medium *medium, const struct err *err)
 		medium->err = *err;
 }
 
-/* It is on disk, or could not be written. */
+/* The record is on disk, or could not be written. */
 static void on_recorded(void *data, const struct err *err)
 {
 	if (err)
@@ -53,7 +53,7 @@ static void on_recorded(void *data, const struct err *err)
 	finish(data);
 }
 
-/* Whatever has become of it: QEMU knows. */
+/* Asks QEMU what is in the drive now, whatever came of the change, and records that. */
 static void look(struct vm_medium *medium)
 {
 	devices_look(medium->entry, on_recorded, medium);
@@ -73,7 +73,7 @@ static void command(struct vm_medium *medium, const char *name, struct json_obje
 	vm_entry_command(medium->entry, name, args, DEVICE_COMMAND_MS, fn, medium);
 }
 
-/* With the drive's name. */
+/* Sends a command that names the drive. */
 static void drive_command(struct vm_medium *medium, const char *name, const char *key,
 			  const char *value, qmp_reply_fn *fn)
 {
@@ -149,7 +149,7 @@ static void on_deadline(void *data)
 	give_up(medium, &err);
 }
 
-/* Until vm_medium_tray_moved() or the deadline. */
+/* Waits for vm_medium_tray_moved() or the deadline. */
 static void wait_for_guest(struct vm_medium *medium, struct vm *vm)
 {
 	struct loop *loop = vm->vms->env.qemu.loop;
@@ -184,8 +184,8 @@ static void look_at_tray(struct vm_medium *medium)
 	command(medium, "query-block", NULL, on_tray_seen);
 }
 
-/* QEMU takes the command also for a tray that is locked: then it has asked the guest to
- * open it (block/qapi-sysemu.c, do_open_tray()). */
+/* QEMU accepts the command for a locked tray too: then it has asked the guest to open the
+ * tray (block/qapi-sysemu.c, do_open_tray()). */
 static void on_opened(void *data, struct json_object *result, const struct err *err)
 {
 	(void)result;
@@ -215,7 +215,8 @@ static void on_added(void *data, struct json_object *result, const struct err *e
 		open_tray(data);
 }
 
-/* Of a change that did not come to its end; there is seldom one. */
+/* The node is there only if a former change was broken off, so an error is ignored: mostly
+ * there is none. */
 static void on_former_deleted(void *data, struct json_object *result, const struct err *err)
 {
 	struct vm_medium *medium = data;
@@ -268,7 +269,7 @@ static void on_seen(void *data, struct json_object *result, const struct err *er
 
 /* ---- the request -------------------------------------------------------------------- */
 
-/* The definition with the medium must be one. */
+/* Puts the medium into the definition, which must still be valid then. */
 static bool check(struct vm_medium *medium, struct err *err)
 {
 	struct vm_def_cdrom *cdrom = &medium->def->cdroms[medium->index];
@@ -333,7 +334,7 @@ void vm_change_medium(struct vm *vm, const char *id, const struct medium_request
 {
 	struct vm_medium *medium = xnew(struct vm_medium);
 
-	if (strlen(id) < sizeof(medium->id)) /* a longer one is no device's */
+	if (strlen(id) < sizeof(medium->id)) /* no device has a longer id */
 		snprintf(medium->id, sizeof(medium->id), "%s", id);
 	medium->request = *request;
 	medium->def = xnew(struct vm_def);

@@ -41,8 +41,8 @@ struct host_memory {
 	uint64_t total, available;
 };
 
-/* What may change has no pointers: two can be compared byte for byte, if they were filled
- * from zero. */
+/* Members that may change are no pointers: two replies can be compared byte for byte, if
+ * both were all zero before they were filled. */
 struct host_reply {
 	const char *id, *version;
 	struct host_protocol protocol;

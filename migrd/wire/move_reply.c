@@ -27,7 +27,7 @@ static const struct json_field progress_fields[] = {
 	{ 0 },
 };
 
-/* Milliseconds with their fraction; left out unless both moments have been. */
+/* A row of milliseconds, to the microsecond; left out unless both moments have passed. */
 #define SPAN(name, help_)                                                                         \
 	{                                                                                         \
 		.key = #name "_ms", .type = JSON_NUMBER, JSON_MEMBER(struct move_times, name.ms), \
@@ -36,7 +36,7 @@ static const struct json_field progress_fields[] = {
 	}
 #define OF_SOURCE(owner) .present_offset = offsetof(owner, is_source)
 
-/* A destination has no more than total_ms and those before it, a source has not those. */
+/* A destination has only total_ms and the rows before it, a source has not the latter. */
 const struct json_field move_times_fields[] = {
 	SPAN(prepare, "Destination: until its QEMU waited, in milliseconds."),
 	SPAN(go_to_taken, "Destination: from go until it was on disk that it has the guest, in "

@@ -17,7 +17,7 @@ struct move_progress {
 	uint64_t dirty_pages_per_s, expected_downtime_ms, throttle_percent;
 };
 
-/* From one moment to another, once both have been. */
+/* The time from one moment to another; is_over: both have passed. */
 struct move_span {
 	double ms;
 	bool is_over;
@@ -58,7 +58,7 @@ struct move_reply {
 extern const struct json_field move_reply_fields[];
 extern const struct json_field move_times_fields[];
 
-/* A move, in short, or who speaks to a QEMU now. */
+/* A move in short, or what holds the monitor of a QEMU now. */
 struct job_reply {
 	const char *id, *kind, *vm;
 	const char *peer; /* NULL: it is no move */
@@ -78,7 +78,7 @@ struct move_cancel_reply {
 	const char *owner, *state, *detail;
 };
 extern const struct json_field move_cancel_fields[];
-/* The same for one that came too late. */
+/* The same for a cancel that came too late. */
 struct move_cancel_problem {
 	struct problem problem;
 	struct move_cancel_reply cancel;

@@ -24,7 +24,7 @@
 #include "wire/verdict.h"
 
 #define PEER_ADDRESS_SIZE 272 /* HOST:PORT, a DNS name has 253 */
-/* Versions of what coordinators say to each other that this one speaks. */
+/* Versions of the peer protocol that this coordinator speaks. */
 #define PEER_PROTOCOL_MIN 1
 #define PEER_PROTOCOL_MAX 1
 
@@ -47,8 +47,8 @@ struct peer_hello_reply {
 	uint64_t protocol; /* the version chosen */
 	char host[ID_NAME_SIZE];
 	char software[64];
-	/* Of the QEMU that its next guest would have. */
-	bool has_migration; /* false: not known yet, or a coordinator of before */
+	/* Features of the QEMU that the sender's next guest would have. */
+	bool has_migration; /* false: not known yet, or an older coordinator */
 	struct transfer_features migration;
 };
 
@@ -59,8 +59,8 @@ struct peer_prepare {
 	struct json_object *definition; /* vm_def.h; owned */
 	struct move_options options;
 	struct json_object *evidence; /* evidence.h; owned; NULL: none */
-	struct json_object *plan; /* transfer_plan.h; owned; NULL: a coordinator of before */
-	bool run; /* what the guest's user wants as it is offered; go has the last word */
+	struct json_object *plan; /* transfer_plan.h; owned; NULL: an older coordinator */
+	bool run; /* the user wants the guest to run, at the time of the offer; go decides */
 };
 
 struct peer_prepare_reply {
@@ -73,7 +73,7 @@ struct peer_prepare_reply {
 
 struct peer_claim {
 	uint64_t generation;
-	char uuid[ID_UUID_SIZE]; /* of the VM; "" from a coordinator of before */
+	char uuid[ID_UUID_SIZE]; /* of the VM; "" from an older coordinator */
 	bool run;                /* go: the guest is to run; a paused one stays paused */
 };
 
@@ -82,14 +82,14 @@ struct peer_verdict {
 	char reason[ERR_MSG_SIZE];
 };
 
-/* As it is sent: who has asked keeps the times as they are. */
+/* As it is sent; the receiver decodes the verdict, and keeps the times as JSON. */
 struct peer_verdict_reply {
 	struct peer_verdict verdict;
 	struct move_times times;
 };
 
-/* The source's own record of the end is on disk: what the destination has kept for
- * it may go. */
+/* The source's own record of the end is on disk: the destination may drop what it has
+ * kept for the source. */
 struct peer_settle {
 	uint64_t generation;
 	char uuid[ID_UUID_SIZE];
@@ -125,7 +125,7 @@ struct peer_vm {
 struct peer_vms {
 	struct peer_vm items[PEER_VMS_MAX];
 	size_t count;
-	char next[ID_NAME_SIZE]; /* what to ask for after; "": these were the last */
+	char next[ID_NAME_SIZE]; /* the last name of this page, to ask for the next; "": no more */
 };
 
 extern const struct json_field peer_hello_fields[];
@@ -144,7 +144,8 @@ bool peer_hello_decode(struct json_object *obj, struct peer_hello *ret, struct e
 bool peer_hello_reply_decode(struct json_object *obj, struct peer_hello_reply *ret,
 			     struct err *err);
 bool peer_prepare_decode(struct json_object *obj, struct peer_prepare *ret, struct err *err);
-/* The body says what the path and the caller's certificate say: else INVALID, FORBIDDEN. */
+/* True: the body agrees with the path (else INVALID) and with the caller's certificate (else
+ * FORBIDDEN). */
 bool peer_prepare_check(const struct peer_prepare *prepare, const char *path_id, const char *caller,
 			struct err *err);
 void peer_prepare_fini(struct peer_prepare *prepare);

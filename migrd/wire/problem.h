@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* wire/problem.h -- the answer to what was refused or failed (RFC 9457).  A route may
- * add members: its own struct has this as its first part.  Thread: any. */
+/* wire/problem.h -- the answer to a request that was refused or failed (RFC 9457).  A route
+ * may add members: its own struct begins with struct problem.  Thread: any. */
 #ifndef MIGRD_WIRE_PROBLEM_H
 #define MIGRD_WIRE_PROBLEM_H
 
@@ -16,28 +16,28 @@ struct problem {
 };
 extern const struct json_field problem_fields[];
 
-/* What did not pass, one by one. */
+/* One check that did not pass. */
 struct problem_check {
 	const char *check, *detail;
 };
-/* Of GET /readyz. */
+/* The problem that GET /readyz answers. */
 struct problem_of_readiness {
 	struct problem problem;
 	const struct problem_check *checks;
 	size_t check_count;
 };
 extern const struct json_field problem_of_readiness_fields[];
-/* Of POST /peer/v1/moves/{id}/prepare. */
+/* The problem that POST /peer/v1/moves/{id}/prepare answers. */
 struct problem_of_offer {
 	struct problem problem;
 	const struct problem_check *reasons;
 	size_t reason_count;
 };
 extern const struct json_field problem_of_offer_fields[];
-/* Of POST /v1/vms/{name}/monitor. */
+/* The problem that POST /v1/vms/{name}/monitor answers. */
 struct problem_of_qemu {
 	struct problem problem;
-	struct json_object *qemu; /* borrowed; NULL: nothing of it is told */
+	struct json_object *qemu; /* borrowed; NULL: left out */
 };
 extern const struct json_field problem_of_qemu_fields[];
 

@@ -12,7 +12,7 @@
 extern const char *const wire_schema_names[];
 /* A new object, or NULL for an unknown name. */
 struct json_object *wire_schema(const char *name);
-/* As the file is; false for an unknown name. */
+/* Prints a schema as its file has it; false for an unknown name. */
 bool wire_schema_print(FILE *out, const char *name);
 
 #endif

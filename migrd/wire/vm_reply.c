@@ -76,7 +76,7 @@ const struct json_field vm_reply_fields[] = {
 
 /* ---- of a VM --------------------------------------------------------------- */
 
-/* Only for the schema: wire/vm_def_device.c makes them of the rows of the definition. */
+/* Only for the schema: wire/vm_def_device.c makes devices from the rows of the definition. */
 const struct json_field vm_device_fields[] = {
 	{ .key = "kind",
 	  .type = JSON_BORROWED,
@@ -87,7 +87,7 @@ const struct json_field vm_device_fields[] = {
 	{ 0 },
 };
 
-/* Only for the schema, as are all below. */
+/* Only for the schema, as the tables below up to vm_agent_fields. */
 static const struct json_field address_fields[] = {
 	{ .key = "address", .type = JSON_BORROWED, .required = true, .help = "IPv4 or IPv6." },
 	{ .key = "prefix", .type = JSON_UINT, .help = "Its length in bits." },

@@ -17,8 +17,9 @@ struct vm_shown_agent {
 	uint64_t lease_left_ms;
 };
 
-/* A VM without its definition: in lists and events.  What may change has no pointers to
- * what may go: two can be compared byte for byte, if they were filled from zero. */
+/* A VM without its definition: in lists and events.  Members that may change do not point to
+ * memory that may go: two summaries can be compared byte for byte, if both were all zero
+ * before they were filled. */
 struct vm_summary {
 	const char *name, *uuid;
 	const char *state; /* a constant */
@@ -61,7 +62,7 @@ extern const struct json_field vm_reply_fields[];
 /* A device of a VM: its kind, and the members of its element in the definition. */
 extern const struct json_field vm_device_fields[];
 
-/* What an agent answered, made by qga/reply.c of the guest's own words. */
+/* The answer of a guest agent, which qga/reply.c makes from the guest's own words. */
 extern const struct json_field vm_agent_fields[];
 
 /* The answer of a QEMU to one command. */

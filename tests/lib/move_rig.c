@@ -27,7 +27,7 @@ enum disk_mode { DISK_GOOD, DISK_HELD, DISK_SILENT, DISK_FULL };
 
 struct commit {
 	struct commit *next;
-	struct store_txn txn; /* with copies */
+	struct store_txn txn; /* of copied rows */
 	store_done_fn *done;
 	void *data;
 	bool is_written;
@@ -229,7 +229,8 @@ static bool is_final_on_disk(void)
 	       disk_says("cancelled");
 }
 
-/* What the source gave away comes back only with a refusal. */
+/* When the source's QEMU has sent all, its guest goes on only after a refusal of the other host
+ * or the decision of a person; never after `taken'. */
 static void check_cont_on_source(void)
 {
 	if (fake_qemu()->mig && strcmp(fake_qemu()->mig, "completed") == 0)
@@ -238,7 +239,8 @@ static void check_cont_on_source(void)
 	ck_assert_str_ne(rig.heard, "taken");
 }
 
-/* What arrives runs only when it is wanted here, and is ours on disk. */
+/* An incoming guest runs only after go or the decision of a person, and once it is on disk that
+ * this host owns it. */
 static void check_cont_on_destination(void)
 {
 	ck_assert_msg(rig.go_came || rig.is_resolved, "cont without go");
@@ -288,7 +290,7 @@ static void before_peer(const char *verb, struct json_object *body)
 		ck_assert_str_eq(fake_qemu()->mig ? fake_qemu()->mig : "none", "completed");
 }
 
-/* What was told once is told for ever. */
+/* A verdict is on disk before it is told, and never changes afterwards. */
 static void check_told(const char *verdict)
 {
 	ck_assert_str_eq(rig.disk.verdict, verdict);
@@ -299,9 +301,9 @@ static void check_told(const char *verdict)
 
 /* ---- what is kept to be shown ------------------------------------------- */
 
-/* A text that was kept is what would be made anew.  Each step of a test begins with
- * kept texts, since the step before ended here.  The newest are enough: a test that
- * fills the history changes no others one by one. */
+/* A kept text must be the same as a new one.  Each step of a test begins with kept texts,
+ * since the step before ended here.  Only the newest moves are checked: a test that fills
+ * the history changes no others one by one. */
 #define TEXTS_CHECKED 16
 
 static void check_texts(void)
@@ -330,7 +332,7 @@ void rig_run(void)
 	check_texts();
 }
 
-/* In steps: what changes between two timers is looked at too. */
+/* Advances in up to 8 steps, so that the texts are checked between timers too. */
 void rig_advance(uint64_t ms)
 {
 	const uint64_t step = ms / 8 + 1;
@@ -434,7 +436,7 @@ void rig_start_again(void)
 	rig_run();
 }
 
-/* As main() ends; what was under way is answered and finds nobody. */
+/* Ends as main() does; commits under way are answered, and find no move or VM any more. */
 void rig_crash(void)
 {
 	struct commit *commit;
@@ -490,7 +492,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	ck_assert_msg(SIDE_##side || !move->facts.name, \
 		      "'" #name "' is a fact of the other side (move/facts.h)");
 
-/* Each fact belongs to the side that its line says. */
+/* A fact may be set only on the side that its line in move/facts.h names. */
 static void assert_sides(void)
 {
 	for (const struct move *move = rig.moves ? moves_first(rig.moves) : NULL; move;
@@ -755,7 +757,7 @@ void rig_bring_to(const char *state)
 static enum err_code offer_answer;
 static char verdict_answer[STORE_ENUM_SIZE];
 
-/* As api/peer.c answers. */
+/* Answers as api/peer.c does. */
 static void on_prepared(void *data, struct move *move)
 {
 	const struct store_move *row = move_row(move);

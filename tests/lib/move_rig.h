@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* tests/lib/move_rig.h -- one host with its VMs and moves on the simulated loop.
  *
- * vm/ and job/ and the store are the real ones; QEMU, migrd-stream and the other
+ * vm/, move/ and the store are the real ones; QEMU, migrd-stream and the other
  * host are played by the test (fake_qemu.h, fake_stream.h, fake_peer.h).  The
  * program is linked with -Wl,--wrap=store_commit, so that the disk can be slow
- * or full, and is written into the trace, and --wrap=proc_boot_id.
+ * or full and the trace has every commit, and with --wrap=proc_boot_id.
  *
  * The rules of ARCHITECTURE.md on who may run the guest are checked at every
- * command to QEMU and every message, in every test; see move_rig.c.  So is that a
- * kept text of a move is the one that would be made anew, after every step.
+ * command to QEMU and every message, in every test; see move_rig.c.  After every step
+ * the kept text of a move is compared with a new one.
  */
 #ifndef MIGRD_TESTS_LIB_MOVE_RIG_H
 #define MIGRD_TESTS_LIB_MOVE_RIG_H
@@ -36,8 +36,8 @@ struct move_rig {
 	char move_id[ID_UUID_SIZE]; /* of the move under test */
 	struct json_object *plan;   /* of an offer; borrowed; NULL: it has none */
 	const char *more_members;   /* of the VM's definition: ",\"key\":value" */
-	bool is_identified;         /* the store is: it may be in doubt (store/identity.h) */
-	void (*begin)(void);        /* after the VMs were recovered; NULL: what they were goes on */
+	bool is_identified;         /* the store has an identity, and may be in doubt */
+	void (*begin)(void);        /* called after the VMs were recovered; NULL: all goes on */
 	/* What is on disk. */
 	struct {
 		char state[STORE_ENUM_SIZE];
@@ -48,8 +48,8 @@ struct move_rig {
 	} disk;
 	bool is_resolved;            /* a person decided, against what the hosts can know */
 	bool go_came;                /* this host was told to take the guest */
-	unsigned told_events;        /* of QEMU */
-	unsigned left_out;           /* of the last one that was told */
+	unsigned told_events;        /* events of QEMU that were told */
+	unsigned left_out;           /* by the last event that was told */
 	unsigned changed;            /* how often a VM changed */
 	const char *told;            /* what this host answered: "taken", "refused" */
 	char heard[STORE_ENUM_SIZE]; /* what the other host answered last */
@@ -66,7 +66,7 @@ void rig_run(void);
 void rig_advance(uint64_t ms);
 /* A crash of the daemon, and its next start. */
 void rig_restart(void);
-/* The same in two halves: what happens in between, nobody sees. */
+/* The crash and the next start apart: the daemon does not see what happens in between. */
 void rig_crash(void);
 void rig_start_again(void);
 
@@ -80,7 +80,8 @@ void rig_disk_is_full(bool is_full);
 /* ---- the VM ----------------------------------------------------------- */
 
 void rig_create_vm(void);
-/* Of the last rig_act(); the code is NONE when it was done, COUNT while it is not. */
+/* The result of the last action: the code is ERR_NONE when it was done, ERR_CODE_COUNT while it
+ * is under way. */
 struct err rig_act(enum vm_action action);
 void rig_act_begin(enum vm_action action);
 struct err rig_act_result(void);
@@ -95,24 +96,24 @@ const char *rig_error(void); /* of the row; "" if none */
 char *rig_timeline(void);    /* on disk: "EVENT DETAIL;EVENT DETAIL;."; the caller's */
 void rig_start_move(void);   /* of a running VM, to host b */
 void rig_start_move_with(const struct move_options *options);
-/* Brings the move into the state, the way a good world does. */
+/* Brings the move into STATE; nothing goes wrong on the way. */
 void rig_bring_to(const char *state);
 void rig_answer_prepare(void);
 void rig_completes(void); /* QEMU: device, completed */
 void rig_peer_says(const char *verb, const char *verdict);
 bool rig_guest_runs(void);
 enum err_code rig_resolve(enum move_keep keep, const char *assert_dead);
-/* The same was done on the other host, whose answers will tell. */
+/* The move was resolved on the other host, whose answers will tell. */
 void rig_resolved_there(void);
 
 /* ---- a move to here --------------------------------------------------- */
 
-/* The code of the answer; NONE: well; COUNT: none yet. */
+/* Returns the code of the answer; ERR_NONE: accepted; ERR_CODE_COUNT: no answer yet. */
 enum err_code rig_offer(void);
 enum err_code rig_offer_of(const char *source, uint64_t generation);
-/* Offers a guest to look at, and does not let the host do it yet. */
+/* Offers a guest, and does not let the host look at it yet. */
 enum err_code rig_offer_to_look(const char *id);
-enum err_code rig_offered(void); /* the same, of the last offer, later */
+enum err_code rig_offered(void); /* the answer to the last offer, later */
 /* "taken", "refused", "" while there is no answer, or the name of an error. */
 const char *rig_go(bool run);
 const char *rig_drop(void);

@@ -28,7 +28,7 @@ static const struct json_field *find(const struct json_field *fields, const char
 	return found;
 }
 
-/* Not by assertions: each that holds costs a message to the runner. */
+/* Does without assertions: each that holds costs a message to the runner. */
 static void check_type(struct json_object *value, json_type type, const char *key)
 {
 	if (!json_object_is_type(value, type))

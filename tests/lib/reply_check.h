@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* tests/lib/reply_check.h -- what is sent is what its table says: no more keys, all that
- * are always there, each value of its type. */
+/* tests/lib/reply_check.h -- checks that a reply agrees with its table: no other keys, every
+ * required key, each value of its type. */
 #ifndef MIGRD_TESTS_LIB_REPLY_CHECK_H
 #define MIGRD_TESTS_LIB_REPLY_CHECK_H
 
 #include "base/json.h"
 
-/* Fails the test and names the place. */
+/* Fails the test at the first difference, and names the key. */
 void reply_check(struct json_object *obj, const struct json_field *fields);
 
 #endif

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a coordinator sends is what its /openapi.json and schema/api say: no more keys, all that
-are always there, each value of its type.  A client ignores keys that it does not know; here
-they are faults, since then the tables of migrd/wire do not have them."""
+"""Checks that what a coordinator sends agrees with its /openapi.json and schema/api: no other
+keys, every required key, each value of its type.  A client ignores keys that it does not know;
+here such a key is a fault, since no table of migrd/wire has it."""
 import functools
 import json
 import re
 
 from . import settings
 
-# Members of a device are those of its element in the definition.
+# Not checked: the members of a device are those of its element in the definition.
 OPEN_PATHS = re.compile(r"/devices(/|$)")
 
 _TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool,
           "object": dict, "array": list, "null": type(None)}
-# What some problems have beside the members of every problem.
+# Members that only some problems have.
 PROBLEM_KEYS = ("checks", "qemu", "cancelled", "under_way", "owner", "state")
 
 _routes = None      # [(method, pattern of the path, schema)]
@@ -26,7 +26,7 @@ def _is(value, name):
 
 
 def faults(value, schema, where=""):
-    """What is wrong with VALUE, one line each."""
+    """Returns what is wrong with VALUE, one line each."""
     if "anyOf" in schema:
         found = [faults(value, either, where) for either in schema["anyOf"]]
         return [] if [] in found else found[0]
@@ -62,10 +62,10 @@ def _read_routes(openapi):
 
 
 def check_reply(api, method, path, value):
-    """VALUE is a good answer; API asks for the contract, the first time."""
+    """Checks VALUE, the answer of a request that succeeded.  API gets the contract, once."""
     global _routes
     path = path.partition("?")[0]
-    if path == "/openapi.json" or OPEN_PATHS.search(path):  # the first is asked for below
+    if path == "/openapi.json" or OPEN_PATHS.search(path):  # API gets the former below
         return
     if _routes is None:
         _routes = _read_routes(api.get("/openapi.json"))
