@@ -29,10 +29,8 @@ enum move_part_progress {
  * rolls the move back. */
 typedef void move_part_step(struct move *move);
 
-/* The steps of each side, ended by NULL. */
-struct move_part_steps {
-	move_part_step *src[6], *dst[4];
-};
+enum move_side { MOVE_SRC, MOVE_DST };
+#define MOVE_PART_STEPS_MAX 4 /* of one part, on one side, in one phase */
 
 struct move_part {
 	const char *name;
@@ -40,9 +38,9 @@ struct move_part {
 	bool (*wanted)(const struct move *move);
 	/* Steps that look, and change nothing: on the source in begin; on the destination in
 	 * prepare, once its QEMU answers. */
-	struct move_part_steps check;
+	move_part_step *check[2][MOVE_PART_STEPS_MAX]; /* by enum move_side */
 	/* Steps after the checks of all parts, such as making QEMU ready; move->plan exists. */
-	struct move_part_steps prepare;
+	move_part_step *prepare[2][MOVE_PART_STEPS_MAX];
 	/* Source: transfer was entered, maybe by a restart (machine.is_resumed). */
 	void (*start)(struct move *move);
 	/* Source, in begin and transfer: something has happened, or the tick came. */

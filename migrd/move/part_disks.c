@@ -184,7 +184,7 @@ static void note_bitmaps(struct move *move)
 
 const struct move_part move_part_disks = {
 	.name = "disks",
-	.check = { .src = { check_jobs, note_bitmaps } },
-	.prepare = { .src = { move_images_activate } },
+	.check = { [MOVE_SRC] = { check_jobs, note_bitmaps } },
+	.prepare = { [MOVE_SRC] = { move_images_activate } },
 	.step = step,
 };

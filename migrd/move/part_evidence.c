@@ -334,8 +334,8 @@ static void compare(struct move *move)
 
 const struct move_part move_part_evidence = {
 	.name = "evidence",
-	.check = { .dst = { compare } },
-	.prepare = { .src = { gather } },
+	.check = { [MOVE_DST] = { compare } },
+	.prepare = { [MOVE_SRC] = { gather } },
 	.step = give_up_if_late,
 	.tidy = clean,
 };

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The guest's memory and the state of its devices: what `migrate' sends. */
-#include <string.h>
-
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -45,12 +43,11 @@ static void ask_blockers(struct move *move)
  * (findings/tcg-before-9.0-loses-writes-in-a-live-move.sh); KVM does. */
 static void note_lost_writes(struct move *move)
 {
-	CLEANUP(json_putp) struct json_object *def = json_read_back(vm_definition(move_vm(move)));
+	const struct vm_def *def = move_definition(move);
 	const struct qemu *qemu = move_qemu(move);
 	const struct qmp_version *version = qemu ? qemu_version(qemu) : NULL;
-	const char *accel = json_get_str(def, "accel");
 
-	if (accel && strcmp(accel, "tcg") == 0 && version && version->major < 9) {
+	if (def && def->accel == VM_DEF_ACCEL_TCG && version && version->major < 9) {
 		move_note(move, "may-lose-writes",
 			  "QEMU %d.%d without KVM may lose what a guest writes while it is moved: "
 			  "pause it first, or use QEMU 9.0",
@@ -88,8 +85,8 @@ void move_src_apply_options(struct move *move)
 	if (move->machine.state == MOVE_STATE_TRANSFER && move->stream && !move->facts.saw_stop)
 		stream_set_bandwidth(move->stream, move->options.bandwidth_bytes_per_s);
 	if (move->machine.state == MOVE_STATE_TRANSFER)
-		move_qmp(move, "migrate-set-parameters", parameters(move),
-			 COMMAND_DEADLINE_MS, on_applied);
+		move_qmp(move, "migrate-set-parameters", parameters(move), COMMAND_DEADLINE_MS,
+			 on_applied);
 }
 
 static void on_set(struct move *move, struct json_object *result, const struct err *err)
@@ -201,9 +198,9 @@ static void give_up(struct move *move)
 
 const struct move_part move_part_ram = {
 	.name = "ram",
-	.check = { .src = { ask_blockers, note_lost_writes } },
-	.prepare = { .src = { set_capabilities, set_parameters },
-		     .dst = { set_capabilities, listen_for_source } },
+	.check = { [MOVE_SRC] = { ask_blockers, note_lost_writes } },
+	.prepare = { [MOVE_SRC] = { set_capabilities, set_parameters },
+		     [MOVE_DST] = { set_capabilities, listen_for_source } },
 	.start = start,
 	.step = move_ram_step,
 	.event = move_ram_event,

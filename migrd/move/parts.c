@@ -19,15 +19,6 @@ static bool has_part(const struct move *move, const struct move_part *part)
 
 /* ---- getting ready --------------------------------------------------------- */
 
-/* The steps of PART in the phase of the cursor. */
-static move_part_step *const *steps_of(const struct move *move, const struct move_part *part)
-{
-	const struct move_part_steps *steps =
-		move->cursor.is_preparing ? &part->prepare : &part->check;
-
-	return move->side == MOVE_SRC ? steps->src : steps->dst;
-}
-
 /* The next step of this phase; NULL: the phase is over. */
 static move_part_step *next_step(struct move *move)
 {
@@ -35,12 +26,12 @@ static move_part_step *next_step(struct move *move)
 
 	for (; cursor->part < ARRAY_LEN(parts); cursor->part++, cursor->step = 0) {
 		const struct move_part *part = parts[cursor->part];
-		move_part_step *step = steps_of(move, part)[cursor->step];
+		move_part_step *const *steps =
+			(cursor->is_preparing ? part->prepare : part->check)[move->side];
 
-		if (!step || (cursor->step == 0 && !has_part(move, part)))
-			continue;
-		cursor->step++;
-		return step;
+		if (has_part(move, part) && cursor->step < MOVE_PART_STEPS_MAX &&
+		    steps[cursor->step])
+			return steps[cursor->step++];
 	}
 	return NULL;
 }

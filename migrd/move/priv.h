@@ -25,8 +25,6 @@
 #include "wire/transfer_plan.h"
 #include "wire/verdict.h"
 
-enum move_side { MOVE_SRC, MOVE_DST };
-
 enum move_state {
 	MOVE_STATE_BEGIN,
 	MOVE_STATE_PREPARE,
