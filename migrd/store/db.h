@@ -57,7 +57,9 @@ static inline void store_db_freep(struct store_db **db)
 bool store_sql_err(const struct store_db *db, struct err *err, const char *what);
 bool store_sql_prepare(struct store_db *db, const char *sql, sqlite3_stmt **ret_stmt,
 		       struct err *err);
-/* The statement, reset and without values. */
+/* STMT, reset and without values. */
+sqlite3_stmt *store_sql_cleared(sqlite3_stmt *stmt);
+/* The same of a statement of DB. */
 sqlite3_stmt *store_sql_stmt(struct store_db *db, enum store_stmt stmt);
 /* Runs a statement that gives no rows, then resets it. */
 bool store_sql_run(struct store_db *db, sqlite3_stmt *stmt, const char *what, struct err *err);

@@ -18,7 +18,8 @@ static bool prepare_table(struct store_db *db, enum store_table_id id, struct er
 	const struct store_table *table = store_rows_of[id]->table;
 	CLEANUP(strbuf_fini) struct strbuf put = STRBUF_INIT;
 	CLEANUP(free_charp)
-	char *delete = xasprintf("DELETE FROM %s WHERE %s = ?", table->name, table->columns[0].name);
+	char *delete =
+		xasprintf("DELETE FROM %s WHERE %s = ?", table->name, table->columns[0].name);
 
 	store_row_put_sql(table, &put);
 	return store_sql_prepare(db, strbuf_str(&put), &db->put[id], err) &&
@@ -48,13 +49,6 @@ void store_rows_unprepare(struct store_db *db)
 
 /* ---- one row ---------------------------------------------------------------- */
 
-static sqlite3_stmt *cleared(sqlite3_stmt *stmt)
-{
-	sqlite3_reset(stmt);
-	sqlite3_clear_bindings(stmt);
-	return stmt;
-}
-
 static bool put(struct store_db *db, const struct store_change *change, struct err *err)
 {
 	const struct store_rows *rows = store_rows_of[change->table];
@@ -62,7 +56,7 @@ static bool put(struct store_db *db, const struct store_change *change, struct e
 
 	if (rows->put)
 		return rows->put(db, change->row, err);
-	stmt = cleared(db->put[change->table]);
+	stmt = store_sql_cleared(db->put[change->table]);
 	store_row_bind(rows->table, change->row, stmt);
 	if (store_sql_run(db, stmt, rows->write, err))
 		return true;
@@ -79,7 +73,7 @@ bool store_rows_apply(struct store_db *db, const struct store_change *change, st
 	if (change->op == STORE_PUT)
 		return put(db, change, err);
 	assert(rows->table);
-	stmt = cleared(db->delete[change->table]);
+	stmt = store_sql_cleared(db->delete[change->table]);
 	sqlite3_bind_text(stmt, 1, change->row, -1, SQLITE_STATIC);
 	return store_sql_run(db, stmt, rows->delete, err);
 }

@@ -63,11 +63,16 @@ bool store_sql_prepare(struct store_db *db, const char *sql, sqlite3_stmt **ret_
 	return true;
 }
 
+sqlite3_stmt *store_sql_cleared(sqlite3_stmt *stmt)
+{
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+	return stmt;
+}
+
 sqlite3_stmt *store_sql_stmt(struct store_db *db, enum store_stmt stmt)
 {
-	sqlite3_reset(db->stmts[stmt]);
-	sqlite3_clear_bindings(db->stmts[stmt]);
-	return db->stmts[stmt];
+	return store_sql_cleared(db->stmts[stmt]);
 }
 
 bool store_sql_run(struct store_db *db, sqlite3_stmt *stmt, const char *what, struct err *err)
