@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "wire/schema.h"
 
-#include <assert.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -17,104 +16,83 @@
 #include "wire/vm_def.h"
 #include "wire/vm_request.h"
 
-const char *const wire_schema_names[] = { "vm",
-					  "move-request",
-					  "move-patch",
-					  "move-resolve",
-					  "agent-freeze",
-					  "monitor-request",
-					  "adopt-request",
-					  "backup-request",
-					  "vm-start",
-					  "medium-request",
-					  "problem",
-					  "host",
-					  "host-check",
-					  "host-backup",
-					  "peer",
-					  "vm-summary",
-					  "vm-reply",
-					  "vm-device",
-					  "adopt-reply",
-					  "agent-reply",
-					  "monitor-reply",
-					  "move",
-					  "move-cancel",
-					  "move-timeline",
-					  "job",
-					  "event-vm",
-					  "event-vm-gone",
-					  "event-move",
-					  "event-qemu",
-					  "event-monitor",
-					  NULL };
-
 static const struct {
+	const char *name;
 	const struct json_field *fields;
 	enum json_schema_use use;
 	const char *title, *description;
 } schemas[] = {
-	{ vm_def_fields, JSON_SCHEMA_REQUEST, "VM definition",
+	{ "vm", vm_def_fields, JSON_SCHEMA_REQUEST, "VM definition",
 	  "The body of POST /v1/vms. Beyond this schema: device ids and PCI slots are unique, a "
 	  "tap or macvtap NIC has an ifname, a serial port of type file or socket has a path." },
-	{ move_request_fields, JSON_SCHEMA_REQUEST, "Move request", "The body of POST /v1/moves." },
-	{ move_options_fields, JSON_SCHEMA_REQUEST, "Move changes",
+	{ "move-request", move_request_fields, JSON_SCHEMA_REQUEST, "Move request",
+	  "The body of POST /v1/moves." },
+	{ "move-patch", move_options_fields, JSON_SCHEMA_REQUEST, "Move changes",
 	  "The body of PATCH /v1/moves/{id}; at least one member." },
-	{ move_resolve_fields, JSON_SCHEMA_REQUEST, "Move resolution",
+	{ "move-resolve", move_resolve_fields, JSON_SCHEMA_REQUEST, "Move resolution",
 	  "The body of POST /v1/moves/{id}/resolve." },
-	{ agent_freeze_fields, JSON_SCHEMA_REQUEST, "Freeze",
+	{ "agent-freeze", agent_freeze_fields, JSON_SCHEMA_REQUEST, "Freeze",
 	  "The body of POST /v1/vms/{name}/agent/freeze." },
-	{ monitor_request_fields, JSON_SCHEMA_REQUEST, "Monitor request",
+	{ "monitor-request", monitor_request_fields, JSON_SCHEMA_REQUEST, "Monitor request",
 	  "The body of POST /v1/vms/{name}/monitor: one command for the QEMU of a VM." },
-	{ adopt_request_fields, JSON_SCHEMA_REQUEST, "Adoption",
+	{ "adopt-request", adopt_request_fields, JSON_SCHEMA_REQUEST, "Adoption",
 	  "The body of POST /v1/vms/adopt; without dry_run, confirm is required." },
-	{ backup_request_fields, JSON_SCHEMA_REQUEST, "Backup",
+	{ "backup-request", backup_request_fields, JSON_SCHEMA_REQUEST, "Backup",
 	  "The body of POST /v1/host/backup; optional." },
-	{ vm_start_fields, JSON_SCHEMA_REQUEST, "Start",
+	{ "vm-start", vm_start_fields, JSON_SCHEMA_REQUEST, "Start",
 	  "The body of POST /v1/vms/{name}/start and /resume; optional." },
-	{ medium_request_fields, JSON_SCHEMA_REQUEST, "Medium",
+	{ "medium-request", medium_request_fields, JSON_SCHEMA_REQUEST, "Medium",
 	  "The body of PUT /v1/vms/{name}/devices/{id}/medium." },
-	{ problem_fields, JSON_SCHEMA_REPLY, "Problem",
+	{ "problem", problem_fields, JSON_SCHEMA_REPLY, "Problem",
 	  "What every route answers from 400 on (RFC 9457); some add members." },
-	{ host_reply_fields, JSON_SCHEMA_REPLY, "Host", "The answer of GET /v1/host." },
-	{ host_check_fields, JSON_SCHEMA_REPLY, "Check of a host",
+	{ "host", host_reply_fields, JSON_SCHEMA_REPLY, "Host", "The answer of GET /v1/host." },
+	{ "host-check", host_check_fields, JSON_SCHEMA_REPLY, "Check of a host",
 	  "The answer of GET /v1/host/check and POST /v1/host/check/repair." },
-	{ host_backup_fields, JSON_SCHEMA_REPLY, "Copy of the state database",
+	{ "host-backup", host_backup_fields, JSON_SCHEMA_REPLY, "Copy of the state database",
 	  "The answer of POST /v1/host/backup." },
-	{ host_peer_fields, JSON_SCHEMA_REPLY, "Peer", "An item of GET /v1/peers." },
-	{ vm_summary_fields, JSON_SCHEMA_REPLY, "VM, in short", "An item of GET /v1/vms." },
-	{ vm_reply_fields, JSON_SCHEMA_REPLY, "VM",
+	{ "peer", host_peer_fields, JSON_SCHEMA_REPLY, "Peer", "An item of GET /v1/peers." },
+	{ "vm-summary", vm_summary_fields, JSON_SCHEMA_REPLY, "VM, in short",
+	  "An item of GET /v1/vms." },
+	{ "vm-reply", vm_reply_fields, JSON_SCHEMA_REPLY, "VM",
 	  "The answer of GET /v1/vms/{name} and of what changes a VM." },
-	{ vm_device_fields, JSON_SCHEMA_REPLY, "Device", "An item of GET /v1/vms/{name}/devices." },
-	{ adopt_reply_fields, JSON_SCHEMA_REPLY, "What would be adopted",
+	{ "vm-device", vm_device_fields, JSON_SCHEMA_REPLY, "Device",
+	  "An item of GET /v1/vms/{name}/devices." },
+	{ "adopt-reply", adopt_reply_fields, JSON_SCHEMA_REPLY, "What would be adopted",
 	  "The answer of POST /v1/vms/adopt with dry_run." },
-	{ vm_agent_fields, JSON_SCHEMA_REPLY, "Answer of a guest agent",
+	{ "agent-reply", vm_agent_fields, JSON_SCHEMA_REPLY, "Answer of a guest agent",
 	  "The answer of POST /v1/vms/{name}/agent/{call}; its help says which call has "
 	  "what." },
-	{ vm_monitor_fields, JSON_SCHEMA_REPLY, "Answer of a QEMU",
+	{ "monitor-reply", vm_monitor_fields, JSON_SCHEMA_REPLY, "Answer of a QEMU",
 	  "The answer of POST /v1/vms/{name}/monitor." },
-	{ move_reply_fields, JSON_SCHEMA_REPLY, "Move",
+	{ "move", move_reply_fields, JSON_SCHEMA_REPLY, "Move",
 	  "The answer of GET /v1/moves/{id}, and an item of GET /v1/moves." },
-	{ move_cancel_fields, JSON_SCHEMA_REPLY, "Outcome of a cancel",
+	{ "move-cancel", move_cancel_fields, JSON_SCHEMA_REPLY, "Outcome of a cancel",
 	  "The answer of POST /v1/moves/{id}/cancel; one that was too late has these "
 	  "members too." },
-	{ move_timeline_fields, JSON_SCHEMA_REPLY, "Moment of a move",
+	{ "move-timeline", move_timeline_fields, JSON_SCHEMA_REPLY, "Moment of a move",
 	  "An item of GET /v1/moves/{id}/timeline." },
-	{ job_reply_fields, JSON_SCHEMA_REPLY, "Job", "An item of GET /v1/jobs." },
-	{ event_vm_fields, JSON_SCHEMA_REPLY, "Event vm", "A VM has changed." },
-	{ event_vm_gone_fields, JSON_SCHEMA_REPLY, "Event vm, of one that is gone",
+	{ "job", job_reply_fields, JSON_SCHEMA_REPLY, "Job", "An item of GET /v1/jobs." },
+	{ "event-vm", event_vm_fields, JSON_SCHEMA_REPLY, "Event vm", "A VM has changed." },
+	{ "event-vm-gone", event_vm_gone_fields, JSON_SCHEMA_REPLY, "Event vm, of one that is gone",
 	  "A VM is not here any more." },
-	{ event_move_fields, JSON_SCHEMA_REPLY, "Event move", "A move has changed." },
-	{ event_qemu_fields, JSON_SCHEMA_REPLY, "Event qemu", "An event of a guest's QEMU." },
-	{ event_monitor_fields, JSON_SCHEMA_REPLY, "Event monitor",
+	{ "event-move", event_move_fields, JSON_SCHEMA_REPLY, "Event move", "A move has changed." },
+	{ "event-qemu", event_qemu_fields, JSON_SCHEMA_REPLY, "Event qemu",
+	  "An event of a guest's QEMU." },
+	{ "event-monitor", event_monitor_fields, JSON_SCHEMA_REPLY, "Event monitor",
 	  "A command that was passed on to a QEMU, or refused, and is no query." },
 };
-static_assert(ARRAY_LEN(wire_schema_names) == ARRAY_LEN(schemas) + 1, "a name for each schema");
+
+const char *wire_schema_name(size_t i)
+{
+	return i < ARRAY_LEN(schemas) ? schemas[i].name : NULL;
+}
 
 struct json_object *wire_schema(const char *name)
 {
-	for (size_t i = 0; wire_schema_names[i]; i++)
-		if (!strcmp(wire_schema_names[i], name))
+	const char *each;
+
+	for (size_t i = 0; (each = wire_schema_name(i)); i++)
+		if (strcmp(each, name) == 0)
 			return json_schema(schemas[i].fields, schemas[i].use, schemas[i].title,
 					   schemas[i].description);
 	return NULL;

@@ -8,8 +8,8 @@
 
 #include "base/json.h"
 
-/* The names, ended by NULL. */
-extern const char *const wire_schema_names[];
+/* The name of the I-th schema; NULL: there are no more. */
+const char *wire_schema_name(size_t i);
 /* A new object, or NULL for an unknown name. */
 struct json_object *wire_schema(const char *name);
 /* Prints a schema as its file has it; false for an unknown name. */

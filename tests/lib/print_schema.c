@@ -7,8 +7,10 @@
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
-		for (size_t i = 0; wire_schema_names[i]; i++)
-			puts(wire_schema_names[i]);
+		const char *name;
+
+		for (size_t i = 0; (name = wire_schema_name(i)); i++)
+			puts(name);
 		return 0;
 	}
 	if (wire_schema_print(stdout, argv[1]))
