@@ -70,12 +70,16 @@ void rig_restart(void);
 void rig_crash(void);
 void rig_start_again(void);
 
+/* ---- the disk: rig_disk.c ---------------------------------------------- */
+
 /* Commits wait; a crash loses them, rig_disk_go_on() carries them out. */
 void rig_disk_hold(void);
 void rig_disk_go_on(void);
 /* Commits are carried out, but their answers wait: a crash finds them written. */
 void rig_disk_hold_answers(void);
 void rig_disk_is_full(bool is_full);
+/* A crash: what waits is answered with an error. */
+void rig_disk_lose(void);
 
 /* ---- the VM ----------------------------------------------------------- */
 

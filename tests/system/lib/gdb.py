@@ -29,14 +29,14 @@ class Gdb:
         self._sock.sendall(b"$%b#%02x" % (packet, sum(packet) & 0xFF))
         while True:
             answer = self._packet()
-            if not answer.startswith("T"):  # the stub reports the stop, too, unasked
+            if not answer.startswith("T"):  # QEMU reports the stop, too, unasked
                 return answer
 
     def _packet(self):
         while not (match := PACKET.search(self._buffer)):
             data = self._sock.recv(4096)
             if not data:
-                raise AssertionError("gdb stub: closed")
+                raise AssertionError("QEMU closed the connection of gdb")
             self._buffer += data
         self._buffer = self._buffer[match.end():]
         self._sock.sendall(b"+")
