@@ -95,7 +95,7 @@ class Qemu:
         listener.bind(path)
         listener.listen(1)
         fd = listener.fileno()
-        argv = [settings.QEMU, "-name", f"guest={name},debug-threads=on",
+        argv = [settings.qemu, "-name", f"guest={name},debug-threads=on",
                 "-machine", "pc-q35-7.2,accel=tcg", "-cpu", "qemu64", "-m", f"{memory_mib}M",
                 "-smp", "1", "-nodefaults", "-no-user-config", "-display", "none", "-sandbox",
                 "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
