@@ -42,7 +42,10 @@ void api_move_get(struct http_request *req, void *data)
 
 static void on_recorded(void *data, struct move *move)
 {
-	http_reply(data, 202, move_json(move));
+	if (move)
+		http_reply(data, 202, move_json(move));
+	else
+		http_reply_stopping(data);
 }
 
 static void on_started(void *data, struct move *move, const struct err *err)
@@ -204,8 +207,11 @@ static void on_ended(void *data, struct move *move)
 {
 	struct cancel *cancel = data;
 
-	if (cancel->req)
+	if (cancel->req && move)
 		answer_cancel(cancel, move);
+	else if (cancel->req)
+		http_reply_stopping(cancel->req);
+	loop_timer_free(cancel->deadline);
 	free(cancel);
 }
 

@@ -29,9 +29,8 @@ static struct pending *pending_new(struct http_request *req, struct api *api)
 	return pending;
 }
 
-static void on_prepared(void *data, struct move *move)
+static void reply_prepared(const struct pending *pending, struct move *move)
 {
-	struct pending *pending = data;
 	const struct store_move *row = move_row(move);
 	struct peer_prepare_reply reply = { .channels = { "ram" },
 					    .channel_count = 1,
@@ -41,12 +40,21 @@ static void on_prepared(void *data, struct move *move)
 	if (row->error_code[0]) {
 		err_set(&err, err_from_name(row->error_code), "%s", row->error_text);
 		http_reply_err(pending->req, &err);
-	} else {
-		snprintf(reply.data_address, sizeof(reply.data_address), "%s",
-			 pending->api->data_address);
-		snprintf(reply.token, sizeof(reply.token), "%s", move_token(move));
-		http_reply_as(pending->req, 200, peer_prepare_reply_fields, &reply);
+		return;
 	}
+	snprintf(reply.data_address, sizeof(reply.data_address), "%s", pending->api->data_address);
+	snprintf(reply.token, sizeof(reply.token), "%s", move_token(move));
+	http_reply_as(pending->req, 200, peer_prepare_reply_fields, &reply);
+}
+
+static void on_prepared(void *data, struct move *move)
+{
+	struct pending *pending = data;
+
+	if (move)
+		reply_prepared(pending, move);
+	else
+		http_reply_stopping(pending->req);
 	free(pending);
 }
 
@@ -141,16 +149,24 @@ static enum verdict verdict_of(const struct move *move)
 	return verdict == VERDICT_NONE ? VERDICT_UNKNOWN : verdict;
 }
 
-static void on_verdict(void *data, struct move *move)
+static void reply_verdict(struct http_request *req, struct move *move)
 {
-	const struct store_move *row = move_row(move);
 	struct peer_verdict_reply reply = {
 		.verdict.verdict = (int)verdict_of(move),
 		.times = move_show_times(move),
 	};
 
-	snprintf(reply.verdict.reason, sizeof(reply.verdict.reason), "%s", row->error_text);
-	http_reply_as(data, 200, peer_verdict_reply_fields, &reply);
+	snprintf(reply.verdict.reason, sizeof(reply.verdict.reason), "%s",
+		 move_row(move)->error_text);
+	http_reply_as(req, 200, peer_verdict_reply_fields, &reply);
+}
+
+static void on_verdict(void *data, struct move *move)
+{
+	if (move)
+		reply_verdict(data, move);
+	else
+		http_reply_stopping(data);
 }
 
 typedef struct move *claim_fn(struct moves *moves, const struct move_claim *claim, struct err *err);
@@ -202,6 +218,10 @@ static void on_settled(void *data, struct move *move)
 {
 	struct err err;
 
+	if (!move) {
+		http_reply_stopping(data);
+		return;
+	}
 	if (move_is_settled(move)) {
 		reply_settled(data);
 		return;

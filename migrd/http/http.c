@@ -72,7 +72,8 @@ static void handle(struct http_server *server, struct http_request *req)
 		http_reply_err(req, &err);
 		break;
 	case FAULT_DROP:
-		break; /* held until the server stops */
+		req->is_dropped = true;
+		break;
 	}
 }
 

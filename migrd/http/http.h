@@ -111,6 +111,8 @@ struct problem http_problem(const struct err *err);
 void http_reply_text(struct http_request *req, int status, const char *type, const char *text);
 /* RFC 9457 problem document: type, title, status, detail, code, errors[]. */
 void http_reply_err(struct http_request *req, const struct err *err);
+/* The answer of a daemon that stops (UNAVAILABLE). */
+void http_reply_stopping(struct http_request *req);
 void http_reply_faults(struct http_request *req, const struct faults *faults);
 
 /* Server-sent events.  A stream lives until closed() was called, once, on the

@@ -117,6 +117,7 @@ struct http_request {
 	int64_t uid; /* http_caller_uid() */
 	size_t body_bytes;
 	bool is_refused; /* the exchange has its answer */
+	bool is_dropped; /* by a fault point: nobody will answer it */
 	enum http_class class;
 	uint64_t round;                 /* of its class, see http/inbox.c */
 	TAILQ_ENTRY(http_request) link; /* inbox, then held */
@@ -280,8 +281,9 @@ void http_answer(struct http_request *req, unsigned status, struct http_content 
 		 struct http_stream *stream);
 /* The same with the answer that the exchange has. */
 void http_answer_refused(struct http_request *req);
-/* The daemon stops: answers all requests that wait or are held, in place of the loop.  The lock
- * is held. */
+void http_set_stopping(struct err *err); /* what a stopping daemon answers */
+/* The daemon stops: answers all requests that wait or are held, in place of the loop.  A held
+ * one is freed when its handler answers it.  The lock is held. */
 void http_abandon_held(struct http_server *server);
 
 /* ---- http/http.c, fault points ---------------------------------------------- */

@@ -160,7 +160,8 @@ void http_answer(struct http_request *req, unsigned status, struct http_content 
 		break;
 	case FAULT_DROP:
 		MHD_destroy_response(content.response);
-		return; /* held until the server stops */
+		req->is_dropped = true;
+		return;
 	}
 	let_go(req, status, content, stream);
 }
@@ -173,13 +174,18 @@ void http_answer_refused(struct http_request *req)
 	let_go(req, req->exchange->status, content, NULL);
 }
 
+void http_set_stopping(struct err *err)
+{
+	err_set(err, ERR_UNAVAILABLE, "the daemon is stopping");
+}
+
 void http_abandon_held(struct http_server *server)
 {
-	struct err err = { 0 };
+	struct err err;
 	struct http_request *req;
 	unsigned status = (unsigned)err_http_status(ERR_UNAVAILABLE);
 
-	err_set(&err, ERR_UNAVAILABLE, "the daemon is stopping");
+	http_set_stopping(&err);
 	while ((req = http_inbox_take_any(&server->inbox))) {
 		give_to_library(req, status, http_content_problem(0, &err, NULL), NULL);
 		http_request_free(req);
@@ -188,6 +194,8 @@ void http_abandon_held(struct http_server *server)
 		TAILQ_REMOVE(&server->held, req, link);
 		give_to_library(req, status, http_content_problem(0, &err, NULL), NULL);
 		req->server = NULL;
+		if (req->is_dropped)
+			http_request_free(req);
 	}
 }
 
@@ -218,6 +226,14 @@ void http_reply_err(struct http_request *req, const struct err *err)
 {
 	http_answer(req, (unsigned)err_http_status(err->code), http_content_problem(0, err, NULL),
 		    NULL);
+}
+
+void http_reply_stopping(struct http_request *req)
+{
+	struct err err;
+
+	http_set_stopping(&err);
+	http_reply_err(req, &err);
 }
 
 void http_reply_faults(struct http_request *req, const struct faults *faults)

@@ -344,7 +344,7 @@ static enum MHD_Result finish(struct http_exchange *ex)
 		return queue(ex);
 	if (hand_over(ex))
 		return MHD_YES;
-	err_set(&err, ERR_UNAVAILABLE, "the daemon is stopping");
+	http_set_stopping(&err);
 	refuse(ex, 0, &err);
 	return queue(ex);
 }

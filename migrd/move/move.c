@@ -52,16 +52,21 @@ void move_become_history(struct move *move)
 	loop_timer_free(TAKE_PTR(move->retry));
 }
 
-void move_free(struct move *move)
+static void dismiss_waiters(struct move *move)
 {
-	moves_remove(move->moves, move);
-	move_forget_texts(move);
 	while (move->waiters) {
 		struct move_waiter *waiter = move->waiters;
 
 		move->waiters = waiter->next;
+		waiter->fn(waiter->data, NULL);
 		free(waiter);
 	}
+}
+
+void move_free(struct move *move)
+{
+	moves_remove(move->moves, move);
+	move_forget_texts(move);
 	stream_free(move->stream);
 	move_become_history(move);
 	machine_fini(&move->machine);
@@ -72,6 +77,7 @@ void move_free(struct move *move)
 	free(move->evidence);
 	preflight_free(move->offer.compared);
 	store_move_fini(&move->row);
+	dismiss_waiters(move);
 	free(move);
 }
 

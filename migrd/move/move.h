@@ -128,7 +128,8 @@ enum move_moment {
 	MOVE_ENDED,    /* a final state */
 	MOVE_SETTLED,  /* ended, and no note that it is settled is being written */
 };
-/* Calls FN once, on the loop, when the moment has come or is past. */
+/* Calls FN once, on the loop, when the moment has come or is past.  MOVE is NULL if the
+ * daemon stops first: FN only gives back what DATA holds. */
 typedef void move_when_fn(void *data, struct move *move);
 void move_when(struct move *move, enum move_moment moment, move_when_fn *fn, void *data);
 

@@ -219,14 +219,9 @@ bool moves_offer(struct moves *moves, const struct move_offer *offer, moves_offe
 
 void moves_offers_clear(struct moves *moves)
 {
-	for (struct offer_look *look = moves->looks; look; look = look->next) {
-		look->is_answered = true;
-		loop_timer_free(TAKE_PTR(look->deadline));
-		while (look->waiters) {
-			struct waiter *waiter = look->waiters;
+	struct err err;
 
-			look->waiters = waiter->next;
-			free(waiter);
-		}
-	}
+	err_set(&err, ERR_UNAVAILABLE, "host '%s' is stopping", moves->env.host_id);
+	for (struct offer_look *look = moves->looks; look; look = look->next)
+		answer(look, NULL, NULL, &err);
 }

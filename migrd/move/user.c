@@ -65,6 +65,10 @@ static void write_setting(void *data, struct move *move)
 	const struct move_options *wanted = &setting->wanted;
 	struct err err;
 
+	if (!move) {
+		answer(setting, NULL, NULL);
+		return;
+	}
 	if (!may_be_set(move, &err)) {
 		answer(setting, move, &err);
 		return;

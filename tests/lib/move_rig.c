@@ -563,9 +563,12 @@ static char verdict_answer[STORE_ENUM_SIZE];
 /* Answers as api/peer.c does. */
 static void on_prepared(void *data, struct move *move)
 {
-	const struct store_move *row = move_row(move);
+	const struct store_move *row;
 
 	(void)data;
+	if (!move)
+		return;
+	row = move_row(move);
 	offer_answer = row->error_code[0] ? err_from_name(row->error_code) : ERR_NONE;
 	if (offer_answer == ERR_NONE)
 		ck_assert_str_ne(rig.disk.state, "prepare");
@@ -634,9 +637,12 @@ enum err_code rig_offered(void)
 
 static void on_verdict(void *data, struct move *move)
 {
-	const char *verdict = verdict_names[move_verdict(move)];
+	const char *verdict;
 
 	(void)data;
+	if (!move)
+		return;
+	verdict = verdict_names[move_verdict(move)];
 	if (strcmp(move_row(move)->verdict, verdict_names[VERDICT_UNKNOWN]) != 0)
 		check_told(verdict);
 	snprintf(verdict_answer, sizeof(verdict_answer), "%s", verdict);

@@ -619,7 +619,7 @@ static void use_up_credit(struct rig *r)
 static void give_credit(struct rig *r)
 {
 	pthread_mutex_lock(&r->server->lock);
-	r->server->inbox.earned_ms = 0;
+	r->server->inbox.classes[HTTP_CLASS_OPERATOR].credit += 1 << 30;
 	pthread_mutex_unlock(&r->server->lock);
 	http_wake(r->server);
 }

@@ -547,6 +547,16 @@ START_TEST(offers_that_wait_for_a_look_are_limited)
 }
 END_TEST
 
+/* Whoever waits for a look is answered when the daemon stops. */
+START_TEST(offer_that_waits_for_a_look_is_answered_when_the_daemon_stops)
+{
+	ck_assert_int_eq(rig_offer_to_look("018f0000-0000-7000-8000-0000000000b1"), ERR_NONE);
+	rig_crash();
+	ck_assert_int_eq(rig_offered(), ERR_UNAVAILABLE);
+	rig_start_again();
+}
+END_TEST
+
 /* A guest may move again right after a cancelled move, while its former QEMU still ends here. */
 START_TEST(offer_while_a_former_move_is_cleared_up_is_busy)
 {
@@ -1099,6 +1109,7 @@ static void add_prepare(Suite *s)
 	ADD(prepare_qemu_silent_times_out);
 	ADD(prepare_name_taken_is_refused);
 	ADD(offers_that_wait_for_a_look_are_limited);
+	ADD(offer_that_waits_for_a_look_is_answered_when_the_daemon_stops);
 	ADD(offer_while_a_former_move_is_cleared_up_is_busy);
 }
 

@@ -396,6 +396,15 @@ static void on_moment(void *data, struct move *move)
 	moments++;
 }
 
+static unsigned dismissals;
+
+static void on_dismissal(void *data, struct move *move)
+{
+	(void)data;
+	ck_assert_ptr_null(move);
+	dismissals++;
+}
+
 /* A message that comes after the end changes nothing. */
 START_TEST(end_late_messages_are_harmless)
 {
@@ -443,6 +452,37 @@ START_TEST(waiters_are_told_once)
 	ck_assert_uint_eq(moments, 2);
 	rig_advance(1000);
 	ck_assert_uint_eq(moments, 2);
+}
+END_TEST
+
+/* A caller whose moment has not come when the daemon stops is told so, and can free what it
+ * keeps. */
+START_TEST(waiters_are_dismissed_when_the_daemon_stops)
+{
+	rig_bring_to("transfer");
+	dismissals = 0;
+	move_when(rig_move(), MOVE_ENDED, on_dismissal, NULL);
+	move_when(rig_move(), MOVE_SETTLED, on_dismissal, NULL);
+	rig_run();
+	ck_assert_uint_eq(dismissals, 0);
+	rig_crash();
+	ck_assert_uint_eq(dismissals, 2);
+	rig_start_again();
+}
+END_TEST
+
+/* A change of the limits that waits for a record is answered likewise. */
+START_TEST(limits_that_wait_are_answered_when_the_daemon_stops)
+{
+	const struct move_options options = { .has_bandwidth = true };
+	struct err err = { 0 };
+
+	rig_bring_to("transfer");
+	sets = 0;
+	ck_assert(move_set(rig_move(), &options, on_set, NULL, &err));
+	rig_crash();
+	ck_assert_uint_eq(sets, 1);
+	rig_start_again();
 }
 END_TEST
 
@@ -510,6 +550,8 @@ Suite *suite(void)
 	tc = rig_add_case(s, "ends");
 	tcase_add_test(tc, end_late_messages_are_harmless);
 	tcase_add_test(tc, waiters_are_told_once);
+	tcase_add_test(tc, waiters_are_dismissed_when_the_daemon_stops);
+	tcase_add_test(tc, limits_that_wait_are_answered_when_the_daemon_stops);
 	tcase_add_test(tc, rollback_peer_silent_vm_is_stopped);
 	tcase_add_test(tc, transfer_many_events_are_kept);
 	return s;
