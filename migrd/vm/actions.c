@@ -254,14 +254,23 @@ static void on_intent_saved(void *data, const struct err *err)
 	}
 }
 
-bool vm_action_is_stop(const struct vm *vm)
+static bool is_stop(const struct vm *vm)
 {
 	return vm->action && vm->action->is_stopping;
 }
 
-void vm_action_end(void *data, const struct err *err)
+struct action_run *vm_action_take_stop(struct vm *vm)
 {
-	finish(data, err);
+	if (!is_stop(vm))
+		return NULL;
+	vm->action->is_stopping = false;
+	return vm->action;
+}
+
+void vm_action_let_go(struct vm *vm, const struct err *err)
+{
+	if (is_stop(vm))
+		finish(vm->action, err);
 }
 
 void vm_action_stopped(void *data, const struct err *err)

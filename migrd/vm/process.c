@@ -183,16 +183,17 @@ static void note_end(struct vm *vm)
 void vm_qemu_exited(void *data)
 {
 	struct vm *vm = data;
-	bool is_stop = vm_action_is_stop(vm);
+	struct action_run *stop;
 
 	vm_entries_qemu_ended(vm);
 	if (vm->job) {
 		vm->job->exited(vm->job->data);
 		return; /* the job decides what becomes of the VM */
 	}
+	stop = vm_action_take_stop(vm);
 	if (vm->role == VM_ROLE_FORMER)
 		;
-	else if (is_stop)
+	else if (stop)
 		snprintf(vm->reason, sizeof(vm->reason), "stopped on request");
 	else
 		note_end(vm);
@@ -200,7 +201,7 @@ void vm_qemu_exited(void *data)
 	if (vm->role == VM_ROLE_FORMER)
 		vm_say_former(vm);
 	qemu_remove_files(&vm->vms->env.qemu, vm->row.uuid, false);
-	vm_save(vm, is_stop ? vm_action_stopped : NULL, is_stop ? vm->action : NULL);
+	vm_save(vm, stop ? vm_action_stopped : NULL, stop);
 	vm_changed(vm);
 }
 

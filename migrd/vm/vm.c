@@ -144,8 +144,7 @@ void vm_leave_waiting(struct vm *vm)
 
 	err_set(&err, ERR_CANCELLED, "VM '%s' was let go", vm->row.name);
 	vm_parts_let_go(vm, &err);
-	if (vm_action_is_stop(vm))
-		vm_action_end(vm->action, &err);
+	vm_action_let_go(vm, &err);
 	if (launched)
 		launched(vm->launched_data, &err);
 }

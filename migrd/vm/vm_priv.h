@@ -102,10 +102,11 @@ void vm_end_former(struct vm *vm);
 void vm_follow_found(struct vm *vm);
 /* A QEMU's exited(). */
 void vm_qemu_exited(void *vm);
-/* A stop is under way, so the QEMU is meant to end. */
-bool vm_action_is_stop(const struct vm *vm);
-void vm_action_end(void *data, const struct err *err);
-/* A store_done_fn: ends the action DATA, whose QEMU has ended, even if the record was
+/* The stop that waits for the end of QEMU, or NULL.  From here vm_action_stopped() ends it. */
+struct action_run *vm_action_take_stop(struct vm *vm);
+/* Ends a stop that waits for the end of QEMU. */
+void vm_action_let_go(struct vm *vm, const struct err *err);
+/* A store_done_fn: ends the stop DATA, whose QEMU has ended, even if the record was
  * not written. */
 void vm_action_stopped(void *data, const struct err *err);
 /* Refuses every waiting entry that needs a QEMU, since there is none any more. */

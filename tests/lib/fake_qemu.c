@@ -50,7 +50,7 @@ struct rule {
 void (*fake_qemu_before)(const char *command);
 const char *fake_qmp_words = "";
 const char *fake_qemu_rx_filters, *fake_qemu_devices;
-bool fake_qemu_start_fails, fake_qemu_start_hangs;
+bool fake_qemu_start_fails, fake_qemu_start_hangs, fake_qemu_quit_hangs;
 bool fake_qemu_is_stray;
 char fake_boot_id[ID_UUID_SIZE] = "6a1b0000-0000-4000-8000-000000000001";
 
@@ -71,7 +71,7 @@ void fake_qemu_init(struct loop *the_loop)
 	memset(rules, 0, sizeof(rules));
 	fake_qemu_rx_filters = fake_qemu_devices = NULL;
 	fake_qmp_words = "";
-	fake_qemu_start_fails = fake_qemu_start_hangs = false;
+	fake_qemu_start_fails = fake_qemu_start_hangs = fake_qemu_quit_hangs = false;
 }
 
 void fake_qemu_fini(void)
@@ -728,7 +728,8 @@ void qemu_command(struct qemu *qemu, const char *name, struct json_object *args,
 void qemu_quit(struct qemu *qemu)
 {
 	trace_add("qemu quit");
-	end(qemu->process);
+	if (!fake_qemu_quit_hangs)
+		end(qemu->process);
 }
 
 void qemu_kill(struct qemu *qemu)

@@ -400,6 +400,22 @@ START_TEST(stop_restart_is_finished)
 }
 END_TEST
 
+/* Its QEMU has ended, but this is not on disk yet: only the write ends the stop. */
+START_TEST(stop_restart_before_the_end_is_recorded_is_answered_once)
+{
+	rig_run_vm();
+	fake_qemu_quit_hangs = true;
+	rig_act_begin(VM_ACTION_STOP);
+	rig_run();
+	rig_disk_hold();
+	fake_qemu_dies();
+	ck_assert_int_eq(rig_act_result().code, ERR_CODE_COUNT);
+	rig_restart();
+	ck_assert_int_eq(rig_act_result().code, ERR_CANCELLED);
+	ck_assert_str_eq(vm_state(rig_vm()), "stopped");
+}
+END_TEST
+
 /* QEMU was started, but its pid is not recorded yet. */
 START_TEST(start_restart_pid_lost_is_finished)
 {
@@ -611,6 +627,7 @@ static void add_restarts(Suite *s)
 	ADD(pause_restart_is_finished);
 	ADD(resume_restart_is_finished);
 	ADD(stop_restart_is_finished);
+	ADD(stop_restart_before_the_end_is_recorded_is_answered_once);
 	ADD(start_restart_pid_lost_is_finished);
 	ADD(start_restart_before_qemu_is_stopped);
 	ADD(crashed_restart_has_crashed);
