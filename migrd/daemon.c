@@ -127,24 +127,9 @@ static bool start_peers(struct daemon *daemon, struct err *err)
 	return true;
 }
 
-static void on_drained(void *loop)
-{
-	loop_stop(loop);
-}
-
-/* Runs the posted calls.  Commands that were under way have been answered with a
- * failure by posts; their callers find their objects gone, and free what they kept. */
-static void drain(struct loop *loop)
-{
-	loop_post(loop, on_drained, loop);
-	loop_run(loop);
-}
-
 static void end_peers(struct daemon *daemon)
 {
-	drain(daemon->api.loop);
 	peer_clients_free(daemon->api.peers);
-	drain(daemon->api.loop); /* requests to peers have been answered so, too */
 }
 
 static void free_peers(struct daemon *daemon)
@@ -427,8 +412,9 @@ static void end_reload(struct daemon *daemon)
 
 /* ---- all of them ------------------------------------------------------------------- */
 
-/* The last that was started ends first.  `end' takes no more work, and answers what waits.
- * `free' is called when all have ended and the store is closed, so that no call can come any
+/* The last that was started ends first.  `end' takes no more work, and answers what waits,
+ * at once or by a post: its callers find their objects gone, and free what they kept.  `free' is
+ * called when all have ended and the store is closed, so that no call can come any
  * more.  Both cope with a `start' that failed. */
 static const struct service {
 	const char *name;
@@ -471,6 +457,8 @@ static void end_services(struct daemon *daemon, size_t count)
 	for (size_t i = count; i-- > 0;) {
 		if (services[i].end)
 			services[i].end(daemon);
+		if (daemon->api.loop)
+			loop_drain(daemon->api.loop);
 	}
 	for (size_t i = count; i-- > 0;) {
 		if (services[i].free)

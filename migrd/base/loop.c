@@ -160,6 +160,15 @@ bool loop_run_posts(struct loop *loop)
 	return did;
 }
 
+void loop_drain(struct loop *loop)
+{
+	unsigned rounds = 0;
+
+	loop_assert_thread(loop);
+	while (loop_run_posts(loop) && ++rounds < LOOP_DRAIN_ROUNDS)
+		;
+}
+
 void loop_unpost(struct loop *loop, loop_fn *fn, const void *data)
 {
 	struct loop_post **link;

@@ -39,6 +39,11 @@ void loop_free(struct loop *loop);
  * that could happen. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);                        /* any thread */
+/* Runs posted calls, and those that they post, until none is left, or LOOP_DRAIN_ROUNDS times.
+ * Timers and descriptors wait.  For the end: whoever has a command under way is answered by a
+ * post, and may ask on. */
+#define LOOP_DRAIN_ROUNDS 1000
+void loop_drain(struct loop *loop);
 /* Calls FN(DATA) on the loop thread, in the order of the posts. */
 void loop_post(struct loop *loop, loop_fn *fn, void *data); /* any thread */
 

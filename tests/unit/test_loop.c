@@ -219,6 +219,32 @@ START_TEST(post_that_posts_itself_does_not_starve_timers)
 }
 END_TEST
 
+static void on_post_twice(void *data)
+{
+	loop_post(loop, on_post_more, data);
+	on_note(TAG('>'));
+}
+
+/* Whoever is told at the end that a command failed may ask for the next one, and is told again. */
+START_TEST(drain_runs_what_posts_post)
+{
+	struct loop_timer *timer = loop_timer_new(loop, on_note, TAG('t'));
+
+	loop_timer_start(timer, 0);
+	loop_post(loop, on_post_twice, TAG('1'));
+	loop_drain(loop);
+	ck_assert_str_eq(trace, ">12");
+	loop_timer_free(timer);
+}
+END_TEST
+
+START_TEST(drain_of_an_endless_chain_ends)
+{
+	loop_post(loop, on_post_again, NULL);
+	loop_drain(loop);
+}
+END_TEST
+
 /* Requests may still be under way when the daemon ends. */
 START_TEST(posts_not_run_are_dropped_with_the_loop)
 {
@@ -676,6 +702,8 @@ static void add_common_tests(TCase *tc)
 	tcase_add_test(tc, timer_that_restarts_itself_at_0_does_not_starve_descriptors);
 	tcase_add_test(tc, posts_run_later_and_in_order);
 	tcase_add_test(tc, post_that_posts_itself_does_not_starve_timers);
+	tcase_add_test(tc, drain_runs_what_posts_post);
+	tcase_add_test(tc, drain_of_an_endless_chain_ends);
 	tcase_add_test(tc, posts_not_run_are_dropped_with_the_loop);
 	tcase_add_test(tc, stop_before_run_ends_that_run_only);
 	tcase_add_test(tc, watch_reports_what_is_watched_and_ready);
