@@ -6,13 +6,10 @@ build=$(cd "${builddir:-.}" && pwd)
 cd "${srcdir:-.}" || exit 1
 status=0
 
-if command -v mandoc >/dev/null; then
-	# Whether other pages are installed is not ours to say.
-	faults=$(mandoc -T lint man/*.[1-9] 2>/dev/null | grep -v 'referenced manual not found')
-	[ -z "$faults" ] || { echo "$faults"; status=1; }
-else
-	echo "mandoc is not installed: only the keys are checked"
-fi
+command -v mandoc >/dev/null || { echo "mandoc is missing: run packages/setup test"; exit 1; }
+# Whether other pages are installed is not ours to say.
+faults=$(mandoc -T lint man/*.[1-9] 2>/dev/null | grep -v 'referenced manual not found')
+[ -z "$faults" ] || { echo "$faults"; status=1; }
 
 # "section key" of each row of the table, and of each .Ic item in the page.
 keys=$(tr -s '\n\t ' ' ' <migrd/config_keys.c |
