@@ -18,19 +18,19 @@ const struct config_key config_keys[] = {
 	  .help = "Name of this host, as in its certificate; required." },
 	{ "host", "state_dir", CONFIG_TYPE_PATH, AT(host_state_dir),
 	  .fallback = MIGRD_LOCALSTATEDIR "/lib/migrd",
-	  .help = "What must survive: the database." },
+	  .help = "The state database, which must survive a restart of the host." },
 	/* Sockets lie in run_dir/vms/NAME: sun_path has 108 bytes (unix(7)). */
 	{ "host", "run_dir", CONFIG_TYPE_PATH, AT(host_run_dir), 0, 50,
 	  .fallback = MIGRD_RUNSTATEDIR "/migrd",
 	  .help = "Sockets, and what is gone after a reboot; at most 50 bytes long." },
 	{ "host", "log_dir", CONFIG_TYPE_PATH, AT(host_log_dir),
 	  .fallback = MIGRD_LOCALSTATEDIR "/log/migrd",
-	  .help = "What QEMUs print; of this migrd alone." },
+	  .help = "Output of the QEMUs; no other migrd may use the directory." },
 	{ "host", "memory_reserve_mib", CONFIG_TYPE_UINT, AT(host_memory_reserve_mib), 0,
 	  INT64_C(1) << 40, "0", NULL, "MiB",
 	  "Memory that an incoming guest must leave available; with less, it is refused." },
 	{ "api", "listen", CONFIG_TYPE_LISTEN, AT(api_listen), .fallback = "0.0.0.0:8440",
-	  .help = "Where the REST API takes users and peers (TLS 1.3)." },
+	  .help = "Address of the REST API for users and peers (TLS 1.3)." },
 	{ "api", "socket", CONFIG_TYPE_PATH, AT(api_socket), 0, 107,
 	  .fallback_text = "api.sock in run_dir",
 	  .help = "UNIX socket of the same API for local administrators." },
@@ -39,13 +39,13 @@ const struct config_key config_keys[] = {
 	{ "data", "advertise", CONFIG_TYPE_ADDRESS, AT(data_advertise),
 	  .fallback_text = "listen; if that is a wildcard, the host of this host's own peer "
 			   "section",
-	  .help = "What peers connect to, to send a guest here." },
+	  .help = "Address that peers connect to when they send a guest here." },
 	{ "tls", "ca", CONFIG_TYPE_PATH, AT(tls_ca), .fallback = "ca.pem",
 	  .help = "Certificates of the authorities that are trusted, PEM." },
 	{ "tls", "cert", CONFIG_TYPE_PATH, AT(tls_cert), .fallback = "host.pem",
 	  .help = "This host's certificate, PEM." },
 	{ "tls", "key", CONFIG_TYPE_PATH, AT(tls_key), .fallback = "host-key.pem",
-	  .help = "Its private key, PEM." },
+	  .help = "Private key of the certificate, PEM." },
 	{ "qemu", "binary", CONFIG_TYPE_PROGRAM, AT(qemu_binary), .fallback = "qemu-system-x86_64",
 	  .help = "The QEMU that is started." },
 	{ "qemu", "start_timeout_ms", CONFIG_TYPE_UINT, AT(qemu_start_timeout_ms), 100, MS_MAX,
@@ -100,7 +100,8 @@ const struct config_key config_peer_address = {
 	"peer ID",
 	"address",
 	CONFIG_TYPE_ADDRESS,
-	.help = "Where the REST API of the host ID is; one section for each peer, required in it. "
+	.help = "Address of the REST API of the host ID; one section for each peer, required in "
+		"it. "
 		"A section for this host itself is allowed.",
 };
 

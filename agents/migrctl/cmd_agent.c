@@ -163,7 +163,7 @@ static const struct cli_option agent_options[] = {
 		.min = 1,
 		.max = 3600,
 		.arg = "SECONDS",
-		.help = "with freeze: thaw after so long, whatever happens (default: 60)",
+		.help = "with freeze: time until a thaw, whatever happens (default: 60)",
 	},
 	{ .name = NULL },
 };

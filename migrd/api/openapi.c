@@ -33,7 +33,7 @@ static struct json_object *list_schema(const struct json_field *item)
 		  .type = JSON_BORROWED,
 		  .required = true,
 		  .nullable = true,
-		  .help = "To be asked for as ?after=, for those that follow; null: none does." },
+		  .help = "Value of ?after= for the next page; null: this was the last one." },
 		{ 0 },
 	};
 

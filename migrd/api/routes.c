@@ -26,7 +26,7 @@ static const char *const move_state_filters[] = { "active", NULL };
 	  .min = 1,                                                            \
 	  .max = API_PAGE_MAX,                                                 \
 	  .fallback = API_PAGE_DEFAULT,                                        \
-	  .help = "So many items at the most." },                              \
+	  .help = "Most items of a page." },                                   \
 	{                                                                      \
 		"after", HTTP_QUERY_TEXT, .help = "`next' of the page before." \
 	}
@@ -45,13 +45,14 @@ static const struct http_query_key moves_query[] = {
 	{ 0 }
 };
 static const struct http_query_key fate_query[] = {
-	{ "uuid", HTTP_QUERY_TEXT, .help = "Of the VM." },
-	{ "generation", HTTP_QUERY_TEXT, .help = "Of the VM before the move." },
+	{ "uuid", HTTP_QUERY_TEXT, .help = "Uuid of the VM." },
+	{ "generation", HTTP_QUERY_TEXT, .help = "Generation of the VM before the move." },
 	{ 0 }
 };
 static const struct http_query_key detach_query[] = {
 	{ "timeout_ms", HTTP_QUERY_UINT, .min = 1, .max = API_DETACH_MAX_MS,
-	  .fallback = API_DETACH_MS, .help = "So long the guest may take." },
+	  .fallback = API_DETACH_MS,
+	  .help = "Time for the guest to let go of the device, in milliseconds." },
 	{ 0 }
 };
 
@@ -61,7 +62,7 @@ static const struct http_query_key eject_query[] = {
 	  .help = "Open the tray even if the guest has locked it." },
 	{ "timeout_ms", HTTP_QUERY_UINT, .min = 1, .max = MEDIUM_TIMEOUT_MAX_MS,
 	  .fallback = MEDIUM_TIMEOUT_MS,
-	  .help = "So long a guest that has locked the tray may take to open it." },
+	  .help = "Time for a guest that has locked the tray to open it, in milliseconds." },
 	{ 0 }
 };
 

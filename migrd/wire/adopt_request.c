@@ -25,7 +25,7 @@ const struct json_field adopt_request_fields[] = {
 	  JSON_MEMBER(struct adopt_request, qmp),
 	  .check = check_qmp,
 	  .pattern = "^unix:/",
-	  .help = "Where its QMP monitor listens: unix:/PATH." },
+	  .help = "Address of the QMP monitor of the QEMU: unix:/PATH." },
 	{ .key = "name",
 	  .type = JSON_STRING,
 	  JSON_MEMBER(struct adopt_request, name),
@@ -43,7 +43,8 @@ const struct json_field adopt_request_fields[] = {
 	{ .key = "confirm",
 	  .type = JSON_STRING,
 	  JSON_MEMBER(struct adopt_request, confirm),
-	  .help = "From the answer to dry_run: it is taken only if nothing has changed since." },
+	  .help = "Member confirm of the answer to dry_run; the QEMU is adopted only if nothing "
+		  "has changed since." },
 	{ 0 },
 };
 

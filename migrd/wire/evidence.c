@@ -28,8 +28,8 @@ static const struct json_field file_fields[] = {
 	  .type = JSON_ENUM,
 	  JSON_MEMBER(struct evidence_file, type),
 	  .names = type_names,
-	  .help = "What there is." },
-	TEXT(struct evidence_file, name, "Its name when symbolic links were followed."),
+	  .help = "Type of the file." },
+	TEXT(struct evidence_file, name, "Name of the file, without symbolic links."),
 	TEXT(struct evidence_file, inode, "Device and inode, within one kernel."),
 	NUMBER(struct evidence_file, size, "Bytes."),
 	NUMBER(struct evidence_file, mtime_s, "Last change of its content, seconds since 1970."),
@@ -45,8 +45,8 @@ static const struct json_field nic_fields[] = {
 	  .type = JSON_STRING,
 	  .required = true,
 	  JSON_MEMBER(struct evidence_nic, id),
-	  .help = "Of the definition." },
-	TEXT(struct evidence_nic, bridge, "What its interface is a port of."),
+	  .help = "Id in the definition." },
+	TEXT(struct evidence_nic, bridge, "Bridge that the interface is a port of."),
 	{ 0 },
 };
 
@@ -79,7 +79,8 @@ const struct json_field evidence_fields[] = {
 	  JSON_MEMBERS(struct evidence, words, word_count),
 	  .fields = word_fields,
 	  .help = "Features of the guest's CPU." },
-	FLAG(struct evidence, assert_disks, "Who asked for the move vouches for the disks."),
+	FLAG(struct evidence, assert_disks,
+	     "The caller who asked for the move vouches for the disks."),
 	FLAG(struct evidence, assert_cpu, "Who asked for the move vouches for the CPU."),
 	{ 0 },
 };

@@ -17,7 +17,7 @@ const struct json_field medium_request_fields[] = {
 	  .type = JSON_ENUM,
 	  JSON_MEMBER(struct medium_request, format),
 	  .names = vm_def_disk_format_names,
-	  .help = "Its image format; default: raw, as an ISO image is." },
+	  .help = "Image format of the medium; default: raw, as an ISO image is." },
 	{ .key = "force",
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct medium_request, force),
@@ -27,7 +27,7 @@ const struct json_field medium_request_fields[] = {
 	  JSON_MEMBER(struct medium_request, timeout_ms),
 	  .min = 1,
 	  .max = MEDIUM_TIMEOUT_MAX_MS,
-	  .help = "So long a guest that has locked the tray may take to open it; default: "
+	  .help = "Time for a guest that has locked the tray to open it, in milliseconds; default: "
 		  "5000." },
 	{ 0 },
 };

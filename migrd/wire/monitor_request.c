@@ -40,7 +40,7 @@ static const struct json_field qmp_fields[] = {
 	{ .key = "arguments",
 	  .type = JSON_ANY,
 	  JSON_MEMBER(struct monitor_request, args),
-	  .help = "Its arguments." },
+	  .help = "Arguments of the command." },
 	{ 0 },
 };
 

@@ -5,19 +5,21 @@
 
 static const struct json_field failure_fields[] = {
 	JSON_SHOWN(struct move_failure, code, "One of schema/errors.md."),
-	JSON_SHOWN(struct move_failure, detail, "The same in words."),
+	JSON_SHOWN(struct move_failure, detail, "Description of the error."),
 	{ 0 },
 };
 
 static const struct json_field progress_fields[] = {
-	JSON_SHOWN(struct move_progress, percent, "Of the way to the handover; never goes back."),
+	JSON_SHOWN(struct move_progress, percent,
+		   "Part of the way to the handover, in percent; never goes back."),
 	JSON_SHOWN(struct move_progress, ram_total_bytes, "Memory of the guest in bytes."),
-	JSON_SHOWN(struct move_progress, ram_remaining_bytes, "Still to be sent, in bytes."),
+	JSON_SHOWN(struct move_progress, ram_remaining_bytes,
+		   "Memory that is still to be sent, in bytes."),
 	JSON_SHOWN(struct move_progress, ram_transferred_bytes,
 		   "Sent, in bytes; pages that changed count again."),
 	JSON_SHOWN(struct move_progress, passes, "Passes over the guest's memory."),
 	JSON_SHOWN(struct move_progress, throughput_mbit_per_s,
-		   "Of the transfer, in megabits per second, as QEMU tells."),
+		   "Throughput of the transfer in megabits per second, as QEMU tells."),
 	JSON_SHOWN(struct move_progress, dirty_pages_per_s,
 		   "Pages that the guest changes, per second."),
 	JSON_SHOWN(struct move_progress, expected_downtime_ms,
@@ -86,30 +88,33 @@ static const struct json_field options_fields[] = {
 };
 
 const struct json_field move_reply_fields[] = {
-	JSON_SHOWN(struct move_reply, id, "The same on both hosts."),
+	JSON_SHOWN(struct move_reply, id, "Id of the move, the same on both hosts."),
 	JSON_SHOWN(struct move_reply, vm, "Name of the VM."),
 	JSON_SHOWN(struct move_reply, vm_uuid, "Uuid of the VM."),
 	JSON_SHOWN(struct move_reply, kind, "MIGRATION_OUT or MIGRATION_IN."),
 	JSON_SHOWN(struct move_reply, source, "Host id."),
 	JSON_SHOWN(struct move_reply, destination, "Host id."),
-	JSON_SHOWN(struct move_reply, state, "Where it stands on this host."),
-	JSON_SHOWN(struct move_reply, final, "It has ended."),
+	JSON_SHOWN(struct move_reply, state, "State of the move on this host."),
+	JSON_SHOWN(struct move_reply, final, "The move has ended."),
 	JSON_SHOWN(struct move_reply, can_cancel, "A cancel is taken in this state."),
 	JSON_SHOWN(struct move_reply, owner,
 		   "The host that may run the guest; null: only the other host can know.",
 		   .nullable = true),
 	JSON_SHOWN(struct move_reply, generation, "Changes of owner of this VM before the move."),
-	JSON_SHOWN(struct move_reply, reason, "What it waits for, in words; may be empty."),
+	JSON_SHOWN(struct move_reply, reason,
+		   "Description of what the move waits for; may be empty."),
 	JSON_SHOWN_OBJECT(struct move_reply, error, failure_fields,
-			  "Why it failed; null: it did not.", .nullable = true,
+			  "Reason why the move failed; null: it did not.", .nullable = true,
 			  .present_offset = offsetof(struct move_reply, has_failed)),
-	JSON_SHOWN_OBJECT(struct move_reply, progress, progress_fields, "Of the transfer."),
+	JSON_SHOWN_OBJECT(struct move_reply, progress, progress_fields,
+			  "Progress of the transfer."),
 	JSON_SHOWN_OBJECT(struct move_reply, times, move_times_fields,
 			  "How long its steps took, as far as it has come."),
-	JSON_SHOWN_OBJECT(struct move_reply, options, options_fields, "What was asked for."),
-	JSON_SHOWN_TIME(struct move_reply, created_at, "Of its record on this host."),
-	JSON_SHOWN_TIME(struct move_reply, updated_at, "Its last change of state."),
-	JSON_SHOWN_TIME(struct move_reply, ended_at, "Its end; null: not yet.", .nullable = true),
+	JSON_SHOWN_OBJECT(struct move_reply, options, options_fields, "Options of the request."),
+	JSON_SHOWN_TIME(struct move_reply, created_at, "Time of the record on this host."),
+	JSON_SHOWN_TIME(struct move_reply, updated_at, "Time of the last change of state."),
+	JSON_SHOWN_TIME(struct move_reply, ended_at, "Time of the end; null: not yet.",
+			.nullable = true),
 	{ 0 },
 };
 
@@ -117,20 +122,19 @@ const struct json_field move_reply_fields[] = {
 #define OF_HOLDER .present_offset = offsetof(struct job_reply, is_holder)
 
 const struct json_field job_reply_fields[] = {
-	JSON_SHOWN(struct job_reply, id, "Of the move, or of the hold."),
+	JSON_SHOWN(struct job_reply, id, "Id of the move, or of the holder of a monitor."),
 	JSON_SHOWN(struct job_reply, kind,
 		   "MIGRATION_OUT or MIGRATION_IN; of a holder what it does."),
 	JSON_SHOWN(struct job_reply, vm, "Name of the VM."),
 	JSON_SHOWN_IF(struct job_reply, peer, "Of a move: the other host.", OF_MOVE),
-	JSON_SHOWN(struct job_reply, state,
-		   "Of the move; holds-monitor of what speaks to a QEMU now."),
-	JSON_SHOWN(struct job_reply, final, "It has ended."),
+	JSON_SHOWN(struct job_reply, state, "State of the move; of a holder holds-monitor."),
+	JSON_SHOWN(struct job_reply, final, "The job has ended."),
 	JSON_SHOWN_IF(struct job_reply, command,
 		      "Of a holder: the last command that was sent to QEMU; null: none.",
 		      .nullable = true, OF_HOLDER),
-	JSON_SHOWN_IF(struct job_reply, waiting, "Of a holder: how many wait for their turn.",
-		      OF_HOLDER),
-	JSON_SHOWN_TIME(struct job_reply, created_at, "Its beginning."),
+	JSON_SHOWN_IF(struct job_reply, waiting,
+		      "Of a holder: number of callers that wait for the monitor.", OF_HOLDER),
+	JSON_SHOWN_TIME(struct job_reply, created_at, "Time of the beginning."),
 	JSON_SHOWN_TIME_IF(struct job_reply, updated_at, "Of a move: its last change of state.",
 			   OF_MOVE),
 	JSON_SHOWN_TIME_IF(struct job_reply, ended_at, "Of a move: its end; null: not yet.",
@@ -139,14 +143,15 @@ const struct json_field job_reply_fields[] = {
 };
 
 const struct json_field move_cancel_fields[] = {
-	JSON_SHOWN(struct move_cancel_reply, cancelled, "It has ended on request."),
+	JSON_SHOWN(struct move_cancel_reply, cancelled,
+		   "The move has ended because of the cancel."),
 	JSON_SHOWN(struct move_cancel_reply, under_way,
-		   "It will; the other host has not answered yet."),
+		   "The move will end because of the cancel; the other host has not answered yet."),
 	JSON_SHOWN(struct move_cancel_reply, owner,
 		   "The host that may run the guest; null: only the other host can know.",
 		   .nullable = true),
-	JSON_SHOWN(struct move_cancel_reply, state, "Of the move."),
-	JSON_SHOWN(struct move_cancel_reply, detail, "The same in words."),
+	JSON_SHOWN(struct move_cancel_reply, state, "State of the move."),
+	JSON_SHOWN(struct move_cancel_reply, detail, "Description of the outcome."),
 	{ 0 },
 };
 
@@ -157,8 +162,8 @@ const struct json_field move_cancel_problem_fields[] = {
 };
 
 const struct json_field move_timeline_fields[] = {
-	JSON_SHOWN_TIME(struct move_timeline_item, at, "When."),
-	JSON_SHOWN(struct move_timeline_item, event, "What, in one word."),
-	JSON_SHOWN(struct move_timeline_item, detail, "The same in words."),
+	JSON_SHOWN_TIME(struct move_timeline_item, at, "Time of the event."),
+	JSON_SHOWN(struct move_timeline_item, event, "Name of the event."),
+	JSON_SHOWN(struct move_timeline_item, detail, "Details of the event."),
 	{ 0 },
 };

@@ -89,7 +89,7 @@ const struct json_field move_resolve_fields[] = {
 	  .required = true,
 	  JSON_MEMBER(struct move_resolve_request, keep),
 	  .names = keep_names,
-	  .help = "Which side keeps the guest." },
+	  .help = "Side that keeps the guest." },
 	{ .key = "assert_dead",
 	  .type = JSON_STRING,
 	  JSON_MEMBER(struct move_resolve_request, assert_dead),
@@ -100,7 +100,7 @@ const struct json_field move_resolve_fields[] = {
 	{ .key = "why",
 	  .type = JSON_STRING,
 	  JSON_MEMBER(struct move_resolve_request, why),
-	  .help = "For the record." },
+	  .help = "Reason, for the record." },
 	{ 0 },
 };
 

@@ -61,7 +61,7 @@ static bool check_token(const char *value, const char **ret_why)
 #define REASON_FIELD(owner)                                                       \
 	{                                                                         \
 		.key = "reason", .type = JSON_STRING, JSON_MEMBER(owner, reason), \
-		.help = "Why, in words.",                                         \
+		.help = "Reason, in words.",                                      \
 	}
 
 /* ---- tables -------------------------------------------------------------- */
@@ -113,7 +113,7 @@ const struct json_field peer_hello_reply_fields[] = {
 	  .present_offset = offsetof(struct peer_hello_reply, has_migration),
 	  JSON_MEMBER(struct peer_hello_reply, migration),
 	  .fields = transfer_features_fields,
-	  .help = "What the QEMU of this host offers." },
+	  .help = "Migration features of the QEMU of this host." },
 	{ 0 },
 };
 
@@ -140,7 +140,7 @@ const struct json_field peer_prepare_fields[] = {
 	{ .key = "evidence",
 	  .type = JSON_ANY,
 	  JSON_MEMBER(struct peer_prepare, evidence),
-	  .help = "What the source says of the guest's files, interfaces and CPU." },
+	  .help = "Evidence of the source on the guest's files, interfaces and CPU." },
 	{ .key = "plan",
 	  .type = JSON_ANY,
 	  JSON_MEMBER(struct peer_prepare, plan),
@@ -260,7 +260,8 @@ const struct json_field peer_fate_fields[] = {
 	{ .key = "cannot_record",
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct peer_fate, cannot_record),
-	  .help = "Its last try to write its record failed: it could not take the guest." },
+	  .help = "The host failed to write the move's record at the last try, so it could not "
+		  "take the guest." },
 	{ 0 },
 };
 
@@ -271,7 +272,7 @@ static const struct json_field vm_fields[] = {
 	  JSON_MEMBER(struct peer_vm, uuid),
 	  .check = check_uuid,
 	  .pattern = UUID_PATTERN,
-	  .help = "The same on every host." },
+	  .help = "Uuid of the VM, the same on every host." },
 	{ .key = "name",
 	  .type = JSON_STRING,
 	  .required = true,
@@ -313,7 +314,7 @@ const struct json_field peer_vms_fields[] = {
 	  JSON_MEMBER(struct peer_vms, next),
 	  .check = check_name,
 	  .pattern = NAME_PATTERN,
-	  .help = "To be asked for as ?after=, for those that follow." },
+	  .help = "Value of ?after= for the next page." },
 	{ 0 },
 };
 

@@ -3,16 +3,16 @@
 
 static const struct json_field fault_fields[] = {
 	JSON_SHOWN(struct fault, pointer,
-		   "Where: a JSON pointer (RFC 6901), or ?KEY of the query."),
-	JSON_SHOWN(struct fault, detail, "What is wrong there."),
+		   "Place of the fault: a JSON pointer (RFC 6901), or ?KEY of the query."),
+	JSON_SHOWN(struct fault, detail, "Description of the fault."),
 	{ 0 },
 };
 
 const struct json_field problem_fields[] = {
 	JSON_SHOWN(struct problem, type, "about:blank."),
 	JSON_SHOWN(struct problem, title, "The status in words."),
-	JSON_SHOWN(struct problem, status, "Of the answer."),
-	JSON_SHOWN(struct problem, detail, "For people: what is wrong, and what can be done."),
+	JSON_SHOWN(struct problem, status, "HTTP status of the answer."),
+	JSON_SHOWN(struct problem, detail, "Description for people, with what can be done."),
 	JSON_SHOWN(struct problem, code, "One of schema/errors.md; never renamed."),
 	JSON_SHOWN_LIST(struct problem, errors, error_count, fault_fields,
 			"All faults of the request."),
@@ -20,15 +20,15 @@ const struct json_field problem_fields[] = {
 };
 
 static const struct json_field check_fields[] = {
-	JSON_SHOWN(struct problem_check, check, "Which one."),
-	JSON_SHOWN(struct problem_check, detail, "What is wrong."),
+	JSON_SHOWN(struct problem_check, check, "Name of the check."),
+	JSON_SHOWN(struct problem_check, detail, "Description of what is wrong."),
 	{ 0 },
 };
 
 const struct json_field problem_of_readiness_fields[] = {
 	JSON_PART_OF(struct problem_of_readiness, problem, problem_fields),
 	JSON_SHOWN_LIST(struct problem_of_readiness, checks, check_count, check_fields,
-			"What is wrong on this host.", .required = true),
+			"Checks of this host that failed.", .required = true),
 	{ 0 },
 };
 

@@ -44,7 +44,8 @@ static const struct {
 	{ "medium-request", medium_request_fields, JSON_SCHEMA_REQUEST, "Medium",
 	  "The body of PUT /v1/vms/{name}/devices/{id}/medium." },
 	{ "problem", problem_fields, JSON_SCHEMA_REPLY, "Problem",
-	  "What every route answers from 400 on (RFC 9457); some add members." },
+	  "The answer of every route with a status from 400 on (RFC 9457); some routes add "
+	  "members." },
 	{ "host", host_reply_fields, JSON_SCHEMA_REPLY, "Host", "The answer of GET /v1/host." },
 	{ "host-check", host_check_fields, JSON_SCHEMA_REPLY, "Check of a host",
 	  "The answer of GET /v1/host/check and POST /v1/host/check/repair." },

@@ -160,7 +160,7 @@ static const struct json_field capability_fields[] = {
 	{ .key = "why",
 	  .type = JSON_STRING,
 	  JSON_MEMBER(struct transfer_capability, why),
-	  .help = "Why it is on or off." },
+	  .help = "Reason why the capability is on or off." },
 	{ 0 },
 };
 
@@ -170,12 +170,12 @@ const struct json_field transfer_plan_fields[] = {
 	  .required = true,
 	  JSON_MEMBERS(struct transfer_plan, capabilities, capability_count),
 	  .fields = capability_fields,
-	  .help = "What both QEMUs are told, and why." },
+	  .help = "Capabilities that both QEMUs are told, with reasons." },
 	{ .key = "channels",
 	  .type = JSON_ARRAY,
 	  .required = true,
 	  JSON_MEMBERS(struct transfer_plan, channels, channel_count),
 	  .fields = transfer_channel_fields,
-	  .help = "What the data stream carries." },
+	  .help = "Channels of the data stream." },
 	{ 0 },
 };

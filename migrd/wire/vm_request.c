@@ -20,7 +20,7 @@ const struct json_field vm_start_fields[] = {
 	{ .key = "why",
 	  .type = JSON_STRING,
 	  JSON_MEMBER(struct vm_start_request, why),
-	  .help = "For the log." },
+	  .help = "Reason, for the log." },
 	{ 0 },
 };
 
