@@ -74,6 +74,7 @@ static int64_t sum(struct json_object *def, const char *list, const char *member
 	return total;
 }
 
+/* The text, because vm_def_of() would keep a struct for each VM of a list. */
 static void add_sizes(struct vm_summary *summary, const char *definition)
 {
 	CLEANUP(json_putp) struct json_object *def = json_read_back(definition);

@@ -41,24 +41,21 @@ static struct move *find_key(const struct start *start, struct err *err)
 }
 
 /* A disk that only this host has would be missing on the other. */
-static bool check_disks(const struct vm *vm, struct err *err)
+static bool check_disks(struct vm *vm, struct err *err)
 {
-	CLEANUP(json_putp) struct json_object *obj = json_read_back(vm_definition(vm));
-	struct json_object *disks = json_object_object_get(obj, "disks");
-	size_t count = disks ? json_object_array_length(disks) : 0;
+	const struct vm_def *def = vm_def_of(vm, err);
 
-	for (size_t i = 0; i < count; i++) {
-		struct json_object *disk = json_object_array_get_idx(disks, i);
+	for (size_t i = 0; def && i < def->disk_count; i++) {
+		const struct vm_def_disk *disk = &def->disks[i];
 
-		if (!json_get_bool(disk, "shared", false) &&
-		    !json_get_bool(disk, "readonly", false))
+		if (!disk->shared && !disk->readonly)
 			return err_set(
 				err, ERR_CONFLICT,
 				"disk '%s' of VM '%s' is local and writable, and is not copied: "
 				"put it on storage that both hosts see, and mark it \"shared\"",
-				json_get_str(disk, "id"), vm_name(vm));
+				disk->id, vm_name(vm));
 	}
-	return true;
+	return def;
 }
 
 static bool check(const struct start *start, struct vm **ret_vm, struct err *err)
