@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "move/priv.h"
 #include "vm/entry.h"
+#include "wire/peer_msg.h"
 
 /* ---- questions ------------------------------------------------------- */
 
@@ -60,14 +61,12 @@ void move_ask_peer(struct move *move, const char *verb, struct json_object *body
 		     deadline_ms, on_answer, question_new(move, fn));
 }
 
-struct json_object *move_claim_json(const struct move *move)
+struct json_object *move_claim_json(const struct move *move, bool run)
 {
-	struct json_object *obj = json_object_new_object();
+	struct peer_claim claim = { .generation = move->row.generation, .run = run };
 
-	json_add_uint(obj, "generation", move->row.generation);
-	if (move->row.vm_uuid[0])
-		json_add_str(obj, "uuid", move->row.vm_uuid);
-	return obj;
+	memcpy(claim.uuid, move->row.vm_uuid, sizeof(claim.uuid));
+	return json_encode(peer_claim_fields, &claim);
 }
 
 /* ---- the stream ------------------------------------------------------ */

@@ -115,20 +115,27 @@ static void on_end(struct move *move, struct json_object *result, const struct e
 	move_settle_later(move->moves);
 }
 
+static struct json_object *settle_json(const struct move *move)
+{
+	struct peer_settle settle = {
+		.generation = move->row.generation,
+		.verdict = move->verdict,
+		.run = move->facts.run,
+	};
+
+	memcpy(settle.uuid, move->row.vm_uuid, sizeof(settle.uuid));
+	return json_encode(peer_settle_fields, &settle);
+}
+
 static void ask(struct move *move)
 {
-	struct json_object *body;
-
 	move->settle.asked = true;
 	move->moves->settling++;
 	if (move->side == MOVE_DST) {
 		move_ask_peer(move, NULL, NULL, DEADLINE_MS, on_end);
 		return;
 	}
-	body = move_claim_json(move);
-	json_add_str(body, "verdict", verdict_names[move->verdict]);
-	json_add_bool(body, "run", move->facts.run);
-	move_ask_peer(move, "settle", body, DEADLINE_MS, on_settled);
+	move_ask_peer(move, "settle", settle_json(move), DEADLINE_MS, on_settled);
 }
 
 /* ---- when ----------------------------------------------------------------- */

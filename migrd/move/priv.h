@@ -274,8 +274,8 @@ void move_qmp(struct move *move, const char *command, struct json_object *args,
 /* "POST /peer/v1/moves/<id>/VERB"; GET without a verb if VERB is NULL. */
 void move_ask_peer(struct move *move, const char *verb, struct json_object *body,
 		   uint32_t deadline_ms, move_answer_fn *fn);
-/* The fields that go, drop and settle share; the caller owns the object. */
-struct json_object *move_claim_json(const struct move *move);
+/* The body of go and drop; RUN: with go, the guest is to run.  The caller owns the object. */
+struct json_object *move_claim_json(const struct move *move, bool run);
 /* ---- the transfer plan, see move/plan.c ------------------------------------ */
 
 static inline void free_planp(struct transfer_plan **plan)

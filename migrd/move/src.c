@@ -194,22 +194,22 @@ static void ask_prepare_fate(struct move *move)
 
 static struct json_object *offer(const struct move *move)
 {
-	struct json_object *obj = json_object_new_object();
-	struct json_object *options = json_object_new_object();
 	const struct vm *vm = move_vm(move);
+	struct peer_prepare prepare = {
+		.generation = move->row.generation,
+		.run = vm_intent(vm) == VM_INTENT_STARTED,
+		.definition = json_read_back(vm_definition(vm)),
+		.options = move->options,
+		.plan = json_encode(transfer_plan_fields, move->plan),
+		.evidence = move->evidence ? json_encode(evidence_fields, move->evidence) : NULL,
+	};
+	struct json_object *obj;
 
-	json_add_str(obj, "move_id", move->row.id);
-	json_add_str(obj, "source", move->moves->env.host_id);
-	json_add_uint(obj, "generation", move->row.generation);
-	json_add_bool(obj, "run", vm_intent(vm) == VM_INTENT_STARTED);
-	json_object_object_add(obj, "definition", json_read_back(vm_definition(vm)));
-	json_add_uint(options, "bandwidth_bytes_per_s", move->options.bandwidth_bytes_per_s);
-	json_add_uint(options, "downtime_limit_ms", move->options.downtime_limit_ms);
-	json_object_object_add(obj, "options", options);
-	json_object_object_add(obj, "plan", json_encode(transfer_plan_fields, move->plan));
-	if (move->evidence)
-		json_object_object_add(obj, "evidence",
-				       json_encode(evidence_fields, move->evidence));
+	snprintf(prepare.move_id, sizeof(prepare.move_id), "%s", move->row.id);
+	snprintf(prepare.source, sizeof(prepare.source), "%s", move->moves->env.host_id);
+	prepare.options.has_bandwidth = prepare.options.has_downtime_limit = true;
+	obj = json_encode(peer_prepare_fields, &prepare);
+	peer_prepare_fini(&prepare);
 	return obj;
 }
 

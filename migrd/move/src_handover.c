@@ -60,14 +60,10 @@ static void on_go_answered(struct move *move, struct json_object *result, const 
 
 static void send_go(struct move *move)
 {
-	struct json_object *body;
-
 	if (move->facts.asked || loop_timer_is_active(move->retry))
 		return;
-	body = move_claim_json(move);
-	json_add_bool(body, "run", move->facts.run);
 	move_stamp(move, MOVE_STAMP_GO);
-	move_src_ask(move, "go", body, on_go_answered);
+	move_src_ask(move, "go", move_claim_json(move, move->facts.run), on_go_answered);
 }
 
 static void note_completed(struct move *move)

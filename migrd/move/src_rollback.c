@@ -157,12 +157,9 @@ static void on_dropped(struct move *move, struct json_object *result, const stru
 
 static void send_drop(struct move *move)
 {
-	struct json_object *body;
-
 	if (move->facts.asked || move->facts.answered || loop_timer_is_active(move->retry))
 		return;
-	body = move_claim_json(move);
-	move_src_ask(move, "drop", body, on_dropped);
+	move_src_ask(move, "drop", move_claim_json(move, false), on_dropped);
 }
 
 void move_src_enter_rollback(struct machine *machine)
