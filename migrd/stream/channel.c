@@ -81,6 +81,7 @@ void channel_break(struct channel *channel, const char *fmt, ...)
 		atomic_store(&channel->is_broken, true);
 		for (size_t i = 0; i < channel->row.connections; i++)
 			shut_down(&channel->connections[i]);
+		pthread_cond_broadcast(&channel->is_next);
 	}
 	pthread_mutex_unlock(&channel->lock);
 	limiter_wake(&channel->all->limiter);
@@ -91,6 +92,11 @@ static void shut_down_if_broken(const struct connection *connection)
 {
 	if (atomic_load(&connection->channel->is_broken))
 		shut_down(connection);
+}
+
+bool channel_says_open(const struct channel *channel)
+{
+	return channel->row.connections > 1 || channel->row.speaks_first == TRANSFER_DESTINATION;
 }
 
 void channel_ready(struct connection *connection, const struct link *link)
@@ -129,6 +135,7 @@ static bool begin_again(struct channel *channel)
 	    !channel->was_ready || channel->is_given_up)
 		return false;
 	channel->started = channel->proved = channel->opened = channel->ended = 0;
+	channel->numbered = 0;
 	atomic_store(&channel->is_broken, false);
 	update_state(channel);
 	return true;

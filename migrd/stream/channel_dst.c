@@ -231,17 +231,37 @@ static ssize_t recv_first(struct link *link, char *ret, size_t size)
 	}
 }
 
-/* Skips STREAM_OPEN, the byte that says that the source's QEMU has connected: it is not
- * for QEMU. */
-static bool skip_word(const struct channel *channel, const char **first, ssize_t *len)
+/* Takes the byte STREAM_OPEN from the front, which is not for QEMU, and its number. */
+static bool take_word(const struct channel *channel, const char **first, ssize_t *len,
+		      size_t *ret_number)
 {
-	if (channel->row.speaks_first == TRANSFER_SOURCE)
+	*ret_number = (unsigned char)**first - (size_t)STREAM_OPEN;
+	if (!channel_says_open(channel))
 		return true;
-	if (**first != STREAM_OPEN)
+	if (*ret_number >= channel->row.connections)
 		return false;
 	(*first)++;
 	(*len)--;
 	return true;
+}
+
+/* Waits until the connections with lower numbers are connected. */
+static bool connect_in_turn(struct channel *channel, size_t number, int *ret_fd, struct err *err)
+{
+	bool ok;
+
+	if (!channel_says_open(channel))
+		return connect_qemu(channel, ret_fd, err);
+	pthread_mutex_lock(&channel->lock);
+	while (channel->numbered < number && !atomic_load(&channel->is_broken))
+		pthread_cond_wait(&channel->is_next, &channel->lock);
+	ok = channel->numbered == number
+		     ? connect_qemu(channel, ret_fd, err)
+		     : err_set(err, ERR_PEER, "two connections have number %zu", number);
+	channel->numbered += ok;
+	pthread_cond_broadcast(&channel->is_next);
+	pthread_mutex_unlock(&channel->lock);
+	return ok;
 }
 
 static void carry(struct connection *connection, struct link *link)
@@ -251,6 +271,7 @@ static void carry(struct connection *connection, struct link *link)
 	const char *first = record;
 	struct err err = { .code = ERR_NONE };
 	int qemu_fd = -1;
+	size_t number;
 	ssize_t len = recv_first(link, record, sizeof(record));
 
 	if (len == 0) {
@@ -259,10 +280,10 @@ static void carry(struct connection *connection, struct link *link)
 	} else if (len < 0) {
 		channel_break(channel, "the connection to the other host: %s",
 			      link_reason(link, (int)len));
-	} else if (!skip_word(channel, &first, &len)) {
+	} else if (!take_word(channel, &first, &len, &number)) {
 		channel_break(channel, "the other host sent something else than that its QEMU has "
 				       "connected");
-	} else if (!connect_qemu(channel, &qemu_fd, &err)) {
+	} else if (!connect_in_turn(channel, number, &qemu_fd, &err)) {
 		channel_break(channel, "%s", err.msg);
 	} else {
 		channel_open(connection, qemu_fd);

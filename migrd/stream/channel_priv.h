@@ -9,6 +9,8 @@
 /* Deadline for a TLS handshake and the answer to the token, on both sides. */
 #define CHANNEL_HANDSHAKE_TIMEOUT_MS 10000
 
+/* Each connection begins with a byte from the source; see stream/proto.h, STREAM_OPEN. */
+bool channel_says_open(const struct channel *channel);
 /* The connection has proved itself; LINK stays the caller's. */
 void channel_ready(struct connection *connection, const struct link *link);
 void channel_open(struct connection *connection, int qemu_fd);

@@ -136,21 +136,34 @@ static bool is_still_there(struct link *link, struct err *err)
 }
 
 /* -1: another connection has accepted QEMU, or the program that came is of another user
- * and was turned away. */
-static int take_qemu(struct channel *channel)
+ * and was turned away.  Under the lock, so that the numbers are in the order in which QEMU
+ * has connected. */
+static int take_qemu(struct channel *channel, size_t *ret_number)
 {
-	int fd = accept4(channel->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	int fd;
 
+	pthread_mutex_lock(&channel->lock);
+	fd = accept4(channel->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd >= 0 && !peercred_is_ours(fd)) {
 		log_warning("stream", "stranger", "move=%s channel=%s socket=%s",
 			    channel->all->config.move_id, channel->row.name, channel->socket_path);
 		close(fd);
-		return -1;
+		fd = -1;
 	}
+	if (fd >= 0)
+		*ret_number = channel->numbered++;
+	pthread_mutex_unlock(&channel->lock);
 	return fd;
 }
 
-static bool await_qemu(struct channel *channel, struct link *link, int *ret_fd, struct err *err)
+/* QEMU's connection, and its number. */
+struct qemu_end {
+	int fd;
+	size_t number;
+};
+
+static bool await_qemu(struct channel *channel, struct link *link, struct qemu_end *ret,
+		       struct err *err)
 {
 	struct pollfd pfds[] = {
 		{ .fd = channel->listen_fd, .events = POLLIN },
@@ -167,8 +180,8 @@ static bool await_qemu(struct channel *channel, struct link *link, int *ret_fd, 
 			return false;
 		if (!pfds[0].revents)
 			continue;
-		*ret_fd = take_qemu(channel);
-		if (*ret_fd >= 0)
+		ret->fd = take_qemu(channel, &ret->number);
+		if (ret->fd >= 0)
 			return true;
 	}
 }
@@ -196,24 +209,23 @@ static void give_up(struct channel *channel, const struct err *why)
 	channel_break(channel, "%s", why->msg);
 }
 
-/* Where the destination's QEMU speaks first, the other host must be told that our QEMU
- * has connected: only then does it connect its own. */
-static bool tell_open(struct channel *channel, struct link *link, struct err *err)
+static bool tell_open(const struct channel *channel, struct link *link, size_t number,
+		      struct err *err)
 {
-	static const char word = STREAM_OPEN;
+	const char word = (char)(STREAM_OPEN + number);
 
-	return channel->row.speaks_first == TRANSFER_SOURCE ||
+	return !channel_says_open(channel) ||
 	       link_send(link, &word, 1, clock_monotonic_ms() + CHANNEL_HANDSHAKE_TIMEOUT_MS, err);
 }
 
-static void carry(struct connection *connection, struct link *link, int qemu_fd)
+static void carry(struct connection *connection, struct link *link, const struct qemu_end *qemu)
 {
 	struct channel *channel = connection->channel;
 	struct err err = { .code = ERR_NONE };
 
-	channel_open(connection, qemu_fd);
-	if (tell_open(channel, link, &err))
-		pump_run(channel, link, qemu_fd, NULL, 0);
+	channel_open(connection, qemu->fd);
+	if (tell_open(channel, link, qemu->number, &err))
+		pump_run(channel, link, qemu->fd, NULL, 0);
 	else
 		channel_break(channel, "%s", err.msg);
 }
@@ -224,21 +236,21 @@ static void *run(void *arg)
 	struct channel *channel = connection->channel;
 	struct link link = LINK_INIT;
 	struct err err = { .code = ERR_NONE };
-	int qemu_fd = -1;
+	struct qemu_end qemu = { .fd = -1 };
 	bool ok = connect_link(channel, &link, &err);
 
 	if (!ok) {
 		give_up(channel, &err);
 	} else {
 		channel_ready(connection, &link);
-		ok = await_qemu(channel, &link, &qemu_fd, &err);
+		ok = await_qemu(channel, &link, &qemu, &err);
 		if (!ok)
 			channel_break(channel, "%s", err.msg);
 	}
 	wait_no_more(channel);
 	if (ok)
-		carry(connection, &link, qemu_fd);
-	if (channel_end(connection, &link, qemu_fd)) {
+		carry(connection, &link, &qemu);
+	if (channel_end(connection, &link, qemu.fd)) {
 		poll(NULL, 0, RETRY_MAX_MS);
 		channel_src_start(channel);
 	}

@@ -33,6 +33,7 @@ static void channel_init(struct channel *channel, struct channels *all,
 	channel->row = *row;
 	channel->listen_fd = -1;
 	pthread_mutex_init(&channel->lock, NULL);
+	pthread_cond_init(&channel->is_next, NULL);
 	snprintf(channel->socket_path, sizeof(channel->socket_path), "%s/%s.sock", all->config.dir,
 		 row->name);
 	for (size_t i = 0; i < TRANSFER_CONNECTION_MAX; i++)

@@ -23,9 +23,11 @@
  *
  * The network side begins with one plain line (stream/preamble.h); then TLS, in which
  * the source first sends the token and a newline and the destination answers with one
- * byte, STREAM_TOKEN_OK or STREAM_TOKEN_REFUSED.  Then, on a channel on which the
- * destination's QEMU speaks first, the source sends one byte STREAM_OPEN when its QEMU
- * has connected; all else is QEMU's.
+ * byte, STREAM_TOKEN_OK or STREAM_TOKEN_REFUSED.  Then, on a channel with several
+ * connections or on which the destination's QEMU speaks first, the source sends one byte
+ * when its QEMU has connected: STREAM_OPEN and how many connections QEMU had made on the
+ * channel before.  In this order the destination connects to its own QEMU, since 7.2 takes
+ * the first one for that of the device state.  All else is QEMU's.
  *
  * Thread: any.
  */
@@ -44,7 +46,7 @@
 #define STREAM_CONTROL_SOCKET "control.sock"
 #define STREAM_TOKEN_OK       'K'
 #define STREAM_TOKEN_REFUSED  'R'
-#define STREAM_OPEN           'O'
+#define STREAM_OPEN           'O' /* + number of the connection: STREAM_OPEN to 0x8e */
 
 enum stream_side { STREAM_SRC, STREAM_DST };
 
