@@ -7,6 +7,9 @@
 
 #define QUERY_DEADLINE_MS 5000
 #define MONITOR_RETRY_MS  1000
+/* How long a QEMU that has started may take to greet, on each of its two monitors: a hung one
+ * keeps a restarted coordinator for 10 s from its other guests. */
+#define GREETING_MS       5000
 #define MONITOR_COUNT     2
 #define FOREIGN_OPEN_MS   5000
 
@@ -46,6 +49,7 @@ static void identified(struct qemu *qemu)
 		qemu_tell_ready(qemu, &err);
 		return;
 	}
+	qemu->has_started = true;
 	qemu->proved_ms = loop_now_ms(qemu->env->loop);
 	qemu->trouble[0] = '\0';
 	qemu->version = *qmp_conn_version(qemu->conn);
@@ -229,6 +233,13 @@ static void connect_foreign(struct qemu *qemu, const struct qmp_callbacks *cb)
 		loop_timer_start(qemu->retry_timer, 0);
 }
 
+static uint32_t greeting_ms(const struct qemu *qemu)
+{
+	uint32_t start_ms = qemu->env->start_timeout_ms;
+
+	return qemu->has_started && start_ms > GREETING_MS ? GREETING_MS : start_ms;
+}
+
 void qemu_connect_monitor(struct qemu *qemu)
 {
 	const struct qmp_callbacks cb = { on_monitor_ready, on_event, on_monitor_closed, qemu };
@@ -243,7 +254,7 @@ void qemu_connect_monitor(struct qemu *qemu)
 	snprintf(file, sizeof(file), "qmp%u.sock", qemu->monitor);
 	path = qemu_path(qemu->env, qemu->uuid, file);
 	address = xasprintf("unix:%s", path);
-	qemu->conn = qmp_conn_open(qemu->env->loop, address, qemu->env->start_timeout_ms, &cb);
+	qemu->conn = qmp_conn_open(qemu->env->loop, address, greeting_ms(qemu), &cb);
 }
 
 void qemu_on_retry(void *data)

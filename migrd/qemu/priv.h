@@ -34,6 +34,7 @@ struct qemu {
 	enum identify_step step;
 	struct qemu_question *question;
 	bool is_alive, told_ready, is_quitting;
+	bool has_started; /* its monitors answer at once, unless it hangs */
 	struct vm_def *to_launch; /* set while the program is asked what it offers */
 	bool to_launch_incoming, is_unwanted;
 	struct qmp_run run;

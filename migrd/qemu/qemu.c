@@ -292,6 +292,7 @@ static void begin_attach(struct qemu *qemu, struct proc_id id)
 	struct err err;
 
 	qemu->id = id;
+	qemu->has_started = true;
 	qemu_output_attach(qemu);
 	if (id.pid && !qemu_watch_process(qemu, &err))
 		loop_timer_start(qemu->retry_timer, 0);
