@@ -7,10 +7,10 @@
 
 The short form (at most 10 minutes on two cores) crashes a coordinator once at
 each point there is, on the side that passes it first, and once more in the
-recovery from every third, and at every eighth with a paused guest; makes each point that can fail do so once; strikes
-from outside with faults of 5 s; and makes 25 moves with random crashes.  The
-full form walks through every passage of every point on the source, on the
-destination and on both, makes 500 moves, and stops and cuts for 30 and 60 s.
+recovery from every third, and at every eighth with a paused guest and with memory over four
+connections; makes each point that can fail do so once; strikes from outside with faults of 5 s;
+and makes 25 moves with random crashes.  The full form walks through every passage of every point
+on the source, on the destination and on both, makes 500 moves, and stops and cuts for 30 and 60 s.
 Some parts run at a time (--jobs, 2).
 """
 import argparse
@@ -43,7 +43,10 @@ SHORT = [
      "walk.py --side both --stride 3 --from 2 --twice"),
     ("crash with a guest that stays paused, every eighth",
      "walk.py --side both --stride 8 --way paused"),
+    ("crash with memory over four connections, every eighth",
+     "walk.py --side both --stride 8 --from 3 --way multifd"),
     ("faults from outside: guest, users", "outside.py guest"),
+    ("faults from outside: memory over several connections", "outside.py multifd"),
     ("random crashes in moves to and fro", "random_crashes.py --moves 25"),
 ]
 FULL = [
@@ -58,8 +61,12 @@ FULL = [
       for side in SIDES),
     *((f"crash with a guest that stays paused, {side}", f"walk.py --side {side} --way paused")
       for side in SIDES),
+    *((f"crash with memory over four connections, {side}", f"walk.py --side {side} --way multifd")
+      for side in SIDES),
+    ("random crashes with memory over four connections",
+     "random_crashes.py --moves 500 --way multifd"),
     *((f"faults from outside: {group}", f"outside.py --full {group}")
-      for group in ("hosts", "processes", "guest")),
+      for group in ("hosts", "processes", "guest", "multifd")),
     *((f"error at each passage, {side}", f"walk.py --side {side} --action error")
       for side in SIDES[:2]),
 ]

@@ -40,6 +40,7 @@ class Way:
 WAYS = {
     "precopy": Way({}),
     "paused": Way({}, "paused"),
+    "multifd": Way({"multifd": {"channels": 4, "compression": "zstd"}}),
 }
 
 

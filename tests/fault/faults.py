@@ -32,6 +32,13 @@ class Fault:
         """Checks what this fault requires beyond the general rules."""
 
 
+def over_connections(fault, channels=4):
+    """The same fault, in a move whose memory goes over several connections."""
+    fault.options = {**fault.options, "move": {"multifd": {"channels": channels}}}
+    fault.name += f", memory over {channels} connections"
+    return fault
+
+
 # ---- processes and hosts ---------------------------------------------------------
 
 class QemuKilled(Fault):

@@ -84,6 +84,31 @@ class NetWorld(World):
         super().remove()
 
 
+class ConnectionBroken(Fault):
+    """One of the connections that carry memory is broken, as by a firewall that forgets it."""
+    needs_root = True
+
+    def __init__(self, channels):
+        self.count = channels + 1   # with that of the device state
+        self.options = {"move": {"multifd": {"channels": channels}}}
+        self.name = f"one of {self.count} data connections broken"
+
+    @staticmethod
+    def sockets(s, *words):
+        """The local ports of the source's data connections, lowest first."""
+        out = subprocess.run([*s.a.prefix, "ss", "-Htn", *words, "dport", "=", f":{s.b.data_port}"],
+                             check=True, capture_output=True, text=True).stdout
+        return sorted(int(line.split()[3].rsplit(":", 1)[1]) for line in out.splitlines())
+
+    def strike(self, s):
+        ports = s.wait("the data connections", lambda: self.all_of(s))
+        self.sockets(s, "-K", "sport", "=", f":{ports[self.count // 2]}", "and")
+
+    def all_of(self, s):
+        ports = self.sockets(s)
+        return ports if len(ports) == self.count else None
+
+
 class Cut(Fault):
     options = {"make_world": NetWorld, "rate": 4}   # well below the rate of the link
     needs_root = True

@@ -6,14 +6,14 @@ beside(N): libvirt was measured with the same fault, as row N of report.py.
 from faults import (SIDES, Cancelled, ClientKilled, GuestPanics, GuestReadsBadDisk, GuestResets,
                     GuestWrites, HostLost, HostLostForGood, Killed, KilledForLong, Paused,
                     PausedAndKilled, POWER_CONTROL, POWER_OFF, QemuHangs, QemuKilled,
-                    RefusedThere, SilentForGood, Stopped, StreamKilled)
+                    RefusedThere, SilentForGood, Stopped, StreamKilled, over_connections)
 from faults_host import (CertificatesExpire, CertificatesExpireAtStart,
                          CertificatesReplaced, DiskFull, NewerBuild, StorageNotMounted,
                          clocks_set)
 from faults_store import (StoreDamaged, StoreLost, StoreOld, StoreOldAlone, leftovers_removed,
                           old_record_forgotten, resolved_for_the_destination,
                           resolved_for_the_source)
-from network import Cut
+from network import ConnectionBroken, Cut
 from scene import Outcome
 
 MOVED = Outcome("moved", "b", "b", ("done", "done"))
@@ -178,5 +178,23 @@ NETWORK = [
     *((Cut(*which, 60), long_cuts(*which)) for which in SINGLE + ONE_WAY),
 ]
 
+# ---- memory over several connections -----------------------------------------------------
+
+MULTIFD = [
+    (over_connections(Killed("ab")), {
+        "transfer": MOVED, "last pass": MOVED.full, "completed": MOVED, "asked": MOVED.full,
+        "taken": MOVED.full}),
+    (over_connections(StreamKilled("a")), {"transfer": STAYS, "last pass": STAYS.full}),
+    (over_connections(StreamKilled("b")), {"transfer": STAYS.full, "last pass": STAYS}),
+    (over_connections(QemuKilled("a")), {"transfer": LOST_A.full, "completed": MOVED}),
+    (over_connections(QemuKilled("b")), {
+        "prepare": STAYS.full, "transfer": STAYS, "last pass": STAYS.full, "taken": LOST_B.full}),
+    (over_connections(QemuHangs()), {"last pass": STAYS.within(8)}),
+    (over_connections(Cancelled()), {"prepare": CANCELLED.full, "transfer": CANCELLED}),
+    (ConnectionBroken(8), {"transfer": STAYS, "last pass": STAYS}),
+    (over_connections(Cut(*BOTH, 5)), {"transfer": MOVED, "last pass": GIVEN_UP}),
+    (over_connections(Cut(*BOTH, 60)), {"transfer": STAYS.full, "last pass": GIVEN_UP.full}),
+]
+
 GROUPS = {"processes": PROCESSES, "coordinators": COORDINATORS, "hosts": HOSTS, "guest": GUEST,
-          "network": NETWORK}
+          "network": NETWORK, "multifd": MULTIFD}

@@ -58,8 +58,9 @@ class Scene:
     """The source is a, the destination b."""
 
     def __init__(self, full=False, make_world=World, plans=None, config=None, setup=None,
-                 **guest_options):
+                 move=None, **guest_options):
         self.full = full
+        self.move = move or {}
         self.world = make_world()
         self.a, self.b = self.world["a"], self.world["b"]
         self.hosts = (self.a, self.b)
@@ -99,7 +100,7 @@ class Scene:
     # ---- the move --------------------------------------------------------------
 
     def begin(self, timeout=30, **options):
-        self.move_id = self.a.api.post("/v1/moves", {"vm": self.guest.name, "to": "b", **options},
+        self.move_id = self.a.api.post("/v1/moves", {"vm": self.guest.name, "to": "b", **self.move, **options},
                                        timeout=timeout)["id"]
 
     def patch_move(self, **options):
