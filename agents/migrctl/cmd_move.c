@@ -13,9 +13,10 @@
 #define CANCEL_TIMEOUT_MS 300000
 
 struct move_values {
-	const char *to, *vm, *keep, *assert_dead, *why, *block_jobs;
-	struct cli_number bandwidth, downtime_limit;
+	const char *to, *vm, *keep, *assert_dead, *why, *block_jobs, *multifd_compression;
+	struct cli_number bandwidth, downtime_limit, multifd_channels;
 	bool watch, active, timeline, assert_same_disks, assert_same_cpu;
+	bool multifd, xbzrle, auto_converge;
 };
 
 #define VALUE(field) .offset = offsetof(struct move_values, field)
@@ -117,6 +118,24 @@ static void add_limits(const struct move_values *values, struct json_object *obj
 		json_add_uint(obj, "downtime_limit_ms", values->downtime_limit.value);
 }
 
+/* A value for multifd turns it on. */
+static void add_ways(const struct move_values *values, struct json_object *obj)
+{
+	struct json_object *multifd = json_object_new_object();
+
+	if (values->multifd_channels.is_set)
+		json_add_uint(multifd, "channels", values->multifd_channels.value);
+	if (values->multifd_compression)
+		json_add_str(multifd, "compression", values->multifd_compression);
+	if (values->multifd || json_object_object_length(multifd) > 0)
+		json_object_object_add(obj, "multifd", json_object_get(multifd));
+	json_object_put(multifd);
+	if (values->xbzrle)
+		json_add_bool(obj, "xbzrle", true);
+	if (values->auto_converge)
+		json_add_bool(obj, "auto_converge", true);
+}
+
 static void add_assertions(const struct move_values *values, struct json_object *obj)
 {
 	if (values->assert_same_disks)
@@ -185,6 +204,7 @@ static bool run_start(struct cli_call *call, struct err *err)
 	add_limits(values, body);
 	if (values->block_jobs)
 		json_add_str(body, "block_jobs", values->block_jobs);
+	add_ways(values, body);
 	add_assertions(values, body);
 	if (!client || !start_move(client, body, &move, err))
 		return false;
@@ -211,6 +231,40 @@ static const struct cli_option start_options[] = {
 		VALUE(block_jobs),
 		.arg = "refuse|wait|cancel",
 		.help = "what becomes of block jobs and exports of its disks",
+	},
+	{
+		.name = "multifd",
+		.type = CLI_FLAG,
+		VALUE(multifd),
+		.help = "memory goes over several connections at once",
+	},
+	{
+		.name = "multifd-channels",
+		.type = CLI_COUNT,
+		VALUE(multifd_channels),
+		.min = 1,
+		.max = 16,
+		.arg = "N",
+		.help = "how many (default: half of the CPUs of the smaller host, 2 to 8)",
+	},
+	{
+		.name = "multifd-compression",
+		.type = CLI_TEXT,
+		VALUE(multifd_compression),
+		.arg = "none|zlib|zstd",
+		.help = "compression of memory on them",
+	},
+	{
+		.name = "xbzrle",
+		.type = CLI_FLAG,
+		VALUE(xbzrle),
+		.help = "of a page that is sent again only the changed bytes go out",
+	},
+	{
+		.name = "auto-converge",
+		.type = CLI_FLAG,
+		VALUE(auto_converge),
+		.help = "slow the guest down if it changes memory faster than it is sent",
 	},
 	{
 		.name = "assert-same-disks",
@@ -280,6 +334,8 @@ static const struct table_field show_fields[] = {
 	{ "dirty pages/s", "progress.dirty_pages_per_s", TABLE_NUMBER },
 	{ "expected downtime", "progress.expected_downtime_ms", TABLE_MS },
 	{ "CPU throttle", "progress.throttle_percent", TABLE_PERCENT },
+	{ "multifd channels", "options.multifd.channels", TABLE_NUMBER },
+	{ "multifd compression", "options.multifd.compression", TABLE_TEXT },
 	{ "bandwidth limit", "options.bandwidth_bytes_per_s", TABLE_RATE },
 	{ "downtime limit", "options.downtime_limit_ms", TABLE_MS },
 	{ "created at", "created_at", TABLE_TEXT },

@@ -57,8 +57,10 @@ void hello_answer(struct http_request *req, const char *host_id,
 	struct err err = { 0 };
 
 	snprintf(reply.host, sizeof(reply.host), "%s", host_id);
-	if (features)
+	if (features) {
 		reply.migration = *features;
+		transfer_features_add_host(&reply.migration);
+	}
 	if (read_hello(req, &hello, &err) && agree(&hello, &reply.protocol, &err)) {
 		log_hello(req, &hello, &reply);
 		http_reply_as(req, 200, peer_hello_reply_fields, &reply);

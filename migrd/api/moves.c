@@ -91,6 +91,7 @@ static void start(struct http_request *req, struct api *api, const struct move_r
 	if (request->options.has_downtime_limit)
 		wish.options.downtime_limit_ms = request->options.downtime_limit_ms;
 	wish.options.block_jobs = request->options.block_jobs;
+	wish.options.transfer = request->options.transfer;
 	wish.options.assert_same_disks = request->options.assert_same_disks;
 	wish.options.assert_same_cpu = request->options.assert_same_cpu;
 	if (wish.options.assert_same_disks || wish.options.assert_same_cpu)

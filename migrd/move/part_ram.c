@@ -12,6 +12,10 @@
  * (migration/options.c), far below any link. */
 #define BANDWIDTH_UNLIMITED (UINT64_C(1) << 40)
 
+/* How long, and how often, the destination is asked what it offers. */
+#define FEATURES_WAIT_MS  5000
+#define FEATURES_AGAIN_MS 200
+
 /* ---- may it be moved? ------------------------------------------------------ */
 
 /* Reasons for which QEMU will not migrate this guest (qapi/migration.json,
@@ -58,6 +62,46 @@ static void note_lost_writes(struct move *move)
 	move_parts_next(move);
 }
 
+/* The destination says in its hello what it offers; one that was started just now does so when
+ * it has asked its QEMU program.  After FEATURES_WAIT_MS the plan tells what is not known. */
+static void on_heard(struct move *move, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	(void)err;
+	if (peer_features(move->moves->env.peers, move->row.peer) ||
+	    machine_in_state_ms(&move->machine) >= FEATURES_WAIT_MS) {
+		move->facts.waits_for_features = false;
+		move_parts_next(move);
+		return;
+	}
+	peer_warm(move->moves->env.peers, move->row.peer);
+	move->facts.waits_for_features = true;
+	loop_timer_start(move->retry, FEATURES_AGAIN_MS); /* then step() asks again */
+}
+
+/* Any question is answered after the hello only, if there was none yet. */
+static void ask_features(struct move *move)
+{
+	move->facts.asked = true; /* the retry timer clears it */
+	move_ask_peer(move, NULL, NULL, COMMAND_DEADLINE_MS, on_heard);
+}
+
+static void hear_features(struct move *move)
+{
+	if (transfer_wish_is_plain(&move->options.transfer) ||
+	    peer_features(move->moves->env.peers, move->row.peer))
+		move_parts_next(move);
+	else
+		ask_features(move);
+}
+
+static void step(struct move *move)
+{
+	if (move->facts.waits_for_features && !move->facts.asked)
+		ask_features(move);
+	move_ram_step(move);
+}
+
 /* ---- QEMU gets ready --------------------------------------------------------- */
 
 static struct json_object *parameters(const struct move *move)
@@ -100,13 +144,34 @@ static void on_set(struct move *move, struct json_object *result, const struct e
 
 static void set_capabilities(struct move *move)
 {
-	move_qmp(move, "migrate-set-capabilities", transfer_plan_capabilities(move->plan),
+	const struct qemu *qemu = move_qemu(move);
+
+	move_qmp(move, "migrate-set-capabilities",
+		 transfer_plan_capabilities(move->plan,
+					    qemu ? qemu_migration_features(qemu) : NULL),
 		 COMMAND_DEADLINE_MS, on_set);
 }
 
 static void set_parameters(struct move *move)
 {
-	move_qmp(move, "migrate-set-parameters", parameters(move), COMMAND_DEADLINE_MS, on_set);
+	struct json_object *args = parameters(move);
+
+	transfer_plan_add_parameters(move->plan, args);
+	move_qmp(move, "migrate-set-parameters", args, COMMAND_DEADLINE_MS, on_set);
+}
+
+/* Before QEMU listens: the number of channels is how many connections may queue. */
+static void set_plan_parameters(struct move *move)
+{
+	struct json_object *args;
+
+	if (move->plan->parameter_count == 0) {
+		move_parts_next(move);
+		return;
+	}
+	args = json_object_new_object();
+	transfer_plan_add_parameters(move->plan, args);
+	move_qmp(move, "migrate-set-parameters", args, COMMAND_DEADLINE_MS, on_set);
 }
 
 static void send_uri(struct move *move, const char *command, move_answer_fn *fn)
@@ -198,11 +263,11 @@ static void give_up(struct move *move)
 
 const struct move_part move_part_ram = {
 	.name = "ram",
-	.check = { [MOVE_SRC] = { ask_blockers, note_lost_writes } },
+	.check = { [MOVE_SRC] = { ask_blockers, note_lost_writes, hear_features } },
 	.prepare = { [MOVE_SRC] = { set_capabilities, set_parameters },
-		     [MOVE_DST] = { set_capabilities, listen_for_source } },
+		     [MOVE_DST] = { set_capabilities, set_plan_parameters, listen_for_source } },
 	.start = start,
-	.step = move_ram_step,
+	.step = step,
 	.event = move_ram_event,
 	.progress = move_ram_progress,
 	.cancel = move_ram_cancel,

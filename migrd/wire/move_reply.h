@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "wire/problem.h"
+#include "wire/transfer_plan.h"
 
 struct move_failure {
 	const char *code, *detail;
@@ -40,6 +41,7 @@ struct move_shown_options {
 	bool assert_same_disks, assert_same_cpu;
 	bool is_source;
 	int block_jobs; /* enum move_block_jobs; of a source */
+	struct transfer_wish transfer; /* of a source */
 };
 
 struct move_reply {

@@ -69,6 +69,23 @@ const struct json_field move_request_fields[] = {
 	  .help = "Block jobs (backup, mirror, commit, stream) and exports of the guest's disks, "
 		  "which would end with the source's QEMU: refuse the move (the default), wait "
 		  "for their end for up to 10 minutes, or cancel them." },
+	{ .key = "multifd",
+	  .type = JSON_OBJECT,
+	  .present_offset = offsetof(struct move_request, options.transfer.has_multifd),
+	  JSON_MEMBER(struct move_request, options.transfer.multifd),
+	  .fields = transfer_multifd_fields,
+	  .help = "Memory goes over several connections at once; {} for the defaults. Not given: "
+		  "over one." },
+	{ .key = "xbzrle",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct move_request, options.transfer.xbzrle),
+	  .help = "Of a page that is sent again only the changed bytes go out, which helps on a "
+		  "slow link; not with multifd; default: false." },
+	{ .key = "auto_converge",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct move_request, options.transfer.auto_converge),
+	  .help = "QEMU may slow the guest's CPUs down while the guest changes memory faster than "
+		  "it is sent; default: false." },
 	{ .key = "assert_same_disks",
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct move_request, options.assert_same_disks),
@@ -125,9 +142,12 @@ static bool check_bandwidth(const struct move_options *options, struct faults *f
 
 bool move_request_decode(struct json_object *obj, struct move_request *ret, struct faults *faults)
 {
+	bool ok;
+
 	memset(ret, 0, sizeof(*ret));
-	return json_decode(obj, move_request_fields, ret, "", faults) &&
-	       check_bandwidth(&ret->options, faults);
+	ok = json_decode(obj, move_request_fields, ret, "", faults) &&
+	     check_bandwidth(&ret->options, faults);
+	return transfer_wish_check(&ret->options.transfer, faults) && ok;
 }
 
 bool move_patch_decode(struct json_object *obj, struct move_options *ret, struct faults *faults)

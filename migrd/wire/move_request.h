@@ -6,6 +6,7 @@
 
 #include "base/id.h"
 #include "base/json.h"
+#include "wire/transfer_plan.h"
 
 #define MOVE_BANDWIDTH_MIN 1024 /* bytes a second */
 
@@ -25,7 +26,9 @@ struct move_options {
 	bool has_bandwidth; /* not the first member: a present_offset of 0 means none */
 	bool has_downtime_limit;
 	int block_jobs; /* enum move_block_jobs; source only */
-	/* The user vouches for what cannot be proved; only when a move is started. */
+	/* The rest is said only when a move is started. */
+	struct transfer_wish transfer; /* source only; the destination gets the plan */
+	/* The user vouches for what cannot be proved. */
 	bool assert_same_disks, assert_same_cpu;
 };
 

@@ -1,26 +1,80 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "wire/transfer_plan.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
+#include "base/strbuf.h"
 
 /* ---- what there is to decide ----------------------------------------------- */
 
-static const struct {
+static const char *const transfer_compression_names[] = { "none", "zlib", "zstd", NULL };
+
+static bool wants_multifd(const struct transfer_wish *wish)
+{
+	return wish->has_multifd;
+}
+
+static bool wants_xbzrle(const struct transfer_wish *wish)
+{
+	return wish->xbzrle;
+}
+
+static bool wants_auto_converge(const struct transfer_wish *wish)
+{
+	return wish->auto_converge;
+}
+
+static bool never(const struct transfer_wish *wish)
+{
+	(void)wish;
+	return false;
+}
+
+static const struct capability_row {
 	const char *name;
-	bool is_needed; /* no move without it */
-	const char *why;
+	bool (*is_wanted)(const struct transfer_wish *wish); /* NULL: by every move */
+	const char *why, *why_not;
 } capabilities[] = {
-	{ "events", true, "MIGRATION and MIGRATION_PASS tell how far it is" },
-	{ "return-path", true, "`completed' then means that the destination has loaded it all" },
-	{ "late-block-activate", true, "the first cont takes the disks, on whichever side" },
+	{ "events", NULL, "MIGRATION and MIGRATION_PASS tell how far it is", NULL },
+	{ "return-path", NULL, "`completed' then means that the destination has loaded it all",
+	  NULL },
+	{ "late-block-activate", NULL, "the first cont takes the disks, on whichever side", NULL },
+	{ "multifd", wants_multifd, "memory goes over several connections at once",
+	  "one connection was asked for" },
+	{ "xbzrle", wants_xbzrle, "of a page that is sent again only the changed bytes go out",
+	  "it was not asked for" },
+	{ "auto-converge", wants_auto_converge,
+	  "QEMU slows the guest's CPUs down while it changes memory faster than it is sent",
+	  "it was not asked for" },
+	{ "zero-copy-send", never, NULL,
+	  "QEMU sends to a UNIX socket, to which the kernel always copies" },
 };
 
-static const struct transfer_channel channels[] = {
-	{ TRANSFER_CHANNEL_RAM, .connections = 1, .speaks_first = TRANSFER_SOURCE },
-};
+#define MULTIFD_CHANNELS    "multifd-channels"
+#define MULTIFD_COMPRESSION "multifd-compression"
+
+static void add_parameter(struct transfer_plan *plan, const char *name, uint64_t number,
+			  const char *word, const char *why)
+{
+	struct transfer_parameter *parameter = &plan->parameters[plan->parameter_count++];
+
+	snprintf(parameter->name, sizeof(parameter->name), "%s", name);
+	snprintf(parameter->word, sizeof(parameter->word), "%s", word);
+	snprintf(parameter->why, sizeof(parameter->why), "%s", why);
+	parameter->number = number;
+}
+
+/* Half of the CPUs of the smaller host, as the guests need the others: 2 to 8. */
+static uint64_t channels_by_cpus(uint64_t source, uint64_t destination)
+{
+	uint64_t half = (source < destination ? source : destination) / 2;
+
+	return half < 2 ? 2 : half > 8 ? 8 : half;
+}
 
 /* ---- the plan ------------------------------------------------------------ */
 
@@ -38,6 +92,14 @@ void transfer_features_read(struct json_object *answer, struct transfer_features
 	}
 }
 
+void transfer_features_add_host(struct transfer_features *features)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	features->connections = TRANSFER_CONNECTION_MAX;
+	features->cpus = cpus > 0 ? (uint64_t)cpus : 0;
+}
+
 bool transfer_features_have(const struct transfer_features *features, const char *capability)
 {
 	for (size_t i = 0; i < features->capability_count; i++) {
@@ -47,64 +109,147 @@ bool transfer_features_have(const struct transfer_features *features, const char
 	return false;
 }
 
-static bool has(const struct transfer_features *features, const char *capability)
+/* The side that is known to lack the capability, or NULL. */
+static const char *lacking_side(const struct transfer_features *source,
+				const struct transfer_features *destination, const char *name)
 {
-	return !features || transfer_features_have(features, capability);
+	if (source && !transfer_features_have(source, name))
+		return "source";
+	return destination && !transfer_features_have(destination, name) ? "destination" : NULL;
 }
 
-static bool decide(size_t row, const struct transfer_features *source,
-		   const struct transfer_features *destination, struct transfer_capability *ret,
-		   struct err *err)
-{
-	const char *name = capabilities[row].name;
-	const char *lacking = !has(source, name)        ? "source"
-			      : !has(destination, name) ? "destination"
-							: NULL;
+static void add_reason(struct strbuf *reasons, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
-	snprintf(ret->name, sizeof(ret->name), "%s", name);
-	ret->on = !lacking;
-	if (!lacking)
-		snprintf(ret->why, sizeof(ret->why), "%s", capabilities[row].why);
-	else
-		snprintf(ret->why, sizeof(ret->why), "the %s's QEMU does not have it", lacking);
-	if (lacking && capabilities[row].is_needed)
-		return err_set(err, ERR_QEMU,
-			       "the %s's QEMU has no migration capability '%s', which every move "
-			       "needs: %s",
-			       lacking, name, capabilities[row].why);
-	return true;
+static void add_reason(struct strbuf *reasons, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (reasons->len)
+		strbuf_adds(reasons, "; ");
+	va_start(ap, fmt);
+	strbuf_vaddf(reasons, fmt, ap);
+	va_end(ap);
 }
 
-bool transfer_plan_make(const struct transfer_features *source,
+static void decide(const struct capability_row *row, const struct transfer_wish *wish,
+		   const char *lacking, struct transfer_capability *ret, struct strbuf *reasons)
+{
+	bool is_wanted = !row->is_wanted || row->is_wanted(wish);
+
+	snprintf(ret->name, sizeof(ret->name), "%s", row->name);
+	ret->on = is_wanted && !lacking;
+	snprintf(ret->why, sizeof(ret->why), "%s", is_wanted ? row->why : row->why_not);
+	if (is_wanted && lacking)
+		add_reason(reasons, "the %s's QEMU has no migration capability '%s'%s", lacking,
+			   row->name, row->is_wanted ? "" : ", which every move needs");
+}
+
+static void plan_multifd(const struct transfer_multifd *wish,
+			 const struct transfer_features *source,
+			 const struct transfer_features *destination, struct transfer_plan *plan,
+			 struct strbuf *reasons)
+{
+	uint64_t channels = wish->channels;
+
+	if (!channels)
+		channels = channels_by_cpus(source->cpus, destination->cpus);
+	if (destination->connections <= channels)
+		add_reason(reasons,
+			   "%llu connections of a channel are too many for the "
+			   "destination's coordinator (%llu): upgrade it",
+			   (unsigned long long)channels + 1,
+			   (unsigned long long)(destination->connections ? destination->connections
+									 : 1));
+	add_parameter(plan, MULTIFD_CHANNELS, channels, "",
+		      wish->channels ? "as asked for" : "half of the CPUs of the smaller host");
+	add_parameter(plan, MULTIFD_COMPRESSION, 0, transfer_compression_names[wish->compression],
+		      "as asked for");
+	plan->channels[0].connections = channels + 1; /* that of the device state */
+}
+
+bool transfer_wish_is_plain(const struct transfer_wish *wish)
+{
+	return !wish->has_multifd && !wish->xbzrle && !wish->auto_converge;
+}
+
+static bool plan_all(const struct transfer_wish *wish, const struct transfer_features *source,
+		     const struct transfer_features *destination, struct transfer_plan *plan,
+		     struct err *err)
+{
+	CLEANUP(strbuf_fini) struct strbuf reasons = STRBUF_INIT;
+
+	for (size_t i = 0; i < ARRAY_LEN(capabilities); i++)
+		decide(&capabilities[i], wish,
+		       lacking_side(source, destination, capabilities[i].name),
+		       &plan->capabilities[i], &reasons);
+	plan->capability_count = ARRAY_LEN(capabilities);
+	plan->channels[0] = (struct transfer_channel){ TRANSFER_CHANNEL_RAM, .connections = 1 };
+	plan->channel_count = 1;
+	if (wish->has_multifd)
+		plan_multifd(&wish->multifd, source, destination, plan, &reasons);
+	return !reasons.len || err_set(err, ERR_QEMU, "%s", strbuf_str(&reasons));
+}
+
+bool transfer_plan_make(const struct transfer_wish *wish, const struct transfer_features *source,
 			const struct transfer_features *destination, struct transfer_plan *ret,
 			struct err *err)
 {
-	struct transfer_plan plan = { .capability_count = ARRAY_LEN(capabilities),
-				      .channel_count = ARRAY_LEN(channels) };
+	struct transfer_plan plan = { 0 };
 
-	for (size_t i = 0; i < ARRAY_LEN(capabilities); i++) {
-		if (!decide(i, source, destination, &plan.capabilities[i], err))
-			return false;
-	}
-	memcpy(plan.channels, channels, sizeof(channels));
+	if (!transfer_wish_is_plain(wish) && (!source || !destination))
+		return err_set(err, ERR_UNAVAILABLE,
+			       "the %s has not told yet what its QEMU offers: try again",
+			       source ? "destination" : "source");
+	if (!plan_all(wish, source, destination, &plan, err))
+		return false;
 	*ret = plan;
 	return true;
 }
 
-struct json_object *transfer_plan_capabilities(const struct transfer_plan *plan)
+bool transfer_wish_check(const struct transfer_wish *wish, struct faults *faults)
+{
+	if (!wish->has_multifd || !wish->xbzrle)
+		return true;
+	faults_add(faults, "/xbzrle",
+		   "QEMU uses xbzrle on a single connection only: leave out this or multifd");
+	return false;
+}
+
+/* ---- for QEMU ------------------------------------------------------------------ */
+
+struct json_object *transfer_plan_capabilities(const struct transfer_plan *plan,
+					       const struct transfer_features *features)
 {
 	struct json_object *args = json_object_new_object();
 	struct json_object *list = json_object_new_array();
 
 	for (size_t i = 0; i < plan->capability_count; i++) {
-		struct json_object *item = json_object_new_object();
+		const struct transfer_capability *capability = &plan->capabilities[i];
+		struct json_object *item;
 
-		json_add_str(item, "capability", plan->capabilities[i].name);
-		json_add_bool(item, "state", plan->capabilities[i].on);
+		if (!capability->on && features &&
+		    !transfer_features_have(features, capability->name))
+			continue;
+		item = json_object_new_object();
+		json_add_str(item, "capability", capability->name);
+		json_add_bool(item, "state", capability->on);
 		json_object_array_add(list, item);
 	}
 	json_object_object_add(args, "capabilities", list);
 	return args;
+}
+
+void transfer_plan_add_parameters(const struct transfer_plan *plan, struct json_object *args)
+{
+	for (size_t i = 0; i < plan->parameter_count; i++) {
+		const struct transfer_parameter *parameter = &plan->parameters[i];
+
+		if (parameter->word[0])
+			json_add_str(args, parameter->name, parameter->word);
+		else
+			json_add_uint(args, parameter->name, parameter->number);
+	}
 }
 
 /* ---- that of another coordinator --------------------------------------------- */
@@ -130,10 +275,52 @@ static bool check_channels(const struct transfer_plan *plan, struct err *err)
 	return true;
 }
 
+static bool check_capability(const struct transfer_capability *capability, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(capabilities); i++) {
+		if (strcmp(capabilities[i].name, capability->name) == 0)
+			return true;
+	}
+	return !capability->on ||
+	       err_set(err, ERR_INVALID,
+		       "this version of migrd does not know the capability '%s' that it turns on",
+		       capability->name);
+}
+
+static bool check_parameter(const struct transfer_parameter *parameter, struct err *err)
+{
+	const char *word = parameter->word;
+
+	if (strcmp(parameter->name, MULTIFD_CHANNELS) == 0 && !word[0] && parameter->number > 0 &&
+	    parameter->number <= TRANSFER_MULTIFD_MAX)
+		return true;
+	for (size_t i = 0; transfer_compression_names[i]; i++) {
+		if (strcmp(parameter->name, MULTIFD_COMPRESSION) == 0 &&
+		    strcmp(word, transfer_compression_names[i]) == 0)
+			return true;
+	}
+	return err_set(err, ERR_INVALID,
+		       "this version of migrd does not know the parameter '%s' with this value",
+		       parameter->name);
+}
+
+static bool check_settings(const struct transfer_plan *plan, struct err *err)
+{
+	for (size_t i = 0; i < plan->capability_count; i++) {
+		if (!check_capability(&plan->capabilities[i], err))
+			return false;
+	}
+	for (size_t i = 0; i < plan->parameter_count; i++) {
+		if (!check_parameter(&plan->parameters[i], err))
+			return false;
+	}
+	return true;
+}
+
 bool transfer_plan_decode(struct json_object *obj, struct transfer_plan *ret, struct err *err)
 {
 	return json_decode_object(obj, transfer_plan_fields, ret, JSON_IGNORE_UNKNOWN, err) &&
-	       check_channels(ret, err);
+	       check_channels(ret, err) && check_settings(ret, err);
 }
 
 /* ---- as JSON ----------------------------------------------------------------- */
@@ -143,6 +330,32 @@ const struct json_field transfer_features_fields[] = {
 	  .type = JSON_STRINGS,
 	  JSON_MEMBERS(struct transfer_features, capabilities, capability_count),
 	  .help = "Names of the migration capabilities that this host's QEMU has." },
+	{ .key = "connections",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct transfer_features, connections),
+	  .max = TRANSFER_CONNECTION_MAX,
+	  .help = "Most connections of one channel; not given: one." },
+	{ .key = "cpus",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct transfer_features, cpus),
+	  .max = 65536,
+	  .help = "CPUs of this host." },
+	{ 0 },
+};
+
+const struct json_field transfer_multifd_fields[] = {
+	{ .key = "channels",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct transfer_multifd, channels),
+	  .min = 1,
+	  .max = TRANSFER_MULTIFD_MAX,
+	  .help = "Connections for memory, beside that for the state of the devices; default: half "
+		  "of the CPUs of the smaller host, 2 to 8." },
+	{ .key = "compression",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct transfer_multifd, compression),
+	  .names = transfer_compression_names,
+	  .help = "Compression of memory; default: none." },
 	{ 0 },
 };
 
@@ -164,6 +377,27 @@ static const struct json_field capability_fields[] = {
 	{ 0 },
 };
 
+static const struct json_field parameter_fields[] = {
+	{ .key = "name",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct transfer_parameter, name),
+	  .help = "Name of a migration parameter of QEMU." },
+	{ .key = "number",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct transfer_parameter, number),
+	  .help = "Value, if the parameter is a number." },
+	{ .key = "word",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct transfer_parameter, word),
+	  .help = "Value, if the parameter is a word." },
+	{ .key = "why",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct transfer_parameter, why),
+	  .help = "Reason for the value." },
+	{ 0 },
+};
+
 const struct json_field transfer_plan_fields[] = {
 	{ .key = "capabilities",
 	  .type = JSON_ARRAY,
@@ -171,6 +405,11 @@ const struct json_field transfer_plan_fields[] = {
 	  JSON_MEMBERS(struct transfer_plan, capabilities, capability_count),
 	  .fields = capability_fields,
 	  .help = "Capabilities that both QEMUs are told, with reasons." },
+	{ .key = "parameters",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct transfer_plan, parameters, parameter_count),
+	  .fields = parameter_fields,
+	  .help = "Parameters that both QEMUs are told, with reasons." },
 	{ .key = "channels",
 	  .type = JSON_ARRAY,
 	  .required = true,

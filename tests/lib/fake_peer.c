@@ -25,6 +25,7 @@ struct peer_clients {
 	struct request *requests;
 };
 
+const struct transfer_features *fake_peer_features;
 void (*fake_peer_before)(const char *verb, struct json_object *body);
 
 static struct peer_clients *the_clients;
@@ -162,7 +163,7 @@ const struct transfer_features *peer_features(const struct peer_clients *clients
 {
 	(void)clients;
 	(void)id;
-	return NULL; /* like a coordinator that does not tell its features */
+	return fake_peer_features;
 }
 
 void peer_warm(struct peer_clients *clients, const char *id)

@@ -10,7 +10,10 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/loop.h"
+#include "wire/transfer_plan.h"
 
+/* What all peers offer; NULL: they are coordinators that do not tell. */
+extern const struct transfer_features *fake_peer_features;
 extern void (*fake_peer_before)(const char *verb, struct json_object *body);
 
 struct peer_clients *fake_peer_new(struct loop *loop);

@@ -695,8 +695,9 @@ struct proc_id qemu_proc_id(const struct qemu *qemu)
 const struct transfer_features *qemu_migration_features(const struct qemu *qemu)
 {
 	static const struct transfer_features features = {
-		.capabilities = { "events", "return-path", "late-block-activate" },
-		.capability_count = 3,
+		.capabilities = { "events", "return-path", "late-block-activate", "multifd",
+				  "xbzrle", "auto-converge" },
+		.capability_count = 6,
 	};
 
 	return qemu->told_ready ? &features : NULL;

@@ -86,7 +86,8 @@ static void before_peer(const char *verb, struct json_object *body)
 
 	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
 		bool may_ask = disk_says("stuck") ||
-			       (i == FATE && (is_final_on_disk() || disk_says("prepare")));
+			       (i == FATE &&
+				(is_final_on_disk() || disk_says("prepare") || disk_says("begin")));
 
 		if (strcmp(rules[i].verb, verb) == 0 && !may_ask)
 			ck_assert_str_eq(rig.disk.state, rules[i].state);

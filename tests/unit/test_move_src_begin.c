@@ -193,6 +193,75 @@ START_TEST(begin_emulated_by_old_qemu_says_that_writes_may_be_lost)
 }
 END_TEST
 
+/* ---- several connections ----------------------------------------------------- */
+
+static const struct transfer_features there = {
+	.capabilities = { "events", "return-path", "late-block-activate", "multifd" },
+	.capability_count = 4,
+	.connections = 64,
+	.cpus = 2,
+};
+static const struct move_options over_multifd = {
+	.downtime_limit_ms = 300,
+	.transfer = { .has_multifd = true, .multifd.channels = 4 },
+};
+
+START_TEST(begin_multifd_is_told_to_qemu_and_to_the_destination)
+{
+	CLEANUP(free_charp) char *timeline = NULL;
+
+	fake_peer_features = &there;
+	rig_start_move_with(&over_multifd);
+	ck_assert_str_eq(rig_state(), "prepare");
+	ck_assert_ptr_nonnull(strstr(fake_qmp_args("migrate-set-capabilities"),
+				     "{\"capability\":\"multifd\",\"state\":true}"));
+	ck_assert_ptr_nonnull(strstr(fake_qmp_args("migrate-set-parameters"),
+				     "\"multifd-channels\":4,\"multifd-compression\":\"none\""));
+	ck_assert_uint_eq(trace_count("peer fate"), 0);
+	timeline = rig_timeline();
+	ck_assert_ptr_nonnull(
+		strstr(timeline,
+		       "plan multifd-channels 4 (as asked for), multifd-compression none"));
+}
+END_TEST
+
+/* A destination that was started just now has not asked its QEMU program yet. */
+START_TEST(begin_multifd_waits_until_the_destination_says_what_it_offers)
+{
+	rig_start_move_with(&over_multifd);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_str_eq(rig_state(), "begin");
+		fake_peer_answer("fate", "{\"state\":\"unknown\",\"verdict\":\"unknown\"}");
+		rig_advance(1000);
+	}
+	fake_peer_features = &there;
+	fake_peer_answer("fate", "{\"state\":\"unknown\",\"verdict\":\"unknown\"}");
+	rig_run();
+	ck_assert_str_eq(rig_state(), "prepare");
+}
+END_TEST
+
+START_TEST(begin_multifd_destination_never_says_move_is_refused)
+{
+	rig_start_move_with(&over_multifd);
+	for (int i = 0; i < 10 && fake_peer_pending("fate"); i++) {
+		fake_peer_fail("fate", ERR_UNAVAILABLE);
+		rig_advance(1000);
+	}
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(rig_error(), "unavailable");
+	assert_reason("has not told yet what its QEMU offers");
+	ck_assert_uint_eq(trace_count("peer prepare"), 0);
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+static void forget_features(void)
+{
+	fake_peer_features = NULL;
+}
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("move_src_begin");
@@ -208,6 +277,12 @@ Suite *suite(void)
 	tcase_add_test(tc, begin_bitmap_that_will_be_lost_is_named);
 	tcase_add_test(tc, begin_plan_is_recorded_with_its_reasons);
 	tcase_add_test(tc, begin_emulated_by_old_qemu_says_that_writes_may_be_lost);
+
+	tc = rig_add_case(s, "multifd");
+	tcase_add_checked_fixture(tc, NULL, forget_features);
+	tcase_add_test(tc, begin_multifd_is_told_to_qemu_and_to_the_destination);
+	tcase_add_test(tc, begin_multifd_waits_until_the_destination_says_what_it_offers);
+	tcase_add_test(tc, begin_multifd_destination_never_says_move_is_refused);
 
 	tc = rig_add_case(s, "images");
 	tcase_add_test(tc, begin_paused_guest_has_its_images_nothing_is_done);

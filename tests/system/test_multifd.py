@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Memory over several connections, compressed or not, and the other ways to send it."""
+from lib.world import SystemTest
+
+CASES = [
+    {"multifd": {}},
+    {"multifd": {"channels": 1}},
+    {"multifd": {"channels": 8}},
+    {"multifd": {"channels": 2, "compression": "zlib"}},
+    {"multifd": {"channels": 4, "compression": "zstd"}},
+    {"xbzrle": True},
+    {"auto_converge": True, "multifd": {"channels": 16}},
+    {},
+]
+
+
+class MultifdTest(SystemTest):
+    timeout_seconds = 240
+
+    # To and fro with one guest: what an earlier move has set in QEMU must not stay.
+    def test_each_way_moves_the_guest(self):
+        guest = self.world.guest()
+        guest.start(self.a)
+        here, there = self.a, self.b
+        for options in CASES:
+            with self.subTest(**options):
+                move = self.world.move(guest, here, there, **options)
+                guest.assert_runs_on(there)
+                self.assertEqual(here.move_state(move["id"])["options"].get("multifd", {}).get("compression"),
+                                 options.get("multifd", {}).get("compression"))
+            here, there = there, here
+
+    def test_what_excludes_itself_is_refused(self):
+        guest = self.world.guest()
+        guest.start(self.a)
+        for options, pointers in (({"multifd": {}, "xbzrle": True}, ["/xbzrle"]),
+                                  ({"multifd": {"channels": 17, "compression": "lzo"}},
+                                   ["/multifd/channels", "/multifd/compression"]),
+                                  ({"multifd": {"channels": 0}}, ["/multifd/channels"])):
+            error = self.assert_api_error(400, "invalid", self.world.begin_move, guest, self.a, self.b, **options)
+            self.assertEqual(error.pointers(), pointers)
+        guest.assert_runs_on(self.a)
