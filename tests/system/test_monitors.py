@@ -100,6 +100,7 @@ class OperatorsMonitorsTest(SystemTest):
 
     def _take(self, family, where, place, give_back):
         sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)     # a closed port may linger
         sock.bind(where)
         sock.listen(1)
         return self._Taken(place, lambda: (sock.close(), give_back()))
