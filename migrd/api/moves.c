@@ -72,7 +72,7 @@ static void start(struct http_request *req, struct api *api, const struct move_r
 	struct move_wish wish = {
 		.vm = request->vm,
 		.to = request->to,
-		.options = api->defaults,
+		.options = request->options,
 		.key = key,
 		.request = text,
 	};
@@ -86,14 +86,10 @@ static void start(struct http_request *req, struct api *api, const struct move_r
 		http_reply_err(req, &err);
 		return;
 	}
-	if (request->options.has_bandwidth)
-		wish.options.bandwidth_bytes_per_s = request->options.bandwidth_bytes_per_s;
-	if (request->options.has_downtime_limit)
-		wish.options.downtime_limit_ms = request->options.downtime_limit_ms;
-	wish.options.block_jobs = request->options.block_jobs;
-	wish.options.transfer = request->options.transfer;
-	wish.options.assert_same_disks = request->options.assert_same_disks;
-	wish.options.assert_same_cpu = request->options.assert_same_cpu;
+	if (!wish.options.has_bandwidth)
+		wish.options.bandwidth_bytes_per_s = api->defaults.bandwidth_bytes_per_s;
+	if (!wish.options.has_downtime_limit)
+		wish.options.downtime_limit_ms = api->defaults.downtime_limit_ms;
 	if (wish.options.assert_same_disks || wish.options.assert_same_cpu)
 		log_warning("move", "asserted", "vm=%s peer=%s what=%s by=%s", wish.vm, wish.to,
 			    !wish.options.assert_same_cpu     ? "disks"
