@@ -60,8 +60,8 @@ struct channel {
 	size_t started; /* src: that connect; dst: that have shown the token */
 	size_t waiting; /* src: to which QEMU has not come yet */
 	size_t proved, opened, ended;
-	size_t numbered;           /* src: that QEMU has made; dst: made to QEMU, in their order */
-	pthread_cond_t is_next;    /* dst: `numbered' has grown, or the channel is broken */
+	size_t numbered; /* src: that QEMU has made; dst: made to QEMU, in the same order */
+	pthread_cond_t is_next; /* dst: `numbered' has grown, or the channel is broken */
 	bool was_ready;   /* it was READY at some time */
 	bool is_given_up; /* src: connecting has failed for good */
 

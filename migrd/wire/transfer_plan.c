@@ -11,7 +11,7 @@
 
 /* ---- what there is to decide ----------------------------------------------- */
 
-static const char *const transfer_compression_names[] = { "none", "zlib", "zstd", NULL };
+static const char *const compression_names[] = { "none", "zlib", "zstd", NULL };
 
 static bool wants_multifd(const struct transfer_wish *wish)
 {
@@ -163,7 +163,7 @@ static void plan_multifd(const struct transfer_multifd *wish,
 									 : 1));
 	add_parameter(plan, MULTIFD_CHANNELS, channels, "",
 		      wish->channels ? "as asked for" : "half of the CPUs of the smaller host");
-	add_parameter(plan, MULTIFD_COMPRESSION, 0, transfer_compression_names[wish->compression],
+	add_parameter(plan, MULTIFD_COMPRESSION, 0, compression_names[wish->compression],
 		      "as asked for");
 	plan->channels[0].connections = channels + 1; /* that of the device state */
 }
@@ -294,9 +294,9 @@ static bool check_parameter(const struct transfer_parameter *parameter, struct e
 	if (strcmp(parameter->name, MULTIFD_CHANNELS) == 0 && !word[0] && parameter->number > 0 &&
 	    parameter->number <= TRANSFER_MULTIFD_MAX)
 		return true;
-	for (size_t i = 0; transfer_compression_names[i]; i++) {
+	for (size_t i = 0; compression_names[i]; i++) {
 		if (strcmp(parameter->name, MULTIFD_COMPRESSION) == 0 &&
-		    strcmp(word, transfer_compression_names[i]) == 0)
+		    strcmp(word, compression_names[i]) == 0)
 			return true;
 	}
 	return err_set(err, ERR_INVALID,
@@ -354,7 +354,7 @@ const struct json_field transfer_multifd_fields[] = {
 	{ .key = "compression",
 	  .type = JSON_ENUM,
 	  JSON_MEMBER(struct transfer_multifd, compression),
-	  .names = transfer_compression_names,
+	  .names = compression_names,
 	  .help = "Compression of memory; default: none." },
 	{ 0 },
 };
