@@ -31,7 +31,8 @@ extern void (*fake_qemu_before)(const char *command);
 extern const char *fake_qemu_rx_filters;
 /* The same for qom-list and query-pci. */
 extern const char *fake_qemu_devices;
-/* The next qemu_start() fails; or its process is not ready before fake_qemu_ready(). */
+/* The next qemu_start() fails; or its process is not ready before fake_qemu_ready(); or
+ * qemu_quit() ends no process, but fake_qemu_dies() does. */
 extern bool fake_qemu_start_fails, fake_qemu_start_hangs, fake_qemu_quit_hangs;
 /* A QEMU of the VM runs that is in no record of this host. */
 extern bool fake_qemu_is_stray;

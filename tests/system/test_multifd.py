@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Memory over several connections, compressed or not, and the other ways to send it."""
+import os
+
 from lib.world import SystemTest
 
 CASES = [
@@ -17,6 +19,22 @@ CASES = [
 class MultifdTest(SystemTest):
     timeout_seconds = 240
 
+    def ask(self, host, command):
+        body = {"protocol": "qmp", "command": {"execute": command}}
+        return host.api.post("/v1/vms/g1/monitor", body)["return"]
+
+    def assert_is_set(self, host, options):
+        """The QEMU that the guest is in now was told so, and nothing of an earlier move is left."""
+        on = {c["capability"] for c in self.ask(host, "query-migrate-capabilities") if c["state"]}
+        wanted = {key.replace("_", "-") for key in options}
+        self.assertEqual(on & {"multifd", "xbzrle", "auto-converge"}, wanted)
+        if "multifd" in options:
+            parameters = self.ask(host, "query-migrate-parameters")
+            by_cpus = min(max(os.cpu_count() // 2, 2), 8)
+            self.assertEqual(parameters["multifd-channels"], options["multifd"].get("channels", by_cpus))
+            self.assertEqual(parameters["multifd-compression"],
+                             options["multifd"].get("compression", "none"))
+
     # To and fro with one guest: what an earlier move has set in QEMU must not stay.
     def test_each_way_moves_the_guest(self):
         guest = self.world.guest()
@@ -26,6 +44,7 @@ class MultifdTest(SystemTest):
             with self.subTest(**options):
                 move = self.world.move(guest, here, there, **options)
                 guest.assert_runs_on(there)
+                self.assert_is_set(there, options)
                 self.assertEqual(here.move_state(move["id"])["options"].get("multifd", {}).get("compression"),
                                  options.get("multifd", {}).get("compression"))
             here, there = there, here
