@@ -368,17 +368,8 @@ class Arena:
         self.assert_history()
         self.pause()
 
-    def forget_history(self):
-        """Drops console lines that were already checked."""
-        console = self.guest.console
-        with console.changed:
-            for life in console.lives:
-                del life.lines[:-1]
-                life.garbled.clear()
-            console.lives[:] = [life for life in console.lives if procs.is_running(life.pid)]
-
     def next_case(self):
-        self.forget_history()
+        self.guest.console.forget()
         self.remember_moves()
 
 

@@ -100,8 +100,8 @@ class Scene:
     # ---- the move --------------------------------------------------------------
 
     def begin(self, timeout=30, **options):
-        self.move_id = self.a.api.post("/v1/moves", {"vm": self.guest.name, "to": "b", **self.move, **options},
-                                       timeout=timeout)["id"]
+        body = {"vm": self.guest.name, "to": "b", **self.move, **options}
+        self.move_id = self.a.api.post("/v1/moves", body, timeout=timeout)["id"]
 
     def patch_move(self, **options):
         """Changes the move if its source answers; otherwise the move goes on unchanged."""

@@ -17,7 +17,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from lib import procs, settings  # noqa: E402
+from lib import long_form, settings  # noqa: E402
 from lib.world import World  # noqa: E402
 
 WAYS = {
@@ -67,18 +67,15 @@ def row(source, destination, ways):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("--build", required=True, type=pathlib.Path, metavar="DIR")
     parser.add_argument("--qemu", action="append", default=[], metavar="NAME=PROGRAM")
     parser.add_argument("--way", action="append", default=[], choices=WAYS)
-    parser.add_argument("--slow", type=float, default=1, metavar="FACTOR")
-    parser.add_argument("--slot", type=int, default=0, help=argparse.SUPPRESS)
+    long_form.add_arguments(parser)
     return parser.parse_args()
 
 
 def main():
     args = parse_arguments()
-    settings.build_dir, settings.slow_factor, settings.slot = args.build.resolve(), args.slow, args.slot
-    procs.become_subreaper()
+    long_form.set_up(args)
     programs = dict(word.split("=", 1) for word in args.qemu) or {
         "7.2": settings.qemu, "10.0": later_qemu("10.0"), "11.1": later_qemu("11.1")}
     ways = args.way or list(WAYS)

@@ -40,7 +40,7 @@ class CancelBase(SystemTest):
         self.assertEqual((answer["cancelled"], answer["owner"], answer["state"]),
                          (True, "a", "cancelled"), answer)
         self.guest.assert_runs_on(self.a)
-        self.assert_clean_soon(self.b, self.guest.vm(self.a), move_id)
+        self.b.assert_clean_soon(self.guest.vm(self.a), move_id)
         self.assertEqual(self.guest.vm(self.a)["job"], None)
 
 
@@ -85,7 +85,7 @@ class CancelTest(CancelBase):
         self.assertEqual((answer["cancelled"], answer["owner"], answer["state"]),
                          (False, "b", "done"))
         self.guest.assert_runs_on(self.b)
-        self.assert_clean_soon(self.a, self.guest.vm(self.b), move["id"])
+        self.a.assert_clean_soon(self.guest.vm(self.b), move["id"])
 
     def test_after_the_end_is_too_late(self):
         move = self.world.move(self.guest, self.a, self.b)

@@ -290,4 +290,4 @@ class MoveTest(SystemTest):
                 self.assertIn(reason, done["error"]["detail"])
                 vm = guest.vm(self.a)
                 self.assertEqual((vm["state"], vm["reason"]), (state, reason))
-                self.assert_clean_soon(self.b, vm, move_id)
+                self.b.assert_clean_soon(vm, move_id)

@@ -190,7 +190,7 @@ class TokenTest(SystemTest):
         self.guest.console.wait_line(host="a")
         self.end_move()
         self.guest.assert_runs_on(self.a)
-        self.assert_clean_soon(self.b, self.guest.vm(self.a), self.move["id"])
+        self.b.assert_clean_soon(self.guest.vm(self.a), self.move["id"])
 
     def end_move(self):
         """Cancels the move, unless it has already failed for lack of an answer."""

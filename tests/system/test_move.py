@@ -15,7 +15,7 @@ class MoveTest(SystemTest):
         move = self.world.move(guest, self.a, self.b)
 
         guest.assert_runs_on(self.b)
-        self.assert_clean_soon(self.a, before, move["id"])
+        self.a.assert_clean_soon(before, move["id"])
         after = guest.vm(self.b)
         self.assertEqual(after["uuid"], before["uuid"])
         self.assertGreater(after["generation"], before["generation"])

@@ -21,7 +21,7 @@ class PingPongTest(SystemTest):
             move = self.world.move(guest, here, there)
             totals.append(move["times"]["total_ms"])
             guest.console.wait_line(host=there.id)
-            self.assert_clean_soon(here, before, move["id"])
+            here.assert_clean_soon(before, move["id"])
             if number % 10 == 9:
                 guest.assert_runs_on(there)
             here, there = there, here

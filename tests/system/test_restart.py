@@ -26,7 +26,7 @@ class RestartTest(SystemTest):
         self.a.api.patch(f"/v1/moves/{move['id']}", {"bandwidth_bytes_per_s": 0})
         self.world.wait_state(self.a, move["id"], "done")
         guest.assert_runs_on(self.b)
-        self.assert_clean_soon(self.a, guest.vm(self.b), move["id"])
+        self.a.assert_clean_soon(guest.vm(self.b), move["id"])
         self.assertEqual(self.b.move_state(move["id"])["state"], "done")
 
     def test_both_killed_in_transfer_move_goes_on_and_completes(self):
@@ -74,7 +74,7 @@ class RestartTest(SystemTest):
         self.a.start()
         self.world.wait_state(self.a, move["id"], "done")
         guest.assert_runs_on(self.b)
-        self.assert_clean_soon(self.a, guest.vm(self.b), move["id"])
+        self.a.assert_clean_soon(guest.vm(self.b), move["id"])
 
     # A guest would stand still if it were handed over while its destination is away.
     def test_destination_away_transfer_waits_and_the_guest_runs(self):
@@ -96,7 +96,7 @@ class RestartTest(SystemTest):
         answer = self.a.api.post(f"/v1/moves/{move['id']}/cancel")
         self.assertEqual((answer["cancelled"], answer["owner"]), (True, "a"))
         guest.assert_runs_on(self.a)
-        self.assert_clean_soon(self.b, guest.vm(self.a), move["id"])
+        self.b.assert_clean_soon(guest.vm(self.a), move["id"])
 
     def test_restart_finds_every_vm_as_it_was(self):
         running, paused, stopped = (self.world.guest(n, area=0) for n in ("run", "pause", "stop"))

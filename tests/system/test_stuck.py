@@ -30,7 +30,7 @@ class StuckTest(SystemTest):
         self.b.start()
         self.world.wait_state(self.a, move_id, "done")
         self.guest.assert_runs_on(self.b)
-        self.assert_clean_soon(self.a, self.vm, move_id)
+        self.a.assert_clean_soon(self.vm, move_id)
 
     # A resume by mistake could make a guest run twice.
     def test_resolve_wants_the_word_of_the_operator(self):
@@ -58,7 +58,7 @@ class StuckTest(SystemTest):
                          and "its power is off" in n["detail"] and "by=local" in n["detail"]], notes)
         # When it is back, the host drops what it may still have of the guest.
         self.b.start()
-        self.assert_clean_soon(self.b, self.vm, move_id)
+        self.b.assert_clean_soon(self.vm, move_id)
         self.guest.assert_runs_on(self.a)
 
     def test_source_that_is_dead_leaves_a_guest_that_waits(self):

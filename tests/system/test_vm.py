@@ -28,7 +28,7 @@ class VmTest(SystemTest):
         self.a.api.post("/v1/vms/g1/stop")
 
         self.assertEqual(self.a.api.send("DELETE", "/v1/vms/g1")[0], 204)
-        self.assert_clean_soon(self.a, vm)
+        self.a.assert_clean_soon(vm)
         self.a.assert_empty()
 
     def test_host_shows_at_once_what_was_done(self):

@@ -17,37 +17,17 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from lib import procs, settings  # noqa: E402
+from lib import long_form, settings  # noqa: E402
 from lib.world import World  # noqa: E402
-
-CLEAN_SECONDS = 5
-
-
-def forget_history(console):
-    """Drops the lines that were checked, so that thousands of moves need no memory."""
-    with console.changed:
-        for life in console.lives:
-            del life.lines[:-1]
-        console.lives[:] = [life for life in console.lives if procs.is_running(life.pid)]
-
-
-def wait_clean(host, pid):
-    """Waits until the QEMU that the guest has left, and the move's stream, are gone."""
-    until = time.monotonic() + settings.seconds(CLEAN_SECONDS)
-    while pid in host.children() or host.streams():
-        if time.monotonic() > until:
-            raise AssertionError(f"{host}: left over: {host.children()}, {host.streams()}")
-        time.sleep(0.01)
 
 
 def one_move(world, guest, here, there, channels):
     """Returns the total and the blackout, in milliseconds."""
-    pid = guest.vm(here)["pid"]
-    world.move(guest, here, there, multifd={"channels": channels})
+    vm = guest.vm(here)
+    move = world.move(guest, here, there, multifd={"channels": channels})
     guest.assert_runs_on(there, sweeps=1)
-    wait_clean(here, pid)
-    times = here.api.get("/v1/moves?limit=1")["items"][0]["times"]
-    return times["total_ms"], times["blackout_ms"]
+    here.assert_clean_soon(vm, move["id"])
+    return move["times"]["total_ms"], move["times"]["blackout_ms"]
 
 
 def figures(values):
@@ -56,20 +36,17 @@ def figures(values):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("--build", required=True, type=pathlib.Path, metavar="DIR")
     parser.add_argument("--moves", type=int, default=3000, metavar="N")
     parser.add_argument("--channels", action="append", type=int, default=[], metavar="N")
     parser.add_argument("--qemu", default=settings.qemu, metavar="PROGRAM")
-    parser.add_argument("--slow", type=float, default=1, metavar="FACTOR")
-    parser.add_argument("--slot", type=int, default=0, help=argparse.SUPPRESS)
+    long_form.add_arguments(parser)
     return parser.parse_args()
 
 
 def main():
     args = parse_arguments()
-    settings.build_dir, settings.slow_factor, settings.slot = args.build.resolve(), args.slow, args.slot
+    long_form.set_up(args)
     settings.qemu = args.qemu
-    procs.become_subreaper()
     world = World()
     began = time.monotonic()
     try:
@@ -83,7 +60,7 @@ def main():
             total, blackout = one_move(world, guest, here, there, next(channels))
             totals.append(total)
             blackouts.append(blackout)
-            forget_history(guest.console)
+            guest.console.forget()
             here, there = there, here
             if number % 100 == 0 or number == args.moves:
                 print(f"{number} moves in {time.monotonic() - began:.0f} s, min / median / max: total "

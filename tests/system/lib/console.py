@@ -77,6 +77,14 @@ class Console(History):
                     self._on_data(life, data, at)
                 self.changed.notify_all()
 
+    def forget(self):
+        """Drops the lines that were checked, but the last of each life that goes on."""
+        with self.changed:
+            for life in self.lives:
+                del life.lines[:-1]
+                life.garbled.clear()
+            self.lives[:] = [life for life in self.lives if procs.is_running(life.pid)]
+
     def all_lines(self):
         with self.changed:
             return super().all_lines()

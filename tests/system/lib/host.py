@@ -205,6 +205,17 @@ class Host:
         if left:
             raise AssertionError(f"{self}: left of {vm['name']}:\n  " + "\n  ".join(left))
 
+    def assert_clean_soon(self, vm, *moves):
+        """The same, with a moment for processes that have been told to end."""
+        deadline = time.monotonic() + settings.seconds(2)
+        while True:
+            try:
+                return self.assert_clean(vm, moves)
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    raise
+            procs.wait_gone(self.children(), 0.05)
+
     def assert_empty(self):
         """No guest is left: no process but the daemon, no socket but the API's."""
         left = [f"process {procs.describe(pid)}" for pid in self.children()]

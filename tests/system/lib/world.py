@@ -244,17 +244,6 @@ class SystemTest(unittest.TestCase):
                          caught.exception.body)
         return caught.exception
 
-    def assert_clean_soon(self, host, vm, *moves):
-        """HOST.assert_clean(), with a moment for processes that have been told to end."""
-        deadline = time.monotonic() + settings.seconds(2)
-        while True:
-            try:
-                return host.assert_clean(vm, moves)
-            except AssertionError:
-                if time.monotonic() > deadline:
-                    raise
-            procs.wait_gone(host.children(), 0.05)
-
     def note(self, text):
         """Adds figures that the runner prints beside the test's name."""
         self.notes = text
