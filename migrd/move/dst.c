@@ -8,6 +8,7 @@
 #include "move/priv.h"
 #include "vm/still.h"
 #include "vm/taps.h"
+#include "wire/peer_msg.h"
 
 #define COMMAND_DEADLINE_MS 10000
 #define FATE_DEADLINE_MS    5000
@@ -141,33 +142,33 @@ static void note_unheard(struct move *move)
 	}
 }
 
-static void note_fate(struct move *move, struct json_object *fate)
+static void note_fate(struct move *move, const struct peer_fate *fate)
 {
-	const char *name = json_get_str(fate, "verdict");
-	enum verdict verdict = verdict_from_name(name ? name : "");
-
-	if (verdict == VERDICT_UNKNOWN) {
+	if (fate->verdict == VERDICT_UNKNOWN) {
 		note_unheard(move);
 		return;
 	}
 	if (move->offer.silent_since_ms || !move_dst_is_idle(move))
 		move->reason[0] = '\0';
 	move->offer.silent_since_ms = 0;
-	if (json_get_bool(fate, "final", false))
-		move_dst_note_end(move, verdict, json_get_bool(fate, "run", true));
+	if (fate->final)
+		move_dst_note_end(move, (enum verdict)fate->verdict, fate->run);
 	machine_step(&move->machine);
 }
 
 /* The source's answer to: what became of this move? */
 static void on_fate(struct move *move, struct json_object *result, const struct err *err)
 {
+	struct peer_fate fate;
+	struct err bad;
 	bool unheard;
 
 	move->facts.asked = false;
-	if (!err) {
-		note_fate(move, result);
+	if (!err && peer_fate_decode(result, &fate, &bad)) {
+		note_fate(move, &fate);
 		return;
 	}
+	err = err ? err : &bad;
 	unheard = machine_in_state_ms(&move->machine) > OFFER_PATIENCE_MS;
 	if (!move_dst_is_loaded(move) && !move->facts.stream_ready && unheard)
 		move_give_up(move, err->code, "the source never came");

@@ -103,12 +103,13 @@ static void on_settled(struct move *move, struct json_object *result, const stru
 /* The final record of the source counts as its `settle'. */
 static void on_end(struct move *move, struct json_object *result, const struct err *err)
 {
-	const char *name = json_get_str(result, "verdict");
-	enum verdict theirs = verdict_from_name(name ? name : "");
+	struct peer_fate fate;
+	struct err bad;
 
 	move->moves->settling--;
 	move->settle.asked = false;
-	if (!err && json_get_bool(result, "final", false) && move_agrees(move, theirs))
+	if (!err && peer_fate_decode(result, &fate, &bad) && fate.final &&
+	    move_agrees(move, (enum verdict)fate.verdict))
 		move_note_settled(move);
 	else
 		put_off(move);

@@ -172,11 +172,11 @@ static void on_offer_answered(struct move *move, struct json_object *result, con
  * any more to accept the stream.  Its own reason comes with the answer to drop. */
 static void on_prepare_fate(struct move *move, struct json_object *result, const struct err *err)
 {
-	const char *verdict = err ? NULL : json_get_str(result, "verdict");
+	struct peer_fate fate;
 	struct err refused;
 
 	move->facts.lease_asked = false;
-	if (!verdict || verdict_from_name(verdict) != VERDICT_REFUSED)
+	if (err || !peer_fate_decode(result, &fate, &refused) || fate.verdict != VERDICT_REFUSED)
 		return;
 	err_set(&refused, ERR_PEER, "host '%s' refused the guest", move->row.peer);
 	move_src_blame(move, MOVE_BLAME_SILENT, &refused);

@@ -256,7 +256,8 @@ const struct json_field peer_fate_fields[] = {
 	{ .key = "run",
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct peer_fate, run),
-	  .help = "With the verdict taken: the guest is to run there." },
+	  .help = "With the verdict taken: the guest is to run there; absent: it stays as it "
+		  "arrived, paused." },
 	{ .key = "cannot_record",
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct peer_fate, cannot_record),

@@ -104,7 +104,7 @@ struct peer_settled {
 struct peer_fate {
 	char state[PEER_STATE_SIZE]; /* of the move on the answering side */
 	bool final;
-	bool run;    /* with taken: the guest is to run there */
+	bool run;    /* with taken: the guest is to run there; not sent when false */
 	int verdict; /* enum verdict */
 	char reason[ERR_MSG_SIZE];
 	bool cannot_record; /* the last try to write its record failed */

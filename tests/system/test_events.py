@@ -75,6 +75,7 @@ class EventsTest(SystemTest):
     def start(self, **extra):
         guest = self.world.guest(area=0, **{"extra_args": DEVICES, **extra})
         guest.start(self.a)
+        guest.console.wait_counted()    # most tests reset it
         monitor = Qmp(self.a, guest.uuid)
         self.addCleanup(monitor.close)
         return guest, monitor
@@ -235,6 +236,7 @@ class MoveTest(SystemTest):
     def begin(self, name="g1", **extra):
         guest = self.world.guest(name, area=0, extra_args=DEVICES, **extra)
         guest.start(self.a)
+        guest.console.wait_counted()    # most tests reset it
         monitor = Qmp(self.a, guest.uuid)
         self.addCleanup(monitor.close)
         move = self.world.begin_move(guest, self.a, self.b, bandwidth_bytes_per_s=128 * 1024)

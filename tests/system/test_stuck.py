@@ -61,6 +61,20 @@ class StuckTest(SystemTest):
         self.b.assert_clean_soon(self.vm, move_id)
         self.guest.assert_runs_on(self.a)
 
+    # The answer of the source to "what became of it" must not start a guest that was paused.
+    def test_paused_guest_that_a_person_gave_to_the_destination_stays_paused(self):
+        self.a.api.post("/v1/vms/g1/pause")
+        move_id = self.lose_destination_in_handover()
+        self.a.migrctl("move", "resolve", move_id, "--keep", "destination", "--assert-dead", "a")
+        self.world.wait_state(self.a, move_id, "done")
+        self.b.restart_with_fault("api.peer.settle:drop:times=0")    # so that the destination asks
+        self.world.wait_state(self.b, move_id, "done")
+        self.assertEqual(self.guest.vm(self.b)["state"], "paused")
+        self.guest.console.assert_quiet()
+        self.b.api.post("/v1/vms/g1/resume")
+        self.guest.assert_runs_on(self.b)
+        self.a.assert_clean_soon(self.vm, move_id)
+
     def test_source_that_is_dead_leaves_a_guest_that_waits(self):
         move_id = self.lose_destination_in_handover()
         self.a.kill9()

@@ -56,11 +56,9 @@ class VmTest(SystemTest):
     def test_reset_starts_the_guest_anew(self):
         guest = self.world.guest(area=0)
         guest.start(self.a)
-        guest.console.wait_until("half a second", 20, lambda: guest.console.last()[1].ticks > 500)
-        _, before = guest.console.last()
+        guest.console.wait_counted()
         self.a.api.post("/v1/vms/g1/reset")
-        guest.console.wait_until("the counter near 0 again", 20,
-                                 lambda: guest.console.last()[1].ticks < before.ticks)
+        guest.console.wait_reset()
         self.assertEqual(len(guest.console.lives), 1)
 
     def test_actions_that_the_state_forbids_are_refused(self):

@@ -109,6 +109,12 @@ class Console(History):
                                      f"{'; '.join(map(str, self.lives)) or 'nothing connected'}")
             return predicate()
 
+    def wait_counted(self, ms=250, timeout=20):
+        """Waits until the guest has counted so far that a reset is surely seen: the first lines
+        after one may break off or come late, and the first lines of all count hardly more."""
+        self.wait_until(f"a counter of {ms} ms", timeout,
+                        lambda: any(line.ticks >= ms for _, line in self.newest()))
+
     def wait_reset(self, timeout=60):
         """Waits until the guest, which was reset, has booted and counts from 0."""
         self.expect_reset()
