@@ -15,7 +15,7 @@
 struct move_values {
 	const char *to, *vm, *keep, *assert_dead, *why, *block_jobs, *multifd_compression;
 	struct cli_number bandwidth, downtime_limit, multifd_channels;
-	bool watch, active, timeline, assert_same_disks, assert_same_cpu;
+	bool watch, active, plan, timeline, assert_same_disks, assert_same_cpu;
 	bool multifd, xbzrle, auto_converge;
 };
 
@@ -351,6 +351,13 @@ static const struct table_field timeline_fields[] = {
 	{ NULL, NULL, TABLE_TEXT },
 };
 
+static const struct table_field plan_fields[] = {
+	{ "SETTING", "name", TABLE_TEXT },
+	{ "VALUE", "value", TABLE_TEXT },
+	{ "WHY", "why", TABLE_TEXT },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
 static bool run_list(struct cli_call *call, struct err *err)
 {
 	const struct move_values *values = call->values;
@@ -374,6 +381,52 @@ static bool show_timeline(const struct cli_call *call, const struct target *targ
 	return true;
 }
 
+/* Adds the members of LIST, whose values are at one of PATHS, to ROWS. */
+static void add_settings(struct json_object *rows, struct json_object *list,
+			 const char *const *paths)
+{
+	for (size_t i = 0; i < json_count(list); i++) {
+		struct json_object *item = json_object_array_get_idx(list, i);
+		struct json_object *row = json_object_new_object();
+		struct json_object *value = NULL;
+		char name[TABLE_CELL_SIZE], why[TABLE_CELL_SIZE];
+
+		for (const char *const *path = paths; *path && !value; path++)
+			value = table_member(item, *path);
+		json_add_str(row, "name", table_text(item, "name", name));
+		json_object_object_add(row, "value", json_object_get(value));
+		json_add_str(row, "why", table_text(item, "why", why));
+		json_object_array_add(rows, row);
+	}
+}
+
+static void print_plan(struct json_object *plan)
+{
+	static const char *const of_capability[] = { "on", NULL };
+	static const char *const of_parameter[] = { "word", "number", NULL };
+	CLEANUP(json_putp) struct json_object *list = json_object_new_object();
+	struct json_object *rows = json_object_new_array();
+
+	json_object_object_add(list, "items", rows);
+	add_settings(rows, table_member(plan, "capabilities"), of_capability);
+	add_settings(rows, table_member(plan, "parameters"), of_parameter);
+	table_print_list(stdout, list, plan_fields);
+}
+
+static bool show_plan(const struct cli_call *call, const struct target *target, struct err *err)
+{
+	CLEANUP(free_charp) char *path = target_path(target, "/plan");
+	CLEANUP(json_putp) struct json_object *plan = NULL;
+
+	if (!client_get(target->client, path, &plan, err))
+		return false;
+	if (migrctl_wants_json(call))
+		table_print_json(stdout, plan);
+	else
+		print_plan(plan);
+	return true;
+}
+
 static bool run_show(struct cli_call *call, struct err *err)
 {
 	const struct move_values *values = call->values;
@@ -383,6 +436,10 @@ static bool run_show(struct cli_call *call, struct err *err)
 
 	if (!target_find(&target, call, false, err))
 		return false;
+	if (values->plan && values->timeline)
+		return err_set(err, ERR_INVALID, "--plan and --timeline: one of them at a time");
+	if (values->plan)
+		return show_plan(call, &target, err);
 	if (values->timeline)
 		return show_timeline(call, &target, err);
 	path = target_path(&target, "");
@@ -421,6 +478,12 @@ static const struct cli_option list_options[] = {
 };
 
 static const struct cli_option show_options[] = {
+	{
+		.name = "plan",
+		.type = CLI_FLAG,
+		VALUE(plan),
+		.help = "how it sends the guest and why so, instead",
+	},
 	{
 		.name = "timeline",
 		.type = CLI_FLAG,

@@ -121,6 +121,7 @@ void api_move_set(struct http_request *req, void *data);
 void api_cancel(struct http_request *req, struct api *api, struct move *move);
 void api_move_cancel(struct http_request *req, void *data);
 void api_move_resolve(struct http_request *req, void *data);
+void api_move_plan(struct http_request *req, void *data);
 void api_move_timeline(struct http_request *req, void *data);
 /* jobs.c */
 void api_moves_list(struct http_request *req, void *data);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "wire/event.h"
+#include "wire/transfer_plan.h"
 
 /* How long a cancel waits until the owner of the guest is known; then it says what is known. */
 #define CANCEL_PATIENCE_MS 10000
@@ -282,6 +283,25 @@ void api_move_resolve(struct http_request *req, void *data)
 		http_reply(req, 200, move_json(move));
 	}
 	faults_free(faults);
+}
+
+void api_move_plan(struct http_request *req, void *data)
+{
+	const struct api *api = data;
+	const struct move *move = find(req, api);
+	struct err err;
+
+	if (!move)
+		return;
+	if (move_plan(move)) {
+		http_reply_as(req, 200, transfer_plan_fields, move_plan(move));
+		return;
+	}
+	err_set(&err, ERR_NOT_FOUND,
+		"move '%s' has no plan: the source makes it in begin, when it has heard what the "
+		"destination offers",
+		move_row(move)->id);
+	http_reply_err(req, &err);
 }
 
 /* ---- timeline ------------------------------------------------------------- */

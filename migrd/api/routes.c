@@ -130,6 +130,8 @@ const struct http_route api_routes[] = {
 	{ "POST", "/v1/moves/{id}/resolve", A, api_move_resolve,
 	  .summary = "Decide in the place of two hosts that cannot know",
 	  .body = move_resolve_fields, .reply = move_reply_fields },
+	{ "GET", "/v1/moves/{id}/plan", V, api_move_plan,
+	  .summary = "How it sends the guest, and why so", .reply = transfer_plan_fields },
 	{ "GET", "/v1/moves/{id}/timeline", V, api_move_timeline, .summary = "What happened",
 	  .reply = move_timeline_fields, .is_list = true },
 	{ "GET", "/v1/jobs", V, api_jobs_list, .summary = "The jobs of this host",

@@ -61,6 +61,12 @@ void move_ask_peer(struct move *move, const char *verb, struct json_object *body
 		     deadline_ms, on_answer, question_new(move, fn));
 }
 
+void move_ask_hello(struct move *move, uint32_t deadline_ms, move_answer_fn *fn)
+{
+	peer_hello(move->moves->env.peers, move->row.peer, deadline_ms, on_answer,
+		   question_new(move, fn));
+}
+
 struct json_object *move_claim_json(const struct move *move, bool run)
 {
 	struct peer_claim claim = { .generation = move->row.generation, .run = run };

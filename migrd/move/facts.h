@@ -48,7 +48,7 @@
 	/* begin: block jobs have to end first */                                           \
 	FACT(bool, waits_for_jobs, SRC)                                                     \
 	/* begin: the destination has not said yet what it offers */                        \
-	FACT(bool, waits_for_features, SRC)                                                 \
+	FACT(bool, plan_waits, SRC)                                                         \
 	/* this move started QEMU's NBD server */                                           \
 	FACT(bool, nbd_is_ours, SRC)                                                        \
 	FACT(bool, cancel_sent, SRC)                                                        \

@@ -5,12 +5,13 @@
  * enough, and only coordinators on both sides can let it run again.  If one is
  * away, the guest would stand still until it is back.  So the source's stream
  * sends on a short lease, which the source's coordinator renews at each answer
- * of the destination's: with one of them away no data goes, QEMU never gets to
- * its last pass, and the guest runs on.  A coordinator that cannot write its
- * records counts as away: a state is entered only when it is on disk, so the guest
- * would stand still until the disk takes records again.
+ * of the destination's: with one of them away no data goes on any
+ * connection, QEMU never gets to its last pass, and the guest runs on.  A coordinator that cannot
+ * write its records counts as away: a state is entered only when it is on disk, so the guest would
+ * stand still until the disk takes records again.
  */
 #include "move/priv.h"
+#include "wire/peer_msg.h"
 
 /* One tick (500 ms), one question (1 s), and slack. */
 #define LEASE_MS             2000
@@ -64,13 +65,13 @@ static void let_flow(struct move *move)
 }
 
 /* False and WHY: one of the two hosts could not complete the handover. */
-static bool may_flow(const struct move *move, struct json_object *answer, const struct err *err,
+static bool may_flow(const struct move *move, const struct peer_fate *fate, const struct err *err,
 		     struct err *why)
 {
 	if (err)
 		return err_set(why, err->code, "the transfer waits for host '%s': %s",
 			       move->row.peer, move_peer_words(move, err));
-	if (json_get_bool(answer, "cannot_record", false))
+	if (fate->cannot_record)
 		return err_set(why, ERR_PEER,
 			       "the transfer waits for host '%s': it cannot write its records, "
 			       "its log says why",
@@ -82,21 +83,17 @@ static bool may_flow(const struct move *move, struct json_object *answer, const 
 	return true;
 }
 
-static bool is_unheard(struct json_object *fate)
-{
-	const char *verdict = json_get_str(fate, "verdict");
-
-	return verdict && verdict_from_name(verdict) == VERDICT_UNKNOWN;
-}
-
 static void on_presence(struct move *move, struct json_object *result, const struct err *err)
 {
-	struct err why;
+	struct peer_fate fate = { 0 };
+	struct err bad, why;
 
 	move->facts.lease_asked = false;
 	if (!is_wanted(move))
 		return;
-	if (!err && is_unheard(result)) {
+	if (!err && !peer_fate_decode(result, &fate, &bad))
+		err = &bad;
+	if (!err && fate.verdict == VERDICT_UNKNOWN) {
 		err_set(&why, ERR_PEER,
 			"host '%s' has no record of the move any more: its database is new, or an "
 			"older one was put back",
@@ -104,7 +101,7 @@ static void on_presence(struct move *move, struct json_object *result, const str
 		move_roll_back(move, &why);
 		return;
 	}
-	if (may_flow(move, result, err, &why))
+	if (may_flow(move, &fate, err, &why))
 		let_flow(move);
 	else
 		hold(move, &why);

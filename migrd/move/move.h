@@ -208,6 +208,8 @@ const char *move_destination(const struct move *move);
 /* Host id of the guest's owner; NULL while only the other host can know. */
 const char *move_owner(const struct move *move);
 bool move_run(const struct move *move); /* the guest is to run where it ends up */
+/* NULL: none was made yet.  Owned by MOVE. */
+const struct transfer_plan *move_plan(const struct move *move);
 /* Destination: the source's evidence was compared with what is here. */
 bool move_was_compared(const struct move *move);
 const char *move_reason(const struct move *move);

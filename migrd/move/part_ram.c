@@ -12,10 +12,6 @@
  * (migration/options.c), far below any link. */
 #define BANDWIDTH_UNLIMITED (UINT64_C(1) << 40)
 
-/* How long, and how often, the destination is asked what it offers. */
-#define FEATURES_WAIT_MS  5000
-#define FEATURES_AGAIN_MS 200
-
 /* ---- may it be moved? ------------------------------------------------------ */
 
 /* Reasons for which QEMU will not migrate this guest (qapi/migration.json,
@@ -60,46 +56,6 @@ static void note_lost_writes(struct move *move)
 			    move->row.id, move->row.vm_name, version->major, version->minor);
 	}
 	move_parts_next(move);
-}
-
-/* The destination says in its hello what it offers; one that was started just now does so when
- * it has asked its QEMU program.  After FEATURES_WAIT_MS the plan tells what is not known. */
-static void on_heard(struct move *move, struct json_object *result, const struct err *err)
-{
-	(void)result;
-	(void)err;
-	if (peer_features(move->moves->env.peers, move->row.peer) ||
-	    machine_in_state_ms(&move->machine) >= FEATURES_WAIT_MS) {
-		move->facts.waits_for_features = false;
-		move_parts_next(move);
-		return;
-	}
-	peer_warm(move->moves->env.peers, move->row.peer);
-	move->facts.waits_for_features = true;
-	loop_timer_start(move->retry, FEATURES_AGAIN_MS); /* then step() asks again */
-}
-
-/* Any question is answered after the hello only, if there was none yet. */
-static void ask_features(struct move *move)
-{
-	move->facts.asked = true; /* the retry timer clears it */
-	move_ask_peer(move, NULL, NULL, COMMAND_DEADLINE_MS, on_heard);
-}
-
-static void hear_features(struct move *move)
-{
-	if (transfer_wish_is_plain(&move->options.transfer) ||
-	    peer_features(move->moves->env.peers, move->row.peer))
-		move_parts_next(move);
-	else
-		ask_features(move);
-}
-
-static void step(struct move *move)
-{
-	if (move->facts.waits_for_features && !move->facts.asked)
-		ask_features(move);
-	move_ram_step(move);
 }
 
 /* ---- QEMU gets ready --------------------------------------------------------- */
@@ -263,11 +219,11 @@ static void give_up(struct move *move)
 
 const struct move_part move_part_ram = {
 	.name = "ram",
-	.check = { [MOVE_SRC] = { ask_blockers, note_lost_writes, hear_features } },
+	.check = { [MOVE_SRC] = { ask_blockers, note_lost_writes } },
 	.prepare = { [MOVE_SRC] = { set_capabilities, set_parameters },
 		     [MOVE_DST] = { set_capabilities, set_plan_parameters, listen_for_source } },
 	.start = start,
-	.step = step,
+	.step = move_ram_step,
 	.event = move_ram_event,
 	.progress = move_ram_progress,
 	.cancel = move_ram_cancel,

@@ -4,6 +4,12 @@
 #include "base/strbuf.h"
 #include "move/priv.h"
 #include "move/src_priv.h"
+#include "wire/peer_msg.h"
+
+/* How long, and how often, the destination is asked what it offers. */
+#define HELLO_DEADLINE_MS 1000
+#define HELLO_WAIT_MS     5000
+#define HELLO_AGAIN_MS    200
 
 /* What is set beyond what every move has. */
 static void note_parameters(struct move *move)
@@ -30,12 +36,10 @@ static void take_plan(struct move *move)
 	move_parts_next(move);
 }
 
-void move_plan_make(struct move *move)
+static void make(struct move *move, const struct transfer_features *there)
 {
 	const struct qemu *qemu = move_qemu(move);
 	const struct transfer_features *of_qemu = qemu ? qemu_migration_features(qemu) : NULL;
-	const struct transfer_features *there =
-		peer_features(move->moves->env.peers, move->row.peer);
 	struct transfer_features here = { 0 };
 	struct err err;
 
@@ -49,6 +53,65 @@ void move_plan_make(struct move *move)
 		take_plan(move);
 	else
 		move_roll_back(move, &err);
+}
+
+static void refuse(struct move *move, const struct err *why)
+{
+	struct err err;
+
+	err_set(&err, why->code, "host '%s' does not tell what its QEMU offers: %s", move->row.peer,
+		move_peer_words(move, why));
+	move_roll_back(move, &err);
+}
+
+/* A destination that was started just now tells it when it has asked its QEMU program.  A wish
+ * waits for that; for a plain move it is assumed that the destination has what every move
+ * needs, and `prepare' has the better words when the destination cannot be reached. */
+static void on_hello(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct peer_hello_reply reply = { 0 };
+	struct err bad;
+	bool is_late = loop_now_ms(move->moves->env.loop) >= move->begin.plan_deadline_ms;
+
+	move->facts.plan_waits = false;
+	if (!err && !peer_hello_reply_decode(result, &reply, &bad))
+		err = &bad;
+	if (!err && reply.has_migration) {
+		make(move, &reply.migration);
+	} else if (transfer_wish_is_plain(&move->options.transfer)) {
+		make(move, NULL);
+	} else if ((!err || err->code == ERR_TIMEOUT) && !is_late) {
+		move->facts.plan_waits = true;
+		loop_timer_start(move->retry, HELLO_AGAIN_MS); /* then move_plan_step() asks */
+	} else if (err) {
+		refuse(move, err);
+	} else {
+		make(move, NULL); /* has the words for it */
+	}
+}
+
+/* A new question each time: the destination may have been upgraded since the last. */
+static void ask(struct move *move)
+{
+	move->facts.plan_waits = move->facts.asked = true; /* the retry timer clears `asked' */
+	move_ask_hello(move, HELLO_DEADLINE_MS, on_hello);
+}
+
+void move_plan_make(struct move *move)
+{
+	move->begin.plan_deadline_ms = loop_now_ms(move->moves->env.loop) + HELLO_WAIT_MS;
+	ask(move);
+}
+
+void move_plan_step(struct move *move)
+{
+	if (move->facts.plan_waits && !move->facts.asked)
+		ask(move);
+}
+
+const struct transfer_plan *move_plan(const struct move *move)
+{
+	return move->plan;
 }
 
 struct transfer_plan *move_plan_decode(struct json_object *obj, struct err *err)

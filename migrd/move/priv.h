@@ -92,6 +92,7 @@ struct move_begin {
 	struct json_object *images;  /* names of the block nodes to activate, or NULL */
 	size_t image;                /* index of the next of them */
 	uint64_t gathering_since_ms; /* 0: no evidence is being gathered */
+	uint64_t plan_deadline_ms;   /* until then the destination may say what it offers */
 };
 
 /* Destination: a guest that was offered and is not ours (move/dst.c, move/dst_offer.c).
@@ -274,6 +275,8 @@ void move_qmp(struct move *move, const char *command, struct json_object *args,
 /* "POST /peer/v1/moves/<id>/VERB"; GET without a verb if VERB is NULL. */
 void move_ask_peer(struct move *move, const char *verb, struct json_object *body,
 		   uint32_t deadline_ms, move_answer_fn *fn);
+/* Asks the peer what it is and offers; the result is a peer_hello_reply. */
+void move_ask_hello(struct move *move, uint32_t deadline_ms, move_answer_fn *fn);
 /* The body of go and drop; RUN: with go, the guest is to run.  The caller owns the object. */
 struct json_object *move_claim_json(const struct move *move, bool run);
 /* ---- the transfer plan, see move/plan.c ------------------------------------ */
@@ -282,9 +285,11 @@ static inline void free_planp(struct transfer_plan **plan)
 {
 	free(*plan);
 }
-/* Source, in begin: makes the plan of what both QEMUs offer, then calls move_parts_next() or
- * rolls the move back. */
+/* Source, in begin: asks the destination what its QEMU offers, makes the plan of what both
+ * have, then calls move_parts_next() or rolls the move back. */
 void move_plan_make(struct move *move);
+/* Each step of begin: asks again while the destination does not know it yet. */
+void move_plan_step(struct move *move);
 /* Destination: decodes the plan of an offer (OBJ NULL: makes the one that every migrd followed
  * before there were plans); the caller owns it.  NULL and INVALID: OBJ is no plan. */
 struct transfer_plan *move_plan_decode(struct json_object *obj, struct err *err);

@@ -12,7 +12,8 @@
 #define QUERY_DEADLINE_MS 5000
 /* In transfer, a move that sends no byte for this time is given up. */
 #define STALL_MS 60000
-/* The most that is buffered between QEMU and the network: in two sockets and the stream. */
+/* The most that is buffered between QEMU and the network for each connection: in two sockets
+ * and the stream. */
 #define BUFFERED_BYTES UINT64_C(1000000)
 
 /* ---- query-migrate --------------------------------------------------------- */
@@ -135,7 +136,8 @@ enum move_part_progress move_ram_progress(const struct move *move)
 static bool is_stalled(const struct move *move)
 {
 	uint64_t rate = move->options.bandwidth_bytes_per_s;
-	uint64_t allowed_ms = STALL_MS + (rate ? BUFFERED_BYTES * 1000 / rate : 0);
+	uint64_t buffered = BUFFERED_BYTES * transfer_plan_connections(move->plan);
+	uint64_t allowed_ms = STALL_MS + (rate ? buffered * 1000 / rate : 0);
 
 	return loop_now_ms(move->moves->env.loop) - move->ram.moved_at_ms > allowed_ms;
 }

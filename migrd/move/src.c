@@ -90,6 +90,7 @@ void move_src_step_begin(struct machine *machine)
 		machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_PREPARE });
 	else
 		move_parts_step(move);
+	move_plan_step(move);
 }
 
 /* ---- prepare: the destination gets ready ------------------------------ */

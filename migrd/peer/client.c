@@ -194,8 +194,6 @@ static bool read_hello(struct peer *peer, struct json_object *body, struct err *
 			       peer->id, (unsigned long long)reply.protocol, PEER_PROTOCOL_MIN,
 			       PEER_PROTOCOL_MAX);
 	peer->version = (int)reply.protocol;
-	peer->has_features = reply.has_migration;
-	peer->features = reply.migration;
 	return true;
 }
 
@@ -342,11 +340,10 @@ void peer_request(struct peer_clients *clients, const char *id, const char *meth
 	submit(req);
 }
 
-const struct transfer_features *peer_features(const struct peer_clients *clients, const char *id)
+void peer_hello(struct peer_clients *clients, const char *id, uint32_t deadline_ms,
+		peer_reply_fn *fn, void *data)
 {
-	const struct peer *peer = find_peer(clients, id);
-
-	return peer && peer->has_features ? &peer->features : NULL;
+	peer_request(clients, id, "POST", HELLO_PATH, hello_body(clients), deadline_ms, fn, data);
 }
 
 /* If an earlier hello was agreed on, requests do not wait for this one. */

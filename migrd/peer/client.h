@@ -20,7 +20,6 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/loop.h"
-#include "wire/transfer_plan.h"
 
 struct peer_clients;
 
@@ -54,8 +53,9 @@ typedef void peer_reply_fn(void *data, struct json_object *reply, const struct e
 void peer_request(struct peer_clients *clients, const char *id, const char *method,
 		  const char *path, struct json_object *body, uint32_t deadline_ms,
 		  peer_reply_fn *fn, void *data);
-/* What the peer's QEMU offers, by its last hello; NULL: that did not say. */
-const struct transfer_features *peer_features(const struct peer_clients *clients, const char *id);
+/* Asks the peer what it is and offers now; REPLY is a peer_hello_reply (wire/peer_msg.h). */
+void peer_hello(struct peer_clients *clients, const char *id, uint32_t deadline_ms,
+		peer_reply_fn *fn, void *data);
 /* Opens the connection now if there is none, so that the next request needs no
  * handshake. */
 void peer_warm(struct peer_clients *clients, const char *id);

@@ -26,8 +26,6 @@ struct peer {
 	enum hello_state hello;
 	uint32_t hello_ms; /* deadline of the last hello, while none was answered */
 	int version;       /* agreed on by hello */
-	bool has_features; /* the last hello said what its QEMU offers */
-	struct transfer_features features;
 	TAILQ_ENTRY(peer) link;
 };
 

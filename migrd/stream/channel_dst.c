@@ -153,30 +153,19 @@ static struct connection *hear_token(struct attempt *attempt, uint64_t deadline_
 }
 
 /* NULL: the other side is not the source of this move, or the connection broke. */
-static struct connection *prove(struct attempt *attempt, struct err *err)
+static struct connection *prove(struct attempt *attempt, uint64_t deadline_ms, struct err *err)
 {
-	static const char answer = STREAM_TOKEN_OK, refusal = STREAM_TOKEN_REFUSED;
-	struct channel *channel = attempt->channel;
-	struct link *link = &attempt->link;
-	uint64_t deadline_ms = clock_monotonic_ms() + CHANNEL_HANDSHAKE_TIMEOUT_MS;
+	static const char refusal = STREAM_TOKEN_REFUSED;
+	const struct channels *all = attempt->channel->all;
 	struct connection *connection;
 	struct err ignored;
 
-	if (!link_handshake(link, STREAM_DST, channel->all->cred, channel->all->config.peer_id,
-			    deadline_ms, err))
+	if (!link_handshake(&attempt->link, STREAM_DST, all->cred, all->config.peer_id, deadline_ms,
+			    err))
 		return NULL;
 	connection = hear_token(attempt, deadline_ms, err);
-	if (!connection) {
-		if (err->code == ERR_FORBIDDEN)
-			(void)link_send(link, &refusal, 1, deadline_ms, &ignored);
-		return NULL;
-	}
-	if (!link_send(link, &answer, 1, deadline_ms, err)) {
-		/* The connection is claimed, so no other can take its place. */
-		channel_break(channel, "%s", err->msg);
-		channel_end(connection, link, -1);
-		return NULL;
-	}
+	if (!connection && err->code == ERR_FORBIDDEN)
+		(void)link_send(&attempt->link, &refusal, 1, deadline_ms, &ignored);
 	return connection;
 }
 
@@ -255,9 +244,12 @@ static bool connect_in_turn(struct channel *channel, size_t number, int *ret_fd,
 	pthread_mutex_lock(&channel->lock);
 	while (channel->numbered < number && !atomic_load(&channel->is_broken))
 		pthread_cond_wait(&channel->is_next, &channel->lock);
-	ok = channel->numbered == number
-		     ? connect_qemu(channel, ret_fd, err)
-		     : err_set(err, ERR_PEER, "two connections have number %zu", number);
+	if (atomic_load(&channel->is_broken))
+		ok = err_set(err, ERR_PEER, "the channel is broken");
+	else if (channel->numbered == number)
+		ok = connect_qemu(channel, ret_fd, err);
+	else
+		ok = err_set(err, ERR_PEER, "two connections have number %zu", number);
 	channel->numbered += ok;
 	pthread_cond_broadcast(&channel->is_next);
 	pthread_mutex_unlock(&channel->lock);
@@ -294,16 +286,31 @@ static void carry(struct connection *connection, struct link *link)
 
 /* ---- a connection -------------------------------------------------------- */
 
+static void serve(struct connection *connection, struct link *link, uint64_t deadline_ms)
+{
+	static const char answer = STREAM_TOKEN_OK;
+	struct err err;
+
+	if (link_send(link, &answer, 1, deadline_ms, &err)) {
+		channel_ready(connection, link);
+		carry(connection, link);
+	} else {
+		/* The connection is claimed, so no other can take its place. */
+		channel_break(connection->channel, "%s", err.msg);
+		channel_end(connection, link, -1);
+	}
+}
+
 static void *run(void *arg)
 {
 	struct attempt *attempt = arg;
+	uint64_t deadline_ms = clock_monotonic_ms() + CHANNEL_HANDSHAKE_TIMEOUT_MS;
 	struct err err = { .code = ERR_NONE };
-	struct connection *connection = prove(attempt, &err);
+	struct connection *connection = prove(attempt, deadline_ms, &err);
 
 	attempt_remove(attempt->channel->all, attempt);
 	if (connection) {
-		channel_ready(connection, &attempt->link);
-		carry(connection, &attempt->link);
+		serve(connection, &attempt->link, deadline_ms);
 	} else {
 		note_refused(attempt->channel, &err);
 		link_close(&attempt->link);

@@ -70,6 +70,8 @@ static const struct {
 	{ "move-cancel", move_cancel_fields, JSON_SCHEMA_REPLY, "Outcome of a cancel",
 	  "The answer of POST /v1/moves/{id}/cancel; one that was too late has these "
 	  "members too." },
+	{ "move-plan", transfer_plan_fields, JSON_SCHEMA_REPLY, "Plan of a transfer",
+	  "Answer of GET /v1/moves/{id}/plan: what both QEMUs are told, and why." },
 	{ "move-timeline", move_timeline_fields, JSON_SCHEMA_REPLY, "Moment of a move",
 	  "An item of GET /v1/moves/{id}/timeline." },
 	{ "job", job_reply_fields, JSON_SCHEMA_REPLY, "Job", "An item of GET /v1/jobs." },

@@ -165,7 +165,6 @@ static void plan_multifd(const struct transfer_multifd *wish,
 		      wish->channels ? "as asked for" : "half of the CPUs of the smaller host");
 	add_parameter(plan, MULTIFD_COMPRESSION, 0, compression_names[wish->compression],
 		      "as asked for");
-	plan->channels[0].connections = channels + 1; /* that of the device state */
 }
 
 bool transfer_wish_is_plain(const struct transfer_wish *wish)
@@ -184,10 +183,11 @@ static bool plan_all(const struct transfer_wish *wish, const struct transfer_fea
 		       lacking_side(source, destination, capabilities[i].name),
 		       &plan->capabilities[i], &reasons);
 	plan->capability_count = ARRAY_LEN(capabilities);
-	plan->channels[0] = (struct transfer_channel){ TRANSFER_CHANNEL_RAM, .connections = 1 };
+	plan->channels[0] = (struct transfer_channel){ .name = TRANSFER_CHANNEL_RAM };
 	plan->channel_count = 1;
 	if (wish->has_multifd)
 		plan_multifd(&wish->multifd, source, destination, plan, &reasons);
+	plan->channels[0].connections = transfer_plan_connections(plan);
 	return !reasons.len || err_set(err, ERR_QEMU, "%s", strbuf_str(&reasons));
 }
 
@@ -252,27 +252,67 @@ void transfer_plan_add_parameters(const struct transfer_plan *plan, struct json_
 	}
 }
 
-/* ---- that of another coordinator --------------------------------------------- */
-
-static size_t channels_of_name(const struct transfer_plan *plan, const char *name)
+static bool is_on(const struct transfer_plan *plan, const char *capability)
 {
-	size_t count = 0;
-
-	for (size_t i = 0; i < plan->channel_count; i++)
-		count += strcmp(plan->channels[i].name, name) == 0;
-	return count;
+	for (size_t i = 0; i < plan->capability_count; i++) {
+		if (strcmp(plan->capabilities[i].name, capability) == 0)
+			return plan->capabilities[i].on;
+	}
+	return false;
 }
 
-static bool check_channels(const struct transfer_plan *plan, struct err *err)
+/* One more than multifd-channels: that of the device state.  QEMU's default is 2 channels. */
+uint64_t transfer_plan_connections(const struct transfer_plan *plan)
+{
+	if (!plan || !is_on(plan, "multifd"))
+		return 1;
+	for (size_t i = 0; i < plan->parameter_count; i++) {
+		if (strcmp(plan->parameters[i].name, MULTIFD_CHANNELS) == 0)
+			return plan->parameters[i].number + 1;
+	}
+	return 3;
+}
+
+/* ---- that of another coordinator --------------------------------------------- */
+
+static const struct transfer_channel *find_channel(const struct transfer_plan *plan,
+						   const char *name)
 {
 	for (size_t i = 0; i < plan->channel_count; i++) {
-		if (channels_of_name(plan, plan->channels[i].name) > 1)
-			return err_set(err, ERR_INVALID, "two channels are named '%s'",
-				       plan->channels[i].name);
+		if (strcmp(plan->channels[i].name, name) == 0)
+			return &plan->channels[i];
 	}
-	if (!channels_of_name(plan, TRANSFER_CHANNEL_RAM))
-		return err_set(err, ERR_INVALID, "there is no channel '%s'", TRANSFER_CHANNEL_RAM);
+	return NULL;
+}
+
+static bool check_channel(const struct transfer_plan *plan, const struct transfer_channel *channel,
+			  struct err *err)
+{
+	if (strcmp(channel->name, TRANSFER_CHANNEL_RAM) != 0)
+		return err_set(err, ERR_INVALID,
+			       "this version of migrd does not know the channel '%s'",
+			       channel->name);
+	if (find_channel(plan, channel->name) != channel)
+		return err_set(err, ERR_INVALID, "two channels are named '%s'", channel->name);
 	return true;
+}
+
+/* A destination that waits for more or fewer connections than QEMU makes waits in vain. */
+static bool check_channels(const struct transfer_plan *plan, struct err *err)
+{
+	const struct transfer_channel *ram = find_channel(plan, TRANSFER_CHANNEL_RAM);
+	uint64_t connections = transfer_plan_connections(plan);
+
+	for (size_t i = 0; i < plan->channel_count; i++) {
+		if (!check_channel(plan, &plan->channels[i], err))
+			return false;
+	}
+	if (!ram)
+		return err_set(err, ERR_INVALID, "there is no channel '%s'", TRANSFER_CHANNEL_RAM);
+	return ram->connections == connections ||
+	       err_set(err, ERR_INVALID, "QEMU makes %llu connections, and channel '%s' has %llu",
+		       (unsigned long long)connections, ram->name,
+		       (unsigned long long)ram->connections);
 }
 
 static bool check_capability(const struct transfer_capability *capability, struct err *err)
@@ -333,12 +373,10 @@ const struct json_field transfer_features_fields[] = {
 	{ .key = "connections",
 	  .type = JSON_UINT,
 	  JSON_MEMBER(struct transfer_features, connections),
-	  .max = TRANSFER_CONNECTION_MAX,
 	  .help = "Most connections of one channel; not given: one." },
 	{ .key = "cpus",
 	  .type = JSON_UINT,
 	  JSON_MEMBER(struct transfer_features, cpus),
-	  .max = 65536,
 	  .help = "CPUs of this host." },
 	{ 0 },
 };

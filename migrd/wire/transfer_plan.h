@@ -88,10 +88,12 @@ bool transfer_wish_check(const struct transfer_wish *wish, struct faults *faults
 bool transfer_plan_make(const struct transfer_wish *wish, const struct transfer_features *source,
 			const struct transfer_features *destination, struct transfer_plan *ret,
 			struct err *err);
-/* Of a record, or of another coordinator's offer: RET is zeroed.  INVALID: it is no plan, two
- * of its channels have one name, it has none for memory, or it would set in QEMU what this
- * version does not know. */
+/* Of a record, or of another coordinator's offer: RET is zeroed.  INVALID: it is no plan, a
+ * channel is unknown to this version or there twice, that for memory is not there or has not as
+ * many connections as QEMU will make, or it would set in QEMU what this version does not know. */
 bool transfer_plan_decode(struct json_object *obj, struct transfer_plan *ret, struct err *err);
+/* How many connections QEMU makes for memory and devices. */
+uint64_t transfer_plan_connections(const struct transfer_plan *plan);
 /* Reads an answer to query-migrate-capabilities; anything else gives no capabilities. */
 void transfer_features_read(struct json_object *answer, struct transfer_features *ret);
 bool transfer_features_have(const struct transfer_features *features, const char *capability);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "peer/client.h"
 #include "trace.h"
+#include "wire/peer_msg.h"
 
 struct request {
 	struct request *next; /* newest first */
@@ -26,6 +27,7 @@ struct peer_clients {
 };
 
 const struct transfer_features *fake_peer_features;
+enum err_code fake_peer_hello_error;
 void (*fake_peer_before)(const char *verb, struct json_object *body);
 
 static struct peer_clients *the_clients;
@@ -159,13 +161,6 @@ const char *peer_clients_address(const struct peer_clients *clients, const char 
 	return strlen(id) == 1 ? "192.0.2.1:8440" : NULL;
 }
 
-const struct transfer_features *peer_features(const struct peer_clients *clients, const char *id)
-{
-	(void)clients;
-	(void)id;
-	return fake_peer_features;
-}
-
 void peer_warm(struct peer_clients *clients, const char *id)
 {
 	(void)clients;
@@ -179,22 +174,48 @@ static const char *verb_of(const char *method, const char *path)
 	return strcmp(method, "GET") == 0 ? "fate" : strrchr(path, '/') + 1;
 }
 
-void peer_request(struct peer_clients *clients, const char *id, const char *method,
-		  const char *path, struct json_object *body, uint32_t deadline_ms,
-		  peer_reply_fn *fn, void *data)
+static struct request *add(struct peer_clients *clients, const char *id, const char *verb,
+			   uint32_t deadline_ms, peer_reply_fn *fn, void *data)
 {
 	struct request *request = xnew(struct request);
 
 	snprintf(request->host, sizeof(request->host), "%s", id);
-	snprintf(request->verb, sizeof(request->verb), "%s", verb_of(method, path));
+	snprintf(request->verb, sizeof(request->verb), "%s", verb);
 	request->fn = fn;
 	request->data = data;
 	request->deadline = loop_timer_new(clients->loop, on_deadline, request);
 	loop_timer_start(request->deadline, deadline_ms);
 	request->next = clients->requests;
 	clients->requests = request;
-	trace_add("peer %s%s", request->verb, json_get_bool(body, "run", false) ? " run" : "");
+	return request;
+}
+
+void peer_request(struct peer_clients *clients, const char *id, const char *method,
+		  const char *path, struct json_object *body, uint32_t deadline_ms,
+		  peer_reply_fn *fn, void *data)
+{
+	const char *verb = verb_of(method, path);
+
+	add(clients, id, verb, deadline_ms, fn, data);
+	trace_add("peer %s%s", verb, json_get_bool(body, "run", false) ? " run" : "");
 	if (fake_peer_before)
-		fake_peer_before(request->verb, body);
+		fake_peer_before(verb, body);
 	json_object_put(body);
+}
+
+void peer_hello(struct peer_clients *clients, const char *id, uint32_t deadline_ms,
+		peer_reply_fn *fn, void *data)
+{
+	struct peer_hello_reply hello = { .protocol = 1, .has_migration = fake_peer_features };
+	struct request *request = add(clients, id, "hello", deadline_ms, fn, data);
+
+	if (fake_peer_features)
+		hello.migration = *fake_peer_features;
+	snprintf(hello.host, sizeof(hello.host), "%s", id);
+	if (fake_peer_hello_error)
+		err_set(&request->err, fake_peer_hello_error, "host b: the peer says %s",
+			err_name(fake_peer_hello_error));
+	else
+		request->reply = json_encode(peer_hello_reply_fields, &hello);
+	answer(request);
 }

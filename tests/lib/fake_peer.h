@@ -12,8 +12,9 @@
 #include "base/loop.h"
 #include "wire/transfer_plan.h"
 
-/* What all peers offer; NULL: they are coordinators that do not tell. */
+/* What all peers answer to hello, at once: what they offer (NULL: they do not tell), or an error. */
 extern const struct transfer_features *fake_peer_features;
+extern enum err_code fake_peer_hello_error;
 extern void (*fake_peer_before)(const char *verb, struct json_object *body);
 
 struct peer_clients *fake_peer_new(struct loop *loop);

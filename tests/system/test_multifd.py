@@ -49,6 +49,21 @@ class MultifdTest(SystemTest):
                                  options.get("multifd", {}).get("compression"))
             here, there = there, here
 
+    def test_plan_is_shown_on_both_hosts_with_its_reasons(self):
+        guest = self.world.guest()
+        guest.start(self.a)
+        move = self.world.move(guest, self.a, self.b, multifd={"channels": 3})
+        plan = self.a.api.get(f"/v1/moves/{move['id']}/plan")
+        self.assertEqual(plan, self.b.api.get(f"/v1/moves/{move['id']}/plan"))
+        on = {c["name"]: c["on"] for c in plan["capabilities"]}
+        self.assertEqual((on["multifd"], on["xbzrle"], on["zero-copy-send"]), (True, False, False))
+        self.assertTrue(all(c["why"] for c in plan["capabilities"] + plan["parameters"]))
+        self.assertEqual(plan["channels"], [{"name": "ram", "connections": 4}])
+        lines = self.a.migrctl("move", "show", move["id"], "--plan").stdout.splitlines()
+        self.assertRegex("\n".join(lines), r"(?m)^multifd-channels +3 +as asked for$")
+        self.assertRegex("\n".join(lines), r"(?m)^xbzrle +false +it was not asked for$")
+        self.assertEqual(len(lines), 1 + len(plan["capabilities"]) + len(plan["parameters"]))
+
     def test_what_excludes_itself_is_refused(self):
         guest = self.world.guest()
         guest.start(self.a)

@@ -53,7 +53,8 @@ static void advance_with_answer(void)
 {
 	rig_advance(1000);
 	if (fake_peer_pending("fate"))
-		fake_peer_answer("fate", "{\"state\":\"transfer\",\"final\":false}");
+		fake_peer_answer("fate",
+				 "{\"state\":\"transfer\",\"final\":false,\"verdict\":\"none\"}");
 	rig_run();
 }
 
@@ -702,7 +703,7 @@ START_TEST(taken_unsettled_asks_the_source)
 	rig_advance(10000);
 	fake_peer_fail("fate", ERR_UNAVAILABLE);
 	rig_advance(1000);
-	fake_peer_answer("fate", "{\"state\":\"unknown\",\"verdict\":\"unknown\"}");
+	fake_peer_answer("fate", "{\"state\":\"unknown\",\"final\":false,\"verdict\":\"unknown\"}");
 	ck_assert(!move_is_settled(rig_move()));
 	rig_advance(2000);
 	fake_peer_answer("fate", "{\"state\":\"done\",\"final\":true,\"verdict\":\"taken\"}");
@@ -729,7 +730,7 @@ END_TEST
  * be the only copy. */
 START_TEST(source_without_record_loaded_guest_is_stuck)
 {
-	const char *unknown = "{\"state\":\"unknown\",\"verdict\":\"unknown\"}";
+	const char *unknown = "{\"state\":\"unknown\",\"final\":false,\"verdict\":\"unknown\"}";
 
 	ready_to_go();
 	rig_advance(5000);

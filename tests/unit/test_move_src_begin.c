@@ -231,12 +231,12 @@ START_TEST(begin_multifd_waits_until_the_destination_says_what_it_offers)
 	rig_start_move_with(&over_multifd);
 	for (int i = 0; i < 3; i++) {
 		ck_assert_str_eq(rig_state(), "begin");
-		fake_peer_answer("fate", "{\"state\":\"unknown\",\"verdict\":\"unknown\"}");
+		fake_peer_hello_error = i == 1 ? ERR_TIMEOUT : 0;
 		rig_advance(1000);
 	}
+	fake_peer_hello_error = 0;
 	fake_peer_features = &there;
-	fake_peer_answer("fate", "{\"state\":\"unknown\",\"verdict\":\"unknown\"}");
-	rig_run();
+	rig_advance(1000);
 	ck_assert_str_eq(rig_state(), "prepare");
 }
 END_TEST
@@ -244,10 +244,7 @@ END_TEST
 START_TEST(begin_multifd_destination_never_says_move_is_refused)
 {
 	rig_start_move_with(&over_multifd);
-	for (int i = 0; i < 10 && fake_peer_pending("fate"); i++) {
-		fake_peer_fail("fate", ERR_UNAVAILABLE);
-		rig_advance(1000);
-	}
+	rig_advance(6000);
 	rig_peer_says("drop", "refused");
 	ck_assert_str_eq(rig_state(), "failed");
 	ck_assert_str_eq(rig_error(), "unavailable");
@@ -257,8 +254,31 @@ START_TEST(begin_multifd_destination_never_says_move_is_refused)
 }
 END_TEST
 
+/* A destination that cannot be reached is no destination that has not told. */
+START_TEST(begin_multifd_destination_out_of_reach_says_so)
+{
+	fake_peer_hello_error = ERR_UNAVAILABLE;
+	rig_start_move_with(&over_multifd);
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(rig_error(), "unavailable");
+	assert_reason("host 'b' does not tell what its QEMU offers: the peer says unavailable");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* `prepare' has the words for it. */
+START_TEST(begin_plain_move_does_not_wait_for_what_the_destination_offers)
+{
+	fake_peer_hello_error = ERR_UNAVAILABLE;
+	rig_start_move();
+	ck_assert_str_eq(rig_state(), "prepare");
+}
+END_TEST
+
 static void forget_features(void)
 {
+	fake_peer_hello_error = 0;
 	fake_peer_features = NULL;
 }
 
@@ -283,6 +303,8 @@ Suite *suite(void)
 	tcase_add_test(tc, begin_multifd_is_told_to_qemu_and_to_the_destination);
 	tcase_add_test(tc, begin_multifd_waits_until_the_destination_says_what_it_offers);
 	tcase_add_test(tc, begin_multifd_destination_never_says_move_is_refused);
+	tcase_add_test(tc, begin_multifd_destination_out_of_reach_says_so);
+	tcase_add_test(tc, begin_plain_move_does_not_wait_for_what_the_destination_offers);
 
 	tc = rig_add_case(s, "images");
 	tcase_add_test(tc, begin_paused_guest_has_its_images_nothing_is_done);

@@ -273,7 +273,8 @@ static void advance_with_peer(uint64_t ms)
 	for (uint64_t passed_ms = 0; passed_ms < ms; passed_ms += 500) {
 		rig_advance(500);
 		while (fake_peer_pending("fate"))
-			fake_peer_answer("fate", "{\"state\":\"transfer\",\"final\":false}");
+			fake_peer_answer("fate", "{\"state\":\"transfer\",\"final\":false,"
+						 "\"verdict\":\"none\"}");
 	}
 }
 

@@ -72,7 +72,7 @@ START_TEST(destination_without_record_in_transfer_ends_the_move)
 	rig_bring_to("transfer");
 	while (!fake_peer_pending("fate"))
 		rig_advance(50);
-	fake_peer_answer("fate", "{\"state\":\"unknown\",\"verdict\":\"unknown\"}");
+	fake_peer_answer("fate", "{\"state\":\"unknown\",\"final\":false,\"verdict\":\"unknown\"}");
 	ck_assert_str_eq(rig_state(), "rollback");
 	fake_qemu_migrates("cancelled");
 	rig_peer_says("drop", "unknown");
@@ -431,7 +431,7 @@ START_TEST(transfer_peer_silent_data_waits_for_it)
 	}
 	ck_assert_str_eq(rig_state(), "transfer");
 	rig_advance(500);
-	fake_peer_answer("fate", "{\"state\":\"transfer\",\"final\":false}");
+	fake_peer_answer("fate", "{\"state\":\"transfer\",\"final\":false,\"verdict\":\"none\"}");
 	ck_assert_uint_eq(fake_stream_lease_ms, 2000);
 	ck_assert_str_eq(move_reason(rig_move()), "");
 	ck_assert_str_eq(rig_state(), "transfer");
@@ -448,7 +448,8 @@ START_TEST(transfer_disk_full_data_waits_for_it)
 	rig_disk_is_full(true);
 	for (int i = 0; i < 6; i++) {
 		rig_advance(500);
-		fake_peer_answer("fate", "{\"state\":\"transfer\",\"final\":false}");
+		fake_peer_answer("fate",
+				 "{\"state\":\"transfer\",\"final\":false,\"verdict\":\"none\"}");
 	}
 	ck_assert_uint_eq(fake_stream_lease_ms, 0);
 	ck_assert(strstr(move_reason(rig_move()), "the disk is full") != NULL);
@@ -456,7 +457,8 @@ START_TEST(transfer_disk_full_data_waits_for_it)
 	rig_disk_is_full(false);
 	for (int i = 0; i < 6; i++) {
 		rig_advance(500);
-		fake_peer_answer("fate", "{\"state\":\"transfer\",\"final\":false}");
+		fake_peer_answer("fate",
+				 "{\"state\":\"transfer\",\"final\":false,\"verdict\":\"none\"}");
 	}
 	ck_assert_uint_eq(fake_stream_lease_ms, 2000);
 	ck_assert_str_eq(move_reason(rig_move()), "");
@@ -467,11 +469,13 @@ END_TEST
 START_TEST(transfer_disk_full_over_there_data_waits_for_it)
 {
 	rig_bring_to("transfer");
-	fake_peer_answer("fate", "{\"state\":\"transfer\",\"cannot_record\":true}");
+	fake_peer_answer("fate", "{\"state\":\"transfer\",\"final\":false,\"verdict\":\"none\","
+				 "\"cannot_record\":true}");
 	ck_assert_uint_eq(fake_stream_lease_ms, 0);
 	ck_assert(strstr(move_reason(rig_move()), "host 'b': it cannot write") != NULL);
 	rig_advance(500);
-	fake_peer_answer("fate", "{\"state\":\"transfer\",\"cannot_record\":false}");
+	fake_peer_answer("fate", "{\"state\":\"transfer\",\"final\":false,\"verdict\":\"none\","
+				 "\"cannot_record\":false}");
 	ck_assert_uint_eq(fake_stream_lease_ms, 2000);
 }
 END_TEST

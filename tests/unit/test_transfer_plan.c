@@ -179,7 +179,7 @@ START_TEST(plan_of_another_that_sets_what_we_do_not_know_is_refused)
 		const char *settings;
 		bool ok;
 	} cases[] = {
-		{ "\"capabilities\":[{\"name\":\"multifd\",\"on\":true}]", true },
+		{ "\"capabilities\":[{\"name\":\"xbzrle\",\"on\":true}]", true },
 		{ "\"capabilities\":[{\"name\":\"x-new\",\"on\":false}]", true },
 		{ "\"capabilities\":[{\"name\":\"x-colo\",\"on\":true}]", false },
 		{ "\"capabilities\":[],\"parameters\":[{\"name\":\"multifd-channels\","
@@ -233,12 +233,16 @@ START_TEST(plan_of_another_with_channels_that_collide_is_refused)
 	static const struct {
 		const char *channels, *why;
 	} cases[] = {
-		{ "{\"name\":\"ram\",\"connections\":1},{\"name\":\"x\",\"connections\":1}", NULL },
+		{ "{\"name\":\"ram\",\"connections\":1}", NULL },
+		{ "{\"name\":\"ram\",\"connections\":1},{\"name\":\"x\",\"connections\":1}",
+		  "does not know the channel 'x'" },
+		{ "{\"name\":\"ram\",\"connections\":2}",
+		  "QEMU makes 1 connections, and channel 'ram' has 2" },
 		{ "{\"name\":\"ram\",\"connections\":1},{\"name\":\"ram\",\"connections\":2}",
 		  "two channels are named 'ram'" },
 		{ "{\"name\":\"ram\",\"connections\":1},{\"name\":\"control\",\"connections\":1}",
 		  "and not 'control'" },
-		{ "{\"name\":\"x\",\"connections\":1}", "there is no channel 'ram'" },
+		{ "", "there is no channel 'ram'" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -254,6 +258,35 @@ START_TEST(plan_of_another_with_channels_that_collide_is_refused)
 		if (!ok)
 			ck_assert_ptr_nonnull(strstr(err.msg, cases[i].why));
 	}
+}
+END_TEST
+
+START_TEST(plan_of_another_has_as_many_connections_as_qemu_makes)
+{
+	static const struct {
+		const char *parameters;
+		uint64_t connections;
+		bool ok;
+	} cases[] = {
+		{ "[{\"name\":\"multifd-channels\",\"number\":4}]", 5, true },
+		{ "[{\"name\":\"multifd-channels\",\"number\":4}]", 4, false },
+		{ "[]", 3, true }, /* 2 channels are QEMU's default */
+		{ "[]", 1, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CLEANUP(free_charp)
+		char *text = xasprintf("{\"capabilities\":[{\"name\":\"multifd\",\"on\":true}],"
+				       "\"parameters\":%s,\"channels\":[{\"name\":\"ram\","
+				       "\"connections\":%d}]}",
+				       cases[i].parameters, (int)cases[i].connections);
+		CLEANUP(json_putp) struct json_object *obj = json_read_back(text);
+		struct transfer_plan plan = { 0 };
+		struct err err;
+
+		ck_assert_msg(transfer_plan_decode(obj, &plan, &err) == cases[i].ok, "%s", text);
+	}
+	ck_assert_uint_eq(transfer_plan_connections(NULL), 1);
 }
 END_TEST
 
@@ -310,6 +343,7 @@ Suite *suite(void)
 	tcase_add_test(tc, plan_of_another_that_sets_what_we_do_not_know_is_refused);
 	tcase_add_test(tc, plan_survives_its_text);
 	tcase_add_test(tc, plan_of_another_with_channels_that_collide_is_refused);
+	tcase_add_test(tc, plan_of_another_has_as_many_connections_as_qemu_makes);
 	tcase_add_test(tc, features_are_read_of_what_qemu_answers);
 	tcase_add_test(tc, features_beyond_the_limit_are_left_out);
 	suite_add_tcase(s, tc);
