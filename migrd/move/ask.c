@@ -82,11 +82,11 @@ char *move_dir(const struct move *move)
 	return xasprintf("%s/moves/%s", move->moves->env.run_dir, move->row.id);
 }
 
-char *move_channel_uri(const struct move *move, const char *channel)
+char *move_channel_path(const struct move *move, const char *channel)
 {
 	CLEANUP(free_charp) char *dir = move_dir(move);
 
-	return xasprintf("unix:%s/%s.sock", dir, channel);
+	return xasprintf("%s/%s.sock", dir, channel);
 }
 
 static void on_stream_ready(void *data, const struct err *err)

@@ -60,6 +60,14 @@ static void note_lost_writes(struct move *move)
 
 /* ---- QEMU gets ready --------------------------------------------------------- */
 
+/* NULL: its QEMU has not told what it offers. */
+static const struct transfer_features *features_here(const struct move *move)
+{
+	const struct qemu *qemu = move_qemu(move);
+
+	return qemu ? qemu_migration_features(qemu) : NULL;
+}
+
 static struct json_object *parameters(const struct move *move)
 {
 	const struct move_options *options = &move->options;
@@ -98,50 +106,72 @@ static void on_set(struct move *move, struct json_object *result, const struct e
 		move_parts_next(move);
 }
 
+static void on_schema(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct qemu *qemu = move_qemu(move);
+
+	if (!err && qemu)
+		qemu_note_schema(qemu, result);
+	else if (err)
+		log_warning("move", "schema", "move=%s error=%s", move->row.id, err->msg);
+	move_parts_next(move);
+}
+
+/* How this QEMU is spoken to.  It is known of a program that was asked before its start; a
+ * QEMU that an earlier coordinator started, or that was taken over, may be of another. */
+static void learn_schema(struct move *move)
+{
+	const struct transfer_features *features = features_here(move);
+
+	if (features && features->has_schema)
+		move_parts_next(move);
+	else
+		move_qmp(move, "query-qmp-schema", NULL, COMMAND_DEADLINE_MS, on_schema);
+}
+
 static void set_capabilities(struct move *move)
 {
-	const struct qemu *qemu = move_qemu(move);
+	struct json_object *args = transfer_plan_capabilities(move->plan, features_here(move));
 
-	move_qmp(move, "migrate-set-capabilities",
-		 transfer_plan_capabilities(move->plan,
-					    qemu ? qemu_migration_features(qemu) : NULL),
-		 COMMAND_DEADLINE_MS, on_set);
+	if (args)
+		move_qmp(move, "migrate-set-capabilities", args, COMMAND_DEADLINE_MS, on_set);
+	else
+		move_parts_next(move);
 }
 
 static void set_parameters(struct move *move)
 {
 	struct json_object *args = parameters(move);
 
-	transfer_plan_add_parameters(move->plan, args);
+	transfer_plan_add_parameters(move->plan, TRANSFER_SOURCE, features_here(move), args);
 	move_qmp(move, "migrate-set-parameters", args, COMMAND_DEADLINE_MS, on_set);
 }
 
 /* Before QEMU listens: the number of channels is how many connections may queue. */
 static void set_plan_parameters(struct move *move)
 {
-	struct json_object *args;
-
-	if (move->plan->parameter_count == 0) {
-		move_parts_next(move);
-		return;
-	}
-	args = json_object_new_object();
-	transfer_plan_add_parameters(move->plan, args);
-	move_qmp(move, "migrate-set-parameters", args, COMMAND_DEADLINE_MS, on_set);
-}
-
-static void send_uri(struct move *move, const char *command, move_answer_fn *fn)
-{
-	CLEANUP(free_charp) char *uri = move_channel_uri(move, TRANSFER_CHANNEL_RAM);
 	struct json_object *args = json_object_new_object();
 
-	json_add_str(args, "uri", uri);
-	move_qmp(move, command, args, COMMAND_DEADLINE_MS, fn);
+	transfer_plan_add_parameters(move->plan, TRANSFER_DESTINATION, features_here(move), args);
+	if (json_object_object_length(args)) {
+		move_qmp(move, "migrate-set-parameters", args, COMMAND_DEADLINE_MS, on_set);
+	} else {
+		json_object_put(args);
+		move_parts_next(move);
+	}
+}
+
+static void send_address(struct move *move, const char *command, move_answer_fn *fn)
+{
+	CLEANUP(free_charp) char *path = move_channel_path(move, TRANSFER_CHANNEL_RAM);
+
+	move_qmp(move, command, transfer_address(features_here(move), path), COMMAND_DEADLINE_MS,
+		 fn);
 }
 
 static void listen_for_source(struct move *move)
 {
-	send_uri(move, "migrate-incoming", on_set);
+	send_address(move, "migrate-incoming", on_set);
 }
 
 /* ---- it is sent ---------------------------------------------------------------- */
@@ -165,7 +195,7 @@ static void start(struct move *move)
 		move_src_apply_options(move); /* QEMU may not have got them yet */
 	} else {
 		move_stamp(move, MOVE_STAMP_MIGRATE);
-		send_uri(move, "migrate", on_migrate);
+		send_address(move, "migrate", on_migrate);
 	}
 }
 
@@ -219,9 +249,10 @@ static void give_up(struct move *move)
 
 const struct move_part move_part_ram = {
 	.name = "ram",
-	.check = { [MOVE_SRC] = { ask_blockers, note_lost_writes } },
+	.check = { [MOVE_SRC] = { ask_blockers, note_lost_writes, learn_schema } },
 	.prepare = { [MOVE_SRC] = { set_capabilities, set_parameters },
-		     [MOVE_DST] = { set_capabilities, set_plan_parameters, listen_for_source } },
+		     [MOVE_DST] = { learn_schema, set_capabilities, set_plan_parameters,
+				    listen_for_source } },
 	.start = start,
 	.step = move_ram_step,
 	.event = move_ram_event,

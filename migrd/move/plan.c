@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The transfer plan of a move: made by the source, read from the offer by the destination. */
+#include <string.h>
+
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "move/priv.h"
@@ -10,6 +12,8 @@
 #define HELLO_DEADLINE_MS 1000
 #define HELLO_WAIT_MS     5000
 #define HELLO_AGAIN_MS    200
+/* A move that sends less is over before the stream has come up to speed. */
+#define LINK_BYTES_MIN (UINT64_C(64) << 20)
 
 /* What is set beyond what every move has. */
 static void note_parameters(struct move *move)
@@ -36,11 +40,35 @@ static void take_plan(struct move *move)
 	move_parts_next(move);
 }
 
+/* How fast the last move to the same host went that no limit held back and that was long enough
+ * to tell; 0: there was none. */
+static uint64_t link_bytes_per_s(const struct move *move)
+{
+	for (const struct move *of = moves_first(move->moves); of; of = move_next(of)) {
+		uint64_t began_us = of->stamps[MOVE_STAMP_MIGRATE];
+		uint64_t ended_us = of->stamps[MOVE_STAMP_COMPLETED];
+		uint64_t bytes = of->ram.info.ram_transferred_bytes;
+
+		if (of->side == MOVE_SRC && strcmp(of->row.peer, move->row.peer) == 0 &&
+		    !of->options.bandwidth_bytes_per_s && bytes >= LINK_BYTES_MIN && began_us &&
+		    ended_us > began_us)
+			return bytes / ((ended_us - began_us) / 1000 + 1) * 1000;
+	}
+	return 0;
+}
+
 static void make(struct move *move, const struct transfer_features *there)
 {
 	const struct qemu *qemu = move_qemu(move);
 	const struct transfer_features *of_qemu = qemu ? qemu_migration_features(qemu) : NULL;
 	struct transfer_features here = { 0 };
+	struct transfer_basis basis = {
+		.wish = &move->options.transfer,
+		.source = of_qemu ? &here : NULL,
+		.destination = there,
+		.limit_bytes_per_s = move->options.bandwidth_bytes_per_s,
+		.link_bytes_per_s = link_bytes_per_s(move),
+	};
 	struct err err;
 
 	if (of_qemu)
@@ -48,8 +76,7 @@ static void make(struct move *move, const struct transfer_features *there)
 	transfer_features_add_host(&here);
 	free(move->plan);
 	move->plan = xnew(struct transfer_plan);
-	if (transfer_plan_make(&move->options.transfer, of_qemu ? &here : NULL, there, move->plan,
-			       &err))
+	if (transfer_plan_make(&basis, move->plan, &err))
 		take_plan(move);
 	else
 		move_roll_back(move, &err);
@@ -117,10 +144,10 @@ const struct transfer_plan *move_plan(const struct move *move)
 struct transfer_plan *move_plan_decode(struct json_object *obj, struct err *err)
 {
 	static const struct transfer_wish nothing;
+	static const struct transfer_basis of_before = { .wish = &nothing };
 	CLEANUP(free_planp) struct transfer_plan *plan = xnew(struct transfer_plan);
 
-	if (obj ? transfer_plan_decode(obj, plan, err)
-		: transfer_plan_make(&nothing, NULL, NULL, plan, err))
+	if (obj ? transfer_plan_decode(obj, plan, err) : transfer_plan_make(&of_before, plan, err))
 		return TAKE_PTR(plan);
 	err_wrap(err, "the transfer plan");
 	return NULL;

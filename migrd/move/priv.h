@@ -308,8 +308,8 @@ void move_ram_cancel(struct move *move);
 /* ---- the stream ------------------------------------------------------ */
 
 char *move_dir(const struct move *move);
-/* The URI by which QEMU finds a channel of the stream; the caller owns it. */
-char *move_channel_uri(const struct move *move, const char *channel);
+/* The UNIX socket at which QEMU finds a channel of the stream; the caller owns the path. */
+char *move_channel_path(const struct move *move, const char *channel);
 bool move_start_stream(struct move *move, struct err *err);
 void move_attach_stream(struct move *move);
 /* Why the data connection is broken; NULL: it is not.  Valid until the next turn of the loop. */

@@ -3,6 +3,7 @@
  * is. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "qemu/offers.h"
 #include "qemu/priv.h"
 
 #define QUERY_DEADLINE_MS 5000
@@ -89,7 +90,7 @@ static bool matches(struct qemu *qemu, struct json_object *result)
 	case STEP_NAME:
 		return strcmp(found, qemu->name) == 0;
 	case STEP_FEATURES:
-		transfer_features_read(result, &qemu->features);
+		offers_read_capabilities(result, &qemu->features);
 		return true;
 	case STEP_STATUS:
 		qemu->run.state = qmp_run_state_from_name(found);

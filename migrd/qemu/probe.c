@@ -15,11 +15,12 @@
 #include "base/proc.h"
 #include "base/strbuf.h"
 #include "cmdline/cmdline.h"
+#include "qemu/offers.h"
 
 /* QEMU without a machine answers within 0.2 s on an idle host. */
 #define DEADLINE_MS 10000
-/* Greeting and answers are 4 KiB in QEMU 11.1. */
-#define ANSWER_MAX_BYTES 262144
+/* The schema is 243 KiB in QEMU 11.1, the other answers 4 KiB. */
+#define ANSWER_MAX_BYTES (2u << 20)
 
 /* All questions are in the socket before QEMU starts.  The last one makes it quit, so
  * it ends even if we die. */
@@ -27,6 +28,7 @@ static const char questions[] =
 	"{\"execute\":\"qmp_capabilities\"}\n"
 	"{\"execute\":\"query-command-line-options\",\"arguments\":{\"option\":\"chardev\"}}\n"
 	"{\"execute\":\"query-migrate-capabilities\"}\n"
+	"{\"execute\":\"query-qmp-schema\"}\n"
 	"{\"execute\":\"quit\"}\n";
 
 struct waiter {
@@ -101,7 +103,12 @@ static void read_options(struct json_object *answer, struct qemu_features *ret)
 
 static void read_capabilities(struct json_object *answer, struct qemu_features *ret)
 {
-	transfer_features_read(answer, &ret->migration);
+	offers_read_capabilities(answer, &ret->migration);
+}
+
+static void read_schema(struct json_object *answer, struct qemu_features *ret)
+{
+	offers_read_schema(answer, &ret->migration);
 }
 
 /* Readers of the answers that are lists, in the order of the questions; other answers
@@ -109,6 +116,7 @@ static void read_capabilities(struct json_object *answer, struct qemu_features *
 static void (*const readers[])(struct json_object *answer, struct qemu_features *ret) = {
 	read_options,
 	read_capabilities,
+	read_schema,
 };
 
 static bool take_line(const char *line, size_t len, size_t reader, struct qemu_features *ret,
@@ -184,7 +192,7 @@ static void on_end(struct probe *probe)
 static void on_readable(void *data, unsigned ready)
 {
 	struct probe *probe = data;
-	char bytes[4096];
+	char bytes[32768];
 	ssize_t n = read(probe->fd, bytes, sizeof(bytes));
 
 	(void)ready;

@@ -6,7 +6,7 @@
  * once, and ended (about 0.1 s).  The answer is kept as long as the program's file is
  * the same (device, inode, size, time of change); after an upgrade the new QEMU is
  * asked at the next start of a VM.  Thread: loop.  Source: QEMU qapi/misc.json,
- * query-command-line-options.
+ * query-command-line-options, qapi/introspect.json.
  */
 #ifndef MIGRD_QEMU_PROBE_H
 #define MIGRD_QEMU_PROBE_H

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "cmdline/cmdline.h"
 #include "net/apply.h"
+#include "qemu/offers.h"
 #include "qemu/priv.h"
 #include "qmp/refuse.h"
 
@@ -240,6 +241,7 @@ static bool launch(struct qemu *qemu, const struct vm_def *def, bool incoming,
 			qemu_remove_files(qemu->env, def->uuid, false);
 		return err_wrap(err, "cannot start VM '%s'", def->name);
 	}
+	qemu->features = features->migration; /* the capabilities are asked of it again */
 	log_info("qemu", "started", "vm=%s pid=%d incoming=%d", def->name, (int)qemu->id.pid,
 		 incoming);
 	qemu_connect_monitor(qemu);
@@ -371,6 +373,11 @@ struct proc_id qemu_proc_id(const struct qemu *qemu)
 const struct transfer_features *qemu_migration_features(const struct qemu *qemu)
 {
 	return qemu->version.major ? &qemu->features : NULL;
+}
+
+void qemu_note_schema(struct qemu *qemu, struct json_object *result)
+{
+	offers_read_schema(result, &qemu->features);
 }
 
 const struct qmp_version *qemu_version(const struct qemu *qemu)

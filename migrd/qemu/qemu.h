@@ -86,8 +86,11 @@ bool qemu_is_alive(const struct qemu *qemu); /* false for NULL */
 const char *qemu_trouble(const struct qemu *qemu);
 struct proc_id qemu_proc_id(const struct qemu *qemu);
 const struct qmp_version *qemu_version(const struct qemu *qemu); /* NULL before ready */
-/* What this process offers; NULL before ready. */
+/* What this process offers; NULL before ready.  Its parameters and form are those of a program
+ * that was asked before it was started; else they are unknown until qemu_note_schema(). */
 const struct transfer_features *qemu_migration_features(const struct qemu *qemu);
+/* RESULT: its answer to query-qmp-schema, borrowed. */
+void qemu_note_schema(struct qemu *qemu, struct json_object *result);
 /* Kept up to date by events. */
 enum qmp_run_state qemu_run_state(const struct qemu *qemu);
 /* An answer told the run state: notes it, in case its event never comes. */

@@ -13,84 +13,72 @@
 
 static const char *const compression_names[] = { "none", "zlib", "zstd", NULL };
 
-static bool wants_multifd(const struct transfer_wish *wish)
+static bool asks_multifd(const struct transfer_wish *wish)
 {
 	return wish->has_multifd;
 }
 
-static bool wants_xbzrle(const struct transfer_wish *wish)
+static bool asks_xbzrle(const struct transfer_wish *wish)
 {
 	return wish->xbzrle;
 }
 
-static bool wants_auto_converge(const struct transfer_wish *wish)
+static bool asks_auto_converge(const struct transfer_wish *wish)
 {
 	return wish->auto_converge;
 }
 
-static bool never(const struct transfer_wish *wish)
-{
-	(void)wish;
-	return false;
-}
-
 static const struct capability_row {
 	const char *name;
-	bool (*is_wanted)(const struct transfer_wish *wish); /* NULL: by every move */
+	enum {
+		NEEDED,  /* by every move */
+		ASKED,   /* if the user asks for it; then it is needed */
+		IF_BOTH, /* if both QEMUs have it */
+		NEVER,
+	} use;
+	bool (*is_asked)(const struct transfer_wish *wish);
 	const char *why, *why_not;
 } capabilities[] = {
-	{ "events", NULL, "MIGRATION and MIGRATION_PASS tell how far it is", NULL },
-	{ "return-path", NULL, "`completed' then means that the destination has loaded it all",
+	{ "events", NEEDED, NULL, "MIGRATION and MIGRATION_PASS tell how far it is", NULL },
+	{ "return-path", NEEDED, NULL,
+	  "`completed' then means that the destination has loaded it all", NULL },
+	{ "late-block-activate", NEEDED, NULL, "the first cont takes the disks, on whichever side",
 	  NULL },
-	{ "late-block-activate", NULL, "the first cont takes the disks, on whichever side", NULL },
-	{ "multifd", wants_multifd, "memory goes over several connections at once",
+	{ "multifd", ASKED, asks_multifd, "memory goes over several connections at once",
 	  "one connection was asked for" },
-	{ "xbzrle", wants_xbzrle, "of a page that is sent again only the changed bytes go out",
-	  "it was not asked for" },
-	{ "auto-converge", wants_auto_converge,
+	{ "xbzrle", ASKED, asks_xbzrle,
+	  "of a page that is sent again only the changed bytes go out", "it was not asked for" },
+	{ "auto-converge", ASKED, asks_auto_converge,
 	  "QEMU slows the guest's CPUs down while it changes memory faster than it is sent",
 	  "it was not asked for" },
-	{ "zero-copy-send", never, NULL,
+	{ "switchover-ack", IF_BOTH, NULL,
+	  "the guest is not stopped before the destination's devices are ready for their state",
+	  "one of the two QEMUs does not have it" },
+	{ "zero-copy-send", NEVER, NULL, NULL,
 	  "QEMU sends to a UNIX socket, to which the kernel always copies" },
 };
 
 #define MULTIFD_CHANNELS    "multifd-channels"
 #define MULTIFD_COMPRESSION "multifd-compression"
+#define SWITCHOVER_BANDWIDTH "avail-switchover-bandwidth"
 
-static void add_parameter(struct transfer_plan *plan, const char *name, uint64_t number,
-			  const char *word, const char *why)
+/* What one connection carries at least, with its encryption, if the hosts have CPUs for it. */
+#define CONNECTION_BYTES_PER_S UINT64_C(500000000)
+
+__attribute__((format(printf, 3, 4))) static struct transfer_parameter *
+add_parameter(struct transfer_plan *plan, const char *name, const char *why, ...)
 {
 	struct transfer_parameter *parameter = &plan->parameters[plan->parameter_count++];
+	va_list ap;
 
 	snprintf(parameter->name, sizeof(parameter->name), "%s", name);
-	snprintf(parameter->word, sizeof(parameter->word), "%s", word);
-	snprintf(parameter->why, sizeof(parameter->why), "%s", why);
-	parameter->number = number;
-}
-
-/* Half of the CPUs of the smaller host, as the guests need the others: 2 to 8. */
-static uint64_t channels_by_cpus(uint64_t source, uint64_t destination)
-{
-	uint64_t half = (source < destination ? source : destination) / 2;
-
-	return half < 2 ? 2 : half > 8 ? 8 : half;
+	va_start(ap, why);
+	vsnprintf(parameter->why, sizeof(parameter->why), why, ap);
+	va_end(ap);
+	return parameter;
 }
 
 /* ---- the plan ------------------------------------------------------------ */
-
-/* ANSWER: [{"capability": "xbzrle", "state": false}, ...] */
-void transfer_features_read(struct json_object *answer, struct transfer_features *ret)
-{
-	ret->capability_count = 0;
-	for (size_t i = 0; i < json_count(answer); i++) {
-		const char *name = json_get_str(json_object_array_get_idx(answer, i), "capability");
-
-		if (name && strlen(name) < TRANSFER_NAME_SIZE &&
-		    ret->capability_count < TRANSFER_CAPABILITY_MAX)
-			snprintf(ret->capabilities[ret->capability_count++], TRANSFER_NAME_SIZE,
-				 "%s", name);
-	}
-}
 
 void transfer_features_add_host(struct transfer_features *features)
 {
@@ -100,22 +88,41 @@ void transfer_features_add_host(struct transfer_features *features)
 	features->cpus = cpus > 0 ? (uint64_t)cpus : 0;
 }
 
-bool transfer_features_have(const struct transfer_features *features, const char *capability)
+static bool has_name(const char (*names)[TRANSFER_NAME_SIZE], size_t count, const char *name)
 {
-	for (size_t i = 0; i < features->capability_count; i++) {
-		if (strcmp(features->capabilities[i], capability) == 0)
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(names[i], name) == 0)
 			return true;
 	}
 	return false;
 }
 
-/* The side that is known to lack the capability, or NULL. */
-static const char *lacking_side(const struct transfer_features *source,
-				const struct transfer_features *destination, const char *name)
+static bool has_parameter(const struct transfer_features *features, const char *name)
 {
-	if (source && !transfer_features_have(source, name))
+	return features && has_name(features->parameters, features->parameter_count, name);
+}
+
+bool transfer_features_have(const struct transfer_features *features, const char *capability)
+{
+	return has_name(features->capabilities, features->capability_count, capability) ||
+	       has_parameter(features, capability);
+}
+
+/* QEMU is told the capability as a parameter. */
+static bool is_parameter(const struct transfer_features *features, const char *capability)
+{
+	return features && features->form.capabilities_as_parameters &&
+	       has_parameter(features, capability);
+}
+
+/* The side that is known to lack the capability, or NULL. */
+static const char *lacking_side(const struct transfer_basis *basis, const char *name)
+{
+	if (basis->source && !transfer_features_have(basis->source, name))
 		return "source";
-	return destination && !transfer_features_have(destination, name) ? "destination" : NULL;
+	return basis->destination && !transfer_features_have(basis->destination, name)
+		       ? "destination"
+		       : NULL;
 }
 
 static void add_reason(struct strbuf *reasons, const char *fmt, ...)
@@ -132,39 +139,107 @@ static void add_reason(struct strbuf *reasons, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void decide(const struct capability_row *row, const struct transfer_wish *wish,
-		   const char *lacking, struct transfer_capability *ret, struct strbuf *reasons)
+static bool is_wanted(const struct capability_row *row, const struct transfer_basis *basis,
+		      bool both_have_it)
 {
-	bool is_wanted = !row->is_wanted || row->is_wanted(wish);
-
-	snprintf(ret->name, sizeof(ret->name), "%s", row->name);
-	ret->on = is_wanted && !lacking;
-	snprintf(ret->why, sizeof(ret->why), "%s", is_wanted ? row->why : row->why_not);
-	if (is_wanted && lacking)
-		add_reason(reasons, "the %s's QEMU has no migration capability '%s'%s", lacking,
-			   row->name, row->is_wanted ? "" : ", which every move needs");
+	switch (row->use) {
+	case NEEDED:
+		return true;
+	case ASKED:
+		return row->is_asked(basis->wish);
+	case IF_BOTH:
+		return both_have_it;
+	case NEVER:
+		break;
+	}
+	return false;
 }
 
-static void plan_multifd(const struct transfer_multifd *wish,
-			 const struct transfer_features *source,
-			 const struct transfer_features *destination, struct transfer_plan *plan,
+static void decide(const struct capability_row *row, const struct transfer_basis *basis,
+		   struct transfer_capability *ret, struct strbuf *reasons)
+{
+	const char *lacking = lacking_side(basis, row->name);
+	bool wanted = is_wanted(row, basis, basis->source && basis->destination && !lacking);
+
+	snprintf(ret->name, sizeof(ret->name), "%s", row->name);
+	snprintf(ret->why, sizeof(ret->why), "%s", wanted ? row->why : row->why_not);
+	ret->on = wanted && !lacking;
+	if (wanted && lacking)
+		add_reason(reasons, "the %s's QEMU has no migration capability '%s'%s", lacking,
+			   row->name, row->use == NEEDED ? ", which every move needs" : "");
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Half of the CPUs of the smaller host, as the guests need the others, but 2 to 8, and no
+ * more than fill the link. */
+static struct transfer_parameter *plan_channels(const struct transfer_basis *basis,
+						struct transfer_plan *plan)
+{
+	struct transfer_parameter *channels;
+	uint64_t half = least(basis->source->cpus, basis->destination->cpus) / 2;
+	uint64_t by_cpus = half < 2 ? 2 : least(half, 8);
+	uint64_t by_link = basis->link_bytes_per_s / CONNECTION_BYTES_PER_S + 2;
+	uint64_t asked = basis->wish->multifd.channels;
+
+	if (asked) {
+		channels = add_parameter(plan, MULTIFD_CHANNELS, "as asked for");
+		channels->number = asked;
+	} else if (basis->link_bytes_per_s && by_link < by_cpus) {
+		channels = add_parameter(plan, MULTIFD_CHANNELS,
+					 "enough for the link: the last move to that host got %llu "
+					 "MB/s",
+					 (unsigned long long)basis->link_bytes_per_s / 1000000);
+		channels->number = by_link;
+	} else {
+		channels = add_parameter(plan, MULTIFD_CHANNELS,
+					 "half of the CPUs of the smaller host");
+		channels->number = by_cpus;
+	}
+	return channels;
+}
+
+static void plan_multifd(const struct transfer_basis *basis, struct transfer_plan *plan,
 			 struct strbuf *reasons)
 {
-	uint64_t channels = wish->channels;
+	uint64_t most = basis->destination->connections ? basis->destination->connections : 1;
+	uint64_t wanted = plan_channels(basis, plan)->number + 1; /* with the device state */
+	struct transfer_parameter *compression =
+		add_parameter(plan, MULTIFD_COMPRESSION, "as asked for");
 
-	if (!channels)
-		channels = channels_by_cpus(source->cpus, destination->cpus);
-	if (destination->connections <= channels)
+	snprintf(compression->word, sizeof(compression->word), "%s",
+		 compression_names[basis->wish->multifd.compression]);
+	if (wanted > most)
 		add_reason(reasons,
-			   "%llu connections of a channel are too many for the "
-			   "destination's coordinator (%llu): upgrade it",
-			   (unsigned long long)channels + 1,
-			   (unsigned long long)(destination->connections ? destination->connections
-									 : 1));
-	add_parameter(plan, MULTIFD_CHANNELS, channels, "",
-		      wish->channels ? "as asked for" : "half of the CPUs of the smaller host");
-	add_parameter(plan, MULTIFD_COMPRESSION, 0, compression_names[wish->compression],
-		      "as asked for");
+			   "%llu connections of a channel are too many for the destination's "
+			   "coordinator (%llu): upgrade it",
+			   (unsigned long long)wanted, (unsigned long long)most);
+}
+
+/* Under a limit QEMU takes the limited rate for that of the last pass too, which has none: it
+ * would wait for the guest to leave less memory than it could send in the allowed downtime.
+ * QEMU is told in each move, as it keeps the value of an earlier one.  A coordinator that tells
+ * no parameters would refuse the plan. */
+static void plan_switchover(const struct transfer_basis *basis, struct transfer_plan *plan)
+{
+	bool is_limited = basis->limit_bytes_per_s > 0;
+	bool is_wanted = is_limited && basis->link_bytes_per_s > basis->limit_bytes_per_s;
+	struct transfer_parameter *parameter;
+
+	if (!has_parameter(basis->source, SWITCHOVER_BANDWIDTH) || !basis->destination ||
+	    !basis->destination->parameter_count)
+		return;
+	parameter = add_parameter(
+		plan, SWITCHOVER_BANDWIDTH, "%s",
+		is_wanted    ? "the limit ends when the guest stands still, and the last move to "
+			       "that host got so much"
+		: is_limited ? "no move without a limit has shown that the link is faster"
+			     : "without a limit QEMU measures it");
+	parameter->number = is_wanted ? basis->link_bytes_per_s : 0;
+	parameter->only_source = true;
 }
 
 bool transfer_wish_is_plain(const struct transfer_wish *wish)
@@ -172,36 +247,34 @@ bool transfer_wish_is_plain(const struct transfer_wish *wish)
 	return !wish->has_multifd && !wish->xbzrle && !wish->auto_converge;
 }
 
-static bool plan_all(const struct transfer_wish *wish, const struct transfer_features *source,
-		     const struct transfer_features *destination, struct transfer_plan *plan,
+static bool plan_all(const struct transfer_basis *basis, struct transfer_plan *plan,
 		     struct err *err)
 {
 	CLEANUP(strbuf_fini) struct strbuf reasons = STRBUF_INIT;
 
 	for (size_t i = 0; i < ARRAY_LEN(capabilities); i++)
-		decide(&capabilities[i], wish,
-		       lacking_side(source, destination, capabilities[i].name),
-		       &plan->capabilities[i], &reasons);
+		decide(&capabilities[i], basis, &plan->capabilities[i], &reasons);
 	plan->capability_count = ARRAY_LEN(capabilities);
 	plan->channels[0] = (struct transfer_channel){ .name = TRANSFER_CHANNEL_RAM };
 	plan->channel_count = 1;
-	if (wish->has_multifd)
-		plan_multifd(&wish->multifd, source, destination, plan, &reasons);
+	plan->has_parameters = true;
+	if (basis->wish->has_multifd)
+		plan_multifd(basis, plan, &reasons);
+	plan_switchover(basis, plan);
 	plan->channels[0].connections = transfer_plan_connections(plan);
 	return !reasons.len || err_set(err, ERR_QEMU, "%s", strbuf_str(&reasons));
 }
 
-bool transfer_plan_make(const struct transfer_wish *wish, const struct transfer_features *source,
-			const struct transfer_features *destination, struct transfer_plan *ret,
+bool transfer_plan_make(const struct transfer_basis *basis, struct transfer_plan *ret,
 			struct err *err)
 {
 	struct transfer_plan plan = { 0 };
 
-	if (!transfer_wish_is_plain(wish) && (!source || !destination))
+	if (!transfer_wish_is_plain(basis->wish) && (!basis->source || !basis->destination))
 		return err_set(err, ERR_UNAVAILABLE,
 			       "the %s has not told yet what its QEMU offers: try again",
-			       source ? "destination" : "source");
-	if (!plan_all(wish, source, destination, &plan, err))
+			       basis->source ? "destination" : "source");
+	if (!plan_all(basis, &plan, err))
 		return false;
 	*ret = plan;
 	return true;
@@ -218,38 +291,92 @@ bool transfer_wish_check(const struct transfer_wish *wish, struct faults *faults
 
 /* ---- for QEMU ------------------------------------------------------------------ */
 
+static struct json_object *capability_json(const struct transfer_capability *capability)
+{
+	struct json_object *item = json_object_new_object();
+
+	json_add_str(item, "capability", capability->name);
+	json_add_bool(item, "state", capability->on);
+	return item;
+}
+
+/* QEMU must be told of the capability; as it is now, it may have it from an earlier move. */
+static bool is_told(const struct transfer_capability *capability,
+		    const struct transfer_features *features)
+{
+	return capability->on || !features || transfer_features_have(features, capability->name);
+}
+
 struct json_object *transfer_plan_capabilities(const struct transfer_plan *plan,
 					       const struct transfer_features *features)
 {
-	struct json_object *args = json_object_new_object();
+	struct json_object *args;
 	struct json_object *list = json_object_new_array();
 
 	for (size_t i = 0; i < plan->capability_count; i++) {
 		const struct transfer_capability *capability = &plan->capabilities[i];
-		struct json_object *item;
 
-		if (!capability->on && features &&
-		    !transfer_features_have(features, capability->name))
-			continue;
-		item = json_object_new_object();
-		json_add_str(item, "capability", capability->name);
-		json_add_bool(item, "state", capability->on);
-		json_object_array_add(list, item);
+		if (is_told(capability, features) && !is_parameter(features, capability->name))
+			json_object_array_add(list, capability_json(capability));
 	}
+	if (!json_count(list)) {
+		json_object_put(list);
+		return NULL;
+	}
+	args = json_object_new_object();
 	json_object_object_add(args, "capabilities", list);
 	return args;
 }
 
-void transfer_plan_add_parameters(const struct transfer_plan *plan, struct json_object *args)
+static void add_setting(const struct transfer_parameter *parameter, struct json_object *args)
 {
-	for (size_t i = 0; i < plan->parameter_count; i++) {
-		const struct transfer_parameter *parameter = &plan->parameters[i];
+	if (parameter->word[0])
+		json_add_str(args, parameter->name, parameter->word);
+	else
+		json_add_uint(args, parameter->name, parameter->number);
+}
 
-		if (parameter->word[0])
-			json_add_str(args, parameter->name, parameter->word);
-		else
-			json_add_uint(args, parameter->name, parameter->number);
+void transfer_plan_add_parameters(const struct transfer_plan *plan, enum transfer_side side,
+				  const struct transfer_features *features,
+				  struct json_object *args)
+{
+	for (size_t i = 0; i < plan->capability_count; i++) {
+		const struct transfer_capability *capability = &plan->capabilities[i];
+
+		if (is_parameter(features, capability->name))
+			json_add_bool(args, capability->name, capability->on);
 	}
+	for (size_t i = 0; i < plan->parameter_count; i++) {
+		if (side == TRANSFER_SOURCE || !plan->parameters[i].only_source)
+			add_setting(&plan->parameters[i], args);
+	}
+}
+
+static struct json_object *socket_channels(const char *path)
+{
+	struct json_object *address = json_object_new_object();
+	struct json_object *channel = json_object_new_object();
+	struct json_object *channels = json_object_new_array();
+
+	json_add_str(address, "transport", "socket");
+	json_add_str(address, "type", "unix");
+	json_add_str(address, "path", path);
+	json_add_str(channel, "channel-type", "main");
+	json_object_object_add(channel, "addr", address);
+	json_object_array_add(channels, channel);
+	return channels;
+}
+
+struct json_object *transfer_address(const struct transfer_features *features, const char *path)
+{
+	struct json_object *args = json_object_new_object();
+	CLEANUP(free_charp) char *uri = xasprintf("unix:%s", path);
+
+	if (features && features->form.channels)
+		json_object_object_add(args, "channels", socket_channels(path));
+	else
+		json_add_str(args, "uri", uri);
+	return args;
 }
 
 static bool is_on(const struct transfer_plan *plan, const char *capability)
@@ -331,6 +458,8 @@ static bool check_parameter(const struct transfer_parameter *parameter, struct e
 {
 	const char *word = parameter->word;
 
+	if (parameter->only_source)
+		return true;
 	if (strcmp(parameter->name, MULTIFD_CHANNELS) == 0 && !word[0] && parameter->number > 0 &&
 	    parameter->number <= TRANSFER_MULTIFD_MAX)
 		return true;
@@ -370,6 +499,10 @@ const struct json_field transfer_features_fields[] = {
 	  .type = JSON_STRINGS,
 	  JSON_MEMBERS(struct transfer_features, capabilities, capability_count),
 	  .help = "Names of the migration capabilities that this host's QEMU has." },
+	{ .key = "parameters",
+	  .type = JSON_STRINGS,
+	  JSON_MEMBERS(struct transfer_features, parameters, parameter_count),
+	  .help = "Names of the migration parameters that this host's QEMU has." },
 	{ .key = "connections",
 	  .type = JSON_UINT,
 	  JSON_MEMBER(struct transfer_features, connections),
@@ -421,6 +554,10 @@ static const struct json_field parameter_fields[] = {
 	  .required = true,
 	  JSON_MEMBER(struct transfer_parameter, name),
 	  .help = "Name of a migration parameter of QEMU." },
+	{ .key = "only_source",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct transfer_parameter, only_source),
+	  .help = "Whether only the source's QEMU is told." },
 	{ .key = "number",
 	  .type = JSON_UINT,
 	  JSON_MEMBER(struct transfer_parameter, number),
@@ -446,8 +583,9 @@ const struct json_field transfer_plan_fields[] = {
 	{ .key = "parameters",
 	  .type = JSON_ARRAY,
 	  JSON_MEMBERS(struct transfer_plan, parameters, parameter_count),
+	  .present_offset = offsetof(struct transfer_plan, has_parameters),
 	  .fields = parameter_fields,
-	  .help = "Parameters that both QEMUs are told, with reasons." },
+	  .help = "Parameters that the QEMUs are told, with reasons." },
 	{ .key = "channels",
 	  .type = JSON_ARRAY,
 	  .required = true,

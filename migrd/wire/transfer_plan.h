@@ -16,17 +16,26 @@
 
 #define TRANSFER_NAME_SIZE      40
 #define TRANSFER_WHY_SIZE       160
-#define TRANSFER_CAPABILITY_MAX 64 /* QEMU 11.1 has 27 */
+#define TRANSFER_NAMES_MAX      64 /* QEMU 11.1 has 27 capabilities and 31 parameters */
 #define TRANSFER_PARAMETER_MAX  8
 #define TRANSFER_WORD_SIZE      16
 #define TRANSFER_MULTIFD_MAX    16 /* multifd channels */
 
-/* What a host offers: its QEMU, by the answer to query-migrate-capabilities, and itself. */
+/* What a host offers: its QEMU, by its own answers (qemu/offers.h), and itself. */
 struct transfer_features {
-	char capabilities[TRANSFER_CAPABILITY_MAX][TRANSFER_NAME_SIZE];
+	char capabilities[TRANSFER_NAMES_MAX][TRANSFER_NAME_SIZE];
 	size_t capability_count;
+	/* Arguments of migrate-set-parameters; none: not known, or an older coordinator. */
+	char parameters[TRANSFER_NAMES_MAX][TRANSFER_NAME_SIZE];
+	size_t parameter_count;
 	uint64_t connections; /* most of one channel; 0: one, of an older coordinator */
 	uint64_t cpus;        /* 0: not known */
+	/* The rest is not sent: only the QEMU's own coordinator speaks to it. */
+	bool has_schema; /* the parameters and the form are known */
+	struct transfer_form {
+		bool channels; /* `migrate' is best told `channels', not `uri' */
+		bool capabilities_as_parameters;
+	} form;
 };
 
 enum transfer_compression {
@@ -54,6 +63,7 @@ struct transfer_capability {
 
 /* A migration parameter of QEMU; its value is WORD, or NUMBER if WORD is "". */
 struct transfer_parameter {
+	bool only_source; /* the destination's QEMU is not told */
 	char name[TRANSFER_NAME_SIZE];
 	uint64_t number;
 	char word[TRANSFER_WORD_SIZE];
@@ -62,9 +72,10 @@ struct transfer_parameter {
 
 struct transfer_plan {
 	/* Those that migrd knows, in the order of its table; others stay as QEMU has them. */
-	struct transfer_capability capabilities[TRANSFER_CAPABILITY_MAX];
+	struct transfer_capability capabilities[TRANSFER_NAMES_MAX];
 	size_t capability_count;
-	struct transfer_parameter parameters[TRANSFER_PARAMETER_MAX]; /* set by both sides */
+	bool has_parameters; /* false: of a coordinator that planned none */
+	struct transfer_parameter parameters[TRANSFER_PARAMETER_MAX];
 	size_t parameter_count;
 	struct transfer_channel channels[TRANSFER_CHANNEL_MAX];
 	size_t channel_count;
@@ -81,12 +92,19 @@ bool transfer_wish_is_plain(const struct transfer_wish *wish);
 /* What WISH holds that excludes itself: a fault each, by pointers as POST /v1/moves has them. */
 bool transfer_wish_check(const struct transfer_wish *wish, struct faults *faults);
 
-/* Error QEMU: one of the two lacks what every move needs, or what WISH asks for; ERR names all
- * of it and the side.  SOURCE or DESTINATION is NULL if that coordinator has not told what it
- * offers.  What every move needs is then assumed, and that QEMU itself refuses what it lacks;
- * what WISH asks for is refused: UNAVAILABLE. */
-bool transfer_plan_make(const struct transfer_wish *wish, const struct transfer_features *source,
-			const struct transfer_features *destination, struct transfer_plan *ret,
+/* What a plan is made of; all is borrowed. */
+struct transfer_basis {
+	const struct transfer_wish *wish;
+	/* NULL: that coordinator has not told what it offers. */
+	const struct transfer_features *source, *destination;
+	uint64_t limit_bytes_per_s; /* of the transfer, as asked for; 0: none */
+	uint64_t link_bytes_per_s;  /* what moves to that host got lately; 0: not known */
+};
+/* Error QEMU: one of the two lacks what every move needs, or what the wish asks for; ERR names
+ * all of it and the side.  Of a side that has not told what it offers, what every move needs is
+ * assumed, and that QEMU itself refuses what it lacks; what the wish asks for is refused:
+ * UNAVAILABLE. */
+bool transfer_plan_make(const struct transfer_basis *basis, struct transfer_plan *ret,
 			struct err *err);
 /* Of a record, or of another coordinator's offer: RET is zeroed.  INVALID: it is no plan, a
  * channel is unknown to this version or there twice, that for memory is not there or has not as
@@ -94,14 +112,19 @@ bool transfer_plan_make(const struct transfer_wish *wish, const struct transfer_
 bool transfer_plan_decode(struct json_object *obj, struct transfer_plan *ret, struct err *err);
 /* How many connections QEMU makes for memory and devices. */
 uint64_t transfer_plan_connections(const struct transfer_plan *plan);
-/* Reads an answer to query-migrate-capabilities; anything else gives no capabilities. */
-void transfer_features_read(struct json_object *answer, struct transfer_features *ret);
+/* CAPABILITY is there, also as a parameter. */
 bool transfer_features_have(const struct transfer_features *features, const char *capability);
 /* The argument of migrate-set-capabilities for a QEMU with FEATURES (NULL: not known): without
- * those that are off and that it does not have.  The caller owns it. */
+ * those that are off and that it does not have.  The caller owns it.  NULL: all are parameters
+ * of this QEMU. */
 struct json_object *transfer_plan_capabilities(const struct transfer_plan *plan,
 					       const struct transfer_features *features);
-/* Adds the parameters of PLAN to ARGS, an argument of migrate-set-parameters. */
-void transfer_plan_add_parameters(const struct transfer_plan *plan, struct json_object *args);
+/* Adds what PLAN sets by migrate-set-parameters on SIDE to ARGS. */
+void transfer_plan_add_parameters(const struct transfer_plan *plan, enum transfer_side side,
+				  const struct transfer_features *features,
+				  struct json_object *args);
+/* The argument of migrate and migrate-incoming for the UNIX socket at PATH.  The caller owns
+ * it. */
+struct json_object *transfer_address(const struct transfer_features *features, const char *path);
 
 #endif

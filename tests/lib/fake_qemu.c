@@ -48,6 +48,7 @@ struct rule {
 };
 
 void (*fake_qemu_before)(const char *command);
+bool fake_qemu_has_schema = true;
 const char *fake_qmp_words = "";
 const char *fake_qemu_rx_filters, *fake_qemu_devices;
 bool fake_qemu_start_fails, fake_qemu_start_hangs, fake_qemu_quit_hangs;
@@ -694,13 +695,21 @@ struct proc_id qemu_proc_id(const struct qemu *qemu)
 /* The capabilities of QEMU 7.2 that migrd uses. */
 const struct transfer_features *qemu_migration_features(const struct qemu *qemu)
 {
-	static const struct transfer_features features = {
+	static struct transfer_features features = {
 		.capabilities = { "events", "return-path", "late-block-activate", "multifd",
 				  "xbzrle", "auto-converge" },
 		.capability_count = 6,
 	};
 
+	features.has_schema = fake_qemu_has_schema;
 	return qemu->told_ready ? &features : NULL;
+}
+
+void qemu_note_schema(struct qemu *qemu, struct json_object *result)
+{
+	(void)qemu;
+	(void)result;
+	fake_qemu_has_schema = true;
 }
 
 const struct qmp_version *qemu_version(const struct qemu *qemu)

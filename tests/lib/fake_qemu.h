@@ -36,6 +36,8 @@ extern const char *fake_qemu_devices;
 extern bool fake_qemu_start_fails, fake_qemu_start_hangs, fake_qemu_quit_hangs;
 /* A QEMU of the VM runs that is in no record of this host. */
 extern bool fake_qemu_is_stray;
+/* A QEMU whose schema is known; else the first move asks it.  At first true. */
+extern bool fake_qemu_has_schema;
 extern char fake_boot_id[];
 
 void fake_qemu_init(struct loop *loop);

@@ -56,6 +56,8 @@ class MultifdTest(SystemTest):
         plan = self.a.api.get(f"/v1/moves/{move['id']}/plan")
         self.assertEqual(plan, self.b.api.get(f"/v1/moves/{move['id']}/plan"))
         on = {c["name"]: c["on"] for c in plan["capabilities"]}
+        offered = {c["capability"] for c in self.ask(self.b, "query-migrate-capabilities")}
+        self.assertEqual(on["switchover-ack"], "switchover-ack" in offered)
         self.assertEqual((on["multifd"], on["xbzrle"], on["zero-copy-send"]), (True, False, False))
         self.assertTrue(all(c["why"] for c in plan["capabilities"] + plan["parameters"]))
         self.assertEqual(plan["channels"], [{"name": "ram", "connections": 4}])
@@ -63,6 +65,25 @@ class MultifdTest(SystemTest):
         self.assertRegex("\n".join(lines), r"(?m)^multifd-channels +3 +as asked for$")
         self.assertRegex("\n".join(lines), r"(?m)^xbzrle +false +it was not asked for$")
         self.assertEqual(len(lines), 1 + len(plan["capabilities"]) + len(plan["parameters"]))
+
+    # Else QEMU takes the limit for the speed of the last pass, and waits without need.
+    def test_limited_move_tells_qemu_how_fast_the_link_is(self):
+        guest = self.world.guest(area=64, rate=128, static=32, memory_mib=256)
+        guest.start(self.a)
+        has_it = "avail-switchover-bandwidth" in self.ask(self.a, "query-migrate-parameters")
+        for here, there, is_known in ((self.a, self.b, False), (self.b, self.a, False),
+                                      (self.a, self.b, True)):
+            with self.subTest(here=here.id, is_known=is_known):
+                move = self.world.begin_move(guest, here, there, bandwidth_bytes_per_s=1 << 20)
+                self.world.wait_flowing(here, move["id"])
+                plan = here.api.get(f"/v1/moves/{move['id']}/plan")["parameters"]
+                self.assertEqual([p["name"] for p in plan], ["avail-switchover-bandwidth"] * has_it)
+                told = self.ask(here, "query-migrate-parameters").get("avail-switchover-bandwidth", 0)
+                self.assertEqual(told > 1 << 20, has_it and is_known)
+                here.api.patch(f"/v1/moves/{move['id']}", {"bandwidth_bytes_per_s": 0})
+                self.world.wait_state(here, move["id"], "done")
+                self.world.wait_state(there, move["id"], "done")
+        guest.assert_runs_on(self.b)
 
     def test_what_excludes_itself_is_refused(self):
         guest = self.world.guest()

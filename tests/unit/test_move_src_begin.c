@@ -276,8 +276,19 @@ START_TEST(begin_plain_move_does_not_wait_for_what_the_destination_offers)
 }
 END_TEST
 
+/* A QEMU that an earlier coordinator started is asked how it is spoken to, once. */
+START_TEST(begin_qemu_of_unknown_form_is_asked_for_its_schema)
+{
+	fake_qemu_has_schema = false;
+	rig_start_move();
+	ck_assert_str_eq(rig_state(), "prepare");
+	ck_assert(fake_qemu_has_schema);
+}
+END_TEST
+
 static void forget_features(void)
 {
+	fake_qemu_has_schema = true;
 	fake_peer_hello_error = 0;
 	fake_peer_features = NULL;
 }
@@ -304,6 +315,7 @@ Suite *suite(void)
 	tcase_add_test(tc, begin_multifd_waits_until_the_destination_says_what_it_offers);
 	tcase_add_test(tc, begin_multifd_destination_never_says_move_is_refused);
 	tcase_add_test(tc, begin_multifd_destination_out_of_reach_says_so);
+	tcase_add_test(tc, begin_qemu_of_unknown_form_is_asked_for_its_schema);
 	tcase_add_test(tc, begin_plain_move_does_not_wait_for_what_the_destination_offers);
 
 	tc = rig_add_case(s, "images");

@@ -23,6 +23,24 @@ static const struct transfer_features no_return_path = {
 	.capability_count = 3,
 };
 
+static bool make(const struct transfer_wish *wish, const struct transfer_features *source,
+		 const struct transfer_features *destination, struct transfer_plan *ret,
+		 struct err *err)
+{
+	const struct transfer_basis basis = { wish, source, destination, 0, 0 };
+
+	return transfer_plan_make(&basis, ret, err);
+}
+
+static bool is_on(const struct transfer_plan *plan, const char *capability)
+{
+	for (size_t i = 0; i < plan->capability_count; i++) {
+		if (strcmp(plan->capabilities[i].name, capability) == 0)
+			return plan->capabilities[i].on;
+	}
+	ck_abort_msg("the plan does not decide on '%s'", capability);
+}
+
 static const char *text_of(const struct transfer_plan *plan)
 {
 	static char text[4096];
@@ -40,7 +58,7 @@ START_TEST(plan_of_two_that_have_all_is_the_basic_one)
 	struct transfer_plan plan;
 	struct err err;
 
-	ck_assert(transfer_plan_make(&plain, &all, &all, &plan, &err));
+	ck_assert(make(&plain, &all, &all, &plan, &err));
 	for (size_t i = 0; i < plan.capability_count; i++) {
 		ck_assert_int_eq(plan.capabilities[i].on, i < 3);
 		ck_assert(plan.capabilities[i].why[0]);
@@ -64,11 +82,11 @@ START_TEST(plan_without_what_every_move_needs_is_refused)
 	struct transfer_plan plan;
 	struct err err;
 
-	ck_assert(!transfer_plan_make(&plain, &no_return_path, &all, &plan, &err));
+	ck_assert(!make(&plain, &no_return_path, &all, &plan, &err));
 	ck_assert_int_eq(err.code, ERR_QEMU);
 	ck_assert_ptr_nonnull(strstr(err.msg, "the source's QEMU has no migration capability "
 					      "'return-path'"));
-	ck_assert(!transfer_plan_make(&plain, &all, &no_return_path, &plan, &err));
+	ck_assert(!make(&plain, &all, &no_return_path, &plan, &err));
 	ck_assert_ptr_nonnull(strstr(err.msg, "the destination's QEMU"));
 }
 END_TEST
@@ -79,10 +97,10 @@ START_TEST(plan_with_one_that_does_not_say_is_the_basic_one)
 	struct transfer_plan plan, basic;
 	struct err err;
 
-	ck_assert(transfer_plan_make(&plain, &all, &all, &basic, &err));
-	ck_assert(transfer_plan_make(&plain, &all, NULL, &plan, &err));
+	ck_assert(make(&plain, &all, &all, &basic, &err));
+	ck_assert(make(&plain, &all, NULL, &plan, &err));
 	ck_assert_int_eq(memcmp(&plan, &basic, sizeof(plan)), 0);
-	ck_assert(transfer_plan_make(&plain, NULL, NULL, &plan, &err));
+	ck_assert(make(&plain, NULL, NULL, &plan, &err));
 	ck_assert_int_eq(memcmp(&plan, &basic, sizeof(plan)), 0);
 }
 END_TEST
@@ -100,7 +118,7 @@ START_TEST(plan_over_several_connections)
 	struct transfer_plan plan;
 	struct err err;
 
-	ck_assert(transfer_plan_make(&wish, &rich, &rich, &plan, &err));
+	ck_assert(make(&wish, &rich, &rich, &plan, &err));
 	ck_assert_uint_eq(plan.channels[0].connections, 5);
 	capabilities = transfer_plan_capabilities(&plan, &rich);
 	ck_assert_str_eq(json_text(capabilities, NULL),
@@ -111,7 +129,7 @@ START_TEST(plan_over_several_connections)
 			 "{\"capability\":\"xbzrle\",\"state\":false},"
 			 "{\"capability\":\"auto-converge\",\"state\":true},"
 			 "{\"capability\":\"zero-copy-send\",\"state\":false}]}");
-	transfer_plan_add_parameters(&plan, parameters);
+	transfer_plan_add_parameters(&plan, TRANSFER_DESTINATION, NULL, parameters);
 	ck_assert_str_eq(json_text(parameters, NULL),
 			 "{\"multifd-channels\":4,\"multifd-compression\":\"zstd\"}");
 }
@@ -132,7 +150,7 @@ START_TEST(plan_chooses_the_number_of_channels_by_the_smaller_host)
 
 		source.cpus = cases[i].source;
 		destination.cpus = cases[i].destination;
-		ck_assert(transfer_plan_make(&wish, &source, &destination, &plan, &err));
+		ck_assert(make(&wish, &source, &destination, &plan, &err));
 		ck_assert_uint_eq(plan.parameters[0].number, cases[i].channels);
 		ck_assert_uint_eq(plan.channels[0].connections, cases[i].channels + 1);
 	}
@@ -146,16 +164,16 @@ START_TEST(plan_of_what_the_hosts_lack_names_every_reason)
 	struct transfer_plan plan;
 	struct err err;
 
-	ck_assert(!transfer_plan_make(&wish, &all, &rich, &plan, &err));
+	ck_assert(!make(&wish, &all, &rich, &plan, &err));
 	ck_assert_int_eq(err.code, ERR_QEMU);
 	ck_assert_str_eq(err.msg, "the source's QEMU has no migration capability 'multifd'; the "
 				  "source's QEMU "
 				  "has no migration capability 'auto-converge'");
-	ck_assert(!transfer_plan_make(&wish, &rich, &all, &plan, &err));
+	ck_assert(!make(&wish, &rich, &all, &plan, &err));
 	ck_assert_ptr_nonnull(strstr(err.msg, "the destination's QEMU has no migration capability "
 					      "'multifd'"));
 	ck_assert_ptr_nonnull(strstr(err.msg, "3 connections of a channel are too many"));
-	ck_assert(!transfer_plan_make(&wish, &rich, NULL, &plan, &err));
+	ck_assert(!make(&wish, &rich, NULL, &plan, &err));
 	ck_assert_int_eq(err.code, ERR_UNAVAILABLE);
 }
 END_TEST
@@ -219,7 +237,7 @@ START_TEST(plan_survives_its_text)
 	struct transfer_plan plan, back = { 0 };
 	struct err err;
 
-	ck_assert(transfer_plan_make(&wish, &rich, &rich, &plan, &err));
+	ck_assert(make(&wish, &rich, &rich, &plan, &err));
 	obj = json_read_back(text_of(&plan));
 	ck_assert(json_decode_object(obj, transfer_plan_fields, &back, JSON_STRICT, &err));
 	ck_assert_int_eq(memcmp(&plan, &back, sizeof(plan)), 0);
@@ -290,41 +308,113 @@ START_TEST(plan_of_another_has_as_many_connections_as_qemu_makes)
 }
 END_TEST
 
-START_TEST(features_are_read_of_what_qemu_answers)
+/* Left out, instead of a refusal, unless both have it: an older QEMU works without. */
+START_TEST(plan_has_switchover_ack_if_both_have_it)
 {
-	CLEANUP(json_putp)
-	struct json_object *answer =
-		json_read_back("[{\"capability\":\"events\",\"state\":false},{\"other\":1},7,"
-			       "{\"capability\":\"multifd\",\"state\":true}]");
-	struct transfer_features features;
+	struct transfer_features with = all;
+	struct transfer_plan plan;
+	struct err err;
 
-	transfer_features_read(answer, &features);
-	ck_assert_uint_eq(features.capability_count, 2);
-	ck_assert(transfer_features_have(&features, "multifd"));
-	ck_assert(!transfer_features_have(&features, "other"));
-	transfer_features_read(NULL, &features);
-	ck_assert_uint_eq(features.capability_count, 0);
+	snprintf(with.capabilities[with.capability_count++], TRANSFER_NAME_SIZE, "switchover-ack");
+	ck_assert(make(&plain, &with, &with, &plan, &err));
+	ck_assert(is_on(&plan, "switchover-ack"));
+	ck_assert(make(&plain, &with, &all, &plan, &err));
+	ck_assert(!is_on(&plan, "switchover-ack"));
+	ck_assert(make(&plain, &with, NULL, &plan, &err));
+	ck_assert(!is_on(&plan, "switchover-ack"));
 }
 END_TEST
 
-/* A program that names a thousand capabilities must not use up the daemon's memory. */
-START_TEST(features_beyond_the_limit_are_left_out)
+START_TEST(plan_has_no_more_channels_than_fill_the_link)
 {
-	CLEANUP(json_putp) struct json_object *answer = json_object_new_array();
-	struct transfer_features features;
-	char name[TRANSFER_NAME_SIZE + 1];
+	static const struct {
+		uint64_t link_bytes_per_s, channels;
+	} cases[] = { { 0, 4 }, { 110000000, 2 }, { 600000000, 3 }, { 5000000000, 4 } };
+	const struct transfer_wish wish = { .has_multifd = true };
 
-	memset(name, 'x', sizeof(name) - 1);
-	name[sizeof(name) - 1] = '\0';
-	for (int i = 0; i < 1000; i++) {
-		struct json_object *item = json_object_new_object();
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct transfer_basis basis = {
+			.wish = &wish,
+			.source = &rich,
+			.destination = &rich,
+			.link_bytes_per_s = cases[i].link_bytes_per_s,
+		};
+		struct transfer_plan plan;
+		struct err err;
 
-		json_add_str(item, "capability", i ? "x" : name);
-		json_object_array_add(answer, item);
+		ck_assert(transfer_plan_make(&basis, &plan, &err));
+		ck_assert_uint_eq(plan.parameters[0].number, cases[i].channels);
 	}
-	transfer_features_read(answer, &features);
-	ck_assert_uint_eq(features.capability_count, TRANSFER_CAPABILITY_MAX);
-	ck_assert(!transfer_features_have(&features, name));
+}
+END_TEST
+
+/* QEMU would take the limit for the speed of its last pass, which has none. */
+START_TEST(plan_of_a_limited_move_tells_the_source_the_speed_of_the_link)
+{
+	static const struct {
+		uint64_t limit, link;
+		bool is_set;
+	} cases[] = {
+		{ 1000000, 100000000, true },
+		{ 0, 100000000, false },
+		{ 1000000, 0, false },
+		{ 1000000, 900000, false },
+	};
+	struct transfer_features with = all;
+
+	snprintf(with.parameters[with.parameter_count++], TRANSFER_NAME_SIZE,
+		 "avail-switchover-bandwidth");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CLEANUP(json_putp) struct json_object *source = json_object_new_object();
+		CLEANUP(json_putp) struct json_object *destination = json_object_new_object();
+		const struct transfer_basis basis = {
+			.wish = &plain,
+			.source = &with,
+			.destination = &with,
+			.limit_bytes_per_s = cases[i].limit,
+			.link_bytes_per_s = cases[i].link,
+		};
+		struct transfer_plan plan;
+		struct err err;
+
+		ck_assert(transfer_plan_make(&basis, &plan, &err));
+		transfer_plan_add_parameters(&plan, TRANSFER_SOURCE, &with, source);
+		transfer_plan_add_parameters(&plan, TRANSFER_DESTINATION, &with, destination);
+		ck_assert_uint_eq((uint64_t)json_get_int(source, "avail-switchover-bandwidth", 7),
+				  cases[i].is_set ? cases[i].link : 0);
+		ck_assert_int_eq(json_object_object_length(destination), 0);
+	}
+}
+END_TEST
+
+/* QEMU is to merge capabilities into parameters, and may drop `uri'. */
+START_TEST(plan_speaks_the_form_that_the_schema_recommends)
+{
+	CLEANUP(json_putp) struct json_object *capabilities = NULL;
+	CLEANUP(json_putp) struct json_object *parameters = json_object_new_object();
+	CLEANUP(json_putp) struct json_object *uri = NULL;
+	CLEANUP(json_putp) struct json_object *channels = NULL;
+	struct transfer_features later = {
+		.parameters = { "events", "return-path", "late-block-activate", "multifd" },
+		.parameter_count = 4,
+		.form = { .channels = true, .capabilities_as_parameters = true },
+	};
+	struct transfer_plan plan;
+	struct err err;
+
+	ck_assert(make(&plain, &later, &all, &plan, &err));
+	capabilities = transfer_plan_capabilities(&plan, &later);
+	ck_assert_ptr_null(capabilities);
+	transfer_plan_add_parameters(&plan, TRANSFER_SOURCE, &later, parameters);
+	ck_assert_str_eq(json_text(parameters, NULL),
+			 "{\"events\":true,\"return-path\":true,\"late-block-activate\":true,"
+			 "\"multifd\":false}");
+	uri = transfer_address(&all, "/run/x.sock");
+	ck_assert_str_eq(json_text(uri, NULL), "{\"uri\":\"unix:/run/x.sock\"}");
+	channels = transfer_address(&later, "/run/x.sock");
+	ck_assert_str_eq(json_text(channels, NULL),
+			 "{\"channels\":[{\"channel-type\":\"main\",\"addr\":{\"transport\":"
+			 "\"socket\",\"type\":\"unix\",\"path\":\"/run/x.sock\"}}]}");
 }
 END_TEST
 
@@ -343,9 +433,11 @@ Suite *suite(void)
 	tcase_add_test(tc, plan_of_another_that_sets_what_we_do_not_know_is_refused);
 	tcase_add_test(tc, plan_survives_its_text);
 	tcase_add_test(tc, plan_of_another_with_channels_that_collide_is_refused);
+	tcase_add_test(tc, plan_has_switchover_ack_if_both_have_it);
+	tcase_add_test(tc, plan_has_no_more_channels_than_fill_the_link);
+	tcase_add_test(tc, plan_of_a_limited_move_tells_the_source_the_speed_of_the_link);
+	tcase_add_test(tc, plan_speaks_the_form_that_the_schema_recommends);
 	tcase_add_test(tc, plan_of_another_has_as_many_connections_as_qemu_makes);
-	tcase_add_test(tc, features_are_read_of_what_qemu_answers);
-	tcase_add_test(tc, features_beyond_the_limit_are_left_out);
 	suite_add_tcase(s, tc);
 	return s;
 }

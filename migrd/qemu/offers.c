@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qemu/offers.h"
+
+#include <string.h>
+
+#include "qmp/schema.h"
+
+/* Adds NAME to a list of *COUNT names; one that is too long, or too much, is left out. */
+static void add_name(char (*names)[TRANSFER_NAME_SIZE], size_t *count, size_t max, const char *name)
+{
+	if (name && strlen(name) < TRANSFER_NAME_SIZE && *count < max)
+		snprintf(names[(*count)++], TRANSFER_NAME_SIZE, "%s", name);
+}
+
+/* ANSWER: [{"capability": "xbzrle", "state": false}, ...] */
+void offers_read_capabilities(struct json_object *answer, struct transfer_features *ret)
+{
+	ret->capability_count = 0;
+	for (size_t i = 0; i < json_count(answer); i++)
+		add_name(ret->capabilities, &ret->capability_count, TRANSFER_NAMES_MAX,
+			 json_get_str(json_object_array_get_idx(answer, i), "capability"));
+}
+
+static void add_parameter(void *data, const char *name)
+{
+	struct transfer_features *features = data;
+
+	add_name(features->parameters, &features->parameter_count, TRANSFER_NAMES_MAX, name);
+}
+
+void offers_read_schema(struct json_object *answer, struct transfer_features *ret)
+{
+	ret->parameter_count = 0;
+	qmp_schema_each_argument(answer, "migrate-set-parameters", add_parameter, ret);
+	ret->has_schema = true;
+	ret->form.channels = qmp_schema_has(answer, "migrate", "channels") &&
+			     !qmp_schema_recommends(answer, "migrate", "uri");
+	ret->form.capabilities_as_parameters =
+		!qmp_schema_recommends(answer, "migrate-set-capabilities", NULL);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qemu/offers.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "check_main.h"
+#include "qmp/schema.h"
+
+#define OBJECT(name, members) \
+	"{\"name\":\"" name "\",\"meta-type\":\"object\",\"members\":[" members "]}"
+#define COMMAND(name, type) \
+	"{\"name\":\"" name "\",\"meta-type\":\"command\",\"arg-type\":\"" type "\"}"
+
+START_TEST(capabilities_are_read_of_what_qemu_answers)
+{
+	CLEANUP(json_putp)
+	struct json_object *answer =
+		json_read_back("[{\"capability\":\"events\",\"state\":false},{\"other\":1},7,"
+			       "{\"capability\":\"multifd\",\"state\":true}]");
+	struct transfer_features features = { 0 };
+
+	offers_read_capabilities(answer, &features);
+	ck_assert_uint_eq(features.capability_count, 2);
+	ck_assert(transfer_features_have(&features, "multifd"));
+	ck_assert(!transfer_features_have(&features, "other"));
+	offers_read_capabilities(NULL, &features);
+	ck_assert_uint_eq(features.capability_count, 0);
+}
+END_TEST
+
+/* A program that names a thousand capabilities must not use up the daemon's memory. */
+START_TEST(names_beyond_the_limit_are_left_out)
+{
+	CLEANUP(json_putp) struct json_object *answer = json_object_new_array();
+	struct transfer_features features = { 0 };
+	char name[TRANSFER_NAME_SIZE + 1];
+
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	for (int i = 0; i < 1000; i++) {
+		struct json_object *item = json_object_new_object();
+
+		json_add_str(item, "capability", i ? "x" : name);
+		json_object_array_add(answer, item);
+	}
+	offers_read_capabilities(answer, &features);
+	ck_assert_uint_eq(features.capability_count, TRANSFER_NAMES_MAX);
+	ck_assert(!transfer_features_have(&features, name));
+}
+END_TEST
+
+START_TEST(schema_of_today_is_spoken_to_as_today)
+{
+	CLEANUP(json_putp)
+	struct json_object *answer = json_read_back("[" COMMAND("migrate", "1") "," OBJECT(
+		"1",
+		"{\"name\":\"uri\"},{\"name\":"
+		"\"channels\"}") "," COMMAND("migrate-set-capabilities",
+					     "2") "," COMMAND("migrate-set-parameters",
+							      "3") "," OBJECT("3",
+									      "{\"name\":\"max-"
+									      "bandwidth\"},{"
+									      "\"name\":"
+									      "\"events\"}") "]");
+	struct transfer_features features = { 0 };
+
+	offers_read_schema(answer, &features);
+	ck_assert(features.has_schema);
+	ck_assert(!features.form.channels);
+	ck_assert(!features.form.capabilities_as_parameters);
+	ck_assert_uint_eq(features.parameter_count, 2);
+	ck_assert_str_eq(features.parameters[0], "max-bandwidth");
+	offers_read_schema(answer, &features);
+	ck_assert_uint_eq(features.parameter_count, 2);
+}
+END_TEST
+
+START_TEST(schema_that_deprecates_a_form_is_spoken_to_in_the_other)
+{
+	CLEANUP(json_putp)
+	struct json_object *answer = json_read_back(
+		"[" COMMAND("migrate", "1") "," OBJECT("1", "{\"name\":\"uri\",\"features\":["
+							    "\"deprecated\"]},{\"name\":"
+							    "\"channels\"}") ",{\"name\":\"migrate-"
+									     "set-capabilities\","
+									     "\"meta-type\":"
+									     "\"command\","
+									     "\"arg-type\":\"2\","
+									     "\"features\":["
+									     "\"deprecated\"]}]");
+	struct transfer_features features = { 0 };
+
+	offers_read_schema(answer, &features);
+	ck_assert(features.form.channels);
+	ck_assert(features.form.capabilities_as_parameters);
+}
+END_TEST
+
+START_TEST(schema_knows_commands_and_arguments)
+{
+	CLEANUP(json_putp)
+	struct json_object *schema = json_read_back(
+		"[" COMMAND("a", "1") "," OBJECT("1", "{\"name\":\"x\"},7,{}") ",null,{\"name\":"
+									       "\"b\",\"meta-"
+									       "type\":"
+									       "\"event\"}]");
+
+	ck_assert(qmp_schema_has(schema, "a", NULL));
+	ck_assert(qmp_schema_has(schema, "a", "x"));
+	ck_assert(qmp_schema_recommends(schema, "a", "x"));
+	ck_assert(!qmp_schema_has(schema, "a", "y"));
+	ck_assert(!qmp_schema_has(schema, "b", NULL));
+	ck_assert(!qmp_schema_recommends(schema, "b", NULL));
+	ck_assert(!qmp_schema_has(NULL, "a", NULL));
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("offers");
+	TCase *tc = tcase_create("offers");
+
+	suite_add_tcase(s, tc);
+	tcase_add_test(tc, capabilities_are_read_of_what_qemu_answers);
+	tcase_add_test(tc, names_beyond_the_limit_are_left_out);
+	tcase_add_test(tc, schema_of_today_is_spoken_to_as_today);
+	tcase_add_test(tc, schema_that_deprecates_a_form_is_spoken_to_in_the_other);
+	tcase_add_test(tc, schema_knows_commands_and_arguments);
+	return s;
+}
