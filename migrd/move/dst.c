@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "move/priv.h"
+#include "vm/announce.h"
 #include "vm/still.h"
 #include "vm/taps.h"
 #include "wire/peer_msg.h"
@@ -322,6 +323,8 @@ static void finish(struct move *move)
 	move->facts.is_running = true;
 	move_stamp(move, MOVE_STAMP_RUNNING);
 	move_tell(move); /* the answer to go does not wait for the disk */
+	if (move_vm(move))
+		vm_announce(move_vm(move));
 	machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_DONE });
 	/* Last, as the guest may be moved on at once: the record of that must follow this one. */
 	move_release_vm(move);

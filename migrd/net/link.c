@@ -33,6 +33,7 @@ bool net_link_look_blocking(const char *ifname, struct net_link *ret, struct err
 	CLEANUP(free_socket) struct nl_sock *sock = nl_socket_alloc();
 	CLEANUP(put_link) struct rtnl_link *link = NULL;
 	int status = sock ? nl_connect(sock, NETLINK_ROUTE) : -NLE_NOMEM;
+	const char *type;
 
 	if (status >= 0)
 		status = rtnl_link_get_kernel(sock, 0, ifname, &link);
@@ -42,7 +43,9 @@ bool net_link_look_blocking(const char *ifname, struct net_link *ret, struct err
 	if (status < 0)
 		return err_set(err, ERR_INTERNAL, "interface '%s' cannot be looked at: %s", ifname,
 			       nl_geterror(status));
+	type = rtnl_link_get_type(link);
 	ret->is_up = rtnl_link_get_flags(link) & IFF_UP;
+	ret->is_macvtap = type && strcmp(type, "macvtap") == 0;
 	read_master(sock, rtnl_link_get_master(link), ret);
 	return true;
 }

@@ -10,6 +10,7 @@
 
 struct net_link {
 	bool is_up; /* IFF_UP: somebody has set it up; a cable may be missing */
+	bool is_macvtap;
 	char master[IF_NAMESIZE]; /* the bridge that it is a port of; "": none */
 };
 

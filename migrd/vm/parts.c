@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "vm/agent_priv.h"
+#include "vm/announce.h"
 #include "vm/devices_priv.h"
 #include "vm/still.h"
 
@@ -21,6 +22,13 @@ static const struct vm_part parts[] = {
 		.event = vm_rx_event,
 		.qemu_gone = vm_rx_end,
 		.fini = vm_rx_fini,
+	},
+	{
+		.name = "announce",
+		.init = vm_announce_init,
+		.event = vm_announce_event,
+		.qemu_gone = vm_announce_end,
+		.fini = vm_announce_fini,
 	},
 	{
 		.name = "devices",

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/work.h"
+#include "net/announce.h"
 #include "net/apply.h"
 #include "qmp/events.h"
 #include "vm/entry.h"
@@ -31,6 +32,7 @@ struct rx_work {
 	char uuid[ID_UUID_SIZE];
 	char name[ID_NAME_SIZE];
 	bool is_end; /* nobody waits, and it is no error if the interface is gone */
+	bool announces;
 	size_t count;
 	struct nic_work nics[VM_DEF_NIC_MAX];
 };
@@ -43,7 +45,9 @@ static void run_work(struct work *work)
 		struct nic_work *nic = &rx->nics[i];
 
 		nic->is_done =
-			net_apply_blocking(nic->ifname, &nic->filter, &nic->changes, &nic->err);
+			net_apply_blocking(nic->ifname, &nic->filter, &nic->changes, &nic->err) &&
+			(!rx->announces ||
+			 net_announce_blocking(nic->ifname, &nic->filter, &nic->err));
 	}
 }
 
@@ -144,6 +148,8 @@ static void take_answers(struct vm *vm, struct json_object *answers)
 	const struct vm_def_nic *nic;
 	struct err err;
 
+	rx->announces = vm->rx.announces;
+	vm->rx.announces = false;
 	for (size_t i = 0; (nic = next_trusted(vm, &i));) {
 		struct json_object *answer = answer_of(answers, nic->id);
 		struct nic_work *work = answer ? add_nic(rx, nic) : NULL;
@@ -250,6 +256,12 @@ void vm_rx_follow(struct vm *vm)
 		return;
 	vm->rx.is_wanted = true;
 	ask(vm);
+}
+
+void vm_rx_announce(struct vm *vm)
+{
+	vm->rx.announces = true;
+	vm_rx_follow(vm);
 }
 
 void vm_rx_here(struct vm *vm, enum vm_here how)

@@ -30,6 +30,7 @@ struct loop_timer;
 struct vm_rx {
 	bool is_wanted; /* QEMU is to be asked as soon as possible */
 	bool is_busy;   /* QEMU is being asked, or the host is being changed */
+	bool announces; /* and what QEMU says is announced, see vm/announce.h */
 	struct loop_timer *timer;
 };
 
@@ -38,6 +39,8 @@ void vm_rx_fini(struct vm *vm);
 void vm_rx_event(struct vm *vm, const struct qmp_event *event);
 void vm_rx_follow(struct vm *vm);
 void vm_rx_here(struct vm *vm, enum vm_here how);
+/* Follows, then sends a frame from each unicast address of the guest. */
+void vm_rx_announce(struct vm *vm);
 /* Undoes on the host what was done for the NIC ID (NULL: all), which is gone, but still
  * in the definition. */
 void vm_rx_forget(struct vm *vm, const char *id);

@@ -5,6 +5,7 @@
 
 #include <sys/queue.h>
 
+#include "vm/announce.h"
 #include "vm/events.h"
 #include "vm/parts.h"
 #include "vm/rx_filter.h"
@@ -31,6 +32,7 @@ struct vm {
 	char reason[ERR_MSG_SIZE];
 	struct vm_events events;
 	struct vm_rx rx;
+	struct vm_announce announce;
 	struct loop_timer *again; /* repeats a refused cont, see vm/still.h; NULL: never needed */
 	uint32_t again_ms;
 	struct vm_job *job;

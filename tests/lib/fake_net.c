@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net/announce.h"
 #include "net/apply.h"
 #include "net/tap.h"
 #include "trace.h"
@@ -22,6 +23,13 @@ bool net_apply_blocking(const char *ifname, const struct net_filter *want, size_
 	else
 		trace_add("net %s nothing", ifname);
 	*ret_changes = 1;
+	return true;
+}
+
+bool net_announce_blocking(const char *ifname, const struct net_filter *filter, struct err *err)
+{
+	(void)err;
+	trace_add("announce %s %02x+%zu", ifname, filter->main.bytes[5], filter->count);
 	return true;
 }
 

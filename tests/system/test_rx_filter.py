@@ -1,109 +1,21 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The host's network follows a Linux guest that changes its addresses and joins groups.
 
-Each host is a network namespace of its own: a bridge with three taps, and a macvtap on one
-end of a cable (veth).  As root.
+Each host has a network of its own (lib/places.py).  As root.
 """
 import base64
-import json
-import os
 import subprocess
-import unittest
 
 from lib import settings
 from lib.foreign import PLAIN, Foreign
 from lib.linux import LinuxGuest
-from lib.world import SystemTest, World
+from lib.places import NetTest, Sniffer
 
 GROUP = "01:00:5e:01:02:03"     # as in tests/guest/join.S
 NICS = [{"id": "trusted", "type": "tap", "ifname": "tap0", "rx_filter": True},
         {"id": "direct", "type": "macvtap", "ifname": "mvt0", "rx_filter": True},
         {"id": "stranger", "type": "tap", "ifname": "tap1"}]
 NEW = {"eth0": "52:54:00:aa:00:01", "eth1": "52:54:00:aa:00:02", "eth2": "52:54:00:aa:00:03"}
-SETUP = """
-link set lo up
-link add br0 address 02:00:00:00:00:01 type bridge
-link set br0 up
-link add wire0 type veth peer name wire1
-link set wire1 address 02:00:00:00:00:02
-link set wire0 up
-link set wire1 up
-addr add 10.9.1.1/24 dev wire1
-addr add 10.9.0.1/24 dev br0
-link add link wire0 name mvt0 index {index} type macvtap mode bridge
-link set mvt0 up
-"""
-
-
-class Place:
-    """The network of one host."""
-
-    def __init__(self, host_id):
-        self.id = host_id
-        self.name = f"migrd-rx-{os.getpid()}-{host_id}"
-        self.address = f"10.213.78.{'ab'.index(host_id) + 1}"
-        self.prefix = ("nsenter", f"--net=/run/netns/{self.name}")
-        subprocess.run(["ip", "netns", "add", self.name], check=True)
-
-    def build(self):
-        # /dev/tapN is shared by all namespaces, so the index must differ from every other one.
-        index = 100000 + os.getpid() % 100000 * 4 + "ab".index(self.id)
-        for line in SETUP.format(index=index).strip().splitlines():
-            self.ip(*line.split())
-        for tap in ("tap0", "tap1", "tap2"):
-            self.make_tap(tap)
-
-    def make_tap(self, tap):
-        self.ip("tuntap", "add", tap, "mode", "tap")
-        self.ip("link", "set", tap, "master", "br0")
-        self.ip("link", "set", tap, "up")
-
-    def run(self, *words):
-        return subprocess.run([*self.prefix, *words], check=True, capture_output=True,
-                              text=True).stdout
-
-    def ip(self, *words):
-        return self.run("ip", *words)
-
-    def remove(self):
-        subprocess.run(["ip", "netns", "del", self.name], check=False)
-
-    def static(self, tap):
-        """Addresses that were added to the bridge by hand for a port."""
-        rows = json.loads(self.run("bridge", "-j", "fdb", "show", "dev", tap))
-        return {row["mac"] for row in rows if row["state"] == "static" and "master" in row}
-
-    def masters(self, *taps):
-        links = json.loads(self.ip("-j", "link", "show"))
-        return {link.get("master") for link in links if link["ifname"] in taps}
-
-    def macvtap(self):
-        """(address, flags, addresses in its own list)."""
-        link = json.loads(self.ip("-j", "link", "show", "mvt0"))[0]
-        rows = json.loads(self.run("bridge", "-j", "fdb", "show", "dev", "mvt0"))
-        return link["address"], set(link["flags"]), {row["mac"] for row in rows}
-
-
-@unittest.skipUnless(os.geteuid() == 0, "needs root, for network namespaces")
-class NetTest(SystemTest):
-    """Each host has a network of its own."""
-
-    def setUp(self):
-        self.places = {i: Place(i) for i in "ab"}
-        for place in self.places.values():
-            self.addCleanup(place.remove)
-            place.build()
-        a, b = self.places.values()
-        a.ip("link", "add", "host0", "type", "veth", "peer", "name", "host0", "netns", b.name)
-        for place in (a, b):
-            place.ip("addr", "add", f"{place.address}/24", "dev", "host0")
-            place.ip("link", "set", "host0", "up")
-        self.world = World("ab", {i: (p.address, p.prefix) for i, p in self.places.items()})
-        self.addCleanup(self._close_world)
-        self.world.start()
-        self.a, self.b = self.world["a"], self.world["b"]
-
-
 class TapTest(NetTest):
     """A QEMU that does not find its tap makes one, which is down and in no bridge."""
 
@@ -302,7 +214,16 @@ class RxFilterTest(NetTest):
                          and NEW["eth0"] not in a.static("tap0"))
             self.follows("the macvtap follows", lambda: GROUP in a.macvtap()[2])
         with self.subTest("a move"):
+            sniffer = Sniffer(b)
+            self.addCleanup(sniffer.close)
             self.world.move(guest, self.a, self.b)
+            # announce-self knows the addresses of the definition only.
+            self.follows("the address that the guest has is announced on the bridge",
+                         lambda: len(sniffer.frames("br0", "52:54:00:bb:00:01", is_out=True)) >= 3)
+            self.follows("and behind the macvtap",
+                         lambda: len(sniffer.frames("mvt0", NEW["eth1"], is_out=True)) >= 3)
+            self.assertEqual(sniffer.frames("br0", NEW["eth2"], is_out=True), [],
+                             "of a guest that is not trusted")
             self.follows("the bridge there knows it", lambda: "52:54:00:bb:00:01" in b.static("tap0"))
             self.follows("the macvtap there follows", lambda: b.macvtap()[0] == NEW["eth1"]
                          and GROUP in b.macvtap()[2])
