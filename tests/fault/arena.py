@@ -347,8 +347,17 @@ class Arena:
         self.here, self.there = host, self.b if host is self.a else self.a
 
     def move_on(self):
-        """Moves the guest once more after a case, to the other host; this must work."""
-        move = self.world.move(self.guest, self.here, self.there)
+        """Moves the guest once more after a case, to the other host; this must work.  A command
+        whose message was lost holds the monitor until its deadline: until then it is refused."""
+        done = time.monotonic() + settings.seconds(FINAL_SECONDS)
+        while True:
+            try:
+                move = self.world.move(self.guest, self.here, self.there)
+                break
+            except ApiError as error:
+                if error.code != "busy" or time.monotonic() > done:
+                    raise
+            time.sleep(POLL_SECONDS)
         done = time.monotonic() + settings.seconds(FINAL_SECONDS)
         while self.active(self.there) and time.monotonic() < done:
             time.sleep(POLL_SECONDS)

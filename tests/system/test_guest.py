@@ -5,12 +5,39 @@ import subprocess
 
 from lib import procs, settings
 from lib.gdb import Gdb
+from lib.history import History, Life, Line
 from lib.world import SystemTest, World
 
 AREA_ADDRESS = 16 << 20
 PAGE = 4096
 AREA_MIB, RATE_MIB_PER_S, STATIC_MIB = 8, 16, 8
 PAGES = AREA_MIB * 256
+
+
+class HistoryTest(SystemTest):
+    host_ids = ()
+
+    @staticmethod
+    def history(*lives):
+        """Of lives that are lists of (second of reading, count)."""
+        history = History(4)
+        for number, lines in enumerate(lives):
+            life = Life(number, number, "ab"[number])
+            life.lines = [Line(at, ticks, 0, 0) for at, ticks in lines]
+            history.lives.append(life)
+        return history
+
+    # A busy machine reads late, and one test in thousands would fail of it.
+    def test_line_that_was_read_late_is_no_second_runner(self):
+        history = self.history([(1.0, 4), (1.1, 8), (1.3, 12)], [(1.2, 16), (1.4, 20)])
+        history.assert_sane()
+        self.assertEqual([after.ticks for _, after in history.handovers()], [16])
+
+    def test_two_that_count_on_from_the_same_number_are_two_runners(self):
+        history = self.history([(1.0, 4), (1.1, 8), (1.3, 12)], [(1.2, 12), (1.4, 16)])
+        self.assertRaisesRegex(AssertionError, "two runners", history.assert_single_runner)
+        history = self.history([(1.0, 4), (1.1, 8), (1.5, 20)], [(1.2, 12), (1.4, 16)])
+        self.assertRaisesRegex(AssertionError, "two runners", history.assert_single_runner)
 
 
 class GuestTest(SystemTest):
