@@ -36,6 +36,10 @@ char *xstrndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull))
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2), malloc, returns_nonnull));
 #define xnew(type) ((type *)xcalloc(1, sizeof(type)))
 
+/* Gives memory that was freed back to the kernel: after something large and seldom, which would
+ * stay with the process. */
+void mem_trim(void);
+
 static inline void free_charp(char **p)
 {
 	free(*p);

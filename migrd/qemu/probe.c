@@ -187,6 +187,7 @@ static void on_end(struct probe *probe)
 	log_info("qemu", "probed", "binary=%s reconnect_ms=%d", probe->binary,
 		 features.has_reconnect_ms);
 	answer(probe, &features, NULL);
+	mem_trim(); /* the schema takes 3 MiB as a tree */
 }
 
 static void on_readable(void *data, unsigned ready)

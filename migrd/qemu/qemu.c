@@ -375,9 +375,16 @@ const struct transfer_features *qemu_migration_features(const struct qemu *qemu)
 	return qemu->version.major ? &qemu->features : NULL;
 }
 
+static void trim(void *data)
+{
+	(void)data;
+	mem_trim();
+}
+
 void qemu_note_schema(struct qemu *qemu, struct json_object *result)
 {
 	offers_read_schema(result, &qemu->features);
+	loop_post(qemu->env->loop, trim, NULL); /* when RESULT was freed */
 }
 
 const struct qmp_version *qemu_version(const struct qemu *qemu)
