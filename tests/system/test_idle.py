@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A coordinator with nothing to do neither polls nor computes."""
 import os
+import pathlib
 import re
 import socket
 import subprocess
@@ -29,6 +30,8 @@ class IdleTest(SystemTest):
             self.a.api.post(f"/v1/vms/g{number}/start")
             self.a.api.post(f"/v1/vms/g{number}/pause")
 
+        # The tail of the last request may come late on a busy machine.
+        self.eventually("it has come to rest", self.is_at_rest(self.a.process.pid))
         calls = self.count_system_calls(self.a.process.pid)
         rss_kib = self.rss_kib(self.a.process.pid)
 
@@ -54,6 +57,21 @@ class IdleTest(SystemTest):
         with open(f"/proc/{pid}/stat", encoding="ascii") as f:
             fields = f.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @staticmethod
+    def is_at_rest(pid):
+        """Returns a question: has no thread woken for half a second?"""
+        last = {"switches": None, "at": 0.0}
+
+        def ask():
+            switches = {}
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                text = (task / "status").read_text(encoding="ascii")
+                switches[task.name] = re.search(r"\nvoluntary_ctxt_switches:\s+(\d+)", text)[1]
+            if switches != last["switches"]:
+                last.update(switches=switches, at=time.monotonic())
+            return time.monotonic() - last["at"] > 0.5
+        return ask
 
     def count_system_calls(self, pid):
         summary = self.world.dir / "strace.txt"
