@@ -5,10 +5,10 @@
  * enough, and only coordinators on both sides can let it run again.  If one is
  * away, the guest would stand still until it is back.  So the source's stream
  * sends on a short lease, which the source's coordinator renews at each answer
- * of the destination's: with one of them away no data goes on any
- * connection, QEMU never gets to its last pass, and the guest runs on.  A coordinator that cannot
- * write its records counts as away: a state is entered only when it is on disk, so the guest would
- * stand still until the disk takes records again.
+ * of the destination's: with one of them away no data goes on any connection, QEMU
+ * never gets to its last pass, and the guest runs on.  A coordinator that cannot write
+ * its records counts as away: a state is entered only when it is on disk, so the guest
+ * would stand still until the disk takes records again.
  */
 #include "move/priv.h"
 #include "wire/peer_msg.h"

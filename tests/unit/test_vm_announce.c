@@ -21,13 +21,19 @@ static void set_up(void)
 			       "{\"name\":\"n1\",\"main-mac\":\"52:54:00:00:00:21\"}]";
 }
 
-/* The switch, or an SDN, may learn late: the guest is announced several times. */
-START_TEST(arrived_guest_is_announced_again_and_again)
+/* A guest comes by a move; before it is taken nothing is announced. */
+static void arrive(bool run)
 {
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
 	rig_loads();
 	ck_assert_uint_eq(trace_count("qmp announce-self"), 0);
-	ck_assert_str_eq(rig_go(true), "taken");
+	ck_assert_str_eq(rig_go(run), "taken");
+}
+
+/* The switch, or an SDN, may learn late: the guest is announced several times. */
+START_TEST(arrived_guest_is_announced_again_and_again)
+{
+	arrive(true);
 	rig_run();
 	ck_assert_uint_eq(trace_count("qmp announce-self"), 1);
 	rig_advance(ANNOUNCE_FIRST_MS);
@@ -40,9 +46,7 @@ END_TEST
 /* announce-self takes the addresses of the definition. */
 START_TEST(trusted_guest_is_announced_with_the_addresses_that_it_has)
 {
-	ck_assert_int_eq(rig_offer(), ERR_NONE);
-	rig_loads();
-	ck_assert_str_eq(rig_go(true), "taken");
+	arrive(true);
 	rig_advance(ALL_ROUNDS_MS);
 	ck_assert_uint_ge(trace_count("announce tap0 20+0"), ANNOUNCE_ROUNDS - 1);
 	ck_assert_uint_eq(trace_count("announce tap1"), 0);
@@ -51,9 +55,7 @@ END_TEST
 
 START_TEST(guest_that_arrived_paused_is_announced_when_it_runs)
 {
-	ck_assert_int_eq(rig_offer(), ERR_NONE);
-	rig_loads();
-	ck_assert_str_eq(rig_go(false), "taken");
+	arrive(false);
 	rig_advance(ALL_ROUNDS_MS);
 	ck_assert_uint_eq(trace_count("qmp announce-self"), 0);
 	ck_assert_int_eq(rig_act(VM_ACTION_RESUME).code, ERR_NONE);
@@ -65,9 +67,7 @@ END_TEST
 /* A host that goes on announcing takes the guest's traffic away from where it is. */
 START_TEST(guest_that_does_not_run_is_not_announced)
 {
-	ck_assert_int_eq(rig_offer(), ERR_NONE);
-	rig_loads();
-	ck_assert_str_eq(rig_go(true), "taken");
+	arrive(true);
 	rig_run();
 	ck_assert_int_eq(rig_act(VM_ACTION_PAUSE).code, ERR_NONE);
 	trace_clear();
@@ -96,9 +96,7 @@ END_TEST
 START_TEST(guest_without_nic_is_not_announced)
 {
 	rig.more_members = NULL;
-	ck_assert_int_eq(rig_offer(), ERR_NONE);
-	rig_loads();
-	ck_assert_str_eq(rig_go(true), "taken");
+	arrive(true);
 	rig_advance(ALL_ROUNDS_MS);
 	ck_assert_uint_eq(trace_count("qmp announce-self"), 0);
 }
