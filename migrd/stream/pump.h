@@ -4,7 +4,8 @@
  *
  * End of file from QEMU becomes close_notify and the other way round, for each
  * direction by itself.  If one direction ends in any other way, both break: QEMU, and
- * the QEMU of the other host, see a lost connection.
+ * the QEMU of the other host, see a lost connection; but on a channel with several
+ * connections a QEMU that closes one of them has ended there in order.
  */
 #ifndef MIGRD_STREAM_PUMP_H
 #define MIGRD_STREAM_PUMP_H

@@ -67,8 +67,9 @@ struct stream_callbacks callbacks_of(struct side *side)
 	return (struct stream_callbacks){ on_ready, on_status, on_exited, side };
 }
 
-bool is_claim_lost;
+bool is_claim_lost, keeps_claims;
 unsigned claims;
+static int claimed_fds[256]; /* of our own */
 
 bool on_claim(void *data, const struct stream_preamble *preamble, int fd)
 {
@@ -80,9 +81,16 @@ bool on_claim(void *data, const struct stream_preamble *preamble, int fd)
 	}
 	if (strcmp(preamble->move_id, move_id) != 0 || !dst.stream)
 		return false;
-	claims++;
+	MUST(claims < ARRAY_LEN(claimed_fds));
+	claimed_fds[claims++] = keeps_claims ? dup(fd) : -1;
 	stream_accept(dst.stream, fd, preamble->channel);
 	return true;
+}
+
+void cut_claim(unsigned claim)
+{
+	MUST(claim < claims);
+	(void)shutdown(claimed_fds[claim], SHUT_RDWR);
 }
 
 static void on_deadline(void *data)
@@ -247,6 +255,8 @@ void tear_down(void)
 	stream_port_free(port);
 	loop_free(loop);
 	close(qemu_listen_fd);
+	while (claims > 0)
+		close(claimed_fds[--claims]);
 	check_log("src");
 	check_log("dst");
 	check_log("other");

@@ -50,6 +50,11 @@ void stop(struct side *side);       /* kills the process */
 /* on_claim() closes the next connection instead of handing it on. */
 extern bool is_claim_lost;
 extern unsigned claims; /* how many connections were handed on */
+/* Connections are handed on as they come, but a test can break them; then they end only when both
+ * processes say so. */
+extern bool keeps_claims;
+/* Breaks the connection that was handed on as number CLAIM, counted from 0. */
+void cut_claim(unsigned claim);
 /* Checks only the move's id: the proof is checked by the coordinator (test_move_dst.c). */
 bool on_claim(void *data, const struct stream_preamble *preamble, int fd);
 
