@@ -126,14 +126,14 @@ static bool write_qemu(struct pump *pump, const char *data, size_t len)
 	for (size_t done = 0; done < len && !pump->is_deaf;) {
 		ssize_t rc = send(pump->qemu_fd, data + done, len - done, MSG_NOSIGNAL);
 
-		if (rc < 0 && errno == EINTR)
-			continue;
-		pump->is_deaf = rc < 0 && may_close_early(pump);
-		if (rc < 0 && !pump->is_deaf) {
+		if (rc >= 0) {
+			done += (size_t)rc;
+		} else if (may_close_early(pump)) {
+			pump->is_deaf = true;
+		} else if (errno != EINTR) {
 			channel_break(pump->channel, "QEMU's connection: %s", strerror(errno));
 			return false;
 		}
-		done += rc > 0 ? (size_t)rc : 0;
 	}
 	return true;
 }

@@ -256,7 +256,8 @@ void tear_down(void)
 	loop_free(loop);
 	close(qemu_listen_fd);
 	while (claims > 0)
-		close(claimed_fds[--claims]);
+		closep(&claimed_fds[--claims]);
+	keeps_claims = false;
 	check_log("src");
 	check_log("dst");
 	check_log("other");

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A source of post-copy that has sent all waits for ever, without a word, when its connection
-# breaks before the destination's last answer came: QEMU 7.2 neither fails nor pauses.
+# A source of post-copy that has sent all stays `postcopy-active', without a word, when its
+# connection breaks before the destination's last answer came: QEMU 7.2 neither fails nor pauses.
 #
 # Seen with: QEMU 7.2.22 (Debian qemu-system-x86 1:7.2+dfsg-7+deb12u18+b3).
 # Behaviour: a connection that breaks in post-copy makes QEMU pause on both sides, and the source
@@ -17,7 +17,7 @@
 #   migrate-pause: Failed to pause source migration
 #   migrate_cancel: accepted; source cancelling
 #   quit: the source ends
-# Run: findings/postcopy-source-7.2-waits-for-ever-when-the-last-answer-is-lost.sh; fails if the
+# Run: findings/postcopy-source-7.2-stays-active-when-the-last-answer-is-lost.sh; fails if the
 # output is another.
 # Needs apt sources of Debian 12 on amd64, python3; takes about a minute, as root (for
 # userfaultfd).
