@@ -48,8 +48,6 @@ static void update_state(struct channel *channel)
 		 channel->all->config.move_id, channel->row.name, stream_state_name(channel->state),
 		 stream_state_name(state));
 	channel->state = state;
-	if (state == STREAM_CHANNEL_READY || state == STREAM_CHANNEL_OPEN)
-		channel->was_ready = true;
 	channel_wake_control(channel);
 }
 
@@ -127,24 +125,54 @@ void channel_open(struct connection *connection, int qemu_fd)
 	pthread_mutex_unlock(&channel->lock);
 }
 
-/* Called when a connection has ended.  True: it was the last of a lost channel that may
- * reconnect, which is IDLE again. */
-static bool begin_again(struct channel *channel)
-{
-	if (channel->state != STREAM_CHANNEL_FAILED || !channel->row.may_reconnect ||
-	    !channel->was_ready || channel->is_given_up)
-		return false;
-	channel->started = channel->proved = channel->opened = channel->ended = 0;
-	channel->numbered = 0;
-	atomic_store(&channel->is_broken, false);
-	update_state(channel);
-	return true;
-}
-
-bool channel_end(struct connection *connection, struct link *link, int qemu_fd)
+void channel_lost(struct connection *connection)
 {
 	struct channel *channel = connection->channel;
-	bool is_again;
+
+	pthread_mutex_lock(&channel->lock);
+	connection->net_fd = -1;
+	connection->is_lost = true;
+	if (!atomic_load(&channel->is_broken)) {
+		channel_set_error(channel,
+				  "the connection to the other host is lost, and made again");
+		log_warning("stream", "lost", "move=%s channel=%s", channel->all->config.move_id,
+			    channel->row.name);
+	}
+	channel_wake_control(channel);
+	pthread_mutex_unlock(&channel->lock);
+}
+
+static bool has_lost_link(const struct channel *channel)
+{
+	bool lost = false;
+
+	for (size_t i = 0; i < channel->row.connections; i++)
+		lost = lost || channel->connections[i].is_lost;
+	return lost;
+}
+
+void channel_relinked(struct connection *connection, const struct link *link)
+{
+	struct channel *channel = connection->channel;
+
+	pthread_mutex_lock(&channel->lock);
+	connection->net_fd = link->fd;
+	connection->is_lost = false;
+	link_set_timeout(link->fd, atomic_load(&channel->all->link_timeout_ms));
+	if (!atomic_load(&channel->is_broken)) {
+		if (!has_lost_link(channel))
+			channel->error[0] = '\0';
+		log_info("stream", "again", "move=%s channel=%s", channel->all->config.move_id,
+			 channel->row.name);
+	}
+	shut_down_if_broken(connection);
+	channel_wake_control(channel);
+	pthread_mutex_unlock(&channel->lock);
+}
+
+void channel_end(struct connection *connection, struct link *link, int qemu_fd)
+{
+	struct channel *channel = connection->channel;
 
 	/* First nobody else can reach the descriptors any more, then they are closed. */
 	pthread_mutex_lock(&channel->lock);
@@ -160,9 +188,7 @@ bool channel_end(struct connection *connection, struct link *link, int qemu_fd)
 	if (channel->state == STREAM_CHANNEL_FAILED)
 		log_warning("stream", "broken", "move=%s channel=%s reason=%s",
 			    channel->all->config.move_id, channel->row.name, channel->error);
-	is_again = begin_again(channel);
 	pthread_mutex_unlock(&channel->lock);
-	return is_again;
 }
 
 /* ---- reports --------------------------------------------------------- */

@@ -11,9 +11,10 @@
  *   OPEN --both directions ended--> CLOSED;  anything broken --> FAILED
  *
  * A channel is READY or CLOSED when all its connections are, and OPEN when all are
- * ready and one is open.  A connection that breaks breaks its channel.  A channel that
- * may reconnect then goes back to IDLE, if it had been READY, and the source connects
- * again; RAM's does not.
+ * ready and one is open.  A connection that breaks breaks its channel.  One of a channel
+ * that may reconnect outlives a lost link once it was READY: when QEMU has connected, the
+ * source connects again for as long as it takes, and QEMU notices nothing but a pause
+ * (stream/carry.h); meanwhile the state stays, and the channel's error says what happened.
  *
  * On the destination a connection that does not prove itself ends alone; the channel
  * stays IDLE and belongs to the first connections that do.
@@ -42,6 +43,12 @@ struct connection {
 	struct channel *channel;
 	int net_fd;  /* -1 before the connection has proved itself, and at its end */
 	int qemu_fd; /* -1 when there is none */
+	/* Of a channel that may reconnect, on the destination: */
+	struct attempt *next; /* proved itself, to take the place of a lost link */
+	bool is_numbered;     /* this is connection NUMBER of QEMU's */
+	bool is_lost;         /* its link, and it waits for NEXT */
+	bool is_over;         /* nobody takes NEXT any more */
+	uint8_t number;
 };
 
 struct channel {
@@ -62,7 +69,6 @@ struct channel {
 	size_t proved, opened, ended;
 	size_t numbered; /* src: that QEMU has made; dst: made to QEMU, in the same order */
 	pthread_cond_t is_next; /* dst: `numbered' has grown, or the channel is broken */
-	bool was_ready;   /* it was READY at some time */
 	bool is_given_up; /* src: connecting has failed for good */
 
 	atomic_bool is_broken; /* set with the lock held */

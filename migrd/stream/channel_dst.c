@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "stream/carry.h"
 #include "stream/channel_priv.h"
 #include "stream/pump.h"
 
@@ -21,6 +22,9 @@ struct attempt {
 	struct channel *channel;
 	struct link link;
 	bool is_listed; /* attempts_lock */
+	struct connection *connection; /* NULL: it is to take the place of a lost link */
+	bool has_hello;                /* HELLO has come */
+	struct carry_hello hello;
 };
 
 /* A new attempt displaces the oldest if there are too many: that one is shut down,
@@ -103,70 +107,54 @@ static bool is_taken(struct channel *channel)
 	return all_are_there && !channel->row.may_reconnect;
 }
 
-/* The source has shown the right token and connects again, so the connections that
- * exist are lost, although no error has told us yet.  PEER: the source tries again
- * until they have ended. */
-static bool make_room(struct channel *channel, struct err *err)
+/* A source that shows the right token when all connections are there makes a lost one again. */
+static bool claim(struct attempt *attempt, const char *token, struct err *err)
 {
-	channel_break(channel, "the other host connects again");
-	return err_set(err, ERR_PEER, "the former connections have not ended yet");
-}
+	struct channel *channel = attempt->channel;
 
-static struct connection *claim(struct channel *channel, const char *token, struct err *err)
-{
-	struct connection *connection;
-
-	if (is_taken(channel)) {
-		err_set(err, ERR_FORBIDDEN, "the channel is taken already");
-		return NULL;
-	}
-	if (!is_right_token(channel->all, token)) {
-		err_set(err, ERR_FORBIDDEN, "the other host sent a wrong token");
-		return NULL;
-	}
-	connection = take_connection(channel);
-	if (connection)
+	if (is_taken(channel))
+		return err_set(err, ERR_FORBIDDEN, "the channel is taken already");
+	if (!is_right_token(channel->all, token))
+		return err_set(err, ERR_FORBIDDEN, "the other host sent a wrong token");
+	attempt->connection = take_connection(channel);
+	if (attempt->connection)
 		count_claim(channel);
-	else if (channel->row.may_reconnect)
-		make_room(channel, err);
-	else
-		err_set(err, ERR_FORBIDDEN, "the channel is taken already");
-	return connection;
+	else if (!channel->row.may_reconnect || atomic_load(&channel->is_broken))
+		return err_set(err, ERR_FORBIDDEN, "the channel is taken already");
+	return true;
 }
 
-static struct connection *hear_token(struct attempt *attempt, uint64_t deadline_ms, struct err *err)
+static bool hear_token(struct attempt *attempt, uint64_t deadline_ms, struct err *err)
 {
-	struct connection *connection = NULL;
 	char line[ID_TOKEN_SIZE];
 	bool ok;
 
 	if (!link_recv(&attempt->link, line, sizeof(line), deadline_ms, err))
-		return NULL;
+		return false;
 	ok = line[sizeof(line) - 1] == '\n';
 	line[sizeof(line) - 1] = '\0';
-	if (ok && id_token_is_valid(line))
-		connection = claim(attempt->channel, line, err);
-	else
-		err_set(err, ERR_FORBIDDEN, "the other host sent no token");
+	ok = ok && id_token_is_valid(line)
+		     ? claim(attempt, line, err)
+		     : err_set(err, ERR_FORBIDDEN, "the other host sent no token");
 	explicit_bzero(line, sizeof(line));
-	return connection;
+	return ok;
 }
 
-/* NULL: the other side is not the source of this move, or the connection broke. */
-static struct connection *prove(struct attempt *attempt, uint64_t deadline_ms, struct err *err)
+/* False: the other side is not the source of this move, or the connection broke. */
+static bool prove(struct attempt *attempt, uint64_t deadline_ms, struct err *err)
 {
 	static const char refusal = STREAM_TOKEN_REFUSED;
 	const struct channels *all = attempt->channel->all;
-	struct connection *connection;
 	struct err ignored;
 
 	if (!link_handshake(&attempt->link, STREAM_DST, all->cred, all->config.peer_id, deadline_ms,
 			    err))
-		return NULL;
-	connection = hear_token(attempt, deadline_ms, err);
-	if (!connection && err->code == ERR_FORBIDDEN)
+		return false;
+	if (hear_token(attempt, deadline_ms, err))
+		return true;
+	if (err->code == ERR_FORBIDDEN)
 		(void)link_send(&attempt->link, &refusal, 1, deadline_ms, &ignored);
-	return connection;
+	return false;
 }
 
 /* Logs the 1st, 2nd, 4th, 8th, ... refusal of a channel: the other host may connect
@@ -224,9 +212,10 @@ static ssize_t recv_first(struct link *link, char *ret, size_t size)
 static bool take_word(const struct channel *channel, const char **first, ssize_t *len,
 		      size_t *ret_number)
 {
-	*ret_number = (unsigned char)**first - (size_t)STREAM_OPEN;
+	*ret_number = 0;
 	if (!channel_says_open(channel))
 		return true;
+	*ret_number = (unsigned char)**first - (size_t)STREAM_OPEN;
 	if (*ret_number >= channel->row.connections)
 		return false;
 	(*first)++;
@@ -239,8 +228,6 @@ static bool connect_in_turn(struct channel *channel, size_t number, int *ret_fd,
 {
 	bool ok;
 
-	if (!channel_says_open(channel))
-		return connect_qemu(channel, ret_fd, err);
 	pthread_mutex_lock(&channel->lock);
 	while (channel->numbered < number && !atomic_load(&channel->is_broken))
 		pthread_cond_wait(&channel->is_next, &channel->lock);
@@ -284,40 +271,211 @@ static void carry(struct connection *connection, struct link *link)
 	channel_end(connection, link, qemu_fd);
 }
 
-/* ---- a connection -------------------------------------------------------- */
+/* ---- one link after another ------------------------------------------------ */
 
-static void serve(struct connection *connection, struct link *link, uint64_t deadline_ms)
+static void attempt_free(struct attempt *attempt)
 {
-	static const char answer = STREAM_TOKEN_OK;
+	link_close(&attempt->link);
+	free(attempt);
+}
+
+/* Call with the lock held: the connection whose link the source has made again, with the hello
+ * of NUMBER: that with the number, or one without that has lost its link before QEMU came.  NULL:
+ * there is none yet, or it has ended here; the source tries again. */
+static struct connection *find_numbered(struct channel *channel, uint8_t number)
+{
+	struct connection *free_one = NULL;
+
+	for (size_t i = 0; i < channel->row.connections; i++) {
+		struct connection *connection = &channel->connections[i];
+
+		if (connection->is_numbered && connection->number == number)
+			return connection->is_over ? NULL : connection;
+		if (!connection->is_numbered && !connection->next && connection->is_lost &&
+		    !connection->is_over)
+			free_one = connection;
+	}
+	return free_one;
+}
+
+/* Takes ATTEMPT: the thread of its connection goes on with it.  One that nobody has taken yet
+ * is given up.  The link that there is is lost, although no error may have told us yet. */
+static void hand_over(struct attempt *attempt)
+{
+	struct channel *channel = attempt->channel;
+	struct attempt *former = attempt;
+	struct connection *connection;
+
+	pthread_mutex_lock(&channel->lock);
+	connection = find_numbered(channel, attempt->hello.number);
+	if (connection) {
+		former = connection->next;
+		connection->next = attempt;
+		if (connection->net_fd >= 0)
+			(void)shutdown(connection->net_fd, SHUT_RDWR);
+		pthread_cond_broadcast(&channel->is_next);
+	}
+	pthread_mutex_unlock(&channel->lock);
+	if (former)
+		attempt_free(former);
+}
+
+/* NULL: the channel is broken. */
+static struct attempt *await_next(struct connection *connection)
+{
+	struct channel *channel = connection->channel;
+	struct attempt *next;
+
+	pthread_mutex_lock(&channel->lock);
+	while (!connection->next && !atomic_load(&channel->is_broken))
+		pthread_cond_wait(&channel->is_next, &channel->lock);
+	next = connection->next;
+	connection->next = NULL;
+	pthread_mutex_unlock(&channel->lock);
+	return next;
+}
+
+static bool has_hello(struct attempt *attempt, uint64_t deadline_ms)
+{
+	struct err err = { .code = ERR_NONE };
+
+	if (!attempt->has_hello)
+		attempt->has_hello =
+			carry_hear_hello(&attempt->link, deadline_ms, &attempt->hello, &err);
+	if (err.code == ERR_FORBIDDEN)
+		channel_break(attempt->channel, "%s", err.msg);
+	return attempt->has_hello;
+}
+
+/* The source says hello when its QEMU has connected, which may take as long as it likes. */
+static bool await_hello(struct attempt *attempt)
+{
+	struct pollfd pfd = { .fd = attempt->link.fd, .events = POLLIN };
+
+	if (!attempt->has_hello)
+		(void)poll(&pfd, 1, -1);
+	return has_hello(attempt, clock_monotonic_ms() + CHANNEL_HANDSHAKE_TIMEOUT_MS);
+}
+
+/* NULL: the channel is broken. */
+static struct carry *connect_numbered(struct connection *connection, uint8_t number, int *ret_fd)
+{
+	struct channel *channel = connection->channel;
 	struct err err;
 
-	if (link_send(link, &answer, 1, deadline_ms, &err)) {
-		channel_ready(connection, link);
-		carry(connection, link);
+	if (number >= channel->row.connections) {
+		channel_break(channel, "the other host has more connections than it has planned");
+		return NULL;
+	}
+	/* First, so that a new link for another number is not given to this one. */
+	pthread_mutex_lock(&channel->lock);
+	connection->is_numbered = true;
+	connection->number = number;
+	pthread_mutex_unlock(&channel->lock);
+	if (!connect_in_turn(channel, number, ret_fd, &err)) {
+		channel_break(channel, "%s", err.msg);
+		return NULL;
+	}
+	channel_open(connection, *ret_fd);
+	return carry_new(connection, number, *ret_fd);
+}
+
+/* True: the connection is over; false: its link is lost. */
+static bool carry_over_link(struct connection *connection, struct attempt *attempt,
+			    struct carry **carry, int *qemu_fd)
+{
+	const struct channel *channel = connection->channel;
+
+	if (!await_hello(attempt))
+		return atomic_load(&channel->is_broken);
+	if (!*carry)
+		*carry = connect_numbered(connection, attempt->hello.number, qemu_fd);
+	return !*carry || carry_run(*carry, &attempt->link, &attempt->hello);
+}
+
+static void end_links(struct connection *connection)
+{
+	struct channel *channel = connection->channel;
+	struct attempt *next;
+
+	pthread_mutex_lock(&channel->lock);
+	connection->is_over = true;
+	next = connection->next;
+	connection->next = NULL;
+	pthread_mutex_unlock(&channel->lock);
+	if (next)
+		attempt_free(next);
+}
+
+/* Takes ATTEMPT, which has the first link. */
+static void carry_over_links(struct connection *connection, struct attempt *attempt)
+{
+	struct carry *carry = NULL;
+	struct attempt *next;
+	int qemu_fd = -1;
+
+	while (!carry_over_link(connection, attempt, &carry, &qemu_fd)) {
+		channel_lost(connection);
+		next = await_next(connection);
+		if (!next)
+			break;
+		attempt_free(attempt);
+		attempt = next;
+		channel_relinked(connection, &attempt->link);
+	}
+	if (carry)
+		carry_free(carry);
+	end_links(connection);
+	channel_end(connection, &attempt->link, qemu_fd);
+	free(attempt);
+}
+
+/* ---- a connection -------------------------------------------------------- */
+
+/* ATTEMPT has proved itself; takes it. */
+static void serve(struct attempt *attempt)
+{
+	struct connection *connection = attempt->connection;
+
+	channel_ready(connection, &attempt->link);
+	if (connection->channel->row.may_reconnect) {
+		carry_over_links(connection, attempt);
 	} else {
-		/* The connection is claimed, so no other can take its place. */
-		channel_break(connection->channel, "%s", err.msg);
-		channel_end(connection, link, -1);
+		carry(connection, &attempt->link);
+		free(attempt);
 	}
 }
 
 static void *run(void *arg)
 {
+	static const char answer = STREAM_TOKEN_OK;
 	struct attempt *attempt = arg;
+	struct channels *all = attempt->channel->all;
 	uint64_t deadline_ms = clock_monotonic_ms() + CHANNEL_HANDSHAKE_TIMEOUT_MS;
 	struct err err = { .code = ERR_NONE };
-	struct connection *connection = prove(attempt, deadline_ms, &err);
+	bool is_proved = prove(attempt, deadline_ms, &err);
+	bool ok = is_proved && link_send(&attempt->link, &answer, 1, deadline_ms, &err) &&
+		  (attempt->connection || has_hello(attempt, deadline_ms));
 
-	attempt_remove(attempt->channel->all, attempt);
-	if (connection) {
-		serve(connection, &attempt->link, deadline_ms);
-	} else {
+	attempt_remove(all, attempt);
+	if (!is_proved)
 		note_refused(attempt->channel, &err);
-		link_close(&attempt->link);
+	if (ok && attempt->connection) {
+		serve(attempt);
+	} else if (ok) {
+		hand_over(attempt);
+	} else if (attempt->connection) {
+		/* The connection is claimed, so no other can take its place. */
+		channel_break(attempt->channel, "%s", err.msg);
+		channel_end(attempt->connection, &attempt->link, -1);
+		free(attempt);
+	} else {
+		attempt_free(attempt); /* the source tries again */
 	}
-	free(attempt);
 	return NULL;
 }
+
+/* ---- for the other files -------------------------------------------------- */
 
 bool channel_dst_accept(struct channel *channel, int fd, struct err *err)
 {

@@ -14,9 +14,12 @@ bool channel_says_open(const struct channel *channel);
 /* The connection has proved itself; LINK stays the caller's. */
 void channel_ready(struct connection *connection, const struct link *link);
 void channel_open(struct connection *connection, int qemu_fd);
-/* Closes both descriptors.  True: this was the last connection of a channel that was
- * lost and may reconnect, which is IDLE again. */
-bool channel_end(struct connection *connection, struct link *link, int qemu_fd);
+/* The link of an open connection is lost, and will be closed by the caller; another took its
+ * place. */
+void channel_lost(struct connection *connection);
+void channel_relinked(struct connection *connection, const struct link *link);
+/* Closes both descriptors. */
+void channel_end(struct connection *connection, struct link *link, int qemu_fd);
 /* Call with the lock held: there is something to report. */
 void channel_wake_control(struct channel *channel);
 void channel_set_error(struct channel *channel, const char *text);

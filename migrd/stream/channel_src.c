@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "stream/carry.h"
 #include "stream/channel_priv.h"
 #include "stream/peercred.h"
 #include "stream/pump.h"
@@ -18,6 +19,9 @@
  * both sides were sure of each other, and for a channel that was lost. */
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS   2000
+/* For a link that is made again: QEMU waits, and a packet that is dropped says nothing. */
+#define AGAIN_TIMEOUT_MS 1500
+#define AGAIN_MAX_MS     400
 
 /* ---- to the other host ------------------------------------------------- */
 
@@ -162,6 +166,7 @@ struct qemu_end {
 	size_t number;
 };
 
+/* A channel that may reconnect connects again when QEMU has come. */
 static bool await_qemu(struct channel *channel, struct link *link, struct qemu_end *ret,
 		       struct err *err)
 {
@@ -176,8 +181,11 @@ static bool await_qemu(struct channel *channel, struct link *link, struct qemu_e
 				continue;
 			return err_errno(err, "cannot wait for QEMU");
 		}
-		if (pfds[1].revents && !is_still_there(link, err))
-			return false;
+		if (pfds[1].revents && !is_still_there(link, err)) {
+			if (!channel->row.may_reconnect)
+				return false;
+			pfds[1].fd = -1;
+		}
 		if (!pfds[0].revents)
 			continue;
 		ret->fd = take_qemu(channel, &ret->number);
@@ -187,11 +195,11 @@ static bool await_qemu(struct channel *channel, struct link *link, struct qemu_e
 }
 
 /* Called when a connection has QEMU, or waits no more.  The last one closes the socket
- * at which QEMU connects, unless the channel may reconnect. */
+ * at which QEMU connects. */
 static void wait_no_more(struct channel *channel)
 {
 	pthread_mutex_lock(&channel->lock);
-	if (--channel->waiting == 0 && !channel->row.may_reconnect) {
+	if (--channel->waiting == 0) {
 		close(channel->listen_fd);
 		channel->listen_fd = -1;
 		(void)unlink(channel->socket_path);
@@ -218,11 +226,51 @@ static bool tell_open(const struct channel *channel, struct link *link, size_t n
 	       link_send(link, &word, 1, clock_monotonic_ms() + CHANNEL_HANDSHAKE_TIMEOUT_MS, err);
 }
 
+/* False: the channel is broken, or the other host has said that it will not have us. */
+static bool connect_again(struct connection *connection, struct link *link)
+{
+	struct channel *channel = connection->channel;
+	uint32_t pause_ms = RETRY_FIRST_MS;
+	struct err err;
+
+	channel_lost(connection);
+	link_close(link);
+	while (!atomic_load(&channel->is_broken)) {
+		if (try_once(channel, link, clock_monotonic_ms() + AGAIN_TIMEOUT_MS, &err)) {
+			channel_relinked(connection, link);
+			return true;
+		}
+		link_close(link);
+		if (!is_lost(&err)) {
+			channel_break(channel, "%s", err.msg);
+			return false;
+		}
+		poll(NULL, 0, (int)pause_ms);
+		pause_ms = pause_ms * 2 < AGAIN_MAX_MS ? pause_ms * 2 : AGAIN_MAX_MS;
+	}
+	return false;
+}
+
+static void carry_over_links(struct connection *connection, struct link *link,
+			     const struct qemu_end *qemu)
+{
+	struct carry *carry = carry_new(connection, (uint8_t)qemu->number, qemu->fd);
+
+	channel_open(connection, qemu->fd);
+	while (!carry_run(carry, link, NULL) && connect_again(connection, link))
+		;
+	carry_free(carry);
+}
+
 static void carry(struct connection *connection, struct link *link, const struct qemu_end *qemu)
 {
 	struct channel *channel = connection->channel;
 	struct err err = { .code = ERR_NONE };
 
+	if (channel->row.may_reconnect) {
+		carry_over_links(connection, link, qemu);
+		return;
+	}
 	channel_open(connection, qemu->fd);
 	if (tell_open(channel, link, qemu->number, &err))
 		pump_run(channel, link, qemu->fd, NULL, 0);
@@ -250,10 +298,7 @@ static void *run(void *arg)
 	wait_no_more(channel);
 	if (ok)
 		carry(connection, &link, &qemu);
-	if (channel_end(connection, &link, qemu.fd)) {
-		poll(NULL, 0, RETRY_MAX_MS);
-		channel_src_start(channel);
-	}
+	channel_end(connection, &link, qemu.fd);
 	return NULL;
 }
 

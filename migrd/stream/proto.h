@@ -27,7 +27,8 @@
  * connections or on which the destination's QEMU speaks first, the source sends one byte
  * when its QEMU has connected: STREAM_OPEN and how many connections QEMU had made on the
  * channel before.  In this order the destination connects to its own QEMU, since 7.2 takes
- * the first one for that of the device state.  All else is QEMU's.
+ * the first one for that of the device state.  All else is QEMU's.  On a channel that may
+ * reconnect the messages of stream/carry.h follow the answer to the token instead.
  *
  * Thread: any.
  */

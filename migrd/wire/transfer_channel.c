@@ -42,6 +42,7 @@ const struct json_field transfer_channel_fields[] = {
 	{ .key = "may_reconnect",
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct transfer_channel, may_reconnect),
-	  .help = "Whether QEMU may connect again after the channel was lost." },
+	  .help = "Whether the hosts connect again after their connection was lost, and QEMU "
+		  "waits." },
 	{ 0 },
 };

@@ -30,7 +30,8 @@ struct transfer_channel {
 	/* The side whose QEMU sends first on a new connection: an enum transfer_side.  The
 	 * destination does if its QEMU is an NBD server, which greets its client. */
 	int speaks_first;
-	/* QEMU may connect again after the channel was lost, as a post-copy recovery does. */
+	/* The streams connect again when the connection between the hosts is lost, and QEMU notices
+	 * nothing but a pause. */
 	bool may_reconnect;
 };
 
