@@ -13,7 +13,8 @@
 #define CANCEL_TIMEOUT_MS 300000
 
 struct move_values {
-	const char *to, *vm, *keep, *assert_dead, *why, *block_jobs, *multifd_compression;
+	const char *to, *vm, *keep, *assert_dead, *why, *block_jobs, *multifd_compression,
+		*postcopy;
 	struct cli_number bandwidth, downtime_limit, multifd_channels;
 	bool watch, active, plan, timeline, assert_same_disks, assert_same_cpu;
 	bool multifd, xbzrle, auto_converge;
@@ -130,6 +131,12 @@ static void add_ways(const struct move_values *values, struct json_object *obj)
 	if (values->multifd || json_object_object_length(multifd) > 0)
 		json_object_object_add(obj, "multifd", json_object_get(multifd));
 	json_object_put(multifd);
+	if (values->postcopy) {
+		struct json_object *postcopy = json_object_new_object();
+
+		json_add_str(postcopy, "start", values->postcopy);
+		json_object_object_add(obj, "postcopy", postcopy);
+	}
 	if (values->xbzrle)
 		json_add_bool(obj, "xbzrle", true);
 	if (values->auto_converge)
@@ -213,6 +220,8 @@ static bool run_start(struct cli_call *call, struct err *err)
 	return !values->watch || watch_move(call, client, json_get_str(move, "id"), err);
 }
 
+static const char *const postcopy_choices[] = { "manual", "first-pass", "at-once", NULL };
+
 static const struct cli_option start_options[] = {
 	{
 		.name = "to",
@@ -253,6 +262,14 @@ static const struct cli_option start_options[] = {
 		VALUE(multifd_compression),
 		.arg = "none|zlib|zstd",
 		.help = "compression of memory on them",
+	},
+	{
+		.name = "postcopy",
+		.type = CLI_CHOICE,
+		VALUE(postcopy),
+		.choices = postcopy_choices,
+		.arg = "manual|first-pass|at-once",
+		.help = "the guest may run there before all its memory is there",
 	},
 	{
 		.name = "xbzrle",
@@ -336,6 +353,7 @@ static const struct table_field show_fields[] = {
 	{ "CPU throttle", "progress.throttle_percent", TABLE_PERCENT },
 	{ "multifd channels", "options.multifd.channels", TABLE_NUMBER },
 	{ "multifd compression", "options.multifd.compression", TABLE_TEXT },
+	{ "post-copy", "options.postcopy.start", TABLE_TEXT },
 	{ "bandwidth limit", "options.bandwidth_bytes_per_s", TABLE_RATE },
 	{ "downtime limit", "options.downtime_limit_ms", TABLE_MS },
 	{ "created at", "created_at", TABLE_TEXT },
@@ -578,6 +596,22 @@ static bool run_cancel(struct cli_call *call, struct err *err)
 	return err_set(err, ERR_TOO_LATE, "%s", detail[0] ? detail : "the move was not cancelled");
 }
 
+static bool run_postcopy(struct cli_call *call, struct err *err)
+{
+	CLEANUP(target_fini) struct target target = { NULL, NULL };
+	CLEANUP(json_putp) struct json_object *body = json_object_new_object();
+	CLEANUP(json_putp) struct json_object *move = NULL;
+	CLEANUP(free_charp) char *path = NULL;
+
+	if (!target_find(&target, call, true, err))
+		return false;
+	path = target_path(&target, "/postcopy");
+	if (!send(target.client, "POST", path, body, NULL, &move, err))
+		return false;
+	migrctl_print_object(call, move, show_fields);
+	return true;
+}
+
 static bool run_set(struct cli_call *call, struct err *err)
 {
 	const struct move_values *values = call->values;
@@ -664,6 +698,19 @@ const struct cli_command cmd_move_cancel = {
 		"is where it was, or when the cancel is under way and the guest stays where it\n"
 		"is; that of `too-late' when it had already gone too far.\n",
 	.run = run_cancel,
+};
+
+const struct cli_command cmd_move_postcopy = {
+	.noun = "move",
+	.verb = "postcopy",
+	.args = MOVE_ARGS,
+	.min_args = 1,
+	.max_args = 1,
+	.summary = "let the guest run on the destination before all its memory is there",
+	.details =
+		"For a move that was started with --postcopy.  From then on the guest cannot come\n"
+		"back: it fetches the rest of its memory from the source.\n",
+	.run = run_postcopy,
 };
 
 const struct cli_command cmd_move_resolve = {

@@ -102,6 +102,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_move_show,
 	&cmd_move_watch,
 	&cmd_move_cancel,
+	&cmd_move_postcopy,
 	&cmd_move_set,
 	&cmd_move_resolve,
 	&cmd_host_show,

@@ -105,7 +105,8 @@ static void add_figures(const struct progress *progress, const char *sent, const
 	if (progress->transferred_bytes > 0) {
 		units_bytes(progress->transferred_bytes, amount);
 		strbuf_addf(line, "  %s%s", amount, sent);
-		if (strcmp(progress->state, "transfer") == 0)
+		if (strcmp(progress->state, "transfer") == 0 ||
+		    strcmp(progress->state, "fetch") == 0)
 			add_rest(progress, to_go, line);
 	}
 }

@@ -111,6 +111,7 @@ static const struct {
 } endings[] = {
 	{ "cancelled", ERR_CANCELLED, "was cancelled" },
 	{ "failed", ERR_PEER, "failed" },
+	{ "lost", ERR_QEMU, "has lost the guest" },
 	{ "stuck", ERR_CONFLICT, "is stuck and needs an operator" },
 };
 

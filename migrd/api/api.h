@@ -121,6 +121,7 @@ void api_move_set(struct http_request *req, void *data);
 void api_cancel(struct http_request *req, struct api *api, struct move *move);
 void api_move_cancel(struct http_request *req, void *data);
 void api_move_resolve(struct http_request *req, void *data);
+void api_move_postcopy(struct http_request *req, void *data);
 void api_move_plan(struct http_request *req, void *data);
 void api_move_timeline(struct http_request *req, void *data);
 /* jobs.c */
@@ -149,6 +150,7 @@ void api_peer_hello(struct http_request *req, void *data);
 void api_peer_prepare(struct http_request *req, void *data);
 void api_peer_go(struct http_request *req, void *data);
 void api_peer_drop(struct http_request *req, void *data);
+void api_peer_recover(struct http_request *req, void *data);
 void api_peer_settle(struct http_request *req, void *data);
 void api_peer_fate(struct http_request *req, void *data);
 void api_peer_vms(struct http_request *req, void *data);

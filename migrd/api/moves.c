@@ -237,6 +237,11 @@ void api_cancel(struct http_request *req, struct api *api, struct move *move)
 	cancel->moves = api->moves;
 	memcpy(cancel->id, move_row(move)->id, sizeof(cancel->id));
 	cancel->refusal = err;
+	if (err_is_set(&err) && move_verdict(move) == VERDICT_TAKEN) { /* nothing is uncertain */
+		answer_cancel(cancel, move);
+		free(cancel);
+		return;
+	}
 	cancel->deadline = loop_timer_new(api->loop, on_cancel_deadline, cancel);
 	loop_timer_start(cancel->deadline, CANCEL_PATIENCE_MS);
 	move_when(move, MOVE_ENDED, on_ended, cancel);
@@ -283,6 +288,19 @@ void api_move_resolve(struct http_request *req, void *data)
 		http_reply(req, 200, move_json(move));
 	}
 	faults_free(faults);
+}
+
+void api_move_postcopy(struct http_request *req, void *data)
+{
+	struct move *move = find(req, data);
+	struct err err;
+
+	if (!move)
+		return;
+	if (move_switch(move, &err))
+		http_reply(req, 202, move_json(move));
+	else
+		http_reply_err(req, &err);
 }
 
 void api_move_plan(struct http_request *req, void *data)

@@ -187,6 +187,7 @@ static void answer_claim(struct http_request *req, struct api *api, claim_fn *fn
 				  .vm_uuid = claim.uuid,
 				  .generation = claim.generation,
 				  .run = claim.run,
+				  .switched = claim.switched,
 			  },
 			  &err);
 	if (move)
@@ -203,6 +204,46 @@ void api_peer_go(struct http_request *req, void *data)
 void api_peer_drop(struct http_request *req, void *data)
 {
 	answer_claim(req, data, moves_drop);
+}
+
+/* ---- recover ---------------------------------------------------------------- */
+
+static void on_rejoined(void *data, struct move *move)
+{
+	struct pending *pending = data;
+	struct err err;
+
+	if (!move)
+		http_reply_stopping(pending->req);
+	else if (move_rejoin_failed(move, &err))
+		http_reply_err(pending->req, &err);
+	else
+		reply_prepared(pending, move);
+	free(pending);
+}
+
+void api_peer_recover(struct http_request *req, void *data)
+{
+	struct api *api = data;
+	struct peer_claim claim;
+	struct move *move = NULL;
+	struct err err;
+
+	if (!api_sure(req, api))
+		return;
+	if (peer_claim_decode(http_body(req), &claim, &err))
+		move = moves_rejoin(api->moves,
+				    &(struct move_claim){
+					    .id = http_param(req, "id"),
+					    .source = http_caller_name(req),
+					    .vm_uuid = claim.uuid,
+					    .generation = claim.generation,
+				    },
+				    &err);
+	if (move)
+		move_when(move, MOVE_REJOINED, on_rejoined, pending_new(req, api));
+	else
+		http_reply_err(req, &err);
 }
 
 /* ---- settle ---------------------------------------------------------------- */
@@ -303,6 +344,10 @@ void api_peer_fate(struct http_request *req, void *data)
 		return;
 	}
 	fate.cannot_record = !move_can_record(move);
+	fate.interrupted = move_is_interrupted(move);
+	fate.needs_stream = move_needs_stream(move);
+	fate.sends_no_more = move_sends_no_more(move);
+	fate.memory_lost = move_has_lost_memory(move);
 	fate.final = move_is_final(move);
 	fate.run = move_run(move);
 	fate.verdict = (int)move_verdict(move);

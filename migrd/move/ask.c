@@ -48,6 +48,18 @@ void move_qmp(struct move *move, const char *command, struct json_object *args,
 	}
 }
 
+void move_qmp_oob(struct move *move, const char *command, struct json_object *args,
+		  uint32_t deadline_ms, move_answer_fn *fn)
+{
+	struct vm *vm = move_vm(move);
+
+	if (vm && move_qemu(move) && vm_job_has_oob(vm, &move->job))
+		vm_job_command_oob(vm, &move->job, command, args, deadline_ms, on_answer,
+				   question_new(move, fn));
+	else
+		move_qmp(move, command, args, deadline_ms, fn);
+}
+
 void move_ask_peer(struct move *move, const char *verb, struct json_object *body,
 		   uint32_t deadline_ms, move_answer_fn *fn)
 {
@@ -69,7 +81,12 @@ void move_ask_hello(struct move *move, uint32_t deadline_ms, move_answer_fn *fn)
 
 struct json_object *move_claim_json(const struct move *move, bool run)
 {
-	struct peer_claim claim = { .generation = move->row.generation, .run = run };
+	struct peer_claim claim = {
+		.generation = move->row.generation,
+		.run = run,
+		.switched = move->facts.switch_wanted &&
+			    move_parts_progress(move) == MOVE_PART_SWITCHED,
+	};
 
 	memcpy(claim.uuid, move->row.vm_uuid, sizeof(claim.uuid));
 	return json_encode(peer_claim_fields, &claim);

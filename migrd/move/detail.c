@@ -30,7 +30,8 @@ static const struct json_field stamps[] = {
 	STAMP("migrate", MOVE_STAMP_MIGRATE),     STAMP("stopped", MOVE_STAMP_STOPPED),
 	STAMP("completed", MOVE_STAMP_COMPLETED), STAMP("go", MOVE_STAMP_GO),
 	STAMP("taken", MOVE_STAMP_TAKEN),         STAMP("running", MOVE_STAMP_RUNNING),
-	STAMP("ended", MOVE_STAMP_ENDED),         { 0 },
+	STAMP("fetched", MOVE_STAMP_FETCHED),     STAMP("ended", MOVE_STAMP_ENDED),
+	{ 0 },
 };
 static_assert(ARRAY_LEN(stamps) == MOVE_STAMP_COUNT + 1, "each stamp is kept");
 
@@ -48,6 +49,11 @@ static const struct json_field durable[] = {
 	  JSON_MEMBER(struct move, options.transfer.multifd),
 	  .present_offset = offsetof(struct move, options.transfer.has_multifd),
 	  .fields = transfer_multifd_fields },
+	{ .key = "postcopy",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct move, options.transfer.postcopy),
+	  .present_offset = offsetof(struct move, options.transfer.has_postcopy),
+	  .fields = transfer_postcopy_fields },
 	FIELD("xbzrle", JSON_BOOL, options.transfer.xbzrle),
 	FIELD("auto_converge", JSON_BOOL, options.transfer.auto_converge),
 	FIELD("assert_same_disks", JSON_BOOL, options.assert_same_disks),
@@ -131,6 +137,7 @@ static struct move_times src_times(const struct move *move)
 		.stopped_to_completed = span(move, MOVE_STAMP_STOPPED, MOVE_STAMP_COMPLETED),
 		.completed_to_go = span(move, MOVE_STAMP_COMPLETED, MOVE_STAMP_GO),
 		.go_to_answer = span(move, MOVE_STAMP_GO, MOVE_STAMP_TAKEN),
+		.answer_to_fetched = span(move, MOVE_STAMP_TAKEN, MOVE_STAMP_FETCHED),
 		.answer_to_end = span(move, MOVE_STAMP_TAKEN, MOVE_STAMP_ENDED),
 		.destination = move->peer_times,
 	};

@@ -27,7 +27,7 @@
 
 bool move_dst_is_loaded(const struct move *move)
 {
-	return move_parts_progress(move) == MOVE_PART_DONE;
+	return move_parts_progress(move) >= MOVE_PART_SWITCHED;
 }
 
 static void roll_back_gone(struct move *move)
@@ -184,7 +184,8 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 static bool is_busy(const struct move *move)
 {
 	return !move_dst_is_loaded(move) && move->facts.stream_ready && !move->facts.stream_gone &&
-	       move->stream && stream_status(move->stream)->state == STREAM_CHANNEL_OPEN;
+	       move->stream && stream_status(move->stream)->state == STREAM_CHANNEL_OPEN &&
+	       !stream_status(move->stream)->error[0];
 }
 
 static void ask_fate(struct move *move)
@@ -238,7 +239,9 @@ static void on_taps(void *data, const struct err *err)
 	if (move->machine.state != MOVE_STATE_TRANSFER || move->machine.is_saving)
 		return;
 	move->offer.taps = MOVE_TAPS_GOOD;
-	if (err && !move->facts.source_has_ended)
+	if (err && (move->facts.source_has_ended || move->facts.source_has_switched))
+		move_note(move, "taps", "%s", err->msg);
+	else if (err)
 		move_roll_back(move, err);
 	machine_step(&move->machine);
 }
@@ -302,21 +305,39 @@ void move_dst_step_transfer(struct machine *machine)
 		move_give_up(move, ERR_TIMEOUT, "the source sent nothing for too long");
 	} else if (move->facts.go_requested && move_dst_is_loaded(move) && taps_are_good(move)) {
 		move_dst_take(move);
-	} else if (move->facts.go_requested && load_is_late(move)) {
+	} else if (move->facts.go_requested && load_is_late(move) &&
+		   !move->facts.source_has_switched) {
 		move_give_up(move, ERR_TIMEOUT,
 			     move_dst_is_loaded(move) ? "the host's taps could not be looked at"
 						      : "QEMU did not finish loading the guest");
 	} else if (!loop_timer_is_active(move->tick)) {
-		if (!move->facts.go_requested) {
+		bool is_loading = move->facts.go_requested && !load_is_late(move);
+
+		if (!move->facts.go_requested)
 			move_dst_say_idle(move);
+		if (!is_loading)
 			ask_fate(move);
-		}
-		loop_timer_start(move->tick,
-				 move->facts.go_requested ? LOAD_TICK_MS : FATE_EVERY_MS);
+		loop_timer_start(move->tick, is_loading ? LOAD_TICK_MS : FATE_EVERY_MS);
 	}
 }
 
 /* ---- handover: let it run -------------------------------------------------- */
+
+void move_dst_end(struct move *move)
+{
+	machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_DONE });
+	/* Last, as the guest may be moved on at once: the record of that must follow this one. */
+	move_release_vm(move);
+}
+
+/* After a restart it is not known yet whether all memory is there: fetch finds out. */
+static void go_on_from_handover(struct move *move)
+{
+	if (transfer_plan_has_postcopy(move->plan) && move_parts_progress(move) != MOVE_PART_DONE)
+		machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_FETCH });
+	else
+		move_dst_end(move);
+}
 
 static void finish(struct move *move)
 {
@@ -325,9 +346,7 @@ static void finish(struct move *move)
 	move_tell(move); /* the answer to go does not wait for the disk */
 	if (move_vm(move))
 		vm_announce(move_vm(move));
-	machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_DONE });
-	/* Last, as the guest may be moved on at once: the record of that must follow this one. */
-	move_release_vm(move);
+	go_on_from_handover(move);
 }
 
 /* It is not known whether the guest runs: the next tick asks QEMU. */
@@ -336,6 +355,15 @@ static void doubt(struct move *move, const struct err *err)
 	move->facts.asked = false;
 	move->machine.is_resumed = true;
 	move_set_reason(move, "cannot let the guest run: %s", err->msg);
+}
+
+/* After the switch to post-copy the source cannot have the guest back: it stays here, and the VM
+ * says why it does not run. */
+static void stay_still(struct move *move, const struct err *err)
+{
+	if (move_vm(move))
+		vm_note_still(move_vm(move), err);
+	go_on_from_handover(move);
 }
 
 /* If QEMU refuses `cont', the guest has not run here and nobody was told otherwise:
@@ -349,6 +377,8 @@ static void on_running(struct move *move, struct json_object *result, const stru
 		vm_note_run_state(vm, QMP_RUN_RUNNING);
 	if (!err)
 		finish(move);
+	else if (err->code == ERR_QEMU && move->facts.source_has_switched)
+		stay_still(move, err);
 	else if (err->code == ERR_QEMU)
 		move_roll_back(move, err);
 	else

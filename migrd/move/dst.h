@@ -16,10 +16,14 @@ void move_dst_enter_transfer(struct machine *machine);
 void move_dst_step_transfer(struct machine *machine);
 void move_dst_enter_handover(struct machine *machine);
 void move_dst_step_handover(struct machine *machine);
+void move_dst_enter_fetch(struct machine *machine);
+void move_dst_step_fetch(struct machine *machine);
 void move_dst_enter_rollback(struct machine *machine);
 void move_dst_step_rollback(struct machine *machine);
 /* Makes the guest, which is complete here, ours; it then runs if it is to. */
 void move_dst_take(struct move *move);
+/* The guest is here with all that it has. */
+void move_dst_end(struct move *move);
 /* The source has ended its part.  VERDICT TAKEN: the guest is ours, by our own answer or
  * because a person said so in our silence (RUN: it is to run here).  Else our copy is
  * dropped. */
@@ -27,6 +31,14 @@ void move_dst_note_end(struct move *move, enum verdict verdict, bool run);
 
 /* The guest is complete here. */
 bool move_dst_is_loaded(const struct move *move);
+
+/* ---- post-copy: move/dst_fetch.c ---- */
+
+/* QEMU says that the guest waits for memory; this side's stream is broken. */
+bool move_dst_is_interrupted(const struct move *move);
+bool move_dst_needs_stream(const struct move *move);
+/* A person says that the source never comes back: the guest is lost. */
+void move_dst_give_up_memory(struct move *move);
 
 /* ---- an offer that has not become a guest: move/dst_offer.c ---- */
 

@@ -21,8 +21,16 @@
 	FACT(bool, resolved, BOTH)                                                          \
 	/* the guest stopped by itself (I/O error, panic): it stays as it is */             \
 	FACT(bool, guest_stopped, SRC)                                                      \
+	/* post-copy: the guest goes over before its memory, and cannot come back */        \
+	FACT(bool, switch_wanted, SRC)                                                      \
+	/* post-copy: the source has ended with memory that the guest lacks */             \
+	FACT(bool, memory_lost, BOTH)                                                       \
+	/* post-copy: so said its go: it cannot have the guest back */                      \
+	FACT(bool, source_has_switched, DST)                                                \
 	/* its QEMU has sent all, and never runs the guest by itself again */               \
 	FACT(bool, saw_completed, SRC)                                                      \
+	/* the same, and nothing is missing at the destination: of post-copy's switch this is not so */ \
+	FACT(bool, all_sent, SRC)                                                           \
 	/* a restart cannot know whether go was sent */                                     \
 	FACT(bool, go_in_doubt, SRC)                                                        \
 	/* reserved here for the guest until the verdict */                                 \
@@ -51,6 +59,16 @@
 	FACT(bool, plan_waits, SRC)                                                         \
 	/* this move started QEMU's NBD server */                                           \
 	FACT(bool, nbd_is_ours, SRC)                                                        \
+	/* fetch: it has sent all, and its connection broke: 7.2 neither fails nor pauses then */ \
+	FACT(bool, hangs_at_end, SRC)                                                       \
+	/* post-copy is about to begin, and QEMU has no limit of bandwidth any more */      \
+	FACT(bool, limit_lifted, SRC)                                                       \
+	/* the same, and QEMU sends one page each time that it wakes (src_switch.c) */      \
+	FACT(uint64_t, limit_lowered_ms, SRC)                                               \
+	/* post-copy: the guest is being stopped, so that it can go over */                 \
+	FACT(bool, stop_sent, SRC)                                                          \
+	/* QEMU was told to let it go over, or to send the little that was left */          \
+	FACT(bool, switch_sent, SRC)                                                        \
 	FACT(bool, cancel_sent, SRC)                                                        \
 	FACT(bool, yank_sent, SRC)                                                          \
 	FACT(bool, saw_stop, SRC)                                                           \

@@ -11,6 +11,7 @@
  * would stand still until the disk takes records again.
  */
 #include "move/priv.h"
+#include "move/src_priv.h"
 #include "wire/peer_msg.h"
 
 /* One tick (500 ms), one question (1 s), and slack. */
@@ -99,6 +100,10 @@ static void on_presence(struct move *move, struct json_object *result, const str
 			"older one was put back",
 			move->row.peer);
 		move_roll_back(move, &why);
+		return;
+	}
+	if (!err && fate.verdict == VERDICT_REFUSED) {
+		move_src_is_refused(move);
 		return;
 	}
 	if (may_flow(move, &fate, err, &why))

@@ -164,10 +164,14 @@ static bool has_come(const struct move *move, enum move_moment moment)
 		return !move->machine.is_new;
 	case MOVE_STEADY:
 		return !move->machine.is_saving;
+	case MOVE_REJOINED:
+		return move->rejoin.step == MOVE_REJOIN_READY ||
+		       move->rejoin.step == MOVE_REJOIN_NONE || move_is_final(move);
 	case MOVE_PREPARED:
 		return !move->machine.is_new && move->machine.state != MOVE_STATE_PREPARE;
 	case MOVE_VERDICT:
 		return move_is_final(move) || move->machine.state == MOVE_STATE_ROLLBACK ||
+		       move->machine.state == MOVE_STATE_FETCH ||
 		       (move->machine.state == MOVE_STATE_HANDOVER && move->facts.is_running);
 	case MOVE_ENDED:
 		return move_is_final(move);
@@ -256,6 +260,16 @@ void move_give_up(struct move *move, enum err_code code, const char *text)
 	move_roll_back(move, &err);
 }
 
+/* A person decides by this. */
+static const char *copy_here(const struct move *move)
+{
+	bool lacks_memory =
+		move->side == MOVE_DST && move_parts_progress(move) == MOVE_PART_SWITCHED;
+
+	return lacks_memory ? "the guest is here, and needs memory that only that host has,"
+			    : "the guest is complete here";
+}
+
 /* The other host answers, but has no record. */
 static void explain_unheard(const struct move *move, char why[ERR_MSG_SIZE])
 {
@@ -263,12 +277,12 @@ static void explain_unheard(const struct move *move, char why[ERR_MSG_SIZE])
 	const char *here = move->moves->env.host_id, *id = move->row.id, *peer = move->row.peer;
 
 	snprintf(why, ERR_MSG_SIZE,
-		 "host '%s' has no record of the move; the guest is complete here and may run "
-		 "there: 'migrctl host check' there tells. If so: migrctl move resolve %s --keep "
+		 "host '%s' has no record of the move; %s and may run there: "
+		 "'migrctl host check' there tells. If so: migrctl move resolve %s --keep "
 		 "%s "
 		 "--assert-dead %s; if it never did: migrctl move resolve %s --keep %s "
 		 "--assert-dead %s",
-		 peer, id, is_src ? "destination" : "source", here, id,
+		 peer, copy_here(move), id, is_src ? "destination" : "source", here, id,
 		 is_src ? "source" : "destination", peer);
 }
 
@@ -281,12 +295,13 @@ static void explain_stuck(const struct move *move, char why[ERR_MSG_SIZE])
 		return;
 	}
 	snprintf(why, ERR_MSG_SIZE,
-		 "host '%s' is silent; %s; it is asked on and on. If that host is dead or fenced: "
+		 "host '%s' is silent; %s %s; it is asked on and on. If that host is dead or "
+		 "fenced: "
 		 "migrctl move resolve %s --keep %s --assert-dead %s; to give this copy up: "
 		 "migrctl move resolve %s --keep %s --assert-dead %s",
-		 move->row.peer,
-		 is_src ? "the guest stands still here, complete, and may have been taken there"
-			: "the guest is complete here and does not run; it may run there",
+		 move->row.peer, copy_here(move),
+		 is_src ? "and stands still; it may have been taken there"
+			: "and does not run; it may run there",
 		 move->row.id, is_src ? "source" : "destination", move->row.peer, move->row.id,
 		 is_src ? "destination" : "source", move->moves->env.host_id);
 }

@@ -9,13 +9,15 @@
  *   source       begin    -> prepare, rollback
  *                prepare  -> transfer, rollback
  *                transfer -> handover, rollback
- *                handover -> confirm, rollback, stuck
- *                confirm  -> done
- *                rollback -> cancelled, failed, confirm, stuck
- *                stuck    -> confirm, rollback
+ *                handover -> confirm, fetch, rollback, stuck
+ *                fetch    -> confirm
+ *                confirm  -> done, lost
+ *                rollback -> cancelled, failed, confirm, fetch, stuck
+ *                stuck    -> confirm, fetch, rollback
  *   destination  prepare  -> transfer, rollback
  *                transfer -> handover, rollback, stuck
- *                handover -> done, rollback
+ *                handover -> done, fetch, rollback
+ *                fetch    -> done, lost
  *                rollback -> failed
  *                stuck    -> handover, rollback
  *
@@ -105,6 +107,9 @@ bool move_set(struct move *move, const struct move_options *options, move_set_fn
  * past the point of no return.  On the destination, a cancel refuses the guest; CONFLICT
  * once the guest is complete there, or go has come. */
 bool move_cancel(struct move *move, struct err *err);
+/* Source: the guest goes over as soon as QEMU sends, and fetches the rest of its memory there.
+ * CONFLICT: the move was begun without post-copy, or comes from another host; TOO_LATE. */
+bool move_switch(struct move *move, struct err *err);
 
 enum move_keep { MOVE_KEEP_SOURCE, MOVE_KEEP_DESTINATION };
 
@@ -122,6 +127,7 @@ bool move_resolve(struct move *move, const struct move_resolution *resolution, s
 
 enum move_moment {
 	MOVE_RECORDED, /* the move's first record is on disk */
+	MOVE_REJOINED, /* destination: a new data stream waits for the source, or cannot */
 	MOVE_STEADY,   /* no change of its state is being written */
 	MOVE_PREPARED, /* destination: its QEMU listens, or never will */
 	MOVE_VERDICT,  /* destination: taken and the guest runs, or refused */
@@ -173,6 +179,7 @@ struct move_claim {
 	const char *vm_uuid; /* "": an older coordinator, which does not say */
 	uint64_t generation;
 	bool run;             /* go; settle with taken */
+	bool switched;        /* go: post-copy has begun */
 	enum verdict verdict; /* settle: as the source has it */
 };
 /* go: the source's QEMU is done; take the guest, and let it run if RUN.  drop: the
@@ -181,6 +188,11 @@ struct move_claim {
  * revive the move; LIMIT when the source has too many records here that it has not settled. */
 struct move *moves_go(struct moves *moves, const struct move_claim *claim, struct err *err);
 struct move *moves_drop(struct moves *moves, const struct move_claim *claim, struct err *err);
+/* recover: a move in post-copy gets a new data stream here, which waits for the source's QEMU.
+ * The caller waits for MOVE_REJOINED, then answers the token, or why there is none:
+ * move_rejoin_failed().  BUSY, TOO_LATE: not now, not any more. */
+struct move *moves_rejoin(struct moves *moves, const struct move_claim *claim, struct err *err);
+bool move_rejoin_failed(const struct move *move, struct err *err);
 /* settle: the source's record of the end is on disk.  The caller waits for MOVE_SETTLED of
  * *RET; true and *RET NULL: there is no record, and nothing to wait for.  CONFLICT: the two
  * records contradict each other. */
@@ -207,6 +219,14 @@ const char *move_source(const struct move *move);
 const char *move_destination(const struct move *move);
 /* Host id of the guest's owner; NULL while only the other host can know. */
 const char *move_owner(const struct move *move);
+/* Destination, in post-copy: QEMU says that the guest waits for memory; this side's stream is
+ * broken. */
+bool move_is_interrupted(const struct move *move);
+bool move_needs_stream(const struct move *move);
+/* Source, in post-copy: its QEMU has ended or failed. */
+bool move_sends_no_more(const struct move *move);
+/* The source ended with memory that the guest lacks. */
+bool move_has_lost_memory(const struct move *move);
 bool move_run(const struct move *move); /* the guest is to run where it ends up */
 /* NULL: none was made yet.  Owned by MOVE. */
 const struct transfer_plan *move_plan(const struct move *move);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "move/dst.h"
 #include "move/priv.h"
+#include "move/src_priv.h"
 
 /* Threads that look at storage for offers, in all and for one peer: a look at storage that
  * does not answer keeps its thread. */
@@ -207,6 +208,27 @@ const char *move_owner(const struct move *move)
 	if (is_undecided(move))
 		return NULL;
 	return taken ? move_destination(move) : move_source(move);
+}
+
+bool move_is_interrupted(const struct move *move)
+{
+	return move->side == MOVE_DST && move_dst_is_interrupted(move);
+}
+
+bool move_needs_stream(const struct move *move)
+{
+	return move->side == MOVE_DST && move_dst_needs_stream(move);
+}
+
+bool move_sends_no_more(const struct move *move)
+{
+	return move->side == MOVE_SRC && move->machine.state == MOVE_STATE_FETCH &&
+	       move_src_sends_no_more(move);
+}
+
+bool move_has_lost_memory(const struct move *move)
+{
+	return move->facts.memory_lost;
 }
 
 bool move_run(const struct move *move)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The requests of the other host for moves of this host: offer, go, drop, settle. */
+/* The requests of the other host for moves of this host: offer, go, drop, settle; recover is in
+ * move/dst_fetch.c. */
 #include "base/mem.h"
 #include "move/admission.h"
 #include "move/dst.h"
@@ -277,6 +278,8 @@ struct move *moves_go(struct moves *moves, const struct move_claim *claim, struc
 
 	if (!move)
 		return NULL;
+	if (move->verdict == VERDICT_NONE && claim->switched)
+		move->facts.source_has_switched = true;
 	if (!move->facts.go_requested && move->verdict == VERDICT_NONE) {
 		move->facts.go_requested = true;
 		move->facts.run = claim->run;
@@ -289,6 +292,16 @@ struct move *moves_go(struct moves *moves, const struct move_claim *claim, struc
 	}
 	machine_step(&move->machine);
 	return move;
+}
+
+struct move *moves_claimed(struct moves *moves, const struct move_claim *claim, struct err *err)
+{
+	struct move *move = moves_find(moves, claim->id);
+
+	if (move)
+		return is_same_move(move, claim, err) ? move : NULL;
+	err_set(err, ERR_NOT_FOUND, "host '%s' has no record of the move", moves->env.host_id);
+	return NULL;
 }
 
 struct move *moves_drop(struct moves *moves, const struct move_claim *claim, struct err *err)
@@ -336,15 +349,23 @@ bool moves_settle(struct moves *moves, const struct move_claim *claim, struct mo
 	return true;
 }
 
+/* A stream that makes its connection again comes in any state. */
+static bool waits_for_stream(const struct move *move)
+{
+	if (move->side != MOVE_DST || !move->stream || move->facts.stream_gone ||
+	    move_is_final(move))
+		return false;
+	return move->machine.state == MOVE_STATE_PREPARE ||
+	       move->machine.state == MOVE_STATE_TRANSFER || transfer_plan_has_postcopy(move->plan);
+}
+
 /* A caller costs nothing before it has proved that it is the source's, with a line that
  * was not used before. */
 bool moves_claim(void *data, const struct stream_preamble *preamble, int fd)
 {
 	struct move *move = moves_find(data, preamble->move_id);
 
-	if (!move || move->side != MOVE_DST || !move->stream || move->facts.stream_gone ||
-	    (move->machine.state != MOVE_STATE_PREPARE &&
-	     move->machine.state != MOVE_STATE_TRANSFER))
+	if (!move || !waits_for_stream(move))
 		return false;
 	if (!stream_preamble_is_proved(preamble, move->offer.port_key) ||
 	    !stream_attempts_take(&move->offer.attempts, preamble->attempt))

@@ -38,6 +38,13 @@ bool move_row_is_known(const struct move *move, struct err *err)
 	return true;
 }
 
+/* Then the guest needs its memory, also while this coordinator waits for others. */
+static bool may_run_there(const struct move *move)
+{
+	return move->machine.state == MOVE_STATE_FETCH ||
+	       (move->machine.state == MOVE_STATE_HANDOVER && move->facts.switch_wanted);
+}
+
 void moves_add_row(struct moves *moves, struct store_move *row)
 {
 	enum move_side side = strcmp(row->kind, "MIGRATION_OUT") == 0 ? MOVE_SRC : MOVE_DST;
@@ -59,7 +66,8 @@ void moves_add_row(struct moves *moves, struct store_move *row)
 	}
 	move->machine.is_dormant = true;
 	move_attach_stream(move); /* a rollback needs it too, to end it */
-	move_lease_begin(move);
+	if (!may_run_there(move))
+		move_lease_begin(move);
 }
 
 static void recover(struct move *move)

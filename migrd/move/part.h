@@ -21,7 +21,8 @@ struct qmp_event;
 enum move_part_progress {
 	MOVE_PART_BROKEN, /* the part cannot be sent any more: give_up() says why */
 	MOVE_PART_FLOWS,
-	MOVE_PART_LAST, /* the rest is sent while the guest stands still */
+	MOVE_PART_LAST,     /* the rest is sent while the guest stands still */
+	MOVE_PART_SWITCHED, /* post-copy: the guest may run on the destination, which fetches */
 	MOVE_PART_DONE, /* source: QEMU has sent it all; destination: it has loaded it */
 };
 

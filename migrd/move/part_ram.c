@@ -10,7 +10,6 @@
 
 /* QEMU has no word for "no limit"; its own default is 128 MiB/s
  * (migration/options.c), far below any link. */
-#define BANDWIDTH_UNLIMITED (UINT64_C(1) << 40)
 
 /* ---- may it be moved? ------------------------------------------------------ */
 
@@ -68,16 +67,22 @@ static const struct transfer_features *features_here(const struct move *move)
 	return qemu ? qemu_migration_features(qemu) : NULL;
 }
 
+static uint64_t max_bandwidth(const struct move *move)
+{
+	if (move->facts.limit_lowered_ms)
+		return MOVE_BANDWIDTH_ONE_PAGE;
+	if (move->facts.limit_lifted || !move->options.bandwidth_bytes_per_s)
+		return MOVE_BANDWIDTH_UNLIMITED;
+	return move->options.bandwidth_bytes_per_s;
+}
+
 static struct json_object *parameters(const struct move *move)
 {
-	const struct move_options *options = &move->options;
 	struct json_object *args = json_object_new_object();
 
-	json_add_uint(args, "max-bandwidth",
-		      options->bandwidth_bytes_per_s ? options->bandwidth_bytes_per_s
-						     : BANDWIDTH_UNLIMITED);
+	json_add_uint(args, "max-bandwidth", max_bandwidth(move));
 	json_add_uint(args, "downtime-limit",
-		      downtime_for_pass(options->downtime_limit_ms, move->ram.pass));
+		      downtime_for_pass(move->options.downtime_limit_ms, move->ram.pass));
 	return args;
 }
 
@@ -197,6 +202,26 @@ static void start(struct move *move)
 		move_stamp(move, MOVE_STAMP_MIGRATE);
 		send_address(move, "migrate", on_migrate);
 	}
+}
+
+void move_ram_resume(struct move *move, move_answer_fn *fn)
+{
+	CLEANUP(free_charp) char *path = move_channel_path(move, TRANSFER_CHANNEL_RAM);
+	struct json_object *args = transfer_address(features_here(move), path);
+
+	json_add_bool(args, "resume", true);
+	move_qmp(move, "migrate", args, COMMAND_DEADLINE_MS, fn);
+}
+
+/* QEMU knows this command only with `uri'. */
+void move_ram_await_source(struct move *move, move_answer_fn *fn)
+{
+	CLEANUP(free_charp) char *path = move_channel_path(move, TRANSFER_CHANNEL_RAM);
+	CLEANUP(free_charp) char *uri = xasprintf("unix:%s", path);
+	struct json_object *args = json_object_new_object();
+
+	json_add_str(args, "uri", uri);
+	move_qmp_oob(move, "migrate-recover", args, COMMAND_DEADLINE_MS, fn);
 }
 
 static void on_cancel_answered(struct move *move, struct json_object *result, const struct err *err)

@@ -50,8 +50,8 @@ static uint64_t link_bytes_per_s(const struct move *move)
 		uint64_t bytes = of->ram.info.ram_transferred_bytes;
 
 		if (of->side == MOVE_SRC && strcmp(of->row.peer, move->row.peer) == 0 &&
-		    !of->options.bandwidth_bytes_per_s && bytes >= LINK_BYTES_MIN && began_us &&
-		    ended_us > began_us)
+		    !of->options.bandwidth_bytes_per_s && !of->facts.switch_wanted &&
+		    bytes >= LINK_BYTES_MIN && began_us && ended_us > began_us)
 			return bytes / ((ended_us - began_us) / 1000 + 1) * 1000;
 	}
 	return 0;

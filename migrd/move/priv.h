@@ -36,6 +36,8 @@ enum move_state {
 	MOVE_STATE_CANCELLED,
 	MOVE_STATE_FAILED,
 	MOVE_STATE_STUCK,
+	MOVE_STATE_FETCH,
+	MOVE_STATE_LOST,
 	MOVE_STATE_COUNT
 };
 
@@ -59,6 +61,7 @@ enum move_stamp {
 	MOVE_STAMP_GO,        /* source: go sent; destination: go came */
 	MOVE_STAMP_TAKEN,     /* source: go was answered; destination: `taken' is on disk */
 	MOVE_STAMP_RUNNING,   /* destination: cont was answered, or was not wanted */
+	MOVE_STAMP_FETCHED,   /* source, post-copy: the destination has all memory */
 	MOVE_STAMP_ENDED,
 	MOVE_STAMP_COUNT
 };
@@ -113,8 +116,27 @@ struct move_ram {
 	enum qmp_mig_state state;
 	struct qmp_mig_info info;          /* of the last query-migrate */
 	uint64_t pass;                     /* over the guest's memory; 1 is the first */
+	uint64_t pass_at_ms;               /* when its beginning was told */
 	uint64_t percent;                  /* never goes back */
 	uint64_t moved_bytes, moved_at_ms; /* sent; a stall counts from MOVED_AT_MS */
+};
+
+/* Post-copy goes on over new streams after one of the two was lost; see move/src_fetch.c and
+ * move/dst_fetch.c. */
+struct move_rejoin {
+	enum move_rejoin_step {
+		MOVE_REJOIN_NONE,
+		MOVE_REJOIN_ENDING,   /* the old stream has ended, QEMU is to notice */
+		MOVE_REJOIN_ASKED,    /* source: the destination gets ready */
+		MOVE_REJOIN_STARTING, /* the new stream starts */
+		MOVE_REJOIN_RESUMING, /* QEMU was told */
+		MOVE_REJOIN_READY,    /* destination: QEMU waits for the source */
+	} step;
+	uint64_t since_ms; /* of the step, on the loop's clock */
+	uint32_t retry_ms; /* source: the last pause between two tries */
+	bool is_there_interrupted; /* source: the destination says that its stream is broken */
+	struct err err;            /* destination: why it cannot be; unset: it can */
+	uint64_t fetched_ms;       /* destination: all memory is there since; 0: not yet */
 };
 
 /* An ended move: the two sides tell each other of the end (move/moves_settle.c). */
@@ -163,6 +185,7 @@ struct move {
 	struct move_begin begin;   /* source */
 	struct move_offered offer; /* destination */
 	struct move_ram ram;
+	struct move_rejoin rejoin;
 	struct move_settle settle;
 	struct stream *stream;
 	const char *stream_told;     /* the stream's state that the timeline has last */
@@ -272,6 +295,9 @@ typedef void move_answer_fn(struct move *move, struct json_object *result, const
 
 void move_qmp(struct move *move, const char *command, struct json_object *args,
 	      uint32_t deadline_ms, move_answer_fn *fn);
+/* The same out of band, where QEMU can: past a main loop that waits for the guest's memory. */
+void move_qmp_oob(struct move *move, const char *command, struct json_object *args,
+		  uint32_t deadline_ms, move_answer_fn *fn);
 /* "POST /peer/v1/moves/<id>/VERB"; GET without a verb if VERB is NULL. */
 void move_ask_peer(struct move *move, const char *verb, struct json_object *body,
 		   uint32_t deadline_ms, move_answer_fn *fn);
@@ -302,8 +328,21 @@ void move_query(struct move *move);
 bool move_ram_event(struct move *move, const struct qmp_event *event);
 enum move_part_progress move_ram_progress(const struct move *move);
 void move_ram_step(struct move *move);
+/* Post-copy goes on over a new stream: the source's QEMU connects to it; the destination's
+ * listens.  FN gets the answer. */
+void move_ram_resume(struct move *move, move_answer_fn *fn);
+void move_ram_await_source(struct move *move, move_answer_fn *fn);
 /* Sends migrate_cancel, once; QEMU decides the race between it and the end of the transfer. */
 void move_ram_cancel(struct move *move);
+
+/* ---- post-copy over new streams: move/rejoin.c --------------------------------- */
+
+void move_rejoin_to(struct move *move, enum move_rejoin_step step);
+uint64_t move_rejoin_step_ms(const struct move *move);
+/* The stream of this side cannot carry any more. */
+bool move_stream_is_over(const struct move *move);
+/* Ends the old stream; its QEMU then says `postcopy-paused'. */
+void move_rejoin_end_stream(struct move *move);
 
 /* ---- the stream ------------------------------------------------------ */
 
@@ -346,6 +385,8 @@ void move_settle_later(struct moves *moves);
 bool move_offer_decode(const struct move_offer *offer, struct vm_def *ret, struct err *err);
 /* SOURCE may leave a new record here: it is a peer, and has few unsettled records here. */
 bool moves_may_add(const struct moves *moves, const char *source, struct err *err);
+/* The move that CLAIM is of; NULL and NOT_FOUND, FORBIDDEN or CONFLICT. */
+struct move *moves_claimed(struct moves *moves, const struct move_claim *claim, struct err *err);
 /* Forgets who waits for an answer to an offer; FN of moves_offer() is not called any more. */
 void moves_offers_clear(struct moves *moves);
 

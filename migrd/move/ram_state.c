@@ -26,7 +26,8 @@ static void note_progress(struct move *move)
 	if (info->ram_total_bytes && info->ram_remaining_bytes <= info->ram_total_bytes)
 		percent = (unsigned)(99 * (info->ram_total_bytes - info->ram_remaining_bytes) /
 				     info->ram_total_bytes);
-	if (info->state == QMP_MIG_ACTIVE && percent > move->ram.percent)
+	if ((info->state == QMP_MIG_ACTIVE || info->state == QMP_MIG_POSTCOPY_ACTIVE) &&
+	    percent > move->ram.percent)
 		move->ram.percent = percent;
 	if (info->ram_transferred_bytes != move->ram.moved_bytes) {
 		move->ram.moved_bytes = info->ram_transferred_bytes;
@@ -94,6 +95,7 @@ static void note_pass(struct move *move, int64_t pass)
 
 	move_note(move, "MIGRATION_PASS", "%lld", (long long)pass);
 	move->ram.pass = pass > 0 ? (uint64_t)pass : 0;
+	move->ram.pass_at_ms = loop_now_ms(move->moves->env.loop);
 	if (downtime_for_pass(move->options.downtime_limit_ms, move->ram.pass) != former_ms)
 		move_src_apply_options(move);
 }
@@ -118,6 +120,18 @@ static bool never_began(const struct move *move)
 	       move->machine.is_resumed && move->ram.state == QMP_MIG_NONE;
 }
 
+/* On the destination when the state of the devices is loaded.  On the source from the moment at
+ * which its QEMU cannot have the guest back: before 11.0 when it has sent that state, since then
+ * (postcopy-device comes before) when the destination has loaded it.  In postcopy-device a QEMU
+ * that loses its connection fails, so the destination must not run the guest yet. */
+static bool is_switched(const struct move *move)
+{
+	enum qmp_mig_state state = move->ram.state;
+
+	return state == QMP_MIG_POSTCOPY_ACTIVE || state == QMP_MIG_POSTCOPY_PAUSED ||
+	       state == QMP_MIG_POSTCOPY_RECOVER_SETUP || state == QMP_MIG_POSTCOPY_RECOVER;
+}
+
 enum move_part_progress move_ram_progress(const struct move *move)
 {
 	bool is_cancelled = move->side == MOVE_SRC && move->ram.state == QMP_MIG_CANCELLED;
@@ -126,6 +140,8 @@ enum move_part_progress move_ram_progress(const struct move *move)
 		return MOVE_PART_BROKEN;
 	if (move->ram.state == QMP_MIG_COMPLETED)
 		return MOVE_PART_DONE;
+	if (is_switched(move))
+		return MOVE_PART_SWITCHED;
 	if (move->ram.state == QMP_MIG_DEVICE || move->facts.saw_stop)
 		return MOVE_PART_LAST;
 	return MOVE_PART_FLOWS;

@@ -24,9 +24,10 @@ static bool is_open(const struct move *move)
 	if (move->side == MOVE_DST)
 		return move->machine.state == MOVE_STATE_STUCK ||
 		       (move->machine.state == MOVE_STATE_TRANSFER &&
-			move->ram.state == QMP_MIG_COMPLETED);
+			(move->ram.state == QMP_MIG_COMPLETED || move->facts.source_has_switched));
 	return move->machine.state == MOVE_STATE_STUCK ||
-	       (move->machine.state == MOVE_STATE_HANDOVER && move->facts.saw_completed);
+	       (move->machine.state == MOVE_STATE_HANDOVER && move->facts.saw_completed) ||
+	       (move->machine.state == MOVE_STATE_ROLLBACK && move->facts.go_in_doubt);
 }
 
 /* The move has ended here, and the other side has not noted that; so the record is kept. */
@@ -68,6 +69,10 @@ static bool check(const struct move *move, const struct move_resolution *resolut
 		return err_set(err, ERR_CONFLICT,
 			       "host '%s' has not been found silent: the move goes on by itself",
 			       move->row.peer);
+	if (move->side == MOVE_DST && resolution->keep == MOVE_KEEP_DESTINATION &&
+	    !move_dst_is_loaded(move))
+		return err_set(err, ERR_CONFLICT,
+			       "the guest has not come here whole: only --keep source is possible");
 	if (strcmp(resolution->assert_dead, dead) != 0)
 		return err_set(
 			err, ERR_CONFLICT,
@@ -76,6 +81,38 @@ static bool check(const struct move *move, const struct move_resolution *resolut
 			"and its QEMU gone), then say so with --assert-dead %s",
 			dead, dead);
 	return true;
+}
+
+/* In post-copy only the destination can have the guest: the choice is to wait no more. */
+static bool check_fetch(const struct move *move, const struct move_resolution *resolution,
+			struct err *err)
+{
+	if (resolution->keep == MOVE_KEEP_SOURCE)
+		return err_set(err, ERR_CONFLICT,
+			       "the guest runs on the destination with what memory it has there, "
+			       "and cannot come back: only --keep destination is possible");
+	if (move->machine.is_saving || !move->reason[0])
+		return err_set(err, ERR_CONFLICT,
+			       "host '%s' has not been found silent: the move goes on by itself",
+			       move->row.peer);
+	if (strcmp(resolution->assert_dead, move->row.peer) != 0)
+		return err_set(err, ERR_CONFLICT,
+			       "the guest needs both hosts until all its memory is there; if host "
+			       "'%s' never comes back with its QEMU, say so with --assert-dead %s",
+			       move->row.peer, move->row.peer);
+	return true;
+}
+
+/* The source ends its QEMU, for which nobody waits; the destination gives the guest up. */
+static void resolve_fetch(struct move *move)
+{
+	if (move->side == MOVE_SRC) {
+		move->facts.memory_lost = move_parts_progress(move) != MOVE_PART_DONE;
+		move->facts.answered = true;
+		machine_step(&move->machine);
+	} else {
+		move_dst_give_up_memory(move);
+	}
 }
 
 static void note(struct move *move, const struct move_resolution *resolution)
@@ -97,6 +134,13 @@ bool move_resolve(struct move *move, const struct move_resolution *resolution, s
 		log_info("move", "resolved", "move=%s by=%s why=%s", move->row.id, resolution->by,
 			 resolution->why);
 		move_note_settled(move);
+		return true;
+	}
+	if (move->machine.state == MOVE_STATE_FETCH) {
+		if (!check_fetch(move, resolution, err))
+			return false;
+		note(move, resolution);
+		resolve_fetch(move);
 		return true;
 	}
 	if (!check(move, resolution, err))

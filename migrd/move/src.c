@@ -169,28 +169,34 @@ static void on_offer_answered(struct move *move, struct json_object *result, con
 		loop_timer_start(move->tick, TICK_MS);
 }
 
-/* The destination may refuse while our stream still tries to reach it; then it is not there
- * any more to accept the stream.  Its own reason comes with the answer to drop. */
-static void on_prepare_fate(struct move *move, struct json_object *result, const struct err *err)
+/* Its own reason comes with the answer to drop. */
+void move_src_is_refused(struct move *move)
 {
-	struct peer_fate fate;
-	struct err refused;
+	struct err err;
 
-	move->facts.lease_asked = false;
-	if (err || !peer_fate_decode(result, &fate, &refused) || fate.verdict != VERDICT_REFUSED)
+	if (roll_back_if_asked(move)) /* it may have noticed the cancel first */
 		return;
-	err_set(&refused, ERR_PEER, "host '%s' refused the guest", move->row.peer);
-	move_src_blame(move, MOVE_BLAME_SILENT, &refused);
-	move_roll_back(move, &refused);
+	err_set(&err, ERR_PEER, "host '%s' refused the guest", move->row.peer);
+	move_src_blame(move, MOVE_BLAME_SILENT, &err);
+	move_roll_back(move, &err);
 }
 
-static void ask_prepare_fate(struct move *move)
+static void on_watched(struct move *move, struct json_object *result, const struct err *err)
 {
-	if (!move->facts.lease_asked) {
-		move->facts.lease_asked = true;
-		move_ask_peer(move, NULL, NULL, COMMAND_DEADLINE_MS, on_prepare_fate);
-	}
-	loop_timer_start(move->tick, TICK_MS);
+	struct peer_fate fate;
+	struct err bad;
+
+	move->facts.lease_asked = false;
+	if (!err && peer_fate_decode(result, &fate, &bad) && fate.verdict == VERDICT_REFUSED)
+		move_src_is_refused(move);
+}
+
+void move_src_watch_peer(struct move *move)
+{
+	if (move->facts.lease_asked)
+		return;
+	move->facts.lease_asked = true;
+	move_ask_peer(move, NULL, NULL, COMMAND_DEADLINE_MS, on_watched);
 }
 
 static struct json_object *offer(const struct move *move)
@@ -243,7 +249,8 @@ void move_src_step_prepare(struct machine *machine)
 	} else if (!move->facts.asked && !loop_timer_is_active(move->retry)) {
 		move_src_ask(move, "prepare", offer(move), on_offer_answered);
 	} else if (move->stream && !loop_timer_is_active(move->tick)) {
-		ask_prepare_fate(move);
+		move_src_watch_peer(move);
+		loop_timer_start(move->tick, TICK_MS);
 	}
 }
 
@@ -286,7 +293,9 @@ void move_src_step_transfer(struct machine *machine)
 		move_parts_give_up(move);
 		return;
 	}
-	if (progress >= MOVE_PART_LAST) {
+	if (progress >= MOVE_PART_LAST || move_src_may_switch(move)) {
+		move->facts.switch_wanted =
+			move->facts.switch_wanted || progress == MOVE_PART_FLOWS;
 		move->error = (struct err){ 0 }; /* it was of a stall that has ended */
 		machine_go_to(&move->machine,
 			      &(struct machine_change){ .to = MOVE_STATE_HANDOVER });
@@ -320,6 +329,9 @@ void move_src_event(void *data, const struct qmp_event *event)
 		move_stamp(move, MOVE_STAMP_STOPPED);
 		move->facts.saw_stop = true;
 		move_lease_end(move);
+	} else if (strcmp(event->name, "STOP") == 0 && move->facts.stop_sent) {
+		move_note(move, "STOP", "at %lld us", (long long)event->time_us);
+		move_stamp(move, MOVE_STAMP_STOPPED);
 	} else if (strcmp(event->name, "RESUME") == 0) {
 		move_note(move, "RESUME", "at %lld us", (long long)event->time_us);
 		move->facts.guest_in_doubt = true; /* RESUME may come after `completed' */

@@ -14,6 +14,8 @@ void move_src_enter_transfer(struct machine *machine);
 void move_src_step_transfer(struct machine *machine);
 void move_src_enter_handover(struct machine *machine);
 void move_src_step_handover(struct machine *machine);
+void move_src_enter_fetch(struct machine *machine);
+void move_src_step_fetch(struct machine *machine);
 void move_src_enter_confirm(struct machine *machine);
 void move_src_step_confirm(struct machine *machine);
 void move_src_enter_rollback(struct machine *machine);

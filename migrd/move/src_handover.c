@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The source while the guest stands still, and after it was taken. */
+/* The source while the guest stands still, and when all of it was taken. */
 #include "move/priv.h"
 #include "move/src.h"
 #include "move/src_priv.h"
@@ -28,6 +28,8 @@ void move_src_enter_handover(struct machine *machine)
 	loop_timer_start(move->tick, TICK_MS);
 	if (move->machine.is_resumed)
 		move_query(move);
+	else if (move_src_is_switch_left(move))
+		move_src_switch(move);
 }
 
 static void on_go_answered(struct move *move, struct json_object *result, const struct err *err)
@@ -71,6 +73,7 @@ static void note_completed(struct move *move)
 	if (move->facts.saw_completed)
 		return;
 	move->facts.saw_completed = true;
+	move->facts.all_sent = move_parts_progress(move) == MOVE_PART_DONE;
 	move_stamp(move, MOVE_STAMP_COMPLETED);
 	send_go(move);
 	machine_save(&move->machine); /* in parallel to go, not before it */
@@ -96,6 +99,11 @@ static bool guest_stands(struct move *move)
 {
 	const struct vm *vm = move_vm(move);
 
+	if (move->facts.switch_wanted && move->ram.state == QMP_MIG_UNKNOWN &&
+	    !move_is_gone(move)) {
+		loop_timer_start(move->tick, BUSY_TICK_MS); /* go says whether QEMU has switched */
+		return false;
+	}
 	if (move->facts.saw_completed)
 		return true;
 	if (vm && vm_is_busy(vm))
@@ -144,16 +152,41 @@ static bool is_silent(const struct move *move)
 	       machine_in_state_ms(&move->machine) > move->moves->env.stuck_after_ms;
 }
 
+static bool has_sent_all(const struct move *move)
+{
+	return move->facts.all_sent || move_parts_progress(move) == MOVE_PART_DONE;
+}
+
+enum move_state move_src_state_of_taken(const struct move *move)
+{
+	return move->facts.switch_wanted && !has_sent_all(move) ? MOVE_STATE_FETCH : MOVE_STATE_CONFIRM;
+}
+
+/* The destination may lack memory that nobody has any more. */
+static bool has_nothing_to_send(const struct move *move)
+{
+	return move_parts_progress(move) == MOVE_PART_BROKEN ||
+	       (move_is_gone(move) && !has_sent_all(move));
+}
+
 void move_src_step_handover(struct machine *machine)
 {
 	struct move *move = move_of(machine);
 	enum move_part_progress progress = move_parts_progress(move);
 
 	if (move->verdict == VERDICT_TAKEN) {
-		machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_CONFIRM });
+		machine_go_to(&move->machine,
+			      &(struct machine_change){ .to = move_src_state_of_taken(move) });
 	} else if (move->verdict == VERDICT_REFUSED) {
 		move_roll_back(move, &move->error);
-	} else if (progress == MOVE_PART_DONE || move->facts.saw_completed) {
+	} else if (move->facts.switch_wanted && has_nothing_to_send(move)) {
+		/* Nobody has what is missing there but this QEMU: drop tells what is there.
+		 * Before a restart, go may have been sent without a record of it. */
+		move->facts.go_in_doubt = move->facts.go_in_doubt || move->machine.is_resumed ||
+					  move->stamps[MOVE_STAMP_GO];
+		if (!move_src_roll_back_if_gone(move))
+			move_parts_give_up(move);
+	} else if (progress >= MOVE_PART_SWITCHED || move->facts.saw_completed) {
 		if (!guest_stands(move))
 			return;
 		note_completed(move);
@@ -167,10 +200,15 @@ void move_src_step_handover(struct machine *machine)
 		/* Before a restart, go may have been sent without a record of it on disk. */
 		move->facts.go_in_doubt = move->facts.go_in_doubt || move->machine.is_resumed;
 		move_src_roll_back_if_gone(move);
+	} else if (move_src_is_switch_left(move)) {
+		move_src_switch(move);
 	} else {
 		yank_if_late(move);
-		if (!loop_timer_is_active(move->tick))
-			loop_timer_start(move->tick, TICK_MS);
+		if (loop_timer_is_active(move->tick))
+			return;
+		if (transfer_plan_has_postcopy(move->plan) && move_src_link_is_lost(move))
+			move_src_watch_peer(move);
+		loop_timer_start(move->tick, TICK_MS);
 	}
 }
 
@@ -203,8 +241,11 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
  * drop may be sent, and the destination is asked what it has. */
 static bool is_in_doubt(const struct move *move)
 {
-	return move->facts.go_in_doubt && move->verdict == VERDICT_NONE &&
-	       !move->facts.saw_completed && move_is_gone(move);
+	bool may_say_go = move->facts.switch_wanted
+				  ? !has_nothing_to_send(move)
+				  : move->facts.saw_completed || !move_is_gone(move);
+
+	return move->facts.go_in_doubt && move->verdict == VERDICT_NONE && !may_say_go;
 }
 
 void move_src_step_stuck(struct machine *machine)
@@ -237,7 +278,8 @@ void move_src_step_confirm(struct machine *machine)
 	if (move_is_gone(move)) {
 		machine_go_to(&move->machine,
 			      &(struct machine_change){
-				      .to = MOVE_STATE_DONE,
+				      .to = move->facts.memory_lost ? MOVE_STATE_LOST
+								    : MOVE_STATE_DONE,
 				      .with = { store_delete_vm(move->row.vm_uuid) } });
 	} else if (!move->facts.query_pending && !move->facts.asked) {
 		move->facts.asked = true;

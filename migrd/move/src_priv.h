@@ -13,6 +13,13 @@
 /* Fallback poll, for a lost event or answer. */
 #define TICK_MS 500
 
+/* For max-bandwidth, bytes per second: none, and one page each time that QEMU's thread wakes. */
+#define MOVE_BANDWIDTH_UNLIMITED (UINT64_C(1) << 40)
+#define MOVE_BANDWIDTH_ONE_PAGE  UINT64_C(40960)
+
+/* After the switch to post-copy: QEMU notices the end of its connection at once, and pauses. */
+#define MOVE_PAUSE_MAX_MS 3000
+
 /* A step of begin: gets images that no `cont' has taken yet (move/images.c). */
 void move_images_activate(struct move *move);
 
@@ -28,6 +35,24 @@ void move_src_ask(struct move *move, const char *verb, struct json_object *body,
 /* Starts the timer of the next try: soon after a question that waited its full time, else
  * after a pause that grows with each try. */
 void move_src_ask_again_later(struct move *move, const struct err *why);
+/* In fetch: its QEMU has ended, failed, or hangs. */
+bool move_src_sends_no_more(const struct move *move);
+/* Where the source goes when the destination has taken the guest: fetch, while post-copy may lack
+ * something there. */
+enum move_state move_src_state_of_taken(const struct move *move);
+/* Asks the destination whether it has refused, in a state in which the end of its stream may not
+ * be seen: ours still tries to reach it.  Rolls back if it has. */
+void move_src_watch_peer(struct move *move);
+/* The destination has said so. */
+void move_src_is_refused(struct move *move);
+/* In transfer: post-copy is to begin now: the next state stops the guest. */
+bool move_src_may_switch(struct move *move);
+/* In handover: the guest is still to go over before its memory. */
+bool move_src_is_switch_left(const struct move *move);
+/* A step of that: stops the guest, looks at what is left to send, lets QEMU switch. */
+void move_src_switch(struct move *move);
+/* There is no connection between the streams at the moment. */
+bool move_src_link_is_lost(const struct move *move);
 /* Make WHY, what the destination says (REASON), or the end of the guest the error of the
  * move, if it ranks higher than the present one; see move/reason.c. */
 void move_src_blame(struct move *move, enum move_blame blame, const struct err *why);

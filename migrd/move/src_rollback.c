@@ -37,14 +37,26 @@ static void on_stopped(struct move *move, struct json_object *result, const stru
 /* After a refusal by an image's lock, the move repeats `cont' only for a while; then the VM
  * itself goes on trying, and the move lets it go.  After any other refusal `cont' is never
  * repeated (vm/still.h). */
+static void note_still(struct move *move, const struct err *err)
+{
+	struct vm *vm = move_vm(move);
+	struct err why = *err;
+
+	if (move->facts.switch_wanted && move_parts_progress(move) >= MOVE_PART_SWITCHED)
+		err_wrap(&why,
+			 "QEMU cannot run again what it has sent by post-copy: stop the guest, "
+			 "and start it anew from its disks");
+	if (vm)
+		vm_note_still(vm, &why);
+}
+
 static void on_continued(struct move *move, struct json_object *result, const struct err *err)
 {
 	bool is_refused = err && err->code == ERR_QEMU;
-	struct vm *vm = move_vm(move);
 
 	(void)result;
-	if (vm && is_refused)
-		vm_note_still(vm, err);
+	if (is_refused)
+		note_still(move, err);
 	if (err &&
 	    (!is_refused || (vm_cont_may_be_repeated(err) && age_ms(move) < RESUME_PATIENCE_MS))) {
 		move_set_reason(move, "the guest does not go on yet: %s", err->msg);
@@ -78,7 +90,10 @@ static void on_images(struct move *move, struct json_object *result, const struc
 /* Only the destination may run the guest, until it has refused. */
 static bool is_given_away(const struct move *move)
 {
-	return (move->facts.saw_completed || move->ram.state == QMP_MIG_COMPLETED) &&
+	bool is_in_doubt = move->facts.switch_wanted && move->facts.go_in_doubt;
+
+	return (move->facts.saw_completed || is_in_doubt ||
+		move_parts_progress(move) >= MOVE_PART_SWITCHED) &&
 	       move->verdict != VERDICT_REFUSED;
 }
 
@@ -106,12 +121,27 @@ static void on_guest_state(struct move *move, struct json_object *result, const 
 
 /* The tick asks for a state that is not known yet: to ask again at once, in the answer,
  * would be a busy loop while there is no monitor. */
+/* QEMU 7.2 that has sent all and lost its connection after the switch stays postcopy-active
+ * (findings/postcopy-source-7.2-stays-active-when-the-last-answer-is-lost.sh). */
+static bool hangs_at_end(struct move *move)
+{
+	return move->ram.state == QMP_MIG_POSTCOPY_ACTIVE && move->verdict == VERDICT_REFUSED &&
+	       machine_in_state_ms(&move->machine) > MOVE_PAUSE_MAX_MS;
+}
+
+/* What QEMU does with the guest is not over. */
+static bool is_unsettled(struct move *move)
+{
+	return move->ram.state == QMP_MIG_UNKNOWN || move->ram.state == QMP_MIG_CANCELLING ||
+	       move->ram.state == QMP_MIG_FAILING || move->ram.state == QMP_MIG_POSTCOPY_DEVICE ||
+	       (move->ram.state == QMP_MIG_POSTCOPY_ACTIVE && !hangs_at_end(move));
+}
+
 static void make_guest_safe(struct move *move)
 {
 	if (move_is_gone(move)) {
 		move->facts.guest_safe = true;
-	} else if (move->ram.state == QMP_MIG_UNKNOWN || move->ram.state == QMP_MIG_CANCELLING ||
-		   move->ram.state == QMP_MIG_FAILING) {
+	} else if (is_unsettled(move)) {
 		; /* the tick asks */
 	} else if (move->ram.state == QMP_MIG_ACTIVE || move->ram.state == QMP_MIG_SETUP) {
 		move_parts_cancel(move); /* a restart in the middle of a rollback */
@@ -189,12 +219,14 @@ static bool may_end_without_answer(struct move *move)
 	return true;
 }
 
-/* The destination has the guest.  If its QEMU here has ended, all is well; if it is still
- * here, both hosts have the guest, which is a conflict. */
+/* The destination has the guest.  If its QEMU here has ended, all is well; so it is after a
+ * switch to post-copy, since this QEMU was not resumed.  If it is still here otherwise, both
+ * hosts have the guest, which is a conflict. */
 static void taken_after_all(struct move *move)
 {
-	if (move_is_gone(move)) {
-		machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_CONFIRM });
+	if (move_is_gone(move) || move->facts.switch_wanted) {
+		machine_go_to(&move->machine,
+			      &(struct machine_change){ .to = move_src_state_of_taken(move) });
 		return;
 	}
 	err_set(&move->error, ERR_CONFLICT,
@@ -226,7 +258,8 @@ void move_src_step_rollback(struct machine *machine)
 	if (move->verdict == VERDICT_TAKEN) {
 		taken_after_all(move);
 	} else if (move->facts.guest_safe &&
-		   (move->facts.answered || may_end_without_answer(move))) {
+		   (move->facts.answered || move->verdict == VERDICT_REFUSED ||
+		    may_end_without_answer(move))) {
 		machine_go_to(&move->machine,
 			      &(struct machine_change){ .to = cancelled ? MOVE_STATE_CANCELLED
 									: MOVE_STATE_FAILED,

@@ -54,14 +54,23 @@ const struct machine_state move_src_states[MOVE_STATE_COUNT] = {
 	},
 	[MOVE_STATE_HANDOVER] = {
 		.name = "handover",
-		.next = TO(CONFIRM) | TO(ROLLBACK) | TO(STUCK),
+		.next = TO(CONFIRM) | TO(FETCH) | TO(ROLLBACK) | TO(STUCK),
 		.restart = MACHINE_RESTART_CONTINUE,
 		.enter = move_src_enter_handover,
 		.step = move_src_step_handover,
 	},
+	[MOVE_STATE_FETCH] = {
+		/* Post-copy: the destination has the guest, and this QEMU memory that it needs. */
+		.name = "fetch",
+		.next = TO(CONFIRM),
+		.restart = MACHINE_RESTART_CONTINUE,
+		.enter = move_src_enter_fetch,
+		.step = move_src_step_fetch,
+		.invariant = is_taken,
+	},
 	[MOVE_STATE_CONFIRM] = {
 		.name = "confirm",
-		.next = TO(DONE),
+		.next = TO(DONE) | TO(LOST),
 		.restart = MACHINE_RESTART_CONTINUE,
 		.enter = move_src_enter_confirm,
 		.step = move_src_step_confirm,
@@ -69,19 +78,21 @@ const struct machine_state move_src_states[MOVE_STATE_COUNT] = {
 	},
 	[MOVE_STATE_ROLLBACK] = {
 		.name = "rollback",
-		.next = TO(CANCELLED) | TO(FAILED) | TO(CONFIRM) | TO(STUCK),
+		.next = TO(CANCELLED) | TO(FAILED) | TO(CONFIRM) | TO(FETCH) | TO(STUCK),
 		.flags = BEARS(PAUSE) | BEARS(RESUME) | BEARS(RESET) | BEARS(SHUTDOWN) | BEARS(STOP),
 		.restart = MACHINE_RESTART_CONTINUE,
 		.enter = move_src_enter_rollback,
 		.step = move_src_step_rollback,
 	},
 	[MOVE_STATE_DONE] = FINAL("done", is_taken),
+	/* Post-copy: the source ended with memory that the guest lacks. */
+	[MOVE_STATE_LOST] = FINAL("lost", is_taken),
 	[MOVE_STATE_CANCELLED] = FINAL("cancelled", is_not_taken),
 	[MOVE_STATE_FAILED] = FINAL("failed", is_not_taken),
 	[MOVE_STATE_STUCK] = {
 		/* A handover in which the destination does not answer; it goes on asking. */
 		.name = "stuck",
-		.next = TO(CONFIRM) | TO(ROLLBACK),
+		.next = TO(CONFIRM) | TO(FETCH) | TO(ROLLBACK),
 		.restart = MACHINE_RESTART_CONTINUE,
 		.enter = move_src_enter_handover,
 		.step = move_src_step_stuck,
@@ -107,10 +118,19 @@ const struct machine_state move_dst_states[MOVE_STATE_COUNT] = {
 	},
 	[MOVE_STATE_HANDOVER] = {
 		.name = "handover",
-		.next = TO(DONE) | TO(ROLLBACK),
+		.next = TO(DONE) | TO(FETCH) | TO(ROLLBACK),
 		.restart = MACHINE_RESTART_CONTINUE,
 		.enter = move_dst_enter_handover,
 		.step = move_dst_step_handover,
+		.invariant = is_taken,
+	},
+	[MOVE_STATE_FETCH] = {
+		.name = "fetch",
+		.next = TO(DONE) | TO(LOST),
+		.flags = BEARS(PAUSE) | BEARS(RESUME) | BEARS(RESET) | BEARS(SHUTDOWN) | BEARS(STOP),
+		.restart = MACHINE_RESTART_CONTINUE,
+		.enter = move_dst_enter_fetch,
+		.step = move_dst_step_fetch,
 		.invariant = is_taken,
 	},
 	[MOVE_STATE_ROLLBACK] = {
@@ -121,6 +141,8 @@ const struct machine_state move_dst_states[MOVE_STATE_COUNT] = {
 		.step = move_dst_step_rollback,
 	},
 	[MOVE_STATE_DONE] = FINAL("done", is_taken),
+	/* Post-copy: the source ended with memory that the guest lacks. */
+	[MOVE_STATE_LOST] = FINAL("lost", is_taken),
 	[MOVE_STATE_FAILED] = FINAL("failed", is_not_taken),
 	[MOVE_STATE_STUCK] = {
 		/* The guest is loaded, and the source is silent; it goes on asking. */

@@ -9,6 +9,11 @@ bool move_cancel(struct move *move, struct err *err)
 {
 	if (move_is_final(move))
 		return err_set(err, ERR_TOO_LATE, "the move has ended: %s", move_state_name(move));
+	if (move->machine.state == MOVE_STATE_FETCH)
+		return err_set(err, ERR_TOO_LATE,
+			       "the guest is on host '%s' already, and its memory follows: it cannot "
+			       "come back",
+			       move_destination(move));
 	if (move->side == MOVE_DST && !move_dst_may_refuse(move))
 		return err_set(err, ERR_CONFLICT,
 			       "the guest is complete here, or being taken: ask host '%s', where "
@@ -19,6 +24,29 @@ bool move_cancel(struct move *move, struct err *err)
 	move->facts.cancel_requested = true;
 	move_note(move, "cancel-requested", "%s", "");
 	machine_step(&move->machine);
+	return true;
+}
+
+bool move_switch(struct move *move, struct err *err)
+{
+	bool is_early = move->machine.state == MOVE_STATE_BEGIN ||
+			move->machine.state == MOVE_STATE_PREPARE ||
+			move->machine.state == MOVE_STATE_TRANSFER;
+
+	if (move->side != MOVE_SRC)
+		return err_set(err, ERR_CONFLICT, "ask host '%s', where the guest comes from",
+			       move->row.peer);
+	if (!move->options.transfer.has_postcopy)
+		return err_set(err, ERR_CONFLICT,
+			       "the move was begun without `postcopy', and QEMU must be told before "
+			       "it sends: cancel it, and begin another");
+	if (!is_early || move->facts.cancel_requested)
+		return err_set(err, ERR_TOO_LATE, "the move is %s%s", move_state_name(move),
+			       move->facts.cancel_requested ? ", and is being cancelled" : "");
+	move->facts.switch_wanted = true;
+	move_note(move, "postcopy-requested", "%s", "");
+	machine_step(&move->machine);
+	machine_save(&move->machine); /* unless the next state is being recorded already */
 	return true;
 }
 

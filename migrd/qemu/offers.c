@@ -38,3 +38,18 @@ void offers_read_schema(struct json_object *answer, struct transfer_features *re
 	ret->form.capabilities_as_parameters =
 		!qmp_schema_recommends(answer, "migrate-set-capabilities", NULL);
 }
+
+void offers_read_postcopy(struct json_object *reply, struct transfer_features *ret)
+{
+	const char *why = json_get_str(json_get_obj(reply, "error"), "desc");
+
+	snprintf(ret->postcopy_refused, sizeof(ret->postcopy_refused), "%s", why ? why : "");
+}
+
+void offers_read_postcopy_multifd(struct json_object *reply, int major, int minor,
+				  struct transfer_features *ret)
+{
+	bool has_it = major > 10 || (major == 10 && minor >= 1);
+
+	ret->postcopy_multifd = has_it && !json_get_obj(reply, "error");
+}

@@ -13,5 +13,12 @@ void offers_read_capabilities(struct json_object *answer, struct transfer_featur
 /* Reads an answer to query-qmp-schema: which parameters there are, and in which form this
  * QEMU is best spoken to. */
 void offers_read_schema(struct json_object *answer, struct transfer_features *ret);
+/* REPLY, whole, to the wish to set postcopy-ram in a QEMU that waits for a guest: QEMU then asks
+ * the kernel for userfaultfd, and says why it gets none. */
+void offers_read_postcopy(struct json_object *reply, struct transfer_features *ret);
+/* REPLY, whole, to the wish to set multifd too, of QEMU MAJOR.MINOR: before 8.1 there is no check,
+ * and 10.1 is the first that can do it: 7.2 takes both, and its destination aborts. */
+void offers_read_postcopy_multifd(struct json_object *reply, int major, int minor,
+				  struct transfer_features *ret);
 
 #endif

@@ -16,6 +16,7 @@
 #include "base/strbuf.h"
 #include "cmdline/cmdline.h"
 #include "qemu/offers.h"
+#include "qmp/greeting.h"
 
 /* QEMU without a machine answers within 0.2 s on an idle host. */
 #define DEADLINE_MS 10000
@@ -26,9 +27,15 @@
  * it ends even if we die. */
 static const char questions[] =
 	"{\"execute\":\"qmp_capabilities\"}\n"
-	"{\"execute\":\"query-command-line-options\",\"arguments\":{\"option\":\"chardev\"}}\n"
-	"{\"execute\":\"query-migrate-capabilities\"}\n"
-	"{\"execute\":\"query-qmp-schema\"}\n"
+	"{\"execute\":\"query-command-line-options\",\"arguments\":{\"option\":\"chardev\"},"
+	"\"id\":\"options\"}\n"
+	"{\"execute\":\"query-migrate-capabilities\",\"id\":\"capabilities\"}\n"
+	"{\"execute\":\"query-qmp-schema\",\"id\":\"schema\"}\n"
+	"{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
+	"{\"capability\":\"postcopy-ram\",\"state\":true}]},\"id\":\"postcopy\"}\n"
+	"{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
+	"{\"capability\":\"postcopy-ram\",\"state\":true},"
+	"{\"capability\":\"multifd\",\"state\":true}]},\"id\":\"postcopy-multifd\"}\n"
 	"{\"execute\":\"quit\"}\n";
 
 struct waiter {
@@ -79,6 +86,13 @@ static struct identity identify(const struct probe *probe)
 
 /* ---- the answer ------------------------------------------------------ */
 
+/* What has been read of the answers so far. */
+struct reading {
+	struct qmp_version version; /* of the greeting */
+	struct qemu_features features;
+	bool is_qemu; /* it has answered the first question */
+};
+
 /* [{"option": "chardev", "parameters": [{"name": ...}, ...]}] */
 static bool has_parameter(struct json_object *options, const char *name)
 {
@@ -96,53 +110,84 @@ static bool has_parameter(struct json_object *options, const char *name)
 	return false;
 }
 
-static void read_options(struct json_object *answer, struct qemu_features *ret)
+/* NULL: REPLY is none with a list. */
+static struct json_object *list_of(struct json_object *reply)
 {
-	ret->has_reconnect_ms = has_parameter(answer, "reconnect-ms");
+	struct json_object *list = json_object_object_get(reply, "return");
+
+	return json_object_is_type(list, json_type_array) ? list : NULL;
 }
 
-static void read_capabilities(struct json_object *answer, struct qemu_features *ret)
+static void read_options(struct json_object *reply, struct reading *ret)
 {
-	offers_read_capabilities(answer, &ret->migration);
+	struct json_object *list = list_of(reply);
+
+	ret->is_qemu = list != NULL;
+	ret->features.has_reconnect_ms = list && has_parameter(list, "reconnect-ms");
 }
 
-static void read_schema(struct json_object *answer, struct qemu_features *ret)
+static void read_capabilities(struct json_object *reply, struct reading *ret)
 {
-	offers_read_schema(answer, &ret->migration);
+	offers_read_capabilities(list_of(reply), &ret->features.migration);
 }
 
-/* Readers of the answers that are lists, in the order of the questions; other answers
- * are objects.  The first list is required. */
-static void (*const readers[])(struct json_object *answer, struct qemu_features *ret) = {
-	read_options,
-	read_capabilities,
-	read_schema,
+static void read_schema(struct json_object *reply, struct reading *ret)
+{
+	if (list_of(reply))
+		offers_read_schema(list_of(reply), &ret->features.migration);
+}
+
+static void read_postcopy(struct json_object *reply, struct reading *ret)
+{
+	offers_read_postcopy(reply, &ret->features.migration);
+}
+
+static void read_postcopy_multifd(struct json_object *reply, struct reading *ret)
+{
+	offers_read_postcopy_multifd(reply, ret->version.major, ret->version.minor,
+				     &ret->features.migration);
+}
+
+/* By the `id' of a question. */
+static const struct {
+	const char *id;
+	void (*read)(struct json_object *reply, struct reading *ret);
+} readers[] = {
+	{ "options", read_options },
+	{ "capabilities", read_capabilities },
+	{ "schema", read_schema },
+	{ "postcopy", read_postcopy },
+	{ "postcopy-multifd", read_postcopy_multifd },
 };
 
-static bool take_line(const char *line, size_t len, size_t reader, struct qemu_features *ret,
-		      struct err *err)
+static void read_line(const char *line, size_t len, struct reading *ret)
 {
 	static const struct json_line_limits limits = { .max_depth = 16, .max_structure = 100000 };
-	CLEANUP(json_putp) struct json_object *tree = json_line_parse(line, len, &limits, err);
-	struct json_object *list = tree ? json_object_object_get(tree, "return") : NULL;
+	struct err ignored;
+	CLEANUP(json_putp)
+	struct json_object *reply = json_line_parse(line, len, &limits, &ignored);
+	const char *id = reply ? json_get_str(reply, "id") : NULL;
+	bool has_oob;
 
-	if (!json_object_is_type(list, json_type_array))
-		return false;
-	readers[reader](list, ret);
-	return true;
+	if (reply && json_get_obj(reply, "QMP"))
+		(void)qmp_greeting_decode(json_get_obj(reply, "QMP"), &ret->version, &has_oob,
+					  &ignored);
+	for (size_t i = 0; id && i < ARRAY_LEN(readers); i++) {
+		if (strcmp(readers[i].id, id) == 0)
+			readers[i].read(reply, ret);
+	}
 }
 
 static bool read_answer(const struct probe *probe, struct qemu_features *ret, struct err *err)
 {
 	const char *text = strbuf_str(&probe->answer);
-	size_t reader = 0;
+	struct reading reading = { 0 };
 
-	for (const char *end; reader < ARRAY_LEN(readers) && (end = strchr(text, '\n'));
-	     text = end + 1)
-		reader += take_line(text, (size_t)(end - text), reader, ret, err);
-	if (reader > 0)
-		return true;
-	return err_set(err, ERR_QEMU,
+	for (const char *end; (end = strchr(text, '\n')); text = end + 1)
+		read_line(text, (size_t)(end - text), &reading);
+	*ret = reading.features;
+	return reading.is_qemu ||
+	       err_set(err, ERR_QEMU,
 		       "'%s' does not answer as QEMU does; its own words are in "
 		       "the log of migrd",
 		       probe->binary);
@@ -243,6 +288,7 @@ static bool spawn(struct probe *probe, int fd, struct err *err)
 		number, probe->binary, "-machine",
 		"none", "-nodefaults", "-display",
 		"none", "-sandbox",    CMDLINE_SANDBOX,
+		"-incoming", "defer", /* as it looks for userfaultfd only when it waits for a guest */
 		"-qmp", "stdio",       NULL,
 	};
 	const struct proc_args args = { .argv = argv, .keep_fds = &fd, .keep_fd_count = 1 };

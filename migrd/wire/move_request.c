@@ -76,6 +76,13 @@ const struct json_field move_request_fields[] = {
 	  .fields = transfer_multifd_fields,
 	  .help = "Memory goes over several connections at once; {} for the defaults. Not given: "
 		  "over one." },
+	{ .key = "postcopy",
+	  .type = JSON_OBJECT,
+	  .present_offset = offsetof(struct move_request, options.transfer.has_postcopy),
+	  JSON_MEMBER(struct move_request, options.transfer.postcopy),
+	  .fields = transfer_postcopy_fields,
+	  .help = "The guest may run on the destination before all its memory is there; from "
+		  "then on it cannot come back; {} for the defaults." },
 	{ .key = "xbzrle",
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct move_request, options.transfer.xbzrle),

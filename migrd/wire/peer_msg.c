@@ -186,6 +186,10 @@ const struct json_field peer_claim_fields[] = {
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct peer_claim, run),
 	  .help = "go: the guest is to run; a paused guest stays paused." },
+	{ .key = "switched",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct peer_claim, switched),
+	  .help = "With go: post-copy has begun, and the source cannot have the guest back." },
 	{ 0 },
 };
 
@@ -263,6 +267,22 @@ const struct json_field peer_fate_fields[] = {
 	  JSON_MEMBER(struct peer_fate, cannot_record),
 	  .help = "The host failed to write the move's record at the last try, so it could not "
 		  "take the guest." },
+	{ .key = "interrupted",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct peer_fate, interrupted),
+	  .help = "The destination's QEMU says that the guest waits for memory." },
+	{ .key = "needs_stream",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct peer_fate, needs_stream),
+	  .help = "Post-copy: the destination's data stream is broken." },
+	{ .key = "sends_no_more",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct peer_fate, sends_no_more),
+	  .help = "Post-copy: the source's QEMU has ended or failed." },
+	{ .key = "memory_lost",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct peer_fate, memory_lost),
+	  .help = "The source has ended with memory that the destination's guest lacks." },
 	{ 0 },
 };
 

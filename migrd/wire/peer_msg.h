@@ -5,6 +5,7 @@
  *     POST /peer/v1/moves/{id}/prepare  peer_prepare -> peer_prepare_reply
  *     POST /peer/v1/moves/{id}/go     peer_claim    -> peer_verdict_reply
  *     POST /peer/v1/moves/{id}/drop   peer_claim    -> peer_verdict_reply
+ *     POST /peer/v1/moves/{id}/recover peer_claim   -> peer_prepare_reply
  *     POST /peer/v1/moves/{id}/settle peer_settle   -> peer_settled
  *     GET  /peer/v1/moves/{id}[?uuid=UUID&generation=N] -> peer_fate
  *     GET  /peer/v1/vms[?after=NAME][&uuid=UUID]    -> peer_vms
@@ -75,6 +76,7 @@ struct peer_claim {
 	uint64_t generation;
 	char uuid[ID_UUID_SIZE]; /* of the VM; "" from an older coordinator */
 	bool run;                /* go: the guest is to run; a paused one stays paused */
+	bool switched;           /* go: post-copy has begun: the source cannot have it back */
 };
 
 struct peer_verdict {
@@ -108,6 +110,10 @@ struct peer_fate {
 	int verdict; /* enum verdict */
 	char reason[ERR_MSG_SIZE];
 	bool cannot_record; /* the last try to write its record failed */
+	bool interrupted;   /* destination: QEMU says that the guest waits for memory */
+	bool needs_stream;  /* destination: its data stream is broken */
+	bool sends_no_more; /* source, in fetch: its QEMU has ended or failed */
+	bool memory_lost;   /* source: it had memory that the guest needs, and has ended */
 };
 
 /* A VM that the sender has a record of. */

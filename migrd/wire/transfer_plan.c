@@ -28,12 +28,24 @@ static bool asks_auto_converge(const struct transfer_wish *wish)
 	return wish->auto_converge;
 }
 
+static bool asks_postcopy(const struct transfer_wish *wish)
+{
+	return wish->has_postcopy;
+}
+
+/* With multifd, QEMU tells the connections apart by their first bytes, and that of a machine type
+ * before 8.0 for preemption sends none (migration/migration.c, x-preempt-pre-7-2). */
+static bool asks_preempt(const struct transfer_wish *wish)
+{
+	return wish->has_postcopy && !wish->has_multifd;
+}
+
 static const struct capability_row {
 	const char *name;
 	enum {
 		NEEDED,  /* by every move */
 		ASKED,   /* if the user asks for it; then it is needed */
-		IF_BOTH, /* if both QEMUs have it */
+		IF_BOTH, /* if both QEMUs have it, and the user asks for what it belongs to */
 		NEVER,
 	} use;
 	bool (*is_asked)(const struct transfer_wish *wish);
@@ -51,6 +63,12 @@ static const struct capability_row {
 	{ "auto-converge", ASKED, asks_auto_converge,
 	  "QEMU slows the guest's CPUs down while it changes memory faster than it is sent",
 	  "it was not asked for" },
+	{ "postcopy-ram", ASKED, asks_postcopy,
+	  "the guest may run on the destination before all its memory is there",
+	  "it was not asked for" },
+	{ "postcopy-preempt", IF_BOTH, asks_preempt,
+	  "a page for which the guest waits has a connection of its own",
+	  "only for post-copy without multifd, and if both QEMUs have it" },
 	{ "switchover-ack", IF_BOTH, NULL,
 	  "the guest is not stopped before the destination's devices are ready for their state",
 	  "one of the two QEMUs does not have it" },
@@ -148,7 +166,7 @@ static bool is_wanted(const struct capability_row *row, const struct transfer_ba
 	case ASKED:
 		return row->is_asked(basis->wish);
 	case IF_BOTH:
-		return both_have_it;
+		return both_have_it && (!row->is_asked || row->is_asked(basis->wish));
 	case NEVER:
 		break;
 	}
@@ -242,9 +260,30 @@ static void plan_switchover(const struct transfer_basis *basis, struct transfer_
 	parameter->only_source = true;
 }
 
+static const char *side_without_multifd_postcopy(const struct transfer_basis *basis)
+{
+	return !basis->source->postcopy_multifd        ? "source"
+	       : !basis->destination->postcopy_multifd ? "destination"
+						       : NULL;
+}
+
+static void check_postcopy(const struct transfer_basis *basis, struct strbuf *reasons)
+{
+	const char *lacking = side_without_multifd_postcopy(basis);
+
+	if (basis->destination->postcopy_refused[0])
+		add_reason(reasons, "the destination's QEMU takes no post-copy: %s",
+			   basis->destination->postcopy_refused);
+	if (basis->wish->has_multifd && lacking)
+		add_reason(reasons,
+			   "the %s's QEMU cannot do post-copy over several connections, as QEMU "
+			   "10.1 can: leave out postcopy or multifd",
+			   lacking);
+}
+
 bool transfer_wish_is_plain(const struct transfer_wish *wish)
 {
-	return !wish->has_multifd && !wish->xbzrle && !wish->auto_converge;
+	return !wish->has_multifd && !wish->xbzrle && !wish->auto_converge && !wish->has_postcopy;
 }
 
 static bool plan_all(const struct transfer_basis *basis, struct transfer_plan *plan,
@@ -260,8 +299,11 @@ static bool plan_all(const struct transfer_basis *basis, struct transfer_plan *p
 	plan->has_parameters = true;
 	if (basis->wish->has_multifd)
 		plan_multifd(basis, plan, &reasons);
+	if (basis->wish->has_postcopy)
+		check_postcopy(basis, &reasons);
 	plan_switchover(basis, plan);
 	plan->channels[0].connections = transfer_plan_connections(plan);
+	plan->channels[0].may_reconnect = transfer_plan_has_postcopy(plan);
 	return !reasons.len || err_set(err, ERR_QEMU, "%s", strbuf_str(&reasons));
 }
 
@@ -388,16 +430,27 @@ static bool is_on(const struct transfer_plan *plan, const char *capability)
 	return false;
 }
 
-/* One more than multifd-channels: that of the device state.  QEMU's default is 2 channels. */
-uint64_t transfer_plan_connections(const struct transfer_plan *plan)
+/* QEMU's default is 2 channels. */
+static uint64_t multifd_channels(const struct transfer_plan *plan)
 {
-	if (!plan || !is_on(plan, "multifd"))
-		return 1;
+	if (!is_on(plan, "multifd"))
+		return 0;
 	for (size_t i = 0; i < plan->parameter_count; i++) {
 		if (strcmp(plan->parameters[i].name, MULTIFD_CHANNELS) == 0)
-			return plan->parameters[i].number + 1;
+			return plan->parameters[i].number;
 	}
-	return 3;
+	return 2;
+}
+
+/* The first is that of the device state. */
+uint64_t transfer_plan_connections(const struct transfer_plan *plan)
+{
+	return plan ? 1 + multifd_channels(plan) + is_on(plan, "postcopy-preempt") : 1;
+}
+
+bool transfer_plan_has_postcopy(const struct transfer_plan *plan)
+{
+	return plan && is_on(plan, "postcopy-ram");
 }
 
 /* ---- that of another coordinator --------------------------------------------- */
@@ -511,6 +564,14 @@ const struct json_field transfer_features_fields[] = {
 	  .type = JSON_UINT,
 	  JSON_MEMBER(struct transfer_features, cpus),
 	  .help = "CPUs of this host." },
+	{ .key = "postcopy_refused",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct transfer_features, postcopy_refused),
+	  .help = "Reason of this host's QEMU not to take a guest that fetches its memory." },
+	{ .key = "postcopy_multifd",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct transfer_features, postcopy_multifd),
+	  .help = "Whether this host's QEMU can fetch memory over several connections." },
 	{ 0 },
 };
 
@@ -527,6 +588,18 @@ const struct json_field transfer_multifd_fields[] = {
 	  JSON_MEMBER(struct transfer_multifd, compression),
 	  .names = compression_names,
 	  .help = "Compression of memory; default: none." },
+	{ 0 },
+};
+
+static const char *const postcopy_start_names[] = { "manual", "first-pass", "at-once", NULL };
+
+const struct json_field transfer_postcopy_fields[] = {
+	{ .key = "start",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct transfer_postcopy, start),
+	  .names = postcopy_start_names,
+	  .help = "When the guest goes over: when a user asks for it (the default), after the "
+		  "first pass over its memory, or at once." },
 	{ 0 },
 };
 

@@ -30,6 +30,9 @@ struct transfer_features {
 	size_t parameter_count;
 	uint64_t connections; /* most of one channel; 0: one, of an older coordinator */
 	uint64_t cpus;        /* 0: not known */
+	/* Why the QEMU would not take a guest that fetches its memory; "": it would. */
+	char postcopy_refused[TRANSFER_WHY_SIZE];
+	bool postcopy_multifd; /* it can do so over several connections */
 	/* The rest is not sent: only the QEMU's own coordinator speaks to it. */
 	bool has_schema; /* the parameters and the form are known */
 	struct transfer_form {
@@ -44,8 +47,19 @@ enum transfer_compression {
 	TRANSFER_COMPRESSION_ZSTD,
 };
 
+/* When a move switches to post-copy. */
+enum transfer_postcopy_start {
+	TRANSFER_POSTCOPY_MANUAL,     /* when a user asks for it */
+	TRANSFER_POSTCOPY_FIRST_PASS, /* after the first pass over memory, unless it is over then */
+	TRANSFER_POSTCOPY_AT_ONCE,
+};
+
 /* What the user asks for.  Zero: one connection, nothing special. */
 struct transfer_wish {
+	struct transfer_postcopy {
+		int start; /* enum transfer_postcopy_start */
+	} postcopy;
+	bool has_postcopy;
 	struct transfer_multifd {
 		uint64_t channels; /* 0: by the number of CPUs of both hosts */
 		int compression;   /* enum transfer_compression */
@@ -84,6 +98,7 @@ struct transfer_plan {
 extern const struct json_field transfer_features_fields[];
 extern const struct json_field transfer_plan_fields[];
 extern const struct json_field transfer_multifd_fields[];
+extern const struct json_field transfer_postcopy_fields[];
 
 /* Adds what this host itself offers to FEATURES of its QEMU. */
 void transfer_features_add_host(struct transfer_features *features);
@@ -110,6 +125,7 @@ bool transfer_plan_make(const struct transfer_basis *basis, struct transfer_plan
  * channel is unknown to this version or there twice, that for memory is not there or has not as
  * many connections as QEMU will make, or it would set in QEMU what this version does not know. */
 bool transfer_plan_decode(struct json_object *obj, struct transfer_plan *ret, struct err *err);
+bool transfer_plan_has_postcopy(const struct transfer_plan *plan);
 /* How many connections QEMU makes for memory and devices. */
 uint64_t transfer_plan_connections(const struct transfer_plan *plan);
 /* CAPABILITY is there, also as a parameter. */

@@ -49,6 +49,7 @@ struct rule {
 
 void (*fake_qemu_before)(const char *command);
 bool fake_qemu_has_schema = true;
+struct qmp_version fake_qemu_version = { .major = 7, .minor = 2 };
 const char *fake_qmp_words = "";
 const char *fake_qemu_rx_filters, *fake_qemu_devices;
 bool fake_qemu_start_fails, fake_qemu_start_hangs, fake_qemu_quit_hangs;
@@ -365,7 +366,7 @@ static struct json_object *migrate_info(const struct fake_qemu *fake)
 		return obj;
 	ram = json_object_new_object();
 	json_add_uint(ram, "total", 1000);
-	json_add_uint(ram, "remaining", 500);
+	json_add_uint(ram, "remaining", fake->bytes_left ? fake->bytes_left : 500);
 	json_add_uint(ram, "transferred", fake->ram_transferred_bytes);
 	json_object_object_add(obj, "ram", ram);
 	return obj;
@@ -519,7 +520,7 @@ static struct qemu *qemu_new(const struct qemu_callbacks *cb)
 
 	qemu->number = ++last_number;
 	qemu->cb = *cb;
-	qemu->version = (struct qmp_version){ .major = 7, .minor = 2 };
+	qemu->version = fake_qemu_version;
 	qemu->next = qemus;
 	qemus = qemu;
 	return qemu;
@@ -697,8 +698,8 @@ const struct transfer_features *qemu_migration_features(const struct qemu *qemu)
 {
 	static struct transfer_features features = {
 		.capabilities = { "events", "return-path", "late-block-activate", "multifd",
-				  "xbzrle", "auto-converge" },
-		.capability_count = 6,
+				  "xbzrle", "auto-converge", "postcopy-ram" },
+		.capability_count = 7,
 	};
 
 	features.has_schema = fake_qemu_has_schema;

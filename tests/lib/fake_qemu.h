@@ -20,6 +20,7 @@ struct fake_qemu {
 	enum qmp_run_state run;
 	const char *mig; /* state of query-migrate; NULL: none */
 	const char *mig_error;
+	uint64_t bytes_left; /* of query-migrate; 0: 500 */
 	bool has_arrived; /* it is a destination: query-migrate has no member "ram" */
 	uint64_t ram_transferred_bytes;
 	const char *blocked_reason;
@@ -38,6 +39,8 @@ extern bool fake_qemu_start_fails, fake_qemu_start_hangs, fake_qemu_quit_hangs;
 extern bool fake_qemu_is_stray;
 /* A QEMU whose schema is known; else the first move asks it.  At first true. */
 extern bool fake_qemu_has_schema;
+/* At first 7.2. */
+extern struct qmp_version fake_qemu_version;
 extern char fake_boot_id[];
 
 void fake_qemu_init(struct loop *loop);

@@ -432,7 +432,7 @@ START_TEST(end_late_messages_are_harmless)
 		move_when(rig_move(), (enum move_moment)i, on_moment, NULL);
 	ck_assert_uint_eq(moments, 0);
 	rig_run();
-	ck_assert_uint_eq(moments, 5);
+	ck_assert_uint_eq(moments, MOVE_ENDED + 1);
 	ck_assert_uint_eq(trace_count("qmp"), 0);
 	ck_assert_uint_eq(trace_count("disk"), 0);
 }

@@ -76,13 +76,18 @@ END_TEST
 /* Writes to stdout, as QEMU does. */
 static const char script_begin[] =
 	"#!/bin/bash\n"
-	"echo '{\"QMP\": {}}'\n"
+	"echo '{\"QMP\": {\"version\": {\"qemu\": {\"major\": 7, \"minor\": 2, \"micro\": 0}, "
+	"\"package\": \"\"}, \"capabilities\": []}}'\n"
 	"echo '{\"return\": {}}'\n"
-	"echo '{\"return\": [{\"option\": \"chardev\", \"parameters\": [{\"name\": \"path\"}, "
+	"echo '{\"id\": \"options\", \"return\": [{\"option\": \"chardev\", \"parameters\": "
+	"[{\"name\": \"path\"}, "
 	"{\"name\": \"";
 
 static const char script_end[] =
-	"echo '{\"return\": [{\"capability\": \"multifd\", \"state\": false}]}'\n";
+	"echo '{\"id\": \"capabilities\", \"return\": [{\"capability\": \"multifd\", \"state\": "
+	"false}]}'\n"
+	"echo '{\"id\": \"postcopy\", \"error\": {\"desc\": \"no userfaultfd\"}}'\n"
+	"echo '{\"id\": \"postcopy-multifd\", \"return\": {}}'\n";
 
 static const char *write_script(const char *parameter)
 {
@@ -105,6 +110,9 @@ START_TEST(program_that_was_replaced_is_asked_again)
 	ck_assert_msg(!err_is_set(&failure), "%s", failure.msg);
 	ck_assert(found.has_reconnect_ms);
 	ck_assert(transfer_features_have(&found.migration, "multifd"));
+	ck_assert_str_eq(found.migration.postcopy_refused, "no userfaultfd");
+	/* QEMU 7.2 takes both, and cannot do it. */
+	ck_assert(!found.migration.postcopy_multifd);
 	ck_assert_ptr_nonnull(probe_known(probe));
 	write_script("reconnect");
 	ck_assert_ptr_null(probe_known(probe));
