@@ -39,6 +39,13 @@ def over_connections(fault, channels=4):
     return fault
 
 
+def with_postcopy(fault):
+    """The same fault, in a move with post-copy; a phase may want another start of it."""
+    fault.options = {"move": {"postcopy": {"start": "at-once"}}, **fault.options}
+    fault.name += ", post-copy"
+    return fault
+
+
 # ---- processes and hosts ---------------------------------------------------------
 
 class QemuKilled(Fault):

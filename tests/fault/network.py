@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Two hosts in network namespaces of their own, and a router between them that silently drops
 packets on request, like a switch that fails.  As root."""
+import itertools
 import os
 import pathlib
 import subprocess
@@ -12,6 +13,7 @@ from lib.world import World
 
 API_PORT, DATA_PORT = 8440, 8441
 ADDRESSES = {"a": "10.213.1", "b": "10.213.2"}
+NUMBERS = itertools.count()
 RATE = "100mbit"            # so that QEMU's last pass takes long enough to be cut
 LINKS = {"control link": [API_PORT], "data link": [DATA_PORT], "both links": [API_PORT, DATA_PORT]}
 ONE_WAY = {"ab": "", "a": ", only from the source", "b": ", only to the source"}
@@ -24,8 +26,10 @@ def ip(*words, **kwargs):
 class Network:
     """Namespaces for each host and for the router; the router's end of the link to X is to-X."""
 
-    def __init__(self):
-        self.names = {who: f"migrd-test-{os.getpid()}-{who}" for who in ("a", "b", "r")}
+    def __init__(self, rate=RATE):
+        self.rate = rate
+        number = next(NUMBERS)
+        self.names = {who: f"migrd-test-{os.getpid()}-{number}{who}" for who in ("a", "b", "r")}
         self.rules = []
         for name in self.names.values():
             ip("netns", "add", name)
@@ -44,7 +48,14 @@ class Network:
         ip("-n", ns, "route", "add", "default", "via", f"{prefix}.254")
         ip("netns", "exec", router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
         subprocess.run(["tc", "-n", router, "qdisc", "add", "dev", f"to-{host}", "root", "tbf",
-                        "rate", RATE, "burst", "128kb", "latency", "100ms"], check=True)
+                        "rate", self.rate, "burst", "128kb", "latency", "100ms"], check=True)
+
+    def address(self, host):
+        return f"{ADDRESSES[host]}.1"
+
+    def prefix(self, host):
+        """Of a command line that is to run there."""
+        return ("ip", "netns", "exec", self.names[host])
 
     def _router(self, verb):
         ip("-n", self.names["r"], "-batch", "-", text=True, stdin=None,
@@ -66,18 +77,18 @@ class Network:
 
 
 class NetWorld(World):
-    def __init__(self):
+    def __init__(self, rate=RATE):
         super().__init__(ids=())
-        self.network = Network()
+        self.network = Network(rate)
         pki = self.dir / "h"
-        specs = [f"{host}={prefix}.1:{API_PORT}:{DATA_PORT}" for host, prefix in ADDRESSES.items()]
+        specs = [f"{host}={self.network.address(host)}:{API_PORT}:{DATA_PORT}" for host in ADDRESSES]
         for args in (["init"], ["host", *specs]):
             subprocess.run([settings.program("migrctl"), "pki", *args, "--dir", str(pki)],
                            check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         self.hosts = {
-            i: Host(i, pathlib.Path(pki) / i, API_PORT, DATA_PORT, f"{prefix}.1",
-                    ("ip", "netns", "exec", self.network.names[i]))
-            for i, prefix in ADDRESSES.items()}
+            i: Host(i, pathlib.Path(pki) / i, API_PORT, DATA_PORT, self.network.address(i),
+                    self.network.prefix(i))
+            for i in ADDRESSES}
 
     def remove(self):
         self.network.close()

@@ -20,7 +20,7 @@ from arena import set_up
 from lib import settings
 from phases import PHASES
 from rows import GROUPS
-from scene import Scene
+from scene import GO_ON_SECONDS, Scene
 
 STALL_SECONDS = 1.5         # a longer silence is a stopped guest, not a busy machine
 RUNS_ON_SECONDS = 3         # limit after the fault's end, for a guest that the fault stopped
@@ -70,6 +70,18 @@ class Case:
         if allowed is not None and result["stall_s"] > settings.seconds(allowed):
             raise AssertionError(f"the guest stood still for {result['stall_s']:.1f} s "
                                  f"(at most {allowed:.1f} s)")
+
+        if scene.move.get("postcopy") and self.outcome.runs_on == "b":
+            self.verify_goes_on(scene)
+
+    def verify_goes_on(self, scene):
+        """With post-copy the guest runs soon after the fault's end, and then without a break: it is
+        not enough that it does not stand still for longer than the fault."""
+        limit = settings.seconds(self.phase.holds_s + GO_ON_SECONDS)
+        first, later = scene.late_s()
+        if first > limit or later > settings.seconds(STALL_SECONDS):
+            raise AssertionError(f"the guest went on {first:.1f} s after the fault's end (at most "
+                                 f"{limit:.1f} s), and stood still for {later:.1f} s later")
 
     def run(self, full, logs):
         directory = logs / re.sub(r"[^a-z0-9]+", "-", self.name.lower())

@@ -10,6 +10,8 @@ HELD = 128 * 1024           # bytes/s: such a transfer does not end by itself
 CONVERGING = 4 << 20        # bytes/s: such a transfer ends after some 4 s, more than a lease
 GO_DEADLINE_MS = 1000       # deadline of the question, in migrd/move/
 HOLD_MS = 1000              # how long a coordinator hangs at a fault point
+FETCH_HELD = 256 * 1024     # bytes/s of post-copy: only what the guest waits for comes sooner
+FETCH_BEFORE = 4 << 20      # bytes/s before it: else a guest as small as ours has moved already
 
 
 class Phase:
@@ -153,8 +155,85 @@ class Answer(Phase):
         s.guest.console.wait_line(settings.seconds(30), "b")
 
 
+class Switching(Phase):
+    """Post-copy was asked for; the guest stands still, and the source's coordinator hangs before it
+    knows that QEMU has switched."""
+    options = {"plans": {"a": f"qmp.reply.migrate-start-postcopy:delay:ms={HOLD_MS}"}}
+    stands_still = True
+    holds_s = HOLD_MS / 1000
+
+    def enter(self, s):
+        s.begin()
+        s.wait_point(s.a, "qmp.reply.migrate-start-postcopy")
+
+
+class BeforeSwitch(Transfer):
+    """Memory is being sent, so slowly that it does not end; then a user asks for post-copy, and the
+    guest needs what has not come."""
+    options = {"move": {"postcopy": {"start": "manual"}}}
+    stands_still = True     # after the fault, while the memory that it needs comes
+
+    def release(self, s):
+        with contextlib.suppress(*NOBODY):
+            s.a.api.post(f"/v1/moves/{s.move_id}/postcopy", timeout=5)
+
+
+class Held(Phase):
+    """With post-copy; most of the guest's memory is on the source until the fault is over: nothing
+    but what the guest waits for comes soon."""
+    options = {"area": 16, "static": 16, "rate": 3}
+    stands_still = True     # it needs memory all the time
+
+    def begin(self, s):
+        self.monitor = s.monitor(s.a)
+        self.monitor.command("migrate-set-parameters", **{"max-postcopy-bandwidth": FETCH_HELD})
+        s.begin(bandwidth_bytes_per_s=FETCH_BEFORE)
+
+    def release(self, s):
+        with contextlib.suppress(AssertionError, OSError):  # that QEMU may have been killed
+            self.monitor.command("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
+
+
+class Switched(Held):
+    """The guest's devices are on the destination; it stands still, as the first go was lost on the
+    way."""
+    options = {**Held.options, **Completed.options}
+    holds_s = Completed.holds_s
+
+    def enter(self, s):
+        self.begin(s)
+        s.wait_point(s.a, "peer.send.go")
+        s.wait_point(s.a, "store.move.handover.after", times=2)
+        there = s.monitor(s.b)
+        s.wait("the state of the devices",
+               lambda: there.command("query-status")["return"]["status"] == "paused")
+
+
+class TakenHeld(Held):
+    """As `taken', with post-copy."""
+    options = {**Held.options, **Taken.options}
+    holds_s = Taken.holds_s
+
+    def enter(self, s):
+        self.begin(s)
+        s.wait_point(s.b, "move.dst.handover")
+
+
+class Fetch(Held):
+    """The guest runs on the destination."""
+    ends_with_fault = True
+
+    def enter(self, s):
+        self.begin(s)
+        for host in s.hosts:
+            s.world.wait_state(host, s.move_id, "fetch")
+        s.guest.console.wait_line(settings.seconds(30), "b")
+
+
 PHASES = {
     "before": Before(), "offered": Offered(), "prepare": Prepare(), "transfer": Transfer(),
     "converging": Converging(), "last pass": LastPass(), "completed": Completed(),
     "asked": Asked(), "taken": Taken(), "answer": Answer(),
+    "before the switch": BeforeSwitch(), "switching": Switching(),
+    "switched": Switched(), "taken, held": TakenHeld(), "fetch": Fetch(),
 }

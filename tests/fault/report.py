@@ -75,12 +75,8 @@ def beside_libvirt(results):
     rows = []
     for number, (fault, theirs) in LIBVIRT.items():
         found = [ours(result) for result in results if result["row"] == number]
-        for ours_fault, outcome in found or [("-", "not offered yet" if number in NOT_OFFERED
-                                              else "only in the full form")]:
+        for ours_fault, outcome in found or [("-", "only in the full form")]:
             rows.append([number, fault, theirs, ours_fault, outcome])
     return table(["row", "fault, as measured with libvirt 9.0", "libvirt: guests running",
                   "the same here", "migrd: guests running"], rows)
 
-
-# Post-copy.
-NOT_OFFERED = ("18", "19", "20", "21")

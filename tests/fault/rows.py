@@ -6,7 +6,8 @@ beside(N): libvirt was measured with the same fault, as row N of report.py.
 from faults import (SIDES, Cancelled, ClientKilled, GuestPanics, GuestReadsBadDisk, GuestResets,
                     GuestWrites, HostLost, HostLostForGood, Killed, KilledForLong, Paused,
                     PausedAndKilled, POWER_CONTROL, POWER_OFF, QemuHangs, QemuKilled,
-                    RefusedThere, SilentForGood, Stopped, StreamKilled, over_connections)
+                    RefusedThere, SilentForGood, Stopped, StreamKilled, over_connections,
+                    with_postcopy)
 from faults_host import (CertificatesExpire, CertificatesExpireAtStart,
                          CertificatesReplaced, DiskFull, NewerBuild, StorageNotMounted,
                          clocks_set)
@@ -24,6 +25,8 @@ LOST_B = Outcome("guest lost with its QEMU", None, "b", ("done", "done"))
 # The source has lost its record of the move.
 STAYS_UNKNOWN = Outcome("stays", "a", "a", ("not-found", "failed"))
 MOVED_UNKNOWN = Outcome("moved", "b", "b", ("not-found", "done"))
+# Post-copy: memory that the guest needs has ended with the source's QEMU.
+LOST_MEMORY = Outcome("lost, and both sides say so", None, "b", ("lost", "lost"), state="lost")
 OFF = Outcome("guest has ended", None, "a", ("failed", "failed"))
 STILL_PAUSED = Outcome("moved, still paused", "b", "b", ("done", "done"), state="paused")
 STILL_IO_ERROR = Outcome("moved, still stopped", "b", "b", ("done", "done"), state="io-error")
@@ -196,5 +199,35 @@ MULTIFD = [
     (over_connections(Cut(*BOTH, 60)), {"transfer": STAYS.full, "last pass": GIVEN_UP.full}),
 ]
 
+# ---- post-copy -----------------------------------------------------------------------------
+
+# Until the destination has loaded the devices the guest can stay, and a link that is silent for too
+# long ends the move.  From then on it cannot, and goes on as soon as the link is back.
+POSTCOPY = [
+    (with_postcopy(Cut(*BOTH, 5)), {
+        "before the switch": MOVED, "switching": GIVEN_UP, "switched": MOVED,
+        "taken, held": MOVED.full, "fetch": MOVED}),
+    *((with_postcopy(Cut(*which, 5)), {"fetch": MOVED.full}) for which in SINGLE + ONE_WAY),
+    (with_postcopy(Cut(*BOTH, 60)), {
+        "before the switch": STAYS.full, "switching": GIVEN_UP.full, "switched": MOVED.full,
+        "fetch": MOVED.full.beside("20")}),
+    (with_postcopy(StreamKilled("a")), {
+        "before the switch": STAYS, "switched": MOVED, "taken, held": MOVED.full, "fetch": MOVED}),
+    (with_postcopy(StreamKilled("b")), {
+        "before the switch": STAYS, "switched": MOVED, "taken, held": MOVED.full, "fetch": MOVED}),
+    (with_postcopy(StreamKilled("ab")), {"fetch": MOVED}),
+    (with_postcopy(Killed("a")), {
+        "switching": MOVED, "switched": MOVED, "fetch": MOVED.beside("18")}),
+    (with_postcopy(Killed("b")), {
+        "switching": MOVED, "switched": MOVED, "fetch": MOVED.beside("19")}),
+    (with_postcopy(Killed("ab")), {"switching": MOVED.full, "fetch": MOVED}),
+    *((with_postcopy(Stopped(side)), {"switching": MOVED, "fetch": MOVED}) for side in SIDES),
+    (with_postcopy(QemuKilled("a")), {
+        "before the switch": LOST_A, "switched": LOST_A, "taken, held": LOST_MEMORY.full,
+        "fetch": LOST_MEMORY.beside("21")}),
+    (with_postcopy(QemuKilled("b")), {
+        "before the switch": STAYS, "taken, held": LOST_B, "fetch": LOST_B}),
+]
+
 GROUPS = {"processes": PROCESSES, "coordinators": COORDINATORS, "hosts": HOSTS, "guest": GUEST,
-          "network": NETWORK, "multifd": MULTIFD}
+          "network": NETWORK, "multifd": MULTIFD, "postcopy": POSTCOPY}

@@ -19,6 +19,7 @@ from lib.qmp import Qmp  # noqa: E402
 from lib.world import World  # noqa: E402
 
 SILENCE_SECONDS = 0.25      # a shorter silence is a busy machine, not a stopped guest
+GO_ON_SECONDS = 3           # limit after a fault's end for a guest in post-copy
 FINAL_SECONDS = 60          # limit for a move while all its hosts run
 CLEAN_SECONDS = 5
 NOBODY = (OSError, ApiError, http.client.HTTPException)
@@ -33,7 +34,8 @@ class Outcome:
     runs_on: str | None         # host id; None: nowhere
     keeps: str                  # the host whose record the guest is in
     ends: tuple                 # states of the move on the source and on the destination
-    state: str = "running"      # the guest's state before a user resumes it
+    state: str = "running"      # the guest's state before a user resumes it; "lost": post-copy,
+                                # it waits for memory that is nowhere
     forgets: bool = False       # the guest starts anew, with its counter at 0
     row: str = ""               # row of libvirt's table: see report.py
     only_full: bool = False     # not in the short form
@@ -217,7 +219,8 @@ class Scene:
         deadline = time.monotonic() + settings.seconds(CLEAN_SECONDS)
         while True:
             left = [text for host in self.hosts for text in self.leftovers(
-                host, host.id == outcome.keeps, outcome.runs_on is not None)]
+                host, host.id == outcome.keeps,
+                outcome.runs_on is not None or outcome.state == "lost")]
             if not left:
                 return time.monotonic() - (self.healed_at or self.fault_at)
             if time.monotonic() > deadline:
@@ -244,6 +247,21 @@ class Scene:
         move = self.a.move_state(self.move_id)
         if move["state"] == "failed" and not move["error"]:
             raise AssertionError("the move failed without a word")
+
+    def assert_lost_memory(self, host):
+        """The guest waits for memory that is nowhere: the VM and both moves say so, and it can be
+        stopped, started anew, and stopped again."""
+        self.guest.console.assert_quiet(0.3)
+        self.assert_history()
+        texts = [self.guest.vm(host)["reason"],
+                 *(one.move_state(self.move_id)["error"] for one in self.hosts)]
+        if not all(texts):
+            raise AssertionError(f"the guest's memory was lost without a word: {texts}")
+        for action in ("stop", "start"):
+            host.api.post(f"/v1/vms/{self.guest.name}/{action}", timeout=60)
+        self.forget_history()
+        self.assert_runs(host)
+        host.api.post(f"/v1/vms/{self.guest.name}/stop", timeout=60)
 
     def resume(self, host, state):
         """The guest must still stand still in STATE; then a user resumes it."""
@@ -288,9 +306,12 @@ class Scene:
         """Waits for the end of the move, and checks all that must hold then; returns the seconds
         until nothing was left."""
         self.wait_ends()
+        self.ended_at = time.monotonic()
         clean_s = self.wait_clean(outcome)
         self.assert_ends(outcome)
-        if outcome.runs_on is None:
+        if outcome.state == "lost":
+            self.assert_lost_memory(self.world[outcome.keeps])
+        elif outcome.runs_on is None:
             self.assert_lost(outcome)
         else:
             host = self.world[outcome.runs_on]
@@ -318,3 +339,14 @@ class Scene:
         """Seconds from the fault's end until the guest went on for good."""
         ends = [after for before, after in self.gaps() if after - before > SILENCE_SECONDS]
         return max(0.0, max(ends, default=0.0) - (self.healed_at or self.fault_at or 0.0))
+
+    def late_s(self):
+        """(seconds from the fault's end until the guest went on, longest silence that began after
+        the fault's end and did not end within GO_ON_SECONDS of it), both while the move went on."""
+        healed = self.healed_at or self.fault_at
+        gaps = [(before, after) for before, after in self.gaps()
+                if before < self.ended_at and after > healed]
+        first = max((after - healed for before, after in gaps if before < healed), default=0.0)
+        later = max((after - before for before, after in gaps if before >= healed and
+                     after > healed + GO_ON_SECONDS), default=0.0)
+        return first, later

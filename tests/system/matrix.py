@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Moves a guest in each way between each two versions of QEMU, and prints a table.
 
-    tests/system/matrix.py --build DIR [--covering] [--qemu NAME=PROGRAM]... [--way WAY]...
+    tests/system/matrix.py --build DIR [--covering] [--qemu VERSION=PROGRAM]... [--way WAY]...
 
 Default: the QEMU of this host, and those of tests/qemu (as root, with mmdebstrap).  The machine
 type is the oldest one's.  Total and blackout are of one move each, in milliseconds; a blackout
@@ -28,12 +28,23 @@ WAYS = {
     "zstd": {"multifd": {"channels": 4, "compression": "zstd"}},
     "xbzrle": {"xbzrle": True},
     "auto-converge": {"auto_converge": True},
+    # Without a limit a guest as small as this has moved before QEMU switches.
+    "postcopy": {"postcopy": {"start": "at-once"}, "bandwidth_bytes_per_s": 16 << 20},
+    "postcopy, multifd": {"postcopy": {"start": "at-once"}, "multifd": {"channels": 4},
+                          "bandwidth_bytes_per_s": 16 << 20},
 }
+# Ways that both QEMUs must be new enough for, and the word in the refusal.
+SINCE = {"postcopy, multifd": ((10, 1), "as QEMU 10.1 can")}
 
 
 def later_qemu(version):
     return subprocess.run([HERE.parent / "qemu", version], check=True, stdout=subprocess.PIPE,
                           text=True).stdout.strip()
+
+
+def has_switched(source, move_id):
+    return any("postcopy-active" in note["detail"]
+               for note in source.api.items(f"/v1/moves/{move_id}/timeline"))
 
 
 def move(world, name, options):
@@ -43,12 +54,39 @@ def move(world, name, options):
     guest.start(a)
     ended = world.move(guest, a, b, **options)
     guest.assert_runs_on(b)
+    if "postcopy" in options and not has_switched(a, ended["id"]):
+        raise AssertionError("the guest went over with all its memory")
     times = a.move_state(ended["id"])["times"]
     b.api.post(f"/v1/vms/{name}/stop")
     return f"{times['total_ms']:.0f} / {times['blackout_ms']:.0f}"
 
 
-def row(source, destination, ways):
+def refuse(world, name, options, word):
+    """Sees that a move is refused with WORD in the reason, and that the guest is where it was."""
+    a, b = world["a"], world["b"]
+    guest = world.guest(name)
+    guest.start(a)
+    move_id = world.begin_move(guest, a, b, **options)["id"]
+    ended = world.wait_move(a, move_id, lambda move: move["final"])
+    if ended["state"] != "failed" or word not in ended["error"]["detail"]:
+        raise AssertionError(f"not refused: {ended['state']} {ended['error']}")
+    guest.assert_runs_on(a)
+    a.api.post(f"/v1/vms/{name}/stop")
+    return "refused"
+
+
+def is_possible(way, versions):
+    """VERSIONS are those of both QEMUs, such as "7.2"."""
+    return all(tuple(int(n) for n in v.split(".")) >= SINCE[way][0] for v in versions)
+
+
+def try_way(world, name, way, versions):
+    if way in SINCE and not is_possible(way, versions):
+        return refuse(world, name, WAYS[way], SINCE[way][1])
+    return move(world, name, WAYS[way])
+
+
+def row(source, destination, versions, ways):
     """Returns the cells of one pair; a failure is a cell, too, and a way that is None is left out."""
     world, cells = World(("a", "b")), []
     try:
@@ -60,7 +98,7 @@ def row(source, destination, ways):
                 cells.append("-")
                 continue
             try:
-                cells.append(move(world, f"g{number}", WAYS[way]))
+                cells.append(try_way(world, f"g{number}", way, versions))
             except Exception as error:  # every error is this cell's failure
                 cells.append(f"FAIL {error}")
     finally:
@@ -72,7 +110,7 @@ def row(source, destination, ways):
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--covering", action="store_true")
-    parser.add_argument("--qemu", action="append", default=[], metavar="NAME=PROGRAM")
+    parser.add_argument("--qemu", action="append", default=[], metavar="VERSION=PROGRAM")
     parser.add_argument("--way", action="append", default=[], choices=WAYS)
     long_form.add_arguments(parser)
     return parser.parse_args()
@@ -88,7 +126,7 @@ def main():
     print(f"| from, to | {' | '.join(ways)} |\n|{' --- |' * (len(ways) + 1)}", flush=True)
     for number, (source, destination) in enumerate(itertools.product(programs, repeat=2)):
         tried = {ways[(number + offset) % len(ways)] for offset in (0, len(ways) // 2)}
-        cells = row(programs[source], programs[destination],
+        cells = row(programs[source], programs[destination], (source, destination),
                     [way if way in tried or not args.covering else None for way in ways])
         failed += sum(cell.startswith("FAIL") for cell in cells)
         print(f"| {source}, {destination} | {' | '.join(cells)} |", flush=True)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A QEMU's monitor, used beside the coordinator."""
+import contextlib
 import json
 import socket
 import subprocess
@@ -51,7 +52,8 @@ class Qmp:
                 raise AssertionError(f"QEMU ended before {name}")
 
     def close(self):
-        self._file.close()      # the socket is closed with its last user
+        with contextlib.suppress(BrokenPipeError):  # a last command that QEMU did not live to read
+            self._file.close()
         self._sock.close()
 
 
