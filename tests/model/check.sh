@@ -1,11 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# check.sh [FAULTS] -- Spin's verifier over the handover, and over who owns a guest, in
+# check.sh [--long] [FAULTS] -- Spin's verifier over the handover, and over who owns a guest, in
 # the settings below: every state that FAULTS faults (default 5) can lead to.  Prints what was
 # explored; fails on the first error, and leaves its trail for README.md's
-# "how to read a counterexample".
+# "how to read a counterexample".  --long: also the settings that take minutes.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+long=
+[ "${1:-}" != --long ] || { long=yes; shift; }
 faults=${1:-5}
 seconds=240 # of processor time, for each
 work=$(mktemp -d)
@@ -41,5 +43,13 @@ verify handover "4 faults, a guest that stops itself" -DFAULTS=4 -DUSER=0 -DGUES
 verify handover "3 faults, a user, hosts die" -DFAULTS=3 -DKILL
 verify handover "3 faults, a database is lost" -DFAULTS=3 -DKILL -DUSER=0 -DLOSE
 verify handover "3 faults, an operator decides" -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE
+verify handover "2 faults, a user, post-copy" -DFAULTS=2 -DPOSTCOPY
+verify handover "2 faults, hosts die, post-copy" -DFAULTS=2 -DKILL -DUSER=0 -DPOSTCOPY
 verify ownership "5 faults, 2 moves, starts by hand" -DFAULTS=5 -DMOVES=2
 verify ownership "4 faults, 3 moves, starts by hand" -DFAULTS=4 -DMOVES=3
+[ "$long" ] || exit 0
+verify handover "3 faults, a user, post-copy" -DFAULTS=3 -DPOSTCOPY
+verify handover "3 faults, hosts die, post-copy" -DFAULTS=3 -DKILL -DUSER=0 -DPOSTCOPY
+verify handover "3 faults, it stops itself, post-copy" -DFAULTS=3 -DUSER=0 -DGUEST=1 -DPOSTCOPY
+verify handover "3 faults, a lost database, post-copy" -DFAULTS=3 -DKILL -DUSER=0 -DLOSE -DPOSTCOPY
+verify handover "3 faults, an operator, post-copy" -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE -DPOSTCOPY

@@ -11,8 +11,8 @@
  * Macros: FAULTS (how many), USER (pauses and resumes), GUEST (it stops by itself,
  * or powers off: how often), KILL (QEMUs may be
  * killed, hosts lose their power), RESOLVE (an operator decides), LOSE (a host
- * begins with an empty database while its QEMU lives), and the mutants of
- * mutants.sh. */
+ * begins with an empty database while its QEMU lives), POSTCOPY (the guest goes over before its
+ * memory), and the mutants of mutants.sh. */
 #ifndef FAULTS
 #define FAULTS 5
 #endif
@@ -22,6 +22,11 @@
 #ifndef GUEST
 #define GUEST 0
 #endif
+#ifdef POSTCOPY
+#define may_switch true
+#else
+#define may_switch false
+#endif
 #ifdef LOSE
 #define may_lose true
 #else
@@ -30,11 +35,14 @@
 
 #include "states.pml" /* src_may_go, dst_may_go: the code's tables, by states.sh */
 
-mtype = { begin, prepare, transfer, handover, confirm, done, rollback, cancelled, failed, stuck };
+mtype = { begin, prepare, transfer, handover, fetch, confirm, done, lost, rollback, cancelled, failed, stuck };
 /* Of a host that has no record of the move: not heard of yet, trimmed, or lost. */
 mtype = { unknown };
-/* QEMU's migration state; `lastpass' is what 7.2 calls active, 10.0 device. */
-mtype = { mig_none, mig_active, mig_lastpass, mig_completed, mig_failed, mig_cancelled };
+/* QEMU's migration state; `lastpass' is what 7.2 calls active, 10.0 device; `post' is
+ * postcopy-device and -active, and postcopy-paused where a stream is over; `lost' is
+ * postcopy-paused without a destination. */
+mtype = { mig_none, mig_active, mig_lastpass, mig_post, mig_completed, mig_failed,
+	mig_cancelled, mig_lost };
 /* The destination's QEMU. */
 mtype = { absent, waiting, loading, loaded, running, dead };
 /* A user's pause or resume: intent being written, or the command is with QEMU. */
@@ -61,6 +69,10 @@ byte lease;              /* the source's stream on its data */
 #define FOREVER 2 /* the guest stands still already */
 bool copy_is_current;    /* nothing ran since what the destination has loaded */
 bool dst_has_run;
+bool src_start_post;     /* `migrate-start-postcopy' is with QEMU */
+bool memory_is_there;    /* all of it; with mig_post the devices' state alone is loaded first */
+bool src_stream_over, dst_stream_over; /* post-copy: that side's stream has ended */
+bool killed;             /* what the guest needed after the switch has ended, or was given up */
 bool src_heard_refusal;  /* and entered rollback with it */
 bool resolved;           /* an operator gave his word */
 bool told_taken, told_refused; /* what the source was ever told */
@@ -71,11 +83,14 @@ bool src_lost, dst_lost; /* its database is new: no record, but its QEMU lives *
 mtype src_state = begin;
 bool src_refused;        /* the verdict in the row */
 bool src_saw_disk;       /* saw_completed */
+bool src_all_disk;       /* all_sent */
 bool src_go_doubt_disk;        /* go_in_doubt */
 bool src_cancelled;      /* error.code == ERR_CANCELLED */
 bool src_intent_disk = true; /* true: started */
 bool src_stopped_disk;   /* guest_stopped */
 bool src_go_sent_disk;   /* MOVE_STAMP_GO */
+bool src_switch_disk;    /* switch_wanted */
+bool src_memory_lost;    /* memory_lost */
 #define src_shall_run (src_intent && !src_stopped)
 /* in memory */
 bool src_up = true;
@@ -84,16 +99,18 @@ bool src_resumed;
 bool src_attached;       /* it has the stream in hand */
 bool src_completed;      /* qemu_state or saw_completed says so */
 bool src_saw;            /* saw_completed, perhaps not on disk yet */
+bool src_all;            /* all_sent, the same */
 bool src_go_doubt;         /* go_in_doubt */
 bool src_cancel;
 bool src_doubt;          /* guest_in_doubt */
 bool src_migrating;      /* `migrate' was sent by this coordinator */
 bool src_safe;           /* guest_safe */
-bool src_answered, src_taken;
+bool src_answered;
 bool src_intent = true;
 bool src_stopped;        /* guest_stopped */
 bool src_run;
 bool src_go_sent;        /* MOVE_STAMP_GO, perhaps not on disk yet */
+bool src_switch;         /* switch_wanted */
 bool src_unheard;        /* the destination has no record: it answered `unknown' */
 mtype action = idle;
 
@@ -126,12 +143,15 @@ bool m_drop, m_drop_taken, m_drop_refused, m_drop_unknown;
 #define dst_waits (dst_state == transfer || dst_state == stuck)
 #define SRC (src_up && !src_enters)
 #define DST (dst_up && !dst_enters)
-#define src_is_final (src_state == done || src_state == cancelled || src_state == failed)
-#define dst_is_final (dst_state == done || dst_state == failed)
-#define dst_owns (dst_state == handover || dst_state == done)
+#define src_has_given (src_state == done || src_state == lost)
+#define dst_has_got (dst_state == done || dst_state == lost)
+#define src_is_final (src_has_given || src_state == cancelled || src_state == failed)
+#define dst_is_final (dst_has_got || dst_state == failed)
+#define dst_owns (dst_state == handover || dst_state == fetch || dst_has_got)
 #define dst_refuses (dst_state == rollback || (dst_state == failed && !dst_tombstone))
 #define dst_qemu_gone (dst_qemu == absent || dst_qemu == dead)
-#define src_given_away ((src_saw || src_mig == mig_completed) && !src_refused && !src_answered)
+#define src_given_away ((src_saw || src_mig == mig_completed || src_mig == mig_post || src_mig == mig_lost || \
+	(src_switch && src_go_doubt)) && !src_refused && !src_answered)
 #define acts_allowed (src_state == begin || src_state == prepare || src_state == transfer || \
 		      src_state == rollback)
 #define resume_allowed (acts_allowed && !(src_state == rollback && src_given_away))
@@ -172,7 +192,7 @@ bool m_drop, m_drop_taken, m_drop_refused, m_drop_unknown;
 #endif
 /* is_open in move/resolve.c, and that the other host was found silent (!dst_up). */
 #define src_is_open (src_hands && src_saw && !src_refused)
-#define dst_is_open (dst_waits && dst_loaded)
+#define dst_is_open (dst_waits && dst_loaded && (dst_state == stuck || memory_is_there))
 #ifdef M_RESOLVE_SOURCE_WHILE_THEY_SPEAK
 #define destination_is_dead true
 #else
@@ -208,6 +228,98 @@ bool m_drop, m_drop_taken, m_drop_refused, m_drop_unknown;
 #define go_counts (dst_state != unknown && !dst_is_final)
 #else
 #define go_counts (dst_state == prepare || dst_waits)
+#endif
+/* Post-copy; README.md tells which of these the code still is.
+ * A guest that ran at the switch runs on when QEMU fails, whenever that is. */
+#ifdef M_SWITCH_WHILE_IT_RUNS
+#define stops_before_switch false
+#else
+#define stops_before_switch true
+#endif
+/* QEMU may have switched although its answer has not come. */
+#ifdef M_SWITCH_UNANSWERED_GIVES_UP
+#define unanswered_switch_gives_up true
+#else
+#define unanswered_switch_gives_up false
+#endif
+/* After the switch the source cannot take the guest back: what the destination refuses is lost.
+ * Without a switch, nothing more may ever come; so go has to say which it is. */
+#ifdef M_LATE_GO_IS_REFUSED
+#define late_go_is_refused true
+#else
+#ifdef M_LATE_GO_WAITS
+#define late_go_is_refused (!may_switch)
+#else
+#define late_go_is_refused (src_mig != mig_post)
+#endif
+#endif
+#ifdef M_BAD_TAPS_REFUSE
+#define bad_taps_refuse may_switch
+#else
+#define bad_taps_refuse false
+#endif
+#define may_come_back (src_mig == mig_completed)
+#ifdef M_CONT_REFUSED_IS_A_REFUSAL
+#define cont_refused_is_a_refusal true
+#else
+#define cont_refused_is_a_refusal may_come_back
+#endif
+/* A source whose QEMU has nothing more to send does not say go for ever: drop decides. */
+#define src_has_ended (!src_alive || src_mig == mig_failed)
+/* A coordinator that saw `completed' knows so when QEMU has ended; after a restart only by the record. */
+#define src_knows_all_is_there (src_all || (src_mig == mig_completed && (src_alive || !src_resumed)))
+#ifdef M_GO_WITH_NOTHING_TO_SEND
+#define sends_nothing_any_more (!src_go_sent && src_alive && src_mig == mig_failed)
+#else
+#define sends_nothing_any_more ((src_has_ended && !src_knows_all_is_there) || (src_stream_over && dst_qemu == loading))
+#endif
+/* After a restart, or when it has failed, QEMU's state does not tell that it has switched. */
+#ifdef M_TAKEN_IS_CONFIRMED
+#define may_need_memory (src_mig == mig_post || src_mig == mig_lost)
+#define may_not_know src_resumed
+#else
+#define may_need_memory (src_switch && !src_knows_all_is_there)
+#define may_not_know false
+#endif
+#ifdef M_TAKEN_AFTER_ALL_IS_CONFIRMED
+#define is_taken_with_all true
+#else
+#define is_taken_with_all (!src_switch)
+#endif
+#ifdef M_RESTART_ENDS_FETCH
+#define may_know_no_switch dst_resumed
+#else
+#define may_know_no_switch false
+#endif
+/* A person gave the guest to the destination. */
+#ifdef M_GIFT_IN_FETCH_IS_NOT_HEARD
+#define gives_it src_has_given
+#else
+#define gives_it (src_has_given || src_state == fetch)
+#endif
+#ifdef M_CONFIRM_BEFORE_ALL_IS_THERE
+#define fetch_is_over true
+#else
+#define fetch_is_over ((src_alive && src_mig == mig_completed) || (dst_up && dst_has_got))
+#endif
+/* The source ends what it has only when the destination has said that it waits in vain.  That its
+ * QEMU has paused says so; that its stream is over does not, since all may have come by then. */
+#ifdef M_INTERRUPTED_IS_A_GUESS
+#define dst_is_interrupted (dst_state == fetch && !dst_qemu_gone && dst_stream_over)
+#else
+#define dst_is_interrupted (dst_state == fetch && !dst_qemu_gone && dst_stream_over && \
+	!memory_is_there)
+#endif
+#ifdef M_LOST_WITHOUT_ASKING
+#define may_say_lost true
+#else
+#define may_say_lost (dst_up && dst_is_interrupted)
+#endif
+/* A stream whose other end is gone waits for it as long as nobody tells it. */
+#ifdef M_THEIR_STREAM_WAITS
+#define ends_their_stream false
+#else
+#define ends_their_stream true
 #endif
 #ifdef M_STREAM_IGNORES_LEASE
 #define data_flows true
@@ -271,7 +383,7 @@ inline run_on_destination()
 inline src_qemu_gives_up(how)
 {
 	if
-	:: src_mig == mig_lastpass && src_ran_before -> run_on_source()
+	:: (src_mig == mig_lastpass || src_mig == mig_post) && src_ran_before -> run_on_source()
 	:: else
 	fi;
 	src_mig = how;
@@ -283,7 +395,18 @@ inline break_link()
 	link_up = false;
 	lease = HELD;
 	if
-	:: dst_qemu == loading -> dst_qemu = dead
+	:: dst_qemu == loading && src_mig != mig_post -> dst_qemu = dead /* else see dst_stream_ends */
+	:: else
+	fi
+}
+
+/* In post-copy: a lost connection is made again, and is no more than a pause; a stream that has
+ * ended is not, and QEMU sees its end when it is of its own side. */
+inline dst_stream_ends()
+{
+	dst_stream_over = true; link_up = false;
+	if
+	:: dst_qemu == loading -> dst_qemu = dead; killed = true
 	:: else
 	fi
 }
@@ -291,6 +414,7 @@ inline break_link()
 inline src_dies()
 {
 	src_alive = false; src_runs = false; src_ran_before = false;
+	killed = killed || (src_mig == mig_post && !memory_is_there);
 	break_link()
 }
 
@@ -318,10 +442,12 @@ inline src_goes(to)
 	src_resumed = false;
 	src_migrating = false;
 	src_safe = false;
+	src_all_disk = src_all;
 	src_saw_disk = src_saw; /* the row carries all of the detail */
 	src_go_sent_disk = src_go_sent;
 	src_go_doubt_disk = src_go_doubt;
 	src_stopped_disk = src_stopped;
+	src_switch_disk = src_switch;
 }
 
 inline src_ends(to)
@@ -329,6 +455,7 @@ inline src_ends(to)
 	src_goes(to);
 	src_enters = false;
 	src_cancel = false; src_completed = false; src_saw = false; src_saw_disk = false;
+	src_all = false; src_all_disk = false;
 	src_go_doubt = false; src_go_doubt_disk = false; src_answered = false; src_run = false;
 	src_stopped = false; src_stopped_disk = false;
 	src_go_sent = false; src_go_sent_disk = false; src_unheard = false;
@@ -349,6 +476,14 @@ inline dst_goes(to)
 	dst_enters = true;
 	dst_resumed = false;
 	dst_asked = false;
+}
+
+inline dst_ends(as)
+{
+	assert(dst_may_go(dst_state, as));
+	dst_state = as; dst_enters = false; dst_loaded = false; dst_go = false; dst_drop = false;
+	dst_resumed = false; dst_asked = false; dst_is_running = false; dst_run = false;
+	dst_stream_over = dst_stream_over || (may_switch && !memory_is_there) /* it ends it */
 }
 
 inline dst_kills_qemu()
@@ -432,6 +567,29 @@ end:	do
 		:: else
 		fi;
 		src_goes(handover) }
+	/* is_switch_due: a user asked for it, or a rule */
+	:: atomic { may_switch && SRC && src_state == transfer && src_alive && src_attached &&
+		    (src_migrating || src_resumed) && src_mig == mig_active && !src_cancel ->
+		src_switch = true;
+		if
+		:: link_up -> lease = FOREVER
+		:: else
+		fi;
+		src_goes(handover) }
+	/* switch_over: two commands, one after the other, and after those of users */
+	:: atomic { SRC && src_state == handover && src_switch && src_alive && !src_start_post &&
+		    src_mig == mig_active && action != pause_sent && action != resume_sent ->
+		if
+		:: stops_before_switch -> src_runs = false
+		:: else
+		fi;
+		if
+		:: src_start_post = true
+		:: faults > 0 -> faults-- /* the second was lost with the coordinator */
+		fi }
+	/* on_switched */
+	:: atomic { SRC && src_state == handover && src_start_post && !src_resumed &&
+		    unanswered_switch_gives_up && faults > 0 -> faults--; src_goes(rollback) }
 	/* move_lease_renew */
 	:: atomic { SRC && src_state == transfer && src_attached && src_mig == mig_active &&
 		    link_up && lease == HELD && dst_up && dst_state != unknown -> lease = FLOWS }
@@ -454,8 +612,15 @@ end:	do
 		src_doubt = src_resumed && !src_saw
 #endif
 		}
-	:: atomic { SRC && src_hands && src_alive && src_mig == mig_completed &&
+	:: atomic { SRC && src_hands && src_alive &&
+		    (src_mig == mig_completed || src_mig == mig_post || src_mig == mig_lost) &&
 		    !src_completed -> src_completed = true }
+	/* nobody has what is missing but this QEMU; the answer to drop decides */
+	:: atomic { SRC && src_hands && src_switch && src_completed && !src_unheard &&
+		    sends_nothing_any_more ->
+		src_completed = false;
+		src_go_doubt = src_go_doubt || src_go_sent || doubt_of_go;
+		src_goes(rollback) }
 	/* guest_stands, on_guest_seen: a resume may have been with QEMU */
 	:: atomic { SRC && src_hands && src_completed && !src_saw && action != idle &&
 		    !src_doubt -> src_doubt = true }
@@ -468,14 +633,19 @@ end:	do
 		fi }
 	:: atomic { SRC && asks_go && src_completed && !src_refused && !go_pending &&
 		    guest_stands && !src_unheard ->
+		src_all = src_all || (!src_saw && src_mig == mig_completed);
 		src_saw = true; src_go_sent = true; m_go = true; m_go_run = src_run }
 	/* move_save_detail, beside the question */
 	:: atomic { src_up && src_saw && !src_saw_disk ->
-		src_saw_disk = true; src_go_sent_disk = src_go_sent }
+		src_saw_disk = true; src_all_disk = src_all; src_go_sent_disk = src_go_sent }
 	:: atomic { SRC && src_state == handover && src_saw && !src_refused && !dst_up ->
 		src_goes(stuck) } /* is_silent */
 	:: atomic { SRC && src_hands && m_go_taken ->
-		m_go_taken = false; src_goes(confirm) }
+		m_go_taken = false;
+		if
+		:: may_need_memory -> src_goes(fetch)
+		:: !may_need_memory || may_not_know -> src_goes(confirm)
+		fi }
 	:: atomic { SRC && src_hands && m_go_refused ->
 		m_go_refused = false; src_refused = true; src_heard_refusal = true;
 		src_goes(rollback) }
@@ -494,7 +664,9 @@ end:	do
 #endif
 		}
 	:: atomic { SRC && src_hands && !src_completed && src_alive &&
-		    (src_mig == mig_failed || src_mig == mig_cancelled) -> src_goes(rollback) }
+		    (src_mig == mig_failed || src_mig == mig_cancelled) ->
+		src_go_doubt = src_go_doubt || (src_switch && (doubt_of_go || src_unheard));
+		src_goes(rollback) }
 	:: atomic { SRC && src_hands && !src_completed && !src_alive && !src_unheard ->
 		src_go_doubt = src_go_doubt || src_resumed; src_goes(rollback) }
 #ifdef M_RESUME_WITHOUT_REFUSAL
@@ -505,18 +677,45 @@ end:	do
 	/* --keep source: the operator's word that the destination is dead and that
 	 * the guest has not run there. */
 	:: atomic { SRC && src_is_open && destination_is_dead && resolve_source_word ->
-		src_refused = true; resolved = true; src_goes(rollback) }
+		src_refused = true; resolved = true; killed = killed || src_mig == mig_post;
+		src_goes(rollback) }
 	/* --keep destination, said here: that the guest was seen to run there. */
 	:: atomic { SRC && src_is_open && !dst_up && (dst_state == done ||
 		    (faults == 0 && dst_waits && dst_qemu == loaded && copy_is_current)) ->
-		src_goes(confirm) }
+		if
+		:: may_need_memory -> src_goes(fetch)
+		:: else -> src_goes(confirm)
+		fi }
 #endif
+
+	/* fetch */
+	:: atomic { src_up && src_enters && src_state == fetch -> src_enters = false }
+	:: atomic { SRC && src_state == fetch && fetch_is_over -> src_goes(confirm) }
+	/* recover, moves_rejoin: new streams on both sides */
+	:: atomic { SRC && src_state == fetch && src_alive && src_mig == mig_post && DST &&
+		    dst_state == fetch && !dst_qemu_gone && (src_stream_over || dst_stream_over) ->
+		src_stream_over = false; dst_stream_over = false; link_up = true; lease = FOREVER }
+	:: atomic { SRC && src_state == fetch && src_has_ended && ends_their_stream && DST &&
+		    dst_state == fetch && !dst_qemu_gone && !dst_stream_over -> dst_stream_ends() }
+#ifdef RESOLVE
+	/* resolve_fetch: the operator's word that the destination is dead, and its QEMU too */
+	:: atomic { SRC && src_state == fetch && !dst_up && dst_qemu_gone -> src_goes(confirm) }
+#endif
+	/* on_fate, lose */
+	:: atomic { SRC && src_state == fetch && src_has_ended && may_say_lost ->
+		assert(!memory_is_there); /* given up with all its memory */
+		src_memory_lost = true; src_goes(confirm) }
 
 	/* confirm */
 	:: atomic { src_up && src_enters && src_state == confirm -> src_enters = false }
 	:: atomic { SRC && src_state == confirm && src_alive ->
+		assert(memory_is_there || dst_qemu_gone || src_mig != mig_post); /* lost */
 		src_alive = false; src_runs = false }
-	:: atomic { SRC && src_state == confirm && !src_alive -> src_ends(done) }
+	:: atomic { SRC && src_state == confirm && !src_alive ->
+		if
+		:: src_memory_lost -> src_ends(lost)
+		:: else -> src_ends(done)
+		fi }
 
 	/* rollback: move_src_enter_rollback kills the stream if it has it */
 	:: atomic { src_up && src_enters && src_state == rollback ->
@@ -524,7 +723,8 @@ end:	do
 		if
 		:: src_attached && link_up -> break_link()
 		:: else
-		fi }
+		fi;
+		src_stream_over = src_stream_over || (may_switch && src_attached) }
 	/* make_guest_safe, on_guest_state */
 	:: atomic { SRC && src_state == rollback && !src_safe && !src_alive -> src_safe = true }
 	:: atomic { SRC && src_state == rollback && !src_safe && src_alive && src_resumed &&
@@ -535,15 +735,22 @@ end:	do
 		src_runs = src_runs && src_shall_run; src_safe = true }
 	:: atomic { SRC && src_state == rollback && !src_safe && src_alive && !src_runs &&
 		    src_shall_run && src_mig != mig_active && src_mig != mig_lastpass &&
-		    resume_unasked -> run_on_source(); src_safe = true }
-	:: atomic { SRC && src_state == rollback && !src_answered && !drop_pending && !src_taken ->
+		    src_mig != mig_post && src_mig != mig_lost && resume_unasked -> run_on_source(); src_safe = true }
+	/* QEMU refuses `cont' after the switch: the guest is lost, and that is said */
+	:: atomic { SRC && src_state == rollback && !src_safe && src_alive && !src_runs &&
+		    src_shall_run && (src_mig == mig_lost || (src_mig == mig_post && src_stream_over)) &&
+		    resume_unasked -> src_safe = true }
+	:: atomic { SRC && src_state == rollback && !src_answered && !drop_pending ->
 		m_drop = true }
 	:: atomic { SRC && src_state == rollback && m_drop_refused ->
 		m_drop_refused = false; src_answered = true }
 	:: atomic { SRC && src_state == rollback && m_drop_taken ->
 		m_drop_taken = false;
-		assert(!src_alive); /* stuck */
-		src_goes(confirm) }
+		assert(!src_alive || (src_switch && !src_runs)); /* stuck */
+		if
+		:: is_taken_with_all -> src_goes(confirm)
+		:: else -> src_goes(stuck); src_goes(fetch)
+		fi }
 	:: atomic { SRC && src_state == rollback && m_drop_unknown ->
 		m_drop_unknown = false;
 		if
@@ -581,7 +788,9 @@ end:	do
 	:: atomic { !src_up && src_state == unknown -> src_up = true }
 	:: atomic { !src_up && src_state != unknown ->
 		src_up = true; src_resumed = true; src_enters = true;
+		src_all = src_all_disk;
 		src_saw = src_saw_disk; src_completed = src_saw_disk; src_go_doubt = src_go_doubt_disk;
+		src_switch = src_switch_disk;
 		src_intent = src_intent_disk;
 #ifdef M_FORGET_REFUSAL
 		src_refused = false;
@@ -606,6 +815,7 @@ end:	do
 			:: lease == HELD -> lease = FLOWS
 			:: else
 			fi
+		:: src_state == fetch -> src_attached = true
 		:: src_state == confirm || src_state == rollback -> src_attached = attaches_late
 		fi }
 	od
@@ -616,7 +826,11 @@ inline dst_cont()
 {
 	if
 	:: run_on_destination(); dst_asked = true      /* on_running: finish */
-	:: faults > 0 -> faults--; dst_goes(rollback)  /* QEMU says no: ERR_QEMU */
+	:: faults > 0 -> faults--;                     /* QEMU says no: ERR_QEMU */
+		if
+		:: !may_switch || cont_refused_is_a_refusal -> dst_goes(rollback)
+		:: else -> dst_asked = true; dst_run_disk = false /* it is ours, and a person's */
+		fi
 	:: faults > 0 -> faults--; dst_resumed = true  /* doubt: it was not done... */
 	:: faults > 0 -> faults--; run_on_destination(); dst_resumed = true /* ...or was */
 	fi
@@ -678,7 +892,7 @@ end:	do
 		:: else
 		fi }
 	/* move_when(MOVE_VERDICT), on_verdict */
-	:: atomic { DST && go_waits && (dst_refuses || dst_is_final ||
+	:: atomic { DST && go_waits && (dst_refuses || dst_is_final || dst_state == fetch ||
 		    (dst_state == handover && dst_is_running)) ->
 		go_waits = false;
 		if
@@ -687,7 +901,7 @@ end:	do
 		:: else -> m_go_taken = true; told_taken = true
 		fi;
 		assert(!(told_taken && told_refused)) }
-	:: atomic { DST && drop_waits && (dst_refuses || dst_is_final ||
+	:: atomic { DST && drop_waits && (dst_refuses || dst_is_final || dst_state == fetch ||
 		    (dst_state == handover && dst_is_running)) ->
 		drop_waits = false;
 		if
@@ -710,7 +924,9 @@ end:	do
 	 * of the source.  move_roll_back ends QEMU before the refusal is on disk; whatever
 	 * falls between the two finds it dead, and refuses. */
 	:: atomic { DST && (dst_state == prepare || dst_state == transfer || gives_up_what_is_taken) &&
-		    !dst_go && !dst_qemu_gone && faults > 0 -> faults--; dst_kills_qemu() }
+		    !dst_go && !dst_qemu_gone && faults > 0 ->
+		faults--; dst_kills_qemu();
+		killed = killed || src_mig == mig_post }
 
 	/* transfer */
 	:: atomic { dst_up && dst_enters && dst_waits -> dst_enters = false }
@@ -742,15 +958,19 @@ end:	do
 		}
 	:: atomic { DST && dst_state == transfer && dst_loaded && !dst_go && !dst_drop &&
 		    dst_qemu == loaded && !src_up -> dst_goes(stuck) } /* is_silent */
+	/* on_taps */
+	:: atomic { DST && dst_state == transfer && dst_go && dst_loaded && bad_taps_refuse &&
+		    dst_qemu == loaded && faults > 0 -> faults--; dst_goes(rollback) }
 	/* load_is_late */
 	:: atomic { DST && dst_waits && dst_go && !dst_loaded && dst_qemu != dead &&
-		    GIVE_UP(dst_qemu == loaded) ->
-		PAY(dst_qemu == loaded); dst_goes(rollback) }
+		    late_go_is_refused && GIVE_UP(dst_qemu == loaded) ->
+		PAY(dst_qemu == loaded);
+		dst_goes(rollback) }
 	/* on_fate: the source's record is final */
 	:: atomic { DST && dst_waits && !dst_drop && src_up && src_is_final &&
-		    asks_fate && src_state != done -> dst_drop = true }
+		    asks_fate && !src_has_given -> dst_drop = true }
 	/* the same, and a person gave it to us (note_end) */
-	:: atomic { DST && dst_waits && !dst_drop && !dst_go && src_up && src_state == done &&
+	:: atomic { DST && dst_waits && !dst_drop && !dst_go && src_up && gives_it &&
 		    asks_fate && !hears_no_gift -> dst_go = true; dst_run = src_intent }
 	/* on_fate: the source has no record, so that its go will never come; but a guest
 	 * that is complete may be all that there is */
@@ -767,7 +987,7 @@ end:	do
 		}
 	/* on_fate: nothing ever came, and nobody answers */
 	:: atomic { DST && dst_waits && !dst_loaded && !link_up && GIVE_UP(src_up) ->
-		PAY(src_up); dst_goes(rollback) }
+		PAY(src_up); killed = killed || src_mig == mig_post; dst_goes(rollback) }
 #ifdef RESOLVE
 	/* --keep destination: the operator's word that the source is dead and did not
 	 * run on after the copy was made. */
@@ -776,7 +996,8 @@ end:	do
 		resolved = true; dst_run = true; dst_run_disk = true; dst_has_vm = true;
 		dst_goes(handover) }
 	/* --keep source, said here: this copy is given up, whatever the source is. */
-	:: atomic { DST && dst_is_open && !src_up -> dst_goes(rollback) }
+	:: atomic { DST && dst_is_open && !src_up ->
+		killed = killed || src_mig == mig_post; dst_goes(rollback) }
 #endif
 
 	/* handover */
@@ -793,10 +1014,22 @@ end:	do
 		:: dst_asked || dst_qemu == running || !dst_run -> dst_is_running = true
 		:: !dst_asked && dst_qemu == loaded && dst_run -> dst_cont()
 		fi }
-	:: atomic { DST && dst_state == handover && dst_is_running ->
-		assert(dst_may_go(dst_state, done));
-		dst_state = done; dst_loaded = false; dst_go = false; dst_drop = false;
-		dst_resumed = false; dst_asked = false; dst_is_running = false; dst_run = false }
+	:: atomic { DST && dst_state == handover && dst_is_running && !memory_is_there &&
+		    dst_qemu != dead -> dst_goes(fetch) }
+	:: atomic { DST && ((dst_state == handover && dst_is_running) || dst_state == fetch) &&
+		    (memory_is_there || dst_qemu == dead ||
+		     (dst_state == handover && may_know_no_switch)) ->
+		dst_ends(done) }
+
+	/* fetch: on_fate; the source says so from `confirm' on */
+	:: atomic { dst_up && dst_enters && dst_state == fetch -> dst_enters = false }
+	:: atomic { DST && dst_is_interrupted && src_up && src_memory_lost ->
+		assert(!memory_is_there); /* given up with all its memory */
+		dst_ends(lost) }
+#ifdef RESOLVE
+	/* resolve_fetch: that the source does not come back */
+	:: atomic { DST && dst_is_interrupted && !src_up && !src_alive -> dst_ends(lost) }
+#endif
 
 	/* rollback */
 	:: atomic { dst_up && dst_enters && dst_state == rollback ->
@@ -836,9 +1069,40 @@ end:	do
 		/* else nobody may be there to let the guest run again */
 		assert(lease != HELD);
 		src_ran_before = src_runs; src_runs = false; src_mig = mig_lastpass }
+	:: atomic { src_alive && src_mig == mig_active && src_start_post && link_up &&
+		    dst_qemu == loading && data_flows ->
+		src_ran_before = src_runs; src_runs = false; src_mig = mig_post }
+	:: atomic { src_alive && src_mig == mig_post && link_up && dst_qemu == loading ->
+		dst_qemu = loaded; copy_is_current = true }
+	:: atomic { src_alive && src_mig == mig_post && link_up && !memory_is_there &&
+		    (dst_qemu == loaded || dst_qemu == running) -> memory_is_there = true }
+	/* the last answer has come */
+	:: atomic { src_alive && src_mig == mig_post && link_up && memory_is_there ->
+		src_mig = mig_completed; src_ran_before = false; lease = HELD }
+	/* A stream ends.  QEMU 10.0 and 11.1: before the first answer and after the last page
+	 * that is a failure; at other times, and with 7.2, it waits (postcopy-paused). */
+	:: atomic { src_alive && src_mig == mig_post && link_up && faults > 0 ->
+		faults--;
+		if
+		:: dst_stream_ends()
+		:: src_stream_over = true; link_up = false; killed = killed || dst_qemu == loading;
+			if
+			:: true
+			:: killed = killed || !memory_is_there; src_qemu_gives_up(mig_failed)
+			fi
+		fi }
+	:: atomic { src_alive && src_mig == mig_post && dst_qemu_gone ->
+		if
+		:: src_qemu_gives_up(mig_failed)
+		:: src_mig = mig_lost
+		fi }
+	/* the source's QEMU has ended, and its stream says so */
+	:: atomic { (src_mig == mig_post || src_mig == mig_failed) && src_switch && src_has_ended &&
+		    !src_stream_over && !dst_stream_over && !dst_qemu_gone && dst_qemu != waiting ->
+		dst_stream_ends() }
 	:: atomic { src_alive && src_mig == mig_lastpass && link_up && dst_qemu == loading &&
 		    data_flows ->
-		dst_qemu = loaded; copy_is_current = true }
+		dst_qemu = loaded; copy_is_current = true; memory_is_there = true }
 	:: atomic { src_alive && src_mig == mig_lastpass && link_up && dst_qemu == loaded ->
 		src_mig = mig_completed; src_ran_before = false; lease = HELD }
 	/* the two seconds are over */
@@ -891,7 +1155,7 @@ end:	do
 inline src_crashes()
 {
 	src_up = false; src_enters = false; src_resumed = false; src_attached = false;
-	src_completed = false; src_saw = false; src_go_doubt = false; src_cancel = false;
+	src_completed = false; src_saw = false; src_all = false; src_go_doubt = false; src_cancel = false;
 	src_migrating = false; src_safe = false; src_answered = false; src_run = false;
 	src_doubt = false;
 	m_prepared = false; m_unprepared = false;
@@ -923,9 +1187,10 @@ end:	do
 		faults--; src_crashes() }
 	:: atomic { faults > 0 && dst_up && dst_state != unknown && !dst_is_final ->
 		faults--; dst_crashes() }
-	:: atomic { faults > 0 && link_up -> faults--; break_link() }
+	:: atomic { faults > 0 && link_up && src_mig != mig_post -> faults--; break_link() }
 	/* the destination's QEMU cannot load what comes */
-	:: atomic { faults > 0 && dst_qemu == loading -> faults--; dst_qemu = dead; link_up = false }
+	:: atomic { faults > 0 && dst_qemu == loading ->
+		faults--; dst_qemu = dead; link_up = false; killed = killed || src_mig == mig_post }
 	/* the database was moved away, or lost with its disk; the QEMUs live on.  The
 	 * process that had it has ended, and with it each connection: no message of
 	 * before comes to the next one. */
@@ -940,11 +1205,14 @@ end:	do
 #ifdef KILL
 	:: atomic { faults > 0 && src_alive && !src_is_final -> faults--; src_dies() }
 	:: atomic { faults > 0 && (dst_qemu == waiting || dst_qemu == loaded || dst_qemu == running) ->
-		faults--; dst_qemu = dead; link_up = false }
+		faults--; dst_qemu = dead; link_up = false;
+		killed = killed || src_mig == mig_post }
 	:: atomic { faults > 0 && src_up && src_alive && !src_is_final ->
-		faults--; src_crashes(); src_dies() } /* power */
+		faults--; src_crashes(); src_dies();
+		src_stream_over = src_mig == mig_post } /* power */
 	:: atomic { faults > 0 && dst_up && !dst_qemu_gone && !dst_is_final ->
-		faults--; dst_crashes(); dst_qemu = dead; link_up = false }
+		faults--; dst_crashes(); dst_qemu = dead; link_up = false;
+		killed = killed || src_mig == mig_post }
 #endif
 	/* lost */
 	:: atomic { faults > 0 && m_prepare -> faults--; m_prepare = false }
@@ -970,23 +1238,34 @@ end:	do
 }
 
 /* ---- in the end ---------------------------------------------------------------- */
+#define guest_is_lost (src_state == lost || dst_state == lost || (!src_has_given && src_alive && \
+	(src_mig == mig_lost || src_mig == mig_post)))
+
 inline is_decided()
 {
 	atomic {
 		assert(src_is_final);
 		assert(dst_state == unknown || dst_is_final);
 		/* exactly one host owns the guest */
-		assert((src_state == done) == dst_has_vm);
-		assert(dst_state == unknown || dst_tombstone || (dst_state == done) == dst_has_vm);
+		assert(src_has_given == dst_has_vm);
+		assert(dst_state == unknown || dst_tombstone || dst_has_got == dst_has_vm);
 		/* nothing is left over */
 		assert(dst_has_vm || dst_qemu_gone);
-		assert(src_state != done || !src_alive);
-		assert(!link_up || src_state == done);
+		assert(!src_has_given || !src_alive);
+		assert(!link_up || src_has_given);
+		/* a guest that waits for its memory in vain is lost, and that is said */
+		assert(dst_state != lost || !memory_is_there);
+		assert(dst_state != done || memory_is_there || dst_qemu == dead);
+		assert(src_state != lost || dst_state != done || dst_qemu == dead);
+		/* and none is lost while what it needs lives */
+		assert(killed || !guest_is_lost);
 #ifndef KILL
 		/* the guest runs, unless its user paused it */
 		if
-		:: src_state == done -> assert(dst_qemu == running || !dst_run_disk)
-		:: else -> assert(src_runs || !src_intent || src_halted || src_powered_off)
+		:: killed
+		:: !killed && src_state == done -> assert(dst_qemu == running || !dst_run_disk)
+		:: !killed && src_state != done ->
+			assert(src_runs || !src_intent || src_halted || src_powered_off)
 		fi
 #endif
 	}
@@ -998,7 +1277,8 @@ active proctype end_of_it()
 	if
 	:: src_lost || dst_lost -> /* a person looks; what each host says is true */
 		assert(src_state != stuck || src_unheard || src_lost);
-		assert(src_is_final || src_state == stuck || src_lost)
+		assert(src_is_final || src_state == stuck || src_lost ||
+		       (src_state == fetch && dst_lost))
 	:: else -> is_decided()
 	fi
 }
