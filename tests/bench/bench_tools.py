@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The memory of a process, as the kernel counts it."""
+"""The memory of a process, as the kernel counts it; times of events, as QEMU says them."""
 import os
 import re
+
+EVENT_TIME = re.compile(r"at (\d+) us")
 
 
 def memory_kib(pid):
@@ -22,3 +24,12 @@ def cpu_ms(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii") as f:
         fields = f.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * 1000 // os.sysconf("SC_CLK_TCK")
+
+
+def event_us(host, move_id, event, detail=""):
+    """QEMU's own time of the last such event in the timeline."""
+    found = [EVENT_TIME.search(item["detail"]) for item in host.api.items(
+                 f"/v1/moves/{move_id}/timeline")
+             if item["event"] == event and detail in item["detail"]]
+    times = [int(match[1]) for match in found if match]
+    return times[-1] if times else None
