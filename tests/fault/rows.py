@@ -209,7 +209,7 @@ POSTCOPY = [
         "taken, held": MOVED.full, "fetch": MOVED}),
     *((with_postcopy(Cut(*which, 5)), {"fetch": MOVED.full}) for which in SINGLE + ONE_WAY),
     (with_postcopy(Cut(*BOTH, 60)), {
-        "before the switch": STAYS.full, "switching": GIVEN_UP.full, "switched": MOVED.full,
+        "before the switch": MOVED.full, "switching": GIVEN_UP.full, "switched": MOVED.full,
         "fetch": MOVED.full.beside("20")}),
     (with_postcopy(StreamKilled("a")), {
         "before the switch": STAYS, "switched": MOVED, "taken, held": MOVED.full, "fetch": MOVED}),
