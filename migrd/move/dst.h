@@ -20,7 +20,7 @@ void move_dst_enter_fetch(struct machine *machine);
 void move_dst_step_fetch(struct machine *machine);
 void move_dst_enter_rollback(struct machine *machine);
 void move_dst_step_rollback(struct machine *machine);
-/* Makes the guest, which is complete here, ours; it then runs if it is to. */
+/* Makes the guest, which is loaded here, ours; it then runs if it is to. */
 void move_dst_take(struct move *move);
 /* The guest is here with all that it has. */
 void move_dst_end(struct move *move);
@@ -29,7 +29,7 @@ void move_dst_end(struct move *move);
  * dropped. */
 void move_dst_note_end(struct move *move, enum verdict verdict, bool run);
 
-/* The guest is complete here. */
+/* The guest is complete here, or, in post-copy, all but its memory. */
 bool move_dst_is_loaded(const struct move *move);
 
 /* ---- post-copy: move/dst_fetch.c ---- */
@@ -37,7 +37,7 @@ bool move_dst_is_loaded(const struct move *move);
 /* QEMU says that the guest waits for memory; this side's stream is broken. */
 bool move_dst_is_interrupted(const struct move *move);
 bool move_dst_needs_stream(const struct move *move);
-/* A person says that the source never comes back: the guest is lost. */
+/* The source never comes back with what the guest lacks: the guest is lost. */
 void move_dst_give_up_memory(struct move *move);
 
 /* ---- an offer that has not become a guest: move/dst_offer.c ---- */

@@ -105,9 +105,7 @@ static void go_on(struct move *move)
 	case MOVE_REJOIN_READY:
 		if (move->ram.state != QMP_MIG_POSTCOPY_ACTIVE)
 			break;
-		move_note(move, "recovered", "post-copy goes on over a new data stream");
-		move->rejoin = (struct move_rejoin){ 0 };
-		move->reason[0] = '\0';
+		move_rejoin_is_done(move);
 		return;
 	case MOVE_REJOIN_NONE:
 	case MOVE_REJOIN_ASKED:
@@ -149,7 +147,7 @@ bool move_rejoin_failed(const struct move *move, struct err *err)
 
 /* ---- the end of the source ---------------------------------------------------------- */
 
-static void lose(struct move *move)
+void move_dst_give_up_memory(struct move *move)
 {
 	move->facts.memory_lost = true;
 	err_set(&move->error, ERR_QEMU,
@@ -177,7 +175,7 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 				move->row.peer, move_peer_words(move, err), move->row.id,
 				move->row.peer);
 	} else if (move_dst_is_interrupted(move) && (fate.memory_lost || fate.final)) {
-		lose(move); /* a person may have ended it there */
+		move_dst_give_up_memory(move); /* a person may have ended it there */
 	} else if (fate.verdict == VERDICT_UNKNOWN) {
 		move_set_reason(move,
 				"the guest waits for memory from host '%s', which has no record of "
@@ -193,11 +191,6 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 				"is made again",
 				move->row.peer);
 	}
-}
-
-void move_dst_give_up_memory(struct move *move)
-{
-	lose(move);
 }
 
 /* ---- the state ------------------------------------------------------------------------ */

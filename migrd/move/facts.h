@@ -27,9 +27,9 @@
 	FACT(bool, memory_lost, BOTH)                                                       \
 	/* post-copy: so said its go: it cannot have the guest back */                      \
 	FACT(bool, source_has_switched, DST)                                                \
-	/* its QEMU has sent all, and never runs the guest by itself again */               \
+	/* its QEMU has sent all, or has switched; it never runs the guest by itself again */ \
 	FACT(bool, saw_completed, SRC)                                                      \
-	/* the same, and nothing is missing at the destination: of post-copy's switch this is not so */ \
+	/* it has sent all */                                                               \
 	FACT(bool, all_sent, SRC)                                                           \
 	/* a restart cannot know whether go was sent */                                     \
 	FACT(bool, go_in_doubt, SRC)                                                        \

@@ -339,6 +339,8 @@ void move_ram_cancel(struct move *move);
 
 void move_rejoin_to(struct move *move, enum move_rejoin_step step);
 uint64_t move_rejoin_step_ms(const struct move *move);
+/* Both QEMUs are connected again. */
+void move_rejoin_is_done(struct move *move);
 /* The stream of this side cannot carry any more. */
 bool move_stream_is_over(const struct move *move);
 /* Ends the old stream; its QEMU then says `postcopy-paused'. */

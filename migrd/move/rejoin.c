@@ -18,6 +18,13 @@ uint64_t move_rejoin_step_ms(const struct move *move)
 	return now_ms(move) - move->rejoin.since_ms;
 }
 
+void move_rejoin_is_done(struct move *move)
+{
+	move_note(move, "recovered", "post-copy goes on over a new data stream");
+	move->rejoin = (struct move_rejoin){ 0 };
+	move->reason[0] = '\0';
+}
+
 bool move_stream_is_over(const struct move *move)
 {
 	return move_stream_fault(move) ||

@@ -157,9 +157,7 @@ static void go_on(struct move *move)
 	case MOVE_REJOIN_RESUMING:
 		if (move->ram.state != QMP_MIG_POSTCOPY_ACTIVE)
 			break;
-		move_note(move, "recovered", "post-copy goes on over a new data stream");
-		move->rejoin = (struct move_rejoin){ 0 };
-		move->reason[0] = '\0';
+		move_rejoin_is_done(move);
 		return;
 	case MOVE_REJOIN_NONE:
 	case MOVE_REJOIN_ASKED:

@@ -29,7 +29,7 @@ static bool needs_something_left(const struct move *move)
 	const struct qemu *qemu = move_qemu(move);
 	const struct qmp_version *version = qemu ? qemu_version(qemu) : NULL;
 
-	return version && (version->major > 10 || (version->major == 10 && version->minor > 0));
+	return version && qmp_version_is_since(version, 10, 1);
 }
 
 static bool has_passed_once(const struct qmp_mig_info *info)

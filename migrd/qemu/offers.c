@@ -46,10 +46,9 @@ void offers_read_postcopy(struct json_object *reply, struct transfer_features *r
 	snprintf(ret->postcopy_refused, sizeof(ret->postcopy_refused), "%s", why ? why : "");
 }
 
-void offers_read_postcopy_multifd(struct json_object *reply, int major, int minor,
+void offers_read_postcopy_multifd(struct json_object *reply, const struct qmp_version *version,
 				  struct transfer_features *ret)
 {
-	bool has_it = major > 10 || (major == 10 && minor >= 1);
-
-	ret->postcopy_multifd = has_it && !json_get_obj(reply, "error");
+	ret->postcopy_multifd =
+		qmp_version_is_since(version, 10, 1) && !json_get_obj(reply, "error");
 }

@@ -144,8 +144,7 @@ static void read_postcopy(struct json_object *reply, struct reading *ret)
 
 static void read_postcopy_multifd(struct json_object *reply, struct reading *ret)
 {
-	offers_read_postcopy_multifd(reply, ret->version.major, ret->version.minor,
-				     &ret->features.migration);
+	offers_read_postcopy_multifd(reply, &ret->version, &ret->features.migration);
 }
 
 /* By the `id' of a question. */

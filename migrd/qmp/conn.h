@@ -42,6 +42,12 @@ struct qmp_version {
 	char package[64];
 };
 
+/* QEMU's version is MAJOR.MINOR or later. */
+static inline bool qmp_version_is_since(const struct qmp_version *version, int major, int minor)
+{
+	return version->major > major || (version->major == major && version->minor >= minor);
+}
+
 /* Called once, on the loop: ERR NULL when the monitor is ready for commands;
  * after an error the connection is closed and only waits for qmp_conn_free(). */
 typedef void qmp_ready_fn(void *data, const struct err *err);
