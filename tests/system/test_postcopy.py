@@ -15,10 +15,12 @@ LINKS_KILLED = 3
 MULTIFD_SINCE = (10, 1)     # the QEMU that has post-copy together with multifd
 
 
-# Writes all its memory again and again while it is sent at SLOW.
-FAST_GUEST = {"area": 12, "rate": 64, "static": 4, "memory_mib": 64}
-# Needs so long for a look at all its memory that a move with it stays in fetch.
-SLOW_GUEST = {"area": 16, "rate": 2, "static": 16, "memory_mib": 64}
+# Writes all its memory again and again while it is sent at SLOW, and has so much that something is
+# left when a busy host tells QEMU late to switch.
+FAST_GUEST = {"area": 64, "rate": 64, "static": 4, "memory_mib": 128}
+# Needs so long for a look at all its memory that a move with it stays in fetch, and has more of it
+# than QEMU's thread sends between two looks at whether it shall switch (50 ms).
+SLOW_GUEST = {"area": 48, "rate": 6, "static": 48, "memory_mib": 128}
 
 
 class PostcopyTest(SystemTest):
@@ -43,8 +45,15 @@ class PostcopyTest(SystemTest):
         self.monitor = Qmp(self.a, self.guest.uuid)
         self.addCleanup(self.monitor.close)
         self.limit(HELD)
-        # Slow before the switch too: else a busy host sends all of it until then.
-        move_id = self.begin(self.a, self.b, "at-once", bandwidth_bytes_per_s=SLOW)
+        move_id = self.begin(self.a, self.b, "manual", bandwidth_bytes_per_s=SLOW)
+        self.world.wait_flowing(self.a, move_id)
+        # From the guest's stop on there is no limit: a host that is busy just then would send all
+        # of its memory before QEMU is told to switch, and the move would end without a fetch.
+        receiver, = self.b.qemus()
+        with procs.stopped(receiver):
+            self.a.api.post(f"/v1/moves/{move_id}/postcopy")
+            self.eventually("the guest's stop", lambda: not self.monitor.command(
+                "query-status")["return"]["running"])
         self.wait_on_both(move_id, "fetch")
         self.guest.console.wait_line(settings.seconds(20), "b")
         return move_id

@@ -151,6 +151,16 @@ def wait_gone(pids, timeout):
             os.close(fd)
 
 
+@contextlib.contextmanager
+def stopped(pid):
+    """The process does nothing meanwhile (SIGSTOP)."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def kill_all(directory):
     """Ends the processes that a test left behind, and only those that bear its mark."""
     pids = of_host(directory)
