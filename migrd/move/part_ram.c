@@ -199,6 +199,8 @@ static void start(struct move *move)
 		move_query(move);
 		move_src_apply_options(move); /* QEMU may not have got them yet */
 	} else {
+		move->ram.is_answer_old = move->facts.query_pending;
+		move->ram.may_have_begun = true;
 		move_stamp(move, MOVE_STAMP_MIGRATE);
 		send_address(move, "migrate", on_migrate);
 	}

@@ -118,6 +118,8 @@ struct move_ram {
 	uint64_t pass;                     /* over the guest's memory; 1 is the first */
 	uint64_t pass_at_ms;               /* when its beginning was told */
 	uint64_t percent;                  /* never goes back */
+	bool may_have_begun; /* source: `migrate' was sent, maybe by an earlier coordinator */
+	bool is_answer_old;  /* that of query-migrate under way; it was asked before */
 	uint64_t moved_bytes, moved_at_ms; /* sent; a stall counts from MOVED_AT_MS */
 };
 

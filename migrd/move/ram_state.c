@@ -35,31 +35,42 @@ static void note_progress(struct move *move)
 	}
 }
 
-/* A QEMU that once took a guest in reports that migration as `completed' until it
- * sends a guest itself (fill_destination_migration_info in QEMU's
- * migration/migration.c); only a source that is done reports figures of its RAM. */
-static enum qmp_mig_state own_state(const struct move *move)
+/* QEMU tells the end of its last migration until it is told to begin another.  And one that once
+ * took a guest in reports that as `completed' until it sends a guest itself
+ * (fill_destination_migration_info in QEMU's migration/migration.c); only a source that is done
+ * reports figures of its RAM. */
+static bool is_of_another(const struct move *move)
 {
-	bool is_old = move->side == MOVE_SRC && move->ram.info.state == QMP_MIG_COMPLETED &&
-		      move->ram.info.ram_total_bytes == 0;
+	if (move->side != MOVE_SRC)
+		return false;
+	return !move->ram.may_have_begun ||
+	       (move->ram.info.state == QMP_MIG_COMPLETED && move->ram.info.ram_total_bytes == 0);
+}
 
-	return is_old ? QMP_MIG_NONE : move->ram.info.state;
+static void note_info(struct move *move)
+{
+	if (is_of_another(move))
+		move->ram.info = (struct qmp_mig_info){ .state = QMP_MIG_NONE };
+	move->ram.state = move->ram.info.state;
+	if (move->ram.info.ram_passes > move->ram.pass)
+		move->ram.pass = move->ram.info.ram_passes;
+	note_progress(move);
 }
 
 static void on_info(struct move *move, struct json_object *result, const struct err *err)
 {
+	bool is_old = move->ram.is_answer_old;
 	struct err bad;
 
-	move->facts.query_pending = false;
+	move->facts.query_pending = move->ram.is_answer_old = false;
+	if (is_old)
+		return; /* the tick asks again */
 	if (err) {
 		log_warning("move", "query", "move=%s error=%s", move->row.id, err->msg);
 	} else if (!qmp_mig_info_decode(result, &move->ram.info, &bad)) {
 		log_warning("move", "query", "move=%s error=%s", move->row.id, bad.msg);
 	} else {
-		move->ram.state = own_state(move);
-		if (move->ram.info.ram_passes > move->ram.pass)
-			move->ram.pass = move->ram.info.ram_passes;
-		note_progress(move);
+		note_info(move);
 		move_tell(move);
 	}
 	machine_step(&move->machine);

@@ -482,6 +482,27 @@ START_TEST(disk_full_after_refusal_guest_waits)
 }
 END_TEST
 
+/* QEMU tells the end of its last migration until it begins another; that is not the end of this
+ * move, although it was asked while the data connection took its time. */
+START_TEST(move_after_one_that_ended_otherwise_is_not_over)
+{
+	static const char *const ends[] = { "failed", "cancelled" };
+
+	rig_bring_to("transfer");
+	fake_qemu_migrates(ends[_i]);
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	rig_bring_to("prepare");
+	rig_answer_prepare();
+	rig_advance(1500);
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	ck_assert_str_eq(rig_state(), "transfer");
+	rig_completes();
+	rig_peer_says("go", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("move_src_fails");
@@ -521,5 +542,6 @@ Suite *suite(void)
 	tcase_add_test(tc, disk_full_timeline_is_kept);
 	tcase_add_test(tc, disk_full_daemon_ends_nothing_leaks);
 	tcase_add_test(tc, disk_full_after_refusal_guest_waits);
+	tcase_add_loop_test(tc, move_after_one_that_ended_otherwise_is_not_over, 0, 2);
 	return s;
 }
