@@ -88,8 +88,9 @@ class LastPass(Phase):
     """The guest stands still, and much is left to send, but the destination's QEMU does not take
     it: the source's QEMU is busy sending and answers no monitor."""
     # The guest writes faster than this limit, so that its whole area is left each time; QEMU may
-    # stop the guest for that, because sending takes 1 s.
-    options = {"area": 16, "static": 4, "rate": 64}
+    # stop the guest for that, because sending takes 1.2 s.  From the stop on there is no
+    # limit: a busy host needs as much as this to come in time.
+    options = {"area": 28, "static": 4, "rate": 64}
     limits = {"bandwidth_bytes_per_s": 24 << 20, "downtime_limit_ms": 2000}
     stands_still = True
 
@@ -181,7 +182,8 @@ class BeforeSwitch(Transfer):
 class Held(Phase):
     """With post-copy; most of the guest's memory is on the source until the fault is over: nothing
     but what the guest waits for comes soon."""
-    options = {"area": 16, "static": 16, "rate": 3}
+    # So much that it is not sent between the guest's stop, which ends the limit, and the switch.
+    options = {"area": 48, "static": 48, "rate": 9, "memory_mib": 128}
     stands_still = True     # it needs memory all the time
 
     def begin(self, s):
