@@ -87,16 +87,17 @@ class Converging(Phase):
 class LastPass(Phase):
     """The guest stands still, and much is left to send, but the destination's QEMU does not take
     it: the source's QEMU is busy sending and answers no monitor."""
-    # The guest writes faster than this limit, so that its whole area is left each time; QEMU may
-    # stop the guest for that, because sending takes 1.2 s.  From the stop on there is no
-    # limit: a busy host needs as much as this to come in time.
-    options = {"area": 28, "static": 4, "rate": 64}
-    limits = {"bandwidth_bytes_per_s": 24 << 20, "downtime_limit_ms": 2000}
+    # From the guest's stop on there is no limit: a busy host needs as much as this to come in time.
+    options = {"area": 40, "static": 4, "rate": 64}
+    limits = {"bandwidth_bytes_per_s": 8 << 20, "downtime_limit_ms": 2000}
     stands_still = True
 
     def enter(self, s):
         monitor = s.monitor(s.a)
         s.begin(**self.limits)
+        monitor.wait_event("MIGRATION_PASS")
+        # QEMU may now leave all of it for the last pass: migrd had told it less.
+        monitor.command("migrate-set-parameters", **{"downtime-limit": 20000})
         monitor.wait_event("STOP")
         s.freeze(s.b.qemus()[0])
 
