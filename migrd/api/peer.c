@@ -171,25 +171,34 @@ static void on_verdict(void *data, struct move *move)
 
 typedef struct move *claim_fn(struct moves *moves, const struct move_claim *claim, struct err *err);
 
-static void answer_claim(struct http_request *req, struct api *api, claim_fn *fn)
+/* NULL: ERR is to be answered. */
+static struct move *take_claim(struct http_request *req, struct api *api, claim_fn *fn,
+			       struct err *err)
 {
 	struct peer_claim claim;
-	struct move *move = NULL;
+
+	if (!peer_claim_decode(http_body(req), &claim, err))
+		return NULL;
+	return fn(api->moves,
+		  &(struct move_claim){
+			  .id = http_param(req, "id"),
+			  .source = http_caller_name(req),
+			  .vm_uuid = claim.uuid,
+			  .generation = claim.generation,
+			  .run = claim.run,
+			  .switched = claim.switched,
+		  },
+		  err);
+}
+
+static void answer_claim(struct http_request *req, struct api *api, claim_fn *fn)
+{
+	struct move *move;
 	struct err err;
 
 	if (!api_sure(req, api))
 		return;
-	if (peer_claim_decode(http_body(req), &claim, &err))
-		move = fn(api->moves,
-			  &(struct move_claim){
-				  .id = http_param(req, "id"),
-				  .source = http_caller_name(req),
-				  .vm_uuid = claim.uuid,
-				  .generation = claim.generation,
-				  .run = claim.run,
-				  .switched = claim.switched,
-			  },
-			  &err);
+	move = take_claim(req, api, fn, &err);
 	if (move)
 		move_when(move, MOVE_VERDICT, on_verdict, req);
 	else
@@ -225,21 +234,12 @@ static void on_rejoined(void *data, struct move *move)
 void api_peer_recover(struct http_request *req, void *data)
 {
 	struct api *api = data;
-	struct peer_claim claim;
-	struct move *move = NULL;
+	struct move *move;
 	struct err err;
 
 	if (!api_sure(req, api))
 		return;
-	if (peer_claim_decode(http_body(req), &claim, &err))
-		move = moves_rejoin(api->moves,
-				    &(struct move_claim){
-					    .id = http_param(req, "id"),
-					    .source = http_caller_name(req),
-					    .vm_uuid = claim.uuid,
-					    .generation = claim.generation,
-				    },
-				    &err);
+	move = take_claim(req, api, moves_rejoin, &err);
 	if (move)
 		move_when(move, MOVE_REJOINED, on_rejoined, pending_new(req, api));
 	else
