@@ -3,7 +3,8 @@
  *
  * A process is named by its pid together with its start time, so that a
  * recycled pid is never mistaken for it.  Its end is seen on a pidfd, which
- * fires at exit, not at reaping (pidfd_open(2)).  Thread: loop.
+ * fires at exit, not at reaping (pidfd_open(2)).  Thread: any for what starts, finds or runs
+ * one; the loop for what watches one.
  */
 #ifndef MIGRD_BASE_PROC_H
 #define MIGRD_BASE_PROC_H
@@ -32,6 +33,12 @@ struct proc_args {
 /* Starts a process in a session of its own, stdin from /dev/null, signals at
  * their defaults. */
 bool proc_spawn(const struct proc_args *args, struct proc_id *ret_id, struct err *err);
+/* Runs a program to its end, which is success if its status is 0; it is killed after TIMEOUT_MS.
+ * Where SIGCHLD is ignored the kernel keeps no status: then it is success if the program says
+ * nothing, so it must be one that is silent just then.
+ * The descriptors to keep are ARGS'; its output is not, since the error has its last line.  INTERNAL:
+ * it cannot be started, or failed; TIMEOUT. */
+bool proc_run_blocking(const struct proc_args *args, uint32_t timeout_ms, struct err *err);
 /* The id of a running process; NOT_FOUND if there is none. */
 bool proc_identify(pid_t pid, struct proc_id *ret_id, struct err *err);
 

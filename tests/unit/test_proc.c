@@ -321,6 +321,55 @@ START_TEST(boot_id_is_a_uuid_and_stays)
 }
 END_TEST
 
+/* ---- to its end ------------------------------------------------------------------ */
+
+static bool run_sh(const char *script, uint32_t timeout_ms)
+{
+	const char *const argv[] = { "sh", "-c", script, NULL };
+
+	return proc_run_blocking(&(struct proc_args){ .argv = argv }, timeout_ms, &err);
+}
+
+START_TEST(program_that_is_run_and_succeeds_is_reaped)
+{
+	ck_assert_msg(run_sh("echo words; exit 0", 20000), "%s", err.msg);
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+}
+END_TEST
+
+START_TEST(program_that_is_run_and_fails_gives_its_last_line)
+{
+	ck_assert(!run_sh("echo first; echo 'no room' >&2; exit 3", 20000));
+	ck_assert_str_eq(err.msg, "'sh' ended by status 3: no room");
+	ck_assert(!run_sh("kill -9 $$", 20000));
+	ck_assert_str_eq(err.msg, "'sh' ended by signal 9: it said nothing");
+}
+END_TEST
+
+/* What a program prints has a limit, and does not hold it up. */
+START_TEST(program_that_is_run_and_prints_without_end_ends)
+{
+	ck_assert(run_sh("yes 2>/dev/null | head -c 1000000; exit 0", 20000));
+}
+END_TEST
+
+START_TEST(program_that_is_run_and_hangs_is_killed)
+{
+	ck_assert(!run_sh("exec tail -f /dev/null", 50));
+	ck_assert_int_eq(err.code, ERR_TIMEOUT);
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+}
+END_TEST
+
+START_TEST(program_that_is_not_there_cannot_be_run)
+{
+	const char *const argv[] = { "/nowhere/program", NULL };
+
+	ck_assert(!proc_run_blocking(&(struct proc_args){ .argv = argv }, 20000, &err));
+	ck_assert_msg(strstr(err.msg, "cannot start '/nowhere/program'"), "%s", err.msg);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("proc");
@@ -343,5 +392,10 @@ Suite *suite(void)
 	tcase_add_test(tc, process_with_an_odd_name_is_identified);
 	tcase_add_test(tc, boot_id_is_a_uuid_and_stays);
 	suite_add_tcase(s, tc);
+	tcase_add_test(tc, program_that_is_run_and_succeeds_is_reaped);
+	tcase_add_test(tc, program_that_is_run_and_fails_gives_its_last_line);
+	tcase_add_test(tc, program_that_is_run_and_prints_without_end_ends);
+	tcase_add_test(tc, program_that_is_run_and_hangs_is_killed);
+	tcase_add_test(tc, program_that_is_not_there_cannot_be_run);
 	return s;
 }
