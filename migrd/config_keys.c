@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/path.h"
 
 #define AT(member) .offset = offsetof(struct config, member)
 #define MS_MAX     3600000
@@ -89,6 +90,14 @@ const struct config_key config_keys[] = {
 	{ "move", "downtime_limit_ms", CONFIG_TYPE_UINT, AT(move_downtime_limit_ms), 1, 2000000,
 	  "300", NULL, "milliseconds",
 	  "How long a guest may stand still in a move that does not say.", .is_live = true },
+	{ "storage", "dirs", CONFIG_TYPE_DIRS, AT(storage_dirs),
+	  .fallback = MIGRD_LOCALSTATEDIR "/lib/migrd/images",
+	  .help = "Below these, images may be made for incoming guests whose disks are local." },
+	{ "storage", "map", CONFIG_TYPE_MAP, AT(storage_map),
+	  .help = "Where images of other hosts are made: what is below FROM there, below TO "
+		  "here." },
+	{ "storage", "qemu_img", CONFIG_TYPE_PROGRAM, AT(storage_qemu_img), .fallback = "qemu-img",
+	  .help = "The program that makes images." },
 	{ "log", "level", CONFIG_TYPE_LEVEL, AT(log_level), .fallback = "info",
 	  .help = "The least important records that are written: error, warning, info or "
 		  "debug.",
@@ -110,7 +119,8 @@ const char *config_type_name(enum config_type type)
 	static const char *const names[] = {
 		[CONFIG_TYPE_HOST_ID] = "host id",   [CONFIG_TYPE_PATH] = "path",
 		[CONFIG_TYPE_PROGRAM] = "program",   [CONFIG_TYPE_LISTEN] = "HOST:PORT",
-		[CONFIG_TYPE_ADDRESS] = "HOST:PORT", [CONFIG_TYPE_UINT] = "number",
+		[CONFIG_TYPE_ADDRESS] = "HOST:PORT", [CONFIG_TYPE_DIRS] = "DIR:DIR...",
+		[CONFIG_TYPE_MAP] = "FROM:TO ...",   [CONFIG_TYPE_UINT] = "number",
 		[CONFIG_TYPE_LEVEL] = "level",
 	};
 
@@ -208,6 +218,40 @@ static bool set_checked(const struct config_key *key, const char *value, bool is
 	return false;
 }
 
+/* Every piece of the first LEN bytes of TEXT between colons is a path. */
+static bool are_paths(const char *text, size_t len, size_t *ret_count)
+{
+	*ret_count = 0;
+	for (size_t at = 0; at <= len; (*ret_count)++) {
+		const char *colon = memchr(text + at, ':', len - at);
+		size_t end = colon ? (size_t)(colon - text) : len;
+
+		if (!path_is_plain(text + at, end - at))
+			return false;
+		at = end + 1;
+	}
+	return true;
+}
+
+static bool dirs_are_valid(const char *value)
+{
+	size_t count;
+
+	return are_paths(value, strlen(value), &count);
+}
+
+static bool map_is_valid(const char *value)
+{
+	size_t count, len;
+
+	for (const char *pair = value; *pair; pair += len + strspn(pair + len, " \t")) {
+		len = strcspn(pair, " \t");
+		if (!are_paths(pair, len, &count) || count != 2)
+			return false;
+	}
+	return true;
+}
+
 bool config_value_set(const struct config_key *key, const char *value, const char *base_dir,
 		      void *out, char **ret_why)
 {
@@ -231,6 +275,18 @@ bool config_value_set(const struct config_key *key, const char *value, const cha
 		return set_checked(key, value, address_is_valid(value, 1),
 				   "HOST:PORT, such as b.example.net:8440 or [fd00::2]:8440", out,
 				   ret_why);
+	case CONFIG_TYPE_DIRS:
+		return set_checked(key, value, dirs_are_valid(value),
+				   "a list of directories, absolute, without '.' and '..' and a "
+				   "'/' at the end, such as /images:/srv/images",
+				   out, ret_why);
+	case CONFIG_TYPE_MAP:
+		return set_checked(key, value, map_is_valid(value),
+				   "a list of FROM:TO with blanks between them, both absolute "
+				   "paths "
+				   "without '.' and '..' and a '/' at the end, such as "
+				   "/srv/vms:/images /opt/vms:/images/old",
+				   out, ret_why);
 	case CONFIG_TYPE_UINT:
 		return set_uint(key, value, out, ret_why);
 	case CONFIG_TYPE_LEVEL:

@@ -11,6 +11,8 @@ enum config_type {
 	CONFIG_TYPE_PROGRAM, /* the same, or a bare name for PATH */
 	CONFIG_TYPE_LISTEN,  /* HOST:PORT, port 0 lets the kernel choose */
 	CONFIG_TYPE_ADDRESS, /* HOST:PORT */
+	CONFIG_TYPE_DIRS,    /* DIR:DIR, absolute; read by storage/place.h */
+	CONFIG_TYPE_MAP,     /* FROM:TO FROM:TO, absolute; likewise */
 	CONFIG_TYPE_UINT,
 	CONFIG_TYPE_LEVEL,
 };

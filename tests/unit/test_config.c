@@ -117,6 +117,44 @@ START_TEST(full_file_is_read)
 }
 END_TEST
 
+START_TEST(storage_is_read)
+{
+	ck_assert_msg(load("[host]\nid = a\n[storage]\ndirs = /images:/fast/images\n"
+			   "map = /srv/vms:/images   /opt/vms:/fast/images/old\nqemu_img = "
+			   "./img\n"),
+		      "%s", faults->list[0].detail);
+	ck_assert_str_eq(config.storage_dirs, "/images:/fast/images");
+	ck_assert_str_eq(config.storage_map, "/srv/vms:/images   /opt/vms:/fast/images/old");
+	assert_beside(config.storage_qemu_img, "./img");
+}
+END_TEST
+
+START_TEST(storage_has_defaults)
+{
+	ck_assert(load("[host]\nid = a\n"));
+	ck_assert_ptr_nonnull(strstr(config.storage_dirs, "/lib/migrd/images"));
+	ck_assert_ptr_null(config.storage_map);
+	ck_assert_str_eq(config.storage_qemu_img, "qemu-img");
+}
+END_TEST
+
+/* Images would be made in another place than the administrator meant. */
+START_TEST(storage_with_wrong_paths_is_refused)
+{
+	static const char *const dirs[] = { "images",         "/images/", "/images:", ":/images",
+					    "/images::/fast", "/a/../b",  "/a/./b",   "/a /b/" };
+	static const char *const maps[] = { "/a",     "/a:",      ":/b",      "/a:b",
+					    "/a:/b/", "/a:/b:/c", "/a:/b /c", "/a:/b,/c:/d/" };
+	CLEANUP(free_charp)
+	char *text =
+		xasprintf("[host]\nid = a\n[storage]\ndirs = %s\nmap = %s\n", dirs[_i], maps[_i]);
+
+	ck_assert(!load(text));
+	assert_fault_in_line(4, "is not a list of directories");
+	assert_fault_in_line(5, "is not a list of FROM:TO");
+}
+END_TEST
+
 /* A wrong file is corrected in one round, not in one for each mistake. */
 START_TEST(all_faults_are_found_at_once)
 {
@@ -290,6 +328,9 @@ Suite *suite(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, least_file_gets_its_defaults);
 	tcase_add_test(t, full_file_is_read);
+	tcase_add_test(t, storage_is_read);
+	tcase_add_test(t, storage_has_defaults);
+	tcase_add_loop_test(t, storage_with_wrong_paths_is_refused, 0, 8);
 	tcase_add_test(t, all_faults_are_found_at_once);
 	tcase_add_test(t, bytes_that_are_no_text_are_refused);
 	tcase_add_test(t, long_run_dir_is_refused);
