@@ -9,6 +9,16 @@ static const struct json_field failure_fields[] = {
 	{ 0 },
 };
 
+static const struct json_field disk_progress_fields[] = {
+	JSON_SHOWN(struct move_disk_progress, id, "Id of the disk."),
+	JSON_SHOWN(struct move_disk_progress, total_bytes,
+		   "What there is to copy, in bytes; grows while the guest writes."),
+	JSON_SHOWN(struct move_disk_progress, copied_bytes, "Copied, in bytes."),
+	JSON_SHOWN(struct move_disk_progress, ready,
+		   "All is copied but for what the guest is writing."),
+	{ 0 },
+};
+
 static const struct json_field progress_fields[] = {
 	JSON_SHOWN(struct move_progress, percent,
 		   "Part of the way to the handover, in percent; never goes back."),
@@ -26,6 +36,11 @@ static const struct json_field progress_fields[] = {
 		   "How long the guest would stand still by now, in milliseconds."),
 	JSON_SHOWN(struct move_progress, throttle_percent,
 		   "How much QEMU slows the guest's CPUs down, in percent."),
+	{ .key = "disks",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct move_progress, disks, disk_count),
+	  .fields = disk_progress_fields,
+	  .help = "Source: the copies of local disks; none: no disk is copied." },
 	{ 0 },
 };
 
@@ -106,6 +121,10 @@ static const struct json_field options_fields[] = {
 	JSON_SHOWN(struct move_shown_options, assert_same_disks,
 		   "The caller vouched for the disks."),
 	JSON_SHOWN(struct move_shown_options, assert_same_cpu, "The caller vouched for the CPU."),
+	{ .key = "remove_source_disks",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct move_shown_options, remove_source_disks),
+	  .help = "Source: images of disks that were copied are removed in the end." },
 	{ 0 },
 };
 

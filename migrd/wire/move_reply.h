@@ -12,10 +12,19 @@ struct move_failure {
 	const char *code, *detail;
 };
 
+/* The copy of one local disk. */
+struct move_disk_progress {
+	const char *id;
+	uint64_t total_bytes, copied_bytes;
+	bool ready; /* what the guest writes now is written to both images */
+};
+
 struct move_progress {
 	uint64_t percent, ram_total_bytes, ram_remaining_bytes, ram_transferred_bytes, passes;
 	double throughput_mbit_per_s;
 	uint64_t dirty_pages_per_s, expected_downtime_ms, throttle_percent;
+	struct move_disk_progress disks[VM_DEF_DISK_MAX];
+	size_t disk_count;
 };
 
 /* The time from one moment to another; is_over: both have passed. */
@@ -39,7 +48,7 @@ struct move_times {
 
 struct move_shown_options {
 	uint64_t bandwidth_bytes_per_s, downtime_limit_ms;
-	bool assert_same_disks, assert_same_cpu;
+	bool assert_same_disks, assert_same_cpu, remove_source_disks;
 	bool is_source;
 	int block_jobs; /* enum move_block_jobs; of a source */
 	struct transfer_wish transfer; /* of a source */

@@ -102,6 +102,12 @@ const struct json_field move_request_fields[] = {
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct move_request, options.assert_same_cpu),
 	  .help = "The caller vouches that the guest bears the loss of features of its CPU." },
+	{ .key = "remove_source_disks",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct move_request, options.remove_source_disks),
+	  .help = "The source's images of disks that were copied are removed once the guest is "
+		  "the destination's; default: false, they are kept as "
+		  "`PATH.moved-to-HOST-MOVE'." },
 	{ 0 },
 };
 

@@ -30,6 +30,7 @@ struct move_options {
 	struct transfer_wish transfer; /* source only; the destination gets the plan */
 	/* The user vouches for what cannot be proved. */
 	bool assert_same_disks, assert_same_cpu;
+	bool remove_source_disks; /* source only: images that were copied are not kept there */
 };
 
 struct move_request {

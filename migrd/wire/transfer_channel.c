@@ -44,5 +44,9 @@ const struct json_field transfer_channel_fields[] = {
 	  JSON_MEMBER(struct transfer_channel, may_reconnect),
 	  .help = "Whether the hosts connect again after their connection was lost, and QEMU "
 		  "waits." },
+	{ .key = "without_lease",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct transfer_channel, without_lease),
+	  .help = "Whether its data also goes out while the source's coordinator has no lease." },
 	{ 0 },
 };

@@ -17,7 +17,8 @@
 #define TRANSFER_CHANNEL_MAX    8  /* channels of a move */
 #define TRANSFER_CONNECTION_MAX 64 /* per channel; QEMU: multifd-channels is a uint8 */
 
-#define TRANSFER_CHANNEL_RAM "ram" /* what `migrate' sends */
+#define TRANSFER_CHANNEL_RAM   "ram"   /* what `migrate' sends */
+#define TRANSFER_CHANNEL_DISKS "disks" /* local disks, by NBD */
 
 /* `control.sock' in a move's directory is migrd-stream's own (stream/proto.h). */
 #define TRANSFER_CHANNEL_RESERVED "control"
@@ -33,6 +34,8 @@ struct transfer_channel {
 	/* The streams connect again when the connection between the hosts is lost, and QEMU notices
 	 * nothing but a pause. */
 	bool may_reconnect;
+	/* Its data goes out whether there is a lease or not (stream/limiter.h). */
+	bool without_lease;
 };
 
 extern const struct json_field transfer_channel_fields[];

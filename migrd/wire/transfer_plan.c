@@ -13,42 +13,47 @@
 
 static const char *const compression_names[] = { "none", "zlib", "zstd", NULL };
 
-static bool asks_multifd(const struct transfer_wish *wish)
+static bool asks_multifd(const struct transfer_basis *basis)
 {
-	return wish->has_multifd;
+	return basis->wish->has_multifd;
 }
 
-static bool asks_xbzrle(const struct transfer_wish *wish)
+static bool asks_xbzrle(const struct transfer_basis *basis)
 {
-	return wish->xbzrle;
+	return basis->wish->xbzrle;
 }
 
-static bool asks_auto_converge(const struct transfer_wish *wish)
+static bool asks_auto_converge(const struct transfer_basis *basis)
 {
-	return wish->auto_converge;
+	return basis->wish->auto_converge;
 }
 
-static bool asks_postcopy(const struct transfer_wish *wish)
+static bool asks_postcopy(const struct transfer_basis *basis)
 {
-	return wish->has_postcopy;
+	return basis->wish->has_postcopy;
 }
 
 /* With multifd, QEMU tells the connections apart by their first bytes, and that of a machine type
  * before 8.0 for preemption sends none (migration/migration.c, x-preempt-pre-7-2). */
-static bool asks_preempt(const struct transfer_wish *wish)
+static bool asks_preempt(const struct transfer_basis *basis)
 {
-	return wish->has_postcopy && !wish->has_multifd;
+	return basis->wish->has_postcopy && !basis->wish->has_multifd;
+}
+
+static bool asks_disks(const struct transfer_basis *basis)
+{
+	return basis->disk_count > 0;
 }
 
 static const struct capability_row {
 	const char *name;
 	enum {
 		NEEDED,  /* by every move */
-		ASKED,   /* if the user asks for it; then it is needed */
+		ASKED,   /* if the user, or the guest, asks for it; then it is needed */
 		IF_BOTH, /* if both QEMUs have it, and the user asks for what it belongs to */
 		NEVER,
 	} use;
-	bool (*is_asked)(const struct transfer_wish *wish);
+	bool (*is_asked)(const struct transfer_basis *basis);
 	const char *why, *why_not;
 } capabilities[] = {
 	{ "events", NEEDED, NULL, "MIGRATION and MIGRATION_PASS tell how far it is", NULL },
@@ -72,6 +77,9 @@ static const struct capability_row {
 	{ "switchover-ack", IF_BOTH, NULL,
 	  "the guest is not stopped before the destination's devices are ready for their state",
 	  "one of the two QEMUs does not have it" },
+	{ "pause-before-switchover", ASKED, asks_disks,
+	  "QEMU waits, once the guest stands still, until the copies of its disks have ended",
+	  "no disk is copied" },
 	{ "zero-copy-send", NEVER, NULL, NULL,
 	  "QEMU sends to a UNIX socket, to which the kernel always copies" },
 };
@@ -164,9 +172,9 @@ static bool is_wanted(const struct capability_row *row, const struct transfer_ba
 	case NEEDED:
 		return true;
 	case ASKED:
-		return row->is_asked(basis->wish);
+		return row->is_asked(basis);
 	case IF_BOTH:
-		return both_have_it && (!row->is_asked || row->is_asked(basis->wish));
+		return both_have_it && (!row->is_asked || row->is_asked(basis));
 	case NEVER:
 		break;
 	}
@@ -281,9 +289,35 @@ static void check_postcopy(const struct transfer_basis *basis, struct strbuf *re
 			   lacking);
 }
 
+static void plan_disks(const struct transfer_basis *basis, struct transfer_plan *plan,
+		       struct strbuf *reasons)
+{
+	struct transfer_channel *channel = &plan->channels[plan->channel_count++];
+
+	*channel = (struct transfer_channel){ .name = TRANSFER_CHANNEL_DISKS,
+					      .connections = basis->disk_count,
+					      .speaks_first = TRANSFER_DESTINATION,
+					      .without_lease = true };
+	memcpy(plan->disks, basis->disks, basis->disk_count * sizeof(plan->disks[0]));
+	plan->disk_count = basis->disk_count;
+	if (basis->wish->has_postcopy)
+		add_reason(reasons, "post-copy is not possible while local disks are copied: leave "
+				    "out postcopy, or put the disks on shared storage");
+}
+
 bool transfer_wish_is_plain(const struct transfer_wish *wish)
 {
 	return !wish->has_multifd && !wish->xbzrle && !wish->auto_converge && !wish->has_postcopy;
+}
+
+/* QEMU itself can go on over another connection with post-copy only; and a copy of disks that has
+ * run for hours is not begun again because a link was lost. */
+static void plan_links(struct transfer_plan *plan)
+{
+	bool may_reconnect = transfer_plan_has_postcopy(plan) || transfer_plan_has_disks(plan);
+
+	for (size_t i = 0; i < plan->channel_count; i++)
+		plan->channels[i].may_reconnect = may_reconnect;
 }
 
 static bool plan_all(const struct transfer_basis *basis, struct transfer_plan *plan,
@@ -301,9 +335,11 @@ static bool plan_all(const struct transfer_basis *basis, struct transfer_plan *p
 		plan_multifd(basis, plan, &reasons);
 	if (basis->wish->has_postcopy)
 		check_postcopy(basis, &reasons);
+	if (basis->disk_count)
+		plan_disks(basis, plan, &reasons);
 	plan_switchover(basis, plan);
 	plan->channels[0].connections = transfer_plan_connections(plan);
-	plan->channels[0].may_reconnect = transfer_plan_has_postcopy(plan);
+	plan_links(plan);
 	return !reasons.len || err_set(err, ERR_QEMU, "%s", strbuf_str(&reasons));
 }
 
@@ -312,7 +348,8 @@ bool transfer_plan_make(const struct transfer_basis *basis, struct transfer_plan
 {
 	struct transfer_plan plan = { 0 };
 
-	if (!transfer_wish_is_plain(basis->wish) && (!basis->source || !basis->destination))
+	if ((!transfer_wish_is_plain(basis->wish) || basis->disk_count) &&
+	    (!basis->source || !basis->destination))
 		return err_set(err, ERR_UNAVAILABLE,
 			       "the %s has not told yet what its QEMU offers: try again",
 			       basis->source ? "destination" : "source");
@@ -448,6 +485,11 @@ uint64_t transfer_plan_connections(const struct transfer_plan *plan)
 	return plan ? 1 + multifd_channels(plan) + is_on(plan, "postcopy-preempt") : 1;
 }
 
+bool transfer_plan_has_disks(const struct transfer_plan *plan)
+{
+	return plan && plan->disk_count > 0;
+}
+
 bool transfer_plan_has_postcopy(const struct transfer_plan *plan)
 {
 	return plan && is_on(plan, "postcopy-ram");
@@ -468,7 +510,8 @@ static const struct transfer_channel *find_channel(const struct transfer_plan *p
 static bool check_channel(const struct transfer_plan *plan, const struct transfer_channel *channel,
 			  struct err *err)
 {
-	if (strcmp(channel->name, TRANSFER_CHANNEL_RAM) != 0)
+	if (strcmp(channel->name, TRANSFER_CHANNEL_RAM) != 0 &&
+	    strcmp(channel->name, TRANSFER_CHANNEL_DISKS) != 0)
 		return err_set(err, ERR_INVALID,
 			       "this version of migrd does not know the channel '%s'",
 			       channel->name);
@@ -493,6 +536,31 @@ static bool check_channels(const struct transfer_plan *plan, struct err *err)
 	       err_set(err, ERR_INVALID, "QEMU makes %llu connections, and channel '%s' has %llu",
 		       (unsigned long long)connections, ram->name,
 		       (unsigned long long)ram->connections);
+}
+
+/* A disk is copied over a connection of its own, and QEMU waits for the end of that. */
+static bool check_disks(const struct transfer_plan *plan, struct err *err)
+{
+	const struct transfer_channel *channel = find_channel(plan, TRANSFER_CHANNEL_DISKS);
+	uint64_t connections = channel ? channel->connections : 0;
+
+	if (connections != plan->disk_count)
+		return err_set(err, ERR_INVALID, "channel '%s' has %llu connections for %zu disks",
+			       TRANSFER_CHANNEL_DISKS, (unsigned long long)connections,
+			       plan->disk_count);
+	if (plan->disk_count && !is_on(plan, "pause-before-switchover"))
+		return err_set(err, ERR_INVALID, "disks are copied, and QEMU would not wait for "
+						 "the end of that");
+	for (size_t i = 0; i < plan->disk_count; i++) {
+		if (!disk_copy_check(&plan->disks[i], err))
+			return err_wrap(err, "disk '%s'", plan->disks[i].id);
+		for (size_t j = 0; j < i; j++) {
+			if (strcmp(plan->disks[i].id, plan->disks[j].id) == 0)
+				return err_set(err, ERR_INVALID, "disk '%s' is there twice",
+					       plan->disks[i].id);
+		}
+	}
+	return true;
 }
 
 static bool check_capability(const struct transfer_capability *capability, struct err *err)
@@ -542,7 +610,7 @@ static bool check_settings(const struct transfer_plan *plan, struct err *err)
 bool transfer_plan_decode(struct json_object *obj, struct transfer_plan *ret, struct err *err)
 {
 	return json_decode_object(obj, transfer_plan_fields, ret, JSON_IGNORE_UNKNOWN, err) &&
-	       check_channels(ret, err) && check_settings(ret, err);
+	       check_channels(ret, err) && check_disks(ret, err) && check_settings(ret, err);
 }
 
 /* ---- as JSON ----------------------------------------------------------------- */
@@ -665,5 +733,10 @@ const struct json_field transfer_plan_fields[] = {
 	  JSON_MEMBERS(struct transfer_plan, channels, channel_count),
 	  .fields = transfer_channel_fields,
 	  .help = "Channels of the data stream." },
+	{ .key = "disks",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct transfer_plan, disks, disk_count),
+	  .fields = disk_copy_fields,
+	  .help = "Local disks, which are copied to images of the destination." },
 	{ 0 },
 };

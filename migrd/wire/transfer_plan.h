@@ -12,6 +12,7 @@
 #define MIGRD_WIRE_TRANSFER_PLAN_H
 
 #include "base/json.h"
+#include "wire/disk_copy.h"
 #include "wire/transfer_channel.h"
 
 #define TRANSFER_NAME_SIZE      40
@@ -93,6 +94,9 @@ struct transfer_plan {
 	size_t parameter_count;
 	struct transfer_channel channels[TRANSFER_CHANNEL_MAX];
 	size_t channel_count;
+	/* The local disks, which are copied, in the order of the definition. */
+	struct disk_copy disks[VM_DEF_DISK_MAX];
+	size_t disk_count;
 };
 
 extern const struct json_field transfer_features_fields[];
@@ -114,6 +118,8 @@ struct transfer_basis {
 	const struct transfer_features *source, *destination;
 	uint64_t limit_bytes_per_s; /* of the transfer, as asked for; 0: none */
 	uint64_t link_bytes_per_s;  /* what moves to that host got lately; 0: not known */
+	const struct disk_copy *disks; /* local disks */
+	size_t disk_count;
 };
 /* Error QEMU: one of the two lacks what every move needs, or what the wish asks for; ERR names
  * all of it and the side.  Of a side that has not told what it offers, what every move needs is
@@ -123,9 +129,11 @@ bool transfer_plan_make(const struct transfer_basis *basis, struct transfer_plan
 			struct err *err);
 /* Of a record, or of another coordinator's offer: RET is zeroed.  INVALID: it is no plan, a
  * channel is unknown to this version or there twice, that for memory is not there or has not as
- * many connections as QEMU will make, or it would set in QEMU what this version does not know. */
+ * many connections as QEMU will make, or it would set in QEMU what this version does not know,
+ * or a disk's image cannot be made. */
 bool transfer_plan_decode(struct json_object *obj, struct transfer_plan *ret, struct err *err);
 bool transfer_plan_has_postcopy(const struct transfer_plan *plan);
+bool transfer_plan_has_disks(const struct transfer_plan *plan);
 /* How many connections QEMU makes for memory and devices. */
 uint64_t transfer_plan_connections(const struct transfer_plan *plan);
 /* CAPABILITY is there, also as a parameter. */

@@ -240,6 +240,12 @@ struct vm_def {
 	size_t extra_arg_count;
 };
 
+/* Only the VM's host has the image, so that a move must copy it. */
+static inline bool vm_def_disk_is_local(const struct vm_def_disk *disk)
+{
+	return !disk->shared && !disk->readonly;
+}
+
 extern const struct json_field vm_def_fields[];
 
 /* Sets all of *RET (defaults included), and checks each member and members against each

@@ -27,7 +27,8 @@ static bool make(const struct transfer_wish *wish, const struct transfer_feature
 		 const struct transfer_features *destination, struct transfer_plan *ret,
 		 struct err *err)
 {
-	const struct transfer_basis basis = { wish, source, destination, 0, 0 };
+	const struct transfer_basis basis = { .wish = wish, .source = source,
+					      .destination = destination };
 
 	return transfer_plan_make(&basis, ret, err);
 }
@@ -418,6 +419,176 @@ START_TEST(plan_speaks_the_form_that_the_schema_recommends)
 }
 END_TEST
 
+/* ---- local disks --------------------------------------------------------------- */
+
+static const struct transfer_features pausing = {
+	.capabilities = { "events", "return-path", "late-block-activate", "postcopy-ram",
+			  "pause-before-switchover" },
+	.capability_count = 5,
+};
+static const struct disk_copy two_disks[] = {
+	{ .id = "d0", .virtual_bytes = 1 << 20, .allocated_bytes = 4096 },
+	{ .id = "d1",
+	  .format = VM_DEF_DISK_FORMAT_QCOW2,
+	  .virtual_bytes = 1 << 20,
+	  .cluster_bytes = 65536,
+	  .refcount_bits = 16 },
+};
+
+static bool make_with_disks(const struct transfer_wish *wish,
+			    const struct transfer_features *source,
+			    const struct transfer_features *destination, struct transfer_plan *ret,
+			    struct err *err)
+{
+	const struct transfer_basis basis = {
+		.wish = wish,
+		.source = source,
+		.destination = destination,
+		.disks = two_disks,
+		.disk_count = ARRAY_LEN(two_disks),
+	};
+
+	return transfer_plan_make(&basis, ret, err);
+}
+
+/* Each disk has a connection of its own, on which the destination's NBD server greets first. */
+START_TEST(plan_with_local_disks_has_a_channel_for_them)
+{
+	CLEANUP(json_putp) struct json_object *obj = NULL;
+	struct transfer_plan plan, back = { 0 };
+	struct err err;
+
+	ck_assert(make_with_disks(&plain, &pausing, &pausing, &plan, &err));
+	ck_assert(is_on(&plan, "pause-before-switchover"));
+	ck_assert_uint_eq(plan.channel_count, 2);
+	ck_assert_str_eq(plan.channels[0].name, "ram");
+	ck_assert_uint_eq(plan.channels[0].connections, 1);
+	ck_assert_str_eq(plan.channels[1].name, "disks");
+	ck_assert_uint_eq(plan.channels[1].connections, 2);
+	ck_assert_int_eq(plan.channels[1].speaks_first, TRANSFER_DESTINATION);
+	ck_assert(plan.channels[0].may_reconnect && plan.channels[1].may_reconnect);
+	ck_assert(transfer_plan_has_disks(&plan));
+	ck_assert_uint_eq(plan.disk_count, 2);
+	ck_assert_str_eq(plan.disks[1].id, "d1");
+	obj = json_read_back(text_of(&plan));
+	ck_assert_msg(transfer_plan_decode(obj, &back, &err), "%s", err.msg);
+	ck_assert_int_eq(memcmp(&plan, &back, sizeof(plan)), 0);
+}
+END_TEST
+
+/* Without disks QEMU must not wait for anybody. */
+START_TEST(plan_without_local_disks_does_not_pause)
+{
+	struct transfer_plan plan;
+	struct err err;
+
+	ck_assert(make(&plain, &pausing, &pausing, &plan, &err));
+	ck_assert(!is_on(&plan, "pause-before-switchover"));
+	ck_assert(!transfer_plan_has_disks(&plan));
+	ck_assert(!transfer_plan_has_disks(NULL));
+	ck_assert_uint_eq(plan.channel_count, 1);
+}
+END_TEST
+
+START_TEST(plan_with_local_disks_and_postcopy_is_refused)
+{
+	const struct transfer_wish wish = { .has_postcopy = true };
+	struct transfer_plan plan;
+	struct err err;
+
+	ck_assert(make(&wish, &pausing, &pausing, &plan, &err));
+	ck_assert(!make_with_disks(&wish, &pausing, &pausing, &plan, &err));
+	ck_assert_int_eq(err.code, ERR_QEMU);
+	ck_assert_ptr_nonnull(strstr(err.msg, "post-copy is not possible while local disks"));
+}
+END_TEST
+
+/* QEMU would not wait for the disks, or the other migrd make no images. */
+START_TEST(plan_with_local_disks_and_a_side_that_does_not_say_is_refused)
+{
+	struct transfer_plan plan;
+	struct err err;
+
+	ck_assert(!make_with_disks(&plain, &pausing, NULL, &plan, &err));
+	ck_assert_int_eq(err.code, ERR_UNAVAILABLE);
+	ck_assert_ptr_nonnull(strstr(err.msg, "the destination has not told"));
+	ck_assert(!make_with_disks(&plain, NULL, &pausing, &plan, &err));
+	ck_assert_int_eq(err.code, ERR_UNAVAILABLE);
+	ck_assert_ptr_nonnull(strstr(err.msg, "the source has not told"));
+}
+END_TEST
+
+START_TEST(plan_with_local_disks_names_the_side_that_cannot_pause)
+{
+	struct transfer_plan plan;
+	struct err err;
+
+	ck_assert(!make_with_disks(&plain, &all, &pausing, &plan, &err));
+	ck_assert_int_eq(err.code, ERR_QEMU);
+	ck_assert_str_eq(err.msg, "the source's QEMU has no migration capability "
+				  "'pause-before-switchover'");
+	ck_assert(!make_with_disks(&plain, &pausing, &all, &plan, &err));
+	ck_assert_str_eq(err.msg, "the destination's QEMU has no migration capability "
+				  "'pause-before-switchover'");
+}
+END_TEST
+
+#define PAUSE    "{\"name\":\"pause-before-switchover\",\"on\":true}"
+#define RAM      "{\"name\":\"ram\",\"connections\":1}"
+#define DISKS(n) "{\"name\":\"disks\",\"connections\":" n ",\"speaks_first\":\"destination\"}"
+#define RAW(id)  "{\"id\":\"" id "\",\"format\":\"raw\",\"virtual_bytes\":512,\"allocated_bytes\":0}"
+
+/* The destination would make images that nobody fills, or wait for a connection that never
+ * comes, or run a guest whose disks are not complete. */
+START_TEST(plan_of_another_whose_disks_do_not_fit_is_refused)
+{
+	static const struct {
+		const char *capabilities, *channels, *disks, *why;
+	} cases[] = {
+		{ PAUSE, RAM "," DISKS("1"), RAW("d"), NULL },
+		{ PAUSE, RAM "," DISKS("2"), RAW("d") "," RAW("e"), NULL },
+		{ PAUSE, RAM, "", NULL },
+		{ PAUSE, RAM, RAW("d"), "channel 'disks' has 0 connections for 1 disks" },
+		{ PAUSE, RAM "," DISKS("1"), "", "channel 'disks' has 1 connections for 0 disks" },
+		{ PAUSE, RAM "," DISKS("2"), RAW("d"), "has 2 connections for 1 disks" },
+		{ PAUSE, RAM "," DISKS("1"), RAW("d") "," RAW("e"),
+		  "has 1 connections for 2 disks" },
+		{ PAUSE, RAM "," DISKS("2"), RAW("d") "," RAW("d"), "disk 'd' is there twice" },
+		{ PAUSE, RAM "," DISKS("1") "," DISKS("1"), RAW("d"), "two channels are named" },
+		{ "", RAM "," DISKS("1"), RAW("d"), "QEMU would not wait" },
+		{ "{\"name\":\"pause-before-switchover\",\"on\":false}", RAM "," DISKS("1"),
+		  RAW("d"), "QEMU would not wait" },
+		{ PAUSE, RAM "," DISKS("1"),
+		  "{\"id\":\"d\",\"format\":\"raw\",\"virtual_bytes\":513,\"allocated_bytes\":0}",
+		  "disk 'd': virtual_bytes is 513" },
+		{ PAUSE, RAM "," DISKS("1"),
+		  "{\"id\":\"d\",\"format\":\"qcow2\",\"virtual_bytes\":512,"
+		  "\"allocated_bytes\":0,\"cluster_bytes\":65537,\"refcount_bits\":16}",
+		  "cluster_bytes is 65537" },
+		{ PAUSE, RAM "," DISKS("1"),
+		  "{\"id\":\"../x\",\"format\":\"raw\",\"virtual_bytes\":512,"
+		  "\"allocated_bytes\":0}",
+		  "id" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CLEANUP(free_charp)
+		char *text = xasprintf("{\"capabilities\":[%s],\"channels\":[%s],\"disks\":[%s]}",
+				       cases[i].capabilities, cases[i].channels, cases[i].disks);
+		CLEANUP(json_putp) struct json_object *obj = json_read_back(text);
+		struct transfer_plan plan = { 0 };
+		struct err err = { 0 };
+		bool ok = transfer_plan_decode(obj, &plan, &err);
+
+		ck_assert_msg(ok == (cases[i].why == NULL), "%s: %s", text, err.msg);
+		if (!ok)
+			ck_assert_msg(strstr(err.msg, cases[i].why) != NULL, "%s", err.msg);
+		if (!ok)
+			ck_assert_int_eq(err.code, ERR_INVALID);
+	}
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("transfer_plan");
@@ -438,6 +609,12 @@ Suite *suite(void)
 	tcase_add_test(tc, plan_of_a_limited_move_tells_the_source_the_speed_of_the_link);
 	tcase_add_test(tc, plan_speaks_the_form_that_the_schema_recommends);
 	tcase_add_test(tc, plan_of_another_has_as_many_connections_as_qemu_makes);
+	tcase_add_test(tc, plan_with_local_disks_has_a_channel_for_them);
+	tcase_add_test(tc, plan_without_local_disks_does_not_pause);
+	tcase_add_test(tc, plan_with_local_disks_and_postcopy_is_refused);
+	tcase_add_test(tc, plan_with_local_disks_and_a_side_that_does_not_say_is_refused);
+	tcase_add_test(tc, plan_with_local_disks_names_the_side_that_cannot_pause);
+	tcase_add_test(tc, plan_of_another_whose_disks_do_not_fit_is_refused);
 	suite_add_tcase(s, tc);
 	return s;
 }
