@@ -241,10 +241,23 @@ static uint32_t greeting_ms(const struct qemu *qemu)
 	return qemu->has_started && start_ms > GREETING_MS ? GREETING_MS : start_ms;
 }
 
+static char *monitor_path(const struct qemu *qemu, unsigned number)
+{
+	char file[32];
+
+	snprintf(file, sizeof(file), "qmp%u.sock", number);
+	return qemu_path(qemu->env, qemu->uuid, file);
+}
+
+char *qemu_spare_monitor(const struct qemu *qemu)
+{
+	return qemu->foreign_path ? xstrdup(qemu->foreign_path)
+				  : monitor_path(qemu, !qemu->monitor);
+}
+
 void qemu_connect_monitor(struct qemu *qemu)
 {
 	const struct qmp_callbacks cb = { on_monitor_ready, on_event, on_monitor_closed, qemu };
-	char file[16];
 	CLEANUP(free_charp) char *path = NULL;
 	CLEANUP(free_charp) char *address = NULL;
 
@@ -252,8 +265,7 @@ void qemu_connect_monitor(struct qemu *qemu)
 		connect_foreign(qemu, &cb);
 		return;
 	}
-	snprintf(file, sizeof(file), "qmp%u.sock", qemu->monitor);
-	path = qemu_path(qemu->env, qemu->uuid, file);
+	path = monitor_path(qemu, qemu->monitor);
 	address = xasprintf("unix:%s", path);
 	qemu->conn = qmp_conn_open(qemu->env->loop, address, greeting_ms(qemu), &cb);
 }

@@ -91,6 +91,9 @@ const struct qmp_version *qemu_version(const struct qemu *qemu); /* NULL before 
 const struct transfer_features *qemu_migration_features(const struct qemu *qemu);
 /* RESULT: its answer to query-qmp-schema, borrowed. */
 void qemu_note_schema(struct qemu *qemu, struct json_object *result);
+/* The path of a monitor that the coordinator does not use; a foreign QEMU has but one.  Malloced,
+ * the caller frees it. */
+char *qemu_spare_monitor(const struct qemu *qemu);
 /* Kept up to date by events. */
 enum qmp_run_state qemu_run_state(const struct qemu *qemu);
 /* An answer told the run state: notes it, in case its event never comes. */

@@ -240,8 +240,7 @@ static size_t await_message(struct carry *carry)
 	unlock(carry);
 	if (!data)
 		return len;
-	data = limiter_take(&carry->channel->all->limiter, least(data, DATA_MAX),
-			    &carry->channel->is_broken);
+	data = channel_take(carry->channel, least(data, DATA_MAX));
 	return data ? take_data(carry, data) : 0;
 }
 

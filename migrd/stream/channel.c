@@ -85,6 +85,12 @@ void channel_break(struct channel *channel, const char *fmt, ...)
 	limiter_wake(&channel->all->limiter);
 }
 
+size_t channel_take(struct channel *channel, size_t wanted)
+{
+	return limiter_take(&channel->all->limiter, wanted, channel->row.without_lease,
+			    &channel->is_broken);
+}
+
 /* Another connection may have broken the channel before this one came to it. */
 static void shut_down_if_broken(const struct connection *connection)
 {

@@ -110,7 +110,9 @@ bool channel_report(struct channel *channel, struct stream_report *ret);
 void channel_report_again(struct channel *channel);
 enum stream_channel_state channel_state(struct channel *channel);
 
-/* For stream/pump.c. */
+/* For stream/pump.c and stream/carry.c. */
+/* As limiter_take(), by the channel's row; 0: the channel is broken. */
+size_t channel_take(struct channel *channel, size_t wanted);
 /* Breaks the channel; the first reason stays.  All connections are shut down, which
  * wakes the threads that wait on them. */
 void channel_break(struct channel *channel, const char *fmt, ...)

@@ -11,10 +11,17 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "stream/channel.h"
+#include "stream/deadman.h"
 #include "stream/peercred.h"
 #include "stream/proto.h"
 
 #define NEVER UINT64_MAX
+
+/* A coordinator that was restarted, or waits for its disk, is back before that.  Then the guest is
+ * looked at again and again; a coordinator that comes back meanwhile waits for the look. */
+#define DEADMAN_FIRST_MS 2000
+#define DEADMAN_AGAIN_MS 1000
+#define DEADMAN_LOOK_MS  1000
 
 struct control {
 	const struct control_args *args;
@@ -24,6 +31,7 @@ struct control {
 	uint64_t started_ms;
 	uint64_t ended_ms; /* when the last channel ended; NEVER */
 	uint64_t alone_ms; /* when the controller left; NEVER: it is there */
+	uint64_t look_ms;  /* the next look at a guest that may wait for it; NEVER: none */
 	bool was_ready;    /* a channel was READY; it may be IDLE again, to reconnect */
 	bool is_blocked;   /* the controller does not read: wait for room */
 	bool is_done;
@@ -36,6 +44,8 @@ static void drop_controller(struct control *control)
 	if (control->conn_fd >= 0) {
 		close(control->conn_fd);
 		control->alone_ms = clock_monotonic_ms();
+		if (control->channels && control->channels->config.monitor[0])
+			control->look_ms = control->alone_ms + DEADMAN_FIRST_MS;
 	}
 	if (control->channels)
 		channels_end_lease(control->channels);
@@ -204,7 +214,7 @@ static void accept_controller(struct control *control)
 	}
 	drop_controller(control);
 	control->conn_fd = fd;
-	control->alone_ms = NEVER;
+	control->alone_ms = control->look_ms = NEVER;
 }
 
 /* ---- end of life ----------------------------------------------------- */
@@ -257,6 +267,20 @@ static int timeout_until(uint64_t deadline_ms)
 	return now < deadline_ms ? (int)(deadline_ms - now) : 0;
 }
 
+static void look_at_guest(struct control *control)
+{
+	const struct stream_config *config = &control->channels->config;
+	struct err err = { .code = ERR_NONE };
+	bool is_cancelled;
+
+	if (!deadman_look(config->monitor, DEADMAN_LOOK_MS, &is_cancelled, &err))
+		log_info("stream", "look", "move=%s reason=%s", config->move_id, err.msg);
+	else if (is_cancelled)
+		log_warning("stream", "cancelled", "move=%s reason=%s", config->move_id,
+			    "the guest stood still and no coordinator was there");
+	control->look_ms = is_cancelled ? NEVER : clock_monotonic_ms() + DEADMAN_AGAIN_MS;
+}
+
 /* ---- the thread ------------------------------------------------------ */
 
 static bool step(struct control *control, int timeout_ms, struct err *err)
@@ -290,16 +314,21 @@ bool control_run(const struct control_args *args, struct err *err)
 		.started_ms = clock_monotonic_ms(),
 		.ended_ms = NEVER,
 		.alone_ms = NEVER,
+		.look_ms = NEVER,
 	};
 
 	if (control.wake_fd < 0)
 		return err_errno(err, "cannot make an eventfd");
 	while (!control.is_done) {
-		int timeout_ms = timeout_until(deadline_of(&control));
+		uint64_t end_ms = deadline_of(&control);
+		bool is_look = control.look_ms < end_ms;
+		int timeout_ms = timeout_until(is_look ? control.look_ms : end_ms);
 
-		if (timeout_ms == 0)
+		if (timeout_ms == 0 && !is_look)
 			break;
-		if (!step(&control, timeout_ms, err))
+		if (timeout_ms == 0)
+			look_at_guest(&control);
+		else if (!step(&control, timeout_ms, err))
 			return false;
 	}
 	drop_controller(&control);

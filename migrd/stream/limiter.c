@@ -103,13 +103,14 @@ static bool lease_is_over(const struct limiter *limiter)
 	       clock_monotonic_ns() >= limiter->lease_ends_ns;
 }
 
-size_t limiter_take(struct limiter *limiter, size_t wanted, const atomic_bool *stop)
+size_t limiter_take(struct limiter *limiter, size_t wanted, bool without_lease,
+		    const atomic_bool *stop)
 {
 	uint64_t piece, taken = 0;
 
 	pthread_mutex_lock(&limiter->lock);
 	while (!atomic_load(stop)) {
-		if (lease_is_over(limiter)) {
+		if (!without_lease && lease_is_over(limiter)) {
 			pthread_cond_wait(&limiter->changed, &limiter->lock);
 			continue;
 		}

@@ -3,7 +3,7 @@
  * together.
  *
  * The limiter may also be on lease: when the lease has run out, nothing goes out until
- * the next one.
+ * the next one, but for what needs none.  The rate is shared by both.
  *
  * It is a token bucket of 100 ms, so a thread that the scheduler keeps away for less
  * loses nothing.  If the rate changes while threads wait, they go on at the new one.
@@ -35,8 +35,10 @@ void limiter_set(struct limiter *limiter, uint64_t bytes_per_s);
 void limiter_lease(struct limiter *limiter, uint64_t ms);
 bool limiter_is_on_lease(struct limiter *limiter);
 /* Waits until some of WANTED bytes may go, and returns how many: at least 1.  Returns 0
- * when *STOP became true; limiter_wake() makes waiting threads look at it. */
-size_t limiter_take(struct limiter *limiter, size_t wanted, const atomic_bool *stop);
+ * when *STOP became true; limiter_wake() makes waiting threads look at it.  WITHOUT_LEASE:
+ * it does not wait for a lease. */
+size_t limiter_take(struct limiter *limiter, size_t wanted, bool without_lease,
+		    const atomic_bool *stop);
 void limiter_wake(struct limiter *limiter);
 
 #endif

@@ -128,6 +128,7 @@ static const struct json_field configure_fields[] = {
 	  .type = JSON_ARRAY,
 	  JSON_MEMBERS(struct wire_request, config.channels, config.channel_count),
 	  .fields = transfer_channel_fields },
+	{ .key = "monitor", .type = JSON_STRING, REQ_STR(config.monitor) },
 	{ .key = NULL },
 };
 

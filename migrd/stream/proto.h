@@ -6,13 +6,15 @@
  *
  *   {"cmd":"configure", side, move, dir, ca, cert, key, peer, data_address,
  *    token, link_timeout_ms, connect_timeout_ms, bandwidth_bytes_per_s,
- *    channels}                          once, first; channels: rows of
- *                                       wire/transfer_channel.h, none: RAM's
+ *    channels, monitor}                 once, first; channels: rows of
+ *                                       wire/transfer_channel.h, none: RAM's;
+ *                                       monitor: see stream/deadman.h
  *   {"cmd":"accept","channel":"ram"}    dst; the descriptor travels beside it
  *   {"cmd":"limit","bytes_per_s":N}     0: no limit
  *   {"cmd":"link-timeout","ms":N}
  *   {"cmd":"lease","ms":N}              data goes out for N ms, then waits for the
- *                                       next lease; ends with the connection too
+ *                                       next lease, but on a channel without_lease;
+ *                                       ends with the connection too
  *   {"cmd":"status"}                    an event for each channel, then the reply
  *   {"cmd":"quit"}
  *
@@ -69,6 +71,8 @@ struct stream_config {
 	uint64_t bandwidth_bytes_per_s;         /* 0: no limit */
 	struct transfer_channel channels[TRANSFER_CHANNEL_MAX];
 	size_t channel_count; /* 0: RAM's alone, sent by older coordinators */
+	char monitor[108]; /* src, of a QEMU that waits for its coordinator in pre-switchover; or ""
+			    */
 };
 
 enum stream_channel_state {

@@ -69,8 +69,7 @@ static bool send_limited(struct pump *pump, const char *data, size_t len)
 	for (size_t done = 0; done < len;) {
 		size_t piece = len - done < PUMP_RECORD_BYTES ? len - done : PUMP_RECORD_BYTES;
 
-		piece = limiter_take(&pump->channel->all->limiter, piece,
-				     &pump->channel->is_broken);
+		piece = channel_take(pump->channel, piece);
 		if (piece == 0 || !send_record(pump, data + done, piece))
 			return false;
 		done += piece;

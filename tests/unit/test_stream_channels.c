@@ -22,6 +22,12 @@ static const struct transfer_channel disks = { "disks", .connections = 1,
 static const struct transfer_channel again = { "ram", .connections = CONNECTIONS,
 					       .may_reconnect = true };
 
+static const struct transfer_channel unleased[] = {
+	{ "disks", .connections = 1, .speaks_first = TRANSFER_DESTINATION, .without_lease = true },
+	{ "disks", .connections = 1, .speaks_first = TRANSFER_DESTINATION, .without_lease = true,
+	  .may_reconnect = true },
+};
+
 static int src_fds[CONNECTIONS], dst_fds[CONNECTIONS];
 
 static void add_channel(const struct transfer_channel *row)
@@ -260,6 +266,46 @@ START_TEST(destination_that_speaks_first_is_connected_when_the_source_is)
 }
 END_TEST
 
+/* ---- without a lease --------------------------------------------------------- */
+
+/* Disks are copied on while the peer, or the coordinator, is away; memory waits, or else QEMU
+ * could come to the end of the transfer. */
+START_TEST(channel_without_lease_flows_when_the_lease_is_over)
+{
+	int listen_fd, src_ram, dst_ram, src_disk, dst_disk;
+
+	add_channel(&one);
+	add_channel(&unleased[_i]);
+	listen_fd = listen_as_qemu("disks");
+	get_ready();
+	src_disk = connect_qemu("disks");
+	dst_disk = accept_qemu(listen_fd);
+	src_ram = connect_qemu("ram");
+	send_bytes(src_ram, "page");
+	dst_ram = accept_qemu(qemu_listen_fd);
+	expect_bytes(dst_ram, "page");
+	stream_set_lease(src.stream, 0);
+	run_until(never, NULL, 50);
+	send_bytes(src_ram, "held");
+	send_bytes(src_disk, "block");
+	expect_bytes(dst_disk, "block");
+	send_bytes(dst_disk, "written");
+	expect_bytes(src_disk, "written");
+	ck_assert(!wait_for(dst_ram, POLLIN, 200));
+	/* The coordinator goes. */
+	stream_free(src.stream);
+	src.stream = NULL;
+	send_bytes(src_disk, "another block");
+	expect_bytes(dst_disk, "another block");
+	ck_assert(!wait_for(dst_ram, POLLIN, 100));
+	close(src_disk);
+	close(dst_disk);
+	close(src_ram);
+	close(dst_ram);
+	close(listen_fd);
+}
+END_TEST
+
 /* ---- again ------------------------------------------------------------------ */
 
 static unsigned awaited_claims;
@@ -437,6 +483,35 @@ START_TEST(end_of_a_qemu_reaches_the_other)
 }
 END_TEST
 
+/* An NBD server for several disks: its client has not sent a byte when the greeting comes. */
+START_TEST(greetings_come_in_order_over_links_that_are_lost)
+{
+	static const struct transfer_channel row = { "ram", .connections = CONNECTIONS,
+						     .speaks_first = TRANSFER_DESTINATION,
+						     .may_reconnect = true };
+
+	keeps_claims = true;
+	add_channel(&row);
+	get_ready();
+	for (int i = 0; i < CONNECTIONS; i++) {
+		src_fds[i] = connect_qemu("ram");
+		dst_fds[i] = accept_qemu(qemu_listen_fd);
+	}
+	for (int i = 0; i < CONNECTIONS; i++) {
+		char greeting[] = "greeting 0";
+
+		greeting[9] = (char)('0' + i);
+		cut_claim(claims - 1);
+		awaited_claims = claims + 1;
+		send_bytes(dst_fds[i], greeting);
+		ck_assert(run_until(has_claims, NULL, WAIT_MS));
+		expect_bytes(src_fds[i], greeting);
+		expect_both_ways(i, "block");
+	}
+	expect_orderly_end();
+}
+END_TEST
+
 static bool is_lost(const struct side *side)
 {
 	return side->status.error[0] != '\0';
@@ -524,10 +599,13 @@ Suite *suite(void)
 	tcase_add_test(tc, connection_beyond_those_of_the_plan_is_refused);
 	tcase_add_test(tc, channels_go_to_sockets_of_their_own_and_are_told_as_one);
 	tcase_add_test(tc, destination_that_speaks_first_is_connected_when_the_source_is);
+	tcase_add_loop_test(tc, channel_without_lease_flows_when_the_lease_is_over, 0,
+			    (int)ARRAY_LEN(unleased));
 	tcase_add_test(tc, lost_links_are_made_again_and_qemu_notices_nothing);
 	tcase_add_test(tc, link_that_is_lost_before_qemu_has_come_is_made_again_then);
 	tcase_add_test(tc, bytes_come_once_and_in_order_over_links_that_are_lost);
 	tcase_add_test(tc, qemu_waits_when_too_much_is_kept);
+	tcase_add_test(tc, greetings_come_in_order_over_links_that_are_lost);
 	tcase_add_test(tc, end_of_a_qemu_reaches_the_other);
 	tcase_add_test(tc, channel_whose_other_stream_has_ended_waits_and_says_so);
 	tcase_add_test(tc, source_that_connects_again_ends_its_former_connections);

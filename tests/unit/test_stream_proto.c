@@ -51,6 +51,36 @@ START_TEST(configure_survives_the_trip)
 }
 END_TEST
 
+/* Older coordinators send no `without_lease': their channels wait for the lease. */
+START_TEST(rows_of_channels_survive_the_trip)
+{
+	static const struct transfer_channel rows[] = {
+		{ "ram", .connections = 4, .may_reconnect = true },
+		{ "disks", .connections = TRANSFER_CONNECTION_MAX,
+		  .speaks_first = TRANSFER_DESTINATION, .without_lease = true },
+	};
+	struct stream_request req = configure_request(), got;
+	char msg[STREAM_MSG_MAX];
+	struct err err;
+	size_t len;
+
+	memcpy(req.config.channels, rows, sizeof(rows));
+	req.config.channel_count = ARRAY_LEN(rows);
+	ck_assert_msg(stream_request_print(&req, msg, &len, &err), "%s", err.msg);
+	ck_assert_msg(stream_request_parse(msg, len, &got, &err), "%s", err.msg);
+	ck_assert_uint_eq(got.config.channel_count, ARRAY_LEN(rows));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct transfer_channel *row = &got.config.channels[i];
+
+		ck_assert_str_eq(row->name, rows[i].name);
+		ck_assert_uint_eq(row->connections, rows[i].connections);
+		ck_assert_int_eq(row->speaks_first, rows[i].speaks_first);
+		ck_assert_int_eq(row->may_reconnect, rows[i].may_reconnect);
+		ck_assert_int_eq(row->without_lease, rows[i].without_lease);
+	}
+}
+END_TEST
+
 START_TEST(small_requests_survive_the_trip)
 {
 	const struct stream_request requests[] = {
@@ -196,6 +226,7 @@ Suite *suite(void)
 	TCase *network = tcase_create("network");
 
 	tcase_add_test(control, configure_survives_the_trip);
+	tcase_add_test(control, rows_of_channels_survive_the_trip);
 	tcase_add_loop_test(control, small_requests_survive_the_trip, 0, 8);
 	tcase_add_test(control, reports_survive_the_trip);
 	tcase_add_loop_test(control, bad_request_is_refused, 0, (int)ARRAY_LEN(bad_requests));
