@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/mem.h"
+
 /* ---- jobs and exports ---------------------------------------------------- */
 
 static bool is_at_work(struct json_object *item, const char *but)
@@ -30,6 +32,88 @@ bool qmp_block_user_get(struct json_object *reply, const char *but, size_t numbe
 		return true;
 	}
 	return false;
+}
+
+static enum qmp_job_status status_of(const char *name)
+{
+	static const char *const ready[] = { "ready", "standby" };
+
+	for (size_t i = 0; i < ARRAY_LEN(ready); i++) {
+		if (strcmp(name, ready[i]) == 0)
+			return QMP_JOB_READY;
+	}
+	return strcmp(name, "concluded") == 0 ? QMP_JOB_CONCLUDED : QMP_JOB_RUNS;
+}
+
+static uint64_t bytes(struct json_object *job, const char *key)
+{
+	int64_t value = json_get_int(job, key, 0);
+
+	return value > 0 ? (uint64_t)value : 0;
+}
+
+bool qmp_job_get(struct json_object *reply, const char *id, struct qmp_job *ret)
+{
+	for (size_t i = 0; i < json_count(reply); i++) {
+		struct json_object *job = json_object_array_get_idx(reply, i);
+		const char *of = json_get_str(job, "id"), *status = json_get_str(job, "status");
+		const char *error = json_get_str(job, "error");
+
+		if (!of || !status || strcmp(of, id) != 0)
+			continue;
+		*ret = (struct qmp_job){
+			.status = status_of(status),
+			.error = error ? error : "",
+			.done = bytes(job, "current-progress"),
+			.total = bytes(job, "total-progress"),
+		};
+		return true;
+	}
+	return false;
+}
+
+/* ---- devices ------------------------------------------------------------- */
+
+static bool is_of_device(const char *qdev, const char *id)
+{
+	static const char peripheral[] = "/machine/peripheral/";
+	size_t len = strlen(id);
+
+	if (strncmp(qdev, peripheral, sizeof(peripheral) - 1) == 0)
+		qdev += sizeof(peripheral) - 1;
+	return strncmp(qdev, id, len) == 0 && (qdev[len] == '\0' || qdev[len] == '/');
+}
+
+static struct json_object *find_device(struct json_object *reply, const char *id)
+{
+	for (size_t i = 0; i < json_count(reply); i++) {
+		struct json_object *block = json_object_array_get_idx(reply, i);
+		const char *qdev = json_get_str(block, "qdev");
+
+		if (qdev && is_of_device(qdev, id))
+			return block;
+	}
+	return NULL;
+}
+
+static const char *member_of(struct json_object *reply, const char *id, const char *key)
+{
+	return json_get_str(json_get_obj(find_device(reply, id), "inserted"), key);
+}
+
+const char *qmp_block_node(struct json_object *reply, const char *id)
+{
+	return member_of(reply, id, "node-name");
+}
+
+const char *qmp_block_device(struct json_object *reply, const char *id)
+{
+	return json_get_str(find_device(reply, id), "qdev");
+}
+
+const char *qmp_block_limits(struct json_object *reply, const char *id)
+{
+	return member_of(reply, id, "group");
 }
 
 /* ---- the graph ------------------------------------------------------------ */

@@ -24,6 +24,30 @@ struct qmp_block_user {
 bool qmp_block_user_get(struct json_object *reply, const char *but, size_t number,
 			struct qmp_block_user *ret);
 
+enum qmp_job_status {
+	QMP_JOB_RUNS, /* or has not begun, waits, is about to end */
+	QMP_JOB_READY, /* a mirror's two images are the same, but for the writes under way */
+	QMP_JOB_CONCLUDED,
+};
+
+struct qmp_job {
+	enum qmp_job_status status;
+	const char *error; /* of a concluded job; "": it ended well; borrowed */
+	uint64_t done, total; /* bytes, for a job that copies; TOTAL grows */
+};
+
+/* Gets the job ID from a reply of query-jobs, whose strings it borrows; false: there is none. */
+bool qmp_job_get(struct json_object *reply, const char *id, struct qmp_job *ret);
+
+/* From a reply of query-block: the block node of the device ID (as in "/machine/peripheral/ID/virtio-backend"),
+ * borrowed; NULL: there is no such device, or it has no image. */
+const char *qmp_block_node(struct json_object *reply, const char *id);
+
+/* The same for the path of what has the image, such as block_set_io_throttle wants it. */
+const char *qmp_block_device(struct json_object *reply, const char *id);
+/* The same for the group of its limits of I/O; NULL: it has no limit. */
+const char *qmp_block_limits(struct json_object *reply, const char *id);
+
 /* From a reply of x-debug-query-block-graph: the names of the nodes that are not below another
  * node; the caller owns the array.  *RET_INACTIVE: a device's disk is inactive, so not this
  * QEMU's at the moment.  The users of an inactive image have no permission on it
