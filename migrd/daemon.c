@@ -217,6 +217,9 @@ static bool start_moves(struct daemon *daemon, struct err *err)
 		.offers_max = (unsigned)config->move_offers_max,
 		.offers_memory_percent = (unsigned)config->move_offers_memory_percent,
 		.prepare_timeout_ms = (uint32_t)config->move_prepare_timeout_ms,
+		.storage = { .dirs = config->storage_dirs,
+			     .map = config->storage_map,
+			     .qemu_img = config->storage_qemu_img },
 		.changed = api_move_changed,
 		.data = api,
 	});

@@ -60,6 +60,14 @@ static void add_cache(struct json_object *node, int cache)
 	json_object_object_add(node, "cache", obj);
 }
 
+/* What the guest discards takes no room, and an image that a move copies stays as thin as it was:
+ * QEMU 10.0 and 11.1 fill a raw image over NBD unless both nodes have it. */
+static void keep_thin(struct json_object *format, struct json_object *file)
+{
+	json_add_str(format, "discard", "unmap");
+	json_add_str(file, "discard", "unmap");
+}
+
 static void plug_disk(struct plug *plug, const struct vm_def *def, size_t index)
 {
 	const struct vm_def_disk *disk = &def->disks[index];
@@ -72,6 +80,8 @@ static void plug_disk(struct plug *plug, const struct vm_def *def, size_t index)
 	json_add_str(file, "driver", "file");
 	json_add_str(file, "filename", disk->path);
 	add_cache(file, disk->cache);
+	if (vm_def_disk_is_local(disk))
+		keep_thin(plug->backend_args, file);
 	json_object_object_add(plug->backend_args, "file", file);
 
 	set_device(plug, "virtio-blk-pci", disk->id);
@@ -81,6 +91,11 @@ static void plug_disk(struct plug *plug, const struct vm_def *def, size_t index)
 	if (disk->has_boot_index)
 		json_add_uint(plug->device_args, "bootindex", disk->boot_index);
 	add_address(plug->device_args, disk->pci_address);
+}
+
+void plug_disk_node(char *ret_id, size_t size, const char *disk)
+{
+	snprintf(ret_id, size, "%s-node", disk);
 }
 
 void plug_medium_node(char *ret_id, size_t size, const char *cdrom, unsigned which)

@@ -34,6 +34,8 @@ void plug_init(struct plug *plug, const struct vm_def *def, struct vm_def_device
 /* Fills PLUG with the block node of a medium only, to be deleted. */
 void plug_init_medium(struct plug *plug, const char *node);
 void plug_fini(struct plug *plug);
+/* The id of the block node of a disk's image. */
+void plug_disk_node(char *ret_id, size_t size, const char *disk);
 /* The id of the block node of a CD drive's medium.  There are two names, so that a new
  * medium can be opened while the former is in the drive. */
 #define PLUG_MEDIUM_NODES 2

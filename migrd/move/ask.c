@@ -160,6 +160,18 @@ const char *move_stream_fault(const struct move *move)
 	return move->facts.stream_gone ? "migrd-stream ended" : NULL;
 }
 
+/* QEMU waits for us in pre-switchover, with the guest stopped: not for ever. */
+static void note_monitor(const struct move *move, struct stream_config *config)
+{
+	const struct qemu *qemu = move_qemu(move);
+	CLEANUP(free_charp) char *path = NULL;
+
+	if (move->side != MOVE_SRC || !qemu || !transfer_plan_has_disks(move->plan))
+		return;
+	path = qemu_spare_monitor(qemu);
+	snprintf(config->monitor, sizeof(config->monitor), "%s", path);
+}
+
 bool move_start_stream(struct move *move, struct err *err)
 {
 	const struct moves_env *env = &move->moves->env;
@@ -184,6 +196,7 @@ bool move_start_stream(struct move *move, struct err *err)
 	snprintf(config.token, sizeof(config.token), "%s", move->token);
 	memcpy(config.channels, move->plan->channels, sizeof(config.channels));
 	config.channel_count = move->plan->channel_count;
+	note_monitor(move, &config);
 	if (!dir_make(dir, 0700, err))
 		return false;
 	move->stream = stream_start(env->loop, &config, &cb, &move->stream_id, err);

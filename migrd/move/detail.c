@@ -58,6 +58,7 @@ static const struct json_field durable[] = {
 	FIELD("auto_converge", JSON_BOOL, options.transfer.auto_converge),
 	FIELD("assert_same_disks", JSON_BOOL, options.assert_same_disks),
 	FIELD("assert_same_cpu", JSON_BOOL, options.assert_same_cpu),
+	FIELD("remove_source_disks", JSON_BOOL, options.remove_source_disks),
 	FIELD("request", JSON_TEXT, request),
 	FIELD("stream_start_time", JSON_UINT, stream_id.start_time),
 	FIELD("port_key", JSON_STRING, offer.port_key),
@@ -67,7 +68,7 @@ static const struct json_field durable[] = {
 	FIELD("ram_total_bytes", JSON_UINT, ram.info.ram_total_bytes),
 	FIELD("ram_transferred_bytes", JSON_UINT, ram.info.ram_transferred_bytes),
 	FIELD("ram_passes", JSON_UINT, ram.info.ram_passes),
-	FIELD("percent", JSON_UINT, ram.percent),
+	FIELD("percent", JSON_UINT, percent),
 	{ .key = "stamps_us",
 	  .type = JSON_OBJECT,
 	  JSON_MEMBER(struct move, stamps),
@@ -148,12 +149,28 @@ struct move_times move_show_times(const struct move *move)
 	return move->side == MOVE_DST ? dst_times(move) : src_times(move);
 }
 
+static void show_disks(const struct move *move, struct move_progress *ret)
+{
+	if (move->side != MOVE_SRC || !transfer_plan_has_disks(move->plan))
+		return;
+	for (size_t i = 0; i < move->plan->disk_count; i++) {
+		const struct move_mirror *mirror = &move->disks.mirrors[i];
+
+		ret->disks[ret->disk_count++] = (struct move_disk_progress){
+			.id = move->plan->disks[i].id,
+			.total_bytes = mirror->total,
+			.copied_bytes = mirror->done,
+			.ready = mirror->state == MOVE_MIRROR_READY ||
+				 mirror->state == MOVE_MIRROR_ENDED,
+		};
+	}
+}
+
 static struct move_progress progress(const struct move *move)
 {
 	const struct qmp_mig_info *info = &move->ram.info;
-
-	return (struct move_progress){
-		.percent = move->machine.state == MOVE_STATE_DONE ? 100 : move->ram.percent,
+	struct move_progress ret = {
+		.percent = move->machine.state == MOVE_STATE_DONE ? 100 : move->percent,
 		.ram_total_bytes = info->ram_total_bytes,
 		.ram_remaining_bytes = info->ram_remaining_bytes,
 		.ram_transferred_bytes = info->ram_transferred_bytes,
@@ -163,6 +180,9 @@ static struct move_progress progress(const struct move *move)
 		.expected_downtime_ms = info->expected_downtime_ms,
 		.throttle_percent = info->throttle_percent,
 	};
+
+	show_disks(move, &ret);
+	return ret;
 }
 
 static struct move_shown_options options(const struct move *move)
@@ -175,6 +195,7 @@ static struct move_shown_options options(const struct move *move)
 		.transfer = move->options.transfer,
 		.assert_same_disks = move->options.assert_same_disks,
 		.assert_same_cpu = move->options.assert_same_cpu,
+		.remove_source_disks = move->options.remove_source_disks,
 	};
 }
 

@@ -62,21 +62,28 @@ static void on_launched(void *data, const struct err *err)
 		move_roll_back(move, err);
 	} else {
 		move->facts.qemu_launched = true;
-		move_parts_prepare(move);
+		move_parts_begin(move, MOVE_PHASE_CHECK);
 	}
+}
+
+static void launch(struct move *move)
+{
+	struct launch *launch = xnew(struct launch);
+
+	launch->moves = move->moves;
+	memcpy(launch->id, move->row.id, sizeof(launch->id));
+	move->facts.launch_asked = true;
+	vm_launch_incoming(move_vm(move), on_launched, launch);
 }
 
 void move_dst_enter_prepare(struct machine *machine)
 {
 	struct move *move = move_of(machine);
-	struct launch *launch = xnew(struct launch);
 	struct err err;
 
-	launch->moves = move->moves;
-	memcpy(launch->id, move->row.id, sizeof(launch->id));
 	loop_timer_start(move->tick, move->moves->env.prepare_timeout_ms);
 	move_parts_tidy(move); /* the files were compared; a lost source never tidies up */
-	vm_launch_incoming(move_vm(move), on_launched, launch);
+	move_parts_begin(move, MOVE_PHASE_PROVIDE);
 	id_token_new(move->token);
 	stream_preamble_key(move->token, move->offer.port_key);
 	if (!move_start_stream(move, &err))
@@ -96,7 +103,11 @@ void move_dst_step_prepare(struct machine *machine)
 		roll_back_gone(move);
 	} else if (move->facts.stream_gone) {
 		move_give_up(move, ERR_INTERNAL, "migrd-stream ended at its start");
-	} else if (move->facts.qemu_prepared && move->facts.stream_started) {
+	} else if (move_parts_are_over(move, MOVE_PHASE_PROVIDE) && !move->facts.launch_asked) {
+		launch(move);
+	} else if (move_parts_are_over(move, MOVE_PHASE_CHECK)) {
+		move_parts_begin(move, MOVE_PHASE_PREPARE);
+	} else if (move_parts_are_over(move, MOVE_PHASE_PREPARE) && move->facts.stream_started) {
 		move_stamp(move, MOVE_STAMP_PREPARED);
 		machine_go_to(&move->machine,
 			      &(struct machine_change){
@@ -295,6 +306,10 @@ void move_dst_step_transfer(struct machine *machine)
 		roll_back_gone(move);
 	} else if (move_parts_progress(move) == MOVE_PART_BROKEN) {
 		qemu_kill(move_qemu(move)); /* its log has the reason; its end rolls back */
+	} else if (move->facts.stream_gone && !move_dst_is_loaded(move) &&
+		   transfer_plan_has_disks(move->plan)) {
+		/* QEMU does not notice it before memory comes. */
+		move_give_up(move, ERR_UNAVAILABLE, "migrd-stream ended on the destination");
 	} else if (move->facts.drop_requested && may_explain_itself(move)) {
 		loop_timer_start(move->tick, DOUBT_TICK_MS);
 	} else if (move->facts.drop_requested) {
@@ -336,7 +351,7 @@ static void go_on_from_handover(struct move *move)
 	if (transfer_plan_has_postcopy(move->plan) && move_parts_progress(move) != MOVE_PART_DONE)
 		machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_FETCH });
 	else
-		move_dst_end(move);
+		move_parts_begin(move, MOVE_PHASE_END);
 }
 
 static void finish(struct move *move)
@@ -435,10 +450,16 @@ void move_dst_step_handover(struct machine *machine)
 {
 	struct move *move = move_of(machine);
 
-	if (move_is_gone(move) && !move->facts.asked && !move->machine.is_resumed) {
+	if (move_parts_are_over(move, MOVE_PHASE_END)) {
+		move_dst_end(move);
+	} else if (move->cursor.phase == MOVE_PHASE_END) {
+		; /* what belongs to the move is being put in order */
+	} else if (move_is_gone(move) && !move->facts.asked && !move->machine.is_resumed) {
 		roll_back_gone(move); /* the guest has not run here, and nobody was told */
 	} else if (move_is_gone(move)) {
 		finish(move); /* it was taken, so it has died as ours */
+	} else if (!move_parts_are_over(move, MOVE_PHASE_TAKE)) {
+		move_parts_begin(move, MOVE_PHASE_TAKE);
 	} else if (!move->facts.asked) {
 		move->facts.asked = true;
 		if (move->machine.is_resumed || !move->facts.run)
@@ -467,11 +488,13 @@ void move_dst_step_rollback(struct machine *machine)
 {
 	struct move *move = move_of(machine);
 
-	if (move_is_gone(move))
+	if (move_parts_are_over(move, MOVE_PHASE_UNDO))
 		machine_go_to(&move->machine,
 			      &(struct machine_change){
 				      .to = MOVE_STATE_FAILED,
 				      .with = { store_delete_vm(move->row.vm_uuid) } });
+	else if (move_is_gone(move))
+		move_parts_begin(move, MOVE_PHASE_UNDO);
 	else if (!loop_timer_is_active(move->tick))
 		loop_timer_start(move->tick, FATE_EVERY_MS);
 }

@@ -51,8 +51,6 @@
 	FACT(bool, stream_ready, BOTH)                                                      \
 	FACT(bool, stream_gone, BOTH)                                                       \
 	/* ---- QEMU and the guest ---- */                                                  \
-	/* capabilities are set; destination: it listens */                                 \
-	FACT(bool, qemu_prepared, BOTH)                                                     \
 	/* begin: block jobs have to end first */                                           \
 	FACT(bool, waits_for_jobs, SRC)                                                     \
 	/* begin: the destination has not said yet what it offers */                        \
@@ -76,6 +74,8 @@
 	FACT(bool, guest_in_doubt, SRC)                                                     \
 	/* rollback: the guest is as it was before */                                       \
 	FACT(bool, guest_safe, SRC)                                                         \
+	/* its QEMU was started */                                                          \
+	FACT(bool, launch_asked, DST)                                                       \
 	/* the monitor of its QEMU answered */                                              \
 	FACT(bool, qemu_launched, DST)                                                      \
 	/* cont was answered, or was not wanted */                                          \

@@ -50,7 +50,8 @@ static void hold(struct move *move, const struct err *why)
 		move_note(move, "held", "%s", why->msg);
 	move->facts.lease_held = true;
 	/* A hold is no stall of the network, so it does not count as one (move/ram_state.c). */
-	move->ram.moved_at_ms = loop_now_ms(move->moves->env.loop);
+	if (move_ram_has_started(move))
+		move->ram.moved_at_ms = loop_now_ms(move->moves->env.loop);
 	move_set_reason(move, "%s", why->msg);
 }
 

@@ -32,6 +32,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "peer/client.h"
+#include "storage/place.h"
 #include "store/store.h"
 #include "vm/vm.h"
 #include "wire/move_reply.h"
@@ -60,6 +61,7 @@ struct moves_env {
 	unsigned offers_max;       /* of one peer at a time */
 	unsigned offers_memory_percent; /* of the available memory, for the offers of one peer */
 	uint64_t memory_reserve_mib;    /* how much an incoming guest must leave free */
+	struct storage_rules storage;   /* where images of incoming guests are made */
 	/* Called when something changed that the API shows. */
 	void (*changed)(void *data, const struct move *move);
 	void *data;

@@ -109,6 +109,7 @@ struct moves *moves_new(const struct moves_env *env)
 	TAILQ_INIT(&moves->active);
 	TAILQ_INIT(&moves->unsettled);
 	moves->worker = worker_new(env->loop, "preflight", 2);
+	moves->imager = worker_new(env->loop, "images", 1);
 	moves->looker = fair_worker_new(env->loop, "offers", LOOKS_AT_ONCE, LOOKS_OF_A_PEER);
 	moves->noise = noise_new(env->loop, &refused);
 	return moves;
@@ -136,6 +137,7 @@ void moves_free(struct moves *moves)
 		return;
 	moves_clear(moves);
 	worker_free(moves->worker);
+	worker_free(moves->imager);
 	fair_worker_free(moves->looker);
 	noise_free(moves->noise);
 	free(moves);

@@ -141,15 +141,20 @@ static void on_deadline(void *data)
 
 /* ---- the beginning ------------------------------------------------------------------ */
 
-static bool decode(const struct move_offer *offer, struct preflight **ret, struct err *err)
+static bool decode(const struct moves *moves, const struct move_offer *offer,
+		   struct preflight **ret, struct err *err)
 {
+	CLEANUP(free_planp) struct transfer_plan *plan = move_plan_decode(offer->plan, err);
 	struct vm_def *def = xnew(struct vm_def);
 	struct evidence *there = offer->evidence ? xnew(struct evidence) : NULL;
-	bool ok = move_offer_decode(offer, def, err) &&
+	bool ok = plan && move_offer_decode(offer, def, err) &&
 		  (!there || evidence_decode(offer->evidence, there, err));
 
 	if (ok)
-		*ret = preflight_new(offer->id, offer->source, def, TAKE_PTR(there));
+		*ret = preflight_new(offer->id, offer->source, def, TAKE_PTR(there),
+				     &(struct preflight_images){ .rules = &moves->env.storage,
+								 .copies = plan->disks,
+								 .copy_count = plan->disk_count });
 	free(there);
 	free(def);
 	return ok;
@@ -175,7 +180,7 @@ static struct offer_look *look_new(struct moves *moves, const struct move_offer 
 	struct offer_look *look;
 
 	if (!moves_may_add(moves, offer->source, err) || !may_look(moves, offer->source, err) ||
-	    !decode(offer, &preflight, err))
+	    !decode(moves, offer, &preflight, err))
 		return NULL;
 	look = xnew(struct offer_look);
 	look->moves = moves;

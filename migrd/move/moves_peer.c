@@ -3,6 +3,7 @@
  * move/dst_fetch.c. */
 #include "base/mem.h"
 #include "move/admission.h"
+#include "move/disks.h"
 #include "move/dst.h"
 #include "move/priv.h"
 
@@ -180,7 +181,8 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 	if (!plan)
 		return NULL;
 	def = xnew(struct vm_def);
-	if (move_offer_decode(offer, def, err) && is_free(moves, def, err) &&
+	if (move_offer_decode(offer, def, err) && move_images_place(moves, plan, def, err) &&
+	    is_free(moves, def, err) &&
 	    has_no_former(moves, offer->source, def, err) &&
 	    may_offer(moves, offer->source, vm_def_memory_mib(def), err) &&
 	    has_room(moves, def, err))

@@ -40,24 +40,6 @@ static struct move *find_key(const struct start *start, struct err *err)
 	return NULL;
 }
 
-/* A disk that only this host has would be missing on the other. */
-static bool check_disks(struct vm *vm, struct err *err)
-{
-	const struct vm_def *def = vm_def_of(vm, err);
-
-	for (size_t i = 0; def && i < def->disk_count; i++) {
-		const struct vm_def_disk *disk = &def->disks[i];
-
-		if (!disk->shared && !disk->readonly)
-			return err_set(
-				err, ERR_CONFLICT,
-				"disk '%s' of VM '%s' is local and writable, and is not copied: "
-				"put it on storage that both hosts see, and mark it \"shared\"",
-				disk->id, vm_name(vm));
-	}
-	return def;
-}
-
 static bool check(const struct start *start, struct vm **ret_vm, struct err *err)
 {
 	const struct moves_env *env = &start->moves->env;
@@ -79,7 +61,7 @@ static bool check(const struct start *start, struct vm **ret_vm, struct err *err
 			       "can be moved",
 			       start->vm, vm_state(vm));
 	*ret_vm = vm;
-	return check_disks(vm, err);
+	return true;
 }
 
 /* ---- the beginning --------------------------------------------------- */

@@ -26,28 +26,53 @@ enum move_part_progress {
 	MOVE_PART_DONE, /* source: QEMU has sent it all; destination: it has loaded it */
 };
 
-/* One step of getting ready.  Now or when an answer comes, it calls move_parts_next() or
- * rolls the move back. */
+enum move_side { MOVE_SRC, MOVE_DST };
+
+/* When the parts run their steps, one after the other in the order of the table. */
+enum move_phase {
+	MOVE_PHASE_NONE,
+	/* Makes what QEMU needs to start: destination, in prepare. */
+	MOVE_PHASE_PROVIDE,
+	/* Looks, and changes nothing: source, in begin; destination, in prepare, once its QEMU
+	 * answers. */
+	MOVE_PHASE_CHECK,
+	/* Makes QEMU ready; move->plan exists.  After the checks of all parts. */
+	MOVE_PHASE_PREPARE,
+	/* Destination, in handover: `taken' is on disk, and the guest has not run yet. */
+	MOVE_PHASE_TAKE,
+	/* The destination has the guest for good: there it runs; source, in confirm: its QEMU
+	 * has ended. */
+	MOVE_PHASE_END,
+	/* In rollback: source, once it is settled whether the guest runs; destination, once its
+	 * QEMU has ended. */
+	MOVE_PHASE_UNDO,
+	MOVE_PHASE_COUNT
+};
+
+/* One step of a phase.  Now or when an answer comes, it calls move_parts_next(); up to PREPARE it
+ * may roll the move back instead. */
 typedef void move_part_step(struct move *move);
 
-enum move_side { MOVE_SRC, MOVE_DST };
 #define MOVE_PART_STEPS_MAX 4 /* of one part, on one side, in one phase */
 
 struct move_part {
 	const char *name;
 	/* This move has the part.  NULL: every move has it. */
 	bool (*wanted)(const struct move *move);
-	/* Steps that look, and change nothing: on the source in begin; on the destination in
-	 * prepare, once its QEMU answers. */
-	move_part_step *check[2][MOVE_PART_STEPS_MAX]; /* by enum move_side */
-	/* Steps after the checks of all parts, such as making QEMU ready; move->plan exists. */
-	move_part_step *prepare[2][MOVE_PART_STEPS_MAX];
-	/* Source: transfer was entered, maybe by a restart (machine.is_resumed). */
+	move_part_step *steps[2][MOVE_PHASE_COUNT][MOVE_PART_STEPS_MAX]; /* [side][phase] */
+	/* Source: transfer was entered, maybe by a restart (machine.is_resumed), and the parts
+	 * before this one are ready. */
 	void (*start)(struct move *move);
+	/* Source: what was started has come so far that the next part may start.  NULL: at once. */
+	bool (*is_ready)(const struct move *move);
 	/* Source, in begin and transfer: something has happened, or the tick came. */
 	void (*step)(struct move *move);
 	/* Notes an event of QEMU; false: the event is not of this part. */
 	bool (*event)(struct move *move, const struct qmp_event *event);
+	/* Source, in handover, again and again until progress() is DONE: the guest stands still,
+	 * and QEMU waits (pre-switchover) for what is sent beside its migration.  The parts
+	 * before this one are DONE. */
+	void (*settle)(struct move *move);
 	/* In transfer and handover.  NULL: the part has nothing to send. */
 	enum move_part_progress (*progress)(const struct move *move);
 	/* Source: ends the sending that is under way; the progress tells how it ended. */
@@ -59,20 +84,22 @@ struct move_part {
 	void (*tidy)(struct move *move);
 };
 
-extern const struct move_part move_part_ram;      /* move/part_ram.c */
 extern const struct move_part move_part_disks;    /* move/part_disks.c */
+extern const struct move_part move_part_ram;      /* move/part_ram.c */
+extern const struct move_part move_part_jobs;     /* move/part_jobs.c */
 extern const struct move_part move_part_media;    /* move/part_media.c */
 extern const struct move_part move_part_evidence; /* move/part_evidence.c */
 
 /* ---- all parts: move/parts.c ------------------------------------------------ */
 
-/* Runs the check steps of all parts, makes the plan (source), runs the prepare steps of all
- * parts, then sets facts.qemu_prepared. */
-void move_parts_prepare(struct move *move);
+/* Begins PHASE, unless it was begun last; the state is told when it is over (machine_step()). */
+void move_parts_begin(struct move *move, enum move_phase phase);
+bool move_parts_are_over(const struct move *move, enum move_phase phase);
 /* A step has ended well: runs the next one. */
 void move_parts_next(struct move *move);
 void move_parts_start(struct move *move);
 void move_parts_step(struct move *move);
+void move_parts_settle(struct move *move);
 bool move_parts_event(struct move *move, const struct qmp_event *event);
 enum move_part_progress move_parts_progress(const struct move *move);
 void move_parts_cancel(struct move *move);

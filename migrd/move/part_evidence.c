@@ -334,8 +334,8 @@ static void compare(struct move *move)
 
 const struct move_part move_part_evidence = {
 	.name = "evidence",
-	.check = { [MOVE_DST] = { compare } },
-	.prepare = { [MOVE_SRC] = { gather } },
+	.steps = { [MOVE_SRC] = { [MOVE_PHASE_PREPARE] = { gather } },
+		   [MOVE_DST] = { [MOVE_PHASE_CHECK] = { compare } } },
 	.step = give_up_if_late,
 	.tidy = clean,
 };

@@ -44,5 +44,5 @@ static void check(struct move *move)
 const struct move_part move_part_media = {
 	.name = "media",
 	.wanted = is_wanted,
-	.check = { [MOVE_SRC] = { check } },
+	.steps = { [MOVE_SRC] = { [MOVE_PHASE_CHECK] = { check } } },
 };

@@ -192,10 +192,17 @@ static void on_migrate(struct move *move, struct json_object *result, const stru
 	machine_step(&move->machine);
 }
 
+/* Disks go before memory, so a restart may come between them. */
+static bool is_left_to_us(const struct move *move)
+{
+	return !move->machine.is_resumed ||
+	       (transfer_plan_has_disks(move->plan) && move->ram.state == QMP_MIG_NONE);
+}
+
 static void start(struct move *move)
 {
-	move->ram.moved_at_ms = move->machine.entered_ms;
-	if (move->machine.is_resumed) {
+	move->ram.moved_at_ms = loop_now_ms(move->moves->env.loop);
+	if (!is_left_to_us(move)) {
 		move_query(move);
 		move_src_apply_options(move); /* QEMU may not have got them yet */
 	} else {
@@ -204,6 +211,30 @@ static void start(struct move *move)
 		move_stamp(move, MOVE_STAMP_MIGRATE);
 		send_address(move, "migrate", on_migrate);
 	}
+}
+
+static void on_continued(struct move *move, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err)
+		move_note(move, "migrate-continue", "%s", err->msg);
+	if (err && err->code == ERR_QEMU)
+		move_query(move);
+	if (err)
+		move->ram.is_continued = false; /* the tick tries again */
+}
+
+/* All that goes beside QEMU's migration is there. */
+static void go_on(struct move *move)
+{
+	struct json_object *args;
+
+	if (move->ram.is_continued || move->ram.state != QMP_MIG_PRE_SWITCHOVER)
+		return;
+	move->ram.is_continued = true;
+	args = json_object_new_object();
+	json_add_str(args, "state", "pre-switchover");
+	move_qmp(move, "migrate-continue", args, COMMAND_DEADLINE_MS, on_continued);
 }
 
 void move_ram_resume(struct move *move, move_answer_fn *fn)
@@ -231,15 +262,25 @@ static void on_cancel_answered(struct move *move, struct json_object *result, co
 	(void)result;
 	if (err)
 		log_warning("move", "cancel", "move=%s error=%s", move->row.id, err->msg);
+	if (err && err->code != ERR_QEMU)
+		move->facts.cancel_sent = false; /* it may not have been heard */
 	move_query(move);
 }
 
 void move_ram_cancel(struct move *move)
 {
-	if (move->facts.cancel_sent)
+	if (move->facts.cancel_sent ||
+	    (move->machine.state == MOVE_STATE_TRANSFER && !move_ram_has_started(move)))
 		return;
 	move->facts.cancel_sent = true;
 	move_qmp(move, "migrate_cancel", NULL, COMMAND_DEADLINE_MS, on_cancel_answered);
+}
+
+/* By migrd-stream (stream/deadman.h). */
+static bool is_let_go(const struct move *move)
+{
+	return move->ram.state == QMP_MIG_CANCELLED && !move->facts.cancel_sent &&
+	       transfer_plan_has_disks(move->plan);
 }
 
 static void qemu_failed(struct move *move)
@@ -252,6 +293,10 @@ static void qemu_failed(struct move *move)
 	if (move->facts.cancel_requested) {
 		blame = MOVE_BLAME_NONE;
 		err_set(&err, ERR_CANCELLED, "cancelled on request");
+	} else if (is_let_go(move)) {
+		err_set(&err, ERR_UNAVAILABLE,
+			"this coordinator was away while the guest stood still, so the guest was "
+			"let run on here");
 	} else if (link) {
 		blame = MOVE_BLAME_STREAM; /* QEMU's error only tells of its socket to it */
 		err_set(&err, ERR_PEER, "the data connection to host '%s' broke: %s",
@@ -276,13 +321,16 @@ static void give_up(struct move *move)
 
 const struct move_part move_part_ram = {
 	.name = "ram",
-	.check = { [MOVE_SRC] = { ask_blockers, note_lost_writes, learn_schema } },
-	.prepare = { [MOVE_SRC] = { set_capabilities, set_parameters },
-		     [MOVE_DST] = { learn_schema, set_capabilities, set_plan_parameters,
-				    listen_for_source } },
+	.steps = { [MOVE_SRC] = { [MOVE_PHASE_CHECK] = { ask_blockers, note_lost_writes,
+							 learn_schema },
+				  [MOVE_PHASE_PREPARE] = { set_capabilities, set_parameters } },
+		   [MOVE_DST] = { [MOVE_PHASE_PREPARE] = { learn_schema, set_capabilities,
+							   set_plan_parameters,
+							   listen_for_source } } },
 	.start = start,
 	.step = move_ram_step,
 	.event = move_ram_event,
+	.settle = go_on,
 	.progress = move_ram_progress,
 	.cancel = move_ram_cancel,
 	.give_up = give_up,

@@ -6,8 +6,9 @@
 #include "move/priv.h"
 
 static const struct move_part *const parts[] = {
+	&move_part_disks, /* before memory: QEMU may end that by itself */
 	&move_part_ram,
-	&move_part_disks,
+	&move_part_jobs,
 	&move_part_media,
 	&move_part_evidence,
 };
@@ -17,17 +18,16 @@ static bool has_part(const struct move *move, const struct move_part *part)
 	return !part->wanted || part->wanted(move);
 }
 
-/* ---- getting ready --------------------------------------------------------- */
+/* ---- phases ------------------------------------------------------------------ */
 
-/* The next step of this phase; NULL: the phase is over. */
+/* The next step of this phase; NULL: there is none. */
 static move_part_step *next_step(struct move *move)
 {
 	struct move_cursor *cursor = &move->cursor;
 
 	for (; cursor->part < ARRAY_LEN(parts); cursor->part++, cursor->step = 0) {
 		const struct move_part *part = parts[cursor->part];
-		move_part_step *const *steps =
-			(cursor->is_preparing ? part->prepare : part->check)[move->side];
+		move_part_step *const *steps = part->steps[move->side][cursor->phase];
 
 		if (has_part(move, part) && cursor->step < MOVE_PART_STEPS_MAX &&
 		    steps[cursor->step])
@@ -36,49 +36,79 @@ static move_part_step *next_step(struct move *move)
 	return NULL;
 }
 
-static void prepare_qemu(struct move *move)
-{
-	move->cursor = (struct move_cursor){ .is_preparing = true };
-	if (move->side == MOVE_SRC)
-		move_plan_make(move);
-	else
-		move_parts_next(move);
-}
-
 void move_parts_next(struct move *move)
 {
 	move_part_step *step = next_step(move);
 
 	if (step)
 		step(move);
-	else if (!move->cursor.is_preparing)
-		prepare_qemu(move);
 	else
-		move->facts.qemu_prepared = true;
+		move->cursor.is_over = true;
 	machine_step(&move->machine);
 }
 
-void move_parts_prepare(struct move *move)
+void move_parts_begin(struct move *move, enum move_phase phase)
 {
-	move->cursor = (struct move_cursor){ 0 };
+	if (move->cursor.phase == phase)
+		return;
+	move->cursor = (struct move_cursor){ .phase = phase };
 	move_parts_next(move);
+}
+
+bool move_parts_are_over(const struct move *move, enum move_phase phase)
+{
+	return move->cursor.phase == phase && move->cursor.is_over;
 }
 
 /* ---- on the way -------------------------------------------------------------- */
 
+static enum move_part_progress progress_of(const struct move *move, const struct move_part *part)
+{
+	return part->progress && has_part(move, part) ? part->progress(move) : MOVE_PART_DONE;
+}
+
+static bool is_ready(const struct move *move, const struct move_part *part)
+{
+	return !part->is_ready || !has_part(move, part) || part->is_ready(move);
+}
+
+/* Starts the parts in their order, each when those before it are ready. */
+static void start_more(struct move *move)
+{
+	while (move->parts_started < ARRAY_LEN(parts)) {
+		const struct move_part *part = parts[move->parts_started];
+
+		if (move->parts_started && !is_ready(move, parts[move->parts_started - 1]))
+			return;
+		move->parts_started++;
+		if (part->start && has_part(move, part))
+			part->start(move);
+	}
+}
+
 void move_parts_start(struct move *move)
 {
-	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-		if (parts[i]->start && has_part(move, parts[i]))
-			parts[i]->start(move);
-	}
+	move->parts_started = 0;
+	start_more(move);
 }
 
 void move_parts_step(struct move *move)
 {
+	if (move->machine.state == MOVE_STATE_TRANSFER)
+		start_more(move);
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
 		if (parts[i]->step && has_part(move, parts[i]))
 			parts[i]->step(move);
+	}
+}
+
+void move_parts_settle(struct move *move)
+{
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		if (parts[i]->settle && has_part(move, parts[i]))
+			parts[i]->settle(move);
+		if (progress_of(move, parts[i]) < MOVE_PART_DONE)
+			return;
 	}
 }
 
@@ -89,11 +119,6 @@ bool move_parts_event(struct move *move, const struct qmp_event *event)
 			return true;
 	}
 	return false;
-}
-
-static enum move_part_progress progress_of(const struct move *move, const struct move_part *part)
-{
-	return part->progress && has_part(move, part) ? part->progress(move) : MOVE_PART_DONE;
 }
 
 enum move_part_progress move_parts_progress(const struct move *move)

@@ -37,7 +37,7 @@ static void note_parameters(struct move *move)
 static void take_plan(struct move *move)
 {
 	note_parameters(move);
-	move_parts_next(move);
+	move_parts_begin(move, MOVE_PHASE_PREPARE);
 }
 
 /* How fast the last move to the same host went that no limit held back and that was long enough
@@ -68,6 +68,8 @@ static void make(struct move *move, const struct transfer_features *there)
 		.destination = there,
 		.limit_bytes_per_s = move->options.bandwidth_bytes_per_s,
 		.link_bytes_per_s = link_bytes_per_s(move),
+		.disks = move->begin.disks,
+		.disk_count = move->begin.disk_count,
 	};
 	struct err err;
 
@@ -105,7 +107,7 @@ static void on_hello(struct move *move, struct json_object *result, const struct
 		err = &bad;
 	if (!err && reply.has_migration) {
 		make(move, &reply.migration);
-	} else if (transfer_wish_is_plain(&move->options.transfer)) {
+	} else if (transfer_wish_is_plain(&move->options.transfer) && !move->begin.disk_count) {
 		make(move, NULL);
 	} else if ((!err || err->code == ERR_TIMEOUT) && !is_late) {
 		move->facts.plan_waits = true;

@@ -84,18 +84,56 @@ struct offer_look;
 
 enum move_taps { MOVE_TAPS_UNKNOWN, MOVE_TAPS_ASKED, MOVE_TAPS_GOOD };
 
-/* Position among the steps of getting ready; see move/parts.c. */
+/* Position among the steps of the parts; see move/parts.c. */
 struct move_cursor {
-	bool is_preparing; /* the checks are over */
-	size_t part, step; /* the next step to run */
+	enum move_phase phase; /* begun last */
+	bool is_over;          /* all its steps have ended */
+	size_t part, step;     /* the next step to run */
 };
+
+#define MOVE_NODE_SIZE 64 /* of the name of a block node; QEMU's own limit is 31 bytes */
 
 /* Source: what the steps of begin need to remember. */
 struct move_begin {
 	struct json_object *images;  /* names of the block nodes to activate, or NULL */
 	size_t image;                /* index of the next of them */
 	uint64_t gathering_since_ms; /* 0: no evidence is being gathered */
-	uint64_t plan_deadline_ms;   /* until then the destination may say what it offers */
+	/* Local disks: what the plan has of them, and the names of their block nodes. */
+	struct disk_copy disks[VM_DEF_DISK_MAX];
+	char nodes[VM_DEF_DISK_MAX][MOVE_NODE_SIZE];
+	size_t disk_count;
+	uint64_t plan_deadline_ms;   /* until then the destination may say what it offers; 0: it
+				      * was not asked */
+};
+
+/* Source: the copies of local disks (move/src_disks.c), in the order of the plan's.  Times are on
+ * the loop's clock. */
+struct move_disks {
+	struct move_mirror {
+		enum {
+			MOVE_MIRROR_NONE, /* has not begun, or QEMU was not asked yet */
+			MOVE_MIRROR_COPIES,
+			MOVE_MIRROR_READY, /* all is there that the guest has not written just now */
+			MOVE_MIRROR_ENDED, /* and ended so, while the guest stood still */
+			MOVE_MIRROR_FAILED,
+		} state;
+		bool is_ending; /* QEMU was told to end it */
+		uint64_t done, total; /* bytes, as QEMU counts them */
+		uint64_t once;        /* so many to copy all of it once; 0: not known yet */
+	} mirrors[VM_DEF_DISK_MAX];
+	size_t begun;          /* so many of them */
+	uint64_t began_at_ms;  /* the first of them */
+	uint64_t limit_bytes_per_s; /* of what the guest may write; 0: none of ours */
+	uint64_t pace_at_ms, pace_left; /* since then it may write too much; what was left then */
+	uint64_t bytes_per_ms; /* that were copied until all were ready; 0: not known */
+	bool is_asking;        /* a question to QEMU is under way */
+	uint64_t asked_ms;
+	uint64_t copied_at_ms; /* when more was copied last */
+	/* No mirror is to be left. */
+	bool is_clearing, clear_waits;
+	size_t cleared; /* so many nodes are gone */
+	size_t limited; /* so many disks have a limit of ours */
+	bool is_lifted; /* the limit of the bandwidth, for a moment */
 };
 
 /* Destination: a guest that was offered and is not ours (move/dst.c, move/dst_offer.c).
@@ -117,9 +155,9 @@ struct move_ram {
 	struct qmp_mig_info info;          /* of the last query-migrate */
 	uint64_t pass;                     /* over the guest's memory; 1 is the first */
 	uint64_t pass_at_ms;               /* when its beginning was told */
-	uint64_t percent;                  /* never goes back */
 	bool may_have_begun; /* source: `migrate' was sent, maybe by an earlier coordinator */
 	bool is_answer_old;  /* that of query-migrate under way; it was asked before */
+	bool is_continued;                 /* migrate-continue was sent */
 	uint64_t moved_bytes, moved_at_ms; /* sent; a stall counts from MOVED_AT_MS */
 };
 
@@ -184,9 +222,12 @@ struct move {
 	struct move_facts facts; /* one line each: move/facts.h */
 	/* Knowledge that is more than a word or a number, by purpose. */
 	struct move_cursor cursor;
+	size_t parts_started; /* source: so many of the table */
 	struct move_begin begin;   /* source */
 	struct move_offered offer; /* destination */
+	uint64_t percent; /* of all that is to be sent; never goes back */
 	struct move_ram ram;
+	struct move_disks disks;
 	struct move_rejoin rejoin;
 	struct move_settle settle;
 	struct stream *stream;
@@ -216,6 +257,7 @@ struct moves {
 	size_t settled_count;       /* ended, and the other side has noted it */
 	struct machines machines;   /* find a move by its id */
 	struct worker *worker;      /* looks at storage */
+	struct worker *imager;      /* one thread: makes and removes images, in order */
 	struct fair_worker *looker; /* looks at storage for the offers of peers */
 	struct noise *noise;        /* limits the log of refused offers */
 	struct offer_look *looks;   /* offers that are not moves yet: move/moves_offer.c */
@@ -314,7 +356,7 @@ static inline void free_planp(struct transfer_plan **plan)
 	free(*plan);
 }
 /* Source, in begin: asks the destination what its QEMU offers, makes the plan of what both
- * have, then calls move_parts_next() or rolls the move back. */
+ * have, then begins MOVE_PHASE_PREPARE or rolls the move back. */
 void move_plan_make(struct move *move);
 /* Each step of begin: asks again while the destination does not know it yet. */
 void move_plan_step(struct move *move);
@@ -326,10 +368,14 @@ struct transfer_plan *move_plan_decode(struct json_object *obj, struct err *err)
 
 /* query-migrate; the answer is noted in move->ram. */
 void move_query(struct move *move);
+/* Counts what is sent, disks and memory. */
+void move_note_percent(struct move *move);
 /* Functions of move_part_ram. */
 bool move_ram_event(struct move *move, const struct qmp_event *event);
 enum move_part_progress move_ram_progress(const struct move *move);
 void move_ram_step(struct move *move);
+/* Source, in transfer: `migrate' was sent, or that is for an earlier coordinator to have done. */
+bool move_ram_has_started(const struct move *move);
 /* Post-copy goes on over a new stream: the source's QEMU connects to it; the destination's
  * listens.  FN gets the answer. */
 void move_ram_resume(struct move *move, move_answer_fn *fn);

@@ -18,17 +18,37 @@
 
 /* ---- query-migrate --------------------------------------------------------- */
 
+/* What is there of all that is to be sent; memory goes after the disks. */
+static uint64_t percent(const struct move *move)
+{
+	const struct qmp_mig_info *info = &move->ram.info;
+	bool is_sent = info->state == QMP_MIG_ACTIVE || info->state == QMP_MIG_POSTCOPY_ACTIVE;
+	const struct vm_def *def = info->ram_total_bytes ? NULL : move_definition(move);
+	uint64_t total = def ? vm_def_memory_mib(def) << 20 : info->ram_total_bytes;
+	uint64_t done = 0;
+
+	if (is_sent && info->ram_remaining_bytes <= info->ram_total_bytes)
+		done = info->ram_total_bytes - info->ram_remaining_bytes;
+	for (size_t i = 0; i < VM_DEF_DISK_MAX; i++) {
+		total += move->disks.mirrors[i].total;
+		done += move->disks.mirrors[i].done;
+	}
+	return total ? 99 * done / total : 0;
+}
+
+void move_note_percent(struct move *move)
+{
+	uint64_t now = percent(move);
+
+	if (now > move->percent)
+		move->percent = now;
+}
+
 static void note_progress(struct move *move)
 {
 	const struct qmp_mig_info *info = &move->ram.info;
-	unsigned percent = 0;
 
-	if (info->ram_total_bytes && info->ram_remaining_bytes <= info->ram_total_bytes)
-		percent = (unsigned)(99 * (info->ram_total_bytes - info->ram_remaining_bytes) /
-				     info->ram_total_bytes);
-	if ((info->state == QMP_MIG_ACTIVE || info->state == QMP_MIG_POSTCOPY_ACTIVE) &&
-	    percent > move->ram.percent)
-		move->ram.percent = percent;
+	move_note_percent(move);
 	if (info->ram_transferred_bytes != move->ram.moved_bytes) {
 		move->ram.moved_bytes = info->ram_transferred_bytes;
 		move->ram.moved_at_ms = loop_now_ms(move->moves->env.loop);
@@ -38,13 +58,17 @@ static void note_progress(struct move *move)
 /* QEMU tells the end of its last migration until it is told to begin another.  And one that once
  * took a guest in reports that as `completed' until it sends a guest itself
  * (fill_destination_migration_info in QEMU's migration/migration.c); only a source that is done
- * reports figures of its RAM. */
+ * reports figures of its RAM.  With disks QEMU completes only after handover was recorded. */
 static bool is_of_another(const struct move *move)
 {
+	bool is_complete = move->ram.info.state == QMP_MIG_COMPLETED;
+	bool is_early =
+		move->machine.state == MOVE_STATE_TRANSFER && transfer_plan_has_disks(move->plan);
+
 	if (move->side != MOVE_SRC)
 		return false;
 	return !move->ram.may_have_begun ||
-	       (move->ram.info.state == QMP_MIG_COMPLETED && move->ram.info.ram_total_bytes == 0);
+	       (is_complete && (is_early || move->ram.info.ram_total_bytes == 0));
 }
 
 static void note_info(struct move *move)
@@ -128,7 +152,13 @@ bool move_ram_event(struct move *move, const struct qmp_event *event)
 static bool never_began(const struct move *move)
 {
 	return move->machine.state == MOVE_STATE_TRANSFER && move->side == MOVE_SRC &&
-	       move->machine.is_resumed && move->ram.state == QMP_MIG_NONE;
+	       move->machine.is_resumed && move->ram.state == QMP_MIG_NONE &&
+	       !transfer_plan_has_disks(move->plan);
+}
+
+bool move_ram_has_started(const struct move *move)
+{
+	return move->ram.moved_at_ms > 0;
 }
 
 /* On the destination when the state of the devices is loaded.  On the source from the moment at
@@ -153,7 +183,8 @@ enum move_part_progress move_ram_progress(const struct move *move)
 		return MOVE_PART_DONE;
 	if (is_switched(move))
 		return MOVE_PART_SWITCHED;
-	if (move->ram.state == QMP_MIG_DEVICE || move->facts.saw_stop)
+	if (move->ram.state == QMP_MIG_PRE_SWITCHOVER || move->ram.state == QMP_MIG_DEVICE ||
+	    move->facts.saw_stop)
 		return MOVE_PART_LAST;
 	return MOVE_PART_FLOWS;
 }
@@ -171,8 +202,8 @@ static bool is_stalled(const struct move *move)
 
 void move_ram_step(struct move *move)
 {
-	if (move->machine.state != MOVE_STATE_TRANSFER || !is_stalled(move) ||
-	    err_is_set(&move->error))
+	if (move->machine.state != MOVE_STATE_TRANSFER || !move_ram_has_started(move) ||
+	    !is_stalled(move) || err_is_set(&move->error))
 		return;
 	err_set(&move->error, ERR_TIMEOUT, "no data went to host '%s' for %d s", move->row.peer,
 		STALL_MS / 1000);

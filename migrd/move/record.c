@@ -101,6 +101,7 @@ static void entering(struct machine *machine)
 	move->facts.lease_asked = false;
 	move->facts.query_pending = false; /* an answer to an earlier state is dropped */
 	move->ram.is_answer_old = false;
+	move->disks.is_asking = false;
 	move->retry_ms = 0;
 	move->patience_ms = 0;
 	move->probed_ms = machine->entered_ms;

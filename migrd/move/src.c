@@ -77,7 +77,7 @@ void move_src_enter_begin(struct machine *machine)
 	struct move *move = move_of(machine);
 
 	peer_warm(move->moves->env.peers, move->row.peer);
-	move_parts_prepare(move);
+	move_parts_begin(move, MOVE_PHASE_CHECK);
 }
 
 void move_src_step_begin(struct machine *machine)
@@ -86,7 +86,9 @@ void move_src_step_begin(struct machine *machine)
 
 	if (roll_back_if_asked(move) || move_src_roll_back_if_gone(move))
 		return;
-	if (move->facts.qemu_prepared)
+	if (move_parts_are_over(move, MOVE_PHASE_CHECK) && !move->begin.plan_deadline_ms)
+		move_plan_make(move);
+	else if (move_parts_are_over(move, MOVE_PHASE_PREPARE))
 		machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_PREPARE });
 	else
 		move_parts_step(move);
@@ -289,6 +291,8 @@ void move_src_step_transfer(struct machine *machine)
 
 	if (move_src_roll_back_if_gone(move))
 		return;
+	if (transfer_plan_has_disks(move->plan) && roll_back_if_asked(move))
+		return; /* QEMU would wait for a connection that is stuck; a rollback ends it first */
 	if (progress == MOVE_PART_BROKEN) {
 		move_parts_give_up(move);
 		return;

@@ -144,6 +144,16 @@ static void yank_if_late(struct move *move)
 	vm_job_command_oob(vm, &move->job, "yank", args, COMMAND_DEADLINE_MS, NULL, NULL);
 }
 
+/* QEMU does not notice that a link is lost which the streams make again. */
+static void look_again_later(struct move *move)
+{
+	if (loop_timer_is_active(move->tick))
+		return;
+	if (move->plan && move->plan->channels[0].may_reconnect && move_src_link_is_lost(move))
+		move_src_watch_peer(move);
+	loop_timer_start(move->tick, TICK_MS);
+}
+
 /* The guest stands still without an answer for longer than stuck_after_ms: a person should
  * know. */
 static bool is_silent(const struct move *move)
@@ -202,13 +212,13 @@ void move_src_step_handover(struct machine *machine)
 		move_src_roll_back_if_gone(move);
 	} else if (move_src_is_switch_left(move)) {
 		move_src_switch(move);
+	} else if (move->ram.state == QMP_MIG_PRE_SWITCHOVER) {
+		move_parts_settle(move);
+		if (!move->machine.is_saving)
+			look_again_later(move);
 	} else {
 		yank_if_late(move);
-		if (loop_timer_is_active(move->tick))
-			return;
-		if (transfer_plan_has_postcopy(move->plan) && move_src_link_is_lost(move))
-			move_src_watch_peer(move);
-		loop_timer_start(move->tick, TICK_MS);
+		look_again_later(move);
 	}
 }
 
@@ -275,12 +285,14 @@ void move_src_step_confirm(struct machine *machine)
 {
 	struct move *move = move_of(machine);
 
-	if (move_is_gone(move)) {
+	if (move_parts_are_over(move, MOVE_PHASE_END)) {
 		machine_go_to(&move->machine,
 			      &(struct machine_change){
 				      .to = move->facts.memory_lost ? MOVE_STATE_LOST
 								    : MOVE_STATE_DONE,
 				      .with = { store_delete_vm(move->row.vm_uuid) } });
+	} else if (move_is_gone(move)) {
+		move_parts_begin(move, MOVE_PHASE_END);
 	} else if (!move->facts.query_pending && !move->facts.asked) {
 		move->facts.asked = true;
 		qemu_quit(move_qemu(move));

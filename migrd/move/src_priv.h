@@ -8,7 +8,7 @@
 #include "move/priv.h"
 
 #define COMMAND_DEADLINE_MS 10000
-/* The export by which we activate images (move/images.c); move/part_disks.c ignores it. */
+/* The export by which we activate images (move/images.c); move/part_jobs.c ignores it. */
 #define MOVE_EXPORT_ID "migrd-activate"
 /* Fallback poll, for a lost event or answer. */
 #define TICK_MS 500

@@ -143,7 +143,8 @@ static void make_guest_safe(struct move *move)
 		move->facts.guest_safe = true;
 	} else if (is_unsettled(move)) {
 		; /* the tick asks */
-	} else if (move->ram.state == QMP_MIG_ACTIVE || move->ram.state == QMP_MIG_SETUP) {
+	} else if (move->ram.state == QMP_MIG_ACTIVE || move->ram.state == QMP_MIG_SETUP ||
+		   move->ram.state == QMP_MIG_PRE_SWITCHOVER) {
 		move_parts_cancel(move); /* a restart in the middle of a rollback */
 	} else if (!move->facts.query_pending) {
 		move->facts.query_pending = true;
@@ -255,8 +256,11 @@ void move_src_step_rollback(struct machine *machine)
 	if (!move->facts.guest_safe)
 		make_guest_safe(move);
 	send_drop(move);
+	move_parts_step(move);
 	if (move->verdict == VERDICT_TAKEN) {
 		taken_after_all(move);
+	} else if (move->facts.guest_safe && !move_parts_are_over(move, MOVE_PHASE_UNDO)) {
+		move_parts_begin(move, MOVE_PHASE_UNDO);
 	} else if (move->facts.guest_safe &&
 		   (move->facts.answered || move->verdict == VERDICT_REFUSED ||
 		    may_end_without_answer(move))) {

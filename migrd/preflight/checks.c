@@ -209,13 +209,14 @@ static const struct check {
 	void (*judge)(const struct preflight *preflight, struct preflight_reasons *ret);
 } checks[] = {
 	{ "disks", look_files, proof_judge_files },
+	{ "storage", images_look_blocking, images_judge },
 	{ "directories", look_dirs, judge_dirs },
 	{ "ports", look_ports, judge_ports },
 	{ "interfaces", look_links, judge_links },
 };
 
 struct preflight *preflight_new(const char *id, const char *source, const struct vm_def *def,
-				struct evidence *there)
+				struct evidence *there, const struct preflight_images *images)
 {
 	struct preflight *preflight = xnew(struct preflight);
 
@@ -225,6 +226,7 @@ struct preflight *preflight_new(const char *id, const char *source, const struct
 	preflight->has_evidence = there != NULL;
 	preflight->there = there ? there : xnew(struct evidence);
 	preflight->here = xnew(struct evidence);
+	images_plan(preflight, images);
 	return preflight;
 }
 

@@ -10,6 +10,7 @@
 
 #include "net/link.h"
 #include "preflight/needs.h"
+#include "storage/image.h"
 
 #define PREFLIGHT_REASONS_MAX 32
 
@@ -24,7 +25,15 @@ struct preflight_reasons {
 	struct preflight_reason list[PREFLIGHT_REASONS_MAX];
 };
 
-/* What is looked at, and what is found.  It holds copies only, so a worker may use it. */
+/* What is copied of a guest: borrowed. */
+struct preflight_images {
+	const struct storage_rules *rules; /* their texts must outlive the preflight */
+	const struct disk_copy *copies;    /* of the offer */
+	size_t copy_count;
+};
+
+/* What is looked at, and what is found.  It holds copies only, and texts of the configuration, so a
+ * worker may use it. */
 struct preflight {
 	char id[ID_UUID_SIZE];     /* the move */
 	char source[ID_NAME_SIZE]; /* host id */
@@ -32,6 +41,8 @@ struct preflight {
 	struct evidence *there;    /* owned: what the source says */
 	bool has_evidence;         /* false: an older source, which says nothing */
 	struct evidence *here;     /* owned: what was found on this host */
+	struct storage_rules rules;
+	struct image_wish images[VM_DEF_DISK_MAX]; /* of needs->images */
 	bool dir_is_there[NEED_DIRS_MAX];
 	struct err socket_err[NEED_DIRS_MAX]; /* not set: the socket's path is free */
 	int port_errno[NEED_PORTS_MAX];       /* 0: free */
@@ -40,9 +51,10 @@ struct preflight {
 	struct err link_err[NEED_NICS_MAX]; /* not set: a guest can use the interface */
 };
 
-/* Takes ownership of THERE; NULL: the source says nothing. */
+/* Takes ownership of THERE; NULL: the source says nothing.  Images are made for the local disks of
+ * DEF, by what IMAGES says. */
 struct preflight *preflight_new(const char *id, const char *source, const struct vm_def *def,
-				struct evidence *there);
+				struct evidence *there, const struct preflight_images *images);
 void preflight_free(struct preflight *preflight);
 /* Thread: a worker. */
 void preflight_look_blocking(struct preflight *preflight);
@@ -61,6 +73,10 @@ bool preflight_to_err(const struct preflight_reasons *reasons, struct err *err);
 
 /* proof.c */
 void proof_judge_files(const struct preflight *preflight, struct preflight_reasons *ret);
+/* images.c: where the images of local disks are to be made, and whether they can be. */
+void images_plan(struct preflight *preflight, const struct preflight_images *images);
+void images_look_blocking(struct preflight *preflight);
+void images_judge(const struct preflight *preflight, struct preflight_reasons *ret);
 /* cpu.c: features that the guest has on the source, and would not have with HERE. */
 void cpu_judge(const struct evidence *there, const struct evidence *here,
 	       struct preflight_reasons *ret);

@@ -80,6 +80,15 @@ static void add_port(struct needs *needs, const char *what, const char *host, si
 
 /* ---- the members of a definition -------------------------------------------- */
 
+static void add_image_of(struct needs *needs, const struct vm_def_disk *disk)
+{
+	struct need_image *image = &needs->images[needs->image_count++];
+
+	snprintf(image->id, sizeof(image->id), "%s", disk->id);
+	image->format = disk->format;
+	snprintf(image->path, sizeof(image->path), "%s", disk->path);
+}
+
 static void add_disks(struct needs *needs, const struct vm_def *def)
 {
 	for (size_t i = 0; i < def->disk_count; i++) {
@@ -89,6 +98,10 @@ static void add_disks(struct needs *needs, const struct vm_def *def)
 			.is_qcow2 = disk->format == VM_DEF_DISK_FORMAT_QCOW2,
 		};
 
+		if (!disk->shared && !disk->readonly) {
+			add_image_of(needs, disk);
+			continue;
+		}
 		snprintf(file.what, sizeof(file.what), "disk '%s'", disk->id);
 		snprintf(file.path, sizeof(file.path), "%s", disk->path);
 		needs_add_file(needs, &file);

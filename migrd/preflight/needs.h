@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* preflight/needs.h -- what a definition needs on its host: files, directories, ports,
+/* preflight/needs.h -- what a definition needs on its host: files, images, directories, ports,
  * interfaces.  Pure; look.h adds the backing files.  Thread: any.
  */
 #ifndef MIGRD_PREFLIGHT_NEEDS_H
@@ -12,6 +12,13 @@
 #define NEED_DIRS_MAX  32
 #define NEED_PORTS_MAX 16
 #define NEED_NICS_MAX  EVIDENCE_NICS_MAX
+
+/* A disk that only the source has: the move copies it, so the destination makes its image. */
+struct need_image {
+	char id[VM_DEF_ID_SIZE];
+	int format; /* enum vm_def_disk_format */
+	char path[VM_DEF_PATH_SIZE];
+};
 
 /* What must be the same about a file on both hosts. */
 enum need_kind {
@@ -50,6 +57,8 @@ struct need_nic {
 struct needs {
 	struct need_file files[NEED_FILES_MAX];
 	size_t file_count;
+	struct need_image images[VM_DEF_DISK_MAX];
+	size_t image_count;
 	struct need_dir dirs[NEED_DIRS_MAX];
 	size_t dir_count;
 	struct need_port ports[NEED_PORTS_MAX];

@@ -165,6 +165,18 @@ static void on_taps(void *data, const struct err *err)
 	}
 }
 
+/* In finish-migrate QEMU waits for the end of a migration of which there is no record any more
+ * (pre-switchover), and refuses `cont'.  The guest goes on by itself when that is cancelled. */
+static void resume(struct vm *vm, struct action_run *run)
+{
+	if (qemu_run_state(vm->qemu) == QMP_RUN_FINISH_MIGRATE)
+		vm_entry_command(run->entry, "migrate_cancel", NULL, COMMAND_DEADLINE_MS,
+				 on_command, run);
+	else
+		vm_entry_command(run->entry, "query-block", NULL, COMMAND_DEADLINE_MS, on_images,
+				 run);
+}
+
 static void perform(struct vm *vm, struct action_run *run)
 {
 	const struct store_txn delete_txn = { { store_delete_vm(vm->row.uuid) } };
@@ -179,8 +191,7 @@ static void perform(struct vm *vm, struct action_run *run)
 		qemu_quit(vm->qemu); /* QEMU's exit ends the action: vm_action_stopped() */
 		break;
 	case VM_ACTION_RESUME:
-		vm_entry_command(run->entry, "query-block", NULL, COMMAND_DEADLINE_MS, on_images,
-				 run);
+		resume(vm, run);
 		break;
 	case VM_ACTION_PAUSE:
 	case VM_ACTION_RESET:
@@ -333,6 +344,6 @@ void vm_finish_interrupted(struct vm *vm)
 		vm_act(vm, VM_ACTION_PAUSE, NULL, NULL);
 	else if (vm->intent == VM_INTENT_STARTED &&
 		 (state == QMP_RUN_PRELAUNCH || state == QMP_RUN_PAUSED ||
-		  state == QMP_RUN_POSTMIGRATE))
+		  state == QMP_RUN_POSTMIGRATE || state == QMP_RUN_FINISH_MIGRATE))
 		vm_act(vm, VM_ACTION_RESUME, NULL, NULL);
 }

@@ -10,7 +10,7 @@
 #include "trace.h"
 
 #define PROCESSES_MAX 1024
-#define RULES_MAX     8
+#define RULES_MAX     16
 
 struct process {
 	struct fake_qemu fake;
@@ -34,6 +34,7 @@ struct command {
 	char name[32];
 	qmp_reply_fn *fn;
 	void *data;
+	struct json_object *args;
 	struct loop_timer *deadline;
 	bool is_answered;
 	struct json_object *result;
@@ -257,11 +258,12 @@ void fake_qemu_migrates(const char *state)
 {
 	struct fake_qemu *fake = fake_qemu();
 	bool is_over = strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0;
+	bool is_last = strcmp(state, "device") == 0 || strcmp(state, "pre-switchover") == 0;
 	char data[64];
 
-	if (strcmp(state, "device") == 0 && fake->run == QMP_RUN_RUNNING)
+	if (is_last && fake->run == QMP_RUN_RUNNING)
 		fake_qemu_event("STOP", NULL);
-	if (strcmp(state, "device") == 0)
+	if (is_last)
 		fake->run = QMP_RUN_FINISH_MIGRATE;
 	if (strcmp(state, "completed") == 0)
 		fake->run = fake->is_incoming ? QMP_RUN_PAUSED : QMP_RUN_POSTMIGRATE;
@@ -306,6 +308,7 @@ static void command_free(struct command *command)
 		link = &(*link)->next;
 	*link = command->next;
 	loop_timer_free(command->deadline);
+	json_object_put(command->args);
 	json_object_put(command->result);
 	free(command);
 }
@@ -377,6 +380,55 @@ static bool is_migrating(const struct fake_qemu *fake)
 	return fake->mig && (strcmp(fake->mig, "active") == 0 || strcmp(fake->mig, "setup") == 0);
 }
 
+static bool is_waiting(const struct fake_qemu *fake)
+{
+	return fake->mig && strcmp(fake->mig, "pre-switchover") == 0;
+}
+
+/* Before it has sent all, QEMU lets the guest run on by itself. */
+static void cancel_migration(struct fake_qemu *fake)
+{
+	if (fake->run == QMP_RUN_FINISH_MIGRATE) {
+		fake->run = QMP_RUN_RUNNING;
+		fake_qemu_event("RESUME", NULL);
+	}
+	fake->mig = "cancelled";
+	fake_qemu_event("MIGRATION", "{\"status\":\"cancelled\"}");
+}
+
+static void tell_job(const struct fake_job *job)
+{
+	CLEANUP(free_charp) char *data = xasprintf("{\"device\":\"%s\"}", job->id);
+	const char *event = strcmp(job->status, "ready") == 0 ? "BLOCK_JOB_READY"
+			    : job->error                      ? "BLOCK_JOB_CANCELLED"
+							      : "BLOCK_JOB_COMPLETED";
+
+	fake_qemu_event(event, data);
+}
+
+void fake_qemu_job(const char *id, const char *status, const char *error)
+{
+	struct fake_job *job = fake_jobs_find(&fake_qemu()->jobs, id);
+
+	ck_assert_msg(job != NULL, "there is no job '%s'", id);
+	job->status = status;
+	job->error = error;
+	tell_job(job);
+	loop_sim_run(loop);
+}
+
+static bool is_about_jobs(struct command *command, struct fake_qemu *fake)
+{
+	const struct fake_job *ended;
+
+	if (!fake_jobs_obey(&fake->jobs, command->name, command->args, &command->result, &ended,
+			    &command->err))
+		return false;
+	if (ended)
+		tell_job(ended);
+	return true;
+}
+
 static bool can_continue(const struct fake_qemu *fake)
 {
 	return fake->run == QMP_RUN_PAUSED || fake->run == QMP_RUN_PRELAUNCH ||
@@ -395,6 +447,8 @@ static void carry_out(struct command *command, struct process *process)
 
 	if (has_rule(command->name) && rule_for(command->name)->result) {
 		command->result = json_tokener_parse(rule_for(command->name)->result);
+	} else if (is_about_jobs(command, fake)) {
+		; /* done */
 	} else if (strcmp(command->name, "query-status") == 0) {
 		command->result = json_object_new_object();
 		json_add_str(command->result, "status", qmp_run_state_name(fake->run));
@@ -412,9 +466,12 @@ static void carry_out(struct command *command, struct process *process)
 		fake_qemu_event("STOP", NULL);
 	} else if (strcmp(command->name, "migrate") == 0) {
 		fake->mig = "active";
-	} else if (strcmp(command->name, "migrate_cancel") == 0 && is_migrating(fake)) {
-		fake->mig = "cancelled";
-		fake_qemu_event("MIGRATION", "{\"status\":\"cancelled\"}");
+	} else if (strcmp(command->name, "migrate_cancel") == 0 &&
+		   (is_migrating(fake) || is_waiting(fake))) {
+		cancel_migration(fake);
+	} else if (strcmp(command->name, "migrate-continue") == 0 && is_waiting(fake)) {
+		fake->mig = "device";
+		fake_qemu_event("MIGRATION", "{\"status\":\"device\"}");
 	} else if (strcmp(command->name, "yank") == 0 && !is_migrating(fake)) {
 		fake->mig = "failed";
 		fake->run = QMP_RUN_RUNNING;
@@ -438,8 +495,9 @@ static void obey(struct command *command)
 	answer(command);
 }
 
-static struct command *command_new(const struct qemu *qemu, const char *name, uint32_t deadline_ms,
-				   qmp_reply_fn *fn, void *data)
+static struct command *command_new(const struct qemu *qemu, const char *name,
+				   struct json_object *args, uint32_t deadline_ms, qmp_reply_fn *fn,
+				   void *data)
 {
 	struct command *command = xnew(struct command);
 
@@ -447,6 +505,7 @@ static struct command *command_new(const struct qemu *qemu, const char *name, ui
 	snprintf(command->name, sizeof(command->name), "%s", name);
 	command->fn = fn;
 	command->data = data;
+	command->args = args;
 	command->deadline = loop_timer_new(loop, on_deadline, command);
 	loop_timer_start(command->deadline, deadline_ms);
 	command->next = commands;
@@ -454,10 +513,11 @@ static struct command *command_new(const struct qemu *qemu, const char *name, ui
 	return command;
 }
 
-static void send_command(struct qemu *qemu, const char *name, uint32_t deadline_ms,
-			 qmp_reply_fn *fn, void *data)
+/* Takes ARGS over. */
+static void send_command(struct qemu *qemu, const char *name, struct json_object *args,
+			 uint32_t deadline_ms, qmp_reply_fn *fn, void *data)
 {
-	struct command *command = command_new(qemu, name, deadline_ms, fn, data);
+	struct command *command = command_new(qemu, name, args, deadline_ms, fn, data);
 
 	if (!qemu->has_monitor) {
 		err_set(&command->err, ERR_UNAVAILABLE, "no monitor at the moment");
@@ -646,8 +706,7 @@ bool qmp_conn_has_oob(const struct qmp_conn *conn)
 void qmp_command_oob(struct qmp_conn *conn, const char *name, struct json_object *args,
 		     uint32_t deadline_ms, qmp_reply_fn *fn, void *data)
 {
-	json_object_put(args);
-	send_command(of_conn(conn), name, deadline_ms, fn, data);
+	send_command(of_conn(conn), name, args, deadline_ms, fn, data);
 }
 
 const char *qemu_trouble(const struct qemu *qemu)
@@ -657,7 +716,7 @@ const char *qemu_trouble(const struct qemu *qemu)
 
 static struct {
 	char command[64], text[4096];
-} last_args[16];
+} last_args[32];
 static size_t last_args_count;
 
 static void note_args(const char *command, struct json_object *args)
@@ -693,13 +752,20 @@ struct proc_id qemu_proc_id(const struct qemu *qemu)
 	return qemu->id;
 }
 
+char *qemu_spare_monitor(const struct qemu *qemu)
+{
+	(void)qemu;
+	return xstrdup("spare.sock");
+}
+
 /* The capabilities of QEMU 7.2 that migrd uses. */
 const struct transfer_features *qemu_migration_features(const struct qemu *qemu)
 {
 	static struct transfer_features features = {
 		.capabilities = { "events", "return-path", "late-block-activate", "multifd",
-				  "xbzrle", "auto-converge", "postcopy-ram" },
-		.capability_count = 7,
+				  "xbzrle", "auto-converge", "postcopy-ram",
+				  "pause-before-switchover" },
+		.capability_count = 8,
 	};
 
 	features.has_schema = fake_qemu_has_schema;
@@ -732,8 +798,7 @@ void qemu_command(struct qemu *qemu, const char *name, struct json_object *args,
 		  uint32_t deadline_ms, qmp_reply_fn *fn, void *data)
 {
 	note_args(name, args);
-	json_object_put(args);
-	send_command(qemu, name, deadline_ms, fn, data);
+	send_command(qemu, name, args, deadline_ms, fn, data);
 }
 
 void qemu_quit(struct qemu *qemu)

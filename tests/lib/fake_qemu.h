@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/loop.h"
+#include "fake_jobs.h"
 #include "qmp/migrate.h"
 
 struct fake_qemu {
@@ -24,6 +25,7 @@ struct fake_qemu {
 	bool has_arrived; /* it is a destination: query-migrate has no member "ram" */
 	uint64_t ram_transferred_bytes;
 	const char *blocked_reason;
+	struct fake_jobs jobs;
 };
 
 /* Called before each command that changes something is sent; checks the rules of a rig. */
@@ -60,6 +62,8 @@ void fake_qemu_event(const char *name, const char *data);
 /* Sets the state of the migration, sends its event, and stops or resumes the CPUs as QEMU
  * does in that state. */
 void fake_qemu_migrates(const char *state);
+/* Sets the state of a mirror job, and sends its event.  ERROR may be NULL. */
+void fake_qemu_job(const char *id, const char *status, const char *error);
 
 /* Commands of that name are not answered before fake_qmp_release(). */
 void fake_qmp_hold(const char *command);

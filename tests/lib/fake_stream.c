@@ -24,6 +24,7 @@ struct stream {
 
 bool fake_stream_start_fails;
 uint32_t fake_stream_lease_ms;
+uint64_t fake_stream_bytes_per_s;
 
 static struct loop *loop;
 static struct stream *the_stream; /* the object that watches the process */
@@ -150,7 +151,7 @@ void stream_accept(struct stream *stream, int fd, const char *channel)
 void stream_set_bandwidth(struct stream *stream, uint64_t bytes_per_s)
 {
 	(void)stream;
-	(void)bytes_per_s;
+	fake_stream_bytes_per_s = bytes_per_s;
 }
 
 void stream_set_link_timeout(struct stream *stream, uint32_t ms)

@@ -7,6 +7,7 @@
 
 extern bool fake_stream_start_fails;
 extern uint32_t fake_stream_lease_ms; /* the last lease that was set */
+extern uint64_t fake_stream_bytes_per_s; /* the last limit that was set */
 
 void fake_stream_init(struct loop *loop);
 void fake_stream_fini(void); /* every object must be gone */

@@ -247,6 +247,7 @@ static void make_objects(void)
 		.offers_memory_percent = 75,
 		.prepare_timeout_ms = 30000,
 		.stuck_after_ms = 30000,
+		.storage = { .dirs = rig.dir, .qemu_img = "qemu-img" },
 	});
 }
 

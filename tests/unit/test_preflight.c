@@ -467,6 +467,115 @@ START_TEST(raw_nodes_are_read_by_their_files)
 }
 END_TEST
 
+/* ---- disks that are copied ------------------------------------------------------------ */
+
+/* A definition with a local disk 'l' in the test's directory, a shared and a read-only one. */
+static struct vm_def *def_with_local_disk(void)
+{
+	CLEANUP(free_charp)
+	char *text =
+		xasprintf("{\"name\":\"v\",\"machine\":\"pc-q35-7.2\",\"memory_mib\":64,\"disks\":["
+			  "{\"id\":\"s\",\"path\":\"/x/s\",\"format\":\"raw\",\"shared\":true},"
+			  "{\"id\":\"l\",\"path\":\"%s/l\",\"format\":\"raw\"},"
+			  "{\"id\":\"r\",\"path\":\"/x/r\",\"format\":\"raw\",\"readonly\":true}]}",
+			  scratch_dir);
+	CLEANUP(json_putp) struct json_object *obj = json_tokener_parse(text);
+	struct vm_def *def = xnew(struct vm_def);
+	struct faults *faults = faults_new();
+
+	ck_assert_msg(vm_def_decode(obj, def, faults), "%s", faults->list[0].detail);
+	faults_free(faults);
+	return def;
+}
+
+/* The destination has no such file, so there is nothing to compare. */
+START_TEST(local_disk_is_an_image_to_make)
+{
+	struct vm_def *def = def_with_local_disk();
+	struct needs *n = needs_of(def);
+
+	ck_assert_uint_eq(n->file_count, 2);
+	ck_assert_str_eq(n->files[0].what, "disk 's'");
+	ck_assert_str_eq(n->files[1].what, "disk 'r'");
+	ck_assert_uint_eq(n->image_count, 1);
+	ck_assert_str_eq(n->images[0].id, "l");
+	free(n);
+	free(def);
+}
+END_TEST
+
+static struct disk_copy local = { .id = "l", .virtual_bytes = 1 << 20, .allocated_bytes = 4096 };
+
+/* What the check "storage" says when images may be made below DIRS. */
+static void judge_storage(const char *dirs, size_t copy_count)
+{
+	struct vm_def *def = def_with_local_disk();
+	const struct storage_rules rules = { .dirs = dirs, .qemu_img = "sh" };
+	struct preflight *preflight =
+		preflight_new(MOVE, "a", def, NULL,
+			      &(struct preflight_images){ &rules, &local, copy_count });
+
+	images_look_blocking(preflight);
+	images_judge(preflight, &reasons);
+	preflight_free(preflight);
+	free(def);
+}
+
+static void assert_storage_says(const char *words)
+{
+	ck_assert_uint_eq(reasons.count, 1);
+	ck_assert_str_eq(reasons.list[0].check, "storage");
+	ck_assert_msg(strstr(reasons.list[0].text, "disk 'l': ") == reasons.list[0].text &&
+			      strstr(reasons.list[0].text, words),
+		      "%s", reasons.list[0].text);
+}
+
+START_TEST(local_disk_whose_image_can_be_made_is_fine)
+{
+	judge_storage(scratch_dir, 1);
+	ck_assert_uint_eq(reasons.count, 0);
+}
+END_TEST
+
+/* An older source sends no list. */
+START_TEST(local_disk_of_which_nothing_is_said_is_refused)
+{
+	judge_storage(scratch_dir, 0);
+	assert_storage_says("update migrd there");
+}
+END_TEST
+
+START_TEST(local_disk_outside_of_the_dirs_is_refused)
+{
+	judge_storage("/images", 1);
+	assert_storage_says("'dirs' of [storage]");
+}
+END_TEST
+
+START_TEST(local_disk_whose_name_is_taken_is_refused)
+{
+	write_text("l", "somebody's");
+	judge_storage(scratch_dir, 1);
+	assert_storage_says("is there already on this host");
+}
+END_TEST
+
+START_TEST(local_disk_of_another_format_is_refused)
+{
+	local.format = VM_DEF_DISK_FORMAT_QCOW2;
+	judge_storage(scratch_dir, 1);
+	assert_storage_says("is qcow2, and the definition says raw");
+}
+END_TEST
+
+START_TEST(local_disk_of_a_strange_size_is_refused)
+{
+	local.virtual_bytes = 513;
+	judge_storage(scratch_dir, 1);
+	assert_storage_says("virtual_bytes is 513");
+}
+END_TEST
+
 /* ---- cpu ---------------------------------------------------------------------------- */
 
 static void add_word(struct evidence *evidence, uint64_t eax, const char *reg, uint64_t features)
@@ -529,6 +638,13 @@ Suite *suite(void)
 	tcase_add_test(tc, raw_arguments_are_read);
 	tcase_add_test(tc, raw_taps_are_read);
 	tcase_add_test(tc, raw_nodes_are_read_by_their_files);
+	tcase_add_test(tc, local_disk_is_an_image_to_make);
+	tcase_add_test(tc, local_disk_whose_image_can_be_made_is_fine);
+	tcase_add_test(tc, local_disk_of_which_nothing_is_said_is_refused);
+	tcase_add_test(tc, local_disk_outside_of_the_dirs_is_refused);
+	tcase_add_test(tc, local_disk_whose_name_is_taken_is_refused);
+	tcase_add_test(tc, local_disk_of_another_format_is_refused);
+	tcase_add_test(tc, local_disk_of_a_strange_size_is_refused);
 	tcase_add_test(tc, lost_features_are_named);
 	tcase_add_test(tc, new_features_are_no_reason);
 	suite_add_tcase(s, tc);
