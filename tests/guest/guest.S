@@ -20,11 +20,21 @@
  * two more completed sweeps with E = 0 prove every page of both areas.
  *
  * Values are set by mkguest in the parameter block at the end of the boot
- * sector.
+ * sector.  With DISKS defined it also proves disks: disk.S.
  */
 
 	.set LOAD_ADDR, 0x7c00
+	.ifdef DISKS
+	/* Under TCG a write to a page with code in it costs a microsecond. */
+	.set STACK_ADDR, 0x7000
+	.set DATA_ADDR, 0x9000
+	.set REST_SECTORS, 10
+	.set VECTORS, TIMER_VECTOR + 16
+	.else
+	.set STACK_ADDR, LOAD_ADDR
 	.set REST_SECTORS, 2
+	.set VECTORS, TIMER_VECTOR + 1
+	.endif
 	.set AREA_ADDR, 0x1000000	/* 16 MiB: above all that the BIOS uses */
 	.set IDT_ADDR, 0x1000
 	.set TIMER_VECTOR, 0x20
@@ -89,7 +99,7 @@ gdt_pointer:
 	.word	. - gdt - 1
 	.long	gdt
 idt_pointer:
-	.word	(TIMER_VECTOR + 1) * 8 - 1
+	.word	VECTORS * 8 - 1
 	.long	IDT_ADDR
 
 	/* Set by mkguest; the mark is how it finds them. */
@@ -110,15 +120,21 @@ start32:
 	movw	%ax, %ds
 	movw	%ax, %es
 	movw	%ax, %ss
-	movl	$LOAD_ADDR, %esp
+	movl	$STACK_ADDR, %esp
 	call	fill_areas
 	call	start_serial
 	call	start_clock
+	.ifdef DISKS
+	call	start_disks
+	.endif
 	sti
 
 	/* Work follows the clock: each new millisecond brings `rate_q16' more
 	 * pages to visit; with nothing left to do the CPU is halted. */
 main_loop:
+	.ifdef DISKS
+	call	work_disks
+	.endif
 	cli
 	movl	ticks, %eax
 	movl	%eax, %edx
@@ -126,9 +142,17 @@ main_loop:
 	jnz	1f
 	cmpl	$RATE_UNBOUNDED, rate_q16
 	je	1f
+	.ifdef DISKS
+	cmpl	$0, disk_event
+	jne	3f
+	.endif
 	sti
 	hlt				/* sti takes effect after hlt: no tick is missed */
 	jmp	main_loop
+	.ifdef DISKS
+3:	sti
+	jmp	main_loop
+	.endif
 1:	sti
 	movl	%eax, seen_ticks
 	movl	$BATCH_PAGES, %ecx
@@ -308,6 +332,9 @@ report:
 	call	put_hex
 	movl	errors, %ebx
 	call	put_hex
+	.ifdef DISKS
+	call	put_disks
+	.endif
 	movl	$line, %esi
 	movl	$LINE_LENGTH, %ecx
 1:	movl	$STALL_POLLS, %ebx
@@ -335,8 +362,16 @@ put_hex:
 	addl	$2, %edi
 	ret
 
+	.ifdef DISKS
+	.include "disk.S"
+	.org	DATA_ADDR - LOAD_ADDR
+	.endif
 hex_digits:	.ascii	"0123456789abcdef"
-line:		.ascii	"T00000000 S00000000 E00000000\n"
+line:		.ascii	"T00000000 S00000000 E00000000"
+	.ifdef DISKS
+		.ascii	" D00000000 W00000000 F00000000"
+	.endif
+		.ascii	"\n"
 	.set	LINE_LENGTH, . - line
 serial_setup:				/* register, value */
 	.byte	3, 0x80, 0, 1, 1, 0, 3, 3
@@ -351,4 +386,7 @@ errors:		.long	0
 dirty_next:	.long	0
 static_next:	.long	0
 until_report:	.long	0
+	.ifdef DISKS
+	disk_data
+	.endif
 	.org	512 * (1 + REST_SECTORS)

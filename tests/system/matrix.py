@@ -19,6 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from lib import long_form, settings  # noqa: E402
+from lib.disks import MIB, Disk, allocated_bytes  # noqa: E402
 from lib.world import World  # noqa: E402
 
 WAYS = {
@@ -32,7 +33,11 @@ WAYS = {
     "postcopy": {"postcopy": {"start": "at-once"}, "bandwidth_bytes_per_s": 16 << 20},
     "postcopy, multifd": {"postcopy": {"start": "at-once"}, "multifd": {"channels": 4},
                           "bandwidth_bytes_per_s": 16 << 20},
+    "disks": {},
+    "disks, multifd": {"multifd": {"channels": 4}},
 }
+# The guest has local disks, which are copied.
+LOCAL = ("disks", "disks, multifd")
 # Ways that both QEMUs must be new enough for, and the word in the refusal.
 SINCE = {"postcopy, multifd": ((10, 1), "as QEMU 10.1 can")}
 
@@ -47,10 +52,26 @@ def has_switched(source, move_id):
                for note in source.api.items(f"/v1/moves/{move_id}/timeline"))
 
 
-def move(world, name, options):
+def local_disks():
+    """A raw and a qcow2 disk, both mostly empty, to which the guest writes."""
+    return (Disk("raw", mib=64, area=4, data=8, rate=8),
+            Disk("qcow2", mib=64, format="qcow2", area=4, data=8, rate=8))
+
+
+def check_images(host, disks):
+    """The guest has ended: each image on HOST has what the guest wrote, and no more room."""
+    for disk in disks:
+        path = host.images / disk.path.name
+        disk.assert_stamps(path)
+        used, size = (disk.work.area + disk.data + 2) * MIB, allocated_bytes(path)
+        if size > used:
+            raise AssertionError(f"disk {disk.id} takes {size} bytes, more than {used}")
+
+
+def move(world, name, options, disks=()):
     """Starts a guest on a, moves it, checks it there, and ends it.  Returns a cell of the table."""
     a, b = world["a"], world["b"]
-    guest = world.guest(name)
+    guest = world.guest(name, disks=disks)
     guest.start(a)
     ended = world.move(guest, a, b, **options)
     guest.assert_runs_on(b)
@@ -58,6 +79,7 @@ def move(world, name, options):
         raise AssertionError("the guest went over with all its memory")
     times = a.move_state(ended["id"])["times"]
     b.api.post(f"/v1/vms/{name}/stop")
+    check_images(b, disks)
     return f"{times['total_ms']:.0f} / {times['blackout_ms']:.0f}"
 
 
@@ -83,7 +105,7 @@ def is_possible(way, versions):
 def try_way(world, name, way, versions):
     if way in SINCE and not is_possible(way, versions):
         return refuse(world, name, WAYS[way], SINCE[way][1])
-    return move(world, name, WAYS[way])
+    return move(world, name, WAYS[way], local_disks() if way in LOCAL else ())
 
 
 def row(source, destination, versions, ways):

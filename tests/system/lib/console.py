@@ -12,15 +12,16 @@ import threading
 import time
 
 from . import procs
-from .history import LINE_BYTES, History, Life
+from .history import MEMORY, History, Life
 
 TAIL_USEC = 100000  # how long the rest of a line may take before its beginning is taken alone
 
 
 class Console(History):
-    def __init__(self, path, period_ms=4, on_data=None):
-        """ON_DATA(life, data, at) is called for all data."""
+    def __init__(self, path, period_ms=4, on_data=None, form=MEMORY):
+        """ON_DATA(life, data, at) is called for all data; FORM: that of the guest's lines."""
         super().__init__(period_ms)
+        self._form = form
         self._on_data = on_data
         self.path = str(path)
         self.changed = threading.Condition(threading.RLock())
@@ -51,7 +52,8 @@ class Console(History):
             pid = struct.unpack("iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
             self._sockets.append(sock)
             with self.changed:
-                life = Life(len(self.lives), pid, os.path.basename(procs.host_mark(pid) or "?"))
+                life = Life(len(self.lives), pid, os.path.basename(procs.host_mark(pid) or "?"),
+                            self._form)
                 self.lives.append(life)
                 self.changed.notify_all()
             threading.Thread(target=self._read, args=(sock, life), daemon=True).start()
@@ -62,7 +64,8 @@ class Console(History):
         while data:
             # Wake for whole lines: QEMU writes byte by byte.  The first line of a
             # life may be the end of one that began on the source.
-            missing = LINE_BYTES - len(life.tail) % LINE_BYTES if life.lines else 1
+            size = self._form.bytes
+            missing = size - len(life.tail) % size if life.lines else 1
             try:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, missing)
                 data = sock.recv(65536)
@@ -93,7 +96,11 @@ class Console(History):
         with open(path, "w", encoding="utf-8") as f:
             for line, life in self.all_lines():
                 f.write(f"{line.at:.4f} life={life.index} host={life.host} pid={life.pid} "
-                        f"T={line.ticks} S={line.sweeps} E={line.errors}\n")
+                        f"T={line.ticks} S={line.sweeps} E={line.errors}")
+                if self._form is not MEMORY:
+                    f.write(f" D={line.disk_sweeps} W={line.wrong_blocks} "
+                            f"F={line.failed_requests}")
+                f.write("\n")
 
     def assert_single_runner(self):
         with self.changed:
@@ -131,16 +138,25 @@ class Console(History):
 
     def wait_sweeps(self, count, timeout=60, host=None):
         """Waits for COUNT more whole sweeps; the guest has then checked all its memory."""
+        return self._wait_sweeps("sweeps", count, timeout, host)
+
+    def wait_disk_sweeps(self, count, timeout=60, host=None):
+        """The same for its disks."""
+        return self._wait_sweeps("disk_sweeps", count, timeout, host)
+
+    def _wait_sweeps(self, kind, count, timeout, host):
         _, line = self.wait_line(timeout, host)
         # The sweep under way began earlier and does not count.
-        target = line.sweeps + count + 1
+        target = getattr(line, kind) + count + 1
 
         def done():
             life, now = self.last()
-            return (life, now) if now.sweeps >= target and host in (None, life.host) else None
-        found = self.wait_until(f"sweep {target}", timeout, done)
-        self.assert_memory_right()
-        return found
+            if now.errors or now.wrong_blocks or now.failed_requests:
+                self.assert_memory_right()
+                self.assert_disks_right()
+            is_there = getattr(now, kind) >= target and host in (None, life.host)
+            return (life, now) if is_there else None
+        return self.wait_until(f"{kind} {target}", timeout, done)
 
     def running_now(self, window=0.5):
         """The hosts on which the guest writes anything within WINDOW seconds."""

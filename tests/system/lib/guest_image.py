@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Boot disks of the test guest.  Its code is assembled once for each build, not for each guest."""
+import functools
 import importlib.machinery
 import importlib.util
 import os
@@ -7,25 +8,30 @@ import os
 from . import settings
 
 
-def _mkguest():
+@functools.cache
+def mkguest():
     loader = importlib.machinery.SourceFileLoader("mkguest", str(settings.MKGUEST))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader("mkguest", loader))
     loader.exec_module(module)
     return module
 
 
-def _code(mkguest):
-    kept = settings.build_dir / "guest.bin"
-    if kept.exists() and kept.stat().st_mtime > mkguest.SOURCE.stat().st_mtime:
+def _code(has_disks):
+    maker = mkguest()
+    kept = settings.build_dir / ("guest-disks.bin" if has_disks else "guest.bin")
+    newest = max(source.stat().st_mtime for source in (maker.SOURCE, maker.DISK_SOURCE))
+    if kept.exists() and kept.stat().st_mtime > newest:
         return kept.read_bytes()
-    code = mkguest.assemble()
+    code = maker.assemble(has_disks)
     part = kept.with_suffix(f".{os.getpid()}")   # other tests may be reading
     part.write_bytes(code)
     os.replace(part, kept)
     return code
 
 
-def make(path, area, rate, static, period):
-    """Makes a disk as `tests/guest/mkguest PATH --area AREA ...' does."""
-    mkguest = _mkguest()
-    mkguest.make(path, area, mkguest.rate_argument(str(rate)), static, period, _code(mkguest))
+def make(path, area, rate, static, period, disks=()):
+    """Makes a disk as `tests/guest/mkguest PATH --area AREA ...' does.  DISKS: mkguest().Disk of
+    each disk that the guest proves."""
+    maker = mkguest()
+    maker.make(path, area, maker.rate_argument(str(rate)), static, period, _code(bool(disks)),
+               disks)

@@ -1,13 +1,28 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """All lines that a guest has written, on all its hosts, and proofs from them.
 
-The line is that of tests/guest/guest.S: milliseconds, completed sweeps, errors.
+The line is that of tests/guest/guest.S: milliseconds, completed sweeps, errors.  A guest that
+proves its disks too (tests/guest/disk.S) adds three numbers.
 """
 import dataclasses
 import re
 
-LINE = re.compile(rb"T([0-9a-f]{8}) S([0-9a-f]{8}) E([0-9a-f]{8})")
-LINE_BYTES = len(b"T00000000 S00000000 E00000000\n")
+
+class Form:
+    """The form of a guest's lines: the letter of each number."""
+
+    def __init__(self, letters):
+        self._line = re.compile(b" ".join(rb"%c([0-9a-f]{8})" % letter for letter in letters))
+        self.bytes = len(letters) * len("T00000000 ")   # with the line's end
+
+    def line(self, at, text):
+        """The Line of TEXT; None if the guest writes no such line."""
+        match = self._line.fullmatch(text)
+        return match and Line(at, *(int(group, 16) for group in match.groups()))
+
+
+MEMORY = Form(b"TSE")
+DISKS = Form(b"TSEDWF")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,19 +31,19 @@ class Line:
     ticks: int     # milliseconds that the guest has counted
     sweeps: int    # completed
     errors: int    # wrong words found
-
-
-def line_of(at, match):
-    return Line(at, *(int(group, 16) for group in match.groups()))
+    disk_sweeps: int = 0        # completed on all disks
+    wrong_blocks: int = 0       # of the disks
+    failed_requests: int = 0    # and disks that were not found
 
 
 class Life:
     """One connection to the console: one QEMU process, on one host."""
 
-    def __init__(self, index, pid, host):
+    def __init__(self, index, pid, host, form=MEMORY):
         self.index = index
         self.pid = pid
         self.host = host
+        self.form = form
         self.lines = []
         self.garbled = []
         self.head = None   # (at, bytes): the end of a line that began in another life
@@ -41,9 +56,9 @@ class Life:
         """Adds DATA that came at AT."""
         *parts, self.tail = (self.tail + data).split(b"\n")
         for part in parts:
-            match = LINE.fullmatch(part)
-            if match:
-                self.lines.append(line_of(at, match))
+            line = self.form.line(at, part)
+            if line:
+                self.lines.append(line)
             elif not self.lines and not self.head:
                 self.head = (at, part)
             else:
@@ -85,9 +100,9 @@ class History:
             before = [other for other in self.lives
                       if other is not life and other.lines and other.lines[-1].at < at]
             source = max(before, key=lambda o: o.lines[-1].at, default=None)
-            match = LINE.fullmatch(source.tail + head) if source else None
-            if match:
-                life.lines.insert(0, line_of(at, match))
+            line = life.form.line(at, source.tail + head) if source else None
+            if line:
+                life.lines.insert(0, line)
                 life.head, source.tail = None, b""
 
     def _put_in_order(self):
@@ -122,6 +137,12 @@ class History:
     def errors(self):
         return max((line.errors for life in self.lives for line in life.lines), default=0)
 
+    def wrong_blocks(self):
+        return max((line.wrong_blocks for life in self.lives for line in life.lines), default=0)
+
+    def failed_requests(self):
+        return max((line.failed_requests for life in self.lives for line in life.lines), default=0)
+
     # ---- proofs ------------------------------------------------------------
 
     def assert_sane(self):
@@ -129,6 +150,7 @@ class History:
         self.assert_single_runner()
         self.assert_counter_never_back()
         self.assert_memory_right()
+        self.assert_disks_right()
         garbled = [(life.index, part) for life in self.lives for _, part in life.garbled]
         if garbled:
             raise AssertionError(f"console: lines that the guest does not write: {garbled[:5]}")
@@ -154,6 +176,12 @@ class History:
     def assert_memory_right(self):
         if self.errors():
             raise AssertionError(f"the guest found {self.errors()} wrong words in its memory")
+
+    def assert_disks_right(self):
+        wrong, failed = self.wrong_blocks(), self.failed_requests()
+        if wrong or failed:
+            raise AssertionError(f"the guest found {wrong} wrong blocks on its disks, "
+                                 f"and {failed} requests failed")
 
     def handovers(self):
         """(last line of one life, first line of the next), in the order of time."""

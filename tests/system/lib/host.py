@@ -32,6 +32,8 @@ class Host:
         self.run_dir = self.dir / "run"
         self.log_dir = self.dir / "log"         # logs of its QEMUs
         self.socket = self.run_dir / "api.sock"
+        self.images = self.dir / "images"       # of local disks
+        self.siblings = ()                      # the other hosts, whose paths are mapped to ours
         self.config = self.dir / "migrd.conf"
         self.log = self.dir / "migrd.log"
         self.process = None
@@ -52,6 +54,8 @@ class Host:
             "qemu": {"binary": settings.qemu,
                      "output_program": settings.program("migrd-output")},
             "move": {"stream_program": settings.program("migrd-stream")},
+            "storage": {"dirs": self.images,
+                        "map": " ".join(f"{host.images}:{self.images}" for host in self.siblings)},
             "log": {"level": "debug"},
         }
         for name, section in sections.items():
@@ -244,6 +248,14 @@ def free_ports(count):
     raise AssertionError(f"no {count} free ports from {first} on")
 
 
+def introduce(hosts):
+    """Each host makes images of local disks at a path of its own."""
+    for host in hosts:
+        host.siblings = [other for other in hosts if other is not host]
+        host.images.mkdir()
+        host.write_config()
+
+
 def make_hosts(pki_dir, ids, places=None):
     """Makes a CA and one directory per host, by migrctl pki.  PLACES: {id: (address, prefix of the
     command line)} of the hosts that are not simply on loopback."""
@@ -257,6 +269,5 @@ def make_hosts(pki_dir, ids, places=None):
         subprocess.run([migrctl, "pki", *args, "--dir", str(pki_dir)], check=True,
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     hosts = {i: Host(i, pathlib.Path(pki_dir) / i, *pair, *where[i]) for i, pair in zip(ids, pairs)}
-    for host in hosts.values():
-        host.write_config()
+    introduce(hosts.values())
     return hosts

@@ -10,7 +10,7 @@ import tempfile
 import time
 import unittest
 
-from . import guest_image, procs, settings
+from . import guest_image, history, procs, settings
 from .api import ApiError
 from .console import Console
 from .host import make_hosts
@@ -46,18 +46,26 @@ class Machine:
 
 
 class Guest(Machine):
-    """A definition with its boot disk and console."""
+    """A definition with its boot disk and console.  DISKS: Disk objects of lib/disks.py, which the
+    guest proves; those that are not shared are on the world's first host, where it starts."""
 
-    def __init__(self, world, name, area=16, rate=16, static=None, period=4, memory_mib=128, **extra):
+    def __init__(self, world, name, area=16, rate=16, static=None, period=4, memory_mib=128,
+                 disks=(), **extra):
+        self.disks = list(disks)
         self.is_busy = area > 0 and rate != 0   # otherwise no sweep is ever completed
         image = world.dir / f"{name}.img"
         static = area if static is None else static
-        guest_image.make(image, area, rate, static, period)
-        self.console = Console(world.dir / f"{name}.console", period)
+        guest_image.make(image, area, rate, static, period, [disk.work for disk in self.disks])
+        for number, disk in enumerate(self.disks):
+            home = world.dir if disk.shared else next(iter(world.hosts.values())).images
+            disk.make(home / f"{name}-{disk.id}.{disk.format}", number)
+        self.console = Console(world.dir / f"{name}.console", period,
+                               form=history.DISKS if self.disks else history.MEMORY)
         super().__init__(world, {
             "name": name, "machine": "pc-q35-7.2", "accel": "tcg", "memory_mib": memory_mib,
             "disks": [{"id": "boot", "path": str(image), "format": "raw", "readonly": True,
-                       "shared": True, "boot_index": 0}],
+                       "shared": True, "boot_index": 0},
+                      *(disk.definition() for disk in self.disks)],
             "serial": {"type": "socket", "path": self.console.path},
             **extra,
         })
@@ -68,9 +76,16 @@ class Guest(Machine):
             self.create(host)
         vm = host.api.post(f"/v1/vms/{self.name}/start")
         self.console.wait_line(settings.seconds(20), host.id)
-        if sweeps and self.is_busy:
-            self.console.wait_sweeps(sweeps, settings.seconds(60), host.id)
+        if sweeps:
+            self.wait_sweeps(sweeps, host)
         return vm
+
+    def wait_sweeps(self, count, host):
+        """Waits for COUNT more sweeps of its memory and of its disks, as far as it makes any."""
+        if self.is_busy:
+            self.console.wait_sweeps(count, settings.seconds(60), host.id)
+        if any(disk.is_busy for disk in self.disks):
+            self.console.wait_disk_sweeps(count, settings.seconds(60), host.id)
 
     def assert_runs_on(self, host, sweeps=2):
         """API, guest and memory must agree that the guest runs on HOST and nowhere else."""
@@ -80,8 +95,8 @@ class Guest(Machine):
         life, _ = self.console.wait_line(settings.seconds(20), host.id)
         if life.pid != vm["pid"]:
             raise AssertionError(f"{self.name}: pid {vm['pid']} by the API, {life.pid} by the console")
-        if sweeps and self.is_busy:
-            self.console.wait_sweeps(sweeps, settings.seconds(60), host.id)
+        if sweeps:
+            self.wait_sweeps(sweeps, host)
         self.console.assert_sane()
 
 
