@@ -12,7 +12,7 @@
  * or powers off: how often), KILL (QEMUs may be
  * killed, hosts lose their power), RESOLVE (an operator decides), LOSE (a host
  * begins with an empty database while its QEMU lives), POSTCOPY (the guest goes over before its
- * memory), and the mutants of mutants.sh. */
+ * memory), DISKS (the move copies the guest's images), and the mutants of mutants.sh. */
 #ifndef FAULTS
 #define FAULTS 5
 #endif
@@ -27,6 +27,11 @@
 #else
 #define may_switch false
 #endif
+#ifdef DISKS
+#define disks true
+#else
+#define disks false
+#endif
 #ifdef LOSE
 #define may_lose true
 #else
@@ -40,9 +45,11 @@ mtype = { begin, prepare, transfer, handover, fetch, confirm, done, lost, rollba
 mtype = { unknown };
 /* QEMU's migration state; `lastpass' is what 7.2 calls active, 10.0 device; `post' is
  * postcopy-device and -active, and postcopy-paused where a stream is over; `lost' is
- * postcopy-paused without a destination. */
-mtype = { mig_none, mig_active, mig_lastpass, mig_post, mig_completed, mig_failed,
+ * postcopy-paused without a destination; `waits' is pre-switchover. */
+mtype = { mig_none, mig_active, mig_waits, mig_lastpass, mig_post, mig_completed, mig_failed,
 	mig_cancelled, mig_lost };
+/* The mirror, as query-jobs says it.  One stands for those of all disks: the least of them. */
+mtype = { job_none, job_runs, job_ready, job_well, job_error };
 /* The destination's QEMU. */
 mtype = { absent, waiting, loading, loaded, running, dead };
 /* A user's pause or resume: intent being written, or the command is with QEMU. */
@@ -77,6 +84,15 @@ bool src_heard_refusal;  /* and entered rollback with it */
 bool resolved;           /* an operator gave his word */
 bool told_taken, told_refused; /* what the source was ever told */
 bool src_lost, dst_lost; /* its database is new: no record, but its QEMU lives */
+/* the images */
+mtype job = job_none;    /* the mirror, in the source's QEMU */
+bool src_aside;          /* the source's image is put aside, or removed */
+bool dst_image;          /* the destination has one, made by this move */
+bool dst_foreign, had_foreign; /* ... or one of that name that it had before */
+bool dst_mark;           /* the temporary name, a second link to what this move has made */
+bool image_is_right;     /* the mirror ended well, and nothing ran on the source since */
+bool deadman;            /* the source's stream has seen QEMU wait, and will cancel */
+bool dst_exports;        /* the destination's QEMU lets others write to it */
 
 /* ---- the source's coordinator ------------------------------------------- */
 /* on disk */
@@ -130,6 +146,7 @@ bool dst_go, dst_drop;
 bool dst_run;
 bool dst_asked;          /* cont is with QEMU */
 bool dst_is_running;
+bool dst_making;         /* a worker is at the image */
 /* HTTP requests that wait for their moment. */
 bool prepare_waits, go_waits, drop_waits;
 
@@ -158,6 +175,11 @@ bool m_drop, m_drop_taken, m_drop_refused, m_drop_unknown;
 #define go_pending (m_go || go_waits || m_go_taken || m_go_refused || m_go_unknown)
 #define drop_pending (m_drop || drop_waits || m_drop_taken || m_drop_refused || m_drop_unknown)
 #define prepare_pending (m_prepare || prepare_waits || m_prepared || m_unprepared)
+/* QEMU has stopped the guest for this transfer, and lets nobody run it. */
+#define src_finishes (src_mig == mig_waits || src_mig == mig_lastpass)
+/* The mirror's connection, end to end. */
+#define mirror_flows (link_up && !dst_qemu_gone && dst_exports)
+#define mirror_is_over (job == job_none || job == job_well || job == job_error)
 /* What only a fault makes happen; while the other side is down it happens by itself. */
 #define GIVE_UP(other_up) (faults > 0 || !(other_up))
 #define PAY(other_up) if :: !(other_up) :: else -> faults--; assert(faults < 255) fi
@@ -321,6 +343,104 @@ bool m_drop, m_drop_taken, m_drop_refused, m_drop_unknown;
 #else
 #define ends_their_stream true
 #endif
+/* Local disks. */
+#ifdef M_NO_PAUSE_BEFORE_SWITCHOVER
+#define waits_before_switchover false
+#else
+#define waits_before_switchover disks
+#endif
+#ifdef M_SETTLE_WHILE_IT_RUNS
+#define settles_early disks
+#else
+#define settles_early false
+#endif
+#ifdef M_CONTINUE_BEFORE_SETTLED
+#define is_settled true
+#else
+#ifdef M_MIRROR_ERROR_IS_AN_END
+#define is_settled mirror_is_over
+#else
+#define is_settled (job == job_well)
+#endif
+#endif
+#ifdef M_RESTART_DOES_NOT_SETTLE
+#define may_settle !src_resumed
+#else
+#define may_settle true
+#endif
+/* With post-copy there is no way back after migrate-continue, and in pre-switchover QEMU does not
+ * notice that its connection is lost: so the stream and the destination are looked at before. */
+#ifdef M_CONTINUE_UNSEEN
+#define may_continue true
+#else
+#define may_continue (!src_start_post || (link_up && !dst_qemu_gone))
+#endif
+/* Nothing but the coordinator ends pre-switchover: the end of the streams does not. */
+#ifdef M_ROLLBACK_LEAVES_PRE_SWITCHOVER
+#define cancels_in_rollback (src_resumed && src_mig == mig_active)
+#else
+#define cancels_in_rollback (src_mig == mig_waits || ((disks || src_resumed) && src_mig == mig_active))
+#endif
+#ifdef M_STANDING_GUEST_IS_SAFE
+#define stands_safely true
+#else
+#define stands_safely (src_mig != mig_waits)
+#endif
+/* A guest that runs is not safe as long as QEMU may still stop it for this transfer. */
+#ifdef M_RUNNING_GUEST_IS_SAFE
+#define runs_safely !(src_resumed && src_mig == mig_active)
+#else
+#define runs_safely !((disks || src_resumed) && src_mig == mig_active)
+#endif
+#ifdef M_UNKNOWN_IS_LEFT_IN_PRE_SWITCHOVER
+#define finishes_what_is_unknown false
+#else
+#define finishes_what_is_unknown true
+#endif
+#ifdef M_ROLLBACK_LEAVES_MIRROR
+#define mirror_is_gone true
+#else
+#define mirror_is_gone (job == job_none)
+#endif
+#ifdef M_ASIDE_BEFORE_TAKEN
+#define may_put_aside (src_state == confirm || (src_hands && src_saw))
+#else
+#define may_put_aside (src_state == confirm && !src_alive)
+#endif
+#ifdef M_ASIDE_AFTER_DONE
+#define aside_is_late true
+#else
+#define aside_is_late false
+#endif
+#ifdef M_CONT_WITH_EXPORT
+#define export_is_off true
+#else
+#ifdef M_RESTARTED_CONT_WITH_EXPORT
+#define export_is_off (!dst_exports || dst_resumed)
+#else
+#ifdef M_PAUSED_KEEPS_EXPORT
+#define export_is_off (!dst_exports || !dst_run)
+#else
+#define export_is_off !dst_exports
+#endif
+#endif
+#endif
+#ifdef M_ROLLBACK_OUTRUNS_WORKER
+#define worker_has_ended true
+#else
+#define worker_has_ended !dst_making
+#endif
+/* A worker that is a thread ends with the coordinator; a process that makes an image does not. */
+#ifdef M_MAKER_OUTLIVES_CRASH
+bool dst_orphan;
+#else
+#define dst_orphan false
+#endif
+#ifdef M_MARK_GOES_FIRST
+#define mark_goes_first true
+#else
+#define mark_goes_first false
+#endif
 #ifdef M_STREAM_IGNORES_LEASE
 #define data_flows true
 #else
@@ -365,9 +485,11 @@ inline run_on_source()
 	assert(!src_runs);
 	assert(dst_qemu != running);  /* two runners */
 	assert(!dst_has_run);         /* back on the source: what it did there is lost */
+	assert(!src_aside);           /* without its image */
 	src_runs = true;
 	src_halted = false;
 	copy_is_current = false;
+	image_is_right = false;
 }
 
 inline run_on_destination()
@@ -375,6 +497,8 @@ inline run_on_destination()
 	assert(dst_qemu == loaded);
 	assert(!src_runs);            /* two runners */
 	assert(copy_is_current);      /* stale */
+	assert(!disks || (dst_image && image_is_right)); /* incomplete, stale, removed */
+	assert(!dst_exports);         /* others may write to it */
 	dst_qemu = running;
 	dst_has_run = true;
 }
@@ -383,7 +507,7 @@ inline run_on_destination()
 inline src_qemu_gives_up(how)
 {
 	if
-	:: (src_mig == mig_lastpass || src_mig == mig_post) && src_ran_before -> run_on_source()
+	:: (src_finishes || src_mig == mig_post) && src_ran_before -> run_on_source()
 	:: else
 	fi;
 	src_mig = how;
@@ -413,7 +537,7 @@ inline dst_stream_ends()
 
 inline src_dies()
 {
-	src_alive = false; src_runs = false; src_ran_before = false;
+	src_alive = false; src_runs = false; src_ran_before = false; job = job_none;
 	killed = killed || (src_mig == mig_post && !memory_is_there);
 	break_link()
 }
@@ -486,6 +610,13 @@ inline dst_ends(as)
 	dst_stream_over = dst_stream_over || (may_switch && !memory_is_there) /* it ends it */
 }
 
+inline dst_removes_image()
+{
+	assert(!dst_has_run && !src_aside); /* the only right one */
+	assert(dst_qemu_gone);
+	dst_image = false
+}
+
 inline dst_kills_qemu()
 {
 	if
@@ -493,6 +624,41 @@ inline dst_kills_qemu()
 	:: else
 	fi;
 	link_up = false /* QEMU's socket closes, and the stream is killed */
+}
+
+/* Or removes it: what it was told not to keep. */
+inline src_puts_aside()
+{
+	assert(dst_image && image_is_right && !src_aside); /* the only right one */
+	src_aside = true
+}
+
+/* blockdev-add, blockdev-mirror */
+inline src_starts_mirror()
+{
+	if
+	:: mirror_flows && dst_qemu == waiting -> job = job_runs
+	:: else -> job = job_error
+	fi
+}
+
+/* block-job-cancel without force, of a mirror that is ready: it ends well when all is written
+ * and flushed there. */
+inline src_ends_mirror()
+{
+	if
+	:: mirror_flows -> job = job_well; image_is_right = !src_runs
+	:: else -> job = job_error
+	fi
+}
+
+inline src_sends_migrate()
+{
+	src_migrating = true;
+	if
+	:: link_up && dst_qemu == waiting -> src_mig = mig_active; dst_qemu = loading; lease = FLOWS
+	:: else -> src_mig = mig_failed
+	fi
 }
 
 /* ---- source: move/src.c --------------------------------------------------- */
@@ -503,6 +669,7 @@ active proctype source()
 	if
 	:: true
 	:: src_mig = mig_completed
+	:: disks -> dst_foreign = true; had_foreign = true
 	fi;
 end:	do
 	/* move_src_enter_begin, step_begin */
@@ -541,14 +708,25 @@ end:	do
 		src_enters = false;
 		if
 		:: src_resumed || !src_alive
-		:: !src_resumed && src_alive ->
-			src_migrating = true;
-			if
-			:: link_up && dst_qemu == waiting ->
-				src_mig = mig_active; dst_qemu = loading; lease = FLOWS
-			:: else -> src_mig = mig_failed
-			fi
+		:: !src_resumed && src_alive && disks -> src_starts_mirror()
+		:: !src_resumed && src_alive && !disks -> src_sends_migrate()
 		fi }
+	/* after a restart: a job is there, or it is not */
+	:: atomic { disks && SRC && src_state == transfer && src_alive && src_resumed &&
+		    src_mig == mig_none && job == job_none -> src_starts_mirror() }
+	:: atomic { disks && SRC && src_state == transfer && src_alive && !src_migrating && !src_cancel &&
+		    (!src_resumed || src_mig == mig_none) && job == job_ready &&
+		    action != pause_sent && action != resume_sent ->
+		if
+		:: settles_early -> src_ends_mirror()
+		:: else
+		fi;
+		src_sends_migrate() }
+	/* the mirror is broken, or a user cancels before QEMU has heard of a migration */
+	:: atomic { disks && SRC && src_state == transfer && src_alive && job == job_error ->
+		src_goes(rollback) }
+	:: atomic { disks && SRC && src_state == transfer && src_alive && !src_migrating && !src_resumed &&
+		    src_cancel -> src_cancelled = true; src_goes(rollback) }
 	/* on_migrate: no answer in time; QEMU may be at it */
 	:: atomic { SRC && src_state == transfer && src_migrating && src_alive && faults > 0 ->
 		faults--; src_goes(rollback) }
@@ -561,9 +739,9 @@ end:	do
 	:: atomic { SRC && src_state == transfer && src_alive && (src_migrating || src_resumed) &&
 		    src_mig == mig_completed && !src_completed -> src_completed = true }
 	:: atomic { SRC && src_state == transfer && (src_completed ||
-		    (src_alive && (src_migrating || src_resumed) && src_mig == mig_lastpass)) ->
+		    (src_alive && (src_migrating || src_resumed) && src_finishes)) ->
 		if /* move_lease_end */
-		:: src_mig == mig_lastpass && link_up -> lease = FOREVER
+		:: src_finishes && link_up -> lease = FOREVER
 		:: else
 		fi;
 		src_goes(handover) }
@@ -594,11 +772,26 @@ end:	do
 	:: atomic { SRC && src_state == transfer && src_attached && src_mig == mig_active &&
 		    link_up && lease == HELD && dst_up && dst_state != unknown -> lease = FLOWS }
 	/* on_presence: the destination has no record any more */
-	:: atomic { SRC && src_state == transfer && src_attached && src_mig == mig_active &&
+	:: atomic { SRC && src_state == transfer && src_attached &&
+		    (src_mig == mig_active || job != job_none) &&
 		    dst_up && dst_state == unknown -> src_goes(rollback) }
 	/* send_cancel: QEMU decides */
 	:: atomic { SRC && src_state == transfer && src_alive && src_cancel &&
-		    (src_mig == mig_active || src_mig == mig_lastpass) ->
+		    (src_mig == mig_active || src_finishes) ->
+		src_qemu_gives_up(mig_cancelled); break_link() }
+
+	/* handover: settle.  First the mirror, then migrate-continue; else migrate_cancel */
+	:: atomic { SRC && src_hands && src_alive && src_mig == mig_waits && may_settle &&
+		    job == job_ready -> src_ends_mirror() }
+	:: atomic { SRC && src_hands && src_alive && src_mig == mig_waits && may_settle && is_settled &&
+		    may_continue ->
+		assert(job != job_runs); /* `migrate' was early */
+		if
+		:: src_start_post -> src_mig = mig_post
+		:: else -> src_mig = mig_lastpass
+		fi }
+	:: atomic { SRC && src_hands && src_alive && src_mig == mig_waits && may_settle &&
+		    ((job == job_error && !is_settled) || !may_continue) ->
 		src_qemu_gives_up(mig_cancelled); break_link() }
 
 	/* handover: the events, note_completed, send_go */
@@ -710,12 +903,17 @@ end:	do
 	:: atomic { src_up && src_enters && src_state == confirm -> src_enters = false }
 	:: atomic { SRC && src_state == confirm && src_alive ->
 		assert(memory_is_there || dst_qemu_gone || src_mig != mig_post); /* lost */
-		src_alive = false; src_runs = false }
-	:: atomic { SRC && src_state == confirm && !src_alive ->
+		src_alive = false; src_runs = false; job = job_none }
+	:: atomic { disks && SRC && may_put_aside && !src_aside && !aside_is_late ->
+		src_puts_aside() }
+	:: atomic { SRC && src_state == confirm && !src_alive && (!disks || src_aside || aside_is_late) ->
 		if
 		:: src_memory_lost -> src_ends(lost)
 		:: else -> src_ends(done)
-		fi }
+		fi;
+		src_enters = aside_is_late && disks }
+	:: atomic { src_up && src_enters && src_has_given -> /* a mutant */
+		src_enters = false; src_puts_aside() }
 
 	/* rollback: move_src_enter_rollback kills the stream if it has it */
 	:: atomic { src_up && src_enters && src_state == rollback ->
@@ -727,14 +925,16 @@ end:	do
 		src_stream_over = src_stream_over || (may_switch && src_attached) }
 	/* make_guest_safe, on_guest_state */
 	:: atomic { SRC && src_state == rollback && !src_safe && !src_alive -> src_safe = true }
-	:: atomic { SRC && src_state == rollback && !src_safe && src_alive && src_resumed &&
-		    (src_mig == mig_active || src_mig == mig_lastpass) ->
-		src_qemu_gives_up(mig_cancelled); break_link() }
 	:: atomic { SRC && src_state == rollback && !src_safe && src_alive &&
-		    !(src_resumed && src_mig == mig_active) && (src_runs || !src_shall_run) ->
+		    (cancels_in_rollback || (src_resumed && src_mig == mig_lastpass)) ->
+		src_qemu_gives_up(mig_cancelled); break_link() }
+	/* the mirror: cancelled with force, and the job dismissed */
+	:: atomic { SRC && src_state == rollback && src_alive && job != job_none -> job = job_none }
+	:: atomic { SRC && src_state == rollback && !src_safe && src_alive &&
+		    runs_safely && stands_safely && (src_runs || !src_shall_run) ->
 		src_runs = src_runs && src_shall_run; src_safe = true }
 	:: atomic { SRC && src_state == rollback && !src_safe && src_alive && !src_runs &&
-		    src_shall_run && src_mig != mig_active && src_mig != mig_lastpass &&
+		    src_shall_run && src_mig != mig_active && !src_finishes &&
 		    src_mig != mig_post && src_mig != mig_lost && resume_unasked -> run_on_source(); src_safe = true }
 	/* QEMU refuses `cont' after the switch: the guest is lost, and that is said */
 	:: atomic { SRC && src_state == rollback && !src_safe && src_alive && !src_runs &&
@@ -757,14 +957,15 @@ end:	do
 		:: unknown_is_harmless -> src_answered = true
 		:: else -> src_unheard = true; src_goes(stuck)
 		fi }
-	:: atomic { SRC && src_state == rollback && src_safe && src_answered ->
+	:: atomic { SRC && src_state == rollback && src_safe && src_answered &&
+		    (mirror_is_gone || !src_alive) ->
 		if
 		:: src_cancelled -> src_ends(cancelled)
 		:: else -> src_ends(failed)
 		fi }
 	/* patience_is_over */
 	:: atomic { SRC && src_state == rollback && src_safe && !src_answered && patience_may_end &&
-		    GIVE_UP(dst_up) ->
+		    (mirror_is_gone || !src_alive) && GIVE_UP(dst_up) ->
 		PAY(dst_up);
 		if
 		:: src_cancelled -> src_ends(cancelled)
@@ -784,6 +985,12 @@ end:	do
 	:: atomic { src_up && src_state != prepare && (m_prepared || m_unprepared) ->
 		m_prepared = false; m_unprepared = false }
 
+	/* No record tells of this transfer.  In pre-switchover the guest's last state is not sent
+	 * yet, so nobody can have taken it. */
+	:: atomic { finishes_what_is_unknown && src_up && src_state == unknown && src_alive &&
+		    src_mig == mig_waits -> src_qemu_gives_up(mig_cancelled); break_link() }
+	:: atomic { src_up && src_state == unknown && src_alive && job != job_none -> job = job_none }
+
 	/* moves_recover, vms_settle */
 	:: atomic { !src_up && src_state == unknown -> src_up = true }
 	:: atomic { !src_up && src_state != unknown ->
@@ -802,7 +1009,7 @@ end:	do
 			src_completed = false; src_go_doubt = false;
 			if /* vms_settle, vm_finish_interrupted */
 			:: src_alive && src_intent && !src_runs && !src_halted &&
-			   src_mig != mig_lastpass -> run_on_source()
+			   !src_finishes -> run_on_source()
 			:: src_alive && !src_intent && src_runs -> src_runs = false
 			:: else
 			fi
@@ -913,8 +1120,26 @@ end:	do
 
 	/* prepare */
 	:: atomic { dst_up && dst_enters && dst_state == prepare ->
-		dst_enters = false; dst_qemu = waiting;
+		dst_enters = false;
+		if
+		:: disks -> dst_making = true; dst_qemu = absent
+		:: else -> dst_qemu = waiting
+		fi;
 		link_up = false; lease = HELD /* of a QEMU that a lost record had */ }
+	/* the worker: a file under a name that has the move's id, then link(2) to its name */
+	:: atomic { (dst_making || dst_orphan) && !dst_mark && !dst_image -> dst_mark = true }
+	:: atomic { dst_making && (dst_mark || dst_image) ->
+		dst_making = false;
+		if
+		:: dst_foreign
+		:: else -> dst_image = true
+		fi }
+	/* on_made: then vm_launch_incoming, nbd-server-start, block-export-add */
+	:: atomic { disks && DST && dst_state == prepare && dst_qemu == absent && !dst_making ->
+		if
+		:: dst_drop || !dst_image || !dst_mark -> dst_goes(rollback)
+		:: else -> dst_qemu = waiting; dst_exports = true
+		fi }
 	:: atomic { DST && dst_state == prepare && (dst_drop || dst_qemu == dead) ->
 		dst_goes(rollback) }
 	:: atomic { DST && dst_state == prepare && !dst_drop && dst_qemu == waiting ->
@@ -952,6 +1177,9 @@ end:	do
 		:: dst_qemu == running -> dst_run_disk = dst_run; dst_has_vm = true; dst_goes(handover)
 		fi
 #else
+#ifdef M_MARK_GOES_AT_TAKEN
+		dst_mark = false;
+#endif
 		dst_run_disk = dst_run; dst_has_vm = true; dst_goes(handover) /* take */
 #endif
 #endif
@@ -1009,7 +1237,11 @@ end:	do
 		fi }
 	:: atomic { DST && dst_state == handover && dst_qemu == dead && !dst_is_running ->
 		dst_is_running = true } /* taken is taken */
-	:: atomic { DST && dst_state == handover && !dst_is_running && dst_qemu != dead ->
+	/* nbd-server-stop */
+	:: atomic { DST && dst_state == handover && dst_exports && dst_qemu != dead ->
+		dst_exports = false }
+	:: atomic { DST && dst_state == handover && !dst_is_running && dst_qemu != dead &&
+		    export_is_off ->
 		if
 		:: dst_asked || dst_qemu == running || !dst_run -> dst_is_running = true
 		:: !dst_asked && dst_qemu == loaded && dst_run -> dst_cont()
@@ -1033,11 +1265,29 @@ end:	do
 
 	/* rollback */
 	:: atomic { dst_up && dst_enters && dst_state == rollback ->
-		dst_enters = false; dst_kills_qemu() }
-	:: atomic { DST && dst_state == rollback && dst_qemu_gone ->
+		dst_enters = false; dst_kills_qemu(); dst_exports = false }
+	/* a file with this move's mark, and no other; then the mark */
+	:: atomic { DST && dst_state == rollback && dst_qemu_gone && worker_has_ended && dst_mark &&
+		    dst_image && !mark_goes_first -> dst_removes_image() }
+#ifdef M_IMAGE_OF_OTHERS_IS_REMOVED
+	:: atomic { DST && dst_state == rollback && dst_qemu_gone && dst_foreign -> dst_foreign = false }
+#endif
+#ifdef M_TOMBSTONE_REMOVES
+	:: atomic { DST && dst_state == failed && dst_mark && dst_qemu_gone -> dst_removes_image(); dst_mark = false }
+#endif
+	:: atomic { DST && dst_state == rollback && dst_qemu_gone && worker_has_ended && dst_mark &&
+		    (!dst_image || mark_goes_first) ->
+		dst_mark = false }
+	:: atomic { mark_goes_first && DST && dst_state == rollback && dst_qemu_gone && !dst_mark &&
+		    !dst_resumed && dst_image -> dst_removes_image() }
+	:: atomic { DST && dst_state == rollback && dst_qemu_gone && worker_has_ended && !dst_mark &&
+		    (!mark_goes_first || !dst_image || dst_resumed) ->
 		assert(dst_may_go(dst_state, failed));
 		dst_state = failed; dst_loaded = false; dst_go = false; dst_drop = false;
 		dst_resumed = false; dst_run = false; dst_run_disk = false; dst_has_vm = false }
+
+	/* the file is the guest's from now on; also after a restart */
+	:: atomic { DST && dst_has_got && dst_mark -> dst_mark = false }
 
 	/* moves_settle: the source's record of the end is on disk, and it says so until
 	 * this host has noted it */
@@ -1045,7 +1295,7 @@ end:	do
 		dst_settled = true }
 	/* moves_history: the record is old.  By then no message is under way. */
 	:: atomic { DST && dst_is_final && may_trim && faults > 0 && !prepare_pending &&
-		    !m_go && !go_waits && !m_drop && !drop_waits ->
+		    !m_go && !go_waits && !m_drop && !drop_waits && !dst_mark ->
 		faults--;
 		dst_state = unknown; dst_tombstone = false; dst_settled = false }
 
@@ -1054,6 +1304,9 @@ end:	do
 		dst_up = true;
 		if
 		:: dst_state == unknown || dst_is_final
+#ifdef M_IMAGE_BEFORE_RECORD
+		:: dst_state == prepare -> dst_state = unknown; dst_making = false; dst_qemu = absent
+#endif
 		:: dst_state == prepare -> dst_goes(rollback)
 		:: else -> dst_resumed = true; dst_enters = true
 		fi }
@@ -1068,10 +1321,29 @@ end:	do
 		    data_flows ->
 		/* else nobody may be there to let the guest run again */
 		assert(lease != HELD);
-		src_ran_before = src_runs; src_runs = false; src_mig = mig_lastpass }
+		src_ran_before = src_runs; src_runs = false;
+		src_mig = (waits_before_switchover -> mig_waits : mig_lastpass) }
 	:: atomic { src_alive && src_mig == mig_active && src_start_post && link_up &&
-		    dst_qemu == loading && data_flows ->
+		    dst_qemu == loading && data_flows && !waits_before_switchover ->
 		src_ran_before = src_runs; src_runs = false; src_mig = mig_post }
+	/* the last bytes fitted into a socket, so nobody has noticed that it is broken */
+	:: atomic { src_alive && src_mig == mig_active && waits_before_switchover &&
+		    (!link_up || dst_qemu_gone) ->
+		src_ran_before = src_runs; src_runs = false; src_mig = mig_waits }
+	/* stream/deadman.c, without a coordinator; it may be back before the cancel comes */
+	:: atomic { src_alive && src_mig == mig_waits && !src_up && !deadman -> deadman = true }
+	:: atomic { deadman ->
+		deadman = false;
+		if
+		:: src_alive && src_finishes -> src_qemu_gives_up(mig_cancelled); break_link()
+#ifdef M_DEADMAN_SAYS_CONT
+		:: src_alive && src_mig == mig_completed -> run_on_source()
+#endif
+		:: else /* migrate_cancel does nothing after `completed' */
+		fi }
+	/* the mirror */
+	:: atomic { job == job_runs && mirror_flows -> job = job_ready }
+	:: atomic { (job == job_runs || job == job_ready) && !mirror_flows -> job = job_error }
 	:: atomic { src_alive && src_mig == mig_post && link_up && dst_qemu == loading ->
 		dst_qemu = loaded; copy_is_current = true }
 	:: atomic { src_alive && src_mig == mig_post && link_up && !memory_is_there &&
@@ -1135,13 +1407,13 @@ end:	do
 	:: atomic { action == pause_sent ->
 		action = idle;
 		if
-		:: src_alive && src_mig != mig_lastpass -> src_runs = false
+		:: src_alive && !src_finishes -> src_runs = false
 		:: else
 		fi }
 	:: atomic { action == resume_sent ->
 		action = idle;
 		if
-		:: src_alive && src_mig != mig_lastpass && !src_runs ->
+		:: src_alive && !src_finishes && !src_runs ->
 			run_on_source();
 			src_stopped = false;
 			/* the event RESUME comes before the answer */
@@ -1176,6 +1448,10 @@ inline dst_crashes()
 	dst_up = false; dst_enters = false; dst_resumed = false; dst_loaded = false;
 	dst_go = false; dst_drop = false; dst_run = false; dst_asked = false;
 	dst_is_running = false;
+#ifdef M_MAKER_OUTLIVES_CRASH
+	dst_orphan = dst_making;
+#endif
+	dst_making = false;
 	prepare_waits = false; go_waits = false; drop_waits = false
 }
 
@@ -1183,10 +1459,13 @@ active proctype disaster()
 {
 end:	do
 	/* Where a crash changes nothing that anybody could tell, it is left out. */
-	:: atomic { faults > 0 && src_up && (!src_is_final || action != idle) ->
+	:: atomic { faults > 0 && src_up && (!src_is_final || action != idle ||
+		    (disks && src_has_given && !src_aside)) ->
 		faults--; src_crashes() }
-	:: atomic { faults > 0 && dst_up && dst_state != unknown && !dst_is_final ->
+	:: atomic { faults > 0 && dst_up && dst_state != unknown && (!dst_is_final || dst_mark) ->
 		faults--; dst_crashes() }
+	/* the destination's host has no room, or its device fails */
+	:: atomic { faults > 0 && (job == job_runs || job == job_ready) -> faults--; job = job_error }
 	:: atomic { faults > 0 && link_up && src_mig != mig_post -> faults--; break_link() }
 	/* the destination's QEMU cannot load what comes */
 	:: atomic { faults > 0 && dst_qemu == loading ->
@@ -1212,6 +1491,9 @@ end:	do
 		src_stream_over = src_mig == mig_post } /* power */
 	:: atomic { faults > 0 && dst_up && !dst_qemu_gone && !dst_is_final ->
 		faults--; dst_crashes(); dst_qemu = dead; link_up = false;
+#ifdef M_DIRECTORY_IS_NOT_SYNCED
+		dst_image = false; dst_mark = false;
+#endif
 		killed = killed || src_mig == mig_post }
 #endif
 	/* lost */
@@ -1253,6 +1535,15 @@ inline is_decided()
 		assert(dst_has_vm || dst_qemu_gone);
 		assert(!src_has_given || !src_alive);
 		assert(!link_up || src_has_given);
+		assert(!src_alive || src_mig != mig_waits);
+		assert(job == job_none);
+		assert(dst_qemu_gone || !dst_exports);
+		/* exactly one right image, at the owner, and no other */
+		assert(src_aside == (disks && src_has_given));
+		assert(dst_image == (disks && src_has_given));
+		assert(image_is_right || !dst_image);
+		assert(!dst_mark);
+		assert(dst_foreign == had_foreign);
 		/* a guest that waits for its memory in vain is lost, and that is said */
 		assert(dst_state != lost || !memory_is_there);
 		assert(dst_state != done || memory_is_there || dst_qemu == dead);
@@ -1277,6 +1568,7 @@ active proctype end_of_it()
 	if
 	:: src_lost || dst_lost -> /* a person looks; what each host says is true */
 		assert(src_state != stuck || src_unheard || src_lost);
+		assert(!src_alive || src_mig != mig_waits);
 		assert(src_is_final || src_state == stuck || src_lost ||
 		       (src_state == fetch && dst_lost))
 	:: else -> is_decided()
