@@ -7,8 +7,8 @@
 
 The short form (at most 10 minutes on two cores) crashes a coordinator once at
 each point there is, on the side that passes it first, and once more in the
-recovery from every third, and at every eighth with a paused guest, with post-copy, and with memory over four
-connections; makes each point that can fail do so once; strikes from outside with faults of 5 s;
+recovery from every third, and at every eighth with a paused guest, with post-copy, and with memory
+over four connections, and at every twelfth with local disks; makes each point that can fail do so once; strikes from outside with faults of 5 s;
 and makes 25 moves with random crashes.  The full form walks through every passage of every point
 on the source, on the destination and on both, makes 500 moves, and stops and cuts for 30 and 60 s.
 Some parts run at a time (--jobs, 2).
@@ -46,6 +46,8 @@ SHORT = [
     ("crash with memory over four connections, every eighth",
      "walk.py --side both --stride 8 --from 3 --way multifd"),
     ("crash with post-copy, every eighth", "walk.py --side both --stride 8 --from 5 --way postcopy"),
+    ("crash with local disks, every twelfth", "walk.py --side both --stride 12 --from 4 --way disks"),
+    ("faults from outside: local disks", "outside.py disks"),
     ("faults from outside: guest, users", "outside.py guest"),
     ("faults from outside: memory over several connections", "outside.py multifd"),
     ("faults from outside: post-copy", "outside.py postcopy"),
@@ -72,6 +74,12 @@ FULL = [
     ("random crashes with post-copy", "random_crashes.py --moves 500 --way postcopy"),
     *((f"faults from outside: post-copy, part {part} of 3",
        f"outside.py --full postcopy --part {part}/3") for part in (1, 2, 3)),
+    *((f"crash with local disks, {side}", f"walk.py --side {side} --way disks")
+      for side in SIDES),
+    *((f"error at each passage with local disks, {side}",
+       f"walk.py --side {side} --way disks --action error") for side in SIDES[:2]),
+    *((f"faults from outside: local disks, part {part} of 2",
+       f"outside.py --full disks --part {part}/2") for part in (1, 2)),
     *((f"faults from outside: {group}", f"outside.py --full {group}")
       for group in ("hosts", "processes", "guest", "multifd")),
     *((f"error at each passage, {side}", f"walk.py --side {side} --action error")

@@ -18,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "system"
 
 from lib import procs, settings  # noqa: E402
 from lib.api import ApiError  # noqa: E402
+from lib.disks import Disk  # noqa: E402
 from lib.world import World  # noqa: E402
 
 FIRED = re.compile(r"event=fired point=(\S+) action=(\w+)")
@@ -36,6 +37,7 @@ class Way:
     body: dict
     state: str = "running"
     clean_seconds: int = CLEAN_SECONDS
+    disks: tuple = ()           # arguments of Disk(): local disks, which the guest proves
 
 
 WAYS = {
@@ -44,6 +46,8 @@ WAYS = {
     # A destination's QEMU that waits for data answers no monitor, and a coordinator that was
     # restarted there tries each of two for 5 s before it lets data flow.
     "multifd": Way({"multifd": {"channels": 4, "compression": "zstd"}}, clean_seconds=15),
+    "disks": Way({}, disks=({"disk_id": "data", "mib": 16, "format": "qcow2", "area": 4, "rate": 8,
+                             "data": 4},)),
     # Without a limit a guest as small as this has moved before QEMU switches.
     "postcopy": Way({"postcopy": {"start": "at-once"}, "bandwidth_bytes_per_s": 4 << 20}),
 }
@@ -86,7 +90,8 @@ class Arena:
         # At least 4 MiB: QEMU's TCG loses pages that stay in its TLB when passes follow each other
         # at once (QEMU 7.2, seen with two bare QEMUs).
         options = {"area": 4, "rate": 32, "memory_mib": 64, "period": 20, **guest_options}
-        self.guest = self.world.guest("g", **options)
+        self.disks = [Disk(**disk) for disk in self.way.disks]
+        self.guest = self.world.guest("g", disks=self.disks, **options)
         self.guest.start(self.a)
         self.here, self.there = self.a, self.b
         if self.way.state == "paused":
@@ -287,6 +292,9 @@ class Arena:
                      for name in os.listdir(host.run_dir / directory)
                      if not (vm and directory == "vms" and name == vm["uuid"])]
         left += [str(path) for path in self.world.dir.glob(".migrd-same-*")]  # beside images
+        left += [str(path) for path in host.images.iterdir()
+                 if not (vm and path.name in [disk.path.name for disk in self.disks])
+                 and ".moved-to-" not in path.name]
         logs = host.log_dir
         if logs.exists():
             left += [f"{logs}/{name}" for name in os.listdir(logs)
@@ -328,6 +336,7 @@ class Arena:
         console.assert_single_runner()
         console.assert_counter_never_back()
         console.assert_memory_right()
+        console.assert_disks_right()
 
     def check(self, record):
         """Checks all rules after a case; afterwards self.here is the guest's host."""
@@ -345,8 +354,8 @@ class Arena:
         record.clean_s = time.monotonic() - (record.back_at or record.began_at)
         if state != "running":
             console.assert_quiet(QUIET_SECONDS)
-        elif self.guest.is_busy:
-            console.wait_sweeps(1, settings.seconds(60), host.id)
+        else:
+            self.guest.wait_sweeps(1, host)
         self.assert_history()
         self.measure_silence(record)
         self.here, self.there = host, self.b if host is self.a else self.a
@@ -378,11 +387,14 @@ class Arena:
         self.here.api.post(f"/v1/vms/{self.guest.name}/resume")
         console = self.guest.console
         console.wait_line(settings.seconds(20), self.here.id)
-        console.wait_sweeps(1, settings.seconds(60), self.here.id)
+        self.guest.wait_sweeps(1, self.here)
         self.assert_history()
         self.pause()
 
     def next_case(self):
+        for host in (self.a, self.b):
+            for path in host.images.glob("*.moved-to-*"):
+                path.unlink()
         self.guest.console.forget()
         self.remember_moves()
 

@@ -10,6 +10,14 @@ NAMES = {"a": "source's coordinator", "b": "destination's coordinator",
          "ab": "both coordinators"}
 
 
+# A qcow2 image of a QEMU that is killed has what was flushed; on a host that lives that costs
+# nothing.
+LOCAL_DISKS = (
+    {"disk_id": "one", "mib": 24, "area": 4, "rate": 4, "data": 12},
+    {"disk_id": "two", "mib": 24, "format": "qcow2", "area": 2, "rate": 2, "data": 4,
+     "flush": True, "cache": "unsafe"})
+
+
 class Fault:
     """A fault: strike() causes it; mend() undoes it after lasts() seconds."""
     name = "?"
@@ -43,6 +51,13 @@ def with_postcopy(fault):
     """The same fault, in a move with post-copy; a phase may want another start of it."""
     fault.options = {"move": {"postcopy": {"start": "at-once"}}, **fault.options}
     fault.name += ", post-copy"
+    return fault
+
+
+def with_disks(fault):
+    """The same fault, in a move that copies local disks."""
+    fault.options = {"disks": LOCAL_DISKS, **fault.options}
+    fault.name += ", local disks"
     return fault
 
 

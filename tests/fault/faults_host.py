@@ -21,27 +21,27 @@ FAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
 # ---- disks -----------------------------------------------------------------------------
 
 class SmallDisk(World):
-    """The state directory of one host is on a file system of 2 MiB."""
+    """A directory of one host, that of its state or of its images, is on a small file system."""
 
-    def __init__(self, side):
+    def __init__(self, side, name="state_dir", size="2m"):
         super().__init__()
-        self.state = self[side].state_dir
-        self.state.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "migrd-test",
-                        str(self.state)], check=True)
+        self.small = getattr(self[side], name)
+        self.small.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "migrd-test",
+                        str(self.small)], check=True)
 
     def fill(self):
-        with open(self.state / "filler", "wb", buffering=0) as f:
+        with open(self.small / "filler", "wb", buffering=0) as f:
             for size in (4096, 1):
                 with contextlib.suppress(OSError):
                     while f.write(b"x" * size) == size:
                         pass
 
     def free(self):
-        (self.state / "filler").unlink()
+        (self.small / "filler").unlink()
 
     def remove(self):
-        subprocess.run(["umount", "-l", str(self.state)], check=False)
+        subprocess.run(["umount", "-l", str(self.small)], check=False)
         super().remove()
 
 
@@ -58,6 +58,21 @@ class DiskFull(Fault):
         s.world.fill()
 
     def mend(self, s):
+        s.world.free()
+
+
+class ImagesFull(Fault):
+    """No image of a local disk can grow on the destination."""
+    name = "destination's images have no space left"
+    needs_root = True
+    options = {"make_world": lambda: SmallDisk("b", "images", "64m")}
+
+    def strike(self, s):
+        s.world.fill()
+
+    def mend(self, s):
+        s.patch_move(bandwidth_bytes_per_s=0)
+        s.wait("the source to give up", lambda: s.is_final(s.a))
         s.world.free()
 
 

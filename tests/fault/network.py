@@ -8,7 +8,7 @@ import subprocess
 
 from faults import Fault
 from lib import settings
-from lib.host import Host
+from lib.host import Host, introduce
 from lib.world import World
 
 API_PORT, DATA_PORT = 8440, 8441
@@ -89,6 +89,7 @@ class NetWorld(World):
             i: Host(i, pathlib.Path(pki) / i, API_PORT, DATA_PORT, self.network.address(i),
                     self.network.prefix(i))
             for i in ADDRESSES}
+        introduce(self.hosts.values())
 
     def remove(self):
         self.network.close()

@@ -10,6 +10,7 @@ HELD = 128 * 1024           # bytes/s: such a transfer does not end by itself
 CONVERGING = 4 << 20        # bytes/s: such a transfer ends after some 4 s, more than a lease
 GO_DEADLINE_MS = 1000       # deadline of the question, in migrd/move/
 HOLD_MS = 1000              # how long a coordinator hangs at a fault point
+AFTER_COPYING = 8 << 20     # bytes/s: disks are copied in some seconds, memory needs longer
 FETCH_HELD = 256 * 1024     # bytes/s of post-copy: only what the guest waits for comes sooner
 FETCH_BEFORE = 4 << 20      # bytes/s before it: else a guest as small as ours has moved already
 
@@ -233,10 +234,54 @@ class Fetch(Held):
         s.guest.console.wait_line(settings.seconds(30), "b")
 
 
+class Copying(Transfer):
+    """Local disks are being copied, so slowly that it does not end; memory has not begun."""
+
+    def enter(self, s):
+        s.begin(bandwidth_bytes_per_s=HELD)
+        s.wait("a copied byte", lambda: any(
+            disk["copied_bytes"] for disk in s.a.move_state(s.move_id)["progress"].get("disks", ())))
+
+
+class AfterCopying(Transfer):
+    """Local disks are copied but for what the guest writes; memory is being sent."""
+    options = {"area": 24, "static": 24, "memory_mib": 96}
+
+    def enter(self, s):
+        monitor = s.monitor(s.a)
+        s.begin(bandwidth_bytes_per_s=AFTER_COPYING)
+        monitor.wait_event("MIGRATION_PASS")
+        s.patch_move(bandwidth_bytes_per_s=8 * HELD)
+
+
+class Settling(Phase):
+    """The guest stands still and QEMU waits; the source's coordinator hangs before it ends the
+    copies."""
+    options = {"plans": {"a": f"qmp.send.block-job-cancel:delay:ms={HOLD_MS}"}}
+    stands_still = True
+    holds_s = HOLD_MS / 1000
+
+    def enter(self, s):
+        s.begin()
+        s.wait_point(s.a, "qmp.send.block-job-cancel")
+
+
+class Settled(Phase):
+    """The same, after the copies have ended, before QEMU is let go on."""
+    options = {"plans": {"a": f"qmp.send.migrate-continue:delay:ms={HOLD_MS}"}}
+    stands_still = True
+    holds_s = HOLD_MS / 1000
+
+    def enter(self, s):
+        s.begin()
+        s.wait_point(s.a, "qmp.send.migrate-continue")
+
+
 PHASES = {
     "before": Before(), "offered": Offered(), "prepare": Prepare(), "transfer": Transfer(),
     "converging": Converging(), "last pass": LastPass(), "completed": Completed(),
     "asked": Asked(), "taken": Taken(), "answer": Answer(),
     "before the switch": BeforeSwitch(), "switching": Switching(),
-    "switched": Switched(), "taken, held": TakenHeld(), "fetch": Fetch(),
+    "copying": Copying(), "after copying": AfterCopying(), "settling": Settling(),
+    "settled": Settled(), "switched": Switched(), "taken, held": TakenHeld(), "fetch": Fetch(),
 }

@@ -6,11 +6,11 @@ beside(N): libvirt was measured with the same fault, as row N of report.py.
 from faults import (SIDES, Cancelled, ClientKilled, GuestPanics, GuestReadsBadDisk, GuestResets,
                     GuestWrites, HostLost, HostLostForGood, Killed, KilledForLong, Paused,
                     PausedAndKilled, POWER_CONTROL, POWER_OFF, QemuHangs, QemuKilled,
-                    RefusedThere, SilentForGood, Stopped, StreamKilled, over_connections,
+                    RefusedThere, SilentForGood, Stopped, StreamKilled, over_connections, with_disks,
                     with_postcopy)
 from faults_host import (CertificatesExpire, CertificatesExpireAtStart,
-                         CertificatesReplaced, DiskFull, NewerBuild, StorageNotMounted,
-                         clocks_set)
+                         CertificatesReplaced, DiskFull, ImagesFull, NewerBuild,
+                         StorageNotMounted, clocks_set)
 from faults_store import (StoreDamaged, StoreLost, StoreOld, StoreOldAlone, leftovers_removed,
                           old_record_forgotten, resolved_for_the_destination,
                           resolved_for_the_source)
@@ -229,5 +229,51 @@ POSTCOPY = [
         "before the switch": STAYS, "taken, held": LOST_B, "fetch": LOST_B}),
 ]
 
+# ---- local disks ---------------------------------------------------------------------------
+
+# The guest waits in pre-switchover for the source's coordinator, for 2 s; then it runs on.
+LET_GO = STAYS.within(4.5)
+DISKS = [
+    (with_disks(QemuKilled("a")), {
+        "copying": LOST_A.full, "after copying": LOST_A.full, "settling": LOST_A,
+        "settled": LOST_A.full, "completed": MOVED.full, "taken": MOVED.full}),
+    (with_disks(QemuKilled("b")), {
+        "prepare": STAYS.full, "copying": STAYS.full, "after copying": STAYS, "settling": STAYS.full,
+        "settled": STAYS, "completed": STAYS.full, "taken": LOST_B.full}),
+    (with_disks(QemuHangs()), {
+        "after copying": STAYS.full, "settling": STAYS.within(9).full,
+        "settled": STAYS.within(9).full}),
+    (with_disks(StreamKilled("a")), {
+        "copying": STAYS.full, "after copying": STAYS.full, "settling": STAYS,
+        "settled": STAYS.full, "completed": MOVED.full}),
+    (with_disks(StreamKilled("b")), {
+        "copying": STAYS, "after copying": STAYS.full, "settling": STAYS.full,
+        "settled": STAYS.full, "completed": MOVED.full}),
+    (with_disks(Killed("a")), {
+        "copying": MOVED, "after copying": MOVED.full, "settling": LET_GO, "settled": LET_GO.full,
+        "completed": MOVED.full, "taken": MOVED.full}),
+    (with_disks(Killed("b")), {
+        "copying": MOVED, "after copying": MOVED.full, "settling": MOVED.full,
+        "settled": MOVED.full, "completed": MOVED.full, "taken": MOVED.full}),
+    (with_disks(Killed("ab")), {
+        "copying": MOVED.full, "settling": LET_GO.full, "settled": LET_GO,
+        "completed": MOVED.full, "taken": MOVED.full}),
+    (with_disks(KilledForLong("ab")), {"settling": LET_GO.full, "settled": LET_GO.full}),
+    *((with_disks(Stopped(side)), {"copying": MOVED.full, "settling": MOVED.full})
+      for side in SIDES),
+    (with_disks(HostLost("a")), {
+        "copying": LOST_A.full, "settling": LOST_A.full, "completed": MOVED.full, "taken": MOVED.full}),
+    (with_disks(HostLost("b")), {
+        "copying": STAYS.full, "settling": STAYS.full, "completed": STAYS.full, "taken": LOST_B.full}),
+    (with_disks(Cancelled()), {"copying": CANCELLED.full, "after copying": CANCELLED}),
+    (with_disks(Paused()), {"copying": STILL_PAUSED}),
+    (with_disks(Cut(*BOTH, 5)), {
+        "copying": MOVED.full, "settling": GIVEN_UP, "settled": GIVEN_UP.full}),
+    (with_disks(Cut(*BOTH, 30)), {"copying": MOVED.full}),
+    (with_disks(StoreLost("a")), {"copying": STAYS.full, "settling": STAYS.full}),
+    (with_disks(ImagesFull()), {"copying": STAYS}),
+]
+
 GROUPS = {"processes": PROCESSES, "coordinators": COORDINATORS, "hosts": HOSTS, "guest": GUEST,
-          "network": NETWORK, "multifd": MULTIFD, "postcopy": POSTCOPY}
+          "network": NETWORK, "multifd": MULTIFD, "postcopy": POSTCOPY,
+          "disks": DISKS}

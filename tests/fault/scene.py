@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "system"
 
 from lib import procs, settings  # noqa: E402
 from lib.api import ApiError  # noqa: E402
+from lib.disks import Disk  # noqa: E402
 from lib.qmp import Qmp  # noqa: E402
 from lib.world import World  # noqa: E402
 
@@ -60,7 +61,8 @@ class Scene:
     """The source is a, the destination b."""
 
     def __init__(self, full=False, make_world=World, plans=None, config=None, setup=None,
-                 move=None, **guest_options):
+                 move=None, disks=(), **guest_options):
+        """DISKS: arguments of Disk(): local disks of the guest."""
         self.full = full
         self.move = move or {}
         self.world = make_world()
@@ -74,7 +76,8 @@ class Scene:
         self.world.start()
         for host in self.hosts:
             host.env.pop("MIGRD_FAULTS", None)  # only for the first start
-        self.guest = self.world.guest(**{**GUEST, **guest_options})
+        self.disks = [Disk(**disk) for disk in disks]
+        self.guest = self.world.guest(disks=self.disks, **{**GUEST, **guest_options})
         self.guest.start(self.a)
         self.uuid = self.guest.vm(self.a)["uuid"]
         self.move_id = None
@@ -212,6 +215,9 @@ class Scene:
             left += [f"{directory}/{name}" for name in os.listdir(directory)
                      if directory.name == "moves" or not vm or not runs or name != vm["uuid"]]
         left += [str(path) for path in self.world.dir.glob(".migrd-same-*")]  # beside images
+        images = [disk.path.name for disk in self.disks]
+        left += [str(path) for path in host.images.iterdir()
+                 if not (keeps and path.name in images) and ".moved-to-" not in path.name]
         return left + [f"object {name}" for name in host.vms() if not keeps]
 
     def wait_clean(self, outcome):
@@ -283,8 +289,7 @@ class Scene:
         if vm["state"] != "running" or vm["job"] or life.pid != vm["pid"]:
             raise AssertionError(f"the guest on {host}: {vm['state']}, pid {vm['pid']} by the API "
                                  f"and {life.pid} by the console, job {vm['job']}")
-        if self.guest.is_busy:
-            console.wait_sweeps(1, settings.seconds(60), host.id)
+        self.guest.wait_sweeps(1, host)
 
     def assert_history(self):
         """Lines with a gap are no error: QEMU drops output that a slow reader does not take."""
@@ -292,6 +297,7 @@ class Scene:
         console.assert_single_runner()
         console.assert_counter_never_back()
         console.assert_memory_right()
+        console.assert_disks_right()
 
     def forget_history(self):
         """Drops all lines, because a reset lets the guest's counter start anew."""
