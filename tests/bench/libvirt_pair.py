@@ -16,7 +16,7 @@ import time
 import uuid
 
 import bare_move
-from lib import guest_image, procs, settings
+from lib import guest_image, history, procs, settings
 from lib.console import Console
 from lib.host import free_ports, make_hosts
 
@@ -73,6 +73,7 @@ DOMAIN = """
       <driver name='qemu' type='raw'/><source file='{image}'/><target dev='vda' bus='virtio'/>
       <readonly/><shareable/>
     </disk>
+    {disks}
     <serial type='unix'>
       <source mode='connect' path='{console}'><reconnect enabled='yes' timeout='1'/></source>
     </serial>
@@ -81,6 +82,17 @@ DOMAIN = """
   </devices>
 </domain>
 """
+
+# A local disk as migrd has it, on the root bus: the guest looks for its disks there.
+DISK = """
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='{format}' cache='none' discard='unmap'/><source file='{path}'/>
+      <target dev='{target}' bus='virtio'/>
+      <address type='pci' domain='0' bus='0' slot='{slot}' function='0'/>
+    </disk>
+"""
+FIRST_SLOT = 8
+PORTS_MAX = 200
 
 EVENT = re.compile(r"event MIGRATION at (\d+)\.(\d+) for domain '(.*?)':.*\"completed\"")
 
@@ -159,14 +171,21 @@ class Daemon:
 class Guest:
     """As lib.world.Guest, for libvirt."""
 
-    def __init__(self, directory, name, area, rate, static, period, memory_mib):
+    def __init__(self, directory, name, area, rate, static, period, memory_mib, disks=()):
         image = f"{directory}/{name}.img"
-        guest_image.make(image, area, rate, static, period)
+        guest_image.make(image, area, rate, static, period, [disk.work for disk in disks])
+        for number, disk in enumerate(disks):
+            disk.make(f"{directory}/{name}-{disk.id}.{disk.format}", number)
         self.name = name
-        self.console = Console(f"{directory}/{name}.console", period)
+        self.targets = [f"vd{chr(ord('b') + number)}" for number in range(len(disks))]
+        self.console = Console(f"{directory}/{name}.console", period,
+                               form=history.DISKS if disks else history.MEMORY)
         self.xml = pathlib.Path(f"{directory}/{name}.xml")
         self.xml.write_text(DOMAIN.format(
             name=name, memory_mib=memory_mib, image=image, console=self.console.path,
+            disks="".join(DISK.format(format=disk.format, path=disk.path, target=target,
+                                      slot=FIRST_SLOT + disk.number)
+                          for disk, target in zip(disks, self.targets)),
             qemu=shutil.which(settings.qemu)), encoding="ascii")
 
 
@@ -185,7 +204,7 @@ class LibvirtPair:
         self.a, self.b = (Daemon(name, self.dir / name, tls, network.prefix(name) if network else ())
                           for name in ("a", "b"))
         self.address = network.address("b") if network else "127.0.0.1"
-        self.port, = free_ports(1)
+        self.told_ports = set()
         try:
             self.a.start()
             self.b.start()
@@ -196,14 +215,31 @@ class LibvirtPair:
     def start(self, guest):
         self.a.virsh("create", guest.xml)
 
+    def _free_port(self):
+        """libvirt 9.0 never gives back a port for disks that it was told."""
+        port = next(port for port in free_ports(PORTS_MAX) if port not in self.told_ports)
+        self.told_ports.add(port)
+        return port
+
     def move(self, guest, bandwidth_mib, tls, *options):
-        """From a to b; returns when virsh does."""
+        """From a to b; returns when virsh does.  No bandwidth: as much as there is."""
         if tls:
             options = ("--tls", "--tls-destination", bare_move.TLS_NAME, *options)
-        self.a.virsh("migrate", "--live", "--p2p", "--bandwidth", bandwidth_mib, *options,
-                     "--migrateuri", f"tcp://{self.address}:{self.port}",
+        if bandwidth_mib:
+            options = ("--bandwidth", bandwidth_mib, *options)
+        self.a.virsh("migrate", "--live", "--p2p", *options,
+                     "--migrateuri", f"tcp://{self.address}:{self._free_port()}",
                      "--listen-address", self.address, guest.name, self.b.uri,
                      timeout=MOVE_SECONDS)
+
+    def move_disks(self, guest, bandwidth_mib, tls, home, new_home, *options):
+        """The same with its disks, which are in HOME: to images of b that are in NEW_HOME."""
+        xml = self.a.virsh("dumpxml", "--migratable", guest.name).stdout
+        new_xml = guest.xml.with_suffix(".new.xml")
+        new_xml.write_text(xml.replace(f"'{home}/", f"'{new_home}/"), encoding="utf-8")
+        self.move(guest, bandwidth_mib, tls, "--copy-storage-all", "--xml", new_xml,
+                  "--migrate-disks", ",".join(guest.targets), "--disks-port", self._free_port(),
+                  *options)
 
     def end(self, guest):
         for daemon in (self.a, self.b):
