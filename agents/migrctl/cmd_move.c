@@ -16,7 +16,8 @@ struct move_values {
 	const char *to, *vm, *keep, *assert_dead, *why, *block_jobs, *multifd_compression,
 		*postcopy;
 	struct cli_number bandwidth, downtime_limit, multifd_channels;
-	bool watch, active, plan, timeline, assert_same_disks, assert_same_cpu, remove_source_disks;
+	bool watch, active, plan, timeline, assert_same_disks, assert_same_cpu, assert_safe_cache;
+	bool remove_source_disks;
 	bool multifd, xbzrle, auto_converge;
 };
 
@@ -149,6 +150,8 @@ static void add_assertions(const struct move_values *values, struct json_object 
 		json_add_bool(obj, "assert_same_disks", true);
 	if (values->assert_same_cpu)
 		json_add_bool(obj, "assert_same_cpu", true);
+	if (values->assert_safe_cache)
+		json_add_bool(obj, "assert_safe_cache", true);
 	if (values->remove_source_disks)
 		json_add_bool(obj, "remove_source_disks", true);
 }
@@ -296,6 +299,12 @@ static const struct cli_option start_options[] = {
 		.type = CLI_FLAG,
 		VALUE(assert_same_cpu),
 		.help = "you vouch that the guest bears the loss of features of its CPU",
+	},
+	{
+		.name = "assert-safe-cache",
+		.type = CLI_FLAG,
+		VALUE(assert_safe_cache),
+		.help = "you vouch that no write to a shared disk with cache unsafe is lost",
 	},
 	{
 		.name = "remove-source-disks",

@@ -40,6 +40,26 @@ static struct move *find_key(const struct start *start, struct err *err)
 	return NULL;
 }
 
+/* With cache `unsafe' QEMU flushes nothing, also not when it hands an image over: the other host
+ * may read what was there before (block/file-posix.c, BDRV_O_NO_FLUSH).  A local disk is copied. */
+static bool caches_are_safe(struct vm *vm, struct err *err)
+{
+	const struct vm_def *def = vm_def_of(vm, err);
+
+	for (size_t i = 0; def && i < def->disk_count; i++) {
+		const struct vm_def_disk *disk = &def->disks[i];
+
+		if (disk->shared && !disk->readonly && disk->cache == VM_DEF_DISK_CACHE_UNSAFE)
+			return err_set(
+				err, ERR_CONFLICT,
+				"disk '%s' of VM '%s' is shared and has cache 'unsafe', so the "
+				"other host may lack the guest's last writes: use another cache, "
+				"or assert_safe_cache",
+				disk->id, vm_name(vm));
+	}
+	return def != NULL;
+}
+
 static bool check(const struct start *start, struct vm **ret_vm, struct err *err)
 {
 	const struct moves_env *env = &start->moves->env;
@@ -60,6 +80,8 @@ static bool check(const struct start *start, struct vm **ret_vm, struct err *err
 			       "VM '%s' is %s: only a running or paused guest "
 			       "can be moved",
 			       start->vm, vm_state(vm));
+	if (!start->options.assert_safe_cache && !caches_are_safe(vm, err))
+		return false;
 	*ret_vm = vm;
 	return true;
 }

@@ -46,6 +46,26 @@ const struct vm_def_disk *move_local_disk(const struct move *move, size_t number
 
 /* ---- begin: what is to be copied ------------------------------------------------ */
 
+static bool note_left(struct move *move, struct json_object *nodes, size_t number,
+		      const struct vm_def_disk *disk, struct err *err)
+{
+	size_t snapshots, bitmaps;
+
+	disk_copy_count_left(nodes, move->begin.nodes[number], &snapshots, &bitmaps);
+	if (!snapshots && !bitmaps)
+		return true;
+	if (move->options.remove_source_disks)
+		return err_set(err, ERR_CONFLICT,
+			       "the image of disk '%s' has %zu snapshots and %zu bitmaps, which "
+			       "are "
+			       "not copied: delete them, or leave out remove_source_disks",
+			       disk->id, snapshots, bitmaps);
+	move_note(move, "left-behind",
+		  "disk '%s': %zu snapshots and %zu bitmaps stay in its image here", disk->id,
+		  snapshots, bitmaps);
+	return true;
+}
+
 static bool note_disk(struct move *move, struct json_object *nodes, size_t number,
 		      const struct vm_def_disk *disk, struct err *err)
 {
@@ -55,6 +75,8 @@ static bool note_disk(struct move *move, struct json_object *nodes, size_t numbe
 	if (!disk_copy_read(nodes, move->begin.nodes[number], copy, &backing, err))
 		return err_wrap(err, "disk '%s'", disk->id);
 	memcpy(copy->id, disk->id, sizeof(copy->id));
+	if (!note_left(move, nodes, number, disk, err))
+		return false;
 	if (*backing)
 		move_note(move, "flattened",
 			  "disk '%s': the copy has the content of '%s' too, and no backing file",

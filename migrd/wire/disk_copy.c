@@ -128,14 +128,14 @@ bool disk_copy_check(const struct disk_copy *copy, struct err *err)
 
 /* ---- QEMU's answer ----------------------------------------------------------- */
 
-static struct json_object *find_image(struct json_object *nodes, const char *node)
+static struct json_object *find_node(struct json_object *nodes, const char *node)
 {
 	for (size_t i = 0; i < json_count(nodes); i++) {
 		struct json_object *one = json_object_array_get_idx(nodes, i);
 		const char *name = json_get_str(one, "node-name");
 
 		if (name && strcmp(name, node) == 0)
-			return json_get_obj(one, "image");
+			return one;
 	}
 	return NULL;
 }
@@ -196,7 +196,7 @@ static bool read_image(struct json_object *image, const char *node, struct disk_
 bool disk_copy_read(struct json_object *nodes, const char *node, struct disk_copy *ret,
 		    const char **ret_backing, struct err *err)
 {
-	struct json_object *image = find_image(nodes, node);
+	struct json_object *image = json_get_obj(find_node(nodes, node), "image");
 	struct disk_copy copy = { 0 };
 	const char *backing;
 
@@ -211,4 +211,18 @@ bool disk_copy_read(struct json_object *nodes, const char *node, struct disk_cop
 	*ret = copy;
 	*ret_backing = backing ? backing : "";
 	return true;
+}
+
+void disk_copy_count_left(struct json_object *nodes, const char *node, size_t *ret_snapshots,
+			  size_t *ret_bitmaps)
+{
+	struct json_object *one = find_node(nodes, node), *snapshots, *bitmaps;
+
+	snapshots = json_object_object_get(json_get_obj(one, "image"), "snapshots");
+	bitmaps = json_object_object_get(one, "dirty-bitmaps");
+	*ret_snapshots = json_count(snapshots);
+	*ret_bitmaps = 0;
+	for (size_t i = 0; i < json_count(bitmaps); i++)
+		*ret_bitmaps +=
+			json_get_bool(json_object_array_get_idx(bitmaps, i), "persistent", false);
 }

@@ -43,4 +43,9 @@ bool disk_copy_check(const struct disk_copy *copy, struct err *err);
 bool disk_copy_read(struct json_object *nodes, const char *node, struct disk_copy *ret,
 		    const char **ret_backing, struct err *err);
 
+/* Counts what is only in the image of NODE, and not in a copy of its content: internal snapshots,
+ * and bitmaps that are kept in it. */
+void disk_copy_count_left(struct json_object *nodes, const char *node, size_t *ret_snapshots,
+			  size_t *ret_bitmaps);
+
 #endif

@@ -102,6 +102,12 @@ const struct json_field move_request_fields[] = {
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct move_request, options.assert_same_cpu),
 	  .help = "The caller vouches that the guest bears the loss of features of its CPU." },
+	{ .key = "assert_safe_cache",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct move_request, options.assert_safe_cache),
+	  .help = "The caller vouches that no write to a shared disk with cache `unsafe' is lost "
+		  "when "
+		  "another host opens its image." },
 	{ .key = "remove_source_disks",
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct move_request, options.remove_source_disks),

@@ -29,7 +29,7 @@ struct move_options {
 	/* The rest is said only when a move is started. */
 	struct transfer_wish transfer; /* source only; the destination gets the plan */
 	/* The user vouches for what cannot be proved. */
-	bool assert_same_disks, assert_same_cpu;
+	bool assert_same_disks, assert_same_cpu, assert_safe_cache;
 	bool remove_source_disks; /* source only: images that were copied are not kept there */
 };
 

@@ -5,6 +5,7 @@ import os
 import signal
 
 from lib import procs, settings
+from lib.api import ApiError
 from lib.disks import MIB, Disk, allocated_bytes, assert_same_image, qemu_img
 from lib.world import SystemTest
 
@@ -188,6 +189,28 @@ class DisksTest(SystemTest):
         self.refused("2 reasons", str(occupied), "dirs")
         self.assertEqual(occupied.read_text(encoding="ascii"), "somebody's")
         self.assertEqual(self.names(self.b), [occupied.name])
+
+    def test_snapshots_are_told_and_not_lost(self):
+        disk = Disk(format="qcow2", area=1, rate=1)
+        self.guest, self.disks = self.world.guest(area=4, memory_mib=64, disks=[disk]), [disk]
+        qemu_img("snapshot", "-c", "before", disk.path)
+        self.guest.start(self.a)
+        self.refused("1 snapshots", "remove_source_disks", remove_source_disks=True)
+        move = self.world.move(self.guest, self.a, self.b)
+        self.guest.assert_runs_on(self.b)
+        notes = self.a.api.items(f"/v1/moves/{move['id']}/timeline")
+        self.assertTrue([note for note in notes if note["event"] == "left-behind"])
+        aside, = self.a.images.iterdir()
+        self.assertIn("before", qemu_img("snapshot", "-l", aside))
+
+    def test_shared_disk_with_an_unsafe_cache_is_refused_unless_that_is_vouched_for(self):
+        self.start(Disk(shared=True, area=1, rate=1, cache="unsafe"))
+        with self.assertRaises(ApiError) as caught:
+            self.begin()
+        self.assertEqual(caught.exception.status, 409)
+        self.assertIn("assert_safe_cache", str(caught.exception))
+        self.world.move(self.guest, self.a, self.b, assert_safe_cache=True)
+        self.guest.assert_runs_on(self.b)
 
     def test_post_copy_with_a_local_disk_is_refused(self):
         self.start(Disk(area=1, rate=1))

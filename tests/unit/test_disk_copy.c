@@ -187,6 +187,27 @@ START_TEST(what_qemu_cannot_make_is_refused)
 }
 END_TEST
 
+/* They exist only in the image, so a copy of what the guest sees lacks them. */
+START_TEST(snapshots_and_kept_bitmaps_are_counted)
+{
+	CLEANUP(json_putp)
+	struct json_object *nodes =
+		json_read_back("[{\"node-name\":\"bare\",\"image\":{}},{\"node-name\":\"d\","
+			       "\"image\":{\"snapshots\":[{},{}]},"
+			       "\"dirty-bitmaps\":[{\"name\":\"a\",\"persistent\":true},{"
+			       "\"persistent\":false}]}]");
+	size_t snapshots = 9, bitmaps = 9;
+
+	disk_copy_count_left(nodes, "d", &snapshots, &bitmaps);
+	ck_assert_uint_eq(snapshots, 2);
+	ck_assert_uint_eq(bitmaps, 1);
+	disk_copy_count_left(nodes, "bare", &snapshots, &bitmaps);
+	ck_assert_uint_eq(snapshots + bitmaps, 0);
+	disk_copy_count_left(nodes, "none", &snapshots, &bitmaps);
+	ck_assert_uint_eq(snapshots + bitmaps, 0);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("disk_copy");
@@ -199,6 +220,7 @@ Suite *suite(void)
 	tcase_add_loop_test(tc, overlay_names_its_backing_file, 0, ARRAY_LEN(answers));
 	tcase_add_loop_test(tc, answer_that_lacks_something_is_an_error, 0, ARRAY_LEN(strange));
 	tcase_add_test(tc, unknown_allocation_counts_as_all);
+	tcase_add_test(tc, snapshots_and_kept_bitmaps_are_counted);
 	tcase_add_loop_test(tc, what_is_sent_is_what_arrives, 0, 3);
 	tcase_add_loop_test(tc, what_qemu_cannot_make_is_refused, 0, 11);
 	return s;
