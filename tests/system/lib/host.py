@@ -54,10 +54,12 @@ class Host:
             "qemu": {"binary": settings.qemu,
                      "output_program": settings.program("migrd-output")},
             "move": {"stream_program": settings.program("migrd-stream")},
-            "storage": {"dirs": self.images,
-                        "map": " ".join(f"{host.images}:{self.images}" for host in self.siblings)},
+            "storage": {"dirs": self.images},
             "log": {"level": "debug"},
         }
+        if self.siblings:
+            values["storage"]["map"] = " ".join(f"{host.images}:{self.images}"
+                                                for host in self.siblings)
         for name, section in sections.items():
             values.setdefault(name, {}).update(section)
         text = "\n".join(f"[{name}]\n" + "".join(f"{key} = {value}\n"
