@@ -262,8 +262,8 @@ void look_destination_blocking(const struct needs *needs, const char *id,
 			continue;
 		if (other->token[0] && place.dir >= 0)
 			read_token(&tokens, place.dir, file->token);
-		if (strcmp(file->token, other->token) != 0 && other->digest[0] &&
-		    file->type == EVIDENCE_TYPE_FILE && file->size == other->size)
+		if ((!other->token[0] || strcmp(file->token, other->token) != 0) &&
+		    other->digest[0] && file->type == EVIDENCE_TYPE_FILE && file->size == other->size)
 			content_digest_blocking(need->path, file);
 	}
 }

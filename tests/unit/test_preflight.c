@@ -288,6 +288,20 @@ START_TEST(two_directories_have_two_tokens)
 }
 END_TEST
 
+/* The source could write no token, so the content decides. */
+START_TEST(copy_without_a_token_is_compared_by_its_content)
+{
+	write_text("d", "disk");
+	need(NEED_SAME_CONTENT, "d");
+	look_source_blocking(&needs, MOVE, &there);
+	look_clean_blocking(&needs, MOVE);
+	there.files[0].token[0] = there.files[0].inode[0] = '\0';
+	look_destination_blocking(&needs, MOVE, &there, &here);
+	ck_assert_str_eq(there.files[0].digest, here.files[0].digest);
+	ck_assert_str_eq(judge(), "");
+}
+END_TEST
+
 /* A FIFO in the place of an image would block its reader. */
 START_TEST(fifo_is_not_opened)
 {
@@ -630,6 +644,7 @@ Suite *suite(void)
 	tcase_add_test(tc, same_directory_token_is_read_and_removed);
 	tcase_add_test(tc, other_directory_token_is_not_found);
 	tcase_add_test(tc, two_directories_have_two_tokens);
+	tcase_add_test(tc, copy_without_a_token_is_compared_by_its_content);
 	tcase_add_test(tc, fifo_is_not_opened);
 	tcase_add_test(tc, qcow2_names_its_backing_file);
 	tcase_add_test(tc, qcow2_lengths_beyond_the_header_are_refused);
