@@ -44,7 +44,8 @@ struct config {
 	uint64_t move_offers_max, move_offers_memory_percent;
 	uint64_t move_bandwidth_bytes_per_s; /* 0: no limit */
 	uint64_t move_downtime_limit_ms;
-	char *storage_dirs, *storage_map, *storage_qemu_img; /* struct storage_rules; map: or NULL */
+	/* struct storage_rules; maps: or NULL */
+	char *storage_dirs, *storage_map, *storage_firmware_map, *storage_qemu_img;
 	int log_level;             /* enum log_level */
 	struct config_peer *peers; /* without the host itself, by id */
 	size_t peer_count;

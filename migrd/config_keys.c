@@ -96,6 +96,9 @@ const struct config_key config_keys[] = {
 	{ "storage", "map", CONFIG_TYPE_MAP, AT(storage_map),
 	  .help = "Where images of other hosts are made: what is below FROM there, below TO "
 		  "here." },
+	{ "storage", "firmware_map", CONFIG_TYPE_MAP, AT(storage_firmware_map),
+	  .help = "Where firmware of other hosts is here: what is FROM there, or below it, is TO "
+		  "here." },
 	{ "storage", "qemu_img", CONFIG_TYPE_PROGRAM, AT(storage_qemu_img), .fallback = "qemu-img",
 	  .help = "The program that makes images." },
 	{ "log", "level", CONFIG_TYPE_LEVEL, AT(log_level), .fallback = "info",

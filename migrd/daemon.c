@@ -219,6 +219,7 @@ static bool start_moves(struct daemon *daemon, struct err *err)
 		.prepare_timeout_ms = (uint32_t)config->move_prepare_timeout_ms,
 		.storage = { .dirs = config->storage_dirs,
 			     .map = config->storage_map,
+			     .firmware_map = config->storage_firmware_map,
 			     .qemu_img = config->storage_qemu_img },
 		.changed = api_move_changed,
 		.data = api,

@@ -90,13 +90,18 @@ static void add_vcpus(struct cmdline *cl, const struct vm_def *def)
 		addf(cl, "-smp", "%" PRIu64, def->vcpus);
 }
 
+#define CODE_NODE "firmware-code-node"
+
 static void add_machine(struct cmdline *cl, const struct vm_def *def)
 {
 	addf(cl, "-name", "guest=%s,debug-threads=on", def->name);
 	addf(cl, "-uuid", "%s", def->uuid);
-	addf(cl, "-machine", "%s,accel=%s%s%s%s", def->machine, vm_def_accel_names[def->accel],
+	addf(cl, "-machine", "%s,accel=%s%s%s%s%s", def->machine, vm_def_accel_names[def->accel],
 	     def->machine_options[0] ? "," : "", def->machine_options,
-	     wants_memory_first(def) ? ",memory-backend=pc.ram" : "");
+	     wants_memory_first(def) ? ",memory-backend=pc.ram" : "",
+	     vm_def_has_firmware(def)
+		     ? ",pflash0=" CODE_NODE ",pflash1=" VM_DEF_VARS_ID "-node"
+		     : "");
 	addf(cl, "-cpu", "%s", def->cpu_model);
 	add_memory(cl, def);
 	add_vcpus(cl, def);
@@ -131,6 +136,30 @@ static void add_json(struct cmdline *cl, const char *option, struct json_object 
 {
 	add(cl, option);
 	add(cl, json_text(args, NULL));
+}
+
+static void add_flash(struct cmdline *cl, const char *node, const char *path, bool is_readonly)
+{
+	struct json_object *args = json_object_new_object();
+	struct json_object *file = json_object_new_object();
+
+	json_add_str(args, "driver", "raw");
+	json_add_str(args, "node-name", node);
+	json_add_bool(args, "read-only", is_readonly);
+	json_add_str(file, "driver", "file");
+	json_add_str(file, "filename", path);
+	json_object_object_add(args, "file", file);
+	add_json(cl, "-blockdev", args);
+}
+
+/* The variables' node has the name that a disk's would have, since a move copies both alike. */
+static void add_firmware(struct cmdline *cl, const struct vm_def_firmware *firmware)
+{
+	char node[VM_DEF_ID_SIZE + 8];
+
+	plug_disk_node(node, sizeof(node), firmware->vars.id);
+	add_flash(cl, CODE_NODE, firmware->code, true);
+	add_flash(cl, node, firmware->vars.path, false);
 }
 
 static void add_device(struct cmdline *cl, const struct vm_def *def, struct vm_def_device dev,
@@ -222,6 +251,8 @@ struct cmdline *cmdline_build(const struct cmdline_args *args)
 	add_machine(cl, def);
 	add_monitors(cl, args->fds);
 	addf(cl, "-pidfile", "%s", args->pid_file);
+	if (vm_def_has_firmware(def))
+		add_firmware(cl, &def->firmware);
 	add_ports(cl, def);
 	VM_DEF_EACH_DEVICE(def, dev)
 	{

@@ -21,7 +21,8 @@ const struct vm_def_disk *move_local_disk(const struct move *move, size_t number
 
 /* ---- the images: move/image_work.c -------------------------------------------- */
 
-/* Destination: gives the local disks of DEF, which is the source's, their paths here.  INVALID: PLAN
+/* Destination: gives the local disks and the firmware of DEF, which is the source's, their paths
+ * here.  INVALID: PLAN
  * does not copy just these disks, or a path is none; CONFLICT: a path is in none of the directories
  * for images. */
 bool move_images_place(const struct moves *moves, const struct transfer_plan *plan,
@@ -32,8 +33,8 @@ struct image_task {
 	const struct storage_rules *rules;
 	char move[ID_UUID_SIZE];
 	char peer[ID_NAME_SIZE];
-	struct disk_copy copies[VM_DEF_DISK_MAX];
-	char paths[VM_DEF_DISK_MAX][VM_DEF_PATH_SIZE]; /* on this host */
+	struct disk_copy copies[VM_DEF_IMAGE_MAX];
+	char paths[VM_DEF_IMAGE_MAX][VM_DEF_PATH_SIZE]; /* on this host */
 	size_t count;
 };
 /* For the image INDEX.  Thread: a worker. */
@@ -61,6 +62,9 @@ bool move_src_disks_are_ready(const struct move *move);
 void move_src_disks_step(struct move *move);
 bool move_src_disks_event(struct move *move, const struct qmp_event *event);
 void move_src_disks_settle(struct move *move);
+/* Memory begins to be sent: what the guest writes to the firmware's variables from now on fails
+ * the move. */
+void move_src_disks_note_vars(struct move *move);
 enum move_part_progress move_src_disks_progress(const struct move *move);
 
 /* ---- source: move/src_disks_pace.c ------------------------------------------- */

@@ -27,6 +27,8 @@
 	FACT(bool, memory_lost, BOTH)                                                       \
 	/* post-copy: so said its go: it cannot have the guest back */                      \
 	FACT(bool, source_has_switched, DST)                                                \
+	/* of the mirror of the firmware's variables when memory began; 0: it has not */       \
+	FACT(uint64_t, vars_copied, SRC)                                                    \
 	/* its QEMU has sent all, or has switched; it never runs the guest by itself again */ \
 	FACT(bool, saw_completed, SRC)                                                      \
 	/* it has sent all */                                                               \

@@ -38,18 +38,31 @@ static bool place(const struct storage_rules *rules, const struct transfer_plan 
 	return true;
 }
 
+static bool place_firmware(const struct storage_rules *rules, const struct transfer_plan *plan,
+			   struct vm_def_firmware *firmware, struct err *err)
+{
+	return place(rules, plan, &firmware->vars, err) &&
+	       storage_place_firmware(rules, firmware->code, firmware->code, err) &&
+	       (!firmware->vars_template[0] ||
+		storage_place_firmware(rules, firmware->vars_template, firmware->vars_template,
+				       err));
+}
+
 bool move_images_place(const struct moves *moves, const struct transfer_plan *plan,
 		       struct vm_def *def, struct err *err)
 {
+	struct vm_def_firmware *firmware = &def->firmware;
 	size_t count = 0;
 
+	for (; vm_def_local_image(def, count); count++)
+		;
 	for (size_t i = 0; i < def->disk_count; i++) {
-		if (!vm_def_disk_is_local(&def->disks[i]))
-			continue;
-		if (!place(&moves->env.storage, plan, &def->disks[i], err))
+		if (vm_def_disk_is_local(&def->disks[i]) &&
+		    !place(&moves->env.storage, plan, &def->disks[i], err))
 			return false;
-		count++;
 	}
+	if (vm_def_has_firmware(def) && !place_firmware(&moves->env.storage, plan, firmware, err))
+		return false;
 	return count == plan->disk_count ||
 	       err_set(err, ERR_INVALID, "the transfer plan copies disks that the guest has not");
 }
@@ -129,6 +142,7 @@ void move_images_work(struct move *move, const struct image_action *action, imag
 	struct image_work *image = xnew(struct image_work);
 	const struct vm_def *def = move_definition(move);
 	struct image_task *task = &image->task;
+	const struct vm_def_disk *disk;
 
 	image->work = (struct work){ .run = run, .done = done };
 	image->moves = move->moves;
@@ -139,7 +153,7 @@ void move_images_work(struct move *move, const struct image_action *action, imag
 	task->rules = &move->moves->env.storage;
 	snprintf(task->move, sizeof(task->move), "%s", move->row.id);
 	snprintf(task->peer, sizeof(task->peer), "%s", move->row.peer);
-	for (size_t i = 0; def && i < def->disk_count; i++)
-		add_image(move, task, &def->disks[i]);
+	for (size_t i = 0; def && (disk = vm_def_local_image(def, i)); i++)
+		add_image(move, task, disk);
 	worker_submit(move->moves->imager, &image->work);
 }

@@ -16,11 +16,7 @@ static bool is_wanted(const struct move *move)
 
 	if (move->plan)
 		return move->plan->disk_count > 0;
-	for (size_t i = 0; def && i < def->disk_count; i++) {
-		if (vm_def_disk_is_local(&def->disks[i]))
-			return true;
-	}
-	return false;
+	return def && vm_def_local_image(def, 0);
 }
 
 /* Without a plan nothing has begun. */

@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "move/disks.h"
 #include "move/downtime.h"
 #include "move/priv.h"
 #include "move/src.h"
@@ -208,6 +209,8 @@ static void start(struct move *move)
 	} else {
 		move->ram.is_answer_old = move->facts.query_pending;
 		move->ram.may_have_begun = true;
+		if (transfer_plan_has_disks(move->plan))
+			move_src_disks_note_vars(move);
 		move_stamp(move, MOVE_STAMP_MIGRATE);
 		send_address(move, "migrate", on_migrate);
 	}

@@ -99,8 +99,8 @@ struct move_begin {
 	size_t image;                /* index of the next of them */
 	uint64_t gathering_since_ms; /* 0: no evidence is being gathered */
 	/* Local disks: what the plan has of them, and the names of their block nodes. */
-	struct disk_copy disks[VM_DEF_DISK_MAX];
-	char nodes[VM_DEF_DISK_MAX][MOVE_NODE_SIZE];
+	struct disk_copy disks[VM_DEF_IMAGE_MAX];
+	char nodes[VM_DEF_IMAGE_MAX][MOVE_NODE_SIZE];
 	size_t disk_count;
 	uint64_t plan_deadline_ms;   /* until then the destination may say what it offers; 0: it
 				      * was not asked */
@@ -120,7 +120,7 @@ struct move_disks {
 		bool is_ending; /* QEMU was told to end it */
 		uint64_t done, total; /* bytes, as QEMU counts them */
 		uint64_t once;        /* so many to copy all of it once; 0: not known yet */
-	} mirrors[VM_DEF_DISK_MAX];
+	} mirrors[VM_DEF_IMAGE_MAX];
 	size_t begun;          /* so many of them */
 	uint64_t began_at_ms;  /* the first of them */
 	uint64_t limit_bytes_per_s; /* of what the guest may write; 0: none of ours */

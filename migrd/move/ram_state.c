@@ -29,7 +29,7 @@ static uint64_t percent(const struct move *move)
 
 	if (is_sent && info->ram_remaining_bytes <= info->ram_total_bytes)
 		done = info->ram_total_bytes - info->ram_remaining_bytes;
-	for (size_t i = 0; i < VM_DEF_DISK_MAX; i++) {
+	for (size_t i = 0; i < VM_DEF_IMAGE_MAX; i++) {
 		total += move->disks.mirrors[i].total;
 		done += move->disks.mirrors[i].done;
 	}

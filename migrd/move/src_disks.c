@@ -37,11 +37,21 @@ const struct vm_def_disk *move_local_disk(const struct move *move, size_t number
 {
 	const struct vm_def *def = move_definition(move);
 
-	for (size_t i = 0; def && i < def->disk_count; i++) {
-		if (vm_def_disk_is_local(&def->disks[i]) && number-- == 0)
-			return &def->disks[i];
-	}
-	return NULL;
+	return def ? vm_def_local_image(def, number) : NULL;
+}
+
+/* Fills RET with the name of the block node of a disk's image.  The guest's flash memory is no
+ * device that query-block tells; its node has the name that the command line gave it. */
+static bool find_node(struct json_object *blocks, const struct vm_def_disk *disk,
+		      char ret[MOVE_NODE_SIZE])
+{
+	const char *node = qmp_block_node(blocks, disk->id);
+
+	if (strcmp(disk->id, VM_DEF_VARS_ID) == 0)
+		plug_disk_node(ret, MOVE_NODE_SIZE, disk->id);
+	else
+		snprintf(ret, MOVE_NODE_SIZE, "%s", node ? node : "");
+	return ret[0] != '\0';
 }
 
 /* ---- begin: what is to be copied ------------------------------------------------ */
@@ -108,11 +118,7 @@ static void on_blocks(struct move *move, struct json_object *result, const struc
 	struct err bad;
 
 	for (size_t i = 0; !err && (disk = move_local_disk(move, i)); i++) {
-		const char *node = qmp_block_node(result, disk->id);
-
-		snprintf(move->begin.nodes[i], sizeof(move->begin.nodes[i]), "%s",
-			 node ? node : "");
-		if (!node) {
+		if (!find_node(result, disk, move->begin.nodes[i])) {
 			err_set(&bad, ERR_QEMU, "QEMU does not tell the image of disk '%s'",
 				disk->id);
 			err = &bad;
@@ -150,15 +156,58 @@ static bool is_settling(const struct move *move)
 		move->machine.state == MOVE_STATE_STUCK);
 }
 
+/* ---- the firmware's variables --------------------------------------------------------- */
+
+/* The index of their mirror; disk_count: there is none. */
+static size_t vars_index(const struct move *move)
+{
+	size_t i = 0;
+
+	while (i < move->plan->disk_count && strcmp(move->plan->disks[i].id, VM_DEF_VARS_ID) != 0)
+		i++;
+	return i;
+}
+
+/* QEMU sends the flash memory with the guest's, and does not notice what the guest writes to it
+ * after that: its model of the flash stores that without marking the page (hw/block/pflash_cfi01.c,
+ * pflash_data_write()).  The destination's QEMU writes the flash memory that it has got over the
+ * image when the guest goes on, so a write in between would be lost, or half of it.  The mirror
+ * sees all writes: its bytes tell whether there was one. */
+void move_src_disks_note_vars(struct move *move)
+{
+	size_t index = vars_index(move);
+
+	if (index == move->plan->disk_count)
+		return;
+	move->facts.vars_copied = move->disks.mirrors[index].done;
+	machine_save(&move->machine); /* a restart must know it, or gives the move up */
+}
+
+static void fail_by_vars(struct move *move, size_t index)
+{
+	move->disks.mirrors[index].state = MOVE_MIRROR_FAILED;
+	if (!err_is_set(&move->error))
+		err_set(&move->error, ERR_BUSY, "%s: move it again",
+			move->facts.vars_copied
+				? "the guest wrote to the variables of its firmware while its "
+				  "memory was sent, and QEMU does not send that again"
+				: "migrd was restarted as memory began to be sent, and cannot know "
+				  "whether the guest wrote to the variables of its firmware since");
+}
+
+/* ---- the end of a mirror -------------------------------------------------------------- */
+
 /* A mirror that nobody told to end has ended too early: the guest has written since. */
 static void note_end(struct move *move, size_t index, const struct qmp_job *job)
 {
 	if (job->error[0])
 		fail(move, index, job->error);
-	else if (is_settling(move))
-		move->disks.mirrors[index].state = MOVE_MIRROR_ENDED;
-	else
+	else if (!is_settling(move))
 		fail(move, index, "somebody ended it");
+	else if (index == vars_index(move) && job->done != move->facts.vars_copied)
+		fail_by_vars(move, index);
+	else
+		move->disks.mirrors[index].state = MOVE_MIRROR_ENDED;
 }
 
 static void note_job(struct move *move, size_t index, const struct qmp_job *job)
@@ -483,8 +532,10 @@ static void on_put_aside(struct move *move, const struct err *err)
 
 void move_src_disks_put_aside(struct move *move)
 {
-	static const struct image_action actions[] = { { "put-aside", put_aside, PUT_ASIDE_TRIES },
-						       { "discard", discard, PUT_ASIDE_TRIES } };
+	static const struct image_action actions[] = {
+		{ "put-aside", put_aside, PUT_ASIDE_TRIES },
+		{ "discard", discard, PUT_ASIDE_TRIES }
+	};
 
 	move_images_work(move, &actions[move->options.remove_source_disks], on_put_aside);
 }

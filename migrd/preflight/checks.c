@@ -227,6 +227,7 @@ struct preflight *preflight_new(const char *id, const char *source, const struct
 	preflight->there = there ? there : xnew(struct evidence);
 	preflight->here = xnew(struct evidence);
 	images_plan(preflight, images);
+	proof_plan(preflight);
 	return preflight;
 }
 

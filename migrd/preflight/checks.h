@@ -42,7 +42,7 @@ struct preflight {
 	bool has_evidence;         /* false: an older source, which says nothing */
 	struct evidence *here;     /* owned: what was found on this host */
 	struct storage_rules rules;
-	struct image_wish images[VM_DEF_DISK_MAX]; /* of needs->images */
+	struct image_wish images[VM_DEF_IMAGE_MAX]; /* of needs->images */
 	bool dir_is_there[NEED_DIRS_MAX];
 	struct err socket_err[NEED_DIRS_MAX]; /* not set: the socket's path is free */
 	int port_errno[NEED_PORTS_MAX];       /* 0: free */
@@ -72,6 +72,7 @@ bool preflight_to_err(const struct preflight_reasons *reasons, struct err *err);
 /* ---- judges that have a file of their own ---------------------------------------- */
 
 /* proof.c */
+void proof_plan(struct preflight *preflight); /* where files are on this host */
 void proof_judge_files(const struct preflight *preflight, struct preflight_reasons *ret);
 /* images.c: where the images of local disks are to be made, and whether they can be. */
 void images_plan(struct preflight *preflight, const struct preflight_images *images);

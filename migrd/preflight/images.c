@@ -29,6 +29,10 @@ static bool check_copy(const struct preflight *preflight, const struct need_imag
 			       "as it is",
 			       preflight->source, vm_def_disk_format_names[copy->format],
 			       vm_def_disk_format_names[need->format]);
+	if (strcmp(copy->id, VM_DEF_VARS_ID) == 0 &&
+	    copy->virtual_bytes > VM_DEF_FIRMWARE_BYTES_MAX)
+		return err_set(err, ERR_INVALID, "variables of firmware have at most %d bytes",
+			       VM_DEF_FIRMWARE_BYTES_MAX);
 	return disk_copy_check(copy, err);
 }
 
@@ -56,9 +60,11 @@ void images_judge(const struct preflight *preflight, struct preflight_reasons *r
 {
 	for (size_t i = 0; i < preflight->needs->image_count; i++) {
 		const struct err *err = &preflight->images[i].err;
+		const char *id = preflight->needs->images[i].id;
 
-		if (err_is_set(err))
-			preflight_add(ret, "storage", "disk '%s': %s",
-				      preflight->needs->images[i].id, err->msg);
+		if (err_is_set(err) && strcmp(id, VM_DEF_VARS_ID) == 0)
+			preflight_add(ret, "storage", "variables of the firmware: %s", err->msg);
+		else if (err_is_set(err))
+			preflight_add(ret, "storage", "disk '%s': %s", id, err->msg);
 	}
 }

@@ -236,7 +236,8 @@ void look_source_blocking(const struct needs *needs, const char *id, struct evid
 		describe(&place, file);
 		if (need->kind == NEED_PRESENT)
 			continue;
-		leave_token(&tokens, place.dir, i, file->token);
+		if (!need->is_firmware)
+			leave_token(&tokens, place.dir, i, file->token);
 		if (need->kind == NEED_SAME_CONTENT && file->type == EVIDENCE_TYPE_FILE)
 			content_digest_blocking(need->path, file);
 	}
@@ -255,7 +256,7 @@ void look_destination_blocking(const struct needs *needs, const char *id,
 		struct evidence_file *file = add_file(ret, need);
 		CLEANUP(place_close) struct place place;
 
-		if (!place_open(&place, need->path))
+		if (!place_open(&place, need_path(need)))
 			continue;
 		describe(&place, file);
 		if (!other || need->kind == NEED_PRESENT)
@@ -263,8 +264,9 @@ void look_destination_blocking(const struct needs *needs, const char *id,
 		if (other->token[0] && place.dir >= 0)
 			read_token(&tokens, place.dir, file->token);
 		if ((!other->token[0] || strcmp(file->token, other->token) != 0) &&
-		    other->digest[0] && file->type == EVIDENCE_TYPE_FILE && file->size == other->size)
-			content_digest_blocking(need->path, file);
+		    other->digest[0] && file->type == EVIDENCE_TYPE_FILE &&
+		    file->size == other->size)
+			content_digest_blocking(need_path(need), file);
 	}
 }
 

@@ -126,6 +126,24 @@ static void add_cdroms(struct needs *needs, const struct vm_def *def)
 	}
 }
 
+const char *need_path(const struct need_file *file)
+{
+	return file->here[0] ? file->here : file->path;
+}
+
+static void add_firmware(struct needs *needs, const struct vm_def *def)
+{
+	struct need_file code = { .kind = NEED_SAME_CONTENT,
+				  .what = "firmware",
+				  .is_firmware = true };
+
+	if (!vm_def_has_firmware(def))
+		return;
+	snprintf(code.path, sizeof(code.path), "%s", def->firmware.code);
+	needs_add_file(needs, &code);
+	add_image_of(needs, &def->firmware.vars);
+}
+
 static void add_shared_memory(struct needs *needs, const struct vm_def *def)
 {
 	for (size_t i = 0; i < def->shared_memory_count; i++) {
@@ -278,6 +296,7 @@ struct needs *needs_of(const struct vm_def *def)
 	struct needs *needs = xnew(struct needs);
 
 	add_disks(needs, def);
+	add_firmware(needs, def);
 	add_cdroms(needs, def);
 	add_shared_memory(needs, def);
 	add_monitors(needs, def);

@@ -32,6 +32,8 @@ struct need_file {
 	bool is_qcow2;             /* so the definition says: the header may name other files */
 	char what[NEED_WHAT_SIZE]; /* "disk 'data'" */
 	char path[VM_DEF_PATH_SIZE];
+	bool is_firmware;            /* read whole; its path may be another on the destination */
+	char here[VM_DEF_PATH_SIZE]; /* that path; "": PATH */
 };
 
 struct need_dir {
@@ -57,7 +59,7 @@ struct need_nic {
 struct needs {
 	struct need_file files[NEED_FILES_MAX];
 	size_t file_count;
-	struct need_image images[VM_DEF_DISK_MAX];
+	struct need_image images[VM_DEF_IMAGE_MAX];
 	size_t image_count;
 	struct need_dir dirs[NEED_DIRS_MAX];
 	size_t dir_count;
@@ -70,6 +72,8 @@ struct needs {
 
 /* The caller frees it. */
 struct needs *needs_of(const struct vm_def *def);
+/* The path of FILE on the host that looks at it. */
+const char *need_path(const struct need_file *file);
 void needs_add_file(struct needs *needs, const struct need_file *file);
 
 #endif

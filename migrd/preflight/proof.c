@@ -102,25 +102,25 @@ static void tell(const struct preflight *preflight, const struct pair *pair, enu
 		preflight_add(ret, CHECK,
 			      "%s: '%s' has another content here than on host '%s': mount the same "
 			      "storage here, or copy the file",
-			      need->what, need->path, preflight->source);
+			      need->what, need_path(need), preflight->source);
 	else if (verdict == OTHER)
 		preflight_add(ret, CHECK,
 			      "%s: '%s' is another file here than on host '%s': mount the same "
 			      "storage here",
-			      need->what, need->path, preflight->source);
+			      need->what, need_path(need), preflight->source);
 	else if (need->kind == NEED_SAME_CONTENT && pair->there->sampled)
 		preflight_add(ret, CHECK,
 			      "%s: '%s' is large, and was changed at another time here than on "
 			      "host "
 			      "'%s': copy it with its time of change, " ASSERT_HINT,
-			      need->what, need->path, preflight->source);
+			      need->what, need_path(need), preflight->source);
 	else
 		preflight_add(ret, CHECK,
 			      "%s: nothing proves that '%s' is the same here and on host '%s': use "
 			      "storage in whose directory migrd may write, or a block device with "
 			      "a "
 			      "world-wide name, " ASSERT_HINT,
-			      need->what, need->path, preflight->source);
+			      need->what, need_path(need), preflight->source);
 }
 
 static void judge_file(const struct preflight *preflight, const struct need_file *need,
@@ -140,8 +140,10 @@ static void judge_file(const struct preflight *preflight, const struct need_file
 	if (need->path[0] == '/' && (!pair.here || pair.here->type == EVIDENCE_TYPE_NONE)) {
 		preflight_add(ret, CHECK,
 			      "%s: '%s' is not there on this host, or cannot be reached: mount its "
-			      "storage, or copy the file",
-			      need->what, need->path);
+			      "storage, or copy the file%s",
+			      need->what, need_path(need),
+			      need->is_firmware ? ", or name another by 'firmware_map' of [storage]"
+						: "");
 		return;
 	}
 	if (need->kind == NEED_PRESENT || preflight->there->assert_disks)
@@ -150,6 +152,17 @@ static void judge_file(const struct preflight *preflight, const struct need_file
 		pair.here && there && there->type != EVIDENCE_TYPE_NONE ? judge(&pair) : NOT_KNOWN;
 	if (verdict != SAME)
 		tell(preflight, &pair, verdict, ret);
+}
+
+void proof_plan(struct preflight *preflight)
+{
+	for (size_t i = 0; i < preflight->needs->file_count; i++) {
+		struct need_file *need = &preflight->needs->files[i];
+		struct err ignored; /* too long a path is not there */
+
+		if (need->is_firmware)
+			storage_place_firmware(&preflight->rules, need->path, need->here, &ignored);
+	}
 }
 
 void proof_judge_files(const struct preflight *preflight, struct preflight_reasons *ret)

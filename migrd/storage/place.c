@@ -129,3 +129,17 @@ bool storage_place(const struct storage_rules *rules, const char *path, char ret
 	memcpy(ret, place, sizeof(place));
 	return true;
 }
+
+bool storage_place_firmware(const struct storage_rules *rules, const char *path,
+			    char ret[VM_DEF_PATH_SIZE], struct err *err)
+{
+	char place[VM_DEF_PATH_SIZE];
+
+	if (!map_path(rules->firmware_map, path, place))
+		return err_set(err, ERR_INVALID,
+			       "'%s' is too long where firmware_map of [storage] puts it: at most "
+			       "%d bytes are possible",
+			       path, VM_DEF_PATH_SIZE - 1);
+	memcpy(ret, place, sizeof(place));
+	return true;
+}

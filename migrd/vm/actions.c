@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "vm/entry.h"
+#include "vm/firmware.h"
 #include "vm/same_mac.h"
 #include "vm/still.h"
 #include "vm/taps.h"
@@ -148,9 +149,9 @@ static void launch(struct vm *vm, struct action_run *run)
 	vm_save(vm, NULL, NULL); /* the pid */
 }
 
-static void on_taps(void *data, const struct err *err)
+/* False: the start has ended. */
+static bool may_go_on(struct action_run *run, const struct err *err)
 {
-	struct action_run *run = data;
 	struct vm *vm = vm_of(run);
 	struct err why;
 
@@ -160,9 +161,30 @@ static void on_taps(void *data, const struct err *err)
 		why = *err;
 		err_wrap(&why, "cannot start VM '%s'", vm->row.name);
 		on_launched(run, &why);
-	} else {
-		launch(vm, run);
 	}
+	return vm && !err;
+}
+
+static void on_firmware(void *data, const struct err *err)
+{
+	struct action_run *run = data;
+
+	if (may_go_on(run, err))
+		launch(vm_of(run), run);
+}
+
+static void prepare_firmware(struct vm *vm, struct action_run *run)
+{
+	if (!vm_firmware_prepare(vm, on_firmware, run))
+		launch(vm, run);
+}
+
+static void on_taps(void *data, const struct err *err)
+{
+	struct action_run *run = data;
+
+	if (may_go_on(run, err))
+		prepare_firmware(vm_of(run), run);
 }
 
 /* In finish-migrate QEMU waits for the end of a migration of which there is no record any more
@@ -184,7 +206,7 @@ static void perform(struct vm *vm, struct action_run *run)
 	switch (run->action) {
 	case VM_ACTION_START:
 		if (!vm_taps_check(vm, on_taps, run))
-			launch(vm, run);
+			prepare_firmware(vm, run);
 		break;
 	case VM_ACTION_STOP:
 		run->is_stopping = true;

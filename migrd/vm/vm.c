@@ -48,6 +48,7 @@ struct vms *vms_new(const struct vms_env *env)
 	vms->env = *env;
 	vms->env.qemu.probe = probe_new(env->qemu.loop, env->qemu.binary);
 	vms->net = worker_new(env->qemu.loop, "net", 1);
+	vms->files = worker_new(env->qemu.loop, "files", 1);
 	vms->owed = loop_timer_new(env->qemu.loop, write_owed, vms);
 	return vms;
 }
@@ -84,6 +85,7 @@ void vms_free(struct vms *vms)
 	vms_clear(vms);
 	probe_free(vms->env.qemu.probe);
 	worker_free(vms->net);
+	worker_free(vms->files);
 	loop_timer_free(vms->owed);
 	free(vms);
 }

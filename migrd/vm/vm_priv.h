@@ -57,6 +57,7 @@ struct vm {
 struct vms {
 	struct vms_env env;
 	struct worker *net; /* changes the host's network, in order */
+	struct worker *files; /* makes what a guest needs in the host's storage */
 	struct vm *list;
 	void *by_name, *by_uuid; /* trees of search.h, of vm.row.name and vm.row.uuid */
 	struct loop_timer *owed; /* for the next try to write owed records */

@@ -23,7 +23,7 @@ struct move_progress {
 	uint64_t percent, ram_total_bytes, ram_remaining_bytes, ram_transferred_bytes, passes;
 	double throughput_mbit_per_s;
 	uint64_t dirty_pages_per_s, expected_downtime_ms, throttle_percent;
-	struct move_disk_progress disks[VM_DEF_DISK_MAX];
+	struct move_disk_progress disks[VM_DEF_IMAGE_MAX];
 	size_t disk_count;
 };
 

@@ -95,7 +95,7 @@ struct transfer_plan {
 	struct transfer_channel channels[TRANSFER_CHANNEL_MAX];
 	size_t channel_count;
 	/* The local disks, which are copied, in the order of the definition. */
-	struct disk_copy disks[VM_DEF_DISK_MAX];
+	struct disk_copy disks[VM_DEF_IMAGE_MAX];
 	size_t disk_count;
 };
 

@@ -165,6 +165,36 @@ static const struct json_field action_fields[] = {
 	{ 0 },
 };
 
+static const struct json_field firmware_fields[] = {
+	{ .key = "code",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def_firmware, code),
+	  .min = 1,
+	  .check = vm_def_check_path,
+	  .pattern = PATH_PATTERN,
+	  .help = "Absolute path of the image with the firmware's code, raw, which is only read; "
+		  "another host may have the same content at another path (firmware_map of "
+		  "[storage])." },
+	{ .key = "vars",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def_firmware, vars.path),
+	  .min = 1,
+	  .check = vm_def_check_path,
+	  .pattern = PATH_PATTERN,
+	  .help = "Absolute path of the image with this guest's variables, raw; a move copies it as "
+		  "it copies a local disk." },
+	{ .key = "vars_template",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct vm_def_firmware, vars_template),
+	  .check = vm_def_check_path,
+	  .pattern = PATH_PATTERN,
+	  .help = "Absolute path of an image of which a start makes `vars' if that is not there; "
+		  "default: it must be there." },
+	{ 0 },
+};
+
 static const struct json_field shared_memory_fields[] = {
 	ID_FIELD(struct vm_def_shared_memory),
 	{ .key = "path",
@@ -442,6 +472,12 @@ const struct json_field vm_def_fields[] = {
 	  JSON_MEMBER(struct vm_def, actions),
 	  .fields = action_fields,
 	  .help = "Actions when the guest reboots, powers off, panics, or hangs." },
+	{ .key = "firmware",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct vm_def, firmware),
+	  .fields = firmware_fields,
+	  .help = "UEFI firmware in flash memory; default: the machine's own firmware, without "
+		  "variables." },
 	{ .key = "shared_memory",
 	  .type = JSON_ARRAY,
 	  JSON_MEMBERS(struct vm_def, shared_memory, shared_memory_count),
@@ -490,6 +526,9 @@ bool vm_def_decode(struct json_object *obj, struct vm_def *ret, struct faults *f
 	snprintf(ret->cpu_model, sizeof(ret->cpu_model), "qemu64");
 	ret->vcpus = 1;
 	json_decode(obj, vm_def_fields, ret, "", faults);
+	if (vm_def_has_firmware(ret))
+		snprintf(ret->firmware.vars.id, sizeof(ret->firmware.vars.id), "%s",
+			 VM_DEF_VARS_ID);
 	vm_def_check_across(ret, faults, first);
 	return faults->count == first;
 }
@@ -498,8 +537,19 @@ struct json_object *vm_def_encode(const struct vm_def *def)
 {
 	struct json_object *obj = json_encode(vm_def_fields, def);
 
-	/* `type' is required within `serial', so the table writes the default out, too. */
+	/* What is required within an object is written out, too, where the object is not there. */
 	if (def->serial.type == VM_DEF_SERIAL_TYPE_NONE)
 		json_object_object_del(obj, "serial");
+	if (!vm_def_has_firmware(def))
+		json_object_object_del(obj, "firmware");
 	return obj;
+}
+
+const struct vm_def_disk *vm_def_local_image(const struct vm_def *def, size_t number)
+{
+	for (size_t i = 0; i < def->disk_count; i++) {
+		if (vm_def_disk_is_local(&def->disks[i]) && number-- == 0)
+			return &def->disks[i];
+	}
+	return vm_def_has_firmware(def) && number == 0 ? &def->firmware.vars : NULL;
 }

@@ -27,6 +27,7 @@
 #define VM_DEF_MAC_SIZE        18
 
 #define VM_DEF_DISK_MAX          16
+#define VM_DEF_IMAGE_MAX         (VM_DEF_DISK_MAX + 1) /* and the firmware's variables */
 #define VM_DEF_NIC_MAX           8
 #define VM_DEF_SHARED_MEMORY_MAX 4
 #define VM_DEF_MONITOR_MAX       4
@@ -49,6 +50,11 @@
 /* Memory window that the firmware keeps free behind each port; a device with a
  * larger window cannot be plugged in there. */
 #define VM_DEF_PORT_RESERVE_MIB 64
+/* Stands for the image of the firmware's variables where images of disks have their disk's id; no
+ * disk may have it beside firmware. */
+#define VM_DEF_VARS_ID "firmware-vars"
+/* QEMU's default for all images of firmware together (max-fw-size, hw/i386/pc.h). */
+#define VM_DEF_FIRMWARE_BYTES_MAX (8 << 20)
 /* The QEMU ids of what migrd itself adds begin with this; no id of a definition may. */
 #define VM_DEF_OWN_PREFIX "migrd-"
 
@@ -124,6 +130,14 @@ struct vm_def_disk {
 	uint64_t boot_index;
 	int cache;                         /* enum vm_def_disk_cache */
 	char pci_address[VM_DEF_PCI_SIZE]; /* "0x4", "port1"; "" until normalized */
+};
+
+/* UEFI firmware in flash memory. */
+struct vm_def_firmware {
+	char code[VM_DEF_PATH_SIZE]; /* read-only; "": the machine's own firmware, and no variables */
+	char vars_template[VM_DEF_PATH_SIZE]; /* what the variables of a new VM are copied from; "" */
+	/* The image of the variables, which the guest writes; its id is VM_DEF_VARS_ID. */
+	struct vm_def_disk vars;
 };
 
 struct vm_def_nic {
@@ -224,6 +238,7 @@ struct vm_def {
 	bool guest_agent;
 	int clock_after_move; /* enum vm_def_clock_after_move */
 	struct vm_def_actions actions;
+	struct vm_def_firmware firmware;
 	struct vm_def_shared_memory shared_memory[VM_DEF_SHARED_MEMORY_MAX];
 	size_t shared_memory_count;
 	struct vm_def_monitor monitors[VM_DEF_MONITOR_MAX];
@@ -245,6 +260,15 @@ static inline bool vm_def_disk_is_local(const struct vm_def_disk *disk)
 {
 	return !disk->shared && !disk->readonly;
 }
+
+static inline bool vm_def_has_firmware(const struct vm_def *def)
+{
+	return def->firmware.code[0] != '\0';
+}
+
+/* The NUMBER-th (from 0) image that a move must copy: those of local disks, in their order, then
+ * the firmware's variables.  NULL: there are fewer. */
+const struct vm_def_disk *vm_def_local_image(const struct vm_def *def, size_t number);
 
 extern const struct json_field vm_def_fields[];
 

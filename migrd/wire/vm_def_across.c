@@ -383,6 +383,43 @@ static void check_shared_memory(struct check *check)
 	}
 }
 
+static void check_firmware_paths(struct check *check)
+{
+	const struct vm_def *def = check->def;
+	const char *code = def->firmware.code, *vars = def->firmware.vars.path;
+
+	if (!strcmp(vars, code) || !strcmp(vars, def->firmware.vars_template))
+		faults_add(check->faults, "/firmware/vars",
+			   "the guest writes it: it must be a file of its own");
+	for (size_t i = 0; i < def->disk_count; i++) {
+		if (!strcmp(vars, def->disks[i].path))
+			faults_add(check->faults, "/firmware/vars", "the same file as /disks/%zu",
+				   i);
+		if (!strcmp(def->disks[i].id, VM_DEF_VARS_ID))
+			DEVICE_FAULT(check, &check->devices[i], "id",
+				     "'%s' means the variables of the firmware", VM_DEF_VARS_ID);
+	}
+}
+
+/* Raw options would give the firmware twice. */
+static void check_firmware_raw(struct check *check)
+{
+	static const char *const own[] = { "bios", "pflash" };
+	const struct vm_def *def = check->def;
+
+	if (strstr(def->machine_options, "pflash"))
+		faults_add(check->faults, "/machine_options", "use the field 'firmware'");
+	for (size_t i = 0; i < def->extra_arg_count * ARRAY_LEN(own); i++) {
+		const char *arg = def->extra_args[i / ARRAY_LEN(own)];
+		char at[40];
+
+		if (arg[0] != '-' || strcmp(arg + strspn(arg, "-"), own[i % ARRAY_LEN(own)]) != 0)
+			continue;
+		snprintf(at, sizeof(at), "/extra_args/%zu", i / ARRAY_LEN(own));
+		faults_add(check->faults, at, "use the field 'firmware'");
+	}
+}
+
 /* Looks at each argument as an option, and at the next one as its value: a value may look like
  * an option. */
 static void check_local(struct check *check)
@@ -423,5 +460,9 @@ void vm_def_check_across(const struct vm_def *def, struct faults *faults, size_t
 	check_shared_memory(&check);
 	check_cdroms(&check);
 	check_monitors(&check);
+	if (vm_def_has_firmware(def) && !has_fault(&check, "/firmware")) {
+		check_firmware_paths(&check);
+		check_firmware_raw(&check);
+	}
 	check_local(&check);
 }

@@ -66,6 +66,31 @@ static struct cmdline *build(bool incoming)
 
 #define SMALL "{\"name\":\"v\",\"machine\":\"pc-q35-7.2\",\"memory_mib\":64"
 
+/* The node of the variables is found again by its name when they are copied. */
+START_TEST(firmware_is_two_flash_memories)
+{
+	struct cmdline *cl;
+
+	load(SMALL ",\"accel\":\"tcg\",\"machine_options\":\"smm=on\","
+		   "\"firmware\":{\"code\":\"/c,d\",\"vars\":\"/v\"}}");
+	cl = build(true);
+	ck_assert(has(cl, "-machine",
+		      "pc-q35-7.2,accel=tcg,smm=on,pflash0=firmware-code-node,"
+		      "pflash1=firmware-vars-node"));
+	ck_assert(has(cl, "-blockdev",
+		      "{\"driver\":\"raw\",\"node-name\":\"firmware-code-node\",\"read-only\":true,"
+		      "\"file\":{\"driver\":\"file\",\"filename\":\"/c,d\"}}"));
+	ck_assert(has(cl, "-blockdev",
+		      "{\"driver\":\"raw\",\"node-name\":\"firmware-vars-node\",\"read-only\":false,"
+		      "\"file\":{\"driver\":\"file\",\"filename\":\"/v\"}}"));
+	cmdline_free(cl);
+	load(SMALL "}");
+	cl = build(false);
+	ck_assert(!has(cl, "-blockdev", NULL));
+	cmdline_free(cl);
+}
+END_TEST
+
 /* The daemon lets the guest run: QEMU must not do it by itself, on either side of a move. */
 START_TEST(any_vm_starts_stopped)
 {
@@ -334,6 +359,7 @@ Suite *suite(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, any_vm_starts_stopped);
+	tcase_add_test(tc, firmware_is_two_flash_memories);
 	tcase_add_test(tc, incoming_vm_differs_only_by_incoming);
 	tcase_add_test(tc, cd_drives_are_connected_where_they_are);
 	tcase_add_test(tc, monitors_are_inherited_descriptors);

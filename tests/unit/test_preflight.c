@@ -302,6 +302,38 @@ START_TEST(copy_without_a_token_is_compared_by_its_content)
 }
 END_TEST
 
+/* Nothing is written beside firmware, which is the host's. */
+START_TEST(firmware_is_compared_at_its_path_here)
+{
+	CLEANUP(free_charp) char *token = path_of(LOOK_TOKEN_PREFIX MOVE);
+	CLEANUP(free_charp) char *here_path = path_of("there");
+
+	write_text("d", "code");
+	write_text("there", "code");
+	need(NEED_SAME_CONTENT, "d");
+	needs.files[0].is_firmware = true;
+	look_source_blocking(&needs, MOVE, &there);
+	ck_assert_int_ne(access(token, F_OK), 0);
+	there.files[0].inode[0] = '\0';
+	snprintf(needs.files[0].here, sizeof(needs.files[0].here), "%s", here_path);
+	look_destination_blocking(&needs, MOVE, &there, &here);
+	ck_assert_str_eq(judge(), "");
+	write_text("there", "c0de");
+	here.file_count = 0;
+	look_destination_blocking(&needs, MOVE, &there, &here);
+	assert_says(here_path);
+	assert_says("has another content here");
+}
+END_TEST
+
+START_TEST(firmware_that_is_not_there_names_the_map)
+{
+	need(NEED_SAME_CONTENT, "d");
+	needs.files[0].is_firmware = true;
+	assert_says("firmware_map");
+}
+END_TEST
+
 /* A FIFO in the place of an image would block its reader. */
 START_TEST(fifo_is_not_opened)
 {
@@ -645,6 +677,8 @@ Suite *suite(void)
 	tcase_add_test(tc, other_directory_token_is_not_found);
 	tcase_add_test(tc, two_directories_have_two_tokens);
 	tcase_add_test(tc, copy_without_a_token_is_compared_by_its_content);
+	tcase_add_test(tc, firmware_is_compared_at_its_path_here);
+	tcase_add_test(tc, firmware_that_is_not_there_names_the_map);
 	tcase_add_test(tc, fifo_is_not_opened);
 	tcase_add_test(tc, qcow2_names_its_backing_file);
 	tcase_add_test(tc, qcow2_lengths_beyond_the_header_are_refused);

@@ -116,6 +116,27 @@ START_TEST(what_is_too_long_is_refused)
 }
 END_TEST
 
+/* Firmware may be anywhere: it is only read, and its content is compared. */
+START_TEST(firmware_has_a_map_of_its_own)
+{
+	char ret[VM_DEF_PATH_SIZE];
+
+	ck_assert(storage_place_firmware(&rules, "/fw/code.fd", ret, &err));
+	ck_assert_str_eq(ret, "/fw/code.fd");
+	rules.map = "/fw:/wrong";
+	rules.firmware_map = "/fw:/usr/fw /fw/code.fd:/opt/c";
+	ck_assert(storage_place_firmware(&rules, "/fw/code.fd", ret, &err));
+	ck_assert_str_eq(ret, "/opt/c");
+	ck_assert(storage_place_firmware(&rules, "/fw/vars.fd", ret, &err));
+	ck_assert_str_eq(ret, "/usr/fw/vars.fd");
+	memset(ret, 'n', sizeof(ret) - 1);
+	memcpy(ret, "/fw/", 4);
+	ret[sizeof(ret) - 1] = '\0';
+	ck_assert(!storage_place_firmware(&rules, ret, ret, &err));
+	ck_assert_ptr_nonnull(strstr(err.msg, "firmware_map"));
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("storage_place");
@@ -131,5 +152,6 @@ Suite *suite(void)
 	tcase_add_test(tc, map_out_of_the_dirs_is_refused);
 	tcase_add_test(tc, without_dirs_nothing_is_allowed);
 	tcase_add_test(tc, what_is_too_long_is_refused);
+	tcase_add_test(tc, firmware_has_a_map_of_its_own);
 	return s;
 }

@@ -57,6 +57,7 @@ static bool decode(const char *more)
 	"'cdroms':[{'id':'cd0','bus':'sata','path':'/srv/a,b.iso','boot_index':3},"          \
 	"{'id':'cd1','bus':'sata','unit':0,'path':'/srv/x','format':'qcow2','tray':'open'}," \
 	"{'id':'cd2','bus':'scsi','device_id':'drive-0'}],"                                  \
+	"'firmware':{'code':'/fw/code','vars':'/srv/vm1.vars','vars_template':'/fw/vars'},"  \
 	"'extra_args':['-device','virtio-rng-pci']"
 
 static void assert_round_trip(void)
@@ -284,7 +285,42 @@ static const struct {
 	{ "'extra_args':['-blockdev','vvfat,node-name=n,dir=/d']", "/extra_args/0", "directory" },
 	{ "'extra_args':['-hda','/dev/fdset/1']", "/extra_args/0", "descriptor" },
 	{ "'extra_args':['-set','drive.d.snapshot=on']", "/extra_args/0", "-set" },
+	{ "'firmware':{'code':'/c'}", "/firmware/vars", "required" },
+	{ "'firmware':{'vars':'/v'}", "/firmware/code", "required" },
+	{ "'firmware':{'code':'','vars':'/v'}", "/firmware/code", "" },
+	{ "'firmware':{'code':'/c','vars':'v'}", "/firmware/vars", "absolute" },
+	{ "'firmware':{'code':'/c','vars':'/c'}", "/firmware/vars", "a file of its own" },
+	{ "'firmware':{'code':'/c','vars':'/v','vars_template':'/v'}", "/firmware/vars",
+	  "a file of its own" },
+	{ "'firmware':{'code':'/c','vars':'/v'},'disks':[{'id':'d','path':'/v','format':'raw'}]",
+	  "/firmware/vars", "/disks/0" },
+	{ "'firmware':{'code':'/c','vars':'/v'},"
+	  "'disks':[{'id':'firmware-vars','path':'/x','format':'raw'}]",
+	  "/disks/0/id", "variables of the firmware" },
+	{ "'firmware':{'code':'/c','vars':'/v'},'extra_args':['-vga','std','-bios','/b']",
+	  "/extra_args/2", "'firmware'" },
+	{ "'firmware':{'code':'/c','vars':'/v'},'extra_args':['--pflash','/b']", "/extra_args/0",
+	  "'firmware'" },
+	{ "'firmware':{'code':'/c','vars':'/v'},'machine_options':'pflash0=n'", "/machine_options",
+	  "'firmware'" },
 };
+
+/* What a move must copy: in this order on both hosts. */
+START_TEST(local_images_are_disks_and_variables)
+{
+	ck_assert(decode("'firmware':{'code':'/c','vars':'/v'},"
+			 "'disks':[{'id':'a','path':'/a','format':'raw'},"
+			 "{'id':'s','path':'/s','format':'raw','shared':true},"
+			 "{'id':'b','path':'/b','format':'raw'}]"));
+	ck_assert_str_eq(vm_def_local_image(def, 0)->id, "a");
+	ck_assert_str_eq(vm_def_local_image(def, 1)->id, "b");
+	ck_assert_str_eq(vm_def_local_image(def, 2)->path, "/v");
+	ck_assert_str_eq(vm_def_local_image(def, 2)->id, VM_DEF_VARS_ID);
+	ck_assert_ptr_null(vm_def_local_image(def, 3));
+	ck_assert(decode(""));
+	ck_assert_ptr_null(vm_def_local_image(def, 0));
+}
+END_TEST
 
 /* Each wrong value is one fault, which has its place and tells what would be right. */
 START_TEST(wrong_value_is_one_fault)
@@ -537,6 +573,7 @@ Suite *suite(void)
 	tcase_add_loop_test(t, wrong_value_is_one_fault, 0, (int)ARRAY_LEN(wrong));
 	tcase_add_loop_test(t, dangerous_name_is_refused, 0, (int)ARRAY_LEN(wrong_names));
 	tcase_add_loop_test(t, option_that_breaks_ownership_is_refused, 0, (int)ARRAY_LEN(refused));
+	tcase_add_test(t, local_images_are_disks_and_variables);
 	tcase_add_test(t, machine_alias_is_refused);
 	tcase_add_test(t, normalize_pins_the_lowest_free_slots);
 	tcase_add_test(t, q35_gets_ports_where_there_is_room);
