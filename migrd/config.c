@@ -21,7 +21,7 @@
  * before inih gets it. */
 #define LINE_MAX_BYTES 190
 #define PEER_PREFIX    "peer "
-#define KEY_MAX        32
+#define KEY_MAX        48
 
 enum section_kind { SECTION_NONE, SECTION_KEYS, SECTION_PEER, SECTION_BAD };
 

@@ -101,6 +101,12 @@ const struct config_key config_keys[] = {
 		  "here." },
 	{ "storage", "qemu_img", CONFIG_TYPE_PROGRAM, AT(storage_qemu_img), .fallback = "qemu-img",
 	  .help = "The program that makes images." },
+	{ "tpm", "state_dir", CONFIG_TYPE_PATH, AT(tpm_state_dir),
+	  .fallback = MIGRD_LOCALSTATEDIR "/lib/migrd/tpm",
+	  .help = "The state of each guest's TPM, which holds its keys; only for migrd, and for no "
+		  "other host." },
+	{ "tpm", "swtpm", CONFIG_TYPE_PROGRAM, AT(tpm_swtpm), .fallback = "swtpm",
+	  .help = "The program that emulates TPMs." },
 	{ "log", "level", CONFIG_TYPE_LEVEL, AT(log_level), .fallback = "info",
 	  .help = "The least important records that are written: error, warning, info or "
 		  "debug.",

@@ -153,6 +153,8 @@ static bool start_vms(struct daemon *daemon, struct err *err)
 			.log_dir = config->host_log_dir,
 			.log_bytes = config->qemu_log_size_kib << 10,
 			.output_program = config->qemu_output_program,
+			.swtpm = config->tpm_swtpm,
+			.tpm_dir = config->tpm_state_dir,
 			.start_timeout_ms = (uint32_t)config->qemu_start_timeout_ms,
 		},
 		.store = api->store,
@@ -220,6 +222,8 @@ static bool start_moves(struct daemon *daemon, struct err *err)
 		.storage = { .dirs = config->storage_dirs,
 			     .map = config->storage_map,
 			     .firmware_map = config->storage_firmware_map,
+			     .swtpm = config->tpm_swtpm,
+			     .tpm_dir = config->tpm_state_dir,
 			     .qemu_img = config->storage_qemu_img },
 		.changed = api_move_changed,
 		.data = api,
@@ -280,6 +284,7 @@ static bool start_check(struct daemon *daemon, struct err *err)
 		.host_id = config->host_id,
 		.run_dir = config->host_run_dir,
 		.log_dir = config->host_log_dir,
+		.tpm_dir = config->tpm_state_dir,
 		.newest = api->newest,
 	});
 	return true;

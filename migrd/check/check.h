@@ -22,6 +22,7 @@ struct check_env {
 	const char *host_id;
 	const char *run_dir;
 	const char *log_dir;
+	const char *tpm_dir;
 	const struct newest *newest; /* NULL: the records are not in doubt */
 };
 

@@ -431,6 +431,30 @@ static void find_log(const struct check_view *view, const struct check_kind *kin
 	}
 }
 
+/* Keys that are removed cannot be had again, so this is left to people. */
+static void find_tpm_state(const struct check_view *view, const struct check_kind *kind,
+			   struct check_findings *findings)
+{
+	for (size_t i = 0; i < view->seen->entry_count; i++) {
+		const struct check_entry *entry = &view->seen->entries[i];
+		const struct check_vm *vm = check_view_vm(view, entry->key);
+		struct check_finding *finding = NULL;
+
+		if (entry->place == CHECK_TPMS && entry->key[0] &&
+		    (!vm || (vm->is_former && !vm->move[0])))
+			finding = add_entry(findings, kind, view->dirs.tpms, entry);
+		if (!finding)
+			continue;
+		SAY(finding, explanation,
+		    "the state of a TPM is left, which holds keys, and VM %s is %s", entry->key,
+		    vm ? "on another host now" : "not known to this host");
+		SAY(finding, remedy,
+		    "remove the directory (rm -r) when you know that the guest has its TPM "
+		    "elsewhere, "
+		    "or is not needed any more");
+	}
+}
+
 static void find_move_dir(const struct check_view *view, const struct check_kind *kind,
 			  struct check_findings *findings)
 {
@@ -460,7 +484,7 @@ static void find_foreign_file(const struct check_view *view, const struct check_
 		const struct check_entry *entry = &view->seen->entries[i];
 		struct check_finding *finding = NULL;
 
-		if (entry->place != CHECK_LOGS && !entry->key[0])
+		if ((entry->place == CHECK_VMS || entry->place == CHECK_MOVES) && !entry->key[0])
 			finding = add_entry(findings, kind,
 					    entry->place == CHECK_VMS ? view->dirs.vms
 								      : view->dirs.moves,
@@ -655,6 +679,7 @@ const struct check_kind check_kinds[] = {
 	{ "leftover-stream", true, find_leftover_stream, check_repair_stream },
 	{ "leftover-vm-dir", true, find_vm_dir, check_repair_vm_dir },
 	{ "leftover-move-dir", true, find_move_dir, check_repair_move_dir },
+	{ "leftover-tpm-state", true, find_tpm_state, NULL },
 	{ "leftover-log", true, find_log, check_repair_log },
 	{ "foreign-file", true, find_foreign_file, NULL },
 	{ "unknown-state", false, find_unknown_state, NULL },

@@ -222,6 +222,8 @@ static const char *dir_of(const struct check_dirs *dirs, enum check_place place)
 		return dirs->vms;
 	case CHECK_MOVES:
 		return dirs->moves;
+	case CHECK_TPMS:
+		return dirs->tpms;
 	case CHECK_LOGS:
 	case CHECK_PLACE_COUNT:
 		break;
@@ -250,7 +252,8 @@ static bool is_ours(const char *dir, const char *name, struct check_entry *entry
 		entry->is_used = entry->is_used || file_is_locked(path);
 		return true;
 	}
-	if (S_ISREG(st.st_mode) && strcmp(name, "output") == 0) /* qemu/output.c */
+	if (S_ISREG(st.st_mode) &&
+	    (strcmp(name, "output") == 0 || strcmp(name, "tpm") == 0)) /* qemu/output.c, tpm.c */
 		return true;
 	if (S_ISLNK(st.st_mode)) /* to the socket of a monitor (qemu/extra.c) */
 		return strncmp(name, "monitor-", 8) == 0;
@@ -305,7 +308,7 @@ static void add_entry(struct check_seen *seen, const char *parent, enum check_pl
 	set_key(entry);
 	if (place == CHECK_LOGS)
 		entry->is_ours = entry->key[0] != '\0' && found->d_type == DT_REG;
-	else if (entry->key[0])
+	else if (entry->key[0] && place != CHECK_TPMS)
 		look_into(parent, entry);
 }
 

@@ -27,9 +27,9 @@ struct check_process {
 	char name[ID_NAME_SIZE];
 };
 
-enum check_place { CHECK_VMS, CHECK_MOVES, CHECK_LOGS, CHECK_PLACE_COUNT };
+enum check_place { CHECK_VMS, CHECK_MOVES, CHECK_LOGS, CHECK_TPMS, CHECK_PLACE_COUNT };
 
-/* An entry of RUN_DIR/vms, RUN_DIR/moves or the log directory. */
+/* An entry of RUN_DIR/vms, RUN_DIR/moves, the log directory or that of the TPMs. */
 struct check_entry {
 	enum check_place place;
 	char name[CHECK_ENTRY_SIZE];
@@ -50,6 +50,7 @@ struct check_seen {
 /* Where to look. */
 struct check_dirs {
 	char vms[CHECK_PATH_SIZE], moves[CHECK_PATH_SIZE], logs[CHECK_PATH_SIZE];
+	char tpms[CHECK_PATH_SIZE];
 };
 
 struct check_seen *check_scan_blocking(const struct check_dirs *dirs);

@@ -99,9 +99,8 @@ static void add_machine(struct cmdline *cl, const struct vm_def *def)
 	addf(cl, "-machine", "%s,accel=%s%s%s%s%s", def->machine, vm_def_accel_names[def->accel],
 	     def->machine_options[0] ? "," : "", def->machine_options,
 	     wants_memory_first(def) ? ",memory-backend=pc.ram" : "",
-	     vm_def_has_firmware(def)
-		     ? ",pflash0=" CODE_NODE ",pflash1=" VM_DEF_VARS_ID "-node"
-		     : "");
+	     vm_def_has_firmware(def) ? ",pflash0=" CODE_NODE ",pflash1=" VM_DEF_VARS_ID "-node"
+				      : "");
 	addf(cl, "-cpu", "%s", def->cpu_model);
 	add_memory(cl, def);
 	add_vcpus(cl, def);
@@ -227,6 +226,15 @@ static void add_guest_agent(struct cmdline *cl, const struct cmdline_fds *fds)
 	     "name=org.qemu.guest_agent.0");
 }
 
+#define TPM_ID VM_DEF_OWN_PREFIX "tpm"
+
+static void add_tpm(struct cmdline *cl, const struct vm_def_tpm *tpm, const struct cmdline_fds *fds)
+{
+	addf(cl, "-chardev", "socket,id=" TPM_ID ",fd=%d", fds->tpm);
+	addf(cl, "-tpmdev", "emulator,id=" TPM_ID ",chardev=" TPM_ID);
+	addf(cl, "-device", "%s,tpmdev=" TPM_ID, vm_def_tpm_model_names[tpm->model]);
+}
+
 /* A monitor on the terminal of a QEMU that somebody started by hand becomes one on a
  * pseudo-terminal. */
 static void add_extra_monitor(struct cmdline *cl, const struct vm_def_monitor *monitor, int fd)
@@ -261,6 +269,8 @@ struct cmdline *cmdline_build(const struct cmdline_args *args)
 	add_serial(cl, &def->serial, args->features);
 	if (def->guest_agent)
 		add_guest_agent(cl, args->fds);
+	if (vm_def_has_tpm(def))
+		add_tpm(cl, &def->tpm, args->fds);
 	for (size_t i = 0; i < def->monitor_count; i++)
 		add_extra_monitor(cl, &def->monitors[i], args->fds->extra[i]);
 	for (size_t i = 0; i < def->extra_arg_count; i++)

@@ -19,13 +19,15 @@ struct cmdline_fds {
 	int agent;
 	int extra[VM_DEF_MONITOR_MAX]; /* of the monitors of the definition */
 	int nic[VM_DEF_NIC_MAX];       /* of its macvtaps */
+	int tpm;                       /* connected to its swtpm */
 };
 #define CMDLINE_FDS_INIT                               \
 	{                                              \
 		{ -1, -1 }, -1, { -1, -1, -1, -1 },    \
 		{                                      \
 			-1, -1, -1, -1, -1, -1, -1, -1 \
-		}                                      \
+		},                                     \
+		-1                                     \
 	}
 
 /* The -sandbox of every QEMU of migrd. */

@@ -43,11 +43,13 @@ struct image_action {
 	const char *name; /* fault points: images.NAME, before each image; images.NAME.done */
 	image_task_fn *fn;
 	unsigned tries; /* with a short pause between */
+	/* Puts other paths than those of the local disks into the task.  NULL: those. */
+	void (*list)(const struct move *move, struct image_task *task);
 };
 /* ERR: of the first image with which something was wrong, or NULL. */
 typedef void image_done_fn(struct move *move, const struct err *err);
-/* Acts on the image of each local disk of the plan, in the order in which such work is begun, then
- * calls DONE, unless the move has left its state. */
+/* Acts on the image of each local disk of the plan, or on what the action lists, in the order in
+ * which such work is begun, then calls DONE, unless the move has left its state. */
 void move_images_work(struct move *move, const struct image_action *action, image_done_fn *done);
 
 /* ---- source: move/src_disks.c --------------------------------------------- */

@@ -26,7 +26,7 @@ static void on_made(struct move *move, const struct err *err)
 
 void move_dst_disks_make(struct move *move)
 {
-	static const struct image_action action = { "make", make, 1 };
+	static const struct image_action action = { "make", make, 1, NULL };
 
 	move_images_work(move, &action, on_made);
 }
@@ -122,7 +122,7 @@ static bool keep(const struct image_task *task, size_t index, struct err *err)
 
 void move_dst_disks_keep(struct move *move)
 {
-	static const struct image_action action = { "keep", keep, END_TRIES };
+	static const struct image_action action = { "keep", keep, END_TRIES, NULL };
 
 	move_images_work(move, &action, on_ended);
 }
@@ -135,7 +135,7 @@ static bool remove_made(const struct image_task *task, size_t index, struct err 
 /* A guest that may have run here may need its images. */
 void move_dst_disks_remove(struct move *move)
 {
-	static const struct image_action action = { "remove", remove_made, END_TRIES };
+	static const struct image_action action = { "remove", remove_made, END_TRIES, NULL };
 
 	if (move->verdict == VERDICT_REFUSED) {
 		move_images_work(move, &action, on_ended);

@@ -137,12 +137,19 @@ static void add_image(const struct move *move, struct image_task *task,
 	memcpy(task->paths[task->count++], disk->path, sizeof(task->paths[0]));
 }
 
+static void list_images(const struct move *move, struct image_task *task)
+{
+	const struct vm_def *def = move_definition(move);
+	const struct vm_def_disk *disk;
+
+	for (size_t i = 0; def && (disk = vm_def_local_image(def, i)); i++)
+		add_image(move, task, disk);
+}
+
 void move_images_work(struct move *move, const struct image_action *action, image_done_fn *done_fn)
 {
 	struct image_work *image = xnew(struct image_work);
-	const struct vm_def *def = move_definition(move);
 	struct image_task *task = &image->task;
-	const struct vm_def_disk *disk;
 
 	image->work = (struct work){ .run = run, .done = done };
 	image->moves = move->moves;
@@ -153,7 +160,9 @@ void move_images_work(struct move *move, const struct image_action *action, imag
 	task->rules = &move->moves->env.storage;
 	snprintf(task->move, sizeof(task->move), "%s", move->row.id);
 	snprintf(task->peer, sizeof(task->peer), "%s", move->row.peer);
-	for (size_t i = 0; def && (disk = vm_def_local_image(def, i)); i++)
-		add_image(move, task, disk);
+	if (action->list)
+		action->list(move, task);
+	else
+		list_images(move, task);
 	worker_submit(move->moves->imager, &image->work);
 }

@@ -7,6 +7,7 @@
 
 static const struct move_part *const parts[] = {
 	&move_part_disks, /* before memory: QEMU may end that by itself */
+	&move_part_tpm,
 	&move_part_ram,
 	&move_part_jobs,
 	&move_part_media,

@@ -533,8 +533,8 @@ static void on_put_aside(struct move *move, const struct err *err)
 void move_src_disks_put_aside(struct move *move)
 {
 	static const struct image_action actions[] = {
-		{ "put-aside", put_aside, PUT_ASIDE_TRIES },
-		{ "discard", discard, PUT_ASIDE_TRIES }
+		{ "put-aside", put_aside, PUT_ASIDE_TRIES, NULL },
+		{ "discard", discard, PUT_ASIDE_TRIES, NULL }
 	};
 
 	move_images_work(move, &actions[move->options.remove_source_disks], on_put_aside);

@@ -48,6 +48,7 @@ struct preflight {
 	int port_errno[NEED_PORTS_MAX];       /* 0: free */
 	bool has_link[NEED_NICS_MAX];
 	struct net_link links[NEED_NICS_MAX];
+	struct err tpm_err; /* not set: the guest can have its TPM here */
 	struct err link_err[NEED_NICS_MAX]; /* not set: a guest can use the interface */
 };
 
@@ -78,6 +79,9 @@ void proof_judge_files(const struct preflight *preflight, struct preflight_reaso
 void images_plan(struct preflight *preflight, const struct preflight_images *images);
 void images_look_blocking(struct preflight *preflight);
 void images_judge(const struct preflight *preflight, struct preflight_reasons *ret);
+/* tpm.c */
+void tpm_look_blocking(struct preflight *preflight);
+void tpm_judge(const struct preflight *preflight, struct preflight_reasons *ret);
 /* cpu.c: features that the guest has on the source, and would not have with HERE. */
 void cpu_judge(const struct evidence *there, const struct evidence *here,
 	       struct preflight_reasons *ret);

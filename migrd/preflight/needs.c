@@ -303,6 +303,8 @@ struct needs *needs_of(const struct vm_def *def)
 	add_nics(needs, def);
 	if (def->serial.type == VM_DEF_SERIAL_TYPE_FILE)
 		add_dir_of(needs, "the serial port's file", def->serial.path);
+	if (vm_def_has_tpm(def))
+		snprintf(needs->tpm_uuid, sizeof(needs->tpm_uuid), "%s", def->uuid);
 	add_raw_args(needs, def);
 	return needs;
 }

@@ -67,6 +67,7 @@ struct needs {
 	size_t port_count;
 	struct need_nic nics[NEED_NICS_MAX];
 	size_t nic_count;
+	char tpm_uuid[ID_UUID_SIZE]; /* of the VM, if it has a TPM; "" */
 	bool is_cut; /* there was more than fits, which counts as not proved */
 };
 

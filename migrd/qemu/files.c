@@ -32,6 +32,7 @@ void qemu_remove_files(const struct qemu_env *env, const char *uuid, bool log)
 	struct err err;
 
 	qemu_remove_extra(env, uuid);
+	qemu_tpm_end_unwatched(env, uuid);
 	if (!dir_remove(dir, &err))
 		log_warning("qemu", "leftover", "vm_uuid=%s error=%s", uuid, err.msg);
 	if (log &&

@@ -11,6 +11,8 @@
 #define QEMU_AGENT_SOCKET "agent.sock"
 /* "PID START_TIME" of the migrd-output that keeps what a QEMU prints. */
 #define QEMU_OUTPUT_FILE "output"
+/* The same of the swtpm that is a QEMU's TPM. */
+#define QEMU_TPM_FILE "tpm"
 
 enum identify_step { STEP_UUID, STEP_NAME, STEP_FEATURES, STEP_STATUS, STEP_DONE };
 
@@ -42,6 +44,7 @@ struct qemu {
 	struct transfer_features features;
 	struct proc_id keeper_id; /* the process that keeps what QEMU prints: qemu/output.c */
 	struct proc *keeper;      /* NULL: it has ended, or there is none */
+	struct proc *tpm;         /* its swtpm: qemu/tpm.c; NULL: it has ended, or there is none */
 	bool is_ending;           /* QEMU has ended, and its last words are not all kept yet */
 	int exit_status;
 	struct loop_timer *keeper_timer;
@@ -68,6 +71,21 @@ void qemu_output_attach(struct qemu *qemu);
 void qemu_output_ended(struct qemu *qemu);
 /* The words of qemu_last_words() out of what QEMU printed. Pure. */
 void qemu_choose_words(const char *output, char *ret_text, size_t size);
+
+/* qemu/tpm.c: makes what the TPM of a VM needs, and a pair of sockets: QEMU gets RET_FDS[0], swtpm
+ * RET_FDS[1].  A QEMU that waits for a guest finds the directory of the state made, and empty.
+ * Does nothing without a TPM. */
+bool qemu_tpm_prepare(const struct qemu *qemu, const struct vm_def *def, bool incoming,
+		      int ret_fds[2], struct err *err);
+/* Starts the swtpm, with its end FD; -1: there is no TPM.  Its QEMU must have been started: a swtpm
+ * ends with its QEMU, but not while no QEMU has spoken to it yet.  OUTPUT_FD: where both print. */
+bool qemu_tpm_start(struct qemu *qemu, int fd, int output_fd, struct err *err);
+/* Finds the swtpm of a QEMU that an earlier coordinator started. */
+void qemu_tpm_attach(struct qemu *qemu);
+/* QEMU has ended, or was not started: its swtpm ends by itself then, and this makes sure. */
+void qemu_tpm_end(struct qemu *qemu);
+/* The same for a VM whose QEMU nobody watches. */
+void qemu_tpm_end_unwatched(const struct qemu_env *env, const char *uuid);
 
 /* Calls ready(), once, in which the owner may free QEMU: the caller must not touch it
  * afterwards. */

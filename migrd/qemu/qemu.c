@@ -76,6 +76,7 @@ static void on_exit_seen(void *data, int status)
 	loop_timer_stop(qemu->kill_timer);
 	loop_timer_stop(qemu->retry_timer);
 	qemu_drop_monitor(qemu);
+	qemu_tpm_end(qemu);
 	if (qemu->keeper)
 		loop_timer_start(qemu->keeper_timer, WORDS_PATIENCE_MS);
 	else
@@ -173,6 +174,7 @@ static void close_sockets(struct cmdline_fds *fds)
 		closep(&fds->extra[i]);
 	for (size_t i = 0; i < ARRAY_LEN(fds->nic); i++)
 		closep(&fds->nic[i]);
+	closep(&fds->tpm);
 }
 
 static size_t list_fds(const struct cmdline_fds *fds, int *ret_list)
@@ -183,6 +185,8 @@ static size_t list_fds(const struct cmdline_fds *fds, int *ret_list)
 		ret_list[count++] = fds->monitor[i];
 	if (fds->agent >= 0)
 		ret_list[count++] = fds->agent;
+	if (fds->tpm >= 0)
+		ret_list[count++] = fds->tpm;
 	for (size_t i = 0; i < ARRAY_LEN(fds->extra); i++)
 		if (fds->extra[i] >= 0)
 			ret_list[count++] = fds->extra[i];
@@ -192,20 +196,33 @@ static size_t list_fds(const struct cmdline_fds *fds, int *ret_list)
 	return count;
 }
 
-static bool spawn(struct qemu *qemu, const struct cmdline_args *cmdline_args, struct err *err)
+/* A QEMU without its TPM ends by itself, since nobody has the other end of its connection. */
+static bool start_tpm(struct qemu *qemu, int fd, int output_fd, struct err *err)
+{
+	if (qemu_tpm_start(qemu, fd, output_fd, err))
+		return true;
+	qemu->id = (struct proc_id){ 0 };
+	return false;
+}
+
+static bool spawn(struct qemu *qemu, const struct cmdline_args *cmdline_args,
+		  struct cmdline_fds *fds, struct err *err)
 {
 	CLEANUP(closep) int output_fd = -1;
+	CLEANUP(closep) int tpm_fd = -1;
+	int tpm_fds[2] = { -1, -1 };
 	struct cmdline *cmdline;
-	int keep[3 + VM_DEF_MONITOR_MAX + VM_DEF_NIC_MAX];
-	struct proc_args args = {
-		.keep_fds = keep,
-		.keep_fd_count = list_fds(cmdline_args->fds, keep),
-	};
+	int keep[4 + VM_DEF_MONITOR_MAX + VM_DEF_NIC_MAX];
+	struct proc_args args = { .keep_fds = keep };
 	struct err ignored;
 	bool ok;
 
-	if (fault_hit("qemu.spawn", err) || !qemu_output_start(qemu, &output_fd, err))
+	if (fault_hit("qemu.spawn", err) || !qemu_output_start(qemu, &output_fd, err) ||
+	    !qemu_tpm_prepare(qemu, cmdline_args->def, cmdline_args->incoming, tpm_fds, err))
 		return false;
+	fds->tpm = tpm_fds[0];
+	tpm_fd = tpm_fds[1];
+	args.keep_fd_count = list_fds(fds, keep);
 	cmdline = cmdline_build(cmdline_args);
 	args.argv = cmdline_argv(cmdline);
 	args.output_fd = output_fd;
@@ -213,7 +230,7 @@ static bool spawn(struct qemu *qemu, const struct cmdline_args *cmdline_args, st
 	if (ok)
 		fault_hit("qemu.spawned", &ignored); /* QEMU runs, and no record has it yet */
 	cmdline_free(cmdline);
-	return ok;
+	return ok && start_tpm(qemu, tpm_fd, output_fd, err);
 }
 
 static bool launch(struct qemu *qemu, const struct vm_def *def, bool incoming,
@@ -229,7 +246,7 @@ static bool launch(struct qemu *qemu, const struct vm_def *def, bool incoming,
 		.fds = &fds,
 		.incoming = incoming,
 	};
-	bool ok = make_sockets(qemu, def, &fds, err) && spawn(qemu, &args, err);
+	bool ok = make_sockets(qemu, def, &fds, err) && spawn(qemu, &args, &fds, err);
 
 	close_sockets(&fds);
 	if (ok && !qemu_watch_process(qemu, err)) {
@@ -237,6 +254,7 @@ static bool launch(struct qemu *qemu, const struct vm_def *def, bool incoming,
 		ok = false;
 	}
 	if (!ok) {
+		qemu_tpm_end(qemu);
 		if (!qemu->id.pid)
 			qemu_remove_files(qemu->env, def->uuid, false);
 		return err_wrap(err, "cannot start VM '%s'", def->name);
@@ -296,6 +314,7 @@ static void begin_attach(struct qemu *qemu, struct proc_id id)
 	qemu->id = id;
 	qemu->has_started = true;
 	qemu_output_attach(qemu);
+	qemu_tpm_attach(qemu);
 	if (id.pid && !qemu_watch_process(qemu, &err))
 		loop_timer_start(qemu->retry_timer, 0);
 	else
@@ -341,6 +360,7 @@ void qemu_free(struct qemu *qemu)
 	free(qemu->foreign_path);
 	proc_free(qemu->proc);
 	proc_free(qemu->keeper);
+	proc_free(qemu->tpm);
 	loop_timer_free(qemu->keeper_timer);
 	loop_timer_free(qemu->kill_timer);
 	loop_timer_free(qemu->retry_timer);

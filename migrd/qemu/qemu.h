@@ -37,6 +37,8 @@ struct qemu_env {
 	const char *log_dir;
 	uint64_t log_bytes;
 	const char *output_program; /* migrd-output, which keeps them */
+	const char *swtpm;   /* the program */
+	const char *tpm_dir; /* DIR/<uuid>/ is the state of a VM's TPM, which holds keys */
 	uint32_t start_timeout_ms;
 	struct probe *probe; /* of BINARY; made and freed by vm/vm.c */
 };

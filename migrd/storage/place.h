@@ -17,6 +17,8 @@ struct storage_rules {
 	const char *dirs;     /* "DIR:DIR": images may be made below these; NULL: nowhere */
 	const char *map;      /* "FROM:TO FROM:TO": another host's paths become ours; NULL: none */
 	const char *firmware_map; /* the same for the code of firmware; NULL: none */
+	const char *tpm_dir; /* the state of VM's TPMs */
+	const char *swtpm;   /* the program; as QEMU_IMG */
 	const char *qemu_img; /* the program; without '/' it is looked up in PATH; never NULL */
 };
 
@@ -26,8 +28,8 @@ struct storage_rules {
  * texts name PATH and the key to change. */
 bool storage_place(const struct storage_rules *rules, const char *path, char ret[VM_DEF_PATH_SIZE],
 		   struct err *err);
-/* The path on this host of firmware that has PATH on another, by the firmware_map.  RET may be PATH.
- * INVALID: it becomes too long. */
+/* The path on this host of firmware that has PATH on another, by the firmware_map.  RET may be
+ * PATH.  INVALID: it becomes too long. */
 bool storage_place_firmware(const struct storage_rules *rules, const char *path,
 			    char ret[VM_DEF_PATH_SIZE], struct err *err);
 /* Calls FN for each of the dirs, until it returns true; false: it never did. */

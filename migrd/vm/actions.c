@@ -8,6 +8,7 @@
 #include "vm/same_mac.h"
 #include "vm/still.h"
 #include "vm/taps.h"
+#include "vm/tpm.h"
 #include "vm/vm_priv.h"
 
 #define COMMAND_DEADLINE_MS 10000
@@ -129,14 +130,23 @@ static void on_launched(void *data, const struct err *err)
 	vm_entry_command(run->entry, "cont", NULL, COMMAND_DEADLINE_MS, on_continued, run);
 }
 
+static void on_tpm_discarded(void *data, const struct err *err)
+{
+	finish(data, err);
+}
+
+/* The keys go when no record needs them any more; a crash before that leaves them to the check of
+ * the host. */
 static void on_deleted(void *data, const struct err *err)
 {
 	struct action_run *run = data;
 	struct vm *vm = vm_of(run);
+	bool is_discarding = vm && !err && vm_tpm_discard(vm, on_tpm_discarded, run);
 
 	if (vm && !err)
 		vm_forget(vm);
-	finish(run, err);
+	if (!is_discarding)
+		finish(run, err);
 }
 
 static void launch(struct vm *vm, struct action_run *run)

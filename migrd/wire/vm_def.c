@@ -23,6 +23,8 @@ const char *const vm_def_panic_names[] = { "shutdown", "pause", "exit-failure", 
 const char *const vm_def_watchdog_names[] = { "reset", "shutdown", "poweroff",   "pause",
 					      "debug", "none",     "inject-nmi", NULL };
 
+const char *const vm_def_tpm_model_names[] = { "none", "tpm-crb", "tpm-tis", NULL };
+
 #define ID_PATTERN   "^[A-Za-z][A-Za-z0-9._-]{0,23}$"
 #define PCI_PATTERN  "^(0x([1-9a-f]|1[0-9a-f])|port([1-9]|[12][0-9]|3[0-2]))$"
 #define PATH_PATTERN "^/[^\\u0000-\\u001f\\u007f]*$"
@@ -183,7 +185,8 @@ static const struct json_field firmware_fields[] = {
 	  .min = 1,
 	  .check = vm_def_check_path,
 	  .pattern = PATH_PATTERN,
-	  .help = "Absolute path of the image with this guest's variables, raw; a move copies it as "
+	  .help = "Absolute path of the image with this guest's variables, raw; a move copies it "
+		  "as "
 		  "it copies a local disk." },
 	{ .key = "vars_template",
 	  .type = JSON_STRING,
@@ -192,6 +195,16 @@ static const struct json_field firmware_fields[] = {
 	  .pattern = PATH_PATTERN,
 	  .help = "Absolute path of an image of which a start makes `vars' if that is not there; "
 		  "default: it must be there." },
+	{ 0 },
+};
+
+static const struct json_field tpm_fields[] = {
+	{ .key = "model",
+	  .type = JSON_ENUM,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def_tpm, model),
+	  .names = vm_def_tpm_model_names,
+	  .help = "The device that the guest sees; none: as without `tpm'." },
 	{ 0 },
 };
 
@@ -478,6 +491,12 @@ const struct json_field vm_def_fields[] = {
 	  .fields = firmware_fields,
 	  .help = "UEFI firmware in flash memory; default: the machine's own firmware, without "
 		  "variables." },
+	{ .key = "tpm",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct vm_def, tpm),
+	  .fields = tpm_fields,
+	  .help = "A TPM 2.0 of this guest's own, emulated by swtpm; its state is kept below the "
+		  "host's tpm directory and travels with the guest; default: none." },
 	{ .key = "shared_memory",
 	  .type = JSON_ARRAY,
 	  JSON_MEMBERS(struct vm_def, shared_memory, shared_memory_count),
@@ -542,6 +561,8 @@ struct json_object *vm_def_encode(const struct vm_def *def)
 		json_object_object_del(obj, "serial");
 	if (!vm_def_has_firmware(def))
 		json_object_object_del(obj, "firmware");
+	if (!vm_def_has_tpm(def))
+		json_object_object_del(obj, "tpm");
 	return obj;
 }
 

@@ -140,6 +140,13 @@ struct vm_def_firmware {
 	struct vm_def_disk vars;
 };
 
+/* The zero: there is none. */
+enum vm_def_tpm_model { VM_DEF_TPM_MODEL_NONE, VM_DEF_TPM_MODEL_CRB, VM_DEF_TPM_MODEL_TIS };
+extern const char *const vm_def_tpm_model_names[]; /* QEMU's device, but for the first */
+struct vm_def_tpm {
+	int model; /* enum vm_def_tpm_model */
+};
+
 struct vm_def_nic {
 	char id[VM_DEF_ID_SIZE];
 	int type;                  /* enum vm_def_nic_type */
@@ -239,6 +246,7 @@ struct vm_def {
 	int clock_after_move; /* enum vm_def_clock_after_move */
 	struct vm_def_actions actions;
 	struct vm_def_firmware firmware;
+	struct vm_def_tpm tpm;
 	struct vm_def_shared_memory shared_memory[VM_DEF_SHARED_MEMORY_MAX];
 	size_t shared_memory_count;
 	struct vm_def_monitor monitors[VM_DEF_MONITOR_MAX];
@@ -264,6 +272,11 @@ static inline bool vm_def_disk_is_local(const struct vm_def_disk *disk)
 static inline bool vm_def_has_firmware(const struct vm_def *def)
 {
 	return def->firmware.code[0] != '\0';
+}
+
+static inline bool vm_def_has_tpm(const struct vm_def *def)
+{
+	return def->tpm.model != VM_DEF_TPM_MODEL_NONE;
 }
 
 /* The NUMBER-th (from 0) image that a move must copy: those of local disks, in their order, then

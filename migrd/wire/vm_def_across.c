@@ -401,23 +401,31 @@ static void check_firmware_paths(struct check *check)
 	}
 }
 
-/* Raw options would give the firmware twice. */
-static void check_firmware_raw(struct check *check)
+/* Raw options would give what FIELD gives a second time. */
+static void check_no_raw(struct check *check, const char *option, const char *field)
 {
-	static const char *const own[] = { "bios", "pflash" };
 	const struct vm_def *def = check->def;
 
-	if (strstr(def->machine_options, "pflash"))
-		faults_add(check->faults, "/machine_options", "use the field 'firmware'");
-	for (size_t i = 0; i < def->extra_arg_count * ARRAY_LEN(own); i++) {
-		const char *arg = def->extra_args[i / ARRAY_LEN(own)];
+	for (size_t i = 0; i < def->extra_arg_count; i++) {
+		const char *arg = def->extra_args[i];
 		char at[40];
 
-		if (arg[0] != '-' || strcmp(arg + strspn(arg, "-"), own[i % ARRAY_LEN(own)]) != 0)
+		if (arg[0] != '-' || strcmp(arg + strspn(arg, "-"), option) != 0)
 			continue;
-		snprintf(at, sizeof(at), "/extra_args/%zu", i / ARRAY_LEN(own));
-		faults_add(check->faults, at, "use the field 'firmware'");
+		snprintf(at, sizeof(at), "/extra_args/%zu", i);
+		faults_add(check->faults, at, "use the field '%s'", field);
 	}
+}
+
+static void check_firmware(struct check *check)
+{
+	if (!vm_def_has_firmware(check->def) || has_fault(check, "/firmware"))
+		return;
+	check_firmware_paths(check);
+	check_no_raw(check, "bios", "firmware");
+	check_no_raw(check, "pflash", "firmware");
+	if (strstr(check->def->machine_options, "pflash"))
+		faults_add(check->faults, "/machine_options", "use the field 'firmware'");
 }
 
 /* Looks at each argument as an option, and at the next one as its value: a value may look like
@@ -460,9 +468,8 @@ void vm_def_check_across(const struct vm_def *def, struct faults *faults, size_t
 	check_shared_memory(&check);
 	check_cdroms(&check);
 	check_monitors(&check);
-	if (vm_def_has_firmware(def) && !has_fault(&check, "/firmware")) {
-		check_firmware_paths(&check);
-		check_firmware_raw(&check);
-	}
+	check_firmware(&check);
+	if (vm_def_has_tpm(def))
+		check_no_raw(&check, "tpmdev", "tpm");
 	check_local(&check);
 }

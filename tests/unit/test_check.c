@@ -41,7 +41,8 @@ static void setup(void)
 				  .peer_ids = peers,
 				  .host_id = "a",
 				  .run_dir = rig.dir,
-				  .log_dir = rig.dir };
+				  .log_dir = rig.dir,
+				  .tpm_dir = "/nowhere" };
 	the_check = check_new(&env);
 }
 

@@ -25,6 +25,7 @@ static void setup(void)
 	snprintf(view->dirs.vms, sizeof(view->dirs.vms), "/run/vms");
 	snprintf(view->dirs.moves, sizeof(view->dirs.moves), "/run/moves");
 	snprintf(view->dirs.logs, sizeof(view->dirs.logs), "/log");
+	snprintf(view->dirs.tpms, sizeof(view->dirs.tpms), "/tpm");
 }
 
 static void teardown(void)
@@ -201,12 +202,12 @@ END_TEST
 /* No repair may end a process that can run a guest, or decide between two hosts. */
 START_TEST(what_may_run_a_guest_has_no_repair)
 {
-	static const char *const never[] = { "unknown-qemu", "double-claim",   "stuck-move",
-					     "waiting-move", "crashed-vm",     "unreachable-vm",
-					     "still-vm",     "foreign-file",   "unknown-state",
-					     "silent-peer",  "not-looked-at",  "old-store",
-					     "was-here",     "unsettled-move", "same-mac",
-					     "sent-away-vm" };
+	static const char *const never[] = { "unknown-qemu", "double-claim",      "stuck-move",
+					     "waiting-move", "crashed-vm",        "unreachable-vm",
+					     "still-vm",     "foreign-file",      "unknown-state",
+					     "silent-peer",  "not-looked-at",     "old-store",
+					     "was-here",     "unsettled-move",    "same-mac",
+					     "sent-away-vm", "leftover-tpm-state" };
 
 	for (const struct check_kind *kind = check_kinds; kind->name; kind++) {
 		bool is_never = false;
@@ -314,6 +315,32 @@ START_TEST(files_are_safe_unless_used_or_foreign)
 }
 END_TEST
 
+/* A guest without its keys is lost, and keys that are left may be stolen: a person decides. */
+START_TEST(state_of_a_tpm_is_left_to_people)
+{
+	struct check_vm *vm;
+
+	add_entry(CHECK_TPMS, UUID);
+	ck_assert_str_eq(found(), "leftover-tpm-state");
+	ck_assert(!findings.list[0].is_safe);
+	assert_says("holds keys");
+	vm = add_vm("stopped");
+	ck_assert_str_eq(found(), "");
+	vm->is_former = true;
+	ck_assert_ptr_nonnull(strstr(found(), "leftover-tpm-state"));
+	snprintf(vm->move, sizeof(vm->move), "%s", MOVE);
+	ck_assert_ptr_null(strstr(found(), "leftover-tpm-state"));
+}
+END_TEST
+
+/* The mark of a move beside it is none of a foreign file. */
+START_TEST(mark_of_a_tpm_is_no_finding)
+{
+	add_entry(CHECK_TPMS, "");
+	ck_assert_str_eq(found(), "");
+}
+END_TEST
+
 /* That a file is unused cannot be proved when some processes could not be read. */
 START_TEST(nothing_is_safe_when_not_all_was_seen)
 {
@@ -416,6 +443,8 @@ Suite *suite(void)
 	tcase_add_test(tc, incoming_without_a_move_is_safe_only_if_it_never_ran);
 	tcase_add_test(tc, stream_is_safe_only_with_the_record_of_an_ended_move);
 	tcase_add_test(tc, files_are_safe_unless_used_or_foreign);
+	tcase_add_test(tc, state_of_a_tpm_is_left_to_people);
+	tcase_add_test(tc, mark_of_a_tpm_is_no_finding);
 	tcase_add_test(tc, nothing_is_safe_when_not_all_was_seen);
 	tcase_add_test(tc, moves_that_want_attention_point_to_commands);
 	tcase_add_test(tc, unknown_words_in_records_are_told);

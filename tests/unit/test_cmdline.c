@@ -7,7 +7,7 @@
 
 static struct vm_def *def;
 static const struct cmdline_fds fds = {
-	{ 7, 8 }, 9, { 10, 11, 12, 13 }, { -1, -1, -1, -1, -1, -1, -1, -1 }
+	{ 7, 8 }, 9, { 10, 11, 12, 13 }, { -1, -1, -1, -1, -1, -1, -1, -1 }, 14
 };
 
 static void load(const char *json)
@@ -80,13 +80,31 @@ START_TEST(firmware_is_two_flash_memories)
 	ck_assert(has(cl, "-blockdev",
 		      "{\"driver\":\"raw\",\"node-name\":\"firmware-code-node\",\"read-only\":true,"
 		      "\"file\":{\"driver\":\"file\",\"filename\":\"/c,d\"}}"));
-	ck_assert(has(cl, "-blockdev",
-		      "{\"driver\":\"raw\",\"node-name\":\"firmware-vars-node\",\"read-only\":false,"
-		      "\"file\":{\"driver\":\"file\",\"filename\":\"/v\"}}"));
+	ck_assert(
+		has(cl, "-blockdev",
+		    "{\"driver\":\"raw\",\"node-name\":\"firmware-vars-node\",\"read-only\":false,"
+		    "\"file\":{\"driver\":\"file\",\"filename\":\"/v\"}}"));
 	cmdline_free(cl);
 	load(SMALL "}");
 	cl = build(false);
 	ck_assert(!has(cl, "-blockdev", NULL));
+	cmdline_free(cl);
+}
+END_TEST
+
+START_TEST(tpm_is_at_the_other_end_of_a_descriptor)
+{
+	struct cmdline *cl;
+
+	load(SMALL ",\"tpm\":{\"model\":\"tpm-crb\"}}");
+	cl = build(false);
+	ck_assert(has(cl, "-chardev", "socket,id=migrd-tpm,fd=14"));
+	ck_assert(has(cl, "-tpmdev", "emulator,id=migrd-tpm,chardev=migrd-tpm"));
+	ck_assert(has(cl, "-device", "tpm-crb,tpmdev=migrd-tpm"));
+	cmdline_free(cl);
+	load(SMALL ",\"tpm\":{\"model\":\"none\"}}");
+	cl = build(false);
+	ck_assert(!has(cl, "-tpmdev", NULL));
 	cmdline_free(cl);
 }
 END_TEST
@@ -358,6 +376,7 @@ Suite *suite(void)
 	TCase *tc = tcase_create("cmdline");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, tpm_is_at_the_other_end_of_a_descriptor);
 	tcase_add_test(tc, any_vm_starts_stopped);
 	tcase_add_test(tc, firmware_is_two_flash_memories);
 	tcase_add_test(tc, incoming_vm_differs_only_by_incoming);

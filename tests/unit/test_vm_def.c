@@ -58,6 +58,7 @@ static bool decode(const char *more)
 	"{'id':'cd1','bus':'sata','unit':0,'path':'/srv/x','format':'qcow2','tray':'open'}," \
 	"{'id':'cd2','bus':'scsi','device_id':'drive-0'}],"                                  \
 	"'firmware':{'code':'/fw/code','vars':'/srv/vm1.vars','vars_template':'/fw/vars'},"  \
+	"'tpm':{'model':'tpm-tis'},"                                                         \
 	"'extra_args':['-device','virtio-rng-pci']"
 
 static void assert_round_trip(void)
@@ -286,6 +287,10 @@ static const struct {
 	{ "'extra_args':['-hda','/dev/fdset/1']", "/extra_args/0", "descriptor" },
 	{ "'extra_args':['-set','drive.d.snapshot=on']", "/extra_args/0", "-set" },
 	{ "'firmware':{'code':'/c'}", "/firmware/vars", "required" },
+	{ "'tpm':{}", "/tpm/model", "required" },
+	{ "'tpm':{'model':'tpm-spapr'}", "/tpm/model", "none of 'none', 'tpm-crb', 'tpm-tis'" },
+	{ "'tpm':{'model':'tpm-crb'},'extra_args':['-tpmdev','passthrough,id=t']", "/extra_args/0",
+	  "'tpm'" },
 	{ "'firmware':{'vars':'/v'}", "/firmware/code", "required" },
 	{ "'firmware':{'code':'','vars':'/v'}", "/firmware/code", "" },
 	{ "'firmware':{'code':'/c','vars':'v'}", "/firmware/vars", "absolute" },

@@ -33,6 +33,7 @@ class Host:
         self.log_dir = self.dir / "log"         # logs of its QEMUs
         self.socket = self.run_dir / "api.sock"
         self.images = self.dir / "images"       # of local disks
+        self.tpm_dir = self.dir / "tpm"
         self.siblings = ()                      # the other hosts, whose paths are mapped to ours
         self.config = self.dir / "migrd.conf"
         self.log = self.dir / "migrd.log"
@@ -55,6 +56,7 @@ class Host:
                      "output_program": settings.program("migrd-output")},
             "move": {"stream_program": settings.program("migrd-stream")},
             "storage": {"dirs": self.images},
+            "tpm": {"state_dir": self.tpm_dir},
             "log": {"level": "debug"},
         }
         if self.siblings:

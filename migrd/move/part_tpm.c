@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The state of the guest's TPM: QEMU sends it with the guest, but its directories are ours.  The
+ * destination's is made empty and under a mark before QEMU starts; the source's is a copy of the
+ * guest's keys, and goes when the guest runs on the destination. */
+#include "move/disks.h"
+#include "storage/tpm_state.h"
+
+#define END_TRIES 5
+
+static bool is_wanted(const struct move *move)
+{
+	const struct vm_def *def = move_definition(move);
+
+	return def && vm_def_has_tpm(def);
+}
+
+/* One directory. */
+static void list(const struct move *move, struct image_task *task)
+{
+	snprintf(task->paths[0], sizeof(task->paths[0]), "%s/%s", move->moves->env.storage.tpm_dir,
+		 move->row.vm_uuid);
+	task->count = 1;
+}
+
+static void on_ended(struct move *move, const struct err *err)
+{
+	if (err)
+		move_note(move, "tpm", "%s", err->msg);
+	move_parts_next(move);
+}
+
+/* ---- destination ------------------------------------------------------------------- */
+
+static bool make(const struct image_task *task, size_t index, struct err *err)
+{
+	return tpm_state_make_blocking(task->paths[index], task->move, err);
+}
+
+static void on_made(struct move *move, const struct err *err)
+{
+	if (err)
+		move_roll_back(move, err);
+	else
+		move_parts_next(move);
+}
+
+static void make_state(struct move *move)
+{
+	static const struct image_action action = { "tpm-make", make, 1, list };
+
+	move_images_work(move, &action, on_made);
+}
+
+static bool keep(const struct image_task *task, size_t index, struct err *err)
+{
+	return tpm_state_keep_blocking(task->paths[index], task->move, err);
+}
+
+static void keep_state(struct move *move)
+{
+	static const struct image_action action = { "tpm-keep", keep, END_TRIES, list };
+
+	move_images_work(move, &action, on_ended);
+}
+
+static bool remove_made(const struct image_task *task, size_t index, struct err *err)
+{
+	return tpm_state_remove_blocking(task->paths[index], task->move, err);
+}
+
+/* A guest that may have run here may need it. */
+static void remove_state(struct move *move)
+{
+	static const struct image_action action = { "tpm-remove", remove_made, END_TRIES, list };
+
+	if (move->verdict == VERDICT_REFUSED) {
+		move_images_work(move, &action, on_ended);
+		return;
+	}
+	move_note(move, "tpm", "its state stays: the guest may have run here");
+	move_parts_next(move);
+}
+
+/* ---- source ---------------------------------------------------------------------------- */
+
+static bool discard(const struct image_task *task, size_t index, struct err *err)
+{
+	return tpm_state_discard_blocking(task->paths[index], err);
+}
+
+static void discard_state(struct move *move)
+{
+	static const struct image_action action = { "tpm-discard", discard, END_TRIES, list };
+
+	move_images_work(move, &action, on_ended);
+}
+
+const struct move_part move_part_tpm = {
+	.name = "tpm",
+	.wanted = is_wanted,
+	.steps = { [MOVE_SRC] = { [MOVE_PHASE_END] = { discard_state } },
+		   [MOVE_DST] = { [MOVE_PHASE_PROVIDE] = { make_state },
+				  [MOVE_PHASE_END] = { keep_state },
+				  [MOVE_PHASE_UNDO] = { remove_state } } },
+};
