@@ -69,6 +69,8 @@ FULL = [
       for side in SIDES),
     ("random crashes with memory over four connections",
      "random_crashes.py --moves 500 --way multifd"),
+    *((f"crash with flash memory and a TPM, {side}", f"walk.py --side {side} --way beside")
+      for side in SIDES),
     *((f"crash with post-copy, {side}", f"walk.py --side {side} --way postcopy")
       for side in SIDES),
     ("random crashes with post-copy", "random_crashes.py --moves 500 --way postcopy"),

@@ -21,6 +21,9 @@ from lib.api import ApiError  # noqa: E402
 from lib.disks import Disk  # noqa: E402
 from lib.world import World  # noqa: E402
 
+# The test guest is booted by SeaBIOS, which leaves the variables as they are.
+CODE = "/usr/share/seabios/bios-256k.bin"
+VARS = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 FIRED = re.compile(r"event=fired point=(\S+) action=(\w+)")
 CRASH_STATUS = 99
 POLL_SECONDS = 0.02
@@ -37,6 +40,7 @@ class Way:
     body: dict
     state: str = "running"
     clean_seconds: int = CLEAN_SECONDS
+    has_beside: bool = False    # flash memory with variables, and a TPM
     disks: tuple = ()           # arguments of Disk(): local disks, which the guest proves
 
 
@@ -48,6 +52,7 @@ WAYS = {
     "multifd": Way({"multifd": {"channels": 4, "compression": "zstd"}}, clean_seconds=15),
     "disks": Way({}, disks=({"disk_id": "data", "mib": 16, "format": "qcow2", "area": 4, "rate": 8,
                              "data": 4},)),
+    "beside": Way({}, has_beside=True),
     # Without a limit a guest as small as this has moved before QEMU switches.
     "postcopy": Way({"postcopy": {"start": "at-once"}, "bandwidth_bytes_per_s": 4 << 20}),
 }
@@ -91,6 +96,10 @@ class Arena:
         # at once (QEMU 7.2, seen with two bare QEMUs).
         options = {"area": 4, "rate": 32, "memory_mib": 64, "period": 20, **guest_options}
         self.disks = [Disk(**disk) for disk in self.way.disks]
+        if self.way.has_beside:
+            options["tpm"] = {"model": "tpm-crb"}
+            options["firmware"] = {"code": CODE, "vars": str(self.a.images / "g.vars"),
+                                   "vars_template": str(VARS)}
         self.guest = self.world.guest("g", disks=self.disks, **options)
         self.guest.start(self.a)
         self.here, self.there = self.a, self.b
@@ -286,6 +295,10 @@ class Arena:
     def leftovers(self, host, vm):
         """Things on HOST that should not be there; VM: the guest's object if it is there."""
         ours = [vm["pid"]] if vm else []
+        swtpms = host.children("swtpm")
+        if vm and self.way.has_beside and len(swtpms) == 1:
+            ours += swtpms
+        images = [disk.path.name for disk in self.disks] + ["g.vars"] * self.way.has_beside
         left = [f"process {procs.describe(pid)}" for pid in host.children() if pid not in ours]
         for directory in ("vms", "moves"):
             left += [f"{host.run_dir}/{directory}/{name}"
@@ -293,8 +306,10 @@ class Arena:
                      if not (vm and directory == "vms" and name == vm["uuid"])]
         left += [str(path) for path in self.world.dir.glob(".migrd-same-*")]  # beside images
         left += [str(path) for path in host.images.iterdir()
-                 if not (vm and path.name in [disk.path.name for disk in self.disks])
-                 and ".moved-to-" not in path.name]
+                 if not (vm and path.name in images) and ".moved-to-" not in path.name]
+        if host.tpm_dir.exists():       # keys
+            left += [str(path) for path in host.tpm_dir.iterdir()
+                     if not (vm and path.name == vm["uuid"])]
         logs = host.log_dir
         if logs.exists():
             left += [f"{logs}/{name}" for name in os.listdir(logs)
@@ -357,6 +372,8 @@ class Arena:
         else:
             self.guest.wait_sweeps(1, host)
         self.assert_history()
+        if self.way.has_beside and (host.images / "g.vars").read_bytes() != VARS.read_bytes():
+            raise CaseFailed(f"the variables on {host} are others")
         self.measure_silence(record)
         self.here, self.there = host, self.b if host is self.a else self.a
 
