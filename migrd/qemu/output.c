@@ -103,9 +103,15 @@ void qemu_output_attach(struct qemu *qemu)
 
 /* ---- the words ------------------------------------------------------------- */
 
+/* A swtpm prints beside its QEMU, and says at each end that QEMU is gone. */
+static bool is_of_no_use(const char *line)
+{
+	return !*line || strcmp(line, "swtpm: Data client disconnected") == 0;
+}
+
 static bool is_about_the_end(const char *line)
 {
-	return *line && strncmp(line, ROTATE_PREFIX, strlen(ROTATE_PREFIX)) != 0 &&
+	return strncmp(line, ROTATE_PREFIX, strlen(ROTATE_PREFIX)) != 0 &&
 	       strncmp(line, "warning: ", 9) != 0 && !strstr(line, ": warning: ");
 }
 
@@ -138,7 +144,7 @@ static void collect(char *tail, bool with_warnings, char *ret_text, size_t size)
 		*end = '\0';
 		for (line = end; line > tail && line[-1] != '\n'; line--)
 			;
-		if (line == end || !(with_warnings ? *line : is_about_the_end(line)))
+		if (line == end || is_of_no_use(line) || !(with_warnings || is_about_the_end(line)))
 			continue;
 		if (put_before(ret_text, size, line))
 			continue;

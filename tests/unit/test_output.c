@@ -101,6 +101,8 @@ START_TEST(words_are_the_last_lines_that_are_no_warnings)
 	} cases[] = {
 		{ "", "it printed nothing" },
 		{ "\n\n", "it printed nothing" },
+		{ "swtpm: Data client disconnected\n", "it printed nothing" },
+		{ "no disk\nswtpm: Data client disconnected\n", "no disk" },
 		{ "q: a: no such device\n", "q: a: no such device" },
 		{ "q: a: no such device\nq: warning: machine type is deprecated\n",
 		  "q: a: no such device" },
