@@ -714,6 +714,7 @@ START_TEST(option_that_cannot_be_repeated_is_refused_by_name)
 		{ "-nic user,smb=/x", "-nic", "'smb'" },
 		{ "-net user", "-net", "use -nic" },
 		{ "-machine q35,nvdimm=on", "-machine", "'nvdimm'" },
+		{ "-machine q35,pflash0=code,pflash1=vars", "-machine", "'pflash0'" },
 		{ "-object secret,id=s,data=x", "-object", "'secret'" },
 		{ "-chardev spicevmc,id=s", "-chardev", "'spicevmc'" },
 		{ "-chardev socket,id=s,fd=3", "-chardev", "descriptor" },
