@@ -285,6 +285,7 @@ static bool start_check(struct daemon *daemon, struct err *err)
 		.run_dir = config->host_run_dir,
 		.log_dir = config->host_log_dir,
 		.tpm_dir = config->tpm_state_dir,
+		.swtpm = config->tpm_swtpm,
 		.newest = api->newest,
 	});
 	return true;

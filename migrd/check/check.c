@@ -348,6 +348,7 @@ static struct check_view *new_view(const struct check_env *env)
 	snprintf(view->dirs.moves, sizeof(view->dirs.moves), "%s/moves", env->run_dir);
 	snprintf(view->dirs.logs, sizeof(view->dirs.logs), "%s", env->log_dir);
 	snprintf(view->dirs.tpms, sizeof(view->dirs.tpms), "%s", env->tpm_dir);
+	snprintf(view->dirs.swtpm, sizeof(view->dirs.swtpm), "%s", env->swtpm ? env->swtpm : "");
 	return view;
 }
 

@@ -23,6 +23,7 @@ struct check_env {
 	const char *run_dir;
 	const char *log_dir;
 	const char *tpm_dir;
+	const char *swtpm; /* the program; NULL: it is not looked for */
 	const struct newest *newest; /* NULL: the records are not in doubt */
 };
 

@@ -455,6 +455,24 @@ static void find_tpm_state(const struct check_view *view, const struct check_kin
 	}
 }
 
+static void find_missing_swtpm(const struct check_view *view, const struct check_kind *kind,
+			       struct check_findings *findings)
+{
+	for (size_t i = 0; i < view->vm_count && view->seen->lacks_swtpm; i++) {
+		const struct check_vm *vm = &view->vms[i];
+		struct check_finding *finding =
+			vm->has_tpm && !vm->is_former ? add_vm(findings, kind, vm) : NULL;
+
+		if (!finding)
+			continue;
+		SAY(finding, explanation,
+		    "VM '%s' has a TPM, and there is no program '%s' on this host to emulate it: "
+		    "it cannot be started",
+		    vm->name, view->dirs.swtpm);
+		SAY(finding, remedy, "install it, or name another by 'swtpm' of [tpm]");
+	}
+}
+
 static void find_move_dir(const struct check_view *view, const struct check_kind *kind,
 			  struct check_findings *findings)
 {
@@ -679,6 +697,7 @@ const struct check_kind check_kinds[] = {
 	{ "leftover-stream", true, find_leftover_stream, check_repair_stream },
 	{ "leftover-vm-dir", true, find_vm_dir, check_repair_vm_dir },
 	{ "leftover-move-dir", true, find_move_dir, check_repair_move_dir },
+	{ "missing-swtpm", false, find_missing_swtpm, NULL },
 	{ "leftover-tpm-state", true, find_tpm_state, NULL },
 	{ "leftover-log", true, find_log, check_repair_log },
 	{ "foreign-file", true, find_foreign_file, NULL },

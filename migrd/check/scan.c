@@ -381,6 +381,15 @@ static void scan_sockets(struct check_seen *seen, const struct check_dirs *dirs)
 	}
 }
 
+/* ---- programs ------------------------------------------------------------------ */
+
+static void scan_programs(struct check_seen *seen, const struct check_dirs *dirs)
+{
+	CLEANUP(free_charp) char *swtpm = dirs->swtpm[0] ? file_find_program(dirs->swtpm) : NULL;
+
+	seen->lacks_swtpm = dirs->swtpm[0] && !swtpm;
+}
+
 /* ---- all ------------------------------------------------------------------------- */
 
 /* Directories first: a process that starts during the scan is then still seen.  The
@@ -394,6 +403,7 @@ struct check_seen *check_scan_blocking(const struct check_dirs *dirs)
 		scan_dir(seen, dirs, (enum check_place)i);
 	scan_sockets(seen, dirs);
 	scan_processes(seen, dirs);
+	scan_programs(seen, dirs);
 	return seen;
 }
 

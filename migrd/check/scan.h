@@ -44,6 +44,7 @@ struct check_seen {
 	struct check_entry *entries;
 	size_t entry_count;
 	size_t looked_at; /* processes */
+	bool lacks_swtpm; /* there is no such program */
 	char gap[256];    /* what could not be looked at; "": nothing */
 };
 
@@ -51,6 +52,7 @@ struct check_seen {
 struct check_dirs {
 	char vms[CHECK_PATH_SIZE], moves[CHECK_PATH_SIZE], logs[CHECK_PATH_SIZE];
 	char tpms[CHECK_PATH_SIZE];
+	char swtpm[CHECK_PATH_SIZE]; /* the program; "": it is not looked for */
 };
 
 struct check_seen *check_scan_blocking(const struct check_dirs *dirs);

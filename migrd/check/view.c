@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "move/priv.h"
 #include "vm/still.h"
@@ -27,6 +28,15 @@ void check_view_free(struct check_view *view)
 	free(view);
 }
 
+/* Few definitions have the word, and only those are read. */
+static bool has_tpm(const char *definition)
+{
+	CLEANUP(json_putp)
+	struct json_object *obj = strstr(definition, "\"tpm\"") ? json_read_back(definition) : NULL;
+
+	return obj && json_get_obj(obj, "tpm");
+}
+
 static void copy_vm(struct check_vm *to, struct vm *vm)
 {
 	const struct store_vm *row = vm_row(vm);
@@ -44,6 +54,7 @@ static void copy_vm(struct check_vm *to, struct vm *vm)
 	to->has_qemu = vm_qemu(vm) != NULL;
 	to->is_still = vm_is_still(vm);
 	to->is_sent_away = vm_is_sent_away(vm);
+	to->has_tpm = has_tpm(vm_definition(vm));
 	to->never_ran = vm_never_ran(vm);
 	to->id = (struct proc_id){ row->qemu_pid, row->qemu_start_time };
 	to->generation = vm_generation(vm);

@@ -103,6 +103,8 @@ class TpmTest(SystemTest):
         with self.assertRaises(ApiError) as caught:
             self.a.api.post("/v1/vms/u1/start")
         self.assertIn("no-such-swtpm", str(caught.exception))
+        item, = self.a.api.get("/v1/host/check")["items"]
+        self.assertEqual(item["kind"], "missing-swtpm")
         self.assertEqual(self.states(self.a), [])
 
     # ---- what dies on the way ----------------------------------------------------

@@ -202,12 +202,13 @@ END_TEST
 /* No repair may end a process that can run a guest, or decide between two hosts. */
 START_TEST(what_may_run_a_guest_has_no_repair)
 {
-	static const char *const never[] = { "unknown-qemu", "double-claim",      "stuck-move",
-					     "waiting-move", "crashed-vm",        "unreachable-vm",
-					     "still-vm",     "foreign-file",      "unknown-state",
-					     "silent-peer",  "not-looked-at",     "old-store",
-					     "was-here",     "unsettled-move",    "same-mac",
-					     "sent-away-vm", "leftover-tpm-state" };
+	static const char *const never[] = {
+		"unknown-qemu",       "double-claim",   "stuck-move",    "waiting-move",
+		"crashed-vm",         "unreachable-vm", "still-vm",      "foreign-file",
+		"unknown-state",      "silent-peer",    "not-looked-at", "old-store",
+		"was-here",           "unsettled-move", "same-mac",      "sent-away-vm",
+		"leftover-tpm-state", "missing-swtpm"
+	};
 
 	for (const struct check_kind *kind = check_kinds; kind->name; kind++) {
 		bool is_never = false;
@@ -333,6 +334,22 @@ START_TEST(state_of_a_tpm_is_left_to_people)
 }
 END_TEST
 
+START_TEST(program_is_missing_only_for_a_vm_with_a_tpm)
+{
+	struct check_vm *vm = add_vm("stopped");
+
+	view->seen->lacks_swtpm = true;
+	snprintf(view->dirs.swtpm, sizeof(view->dirs.swtpm), "swtpm");
+	ck_assert_str_eq(found(), "");
+	vm->has_tpm = true;
+	ck_assert_str_eq(found(), "missing-swtpm");
+	assert_says("'swtpm'");
+	assert_says("install it");
+	view->seen->lacks_swtpm = false;
+	ck_assert_str_eq(found(), "");
+}
+END_TEST
+
 /* The mark of a move beside it is none of a foreign file. */
 START_TEST(mark_of_a_tpm_is_no_finding)
 {
@@ -444,6 +461,7 @@ Suite *suite(void)
 	tcase_add_test(tc, stream_is_safe_only_with_the_record_of_an_ended_move);
 	tcase_add_test(tc, files_are_safe_unless_used_or_foreign);
 	tcase_add_test(tc, state_of_a_tpm_is_left_to_people);
+	tcase_add_test(tc, program_is_missing_only_for_a_vm_with_a_tpm);
 	tcase_add_test(tc, mark_of_a_tpm_is_no_finding);
 	tcase_add_test(tc, nothing_is_safe_when_not_all_was_seen);
 	tcase_add_test(tc, moves_that_want_attention_point_to_commands);
