@@ -30,8 +30,11 @@ static uint64_t left_bytes(const struct move *move)
 {
 	uint64_t left = 0;
 
-	for (size_t i = 0; i < move->plan->disk_count; i++)
-		left += move->disks.mirrors[i].total - move->disks.mirrors[i].done;
+	for (size_t i = 0; i < move->plan->disk_count; i++) {
+		const struct move_mirror *mirror = &move->disks.mirrors[i];
+
+		left += mirror->total > mirror->done ? mirror->total - mirror->done : 0;
+	}
 	return left;
 }
 
