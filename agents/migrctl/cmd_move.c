@@ -330,7 +330,7 @@ const struct cli_command cmd_move_start = {
 	.max_args = 1,
 	.options = start_options,
 	.values_size = sizeof(struct move_values),
-	.summary = "move a running guest to another host",
+	.summary = "move a guest to another host",
 	.details = "Returns when the move is accepted; it goes on by itself.\n",
 	.run = run_start,
 };

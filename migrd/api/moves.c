@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "owner/start.h"
 #include "wire/event.h"
 #include "wire/transfer_plan.h"
 
@@ -66,7 +67,8 @@ static char *request_text(const struct move_request *request)
 	return xstrdup(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN));
 }
 
-static void start(struct http_request *req, struct api *api, const struct move_request *request)
+static void start(struct http_request *req, struct api *api, const struct move_request *request,
+		  bool may_start)
 {
 	CLEANUP(free_charp) char *text = request_text(request);
 	const char *key = http_header(req, "Idempotency-Key");
@@ -76,6 +78,7 @@ static void start(struct http_request *req, struct api *api, const struct move_r
 		.options = request->options,
 		.key = key,
 		.request = text,
+		.may_start = may_start,
 	};
 	struct err err;
 
@@ -100,6 +103,42 @@ static void start(struct http_request *req, struct api *api, const struct move_r
 	moves_start(api->moves, &wish, on_started, req);
 }
 
+/* A request whose VM is stopped: the peers are asked first. */
+struct asking {
+	struct http_request *req;
+	struct api *api;
+	struct move_request request;
+};
+
+static void on_asked(void *data, const struct err *err)
+{
+	struct asking *asking = data;
+
+	if (err)
+		http_reply_err(asking->req, err);
+	else
+		start(asking->req, asking->api, &asking->request, true);
+	free(asking);
+}
+
+static void ask_or_start(struct http_request *req, struct api *api,
+			 const struct move_request *request)
+{
+	const struct start_wish wish = { .action = VM_ACTION_START, .by = http_caller_name(req) };
+	struct vm *vm = vm_find(api->vms, request->vm);
+	struct asking *asking;
+
+	if (!vm || !vm_is_stopped(vm) || vm_job(vm)) {
+		start(req, api, request, false);
+		return;
+	}
+	asking = xnew(struct asking);
+	asking->req = req;
+	asking->api = api;
+	asking->request = *request;
+	start_ask(&api->newest_env, api->newest, vm, &wish, on_asked, asking);
+}
+
 void api_moves_start(struct http_request *req, void *data)
 {
 	struct faults *faults = faults_new();
@@ -110,7 +149,7 @@ void api_moves_start(struct http_request *req, void *data)
 	} else if (!move_request_decode(http_body(req), &request, faults)) {
 		http_reply_faults(req, faults);
 	} else {
-		start(req, data, &request);
+		ask_or_start(req, data, &request);
 	}
 	faults_free(faults);
 }

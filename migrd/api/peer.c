@@ -133,6 +133,7 @@ void api_peer_prepare(struct http_request *req, void *data)
 				   .plan = prepare.plan,
 				   .options = prepare.options,
 				   .run = prepare.run,
+				   .stopped = prepare.stopped,
 			   });
 	else
 		http_reply_err(req, &err);

@@ -213,6 +213,7 @@ struct move_reply move_show(const struct move *move)
 		.state = move_state_name(move),
 		.final = move_is_final(move),
 		.can_cancel = move_can_cancel(move),
+		.stopped = move->facts.stopped,
 		.owner = move_owner(move),
 		.generation = row->generation,
 		.reason = move_reason(move),

@@ -216,13 +216,18 @@ void move_dst_enter_transfer(struct machine *machine)
 	loop_timer_start(move->tick, FATE_EVERY_MS);
 }
 
+static enum vm_intent intent_of(const struct move *move)
+{
+	if (move->facts.stopped)
+		return VM_INTENT_STOPPED;
+	return move->facts.run ? VM_INTENT_STARTED : VM_INTENT_PAUSED;
+}
+
 /* The guest is ours from here on; that is on disk before it runs. */
 void move_dst_take(struct move *move)
 {
 	const struct vm *vm = move_vm(move);
-	struct store_vm row =
-		vm_promoted_row(vm, move->row.generation + 1,
-				move->facts.run ? VM_INTENT_STARTED : VM_INTENT_PAUSED);
+	struct store_vm row = vm_promoted_row(vm, move->row.generation + 1, intent_of(move));
 
 	move->verdict = VERDICT_TAKEN;
 	machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_HANDOVER,
@@ -359,7 +364,7 @@ static void finish(struct move *move)
 	move->facts.is_running = true;
 	move_stamp(move, MOVE_STAMP_RUNNING);
 	move_tell(move); /* the answer to go does not wait for the disk */
-	if (move_vm(move))
+	if (move_vm(move) && !move->facts.stopped)
 		vm_announce(move_vm(move));
 	go_on_from_handover(move);
 }
@@ -441,8 +446,7 @@ void move_dst_enter_handover(struct machine *machine)
 		move->facts.run = vm_intent(vm) == VM_INTENT_STARTED;
 	move_stamp(move, MOVE_STAMP_TAKEN);
 	if (vm_role(vm) == VM_ROLE_INCOMING)
-		vm_promote(vm, move->row.generation + 1,
-			   move->facts.run ? VM_INTENT_STARTED : VM_INTENT_PAUSED);
+		vm_promote(vm, move->row.generation + 1, intent_of(move));
 	loop_timer_start(move->tick, DOUBT_TICK_MS);
 }
 
@@ -462,7 +466,9 @@ void move_dst_step_handover(struct machine *machine)
 		move_parts_begin(move, MOVE_PHASE_TAKE);
 	} else if (!move->facts.asked) {
 		move->facts.asked = true;
-		if (move->machine.is_resumed || !move->facts.run)
+		if (move->facts.stopped)
+			qemu_quit(move_qemu(move)); /* its end is that of the handover */
+		else if (move->machine.is_resumed || !move->facts.run)
 			move_qmp(move, "query-status", NULL, COMMAND_DEADLINE_MS, on_state);
 		else
 			move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_running);

@@ -15,6 +15,8 @@
 
 /* FACT(type, name, side) */
 #define MOVE_DURABLE_FACTS(FACT)                                                            \
+	/* the VM is stopped, and stays so: its QEMUs are there for the move alone */       \
+	FACT(bool, stopped, BOTH)                                                           \
 	/* the guest is to run where it ends up */                                          \
 	FACT(bool, run, BOTH)                                                               \
 	/* a person or a fencing agent decided in our place */                              \
@@ -79,7 +81,9 @@
 	/* its QEMU was started */                                                          \
 	FACT(bool, launch_asked, DST)                                                       \
 	/* the monitor of its QEMU answered */                                              \
-	FACT(bool, qemu_launched, DST)                                                      \
+	FACT(bool, qemu_launched, BOTH)                                                     \
+	/* the QEMU of a stopped VM was told to end */                                      \
+	FACT(bool, quit_sent, SRC)                                                          \
 	/* cont was answered, or was not wanted */                                          \
 	FACT(bool, is_running, DST)                                                         \
 	/* ---- users and the other host ---- */                                            \

@@ -119,6 +119,7 @@ bool move_hold_vm(struct move *move, struct vm *vm, struct err *err)
 	move->job = (struct vm_job){
 		.kind = kind_names[move->side],
 		.allowed = move_sync_jobs(move, move->machine.state),
+		.is_of_stopped = move->facts.stopped,
 		.event = move->side == MOVE_SRC ? move_src_event : move_dst_event,
 		.exited = on_qemu_exited,
 		.data = move,

@@ -91,6 +91,9 @@ struct move_wish {
 	struct move_options options;
 	const char *key;     /* Idempotency-Key: the same key gives the same move; may be NULL */
 	const char *request; /* all of it as text; another one with KEY: KEY_REUSED; may be NULL */
+	/* The peers were asked as before a start (owner/start.h): the VM may be a stopped one,
+	 * whose QEMU the move starts. */
+	bool may_start;
 };
 /* Called once, on the loop, never from inside.  MOVE NULL and ERR: nothing has
  * changed; also the errors of vm_enter(). */
@@ -161,6 +164,7 @@ struct move_offer {
 	struct json_object *plan;       /* wire/transfer_plan.h; likewise */
 	struct move_options options;
 	bool run; /* what the guest's user wants now; go has the last word */
+	bool stopped; /* it is stopped, and stays so */
 };
 /* Looks at this host first, then takes the offer.  If anything speaks against the guest,
  * FN gets all REASONS together and MOVE NULL, and nothing has changed.  FN is called once, on

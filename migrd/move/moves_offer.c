@@ -25,7 +25,7 @@ struct offer_look {
 	uint64_t generation;
 	struct json_object *definition, *plan;
 	struct move_options options;
-	bool run;
+	bool run, stopped;
 };
 
 static struct offer_look *find(const struct moves *moves, const char *id)
@@ -88,6 +88,7 @@ static void take(struct offer_look *look)
 		.plan = look->plan,
 		.options = look->options,
 		.run = look->run,
+		.stopped = look->stopped,
 	};
 	struct err err;
 	struct move *move = moves_offered(look->moves, &offer, &err);
@@ -188,6 +189,7 @@ static struct offer_look *look_new(struct moves *moves, const struct move_offer 
 	look->generation = offer->generation;
 	look->options = offer->options;
 	look->run = offer->run;
+	look->stopped = offer->stopped;
 	look->definition = json_object_get(offer->definition);
 	look->plan = json_object_get(offer->plan);
 	snprintf(look->source, sizeof(look->source), "%s", offer->source);

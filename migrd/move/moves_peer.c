@@ -193,7 +193,8 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 		return NULL;
 	move = new_incoming(moves, offer->id, offer->source, offer->generation);
 	move->options = offer->options;
-	move->facts.run = offer->run;
+	move->facts.run = offer->run && !offer->stopped;
+	move->facts.stopped = offer->stopped;
 	move->facts.memory_mib = memory_mib;
 	move->plan = TAKE_PTR(plan);
 	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", vm_uuid(vm));

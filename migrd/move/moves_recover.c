@@ -109,6 +109,24 @@ static bool has_come_back(const struct vm *vm)
 	return vm && vm_is_active(vm) && qemu_run_state(vm_qemu(vm)) != QMP_RUN_POSTMIGRATE;
 }
 
+/* The VM was stopped by its old record, and this QEMU may be one that was started since. */
+static bool was_started_since(const struct move *move)
+{
+	const struct vm *vm = move_vm(move);
+
+	return move->facts.stopped && move_qemu(move) && !vm_never_ran(vm) &&
+	       (!vm_is_active(vm) || has_come_back(vm));
+}
+
+static void leave_alone(struct move *move)
+{
+	move_set_reason(move,
+			"the record is old, and a QEMU of the guest is here: it is left alone; "
+			"make sure that the guest runs on one host");
+	log_error("move", "doubt", "move=%s vm=%s reason=%s", move->row.id, move->row.vm_name,
+		  move->reason);
+}
+
 /* The VM's QEMU is there, and its guest has provably never run. */
 static bool is_waiting(const struct vm *vm)
 {
@@ -123,11 +141,9 @@ static void recover_doubtful(struct move *move)
 	struct vm *vm = move_vm(move);
 	struct err err;
 
-	if (move->machine.state == MOVE_STATE_CONFIRM && has_come_back(vm)) {
-		move_set_reason(move, "the record is old, and a QEMU of the guest is here: it is "
-				      "left alone; make sure that the guest runs on one host");
-		log_error("move", "doubt", "move=%s vm=%s reason=%s", move->row.id,
-			  move->row.vm_name, move->reason);
+	if ((move->machine.state == MOVE_STATE_CONFIRM && has_come_back(vm)) ||
+	    was_started_since(move)) {
+		leave_alone(move);
 		return;
 	}
 	/* Must still be known in later states and after the next restart. */

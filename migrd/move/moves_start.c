@@ -9,6 +9,7 @@ struct start {
 	char vm[ID_NAME_SIZE], to[ID_NAME_SIZE], key[ID_NAME_SIZE + 1];
 	char *request; /* or NULL */
 	struct move_options options;
+	bool may_start;
 	move_started_fn *started;
 	void *data;
 	struct err err;
@@ -75,15 +76,18 @@ static bool check(const struct start *start, struct vm **ret_vm, struct err *err
 			       "host '%s' is not known here: add a section [peer %s] to the "
 			       "configuration",
 			       start->to, start->to);
-	if (!vm_is_active(vm))
-		return err_set(err, ERR_CONFLICT,
-			       "VM '%s' is %s: only a running or paused guest "
-			       "can be moved",
-			       start->vm, vm_state(vm));
-	if (!start->options.assert_safe_cache && !caches_are_safe(vm, err))
-		return false;
 	*ret_vm = vm;
-	return true;
+	if (vm_job(vm) && vm_job(vm)->is_of_stopped)
+		return true; /* vm_enter() names the job */
+	if (!vm_is_active(vm) && !vm_is_stopped(vm))
+		return err_set(err, ERR_CONFLICT,
+			       "VM '%s' is %s: only a running, paused or stopped VM can be moved",
+			       start->vm, vm_state(vm));
+	if (vm_is_stopped(vm) && !start->may_start)
+		return err_set(err, ERR_CONFLICT,
+			       "VM '%s' has stopped just now: ask again to move a stopped VM",
+			       start->vm);
+	return start->options.assert_safe_cache || caches_are_safe(vm, err);
 }
 
 /* ---- the beginning --------------------------------------------------- */
@@ -96,6 +100,7 @@ static struct move *begin(const struct start *start, struct vm *vm, struct err *
 	id_uuid_new(id);
 	move = move_new(start->moves, MOVE_SRC, id);
 	move->options = start->options;
+	move->facts.stopped = vm_is_stopped(vm);
 	move->row.generation = vm_generation(vm);
 	move->request = start->key[0] && start->request ? xstrdup(start->request) : NULL;
 	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", vm_uuid(vm));
@@ -155,6 +160,7 @@ void moves_start(struct moves *moves, const struct move_wish *wish, move_started
 
 	start->moves = moves;
 	start->options = wish->options;
+	start->may_start = wish->may_start;
 	start->started = started;
 	start->data = data;
 	start->request = wish->request ? xstrdup(wish->request) : NULL;

@@ -47,7 +47,8 @@ static void note_lost_writes(struct move *move)
 	const struct qemu *qemu = move_qemu(move);
 	const struct qmp_version *version = qemu ? qemu_version(qemu) : NULL;
 
-	if (def && def->accel == VM_DEF_ACCEL_TCG && version && version->major < 9) {
+	if (!move->facts.stopped && def && def->accel == VM_DEF_ACCEL_TCG && version &&
+	    version->major < 9) {
 		move_note(move, "may-lose-writes",
 			  "QEMU %d.%d without KVM may lose what a guest writes while it is moved: "
 			  "pause it first, or use QEMU 9.0",
@@ -324,7 +325,7 @@ static void give_up(struct move *move)
 
 const struct move_part move_part_ram = {
 	.name = "ram",
-	.steps = { [MOVE_SRC] = { [MOVE_PHASE_CHECK] = { ask_blockers, note_lost_writes,
+	.steps = { [MOVE_SRC] = { [MOVE_PHASE_CHECK] = { ask_status, ask_blockers, note_lost_writes,
 							 learn_schema },
 				  [MOVE_PHASE_PREPARE] = { set_capabilities, set_parameters } },
 		   [MOVE_DST] = { [MOVE_PHASE_PREPARE] = { learn_schema, set_capabilities,

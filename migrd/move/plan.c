@@ -70,6 +70,7 @@ static void make(struct move *move, const struct transfer_features *there)
 		.link_bytes_per_s = link_bytes_per_s(move),
 		.disks = move->begin.disks,
 		.disk_count = move->begin.disk_count,
+		.stopped = move->facts.stopped,
 	};
 	struct err err;
 
@@ -93,6 +94,12 @@ static void refuse(struct move *move, const struct err *why)
 	move_roll_back(move, &err);
 }
 
+static bool is_plain(const struct move *move)
+{
+	return transfer_wish_is_plain(&move->options.transfer) && !move->begin.disk_count &&
+	       !move->facts.stopped;
+}
+
 /* A destination that was started just now tells it when it has asked its QEMU program.  A wish
  * waits for that; for a plain move it is assumed that the destination has what every move
  * needs, and `prepare' has the better words when the destination cannot be reached. */
@@ -107,7 +114,7 @@ static void on_hello(struct move *move, struct json_object *result, const struct
 		err = &bad;
 	if (!err && reply.has_migration) {
 		make(move, &reply.migration);
-	} else if (transfer_wish_is_plain(&move->options.transfer) && !move->begin.disk_count) {
+	} else if (is_plain(move)) {
 		make(move, NULL);
 	} else if ((!err || err->code == ERR_TIMEOUT) && !is_late) {
 		move->facts.plan_waits = true;

@@ -10,7 +10,7 @@
 
 uint32_t move_sync_jobs(const struct move *move, enum move_state state)
 {
-	return move->machine.type->states[state].flags / MOVE_BEARS(0);
+	return move->facts.stopped ? 0 : move->machine.type->states[state].flags / MOVE_BEARS(0);
 }
 
 static void fill_end(struct move *move)

@@ -77,14 +77,18 @@ void move_src_enter_begin(struct machine *machine)
 	struct move *move = move_of(machine);
 
 	peer_warm(move->moves->env.peers, move->row.peer);
-	move_parts_begin(move, MOVE_PHASE_CHECK);
+	if (move->facts.stopped)
+		move_src_launch(move);
+	else
+		move_parts_begin(move, MOVE_PHASE_CHECK);
 }
 
 void move_src_step_begin(struct machine *machine)
 {
 	struct move *move = move_of(machine);
 
-	if (roll_back_if_asked(move) || move_src_roll_back_if_gone(move))
+	if (roll_back_if_asked(move) || move_src_is_launching(move) ||
+	    move_src_roll_back_if_gone(move))
 		return;
 	if (move_parts_are_over(move, MOVE_PHASE_CHECK) && !move->begin.plan_deadline_ms)
 		move_plan_make(move);
@@ -207,6 +211,7 @@ static struct json_object *offer(const struct move *move)
 	struct peer_prepare prepare = {
 		.generation = move->row.generation,
 		.run = vm_intent(vm) == VM_INTENT_STARTED,
+		.stopped = move->facts.stopped,
 		.definition = json_read_back(vm_definition(vm)),
 		.options = move->options,
 		.plan = json_encode(transfer_plan_fields, move->plan),

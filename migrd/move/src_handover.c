@@ -22,7 +22,8 @@ void move_src_enter_handover(struct machine *machine)
 		stream_set_link_timeout(move->stream, move->moves->env.handover_link_timeout_ms);
 	move_lease_end(move);
 	peer_warm(move->moves->env.peers, move->row.peer);
-	move->facts.run = (!vm || vm_intent(vm) == VM_INTENT_STARTED) && !move->facts.guest_stopped;
+	move->facts.run = (!vm || vm_intent(vm) == VM_INTENT_STARTED) &&
+			  !move->facts.guest_stopped && !move->facts.stopped;
 	if (move->machine.is_resumed)
 		move->facts.guest_in_doubt = true; /* the guest's events were lost */
 	loop_timer_start(move->tick, TICK_MS);

@@ -23,6 +23,15 @@
 /* A step of begin: gets images that no `cont' has taken yet (move/images.c). */
 void move_images_activate(struct move *move);
 
+/* ---- a stopped VM: src_stopped.c ------------------------------------------ */
+
+/* In begin: starts its QEMU, then begins MOVE_PHASE_CHECK or rolls the move back. */
+void move_src_launch(struct move *move);
+/* That QEMU is not there yet. */
+bool move_src_is_launching(const struct move *move);
+/* In rollback: ends that QEMU, whose guest has never run. */
+void move_src_end_stopped(struct move *move);
+
 /* ---- all states ----------------------------------------------------------- */
 
 /* Rolls back if the guest's QEMU has ended; true: it did, and the caller must return. */

@@ -141,6 +141,8 @@ static void make_guest_safe(struct move *move)
 {
 	if (move_is_gone(move)) {
 		move->facts.guest_safe = true;
+	} else if (move->facts.stopped) {
+		move_src_end_stopped(move);
 	} else if (is_unsettled(move)) {
 		; /* the tick asks */
 	} else if (move->ram.state == QMP_MIG_ACTIVE || move->ram.state == QMP_MIG_SETUP ||

@@ -15,6 +15,7 @@ struct start {
 	const struct newest *newest;
 	char uuid[ID_UUID_SIZE];
 	enum vm_action action;
+	bool only_asks; /* start_ask() */
 	char (*asserted)[ID_NAME_SIZE];
 	size_t assert_count;
 	char by[ID_NAME_SIZE], why[200];
@@ -104,8 +105,9 @@ static bool check_silence(const struct start *start, const struct vm *vm,
 	return err_set(err, ERR_CONFLICT,
 		       "whether VM '%s' runs elsewhere is not known: not heard: %.400s; make sure "
 		       "that it does not run there and never will (the host is off or fenced), "
-		       "then say so with --assert-dead %.200s",
-		       vm_name(vm), strbuf_str(&unheard), strbuf_str(&options));
+		       "then %ssay so with --assert-dead %.200s",
+		       vm_name(vm), strbuf_str(&unheard), start->only_asks ? "start it and " : "",
+		       strbuf_str(&options));
 }
 
 /* Records the peers whose claims forbid a start as hosts of the VM: they must be heard from now
@@ -153,7 +155,10 @@ static void on_claims(void *data, struct claims *claims)
 	note_claims(vm, claims);
 	if (check_claims(start, vm, claims, &err) && check_silence(start, vm, claims, &err)) {
 		note_assertions(start, vm, claims);
-		vm_act(vm, start->action, finish, start);
+		if (start->only_asks)
+			finish(start, NULL);
+		else
+			vm_act(vm, start->action, finish, start);
 	} else {
 		log_warning("vm", "not-started", "vm=%s by=%s reason=%s", vm_name(vm), start->by,
 			    err.msg);
@@ -251,6 +256,22 @@ static void copy_assertions(struct start *start, const struct start_wish *wish)
 		memcpy(start->asserted[i], wish->assert_dead[i], ID_NAME_SIZE);
 }
 
+static struct start *start_new(const struct newest_env *env, const struct newest *newest,
+			       const struct vm *vm, const struct start_wish *wish, vm_done_fn *done,
+			       void *data)
+{
+	struct start *start = xnew(struct start);
+
+	*start = (struct start){
+		.env = env, .newest = newest, .action = wish->action, .done = done, .data = data
+	};
+	memcpy(start->uuid, vm_uuid(vm), sizeof(start->uuid));
+	snprintf(start->by, sizeof(start->by), "%s", wish->by ? wish->by : "");
+	snprintf(start->why, sizeof(start->why), "%s", wish->why ? wish->why : "");
+	copy_assertions(start, wish);
+	return start;
+}
+
 void start_vm(const struct newest_env *env, const struct newest *newest, struct vm *vm,
 	      const struct start_wish *wish, vm_done_fn *done, void *data)
 {
@@ -261,14 +282,7 @@ void start_vm(const struct newest_env *env, const struct newest *newest, struct 
 		vms_fail_later(env->vms, done, data, &err);
 		return;
 	}
-	start = xnew(struct start);
-	*start = (struct start){
-		.env = env, .newest = newest, .action = wish->action, .done = done, .data = data
-	};
-	memcpy(start->uuid, vm_uuid(vm), sizeof(start->uuid));
-	snprintf(start->by, sizeof(start->by), "%s", wish->by ? wish->by : "");
-	snprintf(start->why, sizeof(start->why), "%s", wish->why ? wish->why : "");
-	copy_assertions(start, wish);
+	start = start_new(env, newest, vm, wish, done, data);
 	if (needs_question(start, vm)) {
 		vm_note_asking(vm, true);
 		ask(start, vm);
@@ -276,4 +290,14 @@ void start_vm(const struct newest_env *env, const struct newest *newest, struct 
 	}
 	vm_act(vm, start->action, done, data);
 	free_start(start);
+}
+
+void start_ask(const struct newest_env *env, const struct newest *newest, struct vm *vm,
+	       const struct start_wish *wish, vm_done_fn *done, void *data)
+{
+	struct start *start = start_new(env, newest, vm, wish, done, data);
+
+	start->only_asks = true;
+	vm_note_asking(vm, true);
+	ask(start, vm);
 }

@@ -31,5 +31,10 @@ struct start_wish {
  *   - a host that must answer is silent, and nobody vouches for it. */
 void start_vm(const struct newest_env *env, const struct newest *newest, struct vm *vm,
 	      const struct start_wish *wish, vm_done_fn *done, void *data);
+/* Asks the same of a stopped VM for a job that needs its QEMU (a move), and starts nothing:
+ * DONE gets NULL if a start would be allowed.  WISH has the action START, and vouches for no
+ * host. */
+void start_ask(const struct newest_env *env, const struct newest *newest, struct vm *vm,
+	       const struct start_wish *wish, vm_done_fn *done, void *data);
 
 #endif

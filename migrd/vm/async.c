@@ -49,6 +49,13 @@ void vm_launch_incoming(struct vm *vm, vm_done_fn *done, void *data)
 	vm_launch(vm, true, done, data);
 }
 
+void vm_launch_stopped(struct vm *vm, vm_done_fn *done, void *data)
+{
+	assert(vm->job && vm->job->is_of_stopped && vm->intent == VM_INTENT_STOPPED);
+	vm_launch(vm, false, done, data);
+	vm_save(vm, NULL, NULL); /* the pid */
+}
+
 struct store_vm vm_promoted_row(const struct vm *vm, uint64_t generation, enum vm_intent intent)
 {
 	struct store_vm row = vm->row;
@@ -64,7 +71,8 @@ void vm_promote(struct vm *vm, uint64_t generation, enum vm_intent intent)
 	vm->row = vm_promoted_row(vm, generation, intent);
 	vm->role = VM_ROLE_OWNED;
 	vm->intent = intent;
-	vm_parts_here(vm, VM_HERE_ARRIVED);
+	if (intent != VM_INTENT_STOPPED)
+		vm_parts_here(vm, VM_HERE_ARRIVED);
 	vm_changed(vm);
 }
 

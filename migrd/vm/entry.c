@@ -24,7 +24,7 @@ static const struct {
 	[VM_SYNC_QUERY] = { "query", "query", NEEDS_QEMU },
 	[VM_SYNC_MODIFY] = { "modify", "modify", NEEDS_QEMU },
 	[VM_SYNC_DEVICE] = { "device", "change the devices of", NEEDS_EITHER },
-	[VM_SYNC_JOB] = { "job", "begin a job on", NEEDS_QEMU },
+	[VM_SYNC_JOB] = { "job", "begin a job on", NEEDS_EITHER },
 };
 
 enum entry_state {

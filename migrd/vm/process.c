@@ -89,6 +89,8 @@ static void note_unseen_end(struct vm *vm)
 {
 	char words[ERR_MSG_SIZE];
 
+	if (vm->intent == VM_INTENT_STOPPED)
+		return; /* it was to end */
 	if (was_starting(vm)) {
 		snprintf(vm->reason, sizeof(vm->reason), "%s",
 			 "the coordinator ended before it was started");
@@ -140,7 +142,7 @@ static void on_ready(void *data, const struct err *err)
 		if (vm->qemu)
 			qemu_kill(vm->qemu);
 		drop_qemu(vm);
-	} else if (vm->role == VM_ROLE_OWNED) {
+	} else if (vm->role == VM_ROLE_OWNED && vm->intent != VM_INTENT_STOPPED) {
 		vm_parts_here(vm, VM_HERE_FRESH);
 	}
 	launched(vm->launched_data, err);
@@ -167,6 +169,10 @@ static void note_end(struct vm *vm)
 	const char *why = vm_end_reason(vm);
 	char words[ERR_MSG_SIZE];
 
+	if (vm->intent == VM_INTENT_STOPPED) { /* it was there for a job, or was to end */
+		vm->reason[0] = '\0';
+		return;
+	}
 	if (why)
 		snprintf(vm->reason, sizeof(vm->reason), "%s", why);
 	if (why && vm->events.is_end_of_intent) {

@@ -301,6 +301,8 @@ const char *vm_state(const struct vm *vm)
 		return "incoming";
 	if (vm->role == VM_ROLE_FORMER)
 		return "was-here";
+	if (vm->job && vm->job->is_of_stopped)
+		return "stopped";
 	if (!qemu_is_alive(vm->qemu) && vm->asking)
 		return "starting";
 	if (!qemu_is_alive(vm->qemu) && !vm->launched)
@@ -345,6 +347,11 @@ struct qemu *vm_qemu(const struct vm *vm)
 bool vm_is_active(const struct vm *vm)
 {
 	return vm->qemu && vm->is_ready && qemu_is_alive(vm->qemu);
+}
+
+bool vm_is_stopped(const struct vm *vm)
+{
+	return vm->role == VM_ROLE_OWNED && vm->intent == VM_INTENT_STOPPED && !vm->qemu;
 }
 
 const struct store_vm *vm_row(const struct vm *vm)

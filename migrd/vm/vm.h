@@ -123,6 +123,7 @@ const struct vm_def *vm_def_of(struct vm *vm, struct err *err);
 bool vm_copy_definition(struct vm *vm, struct vm_def *ret, struct err *err);
 struct qemu *vm_qemu(const struct vm *vm);      /* NULL: none */
 bool vm_is_active(const struct vm *vm);         /* its QEMU is there and answers */
+bool vm_is_stopped(const struct vm *vm);        /* it is ours, without QEMU, and to be stopped */
 bool vm_is_busy(const struct vm *vm);           /* a sync job that is more than a query holds it */
 const struct store_vm *vm_row(const struct vm *vm);
 
@@ -141,6 +142,7 @@ struct vm_job {
 	char id[ID_UUID_SIZE];
 	const char *kind; /* "MIGRATION_OUT", "MIGRATION_IN" */
 	uint32_t allowed; /* sync jobs it allows now: bits of enum vm_sync */
+	bool is_of_stopped; /* the VM counts as stopped: its QEMU is there for the job alone */
 	uint64_t since_ms;
 	void (*event)(void *data, const struct qmp_event *event);
 	void (*exited)(void *data); /* QEMU has ended; the VM still has it to look at */
@@ -159,6 +161,9 @@ struct vm *vm_new_incoming(struct vms *vms, const struct vm_def *def, uint64_t g
 /* Starts its QEMU with -incoming defer.  The pid is in vm_row() at once, or when DONE
  * is called if QEMU had to be asked first what it offers (qemu/probe.h). */
 void vm_launch_incoming(struct vm *vm, vm_done_fn *done, void *data);
+/* Starts the QEMU of a stopped VM for its job, which must be `is_of_stopped': the guest does
+ * not run, and a restart finds that the VM is to be stopped.  The taps were checked. */
+void vm_launch_stopped(struct vm *vm, vm_done_fn *done, void *data);
 /* Makes the VM ours; call it after the record that says so is on disk. */
 void vm_promote(struct vm *vm, uint64_t generation, enum vm_intent intent);
 /* An answer told the run state: notes it, in case its event never comes. */

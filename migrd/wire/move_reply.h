@@ -57,6 +57,7 @@ struct move_shown_options {
 struct move_reply {
 	const char *id, *vm, *vm_uuid, *kind, *source, *destination, *state;
 	bool final, can_cancel;
+	bool stopped;      /* the VM does not run, and will not */
 	const char *owner; /* NULL: only the other host can know */
 	uint64_t generation;
 	const char *reason;

@@ -149,6 +149,10 @@ const struct json_field peer_prepare_fields[] = {
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct peer_prepare, run),
 	  .help = "The guest runs, or is to: what its user wants as it is offered." },
+	{ .key = "stopped",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct peer_prepare, stopped),
+	  .help = "The VM is stopped, and is stopped at the destination in the end." },
 	{ 0 },
 };
 

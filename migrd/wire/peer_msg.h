@@ -62,6 +62,7 @@ struct peer_prepare {
 	struct json_object *evidence; /* evidence.h; owned; NULL: none */
 	struct json_object *plan; /* transfer_plan.h; owned; NULL: an older coordinator */
 	bool run; /* the user wants the guest to run, at the time of the offer; go decides */
+	bool stopped; /* the VM is stopped, and stays so whatever go says */
 };
 
 struct peer_prepare_reply {

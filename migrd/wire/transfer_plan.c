@@ -112,6 +112,7 @@ void transfer_features_add_host(struct transfer_features *features)
 
 	features->connections = TRANSFER_CONNECTION_MAX;
 	features->cpus = cpus > 0 ? (uint64_t)cpus : 0;
+	features->stopped = true;
 }
 
 static bool has_name(const char (*names)[TRANSFER_NAME_SIZE], size_t count, const char *name)
@@ -305,6 +306,19 @@ static void plan_disks(const struct transfer_basis *basis, struct transfer_plan 
 				    "out postcopy, or put the disks on shared storage");
 }
 
+/* An older coordinator would make a paused guest of it. */
+static void check_stopped(const struct transfer_basis *basis, struct strbuf *reasons)
+{
+	if (!basis->destination->stopped)
+		add_reason(reasons,
+			   "the destination has an older migrd, which cannot take a stopped "
+			   "VM: upgrade it, or start the VM first");
+	if (basis->wish->has_postcopy)
+		add_reason(reasons,
+			   "post-copy is for a guest that runs, and the VM is stopped: leave "
+			   "out postcopy");
+}
+
 bool transfer_wish_is_plain(const struct transfer_wish *wish)
 {
 	return !wish->has_multifd && !wish->xbzrle && !wish->auto_converge && !wish->has_postcopy;
@@ -337,6 +351,8 @@ static bool plan_all(const struct transfer_basis *basis, struct transfer_plan *p
 		check_postcopy(basis, &reasons);
 	if (basis->disk_count)
 		plan_disks(basis, plan, &reasons);
+	if (basis->stopped)
+		check_stopped(basis, &reasons);
 	plan_switchover(basis, plan);
 	plan->channels[0].connections = transfer_plan_connections(plan);
 	plan_links(plan);
@@ -348,7 +364,7 @@ bool transfer_plan_make(const struct transfer_basis *basis, struct transfer_plan
 {
 	struct transfer_plan plan = { 0 };
 
-	if ((!transfer_wish_is_plain(basis->wish) || basis->disk_count) &&
+	if ((!transfer_wish_is_plain(basis->wish) || basis->disk_count || basis->stopped) &&
 	    (!basis->source || !basis->destination))
 		return err_set(err, ERR_UNAVAILABLE,
 			       "the %s has not told yet what its QEMU offers: try again",
@@ -640,6 +656,10 @@ const struct json_field transfer_features_fields[] = {
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct transfer_features, postcopy_multifd),
 	  .help = "Whether this host's QEMU can fetch memory over several connections." },
+	{ .key = "stopped",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct transfer_features, stopped),
+	  .help = "Whether this host can take a stopped VM." },
 	{ 0 },
 };
 

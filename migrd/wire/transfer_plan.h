@@ -34,6 +34,7 @@ struct transfer_features {
 	/* Why the QEMU would not take a guest that fetches its memory; "": it would. */
 	char postcopy_refused[TRANSFER_WHY_SIZE];
 	bool postcopy_multifd; /* it can do so over several connections */
+	bool stopped;          /* the coordinator can take a stopped VM */
 	/* The rest is not sent: only the QEMU's own coordinator speaks to it. */
 	bool has_schema; /* the parameters and the form are known */
 	struct transfer_form {
@@ -120,6 +121,7 @@ struct transfer_basis {
 	uint64_t link_bytes_per_s;  /* what moves to that host got lately; 0: not known */
 	const struct disk_copy *disks; /* local disks */
 	size_t disk_count;
+	bool stopped; /* the VM does not run, and shall not run there */
 };
 /* Error QEMU: one of the two lacks what every move needs, or what the wish asks for; ERR names
  * all of it and the side.  Of a side that has not told what it offers, what every move needs is

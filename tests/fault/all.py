@@ -43,6 +43,7 @@ SHORT = [
      "walk.py --side both --stride 3 --from 2 --twice"),
     ("crash with a guest that stays paused, every eighth",
      "walk.py --side both --stride 8 --way paused"),
+    ("crash with a stopped VM, every twelfth", "walk.py --side both --stride 12 --way stopped"),
     ("crash with memory over four connections, every eighth",
      "walk.py --side both --stride 8 --from 3 --way multifd"),
     ("crash with post-copy, every eighth", "walk.py --side both --stride 8 --from 5 --way postcopy"),
@@ -63,6 +64,8 @@ FULL = [
     *((f"crash at each passage, {side}", f"walk.py --side {side}") for side in SIDES),
     *((f"crash, and again in the recovery, {side}", f"walk.py --side {side} --twice")
       for side in SIDES),
+    *((f"crash with a stopped VM, {side}", f"walk.py --side {side} --way stopped")
+      for side in ("source", "destination", "both")),
     *((f"crash with a guest that stays paused, {side}", f"walk.py --side {side} --way paused")
       for side in SIDES),
     *((f"crash with memory over four connections, {side}", f"walk.py --side {side} --way multifd")

@@ -44,14 +44,16 @@ class Way:
     disks: tuple = ()           # arguments of Disk(): local disks, which the guest proves
 
 
+DISKS = ({"disk_id": "data", "mib": 16, "format": "qcow2", "area": 4, "rate": 8, "data": 4},)
+
 WAYS = {
     "precopy": Way({}),
     "paused": Way({}, "paused"),
+    "stopped": Way({}, "stopped", disks=DISKS),
     # A destination's QEMU that waits for data answers no monitor, and a coordinator that was
     # restarted there tries each of two for 5 s before it lets data flow.
     "multifd": Way({"multifd": {"channels": 4, "compression": "zstd"}}, clean_seconds=15),
-    "disks": Way({}, disks=({"disk_id": "data", "mib": 16, "format": "qcow2", "area": 4, "rate": 8,
-                             "data": 4},)),
+    "disks": Way({}, disks=DISKS),
     "beside": Way({}, has_beside=True),
     # Without a limit a guest as small as this has moved before QEMU switches.
     "postcopy": Way({"postcopy": {"start": "at-once"}, "bandwidth_bytes_per_s": 4 << 20}),
@@ -103,8 +105,7 @@ class Arena:
         self.guest = self.world.guest("g", disks=self.disks, **options)
         self.guest.start(self.a)
         self.here, self.there = self.a, self.b
-        if self.way.state == "paused":
-            self.pause()
+        self.rest()
 
     def close(self, keep_as=None):
         faults = self.world.close()
@@ -116,6 +117,14 @@ class Arena:
                     shutil.copy(self.points_path(host), f"{keep_as}/points-{host.id}")
         self.world.remove()
         return faults
+
+    def rest(self):
+        """Brings a guest that has run to the state in which it is moved."""
+        if self.way.state == "paused":
+            self.pause()
+        elif self.way.state == "stopped":
+            self.here.api.post(f"/v1/vms/{self.guest.name}/stop")
+            self.guest.console.forget()
 
     def pause(self):
         self.guest.console.wait_line(host=self.here.id)
@@ -365,6 +374,8 @@ class Arena:
             life, _ = console.wait_line(settings.seconds(20), host.id)
             if life.pid != vm["pid"]:
                 raise CaseFailed(f"pid {vm['pid']} by the API, {life.pid} by the console")
+        if state == "stopped":
+            self.check_stopped(host, vm)
         self.wait_clean(host, vm)
         record.clean_s = time.monotonic() - (record.back_at or record.began_at)
         if state != "running":
@@ -376,6 +387,13 @@ class Arena:
             raise CaseFailed(f"the variables on {host} are others")
         self.measure_silence(record)
         self.here, self.there = host, self.b if host is self.a else self.a
+
+    def check_stopped(self, host, vm):
+        """No QEMU has been left, no guest has run, and the images are as they were."""
+        if vm["pid"] or self.guest.console.all_lines():
+            raise CaseFailed(f"the VM is stopped, and has run: {vm}")
+        for disk in self.disks:
+            disk.assert_stamps(host.images / disk.path.name)
 
     def move_on(self):
         """Moves the guest once more after a case, to the other host; this must work.  A command
@@ -395,18 +413,19 @@ class Arena:
         record = Record()
         record.move_id = move["id"]
         self.check(record)
-        if self.way.state == "paused":
+        if self.way.state != "running":
             self.let_run()
 
     def let_run(self):
-        """Lets a guest that was paused in all its moves run, checks its memory, and pauses it
-        again."""
-        self.here.api.post(f"/v1/vms/{self.guest.name}/resume")
+        """Lets a guest that did not run in all its moves run, checks what it says, and brings it
+        to rest again."""
+        action = "resume" if self.way.state == "paused" else "start"
+        self.here.api.post(f"/v1/vms/{self.guest.name}/{action}")
         console = self.guest.console
         console.wait_line(settings.seconds(20), self.here.id)
         self.guest.wait_sweeps(1, self.here)
         self.assert_history()
-        self.pause()
+        self.rest()
 
     def next_case(self):
         for host in (self.a, self.b):

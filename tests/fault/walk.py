@@ -5,7 +5,7 @@ it again, and checks the result.
 
     tests/fault/walk.py --build DIR [--side source|destination|both]
         [--action crash|error|drop] [--from N --to M --stride K]
-        [--way precopy|paused|multifd|disks|beside|postcopy] [--twice] [--names]
+        [--way precopy|paused|stopped|multifd|disks|beside|postcopy] [--twice] [--names]
 
 One line for each case, such as
 

@@ -472,9 +472,12 @@ void rig_start_move(void)
 
 void rig_start_move_with(const struct move_options *options)
 {
-	const struct move_wish wish = { "vm1", "b", .options = *options };
+	const struct move_wish wish = { "vm1", "b", .options = *options,
+					.may_start = rig.is_stopped };
 
-	if (!rig_vm())
+	if (!rig_vm() && rig.is_stopped)
+		rig_create_vm();
+	else if (!rig_vm())
 		rig_run_vm();
 	trace_clear();
 	moves_start(rig.moves, &wish, on_started, NULL);
@@ -626,7 +629,8 @@ enum err_code rig_offer_of(const char *source, uint64_t generation)
 	CLEANUP(json_putp) struct json_object *obj = definition();
 	const struct move_offer offer = {
 		.id = RIG_MOVE_ID,
-		.run = true,
+		.run = !rig.is_stopped,
+		.stopped = rig.is_stopped,
 		.source = source,
 		.generation = generation,
 		.definition = obj,

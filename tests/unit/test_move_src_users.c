@@ -225,7 +225,8 @@ static const char *request; /* the request of the next start */
 
 static enum err_code start(const char *vm, const char *to, const char *key)
 {
-	const struct move_wish wish = { vm, to, { .downtime_limit_ms = 300 }, key, request };
+	const struct move_wish wish = { vm,  to,      { .downtime_limit_ms = 300 },
+					key, request, .may_start = false };
 
 	started = ERR_CODE_COUNT;
 	moves_start(rig.moves, &wish, on_started, NULL);

@@ -86,6 +86,51 @@ static void record_host_b(void)
 	trace_clear();
 }
 
+/* ---- a question without a start ------------------------------------------------- */
+
+static void begin_question(void)
+{
+	const struct start_wish wish = { .action = VM_ACTION_START, .by = "root" };
+
+	start_ask(&newest_rig_env, newest_rig, rig_vm(), &wish, on_done, (void *)0);
+	ck_assert_uint_eq(answers[0].count, 0);
+	rig_run();
+}
+
+START_TEST(question_is_answered_and_nothing_is_started)
+{
+	begin_question();
+	newest_rig_none("b");
+	assert_waits();
+	newest_rig_none("c");
+	ck_assert_uint_eq(answers[0].count, 1);
+	ck_assert(!err_is_set(&answers[0].err));
+	ck_assert_str_eq(vm_state(rig_vm()), "stopped");
+	ck_assert_uint_eq(trace_count("qemu start"), 0);
+}
+END_TEST
+
+START_TEST(question_is_refused_as_a_start_would_be)
+{
+	begin_question();
+	newest_rig_has("b", "owned", "stopped", RIG_GENERATION + 1);
+	newest_rig_none("c");
+	assert_refused("b");
+	ck_assert_str_eq(vm_state(rig_vm()), "was-here");
+}
+END_TEST
+
+/* Only a start takes the word of a person for a silent host. */
+START_TEST(question_host_of_the_record_silent_names_the_start)
+{
+	record_host_b();
+	begin_question();
+	newest_rig_none("c");
+	rig_advance(START_ASK_MS + 1);
+	assert_refused("start it and say so with --assert-dead b");
+}
+END_TEST
+
 /* ---- who is waited for ------------------------------------------------------- */
 
 /* The usual case: each peer is asked once, and none has the VM. */
@@ -456,6 +501,9 @@ static void add_asking(Suite *s)
 
 	tcase_add_checked_fixture(tc, set_up, newest_rig_tear_down);
 	suite_add_tcase(s, tc);
+	tcase_add_test(tc, question_is_answered_and_nothing_is_started);
+	tcase_add_test(tc, question_is_refused_as_a_start_would_be);
+	tcase_add_test(tc, question_host_of_the_record_silent_names_the_start);
 	tcase_add_test(tc, start_waits_for_all_peers_and_runs);
 	tcase_add_test(tc, start_host_of_the_record_that_is_no_peer_is_asked_too);
 	tcase_add_test(tc, start_peer_that_never_had_it_silent_is_waited_for_a_moment);
