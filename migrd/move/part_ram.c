@@ -8,6 +8,7 @@
 #include "move/priv.h"
 #include "move/src.h"
 #include "move/src_priv.h"
+#include "qmp/run_state.h"
 
 /* QEMU has no word for "no limit"; its own default is 128 MiB/s
  * (migration/options.c), far below any link. */
@@ -37,6 +38,28 @@ static void on_blockers(struct move *move, struct json_object *result, const str
 static void ask_blockers(struct move *move)
 {
 	move_qmp(move, "query-migrate", NULL, COMMAND_DEADLINE_MS, on_blockers);
+}
+
+/* A guest that did not run when it was sent, and came back at the end of its move, is left so by
+ * QEMU, which sends it again only after it has run (migrate_prepare in migration/migration.c).
+ * Before 10.0 that is also what a move leaves that ended in pre-switchover. */
+static void on_status(struct move *move, struct json_object *result, const struct err *err)
+{
+	if (err)
+		move_roll_back(move, err);
+	else if (qmp_run_state_decode(result) == QMP_RUN_POSTMIGRATE)
+		move_give_up(move, ERR_CONFLICT,
+			     "the guest has not run since a move of it came back at its end, and "
+			     "QEMU sends "
+			     "it again only after it has run: resume it first, and pause it again "
+			     "if it shall not run");
+	else
+		move_parts_next(move);
+}
+
+static void ask_status(struct move *move)
+{
+	move_qmp(move, "query-status", NULL, COMMAND_DEADLINE_MS, on_status);
 }
 
 /* Before 9.0 TCG does not see all that a running guest writes between two passes

@@ -49,6 +49,7 @@ DISKS = ({"disk_id": "data", "mib": 16, "format": "qcow2", "area": 4, "rate": 8,
 WAYS = {
     "precopy": Way({}),
     "paused": Way({}, "paused"),
+    "paused-disks": Way({}, "paused", disks=DISKS),
     "stopped": Way({}, "stopped", disks=DISKS),
     # A destination's QEMU that waits for data answers no monitor, and a coordinator that was
     # restarted there tries each of two for 5 s before it lets data flow.

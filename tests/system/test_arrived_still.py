@@ -2,6 +2,7 @@
 """Guests that arrive without running can be moved on repeatedly, and run in the end."""
 import fcntl
 import os
+import signal
 import struct
 
 from lib import procs
@@ -114,3 +115,25 @@ class ArrivedStillTest(SystemTest):
         self.a.api.post("/v1/vms/g1/resume")
         guest.assert_runs_on(self.a)
         self.assertFalse(os.path.exists(self.b.run_dir / "moves" / move["id"]))
+
+    # QEMU sends such a guest again only after it has run, which it would say at the very end.
+    def test_paused_guest_that_came_back_after_all_was_sent_is_resumed_before_it_moves_again(self):
+        guest = self.start()
+        self.a.api.post("/v1/vms/g1/pause")
+        self.a.restart_with_fault("peer.send.go:drop:times=3")
+        move_id = self.world.begin_move(guest, self.a, self.b)["id"]
+        self.world.wait_move(self.a, move_id, lambda m: "migrate_to_completed_ms" in m["times"])
+        os.kill(self.b.qemus()[0], signal.SIGKILL)
+        self.world.wait_state(self.a, move_id, "failed")
+        self.assertEqual(guest.vm(self.a)["state"], "paused")
+        again = self.world.wait_state(
+            self.a, self.world.begin_move(guest, self.a, self.b)["id"], "failed")
+        self.assertEqual(again["error"]["code"], "conflict", again)
+        self.assertIn("resume it first", again["error"]["detail"])
+        self.assertNotIn("g1", self.b.vms())
+        self.a.api.post("/v1/vms/g1/resume")
+        guest.assert_runs_on(self.a)
+        self.a.api.post("/v1/vms/g1/pause")
+        self.world.move(guest, self.a, self.b)
+        self.b.api.post("/v1/vms/g1/resume")
+        guest.assert_runs_on(self.b)

@@ -28,6 +28,23 @@ static void assert_reason(const char *words)
 	ck_assert_msg(strstr(text, words) != NULL, "%s", text);
 }
 
+/* ---- what QEMU does with the guest ------------------------------------------- */
+
+/* QEMU would refuse it only when all disks have been copied. */
+START_TEST(begin_guest_that_has_not_run_since_its_last_move_is_refused)
+{
+	rig_run_vm();
+	rig_act(VM_ACTION_PAUSE);
+	fake_qemu()->run = QMP_RUN_POSTMIGRATE;
+	rig_start_move();
+	rig_peer_says("drop", "unknown");
+	ck_assert_str_eq(rig_error(), "conflict");
+	assert_reason("resume it first");
+	ck_assert_uint_eq(trace_count("peer prepare"), 0);
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+}
+END_TEST
+
 /* ---- block jobs and exports ------------------------------------------------ */
 
 /* A move would end a backup job without a word, and the backup would be missing. */
@@ -299,6 +316,7 @@ Suite *suite(void)
 	TCase *tc;
 
 	tc = rig_add_case(s, "block jobs");
+	tcase_add_test(tc, begin_guest_that_has_not_run_since_its_last_move_is_refused);
 	tcase_add_test(tc, begin_block_job_runs_move_is_refused_by_its_name);
 	tcase_add_test(tc, begin_export_is_there_move_is_refused_by_its_name);
 	tcase_add_test(tc, begin_block_job_ends_while_it_waits_move_goes_on);
