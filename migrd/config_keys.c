@@ -99,6 +99,9 @@ const struct config_key config_keys[] = {
 	{ "storage", "firmware_map", CONFIG_TYPE_MAP, AT(storage_firmware_map),
 	  .help = "Where firmware of other hosts is here: what is FROM there, or below it, is TO "
 		  "here." },
+	{ "storage", "save_dirs", CONFIG_TYPE_DIRS, AT(storage_save_dirs),
+	  .fallback = MIGRD_LOCALSTATEDIR "/lib/migrd/saved",
+	  .help = "Below these, guests may be saved and restored." },
 	{ "storage", "qemu_img", CONFIG_TYPE_PROGRAM, AT(storage_qemu_img), .fallback = "qemu-img",
 	  .help = "The program that makes images." },
 	{ "tpm", "state_dir", CONFIG_TYPE_PATH, AT(tpm_state_dir),

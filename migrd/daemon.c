@@ -241,6 +241,38 @@ static void free_moves(struct daemon *daemon)
 	moves_free(daemon->api.moves);
 }
 
+static bool start_saves(struct daemon *daemon, struct err *err)
+{
+	struct api *api = &daemon->api;
+
+	(void)err;
+	api->saves = saves_new(&(struct saves_env){
+		.loop = api->loop,
+		.store = api->store,
+		.vms = api->vms,
+		.host_id = daemon->config->host_id,
+		.dirs = daemon->config->storage_save_dirs,
+		.changed = api_save_changed,
+		.data = api,
+	});
+	return true;
+}
+
+static void end_saves(struct daemon *daemon)
+{
+	saves_clear(daemon->api.saves);
+}
+
+static void free_saves(struct daemon *daemon)
+{
+	saves_free(daemon->api.saves);
+}
+
+static void recover_saves(void *data)
+{
+	saves_recover(data);
+}
+
 static bool start_newest(struct daemon *daemon, struct err *err)
 {
 	struct api *api = &daemon->api;
@@ -254,6 +286,8 @@ static bool start_newest(struct daemon *daemon, struct err *err)
 		.peers = api->peers,
 		.peer_ids = api->peer_ids,
 		.host_id = daemon->config->host_id,
+		.recover = recover_saves,
+		.data = api->saves,
 	};
 	api->newest = newest_new(&api->newest_env);
 	return true;
@@ -332,12 +366,18 @@ static void add_move(void *data, void *row)
 	moves_add_row(data, row);
 }
 
+static void add_save(void *data, void *row)
+{
+	saves_add_row(data, row);
+}
+
 static bool start_records(struct daemon *daemon, struct err *err)
 {
 	struct api *api = &daemon->api;
 
 	return store_load_blocking(api->store, STORE_VM, add_vm, api->vms, err) &&
-	       store_load_blocking(api->store, STORE_MOVE, add_move, api->moves, err);
+	       store_load_blocking(api->store, STORE_MOVE, add_move, api->moves, err) &&
+	       store_load_blocking(api->store, STORE_SAVE, add_save, api->saves, err);
 }
 
 /* ---- what others reach ------------------------------------------------------------ */
@@ -440,6 +480,7 @@ static const struct service {
 	{ "vms", start_vms, end_vms, free_vms },
 	{ "adopter", start_adopter, end_adopter, free_adopter },
 	{ "moves", start_moves, end_moves, free_moves },
+	{ "saves", start_saves, end_saves, free_saves },
 	{ "newest", start_newest, end_newest, free_newest },
 	{ "check", start_check, end_check, NULL },
 	{ "readiness", start_readiness, end_readiness, NULL },

@@ -14,7 +14,7 @@ struct events_values {
 	struct cli_number count;
 };
 
-static const char *const types[] = { "vm", "move", "qemu", NULL };
+static const char *const types[] = { "vm", "move", "save", "qemu", NULL };
 
 static const struct cli_option events_options[] = {
 	{
@@ -22,7 +22,7 @@ static const struct cli_option events_options[] = {
 		.type = CLI_CHOICE,
 		.offset = offsetof(struct events_values, type),
 		.choices = types,
-		.arg = "vm|move|qemu",
+		.arg = "vm|move|save|qemu",
 		.help = "only events of this type",
 	},
 	{

@@ -19,6 +19,7 @@ static const struct table_field show_fields[] = {
 	{ "uuid", "uuid", TABLE_TEXT },
 	{ "state", "state", TABLE_TEXT },
 	{ "reason", "reason", TABLE_TEXT },
+	{ "saved in", "saved_in", TABLE_TEXT },
 	{ "host", "host", TABLE_TEXT },
 	{ "it is on host", "elsewhere", TABLE_TEXT },
 	{ "generation", "generation", TABLE_NUMBER },

@@ -13,6 +13,7 @@
 #include "agents/migrctl/cmd_monitor.h"
 #include "agents/migrctl/cmd_move.h"
 #include "agents/migrctl/cmd_pki.h"
+#include "agents/migrctl/cmd_save.h"
 #include "agents/migrctl/cmd_vm.h"
 #include "agents/migrctl/migrctl.h"
 
@@ -94,6 +95,8 @@ static const struct cli_command *const commands[] = {
 	&cmd_vm_eject,
 	&cmd_vm_agent,
 	&cmd_vm_adopt,
+	&cmd_vm_save,
+	&cmd_vm_restore,
 	&cmd_vm_qmp,
 	&cmd_vm_hmp,
 	&cmd_vm_monitor,
@@ -105,6 +108,9 @@ static const struct cli_command *const commands[] = {
 	&cmd_move_postcopy,
 	&cmd_move_set,
 	&cmd_move_resolve,
+	&cmd_save_list,
+	&cmd_save_show,
+	&cmd_save_cancel,
 	&cmd_host_show,
 	&cmd_host_list,
 	&cmd_host_check,

@@ -11,6 +11,7 @@
 #include "http/http.h"
 #include "move/move.h"
 #include "owner/newest.h"
+#include "save/save.h"
 #include "vm/adopt.h"
 #include "vm/vm.h"
 #include "wire/host_reply.h"
@@ -23,6 +24,7 @@ struct api {
 	struct vms *vms;
 	struct adopter *adopter;
 	struct moves *moves;
+	struct saves *saves;
 	struct check *check;
 	struct newest_env newest_env;
 	struct newest *newest;
@@ -58,6 +60,7 @@ extern const struct http_route api_routes[];
 void api_vm_changed(void *api, const char *name, const struct vm *vm);
 void api_vm_event(void *api, const struct vm *vm, const struct qmp_event *event, unsigned left_out);
 void api_move_changed(void *api, const struct move *move);
+void api_save_changed(void *api, const struct save *save);
 
 /* ---- shared by the files of the routes ------------------------------- */
 
@@ -124,6 +127,12 @@ void api_move_resolve(struct http_request *req, void *data);
 void api_move_postcopy(struct http_request *req, void *data);
 void api_move_plan(struct http_request *req, void *data);
 void api_move_timeline(struct http_request *req, void *data);
+/* saves.c */
+void api_vm_save(struct http_request *req, void *data);
+void api_vms_restore(struct http_request *req, void *data);
+void api_saves_list(struct http_request *req, void *data);
+void api_save_get(struct http_request *req, void *data);
+void api_save_cancel(struct http_request *req, void *data);
 /* jobs.c */
 void api_moves_list(struct http_request *req, void *data);
 void api_jobs_list(struct http_request *req, void *data);

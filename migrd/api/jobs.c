@@ -99,6 +99,31 @@ static struct json_object *job_json(const struct move *move)
 	return json_encode(job_reply_fields, &job);
 }
 
+/* They are shown as moves are, without a peer. */
+static void add_saves(struct strbuf *list, const struct api *api, const struct filter *filter)
+{
+	for (struct save *save = saves_first(api->saves); save; save = save_next(save)) {
+		const struct save_reply shown = save_show(save);
+		const struct job_reply job = {
+			.id = shown.id,
+			.kind = shown.kind,
+			.vm = shown.vm,
+			.state = shown.state,
+			.final = shown.final,
+			.is_save = true,
+			.file = shown.file,
+			.created_at = shown.created_at,
+			.updated_at = shown.updated_at,
+			.ended_at = shown.ended_at,
+		};
+
+		if ((filter->vm && strcmp(shown.vm, filter->vm) != 0) ||
+		    (filter->active && shown.final))
+			continue;
+		api_list_show(list, job_reply_fields, &job);
+	}
+}
+
 static struct job_reply holder_job(const struct vm *vm, const struct vm_holder *holder)
 {
 	return (struct job_reply){
@@ -133,7 +158,11 @@ void api_jobs_list(struct http_request *req, void *data)
 
 	if (!check_cursor(req, api))
 		return;
-	if (!http_query(req, "after"))
-		add_holders(&text, api->vms, http_query(req, "vm"));
+	if (!http_query(req, "after")) {
+		const struct filter filter = filter_of(req);
+
+		add_holders(&text, api->vms, filter.vm);
+		add_saves(&text, api, &filter);
+	}
 	list(req, api, &text, MOVE_TEXT_JOB, job_json);
 }

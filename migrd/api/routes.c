@@ -9,6 +9,7 @@
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
 #include "wire/peer_msg.h"
+#include "wire/save_request.h"
 #include "wire/vm_def.h"
 #include "wire/vm_request.h"
 
@@ -113,6 +114,12 @@ const struct http_route api_routes[] = {
 	  .body = vm_start_fields, .reply = vm_reply_fields },
 	{ "POST", "/v1/vms/{name}/resume", O, api_vm_run, .summary = "Let a paused guest run",
 	  .body = vm_start_fields, .reply = vm_reply_fields },
+	{ "POST", "/v1/vms/restore", O, api_vms_restore,
+	  .summary = "Let a guest go on that was saved to a file", .body = restore_request_fields,
+	  .reply = save_reply_fields },
+	{ "POST", "/v1/vms/{name}/save", O, api_vm_save,
+	  .summary = "Save its guest to a file, and end it", .body = save_request_fields,
+	  .reply = save_reply_fields },
 	{ "POST", "/v1/vms/{name}/{action}", O, api_vm_action,
 	  .summary = "stop, pause, reset or shutdown", .reply = vm_reply_fields,
 	  .other_reply = move_cancel_fields },
@@ -137,6 +144,14 @@ const struct http_route api_routes[] = {
 	  .summary = "How it sends the guest, and why so", .reply = transfer_plan_fields },
 	{ "GET", "/v1/moves/{id}/timeline", V, api_move_timeline, .summary = "What happened",
 	  .reply = move_timeline_fields, .is_list = true },
+	{ "GET", "/v1/saves", V, api_saves_list, .summary = "Saves and restores, newest first",
+	  .reply = save_reply_fields, .is_list = true },
+	{ "GET", "/v1/saves/{id}", V, api_save_get, .summary = "One save or restore",
+	  .reply = save_reply_fields },
+	{ "POST", "/v1/saves/{id}/cancel", O, api_save_cancel,
+	  .summary = "Cancel it: a guest that was to be saved runs on, a file that was to be "
+		     "restored stays as it is",
+	  .reply = save_reply_fields },
 	{ "GET", "/v1/jobs", V, api_jobs_list, .summary = "The jobs of this host",
 	  .query = moves_query, .reply = job_reply_fields, .is_list = true },
 	{ "GET", "/v1/events", V, api_events, .is_stream = true,

@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "base/mem.h"
 #include "vm/agent.h"
+#include "vm/saved.h"
 
 static void look_at_qemu(struct vm_summary *summary, const struct vm *vm)
 {
@@ -49,6 +50,7 @@ static void look(struct vm_summary *summary, const struct api *api, const struct
 	if (vm_role(vm) == VM_ROLE_FORMER)
 		snprintf(summary->elsewhere, sizeof(summary->elsewhere), "%s",
 			 vm_row(vm)->elsewhere);
+	snprintf(summary->saved_in, sizeof(summary->saved_in), "%s", vm_saved_in(vm));
 	snprintf(summary->reason, sizeof(summary->reason), "%s", vm_reason(vm));
 	look_at_qemu(summary, vm);
 }

@@ -128,7 +128,7 @@ void machine_note(struct machine *machine, const char *event, const char *fmt, .
 	struct store_timeline_entry *note;
 	va_list ap;
 
-	if (machine_is_final(machine))
+	if (machine->type->has_no_timeline || machine_is_final(machine))
 		return;
 	if (machine->note_count == NOTES_MAX)
 		machine_save(machine);

@@ -52,6 +52,7 @@ struct machine_type {
 	const char *name; /* for the fault points */
 	const struct machine_state *states;
 	unsigned state_count;
+	bool has_no_timeline; /* machine_note() does nothing */
 
 	/* Writes the state TO and all that must survive into the owner's row. */
 	void (*fill)(struct machine *machine, unsigned to);

@@ -68,12 +68,19 @@ static void look_at_all(const struct newest *newest, const struct claims *claims
 
 /* ---- the end of the doubt -------------------------------------------------------- */
 
+static void recover_others(const struct newest *newest)
+{
+	if (newest->env.recover)
+		newest->env.recover(newest->env.data);
+}
+
 static void trust(struct newest *newest)
 {
 	newest->is_in_doubt = false;
 	log_info("store", "newest", "reason=%s",
 		 "every peer has said which VMs it has: the records count");
 	moves_recover_doubtful(newest->env.moves);
+	recover_others(newest);
 	vms_settle_found(newest->env.vms);
 	store_trust(newest->env.store, NULL, NULL);
 }
@@ -163,6 +170,7 @@ void newest_begin(struct newest *newest)
 {
 	if (!newest->is_in_doubt) {
 		moves_recover(newest->env.moves);
+		recover_others(newest);
 		vms_settle(newest->env.vms);
 	}
 	ask(newest);

@@ -25,6 +25,9 @@ struct newest_env {
 	struct peer_clients *peers;
 	const char *const *peer_ids; /* ended by NULL; our own id may be among them */
 	const char *host_id;
+	/* Other jobs that hold VMs; called before the VMs are settled. */
+	void (*recover)(void *data);
+	void *data;
 };
 
 struct newest;

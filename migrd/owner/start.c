@@ -19,6 +19,8 @@ struct start {
 	char (*asserted)[ID_NAME_SIZE];
 	size_t assert_count;
 	char by[ID_NAME_SIZE], why[200];
+	start_act_fn *act;
+	void *act_data;
 	vm_done_fn *done;
 	void *data;
 };
@@ -139,6 +141,14 @@ static void note_assertions(const struct start *start, struct vm *vm, const stru
 	}
 }
 
+static void act(const struct start *start, struct vm *vm, vm_done_fn *done, void *data)
+{
+	if (start->act)
+		start->act(start->act_data, vm, done, data);
+	else
+		vm_act(vm, start->action, done, data);
+}
+
 static void on_claims(void *data, struct claims *claims)
 {
 	struct start *start = data;
@@ -158,7 +168,7 @@ static void on_claims(void *data, struct claims *claims)
 		if (start->only_asks)
 			finish(start, NULL);
 		else
-			vm_act(vm, start->action, finish, start);
+			act(start, vm, finish, start);
 	} else {
 		log_warning("vm", "not-started", "vm=%s by=%s reason=%s", vm_name(vm), start->by,
 			    err.msg);
@@ -265,6 +275,8 @@ static struct start *start_new(const struct newest_env *env, const struct newest
 	*start = (struct start){
 		.env = env, .newest = newest, .action = wish->action, .done = done, .data = data
 	};
+	start->act = wish->act;
+	start->act_data = wish->act_data;
 	memcpy(start->uuid, vm_uuid(vm), sizeof(start->uuid));
 	snprintf(start->by, sizeof(start->by), "%s", wish->by ? wish->by : "");
 	snprintf(start->why, sizeof(start->why), "%s", wish->why ? wish->why : "");
@@ -288,7 +300,7 @@ void start_vm(const struct newest_env *env, const struct newest *newest, struct 
 		ask(start, vm);
 		return;
 	}
-	vm_act(vm, start->action, done, data);
+	act(start, vm, done, data);
 	free_start(start);
 }
 

@@ -16,11 +16,17 @@
 
 #define START_ASK_MS 3000
 
+typedef void start_act_fn(void *act_data, struct vm *vm, vm_done_fn *done, void *data);
+
 struct start_wish {
 	enum vm_action action;                   /* START or RESUME */
 	const char (*assert_dead)[ID_NAME_SIZE]; /* hosts that BY vouches for */
 	size_t assert_count;
 	const char *by, *why; /* for the log */
+	/* What is done when the peers allow it, in place of vm_act(); NULL: that. DATA is its
+	 * first argument. */
+	start_act_fn *act;
+	void *act_data;
 };
 
 /* DONE is called once, on the loop, never from inside, with the result of vm_act(), or CONFLICT:

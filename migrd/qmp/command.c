@@ -45,6 +45,7 @@ struct qmp_cmd *qmp_commands_add(struct qmp_commands *cmds, const struct qmp_com
 	cmd->name = xstrdup(args->name);
 	cmd->line = qmp_codec_command(args->name, args->args, id, args->is_oob);
 	cmd->deadline_ms = args->deadline_ms;
+	cmd->fd = args->fd ? args->fd : -1;
 	cmd->is_oob = args->is_oob;
 	cmd->fn = args->fn;
 	cmd->data = args->data;
@@ -143,6 +144,7 @@ const char *qmp_commands_busy_with(const struct qmp_commands *cmds)
 void qmp_cmd_free(struct qmp_cmd *cmd)
 {
 	loop_timer_free(cmd->timer);
+	closep(&cmd->fd);
 	free(cmd->name);
 	free(cmd->line);
 	free(cmd);

@@ -25,6 +25,7 @@ struct qmp_command_args {
 	struct json_object *args; /* borrowed */
 	uint32_t deadline_ms;
 	bool is_oob;
+	int fd; /* goes along, and is owned from here on; 0 (not a descriptor to pass): none */
 	qmp_reply_fn *fn;
 	void *data;
 };
@@ -35,6 +36,7 @@ struct qmp_cmd {
 	char *name;
 	char *line; /* NULL once it was sent */
 	uint32_t deadline_ms;
+	int fd; /* -1: none, or it was sent */
 	bool is_oob;
 	bool is_abandoned; /* answered with TIMEOUT; FN has been called */
 	bool is_off_wire;  /* QEMU does not hold it (a fault point ate it or its reply) */

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/fault.h"
@@ -57,6 +58,8 @@ struct qmp_conn {
 	struct err why; /* why it could not be opened, or is closed */
 	struct qmp_codec codec;
 	struct strbuf out;
+	int pass_fd; /* goes with the byte at PASS_AT of `out'; -1: none */
+	size_t pass_at;
 	bool is_write_broken;
 	struct qmp_commands cmds;
 	bool has_oob;
@@ -115,6 +118,8 @@ static void detach(struct qmp_conn *conn)
 	loop_timer_free(TAKE_PTR(conn->open_timer));
 	loop_timer_free(TAKE_PTR(conn->rest));
 	loop_watch_free(TAKE_PTR(conn->watch));
+	closep(&conn->pass_fd);
+	conn->pass_fd = -1;
 	if (conn->fd >= 0)
 		close(TAKE_FD(conn->fd));
 }
@@ -178,15 +183,48 @@ static void watch(struct qmp_conn *conn, unsigned events)
 	conn->watched = events;
 }
 
+/* Sends the start of `out', with its descriptor if that belongs there. */
+static ssize_t send_some(struct qmp_conn *conn)
+{
+	bool has_fd = conn->pass_fd >= 0;
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { .bytes = { 0 } };
+	struct iovec data = { conn->out.data,
+			      has_fd && conn->pass_at ? conn->pass_at : conn->out.len };
+	struct msghdr msg = { .msg_iov = &data, .msg_iovlen = 1 };
+
+	if (has_fd && !conn->pass_at) {
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+		*CMSG_FIRSTHDR(&msg) = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)),
+							 .cmsg_level = SOL_SOCKET,
+							 .cmsg_type = SCM_RIGHTS };
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), &conn->pass_fd, sizeof(int));
+	}
+	return sendmsg(conn->fd, &msg, MSG_NOSIGNAL);
+}
+
+/* N bytes of `out' have gone. */
+static void note_sent(struct qmp_conn *conn, size_t n)
+{
+	strbuf_consume(&conn->out, n);
+	if (conn->pass_fd >= 0 && !conn->pass_at)
+		close(TAKE_FD(conn->pass_fd));
+	else if (conn->pass_fd >= 0)
+		conn->pass_at -= n;
+}
+
 /* Never closes: this runs inside qmp_command() too.  After a failed write, what
  * QEMU said last is still read, and the reader finds the end of the connection. */
 static void flush(struct qmp_conn *conn)
 {
 	while (conn->out.len > 0 && !conn->is_write_broken) {
-		ssize_t n = send(conn->fd, conn->out.data, conn->out.len, MSG_NOSIGNAL);
+		ssize_t n = send_some(conn);
 
 		if (n >= 0)
-			strbuf_consume(&conn->out, (size_t)n);
+			note_sent(conn, (size_t)n);
 		else if (errno == EAGAIN)
 			break;
 		else if (errno != EINTR)
@@ -238,6 +276,10 @@ static void send_one(struct qmp_conn *conn, struct qmp_cmd *cmd)
 		qmp_commands_mark_sent(&conn->cmds, cmd);
 		return;
 	case FAULT_NONE:
+		if (cmd->fd >= 0) {
+			conn->pass_at = conn->out.len;
+			conn->pass_fd = TAKE_FD(cmd->fd);
+		}
 		strbuf_adds(&conn->out, cmd->line);
 		qmp_commands_mark_sent(&conn->cmds, cmd);
 		return;
@@ -248,7 +290,8 @@ static void pump(struct qmp_conn *conn)
 {
 	struct qmp_cmd *cmd;
 
-	while ((cmd = qmp_commands_next(&conn->cmds)))
+	/* One descriptor is under way at a time; the next one waits for the socket. */
+	while ((cmd = qmp_commands_next(&conn->cmds)) && (cmd->fd < 0 || conn->pass_fd < 0))
 		send_one(conn, cmd);
 	flush(conn);
 }
@@ -304,6 +347,14 @@ static bool may_submit(const struct qmp_conn *conn, bool is_oob, struct err *err
 	return qmp_commands_have_room(&conn->cmds, is_oob, err);
 }
 
+static void refuse(struct qmp_conn *conn, const struct qmp_command_args *args,
+		   const struct err *err)
+{
+	if (args->fd)
+		close(args->fd);
+	qmp_refuse(conn->loop, args->fn, args->data, err);
+}
+
 static void command(struct qmp_conn *conn, const struct qmp_command_args *args)
 {
 	struct err err;
@@ -313,7 +364,7 @@ static void command(struct qmp_conn *conn, const struct qmp_command_args *args)
 	if (may_submit(conn, args->is_oob, &err))
 		submit(conn, args);
 	else
-		qmp_refuse(conn->loop, args->fn, args->data, &err);
+		refuse(conn, args, &err);
 	json_object_put(args->args);
 }
 
@@ -323,6 +374,17 @@ void qmp_command(struct qmp_conn *conn, const char *name, struct json_object *ar
 	command(conn, &(struct qmp_command_args){ .name = name,
 						  .args = args,
 						  .deadline_ms = deadline_ms,
+						  .fn = fn,
+						  .data = data });
+}
+
+void qmp_command_fd(struct qmp_conn *conn, const char *name, struct json_object *args, int fd,
+		    uint32_t deadline_ms, qmp_reply_fn *fn, void *data)
+{
+	command(conn, &(struct qmp_command_args){ .name = name,
+						  .args = args,
+						  .deadline_ms = deadline_ms,
+						  .fd = fd,
 						  .fn = fn,
 						  .data = data });
 }
@@ -640,7 +702,7 @@ static struct qmp_conn *conn_new(struct loop *loop, uint32_t deadline_ms,
 	conn = xnew(struct qmp_conn);
 	conn->loop = loop;
 	conn->cb = *cb;
-	conn->fd = -1;
+	conn->fd = conn->pass_fd = -1;
 	conn->open_deadline_ms = deadline_ms;
 	conn->open_timer = loop_timer_new(loop, on_open_timer, conn);
 	conn->rest = loop_timer_new(loop, on_rested, conn);

@@ -88,6 +88,10 @@ typedef void qmp_reply_fn(void *data, struct json_object *result, const struct e
  * then logged as a warning. */
 void qmp_command(struct qmp_conn *conn, const char *name, struct json_object *args,
 		 uint32_t deadline_ms, qmp_reply_fn *fn, void *data);
+/* The same with a descriptor, which goes to QEMU with the command: for getfd and add-fd.  FD is
+ * taken over.  Only over a UNIX socket. */
+void qmp_command_fd(struct qmp_conn *conn, const char *name, struct json_object *args, int fd,
+		    uint32_t deadline_ms, qmp_reply_fn *fn, void *data);
 void qmp_command_oob(struct qmp_conn *conn, const char *name, struct json_object *args,
 		     uint32_t deadline_ms, qmp_reply_fn *fn, void *data);
 

@@ -51,6 +51,10 @@ struct store_vm {
 	/* The host that has it now; "" if this one; "?": its QEMU has sent the guest away,
 	 * and no record says where to (vm/former.c). */
 	char elsewhere[ID_NAME_SIZE];
+	/* The save whose file has the guest as it is now, and the file; "", NULL: none.  Any start
+	 * empties both.  Owned. */
+	char save_id[ID_UUID_SIZE];
+	char *saved_in;
 };
 
 /* One side of a move: a MIGRATION_OUT or MIGRATION_IN job. */
@@ -72,7 +76,23 @@ struct store_move {
 	int64_t created_ms, updated_ms, ended_ms;
 };
 
+/* The save of a guest to a file, or its restore from one: a SAVE or RESTORE job. */
+struct store_save {
+	char id[ID_UUID_SIZE];      /* key */
+	char kind[STORE_ENUM_SIZE]; /* "SAVE", "RESTORE" */
+	char vm_uuid[ID_UUID_SIZE];
+	char vm_name[ID_NAME_SIZE];
+	char *path;                       /* of the file; owned */
+	char state[STORE_ENUM_SIZE];      /* save/states.c */
+	bool is_final;                    /* the state is an end */
+	char error_code[STORE_ENUM_SIZE]; /* err_name(), "" if none */
+	char error_text[ERR_MSG_SIZE];
+	char *detail; /* JSON of the job's own: options and facts; owned */
+	int64_t created_ms, updated_ms, ended_ms;
+};
+
 void store_vm_fini(struct store_vm *vm);
+void store_save_fini(struct store_save *save);
 void store_move_fini(struct store_move *move);
 
 struct store_timeline_entry {
@@ -88,7 +108,7 @@ struct store_notes {
 	size_t count;
 };
 
-enum store_table_id { STORE_VM, STORE_MOVE, STORE_NOTES, STORE_TABLE_COUNT };
+enum store_table_id { STORE_VM, STORE_MOVE, STORE_NOTES, STORE_SAVE, STORE_TABLE_COUNT };
 enum store_op { STORE_PUT, STORE_DELETE };
 
 struct store_change {
@@ -121,6 +141,12 @@ static inline struct store_change store_put_move(const struct store_move *move)
 	return (struct store_change){ STORE_MOVE, STORE_PUT, move };
 }
 
+/* Inserts SAVE, or replaces the row with its id. */
+static inline struct store_change store_put_save(const struct store_save *save)
+{
+	return (struct store_change){ STORE_SAVE, STORE_PUT, save };
+}
+
 static inline struct store_change store_put_notes(const struct store_notes *notes)
 {
 	return (struct store_change){ STORE_NOTES, STORE_PUT, notes };
@@ -148,7 +174,10 @@ void store_close(struct store *store);
 /* How many ended and settled moves are kept to be shown: the newest. */
 #define STORE_HISTORY_MAX 1000
 
-/* A row that was read: ROW is a struct store_vm or store_move. */
+/* How many ended saves and restores are kept to be shown: the newest (schema/sql/007-save.sql). */
+#define STORE_SAVES_MAX 100
+
+/* A row that was read: ROW is a struct store_vm, store_move or store_save. */
 typedef void store_row_fn(void *data, void *row);
 /* At the start.  STORE_VM: every VM; STORE_MOVE: every move that is not final or not settled,
  * and of the others the newest STORE_HISTORY_MAX; the oldest first.  EACH takes over what the

@@ -12,7 +12,8 @@ static const struct store_column columns[] = {
 	STORE_COLUMN(store_vm, boot_id, TEXT),    STORE_COLUMN(store_vm, created_ms, INT),
 	STORE_COLUMN(store_vm, started_ms, INT),  STORE_COLUMN(store_vm, monitor, TEXT),
 	STORE_COLUMN(store_vm, attaching, OWNED), STORE_COLUMN(store_vm, hosts, TEXT),
-	STORE_COLUMN(store_vm, elsewhere, TEXT),
+	STORE_COLUMN(store_vm, elsewhere, TEXT),  STORE_COLUMN(store_vm, save_id, TEXT),
+	STORE_COLUMN(store_vm, saved_in, OWNED),
 };
 static const struct store_table table = { "vm", columns, ARRAY_LEN(columns),
 					  sizeof(struct store_vm) };

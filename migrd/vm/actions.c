@@ -6,6 +6,7 @@
 #include "vm/entry.h"
 #include "vm/firmware.h"
 #include "vm/same_mac.h"
+#include "vm/saved.h"
 #include "vm/still.h"
 #include "vm/taps.h"
 #include "vm/tpm.h"
@@ -36,6 +37,8 @@ struct action_run {
 	char uuid[ID_UUID_SIZE];
 	enum vm_action action;
 	enum vm_intent former_intent;
+	char former_save[ID_UUID_SIZE]; /* of a start: the save that it makes stale; "": none */
+	char *former_file;              /* its file */
 	struct vm_entry *entry; /* NULL: it still waits */
 	bool is_stopping;       /* QEMU was asked to end; its exit ends the action */
 	vm_done_fn *done;       /* NULL: nobody asked */
@@ -64,6 +67,7 @@ static void finish(struct action_run *run, const struct err *err)
 		 vm_action_name(run->action), err ? err->msg : "done");
 	if (run->done)
 		run->done(run->data, err);
+	free(run->former_file);
 	free(run);
 }
 
@@ -286,6 +290,8 @@ static void on_intent_saved(void *data, const struct err *err)
 		go_unrecorded(vm, run, err);
 	} else if (err) {
 		vm_set_intent(vm, run->former_intent);
+		if (run->former_save[0])
+			vm_note_saved(vm, run->former_save, run->former_file);
 		vm_note_starting(vm, false);
 		finish(run, err);
 	} else if (is_for_the_job(vm, run->action)) {
@@ -328,6 +334,16 @@ void vm_action_stopped(void *data, const struct err *err)
 
 /* ---- the way in ------------------------------------------------------ */
 
+/* A guest that boots changes its disks, so the memory in the file fits them no more. */
+static void make_save_stale(struct vm *vm, struct action_run *run)
+{
+	log_warning("vm", "save-stale", "vm=%s save=%s file=%s: the VM boots", vm->row.name,
+		    vm->row.save_id, vm_saved_in(vm));
+	memcpy(run->former_save, vm->row.save_id, sizeof(run->former_save));
+	run->former_file = xstrdup(vm_saved_in(vm));
+	vm_note_saved(vm, "", NULL);
+}
+
 static void on_entered(void *data, struct vm_entry *entry, const struct err *err)
 {
 	struct action_run *run = data;
@@ -342,6 +358,8 @@ static void on_entered(void *data, struct vm_entry *entry, const struct err *err
 	vm->action = run;
 	run->former_intent = vm->intent;
 	vm_note_starting(vm, run->action == VM_ACTION_START);
+	if (run->action == VM_ACTION_START && vm_is_saved(vm))
+		make_save_stale(vm, run);
 	if (actions[run->action].sets_intent) {
 		vm_set_intent(vm, actions[run->action].intent);
 		vm_save(vm, on_intent_saved, run);

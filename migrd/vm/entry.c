@@ -2,6 +2,7 @@
 #include "vm/entry.h"
 
 #include <assert.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "qmp/refuse.h"
@@ -342,6 +343,25 @@ void vm_job_command(struct vm *vm, const struct vm_job *job, const char *name,
 {
 	assert(vm->job == job);
 	command(vm->vms->env.qemu.loop, vm, name, args, deadline_ms, fn, data);
+}
+
+void vm_job_command_fd(struct vm *vm, const struct vm_job *job, const char *name,
+		       struct json_object *args, int fd, uint32_t deadline_ms, qmp_reply_fn *fn,
+		       void *data)
+{
+	struct qmp_conn *conn = vm_is_active(vm) ? qemu_monitor(vm->qemu) : NULL;
+	struct err err;
+
+	assert(vm->job == job);
+	if (conn) {
+		qmp_command_fd(conn, name, args, fd, deadline_ms, fn, data);
+		return;
+	}
+	close(fd);
+	json_object_put(args);
+	err_set(&err, ERR_UNAVAILABLE, "cannot send '%s': VM '%s' has no monitor", name,
+		vm->row.name);
+	qmp_refuse(vm->vms->env.qemu.loop, fn, data, &err);
 }
 
 bool vm_job_has_oob(const struct vm *vm, const struct vm_job *job)

@@ -81,6 +81,10 @@ unsigned vm_waiting(const struct vm *vm); /* how many entries wait for the slot 
  * the VM's; UNAVAILABLE when the VM is no longer active. */
 void vm_job_command(struct vm *vm, const struct vm_job *job, const char *name,
 		    struct json_object *args, uint32_t deadline_ms, qmp_reply_fn *fn, void *data);
+/* The same with a descriptor for QEMU, which is taken over: qmp_command_fd(). */
+void vm_job_command_fd(struct vm *vm, const struct vm_job *job, const char *name,
+		       struct json_object *args, int fd, uint32_t deadline_ms, qmp_reply_fn *fn,
+		       void *data);
 /* The same out of band, past a command that hangs; UNAVAILABLE without oob. */
 void vm_job_command_oob(struct vm *vm, const struct vm_job *job, const char *name,
 			struct json_object *args, uint32_t deadline_ms, qmp_reply_fn *fn,

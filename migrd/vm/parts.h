@@ -18,7 +18,7 @@ struct vm;
 enum vm_here {
 	VM_HERE_FRESH,   /* QEMU was just started */
 	VM_HERE_FOUND,   /* found again: after our restart, or a while without its events */
-	VM_HERE_ARRIVED, /* by a move: the VM is ours from now on */
+	VM_HERE_ARRIVED, /* by a move, or from a file: the VM is ours from now on */
 };
 
 struct vm_part {

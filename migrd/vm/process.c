@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "vm/agent_priv.h"
 #include "vm/devices_priv.h"
+#include "vm/saved.h"
 #include "vm/vm_priv.h"
 
 /* ---- the QEMU process ------------------------------------------------ */
@@ -142,7 +143,8 @@ static void on_ready(void *data, const struct err *err)
 		if (vm->qemu)
 			qemu_kill(vm->qemu);
 		drop_qemu(vm);
-	} else if (vm->role == VM_ROLE_OWNED && vm->intent != VM_INTENT_STOPPED) {
+	} else if (vm->role == VM_ROLE_OWNED && vm->intent != VM_INTENT_STOPPED &&
+		   !vm->is_awaiting) {
 		vm_parts_here(vm, VM_HERE_FRESH);
 	}
 	launched(vm->launched_data, err);
@@ -199,6 +201,8 @@ void vm_qemu_exited(void *data)
 	stop = vm_action_take_stop(vm);
 	if (vm->role == VM_ROLE_FORMER)
 		;
+	else if (vm_is_saved(vm))
+		vm_say_saved(vm);
 	else if (stop)
 		snprintf(vm->reason, sizeof(vm->reason), "stopped on request");
 	else
@@ -271,6 +275,7 @@ void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data)
 	struct err err;
 
 	vm->reason[0] = '\0';
+	vm->is_awaiting = incoming;
 	vm_events_forget(vm);
 	vm_set_attaching(vm, NULL); /* an attach to an earlier QEMU */
 	if (vm_copy_definition(vm, def, &err)) {

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/noise.h"
 #include "base/work.h"
+#include "vm/saved.h"
 #include "vm/vm_priv.h"
 
 /* Delay before a failed write of a record is repeated. */
@@ -128,6 +129,7 @@ struct vm *vm_add(struct vms *vms, const struct store_vm *row)
 						row->intent);
 	if (vm->role == VM_ROLE_FORMER)
 		vm_say_former(vm);
+	vm_say_saved(vm);
 	vm_events_init(vm);
 	vm_parts_init(vm);
 	while (*link && strcmp((*link)->row.name, row->name) < 0)

@@ -29,6 +29,7 @@ struct vm {
 	struct vm_def *def;     /* vm_def_of(); NULL: nobody has asked, or it cannot be decoded */
 	struct vm_agent *agent; /* NULL: no channel, or no QEMU of ours */
 	bool is_ready;          /* its QEMU has answered */
+	bool is_awaiting;       /* its QEMU was started to take a guest over */
 	char reason[ERR_MSG_SIZE];
 	struct vm_events events;
 	struct vm_rx rx;

@@ -164,15 +164,19 @@ const struct json_field move_reply_fields[] = {
 };
 
 #define OF_MOVE   .present_offset = offsetof(struct job_reply, is_move)
+#define OF_SAVE   .present_offset = offsetof(struct job_reply, is_save)
 #define OF_HOLDER .present_offset = offsetof(struct job_reply, is_holder)
 
 const struct json_field job_reply_fields[] = {
-	JSON_SHOWN(struct job_reply, id, "Id of the move, or of the holder of a monitor."),
+	JSON_SHOWN(struct job_reply, id,
+		   "Id of the move, of the save or restore, or of the holder of a "
+		   "monitor."),
 	JSON_SHOWN(struct job_reply, kind,
-		   "MIGRATION_OUT or MIGRATION_IN; of a holder what it does."),
+		   "MIGRATION_OUT, MIGRATION_IN, SAVE or RESTORE; of a holder what it does."),
 	JSON_SHOWN(struct job_reply, vm, "Name of the VM."),
 	JSON_SHOWN_IF(struct job_reply, peer, "Of a move: the other host.", OF_MOVE),
-	JSON_SHOWN(struct job_reply, state, "State of the move; of a holder holds-monitor."),
+	JSON_SHOWN_IF(struct job_reply, file, "Of a save or restore: its file.", OF_SAVE),
+	JSON_SHOWN(struct job_reply, state, "State of the job; of a holder holds-monitor."),
 	JSON_SHOWN(struct job_reply, final, "The job has ended."),
 	JSON_SHOWN_IF(struct job_reply, command,
 		      "Of a holder: the last command that was sent to QEMU; null: none.",

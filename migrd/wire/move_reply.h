@@ -83,6 +83,8 @@ struct job_reply {
 	int64_t created_at;
 	int64_t updated_at, ended_at; /* of a move */
 	bool is_move;
+	bool is_save;
+	const char *file; /* of a save or restore */
 };
 extern const struct json_field job_reply_fields[];
 

@@ -13,6 +13,8 @@
 #include "wire/medium_request.h"
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
+#include "wire/save_reply.h"
+#include "wire/save_request.h"
 #include "wire/vm_def.h"
 #include "wire/vm_request.h"
 
@@ -43,6 +45,10 @@ static const struct {
 	  "The body of POST /v1/vms/{name}/start and /resume; optional." },
 	{ "medium-request", medium_request_fields, JSON_SCHEMA_REQUEST, "Medium",
 	  "The body of PUT /v1/vms/{name}/devices/{id}/medium." },
+	{ "save-request", save_request_fields, JSON_SCHEMA_REQUEST, "Save",
+	  "The body of POST /v1/vms/{name}/save." },
+	{ "restore-request", restore_request_fields, JSON_SCHEMA_REQUEST, "Restore",
+	  "The body of POST /v1/vms/restore." },
 	{ "problem", problem_fields, JSON_SCHEMA_REPLY, "Problem",
 	  "The answer of every route with a status from 400 on (RFC 9457); some routes add "
 	  "members." },
@@ -75,10 +81,14 @@ static const struct {
 	{ "move-timeline", move_timeline_fields, JSON_SCHEMA_REPLY, "Moment of a move",
 	  "An item of GET /v1/moves/{id}/timeline." },
 	{ "job", job_reply_fields, JSON_SCHEMA_REPLY, "Job", "An item of GET /v1/jobs." },
+	{ "save", save_reply_fields, JSON_SCHEMA_REPLY, "Save or restore",
+	  "The answer of GET /v1/saves/{id}, and an item of GET /v1/saves." },
 	{ "event-vm", event_vm_fields, JSON_SCHEMA_REPLY, "Event vm", "A VM has changed." },
 	{ "event-vm-gone", event_vm_gone_fields, JSON_SCHEMA_REPLY, "Event vm, of one that is gone",
 	  "A VM is not here any more." },
 	{ "event-move", event_move_fields, JSON_SCHEMA_REPLY, "Event move", "A move has changed." },
+	{ "event-save", event_save_fields, JSON_SCHEMA_REPLY, "Event save",
+	  "A save or a restore has changed." },
 	{ "event-qemu", event_qemu_fields, JSON_SCHEMA_REPLY, "Event qemu",
 	  "An event of a guest's QEMU." },
 	{ "event-monitor", event_monitor_fields, JSON_SCHEMA_REPLY, "Event monitor",

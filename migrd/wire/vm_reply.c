@@ -6,8 +6,8 @@
 /* ---- a VM ---------------------------------------------------------------- */
 
 static const struct json_field job_fields[] = {
-	JSON_SHOWN(struct vm_shown_job, id, "Id of the move."),
-	JSON_SHOWN(struct vm_shown_job, kind, "MIGRATION_OUT or MIGRATION_IN."),
+	JSON_SHOWN(struct vm_shown_job, id, "Id of the job."),
+	JSON_SHOWN(struct vm_shown_job, kind, "MIGRATION_OUT, MIGRATION_IN, SAVE or RESTORE."),
 	{ 0 },
 };
 
@@ -29,14 +29,18 @@ const struct json_field vm_summary_fields[] = {
 	JSON_SHOWN(struct vm_summary, elsewhere,
 		   "Host that the VM is on, if this record is old; else null.", .nullable = true),
 	JSON_SHOWN(struct vm_summary, generation, "Changes of owner of this VM."),
+	JSON_SHOWN(struct vm_summary, saved_in,
+		   "File that has the guest of the stopped VM; null: it is not saved.",
+		   .nullable = true),
 	JSON_SHOWN(struct vm_summary, pid, "Process id of the QEMU; null: there is none.",
 		   .nullable = true),
 	JSON_SHOWN(struct vm_summary, qemu_version, "Version of the QEMU; null: not known.",
 		   .nullable = true),
 	JSON_SHOWN(struct vm_summary, memory_mib, "Memory with all memory devices, in MiB."),
 	JSON_SHOWN(struct vm_summary, vcpus, "Virtual CPUs with all vcpu devices."),
-	JSON_SHOWN_OBJECT(struct vm_summary, job, job_fields, "The move that holds it; or null.",
-			  .nullable = true, .present_offset = offsetof(struct vm_summary, has_job)),
+	JSON_SHOWN_OBJECT(struct vm_summary, job, job_fields,
+			  "The move, save or restore that holds it; or null.", .nullable = true,
+			  .present_offset = offsetof(struct vm_summary, has_job)),
 	JSON_SHOWN_OBJECT(struct vm_summary, agent, agent_fields,
 			  "The guest agent; null: it has no channel for one, or does not run.",
 			  .nullable = true,

@@ -6,6 +6,7 @@
 
 #include "base/id.h"
 #include "base/json.h"
+#include "wire/vm_def.h"
 
 struct vm_shown_job {
 	char id[ID_UUID_SIZE];
@@ -26,6 +27,7 @@ struct vm_summary {
 	char reason[ERR_MSG_SIZE];
 	const char *host;
 	char elsewhere[ID_NAME_SIZE]; /* "": it is here */
+	char saved_in[VM_DEF_PATH_SIZE]; /* "": it is not saved */
 	uint64_t generation;
 	int64_t pid;           /* 0: no QEMU */
 	char qemu_version[48]; /* "": not known */

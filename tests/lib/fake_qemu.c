@@ -4,6 +4,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "qemu/qemu.h"
@@ -701,6 +702,13 @@ static struct qemu *of_conn(const struct qmp_conn *conn)
 bool qmp_conn_has_oob(const struct qmp_conn *conn)
 {
 	return of_conn(conn)->process->fake.has_oob;
+}
+
+void qmp_command_fd(struct qmp_conn *conn, const char *name, struct json_object *args, int fd,
+		    uint32_t deadline_ms, qmp_reply_fn *fn, void *data)
+{
+	close(fd);
+	send_command(of_conn(conn), name, args, deadline_ms, fn, data);
 }
 
 void qmp_command_oob(struct qmp_conn *conn, const char *name, struct json_object *args,

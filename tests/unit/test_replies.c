@@ -102,9 +102,10 @@ END_TEST
 
 /* ---- VMs ------------------------------------------------------------------- */
 
-#define STOPPED                                                                             \
-	"{'name':'v','uuid':'u','state':'stopped','reason':'','host':'a','elsewhere':null," \
-	"'generation':1,'pid':null,'qemu_version':null,'memory_mib':512,'vcpus':1,"         \
+#define STOPPED                                                                                   \
+	"{'name':'v','uuid':'u','state':'stopped','reason':'','host':'a','elsewhere':null,"       \
+	"'generation':1,'saved_in':null,'pid':null,'qemu_version':null,'memory_mib':512,'vcpus':" \
+	"1,"                                                                                      \
 	"'job':null,'agent':null,'created_at':" AT_TEXT ",'started_at':null"
 
 static struct vm_summary stopped_vm(void)
@@ -127,13 +128,15 @@ START_TEST(vm_is_sent)
 	vm.pid = 4242;
 	snprintf(vm.qemu_version, sizeof(vm.qemu_version), "7.2.22");
 	snprintf(vm.elsewhere, sizeof(vm.elsewhere), "b");
+	snprintf(vm.saved_in, sizeof(vm.saved_in), "/f");
 	vm.has_job = vm.has_agent = true;
 	vm.job = (struct vm_shown_job){ "j", "MIGRATION_OUT" };
 	vm.agent = (struct vm_shown_agent){ true, false, 0 };
 	vm.started_at = AT;
 	assert_sent(vm_summary_fields, &vm,
 		    "{'name':'v','uuid':'u','state':'stopped','reason':'','host':'a',"
-		    "'elsewhere':'b','generation':1,'pid':4242,'qemu_version':'7.2.22',"
+		    "'elsewhere':'b','generation':1,'saved_in':'/"
+		    "f','pid':4242,'qemu_version':'7.2.22',"
 		    "'memory_mib':512,'vcpus':1,'job':{'id':'j','kind':'MIGRATION_OUT'},"
 		    "'agent':{'connected':true,'frozen':false,'lease_left_ms':0},"
 		    "'created_at':" AT_TEXT ",'started_at':" AT_TEXT "}");

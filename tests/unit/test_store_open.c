@@ -73,8 +73,8 @@ static void exec_sql(const char *sql)
 START_TEST(newer_schema_is_refused)
 {
 	make_db();
-	exec_sql("PRAGMA user_version = 8");
-	assert_refused_untouched("was written by a newer migrd (schema 8, this one knows 6)");
+	exec_sql("PRAGMA user_version = 9");
+	assert_refused_untouched("was written by a newer migrd (schema 9, this one knows 7)");
 }
 END_TEST
 
@@ -170,7 +170,8 @@ START_TEST(rows_of_an_older_schema_get_their_sums)
 {
 	make_db();
 	exec_sql("ALTER TABLE vm DROP COLUMN sum; ALTER TABLE move DROP COLUMN sum;"
-		 "PRAGMA user_version = 5");
+		 "ALTER TABLE vm DROP COLUMN save_id; ALTER TABLE vm DROP COLUMN saved_in;"
+		 "DROP TABLE save; PRAGMA user_version = 5");
 	for (int i = 0; i < 2; i++) {
 		rig_open();
 		store_close(rig.store);
@@ -306,8 +307,9 @@ START_TEST(upgrade_failing_leaves_state_before_it)
 		{ 4, "004-identity", "" },
 		{ 5, "005-settled", "" },
 		{ 6, "006-sum", "" },
-		{ 7, "007-good", "CREATE TABLE good (a INTEGER) STRICT;" },
-		{ 8, "008-bad", "CREATE TABLE bad (a INTEGER) STRICT; DROP TABLE vm; oops;" },
+		{ 7, "007-save", "" },
+		{ 8, "008-good", "CREATE TABLE good (a INTEGER) STRICT;" },
+		{ 9, "009-bad", "CREATE TABLE bad (a INTEGER) STRICT; DROP TABLE vm; oops;" },
 	};
 	struct err err = { 0 };
 	struct store_db *db;
@@ -317,10 +319,10 @@ START_TEST(upgrade_failing_leaves_state_before_it)
 	db = store_db_open(rig.dir, &err);
 	ck_assert(db != NULL);
 	ck_assert(!store_upgrade_run(db, bad, ARRAY_LEN(bad), &err));
-	rig_assert_says(&err, ERR_STORE, "upgrade 008-bad");
+	rig_assert_says(&err, ERR_STORE, "upgrade 009-bad");
 
 	ck_assert(store_sql_int(db, "PRAGMA user_version", &version, &err));
-	ck_assert_int_eq(version, 7);
+	ck_assert_int_eq(version, 8);
 	ck_assert(store_sql_int(db, "SELECT count(*) FROM good", &count, &err));
 	ck_assert(!store_sql_int(db, "SELECT count(*) FROM bad", &count, &err));
 	ck_assert(store_sql_int(db, "SELECT count(*) FROM vm", &count, &err));

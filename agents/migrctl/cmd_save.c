@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Guests that are saved to files and restored from them. */
+#include "agents/migrctl/cmd_save.h"
+
+#include <string.h>
+
+#include "agents/migrctl/follow.h"
+#include "agents/migrctl/migrctl.h"
+#include "base/mem.h"
+
+/* How long a lost event goes unnoticed: the job is read again after this silence. */
+#define REREAD_AFTER_MS 5000
+
+struct save_values {
+	bool watch, paused, remove, stale_disks_ok;
+};
+#define VALUE(field) .offset = offsetof(struct save_values, field)
+
+static const struct table_field show_fields[] = {
+	{ "id", "id", TABLE_TEXT },
+	{ "kind", "kind", TABLE_TEXT },
+	{ "vm", "vm", TABLE_TEXT },
+	{ "file", "file", TABLE_TEXT },
+	{ "mode", "mode", TABLE_TEXT },
+	{ "state", "state", TABLE_TEXT },
+	{ "reason", "reason", TABLE_TEXT },
+	{ "error", "error.detail", TABLE_TEXT },
+	{ "memory (bytes)", "progress.ram_total_bytes", TABLE_NUMBER },
+	{ "to be written", "progress.ram_remaining_bytes", TABLE_NUMBER },
+	{ "transferred", "progress.ram_transferred_bytes", TABLE_NUMBER },
+	{ "created at", "created_at", TABLE_TEXT },
+	{ "ended at", "ended_at", TABLE_TEXT },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
+static const struct table_field list_fields[] = {
+	{ "ID", "id", TABLE_TEXT },          { "KIND", "kind", TABLE_TEXT },
+	{ "VM", "vm", TABLE_TEXT },          { "STATE", "state", TABLE_TEXT },
+	{ "FILE", "file", TABLE_TEXT },      { "CREATED", "created_at", TABLE_TEXT },
+	{ "ENDED", "ended_at", TABLE_TEXT }, { NULL, NULL, TABLE_TEXT },
+};
+
+/* ---- to the end ------------------------------------------------------------------- */
+
+static bool result_of(struct json_object *job, struct err *err)
+{
+	const char *state = json_get_str(job, "state");
+	const char *name = json_get_str(json_get_obj(job, "error"), "code");
+	char detail[TABLE_WORDS_SIZE];
+	enum err_code code = name ? err_from_name(name) : ERR_NONE;
+
+	if (state && strcmp(state, "done") == 0)
+		return true;
+	return err_set(err, code == ERR_NONE ? ERR_INTERNAL : code, "it has %s: %s",
+		       state && strcmp(state, "cancelled") == 0 ? "been cancelled" : "failed",
+		       table_words(job, "error.detail", detail));
+}
+
+static void print_job(const struct cli_call *call, struct json_object *job)
+{
+	char kind[TABLE_CELL_SIZE], id[TABLE_CELL_SIZE], vm[TABLE_CELL_SIZE],
+		file[TABLE_WORDS_SIZE], state[TABLE_CELL_SIZE];
+
+	if (migrctl_wants_json(call))
+		table_print_json(stdout, job);
+	else
+		printf("%s %s: VM %s, %s: %s\n", table_text(job, "kind", kind),
+		       table_text(job, "id", id), table_text(job, "vm", vm),
+		       table_words(job, "file", file), table_text(job, "state", state));
+	fflush(stdout);
+}
+
+static bool reread(struct client *client, const char *path, struct json_object **job,
+		   struct err *err)
+{
+	struct json_object *now = NULL;
+
+	if (!client_get(client, path, &now, err))
+		return false;
+	json_object_put(*job);
+	*job = now;
+	return true;
+}
+
+/* Replaces *JOB by the job at its end. */
+static bool follow_to_end(struct cli_call *call, struct client *client, struct json_object **job,
+			  struct err *err)
+{
+	CLEANUP(free_charp) char *path = client_path("/v1/saves/", json_get_str(*job, "id"), "");
+	struct follow follow;
+	struct client_event event;
+	bool ok = true;
+
+	follow_init(&follow, client, call->program->name);
+	while (ok && !json_get_bool(*job, "final", false)) {
+		enum follow_step what = follow_next(&follow, REREAD_AFTER_MS, &event, err);
+
+		if (what == FOLLOW_FAILED)
+			ok = false;
+		else if (what != FOLLOW_EVENT || strcmp(event.type, "save") == 0 ||
+			 strcmp(event.type, "gap") == 0)
+			ok = reread(client, path, job, err) || follow_lost(&follow, err);
+	}
+	follow_fini(&follow);
+	return ok;
+}
+
+static bool start(struct cli_call *call, const char *path, struct json_object *body,
+		  struct err *err)
+{
+	const struct save_values *values = call->values;
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(json_putp) struct json_object *job = NULL;
+	const char *text = json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN);
+	const struct client_request request = {
+		.method = "POST", .path = path, .body = text, .body_len = strlen(text)
+	};
+
+	if (!client || !client_call(client, &request, &job, err))
+		return false;
+	if (!job || !json_get_str(job, "id"))
+		return err_set(err, ERR_PROTOCOL, "the answer does not name the job");
+	if (values->watch && !follow_to_end(call, client, &job, err))
+		return false;
+	print_job(call, job);
+	return !values->watch || result_of(job, err);
+}
+
+/* A path for the daemon.  A relative FILE belongs to this host's working directory. */
+static void add_file(struct json_object *body, const char *file)
+{
+	CLEANUP(free_charp) char *here = file[0] == '/' ? NULL : getcwd(NULL, 0);
+	CLEANUP(free_charp) char *path = here ? xasprintf("%s/%s", here, file) : xstrdup(file);
+
+	json_add_str(body, "file", path);
+}
+
+/* ---- save and restore ---------------------------------------------------------------- */
+
+static bool run_save(struct cli_call *call, struct err *err)
+{
+	CLEANUP(free_charp) char *path = client_path("/v1/vms/", call->words[0], "/save");
+	CLEANUP(json_putp) struct json_object *body = json_object_new_object();
+
+	add_file(body, call->words[1]);
+	return start(call, path, body, err);
+}
+
+static bool run_restore(struct cli_call *call, struct err *err)
+{
+	const struct save_values *values = call->values;
+	CLEANUP(json_putp) struct json_object *body = json_object_new_object();
+
+	add_file(body, call->words[0]);
+	if (values->paused)
+		json_add_bool(body, "paused", true);
+	if (values->remove)
+		json_add_bool(body, "remove", true);
+	if (values->stale_disks_ok)
+		json_add_bool(body, "stale_disks_ok", true);
+	return start(call, "/v1/vms/restore", body, err);
+}
+
+#define OPTION_WATCH                                                            \
+	{                                                                       \
+		.name = "watch", .letter = 'w', .type = CLI_FLAG, VALUE(watch), \
+		.help = "wait for the end",                                     \
+	}
+
+static const struct cli_option save_options[] = { OPTION_WATCH, { .name = NULL } };
+
+static const struct cli_option restore_options[] = {
+	{
+		.name = "paused",
+		.type = CLI_FLAG,
+		VALUE(paused),
+		.help = "leave the guest paused, also if it ran when it was saved",
+	},
+	{
+		.name = "remove",
+		.type = CLI_FLAG,
+		VALUE(remove),
+		.help = "remove the file when the guest is restored",
+	},
+	{
+		.name = "stale-disks-ok",
+		.type = CLI_FLAG,
+		VALUE(stale_disks_ok),
+		.help = "you vouch that the guest's disks are those of the time of the save",
+	},
+	OPTION_WATCH,
+	{ .name = NULL },
+};
+
+const struct cli_command cmd_vm_save = {
+	.noun = "vm",
+	.verb = "save",
+	.args = "VM FILE",
+	.min_args = 2,
+	.max_args = 2,
+	.options = save_options,
+	.values_size = sizeof(struct save_values),
+	.summary = "save a guest to a file, and end it",
+	.details = "The guest runs on while its memory is written for the first time.  A saved\n"
+		   "guest that has the name FILE is replaced when this one is complete.\n",
+	.run = run_save,
+};
+
+const struct cli_command cmd_vm_restore = {
+	.noun = "vm",
+	.verb = "restore",
+	.args = "FILE",
+	.min_args = 1,
+	.max_args = 1,
+	.options = restore_options,
+	.values_size = sizeof(struct save_values),
+	.summary = "let a guest go on that was saved to a file",
+	.details = "A file is refused if its guest has run since: its disks are newer than the\n"
+		   "memory in the file, which would destroy them.\n",
+	.run = run_restore,
+};
+
+/* ---- look, cancel ---------------------------------------------------------------------- */
+
+static bool run_list(struct cli_call *call, struct err *err)
+{
+	return migrctl_list(call, "/v1/saves", "", list_fields, err);
+}
+
+static bool run_show(struct cli_call *call, struct err *err)
+{
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(free_charp) char *path = client_path("/v1/saves/", call->words[0], "");
+	CLEANUP(json_putp) struct json_object *job = NULL;
+
+	if (!client || !client_get(client, path, &job, err))
+		return false;
+	migrctl_print_object(call, job, show_fields);
+	return true;
+}
+
+static bool run_cancel(struct cli_call *call, struct err *err)
+{
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(free_charp) char *path = client_path("/v1/saves/", call->words[0], "/cancel");
+	CLEANUP(json_putp) struct json_object *job = NULL;
+	const struct client_request request = { .method = "POST", .path = path };
+
+	if (!client || !client_call(client, &request, &job, err) ||
+	    !follow_to_end(call, client, &job, err))
+		return false;
+	print_job(call, job);
+	return true;
+}
+
+const struct cli_command cmd_save_list = {
+	.noun = "save",
+	.verb = "list",
+	.summary = "the saves and restores of this host",
+	.run = run_list,
+};
+
+const struct cli_command cmd_save_show = {
+	.noun = "save",
+	.verb = "show",
+	.args = "ID",
+	.min_args = 1,
+	.max_args = 1,
+	.summary = "one save or restore",
+	.run = run_show,
+};
+
+const struct cli_command cmd_save_cancel = {
+	.noun = "save",
+	.verb = "cancel",
+	.args = "ID",
+	.min_args = 1,
+	.max_args = 1,
+	.summary = "cancel a save or a restore, and wait for its end",
+	.details = "A guest that was to be saved runs on; a file that was to be restored stays as\n"
+		   "it is.\n",
+	.run = run_cancel,
+};

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a job asks of QEMU, and of the worker that may wait for storage. */
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+#include "base/mem.h"
+#include "save/priv.h"
+#include "vm/entry.h"
+
+#define COMMAND_DEADLINE_MS 10000
+/* QEMU takes the first file of a set that can be opened as it wants, so a set has one. */
+#define SET_ID   7740
+#define SET_NAME "migrd-save"
+/* Of mapped-ram: threads of QEMU that write or read memory. */
+#define CHANNELS 2
+/* More than any disk; 0 means different things to different versions. */
+#define NO_LIMIT (INT64_C(1) << 50)
+
+/* ---- QEMU --------------------------------------------------------------------- */
+
+struct ask {
+	struct saves *saves;
+	char id[ID_UUID_SIZE];
+	unsigned state;
+	save_answer_fn *fn;
+};
+
+static void on_answer(void *data, struct json_object *result, const struct err *err)
+{
+	struct ask *ask = data;
+	struct save *save = saves_find(ask->saves, ask->id);
+
+	if (save && save->machine.state == ask->state && !save->machine.is_saving) {
+		save->facts.is_asking = false;
+		ask->fn(save, result, err);
+	}
+	free(ask);
+}
+
+static struct ask *ask_new(struct save *save, save_answer_fn *fn)
+{
+	struct ask *ask = xnew(struct ask);
+
+	ask->saves = save->saves;
+	memcpy(ask->id, save->row.id, sizeof(ask->id));
+	ask->state = save->machine.state;
+	ask->fn = fn;
+	save->facts.is_asking = true;
+	return ask;
+}
+
+void save_ask(struct save *save, const char *command, struct json_object *args, save_answer_fn *fn)
+{
+	vm_job_command(save_vm(save), &save->job, command, args, COMMAND_DEADLINE_MS, on_answer,
+		       ask_new(save, fn));
+}
+
+static bool is_mapped(const struct save *save)
+{
+	return save->detail.head.mode == SAVE_FILE_MAPPED_RAM;
+}
+
+/* Files that mapped-ram is written to and read from are opened by their name, more than once, so
+ * they are given as a set, whose name QEMU takes for a path. */
+void save_ask_fd(struct save *save, save_answer_fn *fn)
+{
+	struct json_object *args = json_object_new_object();
+	int fd = TAKE_FD(save->fd);
+
+	if (is_mapped(save))
+		json_add_int(args, "fdset-id", SET_ID);
+	else
+		json_add_str(args, "fdname", SET_NAME);
+	vm_job_command_fd(save_vm(save), &save->job, is_mapped(save) ? "add-fd" : "getfd", args, fd,
+			  COMMAND_DEADLINE_MS, on_answer, ask_new(save, fn));
+}
+
+struct json_object *save_address(const struct save *save)
+{
+	struct json_object *args = json_object_new_object();
+	CLEANUP(free_charp)
+	char *uri = is_mapped(save)
+			    ? xasprintf("file:/dev/fdset/%d,offset=%d", SET_ID, SAVE_FILE_DATA_AT)
+			    : xstrdup("fd:" SET_NAME);
+
+	json_add_str(args, "uri", uri);
+	return args;
+}
+
+/* ---- how QEMU's migration is to be ------------------------------------------------- */
+
+static struct json_object *one_capability(const char *name, bool state)
+{
+	struct json_object *item = json_object_new_object();
+
+	json_add_str(item, "capability", name);
+	json_add_bool(item, "state", state);
+	return item;
+}
+
+/* All that QEMU has, so that nothing of an earlier move is left. */
+static struct json_object *capabilities(const struct save *save, bool is_mapped_wanted)
+{
+	const struct qemu *qemu = save_qemu(save);
+	const struct transfer_features *features = qemu ? qemu_migration_features(qemu) : NULL;
+	struct json_object *args = json_object_new_object();
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; features && i < features->capability_count; i++) {
+		const char *name = features->capabilities[i];
+		bool is_file = strcmp(name, "mapped-ram") == 0 || strcmp(name, "multifd") == 0;
+
+		json_object_array_add(list,
+				      one_capability(name, strcmp(name, "events") == 0 ||
+								   (is_file && is_mapped_wanted)));
+	}
+	json_object_object_add(args, "capabilities", list);
+	return args;
+}
+
+static struct json_object *fd_set_args(void)
+{
+	struct json_object *args = json_object_new_object();
+
+	json_add_int(args, "fdset-id", SET_ID);
+	return args;
+}
+
+static void set_parameters(struct save *save, save_answer_fn *fn)
+{
+	struct json_object *args = json_object_new_object();
+
+	json_add_int(args, "max-bandwidth", NO_LIMIT);
+	if (is_mapped(save))
+		json_add_int(args, "multifd-channels", CHANNELS);
+	save_ask(save, "migrate-set-parameters", args, fn);
+}
+
+static void on_capabilities_out(struct save *save, struct json_object *result,
+				const struct err *err)
+{
+	(void)result;
+	if (err)
+		save_fail(save, err);
+	else
+		set_parameters(save, save->next);
+}
+
+/* A set that a crash has left would hide ours; that there is none is no error. */
+static void on_set_removed(struct save *save, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	(void)err;
+	save_ask(save, "migrate-set-capabilities", capabilities(save, is_mapped(save)),
+		 on_capabilities_out);
+}
+
+void save_prepare_qemu(struct save *save, save_answer_fn *fn)
+{
+	save->next = fn;
+	save_ask(save, "remove-fd", fd_set_args(), on_set_removed);
+}
+
+static void on_capabilities_off(struct save *save, struct json_object *result,
+				const struct err *err)
+{
+	(void)result;
+	if (err)
+		save->next(save, NULL, err);
+	else
+		save_ask(save, "remove-fd", fd_set_args(), save->next);
+}
+
+void save_tidy_qemu(struct save *save, save_answer_fn *fn)
+{
+	save->next = fn;
+	save_ask(save, "migrate-set-capabilities", capabilities(save, false), on_capabilities_off);
+}
+
+/* ---- the worker -------------------------------------------------------------------- */
+
+static void run(struct work *work)
+{
+	struct save_task *task = (struct save_task *)work;
+
+	task->ok = task->fn(task, &task->err);
+}
+
+static void done(struct work *work)
+{
+	struct save_task *task = (struct save_task *)work;
+	struct save *save = saves_find(task->saves, task->id);
+	struct err ignored;
+
+	fault_hit("save.worked", &ignored);
+	if (save && save->machine.state == task->state && !save->machine.is_saving) {
+		save->facts.is_working = false;
+		task->done(save, task, task->ok ? NULL : &task->err);
+	}
+	closep(&task->fd);
+	save_file_fini(&task->head);
+	free(task);
+}
+
+void save_work(struct save *save, save_work_fn *fn, save_worked_fn *done_fn)
+{
+	struct save_task *task = xnew(struct save_task);
+
+	task->work = (struct work){ .run = run, .done = done };
+	task->saves = save->saves;
+	memcpy(task->id, save->row.id, sizeof(task->id));
+	task->state = save->machine.state;
+	task->fn = fn;
+	task->done = done_fn;
+	task->dirs = save->saves->env.dirs;
+	snprintf(task->path, sizeof(task->path), "%s", save->row.path);
+	task->head = save->detail.head;
+	task->head.definition = NULL;
+	/* The worker has a copy of its own: json-c counts references without a lock. */
+	if (save->detail.head.definition)
+		json_object_deep_copy(save->detail.head.definition, &task->head.definition, NULL);
+	task->is_marked = save->detail.was_marked;
+	task->fd = -1;
+	save->facts.is_working = true;
+	worker_submit(save->saves->worker, &task->work);
+}

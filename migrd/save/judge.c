@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What forbids to save a guest, or to restore it. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "save/priv.h"
+
+/* All reasons as one error. */
+struct reasons {
+	struct strbuf text;
+	size_t count;
+};
+
+static void __attribute__((format(printf, 2, 3))) add(struct reasons *reasons, const char *fmt, ...)
+{
+	va_list ap;
+
+	strbuf_adds(&reasons->text, reasons->count++ ? "; " : "");
+	va_start(ap, fmt);
+	strbuf_vaddf(&reasons->text, fmt, ap);
+	va_end(ap);
+}
+
+static bool none(struct reasons *reasons, const char *what, struct err *err)
+{
+	if (reasons->count)
+		err_set(err, ERR_CONFLICT, "%s: %s", what, strbuf_str(&reasons->text));
+	strbuf_fini(&reasons->text);
+	return !reasons->count;
+}
+
+/* The VM whose guest is in the file at PATH; NULL: none. */
+static const struct vm *saved_in(struct vms *vms, const char *path)
+{
+	for (struct vm *vm = vm_next(vms, NULL); vm; vm = vm_next(vms, vm_name(vm))) {
+		if (vm_is_saved(vm) && strcmp(vm_saved_in(vm), path) == 0)
+			return vm;
+	}
+	return NULL;
+}
+
+static const struct save *busy_with(struct saves *saves, const char *path)
+{
+	for (struct save *save = saves_first(saves); save; save = save_next(save)) {
+		if (!save_is_final(save) && strcmp(save->row.path, path) == 0)
+			return save;
+	}
+	return NULL;
+}
+
+/* ---- a save --------------------------------------------------------------------- */
+
+static bool can_be_saved(const struct vm *vm)
+{
+	enum qmp_run_state state = qemu_run_state(vm_qemu(vm));
+
+	return state == QMP_RUN_RUNNING || state == QMP_RUN_PAUSED;
+}
+
+bool save_check_vm(struct saves *saves, const struct vm *vm, const char *path, struct err *err)
+{
+	struct reasons reasons = { STRBUF_INIT, 0 };
+	const struct vm *other = saved_in(saves->env.vms, path);
+	const struct save *busy = busy_with(saves, path);
+
+	if (vm_role(vm) != VM_ROLE_OWNED)
+		add(&reasons, "it is %s on this host", vm_state(vm));
+	else if (!vm_is_active(vm))
+		add(&reasons, "it is %s: only a guest that runs or is paused has a memory",
+		    vm_state(vm));
+	else if (!can_be_saved(vm))
+		add(&reasons, "it is %s: only a guest that runs or is paused can be saved",
+		    vm_state(vm));
+	if (vm_job(vm))
+		add(&reasons, "job %s (%s) holds it", vm_job(vm)->id, vm_job(vm)->kind);
+	if (other)
+		add(&reasons, "VM '%s' is saved in '%s': choose another file", vm_name(other),
+		    path);
+	if (busy)
+		add(&reasons, "job %s is busy with '%s'", busy->row.id, path);
+	return none(&reasons, "cannot save the VM", err);
+}
+
+/* ---- a restore ------------------------------------------------------------------- */
+
+/* The guest may have run since: its disks may be newer than the memory in the file. */
+static void find_stale(const struct save_file *head, const struct vm *vm, bool is_marked,
+		       struct reasons *reasons)
+{
+	if (is_marked)
+		add(reasons, "the guest was restored from it before");
+	if (head->generation != vm_generation(vm))
+		add(reasons,
+		    "the VM was on another host since (generation %" PRIu64 ", in the file "
+		    "%" PRIu64 ")",
+		    vm_generation(vm), head->generation);
+	if (!vm_is_saved(vm))
+		add(reasons, "the VM was started since it was saved");
+	else if (strcmp(vm_save_id(vm), head->id) != 0)
+		add(reasons, "the VM was saved again since, in '%s'", vm_saved_in(vm));
+}
+
+static void check_stale(const struct restore_request *wish, const struct save_file *head,
+			const struct vm *vm, bool is_marked, struct reasons *reasons)
+{
+	struct reasons stale = { STRBUF_INIT, 0 };
+
+	find_stale(head, vm, is_marked, &stale);
+	if (stale.count && !wish->stale_disks_ok)
+		add(reasons,
+		    "the file is stale: %s; its memory over newer disks would destroy them, so "
+		    "start the VM afresh, or, if its disks are those of the save, say so "
+		    "(stale_disks_ok)",
+		    strbuf_str(&stale.text));
+	strbuf_fini(&stale.text);
+}
+
+static void check_definition(const struct save_file *head, const struct vm *vm,
+			     struct reasons *reasons)
+{
+	CLEANUP(json_putp) struct json_object *now = json_read_back(vm_definition(vm));
+
+	if (!now || !json_object_equal(now, head->definition))
+		add(reasons, "the definition of the VM is not that of the save: put it back (a "
+			     "device was added or removed since)");
+}
+
+static void check_vm(const struct restore_request *wish, const struct save_file *head,
+		     const struct vm *vm, bool is_marked, const struct save *job,
+		     struct reasons *reasons)
+{
+	bool is_held = vm_job(vm) && (!job || vm_job(vm) != &job->job);
+
+	if (vm_role(vm) != VM_ROLE_OWNED)
+		add(reasons, "VM '%s' is %s on this host", vm_name(vm), vm_state(vm));
+	else if (vm_qemu(vm))
+		add(reasons,
+		    "VM '%s' is %s: stop it first, if it is to be replaced by the guest "
+		    "in the file",
+		    vm_name(vm), vm_state(vm));
+	if (is_held)
+		add(reasons, "job %s (%s) holds VM '%s'", vm_job(vm)->id, vm_job(vm)->kind,
+		    vm_name(vm));
+	check_stale(wish, head, vm, is_marked, reasons);
+	check_definition(head, vm, reasons);
+}
+
+static void check_qemu(struct saves *saves, const struct save_file *head, struct reasons *reasons)
+{
+	const struct transfer_features *features = vms_migration_features(saves->env.vms);
+
+	if (head->mode == SAVE_FILE_MAPPED_RAM && features && features->capability_count &&
+	    !transfer_features_have(features, "mapped-ram"))
+		add(reasons,
+		    "QEMU %s wrote it as mapped-ram, which the QEMU of this host does not have: "
+		    "use one since 9.0",
+		    head->qemu_version);
+}
+
+bool save_judge(struct saves *saves, const struct restore_request *wish,
+		const struct save_file *head, bool is_marked, const struct save *job,
+		struct err *err)
+{
+	struct reasons reasons = { STRBUF_INIT, 0 };
+	const struct vm *vm = vm_find_uuid(saves->env.vms, head->uuid);
+	const struct save *busy = busy_with(saves, wish->file);
+	CLEANUP(free_charp) char *what = xasprintf("cannot restore '%s'", wish->file);
+
+	if (busy && busy != job)
+		add(&reasons, "job %s is busy with it", busy->row.id);
+	if (vm)
+		check_vm(wish, head, vm, is_marked, job, &reasons);
+	else
+		add(&reasons,
+		    "this host has no VM with the uuid %s ('%s' at the save), so whether it has "
+		    "run since is not known: define it as it was",
+		    head->uuid, head->vm);
+	check_qemu(saves, head, &reasons);
+	return none(&reasons, what, err);
+}

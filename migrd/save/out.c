@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The states of a save. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/proc.h"
+#include "save/priv.h"
+
+#define LOOK_MS 250 /* if no event comes */
+/* Memory has been written once; what the guest changes from now on is written when it stands
+ * still, so that a guest which changes it faster than the disk takes it is saved too. */
+#define PASSES_RUNNING 1
+
+/* ---- begin ---------------------------------------------------------------------- */
+
+static bool make_file(struct save_task *task, struct err *err)
+{
+	return save_file_begin_blocking(task->dirs, task->path, &task->head, &task->fd, err);
+}
+
+static void on_made(struct save *save, struct save_task *task, const struct err *err)
+{
+	if (err) {
+		save_fail(save, err);
+		return;
+	}
+	save->fd = TAKE_FD(task->fd);
+	save_go(save, SAVE_STATE_TRANSFER, NULL);
+}
+
+void save_out_enter_begin(struct machine *machine)
+{
+	save_work(save_of(machine), make_file, on_made);
+}
+
+/* ---- transfer ------------------------------------------------------------------- */
+
+static void on_migrate(struct save *save, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err) {
+		save_fail(save, err);
+		return;
+	}
+	save->facts.has_begun = true;
+	save_look_later(save, 0);
+}
+
+static void on_fd(struct save *save, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err)
+		save_fail(save, err);
+	else
+		save_ask(save, "migrate", save_address(save), on_migrate);
+}
+
+static void on_prepared(struct save *save, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err)
+		save_fail(save, err);
+	else
+		save_ask_fd(save, on_fd);
+}
+
+void save_out_enter_transfer(struct machine *machine)
+{
+	struct save *save = save_of(machine);
+
+	if (!save_qemu(save))
+		return;
+	if (machine->is_resumed) {
+		save->facts.has_begun = true; /* QEMU knows better */
+		save_look_later(save, 0);
+	} else {
+		save_prepare_qemu(save, on_prepared);
+	}
+}
+
+static void on_stopped(struct save *save, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	save->is_stopped = !err;
+	save_look_later(save, LOOK_MS);
+}
+
+/* QEMU's events do not tell this end of a migration from a stop. */
+static void on_status(struct save *save, struct json_object *result, const struct err *err)
+{
+	if (!err) {
+		vm_note_run_state(save_vm(save), qmp_run_state_decode(result));
+		save->facts.is_status_known = true;
+	}
+	machine_step(&save->machine);
+}
+
+static void on_info(struct save *save, struct json_object *result, const struct err *err)
+{
+	struct err bad;
+
+	if (!err && qmp_mig_info_decode(result, &save->info, &bad))
+		save->facts.migration = save->info.state;
+	if (err)
+		err_text(save->reason, "QEMU does not answer: %s", err->msg);
+	else
+		save->reason[0] = '\0';
+	save_tell(save);
+	save_look_later(save, LOOK_MS);
+	if (save->machine.state == SAVE_STATE_TRANSFER &&
+	    save->facts.migration == QMP_MIG_COMPLETED)
+		save_ask(save, "query-status", NULL, on_status);
+	else
+		machine_step(&save->machine);
+}
+
+static bool wants_stop(const struct save *save)
+{
+	return save->machine.state == SAVE_STATE_TRANSFER && !save->is_stopped &&
+	       save->info.ram_passes > PASSES_RUNNING && save->facts.migration == QMP_MIG_ACTIVE &&
+	       qemu_run_state(save_qemu(save)) == QMP_RUN_RUNNING;
+}
+
+void save_out_look(struct save *save)
+{
+	bool looks = save->machine.state == SAVE_STATE_TRANSFER ||
+		     (save->machine.state == SAVE_STATE_ROLLBACK && !save->facts.is_tidied);
+
+	if (save->machine.state == SAVE_STATE_END) {
+		machine_step(&save->machine);
+		return;
+	}
+	if (!looks || save->facts.is_asking || !save_qemu(save))
+		return;
+	if (wants_stop(save))
+		save_ask(save, "stop", NULL, on_stopped);
+	else
+		save_ask(save, "query-migrate", NULL, on_info);
+}
+
+/* A migration of before, which a restarted coordinator finds, has not left the guest like this. */
+static bool has_written_all(const struct save *save)
+{
+	enum qmp_run_state run = qemu_run_state(save_qemu(save));
+
+	return save->facts.is_status_known && run == QMP_RUN_POSTMIGRATE;
+}
+
+static void fail_transfer(struct save *save)
+{
+	struct err err;
+
+	if (save->facts.migration == QMP_MIG_FAILED && save->info.error[0])
+		err_set(&err, ERR_QEMU, "QEMU could not write the guest to '%s': %s",
+			save->row.path, save->info.error);
+	else
+		err_set(&err, ERR_QEMU,
+			"QEMU could not write the guest to '%s' (its migration is %s): is there "
+			"room on the disk",
+			save->row.path, qmp_mig_state_name(save->facts.migration));
+	save_fail(save, &err);
+}
+
+static void fail_qemu_gone(struct save *save)
+{
+	struct vm *vm = save_vm(save);
+	struct err err;
+
+	err_set(&err, ERR_QEMU, "the QEMU of VM '%s' has ended", save->row.vm_name);
+	if (vm)
+		vm_explain_end(vm, &err);
+	save_fail(save, &err);
+}
+
+void save_out_step_transfer(struct machine *machine)
+{
+	struct save *save = save_of(machine);
+	struct err err;
+
+	if (save->is_cancelled) {
+		err_set(&err, ERR_CANCELLED, "cancelled on request");
+		save_fail(save, &err);
+	} else if (!save_qemu(save)) {
+		fail_qemu_gone(save);
+	} else if (save->facts.has_begun && has_written_all(save)) {
+		save_go(save, SAVE_STATE_SEAL, NULL);
+	} else if (save->facts.has_begun && !save->facts.is_asking &&
+		   (save->facts.migration == QMP_MIG_FAILED ||
+		    save->facts.migration == QMP_MIG_CANCELLED ||
+		    save->facts.migration == QMP_MIG_NONE ||
+		    (save->facts.is_status_known && machine->is_resumed))) {
+		fail_transfer(save);
+	}
+}
+
+/* ---- seal, end ------------------------------------------------------------------ */
+
+/* Once more after an error: a file that has its name already only has to be synced. */
+static bool seal_file(struct save_task *task, struct err *err)
+{
+	return save_file_finish_blocking(task->path, &task->head, err) ||
+	       save_file_finish_blocking(task->path, &task->head, err);
+}
+
+static void on_sealed(struct save *save, struct save_task *task, const struct err *err)
+{
+	const struct vm_saved saved = save_outcome(save);
+	struct vm *vm = save_vm(save);
+	struct store_vm row;
+
+	(void)task;
+	if (err || !vm) {
+		save_fail(save, err);
+		return;
+	}
+	row = vm_saved_row(vm, &saved);
+	save_go(save, SAVE_STATE_END, &(struct store_change){ STORE_VM, STORE_PUT, &row });
+}
+
+/* What was not synced is lost if the host was started anew. */
+void save_out_enter_seal(struct machine *machine)
+{
+	struct save *save = save_of(machine);
+	struct err err;
+
+	if (strcmp(save->detail.boot_id, proc_boot_id()) == 0) {
+		save_work(save, seal_file, on_sealed);
+		return;
+	}
+	err_set(&err, ERR_UNAVAILABLE, "the host was started anew before '%s' was on disk",
+		save->row.path);
+	save_fail(save, &err);
+}
+
+/* False: the record is older than what its QEMU does, since the guest runs. */
+static bool may_end(const struct save *save)
+{
+	return qemu_run_state(save_qemu(save)) == QMP_RUN_POSTMIGRATE;
+}
+
+static void take_back(struct save *save)
+{
+	const struct vm_saved saved = { .intent = VM_INTENT_STARTED, .id = "" };
+	struct store_vm row = vm_saved_row(save_vm(save), &saved);
+
+	err_set(&save->error, ERR_CONFLICT, "the record is old: the guest runs, and '%s' is stale",
+		save->row.path);
+	vm_set_saved(save_vm(save), &saved);
+	save_go(save, SAVE_STATE_ROLLBACK, &(struct store_change){ STORE_VM, STORE_PUT, &row });
+}
+
+void save_out_enter_end(struct machine *machine)
+{
+	struct save *save = save_of(machine);
+
+	if (!save_qemu(save))
+		return;
+	if (!vm_is_active(save_vm(save))) {
+		save_look_later(save, LOOK_MS); /* until its monitor answers */
+	} else if (may_end(save)) {
+		save->facts.is_quitting = true;
+		qemu_quit(save_qemu(save));
+	} else {
+		take_back(save);
+	}
+}
+
+void save_out_step_end(struct machine *machine)
+{
+	struct save *save = save_of(machine);
+
+	if (!save_qemu(save))
+		save_go(save, SAVE_STATE_DONE, NULL);
+	else if (!save->facts.is_quitting && vm_is_active(save_vm(save)))
+		save_out_enter_end(machine);
+}
+
+/* ---- rollback -------------------------------------------------------------------- */
+
+static bool drop_file(struct save_task *task, struct err *err)
+{
+	return save_file_drop_blocking(task->path, task->head.id, err);
+}
+
+static void on_dropped(struct save *save, struct save_task *task, const struct err *err)
+{
+	(void)task;
+	if (err)
+		log_warning("save", "leftover", "save=%s error=%s", save->row.id, err->msg);
+	save->facts.is_over = true;
+	machine_step(&save->machine);
+}
+
+static void on_continued(struct save *save, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err)
+		log_warning("save", "cont", "save=%s error=%s", save->row.id, err->msg);
+	save->facts.is_tidied = true;
+	machine_step(&save->machine);
+}
+
+/* The guest goes on as the user wants it.  If QEMU refuses, the end of the job tries it again. */
+static void on_tidied(struct save *save, struct json_object *result, const struct err *err)
+{
+	struct vm *vm = save_vm(save);
+
+	(void)result;
+	(void)err; /* a file that QEMU has closed by itself */
+	if (vm && vm_intent(vm) == VM_INTENT_STARTED && save_qemu(save) &&
+	    qemu_run_state(save_qemu(save)) != QMP_RUN_RUNNING)
+		save_ask(save, "cont", NULL, on_continued);
+	else
+		on_continued(save, NULL, NULL);
+}
+
+static void on_cancel_sent(struct save *save, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	(void)err;
+	save_look_later(save, LOOK_MS);
+}
+
+static bool is_writing(const struct save *save)
+{
+	switch (save->facts.migration) {
+	case QMP_MIG_SETUP:
+	case QMP_MIG_ACTIVE:
+	case QMP_MIG_CANCELLING:
+	case QMP_MIG_FAILING:
+	case QMP_MIG_DEVICE:
+	case QMP_MIG_PRE_SWITCHOVER:
+	case QMP_MIG_UNKNOWN:
+		return true;
+	case QMP_MIG_NONE:
+	case QMP_MIG_CANCELLED:
+	case QMP_MIG_POSTCOPY_ACTIVE:
+	case QMP_MIG_POSTCOPY_PAUSED:
+	case QMP_MIG_POSTCOPY_RECOVER_SETUP:
+	case QMP_MIG_POSTCOPY_RECOVER:
+	case QMP_MIG_COMPLETED:
+	case QMP_MIG_FAILED:
+	case QMP_MIG_COLO:
+	case QMP_MIG_POSTCOPY_DEVICE:
+	case QMP_MIG_WAIT_UNPLUG:
+	case QMP_MIG_COUNT:
+		return false;
+	}
+	return false;
+}
+
+void save_out_enter_rollback(struct machine *machine)
+{
+	struct save *save = save_of(machine);
+
+	closep(&save->fd);
+	save->fd = -1;
+	save->facts.migration = QMP_MIG_UNKNOWN;
+	save->facts.has_begun = false; /* here: the cancel was sent */
+	save_look_later(save, 0);
+}
+
+static void end_rollback(struct save *save)
+{
+	save_go(save, save->error.code == ERR_CANCELLED ? SAVE_STATE_CANCELLED : SAVE_STATE_FAILED,
+		NULL);
+}
+
+void save_out_step_rollback(struct machine *machine)
+{
+	struct save *save = save_of(machine);
+	struct vm *vm = save_vm(save);
+
+	if (save->facts.is_over) {
+		end_rollback(save);
+	} else if (save->facts.is_asking || save->facts.is_working) {
+		;
+	} else if (save->facts.is_tidied || !save_qemu(save)) {
+		save_work(save, drop_file, on_dropped);
+	} else if (!vm_is_active(vm) || save->facts.migration == QMP_MIG_UNKNOWN) {
+		; /* the next look tells */
+	} else if (!is_writing(save)) {
+		save_tidy_qemu(save, on_tidied);
+	} else if (!save->facts.has_begun) {
+		save->facts.has_begun = true;
+		save_ask(save, "migrate_cancel", NULL, on_cancel_sent);
+	}
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* save/priv.h -- shared by the files of migrd/save. */
+#ifndef MIGRD_SAVE_PRIV_H
+#define MIGRD_SAVE_PRIV_H
+
+#include <sys/queue.h>
+
+#include "base/work.h"
+#include "machine/machine.h"
+#include "qmp/migrate.h"
+#include "save/file.h"
+#include "save/save.h"
+#include "vm/saved.h"
+
+#define SAVE_CAN_CANCEL MACHINE_OWN_FLAG(0)
+#define SAVE_MAY_RESUME MACHINE_OWN_FLAG(1) /* the guest may be resumed beside the job */
+
+enum save_kind { SAVE_OUT, SAVE_IN };
+
+enum save_state {
+	SAVE_STATE_BEGIN,
+	SAVE_STATE_TRANSFER,
+	SAVE_STATE_SEAL,
+	SAVE_STATE_END,
+	SAVE_STATE_LOAD,
+	SAVE_STATE_CLAIM,
+	SAVE_STATE_RUN,
+	SAVE_STATE_ROLLBACK,
+	SAVE_STATE_DONE,
+	SAVE_STATE_CANCELLED,
+	SAVE_STATE_FAILED,
+	SAVE_STATE_COUNT,
+};
+
+/* Of the record. */
+struct save_detail {
+	struct restore_request wish;
+	struct save_file head;      /* of a save: to be written; of a restore: as it was read */
+	char boot_id[ID_UUID_SIZE]; /* the boot of the host in which QEMU wrote */
+	bool has_mode;              /* the mode is known */
+	bool was_marked;            /* of a restore: the file had the mark before */
+	bool marked;                /* it may have got it from us */
+};
+
+/* What the present state has learnt; forgotten at each change of state. */
+struct save_facts {
+	bool is_asking;       /* QEMU was asked and has not answered */
+	bool is_working;      /* a worker has a task of this state */
+	bool has_begun;       /* QEMU has taken `migrate' or `migrate-incoming' */
+	bool is_tidied;       /* of a rollback: QEMU writes no more, and the guest goes on */
+	bool is_over;         /* what the state is for is done */
+	bool is_launched;     /* QEMU answers */
+	bool is_status_known; /* QEMU said its run state after the end of its migration */
+	bool is_quitting;     /* QEMU was told to end */
+	unsigned tries;       /* to let a restored guest run */
+	enum qmp_mig_state migration;
+};
+
+/* The answer to a command, if the job is still in the state in which it was sent.  ERR as of
+ * qmp_command(). */
+typedef void save_answer_fn(struct save *save, struct json_object *result, const struct err *err);
+
+struct save {
+	struct machine machine;
+	TAILQ_ENTRY(save) link;
+	struct saves *saves;
+	enum save_kind kind;
+	struct store_save row;
+	struct save_detail detail;
+	struct save_facts facts;
+	struct vm_job job;
+	bool holds_vm;
+	bool is_cancelled; /* a person wants it to end */
+	bool is_stopped;   /* we have stopped the guest */
+	struct err error;  /* why it is rolled back; not set: it is not */
+	char reason[ERR_MSG_SIZE];
+	struct qmp_mig_info info;
+	int fd;               /* of the file, on its way to QEMU; -1: none */
+	save_answer_fn *next; /* what follows a row of commands */
+	struct loop_timer *tick;
+	save_started_fn *started; /* NULL: answered */
+	void *started_data;
+};
+
+TAILQ_HEAD(save_list, save);
+
+struct saves {
+	struct saves_env env;
+	struct machines machines;
+	struct save_list list; /* the newest first */
+	struct worker *worker;
+	bool is_closing;
+};
+
+extern const struct machine_state save_out_states[SAVE_STATE_COUNT];
+extern const struct machine_state save_in_states[SAVE_STATE_COUNT];
+
+struct save *save_of(struct machine *machine);
+struct vm *save_vm(const struct save *save);     /* NULL: it is gone */
+struct qemu *save_qemu(const struct save *save); /* NULL: none that lives */
+
+/* ---- saves.c ---- */
+/* Forgets the oldest of the ended jobs that are too many. */
+void saves_trim(struct saves *saves);
+
+/* ---- job.c ---- */
+struct save *save_new(struct saves *saves, enum save_kind kind, const char *id);
+bool save_hold_vm(struct save *save, struct vm *vm, struct err *err);
+void save_release_vm(struct save *save);
+void save_go(struct save *save, enum save_state to, const struct store_change *with);
+/* Begins a rollback because of ERR, unless one has begun. */
+void save_fail(struct save *save, const struct err *err);
+/* What the record of the VM says when the job has come to its end. */
+struct vm_saved save_outcome(const struct save *save);
+void save_tell(const struct save *save);
+void save_detail_decode(struct save *save);
+/* The next look at QEMU; MS from now. */
+void save_look_later(struct save *save, uint32_t ms);
+
+/* ---- ask.c: QEMU and the worker ---- */
+void save_ask(struct save *save, const char *command, struct json_object *args, save_answer_fn *fn);
+/* Gives QEMU the file, as the address that save_address() tells. */
+void save_ask_fd(struct save *save, save_answer_fn *fn);
+/* The argument of migrate or migrate-incoming. */
+struct json_object *save_address(const struct save *save);
+/* Sets in QEMU what saves and restores want of its migration, then calls FN. */
+void save_prepare_qemu(struct save *save, save_answer_fn *fn);
+/* The contrary: takes back what could harm a later move, and the file. */
+void save_tidy_qemu(struct save *save, save_answer_fn *fn);
+
+struct save_task;
+/* Runs on the worker. */
+typedef bool save_work_fn(struct save_task *task, struct err *err);
+/* On the loop, if the job is still in the state; ERR NULL: done. */
+typedef void save_worked_fn(struct save *save, struct save_task *task, const struct err *err);
+struct save_task {
+	struct work work;
+	struct saves *saves;
+	char id[ID_UUID_SIZE];
+	unsigned state;
+	save_work_fn *fn;
+	save_worked_fn *done;
+	const char *dirs;
+	char path[VM_DEF_PATH_SIZE];
+	struct save_file head; /* owns its definition */
+	bool is_marked;
+	int fd; /* -1: none */
+	struct err err;
+	bool ok;
+};
+void save_work(struct save *save, save_work_fn *fn, save_worked_fn *done);
+
+/* ---- judge.c: what forbids it ---- */
+/* Everything that forbids to restore HEAD, read from PATH, here; JOB: the restore that asks, or
+ * NULL. */
+bool save_judge(struct saves *saves, const struct restore_request *wish,
+		const struct save_file *head, bool is_marked, const struct save *job,
+		struct err *err);
+/* Everything that forbids to save VM to the file at PATH, but what the worker finds. */
+bool save_check_vm(struct saves *saves, const struct vm *vm, const char *path, struct err *err);
+
+/* ---- out.c, in.c: the states ---- */
+void save_out_enter_begin(struct machine *machine);
+void save_out_enter_transfer(struct machine *machine);
+void save_out_step_transfer(struct machine *machine);
+void save_out_enter_seal(struct machine *machine);
+void save_out_enter_end(struct machine *machine);
+void save_out_step_end(struct machine *machine);
+void save_out_enter_rollback(struct machine *machine);
+void save_out_step_rollback(struct machine *machine);
+void save_in_enter_begin(struct machine *machine);
+void save_in_step_begin(struct machine *machine);
+void save_in_enter_load(struct machine *machine);
+void save_in_step_load(struct machine *machine);
+void save_in_enter_claim(struct machine *machine);
+void save_in_step_claim(struct machine *machine);
+void save_in_enter_run(struct machine *machine);
+void save_in_step_run(struct machine *machine);
+void save_in_enter_rollback(struct machine *machine);
+void save_in_step_rollback(struct machine *machine);
+/* The tick of each kind: looks at QEMU. */
+void save_out_look(struct save *save);
+void save_in_look(struct save *save);
+
+#endif

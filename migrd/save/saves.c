@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* All saves and restores of this host: how they begin, and how a restart finds them. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/proc.h"
+#include "save/priv.h"
+#include "vm/entry.h"
+
+/* ---- the list ------------------------------------------------------------------- */
+
+struct save *saves_find(struct saves *saves, const char *id)
+{
+	struct machine *machine = machines_find(&saves->machines, id);
+
+	return machine ? save_of(machine) : NULL;
+}
+
+struct save *saves_first(struct saves *saves)
+{
+	return TAILQ_FIRST(&saves->list);
+}
+
+struct save *save_next(const struct save *save)
+{
+	return TAILQ_NEXT(save, link);
+}
+
+static void save_free(struct save *save)
+{
+	save_started_fn *started = TAKE_PTR(save->started);
+	struct err err;
+
+	TAILQ_REMOVE(&save->saves->list, save, link);
+	if (started) {
+		err_set(&err, ERR_CANCELLED, "this coordinator is stopping");
+		started(save->started_data, NULL, &err);
+	}
+	machine_fini(&save->machine);
+	loop_timer_free(save->tick);
+	closep(&save->fd);
+	save_file_fini(&save->detail.head);
+	store_save_fini(&save->row);
+	free(save);
+}
+
+void saves_trim(struct saves *saves)
+{
+	struct save *save, *before;
+	size_t ended = 0;
+
+	TAILQ_FOREACH(save, &saves->list, link)
+	ended += save_is_final(save);
+	for (save = TAILQ_LAST(&saves->list, save_list); save && ended > STORE_SAVES_MAX;
+	     save = before) {
+		before = TAILQ_PREV(save, save_list, link);
+		if (!save_is_final(save))
+			continue;
+		save_free(save);
+		ended--;
+	}
+}
+
+/* ---- life ------------------------------------------------------------------------ */
+
+struct saves *saves_new(const struct saves_env *env)
+{
+	struct saves *saves = xnew(struct saves);
+
+	saves->env = *env;
+	saves->machines.loop = env->loop;
+	saves->machines.store = env->store;
+	TAILQ_INIT(&saves->list);
+	saves->worker = worker_new(env->loop, "saves", 2);
+	return saves;
+}
+
+void saves_clear(struct saves *saves)
+{
+	struct save *save;
+
+	if (!saves)
+		return;
+	saves->is_closing = true;
+	while ((save = TAILQ_FIRST(&saves->list))) {
+		save_release_vm(save);
+		save_free(save);
+	}
+}
+
+void saves_free(struct saves *saves)
+{
+	if (!saves)
+		return;
+	saves_clear(saves);
+	worker_free(saves->worker);
+	free(saves);
+}
+
+/* ---- after a restart ---------------------------------------------------------------- */
+
+void saves_add_row(struct saves *saves, struct store_save *row)
+{
+	enum save_kind kind = strcmp(row->kind, "SAVE") == 0 ? SAVE_OUT : SAVE_IN;
+	struct save *save = save_new(saves, kind, row->id);
+	unsigned state;
+
+	store_save_fini(&save->row);
+	save->row = *row;
+	state = machine_state_of_name(save->machine.type, row->state);
+	/* A state of a later version: rolled back, which changes nothing of a guest that runs. */
+	save->machine.state = state == SAVE_STATE_COUNT ? SAVE_STATE_ROLLBACK : state;
+	if (row->error_code[0])
+		err_set(&save->error, err_from_name(row->error_code), "%s", row->error_text);
+	save_detail_decode(save);
+	if (!save_is_final(save)) {
+		save->machine.is_dormant = true;
+		return;
+	}
+	loop_timer_free(TAKE_PTR(save->tick));
+	machine_retire(&save->machine);
+}
+
+static void recover(struct save *save)
+{
+	struct vm *vm = save_vm(save);
+	struct err err;
+
+	if (vm && !save_hold_vm(save, vm, &err))
+		log_error("save", "recover", "save=%s error=%s", save->row.id, err.msg);
+	log_info("save", "recovered", "save=%s vm=%s state=%s", save->row.id, save->row.vm_name,
+		 save->row.state);
+	err_set(&err, ERR_UNAVAILABLE, "the coordinator of host '%s' was restarted in %s",
+		save->saves->env.host_id, save->row.state);
+	machine_restart(&save->machine, &err);
+}
+
+void saves_recover(struct saves *saves)
+{
+	for (struct save *save = saves_first(saves), *next; save; save = next) {
+		next = save_next(save);
+		if (!save_is_final(save))
+			recover(save);
+	}
+}
+
+/* ---- how they begin -------------------------------------------------------------------- */
+
+static void describe(struct save *save, struct vm *vm)
+{
+	const struct transfer_features *features = qemu_migration_features(vm_qemu(vm));
+	const struct qmp_version *version = qemu_version(vm_qemu(vm));
+	struct save_file *head = &save->detail.head;
+	struct err ignored;
+	const struct vm_def *def = vm_def_of(vm, &ignored);
+
+	snprintf(head->id, sizeof(head->id), "%s", save->row.id);
+	snprintf(head->vm, sizeof(head->vm), "%s", vm_name(vm));
+	snprintf(head->uuid, sizeof(head->uuid), "%s", vm_uuid(vm));
+	snprintf(head->host, sizeof(head->host), "%s", save->saves->env.host_id);
+	snprintf(head->machine, sizeof(head->machine), "%s", def ? def->machine : "");
+	if (version)
+		snprintf(head->qemu_version, sizeof(head->qemu_version), "%d.%d.%d", version->major,
+			 version->minor, version->micro);
+	head->generation = vm_generation(vm);
+	head->mode = features && transfer_features_have(features, "mapped-ram")
+			     ? SAVE_FILE_MAPPED_RAM
+			     : SAVE_FILE_STREAM;
+	save->detail.has_mode = true;
+	head->runs = vm_intent(vm) == VM_INTENT_STARTED;
+	head->saved_at = clock_wall_ms();
+	head->definition = json_read_back(vm_definition(vm));
+	snprintf(save->detail.boot_id, sizeof(save->detail.boot_id), "%s", proc_boot_id());
+}
+
+static bool begin(struct saves *saves, enum save_kind kind, struct vm *vm, const char *path,
+		  const struct restore_request *wish, save_started_fn *started, void *data,
+		  struct err *err)
+{
+	char id[ID_UUID_SIZE];
+	struct save *save;
+
+	id_uuid_new(id);
+	save = save_new(saves, kind, id);
+	snprintf(save->row.vm_uuid, sizeof(save->row.vm_uuid), "%s", vm_uuid(vm));
+	snprintf(save->row.vm_name, sizeof(save->row.vm_name), "%s", vm_name(vm));
+	save->row.path = xstrdup(path);
+	if (!save_hold_vm(save, vm, err)) {
+		save_free(save);
+		return false;
+	}
+	if (wish)
+		save->detail.wish = *wish;
+	else
+		describe(save, vm);
+	save->started = started;
+	save->started_data = data;
+	machine_begin(&save->machine, &(struct machine_change){ .to = SAVE_STATE_BEGIN });
+	return true;
+}
+
+/* A look at storage before a job is made. */
+struct look {
+	struct work work;
+	struct saves *saves;
+	char uuid[ID_UUID_SIZE]; /* of a save */
+	struct restore_request wish;
+	char *dirs;
+	struct save_file head;
+	bool is_marked, ok;
+	struct err err;
+	save_started_fn *started;
+	save_looked_fn *looked;
+	void *data;
+};
+
+static struct look *look_new(struct saves *saves, const char *path, void *data)
+{
+	struct look *look = xnew(struct look);
+
+	look->saves = saves;
+	look->dirs = saves->env.dirs ? xstrdup(saves->env.dirs) : NULL;
+	snprintf(look->wish.file, sizeof(look->wish.file), "%s", path);
+	look->data = data;
+	return look;
+}
+
+static void look_free(struct look *look)
+{
+	save_file_fini(&look->head);
+	free(look->dirs);
+	free(look);
+}
+
+static bool is_stopping(const struct look *look, struct err *err)
+{
+	return look->saves->is_closing &&
+	       !err_set(err, ERR_UNAVAILABLE, "this coordinator is stopping");
+}
+
+/* ---- a save ---- */
+
+static void look_at_place(struct work *work)
+{
+	struct look *look = (struct look *)work;
+
+	look->ok = save_file_check_blocking(look->dirs, look->wish.file, &look->err);
+}
+
+/* Both kinds of reasons, in one answer. */
+static bool check_save(struct look *look, const struct vm *vm, struct err *err)
+{
+	if (!save_check_vm(look->saves, vm, look->wish.file, err))
+		return look->ok ? false : err_wrap(err, "%s", look->err.msg);
+	if (!look->ok)
+		*err = look->err;
+	return look->ok;
+}
+
+static void end_look(struct look *look, const struct err *err)
+{
+	if (err)
+		look->started(look->data, NULL, err);
+	look_free(look);
+}
+
+/* Nobody else speaks to QEMU at the moment in which the job begins. */
+static void on_entered(void *data, struct vm_entry *entry, const struct err *err)
+{
+	struct look *look = data;
+	struct vm *vm = entry ? vm_entry_vm(entry) : NULL;
+	struct err why;
+	bool ok = false;
+
+	if (vm)
+		ok = save_check_vm(look->saves, vm, look->wish.file, &why) &&
+		     begin(look->saves, SAVE_OUT, vm, look->wish.file, NULL, look->started,
+			   look->data, &why);
+	else if (err)
+		why = *err;
+	else
+		err_set(&why, ERR_NOT_FOUND, "the VM is gone");
+	if (entry)
+		vm_leave(entry);
+	end_look(look, ok ? NULL : &why);
+}
+
+static void place_looked_at(struct work *work)
+{
+	struct look *look = (struct look *)work;
+	struct vm *vm = vm_find_uuid(look->saves->env.vms, look->uuid);
+	struct err err;
+
+	if (is_stopping(look, &err))
+		;
+	else if (!vm)
+		err_set(&err, ERR_NOT_FOUND, "the VM is gone");
+	else if (check_save(look, vm, &err)) {
+		vm_enter(vm, VM_SYNC_JOB, VM_ENTRY_USUAL, on_entered, look);
+		return;
+	}
+	end_look(look, &err);
+}
+
+void saves_save(struct saves *saves, struct vm *vm, const struct save_request *wish,
+		save_started_fn *started, void *data)
+{
+	struct look *look = look_new(saves, wish->file, data);
+
+	snprintf(look->uuid, sizeof(look->uuid), "%s", vm_uuid(vm));
+	look->started = started;
+	look->work = (struct work){ .run = look_at_place, .done = place_looked_at };
+	worker_submit(saves->worker, &look->work);
+}
+
+/* ---- a restore ---- */
+
+static void look_at_file(struct work *work)
+{
+	struct look *look = (struct look *)work;
+
+	look->ok = save_file_read_blocking(look->dirs, look->wish.file, &look->head,
+					   &look->is_marked, NULL, &look->err);
+}
+
+static void file_looked_at(struct work *work)
+{
+	struct look *look = (struct look *)work;
+	struct err err = look->err;
+	bool ok = !is_stopping(look, &err) && look->ok &&
+		  save_judge(look->saves, &look->wish, &look->head, look->is_marked, NULL, &err);
+
+	look->looked(look->data, ok ? look->head.uuid : NULL, ok ? NULL : &err);
+	look_free(look);
+}
+
+void saves_look(struct saves *saves, const struct restore_request *wish, save_looked_fn *looked,
+		void *data)
+{
+	struct look *look = look_new(saves, wish->file, data);
+
+	look->wish = *wish;
+	look->looked = looked;
+	look->work = (struct work){ .run = look_at_file, .done = file_looked_at };
+	worker_submit(saves->worker, &look->work);
+}
+
+struct late {
+	save_started_fn *started;
+	void *data;
+};
+
+static void on_late(void *data, const struct err *err)
+{
+	struct late *late = data;
+
+	late->started(late->data, NULL, err);
+	free(late);
+}
+
+void saves_restore(struct saves *saves, struct vm *vm, const struct restore_request *wish,
+		   save_started_fn *started, void *data)
+{
+	struct late *late;
+	struct err err;
+
+	if (vm_role(vm) == VM_ROLE_OWNED && !vm_qemu(vm)) {
+		if (begin(saves, SAVE_IN, vm, wish->file, wish, started, data, &err))
+			return;
+	} else {
+		err_set(&err, ERR_CONFLICT, "VM '%s' is %s: stop it first", vm_name(vm),
+			vm_state(vm));
+	}
+	late = xnew(struct late);
+	*late = (struct late){ started, data };
+	vms_fail_later(saves->env.vms, on_late, late, &err);
+}

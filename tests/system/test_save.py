@@ -1,0 +1,398 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Guests that are saved to files and restored from them."""
+import contextlib
+import http.client
+import os
+import struct
+import subprocess
+import unittest
+
+from lib import settings
+from lib.api import ApiError
+from lib.disks import Disk
+from lib.world import SystemTest
+
+DATA_AT = 1 << 20
+
+
+class SaveTest(SystemTest):
+    host_ids = ("a",)
+
+    # ---- what the tests are made of --------------------------------------------
+
+    def start(self, **options):
+        self.guest = self.world.guest(**{"area": 8, "rate": 64, "memory_mib": 96, **options})
+        self.guest.start(self.a)
+        self.file = self.a.saved / "g1.save"
+
+    def begin_save(self, file=None):
+        return self.a.api.post("/v1/vms/g1/save", {"file": str(file or self.file)})["id"]
+
+    def begin_restore(self, file=None, **options):
+        return self.a.api.post("/v1/vms/restore", {"file": str(file or self.file), **options})["id"]
+
+    def wait_end(self, job, *states):
+        def ended():
+            save = self.a.api.get(f"/v1/saves/{job}")
+            return save if save["final"] else None
+        save = self.eventually("the end of the job", ended, 60)
+        self.assertIn(save["state"], states or ("done",), save)
+        return save
+
+    def save(self, file=None):
+        return self.wait_end(self.begin_save(file))
+
+    def restore(self, file=None, **options):
+        return self.wait_end(self.begin_restore(file, **options))
+
+    def has_mapped_ram(self):
+        version = subprocess.run([settings.qemu, "--version"], capture_output=True, text=True,
+                                 check=True).stdout.split()[3]
+        return int(version.split(".")[0]) >= 9
+
+    def names(self):
+        return sorted(path.name for path in self.a.saved.iterdir())
+
+    def state(self):
+        return self.guest.vm(self.a)["state"]
+
+    def assert_refused(self, words, call, *args, **options):
+        """CALL is refused with WORDS, and changes neither files nor the VM."""
+        before = self.names(), self.state(), self.file.read_bytes() if self.file.exists() else b""
+        with self.assertRaises(ApiError) as caught:
+            call(*args, **options)
+        for word in words:
+            self.assertIn(word, caught.exception.body["detail"])
+        after = self.names(), self.state(), self.file.read_bytes() if self.file.exists() else b""
+        self.assertEqual(before, after)
+
+    # ---- save and restore --------------------------------------------------------
+
+    def test_guest_that_changes_its_memory_goes_on_where_it_was(self):
+        self.start()
+        save = self.save()
+        vm = self.guest.vm(self.a)
+        self.assertEqual((vm["state"], vm["saved_in"], vm["pid"]), ("stopped", str(self.file), None))
+        self.assertEqual(self.a.qemus(), [])
+        self.assertEqual(self.names(), ["g1.save"])
+        self.assertEqual(save["mode"], "mapped-ram" if self.has_mapped_ram() else "stream")
+        self.restore()
+        self.guest.assert_runs_on(self.a)
+        self.guest.console.assert_single_runner()
+        self.assertIsNone(self.guest.vm(self.a)["saved_in"])
+        self.save(self.a.saved / "second")
+        self.restore(self.a.saved / "second", remove=True)
+        self.guest.assert_runs_on(self.a)
+        self.assertEqual(self.names(), ["g1.save"])
+
+    # Faster than any disk: the guest is stopped when its memory was written once.
+    def test_guest_that_changes_its_memory_without_end_is_saved(self):
+        self.start(area=48, rate="max", memory_mib=160)
+        self.save()
+        self.restore()
+        self.guest.assert_runs_on(self.a)
+
+    def test_disks_are_as_the_guest_left_them(self):
+        self.start(disks=[Disk(format="qcow2", area=4, rate=8)], area=4, rate=16)
+        self.save()
+        self.restore()
+        self.guest.assert_runs_on(self.a)
+        self.guest.console.assert_disks_right()
+
+    def test_paused_guest_stays_paused(self):
+        self.start()
+        self.a.api.post("/v1/vms/g1/pause")
+        self.save()
+        self.restore()
+        self.assertEqual(self.state(), "paused")
+        self.a.api.post("/v1/vms/g1/resume")
+        self.guest.assert_runs_on(self.a)
+
+    def test_restore_that_is_to_be_paused(self):
+        self.start()
+        self.save()
+        self.restore(paused=True)
+        self.assertEqual(self.state(), "paused")
+        self.a.api.post("/v1/vms/g1/resume")
+        self.guest.assert_runs_on(self.a)
+
+    def test_former_file_of_the_name_is_replaced_at_the_end(self):
+        self.start()
+        first = self.save()["id"]
+        self.restore()
+        second = self.save()["id"]
+        self.assertEqual(self.names(), ["g1.save"])
+        self.assertNotEqual(first, second)
+        self.restore()
+        self.guest.assert_runs_on(self.a)
+
+    def test_migrctl(self):
+        self.start()
+        self.assertIn("done", self.a.migrctl("vm", "save", "g1", self.file, "--watch").stdout)
+        self.assertIn(str(self.file), self.a.migrctl("vm", "show", "g1").stdout)
+        self.assertIn("done", self.a.migrctl("vm", "restore", self.file, "--watch").stdout)
+        self.guest.assert_runs_on(self.a)
+        kinds = [job["kind"] for job in self.a.migrctl_json("job", "list")["items"]]
+        self.assertEqual(kinds, ["RESTORE", "SAVE"])
+        stale = self.a.migrctl("vm", "restore", self.file, check=False)
+        self.assertEqual(stale.returncode, 5)
+        self.assertIn("stop it first", stale.stderr)
+
+    # ---- what is refused -----------------------------------------------------------
+
+    def test_stale_file_is_refused_unless_the_user_vouches(self):
+        self.start()
+        self.save()
+        self.a.api.post("/v1/vms/g1/start")
+        self.guest.console.expect_reset()
+        self.a.api.post("/v1/vms/g1/stop")
+        self.assert_refused(["stale", "was started since"], self.begin_restore)
+        self.restore(stale_disks_ok=True)
+        self.guest.console.expect_reset()
+        self.guest.wait_sweeps(2, self.a)
+        self.a.api.post("/v1/vms/g1/stop")
+        self.assert_refused(["was restored from it before"], self.begin_restore)
+
+    def test_older_of_two_saves_is_stale(self):
+        self.start()
+        self.save()
+        self.restore()
+        self.save(self.a.saved / "newer")
+        self.assert_refused(["restored from it before", "saved again since"], self.begin_restore)
+        self.restore(self.a.saved / "newer")
+        self.guest.assert_runs_on(self.a)
+
+    def test_restore_over_a_guest_that_runs(self):
+        self.start()
+        self.save()
+        self.restore()
+        self.assert_refused(["VM 'g1' is running: stop it first", "restored from it before"],
+                            self.begin_restore)
+        self.guest.assert_runs_on(self.a)
+
+    def test_definition_that_has_changed(self):
+        self.start()
+        self.save()
+        self.a.api.post("/v1/vms/g1/devices", {"kind": "nic", "id": "n1", "type": "user"})
+        self.assert_refused(["the definition of the VM is not that of the save"],
+                            self.begin_restore)
+        self.a.api.delete("/v1/vms/g1/devices/n1")
+        self.restore()
+        self.guest.assert_runs_on(self.a)
+
+    def test_files_that_are_no_saved_guest(self):
+        self.start()
+        self.save()
+        good = self.file.read_bytes()
+        for what, words, change in (
+                ("cut", "was cut or changed", lambda b: b[:-1]),
+                ("cut in the description", "cut or damaged", lambda b: b[:4100]),
+                ("a changed description", "cut or damaged", lambda b: b[:4200] + b"\x01" + b[4201:]),
+                ("foreign", "no guest that migrd has saved", lambda b: b"QEVM" + b[4:]),
+                ("empty", "no guest that migrd has saved", lambda b: b""),
+                ("newer", "has the format 2", lambda b: b[:8] + struct.pack("<I", 2) + b[12:])):
+            with self.subTest(what):
+                self.file.write_bytes(change(good))
+                self.assert_refused([words], self.begin_restore)
+        self.file.write_bytes(good)
+        self.restore()
+        self.guest.assert_runs_on(self.a)
+
+    # The description says that all is there; QEMU finds that it is not.
+    def test_data_that_qemu_refuses_leave_the_file_current(self):
+        self.start()
+        self.save()
+        good = self.file.read_bytes()
+        self.file.write_bytes(good[:DATA_AT] + b"\0" * 64 + good[DATA_AT + 64:])
+        failed = self.wait_end(self.begin_restore(), "failed")
+        self.assertEqual(failed["error"]["code"], "qemu-error", failed)
+        self.assertEqual(self.a.qemus(), [])
+        self.assertEqual(self.guest.vm(self.a)["saved_in"], str(self.file))
+        self.file.write_bytes(good)
+        self.restore()
+        self.guest.assert_runs_on(self.a)
+
+    def test_places_where_nothing_may_be_saved(self):
+        self.start()
+        outside = self.world.dir / "elsewhere.save"
+        self.file.write_bytes(b"somebody else's")
+        os.symlink(self.world.dir, self.a.saved / "link")
+        for file, words in ((outside, "'save_dirs' of [storage]"),
+                            (self.a.saved / "link" / "x", "'save_dirs' of [storage]"),
+                            (self.a.saved / ".." / "x", "no path for a saved guest"),
+                            (self.a.saved / "none" / "x", "is not there: make it"),
+                            (self.file, "is no saved guest: it is not replaced")):
+            with self.subTest(str(file)):
+                self.assert_refused([words], self.begin_save, file)
+        self.assertFalse(outside.exists())
+        self.guest.assert_runs_on(self.a)
+        self.a.api.post("/v1/vms/g1/stop")
+        self.assert_refused(["only a guest that runs or is paused", "is not replaced"],
+                            self.begin_save)
+        self.assert_api_error(404, "not-found", self.begin_restore, self.a.saved / "nothing")
+
+    # ---- ends ------------------------------------------------------------------------
+
+    # QEMU has written all by then, and the guest stands still until the cancel.
+    def test_cancelled_save_leaves_the_guest_and_the_former_file(self):
+        self.start()
+        self.save()
+        self.restore()
+        before = self.file.read_bytes()
+        self.a.restart_with_fault("qmp.reply.query-migrate:drop:times=1")
+        job = self.begin_save()
+        self.eventually("transfer", lambda: self.a.api.get(f"/v1/saves/{job}")["state"] == "transfer")
+        self.a.api.post(f"/v1/saves/{job}/cancel")
+        self.wait_end(job, "cancelled")
+        self.assertEqual(self.names(), ["g1.save"])
+        self.assertEqual(self.file.read_bytes(), before)
+        self.guest.assert_runs_on(self.a)
+        late = self.assert_api_error(409, "too-late", self.a.api.post, f"/v1/saves/{job}/cancel")
+        self.assertIn("cancelled", late.body["detail"])
+        self.save()
+        self.restore()
+        self.guest.assert_runs_on(self.a)
+
+    def test_cancelled_restore_leaves_the_file_current(self):
+        self.start()
+        self.save()
+        self.a.restart_with_fault("qmp.reply.migrate-incoming:drop:times=1")
+        job = self.begin_restore()
+        self.eventually("load", lambda: self.a.api.get(f"/v1/saves/{job}")["state"] == "load")
+        self.a.api.post(f"/v1/saves/{job}/cancel")
+        self.wait_end(job, "cancelled")
+        self.assertEqual(self.a.qemus(), [])
+        self.assertEqual(self.guest.vm(self.a)["saved_in"], str(self.file))
+        self.restore()
+        self.guest.assert_runs_on(self.a)
+
+    # ---- the coordinator dies ------------------------------------------------------------
+
+    def crash(self, point, begin):
+        """Lets BEGIN() begin a job in a daemon that dies at POINT; the job after a restart."""
+        known = {save["id"] for save in self.a.api.items("/v1/saves")}
+        self.a.restart_with_fault(f"{point}:crash")
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            begin()
+        self.eventually(f"the end of the daemon at {point}", lambda: not self.a.is_up(), 30)
+        self.a.kill9()
+        self.a.start()
+        new = [save for save in self.a.api.items("/v1/saves") if save["id"] not in known]
+        return self.wait_end(new[0]["id"], "done", "failed") if new else None
+
+    def assert_saved_or_running(self, point, save, before):
+        """The guest is in the file alone, or runs and the former file is as it was."""
+        vm = self.guest.vm(self.a)
+        if vm["saved_in"]:
+            self.assertEqual((vm["state"], vm["saved_in"], save["state"]),
+                             ("stopped", str(self.file), "done"), point)
+            self.assertEqual(self.a.qemus(), [])
+        else:
+            self.guest.assert_runs_on(self.a)
+            self.assertTrue(save is None or save["state"] == "failed", point)
+            self.assertEqual(self.file.read_bytes(), before, point)
+        self.assertEqual(self.names(), ["g1.save"], point)
+        self.guest.console.assert_single_runner()
+        return bool(vm["saved_in"])
+
+    def test_coordinator_dies_in_each_state_of_a_save(self):
+        self.start()
+        self.save()
+        saved = []
+        points = ("store.save.begin.before", "save.out.begin", "save.worked",
+                      "store.save.transfer.after", "save.out.transfer",
+                      "qmp.send.add-fd" if self.has_mapped_ram() else "qmp.send.getfd",
+                      "qmp.send.migrate", "qmp.reply.migrate",
+                      "save.out.seal", "save.sync", "save.rename",
+                      "save.renamed", "store.save.end.before", "store.save.end.after",
+                      "save.out.end", "qmp.send.quit", "qemu.exited", "save.out.done")
+        for point in points:
+            if self.guest.vm(self.a)["saved_in"]:
+                self.restore()
+            with self.subTest(point):
+                before = self.file.read_bytes()
+                save = self.crash(point, self.begin_save)
+                if self.assert_saved_or_running(point, save, before):
+                    saved.append(point)
+        self.restore() if self.guest.vm(self.a)["saved_in"] else None
+        self.guest.assert_runs_on(self.a)
+        self.guest.console.assert_sane()
+        self.note(f"saved at {len(saved)} of {len(points)} points, from {saved[0]} on")
+
+    def test_coordinator_dies_in_each_state_of_a_restore(self):
+        self.start()
+        ran = []
+        points = ("store.save.begin.before", "save.in.begin", "save.worked", "qemu.spawn",
+                      "qemu.spawned", "store.save.load.before", "save.in.load",
+                      "qmp.send.migrate-incoming", "qmp.reply.migrate-incoming",
+                      "qmp.send.query-migrate", "store.save.claim.after", "save.in.claim",
+                      "store.save.run.before", "store.save.run.after", "save.in.run",
+                      "qmp.send.cont", "qmp.reply.cont", "save.in.done")
+        for point in points:
+            if not self.guest.vm(self.a)["saved_in"]:
+                self.save()
+            with self.subTest(point):
+                job = self.crash(point, self.begin_restore)
+                if self.guest.vm(self.a)["saved_in"]:
+                    self.assertEqual(self.a.qemus(), [], point)
+                    self.assertTrue(job is None or job["state"] == "failed", job)
+                else:
+                    self.assertEqual(job["state"], "done", point)
+                    self.guest.assert_runs_on(self.a)
+                    ran.append(point)
+                self.guest.console.assert_single_runner()
+        self.restore() if self.guest.vm(self.a)["saved_in"] else None
+        self.guest.assert_runs_on(self.a)
+        self.guest.console.assert_sane()
+        self.note(f"runs at {len(ran)} of {len(points)} points, from {ran[0]} on")
+
+    def test_full_disk_leaves_the_guest_and_the_former_file(self):
+        if os.geteuid():
+            self.skipTest("needs root, for a small file system")
+        self.start()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=0700", "migrd-test",
+                        str(self.a.saved)], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", str(self.a.saved)], check=True)
+        failed = self.wait_end(self.begin_save(), "failed")
+        self.note(failed["error"]["detail"])
+        self.assertEqual(self.names(), [])
+        self.guest.assert_runs_on(self.a)
+        self.guest.console.assert_single_runner()
+
+
+class SaveAndMoveTest(SystemTest):
+    """What a save sets in QEMU must not stay there."""
+
+    def test_guest_is_moved_after_a_save_that_was_cancelled(self):
+        guest = self.world.guest(area=8, rate=32, memory_mib=64)
+        guest.start(self.a)
+        self.a.restart_with_fault("qmp.reply.query-migrate:drop:times=1")
+        job = self.a.api.post("/v1/vms/g1/save", {"file": str(self.a.saved / "g1")})["id"]
+        self.eventually("transfer", lambda: self.a.api.get(f"/v1/saves/{job}")["state"] == "transfer")
+        self.assert_api_error(409, "busy", self.world.begin_move, guest, self.a, self.b)
+        self.a.migrctl("save", "cancel", job)
+        self.world.move(guest, self.a, self.b)
+        self.world.move(guest, self.b, self.a, multifd={"channels": 2})
+        guest.assert_runs_on(self.a)
+
+    # The host that has the guest saved does not know that another host has it by now.
+    def test_file_of_a_guest_that_was_elsewhere_since_is_stale(self):
+        guest = self.world.guest(area=4, rate=16, memory_mib=64)
+        guest.start(self.a)
+        file = str(self.a.saved / "g1")
+        for verb, body in (("g1/save", {"file": file}), ("restore", {"file": file})):
+            job = self.a.api.post(f"/v1/vms/{verb}", body)["id"]
+            self.eventually("its end", lambda job=job: self.a.api.get(f"/v1/saves/{job}")["final"])
+        self.world.move(guest, self.a, self.b)
+        with self.assertRaises(ApiError) as caught:
+            self.a.api.post("/v1/vms/restore", {"file": file})
+        self.assertIn("this host has no VM with the uuid", caught.exception.body["detail"])
+        self.world.move(guest, self.b, self.a)
+        self.a.api.post("/v1/vms/g1/stop")
+        with self.assertRaises(ApiError) as caught:
+            self.a.api.post("/v1/vms/restore", {"file": file})
+        self.assertIn("was on another host since", caught.exception.body["detail"])
+
+
+if __name__ == "__main__":
+    unittest.main()
