@@ -49,6 +49,8 @@ SHORT = [
     ("crash with post-copy, every eighth", "walk.py --side both --stride 8 --from 5 --way postcopy"),
     ("crash with local disks, every twelfth", "walk.py --side both --stride 12 --from 4 --way disks"),
     ("faults from outside: local disks", "outside.py disks"),
+    ("crash in a save, every sixth", "walk.py --stride 6 --from 2 --way save"),
+    ("crash in a restore, every seventh", "walk.py --stride 7 --from 3 --way restore"),
     ("faults from outside: guest, users", "outside.py guest"),
     ("faults from outside: memory over several connections", "outside.py multifd"),
     ("faults from outside: post-copy", "outside.py postcopy"),

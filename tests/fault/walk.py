@@ -5,7 +5,8 @@ it again, and checks the result.
 
     tests/fault/walk.py --build DIR [--side source|destination|both]
         [--action crash|error|drop] [--from N --to M --stride K]
-        [--way precopy|paused|stopped|multifd|disks|beside|postcopy] [--twice] [--names]
+        [--way precopy|paused|stopped|multifd|disks|beside|postcopy|save|restore] [--twice]
+        [--names]
 
 One line for each case, such as
 
@@ -24,8 +25,10 @@ import traceback
 
 import report
 from arena import Arena, Record, WAYS, set_up
+from save_arena import SaveArena
 
 SIDES = ("source", "destination")
+ARENAS = {"save": SaveArena, "restore": SaveArena}     # of one host: side source
 # A lost request or answer costs a whole deadline (15 s for go).
 DROP_SECONDS = 100
 # The second crash comes at the (N * 7 mod 23 + 1)th point: a recovery passes about 23.
@@ -60,7 +63,7 @@ class Walk:
 
     def fresh_arena(self):
         if self.arena is None:
-            self.arena = Arena(self.args.way)
+            self.arena = ARENAS.get(self.args.way, Arena)(self.args.way)
             if self.args.action == "drop":
                 self.arena.final_seconds = DROP_SECONDS
             self.arena.next_case()
@@ -199,7 +202,7 @@ def parse_arguments():
     parser.add_argument("--from", type=int, default=1, dest="first", metavar="N")
     parser.add_argument("--to", type=int, default=100000, dest="last", metavar="M")
     parser.add_argument("--stride", type=int, default=1, metavar="K")
-    parser.add_argument("--way", choices=sorted(WAYS), default="precopy")
+    parser.add_argument("--way", choices=sorted({*WAYS, *ARENAS}), default="precopy")
     parser.add_argument("--twice", action="store_true", help="crash in the recovery too")
     parser.add_argument("--names", action="store_true", help="each point once")
     report.add_common_arguments(parser)

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A guest that is saved to a file and restored from it, on one of two hosts, under faults.  After each
+it must run, with the former file as it was, or be in the file alone, and then it can be restored."""
+import contextlib
+import http.client
+import time
+
+from arena import Arena, CaseFailed, POLL_SECONDS, QUIET_SECONDS
+from lib import settings
+from lib.api import ApiError
+
+JOB_SECONDS = 30
+
+
+class SaveArena(Arena):
+    """WAY is "save" or "restore": which of the two meets the faults."""
+
+    def __init__(self, way):
+        self.verb = way
+        super().__init__()
+        self.file = self.here.saved / "g"
+        self.before = b""           # the file before the case
+
+    # ---- jobs ------------------------------------------------------------------
+
+    def jobs(self):
+        return {job["id"]: job for job in self.here.api.items("/v1/saves")}
+
+    def begin(self, verb):
+        path = f"/v1/vms/{self.guest.name}/save" if verb == "save" else "/v1/vms/restore"
+        return self.here.api.post(path, {"file": str(self.file)}, timeout=20)["id"]
+
+    def do(self, verb):
+        """Saves or restores without a fault, which must work.  A command whose message was lost
+        holds the monitor until its deadline: until then a job is refused."""
+        done = time.monotonic() + settings.seconds(JOB_SECONDS)
+        job_id = None
+        while time.monotonic() < done:
+            try:
+                job_id = job_id or self.begin(verb)
+            except ApiError as error:
+                if error.code != "busy":
+                    raise
+            job = self.jobs().get(job_id) if job_id else None
+            if job and job["final"]:
+                if job["state"] != "done":
+                    raise CaseFailed(f"{verb}: {job}")
+                return
+            time.sleep(POLL_SECONDS)
+        raise CaseFailed(f"{verb} does not end: {self.jobs().get(job_id)}")
+
+    def is_saved(self):
+        return bool(self.guest.vm(self.here)["saved_in"])
+
+    def ask_to_move(self, record):
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            try:
+                record.move_id = self.begin(self.verb)
+            except ApiError as error:
+                record.outcome = f"refused ({error.code})"
+
+    def active(self, host):
+        try:
+            return [job for job in host.api.items("/v1/saves") if not job["final"]]
+        except (OSError, ApiError, http.client.HTTPException):
+            return None
+
+    # ---- what must hold ---------------------------------------------------------
+
+    def remember_moves(self):
+        self.seen_moves = set(self.jobs())
+
+    def state_of_job(self, record):
+        new = [job for key, job in self.jobs().items() if key not in self.seen_moves]
+        state = new[0]["state"] if new else None
+        if len(new) > 1 or state not in (None, "done", "failed", "cancelled"):
+            raise CaseFailed(f"jobs: {new}")
+        if record.outcome == "?":
+            record.outcome = state or "none"
+        return state
+
+    def check_file(self, state, vm):
+        names = sorted(path.name for path in self.here.saved.iterdir())
+        if names != ([self.file.name] if self.before or state == "done" else []):
+            raise CaseFailed(f"files: {names}")
+        if self.verb == "save" and state != "done" and self.before and \
+                self.file.read_bytes() != self.before:
+            raise CaseFailed("the former file was changed")
+        if vm["saved_in"] not in (None, str(self.file)):
+            raise CaseFailed(f"saved in {vm['saved_in']}")
+
+    def check(self, record):
+        state = self.state_of_job(record)
+        vm = self.guest.vm(self.here)
+        is_saved = (state == "done") == (self.verb == "save")
+        wanted = "stopped" if is_saved else "running"
+        if vm["state"] != wanted or vm["job"] or bool(vm["saved_in"]) != is_saved:
+            raise CaseFailed(f"job {state}: {vm}")
+        self.check_file(state, vm)
+        console = self.guest.console
+        if is_saved:
+            console.assert_quiet(QUIET_SECONDS)
+        else:
+            life, _ = console.wait_line(settings.seconds(20), self.here.id)
+            if life.pid != vm["pid"]:
+                raise CaseFailed(f"pid {vm['pid']} by the API, {life.pid} by the console")
+            self.guest.wait_sweeps(1, self.here)
+        self.wait_clean(self.here, vm)
+        record.clean_s = time.monotonic() - (record.back_at or record.began_at)
+        self.assert_history()
+
+    def move_on(self):
+        """The guest is saved and restored once more, and its memory is right."""
+        if not self.is_saved():
+            self.do("save")
+        self.do("restore")
+        self.guest.wait_sweeps(1, self.here)
+        self.assert_history()
+
+    def next_case(self):
+        if self.verb == "restore" and not self.is_saved():
+            self.do("save")
+        if self.verb == "save" and self.is_saved():
+            self.do("restore")
+        self.before = self.file.read_bytes() if self.file.exists() else b""
+        self.guest.console.forget()
+        self.remember_moves()
