@@ -7,9 +7,9 @@
 
 The short form (at most 10 minutes on two cores) crashes a coordinator once at
 each point there is, on the side that passes it first, and once more in the
-recovery from every third, and at every eighth with a paused guest, with post-copy, and with memory
-over four connections, and at every twelfth with local disks; makes each point that can fail do so once; strikes from outside with faults of 5 s;
-and makes 25 moves with random crashes.  The full form walks through every passage of every point
+recovery from every third, and at some with a paused guest, a stopped VM, post-copy, memory over
+four connections, local disks, a save and a restore; makes each point that can fail do so once;
+strikes from outside with faults of 5 s; and makes 25 moves with random crashes.  The full form walks through every passage of every point
 on the source, on the destination and on both, makes 500 moves, and stops and cuts for 30 and 60 s.
 Some parts run at a time (--jobs, 2).
 """
@@ -41,13 +41,16 @@ SHORT = [
     ("faults from outside: processes, hosts", "outside.py processes"),
     ("crash, and again in the recovery, every third",
      "walk.py --side both --stride 3 --from 2 --twice"),
-    ("crash with a guest that stays paused, every eighth",
-     "walk.py --side both --stride 8 --way paused"),
-    ("crash with a stopped VM, every twelfth", "walk.py --side both --stride 12 --way stopped"),
-    ("crash with memory over four connections, every eighth",
-     "walk.py --side both --stride 8 --from 3 --way multifd"),
-    ("crash with post-copy, every eighth", "walk.py --side both --stride 8 --from 5 --way postcopy"),
-    ("crash with local disks, every twelfth", "walk.py --side both --stride 12 --from 4 --way disks"),
+    ("crash with a guest that stays paused, every twelfth",
+     "walk.py --side both --stride 12 --way paused"),
+    ("crash with a stopped VM, every sixteenth",
+     "walk.py --side both --stride 16 --way stopped"),
+    ("crash with memory over four connections, every twelfth",
+     "walk.py --side both --stride 12 --from 3 --way multifd"),
+    ("crash with post-copy, every twelfth",
+     "walk.py --side both --stride 12 --from 5 --way postcopy"),
+    ("crash with local disks, every twelfth",
+     "walk.py --side both --stride 12 --from 4 --way disks"),
     ("faults from outside: local disks", "outside.py disks"),
     ("crash in a save, every sixth", "walk.py --stride 6 --from 2 --way save"),
     ("crash in a restore, every seventh", "walk.py --stride 7 --from 3 --way restore"),

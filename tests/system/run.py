@@ -116,12 +116,17 @@ def load(patterns, name):
             if not wanted or any(fnmatch.fnmatch(t.id(), p) for p in wanted)]
 
 
+def is_long(test):
+    return getattr(getattr(test, test._testMethodName, None), "is_long", False)
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description="runs the system tests")
     parser.add_argument("--build", type=pathlib.Path, default=settings.SOURCE_DIR, metavar="DIR",
                         help="where migrd, migrd-stream and migrctl were built")
     parser.add_argument("-k", action="append", default=[], metavar="PATTERN", dest="patterns",
                         help="only tests whose name contains this; may be repeated")
+    parser.add_argument("--full", action="store_true", help="also the long ones")
     parser.add_argument("--logs", type=pathlib.Path, metavar="DIR",
                         help="where logs of failed tests are kept (default BUILD/system-logs)")
     parser.add_argument("--keep-logs", action="store_true", help="also those of tests that passed")
@@ -201,6 +206,9 @@ def main():
     settings.slot = args.slot
     settings.qemu = args.qemu
     tests = load(args.patterns, args.name)
+    if not args.full and not args.patterns and not args.name:
+        everything, tests = tests, [t for t in tests if not is_long(t)]
+        print(f"{len(everything) - len(tests)} long tests are left to --full")
     if args.list:
         print("\n".join(t.id() for t in tests))
         return 0

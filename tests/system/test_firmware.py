@@ -8,6 +8,7 @@ import signal
 
 from lib import settings
 from lib.api import ApiError
+from lib.long_form import only_full
 from lib.uefi import CODE, VAR_TICKS, Uefi, tick_of
 from lib.world import SystemTest
 
@@ -65,6 +66,7 @@ class FirmwareTest(SystemTest):
         self.restart(self.b)
         self.guest.assert_ticks()
 
+    @only_full
     def test_variables_of_the_source_are_removed_if_that_is_asked_for(self):
         self.boot(disk=False)
         self.guest.move(self.a, self.b, remove_source_disks=True)
@@ -98,6 +100,7 @@ class FirmwareTest(SystemTest):
         self.restart(self.b)
         self.guest.assert_ticks()
 
+    @only_full
     def test_code_at_another_path(self):
         there = self.b.dir / "firmware.fd"
         shutil.copy(CODE, there)
@@ -164,6 +167,7 @@ class FirmwareTest(SystemTest):
         with contextlib.suppress(OSError, ApiError):
             return host.move_state(move_id)["final"]
 
+    @only_full
     def test_coordinator_killed_at_the_handover(self):
         self.boot()
         here, there = self.a, self.b

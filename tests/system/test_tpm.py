@@ -7,6 +7,7 @@ import signal
 
 from lib import procs, settings
 from lib.api import ApiError
+from lib.long_form import only_full
 from lib.uefi import CODE, Uefi
 from lib.world import SystemTest
 
@@ -65,6 +66,7 @@ class TpmTest(SystemTest):
         self.b.api.delete("/v1/vms/u1")
         self.assertEqual(self.states(self.b), [])
 
+    @only_full
     def test_tpm_tis_of_a_paused_guest(self):
         self.boot(model="tpm-tis", disk=False)
         self.a.api.post("/v1/vms/u1/pause")
@@ -86,6 +88,7 @@ class TpmTest(SystemTest):
         self.refused("2 reasons", "no-such-swtpm", "install it", "/nowhere/code.fd", "firmware_map")
         self.assert_only_on(self.a)
 
+    @only_full
     def test_state_that_is_there_already_stays(self):
         self.boot(disk=False)
         self.state(self.b).mkdir(parents=True)
@@ -109,6 +112,7 @@ class TpmTest(SystemTest):
 
     # ---- what dies on the way ----------------------------------------------------
 
+    @only_full
     def test_swtpm_ends_with_its_qemu(self):
         self.boot(disk=False)
         for daemon_is_there in (True, False):
@@ -123,6 +127,7 @@ class TpmTest(SystemTest):
                     self.a.start()
                 self.eventually("it is seen", lambda: self.guest.vm(self.a)["state"] == "crashed")
 
+    @only_full
     def test_swtpm_that_outlived_its_qemu_is_ended(self):
         self.boot(disk=False)
         swtpm, = self.swtpms(self.a)
@@ -143,6 +148,7 @@ class TpmTest(SystemTest):
         self.guest.assert_ticks()
         self.assert_only_on(self.b)
 
+    @only_full
     def test_destination_is_killed(self):
         self.boot(disk=False)
         for what in ("qemu", "swtpm"):
@@ -170,6 +176,7 @@ class TpmTest(SystemTest):
             return host.move_state(move_id)["final"]
 
     # A crash at any of them leaves nothing with keys behind.
+    @only_full
     def test_coordinator_killed_at_each_step(self):
         self.boot(disk=False)
         here, there = self.a, self.b
@@ -190,6 +197,7 @@ class TpmTest(SystemTest):
                 self.guest.assert_ticks()
                 self.assert_only_on(here)
 
+    @only_full
     def test_coordinator_killed_in_a_rollback(self):
         self.boot(disk=False)
         self.b.restart_with_fault("images.tpm-remove.done:crash")

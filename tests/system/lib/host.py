@@ -34,6 +34,7 @@ class Host:
         self.socket = self.run_dir / "api.sock"
         self.images = self.dir / "images"       # of local disks
         self.tpm_dir = self.dir / "tpm"
+        self.saved = self.dir / "saved"         # guests in files
         self.siblings = ()                      # the other hosts, whose paths are mapped to ours
         self.config = self.dir / "migrd.conf"
         self.log = self.dir / "migrd.log"
@@ -55,7 +56,7 @@ class Host:
             "qemu": {"binary": settings.qemu,
                      "output_program": settings.program("migrd-output")},
             "move": {"stream_program": settings.program("migrd-stream")},
-            "storage": {"dirs": self.images},
+            "storage": {"dirs": self.images, "save_dirs": self.saved},
             "tpm": {"state_dir": self.tpm_dir},
             "log": {"level": "debug"},
         }
@@ -257,6 +258,7 @@ def introduce(hosts):
     for host in hosts:
         host.siblings = [other for other in hosts if other is not host]
         host.images.mkdir()
+        host.saved.mkdir()
         host.write_config()
 
 

@@ -6,6 +6,12 @@ import pathlib
 from . import procs, settings
 
 
+def only_full(test):
+    """The test runs only by name (run.py -k) and in the full form (run.py --full)."""
+    test.is_long = True
+    return test
+
+
 def add_arguments(parser):
     parser.add_argument("--build", required=True, type=pathlib.Path, metavar="DIR")
     parser.add_argument("--slow", type=float, default=1, metavar="FACTOR",
