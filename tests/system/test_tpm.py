@@ -53,6 +53,30 @@ class TpmTest(SystemTest):
 
     # ---- moves ---------------------------------------------------------------
 
+    def test_stopped_vm_has_its_keys_and_variables_where_it_arrives(self):
+        self.boot()
+        self.a.api.post("/v1/vms/u1/stop")
+        last = self.guest.ticks()[-1][0]
+        self.world.move(self.guest, self.a, self.b)
+        self.assertEqual(self.guest.vm(self.b)["state"], "stopped")
+        self.assertEqual([self.states(self.a), self.states(self.b)], [[], [self.guest.uuid]])
+        self.assertEqual(self.swtpms(self.a) + self.swtpms(self.b), [])
+        self.assertIn(self.guest.start(self.b)[1], (last, last + 1))
+        self.guest.assert_ticks()
+        self.assert_only_on(self.b)
+
+    def test_restored_guest_has_its_tpm(self):
+        self.boot()
+        file = str(self.a.saved / "u1.save")
+        for path, done in (("/v1/vms/u1/save", "stopped"), ("/v1/vms/restore", "running")):
+            save = self.a.api.post(path, {"file": file})
+            self.eventually(f"end of {path}", lambda: self.a.api.get(
+                f"/v1/saves/{save['id']}")["final"])
+            self.assertEqual(self.a.api.get(f"/v1/saves/{save['id']}")["state"], "done")
+            self.assertEqual(self.guest.vm(self.a)["state"], done)
+        self.guest.assert_ticks()
+        self.assert_only_on(self.a)
+
     def test_uefi_guest_with_tpm_and_disk_there_and_back(self):
         self.boot()
         for here, there in ((self.a, self.b), (self.b, self.a), (self.a, self.b)):
