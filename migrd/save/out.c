@@ -58,11 +58,35 @@ static void on_fd(struct save *save, struct json_object *result, const struct er
 		save_ask(save, "migrate", save_address(save), on_migrate);
 }
 
+static void on_stopped_first(struct save *save, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	save->is_stopped = !err;
+	if (err)
+		save_fail(save, err);
+	else
+		save_ask_fd(save, on_fd);
+}
+
+/* QEMU does not write again what a guest has programmed into its flash memory meanwhile
+ * (hw/block/pflash_cfi01.c), and a restore would put that over its image. */
+static bool must_stop_first(const struct save *save)
+{
+	struct vm *vm = save_vm(save);
+	struct err err;
+	const struct vm_def *def = vm ? vm_def_of(vm, &err) : NULL;
+
+	return def && vm_def_has_firmware(def) &&
+	       qemu_run_state(save_qemu(save)) == QMP_RUN_RUNNING;
+}
+
 static void on_prepared(struct save *save, struct json_object *result, const struct err *err)
 {
 	(void)result;
 	if (err)
 		save_fail(save, err);
+	else if (must_stop_first(save))
+		save_ask(save, "stop", NULL, on_stopped_first);
 	else
 		save_ask_fd(save, on_fd);
 }
