@@ -238,25 +238,25 @@ DISKS = [
         "copying": LOST_A.full, "after copying": LOST_A.full, "settling": LOST_A,
         "settled": LOST_A.full, "completed": MOVED.full, "taken": MOVED.full}),
     (with_disks(QemuKilled("b")), {
-        "prepare": STAYS.full, "copying": STAYS.full, "after copying": STAYS, "settling": STAYS.full,
+        "prepare": STAYS.full, "copying": STAYS.full, "after copying": STAYS.full, "settling": STAYS.full,
         "settled": STAYS, "completed": STAYS.full, "taken": LOST_B.full}),
     (with_disks(QemuHangs()), {
         "after copying": STAYS.full, "settling": STAYS.within(9).full,
         "settled": STAYS.within(9).full}),
     (with_disks(StreamKilled("a")), {
-        "copying": STAYS.full, "after copying": STAYS.full, "settling": STAYS,
+        "copying": STAYS.full, "after copying": STAYS.full, "settling": STAYS.full,
         "settled": STAYS.full, "completed": MOVED.full}),
     (with_disks(StreamKilled("b")), {
         "copying": STAYS, "after copying": STAYS.full, "settling": STAYS.full,
         "settled": STAYS.full, "completed": MOVED.full}),
     (with_disks(Killed("a")), {
-        "copying": MOVED, "after copying": MOVED.full, "settling": LET_GO, "settled": LET_GO.full,
+        "copying": MOVED.full, "after copying": MOVED.full, "settling": LET_GO, "settled": LET_GO.full,
         "completed": MOVED.full, "taken": MOVED.full}),
     (with_disks(Killed("b")), {
         "copying": MOVED, "after copying": MOVED.full, "settling": MOVED.full,
         "settled": MOVED.full, "completed": MOVED.full, "taken": MOVED.full}),
     (with_disks(Killed("ab")), {
-        "copying": MOVED.full, "settling": LET_GO.full, "settled": LET_GO,
+        "copying": MOVED.full, "settling": LET_GO.full, "settled": LET_GO.full,
         "completed": MOVED.full, "taken": MOVED.full}),
     (with_disks(KilledForLong("ab")), {"settling": LET_GO.full, "settled": LET_GO.full}),
     *((with_disks(Stopped(side)), {"copying": MOVED.full, "settling": MOVED.full})
@@ -265,7 +265,7 @@ DISKS = [
         "copying": LOST_A.full, "settling": LOST_A.full, "completed": MOVED.full, "taken": MOVED.full}),
     (with_disks(HostLost("b")), {
         "copying": STAYS.full, "settling": STAYS.full, "completed": STAYS.full, "taken": LOST_B.full}),
-    (with_disks(Cancelled()), {"copying": CANCELLED.full, "after copying": CANCELLED}),
+    (with_disks(Cancelled()), {"copying": CANCELLED.full, "after copying": CANCELLED.full}),
     (with_disks(Paused()), {"copying": STILL_PAUSED}),
     (with_disks(Cut(*BOTH, 5)), {
         "copying": MOVED.full, "settling": GIVEN_UP, "settled": GIVEN_UP.full}),

@@ -8,6 +8,7 @@ import subprocess
 
 from lib import procs, settings
 from lib.disks import BLOCK, MIB, Disk, allocated_bytes, assert_same_image, qemu_img
+from lib.long_form import only_full
 from lib.qmp import Qmp
 from lib.world import SystemTest
 
@@ -61,6 +62,7 @@ class ProofTest(DiskGuestTest):
             self.assertLess(allocated_bytes(disk.path), used + MIB)
 
     # A killed QEMU takes with it what it keeps of a qcow2 image until it is flushed.
+    @only_full
     def test_flushed_disks_are_right_after_a_kill(self):
         disks = [Disk("one", format="qcow2", rate="max", flush=True, cache="unsafe"),
                  Disk("two", rate=64)]
@@ -71,6 +73,7 @@ class ProofTest(DiskGuestTest):
         for disk in disks:
             disk.assert_stamps()
 
+    @only_full
     def test_disk_without_a_rate_is_only_filled(self):
         still, busy = Disk("still", rate=0), Disk("busy", area=1, rate="max")
         guest = self.start(still, busy)
@@ -96,6 +99,7 @@ class ProofTest(DiskGuestTest):
                 self.stop(guest, self.a)
 
     # As if a move had lost two writes.
+    @only_full
     def test_block_of_an_older_sweep_is_noticed(self):
         disk = Disk(area=2)
         guest = self.start(disk)
@@ -150,6 +154,7 @@ class ProofTest(DiskGuestTest):
                 self.assertRaisesRegex(AssertionError, "exit 1", assert_same_image, disk.path, copy,
                                        "qcow2", "raw")
 
+    @only_full
     def test_mkguest_refuses_areas_that_it_cannot_prove(self):
         for text in ("at=4", "area=4,static=8", "area=8,static=4,static-at=7", "area=4,chunk=24",
                      "area=4,rate=-1", "area=4,colour=5"):

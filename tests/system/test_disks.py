@@ -91,6 +91,7 @@ class DisksTest(SystemTest):
         self.guest.assert_runs_on(self.b)
         self.assertEqual(self.names(self.a), [])
 
+    @only_full
     def test_options_of_a_qcow2_image_are_kept(self):
         disk = Disk(format="qcow2", area=1, rate=1,
                     options="cluster_size=128k,extended_l2=on,lazy_refcounts=on,refcount_bits=32")
@@ -159,6 +160,7 @@ class DisksTest(SystemTest):
         self.world.move(self.guest, self.a, self.b)
         self.guest.assert_runs_on(self.b)
 
+    @only_full
     def test_what_carries_the_copy_is_killed(self):
         self.start(Disk(mib=64, area=4, data=48, rate=16))
         for what in ("source's stream", "destination's stream", "destination's QEMU"):

@@ -75,6 +75,7 @@ class FirmwareTest(SystemTest):
         self.restart(self.b)
 
     # QEMU would lose what the guest writes to its flash memory meanwhile.
+    @only_full
     def test_variables_written_while_memory_is_sent_end_the_move(self):
         self.boot()
         move_id = self.world.begin_move(self.guest, self.a, self.b,
@@ -92,6 +93,7 @@ class FirmwareTest(SystemTest):
         self.restart(self.b)
 
     # QEMU writes the variables when the guest goes on; they must be there if it never does.
+    @only_full
     def test_paused_guest_that_is_stopped_there_keeps_its_variables(self):
         self.boot()
         self.a.api.post("/v1/vms/u1/pause")

@@ -53,6 +53,7 @@ class TpmTest(SystemTest):
 
     # ---- moves ---------------------------------------------------------------
 
+    @only_full
     def test_stopped_vm_has_its_keys_and_variables_where_it_arrives(self):
         self.boot()
         self.a.api.post("/v1/vms/u1/stop")
@@ -65,6 +66,7 @@ class TpmTest(SystemTest):
         self.guest.assert_ticks()
         self.assert_only_on(self.b)
 
+    @only_full
     def test_restored_guest_has_its_tpm(self):
         self.boot()
         file = str(self.a.saved / "u1.save")
@@ -163,6 +165,7 @@ class TpmTest(SystemTest):
         self.a.start()
         self.eventually("swtpm ends", lambda: not self.swtpms(self.a))
 
+    @only_full
     def test_restarted_coordinator_finds_it_again(self):
         self.boot(disk=False)
         self.a.kill9()
