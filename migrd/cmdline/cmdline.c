@@ -139,7 +139,7 @@ static void add_json(struct cmdline *cl, const char *option, struct json_object 
 
 static void add_flash(struct cmdline *cl, const char *node, const char *path, bool is_readonly)
 {
-	struct json_object *args = json_object_new_object();
+	CLEANUP(json_putp) struct json_object *args = json_object_new_object();
 	struct json_object *file = json_object_new_object();
 
 	json_add_str(args, "driver", "raw");

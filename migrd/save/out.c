@@ -225,8 +225,9 @@ void save_out_step_transfer(struct machine *machine)
 /* Once more after an error: a file that has its name already only has to be synced. */
 static bool seal_file(struct save_task *task, struct err *err)
 {
-	return save_file_finish_blocking(task->path, &task->head, err) ||
-	       save_file_finish_blocking(task->path, &task->head, err);
+	bool ok = save_file_finish_blocking(task->path, &task->head, err);
+
+	return ok || save_file_finish_blocking(task->path, &task->head, err);
 }
 
 static void on_sealed(struct save *save, struct save_task *task, const struct err *err)

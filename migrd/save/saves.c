@@ -79,12 +79,11 @@ struct saves *saves_new(const struct saves_env *env)
 
 void saves_clear(struct saves *saves)
 {
-	struct save *save;
-
 	if (!saves)
 		return;
 	saves->is_closing = true;
-	while ((save = TAILQ_FIRST(&saves->list))) {
+	for (struct save *save = TAILQ_FIRST(&saves->list), *next; save; save = next) {
+		next = TAILQ_NEXT(save, link);
 		save_release_vm(save);
 		save_free(save);
 	}

@@ -24,7 +24,7 @@ bool spot_open(struct spot *ret, const char *path, const char *move, struct err 
 	char *dir = slash ? xstrndup(path, slash > path ? (size_t)(slash - path) : 1) : NULL;
 
 	*ret = (struct spot){ .dir = -1, .path = path };
-	if (path[0] != '/' || !slash[1])
+	if (path[0] != '/' || !slash || !slash[1])
 		return err_set(err, ERR_INVALID, "'%s' is no absolute path of a file", path);
 	ret->name = slash + 1;
 	if (move && snprintf(ret->mark, sizeof(ret->mark), ".%s.migrd-%s", ret->name, move) >=

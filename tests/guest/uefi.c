@@ -45,7 +45,7 @@ enum {
 struct console {
 	efi_fn *reset, *output_string;
 };
-struct system {
+struct system_table {
 	uint8_t header[24], before[40];
 	struct console *out;
 	uint8_t errors[16];
@@ -60,7 +60,7 @@ struct tcg2 {
 	efi_fn *get_capability, *get_event_log, *hash_log_extend, *submit_command;
 };
 
-static struct system *sys;
+static struct system_table *sys;
 static struct block_io *disk;
 static struct tcg2 *tpm;
 static struct guid own = { 0x6d677264, 0x7465, 0x7374, { 1, 2, 3, 4, 5, 6, 7, 8 } };
@@ -328,12 +328,12 @@ static void tick(uint64_t number, bool is_first)
 	say("\r\n");
 }
 
-EFI uint64_t efi_main(void *image, struct system *system)
+EFI uint64_t efi_main(void *image, struct system_table *table)
 {
 	uint64_t last;
 
 	(void)image;
-	sys = system;
+	sys = table;
 	sys->boot->fn[SET_WATCHDOG](0ULL, 0ULL, 0ULL, NULL);
 	find_all();
 	if (tpm)

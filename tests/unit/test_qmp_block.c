@@ -181,8 +181,8 @@ START_TEST(job_that_is_not_there_is_not_found)
 		"{}",
 		"7",
 		"[7,null,[]]",
-		"[{\"id\":\"migrd-\",\"status\":\"ready\"},{\"id\":\"migrd-dd\",\"status\":"
-		"\"ready\"}]",
+		"[{\"id\":\"migrd-\",\"status\":\"ready\"}]",
+		"[{\"id\":\"migrd-dd\",\"status\":\"ready\"}]",
 		"[{\"id\":\"migrd-d\"}]",
 		"[{\"status\":\"ready\"}]",
 		"[{\"id\":7,\"status\":\"ready\"}]",
