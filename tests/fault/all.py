@@ -33,6 +33,7 @@ SIDES = ("source", "destination", "both")
 # (what, program and arguments).  Parts that wait run beside parts that compute.
 SHORT = [
     ("faults from outside: network", "outside.py network"),
+    ("faults from outside: post-copy", "outside.py postcopy"),
     ("crash at each point once", "walk.py --names --side both"),
     ("faults from outside: coordinators", "outside.py coordinators"),
     ("error at each point once", "walk.py --names --side both --action error"),
@@ -56,7 +57,6 @@ SHORT = [
     ("crash in a restore, every seventh", "walk.py --stride 7 --from 3 --way restore"),
     ("faults from outside: guest, users", "outside.py guest"),
     ("faults from outside: memory over several connections", "outside.py multifd"),
-    ("faults from outside: post-copy", "outside.py postcopy"),
     ("random crashes in moves to and fro", "random_crashes.py --moves 25"),
 ]
 FULL = [

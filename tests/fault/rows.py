@@ -71,7 +71,7 @@ COORDINATORS = [
         "completed": MOVED.beside("16"), "asked": MOVED.full, "taken": MOVED.full,
         "answer": MOVED}),
     (KilledForLong("a"), {"converging": MOVED.beside("1b")}),
-    (KilledForLong("b"), {"converging": MOVED}),
+    (KilledForLong("b"), {"converging": MOVED.full}),
     (KilledForLong("ab"), {"converging": MOVED.beside("3b")}),
     # For 30 s the source waits for the destination to be ready (prepare_timeout_ms).
     (Stopped("a"), {
@@ -82,7 +82,7 @@ COORDINATORS = [
         "asked": MOVED, "taken": MOVED.full}),
     (Stopped("ab"), {"transfer": MOVED.full, "converging": MOVED, "asked": MOVED.full}),
     (SilentForGood("a"), {"prepare": STAYS, "transfer": STAYS}),
-    *((NewerBuild(side), {"transfer": MOVED, "completed": MOVED.full}) for side in SIDES),
+    *((NewerBuild(side), {"transfer": MOVED.full, "completed": MOVED.full}) for side in SIDES),
     (NewerBuild("ab"), {"transfer": MOVED, "completed": MOVED}),
 ]
 
@@ -212,21 +212,21 @@ POSTCOPY = [
         "before the switch": MOVED.full, "switching": GIVEN_UP.full, "switched": MOVED.full,
         "fetch": MOVED.full.beside("20")}),
     (with_postcopy(StreamKilled("a")), {
-        "before the switch": STAYS, "switched": MOVED, "taken, held": MOVED.full, "fetch": MOVED}),
+        "before the switch": STAYS, "switched": MOVED.full, "taken, held": MOVED.full, "fetch": MOVED}),
     (with_postcopy(StreamKilled("b")), {
-        "before the switch": STAYS, "switched": MOVED, "taken, held": MOVED.full, "fetch": MOVED}),
-    (with_postcopy(StreamKilled("ab")), {"fetch": MOVED}),
+        "before the switch": STAYS, "switched": MOVED, "taken, held": MOVED.full, "fetch": MOVED.full}),
+    (with_postcopy(StreamKilled("ab")), {"fetch": MOVED.full}),
     (with_postcopy(Killed("a")), {
-        "switching": MOVED, "switched": MOVED, "fetch": MOVED.beside("18")}),
+        "switching": MOVED, "switched": MOVED.full, "fetch": MOVED.beside("18")}),
     (with_postcopy(Killed("b")), {
         "switching": MOVED, "switched": MOVED, "fetch": MOVED.beside("19")}),
-    (with_postcopy(Killed("ab")), {"switching": MOVED.full, "fetch": MOVED}),
-    *((with_postcopy(Stopped(side)), {"switching": MOVED, "fetch": MOVED}) for side in SIDES),
+    (with_postcopy(Killed("ab")), {"switching": MOVED.full, "fetch": MOVED.full}),
+    *((with_postcopy(Stopped(side)), {"switching": MOVED, "fetch": MOVED.full}) for side in SIDES),
     (with_postcopy(QemuKilled("a")), {
-        "before the switch": LOST_A, "switched": LOST_A, "taken, held": LOST_MEMORY.full,
+        "before the switch": LOST_A, "switched": LOST_A.full, "taken, held": LOST_MEMORY.full,
         "fetch": LOST_MEMORY.beside("21")}),
     (with_postcopy(QemuKilled("b")), {
-        "before the switch": STAYS, "taken, held": LOST_B, "fetch": LOST_B}),
+        "before the switch": STAYS, "taken, held": LOST_B.full, "fetch": LOST_B}),
 ]
 
 # ---- local disks ---------------------------------------------------------------------------

@@ -47,9 +47,6 @@ verify handover "2 faults, a user, post-copy" -DFAULTS=2 -DPOSTCOPY
 verify handover "2 faults, hosts die, post-copy" -DFAULTS=2 -DKILL -DUSER=0 -DPOSTCOPY
 verify handover "2 faults, a user, disks" -DFAULTS=2 -DDISKS
 verify handover "3 faults, hosts die, disks" -DFAULTS=3 -DKILL -DUSER=0 -DDISKS
-verify handover "2 faults, a lost database, disks" -DFAULTS=2 -DKILL -DUSER=0 -DLOSE -DDISKS
-verify handover "2 faults, an operator, disks" -DFAULTS=2 -DKILL -DUSER=0 -DRESOLVE -DDISKS
-verify handover "2 faults, hosts die, disks, post-copy" -DFAULTS=2 -DKILL -DUSER=0 -DDISKS -DPOSTCOPY
 verify ownership "5 faults, 2 moves, starts by hand" -DFAULTS=5 -DMOVES=2
 verify ownership "4 faults, 3 moves, starts by hand" -DFAULTS=4 -DMOVES=3
 [ "$long" ] || exit 0
@@ -66,3 +63,6 @@ verify handover "3 faults, a lost database, disks" -DFAULTS=3 -DKILL -DUSER=0 -D
 verify handover "3 faults, an operator, disks" -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE -DDISKS
 verify handover "2 faults, a user, disks, post-copy" -DFAULTS=2 -DDISKS -DPOSTCOPY
 verify handover "3 faults, hosts die, disks, post-copy" -DFAULTS=3 -DKILL -DUSER=0 -DDISKS -DPOSTCOPY
+verify handover "2 faults, a lost database, disks" -DFAULTS=2 -DKILL -DUSER=0 -DLOSE -DDISKS
+verify handover "2 faults, an operator, disks" -DFAULTS=2 -DKILL -DUSER=0 -DRESOLVE -DDISKS
+verify handover "2 faults, hosts die, disks, post-copy" -DFAULTS=2 -DKILL -DUSER=0 -DDISKS -DPOSTCOPY

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# mutants.sh -- breaks a model in each way below, and fails unless Spin
-# finds every one.
+# mutants.sh [--long] -- breaks a model in each way below, and fails unless Spin
+# finds every one.  --long: also those marked so, which take most of the time.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 command -v spin >/dev/null || { echo "mutants.sh: spin is not installed" >&2; exit 77; }
@@ -29,11 +29,13 @@ if [ "${1:-}" = --one ]; then
 	find_one "$@"
 	exit
 fi
+long=
+[ "${1:-}" != --long ] || long=yes
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp "$here/handover.pml" "$here/ownership.pml" "$work"
 "$here/states.sh" "$here/../../migrd/move/states.c" >"$work/states.pml"
-grep -v '^#' <<'LIST' | xargs -L 1 -P "$(nproc)" sh "$0" --one "$work"
+grep -v '^#' <<'LIST' | if [ "$long" ]; then sed 's/^long //'; else grep -v '^long '; fi | xargs -L 1 -P "$(nproc)" sh "$0" --one "$work"
 # the design's rules
 M_CONT_WITHOUT_GO                     -DFAULTS=2
 M_RESUME_WITHOUT_REFUSAL              -DFAULTS=2
@@ -65,31 +67,31 @@ M_LATE_GO_WAITS                       -DFAULTS=2 -DPOSTCOPY
 M_GIFT_IN_FETCH_IS_NOT_HEARD          -DFAULTS=2 -DKILL -DUSER=0 -DRESOLVE -DPOSTCOPY
 # local disks: the mirror and pre-switchover
 M_NO_PAUSE_BEFORE_SWITCHOVER          -DFAULTS=1 -DUSER=0 -DDISKS
-M_SETTLE_WHILE_IT_RUNS                -DFAULTS=1 -DUSER=0 -DDISKS
+long M_SETTLE_WHILE_IT_RUNS                -DFAULTS=1 -DUSER=0 -DDISKS
 M_CONTINUE_BEFORE_SETTLED             -DFAULTS=1 -DUSER=0 -DDISKS
 M_MIRROR_ERROR_IS_AN_END              -DFAULTS=1 -DUSER=0 -DDISKS
-M_RESTART_DOES_NOT_SETTLE             -DFAULTS=1 -DUSER=0 -DDISKS
-M_CONTINUE_UNSEEN                     -DFAULTS=2 -DUSER=0 -DDISKS -DPOSTCOPY
-M_ROLLBACK_LEAVES_MIRROR              -DFAULTS=1 -DUSER=0 -DDISKS
+long M_RESTART_DOES_NOT_SETTLE             -DFAULTS=1 -DUSER=0 -DDISKS
+long M_CONTINUE_UNSEEN                     -DFAULTS=2 -DUSER=0 -DDISKS -DPOSTCOPY
+long M_ROLLBACK_LEAVES_MIRROR              -DFAULTS=1 -DUSER=0 -DDISKS
 M_ROLLBACK_LEAVES_PRE_SWITCHOVER      -DFAULTS=2 -DUSER=0 -DDISKS
-M_STANDING_GUEST_IS_SAFE              -DFAULTS=2 -DDISKS
-M_RUNNING_GUEST_IS_SAFE               -DFAULTS=2 -DUSER=0 -DDISKS
+long M_STANDING_GUEST_IS_SAFE              -DFAULTS=2 -DDISKS
+long M_RUNNING_GUEST_IS_SAFE               -DFAULTS=2 -DUSER=0 -DDISKS
 M_UNKNOWN_IS_LEFT_IN_PRE_SWITCHOVER   -DFAULTS=1 -DUSER=0 -DLOSE -DDISKS
 M_DEADMAN_SAYS_CONT                   -DFAULTS=1 -DUSER=0 -DDISKS
 # local disks: the images
 M_ASIDE_BEFORE_TAKEN                  -DFAULTS=2 -DUSER=0 -DDISKS
-M_ASIDE_AFTER_DONE                    -DFAULTS=1 -DUSER=0 -DDISKS
+long M_ASIDE_AFTER_DONE                    -DFAULTS=1 -DUSER=0 -DDISKS
 M_CONT_WITH_EXPORT                    -DFAULTS=1 -DUSER=0 -DDISKS
-M_RESTARTED_CONT_WITH_EXPORT          -DFAULTS=1 -DUSER=0 -DDISKS
-M_PAUSED_KEEPS_EXPORT                 -DFAULTS=1 -DDISKS
-M_IMAGE_BEFORE_RECORD                 -DFAULTS=1 -DUSER=0 -DDISKS
+long M_RESTARTED_CONT_WITH_EXPORT          -DFAULTS=1 -DUSER=0 -DDISKS
+long M_PAUSED_KEEPS_EXPORT                 -DFAULTS=1 -DDISKS
+long M_IMAGE_BEFORE_RECORD                 -DFAULTS=1 -DUSER=0 -DDISKS
 M_IMAGE_OF_OTHERS_IS_REMOVED          -DFAULTS=1 -DUSER=0 -DDISKS
-M_MARK_GOES_FIRST                     -DFAULTS=2 -DUSER=0 -DDISKS
-M_MARK_GOES_AT_TAKEN                  -DFAULTS=2 -DUSER=0 -DDISKS
-M_ROLLBACK_OUTRUNS_WORKER             -DFAULTS=2 -DUSER=0 -DDISKS
-M_MAKER_OUTLIVES_CRASH                -DFAULTS=1 -DUSER=0 -DDISKS
-M_DIRECTORY_IS_NOT_SYNCED             -DFAULTS=2 -DKILL -DUSER=0 -DDISKS
-M_TOMBSTONE_REMOVES                   -DFAULTS=2 -DKILL -DUSER=0 -DLOSE -DDISKS
+long M_MARK_GOES_FIRST                     -DFAULTS=2 -DUSER=0 -DDISKS
+long M_MARK_GOES_AT_TAKEN                  -DFAULTS=2 -DUSER=0 -DDISKS
+long M_ROLLBACK_OUTRUNS_WORKER             -DFAULTS=2 -DUSER=0 -DDISKS
+long M_MAKER_OUTLIVES_CRASH                -DFAULTS=1 -DUSER=0 -DDISKS
+long M_DIRECTORY_IS_NOT_SYNCED             -DFAULTS=2 -DKILL -DUSER=0 -DDISKS
+long M_TOMBSTONE_REMOVES                   -DFAULTS=2 -DKILL -DUSER=0 -DLOSE -DDISKS
 # what the code once did
 M_RESUME_BLINDLY                      -DFAULTS=2
 M_RESUME_UNSEEN                       -DFAULTS=2
