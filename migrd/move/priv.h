@@ -370,6 +370,11 @@ struct transfer_plan *move_plan_decode(struct json_object *obj, struct err *err)
 void move_query(struct move *move);
 /* Counts what is sent, disks and memory. */
 void move_note_percent(struct move *move);
+/* In transfer, what sends no byte for this time is given up. */
+#define MOVE_STALL_MS 60000
+/* Nothing was sent since SINCE_MS, for longer than that and than what is under way
+ * (BUFFERED_BYTES) takes at the limit of the bandwidth. */
+bool move_is_stalled_since(const struct move *move, uint64_t buffered_bytes, uint64_t since_ms);
 /* Functions of move_part_ram. */
 bool move_ram_event(struct move *move, const struct qmp_event *event);
 enum move_part_progress move_ram_progress(const struct move *move);

@@ -10,8 +10,6 @@
 #include "move/src_priv.h"
 
 #define QUERY_DEADLINE_MS 5000
-/* In transfer, a move that sends no byte for this time is given up. */
-#define STALL_MS 60000
 /* The most that is buffered between QEMU and the network for each connection: in two sockets
  * and the stream. */
 #define BUFFERED_BYTES UINT64_C(1000000)
@@ -191,13 +189,18 @@ enum move_part_progress move_ram_progress(const struct move *move)
 
 /* With a low bandwidth limit the stream may be busy for long with what QEMU gave it at once,
  * so the time for that is added. */
-static bool is_stalled(const struct move *move)
+bool move_is_stalled_since(const struct move *move, uint64_t buffered_bytes, uint64_t since_ms)
 {
 	uint64_t rate = move->options.bandwidth_bytes_per_s;
-	uint64_t buffered = BUFFERED_BYTES * transfer_plan_connections(move->plan);
-	uint64_t allowed_ms = STALL_MS + (rate ? buffered * 1000 / rate : 0);
+	uint64_t allowed_ms = MOVE_STALL_MS + (rate ? buffered_bytes * 1000 / rate : 0);
 
-	return loop_now_ms(move->moves->env.loop) - move->ram.moved_at_ms > allowed_ms;
+	return loop_now_ms(move->moves->env.loop) - since_ms > allowed_ms;
+}
+
+static bool is_stalled(const struct move *move)
+{
+	return move_is_stalled_since(move, BUFFERED_BYTES * transfer_plan_connections(move->plan),
+				     move->ram.moved_at_ms);
 }
 
 void move_ram_step(struct move *move)
@@ -206,6 +209,6 @@ void move_ram_step(struct move *move)
 	    !is_stalled(move) || err_is_set(&move->error))
 		return;
 	err_set(&move->error, ERR_TIMEOUT, "no data went to host '%s' for %d s", move->row.peer,
-		STALL_MS / 1000);
+		MOVE_STALL_MS / 1000);
 	move_ram_cancel(move);
 }

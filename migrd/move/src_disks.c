@@ -14,8 +14,6 @@
 #include "move/src_priv.h"
 #include "qmp/block.h"
 
-/* Copies that send no byte for this time are given up. */
-#define STALL_MS 60000
 /* The most that is under way to the other host for each copy. */
 #define BUFFERED_BYTES UINT64_C(2000000)
 /* QEMU does nothing else until the server has greeted (block/nbd.c). */
@@ -437,12 +435,9 @@ void move_src_disks_start(struct move *move)
 
 static bool is_stalled(const struct move *move)
 {
-	uint64_t rate = move->options.bandwidth_bytes_per_s;
-	uint64_t buffered = BUFFERED_BYTES * move->plan->disk_count;
-	uint64_t allowed_ms = STALL_MS + (rate ? buffered * 1000 / rate : 0);
-
 	return !move_src_disks_are_ready(move) &&
-	       loop_now_ms(move->moves->env.loop) - move->disks.copied_at_ms > allowed_ms;
+	       move_is_stalled_since(move, BUFFERED_BYTES * move->plan->disk_count,
+				     move->disks.copied_at_ms);
 }
 
 /* The first that is not ready. */

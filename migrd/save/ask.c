@@ -64,7 +64,7 @@ static bool is_mapped(const struct save *save)
 
 /* Files that mapped-ram is written to and read from are opened by their name, more than once, so
  * they are given as a set, whose name QEMU takes for a path. */
-void save_ask_fd(struct save *save, save_answer_fn *fn)
+static void give_fd(struct save *save, save_answer_fn *fn)
 {
 	struct json_object *args = json_object_new_object();
 	int fd = TAKE_FD(save->fd);
@@ -77,7 +77,7 @@ void save_ask_fd(struct save *save, save_answer_fn *fn)
 			  COMMAND_DEADLINE_MS, on_answer, ask_new(save, fn));
 }
 
-struct json_object *save_address(const struct save *save)
+static struct json_object *address(const struct save *save)
 {
 	struct json_object *args = json_object_new_object();
 	CLEANUP(free_charp)
@@ -87,6 +87,33 @@ struct json_object *save_address(const struct save *save)
 
 	json_add_str(args, "uri", uri);
 	return args;
+}
+
+/* A QEMU that reads a stream from a file may not answer before it has read all of it. */
+static void on_begun(struct save *save, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err && (save->kind != SAVE_IN || err->code != ERR_TIMEOUT)) {
+		save_fail(save, err);
+		return;
+	}
+	save->facts.has_begun = true;
+	save_look_later(save, 0);
+}
+
+static void on_fd(struct save *save, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err)
+		save_fail(save, err);
+	else
+		save_ask(save, save->kind == SAVE_IN ? "migrate-incoming" : "migrate",
+			 address(save), on_begun);
+}
+
+void save_begin_migration(struct save *save)
+{
+	give_fd(save, on_fd);
 }
 
 /* ---- how QEMU's migration is to be ------------------------------------------------- */

@@ -114,34 +114,13 @@ void save_in_step_begin(struct machine *machine)
 
 /* ---- load --------------------------------------------------------------------------- */
 
-/* A QEMU that reads a stream from a file may not answer before it has read all of it. */
-static void on_incoming(struct save *save, struct json_object *result, const struct err *err)
-{
-	(void)result;
-	if (err && err->code != ERR_TIMEOUT) {
-		save_fail(save, err);
-		return;
-	}
-	save->facts.has_begun = true;
-	save_look_later(save, 0);
-}
-
-static void on_fd(struct save *save, struct json_object *result, const struct err *err)
-{
-	(void)result;
-	if (err)
-		save_fail(save, err);
-	else
-		save_ask(save, "migrate-incoming", save_address(save), on_incoming);
-}
-
 static void on_prepared(struct save *save, struct json_object *result, const struct err *err)
 {
 	(void)result;
 	if (err)
 		save_fail(save, err);
 	else
-		save_ask_fd(save, on_fd);
+		save_begin_migration(save);
 }
 
 void save_in_enter_load(struct machine *machine)

@@ -38,26 +38,6 @@ void save_out_enter_begin(struct machine *machine)
 
 /* ---- transfer ------------------------------------------------------------------- */
 
-static void on_migrate(struct save *save, struct json_object *result, const struct err *err)
-{
-	(void)result;
-	if (err) {
-		save_fail(save, err);
-		return;
-	}
-	save->facts.has_begun = true;
-	save_look_later(save, 0);
-}
-
-static void on_fd(struct save *save, struct json_object *result, const struct err *err)
-{
-	(void)result;
-	if (err)
-		save_fail(save, err);
-	else
-		save_ask(save, "migrate", save_address(save), on_migrate);
-}
-
 static void on_stopped_first(struct save *save, struct json_object *result, const struct err *err)
 {
 	(void)result;
@@ -65,7 +45,7 @@ static void on_stopped_first(struct save *save, struct json_object *result, cons
 	if (err)
 		save_fail(save, err);
 	else
-		save_ask_fd(save, on_fd);
+		save_begin_migration(save);
 }
 
 /* QEMU does not write again what a guest has programmed into its flash memory meanwhile
@@ -88,7 +68,7 @@ static void on_prepared(struct save *save, struct json_object *result, const str
 	else if (must_stop_first(save))
 		save_ask(save, "stop", NULL, on_stopped_first);
 	else
-		save_ask_fd(save, on_fd);
+		save_begin_migration(save);
 }
 
 void save_out_enter_transfer(struct machine *machine)

@@ -119,10 +119,8 @@ void save_look_later(struct save *save, uint32_t ms);
 
 /* ---- ask.c: QEMU and the worker ---- */
 void save_ask(struct save *save, const char *command, struct json_object *args, save_answer_fn *fn);
-/* Gives QEMU the file, as the address that save_address() tells. */
-void save_ask_fd(struct save *save, save_answer_fn *fn);
-/* The argument of migrate or migrate-incoming. */
-struct json_object *save_address(const struct save *save);
+/* Gives QEMU the file, and tells it to write the guest there, or to read it; then `has_begun'. */
+void save_begin_migration(struct save *save);
 /* Sets in QEMU what saves and restores want of its migration, then calls FN. */
 void save_prepare_qemu(struct save *save, save_answer_fn *fn);
 /* The contrary: takes back what could harm a later move, and the file. */
