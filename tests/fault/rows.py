@@ -8,6 +8,7 @@ from faults import (SIDES, Cancelled, ClientKilled, GuestPanics, GuestReadsBadDi
                     PausedAndKilled, POWER_CONTROL, POWER_OFF, QemuHangs, QemuKilled,
                     RefusedThere, SilentForGood, Stopped, StreamKilled, over_connections, with_disks,
                     with_postcopy)
+from faults_device import ImageUnreadable
 from faults_host import (CertificatesExpire, CertificatesExpireAtStart,
                          CertificatesReplaced, DiskFull, ImagesFull, NewerBuild,
                          StorageNotMounted, clocks_set)
@@ -272,6 +273,7 @@ DISKS = [
     (with_disks(Cut(*BOTH, 30)), {"copying": MOVED.full}),
     (with_disks(StoreLost("a")), {"copying": STAYS.full, "settling": STAYS.full}),
     (with_disks(ImagesFull()), {"copying": STAYS}),
+    (ImageUnreadable(), {"copying": STAYS.full}),
 ]
 
 GROUPS = {"processes": PROCESSES, "coordinators": COORDINATORS, "hosts": HOSTS, "guest": GUEST,
