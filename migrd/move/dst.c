@@ -24,6 +24,8 @@
 #define LAST_WORDS_MS 500
 /* How often we look at a guest that is ours and may stand still. */
 #define DOUBT_TICK_MS 100
+/* How long QEMU may take for its answer to `cont' while memory is missing here. */
+#define CONT_PATIENCE_MS 1000
 
 bool move_dst_is_loaded(const struct move *move)
 {
@@ -359,20 +361,27 @@ static void go_on_from_handover(struct move *move)
 		move_parts_begin(move, MOVE_PHASE_END);
 }
 
-static void finish(struct move *move)
+/* QEMU has said what became of `cont'. */
+static void note_answer(struct move *move)
 {
 	move->facts.is_running = true;
-	move_stamp(move, MOVE_STAMP_RUNNING);
 	move_tell(move); /* the answer to go does not wait for the disk */
+	if (move->machine.state == MOVE_STATE_HANDOVER)
+		go_on_from_handover(move);
+}
+
+static void finish(struct move *move)
+{
+	move_stamp(move, MOVE_STAMP_RUNNING);
 	if (move_vm(move) && !move->facts.stopped)
 		vm_announce(move_vm(move));
-	go_on_from_handover(move);
+	note_answer(move);
 }
 
 /* It is not known whether the guest runs: the next tick asks QEMU. */
 static void doubt(struct move *move, const struct err *err)
 {
-	move->facts.asked = false;
+	move->facts.run_asked = false;
 	move->machine.is_resumed = true;
 	move_set_reason(move, "cannot let the guest run: %s", err->msg);
 }
@@ -383,7 +392,7 @@ static void stay_still(struct move *move, const struct err *err)
 {
 	if (move_vm(move))
 		vm_note_still(move_vm(move), err);
-	go_on_from_handover(move);
+	note_answer(move);
 }
 
 /* If QEMU refuses `cont', the guest has not run here and nobody was told otherwise:
@@ -422,19 +431,37 @@ static void on_images(struct move *move, struct json_object *result, const struc
 static void on_state(struct move *move, struct json_object *result, const struct err *err)
 {
 	enum qmp_run_state state;
+	struct vm *vm = move_vm(move);
 
-	move->facts.asked = false;
-	if (err)
+	move->facts.run_asked = false;
+	if (err || !vm || vm_is_busy(vm))
 		return; /* the tick asks again */
 	state = qmp_run_state_decode(result);
-	if (move_vm(move))
-		vm_note_run_state(move_vm(move), state);
-	if (move->facts.run && (state == QMP_RUN_PAUSED || state == QMP_RUN_PRELAUNCH)) {
-		move->facts.asked = true; /* one cont at a time */
+	vm_note_run_state(vm, state);
+	if (vm_intent(vm) == VM_INTENT_STARTED &&
+	    (state == QMP_RUN_PAUSED || state == QMP_RUN_PRELAUNCH)) {
+		move->facts.run_asked = true; /* one cont at a time */
 		move_qmp(move, "query-block", NULL, COMMAND_DEADLINE_MS, on_images);
 	} else {
 		finish(move);
 	}
+}
+
+void move_dst_ask_whether_it_runs(struct move *move)
+{
+	if (move->facts.is_running || move->facts.run_asked || !move_qemu(move))
+		return;
+	move->facts.run_asked = true;
+	move_qmp(move, "query-status", NULL, COMMAND_DEADLINE_MS, on_state);
+}
+
+/* QEMU may answer nothing before it has memory that it needs itself, such as the rings of a virtio
+ * device.  If the data stream is broken, that comes only over a new one, for which the source asks
+ * when it has heard that the guest is here. */
+static bool may_wait_for_memory(const struct move *move)
+{
+	return move->facts.source_has_switched && move->facts.run_asked &&
+	       machine_in_state_ms(&move->machine) > CONT_PATIENCE_MS;
 }
 
 void move_dst_enter_handover(struct machine *machine)
@@ -458,20 +485,22 @@ void move_dst_step_handover(struct machine *machine)
 		move_dst_end(move);
 	} else if (move->cursor.phase == MOVE_PHASE_END) {
 		; /* what belongs to the move is being put in order */
-	} else if (move_is_gone(move) && !move->facts.asked && !move->machine.is_resumed) {
+	} else if (move_is_gone(move) && !move->facts.run_asked && !move->machine.is_resumed) {
 		roll_back_gone(move); /* the guest has not run here, and nobody was told */
 	} else if (move_is_gone(move)) {
 		finish(move); /* it was taken, so it has died as ours */
 	} else if (!move_parts_are_over(move, MOVE_PHASE_TAKE)) {
 		move_parts_begin(move, MOVE_PHASE_TAKE);
-	} else if (!move->facts.asked) {
-		move->facts.asked = true;
+	} else if (may_wait_for_memory(move)) {
+		go_on_from_handover(move);
+	} else if (!move->facts.run_asked) {
 		if (move->facts.stopped)
 			qemu_quit(move_qemu(move)); /* its end is that of the handover */
 		else if (move->machine.is_resumed || !move->facts.run)
-			move_qmp(move, "query-status", NULL, COMMAND_DEADLINE_MS, on_state);
+			move_dst_ask_whether_it_runs(move);
 		else
 			move_qmp(move, "cont", NULL, COMMAND_DEADLINE_MS, on_running);
+		move->facts.run_asked = true;
 	}
 	if (!move->machine.is_saving && !loop_timer_is_active(move->tick))
 		loop_timer_start(move->tick, DOUBT_TICK_MS);

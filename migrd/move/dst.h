@@ -22,6 +22,9 @@ void move_dst_enter_rollback(struct machine *machine);
 void move_dst_step_rollback(struct machine *machine);
 /* Makes the guest, which is loaded here, ours; it then runs if it is to. */
 void move_dst_take(struct move *move);
+/* Asks QEMU whether the guest, which is ours, runs; if it is to and does not, it is let run.  Does
+ * nothing if QEMU has said so already, or is being asked. */
+void move_dst_ask_whether_it_runs(struct move *move);
 /* The guest is here with all that it has. */
 void move_dst_end(struct move *move);
 /* The source has ended its part.  VERDICT TAKEN: the guest is ours, by our own answer or

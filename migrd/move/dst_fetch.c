@@ -206,6 +206,7 @@ void move_dst_enter_fetch(struct machine *machine)
 static void tick(struct move *move)
 {
 	move_query(move);
+	move_dst_ask_whether_it_runs(move);
 	if (is_cut_off(move) && !move->facts.asked) {
 		move->facts.asked = true;
 		move_ask_peer(move, NULL, NULL, FATE_DEADLINE_MS, on_fate);
@@ -232,7 +233,7 @@ void move_dst_step_fetch(struct machine *machine)
 	struct move *move = move_of(machine);
 	bool has_all = move_parts_progress(move) == MOVE_PART_DONE;
 
-	if (move_is_gone(move) || (has_all && is_heard(move))) {
+	if (move_is_gone(move) || (has_all && move->facts.is_running && is_heard(move))) {
 		move_dst_end(move);
 		return;
 	}

@@ -48,6 +48,8 @@
 	FACT(bool, asked, BOTH)                                                             \
 	/* its answer has come */                                                           \
 	FACT(bool, answered, BOTH)                                                          \
+	/* cont was sent, or QEMU was asked whether the guest runs */                       \
+	FACT(bool, run_asked, DST)                                                          \
 	/* a question to QEMU is under way */                                               \
 	FACT(bool, query_pending, BOTH)                                                     \
 	/* ---- the stream ---- */                                                          \
@@ -84,7 +86,7 @@
 	FACT(bool, qemu_launched, BOTH)                                                     \
 	/* the QEMU of a stopped VM was told to end */                                      \
 	FACT(bool, quit_sent, SRC)                                                          \
-	/* cont was answered, or was not wanted */                                          \
+	/* the guest is ours, and QEMU has answered cont, or it was not wanted */           \
 	FACT(bool, is_running, DST)                                                         \
 	/* ---- users and the other host ---- */                                            \
 	FACT(bool, cancel_requested, BOTH)                                                  \

@@ -98,6 +98,7 @@ static void entering(struct machine *machine)
 
 	move->facts.asked = false;
 	move->facts.answered = false;
+	move->facts.run_asked = false;
 	move->facts.lease_asked = false;
 	move->facts.query_pending = false; /* an answer to an earlier state is dropped */
 	move->ram.is_answer_old = false;

@@ -253,6 +253,11 @@ void fake_qemu_ready(const char *error)
 	loop_sim_run(loop);
 }
 
+static bool has_loaded(const char *state)
+{
+	return strcmp(state, "completed") == 0 || strcmp(state, "postcopy-active") == 0;
+}
+
 /* qapi/migration.json: the CPUs stop before the state is `device', and go on
  * by themselves when a transfer fails. */
 void fake_qemu_migrates(const char *state)
@@ -266,8 +271,10 @@ void fake_qemu_migrates(const char *state)
 		fake_qemu_event("STOP", NULL);
 	if (is_last)
 		fake->run = QMP_RUN_FINISH_MIGRATE;
-	if (strcmp(state, "completed") == 0)
-		fake->run = fake->is_incoming ? QMP_RUN_PAUSED : QMP_RUN_POSTMIGRATE;
+	if (strcmp(state, "completed") == 0 && !fake->is_incoming)
+		fake->run = QMP_RUN_POSTMIGRATE;
+	if (has_loaded(state) && fake->run == QMP_RUN_INMIGRATE)
+		fake->run = QMP_RUN_PAUSED;
 	if (is_over && fake->run == QMP_RUN_FINISH_MIGRATE) {
 		fake->run = QMP_RUN_RUNNING;
 		fake_qemu_event("RESUME", NULL);

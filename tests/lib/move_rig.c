@@ -51,7 +51,7 @@ static bool is_loaded(void)
 {
 	const char *mig = fake_qemu()->mig;
 
-	return mig && (strcmp(mig, "completed") == 0 || strcmp(mig, "postcopy-active") == 0);
+	return mig && (strcmp(mig, "completed") == 0 || strncmp(mig, "postcopy-", 9) == 0);
 }
 
 /* When the source's QEMU has sent all, its guest goes on only after a refusal of the other host
@@ -685,30 +685,45 @@ static const char *wait_for_verdict(struct move *move, const struct err *err)
 	return verdict_answer;
 }
 
-static const char *go(const char *id, const char *source, uint64_t generation, bool run)
+static const char *go(const struct move_claim *claim)
 {
 	struct err err = { 0 };
 
 	rig.go_came = true;
-	snprintf(rig.move_id, sizeof(rig.move_id), "%s", id);
-	return wait_for_verdict(moves_go(rig.moves,
-					 &(struct move_claim){ .id = id,
-							       .source = source,
-							       .vm_uuid = RIG_VM_UUID,
-							       .generation = generation,
-							       .run = run },
-					 &err),
-				&err);
+	snprintf(rig.move_id, sizeof(rig.move_id), "%s", claim->id);
+	return wait_for_verdict(moves_go(rig.moves, claim, &err), &err);
+}
+
+static struct move_claim claim_of(const char *id, const char *source, uint64_t generation)
+{
+	return (struct move_claim){ .id = id,
+				    .source = source,
+				    .vm_uuid = RIG_VM_UUID,
+				    .generation = generation,
+				    .run = true };
 }
 
 const char *rig_go(bool run)
 {
-	return go(RIG_MOVE_ID, "b", RIG_GENERATION, run);
+	struct move_claim claim = claim_of(RIG_MOVE_ID, "b", RIG_GENERATION);
+
+	claim.run = run;
+	return go(&claim);
+}
+
+const char *rig_go_switched(void)
+{
+	struct move_claim claim = claim_of(RIG_MOVE_ID, "b", RIG_GENERATION);
+
+	claim.switched = true;
+	return go(&claim);
 }
 
 const char *rig_go_of(const char *id, const char *source, uint64_t generation)
 {
-	return go(id, source, generation, true);
+	struct move_claim claim = claim_of(id, source, generation);
+
+	return go(&claim);
 }
 
 const char *rig_drop_of(const char *id, const char *source, uint64_t generation)

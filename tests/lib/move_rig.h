@@ -121,6 +121,7 @@ enum err_code rig_offer_to_look(const char *id);
 enum err_code rig_offered(void); /* the answer to the last offer, later */
 /* "taken", "refused", "" while there is no answer, or the name of an error. */
 const char *rig_go(bool run);
+const char *rig_go_switched(void); /* the source is in post-copy, and cannot have the guest back */
 const char *rig_drop(void);
 const char *rig_go_of(const char *id, const char *source, uint64_t generation);
 const char *rig_drop_of(const char *id, const char *source, uint64_t generation);

@@ -576,6 +576,64 @@ START_TEST(guest_is_lost_when_a_person_says_so)
 }
 END_TEST
 
+/* QEMU needs a page itself, and its stream is broken: it answers `cont' when there is a new one,
+ * for which the source asks when it has heard that the guest is here. */
+START_TEST(qemu_that_waits_for_memory_at_cont_does_not_keep_the_source_waiting)
+{
+	struct err err;
+
+	offer();
+	fake_qemu_migrates("postcopy-active");
+	fake_stream_dies();
+	fake_qemu_migrates("postcopy-paused");
+	fake_qmp_hold("cont");
+	fake_qmp_hold("query-status");
+	ck_assert_str_eq(rig_go_switched(), "");
+	rig_advance(2000);
+	ck_assert_str_eq(rig_verdict(), "taken");
+	ck_assert_str_eq(rig_state(), "fetch");
+	ck_assert(!rig_guest_runs());
+	ck_assert_msg(ask_to_rejoin(&err), "%s", err.msg);
+	rig_advance(500);
+	fake_qemu_migrates("postcopy-active");
+	fake_qmp_release("cont");
+	fake_qmp_release("query-status");
+	rig_advance(500);
+	ck_assert(rig_guest_runs());
+	ck_assert_uint_eq(trace_count("qmp cont"), 1);
+	fini_plan();
+}
+END_TEST
+
+/* The same, and the coordinator ends before QEMU was told. */
+START_TEST(guest_that_was_not_let_run_in_handover_is_let_run_in_fetch)
+{
+	offer();
+	fake_qemu_migrates("postcopy-active");
+	fake_qmp_hold("cont");
+	fake_qmp_hold("query-status");
+	ck_assert_str_eq(rig_go_switched(), "");
+	ck_assert_str_eq(rig_state(), "handover");
+	rig_restart();
+	rig_advance(2000);
+	ck_assert_str_eq(rig_state(), "fetch");
+	fake_qemu_migrates("completed");
+	rig_advance(5000);
+	ck_assert_str_eq(rig_state(), "fetch"); /* a move that has ended lets no guest run */
+	ck_assert_uint_eq(trace_count("qmp cont"), 1); /* that of the former coordinator */
+	fake_qmp_release("query-status");
+	rig_advance(500);
+	ck_assert_uint_eq(trace_count("qmp cont"), 2);
+	fake_qmp_release("cont");
+	rig_advance(500);
+	ck_assert(rig_guest_runs());
+	ck_assert_uint_eq(trace_count("qmp cont"), 2);
+	rig_advance(3000);
+	ck_assert_str_eq(rig_state(), "done");
+	fini_plan();
+}
+END_TEST
+
 START_TEST(guest_that_dies_in_fetch_has_died_here)
 {
 	receive();
@@ -619,6 +677,8 @@ Suite *suite(void)
 	tcase_add_test(tc, destination_says_why_it_has_no_new_stream);
 	tcase_add_test(tc, guest_is_lost_when_the_source_says_so);
 	tcase_add_test(tc, guest_is_lost_when_a_person_says_so);
+	tcase_add_test(tc, qemu_that_waits_for_memory_at_cont_does_not_keep_the_source_waiting);
+	tcase_add_test(tc, guest_that_was_not_let_run_in_handover_is_let_run_in_fetch);
 	tcase_add_test(tc, guest_that_dies_in_fetch_has_died_here);
 	return s;
 }
