@@ -88,9 +88,12 @@ class Scene:
         if setup:
             setup(self)
 
+    def close_monitors(self):
+        while self.monitors:
+            self.monitors.pop().close()
+
     def close(self, keep_as=None):
-        for monitor in self.monitors:
-            monitor.close()
+        self.close_monitors()
         faults = self.world.close()
         if keep_as:
             shutil.rmtree(keep_as, ignore_errors=True)
@@ -290,6 +293,8 @@ class Scene:
             raise AssertionError(f"the guest on {host}: {vm['state']}, pid {vm['pid']} by the API "
                                  f"and {life.pid} by the console, job {vm['job']}")
         self.guest.wait_sweeps(1, host)
+        self.close_monitors()   # QEMU's spare monitor has one client at a time
+        self.guest.assert_spare_right(host)
 
     def assert_history(self):
         """Lines with a gap are no error: QEMU drops output that a slow reader does not take."""

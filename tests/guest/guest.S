@@ -3,8 +3,10 @@
  *
  * No operating system: the BIOS loads the boot sector, the boot sector loads
  * the rest, and from then on it is 32-bit code with interrupts from the PIT at
- * 1 kHz.  It owns two areas from 16 MiB up:
+ * 1 kHz.  It owns three areas from 16 MiB up, in this order:
  *
+ *   spare area    Filled once, then left alone: it costs the guest no time.  The
+ *                 host looks at it (Guest.assert_spare_right of lib/world.py).
  *   dirty area    Page i holds the stamp of (sweep, i).  A visit CHECKS that
  *                 the page bears the stamp of the sweep before, then writes
  *                 that of this one.  So a page that a move lost, took from the
@@ -52,6 +54,7 @@
 	.set STAMP_STRIDE, 1364
 	.set STAMP_SWEEP_SHIFT, 20	/* (sweep << 20) | page: up to 4 GiB of pages */
 	.set STAMP_STATIC, 0xa5c00000
+	.set STAMP_SPARE, 0x5ac00000
 
 	.set RATE_UNBOUNDED, 0xffffffff
 	.set BATCH_PAGES, 64		/* unbounded: so many between looks at the clock */
@@ -109,6 +112,7 @@ dirty_pages:	.long	0
 rate_q16:	.long	0		/* pages per ms, 16.16 fixed point */
 static_pages:	.long	0
 period_ms:	.long	4
+spare_pages:	.long	0
 	.org	0x1fe
 	.word	0xaa55
 
@@ -223,7 +227,14 @@ fill_areas:
 	call	write_stamp
 	incl	%ebx
 	jmp	3b
-4:	ret
+4:	xorl	%ebx, %ebx
+5:	cmpl	spare_pages, %ebx
+	jae	6f
+	call	spare_place
+	call	write_stamp
+	incl	%ebx
+	jmp	5b
+6:	ret
 
 	/* EBX = index of a page; returns EDI = its address, EAX = its stamp. */
 dirty_place:
@@ -232,12 +243,19 @@ dirty_place_of_sweep:
 	shll	$STAMP_SWEEP_SHIFT, %eax
 	orl	%ebx, %eax
 	movl	%ebx, %edi
+	addl	spare_pages, %edi
 	jmp	1f
 static_place:
 	movl	%ebx, %edi
 	addl	dirty_pages, %edi
+	addl	spare_pages, %edi
 	movl	%ebx, %eax
 	xorl	$STAMP_STATIC, %eax
+	jmp	1f
+spare_place:
+	movl	%ebx, %edi
+	movl	%ebx, %eax
+	xorl	$STAMP_SPARE, %eax
 1:	shll	$12, %edi
 	addl	$AREA_ADDR, %edi
 	ret

@@ -18,9 +18,9 @@ MULTIFD_SINCE = (10, 1)     # the QEMU that has post-copy together with multifd
 # Writes all its memory again and again while it is sent at SLOW, and has so much that something is
 # left when a busy host tells QEMU late to switch.
 FAST_GUEST = {"area": 64, "rate": 64, "static": 4, "memory_mib": 128}
-# Needs so long for a look at all its memory that a move with it stays in fetch, and has more of it
-# than QEMU's thread sends between two looks at whether it shall switch (50 ms).
-SLOW_GUEST = {"area": 48, "rate": 6, "static": 48, "memory_mib": 128}
+# Has more memory than QEMU's thread sends between two looks at whether it shall switch (50 ms); it
+# needs the last part, so that a move with it stays in fetch.
+SLOW_GUEST = {"area": 8, "rate": 6, "static": 8, "spare": 48, "memory_mib": 128}
 
 
 class PostcopyTest(SystemTest):

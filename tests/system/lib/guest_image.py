@@ -29,9 +29,27 @@ def _code(has_disks):
     return code
 
 
-def make(path, area, rate, static, period, disks=()):
+def make(path, area, rate, static, period, disks=(), spare=0):
     """Makes a disk as `tests/guest/mkguest PATH --area AREA ...' does.  DISKS: mkguest().Disk of
     each disk that the guest proves."""
     maker = mkguest()
     maker.make(path, area, maker.rate_argument(str(rate)), static, period, _code(bool(disks)),
-               disks)
+               disks, spare)
+
+
+def assert_spare_right(monitor, spare, path):
+    """The spare area of a guest must be as it was filled.  MONITOR: of its QEMU, which writes the
+    area to PATH meanwhile."""
+    maker = mkguest()
+    answer = monitor.command("pmemsave", val=maker.AREA_ADDRESS, size=spare << 20,
+                             filename=str(path))
+    if "return" not in answer:
+        raise AssertionError(f"the spare area cannot be read: {answer}")
+    content = path.read_bytes()
+    path.unlink()
+    size = maker.PAGE_BYTES
+    wrong = [number for number in range((spare << 20) // size)
+             if content[number * size:(number + 1) * size] != maker.spare_page(number)]
+    if wrong:
+        raise AssertionError(f"{len(wrong)} pages of the spare area are wrong, the first ones are "
+                             f"{wrong[:8]}")

@@ -14,6 +14,7 @@ from . import guest_image, history, procs, settings
 from .api import ApiError
 from .console import Console
 from .host import make_hosts
+from .qmp import Qmp
 
 SANITIZER_REPORT = re.compile(
     r"(ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|: runtime error:)")
@@ -47,15 +48,18 @@ class Machine:
 
 class Guest(Machine):
     """A definition with its boot disk and console.  DISKS: Disk objects of lib/disks.py, which the
-    guest proves; those that are not shared are on the world's first host, where it starts."""
+    guest proves; those that are not shared are on the world's first host, where it starts.  AREA,
+    RATE, STATIC, SPARE, PERIOD: those of tests/guest/mkguest."""
 
     def __init__(self, world, name, area=16, rate=16, static=None, period=4, memory_mib=128,
-                 disks=(), **extra):
+                 disks=(), spare=0, **extra):
         self.disks = list(disks)
+        self.spare = spare
         self.is_busy = area > 0 and rate != 0   # otherwise no sweep is ever completed
         image = world.dir / f"{name}.img"
         static = area if static is None else static
-        guest_image.make(image, area, rate, static, period, [disk.work for disk in self.disks])
+        guest_image.make(image, area, rate, static, period, [disk.work for disk in self.disks],
+                         spare)
         for number, disk in enumerate(self.disks):
             home = world.dir if disk.shared else next(iter(world.hosts.values())).images
             disk.make(home / f"{name}-{disk.id}.{disk.format}", number)
@@ -87,6 +91,12 @@ class Guest(Machine):
         if any(disk.is_busy for disk in self.disks):
             self.console.wait_disk_sweeps(count, settings.seconds(60), host.id)
 
+    def assert_spare_right(self, host):
+        """On the host where all of its memory is."""
+        if self.spare:
+            with contextlib.closing(Qmp(host, self.uuid)) as monitor:
+                guest_image.assert_spare_right(monitor, self.spare, self.world.dir / "spare")
+
     def assert_runs_on(self, host, sweeps=2):
         """API, guest and memory must agree that the guest runs on HOST and nowhere else."""
         vm = self.vm(host)
@@ -97,6 +107,7 @@ class Guest(Machine):
             raise AssertionError(f"{self.name}: pid {vm['pid']} by the API, {life.pid} by the console")
         if sweeps:
             self.wait_sweeps(sweeps, host)
+        self.assert_spare_right(host)
         self.console.assert_sane()
 
 
