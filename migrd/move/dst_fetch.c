@@ -149,6 +149,8 @@ bool move_rejoin_failed(const struct move *move, struct err *err)
 
 void move_dst_give_up_memory(struct move *move)
 {
+	if (move->facts.memory_lost)
+		return;
 	move->facts.memory_lost = true;
 	err_set(&move->error, ERR_QEMU,
 		"host '%s' ended with memory that the guest lacks: it cannot go on, and must be "
@@ -156,8 +158,17 @@ void move_dst_give_up_memory(struct move *move)
 		move->row.peer);
 	if (move_vm(move))
 		vm_note_still(move_vm(move), &move->error);
-	machine_go_to(&move->machine,
-		      &(struct machine_change){ .to = MOVE_STATE_LOST, .why = move->error.msg });
+	move_parts_begin(move, MOVE_PHASE_END);
+}
+
+/* What belongs to the move has been put in order. */
+static void conclude(struct move *move)
+{
+	if (move->facts.memory_lost)
+		machine_go_to(&move->machine, &(struct machine_change){ .to = MOVE_STATE_LOST,
+									.why = move->error.msg });
+	else
+		move_dst_end(move);
 }
 
 static void on_fate(struct move *move, struct json_object *result, const struct err *err)
@@ -233,8 +244,14 @@ void move_dst_step_fetch(struct machine *machine)
 	struct move *move = move_of(machine);
 	bool has_all = move_parts_progress(move) == MOVE_PART_DONE;
 
+	if (move_parts_are_over(move, MOVE_PHASE_END)) {
+		conclude(move);
+		return;
+	}
+	if (move->cursor.phase == MOVE_PHASE_END)
+		return;
 	if (move_is_gone(move) || (has_all && move->facts.is_running && is_heard(move))) {
-		move_dst_end(move);
+		move_parts_begin(move, MOVE_PHASE_END);
 		return;
 	}
 	if (!has_all)

@@ -51,6 +51,20 @@ static void make_state(struct move *move)
 	move_images_work(move, &action, on_made);
 }
 
+static bool sync_state(const struct image_task *task, size_t index, struct err *err)
+{
+	return tpm_state_sync_blocking(task->paths[index], err);
+}
+
+/* Before the source hears that the guest is here, and removes its own: swtpm (0.7.1) syncs
+ * nothing. */
+static void take_state(struct move *move)
+{
+	static const struct image_action action = { "tpm-sync", sync_state, 1, list };
+
+	move_images_work(move, &action, on_ended);
+}
+
 static bool keep(const struct image_task *task, size_t index, struct err *err)
 {
 	return tpm_state_keep_blocking(task->paths[index], task->move, err);
@@ -100,6 +114,7 @@ const struct move_part move_part_tpm = {
 	.wanted = is_wanted,
 	.steps = { [MOVE_SRC] = { [MOVE_PHASE_END] = { discard_state } },
 		   [MOVE_DST] = { [MOVE_PHASE_PROVIDE] = { make_state },
+				  [MOVE_PHASE_TAKE] = { take_state },
 				  [MOVE_PHASE_END] = { keep_state },
 				  [MOVE_PHASE_UNDO] = { remove_state } } },
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "storage/tpm_state.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -87,6 +88,43 @@ bool tpm_state_make_blocking(const char *path, const char *move, struct err *err
 		return true;
 	remove_made(&spot, &ignored);
 	return false;
+}
+
+static bool sync_file(int dir, const char *name, const char *path, struct err *err)
+{
+	CLEANUP(closep)
+	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT)
+		return true; /* swtpm has renamed it */
+	return (fd >= 0 && fsync(fd) == 0) ||
+	       err_errno(err, "cannot sync '%s' of a TPM in '%s'", name, path);
+}
+
+static bool sync_files(DIR *dir, const char *path, struct err *err)
+{
+	const struct dirent *entry;
+
+	while ((entry = readdir(dir))) {
+		bool may_be_file = entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN;
+
+		if (may_be_file && !sync_file(dirfd(dir), entry->d_name, path, err))
+			return false;
+	}
+	return fsync(dirfd(dir)) == 0 || errno == EINVAL ||
+	       err_errno(err, "cannot sync the directory '%s' of a TPM", path);
+}
+
+bool tpm_state_sync_blocking(const char *path, struct err *err)
+{
+	DIR *dir = opendir(path);
+	bool ok;
+
+	if (!dir)
+		return errno == ENOENT || err_errno(err, "cannot read '%s'", path);
+	ok = sync_files(dir, path, err);
+	closedir(dir);
+	return ok;
 }
 
 bool tpm_state_keep_blocking(const char *path, const char *move, struct err *err)

@@ -22,6 +22,8 @@ bool tpm_state_look_blocking(const struct storage_rules *rules, const char *uuid
  * What an earlier try of the same move made is removed first, so it must not be called once a swtpm
  * has it.  CONFLICT: somebody else's state is there, which stays. */
 bool tpm_state_make_blocking(const char *path, const char *move, struct err *err);
+/* Syncs the files of PATH, which swtpm has written.  Nothing there is fine. */
+bool tpm_state_sync_blocking(const char *path, struct err *err);
 /* Removes the mark, so that the state stays for good.  No mark there is fine. */
 bool tpm_state_keep_blocking(const char *path, const char *move, struct err *err);
 /* Removes PATH if the move made it, then the mark.  Nothing there is fine. */

@@ -107,6 +107,16 @@ class TpmTest(SystemTest):
         host.write_config(**sections)
         host.start()
 
+    # A small guest without a limit has moved before QEMU switches.
+    def test_state_is_kept_after_postcopy_too(self):
+        self.guest = self.world.guest(area=16, rate=32, tpm={"model": "tpm-crb"})
+        self.guest.start(self.a, sweeps=0)
+        move = self.world.move(self.guest, self.a, self.b, postcopy={"start": "at-once"},
+                               bandwidth_bytes_per_s=4 << 20)
+        self.assertIn("fetch", json.dumps(self.b.api.items(f"/v1/moves/{move['id']}/timeline")))
+        self.guest.assert_runs_on(self.b)
+        self.assert_only_on(self.b)
+
     def test_all_that_is_missing_there_is_told_at_once(self):
         self.configure(self.b, tpm={"swtpm": "no-such-swtpm"},
                        storage={"firmware_map": f"{CODE}:/nowhere/code.fd"})

@@ -114,6 +114,18 @@ START_TEST(state_that_is_kept_is_no_rollbacks)
 }
 END_TEST
 
+START_TEST(state_is_synced_with_whatever_is_in_it)
+{
+	ck_assert(tpm_state_sync_blocking(state, &err)); /* nothing is there */
+	make();
+	write_keys();
+	ck_assert_int_eq(mkfifo(scratch_path(STATE "/fifo"), 0600), 0);
+	ck_assert_int_eq(symlink("nowhere", scratch_path(STATE "/link")), 0);
+	ck_assert_msg(tpm_state_sync_blocking(state, &err), "%s", err.msg);
+	ck_assert(is_there(KEYS));
+}
+END_TEST
+
 START_TEST(source_discards_all)
 {
 	make_other();
@@ -159,6 +171,7 @@ Suite *suite(void)
 	tcase_add_test(tc, rollback_removes_what_its_move_made);
 	tcase_add_test(tc, mark_alone_goes_too);
 	tcase_add_test(tc, state_that_is_kept_is_no_rollbacks);
+	tcase_add_test(tc, state_is_synced_with_whatever_is_in_it);
 	tcase_add_test(tc, source_discards_all);
 	tcase_add_test(tc, look_names_what_is_missing);
 	return s;
