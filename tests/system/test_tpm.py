@@ -163,17 +163,23 @@ class TpmTest(SystemTest):
                     self.a.start()
                 self.eventually("it is seen", lambda: self.guest.vm(self.a)["state"] == "crashed")
 
-    @only_full
-    def test_swtpm_that_outlived_its_qemu_is_ended(self):
-        self.boot(disk=False)
-        swtpm, = self.swtpms(self.a)
-        self.a.kill9()
-        os.kill(swtpm, signal.SIGSTOP)
-        qemu, = self.a.qemus()
-        os.kill(qemu, signal.SIGKILL)
-        procs.wait_gone([qemu], settings.seconds(10))
-        self.a.start()
-        self.eventually("swtpm ends", lambda: not self.swtpms(self.a))
+    # It has the keys in its memory, and nobody would end it later.
+    def test_swtpm_that_hangs_is_ended_after_its_qemu(self):
+        self.guest = self.world.guest(tpm={"model": "tpm-crb"})
+        for daemon_is_there in (True, False):
+            with self.subTest(daemon_is_there):
+                self.guest.start(self.a, sweeps=0)
+                swtpm, = self.swtpms(self.a)
+                if not daemon_is_there:
+                    self.a.kill9()
+                os.kill(swtpm, signal.SIGSTOP)
+                qemu, = self.a.qemus()
+                os.kill(qemu, signal.SIGKILL)
+                procs.wait_gone([qemu], settings.seconds(10))
+                if not daemon_is_there:
+                    self.a.start()
+                self.eventually("swtpm ends", lambda: not self.swtpms(self.a))
+                self.eventually("it is seen", lambda: self.guest.vm(self.a)["state"] == "crashed")
 
     @only_full
     def test_restarted_coordinator_finds_it_again(self):
