@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "cmdline/memory.h"
 #include "cmdline/plug.h"
 
 struct cmdline {
@@ -54,23 +55,47 @@ static char *quote(const char *value)
 	return sb.data ? strbuf_take(&sb) : xstrdup("");
 }
 
-/* QEMU 10.0 under TCG takes the start of a block of memory for an address of the first
- * block when it looks for dirty pages, and ends itself if that is smaller
- * (system/physmem.c, tlb_reset_dirty_range_all).  Backends of devices would be first:
- * the guest's main memory is therefore made before them, under its usual name. */
-static bool wants_memory_first(const struct vm_def *def)
+static void add_json(struct cmdline *cl, const char *option, struct json_object *args)
 {
-	return def->accel == VM_DEF_ACCEL_TCG && !strstr(def->machine_options, "memory-backend") &&
-	       (def->shared_memory_count || def->memory_device_count);
+	add(cl, option);
+	add(cl, json_text(args, NULL));
+}
+
+static void add_main_memory(struct cmdline *cl, const struct vm_def *def)
+{
+	CLEANUP(json_putp) struct json_object *args = memory_main(def);
+
+	add_json(cl, "-object", args);
+}
+
+static void add_numa_cpus(struct strbuf *sb, const char *cpus)
+{
+	for (const char *at = cpus; *at; at += strcspn(at, ","), at += *at == ',')
+		strbuf_addf(sb, ",cpus=%.*s", (int)strcspn(at, ","), at);
+}
+
+static void add_numa_node(struct cmdline *cl, const struct vm_def *def, size_t number)
+{
+	const struct vm_def_numa_node *node = &def->numa_nodes[number];
+	CLEANUP(json_putp) struct json_object *args = memory_of_node(def, number);
+	struct strbuf sb = STRBUF_INIT;
+
+	strbuf_addf(&sb, "node,nodeid=%zu", number);
+	add_numa_cpus(&sb, node->cpus);
+	if (node->memory_mib) {
+		add_json(cl, "-object", args);
+		strbuf_addf(&sb, ",memdev=%s", json_get_str(args, "id"));
+	}
+	add(cl, "-numa");
+	add_owned(cl, strbuf_take(&sb));
 }
 
 static void add_memory(struct cmdline *cl, const struct vm_def *def)
 {
-	if (wants_memory_first(def))
-		addf(cl, "-object",
-		     "memory-backend-ram,id=pc.ram,size=%" PRIu64
-		     "M,x-use-canonical-path-for-ramblock-id=off",
-		     def->memory_mib);
+	if (memory_is_object(def))
+		add_main_memory(cl, def);
+	for (size_t i = 0; i < def->numa_node_count; i++)
+		add_numa_node(cl, def, i);
 	if (def->memory_slots)
 		addf(cl, "-m", "%" PRIu64 "M,slots=%" PRIu64 ",maxmem=%" PRIu64 "M",
 		     def->memory_mib, def->memory_slots, def->max_memory_mib);
@@ -98,7 +123,7 @@ static void add_machine(struct cmdline *cl, const struct vm_def *def)
 	addf(cl, "-uuid", "%s", def->uuid);
 	addf(cl, "-machine", "%s,accel=%s%s%s%s%s", def->machine, vm_def_accel_names[def->accel],
 	     def->machine_options[0] ? "," : "", def->machine_options,
-	     wants_memory_first(def) ? ",memory-backend=pc.ram" : "",
+	     memory_is_object(def) ? ",memory-backend=" MEMORY_MAIN_ID : "",
 	     vm_def_has_firmware(def) ? ",pflash0=" CODE_NODE ",pflash1=" VM_DEF_VARS_ID "-node"
 				      : "");
 	addf(cl, "-cpu", "%s", def->cpu_model);
@@ -129,12 +154,6 @@ static void add_monitors(struct cmdline *cl, const struct cmdline_fds *fds)
 		addf(cl, "-chardev", "socket,id=%s,fd=%d,server=on,wait=off", id, fds->monitor[i]);
 		add_monitor(cl, id, true);
 	}
-}
-
-static void add_json(struct cmdline *cl, const char *option, struct json_object *args)
-{
-	add(cl, option);
-	add(cl, json_text(args, NULL));
 }
 
 static void add_flash(struct cmdline *cl, const char *node, const char *path, bool is_readonly)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cmdline/memory.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -206,8 +207,7 @@ static void plug_memory(struct plug *plug, const struct vm_def *def, size_t inde
 	const struct vm_def_memory_device *memory = &def->memory_devices[index];
 
 	set_backend(plug, &backend_object, memory->id, "mem");
-	json_add_str(plug->backend_args, "qom-type", "memory-backend-ram");
-	json_add_uint(plug->backend_args, "size", memory->size_mib * MIB);
+	memory_fill(plug->backend_args, def, memory->size_mib, def->memory_backend.host_nodes);
 
 	set_device(plug, "pc-dimm", memory->id);
 	json_add_str(plug->device_args, "memdev", plug->backend_id);

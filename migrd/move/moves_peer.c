@@ -6,6 +6,7 @@
 #include "move/disks.h"
 #include "move/dst.h"
 #include "move/priv.h"
+#include "wire/vm_def_memory.h"
 
 /* Records that one source may leave here without settling them: a well-behaved one
  * settles each within seconds. */
@@ -93,6 +94,13 @@ static bool has_no_former(struct moves *moves, const char *source, const struct 
 		       former->row.id);
 }
 
+/* Huge pages are set aside for guests that want them: they are not among what is available, and
+ * are counted by preflight/memory.h. */
+static uint64_t ordinary_mib(const struct vm_def *def)
+{
+	return vm_def_memory_mib(def) - vm_def_huge_memory_mib(def);
+}
+
 /* The memory promised to guests that are not here yet. */
 static uint64_t reserved_mib(const struct moves *moves)
 {
@@ -146,7 +154,7 @@ static bool has_room(const struct moves *moves, const struct vm_def *def, struct
 		.available_mib = admission_available_mib(),
 		.reserved_mib = reserved_mib(moves),
 		.kept_mib = moves->env.memory_reserve_mib,
-		.wanted_mib = vm_def_memory_mib(def),
+		.wanted_mib = ordinary_mib(def),
 	};
 
 	return admission_check(&admission, err);
@@ -182,12 +190,10 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 		return NULL;
 	def = xnew(struct vm_def);
 	if (move_offer_decode(offer, def, err) && move_images_place(moves, plan, def, err) &&
-	    is_free(moves, def, err) &&
-	    has_no_former(moves, offer->source, def, err) &&
-	    may_offer(moves, offer->source, vm_def_memory_mib(def), err) &&
-	    has_room(moves, def, err))
+	    is_free(moves, def, err) && has_no_former(moves, offer->source, def, err) &&
+	    may_offer(moves, offer->source, ordinary_mib(def), err) && has_room(moves, def, err))
 		vm = vm_new_incoming(moves->env.vms, def, offer->generation, err);
-	memory_mib = vm_def_memory_mib(def);
+	memory_mib = ordinary_mib(def);
 	free(def);
 	if (!vm)
 		return NULL;

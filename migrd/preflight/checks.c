@@ -210,6 +210,7 @@ static const struct check {
 } checks[] = {
 	{ "disks", look_files, proof_judge_files },
 	{ "storage", images_look_blocking, images_judge },
+	{ "memory", memory_look, memory_judge },
 	{ "tpm", tpm_look_blocking, tpm_judge },
 	{ "directories", look_dirs, judge_dirs },
 	{ "ports", look_ports, judge_ports },

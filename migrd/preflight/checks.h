@@ -9,6 +9,7 @@
 #define MIGRD_PREFLIGHT_CHECKS_H
 
 #include "net/link.h"
+#include "preflight/memory.h"
 #include "preflight/needs.h"
 #include "storage/image.h"
 
@@ -48,6 +49,7 @@ struct preflight {
 	int port_errno[NEED_PORTS_MAX];       /* 0: free */
 	bool has_link[NEED_NICS_MAX];
 	struct net_link links[NEED_NICS_MAX];
+	struct memory_found memory;
 	struct err tpm_err; /* not set: the guest can have its TPM here */
 	struct err link_err[NEED_NICS_MAX]; /* not set: a guest can use the interface */
 };
@@ -79,6 +81,9 @@ void proof_judge_files(const struct preflight *preflight, struct preflight_reaso
 void images_plan(struct preflight *preflight, const struct preflight_images *images);
 void images_look_blocking(struct preflight *preflight);
 void images_judge(const struct preflight *preflight, struct preflight_reasons *ret);
+/* memory.c */
+void memory_look(struct preflight *preflight);
+void memory_judge(const struct preflight *preflight, struct preflight_reasons *ret);
 /* tpm.c */
 void tpm_look_blocking(struct preflight *preflight);
 void tpm_judge(const struct preflight *preflight, struct preflight_reasons *ret);

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "wire/extra_arg.h"
+#include "wire/vm_def_memory.h"
 
 #define VNC_PORT_BASE 5900 /* QEMU's -vnc HOST:N listens at 5900 + N (ui/vnc.c) */
 
@@ -184,6 +185,36 @@ static void add_nics(struct needs *needs, const struct vm_def *def)
 	}
 }
 
+static void add_bound(struct need_memory *memory, const char *what, uint64_t size_mib,
+		      const char *host_nodes)
+{
+	struct need_bound *bound = &memory->bound[memory->bound_count];
+
+	if (!*host_nodes)
+		return;
+	snprintf(bound->what, sizeof(bound->what), "%s", what);
+	bound->size_mib = size_mib;
+	snprintf(bound->host_nodes, sizeof(bound->host_nodes), "%s", host_nodes);
+	memory->bound_count++;
+}
+
+static void add_main_memory(struct needs *needs, const struct vm_def *def)
+{
+	const struct vm_def_memory_backend *backend = &def->memory_backend;
+	struct need_memory *memory = &needs->memory;
+	char what[NEED_WHAT_SIZE];
+
+	memory->huge_page_mib = backend->huge_page_mib;
+	memory->huge_mib = vm_def_huge_memory_mib(def);
+	snprintf(memory->path, sizeof(memory->path), "%s", backend->path);
+	add_bound(memory, "the guest's memory", vm_def_memory_mib(def), backend->host_nodes);
+	for (size_t i = 0; i < def->numa_node_count; i++) {
+		snprintf(what, sizeof(what), "NUMA node %zu", i);
+		add_bound(memory, what, def->numa_nodes[i].memory_mib,
+			  def->numa_nodes[i].host_nodes);
+	}
+}
+
 /* ---- raw arguments ----------------------------------------------------------- */
 
 static void add_raw_file(struct needs *needs, const struct extra_arg *arg, enum need_kind kind)
@@ -303,6 +334,7 @@ struct needs *needs_of(const struct vm_def *def)
 	add_nics(needs, def);
 	if (def->serial.type == VM_DEF_SERIAL_TYPE_FILE)
 		add_dir_of(needs, "the serial port's file", def->serial.path);
+	add_main_memory(needs, def);
 	if (vm_def_has_tpm(def))
 		snprintf(needs->tpm_uuid, sizeof(needs->tpm_uuid), "%s", def->uuid);
 	add_raw_args(needs, def);

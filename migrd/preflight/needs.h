@@ -12,6 +12,7 @@
 #define NEED_DIRS_MAX  32
 #define NEED_PORTS_MAX 16
 #define NEED_NICS_MAX  EVIDENCE_NICS_MAX
+#define NEED_BOUND_MAX VM_DEF_NUMA_NODE_MAX
 
 /* A disk that only the source has: the move copies it, so the destination makes its image. */
 struct need_image {
@@ -56,6 +57,22 @@ struct need_nic {
 	char bridge[IF_NAMESIZE]; /* named by the definition; "": none */
 };
 
+/* Memory that is bound to NUMA nodes of the host. */
+struct need_bound {
+	char what[NEED_WHAT_SIZE]; /* "NUMA node 1" */
+	uint64_t size_mib;
+	char host_nodes[VM_DEF_NUMBERS_SIZE];
+};
+
+/* Of ordinary memory any place will do, and the move's own admission counts it. */
+struct need_memory {
+	uint64_t huge_page_mib;      /* 0: none of the guest's memory is in huge pages */
+	uint64_t huge_mib;           /* how much of it is */
+	char path[VM_DEF_PATH_SIZE]; /* of a hugetlbfs; "": none */
+	struct need_bound bound[NEED_BOUND_MAX];
+	size_t bound_count;
+};
+
 struct needs {
 	struct need_file files[NEED_FILES_MAX];
 	size_t file_count;
@@ -67,6 +84,7 @@ struct needs {
 	size_t port_count;
 	struct need_nic nics[NEED_NICS_MAX];
 	size_t nic_count;
+	struct need_memory memory;
 	char tpm_uuid[ID_UUID_SIZE]; /* of the VM, if it has a TPM; "" */
 	bool is_cut; /* there was more than fits, which counts as not proved */
 };

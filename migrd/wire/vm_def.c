@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "wire/vm_def_check.h"
+#include "wire/vm_def_memory.h"
 
 const char *const vm_def_accel_names[] = { "kvm", "tcg", NULL };
 const char *const vm_def_disk_format_names[] = { "raw", "qcow2", NULL };
@@ -425,6 +426,17 @@ const struct json_field vm_def_fields[] = {
 	  .min = 1,
 	  .max = 1 << 24,
 	  .help = "Guest memory in MiB." },
+	{ .key = "memory_backend",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct vm_def, memory_backend),
+	  .fields = vm_def_memory_backend_fields,
+	  .help = "What holds the guest's memory on the host; default: anonymous memory." },
+	{ .key = "numa_nodes",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct vm_def, numa_nodes, numa_node_count),
+	  .fields = vm_def_numa_node_fields,
+	  .help = "NUMA nodes that the guest sees; memory devices are in the first. Default: the "
+		  "guest sees none." },
 	{ .key = "memory_slots",
 	  .type = JSON_UINT,
 	  JSON_MEMBER(struct vm_def, memory_slots),

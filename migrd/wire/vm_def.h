@@ -36,6 +36,8 @@
 #define VM_DEF_DEVICE_MAX        16
 #define VM_DEF_CDROM_MAX         6
 #define VM_DEF_EXTRA_ARG_MAX     64
+#define VM_DEF_NUMA_NODE_MAX     16
+#define VM_DEF_NUMBERS_SIZE      128 /* of a list such as "0-3,8" */
 
 /* PCI slot of the guest agent's virtio-serial controller; no device of the
  * definition may have it while guest_agent is set. */
@@ -178,6 +180,30 @@ struct vm_def_monitor {
 	uint64_t port;               /* on 127.0.0.1; 0 unless tcp */
 };
 
+/* QEMU's memory-backend-*. */
+enum vm_def_memory_type {
+	VM_DEF_MEMORY_TYPE_RAM,
+	VM_DEF_MEMORY_TYPE_MEMFD,
+	VM_DEF_MEMORY_TYPE_FILE,
+};
+extern const char *const vm_def_memory_type_names[];
+
+/* What holds the guest's memory on the host.  The zero: what QEMU has without an option. */
+struct vm_def_memory_backend {
+	int type;                    /* enum vm_def_memory_type */
+	uint64_t huge_page_mib;      /* 0: no huge pages */
+	char path[VM_DEF_PATH_SIZE]; /* the directory of type file; "" of another */
+	bool prealloc;
+	char host_nodes[VM_DEF_NUMBERS_SIZE]; /* "0-1"; "": any */
+};
+
+/* A NUMA node that the guest sees; its number is its place in the list. */
+struct vm_def_numa_node {
+	uint64_t memory_mib;
+	char cpus[VM_DEF_NUMBERS_SIZE]; /* "0-3,8"; "": none */
+	char host_nodes[VM_DEF_NUMBERS_SIZE];
+};
+
 /* A pc-dimm: memory in addition to memory_mib. */
 struct vm_def_memory_device {
 	char id[VM_DEF_ID_SIZE];
@@ -230,6 +256,9 @@ struct vm_def {
 	char machine_options[256]; /* "usb=on,hpet=off"; "" */
 	char cpu_model[512]; /* with its features: "qemu64,+ssse3" */
 	uint64_t memory_mib;
+	struct vm_def_memory_backend memory_backend;
+	struct vm_def_numa_node numa_nodes[VM_DEF_NUMA_NODE_MAX];
+	size_t numa_node_count;
 	uint64_t memory_slots;   /* for memory devices; 0: none can be added */
 	uint64_t max_memory_mib; /* memory devices included; 0 without slots */
 	uint64_t vcpus;
@@ -272,6 +301,13 @@ static inline bool vm_def_disk_is_local(const struct vm_def_disk *disk)
 static inline bool vm_def_has_firmware(const struct vm_def *def)
 {
 	return def->firmware.code[0] != '\0';
+}
+
+/* The definition says what holds the guest's memory, so that it is in objects of ours. */
+static inline bool vm_def_has_memory_backend(const struct vm_def *def)
+{
+	return def->memory_backend.type != VM_DEF_MEMORY_TYPE_RAM || def->memory_backend.prealloc ||
+	       def->memory_backend.host_nodes[0] || def->numa_node_count;
 }
 
 static inline bool vm_def_has_tpm(const struct vm_def *def)

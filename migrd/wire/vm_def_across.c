@@ -10,6 +10,7 @@
 #include "wire/vm_def_check.h"
 #include "wire/vm_def_device.h"
 #include "wire/vm_def_local.h"
+#include "wire/vm_def_memory.h"
 
 #define DEVICE_MAX                                                                                \
 	(VM_DEF_DISK_MAX + VM_DEF_NIC_MAX + VM_DEF_SHARED_MEMORY_MAX + VM_DEF_MEMORY_DEVICE_MAX + \
@@ -428,6 +429,21 @@ static void check_firmware(struct check *check)
 		faults_add(check->faults, "/machine_options", "use the field 'firmware'");
 }
 
+static void check_memory_backend(struct check *check)
+{
+	const struct vm_def *def = check->def;
+
+	if (has_fault(check, "/memory_backend") || has_fault(check, "/numa_nodes"))
+		return;
+	vm_def_check_memory_backend(def, check->faults);
+	vm_def_check_numa_nodes(def, check->faults);
+	if (vm_def_has_memory_backend(def)) {
+		check_no_raw(check, "mem-path", "memory_backend");
+		check_no_raw(check, "mem-prealloc", "memory_backend");
+		check_no_raw(check, "numa", "numa_nodes");
+	}
+}
+
 /* Looks at each argument as an option, and at the next one as its value: a value may look like
  * an option. */
 static void check_local(struct check *check)
@@ -456,6 +472,7 @@ void vm_def_check_across(const struct vm_def *def, struct faults *faults, size_t
 	for (size_t i = 0; i < def->nic_count; i++)
 		check_nic(&check, i);
 	check_memory(&check);
+	check_memory_backend(&check);
 	for (size_t i = 0; i < def->memory_device_count; i++)
 		check_memory_slot(&check, i);
 	check_vcpus(&check);

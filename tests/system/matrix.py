@@ -33,8 +33,14 @@ WAYS = {
     "postcopy": {"postcopy": {"start": "at-once"}, "bandwidth_bytes_per_s": 16 << 20},
     "postcopy, multifd": {"postcopy": {"start": "at-once"}, "multifd": {"channels": 4},
                           "bandwidth_bytes_per_s": 16 << 20},
+    "memfd, NUMA": {},
     "disks": {},
     "disks, multifd": {"multifd": {"channels": 4}},
+}
+# What the guest's definition has besides.
+MEMBERS = {
+    "memfd, NUMA": {"memory_backend": {"type": "memfd"},
+                    "numa_nodes": [{"memory_mib": 64, "cpus": "0"}, {"memory_mib": 64}]},
 }
 # The guest has local disks, which are copied.
 LOCAL = ("disks", "disks, multifd")
@@ -72,10 +78,10 @@ def check_images(host, disks):
             raise AssertionError(f"disk {disk.id} takes {size} bytes, more than {used}")
 
 
-def move(world, name, options, disks=()):
+def move(world, name, options, disks=(), **members):
     """Starts a guest on a, moves it, checks it there, and ends it.  Returns a cell of the table."""
     a, b = world["a"], world["b"]
-    guest = world.guest(name, disks=disks)
+    guest = world.guest(name, disks=disks, **members)
     guest.start(a)
     ended = world.move(guest, a, b, **options)
     guest.assert_runs_on(b)
@@ -112,7 +118,7 @@ def try_way(world, name, way, versions):
     disks = local_disks() if way in LOCAL else ()
     if disks and versions in IMPOSSIBLE:
         return refuse(world, name, WAYS[way], IMPOSSIBLE[versions], disks)
-    return move(world, name, WAYS[way], disks)
+    return move(world, name, WAYS[way], disks, **MEMBERS.get(way, {}))
 
 
 def row(source, destination, versions, ways):

@@ -749,6 +749,18 @@ START_TEST(objects_added_or_removed_later_are_refused)
 }
 END_TEST
 
+/* The objects keep their names, and so do the blocks of memory that a move sends. */
+START_TEST(numa_nodes_are_kept_as_they_are)
+{
+	add_backend(&facts->objects, "ram-node0", "memory-backend-memfd", "");
+	plan("-object memory-backend-memfd,id=ram-node0,size=134217728 "
+	     "-numa node,nodeid=0,cpus=0,memdev=ram-node0");
+	assert_taken();
+	assert_extra("-object memory-backend-memfd,id=ram-node0,size=134217728 "
+		     "-numa node,nodeid=0,cpus=0,memdev=ram-node0");
+}
+END_TEST
+
 START_TEST(vnc_on_another_port_than_at_its_start_is_refused)
 {
 	add_backend(&facts->vnc, "default", "5977", "");
@@ -996,6 +1008,7 @@ Suite *suite(void)
 	tcase_add_test(tc, chardev_of_a_monitor_goes_with_it);
 	tcase_add_test(tc, option_that_cannot_be_repeated_is_refused_by_name);
 	tcase_add_test(tc, objects_added_or_removed_later_are_refused);
+	tcase_add_test(tc, numa_nodes_are_kept_as_they_are);
 	tcase_add_test(tc, vnc_on_another_port_than_at_its_start_is_refused);
 	tcase_add_test(tc, ports_opened_or_closed_later_are_refused);
 	tcase_add_test(tc, refusals_come_together);

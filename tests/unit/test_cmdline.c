@@ -335,8 +335,89 @@ START_TEST(emulated_guest_has_its_main_memory_first)
 	ck_assert(has(cl, "-machine", "pc-q35-7.2,accel=tcg,memory-backend=pc.ram"));
 	for (arg = cmdline_argv(cl); strcmp(*arg, "-object") != 0;)
 		arg++;
-	ck_assert_str_eq(arg[1], "memory-backend-ram,id=pc.ram,size=64M,"
-				 "x-use-canonical-path-for-ramblock-id=off");
+	ck_assert_str_eq(arg[1],
+			 "{\"id\":\"pc.ram\",\"qom-type\":\"memory-backend-ram\",\"size\":67108864,"
+			 "\"x-use-canonical-path-for-ramblock-id\":false}");
+	cmdline_free(cl);
+}
+END_TEST
+
+static const struct {
+	const char *more, *object;
+} backends[] = {
+	{ "\"memory_backend\":{\"type\":\"memfd\"}",
+	  "\"qom-type\":\"memory-backend-memfd\",\"size\":67108864,\"share\":true" },
+	{ "\"memory_backend\":{\"type\":\"memfd\",\"huge_page_mib\":2}",
+	  "\"qom-type\":\"memory-backend-memfd\",\"size\":67108864,\"share\":true,"
+	  "\"hugetlb\":true,\"hugetlbsize\":2097152" },
+	{ "\"memory_backend\":{\"type\":\"file\",\"path\":\"/h\",\"huge_page_mib\":2}",
+	  "\"qom-type\":\"memory-backend-file\",\"size\":67108864,\"mem-path\":\"/h\"" },
+	{ "\"memory_backend\":{\"prealloc\":true}",
+	  "\"qom-type\":\"memory-backend-ram\",\"size\":67108864,\"prealloc\":true" },
+	{ "\"memory_backend\":{\"host_nodes\":\"0-1,3\"}",
+	  "\"qom-type\":\"memory-backend-ram\",\"size\":67108864,\"host-nodes\":[0,1,3],"
+	  "\"policy\":\"bind\"" },
+	/* A node that lacks them would end QEMU later. */
+	{ "\"memory_backend\":{\"type\":\"memfd\",\"huge_page_mib\":2,\"host_nodes\":\"1\"}",
+	  "\"qom-type\":\"memory-backend-memfd\",\"size\":67108864,\"share\":true,"
+	  "\"hugetlb\":true,\"hugetlbsize\":2097152,\"prealloc\":true,\"host-nodes\":[1],"
+	  "\"policy\":\"bind\"" },
+};
+
+/* The block of memory has the same name whatever holds it, so that a guest could go from one
+ * backend to another. */
+START_TEST(main_memory_is_in_its_backend)
+{
+	CLEANUP(free_charp)
+	char *definition = xasprintf(SMALL ",\"accel\":\"kvm\",%s}", backends[_i].more);
+	CLEANUP(free_charp)
+	char *object = xasprintf("{\"id\":\"pc.ram\",%s,"
+				 "\"x-use-canonical-path-for-ramblock-id\":false}",
+				 backends[_i].object);
+	struct cmdline *cl;
+
+	load(definition);
+	cl = build(true);
+	ck_assert(has(cl, "-machine", "pc-q35-7.2,accel=kvm,memory-backend=pc.ram"));
+	ck_assert(has(cl, "-object", object));
+	ck_assert(has(cl, "-m", "64M"));
+	cmdline_free(cl);
+}
+END_TEST
+
+START_TEST(memory_device_is_in_the_backend_too)
+{
+	struct cmdline *cl;
+
+	load(SMALL ",\"memory_backend\":{\"type\":\"memfd\",\"huge_page_mib\":2},"
+		   "\"memory_slots\":1,\"max_memory_mib\":512,"
+		   "\"memory_devices\":[{\"id\":\"m\",\"size_mib\":128}]}");
+	cl = build(false);
+	ck_assert(has(cl, "-object",
+		      "{\"id\":\"m-mem\",\"qom-type\":\"memory-backend-memfd\",\"size\":134217728,"
+		      "\"share\":true,\"hugetlb\":true,\"hugetlbsize\":2097152}"));
+	cmdline_free(cl);
+}
+END_TEST
+
+START_TEST(each_numa_node_has_its_memory)
+{
+	struct cmdline *cl;
+
+	load(SMALL ",\"accel\":\"kvm\",\"vcpus\":4,\"memory_backend\":{\"type\":\"memfd\"},"
+		   "\"numa_nodes\":[{\"memory_mib\":40,\"cpus\":\"0,2-3\",\"host_nodes\":\"1\"},"
+		   "{\"memory_mib\":24},{\"memory_mib\":0,\"cpus\":\"1\"}]}");
+	cl = build(false);
+	ck_assert(has(cl, "-machine", "pc-q35-7.2,accel=kvm"));
+	ck_assert(has(cl, "-object",
+		      "{\"id\":\"ram-node0\",\"qom-type\":\"memory-backend-memfd\","
+		      "\"size\":41943040,\"share\":true,\"host-nodes\":[1],\"policy\":\"bind\"}"));
+	ck_assert(has(cl, "-object",
+		      "{\"id\":\"ram-node1\",\"qom-type\":\"memory-backend-memfd\","
+		      "\"size\":25165824,\"share\":true}"));
+	ck_assert(has(cl, "-numa", "node,nodeid=0,cpus=0,cpus=2-3,memdev=ram-node0"));
+	ck_assert(has(cl, "-numa", "node,nodeid=1,memdev=ram-node1"));
+	ck_assert(has(cl, "-numa", "node,nodeid=2,cpus=1"));
 	cmdline_free(cl);
 }
 END_TEST
@@ -389,6 +470,9 @@ Suite *suite(void)
 	tcase_add_test(tc, emulated_guest_has_its_main_memory_first);
 	tcase_add_test(tc, macvtap_is_an_inherited_descriptor);
 	tcase_add_test(tc, actions_are_said_in_full);
+	tcase_add_loop_test(tc, main_memory_is_in_its_backend, 0, ARRAY_LEN(backends));
+	tcase_add_test(tc, memory_device_is_in_the_backend_too);
+	tcase_add_test(tc, each_numa_node_has_its_memory);
 	tcase_add_test(tc, serial_line_reconnects_in_the_words_of_each_qemu);
 	tcase_add_test(tc, extra_args_stay_as_they_are);
 	suite_add_tcase(s, tc);

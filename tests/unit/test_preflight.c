@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Do two hosts have the same files, ports and interfaces?  The judges are pure; the tests of
  * functions that look at files use real files. */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -654,6 +655,170 @@ START_TEST(new_features_are_no_reason)
 }
 END_TEST
 
+/* ---- memory ------------------------------------------------------------------------ */
+
+static struct memory_found found;
+
+/* A guest of 128 MiB in huge pages of 2 MiB, and a host that has 64 of them. */
+static void need_huge_pages(void)
+{
+	needs.memory.huge_page_mib = 2;
+	needs.memory.huge_mib = 128;
+	found = (struct memory_found){ .pages = { .exists = true, .free = 64 } };
+}
+
+static const char *judge_memory(void)
+{
+	const struct preflight preflight = { .needs = &needs, .memory = found };
+
+	memory_judge(&preflight, &reasons);
+	return reasons.count ? reasons.list[0].text : "";
+}
+
+START_TEST(enough_huge_pages_are_fine)
+{
+	need_huge_pages();
+	ck_assert_str_eq(judge_memory(), "");
+}
+END_TEST
+
+START_TEST(one_huge_page_too_few_is_told_with_the_figures)
+{
+	need_huge_pages();
+	found.pages.free = 63;
+	ck_assert_ptr_nonnull(
+		strstr(judge_memory(), "needs 64 huge pages of 2 MiB, and 63 are free"));
+	ck_assert_ptr_nonnull(strstr(reasons.list[0].text, "hugepages-2048kB/nr_hugepages"));
+}
+END_TEST
+
+START_TEST(host_without_the_size_is_told)
+{
+	need_huge_pages();
+	found.pages.exists = false;
+	ck_assert_ptr_nonnull(
+		strstr(judge_memory(), "huge pages of 2 MiB, which this host does not"));
+}
+END_TEST
+
+START_TEST(other_mount_than_the_guest_wants_is_told)
+{
+	need_huge_pages();
+	snprintf(needs.memory.path, sizeof(needs.memory.path), "/huge");
+	found.is_hugetlbfs = true;
+	found.page_mib = 1024;
+	ck_assert_ptr_nonnull(
+		strstr(judge_memory(), "mount -t hugetlbfs -o pagesize=2M none /huge"));
+}
+END_TEST
+
+START_TEST(mount_that_is_full_is_told)
+{
+	need_huge_pages();
+	snprintf(needs.memory.path, sizeof(needs.memory.path), "/huge");
+	found.is_hugetlbfs = true;
+	found.page_mib = 2;
+	ck_assert_str_eq(judge_memory(), "");
+	found.is_limited = true;
+	found.left = 10;
+	ck_assert_ptr_nonnull(strstr(judge_memory(), "whose mount has 10 left"));
+}
+END_TEST
+
+static void need_bound(void)
+{
+	need_huge_pages();
+	needs.memory.bound_count = 1;
+	needs.memory.bound[0].size_mib = 64;
+	snprintf(needs.memory.bound[0].what, NEED_WHAT_SIZE, "NUMA node 1");
+	snprintf(needs.memory.bound[0].host_nodes, VM_DEF_NUMBERS_SIZE, "0-1");
+	found.bound[0].pages = (struct memory_pages){ .exists = true, .free = 32 };
+}
+
+START_TEST(host_node_that_is_not_there_is_told)
+{
+	need_bound();
+	ck_assert_str_eq(judge_memory(), "");
+	found.bound[0].has_missing = true;
+	found.bound[0].missing = 1;
+	ck_assert_ptr_nonnull(strstr(judge_memory(), "NUMA nodes 0-1, and node 1 is not there"));
+}
+END_TEST
+
+START_TEST(too_few_pages_on_the_host_nodes_are_told)
+{
+	need_bound();
+	found.bound[0].pages.free = 31;
+	ck_assert_ptr_nonnull(strstr(judge_memory(), "NUMA node 1: it needs 32 huge pages"));
+}
+END_TEST
+
+static void write_sysfs(const char *dir, const char *file, const char *text)
+{
+	CLEANUP(free_charp) char *name = xasprintf("%s/%s", dir, file);
+
+	for (const char *end = strchr(dir, '/');; end = strchr(end + 1, '/')) {
+		CLEANUP(free_charp)
+		char *parent = xasprintf("%s/%.*s", scratch_dir,
+					 (int)(end ? (size_t)(end - dir) : strlen(dir)), dir);
+
+		ck_assert(mkdir(parent, 0700) == 0 || errno == EEXIST);
+		if (!end)
+			break;
+	}
+	write_text(name, text);
+}
+
+/* What is reserved is not free, and what the kernel may make is. */
+START_TEST(free_huge_pages_are_read)
+{
+	need_bound();
+	write_sysfs("kernel/mm/hugepages/hugepages-2048kB", "free_hugepages", "50\n");
+	write_sysfs("kernel/mm/hugepages/hugepages-2048kB", "resv_hugepages", "20\n");
+	write_sysfs("kernel/mm/hugepages/hugepages-2048kB", "nr_overcommit_hugepages", "8\n");
+	write_sysfs("kernel/mm/hugepages/hugepages-2048kB", "surplus_hugepages", "3\n");
+	write_sysfs("devices/system/node/node0/hugepages/hugepages-2048kB", "free_hugepages",
+		    "9\n");
+	memory_look_blocking(scratch_dir, &needs.memory, &found);
+	ck_assert(found.pages.exists);
+	ck_assert_uint_eq(found.pages.free, 35);
+	ck_assert_uint_eq(found.bound[0].pages.free, 9);
+	ck_assert(found.bound[0].has_missing);
+	ck_assert_uint_eq(found.bound[0].missing, 1);
+}
+END_TEST
+
+START_TEST(directory_that_is_no_hugetlbfs_is_seen)
+{
+	need_huge_pages();
+	snprintf(needs.memory.path, sizeof(needs.memory.path), "%s", scratch_dir);
+	memory_look_blocking(scratch_dir, &needs.memory, &found);
+	ck_assert(!found.pages.exists);
+	ck_assert(!found.is_hugetlbfs);
+}
+END_TEST
+
+START_TEST(memory_of_a_definition_is_needed)
+{
+	struct vm_def *def = xnew(struct vm_def);
+	struct needs *all;
+
+	def->memory_mib = 64;
+	def->memory_backend.huge_page_mib = 2;
+	def->numa_node_count = 2;
+	def->numa_nodes[1].memory_mib = 24;
+	snprintf(def->numa_nodes[1].host_nodes, VM_DEF_NUMBERS_SIZE, "3");
+	def->memory_devices[def->memory_device_count++].size_mib = 128;
+	all = needs_of(def);
+	ck_assert_uint_eq(all->memory.huge_mib, 192);
+	ck_assert_uint_eq(all->memory.bound_count, 1);
+	ck_assert_str_eq(all->memory.bound[0].what, "NUMA node 1");
+	ck_assert_uint_eq(all->memory.bound[0].size_mib, 24);
+	free(all);
+	free(def);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("preflight");
@@ -696,6 +861,16 @@ Suite *suite(void)
 	tcase_add_test(tc, local_disk_of_a_strange_size_is_refused);
 	tcase_add_test(tc, lost_features_are_named);
 	tcase_add_test(tc, new_features_are_no_reason);
+	tcase_add_test(tc, enough_huge_pages_are_fine);
+	tcase_add_test(tc, one_huge_page_too_few_is_told_with_the_figures);
+	tcase_add_test(tc, host_without_the_size_is_told);
+	tcase_add_test(tc, other_mount_than_the_guest_wants_is_told);
+	tcase_add_test(tc, mount_that_is_full_is_told);
+	tcase_add_test(tc, host_node_that_is_not_there_is_told);
+	tcase_add_test(tc, too_few_pages_on_the_host_nodes_are_told);
+	tcase_add_test(tc, free_huge_pages_are_read);
+	tcase_add_test(tc, directory_that_is_no_hugetlbfs_is_seen);
+	tcase_add_test(tc, memory_of_a_definition_is_needed);
 	suite_add_tcase(s, tc);
 	return s;
 }

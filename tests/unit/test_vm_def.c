@@ -59,6 +59,9 @@ static bool decode(const char *more)
 	"{'id':'cd2','bus':'scsi','device_id':'drive-0'}],"                                  \
 	"'firmware':{'code':'/fw/code','vars':'/srv/vm1.vars','vars_template':'/fw/vars'},"  \
 	"'tpm':{'model':'tpm-tis'},"                                                         \
+	"'memory_backend':{'type':'file','huge_page_mib':2,'path':'/huge','prealloc':true}," \
+	"'numa_nodes':[{'memory_mib':512,'cpus':'0,2-3','host_nodes':'0'},"                  \
+	"{'memory_mib':0,'cpus':'1'}],"                                                      \
 	"'extra_args':['-device','virtio-rng-pci']"
 
 static void assert_round_trip(void)
@@ -101,6 +104,10 @@ START_TEST(full_definition_arrives)
 	ck_assert_str_eq(def->monitors[0].path, "/run/ops.sock");
 	ck_assert_uint_eq(def->monitors[1].port, 4444);
 	ck_assert_int_eq(def->monitors[2].type, VM_DEF_MONITOR_TYPE_STDIO);
+	ck_assert_int_eq(def->memory_backend.type, VM_DEF_MEMORY_TYPE_FILE);
+	ck_assert_uint_eq(def->memory_backend.huge_page_mib, 2);
+	ck_assert_uint_eq(def->numa_node_count, 2);
+	ck_assert_str_eq(def->numa_nodes[0].cpus, "0,2-3");
 	ck_assert_uint_eq(def->cdrom_count, 3);
 	ck_assert_str_eq(def->cdroms[0].path, "/srv/a,b.iso");
 	ck_assert(def->cdroms[0].has_boot_index && !def->cdroms[0].has_unit);
@@ -240,6 +247,42 @@ static const struct {
 	  "{'id':'n','protocol':'qmp','type':'tcp','port':1}]",
 	  "/monitors/1/port", "/monitors/0" },
 	{ "'nics':[{'id':'migrd-port1','type':'user'}]", "/nics/0/id", "migrd's own" },
+	{ "'memory_backend':{'type':'shm'}", "/memory_backend/type",
+	  "none of 'ram', 'memfd', 'file'" },
+	{ "'memory_backend':{'huge_page_mib':2}", "/memory_backend/huge_page_mib",
+	  "memfd or file" },
+	{ "'memory_backend':{'type':'memfd','huge_page_mib':4}", "/memory_backend/huge_page_mib",
+	  "2 or 1024" },
+	{ "'memory_backend':{'type':'memfd','huge_page_mib':1024}", "/memory_mib",
+	  "512 MiB are not a whole number" },
+	{ "'memory_backend':{'type':'memfd','path':'/h'}", "/memory_backend/path",
+	  "only for type file" },
+	{ "'memory_backend':{'type':'file','huge_page_mib':2}", "/memory_backend/path",
+	  "required" },
+	{ "'memory_backend':{'type':'file','path':'/h'}", "/memory_backend/huge_page_mib",
+	  "required" },
+	{ "'memory_backend':{'type':'memfd','huge_page_mib':2},'memory_slots':1,"
+	  "'max_memory_mib':1024,'memory_devices':[{'id':'m','size_mib':3}]",
+	  "/memory_devices/0/size_mib", "whole number" },
+	{ "'memory_backend':{'type':'memfd'},'machine_options':'memory-backend=x'",
+	  "/machine_options", "memory_backend" },
+	{ "'memory_backend':{'type':'memfd'},'extra_args':['-mem-prealloc']", "/extra_args/0",
+	  "'memory_backend'" },
+	{ "'memory_backend':{'host_nodes':'0-'}", "/memory_backend/host_nodes", "0-3,8" },
+	{ "'numa_nodes':[{'memory_mib':512,'cpus':'0'}],'memory_backend':{'host_nodes':'0'}",
+	  "/memory_backend/host_nodes", "each of them" },
+	{ "'numa_nodes':[{'memory_mib':512,'cpus':'0'}],'extra_args':['-numa','node']",
+	  "/extra_args/0", "'numa_nodes'" },
+	{ "'numa_nodes':[{'cpus':'0'}]", "/numa_nodes/0/memory_mib", "required" },
+	{ "'numa_nodes':[{'memory_mib':500,'cpus':'0'}]", "/numa_nodes", "memory_mib is 512" },
+	{ "'numa_nodes':[{'memory_mib':512,'cpus':'1-0'}]", "/numa_nodes/0/cpus", "0-3,8" },
+	{ "'numa_nodes':[{'memory_mib':512,'cpus':'0-1'}]", "/numa_nodes/0/cpus", "CPU 1 is not" },
+	{ "'vcpus':2,'numa_nodes':[{'memory_mib':512,'cpus':'0-1'},{'memory_mib':0,'cpus':'1'}]",
+	  "/numa_nodes/1/cpus", "CPU 1 is in another" },
+	{ "'max_vcpus':2,'numa_nodes':[{'memory_mib':512,'cpus':'0'}]", "/numa_nodes",
+	  "1 of 2 CPUs" },
+	{ "'accel':'tcg','numa_nodes':[{'memory_mib':128,'cpus':'0'},{'memory_mib':384}]",
+	  "/numa_nodes", "first node" },
 	{ "'memory_slots':33", "/memory_slots", "0 to 32" },
 	{ "'memory_slots':1", "/max_memory_mib", "more than memory_mib" },
 	{ "'max_memory_mib':1024", "/max_memory_mib", "only with memory_slots" },
