@@ -244,6 +244,15 @@ static void plug_generic(struct plug *plug, const struct vm_def *def, size_t ind
 	add_address(plug->device_args, any->pci_address);
 }
 
+static void plug_vsock(struct plug *plug, const struct vm_def *def, size_t index)
+{
+	const struct vm_def_vsock *vsock = &def->vsocks[index];
+
+	set_device(plug, "vhost-vsock-pci", vsock->id);
+	json_add_uint(plug->device_args, "guest-cid", vsock->cid);
+	add_address(plug->device_args, vsock->pci_address);
+}
+
 static void (*const kinds[VM_DEF_KIND_COUNT])(struct plug *plug, const struct vm_def *def,
 					      size_t index) = {
 	[VM_DEF_KIND_DISK] = plug_disk,
@@ -253,6 +262,7 @@ static void (*const kinds[VM_DEF_KIND_COUNT])(struct plug *plug, const struct vm
 	[VM_DEF_KIND_VCPU] = plug_vcpu,
 	[VM_DEF_KIND_GENERIC] = plug_generic,
 	[VM_DEF_KIND_CDROM] = plug_cdrom,
+	[VM_DEF_KIND_VSOCK] = plug_vsock,
 };
 
 void plug_init(struct plug *plug, const struct vm_def *def, struct vm_def_device dev)

@@ -71,7 +71,7 @@ void move_src_launch(struct move *move)
 {
 	struct launch *launch = launch_of(move);
 
-	if (!vm_taps_check(move_vm(move), on_taps, launch))
+	if (!vm_taps_check_start(move_vm(move), on_taps, launch))
 		on_taps(launch, NULL);
 }
 

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "net/tap.h"
+#include "net/vsock.h"
 #include "preflight/look.h"
 
 /* ---- reasons ------------------------------------------------------------------ */
@@ -193,6 +194,21 @@ static void judge_links(const struct preflight *preflight, struct preflight_reas
 	}
 }
 
+/* ---- vsock ------------------------------------------------------------------------- */
+
+static void look_vsock(struct preflight *preflight)
+{
+	if (preflight->needs->vsock_cid)
+		net_vsock_check(NET_VSOCK_DEVICE, preflight->needs->vsock_cid,
+				&preflight->vsock_err);
+}
+
+static void judge_vsock(const struct preflight *preflight, struct preflight_reasons *ret)
+{
+	if (err_is_set(&preflight->vsock_err))
+		preflight_add(ret, "vsock", "%s", preflight->vsock_err.msg);
+}
+
 /* ---- all of them --------------------------------------------------------------------- */
 
 static void look_files(struct preflight *preflight)
@@ -215,6 +231,7 @@ static const struct check {
 	{ "directories", look_dirs, judge_dirs },
 	{ "ports", look_ports, judge_ports },
 	{ "interfaces", look_links, judge_links },
+	{ "vsock", look_vsock, judge_vsock },
 };
 
 struct preflight *preflight_new(const char *id, const char *source, const struct vm_def *def,

@@ -50,6 +50,7 @@ struct preflight {
 	bool has_link[NEED_NICS_MAX];
 	struct net_link links[NEED_NICS_MAX];
 	struct memory_found memory;
+	struct err vsock_err; /* not set: the guest can have its CID here */
 	struct err tpm_err; /* not set: the guest can have its TPM here */
 	struct err link_err[NEED_NICS_MAX]; /* not set: a guest can use the interface */
 };

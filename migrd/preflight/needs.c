@@ -335,6 +335,7 @@ struct needs *needs_of(const struct vm_def *def)
 	if (def->serial.type == VM_DEF_SERIAL_TYPE_FILE)
 		add_dir_of(needs, "the serial port's file", def->serial.path);
 	add_main_memory(needs, def);
+	needs->vsock_cid = vm_def_vsock_cid(def);
 	if (vm_def_has_tpm(def))
 		snprintf(needs->tpm_uuid, sizeof(needs->tpm_uuid), "%s", def->uuid);
 	add_raw_args(needs, def);

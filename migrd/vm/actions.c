@@ -219,7 +219,7 @@ static void perform(struct vm *vm, struct action_run *run)
 
 	switch (run->action) {
 	case VM_ACTION_START:
-		if (!vm_taps_check(vm, on_taps, run))
+		if (!vm_taps_check_start(vm, on_taps, run))
 			prepare_firmware(vm, run);
 		break;
 	case VM_ACTION_STOP:

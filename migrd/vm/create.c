@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "vm/devices_priv.h"
+#include "vm/same_cid.h"
 #include "vm/vm_priv.h"
 
 static bool is_name_free(struct vms *vms, const struct vm_def *def, struct err *err)
@@ -24,7 +25,7 @@ static bool is_name_free(struct vms *vms, const struct vm_def *def, struct err *
  * guess. */
 static bool may_create(struct vms *vms, const struct vm_def *def, struct err *err)
 {
-	if (!is_name_free(vms, def, err))
+	if (!is_name_free(vms, def, err) || !vm_cid_is_free(vms, def, err))
 		return false;
 	if (!vm_has_stray_qemu(vms, def->uuid))
 		return true;
@@ -62,7 +63,7 @@ struct vm *vm_new_incoming(struct vms *vms, const struct vm_def *def, uint64_t g
 			   struct err *err)
 {
 	forget_former(vms, def, generation);
-	if (!is_name_free(vms, def, err))
+	if (!is_name_free(vms, def, err) || !vm_cid_is_free(vms, def, err))
 		return NULL;
 	return add_new(vms, def, VM_ROLE_INCOMING, generation);
 }

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "cmdline/plug.h"
 #include "vm/devices_priv.h"
+#include "vm/same_cid.h"
 #include "vm/taps.h"
 #include "wire/vm_def_device.h"
 
@@ -206,11 +207,21 @@ static void check_drive(struct attach *attach)
 			   "an empty one takes a medium while it runs");
 }
 
+static void check_cid(struct attach *attach)
+{
+	struct err err;
+
+	if (attach->dev.kind == VM_DEF_KIND_VSOCK &&
+	    !vm_cid_is_free(vm_entry_vm(attach->entry)->vms, attach->def, &err))
+		faults_add(attach->faults, "/cid", "%s", err.msg);
+}
+
 static void place(struct attach *attach)
 {
 	char *address = vm_def_device_pci(attach->def, attach->dev);
 
 	check_drive(attach);
+	check_cid(attach);
 	if (!attach->faults->count && attach->is_pci && vm_entry_vm(attach->entry)->qemu)
 		place_pci(attach, address);
 	if (attach->faults->count || err_is_set(&attach->err))

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/work.h"
 #include "net/tap.h"
+#include "net/vsock.h"
 #include "vm/vm_priv.h"
 #include "wire/extra_arg.h"
 
@@ -24,6 +25,7 @@ struct look {
 	void *data;
 	struct tap taps[TAPS_MAX];
 	size_t count;
+	uint64_t cid; /* of a vsock; 0: not looked at */
 	struct err err;
 };
 
@@ -37,6 +39,8 @@ static void run_look(struct work *work)
 		if (!net_tap_check_blocking(tap->ifname, tap->bridge, &look->err))
 			err_wrap(&look->err, "nic '%s'", tap->id);
 	}
+	if (look->cid && !err_is_set(&look->err))
+		net_vsock_check(NET_VSOCK_DEVICE, look->cid, &look->err);
 }
 
 static void look_done(struct work *work)
@@ -59,7 +63,7 @@ static struct look *look_new(vm_done_fn *done, void *data)
 
 static bool submit(struct vm *vm, struct look *look)
 {
-	if (!look->count) {
+	if (!look->count && !look->cid) {
 		free(look);
 		return false;
 	}
@@ -97,16 +101,33 @@ static void add_raw(struct look *look, const struct vm_def *def)
 	}
 }
 
+static void add_taps(struct look *look, const struct vm_def *def)
+{
+	for (size_t i = 0; i < def->nic_count; i++)
+		add_nic(look, &def->nics[i]);
+	add_raw(look, def);
+}
+
 bool vm_taps_check(struct vm *vm, vm_done_fn *done, void *data)
 {
 	struct look *look = look_new(done, data);
 	struct err ignored; /* the start itself reports it */
 	const struct vm_def *def = vm_def_of(vm, &ignored);
 
+	if (def)
+		add_taps(look, def);
+	return submit(vm, look);
+}
+
+bool vm_taps_check_start(struct vm *vm, vm_done_fn *done, void *data)
+{
+	struct look *look = look_new(done, data);
+	struct err ignored;
+	const struct vm_def *def = vm_def_of(vm, &ignored);
+
 	if (def) {
-		for (size_t i = 0; i < def->nic_count; i++)
-			add_nic(look, &def->nics[i]);
-		add_raw(look, def);
+		add_taps(look, def);
+		look->cid = vm_def_vsock_cid(def);
 	}
 	return submit(vm, look);
 }

@@ -379,6 +379,24 @@ static const struct json_field cdrom_fields[] = {
 	{ 0 },
 };
 
+/* 0 to 2 are the host's own, the last number means any (linux/vm_sockets.h). */
+#define CID_MIN 3
+#define CID_MAX (UINT32_MAX - 1)
+
+static const struct json_field vsock_fields[] = {
+	ID_FIELD(struct vm_def_vsock),
+	{ .key = "cid",
+	  .type = JSON_UINT,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def_vsock, cid),
+	  .min = CID_MIN,
+	  .max = CID_MAX,
+	  .help = "The guest's address (context id); no other guest of the host may have it, and "
+		  "it stays the same in a move." },
+	PCI_FIELD(struct vm_def_vsock),
+	{ 0 },
+};
+
 const struct json_field vm_def_fields[] = {
 	{ .key = "name",
 	  .type = JSON_STRING,
@@ -540,6 +558,12 @@ const struct json_field vm_def_fields[] = {
 	  JSON_MEMBERS(struct vm_def, cdroms, cdrom_count),
 	  .fields = cdrom_fields,
 	  .help = "CD drives, empty or with a medium, which can be changed while the VM runs." },
+	{ .key = "vsocks",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct vm_def, vsocks, vsock_count),
+	  .fields = vsock_fields,
+	  .help = "Sockets between guest and host (vhost-vsock-pci), at most one; the host needs "
+		  "/dev/vhost-vsock." },
 	{ .key = "extra_args",
 	  .type = JSON_STRINGS,
 	  JSON_MEMBERS(struct vm_def, extra_args, extra_arg_count),

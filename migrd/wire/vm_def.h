@@ -35,6 +35,7 @@
 #define VM_DEF_VCPU_DEVICE_MAX   256
 #define VM_DEF_DEVICE_MAX        16
 #define VM_DEF_CDROM_MAX         6
+#define VM_DEF_VSOCK_MAX         1 /* a guest has one CID */
 #define VM_DEF_EXTRA_ARG_MAX     64
 #define VM_DEF_NUMA_NODE_MAX     16
 #define VM_DEF_NUMBERS_SIZE      128 /* of a list such as "0-3,8" */
@@ -243,6 +244,13 @@ struct vm_def_cdrom {
 	char device_id[VM_DEF_DEVICE_ID_SIZE]; /* "" unless scsi */
 };
 
+/* A socket device between guest and host (vhost-vsock-pci). */
+struct vm_def_vsock {
+	char id[VM_DEF_ID_SIZE];
+	uint64_t cid; /* the guest's address, unique on a host */
+	char pci_address[VM_DEF_PCI_SIZE];
+};
+
 /* What QEMU does by itself when the guest does something: enums as above. */
 struct vm_def_actions {
 	int reboot, shutdown, panic, watchdog;
@@ -288,6 +296,8 @@ struct vm_def {
 	size_t device_count;
 	struct vm_def_cdrom cdroms[VM_DEF_CDROM_MAX];
 	size_t cdrom_count;
+	struct vm_def_vsock vsocks[VM_DEF_VSOCK_MAX];
+	size_t vsock_count;
 	char extra_args[VM_DEF_EXTRA_ARG_MAX][VM_DEF_ARG_SIZE];
 	size_t extra_arg_count;
 };
@@ -308,6 +318,12 @@ static inline bool vm_def_has_memory_backend(const struct vm_def *def)
 {
 	return def->memory_backend.type != VM_DEF_MEMORY_TYPE_RAM || def->memory_backend.prealloc ||
 	       def->memory_backend.host_nodes[0] || def->numa_node_count;
+}
+
+/* 0: it has no vsock. */
+static inline uint64_t vm_def_vsock_cid(const struct vm_def *def)
+{
+	return def->vsock_count ? def->vsocks[0].cid : 0;
 }
 
 static inline bool vm_def_has_tpm(const struct vm_def *def)

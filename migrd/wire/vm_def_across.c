@@ -14,7 +14,7 @@
 
 #define DEVICE_MAX                                                                                \
 	(VM_DEF_DISK_MAX + VM_DEF_NIC_MAX + VM_DEF_SHARED_MEMORY_MAX + VM_DEF_MEMORY_DEVICE_MAX + \
-	 VM_DEF_VCPU_DEVICE_MAX + VM_DEF_DEVICE_MAX + VM_DEF_CDROM_MAX)
+	 VM_DEF_VCPU_DEVICE_MAX + VM_DEF_DEVICE_MAX + VM_DEF_CDROM_MAX + VM_DEF_VSOCK_MAX)
 
 /* What all kinds of devices have in common, and the device's place in the document. */
 struct device {

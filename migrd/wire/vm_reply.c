@@ -88,7 +88,8 @@ const struct json_field vm_device_fields[] = {
 	{ .key = "kind",
 	  .type = JSON_BORROWED,
 	  .required = true,
-	  .help = "disk, nic, shared_memory, memory, vcpu, generic or cdrom; the other members are "
+	  .help = "disk, nic, shared_memory, memory, vcpu, generic, cdrom or vsock; the other "
+		  "members are "
 		  "those of its element in the definition." },
 	{ .key = "id", .type = JSON_BORROWED, .required = true, .help = "Unique in the VM." },
 	{ 0 },

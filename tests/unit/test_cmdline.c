@@ -422,6 +422,20 @@ START_TEST(each_numa_node_has_its_memory)
 }
 END_TEST
 
+/* The CID is the guest's address: it has the same on each host. */
+START_TEST(vsock_has_its_cid)
+{
+	struct cmdline *cl;
+
+	load(SMALL ",\"vsocks\":[{\"id\":\"vs0\",\"cid\":42}]}");
+	cl = build(true);
+	ck_assert(has(cl, "-device",
+		      "{\"driver\":\"vhost-vsock-pci\",\"id\":\"vs0\",\"guest-cid\":42,"
+		      "\"addr\":\"0x2\"}"));
+	cmdline_free(cl);
+}
+END_TEST
+
 /* QEMU 7.2 knows only `reconnect', 11.1 only `reconnect-ms'. */
 START_TEST(serial_line_reconnects_in_the_words_of_each_qemu)
 {
@@ -473,6 +487,7 @@ Suite *suite(void)
 	tcase_add_loop_test(tc, main_memory_is_in_its_backend, 0, ARRAY_LEN(backends));
 	tcase_add_test(tc, memory_device_is_in_the_backend_too);
 	tcase_add_test(tc, each_numa_node_has_its_memory);
+	tcase_add_test(tc, vsock_has_its_cid);
 	tcase_add_test(tc, serial_line_reconnects_in_the_words_of_each_qemu);
 	tcase_add_test(tc, extra_args_stay_as_they_are);
 	suite_add_tcase(s, tc);

@@ -539,6 +539,64 @@ START_TEST(prepare_name_taken_is_refused)
 }
 END_TEST
 
+static enum err_code created;
+
+static void on_created(void *data, const struct err *err)
+{
+	(void)data;
+	created = err ? err->code : ERR_NONE;
+}
+
+/* Another VM of this host, stopped, with the CID. */
+static enum err_code create_with_cid(uint64_t cid)
+{
+	struct vm_def *def = xnew(struct vm_def);
+
+	snprintf(def->name, sizeof(def->name), "other");
+	snprintf(def->uuid, sizeof(def->uuid), OTHER_ID);
+	snprintf(def->machine, sizeof(def->machine), "pc-q35-7.2");
+	def->memory_mib = 64;
+	def->vsock_count = 1;
+	snprintf(def->vsocks[0].id, sizeof(def->vsocks[0].id), "vs0");
+	def->vsocks[0].cid = cid;
+	created = ERR_CODE_COUNT;
+	vm_create(rig.vms, def, on_created, NULL);
+	free(def);
+	rig_run();
+	return created;
+}
+
+#define WITH_CID_42 ",\"vsocks\":[{\"id\":\"vs0\",\"cid\":42,\"pci_address\":\"0x4\"}]"
+
+/* Only one guest of a host can be reached by a CID, so it is refused before a QEMU is started. */
+START_TEST(prepare_cid_taken_is_refused)
+{
+	rig.more_members = WITH_CID_42;
+	ck_assert_int_eq(create_with_cid(42), ERR_NONE);
+	trace_clear();
+	ck_assert_int_eq(rig_offer(), ERR_CONFLICT);
+	trace_assert_empty();
+	ck_assert_ptr_null(rig_vm());
+}
+END_TEST
+
+START_TEST(prepare_other_cid_is_free)
+{
+	rig.more_members = WITH_CID_42;
+	ck_assert_int_eq(create_with_cid(43), ERR_NONE);
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+}
+END_TEST
+
+START_TEST(cid_of_a_guest_on_its_way_is_taken)
+{
+	rig.more_members = WITH_CID_42;
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	ck_assert_int_eq(create_with_cid(42), ERR_CONFLICT);
+	ck_assert_int_eq(create_with_cid(43), ERR_NONE);
+}
+END_TEST
+
 /* One peer must not use up all looks at storage; a repeated offer is not counted again. */
 START_TEST(offers_that_wait_for_a_look_are_limited)
 {
@@ -1115,6 +1173,9 @@ static void add_prepare(Suite *s)
 	ADD(prepare_qemu_dies_while_it_is_set_up_fails_at_once);
 	ADD(prepare_qemu_silent_times_out);
 	ADD(prepare_name_taken_is_refused);
+	ADD(prepare_cid_taken_is_refused);
+	ADD(prepare_other_cid_is_free);
+	ADD(cid_of_a_guest_on_its_way_is_taken);
 	ADD(offers_that_wait_for_a_look_are_limited);
 	ADD(offer_that_waits_for_a_look_is_answered_when_the_daemon_stops);
 	ADD(offer_while_a_former_move_is_cleared_up_is_busy);

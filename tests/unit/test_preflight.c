@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "check_main.h"
+#include "net/vsock.h"
 #include "preflight/checks.h"
 #include "preflight/look.h"
 #include "preflight/qcow2.h"
@@ -814,8 +815,33 @@ START_TEST(memory_of_a_definition_is_needed)
 	ck_assert_uint_eq(all->memory.bound_count, 1);
 	ck_assert_str_eq(all->memory.bound[0].what, "NUMA node 1");
 	ck_assert_uint_eq(all->memory.bound[0].size_mib, 24);
+	ck_assert_uint_eq(all->vsock_cid, 0);
 	free(all);
 	free(def);
+}
+END_TEST
+
+/* ---- vsock ------------------------------------------------------------------------- */
+
+START_TEST(host_without_the_vsock_device_is_told)
+{
+	CLEANUP(free_charp) char *device = path_of("vhost-vsock");
+	struct err err;
+
+	ck_assert(!net_vsock_check(device, 42, &err));
+	ck_assert_int_eq(err.code, ERR_NOT_FOUND);
+	ck_assert_ptr_nonnull(strstr(err.msg, "modprobe vhost_vsock"));
+}
+END_TEST
+
+START_TEST(file_that_is_no_vsock_device_is_told)
+{
+	CLEANUP(free_charp) char *device = path_of("vhost-vsock");
+	struct err err;
+
+	write_text("vhost-vsock", "");
+	ck_assert(!net_vsock_check(device, 42, &err));
+	ck_assert_ptr_nonnull(strstr(err.msg, "refuses the vsock CID 42"));
 }
 END_TEST
 
@@ -871,6 +897,8 @@ Suite *suite(void)
 	tcase_add_test(tc, free_huge_pages_are_read);
 	tcase_add_test(tc, directory_that_is_no_hugetlbfs_is_seen);
 	tcase_add_test(tc, memory_of_a_definition_is_needed);
+	tcase_add_test(tc, host_without_the_vsock_device_is_told);
+	tcase_add_test(tc, file_that_is_no_vsock_device_is_told);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -60,6 +60,7 @@ static bool decode(const char *more)
 	"'firmware':{'code':'/fw/code','vars':'/srv/vm1.vars','vars_template':'/fw/vars'},"  \
 	"'tpm':{'model':'tpm-tis'},"                                                         \
 	"'memory_backend':{'type':'file','huge_page_mib':2,'path':'/huge','prealloc':true}," \
+	"'vsocks':[{'id':'vs0','cid':4294967294}],"                                          \
 	"'numa_nodes':[{'memory_mib':512,'cpus':'0,2-3','host_nodes':'0'},"                  \
 	"{'memory_mib':0,'cpus':'1'}],"                                                      \
 	"'extra_args':['-device','virtio-rng-pci']"
@@ -247,6 +248,10 @@ static const struct {
 	  "{'id':'n','protocol':'qmp','type':'tcp','port':1}]",
 	  "/monitors/1/port", "/monitors/0" },
 	{ "'nics':[{'id':'migrd-port1','type':'user'}]", "/nics/0/id", "migrd's own" },
+	{ "'vsocks':[{'id':'v'}]", "/vsocks/0/cid", "required" },
+	{ "'vsocks':[{'id':'v','cid':2}]", "/vsocks/0/cid", "3 to 4294967294" },
+	{ "'vsocks':[{'id':'v','cid':4294967295}]", "/vsocks/0/cid", "3 to 4294967294" },
+	{ "'vsocks':[{'id':'v','cid':3},{'id':'w','cid':4}]", "/vsocks", "1" },
 	{ "'memory_backend':{'type':'shm'}", "/memory_backend/type",
 	  "none of 'ram', 'memfd', 'file'" },
 	{ "'memory_backend':{'huge_page_mib':2}", "/memory_backend/huge_page_mib",

@@ -197,7 +197,8 @@ class World:
             if host.process:
                 host.process.end()
         for guest in self.guests.values():
-            guest.console.close()
+            if guest.console:
+                guest.console.close()
         for log in self.dir.rglob("*.log"):
             report = SANITIZER_REPORT.search(log.read_text(encoding="utf-8", errors="replace"))
             if report:
@@ -223,7 +224,8 @@ class World:
             if path.is_file():
                 shutil.copy(path, target / "-".join(path.relative_to(self.dir).parts))
         for guest in self.guests.values():
-            guest.console.write_log(target / f"{guest.name}-console.txt")
+            if guest.console:
+                guest.console.write_log(target / f"{guest.name}-console.txt")
 
     def remove(self):
         World.open_worlds.discard(self)
