@@ -82,6 +82,8 @@ void refused_judge_hmp(const char *line, struct refused_verdict *ret)
 	judge(refused_hmp_rows, refused_hmp_row_count, name, len, ret);
 	snprintf(ret->word, sizeof(ret->word), "%.*s%s%.*s", (int)(len < 48 ? len : 48), name,
 		 has_sub ? " " : "", has_sub ? (int)(sub_len < 32 ? sub_len : 32) : 0, sub);
+	if (has_sub)
+		judge(refused_hmp_rows, refused_hmp_row_count, ret->word, strlen(ret->word), ret);
 }
 
 void refused_judge_qmp(const char *name, struct json_object *args, struct refused_verdict *ret)

@@ -35,6 +35,7 @@ REASON(shared, "the monitor is migrd's, and was set up by it", NULL, NULL);
 REASON(actions, "what follows a panic, a reset or the watchdog is 'actions' of the definition",
        NULL, NULL);
 REASON(door, "it can do what other commands are refused for", NULL, NULL);
+REASON(developers, "it is for the developers of QEMU, and no guest shall depend on it", NULL, NULL);
 REASON(not_here, "migrd runs no guest that has a use for it", NULL, NULL);
 
 #define Q       REFUSED_CLASS_QUERY, NULL
@@ -138,6 +139,7 @@ const struct refused_row refused_qmp_rows[] = {
 
 	/* QEMU itself */
 	{ "query-*",                      Q },
+	{ "x-query-virtio*",              NO(developers) },
 	{ "x-query-*",                    Q },
 	{ "x-accel-stats",                Q },
 	{ "x-debug-*",                    Q },
@@ -227,6 +229,7 @@ const struct refused_row refused_hmp_rows[] = {
 	{ "help|?",                       Q },
 	{ "clear",                        Q }, /* clears the terminal */
 	{ "info",                         Q },
+	{ "info virtio*",                 NO(developers) },
 	{ "cpu",                          Q }, /* sets the CPU of a monitor of one command */
 	{ "log|trace-event|sync-profile", M },
 	{ "singlestep|one-insn-per-tb",   M },
