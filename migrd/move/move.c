@@ -75,6 +75,7 @@ void move_free(struct move *move)
 	free(move->plan);
 	free(move->request);
 	free(move->evidence);
+	json_object_put(move->virtqueues.devices);
 	preflight_free(move->offer.compared);
 	store_move_fini(&move->row);
 	dismiss_waiters(move);

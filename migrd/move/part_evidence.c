@@ -262,8 +262,7 @@ static void note_reasons(struct move *move, const struct preflight_reasons *reas
 	}
 }
 
-/* Rolls back: the timeline gets all reasons, and the move's error is one text of them. */
-static void refuse(struct move *move, const struct preflight_reasons *reasons)
+void move_refuse(struct move *move, const struct preflight_reasons *reasons)
 {
 	struct err err = { 0 };
 
@@ -282,7 +281,7 @@ static void opened_done(struct work *work)
 	opened_free(opened);
 	if (move && move->machine.state == MOVE_STATE_PREPARE && !move->machine.is_saving) {
 		if (reasons->count)
-			refuse(move, reasons);
+			move_refuse(move, reasons);
 		else
 			move_parts_next(move);
 		machine_step(&move->machine);
@@ -309,7 +308,7 @@ static void judge_cpu(struct move *move)
 
 	cpu_judge(move->offer.compared->there, move->evidence, reasons);
 	if (reasons->count) {
-		refuse(move, reasons);
+		move_refuse(move, reasons);
 		machine_step(&move->machine);
 	} else if (move_qemu(move)) {
 		look_at_opened(move);

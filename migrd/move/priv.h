@@ -163,6 +163,13 @@ struct move_ram {
 
 /* Post-copy goes on over new streams after one of the two was lost; see move/src_fetch.c and
  * move/dst_fetch.c. */
+/* Source, in begin: the virtqueue that is asked for. */
+struct move_virtqueues {
+	struct json_object *devices; /* QEMU's answer to x-query-virtio; owned */
+	size_t device;
+	uint64_t queue;
+};
+
 struct move_rejoin {
 	enum move_rejoin_step {
 		MOVE_REJOIN_NONE,
@@ -240,6 +247,7 @@ struct move {
 	/* Source: what it tells the destination of the guest's files, NICs and CPU;
 	 * destination: the CPU features of its own QEMU.  May be NULL. */
 	struct evidence *evidence;
+	struct move_virtqueues virtqueues;
 
 	struct {
 		char *text; /* NULL: not made yet */
@@ -323,6 +331,9 @@ void move_become_stuck(struct move *move);
 void move_roll_back(struct move *move, const struct err *why);
 /* The same, with a reason in plain words. */
 void move_give_up(struct move *move, enum err_code code, const char *text);
+/* Destination, in prepare: rolls back; the timeline gets all REASONS, and the move's error is one
+ * text of them (move/part_evidence.c). */
+void move_refuse(struct move *move, const struct preflight_reasons *reasons);
 /* machine_note(), and a line of the log. */
 void move_note(struct move *move, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -218,7 +218,8 @@ static void look_files(struct preflight *preflight)
 				  preflight->here);
 }
 
-/* The features of the CPU are no row: they are known only when QEMU runs here (cpu_judge()). */
+/* The features of the CPU and the sizes of virtqueues are no rows: they are known only when QEMU
+ * runs here (cpu_judge(), virtqueues_judge()). */
 static const struct check {
 	const char *name;
 	void (*look)(struct preflight *preflight);

@@ -62,6 +62,13 @@ static const struct json_field word_fields[] = {
 	{ 0 },
 };
 
+static const struct json_field queue_fields[] = {
+	TEXT(struct evidence_queue, path, "Path of the device in QEMU's object model."),
+	NUMBER(struct evidence_queue, queue, "Number of the virtqueue."),
+	NUMBER(struct evidence_queue, entries, "Entries that it has."),
+	{ 0 },
+};
+
 const struct json_field evidence_fields[] = {
 	TEXT(struct evidence, boot_id, "Of the kernel that gave the inodes."),
 	{ .key = "files",
@@ -79,6 +86,12 @@ const struct json_field evidence_fields[] = {
 	  JSON_MEMBERS(struct evidence, words, word_count),
 	  .fields = word_fields,
 	  .help = "Features of the guest's CPU." },
+	{ .key = "queues",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct evidence, queues, queue_count),
+	  .fields = queue_fields,
+	  .help = "Virtqueues of the guest's devices, where they may be too large for another "
+		  "QEMU." },
 	FLAG(struct evidence, assert_disks,
 	     "The caller who asked for the move vouches for the disks."),
 	FLAG(struct evidence, assert_cpu, "Who asked for the move vouches for the CPU."),

@@ -3,7 +3,7 @@
  * so that the destination can compare them with its own (preflight/checks.h).  It travels in
  * peer_prepare.  The destination notes what it finds in the same form.
  *
- * A struct evidence holds no pointers; it is large (about 250 KiB): keep it on the heap.
+ * A struct evidence holds no pointers; it is large (about 320 KiB): keep it on the heap.
  * Thread: any.
  */
 #ifndef MIGRD_WIRE_EVIDENCE_H
@@ -14,6 +14,8 @@
 #define EVIDENCE_FILES_MAX  128 /* images with their backing files */
 #define EVIDENCE_NICS_MAX   ((size_t)2 * VM_DEF_NIC_MAX) /* NICs of raw arguments included */
 #define EVIDENCE_WORDS_MAX  128 /* feature words of CPUID */
+#define EVIDENCE_QUEUES_MAX 512
+#define EVIDENCE_QOM_SIZE   128 /* of a path in QEMU's object model */
 #define EVIDENCE_BOOT_SIZE  40
 #define EVIDENCE_NAME_SIZE  256 /* NAME_MAX and its end */
 #define EVIDENCE_TOKEN_SIZE (ID_TOKEN_SIZE + 8)
@@ -53,6 +55,13 @@ struct evidence_nic {
 	char bridge[IF_NAMESIZE]; /* "": none */
 };
 
+/* A virtqueue of the guest's device at PATH (x-query-virtio-queue-status). */
+struct evidence_queue {
+	char path[EVIDENCE_QOM_SIZE]; /* "/machine/peripheral/net0/virtio-backend" */
+	uint64_t queue;
+	uint64_t entries; /* that it has; on the destination: for how many QEMU has room */
+};
+
 struct evidence {
 	char boot_id[EVIDENCE_BOOT_SIZE]; /* the kernel in which the inodes were read */
 	struct evidence_file files[EVIDENCE_FILES_MAX];
@@ -61,6 +70,8 @@ struct evidence {
 	size_t nic_count;
 	struct evidence_word words[EVIDENCE_WORDS_MAX];
 	size_t word_count;
+	struct evidence_queue queues[EVIDENCE_QUEUES_MAX]; /* only where they may not fit */
+	size_t queue_count;
 	bool assert_disks; /* the user who asked for the move vouches for the disks */
 	bool assert_cpu;
 };

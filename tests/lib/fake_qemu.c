@@ -532,7 +532,7 @@ static void send_command(struct qemu *qemu, const char *name, struct json_object
 		answer(command);
 		return;
 	}
-	if (strncmp(name, "query-", 6) != 0) {
+	if (strncmp(name, "query-", 6) != 0 && strncmp(name, "x-query-", 8) != 0) {
 		trace_add("qmp %s", name);
 		if (fake_qemu_before)
 			fake_qemu_before(name);

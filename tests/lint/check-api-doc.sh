@@ -45,8 +45,9 @@ compare "kinds of findings" "$(words_of migrd/check/kinds.c '^	{ ')" \
 compare "events" "$(cat "$srcdir"/migrd/api/*.c | grep -o 'bus_publish([^,]*, "[a-z]*"\|stream, NULL, "[a-z]*"' |
 	sed 's/.*"\([a-z]*\)"/\1/' | sort -u)" "$(first_column '| `event` |')"
 
-# The check `cpu' is no row: it is made later, when the destination's QEMU waits.
-compare "checks of a move" "$({ words_of migrd/preflight/checks.c '^	{ '; echo cpu; } | sort)" \
+# The checks `cpu' and `virtqueues' are no rows: they are made later, when the destination's QEMU
+# waits.
+compare "checks of a move" "$({ words_of migrd/preflight/checks.c '^	{ '; echo cpu; echo virtqueues; } | sort)" \
 	"$(first_column '| check |')"
 compare "kinds of devices" "$(grep -o '^	\[VM_DEF_KIND_[A-Z_]*\] = { "[a-z_]*"' \
 	"$srcdir/migrd/wire/vm_def_device.c" | cut -d'"' -f2 | sort)" \

@@ -49,7 +49,7 @@ SINCE = {"postcopy, multifd": ((10, 1), "as QEMU 10.1 can")}
 
 # Pairs that the QEMUs do not manage with a guest that has driven a virtio disk, and their words:
 # findings/virtqueues-of-10.0.13-are-larger-than-queue-size.sh.
-IMPOSSIBLE = {("10.0", "11.1"): "vring.num"}
+IMPOSSIBLE = {("10.0", "11.1"): "device 'raw' (virtqueue 0: 1024, and 256 here)"}
 
 
 def later_qemu(version):

@@ -45,6 +45,62 @@ START_TEST(begin_guest_that_has_not_run_since_its_last_move_is_refused)
 }
 END_TEST
 
+/* ---- virtqueues ---------------------------------------------------------------- */
+
+static void (*checks_of_the_rig)(const char *verb, struct json_object *body);
+static size_t told_queues;
+
+static void note_queues(const char *verb, struct json_object *body)
+{
+	struct json_object *evidence = NULL, *queues = NULL;
+
+	checks_of_the_rig(verb, body);
+	if (strcmp(verb, "prepare") == 0 &&
+	    json_object_object_get_ex(body, "evidence", &evidence) &&
+	    json_object_object_get_ex(evidence, "queues", &queues))
+		told_queues = json_count(queues);
+}
+
+/* A QEMU whose devices have queues without end. */
+static void start_with_queues(struct qmp_version version)
+{
+	fake_qemu_version = version;
+	fake_qmp_result("x-query-virtio", "[{\"name\":\"virtio-net\","
+					  "\"path\":\"/machine/peripheral/net0/virtio-backend\"}]");
+	fake_qmp_result("x-query-virtio-queue-status", "{\"vring-num\":1024}");
+	checks_of_the_rig = fake_peer_before;
+	fake_peer_before = note_queues;
+	told_queues = 0;
+	rig_run_vm();
+	rig_start_move();
+	fake_peer_before = checks_of_the_rig;
+	ck_assert_uint_eq(trace_count("peer prepare"), 1);
+}
+
+/* Their sizes may be another than the definition says, and what QEMU says is limited. */
+START_TEST(begin_virtqueues_of_qemu_10_0_are_told_up_to_a_limit)
+{
+	start_with_queues((struct qmp_version){ .major = 10, .minor = 0 });
+	ck_assert_uint_eq(told_queues, 512);
+}
+END_TEST
+
+START_TEST(begin_virtqueues_of_another_qemu_are_not_asked_for)
+{
+	start_with_queues((struct qmp_version){ .major = 10, .minor = 1 });
+	ck_assert_uint_eq(told_queues, 0);
+}
+END_TEST
+
+/* QEMU itself refuses what does not fit. */
+START_TEST(begin_virtqueues_that_are_not_told_are_no_reason)
+{
+	fake_qmp_refuse("x-query-virtio", ERR_QEMU);
+	start_with_queues((struct qmp_version){ .major = 10, .minor = 0 });
+	ck_assert_uint_eq(told_queues, 0);
+}
+END_TEST
+
 /* ---- block jobs and exports ------------------------------------------------ */
 
 /* A move would end a backup job without a word, and the backup would be missing. */
@@ -317,6 +373,9 @@ Suite *suite(void)
 
 	tc = rig_add_case(s, "block jobs");
 	tcase_add_test(tc, begin_guest_that_has_not_run_since_its_last_move_is_refused);
+	tcase_add_test(tc, begin_virtqueues_of_qemu_10_0_are_told_up_to_a_limit);
+	tcase_add_test(tc, begin_virtqueues_of_another_qemu_are_not_asked_for);
+	tcase_add_test(tc, begin_virtqueues_that_are_not_told_are_no_reason);
 	tcase_add_test(tc, begin_block_job_runs_move_is_refused_by_its_name);
 	tcase_add_test(tc, begin_export_is_there_move_is_refused_by_its_name);
 	tcase_add_test(tc, begin_block_job_ends_while_it_waits_move_goes_on);

@@ -821,6 +821,48 @@ START_TEST(memory_of_a_definition_is_needed)
 }
 END_TEST
 
+/* ---- virtqueues ---------------------------------------------------------------------- */
+
+static void add_queue(const char *path, uint64_t number, uint64_t entries, uint64_t room)
+{
+	struct evidence_queue *queue = &there.queues[there.queue_count++];
+
+	snprintf(queue->path, sizeof(queue->path), "%s", path);
+	queue->queue = number;
+	queue->entries = entries;
+	here.queues[here.queue_count] = *queue;
+	here.queues[here.queue_count++].entries = room;
+}
+
+#define NET  "/machine/peripheral/net0/virtio-backend"
+#define DISK "/machine/peripheral/vda/virtio-backend"
+
+/* Each device once, by the first queue that does not fit. */
+START_TEST(virtqueues_without_room_are_told_by_device)
+{
+	add_queue(NET, 0, 256, 256);
+	add_queue(NET, 1, 1024, 256);
+	add_queue(NET, 2, 1024, 64);
+	add_queue(DISK, 0, 1024, 128);
+	virtqueues_judge(&there, &here, &reasons);
+	ck_assert_uint_eq(reasons.count, 1);
+	ck_assert_ptr_nonnull(strstr(reasons.list[0].text,
+				     ": device 'net0' (virtqueue 1: 1024, and 256 here), "
+				     "device 'vda' (virtqueue 0: 1024, and 128 here): "));
+}
+END_TEST
+
+/* 0: QEMU here did not tell. */
+START_TEST(virtqueues_with_room_are_no_reason)
+{
+	add_queue(NET, 0, 256, 256);
+	add_queue(NET, 1, 256, 1024);
+	add_queue(DISK, 0, 1024, 0);
+	virtqueues_judge(&there, &here, &reasons);
+	ck_assert_uint_eq(reasons.count, 0);
+}
+END_TEST
+
 /* ---- vsock ------------------------------------------------------------------------- */
 
 START_TEST(host_without_the_vsock_device_is_told)
@@ -897,6 +939,8 @@ Suite *suite(void)
 	tcase_add_test(tc, free_huge_pages_are_read);
 	tcase_add_test(tc, directory_that_is_no_hugetlbfs_is_seen);
 	tcase_add_test(tc, memory_of_a_definition_is_needed);
+	tcase_add_test(tc, virtqueues_without_room_are_told_by_device);
+	tcase_add_test(tc, virtqueues_with_room_are_no_reason);
 	tcase_add_test(tc, host_without_the_vsock_device_is_told);
 	tcase_add_test(tc, file_that_is_no_vsock_device_is_told);
 	suite_add_tcase(s, tc);
