@@ -55,7 +55,6 @@ void move_images_work(struct move *move, const struct image_action *action, imag
 /* ---- source: move/src_disks.c --------------------------------------------- */
 
 /* Steps. */
-void move_src_disks_look(struct move *move); /* gathers move->begin.disks for the plan */
 void move_src_disks_clear(struct move *move); /* nothing of a copy is left */
 void move_src_disks_put_aside(struct move *move);
 /* Callbacks of the part. */
@@ -68,6 +67,11 @@ void move_src_disks_settle(struct move *move);
  * the move. */
 void move_src_disks_note_vars(struct move *move);
 enum move_part_progress move_src_disks_progress(const struct move *move);
+
+/* ---- source: move/src_disks_look.c ------------------------------------------- */
+
+/* A step: gathers move->begin.disks for the plan. */
+void move_src_disks_look(struct move *move);
 
 /* ---- source: move/src_disks_pace.c ------------------------------------------- */
 

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The source finds out, in begin, what is to be copied of the guest's local disks: QEMU tells the
+ * size, format and options of their images. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "move/disks.h"
+#include "move/src_priv.h"
+#include "qmp/block.h"
+
+/* Fills RET with the name of the block node of a disk's image.  The guest's flash memory is no
+ * device that query-block tells; its node has the name that the command line gave it. */
+static bool find_node(struct json_object *blocks, const struct vm_def_disk *disk,
+		      char ret[MOVE_NODE_SIZE])
+{
+	const char *node = qmp_block_node(blocks, disk->id);
+
+	if (strcmp(disk->id, VM_DEF_VARS_ID) == 0)
+		plug_disk_node(ret, MOVE_NODE_SIZE, disk->id);
+	else
+		snprintf(ret, MOVE_NODE_SIZE, "%s", node ? node : "");
+	return ret[0] != '\0';
+}
+
+static bool note_left(struct move *move, struct json_object *nodes, size_t number,
+		      const struct vm_def_disk *disk, struct err *err)
+{
+	size_t snapshots, bitmaps;
+
+	disk_copy_count_left(nodes, move->begin.nodes[number], &snapshots, &bitmaps);
+	if (!snapshots && !bitmaps)
+		return true;
+	if (move->options.remove_source_disks)
+		return err_set(err, ERR_CONFLICT,
+			       "the image of disk '%s' has %zu snapshots and %zu bitmaps, which "
+			       "are "
+			       "not copied: delete them, or leave out remove_source_disks",
+			       disk->id, snapshots, bitmaps);
+	move_note(move, "left-behind",
+		  "disk '%s': %zu snapshots and %zu bitmaps stay in its image here", disk->id,
+		  snapshots, bitmaps);
+	return true;
+}
+
+static bool note_disk(struct move *move, struct json_object *nodes, size_t number,
+		      const struct vm_def_disk *disk, struct err *err)
+{
+	struct disk_copy *copy = &move->begin.disks[number];
+	const char *backing;
+
+	if (!disk_copy_read(nodes, move->begin.nodes[number], copy, &backing, err))
+		return err_wrap(err, "disk '%s'", disk->id);
+	memcpy(copy->id, disk->id, sizeof(copy->id));
+	if (!note_left(move, nodes, number, disk, err))
+		return false;
+	if (*backing)
+		move_note(move, "flattened",
+			  "disk '%s': the copy has the content of '%s' too, and no backing file",
+			  disk->id, backing);
+	return true;
+}
+
+static void on_nodes(struct move *move, struct json_object *result, const struct err *err)
+{
+	const struct vm_def_disk *disk;
+	struct err bad;
+	size_t i = 0;
+
+	for (; !err && (disk = move_local_disk(move, i)); i++) {
+		if (!note_disk(move, result, i, disk, &bad))
+			err = &bad;
+	}
+	move->begin.disk_count = i;
+	if (err)
+		move_roll_back(move, err);
+	else
+		move_parts_next(move);
+}
+
+static void on_blocks(struct move *move, struct json_object *result, const struct err *err)
+{
+	const struct vm_def_disk *disk;
+	struct json_object *args;
+	struct err bad;
+
+	for (size_t i = 0; !err && (disk = move_local_disk(move, i)); i++) {
+		if (!find_node(result, disk, move->begin.nodes[i])) {
+			err_set(&bad, ERR_QEMU, "QEMU does not tell the image of disk '%s'",
+				disk->id);
+			err = &bad;
+		}
+	}
+	if (err) {
+		move_roll_back(move, err);
+		return;
+	}
+	args = json_object_new_object();
+	json_add_bool(args, "flat", true);
+	move_qmp(move, "query-named-block-nodes", args, COMMAND_DEADLINE_MS, on_nodes);
+}
+
+void move_src_disks_look(struct move *move)
+{
+	move_qmp(move, "query-block", NULL, COMMAND_DEADLINE_MS, on_blocks);
+}
