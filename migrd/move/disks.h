@@ -42,15 +42,19 @@ typedef bool image_task_fn(const struct image_task *task, size_t index, struct e
 struct image_action {
 	const char *name; /* fault points: images.NAME, before each image; images.NAME.done */
 	image_task_fn *fn;
-	unsigned tries; /* with a short pause between */
+	unsigned tries;   /* with a short pause between */
+	const char *part; /* the move goes on after an error, which is an entry PART of its
+			   * timeline; NULL: an error rolls it back */
 	/* Puts other paths than those of the local disks into the task.  NULL: those. */
 	void (*list)(const struct move *move, struct image_task *task);
 };
-/* ERR: of the first image with which something was wrong, or NULL. */
-typedef void image_done_fn(struct move *move, const struct err *err);
-/* Acts on the image of each local disk of the plan, or on what the action lists, in the order in
- * which such work is begun, then calls DONE, unless the move has left its state. */
-void move_images_work(struct move *move, const struct image_action *action, image_done_fn *done);
+/* A step of a part: acts on the image of each local disk of the plan, or on what the action lists,
+ * in the order in which such work is begun.  The error is that of the first image with which
+ * something was wrong.  Nothing follows if the move has left its state meanwhile. */
+void move_images_work(struct move *move, const struct image_action *action);
+/* The same for what the destination has made, when its move is undone; not after its guest may have
+ * run here, which may need it. */
+void move_images_undo(struct move *move, const struct image_action *action);
 
 /* ---- source: move/src_disks.c --------------------------------------------- */
 

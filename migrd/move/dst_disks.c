@@ -16,19 +16,11 @@ static bool make(const struct image_task *task, size_t index, struct err *err)
 				   task->move, err);
 }
 
-static void on_made(struct move *move, const struct err *err)
-{
-	if (err)
-		move_roll_back(move, err);
-	else
-		move_parts_next(move);
-}
-
 void move_dst_disks_make(struct move *move)
 {
-	static const struct image_action action = { "make", make, 1, NULL };
+	static const struct image_action action = { "make", make, 1, NULL, NULL };
 
-	move_images_work(move, &action, on_made);
+	move_images_work(move, &action);
 }
 
 /* ---- the mirrors write ------------------------------------------------------------- */
@@ -108,13 +100,6 @@ void move_dst_disks_close(struct move *move)
 
 /* ---- the end ------------------------------------------------------------------------------- */
 
-static void on_ended(struct move *move, const struct err *err)
-{
-	if (err)
-		move_note(move, "disks", "%s", err->msg);
-	move_parts_next(move);
-}
-
 static bool keep(const struct image_task *task, size_t index, struct err *err)
 {
 	return image_keep_blocking(task->paths[index], task->move, err);
@@ -122,9 +107,9 @@ static bool keep(const struct image_task *task, size_t index, struct err *err)
 
 void move_dst_disks_keep(struct move *move)
 {
-	static const struct image_action action = { "keep", keep, END_TRIES, NULL };
+	static const struct image_action action = { "keep", keep, END_TRIES, "disks", NULL };
 
-	move_images_work(move, &action, on_ended);
+	move_images_work(move, &action);
 }
 
 static bool remove_made(const struct image_task *task, size_t index, struct err *err)
@@ -132,15 +117,10 @@ static bool remove_made(const struct image_task *task, size_t index, struct err 
 	return image_remove_blocking(task->paths[index], task->move, err);
 }
 
-/* A guest that may have run here may need its images. */
 void move_dst_disks_remove(struct move *move)
 {
-	static const struct image_action action = { "remove", remove_made, END_TRIES, NULL };
+	static const struct image_action action = { "remove", remove_made, END_TRIES, "disks",
+						    NULL };
 
-	if (move->verdict == VERDICT_REFUSED) {
-		move_images_work(move, &action, on_ended);
-		return;
-	}
-	move_note(move, "disks", "the images stay: the guest may have run here");
-	move_parts_next(move);
+	move_images_undo(move, &action);
 }

@@ -76,7 +76,6 @@ struct image_work {
 	enum move_state state; /* in which it was begun */
 	struct image_task task;
 	const struct image_action *action;
-	image_done_fn *done;
 	struct err err; /* of the first image with which something is wrong; not set: none */
 };
 
@@ -112,6 +111,17 @@ static void run(struct work *work)
 	}
 }
 
+static void go_on(struct move *move, const struct image_action *action, const struct err *err)
+{
+	if (err_is_set(err) && !action->part) {
+		move_roll_back(move, err);
+		return;
+	}
+	if (err_is_set(err))
+		move_note(move, action->part, "%s", err->msg);
+	move_parts_next(move);
+}
+
 static void done(struct work *work)
 {
 	struct image_work *image = (struct image_work *)work;
@@ -122,7 +132,7 @@ static void done(struct work *work)
 	if (err_is_set(&image->err))
 		log_warning("move", "image", "move=%s error=%s", image->id, image->err.msg);
 	if (move && move->machine.state == image->state && !move->machine.is_saving)
-		image->done(move, err_is_set(&image->err) ? &image->err : NULL);
+		go_on(move, image->action, &image->err);
 	free(image);
 }
 
@@ -146,7 +156,7 @@ static void list_images(const struct move *move, struct image_task *task)
 		add_image(move, task, disk);
 }
 
-void move_images_work(struct move *move, const struct image_action *action, image_done_fn *done_fn)
+void move_images_work(struct move *move, const struct image_action *action)
 {
 	struct image_work *image = xnew(struct image_work);
 	struct image_task *task = &image->task;
@@ -156,7 +166,6 @@ void move_images_work(struct move *move, const struct image_action *action, imag
 	memcpy(image->id, move->row.id, sizeof(image->id));
 	image->state = move->machine.state;
 	image->action = action;
-	image->done = done_fn;
 	task->rules = &move->moves->env.storage;
 	snprintf(task->move, sizeof(task->move), "%s", move->row.id);
 	snprintf(task->peer, sizeof(task->peer), "%s", move->row.peer);
@@ -165,4 +174,16 @@ void move_images_work(struct move *move, const struct image_action *action, imag
 	else
 		list_images(move, task);
 	worker_submit(move->moves->imager, &image->work);
+}
+
+void move_images_undo(struct move *move, const struct image_action *action)
+{
+	if (move->verdict == VERDICT_REFUSED) {
+		move_images_work(move, action);
+		return;
+	}
+	move_note(move, action->part,
+		  "what was made for the guest stays, and the marks beside it: it may have run here; "
+		  "remove both when another host has it");
+	move_parts_next(move);
 }

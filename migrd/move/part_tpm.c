@@ -22,13 +22,6 @@ static void list(const struct move *move, struct image_task *task)
 	task->count = 1;
 }
 
-static void on_ended(struct move *move, const struct err *err)
-{
-	if (err)
-		move_note(move, "tpm", "%s", err->msg);
-	move_parts_next(move);
-}
-
 /* ---- destination ------------------------------------------------------------------- */
 
 static bool make(const struct image_task *task, size_t index, struct err *err)
@@ -36,19 +29,11 @@ static bool make(const struct image_task *task, size_t index, struct err *err)
 	return tpm_state_make_blocking(task->paths[index], task->move, err);
 }
 
-static void on_made(struct move *move, const struct err *err)
-{
-	if (err)
-		move_roll_back(move, err);
-	else
-		move_parts_next(move);
-}
-
 static void make_state(struct move *move)
 {
-	static const struct image_action action = { "tpm-make", make, 1, list };
+	static const struct image_action action = { "tpm-make", make, 1, NULL, list };
 
-	move_images_work(move, &action, on_made);
+	move_images_work(move, &action);
 }
 
 static bool sync_state(const struct image_task *task, size_t index, struct err *err)
@@ -60,9 +45,9 @@ static bool sync_state(const struct image_task *task, size_t index, struct err *
  * nothing. */
 static void take_state(struct move *move)
 {
-	static const struct image_action action = { "tpm-sync", sync_state, 1, list };
+	static const struct image_action action = { "tpm-sync", sync_state, 1, "tpm", list };
 
-	move_images_work(move, &action, on_ended);
+	move_images_work(move, &action);
 }
 
 static bool keep(const struct image_task *task, size_t index, struct err *err)
@@ -72,9 +57,9 @@ static bool keep(const struct image_task *task, size_t index, struct err *err)
 
 static void keep_state(struct move *move)
 {
-	static const struct image_action action = { "tpm-keep", keep, END_TRIES, list };
+	static const struct image_action action = { "tpm-keep", keep, END_TRIES, "tpm", list };
 
-	move_images_work(move, &action, on_ended);
+	move_images_work(move, &action);
 }
 
 static bool remove_made(const struct image_task *task, size_t index, struct err *err)
@@ -82,17 +67,12 @@ static bool remove_made(const struct image_task *task, size_t index, struct err 
 	return tpm_state_remove_blocking(task->paths[index], task->move, err);
 }
 
-/* A guest that may have run here may need it. */
 static void remove_state(struct move *move)
 {
-	static const struct image_action action = { "tpm-remove", remove_made, END_TRIES, list };
+	static const struct image_action action = { "tpm-remove", remove_made, END_TRIES, "tpm",
+						    list };
 
-	if (move->verdict == VERDICT_REFUSED) {
-		move_images_work(move, &action, on_ended);
-		return;
-	}
-	move_note(move, "tpm", "its state stays: the guest may have run here");
-	move_parts_next(move);
+	move_images_undo(move, &action);
 }
 
 /* ---- source ---------------------------------------------------------------------------- */
@@ -104,9 +84,10 @@ static bool discard(const struct image_task *task, size_t index, struct err *err
 
 static void discard_state(struct move *move)
 {
-	static const struct image_action action = { "tpm-discard", discard, END_TRIES, list };
+	static const struct image_action action = { "tpm-discard", discard, END_TRIES, "tpm",
+						    list };
 
-	move_images_work(move, &action, on_ended);
+	move_images_work(move, &action);
 }
 
 const struct move_part move_part_tpm = {

@@ -420,19 +420,12 @@ static bool discard(const struct image_task *task, size_t index, struct err *err
 	return image_discard_blocking(task->paths[index], err);
 }
 
-static void on_put_aside(struct move *move, const struct err *err)
-{
-	if (err)
-		move_note(move, "disks", "%s", err->msg);
-	move_parts_next(move);
-}
-
 void move_src_disks_put_aside(struct move *move)
 {
 	static const struct image_action actions[] = {
-		{ "put-aside", put_aside, PUT_ASIDE_TRIES, NULL },
-		{ "discard", discard, PUT_ASIDE_TRIES, NULL }
+		{ "put-aside", put_aside, PUT_ASIDE_TRIES, "disks", NULL },
+		{ "discard", discard, PUT_ASIDE_TRIES, "disks", NULL }
 	};
 
-	move_images_work(move, &actions[move->options.remove_source_disks], on_put_aside);
+	move_images_work(move, &actions[move->options.remove_source_disks]);
 }
