@@ -177,10 +177,7 @@ class DisksTest(SystemTest):
     # ---- what is refused, with nothing changed ------------------------------------
 
     def refused(self, *words, **options):
-        move_id = self.begin(**options)
-        move = self.world.wait_state(self.a, move_id, "failed")
-        for word in words:
-            self.assertIn(word, json.dumps(move["error"]))
+        self.assert_move_refused(self.guest, self.a, self.b, *words, **options)
         self.guest.assert_runs_on(self.a)
 
     def test_image_that_cannot_be_made_is_refused_with_all_reasons(self):

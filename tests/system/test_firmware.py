@@ -45,10 +45,7 @@ class FirmwareTest(SystemTest):
         self.assertEqual(self.guest.start(host)[0], left)
 
     def refused(self, *words, **options):
-        move_id = self.world.begin_move(self.guest, self.a, self.b, **options)["id"]
-        move = self.world.wait_state(self.a, move_id, "failed")
-        for word in words:
-            self.assertIn(word, json.dumps(move["error"]))
+        self.assert_move_refused(self.guest, self.a, self.b, *words, **options)
         self.guest.assert_ticks()
         self.assert_only_on(self.a)
 

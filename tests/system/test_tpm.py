@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """TPMs: each guest's swtpm, and its state, which travels with the guest."""
 import contextlib
-import json
 import os
 import signal
 
@@ -45,10 +44,7 @@ class TpmTest(SystemTest):
         self.assertIn(self.guest.start(host)[1], (last, last + 1))
 
     def refused(self, *words):
-        move_id = self.world.begin_move(self.guest, self.a, self.b)["id"]
-        error = json.dumps(self.world.wait_state(self.a, move_id, "failed")["error"])
-        for word in words:
-            self.assertIn(word, error)
+        self.assert_move_refused(self.guest, self.a, self.b, *words)
         self.guest.assert_ticks()
 
     # ---- moves ---------------------------------------------------------------

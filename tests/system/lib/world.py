@@ -2,6 +2,7 @@
 """Hosts on loopback, guests on them, and the actions of a test."""
 import atexit
 import contextlib
+import json
 import pathlib
 import re
 import shutil
@@ -271,6 +272,14 @@ class SystemTest(unittest.TestCase):
         self.assertEqual((caught.exception.status, caught.exception.code), (status, code),
                          caught.exception.body)
         return caught.exception
+
+    def assert_move_refused(self, guest, source, destination, *words, **options):
+        """A move of GUEST must fail with WORDS in its error; who runs the guest is the caller's to
+        look at."""
+        move_id = self.world.begin_move(guest, source, destination, **options)["id"]
+        error = json.dumps(self.world.wait_state(source, move_id, "failed")["error"])
+        for word in words:
+            self.assertIn(word, error)
 
     def note(self, text):
         """Adds figures that the runner prints beside the test's name."""
