@@ -24,6 +24,7 @@ struct gather {
 	char id[ID_UUID_SIZE];
 	struct needs *needs;
 	struct evidence *evidence; /* NULL: this work only tidies up */
+	bool look_for_bases;       /* maybe nobody has noted them: the images name them */
 };
 
 static void gather_free(struct gather *gather)
@@ -44,6 +45,8 @@ static void run_clean(struct work *work)
 {
 	const struct gather *gather = (const struct gather *)work;
 
+	if (gather->look_for_bases)
+		look_bases_blocking(gather->needs);
 	look_follow_blocking(gather->needs);
 	look_clean_blocking(gather->needs, gather->id);
 }
@@ -101,6 +104,7 @@ static void gather_files(struct move *move)
 		move_give_up(move, ERR_INTERNAL, "the VM's definition cannot be read");
 		return;
 	}
+	needs_add_bases(gather->needs, move->begin.disks, move->begin.disk_count);
 	gather->work = (struct work){ .run = run_gather, .done = gather_done };
 	gather->evidence = TAKE_PTR(move->evidence);
 	gather->evidence->assert_disks = move->options.assert_same_disks;
@@ -112,9 +116,16 @@ static void clean(struct move *move)
 {
 	struct gather *gather = gather_new(move);
 
-	if (gather && gather->needs->file_count)
+	if (!gather)
+		return;
+	gather->look_for_bases = move->side == MOVE_SRC && gather->needs->image_count;
+	if (move->side == MOVE_DST && move->plan) {
+		needs_add_bases(gather->needs, move->plan->disks, move->plan->disk_count);
+		needs_place(gather->needs, &move->moves->env.storage);
+	}
+	if (gather->needs->file_count || gather->look_for_bases)
 		submit_clean(move->moves, gather);
-	else if (gather)
+	else
 		gather_free(gather);
 }
 

@@ -281,7 +281,7 @@ static void on_target(struct move *move, struct json_object *result, const struc
 	json_add_str(args, "job-id", name);
 	json_add_str(args, "device", move->begin.nodes[move->disks.begun]);
 	json_add_str(args, "target", name);
-	json_add_str(args, "sync", "full");
+	json_add_str(args, "sync", disk->backing[0] ? "top" : "full");
 	json_add_str(args, "copy-mode", "background");
 	json_add_uint(args, "buf-size", under_way_bytes(move));
 	json_add_bool(args, "auto-dismiss", false);

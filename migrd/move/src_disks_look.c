@@ -43,37 +43,58 @@ static bool note_left(struct move *move, struct json_object *nodes, size_t numbe
 	return true;
 }
 
+/* A copy that has the same backing file is made of the image alone.  QEMU knows no copy of some
+ * images of a chain (a mirror copies the top one or all), so either there is one over the shared
+ * backing file, or all is flattened. */
+static void note_backing(struct move *move, const struct disk_copy *copy, const char *backing)
+{
+	if (copy->backing[0])
+		move_note(move, "overlay", "disk '%s': only the image itself is copied, over '%s'",
+			  copy->id, copy->backing);
+	else if (*backing)
+		move_note(move, "flattened",
+			  "disk '%s': the copy has the content of '%s' too, and no backing file",
+			  copy->id, backing);
+}
+
 static bool note_disk(struct move *move, struct json_object *nodes, size_t number,
 		      const struct vm_def_disk *disk, struct err *err)
 {
 	struct disk_copy *copy = &move->begin.disks[number];
-	const char *backing;
+	const char *node = move->begin.nodes[number], *backing;
 
-	if (!disk_copy_read(nodes, move->begin.nodes[number], copy, &backing, err))
+	if (!disk_copy_read(nodes, node, copy, &backing, err) ||
+	    (disk->shared_base && !disk_copy_keep_backing(nodes, node, copy, err)))
 		return err_wrap(err, "disk '%s'", disk->id);
 	memcpy(copy->id, disk->id, sizeof(copy->id));
 	if (!note_left(move, nodes, number, disk, err))
 		return false;
-	if (*backing)
-		move_note(move, "flattened",
-			  "disk '%s': the copy has the content of '%s' too, and no backing file",
-			  disk->id, backing);
+	note_backing(move, copy, backing);
 	return true;
+}
+
+/* Adds TEXT to *ALL, which has what the disks before say. */
+static void add_reason(struct err *all, const struct err *one)
+{
+	if (err_is_set(all))
+		err_set(all, all->code, "%s; %s", all->msg, one->msg);
+	else
+		*all = *one;
 }
 
 static void on_nodes(struct move *move, struct json_object *result, const struct err *err)
 {
 	const struct vm_def_disk *disk;
-	struct err bad;
+	struct err all = { 0 }, bad;
 	size_t i = 0;
 
 	for (; !err && (disk = move_local_disk(move, i)); i++) {
 		if (!note_disk(move, result, i, disk, &bad))
-			err = &bad;
+			add_reason(&all, &bad);
 	}
 	move->begin.disk_count = i;
-	if (err)
-		move_roll_back(move, err);
+	if (err || err_is_set(&all))
+		move_roll_back(move, err ? err : &all);
 	else
 		move_parts_next(move);
 }

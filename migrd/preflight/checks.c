@@ -247,7 +247,8 @@ struct preflight *preflight_new(const char *id, const char *source, const struct
 	preflight->there = there ? there : xnew(struct evidence);
 	preflight->here = xnew(struct evidence);
 	images_plan(preflight, images);
-	proof_plan(preflight);
+	needs_add_bases(preflight->needs, images->copies, images->copy_count);
+	needs_place(preflight->needs, &preflight->rules);
 	return preflight;
 }
 

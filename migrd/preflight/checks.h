@@ -76,7 +76,6 @@ bool preflight_to_err(const struct preflight_reasons *reasons, struct err *err);
 /* ---- judges that have a file of their own ---------------------------------------- */
 
 /* proof.c */
-void proof_plan(struct preflight *preflight); /* where files are on this host */
 void proof_judge_files(const struct preflight *preflight, struct preflight_reasons *ret);
 /* images.c: where the images of local disks are to be made, and whether they can be. */
 void images_plan(struct preflight *preflight, const struct preflight_images *images);

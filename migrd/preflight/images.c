@@ -29,6 +29,11 @@ static bool check_copy(const struct preflight *preflight, const struct need_imag
 			       "as it is",
 			       preflight->source, vm_def_disk_format_names[copy->format],
 			       vm_def_disk_format_names[need->format]);
+	if (copy->backing[0] && !need->shared_base)
+		return err_set(err, ERR_INVALID,
+			       "host '%s' would copy it without its backing file, and the definition "
+			       "does not say shared_base",
+			       preflight->source);
 	if (strcmp(copy->id, VM_DEF_VARS_ID) == 0 &&
 	    copy->virtual_bytes > VM_DEF_FIRMWARE_BYTES_MAX)
 		return err_set(err, ERR_INVALID, "variables of firmware have at most %d bytes",

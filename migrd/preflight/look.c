@@ -51,7 +51,7 @@ static void add_named(struct needs *needs, const struct need_file *by, const cha
 	if (!name[0])
 		return;
 	snprintf(file.what, sizeof(file.what), "%s of %.40s", role, by->what);
-	if (join(by->path, name, file.path))
+	if (join(by->path, name, file.path) && (!by->here[0] || join(by->here, name, file.here)))
 		needs_add_file(needs, &file);
 	else
 		needs->is_cut = true;
@@ -64,10 +64,23 @@ void look_follow_blocking(struct needs *needs)
 		const struct need_file by = needs->files[i];
 		struct qcow2_head head;
 
-		if (!by.is_qcow2 || !read_head(by.path, &head))
+		if (!by.is_qcow2 || !read_head(need_path(&by), &head))
 			continue;
 		add_named(needs, &by, head.data_file, "data file", false);
 		add_named(needs, &by, head.backing, "backing file", !head.backing_is_raw);
+	}
+}
+
+void look_bases_blocking(struct needs *needs)
+{
+	for (size_t i = 0; i < needs->image_count; i++) {
+		const struct need_image *image = &needs->images[i];
+		struct need_file by = { .kind = NEED_SAME_CONTENT };
+		struct qcow2_head head;
+
+		snprintf(by.path, sizeof(by.path), "%s", image->path);
+		if (image->shared_base && read_head(image->path, &head))
+			add_named(needs, &by, head.backing, "backing file", !head.backing_is_raw);
 	}
 }
 
@@ -278,7 +291,7 @@ void look_clean_blocking(const struct needs *needs, const char *id)
 	for (size_t i = 0; i < needs->file_count; i++) {
 		CLEANUP(place_close) struct place place;
 
-		if (place_open(&place, needs->files[i].path) && place.dir >= 0)
+		if (place_open(&place, need_path(&needs->files[i])) && place.dir >= 0)
 			unlinkat(place.dir, tokens.name, 0);
 	}
 }

@@ -17,6 +17,9 @@
 
 /* Adds the backing and data files of qcow2 images, as their headers on this host name them. */
 void look_follow_blocking(struct needs *needs);
+/* The source: adds the backing files of images that are copied without them, as the headers name
+ * them. */
+void look_bases_blocking(struct needs *needs);
 
 /* The source: finds the files that must be the same, and writes the token files of the
  * move ID.  *RET gets boot_id and files. */

@@ -87,6 +87,7 @@ static void add_image_of(struct needs *needs, const struct vm_def_disk *disk)
 
 	snprintf(image->id, sizeof(image->id), "%s", disk->id);
 	image->format = disk->format;
+	image->shared_base = disk->shared_base;
 	snprintf(image->path, sizeof(image->path), "%s", disk->path);
 }
 
@@ -124,6 +125,38 @@ static void add_cdroms(struct needs *needs, const struct vm_def *def)
 		snprintf(file.what, sizeof(file.what), "CD drive '%s'", cdrom->id);
 		snprintf(file.path, sizeof(file.path), "%s", cdrom->path);
 		needs_add_file(needs, &file);
+	}
+}
+
+/* Nobody writes to a backing file, so a copy of it will do. */
+void needs_add_bases(struct needs *needs, const struct disk_copy *copies, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct disk_copy *copy = &copies[i];
+		struct need_file base = {
+			.kind = NEED_SAME_CONTENT,
+			.is_qcow2 = copy->backing_format == VM_DEF_DISK_FORMAT_QCOW2,
+			.is_base = true,
+		};
+
+		if (!copy->backing[0])
+			continue;
+		snprintf(base.what, sizeof(base.what), "backing file of disk '%s'", copy->id);
+		snprintf(base.path, sizeof(base.path), "%s", copy->backing);
+		needs_add_file(needs, &base);
+	}
+}
+
+void needs_place(struct needs *needs, const struct storage_rules *rules)
+{
+	for (size_t i = 0; i < needs->file_count; i++) {
+		struct need_file *need = &needs->files[i];
+		struct err ignored; /* too long a path is not there */
+
+		if (need->is_firmware)
+			storage_place_firmware(rules, need->path, need->here, &ignored);
+		else if (need->is_base)
+			storage_place_base(rules, need->path, need->here, &ignored);
 	}
 }
 

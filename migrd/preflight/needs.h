@@ -5,6 +5,8 @@
 #ifndef MIGRD_PREFLIGHT_NEEDS_H
 #define MIGRD_PREFLIGHT_NEEDS_H
 
+#include "storage/place.h"
+#include "wire/disk_copy.h"
 #include "wire/evidence.h"
 
 #define NEED_WHAT_SIZE 64
@@ -18,6 +20,7 @@
 struct need_image {
 	char id[VM_DEF_ID_SIZE];
 	int format; /* enum vm_def_disk_format */
+	bool shared_base; /* its backing file, if it has one, is not copied */
 	char path[VM_DEF_PATH_SIZE];
 };
 
@@ -34,6 +37,7 @@ struct need_file {
 	char what[NEED_WHAT_SIZE]; /* "disk 'data'" */
 	char path[VM_DEF_PATH_SIZE];
 	bool is_firmware;            /* read whole; its path may be another on the destination */
+	bool is_base;                /* the backing file of a copy; so may its */
 	char here[VM_DEF_PATH_SIZE]; /* that path; "": PATH */
 };
 
@@ -92,6 +96,10 @@ struct needs {
 
 /* The caller frees it. */
 struct needs *needs_of(const struct vm_def *def);
+/* Adds the backing files that the copies have on both hosts. */
+void needs_add_bases(struct needs *needs, const struct disk_copy *copies, size_t count);
+/* Sets where files are on this host, if they are elsewhere by what its configuration says. */
+void needs_place(struct needs *needs, const struct storage_rules *rules);
 /* The path of FILE on the host that looks at it. */
 const char *need_path(const struct need_file *file);
 void needs_add_file(struct needs *needs, const struct need_file *file);

@@ -123,6 +123,15 @@ static void tell(const struct preflight *preflight, const struct pair *pair, enu
 			      need->what, need_path(need), preflight->source);
 }
 
+/* How a file that is at another path here may be found. */
+static const char *another_path(const struct need_file *need)
+{
+	return need->is_firmware ? ", or name another by 'firmware_map' of [storage]"
+	       : need->is_base   ? ", or name another by 'map' of [storage], or leave out shared_base "
+				   "of the disk, then all is copied"
+				 : "";
+}
+
 static void judge_file(const struct preflight *preflight, const struct need_file *need,
 		       struct preflight_reasons *ret)
 {
@@ -141,9 +150,7 @@ static void judge_file(const struct preflight *preflight, const struct need_file
 		preflight_add(ret, CHECK,
 			      "%s: '%s' is not there on this host, or cannot be reached: mount its "
 			      "storage, or copy the file%s",
-			      need->what, need_path(need),
-			      need->is_firmware ? ", or name another by 'firmware_map' of [storage]"
-						: "");
+			      need->what, need_path(need), another_path(need));
 		return;
 	}
 	if (need->kind == NEED_PRESENT || preflight->there->assert_disks)
@@ -152,17 +159,6 @@ static void judge_file(const struct preflight *preflight, const struct need_file
 		pair.here && there && there->type != EVIDENCE_TYPE_NONE ? judge(&pair) : NOT_KNOWN;
 	if (verdict != SAME)
 		tell(preflight, &pair, verdict, ret);
-}
-
-void proof_plan(struct preflight *preflight)
-{
-	for (size_t i = 0; i < preflight->needs->file_count; i++) {
-		struct need_file *need = &preflight->needs->files[i];
-		struct err ignored; /* too long a path is not there */
-
-		if (need->is_firmware)
-			storage_place_firmware(&preflight->rules, need->path, need->here, &ignored);
-	}
 }
 
 void proof_judge_files(const struct preflight *preflight, struct preflight_reasons *ret)

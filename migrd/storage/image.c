@@ -56,8 +56,10 @@ static char *options_of(const struct disk_copy *copy)
 	return strbuf_take(&text);
 }
 
-/* qemu-img gets the open file, so that it can neither make nor change another. */
-static bool run_qemu_img(const char *program, const struct disk_copy *copy, int fd, struct err *err)
+/* qemu-img gets the open file, so that it can neither make nor change another.  BASE, "" or the
+ * path of the backing file, is opened too, which fails if it has another format. */
+static bool run_qemu_img(const char *program, const struct disk_copy *copy, const char *base, int fd,
+			 struct err *err)
 {
 	bool is_qcow2 = copy->format == VM_DEF_DISK_FORMAT_QCOW2;
 	CLEANUP(free_charp) char *options = is_qcow2 ? options_of(copy) : NULL;
@@ -72,6 +74,10 @@ static bool run_qemu_img(const char *program, const struct disk_copy *copy, int 
 		size,
 		is_qcow2 ? "-o" : NULL,
 		options,
+		*base ? "-F" : NULL,
+		vm_def_disk_format_names[copy->backing_format],
+		"-b",
+		base,
 		NULL,
 	};
 
@@ -83,16 +89,20 @@ static bool run_qemu_img(const char *program, const struct disk_copy *copy, int 
 				 QEMU_IMG_TIMEOUT_MS, err);
 }
 
-static bool make_mark(const struct spot *spot, const char *program, const struct disk_copy *copy,
-		      struct err *err)
+static bool make_mark(const struct spot *spot, const struct storage_rules *rules,
+		      const struct disk_copy *copy, struct err *err)
 {
+	char base[VM_DEF_PATH_SIZE] = "";
 	CLEANUP(closep)
 	int fd = openat(spot->dir, spot->mark, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return err_errno(err, "cannot make '%s' beside '%s'", spot->mark, spot->path);
-	if (!run_qemu_img(program, copy, fd, err))
-		return err_wrap(err, "the image '%s' cannot be made", spot->path);
+	if (copy->backing[0] && !storage_place_base(rules, copy->backing, base, err))
+		return false;
+	if (!run_qemu_img(rules->qemu_img, copy, base, fd, err))
+		return err_wrap(err, "the image '%s' cannot be made%s%s", spot->path,
+				*base ? " over " : "", base);
 	if (fsync(fd) != 0)
 		return err_errno(err, "cannot sync the image '%s'", spot->path);
 	return spot_sync(spot, err);
@@ -116,7 +126,7 @@ bool image_make_blocking(const struct storage_rules *rules, const struct disk_co
 	if (!disk_copy_check(copy, err) || !spot_open(&spot, path, move, err) ||
 	    !spot_check_dir(rules, &spot, err) || !remove_made(&spot, err))
 		return false;
-	if (make_mark(&spot, rules->qemu_img, copy, err) && link_name(&spot, err))
+	if (make_mark(&spot, rules, copy, err) && link_name(&spot, err))
 		return true;
 	remove_made(&spot, &ignored);
 	return false;

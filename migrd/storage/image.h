@@ -34,7 +34,8 @@ struct image_wish {
 void image_look_blocking(const struct storage_rules *rules, const char *move,
 			 struct image_wish *wishes, size_t count);
 
-/* Makes an empty image at PATH, which storage_place() has given, and its mark.  What an earlier
+/* Makes an empty image at PATH, which storage_place() has given, and its mark; over the backing
+ * file of COPY, if it has one, at the path that storage_place_base() gives.  What an earlier
  * try of the same move made there is removed first, so it must not be called once the image was
  * handed to a QEMU.  An error leaves nothing behind: INVALID for COPY, CONFLICT for the directory
  * or the name, TIMEOUT for qemu-img, NO_SPACE, INTERNAL. */

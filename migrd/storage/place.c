@@ -106,19 +106,23 @@ static bool check_path(const char *path, struct err *err)
 	return true;
 }
 
+static bool map_by(const char *map, const char *name, const char *path, char ret[VM_DEF_PATH_SIZE],
+		   struct err *err)
+{
+	return map_path(map, path, ret) ||
+	       err_set(err, ERR_INVALID,
+		       "'%s' is too long where %s of [storage] puts it: at most %d bytes are "
+		       "possible",
+		       path, name, VM_DEF_PATH_SIZE - 1);
+}
+
 bool storage_place(const struct storage_rules *rules, const char *path, char ret[VM_DEF_PATH_SIZE],
 		   struct err *err)
 {
 	char place[VM_DEF_PATH_SIZE];
 
-	if (!check_path(path, err))
-		return false;
-	if (!map_path(rules->map, path, place))
-		return err_set(err, ERR_INVALID,
-			       "'%s' is too long where the map of [storage] puts it: at most %d "
-			       "bytes are possible",
-			       path, VM_DEF_PATH_SIZE - 1);
-	if (!check_path(place, err))
+	if (!check_path(path, err) || !map_by(rules->map, "the map", path, place, err) ||
+	    !check_path(place, err))
 		return false;
 	if (!storage_any_dir(rules, is_above, place))
 		return err_set(err, ERR_CONFLICT,
@@ -135,11 +139,19 @@ bool storage_place_firmware(const struct storage_rules *rules, const char *path,
 {
 	char place[VM_DEF_PATH_SIZE];
 
-	if (!map_path(rules->firmware_map, path, place))
-		return err_set(err, ERR_INVALID,
-			       "'%s' is too long where firmware_map of [storage] puts it: at most "
-			       "%d bytes are possible",
-			       path, VM_DEF_PATH_SIZE - 1);
+	if (!map_by(rules->firmware_map, "firmware_map", path, place, err))
+		return false;
+	memcpy(ret, place, sizeof(place));
+	return true;
+}
+
+bool storage_place_base(const struct storage_rules *rules, const char *path,
+			char ret[VM_DEF_PATH_SIZE], struct err *err)
+{
+	char place[VM_DEF_PATH_SIZE];
+
+	if (!map_by(rules->map, "the map", path, place, err))
+		return false;
 	memcpy(ret, place, sizeof(place));
 	return true;
 }

@@ -28,6 +28,10 @@ struct storage_rules {
  * texts name PATH and the key to change. */
 bool storage_place(const struct storage_rules *rules, const char *path, char ret[VM_DEF_PATH_SIZE],
 		   struct err *err);
+/* The path on this host of a backing file that has PATH on another, by the map alone: it is only
+ * read.  RET may be PATH.  INVALID: it becomes too long. */
+bool storage_place_base(const struct storage_rules *rules, const char *path,
+			char ret[VM_DEF_PATH_SIZE], struct err *err);
 /* The path on this host of firmware that has PATH on another, by the firmware_map.  RET may be
  * PATH.  INVALID: it becomes too long. */
 bool storage_place_firmware(const struct storage_rules *rules, const char *path,

@@ -2,6 +2,7 @@
 #include "wire/disk_copy.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "wire/vm_def_check.h"
@@ -70,6 +71,17 @@ const struct json_field disk_copy_fields[] = {
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct disk_copy, extended_l2),
 	  .help = "qcow2: clusters have parts; default: false." },
+	{ .key = "backing",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct disk_copy, backing),
+	  .check = vm_def_check_path,
+	  .help = "qcow2: path on the source of the backing file that both hosts have; default: "
+		  "the copy has none." },
+	{ .key = "backing_format",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct disk_copy, backing_format),
+	  .names = vm_def_disk_format_names,
+	  .help = "Format of the backing file; default: raw." },
 	{ 0 },
 };
 
@@ -122,6 +134,8 @@ static bool check_qcow2(const struct disk_copy *copy, struct err *err)
 
 bool disk_copy_check(const struct disk_copy *copy, struct err *err)
 {
+	if (copy->backing[0] && copy->format != VM_DEF_DISK_FORMAT_QCOW2)
+		return err_set(err, ERR_INVALID, "only a qcow2 image has a backing file");
 	return check_size(copy, err) &&
 	       (copy->format != VM_DEF_DISK_FORMAT_QCOW2 || check_qcow2(copy, err));
 }
@@ -193,23 +207,54 @@ static bool read_image(struct json_object *image, const char *node, struct disk_
 	return true;
 }
 
+static const char *backing_of(struct json_object *image)
+{
+	const char *backing = json_get_str(image, "full-backing-filename");
+
+	if (!backing)
+		backing = json_get_str(image, "backing-filename");
+	return backing ? backing : "";
+}
+
 bool disk_copy_read(struct json_object *nodes, const char *node, struct disk_copy *ret,
 		    const char **ret_backing, struct err *err)
 {
 	struct json_object *image = json_get_obj(find_node(nodes, node), "image");
 	struct disk_copy copy = { 0 };
-	const char *backing;
 
 	if (!image)
 		return err_set(err, ERR_QEMU, "QEMU tells nothing of the image of node '%s'", node);
 	if (!read_image(image, node, &copy, err))
 		return false;
 	memcpy(copy.id, ret->id, sizeof(copy.id));
-	backing = json_get_str(image, "full-backing-filename");
-	if (!backing)
-		backing = json_get_str(image, "backing-filename");
 	*ret = copy;
-	*ret_backing = backing ? backing : "";
+	*ret_backing = backing_of(image);
+	return true;
+}
+
+bool disk_copy_keep_backing(struct json_object *nodes, const char *node, struct disk_copy *copy,
+			    struct err *err)
+{
+	struct json_object *image = json_get_obj(find_node(nodes, node), "image");
+	const char *backing = backing_of(image), *why;
+	int format = find_word(json_get_str(image, "backing-filename-format"),
+			       vm_def_disk_format_names);
+
+	if (!*backing)
+		return true;
+	if (strlen(backing) >= sizeof(copy->backing) || !vm_def_check_path(backing, &why))
+		return err_set(err, ERR_CONFLICT,
+			       "its backing file '%s' is no path of a file: leave out shared_base, "
+			       "then all is copied",
+			       backing);
+	if (format < 0)
+		return err_set(err, ERR_CONFLICT,
+			       "it does not say that its backing file '%s' is raw or qcow2: stop the "
+			       "VM and run qemu-img rebase -u -b '%s' -F FORMAT on the image, or "
+			       "leave out shared_base, then all is copied",
+			       backing, backing);
+	snprintf(copy->backing, sizeof(copy->backing), "%s", backing);
+	copy->backing_format = format;
 	return true;
 }
 

@@ -26,6 +26,10 @@ struct disk_copy {
 	int compat; /* enum disk_copy_compat */
 	bool lazy_refcounts;
 	bool extended_l2;
+	/* The path on the source of the backing file that the copy has too, so that only the image
+	 * itself is copied; "": the copy has none. */
+	char backing[VM_DEF_PATH_SIZE];
+	int backing_format; /* enum vm_def_disk_format */
 };
 
 extern const struct json_field disk_copy_fields[];
@@ -42,6 +46,11 @@ bool disk_copy_check(const struct disk_copy *copy, struct err *err);
  * format than a definition can name. */
 bool disk_copy_read(struct json_object *nodes, const char *node, struct disk_copy *ret,
 		    const char **ret_backing, struct err *err);
+
+/* Fills the two members of *COPY, which was read for NODE, with the image's backing file; "": it has
+ * none.  CONFLICT: another host cannot have it, or cannot know how to open it, and what to do. */
+bool disk_copy_keep_backing(struct json_object *nodes, const char *node, struct disk_copy *copy,
+			    struct err *err);
 
 /* Counts what is only in the image of NODE, and not in a copy of its content: internal snapshots,
  * and bitmaps that are kept in it. */

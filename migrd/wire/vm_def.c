@@ -68,6 +68,11 @@ static const struct json_field disk_fields[] = {
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct vm_def_disk, shared),
 	  .help = "Both hosts of a move see the same storage at this path; default: false." },
+	{ .key = "shared_base",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct vm_def_disk, shared_base),
+	  .help = "Of a local qcow2 image: both hosts of a move have its backing file, so that "
+		  "only the image itself is copied; default: false." },
 	{ .key = "boot_index",
 	  .type = JSON_UINT,
 	  .present_offset = offsetof(struct vm_def_disk, has_boot_index),

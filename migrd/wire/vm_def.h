@@ -129,6 +129,7 @@ struct vm_def_disk {
 	int format;                  /* enum vm_def_disk_format */
 	bool readonly;
 	bool shared; /* both hosts see the same storage */
+	bool shared_base; /* of a local disk: so of the image's backing file, which stays there */
 	bool has_boot_index;
 	uint64_t boot_index;
 	int cache;                         /* enum vm_def_disk_cache */

@@ -157,11 +157,28 @@ static void check_disk_pair(struct check *check, size_t first, size_t second)
 			     (unsigned)b->boot_index, first);
 }
 
+static void check_disk(struct check *check, size_t index)
+{
+	const struct vm_def_disk *disk = &check->def->disks[index];
+	const struct device *device = &check->devices[index];
+
+	if (!disk->shared_base)
+		return;
+	if (!vm_def_disk_is_local(disk))
+		DEVICE_FAULT(check, device, "shared_base",
+			     "only for a disk that is copied: not beside shared or readonly, whose "
+			     "backing files are compared anyway");
+	else if (disk->format != VM_DEF_DISK_FORMAT_QCOW2)
+		DEVICE_FAULT(check, device, "shared_base", "only a qcow2 image has a backing file");
+}
+
 static void check_disks(struct check *check)
 {
-	for (size_t i = 0; i < check->def->disk_count; i++)
+	for (size_t i = 0; i < check->def->disk_count; i++) {
+		check_disk(check, i);
 		for (size_t j = 0; j < i; j++)
 			check_disk_pair(check, j, i);
+	}
 }
 
 /* ---- nics ---------------------------------------------------------------- */

@@ -4,6 +4,7 @@ exactly one place, no record may be lost, nothing may be left over, and the gues
 again."""
 import contextlib
 import dataclasses
+import hashlib
 import http.client
 import os
 import pathlib
@@ -45,6 +46,9 @@ class Way:
 
 
 DISKS = ({"disk_id": "data", "mib": 16, "format": "qcow2", "area": 4, "rate": 8, "data": 4},)
+# Both hosts have its backing file.
+OVERLAY = {"disk_id": "over", "mib": 16, "format": "qcow2", "area": 1, "rate": 2, "data": 4,
+           "base": "raw", "shared_base": True}
 
 WAYS = {
     "precopy": Way({}),
@@ -54,7 +58,7 @@ WAYS = {
     # A destination's QEMU that waits for data answers no monitor, and a coordinator that was
     # restarted there tries each of two for 5 s before it lets data flow.
     "multifd": Way({"multifd": {"channels": 4, "compression": "zstd"}}, clean_seconds=15),
-    "disks": Way({}, disks=DISKS),
+    "disks": Way({}, disks=(*DISKS, OVERLAY)),
     "beside": Way({}, has_beside=True),
     # Without a limit a guest as small as this has moved before QEMU switches.
     "postcopy": Way({"postcopy": {"start": "at-once"}, "bandwidth_bytes_per_s": 4 << 20}),
@@ -105,6 +109,7 @@ class Arena:
                                    "vars_template": str(VARS)}
         self.guest = self.world.guest("g", disks=self.disks, **options)
         self.guest.start(self.a)
+        self.base_sums = self.bases()
         self.here, self.there = self.a, self.b
         self.rest()
 
@@ -386,8 +391,21 @@ class Arena:
         self.assert_history()
         if self.way.has_beside and (host.images / "g.vars").read_bytes() != VARS.read_bytes():
             raise CaseFailed(f"the variables on {host} are others")
+        self.check_bases(host)
         self.measure_silence(record)
         self.here, self.there = host, self.b if host is self.a else self.a
+
+    def bases(self):
+        return {disk.base_path: hashlib.sha256(disk.base_path.read_bytes()).digest()
+                for disk in self.disks if disk.base}
+
+    def check_bases(self, host):
+        """The backing files are as they were, and those of the images on HOST."""
+        if self.bases() != self.base_sums:
+            raise CaseFailed("a backing file was changed")
+        for disk in self.disks:
+            if disk.base and disk.backing_file(host.images / disk.path.name) != str(disk.base_path):
+                raise CaseFailed(f"disk {disk.id} on {host} has not its backing file")
 
     def check_stopped(self, host, vm):
         """No QEMU has been left, no guest has run, and the images are as they were."""

@@ -63,9 +63,12 @@ def has_switched(source, move_id):
 
 
 def local_disks():
-    """A raw and a qcow2 disk, both mostly empty, to which the guest writes."""
+    """A raw and a qcow2 disk, both mostly empty, and one over a shared backing file, to which the
+    guest writes."""
     return (Disk("raw", mib=64, area=4, data=8, rate=8),
-            Disk("qcow2", mib=64, format="qcow2", area=4, data=8, rate=8))
+            Disk("qcow2", mib=64, format="qcow2", area=4, data=8, rate=8),
+            Disk("over", mib=64, format="qcow2", area=4, data=8, rate=8, base="raw",
+                 shared_base=True))
 
 
 def check_images(host, disks):
@@ -73,7 +76,8 @@ def check_images(host, disks):
     for disk in disks:
         path = host.images / disk.path.name
         disk.assert_stamps(path)
-        used, size = (disk.work.area + disk.data + 2) * MIB, allocated_bytes(path)
+        data = 0 if disk.base else disk.data
+        used, size = (disk.work.area + data + 2) * MIB, allocated_bytes(path)
         if size > used:
             raise AssertionError(f"disk {disk.id} takes {size} bytes, more than {used}")
 

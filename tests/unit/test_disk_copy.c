@@ -91,6 +91,45 @@ START_TEST(overlay_names_its_backing_file)
 }
 END_TEST
 
+START_TEST(backing_file_is_kept)
+{
+	CLEANUP(json_putp) struct json_object *nodes = load(answers[_i]);
+	struct disk_copy copy = { .id = "d" };
+
+	ck_assert(disk_copy_keep_backing(nodes, "plain-node", &copy, &err));
+	ck_assert_str_eq(copy.backing, "");
+	ck_assert(disk_copy_keep_backing(nodes, "over-node", &copy, &err));
+	ck_assert_str_eq(copy.backing, "/images/base.raw");
+	ck_assert_int_eq(copy.backing_format, VM_DEF_DISK_FORMAT_RAW);
+}
+END_TEST
+
+/* Another host would open something else, or guess. */
+static const struct {
+	const char *members, *words;
+} not_kept[] = {
+	{ "'backing-filename':'/b'", "does not say that its backing file '/b' is raw or qcow2" },
+	{ "'backing-filename':'/b','backing-filename-format':'vmdk'", "qemu-img rebase" },
+	{ "'backing-filename':'nbd://h/b','backing-filename-format':'raw'", "no path of a file" },
+	{ "'backing-filename':'b','full-backing-filename':'json:{}',"
+	  "'backing-filename-format':'raw'",
+	  "leave out shared_base" },
+};
+
+START_TEST(backing_file_that_cannot_be_kept_is_refused)
+{
+	CLEANUP(free_charp)
+	char *text = xasprintf("[{'node-name':'d','image':{%s}}]", not_kept[_i].members);
+	CLEANUP(json_putp) struct json_object *nodes = rig_parse(text);
+	struct disk_copy copy = { .id = "d" };
+
+	ck_assert(!disk_copy_keep_backing(nodes, "d", &copy, &err));
+	ck_assert_int_eq(err.code, ERR_CONFLICT);
+	ck_assert_msg(strstr(err.msg, not_kept[_i].words) != NULL, "%s", err.msg);
+	ck_assert_str_eq(copy.backing, "");
+}
+END_TEST
+
 static const struct {
 	const char *nodes;
 	enum err_code code;
@@ -139,8 +178,16 @@ static const struct disk_copy good = {
 
 START_TEST(what_is_sent_is_what_arrives)
 {
-	const struct disk_copy old = { "o", VM_DEF_DISK_FORMAT_QCOW2, 512,   0,    512,
-				       16,  DISK_COPY_COMPAT_0_10,    false, false };
+	const struct disk_copy old = {
+		.id = "o",
+		.format = VM_DEF_DISK_FORMAT_QCOW2,
+		.virtual_bytes = 512,
+		.cluster_bytes = 512,
+		.refcount_bits = 16,
+		.compat = DISK_COPY_COMPAT_0_10,
+		.backing = "/b",
+		.backing_format = VM_DEF_DISK_FORMAT_QCOW2,
+	};
 	const struct disk_copy raw = { .id = "r", .virtual_bytes = 512 };
 	const struct disk_copy *const copies[] = { &good, &old, &raw };
 	CLEANUP(json_putp) struct json_object *obj = json_encode(disk_copy_fields, copies[_i]);
@@ -154,6 +201,8 @@ START_TEST(what_is_sent_is_what_arrives)
 	ck_assert_uint_eq(copy.allocated_bytes, copies[_i]->allocated_bytes);
 	ck_assert_uint_eq(copy.cluster_bytes, copies[_i]->cluster_bytes);
 	ck_assert_int_eq(copy.compat, copies[_i]->compat);
+	ck_assert_str_eq(copy.backing, copies[_i]->backing);
+	ck_assert_int_eq(copy.backing_format, copies[_i]->backing_format);
 }
 END_TEST
 
@@ -161,11 +210,11 @@ END_TEST
 START_TEST(what_qemu_cannot_make_is_refused)
 {
 	struct disk_copy copies[] = { good, good, good, good, good, good,
-				      good, good, good, good, good };
+				      good, good, good, good, good, good };
 	static const char *const words[] = { "virtual_bytes", "virtual_bytes", "virtual_bytes",
 					     "cluster_bytes", "cluster_bytes", "cluster_bytes",
 					     "refcount_bits", "refcount_bits", "compat 1.1",
-					     "compat 1.1",    "extended_l2" };
+					     "compat 1.1",    "extended_l2",   "backing file" };
 
 	copies[0].virtual_bytes = 0;
 	copies[1].virtual_bytes = 513;
@@ -180,6 +229,7 @@ START_TEST(what_qemu_cannot_make_is_refused)
 	copies[9].refcount_bits = 64;
 	copies[10].extended_l2 = true;
 	copies[10].cluster_bytes = 8 << 10;
+	copies[11] = (struct disk_copy){ .virtual_bytes = 512, .backing = "/b" };
 	ck_assert(disk_copy_check(&good, &err));
 	ck_assert(!disk_copy_check(&copies[_i], &err));
 	ck_assert_int_eq(err.code, ERR_INVALID);
@@ -222,6 +272,9 @@ Suite *suite(void)
 	tcase_add_test(tc, unknown_allocation_counts_as_all);
 	tcase_add_test(tc, snapshots_and_kept_bitmaps_are_counted);
 	tcase_add_loop_test(tc, what_is_sent_is_what_arrives, 0, 3);
-	tcase_add_loop_test(tc, what_qemu_cannot_make_is_refused, 0, 11);
+	tcase_add_loop_test(tc, what_qemu_cannot_make_is_refused, 0, 12);
+	tcase_add_loop_test(tc, backing_file_is_kept, 0, ARRAY_LEN(answers));
+	tcase_add_loop_test(tc, backing_file_that_cannot_be_kept_is_refused, 0,
+			    ARRAY_LEN(not_kept));
 	return s;
 }

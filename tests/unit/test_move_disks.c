@@ -253,6 +253,11 @@ START_TEST(destination_that_does_not_tell_yet_is_asked_again)
 }
 END_TEST
 
+#define OVERLAY(id, more)                                                                   \
+	"{\"node-name\":\"" id "-node\",\"image\":{\"format\":\"qcow2\",\"virtual-size\":"  \
+	"1048576,\"cluster-size\":65536,\"format-specific\":{\"data\":{\"compat\":\"1.1\"," \
+	"\"refcount-bits\":16}},\"backing-filename\":\"/base\"," more "}}"
+
 /* The user is told that the copy needs more room than the image. */
 START_TEST(backing_file_is_noted)
 {
@@ -269,6 +274,65 @@ START_TEST(backing_file_is_noted)
 	ck_assert_ptr_nonnull(strstr(timeline, "flattened disk 'd0': the copy has the content of "
 					       "'/base' too"));
 	ck_assert_ptr_null(strstr(timeline, "flattened disk 'd1'"));
+}
+END_TEST
+
+static void define_overlays(void)
+{
+	static char members[600];
+	CLEANUP(free_charp) char *dir = NULL;
+
+	disk_rig_prepare();
+	dir = disk_rig_path("");
+	snprintf(members, sizeof(members),
+		 ",\"disks\":[{\"id\":\"d0\",\"path\":\"%sd0\",\"format\":\"qcow2\","
+		 "\"shared_base\":true},{\"id\":\"d1\",\"path\":\"%sd1\",\"format\":\"qcow2\","
+		 "\"shared_base\":true}]",
+		 dir, dir);
+	rig.more_members = members;
+}
+
+/* Two images over the backing file /base; MORE: what else QEMU tells of them. */
+static void prepare_overlays(const char *more)
+{
+	static char nodes[1000]; /* the fake keeps no copy */
+
+	define_overlays();
+	snprintf(nodes, sizeof(nodes), "[" OVERLAY("d0", "%s") "," OVERLAY("d1", "%s") "]", more,
+		 more);
+	fake_qmp_result("query-named-block-nodes", nodes);
+}
+
+START_TEST(image_over_a_shared_base_is_copied_alone)
+{
+	CLEANUP(free_charp) char *timeline = NULL;
+
+	prepare_overlays("\"backing-filename-format\":\"raw\"");
+	rig_start_move();
+	for (int i = 0; i < 40 && !fake_peer_pending("prepare"); i++)
+		rig_advance(50);
+	disk_rig_answer_prepare();
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	ck_assert_ptr_nonnull(strstr(fake_qmp_args("blockdev-mirror"), "\"sync\":\"top\""));
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->detail, "\"backing\":"));
+	timeline = rig_timeline();
+	ck_assert_ptr_nonnull(
+		strstr(timeline, "overlay disk 'd1': only the image itself is copied"));
+	ck_assert_ptr_null(strstr(timeline, "flattened"));
+	disk_rig_mirrors("ready");
+	fake_qemu_migrates("active");
+	fake_qemu_migrates("pre-switchover");
+	disk_rig_mirrors("concluded");
+	disk_rig_assert_done();
+}
+END_TEST
+
+START_TEST(images_whose_bases_cannot_be_kept_end_the_move_with_all_reasons)
+{
+	prepare_overlays("\"actual-size\":4096");
+	rig_start_move();
+	assert_refused_in_begin("conflict", "disk 'd0'");
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->error_text, "; disk 'd1'"));
 }
 END_TEST
 
@@ -319,6 +383,8 @@ Suite *suite(void)
 	tcase_add_loop_test(tc, destination_that_cannot_take_disks_is_asked_for_nothing, 0, 2);
 	tcase_add_test(tc, destination_that_does_not_tell_yet_is_asked_again);
 	tcase_add_test(tc, backing_file_is_noted);
+	tcase_add_test(tc, image_over_a_shared_base_is_copied_alone);
+	tcase_add_test(tc, images_whose_bases_cannot_be_kept_end_the_move_with_all_reasons);
 	tcase_add_loop_test(tc, restart_before_transfer_ends_the_move, 0, 2);
 	tcase_add_test(tc, restart_in_begin_ends_the_move);
 	return s;

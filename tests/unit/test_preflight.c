@@ -424,6 +424,65 @@ START_TEST(backing_file_is_compared_too)
 }
 END_TEST
 
+/* The destination has no overlay that could name it; its own backing file is beside it, wherever
+ * that is. */
+START_TEST(base_of_a_copy_is_compared_where_it_is_here)
+{
+	CLEANUP(free_charp) char *map = xasprintf("/there:%s", scratch_dir);
+	CLEANUP(free_charp) char *base = path_of("base");
+	CLEANUP(free_charp) char *below = path_of("below");
+	const struct storage_rules rules = { .map = map };
+	struct disk_copy copies[2] = { { .id = "whole" }, { .id = "d" } };
+	unsigned char head[512];
+	struct err err;
+
+	snprintf(copies[1].backing, sizeof(copies[1].backing), "/there/base");
+	copies[1].backing_format = VM_DEF_DISK_FORMAT_QCOW2;
+	make_qcow2(head, "below", "raw");
+	ck_assert(file_write(base, head, sizeof(head), 0600, &err));
+	needs_add_bases(&needs, copies, 2);
+	needs_place(&needs, &rules);
+	look_follow_blocking(&needs);
+	ck_assert_uint_eq(needs.file_count, 2);
+	ck_assert_str_eq(needs.files[0].what, "backing file of disk 'd'");
+	ck_assert_str_eq(needs.files[0].path, "/there/base");
+	ck_assert_str_eq(need_path(&needs.files[0]), base);
+	ck_assert_int_eq(needs.files[0].kind, NEED_SAME_CONTENT);
+	ck_assert_str_eq(needs.files[1].path, "/there/below");
+	ck_assert_str_eq(need_path(&needs.files[1]), below);
+}
+END_TEST
+
+START_TEST(base_that_is_not_here_is_told_with_its_remedies)
+{
+	struct disk_copy copy = { .id = "d", .backing = "/nowhere/base" };
+
+	needs_add_bases(&needs, &copy, 1);
+	assert_says("backing file of disk 'd': '/nowhere/base' is not there on this host");
+	assert_says("leave out shared_base");
+}
+END_TEST
+
+/* After a restart nobody knows more than the images say. */
+START_TEST(bases_of_the_source_are_found_by_its_images)
+{
+	CLEANUP(free_charp) char *base = path_of("base.img");
+	CLEANUP(free_charp) char *path = path_of("over");
+	unsigned char head[512];
+	struct err err;
+
+	make_qcow2(head, "base.img", "raw");
+	ck_assert(file_write(path, head, sizeof(head), 0600, &err));
+	needs.image_count = 2;
+	snprintf(needs.images[0].path, VM_DEF_PATH_SIZE, "%s", path);
+	needs.images[1] = needs.images[0];
+	needs.images[1].shared_base = true;
+	look_bases_blocking(&needs);
+	ck_assert_uint_eq(needs.file_count, 1);
+	ck_assert_str_eq(needs.files[0].path, base);
+}
+END_TEST
+
 /* ---- needs ------------------------------------------------------------------------- */
 
 static struct needs *needs_with(const char *args)
@@ -613,6 +672,15 @@ START_TEST(local_disk_of_another_format_is_refused)
 	local.format = VM_DEF_DISK_FORMAT_QCOW2;
 	judge_storage(scratch_dir, 1);
 	assert_storage_says("is qcow2, and the definition says raw");
+}
+END_TEST
+
+/* A peer may not have the guest read what its owner has not named. */
+START_TEST(local_disk_over_a_file_that_is_not_named_is_refused)
+{
+	snprintf(local.backing, sizeof(local.backing), "/etc/shadow");
+	judge_storage(scratch_dir, 1);
+	assert_storage_says("does not say shared_base");
 }
 END_TEST
 
@@ -916,6 +984,9 @@ Suite *suite(void)
 	tcase_add_test(tc, qcow2_names_its_backing_file);
 	tcase_add_test(tc, qcow2_lengths_beyond_the_header_are_refused);
 	tcase_add_test(tc, backing_file_is_compared_too);
+	tcase_add_test(tc, base_of_a_copy_is_compared_where_it_is_here);
+	tcase_add_test(tc, base_that_is_not_here_is_told_with_its_remedies);
+	tcase_add_test(tc, bases_of_the_source_are_found_by_its_images);
 	tcase_add_test(tc, medium_of_a_cd_drive_is_compared);
 	tcase_add_test(tc, raw_arguments_are_read);
 	tcase_add_test(tc, raw_taps_are_read);
@@ -926,6 +997,7 @@ Suite *suite(void)
 	tcase_add_test(tc, local_disk_outside_of_the_dirs_is_refused);
 	tcase_add_test(tc, local_disk_whose_name_is_taken_is_refused);
 	tcase_add_test(tc, local_disk_of_another_format_is_refused);
+	tcase_add_test(tc, local_disk_over_a_file_that_is_not_named_is_refused);
 	tcase_add_test(tc, local_disk_of_a_strange_size_is_refused);
 	tcase_add_test(tc, lost_features_are_named);
 	tcase_add_test(tc, new_features_are_no_reason);

@@ -120,6 +120,40 @@ START_TEST(qemu_img_is_told_what_the_source_says)
 }
 END_TEST
 
+/* At the path that this host's map gives. */
+START_TEST(image_is_made_over_its_backing_file)
+{
+	CLEANUP(free_charp) char *args = NULL;
+	struct disk_copy over = qcow2;
+
+	snprintf(over.backing, sizeof(over.backing), "/there/base");
+	over.backing_format = VM_DEF_DISK_FORMAT_QCOW2;
+	rules.map = "/there:/here";
+	make(&over);
+	args = read_text(scratch_path("args"));
+	ck_assert_ptr_nonnull(strstr(args, "extended_l2=on -F qcow2 -b /here/base\n"));
+}
+END_TEST
+
+/* It would be another disk. */
+START_TEST(image_is_not_made_over_a_backing_file_of_another_format)
+{
+	struct disk_copy over = qcow2;
+
+	if (access("/usr/bin/qemu-img", X_OK) != 0)
+		return;
+	rules.qemu_img = "qemu-img";
+	snprintf(over.backing, sizeof(over.backing), "%s", scratch_path("base"));
+	over.backing_format = VM_DEF_DISK_FORMAT_QCOW2;
+	write_text(over.backing, "no header", 0600);
+	ck_assert(!image_make_blocking(&rules, &over, path, MOVE, &err));
+	ck_assert_msg(strstr(err.msg, over.backing) != NULL, "%s", err.msg);
+	ck_assert(!is_there(path) && !is_there(mark));
+	over.backing_format = VM_DEF_DISK_FORMAT_RAW;
+	make(&over);
+}
+END_TEST
+
 START_TEST(what_the_real_one_makes_has_its_options)
 {
 	unsigned char head[512];
@@ -424,6 +458,8 @@ Suite *suite(void)
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, image_is_made_with_its_mark);
 	tcase_add_test(tc, qemu_img_is_told_what_the_source_says);
+	tcase_add_test(tc, image_is_made_over_its_backing_file);
+	tcase_add_test(tc, image_is_not_made_over_a_backing_file_of_another_format);
 	tcase_add_test(tc, what_the_real_one_makes_has_its_options);
 	tcase_add_test(tc, image_of_the_same_move_is_made_again);
 	tcase_add_test(tc, half_made_image_is_made_again);

@@ -137,6 +137,25 @@ START_TEST(firmware_has_a_map_of_its_own)
 }
 END_TEST
 
+/* So may a backing file be, but it is where images of its directory are. */
+START_TEST(backing_file_follows_the_map_and_no_dirs)
+{
+	char ret[VM_DEF_PATH_SIZE];
+
+	ck_assert(storage_place_base(&rules, "/elsewhere/base", ret, &err));
+	ck_assert_str_eq(ret, "/elsewhere/base");
+	rules.map = "/elsewhere:/here";
+	ck_assert(storage_place_base(&rules, ret, ret, &err));
+	ck_assert_str_eq(ret, "/here/base");
+	memset(ret, 'n', sizeof(ret) - 1);
+	memcpy(ret, "/elsewhere/", 11);
+	rules.map = "/elsewhere:/longer-than-that";
+	ret[sizeof(ret) - 1] = '\0';
+	ck_assert(!storage_place_base(&rules, ret, ret, &err));
+	ck_assert_ptr_nonnull(strstr(err.msg, "too long"));
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("storage_place");
@@ -153,5 +172,6 @@ Suite *suite(void)
 	tcase_add_test(tc, without_dirs_nothing_is_allowed);
 	tcase_add_test(tc, what_is_too_long_is_refused);
 	tcase_add_test(tc, firmware_has_a_map_of_its_own);
+	tcase_add_test(tc, backing_file_follows_the_map_and_no_dirs);
 	return s;
 }

@@ -179,6 +179,10 @@ static const struct {
 	{ "'disks':[{'id':'d','path':'/x','format':'raw'},{'id':'e','path':'/x','format':'raw',"
 	  "'readonly':true}]",
 	  "/disks/1/path", "the same file as /disks/0" },
+	{ "'disks':[{'id':'d','path':'/x','format':'raw','shared_base':true}]",
+	  "/disks/0/shared_base", "only a qcow2 image" },
+	{ "'disks':[{'id':'d','path':'/x','format':'qcow2','shared_base':true,'shared':true}]",
+	  "/disks/0/shared_base", "only for a disk that is copied" },
 	{ "'disks':[{'id':'d','path':'/x','format':'raw','boot_index':1},{'id':'e','path':'/y',"
 	  "'format':'raw','boot_index':1}]",
 	  "/disks/1/boot_index", "/disks/0" },

@@ -10,6 +10,7 @@
 """
 import array
 import contextlib
+import json
 import os
 import pathlib
 import struct
@@ -38,10 +39,12 @@ class Disk:
     the area; "max".  CHUNK: KiB of a request.  DATA, DATA_AT: MiB of random data that the host puts
     there, as a rule behind the area; the guest checks as much of them as it has area.  FLUSH: at
     the end of each sweep, so that a QEMU that is killed leaves a qcow2 image that has its clusters;
-    with cache="unsafe" that costs little.  OPTIONS: those of `qemu-img create -o'.  DEFINITION: more members of the definition's disk."""
+    with cache="unsafe" that costs little.  OPTIONS: those of `qemu-img create -o'.  BASE: the format
+    of a backing file that has all of the host's data, under an image that is empty at first.
+    DEFINITION: more members of the definition's disk."""
 
     def __init__(self, disk_id="data", mib=32, format="raw", shared=False, area=16, at=0, rate=16,
-                 data=0, data_at=None, chunk=64, flush=False, options="", **definition):
+                 data=0, data_at=None, chunk=64, flush=False, options="", base=None, **definition):
         self.id = disk_id
         self.mib = mib
         self.format = format
@@ -49,6 +52,8 @@ class Disk:
         self.data = data
         self.data_at = at + area if data_at is None else data_at
         self.options = options
+        self.base = base
+        self.base_path = None
         self.extra = definition
         self.work = guest_image.mkguest().Disk(
             area=area, at=at, rate=str(rate), static=min(data, area), static_at=self.data_at,
@@ -58,23 +63,43 @@ class Disk:
         self.number = None      # among the guest's disks
         self._data_sums = []
 
-    def make(self, path, number):
-        """Makes the image; NUMBER: of the disk among those that are not read-only, by slots."""
+    def make(self, path, number, base_home=None):
+        """Makes the image; NUMBER: of the disk among those that are not read-only, by slots.
+        BASE_HOME: where its backing file is, if it has one; default: beside it."""
         self.path, self.number = pathlib.Path(path), number
-        is_raw = self.format == "raw"
-        raw = self.path if is_raw else self.path.with_suffix(".made")
+        options = ["-o", self.options] if self.options else []
+        if not self.base:
+            self._make_image(self.path, self.format, options)
+            return
+        home = pathlib.Path(base_home or self.path.parent)
+        self.base_path = home / f"{self.path.stem}.base.{self.base}"
+        self._make_image(self.base_path, self.base)
+        self.make_overlay(self.base_path, self.path, *options)
+
+    def _make_image(self, path, format, options=()):
+        is_raw = format == "raw"
+        raw = path if is_raw else path.with_suffix(".made")
         with open(raw, "wb") as file:
             file.truncate(self.mib * MIB)
             self._write_data(file)
         if not is_raw:
-            options = ["-o", self.options] if self.options else []
-            qemu_img("convert", "-f", "raw", "-O", self.format, *options, raw, self.path)
+            qemu_img("convert", "-f", "raw", "-O", format, *options, raw, path)
             raw.unlink()
+
+    def make_overlay(self, base, path, *options):
+        """Makes an empty image at PATH over BASE."""
+        qemu_img("create", "-q", "-f", self.format, "-F", self.base or self.format, "-b", base,
+                 *options, path)
 
     def definition(self):
         shared = {"shared": True} if self.shared else {}
         return {"id": self.id, "path": str(self.path), "format": self.format, **shared,
                 **self.extra}
+
+    def backing_file(self, path):
+        """Of the image at PATH, also while a QEMU has it open; None: it has none."""
+        return json.loads(qemu_img("info", "--force-share", "--output=json", "-f", self.format,
+                                   path)).get("full-backing-filename")
 
     @property
     def magic(self):

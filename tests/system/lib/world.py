@@ -49,8 +49,9 @@ class Machine:
 
 class Guest(Machine):
     """A definition with its boot disk and console.  DISKS: Disk objects of lib/disks.py, which the
-    guest proves; those that are not shared are on the world's first host, where it starts.  AREA,
-    RATE, STATIC, SPARE, PERIOD: those of tests/guest/mkguest."""
+    guest proves; those that are not shared are on the world's first host, where it starts, and
+    their backing files where both hosts see them.  AREA, RATE, STATIC, SPARE, PERIOD: those of
+    tests/guest/mkguest."""
 
     def __init__(self, world, name, area=16, rate=16, static=None, period=4, memory_mib=128,
                  disks=(), spare=0, **extra):
@@ -63,7 +64,7 @@ class Guest(Machine):
                          spare)
         for number, disk in enumerate(self.disks):
             home = world.dir if disk.shared else next(iter(world.hosts.values())).images
-            disk.make(home / f"{name}-{disk.id}.{disk.format}", number)
+            disk.make(home / f"{name}-{disk.id}.{disk.format}", number, world.dir)
         self.console = Console(world.dir / f"{name}.console", period,
                                form=history.DISKS if self.disks else history.MEMORY)
         super().__init__(world, {
