@@ -232,12 +232,13 @@ class LibvirtPair:
                      "--listen-address", self.address, guest.name, self.b.uri,
                      timeout=MOVE_SECONDS)
 
-    def move_disks(self, guest, bandwidth_mib, tls, home, new_home, *options):
-        """The same with its disks, which are in HOME: to images of b that are in NEW_HOME."""
+    def move_disks(self, guest, bandwidth_mib, tls, home, new_home, how, *options):
+        """The same with its disks, which are in HOME: to images of b that are in NEW_HOME.  HOW:
+        --copy-storage-all or --copy-storage-inc."""
         xml = self.a.virsh("dumpxml", "--migratable", guest.name).stdout
         new_xml = guest.xml.with_suffix(".new.xml")
         new_xml.write_text(xml.replace(f"'{home}/", f"'{new_home}/"), encoding="utf-8")
-        self.move(guest, bandwidth_mib, tls, "--copy-storage-all", "--xml", new_xml,
+        self.move(guest, bandwidth_mib, tls, how, "--xml", new_xml,
                   "--migrate-disks", ",".join(guest.targets), "--disks-port", self._free_port(),
                   *options)
 
