@@ -58,6 +58,25 @@ class StoreLost(StoreTaken):
         s.wait(f"{host} to speak", lambda: host.api.get("/v1/host"))
 
 
+class StoreLostAndImagesLeft(StoreLost):
+    """The QEMU has ended meanwhile, and whether its guest has run only a person can know: the images
+    stay, and the timeline says so."""
+
+    def mend(self, s):
+        super().mend(s)
+        host = s.world[self.side]
+        s.world.wait_state(host, s.move_id, "failed")
+        notes = host.api.items(f"/v1/moves/{s.move_id}/timeline")
+        if not any("may have run here" in note["detail"] for note in notes):
+            raise AssertionError(f"the timeline does not tell of the images: {notes}")
+        left = sorted(path.name for path in host.images.iterdir())
+        made = [disk.path.name for disk in s.disks]
+        if left != sorted(made + [f".{name}.migrd-{s.move_id}" for name in made]):
+            raise AssertionError(f"not just images and marks: {left}")
+        for path in host.images.iterdir():
+            path.unlink()
+
+
 class StoreOld(Fault):
     """A backup from before the move is put back, for good.  PERSON decides what the hosts cannot
     know."""

@@ -12,8 +12,8 @@ from faults_device import ImageUnreadable
 from faults_host import (CertificatesExpire, CertificatesExpireAtStart,
                          CertificatesReplaced, DiskFull, ImagesFull, NewerBuild,
                          StorageNotMounted, clocks_set)
-from faults_store import (StoreDamaged, StoreLost, StoreOld, StoreOldAlone, leftovers_removed,
-                          old_record_forgotten, resolved_for_the_destination,
+from faults_store import (StoreDamaged, StoreLost, StoreLostAndImagesLeft, StoreOld, StoreOldAlone,
+                          leftovers_removed, old_record_forgotten, resolved_for_the_destination,
                           resolved_for_the_source)
 from network import ConnectionBroken, Cut
 from scene import Outcome
@@ -272,6 +272,8 @@ DISKS = [
         "copying": MOVED.full, "settling": GIVEN_UP, "settled": GIVEN_UP.full}),
     (with_disks(Cut(*BOTH, 30)), {"copying": MOVED.full}),
     (with_disks(StoreLost("a")), {"copying": STAYS.full, "settling": STAYS.full}),
+    (with_disks(StoreLost("b")), {"copying": STAYS.full, "taken": MOVED.full}),
+    (with_disks(StoreLostAndImagesLeft("b")), {"settling": STAYS.full}),
     (with_disks(ImagesFull()), {"copying": STAYS}),
     (ImageUnreadable(), {"copying": STAYS.full}),
 ]
