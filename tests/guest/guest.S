@@ -337,12 +337,15 @@ timer_interrupt:
 	iret
 
 	/* A console that nobody reads costs no more than this look; one that
-	 * stalls within a line is waited for, so that lines come whole. */
+	 * stalls within a line is waited for, and gets the rest later, so that lines
+	 * come whole. */
 report:
 	movl	$COM1_STATUS, %edx
 	inb	%dx, %al
 	testb	$COM1_IS_FREE, %al
 	jz	4f
+	cmpl	$0, line_left
+	jne	5f
 	movl	$(line + 1), %edi
 	movl	ticks, %ebx
 	call	put_hex
@@ -353,8 +356,10 @@ report:
 	.ifdef DISKS
 	call	put_disks
 	.endif
-	movl	$line, %esi
-	movl	$LINE_LENGTH, %ecx
+	movl	$line, line_at
+	movl	$LINE_LENGTH, line_left
+5:	movl	line_at, %esi
+	movl	line_left, %ecx
 1:	movl	$STALL_POLLS, %ebx
 	movl	$COM1_STATUS, %edx
 2:	inb	%dx, %al
@@ -362,10 +367,13 @@ report:
 	jnz	3f
 	decl	%ebx
 	jnz	2b
+	movl	%esi, line_at
+	movl	%ecx, line_left
 	ret
 3:	movl	$COM1, %edx
 	outsb
 	loop	1b
+	movl	%ecx, line_left
 4:	ret
 
 	/* EBX as eight digits at EDI, which then stands at the next number. */
@@ -404,6 +412,8 @@ errors:		.long	0
 dirty_next:	.long	0
 static_next:	.long	0
 until_report:	.long	0
+line_at:	.long	0		/* what is still to be written of a line that stalled */
+line_left:	.long	0
 	.ifdef DISKS
 	disk_data
 	.endif
