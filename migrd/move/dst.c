@@ -314,7 +314,7 @@ void move_dst_step_transfer(struct machine *machine)
 	} else if (move_parts_progress(move) == MOVE_PART_BROKEN) {
 		qemu_kill(move_qemu(move)); /* its log has the reason; its end rolls back */
 	} else if (move->facts.stream_gone && !move_dst_is_loaded(move) &&
-		   transfer_plan_has_disks(move->plan)) {
+		   move->ram.state != QMP_MIG_UNKNOWN && transfer_plan_has_disks(move->plan)) {
 		/* QEMU does not notice it before memory comes. */
 		move_give_up(move, ERR_UNAVAILABLE, "migrd-stream ended on the destination");
 	} else if (move->facts.drop_requested && may_explain_itself(move)) {

@@ -385,6 +385,33 @@ START_TEST(restart_in_transfer_goes_on)
 }
 END_TEST
 
+/* A stream ends by itself soon after all has come. */
+START_TEST(guest_that_came_before_its_stream_ended_is_kept)
+{
+	ready_to_go();
+	fake_qmp_hold("query-migrate");
+	rig_crash();
+	fake_stream_dies();
+	rig_start_again();
+	ck_assert_str_eq(rig_state(), "transfer");
+	fake_qmp_release("query-migrate");
+	ck_assert_str_eq(rig_go(true), "taken");
+	assert_arrived();
+}
+END_TEST
+
+START_TEST(stream_that_ends_before_all_has_come_ends_the_move)
+{
+	define_offer();
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	rig_crash();
+	fake_stream_dies();
+	rig_start_again();
+	rig_advance(1000);
+	assert_refused();
+}
+END_TEST
+
 START_TEST(restart_in_transfer_without_qemu_removes_the_images)
 {
 	ready_to_go();
@@ -484,6 +511,8 @@ Suite *suite(void)
 	tcase_add_loop_test(tc, restart_in_prepare_refuses_and_removes_the_images, 0, 3);
 	tcase_add_test(tc, restart_before_the_images_were_made_removes_none_of_another);
 	tcase_add_test(tc, restart_in_transfer_goes_on);
+	tcase_add_test(tc, guest_that_came_before_its_stream_ended_is_kept);
+	tcase_add_test(tc, stream_that_ends_before_all_has_come_ends_the_move);
 	tcase_add_test(tc, restart_in_transfer_without_qemu_removes_the_images);
 	tcase_add_loop_test(tc, restart_in_handover_goes_on, 0, 2);
 	tcase_add_test(tc, restart_in_handover_without_qemu_keeps_the_images);
