@@ -55,6 +55,7 @@ SHORT = [
     ("faults from outside: local disks", "outside.py disks"),
     ("crash in a save, every sixth", "walk.py --stride 6 --from 2 --way save"),
     ("crash in a restore, every seventh", "walk.py --stride 7 --from 3 --way restore"),
+    ("faults from outside: stopped VM, TPM", "outside.py stopped tpm"),
     ("faults from outside: guest, users", "outside.py guest"),
     ("faults from outside: memory over several connections", "outside.py multifd"),
     ("random crashes in moves to and fro", "random_crashes.py --moves 25"),
@@ -91,7 +92,7 @@ FULL = [
     *((f"faults from outside: local disks, part {part} of 2",
        f"outside.py --full disks --part {part}/2") for part in (1, 2)),
     *((f"faults from outside: {group}", f"outside.py --full {group}")
-      for group in ("hosts", "processes", "guest", "multifd")),
+      for group in ("hosts", "processes", "guest", "multifd", "stopped", "tpm")),
     *((f"error at each passage, {side}", f"walk.py --side {side} --action error")
       for side in SIDES[:2]),
 ]

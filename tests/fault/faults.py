@@ -61,6 +61,20 @@ def with_disks(fault):
     return fault
 
 
+def of_stopped(fault):
+    """The same fault, in the move of a stopped VM with a local disk."""
+    fault.options = {"disks": LOCAL_DISKS[1:], "stopped": True, **fault.options}
+    fault.name += ", stopped VM"
+    return fault
+
+
+def with_tpm(fault):
+    """The same fault, in the move of a guest with a TPM."""
+    fault.options = {"tpm": {"model": "tpm-crb"}, **fault.options}
+    fault.name += ", TPM"
+    return fault
+
+
 # ---- processes and hosts ---------------------------------------------------------
 
 class QemuKilled(Fault):
@@ -79,6 +93,28 @@ class QemuHangs(Fault):
         pid, = s.b.qemus()
         s.freeze(pid)
         s.frozen.discard(pid)   # stays frozen when the phase ends
+
+    def mend(self, s):
+        s.wait("the source to give up", lambda: s.is_final(s.a))
+
+
+class SwtpmKilled(Fault):
+    def __init__(self, side):
+        self.side, self.name = side, f"{SIDES[side]}'s swtpm killed"
+
+    def strike(self, s):
+        s.kill(*s.world[self.side].children("swtpm"))
+
+
+class SwtpmHangs(Fault):
+    """The destination's swtpm hangs until the source has given up."""
+    name = "destination's swtpm hangs (SIGSTOP)"
+
+    def strike(self, s):
+        pid, = s.b.children("swtpm")
+        s.freeze(pid)
+        s.frozen.discard(pid)   # stays frozen when the phase ends
+        s.patch_move(bandwidth_bytes_per_s=0)
 
     def mend(self, s):
         s.wait("the source to give up", lambda: s.is_final(s.a))

@@ -6,8 +6,8 @@ beside(N): libvirt was measured with the same fault, as row N of report.py.
 from faults import (SIDES, Cancelled, ClientKilled, GuestPanics, GuestReadsBadDisk, GuestResets,
                     GuestWrites, HostLost, HostLostForGood, Killed, KilledForLong, Paused,
                     PausedAndKilled, POWER_CONTROL, POWER_OFF, QemuHangs, QemuKilled,
-                    RefusedThere, SilentForGood, Stopped, StreamKilled, over_connections, with_disks,
-                    with_postcopy)
+                    RefusedThere, SilentForGood, Stopped, StreamKilled, SwtpmHangs, SwtpmKilled,
+                    of_stopped, over_connections, with_disks, with_postcopy, with_tpm)
 from faults_device import ImageUnreadable
 from faults_host import (CertificatesExpire, CertificatesExpireAtStart,
                          CertificatesReplaced, DiskFull, ImagesFull, NewerBuild,
@@ -260,6 +260,7 @@ DISKS = [
         "copying": MOVED.full, "settling": LET_GO.full, "settled": LET_GO.full,
         "completed": MOVED.full, "taken": MOVED.full}),
     (with_disks(KilledForLong("ab")), {"settling": LET_GO.full, "settled": LET_GO.full}),
+    (with_disks(KilledForLong("b")), {"completed": MOVED.full}),
     *((with_disks(Stopped(side)), {"copying": MOVED.full, "settling": MOVED.full})
       for side in SIDES),
     (with_disks(HostLost("a")), {
@@ -278,6 +279,73 @@ DISKS = [
     (ImageUnreadable(), {"copying": STAYS.full}),
 ]
 
+# ---- stopped VMs ---------------------------------------------------------------------------
+
+MOVED_STOPPED = Outcome("moved, still stopped", "b", "b", ("done", "done"), state="stopped")
+STAYS_STOPPED = Outcome("stays, still stopped", "a", "a", ("failed", "failed"), state="stopped")
+CANCELLED_STOPPED = Outcome("stays, still stopped", "a", "a", ("cancelled", "failed"),
+                            state="stopped")
+STOPPED = [
+    (of_stopped(QemuKilled("a")), {
+        "copying": STAYS_STOPPED.full, "settling": STAYS_STOPPED.full,
+        "completed": MOVED_STOPPED.full, "taken": MOVED_STOPPED.full}),
+    (of_stopped(QemuKilled("b")), {
+        "prepare": STAYS_STOPPED.full, "copying": STAYS_STOPPED, "settled": STAYS_STOPPED.full,
+        "completed": STAYS_STOPPED.full, "taken": MOVED_STOPPED.full}),
+    (of_stopped(StreamKilled("a")), {
+        "copying": STAYS_STOPPED.full, "completed": MOVED_STOPPED.full}),
+    (of_stopped(StreamKilled("b")), {
+        "copying": STAYS_STOPPED.full, "completed": MOVED_STOPPED.full}),
+    (of_stopped(Killed("a")), {
+        "copying": MOVED_STOPPED.full, "settling": STAYS_STOPPED.full,
+        "completed": MOVED_STOPPED.full, "taken": MOVED_STOPPED.full}),
+    (of_stopped(Killed("b")), {
+        "prepare": STAYS_STOPPED.full, "copying": MOVED_STOPPED.full,
+        "completed": MOVED_STOPPED.full, "taken": MOVED_STOPPED.full}),
+    (of_stopped(Killed("ab")), {
+        "copying": MOVED_STOPPED.full, "completed": MOVED_STOPPED, "taken": MOVED_STOPPED.full}),
+    (of_stopped(HostLost("a")), {
+        "copying": STAYS_STOPPED.full, "completed": MOVED_STOPPED.full,
+        "taken": MOVED_STOPPED.full}),
+    (of_stopped(HostLost("b")), {
+        "copying": STAYS_STOPPED.full, "completed": STAYS_STOPPED.full,
+        "taken": MOVED_STOPPED.full}),
+    (of_stopped(Cancelled()), {"copying": CANCELLED_STOPPED.full}),
+    (of_stopped(StoreLost("a")), {"copying": STAYS_STOPPED.full}),
+    (of_stopped(StoreLost("b")), {"completed": MOVED_STOPPED.full}),
+    (of_stopped(Cut(*BOTH, 5)), {
+        "copying": MOVED_STOPPED.full, "settling": STAYS_STOPPED.full}),
+]
+
+# ---- a TPM ---------------------------------------------------------------------------------
+
+# Where the guest is not, no key may be left.
+TPM = [
+    (with_tpm(QemuKilled("a")), {
+        "transfer": LOST_A.full, "completed": MOVED.full, "taken": MOVED.full}),
+    (with_tpm(QemuKilled("b")), {
+        "prepare": STAYS.full, "transfer": STAYS.full, "completed": STAYS.full}),
+    (with_tpm(SwtpmKilled("a")), {"transfer": STAYS.full}),
+    (with_tpm(SwtpmKilled("b")), {"prepare": STAYS.full, "transfer": STAYS}),
+    (with_tpm(SwtpmHangs()), {"transfer": STAYS.within(8).full}),
+    (with_tpm(StreamKilled("b")), {"transfer": STAYS.full, "completed": MOVED.full}),
+    (with_tpm(Killed("a")), {
+        "transfer": MOVED.full, "completed": MOVED.full, "taken": MOVED.full}),
+    (with_tpm(Killed("b")), {
+        "offered": STAYS.full, "prepare": STAYS.full, "transfer": MOVED.full,
+        "completed": MOVED.full, "taken": MOVED.full}),
+    (with_tpm(Killed("ab")), {"transfer": MOVED.full, "completed": MOVED, "taken": MOVED.full}),
+    (with_tpm(HostLost("a")), {
+        "prepare": LOST_A.full, "transfer": LOST_A.full, "completed": MOVED.full,
+        "taken": MOVED.full}),
+    (with_tpm(HostLost("b")), {
+        "prepare": STAYS.full, "transfer": STAYS.full, "completed": STAYS.full,
+        "taken": LOST_B.full}),
+    (with_tpm(Cancelled()), {"prepare": CANCELLED.full, "transfer": CANCELLED.full}),
+    (with_tpm(StoreLost("b")), {"taken": MOVED.full}),
+    (with_tpm(Cut(*BOTH, 5)), {"transfer": MOVED.full, "last pass": GIVEN_UP.full}),
+]
+
 GROUPS = {"processes": PROCESSES, "coordinators": COORDINATORS, "hosts": HOSTS, "guest": GUEST,
           "network": NETWORK, "multifd": MULTIFD, "postcopy": POSTCOPY,
-          "disks": DISKS}
+          "disks": DISKS, "stopped": STOPPED, "tpm": TPM}

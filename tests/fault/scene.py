@@ -35,8 +35,8 @@ class Outcome:
     runs_on: str | None         # host id; None: nowhere
     keeps: str                  # the host whose record the guest is in
     ends: tuple                 # states of the move on the source and on the destination
-    state: str = "running"      # the guest's state before a user resumes it; "lost": post-copy,
-                                # it waits for memory that is nowhere
+    state: str = "running"      # the guest's state before a user resumes it, or starts it; "lost":
+                                # post-copy, it waits for memory that is nowhere
     forgets: bool = False       # the guest starts anew, with its counter at 0
     row: str = ""               # row of libvirt's table: see report.py
     only_full: bool = False     # not in the short form
@@ -56,13 +56,18 @@ class Outcome:
     def full(self):
         return dataclasses.replace(self, only_full=True)
 
+    @property
+    def has_qemu(self):
+        return self.state != "stopped" and (self.runs_on is not None or self.state == "lost")
+
 
 class Scene:
     """The source is a, the destination b."""
 
     def __init__(self, full=False, make_world=World, plans=None, config=None, setup=None,
-                 move=None, disks=(), **guest_options):
-        """DISKS: arguments of Disk(): local disks of the guest."""
+                 move=None, disks=(), stopped=False, **guest_options):
+        """DISKS: arguments of Disk(): local disks of the guest.  STOPPED: the VM has run, and is
+        moved while it is stopped."""
         self.full = full
         self.move = move or {}
         self.world = make_world()
@@ -87,6 +92,9 @@ class Scene:
         self.monitors = []
         if setup:
             setup(self)
+        if stopped:
+            self.a.api.post(f"/v1/vms/{self.guest.name}/stop", timeout=60)
+            self.guest.console.forget()
 
     def close_monitors(self):
         while self.monitors:
@@ -188,7 +196,8 @@ class Scene:
         host.must_be_up = False
         pids = [host.process.pid, *host.children()]
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):   # a swtpm ends with its QEMU
+                os.kill(pid, signal.SIGKILL)
         host.kill9()
         procs.wait_gone(pids, settings.seconds(10))
 
@@ -213,6 +222,8 @@ class Scene:
         """Things on HOST that should not be there."""
         vm = host.vms().get(self.guest.name) if keeps else None
         ours = [vm["pid"]] if vm and vm.get("pid") else []
+        if ours and "tpm" in self.guest.definition:
+            ours += host.children("swtpm")[:1]
         left = [f"process {procs.describe(p)}" for p in host.children() if p not in ours]
         for directory in (host.run_dir / "vms", host.run_dir / "moves"):
             left += [f"{directory}/{name}" for name in os.listdir(directory)
@@ -221,6 +232,9 @@ class Scene:
         images = [disk.path.name for disk in self.disks]
         left += [str(path) for path in host.images.iterdir()
                  if not (keeps and path.name in images) and ".moved-to-" not in path.name]
+        if host.tpm_dir.exists():   # keys
+            left += [str(path) for path in host.tpm_dir.iterdir()
+                     if not (keeps and path.name == self.uuid)]
         return left + [f"object {name}" for name in host.vms() if not keeps]
 
     def wait_clean(self, outcome):
@@ -228,8 +242,7 @@ class Scene:
         deadline = time.monotonic() + settings.seconds(CLEAN_SECONDS)
         while True:
             left = [text for host in self.hosts for text in self.leftovers(
-                host, host.id == outcome.keeps,
-                outcome.runs_on is not None or outcome.state == "lost")]
+                host, host.id == outcome.keeps, outcome.has_qemu)]
             if not left:
                 return time.monotonic() - (self.healed_at or self.fault_at)
             if time.monotonic() > deadline:
@@ -278,12 +291,20 @@ class Scene:
         vm = self.guest.vm(host)
         if vm["state"] != state:
             raise AssertionError(f"the guest is {vm['state']}, not {state}")
+        if state == "stopped":
+            self.start_stopped(host, vm)
+            return
         monitor = self.monitor(host)
         host.api.post(f"/v1/vms/{self.guest.name}/resume")
         if state == "io-error":     # the guest tries again, and this disk fails too
             monitor.wait_event("BLOCK_IO_ERROR")
             monitor.wait_event("STOP")
             host.api.post(f"/v1/vms/{self.guest.name}/resume")
+
+    def start_stopped(self, host, vm):
+        if vm["pid"] or self.guest.console.all_lines():
+            raise AssertionError(f"the VM is stopped, and has run: {vm}")
+        host.api.post(f"/v1/vms/{self.guest.name}/start", timeout=60)
 
     def assert_runs(self, host):
         console = self.guest.console
