@@ -28,6 +28,8 @@ def become_subreaper():
 def reap_orphans():
     """Reaps our zombies, except for those that a Popen object waits for: a daemon's children have
     sessions of their own, our children have ours or are a Child."""
+    if _spawning:
+        return      # it is done when that has ended
     for pid in all_pids():
         stat = read_stat(pid)
         if (stat and stat["state"] == "Z" and stat["ppid"] == os.getpid()
@@ -37,16 +39,22 @@ def reap_orphans():
 
 
 _ours = set()
+_spawning = []      # one for each Child that has a process which is not in _ours yet
 
 
 class Child(subprocess.Popen):
     """A process of the test's own; reap_orphans() leaves it to its owner."""
 
     def _execute_child(self, *args, **kwargs):
-        # A child that dies at once must be known before SIGCHLD is handled.
-        with blocked_sigchld():
+        # A child that dies at once must be known before orphans are reaped.  To block SIGCHLD
+        # would not do: another thread gets the signal, and its handler runs in the main one.
+        _spawning.append(self)
+        try:
             super()._execute_child(*args, **kwargs)
             _ours.add(self.pid)
+        finally:
+            _spawning.remove(self)
+        reap_orphans()
 
     def end(self, signo=signal.SIGKILL, timeout=10):
         """Sends SIGNO if it still runs, and waits for it."""
@@ -55,15 +63,6 @@ class Child(subprocess.Popen):
         code = self.wait(timeout)
         _ours.discard(self.pid)
         return code
-
-
-@contextlib.contextmanager
-def blocked_sigchld():
-    old = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, old)
 
 
 def all_pids():

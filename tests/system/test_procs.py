@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Processes of a test: each has its own exit status."""
+import os
+import signal
+import subprocess
+import sys
+import threading
+import unittest
+from unittest import mock
+
+from lib import procs
+
+CODE = 99
+spawn = subprocess.Popen._execute_child
+
+
+class Signalled(threading.Thread):
+    """Gets a SIGCHLD, whose handler then runs in the main thread, whatever that one blocks."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.is_wanted = threading.Event()
+        self.start()
+
+    def run(self):
+        self.is_wanted.wait()
+        signal.pthread_kill(threading.get_ident(), signal.SIGCHLD)
+
+
+class ChildTest(unittest.TestCase):
+    # As on a busy host: the child has ended, and the signal is handled, before anybody knows it.
+    def test_child_that_ends_at_once_has_its_exit_status(self):
+        thread = Signalled()
+
+        def spawn_and_wait_for_the_end(child, *args, **kwargs):
+            spawn(child, *args, **kwargs)
+            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+            thread.is_wanted.set()
+            thread.join()
+
+        with mock.patch.object(subprocess.Popen, "_execute_child", spawn_and_wait_for_the_end):
+            child = procs.Child([sys.executable, "-c", f"import os; os._exit({CODE})"],
+                                stdin=subprocess.DEVNULL, start_new_session=True)
+        self.assertEqual(child.end(), CODE)
