@@ -7,7 +7,7 @@ from lib import procs, settings
 from scene import NOBODY
 
 HELD = 128 * 1024           # bytes/s: such a transfer does not end by itself
-CONVERGING = 4 << 20        # bytes/s: such a transfer ends after some 4 s, more than a lease
+CONVERGING = 8 << 20        # bytes/s: such a transfer ends after some 4 s, more than a lease
 GO_DEADLINE_MS = 1000       # deadline of the question, in migrd/move/
 HOLD_MS = 1000              # how long a coordinator hangs at a fault point
 AFTER_COPYING = 8 << 20     # bytes/s: disks are copied in some seconds, memory needs longer
@@ -74,7 +74,8 @@ class Transfer(Phase):
 
 class Converging(Phase):
     """Memory is being sent; the move would end some seconds later, during the fault."""
-    options = {"area": 4, "static": 4, "rate": 2}
+    options = {"area": 4, "static": 4, "rate": 4, "spare": 24}
+    ends_with_fault = True
 
     def enter(self, s):
         s.begin(bandwidth_bytes_per_s=HELD)
@@ -83,6 +84,9 @@ class Converging(Phase):
         s.patch_move(bandwidth_bytes_per_s=CONVERGING)
         s.wait("QEMU's limit", lambda: monitor.command("query-migrate-parameters")
                ["return"]["max-bandwidth"] == CONVERGING)
+
+    def release(self, s):
+        s.patch_move(bandwidth_bytes_per_s=0)
 
 
 class LastPass(Phase):

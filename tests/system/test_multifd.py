@@ -37,7 +37,7 @@ class MultifdTest(SystemTest):
 
     # To and fro with one guest: what an earlier move has set in QEMU must not stay.
     def test_each_way_moves_the_guest(self):
-        guest = self.world.guest()
+        guest = self.world.guest(area=8)
         guest.start(self.a)
         here, there = self.a, self.b
         for options in CASES:

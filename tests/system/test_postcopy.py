@@ -10,6 +10,7 @@ from lib.qmp import Qmp
 from lib.world import SystemTest
 
 SLOW = 8 << 20          # bytes/s: less than the guest changes, so that pre-copy never ends
+PASS = 16 << 20         # the same, and a pass takes four seconds
 HELD = 256 * 1024       # bytes/s in post-copy: only what the guest waits for comes sooner
 LINKS_KILLED = 3
 MULTIFD_SINCE = (10, 1)     # the QEMU that has post-copy together with multifd
@@ -83,7 +84,7 @@ class PostcopyTest(SystemTest):
         here, there = self.a, self.b
         for start in ("first-pass", "at-once", "manual"):
             with self.subTest(start=start):
-                move_id = self.begin(here, there, start, bandwidth_bytes_per_s=SLOW)
+                move_id = self.begin(here, there, start, bandwidth_bytes_per_s=PASS)
                 if start == "manual":
                     self.world.wait_move(here, move_id, lambda m: m["final"] or (
                         m["state"] == "transfer" and m["progress"]["passes"] > 1))
