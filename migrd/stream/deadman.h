@@ -16,8 +16,9 @@
 #include "base/err.h"
 
 /* Asks the QEMU whose monitor is at PATH, and cancels its migration if that is in
- * pre-switchover (*RET_CANCELLED).  Waits for TIMEOUT_MS at most.  UNAVAILABLE: nobody listens, or
- * another client has the monitor; TIMEOUT; INVALID: that is no monitor.  Thread: any.
+ * pre-switchover (*RET_CANCELLED).  Waits for TIMEOUT_MS at most.  UNAVAILABLE: nobody listens;
+ * TIMEOUT: QEMU does not answer, or another client has the monitor, since it greets one at a time;
+ * INVALID: that is no monitor.  Thread: any.
  * Source: QEMU docs/interop/qmp-spec, qapi/migration.json (MigrationStatus). */
 bool deadman_look(const char *path, uint32_t timeout_ms, bool *ret_cancelled, struct err *err);
 
