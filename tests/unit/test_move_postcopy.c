@@ -619,7 +619,7 @@ START_TEST(guest_that_was_not_let_run_in_handover_is_let_run_in_fetch)
 	ck_assert_str_eq(rig_state(), "fetch");
 	fake_qemu_migrates("completed");
 	rig_advance(5000);
-	ck_assert_str_eq(rig_state(), "fetch"); /* a move that has ended lets no guest run */
+	ck_assert_str_eq(rig_state(), "fetch");        /* a move that has ended lets no guest run */
 	ck_assert_uint_eq(trace_count("qmp cont"), 1); /* that of the former coordinator */
 	fake_qmp_release("query-status");
 	rig_advance(500);
