@@ -118,33 +118,15 @@ void save_begin_migration(struct save *save)
 
 /* ---- how QEMU's migration is to be ------------------------------------------------- */
 
-static struct json_object *one_capability(const char *name, bool state)
-{
-	struct json_object *item = json_object_new_object();
-
-	json_add_str(item, "capability", name);
-	json_add_bool(item, "state", state);
-	return item;
-}
-
-/* All that QEMU has, so that nothing of an earlier move is left. */
+/* All that QEMU has, so that nothing of an earlier job is left. */
 static struct json_object *capabilities(const struct save *save, bool is_mapped_wanted)
 {
+	static const char *const plain[] = { "events", NULL };
+	static const char *const mapped[] = { "events", "mapped-ram", "multifd", NULL };
 	const struct qemu *qemu = save_qemu(save);
-	const struct transfer_features *features = qemu ? qemu_migration_features(qemu) : NULL;
-	struct json_object *args = json_object_new_object();
-	struct json_object *list = json_object_new_array();
 
-	for (size_t i = 0; features && i < features->capability_count; i++) {
-		const char *name = features->capabilities[i];
-		bool is_file = strcmp(name, "mapped-ram") == 0 || strcmp(name, "multifd") == 0;
-
-		json_object_array_add(list,
-				      one_capability(name, strcmp(name, "events") == 0 ||
-								   (is_file && is_mapped_wanted)));
-	}
-	json_object_object_add(args, "capabilities", list);
-	return args;
+	return transfer_capabilities(qemu ? qemu_migration_features(qemu) : NULL,
+				     is_mapped_wanted ? mapped : plain);
 }
 
 static struct json_object *fd_set_args(void)

@@ -386,13 +386,37 @@ bool transfer_wish_check(const struct transfer_wish *wish, struct faults *faults
 
 /* ---- for QEMU ------------------------------------------------------------------ */
 
-static struct json_object *capability_json(const struct transfer_capability *capability)
+static void add_capability(struct json_object *list, const char *name, bool on)
 {
 	struct json_object *item = json_object_new_object();
 
-	json_add_str(item, "capability", capability->name);
-	json_add_bool(item, "state", capability->on);
-	return item;
+	json_add_str(item, "capability", name);
+	json_add_bool(item, "state", on);
+	json_object_array_add(list, item);
+}
+
+/* Takes over LIST. */
+static struct json_object *capabilities_args(struct json_object *list)
+{
+	struct json_object *args = json_object_new_object();
+
+	json_object_object_add(args, "capabilities", list);
+	return args;
+}
+
+struct json_object *transfer_capabilities(const struct transfer_features *features,
+					  const char *const *on)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; features && i < features->capability_count; i++) {
+		bool is_wanted_on = false;
+
+		for (size_t j = 0; on[j] && !is_wanted_on; j++)
+			is_wanted_on = strcmp(on[j], features->capabilities[i]) == 0;
+		add_capability(list, features->capabilities[i], is_wanted_on);
+	}
+	return capabilities_args(list);
 }
 
 /* QEMU must be told of the capability; as it is now, it may have it from an earlier move. */
@@ -402,25 +426,38 @@ static bool is_told(const struct transfer_capability *capability,
 	return capability->on || !features || transfer_features_have(features, capability->name);
 }
 
+/* What no plan has ever on, and another job may have: a save whose end QEMU or a crash has
+ * prevented leaves it on. */
+static bool is_left_out(const struct transfer_plan *plan, const char *name)
+{
+	for (size_t i = 0; i < plan->capability_count; i++) {
+		if (strcmp(plan->capabilities[i].name, name) == 0)
+			return false;
+	}
+	return true;
+}
+
 struct json_object *transfer_plan_capabilities(const struct transfer_plan *plan,
 					       const struct transfer_features *features)
 {
-	struct json_object *args;
 	struct json_object *list = json_object_new_array();
 
 	for (size_t i = 0; i < plan->capability_count; i++) {
 		const struct transfer_capability *capability = &plan->capabilities[i];
 
 		if (is_told(capability, features) && !is_parameter(features, capability->name))
-			json_object_array_add(list, capability_json(capability));
+			add_capability(list, capability->name, capability->on);
 	}
-	if (!json_count(list)) {
-		json_object_put(list);
-		return NULL;
+	for (size_t i = 0; features && i < features->capability_count; i++) {
+		const char *name = features->capabilities[i];
+
+		if (is_left_out(plan, name) && !is_parameter(features, name))
+			add_capability(list, name, false);
 	}
-	args = json_object_new_object();
-	json_object_object_add(args, "capabilities", list);
-	return args;
+	if (json_count(list))
+		return capabilities_args(list);
+	json_object_put(list);
+	return NULL;
 }
 
 static void add_setting(const struct transfer_parameter *parameter, struct json_object *args)
@@ -440,6 +477,12 @@ void transfer_plan_add_parameters(const struct transfer_plan *plan, enum transfe
 
 		if (is_parameter(features, capability->name))
 			json_add_bool(args, capability->name, capability->on);
+	}
+	for (size_t i = 0; features && i < features->capability_count; i++) {
+		const char *name = features->capabilities[i];
+
+		if (is_left_out(plan, name) && is_parameter(features, name))
+			json_add_bool(args, name, false);
 	}
 	for (size_t i = 0; i < plan->parameter_count; i++) {
 		if (side == TRANSFER_SOURCE || !plan->parameters[i].only_source)

@@ -87,7 +87,7 @@ struct transfer_parameter {
 };
 
 struct transfer_plan {
-	/* Those that migrd knows, in the order of its table; others stay as QEMU has them. */
+	/* Those of its table; each QEMU has its others off (transfer_plan_capabilities()). */
 	struct transfer_capability capabilities[TRANSFER_NAMES_MAX];
 	size_t capability_count;
 	bool has_parameters; /* false: of a coordinator that planned none */
@@ -140,11 +140,15 @@ bool transfer_plan_has_disks(const struct transfer_plan *plan);
 uint64_t transfer_plan_connections(const struct transfer_plan *plan);
 /* CAPABILITY is there, also as a parameter. */
 bool transfer_features_have(const struct transfer_features *features, const char *capability);
-/* The argument of migrate-set-capabilities for a QEMU with FEATURES (NULL: not known): without
- * those that are off and that it does not have.  The caller owns it.  NULL: all are parameters
- * of this QEMU. */
+/* The argument of migrate-set-capabilities for a QEMU with FEATURES (NULL: not known): all that it
+ * has, so that nothing is on that an earlier job of any kind has set; those that PLAN does not name
+ * are off.  The caller owns it.  NULL: all are parameters of this QEMU. */
 struct json_object *transfer_plan_capabilities(const struct transfer_plan *plan,
 					       const struct transfer_features *features);
+/* The same for a job without a plan: ON (ended by NULL) names those that are on, if the QEMU has
+ * them.  Never NULL. */
+struct json_object *transfer_capabilities(const struct transfer_features *features,
+					  const char *const *on);
 /* Adds what PLAN sets by migrate-set-parameters on SIDE to ARGS. */
 void transfer_plan_add_parameters(const struct transfer_plan *plan, enum transfer_side side,
 				  const struct transfer_features *features,

@@ -63,7 +63,7 @@ static void advance_with_answer(void)
 	rig_run();
 }
 
-/* Both sides set the capabilities of the source's plan. */
+/* Both sides set the capabilities of the source's plan, and turn off what it does not name. */
 START_TEST(plan_of_the_offer_is_recorded_and_told_to_qemu)
 {
 	rig.plan = json_read_back("{\"capabilities\":[{\"name\":\"events\",\"on\":true},"
@@ -72,7 +72,13 @@ START_TEST(plan_of_the_offer_is_recorded_and_told_to_qemu)
 	rig_offer();
 	ck_assert_str_eq(fake_qmp_args("migrate-set-capabilities"),
 			 "{\"capabilities\":[{\"capability\":\"events\",\"state\":true},"
-			 "{\"capability\":\"xbzrle\",\"state\":false}]}");
+			 "{\"capability\":\"xbzrle\",\"state\":false},"
+			 "{\"capability\":\"return-path\",\"state\":false},"
+			 "{\"capability\":\"late-block-activate\",\"state\":false},"
+			 "{\"capability\":\"multifd\",\"state\":false},"
+			 "{\"capability\":\"auto-converge\",\"state\":false},"
+			 "{\"capability\":\"postcopy-ram\",\"state\":false},"
+			 "{\"capability\":\"pause-before-switchover\",\"state\":false}]}");
 	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->detail, "\"name\":\"xbzrle\""));
 	json_object_put(rig.plan);
 }

@@ -76,6 +76,47 @@ START_TEST(plan_of_two_that_have_all_is_the_basic_one)
 }
 END_TEST
 
+/* A save whose end a crash has prevented leaves them on, and a move with them would hang. */
+START_TEST(capabilities_of_no_plan_are_turned_off)
+{
+	CLEANUP(json_putp) struct json_object *args = NULL;
+	CLEANUP(json_putp) struct json_object *parameters = json_object_new_object();
+	struct transfer_features here = all;
+	struct transfer_plan plan;
+	struct err err;
+
+	ck_assert(make(&plain, &all, &all, &plan, &err));
+	here = (struct transfer_features){
+		.capabilities = { "mapped-ram", "events", "background-snapshot" },
+		.capability_count = 3,
+	};
+	args = transfer_plan_capabilities(&plan, &here);
+	ck_assert_ptr_nonnull(strstr(json_text(args, NULL),
+				     "{\"capability\":\"mapped-ram\",\"state\":false},"
+				     "{\"capability\":\"background-snapshot\",\"state\":false}]}"));
+	here.form.capabilities_as_parameters = true;
+	snprintf(here.parameters[here.parameter_count++], TRANSFER_NAME_SIZE, "mapped-ram");
+	transfer_plan_add_parameters(&plan, TRANSFER_SOURCE, &here, parameters);
+	ck_assert_str_eq(json_text(parameters, NULL), "{\"mapped-ram\":false}");
+}
+END_TEST
+
+START_TEST(capabilities_without_a_plan_are_all_told)
+{
+	static const char *const on[] = { "events", "absent", NULL };
+	CLEANUP(json_putp) struct json_object *args = NULL;
+	CLEANUP(json_putp) struct json_object *none = transfer_capabilities(NULL, on);
+	const struct transfer_features here = { .capabilities = { "mapped-ram", "events" },
+						.capability_count = 2 };
+
+	args = transfer_capabilities(&here, on);
+	ck_assert_str_eq(json_text(args, NULL),
+			 "{\"capabilities\":[{\"capability\":\"mapped-ram\",\"state\":false},"
+			 "{\"capability\":\"events\",\"state\":true}]}");
+	ck_assert_str_eq(json_text(none, NULL), "{\"capabilities\":[]}");
+}
+END_TEST
+
 /* Without such a capability `completed' would mean nothing: the refusal names the side that
  * lacks it. */
 START_TEST(plan_without_what_every_move_needs_is_refused)
@@ -595,6 +636,8 @@ Suite *suite(void)
 	TCase *tc = tcase_create("plan");
 
 	tcase_add_test(tc, plan_of_two_that_have_all_is_the_basic_one);
+	tcase_add_test(tc, capabilities_of_no_plan_are_turned_off);
+	tcase_add_test(tc, capabilities_without_a_plan_are_all_told);
 	tcase_add_test(tc, plan_without_what_every_move_needs_is_refused);
 	tcase_add_test(tc, plan_with_one_that_does_not_say_is_the_basic_one);
 	tcase_add_test(tc, plan_over_several_connections);
