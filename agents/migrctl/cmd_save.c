@@ -12,7 +12,7 @@
 #define REREAD_AFTER_MS 5000
 
 struct save_values {
-	bool watch, paused, remove, stale_disks_ok;
+	bool watch, live, paused, remove, stale_disks_ok;
 };
 #define VALUE(field) .offset = offsetof(struct save_values, field)
 
@@ -22,6 +22,7 @@ static const struct table_field show_fields[] = {
 	{ "vm", "vm", TABLE_TEXT },
 	{ "file", "file", TABLE_TEXT },
 	{ "mode", "mode", TABLE_TEXT },
+	{ "live", "live", TABLE_TEXT },
 	{ "state", "state", TABLE_TEXT },
 	{ "reason", "reason", TABLE_TEXT },
 	{ "error", "error.detail", TABLE_TEXT },
@@ -139,10 +140,13 @@ static void add_file(struct json_object *body, const char *file)
 
 static bool run_save(struct cli_call *call, struct err *err)
 {
+	const struct save_values *values = call->values;
 	CLEANUP(free_charp) char *path = client_path("/v1/vms/", call->words[0], "/save");
 	CLEANUP(json_putp) struct json_object *body = json_object_new_object();
 
 	add_file(body, call->words[1]);
+	if (values->live)
+		json_add_bool(body, "live", true);
 	return start(call, path, body, err);
 }
 
@@ -167,7 +171,16 @@ static bool run_restore(struct cli_call *call, struct err *err)
 		.help = "wait for the end",                                     \
 	}
 
-static const struct cli_option save_options[] = { OPTION_WATCH, { .name = NULL } };
+static const struct cli_option save_options[] = {
+	{
+		.name = "live",
+		.type = CLI_FLAG,
+		VALUE(live),
+		.help = "the guest runs on; its memory is written as it is now",
+	},
+	OPTION_WATCH,
+	{ .name = NULL },
+};
 
 static const struct cli_option restore_options[] = {
 	{
@@ -202,7 +215,9 @@ const struct cli_command cmd_vm_save = {
 	.values_size = sizeof(struct save_values),
 	.summary = "save a guest to a file, and end it",
 	.details = "The guest runs on while its memory is written for the first time.  A saved\n"
-		   "guest that has the name FILE is replaced when this one is complete.\n",
+		   "guest that has the name FILE is replaced when this one is complete.\n"
+		   "With --live it is not ended: the file can be restored when the VM is\n"
+		   "stopped, as often as wanted.  Refused for a guest with writable disks.\n",
 	.run = run_save,
 };
 

@@ -39,11 +39,21 @@ void offers_read_schema(struct json_object *answer, struct transfer_features *re
 		!qmp_schema_recommends(answer, "migrate-set-capabilities", NULL);
 }
 
-void offers_read_postcopy(struct json_object *reply, struct transfer_features *ret)
+static void read_refusal(struct json_object *reply, char ret[TRANSFER_WHY_SIZE])
 {
 	const char *why = json_get_str(json_get_obj(reply, "error"), "desc");
 
-	snprintf(ret->postcopy_refused, sizeof(ret->postcopy_refused), "%s", why ? why : "");
+	snprintf(ret, TRANSFER_WHY_SIZE, "%s", why ? why : "");
+}
+
+void offers_read_postcopy(struct json_object *reply, struct transfer_features *ret)
+{
+	read_refusal(reply, ret->postcopy_refused);
+}
+
+void offers_read_background_snapshot(struct json_object *reply, struct transfer_features *ret)
+{
+	read_refusal(reply, ret->background_snapshot_refused);
 }
 
 void offers_read_postcopy_multifd(struct json_object *reply, const struct qmp_version *version,

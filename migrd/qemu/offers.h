@@ -17,6 +17,9 @@ void offers_read_schema(struct json_object *answer, struct transfer_features *re
 /* REPLY, whole, to the wish to set postcopy-ram in a QEMU that waits for a guest: QEMU then asks
  * the kernel for userfaultfd, and says why it gets none. */
 void offers_read_postcopy(struct json_object *reply, struct transfer_features *ret);
+/* REPLY, whole, to the wish to set background-snapshot: QEMU then asks the kernel for the
+ * write-protection of userfaultfd. */
+void offers_read_background_snapshot(struct json_object *reply, struct transfer_features *ret);
 /* REPLY, whole, to the wish to set multifd too, of a QEMU of VERSION: before 8.1 there is no check,
  * and 10.1 is the first that can do it: 7.2 takes both, and its destination aborts. */
 void offers_read_postcopy_multifd(struct json_object *reply, const struct qmp_version *version,

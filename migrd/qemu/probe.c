@@ -32,6 +32,11 @@ static const char questions[] =
 	"{\"execute\":\"query-migrate-capabilities\",\"id\":\"capabilities\"}\n"
 	"{\"execute\":\"query-qmp-schema\",\"id\":\"schema\"}\n"
 	"{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
+	"{\"capability\":\"background-snapshot\",\"state\":true}]},"
+	"\"id\":\"background-snapshot\"}\n"
+	"{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
+	"{\"capability\":\"background-snapshot\",\"state\":false}]}}\n"
+	"{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
 	"{\"capability\":\"postcopy-ram\",\"state\":true}]},\"id\":\"postcopy\"}\n"
 	"{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
 	"{\"capability\":\"postcopy-ram\",\"state\":true},"
@@ -137,6 +142,11 @@ static void read_schema(struct json_object *reply, struct reading *ret)
 		offers_read_schema(list_of(reply), &ret->features.migration);
 }
 
+static void read_background_snapshot(struct json_object *reply, struct reading *ret)
+{
+	offers_read_background_snapshot(reply, &ret->features.migration);
+}
+
 static void read_postcopy(struct json_object *reply, struct reading *ret)
 {
 	offers_read_postcopy(reply, &ret->features.migration);
@@ -152,11 +162,9 @@ static const struct {
 	const char *id;
 	void (*read)(struct json_object *reply, struct reading *ret);
 } readers[] = {
-	{ "options", read_options },
-	{ "capabilities", read_capabilities },
-	{ "schema", read_schema },
-	{ "postcopy", read_postcopy },
-	{ "postcopy-multifd", read_postcopy_multifd },
+	{ "options", read_options },   { "capabilities", read_capabilities },
+	{ "schema", read_schema },     { "background-snapshot", read_background_snapshot },
+	{ "postcopy", read_postcopy }, { "postcopy-multifd", read_postcopy_multifd },
 };
 
 static void read_line(const char *line, size_t len, struct reading *ret)

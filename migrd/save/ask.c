@@ -62,18 +62,29 @@ static bool is_mapped(const struct save *save)
 	return save->detail.head.mode == SAVE_FILE_MAPPED_RAM;
 }
 
-/* Files that mapped-ram is written to and read from are opened by their name, more than once, so
- * they are given as a set, whose name QEMU takes for a path. */
+/* QEMU since 8.2 opens a file by its name, which mapped-ram needs, and 11.0 takes no file as `fd:'
+ * any more.  All versions with the one have the other, but 8.2, which takes both. */
+static bool opens_files(const struct save *save)
+{
+	const struct qemu *qemu = save_qemu(save);
+	const struct transfer_features *features = qemu ? qemu_migration_features(qemu) : NULL;
+
+	return is_mapped(save) || (features && transfer_features_have(features, "mapped-ram"));
+}
+
+/* A file that QEMU opens by its name, maybe more than once, is given as a set, whose name it takes
+ * for a path. */
 static void give_fd(struct save *save, save_answer_fn *fn)
 {
 	struct json_object *args = json_object_new_object();
+	bool is_set = opens_files(save);
 	int fd = TAKE_FD(save->fd);
 
-	if (is_mapped(save))
+	if (is_set)
 		json_add_int(args, "fdset-id", SET_ID);
 	else
 		json_add_str(args, "fdname", SET_NAME);
-	vm_job_command_fd(save_vm(save), &save->job, is_mapped(save) ? "add-fd" : "getfd", args, fd,
+	vm_job_command_fd(save_vm(save), &save->job, is_set ? "add-fd" : "getfd", args, fd,
 			  COMMAND_DEADLINE_MS, on_answer, ask_new(save, fn));
 }
 
@@ -81,7 +92,7 @@ static struct json_object *address(const struct save *save)
 {
 	struct json_object *args = json_object_new_object();
 	CLEANUP(free_charp)
-	char *uri = is_mapped(save)
+	char *uri = opens_files(save)
 			    ? xasprintf("file:/dev/fdset/%d,offset=%d", SET_ID, SAVE_FILE_DATA_AT)
 			    : xstrdup("fd:" SET_NAME);
 
@@ -118,15 +129,25 @@ void save_begin_migration(struct save *save)
 
 /* ---- how QEMU's migration is to be ------------------------------------------------- */
 
-/* All that QEMU has, so that nothing of an earlier job is left. */
-static struct json_object *capabilities(const struct save *save, bool is_mapped_wanted)
+/* Of QEMU's migration, beside events: by what is written or read.  QEMU takes mapped-ram together
+ * with background-snapshot, and its file cannot be read (10.0, 11.1). */
+static const char *const plain[] = { "events", NULL };
+static const char *const mapped_ram[] = { "events", "mapped-ram", "multifd", NULL };
+static const char *const background[] = { "events", "background-snapshot", NULL };
+
+static const char *const *wanted(const struct save *save)
 {
-	static const char *const plain[] = { "events", NULL };
-	static const char *const mapped[] = { "events", "mapped-ram", "multifd", NULL };
+	if (save->kind == SAVE_OUT && save->detail.head.live)
+		return background;
+	return is_mapped(save) ? mapped_ram : plain;
+}
+
+/* All that QEMU has, so that nothing of an earlier job is left. */
+static struct json_object *capabilities(const struct save *save, const char *const *on)
+{
 	const struct qemu *qemu = save_qemu(save);
 
-	return transfer_capabilities(qemu ? qemu_migration_features(qemu) : NULL,
-				     is_mapped_wanted ? mapped : plain);
+	return transfer_capabilities(qemu ? qemu_migration_features(qemu) : NULL, on);
 }
 
 static struct json_object *fd_set_args(void)
@@ -162,7 +183,7 @@ static void on_set_removed(struct save *save, struct json_object *result, const 
 {
 	(void)result;
 	(void)err;
-	save_ask(save, "migrate-set-capabilities", capabilities(save, is_mapped(save)),
+	save_ask(save, "migrate-set-capabilities", capabilities(save, wanted(save)),
 		 on_capabilities_out);
 }
 
@@ -185,7 +206,7 @@ static void on_capabilities_off(struct save *save, struct json_object *result,
 void save_tidy_qemu(struct save *save, save_answer_fn *fn)
 {
 	save->next = fn;
-	save_ask(save, "migrate-set-capabilities", capabilities(save, false), on_capabilities_off);
+	save_ask(save, "migrate-set-capabilities", capabilities(save, plain), on_capabilities_off);
 }
 
 /* ---- the worker -------------------------------------------------------------------- */

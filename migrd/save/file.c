@@ -54,6 +54,7 @@ static const struct json_field fields[] = {
 	  .names = save_file_mode_names,
 	  JSON_MEMBER(struct save_file, mode) },
 	{ .key = "runs", .type = JSON_BOOL, .required = true, JSON_MEMBER(struct save_file, runs) },
+	{ .key = "live", .type = JSON_BOOL, JSON_MEMBER(struct save_file, live) },
 	{ .key = "saved_at", .type = JSON_INT, JSON_MEMBER(struct save_file, saved_at) },
 	{ .key = "bytes", .type = JSON_UINT, JSON_MEMBER(struct save_file, bytes) },
 	{ .key = "definition",
@@ -340,7 +341,7 @@ static bool complete(const struct spot *spot, const struct save_file *head, stru
 	if (fsync(fd) != 0 || fstat(fd, &st) != 0)
 		return err_errno(err, "cannot sync '%s'", spot->path);
 	if (st.st_size <= SAVE_FILE_DATA_AT)
-		return err_set(err, ERR_INTERNAL, "QEMU has written nothing to '%s'", spot->path);
+		return err_set(err, ERR_QEMU, "QEMU has written nothing to '%s'", spot->path);
 	whole.complete = true;
 	whole.bytes = (uint64_t)st.st_size;
 	if (!write_head(fd, &whole, spot->path, err))

@@ -40,6 +40,7 @@ struct save_file {
 	char machine[64]; /* QEMU's machine type */
 	int mode;         /* enum save_file_mode */
 	bool runs;        /* the guest ran: so it does after a restore */
+	bool live;        /* a background snapshot: the guest ran on */
 	int64_t saved_at; /* wall clock, ms */
 	uint64_t bytes;   /* length of the file; 0: not complete */
 	struct json_object *definition;

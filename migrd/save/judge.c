@@ -59,7 +59,22 @@ static bool can_be_saved(const struct vm *vm)
 	return state == QMP_RUN_RUNNING || state == QMP_RUN_PAUSED;
 }
 
-bool save_check_vm(struct saves *saves, const struct vm *vm, const char *path, struct err *err)
+static void check_live(struct vm *vm, struct reasons *reasons)
+{
+	CLEANUP(free_charp) char *outside = save_live_outside(vm);
+	CLEANUP(free_charp) char *refused = save_live_refused(vm);
+
+	if (outside[0])
+		add(reasons,
+		    "with live the guest runs on, and would change what is not in the file (%s), "
+		    "which a restore would find newer than its memory: save it without live",
+		    outside);
+	if (refused[0])
+		add(reasons, "%s", refused);
+}
+
+bool save_check_vm(struct saves *saves, struct vm *vm, const char *path, bool is_live,
+		   struct err *err)
 {
 	struct reasons reasons = { STRBUF_INIT, 0 };
 	const struct vm *other = saved_in(saves->env.vms, path);
@@ -80,6 +95,8 @@ bool save_check_vm(struct saves *saves, const struct vm *vm, const char *path, s
 		    path);
 	if (busy)
 		add(&reasons, "job %s is busy with '%s'", busy->row.id, path);
+	if (is_live)
+		check_live(vm, &reasons);
 	return none(&reasons, "cannot save the VM", err);
 }
 
@@ -102,12 +119,24 @@ static void find_stale(const struct save_file *head, const struct vm *vm, bool i
 		add(reasons, "the VM was saved again since, in '%s'", vm_saved_in(vm));
 }
 
+/* The guest of a background snapshot has run since, and has changed nothing that lasts. */
+static void find_stale_live(struct vm *vm, struct reasons *reasons)
+{
+	CLEANUP(free_charp) char *outside = save_live_outside(vm);
+
+	if (outside[0])
+		add(reasons, "the guest ran on when it was written, and has %s", outside);
+}
+
 static void check_stale(const struct restore_request *wish, const struct save_file *head,
-			const struct vm *vm, bool is_marked, struct reasons *reasons)
+			struct vm *vm, bool is_marked, struct reasons *reasons)
 {
 	struct reasons stale = { STRBUF_INIT, 0 };
 
-	find_stale(head, vm, is_marked, &stale);
+	if (head->live)
+		find_stale_live(vm, &stale);
+	else
+		find_stale(head, vm, is_marked, &stale);
 	if (stale.count && !wish->stale_disks_ok)
 		add(reasons,
 		    "the file is stale: %s; its memory over newer disks would destroy them, so "
@@ -128,8 +157,7 @@ static void check_definition(const struct save_file *head, const struct vm *vm,
 }
 
 static void check_vm(const struct restore_request *wish, const struct save_file *head,
-		     const struct vm *vm, bool is_marked, const struct save *job,
-		     struct reasons *reasons)
+		     struct vm *vm, bool is_marked, const struct save *job, struct reasons *reasons)
 {
 	bool is_held = vm_job(vm) && (!job || vm_job(vm) != &job->job);
 
@@ -143,6 +171,11 @@ static void check_vm(const struct restore_request *wish, const struct save_file 
 	if (is_held)
 		add(reasons, "job %s (%s) holds VM '%s'", vm_job(vm)->id, vm_job(vm)->kind,
 		    vm_name(vm));
+	if (head->live && vm_is_saved(vm))
+		add(reasons,
+		    "the guest is saved in '%s', which this restore would make stale: restore "
+		    "that file first, or start the VM",
+		    vm_saved_in(vm));
 	check_stale(wish, head, vm, is_marked, reasons);
 	check_definition(head, vm, reasons);
 }
@@ -164,7 +197,7 @@ bool save_judge(struct saves *saves, const struct restore_request *wish,
 		struct err *err)
 {
 	struct reasons reasons = { STRBUF_INIT, 0 };
-	const struct vm *vm = vm_find_uuid(saves->env.vms, head->uuid);
+	struct vm *vm = vm_find_uuid(saves->env.vms, head->uuid);
 	const struct save *busy = busy_with(saves, wish->file);
 	CLEANUP(free_charp) char *what = xasprintf("cannot restore '%s'", wish->file);
 

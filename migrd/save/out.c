@@ -56,8 +56,21 @@ static bool must_stop_first(const struct save *save)
 	struct err err;
 	const struct vm_def *def = vm ? vm_def_of(vm, &err) : NULL;
 
-	return def && vm_def_has_firmware(def) &&
+	return def && vm_def_has_firmware(def) && !save->detail.head.live &&
 	       qemu_run_state(save_qemu(save)) == QMP_RUN_RUNNING;
+}
+
+/* What QEMU has beside the definition: of raw options, or of a person's monitor. */
+static void on_blocks(struct save *save, struct json_object *result, const struct err *err)
+{
+	struct err why;
+
+	if (err)
+		save_fail(save, err);
+	else if (!save_live_check_blocks(result, &why))
+		save_fail(save, &why);
+	else
+		save_begin_migration(save);
 }
 
 static void on_prepared(struct save *save, struct json_object *result, const struct err *err)
@@ -65,6 +78,8 @@ static void on_prepared(struct save *save, struct json_object *result, const str
 	(void)result;
 	if (err)
 		save_fail(save, err);
+	else if (save->detail.head.live)
+		save_ask(save, "query-block", NULL, on_blocks);
 	else if (must_stop_first(save))
 		save_ask(save, "stop", NULL, on_stopped_first);
 	else
@@ -124,7 +139,8 @@ static void on_info(struct save *save, struct json_object *result, const struct 
 static bool wants_stop(const struct save *save)
 {
 	return save->machine.state == SAVE_STATE_TRANSFER && !save->is_stopped &&
-	       save->info.ram_passes > PASSES_RUNNING && save->facts.migration == QMP_MIG_ACTIVE &&
+	       !save->detail.head.live && save->info.ram_passes > PASSES_RUNNING &&
+	       save->facts.migration == QMP_MIG_ACTIVE &&
 	       qemu_run_state(save_qemu(save)) == QMP_RUN_RUNNING;
 }
 
@@ -145,12 +161,14 @@ void save_out_look(struct save *save)
 		save_ask(save, "query-migrate", NULL, on_info);
 }
 
-/* A migration of before, which a restarted coordinator finds, has not left the guest like this. */
+/* A migration of before, which a restarted coordinator finds, has not left the guest like this;
+ * that of a background snapshot has left nothing in the file (save/file.h). */
 static bool has_written_all(const struct save *save)
 {
 	enum qmp_run_state run = qemu_run_state(save_qemu(save));
 
-	return save->facts.is_status_known && run == QMP_RUN_POSTMIGRATE;
+	return save->facts.is_status_known &&
+	       (save->detail.head.live || run == QMP_RUN_POSTMIGRATE);
 }
 
 static void fail_transfer(struct save *save)
@@ -217,12 +235,24 @@ static void on_sealed(struct save *save, struct save_task *task, const struct er
 	struct store_vm row;
 
 	(void)task;
+	if (!err && save->detail.head.live) {
+		save_go(save, SAVE_STATE_DONE, NULL);
+		return;
+	}
 	if (err || !vm) {
 		save_fail(save, err);
 		return;
 	}
 	row = vm_saved_row(vm, &saved);
 	save_go(save, SAVE_STATE_END, &(struct store_change){ STORE_VM, STORE_PUT, &row });
+}
+
+static void on_live_tidied(struct save *save, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err)
+		log_warning("save", "tidy", "save=%s error=%s", save->row.id, err->msg);
+	save_work(save, seal_file, on_sealed);
 }
 
 /* What was not synced is lost if the host was started anew. */
@@ -232,7 +262,10 @@ void save_out_enter_seal(struct machine *machine)
 	struct err err;
 
 	if (strcmp(save->detail.boot_id, proc_boot_id()) == 0) {
-		save_work(save, seal_file, on_sealed);
+		if (save->detail.head.live && save_qemu(save))
+			save_tidy_qemu(save, on_live_tidied);
+		else
+			save_work(save, seal_file, on_sealed);
 		return;
 	}
 	err_set(&err, ERR_UNAVAILABLE, "the host was started anew before '%s' was on disk",

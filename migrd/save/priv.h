@@ -155,7 +155,19 @@ bool save_judge(struct saves *saves, const struct restore_request *wish,
 		const struct save_file *head, bool is_marked, const struct save *job,
 		struct err *err);
 /* Everything that forbids to save VM to the file at PATH, but what the worker finds. */
-bool save_check_vm(struct saves *saves, const struct vm *vm, const char *path, struct err *err);
+bool save_check_vm(struct saves *saves, struct vm *vm, const char *path, bool is_live,
+		   struct err *err);
+
+/* ---- live.c: what a background snapshot cannot have -------------------------------- */
+/* What VM has that would be newer than the memory in the file; "": nothing.  The caller frees
+ * it. */
+char *save_live_outside(struct vm *vm);
+/* Why the QEMU of VM writes no background snapshot; "": it does, as far as it is known.  The caller
+ * frees it. */
+char *save_live_refused(const struct vm *vm);
+/* BLOCKS: the answer to query-block.  CONFLICT: the guest may write to one of them, whatever the
+ * definition says. */
+bool save_live_check_blocks(struct json_object *blocks, struct err *err);
 
 /* ---- out.c, in.c: the states ---- */
 void save_out_enter_begin(struct machine *machine);

@@ -4,7 +4,7 @@
  *
  *     save     begin    -> transfer, rollback
  *              transfer -> seal, rollback
- *              seal     -> end, rollback
+ *              seal     -> end, done, rollback
  *              end      -> done, rollback
  *              rollback -> cancelled, failed
  *     restore  begin    -> load, rollback
@@ -19,6 +19,11 @@
  * end: the record of the VM names the save (vm/saved.h), in the transaction that enters this
  * state; only then QEMU is ended.  So the guest may run as long as no record calls the file
  * current, and not after that.
+ *
+ * A background snapshot (`live'): QEMU stops the guest for some milliseconds, keeps its devices,
+ * write-protects its memory and lets it run on; what it is about to change is written first.  It
+ * ends in seal.  No record names it, since the VM goes on; it can be restored as often as wanted,
+ * since only a guest gets one that has nothing outside of the file to change (save/live.c).
  *
  * A restore: QEMU reads the file.  claim: all is there, and the file gets the mark that it was
  * restored.  run: the record of the VM names no save any more, in the transaction that enters this

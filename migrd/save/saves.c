@@ -147,7 +147,7 @@ void saves_recover(struct saves *saves)
 
 /* ---- how they begin -------------------------------------------------------------------- */
 
-static void describe(struct save *save, struct vm *vm)
+static void describe(struct save *save, struct vm *vm, bool is_live)
 {
 	const struct transfer_features *features = qemu_migration_features(vm_qemu(vm));
 	const struct qmp_version *version = qemu_version(vm_qemu(vm));
@@ -164,7 +164,8 @@ static void describe(struct save *save, struct vm *vm)
 		snprintf(head->qemu_version, sizeof(head->qemu_version), "%d.%d.%d", version->major,
 			 version->minor, version->micro);
 	head->generation = vm_generation(vm);
-	head->mode = features && transfer_features_have(features, "mapped-ram")
+	head->live = is_live;
+	head->mode = !is_live && features && transfer_features_have(features, "mapped-ram")
 			     ? SAVE_FILE_MAPPED_RAM
 			     : SAVE_FILE_STREAM;
 	save->detail.has_mode = true;
@@ -174,9 +175,9 @@ static void describe(struct save *save, struct vm *vm)
 	snprintf(save->detail.boot_id, sizeof(save->detail.boot_id), "%s", proc_boot_id());
 }
 
-static bool begin(struct saves *saves, enum save_kind kind, struct vm *vm, const char *path,
-		  const struct restore_request *wish, save_started_fn *started, void *data,
-		  struct err *err)
+/* A job of KIND, which holds VM; NULL with ERR: something else does. */
+static struct save *make(struct saves *saves, enum save_kind kind, struct vm *vm, const char *path,
+			 struct err *err)
 {
 	char id[ID_UUID_SIZE];
 	struct save *save;
@@ -186,18 +187,17 @@ static bool begin(struct saves *saves, enum save_kind kind, struct vm *vm, const
 	snprintf(save->row.vm_uuid, sizeof(save->row.vm_uuid), "%s", vm_uuid(vm));
 	snprintf(save->row.vm_name, sizeof(save->row.vm_name), "%s", vm_name(vm));
 	save->row.path = xstrdup(path);
-	if (!save_hold_vm(save, vm, err)) {
-		save_free(save);
-		return false;
-	}
-	if (wish)
-		save->detail.wish = *wish;
-	else
-		describe(save, vm);
+	if (save_hold_vm(save, vm, err))
+		return save;
+	save_free(save);
+	return NULL;
+}
+
+static void begin(struct save *save, save_started_fn *started, void *data)
+{
 	save->started = started;
 	save->started_data = data;
 	machine_begin(&save->machine, &(struct machine_change){ .to = SAVE_STATE_BEGIN });
-	return true;
 }
 
 /* A look at storage before a job is made. */
@@ -205,6 +205,7 @@ struct look {
 	struct work work;
 	struct saves *saves;
 	char uuid[ID_UUID_SIZE]; /* of a save */
+	bool live;               /* likewise */
 	struct restore_request wish;
 	char *dirs;
 	struct save_file head;
@@ -249,9 +250,9 @@ static void look_at_place(struct work *work)
 }
 
 /* Both kinds of reasons, in one answer. */
-static bool check_save(struct look *look, const struct vm *vm, struct err *err)
+static bool check_save(struct look *look, struct vm *vm, struct err *err)
 {
-	if (!save_check_vm(look->saves, vm, look->wish.file, err))
+	if (!save_check_vm(look->saves, vm, look->wish.file, look->live, err))
 		return look->ok ? false : err_wrap(err, "%s", look->err.msg);
 	if (!look->ok)
 		*err = look->err;
@@ -270,20 +271,24 @@ static void on_entered(void *data, struct vm_entry *entry, const struct err *err
 {
 	struct look *look = data;
 	struct vm *vm = entry ? vm_entry_vm(entry) : NULL;
+	struct save *save = NULL;
 	struct err why;
-	bool ok = false;
 
 	if (vm)
-		ok = save_check_vm(look->saves, vm, look->wish.file, &why) &&
-		     begin(look->saves, SAVE_OUT, vm, look->wish.file, NULL, look->started,
-			   look->data, &why);
+		save = save_check_vm(look->saves, vm, look->wish.file, look->live, &why)
+			       ? make(look->saves, SAVE_OUT, vm, look->wish.file, &why)
+			       : NULL;
 	else if (err)
 		why = *err;
 	else
 		err_set(&why, ERR_NOT_FOUND, "the VM is gone");
+	if (save) {
+		describe(save, vm, look->live);
+		begin(save, look->started, look->data);
+	}
 	if (entry)
 		vm_leave(entry);
-	end_look(look, ok ? NULL : &why);
+	end_look(look, save ? NULL : &why);
 }
 
 static void place_looked_at(struct work *work)
@@ -309,6 +314,7 @@ void saves_save(struct saves *saves, struct vm *vm, const struct save_request *w
 	struct look *look = look_new(saves, wish->file, data);
 
 	snprintf(look->uuid, sizeof(look->uuid), "%s", vm_uuid(vm));
+	look->live = wish->live;
 	look->started = started;
 	look->work = (struct work){ .run = look_at_place, .done = place_looked_at };
 	worker_submit(saves->worker, &look->work);
@@ -362,15 +368,20 @@ static void on_late(void *data, const struct err *err)
 void saves_restore(struct saves *saves, struct vm *vm, const struct restore_request *wish,
 		   save_started_fn *started, void *data)
 {
+	struct save *save = NULL;
 	struct late *late;
 	struct err err;
 
 	if (vm_role(vm) == VM_ROLE_OWNED && !vm_qemu(vm)) {
-		if (begin(saves, SAVE_IN, vm, wish->file, wish, started, data, &err))
-			return;
+		save = make(saves, SAVE_IN, vm, wish->file, &err);
 	} else {
 		err_set(&err, ERR_CONFLICT, "VM '%s' is %s: stop it first", vm_name(vm),
 			vm_state(vm));
+	}
+	if (save) {
+		save->detail.wish = *wish;
+		begin(save, started, data);
+		return;
 	}
 	late = xnew(struct late);
 	*late = (struct late){ started, data };

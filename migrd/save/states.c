@@ -26,7 +26,7 @@ const struct machine_state save_out_states[SAVE_STATE_COUNT] = {
 	},
 	[SAVE_STATE_SEAL] = {
 		.name = "seal",
-		.next = TO(END) | TO(ROLLBACK),
+		.next = TO(END) | TO(DONE) | TO(ROLLBACK),
 		.restart = MACHINE_RESTART_CONTINUE,
 		.enter = save_out_enter_seal,
 	},

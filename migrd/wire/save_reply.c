@@ -25,6 +25,8 @@ const struct json_field save_reply_fields[] = {
 	JSON_SHOWN(struct save_reply, mode,
 		   "stream or mapped-ram, which is of a QEMU that has it; null: not known yet.",
 		   .nullable = true),
+	JSON_SHOWN(struct save_reply, live,
+		   "The file is a background snapshot: the guest ran on while it was written."),
 	JSON_SHOWN(struct save_reply, final, "The job has ended."),
 	JSON_SHOWN(struct save_reply, can_cancel, "The job can be cancelled now."),
 	JSON_SHOWN(struct save_reply, reason, "What it waits for; may be empty."),

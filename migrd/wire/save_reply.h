@@ -16,7 +16,7 @@ struct save_progress {
 struct save_reply {
 	const char *id, *kind, *vm, *vm_uuid, *file, *state;
 	const char *mode; /* NULL: not known yet */
-	bool final, can_cancel, has_failed;
+	bool live, final, can_cancel, has_failed;
 	const char *reason;
 	struct save_failure error;
 	struct save_progress progress;

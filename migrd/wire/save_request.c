@@ -19,6 +19,12 @@ const struct json_field save_request_fields[] = {
 	FILE_FIELD(struct save_request,
 		   "Absolute path on the host, below one of its save_dirs. A saved guest of that "
 		   "name is replaced when this one is complete."),
+	{ .key = "live",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct save_request, live),
+	  .help = "Write the guest as it is at the beginning, while it runs on (background "
+		  "snapshot of QEMU 9.0 and later). Only for a guest without writable disks, "
+		  "firmware variables and TPM, which would be newer than its memory." },
 	{ 0 },
 };
 

@@ -8,6 +8,7 @@
 
 struct save_request {
 	char file[VM_DEF_PATH_SIZE];
+	bool live; /* the guest runs on; its memory is written as it was at the beginning */
 };
 extern const struct json_field save_request_fields[];
 

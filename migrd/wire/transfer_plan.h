@@ -37,6 +37,8 @@ struct transfer_features {
 	bool stopped;          /* the coordinator can take a stopped VM */
 	/* The rest is not sent: only the QEMU's own coordinator speaks to it. */
 	bool has_schema; /* the parameters and the form are known */
+	/* Why this host's QEMU writes no background snapshot; "": it does, or was not asked. */
+	char background_snapshot_refused[TRANSFER_WHY_SIZE];
 	struct transfer_form {
 		bool channels; /* `migrate' is best told `channels', not `uri' */
 		bool capabilities_as_parameters;

@@ -13,10 +13,11 @@ JOB_SECONDS = 30
 
 
 class SaveArena(Arena):
-    """WAY is "save" or "restore": which of the two meets the faults."""
+    """WAY is "save", "live" (a background snapshot) or "restore": which of them meets the faults."""
 
     def __init__(self, way):
-        self.verb = way
+        self.is_live = way == "live"
+        self.verb = "save" if self.is_live else way
         super().__init__()
         self.file = self.here.saved / "g"
         self.before = b""           # the file before the case
@@ -28,7 +29,10 @@ class SaveArena(Arena):
 
     def begin(self, verb):
         path = f"/v1/vms/{self.guest.name}/save" if verb == "save" else "/v1/vms/restore"
-        return self.here.api.post(path, {"file": str(self.file)}, timeout=20)["id"]
+        body = {"file": str(self.file)}
+        if verb == "save" and self.is_live:
+            body["live"] = True
+        return self.here.api.post(path, body, timeout=20)["id"]
 
     def do(self, verb):
         """Saves or restores without a fault, which must work.  A command whose message was lost
@@ -92,7 +96,7 @@ class SaveArena(Arena):
     def check(self, record):
         state = self.state_of_job(record)
         vm = self.guest.vm(self.here)
-        is_saved = (state == "done") == (self.verb == "save")
+        is_saved = not self.is_live and (state == "done") == (self.verb == "save")
         wanted = "stopped" if is_saved else "running"
         if vm["state"] != wanted or vm["job"] or bool(vm["saved_in"]) != is_saved:
             raise CaseFailed(f"job {state}: {vm}")
@@ -110,8 +114,14 @@ class SaveArena(Arena):
         self.assert_history()
 
     def move_on(self):
-        """The guest is saved and restored once more, and its memory is right."""
-        if not self.is_saved():
+        """The guest is saved and restored once more, and its memory is right; of background
+        snapshots the present one is restored, whichever that is."""
+        if self.is_live and not self.file.exists():
+            return
+        if self.is_live:
+            self.guest.console.expect_reset()
+            self.here.api.post(f"/v1/vms/{self.guest.name}/stop")
+        elif not self.is_saved():
             self.do("save")
         self.do("restore")
         self.guest.wait_sweeps(1, self.here)

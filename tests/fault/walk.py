@@ -5,7 +5,7 @@ it again, and checks the result.
 
     tests/fault/walk.py --build DIR [--side source|destination|both]
         [--action crash|error|drop] [--from N --to M --stride K]
-        [--way precopy|paused|stopped|multifd|disks|beside|postcopy|save|restore] [--twice]
+        [--way precopy|paused|stopped|multifd|disks|beside|postcopy|save|live|restore] [--twice]
         [--names]
 
 One line for each case, such as
@@ -28,7 +28,7 @@ from arena import Arena, Record, WAYS, set_up
 from save_arena import SaveArena
 
 SIDES = ("source", "destination")
-ARENAS = {"save": SaveArena, "restore": SaveArena}     # of one host: side source
+ARENAS = {"save": SaveArena, "live": SaveArena, "restore": SaveArena}  # of one host: side source
 # A lost request or answer costs a whole deadline (15 s for go).
 DROP_SECONDS = 100
 # The second crash comes at the (N * 7 mod 23 + 1)th point: a recovery passes about 23.

@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Guests that are saved to files and restored from them."""
 import contextlib
+import hashlib
 import http.client
+import json
 import os
+import pathlib
 import struct
-import subprocess
 import unittest
 
 from lib import settings
 from lib.api import ApiError
 from lib.disks import Disk
+from lib.qmp import Qmp
 from lib.world import SystemTest
 
 DATA_AT = 1 << 20
 
 
-class SaveTest(SystemTest):
+class SaveCase(SystemTest):
     host_ids = ("a",)
 
     # ---- what the tests are made of --------------------------------------------
@@ -25,8 +28,8 @@ class SaveTest(SystemTest):
         self.guest.start(self.a)
         self.file = self.a.saved / "g1.save"
 
-    def begin_save(self, file=None):
-        return self.a.api.post("/v1/vms/g1/save", {"file": str(file or self.file)})["id"]
+    def begin_save(self, file=None, **options):
+        return self.a.api.post("/v1/vms/g1/save", {"file": str(file or self.file), **options})["id"]
 
     def begin_restore(self, file=None, **options):
         return self.a.api.post("/v1/vms/restore", {"file": str(file or self.file), **options})["id"]
@@ -39,19 +42,34 @@ class SaveTest(SystemTest):
         self.assertIn(save["state"], states or ("done",), save)
         return save
 
-    def save(self, file=None):
-        return self.wait_end(self.begin_save(file))
+    def save(self, file=None, **options):
+        return self.wait_end(self.begin_save(file, **options))
 
     def restore(self, file=None, **options):
         return self.wait_end(self.begin_restore(file, **options))
 
     def has_mapped_ram(self):
-        version = subprocess.run([settings.qemu, "--version"], capture_output=True, text=True,
-                                 check=True).stdout.split()[3]
-        return int(version.split(".")[0]) >= 9
+        return settings.qemu_major() >= 9
 
     def names(self):
-        return sorted(path.name for path in self.a.saved.iterdir())
+        """The files of saved guests, as the daemon sees them (small_disk())."""
+        saved = pathlib.Path(f"/proc/{self.a.process.pid}/root/{self.a.saved}")
+        return sorted(path.name for path in saved.iterdir())
+
+    def start_behind(self, namespaces, script):
+        """Starts a guest on a daemon behind SCRIPT in NAMESPACES of its own (unshare(1))."""
+        self.a.kill9()
+        self.a.prefix = ["unshare", *namespaces, "sh", "-c", script + ' && exec "$0" "$@"']
+        self.a.start()
+        self.start()
+
+    @contextlib.contextmanager
+    def small_disk(self):
+        """A guest on a daemon whose saved guests are on a disk of 3 MiB, in a mount namespace of its
+        own; another user than root gets it in a user namespace."""
+        self.start_behind(["-m"] if os.geteuid() == 0 else ["-rm"],
+                          f"mount -t tmpfs -o size=3m,mode=0700 migrd-test {self.a.saved}")
+        yield
 
     def state(self):
         return self.guest.vm(self.a)["state"]
@@ -65,6 +83,21 @@ class SaveTest(SystemTest):
             self.assertIn(word, caught.exception.body["detail"])
         after = self.names(), self.state(), self.file.read_bytes() if self.file.exists() else b""
         self.assertEqual(before, after)
+
+    def crash(self, point, begin):
+        """Lets BEGIN() begin a job in a daemon that dies at POINT; the job after a restart."""
+        known = {save["id"] for save in self.a.api.items("/v1/saves")}
+        self.a.restart_with_fault(f"{point}:crash")
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            begin()
+        self.eventually(f"the end of the daemon at {point}", lambda: not self.a.is_up(), 30)
+        self.a.kill9()
+        self.a.start()
+        new = [save for save in self.a.api.items("/v1/saves") if save["id"] not in known]
+        return self.wait_end(new[0]["id"], "done", "failed") if new else None
+
+
+class SaveTest(SaveCase):
 
     # ---- save and restore --------------------------------------------------------
 
@@ -180,6 +213,28 @@ class SaveTest(SystemTest):
         self.restore()
         self.guest.assert_runs_on(self.a)
 
+    def describe_anew(self, change):
+        """Lets CHANGE() change the description of the file, as another migrd would write it."""
+        data = self.file.read_bytes()
+        description = json.loads(data[4096:4096 + struct.unpack_from("<I", data, 12)[0]])
+        change(description)
+        text = json.dumps(description).encode()
+        first = data[:8] + struct.pack("<II", 1, len(text))
+        head = first + hashlib.sha256(first + text).hexdigest().encode()
+        head += data[len(head):4096] + text
+        self.file.write_bytes(head + data[len(head):])
+
+    # Whatever the description says: the guest has written to its disk since.
+    def test_background_snapshot_beside_a_writable_disk_is_stale(self):
+        self.start(disks=[Disk(area=4, rate=8)], area=4, rate=16)
+        self.save()
+        self.describe_anew(lambda description: description.update(live=True))
+        self.a.api.post("/v1/vms/g1/start")
+        self.guest.console.expect_reset()
+        self.a.api.post("/v1/vms/g1/stop")
+        self.assert_refused(["is stale: the guest ran on when it was written", "disk 'data'"],
+                            self.begin_restore)
+
     def test_files_that_are_no_saved_guest(self):
         self.start()
         self.save()
@@ -231,6 +286,14 @@ class SaveTest(SystemTest):
                             self.begin_save)
         self.assert_api_error(404, "not-found", self.begin_restore, self.a.saved / "nothing")
 
+    # QEMU 7.2 can leave the guest hanging.
+    @unittest.skipUnless(settings.qemu_major() < 9, "of a QEMU before 9.0")
+    def test_background_snapshot_is_refused(self):
+        self.start(disks=[Disk(area=4, rate=8)])
+        self.assert_refused(["can leave the guest hanging",
+                             f"disk '{self.guest.disks[0].id}'"], self.begin_save, live=True)
+        self.guest.assert_runs_on(self.a)
+
     # ---- ends ------------------------------------------------------------------------
 
     # QEMU has written all by then, and the guest stands still until the cancel.
@@ -267,18 +330,6 @@ class SaveTest(SystemTest):
         self.guest.assert_runs_on(self.a)
 
     # ---- the coordinator dies ------------------------------------------------------------
-
-    def crash(self, point, begin):
-        """Lets BEGIN() begin a job in a daemon that dies at POINT; the job after a restart."""
-        known = {save["id"] for save in self.a.api.items("/v1/saves")}
-        self.a.restart_with_fault(f"{point}:crash")
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            begin()
-        self.eventually(f"the end of the daemon at {point}", lambda: not self.a.is_up(), 30)
-        self.a.kill9()
-        self.a.start()
-        new = [save for save in self.a.api.items("/v1/saves") if save["id"] not in known]
-        return self.wait_end(new[0]["id"], "done", "failed") if new else None
 
     def assert_saved_or_running(self, point, save, before):
         """The guest is in the file alone, or runs and the former file is as it was."""
@@ -347,17 +398,152 @@ class SaveTest(SystemTest):
         self.note(f"runs at {len(ran)} of {len(points)} points, from {ran[0]} on")
 
     def test_full_disk_leaves_the_guest_and_the_former_file(self):
-        if os.geteuid():
-            self.skipTest("needs root, for a small file system")
-        self.start()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=0700", "migrd-test",
-                        str(self.a.saved)], check=True)
-        self.addCleanup(subprocess.run, ["umount", "-l", str(self.a.saved)], check=True)
-        failed = self.wait_end(self.begin_save(), "failed")
-        self.note(failed["error"]["detail"])
-        self.assertEqual(self.names(), [])
+        with self.small_disk():
+            failed = self.wait_end(self.begin_save(), "failed")
+            self.note(failed["error"]["detail"])
+            self.assertEqual(self.names(), [])
+            self.guest.assert_runs_on(self.a)
+            self.guest.console.assert_single_runner()
+
+
+@unittest.skipIf(settings.qemu_major() < 9, "refused: test_background_snapshot_is_refused")
+class LiveSaveTest(SaveCase):
+    """Background snapshots: the guest runs on while its memory is written as it was."""
+
+    def capability(self, name):
+        qmp = Qmp(self.a, self.guest.uuid)
+        try:
+            every = qmp.command("query-migrate-capabilities")["return"]
+        finally:
+            qmp.close()
+        return next(item["state"] for item in every if item["capability"] == name)
+
+    def stop_guest(self):
+        self.guest.console.expect_reset()
+        self.a.api.post("/v1/vms/g1/stop")
+
+    def assert_goes_on(self):
+        """The guest runs, nothing is saved, and a later move finds nothing that was left on."""
         self.guest.assert_runs_on(self.a)
-        self.guest.console.assert_single_runner()
+        self.assertIsNone(self.guest.vm(self.a)["saved_in"])
+        self.assertFalse(self.capability("background-snapshot"))
+
+    # The blackout is that of the guest's devices being written; the rest is the guest's wait for
+    # pages.
+    def test_guest_runs_on_and_its_file_is_restored_again_and_again(self):
+        self.start(area=32, rate=64)
+        pid = self.guest.vm(self.a)["pid"]
+        before = self.guest.console.wait_line()[1]
+        save = self.save(live=True)
+        self.assertEqual((save["live"], save["mode"]), (True, "stream"))
+        self.guest.assert_runs_on(self.a)
+        self.assertEqual(self.guest.vm(self.a)["pid"], pid)
+        after = self.guest.console.wait_line()[1]
+        lines = [line for line, _ in self.guest.console.all_lines() if before.at <= line.at <= after.at]
+        self.note(f"longest pause {max(b.at - a.at for a, b in zip(lines, lines[1:])) * 1000:.0f} ms")
+        self.assert_goes_on()
+        self.assertEqual(self.names(), ["g1.save"])
+        for _ in range(2):
+            self.assert_refused(["VM 'g1' is running: stop it first"], self.begin_restore)
+            self.stop_guest()
+            self.restore()
+            ticks = self.guest.console.wait_line()[1].ticks
+            self.assertGreater(ticks, before.ticks)
+            self.guest.assert_runs_on(self.a)
+            self.guest.console.assert_memory_right()
+
+    def test_paused_guest_stays_paused(self):
+        self.start()
+        self.a.api.post("/v1/vms/g1/pause")
+        self.save(live=True)
+        self.assertEqual(self.state(), "paused")
+        self.a.api.post("/v1/vms/g1/stop")
+        self.restore()
+        self.assertEqual(self.state(), "paused")
+        self.a.api.post("/v1/vms/g1/resume")
+        self.guest.assert_runs_on(self.a)
+
+    def test_guest_is_moved_saved_and_snapshotted_after_it(self):
+        self.start()
+        for _ in range(3):
+            self.save(live=True)
+        self.save(self.a.saved / "whole")
+        self.assert_refused(["is saved in", "would make stale"], self.begin_restore)
+        self.restore(self.a.saved / "whole")
+        self.save(live=True)
+        self.assert_goes_on()
+
+    def test_guest_with_anything_that_is_not_in_the_file_is_refused(self):
+        self.start(disks=[Disk(format="qcow2", area=4, rate=8)], area=4, rate=16,
+                   shared_memory=[{"id": "m0", "path": str(self.world.dir / "shm"), "size_mib": 1}])
+        self.assert_refused([f"disk '{self.guest.disks[0].id}'", "shared memory 'm0'", "save it without live"],
+                            self.begin_save, live=True)
+        self.guest.assert_runs_on(self.a)
+
+    # QEMU is asked when migrd looks at the program: as a user who is none of the host's.
+    def test_host_that_gives_no_userfaultfd_is_said(self):
+        device = pathlib.Path("/dev/userfaultfd")
+        self.start_behind(["-rm"], f"mount --bind /dev/null {device}" if device.exists() else "true")
+        self.assert_refused(["QEMU refuses a background snapshot on this host: Background-snapshot "
+                             "is not supported by host kernel"], self.begin_save, live=True)
+        self.guest.assert_runs_on(self.a)
+
+    # Nothing of it is in the definition's disks.
+    def test_disk_of_a_raw_option_is_found_in_qemu(self):
+        image = self.world.dir / "raw.img"
+        image.write_bytes(bytes(1 << 20))
+        self.start(extra_args=["-drive", f"file={image},format=raw,if=none,id=d9",
+                               "-device", "virtio-blk-pci,drive=d9"])
+        failed = self.wait_end(self.begin_save(live=True), "failed")
+        self.assertIn("the guest may write to 'd9'", failed["error"]["detail"])
+        self.assertEqual(self.names(), [])
+        self.assert_goes_on()
+
+    def test_cancelled_snapshot_leaves_the_guest_and_the_former_file(self):
+        self.start()
+        self.save(live=True)
+        before = self.file.read_bytes()
+        self.a.restart_with_fault("qmp.reply.query-migrate:drop:times=1")
+        job = self.begin_save(live=True)
+        self.eventually("transfer", lambda: self.a.api.get(f"/v1/saves/{job}")["state"] == "transfer")
+        self.assert_api_error(409, "busy", self.a.api.post, "/v1/vms/g1/pause")
+        self.a.api.post(f"/v1/saves/{job}/cancel")
+        self.wait_end(job, "cancelled")
+        self.assertEqual((self.names(), self.file.read_bytes()), (["g1.save"], before))
+        self.assert_goes_on()
+
+    def test_coordinator_dies_in_each_state(self):
+        self.start()
+        self.save(live=True)
+        written = []
+        points = ("store.save.begin.before", "save.out.begin", "save.worked",
+                  "store.save.transfer.after", "save.out.transfer",
+                  "qmp.send.migrate-set-capabilities", "qmp.send.add-fd", "qmp.send.query-block",
+                  "qmp.send.migrate", "qmp.reply.migrate", "qmp.reply.query-migrate",
+                  "save.out.seal", "save.sync", "save.rename", "save.renamed",
+                  "store.save.done.before", "store.save.done.after", "save.out.done")
+        for point in points:
+            with self.subTest(point):
+                before = self.file.read_bytes()
+                job = self.crash(point, lambda: self.begin_save(live=True))
+                self.guest.assert_runs_on(self.a)
+                self.assertIsNone(self.guest.vm(self.a)["saved_in"], point)
+                self.assertEqual(self.names(), ["g1.save"], point)
+                if job and job["state"] == "done":
+                    written.append(point)
+                elif point not in ("save.renamed",):
+                    self.assertEqual(self.file.read_bytes(), before, point)
+        self.stop_guest()
+        self.restore()
+        self.guest.assert_runs_on(self.a)
+        self.note(f"written at {len(written)} of {len(points)} points, from {written[0]} on")
+
+    def test_full_disk_leaves_the_guest_running(self):
+        with self.small_disk():
+            failed = self.wait_end(self.begin_save(live=True), "failed")
+            self.assertEqual(self.names(), [])
+            self.note(failed["error"]["detail"])
+            self.assert_goes_on()
 
 
 class SaveAndMoveTest(SystemTest):

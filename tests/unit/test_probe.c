@@ -86,6 +86,7 @@ static const char script_begin[] =
 static const char script_end[] =
 	"echo '{\"id\": \"capabilities\", \"return\": [{\"capability\": \"multifd\", \"state\": "
 	"false}]}'\n"
+	"echo '{\"id\": \"background-snapshot\", \"error\": {\"desc\": \"no protection\"}}'\n"
 	"echo '{\"id\": \"postcopy\", \"error\": {\"desc\": \"no userfaultfd\"}}'\n"
 	"echo '{\"id\": \"postcopy-multifd\", \"return\": {}}'\n";
 
@@ -111,6 +112,7 @@ START_TEST(program_that_was_replaced_is_asked_again)
 	ck_assert(found.has_reconnect_ms);
 	ck_assert(transfer_features_have(&found.migration, "multifd"));
 	ck_assert_str_eq(found.migration.postcopy_refused, "no userfaultfd");
+	ck_assert_str_eq(found.migration.background_snapshot_refused, "no protection");
 	/* QEMU 7.2 takes both, and cannot do it. */
 	ck_assert(!found.migration.postcopy_multifd);
 	ck_assert_ptr_nonnull(probe_known(probe));
