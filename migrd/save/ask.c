@@ -251,6 +251,7 @@ void save_work(struct save *save, save_work_fn *fn, save_worked_fn *done_fn)
 	/* The worker has a copy of its own: json-c counts references without a lock. */
 	if (save->detail.head.definition)
 		json_object_deep_copy(save->detail.head.definition, &task->head.definition, NULL);
+	task->former = save->detail.former;
 	task->is_marked = save->detail.was_marked;
 	task->fd = -1;
 	save->facts.is_working = true;

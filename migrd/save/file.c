@@ -147,30 +147,6 @@ static bool open_file(const struct spot *spot, const char *name, int flags, int 
 	return err_set(err, ERR_INVALID, "'%s' is no file", spot->path);
 }
 
-/* Only a saved guest may be replaced. */
-static bool check_former(const struct spot *spot, struct err *err)
-{
-	CLEANUP(closep) int fd = -1;
-	char magic[8];
-
-	if (!open_file(spot, spot->name, O_RDONLY, &fd, err))
-		return err->code == ERR_NOT_FOUND;
-	return (pread(fd, magic, sizeof(magic), 0) == sizeof(magic) &&
-		memcmp(magic, MAGIC, sizeof(magic)) == 0) ||
-	       err_set(err, ERR_CONFLICT,
-		       "'%s' is there already, and is no saved guest: it is not replaced; choose "
-		       "another name, or move it away",
-		       spot->path);
-}
-
-bool save_file_check_blocking(const char *dirs, const char *path, struct err *err)
-{
-	CLEANUP(spot_close) struct spot spot;
-
-	return open_place(dirs, path, NULL, &spot, err) && check_writable(&spot, err) &&
-	       check_former(&spot, err);
-}
-
 /* ---- the description ------------------------------------------------------------ */
 
 static bool sum(const struct first *first, const char *json, size_t len, char ret[DIGEST_TEXT_SIZE])
@@ -280,6 +256,59 @@ static bool read_head(int fd, const char *path, struct save_file *ret, struct er
 	return true;
 }
 
+/* ---- what has the name ------------------------------------------------------------ */
+
+static bool has_magic(int fd)
+{
+	char magic[8];
+
+	return pread(fd, magic, sizeof(magic), 0) == sizeof(magic) &&
+	       memcmp(magic, MAGIC, sizeof(magic)) == 0;
+}
+
+/* Only a saved guest may be replaced. */
+static bool look_at_former(const struct spot *spot, struct save_former *ret, struct err *err)
+{
+	CLEANUP(closep) int fd = -1;
+	struct save_file head = { 0 };
+	struct err ignored;
+
+	*ret = (struct save_former){ .is_there = false };
+	if (!open_file(spot, spot->name, O_RDONLY, &fd, err))
+		return err->code == ERR_NOT_FOUND;
+	if (!has_magic(fd))
+		return err_set(err, ERR_CONFLICT,
+			       "'%s' is there already, and is no saved guest: it is not replaced; "
+			       "choose another name, or move it away",
+			       spot->path);
+	ret->is_there = true;
+	if (read_head(fd, spot->path, &head, &ignored))
+		snprintf(ret->id, sizeof(ret->id), "%s", head.id);
+	save_file_fini(&head);
+	return true;
+}
+
+static bool check_former(const struct spot *spot, const struct save_former *former, struct err *err)
+{
+	struct save_former now;
+
+	if (!look_at_former(spot, &now, err))
+		return false;
+	return (now.is_there == former->is_there && strcmp(now.id, former->id) == 0) ||
+	       err_set(err, ERR_CONFLICT,
+		       "'%s' has come, gone or been replaced since the save began: try again",
+		       spot->path);
+}
+
+bool save_file_check_blocking(const char *dirs, const char *path, struct save_former *ret_former,
+			      struct err *err)
+{
+	CLEANUP(spot_close) struct spot spot;
+
+	return open_place(dirs, path, NULL, &spot, err) && check_writable(&spot, err) &&
+	       look_at_former(&spot, ret_former, err);
+}
+
 /* ---- a save --------------------------------------------------------------------- */
 
 static bool fill(const struct spot *spot, const struct save_file *head, int *ret_fd,
@@ -300,13 +329,13 @@ static bool fill(const struct spot *spot, const struct save_file *head, int *ret
 }
 
 bool save_file_begin_blocking(const char *dirs, const char *path, const struct save_file *head,
-			      int *ret_fd, struct err *err)
+			      const struct save_former *former, int *ret_fd, struct err *err)
 {
 	CLEANUP(spot_close) struct spot spot;
 	struct err ignored;
 
 	if (!open_place(dirs, path, head->id, &spot, err) || !check_writable(&spot, err) ||
-	    !check_former(&spot, err))
+	    !check_former(&spot, former, err))
 		return false;
 	if (fill(&spot, head, ret_fd, err))
 		return true;
@@ -351,7 +380,8 @@ static bool complete(const struct spot *spot, const struct save_file *head, stru
 	return true;
 }
 
-bool save_file_finish_blocking(const char *path, const struct save_file *head, struct err *err)
+bool save_file_finish_blocking(const char *path, const struct save_file *head,
+			       const struct save_former *former, struct err *err)
 {
 	CLEANUP(spot_close) struct spot spot;
 	bool is_there;
@@ -365,7 +395,8 @@ bool save_file_finish_blocking(const char *path, const struct save_file *head, s
 		return false;
 	if (!is_there && has_its_name(&spot, head->id))
 		return spot_sync(&spot, err);
-	if (!complete(&spot, head, err) || fault_hit("save.rename", err))
+	if (!complete(&spot, head, err) || fault_hit("save.rename", err) ||
+	    !check_former(&spot, former, err))
 		return false;
 	if (renameat(spot.dir, spot.mark, spot.dir, spot.name) != 0)
 		return err_errno(err, "cannot give the file the name '%s'", path);

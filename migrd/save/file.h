@@ -50,16 +50,26 @@ extern const char *const save_file_mode_names[];
 /* Frees what it owns. */
 void save_file_fini(struct save_file *head);
 
+/* The save whose file has a name; "": its description cannot be read. */
+struct save_former {
+	bool is_there; /* false: the name is free */
+	char id[ID_UUID_SIZE];
+};
+
 /* PATH can be the file of a save: an absolute path below one of DIRS ("DIR:DIR"; NULL: none), also
  * behind symbolic links, in a directory that is there and may be written to; its name is free or
- * that of a saved guest.  CONFLICT or INVALID, with the reason. */
-bool save_file_check_blocking(const char *dirs, const char *path, struct err *err);
-/* Makes the file of a save, not complete; *RET_FD is for QEMU, at SAVE_FILE_DATA_AT, write-only. */
+ * that of a saved guest, *RET_FORMER.  CONFLICT or INVALID, with the reason. */
+bool save_file_check_blocking(const char *dirs, const char *path, struct save_former *ret_former,
+			      struct err *err);
+/* Makes the file of a save, not complete; *RET_FD is for QEMU, at SAVE_FILE_DATA_AT, write-only.
+ * CONFLICT: the name does not have FORMER any more. */
 bool save_file_begin_blocking(const char *dirs, const char *path, const struct save_file *head,
-			      int *ret_fd, struct err *err);
+			      const struct save_former *former, int *ret_fd, struct err *err);
 /* QEMU has written its data: syncs them, completes HEAD (complete, bytes) in the file, and gives
- * it its name.  May be called again after a crash in the middle of it. */
-bool save_file_finish_blocking(const char *path, const struct save_file *head, struct err *err);
+ * it its name, which has FORMER, else CONFLICT.  May be called again after a crash in the middle of
+ * it. */
+bool save_file_finish_blocking(const char *path, const struct save_file *head,
+			       const struct save_former *former, struct err *err);
 /* Removes what save_file_begin_blocking() made, unless it has its name already. */
 bool save_file_drop_blocking(const char *path, const char *id, struct err *err);
 

@@ -178,6 +178,8 @@ static const struct json_field detail_fields[] = {
 	{ .key = "live", .type = JSON_BOOL, D(head.live) },
 	{ .key = "saved_at", .type = JSON_INT, D(head.saved_at) },
 	{ .key = "definition", .type = JSON_ANY, D(head.definition) },
+	{ .key = "replaces", .type = JSON_BOOL, D(former.is_there) },
+	{ .key = "former", .type = JSON_STRING, D(former.id) },
 	{ .key = "paused", .type = JSON_BOOL, D(wish.paused) },
 	{ .key = "remove", .type = JSON_BOOL, D(wish.remove) },
 	{ .key = "stale_disks_ok", .type = JSON_BOOL, D(wish.stale_disks_ok) },

@@ -31,11 +31,14 @@ static bool none(struct reasons *reasons, const char *what, struct err *err)
 	return !reasons->count;
 }
 
-/* The VM whose guest is in the file at PATH; NULL: none. */
-static const struct vm *saved_in(struct vms *vms, const char *path)
+/* The VM whose guest is in the file at PATH, which is that of FORMER: a file may have more than one
+ * path.  NULL: none. */
+static const struct vm *saved_in(struct vms *vms, const char *path,
+				 const struct save_former *former)
 {
 	for (struct vm *vm = vm_next(vms, NULL); vm; vm = vm_next(vms, vm_name(vm))) {
-		if (vm_is_saved(vm) && strcmp(vm_saved_in(vm), path) == 0)
+		if (vm_is_saved(vm) &&
+		    (strcmp(vm_saved_in(vm), path) == 0 || strcmp(vm_save_id(vm), former->id) == 0))
 			return vm;
 	}
 	return NULL;
@@ -73,12 +76,12 @@ static void check_live(struct vm *vm, struct reasons *reasons)
 		add(reasons, "%s", refused);
 }
 
-bool save_check_vm(struct saves *saves, struct vm *vm, const char *path, bool is_live,
-		   struct err *err)
+bool save_check_vm(struct saves *saves, struct vm *vm, const struct save_request *wish,
+		   const struct save_former *former, struct err *err)
 {
 	struct reasons reasons = { STRBUF_INIT, 0 };
-	const struct vm *other = saved_in(saves->env.vms, path);
-	const struct save *busy = busy_with(saves, path);
+	const struct vm *other = saved_in(saves->env.vms, wish->file, former);
+	const struct save *busy = busy_with(saves, wish->file);
 
 	if (vm_role(vm) != VM_ROLE_OWNED)
 		add(&reasons, "it is %s on this host", vm_state(vm));
@@ -92,10 +95,10 @@ bool save_check_vm(struct saves *saves, struct vm *vm, const char *path, bool is
 		add(&reasons, "job %s (%s) holds it", vm_job(vm)->id, vm_job(vm)->kind);
 	if (other)
 		add(&reasons, "VM '%s' is saved in '%s': choose another file", vm_name(other),
-		    path);
+		    wish->file);
 	if (busy)
-		add(&reasons, "job %s is busy with '%s'", busy->row.id, path);
-	if (is_live)
+		add(&reasons, "job %s is busy with '%s'", busy->row.id, wish->file);
+	if (wish->live)
 		check_live(vm, &reasons);
 	return none(&reasons, "cannot save the VM", err);
 }

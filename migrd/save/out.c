@@ -18,7 +18,8 @@
 
 static bool make_file(struct save_task *task, struct err *err)
 {
-	return save_file_begin_blocking(task->dirs, task->path, &task->head, &task->fd, err);
+	return save_file_begin_blocking(task->dirs, task->path, &task->head, &task->former,
+					&task->fd, err);
 }
 
 static void on_made(struct save *save, struct save_task *task, const struct err *err)
@@ -223,9 +224,9 @@ void save_out_step_transfer(struct machine *machine)
 /* Once more after an error: a file that has its name already only has to be synced. */
 static bool seal_file(struct save_task *task, struct err *err)
 {
-	bool ok = save_file_finish_blocking(task->path, &task->head, err);
+	bool ok = save_file_finish_blocking(task->path, &task->head, &task->former, err);
 
-	return ok || save_file_finish_blocking(task->path, &task->head, err);
+	return ok || save_file_finish_blocking(task->path, &task->head, &task->former, err);
 }
 
 static void on_sealed(struct save *save, struct save_task *task, const struct err *err)

@@ -36,6 +36,7 @@ enum save_state {
 struct save_detail {
 	struct restore_request wish;
 	struct save_file head;      /* of a save: to be written; of a restore: as it was read */
+	struct save_former former;  /* of a save: what has the name, and is replaced */
 	char boot_id[ID_UUID_SIZE]; /* the boot of the host in which QEMU wrote */
 	bool has_mode;              /* the mode is known */
 	bool was_marked;            /* of a restore: the file had the mark before */
@@ -141,6 +142,7 @@ struct save_task {
 	const char *dirs;
 	char path[VM_DEF_PATH_SIZE];
 	struct save_file head; /* owns its definition */
+	struct save_former former;
 	bool is_marked;
 	int fd; /* -1: none */
 	struct err err;
@@ -154,9 +156,10 @@ void save_work(struct save *save, save_work_fn *fn, save_worked_fn *done);
 bool save_judge(struct saves *saves, const struct restore_request *wish,
 		const struct save_file *head, bool is_marked, const struct save *job,
 		struct err *err);
-/* Everything that forbids to save VM to the file at PATH, but what the worker finds. */
-bool save_check_vm(struct saves *saves, struct vm *vm, const char *path, bool is_live,
-		   struct err *err);
+/* Everything that forbids to save VM as WISH says, but what the worker finds; FORMER is what it has
+ * found at the name. */
+bool save_check_vm(struct saves *saves, struct vm *vm, const struct save_request *wish,
+		   const struct save_former *former, struct err *err);
 
 /* ---- live.c: what a background snapshot cannot have -------------------------------- */
 /* What VM has that would be newer than the memory in the file; "": nothing.  The caller frees

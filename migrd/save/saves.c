@@ -204,8 +204,11 @@ static void begin(struct save *save, save_started_fn *started, void *data)
 struct look {
 	struct work work;
 	struct saves *saves;
-	char uuid[ID_UUID_SIZE]; /* of a save */
-	bool live;               /* likewise */
+	/* of a save */
+	char uuid[ID_UUID_SIZE];
+	struct save_request save;
+	struct save_former former;
+	/* of a restore */
 	struct restore_request wish;
 	char *dirs;
 	struct save_file head;
@@ -216,13 +219,12 @@ struct look {
 	void *data;
 };
 
-static struct look *look_new(struct saves *saves, const char *path, void *data)
+static struct look *look_new(struct saves *saves, void *data)
 {
 	struct look *look = xnew(struct look);
 
 	look->saves = saves;
 	look->dirs = saves->env.dirs ? xstrdup(saves->env.dirs) : NULL;
-	snprintf(look->wish.file, sizeof(look->wish.file), "%s", path);
 	look->data = data;
 	return look;
 }
@@ -246,13 +248,13 @@ static void look_at_place(struct work *work)
 {
 	struct look *look = (struct look *)work;
 
-	look->ok = save_file_check_blocking(look->dirs, look->wish.file, &look->err);
+	look->ok = save_file_check_blocking(look->dirs, look->save.file, &look->former, &look->err);
 }
 
 /* Both kinds of reasons, in one answer. */
 static bool check_save(struct look *look, struct vm *vm, struct err *err)
 {
-	if (!save_check_vm(look->saves, vm, look->wish.file, look->live, err))
+	if (!save_check_vm(look->saves, vm, &look->save, &look->former, err))
 		return look->ok ? false : err_wrap(err, "%s", look->err.msg);
 	if (!look->ok)
 		*err = look->err;
@@ -275,15 +277,16 @@ static void on_entered(void *data, struct vm_entry *entry, const struct err *err
 	struct err why;
 
 	if (vm)
-		save = save_check_vm(look->saves, vm, look->wish.file, look->live, &why)
-			       ? make(look->saves, SAVE_OUT, vm, look->wish.file, &why)
+		save = save_check_vm(look->saves, vm, &look->save, &look->former, &why)
+			       ? make(look->saves, SAVE_OUT, vm, look->save.file, &why)
 			       : NULL;
 	else if (err)
 		why = *err;
 	else
 		err_set(&why, ERR_NOT_FOUND, "the VM is gone");
 	if (save) {
-		describe(save, vm, look->live);
+		describe(save, vm, look->save.live);
+		save->detail.former = look->former;
 		begin(save, look->started, look->data);
 	}
 	if (entry)
@@ -311,10 +314,10 @@ static void place_looked_at(struct work *work)
 void saves_save(struct saves *saves, struct vm *vm, const struct save_request *wish,
 		save_started_fn *started, void *data)
 {
-	struct look *look = look_new(saves, wish->file, data);
+	struct look *look = look_new(saves, data);
 
+	look->save = *wish;
 	snprintf(look->uuid, sizeof(look->uuid), "%s", vm_uuid(vm));
-	look->live = wish->live;
 	look->started = started;
 	look->work = (struct work){ .run = look_at_place, .done = place_looked_at };
 	worker_submit(saves->worker, &look->work);
@@ -344,7 +347,7 @@ static void file_looked_at(struct work *work)
 void saves_look(struct saves *saves, const struct restore_request *wish, save_looked_fn *looked,
 		void *data)
 {
-	struct look *look = look_new(saves, wish->file, data);
+	struct look *look = look_new(saves, data);
 
 	look->wish = *wish;
 	look->looked = looked;

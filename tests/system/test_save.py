@@ -286,6 +286,20 @@ class SaveTest(SaveCase):
                             self.begin_save)
         self.assert_api_error(404, "not-found", self.begin_restore, self.a.saved / "nothing")
 
+    # The guest of the other VM would be lost.
+    def test_file_of_another_vm_is_not_replaced_by_another_path(self):
+        self.start()
+        (self.a.saved / "real").mkdir()
+        os.symlink("real", self.a.saved / "alias")
+        self.save(self.a.saved / "real" / "g")
+        other = self.world.guest("g2", area=4, rate=16, memory_mib=64)
+        other.start(self.a)
+        with self.assertRaises(ApiError) as caught:
+            self.a.api.post("/v1/vms/g2/save", {"file": str(self.a.saved / "alias" / "g")})
+        self.assertIn("VM 'g1' is saved in", caught.exception.body["detail"])
+        self.restore(self.a.saved / "alias" / "g")
+        self.guest.assert_runs_on(self.a)
+
     # QEMU 7.2 can leave the guest hanging.
     @unittest.skipUnless(settings.qemu_major() < 9, "of a QEMU before 9.0")
     def test_background_snapshot_is_refused(self):

@@ -20,6 +20,7 @@
 static struct err err;
 static char dirs[256], path[256], temporary[256];
 static struct save_file head;
+static struct save_former former;
 
 static void setup(void)
 {
@@ -49,7 +50,9 @@ static void begin(void)
 {
 	int fd;
 
-	if (!save_file_begin_blocking(dirs, path, &head, &fd, &err))
+	if (!save_file_check_blocking(dirs, path, &former, &err))
+		ck_abort_msg("%s", err.msg);
+	if (!save_file_begin_blocking(dirs, path, &head, &former, &fd, &err))
 		ck_abort_msg("%s", err.msg);
 	ck_assert_int_eq(lseek(fd, 0, SEEK_CUR), SAVE_FILE_DATA_AT);
 	ck_assert_int_eq(write(fd, DATA, strlen(DATA)), (ssize_t)strlen(DATA));
@@ -59,7 +62,7 @@ static void begin(void)
 static void save(void)
 {
 	begin();
-	if (!save_file_finish_blocking(path, &head, &err))
+	if (!save_file_finish_blocking(path, &head, &former, &err))
 		ck_abort_msg("%s", err.msg);
 }
 
@@ -125,19 +128,57 @@ START_TEST(former_file_is_there_until_the_new_one_is_complete)
 	ck_assert(read_back(&found, &is_restored));
 	ck_assert_str_eq(found.id, ID);
 	save_file_fini(&found);
-	ck_assert(save_file_finish_blocking(path, &head, &err));
+	ck_assert(save_file_finish_blocking(path, &head, &former, &err));
 	ck_assert(read_back(&found, &is_restored));
 	ck_assert_str_eq(found.id, OTHER);
 	save_file_fini(&found);
 }
 END_TEST
 
+static void assert_not_finished(const char *words)
+{
+	ck_assert(!save_file_finish_blocking(path, &head, &former, &err));
+	ck_assert_int_eq(err.code, ERR_CONFLICT);
+	ck_assert_msg(strstr(err.msg, words), "'%s' is not in: %s", words, err.msg);
+}
+
+/* It may be the guest of another VM by now, saved by another path of the same directory. */
+START_TEST(what_has_come_under_the_name_meanwhile_is_not_replaced)
+{
+	begin();
+	ck_assert(!former.is_there);
+	ck_assert(file_write(path, "mine", 4, 0600, &err));
+	assert_not_finished("is no saved guest: it is not replaced");
+	ck_assert_int_eq(unlink(path), 0);
+	memcpy(head.id, OTHER, sizeof(OTHER));
+	save();
+	memcpy(head.id, ID, sizeof(ID));
+	former.is_there = false;
+	former.id[0] = '\0';
+	assert_not_finished("since the save began");
+	ck_assert(save_file_check_blocking(dirs, path, &former, &err));
+	ck_assert_str_eq(former.id, OTHER);
+	ck_assert(save_file_finish_blocking(path, &head, &former, &err));
+}
+END_TEST
+
+START_TEST(saved_guest_that_is_damaged_may_be_replaced)
+{
+	save();
+	change(16, "x", 1);
+	ck_assert(save_file_check_blocking(dirs, path, &former, &err));
+	ck_assert(former.is_there && !former.id[0]);
+	memcpy(head.id, OTHER, sizeof(OTHER));
+	save();
+}
+END_TEST
+
 START_TEST(finishing_again_after_a_crash_is_harmless)
 {
 	save();
-	ck_assert(save_file_finish_blocking(path, &head, &err));
+	ck_assert(save_file_finish_blocking(path, &head, &former, &err));
 	memcpy(head.id, OTHER, sizeof(OTHER));
-	ck_assert(!save_file_finish_blocking(path, &head, &err));
+	ck_assert(!save_file_finish_blocking(path, &head, &former, &err));
 	ck_assert_int_eq(err.code, ERR_NOT_FOUND);
 }
 END_TEST
@@ -146,9 +187,10 @@ START_TEST(save_into_which_nothing_was_written_is_not_finished)
 {
 	int fd;
 
-	ck_assert(save_file_begin_blocking(dirs, path, &head, &fd, &err));
+	former = (struct save_former){ .is_there = false };
+	ck_assert(save_file_begin_blocking(dirs, path, &head, &former, &fd, &err));
 	close(fd);
-	ck_assert(!save_file_finish_blocking(path, &head, &err));
+	ck_assert(!save_file_finish_blocking(path, &head, &former, &err));
 	ck_assert(!is_there(path));
 	ck_assert(save_file_drop_blocking(path, ID, &err));
 	ck_assert(!is_there(temporary));
@@ -231,7 +273,7 @@ END_TEST
 
 static void assert_no_place(const char *file, const char *words)
 {
-	ck_assert(!save_file_check_blocking(dirs, file, &err));
+	ck_assert(!save_file_check_blocking(dirs, file, &former, &err));
 	ck_assert_msg(strstr(err.msg, words), "'%s' is not in: %s", words, err.msg);
 }
 
@@ -252,8 +294,8 @@ START_TEST(places_that_are_refused)
 	ck_assert(file_write(path, "mine", 4, 0600, &err));
 	assert_no_place(path, "is no saved guest: it is not replaced");
 	ck_assert_int_eq(unlink(path), 0);
-	ck_assert(save_file_check_blocking(dirs, path, &err));
-	ck_assert(!save_file_check_blocking(NULL, path, &err));
+	ck_assert(save_file_check_blocking(dirs, path, &former, &err));
+	ck_assert(!save_file_check_blocking(NULL, path, &former, &err));
 }
 END_TEST
 
@@ -265,6 +307,8 @@ Suite *suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, what_was_saved_is_read_back);
 	tcase_add_test(tc, former_file_is_there_until_the_new_one_is_complete);
+	tcase_add_test(tc, what_has_come_under_the_name_meanwhile_is_not_replaced);
+	tcase_add_test(tc, saved_guest_that_is_damaged_may_be_replaced);
 	tcase_add_test(tc, finishing_again_after_a_crash_is_harmless);
 	tcase_add_test(tc, save_into_which_nothing_was_written_is_not_finished);
 	tcase_add_test(tc, dropping_leaves_a_complete_file_alone);
