@@ -101,11 +101,14 @@ void save_in_step_begin(struct machine *machine)
 {
 	struct save *save = save_of(machine);
 	struct store_vm row;
+	struct err err;
 
 	if (!save->facts.is_launched)
 		return;
 	if (!save_qemu(save)) {
 		fail_qemu_gone(save);
+	} else if (!save_check_qemu(save->saves, &save->detail.head, &err)) {
+		save_fail(save, &err);
 	} else if (!fail_if_cancelled(save)) {
 		row = *vm_row(save_vm(save));
 		save_go(save, SAVE_STATE_LOAD, &(struct store_change){ STORE_VM, STORE_PUT, &row });

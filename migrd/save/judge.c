@@ -195,6 +195,14 @@ static void check_qemu(struct saves *saves, const struct save_file *head, struct
 		    head->qemu_version);
 }
 
+bool save_check_qemu(struct saves *saves, const struct save_file *head, struct err *err)
+{
+	struct reasons reasons = { STRBUF_INIT, 0 };
+
+	check_qemu(saves, head, &reasons);
+	return none(&reasons, "cannot restore the guest", err);
+}
+
 bool save_judge(struct saves *saves, const struct restore_request *wish,
 		const struct save_file *head, bool is_marked, const struct save *job,
 		struct err *err)

@@ -156,6 +156,9 @@ void save_work(struct save *save, save_work_fn *fn, save_worked_fn *done);
 bool save_judge(struct saves *saves, const struct restore_request *wish,
 		const struct save_file *head, bool is_marked, const struct save *job,
 		struct err *err);
+/* The QEMU program of this host can read what HEAD says.  It may not have been asked before a first
+ * one was started, and then save_judge() cannot tell. */
+bool save_check_qemu(struct saves *saves, const struct save_file *head, struct err *err);
 /* Everything that forbids to save VM as WISH says, but what the worker finds; FORMER is what it has
  * found at the name. */
 bool save_check_vm(struct saves *saves, struct vm *vm, const struct save_request *wish,

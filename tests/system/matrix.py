@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Moves a guest in each way between each two versions of QEMU, and prints a table.
+"""Moves a guest in each way between each two versions of QEMU, saves it by the one and restores it by
+the other, and prints a table.
 
     tests/system/matrix.py --build DIR [--covering] [--qemu VERSION=PROGRAM]... [--way WAY]...
 
 Default: the QEMU of this host, and those of tests/qemu (as root, with mmdebstrap).  The machine
-type is the oldest one's.  Total and blackout are of one move each, in milliseconds; a blackout
-that matters is measured by tests/bench.  With --covering two ways of each pair, so that each pair and
+type is the oldest one's.  Total and blackout are of one move each, in milliseconds (of a save: until
+it is done, and restored); a blackout that matters is measured by tests/bench.  With --covering two ways of each pair, so that each pair and
 each way is there: "-" is not tried.
 """
 import argparse
@@ -14,6 +15,7 @@ import itertools
 import pathlib
 import subprocess
 import sys
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -36,12 +38,18 @@ WAYS = {
     "memfd, NUMA": {},
     "disks": {},
     "disks, multifd": {"multifd": {"channels": 4}},
+    "save": {},
+    "save, live": {"live": True},
 }
 # What the guest's definition has besides.
 MEMBERS = {
     "memfd, NUMA": {"memory_backend": {"type": "memfd"},
                     "numa_nodes": [{"memory_mib": 64, "cpus": "0"}, {"memory_mib": 64}]},
 }
+# Not moved: saved on the source, which then has the other QEMU.
+SAVES = ("save", "save, live")
+# Before, a background snapshot is refused, and mapped-ram is not known.
+LIVE_SINCE = MAPPED_RAM_SINCE = (9, 0)
 # The guest has local disks, which are copied.
 LOCAL = ("disks", "disks, multifd")
 # Ways that both QEMUs must be new enough for, and the word in the refusal.
@@ -111,12 +119,72 @@ def refuse(world, name, options, word, disks=()):
     return "refused"
 
 
+def number(version):
+    return tuple(int(n) for n in version.split("."))
+
+
 def is_possible(way, versions):
     """VERSIONS are those of both QEMUs, such as "7.2"."""
-    return all(tuple(int(n) for n in v.split(".")) >= SINCE[way][0] for v in versions)
+    return all(number(v) >= SINCE[way][0] for v in versions)
 
 
-def try_way(world, name, way, versions):
+def job_done(host, *words):
+    """Saves or restores by migrctl; returns how long that took."""
+    began = time.monotonic()
+    result = host.migrctl("vm", *words, "--watch", check=False)
+    if result.returncode:
+        raise AssertionError(result.stderr)
+    return time.monotonic() - began
+
+
+def refusal(reason, host, *words):
+    """The same is refused, or fails, with REASON."""
+    try:
+        job_done(host, *words)
+    except AssertionError as error:
+        if reason in str(error):
+            return "refused"
+        raise
+    return "FAIL not refused"
+
+
+def use_qemu(host, program):
+    host.stop()
+    host.write_config(qemu={"binary": program})
+    host.start()
+
+
+def save_and_restore(world, name, options, versions, programs):
+    """Saves a guest on a, and restores it there by the other QEMU.  Returns a cell of the table."""
+    host = world["a"]
+    file = host.saved / name
+    guest = world.guest(name)
+    guest.start(host)
+    save = ("save", name, file, *(["--live"] if options else []))
+    if options and number(versions[0]) < LIVE_SINCE:
+        cell = refusal("can leave the guest hanging", host, *save)
+        guest.assert_runs_on(host)
+        host.api.post(f"/v1/vms/{name}/stop")
+        return cell
+    saved = job_done(host, *save)
+    if options:
+        guest.console.expect_reset()
+        host.api.post(f"/v1/vms/{name}/stop")
+    use_qemu(host, programs[1])
+    try:
+        if not options and number(versions[0]) >= MAPPED_RAM_SINCE > number(versions[1]):
+            return refusal("wrote it as mapped-ram", host, "restore", file)
+        restored = job_done(host, "restore", file)
+        guest.assert_runs_on(host)
+        host.api.post(f"/v1/vms/{name}/stop")
+        return f"{saved * 1000:.0f} / {restored * 1000:.0f}"
+    finally:
+        use_qemu(host, programs[0])
+
+
+def try_way(world, name, way, versions, programs):
+    if way in SAVES:
+        return save_and_restore(world, name, WAYS[way], versions, programs)
     if way in SINCE and not is_possible(way, versions):
         return refuse(world, name, WAYS[way], SINCE[way][1])
     disks = local_disks() if way in LOCAL else ()
@@ -132,12 +200,12 @@ def row(source, destination, versions, ways):
         world["a"].write_config(qemu={"binary": source})
         world["b"].write_config(qemu={"binary": destination})
         world.start()
-        for number, way in enumerate(ways):
+        for index, way in enumerate(ways):
             if way is None:
                 cells.append("-")
                 continue
             try:
-                cells.append(try_way(world, f"g{number}", way, versions))
+                cells.append(try_way(world, f"g{index}", way, versions, (source, destination)))
             except Exception as error:  # every error is this cell's failure
                 cells.append(f"FAIL {error}")
     finally:
@@ -163,8 +231,8 @@ def main():
     ways = args.way or list(WAYS)
     failed = 0
     print(f"| from, to | {' | '.join(ways)} |\n|{' --- |' * (len(ways) + 1)}", flush=True)
-    for number, (source, destination) in enumerate(itertools.product(programs, repeat=2)):
-        tried = {ways[(number + offset) % len(ways)] for offset in (0, len(ways) // 2)}
+    for pair, (source, destination) in enumerate(itertools.product(programs, repeat=2)):
+        tried = {ways[(pair + offset) % len(ways)] for offset in (0, len(ways) // 2)}
         cells = row(programs[source], programs[destination], (source, destination),
                     [way if way in tried or not args.covering else None for way in ways])
         failed += sum(cell.startswith("FAIL") for cell in cells)
