@@ -175,7 +175,7 @@ char *save_live_refused(const struct vm *vm);
  * definition says. */
 bool save_live_check_blocks(struct json_object *blocks, struct err *err);
 
-/* ---- out.c, in.c: the states ---- */
+/* ---- out.c, out_end.c, in.c: the states ---- */
 void save_out_enter_begin(struct machine *machine);
 void save_out_enter_transfer(struct machine *machine);
 void save_out_step_transfer(struct machine *machine);
