@@ -13,7 +13,7 @@ seconds=240 # of processor time, for each
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 command -v spin >/dev/null || { echo "check.sh: spin is not installed" >&2; exit 77; }
-cp "$here/handover.pml" "$here/ownership.pml" "$work"
+cp "$here/handover.pml" "$here/ownership.pml" "$here/refresh.pml" "$work"
 "$here/states.sh" "$here/../../migrd/move/states.c" >"$work/states.pml"
 cd "$work"
 
@@ -49,6 +49,7 @@ verify handover "2 faults, a user, disks" -DFAULTS=2 -DDISKS
 verify handover "3 faults, hosts die, disks" -DFAULTS=3 -DKILL -DUSER=0 -DDISKS
 verify ownership "5 faults, 2 moves, starts by hand" -DFAULTS=5 -DMOVES=2
 verify ownership "4 faults, 3 moves, starts by hand" -DFAULTS=4 -DMOVES=3
+verify refresh "8 faults, another QEMU of the same host" -DFAULTS=8
 [ "$long" ] || exit 0
 verify handover "3 faults, a user, post-copy" -DFAULTS=3 -DPOSTCOPY
 verify handover "3 faults, hosts die, post-copy" -DFAULTS=3 -DKILL -DUSER=0 -DPOSTCOPY

@@ -13,8 +13,7 @@ find_one() { # DIR MACRO SETTINGS...
 	mkdir "$models/$macro.$$"
 	cd "$models/$macro.$$"
 	cp "$models"/*.pml .
-	model=handover
-	grep -qw "$macro" handover.pml || model=ownership
+	model=$(basename "$(grep -lw "$macro" handover.pml ownership.pml refresh.pml)" .pml)
 	spin -a -D"$macro" "$@" "$model.pml" >spin.log || { cat spin.log; exit 2; }
 	${CC:-cc} -O0 -w -DSAFETY -DMEMLIM=2048 -o pan pan.c
 	# shellcheck disable=SC3045 # dash and bash have it
@@ -33,7 +32,7 @@ long=
 [ "${1:-}" != --long ] || long=yes
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cp "$here/handover.pml" "$here/ownership.pml" "$work"
+cp "$here/handover.pml" "$here/ownership.pml" "$here/refresh.pml" "$work"
 "$here/states.sh" "$here/../../migrd/move/states.c" >"$work/states.pml"
 grep -v '^#' <<'LIST' | if [ "$long" ]; then sed 's/^long //'; else grep -v '^long '; fi | xargs -L 1 -P "$(nproc)" sh "$0" --one "$work"
 # the design's rules
@@ -121,4 +120,13 @@ M_ASKER_IS_NOT_NOTED                  -DFAULTS=5
 M_WHO_ASKS_IS_STOPPED                 -DFAULTS=4
 M_SENT_AWAY_IS_RESUMED                -DFAULTS=4
 M_OLD_RECORD_REFUSES                  -DFAULTS=4
+# another QEMU of the same host
+M_CONT_BEFORE_RECORD                  -DFAULTS=2
+M_RESUME_BESIDE_NEW                   -DFAULTS=2
+M_RESTART_ROLLS_BACK_SWITCHED         -DFAULTS=2
+M_COMPLETED_IS_REMEMBERED             -DFAULTS=2
+M_OLD_ENDED_BEFORE_RECORD             -DFAULTS=2
+M_NEW_DIED_RESUMES_OLD                -DFAULTS=2
+M_RESTART_SETTLES_FIRST               -DFAULTS=2
+M_CANCEL_AFTER_SWITCHED               -DFAULTS=2
 LIST
