@@ -240,6 +240,7 @@ void adopt_take_machine(struct adopt_plan *plan, const struct adopt_option *opti
 					     "mem-merge",
 					     "kernel-irqchip",
 					     "memory-backend",
+					     "aux-ram-share",
 					     "smbios-entry-point-type",
 					     NULL };
 	CLEANUP(optlist_fini) struct optlist opts = OPTLIST_INIT;

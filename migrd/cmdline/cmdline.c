@@ -117,15 +117,17 @@ static void add_vcpus(struct cmdline *cl, const struct vm_def *def)
 
 #define CODE_NODE "firmware-code-node"
 
-static void add_machine(struct cmdline *cl, const struct vm_def *def)
+static void add_machine(struct cmdline *cl, const struct vm_def *def,
+			const struct qemu_features *features)
 {
 	addf(cl, "-name", "guest=%s,debug-threads=on", def->name);
 	addf(cl, "-uuid", "%s", def->uuid);
-	addf(cl, "-machine", "%s,accel=%s%s%s%s%s", def->machine, vm_def_accel_names[def->accel],
+	addf(cl, "-machine", "%s,accel=%s%s%s%s%s%s", def->machine, vm_def_accel_names[def->accel],
 	     def->machine_options[0] ? "," : "", def->machine_options,
 	     memory_is_object(def) ? ",memory-backend=" MEMORY_MAIN_ID : "",
 	     vm_def_has_firmware(def) ? ",pflash0=" CODE_NODE ",pflash1=" VM_DEF_VARS_ID "-node"
-				      : "");
+				      : "",
+	     def->memory_share && features->has_aux_ram_share ? ",aux-ram-share=on" : "");
 	addf(cl, "-cpu", "%s", def->cpu_model);
 	add_memory(cl, def);
 	add_vcpus(cl, def);
@@ -275,7 +277,7 @@ struct cmdline *cmdline_build(const struct cmdline_args *args)
 	struct cmdline *cl = xnew(struct cmdline);
 
 	add(cl, args->binary);
-	add_machine(cl, def);
+	add_machine(cl, def, args->features);
 	add_monitors(cl, args->fds);
 	addf(cl, "-pidfile", "%s", args->pid_file);
 	if (vm_def_has_firmware(def))

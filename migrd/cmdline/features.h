@@ -11,6 +11,8 @@ struct qemu_features {
 	/* `reconnect-ms' of a socket chardev: since 9.2. Its forerunner `reconnect', in
 	 * seconds, is gone since 11.0. */
 	bool has_reconnect_ms;
+	/* `aux-ram-share' of -machine: since 10.0. */
+	bool has_aux_ram_share;
 	struct transfer_features migration;
 };
 

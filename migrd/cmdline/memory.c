@@ -20,14 +20,15 @@ static bool wants_memory_first(const struct vm_def *def)
 
 bool memory_is_object(const struct vm_def *def)
 {
-	return !def->numa_node_count && (vm_def_has_memory_backend(def) || wants_memory_first(def));
+	return !def->numa_node_count &&
+	       (vm_def_has_memory_backend(def) || def->memory_share || wants_memory_first(def));
 }
 
 /* Other processes can be given a memfd, so it is always shared, as QEMU has it by itself; private
  * pages of it would be there twice after a write. */
 static bool is_shared(const struct vm_def *def)
 {
-	return def->memory_backend.type == VM_DEF_MEMORY_TYPE_MEMFD;
+	return def->memory_share || def->memory_backend.type == VM_DEF_MEMORY_TYPE_MEMFD;
 }
 
 static void add_huge_pages(struct json_object *args, const struct vm_def_memory_backend *backend)

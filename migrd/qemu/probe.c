@@ -29,6 +29,8 @@ static const char questions[] =
 	"{\"execute\":\"qmp_capabilities\"}\n"
 	"{\"execute\":\"query-command-line-options\",\"arguments\":{\"option\":\"chardev\"},"
 	"\"id\":\"options\"}\n"
+	"{\"execute\":\"query-command-line-options\",\"arguments\":{\"option\":\"machine\"},"
+	"\"id\":\"machine\"}\n"
 	"{\"execute\":\"query-migrate-capabilities\",\"id\":\"capabilities\"}\n"
 	"{\"execute\":\"query-qmp-schema\",\"id\":\"schema\"}\n"
 	"{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
@@ -131,6 +133,13 @@ static void read_options(struct json_object *reply, struct reading *ret)
 	ret->features.has_reconnect_ms = list && has_parameter(list, "reconnect-ms");
 }
 
+static void read_machine(struct json_object *reply, struct reading *ret)
+{
+	struct json_object *list = list_of(reply);
+
+	ret->features.has_aux_ram_share = list && has_parameter(list, "aux-ram-share");
+}
+
 static void read_capabilities(struct json_object *reply, struct reading *ret)
 {
 	offers_read_capabilities(list_of(reply), &ret->features.migration);
@@ -162,9 +171,10 @@ static const struct {
 	const char *id;
 	void (*read)(struct json_object *reply, struct reading *ret);
 } readers[] = {
-	{ "options", read_options },   { "capabilities", read_capabilities },
-	{ "schema", read_schema },     { "background-snapshot", read_background_snapshot },
-	{ "postcopy", read_postcopy }, { "postcopy-multifd", read_postcopy_multifd },
+	{ "options", read_options },           { "machine", read_machine },
+	{ "capabilities", read_capabilities }, { "schema", read_schema },
+	{ "postcopy", read_postcopy },         { "postcopy-multifd", read_postcopy_multifd },
+	{ "background-snapshot", read_background_snapshot },
 };
 
 static void read_line(const char *line, size_t len, struct reading *ret)
@@ -236,8 +246,8 @@ static void on_end(struct probe *probe)
 	}
 	probe->known = features;
 	probe->known_of = probe->asked_of;
-	log_info("qemu", "probed", "binary=%s reconnect_ms=%d", probe->binary,
-		 features.has_reconnect_ms);
+	log_info("qemu", "probed", "binary=%s reconnect_ms=%d aux_ram_share=%d", probe->binary,
+		 features.has_reconnect_ms, features.has_aux_ram_share);
 	answer(probe, &features, NULL);
 	mem_trim(); /* the schema takes 3 MiB as a tree */
 }

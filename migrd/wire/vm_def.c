@@ -460,6 +460,12 @@ const struct json_field vm_def_fields[] = {
 	  .fields = vm_def_numa_node_fields,
 	  .help = "NUMA nodes that the guest sees; memory devices are in the first. Default: the "
 		  "guest sees none." },
+	{ .key = "memory_share",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct vm_def, memory_share),
+	  .help = "Guest memory is shared (share=on), and what QEMU adds to it too where it can be "
+		  "(aux-ram-share, since 10.0): another QEMU of the host could go on with it. A "
+		  "move then fills all of it on both hosts. Default: false." },
 	{ .key = "memory_slots",
 	  .type = JSON_UINT,
 	  JSON_MEMBER(struct vm_def, memory_slots),

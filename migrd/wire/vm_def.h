@@ -268,6 +268,7 @@ struct vm_def {
 	struct vm_def_memory_backend memory_backend;
 	struct vm_def_numa_node numa_nodes[VM_DEF_NUMA_NODE_MAX];
 	size_t numa_node_count;
+	bool memory_share;       /* memory that another QEMU of this host can be given */
 	uint64_t memory_slots;   /* for memory devices; 0: none can be added */
 	uint64_t max_memory_mib; /* memory devices included; 0 without slots */
 	uint64_t vcpus;

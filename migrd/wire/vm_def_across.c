@@ -217,6 +217,9 @@ static void check_memory(struct check *check)
 {
 	const struct vm_def *def = check->def;
 
+	if (def->memory_share && strstr(def->machine_options, "memory-backend"))
+		faults_add(check->faults, "/memory_share",
+			   "machine_options names a memory-backend: say share=on there instead");
 	if (def->memory_slots && def->max_memory_mib <= def->memory_mib)
 		faults_add(check->faults, "/max_memory_mib",
 			   "with memory_slots it must be more than memory_mib");

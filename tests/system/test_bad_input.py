@@ -29,6 +29,8 @@ DEFINITIONS = [
     ("above the range", changed(vcpus=100000), 400, ["/vcpus"]),
     ("over 64 bits", b'{"name":"g1","machine":"pc-q35-7.2","memory_mib":99999999999999999999}', 400,
      ["/memory_mib"]),
+    ("two main memories", changed(memory_share=True, machine_options="memory-backend=m"), 400,
+     ["/memory_share"]),
     ("missing keys", {}, 400, ["/machine", "/memory_mib", "/name"]),
     ("all faults at once", changed(x=1, vcpus=0, accel="magic", disks=[disk(format=3, y=1)]), 400,
      ["/accel", "/disks/0/format", "/disks/0/y", "/vcpus", "/x"]),

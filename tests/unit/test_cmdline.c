@@ -436,6 +436,40 @@ START_TEST(vsock_has_its_cid)
 }
 END_TEST
 
+/* Without any one of the three, QEMU refuses to give the memory to another QEMU. */
+START_TEST(shared_memory_is_shared_in_all_its_parts)
+{
+	struct cmdline *cl;
+
+	load(SMALL ",\"accel\":\"kvm\",\"memory_share\":true,\"memory_slots\":1,"
+		   "\"max_memory_mib\":512,\"memory_devices\":[{\"id\":\"m\",\"size_mib\":128}]}");
+	features.has_aux_ram_share = true;
+	cl = build(true);
+	ck_assert(
+		has(cl, "-machine", "pc-q35-7.2,accel=kvm,memory-backend=pc.ram,aux-ram-share=on"));
+	ck_assert(has(cl, "-object",
+		      "{\"id\":\"pc.ram\",\"qom-type\":\"memory-backend-ram\",\"size\":67108864,"
+		      "\"share\":true,\"x-use-canonical-path-for-ramblock-id\":false}"));
+	ck_assert(has(cl, "-object",
+		      "{\"id\":\"m-mem\",\"qom-type\":\"memory-backend-ram\",\"size\":134217728,"
+		      "\"share\":true}"));
+	cmdline_free(cl);
+}
+END_TEST
+
+/* QEMU before 10.0 ends itself at an option that it does not know. */
+START_TEST(shared_memory_of_an_old_qemu_has_no_newer_option)
+{
+	struct cmdline *cl;
+
+	load(SMALL ",\"accel\":\"kvm\",\"memory_share\":true}");
+	features.has_aux_ram_share = false;
+	cl = build(false);
+	ck_assert(has(cl, "-machine", "pc-q35-7.2,accel=kvm,memory-backend=pc.ram"));
+	cmdline_free(cl);
+}
+END_TEST
+
 /* QEMU 7.2 knows only `reconnect', 11.1 only `reconnect-ms'. */
 START_TEST(serial_line_reconnects_in_the_words_of_each_qemu)
 {
@@ -489,6 +523,8 @@ Suite *suite(void)
 	tcase_add_test(tc, each_numa_node_has_its_memory);
 	tcase_add_test(tc, vsock_has_its_cid);
 	tcase_add_test(tc, serial_line_reconnects_in_the_words_of_each_qemu);
+	tcase_add_test(tc, shared_memory_is_shared_in_all_its_parts);
+	tcase_add_test(tc, shared_memory_of_an_old_qemu_has_no_newer_option);
 	tcase_add_test(tc, extra_args_stay_as_they_are);
 	suite_add_tcase(s, tc);
 	return s;

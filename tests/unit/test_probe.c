@@ -84,6 +84,8 @@ static const char script_begin[] =
 	"{\"name\": \"";
 
 static const char script_end[] =
+	"echo '{\"id\": \"machine\", \"return\": [{\"option\": \"machine\", \"parameters\": "
+	"[{\"name\": \"aux-ram-share\"}]}]}'\n"
 	"echo '{\"id\": \"capabilities\", \"return\": [{\"capability\": \"multifd\", \"state\": "
 	"false}]}'\n"
 	"echo '{\"id\": \"background-snapshot\", \"error\": {\"desc\": \"no protection\"}}'\n"
@@ -110,6 +112,7 @@ START_TEST(program_that_was_replaced_is_asked_again)
 	ask(1);
 	ck_assert_msg(!err_is_set(&failure), "%s", failure.msg);
 	ck_assert(found.has_reconnect_ms);
+	ck_assert(found.has_aux_ram_share);
 	ck_assert(transfer_features_have(&found.migration, "multifd"));
 	ck_assert_str_eq(found.migration.postcopy_refused, "no userfaultfd");
 	ck_assert_str_eq(found.migration.background_snapshot_refused, "no protection");

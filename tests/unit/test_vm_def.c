@@ -63,7 +63,7 @@ static bool decode(const char *more)
 	"'vsocks':[{'id':'vs0','cid':4294967294}],"                                          \
 	"'numa_nodes':[{'memory_mib':512,'cpus':'0,2-3','host_nodes':'0'},"                  \
 	"{'memory_mib':0,'cpus':'1'}],"                                                      \
-	"'extra_args':['-device','virtio-rng-pci']"
+	"'extra_args':['-device','virtio-rng-pci'],'memory_share':true"
 
 static void assert_round_trip(void)
 {
@@ -292,6 +292,8 @@ static const struct {
 	  "1 of 2 CPUs" },
 	{ "'accel':'tcg','numa_nodes':[{'memory_mib':128,'cpus':'0'},{'memory_mib':384}]",
 	  "/numa_nodes", "first node" },
+	{ "'memory_share':true,'machine_options':'memory-backend=ram0'", "/memory_share",
+	  "say share=on there" },
 	{ "'memory_slots':33", "/memory_slots", "0 to 32" },
 	{ "'memory_slots':1", "/max_memory_mib", "more than memory_mib" },
 	{ "'max_memory_mib':1024", "/max_memory_mib", "only with memory_slots" },
