@@ -217,6 +217,7 @@ static void stop_asking(struct probe *probe)
 	loop_timer_stop(probe->timer);
 	loop_watch_free(TAKE_PTR(probe->watch));
 	closep(&probe->fd);
+	probe->fd = -1; /* else a second call would close what has its number by then */
 	if (probe->proc)
 		proc_kill(probe->proc, SIGKILL); /* it has quit, or is not wanted any more */
 	strbuf_fini(&probe->answer);
@@ -310,12 +311,16 @@ static bool spawn(struct probe *probe, int fd, struct err *err)
 	};
 	const struct proc_args args = { .argv = argv, .keep_fds = &fd, .keep_fd_count = 1 };
 	struct proc_id id;
+	struct err why;
 
 	proc_free(TAKE_PTR(probe->proc)); /* of an earlier question; its exit was not seen yet */
-	if (!proc_spawn(&args, &id, err))
-		return false;
-	probe->proc = proc_watch(probe->loop, id, on_exited, probe, err);
-	return probe->proc != NULL;
+	if (proc_spawn(&args, &id, &why))
+		probe->proc = proc_watch(probe->loop, id, on_exited, probe, &why);
+	/* One that has ended already has said all that it says. */
+	if (probe->proc || why.code == ERR_NOT_FOUND)
+		return true;
+	*err = why;
+	return false;
 }
 
 static bool begin(struct probe *probe, struct err *err)

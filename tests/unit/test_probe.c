@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Probing of programs that are missing, no QEMU, or replaced; tests/system/test_probe.py tests
  * what a real QEMU answers. */
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -128,6 +130,23 @@ START_TEST(program_that_was_replaced_is_asked_again)
 }
 END_TEST
 
+/* Its descriptor was closed with the answer, and its number may be another file's by then. */
+START_TEST(probe_that_goes_closes_nothing_of_others)
+{
+	int fds[2];
+
+	setup_of(write_script("reconnect"));
+	ask(1);
+	ck_assert_int_eq(pipe(fds), 0);
+	probe_free(TAKE_PTR(probe));
+	ck_assert_int_ge(fcntl(fds[0], F_GETFD), 0);
+	ck_assert_int_ge(fcntl(fds[1], F_GETFD), 0);
+	close(fds[0]);
+	close(fds[1]);
+	teardown();
+}
+END_TEST
+
 /* The caller is not answered when its VM was removed while QEMU was asked. */
 START_TEST(asker_that_has_gone_is_not_told)
 {
@@ -153,6 +172,7 @@ Suite *suite(void)
 	tcase_add_test(tc, program_that_is_missing_is_said);
 	tcase_add_test(tc, program_that_is_no_qemu_is_said);
 	tcase_add_test(tc, program_that_was_replaced_is_asked_again);
+	tcase_add_test(tc, probe_that_goes_closes_nothing_of_others);
 	tcase_add_test(tc, asker_that_has_gone_is_not_told);
 	suite_add_tcase(s, tc);
 	return s;
