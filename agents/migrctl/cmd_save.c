@@ -4,12 +4,9 @@
 
 #include <string.h>
 
-#include "agents/migrctl/follow.h"
+#include "agents/migrctl/job.h"
 #include "agents/migrctl/migrctl.h"
 #include "base/mem.h"
-
-/* How long a lost event goes unnoticed: the job is read again after this silence. */
-#define REREAD_AFTER_MS 5000
 
 struct save_values {
 	bool watch, live, paused, remove, stale_disks_ok;
@@ -43,20 +40,6 @@ static const struct table_field list_fields[] = {
 
 /* ---- to the end ------------------------------------------------------------------- */
 
-static bool result_of(struct json_object *job, struct err *err)
-{
-	const char *state = json_get_str(job, "state");
-	const char *name = json_get_str(json_get_obj(job, "error"), "code");
-	char detail[TABLE_WORDS_SIZE];
-	enum err_code code = name ? err_from_name(name) : ERR_NONE;
-
-	if (state && strcmp(state, "done") == 0)
-		return true;
-	return err_set(err, code == ERR_NONE ? ERR_INTERNAL : code, "it has %s: %s",
-		       state && strcmp(state, "cancelled") == 0 ? "been cancelled" : "failed",
-		       table_words(job, "error.detail", detail));
-}
-
 static void print_job(const struct cli_call *call, struct json_object *job)
 {
 	char kind[TABLE_CELL_SIZE], id[TABLE_CELL_SIZE], vm[TABLE_CELL_SIZE],
@@ -69,41 +52,6 @@ static void print_job(const struct cli_call *call, struct json_object *job)
 		       table_text(job, "id", id), table_text(job, "vm", vm),
 		       table_words(job, "file", file), table_text(job, "state", state));
 	fflush(stdout);
-}
-
-static bool reread(struct client *client, const char *path, struct json_object **job,
-		   struct err *err)
-{
-	struct json_object *now = NULL;
-
-	if (!client_get(client, path, &now, err))
-		return false;
-	json_object_put(*job);
-	*job = now;
-	return true;
-}
-
-/* Replaces *JOB by the job at its end. */
-static bool follow_to_end(struct cli_call *call, struct client *client, struct json_object **job,
-			  struct err *err)
-{
-	CLEANUP(free_charp) char *path = client_path("/v1/saves/", json_get_str(*job, "id"), "");
-	struct follow follow;
-	struct client_event event;
-	bool ok = true;
-
-	follow_init(&follow, client, call->program->name);
-	while (ok && !json_get_bool(*job, "final", false)) {
-		enum follow_step what = follow_next(&follow, REREAD_AFTER_MS, &event, err);
-
-		if (what == FOLLOW_FAILED)
-			ok = false;
-		else if (what != FOLLOW_EVENT || strcmp(event.type, "save") == 0 ||
-			 strcmp(event.type, "gap") == 0)
-			ok = reread(client, path, job, err) || follow_lost(&follow, err);
-	}
-	follow_fini(&follow);
-	return ok;
 }
 
 static bool start(struct cli_call *call, const char *path, struct json_object *body,
@@ -121,10 +69,10 @@ static bool start(struct cli_call *call, const char *path, struct json_object *b
 		return false;
 	if (!job || !json_get_str(job, "id"))
 		return err_set(err, ERR_PROTOCOL, "the answer does not name the job");
-	if (values->watch && !follow_to_end(call, client, &job, err))
+	if (values->watch && !job_follow(call, client, "/v1/saves/", "save", &job, err))
 		return false;
 	print_job(call, job);
-	return !values->watch || result_of(job, err);
+	return !values->watch || job_result(job, err);
 }
 
 /* A path for the daemon.  A relative FILE belongs to this host's working directory. */
@@ -262,7 +210,7 @@ static bool run_cancel(struct cli_call *call, struct err *err)
 	const struct client_request request = { .method = "POST", .path = path };
 
 	if (!client || !client_call(client, &request, &job, err) ||
-	    !follow_to_end(call, client, &job, err))
+	    !job_follow(call, client, "/v1/saves/", "save", &job, err))
 		return false;
 	print_job(call, job);
 	return true;

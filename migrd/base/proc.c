@@ -283,3 +283,20 @@ const char *proc_boot_id(void)
 	pthread_once(&once, read_boot_id);
 	return boot_id;
 }
+
+/* ---- memory ---------------------------------------------------------- */
+
+uint64_t proc_available_mib(void)
+{
+	CLEANUP(free_charp) char *text = NULL;
+	const char *line;
+	struct err ignored;
+	size_t len;
+
+	if (!file_read("/proc/meminfo", 65536, &text, &len, &ignored))
+		return UINT64_MAX;
+	line = strstr(text, "MemAvailable:");
+	if (!line)
+		return UINT64_MAX;
+	return strtoull(line + strlen("MemAvailable:"), NULL, 10) / 1024;
+}

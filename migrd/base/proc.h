@@ -58,4 +58,9 @@ void proc_free(struct proc *proc); /* does not end the process */
 /* The kernel's boot id: tells a power loss from a daemon crash. */
 const char *proc_boot_id(void);
 
+/* The memory that programs of this host can have, MemAvailable of /proc/meminfo (proc(5));
+ * UINT64_MAX when the kernel does not tell, so that nothing is refused only because the figure is
+ * missing.  Thread: any. */
+uint64_t proc_available_mib(void);
+
 #endif

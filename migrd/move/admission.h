@@ -14,7 +14,7 @@
 #include "base/err.h"
 
 struct admission {
-	uint64_t available_mib; /* MemAvailable of /proc/meminfo (proc(5)) */
+	uint64_t available_mib; /* proc_available_mib() */
 	uint64_t reserved_mib;  /* by guests that are on their way */
 	uint64_t kept_mib;      /* to stay free, as configured */
 	uint64_t wanted_mib;
@@ -22,9 +22,5 @@ struct admission {
 
 /* Pure.  NO_SPACE, with the figures: the guest does not fit.  Thread: any. */
 bool admission_check(const struct admission *admission, struct err *err);
-
-/* The memory available on this host; UINT64_MAX when the kernel does not tell, so
- * that no guest is refused only because the figure is missing.  Thread: any. */
-uint64_t admission_available_mib(void);
 
 #endif

@@ -122,7 +122,7 @@ static bool may_offer(const struct moves *moves, const char *source, uint64_t wa
 {
 	const struct moves_env *env = &moves->env;
 	const struct move *move;
-	uint64_t available_mib = admission_available_mib(), promised_mib = 0;
+	uint64_t available_mib = proc_available_mib(), promised_mib = 0;
 	unsigned open = 0;
 
 	TAILQ_FOREACH(move, &moves->active, active_link)
@@ -151,7 +151,7 @@ static bool may_offer(const struct moves *moves, const char *source, uint64_t wa
 static bool has_room(const struct moves *moves, const struct vm_def *def, struct err *err)
 {
 	const struct admission admission = {
-		.available_mib = admission_available_mib(),
+		.available_mib = proc_available_mib(),
 		.reserved_mib = reserved_mib(moves),
 		.kept_mib = moves->env.memory_reserve_mib,
 		.wanted_mib = ordinary_mib(def),
