@@ -268,9 +268,40 @@ static void free_saves(struct daemon *daemon)
 	saves_free(daemon->api.saves);
 }
 
-static void recover_saves(void *data)
+static bool start_refreshes(struct daemon *daemon, struct err *err)
 {
-	saves_recover(data);
+	struct api *api = &daemon->api;
+
+	(void)err;
+	api->refreshes = refreshes_new(&(struct refreshes_env){
+		.loop = api->loop,
+		.store = api->store,
+		.vms = api->vms,
+		.host_id = daemon->config->host_id,
+		.memory_reserve_mib = daemon->config->host_memory_reserve_mib,
+		.start_timeout_ms = (uint32_t)daemon->config->qemu_start_timeout_ms,
+		.changed = api_refresh_changed,
+		.data = api,
+	});
+	return true;
+}
+
+static void end_refreshes(struct daemon *daemon)
+{
+	refreshes_clear(daemon->api.refreshes);
+}
+
+static void free_refreshes(struct daemon *daemon)
+{
+	refreshes_free(daemon->api.refreshes);
+}
+
+static void recover_jobs(void *data)
+{
+	const struct api *api = data;
+
+	saves_recover(api->saves);
+	refreshes_recover(api->refreshes);
 }
 
 static bool start_newest(struct daemon *daemon, struct err *err)
@@ -286,8 +317,8 @@ static bool start_newest(struct daemon *daemon, struct err *err)
 		.peers = api->peers,
 		.peer_ids = api->peer_ids,
 		.host_id = daemon->config->host_id,
-		.recover = recover_saves,
-		.data = api->saves,
+		.recover = recover_jobs,
+		.data = api,
 	};
 	api->newest = newest_new(&api->newest_env);
 	return true;
@@ -371,13 +402,19 @@ static void add_save(void *data, void *row)
 	saves_add_row(data, row);
 }
 
+static void add_refresh(void *data, void *row)
+{
+	refreshes_add_row(data, row);
+}
+
 static bool start_records(struct daemon *daemon, struct err *err)
 {
 	struct api *api = &daemon->api;
 
 	return store_load_blocking(api->store, STORE_VM, add_vm, api->vms, err) &&
 	       store_load_blocking(api->store, STORE_MOVE, add_move, api->moves, err) &&
-	       store_load_blocking(api->store, STORE_SAVE, add_save, api->saves, err);
+	       store_load_blocking(api->store, STORE_SAVE, add_save, api->saves, err) &&
+	       store_load_blocking(api->store, STORE_REFRESH, add_refresh, api->refreshes, err);
 }
 
 /* ---- what others reach ------------------------------------------------------------ */
@@ -481,6 +518,7 @@ static const struct service {
 	{ "adopter", start_adopter, end_adopter, free_adopter },
 	{ "moves", start_moves, end_moves, free_moves },
 	{ "saves", start_saves, end_saves, free_saves },
+	{ "refreshes", start_refreshes, end_refreshes, free_refreshes },
 	{ "newest", start_newest, end_newest, free_newest },
 	{ "check", start_check, end_check, NULL },
 	{ "readiness", start_readiness, end_readiness, NULL },

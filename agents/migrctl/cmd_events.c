@@ -14,7 +14,7 @@ struct events_values {
 	struct cli_number count;
 };
 
-static const char *const types[] = { "vm", "move", "save", "qemu", NULL };
+static const char *const types[] = { "vm", "move", "save", "refresh", "qemu", NULL };
 
 static const struct cli_option events_options[] = {
 	{

@@ -13,6 +13,7 @@
 #include "agents/migrctl/cmd_monitor.h"
 #include "agents/migrctl/cmd_move.h"
 #include "agents/migrctl/cmd_pki.h"
+#include "agents/migrctl/cmd_refresh.h"
 #include "agents/migrctl/cmd_save.h"
 #include "agents/migrctl/cmd_vm.h"
 #include "agents/migrctl/migrctl.h"
@@ -97,6 +98,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_vm_adopt,
 	&cmd_vm_save,
 	&cmd_vm_restore,
+	&cmd_vm_refresh,
 	&cmd_vm_qmp,
 	&cmd_vm_hmp,
 	&cmd_vm_monitor,
@@ -111,6 +113,9 @@ static const struct cli_command *const commands[] = {
 	&cmd_save_list,
 	&cmd_save_show,
 	&cmd_save_cancel,
+	&cmd_refresh_list,
+	&cmd_refresh_show,
+	&cmd_refresh_cancel,
 	&cmd_host_show,
 	&cmd_host_list,
 	&cmd_host_check,

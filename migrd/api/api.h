@@ -11,6 +11,7 @@
 #include "http/http.h"
 #include "move/move.h"
 #include "owner/newest.h"
+#include "refresh/refresh.h"
 #include "save/save.h"
 #include "vm/adopt.h"
 #include "vm/vm.h"
@@ -25,6 +26,7 @@ struct api {
 	struct adopter *adopter;
 	struct moves *moves;
 	struct saves *saves;
+	struct refreshes *refreshes;
 	struct check *check;
 	struct newest_env newest_env;
 	struct newest *newest;
@@ -61,6 +63,7 @@ void api_vm_changed(void *api, const char *name, const struct vm *vm);
 void api_vm_event(void *api, const struct vm *vm, const struct qmp_event *event, unsigned left_out);
 void api_move_changed(void *api, const struct move *move);
 void api_save_changed(void *api, const struct save *save);
+void api_refresh_changed(void *api, const struct refresh *refresh);
 
 /* ---- shared by the files of the routes ------------------------------- */
 
@@ -133,6 +136,11 @@ void api_vms_restore(struct http_request *req, void *data);
 void api_saves_list(struct http_request *req, void *data);
 void api_save_get(struct http_request *req, void *data);
 void api_save_cancel(struct http_request *req, void *data);
+/* refreshes.c */
+void api_vm_refresh(struct http_request *req, void *data);
+void api_refreshes_list(struct http_request *req, void *data);
+void api_refresh_get(struct http_request *req, void *data);
+void api_refresh_cancel(struct http_request *req, void *data);
 /* jobs.c */
 void api_moves_list(struct http_request *req, void *data);
 void api_jobs_list(struct http_request *req, void *data);

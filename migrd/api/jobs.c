@@ -124,6 +124,30 @@ static void add_saves(struct strbuf *list, const struct api *api, const struct f
 	}
 }
 
+static void add_refreshes(struct strbuf *list, const struct api *api, const struct filter *filter)
+{
+	struct refresh *refresh = refreshes_first(api->refreshes);
+
+	for (; refresh; refresh = refresh_next(refresh)) {
+		const struct refresh_reply shown = refresh_show(refresh);
+		const struct job_reply job = {
+			.id = shown.id,
+			.kind = shown.kind,
+			.vm = shown.vm,
+			.state = shown.state,
+			.final = shown.final,
+			.created_at = shown.created_at,
+			.updated_at = shown.updated_at,
+			.ended_at = shown.ended_at,
+		};
+
+		if ((filter->vm && strcmp(shown.vm, filter->vm) != 0) ||
+		    (filter->active && shown.final))
+			continue;
+		api_list_show(list, job_reply_fields, &job);
+	}
+}
+
 static struct job_reply holder_job(const struct vm *vm, const struct vm_holder *holder)
 {
 	return (struct job_reply){
@@ -162,6 +186,7 @@ void api_jobs_list(struct http_request *req, void *data)
 		const struct filter filter = filter_of(req);
 
 		add_holders(&text, api->vms, filter.vm);
+		add_refreshes(&text, api, &filter);
 		add_saves(&text, api, &filter);
 	}
 	list(req, api, &text, MOVE_TEXT_JOB, job_json);

@@ -9,6 +9,7 @@
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
 #include "wire/peer_msg.h"
+#include "wire/refresh_request.h"
 #include "wire/save_request.h"
 #include "wire/vm_def.h"
 #include "wire/vm_request.h"
@@ -120,6 +121,9 @@ const struct http_route api_routes[] = {
 	{ "POST", "/v1/vms/{name}/save", O, api_vm_save,
 	  .summary = "Save its guest to a file, and end it", .body = save_request_fields,
 	  .reply = save_reply_fields },
+	{ "POST", "/v1/vms/{name}/refresh", O, api_vm_refresh,
+	  .summary = "Let a new QEMU of this host take its guest over",
+	  .body = refresh_request_fields, .reply = refresh_reply_fields },
 	{ "POST", "/v1/vms/{name}/{action}", O, api_vm_action,
 	  .summary = "stop, pause, reset or shutdown", .reply = vm_reply_fields,
 	  .other_reply = move_cancel_fields },
@@ -148,6 +152,14 @@ const struct http_route api_routes[] = {
 	  .reply = save_reply_fields, .is_list = true },
 	{ "GET", "/v1/saves/{id}", V, api_save_get, .summary = "One save or restore",
 	  .reply = save_reply_fields },
+	{ "GET", "/v1/refreshes", V, api_refreshes_list,
+	  .summary = "Refreshes: guests that a new QEMU takes over, newest first",
+	  .reply = refresh_reply_fields, .is_list = true },
+	{ "GET", "/v1/refreshes/{id}", V, api_refresh_get, .summary = "One refresh",
+	  .reply = refresh_reply_fields },
+	{ "POST", "/v1/refreshes/{id}/cancel", O, api_refresh_cancel,
+	  .summary = "Cancel it: the guest goes on in the old QEMU",
+	  .reply = refresh_reply_fields },
 	{ "POST", "/v1/saves/{id}/cancel", O, api_save_cancel,
 	  .summary = "Cancel it: a guest that was to be saved runs on, a file that was to be "
 		     "restored stays as it is",

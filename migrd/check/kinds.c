@@ -64,11 +64,11 @@ static bool has_process(const struct check_view *view, bool is_stream, const cha
 	return false;
 }
 
-/* A VM whose QEMU is being looked for has no pid yet. */
+/* A VM whose QEMU is being looked for has no pid yet; one that is refreshed has two. */
 static bool is_known_qemu(const struct check_vm *vm, const struct check_process *process)
 {
 	return vm && vm->has_qemu &&
-	       (!vm->id.pid ||
+	       (!vm->id.pid || vm->is_refreshed ||
 		(vm->id.pid == process->id.pid && vm->id.start_time == process->id.start_time));
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "qemu/qemu.h"
 
 #define PROCESSES_MAX 1024        /* processes of migrd */
 #define PROC_MAX      200000      /* processes of the host; the kernel's own limit is 4 million */
@@ -53,7 +54,16 @@ static const char *next_arg(const char *arg, const char *end)
 	return arg < end && memchr(arg, '\0', (size_t)(end - arg)) ? arg : NULL;
 }
 
-/* Gets KEY if PATH is "DIR/KEY/REST". */
+/* Length of the suffix of a VM's second place (qemu/qemu.h) at the end of the LEN bytes at NAME. */
+static size_t suffix_len(const char *name, size_t len)
+{
+	const size_t suffix = strlen(QEMU_PLACE_SUFFIX);
+
+	return len > suffix && memcmp(name + len - suffix, QEMU_PLACE_SUFFIX, suffix) == 0 ? suffix
+											   : 0;
+}
+
+/* Gets KEY if PATH is "DIR/KEY/REST"; the two places of a VM have the same key. */
 static bool key_below(const char *dir, const char *path, char ret_key[ID_NAME_SIZE])
 {
 	size_t dir_len = strlen(dir), key_len;
@@ -64,6 +74,7 @@ static bool key_below(const char *dir, const char *path, char ret_key[ID_NAME_SI
 	key_len = strcspn(path, "/");
 	if (key_len == 0 || key_len >= ID_NAME_SIZE || path[key_len] != '/')
 		return false;
+	key_len -= suffix_len(path, key_len);
 	memcpy(ret_key, path, key_len);
 	ret_key[key_len] = '\0';
 	return true;
@@ -291,6 +302,7 @@ static void set_key(struct check_entry *entry)
 		else
 			return;
 	}
+	len -= suffix_len(entry->name, len);
 	if (len != ID_UUID_SIZE - 1)
 		return;
 	memcpy(entry->key, entry->name, len);

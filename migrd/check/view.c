@@ -47,6 +47,7 @@ static void copy_vm(struct check_vm *to, struct vm *vm)
 	snprintf(to->state, sizeof(to->state), "%s", vm_state(vm));
 	snprintf(to->reason, sizeof(to->reason), "%s", vm_reason(vm));
 	snprintf(to->move, sizeof(to->move), "%s", vm_job(vm) ? vm_job(vm)->id : "");
+	to->is_refreshed = vm_job(vm) && strcmp(vm_job(vm)->kind, "REFRESH") == 0;
 	if (!vm_row_is_known(vm, &fault))
 		snprintf(to->fault, sizeof(to->fault), "%.127s", fault.msg);
 	to->is_incoming = vm_role(vm) == VM_ROLE_INCOMING;

@@ -21,6 +21,7 @@ struct check_vm {
 	bool has_qemu;     /* one that lives, or is being looked for */
 	bool is_still;     /* shall run and does not (vm/still.h) */
 	bool is_sent_away; /* vm_is_sent_away() */
+	bool is_refreshed; /* a second QEMU takes its guest over (refresh/refresh.h) */
 	bool has_tpm;
 	bool never_ran;    /* there is no QEMU, or its guest was never let run */
 	struct proc_id id; /* of its QEMU; pid 0: none, or not known yet */

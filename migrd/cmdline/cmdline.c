@@ -271,6 +271,26 @@ static void add_extra_monitor(struct cmdline *cl, const struct vm_def_monitor *m
 	add_monitor(cl, id, monitor->protocol == VM_DEF_MONITOR_PROTOCOL_QMP);
 }
 
+static void add_incoming(struct cmdline *cl, const struct cmdline_args *args)
+{
+	struct json_object *channel, *addr;
+
+	add(cl, "-S");
+	if (args->incoming != CMDLINE_INCOMING_NONE)
+		addf(cl, "-incoming", "defer");
+	if (args->incoming != CMDLINE_INCOMING_CPR)
+		return;
+	channel = json_object_new_object();
+	addr = json_object_new_object();
+	json_add_str(channel, "channel-type", "cpr");
+	json_add_str(addr, "transport", "socket");
+	json_add_str(addr, "type", "unix");
+	json_add_str(addr, "path", args->cpr_path);
+	json_object_object_add(channel, "addr", addr);
+	add_json(cl, "-incoming", channel);
+	json_object_put(channel);
+}
+
 struct cmdline *cmdline_build(const struct cmdline_args *args)
 {
 	const struct vm_def *def = args->def;
@@ -296,9 +316,7 @@ struct cmdline *cmdline_build(const struct cmdline_args *args)
 		add_extra_monitor(cl, &def->monitors[i], args->fds->extra[i]);
 	for (size_t i = 0; i < def->extra_arg_count; i++)
 		add(cl, def->extra_args[i]);
-	add(cl, "-S");
-	if (args->incoming)
-		addf(cl, "-incoming", "defer");
+	add_incoming(cl, args);
 	return cl;
 }
 

@@ -33,13 +33,24 @@ struct cmdline_fds {
 /* The -sandbox of every QEMU of migrd. */
 #define CMDLINE_SANDBOX "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
+enum cmdline_incoming {
+	CMDLINE_INCOMING_NONE,
+	CMDLINE_INCOMING_DEFER, /* it waits for migrate-incoming */
+	/* The same, after it was given the memory of an older QEMU of this host at CPR_PATH
+	 * (cpr-transfer): until then it has no monitor.  Source: QEMU docs/devel/migration/CPR.rst.
+	 */
+	CMDLINE_INCOMING_CPR,
+	CMDLINE_INCOMING_COUNT
+};
+
 struct cmdline_args {
 	const struct vm_def *def;
 	const char *binary;
 	const struct qemu_features *features; /* of BINARY */
 	const char *pid_file;
 	const struct cmdline_fds *fds;
-	bool incoming; /* it waits for migrate-incoming */
+	enum cmdline_incoming incoming;
+	const char *cpr_path; /* of a socket that QEMU makes; INCOMING_CPR only */
 };
 
 struct cmdline;

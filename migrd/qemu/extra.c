@@ -23,7 +23,7 @@ static bool mark(const struct qemu *qemu, const struct vm_def_monitor *monitor, 
 	CLEANUP(free_charp) char *link = NULL;
 
 	snprintf(file, sizeof(file), MARK "%s", monitor->id);
-	link = qemu_path(qemu->env, qemu->uuid, file);
+	link = qemu_path(qemu->env, qemu->place, file);
 	return symlink(monitor->path, link) == 0 || err_errno(err, "cannot make '%s'", link);
 }
 
@@ -95,9 +95,9 @@ static void remove_target(const char *link)
 		log_warning("qemu", "leftover", "file=%s", target);
 }
 
-void qemu_remove_extra(const struct qemu_env *env, const char *uuid)
+void qemu_remove_extra(const struct qemu_env *env, const char *place)
 {
-	CLEANUP(free_charp) char *path = qemu_path(env, uuid, NULL);
+	CLEANUP(free_charp) char *path = qemu_path(env, place, NULL);
 	DIR *dir = opendir(path);
 	const struct dirent *entry;
 

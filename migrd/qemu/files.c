@@ -9,40 +9,55 @@
 #include "base/mem.h"
 #include "qemu/priv.h"
 
-char *qemu_path(const struct qemu_env *env, const char *uuid, const char *file)
+void qemu_place(const char *uuid, bool is_second, char ret[QEMU_PLACE_SIZE])
 {
-	return xasprintf("%s/vms/%s%s%s", env->run_dir, uuid, file ? "/" : "", file ? file : "");
+	snprintf(ret, QEMU_PLACE_SIZE, "%s%s", uuid, is_second ? QEMU_PLACE_SUFFIX : "");
 }
 
-char *qemu_agent_path(const struct qemu_env *env, const char *uuid)
+char *qemu_path(const struct qemu_env *env, const char *place, const char *file)
 {
-	return qemu_path(env, uuid, QEMU_AGENT_SOCKET);
+	return xasprintf("%s/vms/%s%s%s", env->run_dir, place, file ? "/" : "", file ? file : "");
 }
 
-char *qemu_log_path(const struct qemu_env *env, const char *uuid)
+char *qemu_agent_path(const struct qemu_env *env, const char *place)
 {
-	return xasprintf("%s/%s.log", env->log_dir, uuid);
+	return qemu_path(env, place, QEMU_AGENT_SOCKET);
 }
 
-void qemu_remove_files(const struct qemu_env *env, const char *uuid, bool log)
+char *qemu_cpr_path(const struct qemu_env *env, const char *place)
 {
-	CLEANUP(free_charp) char *dir = qemu_path(env, uuid, NULL);
-	CLEANUP(free_charp) char *path = qemu_log_path(env, uuid);
+	return qemu_path(env, place, "cpr.sock");
+}
+
+char *qemu_main_path(const struct qemu_env *env, const char *place)
+{
+	return qemu_path(env, place, "main.sock");
+}
+
+char *qemu_log_path(const struct qemu_env *env, const char *place)
+{
+	return xasprintf("%s/%s.log", env->log_dir, place);
+}
+
+void qemu_remove_files(const struct qemu_env *env, const char *place, bool log)
+{
+	CLEANUP(free_charp) char *dir = qemu_path(env, place, NULL);
+	CLEANUP(free_charp) char *path = qemu_log_path(env, place);
 	CLEANUP(free_charp) char *former = xasprintf("%s.1", path);
 	struct err err;
 
-	qemu_remove_extra(env, uuid);
-	qemu_tpm_end_unwatched(env, uuid);
+	qemu_remove_extra(env, place);
+	qemu_tpm_end_unwatched(env, place);
 	if (!dir_remove(dir, &err))
-		log_warning("qemu", "leftover", "vm_uuid=%s error=%s", uuid, err.msg);
+		log_warning("qemu", "leftover", "place=%s error=%s", place, err.msg);
 	if (log &&
 	    ((unlink(path) < 0 && errno != ENOENT) || (unlink(former) < 0 && errno != ENOENT)))
-		log_warning("qemu", "leftover", "vm_uuid=%s file=%s", uuid, path);
+		log_warning("qemu", "leftover", "place=%s file=%s", place, path);
 }
 
-bool qemu_has_listener(const struct qemu_env *env, const char *uuid)
+bool qemu_has_listener(const struct qemu_env *env, const char *place)
 {
-	CLEANUP(free_charp) char *path = qemu_path(env, uuid, "qmp0.sock");
+	CLEANUP(free_charp) char *path = qemu_path(env, place, "qmp0.sock");
 	CLEANUP(closep) int fd = -1;
 	struct err err;
 
@@ -51,12 +66,18 @@ bool qemu_has_listener(const struct qemu_env *env, const char *uuid)
 
 /* SAYS: log a QEMU that lives.  Said for one directory only, since a QEMU may have
  * files in both. */
-static void remove_leftover(const struct qemu_env *env, const char *uuid, bool says,
+static void remove_leftover(const struct qemu_env *env, const char *entry, bool says,
 			    qemu_is_known_fn *is_known, void *data)
 {
+	char uuid[ID_UUID_SIZE], place[QEMU_PLACE_SIZE];
+
+	snprintf(uuid, sizeof(uuid), "%.*s", ID_UUID_SIZE - 1, entry);
 	if (!id_uuid_is_valid(uuid) || is_known(data, uuid))
 		return;
-	if (qemu_has_listener(env, uuid)) {
+	qemu_place(uuid,
+		   strncmp(entry + strlen(uuid), QEMU_PLACE_SUFFIX, strlen(QEMU_PLACE_SUFFIX)) == 0,
+		   place);
+	if (qemu_has_listener(env, place)) {
 		if (says)
 			log_error("qemu", "unknown",
 				  "vm_uuid=%s: a QEMU that no record knows; it is left alone, and "
@@ -65,7 +86,7 @@ static void remove_leftover(const struct qemu_env *env, const char *uuid, bool s
 		return;
 	}
 	log_info("qemu", "leftover", "vm_uuid=%s: removed", uuid);
-	qemu_remove_files(env, uuid, true);
+	qemu_remove_files(env, place, true);
 }
 
 /* The name of an entry begins with the uuid of its VM. */
@@ -74,12 +95,9 @@ static void remove_leftovers_of(const char *path, const struct qemu_env *env, bo
 {
 	DIR *dir = opendir(path);
 	const struct dirent *entry;
-	char uuid[ID_UUID_SIZE];
 
-	while (dir && (entry = readdir(dir))) {
-		snprintf(uuid, sizeof(uuid), "%.*s", ID_UUID_SIZE - 1, entry->d_name);
-		remove_leftover(env, uuid, says, is_known, data);
-	}
+	while (dir && (entry = readdir(dir)))
+		remove_leftover(env, entry->d_name, says, is_known, data);
 	if (dir)
 		closedir(dir);
 }
@@ -92,9 +110,9 @@ void qemu_remove_leftovers(const struct qemu_env *env, qemu_is_known_fn *is_know
 	remove_leftovers_of(env->log_dir, env, false, is_known, data);
 }
 
-bool qemu_is_alone(const struct qemu_env *env, const char *uuid, const char *name, struct err *err)
+bool qemu_is_alone(const struct qemu_env *env, const char *place, const char *name, struct err *err)
 {
-	CLEANUP(free_charp) char *pid_file = qemu_path(env, uuid, "pid");
+	CLEANUP(free_charp) char *pid_file = qemu_path(env, place, "pid");
 
 	if (!file_is_locked(pid_file))
 		return true;

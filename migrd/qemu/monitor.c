@@ -246,7 +246,7 @@ static char *monitor_path(const struct qemu *qemu, unsigned number)
 	char file[32];
 
 	snprintf(file, sizeof(file), "qmp%u.sock", number);
-	return qemu_path(qemu->env, qemu->uuid, file);
+	return qemu_path(qemu->env, qemu->place, file);
 }
 
 char *qemu_spare_monitor(const struct qemu *qemu)
@@ -274,6 +274,11 @@ void qemu_on_retry(void *data)
 {
 	struct qemu *qemu = data;
 	struct err err = qemu->refusal;
+
+	if (qemu->unheard_until_ms) {
+		qemu_look_unheard(qemu);
+		return;
+	}
 
 	qemu->refusal = (struct err){ 0 };
 	if (err_is_set(&err)) {

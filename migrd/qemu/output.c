@@ -20,7 +20,7 @@
 /* Writes down which process is the keeper, for a coordinator that is started later. */
 static void record(const struct qemu *qemu)
 {
-	CLEANUP(free_charp) char *path = qemu_path(qemu->env, qemu->uuid, QEMU_OUTPUT_FILE);
+	CLEANUP(free_charp) char *path = qemu_path(qemu->env, qemu->place, QEMU_OUTPUT_FILE);
 	CLEANUP(free_charp)
 	char *text =
 		xasprintf("%d %" PRIu64 "\n", (int)qemu->keeper_id.pid, qemu->keeper_id.start_time);
@@ -33,7 +33,7 @@ static void record(const struct qemu *qemu)
 static bool spawn(struct qemu *qemu, int fd, struct err *err)
 {
 	const struct qemu_env *env = qemu->env;
-	CLEANUP(free_charp) char *path = qemu_log_path(env, qemu->uuid);
+	CLEANUP(free_charp) char *path = qemu_log_path(env, qemu->place);
 	CLEANUP(free_charp) char *number = xasprintf("%d", fd);
 	CLEANUP(free_charp) char *size = xasprintf("%" PRIu64, env->log_bytes);
 	const char *argv[] = { env->output_program, "--fd", number, "--size", size, path, NULL };
@@ -86,7 +86,7 @@ bool qemu_output_start(struct qemu *qemu, int *ret_fd, struct err *err)
 
 void qemu_output_attach(struct qemu *qemu)
 {
-	CLEANUP(free_charp) char *path = qemu_path(qemu->env, qemu->uuid, QEMU_OUTPUT_FILE);
+	CLEANUP(free_charp) char *path = qemu_path(qemu->env, qemu->place, QEMU_OUTPUT_FILE);
 	CLEANUP(free_charp) char *text = NULL;
 	struct proc_id id = { 0 };
 	struct err ignored; /* an adopted QEMU has no keeper: it prints where its owner wants */
@@ -170,9 +170,9 @@ void qemu_choose_words(const char *output, char *ret_text, size_t size)
 		snprintf(ret_text, size, "%s", "it printed nothing");
 }
 
-void qemu_last_words(const struct qemu_env *env, const char *uuid, char *ret_text, size_t size)
+void qemu_last_words(const struct qemu_env *env, const char *place, char *ret_text, size_t size)
 {
-	CLEANUP(free_charp) char *path = qemu_log_path(env, uuid);
+	CLEANUP(free_charp) char *path = qemu_log_path(env, place);
 	CLEANUP(free_charp) char *former = xasprintf("%s.1", path);
 	CLEANUP(free_charp) char *now = NULL;
 	CLEANUP(free_charp) char *before = NULL;

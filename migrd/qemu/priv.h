@@ -23,6 +23,7 @@ struct qemu {
 	struct qemu_callbacks cb;
 	char uuid[ID_UUID_SIZE];
 	char name[ID_NAME_SIZE];
+	char place[QEMU_PLACE_SIZE];
 	struct proc_id id;
 	struct proc *proc;
 	char *foreign_path; /* of the monitor; NULL: QEMU was started by us */
@@ -37,8 +38,11 @@ struct qemu {
 	struct qemu_question *question;
 	bool is_alive, told_ready, is_quitting;
 	bool has_started; /* its monitors answer at once, unless it hangs */
+	struct probe *probe;      /* of its program */
 	struct vm_def *to_launch; /* set while the program is asked what it offers */
-	bool to_launch_incoming, is_unwanted;
+	enum cmdline_incoming to_launch_incoming;
+	bool is_unwanted;
+	uint64_t unheard_until_ms; /* qemu/unheard.c; 0: it is no such */
 	struct qmp_run run;
 	struct qmp_version version;
 	struct transfer_features features;
@@ -52,16 +56,16 @@ struct qemu {
 	struct loop_timer *retry_timer; /* of the monitors, and for a late NOT_FOUND */
 };
 
-/* DIR/vms/UUID/FILE; FILE may be NULL.  The caller frees it. */
-char *qemu_path(const struct qemu_env *env, const char *uuid, const char *file);
-char *qemu_log_path(const struct qemu_env *env, const char *uuid);
+/* DIR/vms/PLACE/FILE; FILE may be NULL.  The caller frees it. */
+char *qemu_path(const struct qemu_env *env, const char *place, const char *file);
+char *qemu_log_path(const struct qemu_env *env, const char *place);
 
 /* qemu/extra.c: listens at the places of the monitors of DEF and sets a descriptor for
  * each, except for those on a pseudo-terminal; CONFLICT if a place is taken.
  * qemu_remove_extra() removes what is left of them. */
 bool qemu_listen_extra(const struct qemu *qemu, const struct vm_def *def, int *ret_fds,
 		       struct err *err);
-void qemu_remove_extra(const struct qemu_env *env, const char *uuid);
+void qemu_remove_extra(const struct qemu_env *env, const char *place);
 
 /* qemu/output.c: starts the keeper of QEMU's output.  QEMU writes to RET_FD, which
  * never blocks it.  When the keeper ends, qemu_output_ended() is called. */
@@ -85,7 +89,7 @@ void qemu_tpm_attach(struct qemu *qemu);
 /* QEMU has ended, or was not started: its swtpm ends by itself then, and this makes sure. */
 void qemu_tpm_end(struct qemu *qemu);
 /* The same for a VM whose QEMU nobody watches. */
-void qemu_tpm_end_unwatched(const struct qemu_env *env, const char *uuid);
+void qemu_tpm_end_unwatched(const struct qemu_env *env, const char *place);
 
 /* Calls ready(), once, in which the owner may free QEMU: the caller must not touch it
  * afterwards. */
@@ -101,6 +105,11 @@ bool qemu_foreign_connect(struct qemu *qemu, int *ret_fd, struct err *err);
  * recorded.  That QEMU may have no uuid, and another name: the kernel has told which
  * process it is. */
 bool qemu_foreign_matches(const struct qemu *qemu, const char *found);
+/* A QEMU of nobody's process yet; no callback comes before a process or monitor is looked for. */
+struct qemu *qemu_new(const struct qemu_env *env, const char *uuid, const char *name,
+		      bool is_second, const struct qemu_callbacks *cb);
+/* qemu/unheard.c: looks for the process that is to be ended. */
+void qemu_look_unheard(struct qemu *qemu);
 /* The retry timer's callback. */
 void qemu_on_retry(void *qemu);
 

@@ -31,6 +31,7 @@ static const char questions[] =
 	"\"id\":\"options\"}\n"
 	"{\"execute\":\"query-command-line-options\",\"arguments\":{\"option\":\"machine\"},"
 	"\"id\":\"machine\"}\n"
+	"{\"execute\":\"query-machines\",\"id\":\"machines\"}\n"
 	"{\"execute\":\"query-migrate-capabilities\",\"id\":\"capabilities\"}\n"
 	"{\"execute\":\"query-qmp-schema\",\"id\":\"schema\"}\n"
 	"{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
@@ -64,6 +65,8 @@ struct probe {
 	const char *binary;
 	struct identity known_of; /* ino 0: nothing is known */
 	struct qemu_features known;
+	struct qmp_version version; /* of it */
+	char *machines;             /* of it: " NAME NAME " */
 	struct waiters waiters;
 	/* while it is asked */
 	struct identity asked_of;
@@ -97,6 +100,7 @@ static struct identity identify(const struct probe *probe)
 struct reading {
 	struct qmp_version version; /* of the greeting */
 	struct qemu_features features;
+	struct strbuf machines;
 	bool is_qemu; /* it has answered the first question */
 };
 
@@ -140,6 +144,24 @@ static void read_machine(struct json_object *reply, struct reading *ret)
 	ret->features.has_aux_ram_share = list && has_parameter(list, "aux-ram-share");
 }
 
+static void add_machine(struct strbuf *names, const char *name)
+{
+	if (name)
+		strbuf_addf(names, " %s ", name);
+}
+
+static void read_machines(struct json_object *reply, struct reading *ret)
+{
+	struct json_object *list = list_of(reply);
+
+	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+		struct json_object *machine = json_object_array_get_idx(list, i);
+
+		add_machine(&ret->machines, json_get_str(machine, "name"));
+		add_machine(&ret->machines, json_get_str(machine, "alias"));
+	}
+}
+
 static void read_capabilities(struct json_object *reply, struct reading *ret)
 {
 	offers_read_capabilities(list_of(reply), &ret->features.migration);
@@ -171,9 +193,13 @@ static const struct {
 	const char *id;
 	void (*read)(struct json_object *reply, struct reading *ret);
 } readers[] = {
-	{ "options", read_options },           { "machine", read_machine },
-	{ "capabilities", read_capabilities }, { "schema", read_schema },
-	{ "postcopy", read_postcopy },         { "postcopy-multifd", read_postcopy_multifd },
+	{ "options", read_options },
+	{ "machine", read_machine },
+	{ "machines", read_machines },
+	{ "capabilities", read_capabilities },
+	{ "schema", read_schema },
+	{ "postcopy", read_postcopy },
+	{ "postcopy-multifd", read_postcopy_multifd },
 	{ "background-snapshot", read_background_snapshot },
 };
 
@@ -195,14 +221,17 @@ static void read_line(const char *line, size_t len, struct reading *ret)
 	}
 }
 
-static bool read_answer(const struct probe *probe, struct qemu_features *ret, struct err *err)
+static bool read_answer(struct probe *probe, struct qemu_features *ret, struct err *err)
 {
 	const char *text = strbuf_str(&probe->answer);
-	struct reading reading = { 0 };
+	struct reading reading = { .machines = STRBUF_INIT };
 
 	for (const char *end; (end = strchr(text, '\n')); text = end + 1)
 		read_line(text, (size_t)(end - text), &reading);
 	*ret = reading.features;
+	probe->version = reading.version;
+	free(probe->machines);
+	probe->machines = reading.machines.data ? strbuf_take(&reading.machines) : NULL;
 	return reading.is_qemu ||
 	       err_set(err, ERR_QEMU,
 		       "'%s' does not answer as QEMU does; its own words are in "
@@ -366,7 +395,25 @@ void probe_free(struct probe *probe)
 	stop_asking(probe);
 	proc_free(probe->proc);
 	loop_timer_free(probe->timer);
+	free(probe->machines);
 	free(probe);
+}
+
+const char *probe_binary(const struct probe *probe)
+{
+	return probe->binary;
+}
+
+const struct qmp_version *probe_version(const struct probe *probe)
+{
+	return &probe->version;
+}
+
+bool probe_has_machine(const struct probe *probe, const char *name)
+{
+	CLEANUP(free_charp) char *word = xasprintf(" %s ", name);
+
+	return probe->machines && strstr(probe->machines, word);
 }
 
 const struct qemu_features *probe_known(const struct probe *probe)

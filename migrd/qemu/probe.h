@@ -16,12 +16,14 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "cmdline/features.h"
+#include "qmp/conn.h"
 
 struct probe;
 
 /* BINARY must outlive it.  Nothing is started before the first question. */
 struct probe *probe_new(struct loop *loop, const char *binary);
 void probe_free(struct probe *probe); /* pending probe_fn are not called any more */
+const char *probe_binary(const struct probe *probe);
 
 /* NULL: the present program file was not asked yet. */
 const struct qemu_features *probe_known(const struct probe *probe);
@@ -30,5 +32,9 @@ const struct qemu_features *probe_known(const struct probe *probe);
 typedef void probe_fn(void *data, const struct qemu_features *features, const struct err *err);
 void probe_ask(struct probe *probe, probe_fn *fn, void *data);
 void probe_forget(struct probe *probe, const void *data);
+/* Version of the program that was asked last; all 0: none was. */
+const struct qmp_version *probe_version(const struct probe *probe);
+/* That program has machine type NAME. */
+bool probe_has_machine(const struct probe *probe, const char *name);
 
 #endif

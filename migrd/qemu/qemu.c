@@ -35,7 +35,7 @@ static void set_exit_error(struct qemu *qemu, struct err *err)
 {
 	char words[ERR_MSG_SIZE];
 
-	qemu_last_words(qemu->env, qemu->uuid, words, sizeof(words));
+	qemu_last_words(qemu->env, qemu->place, words, sizeof(words));
 	err_set(err, ERR_QEMU, "QEMU ended at its start: %s", words);
 }
 
@@ -86,7 +86,7 @@ static void on_exit_seen(void *data, int status)
 /* QEMU writes the pid file itself, before its monitor answers. */
 static bool find_process(struct qemu *qemu, struct err *err)
 {
-	CLEANUP(free_charp) char *path = qemu_path(qemu->env, qemu->uuid, "pid");
+	CLEANUP(free_charp) char *path = qemu_path(qemu->env, qemu->place, "pid");
 	CLEANUP(free_charp) char *text = NULL;
 	size_t len;
 	long pid;
@@ -118,8 +118,8 @@ static void on_kill_timer(void *data)
 
 static const struct noise_kind repeated = { LOG_LEVEL_INFO, "qemu", "repeated", "vm" };
 
-static struct qemu *qemu_new(const struct qemu_env *env, const char *uuid, const char *name,
-			     const struct qemu_callbacks *cb)
+struct qemu *qemu_new(const struct qemu_env *env, const char *uuid, const char *name,
+		      bool is_second, const struct qemu_callbacks *cb)
 {
 	struct qemu *qemu = xnew(struct qemu);
 
@@ -128,6 +128,7 @@ static struct qemu *qemu_new(const struct qemu_env *env, const char *uuid, const
 	qemu->cb = *cb;
 	snprintf(qemu->uuid, sizeof(qemu->uuid), "%s", uuid);
 	snprintf(qemu->name, sizeof(qemu->name), "%s", name);
+	qemu_place(uuid, is_second, qemu->place);
 	qmp_run_init(&qemu->run);
 	qemu->kill_timer = loop_timer_new(env->loop, on_kill_timer, qemu);
 	qemu->retry_timer = loop_timer_new(env->loop, qemu_on_retry, qemu);
@@ -138,7 +139,7 @@ static struct qemu *qemu_new(const struct qemu_env *env, const char *uuid, const
 
 static bool make_socket(struct qemu *qemu, const char *file, int *ret_fd, struct err *err)
 {
-	CLEANUP(free_charp) char *path = qemu_path(qemu->env, qemu->uuid, file);
+	CLEANUP(free_charp) char *path = qemu_path(qemu->env, qemu->place, file);
 
 	return unix_listen(path, SOCK_STREAM, ret_fd, err);
 }
@@ -157,7 +158,7 @@ static bool take_interfaces(const struct vm_def *def, struct cmdline_fds *fds, s
 static bool make_sockets(struct qemu *qemu, const struct vm_def *def, struct cmdline_fds *fds,
 			 struct err *err)
 {
-	CLEANUP(free_charp) char *dir = qemu_path(qemu->env, qemu->uuid, NULL);
+	CLEANUP(free_charp) char *dir = qemu_path(qemu->env, qemu->place, NULL);
 
 	return dir_make(dir, 0700, err) && make_socket(qemu, "qmp0.sock", &fds->monitor[0], err) &&
 	       make_socket(qemu, "qmp1.sock", &fds->monitor[1], err) &&
@@ -218,7 +219,8 @@ static bool spawn(struct qemu *qemu, const struct cmdline_args *cmdline_args,
 	bool ok;
 
 	if (fault_hit("qemu.spawn", err) || !qemu_output_start(qemu, &output_fd, err) ||
-	    !qemu_tpm_prepare(qemu, cmdline_args->def, cmdline_args->incoming, tpm_fds, err))
+	    !qemu_tpm_prepare(qemu, cmdline_args->def,
+			      cmdline_args->incoming != CMDLINE_INCOMING_NONE, tpm_fds, err))
 		return false;
 	fds->tpm = tpm_fds[0];
 	tpm_fd = tpm_fds[1];
@@ -233,18 +235,20 @@ static bool spawn(struct qemu *qemu, const struct cmdline_args *cmdline_args,
 	return ok && start_tpm(qemu, tpm_fd, output_fd, err);
 }
 
-static bool launch(struct qemu *qemu, const struct vm_def *def, bool incoming,
+static bool launch(struct qemu *qemu, const struct vm_def *def, enum cmdline_incoming incoming,
 		   const struct qemu_features *features, struct err *err)
 {
-	CLEANUP(free_charp) char *pid_file = qemu_path(qemu->env, qemu->uuid, "pid");
+	CLEANUP(free_charp) char *cpr_path = qemu_cpr_path(qemu->env, qemu->place);
+	CLEANUP(free_charp) char *pid_file = qemu_path(qemu->env, qemu->place, "pid");
 	struct cmdline_fds fds = CMDLINE_FDS_INIT;
 	const struct cmdline_args args = {
 		.def = def,
-		.binary = qemu->env->binary,
+		.binary = probe_binary(qemu->probe),
 		.features = features,
 		.pid_file = pid_file,
 		.fds = &fds,
 		.incoming = incoming,
+		.cpr_path = cpr_path,
 	};
 	bool ok = make_sockets(qemu, def, &fds, err) && spawn(qemu, &args, &fds, err);
 
@@ -256,7 +260,7 @@ static bool launch(struct qemu *qemu, const struct vm_def *def, bool incoming,
 	if (!ok) {
 		qemu_tpm_end(qemu);
 		if (!qemu->id.pid)
-			qemu_remove_files(qemu->env, def->uuid, false);
+			qemu_remove_files(qemu->env, qemu->place, false);
 		return err_wrap(err, "cannot start VM '%s'", def->name);
 	}
 	qemu->features = features->migration; /* the capabilities are asked of it again */
@@ -284,23 +288,28 @@ static void on_probed(void *data, const struct qemu_features *features, const st
 	qemu_tell_ready(qemu, &err);
 }
 
-struct qemu *qemu_start(const struct qemu_env *env, const struct vm_def *def, bool incoming,
+struct qemu *qemu_start(const struct qemu_env *env, const struct qemu_start *how,
 			const struct qemu_callbacks *cb, struct err *err)
 {
-	const struct qemu_features *features = probe_known(env->probe);
+	struct probe *probe = how->probe ? how->probe : env->probe;
+	const struct qemu_features *features = probe_known(probe);
+	const struct vm_def *def = how->def;
+	char place[QEMU_PLACE_SIZE];
 	struct qemu *qemu;
 
-	if (!qemu_is_alone(env, def->uuid, def->name, err))
+	qemu_place(def->uuid, how->is_second, place);
+	if (!qemu_is_alone(env, place, def->name, err))
 		return NULL;
-	qemu = qemu_new(env, def->uuid, def->name, cb);
-	qemu_remove_files(env, def->uuid, true);
+	qemu = qemu_new(env, def->uuid, def->name, how->is_second, cb);
+	qemu->probe = probe;
+	qemu_remove_files(env, place, true);
 	if (!features) {
 		qemu->to_launch = xnew(struct vm_def);
 		*qemu->to_launch = *def;
-		qemu->to_launch_incoming = incoming;
+		qemu->to_launch_incoming = how->incoming;
 		qemu->is_alive = true;
-		probe_ask(env->probe, on_probed, qemu);
-	} else if (!launch(qemu, def, incoming, features, err)) {
+		probe_ask(probe, on_probed, qemu);
+	} else if (!launch(qemu, def, how->incoming, features, err)) {
 		qemu_free(qemu);
 		return NULL;
 	}
@@ -322,9 +331,9 @@ static void begin_attach(struct qemu *qemu, struct proc_id id)
 }
 
 struct qemu *qemu_attach(const struct qemu_env *env, const char *uuid, const char *name,
-			 struct proc_id id, const struct qemu_callbacks *cb)
+			 bool is_second, struct proc_id id, const struct qemu_callbacks *cb)
 {
-	struct qemu *qemu = qemu_new(env, uuid, name, cb);
+	struct qemu *qemu = qemu_new(env, uuid, name, is_second, cb);
 
 	begin_attach(qemu, id);
 	return qemu;
@@ -334,7 +343,7 @@ struct qemu *qemu_attach_foreign(const struct qemu_env *env, const char *uuid, c
 				 const char *path, struct proc_id id,
 				 const struct qemu_callbacks *cb)
 {
-	struct qemu *qemu = qemu_new(env, uuid, name, cb);
+	struct qemu *qemu = qemu_new(env, uuid, name, false, cb);
 
 	qemu->foreign_path = xstrdup(path);
 	begin_attach(qemu, id);
@@ -345,8 +354,11 @@ void qemu_hand_over(struct qemu *qemu, const char *uuid, const char *name,
 		    const struct qemu_callbacks *cb)
 {
 	qemu->cb = *cb;
+	if (!qemu->foreign_path)
+		return;
 	snprintf(qemu->uuid, sizeof(qemu->uuid), "%s", uuid);
 	snprintf(qemu->name, sizeof(qemu->name), "%s", name);
+	qemu_place(uuid, false, qemu->place);
 }
 
 void qemu_free(struct qemu *qemu)
@@ -354,7 +366,7 @@ void qemu_free(struct qemu *qemu)
 	if (!qemu)
 		return;
 	if (qemu->to_launch)
-		probe_forget(qemu->env->probe, qemu);
+		probe_forget(qemu->probe, qemu);
 	free(qemu->to_launch);
 	qemu_drop_monitor(qemu);
 	free(qemu->foreign_path);

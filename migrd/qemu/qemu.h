@@ -21,6 +21,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/proc.h"
+#include "cmdline/cmdline.h"
 #include "qemu/probe.h"
 #include "qmp/conn.h"
 #include "qmp/migrate.h"
@@ -31,8 +32,8 @@
 struct qemu_env {
 	struct loop *loop;
 	const char *binary;
-	const char *run_dir; /* DIR/vms/<uuid>/ is private to one QEMU */
-	/* <uuid>.log, <uuid>.log.1: what QEMU prints, kept while the VM is here; both
+	const char *run_dir; /* DIR/vms/<place>/ is private to one QEMU */
+	/* <place>.log, <place>.log.1: what QEMU prints, kept while the VM is here; both
 	 * together have LOG_BYTES at most. */
 	const char *log_dir;
 	uint64_t log_bytes;
@@ -42,6 +43,13 @@ struct qemu_env {
 	uint32_t start_timeout_ms;
 	struct probe *probe; /* of BINARY; made and freed by vm/vm.c */
 };
+
+/* The name of a QEMU's private directory, and the beginning of its log's.  A VM has two, its uuid
+ * and the uuid with a suffix, so that a second QEMU can be there beside the first, which takes its
+ * guest over (refresh/refresh.h). */
+#define QEMU_PLACE_SUFFIX ".2"
+#define QEMU_PLACE_SIZE   (ID_UUID_SIZE + sizeof(QEMU_PLACE_SUFFIX) - 1)
+void qemu_place(const char *uuid, bool is_second, char ret[QEMU_PLACE_SIZE]);
 
 struct qemu_callbacks {
 	/* Once: the monitor answers and belongs to the QEMU we mean; or ERR, with
@@ -59,23 +67,36 @@ struct qemu_callbacks {
 
 struct qemu;
 
-/* Starts QEMU for DEF, stopped (-S); INCOMING: it waits for migrate-incoming.  If the
+struct qemu_start {
+	const struct vm_def *def;
+	enum cmdline_incoming incoming;
+	bool is_second;      /* in the second place of the VM */
+	struct probe *probe; /* of the program; NULL: that of this host */
+};
+
+/* Starts QEMU for HOW->def, stopped (-S).  If the
  * program was not asked yet what it offers (qemu/probe.h), that is done first: QEMU
  * counts as alive from here on, and its process id is known at ready() at the latest. */
-struct qemu *qemu_start(const struct qemu_env *env, const struct vm_def *def, bool incoming,
+struct qemu *qemu_start(const struct qemu_env *env, const struct qemu_start *how,
 			const struct qemu_callbacks *cb, struct err *err);
 /* Finds the QEMU of a VM again.  ID may be empty (a crash between start and record):
  * then the monitor's socket tells whether QEMU lives, and its pid file which process it
  * is.  ready() says NOT_FOUND when there is none. */
 struct qemu *qemu_attach(const struct qemu_env *env, const char *uuid, const char *name,
-			 struct proc_id id, const struct qemu_callbacks *cb);
+			 bool is_second, struct proc_id id, const struct qemu_callbacks *cb);
+/* Ends a QEMU that no coordinator speaks to any more, without a word to it: one that waits for its
+ * guest may have no monitor yet.  ID as of qemu_attach(): without it, the process is known when
+ * QEMU has written its pid file.  Only exited() is called, once, later, also if there is none, and
+ * also if none was found in START_TIMEOUT_MS; qemu_is_alive() then tells that it still lives. */
+struct qemu *qemu_end_unheard(const struct qemu_env *env, const char *uuid, const char *name,
+			      bool is_second, struct proc_id id, const struct qemu_callbacks *cb);
 /* The same for a QEMU that somebody else started, with its monitor at PATH.  When it is
  * first looked at, UUID and NAME are "" and ID is empty: then QEMU is the process that
  * listens there. */
 struct qemu *qemu_attach_foreign(const struct qemu_env *env, const char *uuid, const char *name,
 				 const char *path, struct proc_id id,
 				 const struct qemu_callbacks *cb);
-/* A foreign QEMU that was ready gets an identity here, and another owner. */
+/* A QEMU that was ready gets another owner, and a foreign one an identity here. */
 void qemu_hand_over(struct qemu *qemu, const char *uuid, const char *name,
 		    const struct qemu_callbacks *cb);
 /* Lets go of QEMU; the process runs on. */
@@ -111,12 +132,13 @@ void qemu_kill(struct qemu *qemu);
 /* True: no other QEMU of the VM is running.  QEMU locks its pid file while it lives;
  * one that we lost sight of may run the guest, so its files stay and no second one is
  * started (CONFLICT). */
-bool qemu_is_alone(const struct qemu_env *env, const char *uuid, const char *name, struct err *err);
+bool qemu_is_alone(const struct qemu_env *env, const char *place, const char *name,
+		   struct err *err);
 /* Why the QEMU of a VM ended, for error messages: the last lines that it printed and
  * that are no warnings; if there are only warnings, those. */
-void qemu_last_words(const struct qemu_env *env, const char *uuid, char *ret_text, size_t size);
+void qemu_last_words(const struct qemu_env *env, const char *place, char *ret_text, size_t size);
 /* Some process listens on the monitor's socket: a QEMU lives, whoever started it. */
-bool qemu_has_listener(const struct qemu_env *env, const char *uuid);
+bool qemu_has_listener(const struct qemu_env *env, const char *place);
 /* Removes what a crash left of VMs that this host does not have any more: all
  * directories and logs, except those that IS_KNOWN is true of and those whose QEMU
  * lives. */
@@ -124,8 +146,12 @@ typedef bool qemu_is_known_fn(void *data, const char *uuid);
 void qemu_remove_leftovers(const struct qemu_env *env, qemu_is_known_fn *is_known, void *data);
 /* Path of the socket at which QEMU passes us on to the guest's agent; the caller frees
  * it. */
-char *qemu_agent_path(const struct qemu_env *env, const char *uuid);
+char *qemu_agent_path(const struct qemu_env *env, const char *place);
+/* The same of the sockets at which a QEMU that takes a guest over waits for the old one: for what
+ * QEMU needs first (CPR), and for the guest. */
+char *qemu_cpr_path(const struct qemu_env *env, const char *place);
+char *qemu_main_path(const struct qemu_env *env, const char *place);
 /* Removes the private directory; with LOG the log too. */
-void qemu_remove_files(const struct qemu_env *env, const char *uuid, bool log);
+void qemu_remove_files(const struct qemu_env *env, const char *place, bool log);
 
 #endif

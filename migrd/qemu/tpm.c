@@ -21,7 +21,7 @@ static char *state_path(const struct qemu_env *env, const char *uuid)
 
 static void record(const struct qemu *qemu, struct proc_id id)
 {
-	CLEANUP(free_charp) char *path = qemu_path(qemu->env, qemu->uuid, QEMU_TPM_FILE);
+	CLEANUP(free_charp) char *path = qemu_path(qemu->env, qemu->place, QEMU_TPM_FILE);
 	CLEANUP(free_charp) char *text = xasprintf("%d %" PRIu64 "\n", (int)id.pid, id.start_time);
 	struct err err;
 
@@ -30,9 +30,9 @@ static void record(const struct qemu *qemu, struct proc_id id)
 }
 
 /* pid 0: there is none. */
-static struct proc_id recorded(const struct qemu_env *env, const char *uuid)
+static struct proc_id recorded(const struct qemu_env *env, const char *place)
 {
-	CLEANUP(free_charp) char *path = qemu_path(env, uuid, QEMU_TPM_FILE);
+	CLEANUP(free_charp) char *path = qemu_path(env, place, QEMU_TPM_FILE);
 	CLEANUP(free_charp) char *text = NULL;
 	struct proc_id id = { 0 };
 	struct err ignored;
@@ -121,7 +121,7 @@ bool qemu_tpm_start(struct qemu *qemu, int fd, int output_fd, struct err *err)
 
 void qemu_tpm_attach(struct qemu *qemu)
 {
-	watch(qemu, recorded(qemu->env, qemu->uuid));
+	watch(qemu, recorded(qemu->env, qemu->place));
 }
 
 void qemu_tpm_end(struct qemu *qemu)
@@ -136,9 +136,9 @@ static void ignore_end(void *data, int status)
 	(void)status;
 }
 
-void qemu_tpm_end_unwatched(const struct qemu_env *env, const char *uuid)
+void qemu_tpm_end_unwatched(const struct qemu_env *env, const char *place)
 {
-	struct proc_id id = recorded(env, uuid);
+	struct proc_id id = recorded(env, place);
 	struct err ignored; /* mostly: it has ended */
 	struct proc *proc = id.pid ? proc_watch(env->loop, id, ignore_end, NULL, &ignored) : NULL;
 

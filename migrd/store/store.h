@@ -55,6 +55,7 @@ struct store_vm {
 	 * empties both.  Owned. */
 	char save_id[ID_UUID_SIZE];
 	char *saved_in;
+	bool qemu_is_second; /* its QEMU is in the second place of the VM (qemu/qemu.h) */
 };
 
 /* One side of a move: a MIGRATION_OUT or MIGRATION_IN job. */
@@ -91,7 +92,22 @@ struct store_save {
 	int64_t created_ms, updated_ms, ended_ms;
 };
 
+/* A new QEMU that takes over a guest from the one that it has: a REFRESH job. */
+struct store_refresh {
+	char id[ID_UUID_SIZE]; /* key */
+	char vm_uuid[ID_UUID_SIZE];
+	char vm_name[ID_NAME_SIZE];
+	char *emulator;                   /* path of the program; owned */
+	char state[STORE_ENUM_SIZE];      /* refresh/states.c */
+	bool is_final;                    /* the state is an end */
+	char error_code[STORE_ENUM_SIZE]; /* err_name(), "" if none */
+	char error_text[ERR_MSG_SIZE];
+	char *detail; /* JSON of the job's own; owned */
+	int64_t created_ms, updated_ms, ended_ms;
+};
+
 void store_vm_fini(struct store_vm *vm);
+void store_refresh_fini(struct store_refresh *refresh);
 void store_save_fini(struct store_save *save);
 void store_move_fini(struct store_move *move);
 
@@ -108,7 +124,14 @@ struct store_notes {
 	size_t count;
 };
 
-enum store_table_id { STORE_VM, STORE_MOVE, STORE_NOTES, STORE_SAVE, STORE_TABLE_COUNT };
+enum store_table_id {
+	STORE_VM,
+	STORE_MOVE,
+	STORE_NOTES,
+	STORE_SAVE,
+	STORE_REFRESH,
+	STORE_TABLE_COUNT
+};
 enum store_op { STORE_PUT, STORE_DELETE };
 
 struct store_change {
@@ -147,6 +170,12 @@ static inline struct store_change store_put_save(const struct store_save *save)
 	return (struct store_change){ STORE_SAVE, STORE_PUT, save };
 }
 
+/* Inserts REFRESH, or replaces the row with its id. */
+static inline struct store_change store_put_refresh(const struct store_refresh *refresh)
+{
+	return (struct store_change){ STORE_REFRESH, STORE_PUT, refresh };
+}
+
 static inline struct store_change store_put_notes(const struct store_notes *notes)
 {
 	return (struct store_change){ STORE_NOTES, STORE_PUT, notes };
@@ -177,7 +206,10 @@ void store_close(struct store *store);
 /* How many ended saves and restores are kept to be shown: the newest (schema/sql/007-save.sql). */
 #define STORE_SAVES_MAX 100
 
-/* A row that was read: ROW is a struct store_vm, store_move or store_save. */
+/* The same of refreshes (schema/sql/008-refresh.sql). */
+#define STORE_REFRESHES_MAX 100
+
+/* A row that was read: ROW is a struct store_vm, store_move, store_save or store_refresh. */
 typedef void store_row_fn(void *data, void *row);
 /* At the start.  STORE_VM: every VM; STORE_MOVE: every move that is not final or not settled,
  * and of the others the newest STORE_HISTORY_MAX; the oldest first.  EACH takes over what the

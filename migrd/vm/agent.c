@@ -274,7 +274,7 @@ bool vm_agent_connect(struct vm_agent *agent, struct err *err)
 
 	if (agent->conn)
 		return true;
-	path = qemu_agent_path(env, agent->vm->row.uuid);
+	path = qemu_agent_path(env, vm_place(agent->vm).name);
 	agent->conn = qga_conn_open(env->loop, path, &cb, err);
 	return agent->conn != NULL;
 }

@@ -76,6 +76,16 @@ void vm_promote(struct vm *vm, uint64_t generation, enum vm_intent intent)
 	vm_changed(vm);
 }
 
+static void remove_both_places(const struct vm *vm)
+{
+	for (int second = 0; second < 2; second++) {
+		char place[QEMU_PLACE_SIZE];
+
+		qemu_place(vm->row.uuid, second, place);
+		qemu_remove_files(&vm->vms->env.qemu, place, true);
+	}
+}
+
 void vm_forget(struct vm *vm)
 {
 	struct vms *vms = vm->vms;
@@ -87,7 +97,7 @@ void vm_forget(struct vm *vm)
 		vm_leave_waiting(vm);
 		vm_parts_qemu_gone(vm);
 	}
-	qemu_remove_files(&vms->env.qemu, vm->row.uuid, true);
+	remove_both_places(vm);
 	snprintf(name, sizeof(name), "%s", vm->row.name);
 	vm_remove(vm);
 	if (vms->env.changed)

@@ -17,10 +17,13 @@ bool vm_never_ran(const struct vm *vm)
 
 bool vm_has_stray_qemu(struct vms *vms, const char *uuid)
 {
+	char second[QEMU_PLACE_SIZE];
 	struct err ignored;
 
+	qemu_place(uuid, true, second);
 	return id_uuid_is_valid(uuid) && !vm_find_uuid(vms, uuid) &&
-	       !qemu_is_alone(&vms->env.qemu, uuid, "", &ignored);
+	       !(qemu_is_alone(&vms->env.qemu, uuid, "", &ignored) &&
+		 qemu_is_alone(&vms->env.qemu, second, "", &ignored));
 }
 
 static bool is_one_of(const char *const *names, size_t count, const char *name)

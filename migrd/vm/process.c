@@ -63,8 +63,8 @@ static void remove_dead_files(const struct vm *vm)
 {
 	const struct qemu_env *env = &vm->vms->env.qemu;
 
-	if (!qemu_has_listener(env, vm->row.uuid))
-		qemu_remove_files(env, vm->row.uuid, false);
+	if (!qemu_has_listener(env, vm_place(vm).name))
+		qemu_remove_files(env, vm_place(vm).name, false);
 }
 
 /* A QEMU that ran before answers: after our restart; later, if its monitor was hung or
@@ -97,7 +97,7 @@ static void note_unseen_end(struct vm *vm)
 			 "the coordinator ended before it was started");
 		return;
 	}
-	qemu_last_words(&vm->vms->env.qemu, vm->row.uuid, words, sizeof(words));
+	qemu_last_words(&vm->vms->env.qemu, vm_place(vm).name, words, sizeof(words));
 	err_text(vm->reason, "its QEMU ended while the coordinator was away: %s", words);
 	log_error("vm", "crashed", "vm=%s reason=%s", vm->row.name, vm->reason);
 }
@@ -160,7 +160,7 @@ void vm_explain_end(const struct vm *vm, struct err *err)
 	char words[ERR_MSG_SIZE];
 	struct err explained = *err;
 
-	qemu_last_words(&vm->vms->env.qemu, vm->row.uuid, words, sizeof(words));
+	qemu_last_words(&vm->vms->env.qemu, vm_place(vm).name, words, sizeof(words));
 	err_set(err, explained.code, "%s: %s", explained.msg, words);
 }
 
@@ -182,7 +182,7 @@ static void note_end(struct vm *vm)
 		return;
 	}
 	if (!why) {
-		qemu_last_words(&vm->vms->env.qemu, vm->row.uuid, words, sizeof(words));
+		qemu_last_words(&vm->vms->env.qemu, vm_place(vm).name, words, sizeof(words));
 		err_text(vm->reason, "its QEMU ended unexpectedly: %s", words);
 	}
 	log_error("vm", "crashed", "vm=%s reason=%s", vm->row.name, vm->reason);
@@ -210,19 +210,19 @@ void vm_qemu_exited(void *data)
 	drop_qemu(vm);
 	if (vm->role == VM_ROLE_FORMER)
 		vm_say_former(vm);
-	qemu_remove_files(&vm->vms->env.qemu, vm->row.uuid, false);
+	qemu_remove_files(&vm->vms->env.qemu, vm_place(vm).name, false);
 	vm_save(vm, stop ? vm_action_stopped : NULL, stop);
 	vm_changed(vm);
 }
 
-static struct qemu_callbacks callbacks(struct vm *vm)
+struct qemu_callbacks vm_qemu_callbacks(struct vm *vm)
 {
 	return (struct qemu_callbacks){ on_ready, on_event, vm_qemu_exited, on_found, vm };
 }
 
 void vm_take_qemu(struct vm *vm, struct qemu *qemu, const char *monitor)
 {
-	const struct qemu_callbacks cb = callbacks(vm);
+	const struct qemu_callbacks cb = vm_qemu_callbacks(vm);
 
 	qemu_hand_over(qemu, vm->row.uuid, vm->row.name, &cb);
 	vm->qemu = qemu;
@@ -268,9 +268,18 @@ static void close_trays(struct vm *vm, struct vm_def *def)
 		vm_set_definition(vm, def);
 }
 
+/* A QEMU in the other place may run the guest: the records may be older than a refresh. */
+static bool is_alone(const struct vm *vm, struct err *err)
+{
+	char other[QEMU_PLACE_SIZE];
+
+	qemu_place(vm->row.uuid, !vm->row.qemu_is_second, other);
+	return qemu_is_alone(&vm->vms->env.qemu, other, vm->row.name, err);
+}
+
 void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data)
 {
-	const struct qemu_callbacks cb = callbacks(vm);
+	const struct qemu_callbacks cb = vm_qemu_callbacks(vm);
 	struct vm_def *def = xnew(struct vm_def);
 	struct err err;
 
@@ -278,10 +287,17 @@ void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data)
 	vm->is_awaiting = incoming;
 	vm_events_forget(vm);
 	vm_set_attaching(vm, NULL); /* an attach to an earlier QEMU */
-	if (vm_copy_definition(vm, def, &err)) {
+	if (vm_copy_definition(vm, def, &err) && is_alone(vm, &err)) {
 		if (!incoming)
 			close_trays(vm, def);
-		vm->qemu = qemu_start(&vm->vms->env.qemu, def, incoming, &cb, &err);
+		vm->qemu = qemu_start(&vm->vms->env.qemu,
+				      &(struct qemu_start){
+					      .def = def,
+					      .incoming = incoming ? CMDLINE_INCOMING_DEFER
+								   : CMDLINE_INCOMING_NONE,
+					      .is_second = vm->row.qemu_is_second,
+				      },
+				      &cb, &err);
 	}
 	free(def);
 	if (!vm->qemu) {
@@ -304,7 +320,10 @@ void vms_add_row(struct vms *vms, struct store_vm *row)
 
 bool vms_has_listener(const struct vms *vms, const char *uuid)
 {
-	return qemu_has_listener(&vms->env.qemu, uuid);
+	char second[QEMU_PLACE_SIZE];
+
+	qemu_place(uuid, true, second);
+	return qemu_has_listener(&vms->env.qemu, uuid) || qemu_has_listener(&vms->env.qemu, second);
 }
 
 /* After a restart of the host no QEMU can be left, whatever pid was recorded.  A QEMU
@@ -313,7 +332,7 @@ static bool may_have_qemu(const struct vm *vm)
 {
 	if (vm->row.qemu_pid)
 		return strcmp(vm->row.boot_id, proc_boot_id()) == 0;
-	if (qemu_has_listener(&vm->vms->env.qemu, vm->row.uuid))
+	if (qemu_has_listener(&vm->vms->env.qemu, vm_place(vm).name))
 		return true;
 	return vm->intent != VM_INTENT_STOPPED || vm->role == VM_ROLE_INCOMING;
 }
@@ -321,13 +340,13 @@ static bool may_have_qemu(const struct vm *vm)
 static struct qemu *find_again(struct vm *vm)
 {
 	const struct qemu_env *env = &vm->vms->env.qemu;
-	const struct qemu_callbacks cb = callbacks(vm);
+	const struct qemu_callbacks cb = vm_qemu_callbacks(vm);
 	const struct proc_id id = { vm->row.qemu_pid, vm->row.qemu_start_time };
 	const struct store_vm *row = &vm->row;
 
 	if (row->monitor[0])
 		return qemu_attach_foreign(env, row->uuid, row->name, row->monitor, id, &cb);
-	return qemu_attach(env, row->uuid, row->name, id, &cb);
+	return qemu_attach(env, row->uuid, row->name, row->qemu_is_second, id, &cb);
 }
 
 void vms_recover(struct vms *vms, vm_done_fn *done, void *data)

@@ -280,6 +280,14 @@ void vm_save(struct vm *vm, store_done_fn *done, void *data)
 
 /* ---- what there is to know ------------------------------------------- */
 
+struct vm_place vm_place(const struct vm *vm)
+{
+	struct vm_place place;
+
+	qemu_place(vm->row.uuid, vm->row.qemu_is_second, place.name);
+	return place;
+}
+
 const char *vm_name(const struct vm *vm)
 {
 	return vm->row.name;

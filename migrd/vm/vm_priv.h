@@ -74,6 +74,11 @@ struct vms {
 extern const char *const vm_role_names[VM_ROLE_COUNT];
 extern const char *const vm_intent_names[VM_INTENT_COUNT];
 
+/* The private directory of its QEMU (qemu/qemu.h). */
+struct vm_place {
+	char name[QEMU_PLACE_SIZE];
+};
+struct vm_place vm_place(const struct vm *vm);
 struct vm *vm_add(struct vms *vms, const struct store_vm *row);
 void vm_remove(struct vm *vm);
 void vm_changed(const struct vm *vm);
@@ -106,6 +111,8 @@ void vm_end_former(struct vm *vm);
 void vm_follow_found(struct vm *vm);
 /* A QEMU's exited(). */
 void vm_qemu_exited(void *vm);
+/* Of the QEMU of VM. */
+struct qemu_callbacks vm_qemu_callbacks(struct vm *vm);
 /* The stop that waits for the end of QEMU, or NULL.  From here vm_action_stopped() ends it. */
 struct action_run *vm_action_take_stop(struct vm *vm);
 /* Ends a stop that waits for the end of QEMU. */

@@ -13,6 +13,8 @@
 #include "wire/medium_request.h"
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
+#include "wire/refresh_reply.h"
+#include "wire/refresh_request.h"
 #include "wire/save_reply.h"
 #include "wire/save_request.h"
 #include "wire/vm_def.h"
@@ -45,6 +47,8 @@ static const struct {
 	  "The body of POST /v1/vms/{name}/start and /resume; optional." },
 	{ "medium-request", medium_request_fields, JSON_SCHEMA_REQUEST, "Medium",
 	  "The body of PUT /v1/vms/{name}/devices/{id}/medium." },
+	{ "refresh-request", refresh_request_fields, JSON_SCHEMA_REQUEST, "Refresh",
+	  "The body of POST /v1/vms/{name}/refresh; optional." },
 	{ "save-request", save_request_fields, JSON_SCHEMA_REQUEST, "Save",
 	  "The body of POST /v1/vms/{name}/save." },
 	{ "restore-request", restore_request_fields, JSON_SCHEMA_REQUEST, "Restore",
@@ -81,6 +85,8 @@ static const struct {
 	{ "move-timeline", move_timeline_fields, JSON_SCHEMA_REPLY, "Moment of a move",
 	  "An item of GET /v1/moves/{id}/timeline." },
 	{ "job", job_reply_fields, JSON_SCHEMA_REPLY, "Job", "An item of GET /v1/jobs." },
+	{ "refresh", refresh_reply_fields, JSON_SCHEMA_REPLY, "Refresh",
+	  "The answer of GET /v1/refreshes/{id}, and an item of GET /v1/refreshes." },
 	{ "save", save_reply_fields, JSON_SCHEMA_REPLY, "Save or restore",
 	  "The answer of GET /v1/saves/{id}, and an item of GET /v1/saves." },
 	{ "event-vm", event_vm_fields, JSON_SCHEMA_REPLY, "Event vm", "A VM has changed." },
@@ -89,6 +95,8 @@ static const struct {
 	{ "event-move", event_move_fields, JSON_SCHEMA_REPLY, "Event move", "A move has changed." },
 	{ "event-save", event_save_fields, JSON_SCHEMA_REPLY, "Event save",
 	  "A save or a restore has changed." },
+	{ "event-refresh", event_refresh_fields, JSON_SCHEMA_REPLY, "Event refresh",
+	  "A refresh has changed." },
 	{ "event-qemu", event_qemu_fields, JSON_SCHEMA_REPLY, "Event qemu",
 	  "An event of a guest's QEMU." },
 	{ "event-monitor", event_monitor_fields, JSON_SCHEMA_REPLY, "Event monitor",

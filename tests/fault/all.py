@@ -8,7 +8,7 @@
 The short form (at most 10 minutes on two cores) crashes a coordinator once at
 each point there is, on the side that passes it first, and once more in the
 recovery from every third, and at some with a paused guest, a stopped VM, post-copy, memory over
-four connections, local disks, a save and a restore; makes each point that can fail do so once;
+four connections, local disks, a save, a restore and a refresh; makes each point that can fail do so once;
 strikes from outside with faults of 5 s; and makes 25 moves with random crashes.  The full form walks through every passage of every point
 on the source, on the destination and on both, makes 500 moves, and stops and cuts for 30 and 60 s.
 Some parts run at a time (--jobs, 2).
@@ -56,6 +56,7 @@ SHORT = [
     ("crash in a save, every sixth", "walk.py --stride 6 --from 2 --way save"),
     ("crash in a restore, every seventh", "walk.py --stride 7 --from 3 --way restore"),
     ("faults from outside: stopped VM, TPM", "outside.py stopped tpm"),
+    ("crash in a refresh, every eighth", "walk.py --stride 8 --from 30 --way refresh"),
     ("faults from outside: guest, users", "outside.py guest"),
     ("faults from outside: memory over several connections", "outside.py multifd"),
     ("random crashes in moves to and fro", "random_crashes.py --moves 25"),

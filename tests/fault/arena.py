@@ -315,21 +315,24 @@ class Arena:
             ours += swtpms
         images = [disk.path.name for disk in self.disks] + ["g.vars"] * self.way.has_beside
         left = [f"process {procs.describe(pid)}" for pid in host.children() if pid not in ours]
-        for directory in ("vms", "moves"):
-            left += [f"{host.run_dir}/{directory}/{name}"
-                     for name in os.listdir(host.run_dir / directory)
-                     if not (vm and directory == "vms" and name == vm["uuid"])]
+        left += [f"{host.run_dir}/moves/{name}" for name in os.listdir(host.run_dir / "moves")]
+        left += self.not_of(vm, host.run_dir / "vms", "")
         left += [str(path) for path in self.world.dir.glob(".migrd-same-*")]  # beside images
         left += [str(path) for path in host.images.iterdir()
                  if not (vm and path.name in images) and ".moved-to-" not in path.name]
         if host.tpm_dir.exists():       # keys
             left += [str(path) for path in host.tpm_dir.iterdir()
                      if not (vm and path.name == vm["uuid"])]
-        logs = host.log_dir
-        if logs.exists():
-            left += [f"{logs}/{name}" for name in os.listdir(logs)
-                     if not (vm and name == f"{vm['uuid']}.log")]
+        if host.log_dir.exists():
+            left += self.not_of(vm, host.log_dir, ".log")
         return left
+
+    def not_of(self, vm, directory, ending):
+        """What DIRECTORY has beside what belongs to the QEMU of VM, in the one of its two places."""
+        names = os.listdir(directory)
+        ours = [f"{vm['uuid']}{suffix}{ending}" for suffix in ("", ".2")] if vm else []
+        found = [name for name in names if name in ours]
+        return [f"{directory}/{name}" for name in names if name not in found[:1]]
 
     def wait_clean(self, host, vm):
         other = self.b if host is self.a else self.a

@@ -5,8 +5,9 @@ it again, and checks the result.
 
     tests/fault/walk.py --build DIR [--side source|destination|both]
         [--action crash|error|drop] [--from N --to M --stride K]
-        [--way precopy|paused|stopped|multifd|disks|beside|postcopy|save|live|restore] [--twice]
-        [--names]
+        [--way precopy|paused|stopped|multifd|disks|beside|postcopy|save|live|restore|refresh|
+         refresh-paused] [--twice]
+        [--names] [--qemu PROGRAM]
 
 One line for each case, such as
 
@@ -25,10 +26,13 @@ import traceback
 
 import report
 from arena import Arena, Record, WAYS, set_up
+from lib import settings
+from refresh_arena import RefreshArena
 from save_arena import SaveArena
 
 SIDES = ("source", "destination")
-ARENAS = {"save": SaveArena, "live": SaveArena, "restore": SaveArena}  # of one host: side source
+ARENAS = {"save": SaveArena, "live": SaveArena, "restore": SaveArena,  # of one host: side source
+          "refresh": RefreshArena, "refresh-paused": RefreshArena}
 # A lost request or answer costs a whole deadline (15 s for go).
 DROP_SECONDS = 100
 # The second crash comes at the (N * 7 mod 23 + 1)th point: a recovery passes about 23.
@@ -205,6 +209,7 @@ def parse_arguments():
     parser.add_argument("--way", choices=sorted({*WAYS, *ARENAS}), default="precopy")
     parser.add_argument("--twice", action="store_true", help="crash in the recovery too")
     parser.add_argument("--names", action="store_true", help="each point once")
+    parser.add_argument("--qemu", metavar="PROGRAM", help="default: that of the host")
     report.add_common_arguments(parser)
     return parser.parse_args()
 
@@ -212,6 +217,7 @@ def parse_arguments():
 def main():
     args = parse_arguments()
     args.logs = set_up(args.build, args.logs, args.slow, args.slot)
+    settings.qemu = args.qemu or settings.qemu
     walk = Walk(args)
     try:
         (walk_names if args.names else walk_numbers)(walk)

@@ -594,9 +594,11 @@ static struct qemu *qemu_new(const struct qemu_callbacks *cb)
 	return qemu;
 }
 
-struct qemu *qemu_start(const struct qemu_env *env, const struct vm_def *def, bool incoming,
+struct qemu *qemu_start(const struct qemu_env *env, const struct qemu_start *how,
 			const struct qemu_callbacks *cb, struct err *err)
 {
+	const struct vm_def *def = how->def;
+	bool incoming = how->incoming != CMDLINE_INCOMING_NONE;
 	struct process *process = &processes[process_count];
 	struct qemu *qemu;
 
@@ -638,12 +640,13 @@ static struct process *find_process(const char *uuid, struct proc_id id)
 }
 
 struct qemu *qemu_attach(const struct qemu_env *env, const char *uuid, const char *name,
-			 struct proc_id id, const struct qemu_callbacks *cb)
+			 bool is_second, struct proc_id id, const struct qemu_callbacks *cb)
 {
 	struct qemu *qemu = qemu_new(cb);
 	struct happening *what = post(qemu, tell_ready);
 
 	(void)env;
+	(void)is_second;
 	trace_add("qemu attach");
 	qemu->process = find_process(uuid, id);
 	qemu->is_alive = qemu->process != NULL;
@@ -661,7 +664,7 @@ struct qemu *qemu_attach_foreign(const struct qemu_env *env, const char *uuid, c
 				 const struct qemu_callbacks *cb)
 {
 	trace_add("qemu monitor %s", path);
-	return qemu_attach(env, uuid, name, id, cb);
+	return qemu_attach(env, uuid, name, false, id, cb);
 }
 
 void qemu_hand_over(struct qemu *qemu, const char *uuid, const char *name,
@@ -670,6 +673,11 @@ void qemu_hand_over(struct qemu *qemu, const char *uuid, const char *name,
 	(void)uuid;
 	(void)name;
 	qemu->cb = *cb;
+}
+
+void qemu_place(const char *uuid, bool is_second, char ret[QEMU_PLACE_SIZE])
+{
+	snprintf(ret, QEMU_PLACE_SIZE, "%s%s", uuid, is_second ? QEMU_PLACE_SUFFIX : "");
 }
 
 void qemu_free(struct qemu *qemu)

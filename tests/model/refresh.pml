@@ -36,6 +36,7 @@ bool killed;             /* a QEMU died that had the only right state */
 
 /* What the present coordinator has noted; gone with it. */
 bool seen_completed;
+bool looked;             /* both were asked again, and the record is being written */
 
 #ifdef M_CONT_BEFORE_RECORD
 #define record_first false
@@ -139,7 +140,8 @@ proctype coordinator()
 end_idle:
 	do
 	/* a crash, and the restart that forgets all that is not on disk */
-	:: atomic { up && faults > 0 -> faults--; up = false; seen_completed = false }
+	:: atomic { up && faults > 0 -> faults--; up = false;
+		seen_completed = false; looked = false }
 	:: atomic { !up -> up = true;
 		if
 		/* what a restart does to a VM that shall run and that no job holds */
@@ -163,16 +165,17 @@ end_idle:
 		seen_completed = true }
 	:: atomic { up && state == transfer && !record_first && seen_completed -> cont(NEW) }
 	:: atomic { up && state == transfer && !old_outlives_record && seen_completed -> end(OLD) }
-	:: atomic { up && state == transfer && seen_completed &&
-		    (!looks_again || (lives[NEW] && complete[NEW])) ->
-		owner = NEW; state = switched }
-	:: atomic { up && state == transfer && !seen_completed -> state = rollback }
-	:: atomic { up && state == transfer && !lives[NEW] -> state = rollback }
-	:: atomic { up && state == transfer && !lives[OLD] -> state = rollback }
+	:: atomic { up && state == transfer && seen_completed && lives[OLD] && lives[NEW] &&
+		    complete[NEW] && !runs[OLD] -> looked = true }
+	:: atomic { up && state == transfer && (looked || (!looks_again && seen_completed)) ->
+		owner = NEW; state = switched; looked = false }
+	:: atomic { up && state == transfer && !looked && !seen_completed -> state = rollback }
+	:: atomic { up && state == transfer && !looked && !lives[NEW] -> state = rollback }
+	:: atomic { up && state == transfer && !looked && !lives[OLD] -> state = rollback }
 
 	/* from the record on, only forward */
 	:: atomic { up && state == switched && !has_run_new && lives[NEW] && !told[NEW] -> cont(NEW) }
-	:: atomic { up && state == switched && lives[OLD] && (runs[NEW] || !wants_run) -> end(OLD) }
+	:: atomic { up && state == switched && lives[OLD] -> end(OLD) }
 	:: atomic { up && state == switched && !lives[OLD] &&
 		    (runs[NEW] || !lives[NEW] || !wants_run) -> state = ended }
 	/* the new QEMU died: that is a crash of the guest, as any other */
@@ -186,6 +189,8 @@ end_idle:
 	:: atomic { up && state == switched && !cancel_ends_at_switch ->
 		owner = OLD; state = rollback }
 
+	/* by records that are older than a refresh, the new one may run the guest: it is left alone */
+	:: atomic { up && state == rollback && !lives[OLD] && lives[NEW] -> state = ended }
 	/* the new QEMU is gone before the old one is told to run */
 	:: atomic { up && state == rollback && lives[NEW] && new_is_ended_first -> end(NEW); sent = false }
 	:: atomic { up && state == rollback && (!lives[NEW] || !new_is_ended_first) && lives[OLD] &&
@@ -203,7 +208,7 @@ end_idle:
 	:: atomic { faults > 0 && lives[OLD] && state != ended && state != nothing -> faults--;
 		killed = killed || state != switched; end(OLD) }
 	:: atomic { faults > 0 && lives[NEW] && state != ended -> faults--;
-		killed = killed || owner == NEW; end(NEW) }
+		killed = killed || owner == NEW || looked; end(NEW) }
 	od
 }
 

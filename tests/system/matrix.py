@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Moves a guest in each way between each two versions of QEMU, saves it by the one and restores it by
-the other, and prints a table.
+the other, lets the other take it over on the same host (refresh), and prints a table.
 
     tests/system/matrix.py --build DIR [--covering] [--qemu VERSION=PROGRAM]... [--way WAY]...
 
@@ -13,6 +13,7 @@ each way is there: "-" is not tried.
 import argparse
 import itertools
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -40,6 +41,7 @@ WAYS = {
     "disks, multifd": {"multifd": {"channels": 4}},
     "save": {},
     "save, live": {"live": True},
+    "refresh": {},
 }
 # What the guest's definition has besides.
 MEMBERS = {
@@ -52,6 +54,8 @@ SAVES = ("save", "save, live")
 LIVE_SINCE = MAPPED_RAM_SINCE = (9, 0)
 # The guest has local disks, which are copied.
 LOCAL = ("disks", "disks, multifd")
+# Memory is handed over by QEMUs since this one to those that are not older, and copied otherwise.
+CPR_SINCE = (10, 0)
 # Ways that both QEMUs must be new enough for, and the word in the refusal.
 SINCE = {"postcopy, multifd": ((10, 1), "as QEMU 10.1 can")}
 
@@ -182,9 +186,27 @@ def save_and_restore(world, name, options, versions, programs):
         use_qemu(host, programs[0])
 
 
+def refresh(world, name, versions, programs):
+    """Starts a guest on a, lets the other QEMU take it over there, and ends it."""
+    a = world["a"]
+    guest = world.guest(name, memory_share=True)
+    guest.start(a)
+    a.migrctl("vm", "refresh", name, "--emulator", shutil.which(programs[1]), "--watch")
+    found = a.api.items("/v1/refreshes")[0]
+    older, newer = map(number, versions)
+    way = "cpr-transfer" if CPR_SINCE <= older <= newer else "stream"
+    if (found["state"], found["way"]) != ("done", way):
+        raise AssertionError(f"not refreshed by {way}: {found}")
+    guest.assert_runs_on(a)
+    a.api.post(f"/v1/vms/{name}/stop")
+    return f"{way} / {found['blackout_ms']}"
+
+
 def try_way(world, name, way, versions, programs):
     if way in SAVES:
         return save_and_restore(world, name, WAYS[way], versions, programs)
+    if way == "refresh":
+        return refresh(world, name, versions, programs)
     if way in SINCE and not is_possible(way, versions):
         return refuse(world, name, WAYS[way], SINCE[way][1])
     disks = local_disks() if way in LOCAL else ()

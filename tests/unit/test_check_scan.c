@@ -60,6 +60,14 @@ START_TEST(pid_file_elsewhere_is_not_ours)
 }
 END_TEST
 
+/* A VM that was refreshed has its QEMU in the second of its two places. */
+START_TEST(qemu_in_the_second_place_is_of_the_same_vm)
+{
+	ck_assert(PARSE("qemu\0-pidfile\0" VMS "/" UUID ".2/pid", &process));
+	ck_assert_str_eq(process.key, UUID);
+}
+END_TEST
+
 /* /proc may show half an argument, none at all, or one without an end. */
 START_TEST(command_line_that_is_cut_is_no_fault)
 {
@@ -222,6 +230,7 @@ Suite *suite(void)
 	tcase_add_test(words, qemu_of_the_run_directory_is_found_by_its_pid_file);
 	tcase_add_test(words, name_of_the_program_does_not_matter);
 	tcase_add_test(words, pid_file_elsewhere_is_not_ours);
+	tcase_add_test(words, qemu_in_the_second_place_is_of_the_same_vm);
 	tcase_add_test(words, command_line_that_is_cut_is_no_fault);
 	tcase_add_test(words, stream_is_found_by_its_log);
 	suite_add_tcase(s, words);

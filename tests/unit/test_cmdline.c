@@ -55,7 +55,7 @@ static struct cmdline *build_with(const struct cmdline_fds *inherited, bool inco
 		.features = &features,
 		.pid_file = "/run/pid",
 		.fds = inherited,
-		.incoming = incoming,
+		.incoming = incoming ? CMDLINE_INCOMING_DEFER : CMDLINE_INCOMING_NONE,
 	});
 }
 
@@ -63,6 +63,30 @@ static struct cmdline *build(bool incoming)
 {
 	return build_with(&fds, incoming);
 }
+
+/* It gets its memory before anything else, at a socket of its own. */
+START_TEST(qemu_that_takes_memory_over_waits_for_it_first)
+{
+	struct cmdline *cl;
+
+	load("{\"name\":\"v\",\"machine\":\"pc-q35-7.2\",\"memory_mib\":64}");
+	cl = cmdline_build(&(struct cmdline_args){
+		.def = def,
+		.binary = "qemu",
+		.features = &features,
+		.pid_file = "/run/pid",
+		.fds = &fds,
+		.incoming = CMDLINE_INCOMING_CPR,
+		.cpr_path = "/run/cpr",
+	});
+	ck_assert(has(cl, "-incoming", "defer"));
+	ck_assert(has(cl, "-incoming",
+		      "{\"channel-type\":\"cpr\",\"addr\":{\"transport\":\"socket\",\"type\":"
+		      "\"unix\",\"path\":\"/run/cpr\"}}"));
+	ck_assert(has(cl, "-S", NULL));
+	cmdline_free(cl);
+}
+END_TEST
 
 #define SMALL "{\"name\":\"v\",\"machine\":\"pc-q35-7.2\",\"memory_mib\":64"
 
@@ -509,6 +533,7 @@ Suite *suite(void)
 	tcase_add_test(tc, any_vm_starts_stopped);
 	tcase_add_test(tc, firmware_is_two_flash_memories);
 	tcase_add_test(tc, incoming_vm_differs_only_by_incoming);
+	tcase_add_test(tc, qemu_that_takes_memory_over_waits_for_it_first);
 	tcase_add_test(tc, cd_drives_are_connected_where_they_are);
 	tcase_add_test(tc, monitors_are_inherited_descriptors);
 	tcase_add_test(tc, monitors_of_the_definition_are_added);

@@ -88,6 +88,8 @@ static const char script_begin[] =
 static const char script_end[] =
 	"echo '{\"id\": \"machine\", \"return\": [{\"option\": \"machine\", \"parameters\": "
 	"[{\"name\": \"aux-ram-share\"}]}]}'\n"
+	"echo '{\"id\": \"machines\", \"return\": [{\"name\": \"pc-q35-7.2\", \"alias\": "
+	"\"q35\"}, {\"name\": \"microvm\"}]}'\n"
 	"echo '{\"id\": \"capabilities\", \"return\": [{\"capability\": \"multifd\", \"state\": "
 	"false}]}'\n"
 	"echo '{\"id\": \"background-snapshot\", \"error\": {\"desc\": \"no protection\"}}'\n"
@@ -126,6 +128,21 @@ START_TEST(program_that_was_replaced_is_asked_again)
 	ask(1);
 	ck_assert(!found.has_reconnect_ms);
 	ck_assert(!probe_known(probe)->has_reconnect_ms);
+	teardown();
+}
+END_TEST
+
+/* A guest keeps its machine type, so a program is asked for it before the guest goes there. */
+START_TEST(program_says_version_and_machine_types)
+{
+	setup_of(write_script("reconnect"));
+	ck_assert(!probe_has_machine(probe, "q35"));
+	ask(1);
+	ck_assert_int_eq(probe_version(probe)->major, 7);
+	ck_assert(probe_has_machine(probe, "q35"));
+	ck_assert(probe_has_machine(probe, "pc-q35-7.2"));
+	ck_assert(probe_has_machine(probe, "microvm"));
+	ck_assert(!probe_has_machine(probe, "pc-q35-7"));
 	teardown();
 }
 END_TEST
@@ -172,6 +189,7 @@ Suite *suite(void)
 	tcase_add_test(tc, program_that_is_missing_is_said);
 	tcase_add_test(tc, program_that_is_no_qemu_is_said);
 	tcase_add_test(tc, program_that_was_replaced_is_asked_again);
+	tcase_add_test(tc, program_says_version_and_machine_types);
 	tcase_add_test(tc, probe_that_goes_closes_nothing_of_others);
 	tcase_add_test(tc, asker_that_has_gone_is_not_told);
 	suite_add_tcase(s, tc);

@@ -101,7 +101,7 @@ static void attach(void)
 	struct err err;
 
 	ck_assert(proc_identify(getpid(), &id, &err));
-	qemu = qemu_attach(&env, UUID, "vm1", id, &cb);
+	qemu = qemu_attach(&env, UUID, "vm1", false, id, &cb);
 	loop_sim_run(loop);
 }
 

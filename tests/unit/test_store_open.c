@@ -74,7 +74,7 @@ START_TEST(newer_schema_is_refused)
 {
 	make_db();
 	exec_sql("PRAGMA user_version = 9");
-	assert_refused_untouched("was written by a newer migrd (schema 9, this one knows 7)");
+	assert_refused_untouched("was written by a newer migrd (schema 9, this one knows 8)");
 }
 END_TEST
 
@@ -171,7 +171,8 @@ START_TEST(rows_of_an_older_schema_get_their_sums)
 	make_db();
 	exec_sql("ALTER TABLE vm DROP COLUMN sum; ALTER TABLE move DROP COLUMN sum;"
 		 "ALTER TABLE vm DROP COLUMN save_id; ALTER TABLE vm DROP COLUMN saved_in;"
-		 "DROP TABLE save; PRAGMA user_version = 5");
+		 "ALTER TABLE vm DROP COLUMN qemu_is_second;"
+		 "DROP TABLE save; DROP TABLE refresh; PRAGMA user_version = 5");
 	for (int i = 0; i < 2; i++) {
 		rig_open();
 		store_close(rig.store);
@@ -308,8 +309,9 @@ START_TEST(upgrade_failing_leaves_state_before_it)
 		{ 5, "005-settled", "" },
 		{ 6, "006-sum", "" },
 		{ 7, "007-save", "" },
-		{ 8, "008-good", "CREATE TABLE good (a INTEGER) STRICT;" },
-		{ 9, "009-bad", "CREATE TABLE bad (a INTEGER) STRICT; DROP TABLE vm; oops;" },
+		{ 8, "008-refresh", "" },
+		{ 9, "009-good", "CREATE TABLE good (a INTEGER) STRICT;" },
+		{ 10, "010-bad", "CREATE TABLE bad (a INTEGER) STRICT; DROP TABLE vm; oops;" },
 	};
 	struct err err = { 0 };
 	struct store_db *db;
@@ -319,10 +321,10 @@ START_TEST(upgrade_failing_leaves_state_before_it)
 	db = store_db_open(rig.dir, &err);
 	ck_assert(db != NULL);
 	ck_assert(!store_upgrade_run(db, bad, ARRAY_LEN(bad), &err));
-	rig_assert_says(&err, ERR_STORE, "upgrade 009-bad");
+	rig_assert_says(&err, ERR_STORE, "upgrade 010-bad");
 
 	ck_assert(store_sql_int(db, "PRAGMA user_version", &version, &err));
-	ck_assert_int_eq(version, 8);
+	ck_assert_int_eq(version, 9);
 	ck_assert(store_sql_int(db, "SELECT count(*) FROM good", &count, &err));
 	ck_assert(!store_sql_int(db, "SELECT count(*) FROM bad", &count, &err));
 	ck_assert(store_sql_int(db, "SELECT count(*) FROM vm", &count, &err));

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What forbids a refresh. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/strbuf.h"
+#include "refresh/priv.h"
+
+/* All reasons as one error. */
+struct reasons {
+	struct strbuf text;
+	size_t count;
+};
+
+static void __attribute__((format(printf, 2, 3))) add(struct reasons *reasons, const char *fmt, ...)
+{
+	va_list ap;
+
+	strbuf_adds(&reasons->text, reasons->count++ ? "; " : "");
+	va_start(ap, fmt);
+	strbuf_vaddf(&reasons->text, fmt, ap);
+	va_end(ap);
+}
+
+/* ---- the VM -------------------------------------------------------------------------- */
+
+static bool has_guest(const struct vm *vm)
+{
+	enum qmp_run_state state = qemu_run_state(vm_qemu(vm));
+
+	return state == QMP_RUN_RUNNING || state == QMP_RUN_PAUSED;
+}
+
+/* migrate_prepare() in migration/migration.c of QEMU. */
+static bool is_left_by_migration(const struct vm *vm)
+{
+	return vm_is_active(vm) && qemu_run_state(vm_qemu(vm)) == QMP_RUN_POSTMIGRATE;
+}
+
+static void check_vm(const struct vm *vm, struct reasons *reasons)
+{
+	if (vm_role(vm) != VM_ROLE_OWNED)
+		add(reasons, "it is %s on this host", vm_state(vm));
+	else if (is_left_by_migration(vm))
+		add(reasons,
+		    "it has not run since its QEMU gave it away and it came back, and QEMU gives "
+		    "it "
+		    "away again only after it has run: resume it first, and pause it again if it "
+		    "shall not run");
+	else if (!vm_is_active(vm) || !has_guest(vm))
+		add(reasons, "it is %s: only a guest that runs or is paused can be taken over",
+		    vm_state(vm));
+	if (vm_job(vm))
+		add(reasons, "job %s (%s) holds it", vm_job(vm)->id, vm_job(vm)->kind);
+	if (vm_row(vm)->monitor[0])
+		add(reasons, "its QEMU was adopted, and no command line of migrd makes another of "
+			     "the same kind: stop and start it first");
+}
+
+/* The host has one of each of these, and the old QEMU has it until its end. */
+static void check_definition(const struct vm_def *def, struct reasons *reasons)
+{
+	for (size_t i = 0; i < def->nic_count; i++) {
+		if (def->nics[i].type != VM_DEF_NIC_TYPE_USER)
+			add(reasons,
+			    "nic '%s' is an interface of the host, which two QEMUs cannot open",
+			    def->nics[i].id);
+	}
+	if (vm_def_has_tpm(def))
+		add(reasons, "it has a TPM, whose swtpm serves one QEMU");
+	for (size_t i = 0; i < def->monitor_count; i++)
+		add(reasons, "monitor '%s' has a place where one QEMU listens",
+		    def->monitors[i].id);
+}
+
+/* ---- the ways ----------------------------------------------------------------------------- */
+
+/* What is shared was decided when the QEMU was started (QEMU docs/devel/migration/CPR.rst). */
+static void check_shared(const struct refresh_look *look, const struct vm_def *def,
+			 struct reasons *reasons)
+{
+	if (!look->was_asked || (look->is_aux_shared && look->is_memory_shared))
+		return;
+	if (!def->memory_share)
+		add(reasons,
+		    "its memory is not shared, so no other QEMU can get it: set memory_share in "
+		    "its definition, stop and start it");
+	else if (!look->is_aux_shared)
+		add(reasons, "its QEMU cannot share all of its memory (aux-ram-share): one since "
+			     "10.0 can, stop and start it with such a one");
+	else
+		add(reasons, "not all of its memory is shared: memory was added that is not, or "
+			     "it was started before memory_share was set; stop and start it");
+}
+
+/* 10.0.13 fails to read what 11.1.3 hands over (vmstate_load_state error -2). */
+static void check_cpr(const struct refresh_look *look, const struct vm_def *def,
+		      struct reasons *reasons)
+{
+	const struct qemu *qemu = vm_qemu(look->vm);
+	const struct qmp_version *from = qemu ? qemu_version(qemu) : NULL;
+	const struct qmp_version *to = probe_version(look->probe);
+	const struct qemu_features *features = probe_known(look->probe);
+
+	check_shared(look, def, reasons);
+	if (look->probe_err || !features)
+		return;
+	if (!features->has_aux_ram_share)
+		add(reasons, "'%s' cannot take memory over (cpr-transfer): one since 10.0 can",
+		    look->emulator);
+	else if (from && !qmp_version_is_since(to, from->major, from->minor))
+		add(reasons,
+		    "'%s' (%d.%d) cannot take memory over from the newer QEMU that has it (%d.%d)",
+		    look->emulator, to->major, to->minor, from->major, from->minor);
+}
+
+static void check_stream(const struct refresh_look *look, const struct vm_def *def,
+			 struct reasons *reasons)
+{
+	uint64_t wanted = vm_def_memory_mib(def) + look->kept_mib;
+
+	if (wanted > look->available_mib)
+		add(reasons,
+		    "a copy of its memory needs %" PRIu64 " MiB for a while, and of %" PRIu64
+		    " MiB that are available %" PRIu64 " MiB stay free",
+		    vm_def_memory_mib(def), look->available_mib, look->kept_mib);
+}
+
+typedef void check_fn(const struct refresh_look *look, const struct vm_def *def,
+		      struct reasons *reasons);
+static check_fn *const checks[REFRESH_WAY_COUNT] = {
+	[REFRESH_WAY_CPR] = check_cpr,
+	[REFRESH_WAY_STREAM] = check_stream,
+};
+
+/* The reasons of a way that was not asked for count only if there is no other. */
+static void choose_way(const struct refresh_look *look, const struct vm_def *def,
+		       enum refresh_way *ret_way, struct reasons *reasons)
+{
+	const struct refresh_request *wish = look->wish;
+	struct reasons all = { STRBUF_INIT, 0 };
+
+	for (int way = 0; way < REFRESH_WAY_COUNT; way++) {
+		size_t before = all.count;
+
+		if (wish->has_way && wish->way != way)
+			continue;
+		checks[way](look, def, &all);
+		if (all.count > before)
+			continue;
+		*ret_way = (enum refresh_way)way;
+		strbuf_fini(&all.text);
+		return;
+	}
+	add(reasons, "%s", strbuf_str(&all.text));
+	strbuf_fini(&all.text);
+}
+
+/* ---- the program ------------------------------------------------------------------------- */
+
+static void check_program(const struct refresh_look *look, const struct vm_def *def,
+			  struct reasons *reasons)
+{
+	if (look->probe_err)
+		add(reasons, "%s", look->probe_err->msg);
+	else if (def && !probe_has_machine(look->probe, def->machine))
+		add(reasons, "'%s' has no machine type '%s', which the guest has", look->emulator,
+		    def->machine);
+}
+
+bool refresh_judge(const struct refresh_look *look, enum refresh_way *ret_way, struct err *err)
+{
+	struct reasons reasons = { STRBUF_INIT, 0 };
+	struct err why;
+	const struct vm_def *def = vm_def_of(look->vm, &why);
+	bool ok;
+
+	check_vm(look->vm, &reasons);
+	if (def) {
+		check_definition(def, &reasons);
+		choose_way(look, def, ret_way, &reasons);
+	} else {
+		add(&reasons, "%s", why.msg);
+	}
+	check_program(look, def, &reasons);
+	ok = !reasons.count;
+	if (!ok)
+		err_set(err, ERR_CONFLICT, "cannot refresh VM '%s': %s", vm_name(look->vm),
+			strbuf_str(&reasons.text));
+	strbuf_fini(&reasons.text);
+	return ok;
+}

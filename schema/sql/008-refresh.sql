@@ -1,0 +1,30 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- Guests that another QEMU of the host takes over.  The members of struct store_refresh
+-- (migrd/store/store.h) tell what the columns mean.
+
+CREATE TABLE refresh (
+	id         TEXT NOT NULL PRIMARY KEY,
+	vm_uuid    TEXT NOT NULL,
+	vm_name    TEXT NOT NULL,
+	emulator   TEXT,
+	state      TEXT NOT NULL,
+	is_final   INTEGER NOT NULL CHECK (is_final IN (0, 1)),
+	error_code TEXT NOT NULL,
+	error_text TEXT NOT NULL,
+	detail     TEXT,
+	created_ms INTEGER NOT NULL,
+	updated_ms INTEGER NOT NULL,
+	ended_ms   INTEGER NOT NULL,
+	sum        INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- Of those that have ended the newest are kept.
+CREATE INDEX refresh_ended ON refresh (ended_ms DESC, id DESC) WHERE is_final = 1;
+CREATE TRIGGER refresh_ends AFTER UPDATE OF is_final ON refresh
+WHEN NEW.is_final = 1 AND OLD.is_final = 0 BEGIN
+	DELETE FROM refresh WHERE id IN (SELECT id FROM refresh WHERE is_final = 1
+		ORDER BY ended_ms DESC, id DESC LIMIT -1 OFFSET 100);
+END;
+
+-- The QEMU of the VM is in the second of its two places.
+ALTER TABLE vm ADD COLUMN qemu_is_second INTEGER NOT NULL DEFAULT 0;
