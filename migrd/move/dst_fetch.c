@@ -254,7 +254,9 @@ void move_dst_step_fetch(struct machine *machine)
 		move_parts_begin(move, MOVE_PHASE_END);
 		return;
 	}
-	if (!has_all)
+	if (move_parts_progress(move) == MOVE_PART_BROKEN)
+		qemu_kill(move_qemu(move)); /* it may hang as it ends; its log has the reason */
+	else if (!has_all)
 		go_on(move);
 	if (!is_cut_off(move) && move->rejoin.step == MOVE_REJOIN_NONE)
 		move->reason[0] = '\0';

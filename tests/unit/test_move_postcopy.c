@@ -634,6 +634,20 @@ START_TEST(guest_that_was_not_let_run_in_handover_is_let_run_in_fetch)
 }
 END_TEST
 
+/* It lost its connection while it loaded the devices: it cannot pause then, and may hang as it
+ * ends. */
+START_TEST(qemu_that_fails_in_fetch_is_ended)
+{
+	receive();
+	fake_qemu_migrates("failed");
+	rig_advance(1000);
+	ck_assert(!fake_qemu()->is_alive);
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert_str_eq(vm_state(rig_vm()), "crashed");
+	fini_plan();
+}
+END_TEST
+
 START_TEST(guest_that_dies_in_fetch_has_died_here)
 {
 	receive();
@@ -679,6 +693,7 @@ Suite *suite(void)
 	tcase_add_test(tc, guest_is_lost_when_a_person_says_so);
 	tcase_add_test(tc, qemu_that_waits_for_memory_at_cont_does_not_keep_the_source_waiting);
 	tcase_add_test(tc, guest_that_was_not_let_run_in_handover_is_let_run_in_fetch);
+	tcase_add_test(tc, qemu_that_fails_in_fetch_is_ended);
 	tcase_add_test(tc, guest_that_dies_in_fetch_has_died_here);
 	return s;
 }
