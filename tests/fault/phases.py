@@ -210,6 +210,13 @@ class Held(Phase):
             self.monitor.command("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
 
 
+def wait_devices(s):
+    """A destination's QEMU that loses its connection before cannot pause."""
+    there = s.monitor(s.b)
+    s.wait("the state of the devices",
+           lambda: there.command("query-status")["return"]["status"] == "paused")
+
+
 class Switched(Held):
     """The guest's devices are on the destination; it stands still, as the first go was lost on the
     way."""
@@ -220,9 +227,7 @@ class Switched(Held):
         self.begin(s)
         s.wait_point(s.a, "peer.send.go")
         s.wait_point(s.a, "store.move.handover.after", times=2)
-        there = s.monitor(s.b)
-        s.wait("the state of the devices",
-               lambda: there.command("query-status")["return"]["status"] == "paused")
+        wait_devices(s)
 
 
 class TakenHeld(Held):
@@ -233,6 +238,7 @@ class TakenHeld(Held):
     def enter(self, s):
         self.begin(s)
         s.wait_point(s.b, "move.dst.handover")
+        wait_devices(s)
 
 
 class Fetch(Held):
