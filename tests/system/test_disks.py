@@ -4,7 +4,7 @@ import json
 import os
 import signal
 
-from lib import procs, settings
+from lib import settings
 from lib.api import ApiError
 from lib.disks import MIB, Disk, allocated_bytes, assert_same_image, qemu_img
 from lib.long_form import only_full

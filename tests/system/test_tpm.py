@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """TPMs: each guest's swtpm, and its state, which travels with the guest."""
 import contextlib
+import json
 import os
 import signal
 
