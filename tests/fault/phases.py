@@ -162,18 +162,6 @@ class Answer(Phase):
         s.guest.console.wait_line(settings.seconds(30), "b")
 
 
-class Switching(Phase):
-    """Post-copy was asked for; the guest stands still, and the source's coordinator hangs before it
-    knows that QEMU has switched."""
-    options = {"plans": {"a": f"qmp.reply.migrate-start-postcopy:delay:ms={HOLD_MS}"}}
-    stands_still = True
-    holds_s = HOLD_MS / 1000
-
-    def enter(self, s):
-        s.begin()
-        s.wait_point(s.a, "qmp.reply.migrate-start-postcopy")
-
-
 class BeforeSwitch(Transfer):
     """Memory is being sent, so slowly that it does not end; then a user asks for post-copy, and the
     guest needs what has not come."""
@@ -194,20 +182,43 @@ class Held(Phase):
                "move": {"postcopy": {"start": "manual"}}}
     stands_still = True     # it needs memory all the time
 
-    def begin(self, s):
+    def send(self, s):
+        """Returns the pid of the QEMU that gets the memory."""
         self.monitor = s.monitor(s.a)
         self.monitor.command("migrate-set-parameters", **{"max-postcopy-bandwidth": FETCH_HELD})
         s.begin(bandwidth_bytes_per_s=FETCH_BEFORE)
         s.world.wait_flowing(s.a, s.move_id)
-        # From the guest's stop on there is no limit, and a busy host may tell QEMU late to switch.
         receiver, = s.b.qemus()
-        with procs.stopped(receiver):
-            s.a.api.post(f"/v1/moves/{s.move_id}/postcopy")
-            s.wait_point(s.a, "qmp.reply.migrate-start-postcopy")
+        return receiver
+
+    def switch(self, s):
+        """From the guest's stop on there is no limit, and a busy host may tell QEMU late to switch: so
+        the receiver must stand still."""
+        s.a.api.post(f"/v1/moves/{s.move_id}/postcopy")
+        s.wait_point(s.a, "qmp.reply.migrate-start-postcopy")
+
+    def begin(self, s):
+        with procs.stopped(self.send(s)):
+            self.switch(s)
 
     def release(self, s):
         with contextlib.suppress(AssertionError, OSError):  # that QEMU may have been killed
             self.monitor.command("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
+
+
+class Switching(Held):
+    """Post-copy was asked for; the guest stands still, and the source's coordinator hangs before it
+    knows that QEMU has switched.  The devices go over when the fault has struck."""
+    options = {**Held.options, "plans": {"a": f"qmp.reply.migrate-start-postcopy:delay:ms={HOLD_MS}"}}
+    holds_s = HOLD_MS / 1000
+
+    def enter(self, s):
+        s.freeze(self.send(s))
+        self.switch(s)
+
+    def release(self, s):
+        s.thaw()
+        super().release(s)
 
 
 def wait_devices(s):
