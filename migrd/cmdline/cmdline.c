@@ -182,6 +182,9 @@ static void add_firmware(struct cmdline *cl, const struct vm_def_firmware *firmw
 	add_flash(cl, node, firmware->vars.path, false);
 }
 
+/* What a -netdev has that opens its interface by the name. */
+static const char *const without_fd[] = { "ifname", "script", "downscript" };
+
 static void add_device(struct cmdline *cl, const struct vm_def *def, struct vm_def_device dev,
 		       const struct cmdline_fds *fds)
 {
@@ -190,6 +193,8 @@ static void add_device(struct cmdline *cl, const struct vm_def *def, struct vm_d
 
 	plug_init(&plug, def, dev);
 	if (dev.kind == VM_DEF_KIND_NIC && fds->nic[dev.index] >= 0) {
+		for (size_t i = 0; i < ARRAY_LEN(without_fd); i++)
+			json_object_object_del(plug.backend_args, without_fd[i]);
 		snprintf(fd, sizeof(fd), "%d", fds->nic[dev.index]);
 		json_add_str(plug.backend_args, "fd", fd);
 	}

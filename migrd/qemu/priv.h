@@ -41,6 +41,7 @@ struct qemu {
 	struct probe *probe;      /* of its program */
 	struct vm_def *to_launch; /* set while the program is asked what it offers */
 	enum cmdline_incoming to_launch_incoming;
+	pid_t taps_of; /* of its start: who has its taps open; 0: nobody */
 	bool is_unwanted;
 	uint64_t unheard_until_ms; /* qemu/unheard.c; 0: it is no such */
 	struct qmp_run run;

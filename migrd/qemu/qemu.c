@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "cmdline/cmdline.h"
 #include "net/apply.h"
+#include "net/tap_share.h"
 #include "qemu/offers.h"
 #include "qemu/priv.h"
 #include "qmp/refuse.h"
@@ -144,12 +145,23 @@ static bool make_socket(struct qemu *qemu, const char *file, int *ret_fd, struct
 	return unix_listen(path, SOCK_STREAM, ret_fd, err);
 }
 
-/* Opens the macvtaps.  QEMU opens taps itself; they were checked before (vm/taps.h). */
-static bool take_interfaces(const struct vm_def *def, struct cmdline_fds *fds, struct err *err)
+/* Opens a macvtap.  QEMU opens taps itself, unless another has them; they were checked before
+ * (vm/taps.h). */
+static bool take_interface(const struct vm_def_nic *nic, pid_t taps_of, int *ret_fd,
+			   struct err *err)
+{
+	if (nic->type == VM_DEF_NIC_TYPE_MACVTAP)
+		return net_open_macvtap(nic->ifname, ret_fd, err);
+	if (nic->type == VM_DEF_NIC_TYPE_TAP && taps_of)
+		return net_tap_take(taps_of, nic->ifname, ret_fd, err);
+	return true;
+}
+
+static bool take_interfaces(const struct vm_def *def, pid_t taps_of, struct cmdline_fds *fds,
+			    struct err *err)
 {
 	for (size_t i = 0; i < def->nic_count; i++) {
-		if (def->nics[i].type == VM_DEF_NIC_TYPE_MACVTAP &&
-		    !net_open_macvtap(def->nics[i].ifname, &fds->nic[i], err))
+		if (!take_interface(&def->nics[i], taps_of, &fds->nic[i], err))
 			return err_wrap(err, "nic '%s'", def->nics[i].id);
 	}
 	return true;
@@ -163,7 +175,8 @@ static bool make_sockets(struct qemu *qemu, const struct vm_def *def, struct cmd
 	return dir_make(dir, 0700, err) && make_socket(qemu, "qmp0.sock", &fds->monitor[0], err) &&
 	       make_socket(qemu, "qmp1.sock", &fds->monitor[1], err) &&
 	       (!def->guest_agent || make_socket(qemu, QEMU_AGENT_SOCKET, &fds->agent, err)) &&
-	       qemu_listen_extra(qemu, def, fds->extra, err) && take_interfaces(def, fds, err);
+	       qemu_listen_extra(qemu, def, fds->extra, err) &&
+	       take_interfaces(def, qemu->taps_of, fds, err);
 }
 
 static void close_sockets(struct cmdline_fds *fds)
@@ -302,6 +315,7 @@ struct qemu *qemu_start(const struct qemu_env *env, const struct qemu_start *how
 		return NULL;
 	qemu = qemu_new(env, def->uuid, def->name, how->is_second, cb);
 	qemu->probe = probe;
+	qemu->taps_of = how->taps_of;
 	qemu_remove_files(env, place, true);
 	if (!features) {
 		qemu->to_launch = xnew(struct vm_def);

@@ -72,6 +72,9 @@ struct qemu_start {
 	enum cmdline_incoming incoming;
 	bool is_second;      /* in the second place of the VM */
 	struct probe *probe; /* of the program; NULL: that of this host */
+	/* The process of a QEMU of the same definition that has its taps open: the new one gets
+	 * duplicates of its descriptors.  0: it opens them. */
+	pid_t taps_of;
 };
 
 /* Starts QEMU for HOW->def, stopped (-S).  If the

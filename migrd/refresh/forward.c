@@ -11,6 +11,8 @@
 /* A new QEMU waits for memory 80 to 250 ms after its start. */
 #define SOCKET_LOOK_MS 20
 #define TELL_TRIES     20
+/* Of a guest that stands still until the new QEMU is there, which takes some 100 ms. */
+#define STILL_MS 10000
 
 const struct refresh_way_row *refresh_way(const struct refresh *refresh)
 {
@@ -60,14 +62,11 @@ bool refresh_fail_if_late(struct refresh *refresh, uint64_t limit_ms, const char
 
 /* ---- prepare ------------------------------------------------------------------------- */
 
-void refresh_enter_prepare(struct machine *machine)
+static void start_beside(struct refresh *refresh)
 {
-	struct refresh *refresh = refresh_of(machine);
 	const struct qemu_callbacks cb = refresh_beside_callbacks(refresh);
 	struct err err;
 
-	if (refresh_fail_if_gone(refresh))
-		return;
 	refresh->beside = vm_start_beside(refresh_vm(refresh), refresh_way(refresh)->incoming,
 					  refresh->probe, &cb, &err);
 	refresh->is_beside_gone = !refresh->beside;
@@ -75,6 +74,39 @@ void refresh_enter_prepare(struct machine *machine)
 		refresh_look_later(refresh, SOCKET_LOOK_MS);
 	else
 		refresh_fail(refresh, &err);
+}
+
+static void on_still(struct refresh *refresh, struct json_object *result, const struct err *err)
+{
+	struct err why;
+
+	(void)result;
+	refresh->facts.is_stopped = !err;
+	if (err)
+		refresh_fail(refresh, err);
+	else if (!refresh_taps_check(refresh, &why))
+		refresh_fail(refresh, &why);
+	else if (!refresh_fail_if_cancelled(refresh) && !refresh_fail_if_gone(refresh))
+		start_beside(refresh);
+}
+
+static bool runs(const struct refresh *refresh)
+{
+	const struct qemu *qemu = refresh_qemu(refresh);
+
+	return qemu && qemu_run_state(qemu) == QMP_RUN_RUNNING;
+}
+
+void refresh_enter_prepare(struct machine *machine)
+{
+	struct refresh *refresh = refresh_of(machine);
+
+	if (refresh_fail_if_gone(refresh))
+		return;
+	if (refresh_has_taps(refresh) && !refresh_way(refresh)->is_old_first && runs(refresh))
+		refresh_ask(refresh, REFRESH_SIDE_VM, "stop", NULL, on_still);
+	else
+		start_beside(refresh);
 }
 
 static bool waits_for_guest(const struct refresh *refresh)
@@ -86,21 +118,32 @@ static bool waits_for_guest(const struct refresh *refresh)
 	return qemu_proc_id(refresh->beside).pid && access(path, F_OK) == 0;
 }
 
+static void begin_transfer(struct refresh *refresh)
+{
+	const struct proc_id id = qemu_proc_id(refresh->beside);
+
+	refresh->detail.pid = id.pid;
+	refresh->detail.start_time = id.start_time;
+	refresh_go(refresh, REFRESH_STATE_TRANSFER, NULL);
+}
+
 void refresh_step_prepare(struct machine *machine)
 {
 	struct refresh *refresh = refresh_of(machine);
 
 	if (refresh_fail_if_cancelled(refresh) || refresh_fail_if_gone(refresh))
 		return;
+	if (!refresh->beside)
+		return; /* the guest is being stopped */
 	if (waits_for_guest(refresh)) {
-		const struct proc_id id = qemu_proc_id(refresh->beside);
-
-		refresh->detail.pid = id.pid;
-		refresh->detail.start_time = id.start_time;
-		refresh_go(refresh, REFRESH_STATE_TRANSFER, NULL);
+		if (refresh_taps_give_back(refresh))
+			begin_transfer(refresh);
 		return;
 	}
-	if (!refresh_fail_if_late(refresh, refresh->refreshes->env.start_timeout_ms,
+	if (!refresh_fail_if_late(refresh,
+				  refresh->facts.is_stopped
+					  ? STILL_MS
+					  : refresh->refreshes->env.start_timeout_ms,
 				  "the new QEMU has not waited for the guest"))
 		refresh_look_later(refresh, SOCKET_LOOK_MS);
 }
@@ -133,23 +176,28 @@ void refresh_tell_vm(struct refresh *refresh)
 static void on_stopped_first(struct refresh *refresh, struct json_object *result,
 			     const struct err *err)
 {
+	struct err why;
+
 	(void)result;
 	refresh->facts.is_stopped = !err;
 	if (err)
 		refresh_fail(refresh, err);
+	else if (!refresh_taps_check(refresh, &why))
+		refresh_fail(refresh, &why);
 	else
 		refresh_tell_vm(refresh);
 }
 
 /* QEMU does not copy again what a guest has programmed into its flash memory meanwhile
- * (hw/block/pflash_cfi01.c), and a new QEMU reads the image into the pages that both have. */
+ * (hw/block/pflash_cfi01.c), and a new QEMU reads the image into the pages that both have.
+ * Of a guest with taps the new QEMU makes its devices after `migrate' (refresh/taps.c). */
 static bool must_stop_first(const struct refresh *refresh)
 {
 	struct vm *vm = refresh_vm(refresh);
 	struct err err;
 	const struct vm_def *def = vm_def_of(vm, &err);
 
-	return def && vm_def_has_firmware(def) && qemu_run_state(vm_qemu(vm)) == QMP_RUN_RUNNING;
+	return def && (vm_def_has_firmware(def) || refresh_has_taps(refresh)) && runs(refresh);
 }
 
 static void on_vm_set_up(struct refresh *refresh, struct json_object *result, const struct err *err)

@@ -212,6 +212,14 @@ bool refresh_cancel(struct refresh *refresh, struct err *err)
 
 #define D(member) JSON_MEMBER(struct refresh_detail, member)
 
+#define TAP(member) JSON_MEMBER(struct net_tap_settings, member)
+
+static const struct json_field tap_fields[] = {
+	{ .key = "header_bytes", .type = JSON_UINT, TAP(header_bytes) },
+	{ .key = "offloads", .type = JSON_UINT, TAP(offloads) },
+	{ 0 },
+};
+
 static const struct json_field detail_fields[] = {
 	{ .key = "way", .type = JSON_ENUM, .names = refresh_way_names, D(way) },
 	{ .key = "pid", .type = JSON_INT, D(pid) },
@@ -222,6 +230,10 @@ static const struct json_field detail_fields[] = {
 	  .present_offset = offsetof(struct refresh_detail, has_blackout) },
 	{ .key = "from_version", .type = JSON_STRING, D(from_version) },
 	{ .key = "to_version", .type = JSON_STRING, D(to_version) },
+	{ .key = "taps",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct refresh_detail, taps.list, taps.count),
+	  .fields = tap_fields },
 	{ 0 },
 };
 

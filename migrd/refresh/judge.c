@@ -5,6 +5,7 @@
 
 #include "base/strbuf.h"
 #include "refresh/priv.h"
+#include "wire/extra_arg.h"
 
 /* All reasons as one error. */
 struct reasons {
@@ -57,15 +58,37 @@ static void check_vm(const struct vm *vm, struct reasons *reasons)
 			     "the same kind: stop and start it first");
 }
 
+/* A tap of the definition is given on (refresh/taps.c). */
+static void check_raw_taps(const struct vm_def *def, struct reasons *reasons)
+{
+	struct extra_arg arg;
+	size_t at = 0;
+
+	while (extra_arg_next(def, &at, &arg)) {
+		const char *ifname = extra_arg_tap(&arg);
+
+		if (ifname)
+			add(reasons,
+			    "a raw argument names the tap '%s', which one QEMU can open: make it a "
+			    "NIC of the definition, stop and start the VM",
+			    ifname);
+		extra_arg_fini(&arg);
+	}
+}
+
 /* The host has one of each of these, and the old QEMU has it until its end. */
 static void check_definition(const struct vm_def *def, struct reasons *reasons)
 {
 	for (size_t i = 0; i < def->nic_count; i++) {
-		if (def->nics[i].type != VM_DEF_NIC_TYPE_USER)
+		if (def->nics[i].type == VM_DEF_NIC_TYPE_MACVTAP)
 			add(reasons,
-			    "nic '%s' is an interface of the host, which two QEMUs cannot open",
+			    "nic '%s' is a macvtap, whose frames two QEMUs would share between "
+			    "them: a tap can be taken over",
 			    def->nics[i].id);
 	}
+	check_raw_taps(def, reasons);
+	if (vm_def_vsock_cid(def))
+		add(reasons, "it has a vsock, whose CID one QEMU of the host can have");
 	if (vm_def_has_tpm(def))
 		add(reasons, "it has a TPM, whose swtpm serves one QEMU");
 	for (size_t i = 0; i < def->monitor_count; i++)
@@ -182,6 +205,8 @@ bool refresh_judge(const struct refresh_look *look, enum refresh_way *ret_way, s
 	} else {
 		add(&reasons, "%s", why.msg);
 	}
+	if (look->taps_err)
+		add(&reasons, "%s", look->taps_err->msg);
 	check_program(look, def, &reasons);
 	ok = !reasons.count;
 	if (!ok)

@@ -8,6 +8,7 @@
 #include "machine/machine.h"
 #include "qmp/migrate.h"
 #include "refresh/refresh.h"
+#include "vm/tap_share.h"
 
 #define REFRESH_CAN_CANCEL MACHINE_OWN_FLAG(0)
 #define REFRESH_MAY_RESUME MACHINE_OWN_FLAG(1) /* the guest may be resumed beside the job */
@@ -43,6 +44,9 @@ struct refresh_detail {
 	bool has_blackout; /* the guest stood still, and runs again */
 	int64_t blackout_ms;
 	char from_version[32], to_version[32];
+	/* What the guest's driver has set, until the new QEMU can change it no more while the guest
+	 * runs in the old one; then none. */
+	struct vm_taps taps;
 };
 
 /* The QEMU of the VM's record, and the one beside it. */
@@ -63,6 +67,7 @@ struct refresh_facts {
 	bool is_beside_told; /* the new QEMU is being told to take the guest */
 	bool is_stopped;     /* we have stopped the guest */
 	bool is_ending;      /* the QEMU beside was told to end */
+	bool are_taps_back;  /* of `prepare': the guest runs on with what its driver has set */
 	bool is_tidied;      /* the QEMU of the VM has the usual settings again */
 	bool has_run;        /* of `switched': it goes on as the user wants, or cannot */
 	bool is_over;        /* what the state is for is done */
@@ -157,6 +162,7 @@ struct refresh_look {
 	const struct err *probe_err; /* NULL: none */
 	bool was_asked;              /* QEMU was asked for the next two */
 	bool is_aux_shared, is_memory_shared;
+	const struct err *taps_err; /* the taps cannot be given to another QEMU; NULL: they can */
 	uint64_t available_mib, kept_mib; /* memory of the host, and what is to stay free of it */
 	const struct refresh_request *wish;
 };
@@ -165,6 +171,17 @@ bool refresh_judge(const struct refresh_look *look, enum refresh_way *ret_way, s
 
 /* How often QEMU is asked if no event comes. */
 #define REFRESH_LOOK_MS 250
+
+/* ---- taps.c: two QEMUs have the taps of a guest open ---- */
+/* True: the guest must stand still when the new QEMU makes its devices. */
+bool refresh_has_taps(const struct refresh *refresh);
+/* The guest stands still.  False: its taps are not set as the record says, and ERR tells why. */
+bool refresh_taps_check(struct refresh *refresh, struct err *err);
+/* Sets them as the record says, if it says anything: only while the guest stands still. */
+bool refresh_taps_restore(const struct refresh *refresh, struct err *err);
+/* Of `prepare', the new QEMU is there.  True: the guest may be given away; false: it is being let
+ * run on first, and machine_step() follows. */
+bool refresh_taps_give_back(struct refresh *refresh);
 
 /* ---- forward.c, transfer.c, switched.c, back.c: the states ---- */
 void refresh_enter_prepare(struct machine *machine);

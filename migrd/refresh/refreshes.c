@@ -79,6 +79,7 @@ struct begin {
 	struct refresh_request wish;
 	struct refresh_look look;
 	enum refresh_way way;
+	struct vm_taps taps;
 	struct vm_entry *entry;
 	refresh_started_fn *started;
 	void *data;
@@ -113,6 +114,7 @@ static bool make_job(struct begin *begin, struct vm *vm, struct err *err)
 	refresh->row.emulator = TAKE_PTR(begin->emulator);
 	refresh->probe = TAKE_PTR(begin->probe);
 	refresh->detail.way = (int)begin->way;
+	refresh->detail.taps = begin->taps;
 	if (version)
 		snprintf(refresh->detail.from_version, sizeof(refresh->detail.from_version),
 			 "%d.%d.%d", version->major, version->minor, version->micro);
@@ -130,9 +132,11 @@ static bool make_job(struct begin *begin, struct vm *vm, struct err *err)
 static void decide(struct begin *begin, const struct err *err)
 {
 	struct vm *vm = vm_find_uuid(begin->refreshes->env.vms, begin->uuid);
-	struct err why;
+	struct err why, taps_err;
 
 	begin->look.vm = vm;
+	if (vm && vm_is_active(vm) && !vm_taps_look(vm, &begin->taps, &taps_err))
+		begin->look.taps_err = &taps_err;
 	begin->look.emulator = begin->emulator;
 	begin->look.probe = begin->probe;
 	begin->look.wish = &begin->wish;

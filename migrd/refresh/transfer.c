@@ -78,7 +78,7 @@ void refresh_look_forward(struct refresh *refresh)
 	}
 }
 
-/* By the clock of the host, which both QEMUs have. */
+/* By the clock of the host, which both QEMUs have.  A guest with taps may stand still twice. */
 static void note_stillness(struct refresh *refresh, enum refresh_side side,
 			   const struct qmp_event *event)
 {
@@ -86,12 +86,12 @@ static void note_stillness(struct refresh *refresh, enum refresh_side side,
 
 	if (side != REFRESH_SIDE_VM)
 		return;
-	if (strcmp(event->name, "STOP") == 0 && refresh->machine.state == REFRESH_STATE_TRANSFER) {
+	if (strcmp(event->name, "STOP") == 0 && refresh->machine.state <= REFRESH_STATE_TRANSFER) {
 		refresh->stop_us = event->time_us;
-	} else if (strcmp(event->name, "RESUME") == 0 && refresh->stop_us &&
-		   !detail->has_blackout) {
+	} else if (strcmp(event->name, "RESUME") == 0 && refresh->stop_us) {
 		detail->has_blackout = true;
-		detail->blackout_ms = (event->time_us - refresh->stop_us + 999) / 1000;
+		detail->blackout_ms += (event->time_us - refresh->stop_us + 999) / 1000;
+		refresh->stop_us = 0;
 	}
 }
 

@@ -25,6 +25,7 @@ struct qemu *vm_start_beside(struct vm *vm, enum cmdline_incoming incoming, stru
 					.incoming = incoming,
 					.is_second = !vm->row.qemu_is_second,
 					.probe = probe,
+					.taps_of = qemu_proc_id(vm->qemu).pid,
 				},
 				cb, err)
 		   : NULL;

@@ -92,6 +92,7 @@ FULL = [
        f"walk.py --side {side} --way disks --action error") for side in SIDES[:2]),
     *((f"faults from outside: local disks, part {part} of 2",
        f"outside.py --full disks --part {part}/2") for part in (1, 2)),
+    ("crash in a refresh of a guest with a tap", "walk.py --way refresh-tap"),
     *((f"faults from outside: {group}", f"outside.py --full {group}")
       for group in ("hosts", "processes", "guest", "multifd", "stopped", "tpm")),
     *((f"error at each passage, {side}", f"walk.py --side {side} --action error")

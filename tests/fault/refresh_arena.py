@@ -3,6 +3,8 @@
 the old one or the new one as the job says, with nothing left of the other."""
 import contextlib
 import http.client
+import os
+import subprocess
 import time
 
 from arena import Arena, CaseFailed, POLL_SECONDS, QUIET_SECONDS
@@ -13,11 +15,27 @@ JOB_SECONDS = 30
 
 
 class RefreshArena(Arena):
-    """WAY is "refresh" or "refresh-paused", of a guest that stays paused."""
+    """WAY is "refresh", "refresh-paused", of a guest that stays paused, or "refresh-tap", of one
+    that has a tap, as root."""
 
     def __init__(self, way):
         self.pid = None             # of the QEMU before the case
-        super().__init__("paused" if way == "refresh-paused" else "precopy", memory_share=True)
+        options = {"memory_share": True}
+        self.tap = f"mwalk{os.getpid() % 10 ** 9}" if way == "refresh-tap" else None
+        if self.tap:
+            self.ip("tuntap", "add", self.tap, "mode", "tap")
+            self.ip("link", "set", self.tap, "up")
+            options["nics"] = [{"id": "n", "type": "tap", "ifname": self.tap}]
+        super().__init__("paused" if way == "refresh-paused" else "precopy", **options)
+
+    def ip(self, *words):
+        subprocess.run(["ip", *words], check=True)
+
+    def close(self, keep_as=None):
+        faults = super().close(keep_as)
+        if self.tap:
+            self.ip("link", "del", self.tap)
+        return faults
 
     # ---- jobs ------------------------------------------------------------------
 

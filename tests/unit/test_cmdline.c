@@ -328,6 +328,20 @@ START_TEST(macvtap_is_an_inherited_descriptor)
 }
 END_TEST
 
+/* QEMU refuses a name beside a descriptor. */
+START_TEST(tap_that_another_qemu_has_is_an_inherited_descriptor)
+{
+	struct cmdline_fds more = CMDLINE_FDS_INIT;
+	struct cmdline *cl;
+
+	load(SMALL ",\"nics\":[{\"id\":\"n\",\"type\":\"tap\",\"ifname\":\"tap0\"}]}");
+	more.nic[0] = 17;
+	cl = build_with(&more, false);
+	ck_assert(has(cl, "-netdev", "{\"id\":\"n-net\",\"type\":\"tap\",\"fd\":\"17\"}"));
+	cmdline_free(cl);
+}
+END_TEST
+
 /* QEMU's defaults could change, so each reaction to a guest's event is given explicitly. */
 START_TEST(actions_are_said_in_full)
 {
@@ -542,6 +556,7 @@ Suite *suite(void)
 	tcase_add_test(tc, plugged_devices_are_where_they_were);
 	tcase_add_test(tc, emulated_guest_has_its_main_memory_first);
 	tcase_add_test(tc, macvtap_is_an_inherited_descriptor);
+	tcase_add_test(tc, tap_that_another_qemu_has_is_an_inherited_descriptor);
 	tcase_add_test(tc, actions_are_said_in_full);
 	tcase_add_loop_test(tc, main_memory_is_in_its_backend, 0, ARRAY_LEN(backends));
 	tcase_add_test(tc, memory_device_is_in_the_backend_too);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "net/plan.h"
+#include "net/tap_share.h"
 #include "tests/lib/check_main.h"
 #include "tests/lib/json_rig.h"
 
@@ -270,6 +272,18 @@ START_TEST(plan_of_full_lists_fits)
 }
 END_TEST
 
+START_TEST(tap_of_a_process_that_has_none_is_refused)
+{
+	struct err err = { 0 };
+	int fd = -1;
+
+	ck_assert(!net_tap_take(getpid(), "migrd-none", &fd, &err));
+	ck_assert_int_eq(err.code, ERR_CONFLICT);
+	ck_assert_ptr_nonnull(strstr(err.msg, "'migrd-none'"));
+	ck_assert_int_eq(fd, -1);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("net");
@@ -292,6 +306,9 @@ Suite *suite(void)
 	tcase_add_test(tc, macvtap_further_unicast_only_if_it_takes_it);
 	tcase_add_test(tc, macvtap_guest_ends_its_address_stays);
 	tcase_add_test(tc, plan_of_full_lists_fits);
+	suite_add_tcase(s, tc);
+	tc = tcase_create("tap");
+	tcase_add_test(tc, tap_of_a_process_that_has_none_is_refused);
 	suite_add_tcase(s, tc);
 	return s;
 }
