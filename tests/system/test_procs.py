@@ -42,3 +42,30 @@ class ChildTest(unittest.TestCase):
             child = procs.Child([sys.executable, "-c", f"import os; os._exit({CODE})"],
                                 stdin=subprocess.DEVNULL, start_new_session=True)
         self.assertEqual(child.end(), CODE)
+
+    # Another thread is reaping orphans, and has not looked at the list of processes yet: the child
+    # is started when that has ended, so it cannot be taken for an orphan.
+    def test_child_that_is_started_while_orphans_are_reaped_has_its_exit_status(self):
+        is_reaping, has_ended = threading.Event(), threading.Event()
+        all_pids = procs.all_pids
+
+        def all_pids_later():
+            is_reaping.set()
+            has_ended.wait(0.5)     # in vain, unless a child can be started meanwhile
+            return all_pids()
+
+        def spawn_and_wait_for_the_end(child, *args, **kwargs):
+            spawn(child, *args, **kwargs)
+            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+            has_ended.set()
+            if reaper.is_alive():
+                reaper.join(1)
+
+        with mock.patch.object(procs, "all_pids", all_pids_later), \
+                mock.patch.object(subprocess.Popen, "_execute_child", spawn_and_wait_for_the_end):
+            reaper = threading.Thread(target=procs.reap_orphans, daemon=True)
+            reaper.start()
+            is_reaping.wait()
+            child = procs.Child([sys.executable, "-c", f"import os; os._exit({CODE})"],
+                                stdin=subprocess.DEVNULL, start_new_session=True)
+        self.assertEqual(child.end(), CODE)

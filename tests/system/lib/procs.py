@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import subprocess
+import threading
 
 MARK = "MIGRD_TEST_HOST"
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
@@ -27,9 +28,19 @@ def become_subreaper():
 
 def reap_orphans():
     """Reaps our zombies, except for those that a Popen object waits for: a daemon's children have
-    sessions of their own, our children have ours or are a Child."""
-    if _spawning:
-        return      # it is done when that has ended
+    sessions of their own, our children have ours or are a Child.  Any thread, and the handler of a
+    signal: it never waits; what another reaps or starts meanwhile is looked at when that is done."""
+    global _is_wanted
+    _is_wanted = True
+    while _is_wanted and _family.acquire(blocking=False):
+        try:
+            _is_wanted = False
+            _reap()
+        finally:
+            _family.release()
+
+
+def _reap():
     for pid in all_pids():
         stat = read_stat(pid)
         if (stat and stat["state"] == "Z" and stat["ppid"] == os.getpid()
@@ -39,7 +50,8 @@ def reap_orphans():
 
 
 _ours = set()
-_spawning = []      # one for each Child that has a process which is not in _ours yet
+_family = threading.Lock()  # held while a Child is started, and while orphans are reaped
+_is_wanted = False          # somebody wants orphans reaped; who holds _family looks at it again
 
 
 class Child(subprocess.Popen):
@@ -48,12 +60,9 @@ class Child(subprocess.Popen):
     def _execute_child(self, *args, **kwargs):
         # A child that dies at once must be known before orphans are reaped.  To block SIGCHLD
         # would not do: another thread gets the signal, and its handler runs in the main one.
-        _spawning.append(self)
-        try:
+        with _family:
             super()._execute_child(*args, **kwargs)
             _ours.add(self.pid)
-        finally:
-            _spawning.remove(self)
         reap_orphans()
 
     def end(self, signo=signal.SIGKILL, timeout=10):
