@@ -193,6 +193,16 @@ static void free_adopter(struct daemon *daemon)
 	adopter_free(daemon->api.adopter);
 }
 
+static struct storage_rules storage_rules(const struct config *config)
+{
+	return (struct storage_rules){ .dirs = config->storage_dirs,
+				       .map = config->storage_map,
+				       .firmware_map = config->storage_firmware_map,
+				       .swtpm = config->tpm_swtpm,
+				       .tpm_dir = config->tpm_state_dir,
+				       .qemu_img = config->storage_qemu_img };
+}
+
 static bool start_moves(struct daemon *daemon, struct err *err)
 {
 	const struct config *config = daemon->config;
@@ -219,12 +229,7 @@ static bool start_moves(struct daemon *daemon, struct err *err)
 		.offers_max = (unsigned)config->move_offers_max,
 		.offers_memory_percent = (unsigned)config->move_offers_memory_percent,
 		.prepare_timeout_ms = (uint32_t)config->move_prepare_timeout_ms,
-		.storage = { .dirs = config->storage_dirs,
-			     .map = config->storage_map,
-			     .firmware_map = config->storage_firmware_map,
-			     .swtpm = config->tpm_swtpm,
-			     .tpm_dir = config->tpm_state_dir,
-			     .qemu_img = config->storage_qemu_img },
+		.storage = storage_rules(config),
 		.changed = api_move_changed,
 		.data = api,
 	});
@@ -351,6 +356,7 @@ static bool start_check(struct daemon *daemon, struct err *err)
 		.log_dir = config->host_log_dir,
 		.tpm_dir = config->tpm_state_dir,
 		.swtpm = config->tpm_swtpm,
+		.storage = storage_rules(config),
 		.newest = api->newest,
 	});
 	return true;

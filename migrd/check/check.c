@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One check: a look scans on the worker and asks each peer, then applies the table on the
- * worker.  A finding that may have been about to go needs a second look to stay. */
+/* One check: a look scans on the worker, looks at the storage and asks each peer, then applies the
+ * table on the worker.  A finding that may have been about to go needs a second look to stay. */
 #include "check/check.h"
 
 #include <assert.h>
@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/work.h"
 #include "check/kinds.h"
+#include "check/storage.h"
 #include "peer/client.h"
 #include "wire/host_reply.h"
 
@@ -21,6 +22,7 @@ struct run;
 struct check {
 	struct check_env env;
 	struct worker *worker;
+	struct check_storage *storage;
 	struct loop_timer *step; /* of the repairs */
 	struct run *run;         /* the check under way, or NULL */
 	bool is_closing;
@@ -222,6 +224,21 @@ static void on_scanned(struct work *work)
 	answered(run);
 }
 
+static void on_storage(void *data, struct storage_marks *marks)
+{
+	struct run *run = data;
+
+	run->view->marks = marks;
+	run->pending--;
+	answered(run);
+}
+
+static void look_at_storage(struct run *run)
+{
+	run->pending++;
+	check_storage_look(run->check->storage, on_storage, run);
+}
+
 static void judge_work(struct work *work)
 {
 	struct look *look = CONTAINER_OF(work, struct look, work);
@@ -359,6 +376,7 @@ static void begin_look(struct run *run)
 
 	run->view = new_view(&run->check->env);
 	submit(run, scan_work, on_scanned);
+	look_at_storage(run);
 	for (size_t i = 0; i < run->view->peer_count; i++) {
 		if (earlier && earlier->peers[i].silence[0])
 			memcpy(run->view->peers[i].silence, earlier->peers[i].silence,
@@ -395,6 +413,7 @@ struct check *check_new(const struct check_env *env)
 
 	check->env = *env;
 	check->worker = worker_new(env->loop, "check", 1);
+	check->storage = check_storage_new(env->loop, &env->storage);
 	check->step = loop_timer_new(env->loop, on_step, check);
 	return check;
 }
@@ -405,6 +424,7 @@ void check_free(struct check *check)
 		return;
 	check->is_closing = true;
 	worker_free(check->worker);
+	check_storage_free(check->storage);
 	if (check->run)
 		abandon(check->run);
 	loop_timer_free(check->step);

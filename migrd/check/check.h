@@ -3,7 +3,7 @@
  * provably safe to repair.
  *
  * One check at a time.  It reads /proc and the run directory on a thread of its
- * own and asks each peer which VMs it has; then the table of check/kinds.h
+ * own, the storage on another, and asks each peer which VMs it has; then the table of check/kinds.h
  * judges.  A running guest that this host does not own is never touched.
  *
  * Thread: loop.
@@ -12,6 +12,7 @@
 #define MIGRD_CHECK_CHECK_H
 
 #include "owner/newest.h"
+#include "storage/place.h"
 
 struct check_env {
 	struct loop *loop;
@@ -24,6 +25,7 @@ struct check_env {
 	const char *log_dir;
 	const char *tpm_dir;
 	const char *swtpm; /* the program; NULL: it is not looked for */
+	struct storage_rules storage; /* where moves make images; its texts are borrowed */
 	const struct newest *newest; /* NULL: the records are not in doubt */
 };
 

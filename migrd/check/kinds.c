@@ -664,17 +664,26 @@ static void find_unknown_state(const struct check_view *view, const struct check
 	}
 }
 
-static void find_gap(const struct check_view *view, const struct check_kind *kind,
-		     struct check_findings *findings)
+static void say_gap(const char *gap, const char *object, const char *remedy,
+		    const struct check_kind *kind, struct check_findings *findings)
 {
-	struct check_finding *finding =
-		view->seen->gap[0] ? check_findings_add(findings, kind, "") : NULL;
+	struct check_finding *finding = gap[0] ? check_findings_add(findings, kind, "") : NULL;
 
 	if (!finding)
 		return;
-	SAY(finding, object, "this check");
-	SAY(finding, explanation, "not everything could be looked at: %s", view->seen->gap);
-	SAY(finding, remedy, "nothing is proven to be unused, so nothing is removed");
+	SAY(finding, object, "%s", object);
+	SAY(finding, explanation, "not everything could be looked at: %s", gap);
+	SAY(finding, remedy, "%s", remedy);
+}
+
+static void find_gap(const struct check_view *view, const struct check_kind *kind,
+		     struct check_findings *findings)
+{
+	say_gap(view->seen->gap, "this check",
+		"nothing is proven to be unused, so nothing is removed", kind, findings);
+	say_gap(view->marks->gap, "the directories of [storage] and [tpm]",
+		"there may be more that moves have left: look for names with '.migrd-'", kind,
+		findings);
 }
 
 /* ---- the table --------------------------------------------------------------------------------
@@ -699,6 +708,7 @@ const struct check_kind check_kinds[] = {
 	{ "leftover-move-dir", true, find_move_dir, check_repair_move_dir },
 	{ "missing-swtpm", false, find_missing_swtpm, NULL },
 	{ "leftover-tpm-state", true, find_tpm_state, NULL },
+	{ "leftover-mark", true, check_find_mark, NULL },
 	{ "leftover-log", true, find_log, check_repair_log },
 	{ "foreign-file", true, find_foreign_file, NULL },
 	{ "unknown-state", false, find_unknown_state, NULL },

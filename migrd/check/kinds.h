@@ -11,12 +11,13 @@
 #include "check/view.h"
 
 #define CHECK_FINDINGS_MAX 500 /* of all kinds together */
+#define CHECK_OBJECT_SIZE  (VM_DEF_PATH_SIZE + NAME_MAX + 64) /* a mark is the longest */
 
 enum check_repair { CHECK_REPAIR_NONE, CHECK_REPAIR_DONE, CHECK_REPAIR_FAILED };
 
 struct check_finding {
 	const struct check_kind *kind;
-	char object[CHECK_PATH_SIZE + CHECK_ENTRY_SIZE]; /* a path, "process 4711", "VM g1" */
+	char object[CHECK_OBJECT_SIZE];                  /* a path, "process 4711", "VM g1" */
 	char key[ID_UUID_SIZE];                          /* of the VM or move, or "" */
 	struct proc_id process;                          /* pid 0: the finding is about none */
 	char explanation[ERR_MSG_SIZE + 1024];          /* what is known, with the reason */
@@ -65,6 +66,10 @@ bool check_needs_second_look(const struct check_findings *findings);
 /* check/macs.c */
 void check_find_same_mac(const struct check_view *view, const struct check_kind *kind,
 			 struct check_findings *findings);
+
+/* check/marks.c */
+void check_find_mark(const struct check_view *view, const struct check_kind *kind,
+		     struct check_findings *findings);
 
 /* check/repair.c: the last column. */
 bool check_repair_vm_dir(const struct check_env *env, const struct check_finding *finding,

@@ -22,6 +22,7 @@ void check_view_free(struct check_view *view)
 	for (size_t i = 0; i < view->vm_count; i++)
 		free(view->vms[i].definition);
 	check_seen_free(view->seen);
+	storage_marks_free(view->marks);
 	free(view->vms);
 	free(view->moves);
 	free(view->peers);

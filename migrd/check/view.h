@@ -8,6 +8,7 @@
 
 #include "check/scan.h"
 #include "move/move.h"
+#include "storage/marks.h"
 #include "wire/peer_msg.h"
 
 struct check_vm {
@@ -55,6 +56,7 @@ struct check_view {
 	char doubt[ERR_MSG_SIZE]; /* why the records may be old, and what to do; "" */
 	struct check_dirs dirs;
 	struct check_seen *seen;
+	struct storage_marks *marks; /* in the storage of this host */
 	struct check_vm *vms;
 	size_t vm_count;
 	struct check_move *moves;

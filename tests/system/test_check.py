@@ -12,6 +12,7 @@ import threading
 
 from lib import procs, settings, store
 from lib.api import Api, ApiError, client_context
+from lib.disks import Disk
 from lib.world import SystemTest
 
 FOUND = 20
@@ -80,6 +81,31 @@ class CheckTest(CheckCase):
         guest.assert_runs_on(self.b)
         for host in (self.a, self.b):
             self.assertEqual(self.check(host, "--repair"), {})
+
+    # The storage of b fails until the move has given up: the image that is left is told,
+    # with what it is, and can be removed by hand as it says.
+    def test_image_that_a_move_could_not_remove_is_told(self):
+        self.b.restart_with_fault("images.remove:error:times=5")
+        disk = Disk(mib=32, area=1, data=16, rate=4)
+        guest = self.world.guest(area=4, memory_mib=64, disks=(disk,))
+        guest.start(self.a)
+        move = self.world.begin_move(guest, self.a, self.b, bandwidth_bytes_per_s=4 << 20)["id"]
+        self.world.wait_move(self.a, move, lambda m: m["state"] == "transfer" and any(
+            d["copied_bytes"] for d in m["progress"].get("disks", ())))
+        mark = self.b.images / f".{disk.path.name}.migrd-{move}"
+        self.assertTrue(mark.exists())
+        self.assertEqual(self.check(self.b), {})
+        self.a.api.post(f"/v1/moves/{move}/cancel")
+        for host in (self.a, self.b):
+            self.world.wait_state(host, move, "failed", "cancelled")
+        item = self.only(self.check(self.b, "--repair"), "leftover-mark")
+        self.assertEqual((item["object"], item["repair"]), (str(mark), "none"))
+        self.assert_words(item, guest.name, "host 'a'", "never ran here", "remove both")
+        self.assertEqual(self.check(self.a), {})
+        guest.assert_runs_on(self.a)
+        (self.b.images / disk.path.name).unlink()
+        mark.unlink()
+        self.assertEqual(self.check(self.b), {})
 
     # A running guest's QEMU must never be ended by a guess.
     def test_qemu_without_record_is_told_and_never_touched(self):

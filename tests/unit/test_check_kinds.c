@@ -16,6 +16,8 @@ static void setup(void)
 {
 	view = xnew(struct check_view);
 	view->seen = xnew(struct check_seen);
+	view->marks = xnew(struct storage_marks);
+	view->marks->list = xcalloc(2, sizeof(*view->marks->list));
 	view->seen->processes = xcalloc(2, sizeof(*view->seen->processes));
 	view->seen->entries = xcalloc(CHECK_FINDINGS_MAX + 10, sizeof(*view->seen->entries));
 	view->vms = xcalloc(2, sizeof(*view->vms));
@@ -202,13 +204,13 @@ END_TEST
 /* No repair may end a process that can run a guest, or decide between two hosts. */
 START_TEST(what_may_run_a_guest_has_no_repair)
 {
-	static const char *const never[] = {
-		"unknown-qemu",       "double-claim",   "stuck-move",    "waiting-move",
-		"crashed-vm",         "unreachable-vm", "still-vm",      "foreign-file",
-		"unknown-state",      "silent-peer",    "not-looked-at", "old-store",
-		"was-here",           "unsettled-move", "same-mac",      "sent-away-vm",
-		"leftover-tpm-state", "missing-swtpm"
-	};
+	static const char *const never[] = { "unknown-qemu", "double-claim",       "stuck-move",
+					     "waiting-move", "crashed-vm",         "unreachable-vm",
+					     "still-vm",     "foreign-file",       "unknown-state",
+					     "silent-peer",  "not-looked-at",      "old-store",
+					     "was-here",     "unsettled-move",     "same-mac",
+					     "sent-away-vm", "leftover-tpm-state", "missing-swtpm",
+					     "leftover-mark" };
 
 	for (const struct check_kind *kind = check_kinds; kind->name; kind++) {
 		bool is_never = false;
@@ -331,6 +333,102 @@ START_TEST(state_of_a_tpm_is_left_to_people)
 	ck_assert_ptr_nonnull(strstr(found(), "leftover-tpm-state"));
 	snprintf(vm->move, sizeof(vm->move), "%s", MOVE);
 	ck_assert_ptr_null(strstr(found(), "leftover-tpm-state"));
+}
+END_TEST
+
+static struct storage_mark *add_mark(void)
+{
+	struct storage_mark *mark = &view->marks->list[view->marks->count++];
+
+	snprintf(mark->dir, sizeof(mark->dir), "/images");
+	snprintf(mark->name, sizeof(mark->name), "disk.raw");
+	snprintf(mark->move, sizeof(mark->move), "%s", MOVE);
+	mark->beside = MARK_BESIDE_MADE;
+	return mark;
+}
+
+static void assert_mark_says(const char *words)
+{
+	ck_assert_str_eq(found(), "leftover-mark");
+	ck_assert_str_eq(findings.list[0].object, "/images/.disk.raw.migrd-" MOVE);
+	ck_assert(!findings.list[0].is_safe);
+	assert_says(words);
+}
+
+static struct check_move *add_ended_arrival(enum verdict verdict)
+{
+	struct check_move *move = add_move("failed", true);
+
+	move->is_out = false;
+	move->verdict = verdict;
+	return move;
+}
+
+START_TEST(mark_of_a_move_under_way_is_no_finding)
+{
+	struct check_move *move = add_move("transfer", false);
+
+	add_mark();
+	ck_assert_str_eq(found(), "");
+	move->is_out = false;
+	ck_assert_str_eq(found(), "");
+}
+END_TEST
+
+/* Only the record tells whether the guest may have run from the image. */
+START_TEST(mark_is_told_by_how_its_move_has_ended)
+{
+	struct check_move *move = add_ended_arrival(VERDICT_REFUSED);
+
+	add_mark();
+	assert_mark_says("the guest never ran here. When host 'b' has it");
+	move->verdict = VERDICT_TAKEN;
+	assert_mark_says("remove the mark alone");
+	move->verdict = VERDICT_NONE;
+	assert_mark_says("the guest may have run here");
+	move->is_out = true;
+	assert_mark_says("host 'b' made it");
+	view->move_count = 0;
+	assert_mark_says("another host that has this directory may be making it");
+}
+END_TEST
+
+START_TEST(mark_is_told_by_what_is_beside_it)
+{
+	struct check_move *move = add_ended_arrival(VERDICT_REFUSED);
+	struct storage_mark *mark = add_mark();
+
+	mark->beside = MARK_BESIDE_OTHER;
+	assert_mark_says("leave the other file");
+	mark->beside = MARK_BESIDE_NOTHING;
+	assert_mark_says("is not there any more");
+	move->verdict = VERDICT_TAKEN;
+	assert_mark_says("the last name of its image");
+	mark->is_tpm = true;
+	assert_mark_says("with its keys");
+}
+END_TEST
+
+START_TEST(records_in_doubt_do_not_tell_that_a_guest_never_ran)
+{
+	add_ended_arrival(VERDICT_REFUSED);
+	add_mark();
+	snprintf(view->doubt, sizeof(view->doubt), "it was put back");
+	found();
+	for (size_t i = 0; i < findings.count; i++)
+		ck_assert_ptr_null(strstr(findings.list[i].remedy, "never ran"));
+	ck_assert_ptr_nonnull(strstr(found(), "leftover-mark"));
+}
+END_TEST
+
+/* What storage does not tell says nothing of what the host has. */
+START_TEST(storage_that_is_not_looked_at_makes_no_other_repair_unsafe)
+{
+	add_entry(CHECK_VMS, UUID);
+	snprintf(view->marks->gap, sizeof(view->marks->gap), "it has not answered");
+	ck_assert_str_eq(found(), "leftover-vm-dir not-looked-at");
+	ck_assert(findings.list[0].is_safe);
+	ck_assert_ptr_nonnull(strstr(findings.list[1].explanation, "it has not answered"));
 }
 END_TEST
 
@@ -461,6 +559,11 @@ Suite *suite(void)
 	tcase_add_test(tc, stream_is_safe_only_with_the_record_of_an_ended_move);
 	tcase_add_test(tc, files_are_safe_unless_used_or_foreign);
 	tcase_add_test(tc, state_of_a_tpm_is_left_to_people);
+	tcase_add_test(tc, mark_of_a_move_under_way_is_no_finding);
+	tcase_add_test(tc, mark_is_told_by_how_its_move_has_ended);
+	tcase_add_test(tc, mark_is_told_by_what_is_beside_it);
+	tcase_add_test(tc, records_in_doubt_do_not_tell_that_a_guest_never_ran);
+	tcase_add_test(tc, storage_that_is_not_looked_at_makes_no_other_repair_unsafe);
 	tcase_add_test(tc, program_is_missing_only_for_a_vm_with_a_tpm);
 	tcase_add_test(tc, mark_of_a_tpm_is_no_finding);
 	tcase_add_test(tc, nothing_is_safe_when_not_all_was_seen);
