@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "move/priv.h"
 #include "move/src_priv.h"
+#include "vm/memory.h"
 #include "vm/taps.h"
 
 /* The answers may come when the move has gone on. */
@@ -57,7 +58,7 @@ static void on_launched(void *data, const struct err *err)
 	move_parts_begin(move, MOVE_PHASE_CHECK);
 }
 
-static void on_taps(void *data, const struct err *err)
+static void on_memory(void *data, const struct err *err)
 {
 	struct move *move = move_of_launch(data);
 
@@ -65,6 +66,20 @@ static void on_taps(void *data, const struct err *err)
 		fail(move, err);
 	else if (move)
 		vm_launch_stopped(move_vm(move), on_launched, launch_of(move));
+}
+
+static void on_taps(void *data, const struct err *err)
+{
+	struct move *move = move_of_launch(data);
+	struct launch *launch;
+
+	if (move && err)
+		fail(move, err);
+	if (!move || err)
+		return;
+	launch = launch_of(move);
+	if (!vm_memory_check(move_vm(move), on_memory, launch))
+		on_memory(launch, NULL);
 }
 
 void move_src_launch(struct move *move)

@@ -166,14 +166,31 @@ void memory_look(struct preflight *preflight)
 	memory_look_blocking(PREFLIGHT_SYSFS, &preflight->needs->memory, &preflight->memory);
 }
 
+static void judge(const struct need_memory *need, const struct memory_found *found,
+		  struct preflight_reasons *ret)
+{
+	if (need->huge_page_mib)
+		judge_pages(need, found, ret);
+	for (size_t i = 0; i < need->bound_count; i++)
+		judge_bound(need, found, i, ret);
+	if (need->path[0] && need->huge_page_mib)
+		judge_mount(need, found, ret);
+}
+
 void memory_judge(const struct preflight *preflight, struct preflight_reasons *ret)
 {
-	const struct need_memory *need = &preflight->needs->memory;
+	judge(&preflight->needs->memory, &preflight->memory, ret);
+}
 
-	if (need->huge_page_mib)
-		judge_pages(need, &preflight->memory, ret);
-	for (size_t i = 0; i < need->bound_count; i++)
-		judge_bound(need, &preflight->memory, i, ret);
-	if (need->path[0] && need->huge_page_mib)
-		judge_mount(need, &preflight->memory, ret);
+bool memory_check_blocking(const char *sysfs, const struct need_memory *need, struct err *err)
+{
+	struct preflight_reasons *reasons = xnew(struct preflight_reasons); /* large for a stack */
+	struct memory_found found;
+	bool ok;
+
+	memory_look_blocking(sysfs, need, &found);
+	judge(need, &found, reasons);
+	ok = !reasons->count || preflight_to_err(reasons, err);
+	free(reasons);
+	return ok;
 }

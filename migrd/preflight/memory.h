@@ -35,5 +35,7 @@ struct memory_found {
 /* Thread: a worker. */
 void memory_look_blocking(const char *sysfs, const struct need_memory *need,
 			  struct memory_found *ret);
+/* The same, judged: CONFLICT with all that is missing, and what to do.  Thread: a worker. */
+bool memory_check_blocking(const char *sysfs, const struct need_memory *need, struct err *err);
 
 #endif

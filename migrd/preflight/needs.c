@@ -231,20 +231,18 @@ static void add_bound(struct need_memory *memory, const char *what, uint64_t siz
 	memory->bound_count++;
 }
 
-static void add_main_memory(struct needs *needs, const struct vm_def *def)
+void needs_memory(const struct vm_def *def, struct need_memory *ret)
 {
 	const struct vm_def_memory_backend *backend = &def->memory_backend;
-	struct need_memory *memory = &needs->memory;
 	char what[NEED_WHAT_SIZE];
 
-	memory->huge_page_mib = backend->huge_page_mib;
-	memory->huge_mib = vm_def_huge_memory_mib(def);
-	snprintf(memory->path, sizeof(memory->path), "%s", backend->path);
-	add_bound(memory, "the guest's memory", vm_def_memory_mib(def), backend->host_nodes);
+	ret->huge_page_mib = backend->huge_page_mib;
+	ret->huge_mib = vm_def_huge_memory_mib(def);
+	snprintf(ret->path, sizeof(ret->path), "%s", backend->path);
+	add_bound(ret, "the guest's memory", vm_def_memory_mib(def), backend->host_nodes);
 	for (size_t i = 0; i < def->numa_node_count; i++) {
 		snprintf(what, sizeof(what), "NUMA node %zu", i);
-		add_bound(memory, what, def->numa_nodes[i].memory_mib,
-			  def->numa_nodes[i].host_nodes);
+		add_bound(ret, what, def->numa_nodes[i].memory_mib, def->numa_nodes[i].host_nodes);
 	}
 }
 
@@ -367,7 +365,7 @@ struct needs *needs_of(const struct vm_def *def)
 	add_nics(needs, def);
 	if (def->serial.type == VM_DEF_SERIAL_TYPE_FILE)
 		add_dir_of(needs, "the serial port's file", def->serial.path);
-	add_main_memory(needs, def);
+	needs_memory(def, &needs->memory);
 	needs->vsock_cid = vm_def_vsock_cid(def);
 	if (vm_def_has_tpm(def))
 		snprintf(needs->tpm_uuid, sizeof(needs->tpm_uuid), "%s", def->uuid);

@@ -94,6 +94,8 @@ struct needs {
 	bool is_cut; /* there was more than fits, which counts as not proved */
 };
 
+/* What DEF wants of the host's memory; RET is empty before. */
+void needs_memory(const struct vm_def *def, struct need_memory *ret);
 /* The caller frees it. */
 struct needs *needs_of(const struct vm_def *def);
 /* Adds the backing files that the copies have on both hosts. */

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "vm/entry.h"
 #include "vm/firmware.h"
+#include "vm/memory.h"
 #include "vm/same_mac.h"
 #include "vm/saved.h"
 #include "vm/still.h"
@@ -193,12 +194,26 @@ static void prepare_firmware(struct vm *vm, struct action_run *run)
 		launch(vm, run);
 }
 
-static void on_taps(void *data, const struct err *err)
+static void on_memory(void *data, const struct err *err)
 {
 	struct action_run *run = data;
 
 	if (may_go_on(run, err))
 		prepare_firmware(vm_of(run), run);
+}
+
+static void check_memory(struct vm *vm, struct action_run *run)
+{
+	if (!vm_memory_check(vm, on_memory, run))
+		prepare_firmware(vm, run);
+}
+
+static void on_taps(void *data, const struct err *err)
+{
+	struct action_run *run = data;
+
+	if (may_go_on(run, err))
+		check_memory(vm_of(run), run);
 }
 
 /* In finish-migrate QEMU waits for the end of a migration of which there is no record any more
@@ -220,7 +235,7 @@ static void perform(struct vm *vm, struct action_run *run)
 	switch (run->action) {
 	case VM_ACTION_START:
 		if (!vm_taps_check_start(vm, on_taps, run))
-			prepare_firmware(vm, run);
+			check_memory(vm, run);
 		break;
 	case VM_ACTION_STOP:
 		run->is_stopping = true;

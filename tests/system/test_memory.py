@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import unittest
 
+from lib.api import ApiError
 from lib.long_form import only_full
 from lib.world import SystemTest
 
@@ -129,6 +130,24 @@ class HugePagesTest(Memory):
             with huge_pages(HUGE_PAGES):
                 self.to_and_fro(self.assert_huge)
                 self.assert_free(HUGE_PAGES)
+            self.a.api.post("/v1/vms/g1/stop")
+
+    def test_start_without_enough_huge_pages_says_how_many(self):
+        self.guest = self.world.guest(
+            memory_mib=MEMORY_MIB, memory_backend={"type": "memfd", "huge_page_mib": 2})
+        self.guest.create(self.a)
+        with huge_pages(HUGE_PAGES - 1):
+            with self.assertRaises(ApiError) as caught:
+                self.a.api.post("/v1/vms/g1/start")
+            self.assertEqual((caught.exception.status, caught.exception.code), (409, "conflict"))
+            for words in ("cannot start VM 'g1'", f"needs {HUGE_PAGES} huge pages of 2 MiB, and "
+                          f"{HUGE_PAGES - 1} are free", "hugepages-2048kB/nr_hugepages"):
+                self.assertIn(words, str(caught.exception))
+            self.assertEqual(self.guest.vm(self.a)["state"], "stopped")
+            self.assert_free(HUGE_PAGES - 1)
+        with huge_pages(HUGE_PAGES):
+            self.a.api.post("/v1/vms/g1/start")
+            self.assert_huge(self.a)
             self.a.api.post("/v1/vms/g1/stop")
 
     @only_full

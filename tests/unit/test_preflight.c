@@ -857,6 +857,26 @@ START_TEST(free_huge_pages_are_read)
 }
 END_TEST
 
+/* Before a plain start: all that is missing in one text, and no word while all is there. */
+START_TEST(memory_that_a_start_lacks_is_told_at_once)
+{
+	struct err why = { .code = ERR_NONE };
+
+	need_bound();
+	write_sysfs("kernel/mm/hugepages/hugepages-2048kB", "free_hugepages", "63\n");
+	ck_assert(!memory_check_blocking(scratch_dir, &needs.memory, &why));
+	ck_assert_int_eq(why.code, ERR_CONFLICT);
+	ck_assert_ptr_nonnull(strstr(why.msg, "2 reasons: "));
+	ck_assert_ptr_nonnull(strstr(why.msg, "needs 64 huge pages of 2 MiB, and 63 are free"));
+	ck_assert_ptr_nonnull(strstr(why.msg, "node 0 is not there"));
+	why = (struct err){ .code = ERR_NONE };
+	needs.memory.bound_count = 0;
+	write_sysfs("kernel/mm/hugepages/hugepages-2048kB", "free_hugepages", "64\n");
+	ck_assert(memory_check_blocking(scratch_dir, &needs.memory, &why));
+	ck_assert(!err_is_set(&why));
+}
+END_TEST
+
 START_TEST(directory_that_is_no_hugetlbfs_is_seen)
 {
 	need_huge_pages();
@@ -1009,6 +1029,7 @@ Suite *suite(void)
 	tcase_add_test(tc, host_node_that_is_not_there_is_told);
 	tcase_add_test(tc, too_few_pages_on_the_host_nodes_are_told);
 	tcase_add_test(tc, free_huge_pages_are_read);
+	tcase_add_test(tc, memory_that_a_start_lacks_is_told_at_once);
 	tcase_add_test(tc, directory_that_is_no_hugetlbfs_is_seen);
 	tcase_add_test(tc, memory_of_a_definition_is_needed);
 	tcase_add_test(tc, virtqueues_without_room_are_told_by_device);
