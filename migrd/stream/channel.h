@@ -49,6 +49,7 @@ struct connection {
 	bool is_lost;         /* its link, and it waits for NEXT */
 	bool is_over;         /* nobody takes NEXT any more */
 	uint8_t number;
+	uint64_t turn; /* of its newest link, of `accepted' */
 };
 
 struct channel {
@@ -62,6 +63,7 @@ struct channel {
 	bool is_changed; /* not reported yet */
 	char error[256];
 	unsigned refused; /* dst: connections that did not prove themselves */
+	uint64_t accepted; /* dst: links that came, in their order */
 	struct connection connections[TRANSFER_CONNECTION_MAX];
 	/* Numbers of connections, since the channel was last IDLE: */
 	size_t started; /* src: that connect; dst: that have shown the token */

@@ -22,6 +22,7 @@ struct attempt {
 	struct channel *channel;
 	struct link link;
 	bool is_listed; /* attempts_lock */
+	uint64_t turn;  /* of channel->accepted */
 	struct connection *connection; /* NULL: it is to take the place of a lost link */
 	bool has_hello;                /* HELLO has come */
 	struct carry_hello hello;
@@ -75,14 +76,16 @@ static void count_claim(struct channel *channel)
 	pthread_mutex_unlock(&all->token_lock);
 }
 
-/* NULL: the channel has all its connections, or is broken. */
-static struct connection *take_connection(struct channel *channel)
+/* For the link that came in this TURN.  NULL: the channel has all its connections, or is broken. */
+static struct connection *take_connection(struct channel *channel, uint64_t turn)
 {
 	struct connection *connection = NULL;
 
 	pthread_mutex_lock(&channel->lock);
 	if (channel->started < channel->row.connections && !atomic_load(&channel->is_broken))
 		connection = &channel->connections[channel->started++];
+	if (connection)
+		connection->turn = turn;
 	pthread_mutex_unlock(&channel->lock);
 	return connection;
 }
@@ -116,7 +119,7 @@ static bool claim(struct attempt *attempt, const char *token, struct err *err)
 		return err_set(err, ERR_FORBIDDEN, "the channel is taken already");
 	if (!is_right_token(channel->all, token))
 		return err_set(err, ERR_FORBIDDEN, "the other host sent a wrong token");
-	attempt->connection = take_connection(channel);
+	attempt->connection = take_connection(channel, attempt->turn);
 	if (attempt->connection)
 		count_claim(channel);
 	else if (!channel->row.may_reconnect || atomic_load(&channel->is_broken))
@@ -299,7 +302,9 @@ static struct connection *find_numbered(struct channel *channel, uint8_t number)
 }
 
 /* Takes ATTEMPT: the thread of its connection goes on with it.  One that nobody has taken yet
- * is given up.  The link that there is is lost, although no error may have told us yet. */
+ * is given up.  The link that there is is lost, although no error may have told us yet.  An attempt
+ * that came before that link has been given up by the source, and only its thread was late: what
+ * its hello says is old. */
 static void hand_over(struct attempt *attempt)
 {
 	struct channel *channel = attempt->channel;
@@ -308,7 +313,8 @@ static void hand_over(struct attempt *attempt)
 
 	pthread_mutex_lock(&channel->lock);
 	connection = find_numbered(channel, attempt->hello.number);
-	if (connection) {
+	if (connection && attempt->turn > connection->turn) {
+		connection->turn = attempt->turn;
 		former = connection->next;
 		connection->next = attempt;
 		if (connection->net_fd >= 0)
@@ -483,6 +489,9 @@ bool channel_dst_accept(struct channel *channel, int fd, struct err *err)
 	struct attempt *attempt = xnew(struct attempt);
 
 	attempt->channel = channel;
+	pthread_mutex_lock(&channel->lock);
+	attempt->turn = ++channel->accepted;
+	pthread_mutex_unlock(&channel->lock);
 	link_adopt(&attempt->link, fd, atomic_load(&all->link_timeout_ms));
 	attempt_add(all, attempt);
 	if (channel_start_thread(run, attempt, channel->row.name, err))

@@ -435,6 +435,8 @@ START_TEST(bytes_come_once_and_in_order_over_links_that_are_lost)
 		cut_and_wait();
 	ck_assert(run_until(has_ended, &src, 30000));
 	ck_assert(run_until(has_ended, &dst, WAIT_MS));
+	ck_assert_str_eq(src.status.error, "");
+	ck_assert_str_eq(dst.status.error, "");
 	for (int i = 0; i < CONNECTIONS; i++) {
 		expect_whole(&forth[i]);
 		expect_whole(&back[i]);
