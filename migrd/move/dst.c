@@ -386,8 +386,14 @@ static void doubt(struct move *move, const struct err *err)
 	move_set_reason(move, "cannot let the guest run: %s", err->msg);
 }
 
-/* After the switch to post-copy the source cannot have the guest back: it stays here, and the VM
- * says why it does not run. */
+/* After the switch to post-copy the source cannot have the guest back, and in fetch it has been
+ * told that the guest is here. */
+static bool must_stay(const struct move *move)
+{
+	return move->facts.source_has_switched || move->machine.state == MOVE_STATE_FETCH;
+}
+
+/* The guest stays here, and the VM says why it does not run. */
 static void stay_still(struct move *move, const struct err *err)
 {
 	if (move_vm(move))
@@ -406,7 +412,7 @@ static void on_running(struct move *move, struct json_object *result, const stru
 		vm_note_run_state(vm, QMP_RUN_RUNNING);
 	if (!err)
 		finish(move);
-	else if (err->code == ERR_QEMU && move->facts.source_has_switched)
+	else if (err->code == ERR_QEMU && must_stay(move))
 		stay_still(move, err);
 	else if (err->code == ERR_QEMU)
 		move_roll_back(move, err);
@@ -461,6 +467,7 @@ void move_dst_ask_whether_it_runs(struct move *move)
 static bool may_wait_for_memory(const struct move *move)
 {
 	return move->facts.source_has_switched && move->facts.run_asked &&
+	       move_parts_progress(move) != MOVE_PART_DONE &&
 	       machine_in_state_ms(&move->machine) > CONT_PATIENCE_MS;
 }
 

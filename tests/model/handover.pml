@@ -145,6 +145,7 @@ bool dst_loaded;         /* it knows */
 bool dst_go, dst_drop;
 bool dst_run;
 bool dst_asked;          /* cont is with QEMU */
+bool dst_needs_page;     /* and QEMU answers it when a page has come */
 bool dst_is_running;
 bool dst_making;         /* a worker is at the image */
 /* HTTP requests that wait for their moment. */
@@ -312,6 +313,25 @@ bool m_drop, m_drop_taken, m_drop_refused, m_drop_unknown;
 #define may_know_no_switch dst_resumed
 #else
 #define may_know_no_switch false
+#endif
+/* QEMU may need a page before it answers `cont', and that page a new stream, for which the source
+ * asks when it has heard `taken': so the destination does not wait for the answer in handover. */
+#ifdef M_TAKEN_WAITS_FOR_CONT
+#define may_wait_for_memory false
+#else
+#define may_wait_for_memory (dst_needs_page && src_switch && !memory_is_there)
+#endif
+/* What was entered in fetch was told: the guest is taken. */
+#ifdef M_CONT_REFUSED_IN_FETCH_IS_A_REFUSAL
+#define may_refuse true
+#else
+#define may_refuse (dst_state == handover)
+#endif
+/* Nobody lets a guest run whose move is over. */
+#ifdef M_FETCH_ENDS_BEFORE_CONT
+#define may_end_fetch true
+#else
+#define may_end_fetch (dst_is_running || dst_qemu == dead)
 #endif
 /* A person gave the guest to the destination. */
 #ifdef M_GIFT_IN_FETCH_IS_NOT_HEARD
@@ -1033,9 +1053,10 @@ inline dst_cont()
 {
 	if
 	:: run_on_destination(); dst_asked = true      /* on_running: finish */
+	:: may_switch && !memory_is_there -> dst_needs_page = true; dst_asked = true
 	:: faults > 0 -> faults--;                     /* QEMU says no: ERR_QEMU */
 		if
-		:: !may_switch || cont_refused_is_a_refusal -> dst_goes(rollback)
+		:: (!may_switch || cont_refused_is_a_refusal) && may_refuse -> dst_goes(rollback)
 		:: else -> dst_asked = true; dst_run_disk = false /* it is ours, and a person's */
 		fi
 	:: faults > 0 -> faults--; dst_resumed = true  /* doubt: it was not done... */
@@ -1241,20 +1262,35 @@ end:	do
 	:: atomic { DST && dst_state == handover && dst_exports && dst_qemu != dead ->
 		dst_exports = false }
 	:: atomic { DST && dst_state == handover && !dst_is_running && dst_qemu != dead &&
-		    export_is_off ->
+		    export_is_off && !dst_needs_page ->
 		if
 		:: dst_asked || dst_qemu == running || !dst_run -> dst_is_running = true
 		:: !dst_asked && dst_qemu == loaded && dst_run -> dst_cont()
 		fi }
+	:: atomic { DST && dst_state == handover && !dst_is_running && may_wait_for_memory &&
+		    dst_qemu == loaded -> dst_goes(fetch) }
 	:: atomic { DST && dst_state == handover && dst_is_running && !memory_is_there &&
 		    dst_qemu != dead -> dst_goes(fetch) }
-	:: atomic { DST && ((dst_state == handover && dst_is_running) || dst_state == fetch) &&
+	:: atomic { DST && ((dst_state == handover && dst_is_running) ||
+			    (dst_state == fetch && may_end_fetch)) &&
 		    (memory_is_there || dst_qemu == dead ||
 		     (dst_state == handover && may_know_no_switch)) ->
 		dst_ends(done) }
 
 	/* fetch: on_fate; the source says so from `confirm' on */
-	:: atomic { dst_up && dst_enters && dst_state == fetch -> dst_enters = false }
+	:: atomic { dst_up && dst_enters && dst_state == fetch ->
+		dst_enters = false;
+		if
+		:: dst_resumed -> dst_run = dst_run_disk
+		:: else
+		fi }
+	/* move_dst_ask_whether_it_runs; QEMU carries out one command after the other */
+	:: atomic { DST && dst_state == fetch && !dst_is_running && dst_qemu != dead &&
+		    !dst_needs_page ->
+		if
+		:: dst_asked || dst_qemu == running || !dst_run -> dst_is_running = true
+		:: !dst_asked && dst_qemu == loaded && dst_run -> dst_cont()
+		fi }
 	:: atomic { DST && dst_is_interrupted && src_up && src_memory_lost ->
 		assert(!memory_is_there); /* given up with all its memory */
 		dst_ends(lost) }
@@ -1348,6 +1384,10 @@ end:	do
 		dst_qemu = loaded; copy_is_current = true }
 	:: atomic { src_alive && src_mig == mig_post && link_up && !memory_is_there &&
 		    (dst_qemu == loaded || dst_qemu == running) -> memory_is_there = true }
+	/* the page that `cont' waits for */
+	:: atomic { dst_needs_page && dst_qemu == loaded &&
+		    (memory_is_there || (src_alive && src_mig == mig_post && link_up)) ->
+		dst_needs_page = false; run_on_destination() }
 	/* the last answer has come */
 	:: atomic { src_alive && src_mig == mig_post && link_up && memory_is_there ->
 		src_mig = mig_completed; src_ran_before = false; lease = HELD }
@@ -1448,6 +1488,10 @@ inline dst_crashes()
 	dst_up = false; dst_enters = false; dst_resumed = false; dst_loaded = false;
 	dst_go = false; dst_drop = false; dst_run = false; dst_asked = false;
 	dst_is_running = false;
+	if /* QEMU has begun with it, or has not read it */
+	:: dst_needs_page -> dst_needs_page = false
+	:: true
+	fi;
 #ifdef M_MAKER_OUTLIVES_CRASH
 	dst_orphan = dst_making;
 #endif

@@ -648,6 +648,54 @@ START_TEST(qemu_that_fails_in_fetch_is_ended)
 }
 END_TEST
 
+/* All memory is there, so that QEMU waits for nothing: its answer is awaited, and the move does
+ * not end before the guest runs. */
+START_TEST(cont_that_is_slow_with_all_memory_there_does_not_end_the_move)
+{
+	offer();
+	fake_qemu_migrates("postcopy-active");
+	fake_qmp_hold("cont");
+	ck_assert_str_eq(rig_go_switched(), "");
+	fake_qemu_migrates("completed");
+	rig_advance(3000);
+	ck_assert_str_eq(rig_state(), "handover");
+	ck_assert_str_eq(rig_verdict(), "");
+	fake_qmp_release("cont");
+	rig_advance(500);
+	ck_assert(rig_guest_runs());
+	ck_assert_uint_eq(trace_count("qmp cont"), 1);
+	ck_assert_str_eq(rig_state(), "done");
+	fini_plan();
+}
+END_TEST
+
+/* A restart in handover leads to fetch also if nothing was switched. */
+START_TEST(cont_that_is_refused_in_fetch_leaves_the_guest_here)
+{
+	offer();
+	fake_qemu_migrates("completed");
+	fake_qmp_hold("cont");
+	ck_assert_str_eq(rig_go(true), "");
+	fake_qmp_hold("query-migrate");
+	rig_restart();
+	rig_advance(500);
+	fake_qmp_release("cont");
+	rig_advance(500);
+	ck_assert_str_eq(rig_state(), "fetch");
+	fake_qmp_refuse("cont", ERR_QEMU);
+	fake_qemu()->run = QMP_RUN_PAUSED; /* by a person at its own monitor */
+	rig_restart();
+	rig_advance(1000);
+	ck_assert_str_eq(rig_state(), "fetch");
+	ck_assert(vm_reason(rig_vm())[0]);
+	fake_qmp_release("query-migrate");
+	rig_advance(5000);
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert(!rig_guest_runs());
+	fini_plan();
+}
+END_TEST
+
 START_TEST(guest_that_dies_in_fetch_has_died_here)
 {
 	receive();
@@ -694,6 +742,8 @@ Suite *suite(void)
 	tcase_add_test(tc, qemu_that_waits_for_memory_at_cont_does_not_keep_the_source_waiting);
 	tcase_add_test(tc, guest_that_was_not_let_run_in_handover_is_let_run_in_fetch);
 	tcase_add_test(tc, qemu_that_fails_in_fetch_is_ended);
+	tcase_add_test(tc, cont_that_is_slow_with_all_memory_there_does_not_end_the_move);
+	tcase_add_test(tc, cont_that_is_refused_in_fetch_leaves_the_guest_here);
 	tcase_add_test(tc, guest_that_dies_in_fetch_has_died_here);
 	return s;
 }
