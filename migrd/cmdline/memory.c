@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/number_list.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -31,10 +32,20 @@ static bool is_shared(const struct vm_def *def)
 	return def->memory_share || def->memory_backend.type == VM_DEF_MEMORY_TYPE_MEMFD;
 }
 
+/* QEMU makes a file of a directory's that nobody else has; a path that is no directory it takes for
+ * the memory itself, which then two guests could have (system/physmem.c, file_ram_open()).  So the
+ * path is such that it can only be a directory. */
+static void add_directory(struct json_object *args, const char *path)
+{
+	CLEANUP(free_charp) char *directory = xasprintf("%s/.", path);
+
+	json_add_str(args, "mem-path", directory);
+}
+
 static void add_huge_pages(struct json_object *args, const struct vm_def_memory_backend *backend)
 {
 	if (backend->type == VM_DEF_MEMORY_TYPE_FILE) {
-		json_add_str(args, "mem-path", backend->path);
+		add_directory(args, backend->path);
 	} else if (backend->huge_page_mib) {
 		json_add_bool(args, "hugetlb", true);
 		json_add_uint(args, "hugetlbsize", backend->huge_page_mib * MIB);

@@ -389,7 +389,7 @@ static const struct {
 	  "\"qom-type\":\"memory-backend-memfd\",\"size\":67108864,\"share\":true,"
 	  "\"hugetlb\":true,\"hugetlbsize\":2097152" },
 	{ "\"memory_backend\":{\"type\":\"file\",\"path\":\"/h\",\"huge_page_mib\":2}",
-	  "\"qom-type\":\"memory-backend-file\",\"size\":67108864,\"mem-path\":\"/h\"" },
+	  "\"qom-type\":\"memory-backend-file\",\"size\":67108864,\"mem-path\":\"/h/.\"" },
 	{ "\"memory_backend\":{\"prealloc\":true}",
 	  "\"qom-type\":\"memory-backend-ram\",\"size\":67108864,\"prealloc\":true" },
 	{ "\"memory_backend\":{\"host_nodes\":\"0-1,3\"}",
