@@ -6,6 +6,7 @@
 #include "base/strbuf.h"
 #include "refresh/priv.h"
 #include "wire/extra_arg.h"
+#include "wire/vm_def_memory.h"
 
 /* All reasons as one error. */
 struct reasons {
@@ -87,10 +88,13 @@ static void check_definition(const struct vm_def *def, struct reasons *reasons)
 			    def->nics[i].id);
 	}
 	check_raw_taps(def, reasons);
-	if (vm_def_vsock_cid(def))
-		add(reasons, "it has a vsock, whose CID one QEMU of the host can have");
 	if (vm_def_has_tpm(def))
 		add(reasons, "it has a TPM, whose swtpm serves one QEMU");
+	if (vm_def_vsock_cid(def))
+		add(reasons,
+		    "vsock '%s' has the CID %" PRIu64 ", which the host gives to one QEMU at a "
+		    "time: detach it first, and attach it again afterwards",
+		    def->vsocks[0].id, vm_def_vsock_cid(def));
 	for (size_t i = 0; i < def->monitor_count; i++)
 		add(reasons, "monitor '%s' has a place where one QEMU listens",
 		    def->monitors[i].id);
@@ -140,13 +144,14 @@ static void check_cpr(const struct refresh_look *look, const struct vm_def *def,
 static void check_stream(const struct refresh_look *look, const struct vm_def *def,
 			 struct reasons *reasons)
 {
-	uint64_t wanted = vm_def_memory_mib(def) + look->kept_mib;
+	/* Huge pages are not part of what is available; QEMU says itself that there are too few. */
+	uint64_t copied = vm_def_memory_mib(def) - vm_def_huge_memory_mib(def);
 
-	if (wanted > look->available_mib)
+	if (copied && copied + look->kept_mib > look->available_mib)
 		add(reasons,
 		    "a copy of its memory needs %" PRIu64 " MiB for a while, and of %" PRIu64
 		    " MiB that are available %" PRIu64 " MiB stay free",
-		    vm_def_memory_mib(def), look->available_mib, look->kept_mib);
+		    copied, look->available_mib, look->kept_mib);
 }
 
 typedef void check_fn(const struct refresh_look *look, const struct vm_def *def,

@@ -8,7 +8,7 @@ import signal
 from lib import settings
 from lib.api import ApiError
 from lib.disks import Disk
-from lib.world import SystemTest
+from lib.world import Machine, SystemTest
 
 # The test guest is booted by SeaBIOS, which leaves the variables as they are.
 CODE = "/usr/share/seabios/bios-256k.bin"
@@ -142,6 +142,15 @@ class RefusedTest(RefreshTest):
     def test_program_that_is_no_qemu_is_refused(self):
         self.start()
         self.assert_refused(["does not answer as QEMU does"], emulator="/bin/true")
+
+    def test_copy_is_refused_where_the_host_has_no_memory_for_it(self):
+        for name, backend, is_named in (("m1", {}, True),
+                                        ("m2", {"type": "memfd", "huge_page_mib": 2}, False)):
+            Machine(self.world, {"name": name, "machine": "pc-q35-7.2", "accel": "tcg",
+                                 "memory_mib": 1 << 23, "memory_backend": backend}).create(self.a)
+            error = self.assert_api_error(409, "conflict", self.a.api.post,
+                                          f"/v1/vms/{name}/refresh", {"way": "stream"})
+            self.assertEqual("a copy of its memory needs" in error.body["detail"], is_named)
 
     def test_vm_without_guest_is_refused(self):
         self.start()

@@ -30,6 +30,12 @@ class VsockTest(SystemTest):
 
         self.machine("m4", 42).create(self.b)   # another host: another address
 
+    def test_vm_with_a_cid_is_not_refreshed(self):
+        self.machine("m1", 42).create(self.a)
+        error = self.assert_api_error(409, "conflict", self.a.api.post, "/v1/vms/m1/refresh", {})
+        self.assertIn("vsock 'vs0' has the CID 42", json.dumps(error.body))
+        self.assertIn("it is stopped", json.dumps(error.body))
+
     # The same error where the device is there and QEMU has the CID needs a kernel with vhost_vsock.
     @unittest.skipIf(os.path.exists(DEVICE), f"has {DEVICE}")
     def test_host_without_the_device_refuses_the_start_and_the_move(self):
