@@ -52,46 +52,23 @@ void refresh_ask(struct refresh *refresh, enum refresh_side side, const char *co
 
 /* ---- how QEMU's migration is to be ------------------------------------------------- */
 
-static const char *const wanted_capabilities[] = {
+static const char *const wanted[] = {
 	"events",
 	/* QEMU takes the locks of images at `cont', and so leaves them to the other until then. */
 	"late-block-activate",
 	/* The old QEMU says `completed' only when the new one has loaded all. */
 	"return-path",
+	NULL,
 };
+static const char *const usual[] = { "events", NULL };
 
-static bool is_wanted(const char *name)
+/* All that QEMU has, so that nothing of an earlier job is left. */
+static struct json_object *capabilities(const struct refresh *refresh, enum refresh_side side,
+					const char *const *on)
 {
-	for (size_t i = 0; i < ARRAY_LEN(wanted_capabilities); i++) {
-		if (strcmp(wanted_capabilities[i], name) == 0)
-			return true;
-	}
-	return false;
-}
+	const struct qemu *qemu = side == REFRESH_SIDE_VM ? refresh_qemu(refresh) : refresh->beside;
 
-static const struct qemu *qemu_of(const struct refresh *refresh, enum refresh_side side)
-{
-	return side == REFRESH_SIDE_VM ? refresh_qemu(refresh) : refresh->beside;
-}
-
-/* All that QEMU has, so that nothing of an earlier move is left. */
-static struct json_object *capabilities(const struct qemu *qemu, bool is_over)
-{
-	const struct transfer_features *features = qemu ? qemu_migration_features(qemu) : NULL;
-	struct json_object *args = json_object_new_object();
-	struct json_object *list = json_object_new_array();
-
-	for (size_t i = 0; features && i < features->capability_count; i++) {
-		const char *name = features->capabilities[i];
-		struct json_object *item = json_object_new_object();
-
-		json_add_str(item, "capability", name);
-		json_add_bool(item, "state",
-			      is_over ? strcmp(name, "events") == 0 : is_wanted(name));
-		json_object_array_add(list, item);
-	}
-	json_object_object_add(args, "capabilities", list);
-	return args;
+	return transfer_capabilities(qemu ? qemu_migration_features(qemu) : NULL, on);
 }
 
 static struct json_object *mode(const char *name)
@@ -139,8 +116,7 @@ static void on_beside_capabilities(struct refresh *refresh, struct json_object *
 void refresh_set_up(struct refresh *refresh, enum refresh_side side, refresh_answer_fn *fn)
 {
 	refresh->next = fn;
-	refresh_ask(refresh, side, "migrate-set-capabilities",
-		    capabilities(qemu_of(refresh, side), false),
+	refresh_ask(refresh, side, "migrate-set-capabilities", capabilities(refresh, side, wanted),
 		    side == REFRESH_SIDE_VM ? on_vm_capabilities : on_beside_capabilities);
 }
 
@@ -151,7 +127,7 @@ static void on_mode_normal(struct refresh *refresh, struct json_object *result,
 		refresh->next(refresh, result, err);
 	else
 		refresh_ask(refresh, REFRESH_SIDE_VM, "migrate-set-capabilities",
-			    capabilities(qemu_of(refresh, REFRESH_SIDE_VM), true), refresh->next);
+			    capabilities(refresh, REFRESH_SIDE_VM, usual), refresh->next);
 }
 
 void refresh_tidy(struct refresh *refresh, refresh_answer_fn *fn)
