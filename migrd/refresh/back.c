@@ -50,10 +50,25 @@ static void over(struct refresh *refresh)
 	machine_step(&refresh->machine);
 }
 
+/* ERR: the command has not reached QEMU, or its answer has not come.  All of it is done again, as
+ * nobody else would let the guest go on. */
+static bool must_look_again(struct refresh *refresh, const struct err *err)
+{
+	if (!err || err->code == ERR_QEMU)
+		return false;
+	err_text(refresh->reason, "the old QEMU does not answer: %s", err->msg);
+	refresh_tell(refresh);
+	refresh->facts.is_tidied = false;
+	refresh_look_later(refresh, LOOK_MS);
+	return true;
+}
+
 /* If QEMU refuses, the end of the job tries it again. */
 static void on_continued(struct refresh *refresh, struct json_object *result, const struct err *err)
 {
 	(void)result;
+	if (must_look_again(refresh, err))
+		return;
 	if (err)
 		log_warning("refresh", "cont", "refresh=%s error=%s", refresh->row.id, err->msg);
 	over(refresh);
@@ -77,6 +92,8 @@ static void on_status(struct refresh *refresh, struct json_object *result, const
 	enum qmp_run_state run = err ? QMP_RUN_UNKNOWN : qmp_run_state_decode(result);
 	struct err why;
 
+	if (must_look_again(refresh, err))
+		return;
 	if (!err)
 		vm_note_run_state(vm, run);
 	if (!err && run != QMP_RUN_RUNNING && !refresh_taps_restore(refresh, &why))
@@ -90,6 +107,8 @@ static void on_status(struct refresh *refresh, struct json_object *result, const
 static void on_tidied(struct refresh *refresh, struct json_object *result, const struct err *err)
 {
 	(void)result;
+	if (must_look_again(refresh, err))
+		return;
 	if (err)
 		log_warning("refresh", "tidy", "refresh=%s error=%s", refresh->row.id, err->msg);
 	refresh->facts.is_tidied = true;
@@ -100,7 +119,8 @@ static void on_cancel_sent(struct refresh *refresh, struct json_object *result,
 			   const struct err *err)
 {
 	(void)result;
-	(void)err;
+	if (err) /* or it comes a second time, which does no harm */
+		refresh->facts.seen[REFRESH_SIDE_VM].has_begun = false;
 	refresh_look_later(refresh, LOOK_MS);
 }
 
@@ -114,13 +134,15 @@ static void on_info(struct refresh *refresh, struct json_object *result, const s
 {
 	struct refresh_seen *seen = &refresh->facts.seen[REFRESH_SIDE_VM];
 
+	if (!err)
+		refresh->reason[0] = '\0';
 	refresh_note_migration(refresh, REFRESH_SIDE_VM, result, err);
 	if (!err && is_over(seen->migration)) {
 		refresh_tidy(refresh, on_tidied);
 	} else if (!err && !seen->has_begun) { /* here: the cancel was sent */
 		seen->has_begun = true;
 		refresh_ask(refresh, REFRESH_SIDE_VM, "migrate_cancel", NULL, on_cancel_sent);
-	} else {
+	} else if (!must_look_again(refresh, err)) {
 		refresh_look_later(refresh, LOOK_MS);
 	}
 }

@@ -43,8 +43,8 @@ struct resumed {
 	char id[ID_UUID_SIZE];
 };
 
-/* A refusal of QEMU is the VM's reason, and the VM sees to it (vm/still.h); what did not reach QEMU
- * is tried again. */
+/* A refusal of QEMU is the VM's reason, and the VM sees to it (vm/still.h).  What did not reach
+ * QEMU is tried again, and is the VM's reason when that was in vain. */
 static void on_resumed(void *data, const struct err *err)
 {
 	struct resumed *resumed = data;
@@ -57,10 +57,13 @@ static void on_resumed(void *data, const struct err *err)
 	refresh->reason[0] = '\0';
 	if (err)
 		err_text(refresh->reason, "the guest stands still in the new QEMU: %s", err->msg);
-	if (err && err->code != ERR_QEMU && ++refresh->facts.tries < RESUME_TRIES)
+	if (err && err->code != ERR_QEMU && ++refresh->facts.tries < RESUME_TRIES) {
 		refresh_look_later(refresh, REFRESH_LOOK_MS);
-	else
-		settle(refresh);
+		return;
+	}
+	if (err && err->code != ERR_QEMU && refresh_qemu(refresh))
+		vm_note_still(refresh_vm(refresh), err);
+	settle(refresh);
 }
 
 /* The usual way, which looks at the images first: this may not be the first `cont'. */

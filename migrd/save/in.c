@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "save/priv.h"
+#include "vm/still.h"
 
 #define LOOK_MS      250 /* if no event comes */
 #define RESUME_TRIES 20
@@ -250,6 +251,13 @@ static void end_run(struct save *save)
 	save_tidy_qemu(save, on_tidied);
 }
 
+static void end_run_still(struct save *save, const struct err *err)
+{
+	if (err->code != ERR_QEMU)
+		vm_note_still(save_vm(save), err);
+	end_run(save);
+}
+
 /* In case the event of its going on was lost. */
 static void on_run_state(struct save *save, struct json_object *result, const struct err *err)
 {
@@ -258,8 +266,8 @@ static void on_run_state(struct save *save, struct json_object *result, const st
 	end_run(save);
 }
 
-/* A refusal of QEMU is the VM's reason, and the VM sees to it (vm/still.h); what did not reach QEMU
- * is tried again. */
+/* A refusal of QEMU is the VM's reason, and the VM sees to it (vm/still.h).  What did not reach
+ * QEMU is tried again, and is the VM's reason when that was in vain. */
 static void on_resumed(void *data, const struct err *err)
 {
 	struct launched *resumed = data;
@@ -277,7 +285,7 @@ static void on_resumed(void *data, const struct err *err)
 	else if (err && err->code != ERR_QEMU && ++save->facts.tries < RESUME_TRIES)
 		save_look_later(save, LOOK_MS);
 	else if (err)
-		end_run(save);
+		end_run_still(save, err);
 	else
 		save_ask(save, "query-status", NULL, on_run_state);
 }

@@ -233,9 +233,24 @@ static void on_dropped(struct save *save, struct save_task *task, const struct e
 	machine_step(&save->machine);
 }
 
+/* ERR: the command has not reached QEMU, or its answer has not come.  All of it is done again, as
+ * nobody else would let the guest go on. */
+static bool must_look_again(struct save *save, const struct err *err)
+{
+	if (!err || err->code == ERR_QEMU)
+		return false;
+	err_text(save->reason, "QEMU does not answer: %s", err->msg);
+	save_tell(save);
+	save->facts.migration = QMP_MIG_UNKNOWN;
+	save_look_later(save, LOOK_MS);
+	return true;
+}
+
 static void on_continued(struct save *save, struct json_object *result, const struct err *err)
 {
 	(void)result;
+	if (must_look_again(save, err))
+		return;
 	if (err)
 		log_warning("save", "cont", "save=%s error=%s", save->row.id, err->msg);
 	save->facts.is_tidied = true;

@@ -207,6 +207,16 @@ class GoneWrongTest(RefreshTest):
         self.wait_end(job, "failed")
         self.assert_runs_on_in(pid)
 
+    # A guest with firmware stands still before it is given away.  When that fails, the job lets it
+    # go on, however often its monitor fails, since nobody else would.
+    def test_cont_that_does_not_reach_the_old_qemu_is_said_again(self):
+        self.start(firmware={"code": CODE, "vars": str(self.a.images / "g1.vars"),
+                             "vars_template": str(VARS)})
+        pid = self.guest.vm(self.a)["pid"]
+        self.a.restart_with_fault("qmp.send.migrate:error:times=0,qmp.send.cont:error:times=3")
+        self.wait_end(self.begin(way="stream"), "failed")
+        self.assert_runs_on_in(pid)
+
     # The record has named the new QEMU, and the guest has not run there: it is lost, as with any
     # QEMU that dies, and the old one is not let run, whose guest may be older than the record.
     def test_new_qemu_killed_after_the_record_is_a_crash_of_the_guest(self):

@@ -16,6 +16,9 @@ from lib.qmp import Qmp
 from lib.world import SystemTest
 
 DATA_AT = 1 << 20
+# The test guest is booted by SeaBIOS, which leaves the variables as they are.
+CODE = "/usr/share/seabios/bios-256k.bin"
+VARS = "/usr/share/OVMF/OVMF_VARS_4M.fd"
 
 
 class SaveCase(SystemTest):
@@ -329,6 +332,24 @@ class SaveTest(SaveCase):
         self.save()
         self.restore()
         self.guest.assert_runs_on(self.a)
+
+    def test_cont_that_never_reaches_qemu_after_a_restore_is_the_reason_of_the_vm(self):
+        self.start()
+        self.save()
+        self.a.restart_with_fault("qmp.send.cont:error:times=0")
+        self.restore()
+        vm = self.guest.vm(self.a)
+        self.assertEqual(vm["state"], "paused")
+        self.assertIn("the guest shall run and does not", vm["reason"])
+
+    # A guest with firmware stands still before it is written.
+    def test_cont_that_does_not_reach_qemu_after_a_failed_save_is_said_again(self):
+        self.start(firmware={"code": CODE, "vars": str(self.a.images / "g1.vars"),
+                             "vars_template": VARS})
+        self.a.restart_with_fault("qmp.send.migrate:error,qmp.send.cont:error:times=3")
+        self.wait_end(self.begin_save(), "failed")
+        self.guest.assert_runs_on(self.a)
+        self.assertEqual(self.names(), [])
 
     def test_cancelled_restore_leaves_the_file_current(self):
         self.start()
