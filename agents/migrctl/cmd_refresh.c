@@ -57,7 +57,7 @@ static void print_job(const struct cli_call *call, struct json_object *job)
 		printf("REFRESH %s: VM %s, %s: %s", table_text(job, "id", id),
 		       table_text(job, "vm", vm), table_words(job, "emulator", emulator),
 		       table_text(job, "state", state));
-		if (json_get_obj(job, "blackout_ms"))
+		if (json_get_int(job, "blackout_ms", -1) >= 0)
 			printf(", the guest stood still for %s ms",
 			       table_text(job, "blackout_ms", blackout));
 		printf("\n");

@@ -121,7 +121,8 @@ class TakeOverTest(RefreshTest):
 
     def test_migrctl(self):
         self.start()
-        self.assertIn("done", self.a.migrctl("vm", "refresh", "g1", "--watch").stdout)
+        self.assertRegex(self.a.migrctl("vm", "refresh", "g1", "--watch").stdout,
+                         r"done, the guest stood still for [0-9]+ ms\n$")
         self.assert_went_on()
         (job,) = self.a.migrctl_json("refresh", "list")["items"]
         self.assertIn(USUAL_WAY, self.a.migrctl("refresh", "show", job["id"]).stdout)
