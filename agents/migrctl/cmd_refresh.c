@@ -8,8 +8,6 @@
 #include "agents/migrctl/migrctl.h"
 #include "base/mem.h"
 
-#define PATH "/v1/refreshes/"
-
 struct refresh_values {
 	bool watch;
 	const char *emulator, *way;
@@ -46,24 +44,19 @@ static const struct table_field list_fields[] = {
 	{ NULL, NULL, TABLE_TEXT },
 };
 
-static void print_job(const struct cli_call *call, struct json_object *job)
+static void print_line(struct json_object *job)
 {
 	char id[TABLE_CELL_SIZE], vm[TABLE_CELL_SIZE], emulator[TABLE_WORDS_SIZE],
 		state[TABLE_CELL_SIZE], blackout[TABLE_CELL_SIZE];
 
-	if (migrctl_wants_json(call)) {
-		table_print_json(stdout, job);
-	} else {
-		printf("REFRESH %s: VM %s, %s: %s", table_text(job, "id", id),
-		       table_text(job, "vm", vm), table_words(job, "emulator", emulator),
-		       table_text(job, "state", state));
-		if (json_get_int(job, "blackout_ms", -1) >= 0)
-			printf(", the guest stood still for %s ms",
-			       table_text(job, "blackout_ms", blackout));
-		printf("\n");
-	}
-	fflush(stdout);
+	printf("REFRESH %s: VM %s, %s: %s", table_text(job, "id", id), table_text(job, "vm", vm),
+	       table_words(job, "emulator", emulator), table_text(job, "state", state));
+	if (json_get_int(job, "blackout_ms", -1) >= 0)
+		printf(", the guest stood still for %s ms",
+		       table_text(job, "blackout_ms", blackout));
 }
+
+static const struct job_kind refreshes = { "/v1/refreshes/", "refresh", show_fields, print_line };
 
 /* ---- refresh ------------------------------------------------------------------------------ */
 
@@ -71,24 +64,13 @@ static bool run_refresh(struct cli_call *call, struct err *err)
 {
 	const struct refresh_values *values = call->values;
 	CLEANUP(free_charp) char *path = client_path("/v1/vms/", call->words[0], "/refresh");
-	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
 	CLEANUP(json_putp) struct json_object *body = json_object_new_object();
-	CLEANUP(json_putp) struct json_object *job = NULL;
-	struct client_request request = { .method = "POST", .path = path };
 
 	if (values->emulator)
 		json_add_str(body, "emulator", values->emulator);
 	if (values->way)
 		json_add_str(body, "way", values->way);
-	request.body = json_text(body, &request.body_len);
-	if (!client || !client_call(client, &request, &job, err))
-		return false;
-	if (!job || !json_get_str(job, "id"))
-		return err_set(err, ERR_PROTOCOL, "the answer does not name the job");
-	if (values->watch && !job_follow(call, client, PATH, "refresh", &job, err))
-		return false;
-	print_job(call, job);
-	return !values->watch || job_result(job, err);
+	return job_start(call, &refreshes, path, body, values->watch, err);
 }
 
 static const struct cli_option refresh_options[] = {
@@ -142,28 +124,12 @@ static bool run_list(struct cli_call *call, struct err *err)
 
 static bool run_show(struct cli_call *call, struct err *err)
 {
-	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
-	CLEANUP(free_charp) char *path = client_path(PATH, call->words[0], "");
-	CLEANUP(json_putp) struct json_object *job = NULL;
-
-	if (!client || !client_get(client, path, &job, err))
-		return false;
-	migrctl_print_object(call, job, show_fields);
-	return true;
+	return job_show(call, &refreshes, err);
 }
 
 static bool run_cancel(struct cli_call *call, struct err *err)
 {
-	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
-	CLEANUP(free_charp) char *path = client_path(PATH, call->words[0], "/cancel");
-	CLEANUP(json_putp) struct json_object *job = NULL;
-	const struct client_request request = { .method = "POST", .path = path };
-
-	if (!client || !client_call(client, &request, &job, err) ||
-	    !job_follow(call, client, PATH, "refresh", &job, err))
-		return false;
-	print_job(call, job);
-	return true;
+	return job_cancel(call, &refreshes, err);
 }
 
 const struct cli_command cmd_refresh_list = {

@@ -38,42 +38,19 @@ static const struct table_field list_fields[] = {
 	{ "ENDED", "ended_at", TABLE_TEXT }, { NULL, NULL, TABLE_TEXT },
 };
 
-/* ---- to the end ------------------------------------------------------------------- */
-
-static void print_job(const struct cli_call *call, struct json_object *job)
+static void print_line(struct json_object *job)
 {
 	char kind[TABLE_CELL_SIZE], id[TABLE_CELL_SIZE], vm[TABLE_CELL_SIZE],
 		file[TABLE_WORDS_SIZE], state[TABLE_CELL_SIZE];
 
-	if (migrctl_wants_json(call))
-		table_print_json(stdout, job);
-	else
-		printf("%s %s: VM %s, %s: %s\n", table_text(job, "kind", kind),
-		       table_text(job, "id", id), table_text(job, "vm", vm),
-		       table_words(job, "file", file), table_text(job, "state", state));
-	fflush(stdout);
+	printf("%s %s: VM %s, %s: %s", table_text(job, "kind", kind), table_text(job, "id", id),
+	       table_text(job, "vm", vm), table_words(job, "file", file),
+	       table_text(job, "state", state));
 }
 
-static bool start(struct cli_call *call, const char *path, struct json_object *body,
-		  struct err *err)
-{
-	const struct save_values *values = call->values;
-	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
-	CLEANUP(json_putp) struct json_object *job = NULL;
-	const char *text = json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN);
-	const struct client_request request = {
-		.method = "POST", .path = path, .body = text, .body_len = strlen(text)
-	};
+static const struct job_kind saves = { "/v1/saves/", "save", show_fields, print_line };
 
-	if (!client || !client_call(client, &request, &job, err))
-		return false;
-	if (!job || !json_get_str(job, "id"))
-		return err_set(err, ERR_PROTOCOL, "the answer does not name the job");
-	if (values->watch && !job_follow(call, client, "/v1/saves/", "save", &job, err))
-		return false;
-	print_job(call, job);
-	return !values->watch || job_result(job, err);
-}
+/* ---- save and restore ---------------------------------------------------------------- */
 
 /* A path for the daemon.  A relative FILE belongs to this host's working directory. */
 static void add_file(struct json_object *body, const char *file)
@@ -84,8 +61,6 @@ static void add_file(struct json_object *body, const char *file)
 	json_add_str(body, "file", path);
 }
 
-/* ---- save and restore ---------------------------------------------------------------- */
-
 static bool run_save(struct cli_call *call, struct err *err)
 {
 	const struct save_values *values = call->values;
@@ -95,7 +70,7 @@ static bool run_save(struct cli_call *call, struct err *err)
 	add_file(body, call->words[1]);
 	if (values->live)
 		json_add_bool(body, "live", true);
-	return start(call, path, body, err);
+	return job_start(call, &saves, path, body, values->watch, err);
 }
 
 static bool run_restore(struct cli_call *call, struct err *err)
@@ -110,7 +85,7 @@ static bool run_restore(struct cli_call *call, struct err *err)
 		json_add_bool(body, "remove", true);
 	if (values->stale_disks_ok)
 		json_add_bool(body, "stale_disks_ok", true);
-	return start(call, "/v1/vms/restore", body, err);
+	return job_start(call, &saves, "/v1/vms/restore", body, values->watch, err);
 }
 
 #define OPTION_WATCH                                                            \
@@ -192,28 +167,12 @@ static bool run_list(struct cli_call *call, struct err *err)
 
 static bool run_show(struct cli_call *call, struct err *err)
 {
-	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
-	CLEANUP(free_charp) char *path = client_path("/v1/saves/", call->words[0], "");
-	CLEANUP(json_putp) struct json_object *job = NULL;
-
-	if (!client || !client_get(client, path, &job, err))
-		return false;
-	migrctl_print_object(call, job, show_fields);
-	return true;
+	return job_show(call, &saves, err);
 }
 
 static bool run_cancel(struct cli_call *call, struct err *err)
 {
-	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
-	CLEANUP(free_charp) char *path = client_path("/v1/saves/", call->words[0], "/cancel");
-	CLEANUP(json_putp) struct json_object *job = NULL;
-	const struct client_request request = { .method = "POST", .path = path };
-
-	if (!client || !client_call(client, &request, &job, err) ||
-	    !job_follow(call, client, "/v1/saves/", "save", &job, err))
-		return false;
-	print_job(call, job);
-	return true;
+	return job_cancel(call, &saves, err);
 }
 
 const struct cli_command cmd_save_list = {

@@ -10,7 +10,7 @@
 /* How long a lost event goes unnoticed: the job is read again after this silence. */
 #define REREAD_AFTER_MS 5000
 
-bool job_result(struct json_object *job, struct err *err)
+static bool result(struct json_object *job, struct err *err)
 {
 	const char *state = json_get_str(job, "state");
 	const char *name = json_get_str(json_get_obj(job, "error"), "code");
@@ -36,10 +36,10 @@ static bool reread(struct client *client, const char *path, struct json_object *
 	return true;
 }
 
-bool job_follow(struct cli_call *call, struct client *client, const char *path, const char *type,
-		struct json_object **job, struct err *err)
+static bool follow_job(struct cli_call *call, struct client *client, const struct job_kind *kind,
+		       struct json_object **job, struct err *err)
 {
-	CLEANUP(free_charp) char *place = client_path(path, json_get_str(*job, "id"), "");
+	CLEANUP(free_charp) char *place = client_path(kind->path, json_get_str(*job, "id"), "");
 	struct follow follow;
 	struct client_event event;
 	bool ok = true;
@@ -50,10 +50,66 @@ bool job_follow(struct cli_call *call, struct client *client, const char *path, 
 
 		if (what == FOLLOW_FAILED)
 			ok = false;
-		else if (what != FOLLOW_EVENT || strcmp(event.type, type) == 0 ||
+		else if (what != FOLLOW_EVENT || strcmp(event.type, kind->type) == 0 ||
 			 strcmp(event.type, "gap") == 0)
 			ok = reread(client, place, job, err) || follow_lost(&follow, err);
 	}
 	follow_fini(&follow);
 	return ok;
+}
+
+static void print_job(const struct cli_call *call, const struct job_kind *kind,
+		      struct json_object *job)
+{
+	if (migrctl_wants_json(call)) {
+		table_print_json(stdout, job);
+	} else {
+		kind->print(job);
+		printf("\n");
+	}
+	fflush(stdout);
+}
+
+bool job_start(struct cli_call *call, const struct job_kind *kind, const char *path,
+	       struct json_object *body, bool watch, struct err *err)
+{
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(json_putp) struct json_object *job = NULL;
+	struct client_request request = { .method = "POST", .path = path };
+
+	request.body = json_text(body, &request.body_len);
+	if (!client || !client_call(client, &request, &job, err))
+		return false;
+	if (!job || !json_get_str(job, "id"))
+		return err_set(err, ERR_PROTOCOL, "the answer does not name the job");
+	if (watch && !follow_job(call, client, kind, &job, err))
+		return false;
+	print_job(call, kind, job);
+	return !watch || result(job, err);
+}
+
+bool job_show(struct cli_call *call, const struct job_kind *kind, struct err *err)
+{
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(free_charp) char *path = client_path(kind->path, call->words[0], "");
+	CLEANUP(json_putp) struct json_object *job = NULL;
+
+	if (!client || !client_get(client, path, &job, err))
+		return false;
+	migrctl_print_object(call, job, kind->fields);
+	return true;
+}
+
+bool job_cancel(struct cli_call *call, const struct job_kind *kind, struct err *err)
+{
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(free_charp) char *path = client_path(kind->path, call->words[0], "/cancel");
+	CLEANUP(json_putp) struct json_object *job = NULL;
+	const struct client_request request = { .method = "POST", .path = path };
+
+	if (!client || !client_call(client, &request, &job, err) ||
+	    !follow_job(call, client, kind, &job, err))
+		return false;
+	print_job(call, kind, job);
+	return true;
 }

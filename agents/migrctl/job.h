@@ -5,12 +5,24 @@
 
 #include "agents/lib/cli.h"
 #include "agents/lib/client.h"
+#include "agents/lib/table.h"
 
-/* Waits for the end of the job *JOB, which is read from PATH and its `id', and of which events of
- * TYPE tell; replaces *JOB by what it is then. */
-bool job_follow(struct cli_call *call, struct client *client, const char *path, const char *type,
-		struct json_object **job, struct err *err);
-/* False: the ended JOB is not done; ERR says why. */
-bool job_result(struct json_object *job, struct err *err);
+/* What a kind of job is told and shown by. */
+struct job_kind {
+	const char *path;                 /* of its jobs, before the id: "/v1/saves/" */
+	const char *type;                 /* of its events */
+	const struct table_field *fields; /* of one job */
+	/* One line, without its end. */
+	void (*print)(struct json_object *job);
+};
+
+/* Begins a job by a POST of BODY to PATH, and prints it; WATCH: after its end.  False: it did not
+ * begin, or has ended otherwise than done; ERR says why. */
+bool job_start(struct cli_call *call, const struct job_kind *kind, const char *path,
+	       struct json_object *body, bool watch, struct err *err);
+/* The job whose id is the command's first word. */
+bool job_show(struct cli_call *call, const struct job_kind *kind, struct err *err);
+/* The same: cancels it, and prints it after its end. */
+bool job_cancel(struct cli_call *call, const struct job_kind *kind, struct err *err);
 
 #endif

@@ -1,28 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What forbids a refresh. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "base/strbuf.h"
+#include "base/reasons.h"
 #include "refresh/priv.h"
 #include "wire/extra_arg.h"
 #include "wire/vm_def_memory.h"
-
-/* All reasons as one error. */
-struct reasons {
-	struct strbuf text;
-	size_t count;
-};
-
-static void __attribute__((format(printf, 2, 3))) add(struct reasons *reasons, const char *fmt, ...)
-{
-	va_list ap;
-
-	strbuf_adds(&reasons->text, reasons->count++ ? "; " : "");
-	va_start(ap, fmt);
-	strbuf_vaddf(&reasons->text, fmt, ap);
-	va_end(ap);
-}
 
 /* ---- the VM -------------------------------------------------------------------------- */
 
@@ -42,21 +27,24 @@ static bool is_left_by_migration(const struct vm *vm)
 static void check_vm(const struct vm *vm, struct reasons *reasons)
 {
 	if (vm_role(vm) != VM_ROLE_OWNED)
-		add(reasons, "it is %s on this host", vm_state(vm));
+		reasons_add(reasons, "it is %s on this host", vm_state(vm));
 	else if (is_left_by_migration(vm))
-		add(reasons,
-		    "it has not run since its QEMU gave it away and it came back, and QEMU gives "
-		    "it "
-		    "away again only after it has run: resume it first, and pause it again if it "
-		    "shall not run");
+		reasons_add(reasons, "it has not run since its QEMU gave it away and it came back, "
+				     "and QEMU gives "
+				     "it "
+				     "away again only after it has run: resume it first, and pause "
+				     "it again if it "
+				     "shall not run");
 	else if (!vm_is_active(vm) || !has_guest(vm))
-		add(reasons, "it is %s: only a guest that runs or is paused can be taken over",
-		    vm_state(vm));
+		reasons_add(reasons,
+			    "it is %s: only a guest that runs or is paused can be taken over",
+			    vm_state(vm));
 	if (vm_job(vm))
-		add(reasons, "job %s (%s) holds it", vm_job(vm)->id, vm_job(vm)->kind);
+		reasons_add(reasons, "job %s (%s) holds it", vm_job(vm)->id, vm_job(vm)->kind);
 	if (vm_row(vm)->monitor[0])
-		add(reasons, "its QEMU was adopted, and no command line of migrd makes another of "
-			     "the same kind: stop and start it first");
+		reasons_add(reasons,
+			    "its QEMU was adopted, and no command line of migrd makes another of "
+			    "the same kind: stop and start it first");
 }
 
 /* A tap of the definition is given on (refresh/taps.c). */
@@ -69,10 +57,11 @@ static void check_raw_taps(const struct vm_def *def, struct reasons *reasons)
 		const char *ifname = extra_arg_tap(&arg);
 
 		if (ifname)
-			add(reasons,
-			    "a raw argument names the tap '%s', which one QEMU can open: make it a "
-			    "NIC of the definition, stop and start the VM",
-			    ifname);
+			reasons_add(reasons,
+				    "a raw argument names the tap '%s', which one QEMU can open: "
+				    "make it a "
+				    "NIC of the definition, stop and start the VM",
+				    ifname);
 		extra_arg_fini(&arg);
 	}
 }
@@ -82,22 +71,24 @@ static void check_definition(const struct vm_def *def, struct reasons *reasons)
 {
 	for (size_t i = 0; i < def->nic_count; i++) {
 		if (def->nics[i].type == VM_DEF_NIC_TYPE_MACVTAP)
-			add(reasons,
-			    "nic '%s' is a macvtap, whose frames two QEMUs would share between "
-			    "them: a tap can be taken over",
-			    def->nics[i].id);
+			reasons_add(reasons,
+				    "nic '%s' is a macvtap, whose frames two QEMUs would share "
+				    "between "
+				    "them: a tap can be taken over",
+				    def->nics[i].id);
 	}
 	check_raw_taps(def, reasons);
 	if (vm_def_has_tpm(def))
-		add(reasons, "it has a TPM, whose swtpm serves one QEMU");
+		reasons_add(reasons, "it has a TPM, whose swtpm serves one QEMU");
 	if (vm_def_vsock_cid(def))
-		add(reasons,
-		    "vsock '%s' has the CID %" PRIu64 ", which the host gives to one QEMU at a "
-		    "time: detach it first, and attach it again afterwards",
-		    def->vsocks[0].id, vm_def_vsock_cid(def));
+		reasons_add(reasons,
+			    "vsock '%s' has the CID %" PRIu64
+			    ", which the host gives to one QEMU at a "
+			    "time: detach it first, and attach it again afterwards",
+			    def->vsocks[0].id, vm_def_vsock_cid(def));
 	for (size_t i = 0; i < def->monitor_count; i++)
-		add(reasons, "monitor '%s' has a place where one QEMU listens",
-		    def->monitors[i].id);
+		reasons_add(reasons, "monitor '%s' has a place where one QEMU listens",
+			    def->monitors[i].id);
 }
 
 /* ---- the ways ----------------------------------------------------------------------------- */
@@ -109,15 +100,17 @@ static void check_shared(const struct refresh_look *look, const struct vm_def *d
 	if (!look->was_asked || (look->is_aux_shared && look->is_memory_shared))
 		return;
 	if (!def->memory_share)
-		add(reasons,
-		    "its memory is not shared, so no other QEMU can get it: set memory_share in "
-		    "its definition, stop and start it");
+		reasons_add(reasons, "its memory is not shared, so no other QEMU can get it: set "
+				     "memory_share in "
+				     "its definition, stop and start it");
 	else if (!look->is_aux_shared)
-		add(reasons, "its QEMU cannot share all of its memory (aux-ram-share): one since "
-			     "10.0 can, stop and start it with such a one");
+		reasons_add(reasons,
+			    "its QEMU cannot share all of its memory (aux-ram-share): one since "
+			    "10.0 can, stop and start it with such a one");
 	else
-		add(reasons, "not all of its memory is shared: memory was added that is not, or "
-			     "it was started before memory_share was set; stop and start it");
+		reasons_add(reasons,
+			    "not all of its memory is shared: memory was added that is not, or "
+			    "it was started before memory_share was set; stop and start it");
 }
 
 /* 10.0.13 fails to read what 11.1.3 hands over (vmstate_load_state error -2). */
@@ -133,12 +126,14 @@ static void check_cpr(const struct refresh_look *look, const struct vm_def *def,
 	if (look->probe_err || !features)
 		return;
 	if (!features->has_aux_ram_share)
-		add(reasons, "'%s' cannot take memory over (cpr-transfer): one since 10.0 can",
-		    look->emulator);
+		reasons_add(reasons,
+			    "'%s' cannot take memory over (cpr-transfer): one since 10.0 can",
+			    look->emulator);
 	else if (from && !qmp_version_is_since(to, from->major, from->minor))
-		add(reasons,
-		    "'%s' (%d.%d) cannot take memory over from the newer QEMU that has it (%d.%d)",
-		    look->emulator, to->major, to->minor, from->major, from->minor);
+		reasons_add(reasons,
+			    "'%s' (%d.%d) cannot take memory over from the newer QEMU that has it "
+			    "(%d.%d)",
+			    look->emulator, to->major, to->minor, from->major, from->minor);
 }
 
 static void check_stream(const struct refresh_look *look, const struct vm_def *def,
@@ -148,10 +143,11 @@ static void check_stream(const struct refresh_look *look, const struct vm_def *d
 	uint64_t copied = vm_def_memory_mib(def) - vm_def_huge_memory_mib(def);
 
 	if (copied && copied + look->kept_mib > look->available_mib)
-		add(reasons,
-		    "a copy of its memory needs %" PRIu64 " MiB for a while, and of %" PRIu64
-		    " MiB that are available %" PRIu64 " MiB stay free",
-		    copied, look->available_mib, look->kept_mib);
+		reasons_add(reasons,
+			    "a copy of its memory needs %" PRIu64
+			    " MiB for a while, and of %" PRIu64 " MiB that are available %" PRIu64
+			    " MiB stay free",
+			    copied, look->available_mib, look->kept_mib);
 }
 
 typedef void check_fn(const struct refresh_look *look, const struct vm_def *def,
@@ -166,7 +162,7 @@ static void choose_way(const struct refresh_look *look, const struct vm_def *def
 		       enum refresh_way *ret_way, struct reasons *reasons)
 {
 	const struct refresh_request *wish = look->wish;
-	struct reasons all = { STRBUF_INIT, 0 };
+	struct reasons all = REASONS_INIT;
 
 	for (int way = 0; way < REFRESH_WAY_COUNT; way++) {
 		size_t before = all.count;
@@ -180,7 +176,7 @@ static void choose_way(const struct refresh_look *look, const struct vm_def *def
 		strbuf_fini(&all.text);
 		return;
 	}
-	add(reasons, "%s", strbuf_str(&all.text));
+	reasons_add(reasons, "%s", strbuf_str(&all.text));
 	strbuf_fini(&all.text);
 }
 
@@ -190,33 +186,29 @@ static void check_program(const struct refresh_look *look, const struct vm_def *
 			  struct reasons *reasons)
 {
 	if (look->probe_err)
-		add(reasons, "%s", look->probe_err->msg);
+		reasons_add(reasons, "%s", look->probe_err->msg);
 	else if (def && !probe_has_machine(look->probe, def->machine))
-		add(reasons, "'%s' has no machine type '%s', which the guest has", look->emulator,
-		    def->machine);
+		reasons_add(reasons, "'%s' has no machine type '%s', which the guest has",
+			    look->emulator, def->machine);
 }
 
 bool refresh_judge(const struct refresh_look *look, enum refresh_way *ret_way, struct err *err)
 {
-	struct reasons reasons = { STRBUF_INIT, 0 };
+	struct reasons reasons = REASONS_INIT;
 	struct err why;
 	const struct vm_def *def = vm_def_of(look->vm, &why);
-	bool ok;
+	char what[ID_NAME_SIZE + 32];
 
 	check_vm(look->vm, &reasons);
 	if (def) {
 		check_definition(def, &reasons);
 		choose_way(look, def, ret_way, &reasons);
 	} else {
-		add(&reasons, "%s", why.msg);
+		reasons_add(&reasons, "%s", why.msg);
 	}
 	if (look->taps_err)
-		add(&reasons, "%s", look->taps_err->msg);
+		reasons_add(&reasons, "%s", look->taps_err->msg);
 	check_program(look, def, &reasons);
-	ok = !reasons.count;
-	if (!ok)
-		err_set(err, ERR_CONFLICT, "cannot refresh VM '%s': %s", vm_name(look->vm),
-			strbuf_str(&reasons.text));
-	strbuf_fini(&reasons.text);
-	return ok;
+	snprintf(what, sizeof(what), "cannot refresh VM '%s'", vm_name(look->vm));
+	return reasons_none(&reasons, what, err);
 }

@@ -4,32 +4,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/strbuf.h"
+#include "base/reasons.h"
 #include "save/priv.h"
-
-/* All reasons as one error. */
-struct reasons {
-	struct strbuf text;
-	size_t count;
-};
-
-static void __attribute__((format(printf, 2, 3))) add(struct reasons *reasons, const char *fmt, ...)
-{
-	va_list ap;
-
-	strbuf_adds(&reasons->text, reasons->count++ ? "; " : "");
-	va_start(ap, fmt);
-	strbuf_vaddf(&reasons->text, fmt, ap);
-	va_end(ap);
-}
-
-static bool none(struct reasons *reasons, const char *what, struct err *err)
-{
-	if (reasons->count)
-		err_set(err, ERR_CONFLICT, "%s: %s", what, strbuf_str(&reasons->text));
-	strbuf_fini(&reasons->text);
-	return !reasons->count;
-}
 
 /* The VM whose guest is in the file at PATH, which is that of FORMER: a file may have more than one
  * path.  NULL: none. */
@@ -68,39 +44,40 @@ static void check_live(struct vm *vm, struct reasons *reasons)
 	CLEANUP(free_charp) char *refused = save_live_refused(vm);
 
 	if (outside[0])
-		add(reasons,
-		    "with live the guest runs on, and would change what is not in the file (%s), "
-		    "which a restore would find newer than its memory: save it without live",
-		    outside);
+		reasons_add(reasons,
+			    "with live the guest runs on, and would change what is not in the file "
+			    "(%s), which a restore would find newer than its memory: save it "
+			    "without live",
+			    outside);
 	if (refused[0])
-		add(reasons, "%s", refused);
+		reasons_add(reasons, "%s", refused);
 }
 
 bool save_check_vm(struct saves *saves, struct vm *vm, const struct save_request *wish,
 		   const struct save_former *former, struct err *err)
 {
-	struct reasons reasons = { STRBUF_INIT, 0 };
+	struct reasons reasons = REASONS_INIT;
 	const struct vm *other = saved_in(saves->env.vms, wish->file, former);
 	const struct save *busy = busy_with(saves, wish->file);
 
 	if (vm_role(vm) != VM_ROLE_OWNED)
-		add(&reasons, "it is %s on this host", vm_state(vm));
+		reasons_add(&reasons, "it is %s on this host", vm_state(vm));
 	else if (!vm_is_active(vm))
-		add(&reasons, "it is %s: only a guest that runs or is paused has a memory",
-		    vm_state(vm));
+		reasons_add(&reasons, "it is %s: only a guest that runs or is paused has a memory",
+			    vm_state(vm));
 	else if (!can_be_saved(vm))
-		add(&reasons, "it is %s: only a guest that runs or is paused can be saved",
-		    vm_state(vm));
+		reasons_add(&reasons, "it is %s: only a guest that runs or is paused can be saved",
+			    vm_state(vm));
 	if (vm_job(vm))
-		add(&reasons, "job %s (%s) holds it", vm_job(vm)->id, vm_job(vm)->kind);
+		reasons_add(&reasons, "job %s (%s) holds it", vm_job(vm)->id, vm_job(vm)->kind);
 	if (other)
-		add(&reasons, "VM '%s' is saved in '%s': choose another file", vm_name(other),
-		    wish->file);
+		reasons_add(&reasons, "VM '%s' is saved in '%s': choose another file",
+			    vm_name(other), wish->file);
 	if (busy)
-		add(&reasons, "job %s is busy with '%s'", busy->row.id, wish->file);
+		reasons_add(&reasons, "job %s is busy with '%s'", busy->row.id, wish->file);
 	if (wish->live)
 		check_live(vm, &reasons);
-	return none(&reasons, "cannot save the VM", err);
+	return reasons_none(&reasons, "cannot save the VM", err);
 }
 
 /* ---- a restore ------------------------------------------------------------------- */
@@ -110,16 +87,16 @@ static void find_stale(const struct save_file *head, const struct vm *vm, bool i
 		       struct reasons *reasons)
 {
 	if (is_marked)
-		add(reasons, "the guest was restored from it before");
+		reasons_add(reasons, "the guest was restored from it before");
 	if (head->generation != vm_generation(vm))
-		add(reasons,
-		    "the VM was on another host since (generation %" PRIu64 ", in the file "
-		    "%" PRIu64 ")",
-		    vm_generation(vm), head->generation);
+		reasons_add(reasons,
+			    "the VM was on another host since (generation %" PRIu64 ", in the file "
+			    "%" PRIu64 ")",
+			    vm_generation(vm), head->generation);
 	if (!vm_is_saved(vm))
-		add(reasons, "the VM was started since it was saved");
+		reasons_add(reasons, "the VM was started since it was saved");
 	else if (strcmp(vm_save_id(vm), head->id) != 0)
-		add(reasons, "the VM was saved again since, in '%s'", vm_saved_in(vm));
+		reasons_add(reasons, "the VM was saved again since, in '%s'", vm_saved_in(vm));
 }
 
 /* The guest of a background snapshot has run since, and has changed nothing that lasts. */
@@ -128,24 +105,25 @@ static void find_stale_live(struct vm *vm, struct reasons *reasons)
 	CLEANUP(free_charp) char *outside = save_live_outside(vm);
 
 	if (outside[0])
-		add(reasons, "the guest ran on when it was written, and has %s", outside);
+		reasons_add(reasons, "the guest ran on when it was written, and has %s", outside);
 }
 
 static void check_stale(const struct restore_request *wish, const struct save_file *head,
 			struct vm *vm, bool is_marked, struct reasons *reasons)
 {
-	struct reasons stale = { STRBUF_INIT, 0 };
+	struct reasons stale = REASONS_INIT;
 
 	if (head->live)
 		find_stale_live(vm, &stale);
 	else
 		find_stale(head, vm, is_marked, &stale);
 	if (stale.count && !wish->stale_disks_ok)
-		add(reasons,
-		    "the file is stale: %s; its memory over newer disks would destroy them, so "
-		    "start the VM afresh, or, if its disks are those of the save, say so "
-		    "(stale_disks_ok)",
-		    strbuf_str(&stale.text));
+		reasons_add(reasons,
+			    "the file is stale: %s; its memory over newer disks would destroy "
+			    "them, so "
+			    "start the VM afresh, or, if its disks are those of the save, say so "
+			    "(stale_disks_ok)",
+			    strbuf_str(&stale.text));
 	strbuf_fini(&stale.text);
 }
 
@@ -155,8 +133,9 @@ static void check_definition(const struct save_file *head, const struct vm *vm,
 	CLEANUP(json_putp) struct json_object *now = json_read_back(vm_definition(vm));
 
 	if (!now || !json_object_equal(now, head->definition))
-		add(reasons, "the definition of the VM is not that of the save: put it back (a "
-			     "device was added or removed since)");
+		reasons_add(reasons,
+			    "the definition of the VM is not that of the save: put it back (a "
+			    "device was added or removed since)");
 }
 
 static void check_vm(const struct restore_request *wish, const struct save_file *head,
@@ -165,20 +144,21 @@ static void check_vm(const struct restore_request *wish, const struct save_file 
 	bool is_held = vm_job(vm) && (!job || vm_job(vm) != &job->job);
 
 	if (vm_role(vm) != VM_ROLE_OWNED)
-		add(reasons, "VM '%s' is %s on this host", vm_name(vm), vm_state(vm));
+		reasons_add(reasons, "VM '%s' is %s on this host", vm_name(vm), vm_state(vm));
 	else if (vm_qemu(vm))
-		add(reasons,
-		    "VM '%s' is %s: stop it first, if it is to be replaced by the guest "
-		    "in the file",
-		    vm_name(vm), vm_state(vm));
+		reasons_add(reasons,
+			    "VM '%s' is %s: stop it first, if it is to be replaced by the guest "
+			    "in the file",
+			    vm_name(vm), vm_state(vm));
 	if (is_held)
-		add(reasons, "job %s (%s) holds VM '%s'", vm_job(vm)->id, vm_job(vm)->kind,
-		    vm_name(vm));
+		reasons_add(reasons, "job %s (%s) holds VM '%s'", vm_job(vm)->id, vm_job(vm)->kind,
+			    vm_name(vm));
 	if (head->live && vm_is_saved(vm))
-		add(reasons,
-		    "the guest is saved in '%s', which this restore would make stale: restore "
-		    "that file first, or start the VM",
-		    vm_saved_in(vm));
+		reasons_add(reasons,
+			    "the guest is saved in '%s', which this restore would make stale: "
+			    "restore "
+			    "that file first, or start the VM",
+			    vm_saved_in(vm));
 	check_stale(wish, head, vm, is_marked, reasons);
 	check_definition(head, vm, reasons);
 }
@@ -189,38 +169,40 @@ static void check_qemu(struct saves *saves, const struct save_file *head, struct
 
 	if (head->mode == SAVE_FILE_MAPPED_RAM && features && features->capability_count &&
 	    !transfer_features_have(features, "mapped-ram"))
-		add(reasons,
-		    "QEMU %s wrote it as mapped-ram, which the QEMU of this host does not have: "
-		    "use one since 9.0",
-		    head->qemu_version);
+		reasons_add(reasons,
+			    "QEMU %s wrote it as mapped-ram, which the QEMU of this host does not "
+			    "have: "
+			    "use one since 9.0",
+			    head->qemu_version);
 }
 
 bool save_check_qemu(struct saves *saves, const struct save_file *head, struct err *err)
 {
-	struct reasons reasons = { STRBUF_INIT, 0 };
+	struct reasons reasons = REASONS_INIT;
 
 	check_qemu(saves, head, &reasons);
-	return none(&reasons, "cannot restore the guest", err);
+	return reasons_none(&reasons, "cannot restore the guest", err);
 }
 
 bool save_judge(struct saves *saves, const struct restore_request *wish,
 		const struct save_file *head, bool is_marked, const struct save *job,
 		struct err *err)
 {
-	struct reasons reasons = { STRBUF_INIT, 0 };
+	struct reasons reasons = REASONS_INIT;
 	struct vm *vm = vm_find_uuid(saves->env.vms, head->uuid);
 	const struct save *busy = busy_with(saves, wish->file);
 	CLEANUP(free_charp) char *what = xasprintf("cannot restore '%s'", wish->file);
 
 	if (busy && busy != job)
-		add(&reasons, "job %s is busy with it", busy->row.id);
+		reasons_add(&reasons, "job %s is busy with it", busy->row.id);
 	if (vm)
 		check_vm(wish, head, vm, is_marked, job, &reasons);
 	else
-		add(&reasons,
-		    "this host has no VM with the uuid %s ('%s' at the save), so whether it has "
-		    "run since is not known: define it as it was",
-		    head->uuid, head->vm);
+		reasons_add(&reasons,
+			    "this host has no VM with the uuid %s ('%s' at the save), so whether "
+			    "it has "
+			    "run since is not known: define it as it was",
+			    head->uuid, head->vm);
 	check_qemu(saves, head, &reasons);
-	return none(&reasons, what, err);
+	return reasons_none(&reasons, what, err);
 }
