@@ -139,7 +139,7 @@ static void check_cpr(const struct refresh_look *look, const struct vm_def *def,
 static void check_stream(const struct refresh_look *look, const struct vm_def *def,
 			 struct reasons *reasons)
 {
-	/* Huge pages are not part of what is available; QEMU says itself that there are too few. */
+	/* Huge pages are not part of what is available. */
 	uint64_t copied = vm_def_memory_mib(def) - vm_def_huge_memory_mib(def);
 
 	if (copied && copied + look->kept_mib > look->available_mib)
@@ -148,6 +148,8 @@ static void check_stream(const struct refresh_look *look, const struct vm_def *d
 			    " MiB for a while, and of %" PRIu64 " MiB that are available %" PRIu64
 			    " MiB stay free",
 			    copied, look->available_mib, look->kept_mib);
+	if (look->memory_err)
+		reasons_add(reasons, "a copy of its memory: %s", look->memory_err->msg);
 }
 
 typedef void check_fn(const struct refresh_look *look, const struct vm_def *def,

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "refresh/priv.h"
 #include "vm/entry.h"
+#include "vm/memory.h"
 #include "vm/swap.h"
 
 #define QUERY_DEADLINE_MS 5000
@@ -75,7 +76,7 @@ struct begin {
 	char *emulator;
 	struct probe *probe;
 	bool is_probing;
-	struct err probe_err;
+	struct err probe_err, memory_err;
 	struct refresh_request wish;
 	struct refresh_look look;
 	enum refresh_way way;
@@ -143,6 +144,7 @@ static void decide(struct begin *begin, const struct err *err)
 	begin->look.available_mib = proc_available_mib();
 	begin->look.kept_mib = begin->refreshes->env.memory_reserve_mib;
 	begin->look.probe_err = err_is_set(&begin->probe_err) ? &begin->probe_err : NULL;
+	begin->look.memory_err = err_is_set(&begin->memory_err) ? &begin->memory_err : NULL;
 	if (begin->refreshes->is_closing)
 		err_set(&why, ERR_UNAVAILABLE, "this coordinator is stopping");
 	else if (!vm)
@@ -206,15 +208,32 @@ static void on_entered(void *data, struct vm_entry *entry, const struct err *err
 		vm_entry_command(entry, "query-memdev", NULL, QUERY_DEADLINE_MS, on_memdevs, begin);
 }
 
-static void enter(void *data)
+static void enter(struct begin *begin)
 {
-	struct begin *begin = data;
 	struct vm *vm = vm_find_uuid(begin->refreshes->env.vms, begin->uuid);
 
 	if (!vm || begin->refreshes->is_closing || !vm_is_active(vm) || vm_job(vm))
 		decide(begin, NULL);
 	else
 		vm_enter(vm, VM_SYNC_JOB, VM_ENTRY_USUAL, on_entered, begin);
+}
+
+static void on_memory(void *data, const struct err *err)
+{
+	struct begin *begin = data;
+
+	if (err)
+		begin->memory_err = *err;
+	enter(begin);
+}
+
+static void look_at_memory(void *data)
+{
+	struct begin *begin = data;
+	struct vm *vm = vm_find_uuid(begin->refreshes->env.vms, begin->uuid);
+
+	if (!vm || !vm_memory_check(vm, on_memory, begin))
+		enter(begin);
 }
 
 static void on_probed(void *data, const struct qemu_features *features, const struct err *err)
@@ -225,7 +244,7 @@ static void on_probed(void *data, const struct qemu_features *features, const st
 	begin->is_probing = false;
 	if (err)
 		begin->probe_err = *err;
-	loop_post(begin->refreshes->env.loop, enter, begin); /* not inside of the probe */
+	loop_post(begin->refreshes->env.loop, look_at_memory, begin); /* not inside of the probe */
 }
 
 static void look_at_program(struct begin *begin)
@@ -239,7 +258,7 @@ static void look_at_program(struct begin *begin)
 	}
 	err_set(&begin->probe_err, ERR_CONFLICT, "there is no program '%s' that could be run",
 		begin->emulator);
-	loop_post(begin->refreshes->env.loop, enter, begin);
+	loop_post(begin->refreshes->env.loop, look_at_memory, begin);
 }
 
 void refreshes_begin(struct refreshes *refreshes, struct vm *vm, const struct refresh_request *wish,

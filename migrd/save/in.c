@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "save/priv.h"
+#include "vm/memory.h"
 #include "vm/still.h"
 
 #define LOOK_MS      250 /* if no event comes */
@@ -47,23 +48,38 @@ struct launched {
 	char id[ID_UUID_SIZE];
 };
 
+static bool is_beginning(const struct save *save)
+{
+	return save->machine.state == SAVE_STATE_BEGIN && !save->machine.is_saving;
+}
+
 static void on_launched(void *data, const struct err *err)
 {
 	struct launched *launched = data;
 	struct save *save = saves_find(launched->saves, launched->id);
 
 	free(launched);
-	if (!save || save->machine.state != SAVE_STATE_BEGIN || save->machine.is_saving) {
-		if (save)
-			machine_step(&save->machine);
+	if (!save)
 		return;
-	}
-	if (err) {
+	if (is_beginning(save) && err) {
 		save_fail(save, err);
 		return;
 	}
-	save->facts.is_launched = true;
+	if (is_beginning(save))
+		save->facts.is_launched = true;
 	machine_step(&save->machine);
+}
+
+static void on_memory(void *data, const struct err *err)
+{
+	struct launched *launched = data;
+	struct save *save = saves_find(launched->saves, launched->id);
+	struct vm *vm = save && is_beginning(save) ? save_vm(save) : NULL;
+
+	if (err || !vm)
+		on_launched(launched, err);
+	else
+		vm_launch_incoming(vm, on_launched, launched);
 }
 
 static void on_read(struct save *save, struct save_task *task, const struct err *err)
@@ -90,7 +106,8 @@ static void on_read(struct save *save, struct save_task *task, const struct err 
 	launched = xnew(struct launched);
 	launched->saves = save->saves;
 	memcpy(launched->id, save->row.id, sizeof(launched->id));
-	vm_launch_incoming(vm, on_launched, launched);
+	if (!vm_memory_check(vm, on_memory, launched))
+		on_memory(launched, NULL);
 }
 
 void save_in_enter_begin(struct machine *machine)

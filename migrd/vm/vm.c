@@ -70,13 +70,18 @@ const struct transfer_features *vms_migration_features(struct vms *vms)
 	return features ? &features->migration : NULL;
 }
 
+/* What the workers still have is answered now, while those who asked are there. */
 void vms_clear(struct vms *vms)
 {
-	for (struct vm *vm = vms ? vms->list : NULL, *next; vm; vm = next) {
+	if (!vms)
+		return;
+	for (struct vm *vm = vms->list, *next; vm; vm = next) {
 		next = vm->next;
 		assert(!vm->job);
 		vm_remove(vm);
 	}
+	worker_free(TAKE_PTR(vms->net));
+	worker_free(TAKE_PTR(vms->files));
 }
 
 void vms_free(struct vms *vms)
@@ -85,8 +90,6 @@ void vms_free(struct vms *vms)
 		return;
 	vms_clear(vms);
 	probe_free(vms->env.qemu.probe);
-	worker_free(vms->net);
-	worker_free(vms->files);
 	loop_timer_free(vms->owed);
 	free(vms);
 }

@@ -50,8 +50,8 @@ typedef void vm_done_fn(void *data, const struct err *err);
 void vms_fail_later(struct vms *vms, vm_done_fn *fn, void *data, const struct err *err);
 
 struct vms *vms_new(const struct vms_env *env);
-/* Lets go of every QEMU; they run on.  Answers of the store that still come
- * find no VM. */
+/* Lets go of every QEMU; they run on.  What waits for a look at the host is answered; answers of
+ * the store that still come find no VM. */
 void vms_clear(struct vms *vms);
 /* Call when the store is closed, so that no answer can come any more. */
 void vms_free(struct vms *vms);

@@ -150,6 +150,41 @@ class HugePagesTest(Memory):
             self.assert_huge(self.a)
             self.a.api.post("/v1/vms/g1/stop")
 
+    def test_huge_pages_are_counted_before_a_refresh_and_a_restore(self):
+        few = f"needs {HUGE_PAGES} huge pages of 2 MiB, and {HUGE_PAGES - 1} are free"
+        file = str(self.a.saved / "g1")
+        with huge_pages(2 * HUGE_PAGES - 1):
+            self.boot(memory_backend={"type": "memfd", "huge_page_mib": 2})
+            with self.assertRaises(ApiError) as caught:
+                self.a.api.post("/v1/vms/g1/refresh", {"way": "stream"})
+            self.assertEqual(caught.exception.status, 409)
+            self.assertIn(few, str(caught.exception))
+            self.assert_free(HUGE_PAGES - 1)
+            self.guest.assert_runs_on(self.a)
+            with huge_pages(HUGE_PAGES):
+                self.end("refreshes", self.a.api.post("/v1/vms/g1/refresh", {"way": "stream"}), "done")
+                self.assert_huge(self.a)
+                self.guest.assert_runs_on(self.a)
+            self.end("saves", self.a.api.post("/v1/vms/g1/save", {"file": file}), "done")
+        with huge_pages(HUGE_PAGES - 1):
+            job = self.end("saves", self.a.api.post("/v1/vms/restore", {"file": file}), "failed")
+            self.assertIn(few, job["error"]["detail"])
+            self.assert_free(HUGE_PAGES - 1)
+        with huge_pages(HUGE_PAGES):
+            self.end("saves", self.a.api.post("/v1/vms/restore", {"file": file}), "done")
+            self.assert_huge(self.a)
+            self.guest.assert_runs_on(self.a)
+            self.a.api.post("/v1/vms/g1/stop")
+
+    def end(self, kind, job, state):
+        """The job when it has ended, in STATE."""
+        def ended():
+            now = self.a.api.get(f"/v1/{kind}/{job['id']}")
+            return now if now["final"] else None
+        job = self.eventually("the end of the job", ended, 60)
+        self.assertEqual(job["state"], state, job)
+        return job
+
     @only_full
     def test_guest_in_huge_pages_moves_with_post_copy(self):
         with huge_pages(2 * HUGE_PAGES):
