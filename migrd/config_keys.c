@@ -83,6 +83,10 @@ const struct config_key config_keys[] = {
 	  "75", NULL, "percent",
 	  "Of the available memory, for the guests that one peer has on their way here; one "
 	  "that comes alone may be larger." },
+	{ "move", "hold_max_s", CONFIG_TYPE_UINT, AT(move_hold_max_s), 0, 604800, "86400", NULL,
+	  "seconds",
+	  "For so long the source of an incoming guest may hold its move, with memory promised "
+	  "here; a longer hold is refused." },
 	{ "move", "bandwidth_bytes_per_s", CONFIG_TYPE_UINT, AT(move_bandwidth_bytes_per_s), 0,
 	  UINT64_C(1000000000000), "0", NULL, "bytes per second",
 	  "Limit of a move that sets none itself; 0: none.", .is_live = true },

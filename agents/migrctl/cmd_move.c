@@ -15,7 +15,8 @@
 struct move_values {
 	const char *to, *vm, *keep, *assert_dead, *why, *block_jobs, *multifd_compression,
 		*postcopy;
-	struct cli_number bandwidth, downtime_limit, multifd_channels;
+	struct cli_number bandwidth, downtime_limit, multifd_channels, hold;
+	const char *hold_then;
 	bool watch, active, plan, timeline, assert_same_disks, assert_same_cpu, assert_safe_cache;
 	bool remove_source_disks;
 	bool multifd, xbzrle, auto_converge;
@@ -144,6 +145,21 @@ static void add_ways(const struct move_values *values, struct json_object *obj)
 		json_add_bool(obj, "auto_converge", true);
 }
 
+/* A hold without a time is refused by the daemon, which says why. */
+static void add_hold(const struct move_values *values, struct json_object *obj)
+{
+	struct json_object *hold;
+
+	if (!values->hold.is_set && !values->hold_then)
+		return;
+	hold = json_object_new_object();
+	if (values->hold.is_set)
+		json_add_uint(hold, "timeout_s", values->hold.value);
+	if (values->hold_then)
+		json_add_str(hold, "then", values->hold_then);
+	json_object_object_add(obj, "hold", hold);
+}
+
 static void add_assertions(const struct move_values *values, struct json_object *obj)
 {
 	if (values->assert_same_disks)
@@ -217,6 +233,7 @@ static bool run_start(struct cli_call *call, struct err *err)
 	if (values->block_jobs)
 		json_add_str(body, "block_jobs", values->block_jobs);
 	add_ways(values, body);
+	add_hold(values, body);
 	add_assertions(values, body);
 	if (!client || !start_move(client, body, &move, err))
 		return false;
@@ -225,6 +242,7 @@ static bool run_start(struct cli_call *call, struct err *err)
 	return !values->watch || watch_move(call, client, json_get_str(move, "id"), err);
 }
 
+static const char *const hold_choices[] = { "cancel", "release", NULL };
 static const char *const postcopy_choices[] = { "manual", "first-pass", "at-once", NULL };
 
 static const struct cli_option start_options[] = {
@@ -313,6 +331,23 @@ static const struct cli_option start_options[] = {
 		.help = "do not keep the images of disks that were copied",
 	},
 	{
+		.name = "hold",
+		.type = CLI_COUNT,
+		VALUE(hold),
+		.min = 1,
+		.max = 604800,
+		.arg = "SECONDS",
+		.help = "wait so long for `move release' before memory is sent",
+	},
+	{
+		.name = "hold-then",
+		.type = CLI_CHOICE,
+		VALUE(hold_then),
+		.choices = hold_choices,
+		.arg = "cancel|release",
+		.help = "what happens when nobody has released it (default: cancel)",
+	},
+	{
 		.name = "watch",
 		.letter = 'w',
 		.type = CLI_FLAG,
@@ -371,6 +406,7 @@ static const struct table_field show_fields[] = {
 	{ "multifd channels", "options.multifd.channels", TABLE_NUMBER },
 	{ "multifd compression", "options.multifd.compression", TABLE_TEXT },
 	{ "post-copy", "options.postcopy.start", TABLE_TEXT },
+	{ "held until", "held_until", TABLE_TEXT },
 	{ "bandwidth limit", "options.bandwidth_bytes_per_s", TABLE_RATE },
 	{ "downtime limit", "options.downtime_limit_ms", TABLE_MS },
 	{ "created at", "created_at", TABLE_TEXT },
@@ -613,7 +649,8 @@ static bool run_cancel(struct cli_call *call, struct err *err)
 	return err_set(err, ERR_TOO_LATE, "%s", detail[0] ? detail : "the move was not cancelled");
 }
 
-static bool run_postcopy(struct cli_call *call, struct err *err)
+/* A request without a body, to SUFFIX of the move. */
+static bool run_request(struct cli_call *call, const char *suffix, struct err *err)
 {
 	CLEANUP(target_fini) struct target target = { NULL, NULL };
 	CLEANUP(json_putp) struct json_object *body = json_object_new_object();
@@ -622,11 +659,21 @@ static bool run_postcopy(struct cli_call *call, struct err *err)
 
 	if (!target_find(&target, call, true, err))
 		return false;
-	path = target_path(&target, "/postcopy");
+	path = target_path(&target, suffix);
 	if (!send(target.client, "POST", path, body, NULL, &move, err))
 		return false;
 	migrctl_print_object(call, move, show_fields);
 	return true;
+}
+
+static bool run_postcopy(struct cli_call *call, struct err *err)
+{
+	return run_request(call, "/postcopy", err);
+}
+
+static bool run_release(struct cli_call *call, struct err *err)
+{
+	return run_request(call, "/release", err);
 }
 
 static bool run_set(struct cli_call *call, struct err *err)
@@ -728,6 +775,17 @@ const struct cli_command cmd_move_postcopy = {
 		"For a move that was started with --postcopy.  From then on the guest cannot come\n"
 		"back: it fetches the rest of its memory from the source.\n",
 	.run = run_postcopy,
+};
+
+const struct cli_command cmd_move_release = {
+	.noun = "move",
+	.verb = "release",
+	.args = MOVE_ARGS,
+	.min_args = 1,
+	.max_args = 1,
+	.summary = "let a held move go on",
+	.details = "For a move that was started with --hold: it waits before memory is sent.\n",
+	.run = run_release,
 };
 
 const struct cli_command cmd_move_resolve = {

@@ -342,6 +342,19 @@ void api_move_postcopy(struct http_request *req, void *data)
 		http_reply_err(req, &err);
 }
 
+void api_move_release(struct http_request *req, void *data)
+{
+	struct move *move = find(req, data);
+	struct err err;
+
+	if (!move)
+		return;
+	if (move_release(move, &err))
+		http_reply(req, 202, move_json(move));
+	else
+		http_reply_err(req, &err);
+}
+
 void api_move_plan(struct http_request *req, void *data)
 {
 	const struct api *api = data;

@@ -134,6 +134,7 @@ void api_peer_prepare(struct http_request *req, void *data)
 				   .options = prepare.options,
 				   .run = prepare.run,
 				   .stopped = prepare.stopped,
+				   .hold_s = prepare.hold_s,
 			   });
 	else
 		http_reply_err(req, &err);

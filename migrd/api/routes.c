@@ -141,6 +141,8 @@ const struct http_route api_routes[] = {
 	{ "POST", "/v1/moves/{id}/postcopy", O, api_move_postcopy,
 	  .summary = "Let the guest run on the destination before all its memory is there",
 	  .reply = move_reply_fields },
+	{ "POST", "/v1/moves/{id}/release", O, api_move_release, .summary = "Let a held move go on",
+	  .reply = move_reply_fields },
 	{ "POST", "/v1/moves/{id}/resolve", A, api_move_resolve,
 	  .summary = "Decide in the place of two hosts that cannot know",
 	  .body = move_resolve_fields, .reply = move_reply_fields },

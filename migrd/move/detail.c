@@ -59,6 +59,11 @@ static const struct json_field durable[] = {
 	FIELD("assert_same_disks", JSON_BOOL, options.assert_same_disks),
 	FIELD("assert_same_cpu", JSON_BOOL, options.assert_same_cpu),
 	FIELD("remove_source_disks", JSON_BOOL, options.remove_source_disks),
+	{ .key = "hold",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct move, options.hold),
+	  .present_offset = offsetof(struct move, options.has_hold),
+	  .fields = move_hold_fields },
 	FIELD("request", JSON_TEXT, request),
 	FIELD("stream_start_time", JSON_UINT, stream_id.start_time),
 	FIELD("port_key", JSON_STRING, offer.port_key),
@@ -196,6 +201,8 @@ static struct move_shown_options options(const struct move *move)
 		.assert_same_disks = move->options.assert_same_disks,
 		.assert_same_cpu = move->options.assert_same_cpu,
 		.remove_source_disks = move->options.remove_source_disks,
+		.hold = move->options.hold,
+		.has_hold = move->options.has_hold,
 	};
 }
 
@@ -214,6 +221,8 @@ struct move_reply move_show(const struct move *move)
 		.final = move_is_final(move),
 		.can_cancel = move_can_cancel(move),
 		.stopped = move->facts.stopped,
+		.held = move_is_held(move),
+		.held_until = move_is_held(move) ? move_hold_end_ms(move) : 0,
 		.owner = move_owner(move),
 		.generation = row->generation,
 		.reason = move_reason(move),

@@ -40,15 +40,23 @@ static uint64_t idle_ms(struct move *move)
 	return now_ms - move->offer.progress_at_ms;
 }
 
+/* Longer while the source may hold the move: until memory comes. */
+static uint64_t idle_max_ms(const struct move *move)
+{
+	bool may_be_held = move->ram.state == QMP_MIG_NONE || move->ram.state == QMP_MIG_SETUP;
+
+	return move->moves->env.offer_timeout_ms + (may_be_held ? move->facts.hold_s * 1000 : 0);
+}
+
 bool move_dst_offer_is_over(struct move *move)
 {
 	return move->machine.state == MOVE_STATE_TRANSFER && !move->facts.go_requested &&
-	       idle_ms(move) >= move->moves->env.offer_timeout_ms;
+	       idle_ms(move) >= idle_max_ms(move);
 }
 
 bool move_dst_is_idle(struct move *move)
 {
-	return idle_ms(move) >= move->moves->env.offer_timeout_ms / 2;
+	return idle_ms(move) >= idle_max_ms(move) / 2;
 }
 
 void move_dst_say_idle(struct move *move)
@@ -57,9 +65,9 @@ void move_dst_say_idle(struct move *move)
 
 	if (move->stream && !move->facts.stream_gone)
 		stream_refresh(move->stream);
-	if (ms >= move->moves->env.offer_timeout_ms / 2)
+	if (ms >= idle_max_ms(move) / 2)
 		move_set_reason(move,
 				"host '%s' has sent nothing for %llu s; after %llu s it is refused",
 				move->row.peer, (unsigned long long)ms / 1000,
-				(unsigned long long)move->moves->env.offer_timeout_ms / 1000);
+				(unsigned long long)idle_max_ms(move) / 1000);
 }

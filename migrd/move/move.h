@@ -60,6 +60,7 @@ struct moves_env {
 	uint32_t offer_timeout_ms; /* how long a source may send nothing; then it is refused */
 	unsigned offers_max;       /* of one peer at a time */
 	unsigned offers_memory_percent; /* of the available memory, for the offers of one peer */
+	uint64_t hold_max_s;            /* for so long a source may hold its move */
 	uint64_t memory_reserve_mib;    /* how much an incoming guest must leave free */
 	struct storage_rules storage;   /* where images of incoming guests are made */
 	/* Called when something changed that the API shows. */
@@ -115,6 +116,8 @@ bool move_cancel(struct move *move, struct err *err);
 /* Source: the guest goes over as soon as QEMU sends, and fetches the rest of its memory there.
  * CONFLICT: the move was begun without post-copy, or comes from another host; TOO_LATE. */
 bool move_switch(struct move *move, struct err *err);
+/* Source: a held move goes on, or will not be held.  CONFLICT: the move has no hold; TOO_LATE. */
+bool move_release(struct move *move, struct err *err);
 
 enum move_keep { MOVE_KEEP_SOURCE, MOVE_KEEP_DESTINATION };
 
@@ -165,6 +168,7 @@ struct move_offer {
 	struct move_options options;
 	bool run; /* what the guest's user wants now; go has the last word */
 	bool stopped; /* it is stopped, and stays so */
+	uint64_t hold_s; /* so long its memory may not come */
 };
 /* Looks at this host first, then takes the offer.  If anything speaks against the guest,
  * FN gets all REASONS together and MOVE NULL, and nothing has changed.  FN is called once, on

@@ -26,6 +26,7 @@ struct offer_look {
 	struct json_object *definition, *plan;
 	struct move_options options;
 	bool run, stopped;
+	uint64_t hold_s;
 };
 
 static struct offer_look *find(const struct moves *moves, const char *id)
@@ -89,6 +90,7 @@ static void take(struct offer_look *look)
 		.options = look->options,
 		.run = look->run,
 		.stopped = look->stopped,
+		.hold_s = look->hold_s,
 	};
 	struct err err;
 	struct move *move = moves_offered(look->moves, &offer, &err);
@@ -190,6 +192,7 @@ static struct offer_look *look_new(struct moves *moves, const struct move_offer 
 	look->options = offer->options;
 	look->run = offer->run;
 	look->stopped = offer->stopped;
+	look->hold_s = offer->hold_s;
 	look->definition = json_object_get(offer->definition);
 	look->plan = json_object_get(offer->plan);
 	snprintf(look->source, sizeof(look->source), "%s", offer->source);

@@ -160,6 +160,18 @@ static bool has_room(const struct moves *moves, const struct vm_def *def, struct
 	return admission_check(&admission, err);
 }
 
+static bool may_be_held(const struct moves *moves, const struct move_offer *offer, struct err *err)
+{
+	if (offer->hold_s <= moves->env.hold_max_s)
+		return true;
+	return err_set(err, ERR_LIMIT,
+		       "the move would be held for up to %llu s, with memory promised here, and "
+		       "%llu s "
+		       "are allowed: hold it for less, or raise hold_max_s there",
+		       (unsigned long long)offer->hold_s,
+		       (unsigned long long)moves->env.hold_max_s);
+}
+
 static struct move *new_incoming(struct moves *moves, const char *id, const char *source,
 				 uint64_t generation)
 {
@@ -185,6 +197,8 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 		return is_same_move(move, &claim, err) ? move : NULL;
 	if (!moves_may_add(moves, offer->source, err))
 		return NULL;
+	if (!may_be_held(moves, offer, err))
+		return NULL;
 	plan = move_plan_decode(offer->plan, err);
 	if (!plan)
 		return NULL;
@@ -201,6 +215,7 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 	move->options = offer->options;
 	move->facts.run = offer->run && !offer->stopped;
 	move->facts.stopped = offer->stopped;
+	move->facts.hold_s = offer->hold_s;
 	move->facts.memory_mib = memory_mib;
 	move->plan = TAKE_PTR(plan);
 	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", vm_uuid(vm));

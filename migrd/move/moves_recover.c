@@ -56,10 +56,10 @@ void moves_add_row(struct moves *moves, struct store_move *row)
 	move->verdict = verdict_of_row(row);
 	move->settle.is_done = row->settled;
 	move->ram.state = QMP_MIG_UNKNOWN;
-	move->ram.may_have_begun = true;
 	if (row->error_code[0])
 		err_set(&move->error, err_from_name(row->error_code), "%s", row->error_text);
 	move_detail_decode(move);
+	move->ram.may_have_begun = !move->facts.memory_waits;
 	if (move_is_final(move)) {
 		moves_file(moves, move);
 		move_become_history(move);

@@ -217,7 +217,52 @@ static void on_migrate(struct move *move, struct json_object *result, const stru
 	machine_step(&move->machine);
 }
 
-/* Disks go before memory, so a restart may come between them. */
+static void begin(struct move *move)
+{
+	move->ram.moved_at_ms = loop_now_ms(move->moves->env.loop);
+	move->ram.is_answer_old = move->facts.query_pending;
+	move->ram.may_have_begun = true;
+	move_stamp(move, MOVE_STAMP_MIGRATE);
+	send_address(move, "migrate", on_migrate);
+}
+
+/* The record that memory begins, on its way to the disk. */
+struct beginning {
+	struct moves *moves;
+	char id[ID_UUID_SIZE];
+};
+
+static void on_recorded(void *data, const struct err *err)
+{
+	struct beginning *beginning = data;
+	struct move *move = moves_find(beginning->moves, beginning->id);
+
+	free(beginning);
+	if (!move)
+		return;
+	move->ram.is_recording = false;
+	if (err)
+		move->facts.memory_waits = true; /* the tick tries again */
+	else if (move->machine.state == MOVE_STATE_TRANSFER && !move->machine.is_saving)
+		begin(move);
+}
+
+/* After a restart nothing else would tell that QEMU was told to begin: it keeps the end of its last
+ * migration, which may be that of an earlier move. */
+static void begin_when_recorded(struct move *move)
+{
+	struct beginning *beginning = xnew(struct beginning);
+
+	beginning->moves = move->moves;
+	memcpy(beginning->id, move->row.id, sizeof(beginning->id));
+	move->ram.is_recording = true;
+	move->facts.memory_waits = false;
+	if (transfer_plan_has_disks(move->plan))
+		move_src_disks_note_vars(move);
+	machine_save_for(&move->machine, on_recorded, beginning);
+}
+
+/* The record of an older migrd does not tell that memory waited for disks. */
 static bool is_left_to_us(const struct move *move)
 {
 	return !move->machine.is_resumed ||
@@ -226,18 +271,26 @@ static bool is_left_to_us(const struct move *move)
 
 static void start(struct move *move)
 {
-	move->ram.moved_at_ms = loop_now_ms(move->moves->env.loop);
-	if (!is_left_to_us(move)) {
-		move_query(move);
-		move_src_apply_options(move); /* QEMU may not have got them yet */
-	} else {
-		move->ram.is_answer_old = move->facts.query_pending;
-		move->ram.may_have_begun = true;
+	move->ram.is_due = true;
+	if (move->facts.memory_waits) {
+		begin_when_recorded(move);
+	} else if (is_left_to_us(move)) {
 		if (transfer_plan_has_disks(move->plan))
 			move_src_disks_note_vars(move);
-		move_stamp(move, MOVE_STAMP_MIGRATE);
-		send_address(move, "migrate", on_migrate);
+		begin(move);
+	} else {
+		move->ram.moved_at_ms = loop_now_ms(move->moves->env.loop);
+		move_query(move);
+		move_src_apply_options(move); /* QEMU may not have got them yet */
 	}
+}
+
+static void step(struct move *move)
+{
+	if (move->ram.is_due && move->facts.memory_waits && !move->ram.is_recording &&
+	    move->machine.state == MOVE_STATE_TRANSFER)
+		begin_when_recorded(move);
+	move_ram_step(move);
 }
 
 static void on_continued(struct move *move, struct json_object *result, const struct err *err)
@@ -355,7 +408,7 @@ const struct move_part move_part_ram = {
 							   set_plan_parameters,
 							   listen_for_source } } },
 	.start = start,
-	.step = move_ram_step,
+	.step = step,
 	.event = move_ram_event,
 	.settle = go_on,
 	.progress = move_ram_progress,

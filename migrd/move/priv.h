@@ -156,6 +156,8 @@ struct move_ram {
 	uint64_t pass;                     /* over the guest's memory; 1 is the first */
 	uint64_t pass_at_ms;               /* when its beginning was told */
 	bool may_have_begun; /* source: `migrate' was sent, maybe by an earlier coordinator */
+	bool is_due;         /* source: the parts before memory are ready */
+	bool is_recording;   /* source: that memory begins is on its way to the disk */
 	bool is_answer_old;  /* that of query-migrate under way; it was asked before */
 	bool is_continued;                 /* migrate-continue was sent */
 	uint64_t moved_bytes, moved_at_ms; /* sent; a stall counts from MOVED_AT_MS */
@@ -234,6 +236,7 @@ struct move {
 	struct move_offered offer; /* destination */
 	uint64_t percent; /* of all that is to be sent; never goes back */
 	struct move_ram ram;
+	uint64_t hold_end_ms; /* source: on the loop's clock; 0: it is not held yet */
 	struct move_disks disks;
 	struct move_rejoin rejoin;
 	struct move_settle settle;
@@ -313,6 +316,11 @@ struct vm *move_vm(const struct move *move);     /* NULL: gone */
 const struct vm_def *move_definition(const struct move *move);
 struct qemu *move_qemu(const struct move *move); /* NULL: none, or it has ended */
 bool move_is_gone(const struct move *move);      /* the guest's QEMU has ended */
+
+/* The move waits before memory is sent; until then (wall clock): move/part_hold.c. */
+bool move_is_held(const struct move *move);
+int64_t move_hold_end_ms(const struct move *move);
+void move_end_hold(struct move *move);
 
 /* ---- from state to state --------------------------------------------- */
 

@@ -151,7 +151,7 @@ static bool never_began(const struct move *move)
 {
 	return move->machine.state == MOVE_STATE_TRANSFER && move->side == MOVE_SRC &&
 	       move->machine.is_resumed && move->ram.state == QMP_MIG_NONE &&
-	       !transfer_plan_has_disks(move->plan);
+	       !move->facts.memory_waits && !transfer_plan_has_disks(move->plan);
 }
 
 bool move_ram_has_started(const struct move *move)

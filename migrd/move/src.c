@@ -212,6 +212,7 @@ static struct json_object *offer(const struct move *move)
 		.generation = move->row.generation,
 		.run = vm_intent(vm) == VM_INTENT_STARTED,
 		.stopped = move->facts.stopped,
+		.hold_s = move->options.has_hold ? move->options.hold.timeout_s : 0,
 		.definition = json_read_back(vm_definition(vm)),
 		.options = move->options,
 		.plan = json_encode(transfer_plan_fields, move->plan),
@@ -243,6 +244,8 @@ void move_src_step_prepare(struct machine *machine)
 		return;
 	if (move->facts.stream_ready) {
 		move_stamp(move, MOVE_STAMP_PREPARED);
+		move->facts.memory_waits =
+			transfer_plan_has_disks(move->plan) || move->options.has_hold;
 		machine_go_to(&move->machine,
 			      &(struct machine_change){ .to = MOVE_STATE_TRANSFER });
 	} else if (move_stream_fault(move)) {
@@ -296,8 +299,10 @@ void move_src_step_transfer(struct machine *machine)
 
 	if (move_src_roll_back_if_gone(move))
 		return;
-	if (transfer_plan_has_disks(move->plan) && roll_back_if_asked(move))
-		return; /* QEMU would wait for a connection that is stuck; a rollback ends it first */
+	/* With disks QEMU would wait for a connection that is stuck; a rollback ends it first. */
+	if ((transfer_plan_has_disks(move->plan) || !move->ram.may_have_begun) &&
+	    roll_back_if_asked(move))
+		return;
 	if (progress == MOVE_PART_BROKEN) {
 		move_parts_give_up(move);
 		return;

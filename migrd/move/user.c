@@ -50,6 +50,28 @@ bool move_switch(struct move *move, struct err *err)
 	return true;
 }
 
+bool move_release(struct move *move, struct err *err)
+{
+	bool is_early = move->machine.state == MOVE_STATE_BEGIN ||
+			move->machine.state == MOVE_STATE_PREPARE ||
+			move->machine.state == MOVE_STATE_TRANSFER;
+
+	if (move->side != MOVE_SRC)
+		return err_set(err, ERR_CONFLICT, "ask host '%s', where the guest comes from",
+			       move->row.peer);
+	if (!move->options.has_hold)
+		return err_set(err, ERR_CONFLICT,
+			       "the move was begun without `hold': it waits for nobody");
+	if (!is_early || move->facts.cancel_requested)
+		return err_set(err, ERR_TOO_LATE, "the move is %s%s", move_state_name(move),
+			       move->facts.cancel_requested ? ", and is being cancelled" : "");
+	if (move->facts.hold_released)
+		return true;
+	move_note(move, "hold-released", "%s", "");
+	move_end_hold(move);
+	return true;
+}
+
 /* A change of the limits, on its way to the disk. */
 struct setting {
 	struct moves *moves;

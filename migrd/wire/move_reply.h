@@ -5,6 +5,7 @@
 #define MIGRD_WIRE_MOVE_REPLY_H
 
 #include "base/json.h"
+#include "wire/move_request.h"
 #include "wire/problem.h"
 #include "wire/transfer_plan.h"
 
@@ -51,6 +52,8 @@ struct move_shown_options {
 	bool assert_same_disks, assert_same_cpu, remove_source_disks;
 	bool is_source;
 	int block_jobs; /* enum move_block_jobs; of a source */
+	struct move_hold hold; /* of a source */
+	bool has_hold;
 	struct transfer_wish transfer; /* of a source */
 };
 
@@ -58,6 +61,8 @@ struct move_reply {
 	const char *id, *vm, *vm_uuid, *kind, *source, *destination, *state;
 	bool final, can_cancel;
 	bool stopped;      /* the VM does not run, and will not */
+	bool held;         /* it waits before memory is sent */
+	int64_t held_until;
 	const char *owner; /* NULL: only the other host can know */
 	uint64_t generation;
 	const char *reason;

@@ -46,6 +46,25 @@ const struct json_field move_options_fields[] = {
 	{ 0 },
 };
 
+static const char *const hold_end_names[] = { "cancel", "release", NULL };
+
+const struct json_field move_hold_fields[] = {
+	{ .key = "timeout_s",
+	  .type = JSON_UINT,
+	  .required = true,
+	  JSON_MEMBER(struct move_hold, timeout_s),
+	  .min = 1,
+	  .max = MOVE_HOLD_MAX_S,
+	  .help = "How long the move waits, in seconds." },
+	{ .key = "then",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct move_hold, then),
+	  .names = hold_end_names,
+	  .help = "If nobody has released it by then, the move is cancelled (the default), or goes "
+		  "on." },
+	{ 0 },
+};
+
 const struct json_field move_request_fields[] = {
 	{ .key = "vm",
 	  .type = JSON_STRING,
@@ -114,6 +133,13 @@ const struct json_field move_request_fields[] = {
 	  .help = "The source's images of disks that were copied are removed once the guest is "
 		  "the destination's; default: false, they are kept as "
 		  "`PATH.moved-to-HOST-MOVE'." },
+	{ .key = "hold",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct move_request, options.hold),
+	  .present_offset = offsetof(struct move_request, options.has_hold),
+	  .fields = move_hold_fields,
+	  .help = "The move waits before the guest's memory is sent, with its local disks copied, "
+		  "until POST /v1/moves/{id}/release, or for timeout_s seconds." },
 	{ 0 },
 };
 

@@ -19,6 +19,18 @@ enum move_block_jobs {
 };
 extern const char *const move_block_jobs_names[]; /* ended by NULL */
 
+/* A move may wait before the guest's memory is sent, with its local disks copied by then. */
+#define MOVE_HOLD_MAX_S 604800 /* a week */
+enum move_hold_end {
+	MOVE_HOLD_CANCEL,  /* at its end the move is cancelled */
+	MOVE_HOLD_RELEASE, /* it goes on */
+};
+struct move_hold {
+	uint64_t timeout_s;
+	int then; /* enum move_hold_end */
+};
+extern const struct json_field move_hold_fields[];
+
 /* The configuration decides about an option that was not given, hence the has_ members. */
 struct move_options {
 	uint64_t bandwidth_bytes_per_s; /* 0: no limit */
@@ -31,6 +43,8 @@ struct move_options {
 	/* The user vouches for what cannot be proved. */
 	bool assert_same_disks, assert_same_cpu, assert_safe_cache;
 	bool remove_source_disks; /* source only: images that were copied are not kept there */
+	struct move_hold hold;    /* source only; the destination is told how long */
+	bool has_hold;
 };
 
 struct move_request {

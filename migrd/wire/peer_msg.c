@@ -153,6 +153,11 @@ const struct json_field peer_prepare_fields[] = {
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct peer_prepare, stopped),
 	  .help = "The VM is stopped, and is stopped at the destination in the end." },
+	{ .key = "hold_s",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct peer_prepare, hold_s),
+	  .max = MOVE_HOLD_MAX_S,
+	  .help = "The source may hold the move for so many seconds before memory comes." },
 	{ 0 },
 };
 

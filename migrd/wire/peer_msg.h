@@ -63,6 +63,7 @@ struct peer_prepare {
 	struct json_object *plan; /* transfer_plan.h; owned; NULL: an older coordinator */
 	bool run; /* the user wants the guest to run, at the time of the offer; go decides */
 	bool stopped; /* the VM is stopped, and stays so whatever go says */
+	uint64_t hold_s; /* so long its memory may not come, beside offer_timeout_ms */
 };
 
 struct peer_prepare_reply {

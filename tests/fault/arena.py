@@ -59,6 +59,8 @@ WAYS = {
     # restarted there tries each of two for 5 s before it lets data flow.
     "multifd": Way({"multifd": {"channels": 4, "compression": "zstd"}}, clean_seconds=15),
     "disks": Way({}, disks=(*DISKS, OVERLAY)),
+    "held": Way({"hold": {"timeout_s": 1, "then": "release"}}, disks=DISKS,
+                clean_seconds=CLEAN_SECONDS + 2),
     "beside": Way({}, has_beside=True),
     # Without a limit a guest as small as this has moved before QEMU switches.
     "postcopy": Way({"postcopy": {"start": "at-once"}, "bandwidth_bytes_per_s": 4 << 20}),

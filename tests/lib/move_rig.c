@@ -245,6 +245,7 @@ static void make_objects(void)
 		.offer_timeout_ms = 120000,
 		.offers_max = 2,
 		.offers_memory_percent = 75,
+		.hold_max_s = 3600,
 		.prepare_timeout_ms = 30000,
 		.stuck_after_ms = 30000,
 		.storage = { .dirs = rig.dir, .qemu_img = "qemu-img" },

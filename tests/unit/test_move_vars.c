@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "check_main.h"
+#include "move/priv.h"
 #include "move_rig.h"
 
 #define JOB "migrd-" VM_DEF_VARS_ID
@@ -185,15 +186,29 @@ START_TEST(restart_while_the_variables_are_copied_goes_on)
 }
 END_TEST
 
-/* The record of it was not written before the crash. */
-START_TEST(restart_that_cannot_know_ends_the_move)
+START_TEST(memory_begins_when_the_record_is_on_disk)
 {
 	bring_to_copying();
 	guest_writes(540672);
 	rig_disk_hold();
 	fake_qemu_job(JOB, "ready", NULL);
+	ck_assert_uint_eq(trace_count("qmp migrate"), 0);
+	rig_disk_go_on();
+	rig_run();
 	ck_assert_uint_eq(trace_count("qmp migrate"), 1);
+}
+END_TEST
+
+/* An older migrd sent memory before it wrote so. */
+START_TEST(restart_that_cannot_know_ends_the_move)
+{
+	bring_to_copying();
+	guest_writes(540672);
+	fake_qemu_job(JOB, "ready", NULL);
 	fake_qemu_migrates("active");
+	rig_move()->facts.vars_copied = 0;
+	machine_save(&rig_move()->machine);
+	rig_run();
 	rig_restart();
 	rig_advance(600);
 	settle();
@@ -211,6 +226,7 @@ Suite *suite(void)
 	tcase_add_test(tc, variables_written_while_memory_flows_end_the_move);
 	tcase_add_loop_test(tc, restart_while_memory_flows_knows_it, 0, 2);
 	tcase_add_test(tc, restart_while_the_variables_are_copied_goes_on);
+	tcase_add_test(tc, memory_begins_when_the_record_is_on_disk);
 	tcase_add_test(tc, restart_that_cannot_know_ends_the_move);
 	return s;
 }

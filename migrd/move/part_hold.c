@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A move that is held before its memory is sent: all that is sent before is there by then, and the
+ * guest runs.  Later QEMU could not be held: as soon as little is left to send it stops the guest by
+ * itself, and no setting of all versions keeps it from that. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "move/priv.h"
+#include "move/src.h"
+
+static bool is_wanted(const struct move *move)
+{
+	return move->side == MOVE_SRC && move->options.has_hold;
+}
+
+int64_t move_hold_end_ms(const struct move *move)
+{
+	return (int64_t)(move->facts.held_since_ms + move->options.hold.timeout_s * 1000);
+}
+
+bool move_is_held(const struct move *move)
+{
+	return is_wanted(move) && move->machine.state == MOVE_STATE_TRANSFER &&
+	       move->facts.held_since_ms && !move->facts.hold_released;
+}
+
+/* Loop time until the end. */
+static uint64_t left_ms(const struct move *move)
+{
+	uint64_t now_ms = loop_now_ms(move->moves->env.loop);
+
+	return move->hold_end_ms > now_ms ? move->hold_end_ms - now_ms : 0;
+}
+
+static void tell(struct move *move)
+{
+	move_set_reason(move,
+			"held before memory is sent: `migrctl move release %s' lets it go on, and "
+			"in %llu s it %s",
+			move->row.id, (unsigned long long)(left_ms(move) + 999) / 1000,
+			move->options.hold.then == MOVE_HOLD_RELEASE ? "goes on by itself"
+								     : "is cancelled");
+}
+
+/* What has passed before a restart counts. */
+static void start_clock(struct move *move)
+{
+	uint64_t now_ms = (uint64_t)clock_wall_ms(), since_ms = move->facts.held_since_ms;
+	uint64_t passed_ms = now_ms > since_ms ? now_ms - since_ms : 0;
+	uint64_t timeout_ms = move->options.hold.timeout_s * 1000;
+
+	move->hold_end_ms = loop_now_ms(move->moves->env.loop) +
+			    (passed_ms < timeout_ms ? timeout_ms - passed_ms : 0);
+}
+
+static void start(struct move *move)
+{
+	if (move->facts.hold_released)
+		return;
+	if (!move->facts.held_since_ms) {
+		move->facts.held_since_ms = (uint64_t)clock_wall_ms();
+		move_note(move, "hold", "for %llu s at most",
+			  (unsigned long long)move->options.hold.timeout_s);
+		log_info("move", "held", "move=%s vm=%s timeout_s=%llu", move->row.id,
+			 move->row.vm_name, (unsigned long long)move->options.hold.timeout_s);
+		machine_save(&move->machine);
+	}
+	start_clock(move);
+}
+
+static void step(struct move *move)
+{
+	if (!move_is_held(move) || !move->hold_end_ms || move->facts.cancel_requested)
+		return;
+	if (left_ms(move)) {
+		tell(move);
+	} else if (move->options.hold.then == MOVE_HOLD_RELEASE) {
+		move_note(move, "hold-over", "nobody released it: it goes on, as was asked for");
+		move_end_hold(move);
+	} else {
+		move->facts.cancel_requested = true;
+		err_set(&move->error, ERR_CANCELLED,
+			"the move was held for %llu s before memory was sent, and nobody released "
+			"it",
+			(unsigned long long)move->options.hold.timeout_s);
+	}
+}
+
+void move_end_hold(struct move *move)
+{
+	move->facts.hold_released = true;
+	move->reason[0] = '\0';
+	machine_step(&move->machine);
+	machine_save(&move->machine); /* unless the next state is being recorded already */
+}
+
+static bool is_ready(const struct move *move)
+{
+	return move->facts.hold_released;
+}
+
+const struct move_part move_part_hold = {
+	.name = "hold",
+	.wanted = is_wanted,
+	.start = start,
+	.is_ready = is_ready,
+	.step = step,
+};

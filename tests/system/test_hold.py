@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Moves that are held before memory is sent."""
+from lib import settings
+from lib.disks import Disk
+from lib.world import SystemTest
+
+DISK = {"disk_id": "data", "mib": 16, "format": "qcow2", "area": 4, "rate": 8, "data": 4}
+
+
+class HoldTest(SystemTest):
+    def begin(self, timeout_s=600, then="cancel", **options):
+        if not self.world.guests:
+            self.guest = self.world.guest(**options)
+            self.guest.start(self.a)
+        hold = {"timeout_s": timeout_s, "then": then}
+        return self.world.begin_move(self.guest, self.a, self.b, hold=hold)["id"]
+
+    def wait_held(self, move_id):
+        self.eventually("the hold", lambda: self.a.api.get(f"/v1/moves/{move_id}")["held"],
+                        settings.seconds(30))
+
+    def assert_held(self, move_id):
+        self.eventually("what to do", lambda: f"migrctl move release {move_id}" in
+                        self.a.api.get(f"/v1/moves/{move_id}")["reason"])
+        move = self.a.api.get(f"/v1/moves/{move_id}")
+        self.assertEqual((move["state"], move["held"], move["progress"]["ram_transferred_bytes"]),
+                         ("transfer", True, 0))
+        self.guest.assert_runs_on(self.a)
+
+    def test_held_move_waits_over_restarts_and_goes_on_when_released(self):
+        move_id = self.begin(disks=[Disk(**DISK)])
+        self.wait_held(move_id)
+        self.assert_held(move_id)
+        for host in (self.a, self.b):
+            host.kill9()
+            host.start()
+            self.wait_held(move_id)
+            self.assert_held(move_id)
+        shown = self.a.migrctl("move", "show", move_id).stdout
+        self.assertRegex(shown, r"held until +20\d\d-")
+        self.assertRegex(self.a.migrctl("move", "release", "g1").stdout, "state +transfer")
+        for host in (self.a, self.b):
+            self.world.wait_state(host, move_id, "done")
+        self.guest.assert_runs_on(self.b)
+        self.assert_api_error(409, "too-late", self.a.api.post, f"/v1/moves/{move_id}/release")
+
+    def test_held_move_is_cancelled_at_once(self):
+        move_id = self.begin()
+        self.wait_held(move_id)
+        self.a.migrctl("move", "cancel", move_id)
+        self.world.wait_state(self.a, move_id, "cancelled")
+        self.guest.assert_runs_on(self.a)
+        self.eventually("nothing is left there", lambda: not self.b.api.items("/v1/vms"))
+
+    def test_what_happens_when_nobody_releases_it(self):
+        move_id = self.begin(timeout_s=1)
+        error = self.world.wait_state(self.a, move_id, "cancelled")["error"]
+        self.assertIn("held for 1 s before memory was sent, and nobody released it", error["detail"])
+        self.guest.assert_runs_on(self.a)
+        move_id = self.begin(timeout_s=1, then="release")
+        for host in (self.a, self.b):
+            self.world.wait_state(host, move_id, "done")
+        self.guest.assert_runs_on(self.b)
+
+    # The destination takes no byte for longer than offer_timeout_ms.
+    def test_destination_waits_for_a_held_move(self):
+        self.b.kill9()
+        self.b.write_config(move={"offer_timeout_ms": 15000})
+        self.b.start()
+        move_id = self.begin(timeout_s=17, then="release")
+        for host in (self.a, self.b):
+            self.world.wait_state(host, move_id, "done")
+        self.guest.assert_runs_on(self.b)
+
+    def test_bad_holds_are_refused(self):
+        self.guest = self.world.guest(area=0)
+        self.guest.start(self.a)
+        for hold, words in (({}, "timeout_s"), ({"timeout_s": 0}, "timeout_s"),
+                            ({"timeout_s": 604801}, "timeout_s"),
+                            ({"timeout_s": 1, "then": "wait"}, "then")):
+            error = self.assert_api_error(400, "invalid", self.a.api.post, "/v1/moves",
+                                          {"vm": "g1", "to": "b", "hold": hold})
+            self.assertIn(words, str(error))
+        self.assertEqual(self.a.moves(), [])
+        self.assert_move_refused(self.guest, self.a, self.b, "hold_max_s",
+                                 hold={"timeout_s": 86401})
+        move_id = self.world.begin_move(self.guest, self.a, self.b)["id"]
+        self.assert_api_error(409, "conflict", self.a.api.post, f"/v1/moves/{move_id}/release")
