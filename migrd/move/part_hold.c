@@ -67,9 +67,25 @@ static void start(struct move *move)
 	start_clock(move);
 }
 
+/* Nobody else would notice: nothing is on its way.  True: the move rolls back. */
+static bool has_lost_stream(struct move *move)
+{
+	const char *fault = move_stream_fault(move);
+	struct err err;
+
+	if (!fault)
+		return false;
+	err_set(&err, ERR_PEER,
+		"the data connection to host '%s' broke while the move was held: %s",
+		move->row.peer, fault);
+	move_roll_back(move, &err);
+	return true;
+}
+
 static void step(struct move *move)
 {
-	if (!move_is_held(move) || !move->hold_end_ms || move->facts.cancel_requested)
+	if (!move_is_held(move) || !move->hold_end_ms || move->facts.cancel_requested ||
+	    has_lost_stream(move))
 		return;
 	if (left_ms(move)) {
 		tell(move);

@@ -88,6 +88,8 @@ FULL = [
        f"outside.py --full postcopy --part {part}/3") for part in (1, 2, 3)),
     *((f"crash with local disks, {side}", f"walk.py --side {side} --way disks")
       for side in SIDES),
+    *((f"crash with a move that is held, {side}", f"walk.py --side {side} --way held")
+      for side in SIDES),
     *((f"error at each passage with local disks, {side}",
        f"walk.py --side {side} --way disks --action error") for side in SIDES[:2]),
     *((f"faults from outside: local disks, part {part} of 2",

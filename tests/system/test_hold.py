@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Moves that are held before memory is sent."""
+import os
+import signal
+
 from lib import settings
 from lib.disks import Disk
 from lib.world import SystemTest
@@ -51,6 +54,17 @@ class HoldTest(SystemTest):
         self.world.wait_state(self.a, move_id, "cancelled")
         self.guest.assert_runs_on(self.a)
         self.eventually("nothing is left there", lambda: not self.b.api.items("/v1/vms"))
+
+    # With nothing on its way only the coordinators see that a process has ended.
+    def test_process_that_ends_while_a_move_is_held_ends_the_move(self):
+        for processes in (self.b.qemus, self.a.streams, self.b.streams):
+            move_id = self.begin()
+            self.wait_held(move_id)
+            victim, = processes()
+            os.kill(victim, signal.SIGKILL)
+            self.world.wait_state(self.a, move_id, "failed")
+            self.guest.assert_runs_on(self.a)
+            self.eventually("nothing is left there", lambda: not self.b.api.items("/v1/vms"), 30)
 
     def test_what_happens_when_nobody_releases_it(self):
         move_id = self.begin(timeout_s=1)
