@@ -23,6 +23,7 @@
 
 struct carry {
 	struct channel *channel;
+	bool is_source;
 	uint8_t number;
 	int qemu_fd;
 	pthread_t reader;
@@ -40,7 +41,11 @@ struct carry {
 	/* From the other host. */
 	uint64_t delivered, told;
 	bool is_in_ended, in_end_is_told;
-	bool is_lost; /* the present link */
+	bool is_closed; /* source: the destination is over, and has said so by the end of TLS */
+	bool is_lost;   /* the present link */
+	/* For carry_ends_by_ms(): when both QEMUs had ended; the first loss of a link since so much
+	 * progress was made. */
+	uint64_t ended_ms, lost_ms, lost_progress;
 	bool is_freed;
 	/* Only of the thread that receives: HELD bytes for QEMU, from in[1] on. */
 	struct link *link;
@@ -70,10 +75,40 @@ static void changed(struct carry *carry)
 	pthread_cond_broadcast(&carry->changed);
 }
 
-/* Call with the lock held. */
+/* All has gone both ways, and both sides know; but not whether the other knows that.  Call with
+ * the lock held. */
+static bool is_all_done(const struct carry *carry)
+{
+	return carry->end_is_heard && carry->is_in_ended;
+}
+
+/* The destination is over first.  A link that is lost before the source has heard of it is made
+ * again by the source, which is told then (carry_say_over()).  Call with the lock held. */
 static bool is_over(const struct carry *carry)
 {
-	return carry->end_is_heard && carry->is_in_ended && carry->in_end_is_told;
+	return is_all_done(carry) && (carry->is_source ? carry->is_closed : carry->in_end_is_told);
+}
+
+static bool both_have_ended(const struct carry *carry)
+{
+	return carry->is_out_ended && carry->is_in_ended;
+}
+
+/* When both QEMUs have ended, what is still to be said is waited for as long as the network may be
+ * silent before a move is given up. */
+static uint32_t end_ms(const struct carry *carry)
+{
+	return carry->channel->all->config.link_timeout_ms;
+}
+
+/* Call with the lock held, and with FLAG one of those that both_have_ended() asks. */
+static void note_ended(struct carry *carry, bool *flag)
+{
+	bool before = both_have_ended(carry);
+
+	*flag = true;
+	if (!before && both_have_ended(carry))
+		carry->ended_ms = clock_monotonic_ms();
 }
 
 /* ---- QEMU to what is kept ---------------------------------------------------- */
@@ -127,10 +162,11 @@ static void *run_reader(void *arg)
 		if (len > 0)
 			carry->filled += (uint64_t)len;
 		else
-			carry->is_out_ended = true;
+			note_ended(carry, &carry->is_out_ended);
 		changed(carry);
 		unlock(carry);
 	}
+	channel_look_again(carry->channel); /* perhaps the next link is not waited for any more */
 	return NULL;
 }
 
@@ -197,7 +233,6 @@ static size_t next_message(struct carry *carry, size_t *ret_data)
 		return put_offset(carry->out, 'A', carry->delivered);
 	}
 	if (carry->is_in_ended && !carry->in_end_is_told) {
-		carry->in_end_is_told = true;
 		carry->out[0] = 'e';
 		return 1;
 	}
@@ -205,7 +240,6 @@ static size_t next_message(struct carry *carry, size_t *ret_data)
 		*ret_data = (size_t)(carry->filled - carry->sent);
 		return 0;
 	}
-	carry->end_is_told = true;
 	carry->out[0] = 'E';
 	return 1;
 }
@@ -253,6 +287,41 @@ static void lose(struct carry *carry)
 	unlock(carry);
 }
 
+/* The message of LEN bytes has been sent. */
+static void note_sent(struct carry *carry, size_t len)
+{
+	if (carry->out[0] == 'D')
+		atomic_fetch_add(&carry->channel->bytes_out, len - 1);
+	lock(carry);
+	carry->end_is_told = carry->end_is_told || carry->out[0] == 'E';
+	carry->in_end_is_told = carry->in_end_is_told || carry->out[0] == 'e';
+	unlock(carry);
+}
+
+/* Says by the end of TLS that this side is over. */
+static void say_bye(struct link *link)
+{
+	struct pollfd pfd = { .fd = link->fd, .events = POLLOUT };
+	uint64_t until_ms = clock_monotonic_ms() + GOODBYE_MS;
+	int rc;
+
+	do
+		rc = gnutls_bye(link->session, GNUTLS_SHUT_WR);
+	while (rc == GNUTLS_E_INTERRUPTED ||
+	       (rc == GNUTLS_E_AGAIN && clock_monotonic_ms() < until_ms &&
+		poll(&pfd, 1, GOODBYE_MS) > 0));
+}
+
+static bool is_finished(struct carry *carry)
+{
+	bool over;
+
+	lock(carry);
+	over = is_over(carry);
+	unlock(carry);
+	return over;
+}
+
 static void *run_sender(void *arg)
 {
 	struct carry *carry = arg;
@@ -263,8 +332,12 @@ static void *run_sender(void *arg)
 			lose(carry);
 			break;
 		}
-		if (carry->out[0] == 'D')
-			atomic_fetch_add(&carry->channel->bytes_out, len - 1);
+		note_sent(carry, len);
+	}
+	if (!carry->is_source && is_finished(carry)) {
+		say_bye(carry->link);
+		/* The thread that receives need not wait for the source to close. */
+		(void)shutdown(carry->link->fd, SHUT_RD);
 	}
 	return NULL;
 }
@@ -317,20 +390,47 @@ static uint64_t offset_of(const char *record)
 	return be64toh(wire);
 }
 
-static void note_end(struct carry *carry, bool *flag)
+static bool is_no_message(struct carry *carry)
 {
-	lock(carry);
-	*flag = true;
-	changed(carry);
-	unlock(carry);
+	channel_break(carry->channel, "the other host sent something that is no message");
+	return false;
 }
 
-static void hold(struct carry *carry, size_t len)
+/* The other host's QEMU has closed its connection.  All before has been delivered. */
+static bool note_in_ended(struct carry *carry)
 {
+	deliver(carry);
+	(void)shutdown(carry->qemu_fd, SHUT_WR);
+	lock(carry);
+	note_ended(carry, &carry->is_in_ended);
+	changed(carry);
+	unlock(carry);
+	return true;
+}
+
+/* The other host has got all, and our end.  It cannot have, before it was sent. */
+static bool note_end_heard(struct carry *carry)
+{
+	bool ok;
+
+	lock(carry);
+	ok = carry->is_out_ended && carry->sent == carry->filled;
+	carry->end_is_heard = carry->end_is_heard || ok;
+	changed(carry);
+	unlock(carry);
+	return ok || is_no_message(carry);
+}
+
+/* Only this thread sets `is_in_ended': nothing comes after the end. */
+static bool hold(struct carry *carry, size_t len)
+{
+	if (!len || carry->is_in_ended)
+		return is_no_message(carry);
 	atomic_fetch_add(&carry->channel->bytes_in, len);
 	carry->held += len;
 	if (carry->held >= GATHER_BYTES)
 		deliver(carry);
+	return true;
 }
 
 /* A record of LEN bytes, which but for its TYPE is behind what is held. */
@@ -338,25 +438,19 @@ static bool take_record(struct carry *carry, char type, size_t len)
 {
 	switch (type) {
 	case 'D':
-		hold(carry, len - 1);
-		return true;
+		return hold(carry, len - 1);
 	case 'A':
 		if (len == 1 + sizeof(uint64_t))
 			return note_acked(carry, offset_of(carry->in + carry->held));
 		break;
 	case 'E':
-		deliver(carry);
-		(void)shutdown(carry->qemu_fd, SHUT_WR);
-		note_end(carry, &carry->is_in_ended);
-		return true;
+		return note_in_ended(carry);
 	case 'e':
-		note_end(carry, &carry->end_is_heard);
-		return true;
+		return note_end_heard(carry);
 	default:
 		break;
 	}
-	channel_break(carry->channel, "the other host sent something that is no message");
-	return false;
+	return is_no_message(carry);
 }
 
 /* Receives a record behind what is held.  Its first byte, the type, comes in the place of the
@@ -374,19 +468,37 @@ static ssize_t recv_record(struct carry *carry, char *ret_type)
 	return len;
 }
 
-static bool is_finished(struct carry *carry)
+/* The end of TLS: the destination is over, if it has said all that goes before. */
+static void note_closed(struct carry *carry)
 {
-	bool over;
+	lock(carry);
+	carry->is_closed = is_all_done(carry);
+	changed(carry);
+	unlock(carry);
+}
+
+/* False: on the source, nothing but the end of TLS is missing, and does not come. */
+static bool await_record(struct carry *carry, uint64_t *done_ms)
+{
+	struct pollfd pfd = { .fd = carry->link->fd, .events = POLLIN };
+	uint64_t now_ms = clock_monotonic_ms();
+	bool is_done;
 
 	lock(carry);
-	over = is_over(carry);
+	is_done = carry->is_source && is_all_done(carry);
 	unlock(carry);
-	return over;
+	if (is_done && *done_ms == 0)
+		*done_ms = now_ms;
+	if (is_done && now_ms >= *done_ms + end_ms(carry))
+		return false;
+	(void)poll(&pfd, 1, is_done ? (int)(*done_ms + end_ms(carry) - now_ms) : -1);
+	return true;
 }
 
 /* As in pump.c: records are gathered while more are there, and none is held back. */
 static void run_receiver(struct carry *carry)
 {
+	uint64_t done_ms = 0;
 	ssize_t len;
 	char type = '\0';
 
@@ -399,9 +511,10 @@ static void run_receiver(struct carry *carry)
 		}
 		type = '\0';
 		deliver(carry);
-		if (len == GNUTLS_E_AGAIN)
-			await_link(carry->link, POLLIN);
-		else if (len != GNUTLS_E_INTERRUPTED)
+		if (len == 0)
+			note_closed(carry);
+		if (len == GNUTLS_E_AGAIN ? !await_record(carry, &done_ms)
+					  : len != GNUTLS_E_INTERRUPTED)
 			break;
 	}
 	deliver(carry);
@@ -478,6 +591,23 @@ static bool exchange_hellos(struct carry *carry, const struct carry_hello *heard
 	return say_hello(carry) && hear_hello(carry, &answer) && begin_again(carry, &answer);
 }
 
+/* How far it has come; only grows, and not without end when both QEMUs have ended. */
+static uint64_t progress(const struct carry *carry)
+{
+	return carry->acked + carry->delivered + carry->is_out_ended + carry->is_in_ended +
+	       carry->end_is_heard;
+}
+
+static void note_lost(struct carry *carry)
+{
+	lock(carry);
+	if (carry->lost_progress != progress(carry)) {
+		carry->lost_progress = progress(carry);
+		carry->lost_ms = clock_monotonic_ms();
+	}
+	unlock(carry);
+}
+
 /* A socket that is closed with unread data resets the connection, and with it what was sent last:
  * the other side would not hear that its end has come. */
 static void close_gently(struct link *link)
@@ -492,30 +622,86 @@ static void close_gently(struct link *link)
 		;
 }
 
-bool carry_run(struct carry *carry, struct link *link, const struct carry_hello *heard)
+static void run_both_ways(struct carry *carry)
 {
 	pthread_t sender;
-	int rc;
+	int rc = pthread_create(&sender, NULL, run_sender, carry);
 
-	carry->link = link;
-	if (!exchange_hellos(carry, heard))
-		return is_broken(carry);
-	if (!carry->has_reader && !start_reader(carry))
-		return true;
-	rc = pthread_create(&sender, NULL, run_sender, carry);
 	if (rc != 0) {
 		channel_break(carry->channel, "cannot start a thread: %s", strerror(rc));
-		return true;
+		return;
 	}
 	pthread_setname_np(sender, "out");
 	run_receiver(carry);
 	pthread_join(sender, NULL);
-	if (is_broken(carry))
+	if (is_finished(carry))
+		close_gently(carry->link);
+}
+
+bool carry_run(struct carry *carry, struct link *link, const struct carry_hello *heard)
+{
+	carry->link = link;
+	if (exchange_hellos(carry, heard) && (carry->has_reader || start_reader(carry)))
+		run_both_ways(carry);
+	if (is_broken(carry) || is_finished(carry))
 		return true;
-	if (!is_finished(carry))
-		return false;
+	note_lost(carry);
+	return false;
+}
+
+/* ---- the end -------------------------------------------------------------------- */
+
+uint64_t carry_ends_by_ms(struct carry *carry)
+{
+	uint64_t since_ms, ends_ms = UINT64_MAX;
+
+	lock(carry);
+	since_ms = carry->lost_ms > carry->ended_ms ? carry->lost_ms : carry->ended_ms;
+	if (both_have_ended(carry))
+		ends_ms = since_ms + end_ms(carry);
+	unlock(carry);
+	return ends_ms;
+}
+
+void carry_give_up(struct carry *carry)
+{
+	bool all_has_come;
+
+	lock(carry);
+	all_has_come = carry->end_is_heard;
+	unlock(carry);
+	if (all_has_come)
+		log_info("stream", "end", "move=%s channel=%s reason=%s",
+			 carry->channel->all->config.move_id, carry->channel->row.name,
+			 "the other host does not say that it is over");
+	else
+		channel_break(carry->channel,
+			      "both QEMUs have ended, and the other host does not say whether all "
+			      "has come");
+}
+
+uint64_t carry_delivered(struct carry *carry)
+{
+	uint64_t delivered;
+
+	lock(carry);
+	delivered = carry->delivered;
+	unlock(carry);
+	return delivered;
+}
+
+void carry_say_over(struct link *link, uint8_t number, uint64_t delivered, uint64_t deadline_ms)
+{
+	char hello[HELLO_BYTES] = "H";
+	struct err ignored; /* the source asks again */
+
+	(void)put_offset(hello + 1, (char)number, delivered);
+	if (!link_send(link, hello, sizeof(hello), deadline_ms, &ignored) ||
+	    !link_send(link, "E", 1, deadline_ms, &ignored) ||
+	    !link_send(link, "e", 1, deadline_ms, &ignored))
+		return;
+	say_bye(link);
 	close_gently(link);
-	return true;
 }
 
 /* ---- life ---------------------------------------------------------------------- */
@@ -532,6 +718,8 @@ struct carry *carry_new(struct connection *connection, uint8_t number, int qemu_
 	struct carry *carry = xnew(struct carry);
 
 	carry->channel = connection->channel;
+	carry->is_source = carry->channel->all->config.side == STREAM_SRC;
+	carry->lost_progress = UINT64_MAX;
 	carry->number = number;
 	carry->qemu_fd = qemu_fd;
 	carry->kept_bytes = kept_bytes(carry->channel);
@@ -546,7 +734,7 @@ void carry_free(struct carry *carry)
 	if (carry->has_reader) {
 		(void)shutdown(carry->qemu_fd, SHUT_RDWR);
 		lock(carry);
-		carry->is_freed = true; /* the other host may have said its end too early */
+		carry->is_freed = true; /* a broken channel has not read its QEMU to the end */
 		changed(carry);
 		unlock(carry);
 		pthread_join(carry->reader, NULL);

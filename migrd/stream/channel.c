@@ -176,6 +176,13 @@ void channel_relinked(struct connection *connection, const struct link *link)
 	pthread_mutex_unlock(&channel->lock);
 }
 
+void channel_look_again(struct channel *channel)
+{
+	pthread_mutex_lock(&channel->lock);
+	pthread_cond_broadcast(&channel->is_next);
+	pthread_mutex_unlock(&channel->lock);
+}
+
 void channel_end(struct connection *connection, struct link *link, int qemu_fd)
 {
 	struct channel *channel = connection->channel;

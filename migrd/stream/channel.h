@@ -15,6 +15,7 @@
  * that may reconnect outlives a lost link once it was READY: when QEMU has connected, the
  * source connects again for as long as it takes, and QEMU notices nothing but a pause
  * (stream/carry.h); meanwhile the state stays, and the channel's error says what happened.
+ * When both QEMUs have ended, that is given up after the configuration's link_timeout_ms.
  *
  * On the destination a connection that does not prove itself ends alone; the channel
  * stays IDLE and belongs to the first connections that do.
@@ -49,6 +50,7 @@ struct connection {
 	bool is_lost;         /* its link, and it waits for NEXT */
 	bool is_over;         /* nobody takes NEXT any more */
 	uint8_t number;
+	uint64_t delivered; /* to QEMU, when it is over */
 	uint64_t turn; /* of its newest link, of `accepted' */
 };
 
@@ -70,7 +72,8 @@ struct channel {
 	size_t waiting; /* src: to which QEMU has not come yet */
 	size_t proved, opened, ended;
 	size_t numbered; /* src: that QEMU has made; dst: made to QEMU, in the same order */
-	pthread_cond_t is_next; /* dst: `numbered' has grown, or the channel is broken */
+	pthread_cond_t is_next; /* dst, monotonic clock: `numbered' has grown, a connection has
+				 * another link, its QEMU has ended, or the channel is broken */
 	bool is_given_up; /* src: connecting has failed for good */
 
 	atomic_bool is_broken; /* set with the lock held */

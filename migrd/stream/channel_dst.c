@@ -15,6 +15,8 @@
 #include "stream/channel_priv.h"
 #include "stream/pump.h"
 
+#define NS_PER_MS UINT64_C(1000000)
+
 /* ---- not proved yet ------------------------------------------------------ */
 
 struct attempt {
@@ -301,6 +303,28 @@ static struct connection *find_numbered(struct channel *channel, uint8_t number)
 	return free_one;
 }
 
+/* For a source that has lost the last link before it heard that this side is over. */
+static void tell_if_over(struct attempt *attempt, uint64_t deadline_ms)
+{
+	const struct channel *channel = attempt->channel;
+	const uint8_t number = attempt->hello.number;
+	bool is_over = false;
+	uint64_t delivered = 0;
+
+	pthread_mutex_lock(&attempt->channel->lock);
+	for (size_t i = 0; i < channel->row.connections; i++) {
+		const struct connection *connection = &channel->connections[i];
+
+		if (!connection->is_numbered || connection->number != number)
+			continue;
+		is_over = connection->is_over && !atomic_load(&channel->is_broken);
+		delivered = connection->delivered;
+	}
+	pthread_mutex_unlock(&attempt->channel->lock);
+	if (is_over)
+		carry_say_over(&attempt->link, number, delivered, deadline_ms);
+}
+
 /* Takes ATTEMPT: the thread of its connection goes on with it.  One that nobody has taken yet
  * is given up.  The link that there is is lost, although no error may have told us yet.  An attempt
  * that came before that link has been given up by the source, and only its thread was late: what
@@ -326,18 +350,37 @@ static void hand_over(struct attempt *attempt)
 		attempt_free(former);
 }
 
-/* NULL: the channel is broken. */
-static struct attempt *await_next(struct connection *connection)
+/* Call with the lock held.  False: it is not waited for any more. */
+static bool wait_for_next(struct channel *channel, struct carry *carry)
+{
+	uint64_t until_ms = carry ? carry_ends_by_ms(carry) : UINT64_MAX;
+	struct timespec ts;
+
+	if (until_ms == UINT64_MAX) {
+		pthread_cond_wait(&channel->is_next, &channel->lock);
+		return true;
+	}
+	ts = clock_timespec(until_ms * NS_PER_MS);
+	pthread_cond_timedwait(&channel->is_next, &channel->lock, &ts);
+	return clock_monotonic_ms() < until_ms;
+}
+
+/* CARRY: NULL before QEMU has come.  NULL: the channel is broken, or only the end was missing, and
+ * the source is not there for it. */
+static struct attempt *await_next(struct connection *connection, struct carry *carry)
 {
 	struct channel *channel = connection->channel;
 	struct attempt *next;
+	bool is_late = false;
 
 	pthread_mutex_lock(&channel->lock);
-	while (!connection->next && !atomic_load(&channel->is_broken))
-		pthread_cond_wait(&channel->is_next, &channel->lock);
+	while (!connection->next && !is_late && !atomic_load(&channel->is_broken))
+		is_late = !wait_for_next(channel, carry);
 	next = connection->next;
 	connection->next = NULL;
 	pthread_mutex_unlock(&channel->lock);
+	if (!next && is_late)
+		carry_give_up(carry);
 	return next;
 }
 
@@ -399,13 +442,14 @@ static bool carry_over_link(struct connection *connection, struct attempt *attem
 	return !*carry || carry_run(*carry, &attempt->link, &attempt->hello);
 }
 
-static void end_links(struct connection *connection)
+static void end_links(struct connection *connection, uint64_t delivered)
 {
 	struct channel *channel = connection->channel;
 	struct attempt *next;
 
 	pthread_mutex_lock(&channel->lock);
 	connection->is_over = true;
+	connection->delivered = delivered;
 	next = connection->next;
 	connection->next = NULL;
 	pthread_mutex_unlock(&channel->lock);
@@ -422,16 +466,16 @@ static void carry_over_links(struct connection *connection, struct attempt *atte
 
 	while (!carry_over_link(connection, attempt, &carry, &qemu_fd)) {
 		channel_lost(connection);
-		next = await_next(connection);
+		next = await_next(connection, carry);
 		if (!next)
 			break;
 		attempt_free(attempt);
 		attempt = next;
 		channel_relinked(connection, &attempt->link);
 	}
+	end_links(connection, carry ? carry_delivered(carry) : 0);
 	if (carry)
 		carry_free(carry);
-	end_links(connection);
 	channel_end(connection, &attempt->link, qemu_fd);
 	free(attempt);
 }
@@ -463,6 +507,8 @@ static void *run(void *arg)
 	bool ok = is_proved && link_send(&attempt->link, &answer, 1, deadline_ms, &err) &&
 		  (attempt->connection || has_hello(attempt, deadline_ms));
 
+	if (ok && !attempt->connection)
+		tell_if_over(attempt, deadline_ms);
 	attempt_remove(all, attempt);
 	if (!is_proved)
 		note_refused(attempt->channel, &err);

@@ -18,6 +18,8 @@ void channel_open(struct connection *connection, int qemu_fd);
  * place. */
 void channel_lost(struct connection *connection);
 void channel_relinked(struct connection *connection, const struct link *link);
+/* dst: what a connection waits for with `is_next' may be there. */
+void channel_look_again(struct channel *channel);
 /* Closes both descriptors. */
 void channel_end(struct connection *connection, struct link *link, int qemu_fd);
 /* Call with the lock held: there is something to report. */

@@ -226,8 +226,9 @@ static bool tell_open(const struct channel *channel, struct link *link, size_t n
 	       link_send(link, &word, 1, clock_monotonic_ms() + CHANNEL_HANDSHAKE_TIMEOUT_MS, err);
 }
 
-/* False: the channel is broken, or the other host has said that it will not have us. */
-static bool connect_again(struct connection *connection, struct link *link)
+/* False: the channel is broken, or the other host has said that it will not have us, or only the
+ * end is missing, and the other host is not there for it. */
+static bool connect_again(struct connection *connection, struct link *link, struct carry *carry)
 {
 	struct channel *channel = connection->channel;
 	uint32_t pause_ms = RETRY_FIRST_MS;
@@ -236,6 +237,10 @@ static bool connect_again(struct connection *connection, struct link *link)
 	channel_lost(connection);
 	link_close(link);
 	while (!atomic_load(&channel->is_broken)) {
+		if (clock_monotonic_ms() >= carry_ends_by_ms(carry)) {
+			carry_give_up(carry);
+			return false;
+		}
 		if (try_once(channel, link, clock_monotonic_ms() + AGAIN_TIMEOUT_MS, &err)) {
 			channel_relinked(connection, link);
 			return true;
@@ -257,7 +262,7 @@ static void carry_over_links(struct connection *connection, struct link *link,
 	struct carry *carry = carry_new(connection, (uint8_t)qemu->number, qemu->fd);
 
 	channel_open(connection, qemu->fd);
-	while (!carry_run(carry, link, NULL) && connect_again(connection, link))
+	while (!carry_run(carry, link, NULL) && connect_again(connection, link, carry))
 		;
 	carry_free(carry);
 }

@@ -26,6 +26,16 @@ bool channel_start_thread(void *(*fn)(void *), void *arg, const char *name, stru
 	return true;
 }
 
+static void init_monotonic(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 static void channel_init(struct channel *channel, struct channels *all,
 			 const struct transfer_channel *row)
 {
@@ -33,7 +43,7 @@ static void channel_init(struct channel *channel, struct channels *all,
 	channel->row = *row;
 	channel->listen_fd = -1;
 	pthread_mutex_init(&channel->lock, NULL);
-	pthread_cond_init(&channel->is_next, NULL);
+	init_monotonic(&channel->is_next);
 	snprintf(channel->socket_path, sizeof(channel->socket_path), "%s/%s.sock", all->config.dir,
 		 row->name);
 	for (size_t i = 0; i < TRANSFER_CONNECTION_MAX; i++)

@@ -485,6 +485,27 @@ START_TEST(end_of_a_qemu_reaches_the_other)
 }
 END_TEST
 
+/* Each side hears of the other's end, over whichever link (tests/unit/test_stream_end.c loses each
+ * message of it). */
+START_TEST(links_that_are_lost_while_both_qemus_end_do_not_keep_the_channel)
+{
+	unsigned first;
+
+	keeps_claims = true;
+	add_channel(&again);
+	get_ready();
+	connect_all();
+	first = claims;
+	close_all();
+	for (unsigned i = 0; i < first; i++)
+		cut_claim(i);
+	ck_assert(run_until(has_ended, &src, WAIT_MS));
+	ck_assert(run_until(has_ended, &dst, WAIT_MS));
+	ck_assert_int_eq(src.status.state, STREAM_CHANNEL_CLOSED);
+	ck_assert_int_eq(dst.status.state, STREAM_CHANNEL_CLOSED);
+}
+END_TEST
+
 /* An NBD server for several disks: its client has not sent a byte when the greeting comes. */
 START_TEST(greetings_come_in_order_over_links_that_are_lost)
 {
@@ -609,6 +630,8 @@ Suite *suite(void)
 	tcase_add_test(tc, qemu_waits_when_too_much_is_kept);
 	tcase_add_test(tc, greetings_come_in_order_over_links_that_are_lost);
 	tcase_add_test(tc, end_of_a_qemu_reaches_the_other);
+	tcase_add_loop_test(tc, links_that_are_lost_while_both_qemus_end_do_not_keep_the_channel, 0,
+			    5);
 	tcase_add_test(tc, channel_whose_other_stream_has_ended_waits_and_says_so);
 	tcase_add_test(tc, source_that_connects_again_ends_its_former_connections);
 	tcase_add_test(tc, channel_that_may_reconnect_reads_little_ahead_of_a_slow_link);
