@@ -13,6 +13,8 @@
 #include "storage/spot.h"
 
 #define QEMU_IMG_TIMEOUT_MS 60000
+/* As many as QEMU's own open() follows (path_resolution(7)). */
+#define LINKS_MAX 40
 
 /* ---- removing, keeping ------------------------------------------------------------ */
 
@@ -193,11 +195,74 @@ bool image_put_aside_blocking(const char *path, const char *host, const char *mo
 	return check_is_file(&spot, err) && rename_aside(&spot, to, err) && spot_sync(&spot, err);
 }
 
+/* Whoever may write in the directory of an image can put a link there: such a link leads to the
+ * removal of no file that its maker does not own.  NEXT: what is there. */
+static bool check_link(const struct spot *spot, const struct stat *link, const struct stat *next,
+		       struct err *err)
+{
+	return link->st_uid == 0 || link->st_uid == geteuid() || link->st_uid == next->st_uid ||
+	       err_set(err, ERR_CONFLICT,
+		       "'%s' is a symbolic link of user %u, and leads to what is another user's: "
+		       "both stay; remove the image if it is the guest's",
+		       spot->path, (unsigned)link->st_uid);
+}
+
+/* The absolute path to which the link leads. */
+static char *target_of(const struct spot *spot, struct err *err)
+{
+	char target[PATH_MAX];
+	ssize_t len = readlinkat(spot->dir, spot->name, target, sizeof(target));
+
+	if (len < 0 || (size_t)len == sizeof(target)) {
+		err_set(err, ERR_CONFLICT, "cannot read the symbolic link '%s'", spot->path);
+		return NULL;
+	}
+	return xasprintf("%.*s%.*s", target[0] == '/' ? 0 : (int)(spot->name - spot->path),
+			 spot->path, (int)len, target);
+}
+
+static bool discard(const char *path, unsigned links_max, struct err *err);
+
+/* What the link leads to goes first: after a crash the link still tells where that was. */
+static bool discard_target(const struct spot *spot, const struct stat *link, unsigned links_max,
+			   struct err *err)
+{
+	CLEANUP(spot_close) struct spot next = { .dir = -1 };
+	CLEANUP(free_charp) char *target = target_of(spot, err);
+	bool is_there = false;
+	struct stat st;
+
+	if (!target || !spot_open(&next, target, NULL, err) ||
+	    (next.dir >= 0 && !spot_look(&next, next.name, &st, &is_there, err)))
+		return false;
+	if (!is_there)
+		return true;
+	if (links_max == 0)
+		return err_set(err, ERR_CONFLICT, "'%s' leads to too many symbolic links",
+			       spot->path);
+	return check_link(spot, link, &st, err) && discard(target, links_max - 1, err);
+}
+
+/* PATH leads to a file, or to nothing. */
+static bool discard(const char *path, unsigned links_max, struct err *err)
+{
+	CLEANUP(spot_close) struct spot spot = { .dir = -1 };
+	bool is_there = false;
+	struct stat st;
+
+	if (!spot_open(&spot, path, NULL, err) ||
+	    (spot.dir >= 0 && !spot_look(&spot, spot.name, &st, &is_there, err)))
+		return false;
+	if (!is_there)
+		return true;
+	return (!S_ISLNK(st.st_mode) || discard_target(&spot, &st, links_max, err)) &&
+	       spot_unlink(&spot, spot.name, err) && spot_sync(&spot, err);
+}
+
 bool image_discard_blocking(const char *path, struct err *err)
 {
 	CLEANUP(spot_close) struct spot spot = { .dir = -1 };
 
 	return spot_open(&spot, path, NULL, err) &&
-	       (spot.dir < 0 || (check_is_file(&spot, err) && spot_unlink(&spot, spot.name, err) &&
-				 spot_sync(&spot, err)));
+	       (spot.dir < 0 || (check_is_file(&spot, err) && discard(path, LINKS_MAX, err)));
 }

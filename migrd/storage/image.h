@@ -49,12 +49,14 @@ bool image_keep_blocking(const char *path, const char *move, struct err *err);
 /* ---- the source ------------------------------------------------------------------ */
 
 /* Renames PATH to `PATH.moved-to-HOST-MOVE', and replaces nothing.  A symbolic link is renamed
- * itself.  NOT_FOUND: neither name is there.  CONFLICT: the new name is taken, or PATH is no
- * file. */
+ * itself, and what it leads to stays where it is.  NOT_FOUND: neither name is there.  CONFLICT: the
+ * new name is taken, or PATH is no file. */
 bool image_put_aside_blocking(const char *path, const char *host, const char *move,
 			      struct err *err);
-/* Unlinks PATH; nothing there is fine.  What a symbolic link leads to stays.  CONFLICT: PATH is no
- * file. */
+/* Removes the image at PATH; nothing there is fine.  Of a symbolic link that is the file to which
+ * it leads, which QEMU had open, and the link, with those in between.  CONFLICT, and nothing is
+ * removed: PATH leads to no file, or a link that neither root nor we have made leads to what is
+ * not its owner's. */
 bool image_discard_blocking(const char *path, struct err *err);
 
 #endif

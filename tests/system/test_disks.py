@@ -91,6 +91,31 @@ class DisksTest(SystemTest):
         self.guest.assert_runs_on(self.b)
         self.assertEqual(self.names(self.a), [])
 
+    def start_behind_a_link(self):
+        """The path of the definition is a symbolic link; returns the image."""
+        disk = Disk(format="qcow2", area=1, rate=1)
+        self.guest, self.disks = self.world.guest(area=4, memory_mib=64, disks=[disk]), [disk]
+        image = self.a.images / "of-another-name"
+        os.rename(disk.path, image)
+        os.symlink(image.name, disk.path)
+        self.guest.start(self.a)
+        return image
+
+    def test_image_behind_a_link_is_removed_with_the_link(self):
+        self.start_behind_a_link()
+        self.world.move(self.guest, self.a, self.b, remove_source_disks=True)
+        self.guest.assert_runs_on(self.b)
+        self.assertEqual(self.names(self.a), [])
+        self.assertFalse(self.image(self.b, self.disks[0]).is_symlink())
+
+    def test_link_is_put_aside_and_its_image_stays(self):
+        image = self.start_behind_a_link()
+        move = self.world.move(self.guest, self.a, self.b)
+        self.guest.assert_runs_on(self.b)
+        aside = self.a.images / f"{self.disks[0].path.name}.moved-to-b-{move['id']}"
+        self.assertEqual(self.names(self.a), sorted([aside.name, image.name]))
+        self.assertTrue(aside.samefile(image))
+
     @only_full
     def test_options_of_a_qcow2_image_are_kept(self):
         disk = Disk(format="qcow2", area=1, rate=1,

@@ -348,6 +348,67 @@ START_TEST(image_is_discarded)
 }
 END_TEST
 
+/* Its room is wanted back, and its data gone.  The second time as after a crash in between. */
+START_TEST(image_behind_links_is_discarded_with_them)
+{
+	char image[256], between[256], other[256];
+
+	snprintf(image, sizeof(image), "%s", scratch_path("more/disk"));
+	snprintf(between, sizeof(between), "%s", scratch_path("more/between"));
+	snprintf(other, sizeof(other), "%s", scratch_path("more/other"));
+	ck_assert_int_eq(mkdir(scratch_path("more"), 0700), 0);
+	write_text(image, "data", 0600);
+	write_text(other, "other", 0600);
+	ck_assert_int_eq(symlink("disk", between), 0);
+	ck_assert_int_eq(symlink("../more/between", path), 0);
+	if (_i == 1)
+		ck_assert_int_eq(unlink(image), 0);
+	if (_i == 2)
+		ck_assert(unlink(image) == 0 && unlink(between) == 0);
+	ck_assert_msg(image_discard_blocking(path, &err), "%s", err.msg);
+	ck_assert(!is_there(path));
+	ck_assert(!is_there(between));
+	ck_assert(!is_there(image));
+	assert_text(other, "other");
+	ck_assert(image_discard_blocking(path, &err));
+}
+END_TEST
+
+/* Its name is free then, and no data has moved. */
+START_TEST(link_is_put_aside_and_its_image_stays)
+{
+	write_text(scratch_path("images/disk"), "data", 0600);
+	ck_assert_int_eq(symlink("disk", path), 0);
+	ck_assert_msg(image_put_aside_blocking(path, "b", MOVE, &err), "%s", err.msg);
+	ck_assert(!is_there(path));
+	assert_text(aside, "data");
+	assert_text(scratch_path("images/disk"), "data");
+}
+END_TEST
+
+/* Somebody who may write in the directory has put a link there. */
+START_TEST(link_to_a_file_of_another_user_removes_nothing)
+{
+	char image[256];
+
+	if (geteuid() != 0)
+		return; /* only root can make what is another's */
+	snprintf(image, sizeof(image), "%s", scratch_path("images/disk"));
+	write_text(image, "data", 0600);
+	ck_assert_int_eq(symlink("disk", path), 0);
+	ck_assert_int_eq(lchown(path, 12345, 12345), 0);
+	ck_assert(!image_discard_blocking(path, &err));
+	ck_assert_int_eq(err.code, ERR_CONFLICT);
+	ck_assert_ptr_nonnull(strstr(err.msg, "12345"));
+	ck_assert(is_there(path));
+	assert_text(image, "data");
+	ck_assert_int_eq(lchown(image, 12345, 12345), 0); /* it is theirs */
+	ck_assert_msg(image_discard_blocking(path, &err), "%s", err.msg);
+	ck_assert(!is_there(path));
+	ck_assert(!is_there(image));
+}
+END_TEST
+
 /* A guest's disk may be a device, whose node is not ours. */
 START_TEST(what_is_no_file_is_left_alone)
 {
@@ -478,6 +539,9 @@ Suite *suite(void)
 	tcase_add_test(tc, image_is_put_over_nothing);
 	tcase_add_test(tc, image_that_is_nowhere_cannot_be_put_aside);
 	tcase_add_test(tc, image_is_discarded);
+	tcase_add_loop_test(tc, image_behind_links_is_discarded_with_them, 0, 3);
+	tcase_add_test(tc, link_is_put_aside_and_its_image_stays);
+	tcase_add_test(tc, link_to_a_file_of_another_user_removes_nothing);
 	tcase_add_test(tc, what_is_no_file_is_left_alone);
 	tcase_add_test(tc, images_that_can_be_made_are_fine_and_nothing_changes);
 	tcase_add_test(tc, each_image_has_its_own_error);
