@@ -51,7 +51,8 @@ struct carry {
 	struct link *link;
 	size_t held;
 	char in[1 + GATHER_BYTES + PUMP_RECORD_BYTES];
-	char out[PUMP_RECORD_BYTES]; /* only of the thread that sends */
+	char out[PUMP_RECORD_BYTES]; /* only of the thread that sends, as what follows */
+	bool has_more;               /* another full record follows OUT */
 };
 
 static bool is_broken(const struct carry *carry)
@@ -163,8 +164,8 @@ static void *run_reader(void *arg)
 			carry->filled += (uint64_t)len;
 		else
 			note_ended(carry, &carry->is_out_ended);
-		changed(carry);
 		unlock(carry);
+		changed(carry);
 	}
 	channel_look_again(carry->channel); /* perhaps the next link is not waited for any more */
 	return NULL;
@@ -228,6 +229,7 @@ static bool has_something_to_say(const struct carry *carry)
 static size_t next_message(struct carry *carry, size_t *ret_data)
 {
 	*ret_data = 0;
+	carry->has_more = false;
 	if (has_ack_to_say(carry)) {
 		carry->told = carry->delivered;
 		return put_offset(carry->out, 'A', carry->delivered);
@@ -248,15 +250,18 @@ static size_t next_message(struct carry *carry, size_t *ret_data)
 static size_t take_data(struct carry *carry, size_t size)
 {
 	size_t at = carry->sent % carry->kept_bytes;
+	bool is_wanted;
 
 	size = least(size, carry->kept_bytes - at);
 	carry->out[0] = 'D';
 	memcpy(carry->out + 1, carry->kept + at, size);
 	lock(carry);
 	carry->sent += size;
-	if (is_short(carry))
-		changed(carry);
+	carry->has_more = carry->filled - carry->sent >= DATA_MAX;
+	is_wanted = is_short(carry);
 	unlock(carry);
+	if (is_wanted)
+		changed(carry);
 	return 1 + size;
 }
 
@@ -290,8 +295,10 @@ static void lose(struct carry *carry)
 /* The message of LEN bytes has been sent. */
 static void note_sent(struct carry *carry, size_t len)
 {
-	if (carry->out[0] == 'D')
+	if (carry->out[0] == 'D') {
 		atomic_fetch_add(&carry->channel->bytes_out, len - 1);
+		return;
+	}
 	lock(carry);
 	carry->end_is_told = carry->end_is_told || carry->out[0] == 'E';
 	carry->in_end_is_told = carry->in_end_is_told || carry->out[0] == 'e';
@@ -328,6 +335,7 @@ static void *run_sender(void *arg)
 	size_t len;
 
 	while ((len = await_message(carry)) > 0) {
+		link_set_more(carry->link, carry->has_more);
 		if (!send_record(carry->link, carry->out, len)) {
 			lose(carry);
 			break;
@@ -361,7 +369,8 @@ static void deliver(struct carry *carry)
 	}
 	lock(carry);
 	carry->delivered += carry->held;
-	changed(carry);
+	if (has_ack_to_say(carry)) /* the sender is not woken for nothing */
+		changed(carry);
 	unlock(carry);
 	carry->held = 0;
 }

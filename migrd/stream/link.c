@@ -61,10 +61,18 @@ void link_set_timeout(int fd, uint32_t timeout_ms)
 void link_adopt(struct link *link, int fd, uint32_t timeout_ms)
 {
 	link->fd = fd;
+	link->has_more = false;
 	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 	link_set_timeout(fd, timeout_ms);
 	(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+void link_set_more(struct link *link, bool more)
+{
+	if (more != link->has_more)
+		set_int(link->fd, IPPROTO_TCP, TCP_CORK, more);
+	link->has_more = more;
 }
 
 /* Returns 0 or an errno. */

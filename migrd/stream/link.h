@@ -30,6 +30,7 @@
 
 struct link {
 	int fd;
+	bool has_more; /* link_set_more() */
 	gnutls_session_t session;
 	char peer_dns_name[ID_NAME_SIZE + 16];
 	gnutls_typed_vdata_st checks[2]; /* GnuTLS keeps the address */
@@ -50,6 +51,11 @@ void link_adopt(struct link *link, int fd, uint32_t timeout_ms);
  * that acknowledges, but accepts no data for that time (window zero), counts as dead
  * too: the kernel treats TCP_USER_TIMEOUT so. */
 void link_set_timeout(int fd, uint32_t timeout_ms);
+
+/* Whether more follows at once.  Until then what does not fill a segment is held back, so that the
+ * other host is woken once for many records; the kernel does that for 200 ms at most (tcp(7),
+ * TCP_CORK).  Asks the kernel only when that changes.  Thread: the one that sends. */
+void link_set_more(struct link *link, bool more);
 
 /* Sends the preamble unencrypted. */
 bool link_send_preamble(struct link *link, const struct stream_preamble *preamble,
