@@ -254,7 +254,9 @@ static void find_unreachable_vm(const struct check_view *view, const struct chec
 		    "the QEMU of VM '%s' (process %d) lives, but its monitor does not answer%s%s",
 		    vm->name, (int)vm->id.pid, vm->reason[0] ? ": " : "", vm->reason);
 		SAY(finding, remedy,
-		    "migrd goes on trying; the guest may be running all the while");
+		    "migrd goes on trying; the guest may be running all the while. What is to be "
+		    "ended: migrctl vm stop %s",
+		    vm->name);
 	}
 }
 

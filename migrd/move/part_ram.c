@@ -10,6 +10,9 @@
 #include "move/src_priv.h"
 #include "qmp/run_state.h"
 
+/* How long a cancel waits for QEMU: less than who asked for it waits (api/moves.c). */
+#define CANCEL_DEADLINE_MS 5000
+
 /* QEMU has no word for "no limit"; its own default is 128 MiB/s
  * (migration/options.c), far below any link. */
 
@@ -337,6 +340,19 @@ void move_ram_await_source(struct move *move, move_answer_fn *fn)
 	move_qmp_oob(move, "migrate-recover", args, COMMAND_DEADLINE_MS, fn);
 }
 
+/* QEMU may never answer: the rollback ends the stream, without which nothing arrives, and lets a
+ * user stop the guest. */
+static void end_unheard(struct move *move)
+{
+	struct err err;
+
+	if (move->facts.cancel_requested)
+		err_set(&err, ERR_CANCELLED, "cancelled on request");
+	else
+		err = move->error; /* of a stall */
+	move_roll_back(move, &err);
+}
+
 static void on_cancel_answered(struct move *move, struct json_object *result, const struct err *err)
 {
 	(void)result;
@@ -344,7 +360,10 @@ static void on_cancel_answered(struct move *move, struct json_object *result, co
 		log_warning("move", "cancel", "move=%s error=%s", move->row.id, err->msg);
 	if (err && err->code != ERR_QEMU)
 		move->facts.cancel_sent = false; /* it may not have been heard */
-	move_query(move);
+	if (!move->facts.cancel_sent && move->machine.state == MOVE_STATE_TRANSFER)
+		end_unheard(move);
+	else
+		move_query(move);
 }
 
 void move_ram_cancel(struct move *move)
@@ -353,7 +372,7 @@ void move_ram_cancel(struct move *move)
 	    (move->machine.state == MOVE_STATE_TRANSFER && !move_ram_has_started(move)))
 		return;
 	move->facts.cancel_sent = true;
-	move_qmp(move, "migrate_cancel", NULL, COMMAND_DEADLINE_MS, on_cancel_answered);
+	move_qmp(move, "migrate_cancel", NULL, CANCEL_DEADLINE_MS, on_cancel_answered);
 }
 
 /* By migrd-stream (stream/deadman.h). */

@@ -243,9 +243,14 @@ static void taken_after_all(struct move *move)
  * resume obeys the same rule.  Where the owner is certain, no user waits for a silent host. */
 static void set_sync_jobs(struct move *move)
 {
+	bool is_unknown = move->ram.state == QMP_MIG_UNKNOWN;
+	bool is_ours = move->verdict == VERDICT_REFUSED;
+
 	move->job.allowed = move_sync_jobs(move, MOVE_STATE_ROLLBACK);
-	if (is_given_away(move) || move->ram.state == QMP_MIG_UNKNOWN)
-		move->job.allowed &= ~((1u << VM_SYNC_RESUME) | (1u << VM_SYNC_STOP));
+	if (is_given_away(move) || is_unknown)
+		move->job.allowed &= ~(1u << VM_SYNC_RESUME);
+	if (is_given_away(move) || (is_unknown && !is_ours))
+		move->job.allowed &= ~(1u << VM_SYNC_STOP);
 }
 
 void move_src_step_rollback(struct machine *machine)

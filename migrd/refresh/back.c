@@ -56,7 +56,9 @@ static bool must_look_again(struct refresh *refresh, const struct err *err)
 {
 	if (!err || err->code == ERR_QEMU)
 		return false;
-	err_text(refresh->reason, "the old QEMU does not answer: %s", err->msg);
+	err_text(refresh->reason,
+		 "the old QEMU does not answer (a stop of the VM ends it, and this job): %s",
+		 err->msg);
 	refresh_tell(refresh);
 	refresh->facts.is_tidied = false;
 	refresh_look_later(refresh, LOOK_MS);
@@ -185,6 +187,7 @@ void refresh_step_rollback(struct machine *machine)
 {
 	struct refresh *refresh = refresh_of(machine);
 
+	refresh_allow(refresh);
 	if (!refresh->is_beside_gone)
 		return;
 	if (refresh->facts.is_over || !refresh_qemu(refresh))

@@ -77,11 +77,21 @@ static void on_exited(void *data)
 	machine_step(&refresh->machine);
 }
 
+/* A stop ends both QEMUs.  In a rollback the new one goes first: if the old one were gone and it
+ * not, a restart would leave it alone (refresh/back.c). */
 static uint32_t allowed(const struct refresh *refresh)
 {
-	bool may_resume = machine_state(&refresh->machine)->flags & REFRESH_MAY_RESUME;
+	unsigned flags = machine_state(&refresh->machine)->flags;
+	bool is_certain =
+		refresh->machine.state != REFRESH_STATE_ROLLBACK || refresh->is_beside_gone;
 
-	return may_resume ? 1u << VM_SYNC_RESUME : 0;
+	return (flags & REFRESH_MAY_RESUME ? 1u << VM_SYNC_RESUME : 0) |
+	       (flags & REFRESH_MAY_STOP && is_certain ? 1u << VM_SYNC_STOP : 0);
+}
+
+void refresh_allow(struct refresh *refresh)
+{
+	refresh->job.allowed = allowed(refresh);
 }
 
 bool refresh_hold_vm(struct refresh *refresh, struct vm *vm, struct err *err)
@@ -314,7 +324,7 @@ static void entering(struct machine *machine)
 	refresh->facts.seen[REFRESH_SIDE_VM].migration = QMP_MIG_UNKNOWN;
 	refresh->facts.seen[REFRESH_SIDE_BESIDE].migration = QMP_MIG_UNKNOWN;
 	refresh->reason[0] = '\0';
-	refresh->job.allowed = allowed(refresh);
+	refresh_allow(refresh);
 	loop_timer_stop(refresh->tick);
 	if (machine_is_final(machine)) {
 		qemu_free(TAKE_PTR(refresh->beside));

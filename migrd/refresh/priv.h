@@ -12,6 +12,8 @@
 
 #define REFRESH_CAN_CANCEL MACHINE_OWN_FLAG(0)
 #define REFRESH_MAY_RESUME MACHINE_OWN_FLAG(1) /* the guest may be resumed beside the job */
+/* The guest may be stopped beside the job, as soon as no other QEMU could be taken for its own. */
+#define REFRESH_MAY_STOP MACHINE_OWN_FLAG(2)
 
 enum refresh_state {
 	REFRESH_STATE_PREPARE,
@@ -128,6 +130,8 @@ void refreshes_trim(struct refreshes *refreshes);
 struct refresh *refresh_new(struct refreshes *refreshes, const char *id);
 bool refresh_hold_vm(struct refresh *refresh, struct vm *vm, struct err *err);
 void refresh_release_vm(struct refresh *refresh);
+/* Says again what the job allows beside it. */
+void refresh_allow(struct refresh *refresh);
 void refresh_go(struct refresh *refresh, enum refresh_state to, const struct store_change *with);
 /* Begins a rollback because of ERR, unless one has begun or it is too late for one. */
 void refresh_fail(struct refresh *refresh, const struct err *err);

@@ -19,11 +19,20 @@ static void on_run_state(struct refresh *refresh, struct json_object *result, co
 	machine_step(&refresh->machine);
 }
 
+static void say_silent(struct refresh *refresh, const struct err *err)
+{
+	err_text(refresh->reason,
+		 "the new QEMU does not answer (a stop of the VM ends it, and this job): %s",
+		 err->msg);
+	refresh_tell(refresh);
+	refresh_look_later(refresh, REFRESH_LOOK_MS);
+}
+
 static void on_tidied(struct refresh *refresh, struct json_object *result, const struct err *err)
 {
 	(void)result;
 	if (err)
-		refresh_look_later(refresh, REFRESH_LOOK_MS);
+		say_silent(refresh, err);
 	else
 		refresh_ask(refresh, REFRESH_SIDE_VM, "query-status", NULL, on_run_state);
 }
@@ -83,7 +92,9 @@ static void on_continued(struct refresh *refresh, struct json_object *result, co
 	(void)result;
 	if (err && err->code == ERR_QEMU)
 		vm_note_still(vm, err);
-	if (err && (err->code != ERR_QEMU || vm_cont_may_be_repeated(err)) && refresh_qemu(refresh))
+	if (err && err->code != ERR_QEMU && refresh_qemu(refresh))
+		say_silent(refresh, err);
+	else if (err && vm_cont_may_be_repeated(err) && refresh_qemu(refresh))
 		refresh_look_later(refresh, REFRESH_LOOK_MS);
 	else
 		settle(refresh);
@@ -110,12 +121,18 @@ static void fail_switched(struct refresh *refresh)
 {
 	struct vm *vm = refresh_vm(refresh);
 
-	err_set(&refresh->error, ERR_QEMU, "the new QEMU ('%s') has ended when it had the guest",
-		refresh->row.emulator);
-	if (vm) {
+	if (vm && vm_intent(vm) == VM_INTENT_STOPPED)
+		err_set(&refresh->error, ERR_CANCELLED,
+			"the VM was stopped on request when the new QEMU ('%s') had the guest",
+			refresh->row.emulator);
+	else
+		err_set(&refresh->error, ERR_QEMU,
+			"the new QEMU ('%s') has ended when it had the guest",
+			refresh->row.emulator);
+	if (vm && refresh->error.code == ERR_QEMU)
 		vm_explain_end(vm, &refresh->error);
+	if (vm)
 		vm_remove_beside(vm);
-	}
 	refresh_go(refresh, REFRESH_STATE_FAILED, NULL);
 }
 

@@ -83,9 +83,10 @@ static void on_exited(void *data)
 
 static uint32_t allowed(const struct save *save)
 {
-	bool may_resume = machine_state(&save->machine)->flags & SAVE_MAY_RESUME;
+	unsigned flags = machine_state(&save->machine)->flags;
 
-	return may_resume ? 1u << VM_SYNC_RESUME : 0;
+	return (flags & SAVE_MAY_RESUME ? 1u << VM_SYNC_RESUME : 0) |
+	       (flags & SAVE_MAY_STOP ? 1u << VM_SYNC_STOP : 0);
 }
 
 bool save_hold_vm(struct save *save, struct vm *vm, struct err *err)

@@ -116,6 +116,16 @@ static void on_status(struct save *save, struct json_object *result, const struc
 	machine_step(&save->machine);
 }
 
+static void say_silent(struct save *save, const struct err *err)
+{
+	bool is_rollback = save->machine.state == SAVE_STATE_ROLLBACK;
+
+	err_text(save->reason, "QEMU does not answer (%s): %s",
+		 is_rollback ? "a stop of the VM ends it, and this job"
+			     : "it can be cancelled, and then stopped",
+		 err->msg);
+}
+
 static void on_info(struct save *save, struct json_object *result, const struct err *err)
 {
 	struct err bad;
@@ -123,7 +133,7 @@ static void on_info(struct save *save, struct json_object *result, const struct 
 	if (!err && qmp_mig_info_decode(result, &save->info, &bad))
 		save->facts.migration = save->info.state;
 	if (err)
-		err_text(save->reason, "QEMU does not answer: %s", err->msg);
+		say_silent(save, err);
 	else
 		save->reason[0] = '\0';
 	save_tell(save);
@@ -239,7 +249,7 @@ static bool must_look_again(struct save *save, const struct err *err)
 {
 	if (!err || err->code == ERR_QEMU)
 		return false;
-	err_text(save->reason, "QEMU does not answer: %s", err->msg);
+	say_silent(save, err);
 	save_tell(save);
 	save->facts.migration = QMP_MIG_UNKNOWN;
 	save_look_later(save, LOOK_MS);

@@ -14,6 +14,7 @@
 
 #define SAVE_CAN_CANCEL MACHINE_OWN_FLAG(0)
 #define SAVE_MAY_RESUME MACHINE_OWN_FLAG(1) /* the guest may be resumed beside the job */
+#define SAVE_MAY_STOP   MACHINE_OWN_FLAG(2) /* and stopped: no record counts on what it does */
 
 enum save_kind { SAVE_OUT, SAVE_IN };
 

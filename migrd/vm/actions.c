@@ -76,7 +76,7 @@ static void gone(struct action_run *run)
 {
 	struct err err;
 
-	err_set(&err, ERR_NOT_FOUND, "the VM is gone");
+	vm_entry_gone(run->entry, &err);
 	finish(run, &err);
 }
 
@@ -411,4 +411,12 @@ void vm_finish_interrupted(struct vm *vm)
 		 (state == QMP_RUN_PRELAUNCH || state == QMP_RUN_PAUSED ||
 		  state == QMP_RUN_POSTMIGRATE || state == QMP_RUN_FINISH_MIGRATE))
 		vm_act(vm, VM_ACTION_RESUME, NULL, NULL);
+}
+
+void vm_finish_stop(struct vm *vm)
+{
+	bool is_left = vm->intent == VM_INTENT_STOPPED && vm->role == VM_ROLE_OWNED && !vm->action;
+
+	if (is_left && vm->vms->finish == vm_finish_interrupted && vm_is_active(vm))
+		vm_act(vm, VM_ACTION_STOP, NULL, NULL);
 }

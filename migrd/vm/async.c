@@ -33,6 +33,7 @@ void vm_job_end(struct vm *vm, struct vm_job *job)
 		vm_qemu_exited(vm); /* QEMU has ended while the job held the VM */
 	else
 		vm_changed(vm);
+	vm_finish_stop(vm);
 	if (vm->look_is_owed)
 		vm_devices_look(vm);
 }

@@ -54,7 +54,7 @@ static void gone(struct attach *attach)
 {
 	struct err err;
 
-	err_set(&err, ERR_NOT_FOUND, "the VM is gone");
+	vm_entry_gone(attach->entry, &err);
 	fail(attach, &err);
 	finish(attach);
 }

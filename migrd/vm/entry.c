@@ -2,30 +2,39 @@
 #include "vm/entry.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "qmp/refuse.h"
+#include "vm/devices_priv.h"
 #include "vm/vm_priv.h"
 
 enum needs { NEEDS_NO_QEMU, NEEDS_QEMU, NEEDS_EITHER };
+
+/* Who waits for QEMU's answer gives way to a stop, which needs none, after this time: that QEMU may
+ * never answer. */
+#define STOP_PATIENCE_MS 1000
+#define GAVE_WAY         "it was given up, since the VM is stopped on request"
 
 static const struct {
 	const char *name;
 	const char *verb; /* "cannot VERB VM 'x'" */
 	enum needs needs;
+	bool gives_way; /* to a stop */
 } kinds[VM_SYNC_COUNT] = {
-	[VM_SYNC_START] = { "start", "start", NEEDS_NO_QEMU },
-	[VM_SYNC_STOP] = { "stop", "stop", NEEDS_QEMU },
-	[VM_SYNC_PAUSE] = { "pause", "pause", NEEDS_QEMU },
-	[VM_SYNC_RESUME] = { "resume", "resume", NEEDS_QEMU },
-	[VM_SYNC_RESET] = { "reset", "reset", NEEDS_QEMU },
-	[VM_SYNC_SHUTDOWN] = { "shutdown", "shutdown", NEEDS_QEMU },
-	[VM_SYNC_DELETE] = { "delete", "delete", NEEDS_NO_QEMU },
-	[VM_SYNC_QUERY] = { "query", "query", NEEDS_QEMU },
-	[VM_SYNC_MODIFY] = { "modify", "modify", NEEDS_QEMU },
-	[VM_SYNC_DEVICE] = { "device", "change the devices of", NEEDS_EITHER },
-	[VM_SYNC_JOB] = { "job", "begin a job on", NEEDS_EITHER },
+	[VM_SYNC_START] = { "start", "start", NEEDS_NO_QEMU, false },
+	[VM_SYNC_STOP] = { "stop", "stop", NEEDS_QEMU, false },
+	[VM_SYNC_PAUSE] = { "pause", "pause", NEEDS_QEMU, true },
+	[VM_SYNC_RESUME] = { "resume", "resume", NEEDS_QEMU, true },
+	[VM_SYNC_RESET] = { "reset", "reset", NEEDS_QEMU, true },
+	[VM_SYNC_SHUTDOWN] = { "shutdown", "shutdown", NEEDS_QEMU, true },
+	[VM_SYNC_DELETE] = { "delete", "delete", NEEDS_NO_QEMU, false },
+	[VM_SYNC_QUERY] = { "query", "query", NEEDS_QEMU, true },
+	[VM_SYNC_MODIFY] = { "modify", "modify", NEEDS_QEMU, true },
+	[VM_SYNC_DEVICE] = { "device", "change the devices of", NEEDS_EITHER, true },
+	[VM_SYNC_JOB] = { "job", "begin a job on", NEEDS_EITHER, true },
 };
 
 enum entry_state {
@@ -37,13 +46,14 @@ enum entry_state {
 
 struct vm_entry {
 	TAILQ_ENTRY(vm_entry) link;
-	struct vm *vm; /* NULL: gone */
+	struct vm *vm; /* NULL: gone, or lost to a stop */
+	bool gave_way;
 	struct loop *loop;
 	char id[ID_UUID_SIZE];
 	enum vm_sync kind;
 	enum entry_state state;
 	uint32_t deadline_ms;
-	uint64_t since_ms; /* when it got the slot */
+	uint64_t asked_ms, since_ms; /* when it asked, and got the slot */
 	char command[64];
 	struct loop_timer *timer;
 	struct err refusal;
@@ -81,9 +91,21 @@ static bool is_starting(const struct vm *vm)
 	return vm->holder && vm->holder->kind == VM_SYNC_START;
 }
 
+/* Its monitor may be another's, or hang: the kernel tells that the process is that of the record.
+ */
+static bool is_known_process(const struct vm *vm)
+{
+	const struct proc_id id =
+		qemu_is_alive(vm->qemu) ? qemu_proc_id(vm->qemu) : (struct proc_id){ 0 };
+
+	return id.pid && !vm->launched && vm->row.qemu_pid == id.pid &&
+	       vm->row.qemu_start_time == id.start_time;
+}
+
 static bool has_qemu(const struct vm *vm, enum vm_sync kind, struct err *err)
 {
-	if (kinds[kind].needs != NEEDS_QEMU || vm_is_active(vm))
+	if (kinds[kind].needs != NEEDS_QEMU || vm_is_active(vm) ||
+	    (kind == VM_SYNC_STOP && is_known_process(vm)))
 		return true;
 	return err_set(err, ERR_CONFLICT, "cannot %s VM '%s': it is %s", kinds[kind].verb,
 		       vm->row.name, vm_state(vm));
@@ -209,15 +231,72 @@ static void enter(struct vm_entry *entry)
 	}
 }
 
+/* ---- a stop ------------------------------------------------------------ */
+
+/* The holder has the slot no more, though it goes on waiting for QEMU's answer. */
+static void take_slot(struct vm *vm)
+{
+	struct vm_entry *holder = vm->holder;
+	struct err err;
+
+	log_warning("vm", "gives-way", "vm=%s kind=%s command=%s held_ms=%" PRIu64, vm->row.name,
+		    kinds[holder->kind].name, holder->command,
+		    loop_now_ms(holder->loop) - holder->since_ms);
+	vm->action = NULL; /* it was the holder's, if there was one */
+	if (vm->medium) {
+		err_set(&err, ERR_CONFLICT, GAVE_WAY);
+		vm_medium_end(vm, &err); /* leaves */
+		return;
+	}
+	holder->vm = NULL;
+	holder->gave_way = true;
+	vm->holder = NULL;
+	grant_next(vm);
+}
+
+static uint32_t left_ms(const struct vm_entry *entry)
+{
+	uint64_t until = entry->asked_ms + entry->deadline_ms, now = loop_now_ms(entry->loop);
+
+	return until > now ? (uint32_t)(until - now) : 0;
+}
+
+/* Until ENTRY has its turn, is too late, or may take the slot. */
+static void wait_on(struct vm_entry *entry)
+{
+	uint32_t left = left_ms(entry);
+	bool is_stop = entry->kind == VM_SYNC_STOP;
+
+	loop_timer_start(entry->timer,
+			 is_stop && left > STOP_PATIENCE_MS ? STOP_PATIENCE_MS : left);
+}
+
+static void on_waited(struct vm_entry *entry)
+{
+	struct vm *vm = entry->vm;
+	const struct vm_entry *holder = vm->holder;
+	struct err err;
+
+	if (entry->kind == VM_SYNC_STOP && holder->state == ENTRY_HOLDS &&
+	    kinds[holder->kind].gives_way) {
+		TAILQ_REMOVE(&vm->entries, entry, link);
+		TAILQ_INSERT_HEAD(&vm->entries, entry, link);
+		take_slot(vm);
+	} else if (left_ms(entry)) {
+		wait_on(entry);
+	} else {
+		set_late(entry, &err);
+		tell_refused(entry, &err);
+	}
+}
+
 static void on_timer(void *data)
 {
 	struct vm_entry *entry = data;
-	struct err err;
 
 	switch (entry->state) {
 	case ENTRY_WAITS:
-		set_late(entry, &err);
-		tell_refused(entry, &err);
+		on_waited(entry);
 		break;
 	case ENTRY_REFUSED:
 		tell_refused(entry, &entry->refusal);
@@ -238,6 +317,7 @@ static struct vm_entry *entry_new(struct vm *vm, enum vm_sync kind, uint32_t dea
 	entry->loop = vm->vms->env.qemu.loop;
 	entry->kind = kind;
 	entry->deadline_ms = deadline_ms ? deadline_ms : vm->vms->env.monitor_wait_ms;
+	entry->asked_ms = loop_now_ms(entry->loop);
 	entry->timer = loop_timer_new(entry->loop, on_timer, entry);
 	id_uuid_new(entry->id);
 	return entry;
@@ -252,7 +332,7 @@ void vm_enter(struct vm *vm, enum vm_sync kind, uint32_t deadline_ms, vm_entered
 	entry->entered = entered;
 	entry->data = data;
 	if (may_wait(vm, kind, &entry->refusal))
-		loop_timer_start(entry->timer, entry->deadline_ms);
+		wait_on(entry);
 	else
 		refuse(entry);
 	TAILQ_INSERT_TAIL(&vm->entries, entry, link);
@@ -330,12 +410,26 @@ struct vm *vm_entry_vm(const struct vm_entry *entry)
 	return entry->vm;
 }
 
+bool vm_entry_gone(const struct vm_entry *entry, struct err *err)
+{
+	return entry->gave_way ? err_set(err, ERR_CONFLICT, GAVE_WAY)
+			       : err_set(err, ERR_NOT_FOUND, "the VM is gone");
+}
+
 void vm_entry_command(struct vm_entry *entry, const char *name, struct json_object *args,
 		      uint32_t deadline_ms, qmp_reply_fn *fn, void *data)
 {
+	struct err err;
+
 	assert(!entry->vm || entry->vm->holder == entry);
 	snprintf(entry->command, sizeof(entry->command), "%s", name);
-	command(entry->loop, entry->vm, name, args, deadline_ms, fn, data);
+	if (!entry->gave_way) {
+		command(entry->loop, entry->vm, name, args, deadline_ms, fn, data);
+		return;
+	}
+	json_object_put(args);
+	vm_entry_gone(entry, &err);
+	qmp_refuse(entry->loop, fn, data, &err);
 }
 
 void vm_job_command(struct vm *vm, const struct vm_job *job, const char *name,

@@ -10,6 +10,9 @@
  *     vm_enter() -> waits -> entered() -> vm_entry_command()... -> vm_leave()
  *                     \-> entered(ERR)
  *
+ * A stop ends QEMU, so it waits for QEMU's answer to nobody for longer than a second: then it goes
+ * before all that wait, and the holder finds its VM gone (vm_entry_vm()).
+ *
  * Thread: loop.
  */
 #ifndef MIGRD_VM_ENTRY_H
@@ -54,8 +57,10 @@ typedef void vm_entered_fn(void *data, struct vm_entry *entry, const struct err 
  * job, whose owner has vm_job_command(). */
 void vm_enter(struct vm *vm, enum vm_sync kind, uint32_t deadline_ms, vm_entered_fn *entered,
 	      void *data);
-/* NULL: the VM is gone; check it in every callback. */
+/* NULL: the VM is gone, or the slot was given to a stop; check it in every callback. */
 struct vm *vm_entry_vm(const struct vm_entry *entry);
+/* False and why: vm_entry_vm() is NULL. */
+bool vm_entry_gone(const struct vm_entry *entry, struct err *err);
 /* As qmp_command(); UNAVAILABLE when the VM is no longer active.  The answer
  * comes whether or not the entry was left meanwhile. */
 void vm_entry_command(struct vm_entry *entry, const char *name, struct json_object *args,

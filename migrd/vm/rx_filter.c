@@ -174,7 +174,7 @@ static void ask_again(struct vm *vm, const struct err *err)
 static void on_answers(void *data, struct json_object *result, const struct err *err)
 {
 	struct question *question = data;
-	struct vm *vm = vm_entry_vm(question->entry);
+	struct vm *vm = vm_find_uuid(question->vms, question->uuid);
 
 	vm_leave(question->entry);
 	free(question);

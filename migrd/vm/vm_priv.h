@@ -128,3 +128,6 @@ void vm_entries_let_go(struct vm *vm);
 void vm_finish_interrupted(struct vm *vm);
 
 #endif
+/* The same of a stop that was asked for beside a job, when that has ended, unless the records may
+ * be old. */
+void vm_finish_stop(struct vm *vm);

@@ -750,6 +750,10 @@ end:	do
 	/* on_migrate: no answer in time; QEMU may be at it */
 	:: atomic { SRC && src_state == transfer && src_migrating && src_alive && faults > 0 ->
 		faults--; src_goes(rollback) }
+	/* end_unheard: no answer to a cancel in time; QEMU may be at that, too */
+	:: atomic { SRC && src_state == transfer && src_alive && src_cancel &&
+		    (src_mig == mig_active || src_finishes) && faults > 0 ->
+		faults--; src_cancelled = true; src_goes(rollback) }
 	:: atomic { SRC && src_state == transfer && !src_alive -> src_goes(rollback) }
 	:: atomic { SRC && src_state == transfer && src_alive && (src_migrating || src_resumed) &&
 		    (src_mig == mig_failed || src_mig == mig_cancelled) ->

@@ -24,6 +24,7 @@ byte faults = FAULTS;
 mtype state = nothing;
 bit owner = OLD;         /* which QEMU the record of the VM names */
 bool wants_run = true;   /* the intent */
+bool wants_stop;         /* the intent too: a person ends the guest */
 
 /* The world. */
 bool up = true;          /* the coordinator */
@@ -72,6 +73,16 @@ bool looked;             /* both were asked again, and the record is being writt
 #define record_is_read_first false
 #else
 #define record_is_read_first true
+#endif
+#ifdef M_STOP_BEFORE_NEW_ENDED
+#define stop_waits_for_new false
+#else
+#define stop_waits_for_new true
+#endif
+#ifdef M_STOP_IS_FORGOTTEN
+#define stop_is_finished false
+#else
+#define stop_is_finished true
 #endif
 #ifdef M_CANCEL_AFTER_SWITCHED
 #define cancel_ends_at_switch false
@@ -189,6 +200,14 @@ end_idle:
 	:: atomic { up && state == switched && !cancel_ends_at_switch ->
 		owner = OLD; state = rollback }
 
+	/* A person stops the VM, whose QEMU may hang for good.  The intent is on disk first, so a
+	 * crash may come before the end. */
+	:: atomic { up && !wants_stop && (state == switched ||
+		    (state == rollback && (!lives[NEW] || !stop_waits_for_new))) ->
+		wants_stop = true; wants_run = false }
+	:: atomic { up && wants_stop && lives[owner] &&
+		    (stop_is_finished || state != ended) -> end(owner) }
+
 	/* by records that are older than a refresh, the new one may run the guest: it is left alone */
 	:: atomic { up && state == rollback && !lives[OLD] && lives[NEW] -> state = ended }
 	/* the new QEMU is gone before the old one is told to run */
@@ -219,7 +238,8 @@ proctype end_of_it()
 	assert(up);
 	assert(state == ended);
 	assert(!(lives[OLD] && lives[NEW]));   /* nothing is left over */
-	assert(killed || lives[owner]);        /* the record names the QEMU that has the guest */
+	assert(killed || wants_stop || lives[owner]); /* the record names the QEMU that has the guest */
+	assert(!wants_stop || (!lives[OLD] && !lives[NEW]));
 	assert(killed || runs[owner] || !wants_run); /* a guest is not lost */
 }
 

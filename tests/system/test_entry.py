@@ -104,6 +104,20 @@ class HungQemuTest(SystemTest):
         self.assertEqual(self.guest.start(self.a)["state"], "running")
 
 
+    # Nothing that QEMU could answer matters to a stop, and it may never answer.
+    def test_stop_does_not_wait_for_what_it_does_not_answer(self):
+        self.hang()
+        first = self.begin("pause", 0)
+        second = self.begin("reset", 1)
+        began = time.monotonic()
+        self.assertEqual(self.a.api.post("/v1/vms/g1/stop")["state"], "stopped")
+        self.assertLess(time.monotonic() - began, settings.seconds(4.5))
+        self.assertEqual(first.result()[0], 503)
+        self.assertEqual(second.result()[1]["code"], "conflict")
+        self.assertEqual(self.a.qemus(), [])
+        self.assertEqual(self.guest.start(self.a)["state"], "running")
+
+
 class BesideMoveTest(SystemTest):
     def test_questions_and_pause_are_borne_and_nothing_that_changes_or_ends_the_guest(self):
         guest = self.world.guest()

@@ -188,8 +188,8 @@ class PostcopyTest(SystemTest):
         vm = self.guest.vm(self.b)
         self.assertIn("started anew", vm["reason"])
         self.assertIsNone(vm["job"])
+        self.b.api.post("/v1/vms/g1/stop")  # at once, while QEMU waits for memory and does not answer
         self.a.assert_clean_soon(vm, move_id)
-        self.b.api.post("/v1/vms/g1/stop")
         self.guest.console.expect_reset()
         self.guest.start(self.b, sweeps=0)
         self.assert_runs_on(self.b)

@@ -213,6 +213,69 @@ START_TEST(deadline_passes_error_names_the_holder)
 }
 END_TEST
 
+static struct err command_err;
+
+static void on_command(void *data, struct json_object *result, const struct err *err)
+{
+	(void)data;
+	(void)result;
+	command_err = err ? *err : (struct err){ 0 };
+}
+
+/* Who asks a QEMU that may never answer does not keep a stop waiting, nor do those behind him. */
+START_TEST(stop_takes_the_slot_from_who_waits_for_an_answer)
+{
+	static const enum vm_sync kinds[] = { VM_SYNC_QUERY, VM_SYNC_MODIFY, VM_SYNC_DEVICE,
+					      VM_SYNC_JOB,   VM_SYNC_RESET,  VM_SYNC_PAUSE };
+	struct caller *a = enter("a", kinds[_i]), *stop;
+
+	ask("b", VM_SYNC_QUERY, 60000);
+	stop = ask("stop", VM_SYNC_STOP, VM_ENTRY_USUAL);
+	rig_advance(999);
+	assert_log("a=in;");
+	rig_advance(1);
+	assert_log("stop=in;");
+	ck_assert_ptr_null(vm_entry_vm(a->entry));
+	vm_entry_command(a->entry, "query-block", NULL, 1000, on_command, NULL);
+	rig_run();
+	ck_assert_int_eq(command_err.code, ERR_CONFLICT);
+	ck_assert_ptr_nonnull(strstr(command_err.msg, "stopped on request"));
+	leave(a);
+	ck_assert_uint_eq(vm_waiting(rig_vm()), 1);
+	leave(stop);
+	assert_log("b=in;");
+}
+END_TEST
+
+/* Who ends QEMU, or waits for its start, is waited for. */
+START_TEST(stop_waits_for_another_stop)
+{
+	enter("a", VM_SYNC_STOP);
+	ask("b", VM_SYNC_STOP, 3000);
+	rig_advance(2999);
+	assert_log("a=in;");
+	rig_advance(1);
+	assert_log("b=busy;");
+}
+END_TEST
+
+START_TEST(stop_goes_past_an_action_that_qemu_does_not_answer)
+{
+	struct caller *stop;
+
+	fake_qmp_hold("stop");
+	rig_act_begin(VM_ACTION_PAUSE);
+	rig_run();
+	stop = ask("stop", VM_SYNC_STOP, VM_ENTRY_USUAL);
+	rig_advance(1000);
+	assert_log("stop=in;");
+	rig_advance(10000);
+	ck_assert_int_eq(rig_act_result().code, ERR_TIMEOUT);
+	leave(stop);
+	ck_assert(is_free());
+}
+END_TEST
+
 /* Each caller has its own deadline, whatever its place in the queue. */
 START_TEST(deadlines_differ_each_is_told_at_its_own)
 {
@@ -350,15 +413,6 @@ START_TEST(stopped_vm_has_devices)
 	assert_log("a=in;");
 }
 END_TEST
-
-static struct err command_err;
-
-static void on_command(void *data, struct json_object *result, const struct err *err)
-{
-	(void)data;
-	(void)result;
-	command_err = err ? *err : (struct err){ 0 };
-}
 
 /* The VM itself goes away: waiting callers are told, and the holder of the slot finds it gone. */
 START_TEST(vm_is_forgotten_all_are_told_and_the_holder_finds_it_gone)
@@ -593,6 +647,9 @@ static void add_turns(Suite *s)
 	tcase_add_test(tc, pause_asked_during_start_waits_for_it);
 	tcase_add_test(tc, start_asked_during_stop_waits_for_it);
 	tcase_add_test(tc, deadline_passes_error_names_the_holder);
+	tcase_add_loop_test(tc, stop_takes_the_slot_from_who_waits_for_an_answer, 0, 6);
+	tcase_add_test(tc, stop_waits_for_another_stop);
+	tcase_add_test(tc, stop_goes_past_an_action_that_qemu_does_not_answer);
 	tcase_add_test(tc, deadlines_differ_each_is_told_at_its_own);
 	tcase_add_test(tc, thousand_wait_all_enter_in_order);
 	tcase_add_test(tc, thousand_wait_all_are_told_at_the_deadline);

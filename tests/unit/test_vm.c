@@ -541,7 +541,7 @@ START_TEST(running_restart_monitor_hung_is_unreachable_until_it_answers)
 	fake_qemu()->is_hung = true;
 	rig_start_again();
 	ck_assert_str_eq(vm_state(rig_vm()), "unreachable");
-	ck_assert_int_eq(rig_act(VM_ACTION_STOP).code, ERR_CONFLICT);
+	ck_assert_int_eq(rig_act(VM_ACTION_PAUSE).code, ERR_CONFLICT);
 	ck_assert_int_eq(rig_act(VM_ACTION_START).code, ERR_CONFLICT);
 	ck_assert(fake_qemu()->is_alive);
 	rig.changed = 0;
@@ -549,6 +549,20 @@ START_TEST(running_restart_monitor_hung_is_unreachable_until_it_answers)
 	ck_assert_str_eq(vm_state(rig_vm()), "running");
 	ck_assert_uint_ge(rig.changed, 1);
 	assert_does(VM_ACTION_STOP, "stopped");
+}
+END_TEST
+
+/* A person ends it all the same: its process is that of the record, and needs no monitor for that.
+ */
+START_TEST(running_restart_monitor_hung_can_be_stopped)
+{
+	rig_run_vm();
+	rig_crash();
+	fake_qemu()->is_hung = true;
+	rig_start_again();
+	ck_assert_str_eq(vm_state(rig_vm()), "unreachable");
+	assert_does(VM_ACTION_STOP, "stopped");
+	ck_assert_str_eq(vm_reason(rig_vm()), "stopped on request");
 }
 END_TEST
 
@@ -638,6 +652,7 @@ static void add_restarts(Suite *s)
 	ADD(adopted_power_loss_is_adopted_no_more);
 	ADD(running_power_loss_has_crashed);
 	ADD(running_restart_monitor_hung_is_unreachable_until_it_answers);
+	ADD(running_restart_monitor_hung_can_be_stopped);
 	ADD(pause_restart_monitor_hung_is_finished_when_it_answers);
 	ADD(running_restart_keeps_the_time_of_its_start);
 	ADD(stop_daemon_ends_caller_is_answered);
