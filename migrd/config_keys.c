@@ -29,7 +29,7 @@ const struct config_key config_keys[] = {
 	  .help = "Output of the QEMUs; no other migrd may use the directory." },
 	{ "host", "memory_reserve_mib", CONFIG_TYPE_UINT, AT(host_memory_reserve_mib), 0,
 	  INT64_C(1) << 40, "0", NULL, "MiB",
-	  "Memory that an incoming guest must leave available; with less, it is refused." },
+	  "Memory that an incoming guest, a restore or a copying refresh must leave available." },
 	{ "api", "listen", CONFIG_TYPE_LISTEN, AT(api_listen), .fallback = "0.0.0.0:8440",
 	  .help = "Address of the REST API for users and peers (TLS 1.3)." },
 	{ "api", "socket", CONFIG_TYPE_PATH, AT(api_socket), 0, 107,

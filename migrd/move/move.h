@@ -61,7 +61,6 @@ struct moves_env {
 	unsigned offers_max;       /* of one peer at a time */
 	unsigned offers_memory_percent; /* of the available memory, for the offers of one peer */
 	uint64_t hold_max_s;            /* for so long a source may hold its move */
-	uint64_t memory_reserve_mib;    /* how much an incoming guest must leave free */
 	struct storage_rules storage;   /* where images of incoming guests are made */
 	/* Called when something changed that the API shows. */
 	void (*changed)(void *data, const struct move *move);

@@ -7,6 +7,7 @@
 #include "move/dst.h"
 #include "move/priv.h"
 #include "move/src_priv.h"
+#include "vm/admission.h"
 
 /* Threads that look at storage for offers, in all and for one peer: a look at storage that
  * does not answer keeps its thread. */
@@ -112,6 +113,7 @@ struct moves *moves_new(const struct moves_env *env)
 	moves->imager = worker_new(env->loop, "images", 1);
 	moves->looker = fair_worker_new(env->loop, "offers", LOOKS_AT_ONCE, LOOKS_OF_A_PEER);
 	moves->noise = noise_new(env->loop, &refused);
+	vms_count_promises(env->vms, moves_promised_mib, moves);
 	return moves;
 }
 

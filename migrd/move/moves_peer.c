@@ -2,10 +2,10 @@
 /* The requests of the other host for moves of this host: offer, go, drop, settle; recover is in
  * move/dst_fetch.c. */
 #include "base/mem.h"
-#include "move/admission.h"
 #include "move/disks.h"
 #include "move/dst.h"
 #include "move/priv.h"
+#include "vm/admission.h"
 #include "wire/vm_def_memory.h"
 
 /* Records that one source may leave here without settling them: a well-behaved one
@@ -94,16 +94,9 @@ static bool has_no_former(struct moves *moves, const char *source, const struct 
 		       former->row.id);
 }
 
-/* Huge pages are set aside for guests that want them: they are not among what is available, and
- * are counted by preflight/memory.h. */
-static uint64_t ordinary_mib(const struct vm_def *def)
+uint64_t moves_promised_mib(void *data)
 {
-	return vm_def_memory_mib(def) - vm_def_huge_memory_mib(def);
-}
-
-/* The memory promised to guests that are not here yet. */
-static uint64_t reserved_mib(const struct moves *moves)
-{
+	const struct moves *moves = data;
 	const struct move *move;
 	uint64_t sum = 0;
 
@@ -150,14 +143,7 @@ static bool may_offer(const struct moves *moves, const char *source, uint64_t wa
 
 static bool has_room(const struct moves *moves, const struct vm_def *def, struct err *err)
 {
-	const struct admission admission = {
-		.available_mib = proc_available_mib(),
-		.reserved_mib = reserved_mib(moves),
-		.kept_mib = moves->env.memory_reserve_mib,
-		.wanted_mib = ordinary_mib(def),
-	};
-
-	return admission_check(&admission, err);
+	return vms_have_room(moves->env.vms, "the guest", vm_def_ordinary_memory_mib(def), err);
 }
 
 static bool may_be_held(const struct moves *moves, const struct move_offer *offer, struct err *err)
@@ -205,9 +191,10 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 	def = xnew(struct vm_def);
 	if (move_offer_decode(offer, def, err) && move_images_place(moves, plan, def, err) &&
 	    is_free(moves, def, err) && has_no_former(moves, offer->source, def, err) &&
-	    may_offer(moves, offer->source, ordinary_mib(def), err) && has_room(moves, def, err))
+	    may_offer(moves, offer->source, vm_def_ordinary_memory_mib(def), err) &&
+	    has_room(moves, def, err))
 		vm = vm_new_incoming(moves->env.vms, def, offer->generation, err);
-	memory_mib = ordinary_mib(def);
+	memory_mib = vm_def_ordinary_memory_mib(def);
 	free(def);
 	if (!vm)
 		return NULL;

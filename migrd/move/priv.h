@@ -475,4 +475,8 @@ void move_forget_texts(struct move *move);
 void move_detail_encode(struct move *move);
 void move_detail_decode(struct move *move);
 
+/* ---- moves_peer.c ---- */
+/* A vms_promised_fn: the memory of guests that are not here yet. */
+uint64_t moves_promised_mib(void *moves);
+
 #endif

@@ -139,15 +139,9 @@ static void check_cpr(const struct refresh_look *look, const struct vm_def *def,
 static void check_stream(const struct refresh_look *look, const struct vm_def *def,
 			 struct reasons *reasons)
 {
-	/* Huge pages are not part of what is available. */
-	uint64_t copied = vm_def_memory_mib(def) - vm_def_huge_memory_mib(def);
-
-	if (copied && copied + look->kept_mib > look->available_mib)
-		reasons_add(reasons,
-			    "a copy of its memory needs %" PRIu64
-			    " MiB for a while, and of %" PRIu64 " MiB that are available %" PRIu64
-			    " MiB stay free",
-			    copied, look->available_mib, look->kept_mib);
+	(void)def;
+	if (look->room_err)
+		reasons_add(reasons, "%s", look->room_err->msg);
 	if (look->memory_err)
 		reasons_add(reasons, "a copy of its memory: %s", look->memory_err->msg);
 }

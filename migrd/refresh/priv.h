@@ -167,9 +167,8 @@ struct refresh_look {
 	bool was_asked;              /* QEMU was asked for the next two */
 	bool is_aux_shared, is_memory_shared;
 	const struct err *taps_err; /* the taps cannot be given to another QEMU; NULL: they can */
-	const struct err
-		*memory_err; /* the host has no second place for its memory; NULL: it has */
-	uint64_t available_mib, kept_mib; /* memory of the host, and what is to stay free of it */
+	/* The host has no memory for a copy of the guest's, or no huge pages; NULL: it has. */
+	const struct err *room_err, *memory_err;
 	const struct refresh_request *wish;
 };
 /* RET_WAY: the way to go. */

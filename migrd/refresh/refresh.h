@@ -38,7 +38,6 @@ struct refreshes_env {
 	struct store *store;
 	struct vms *vms;
 	const char *host_id;
-	uint64_t memory_reserve_mib; /* to stay free on the host */
 	uint32_t start_timeout_ms;   /* for the new QEMU, until it waits for the guest */
 	void (*changed)(void *data, const struct refresh *refresh);
 	void *data;

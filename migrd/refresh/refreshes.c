@@ -6,9 +6,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "refresh/priv.h"
+#include "vm/admission.h"
 #include "vm/entry.h"
 #include "vm/memory.h"
 #include "vm/swap.h"
+#include "wire/vm_def_memory.h"
 
 #define QUERY_DEADLINE_MS 5000
 
@@ -129,11 +131,21 @@ static bool make_job(struct begin *begin, struct vm *vm, struct err *err)
 	return true;
 }
 
+/* Of huge pages QEMU says itself that there are too few. */
+static bool has_room_for_copy(struct vm *vm, const struct refreshes *refreshes, struct err *err)
+{
+	struct err ignored;
+	const struct vm_def *def = vm_def_of(vm, &ignored);
+	uint64_t mib = def ? vm_def_ordinary_memory_mib(def) : 0;
+
+	return !mib || vms_have_room(refreshes->env.vms, "a copy of its memory", mib, err);
+}
+
 /* All was looked at.  ERR: QEMU could not be asked. */
 static void decide(struct begin *begin, const struct err *err)
 {
 	struct vm *vm = vm_find_uuid(begin->refreshes->env.vms, begin->uuid);
-	struct err why, taps_err;
+	struct err why, taps_err, room_err;
 
 	begin->look.vm = vm;
 	if (vm && vm_is_active(vm) && !vm_taps_look(vm, &begin->taps, &taps_err))
@@ -141,8 +153,8 @@ static void decide(struct begin *begin, const struct err *err)
 	begin->look.emulator = begin->emulator;
 	begin->look.probe = begin->probe;
 	begin->look.wish = &begin->wish;
-	begin->look.available_mib = proc_available_mib();
-	begin->look.kept_mib = begin->refreshes->env.memory_reserve_mib;
+	if (vm && !has_room_for_copy(vm, begin->refreshes, &room_err))
+		begin->look.room_err = &room_err;
 	begin->look.probe_err = err_is_set(&begin->probe_err) ? &begin->probe_err : NULL;
 	begin->look.memory_err = err_is_set(&begin->memory_err) ? &begin->memory_err : NULL;
 	if (begin->refreshes->is_closing)
@@ -280,6 +292,24 @@ void refreshes_begin(struct refreshes *refreshes, struct vm *vm, const struct re
 
 /* ---- life ------------------------------------------------------------------------ */
 
+/* With cpr-transfer both QEMUs have the same memory. */
+static uint64_t promised_mib(void *data)
+{
+	struct refreshes *refreshes = data;
+	uint64_t sum = 0;
+	struct err ignored;
+
+	for (struct refresh *refresh = refreshes_first(refreshes); refresh;
+	     refresh = refresh_next(refresh)) {
+		bool copies = !refresh_is_final(refresh) &&
+			      refresh->detail.way == REFRESH_WAY_STREAM && refresh_vm(refresh);
+		const struct vm_def *def = copies ? vm_def_of(refresh_vm(refresh), &ignored) : NULL;
+
+		sum += def ? vm_def_ordinary_memory_mib(def) : 0;
+	}
+	return sum;
+}
+
 struct refreshes *refreshes_new(const struct refreshes_env *env)
 {
 	struct refreshes *refreshes = xnew(struct refreshes);
@@ -289,6 +319,7 @@ struct refreshes *refreshes_new(const struct refreshes_env *env)
 	refreshes->machines.store = env->store;
 	TAILQ_INIT(&refreshes->list);
 	TAILQ_INIT(&refreshes->begins);
+	vms_count_promises(env->vms, promised_mib, refreshes);
 	return refreshes;
 }
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/reasons.h"
 #include "save/priv.h"
+#include "vm/admission.h"
 
 /* The VM whose guest is in the file at PATH, which is that of FORMER: a file may have more than one
  * path.  NULL: none. */
@@ -192,12 +193,15 @@ bool save_judge(struct saves *saves, const struct restore_request *wish,
 	struct vm *vm = vm_find_uuid(saves->env.vms, head->uuid);
 	const struct save *busy = busy_with(saves, wish->file);
 	CLEANUP(free_charp) char *what = xasprintf("cannot restore '%s'", wish->file);
+	struct err full;
 
 	if (busy && busy != job)
 		reasons_add(&reasons, "job %s is busy with it", busy->row.id);
 	if (vm)
 		check_vm(wish, head, vm, is_marked, job, &reasons);
-	else
+	if (vm && !vms_have_room(saves->env.vms, "the guest", job ? 0 : save_memory_mib(vm), &full))
+		reasons_add(&reasons, "%s", full.msg);
+	if (!vm)
 		reasons_add(&reasons,
 			    "this host has no VM with the uuid %s ('%s' at the save), so whether "
 			    "it has "

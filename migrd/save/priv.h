@@ -104,6 +104,8 @@ struct qemu *save_qemu(const struct save *save); /* NULL: none that lives */
 /* ---- saves.c ---- */
 /* Forgets the oldest of the ended jobs that are too many. */
 void saves_trim(struct saves *saves);
+/* What a restore of VM fills; 0: it is gone. */
+uint64_t save_memory_mib(struct vm *vm);
 
 /* ---- job.c ---- */
 struct save *save_new(struct saves *saves, enum save_kind kind, const char *id);

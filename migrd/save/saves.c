@@ -7,7 +7,9 @@
 #include "base/mem.h"
 #include "base/proc.h"
 #include "save/priv.h"
+#include "vm/admission.h"
 #include "vm/entry.h"
+#include "wire/vm_def_memory.h"
 
 /* ---- the list ------------------------------------------------------------------- */
 
@@ -65,6 +67,30 @@ void saves_trim(struct saves *saves)
 
 /* ---- life ------------------------------------------------------------------------ */
 
+uint64_t save_memory_mib(struct vm *vm)
+{
+	struct err ignored;
+	const struct vm_def *def = vm ? vm_def_of(vm, &ignored) : NULL;
+
+	return def ? vm_def_ordinary_memory_mib(def) : 0;
+}
+
+static uint64_t promised_mib(void *data)
+{
+	struct saves *saves = data;
+	uint64_t sum = 0;
+
+	for (struct save *save = saves_first(saves); save; save = save_next(save)) {
+		enum save_state state = save->machine.state;
+
+		if (save->kind == SAVE_IN &&
+		    (state == SAVE_STATE_BEGIN || state == SAVE_STATE_LOAD ||
+		     state == SAVE_STATE_CLAIM))
+			sum += save_memory_mib(save_vm(save));
+	}
+	return sum;
+}
+
 struct saves *saves_new(const struct saves_env *env)
 {
 	struct saves *saves = xnew(struct saves);
@@ -74,6 +100,7 @@ struct saves *saves_new(const struct saves_env *env)
 	saves->machines.store = env->store;
 	TAILQ_INIT(&saves->list);
 	saves->worker = worker_new(env->loop, "saves", 2);
+	vms_count_promises(env->vms, promised_mib, saves);
 	return saves;
 }
 

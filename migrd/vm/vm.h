@@ -34,6 +34,7 @@ struct vms_env {
 	struct qemu_env qemu;
 	struct store *store;
 	uint32_t monitor_wait_ms; /* usual deadline of vm_enter() */
+	uint64_t memory_reserve_mib; /* to stay free on the host (vm/admission.h) */
 	/* Something that shows in the API changed; VM is NULL when it is gone. */
 	void (*changed)(void *data, const char *name, const struct vm *vm);
 	/* An event of its QEMU; LEFT_OUT others of that VM were not told before it

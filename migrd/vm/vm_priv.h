@@ -5,6 +5,7 @@
 
 #include <sys/queue.h>
 
+#include "vm/admission.h"
 #include "vm/announce.h"
 #include "vm/events.h"
 #include "vm/parts.h"
@@ -55,8 +56,15 @@ struct vm {
 	struct noise *noise; /* vm_may_log(); NULL: never needed */
 };
 
+struct vms_promise {
+	vms_promised_fn *fn;
+	void *data;
+};
+
 struct vms {
 	struct vms_env env;
+	struct vms_promise promises[VMS_PROMISES_MAX];
+	size_t promise_count;
 	struct worker *net; /* changes the host's network, in order */
 	struct worker *files; /* makes what a guest needs in the host's storage */
 	struct vm *list;
@@ -126,8 +134,8 @@ void vm_entries_qemu_ended(struct vm *vm);
 void vm_entries_let_go(struct vm *vm);
 /* Starts an action without a caller, to finish what a crash interrupted. */
 void vm_finish_interrupted(struct vm *vm);
-
-#endif
 /* The same of a stop that was asked for beside a job, when that has ended, unless the records may
  * be old. */
 void vm_finish_stop(struct vm *vm);
+
+#endif

@@ -202,3 +202,8 @@ uint64_t vm_def_huge_memory_mib(const struct vm_def *def)
 {
 	return def->memory_backend.huge_page_mib ? vm_def_memory_mib(def) : 0;
 }
+
+uint64_t vm_def_ordinary_memory_mib(const struct vm_def *def)
+{
+	return vm_def_memory_mib(def) - vm_def_huge_memory_mib(def);
+}

@@ -15,5 +15,7 @@ void vm_def_check_numa_nodes(const struct vm_def *def, struct faults *faults);
 
 /* All memory of the guest that is in huge pages, memory devices included. */
 uint64_t vm_def_huge_memory_mib(const struct vm_def *def);
+/* All that is not: huge pages are set aside, and not among what a host has available. */
+uint64_t vm_def_ordinary_memory_mib(const struct vm_def *def);
 
 #endif

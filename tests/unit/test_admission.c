@@ -3,7 +3,7 @@
 
 #include "base/proc.h"
 #include "check_main.h"
-#include "move/admission.h"
+#include "vm/admission.h"
 
 /* The last MiB may be used. */
 START_TEST(guest_that_fits_exactly_is_admitted)
@@ -11,7 +11,7 @@ START_TEST(guest_that_fits_exactly_is_admitted)
 	const struct admission admission = { 1000, 300, 200, 500 };
 	struct err err;
 
-	ck_assert(admission_check(&admission, &err));
+	ck_assert(admission_check(&admission, "the guest", &err));
 }
 END_TEST
 
@@ -21,7 +21,7 @@ START_TEST(guest_that_does_not_fit_is_refused_with_figures)
 	const struct admission admission = { 1000, 300, 200, 501 };
 	struct err err = { 0 };
 
-	ck_assert(!admission_check(&admission, &err));
+	ck_assert(!admission_check(&admission, "the guest", &err));
 	ck_assert_int_eq(err.code, ERR_NO_SPACE);
 	ck_assert_ptr_nonnull(strstr(err.msg, "501 MiB"));
 	ck_assert_ptr_nonnull(strstr(err.msg, "300 MiB are promised"));
@@ -34,7 +34,7 @@ START_TEST(host_that_promised_too_much_refuses)
 	const struct admission admission = { 100, 300, 200, 1 };
 	struct err err;
 
-	ck_assert(!admission_check(&admission, &err));
+	ck_assert(!admission_check(&admission, "the guest", &err));
 }
 END_TEST
 
