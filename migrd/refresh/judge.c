@@ -6,7 +6,7 @@
 
 #include "base/reasons.h"
 #include "refresh/priv.h"
-#include "wire/extra_arg.h"
+#include "refresh/raw.h"
 #include "wire/vm_def_memory.h"
 
 /* ---- the VM -------------------------------------------------------------------------- */
@@ -47,25 +47,6 @@ static void check_vm(const struct vm *vm, struct reasons *reasons)
 			    "the same kind: stop and start it first");
 }
 
-/* A tap of the definition is given on (refresh/taps.c). */
-static void check_raw_taps(const struct vm_def *def, struct reasons *reasons)
-{
-	struct extra_arg arg;
-	size_t at = 0;
-
-	while (extra_arg_next(def, &at, &arg)) {
-		const char *ifname = extra_arg_tap(&arg);
-
-		if (ifname)
-			reasons_add(reasons,
-				    "a raw argument names the tap '%s', which one QEMU can open: "
-				    "make it a "
-				    "NIC of the definition, stop and start the VM",
-				    ifname);
-		extra_arg_fini(&arg);
-	}
-}
-
 /* The host has one of each of these, and the old QEMU has it until its end. */
 static void check_definition(const struct vm_def *def, struct reasons *reasons)
 {
@@ -77,7 +58,7 @@ static void check_definition(const struct vm_def *def, struct reasons *reasons)
 				    "them: a tap can be taken over",
 				    def->nics[i].id);
 	}
-	check_raw_taps(def, reasons);
+	refresh_check_raw(def, reasons);
 	if (vm_def_has_tpm(def))
 		reasons_add(reasons, "it has a TPM, whose swtpm serves one QEMU");
 	if (vm_def_vsock_cid(def))
@@ -139,7 +120,12 @@ static void check_cpr(const struct refresh_look *look, const struct vm_def *def,
 static void check_stream(const struct refresh_look *look, const struct vm_def *def,
 			 struct reasons *reasons)
 {
-	(void)def;
+	/* As `master' of it a guest gives its content away with its memory (hw/misc/ivshmem.c). */
+	if (def->shared_memory_count)
+		reasons_add(reasons,
+			    "shared memory '%s' is in a file that both QEMUs would have, and an "
+			    "older copy would be written over it",
+			    def->shared_memory[0].id);
 	if (look->room_err)
 		reasons_add(reasons, "%s", look->room_err->msg);
 	if (look->memory_err)

@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 
 from lib import settings
 from lib.api import ApiError
@@ -139,6 +140,25 @@ class RefusedTest(RefreshTest):
                               "path": str(self.world.dir / "mine.sock")}])
         self.assert_refused(["monitor 'mine'", "memory_share", "no program '/no/such'"],
                             emulator="/no/such", way="cpr-transfer")
+
+    # A new QEMU would remove the socket and listen there itself, so a rollback would leave nobody.
+    def test_raw_argument_that_listens_is_refused(self):
+        path = self.world.dir / "raw.sock"
+        value = f"socket,id=raw,path={path},server=on,wait=off"
+        self.start(extra_args=["-chardev", value, "-serial", "file:/dev/null"])
+        inode = path.stat().st_ino
+        self.assert_refused([f"the raw argument '-chardev {value}' listens",
+                             "the raw argument '-serial file:/dev/null'"])
+        self.assertEqual(path.stat().st_ino, inode)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+
+    # Both QEMUs would have its file, and the copy be older than what its users write meanwhile.
+    def test_shared_memory_is_not_copied(self):
+        path = self.world.dir / "shm"
+        path.write_bytes(bytes(1 << 20))
+        self.start(shared_memory=[{"id": "shm0", "path": str(path), "size_mib": 1}])
+        self.assert_refused(["shared memory 'shm0'"], way="stream")
 
     def test_program_that_is_no_qemu_is_refused(self):
         self.start()

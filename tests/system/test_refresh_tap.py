@@ -81,7 +81,7 @@ class RefreshTapTest(NetTest):
         guest.start(self.a, sweeps=0)
         pid = guest.vm(self.a)["pid"]
         error = self.assert_api_error(409, "conflict", self.a.api.post, "/v1/vms/g1/refresh", {})
-        for words in ("nic 'm' is a macvtap", "names the tap 'tap2'"):
+        for words in ("nic 'm' is a macvtap", "ifname=tap2,script=no,downscript=no' names a tap"):
             self.assertIn(words, error.body["detail"])
         self.assertEqual(self.a.qemus(), [pid])
 
