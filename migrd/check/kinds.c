@@ -110,7 +110,11 @@ static void say_unknown_qemu(const struct check_view *view, const struct check_p
 		    "a QEMU (%s, process %d) runs guest '%s' (uuid %s) in the run directory of "
 		    "migrd, and this host has no record of that VM%s%s",
 		    process->program, pid, process->name, process->key,
-		    process->is_incoming ? "; it was started to receive a guest" : "", claims);
+		    process->is_incoming
+			    ? "; it was started to take over a guest (a move, a restore, a "
+			      "refresh), and may run it by now"
+			    : "",
+		    claims);
 	SAY(finding, remedy,
 	    "it may run a guest, so it is left alone: look at what it does; %send it with 'kill "
 	    "%d' "

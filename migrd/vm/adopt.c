@@ -244,19 +244,60 @@ static void read_cmdline(struct work *work)
 	file_read(path, ADOPT_CMDLINE_MAX, &reading->text, &reading->len, &reading->err);
 }
 
+/* PATH is in the private directory of a QEMU that migrd has started; ERR tells what WHAT is then.
+ */
+static bool is_in_run_dir(const struct adopter *adopter, const char *path, const char *what,
+			  struct err *err)
+{
+	CLEANUP(free_charp) char *dir = xasprintf("%s/vms/", adopter->vms->env.qemu.run_dir);
+	char uuid[ID_UUID_SIZE];
+	const struct vm *vm;
+
+	if (strncmp(path, dir, strlen(dir)) != 0)
+		return false;
+	snprintf(uuid, sizeof(uuid), "%s", path + strlen(dir));
+	vm = vm_find_uuid(adopter->vms, uuid);
+	if (vm)
+		err_set(err, ERR_CONFLICT, "%s: it is VM '%s' of this host", what, vm_name(vm));
+	else
+		err_set(err, ERR_CONFLICT,
+			"%s, of VM %s, of which this host has no record: 'migrctl host check' "
+			"tells what can be done",
+			what, uuid);
+	return true;
+}
+
+/* By a monitor of its definition.  Its sockets and taps are descriptors, which no command line
+ * could repeat, so only its record can be put back. */
+static bool was_started_by_us(const struct adopter *adopter, struct err *err)
+{
+	const char *at = adopter->cmdline, *end = at + adopter->cmdline_len, *arg;
+
+	for (bool is_pid_file = false; at < end && (arg = memchr(at, '\0', (size_t)(end - at)));
+	     at = arg + 1) {
+		if (is_pid_file && is_in_run_dir(adopter, at, "migrd has started it", err))
+			return true;
+		is_pid_file = strcmp(at, "-pidfile") == 0;
+	}
+	return false;
+}
+
 static void on_read(struct work *work)
 {
 	struct reading *reading = CONTAINER_OF(work, struct reading, work);
 	struct adopter *adopter = reading->adopter;
+	struct err ours;
 
 	if (adopter->reading == reading) {
 		adopter->reading = NULL;
 		adopter->cmdline = TAKE_PTR(reading->text);
 		adopter->cmdline_len = reading->len;
-		if (adopter->cmdline)
-			adopter->inquiry = adopt_facts_ask(adopter->qemu, on_facts, adopter);
-		else
+		if (!adopter->cmdline)
 			fail(adopter, &reading->err);
+		else if (was_started_by_us(adopter, &ours))
+			fail(adopter, &ours);
+		else
+			adopter->inquiry = adopt_facts_ask(adopter->qemu, on_facts, adopter);
 	}
 	free(reading->text);
 	free(reading);
@@ -335,24 +376,9 @@ static void give_refusal(void *data)
  * not QEMU, as the process that listens. */
 static bool is_ours(const struct adopter *adopter, const char *path, struct err *err)
 {
-	CLEANUP(free_charp) char *dir = xasprintf("%s/vms/", adopter->vms->env.qemu.run_dir);
-	char uuid[ID_UUID_SIZE];
-	const struct vm *vm;
+	CLEANUP(free_charp) char *what = xasprintf("'%s' is a monitor of migrd's own", path);
 
-	if (strncmp(path, dir, strlen(dir)) != 0)
-		return false;
-	snprintf(uuid, sizeof(uuid), "%s", path + strlen(dir));
-	vm = vm_find_uuid(adopter->vms, uuid);
-	if (vm)
-		err_set(err, ERR_CONFLICT,
-			"'%s' is a monitor of migrd's own: it is VM '%s' of this host", path,
-			vm_name(vm));
-	else
-		err_set(err, ERR_CONFLICT,
-			"'%s' is a monitor of migrd's own, of VM %s, of which this host has no "
-			"record: 'migrctl host check' tells what can be done",
-			path, uuid);
-	return true;
+	return is_in_run_dir(adopter, path, what, err);
 }
 
 static bool may_begin(const struct adopter *adopter, const struct adopt_request *request,

@@ -56,6 +56,36 @@ class OldStoreTest(SystemTest):
         self.assertIn("a QEMU of VM 'g1' is on host 'a'", str(error.body))
         guest.console.assert_single_runner()
 
+    # What only its record knows cannot be read from its command line: descriptors, and who it is.
+    def test_qemu_of_migrd_whose_record_is_gone_is_not_adopted_but_told_of(self):
+        monitor = self.world.dir / "mine.sock"
+        guest = self.world.guest("g1", area=0)
+        other = self.world.guest("g2", area=0, monitors=[
+            {"id": "mine", "type": "unix", "protocol": "qmp", "path": str(monitor)}])
+        for one in (guest, other):
+            one.start(self.a)
+        job = self.a.api.post("/v1/vms/g1/refresh", {})["id"]
+        self.eventually("the end of the refresh",
+                        lambda: self.a.api.get(f"/v1/refreshes/{job}")["final"])
+        pids = {vm["name"]: vm["pid"] for vm in self.a.api.items("/v1/vms")}
+        self.a.stop()
+        for path in self.a.state_dir.glob("migrd.db*"):
+            path.unlink()
+        self.a.start()
+        own = self.a.run_dir / "vms" / f"{guest.uuid}.2" / "qmp0.sock"
+        for path, words in ((own, f"a monitor of migrd's own, of VM {guest.uuid}"),
+                            (monitor, f"migrd has started it, of VM {other.uuid}")):
+            error = self.assert_api_error(409, "conflict", self.a.api.post, "/v1/vms/adopt",
+                                          {"qmp": f"unix:{path}", "dry_run": True})
+            self.assertIn(words, error.body["detail"])
+            self.assertIn("'migrctl host check' tells what can be done", error.body["detail"])
+        told = {item["object"]: item for item in self.a.api.get("/v1/host/check")["items"]}
+        found = told[f"process {pids['g1']}"]
+        self.assertIn("a refresh), and may run it by now", found["explanation"])
+        self.assertIn("put back a backup", found["remedy"])
+        for one in (guest, other):
+            one.console.assert_single_runner()
+
     def test_host_of_the_record_is_silent_and_an_assertion_is_wanted_once(self):
         guest = self.world.guest(area=0)
         guest.start(self.a)
