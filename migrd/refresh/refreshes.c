@@ -131,7 +131,7 @@ static bool make_job(struct begin *begin, struct vm *vm, struct err *err)
 	return true;
 }
 
-/* Of huge pages QEMU says itself that there are too few. */
+/* Huge pages are looked at apart (vm/memory.h). */
 static bool has_room_for_copy(struct vm *vm, const struct refreshes *refreshes, struct err *err)
 {
 	struct err ignored;
