@@ -75,7 +75,7 @@ void move_free(struct move *move)
 	free(move->plan);
 	free(move->request);
 	free(move->evidence);
-	json_object_put(move->virtqueues.devices);
+	virtqueues_walk_fini(&move->virtqueues);
 	preflight_free(move->offer.compared);
 	store_move_fini(&move->row);
 	dismiss_waiters(move);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The sizes of the guest's virtqueues.  QEMU 10.0 gives them more entries than their queue-size
- * says, and QEMU 11.1 refuses to load such a guest
- * (findings/virtqueues-of-10.0.13-are-larger-than-queue-size.sh).  So the source tells the
- * sizes, and the destination asks its own QEMU, which waits, what it has made room for. */
+/* The sizes of the guest's virtqueues (vm/virtqueues.h).  The source tells them, and the
+ * destination asks its own QEMU, which waits, what it has made room for. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "move/priv.h"
@@ -16,15 +14,6 @@ static const struct qmp_version *version_of(const struct move *move)
 	return qemu ? qemu_version(qemu) : NULL;
 }
 
-static void ask_queue(struct move *move, const struct evidence_queue *queue, move_answer_fn *fn)
-{
-	struct json_object *args = json_object_new_object();
-
-	json_add_str(args, "path", queue->path);
-	json_add_uint(args, "queue", queue->queue);
-	move_qmp(move, "x-query-virtio-queue-status", args, QUERY_DEADLINE_MS, fn);
-}
-
 /* What is not known is not compared, and left to QEMU. */
 static void give_up(struct move *move, const struct err *err)
 {
@@ -34,81 +23,43 @@ static void give_up(struct move *move, const struct err *err)
 
 /* ---- the source ---------------------------------------------------------------- */
 
-/* Other versions have what queue-size says, as far as was seen. */
-static bool may_be_large(const struct move *move)
-{
-	const struct qmp_version *version = version_of(move);
-
-	return version && version->major == 10 && version->minor == 0 && move->evidence;
-}
-
 static void ask_next(struct move *move);
 
-/* After the last queue of a device QEMU answers with an error. */
-static void on_queue(struct move *move, struct json_object *result, const struct err *err)
+static void on_answer(struct move *move, struct json_object *result, const struct err *err)
 {
-	struct move_virtqueues *at = &move->virtqueues;
-	int64_t entries = err ? 0 : json_get_int(result, "vring-num", 0);
+	bool is_list = !move->virtqueues.devices;
 
-	if (err && err->code != ERR_QEMU) {
+	if (err && (is_list || err->code != ERR_QEMU)) {
 		give_up(move, err);
 		return;
 	}
-	if (entries > 0) {
-		move->evidence->queues[move->evidence->queue_count++].entries = (uint64_t)entries;
-		at->queue++;
-	} else {
-		at->device++;
-		at->queue = 0;
-	}
+	virtqueues_take(&move->virtqueues, err ? NULL : result);
 	ask_next(move);
 }
 
 static void ask_next(struct move *move)
 {
-	const struct move_virtqueues *at = &move->virtqueues;
-	struct evidence_queue *queue = &move->evidence->queues[move->evidence->queue_count];
-	const char *path;
+	struct json_object *args;
+	const char *command = virtqueues_next(&move->virtqueues, &args);
 
-	if (at->device >= json_count(at->devices) ||
-	    move->evidence->queue_count == EVIDENCE_QUEUES_MAX) {
-		move_parts_next(move);
-		return;
-	}
-	path = json_get_str(json_object_array_get_idx(at->devices, at->device), "path");
-	*queue = (struct evidence_queue){ .queue = at->queue };
-	snprintf(queue->path, sizeof(queue->path), "%s", path ? path : "");
-	ask_queue(move, queue, on_queue);
-}
-
-static void on_devices(struct move *move, struct json_object *result, const struct err *err)
-{
-	if (err) {
-		give_up(move, err);
-		return;
-	}
-	json_object_put(move->virtqueues.devices);
-	move->virtqueues = (struct move_virtqueues){ .devices = json_object_get(result) };
-	ask_next(move);
-}
-
-static void gather(struct move *move)
-{
-	if (may_be_large(move))
-		move_qmp(move, "x-query-virtio", NULL, QUERY_DEADLINE_MS, on_devices);
+	if (command)
+		move_qmp(move, command, args, QUERY_DEADLINE_MS, on_answer);
 	else
 		move_parts_next(move);
 }
 
-/* ---- the destination ------------------------------------------------------------- */
-
-/* Older ones load queues of any size: seen with 7.2.22 and 10.0.13. */
-static bool is_strict(const struct move *move)
+static void gather(struct move *move)
 {
-	const struct qmp_version *version = version_of(move);
-
-	return version && qmp_version_is_since(version, 11, 1);
+	if (!move->evidence || !virtqueues_may_be_large(version_of(move))) {
+		move_parts_next(move);
+		return;
+	}
+	virtqueues_walk_fini(&move->virtqueues);
+	move->virtqueues = (struct virtqueues_walk){ .there = move->evidence };
+	ask_next(move);
 }
+
+/* ---- the destination ------------------------------------------------------------- */
 
 static void judge(struct move *move)
 {
@@ -144,16 +95,21 @@ static void compare_next(struct move *move)
 {
 	const struct evidence *there = move->offer.compared->there;
 	size_t index = move->evidence->queue_count;
+	struct json_object *args;
 
-	if (index < there->queue_count)
-		ask_queue(move, &there->queues[index], on_room);
-	else
+	if (index == there->queue_count) {
 		judge(move);
+		return;
+	}
+	args = json_object_new_object();
+	json_add_str(args, "path", there->queues[index].path);
+	json_add_uint(args, "queue", there->queues[index].queue);
+	move_qmp(move, "x-query-virtio-queue-status", args, QUERY_DEADLINE_MS, on_room);
 }
 
 static void compare(struct move *move)
 {
-	if (move->offer.compared && move->evidence && is_strict(move))
+	if (move->offer.compared && move->evidence && virtqueues_are_strict(version_of(move)))
 		compare_next(move);
 	else
 		move_parts_next(move);

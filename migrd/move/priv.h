@@ -22,6 +22,7 @@
 #include "preflight/checks.h"
 #include "stream/preamble.h"
 #include "stream/proc.h"
+#include "vm/virtqueues.h"
 #include "wire/transfer_plan.h"
 #include "wire/verdict.h"
 
@@ -165,13 +166,6 @@ struct move_ram {
 
 /* Post-copy goes on over new streams after one of the two was lost; see move/src_fetch.c and
  * move/dst_fetch.c. */
-/* Source, in begin: the virtqueue that is asked for. */
-struct move_virtqueues {
-	struct json_object *devices; /* QEMU's answer to x-query-virtio; owned */
-	size_t device;
-	uint64_t queue;
-};
-
 struct move_rejoin {
 	enum move_rejoin_step {
 		MOVE_REJOIN_NONE,
@@ -250,7 +244,7 @@ struct move {
 	/* Source: what it tells the destination of the guest's files, NICs and CPU;
 	 * destination: the CPU features of its own QEMU.  May be NULL. */
 	struct evidence *evidence;
-	struct move_virtqueues virtqueues;
+	struct virtqueues_walk virtqueues; /* source, in begin */
 
 	struct {
 		char *text; /* NULL: not made yet */

@@ -90,7 +90,7 @@ void tpm_judge(const struct preflight *preflight, struct preflight_reasons *ret)
 /* cpu.c: features that the guest has on the source, and would not have with HERE. */
 void cpu_judge(const struct evidence *there, const struct evidence *here,
 	       struct preflight_reasons *ret);
-/* virtqueues.c: queues of the guest that are larger than those of HERE, of the same order. */
+/* virtqueues.c, preflight/virtqueues.h */
 void virtqueues_judge(const struct evidence *there, const struct evidence *here,
 		      struct preflight_reasons *ret);
 

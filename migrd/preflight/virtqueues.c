@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Does QEMU here take the virtqueues of the guest?  One that has more entries than QEMU here has
- * made room for ends it when the guest is loaded. */
+#include "preflight/virtqueues.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,32 +27,39 @@ static bool is_of_last(const struct evidence *there, size_t index)
 	return index > 0 && strcmp(there->queues[index].path, there->queues[index - 1].path) == 0;
 }
 
-static void add_queue(struct strbuf *list, const struct evidence_queue *queue, uint64_t room)
+static void add_queue(struct strbuf *list, const struct evidence_queue *queue, uint64_t room,
+		      const char *where)
 {
 	char name[EVIDENCE_QOM_SIZE + 16];
 
 	name_device(queue->path, name, sizeof(name));
-	strbuf_addf(list, "%s%s (virtqueue %" PRIu64 ": %" PRIu64 ", and %" PRIu64 " here)",
-		    list->len ? ", " : "", name, queue->queue, queue->entries, room);
+	strbuf_addf(list, "%s%s (virtqueue %" PRIu64 ": %" PRIu64 ", and %" PRIu64 " %s)",
+		    list->len ? ", " : "", name, queue->queue, queue->entries, room, where);
 }
 
-/* Names each device once, by its first queue that does not fit. */
+void virtqueues_list_larger(const struct evidence *there, const struct evidence *room,
+			    const char *where, struct strbuf *ret)
+{
+	bool is_told = false;
+
+	for (size_t i = 0; i < there->queue_count && i < room->queue_count; i++) {
+		const struct evidence_queue *queue = &there->queues[i];
+		uint64_t entries = room->queues[i].entries; /* 0: not known */
+
+		is_told = is_told && is_of_last(there, i);
+		if (is_told || !entries || queue->entries <= entries)
+			continue;
+		is_told = true;
+		add_queue(ret, queue, entries, where);
+	}
+}
+
 void virtqueues_judge(const struct evidence *there, const struct evidence *here,
 		      struct preflight_reasons *ret)
 {
 	CLEANUP(strbuf_fini) struct strbuf list = STRBUF_INIT;
-	bool is_told = false;
 
-	for (size_t i = 0; i < there->queue_count && i < here->queue_count; i++) {
-		const struct evidence_queue *queue = &there->queues[i];
-		uint64_t room = here->queues[i].entries; /* 0: not known */
-
-		is_told = is_told && is_of_last(there, i);
-		if (is_told || !room || queue->entries <= room)
-			continue;
-		is_told = true;
-		add_queue(&list, queue, room);
-	}
+	virtqueues_list_larger(there, here, "here", &list);
 	if (list.len)
 		preflight_add(
 			ret, "virtqueues",

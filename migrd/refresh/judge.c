@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/reasons.h"
+#include "preflight/virtqueues.h"
 #include "refresh/priv.h"
 #include "refresh/raw.h"
 #include "wire/vm_def_memory.h"
@@ -174,6 +176,22 @@ static void check_program(const struct refresh_look *look, const struct vm_def *
 			    look->emulator, def->machine);
 }
 
+/* QEMU would refuse them when the guest stands still already. */
+static void check_virtqueues(const struct refresh_look *look, struct reasons *reasons)
+{
+	CLEANUP(strbuf_fini) struct strbuf list = STRBUF_INIT;
+
+	if (look->queues)
+		virtqueues_list_larger(look->queues, look->room, "in it", &list);
+	if (list.len)
+		reasons_add(reasons,
+			    "virtqueues of the guest have more entries than '%s' (%d.%d) takes, "
+			    "since QEMU 10.0 makes them larger than their queue-size: %s: stop and "
+			    "start the VM with it, or refresh it with a QEMU before 11.1",
+			    look->emulator, probe_version(look->probe)->major,
+			    probe_version(look->probe)->minor, list.data);
+}
+
 bool refresh_judge(const struct refresh_look *look, enum refresh_way *ret_way, struct err *err)
 {
 	struct reasons reasons = REASONS_INIT;
@@ -191,6 +209,7 @@ bool refresh_judge(const struct refresh_look *look, enum refresh_way *ret_way, s
 	if (look->taps_err)
 		reasons_add(&reasons, "%s", look->taps_err->msg);
 	check_program(look, def, &reasons);
+	check_virtqueues(look, &reasons);
 	snprintf(what, sizeof(what), "cannot refresh VM '%s'", vm_name(look->vm));
 	return reasons_none(&reasons, what, err);
 }

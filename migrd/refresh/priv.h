@@ -167,6 +167,8 @@ struct refresh_look {
 	bool was_asked;              /* QEMU was asked for the next two */
 	bool is_aux_shared, is_memory_shared;
 	const struct err *taps_err; /* the taps cannot be given to another QEMU; NULL: they can */
+	/* The virtqueues, and what the program has room for; none: they were not asked for. */
+	const struct evidence *queues, *room;
 	/* The host has no memory for a copy of the guest's, or no huge pages; NULL: it has. */
 	const struct err *room_err, *memory_err;
 	const struct refresh_request *wish;

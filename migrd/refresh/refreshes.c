@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* All refreshes of this host: how they begin, and how a restart finds them. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -10,6 +11,7 @@
 #include "vm/entry.h"
 #include "vm/memory.h"
 #include "vm/swap.h"
+#include "vm/virtqueues.h"
 #include "wire/vm_def_memory.h"
 
 #define QUERY_DEADLINE_MS 5000
@@ -83,6 +85,8 @@ struct begin {
 	struct refresh_look look;
 	enum refresh_way way;
 	struct vm_taps taps;
+	struct evidence *queues, *room; /* NULL: not asked for */
+	struct virtqueues_walk walk;
 	struct vm_entry *entry;
 	refresh_started_fn *started;
 	void *data;
@@ -94,6 +98,9 @@ static void begin_free(struct begin *begin)
 	if (begin->entry)
 		vm_leave(begin->entry);
 	probe_free(begin->probe);
+	virtqueues_walk_fini(&begin->walk);
+	free(begin->queues);
+	free(begin->room);
 	free(begin->emulator);
 	free(begin);
 }
@@ -153,6 +160,8 @@ static void decide(struct begin *begin, const struct err *err)
 	begin->look.emulator = begin->emulator;
 	begin->look.probe = begin->probe;
 	begin->look.wish = &begin->wish;
+	begin->look.queues = begin->queues;
+	begin->look.room = begin->room;
 	if (vm && !has_room_for_copy(vm, begin->refreshes, &room_err))
 		begin->look.room_err = &room_err;
 	begin->look.probe_err = err_is_set(&begin->probe_err) ? &begin->probe_err : NULL;
@@ -172,13 +181,56 @@ static void decide(struct begin *begin, const struct err *err)
 	end_begin(begin, &why);
 }
 
+static void ask_queues(struct begin *begin);
+
+/* What QEMU does not tell is not compared, and left to the new one. */
+static void on_queues(void *data, struct json_object *result, const struct err *err)
+{
+	struct begin *begin = data;
+
+	if (err && err->code != ERR_QEMU) {
+		decide(begin, err);
+		return;
+	}
+	virtqueues_take(&begin->walk, err ? NULL : result);
+	ask_queues(begin);
+}
+
+static void ask_queues(struct begin *begin)
+{
+	struct json_object *args;
+	const char *command = virtqueues_next(&begin->walk, &args);
+
+	if (command)
+		vm_entry_command(begin->entry, command, args, QUERY_DEADLINE_MS, on_queues, begin);
+	else
+		decide(begin, NULL);
+}
+
+static void look_at_queues(struct begin *begin)
+{
+	const struct vm *vm = vm_entry_vm(begin->entry);
+	const struct qemu *qemu = vm ? vm_qemu(vm) : NULL;
+
+	if (!qemu || err_is_set(&begin->probe_err) ||
+	    !virtqueues_may_be_large(qemu_version(qemu)) ||
+	    !virtqueues_are_strict(probe_version(begin->probe))) {
+		decide(begin, NULL);
+		return;
+	}
+	begin->queues = xnew(struct evidence);
+	begin->room = xnew(struct evidence);
+	begin->walk = (struct virtqueues_walk){ .there = begin->queues, .room = begin->room };
+	ask_queues(begin);
+}
+
 static void on_aux_share(void *data, struct json_object *result, const struct err *err)
 {
 	struct begin *begin = data;
 
 	begin->look.was_asked = true;
 	begin->look.is_aux_shared = !err && json_object_get_boolean(result);
-	decide(begin, NULL);
+	look_at_queues(begin);
 }
 
 static bool is_all_shared(struct json_object *memdevs)
