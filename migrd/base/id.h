@@ -8,6 +8,9 @@
 #include <stdint.h>
 
 #define ID_UUID_SIZE 37 /* text with its NUL */
+/* What two QEMUs of one VM have each of its own is named by the uuid, and by the uuid and this
+ * (qemu_place()). */
+#define ID_SECOND_SUFFIX ".2"
 #define ID_NAME_SIZE 64
 #define ID_TOKEN_SIZE 65
 

@@ -437,6 +437,12 @@ static void find_log(const struct check_view *view, const struct check_kind *kin
 	}
 }
 
+/* NAME is that of the state of VM's TPM, and not of what a refresh has left (vm/tpm.h). */
+static bool is_own_name(const struct check_vm *vm, const char *name)
+{
+	return vm->is_second == (strcmp(name, vm->uuid) != 0);
+}
+
 /* Keys that are removed cannot be had again, so this is left to people. */
 static void find_tpm_state(const struct check_view *view, const struct check_kind *kind,
 			   struct check_findings *findings)
@@ -444,13 +450,27 @@ static void find_tpm_state(const struct check_view *view, const struct check_kin
 	for (size_t i = 0; i < view->seen->entry_count; i++) {
 		const struct check_entry *entry = &view->seen->entries[i];
 		const struct check_vm *vm = check_view_vm(view, entry->key);
-		struct check_finding *finding = NULL;
+		bool is_left =
+			!vm || (!vm->move[0] && (vm->is_former || !is_own_name(vm, entry->name)));
+		struct check_finding *finding =
+			is_left && entry->place == CHECK_TPMS && entry->key[0]
+				? add_entry(findings, kind, view->dirs.tpms, entry)
+				: NULL;
 
-		if (entry->place == CHECK_TPMS && entry->key[0] &&
-		    (!vm || (vm->is_former && !vm->move[0])))
-			finding = add_entry(findings, kind, view->dirs.tpms, entry);
 		if (!finding)
 			continue;
+		if (vm && !vm->is_former) {
+			SAY(finding, explanation,
+			    "the state of a TPM is left, which holds keys, and VM '%s' has its own "
+			    "in "
+			    "'%s%s'",
+			    vm->name, vm->uuid, vm->is_second ? ID_SECOND_SUFFIX : "");
+			SAY(finding, remedy,
+			    "remove the directory (rm -r), and a mark beside it, when you have "
+			    "seen "
+			    "that the other is there and that the guest runs");
+			continue;
+		}
 		SAY(finding, explanation,
 		    "the state of a TPM is left, which holds keys, and VM %s is %s", entry->key,
 		    vm ? "on another host now" : "not known to this host");

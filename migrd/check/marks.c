@@ -17,7 +17,7 @@ enum fate {
 	FATE_SENT,    /* the move went from here to another host, which makes the images */
 	FATE_OPEN,    /* it has ended, and the guest may have run here (move_images_undo()), or the
 		       * record may be old */
-	FATE_UNKNOWN, /* there is no record */
+	FATE_UNKNOWN, /* there is no record; or it was a refresh */
 };
 
 static enum fate fate_of(const struct check_view *view, const struct check_move *move)
@@ -63,7 +63,8 @@ static void say_explanation(const struct storage_mark *mark, const struct check_
 		    verdict_names[move->verdict], what, mark->name, beside[mark->beside]);
 	else
 		SAY(finding, explanation,
-		    "a move of which this host has no record, %s, has its mark at %s '%s', %s",
+		    "a move of which this host has no record, or a refresh that has ended, %s, has "
+		    "its mark at %s '%s', %s",
 		    mark->move, what, mark->name, beside[mark->beside]);
 }
 
@@ -131,13 +132,23 @@ static void say_remedy(enum fate fate, const struct storage_mark *mark,
 	}
 }
 
+/* The mark of a refresh is not in the records of moves. */
+static bool is_of_job(const struct check_view *view, const struct storage_mark *mark)
+{
+	for (size_t i = 0; i < view->vm_count; i++) {
+		if (strcmp(view->vms[i].move, mark->move) == 0)
+			return true;
+	}
+	return false;
+}
+
 void check_find_mark(const struct check_view *view, const struct check_kind *kind,
 		     struct check_findings *findings)
 {
 	for (size_t i = 0; i < view->marks->count; i++) {
 		const struct storage_mark *mark = &view->marks->list[i];
 		const struct check_move *move = check_view_move(view, mark->move);
-		enum fate fate = fate_of(view, move);
+		enum fate fate = is_of_job(view, mark) ? FATE_UNDER_WAY : fate_of(view, move);
 		struct check_finding *finding =
 			fate == FATE_UNDER_WAY ? NULL
 					       : check_findings_add(findings, kind, mark->move);

@@ -57,6 +57,7 @@ static void copy_vm(struct check_vm *to, struct vm *vm)
 	to->is_still = vm_is_still(vm);
 	to->is_sent_away = vm_is_sent_away(vm);
 	to->has_tpm = has_tpm(vm_definition(vm));
+	to->is_second = row->qemu_is_second;
 	to->never_ran = vm_never_ran(vm);
 	to->id = (struct proc_id){ row->qemu_pid, row->qemu_start_time };
 	to->generation = vm_generation(vm);

@@ -24,6 +24,7 @@ struct check_vm {
 	bool is_sent_away; /* vm_is_sent_away() */
 	bool is_refreshed; /* a second QEMU takes its guest over (refresh/refresh.h) */
 	bool has_tpm;
+	bool is_second;    /* its QEMU, and the state of its TPM, have the second of its names */
 	bool never_ran;    /* there is no QEMU, or its guest was never let run */
 	struct proc_id id; /* of its QEMU; pid 0: none, or not known yet */
 	uint64_t generation;

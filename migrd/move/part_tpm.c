@@ -4,6 +4,7 @@
  * guest's keys, and goes when the guest runs on the destination. */
 #include "move/disks.h"
 #include "storage/tpm_state.h"
+#include "vm/tpm.h"
 
 #define END_TRIES 5
 
@@ -14,7 +15,7 @@ static bool is_wanted(const struct move *move)
 	return def && vm_def_has_tpm(def);
 }
 
-/* One directory. */
+/* One directory: here, the first of the VM's two places. */
 static void list(const struct move *move, struct image_task *task)
 {
 	snprintf(task->paths[0], sizeof(task->paths[0]), "%s/%s", move->moves->env.storage.tpm_dir,
@@ -77,6 +78,16 @@ static void remove_state(struct move *move)
 
 /* ---- source ---------------------------------------------------------------------------- */
 
+/* The VM may be in its second place, since a refresh. */
+static void list_own(const struct move *move, struct image_task *task)
+{
+	const struct vm *vm = move_vm(move);
+	CLEANUP(free_charp) char *path = vm ? vm_tpm_path(vm) : NULL;
+
+	if (path)
+		snprintf(task->paths[task->count++], sizeof(task->paths[0]), "%s", path);
+}
+
 static bool discard(const struct image_task *task, size_t index, struct err *err)
 {
 	return tpm_state_discard_blocking(task->paths[index], err);
@@ -85,7 +96,7 @@ static bool discard(const struct image_task *task, size_t index, struct err *err
 static void discard_state(struct move *move)
 {
 	static const struct image_action action = { "tpm-discard", discard, END_TRIES, "tpm",
-						    list };
+						    list_own };
 
 	move_images_work(move, &action);
 }

@@ -92,6 +92,9 @@ void qemu_tpm_end(struct qemu *qemu);
 /* The same for a VM whose QEMU nobody watches. */
 void qemu_tpm_end_unwatched(const struct qemu_env *env, const char *place);
 
+/* qemu/tpm_lost.c: the argument of swtpm that names the directory of its state; malloced. */
+char *qemu_tpm_state_argument(const char *state);
+
 /* Calls ready(), once, in which the owner may free QEMU: the caller must not touch it
  * afterwards. */
 void qemu_tell_ready(struct qemu *qemu, const struct err *err);

@@ -39,7 +39,7 @@ struct qemu_env {
 	uint64_t log_bytes;
 	const char *output_program; /* migrd-output, which keeps them */
 	const char *swtpm;   /* the program */
-	const char *tpm_dir; /* DIR/<uuid>/ is the state of a VM's TPM, which holds keys */
+	const char *tpm_dir; /* DIR/<place>/ is the state of a VM's TPM, which holds keys */
 	uint32_t start_timeout_ms;
 	struct probe *probe; /* of BINARY; made and freed by vm/vm.c */
 };
@@ -47,7 +47,7 @@ struct qemu_env {
 /* The name of a QEMU's private directory, and the beginning of its log's.  A VM has two, its uuid
  * and the uuid with a suffix, so that a second QEMU can be there beside the first, which takes its
  * guest over (refresh/refresh.h). */
-#define QEMU_PLACE_SUFFIX ".2"
+#define QEMU_PLACE_SUFFIX ID_SECOND_SUFFIX
 #define QEMU_PLACE_SIZE   (ID_UUID_SIZE + sizeof(QEMU_PLACE_SUFFIX) - 1)
 void qemu_place(const char *uuid, bool is_second, char ret[QEMU_PLACE_SIZE]);
 
@@ -147,6 +147,10 @@ bool qemu_has_listener(const struct qemu_env *env, const char *place);
  * lives. */
 typedef bool qemu_is_known_fn(void *data, const char *uuid);
 void qemu_remove_leftovers(const struct qemu_env *env, qemu_is_known_fn *is_known, void *data);
+/* Kills the swtpm that has its state in DIR, and waits for its end, a second at most: one that a
+ * crash has left unrecorded stays when its QEMU ends before it has spoken to it (swtpm 0.7.1). Only
+ * processes of this user are looked at.  Thread: a worker. */
+void qemu_tpm_end_lost_blocking(const char *dir);
 /* Path of the socket at which QEMU passes us on to the guest's agent; the caller frees
  * it. */
 char *qemu_agent_path(const struct qemu_env *env, const char *place);

@@ -12,9 +12,9 @@
 #include "base/mem.h"
 #include "qemu/priv.h"
 
-static char *state_path(const struct qemu_env *env, const char *uuid)
+static char *state_path(const struct qemu *qemu)
 {
-	return xasprintf("%s/%s", env->tpm_dir, uuid);
+	return xasprintf("%s/%s", qemu->env->tpm_dir, qemu->place);
 }
 
 /* ---- which process it is ------------------------------------------------------------ */
@@ -86,7 +86,7 @@ static bool has_program(const struct qemu_env *env, struct err *err)
 bool qemu_tpm_prepare(const struct qemu *qemu, const struct vm_def *def, bool incoming,
 		      int ret_fds[2], struct err *err)
 {
-	CLEANUP(free_charp) char *state = state_path(qemu->env, def->uuid);
+	CLEANUP(free_charp) char *state = state_path(qemu);
 
 	if (!vm_def_has_tpm(def))
 		return true;
@@ -98,8 +98,8 @@ bool qemu_tpm_prepare(const struct qemu *qemu, const struct vm_def *def, bool in
 
 bool qemu_tpm_start(struct qemu *qemu, int fd, int output_fd, struct err *err)
 {
-	CLEANUP(free_charp) char *state = state_path(qemu->env, qemu->uuid);
-	CLEANUP(free_charp) char *dir = xasprintf("dir=%s,mode=0600", state);
+	CLEANUP(free_charp) char *state = state_path(qemu);
+	CLEANUP(free_charp) char *dir = qemu_tpm_state_argument(state);
 	CLEANUP(free_charp) char *control = xasprintf("type=unixio,clientfd=%d", fd);
 	const char *argv[] = { qemu->env->swtpm, "socket", "--tpm2",      "--tpmstate", dir,
 			       "--ctrl",         control,  "--terminate", NULL };

@@ -190,9 +190,11 @@ void refresh_step_rollback(struct machine *machine)
 	refresh_allow(refresh);
 	if (!refresh->is_beside_gone)
 		return;
-	if (refresh->facts.is_over || !refresh_qemu(refresh))
-		end_rollback(refresh);
-	else if (!refresh->facts.seen[REFRESH_SIDE_VM].is_asked && !refresh->facts.is_tidied &&
-		 !refresh->facts.seen[REFRESH_SIDE_VM].has_begun)
+	if (refresh->facts.is_over || !refresh_qemu(refresh)) {
+		if (refresh_tpm_is_removed(refresh))
+			end_rollback(refresh);
+	} else if (!refresh->facts.seen[REFRESH_SIDE_VM].is_asked && !refresh->facts.is_tidied &&
+		   !refresh->facts.seen[REFRESH_SIDE_VM].has_begun) {
 		refresh_look_later(refresh, 0);
+	}
 }

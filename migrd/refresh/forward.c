@@ -97,16 +97,21 @@ static bool runs(const struct refresh *refresh)
 	return qemu && qemu_run_state(qemu) == QMP_RUN_RUNNING;
 }
 
-void refresh_enter_prepare(struct machine *machine)
+static void begin_prepare(struct refresh *refresh)
 {
-	struct refresh *refresh = refresh_of(machine);
-
-	if (refresh_fail_if_gone(refresh))
-		return;
+	refresh->facts.is_preparing = true;
 	if (refresh_has_taps(refresh) && !refresh_way(refresh)->is_old_first && runs(refresh))
 		refresh_ask(refresh, REFRESH_SIDE_VM, "stop", NULL, on_still);
 	else
 		start_beside(refresh);
+}
+
+void refresh_enter_prepare(struct machine *machine)
+{
+	struct refresh *refresh = refresh_of(machine);
+
+	if (!refresh_fail_if_gone(refresh) && refresh_tpm_is_made(refresh))
+		begin_prepare(refresh);
 }
 
 static bool waits_for_guest(const struct refresh *refresh)
@@ -133,8 +138,10 @@ void refresh_step_prepare(struct machine *machine)
 
 	if (refresh_fail_if_cancelled(refresh) || refresh_fail_if_gone(refresh))
 		return;
+	if (!refresh->facts.is_preparing && refresh_tpm_is_made(refresh))
+		begin_prepare(refresh);
 	if (!refresh->beside)
-		return; /* the guest is being stopped */
+		return; /* the directory is being made, or the guest is being stopped */
 	if (waits_for_guest(refresh)) {
 		if (refresh_taps_give_back(refresh))
 			begin_transfer(refresh);

@@ -61,8 +61,6 @@ static void check_definition(const struct vm_def *def, struct reasons *reasons)
 				    def->nics[i].id);
 	}
 	refresh_check_raw(def, reasons);
-	if (vm_def_has_tpm(def))
-		reasons_add(reasons, "it has a TPM, whose swtpm serves one QEMU");
 	if (vm_def_vsock_cid(def))
 		reasons_add(reasons,
 			    "vsock '%s' has the CID %" PRIu64

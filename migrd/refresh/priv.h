@@ -9,6 +9,7 @@
 #include "qmp/migrate.h"
 #include "refresh/refresh.h"
 #include "vm/tap_share.h"
+#include "vm/tpm.h"
 
 #define REFRESH_CAN_CANCEL MACHINE_OWN_FLAG(0)
 #define REFRESH_MAY_RESUME MACHINE_OWN_FLAG(1) /* the guest may be resumed beside the job */
@@ -73,6 +74,8 @@ struct refresh_facts {
 	bool is_tidied;      /* the QEMU of the VM has the usual settings again */
 	bool has_run;        /* of `switched': it goes on as the user wants, or cannot */
 	bool is_over;        /* what the state is for is done */
+	bool is_preparing;   /* of `prepare': all that the new QEMU needs to start is there */
+	bool is_tpm_asked, is_tpm_done; /* what the state does to the TPM's directories */
 	unsigned tries;
 	uint64_t stopped_ms; /* when the guest was seen to stand still; 0: it was not */
 };
@@ -189,6 +192,15 @@ bool refresh_taps_restore(const struct refresh *refresh, struct err *err);
 /* Of `prepare', the new QEMU is there.  True: the guest may be given away; false: it is being let
  * run on first, and machine_step() follows. */
 bool refresh_taps_give_back(struct refresh *refresh);
+
+/* ---- tpm.c: the state of the TPM ---- */
+/* True: the state of the job has nothing to do there, or no more.  False: it is being done, and
+ * machine_step() follows, or a rollback. */
+bool refresh_tpm_is_made(struct refresh *refresh);    /* of `prepare': before the new QEMU starts */
+bool refresh_tpm_is_synced(struct refresh *refresh);  /* of `transfer': the new QEMU has all */
+bool refresh_tpm_is_removed(struct refresh *refresh); /* of `rollback': it has ended */
+/* Of `switched': the old QEMU has ended. */
+bool refresh_tpm_is_settled(struct refresh *refresh);
 
 /* ---- forward.c, transfer.c, switched.c, back.c: the states ---- */
 void refresh_enter_prepare(struct machine *machine);

@@ -147,12 +147,13 @@ void refresh_step_switched(struct machine *machine)
 	} else if (!refresh->is_beside_gone) {
 		; /* its exit is seen */
 	} else if (!lives) {
-		fail_switched(refresh);
+		if (refresh_tpm_is_settled(refresh))
+			fail_switched(refresh);
 	} else if (!refresh->facts.is_tidied) {
 		if (!refresh->facts.seen[REFRESH_SIDE_VM].is_asked &&
 		    vm_is_active(refresh_vm(refresh)))
 			refresh_tidy(refresh, on_tidied);
-	} else {
+	} else if (refresh_tpm_is_settled(refresh)) {
 		vm_remove_beside(refresh_vm(refresh));
 		refresh_go(refresh, REFRESH_STATE_DONE, NULL);
 	}

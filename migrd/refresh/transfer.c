@@ -237,7 +237,7 @@ void refresh_step_transfer(struct machine *machine)
 	if (vm->is_checked && beside->is_checked)
 		switch_over(refresh);
 	else if (vm->has_begun && has_all(refresh, REFRESH_SIDE_VM) &&
-		 has_all(refresh, REFRESH_SIDE_BESIDE))
+		 has_all(refresh, REFRESH_SIDE_BESIDE) && refresh_tpm_is_synced(refresh))
 		check_both(refresh);
 	else if ((vm->has_begun && fail_if_failed(refresh)) || fail_if_slow(refresh))
 		;

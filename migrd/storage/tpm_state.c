@@ -150,20 +150,13 @@ bool tpm_state_discard_blocking(const char *path, struct err *err)
 	       (spot.dir < 0 || (dir_remove(path, err) && spot_sync(&spot, err)));
 }
 
-bool tpm_state_look_blocking(const struct storage_rules *rules, const char *uuid, const char *move,
-			     struct err *err)
+static bool is_free(const struct storage_rules *rules, const char *uuid, const char *suffix,
+		    const char *move, struct err *err)
 {
-	CLEANUP(free_charp) char *program = file_find_program(rules->swtpm);
-	CLEANUP(free_charp) char *path = xasprintf("%s/%s", rules->tpm_dir, uuid);
+	CLEANUP(free_charp) char *path = xasprintf("%s/%s%s", rules->tpm_dir, uuid, suffix);
 	CLEANUP(spot_close) struct spot spot = { .dir = -1 };
 	bool is_there, is_marked;
 
-	if (!program)
-		return err_set(err, ERR_CONFLICT,
-			       "there is no program '%s' on this host to emulate it: install it, "
-			       "or "
-			       "name another by 'swtpm' of [tpm]",
-			       rules->swtpm);
 	if (!spot_open(&spot, path, move, err))
 		return false;
 	if (spot.dir < 0)
@@ -171,4 +164,19 @@ bool tpm_state_look_blocking(const struct storage_rules *rules, const char *uuid
 	if (!has_state(&spot, &is_there, err) || !has_mark(&spot, &is_marked, err))
 		return false;
 	return !is_there || is_marked || is_taken(&spot, err);
+}
+
+bool tpm_state_look_blocking(const struct storage_rules *rules, const char *uuid, const char *move,
+			     struct err *err)
+{
+	CLEANUP(free_charp) char *program = file_find_program(rules->swtpm);
+
+	if (!program)
+		return err_set(err, ERR_CONFLICT,
+			       "there is no program '%s' on this host to emulate it: install it, "
+			       "or "
+			       "name another by 'swtpm' of [tpm]",
+			       rules->swtpm);
+	return is_free(rules, uuid, "", move, err) &&
+	       is_free(rules, uuid, ID_SECOND_SUFFIX, move, err);
 }

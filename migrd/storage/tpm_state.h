@@ -4,18 +4,19 @@
  * A move makes it empty on the destination: the state travels in QEMU's stream.  Beside it is then
  * a mark, `.NAME.migrd-MOVE', which is made first: as long as it is there, a rollback may remove
  * the directory, and no other.  A move that has been completed keeps the directory by removing the
- * mark, and removes that of the source.
+ * mark, and removes that of the source.  A refresh does the same on one host.
  *
  * Every function may be called again after a crash in the middle of it, and syncs before it says
- * that it is done.  PATH is absolute, MOVE is the id of a move.  Thread: a worker.
+ * that it is done.  PATH is absolute, MOVE is the id of a move or a refresh.  Thread: a worker.
  */
 #ifndef MIGRD_STORAGE_TPM_STATE_H
 #define MIGRD_STORAGE_TPM_STATE_H
 
 #include "storage/place.h"
 
-/* Looks whether a TPM can arrive for the VM: swtpm is there, and the VM has no state here, but what
- * MOVE has made.  Changes nothing.  CONFLICT: the text says what to do. */
+/* Looks whether a TPM can arrive for the VM: swtpm is there, and the VM has no state here, by
+ * either of its names, but what MOVE has made.  Changes nothing.  CONFLICT: the text says what to
+ * do. */
 bool tpm_state_look_blocking(const struct storage_rules *rules, const char *uuid, const char *move,
 			     struct err *err);
 /* Makes PATH, empty and private, and its mark; and the directory for all TPMs, if it is not there.

@@ -37,11 +37,14 @@ struct qemu *vm_end_beside(struct vm *vm, struct proc_id id, const struct qemu_c
 				!vm->row.qemu_is_second, id, cb);
 }
 
+bool vm_has_beside(const struct vm *vm)
+{
+	return qemu_has_listener(&vm->vms->env.qemu, other_place(vm).name);
+}
+
 void vm_remove_beside(const struct vm *vm)
 {
-	const struct qemu_env *env = &vm->vms->env.qemu;
-
-	if (!qemu_has_listener(env, other_place(vm).name))
+	if (!vm_has_beside(vm))
 		qemu_remove_files(&vm->vms->env.qemu, other_place(vm).name, true);
 }
 

@@ -15,6 +15,8 @@ struct qemu *vm_start_beside(struct vm *vm, enum cmdline_incoming incoming, stru
 			     const struct qemu_callbacks *cb, struct err *err);
 /* Ends one that an earlier coordinator has left there, if there is one: qemu_end_unheard(). */
 struct qemu *vm_end_beside(struct vm *vm, struct proc_id id, const struct qemu_callbacks *cb);
+/* One lives there. */
+bool vm_has_beside(const struct vm *vm);
 /* Removes what is left of one that has ended; does nothing if one lives there. */
 void vm_remove_beside(const struct vm *vm);
 /* Its end, as vm_explain_end(). */

@@ -57,6 +57,8 @@ SHORT = [
     ("crash in a restore, every seventh", "walk.py --stride 7 --from 3 --way restore"),
     ("faults from outside: stopped VM, TPM", "outside.py stopped tpm"),
     ("crash in a refresh, every eighth", "walk.py --stride 8 --from 30 --way refresh"),
+    ("crash in a refresh with a TPM, every tenth",
+     "walk.py --stride 10 --from 31 --way refresh-tpm"),
     ("faults from outside: guest, users", "outside.py guest"),
     ("faults from outside: memory over several connections", "outside.py multifd"),
     ("random crashes in moves to and fro", "random_crashes.py --moves 25"),
@@ -95,6 +97,7 @@ FULL = [
     *((f"faults from outside: local disks, part {part} of 2",
        f"outside.py --full disks --part {part}/2") for part in (1, 2)),
     ("crash in a refresh of a guest with a tap", "walk.py --way refresh-tap"),
+    ("crash in a refresh of a guest with a TPM", "walk.py --way refresh-tpm"),
     *((f"faults from outside: {group}", f"outside.py --full {group}")
       for group in ("hosts", "processes", "guest", "multifd", "stopped", "tpm")),
     *((f"error at each passage, {side}", f"walk.py --side {side} --action error")

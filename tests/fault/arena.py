@@ -323,8 +323,7 @@ class Arena:
         left += [str(path) for path in host.images.iterdir()
                  if not (vm and path.name in images) and ".moved-to-" not in path.name]
         if host.tpm_dir.exists():       # keys
-            left += [str(path) for path in host.tpm_dir.iterdir()
-                     if not (vm and path.name == vm["uuid"])]
+            left += self.not_of(vm if self.way.has_beside else None, host.tpm_dir, "")
         if host.log_dir.exists():
             left += self.not_of(vm, host.log_dir, ".log")
         return left

@@ -15,8 +15,10 @@ JOB_SECONDS = 30
 
 
 class RefreshArena(Arena):
-    """WAY is "refresh", "refresh-paused", of a guest that stays paused, or "refresh-tap", of one
-    that has a tap, as root."""
+    """WAY is "refresh", "refresh-paused", of a guest that stays paused, "refresh-tap", of one that
+    has a tap, as root, or "refresh-tpm", of one with a TPM and flash memory."""
+
+    ways = {"refresh-paused": "paused", "refresh-tpm": "beside"}    # of Arena
 
     def __init__(self, way):
         self.pid = None             # of the QEMU before the case
@@ -26,7 +28,7 @@ class RefreshArena(Arena):
             self.ip("tuntap", "add", self.tap, "mode", "tap")
             self.ip("link", "set", self.tap, "up")
             options["nics"] = [{"id": "n", "type": "tap", "ifname": self.tap}]
-        super().__init__("paused" if way == "refresh-paused" else "precopy", **options)
+        super().__init__(self.ways.get(way, "precopy"), **options)
 
     def ip(self, *words):
         subprocess.run(["ip", *words], check=True)
@@ -102,6 +104,14 @@ class RefreshArena(Arena):
             raise CaseFailed(f"pid {vm['pid']} by the API, {life.pid} by the console")
         self.guest.wait_sweeps(1, self.here)
 
+    def check_keys(self):
+        """The state of the TPM is the one that the guest's swtpm has."""
+        if not self.way.has_beside:
+            return
+        states, places = (os.listdir(path) for path in (self.here.tpm_dir, self.here.run_dir / "vms"))
+        if states != places:
+            raise CaseFailed(f"the keys are in {states}, and the QEMU in {places}")
+
     def check(self, record):
         state = self.state_of_job(record)
         vm = self.guest.vm(self.here)
@@ -109,6 +119,7 @@ class RefreshArena(Arena):
             raise CaseFailed(f"job {state}, QEMU before {self.pid}: {vm}")
         self.check_guest(vm)
         self.wait_clean(self.here, vm)
+        self.check_keys()
         record.clean_s = time.monotonic() - (record.back_at or record.began_at)
         self.assert_history()
         self.measure_silence(record)

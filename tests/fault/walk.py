@@ -6,7 +6,7 @@ it again, and checks the result.
     tests/fault/walk.py --build DIR [--side source|destination|both]
         [--action crash|error|drop] [--from N --to M --stride K]
         [--way precopy|paused|stopped|multifd|disks|beside|postcopy|save|live|restore|refresh|
-         refresh-paused|refresh-tap] [--twice]
+         refresh-paused|refresh-tap|refresh-tpm] [--twice]
         [--names] [--qemu PROGRAM]
 
 One line for each case, such as
@@ -33,7 +33,7 @@ from save_arena import SaveArena
 SIDES = ("source", "destination")
 ARENAS = {"save": SaveArena, "live": SaveArena, "restore": SaveArena,  # of one host: side source
           "refresh": RefreshArena, "refresh-paused": RefreshArena,
-          "refresh-tap": RefreshArena}
+          "refresh-tap": RefreshArena, "refresh-tpm": RefreshArena}
 # A lost request or answer costs a whole deadline (15 s for go).
 DROP_SECONDS = 100
 # The second crash comes at the (N * 7 mod 23 + 1)th point: a recovery passes about 23.

@@ -33,6 +33,7 @@ bool complete[2];        /* has all the state of the guest, as of the last stop 
 bool sent;               /* `migrate' was told, and the transfer goes on */
 bool told[2];            /* `cont' is in the socket, and not carried out yet */
 bool has_run_new;        /* the guest's CPUs have run in the new QEMU */
+bool keys[2];            /* the directory with the state of its TPM, which holds keys */
 bool killed;             /* a QEMU died that had the only right state */
 
 /* What the present coordinator has noted; gone with it. */
@@ -90,6 +91,22 @@ bool looked;             /* both were asked again, and the record is being writt
 #define cancel_ends_at_switch true
 #endif
 
+#ifdef M_OLD_KEYS_REMOVED_BEFORE_RECORD
+#define old_keys_outlive_record false
+#else
+#define old_keys_outlive_record true
+#endif
+#ifdef M_ROLLBACK_FORGETS_KEYS
+#define new_keys_are_removed false
+#else
+#define new_keys_are_removed true
+#endif
+#ifdef M_KEYS_REMOVED_BESIDE_NEW
+#define new_is_gone_before_keys false
+#else
+#define new_is_gone_before_keys true
+#endif
+
 /* A `cont' is carried out, whoever sent it, and whether he is still there. */
 proctype cpus(bit q)
 {
@@ -99,6 +116,7 @@ end_idle:
 		told[q] = false;
 		assert(!runs[1 - q]);             /* two runners on one memory */
 		assert(complete[q]);              /* a QEMU without the guest's state */
+		assert(keys[q]);                  /* or without its keys */
 		assert(q == NEW || !has_run_new); /* back to what is stale */
 		runs[q] = true;
 		complete[1 - q] = false;
@@ -164,7 +182,9 @@ end_idle:
 
 	:: up && state == prepare ->
 		if
-		:: atomic { up && state == prepare && !lives[NEW] && !complete[NEW] -> lives[NEW] = true }
+		:: atomic { up && state == prepare && !keys[NEW] -> keys[NEW] = true }
+		:: atomic { up && state == prepare && keys[NEW] && !lives[NEW] && !complete[NEW] ->
+			lives[NEW] = true }
 		:: atomic { up && state == prepare && lives[NEW] -> state = transfer }
 		:: atomic { up && state == prepare -> state = rollback } /* refused, absent, cancelled */
 		fi
@@ -176,6 +196,8 @@ end_idle:
 		seen_completed = true }
 	:: atomic { up && state == transfer && !record_first && seen_completed -> cont(NEW) }
 	:: atomic { up && state == transfer && !old_outlives_record && seen_completed -> end(OLD) }
+	:: atomic { up && state == transfer && !old_keys_outlive_record && seen_completed ->
+		keys[OLD] = false }
 	:: atomic { up && state == transfer && seen_completed && lives[OLD] && lives[NEW] &&
 		    complete[NEW] && !runs[OLD] -> looked = true }
 	:: atomic { up && state == transfer && (looked || (!looks_again && seen_completed)) ->
@@ -187,7 +209,8 @@ end_idle:
 	/* from the record on, only forward */
 	:: atomic { up && state == switched && !has_run_new && lives[NEW] && !told[NEW] -> cont(NEW) }
 	:: atomic { up && state == switched && lives[OLD] -> end(OLD) }
-	:: atomic { up && state == switched && !lives[OLD] &&
+	:: atomic { up && state == switched && !lives[OLD] && keys[OLD] -> keys[OLD] = false }
+	:: atomic { up && state == switched && !lives[OLD] && !keys[OLD] &&
 		    (runs[NEW] || !lives[NEW] || !wants_run) -> state = ended }
 	/* the new QEMU died: that is a crash of the guest, as any other */
 	:: atomic { up && state == switched && !lives[NEW] ->
@@ -214,7 +237,9 @@ end_idle:
 	:: atomic { up && state == rollback && lives[NEW] && new_is_ended_first -> end(NEW); sent = false }
 	:: atomic { up && state == rollback && (!lives[NEW] || !new_is_ended_first) && lives[OLD] &&
 		    !runs[OLD] && !told[OLD] -> complete[OLD] = true; cont(OLD) }
-	:: atomic { up && state == rollback && (!lives[NEW]) &&
+	:: atomic { up && state == rollback && (!lives[NEW] || !new_is_gone_before_keys) &&
+		    keys[NEW] -> keys[NEW] = false }
+	:: atomic { up && state == rollback && !lives[NEW] && (!keys[NEW] || !new_keys_are_removed) &&
 		    (runs[OLD] || !lives[OLD] || !wants_run) -> state = ended }
 	od
 }
@@ -238,6 +263,9 @@ proctype end_of_it()
 	assert(up);
 	assert(state == ended);
 	assert(!(lives[OLD] && lives[NEW]));   /* nothing is left over */
+	assert(keys[owner]);                   /* a crashed guest has them at its next start too */
+	assert(!keys[1 - owner] || lives[1 - owner]);
+	assert(!lives[NEW] || keys[NEW]);      /* one that is left alone, too */
 	assert(killed || wants_stop || lives[owner]); /* the record names the QEMU that has the guest */
 	assert(!wants_stop || (!lives[OLD] && !lives[NEW]));
 	assert(killed || runs[owner] || !wants_run); /* a guest is not lost */
@@ -246,6 +274,7 @@ proctype end_of_it()
 init {
 	atomic {
 		lives[OLD] = true;
+		keys[OLD] = true;
 		if
 		:: runs[OLD] = true
 		:: wants_run = false; complete[OLD] = true /* paused */

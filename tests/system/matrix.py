@@ -43,11 +43,13 @@ WAYS = {
     "save, live": {"live": True},
     "refresh": {},
     "refresh, disks": {},
+    "refresh, TPM": {},
 }
 # What the guest's definition has besides.
 MEMBERS = {
     "memfd, NUMA": {"memory_backend": {"type": "memfd"},
                     "numa_nodes": [{"memory_mib": 64, "cpus": "0"}, {"memory_mib": 64}]},
+    "refresh, TPM": {"tpm": {"model": "tpm-crb"}},
 }
 # Not moved: saved on the source, which then has the other QEMU.
 SAVES = ("save", "save, live")
@@ -56,7 +58,7 @@ LIVE_SINCE = MAPPED_RAM_SINCE = (9, 0)
 # The guest has local disks, which are copied.
 LOCAL = ("disks", "disks, multifd")
 # Not moved: another QEMU of the source takes the guest over.
-REFRESHES = ("refresh", "refresh, disks")
+REFRESHES = ("refresh", "refresh, disks", "refresh, TPM")
 # Memory is handed over by QEMUs since this one to those that are not older, and copied otherwise.
 CPR_SINCE = (10, 0)
 # Ways that both QEMUs must be new enough for, and the word in the refusal.

@@ -329,10 +329,32 @@ START_TEST(state_of_a_tpm_is_left_to_people)
 	assert_says("holds keys");
 	vm = add_vm("stopped");
 	ck_assert_str_eq(found(), "");
+	vm->is_second = true;
+	ck_assert_str_eq(found(), "leftover-tpm-state");
+	assert_says("has its own in");
+	assert_says(UUID ".2");
+	vm->is_second = false;
 	vm->is_former = true;
 	ck_assert_ptr_nonnull(strstr(found(), "leftover-tpm-state"));
 	snprintf(vm->move, sizeof(vm->move), "%s", MOVE);
 	ck_assert_ptr_null(strstr(found(), "leftover-tpm-state"));
+}
+END_TEST
+
+/* A refresh that is under way has two. */
+START_TEST(state_of_a_tpm_beside_is_left_unless_a_job_has_the_vm)
+{
+	struct check_vm *vm = add_vm("running");
+
+	add_entry(CHECK_TPMS, UUID);
+	add_entry(CHECK_TPMS, UUID ".2");
+	vm->is_refreshed = true;
+	snprintf(vm->move, sizeof(vm->move), "%s", MOVE);
+	ck_assert_ptr_null(strstr(found(), "leftover-tpm-state"));
+	vm->is_refreshed = false;
+	vm->move[0] = '\0';
+	ck_assert_str_eq(found(), "leftover-tpm-state");
+	ck_assert_ptr_nonnull(strstr(findings.list[0].object, UUID ".2"));
 }
 END_TEST
 
@@ -559,6 +581,7 @@ Suite *suite(void)
 	tcase_add_test(tc, stream_is_safe_only_with_the_record_of_an_ended_move);
 	tcase_add_test(tc, files_are_safe_unless_used_or_foreign);
 	tcase_add_test(tc, state_of_a_tpm_is_left_to_people);
+	tcase_add_test(tc, state_of_a_tpm_beside_is_left_unless_a_job_has_the_vm);
 	tcase_add_test(tc, mark_of_a_move_under_way_is_no_finding);
 	tcase_add_test(tc, mark_is_told_by_how_its_move_has_ended);
 	tcase_add_test(tc, mark_is_told_by_what_is_beside_it);

@@ -159,6 +159,19 @@ START_TEST(look_names_what_is_missing)
 }
 END_TEST
 
+/* A guest that a refresh has brought to its second place, and that has moved away since. */
+START_TEST(look_knows_both_names_of_a_state)
+{
+	CLEANUP(free_charp) char *second = xasprintf("%s.2", state);
+
+	ck_assert_msg(tpm_state_make_blocking(second, OTHER, &err), "%s", err.msg);
+	ck_assert(!look("sh"));
+	ck_assert_ptr_nonnull(strstr(err.msg, second));
+	ck_assert(tpm_state_remove_blocking(second, OTHER, &err));
+	ck_assert(look("sh"));
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("storage_tpm");
@@ -174,5 +187,6 @@ Suite *suite(void)
 	tcase_add_test(tc, state_is_synced_with_whatever_is_in_it);
 	tcase_add_test(tc, source_discards_all);
 	tcase_add_test(tc, look_names_what_is_missing);
+	tcase_add_test(tc, look_knows_both_names_of_a_state);
 	return s;
 }
