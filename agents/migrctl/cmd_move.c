@@ -14,7 +14,7 @@
 
 struct move_values {
 	const char *to, *vm, *keep, *assert_dead, *why, *block_jobs, *multifd_compression,
-		*postcopy;
+		*postcopy, *policy;
 	struct cli_number bandwidth, downtime_limit, multifd_channels, hold;
 	const char *hold_then;
 	bool watch, active, plan, timeline, assert_same_disks, assert_same_cpu, assert_safe_cache;
@@ -229,6 +229,8 @@ static bool run_start(struct cli_call *call, struct err *err)
 
 	json_add_str(body, "vm", call->words[0]);
 	json_add_str(body, "to", values->to);
+	if (values->policy)
+		json_add_str(body, "policy", values->policy);
 	add_limits(values, body);
 	if (values->block_jobs)
 		json_add_str(body, "block_jobs", values->block_jobs);
@@ -254,6 +256,14 @@ static const struct cli_option start_options[] = {
 		.is_required = true,
 		.arg = "HOST",
 		.help = "the id of the host it goes to",
+	},
+	{
+		.name = "policy",
+		.letter = 'p',
+		.type = CLI_TEXT,
+		VALUE(policy),
+		.arg = "NAME",
+		.help = "how it may treat its guest; default: as the VM says",
 	},
 	OPTION_BANDWIDTH,
 	OPTION_DOWNTIME,
@@ -394,6 +404,8 @@ static const struct table_field show_fields[] = {
 	{ "owner", "owner", TABLE_TEXT },
 	{ "generation", "generation", TABLE_NUMBER },
 	{ "can be cancelled", "can_cancel", TABLE_TEXT },
+	{ "policy", "policy.name", TABLE_TEXT },
+	{ "policy from", "policy.from", TABLE_TEXT },
 	{ "done", "progress.percent", TABLE_PERCENT },
 	{ "RAM", "progress.ram_total_bytes", TABLE_BYTES },
 	{ "sent", "progress.ram_transferred_bytes", TABLE_BYTES },

@@ -75,6 +75,7 @@ static void start(struct http_request *req, struct api *api, const struct move_r
 	struct move_wish wish = {
 		.vm = request->vm,
 		.to = request->to,
+		.policy = request->policy,
 		.options = request->options,
 		.key = key,
 		.request = text,

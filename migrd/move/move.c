@@ -36,6 +36,7 @@ struct move *move_new(struct moves *moves, enum move_side side, const char *id)
 	move->tick = loop_timer_new(moves->env.loop, on_tick, move);
 	move->retry = loop_timer_new(moves->env.loop, on_retry, move);
 	machine_init(&move->machine, &move_types[side], &moves->machines, id);
+	move->policy = policy_of_before();
 	move->row.created_ms = clock_wall_ms();
 	snprintf(move->row.id, sizeof(move->row.id), "%s", id);
 	snprintf(move->row.kind, sizeof(move->row.kind), "%s", kind_names[side]);

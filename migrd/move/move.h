@@ -88,9 +88,12 @@ void moves_recover_doubtful(struct moves *moves);
 
 struct move_wish {
 	const char *vm, *to;
+	/* A limit that was not asked for (has_...) is the configuration's; the policy's wins over
+	 * that. */
 	struct move_options options;
 	const char *key;     /* Idempotency-Key: the same key gives the same move; may be NULL */
 	const char *request; /* all of it as text; another one with KEY: KEY_REUSED; may be NULL */
+	const char *policy;  /* its name; NULL or "": as the VM says, else the default */
 	/* The peers were asked as before a start (owner/start.h): the VM may be a stopped one,
 	 * whose QEMU the move starts. */
 	bool may_start;
@@ -237,6 +240,8 @@ bool move_sends_no_more(const struct move *move);
 /* The source ended with memory that the guest lacks. */
 bool move_has_lost_memory(const struct move *move);
 bool move_run(const struct move *move); /* the guest is to run where it ends up */
+/* The move's own copy of its policy; never NULL. */
+const struct policy *move_policy(const struct move *move);
 /* NULL: none was made yet.  Owned by MOVE. */
 const struct transfer_plan *move_plan(const struct move *move);
 /* Destination: the source's evidence was compared with what is here. */

@@ -7,6 +7,7 @@
 struct start {
 	struct moves *moves;
 	char vm[ID_NAME_SIZE], to[ID_NAME_SIZE], key[ID_NAME_SIZE + 1];
+	char policy[ID_NAME_SIZE]; /* "": as the VM says */
 	char *request; /* or NULL */
 	struct move_options options;
 	bool may_start;
@@ -65,6 +66,7 @@ static bool check(const struct start *start, struct vm **ret_vm, struct err *err
 {
 	const struct moves_env *env = &start->moves->env;
 	struct vm *vm = vm_find(env->vms, start->vm);
+	struct move_policy policy;
 
 	if (!vm)
 		return err_set(err, ERR_NOT_FOUND, "there is no VM '%s' on this host", start->vm);
@@ -87,19 +89,24 @@ static bool check(const struct start *start, struct vm **ret_vm, struct err *err
 		return err_set(err, ERR_CONFLICT,
 			       "VM '%s' has stopped just now: ask again to move a stopped VM",
 			       start->vm);
-	return start->options.assert_safe_cache || caches_are_safe(vm, err);
+	return move_policy_choose(start->policy, &policy, err) &&
+	       (start->options.assert_safe_cache || caches_are_safe(vm, err));
 }
 
 /* ---- the beginning --------------------------------------------------- */
 
 static struct move *begin(const struct start *start, struct vm *vm, struct err *err)
 {
+	struct move_policy policy;
 	struct move *move;
 	char id[ID_UUID_SIZE];
 
+	if (!move_policy_choose(start->policy, &policy, err))
+		return NULL;
 	id_uuid_new(id);
 	move = move_new(start->moves, MOVE_SRC, id);
 	move->options = start->options;
+	move_policy_take(move, &policy);
 	move->facts.stopped = vm_is_stopped(vm);
 	move->row.generation = vm_generation(vm);
 	move->request = start->key[0] && start->request ? xstrdup(start->request) : NULL;
@@ -166,6 +173,7 @@ void moves_start(struct moves *moves, const struct move_wish *wish, move_started
 	start->request = wish->request ? xstrdup(wish->request) : NULL;
 	snprintf(start->vm, sizeof(start->vm), "%s", wish->vm);
 	snprintf(start->to, sizeof(start->to), "%s", wish->to);
+	snprintf(start->policy, sizeof(start->policy), "%s", wish->policy ? wish->policy : "");
 	snprintf(start->key, sizeof(start->key), "%s", wish->key ? wish->key : "");
 	if (find_key(start, &start->err) || err_is_set(&start->err) ||
 	    !check(start, &vm, &start->err))

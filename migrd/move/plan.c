@@ -57,6 +57,20 @@ static uint64_t link_bytes_per_s(const struct move *move)
 	return 0;
 }
 
+/* What of the policy both hosts can do becomes part of the move's options, which BASIS has. */
+static void prefer(struct move *move, const struct transfer_basis *basis)
+{
+	const struct transfer_wish preferred = transfer_preferred(&move->policy);
+	struct transfer_wish wish = move->options.transfer;
+
+	transfer_prefer(basis, &preferred, &wish, &move->begin.left_out);
+	move->options.transfer = wish;
+	for (size_t i = 0; i < move->begin.left_out.count; i++)
+		move_note(move, "policy-left-out", "%s: %s",
+			  move->begin.left_out.items[i].capability,
+			  move->begin.left_out.items[i].why);
+}
+
 static void make(struct move *move, const struct transfer_features *there)
 {
 	const struct qemu *qemu = move_qemu(move);
@@ -71,18 +85,22 @@ static void make(struct move *move, const struct transfer_features *there)
 		.disks = move->begin.disks,
 		.disk_count = move->begin.disk_count,
 		.stopped = move->facts.stopped,
+		.throttle_max_percent = move->policy.throttle_max_percent,
 	};
 	struct err err;
 
 	if (of_qemu)
 		here = *of_qemu;
 	transfer_features_add_host(&here);
+	prefer(move, &basis);
 	free(move->plan);
 	move->plan = xnew(struct transfer_plan);
-	if (transfer_plan_make(&basis, move->plan, &err))
+	if (transfer_plan_make(&basis, move->plan, &err)) {
+		transfer_left_out_explain(&move->begin.left_out, move->plan);
 		take_plan(move);
-	else
+	} else {
 		move_roll_back(move, &err);
+	}
 }
 
 static void refuse(struct move *move, const struct err *why)
@@ -100,6 +118,23 @@ static bool is_plain(const struct move *move)
 	       !move->facts.stopped;
 }
 
+/* The policy would like something that depends on what the destination offers. */
+static bool has_wishes(const struct move *move)
+{
+	const struct transfer_wish preferred = transfer_preferred(&move->policy);
+
+	return !transfer_wish_is_plain(&preferred);
+}
+
+/* So the destination is waited for, as long as it is there but does not know. */
+static bool has_to_wait(const struct move *move, const struct err *err)
+{
+	bool is_late = loop_now_ms(move->moves->env.loop) >= move->begin.plan_deadline_ms;
+
+	return (!err || err->code == ERR_TIMEOUT) && !is_late &&
+	       (!is_plain(move) || has_wishes(move));
+}
+
 /* A destination that was started just now tells it when it has asked its QEMU program.  A wish
  * waits for that; for a plain move it is assumed that the destination has what every move
  * needs, and `prepare' has the better words when the destination cannot be reached. */
@@ -107,18 +142,17 @@ static void on_hello(struct move *move, struct json_object *result, const struct
 {
 	struct peer_hello_reply reply = { 0 };
 	struct err bad;
-	bool is_late = loop_now_ms(move->moves->env.loop) >= move->begin.plan_deadline_ms;
 
 	move->facts.plan_waits = false;
 	if (!err && !peer_hello_reply_decode(result, &reply, &bad))
 		err = &bad;
 	if (!err && reply.has_migration) {
 		make(move, &reply.migration);
-	} else if (is_plain(move)) {
-		make(move, NULL);
-	} else if ((!err || err->code == ERR_TIMEOUT) && !is_late) {
+	} else if (has_to_wait(move, err)) {
 		move->facts.plan_waits = true;
 		loop_timer_start(move->retry, HELLO_AGAIN_MS); /* then move_plan_step() asks */
+	} else if (is_plain(move)) {
+		make(move, NULL);
 	} else if (err) {
 		refuse(move, err);
 	} else {

@@ -23,7 +23,9 @@
 #include "stream/preamble.h"
 #include "stream/proc.h"
 #include "vm/virtqueues.h"
+#include "wire/policy.h"
 #include "wire/transfer_plan.h"
+#include "wire/transfer_prefer.h"
 #include "wire/verdict.h"
 
 enum move_state {
@@ -105,6 +107,7 @@ struct move_begin {
 	size_t disk_count;
 	uint64_t plan_deadline_ms;   /* until then the destination may say what it offers; 0: it
 				      * was not asked */
+	struct transfer_left_out left_out; /* of what the policy would like */
 };
 
 /* Source: the copies of local disks (move/src_disks.c), in the order of the plan's.  Times are on
@@ -215,6 +218,11 @@ struct move {
 
 	/* durable, in the detail of the row */
 	struct move_options options;
+	/* Source: its own copy, so that nobody changes it from outside.  Else, and of a record of
+	 * an older migrd, policy_of_before(). */
+	struct policy policy;
+	bool has_policy; /* the move was begun with it */
+	struct policy_origin policy_origin;
 	struct proc_id stream_id;
 	enum verdict verdict; /* the destination's; never changed once it was told */
 	char *request;        /* source: what the user asked, to compare a repeated key */
@@ -362,6 +370,18 @@ void move_ask_peer(struct move *move, const char *verb, struct json_object *body
 void move_ask_hello(struct move *move, uint32_t deadline_ms, move_answer_fn *fn);
 /* The body of go and drop; RUN: with go, the guest is to run.  The caller owns the object. */
 struct json_object *move_claim_json(const struct move *move, bool run);
+/* ---- its policy, see move/policy.c ------------------------------------------ */
+
+/* What a move that is about to begin gets as its policy: that of NAME ("": as VM says). */
+struct move_policy {
+	struct policy policy;
+	struct policy_origin origin;
+};
+/* NOT_FOUND: there is none of that NAME here. */
+bool move_policy_choose(const char *name, struct move_policy *ret, struct err *err);
+/* MOVE, which begins, gets its copy of CHOSEN, whose limits hold where the request has none. */
+void move_policy_take(struct move *move, const struct move_policy *chosen);
+
 /* ---- the transfer plan, see move/plan.c ------------------------------------ */
 
 static inline void free_planp(struct transfer_plan **plan)

@@ -36,6 +36,11 @@ bool move_switch(struct move *move, struct err *err)
 	if (move->side != MOVE_SRC)
 		return err_set(err, ERR_CONFLICT, "ask host '%s', where the guest comes from",
 			       move->row.peer);
+	if (is_early && !move->plan && move->policy.postcopy != POLICY_POSTCOPY_NEVER)
+		return err_set(err, ERR_BUSY,
+			       "the move is being planned, so it is not known yet whether both "
+			       "hosts "
+			       "can do post-copy, as its policy asks for: ask again");
 	if (!move->options.transfer.has_postcopy)
 		return err_set(err, ERR_CONFLICT,
 			       "the move was begun without `postcopy', and QEMU must be told before "

@@ -134,6 +134,12 @@ static const struct json_field options_fields[] = {
 	{ 0 },
 };
 
+static const struct json_field shown_policy_fields[] = {
+	JSON_PART_OF(struct move_shown_policy, policy, policy_fields),
+	JSON_PART_OF(struct move_shown_policy, origin, policy_origin_fields),
+	{ 0 },
+};
+
 const struct json_field move_reply_fields[] = {
 	JSON_SHOWN(struct move_reply, id, "Id of the move, the same on both hosts."),
 	JSON_SHOWN(struct move_reply, vm, "Name of the VM."),
@@ -166,7 +172,12 @@ const struct json_field move_reply_fields[] = {
 			  "Progress of the transfer."),
 	JSON_SHOWN_OBJECT(struct move_reply, times, move_times_fields,
 			  "How long its steps took, as far as it has come."),
-	JSON_SHOWN_OBJECT(struct move_reply, options, options_fields, "Options of the request."),
+	JSON_SHOWN_OBJECT(struct move_reply, options, options_fields,
+			  "Options of the request, and what holds where it has none."),
+	JSON_SHOWN_OBJECT_IF(struct move_reply, policy, shown_policy_fields,
+			     "Source: the move's own copy of its policy, and how it came to it; "
+			     "not there: an older migrd began the move.",
+			     .present_offset = offsetof(struct move_reply, has_policy)),
 	JSON_SHOWN_TIME(struct move_reply, created_at, "Time of the record on this host."),
 	JSON_SHOWN_TIME(struct move_reply, updated_at, "Time of the last change of state."),
 	JSON_SHOWN_TIME(struct move_reply, ended_at, "Time of the end; null: not yet.",

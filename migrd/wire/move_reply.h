@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "wire/move_request.h"
+#include "wire/policy.h"
 #include "wire/problem.h"
 #include "wire/transfer_plan.h"
 
@@ -57,6 +58,12 @@ struct move_shown_options {
 	struct transfer_wish transfer; /* of a source */
 };
 
+/* Of a source: the move's own copy of its policy. */
+struct move_shown_policy {
+	struct policy policy;
+	struct policy_origin origin;
+};
+
 struct move_reply {
 	const char *id, *vm, *vm_uuid, *kind, *source, *destination, *state;
 	bool final, can_cancel;
@@ -71,6 +78,8 @@ struct move_reply {
 	struct move_progress progress;
 	struct move_times times;
 	struct move_shown_options options;
+	struct move_shown_policy policy;
+	bool has_policy;
 	int64_t created_at, updated_at, ended_at;
 };
 extern const struct json_field move_reply_fields[];

@@ -18,6 +18,12 @@ static bool check_host(const char *value, const char **ret_why)
 	return id_host_is_valid(value);
 }
 
+static bool check_policy(const char *value, const char **ret_why)
+{
+	*ret_why = "no name of a policy: 1 to 63 of A-Z a-z 0-9 . _ -, a letter or digit first";
+	return id_name_is_valid(value);
+}
+
 const char *const move_block_jobs_names[] = { "refuse", "wait", "cancel", NULL };
 
 /* The same two members stand in the PATCH body and in the POST body. */
@@ -80,6 +86,13 @@ const struct json_field move_request_fields[] = {
 	  .check = check_host,
 	  .pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
 	  .help = "Host id of the destination, one of GET /v1/peers." },
+	{ .key = "policy",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct move_request, policy),
+	  .check = check_policy,
+	  .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+	  .help = "Name of the policy of the move; default: the VM's, else that of its labels, "
+		  "else `default'. The other members win over it." },
 	OPTION_FIELDS(struct move_request, options.),
 	{ .key = "block_jobs",
 	  .type = JSON_ENUM,

@@ -50,6 +50,7 @@ struct move_options {
 struct move_request {
 	char vm[ID_NAME_SIZE];
 	char to[ID_NAME_SIZE]; /* host id of the destination */
+	char policy[ID_NAME_SIZE]; /* "": as the VM or its labels say */
 	struct move_options options;
 };
 

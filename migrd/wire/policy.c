@@ -10,6 +10,7 @@
 
 const char *const policy_postcopy_names[] = { "never", "manual", "if-needed", "first-pass", NULL };
 const char *const policy_timeout_names[] = { "cancel", "force", "postcopy", "pause", NULL };
+const char *const policy_from_names[] = { "request", "vm", "label", "default", NULL };
 static const char *const compression_names[] = { "none", "zlib", "zstd", NULL };
 
 static bool check_name(const char *value, const char **ret_why)
@@ -72,6 +73,26 @@ const struct json_field policy_fields[] = {
 	{ 0 },
 };
 
+const struct json_field policy_origin_fields[] = {
+	{ .key = "from",
+	  .type = JSON_ENUM,
+	  .required = true,
+	  JSON_MEMBER(struct policy_origin, from),
+	  .names = policy_from_names,
+	  .help = "Who says so: the request, the VM's definition, the VM's labels, or nobody "
+		  "(default)." },
+	{ .key = "why",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct policy_origin, why),
+	  .help = "The same in words." },
+	{ .key = "overridden",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct policy_origin, overridden),
+	  .help = "Settings of which the request says otherwise than the policy; they are as the "
+		  "request says." },
+	{ 0 },
+};
+
 const struct policy policy_built_in[] = {
 	{ .name = POLICY_DEFAULT,
 	  .description = "The guest is never slowed, and stands still for the downtime limit at "
@@ -119,6 +140,14 @@ const struct policy *policy_find_built_in(const char *name)
 		if (strcmp(policy_built_in[i].name, name) == 0)
 			return &policy_built_in[i];
 	return NULL;
+}
+
+struct policy policy_of_before(void)
+{
+	struct policy policy = policy_built_in[0];
+
+	policy.deadline_s = policy.deadline_s_per_gib = 0;
+	return policy;
 }
 
 static bool has_deadline(const struct policy *policy)

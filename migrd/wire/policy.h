@@ -15,6 +15,7 @@
 #include "wire/transfer_plan.h"
 
 #define POLICY_DESCRIPTION_SIZE 200
+#define POLICY_WHY_SIZE         240
 #define POLICY_DEFAULT          "default" /* of a move for which nobody says another */
 
 /* When a move goes over to post-copy.  All but NEVER arm it: QEMU must be told before it sends. */
@@ -50,14 +51,35 @@ struct policy {
 	bool observe;                            /* only say what would be decided */
 };
 
+/* Who says which policy a move has; the first that says one, in this order. */
+enum policy_from {
+	POLICY_FROM_REQUEST,
+	POLICY_FROM_VM,
+	POLICY_FROM_LABEL, /* its selector matches the VM's labels */
+	POLICY_FROM_DEFAULT,
+};
+
+/* How a move came to its policy. */
+struct policy_origin {
+	int from;                         /* enum policy_from */
+	char why[POLICY_WHY_SIZE];        /* in words */
+	char overridden[POLICY_WHY_SIZE]; /* what the move was told otherwise: "a, b"; "": nothing
+					   */
+};
+
 extern const char *const policy_postcopy_names[], *const policy_timeout_names[];
+extern const char *const policy_from_names[];
 extern const struct json_field policy_fields[];
+extern const struct json_field policy_origin_fields[];
 
 /* Those that every host has, POLICY_DEFAULT first. */
 extern const struct policy policy_built_in[];
 extern const size_t policy_built_in_count;
 /* NULL: none of that name is built in. */
 const struct policy *policy_find_built_in(const char *name);
+/* POLICY_DEFAULT without a deadline: of a move that an older migrd began, and of one that another
+ * host sends here. */
+struct policy policy_of_before(void);
 
 /* Sets all of *RET, which must not be used after false.  A policy that contradicts itself is a
  * fault for each contradiction. */

@@ -87,6 +87,12 @@ static const struct capability_row {
 #define MULTIFD_CHANNELS    "multifd-channels"
 #define MULTIFD_COMPRESSION "multifd-compression"
 #define SWITCHOVER_BANDWIDTH "avail-switchover-bandwidth"
+#define THROTTLE_INITIAL     "cpu-throttle-initial"
+#define THROTTLE_MAX         "max-cpu-throttle"
+
+/* QEMU's own defaults (migration/options.c). */
+#define QEMU_THROTTLE_INITIAL 20
+#define QEMU_THROTTLE_MAX     99
 
 /* What one connection carries at least, with its encryption, if the hosts have CPUs for it. */
 #define CONNECTION_BYTES_PER_S UINT64_C(500000000)
@@ -269,6 +275,29 @@ static void plan_switchover(const struct transfer_basis *basis, struct transfer_
 	parameter->only_source = true;
 }
 
+/* QEMU is told in each such move, as it keeps the values of an earlier one; it takes no maximum
+ * below the initial value.  See plan_switchover() for the older coordinator. */
+static void plan_throttle(const struct transfer_basis *basis, struct transfer_plan *plan)
+{
+	uint64_t most =
+		basis->throttle_max_percent ? basis->throttle_max_percent : QEMU_THROTTLE_MAX;
+	struct transfer_parameter *parameter;
+
+	if (!has_parameter(basis->source, THROTTLE_MAX) || !basis->destination ||
+	    !basis->destination->parameter_count)
+		return;
+	parameter = add_parameter(plan, THROTTLE_INITIAL,
+				  "QEMU slows the guest down by so much at "
+				  "first");
+	parameter->number = least(QEMU_THROTTLE_INITIAL, most);
+	parameter->only_source = true;
+	parameter = add_parameter(plan, THROTTLE_MAX, "%s",
+				  basis->throttle_max_percent ? "the policy's limit"
+							      : "QEMU's own limit");
+	parameter->number = most;
+	parameter->only_source = true;
+}
+
 static const char *side_without_multifd_postcopy(const struct transfer_basis *basis)
 {
 	return !basis->source->postcopy_multifd        ? "source"
@@ -354,6 +383,8 @@ static bool plan_all(const struct transfer_basis *basis, struct transfer_plan *p
 	if (basis->stopped)
 		check_stopped(basis, &reasons);
 	plan_switchover(basis, plan);
+	if (basis->wish->auto_converge)
+		plan_throttle(basis, plan);
 	plan->channels[0].connections = transfer_plan_connections(plan);
 	plan_links(plan);
 	return !reasons.len || err_set(err, ERR_QEMU, "%s", strbuf_str(&reasons));

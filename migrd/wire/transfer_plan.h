@@ -124,6 +124,8 @@ struct transfer_basis {
 	const struct disk_copy *disks; /* local disks */
 	size_t disk_count;
 	bool stopped; /* the VM does not run, and shall not run there */
+	/* With auto_converge: the guest's CPUs are slowed by so much at most; 0: QEMU's own. */
+	uint64_t throttle_max_percent;
 };
 /* Error QEMU: one of the two lacks what every move needs, or what the wish asks for; ERR names
  * all of it and the side.  Of a side that has not told what it offers, what every move needs is

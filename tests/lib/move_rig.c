@@ -538,7 +538,8 @@ void rig_answer_prepare(void)
 
 static void bring_to_prepare(void)
 {
-	rig_start_move();
+	if (!rig_move() || move_is_final(rig_move()))
+		rig_start_move();
 }
 
 static void bring_to_transfer(void)

@@ -101,7 +101,8 @@ const char *rig_error(void); /* of the row; "" if none */
 char *rig_timeline(void);    /* on disk: "EVENT DETAIL;EVENT DETAIL;."; the caller's */
 void rig_start_move(void);   /* of a running VM, to host b */
 void rig_start_move_with(const struct move_options *options);
-/* Brings the move into STATE; nothing goes wrong on the way. */
+/* Brings the move into STATE, and begins one if none is under way; nothing goes wrong on the way.
+ */
 void rig_bring_to(const char *state);
 void rig_answer_prepare(void);
 void rig_completes(void); /* QEMU: device, completed */
