@@ -113,8 +113,11 @@ void move_detail_decode(struct move *move)
 	CLEANUP(json_putp) struct json_object *obj = json_read_back(move->row.detail);
 	struct err ignored;
 
+	move->policy = (struct policy){ 0 }; /* a key that is absent leaves its member alone */
 	if (obj && !json_decode_object(obj, durable, move, JSON_IGNORE_UNKNOWN, &ignored))
 		log_warning("move", "detail", "move=%s error=%s", move->row.id, ignored.msg);
+	if (!move->has_policy)
+		move->policy = policy_of_before();
 	move->stream_id.pid = (pid_t)json_get_int(obj, "stream_pid", 0);
 	if (json_get_obj(obj, "plan"))
 		move->plan = move_plan_decode(json_get_obj(obj, "plan"), &ignored);

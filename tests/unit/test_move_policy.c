@@ -126,7 +126,6 @@ START_TEST(move_of_an_older_migrd_has_no_deadline)
 	free(move->row.detail);
 	move->row.detail = xstrdup(json_text(detail, NULL));
 	move->has_policy = false;
-	move->policy = policy_of_before(); /* as move_new() does */
 	move_detail_decode(move);
 	ck_assert(!move->has_policy);
 	ck_assert_str_eq(move_policy(move)->name, POLICY_DEFAULT);
