@@ -204,6 +204,18 @@ static struct storage_rules storage_rules(const struct config *config)
 				       .qemu_img = config->storage_qemu_img };
 }
 
+static bool start_policies(struct daemon *daemon, struct err *err)
+{
+	(void)err;
+	daemon->api.policies = policies_new(daemon->api.store);
+	return true;
+}
+
+static void free_policies(struct daemon *daemon)
+{
+	policies_free(daemon->api.policies);
+}
+
 static bool start_moves(struct daemon *daemon, struct err *err)
 {
 	const struct config *config = daemon->config;
@@ -214,6 +226,7 @@ static bool start_moves(struct daemon *daemon, struct err *err)
 		.loop = api->loop,
 		.store = api->store,
 		.vms = api->vms,
+		.policies = api->policies,
 		.peers = api->peers,
 		.host_id = config->host_id,
 		.run_dir = config->host_run_dir,
@@ -413,11 +426,17 @@ static void add_refresh(void *data, void *row)
 	refreshes_add_row(data, row);
 }
 
+static void add_policy(void *data, void *row)
+{
+	policies_add_row(data, row);
+}
+
 static bool start_records(struct daemon *daemon, struct err *err)
 {
 	struct api *api = &daemon->api;
 
-	return store_load_blocking(api->store, STORE_VM, add_vm, api->vms, err) &&
+	return store_load_blocking(api->store, STORE_POLICY, add_policy, api->policies, err) &&
+	       store_load_blocking(api->store, STORE_VM, add_vm, api->vms, err) &&
 	       store_load_blocking(api->store, STORE_MOVE, add_move, api->moves, err) &&
 	       store_load_blocking(api->store, STORE_SAVE, add_save, api->saves, err) &&
 	       store_load_blocking(api->store, STORE_REFRESH, add_refresh, api->refreshes, err);
@@ -520,6 +539,7 @@ static const struct service {
 	{ "directories", start_directories, NULL, NULL },
 	{ "store", start_store, end_store, NULL },
 	{ "peers", start_peers, end_peers, free_peers },
+	{ "policies", start_policies, NULL, free_policies },
 	{ "vms", start_vms, end_vms, free_vms },
 	{ "adopter", start_adopter, end_adopter, free_adopter },
 	{ "moves", start_moves, end_moves, free_moves },

@@ -688,6 +688,28 @@ static bool run_release(struct cli_call *call, struct err *err)
 	return run_request(call, "/release", err);
 }
 
+/* What of a policy the move has now, and what it cannot have any more. */
+static void print_changes(struct json_object *reply)
+{
+	struct json_object *changed = table_member(reply, "changed");
+	struct json_object *kept = table_member(reply, "kept");
+	char setting[TABLE_CELL_SIZE], why[TABLE_CELL_SIZE];
+
+	for (size_t i = 0; i < json_count(changed); i++) {
+		CLEANUP(free_charp)
+		char *name = xstrdup(json_object_get_string(json_object_array_get_idx(changed, i)));
+
+		cli_clean(name);
+		printf("changed: %s\n", name);
+	}
+	for (size_t i = 0; i < json_count(kept); i++) {
+		struct json_object *item = json_object_array_get_idx(kept, i);
+
+		printf("kept: %s: %s\n", table_text(item, "setting", setting),
+		       table_text(item, "why", why));
+	}
+}
+
 static bool run_set(struct cli_call *call, struct err *err)
 {
 	const struct move_values *values = call->values;
@@ -696,16 +718,20 @@ static bool run_set(struct cli_call *call, struct err *err)
 	CLEANUP(json_putp) struct json_object *move = NULL;
 	CLEANUP(free_charp) char *path = NULL;
 
-	if (!values->bandwidth.is_set && !values->downtime_limit.is_set)
+	if (!values->bandwidth.is_set && !values->downtime_limit.is_set && !values->policy)
 		return err_set(err, ERR_INVALID,
-			       "nothing to set: give --bandwidth or --downtime-limit");
+			       "nothing to set: give --bandwidth, --downtime-limit or --policy");
 	add_limits(values, body);
+	if (values->policy)
+		json_add_str(body, "policy", values->policy);
 	if (!target_find(&target, call, true, err))
 		return false;
 	path = target_path(&target, "");
 	if (!send(target.client, "PATCH", path, body, NULL, &move, err))
 		return false;
 	migrctl_print_object(call, move, show_fields);
+	if (values->policy && !migrctl_wants_json(call))
+		print_changes(move);
 	return true;
 }
 
@@ -757,6 +783,12 @@ static const struct cli_option resolve_options[] = {
 };
 
 static const struct cli_option set_options[] = {
+	{ .name = "policy",
+	  .letter = 'p',
+	  .type = CLI_TEXT,
+	  VALUE(policy),
+	  .arg = "NAME",
+	  .help = "take what can still be had of another policy" },
 	OPTION_BANDWIDTH,
 	OPTION_DOWNTIME,
 	{ .name = NULL },

@@ -13,6 +13,7 @@
 #include "agents/migrctl/cmd_monitor.h"
 #include "agents/migrctl/cmd_move.h"
 #include "agents/migrctl/cmd_pki.h"
+#include "agents/migrctl/cmd_policy.h"
 #include "agents/migrctl/cmd_refresh.h"
 #include "agents/migrctl/cmd_save.h"
 #include "agents/migrctl/cmd_vm.h"
@@ -79,18 +80,24 @@ static const struct cli_option globals[] = {
 };
 
 static const struct cli_command *const commands[] = {
-	&cmd_vm_create,     &cmd_vm_list,        &cmd_vm_show,     &cmd_vm_start,
-	&cmd_vm_stop,       &cmd_vm_shutdown,    &cmd_vm_reset,    &cmd_vm_pause,
-	&cmd_vm_resume,     &cmd_vm_delete,      &cmd_vm_attach,   &cmd_vm_detach,
-	&cmd_vm_devices,    &cmd_vm_insert,      &cmd_vm_eject,    &cmd_vm_agent,
-	&cmd_vm_adopt,      &cmd_vm_save,        &cmd_vm_restore,  &cmd_vm_refresh,
-	&cmd_vm_qmp,        &cmd_vm_hmp,         &cmd_vm_monitor,  &cmd_move_start,
-	&cmd_move_list,     &cmd_move_show,      &cmd_move_watch,  &cmd_move_cancel,
-	&cmd_move_postcopy, &cmd_move_release,   &cmd_move_set,    &cmd_move_resolve,
-	&cmd_save_list,     &cmd_save_show,      &cmd_save_cancel, &cmd_refresh_list,
-	&cmd_refresh_show,  &cmd_refresh_cancel, &cmd_host_show,   &cmd_host_list,
-	&cmd_host_check,    &cmd_backup,         &cmd_job_list,    &cmd_events,
-	&cmd_pki_init,      &cmd_pki_host,       &cmd_pki_user,    NULL,
+	&cmd_vm_create,     &cmd_vm_list,        &cmd_vm_show,
+	&cmd_vm_start,      &cmd_vm_stop,        &cmd_vm_shutdown,
+	&cmd_vm_reset,      &cmd_vm_pause,       &cmd_vm_resume,
+	&cmd_vm_delete,     &cmd_vm_attach,      &cmd_vm_detach,
+	&cmd_vm_devices,    &cmd_vm_insert,      &cmd_vm_eject,
+	&cmd_vm_agent,      &cmd_vm_adopt,       &cmd_vm_save,
+	&cmd_vm_restore,    &cmd_vm_refresh,     &cmd_vm_label,
+	&cmd_vm_set_policy, &cmd_vm_qmp,         &cmd_vm_hmp,
+	&cmd_vm_monitor,    &cmd_move_start,     &cmd_move_list,
+	&cmd_move_show,     &cmd_move_watch,     &cmd_move_cancel,
+	&cmd_move_postcopy, &cmd_move_release,   &cmd_move_set,
+	&cmd_move_resolve,  &cmd_policy_list,    &cmd_policy_show,
+	&cmd_policy_set,    &cmd_policy_delete,  &cmd_save_list,
+	&cmd_save_show,     &cmd_save_cancel,    &cmd_refresh_list,
+	&cmd_refresh_show,  &cmd_refresh_cancel, &cmd_host_show,
+	&cmd_host_list,     &cmd_host_check,     &cmd_backup,
+	&cmd_job_list,      &cmd_events,         &cmd_pki_init,
+	&cmd_pki_host,      &cmd_pki_user,       NULL,
 };
 
 static const struct cli_program program = {

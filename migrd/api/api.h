@@ -24,6 +24,7 @@ struct api {
 	struct bus *bus;
 	struct vms *vms;
 	struct adopter *adopter;
+	struct policies *policies;
 	struct moves *moves;
 	struct saves *saves;
 	struct refreshes *refreshes;
@@ -105,6 +106,14 @@ void api_vm_get(struct http_request *req, void *data);
 void api_vm_delete(struct http_request *req, void *data);
 void api_vm_run(struct http_request *req, void *data);
 void api_vm_action(struct http_request *req, void *data);
+void api_vm_change(struct http_request *req, void *data);
+/* policies.c */
+void api_policies_list(struct http_request *req, void *data);
+void api_policy_get(struct http_request *req, void *data);
+void api_policy_put(struct http_request *req, void *data);
+void api_policy_delete(struct http_request *req, void *data);
+/* False, and a fault at /policy: this host has no policy NAME, which is not "". */
+bool api_policy_is_known(const struct api *api, const char *name, struct faults *faults);
 /* agent.c */
 void api_vm_agent(struct http_request *req, void *data);
 /* monitor.c */

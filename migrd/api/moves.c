@@ -155,7 +155,22 @@ void api_moves_start(struct http_request *req, void *data)
 	faults_free(faults);
 }
 
-static void on_set(void *data, struct move *move, const struct err *err)
+static void reply_set(struct http_request *req, const struct move *move,
+		      const struct move_changes *changes)
+{
+	const struct move_patch_reply reply = {
+		.move = move_show(move),
+		.changed = changes->changed,
+		.changed_count = changes->changed_count,
+		.kept = changes->kept,
+		.kept_count = changes->kept_count,
+	};
+
+	http_reply_as(req, 200, move_patch_reply_fields, &reply);
+}
+
+static void on_set(void *data, struct move *move, const struct move_changes *changes,
+		   const struct err *err)
 {
 	struct err gone;
 
@@ -164,22 +179,30 @@ static void on_set(void *data, struct move *move, const struct err *err)
 	if (err || !move)
 		http_reply_err(data, err ? err : &gone);
 	else
-		http_reply(data, 200, move_json(move));
+		reply_set(data, move, changes);
 }
 
 void api_move_set(struct http_request *req, void *data)
 {
+	const struct api *api = data;
 	struct faults *faults = faults_new();
-	struct move_options options;
+	struct move_patch patch;
+	struct move_setting setting = {
+		.bandwidth_bytes_per_s = api->defaults.bandwidth_bytes_per_s,
+		.downtime_limit_ms = api->defaults.downtime_limit_ms,
+	};
 	struct move *move = find(req, data);
 	struct err err;
 
 	if (!move) {
 		;
-	} else if (!move_patch_decode(http_body(req), &options, faults)) {
+	} else if (!move_patch_decode(http_body(req), &patch, faults)) {
 		http_reply_faults(req, faults);
-	} else if (!move_set(move, &options, on_set, req, &err)) {
-		http_reply_err(req, &err);
+	} else {
+		setting.options = patch.options;
+		setting.policy = patch.policy;
+		if (!move_set(move, &setting, on_set, req, &err))
+			http_reply_err(req, &err);
 	}
 	faults_free(faults);
 }

@@ -122,6 +122,7 @@ void api_peer_prepare(struct http_request *req, void *data)
 		http_reply_err(req, &err);
 		return;
 	}
+	peer_prepare_join(&prepare);
 	if (peer_prepare_check(&prepare, http_param(req, "id"), http_caller_name(req), &err))
 		take_offer(req, api,
 			   &(struct move_offer){

@@ -9,6 +9,7 @@
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
 #include "wire/peer_msg.h"
+#include "wire/policy_reply.h"
 #include "wire/refresh_request.h"
 #include "wire/save_request.h"
 #include "wire/vm_def.h"
@@ -87,6 +88,9 @@ const struct http_route api_routes[] = {
 	  .summary = "Take over a QEMU that somebody else started", .body = adopt_request_fields,
 	  .reply = vm_reply_fields, .other_reply = adopt_reply_fields },
 	{ "GET", "/v1/vms/{name}", V, api_vm_get, .summary = "One VM", .reply = vm_reply_fields },
+	{ "PATCH", "/v1/vms/{name}", O, api_vm_change,
+	  .summary = "Change its labels and the policy of its moves, also while it runs",
+	  .body = vm_patch_fields, .reply = vm_reply_fields },
 	{ "DELETE", "/v1/vms/{name}", O, api_vm_delete, .summary = "Forget a stopped VM" },
 	{ "POST", "/v1/vms/{name}/agent/freeze", O, api_vm_agent,
 	  .summary = "Freeze its file systems, for the time of a lease",
@@ -127,6 +131,15 @@ const struct http_route api_routes[] = {
 	{ "POST", "/v1/vms/{name}/{action}", O, api_vm_action,
 	  .summary = "stop, pause, reset or shutdown", .reply = vm_reply_fields,
 	  .other_reply = move_cancel_fields },
+	{ "GET", "/v1/policies", V, api_policies_list,
+	  .summary = "Policies of moves: built in, then by name", .reply = policy_reply_fields,
+	  .is_list = true },
+	{ "GET", "/v1/policies/{name}", V, api_policy_get, .summary = "One policy",
+	  .reply = policy_reply_fields },
+	{ "PUT", "/v1/policies/{name}", O, api_policy_put, .summary = "Make or replace a policy",
+	  .body = policy_def_fields, .handler_checks_body = true, .reply = policy_reply_fields },
+	{ "DELETE", "/v1/policies/{name}", O, api_policy_delete,
+	  .summary = "Remove a policy that no VM names" },
 	{ "GET", "/v1/moves", V, api_moves_list, .summary = "Moves, newest first",
 	  .query = moves_query, .reply = move_reply_fields, .is_list = true },
 	{ "POST", "/v1/moves", O, api_moves_start, .summary = "Move a VM to another host",
@@ -134,7 +147,7 @@ const struct http_route api_routes[] = {
 	{ "GET", "/v1/moves/{id}", V, api_move_get, .summary = "One move",
 	  .reply = move_reply_fields },
 	{ "PATCH", "/v1/moves/{id}", O, api_move_set, .summary = "Change a running move",
-	  .body = move_options_fields, .reply = move_reply_fields },
+	  .body = move_patch_fields, .reply = move_patch_reply_fields },
 	{ "POST", "/v1/moves/{id}/cancel", O, api_move_cancel,
 	  .summary = "Cancel; answers when it is known who owns the guest",
 	  .reply = move_cancel_fields },

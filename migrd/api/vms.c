@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "owner/start.h"
+#include "vm/about.h"
 #include "vm/entry.h"
 #include "vm/same_mac.h"
 #include "wire/event.h"
@@ -173,7 +174,8 @@ void api_vms_create(struct http_request *req, void *data)
 
 	if (!api_ready(req, api)) {
 		;
-	} else if (!vm_def_decode(http_body(req), def, faults)) {
+	} else if (!vm_def_decode(http_body(req), def, faults) ||
+		   !api_policy_is_known(api, def->policy, faults)) {
 		http_reply_faults(req, faults);
 	} else if (!vm_def_normalize(def, &err)) {
 		http_reply_err(req, &err);
@@ -182,6 +184,24 @@ void api_vms_create(struct http_request *req, void *data)
 	}
 	faults_free(faults);
 	free(def);
+}
+
+void api_vm_change(struct http_request *req, void *data)
+{
+	struct api *api = data;
+	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
+	struct faults *faults = faults_new();
+	struct vm_patch_request request = { 0 };
+
+	if (!vm)
+		;
+	else if (!vm_patch_decode(http_body(req), &request, faults) ||
+		 !api_policy_is_known(api, request.policy, faults))
+		http_reply_faults(req, faults);
+	else
+		vm_change_about(vm, &request, on_done, pending_new(req, api, vm_name(vm), 200));
+	json_release(vm_patch_fields, &request);
+	faults_free(faults);
 }
 
 static void act(struct http_request *req, struct api *api, enum vm_action action, int status)

@@ -32,6 +32,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "peer/client.h"
+#include "policy/policies.h"
 #include "storage/place.h"
 #include "store/store.h"
 #include "vm/vm.h"
@@ -47,6 +48,7 @@ struct moves_env {
 	struct loop *loop;
 	struct store *store;
 	struct vms *vms;
+	struct policies *policies;
 	struct peer_clients *peers;
 	const char *host_id;
 	const char *run_dir; /* DIR/moves/<id>/ is private to one move */
@@ -105,11 +107,19 @@ typedef void move_started_fn(void *data, struct move *move, const struct err *er
  * then begins. */
 void moves_start(struct moves *moves, const struct move_wish *wish, move_started_fn *started,
 		 void *data);
-/* Sets the limits that OPTIONS has for a running move; the rest stays as it is.  False
- * and ERR: they cannot be set.  Else DONE is called once, when they are on disk and in
- * force; with an error all is as before.  MOVE is NULL if it is gone. */
-typedef void move_set_fn(void *data, struct move *move, const struct err *err);
-bool move_set(struct move *move, const struct move_options *options, move_set_fn *done, void *data,
+/* What is set for a running move: the limits that OPTIONS has, and what of the policy can still be
+ * changed.  The rest stays as it is. */
+struct move_setting {
+	struct move_options options;
+	const char *policy; /* its name; NULL or "": it stays */
+	/* The configuration's, for a policy without them. */
+	uint64_t bandwidth_bytes_per_s, downtime_limit_ms;
+};
+/* False and ERR: it cannot be set.  Else DONE is called once, when it is on disk and in
+ * force; with an error all is as before.  MOVE is NULL if it is gone; CHANGES is borrowed. */
+typedef void move_set_fn(void *data, struct move *move, const struct move_changes *changes,
+			 const struct err *err);
+bool move_set(struct move *move, const struct move_setting *setting, move_set_fn *done, void *data,
 	      struct err *err);
 /* Asks for the end of a move; move_when(MOVE_ENDED) tells what came of it.  TOO_LATE
  * past the point of no return.  On the destination, a cancel refuses the guest; CONFLICT
@@ -240,8 +250,6 @@ bool move_sends_no_more(const struct move *move);
 /* The source ended with memory that the guest lacks. */
 bool move_has_lost_memory(const struct move *move);
 bool move_run(const struct move *move); /* the guest is to run where it ends up */
-/* The move's own copy of its policy; never NULL. */
-const struct policy *move_policy(const struct move *move);
 /* NULL: none was made yet.  Owned by MOVE. */
 const struct transfer_plan *move_plan(const struct move *move);
 /* Destination: the source's evidence was compared with what is here. */

@@ -66,7 +66,7 @@ static bool check(const struct start *start, struct vm **ret_vm, struct err *err
 {
 	const struct moves_env *env = &start->moves->env;
 	struct vm *vm = vm_find(env->vms, start->vm);
-	struct move_policy policy;
+	struct policies_choice policy;
 
 	if (!vm)
 		return err_set(err, ERR_NOT_FOUND, "there is no VM '%s' on this host", start->vm);
@@ -89,7 +89,7 @@ static bool check(const struct start *start, struct vm **ret_vm, struct err *err
 		return err_set(err, ERR_CONFLICT,
 			       "VM '%s' has stopped just now: ask again to move a stopped VM",
 			       start->vm);
-	return move_policy_choose(start->policy, &policy, err) &&
+	return move_policy_choose(start->moves, vm, start->policy, &policy, err) &&
 	       (start->options.assert_safe_cache || caches_are_safe(vm, err));
 }
 
@@ -97,11 +97,11 @@ static bool check(const struct start *start, struct vm **ret_vm, struct err *err
 
 static struct move *begin(const struct start *start, struct vm *vm, struct err *err)
 {
-	struct move_policy policy;
+	struct policies_choice policy;
 	struct move *move;
 	char id[ID_UUID_SIZE];
 
-	if (!move_policy_choose(start->policy, &policy, err))
+	if (!move_policy_choose(start->moves, vm, start->policy, &policy, err))
 		return NULL;
 	id_uuid_new(id);
 	move = move_new(start->moves, MOVE_SRC, id);

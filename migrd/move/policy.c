@@ -1,24 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which policy a move has, and what of it the request overrides. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "move/priv.h"
 
-bool move_policy_choose(const char *name, struct move_policy *ret, struct err *err)
+bool move_policy_choose(const struct moves *moves, struct vm *vm, const char *name,
+			struct policies_choice *ret, struct err *err)
 {
-	const struct policy *policy = policy_find_built_in(name[0] ? name : POLICY_DEFAULT);
+	struct err unread;
+	const struct vm_def *def = vm_def_of(vm, &unread); /* NULL: later steps tell */
 
-	if (!policy)
-		return err_set(err, ERR_NOT_FOUND,
-			       "there is no policy '%s' on this host: `migrctl policy list' shows "
-			       "them",
-			       name);
-	*ret = (struct move_policy){ .policy = *policy };
-	ret->origin.from = name[0] ? POLICY_FROM_REQUEST : POLICY_FROM_DEFAULT;
-	snprintf(ret->origin.why, sizeof(ret->origin.why), "%s",
-		 name[0] ? "the request names it" : "neither the request nor the VM names one");
-	return true;
+	return policies_choose(moves->env.policies,
+			       &(struct policies_question){ .request = name,
+							    .vm_policy = def ? def->policy : "",
+							    .labels = def ? def->labels : "" },
+			       ret, err);
 }
 
 /* ---- what the request says otherwise ------------------------------------------ */
@@ -83,7 +81,7 @@ static void list_overridden(const struct move_options *asked, const struct polic
 
 /* ---- the copy ------------------------------------------------------------------ */
 
-void move_policy_take(struct move *move, const struct move_policy *chosen)
+void move_policy_take(struct move *move, const struct policies_choice *chosen)
 {
 	const struct policy *policy = &chosen->policy;
 	struct move_options *options = &move->options;
@@ -92,15 +90,12 @@ void move_policy_take(struct move *move, const struct move_policy *chosen)
 	move->policy_origin = chosen->origin;
 	move->has_policy = true;
 	list_overridden(options, policy, move->policy_origin.overridden);
+	if (chosen->is_told)
+		move_note(move, "policy", "%s: %s", policy->name, chosen->origin.why);
 	if (policy->observe)
 		return;
 	if (policy->has_bandwidth && !options->has_bandwidth)
 		options->bandwidth_bytes_per_s = policy->bandwidth_bytes_per_s;
 	if (policy->has_downtime_limit && !options->has_downtime_limit)
 		options->downtime_limit_ms = policy->downtime_limit_ms;
-}
-
-const struct policy *move_policy(const struct move *move)
-{
-	return &move->policy;
 }

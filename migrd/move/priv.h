@@ -372,15 +372,25 @@ void move_ask_hello(struct move *move, uint32_t deadline_ms, move_answer_fn *fn)
 struct json_object *move_claim_json(const struct move *move, bool run);
 /* ---- its policy, see move/policy.c ------------------------------------------ */
 
-/* What a move that is about to begin gets as its policy: that of NAME ("": as VM says). */
-struct move_policy {
+/* What a move of VM that is about to begin gets as its policy: that of NAME ("": as VM says).
+ * NOT_FOUND: there is none of that NAME here. */
+bool move_policy_choose(const struct moves *moves, struct vm *vm, const char *name,
+			struct policies_choice *ret, struct err *err);
+/* MOVE, which begins, gets its copy of CHOSEN, whose limits hold where the request has none. */
+void move_policy_take(struct move *move, const struct policies_choice *chosen);
+
+/* What a user can change while a move runs. */
+struct move_settings {
+	struct move_options options;
 	struct policy policy;
 	struct policy_origin origin;
+	bool has_policy;
 };
-/* NOT_FOUND: there is none of that NAME here. */
-bool move_policy_choose(const char *name, struct move_policy *ret, struct err *err);
-/* MOVE, which begins, gets its copy of CHOSEN, whose limits hold where the request has none. */
-void move_policy_take(struct move *move, const struct move_policy *chosen);
+struct move_settings move_settings_of(const struct move *move);
+void move_settings_restore(struct move *move, const struct move_settings *former);
+/* Changes MOVE in memory; POLICY NULL: only limits.  *RET was zeroed. */
+void move_settings_change(struct move *move, const struct move_setting *wanted,
+			  const struct policies_choice *policy, struct move_changes *ret);
 
 /* ---- the transfer plan, see move/plan.c ------------------------------------ */
 

@@ -223,6 +223,7 @@ static struct json_object *offer(const struct move *move)
 	snprintf(prepare.move_id, sizeof(prepare.move_id), "%s", move->row.id);
 	snprintf(prepare.source, sizeof(prepare.source), "%s", move->moves->env.host_id);
 	prepare.options.has_bandwidth = prepare.options.has_downtime_limit = true;
+	peer_prepare_split(&prepare);
 	obj = json_encode(peer_prepare_fields, &prepare);
 	peer_prepare_fini(&prepare);
 	return obj;

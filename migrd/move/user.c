@@ -77,11 +77,14 @@ bool move_release(struct move *move, struct err *err)
 	return true;
 }
 
-/* A change of the limits, on its way to the disk. */
+/* A change of the settings, on its way to the disk. */
 struct setting {
 	struct moves *moves;
 	char id[ID_UUID_SIZE];
-	struct move_options wanted, former;
+	struct move_setting wanted;
+	struct policies_choice policy; /* if WANTED has one */
+	struct move_changes changes;
+	struct move_settings former;
 	move_set_fn *done;
 	void *data;
 };
@@ -96,7 +99,7 @@ static bool may_be_set(const struct move *move, struct err *err)
 
 static void answer(struct setting *setting, struct move *move, const struct err *err)
 {
-	setting->done(setting->data, move, err);
+	setting->done(setting->data, move, &setting->changes, err);
 	free(setting);
 }
 
@@ -106,7 +109,7 @@ static void on_set_saved(void *data, const struct err *err)
 	struct move *move = moves_find(setting->moves, setting->id);
 
 	if (move && err) {
-		move->options = setting->former;
+		move_settings_restore(move, &setting->former);
 	} else if (move) {
 		move_src_apply_options(move);
 		move_tell(move);
@@ -117,7 +120,6 @@ static void on_set_saved(void *data, const struct err *err)
 static void write_setting(void *data, struct move *move)
 {
 	struct setting *setting = data;
-	const struct move_options *wanted = &setting->wanted;
 	struct err err;
 
 	if (!move) {
@@ -128,25 +130,32 @@ static void write_setting(void *data, struct move *move)
 		answer(setting, move, &err);
 		return;
 	}
-	setting->former = move->options;
-	if (wanted->has_bandwidth)
-		move->options.bandwidth_bytes_per_s = wanted->bandwidth_bytes_per_s;
-	if (wanted->has_downtime_limit)
-		move->options.downtime_limit_ms = wanted->downtime_limit_ms;
+	setting->former = move_settings_of(move);
+	move_settings_change(move, &setting->wanted,
+			     setting->policy.policy.name[0] ? &setting->policy : NULL,
+			     &setting->changes);
 	machine_save_for(&move->machine, on_set_saved, setting);
 }
 
-bool move_set(struct move *move, const struct move_options *options, move_set_fn *done, void *data,
+bool move_set(struct move *move, const struct move_setting *wanted, move_set_fn *done, void *data,
 	      struct err *err)
 {
+	bool has_policy = wanted->policy && wanted->policy[0];
+	struct policies_choice policy = { 0 };
 	struct setting *setting;
 
 	if (!may_be_set(move, err))
 		return false;
+	if (has_policy &&
+	    !policies_choose(move->moves->env.policies,
+			     &(struct policies_question){ wanted->policy, "", "" }, &policy, err))
+		return false;
 	setting = xnew(struct setting);
 	setting->moves = move->moves;
 	memcpy(setting->id, move->row.id, sizeof(setting->id));
-	setting->wanted = *options;
+	setting->wanted = *wanted;
+	setting->wanted.policy = NULL; /* the caller's */
+	setting->policy = policy;
 	setting->done = done;
 	setting->data = data;
 	move_when(move, MOVE_STEADY, write_setting, setting);

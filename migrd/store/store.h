@@ -106,7 +106,15 @@ struct store_refresh {
 	int64_t created_ms, updated_ms, ended_ms;
 };
 
+/* A policy that a user made. */
+struct store_policy {
+	char name[ID_NAME_SIZE]; /* key */
+	char *definition;        /* JSON (wire/policy.h); owned */
+	int64_t created_ms, updated_ms;
+};
+
 void store_vm_fini(struct store_vm *vm);
+void store_policy_fini(struct store_policy *policy);
 void store_refresh_fini(struct store_refresh *refresh);
 void store_save_fini(struct store_save *save);
 void store_move_fini(struct store_move *move);
@@ -130,6 +138,7 @@ enum store_table_id {
 	STORE_NOTES,
 	STORE_SAVE,
 	STORE_REFRESH,
+	STORE_POLICY,
 	STORE_TABLE_COUNT
 };
 enum store_op { STORE_PUT, STORE_DELETE };
@@ -176,6 +185,17 @@ static inline struct store_change store_put_refresh(const struct store_refresh *
 	return (struct store_change){ STORE_REFRESH, STORE_PUT, refresh };
 }
 
+/* Inserts POLICY, or replaces the row with its name. */
+static inline struct store_change store_put_policy(const struct store_policy *policy)
+{
+	return (struct store_change){ STORE_POLICY, STORE_PUT, policy };
+}
+
+static inline struct store_change store_delete_policy(const char *name)
+{
+	return (struct store_change){ STORE_POLICY, STORE_DELETE, name };
+}
+
 static inline struct store_change store_put_notes(const struct store_notes *notes)
 {
 	return (struct store_change){ STORE_NOTES, STORE_PUT, notes };
@@ -209,7 +229,8 @@ void store_close(struct store *store);
 /* The same of refreshes (schema/sql/008-refresh.sql). */
 #define STORE_REFRESHES_MAX 100
 
-/* A row that was read: ROW is a struct store_vm, store_move, store_save or store_refresh. */
+/* A row that was read: ROW is a struct store_vm, store_move, store_save, store_refresh or
+ * store_policy. */
 typedef void store_row_fn(void *data, void *row);
 /* At the start.  STORE_VM: every VM; STORE_MOVE: every move that is not final or not settled,
  * and of the others the newest STORE_HISTORY_MAX; the oldest first.  EACH takes over what the

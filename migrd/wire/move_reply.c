@@ -185,6 +185,23 @@ const struct json_field move_reply_fields[] = {
 	{ 0 },
 };
 
+static const struct json_field kept_fields[] = {
+	JSON_SHOWN(struct move_kept_setting, setting, "Setting of the policy."),
+	JSON_SHOWN(struct move_kept_setting, why, "Why the move keeps its own."),
+	{ 0 },
+};
+
+const struct json_field move_patch_reply_fields[] = {
+	JSON_PART_OF(struct move_patch_reply, move, move_reply_fields),
+	JSON_SHOWN_LIST(struct move_patch_reply, changed, changed_count, NULL,
+			"Settings that are others now.", .required = true),
+	JSON_SHOWN_LIST(struct move_patch_reply, kept, kept_count, kept_fields,
+			"Settings of the new policy that the move does not have, each with the "
+			"reason.",
+			.required = true),
+	{ 0 },
+};
+
 #define OF_MOVE   .present_offset = offsetof(struct job_reply, is_move)
 #define OF_SAVE   .present_offset = offsetof(struct job_reply, is_save)
 #define OF_HOLDER .present_offset = offsetof(struct job_reply, is_holder)

@@ -85,6 +85,25 @@ struct move_reply {
 extern const struct json_field move_reply_fields[];
 extern const struct json_field move_times_fields[];
 
+/* What a PATCH with a policy has changed, and what not and why. */
+#define MOVE_CHANGES_MAX 16
+struct move_changes {
+	const char *changed[MOVE_CHANGES_MAX]; /* names of settings */
+	size_t changed_count;
+	struct move_kept_setting {
+		const char *setting, *why;
+	} kept[MOVE_CHANGES_MAX];
+	size_t kept_count;
+};
+struct move_patch_reply {
+	struct move_reply move;
+	const char *const *changed;
+	size_t changed_count;
+	const struct move_kept_setting *kept;
+	size_t kept_count;
+};
+extern const struct json_field move_patch_reply_fields[];
+
 /* A move in short, or what holds the monitor of a QEMU now. */
 struct job_reply {
 	const char *id, *kind, *vm;

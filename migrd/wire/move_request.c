@@ -71,6 +71,20 @@ const struct json_field move_hold_fields[] = {
 	{ 0 },
 };
 
+#define POLICY_FIELD(owner, help_)                                                     \
+	{                                                                              \
+		.key = "policy", .type = JSON_STRING, JSON_MEMBER(owner, policy),      \
+		.check = check_policy, .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", \
+		.help = help_,                                                         \
+	}
+
+const struct json_field move_patch_fields[] = {
+	OPTION_FIELDS(struct move_patch, options.),
+	POLICY_FIELD(struct move_patch,
+		     "Name of another policy; the answer says what of it can still be had."),
+	{ 0 },
+};
+
 const struct json_field move_request_fields[] = {
 	{ .key = "vm",
 	  .type = JSON_STRING,
@@ -86,13 +100,9 @@ const struct json_field move_request_fields[] = {
 	  .check = check_host,
 	  .pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
 	  .help = "Host id of the destination, one of GET /v1/peers." },
-	{ .key = "policy",
-	  .type = JSON_STRING,
-	  JSON_MEMBER(struct move_request, policy),
-	  .check = check_policy,
-	  .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
-	  .help = "Name of the policy of the move; default: the VM's, else that of its labels, "
-		  "else `default'. The other members win over it." },
+	POLICY_FIELD(struct move_request,
+		     "Name of the policy of the move; default: the VM's, else that of its labels, "
+		     "else `default'. The other members win over it."),
 	OPTION_FIELDS(struct move_request, options.),
 	{ .key = "block_jobs",
 	  .type = JSON_ENUM,
@@ -208,16 +218,15 @@ bool move_request_decode(struct json_object *obj, struct move_request *ret, stru
 	return transfer_wish_check(&ret->options.transfer, faults) && ok;
 }
 
-bool move_patch_decode(struct json_object *obj, struct move_options *ret, struct faults *faults)
+bool move_patch_decode(struct json_object *obj, struct move_patch *ret, struct faults *faults)
 {
 	memset(ret, 0, sizeof(*ret));
-	if (!json_decode(obj, move_options_fields, ret, "", faults) ||
-	    !check_bandwidth(ret, faults))
+	if (!json_decode(obj, move_patch_fields, ret, "", faults) ||
+	    !check_bandwidth(&ret->options, faults))
 		return false;
-	if (ret->has_bandwidth || ret->has_downtime_limit)
+	if (ret->options.has_bandwidth || ret->options.has_downtime_limit || ret->policy[0])
 		return true;
 	faults_add(faults, "",
-		   "nothing to change: give bandwidth_bytes_per_s or "
-		   "downtime_limit_ms");
+		   "nothing to change: give bandwidth_bytes_per_s, downtime_limit_ms or policy");
 	return false;
 }

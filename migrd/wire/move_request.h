@@ -54,6 +54,12 @@ struct move_request {
 	struct move_options options;
 };
 
+/* Changes of a move that is under way. */
+struct move_patch {
+	struct move_options options; /* the limits that it has_... */
+	char policy[ID_NAME_SIZE];   /* "": it stays as it is */
+};
+
 struct move_resolve_request {
 	int keep;                       /* enum: 0 source, 1 destination */
 	char assert_dead[ID_NAME_SIZE]; /* host id; "" if not said */
@@ -61,7 +67,8 @@ struct move_resolve_request {
 };
 
 extern const struct json_field move_resolve_fields[];
-extern const struct json_field move_options_fields[]; /* the PATCH body, and peer_msg.h */
+extern const struct json_field move_options_fields[]; /* peer_msg.h */
+extern const struct json_field move_patch_fields[];
 extern const struct json_field move_request_fields[];
 
 /* Both set all of *RET, which must not be used after false. */
@@ -69,6 +76,6 @@ bool move_request_decode(struct json_object *obj, struct move_request *ret, stru
 bool move_resolve_decode(struct json_object *obj, struct move_resolve_request *ret,
 			 struct faults *faults);
 /* A PATCH that changes nothing is a fault: its sender has misunderstood something. */
-bool move_patch_decode(struct json_object *obj, struct move_options *ret, struct faults *faults);
+bool move_patch_decode(struct json_object *obj, struct move_patch *ret, struct faults *faults);
 
 #endif

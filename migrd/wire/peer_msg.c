@@ -131,7 +131,11 @@ const struct json_field peer_prepare_fields[] = {
 	  .type = JSON_ANY,
 	  .required = true,
 	  JSON_MEMBER(struct peer_prepare, definition),
-	  .help = "The VM definition, normalized." },
+	  .help = "The VM definition, normalized, without labels and policy." },
+	{ .key = "about",
+	  .type = JSON_ANY,
+	  JSON_MEMBER(struct peer_prepare, about),
+	  .help = "Members of the definition that no guest needs: labels and policy." },
 	{ .key = "options",
 	  .type = JSON_OBJECT,
 	  JSON_MEMBER(struct peer_prepare, options),
@@ -393,6 +397,39 @@ bool peer_prepare_check(const struct peer_prepare *prepare, const char *path_id,
 			       "source is '%s', and the certificate is that of host '%s'",
 			       prepare->source, caller);
 	return true;
+}
+
+static const char *const about_keys[] = { "labels", "policy" };
+
+/* The source may have other keys in there, of a later version, which this one ignores. */
+static void take_over(struct json_object *from, struct json_object *to, bool is_moved)
+{
+	for (size_t i = 0; i < ARRAY_LEN(about_keys); i++) {
+		struct json_object *value = NULL;
+
+		if (!json_object_object_get_ex(from, about_keys[i], &value))
+			continue;
+		json_object_object_add(to, about_keys[i], json_object_get(value));
+		if (is_moved)
+			json_object_object_del(from, about_keys[i]);
+	}
+}
+
+void peer_prepare_split(struct peer_prepare *prepare)
+{
+	struct json_object *about = json_object_new_object();
+
+	take_over(prepare->definition, about, true);
+	if (json_object_object_length(about) > 0)
+		prepare->about = json_object_get(about);
+	json_object_put(about);
+}
+
+void peer_prepare_join(struct peer_prepare *prepare)
+{
+	if (json_object_is_type(prepare->definition, json_type_object) &&
+	    json_object_is_type(prepare->about, json_type_object))
+		take_over(prepare->about, prepare->definition, false);
 }
 
 void peer_prepare_fini(struct peer_prepare *prepare)

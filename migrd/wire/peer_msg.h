@@ -57,7 +57,10 @@ struct peer_prepare {
 	char move_id[ID_UUID_SIZE];
 	uint64_t generation; /* of the owner before the move */
 	char source[ID_NAME_SIZE];
-	struct json_object *definition; /* vm_def.h; owned */
+	struct json_object *definition; /* vm_def.h; owned; without what is in ABOUT */
+	/* Members of the definition that no guest needs, so that an older coordinator, which would
+	 * refuse a definition with them, ignores them; owned; NULL: it has none of them. */
+	struct json_object *about;
 	struct move_options options;
 	struct json_object *evidence; /* evidence.h; owned; NULL: none */
 	struct json_object *plan; /* transfer_plan.h; owned; NULL: an older coordinator */
@@ -156,6 +159,9 @@ bool peer_prepare_decode(struct json_object *obj, struct peer_prepare *ret, stru
  * FORBIDDEN). */
 bool peer_prepare_check(const struct peer_prepare *prepare, const char *path_id, const char *caller,
 			struct err *err);
+/* Both leave alone what is not there. */
+void peer_prepare_split(struct peer_prepare *prepare); /* from the definition to ABOUT */
+void peer_prepare_join(struct peer_prepare *prepare);  /* and back */
 void peer_prepare_fini(struct peer_prepare *prepare);
 bool peer_prepare_reply_decode(struct json_object *obj, struct peer_prepare_reply *ret,
 			       struct err *err);

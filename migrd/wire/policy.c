@@ -10,7 +10,7 @@
 
 const char *const policy_postcopy_names[] = { "never", "manual", "if-needed", "first-pass", NULL };
 const char *const policy_timeout_names[] = { "cancel", "force", "postcopy", "pause", NULL };
-const char *const policy_from_names[] = { "request", "vm", "label", "default", NULL };
+static const char *const from_names[] = { "request", "vm", "label", "default", NULL };
 static const char *const compression_names[] = { "none", "zlib", "zstd", NULL };
 
 static bool check_name(const char *value, const char **ret_why)
@@ -73,12 +73,30 @@ const struct json_field policy_fields[] = {
 	{ 0 },
 };
 
+#define SELECTOR                                                                                   \
+	{                                                                                          \
+		.key = "selector", .type = JSON_SCALARS, JSON_MEMBER(struct policy_def, selector), \
+		.help = "Labels, an object of strings: the policy is that of the moves of VMs "    \
+			"that have all of them, unless the move or the VM names another; "         \
+			"default: "                                                                \
+			"of none.",                                                                \
+	}
+
+const struct json_field policy_def_fields[] = {
+	JSON_PART_OF(struct policy_def, policy, policy_fields),
+	SELECTOR,
+	{ 0 },
+};
+
+/* Parts are only encoded, so each of the two is decoded by its own table. */
+static const struct json_field selector_fields[] = { SELECTOR, { 0 } };
+
 const struct json_field policy_origin_fields[] = {
 	{ .key = "from",
 	  .type = JSON_ENUM,
 	  .required = true,
 	  JSON_MEMBER(struct policy_origin, from),
-	  .names = policy_from_names,
+	  .names = from_names,
 	  .help = "Who says so: the request, the VM's definition, the VM's labels, or nobody "
 		  "(default)." },
 	{ .key = "why",
@@ -134,12 +152,20 @@ const struct policy policy_built_in[] = {
 };
 const size_t policy_built_in_count = ARRAY_LEN(policy_built_in);
 
+static size_t place_of_built_in(const char *name)
+{
+	size_t i = 0;
+
+	while (i < policy_built_in_count && strcmp(policy_built_in[i].name, name) != 0)
+		i++;
+	return i;
+}
+
 const struct policy *policy_find_built_in(const char *name)
 {
-	for (size_t i = 0; i < policy_built_in_count; i++)
-		if (strcmp(policy_built_in[i].name, name) == 0)
-			return &policy_built_in[i];
-	return NULL;
+	size_t i = place_of_built_in(name);
+
+	return i < policy_built_in_count ? &policy_built_in[i] : NULL;
 }
 
 struct policy policy_of_before(void)
@@ -201,17 +227,63 @@ static const struct contradiction {
 	  "contradicts postcopy `never': give postcopy `manual' or `if-needed' too" },
 };
 
-bool policy_decode(struct json_object *obj, struct policy *ret, struct faults *faults)
+static bool check_contradictions(const struct policy *policy, struct faults *faults)
 {
 	size_t former = faults->count;
 
-	memset(ret, 0, sizeof(*ret));
-	if (!json_decode(obj, policy_fields, ret, "", faults))
-		return false;
 	for (size_t i = 0; i < ARRAY_LEN(contradictions); i++)
-		if (contradictions[i].is_there(ret))
+		if (contradictions[i].is_there(policy))
 			faults_add(faults, contradictions[i].pointer, "%s",
 				   contradictions[i].detail);
+	return faults->count == former;
+}
+
+bool policy_decode(struct json_object *obj, struct policy *ret, struct faults *faults)
+{
+	memset(ret, 0, sizeof(*ret));
+	return json_decode(obj, policy_fields, ret, "", faults) &&
+	       check_contradictions(ret, faults);
+}
+
+static bool check_selector(struct policy_def *def, struct faults *faults)
+{
+	struct json_object *selector = def->selector[0] ? json_read_back(def->selector) : NULL;
+	bool ok = !selector || labels_check(selector, "/selector", false, faults);
+
+	if (ok && selector && json_object_object_length(selector) == 0)
+		def->selector[0] = '\0';
+	json_object_put(selector);
+	return ok;
+}
+
+/* What of OBJ is the selector, if IS_SELECTOR, or all the rest.  The caller owns it. */
+static struct json_object *half_of(struct json_object *obj, bool is_selector)
+{
+	struct json_object *half = json_object_new_object();
+
+	json_object_object_foreach(obj, key, value)
+	{
+		if ((strcmp(key, selector_fields[0].key) == 0) == is_selector)
+			json_object_object_add(half, key, json_object_get(value));
+	}
+	return half;
+}
+
+bool policy_def_decode(struct json_object *obj, struct policy_def *ret, struct faults *faults)
+{
+	size_t former = faults->count;
+	struct json_object *rest, *selector;
+
+	memset(ret, 0, sizeof(*ret));
+	if (!json_object_is_type(obj, json_type_object))
+		return policy_decode(obj, &ret->policy, faults); /* has the words for it */
+	rest = half_of(obj, false);
+	selector = half_of(obj, true);
+	policy_decode(rest, &ret->policy, faults);
+	if (json_decode(selector, selector_fields, ret, "", faults))
+		check_selector(ret, faults);
+	json_object_put(rest);
+	json_object_put(selector);
 	return faults->count == former;
 }
 

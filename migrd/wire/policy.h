@@ -12,6 +12,7 @@
 
 #include "base/id.h"
 #include "base/json.h"
+#include "wire/labels.h"
 #include "wire/transfer_plan.h"
 
 #define POLICY_DESCRIPTION_SIZE 200
@@ -51,6 +52,13 @@ struct policy {
 	bool observe;                            /* only say what would be decided */
 };
 
+/* A policy as users make it. */
+struct policy_def {
+	struct policy policy;
+	/* Labels (wire/labels.h) that all must match; "": it is never chosen by labels. */
+	char selector[LABELS_SIZE];
+};
+
 /* Who says which policy a move has; the first that says one, in this order. */
 enum policy_from {
 	POLICY_FROM_REQUEST,
@@ -68,8 +76,8 @@ struct policy_origin {
 };
 
 extern const char *const policy_postcopy_names[], *const policy_timeout_names[];
-extern const char *const policy_from_names[];
 extern const struct json_field policy_fields[];
+extern const struct json_field policy_def_fields[];
 extern const struct json_field policy_origin_fields[];
 
 /* Those that every host has, POLICY_DEFAULT first. */
@@ -84,6 +92,7 @@ struct policy policy_of_before(void);
 /* Sets all of *RET, which must not be used after false.  A policy that contradicts itself is a
  * fault for each contradiction. */
 bool policy_decode(struct json_object *obj, struct policy *ret, struct faults *faults);
+bool policy_def_decode(struct json_object *obj, struct policy_def *ret, struct faults *faults);
 /* How long a transfer of BYTES may take, in ms; 0: as long as it wants. */
 uint64_t policy_deadline_ms(const struct policy *policy, uint64_t bytes);
 

@@ -13,6 +13,7 @@
 #include "wire/medium_request.h"
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
+#include "wire/policy_reply.h"
 #include "wire/refresh_reply.h"
 #include "wire/refresh_request.h"
 #include "wire/save_reply.h"
@@ -31,7 +32,7 @@ static const struct {
 	  "tap or macvtap NIC has an ifname, a serial port of type file or socket has a path." },
 	{ "move-request", move_request_fields, JSON_SCHEMA_REQUEST, "Move request",
 	  "The body of POST /v1/moves." },
-	{ "move-patch", move_options_fields, JSON_SCHEMA_REQUEST, "Move changes",
+	{ "move-patch", move_patch_fields, JSON_SCHEMA_REQUEST, "Move changes",
 	  "The body of PATCH /v1/moves/{id}; at least one member." },
 	{ "move-resolve", move_resolve_fields, JSON_SCHEMA_REQUEST, "Move resolution",
 	  "The body of POST /v1/moves/{id}/resolve." },
@@ -45,6 +46,11 @@ static const struct {
 	  "The body of POST /v1/host/backup; optional." },
 	{ "vm-start", vm_start_fields, JSON_SCHEMA_REQUEST, "Start",
 	  "The body of POST /v1/vms/{name}/start and /resume; optional." },
+	{ "vm-patch", vm_patch_fields, JSON_SCHEMA_REQUEST, "VM changes",
+	  "The body of PATCH /v1/vms/{name}; at least one member." },
+	{ "policy", policy_def_fields, JSON_SCHEMA_REQUEST, "Policy",
+	  "The body of PUT /v1/policies/{name}, which may leave out the name. Beyond this schema: "
+	  "what contradicts itself is refused." },
 	{ "medium-request", medium_request_fields, JSON_SCHEMA_REQUEST, "Medium",
 	  "The body of PUT /v1/vms/{name}/devices/{id}/medium." },
 	{ "refresh-request", refresh_request_fields, JSON_SCHEMA_REQUEST, "Refresh",
@@ -75,8 +81,12 @@ static const struct {
 	  "what." },
 	{ "monitor-reply", vm_monitor_fields, JSON_SCHEMA_REPLY, "Answer of a QEMU",
 	  "The answer of POST /v1/vms/{name}/monitor." },
+	{ "policy-reply", policy_reply_fields, JSON_SCHEMA_REPLY, "Policy",
+	  "The answer of GET /v1/policies/{name}, and an item of GET /v1/policies." },
 	{ "move", move_reply_fields, JSON_SCHEMA_REPLY, "Move",
 	  "The answer of GET /v1/moves/{id}, and an item of GET /v1/moves." },
+	{ "move-patch-reply", move_patch_reply_fields, JSON_SCHEMA_REPLY, "Changed move",
+	  "The answer of PATCH /v1/moves/{id}." },
 	{ "move-cancel", move_cancel_fields, JSON_SCHEMA_REPLY, "Outcome of a cancel",
 	  "The answer of POST /v1/moves/{id}/cancel; one that was too late has these "
 	  "members too." },

@@ -581,8 +581,30 @@ const struct json_field vm_def_fields[] = {
 	  .check = vm_def_check_extra_arg,
 	  .help = "Arguments added to QEMU's command line as they are; options that have a field "
 		  "here or that migrd sets itself are refused." },
+	{ .key = "labels",
+	  .type = JSON_SCALARS,
+	  JSON_MEMBER(struct vm_def, labels),
+	  .help = "At most 32 labels, strings with the syntax of Kubernetes' labels, by which "
+		  "policies of moves are chosen; default: none." },
+	{ .key = "policy",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct vm_def, policy),
+	  .check = vm_def_check_policy,
+	  .pattern = "^([A-Za-z0-9][A-Za-z0-9._-]{0,62})?$",
+	  .help = "Name of the policy of its moves, unless a move says another; default: that of "
+		  "its labels." },
 	{ 0 },
 };
+
+static void check_labels(struct vm_def *def, struct faults *faults)
+{
+	struct json_object *labels = def->labels[0] ? json_read_back(def->labels) : NULL;
+
+	if (labels && labels_check(labels, "/labels", false, faults) &&
+	    json_object_object_length(labels) == 0)
+		def->labels[0] = '\0';
+	json_object_put(labels);
+}
 
 bool vm_def_decode(struct json_object *obj, struct vm_def *ret, struct faults *faults)
 {
@@ -595,6 +617,7 @@ bool vm_def_decode(struct json_object *obj, struct vm_def *ret, struct faults *f
 	if (vm_def_has_firmware(ret))
 		snprintf(ret->firmware.vars.id, sizeof(ret->firmware.vars.id), "%s",
 			 VM_DEF_VARS_ID);
+	check_labels(ret, faults);
 	vm_def_check_across(ret, faults, first);
 	return faults->count == first;
 }

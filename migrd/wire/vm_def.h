@@ -15,6 +15,7 @@
 
 #include "base/id.h"
 #include "base/json.h"
+#include "wire/labels.h"
 
 /* QEMU limits node names to 31 bytes: an id leaves room for a suffix. */
 #define VM_DEF_ID_SIZE         25
@@ -302,6 +303,9 @@ struct vm_def {
 	size_t vsock_count;
 	char extra_args[VM_DEF_EXTRA_ARG_MAX][VM_DEF_ARG_SIZE];
 	size_t extra_arg_count;
+	/* What people say of the VM; nothing of it reaches QEMU. */
+	char labels[LABELS_SIZE];
+	char policy[ID_NAME_SIZE]; /* of its moves, unless they say another; "": none is named */
 };
 
 /* Only the VM's host has the image, so that a move must copy it. */

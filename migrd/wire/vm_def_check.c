@@ -55,6 +55,12 @@ static size_t machine_option_len(const char *value)
 	return rest > 0 && strchr(LOWER, *value) ? key + 1 + rest : 0;
 }
 
+bool vm_def_check_policy(const char *value, const char **ret_why)
+{
+	*ret_why = "no name of a policy: 1 to 63 of A-Z a-z 0-9 . _ -, a letter or digit first";
+	return !value[0] || id_name_is_valid(value);
+}
+
 bool vm_def_check_machine_options(const char *value, const char **ret_why)
 {
 	*ret_why = "options are KEY=VALUE, with commas between; the machine type and the "

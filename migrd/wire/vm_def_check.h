@@ -9,6 +9,7 @@
 bool vm_def_check_name(const char *value, const char **ret_why);
 bool vm_def_check_uuid(const char *value, const char **ret_why);
 bool vm_def_check_machine(const char *value, const char **ret_why);
+bool vm_def_check_policy(const char *value, const char **ret_why);
 bool vm_def_check_machine_options(const char *value, const char **ret_why);
 bool vm_def_check_cpu_model(const char *value, const char **ret_why);
 bool vm_def_check_id(const char *value, const char **ret_why);

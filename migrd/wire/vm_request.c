@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "wire/labels.h"
+#include "wire/vm_def_check.h"
+
 static bool check_host(const char *value, const char **ret_why)
 {
 	*ret_why = "no host id: 1 to 63 of a-z 0-9 -, no '-' at either end";
@@ -23,6 +26,33 @@ const struct json_field vm_start_fields[] = {
 	  .help = "Reason, for the log." },
 	{ 0 },
 };
+
+const struct json_field vm_patch_fields[] = {
+	{ .key = "labels",
+	  .type = JSON_ANY,
+	  JSON_MEMBER(struct vm_patch_request, labels),
+	  .help = "Labels that are added or changed, an object of strings; null removes one." },
+	{ .key = "policy",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct vm_patch_request, policy),
+	  .present_offset = offsetof(struct vm_patch_request, has_policy),
+	  .check = vm_def_check_policy,
+	  .pattern = "^([A-Za-z0-9][A-Za-z0-9._-]{0,62})?$",
+	  .help = "Name of the policy of its moves; empty: none." },
+	{ 0 },
+};
+
+bool vm_patch_decode(struct json_object *obj, struct vm_patch_request *ret, struct faults *faults)
+{
+	size_t former = faults->count;
+
+	memset(ret, 0, sizeof(*ret));
+	if (json_decode(obj, vm_patch_fields, ret, "", faults) && !ret->labels && !ret->has_policy)
+		faults_add(faults, "", "nothing to change: give labels or policy");
+	if (ret->labels)
+		labels_check(ret->labels, "/labels", true, faults);
+	return faults->count == former;
+}
 
 bool vm_start_decode(struct json_object *obj, struct vm_start_request *ret, struct faults *faults)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* wire/vm_request.h -- the body of the requests that let a guest run:
- * POST /v1/vms/{name}/start and /resume.  Thread: any. */
+ * POST /v1/vms/{name}/start and /resume, and of PATCH /v1/vms/{name}.  Thread: any. */
 #ifndef MIGRD_WIRE_VM_REQUEST_H
 #define MIGRD_WIRE_VM_REQUEST_H
 
@@ -18,6 +18,16 @@ struct vm_start_request {
 
 extern const struct json_field vm_start_fields[];
 
+/* What people say of a VM. */
+struct vm_patch_request {
+	struct json_object *labels; /* changes, null removing one; owned; NULL: none */
+	bool has_policy;
+	char policy[ID_NAME_SIZE]; /* "": none from now on */
+};
+extern const struct json_field vm_patch_fields[];
+
+/* Sets all of *RET, which json_release() ends.  A request that changes nothing is a fault. */
+bool vm_patch_decode(struct json_object *obj, struct vm_patch_request *ret, struct faults *faults);
 /* Sets all of *RET.  OBJ: NULL if there is no body. */
 bool vm_start_decode(struct json_object *obj, struct vm_start_request *ret, struct faults *faults);
 

@@ -228,10 +228,12 @@ static void make_objects(void)
 		.changed = on_vm_changed,
 		.event = on_vm_event,
 	});
+	rig.policies = policies_new(rig.store);
 	rig.moves = moves_new(&(struct moves_env){
 		.loop = rig.loop,
 		.store = rig.store,
 		.vms = rig.vms,
+		.policies = rig.policies,
 		.peers = rig.peers,
 		.host_id = "a",
 		.run_dir = rig.dir,
@@ -277,6 +279,7 @@ void rig_crash(void)
 	rig_disk_lose();
 	rig_run();
 	moves_free(TAKE_PTR(rig.moves));
+	policies_free(TAKE_PTR(rig.policies));
 	vms_free(rig.vms);
 }
 

@@ -32,6 +32,7 @@ struct move_rig {
 	struct store *store;
 	struct vms *vms;
 	struct moves *moves;
+	struct policies *policies;
 	struct peer_clients *peers;
 	char move_id[ID_UUID_SIZE]; /* of the move under test */
 	struct json_object *plan;   /* of an offer; borrowed; NULL: it has none */

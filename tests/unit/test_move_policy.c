@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -43,7 +44,7 @@ START_TEST(move_has_the_policy_that_its_request_names)
 {
 	rig_run_vm();
 	ck_assert_int_eq(start("gentle", &nothing_asked), ERR_NONE);
-	ck_assert_str_eq(move_policy(rig_move())->name, "gentle");
+	ck_assert_str_eq(rig_move()->policy.name, "gentle");
 	ck_assert_int_eq(rig_move()->policy_origin.from, POLICY_FROM_REQUEST);
 	ck_assert_uint_eq(rig_move()->options.bandwidth_bytes_per_s, 64 << 20);
 	ck_assert_uint_eq(rig_move()->options.downtime_limit_ms, 300);
@@ -54,7 +55,7 @@ START_TEST(move_without_a_name_has_the_default)
 {
 	rig_run_vm();
 	ck_assert_int_eq(start(NULL, &nothing_asked), ERR_NONE);
-	ck_assert_str_eq(move_policy(rig_move())->name, POLICY_DEFAULT);
+	ck_assert_str_eq(rig_move()->policy.name, POLICY_DEFAULT);
 	ck_assert_int_eq(rig_move()->policy_origin.from, POLICY_FROM_DEFAULT);
 	ck_assert_uint_eq(rig_move()->options.bandwidth_bytes_per_s, 5000);
 }
@@ -105,7 +106,7 @@ START_TEST(restart_keeps_the_policy)
 	rig_bring_to("transfer");
 	rig_restart();
 	ck_assert_str_eq(rig_state(), "transfer");
-	ck_assert(memcmp(move_policy(rig_move()), policy_find_built_in("must-complete"),
+	ck_assert(memcmp(&rig_move()->policy, policy_find_built_in("must-complete"),
 			 sizeof(struct policy)) == 0);
 	ck_assert_str_eq(rig_move()->policy_origin.why, "the request names it");
 	ck_assert(rig_move()->has_policy);
@@ -128,8 +129,8 @@ START_TEST(move_of_an_older_migrd_has_no_deadline)
 	move->has_policy = false;
 	move_detail_decode(move);
 	ck_assert(!move->has_policy);
-	ck_assert_str_eq(move_policy(move)->name, POLICY_DEFAULT);
-	ck_assert_uint_eq(policy_deadline_ms(move_policy(move), UINT64_C(1) << 40), 0);
+	ck_assert_str_eq(move->policy.name, POLICY_DEFAULT);
+	ck_assert_uint_eq(policy_deadline_ms(&move->policy, UINT64_C(1) << 40), 0);
 }
 END_TEST
 
@@ -137,7 +138,105 @@ START_TEST(offered_move_has_no_policy_of_its_own)
 {
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
 	ck_assert(!rig_move()->has_policy);
-	ck_assert_uint_eq(policy_deadline_ms(move_policy(rig_move()), UINT64_C(1) << 40), 0);
+	ck_assert_uint_eq(policy_deadline_ms(&rig_move()->policy, UINT64_C(1) << 40), 0);
+}
+END_TEST
+
+/* ---- another policy while it runs -------------------------------------------------- */
+
+static struct move_changes changes;
+static enum err_code set_error;
+
+static void on_set(void *data, struct move *move, const struct move_changes *told,
+		   const struct err *err)
+{
+	(void)data;
+	ck_assert_ptr_eq(move, rig_move());
+	changes = *told;
+	set_error = err ? err->code : ERR_NONE;
+}
+
+static enum err_code set_policy(const char *name)
+{
+	const struct move_setting setting = { .policy = name,
+					      .bandwidth_bytes_per_s = 5000,
+					      .downtime_limit_ms = 300 };
+	struct err err;
+
+	set_error = ERR_CODE_COUNT;
+	changes = (struct move_changes){ 0 };
+	if (!move_set(rig_move(), &setting, on_set, NULL, &err))
+		return err.code;
+	rig_run();
+	return set_error;
+}
+
+static bool is_changed(const char *name)
+{
+	for (size_t i = 0; i < changes.changed_count; i++) {
+		if (strcmp(changes.changed[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_kept(const char *name)
+{
+	for (size_t i = 0; i < changes.kept_count; i++) {
+		if (strcmp(changes.kept[i].setting, name) == 0)
+			return changes.kept[i].why[0];
+	}
+	return false;
+}
+
+START_TEST(another_policy_changes_what_can_be_changed_and_says_what_not)
+{
+	fake_peer_features = &poor;
+	rig_run_vm();
+	ck_assert_int_eq(start("gentle", &nothing_asked), ERR_NONE);
+	rig_bring_to("transfer");
+	ck_assert_int_eq(set_policy("must-complete"), ERR_NONE);
+	ck_assert(is_changed("bandwidth_bytes_per_s") && is_changed("deadline_s") &&
+		  is_changed("downtime_ceiling_ms") && is_changed("timeout"));
+	ck_assert(is_kept("throttle_max_percent") && is_kept("postcopy"));
+	ck_assert_uint_eq(rig_move()->options.bandwidth_bytes_per_s, 5000);
+	ck_assert_int_eq(rig_move()->policy.timeout, POLICY_TIMEOUT_FORCE);
+	ck_assert_int_eq(rig_move()->policy.postcopy, POLICY_POSTCOPY_NEVER);
+	ck_assert_uint_eq(rig_move()->policy.throttle_max_percent, 0);
+	rig_restart();
+	ck_assert_str_eq(rig_move()->policy.name, "must-complete");
+	ck_assert_int_eq(rig_move()->policy.timeout, POLICY_TIMEOUT_FORCE);
+}
+END_TEST
+
+START_TEST(limit_of_the_request_stays_under_another_policy)
+{
+	const struct move_options asked = { .bandwidth_bytes_per_s = 7000,
+					    .has_bandwidth = true,
+					    .downtime_limit_ms = 300 };
+
+	rig_run_vm();
+	ck_assert_int_eq(start(NULL, &asked), ERR_NONE);
+	rig_bring_to("transfer");
+	rig_restart(); /* that it was asked for is on disk */
+	ck_assert_int_eq(set_policy("gentle"), ERR_NONE);
+	ck_assert(is_kept("bandwidth_bytes_per_s") && !is_changed("bandwidth_bytes_per_s"));
+	ck_assert_uint_eq(rig_move()->options.bandwidth_bytes_per_s, 7000);
+}
+END_TEST
+
+START_TEST(another_policy_that_is_unknown_or_not_on_disk_changes_nothing)
+{
+	rig_run_vm();
+	ck_assert_int_eq(start("gentle", &nothing_asked), ERR_NONE);
+	rig_bring_to("transfer");
+	ck_assert_int_eq(set_policy("none-such"), ERR_NOT_FOUND);
+	rig_disk_is_full(true);
+	ck_assert_int_ne(set_policy("suspend"), ERR_NONE);
+	rig_disk_is_full(false);
+	ck_assert(memcmp(&rig_move()->policy, policy_find_built_in("gentle"),
+			 sizeof(struct policy)) == 0);
+	ck_assert_uint_eq(rig_move()->options.bandwidth_bytes_per_s, 64 << 20);
 }
 END_TEST
 
@@ -154,5 +253,8 @@ Suite *suite(void)
 	tcase_add_test(tc, restart_keeps_the_policy);
 	tcase_add_test(tc, move_of_an_older_migrd_has_no_deadline);
 	tcase_add_test(tc, offered_move_has_no_policy_of_its_own);
+	tcase_add_test(tc, another_policy_changes_what_can_be_changed_and_says_what_not);
+	tcase_add_test(tc, limit_of_the_request_stays_under_another_policy);
+	tcase_add_test(tc, another_policy_that_is_unknown_or_not_on_disk_changes_nothing);
 	return s;
 }

@@ -308,9 +308,11 @@ END_TEST
 static unsigned sets;
 static enum err_code set_error;
 
-static void on_set(void *data, struct move *move, const struct err *err)
+static void on_set(void *data, struct move *move, const struct move_changes *changes,
+		   const struct err *err)
 {
 	(void)data;
+	(void)changes;
 	ck_assert_ptr_eq(move, rig_move());
 	sets++;
 	set_error = err ? err->code : ERR_NONE;
@@ -319,13 +321,14 @@ static void on_set(void *data, struct move *move, const struct err *err)
 /* The limits of a move can be changed while it runs, and QEMU hears of it. */
 START_TEST(transfer_set_reaches_qemu)
 {
-	const struct move_options options = { .bandwidth_bytes_per_s = 5, .has_bandwidth = true };
+	const struct move_setting setting = { .options = { .bandwidth_bytes_per_s = 5,
+							   .has_bandwidth = true } };
 	struct err err = { 0 };
 
 	sets = 0;
 	rig_bring_to("transfer");
 	trace_clear();
-	ck_assert(move_set(rig_move(), &options, on_set, NULL, &err));
+	ck_assert(move_set(rig_move(), &setting, on_set, NULL, &err));
 	rig_run();
 	trace_assert("disk transfer", "qmp migrate-set-parameters", NULL);
 	ck_assert_uint_eq(sets, 1);
@@ -337,13 +340,14 @@ END_TEST
 /* The answer is a promise, so it comes only when the limit is on disk. */
 START_TEST(transfer_set_is_answered_when_it_is_on_disk)
 {
-	const struct move_options options = { .bandwidth_bytes_per_s = 5, .has_bandwidth = true };
+	const struct move_setting setting = { .options = { .bandwidth_bytes_per_s = 5,
+							   .has_bandwidth = true } };
 	struct err err = { 0 };
 
 	sets = 0;
 	rig_bring_to("transfer");
 	rig_disk_hold();
-	ck_assert(move_set(rig_move(), &options, on_set, NULL, &err));
+	ck_assert(move_set(rig_move(), &setting, on_set, NULL, &err));
 	rig_advance(1000);
 	ck_assert_uint_eq(sets, 0);
 	rig_disk_go_on();
@@ -356,14 +360,15 @@ END_TEST
 /* The change is requested while a state is being written: it follows that record. */
 START_TEST(handover_set_while_it_is_written_waits)
 {
-	const struct move_options options = { .downtime_limit_ms = 7, .has_downtime_limit = true };
+	const struct move_setting setting = { .options = { .downtime_limit_ms = 7,
+							   .has_downtime_limit = true } };
 	struct err err = { 0 };
 
 	sets = 0;
 	rig_bring_to("transfer");
 	rig_disk_hold();
 	rig_completes();
-	ck_assert(move_set(rig_move(), &options, on_set, NULL, &err));
+	ck_assert(move_set(rig_move(), &setting, on_set, NULL, &err));
 	rig_run();
 	rig_disk_go_on();
 	ck_assert_uint_eq(sets, 1);
@@ -375,13 +380,14 @@ END_TEST
 /* A limit that could not be recorded is not in force. */
 START_TEST(transfer_set_disk_full_is_refused)
 {
-	const struct move_options options = { .bandwidth_bytes_per_s = 5, .has_bandwidth = true };
+	const struct move_setting setting = { .options = { .bandwidth_bytes_per_s = 5,
+							   .has_bandwidth = true } };
 	struct err err = { 0 };
 
 	rig_bring_to("transfer");
 	trace_clear();
 	rig_disk_is_full(true);
-	ck_assert(move_set(rig_move(), &options, on_set, NULL, &err));
+	ck_assert(move_set(rig_move(), &setting, on_set, NULL, &err));
 	rig_run();
 	ck_assert_int_eq(set_error, ERR_NO_SPACE);
 	ck_assert_uint_eq(trace_count("qmp migrate-set-parameters"), 0);
@@ -412,7 +418,7 @@ START_TEST(end_late_messages_are_harmless)
 	const struct move_claim claim = { .id = rig.move_id,
 					  .source = "b",
 					  .generation = RIG_GENERATION };
-	const struct move_options options = { .has_bandwidth = true };
+	const struct move_setting setting = { .options = { .has_bandwidth = true } };
 	struct err err = { 0 };
 
 	rig_bring_to("transfer");
@@ -424,7 +430,7 @@ START_TEST(end_late_messages_are_harmless)
 	fake_qemu_event("STOP", NULL);
 	rig_advance(60000);
 	ck_assert(!move_cancel(rig_move(), &err));
-	ck_assert(!move_set(rig_move(), &options, on_set, NULL, &err));
+	ck_assert(!move_set(rig_move(), &setting, on_set, NULL, &err));
 	ck_assert_ptr_null(moves_go(rig.moves, &claim, &err));
 	ck_assert_int_eq(err.code, ERR_FORBIDDEN);
 	ck_assert_ptr_null(moves_drop(rig.moves, &claim, &err));
@@ -475,12 +481,12 @@ END_TEST
 /* A change of the limits that waits for a record is answered likewise. */
 START_TEST(limits_that_wait_are_answered_when_the_daemon_stops)
 {
-	const struct move_options options = { .has_bandwidth = true };
+	const struct move_setting setting = { .options = { .has_bandwidth = true } };
 	struct err err = { 0 };
 
 	rig_bring_to("transfer");
 	sets = 0;
-	ck_assert(move_set(rig_move(), &options, on_set, NULL, &err));
+	ck_assert(move_set(rig_move(), &setting, on_set, NULL, &err));
 	rig_crash();
 	ck_assert_uint_eq(sets, 1);
 	rig_start_again();

@@ -67,6 +67,31 @@ START_TEST(prepare_carries_the_definition)
 END_TEST
 
 /* A request must not make a record under another id, nor in the name of another host. */
+/* An older coordinator refuses a definition with members that it does not know, and ignores other
+ * keys of the offer. */
+START_TEST(what_no_guest_needs_goes_beside_the_definition)
+{
+	struct peer_prepare prepare = {
+		.definition = rig_parse("{'name':'vm1','labels':{'a':'1'},'policy':'p'}")
+	};
+
+	peer_prepare_split(&prepare);
+	assert_equal(prepare.definition, "{'name':'vm1'}");
+	assert_equal(prepare.about, "{'labels':{'a':'1'},'policy':'p'}");
+	json_add_str(prepare.about, "machine", "none"); /* nothing else is taken from there */
+	peer_prepare_join(&prepare);
+	assert_equal(prepare.definition, "{'name':'vm1','labels':{'a':'1'},'policy':'p'}");
+	peer_prepare_fini(&prepare);
+
+	prepare = (struct peer_prepare){ .definition = rig_parse("{'name':'vm1'}") };
+	peer_prepare_split(&prepare);
+	ck_assert_ptr_null(prepare.about);
+	peer_prepare_join(&prepare);
+	assert_equal(prepare.definition, "{'name':'vm1'}");
+	peer_prepare_fini(&prepare);
+}
+END_TEST
+
 START_TEST(prepare_of_another_path_or_host_is_refused)
 {
 	const struct peer_prepare prepare = { .move_id = UUID, .source = "a" };
@@ -275,11 +300,11 @@ START_TEST(move_patch_must_change_something)
 	CLEANUP(json_putp) struct json_object *empty = rig_parse("{}");
 	CLEANUP(json_putp) struct json_object *obj = rig_parse("{'downtime_limit_ms':50}");
 	RIG_FAULTS(faults);
-	struct move_options patch;
+	struct move_patch patch;
 
 	ck_assert(move_patch_decode(obj, &patch, faults));
-	ck_assert(!patch.has_bandwidth && patch.has_downtime_limit);
-	ck_assert_uint_eq(patch.downtime_limit_ms, 50);
+	ck_assert(!patch.options.has_bandwidth && patch.options.has_downtime_limit);
+	ck_assert_uint_eq(patch.options.downtime_limit_ms, 50);
 	ck_assert(!move_patch_decode(empty, &patch, faults));
 	rig_assert_fault(faults, "", "nothing to change");
 }
@@ -299,7 +324,7 @@ START_TEST(move_request_limit_too_low_is_refused)
 	};
 	CLEANUP(json_putp) struct json_object *obj = json_tokener_parse(cases[_i].text);
 	struct faults *faults = faults_new();
-	struct move_options patch;
+	struct move_patch patch;
 
 	ck_assert(move_patch_decode(obj, &patch, faults) == cases[_i].is_good);
 	faults_free(faults);
@@ -315,6 +340,7 @@ Suite *suite(void)
 	tcase_add_test(t, hello_arrives_and_goes_out_as_it_was);
 	tcase_add_test(t, keys_of_a_newer_peer_are_skipped);
 	tcase_add_test(t, prepare_carries_the_definition);
+	tcase_add_test(t, what_no_guest_needs_goes_beside_the_definition);
 	tcase_add_test(t, prepare_of_another_path_or_host_is_refused);
 	tcase_add_test(t, prepare_reply_names_its_channels);
 	tcase_add_test(t, fate_may_have_no_verdict_yet);

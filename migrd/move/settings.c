@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a user changes while a move runs: its limits, and what of a policy can still be had. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "move/priv.h"
+
+struct move_settings move_settings_of(const struct move *move)
+{
+	return (struct move_settings){ .options = move->options,
+				       .policy = move->policy,
+				       .origin = move->policy_origin,
+				       .has_policy = move->has_policy };
+}
+
+void move_settings_restore(struct move *move, const struct move_settings *former)
+{
+	move->options = former->options;
+	move->policy = former->policy;
+	move->policy_origin = former->origin;
+	move->has_policy = former->has_policy;
+}
+
+static void changed(struct move_changes *changes, const char *setting)
+{
+	changes->changed[changes->changed_count++] = setting;
+}
+
+static void kept(struct move_changes *changes, const char *setting, const char *why)
+{
+	changes->kept[changes->kept_count++] = (struct move_kept_setting){ setting, why };
+}
+
+/* ---- limits, which the request or the policy says ----------------------------------- */
+
+static void set_limits(struct move *move, const struct move_setting *wanted,
+		       struct move_changes *ret)
+{
+	struct move_options *options = &move->options;
+
+	if (wanted->options.has_bandwidth) {
+		options->bandwidth_bytes_per_s = wanted->options.bandwidth_bytes_per_s;
+		options->has_bandwidth = true;
+		changed(ret, "bandwidth_bytes_per_s");
+	}
+	if (wanted->options.has_downtime_limit) {
+		options->downtime_limit_ms = wanted->options.downtime_limit_ms;
+		options->has_downtime_limit = true;
+		changed(ret, "downtime_limit_ms");
+	}
+}
+
+static void take_limit(uint64_t *limit, uint64_t value, bool is_asked, bool is_of_policy,
+		       const char *name, struct move_changes *ret)
+{
+	if (is_asked && is_of_policy && *limit != value)
+		kept(ret, name, "the request says otherwise, and wins");
+	if (is_asked || *limit == value)
+		return;
+	*limit = value;
+	changed(ret, name);
+}
+
+static void take_limits(struct move *move, const struct move_setting *wanted,
+			const struct policy *policy, struct move_changes *ret)
+{
+	struct move_options *options = &move->options;
+	bool has_bandwidth = policy->has_bandwidth && !policy->observe;
+	bool has_downtime = policy->has_downtime_limit && !policy->observe;
+
+	if (!wanted->options.has_bandwidth)
+		take_limit(&options->bandwidth_bytes_per_s,
+			   has_bandwidth ? policy->bandwidth_bytes_per_s
+					 : wanted->bandwidth_bytes_per_s,
+			   options->has_bandwidth, has_bandwidth, "bandwidth_bytes_per_s", ret);
+	if (!wanted->options.has_downtime_limit)
+		take_limit(&options->downtime_limit_ms,
+			   has_downtime ? policy->downtime_limit_ms : wanted->downtime_limit_ms,
+			   options->has_downtime_limit, has_downtime, "downtime_limit_ms", ret);
+}
+
+/* ---- what QEMU must be told before it sends ------------------------------------------ */
+
+static bool has_auto_converge(const struct move *move)
+{
+	return move->options.transfer.auto_converge;
+}
+
+static bool has_postcopy(const struct move *move)
+{
+	return transfer_plan_has_postcopy(move->plan);
+}
+
+static void keep_connections(const struct move *move, struct policy *policy,
+			     struct move_changes *ret)
+{
+	static const char why[] = "QEMU is told before it sends how memory goes over";
+
+	if (policy->channels != move->policy.channels)
+		kept(ret, "channels", why);
+	if (policy->compression != move->policy.compression)
+		kept(ret, "compression", why);
+	policy->channels = move->policy.channels;
+	policy->compression = move->policy.compression;
+}
+
+static void take_throttle(const struct move *move, struct policy *policy, struct move_changes *ret)
+{
+	if (policy->throttle_max_percent == move->policy.throttle_max_percent)
+		return;
+	if (has_auto_converge(move) || !policy->throttle_max_percent) {
+		changed(ret, "throttle_max_percent");
+		return;
+	}
+	kept(ret, "throttle_max_percent",
+	     "the move was begun without auto-converge, of which QEMU is told before it sends");
+	policy->throttle_max_percent = move->policy.throttle_max_percent;
+}
+
+static enum transfer_postcopy_start start_of(const struct policy *policy)
+{
+	return policy->postcopy == POLICY_POSTCOPY_FIRST_PASS ? TRANSFER_POSTCOPY_FIRST_PASS
+							      : TRANSFER_POSTCOPY_MANUAL;
+}
+
+static void take_postcopy(struct move *move, struct policy *policy, struct move_changes *ret)
+{
+	if (policy->postcopy == move->policy.postcopy)
+		return;
+	if (!has_postcopy(move)) {
+		if (policy->postcopy != POLICY_POSTCOPY_NEVER)
+			kept(ret, "postcopy",
+			     "the move was begun without post-copy, of which QEMU is told before "
+			     "it "
+			     "sends");
+		policy->postcopy = move->policy.postcopy;
+		return;
+	}
+	if (move->facts.switch_wanted) {
+		kept(ret, "postcopy", "the switch to it has been asked for already");
+		policy->postcopy = move->policy.postcopy;
+		return;
+	}
+	if (policy->postcopy == POLICY_POSTCOPY_NEVER)
+		kept(ret, "postcopy",
+		     "it stays armed, since QEMU is told before it sends: now it begins only when "
+		     "a "
+		     "user asks");
+	else
+		changed(ret, "postcopy");
+	if (policy->postcopy == POLICY_POSTCOPY_NEVER)
+		policy->postcopy = POLICY_POSTCOPY_MANUAL;
+	move->options.transfer.postcopy.start = start_of(policy);
+}
+
+/* ---- the rest -------------------------------------------------------------------------- */
+
+static void take_timeout(const struct move *move, struct policy *policy, struct move_changes *ret)
+{
+	if (policy->timeout == move->policy.timeout)
+		return;
+	if (policy->timeout != POLICY_TIMEOUT_POSTCOPY || has_postcopy(move)) {
+		changed(ret, "timeout");
+		return;
+	}
+	kept(ret, "timeout", "`postcopy' needs post-copy, without which the move was begun");
+	policy->timeout = move->policy.timeout;
+}
+
+static void take_rest(const struct move *move, const struct policy *policy,
+		      struct move_changes *ret)
+{
+	if (policy->downtime_ceiling_ms != move->policy.downtime_ceiling_ms)
+		changed(ret, "downtime_ceiling_ms");
+	if (policy->deadline_s != move->policy.deadline_s)
+		changed(ret, "deadline_s");
+	if (policy->deadline_s_per_gib != move->policy.deadline_s_per_gib)
+		changed(ret, "deadline_s_per_gib");
+	if (policy->observe != move->policy.observe)
+		changed(ret, "observe");
+}
+
+static void take_policy(struct move *move, const struct move_setting *wanted,
+			const struct policies_choice *chosen, struct move_changes *ret)
+{
+	struct policy policy = chosen->policy;
+
+	take_limits(move, wanted, &policy, ret);
+	if (move->plan) { /* else the plan will have all of it */
+		keep_connections(move, &policy, ret);
+		take_throttle(move, &policy, ret);
+		take_postcopy(move, &policy, ret);
+		take_timeout(move, &policy, ret);
+	}
+	take_rest(move, &policy, ret);
+	move_note(move, "policy", "%s, in the place of %s", policy.name, move->policy.name);
+	move->policy = policy;
+	move->has_policy = true;
+	move->policy_origin = (struct policy_origin){ .from = POLICY_FROM_REQUEST };
+	snprintf(move->policy_origin.why, sizeof(move->policy_origin.why),
+		 "a user changed it while the move ran");
+	for (size_t i = 0, len = 0; i < ret->kept_count && len < POLICY_WHY_SIZE; i++)
+		len += (size_t)snprintf(move->policy_origin.overridden + len, POLICY_WHY_SIZE - len,
+					"%s%s", len ? ", " : "", ret->kept[i].setting);
+}
+
+void move_settings_change(struct move *move, const struct move_setting *wanted,
+			  const struct policies_choice *policy, struct move_changes *ret)
+{
+	set_limits(move, wanted, ret);
+	if (policy)
+		take_policy(move, wanted, policy, ret);
+}
