@@ -270,6 +270,7 @@ static bool start_saves(struct daemon *daemon, struct err *err)
 		.store = api->store,
 		.vms = api->vms,
 		.host_id = daemon->config->host_id,
+		.qemu_img = daemon->config->storage_qemu_img,
 		.dirs = daemon->config->storage_save_dirs,
 		.changed = api_save_changed,
 		.data = api,

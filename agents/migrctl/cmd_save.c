@@ -140,7 +140,7 @@ const struct cli_command cmd_vm_save = {
 	.details = "The guest runs on while its memory is written for the first time.  A saved\n"
 		   "guest that has the name FILE is replaced when this one is complete.\n"
 		   "With --live it is not ended: the file can be restored when the VM is\n"
-		   "stopped, as often as wanted.  Refused for a guest with writable disks.\n",
+		   "stopped.  Its disks are copied to IMAGE.saved-ID beside their images.\n",
 	.run = run_save,
 };
 
@@ -154,7 +154,8 @@ const struct cli_command cmd_vm_restore = {
 	.values_size = sizeof(struct save_values),
 	.summary = "let a guest go on that was saved to a file",
 	.details = "A file is refused if its guest has run since: its disks are newer than the\n"
-		   "memory in the file, which would destroy them.\n",
+		   "memory in the file, which would destroy them.  One of --live brings its\n"
+		   "disks; the present images become IMAGE.before-JOB.\n",
 	.run = run_restore,
 };
 

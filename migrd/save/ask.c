@@ -231,6 +231,7 @@ static void done(struct work *work)
 	}
 	closep(&task->fd);
 	save_file_fini(&task->head);
+	free(task->made);
 	free(task);
 }
 
@@ -245,6 +246,7 @@ void save_work(struct save *save, save_work_fn *fn, save_worked_fn *done_fn)
 	task->fn = fn;
 	task->done = done_fn;
 	task->dirs = save->saves->env.dirs;
+	task->qemu_img = save->saves->env.qemu_img;
 	snprintf(task->path, sizeof(task->path), "%s", save->row.path);
 	task->head = save->detail.head;
 	task->head.definition = NULL;
@@ -254,6 +256,10 @@ void save_work(struct save *save, save_work_fn *fn, save_worked_fn *done_fn)
 	task->former = save->detail.former;
 	task->is_marked = save->detail.was_marked;
 	task->fd = -1;
+	if (save->disks) {
+		task->made = xcalloc(VM_DEF_IMAGE_MAX, sizeof(*task->made));
+		memcpy(task->made, save->disks->made, sizeof(save->disks->made));
+	}
 	save->facts.is_working = true;
 	worker_submit(save->saves->worker, &task->work);
 }

@@ -23,7 +23,7 @@
 
 #include "base/id.h"
 #include "base/json.h"
-#include "wire/vm_def.h"
+#include "wire/save_reply.h"
 
 #define SAVE_FILE_VERSION 1
 #define SAVE_FILE_DATA_AT (1 << 20)
@@ -43,6 +43,8 @@ struct save_file {
 	bool live;        /* a background snapshot: the guest ran on */
 	int64_t saved_at; /* wall clock, ms */
 	uint64_t bytes;   /* length of the file; 0: not complete */
+	struct save_disk disks[VM_DEF_IMAGE_MAX]; /* of a background snapshot: save/copies.h */
+	size_t disk_count;
 	struct json_object *definition;
 };
 extern const char *const save_file_mode_names[];

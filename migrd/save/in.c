@@ -39,7 +39,8 @@ static bool read_file(struct save_task *task, struct err *err)
 {
 	save_file_fini(&task->head);
 	return save_file_read_blocking(task->dirs, task->path, &task->head, &task->is_marked,
-				       &task->fd, err);
+				       &task->fd, err) &&
+	       (task->is_marked || save_copies_check_blocking(&task->head, err));
 }
 
 /* The job may be gone by then, or in another state. */
@@ -48,9 +49,11 @@ struct launched {
 	char id[ID_UUID_SIZE];
 };
 
-static bool is_beginning(const struct save *save)
+static bool starts_qemu(const struct save *save)
 {
-	return save->machine.state == SAVE_STATE_BEGIN && !save->machine.is_saving;
+	return (save->machine.state == SAVE_STATE_BEGIN ||
+		save->machine.state == SAVE_STATE_DISKS) &&
+	       !save->machine.is_saving;
 }
 
 static void on_launched(void *data, const struct err *err)
@@ -61,11 +64,11 @@ static void on_launched(void *data, const struct err *err)
 	free(launched);
 	if (!save)
 		return;
-	if (is_beginning(save) && err) {
+	if (starts_qemu(save) && err) {
 		save_fail(save, err);
 		return;
 	}
-	if (is_beginning(save))
+	if (starts_qemu(save))
 		save->facts.is_launched = true;
 	machine_step(&save->machine);
 }
@@ -74,7 +77,7 @@ static void on_memory(void *data, const struct err *err)
 {
 	struct launched *launched = data;
 	struct save *save = saves_find(launched->saves, launched->id);
-	struct vm *vm = save && is_beginning(save) ? save_vm(save) : NULL;
+	struct vm *vm = save && starts_qemu(save) ? save_vm(save) : NULL;
 
 	if (err || !vm)
 		on_launched(launched, err);
@@ -82,10 +85,19 @@ static void on_memory(void *data, const struct err *err)
 		vm_launch_incoming(vm, on_launched, launched);
 }
 
+static void launch(struct save *save, struct vm *vm)
+{
+	struct launched *launched = xnew(struct launched);
+
+	launched->saves = save->saves;
+	memcpy(launched->id, save->row.id, sizeof(launched->id));
+	if (!vm_memory_check(vm, on_memory, launched))
+		on_memory(launched, NULL);
+}
+
 static void on_read(struct save *save, struct save_task *task, const struct err *err)
 {
 	struct vm *vm = save_vm(save);
-	struct launched *launched;
 	struct err why;
 
 	if (err || !vm) {
@@ -103,11 +115,10 @@ static void on_read(struct save *save, struct save_task *task, const struct err 
 	save->detail.has_mode = true;
 	save->detail.was_marked = task->is_marked;
 	save->fd = TAKE_FD(task->fd);
-	launched = xnew(struct launched);
-	launched->saves = save->saves;
-	memcpy(launched->id, save->row.id, sizeof(launched->id));
-	if (!vm_memory_check(vm, on_memory, launched))
-		on_memory(launched, NULL);
+	if (save->detail.head.disk_count)
+		save_go(save, SAVE_STATE_DISKS, NULL);
+	else
+		launch(save, vm);
 }
 
 void save_in_enter_begin(struct machine *machine)
@@ -131,6 +142,29 @@ void save_in_step_begin(struct machine *machine)
 		row = *vm_row(save_vm(save));
 		save_go(save, SAVE_STATE_LOAD, &(struct store_change){ STORE_VM, STORE_PUT, &row });
 	}
+}
+
+/* ---- disks: those of a background snapshot, before QEMU opens them ------------------- */
+
+static bool place_disks(struct save_task *task, struct err *err)
+{
+	return save_copies_place_blocking(&task->head, task->id, err);
+}
+
+static void on_placed(struct save *save, struct save_task *task, const struct err *err)
+{
+	struct vm *vm = save_vm(save);
+
+	(void)task;
+	if (err || !vm)
+		save_fail(save, err);
+	else if (!fail_if_cancelled(save))
+		launch(save, vm);
+}
+
+void save_in_enter_disks(struct machine *machine)
+{
+	save_work(save_of(machine), place_disks, on_placed);
 }
 
 /* ---- load --------------------------------------------------------------------------- */
@@ -170,7 +204,8 @@ void save_in_look(struct save *save)
 	if (save->machine.state == SAVE_STATE_LOAD && save->facts.has_begun &&
 	    !save->facts.is_asking && save_qemu(save))
 		save_ask(save, "query-migrate", NULL, on_info);
-	else if (save->machine.state == SAVE_STATE_CLAIM)
+	else if (save->machine.state == SAVE_STATE_CLAIM ||
+		 save->machine.state == SAVE_STATE_ROLLBACK)
 		machine_step(&save->machine);
 	else if (save->machine.state == SAVE_STATE_RUN)
 		resume(save);
@@ -339,61 +374,4 @@ void save_in_step_run(struct machine *machine)
 
 	if (save->facts.is_over || (!save_qemu(save) && !save->facts.is_working))
 		save_go(save, SAVE_STATE_DONE, NULL);
-}
-
-/* ---- rollback ------------------------------------------------------------------------- */
-
-static bool unmark_file(struct save_task *task, struct err *err)
-{
-	return save_file_mark_blocking(task->path, task->head.id, false, err);
-}
-
-static void on_unmarked(struct save *save, struct save_task *task, const struct err *err)
-{
-	(void)task;
-	if (err)
-		log_warning("save", "mark", "save=%s error=%s", save->row.id, err->msg);
-	save->facts.is_over = true;
-	machine_step(&save->machine);
-}
-
-void save_in_enter_rollback(struct machine *machine)
-{
-	struct save *save = save_of(machine);
-
-	closep(&save->fd);
-	save->fd = -1;
-}
-
-/* The guest of a QEMU that runs is not ours: the record is older than that. */
-static bool may_kill(const struct save *save)
-{
-	return qemu_run_state(save_qemu(save)) != QMP_RUN_RUNNING;
-}
-
-static void end_qemu(struct save *save)
-{
-	if (save->facts.is_quitting)
-		return;
-	save->facts.is_quitting = true;
-	qemu_kill(save_qemu(save));
-}
-
-void save_in_step_rollback(struct machine *machine)
-{
-	struct save *save = save_of(machine);
-	bool is_foreign = save_qemu(save) && !may_kill(save);
-
-	if (save->facts.is_working)
-		return;
-	if (save_qemu(save) && !is_foreign)
-		end_qemu(save);
-	else if (save->detail.marked && !save->detail.was_marked && !is_foreign &&
-		 !save->facts.is_over)
-		save_work(save, unmark_file, on_unmarked);
-	else
-		save_go(save,
-			save->error.code == ERR_CANCELLED ? SAVE_STATE_CANCELLED
-							  : SAVE_STATE_FAILED,
-			NULL);
 }

@@ -72,6 +72,7 @@ static void on_event(void *data, const struct qmp_event *event)
 
 	if (strcmp(event->name, "MIGRATION") == 0 || strcmp(event->name, "MIGRATION_PASS") == 0)
 		save_look_later(save, 0);
+	save_disks_event(save, event);
 }
 
 static void on_exited(void *data)
@@ -178,6 +179,10 @@ static const struct json_field detail_fields[] = {
 	{ .key = "runs", .type = JSON_BOOL, D(head.runs) },
 	{ .key = "live", .type = JSON_BOOL, D(head.live) },
 	{ .key = "saved_at", .type = JSON_INT, D(head.saved_at) },
+	{ .key = "disks",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct save_detail, head.disks, head.disk_count),
+	  .fields = save_disk_fields },
 	{ .key = "definition", .type = JSON_ANY, D(head.definition) },
 	{ .key = "replaces", .type = JSON_BOOL, D(former.is_there) },
 	{ .key = "former", .type = JSON_STRING, D(former.id) },
@@ -282,6 +287,7 @@ static void entering(struct machine *machine)
 	save->facts = (struct save_facts){ .migration = QMP_MIG_UNKNOWN };
 	save->reason[0] = '\0';
 	save->job.allowed = allowed(save);
+	free(TAKE_PTR(save->disks));
 	if (save->tick)
 		loop_timer_stop(save->tick);
 	if (machine_is_final(machine)) {
@@ -371,6 +377,8 @@ struct save_reply save_show(const struct save *save)
 		.error = { err_name(save->error.code), save->error.msg },
 		.progress = { save->info.ram_total_bytes, save->info.ram_remaining_bytes,
 			      save->info.ram_transferred_bytes },
+		.disks = save->detail.head.disks,
+		.disk_count = save->detail.head.disk_count,
 		.created_at = row_of->created_ms,
 		.updated_at = row_of->updated_ms,
 		.ended_at = row_of->ended_ms,

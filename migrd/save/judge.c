@@ -100,13 +100,15 @@ static void find_stale(const struct save_file *head, const struct vm *vm, bool i
 		reasons_add(reasons, "the VM was saved again since, in '%s'", vm_saved_in(vm));
 }
 
-/* The guest of a background snapshot has run since, and has changed nothing that lasts. */
-static void find_stale_live(struct vm *vm, struct reasons *reasons)
+/* The guest of a background snapshot has run since: nothing that it could change may be missing. */
+static void find_stale_live(const struct save_file *head, struct vm *vm, struct reasons *reasons)
 {
-	CLEANUP(free_charp) char *outside = save_live_outside(vm);
+	struct err err;
+	const struct vm_def *def = vm_def_of(vm, &err);
+	CLEANUP(free_charp) char *missing = def ? save_live_missing(def, head) : xstrdup(err.msg);
 
-	if (outside[0])
-		reasons_add(reasons, "the guest ran on when it was written, and has %s", outside);
+	if (missing[0])
+		reasons_add(reasons, "the guest ran on when it was written, and has %s", missing);
 }
 
 static void check_stale(const struct restore_request *wish, const struct save_file *head,
@@ -115,7 +117,7 @@ static void check_stale(const struct restore_request *wish, const struct save_fi
 	struct reasons stale = REASONS_INIT;
 
 	if (head->live)
-		find_stale_live(vm, &stale);
+		find_stale_live(head, vm, &stale);
 	else
 		find_stale(head, vm, is_marked, &stale);
 	if (stale.count && !wish->stale_disks_ok)
@@ -160,6 +162,10 @@ static void check_vm(const struct restore_request *wish, const struct save_file 
 			    "restore "
 			    "that file first, or start the VM",
 			    vm_saved_in(vm));
+	if (head->disk_count && is_marked)
+		reasons_add(reasons,
+			    "the guest was restored from it before, so the copies of its disks are "
+			    "in use");
 	check_stale(wish, head, vm, is_marked, reasons);
 	check_definition(head, vm, reasons);
 }

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What forbids a background snapshot.
  *
- * The guest runs on after the moment whose memory is in the file.  So nothing that is not in the
- * file may be changed by it: a later restore would put old memory beside something newer. */
+ * The guest runs on after the moment whose memory is in the file.  So what it may change must be in
+ * the file too, or, as its disks are, beside it: a later restore would put old memory beside
+ * something newer. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "cmdline/plug.h"
+#include "qmp/block.h"
 #include "save/priv.h"
 
 static void __attribute__((format(printf, 2, 3))) add(struct strbuf *text, const char *fmt, ...)
@@ -34,14 +38,9 @@ static bool has_foreign_writer(const char *text)
 	return false;
 }
 
-static void find_disks(const struct vm_def *def, struct strbuf *text)
+/* A restore would let swtpm write the state of its TPM over the present one. */
+static void find_others(const struct vm_def *def, struct strbuf *text)
 {
-	for (size_t i = 0; i < def->disk_count; i++) {
-		if (!def->disks[i].readonly)
-			add(text, "disk '%s'", def->disks[i].id);
-	}
-	if (vm_def_has_firmware(def))
-		add(text, "the variables of its firmware");
 	if (vm_def_has_tpm(def))
 		add(text, "its TPM");
 }
@@ -68,11 +67,37 @@ char *save_live_outside(struct vm *vm)
 	char *copy;
 
 	if (def) {
-		find_disks(def, &text);
+		find_others(def, &text);
 		find_memory_of_others(def, &text);
 	} else {
 		add(&text, "a definition that cannot be read (%s)", err.msg);
 	}
+	copy = xstrdup(strbuf_str(&text));
+	strbuf_fini(&text);
+	return copy;
+}
+
+static bool has_disk(const struct save_file *head, const char *id)
+{
+	for (size_t i = 0; i < head->disk_count; i++) {
+		if (strcmp(head->disks[i].id, id) == 0)
+			return true;
+	}
+	return false;
+}
+
+char *save_live_missing(const struct vm_def *def, const struct save_file *head)
+{
+	struct strbuf text = STRBUF_INIT;
+	const struct vm_def_disk *image;
+	char *copy;
+
+	for (size_t i = 0; (image = save_copies_image(def, i)); i++) {
+		if (!has_disk(head, image->id))
+			add(&text, "disk '%s'", image->id);
+	}
+	find_others(def, &text);
+	find_memory_of_others(def, &text);
 	copy = xstrdup(strbuf_str(&text));
 	strbuf_fini(&text);
 	return copy;
@@ -106,8 +131,34 @@ char *save_live_refused(const struct vm *vm)
 	return xstrdup("");
 }
 
+/* Of the guest's flash memory QEMU tells a path of its own; its node has the name that the command
+ * line gave it. */
+bool save_disks_node(struct json_object *blocks, const char *id, char ret[SAVE_NODE_SIZE])
+{
+	const char *node = qmp_block_node(blocks, id);
+
+	if (strcmp(id, VM_DEF_VARS_ID) == 0)
+		plug_disk_node(ret, SAVE_NODE_SIZE, id);
+	else
+		snprintf(ret, SAVE_NODE_SIZE, "%s", node ? node : "");
+	return ret[0] != '\0';
+}
+
+/* NODE has the image of one of HEAD's disks. */
+static bool is_of_disk(struct json_object *blocks, const struct save_file *head, const char *node)
+{
+	char known[SAVE_NODE_SIZE];
+
+	for (size_t i = 0; node && i < head->disk_count; i++) {
+		if (save_disks_node(blocks, head->disks[i].id, known) && strcmp(known, node) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* [{"device": "", "qdev": "/machine/peripheral/vda/virtio-backend", "inserted": {"ro": false}}] */
-bool save_live_check_blocks(struct json_object *blocks, struct err *err)
+bool save_live_check_blocks(struct json_object *blocks, const struct save_file *head,
+			    struct err *err)
 {
 	CLEANUP(strbuf_fini) struct strbuf text = STRBUF_INIT;
 
@@ -117,12 +168,13 @@ bool save_live_check_blocks(struct json_object *blocks, struct err *err)
 		const char *device = json_get_str(block, "device");
 		const char *path = json_get_str(block, "qdev");
 
-		if (inserted && !json_get_bool(inserted, "ro", false))
+		if (inserted && !json_get_bool(inserted, "ro", false) &&
+		    !is_of_disk(blocks, head, json_get_str(inserted, "node-name")))
 			add(&text, "'%.80s'", device && device[0] ? device : path ? path : "?");
 	}
 	return !text.len ||
 	       err_set(err, ERR_CONFLICT,
-		       "the guest may write to %s, which would be newer than the memory in the "
-		       "file: save it without live",
+		       "the guest may write to %s, which the definition does not have, and "
+		       "which would be newer than the memory in the file: save it without live",
 		       strbuf_str(&text));
 }

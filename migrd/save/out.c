@@ -7,7 +7,8 @@
 #include "save/priv.h"
 #include "vm/still.h"
 
-#define LOOK_MS 250 /* if no event comes */
+#define LOOK_MS       250 /* if no event comes */
+#define LOOK_STILL_MS 5   /* while the guest stands still until a page is written */
 /* Memory has been written once; what the guest changes from now on is written when it stands
  * still, so that a guest which changes it faster than the disk takes it is saved too. */
 #define PASSES_RUNNING 1
@@ -16,7 +17,8 @@
 
 static bool make_file(struct save_task *task, struct err *err)
 {
-	return save_file_begin_blocking(task->dirs, task->path, &task->head, &task->former,
+	return (!task->head.live || save_copies_find_blocking(&task->head, err)) &&
+	       save_file_begin_blocking(task->dirs, task->path, &task->head, &task->former,
 					&task->fd, err);
 }
 
@@ -27,6 +29,8 @@ static void on_made(struct save *save, struct save_task *task, const struct err 
 		return;
 	}
 	save->fd = TAKE_FD(task->fd);
+	memcpy(save->detail.head.disks, task->head.disks, sizeof(task->head.disks));
+	save->detail.head.disk_count = task->head.disk_count;
 	save_go(save, SAVE_STATE_TRANSFER, NULL);
 }
 
@@ -66,10 +70,10 @@ static void on_blocks(struct save *save, struct json_object *result, const struc
 
 	if (err)
 		save_fail(save, err);
-	else if (!save_live_check_blocks(result, &why))
+	else if (!save_live_check_blocks(result, &save->detail.head, &why))
 		save_fail(save, &why);
 	else
-		save_begin_migration(save);
+		save_disks_begin(save, result);
 }
 
 static void on_prepared(struct save *save, struct json_object *result, const struct err *err)
@@ -85,13 +89,26 @@ static void on_prepared(struct save *save, struct json_object *result, const str
 		save_begin_migration(save);
 }
 
+/* Whether the guest stood still all the time is not known. */
+static void fail_restarted(struct save *save)
+{
+	struct err err;
+
+	err_set(&err, ERR_UNAVAILABLE,
+		"migrd was started again before the guest was in '%s': save it again",
+		save->row.path);
+	save_fail(save, &err);
+}
+
 void save_out_enter_transfer(struct machine *machine)
 {
 	struct save *save = save_of(machine);
 
 	if (!save_qemu(save))
 		return;
-	if (machine->is_resumed) {
+	if (machine->is_resumed && save->detail.head.disk_count) {
+		fail_restarted(save);
+	} else if (machine->is_resumed) {
 		save->facts.has_begun = true; /* QEMU knows better */
 		save_look_later(save, 0);
 	} else {
@@ -137,9 +154,12 @@ static void on_info(struct save *save, struct json_object *result, const struct 
 	else
 		save->reason[0] = '\0';
 	save_tell(save);
-	save_look_later(save, LOOK_MS);
-	if (save->machine.state == SAVE_STATE_TRANSFER &&
-	    save->facts.migration == QMP_MIG_COMPLETED)
+	save_look_later(save, save->disks && save->disks->phase == SAVE_DISKS_HELD ? LOOK_STILL_MS
+										   : LOOK_MS);
+	if (save->machine.state == SAVE_STATE_TRANSFER && save_disks_may_let_go(save))
+		save_disks_let_go(save);
+	else if (save->machine.state == SAVE_STATE_TRANSFER &&
+		 save->facts.migration == QMP_MIG_COMPLETED && save_vars_are_right(save))
 		save_ask(save, "query-status", NULL, on_status);
 	else
 		machine_step(&save->machine);
@@ -157,14 +177,20 @@ void save_out_look(struct save *save)
 {
 	bool looks = save->machine.state == SAVE_STATE_TRANSFER ||
 		     (save->machine.state == SAVE_STATE_ROLLBACK && !save->facts.is_tidied);
+	bool clears = save->machine.state == SAVE_STATE_ROLLBACK && save->facts.is_tidied &&
+		      !save->facts.is_clear;
 
 	if (save->machine.state == SAVE_STATE_END) {
 		machine_step(&save->machine);
 		return;
 	}
-	if (!looks || save->facts.is_asking || !save_qemu(save))
+	if ((!looks && !clears) || save->facts.is_asking || !save_qemu(save))
 		return;
-	if (wants_stop(save))
+	if (clears)
+		save_disks_clear(save);
+	else if (save->machine.state == SAVE_STATE_TRANSFER && save_disks_look(save))
+		;
+	else if (wants_stop(save))
 		save_ask(save, "stop", NULL, on_stopped);
 	else
 		save_ask(save, "query-migrate", NULL, on_info);
@@ -211,6 +237,8 @@ void save_out_step_transfer(struct machine *machine)
 	struct save *save = save_of(machine);
 	struct err err;
 
+	if (save->facts.is_working)
+		return; /* its end comes back here */
 	if (save->is_cancelled) {
 		err_set(&err, ERR_CANCELLED, "cancelled on request");
 		save_fail(save, &err);
@@ -231,7 +259,9 @@ void save_out_step_transfer(struct machine *machine)
 
 static bool drop_file(struct save_task *task, struct err *err)
 {
-	return save_file_drop_blocking(task->path, task->head.id, err);
+	bool ok = save_copies_drop_blocking(&task->head, err);
+
+	return save_file_drop_blocking(task->path, task->head.id, err) && ok;
 }
 
 static void on_dropped(struct save *save, struct save_task *task, const struct err *err)
@@ -355,6 +385,9 @@ void save_out_step_rollback(struct machine *machine)
 		end_rollback(save);
 	} else if (save->facts.is_asking || save->facts.is_working) {
 		;
+	} else if (save->facts.is_tidied && save_qemu(save) && save->detail.head.disk_count &&
+		   !save->facts.is_clear) {
+		save_look_later(save, 0);
 	} else if (save->facts.is_tidied || !save_qemu(save)) {
 		save_work(save, drop_file, on_dropped);
 	} else if (!vm_is_active(vm) || save->facts.migration == QMP_MIG_UNKNOWN) {

@@ -13,9 +13,17 @@
 /* Once more after an error: a file that has its name already only has to be synced. */
 static bool seal_file(struct save_task *task, struct err *err)
 {
-	bool ok = save_file_finish_blocking(task->path, &task->head, &task->former, err);
+	struct err left;
+	bool ok;
 
-	return ok || save_file_finish_blocking(task->path, &task->head, &task->former, err);
+	if (!save_copies_note_blocking(&task->head, err))
+		return false;
+	ok = save_file_finish_blocking(task->path, &task->head, &task->former, err) ||
+	     save_file_finish_blocking(task->path, &task->head, &task->former, err);
+	if (ok && (!save_copies_keep_blocking(&task->head, &left) ||
+		   !save_copies_forget_blocking(&task->head, task->former.id, &left)))
+		log_warning("save", "leftover", "save=%s error=%s", task->head.id, left.msg);
+	return ok;
 }
 
 static void on_sealed(struct save *save, struct save_task *task, const struct err *err)

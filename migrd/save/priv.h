@@ -8,6 +8,7 @@
 #include "base/work.h"
 #include "machine/machine.h"
 #include "qmp/migrate.h"
+#include "save/copies.h"
 #include "save/file.h"
 #include "save/save.h"
 #include "vm/saved.h"
@@ -23,6 +24,7 @@ enum save_state {
 	SAVE_STATE_TRANSFER,
 	SAVE_STATE_SEAL,
 	SAVE_STATE_END,
+	SAVE_STATE_DISKS,
 	SAVE_STATE_LOAD,
 	SAVE_STATE_CLAIM,
 	SAVE_STATE_RUN,
@@ -50,6 +52,8 @@ struct save_facts {
 	bool is_working;      /* a worker has a task of this state */
 	bool has_begun;       /* QEMU has taken `migrate' or `migrate-incoming' */
 	bool is_tidied;       /* of a rollback: QEMU writes no more, and the guest goes on */
+	bool is_clear;        /* of a rollback: QEMU has nothing of the copies of disks any more */
+	bool is_taken_back;   /* of a rollback: the disks of a restore are as they were */
 	bool is_over;         /* what the state is for is done */
 	bool is_launched;     /* QEMU answers */
 	bool is_status_known; /* QEMU said its run state after the end of its migration */
@@ -61,6 +65,27 @@ struct save_facts {
 /* The answer to a command, if the job is still in the state in which it was sent.  ERR as of
  * qmp_command(). */
 typedef void save_answer_fn(struct save *save, struct json_object *result, const struct err *err);
+
+/* How far the disks of a background snapshot are. */
+enum save_disks_phase {
+	SAVE_DISKS_NONE, /* it has none, or nothing was done yet */
+	SAVE_DISKS_COPY, /* QEMU's mirrors copy them, and the guest runs */
+	SAVE_DISKS_END,  /* the guest stands still, and the mirrors come to their end */
+	SAVE_DISKS_HELD, /* they have ended; the guest stands still until its memory is protected */
+	SAVE_DISKS_DONE,
+};
+
+#define SAVE_NODE_SIZE 32 /* of the name of a block node; QEMU's own limit is 31 bytes */
+
+struct save_disks {
+	enum save_disks_phase phase;
+	struct disk_copy made[VM_DEF_IMAGE_MAX];      /* in the order of the description's disks */
+	char nodes[VM_DEF_IMAGE_MAX][SAVE_NODE_SIZE]; /* QEMU's, of the images */
+	size_t at;                              /* the disk at which a row of commands is */
+	bool are_vars_right; /* the guest has not written to its firmware's variables since */
+	uint64_t done, total;                   /* bytes, of all mirrors */
+	uint64_t since_ms;                      /* of the loop's clock: when DONE grew last */
+};
 
 struct save {
 	struct machine machine;
@@ -77,6 +102,7 @@ struct save {
 	struct err error;  /* why it is rolled back; not set: it is not */
 	char reason[ERR_MSG_SIZE];
 	struct qmp_mig_info info;
+	struct save_disks *disks; /* NULL: none are copied at the moment */
 	int fd;               /* of the file, on its way to QEMU; -1: none */
 	save_answer_fn *next; /* what follows a row of commands */
 	struct loop_timer *tick;
@@ -146,6 +172,8 @@ struct save_task {
 	char path[VM_DEF_PATH_SIZE];
 	struct save_file head; /* owns its definition */
 	struct save_former former;
+	const char *qemu_img;
+	struct disk_copy *made; /* as struct save_disks has it, or NULL */
 	bool is_marked;
 	int fd; /* -1: none */
 	struct err err;
@@ -176,9 +204,43 @@ char *save_live_outside(struct vm *vm);
 char *save_live_refused(const struct vm *vm);
 /* BLOCKS: the answer to query-block.  CONFLICT: the guest may write to one of them, whatever the
  * definition says. */
-bool save_live_check_blocks(struct json_object *blocks, struct err *err);
+bool save_live_check_blocks(struct json_object *blocks, const struct save_file *head,
+			    struct err *err);
+/* The block node of the image of disk ID; false: BLOCKS do not tell. */
+bool save_disks_node(struct json_object *blocks, const char *id, char ret[SAVE_NODE_SIZE]);
+/* What of DEF is neither in a file with HEAD nor beside it, as save_live_outside(). */
+char *save_live_missing(const struct vm_def *def, const struct save_file *head);
 
-/* ---- out.c, out_end.c, in.c: the states ---- */
+/* ---- out_disks.c, out_disks_end.c: the disks of a background snapshot -------------------- */
+#define SAVE_MIRROR_NAME_SIZE (VM_DEF_ID_SIZE + 8)
+/* The id of the mirror of a disk, and the name of the block node of its target. */
+void save_mirror_name(const char *disk_id, char ret[SAVE_MIRROR_NAME_SIZE]);
+void save_disks_fail(struct save *save, const char *disk, const char *why);
+/* After the worker: false if that failed with ERR, or the state has something else to do. */
+bool save_disks_may_go_on(struct save *save, const struct err *err);
+/* BLOCKS: the answer to query-block.  Copies the disks while the guest runs; when they are the
+ * same, stops the guest, ends the copies, and begins the migration. */
+void save_disks_begin(struct save *save, struct json_object *blocks);
+/* What is to be done next about them; false: nothing, and QEMU's migration is to be looked at. */
+bool save_disks_look(struct save *save);
+/* The guest stands still, and may go on: its memory is write-protected, or written. */
+bool save_disks_may_let_go(const struct save *save);
+void save_disks_let_go(struct save *save);
+/* Ends what is left of the mirrors; then `is_clear', and a step. */
+void save_disks_clear(struct save *save);
+/* An event of QEMU that the disks wait for; it may fail the save. */
+void save_disks_event(struct save *save, const struct qmp_event *event);
+
+/* ---- out_vars.c: the variables of a guest's firmware, in its flash memory ---------------- */
+/* Watches them from now on, if the guest has any, then begins the migration. */
+void save_vars_watch(struct save *save);
+/* QEMU has written all: false if they are to be looked at yet, which is done then; it may fail the
+ * save. */
+bool save_vars_are_right(struct save *save);
+/* Watches them no more; FN follows. */
+void save_vars_let_be(struct save *save, save_answer_fn *fn);
+
+/* ---- out.c, out_end.c, in.c, in_back.c: the states ---- */
 void save_out_enter_begin(struct machine *machine);
 void save_out_enter_transfer(struct machine *machine);
 void save_out_step_transfer(struct machine *machine);
@@ -189,6 +251,7 @@ void save_out_enter_rollback(struct machine *machine);
 void save_out_step_rollback(struct machine *machine);
 void save_in_enter_begin(struct machine *machine);
 void save_in_step_begin(struct machine *machine);
+void save_in_enter_disks(struct machine *machine);
 void save_in_enter_load(struct machine *machine);
 void save_in_step_load(struct machine *machine);
 void save_in_enter_claim(struct machine *machine);

@@ -7,7 +7,8 @@
  *              seal     -> end, done, rollback
  *              end      -> done, rollback
  *              rollback -> cancelled, failed
- *     restore  begin    -> load, rollback
+ *     restore  begin    -> disks, load, rollback
+ *              disks    -> load, rollback
  *              load     -> claim, rollback
  *              claim    -> run, rollback
  *              run      -> done
@@ -22,8 +23,10 @@
  *
  * A background snapshot (`live'): QEMU stops the guest for some milliseconds, keeps its devices,
  * write-protects its memory and lets it run on; what it is about to change is written first.  It
- * ends in seal.  No record names it, since the VM goes on; it can be restored as often as wanted,
- * since only a guest gets one that has nothing outside of the file to change (save/live.c).
+ * ends in seal.  No record names it, since the VM goes on.  Of a guest with disks the guest is
+ * stopped by us, so that copies of them (save/copies.h) and the memory are of one moment; a restore
+ * puts these in the place of the images, in the state disks.  Nothing else outside of the file may
+ * be there for the guest to change (save/live.c).
  *
  * A restore: QEMU reads the file.  claim: all is there, and the file gets the mark that it was
  * restored.  run: the record of the VM names no save any more, in the transaction that enters this
@@ -50,6 +53,7 @@ struct saves_env {
 	struct store *store;
 	struct vms *vms;
 	const char *host_id;
+	const char *qemu_img; /* as of struct storage_rules */
 	const char *dirs; /* "DIR:DIR": files may be below these; NULL: nowhere */
 	void (*changed)(void *data, const struct save *save);
 	void *data;

@@ -44,6 +44,7 @@ static void save_free(struct save *save)
 	loop_timer_free(save->tick);
 	closep(&save->fd);
 	save_file_fini(&save->detail.head);
+	free(save->disks);
 	store_save_fini(&save->row);
 	free(save);
 }
@@ -358,6 +359,8 @@ static void look_at_file(struct work *work)
 
 	look->ok = save_file_read_blocking(look->dirs, look->wish.file, &look->head,
 					   &look->is_marked, NULL, &look->err);
+	if (look->ok && !look->is_marked)
+		look->ok = save_copies_check_blocking(&look->head, &look->err);
 }
 
 static void file_looked_at(struct work *work)

@@ -53,10 +53,18 @@ const struct machine_state save_out_states[SAVE_STATE_COUNT] = {
 const struct machine_state save_in_states[SAVE_STATE_COUNT] = {
 	[SAVE_STATE_BEGIN] = {
 		.name = "begin",
-		.next = TO(LOAD) | TO(ROLLBACK),
+		.next = TO(DISKS) | TO(LOAD) | TO(ROLLBACK),
 		.flags = SAVE_CAN_CANCEL,
 		.restart = MACHINE_RESTART_GIVE_UP,
 		.enter = save_in_enter_begin,
+		.step = save_in_step_begin,
+	},
+	[SAVE_STATE_DISKS] = {
+		.name = "disks",
+		.next = TO(LOAD) | TO(ROLLBACK),
+		.flags = SAVE_CAN_CANCEL,
+		.restart = MACHINE_RESTART_GIVE_UP,
+		.enter = save_in_enter_disks,
 		.step = save_in_step_begin,
 	},
 	[SAVE_STATE_LOAD] = {

@@ -147,26 +147,11 @@ static bool check_is_file(const struct spot *spot, struct err *err)
 	       err_set(err, ERR_CONFLICT, "'%s' is no file: it stays as it is", spot->path);
 }
 
-/* NFS and others know no RENAME_NOREPLACE, and say EINVAL; the new name is of this move only, so
- * nobody makes it in between. */
-static int rename_no_replace(const struct spot *spot, const char *to)
-{
-	struct stat st;
-
-	if (renameat2(spot->dir, spot->name, spot->dir, to, RENAME_NOREPLACE) == 0)
-		return 0;
-	if (errno != EINVAL)
-		return errno;
-	if (fstatat(spot->dir, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return EEXIST;
-	return renameat(spot->dir, spot->name, spot->dir, to) == 0 ? 0 : errno;
-}
-
 static bool rename_aside(const struct spot *spot, const char *to, struct err *err)
 {
 	bool is_there;
 	struct stat st;
-	int error = rename_no_replace(spot, to);
+	int error = spot_rename(spot, spot->name, to);
 
 	if (error == EEXIST)
 		return err_set(err, ERR_CONFLICT,

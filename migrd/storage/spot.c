@@ -68,6 +68,20 @@ bool spot_unlink(const struct spot *spot, const char *name, struct err *err)
 	return err_errno(err, "cannot remove '%s' beside '%s'", name, spot->path);
 }
 
+/* NFS and others know no RENAME_NOREPLACE, and say EINVAL. */
+int spot_rename(const struct spot *spot, const char *from, const char *to)
+{
+	struct stat st;
+
+	if (renameat2(spot->dir, from, spot->dir, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return errno;
+	if (fstatat(spot->dir, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return EEXIST;
+	return renameat(spot->dir, from, spot->dir, to) == 0 ? 0 : errno;
+}
+
 /* A file system that cannot sync a directory says EINVAL (fsync(2)). */
 bool spot_sync(const struct spot *spot, struct err *err)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* storage/spot.h -- the place of an image: its directory, its name, its mark.  For migrd/storage.
- * Thread: a worker; all of it may wait for storage.
+/* storage/spot.h -- the place of an image: its directory, its name, its mark.  For migrd/storage
+ * and migrd/save. Thread: a worker; all of it may wait for storage.
  */
 #ifndef MIGRD_STORAGE_SPOT_H
 #define MIGRD_STORAGE_SPOT_H
@@ -30,6 +30,9 @@ bool spot_look(const struct spot *spot, const char *name, struct stat *ret_st, b
 bool spot_is_made_by_move(const struct spot *spot, bool *ret_is_made, struct err *err);
 /* A name that is not there is fine. */
 bool spot_unlink(const struct spot *spot, const char *name, struct err *err);
+/* Renames FROM, in the directory, to TO, which nobody makes in between: a name of this job only. 0,
+ * or an errno: EEXIST, and nothing has changed; ENOENT. */
+int spot_rename(const struct spot *spot, const char *from, const char *to);
 bool spot_sync(const struct spot *spot, struct err *err);
 
 /* The directory is there, inside of the dirs, and can be written to; else CONFLICT. */

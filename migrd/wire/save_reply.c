@@ -7,6 +7,30 @@ static const struct json_field failure_fields[] = {
 	{ 0 },
 };
 
+static const struct json_field shown_disk_fields[] = {
+	JSON_SHOWN(struct save_disk, id, "Id of the disk in the definition."),
+	JSON_SHOWN(struct save_disk, image, "Path of its image."),
+	JSON_SHOWN(struct save_disk, copy,
+		   "Path of its copy, which a restore puts in the place of the image."),
+	{ 0 },
+};
+
+/* In the file, and in the record of a job. */
+const struct json_field save_disk_fields[] = {
+	{ .key = "id", .type = JSON_STRING, .required = true, JSON_MEMBER(struct save_disk, id) },
+	{ .key = "image",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct save_disk, image) },
+	{ .key = "copy",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct save_disk, copy) },
+	{ .key = "bytes", .type = JSON_UINT, JSON_MEMBER(struct save_disk, bytes) },
+	{ .key = "changed_ms", .type = JSON_INT, JSON_MEMBER(struct save_disk, changed_ms) },
+	{ 0 },
+};
+
 static const struct json_field progress_fields[] = {
 	JSON_SHOWN(struct save_progress, ram_total_bytes, "Memory of the guest, in bytes."),
 	JSON_SHOWN(struct save_progress, ram_remaining_bytes,
@@ -34,6 +58,10 @@ const struct json_field save_reply_fields[] = {
 			  "Reason why it failed; null: it did not.", .nullable = true,
 			  .present_offset = offsetof(struct save_reply, has_failed)),
 	JSON_SHOWN_OBJECT(struct save_reply, progress, progress_fields, "Progress, by QEMU."),
+	JSON_SHOWN_LIST(struct save_reply, disks, disk_count, shown_disk_fields,
+			"Disks whose content is part of a background snapshot; empty for any "
+			"other.",
+			.required = true),
 	JSON_SHOWN_TIME(struct save_reply, created_at, "Time of the beginning."),
 	JSON_SHOWN_TIME(struct save_reply, updated_at, "Time of the last change of state."),
 	JSON_SHOWN_TIME(struct save_reply, ended_at, "Time of the end; null: not yet.",

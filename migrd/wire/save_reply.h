@@ -3,7 +3,18 @@
 #ifndef MIGRD_WIRE_SAVE_REPLY_H
 #define MIGRD_WIRE_SAVE_REPLY_H
 
-#include "base/json.h"
+#include "wire/vm_def.h"
+
+/* A disk of a background snapshot. */
+struct save_disk {
+	char id[VM_DEF_ID_SIZE];
+	char image[VM_DEF_PATH_SIZE]; /* of the VM, without symbolic links */
+	char copy[VM_DEF_PATH_SIZE];  /* its content at the moment of the snapshot */
+	/* Of the copy, when it was complete: its length, and the time of its last change. */
+	uint64_t bytes;
+	int64_t changed_ms;
+};
+extern const struct json_field save_disk_fields[];
 
 struct save_failure {
 	const char *code, *detail;
@@ -20,6 +31,8 @@ struct save_reply {
 	const char *reason;
 	struct save_failure error;
 	struct save_progress progress;
+	const struct save_disk *disks;
+	size_t disk_count;
 	int64_t created_at, updated_at, ended_at;
 };
 extern const struct json_field save_reply_fields[];

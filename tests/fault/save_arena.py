@@ -2,7 +2,10 @@
 """A guest that is saved to a file and restored from it, on one of two hosts, under faults.  After each
 it must run, with the former file as it was, or be in the file alone, and then it can be restored."""
 import contextlib
+import hashlib
 import http.client
+import json
+import struct
 import time
 
 from arena import Arena, CaseFailed, POLL_SECONDS, QUIET_SECONDS
@@ -13,13 +16,16 @@ JOB_SECONDS = 30
 
 
 class SaveArena(Arena):
-    """WAY is "save", "live" (a background snapshot) or "restore": which of them meets the faults."""
+    """WAY is "save", "live" (a background snapshot) or "restore": which of them meets the faults;
+    "live-disks" and "restore-disks": of background snapshots of a guest with disks."""
 
     def __init__(self, way):
-        self.is_live = way == "live"
-        self.verb = "save" if self.is_live else way
-        super().__init__()
+        self.has_disks = way.endswith("-disks")
+        self.is_live = way == "live" or self.has_disks
+        self.verb = "restore" if way.startswith("restore") else "save"
+        super().__init__("disks" if self.has_disks else "precopy")
         self.file = self.here.saved / "g"
+        self.sums = None            # of the images of a stopped VM
         self.before = b""           # the file before the case
 
     # ---- jobs ------------------------------------------------------------------
@@ -93,9 +99,52 @@ class SaveArena(Arena):
         if vm["saved_in"] not in (None, str(self.file)):
             raise CaseFailed(f"saved in {vm['saved_in']}")
 
+    # ---- disks -------------------------------------------------------------------
+
+    def file_id(self):
+        """That of the save in the file; None: there is no file, or it was restored from."""
+        if not self.file.exists():
+            return None
+        data = self.file.read_bytes()
+        if data[512:520] == b"RESTORED":
+            return None
+        return json.loads(data[4096:4096 + struct.unpack_from("<I", data, 12)[0]])["id"]
+
+    def image_sums(self):
+        return [hashlib.sha256(disk.path.read_bytes()).digest() for disk in self.disks]
+
+    def leftovers(self, host, vm):
+        """A file that can be restored has a copy of each disk, and only such copies are there; what
+        a restore has put aside stays."""
+        left = super().leftovers(host, vm)
+        if not self.has_disks or host is not self.here:
+            return left
+        copies = [f"{disk.path}.saved-{self.file_id()}" for disk in self.disks] \
+            if self.file_id() else []
+        missing = [f"missing: {copy}" for copy in copies if copy not in left]
+        return missing + [path for path in left if path not in copies and ".before-" not in path]
+
+    def check_disks(self, state):
+        """A stopped VM has the disks that it had."""
+        if self.verb == "restore" and state != "done" and self.image_sums() != self.sums:
+            raise CaseFailed("an image has changed")
+        before = sum(1 for path in self.here.images.iterdir() if ".before-" in path.name)
+        if before != (len(self.disks) if state == "done" and self.verb == "restore" else 0):
+            raise CaseFailed(f"{before} images put aside by a job that is {state}")
+
+    def stop_guest(self):
+        self.guest.console.expect_reset()
+        if self.guest.vm(self.here)["state"] != "stopped":
+            self.here.api.post(f"/v1/vms/{self.guest.name}/stop")
+
     def check(self, record):
         state = self.state_of_job(record)
         vm = self.guest.vm(self.here)
+        if self.has_disks:
+            self.check_disks(state)
+        if self.has_disks and self.verb == "restore" and state != "done":
+            self.check_stopped_vm(record, state, vm)
+            return
         is_saved = not self.is_live and (state == "done") == (self.verb == "save")
         wanted = "stopped" if is_saved else "running"
         if vm["state"] != wanted or vm["job"] or bool(vm["saved_in"]) != is_saved:
@@ -113,24 +162,46 @@ class SaveArena(Arena):
         record.clean_s = time.monotonic() - (record.back_at or record.began_at)
         self.assert_history()
 
+    def check_stopped_vm(self, record, state, vm):
+        """A restore of a background snapshot that has failed: the VM is stopped as it was."""
+        if vm["state"] != "stopped" or vm["job"] or vm["saved_in"]:
+            raise CaseFailed(f"job {state}: {vm}")
+        self.check_file(state, vm)
+        self.wait_clean(self.here, vm)
+        record.clean_s = time.monotonic() - (record.back_at or record.began_at)
+
     def move_on(self):
         """The guest is saved and restored once more, and its memory is right; of background
         snapshots the present one is restored, whichever that is."""
         if self.is_live and not self.file.exists():
             return
+        if self.has_disks and not self.file_id():
+            return
         if self.is_live:
-            self.guest.console.expect_reset()
-            self.here.api.post(f"/v1/vms/{self.guest.name}/stop")
+            self.stop_guest()
         elif not self.is_saved():
             self.do("save")
         self.do("restore")
         self.guest.wait_sweeps(1, self.here)
         self.assert_history()
 
-    def next_case(self):
-        if self.verb == "restore" and not self.is_saved():
+    def next_case_of_disks(self):
+        """Before a restore the VM is stopped, and its disks are newer than those in the file."""
+        for path in self.here.images.iterdir():
+            if ".before-" in path.name:
+                path.unlink()
+        if self.verb == "restore":
             self.do("save")
-        if self.verb == "save" and self.is_saved():
+            self.guest.wait_sweeps(1, self.here)
+            self.stop_guest()
+            self.sums = self.image_sums()
+
+    def next_case(self):
+        if self.has_disks:
+            self.next_case_of_disks()
+        elif self.verb == "restore" and not self.is_saved():
+            self.do("save")
+        elif self.verb == "save" and self.is_saved():
             self.do("restore")
         self.before = self.file.read_bytes() if self.file.exists() else b""
         self.guest.console.forget()

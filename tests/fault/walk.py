@@ -5,8 +5,8 @@ it again, and checks the result.
 
     tests/fault/walk.py --build DIR [--side source|destination|both]
         [--action crash|error|drop] [--from N --to M --stride K]
-        [--way precopy|paused|stopped|multifd|disks|beside|postcopy|save|live|restore|refresh|
-         refresh-paused|refresh-tap|refresh-tpm] [--twice]
+        [--way precopy|paused|stopped|multifd|disks|held|beside|postcopy|save|live|restore|
+         live-disks|restore-disks|refresh|refresh-paused|refresh-tap|refresh-tpm] [--twice]
         [--names] [--qemu PROGRAM]
 
 One line for each case, such as
@@ -32,6 +32,7 @@ from save_arena import SaveArena
 
 SIDES = ("source", "destination")
 ARENAS = {"save": SaveArena, "live": SaveArena, "restore": SaveArena,  # of one host: side source
+          "live-disks": SaveArena, "restore-disks": SaveArena,
           "refresh": RefreshArena, "refresh-paused": RefreshArena,
           "refresh-tap": RefreshArena, "refresh-tpm": RefreshArena}
 # A lost request or answer costs a whole deadline (15 s for go).
