@@ -17,7 +17,8 @@ struct move_values {
 		*postcopy, *policy;
 	struct cli_number bandwidth, downtime_limit, multifd_channels, hold;
 	const char *hold_then;
-	bool watch, active, plan, timeline, assert_same_disks, assert_same_cpu, assert_safe_cache;
+	bool watch, active, plan, timeline, passes, assert_same_disks, assert_same_cpu,
+		assert_safe_cache;
 	bool remove_source_disks;
 	bool multifd, xbzrle, auto_converge;
 };
@@ -407,6 +408,9 @@ static const struct table_field show_fields[] = {
 	{ "policy", "policy.name", TABLE_TEXT },
 	{ "policy from", "policy.from", TABLE_TEXT },
 	{ "done", "progress.percent", TABLE_PERCENT },
+	{ "outlook", "progress.sentence", TABLE_TEXT },
+	{ "takes at least", "progress.eta_min_ms", TABLE_MS },
+	{ "takes at most", "progress.eta_max_ms", TABLE_MS },
 	{ "RAM", "progress.ram_total_bytes", TABLE_BYTES },
 	{ "sent", "progress.ram_transferred_bytes", TABLE_BYTES },
 	{ "left", "progress.ram_remaining_bytes", TABLE_BYTES },
@@ -415,6 +419,11 @@ static const struct table_field show_fields[] = {
 	{ "dirty pages/s", "progress.dirty_pages_per_s", TABLE_NUMBER },
 	{ "expected downtime", "progress.expected_downtime_ms", TABLE_MS },
 	{ "CPU throttle", "progress.throttle_percent", TABLE_PERCENT },
+	{ "blackout, measured", "measured.blackout_ms", TABLE_MS },
+	{ "blackout, error", "measured.blackout_error_ms", TABLE_MS },
+	{ "no blackout known", "measured.blackout_note", TABLE_TEXT },
+	{ "brownout", "measured.brownout_percent", TABLE_PERCENT },
+	{ "no brownout known", "measured.brownout_note", TABLE_TEXT },
 	{ "multifd channels", "options.multifd.channels", TABLE_NUMBER },
 	{ "multifd compression", "options.multifd.compression", TABLE_TEXT },
 	{ "post-copy", "options.postcopy.start", TABLE_TEXT },
@@ -431,6 +440,19 @@ static const struct table_field timeline_fields[] = {
 	{ "AT", "at", TABLE_TEXT },
 	{ "EVENT", "event", TABLE_TEXT },
 	{ "DETAIL", "detail", TABLE_TEXT },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
+static const struct table_field pass_fields[] = {
+	{ "PASS", "first", TABLE_NUMBER },
+	{ "TO", "last", TABLE_NUMBER },
+	{ "BEGAN", "began_ms", TABLE_MS },
+	{ "TOOK", "duration_ms", TABLE_MS },
+	{ "TO SEND", "to_send_bytes", TABLE_BYTES },
+	{ "SENT", "sent_bytes", TABLE_BYTES },
+	{ "DIRTY PAGES/S", "dirty_pages_per_s", TABLE_NUMBER },
+	{ "THROTTLE", "throttle_percent", TABLE_PERCENT },
+	{ "DECISION", "decision", TABLE_TEXT },
 	{ NULL, NULL, TABLE_TEXT },
 };
 
@@ -453,14 +475,15 @@ static bool run_list(struct cli_call *call, struct err *err)
 	return migrctl_list(call, "/v1/moves", query, list_fields, err);
 }
 
-static bool show_timeline(const struct cli_call *call, const struct target *target, struct err *err)
+static bool show_list(const struct cli_call *call, const struct target *target, const char *suffix,
+		      const struct table_field *fields, struct err *err)
 {
-	CLEANUP(free_charp) char *path = target_path(target, "/timeline");
+	CLEANUP(free_charp) char *path = target_path(target, suffix);
 	CLEANUP(json_putp) struct json_object *list = NULL;
 
 	if (!client_list(target->client, path, "", &list, err))
 		return false;
-	migrctl_print_list(call, list, timeline_fields);
+	migrctl_print_list(call, list, fields);
 	return true;
 }
 
@@ -519,12 +542,15 @@ static bool run_show(struct cli_call *call, struct err *err)
 
 	if (!target_find(&target, call, false, err))
 		return false;
-	if (values->plan && values->timeline)
-		return err_set(err, ERR_INVALID, "--plan and --timeline: one of them at a time");
+	if (values->plan + values->timeline + values->passes > 1)
+		return err_set(err, ERR_INVALID,
+			       "--plan, --timeline and --passes: one of them at a time");
 	if (values->plan)
 		return show_plan(call, &target, err);
 	if (values->timeline)
-		return show_timeline(call, &target, err);
+		return show_list(call, &target, "/timeline", timeline_fields, err);
+	if (values->passes)
+		return show_list(call, &target, "/passes", pass_fields, err);
 	path = target_path(&target, "");
 	if (!client_get(target.client, path, &move, err))
 		return false;
@@ -572,6 +598,12 @@ static const struct cli_option show_options[] = {
 		.type = CLI_FLAG,
 		VALUE(timeline),
 		.help = "what happened when, instead",
+	},
+	{
+		.name = "passes",
+		.type = CLI_FLAG,
+		VALUE(passes),
+		.help = "what each pass over its memory sent and took, instead",
 	},
 	{ .name = NULL },
 };

@@ -15,6 +15,11 @@ static const struct table_field summary_fields[] = {
 	{ "generation", "generation", TABLE_NUMBER },
 	{ "sent", "progress.ram_transferred_bytes", TABLE_BYTES },
 	{ "passes", "progress.passes", TABLE_NUMBER },
+	{ "blackout, measured", "measured.blackout_ms", TABLE_MS },
+	{ "blackout, error", "measured.blackout_error_ms", TABLE_MS },
+	{ "no blackout known", "measured.blackout_note", TABLE_TEXT },
+	{ "brownout", "measured.brownout_percent", TABLE_PERCENT },
+	{ "no brownout known", "measured.brownout_note", TABLE_TEXT },
 	{ NULL, NULL, TABLE_TEXT },
 };
 
@@ -88,6 +93,7 @@ void summary_print_fields(FILE *out, struct json_object *move, const struct tabl
 {
 	struct json_object *times = table_member(move, "times");
 	struct field_list list;
+	char words[TABLE_WORDS_SIZE];
 
 	memset(&list, 0, sizeof(list));
 	for (; fields->title && list.count < FIELDS_MAX; fields++)
@@ -95,6 +101,8 @@ void summary_print_fields(FILE *out, struct json_object *move, const struct tabl
 	if (json_object_is_type(times, json_type_object))
 		add_times(&list, "times", times);
 	table_print_object(out, move, list.fields);
+	if (table_words(move, "explanation", words)[0])
+		fprintf(out, "\n%s\n", words);
 }
 
 void summary_print(FILE *out, struct json_object *move)

@@ -6,6 +6,7 @@
 #include "api/api.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "move/totals.h"
 
 #define TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -28,6 +29,31 @@ static void read_moves(struct strbuf *text, const char *name, const struct api *
 	strbuf_addf(text, "%s %zu\n", name, moves_active_count(api->moves));
 }
 
+static void add_histogram(struct strbuf *text, const char *name,
+			  const struct totals_histogram *histogram, const struct totals_kind *kind)
+{
+	uint64_t below = 0;
+
+	for (size_t i = 0; i < kind->count; i++) {
+		below += histogram->buckets[i];
+		strbuf_addf(text, "%s_bucket{le=%c%.3f%c} %" PRIu64 "\n", name, '"',
+			    kind->bounds[i], '"', below);
+	}
+	strbuf_addf(text, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, histogram->count);
+	strbuf_addf(text, "%s_sum %.6f\n%s_count %" PRIu64 "\n", name, histogram->sum_s, name,
+		    histogram->count);
+}
+
+static void read_blackouts(struct strbuf *text, const char *name, const struct api *api)
+{
+	add_histogram(text, name, &moves_totals(api->moves)->blackout, &totals_blackout);
+}
+
+static void read_durations(struct strbuf *text, const char *name, const struct api *api)
+{
+	add_histogram(text, name, &moves_totals(api->moves)->duration, &totals_duration);
+}
+
 static const struct {
 	const char *name, *type, *unit, *help; /* UNIT "": it has none */
 	read_fn *read;
@@ -37,6 +63,11 @@ static const struct {
 	  "When the certificate of this host ends.", read_certificate },
 	{ "migrd_moves_active", "gauge", "", "Moves that have not ended, to and from this host.",
 	  read_moves },
+	{ "migrd_move_blackout_seconds", "histogram", "seconds",
+	  "How long guests that were moved away stood still, where it could be measured.",
+	  read_blackouts },
+	{ "migrd_move_duration_seconds", "histogram", "seconds",
+	  "How long moves away took that ended well.", read_durations },
 };
 
 void api_metrics(struct http_request *req, void *data)

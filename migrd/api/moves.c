@@ -398,6 +398,21 @@ void api_move_plan(struct http_request *req, void *data)
 	http_reply_err(req, &err);
 }
 
+void api_move_passes(struct http_request *req, void *data)
+{
+	const struct move *move = find(req, data);
+	struct strbuf list = STRBUF_INIT;
+	const struct move_pass *passes;
+	size_t count;
+
+	if (!move)
+		return;
+	passes = move_passes(move, &count);
+	for (size_t i = 0; i < count; i++)
+		api_list_show(&list, move_pass_fields, &passes[i]);
+	api_list_reply(req, &list, NULL);
+}
+
 /* ---- timeline ------------------------------------------------------------- */
 
 static void on_timeline(void *data, const struct store_timeline_entry *entries, size_t count,

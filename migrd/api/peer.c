@@ -2,6 +2,7 @@
 /* The routes for other coordinators.  The caller is the host that its certificate names. */
 #include "api/api.h"
 #include "api/hello.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "preflight/checks.h"
 #include "wire/peer_msg.h"
@@ -156,6 +157,7 @@ static void reply_verdict(struct http_request *req, struct move *move)
 {
 	struct peer_verdict_reply reply = {
 		.verdict.verdict = (int)verdict_of(move),
+		.verdict.resumed_us = move_resumed_us(move),
 		.times = move_show_times(move),
 	};
 
@@ -353,6 +355,8 @@ void api_peer_fate(struct http_request *req, void *data)
 	fate.memory_lost = move_has_lost_memory(move);
 	fate.final = move_is_final(move);
 	fate.run = move_run(move);
+	fate.at_us = (uint64_t)clock_wall_us();
+	fate.resumed_us = move_resumed_us(move);
 	fate.verdict = (int)move_verdict(move);
 	snprintf(fate.state, sizeof(fate.state), "%s", move_state_name(move));
 	snprintf(fate.reason, sizeof(fate.reason), "%s", move_reason(move));

@@ -39,6 +39,11 @@ int64_t clock_wall_ns(void)
 	return now_ns(CLOCK_REALTIME);
 }
 
+int64_t clock_wall_us(void)
+{
+	return clock_wall_ns() / NS_PER_US;
+}
+
 int64_t clock_wall_ms(void)
 {
 	return clock_wall_ns() / NS_PER_MS;

@@ -21,6 +21,7 @@ struct timespec clock_timespec(uint64_t monotonic_ns);
 
 /* Time since 1970, UTC; an administrator or NTP may set it back or forth (CLOCK_REALTIME). */
 int64_t clock_wall_ns(void);
+int64_t clock_wall_us(void);
 int64_t clock_wall_ms(void);
 int64_t clock_wall_s(void);
 

@@ -284,6 +284,25 @@ const char *proc_boot_id(void)
 	return boot_id;
 }
 
+/* ---- CPU time ---------------------------------------------------------- */
+
+bool proc_thread_cpu_us(pid_t pid, pid_t tid, uint64_t *ret_us, struct err *err)
+{
+	CLEANUP(free_charp) char *text = NULL;
+	char path[64], *end;
+	unsigned long long ns;
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/schedstat", (int)pid, (int)tid);
+	if (!file_read(path, 256, &text, &len, err))
+		return false;
+	ns = strtoull(text, &end, 10);
+	if (end == text)
+		return err_set(err, ERR_NOT_FOUND, "'%s' has no number", path);
+	*ret_us = ns / 1000;
+	return true;
+}
+
 /* ---- memory ---------------------------------------------------------- */
 
 uint64_t proc_available_mib(void)

@@ -55,6 +55,11 @@ struct proc *proc_watch(struct loop *loop, struct proc_id id, proc_exit_fn *fn, 
 void proc_kill(struct proc *proc, int signo);
 void proc_free(struct proc *proc); /* does not end the process */
 
+/* How long the thread TID of the process PID has had a CPU, in microseconds: the first number of
+ * its schedstat (Documentation/scheduler/sched-stats.rst of Linux; a kernel with KVM has it).  What
+ * a vCPU ran in the guest is part of it.  NOT_FOUND: there is no such thread, or no such file. */
+bool proc_thread_cpu_us(pid_t pid, pid_t tid, uint64_t *ret_us, struct err *err);
+
 /* The kernel's boot id: tells a power loss from a daemon crash. */
 const char *proc_boot_id(void);
 

@@ -35,6 +35,41 @@ static const struct json_field stamps[] = {
 };
 static_assert(ARRAY_LEN(stamps) == MOVE_STAMP_COUNT + 1, "each stamp is kept");
 
+#define MEASURED(name, type_, member)                                                 \
+	{                                                                             \
+		.key = name, .type = type_, JSON_MEMBER(struct move_measure, member), \
+	}
+#define PACE(name, moment)                                        \
+	MEASURED(name "_cpu_us", JSON_UINT, pace[moment].cpu_us), \
+		MEASURED(name "_at_us", JSON_UINT, pace[moment].at_us)
+
+static const struct json_field measured[] = {
+	MEASURED("has_begun", JSON_BOOL, has_begun),
+	MEASURED("stopped_us", JSON_UINT, stopped_us),
+	MEASURED("resumed_us", JSON_UINT, resumed_us),
+	MEASURED("has_come_back", JSON_BOOL, has_come_back),
+	MEASURED("clocks", JSON_BOOL, clocks.is_known),
+	MEASURED("clock_ahead_us", JSON_INT, clocks.ahead_us),
+	MEASURED("clock_error_us", JSON_UINT, clocks.error_us),
+	MEASURED("clock_at_us", JSON_UINT, clocks.at_us),
+	MEASURED("held_us", JSON_UINT, held_us),
+	MEASURED("held_count", JSON_UINT, held_count),
+	MEASURED("rejoins", JSON_UINT, rejoins),
+	MEASURED("disk_bytes", JSON_UINT, disk_bytes),
+	PACE("begin", MOVE_PACE_BEGIN),
+	PACE("transfer", MOVE_PACE_TRANSFER),
+	PACE("stop", MOVE_PACE_STOP),
+	{ 0 },
+};
+
+static const struct json_field passes[] = {
+	{ .key = "rows",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct passes, rows, count),
+	  .fields = move_pass_fields },
+	{ 0 },
+};
+
 /* A key that is absent means 0, false or none. */
 static const struct json_field durable[] = {
 	MOVE_DURABLE_FACTS(FACT_FIELD)
@@ -91,6 +126,10 @@ static const struct json_field durable[] = {
 	  JSON_MEMBER(struct move, stamps),
 	  .fields = stamps },
 	FIELD("peer_times", JSON_ANY, peer_times),
+	{ .key = "measured",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct move, measure),
+	  .fields = measured },
 	{ 0 },
 };
 
@@ -104,6 +143,8 @@ void move_detail_encode(struct move *move)
 		json_object_object_del(obj, "port_key");
 	if (move->plan)
 		json_object_object_add(obj, "plan", json_encode(transfer_plan_fields, move->plan));
+	if (move->passes)
+		json_object_object_add(obj, "passes", json_encode(passes, move->passes));
 	free(move->row.detail);
 	move->row.detail = xstrdup(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN));
 }
@@ -118,6 +159,11 @@ void move_detail_decode(struct move *move)
 		log_warning("move", "detail", "move=%s error=%s", move->row.id, ignored.msg);
 	if (!move->has_policy)
 		move->policy = policy_of_before();
+	if (json_get_obj(obj, "passes")) {
+		move->passes = xnew(struct passes);
+		json_decode_object(json_get_obj(obj, "passes"), passes, move->passes,
+				   JSON_IGNORE_UNKNOWN, &ignored);
+	}
 	move->stream_id.pid = (pid_t)json_get_int(obj, "stream_pid", 0);
 	if (json_get_obj(obj, "plan"))
 		move->plan = move_plan_decode(json_get_obj(obj, "plan"), &ignored);
@@ -202,6 +248,7 @@ static struct move_progress progress(const struct move *move)
 	};
 
 	show_disks(move, &ret);
+	move_show_outlook(move, &ret);
 	return ret;
 }
 
@@ -224,8 +271,7 @@ static struct move_shown_options options(const struct move *move)
 struct move_reply move_show(const struct move *move)
 {
 	const struct store_move *row = &move->row;
-
-	return (struct move_reply){
+	struct move_reply ret = {
 		.id = row->id,
 		.vm = row->vm_name,
 		.vm_uuid = row->vm_uuid,
@@ -245,6 +291,8 @@ struct move_reply move_show(const struct move *move)
 		.error = { row->error_code, row->error_text },
 		.progress = progress(move),
 		.times = move_show_times(move),
+		.is_measured = move->side == MOVE_SRC && move->measure.has_begun,
+		.measured = move_show_measured(move),
 		.options = options(move),
 		.policy = { move->policy, move->policy_origin },
 		.has_policy = move->has_policy,
@@ -252,6 +300,10 @@ struct move_reply move_show(const struct move *move)
 		.updated_at = row->updated_ms,
 		.ended_at = row->ended_ms,
 	};
+
+	if (ret.is_measured && move_is_final(move))
+		move_explain(move, &ret.measured, ret.explanation);
+	return ret;
 }
 
 struct json_object *move_json(const struct move *move)

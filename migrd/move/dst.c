@@ -547,6 +547,8 @@ void move_dst_event(void *data, const struct qmp_event *event)
 {
 	struct move *move = data;
 
+	if (strcmp(event->name, "RESUME") == 0)
+		move_measure_resume(move, event);
 	if (!move_parts_event(move, event))
 		move_note(move, event->name, "at %lld us", (long long)event->time_us);
 	machine_step(&move->machine);

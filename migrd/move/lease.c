@@ -46,8 +46,10 @@ bool move_can_record(struct move *move)
 static void hold(struct move *move, const struct err *why)
 {
 	stream_set_lease(move->stream, 0);
-	if (!move->facts.lease_held)
+	if (!move->facts.lease_held) {
 		move_note(move, "held", "%s", why->msg);
+		move_measure_hold(move);
+	}
 	move->facts.lease_held = true;
 	/* A hold is no stall of the network, so it does not count as one (move/ram_state.c). */
 	if (move_ram_has_started(move))
@@ -62,6 +64,7 @@ static void let_flow(struct move *move)
 		return;
 	move->facts.lease_held = false;
 	move->reason[0] = '\0';
+	move_measure_flow(move);
 	move_note(move, "flows", "%s", "");
 	move_tell(move);
 }
@@ -91,10 +94,12 @@ static void on_presence(struct move *move, struct json_object *result, const str
 	struct err bad, why;
 
 	move->facts.lease_asked = false;
-	if (!is_wanted(move))
-		return;
 	if (!err && !peer_fate_decode(result, &fate, &bad))
 		err = &bad;
+	if (!err)
+		move_measure_time(move, fate.at_us);
+	if (!is_wanted(move))
+		return;
 	if (!err && fate.verdict == VERDICT_UNKNOWN) {
 		err_set(&why, ERR_PEER,
 			"host '%s' has no record of the move any more: its database is new, or an "
@@ -125,6 +130,7 @@ void move_lease_renew(struct move *move)
 		return;
 	probe_store(move);
 	move->facts.lease_asked = true;
+	move_measure_ask_time(move);
 	move_ask_peer(move, NULL, NULL, PRESENCE_DEADLINE_MS, on_presence);
 }
 
@@ -135,4 +141,5 @@ void move_lease_end(struct move *move)
 		stream_set_bandwidth(move->stream, 0);
 	}
 	move->facts.lease_held = false;
+	move_measure_flow(move);
 }

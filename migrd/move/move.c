@@ -51,6 +51,8 @@ void move_become_history(struct move *move)
 	machine_retire(&move->machine);
 	loop_timer_free(TAKE_PTR(move->tick));
 	loop_timer_free(TAKE_PTR(move->retry));
+	free(TAKE_PTR(move->measure.threads));
+	move->measure.thread_count = 0;
 }
 
 static void dismiss_waiters(struct move *move)
@@ -74,6 +76,7 @@ void move_free(struct move *move)
 	json_object_put(move->peer_times);
 	json_object_put(move->begin.images);
 	free(move->plan);
+	free(move->passes);
 	free(move->request);
 	free(move->evidence);
 	virtqueues_walk_fini(&move->virtqueues);

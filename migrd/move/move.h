@@ -43,6 +43,7 @@
 struct moves;
 struct stream_preamble;
 struct move;
+struct move_totals;
 
 struct moves_env {
 	struct loop *loop;
@@ -168,6 +169,9 @@ struct move *moves_active_of(struct moves *moves, const char *vm_uuid);
 /* How many moves have not ended. */
 size_t moves_active_count(const struct moves *moves);
 
+/* How those away from here went since this daemon was started. */
+const struct move_totals *moves_totals(const struct moves *moves);
+
 /* ---- what the peer asks ---------------------------------------------- */
 
 struct move_offer {
@@ -250,8 +254,13 @@ bool move_sends_no_more(const struct move *move);
 /* The source ended with memory that the guest lacks. */
 bool move_has_lost_memory(const struct move *move);
 bool move_run(const struct move *move); /* the guest is to run where it ends up */
+/* Destination: when the guest ran here first, in microseconds since 1970; 0: not known. */
+uint64_t move_resumed_us(const struct move *move);
 /* NULL: none was made yet.  Owned by MOVE. */
 const struct transfer_plan *move_plan(const struct move *move);
+/* Source: its passes over the guest's memory, in their order.  Owned by MOVE, until the callback
+ * returns. */
+const struct move_pass *move_passes(const struct move *move, size_t *ret_count);
 /* Destination: the source's evidence was compared with what is here. */
 bool move_was_compared(const struct move *move);
 const char *move_reason(const struct move *move);

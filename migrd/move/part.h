@@ -92,6 +92,7 @@ extern const struct move_part move_part_jobs;     /* move/part_jobs.c */
 extern const struct move_part move_part_media;    /* move/part_media.c */
 extern const struct move_part move_part_evidence; /* move/part_evidence.c */
 extern const struct move_part move_part_virtqueues; /* move/part_virtqueues.c */
+extern const struct move_part move_part_pace;       /* move/part_pace.c */
 
 /* ---- all parts: move/parts.c ------------------------------------------------ */
 

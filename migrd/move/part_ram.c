@@ -225,7 +225,7 @@ static void begin(struct move *move)
 	move->ram.moved_at_ms = loop_now_ms(move->moves->env.loop);
 	move->ram.is_answer_old = move->facts.query_pending;
 	move->ram.may_have_begun = true;
-	move_stamp(move, MOVE_STAMP_MIGRATE);
+	move_measure_memory(move);
 	send_address(move, "migrate", on_migrate);
 }
 

@@ -16,9 +16,12 @@
 #include "base/work.h"
 #include "base/work_fair.h"
 #include "machine/machine.h"
+#include "move/clocks.h"
 #include "move/facts.h"
 #include "move/move.h"
 #include "move/part.h"
+#include "move/passes.h"
+#include "move/totals.h"
 #include "preflight/checks.h"
 #include "stream/preamble.h"
 #include "stream/proc.h"
@@ -167,6 +170,38 @@ struct move_ram {
 	uint64_t moved_bytes, moved_at_ms; /* sent; a stall counts from MOVED_AT_MS */
 };
 
+/* When the guest's pace is read. */
+enum move_pace_moment {
+	MOVE_PACE_BEGIN,    /* as the move begins */
+	MOVE_PACE_TRANSFER, /* as the transfer begins */
+	MOVE_PACE_STOP,     /* when the guest stands still, up to its stop */
+	MOVE_PACE_COUNT
+};
+
+#define MOVE_VCPUS_MAX 256 /* threads that are looked at for the guest's pace */
+
+/* Source: what is measured of a move (move/measure.c).  Times of day are in microseconds since
+ * 1970, others in microseconds of the monotonic clock; 0: not known. */
+struct move_measure {
+	bool has_begun;       /* the transfer was entered by a migrd that measures */
+	uint64_t stopped_us;  /* QEMU's STOP, time of day of this host */
+	uint64_t resumed_us;  /* RESUME, time of day of the host where the guest runs on */
+	bool has_come_back;   /* that is this host */
+	struct clocks clocks; /* of the destination */
+	uint64_t asked_us, asked_wall_us; /* when the question under way was sent */
+	/* Nothing was sent since one of the hosts could not have finished the move: since when (0:
+	 * it is sent), how long and how often before. */
+	uint64_t held_since_us, held_us, held_count;
+	uint64_t rejoins;    /* post-copy: data streams that were lost */
+	uint64_t disk_bytes; /* of local disks, copied when memory began */
+	/* The guest's pace: how long its CPUs have run, and when that was read. */
+	struct move_pace {
+		uint64_t cpu_us, at_us;
+	} pace[MOVE_PACE_COUNT];
+	pid_t *threads; /* of the vCPUs; owned; NULL: none are looked at */
+	size_t thread_count;
+};
+
 /* Post-copy goes on over new streams after one of the two was lost; see move/src_fetch.c and
  * move/dst_fetch.c. */
 struct move_rejoin {
@@ -240,7 +275,9 @@ struct move {
 	struct move_ram ram;
 	uint64_t hold_end_ms; /* source: on the loop's clock; 0: it is not held yet */
 	struct move_disks disks;
+	struct passes *passes; /* source; owned; NULL: none has begun */
 	struct move_rejoin rejoin;
+	struct move_measure measure; /* source; of a destination resumed_us */
 	struct move_settle settle;
 	struct stream *stream;
 	const char *stream_told;     /* the stream's state that the timeline has last */
@@ -275,6 +312,7 @@ struct moves {
 	struct noise *noise;        /* limits the log of refused offers */
 	struct offer_look *looks;   /* offers that are not moves yet: move/moves_offer.c */
 	bool is_closing;
+	struct move_totals totals;
 	struct loop_timer *settle_timer; /* see move/moves_settle.c */
 	unsigned settling;               /* its questions under way */
 };
@@ -441,6 +479,34 @@ void move_rejoin_is_done(struct move *move);
 bool move_stream_is_over(const struct move *move);
 /* Ends the old stream; its QEMU then says `postcopy-paused'. */
 void move_rejoin_end_stream(struct move *move);
+
+/* ---- what is measured: move/measure.c ---------------------------------------- */
+
+/* Source: the transfer is entered. */
+void move_measure_begin(struct move *move);
+/* Source: the guest has stopped for the move.  Either side: it runs again on this host. */
+void move_measure_stop(struct move *move, const struct qmp_event *event);
+void move_measure_resume(struct move *move, const struct qmp_event *event);
+/* Source: the destination says when the guest ran there (0: it does not say). */
+void move_measure_resumed_there(struct move *move, uint64_t resumed_us);
+/* Source: a question for the other host's time is sent; its answer has come, with the time THERE
+ * (0: none). */
+void move_measure_ask_time(struct move *move);
+void move_measure_time(struct move *move, uint64_t there_us);
+/* Source: memory begins to be sent. */
+void move_measure_memory(struct move *move);
+/* Source: nothing is sent until both hosts can finish the move; it is sent again. */
+void move_measure_hold(struct move *move);
+void move_measure_flow(struct move *move);
+/* The move has ended: counts it. */
+void move_measure_end(struct move *move);
+/* Source: reads how long the guest's CPUs have run. */
+void move_measure_pace(struct move *move, enum move_pace_moment moment);
+/* move/say.c: what is to be expected of a move; why it took as long as it did. */
+void move_show_outlook(const struct move *move, struct move_progress *ret);
+void move_explain(const struct move *move, const struct move_measured *measured,
+		  char ret[MOVE_EXPLANATION_SIZE]);
+struct move_measured move_show_measured(const struct move *move);
 
 /* ---- the stream ------------------------------------------------------ */
 

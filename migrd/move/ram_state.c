@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How far QEMU's migration is, by its events and by query-migrate. */
+#include <stdarg.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "move/downtime.h"
 #include "move/priv.h"
 #include "move/src.h"
@@ -69,6 +72,59 @@ static bool is_of_another(const struct move *move)
 	       (is_complete && (is_early || move->ram.info.ram_total_bytes == 0));
 }
 
+/* Sets what was decided in the pass that runs. */
+static void decide(struct move *move, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void decide(struct move *move, const char *fmt, ...)
+{
+	char text[MOVE_DECISION_SIZE];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (move->passes)
+		passes_decide(move->passes, text);
+}
+
+/* The last pass has ended with QEMU's `completed', whenever it is asked. */
+static void note_pass_figures(struct move *move)
+{
+	const struct qmp_mig_info *info = &move->ram.info;
+	uint64_t now_us = clock_monotonic_us(), end_us = move->stamps[MOVE_STAMP_COMPLETED];
+	uint64_t began_us = move->stamps[MOVE_STAMP_MIGRATE];
+	uint64_t limit_ms = move->options.downtime_limit_ms, former = 0;
+	bool is_end = info->state == QMP_MIG_COMPLETED;
+
+	if (move->side != MOVE_SRC || !began_us || !info->ram_passes)
+		return;
+	if (is_end && end_us)
+		now_us = end_us;
+	if (!move->passes)
+		move->passes = xnew(struct passes);
+	if (move->passes->count)
+		former = move->passes->rows[move->passes->count - 1].last;
+	passes_note(move->passes, &(struct passes_sample){
+					  .pass = info->ram_passes,
+					  .at_ms = (now_us - began_us) / 1000,
+					  .sent_bytes = info->ram_transferred_bytes,
+					  .left_bytes = info->ram_remaining_bytes,
+					  .dirty_pages_per_s = info->ram_dirty_pages_per_s,
+					  .throttle_percent = info->throttle_percent,
+					  .is_end = is_end,
+				  });
+	if (!is_end &&
+	    downtime_for_pass(limit_ms, former) != downtime_for_pass(limit_ms, info->ram_passes))
+		decide(move, "the guest may stand still for %llu ms",
+		       (unsigned long long)downtime_for_pass(limit_ms, info->ram_passes));
+}
+
+const struct move_pass *move_passes(const struct move *move, size_t *ret_count)
+{
+	*ret_count = move->passes ? move->passes->count : 0;
+	return move->passes ? move->passes->rows : NULL;
+}
+
 static void note_info(struct move *move)
 {
 	if (is_of_another(move))
@@ -77,6 +133,7 @@ static void note_info(struct move *move)
 	if (move->ram.info.ram_passes > move->ram.pass)
 		move->ram.pass = move->ram.info.ram_passes;
 	note_progress(move);
+	note_pass_figures(move);
 }
 
 static void on_info(struct move *move, struct json_object *result, const struct err *err)
@@ -131,6 +188,8 @@ static void note_pass(struct move *move, int64_t pass)
 	move->ram.pass_at_ms = loop_now_ms(move->moves->env.loop);
 	if (downtime_for_pass(move->options.downtime_limit_ms, move->ram.pass) != former_ms)
 		move_src_apply_options(move);
+	if (!move->facts.saw_stop && !move->facts.stop_sent)
+		move_query(move); /* the figures of the pass that has ended */
 }
 
 bool move_ram_event(struct move *move, const struct qmp_event *event)

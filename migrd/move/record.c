@@ -123,6 +123,7 @@ static void entered(struct machine *machine)
 	bool is_final = move_is_final(move);
 
 	if (is_final) {
+		move_measure_end(move);
 		move->settle.is_done = move->row.settled;
 		move_settle_begin(move);
 	}

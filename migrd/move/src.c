@@ -283,6 +283,7 @@ void move_src_enter_transfer(struct machine *machine)
 
 	loop_timer_start(move->tick, TICK_MS);
 	move->facts.guest_stopped = has_stopped_itself(move);
+	move_measure_begin(move);
 	if (move->machine.is_resumed) {
 		peer_warm(move->moves->env.peers, move->row.peer);
 		move->facts.guest_in_doubt = true; /* the guest's events were lost */
@@ -341,14 +342,15 @@ void move_src_event(void *data, const struct qmp_event *event)
 	} else if (strcmp(event->name, "STOP") == 0 && move->machine.state == MOVE_STATE_TRANSFER &&
 		   vm_intent(move_vm(move)) == VM_INTENT_STARTED && !move->facts.guest_stopped) {
 		move_note(move, "STOP", "at %lld us", (long long)event->time_us);
-		move_stamp(move, MOVE_STAMP_STOPPED);
+		move_measure_stop(move, event);
 		move->facts.saw_stop = true;
 		move_lease_end(move);
 	} else if (strcmp(event->name, "STOP") == 0 && move->facts.stop_sent) {
 		move_note(move, "STOP", "at %lld us", (long long)event->time_us);
-		move_stamp(move, MOVE_STAMP_STOPPED);
+		move_measure_stop(move, event);
 	} else if (strcmp(event->name, "RESUME") == 0) {
 		move_note(move, "RESUME", "at %lld us", (long long)event->time_us);
+		move_measure_resume(move, event);
 		move->facts.guest_in_doubt = true; /* RESUME may come after `completed' */
 		move->facts.guest_stopped = false;
 	} else {

@@ -65,6 +65,7 @@ static void on_fate(struct move *move, struct json_object *result, const struct 
 		return;
 	}
 	move->reason[0] = '\0';
+	move_measure_resumed_there(move, fate.resumed_us);
 	move->rejoin.is_there_interrupted = fate.interrupted || fate.needs_stream;
 	if (fate.verdict == VERDICT_UNKNOWN)
 		move_set_reason(move, "host '%s' has no record of the move: %s", move->row.peer,
@@ -187,6 +188,7 @@ static void recover(struct move *move)
 	} else if (move->rejoin.step != MOVE_REJOIN_NONE) {
 		go_on(move);
 	} else if (is_interrupted(move) && !loop_timer_is_active(move->retry)) {
+		move->measure.rejoins++;
 		move_note(move, "interrupted", "%s",
 			  move_stream_fault(move) ? move_stream_fault(move) : "");
 		move_rejoin_end_stream(move);

@@ -53,6 +53,7 @@ static void on_go_answered(struct move *move, struct json_object *result, const 
 		return;
 	}
 	move_stamp(move, MOVE_STAMP_TAKEN);
+	move_measure_resumed_there(move, reply.resumed_us);
 	move->peer_times = json_object_get(json_get_obj(result, "times"));
 	move->verdict = (enum verdict)reply.verdict;
 	if (move->verdict == VERDICT_REFUSED && !err_is_set(&move->error))
@@ -279,6 +280,7 @@ void move_src_enter_confirm(struct machine *machine)
 	struct move *move = move_of(machine);
 
 	move_end_stream(move);
+	move_measure_pace(move, MOVE_PACE_STOP);
 	move_query(move);
 }
 

@@ -19,6 +19,14 @@ static const struct json_field disk_progress_fields[] = {
 	{ 0 },
 };
 
+/* Left out where it is not known. */
+#define ETA(member_, help_)                                                                        \
+	{                                                                                          \
+		.key = #member_, .type = JSON_UINT,                                                \
+		JSON_MEMBER(struct move_progress, member_.value),                                  \
+		.present_offset = offsetof(struct move_progress, member_.is_known), .help = help_, \
+	}
+
 static const struct json_field progress_fields[] = {
 	JSON_SHOWN(struct move_progress, percent,
 		   "Part of the way to the handover, in percent; never goes back."),
@@ -41,6 +49,14 @@ static const struct json_field progress_fields[] = {
 	  JSON_MEMBERS(struct move_progress, disks, disk_count),
 	  .fields = disk_progress_fields,
 	  .help = "Source: the copies of local disks; none: no disk is copied." },
+	{ .key = "sentence",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct move_progress, sentence),
+	  .present_offset = offsetof(struct move_progress, has_outlook),
+	  .help = "Source, until its end: what is to be expected of the move." },
+	ETA(eta_min_ms, "Source: how long it still takes in the best case, in milliseconds."),
+	ETA(eta_max_ms, "Source: how long it still takes in the worst case, in milliseconds; "
+			"absent: it may come to no end."),
 	{ 0 },
 };
 
@@ -84,6 +100,34 @@ const struct json_field move_times_fields[] = {
 	SPAN(answer_to_end, "Source: from then to the end, in milliseconds."),
 	JSON_SHOWN_IF(struct move_times, destination,
 		      "Source: the times of the destination, as it told them."),
+	{ 0 },
+};
+
+/* A figure with DIGITS after the point; null where it is not known. */
+#define MEASURED(member_, known, digits_, help_)                                              \
+	{                                                                                     \
+		.key = #member_, .type = JSON_NUMBER, .required = true, .nullable = true,     \
+		JSON_MEMBER(struct move_measured, member_),                                   \
+		.present_offset = offsetof(struct move_measured, known), .digits = (digits_), \
+		.help = help_,                                                                \
+	}
+
+static const struct json_field measured_fields[] = {
+	MEASURED(blackout_ms, has_blackout, 3,
+		 "How long the guest stood still, in milliseconds: from QEMU's STOP to RESUME, the "
+		 "difference of the hosts' clocks taken out."),
+	MEASURED(blackout_error_ms, has_blackout, 3,
+		 "By how much that may be wrong, in milliseconds."),
+	JSON_SHOWN(struct move_measured, blackout_note,
+		   "Reason why it is not known; empty where it is."),
+	MEASURED(cpu_before_percent, has_pace, 1,
+		 "CPU time of the guest before the transfer, in percent of one CPU."),
+	MEASURED(cpu_during_percent, has_pace, 1,
+		 "The same from there to its stop, in percent of one CPU."),
+	MEASURED(brownout_percent, has_brownout, 1,
+		 "How much slower the guest ran in the transfer, in percent of its pace before."),
+	JSON_SHOWN(struct move_measured, brownout_note,
+		   "Reason why it is not known; empty where it is."),
 	{ 0 },
 };
 
@@ -172,6 +216,13 @@ const struct json_field move_reply_fields[] = {
 			  "Progress of the transfer."),
 	JSON_SHOWN_OBJECT(struct move_reply, times, move_times_fields,
 			  "How long its steps took, as far as it has come."),
+	{ .key = "explanation",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct move_reply, explanation),
+	  .help = "Source, at its end: why it took as long as it did." },
+	JSON_SHOWN_OBJECT_IF(struct move_reply, measured, measured_fields,
+			     "Source, from the transfer on: what the move cost its guest.",
+			     .present_offset = offsetof(struct move_reply, is_measured)),
 	JSON_SHOWN_OBJECT(struct move_reply, options, options_fields,
 			  "Options of the request, and what holds where it has none."),
 	JSON_SHOWN_OBJECT_IF(struct move_reply, policy, shown_policy_fields,
@@ -246,6 +297,30 @@ const struct json_field move_cancel_fields[] = {
 const struct json_field move_cancel_problem_fields[] = {
 	JSON_PART_OF(struct move_cancel_problem, problem, problem_fields),
 	JSON_PART_OF(struct move_cancel_problem, cancel, move_cancel_fields),
+	{ 0 },
+};
+
+/* A record of the move has them in the same form. */
+const struct json_field move_pass_fields[] = {
+	JSON_SHOWN(struct move_pass, first, "Number of the pass, or of the first of several."),
+	JSON_SHOWN(struct move_pass, last, "Number of the last of them."),
+	JSON_SHOWN(struct move_pass, began_ms,
+		   "When it began, in milliseconds since memory began to be sent."),
+	JSON_SHOWN(struct move_pass, duration_ms, "How long it took, in milliseconds."),
+	JSON_SHOWN(struct move_pass, begun_at_bytes, "Sent by the passes before, in bytes."),
+	JSON_SHOWN(struct move_pass, sent_bytes, "Sent by it, in bytes."),
+	JSON_SHOWN(struct move_pass, to_send_bytes,
+		   "What was to be sent when it began, in bytes; pages of zeros take few."),
+	JSON_SHOWN(struct move_pass, dirty_pages_per_s,
+		   "Pages that the guest changed meanwhile, per second, as QEMU tells; of several "
+		   "passes the mean."),
+	JSON_SHOWN(struct move_pass, throttle_percent,
+		   "How much QEMU slowed the guest's CPUs down, in percent; the most of it."),
+	{ .key = "decision",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct move_pass, decision),
+	  .help = "Description of what was decided in it; may be empty." },
 	{ 0 },
 };
 

@@ -21,12 +21,22 @@ struct move_disk_progress {
 	bool ready; /* what the guest writes now is written to both images */
 };
 
+#define MOVE_SENTENCE_SIZE    384
+#define MOVE_EXPLANATION_SIZE 768
+
 struct move_progress {
 	uint64_t percent, ram_total_bytes, ram_remaining_bytes, ram_transferred_bytes, passes;
 	double throughput_mbit_per_s;
 	uint64_t dirty_pages_per_s, expected_downtime_ms, throttle_percent;
 	struct move_disk_progress disks[VM_DEF_IMAGE_MAX];
 	size_t disk_count;
+	/* Source, until its end: what is to be expected. */
+	bool has_outlook;
+	char sentence[MOVE_SENTENCE_SIZE];
+	struct {
+		uint64_t value;
+		bool is_known;
+	} eta_min_ms, eta_max_ms;
 };
 
 /* The time from one moment to another; is_over: both have passed. */
@@ -46,6 +56,18 @@ struct move_times {
 		stopped_to_completed, completed_to_go, go_to_answer, answer_to_fetched,
 		answer_to_end;
 	struct json_object *destination; /* borrowed; NULL: it has not told yet */
+};
+
+/* What a move cost its guest, as its source knows it; a note says why a figure is not known. */
+struct move_measured {
+	bool has_blackout;
+	double blackout_ms, blackout_error_ms;
+	const char *blackout_note;
+	bool has_pace;
+	double cpu_before_percent, cpu_during_percent; /* of one CPU */
+	bool has_brownout;
+	double brownout_percent;
+	const char *brownout_note;
 };
 
 struct move_shown_options {
@@ -77,6 +99,9 @@ struct move_reply {
 	struct move_failure error;
 	struct move_progress progress;
 	struct move_times times;
+	char explanation[MOVE_EXPLANATION_SIZE]; /* "": none */
+	bool is_measured;
+	struct move_measured measured;
 	struct move_shown_options options;
 	struct move_shown_policy policy;
 	bool has_policy;
@@ -139,5 +164,20 @@ struct move_timeline_item {
 	const char *event, *detail;
 };
 extern const struct json_field move_timeline_fields[];
+
+/* A pass over the guest's memory, or several that follow each other. */
+#define MOVE_DECISION_SIZE 96
+struct move_pass {
+	uint64_t first, last;              /* numbers of the passes; 1 is the first */
+	uint64_t began_ms;                 /* since memory began to be sent */
+	uint64_t duration_ms;              /* of the last one: so far */
+	uint64_t begun_at_bytes;           /* sent by the passes before */
+	uint64_t sent_bytes;               /* by these */
+	uint64_t to_send_bytes;            /* what was to be sent when the first of them began */
+	uint64_t dirty_pages_per_s;        /* as QEMU says; of several the mean over their time */
+	uint64_t throttle_percent;         /* the most that the guest's CPUs were slowed down */
+	char decision[MOVE_DECISION_SIZE]; /* of the last of them; "": none */
+};
+extern const struct json_field move_pass_fields[];
 
 #endif

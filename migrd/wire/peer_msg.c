@@ -64,6 +64,15 @@ static bool check_token(const char *value, const char **ret_why)
 		.help = "Reason, in words.",                                      \
 	}
 
+#define RESUMED_FIELD(owner)                                                                   \
+	{                                                                                      \
+		.key = "resumed_us", .type = JSON_UINT, JSON_MEMBER(owner, resumed_us),        \
+		.max = PEER_TIME_MAX_US,                                                       \
+		.help = "Destination: when its QEMU let the guest run, in microseconds since " \
+			"1970 by "                                                             \
+			"its clock.",                                                          \
+	}
+
 /* ---- tables -------------------------------------------------------------- */
 
 static const struct json_field protocol_fields[] = {
@@ -215,6 +224,7 @@ const struct json_field peer_verdict_fields[] = {
 	  .help = "taken: the guest is the destination's; refused: it never will be; unknown: "
 		  "there is no record, and the guest may run there." },
 	REASON_FIELD(struct peer_verdict),
+	RESUMED_FIELD(struct peer_verdict),
 	{ 0 },
 };
 
@@ -296,6 +306,12 @@ const struct json_field peer_fate_fields[] = {
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct peer_fate, memory_lost),
 	  .help = "The source has ended with memory that the destination's guest lacks." },
+	{ .key = "at_us",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct peer_fate, at_us),
+	  .max = PEER_TIME_MAX_US,
+	  .help = "Time of this answer in microseconds since 1970, by the sender's clock." },
+	RESUMED_FIELD(struct peer_fate),
 	{ 0 },
 };
 

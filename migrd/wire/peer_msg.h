@@ -32,6 +32,7 @@
 #define PEER_CHANNEL_SIZE 32
 #define PEER_CHANNEL_MAX  64
 #define PEER_STATE_SIZE   32
+#define PEER_TIME_MAX_US  (INT64_C(1) << 53) /* the year 2255 */
 #define PEER_VMS_MAX      256 /* VMs in one answer */
 /* Each change of owner adds one; every reader of JSON has whole numbers up to 2^53. */
 #define PEER_GENERATION_MAX ((UINT64_C(1) << 53) - 2)
@@ -87,6 +88,7 @@ struct peer_claim {
 struct peer_verdict {
 	int verdict; /* enum verdict, never NONE */
 	char reason[ERR_MSG_SIZE];
+	uint64_t resumed_us; /* as in peer_fate */
 };
 
 /* As it is sent; the receiver decodes the verdict, and keeps the times as JSON. */
@@ -119,6 +121,9 @@ struct peer_fate {
 	bool needs_stream;  /* destination: its data stream is broken */
 	bool sends_no_more; /* source, in fetch: its QEMU has ended or failed */
 	bool memory_lost;   /* source: it had memory that the guest needs, and has ended */
+	/* Microseconds since 1970 by the sender's clock. */
+	uint64_t at_us;      /* of this answer; 0: an older coordinator */
+	uint64_t resumed_us; /* destination: its QEMU's RESUME; 0: it was not seen */
 };
 
 /* A VM that the sender has a record of. */

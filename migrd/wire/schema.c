@@ -92,6 +92,8 @@ static const struct {
 	  "members too." },
 	{ "move-plan", transfer_plan_fields, JSON_SCHEMA_REPLY, "Plan of a transfer",
 	  "Answer of GET /v1/moves/{id}/plan: what both QEMUs are told, and why." },
+	{ "move-pass", move_pass_fields, JSON_SCHEMA_REPLY, "Pass of a move",
+	  "A pass over the guest's memory, or several that follow each other." },
 	{ "move-timeline", move_timeline_fields, JSON_SCHEMA_REPLY, "Moment of a move",
 	  "An item of GET /v1/moves/{id}/timeline." },
 	{ "job", job_reply_fields, JSON_SCHEMA_REPLY, "Job", "An item of GET /v1/jobs." },

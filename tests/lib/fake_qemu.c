@@ -56,6 +56,7 @@ const char *fake_qmp_words = "";
 const char *fake_qemu_rx_filters, *fake_qemu_devices;
 bool fake_qemu_start_fails, fake_qemu_start_hangs, fake_qemu_quit_hangs;
 bool fake_qemu_is_stray;
+int64_t fake_qemu_time_us = 1;
 char fake_boot_id[ID_UUID_SIZE] = "6a1b0000-0000-4000-8000-000000000001";
 
 static struct loop *loop;
@@ -75,6 +76,7 @@ void fake_qemu_init(struct loop *the_loop)
 	memset(rules, 0, sizeof(rules));
 	fake_qemu_rx_filters = fake_qemu_devices = NULL;
 	fake_qmp_words = "";
+	fake_qemu_time_us = 1;
 	fake_qemu_start_fails = fake_qemu_start_hangs = fake_qemu_quit_hangs = false;
 }
 
@@ -180,7 +182,7 @@ static void tell_exit(struct qemu *qemu, struct happening *what)
 
 static void tell_event(struct qemu *qemu, struct happening *what)
 {
-	const struct qmp_event event = { what->name, what->data, 1 };
+	const struct qmp_event event = { what->name, what->data, fake_qemu_time_us };
 
 	if (qemu->has_monitor)
 		qemu->cb.event(qemu->cb.data, &event);

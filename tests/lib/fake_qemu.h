@@ -37,6 +37,8 @@ extern const char *fake_qemu_devices;
 /* The next qemu_start() fails; or its process is not ready before fake_qemu_ready(); or
  * qemu_quit() ends no process, but fake_qemu_dies() does. */
 extern bool fake_qemu_start_fails, fake_qemu_start_hangs, fake_qemu_quit_hangs;
+/* When its next events happen, in microseconds since 1970. */
+extern int64_t fake_qemu_time_us;
 /* A QEMU of the VM runs that is in no record of this host. */
 extern bool fake_qemu_is_stray;
 /* A QEMU whose schema is known; else the first move asks it.  At first true. */

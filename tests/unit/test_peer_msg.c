@@ -133,6 +133,31 @@ START_TEST(fate_may_have_no_verdict_yet)
 }
 END_TEST
 
+/* A host of before tells no times, and one that tells nonsense is not believed. */
+START_TEST(fate_and_verdict_tell_times)
+{
+	CLEANUP(json_putp)
+	struct json_object *fate_obj = rig_parse(
+		"{'state':'fetch','final':false,'verdict':'taken','at_us':1795248000123456,"
+		"'resumed_us':1795248000000001}");
+	CLEANUP(json_putp)
+	struct json_object *verdict_obj =
+		rig_parse("{'verdict':'taken','resumed_us':1795248000000001}");
+	CLEANUP(json_putp)
+	struct json_object *late = rig_parse("{'verdict':'taken','resumed_us':9007199254740993}");
+	struct peer_fate fate;
+	struct peer_verdict verdict;
+	struct err err;
+
+	ck_assert(peer_fate_decode(fate_obj, &fate, &err));
+	ck_assert_uint_eq(fate.at_us, UINT64_C(1795248000123456));
+	ck_assert_uint_eq(fate.resumed_us, UINT64_C(1795248000000001));
+	ck_assert(peer_verdict_decode(verdict_obj, &verdict, &err));
+	ck_assert_uint_eq(verdict.resumed_us, UINT64_C(1795248000000001));
+	ck_assert(!peer_verdict_decode(late, &verdict, &err));
+}
+END_TEST
+
 /* A check of the host asks for a peer's VMs; a newer coordinator may have roles that this one
  * does not know. */
 START_TEST(vms_arrive_with_their_place)
@@ -344,6 +369,7 @@ Suite *suite(void)
 	tcase_add_test(t, prepare_of_another_path_or_host_is_refused);
 	tcase_add_test(t, prepare_reply_names_its_channels);
 	tcase_add_test(t, fate_may_have_no_verdict_yet);
+	tcase_add_test(t, fate_and_verdict_tell_times);
 	tcase_add_test(t, vms_arrive_with_their_place);
 	tcase_add_test(t, vms_with_a_name_that_is_none_are_refused);
 	tcase_add_test(t, vague_verdict_is_refused);

@@ -370,12 +370,26 @@ START_TEST(program_that_is_not_there_cannot_be_run)
 }
 END_TEST
 
+/* What a thread has worked is counted, and what is no thread of the process is refused. */
+START_TEST(cpu_time_of_a_thread_grows_with_its_work)
+{
+	uint64_t before_us, after_us;
+
+	ck_assert(proc_thread_cpu_us(getpid(), gettid(), &before_us, &err));
+	do {
+		ck_assert(proc_thread_cpu_us(getpid(), gettid(), &after_us, &err));
+	} while (after_us < before_us + 2000);
+	ck_assert(!proc_thread_cpu_us(getpid(), 1, &after_us, &err));
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("proc");
 	TCase *tc = tcase_create("proc");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, cpu_time_of_a_thread_grows_with_its_work);
 	tcase_add_test(tc, child_has_a_session_of_its_own);
 	tcase_add_test(tc, child_gets_default_signals);
 	tcase_add_test(tc, child_has_only_the_kept_descriptors);

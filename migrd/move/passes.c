@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "move/passes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define RATE_MIN_MS 1000
+
+static struct move_pass *last_of(struct passes *passes)
+{
+	return passes->count ? &passes->rows[passes->count - 1] : NULL;
+}
+
+/* The figures of ROW up to SAMPLE. */
+static void extend(struct move_pass *row, const struct passes_sample *sample)
+{
+	row->duration_ms = sample->at_ms - row->began_ms;
+	if (sample->sent_bytes >= row->begun_at_bytes)
+		row->sent_bytes = sample->sent_bytes - row->begun_at_bytes;
+	if (sample->throttle_percent > row->throttle_percent)
+		row->throttle_percent = sample->throttle_percent;
+}
+
+/* ---- room for one more ------------------------------------------------------------- */
+
+static uint64_t mean(const struct move_pass *a, const struct move_pass *b)
+{
+	uint64_t ms = a->duration_ms + b->duration_ms;
+	double sum = (double)a->dirty_pages_per_s * (double)a->duration_ms +
+		     (double)b->dirty_pages_per_s * (double)b->duration_ms;
+
+	return ms ? (uint64_t)(sum / (double)ms) : b->dirty_pages_per_s;
+}
+
+static void join(struct passes *passes, size_t i)
+{
+	struct move_pass *a = &passes->rows[i];
+	const struct move_pass *b = a + 1;
+
+	a->dirty_pages_per_s = mean(a, b);
+	a->last = b->last;
+	a->duration_ms += b->duration_ms;
+	a->sent_bytes += b->sent_bytes;
+	if (b->throttle_percent > a->throttle_percent)
+		a->throttle_percent = b->throttle_percent;
+	if (b->decision[0])
+		memcpy(a->decision, b->decision, sizeof(a->decision));
+	passes->count--;
+	memmove(a + 1, a + 2, (passes->count - i - 1) * sizeof(*a));
+}
+
+/* Rows with a decision are joined last. */
+static uint64_t cost(const struct move_pass *a)
+{
+	uint64_t decided = (a[0].decision[0] ? 1 : 0) + (a[1].decision[0] ? 1 : 0);
+
+	return (decided << 48) + a[0].duration_ms + a[1].duration_ms;
+}
+
+static void make_room(struct passes *passes)
+{
+	size_t best = 0;
+
+	if (passes->count < PASSES_MAX)
+		return;
+	for (size_t i = 1; i + 1 < passes->count; i++)
+		if (cost(&passes->rows[i]) < cost(&passes->rows[best]))
+			best = i;
+	join(passes, best);
+}
+
+/* ---- samples ------------------------------------------------------------------------ */
+
+static void begin(struct passes *passes, const struct passes_sample *sample)
+{
+	uint64_t first = passes->count ? last_of(passes)->last + 1 : 1;
+
+	make_room(passes);
+	passes->rows[passes->count++] = (struct move_pass){
+		.first = first,
+		.last = sample->pass,
+		.began_ms = sample->at_ms,
+		.begun_at_bytes = sample->sent_bytes,
+		.to_send_bytes = sample->left_bytes,
+		.dirty_pages_per_s = sample->dirty_pages_per_s,
+		.throttle_percent = sample->throttle_percent,
+	};
+}
+
+void passes_note(struct passes *passes, const struct passes_sample *sample)
+{
+	struct move_pass *row = last_of(passes);
+
+	if (!sample->pass ||
+	    (row && (sample->pass < row->last || sample->at_ms < row->began_ms + row->duration_ms)))
+		return;
+	if (row)
+		extend(row, sample);
+	if (row && sample->is_end) {
+		row->last = sample->pass;
+		return;
+	}
+	if (row && sample->pass > row->last) /* QEMU tells the rate of a pass at its end */
+		row->dirty_pages_per_s = sample->dirty_pages_per_s;
+	if (!row || sample->pass > row->last)
+		begin(passes, sample);
+}
+
+uint64_t passes_bytes_per_s(const struct passes *passes)
+{
+	uint64_t bytes = 0, ms = 0;
+	double rate;
+
+	for (size_t i = passes->count; i > 0 && ms < RATE_MIN_MS; i--) {
+		bytes += passes->rows[i - 1].sent_bytes;
+		ms += passes->rows[i - 1].duration_ms;
+	}
+	rate = ms ? (double)bytes * 1000 / (double)ms : 0;
+	return rate < 0x1p53 ? (uint64_t)rate : UINT64_C(1) << 53;
+}
+
+void passes_decide(struct passes *passes, const char *decision)
+{
+	struct move_pass *row = last_of(passes);
+
+	if (row)
+		snprintf(row->decision, sizeof(row->decision), "%s", decision);
+}
