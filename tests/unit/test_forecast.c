@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From measurements to a forecast, by what QEMU is known to do. */
+#include <check.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "forecast/forecast.h"
+#include "move/downtime.h"
+#include "tests/lib/check_main.h"
+
+#define MIB ((double)(1 << 20))
+
+static struct forecast_input input_of(double memory_mib, double nonzero_mib, double link_mib)
+{
+	return (struct forecast_input){
+		.memory_bytes = (uint64_t)(memory_mib * MIB),
+		.nonzero_bytes = (uint64_t)(nonzero_mib * MIB),
+		.dirty = { .is_known = true },
+		.link_bytes_per_s = { link_mib * MIB },
+		.link_moves = 1,
+		.downtime_limit_ms = 300,
+		.downtime_for_pass = downtime_for_pass,
+		.costs = { 500, 20, 30 },
+	};
+}
+
+static void expect_near(uint64_t is, double wanted, double share)
+{
+	ck_assert_msg(fabs((double)is - wanted) <= share * wanted, "%llu is not about %g",
+		      (unsigned long long)is, wanted);
+}
+
+static void expect_ordered(const struct forecast_value *value)
+{
+	ck_assert_uint_le(value->low, value->expected);
+	ck_assert_uint_le(value->expected, value->high);
+}
+
+/* ---- the guest's writes --------------------------------------------------------- */
+
+static double written(double set, double rate, double seconds)
+{
+	return set * -expm1(-rate * seconds / set);
+}
+
+START_TEST(fit_finds_set_and_rate)
+{
+	static const struct {
+		double set, rate;
+	} guests[] = { { 64, 200 }, { 100, 100 }, { 16, 60 } };
+
+	for (size_t i = 0; i < ARRAY_LEN(guests); i++) {
+		double set = guests[i].set * MIB, rate = guests[i].rate * MIB;
+		struct forecast_dirty dirty = forecast_fit_dirty(0.1, written(set, rate, 0.1), 1,
+								 written(set, rate, 1), 1000 * MIB);
+
+		ck_assert_double_eq_tol(dirty.set_bytes / set, 1, 0.02);
+		ck_assert_double_eq_tol(dirty.bytes_per_s / rate, 1, 0.02);
+	}
+}
+END_TEST
+
+/* The end of the set was not seen: it may be all that the guest has. */
+START_TEST(fit_without_an_end)
+{
+	struct forecast_dirty dirty = forecast_fit_dirty(0.1, 3 * MIB, 1, 30 * MIB, 700 * MIB);
+
+	ck_assert_double_eq(dirty.set_bytes, 700 * MIB);
+	ck_assert_double_eq_tol(dirty.bytes_per_s / MIB, 30, 0.1);
+}
+END_TEST
+
+START_TEST(fit_of_a_guest_that_writes_nothing)
+{
+	struct forecast_dirty dirty = forecast_fit_dirty(0.1, 0, 1, 0, 700 * MIB);
+
+	ck_assert(dirty.is_known);
+	ck_assert_double_eq(dirty.set_bytes, 0);
+	ck_assert_double_eq(dirty.bytes_per_s, 0);
+}
+END_TEST
+
+/* The set was full in the shorter time already. */
+START_TEST(fit_of_a_small_hot_set)
+{
+	struct forecast_dirty dirty = forecast_fit_dirty(0.1, 8 * MIB, 1, 8 * MIB, 700 * MIB);
+
+	ck_assert_double_eq_tol(dirty.set_bytes / MIB, 8, 0.1);
+	ck_assert_double_gt(dirty.bytes_per_s, 80 * MIB);
+}
+END_TEST
+
+/* ---- the passes ------------------------------------------------------------------ */
+
+START_TEST(idle_guest_takes_its_memory_by_the_link)
+{
+	struct forecast_input input = input_of(1024, 1024, 100);
+	struct forecast forecast;
+
+	forecast_make(&input, &forecast);
+	ck_assert_int_eq(forecast.converges, FORECAST_CONVERGES);
+	ck_assert_int_eq(forecast.mode, FORECAST_PRECOPY);
+	expect_near(forecast.duration_ms.expected, 550 + 10240, 0.02);
+	expect_near(forecast.bytes.expected, 1024 * MIB, 0.01);
+	expect_near(forecast.blackout_ms.expected, 20, 0.1);
+	expect_ordered(&forecast.duration_ms);
+	expect_ordered(&forecast.blackout_ms);
+	expect_ordered(&forecast.bytes);
+	ck_assert_uint_gt(forecast.duration_ms.high, forecast.duration_ms.low);
+}
+END_TEST
+
+START_TEST(limit_counts_where_it_is_below_the_link)
+{
+	struct forecast_input input = input_of(1024, 512, 1000);
+	struct forecast forecast;
+
+	input.limit_bytes_per_s = (uint64_t)(64 * MIB);
+	forecast_make(&input, &forecast);
+	expect_near(forecast.duration_ms.expected, 550 + 8000 + 268, 0.02);
+}
+END_TEST
+
+/* However fast it writes: 4 MiB fit into the last pass. */
+START_TEST(small_hot_set_converges)
+{
+	struct forecast_input input = input_of(1024, 512, 100);
+	struct forecast forecast;
+
+	input.dirty.set_bytes = input.dirty.set_high_bytes = 4 * MIB;
+	input.dirty.bytes_per_s = 4000 * MIB;
+	forecast_make(&input, &forecast);
+	ck_assert_int_eq(forecast.converges, FORECAST_CONVERGES);
+	expect_near(forecast.blackout_ms.expected, 20 + 40, 0.2);
+}
+END_TEST
+
+START_TEST(large_hot_set_does_not)
+{
+	struct forecast_input input = input_of(4096, 2048, 100);
+	struct forecast forecast;
+
+	input.dirty.set_bytes = input.dirty.set_high_bytes = 1000 * MIB;
+	input.dirty.bytes_per_s = 500 * MIB;
+	forecast_make(&input, &forecast);
+	ck_assert_int_eq(forecast.converges, FORECAST_NEVER_CONVERGES);
+	ck_assert_ptr_nonnull(strstr(forecast.summary, "postcopy"));
+	ck_assert_ptr_nonnull(strstr(forecast.summary, "downtime_limit_ms"));
+}
+END_TEST
+
+/* What the sentence names is enough. */
+START_TEST(a_longer_blackout_helps)
+{
+	struct forecast_input input = input_of(2048, 1024, 100);
+	struct forecast forecast;
+
+	input.dirty.set_bytes = input.dirty.set_high_bytes = 100 * MIB;
+	input.dirty.bytes_per_s = 500 * MIB;
+	forecast_make(&input, &forecast);
+	ck_assert_int_eq(forecast.converges, FORECAST_NEVER_CONVERGES);
+	input.downtime_limit_ms = 1200;
+	forecast_make(&input, &forecast);
+	ck_assert_int_eq(forecast.converges, FORECAST_CONVERGES);
+	expect_near(forecast.blackout_ms.expected, 1000, 0.2);
+}
+END_TEST
+
+/* The better end of what is known converges: then that is what is expected, and the rest a range.
+ */
+START_TEST(what_may_converge_is_told_as_if_it_did)
+{
+	struct forecast_input input = input_of(2048, 512, 100);
+	struct forecast forecast;
+
+	input.dirty.set_bytes = 33 * MIB;
+	input.dirty.set_high_bytes = 60 * MIB;
+	input.dirty.bytes_per_s = 400 * MIB;
+	forecast_make(&input, &forecast);
+	ck_assert_int_eq(forecast.converges, FORECAST_MAY_CONVERGE);
+	ck_assert_uint_lt(forecast.passes.expected, 20);
+	ck_assert_uint_gt(forecast.passes.high, 100);
+	ck_assert_ptr_nonnull(strstr(forecast.summary, "may not converge"));
+}
+END_TEST
+
+START_TEST(postcopy_always_ends)
+{
+	struct forecast_input input = input_of(4096, 2048, 100);
+	struct forecast forecast;
+
+	input.dirty.set_bytes = input.dirty.set_high_bytes = 1000 * MIB;
+	input.dirty.bytes_per_s = 500 * MIB;
+	input.postcopy = FORECAST_POSTCOPY_FIRST_PASS;
+	forecast_make(&input, &forecast);
+	ck_assert_int_eq(forecast.converges, FORECAST_CONVERGES);
+	ck_assert_int_eq(forecast.mode, FORECAST_POSTCOPY);
+	expect_near(forecast.duration_ms.expected, 550 + 20480 + 10000 + 1000, 0.05);
+	expect_near(forecast.blackout_ms.expected, 20, 0.1);
+}
+END_TEST
+
+START_TEST(throttle_brings_an_end)
+{
+	struct forecast_input input = input_of(2048, 1024, 100);
+	struct forecast forecast;
+
+	input.dirty.set_bytes = input.dirty.set_high_bytes = 500 * MIB;
+	input.dirty.bytes_per_s = 200 * MIB;
+	input.auto_converge = true;
+	forecast_make(&input, &forecast);
+	ck_assert_int_eq(forecast.converges, FORECAST_CONVERGES);
+	ck_assert_uint_gt(forecast.passes.expected, 4);
+}
+END_TEST
+
+START_TEST(still_guest_has_no_blackout)
+{
+	struct forecast_input input = input_of(1024, 512, 100);
+	struct forecast forecast;
+
+	input.is_still = true;
+	forecast_make(&input, &forecast);
+	ck_assert_int_eq(forecast.mode, FORECAST_STILL);
+	ck_assert_uint_eq(forecast.blackout_ms.high, 0);
+}
+END_TEST
+
+START_TEST(disks_count_and_may_not_end)
+{
+	struct forecast_input input = input_of(256, 128, 100);
+	struct forecast forecast;
+
+	input.disk_bytes = (uint64_t)(1000 * MIB);
+	forecast_make(&input, &forecast);
+	expect_near(forecast.bytes.expected, 1128 * MIB, 0.02);
+	input.disk_write_bytes_per_s = (uint64_t)(200 * MIB);
+	forecast_make(&input, &forecast);
+	ck_assert_int_eq(forecast.converges, FORECAST_NEVER_CONVERGES);
+	ck_assert_ptr_nonnull(strstr(forecast.summary, "disks"));
+}
+END_TEST
+
+/* ---- what is not known is said, and makes the range wider ------------------------- */
+
+START_TEST(unknown_link_and_writes_are_said)
+{
+	struct forecast_input input = input_of(1024, 512, 100);
+	struct forecast known, unknown;
+
+	forecast_make(&input, &known);
+	input.link_moves = 0;
+	input.dirty.is_known = false;
+	forecast_make(&input, &unknown);
+	ck_assert_ptr_nonnull(strstr(unknown.summary, "known"));
+	ck_assert(!unknown.basis.has_link && !unknown.basis.has_dirty);
+	ck_assert_uint_gt(unknown.duration_ms.high - unknown.duration_ms.low,
+			  4 * (known.duration_ms.high - known.duration_ms.low));
+	ck_assert_int_eq(unknown.converges, FORECAST_MAY_CONVERGE);
+}
+END_TEST
+
+START_TEST(old_link_widens_the_range)
+{
+	struct forecast_input input = input_of(1024, 512, 100);
+	struct forecast young, old;
+
+	forecast_make(&input, &young);
+	input.link_age_ms = UINT64_C(20) * 3600000;
+	forecast_make(&input, &old);
+	ck_assert_uint_eq(young.duration_ms.expected, old.duration_ms.expected);
+	ck_assert_uint_gt(old.duration_ms.high, young.duration_ms.high);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("forecast");
+	TCase *tc = tcase_create("forecast");
+
+	tcase_add_test(tc, fit_finds_set_and_rate);
+	tcase_add_test(tc, fit_without_an_end);
+	tcase_add_test(tc, fit_of_a_guest_that_writes_nothing);
+	tcase_add_test(tc, fit_of_a_small_hot_set);
+	tcase_add_test(tc, idle_guest_takes_its_memory_by_the_link);
+	tcase_add_test(tc, limit_counts_where_it_is_below_the_link);
+	tcase_add_test(tc, small_hot_set_converges);
+	tcase_add_test(tc, large_hot_set_does_not);
+	tcase_add_test(tc, a_longer_blackout_helps);
+	tcase_add_test(tc, what_may_converge_is_told_as_if_it_did);
+	tcase_add_test(tc, postcopy_always_ends);
+	tcase_add_test(tc, throttle_brings_an_end);
+	tcase_add_test(tc, still_guest_has_no_blackout);
+	tcase_add_test(tc, disks_count_and_may_not_end);
+	tcase_add_test(tc, unknown_link_and_writes_are_said);
+	tcase_add_test(tc, old_link_widens_the_range);
+	suite_add_tcase(s, tc);
+	return s;
+}
