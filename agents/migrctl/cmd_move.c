@@ -20,7 +20,7 @@ struct move_values {
 	bool watch, active, plan, timeline, passes, assert_same_disks, assert_same_cpu,
 		assert_safe_cache;
 	bool remove_source_disks;
-	bool multifd, xbzrle, auto_converge;
+	bool multifd, xbzrle, auto_converge, dry_run;
 };
 
 #define VALUE(field) .offset = offsetof(struct move_values, field)
@@ -221,6 +221,71 @@ static void print_started(const struct cli_call *call, struct json_object *move)
 	fflush(stdout);
 }
 
+/* ---- or only try --------------------------------------------------------------------- */
+
+static const struct table_field trial_fields[] = {
+	{ "possible", "possible", TABLE_TEXT },
+	{ "forecast", "forecast.summary", TABLE_TEXT },
+	{ "mode", "forecast.mode", TABLE_TEXT },
+	{ "converges", "forecast.converges", TABLE_TEXT },
+	{ "duration", "forecast.duration_ms.expected", TABLE_MS },
+	{ "at least", "forecast.duration_ms.low", TABLE_MS },
+	{ "at most", "forecast.duration_ms.high", TABLE_MS },
+	{ "blackout", "forecast.blackout_ms.expected", TABLE_MS },
+	{ "blackout at most", "forecast.blackout_ms.high", TABLE_MS },
+	{ "to be sent", "forecast.bytes.expected", TABLE_BYTES },
+	{ "passes", "forecast.passes.expected", TABLE_NUMBER },
+	{ "memory", "forecast.basis.memory_bytes", TABLE_BYTES },
+	{ "not zero", "forecast.basis.nonzero_bytes", TABLE_BYTES },
+	{ "written set", "forecast.basis.dirty_set_bytes", TABLE_BYTES },
+	{ "link", "forecast.basis.link_bytes_per_s", TABLE_RATE },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
+static void print_trial(struct json_object *trial)
+{
+	struct json_object *reasons = table_member(trial, "reasons");
+	char check[TABLE_CELL_SIZE], side[TABLE_CELL_SIZE], detail[TABLE_WORDS_SIZE];
+
+	table_print_object(stdout, trial, trial_fields);
+	for (size_t i = 0; reasons && i < json_object_array_length(reasons); i++) {
+		struct json_object *reason = json_object_array_get_idx(reasons, i);
+
+		printf("%s: %s, %s: %s\n",
+		       json_get_bool(reason, "blocks", true) ? "refused" : "warning",
+		       table_text(reason, "side", side), table_text(reason, "check", check),
+		       table_words(reason, "detail", detail));
+	}
+}
+
+/* Success says that the move would begin, so a script need not read the answer. */
+static bool try_move(const struct cli_call *call, struct client *client, struct json_object *body,
+		     struct err *err)
+{
+	CLEANUP(json_putp) struct json_object *trial = NULL;
+	struct client_request request = {
+		.method = "POST",
+		.path = "/v1/moves?dry_run=true",
+		.body = json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN),
+	};
+
+	request.body_len = strlen(request.body);
+	if (!client_call(client, &request, &trial, err))
+		return false;
+	if (!trial || !table_member(trial, "forecast"))
+		return err_set(err, ERR_PROTOCOL,
+			       "the answer is no forecast: this host has an older migrd");
+	if (migrctl_wants_json(call))
+		table_print_json(stdout, trial);
+	else
+		print_trial(trial);
+	fflush(stdout);
+	return json_get_bool(trial, "possible", false) ||
+	       err_set(err, ERR_CONFLICT,
+		       "the move is not possible now, or the other host was "
+		       "not asked");
+}
+
 static bool run_start(struct cli_call *call, struct err *err)
 {
 	const struct move_values *values = call->values;
@@ -238,6 +303,8 @@ static bool run_start(struct cli_call *call, struct err *err)
 	add_ways(values, body);
 	add_hold(values, body);
 	add_assertions(values, body);
+	if (client && values->dry_run)
+		return try_move(call, client, body, err);
 	if (!client || !start_move(client, body, &move, err))
 		return false;
 	if (!values->watch || !migrctl_wants_json(call))
@@ -357,6 +424,12 @@ static const struct cli_option start_options[] = {
 		.choices = hold_choices,
 		.arg = "cancel|release",
 		.help = "what happens when nobody has released it (default: cancel)",
+	},
+	{
+		.name = "dry-run",
+		.type = CLI_FLAG,
+		VALUE(dry_run),
+		.help = "only say whether it would go, and what it would be like",
 	},
 	{
 		.name = "watch",

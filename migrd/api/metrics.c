@@ -54,6 +54,29 @@ static void read_durations(struct strbuf *text, const char *name, const struct a
 	add_histogram(text, name, &moves_totals(api->moves)->duration, &totals_duration);
 }
 
+/* A bound between the quotation marks of a label. */
+#define BOUND "\042%.2f\042"
+
+/* WHAT is a value of a label, in its quotation marks. */
+static void add_errors(struct strbuf *text, const char *name, const char *what,
+		       const struct move_error *error)
+{
+	for (size_t i = 0; i < MOVE_ERROR_BOUNDS; i++)
+		strbuf_addf(text, "%s_bucket{of=%s,le=" BOUND "} %" PRIu64 "\n", name, what,
+			    move_error_bounds[i], error->buckets[i]);
+	strbuf_addf(text, "%s_bucket{of=%s,le=\"+Inf\"} %" PRIu64 "\n", name, what, error->count);
+	strbuf_addf(text, "%s_count{of=%s} %" PRIu64 "\n", name, what, error->count);
+	strbuf_addf(text, "%s_sum{of=%s} %.6f\n", name, what, error->sum);
+}
+
+static void read_errors(struct strbuf *text, const char *name, const struct api *api)
+{
+	const struct move_errors *errors = moves_forecast_errors(api->moves);
+
+	add_errors(text, name, "\"duration\"", &errors->duration);
+	add_errors(text, name, "\"blackout\"", &errors->blackout);
+}
+
 static const struct {
 	const char *name, *type, *unit, *help; /* UNIT "": it has none */
 	read_fn *read;
@@ -68,6 +91,8 @@ static const struct {
 	  read_blackouts },
 	{ "migrd_move_duration_seconds", "histogram", "seconds",
 	  "How long moves away took that ended well.", read_durations },
+	{ "migrd_forecast_error_ratio", "histogram", "ratio",
+	  "By how much the forecasts of moves from this host were missed.", read_errors },
 };
 
 void api_metrics(struct http_request *req, void *data)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The routes of moves. */
+#include <string.h>
+
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -7,6 +9,7 @@
 #include "owner/start.h"
 #include "wire/event.h"
 #include "wire/transfer_plan.h"
+#include "wire/trial_reply.h"
 
 /* How long a cancel waits until the owner of the guest is known; then it says what is known. */
 #define CANCEL_PATIENCE_MS 10000
@@ -67,6 +70,34 @@ static char *request_text(const struct move_request *request)
 	return xstrdup(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN));
 }
 
+static void on_tried(void *data, const struct trial_reply *reply, const struct err *err)
+{
+	if (reply)
+		http_reply_as(data, 200, trial_reply_fields, reply);
+	else
+		http_reply_err(data, err);
+}
+
+static void set_defaults(const struct api *api, struct move_options *options)
+{
+	if (!options->has_bandwidth)
+		options->bandwidth_bytes_per_s = api->defaults.bandwidth_bytes_per_s;
+	if (!options->has_downtime_limit)
+		options->downtime_limit_ms = api->defaults.downtime_limit_ms;
+}
+
+static void try(struct http_request *req, struct api *api, const struct move_request *request)
+{
+	struct move_wish wish = {
+		.vm = request->vm,
+		.to = request->to,
+		.options = request->options,
+	};
+
+	set_defaults(api, &wish.options);
+	moves_try(api->moves, &wish, on_tried, req);
+}
+
 static void start(struct http_request *req, struct api *api, const struct move_request *request,
 		  bool may_start)
 {
@@ -91,10 +122,7 @@ static void start(struct http_request *req, struct api *api, const struct move_r
 		http_reply_err(req, &err);
 		return;
 	}
-	if (!wish.options.has_bandwidth)
-		wish.options.bandwidth_bytes_per_s = api->defaults.bandwidth_bytes_per_s;
-	if (!wish.options.has_downtime_limit)
-		wish.options.downtime_limit_ms = api->defaults.downtime_limit_ms;
+	set_defaults(api, &wish.options);
 	if (wish.options.assert_same_disks || wish.options.assert_same_cpu)
 		log_warning("move", "asserted", "vm=%s peer=%s what=%s by=%s", wish.vm, wish.to,
 			    !wish.options.assert_same_cpu     ? "disks"
@@ -140,6 +168,13 @@ static void ask_or_start(struct http_request *req, struct api *api,
 	start_ask(&api->newest_env, api->newest, vm, &wish, on_asked, asking);
 }
 
+static bool is_dry_run(const struct http_request *req)
+{
+	const char *value = http_query(req, "dry_run");
+
+	return value && strcmp(value, "true") == 0;
+}
+
 void api_moves_start(struct http_request *req, void *data)
 {
 	struct faults *faults = faults_new();
@@ -149,6 +184,8 @@ void api_moves_start(struct http_request *req, void *data)
 		;
 	} else if (!move_request_decode(http_body(req), &request, faults)) {
 		http_reply_faults(req, faults);
+	} else if (is_dry_run(req)) {
+		try(req, data, &request);
 	} else {
 		ask_or_start(req, data, &request);
 	}

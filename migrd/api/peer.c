@@ -143,6 +143,76 @@ void api_peer_prepare(struct http_request *req, void *data)
 	peer_prepare_fini(&prepare);
 }
 
+/* ---- preflight ----------------------------------------------------------- */
+
+static void reply_preflight(const struct pending *pending, const struct preflight_reasons *reasons)
+{
+	struct peer_preflight_reply *reply = xnew(struct peer_preflight_reply);
+	int64_t days = tls_live_days_left(pending->api->tls);
+
+	reply->now_ms = (uint64_t)clock_wall_ms();
+	reply->certificate_days = days > 0 ? (uint64_t)days : 0;
+	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++) {
+		struct peer_reason *reason = &reply->reasons[reply->reason_count++];
+
+		snprintf(reason->check, sizeof(reason->check), "%s", reasons->list[i].check);
+		snprintf(reason->detail, sizeof(reason->detail), "%s", reasons->list[i].text);
+	}
+	http_reply_as(pending->req, 200, peer_preflight_reply_fields, reply);
+	free(reply);
+}
+
+static void on_looked(void *data, struct move *move, const struct preflight_reasons *reasons,
+		      const struct err *err)
+{
+	struct pending *pending = data;
+
+	(void)move;
+	if (reasons)
+		reply_preflight(pending, reasons);
+	else
+		http_reply_err(pending->req, err);
+	free(pending);
+}
+
+void api_peer_preflight(struct http_request *req, void *data)
+{
+	struct api *api = data;
+	struct peer_prepare prepare;
+	struct pending *pending;
+	struct err err;
+	bool ok;
+
+	if (!api_sure(req, api))
+		return;
+	if (!peer_prepare_decode(http_body(req), &prepare, &err)) {
+		http_reply_err(req, &err);
+		return;
+	}
+	pending = pending_new(req, api);
+	ok = peer_prepare_check(&prepare, http_param(req, "id"), http_caller_name(req), &err) &&
+	     moves_offer(api->moves,
+			 &(struct move_offer){
+				 .id = prepare.move_id,
+				 .source = prepare.source,
+				 .generation = prepare.generation,
+				 .definition = prepare.definition,
+				 .evidence = prepare.evidence,
+				 .plan = prepare.plan,
+				 .options = prepare.options,
+				 .run = prepare.run,
+				 .stopped = prepare.stopped,
+				 .hold_s = prepare.hold_s,
+				 .is_trial = true,
+			 },
+			 on_looked, pending, &err);
+	if (!ok) {
+		http_reply_err(req, &err);
+		free(pending);
+	}
+	peer_prepare_fini(&prepare);
+}
+
 /* ---- go and drop ---------------------------------------------------------- */
 
 /* NONE is sent as UNKNOWN: a destination that has decided nothing permits nothing. */

@@ -12,6 +12,7 @@
 #include "wire/policy_reply.h"
 #include "wire/refresh_request.h"
 #include "wire/save_request.h"
+#include "wire/trial_reply.h"
 #include "wire/vm_def.h"
 #include "wire/vm_request.h"
 
@@ -66,6 +67,11 @@ static const struct http_query_key eject_query[] = {
 	{ "timeout_ms", HTTP_QUERY_UINT, .min = 1, .max = MEDIUM_TIMEOUT_MAX_MS,
 	  .fallback = MEDIUM_TIMEOUT_MS,
 	  .help = "Time for a guest that has locked the tray to open it, in milliseconds." },
+	{ 0 }
+};
+static const struct http_query_key start_query[] = {
+	{ "dry_run", HTTP_QUERY_ENUM, .names = yes_no,
+	  .help = "Only look, at both hosts, and forecast; nothing is changed." },
 	{ 0 }
 };
 
@@ -142,8 +148,10 @@ const struct http_route api_routes[] = {
 	  .summary = "Remove a policy that no VM names" },
 	{ "GET", "/v1/moves", V, api_moves_list, .summary = "Moves, newest first",
 	  .query = moves_query, .reply = move_reply_fields, .is_list = true },
-	{ "POST", "/v1/moves", O, api_moves_start, .summary = "Move a VM to another host",
-	  .body = move_request_fields, .reply = move_reply_fields },
+	{ "POST", "/v1/moves", O, api_moves_start,
+	  .summary = "Move a VM to another host; or only say whether it would go, and how",
+	  .query = start_query, .body = move_request_fields, .reply = move_reply_fields,
+	  .other_reply = trial_reply_fields },
 	{ "GET", "/v1/moves/{id}", V, api_move_get, .summary = "One move",
 	  .reply = move_reply_fields },
 	{ "PATCH", "/v1/moves/{id}", O, api_move_set, .summary = "Change a running move",
@@ -194,6 +202,9 @@ const struct http_route api_routes[] = {
 	  .body = peer_hello_fields, .reply = peer_hello_reply_fields },
 	{ "POST", "/peer/v1/moves/{id}/prepare", P, api_peer_prepare, .summary = "Get ready",
 	  .body = peer_prepare_fields, .reply = peer_prepare_reply_fields },
+	{ "POST", "/peer/v1/moves/{id}/preflight", P, api_peer_preflight,
+	  .summary = "What would speak against it; nothing is made", .body = peer_prepare_fields,
+	  .reply = peer_preflight_reply_fields },
 	{ "POST", "/peer/v1/moves/{id}/go", P, api_peer_go, .summary = "Take the guest",
 	  .body = peer_claim_fields, .reply = peer_verdict_reply_fields },
 	{ "POST", "/peer/v1/moves/{id}/drop", P, api_peer_drop, .summary = "It will not come",

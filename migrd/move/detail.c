@@ -145,8 +145,23 @@ void move_detail_encode(struct move *move)
 		json_object_object_add(obj, "plan", json_encode(transfer_plan_fields, move->plan));
 	if (move->passes)
 		json_object_object_add(obj, "passes", json_encode(passes, move->passes));
+	if (move->forecast)
+		json_object_object_add(obj, "forecast",
+				       json_encode(forecast_fields, move->forecast));
 	free(move->row.detail);
 	move->row.detail = xstrdup(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN));
+}
+
+/* It is only to be shown, so one that cannot be read is left out. */
+static void decode_forecast(struct move *move, struct json_object *obj)
+{
+	struct forecast *forecast = obj ? xnew(struct forecast) : NULL;
+	struct err ignored;
+
+	if (forecast &&
+	    json_decode_object(obj, forecast_fields, forecast, JSON_IGNORE_UNKNOWN, &ignored))
+		move->forecast = TAKE_PTR(forecast);
+	free(forecast);
 }
 
 void move_detail_decode(struct move *move)
@@ -165,6 +180,7 @@ void move_detail_decode(struct move *move)
 				   JSON_IGNORE_UNKNOWN, &ignored);
 	}
 	move->stream_id.pid = (pid_t)json_get_int(obj, "stream_pid", 0);
+	decode_forecast(move, json_get_obj(obj, "forecast"));
 	if (json_get_obj(obj, "plan"))
 		move->plan = move_plan_decode(json_get_obj(obj, "plan"), &ignored);
 }
@@ -268,10 +284,31 @@ static struct move_shown_options options(const struct move *move)
 	};
 }
 
+/* The errors are there when there is a truth to compare with. */
+static struct move_shown_forecast forecast(const struct move *move)
+{
+	const bool is_done = move->machine.state == MOVE_STATE_DONE;
+	struct move_times times = move_show_times(move);
+	struct move_shown_forecast ret = { 0 };
+
+	if (!move->forecast)
+		return ret;
+	ret.said = *move->forecast;
+	ret.has_duration = is_done && times.total.is_over && times.total.ms > 0;
+	ret.has_blackout = is_done && times.blackout.is_over && times.blackout.ms > 0;
+	if (ret.has_duration)
+		ret.duration_ratio = (double)ret.said.duration_ms.expected / times.total.ms;
+	if (ret.has_blackout)
+		ret.blackout_ratio = (double)ret.said.blackout_ms.expected / times.blackout.ms;
+	return ret;
+}
+
 struct move_reply move_show(const struct move *move)
 {
 	const struct store_move *row = &move->row;
 	struct move_reply ret = {
+		.has_forecast = move->forecast != NULL,
+		.forecast = forecast(move),
 		.id = row->id,
 		.vm = row->vm_name,
 		.vm_uuid = row->vm_uuid,

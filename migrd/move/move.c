@@ -77,6 +77,7 @@ void move_free(struct move *move)
 	json_object_put(move->begin.images);
 	free(move->plan);
 	free(move->passes);
+	free(move->forecast);
 	free(move->request);
 	free(move->evidence);
 	virtqueues_walk_fini(&move->virtqueues);

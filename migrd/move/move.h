@@ -108,6 +108,12 @@ typedef void move_started_fn(void *data, struct move *move, const struct err *er
  * then begins. */
 void moves_start(struct moves *moves, const struct move_wish *wish, move_started_fn *started,
 		 void *data);
+/* Would the move be taken, and what would it be like?  Nothing is changed on either side.  FN is
+ * called once, on the loop, never from inside: REPLY, borrowed, with all reasons and a forecast; or
+ * ERR: NOT_FOUND, CONFLICT (the VM has no QEMU), BUSY (a job has it), LIMIT, TIMEOUT. */
+struct trial_reply;
+typedef void moves_tried_fn(void *data, const struct trial_reply *reply, const struct err *err);
+void moves_try(struct moves *moves, const struct move_wish *wish, moves_tried_fn *fn, void *data);
 /* What is set for a running move: the limits that OPTIONS has, and what of the policy can still be
  * changed.  The rest stays as it is. */
 struct move_setting {
@@ -168,6 +174,17 @@ struct move *move_next(const struct move *move);
 struct move *moves_active_of(struct moves *moves, const char *vm_uuid);
 /* How many moves have not ended. */
 size_t moves_active_count(const struct moves *moves);
+/* By how much forecasts were missed, |said / was - 1|, of the moves that this run of migrd has
+ * brought to their end; BUCKETS: how many by no more than the bound. */
+#define MOVE_ERROR_BOUNDS 8
+extern const double move_error_bounds[MOVE_ERROR_BOUNDS];
+struct move_errors {
+	struct move_error {
+		uint64_t buckets[MOVE_ERROR_BOUNDS], count;
+		double sum;
+	} duration, blackout;
+};
+const struct move_errors *moves_forecast_errors(const struct moves *moves);
 
 /* How those away from here went since this daemon was started. */
 const struct move_totals *moves_totals(const struct moves *moves);
@@ -185,6 +202,7 @@ struct move_offer {
 	bool run; /* what the guest's user wants now; go has the last word */
 	bool stopped; /* it is stopped, and stays so */
 	uint64_t hold_s; /* so long its memory may not come */
+	bool is_trial; /* it is only looked at: FN gets what speaks against it, and no move */
 };
 /* Looks at this host first, then takes the offer.  If anything speaks against the guest,
  * FN gets all REASONS together and MOVE NULL, and nothing has changed.  FN is called once, on

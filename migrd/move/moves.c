@@ -95,6 +95,11 @@ size_t moves_active_count(const struct moves *moves)
 	return count;
 }
 
+const struct move_errors *moves_forecast_errors(const struct moves *moves)
+{
+	return &moves->errors;
+}
+
 /* ---- life -------------------------------------------------------------- */
 
 static const struct noise_kind refused = { LOG_LEVEL_WARNING, "move", "refused", "peer" };
@@ -125,6 +130,7 @@ void moves_clear(struct moves *moves)
 		return;
 	moves->is_closing = true;
 	moves_offers_clear(moves);
+	moves_trials_clear(moves);
 	while ((move = TAILQ_FIRST(&moves->list))) {
 		move_release_vm(move);
 		move_free(move);

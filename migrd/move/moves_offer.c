@@ -25,15 +25,16 @@ struct offer_look {
 	uint64_t generation;
 	struct json_object *definition, *plan;
 	struct move_options options;
-	bool run, stopped;
+	bool run, stopped, is_trial;
 	uint64_t hold_s;
 };
 
-static struct offer_look *find(const struct moves *moves, const char *id)
+static struct offer_look *find(const struct moves *moves, const char *id, bool is_trial)
 {
 	struct offer_look *look = moves->looks;
 
-	while (look && (look->is_answered || strcmp(look->preflight->id, id) != 0))
+	while (look && (look->is_answered || look->is_trial != is_trial ||
+			strcmp(look->preflight->id, id) != 0))
 		look = look->next;
 	return look;
 }
@@ -79,9 +80,9 @@ static void log_reasons(const struct offer_look *look, const struct preflight_re
 	}
 }
 
-static void take(struct offer_look *look)
+static struct move_offer offer_of(const struct offer_look *look)
 {
-	const struct move_offer offer = {
+	return (struct move_offer){
 		.id = look->preflight->id,
 		.source = look->source,
 		.generation = look->generation,
@@ -92,6 +93,11 @@ static void take(struct offer_look *look)
 		.stopped = look->stopped,
 		.hold_s = look->hold_s,
 	};
+}
+
+static void take(struct offer_look *look)
+{
+	const struct move_offer offer = offer_of(look);
 	struct err err;
 	struct move *move = moves_offered(look->moves, &offer, &err);
 
@@ -106,7 +112,12 @@ static void judge(struct offer_look *look)
 	struct err err;
 
 	preflight_judge(look->preflight, reasons);
-	if (reasons->count) {
+	if (look->is_trial) {
+		const struct move_offer offer = offer_of(look);
+
+		moves_judge_offer(look->moves, &offer, reasons);
+		answer(look, NULL, reasons, NULL);
+	} else if (reasons->count) {
 		log_reasons(look, reasons);
 		preflight_to_err(reasons, &err);
 		answer(look, NULL, reasons, &err);
@@ -193,6 +204,7 @@ static struct offer_look *look_new(struct moves *moves, const struct move_offer 
 	look->run = offer->run;
 	look->stopped = offer->stopped;
 	look->hold_s = offer->hold_s;
+	look->is_trial = offer->is_trial;
 	look->definition = json_object_get(offer->definition);
 	look->plan = json_object_get(offer->plan);
 	snprintf(look->source, sizeof(look->source), "%s", offer->source);
@@ -209,7 +221,7 @@ static struct offer_look *look_new(struct moves *moves, const struct move_offer 
 bool moves_offer(struct moves *moves, const struct move_offer *offer, moves_offered_fn *fn,
 		 void *data, struct err *err)
 {
-	struct offer_look *look = find(moves, offer->id);
+	struct offer_look *look = find(moves, offer->id, offer->is_trial);
 	struct waiter *waiter;
 
 	if (!look)

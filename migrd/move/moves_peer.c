@@ -158,6 +158,90 @@ static bool may_be_held(const struct moves *moves, const struct move_offer *offe
 		       (unsigned long long)moves->env.hold_max_s);
 }
 
+/* What a host is asked for beside what preflight/ looks at. */
+static bool images_have_places(struct moves *moves, const struct move_offer *offer,
+			       struct vm_def *def, struct err *err)
+{
+	CLEANUP(free_planp) struct transfer_plan *plan = move_plan_decode(offer->plan, err);
+
+	return plan && move_images_place(moves, plan, def, err);
+}
+
+static bool may_come(struct moves *moves, const struct move_offer *offer, struct vm_def *def,
+		     struct err *err)
+{
+	return vm_may_come(moves->env.vms, def, offer->generation, err);
+}
+
+static bool has_no_stray(struct moves *moves, const struct move_offer *offer, struct vm_def *def,
+			 struct err *err)
+{
+	(void)offer;
+	return is_free(moves, def, err);
+}
+
+static bool has_no_former_move(struct moves *moves, const struct move_offer *offer,
+			       struct vm_def *def, struct err *err)
+{
+	return has_no_former(moves, offer->source, def, err);
+}
+
+static bool is_within_limits(struct moves *moves, const struct move_offer *offer,
+			     struct vm_def *def, struct err *err)
+{
+	return may_offer(moves, offer->source, ordinary_mib(def), err);
+}
+
+static bool has_memory(struct moves *moves, const struct move_offer *offer, struct vm_def *def,
+		       struct err *err)
+{
+	(void)offer;
+	return has_room(moves, def, err);
+}
+
+static bool may_wait(struct moves *moves, const struct move_offer *offer, struct vm_def *def,
+		     struct err *err)
+{
+	(void)def;
+	return may_be_held(moves, offer, err);
+}
+
+static bool has_machine(struct moves *moves, const struct move_offer *offer, struct vm_def *def,
+			struct err *err)
+{
+	(void)offer;
+	return vms_may_run(moves->env.vms, def, err);
+}
+
+void moves_judge_offer(struct moves *moves, const struct move_offer *offer,
+		       struct preflight_reasons *ret)
+{
+	static const struct {
+		const char *name;
+		bool (*fn)(struct moves *moves, const struct move_offer *offer, struct vm_def *def,
+			   struct err *err);
+	} rows[] = {
+		{ "images", images_have_places },
+		{ "machine", has_machine },
+		{ "vm", may_come },
+		{ "qemu", has_no_stray },
+		{ "move", has_no_former_move },
+		{ "offers", is_within_limits },
+		{ "memory", has_memory },
+		{ "hold", may_wait },
+	};
+	struct vm_def *def = xnew(struct vm_def);
+	struct err err;
+
+	if (!move_offer_decode(offer, def, &err))
+		preflight_add(ret, "definition", "%s", err.msg);
+	for (size_t i = 0; def->uuid[0] && i < ARRAY_LEN(rows); i++) {
+		if (!rows[i].fn(moves, offer, def, &err))
+			preflight_add(ret, rows[i].name, "%s", err.msg);
+	}
+	free(def);
+}
+
 static struct move *new_incoming(struct moves *moves, const char *id, const char *source,
 				 uint64_t generation)
 {

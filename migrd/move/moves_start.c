@@ -44,7 +44,7 @@ static struct move *find_key(const struct start *start, struct err *err)
 
 /* With cache `unsafe' QEMU flushes nothing, also not when it hands an image over: the other host
  * may read what was there before (block/file-posix.c, BDRV_O_NO_FLUSH).  A local disk is copied. */
-static bool caches_are_safe(struct vm *vm, struct err *err)
+bool move_caches_are_safe(struct vm *vm, struct err *err)
 {
 	const struct vm_def *def = vm_def_of(vm, err);
 
@@ -90,7 +90,7 @@ static bool check(const struct start *start, struct vm **ret_vm, struct err *err
 			       "VM '%s' has stopped just now: ask again to move a stopped VM",
 			       start->vm);
 	return move_policy_choose(start->moves, vm, start->policy, &policy, err) &&
-	       (start->options.assert_safe_cache || caches_are_safe(vm, err));
+	       (start->options.assert_safe_cache || move_caches_are_safe(vm, err));
 }
 
 /* ---- the beginning --------------------------------------------------- */

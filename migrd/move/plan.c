@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "move/foresee.h"
 #include "move/priv.h"
 #include "move/src_priv.h"
 #include "wire/peer_msg.h"
@@ -37,6 +38,7 @@ static void note_parameters(struct move *move)
 static void take_plan(struct move *move)
 {
 	note_parameters(move);
+	foresee_move(move);
 	move_parts_begin(move, MOVE_PHASE_PREPARE);
 }
 

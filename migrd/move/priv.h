@@ -264,6 +264,7 @@ struct move {
 	uint64_t stamps[MOVE_STAMP_COUNT];
 	struct json_object *peer_times; /* source: how long the destination's steps took */
 	struct transfer_plan *plan;     /* NULL: not made yet, or an older migrd's record */
+	struct forecast *forecast;      /* source: what it would be like; NULL: none was made */
 
 	struct move_facts facts; /* one line each: move/facts.h */
 	/* Knowledge that is more than a word or a number, by purpose. */
@@ -299,6 +300,8 @@ struct move {
 
 TAILQ_HEAD(move_list, move);
 
+LIST_HEAD(trials, trial);
+
 struct moves {
 	struct moves_env env;
 	struct move_list list;      /* all, newest first */
@@ -310,7 +313,9 @@ struct moves {
 	struct worker *imager;      /* one thread: makes and removes images, in order */
 	struct fair_worker *looker; /* looks at storage for the offers of peers */
 	struct noise *noise;        /* limits the log of refused offers */
+	struct trials trials;       /* moves that are only looked at: move/trial.c */
 	struct offer_look *looks;   /* offers that are not moves yet: move/moves_offer.c */
+	struct move_errors errors;  /* how well forecasts were met */
 	bool is_closing;
 	struct move_totals totals;
 	struct loop_timer *settle_timer; /* see move/moves_settle.c */
@@ -553,6 +558,13 @@ bool moves_may_add(const struct moves *moves, const char *source, struct err *er
 struct move *moves_claimed(struct moves *moves, const struct move_claim *claim, struct err *err);
 /* Forgets who waits for an answer to an offer; FN of moves_offer() is not called any more. */
 void moves_offers_clear(struct moves *moves);
+void moves_trials_clear(struct moves *moves);
+/* Adds what else speaks against an offer than what preflight/ looks at: limits, memory, the VM that
+ * is here.  Changes nothing. */
+void moves_judge_offer(struct moves *moves, const struct move_offer *offer,
+		       struct preflight_reasons *ret);
+/* Source: no shared image of VM has a cache that may lack the guest's last writes. */
+bool move_caches_are_safe(struct vm *vm, struct err *err);
 
 /* ---- the sides ------------------------------------------------------- */
 

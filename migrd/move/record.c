@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "move/foresee.h"
 #include "move/priv.h"
 
 /* ---- the record ------------------------------------------------------- */
@@ -111,6 +112,7 @@ static void entering(struct machine *machine)
 	loop_timer_stop(move->tick);
 	loop_timer_stop(move->retry);
 	if (move_is_final(move)) {
+		foresee_compare(move);
 		move_end_stream(move);
 		move_release_vm(move);
 		move_become_history(move);

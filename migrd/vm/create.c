@@ -50,13 +50,29 @@ static struct vm *add_new(struct vms *vms, const struct vm_def *def, enum vm_rol
 }
 
 /* The VM comes back to a host where it was: the move's record replaces the old one. */
-static void forget_former(struct vms *vms, const struct vm_def *def, uint64_t generation)
+static struct vm *former_of(struct vms *vms, const struct vm_def *def, uint64_t generation)
 {
 	struct vm *vm = vm_find_uuid(vms, def->uuid);
 
-	if (vm && vm->role == VM_ROLE_FORMER && !vm->qemu && !vm->job &&
-	    generation > vm->row.generation && strcmp(vm->row.name, def->name) == 0)
+	return vm && vm->role == VM_ROLE_FORMER && !vm->qemu && !vm->job &&
+			       generation > vm->row.generation &&
+			       strcmp(vm->row.name, def->name) == 0
+		       ? vm
+		       : NULL;
+}
+
+static void forget_former(struct vms *vms, const struct vm_def *def, uint64_t generation)
+{
+	struct vm *vm = former_of(vms, def, generation);
+
+	if (vm)
 		vm_remove(vm);
+}
+
+bool vm_may_come(struct vms *vms, const struct vm_def *def, uint64_t generation, struct err *err)
+{
+	return former_of(vms, def, generation) ||
+	       (is_name_free(vms, def, err) && vm_cid_is_free(vms, def, err));
 }
 
 struct vm *vm_new_incoming(struct vms *vms, const struct vm_def *def, uint64_t generation,

@@ -5,6 +5,7 @@
 #include "vm/agent_priv.h"
 #include "vm/announce.h"
 #include "vm/devices_priv.h"
+#include "vm/dirty.h"
 #include "vm/still.h"
 
 static const struct vm_part parts[] = {
@@ -42,6 +43,12 @@ static const struct vm_part parts[] = {
 		.name = "media",
 		.qemu_gone = vm_medium_tray_moved,
 		.let_go = vm_medium_end,
+	},
+	{
+		.name = "dirty",
+		.qemu_gone = vm_dirty_gone,
+		.let_go = vm_dirty_let_go,
+		.fini = vm_dirty_fini,
 	},
 	{
 		.name = "still",

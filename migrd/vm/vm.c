@@ -5,6 +5,7 @@
 #include <search.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -68,6 +69,21 @@ const struct transfer_features *vms_migration_features(struct vms *vms)
 	if (!features)
 		probe_ask(vms->env.qemu.probe, on_probed, vms);
 	return features ? &features->migration : NULL;
+}
+
+bool vms_may_run(struct vms *vms, const struct vm_def *def, struct err *err)
+{
+	if (def->accel == VM_DEF_ACCEL_KVM && access("/dev/kvm", R_OK | W_OK) != 0)
+		return err_set(err, ERR_CONFLICT,
+			       "/dev/kvm cannot be used on this host: load its module, and let the "
+			       "user of migrd open it");
+	if (!probe_known(vms->env.qemu.probe) ||
+	    probe_has_machine(vms->env.qemu.probe, def->machine))
+		return true;
+	return err_set(err, ERR_CONFLICT,
+		       "the QEMU of this host has no machine '%s': install a newer QEMU here, or "
+		       "give the VM an older machine",
+		       def->machine);
 }
 
 /* What the workers still have is answered now, while those who asked are there. */

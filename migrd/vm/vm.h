@@ -207,6 +207,10 @@ bool vm_holds_copy(const struct vm *vm);
 bool vm_is_sent_away(const struct vm *vm);
 /* What the QEMU program of this host offers; NULL: it was not asked yet, and is asked now. */
 const struct transfer_features *vms_migration_features(struct vms *vms);
+/* The QEMU of this host has the machine and the accelerator of DEF, as far as it was asked. */
+bool vms_may_run(struct vms *vms, const struct vm_def *def, struct err *err);
+/* vm_new_incoming() would make a record of DEF.  Changes nothing. */
+bool vm_may_come(struct vms *vms, const struct vm_def *def, uint64_t generation, struct err *err);
 /* Whether a QEMU listens on the monitor's socket of this VM, whatever the records say. */
 bool vms_has_listener(const struct vms *vms, const char *uuid);
 

@@ -7,6 +7,7 @@
 
 #include "vm/admission.h"
 #include "vm/announce.h"
+#include "vm/dirty.h"
 #include "vm/events.h"
 #include "vm/parts.h"
 #include "vm/rx_filter.h"
@@ -52,6 +53,8 @@ struct vm {
 	struct loop_timer *look_pause; /* between looks that a guest causes; NULL: never needed */
 	vm_done_fn *launched;       /* of vm_launch_incoming() and of a start */
 	void *launched_data;
+	struct vm_dirty dirty;        /* the last sample of its QEMU */
+	struct vm_sampling *sampling; /* NULL: none is being taken */
 	struct vm_kept kept;
 	struct noise *noise; /* vm_may_log(); NULL: never needed */
 };

@@ -184,6 +184,19 @@ static const struct json_field shown_policy_fields[] = {
 	{ 0 },
 };
 
+#define IF(member) .digits = 3, .present_offset = offsetof(struct move_shown_forecast, member)
+
+static const struct json_field shown_forecast_fields[] = {
+	JSON_PART_OF(struct move_shown_forecast, said, forecast_fields),
+	JSON_SHOWN_IF(struct move_shown_forecast, duration_ratio,
+		      "Of a move that is done: the duration that was expected, by that which it "
+		      "had.",
+		      IF(has_duration)),
+	JSON_SHOWN_IF(struct move_shown_forecast, blackout_ratio, "The same of the blackout.",
+		      IF(has_blackout)),
+	{ 0 },
+};
+
 const struct json_field move_reply_fields[] = {
 	JSON_SHOWN(struct move_reply, id, "Id of the move, the same on both hosts."),
 	JSON_SHOWN(struct move_reply, vm, "Name of the VM."),
@@ -233,6 +246,13 @@ const struct json_field move_reply_fields[] = {
 	JSON_SHOWN_TIME(struct move_reply, updated_at, "Time of the last change of state."),
 	JSON_SHOWN_TIME(struct move_reply, ended_at, "Time of the end; null: not yet.",
 			.nullable = true),
+	{ .key = "forecast",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct move_reply, forecast),
+	  .present_offset = offsetof(struct move_reply, has_forecast),
+	  .fields = shown_forecast_fields,
+	  .help = "Source: what the move would be like, if a dry run has sampled its guest in the "
+		  "minute before." },
 	{ 0 },
 };
 

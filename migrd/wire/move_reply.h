@@ -5,6 +5,7 @@
 #define MIGRD_WIRE_MOVE_REPLY_H
 
 #include "base/json.h"
+#include "wire/forecast.h"
 #include "wire/move_request.h"
 #include "wire/policy.h"
 #include "wire/problem.h"
@@ -86,6 +87,13 @@ struct move_shown_policy {
 	struct policy_origin origin;
 };
 
+/* Of a source whose guest was sampled before. */
+struct move_shown_forecast {
+	struct forecast said;
+	bool has_duration, has_blackout;       /* the move is done */
+	double duration_ratio, blackout_ratio; /* what was said by what was */
+};
+
 struct move_reply {
 	const char *id, *vm, *vm_uuid, *kind, *source, *destination, *state;
 	bool final, can_cancel;
@@ -105,6 +113,8 @@ struct move_reply {
 	struct move_shown_options options;
 	struct move_shown_policy policy;
 	bool has_policy;
+	bool has_forecast;
+	struct move_shown_forecast forecast;
 	int64_t created_at, updated_at, ended_at;
 };
 extern const struct json_field move_reply_fields[];

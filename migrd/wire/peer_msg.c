@@ -201,6 +201,42 @@ const struct json_field peer_prepare_reply_fields[] = {
 	{ 0 },
 };
 
+static const struct json_field peer_reason_fields[] = {
+	{ .key = "check",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct peer_reason, check),
+	  .help = "Name of the check that did not pass." },
+	{ .key = "detail",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct peer_reason, detail),
+	  .help = "What is wrong, and what to do." },
+	{ 0 },
+};
+
+const struct json_field peer_preflight_reply_fields[] = {
+	{ .key = "reasons",
+	  .type = JSON_ARRAY,
+	  .required = true,
+	  JSON_MEMBERS(struct peer_preflight_reply, reasons, reason_count),
+	  .fields = peer_reason_fields,
+	  .help = "All that speaks against the guest on the answering host." },
+	{ .key = "now_ms",
+	  .type = JSON_UINT,
+	  .required = true,
+	  JSON_MEMBER(struct peer_preflight_reply, now_ms),
+	  .max = INT64_C(1) << 53,
+	  .help = "Clock of the answering host in milliseconds since 1970." },
+	{ .key = "certificate_days",
+	  .type = JSON_UINT,
+	  .required = true,
+	  JSON_MEMBER(struct peer_preflight_reply, certificate_days),
+	  .max = UINT32_MAX,
+	  .help = "Days until its certificate ends." },
+	{ 0 },
+};
+
 const struct json_field peer_claim_fields[] = {
 	GENERATION_FIELD(struct peer_claim),
 	VM_UUID_FIELD(struct peer_claim),
@@ -462,6 +498,13 @@ bool peer_prepare_reply_decode(struct json_object *obj, struct peer_prepare_repl
 		return false;
 	*ret = reply;
 	return true;
+}
+
+bool peer_preflight_reply_decode(struct json_object *obj, struct peer_preflight_reply *ret,
+				 struct err *err)
+{
+	memset(ret, 0, sizeof(*ret));
+	return json_decode_object(obj, peer_preflight_reply_fields, ret, JSON_IGNORE_UNKNOWN, err);
 }
 
 bool peer_claim_decode(struct json_object *obj, struct peer_claim *ret, struct err *err)

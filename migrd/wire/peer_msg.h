@@ -3,6 +3,7 @@
  *
  *     POST /peer/v1/hello             peer_hello    -> peer_hello_reply
  *     POST /peer/v1/moves/{id}/prepare  peer_prepare -> peer_prepare_reply
+ *     POST /peer/v1/moves/{id}/preflight  peer_prepare -> peer_preflight_reply
  *     POST /peer/v1/moves/{id}/go     peer_claim    -> peer_verdict_reply
  *     POST /peer/v1/moves/{id}/drop   peer_claim    -> peer_verdict_reply
  *     POST /peer/v1/moves/{id}/recover peer_claim   -> peer_prepare_reply
@@ -78,6 +79,19 @@ struct peer_prepare_reply {
 	size_t channel_count;
 };
 
+#define PEER_REASONS_MAX 40
+
+/* What speaks against a guest that is not offered yet; nothing was made or changed. */
+struct peer_preflight_reply {
+	struct peer_reason {
+		char check[PEER_STATE_SIZE];
+		char detail[ERR_MSG_SIZE];
+	} reasons[PEER_REASONS_MAX];
+	size_t reason_count;
+	uint64_t now_ms;           /* the answering host's clock, since 1970 */
+	uint64_t certificate_days; /* until its certificate ends */
+};
+
 struct peer_claim {
 	uint64_t generation;
 	char uuid[ID_UUID_SIZE]; /* of the VM; "" from an older coordinator */
@@ -148,6 +162,7 @@ extern const struct json_field peer_hello_fields[];
 extern const struct json_field peer_hello_reply_fields[];
 extern const struct json_field peer_prepare_fields[];
 extern const struct json_field peer_prepare_reply_fields[];
+extern const struct json_field peer_preflight_reply_fields[];
 extern const struct json_field peer_claim_fields[];
 extern const struct json_field peer_verdict_fields[];
 extern const struct json_field peer_verdict_reply_fields[];
@@ -170,6 +185,9 @@ void peer_prepare_join(struct peer_prepare *prepare);  /* and back */
 void peer_prepare_fini(struct peer_prepare *prepare);
 bool peer_prepare_reply_decode(struct json_object *obj, struct peer_prepare_reply *ret,
 			       struct err *err);
+/* It is large: *RET must not be used after false. */
+bool peer_preflight_reply_decode(struct json_object *obj, struct peer_preflight_reply *ret,
+				 struct err *err);
 bool peer_claim_decode(struct json_object *obj, struct peer_claim *ret, struct err *err);
 bool peer_verdict_decode(struct json_object *obj, struct peer_verdict *ret, struct err *err);
 bool peer_settle_decode(struct json_object *obj, struct peer_settle *ret, struct err *err);

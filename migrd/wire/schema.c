@@ -18,6 +18,7 @@
 #include "wire/refresh_request.h"
 #include "wire/save_reply.h"
 #include "wire/save_request.h"
+#include "wire/trial_reply.h"
 #include "wire/vm_def.h"
 #include "wire/vm_request.h"
 
@@ -94,6 +95,8 @@ static const struct {
 	  "Answer of GET /v1/moves/{id}/plan: what both QEMUs are told, and why." },
 	{ "move-pass", move_pass_fields, JSON_SCHEMA_REPLY, "Pass of a move",
 	  "A pass over the guest's memory, or several that follow each other." },
+	{ "move-trial", trial_reply_fields, JSON_SCHEMA_REPLY, "What a move would be like",
+	  "The answer of POST /v1/moves?dry_run=true: nothing was changed on either host." },
 	{ "move-timeline", move_timeline_fields, JSON_SCHEMA_REPLY, "Moment of a move",
 	  "An item of GET /v1/moves/{id}/timeline." },
 	{ "job", job_reply_fields, JSON_SCHEMA_REPLY, "Job", "An item of GET /v1/jobs." },

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "move/foresee.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "move/downtime.h"
+#include "move/priv.h"
+
+/* A move that sends less is over before the stream has come up to speed. */
+#define LINK_BYTES_MIN (UINT64_C(64) << 20)
+/* What a move takes beside its data if none was made yet; on a host of two CPUs, without KVM. */
+#define PREPARE_MS  700
+#define HANDOVER_MS 15
+#define END_MS      60
+/* A move uses a sample that is not older. */
+#define SAMPLE_GOOD_MS 60000
+/* Of the blackout: the guest's stop, the last look at its memory, the state of its devices. */
+#define DEVICES_MS 12
+
+/* ---- earlier moves ---------------------------------------------------------------- */
+
+static double ms_between(const struct move *move, enum move_stamp from, enum move_stamp to)
+{
+	uint64_t a = move->stamps[from], b = move->stamps[to];
+
+	return a && b > a ? (double)(b - a) / 1000 : 0;
+}
+
+static bool is_plain(const struct move *move, const char *peer)
+{
+	return move->side == MOVE_SRC && strcmp(move->row.peer, peer) == 0 &&
+	       move->machine.state == MOVE_STATE_DONE && !move->facts.switch_wanted &&
+	       !move->facts.stopped && !move->options.has_hold;
+}
+
+static void add_link(const struct move *move, struct forecast_input *ret)
+{
+	double ms = ms_between(move, MOVE_STAMP_MIGRATE, MOVE_STAMP_COMPLETED);
+	uint64_t bytes = move->ram.info.ram_transferred_bytes;
+	int64_t age_ms = clock_wall_ms() - move->row.ended_ms;
+
+	if (move->options.bandwidth_bytes_per_s || bytes < LINK_BYTES_MIN || ms <= 0 ||
+	    ret->link_moves == FORECAST_LINK_MOVES || transfer_plan_has_disks(move->plan))
+		return;
+	if (!ret->link_moves)
+		ret->link_age_ms = age_ms > 0 ? (uint64_t)age_ms : 0;
+	ret->link_bytes_per_s[ret->link_moves++] = (double)bytes / ms * 1000;
+}
+
+static void add_costs(const struct move *move, struct forecast_costs *sum)
+{
+	sum->prepare_ms += ms_between(move, MOVE_STAMP_CREATED, MOVE_STAMP_MIGRATE);
+	sum->handover_ms += DEVICES_MS + ms_between(move, MOVE_STAMP_COMPLETED, MOVE_STAMP_TAKEN);
+	sum->end_ms += ms_between(move, MOVE_STAMP_TAKEN, MOVE_STAMP_ENDED);
+}
+
+void foresee_history(struct moves *moves, const char *peer, struct forecast_input *ret)
+{
+	struct forecast_costs sum = { 0 };
+	unsigned count = 0;
+
+	for (const struct move *move = moves_first(moves); move; move = move_next(move)) {
+		if (!is_plain(move, peer))
+			continue;
+		add_link(move, ret);
+		if (count < FORECAST_LINK_MOVES) {
+			add_costs(move, &sum);
+			count++;
+		}
+	}
+	ret->costs = count ? (struct forecast_costs){ sum.prepare_ms / count,
+						      sum.handover_ms / count, sum.end_ms / count }
+			   : (struct forecast_costs){ PREPARE_MS, HANDOVER_MS, END_MS };
+}
+
+/* ---- what is asked for ------------------------------------------------------------- */
+
+static enum forecast_postcopy postcopy_of(const struct transfer_wish *wish)
+{
+	if (!wish->has_postcopy || wish->postcopy.start == TRANSFER_POSTCOPY_MANUAL)
+		return FORECAST_POSTCOPY_NONE;
+	return wish->postcopy.start == TRANSFER_POSTCOPY_AT_ONCE ? FORECAST_POSTCOPY_AT_ONCE
+								 : FORECAST_POSTCOPY_FIRST_PASS;
+}
+
+static uint64_t parameter(const struct transfer_plan *plan, const char *name)
+{
+	for (size_t i = 0; plan && i < plan->parameter_count; i++) {
+		if (strcmp(plan->parameters[i].name, name) == 0)
+			return plan->parameters[i].number;
+	}
+	return 0;
+}
+
+void foresee_request(const struct move_options *options, const struct transfer_plan *plan,
+		     struct forecast_input *ret)
+{
+	ret->limit_bytes_per_s = options->bandwidth_bytes_per_s;
+	ret->downtime_limit_ms = options->downtime_limit_ms;
+	ret->downtime_for_pass = downtime_for_pass;
+	ret->auto_converge = options->transfer.auto_converge;
+	ret->postcopy = postcopy_of(&options->transfer);
+	ret->switchover_bytes_per_s = parameter(plan, "avail-switchover-bandwidth");
+}
+
+/* ---- the guest's memory -------------------------------------------------------------- */
+
+void foresee_memory(uint64_t memory_bytes, uint64_t resident_bytes, const struct vm_dirty *dirty,
+		    uint64_t now_ms, struct forecast_input *ret)
+{
+	ret->memory_bytes = memory_bytes;
+	ret->nonzero_bytes =
+		resident_bytes && resident_bytes < memory_bytes ? resident_bytes : memory_bytes;
+	if (!dirty->is_known)
+		return;
+	ret->dirty = forecast_fit_dirty(dirty->short_s, dirty->short_bytes, dirty->long_s,
+					dirty->long_bytes, (double)ret->nonzero_bytes);
+	ret->dirty.age_ms = now_ms - dirty->at_ms;
+}
+
+/* A mapping begins with "FROM-TO PERMISSIONS ..." in hexadecimal digits; its members follow as
+ * "Rss:   1234 kB" (proc(5)). */
+static bool is_beginning(const char *line, uint64_t *ret_bytes)
+{
+	unsigned long long from, to;
+
+	if (sscanf(line, "%llx-%llx ", &from, &to) != 2)
+		return false;
+	*ret_bytes = to - from;
+	return true;
+}
+
+static uint64_t resident_of(const char *line)
+{
+	static const char *const members[] = { "Rss:", "Shared_Hugetlb:", "Private_Hugetlb:" };
+	unsigned long long kib;
+
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		size_t len = strlen(members[i]);
+
+		if (strncmp(line, members[i], len) == 0 && sscanf(line + len, "%llu", &kib) == 1)
+			return kib * 1024;
+	}
+	return 0;
+}
+
+uint64_t foresee_resident_blocking(pid_t pid, uint64_t memory_bytes)
+{
+	char path[40], line[512];
+	uint64_t mapping = 0, of_size = 0, all = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", (int)pid);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file)) {
+		uint64_t bytes;
+
+		if (is_beginning(line, &mapping))
+			continue;
+		bytes = resident_of(line);
+		all += bytes;
+		of_size += mapping == memory_bytes ? bytes : 0;
+	}
+	if (file)
+		fclose(file);
+	return of_size ? of_size : all;
+}
+
+/* ---- forecast and truth ----------------------------------------------------------------- */
+
+static uint64_t disk_bytes(const struct move *move)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < move->plan->disk_count; i++)
+		sum += move->plan->disks[i].allocated_bytes;
+	return sum;
+}
+
+void foresee_move(struct move *move)
+{
+	const uint64_t now_ms = loop_now_ms(move->moves->env.loop);
+	struct vm *vm = move_vm(move);
+	const struct vm_def *def = move_definition(move);
+	struct forecast_input input = { 0 };
+	struct vm_dirty dirty;
+
+	if (!vm || !def || move->facts.stopped || move->options.has_hold || vm_intent(vm) != VM_INTENT_STARTED ||
+	    !vm_dirty_last(vm, &dirty) || now_ms - dirty.at_ms > SAMPLE_GOOD_MS)
+		return;
+	foresee_history(move->moves, move->row.peer, &input);
+	foresee_request(&move->options, move->plan, &input);
+	foresee_memory(vm_def_memory_mib(def) << 20, dirty.resident_bytes, &dirty, now_ms, &input);
+	input.disk_bytes = disk_bytes(move);
+	free(move->forecast);
+	move->forecast = xnew(struct forecast);
+	forecast_make(&input, move->forecast);
+	move_note(move, "forecast", "%s", move->forecast->summary);
+}
+
+const double move_error_bounds[MOVE_ERROR_BOUNDS] = { 0.02, 0.05, 0.08, 0.15, 0.3, 0.5, 1, 2 };
+
+static void count(struct move_error *error, double said, double truth)
+{
+	double miss = truth > 0 ? said / truth - 1 : 0;
+
+	miss = miss < 0 ? -miss : miss;
+	error->count++;
+	error->sum += miss;
+	for (size_t i = 0; i < MOVE_ERROR_BOUNDS; i++)
+		error->buckets[i] += miss <= move_error_bounds[i];
+}
+
+void foresee_compare(struct move *move)
+{
+	const struct forecast *said = move->forecast;
+	struct move_errors *errors = &move->moves->errors;
+
+	if (move->side != MOVE_SRC || !said || move->machine.state != MOVE_STATE_DONE)
+		return;
+	count(&errors->duration, (double)said->duration_ms.expected,
+	      ms_between(move, MOVE_STAMP_CREATED, MOVE_STAMP_ENDED));
+	count(&errors->blackout, (double)said->blackout_ms.expected,
+	      ms_between(move, MOVE_STAMP_STOPPED, MOVE_STAMP_TAKEN));
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* move/foresee.h -- what this host knows for the forecast of a move: what earlier moves to the same
+ * host have shown, what is asked for, and how much memory QEMU has.  Thread: loop, unless said
+ * otherwise. */
+#ifndef MIGRD_MOVE_FORESEE_H
+#define MIGRD_MOVE_FORESEE_H
+
+#include "forecast/forecast.h"
+#include "move/move.h"
+#include "vm/dirty.h"
+
+struct transfer_plan;
+
+/* Fills what earlier moves to PEER tell: the link, of moves that no limit held back and that were
+ * long enough; what a move takes beside its data. */
+void foresee_history(struct moves *moves, const char *peer, struct forecast_input *ret);
+/* Fills what OPTIONS ask for, and what PLAN (may be NULL) says. */
+void foresee_request(const struct move_options *options, const struct transfer_plan *plan,
+		     struct forecast_input *ret);
+/* Fills memory_bytes, nonzero_bytes and dirty.  RESIDENT_BYTES: foresee_resident_blocking(). */
+void foresee_memory(uint64_t memory_bytes, uint64_t resident_bytes, const struct vm_dirty *dirty,
+		    uint64_t now_ms, struct forecast_input *ret);
+/* How much of a guest's memory of MEMORY_BYTES its QEMU has had to provide: what was never written
+ * is zero, and takes nothing.  By /proc/PID/smaps, of the mappings of just that size; if there is
+ * none (NUMA nodes), of the whole process.  0: it cannot be read.  Thread: a worker, since it may
+ * take a second for a hundred GiB. */
+uint64_t foresee_resident_blocking(pid_t pid, uint64_t memory_bytes);
+
+/* Source: makes the forecast of a move whose plan is made, and keeps it with the move, if its guest
+ * was sampled by a dry run in the last minute and nobody is to release it.  A move does not wait for a sample. */
+void foresee_move(struct move *move);
+/* Source, at the end of a move that is done: counts how well its forecast was met. */
+void foresee_compare(struct move *move);
+
+#endif

@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "move/trial.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "move/foresee.h"
+#include "preflight/look.h"
+
+#define TRIALS_MAX        8
+#define TRIAL_DEADLINE_MS 60000
+#define HELLO_DEADLINE_MS 5000
+/* A sample that is not older is taken again. */
+#define SAMPLE_GOOD_MS 10000
+/* Clocks that differ by more make records and certificates hard to read. */
+#define CLOCK_DIFFERENCE_MAX_MS 2000
+#define CERTIFICATE_DAYS_MIN    7
+
+/* ---- life ----------------------------------------------------------------------- */
+
+struct trial_ref *trial_ref_new(const struct trial *trial)
+{
+	struct trial_ref *ref = xnew(struct trial_ref);
+
+	ref->moves = trial->moves;
+	memcpy(ref->id, trial->id, sizeof(ref->id));
+	return ref;
+}
+
+static struct trial *find(const struct moves *moves, const char *id)
+{
+	struct trial *trial;
+
+	LIST_FOREACH(trial, &moves->trials, link)
+	{
+		if (strcmp(trial->id, id) == 0)
+			return trial;
+	}
+	return NULL;
+}
+
+struct trial *trial_ref_take(struct trial_ref *ref)
+{
+	struct trial *trial = find(ref->moves, ref->id);
+
+	free(ref);
+	return trial;
+}
+
+static void trial_free(struct trial *trial)
+{
+	LIST_REMOVE(trial, link);
+	if (trial->entry)
+		vm_leave(trial->entry);
+	loop_timer_free(trial->deadline);
+	json_object_put(trial->blocks);
+	free(trial->here);
+	free(trial->warnings);
+	free(trial->evidence);
+	free(trial->plan);
+	free(trial->there);
+	free(trial);
+}
+
+void trial_fail(struct trial *trial, const struct err *err)
+{
+	trial->fn(trial->data, NULL, err);
+	trial_free(trial);
+}
+
+struct vm *trial_vm(struct trial *trial)
+{
+	struct vm *vm = vm_find_uuid(trial->moves->env.vms, trial->vm_uuid);
+	struct err err;
+
+	if (vm && vm_is_active(vm))
+		return vm;
+	err_set(&err, ERR_CONFLICT, "VM '%s' has no running QEMU any more", trial->vm);
+	trial_fail(trial, &err);
+	return NULL;
+}
+
+static void on_deadline(void *data)
+{
+	struct trial *trial = data;
+	struct err err;
+
+	err_set(&err, ERR_TIMEOUT, "QEMU, the guest's storage or host '%s' did not answer in %d s",
+		trial->to, TRIAL_DEADLINE_MS / 1000);
+	trial_fail(trial, &err);
+}
+
+/* ---- the answer -------------------------------------------------------------------- */
+
+static void add_reason(struct trial_reply *reply, const char *check, const char *side, bool blocks,
+		       const char *detail)
+{
+	if (reply->reason_count < TRIAL_REASONS_MAX)
+		reply->reasons[reply->reason_count++] =
+			(struct trial_reason){ check, side, blocks, detail };
+}
+
+static void add_here(struct trial_reply *reply, const struct preflight_reasons *reasons,
+		     bool blocks)
+{
+	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++)
+		add_reason(reply, reasons->list[i].check, "source", blocks, reasons->list[i].text);
+}
+
+static uint64_t disk_bytes(const struct trial *trial)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < trial->disk_count; i++)
+		sum += trial->disks[i].allocated_bytes;
+	return sum;
+}
+
+static void forecast(struct trial *trial, struct vm *vm, struct forecast *ret)
+{
+	const uint64_t now_ms = loop_now_ms(trial->moves->env.loop);
+	struct forecast_input input = { .is_still = !trial->runs };
+	struct vm_dirty dirty;
+	struct err ignored;
+	const struct vm_def *def = vm_def_of(vm, &ignored);
+
+	vm_dirty_last(vm, &dirty);
+	foresee_history(trial->moves, trial->to, &input);
+	foresee_request(&trial->options, trial->plan, &input);
+	foresee_memory(def ? vm_def_memory_mib(def) << 20 : 0, trial->resident_bytes, &dirty,
+		       now_ms, &input);
+	input.disk_bytes = disk_bytes(trial);
+	input.disk_write_bytes_per_s = trial->written_per_s;
+	forecast_make(&input, ret);
+}
+
+static void answer(struct trial *trial)
+{
+	struct vm *vm = trial_vm(trial);
+	struct trial_reply *reply;
+
+	if (!vm)
+		return;
+	reply = xnew(struct trial_reply);
+	reply->vm = trial->vm;
+	reply->source = trial->moves->env.host_id;
+	reply->destination = trial->to;
+	reply->destination_asked = trial->there != NULL;
+	add_here(reply, trial->here, true);
+	for (size_t i = 0; trial->there && i < trial->there->reason_count; i++)
+		add_reason(reply, trial->there->reasons[i].check, "destination", true,
+			   trial->there->reasons[i].detail);
+	reply->possible = trial->there && !reply->reason_count;
+	add_here(reply, trial->warnings, false);
+	forecast(trial, vm, &reply->forecast);
+	reply->has_plan = trial->plan != NULL;
+	if (trial->plan)
+		reply->plan = *trial->plan;
+	trial->fn(trial->data, reply, NULL);
+	free(reply);
+	trial_free(trial);
+}
+
+/* ---- the files, which must be as they are until the destination has looked ------------ */
+
+struct files {
+	struct work work;
+	struct trial_ref *ref;
+	struct needs *needs;
+	struct evidence *evidence;
+	char id[ID_UUID_SIZE];
+	pid_t pid;
+	uint64_t memory_bytes, resident_bytes;
+	bool is_over; /* only tidies up */
+};
+
+static void files_free(struct files *files)
+{
+	free(files->ref);
+	free(files->needs);
+	free(files->evidence);
+	free(files);
+}
+
+static void run_files(struct work *work)
+{
+	struct files *files = (struct files *)work;
+
+	if (files->is_over) {
+		look_follow_blocking(files->needs);
+		look_clean_blocking(files->needs, files->id);
+		return;
+	}
+	preflight_gather_blocking(files->needs, files->id, files->evidence);
+	files->resident_bytes = foresee_resident_blocking(files->pid, files->memory_bytes);
+}
+
+static void tidied(struct work *work)
+{
+	files_free((struct files *)work);
+}
+
+/* No restart looks for the token files of a trial, so they go also while migrd stops. */
+static void tidy(struct moves *moves, struct files *files)
+{
+	files->is_over = true;
+	files->work = (struct work){ .run = run_files, .done = tidied };
+	worker_submit(moves->worker, &files->work);
+}
+
+static struct files *files_new(const struct trial *trial, struct vm *vm)
+{
+	struct err ignored;
+	const struct vm_def *def = vm_def_of(vm, &ignored);
+	struct files *files;
+
+	if (!def)
+		return NULL;
+	files = xnew(struct files);
+	files->needs = needs_of(def);
+	needs_add_bases(files->needs, trial->disks, trial->disk_count);
+	files->memory_bytes = vm_def_memory_mib(def) << 20;
+	files->pid = qemu_proc_id(vm_qemu(vm)).pid;
+	files->ref = trial_ref_new(trial);
+	memcpy(files->id, trial->id, sizeof(files->id));
+	return files;
+}
+
+/* ---- the destination ------------------------------------------------------------------- */
+
+static void judge_clock(struct trial *trial, uint64_t asked_wall_ms)
+{
+	uint64_t here_ms = (asked_wall_ms + (uint64_t)clock_wall_ms()) / 2;
+	uint64_t there_ms = trial->there->now_ms;
+	uint64_t apart_ms = there_ms > here_ms ? there_ms - here_ms : here_ms - there_ms;
+
+	if (apart_ms > CLOCK_DIFFERENCE_MAX_MS)
+		preflight_add(trial->warnings, "clock",
+			      "the clock of host '%s' is %llu ms %s ours: let both follow the same "
+			      "time server",
+			      trial->to, (unsigned long long)apart_ms,
+			      there_ms > here_ms ? "before" : "behind");
+	if (trial->there->certificate_days < CERTIFICATE_DAYS_MIN)
+		preflight_add(trial->warnings, "certificate",
+			      "the certificate of host '%s' ends in %llu days: renew it there",
+			      trial->to, (unsigned long long)trial->there->certificate_days);
+}
+
+struct preflight_question {
+	struct trial_ref *ref;
+	struct files *files;
+	uint64_t asked_wall_ms;
+};
+
+static void on_preflight(void *data, struct json_object *result, const struct err *err)
+{
+	const struct preflight_question question = *(struct preflight_question *)data;
+	struct trial *trial = trial_ref_take(question.ref);
+	struct moves *moves = question.files->ref->moves;
+	struct peer_preflight_reply *there = xnew(struct peer_preflight_reply);
+	struct err bad;
+
+	free(data);
+	tidy(moves, question.files);
+	if (!trial) {
+		free(there);
+		return;
+	}
+	if (!err && !peer_preflight_reply_decode(result, there, &bad))
+		err = &bad;
+	if (!err) {
+		trial->there = TAKE_PTR(there);
+		judge_clock(trial, question.asked_wall_ms);
+	} else if (err->code == ERR_NOT_FOUND) {
+		preflight_add(trial->warnings, "preflight",
+			      "host '%s' has an older migrd, which cannot be asked before a move: "
+			      "upgrade it; the move itself looks there before it changes anything",
+			      trial->to);
+	} else {
+		preflight_add(trial->here, "peer",
+			      "host '%s' cannot say whether it would take the "
+			      "guest: %s",
+			      trial->to, err->msg);
+	}
+	free(there);
+	answer(trial);
+}
+
+static struct json_object *offer(const struct trial *trial, const struct vm *vm)
+{
+	struct peer_prepare prepare = {
+		.generation = trial->generation,
+		.run = vm_intent(vm) == VM_INTENT_STARTED,
+		.definition = json_read_back(vm_definition(vm)),
+		.options = trial->options,
+		.hold_s = trial->options.has_hold ? trial->options.hold.timeout_s : 0,
+		.plan = json_encode(transfer_plan_fields, trial->plan),
+		.evidence = json_encode(evidence_fields, trial->evidence),
+	};
+	struct json_object *obj;
+
+	snprintf(prepare.move_id, sizeof(prepare.move_id), "%s", trial->id);
+	snprintf(prepare.source, sizeof(prepare.source), "%s", trial->moves->env.host_id);
+	prepare.options.has_bandwidth = prepare.options.has_downtime_limit = true;
+	obj = json_encode(peer_prepare_fields, &prepare);
+	peer_prepare_fini(&prepare);
+	return obj;
+}
+
+static void ask_destination(struct trial *trial, struct files *files)
+{
+	const struct moves_env *env = &trial->moves->env;
+	struct vm *vm = trial_vm(trial);
+	struct preflight_question *question;
+	CLEANUP(free_charp) char *path = NULL;
+
+	if (!vm) {
+		tidy(files->ref->moves, files);
+		return;
+	}
+	question = xnew(struct preflight_question);
+	question->ref = trial_ref_new(trial);
+	question->files = files;
+	question->asked_wall_ms = (uint64_t)clock_wall_ms();
+	path = xasprintf("/peer/v1/moves/%s/preflight", trial->id);
+	peer_request(env->peers, trial->to, "POST", path, offer(trial, vm), env->prepare_timeout_ms,
+		     on_preflight, question);
+}
+
+/* A move that begins soon uses it again. */
+static void note_resident(const struct trial *trial)
+{
+	struct vm *vm = vm_find_uuid(trial->moves->env.vms, trial->vm_uuid);
+
+	if (vm)
+		vm_dirty_note_resident(vm, trial->resident_bytes);
+}
+
+static void files_done(struct work *work)
+{
+	struct files *files = (struct files *)work;
+	struct trial *trial = find(files->ref->moves, files->id);
+
+	if (!trial && files->ref->moves->is_closing) { /* the worker itself ends */
+		files->is_over = true;
+		run_files(work);
+		files_free(files);
+		return;
+	}
+	if (!trial) {
+		tidy(files->ref->moves, files); /* it was given up meanwhile */
+		return;
+	}
+	free(trial->evidence);
+	trial->evidence = TAKE_PTR(files->evidence);
+	trial->resident_bytes = files->resident_bytes;
+	note_resident(trial);
+	if (trial->plan) {
+		ask_destination(trial, files);
+	} else {
+		tidy(files->ref->moves, files);
+		answer(trial);
+	}
+}
+
+static void look_at_files(struct trial *trial)
+{
+	struct vm *vm = trial_vm(trial);
+	struct files *files = vm ? files_new(trial, vm) : NULL;
+	struct err err;
+
+	if (!vm)
+		return;
+	if (!files) {
+		err_set(&err, ERR_INTERNAL, "the definition of VM '%s' cannot be read", trial->vm);
+		trial_fail(trial, &err);
+		return;
+	}
+	files->evidence = TAKE_PTR(trial->evidence);
+	files->evidence->assert_disks = trial->options.assert_same_disks;
+	files->evidence->assert_cpu = trial->options.assert_same_cpu;
+	files->work = (struct work){ .run = run_files, .done = files_done };
+	worker_submit(trial->moves->worker, &files->work);
+}
+
+/* ---- the plan ------------------------------------------------------------------------------ */
+
+static void make_plan(struct trial *trial, struct vm *vm, const struct transfer_features *there)
+{
+	const struct transfer_features *of_qemu = qemu_migration_features(vm_qemu(vm));
+	struct transfer_features here = { 0 };
+	struct forecast_input history = { 0 };
+	struct transfer_basis basis = {
+		.wish = &trial->options.transfer,
+		.source = of_qemu ? &here : NULL,
+		.destination = there,
+		.limit_bytes_per_s = trial->options.bandwidth_bytes_per_s,
+		.disks = trial->disks,
+		.disk_count = trial->disk_count,
+	};
+	struct err err;
+
+	if (of_qemu)
+		here = *of_qemu;
+	transfer_features_add_host(&here);
+	foresee_history(trial->moves, trial->to, &history);
+	basis.link_bytes_per_s = history.link_moves ? (uint64_t)history.link_bytes_per_s[0] : 0;
+	trial->plan = xnew(struct transfer_plan);
+	if (transfer_plan_make(&basis, trial->plan, &err))
+		return;
+	preflight_add(trial->here, "plan", "%s", err.msg);
+	free(TAKE_PTR(trial->plan));
+}
+
+static void on_hello(void *data, struct json_object *result, const struct err *err)
+{
+	struct trial *trial = trial_ref_take(data);
+	struct peer_hello_reply *reply = xnew(struct peer_hello_reply);
+	struct vm *vm = trial ? trial_vm(trial) : NULL;
+	struct err bad;
+
+	if (vm && !err && !peer_hello_reply_decode(result, reply, &bad))
+		err = &bad;
+	if (vm && err)
+		preflight_add(trial->here, "peer", "host '%s' does not tell what it offers: %s",
+			      trial->to, err->msg);
+	else if (vm)
+		make_plan(trial, vm, reply->has_migration ? &reply->migration : NULL);
+	free(reply);
+	if (vm)
+		look_at_files(trial);
+}
+
+static void ask_hello(struct trial *trial)
+{
+	peer_hello(trial->moves->env.peers, trial->to, HELLO_DEADLINE_MS, on_hello,
+		   trial_ref_new(trial));
+}
+
+/* ---- the sample ------------------------------------------------------------------------------ */
+
+static void on_sampled(void *data, const struct err *err)
+{
+	struct trial *trial = trial_ref_take(data);
+
+	if (!trial)
+		return;
+	if (err)
+		preflight_add(trial->warnings, "dirty-rate",
+			      "what the guest writes was not measured: %s", err->msg);
+	trial_ask_writes(trial, ask_hello);
+}
+
+static bool is_fresh(const struct trial *trial, const struct vm *vm)
+{
+	struct vm_dirty dirty;
+
+	return vm_dirty_last(vm, &dirty) &&
+	       loop_now_ms(trial->moves->env.loop) - dirty.at_ms < SAMPLE_GOOD_MS;
+}
+
+static void sample(struct trial *trial)
+{
+	struct vm *vm = trial_vm(trial);
+	struct err ignored;
+	const struct vm_def *def = vm ? vm_def_of(vm, &ignored) : NULL;
+
+	if (!vm)
+		return;
+	if (trial->runs && def && vm_def_memory_mib(def) < VM_DIRTY_MEMORY_MIN_MIB)
+		preflight_add(trial->warnings, "dirty-rate",
+			      "what the guest writes is not known: QEMU does not sample less than "
+			      "%d MiB of memory",
+			      VM_DIRTY_MEMORY_MIN_MIB);
+	else if (trial->runs && !is_fresh(trial, vm)) {
+		vm_dirty_sample(vm, on_sampled, trial_ref_new(trial));
+		return;
+	}
+	trial_ask_writes(trial, ask_hello);
+}
+
+/* ---- the beginning ----------------------------------------------------------------------------
+ */
+
+/* What makes the question itself senseless; all else is a reason. */
+static struct vm *find_vm(const struct moves *moves, const struct move_wish *wish, struct err *err)
+{
+	const struct moves_env *env = &moves->env;
+	struct vm *vm = vm_find(env->vms, wish->vm);
+	const struct trial *trial;
+	unsigned count = 0;
+
+	LIST_FOREACH(trial, &moves->trials, link)
+	count++;
+	if (count >= TRIALS_MAX)
+		err_set(err, ERR_LIMIT, "%u moves are being tried already: wait for one", count);
+	else if (!vm)
+		err_set(err, ERR_NOT_FOUND, "there is no VM '%s' on this host", wish->vm);
+	else if (strcmp(wish->to, env->host_id) == 0)
+		err_set(err, ERR_CONFLICT, "VM '%s' is on host '%s' already", wish->vm, wish->to);
+	else if (!peer_clients_address(env->peers, wish->to))
+		err_set(err, ERR_NOT_FOUND,
+			"host '%s' is not known here: add a section [peer %s] to the configuration",
+			wish->to, wish->to);
+	else if (vm_job(vm))
+		err_set(err, ERR_BUSY, "VM '%s' has a job (%s): wait for its end, or ask about %s",
+			wish->vm, vm_job(vm)->kind, vm_job(vm)->id);
+	else if (!vm_is_active(vm))
+		err_set(err, ERR_CONFLICT,
+			"VM '%s' is %s: what its move would be like is told of a running or paused "
+			"VM only; a stopped one is moved by its disks alone",
+			wish->vm, vm_state(vm));
+	else
+		return vm;
+	return NULL;
+}
+
+struct refused {
+	moves_tried_fn *fn;
+	void *data;
+	struct err err;
+};
+
+static void on_refused(void *data)
+{
+	struct refused *refused = data;
+
+	refused->fn(refused->data, NULL, &refused->err);
+	free(refused);
+}
+
+static void refuse(struct moves *moves, moves_tried_fn *fn, void *data, const struct err *err)
+{
+	struct refused *refused = xnew(struct refused);
+
+	refused->fn = fn;
+	refused->data = data;
+	refused->err = *err;
+	loop_post(moves->env.loop, on_refused, refused);
+}
+
+void moves_try(struct moves *moves, const struct move_wish *wish, moves_tried_fn *fn, void *data)
+{
+	struct err err;
+	struct vm *vm = find_vm(moves, wish, &err);
+	struct trial *trial;
+
+	if (!vm) {
+		refuse(moves, fn, data, &err);
+		return;
+	}
+	trial = xnew(struct trial);
+	trial->moves = moves;
+	id_uuid_new(trial->id);
+	snprintf(trial->vm, sizeof(trial->vm), "%s", wish->vm);
+	snprintf(trial->vm_uuid, sizeof(trial->vm_uuid), "%s", vm_uuid(vm));
+	snprintf(trial->to, sizeof(trial->to), "%s", wish->to);
+	trial->options = wish->options;
+	trial->generation = vm_generation(vm);
+	trial->fn = fn;
+	trial->data = data;
+	trial->here = xnew(struct preflight_reasons);
+	trial->warnings = xnew(struct preflight_reasons);
+	trial->evidence = xnew(struct evidence);
+	trial->deadline = loop_timer_new(moves->env.loop, on_deadline, trial);
+	loop_timer_start(trial->deadline, TRIAL_DEADLINE_MS);
+	LIST_INSERT_HEAD(&moves->trials, trial, link);
+	if (!wish->options.assert_safe_cache && !move_caches_are_safe(vm, &err))
+		preflight_add(trial->here, "cache", "%s", err.msg);
+	trial_ask_qemu(trial, sample);
+}
+
+void moves_trials_clear(struct moves *moves)
+{
+	struct err err;
+
+	err_set(&err, ERR_UNAVAILABLE, "host '%s' is stopping", moves->env.host_id);
+	for (struct trial *trial = LIST_FIRST(&moves->trials), *next; trial; trial = next) {
+		next = LIST_NEXT(trial, link);
+		trial_fail(trial, &err);
+	}
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a trial asks the guest's QEMU: questions only, one after the other. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "move/disks.h"
+#include "move/src_priv.h"
+#include "move/trial.h"
+#include "qmp/block.h"
+#include "qmp/run_state.h"
+
+static const struct vm_def *definition(const struct trial *trial)
+{
+	struct vm *vm = vm_find_uuid(trial->moves->env.vms, trial->vm_uuid);
+	struct err ignored;
+
+	return vm ? vm_def_of(vm, &ignored) : NULL;
+}
+
+static bool copies_disks(const struct trial *trial)
+{
+	const struct vm_def *def = definition(trial);
+
+	return def && vm_def_local_image(def, 0);
+}
+
+/* ---- may it be moved? ------------------------------------------------------------ */
+
+static void take_status(struct trial *trial, struct json_object *result)
+{
+	enum qmp_run_state state = qmp_run_state_decode(result);
+	struct vm *vm = vm_find_uuid(trial->moves->env.vms, trial->vm_uuid);
+	const struct qmp_version *version = vm && vm_qemu(vm) ? qemu_version(vm_qemu(vm)) : NULL;
+	const struct vm_def *def = definition(trial);
+
+	trial->runs = state == QMP_RUN_RUNNING;
+	if (state == QMP_RUN_POSTMIGRATE)
+		preflight_add(trial->here, "run-state",
+			      "the guest has not run since a move of it came back at its end, and "
+			      "QEMU sends it again only after it has run: resume it first");
+	if (trial->runs && def && def->accel == VM_DEF_ACCEL_TCG && version && version->major < 9)
+		preflight_add(trial->warnings, "lost-writes",
+			      "QEMU %d.%d without KVM may lose what a guest writes while it is "
+			      "moved: pause it first, or use QEMU 9.0",
+			      version->major, version->minor);
+}
+
+static void take_blockers(struct trial *trial, struct json_object *result)
+{
+	struct json_object *reasons = json_object_object_get(result, "blocked-reasons");
+	size_t count = json_object_is_type(reasons, json_type_array)
+			       ? json_object_array_length(reasons)
+			       : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *text = json_object_get_string(json_object_array_get_idx(reasons, i));
+
+		preflight_add(trial->here, "blockers",
+			      "QEMU cannot migrate this guest: %s: remove what is named there, or "
+			      "stop the VM and move it then",
+			      text ? text : "?");
+	}
+}
+
+static void take_users(struct trial *trial, struct json_object *result)
+{
+	bool blocks = trial->options.block_jobs == MOVE_BLOCK_JOBS_REFUSE;
+	struct qmp_block_user user;
+
+	for (size_t i = 0; qmp_block_user_get(result, MOVE_EXPORT_ID, i, &user); i++)
+		preflight_add(blocks ? trial->here : trial->warnings, "block-jobs",
+			      "%s '%.40s' (%.20s) on the guest's disks would end with this QEMU: "
+			      "end it, or ask with block_jobs 'wait' or 'cancel'",
+			      user.what, user.id, user.type);
+}
+
+/* ---- its disks --------------------------------------------------------------------- */
+
+static void take_blocks(struct trial *trial, struct json_object *result)
+{
+	trial->blocks = json_object_get(result);
+}
+
+static void take_disk(struct trial *trial, struct json_object *nodes,
+		      const struct vm_def_disk *disk)
+{
+	struct disk_copy *copy = &trial->disks[trial->disk_count];
+	const char *node = qmp_block_node(trial->blocks, disk->id), *backing;
+	char name[MOVE_NODE_SIZE];
+	struct err err;
+
+	snprintf(name, sizeof(name), "%s", node ? node : "");
+	if (strcmp(disk->id, VM_DEF_VARS_ID) == 0)
+		plug_disk_node(name, sizeof(name), disk->id);
+	if (!name[0]) {
+		preflight_add(trial->here, "disks", "QEMU does not tell the image of disk '%s'",
+			      disk->id);
+		return;
+	}
+	if (!disk_copy_read(nodes, name, copy, &backing, &err) ||
+	    (disk->shared_base && !disk_copy_keep_backing(nodes, name, copy, &err))) {
+		preflight_add(trial->here, "disks", "disk '%s': %s", disk->id, err.msg);
+		return;
+	}
+	memcpy(copy->id, disk->id, sizeof(copy->id));
+	trial->disk_count++;
+}
+
+static void take_nodes(struct trial *trial, struct json_object *result)
+{
+	const struct vm_def *def = definition(trial);
+	const struct vm_def_disk *disk;
+
+	for (size_t i = 0; def && (disk = vm_def_local_image(def, i)); i++)
+		take_disk(trial, result, disk);
+}
+
+static uint64_t written(struct json_object *stats)
+{
+	size_t count = json_count(stats);
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *of = json_get_obj(json_object_array_get_idx(stats, i), "stats");
+		int64_t bytes = of ? json_get_int(of, "wr_bytes", 0) : 0;
+
+		sum += bytes > 0 ? (uint64_t)bytes : 0;
+	}
+	return sum;
+}
+
+static void take_writes(struct trial *trial, struct json_object *result)
+{
+	uint64_t now_ms = loop_now_ms(trial->moves->env.loop), bytes = written(result);
+
+	if (trial->written_at_ms && now_ms > trial->written_at_ms && bytes > trial->written_bytes)
+		trial->written_per_s =
+			(bytes - trial->written_bytes) * 1000 / (now_ms - trial->written_at_ms);
+	trial->written_bytes = bytes;
+	trial->written_at_ms = now_ms;
+}
+
+/* ---- its CPU ------------------------------------------------------------------------ */
+
+static void take_cpus(struct trial *trial, struct json_object *result)
+{
+	struct json_object *first =
+		json_count(result) ? json_object_array_get_idx(result, 0) : NULL;
+	const char *path = first ? json_get_str(first, "qom-path") : NULL;
+
+	snprintf(trial->cpu_path, sizeof(trial->cpu_path), "%s", path ? path : "");
+}
+
+static void take_words(struct trial *trial, struct json_object *result)
+{
+	evidence_take_words(trial->evidence, result);
+}
+
+static bool has_cpu(const struct trial *trial)
+{
+	return trial->cpu_path[0];
+}
+
+static struct json_object *words_args(const struct trial *trial)
+{
+	struct json_object *args = json_object_new_object();
+
+	json_add_str(args, "path", trial->cpu_path);
+	json_add_str(args, "property", "feature-words");
+	return args;
+}
+
+static struct json_object *nodes_args(const struct trial *trial)
+{
+	struct json_object *args = json_object_new_object();
+
+	(void)trial;
+	json_add_bool(args, "flat", true);
+	return args;
+}
+
+/* ---- all of them ---------------------------------------------------------------------- */
+
+static const struct question {
+	const char *command;
+	void (*take)(struct trial *trial, struct json_object *result);
+	bool (*wanted)(const struct trial *trial);              /* NULL: always */
+	struct json_object *(*args)(const struct trial *trial); /* NULL: none */
+	bool may_fail;                                          /* then nothing is known of it */
+} questions[] = {
+	{ "query-status", take_status, NULL, NULL, false },
+	{ "query-migrate", take_blockers, NULL, NULL, false },
+	{ "query-jobs", take_users, NULL, NULL, false },
+	{ "query-block-exports", take_users, NULL, NULL, false },
+	{ "query-block", take_blocks, copies_disks, NULL, false },
+	{ "query-named-block-nodes", take_nodes, copies_disks, nodes_args, false },
+	{ "query-blockstats", take_writes, copies_disks, NULL, true },
+	{ "query-cpus-fast", take_cpus, NULL, NULL, true },
+	{ "qom-get", take_words, has_cpu, words_args, true },
+};
+static const struct question writes = { "query-blockstats", take_writes, NULL, NULL, true };
+
+struct asking {
+	struct trial_ref *ref;
+	const struct question *question;
+	trial_step_fn *next;
+	bool is_one; /* only this question */
+};
+
+static void ask_next(struct trial *trial, trial_step_fn *next);
+
+static void on_answer(void *data, struct json_object *result, const struct err *err)
+{
+	const struct asking asking = *(struct asking *)data;
+	struct trial *trial = trial_ref_take(asking.ref);
+
+	free(data);
+	if (!trial)
+		return;
+	if (err && !(asking.question->may_fail && err->code == ERR_QEMU)) {
+		trial_fail(trial, err);
+		return;
+	}
+	if (!err)
+		asking.question->take(trial, result);
+	if (!asking.is_one) {
+		ask_next(trial, asking.next);
+		return;
+	}
+	vm_leave(TAKE_PTR(trial->entry));
+	asking.next(trial);
+}
+
+static void ask(struct trial *trial, const struct question *question, bool is_one,
+		trial_step_fn *next)
+{
+	struct asking *asking = xnew(struct asking);
+
+	asking->ref = trial_ref_new(trial);
+	asking->question = question;
+	asking->next = next;
+	asking->is_one = is_one;
+	vm_entry_command(trial->entry, question->command,
+			 question->args ? question->args(trial) : NULL, COMMAND_DEADLINE_MS,
+			 on_answer, asking);
+}
+
+static void ask_next(struct trial *trial, trial_step_fn *next)
+{
+	while (trial->question < ARRAY_LEN(questions)) {
+		const struct question *question = &questions[trial->question++];
+
+		if (!question->wanted || question->wanted(trial)) {
+			ask(trial, question, false, next);
+			return;
+		}
+	}
+	vm_leave(TAKE_PTR(trial->entry));
+	next(trial);
+}
+
+struct entering {
+	struct trial_ref *ref;
+	trial_step_fn *next;
+	bool is_writes;
+};
+
+static void on_entered(void *data, struct vm_entry *entry, const struct err *err)
+{
+	const struct entering entering = *(struct entering *)data;
+	struct trial *trial = trial_ref_take(entering.ref);
+
+	free(data);
+	if (!trial) {
+		if (entry)
+			vm_leave(entry);
+		return;
+	}
+	trial->entry = entry;
+	if (!entry)
+		trial_fail(trial, err);
+	else if (entering.is_writes)
+		ask(trial, &writes, true, entering.next);
+	else
+		ask_next(trial, entering.next);
+}
+
+static void enter(struct trial *trial, bool is_writes, trial_step_fn *next)
+{
+	struct vm *vm = trial_vm(trial);
+	struct entering *entering;
+
+	if (!vm)
+		return;
+	entering = xnew(struct entering);
+	entering->ref = trial_ref_new(trial);
+	entering->next = next;
+	entering->is_writes = is_writes;
+	vm_enter(vm, VM_SYNC_QUERY, VM_ENTRY_USUAL, on_entered, entering);
+}
+
+void trial_ask_qemu(struct trial *trial, trial_step_fn *next)
+{
+	enter(trial, false, next);
+}
+
+void trial_ask_writes(struct trial *trial, trial_step_fn *next)
+{
+	if (trial->blocks)
+		enter(trial, true, next);
+	else
+		next(trial);
+}

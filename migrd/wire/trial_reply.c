@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "wire/trial_reply.h"
+
+static const struct json_field reason_fields[] = {
+	JSON_SHOWN(struct trial_reason, check, "Name of the check that did not pass."),
+	JSON_SHOWN(struct trial_reason, side, "`source' or `destination'."),
+	JSON_SHOWN(struct trial_reason, blocks, "The move would be refused because of it."),
+	JSON_SHOWN(struct trial_reason, detail, "What is wrong, and what to do."),
+	{ 0 },
+};
+
+const struct json_field trial_reply_fields[] = {
+	JSON_SHOWN(struct trial_reply, possible,
+		   "Both hosts were looked at, and nothing speaks against the move."),
+	JSON_SHOWN(struct trial_reply, vm, "Name of the VM."),
+	JSON_SHOWN(struct trial_reply, source, "Host id of the source."),
+	JSON_SHOWN(struct trial_reply, destination, "Host id of the destination."),
+	JSON_SHOWN(struct trial_reply, destination_asked,
+		   "The destination has looked; false: it cannot be asked, or did not answer."),
+	{ .key = "reasons",
+	  .type = JSON_ARRAY,
+	  .required = true,
+	  JSON_MEMBERS(struct trial_reply, reasons, reason_count),
+	  .fields = reason_fields,
+	  .help = "All checks that did not pass, of both hosts." },
+	JSON_SHOWN_OBJECT(struct trial_reply, forecast, forecast_fields,
+			  "What the move would be like."),
+	{ .key = "plan",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct trial_reply, plan),
+	  .present_offset = offsetof(struct trial_reply, has_plan),
+	  .fields = transfer_plan_fields,
+	  .help = "How it would send the guest, and why so; not there: no plan can be made." },
+	{ 0 },
+};

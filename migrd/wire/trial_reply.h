@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* wire/trial_reply.h -- what POST /v1/moves?dry_run=true answers.  Thread: any. */
+#ifndef MIGRD_WIRE_TRIAL_REPLY_H
+#define MIGRD_WIRE_TRIAL_REPLY_H
+
+#include "wire/forecast.h"
+#include "wire/transfer_plan.h"
+
+#define TRIAL_REASONS_MAX 80
+
+/* One check that did not pass. */
+struct trial_reason {
+	const char *check;
+	const char *side; /* "source", "destination" */
+	bool blocks;      /* false: the move would begin all the same */
+	const char *detail;
+};
+
+/* Texts are borrowed. */
+struct trial_reply {
+	bool possible; /* no reason blocks, and the destination was asked */
+	const char *vm, *source, *destination;
+	bool destination_asked;
+	struct trial_reason reasons[TRIAL_REASONS_MAX];
+	size_t reason_count;
+	struct forecast forecast;
+	bool has_plan;
+	struct transfer_plan plan;
+};
+
+extern const struct json_field trial_reply_fields[];
+
+#endif
