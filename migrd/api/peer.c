@@ -151,6 +151,8 @@ static void reply_preflight(const struct pending *pending, const struct prefligh
 	int64_t days = tls_live_days_left(pending->api->tls);
 
 	reply->now_ms = (uint64_t)clock_wall_ms();
+	snprintf(reply->data_address, sizeof(reply->data_address), "%s",
+		 pending->api->data_address);
 	reply->certificate_days = days > 0 ? (uint64_t)days : 0;
 	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++) {
 		struct peer_reason *reason = &reply->reasons[reply->reason_count++];

@@ -14,7 +14,6 @@
 #define LINK_SPREAD         0.10
 #define LINK_SPREAD_AN_HOUR 0.02
 #define LINK_SPREAD_MAX     0.60
-#define COSTS_SPREAD        0.40
 /* ---- the guest's writes ------------------------------------------------------- */
 
 static double fit_x(double ratio, double growth)
@@ -117,7 +116,9 @@ static struct play play_at(const struct forecast_input *input, enum end end)
 		.input = input,
 		.link = link_at(input, end),
 		.nonzero = (double)input->nonzero_bytes * (end == BETTER ? 0.9 : 1),
-		.costs = 1 + (int)end * COSTS_SPREAD,
+		.costs = end == BETTER  ? &input->costs_low
+			 : end == WORSE ? &input->costs_high
+					: &input->costs,
 	};
 
 	set_dirty(&play, end);

@@ -64,7 +64,7 @@ struct forecast_input {
 		FORECAST_POSTCOPY_AT_ONCE,
 	} postcopy;
 	uint64_t disk_bytes, disk_write_bytes_per_s;
-	struct forecast_costs costs;
+	struct forecast_costs costs, costs_low, costs_high; /* expected; at best, at worst */
 };
 
 void forecast_make(const struct forecast_input *input, struct forecast *ret);

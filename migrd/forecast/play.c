@@ -9,6 +9,9 @@
 /* How fast QEMU passes over memory that is zero, of which it sends a few bytes a page. */
 #define ZERO_BYTES_PER_S 2.0e9
 #define ZERO_PAGE_SHARE  (9.0 / 4096)
+/* QEMU counts a pass each time that it looks for changed memory: also before the first, when it
+ * thinks that the end has come, and when the guest stands still (dirty-sync-count). */
+#define LOOKS 3
 /* A transfer that has not come to its end in so many passes, or so long, is taken not to. */
 #define PASSES_MAX 200
 #define TIME_MAX_S (24 * 3600.0)
@@ -131,7 +134,7 @@ static void play_passes(struct play *play, unsigned until_pass)
 		play->left = left;
 		if (left <= threshold(play)) {
 			play->has_ended = true;
-			play->passes++; /* QEMU counts that it looked again */
+			play->passes += LOOKS;
 			return;
 		}
 		if (play->passes == until_pass || play->seconds > TIME_MAX_S)
@@ -180,13 +183,12 @@ static void play_memory(struct play *play)
 
 void play_all(struct play *play)
 {
-	const struct forecast_costs *costs = &play->input->costs;
+	const struct forecast_costs *costs = play->costs;
 
 	if (!play_disks(play))
 		return;
 	play_memory(play);
 	if (!play->input->is_still)
-		play->blackout_s += costs->handover_ms * play->costs / 1000;
-	play->seconds +=
-		(costs->prepare_ms + costs->handover_ms + costs->end_ms) * play->costs / 1000;
+		play->blackout_s += costs->handover_ms / 1000;
+	play->seconds += (costs->prepare_ms + costs->handover_ms + costs->end_ms) / 1000;
 }

@@ -9,7 +9,7 @@
 struct play {
 	const struct forecast_input *input;
 	double link, rate, set, nonzero; /* bytes, bytes a second */
-	double costs;                    /* times those of the input */
+	const struct forecast_costs *costs;
 	/* results */
 	bool has_ended;
 	double seconds, bytes, blackout_s, left;

@@ -2,6 +2,7 @@
 #include "move/foresee.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -11,10 +12,6 @@
 
 /* A move that sends less is over before the stream has come up to speed. */
 #define LINK_BYTES_MIN (UINT64_C(64) << 20)
-/* What a move takes beside its data if none was made yet; on a host of two CPUs, without KVM. */
-#define PREPARE_MS  700
-#define HANDOVER_MS 15
-#define END_MS      60
 /* A move uses a sample that is not older. */
 #define SAMPLE_GOOD_MS 60000
 /* Of the blackout: the guest's stop, the last look at its memory, the state of its devices. */
@@ -50,30 +47,75 @@ static void add_link(const struct move *move, struct forecast_input *ret)
 	ret->link_bytes_per_s[ret->link_moves++] = (double)bytes / ms * 1000;
 }
 
-static void add_costs(const struct move *move, struct forecast_costs *sum)
+/* What a move has taken beside its data. */
+static struct forecast_costs costs_of(const struct move *move)
 {
-	sum->prepare_ms += ms_between(move, MOVE_STAMP_CREATED, MOVE_STAMP_MIGRATE);
-	sum->handover_ms += DEVICES_MS + ms_between(move, MOVE_STAMP_COMPLETED, MOVE_STAMP_TAKEN);
-	sum->end_ms += ms_between(move, MOVE_STAMP_TAKEN, MOVE_STAMP_ENDED);
+	return (struct forecast_costs){
+		.prepare_ms = ms_between(move, MOVE_STAMP_CREATED, MOVE_STAMP_MIGRATE),
+		.handover_ms =
+			DEVICES_MS + ms_between(move, MOVE_STAMP_COMPLETED, MOVE_STAMP_TAKEN),
+		.end_ms = ms_between(move, MOVE_STAMP_TAKEN, MOVE_STAMP_ENDED),
+	};
 }
+
+static int compare(const void *a, const void *b)
+{
+	double left = *(const double *)a, right = *(const double *)b;
+
+	return (left > right) - (left < right);
+}
+
+/* The middle of the earlier ones, so that one move on a busy host does not count; and the best and
+ * the worst of them, but a fifth apart at least. */
+static void take_costs(double *of, unsigned count, double *ret, double *ret_low, double *ret_high)
+{
+	qsort(of, count, sizeof(*of), compare);
+	*ret = of[count / 2];
+	*ret_low = of[0] < *ret * 0.8 ? of[0] : *ret * 0.8;
+	*ret_high = of[count - 1] > *ret * 1.2 ? of[count - 1] : *ret * 1.2;
+}
+
+static void fill_costs(const struct forecast_costs *list, unsigned count,
+		       struct forecast_input *ret)
+{
+	double prepare[FORECAST_LINK_MOVES], handover[FORECAST_LINK_MOVES],
+		end[FORECAST_LINK_MOVES];
+
+	for (unsigned i = 0; i < count; i++) {
+		prepare[i] = list[i].prepare_ms;
+		handover[i] = list[i].handover_ms;
+		end[i] = list[i].end_ms;
+	}
+	take_costs(prepare, count, &ret->costs.prepare_ms, &ret->costs_low.prepare_ms,
+		   &ret->costs_high.prepare_ms);
+	take_costs(handover, count, &ret->costs.handover_ms, &ret->costs_low.handover_ms,
+		   &ret->costs_high.handover_ms);
+	take_costs(end, count, &ret->costs.end_ms, &ret->costs_low.end_ms, &ret->costs_high.end_ms);
+}
+
+/* No move has been made to that host yet: those of a host of two CPUs, without KVM. */
+static const struct forecast_costs first = { 700, 15, 60 }, first_low = { 200, 5, 10 },
+				   first_high = { 2000, 60, 300 };
 
 void foresee_history(struct moves *moves, const char *peer, struct forecast_input *ret)
 {
-	struct forecast_costs sum = { 0 };
+	struct forecast_costs list[FORECAST_LINK_MOVES];
 	unsigned count = 0;
 
 	for (const struct move *move = moves_first(moves); move; move = move_next(move)) {
 		if (!is_plain(move, peer))
 			continue;
 		add_link(move, ret);
-		if (count < FORECAST_LINK_MOVES) {
-			add_costs(move, &sum);
-			count++;
-		}
+		if (count < FORECAST_LINK_MOVES)
+			list[count++] = costs_of(move);
 	}
-	ret->costs = count ? (struct forecast_costs){ sum.prepare_ms / count,
-						      sum.handover_ms / count, sum.end_ms / count }
-			   : (struct forecast_costs){ PREPARE_MS, HANDOVER_MS, END_MS };
+	if (count) {
+		fill_costs(list, count, ret);
+		return;
+	}
+	ret->costs = first;
+	ret->costs_low = first_low;
+	ret->costs_high = first_high;
 }
 
 /* ---- what is asked for ------------------------------------------------------------- */
@@ -188,8 +230,9 @@ void foresee_move(struct move *move)
 	struct forecast_input input = { 0 };
 	struct vm_dirty dirty;
 
-	if (!vm || !def || move->facts.stopped || move->options.has_hold || vm_intent(vm) != VM_INTENT_STARTED ||
-	    !vm_dirty_last(vm, &dirty) || now_ms - dirty.at_ms > SAMPLE_GOOD_MS)
+	if (!vm || !def || move->facts.stopped || move->options.has_hold ||
+	    vm_intent(vm) != VM_INTENT_STARTED || !vm_dirty_last(vm, &dirty) ||
+	    now_ms - dirty.at_ms > SAMPLE_GOOD_MS)
 		return;
 	foresee_history(move->moves, move->row.peer, &input);
 	foresee_request(&move->options, move->plan, &input);

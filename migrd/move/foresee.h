@@ -27,7 +27,8 @@ void foresee_memory(uint64_t memory_bytes, uint64_t resident_bytes, const struct
 uint64_t foresee_resident_blocking(pid_t pid, uint64_t memory_bytes);
 
 /* Source: makes the forecast of a move whose plan is made, and keeps it with the move, if its guest
- * was sampled by a dry run in the last minute and nobody is to release it.  A move does not wait for a sample. */
+ * was sampled by a dry run in the last minute and nobody is to release it.  A move does not wait
+ * for a sample. */
 void foresee_move(struct move *move);
 /* Source, at the end of a move that is done: counts how well its forecast was met. */
 void foresee_compare(struct move *move);

@@ -202,7 +202,7 @@ struct move_offer {
 	bool run; /* what the guest's user wants now; go has the last word */
 	bool stopped; /* it is stopped, and stays so */
 	uint64_t hold_s; /* so long its memory may not come */
-	bool is_trial; /* it is only looked at: FN gets what speaks against it, and no move */
+	bool is_trial;   /* it is only looked at: FN gets what speaks against it, and no move */
 };
 /* Looks at this host first, then takes the offer.  If anything speaks against the guest,
  * FN gets all REASONS together and MOVE NULL, and nothing has changed.  FN is called once, on

@@ -12,6 +12,7 @@
 #define TRIALS_MAX        8
 #define TRIAL_DEADLINE_MS 60000
 #define HELLO_DEADLINE_MS 5000
+#define REACH_TIMEOUT_MS  3000
 /* A sample that is not older is taken again. */
 #define SAMPLE_GOOD_MS 10000
 /* Clocks that differ by more make records and certificates hard to read. */
@@ -152,6 +153,8 @@ static void answer(struct trial *trial)
 	for (size_t i = 0; trial->there && i < trial->there->reason_count; i++)
 		add_reason(reply, trial->there->reasons[i].check, "destination", true,
 			   trial->there->reasons[i].detail);
+	reply->has_link = trial->is_reached;
+	reply->link = (struct trial_link){ trial->reach.mtu_bytes, trial->reach.round_trip_us };
 	reply->possible = trial->there && !reply->reason_count;
 	add_here(reply, trial->warnings, false);
 	forecast(trial, vm, &reply->forecast);
@@ -248,6 +251,56 @@ static void judge_clock(struct trial *trial, uint64_t asked_wall_ms)
 			      trial->to, (unsigned long long)trial->there->certificate_days);
 }
 
+/* ---- the way to its data port ------------------------------------------------------------ */
+
+struct reaching {
+	struct fair_work work;
+	struct trial_ref *ref;
+	char address[PEER_ADDRESS_SIZE];
+	struct stream_reach reach;
+	struct err err; /* not set: it was reached */
+};
+
+static void run_reach(struct fair_work *work)
+{
+	struct reaching *reaching = (struct reaching *)work;
+
+	stream_reach_blocking(reaching->address, REACH_TIMEOUT_MS, &reaching->reach,
+			      &reaching->err);
+}
+
+static void reach_done(struct fair_work *work)
+{
+	struct reaching *reaching = (struct reaching *)work;
+	struct trial *trial = trial_ref_take(reaching->ref);
+
+	if (trial) {
+		trial->is_reached = !err_is_set(&reaching->err);
+		trial->reach = reaching->reach;
+	}
+	if (trial && !trial->is_reached)
+		preflight_add(trial->here, "data-port",
+			      "the data port of host '%s' is not reached: %s: let a firewall pass "
+			      "it, or set what 'advertise' of [data] says there",
+			      trial->to, reaching->err.msg);
+	free(reaching);
+	if (trial)
+		answer(trial);
+}
+
+/* The other host gives the address, as it does in a move: so it may hold up threads of its own
+ * share only. */
+static void reach_port(struct trial *trial)
+{
+	struct reaching *reaching = xnew(struct reaching);
+
+	reaching->ref = trial_ref_new(trial);
+	reaching->work.run = run_reach;
+	reaching->work.done = reach_done;
+	memcpy(reaching->address, trial->there->data_address, sizeof(reaching->address));
+	fair_worker_submit(trial->moves->looker, trial->to, &reaching->work);
+}
+
 struct preflight_question {
 	struct trial_ref *ref;
 	struct files *files;
@@ -273,6 +326,8 @@ static void on_preflight(void *data, struct json_object *result, const struct er
 	if (!err) {
 		trial->there = TAKE_PTR(there);
 		judge_clock(trial, question.asked_wall_ms);
+		reach_port(trial);
+		return;
 	} else if (err->code == ERR_NOT_FOUND) {
 		preflight_add(trial->warnings, "preflight",
 			      "host '%s' has an older migrd, which cannot be asked before a move: "

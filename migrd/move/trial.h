@@ -15,6 +15,7 @@
 
 #include "forecast/forecast.h"
 #include "move/priv.h"
+#include "stream/reach.h"
 #include "vm/entry.h"
 #include "wire/peer_msg.h"
 #include "wire/trial_reply.h"
@@ -42,6 +43,8 @@ struct trial {
 	struct evidence *evidence;
 	uint64_t resident_bytes;
 	struct transfer_plan *plan;         /* NULL: none can be made */
+	struct stream_reach reach;
+	bool is_reached;                    /* the data port of the destination */
 	struct peer_preflight_reply *there; /* NULL: it was not asked, or did not answer */
 };
 

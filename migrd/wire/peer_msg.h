@@ -88,6 +88,7 @@ struct peer_preflight_reply {
 		char detail[ERR_MSG_SIZE];
 	} reasons[PEER_REASONS_MAX];
 	size_t reason_count;
+	char data_address[PEER_ADDRESS_SIZE]; /* where it would take the data */
 	uint64_t now_ms;           /* the answering host's clock, since 1970 */
 	uint64_t certificate_days; /* until its certificate ends */
 };

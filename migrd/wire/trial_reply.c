@@ -9,6 +9,13 @@ static const struct json_field reason_fields[] = {
 	{ 0 },
 };
 
+static const struct json_field link_fields[] = {
+	JSON_SHOWN(struct trial_link, mtu_bytes,
+		   "Largest packet on the way, as this host knows it, in bytes; 0: not known."),
+	JSON_SHOWN(struct trial_link, round_trip_us, "Round trip in microseconds."),
+	{ 0 },
+};
+
 const struct json_field trial_reply_fields[] = {
 	JSON_SHOWN(struct trial_reply, possible,
 		   "Both hosts were looked at, and nothing speaks against the move."),
@@ -23,6 +30,12 @@ const struct json_field trial_reply_fields[] = {
 	  JSON_MEMBERS(struct trial_reply, reasons, reason_count),
 	  .fields = reason_fields,
 	  .help = "All checks that did not pass, of both hosts." },
+	{ .key = "link",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct trial_reply, link),
+	  .present_offset = offsetof(struct trial_reply, has_link),
+	  .fields = link_fields,
+	  .help = "The way to the destination's data port; not there: it was not reached." },
 	JSON_SHOWN_OBJECT(struct trial_reply, forecast, forecast_fields,
 			  "What the move would be like."),
 	{ .key = "plan",

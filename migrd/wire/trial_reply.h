@@ -16,6 +16,11 @@ struct trial_reason {
 	const char *detail;
 };
 
+/* The way to the destination's data port. */
+struct trial_link {
+	uint64_t mtu_bytes, round_trip_us;
+};
+
 /* Texts are borrowed. */
 struct trial_reply {
 	bool possible; /* no reason blocks, and the destination was asked */
@@ -23,6 +28,8 @@ struct trial_reply {
 	bool destination_asked;
 	struct trial_reason reasons[TRIAL_REASONS_MAX];
 	size_t reason_count;
+	bool has_link;
+	struct trial_link link; /* the port was reached */
 	struct forecast forecast;
 	bool has_plan;
 	struct transfer_plan plan;

@@ -48,6 +48,7 @@ class ForecastTest(SystemTest):
         self.assertGreater(basis["dirty_set_bytes"], 2 << 20)   # it writes 16 MiB again and again
         self.assertNotIn("link_bytes_per_s", basis)             # no move has gone there
         self.assertIn("link", forecast["summary"])
+        self.assertGreater(said["link"]["mtu_bytes"], 1000)
         self.assertEqual(said["plan"]["channels"][0]["name"], "ram")
 
     def test_every_reason_of_both_hosts_is_told_at_once(self):
@@ -77,6 +78,19 @@ class ForecastTest(SystemTest):
         self.assertNotIn("plan", said)
         self.assertIn("duration_ms", said["forecast"])
         self.b.start()
+        self.wait_tidy()
+        self.assert_nothing_is_made()
+
+    def test_data_port_that_is_not_reached_is_a_reason(self):
+        self.guest.start(self.a)
+        self.b.stop()
+        self.b.write_config(data={"advertise": "127.0.0.1:1"})
+        self.b.start()
+        said = self.look()
+        self.assertTrue(said["destination_asked"])
+        self.assertNotIn("link", said)
+        self.assertEqual([(r["side"], r["check"]) for r in said["reasons"] if r["blocks"]],
+                         [("source", "data-port")])
         self.wait_tidy()
         self.assert_nothing_is_made()
 

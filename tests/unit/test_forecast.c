@@ -22,6 +22,8 @@ static struct forecast_input input_of(double memory_mib, double nonzero_mib, dou
 		.downtime_limit_ms = 300,
 		.downtime_for_pass = downtime_for_pass,
 		.costs = { 500, 20, 30 },
+		.costs_low = { 400, 10, 20 },
+		.costs_high = { 900, 40, 60 },
 	};
 }
 
