@@ -189,7 +189,7 @@ static bool has_no_former_move(struct moves *moves, const struct move_offer *off
 static bool is_within_limits(struct moves *moves, const struct move_offer *offer,
 			     struct vm_def *def, struct err *err)
 {
-	return may_offer(moves, offer->source, ordinary_mib(def), err);
+	return may_offer(moves, offer->source, vm_def_ordinary_memory_mib(def), err);
 }
 
 static bool has_memory(struct moves *moves, const struct move_offer *offer, struct vm_def *def,
