@@ -148,13 +148,17 @@ void channel_lost(struct connection *connection)
 	pthread_mutex_unlock(&channel->lock);
 }
 
-static bool has_lost_link(const struct channel *channel)
+/* Call with the lock held.  The channel's error was that a link is lost. */
+static void note_not_lost(struct connection *connection)
 {
+	struct channel *channel = connection->channel;
 	bool lost = false;
 
+	connection->is_lost = false;
 	for (size_t i = 0; i < channel->row.connections; i++)
 		lost = lost || channel->connections[i].is_lost;
-	return lost;
+	if (!lost && !atomic_load(&channel->is_broken))
+		channel->error[0] = '\0';
 }
 
 void channel_relinked(struct connection *connection, const struct link *link)
@@ -163,14 +167,11 @@ void channel_relinked(struct connection *connection, const struct link *link)
 
 	pthread_mutex_lock(&channel->lock);
 	connection->net_fd = link->fd;
-	connection->is_lost = false;
+	note_not_lost(connection);
 	link_set_timeout(link->fd, atomic_load(&channel->all->link_timeout_ms));
-	if (!atomic_load(&channel->is_broken)) {
-		if (!has_lost_link(channel))
-			channel->error[0] = '\0';
+	if (!atomic_load(&channel->is_broken))
 		log_info("stream", "again", "move=%s channel=%s", channel->all->config.move_id,
 			 channel->row.name);
-	}
 	shut_down_if_broken(connection);
 	channel_wake_control(channel);
 	pthread_mutex_unlock(&channel->lock);
@@ -196,6 +197,8 @@ void channel_end(struct connection *connection, struct link *link, int qemu_fd)
 	if (qemu_fd >= 0)
 		close(qemu_fd);
 	pthread_mutex_lock(&channel->lock);
+	if (connection->is_lost)
+		note_not_lost(connection);
 	channel->ended++;
 	update_state(channel);
 	if (channel->state == STREAM_CHANNEL_FAILED)

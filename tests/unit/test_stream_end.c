@@ -443,6 +443,7 @@ START_TEST(source_that_knows_all_has_come_ends_well_without_the_destination)
 	ck_assert(!run_until(has_ended, &src, GIVES_UP_MS));
 	ck_assert(run_until(has_ended, &src, GIVEN_UP_MS));
 	ck_assert_msg(src.status.state == STREAM_CHANNEL_CLOSED, "%s", src.status.error);
+	ck_assert_str_eq(src.status.error, ""); /* nothing is lost any more */
 }
 END_TEST
 
