@@ -192,7 +192,7 @@ void api_peer_preflight(struct http_request *req, void *data)
 		return;
 	}
 	pending = pending_new(req, api);
-	ok = peer_prepare_check(&prepare, http_param(req, "id"), http_caller_name(req), &err) &&
+	ok = peer_prepare_check(&prepare, prepare.move_id, http_caller_name(req), &err) &&
 	     moves_offer(api->moves,
 			 &(struct move_offer){
 				 .id = prepare.move_id,

@@ -202,7 +202,7 @@ const struct http_route api_routes[] = {
 	  .body = peer_hello_fields, .reply = peer_hello_reply_fields },
 	{ "POST", "/peer/v1/moves/{id}/prepare", P, api_peer_prepare, .summary = "Get ready",
 	  .body = peer_prepare_fields, .reply = peer_prepare_reply_fields },
-	{ "POST", "/peer/v1/moves/{id}/preflight", P, api_peer_preflight,
+	{ "POST", "/peer/v1/preflight", P, api_peer_preflight,
 	  .summary = "What would speak against it; nothing is made", .body = peer_prepare_fields,
 	  .reply = peer_preflight_reply_fields },
 	{ "POST", "/peer/v1/moves/{id}/go", P, api_peer_go, .summary = "Take the guest",

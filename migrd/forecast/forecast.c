@@ -161,6 +161,9 @@ static void fill_basis(const struct forecast_input *input, struct forecast_basis
 		.link_moves = input->link_moves,
 		.disk_bytes = input->disk_bytes,
 		.disk_write_bytes_per_s = input->disk_write_bytes_per_s,
+		.prepare_ms = (uint64_t)input->costs.prepare_ms,
+		.handover_ms = (uint64_t)input->costs.handover_ms,
+		.end_ms = (uint64_t)input->costs.end_ms,
 	};
 }
 

@@ -14,8 +14,6 @@
 #define LINK_BYTES_MIN (UINT64_C(64) << 20)
 /* A move uses a sample that is not older. */
 #define SAMPLE_GOOD_MS 60000
-/* Of the blackout: the guest's stop, the last look at its memory, the state of its devices. */
-#define DEVICES_MS 12
 
 /* ---- earlier moves ---------------------------------------------------------------- */
 
@@ -26,11 +24,14 @@ static double ms_between(const struct move *move, enum move_stamp from, enum mov
 	return a && b > a ? (double)(b - a) / 1000 : 0;
 }
 
+/* One that tells something of others: of a guest that ran, and of memory alone. */
 static bool is_plain(const struct move *move, const char *peer)
 {
 	return move->side == MOVE_SRC && strcmp(move->row.peer, peer) == 0 &&
 	       move->machine.state == MOVE_STATE_DONE && !move->facts.switch_wanted &&
-	       !move->facts.stopped && !move->options.has_hold;
+	       !move->facts.stopped && !move->options.has_hold && move->plan &&
+	       !transfer_plan_has_disks(move->plan) &&
+	       ms_between(move, MOVE_STAMP_STOPPED, MOVE_STAMP_TAKEN) > 0;
 }
 
 static void add_link(const struct move *move, struct forecast_input *ret)
@@ -40,7 +41,7 @@ static void add_link(const struct move *move, struct forecast_input *ret)
 	int64_t age_ms = clock_wall_ms() - move->row.ended_ms;
 
 	if (move->options.bandwidth_bytes_per_s || bytes < LINK_BYTES_MIN || ms <= 0 ||
-	    ret->link_moves == FORECAST_LINK_MOVES || transfer_plan_has_disks(move->plan))
+	    ret->link_moves == FORECAST_LINK_MOVES)
 		return;
 	if (!ret->link_moves)
 		ret->link_age_ms = age_ms > 0 ? (uint64_t)age_ms : 0;
@@ -52,8 +53,7 @@ static struct forecast_costs costs_of(const struct move *move)
 {
 	return (struct forecast_costs){
 		.prepare_ms = ms_between(move, MOVE_STAMP_CREATED, MOVE_STAMP_MIGRATE),
-		.handover_ms =
-			DEVICES_MS + ms_between(move, MOVE_STAMP_COMPLETED, MOVE_STAMP_TAKEN),
+		.handover_ms = ms_between(move, MOVE_STAMP_STOPPED, MOVE_STAMP_TAKEN),
 		.end_ms = ms_between(move, MOVE_STAMP_TAKEN, MOVE_STAMP_ENDED),
 	};
 }
@@ -65,16 +65,19 @@ static int compare(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-/* The middle of the earlier ones, so that one move on a busy host does not count; and the best and
- * the worst of them, but a fifth apart at least. */
-static void take_costs(double *of, unsigned count, double *ret, double *ret_low, double *ret_high)
+/* The one of rank AT of the earlier ones, so that one move on a busy host does not count; and the
+ * best and the worst of them, but a fifth apart at least. */
+static void take_costs(double *of, unsigned count, unsigned at, double *ret, double *ret_low,
+		       double *ret_high)
 {
 	qsort(of, count, sizeof(*of), compare);
-	*ret = of[count / 2];
+	*ret = of[at];
 	*ret_low = of[0] < *ret * 0.8 ? of[0] : *ret * 0.8;
 	*ret_high = of[count - 1] > *ret * 1.2 ? of[count - 1] : *ret * 1.2;
 }
 
+/* The blackouts of earlier moves have the data of their last pass too, of which it is not known how
+ * much it was: the shorter ones had little. */
 static void fill_costs(const struct forecast_costs *list, unsigned count,
 		       struct forecast_input *ret)
 {
@@ -86,11 +89,12 @@ static void fill_costs(const struct forecast_costs *list, unsigned count,
 		handover[i] = list[i].handover_ms;
 		end[i] = list[i].end_ms;
 	}
-	take_costs(prepare, count, &ret->costs.prepare_ms, &ret->costs_low.prepare_ms,
+	take_costs(prepare, count, count / 2, &ret->costs.prepare_ms, &ret->costs_low.prepare_ms,
 		   &ret->costs_high.prepare_ms);
-	take_costs(handover, count, &ret->costs.handover_ms, &ret->costs_low.handover_ms,
+	take_costs(handover, count, count / 4, &ret->costs.handover_ms, &ret->costs_low.handover_ms,
 		   &ret->costs_high.handover_ms);
-	take_costs(end, count, &ret->costs.end_ms, &ret->costs_low.end_ms, &ret->costs_high.end_ms);
+	take_costs(end, count, count / 2, &ret->costs.end_ms, &ret->costs_low.end_ms,
+		   &ret->costs_high.end_ms);
 }
 
 /* No move has been made to that host yet: those of a host of two CPUs, without KVM. */
@@ -248,8 +252,11 @@ const double move_error_bounds[MOVE_ERROR_BOUNDS] = { 0.02, 0.05, 0.08, 0.15, 0.
 
 static void count(struct move_error *error, double said, double truth)
 {
-	double miss = truth > 0 ? said / truth - 1 : 0;
+	double miss;
 
+	if (truth <= 0)
+		return; /* it did not stand still */
+	miss = said / truth - 1;
 	miss = miss < 0 ? -miss : miss;
 	error->count++;
 	error->sum += miss;

@@ -369,7 +369,6 @@ static void ask_destination(struct trial *trial, struct files *files)
 	const struct moves_env *env = &trial->moves->env;
 	struct vm *vm = trial_vm(trial);
 	struct preflight_question *question;
-	CLEANUP(free_charp) char *path = NULL;
 
 	if (!vm) {
 		tidy(files->ref->moves, files);
@@ -379,9 +378,8 @@ static void ask_destination(struct trial *trial, struct files *files)
 	question->ref = trial_ref_new(trial);
 	question->files = files;
 	question->asked_wall_ms = (uint64_t)clock_wall_ms();
-	path = xasprintf("/peer/v1/moves/%s/preflight", trial->id);
-	peer_request(env->peers, trial->to, "POST", path, offer(trial, vm), env->prepare_timeout_ms,
-		     on_preflight, question);
+	peer_request(env->peers, trial->to, "POST", "/peer/v1/preflight", offer(trial, vm),
+		     env->prepare_timeout_ms, on_preflight, question);
 }
 
 /* A move that begins soon uses it again. */

@@ -32,6 +32,11 @@ static const struct json_field basis_fields[] = {
 	JSON_SHOWN(struct forecast_basis, disk_bytes, "Local disks that are copied, in bytes."),
 	JSON_SHOWN(struct forecast_basis, disk_write_bytes_per_s,
 		   "What the guest writes to them, in bytes per second."),
+	JSON_SHOWN(struct forecast_basis, prepare_ms,
+		   "What a move takes before its data, in milliseconds, as earlier ones did."),
+	JSON_SHOWN(struct forecast_basis, handover_ms,
+		   "The same while the guest stands still, without data."),
+	JSON_SHOWN(struct forecast_basis, end_ms, "The same after that."),
 	{ 0 },
 };
 

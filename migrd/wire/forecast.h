@@ -28,6 +28,7 @@ struct forecast_basis {
 	bool has_link; /* an earlier move has measured it */
 	uint64_t link_bytes_per_s, link_age_ms, link_moves;
 	uint64_t disk_bytes, disk_write_bytes_per_s;
+	uint64_t prepare_ms, handover_ms, end_ms; /* what a move takes beside its data */
 };
 
 struct forecast {

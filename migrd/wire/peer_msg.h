@@ -3,7 +3,7 @@
  *
  *     POST /peer/v1/hello             peer_hello    -> peer_hello_reply
  *     POST /peer/v1/moves/{id}/prepare  peer_prepare -> peer_prepare_reply
- *     POST /peer/v1/moves/{id}/preflight  peer_prepare -> peer_preflight_reply
+ *     POST /peer/v1/preflight         peer_prepare  -> peer_preflight_reply
  *     POST /peer/v1/moves/{id}/go     peer_claim    -> peer_verdict_reply
  *     POST /peer/v1/moves/{id}/drop   peer_claim    -> peer_verdict_reply
  *     POST /peer/v1/moves/{id}/recover peer_claim   -> peer_prepare_reply
