@@ -40,6 +40,18 @@ static bool is_of_tap(pid_t pid, const char *number, const char *ifname)
 	return file_read(path, FDINFO_MAX, &text, &len, &ignored) && strstr(text, line);
 }
 
+/* The kernel tells nothing of an open macvtap but its file (net_open_macvtap()). */
+static bool is_of_macvtap(pid_t pid, const char *number, const char *ifname)
+{
+	CLEANUP(free_charp) char *path = xasprintf("/proc/%d/fd/%s", (int)pid, number);
+	char device[32], target[32];
+	ssize_t len = readlink(path, target, sizeof(target) - 1);
+
+	snprintf(device, sizeof(device), "/dev/tap%u", if_nametoindex(ifname));
+	target[len > 0 ? len : 0] = '\0';
+	return strcmp(target, device) == 0;
+}
+
 static int find(pid_t pid, const char *ifname)
 {
 	CLEANUP(free_charp) char *path = xasprintf("/proc/%d/fdinfo", (int)pid);
@@ -50,7 +62,8 @@ static int find(pid_t pid, const char *ifname)
 	if (!dir)
 		return -1;
 	while (found < 0 && (entry = readdir(dir))) {
-		if (entry->d_name[0] != '.' && is_of_tap(pid, entry->d_name, ifname))
+		if (entry->d_name[0] != '.' && (is_of_tap(pid, entry->d_name, ifname) ||
+						is_of_macvtap(pid, entry->d_name, ifname)))
 			found = (int)strtol(entry->d_name, NULL, 10);
 	}
 	closedir(dir);
@@ -178,20 +191,30 @@ static uint64_t offloads_of(const struct ethtool_gstrings *names,
 	return offloads;
 }
 
-bool net_tap_settings_get(int fd, const char *ifname, struct net_tap_settings *ret, struct err *err)
+static bool read_offloads(const char *ifname, uint64_t *ret)
 {
 	CLEANUP(closep) int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	union feature_names *names = xnew(union feature_names);
 	union feature_values values = { .room = { 0 } };
-	int header = 0;
-	bool ok = sock >= 0 && ioctl(fd, TUNGETVNETHDRSZ, &header) == 0 &&
-		  read_features(sock, ifname, &names->head, &values.head);
+	bool ok = sock >= 0 && read_features(sock, ifname, &names->head, &values.head);
 
 	if (ok)
-		*ret = (struct net_tap_settings){ (uint64_t)header,
-						  offloads_of(&names->head, &values.head) };
+		*ret = offloads_of(&names->head, &values.head);
 	free(names);
-	return ok || err_errno(err, "cannot read the settings of interface '%s'", ifname);
+	return ok;
+}
+
+bool net_tap_settings_get(int fd, const char *ifname, bool is_macvtap, struct net_tap_settings *ret,
+			  struct err *err)
+{
+	uint64_t offloads = 0;
+	int header = 0;
+
+	if (ioctl(fd, TUNGETVNETHDRSZ, &header) < 0 ||
+	    (!is_macvtap && !read_offloads(ifname, &offloads)))
+		return err_errno(err, "cannot read the settings of interface '%s'", ifname);
+	*ret = (struct net_tap_settings){ (uint64_t)header, offloads };
+	return true;
 }
 
 bool net_tap_settings_set(int fd, const struct net_tap_settings *settings, struct err *err)

@@ -145,16 +145,16 @@ static bool make_socket(struct qemu *qemu, const char *file, int *ret_fd, struct
 	return unix_listen(path, SOCK_STREAM, ret_fd, err);
 }
 
-/* Opens a macvtap.  QEMU opens taps itself, unless another has them; they were checked before
- * (vm/taps.h). */
+/* Opens a macvtap, or takes what another QEMU has open.  Else QEMU opens taps itself; they were
+ * checked before (vm/taps.h). */
 static bool take_interface(const struct vm_def_nic *nic, pid_t taps_of, int *ret_fd,
 			   struct err *err)
 {
-	if (nic->type == VM_DEF_NIC_TYPE_MACVTAP)
-		return net_open_macvtap(nic->ifname, ret_fd, err);
-	if (nic->type == VM_DEF_NIC_TYPE_TAP && taps_of)
+	if (nic->type == VM_DEF_NIC_TYPE_USER)
+		return true;
+	if (taps_of)
 		return net_tap_take(taps_of, nic->ifname, ret_fd, err);
-	return true;
+	return nic->type != VM_DEF_NIC_TYPE_MACVTAP || net_open_macvtap(nic->ifname, ret_fd, err);
 }
 
 static bool take_interfaces(const struct vm_def *def, pid_t taps_of, struct cmdline_fds *fds,

@@ -72,8 +72,8 @@ struct qemu_start {
 	enum cmdline_incoming incoming;
 	bool is_second;      /* in the second place of the VM */
 	struct probe *probe; /* of the program; NULL: that of this host */
-	/* The process of a QEMU of the same definition that has its taps open: the new one gets
-	 * duplicates of its descriptors.  0: it opens them. */
+	/* The process of a QEMU of the same definition that has its taps and macvtaps open: the new
+	 * one gets duplicates of its descriptors.  0: it opens them. */
 	pid_t taps_of;
 };
 

@@ -52,14 +52,6 @@ static void check_vm(const struct vm *vm, struct reasons *reasons)
 /* The host has one of each of these, and the old QEMU has it until its end. */
 static void check_definition(const struct vm_def *def, struct reasons *reasons)
 {
-	for (size_t i = 0; i < def->nic_count; i++) {
-		if (def->nics[i].type == VM_DEF_NIC_TYPE_MACVTAP)
-			reasons_add(reasons,
-				    "nic '%s' is a macvtap, whose frames two QEMUs would share "
-				    "between "
-				    "them: a tap can be taken over",
-				    def->nics[i].id);
-	}
 	refresh_check_raw(def, reasons);
 	if (vm_def_vsock_cid(def))
 		reasons_add(reasons,

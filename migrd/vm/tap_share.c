@@ -4,6 +4,11 @@
 #include "base/mem.h"
 #include "vm/vm_priv.h"
 
+static bool is_shared(const struct vm_def_nic *nic)
+{
+	return nic->type == VM_DEF_NIC_TYPE_TAP || nic->type == VM_DEF_NIC_TYPE_MACVTAP;
+}
+
 static bool take(const struct vm *vm, const struct vm_def_nic *nic, int *ret_fd, struct err *err)
 {
 	return net_tap_take(qemu_proc_id(vm->qemu).pid, nic->ifname, ret_fd, err);
@@ -14,7 +19,9 @@ static bool look(const struct vm *vm, const struct vm_def_nic *nic, struct net_t
 {
 	CLEANUP(closep) int fd = -1;
 
-	return (take(vm, nic, &fd, err) && net_tap_settings_get(fd, nic->ifname, ret, err)) ||
+	return (take(vm, nic, &fd, err) &&
+		net_tap_settings_get(fd, nic->ifname, nic->type == VM_DEF_NIC_TYPE_MACVTAP, ret,
+				     err)) ||
 	       err_wrap(err, "nic '%s'", nic->id);
 }
 
@@ -33,7 +40,7 @@ bool vm_taps_look(struct vm *vm, struct vm_taps *ret, struct err *err)
 	struct vm_taps taps = { 0 };
 
 	for (size_t i = 0; def && i < def->nic_count; i++) {
-		if (def->nics[i].type == VM_DEF_NIC_TYPE_TAP &&
+		if (is_shared(&def->nics[i]) &&
 		    !look(vm, &def->nics[i], &taps.list[taps.count++], err))
 			return false;
 	}
@@ -50,7 +57,7 @@ bool vm_taps_restore(struct vm *vm, const struct vm_taps *taps, struct err *err)
 	size_t at = 0;
 
 	for (size_t i = 0; def && i < def->nic_count && at < taps->count; i++) {
-		if (def->nics[i].type == VM_DEF_NIC_TYPE_TAP &&
+		if (is_shared(&def->nics[i]) &&
 		    !restore(vm, &def->nics[i], &taps->list[at++], ok ? err : &later))
 			ok = false;
 	}

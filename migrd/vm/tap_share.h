@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* vm/tap_share.h -- the settings of the taps of a VM that a second QEMU is given too
+/* vm/tap_share.h -- the settings of the taps and macvtaps of a VM that a second QEMU is given too
  * (net/tap_share.h).  Thread: loop.
  */
 #ifndef MIGRD_VM_TAP_SHARE_H

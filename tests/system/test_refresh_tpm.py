@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A guest with a TPM goes on in a new QEMU, or in the old one, with its keys, and no others are left."""
+"""A guest with a TPM goes on in a new QEMU, or in the old one, with its keys; no others are left."""
 import contextlib
 import http.client
 import os
