@@ -37,6 +37,18 @@
 	FACT(bool, hold_released, SRC)                                                        \
 	/* so long the source may hold the move */                                            \
 	FACT(uint64_t, hold_s, DST)                                                           \
+	/* the policy has raised the limit of the guest's stop to so much; 0: it has not */   \
+	FACT(uint64_t, downtime_raised_ms, SRC)                                               \
+	/* the policy slows the guest's CPUs down by so much */                               \
+	FACT(uint64_t, throttle_percent, SRC)                                                 \
+	/* the policy has QEMU stop the guest as soon as it can */                            \
+	FACT(bool, forced, SRC)                                                               \
+	/* the policy pauses the guest, and it runs on where it ends up */                    \
+	FACT(bool, pause_wanted, SRC)                                                         \
+	/* forced, pause_wanted: the rest may take so long */                                 \
+	FACT(uint64_t, rest_ms, SRC)                                                          \
+	/* the policy only says what it would have decided; it has said so often */           \
+	FACT(uint64_t, observed, SRC)                                                         \
 	/* of the mirror of the firmware's variables when memory began; 0: it has not */      \
 	FACT(uint64_t, vars_copied, SRC)                                                      \
 	/* its QEMU has sent all, or has switched; it never runs the guest by itself again */ \
@@ -50,62 +62,62 @@
 	/* the record may be old and the guest may have run: a rollback is no refusal */      \
 	FACT(bool, may_have_run, DST)
 
-#define MOVE_OTHER_FACTS(FACT)                                                              \
-	/* ---- of the present state: unset when a state is entered ---- */                 \
-	/* the question of this state was sent */                                           \
-	FACT(bool, asked, BOTH)                                                             \
-	/* its answer has come */                                                           \
-	FACT(bool, answered, BOTH)                                                          \
-	/* cont was sent, or QEMU was asked whether the guest runs */                       \
-	FACT(bool, run_asked, DST)                                                          \
-	/* a question to QEMU is under way */                                               \
-	FACT(bool, query_pending, BOTH)                                                     \
-	/* ---- the stream ---- */                                                          \
-	FACT(bool, stream_started, BOTH)                                                    \
-	FACT(bool, stream_ready, BOTH)                                                      \
-	FACT(bool, stream_gone, BOTH)                                                       \
-	/* ---- QEMU and the guest ---- */                                                  \
-	/* begin: block jobs have to end first */                                           \
-	FACT(bool, waits_for_jobs, SRC)                                                     \
-	/* begin: the destination has not said yet what it offers */                        \
-	FACT(bool, plan_waits, SRC)                                                         \
-	/* this move started QEMU's NBD server */                                           \
-	FACT(bool, nbd_is_ours, SRC)                                                        \
+#define MOVE_OTHER_FACTS(FACT)                                                                    \
+	/* ---- of the present state: unset when a state is entered ---- */                       \
+	/* the question of this state was sent */                                                 \
+	FACT(bool, asked, BOTH)                                                                   \
+	/* its answer has come */                                                                 \
+	FACT(bool, answered, BOTH)                                                                \
+	/* cont was sent, or QEMU was asked whether the guest runs */                             \
+	FACT(bool, run_asked, DST)                                                                \
+	/* a question to QEMU is under way */                                                     \
+	FACT(bool, query_pending, BOTH)                                                           \
+	/* ---- the stream ---- */                                                                \
+	FACT(bool, stream_started, BOTH)                                                          \
+	FACT(bool, stream_ready, BOTH)                                                            \
+	FACT(bool, stream_gone, BOTH)                                                             \
+	/* ---- QEMU and the guest ---- */                                                        \
+	/* begin: block jobs have to end first */                                                 \
+	FACT(bool, waits_for_jobs, SRC)                                                           \
+	/* begin: the destination has not said yet what it offers */                              \
+	FACT(bool, plan_waits, SRC)                                                               \
+	/* this move started QEMU's NBD server */                                                 \
+	FACT(bool, nbd_is_ours, SRC)                                                              \
 	/* fetch: it has sent all, and its connection broke: 7.2 neither fails nor pauses then */ \
-	FACT(bool, hangs_at_end, SRC)                                                       \
-	/* post-copy is about to begin, and QEMU has no limit of bandwidth any more */      \
-	FACT(bool, limit_lifted, SRC)                                                       \
-	/* the same, and QEMU sends one page each time that it wakes (src_switch.c) */      \
-	FACT(uint64_t, limit_lowered_ms, SRC)                                               \
-	/* post-copy: the guest is being stopped, so that it can go over */                 \
-	FACT(bool, stop_sent, SRC)                                                          \
-	/* QEMU was told to let it go over, or to send the little that was left */          \
-	FACT(bool, switch_sent, SRC)                                                        \
-	FACT(bool, cancel_sent, SRC)                                                        \
-	FACT(bool, yank_sent, SRC)                                                          \
-	FACT(bool, saw_stop, SRC)                                                           \
-	/* somebody may have resumed the guest at the last moment */                        \
-	FACT(bool, guest_in_doubt, SRC)                                                     \
-	/* rollback: the guest is as it was before */                                       \
-	FACT(bool, guest_safe, SRC)                                                         \
-	/* its QEMU was started */                                                          \
-	FACT(bool, launch_asked, DST)                                                       \
-	/* the monitor of its QEMU answered */                                              \
-	FACT(bool, qemu_launched, BOTH)                                                     \
-	/* the QEMU of a stopped VM was told to end */                                      \
-	FACT(bool, quit_sent, SRC)                                                          \
-	/* the guest is ours, and QEMU has answered cont, or it was not wanted */           \
-	FACT(bool, is_running, DST)                                                         \
-	/* ---- users and the other host ---- */                                            \
-	FACT(bool, cancel_requested, BOTH)                                                  \
-	/* the other host has no record, see move_is_unheard() */                           \
-	FACT(bool, is_unheard, BOTH)                                                        \
-	/* see move/lease.c */                                                              \
-	FACT(bool, lease_asked, SRC)                                                        \
-	FACT(bool, lease_held, SRC)                                                         \
-	FACT(bool, go_requested, DST)                                                       \
-	FACT(bool, drop_requested, DST)                                                     \
-	/* the source's part is over, see source_verdict */                                 \
+	FACT(bool, hangs_at_end, SRC)                                                             \
+	/* post-copy is about to begin, and QEMU has no limit of bandwidth any more */            \
+	FACT(bool, limit_lifted, SRC)                                                             \
+	/* the same, and QEMU sends one page each time that it wakes (src_switch.c) */            \
+	FACT(uint64_t, limit_lowered_ms, SRC)                                                     \
+	/* handover: the guest is being stopped: for post-copy, or as the policy wants it */      \
+	FACT(bool, stop_sent, SRC)                                                                \
+	/* QEMU was told to let it go over, or to send the little that was left */                \
+	FACT(bool, switch_sent, SRC)                                                              \
+	FACT(bool, cancel_sent, SRC)                                                              \
+	FACT(bool, yank_sent, SRC)                                                                \
+	FACT(bool, saw_stop, SRC)                                                                 \
+	/* somebody may have resumed the guest at the last moment */                              \
+	FACT(bool, guest_in_doubt, SRC)                                                           \
+	/* rollback: the guest is as it was before */                                             \
+	FACT(bool, guest_safe, SRC)                                                               \
+	/* its QEMU was started */                                                                \
+	FACT(bool, launch_asked, DST)                                                             \
+	/* the monitor of its QEMU answered */                                                    \
+	FACT(bool, qemu_launched, BOTH)                                                           \
+	/* the QEMU of a stopped VM was told to end */                                            \
+	FACT(bool, quit_sent, SRC)                                                                \
+	/* the guest is ours, and QEMU has answered cont, or it was not wanted */                 \
+	FACT(bool, is_running, DST)                                                               \
+	/* ---- users and the other host ---- */                                                  \
+	FACT(bool, cancel_requested, BOTH)                                                        \
+	/* the other host has no record, see move_is_unheard() */                                 \
+	FACT(bool, is_unheard, BOTH)                                                              \
+	/* see move/lease.c */                                                                    \
+	FACT(bool, lease_asked, SRC)                                                              \
+	FACT(bool, lease_held, SRC)                                                               \
+	FACT(bool, go_requested, DST)                                                             \
+	FACT(bool, drop_requested, DST)                                                           \
+	/* the source's part is over, see source_verdict */                                       \
 	FACT(bool, source_has_ended, DST)
 
 #define MOVE_FACT_MEMBER(type, name, side) type name;

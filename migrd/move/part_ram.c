@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "move/disks.h"
-#include "move/downtime.h"
 #include "move/priv.h"
 #include "move/src.h"
 #include "move/src_priv.h"
@@ -104,13 +103,12 @@ static uint64_t max_bandwidth(const struct move *move)
 	return move->options.bandwidth_bytes_per_s;
 }
 
-static struct json_object *parameters(const struct move *move)
+static struct json_object *parameters(struct move *move)
 {
 	struct json_object *args = json_object_new_object();
 
 	json_add_uint(args, "max-bandwidth", max_bandwidth(move));
-	json_add_uint(args, "downtime-limit",
-		      downtime_for_pass(move->options.downtime_limit_ms, move->ram.pass));
+	move_converge_add_parameters(move, args);
 	return args;
 }
 

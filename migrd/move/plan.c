@@ -87,7 +87,8 @@ static void make(struct move *move, const struct transfer_features *there)
 		.disks = move->begin.disks,
 		.disk_count = move->begin.disk_count,
 		.stopped = move->facts.stopped,
-		.throttle_max_percent = move->policy.throttle_max_percent,
+		.throttle_max_percent =
+			move->policy.observe ? 0 : move->policy.throttle_max_percent,
 	};
 	struct err err;
 

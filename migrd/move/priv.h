@@ -15,6 +15,7 @@
 #include "base/noise.h"
 #include "base/work.h"
 #include "base/work_fair.h"
+#include "converge/history.h"
 #include "machine/machine.h"
 #include "move/clocks.h"
 #include "move/facts.h"
@@ -170,6 +171,19 @@ struct move_ram {
 	uint64_t moved_bytes, moved_at_ms; /* sent; a stall counts from MOVED_AT_MS */
 };
 
+/* Source, in transfer: what the policy decides by, and has decided (move/src_converge.c).  Times
+ * are since the transfer began. */
+struct move_converge {
+	struct converge_history history;
+	uint64_t before_ms; /* so long the transfer had lasted when a restart found it */
+	uint64_t pass;      /* QEMU's count at the last look */
+	uint64_t raised_at_ms, throttled_at_ms;
+	uint64_t limit_ms; /* QEMU was told last; 0: nothing yet */
+	/* With `observe', as facts.downtime_raised_ms and facts.throttle_percent would be. */
+	uint64_t seen_raised_ms, seen_throttle_percent;
+	bool is_over; /* nothing more is to be decided */
+};
+
 /* When the guest's pace is read. */
 enum move_pace_moment {
 	MOVE_PACE_BEGIN,    /* as the move begins */
@@ -275,6 +289,7 @@ struct move {
 	uint64_t percent; /* of all that is to be sent; never goes back */
 	struct move_ram ram;
 	uint64_t hold_end_ms; /* source: on the loop's clock; 0: it is not held yet */
+	struct move_converge converge;
 	struct move_disks disks;
 	struct passes *passes; /* source; owned; NULL: none has begun */
 	struct move_rejoin rejoin;

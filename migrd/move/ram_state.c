@@ -7,7 +7,6 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "move/downtime.h"
 #include "move/priv.h"
 #include "move/src.h"
 #include "move/src_priv.h"
@@ -150,6 +149,7 @@ static void on_info(struct move *move, struct json_object *result, const struct 
 		log_warning("move", "query", "move=%s error=%s", move->row.id, bad.msg);
 	} else {
 		note_info(move);
+		move_converge_note(move);
 		move_tell(move);
 	}
 	machine_step(&move->machine);
@@ -181,15 +181,11 @@ static void note_state(struct move *move, const struct qmp_event *event)
 
 static void note_pass(struct move *move, int64_t pass)
 {
-	uint64_t former_ms = downtime_for_pass(move->options.downtime_limit_ms, move->ram.pass);
-
 	move_note(move, "MIGRATION_PASS", "%lld", (long long)pass);
 	move->ram.pass = pass > 0 ? (uint64_t)pass : 0;
 	move->ram.pass_at_ms = loop_now_ms(move->moves->env.loop);
-	if (downtime_for_pass(move->options.downtime_limit_ms, move->ram.pass) != former_ms)
-		move_src_apply_options(move);
 	if (!move->facts.saw_stop && !move->facts.stop_sent)
-		move_query(move); /* the figures of the pass that has ended */
+		move_query(move); /* the figures of the pass that has ended, and what is left now */
 }
 
 bool move_ram_event(struct move *move, const struct qmp_event *event)

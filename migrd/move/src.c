@@ -5,7 +5,6 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "move/downtime.h"
 #include "move/priv.h"
 #include "move/src_priv.h"
 #include "qmp/run_state.h"
@@ -290,6 +289,7 @@ void move_src_enter_transfer(struct machine *machine)
 	} else {
 		move_lease_begin(move);
 	}
+	move_converge_begin(move);
 	move_parts_start(move);
 	move_lease_renew(move);
 }
@@ -309,9 +309,10 @@ void move_src_step_transfer(struct machine *machine)
 		move_parts_give_up(move);
 		return;
 	}
-	if (progress >= MOVE_PART_LAST || move_src_may_switch(move)) {
+	if (progress >= MOVE_PART_LAST || move_src_may_pause(move) || move_src_may_switch(move)) {
 		move->facts.switch_wanted =
-			move->facts.switch_wanted || progress == MOVE_PART_FLOWS;
+			move->facts.switch_wanted ||
+			(progress == MOVE_PART_FLOWS && !move_src_may_pause(move));
 		move->error = (struct err){ 0 }; /* it was of a stall that has ended */
 		machine_go_to(&move->machine,
 			      &(struct machine_change){ .to = MOVE_STATE_HANDOVER });
@@ -324,6 +325,7 @@ void move_src_step_transfer(struct machine *machine)
 		move_lease_renew(move);
 		loop_timer_start(move->tick, TICK_MS);
 	}
+	move_converge_step(move);
 }
 
 /* ---- events ------------------------------------------------------------ */

@@ -29,6 +29,8 @@ void move_src_enter_handover(struct machine *machine)
 	loop_timer_start(move->tick, TICK_MS);
 	if (move->machine.is_resumed)
 		move_query(move);
+	else if (move_src_is_pause_left(move))
+		move_src_pause(move);
 	else if (move_src_is_switch_left(move))
 		move_src_switch(move);
 }
@@ -131,8 +133,7 @@ static void yank_if_late(struct move *move)
 	struct vm *vm = move_vm(move);
 	struct json_object *args, *list, *instance;
 
-	if (waited_ms <
-		    move->options.downtime_limit_ms + move->moves->env.handover_link_timeout_ms ||
+	if (waited_ms < move_converge_stop_ms(move) + move->moves->env.handover_link_timeout_ms ||
 	    move->facts.yank_sent || !vm || !vm_job_has_oob(vm, &move->job))
 		return;
 	move->facts.yank_sent = true;
@@ -212,6 +213,8 @@ void move_src_step_handover(struct machine *machine)
 		/* Before a restart, go may have been sent without a record of it on disk. */
 		move->facts.go_in_doubt = move->facts.go_in_doubt || move->machine.is_resumed;
 		move_src_roll_back_if_gone(move);
+	} else if (move_src_is_pause_left(move)) {
+		move_src_pause(move);
 	} else if (move_src_is_switch_left(move)) {
 		move_src_switch(move);
 	} else if (move->ram.state == QMP_MIG_PRE_SWITCHOVER) {

@@ -60,6 +60,25 @@ bool move_src_may_switch(struct move *move);
 bool move_src_is_switch_left(const struct move *move);
 /* A step of that: stops the guest, looks at what is left to send, lets QEMU switch. */
 void move_src_switch(struct move *move);
+/* In transfer: the policy wants the guest paused, and that may be done now: the next state does. */
+bool move_src_may_pause(const struct move *move);
+/* In handover: stops the guest, unless it stands still already; QEMU goes on sending. */
+bool move_src_is_pause_left(const struct move *move);
+void move_src_pause(struct move *move);
+
+/* ---- what the policy decides: src_converge.c -------------------------------- */
+
+/* Transfer was entered, maybe by a restart. */
+void move_converge_begin(struct move *move);
+/* QEMU has answered query-migrate. */
+void move_converge_note(struct move *move);
+/* In transfer: something has happened, or the tick came: decides at the deadline. */
+void move_converge_step(struct move *move);
+/* Adds what QEMU is told of the stop and of the CPUs to ARGS of migrate-set-parameters. */
+void move_converge_add_parameters(struct move *move, struct json_object *args);
+/* How long the guest may stand still at most, before something is taken to be wrong. */
+uint64_t move_converge_stop_ms(const struct move *move);
+
 /* There is no connection between the streams at the moment. */
 bool move_src_link_is_lost(const struct move *move);
 /* Make WHY, what the destination says (REASON), or the end of the guest the error of the

@@ -77,8 +77,9 @@ static void decode_ram(struct json_object *ram, struct qmp_mig_info *info)
 	info->ram_remaining_bytes = get_uint(ram, "remaining");
 	info->ram_transferred_bytes = get_uint(ram, "transferred");
 	info->ram_dirty_pages_per_s = get_uint(ram, "dirty-pages-rate");
+	info->ram_page_bytes = get_uint(ram, "page-size");
 	info->ram_visited_bytes =
-		(get_uint(ram, "normal") + get_uint(ram, "duplicate")) * get_uint(ram, "page-size");
+		(get_uint(ram, "normal") + get_uint(ram, "duplicate")) * info->ram_page_bytes;
 	info->ram_passes = get_uint(ram, "dirty-sync-count");
 	info->throughput_mbit_per_s = get_double(ram, "mbps");
 }

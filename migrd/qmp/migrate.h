@@ -86,6 +86,7 @@ struct qmp_mig_info {
 	uint64_t ram_total_bytes;          /* ram.total */
 	uint64_t ram_remaining_bytes;      /* ram.remaining */
 	uint64_t ram_transferred_bytes;    /* ram.transferred */
+	uint64_t ram_page_bytes;           /* ram.page-size */
 	uint64_t ram_visited_bytes;        /* (ram.normal + ram.duplicate) * ram.page-size */
 	uint64_t ram_dirty_pages_per_s;    /* ram.dirty-pages-rate */
 	uint64_t ram_passes;               /* ram.dirty-sync-count */

@@ -66,7 +66,7 @@ static const struct capability_row {
 	{ "xbzrle", ASKED, asks_xbzrle,
 	  "of a page that is sent again only the changed bytes go out", "it was not asked for" },
 	{ "auto-converge", ASKED, asks_auto_converge,
-	  "QEMU slows the guest's CPUs down while it changes memory faster than it is sent",
+	  "QEMU can slow the guest's CPUs down while it changes memory faster than it is sent",
 	  "it was not asked for" },
 	{ "postcopy-ram", ASKED, asks_postcopy,
 	  "the guest may run on the destination before all its memory is there",
@@ -93,6 +93,7 @@ static const struct capability_row {
 /* QEMU's own defaults (migration/options.c). */
 #define QEMU_THROTTLE_INITIAL 20
 #define QEMU_THROTTLE_MAX     99
+#define THROTTLE_LEAST        1 /* that QEMU takes for either */
 
 /* What one connection carries at least, with its encryption, if the hosts have CPUs for it. */
 #define CONNECTION_BYTES_PER_S UINT64_C(500000000)
@@ -279,8 +280,7 @@ static void plan_switchover(const struct transfer_basis *basis, struct transfer_
  * below the initial value.  See plan_switchover() for the older coordinator. */
 static void plan_throttle(const struct transfer_basis *basis, struct transfer_plan *plan)
 {
-	uint64_t most =
-		basis->throttle_max_percent ? basis->throttle_max_percent : QEMU_THROTTLE_MAX;
+	uint64_t most = basis->throttle_max_percent;
 	struct transfer_parameter *parameter;
 
 	if (!has_parameter(basis->source, THROTTLE_MAX) || !basis->destination ||
@@ -289,12 +289,17 @@ static void plan_throttle(const struct transfer_basis *basis, struct transfer_pl
 	parameter = add_parameter(plan, THROTTLE_INITIAL,
 				  "QEMU slows the guest down by so much at "
 				  "first");
-	parameter->number = least(QEMU_THROTTLE_INITIAL, most);
+	parameter->number = most ? THROTTLE_LEAST : QEMU_THROTTLE_INITIAL;
 	parameter->only_source = true;
-	parameter = add_parameter(plan, THROTTLE_MAX, "%s",
-				  basis->throttle_max_percent ? "the policy's limit"
-							      : "QEMU's own limit");
-	parameter->number = most;
+	if (most)
+		parameter =
+			add_parameter(plan, THROTTLE_MAX,
+				      "the least that QEMU takes; when it is needed, the policy "
+				      "raises it, up to %llu",
+				      (unsigned long long)most);
+	else
+		parameter = add_parameter(plan, THROTTLE_MAX, "QEMU's own limit");
+	parameter->number = most ? THROTTLE_LEAST : QEMU_THROTTLE_MAX;
 	parameter->only_source = true;
 }
 
@@ -548,9 +553,9 @@ struct json_object *transfer_address(const struct transfer_features *features, c
 	return args;
 }
 
-static bool is_on(const struct transfer_plan *plan, const char *capability)
+bool transfer_plan_has(const struct transfer_plan *plan, const char *capability)
 {
-	for (size_t i = 0; i < plan->capability_count; i++) {
+	for (size_t i = 0; plan && i < plan->capability_count; i++) {
 		if (strcmp(plan->capabilities[i].name, capability) == 0)
 			return plan->capabilities[i].on;
 	}
@@ -560,7 +565,7 @@ static bool is_on(const struct transfer_plan *plan, const char *capability)
 /* QEMU's default is 2 channels. */
 static uint64_t multifd_channels(const struct transfer_plan *plan)
 {
-	if (!is_on(plan, "multifd"))
+	if (!transfer_plan_has(plan, "multifd"))
 		return 0;
 	for (size_t i = 0; i < plan->parameter_count; i++) {
 		if (strcmp(plan->parameters[i].name, MULTIFD_CHANNELS) == 0)
@@ -572,7 +577,7 @@ static uint64_t multifd_channels(const struct transfer_plan *plan)
 /* The first is that of the device state. */
 uint64_t transfer_plan_connections(const struct transfer_plan *plan)
 {
-	return plan ? 1 + multifd_channels(plan) + is_on(plan, "postcopy-preempt") : 1;
+	return plan ? 1 + multifd_channels(plan) + transfer_plan_has(plan, "postcopy-preempt") : 1;
 }
 
 bool transfer_plan_has_disks(const struct transfer_plan *plan)
@@ -582,7 +587,7 @@ bool transfer_plan_has_disks(const struct transfer_plan *plan)
 
 bool transfer_plan_has_postcopy(const struct transfer_plan *plan)
 {
-	return plan && is_on(plan, "postcopy-ram");
+	return transfer_plan_has(plan, "postcopy-ram");
 }
 
 /* ---- that of another coordinator --------------------------------------------- */
@@ -638,7 +643,7 @@ static bool check_disks(const struct transfer_plan *plan, struct err *err)
 		return err_set(err, ERR_INVALID, "channel '%s' has %llu connections for %zu disks",
 			       TRANSFER_CHANNEL_DISKS, (unsigned long long)connections,
 			       plan->disk_count);
-	if (plan->disk_count && !is_on(plan, "pause-before-switchover"))
+	if (plan->disk_count && !transfer_plan_has(plan, "pause-before-switchover"))
 		return err_set(err, ERR_INVALID, "disks are copied, and QEMU would not wait for "
 						 "the end of that");
 	for (size_t i = 0; i < plan->disk_count; i++) {

@@ -138,6 +138,8 @@ bool transfer_plan_make(const struct transfer_basis *basis, struct transfer_plan
  * many connections as QEMU will make, or it would set in QEMU what this version does not know,
  * or a disk's image cannot be made. */
 bool transfer_plan_decode(struct json_object *obj, struct transfer_plan *ret, struct err *err);
+/* CAPABILITY is on; of no plan (NULL): none is. */
+bool transfer_plan_has(const struct transfer_plan *plan, const char *capability);
 bool transfer_plan_has_postcopy(const struct transfer_plan *plan);
 bool transfer_plan_has_disks(const struct transfer_plan *plan);
 /* How many connections QEMU makes for memory and devices. */

@@ -89,7 +89,7 @@ def stamp(event):
 class Qemu:
     """A QEMU with the command line of migrd/cmdline/cmdline.c and one monitor."""
 
-    def __init__(self, directory, name, image, console, memory_mib, incoming=False):
+    def __init__(self, directory, name, image, console, memory_mib, incoming=False, extra=()):
         path = f"{directory}/{name}.qmp"
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
@@ -105,7 +105,8 @@ class Qemu:
                              f"file.filename={image}",
                 "-device", "virtio-blk-pci,id=boot,drive=boot-node,addr=0x3,bootindex=0",
                 "-chardev", f"socket,id=serial0,path={console},server=off,reconnect=1",
-                "-serial", "chardev:serial0", "-S", *(["-incoming", "defer"] if incoming else [])]
+                "-serial", "chardev:serial0", "-S", *extra,
+                *(["-incoming", "defer"] if incoming else [])]
         self.process = procs.Child(argv, pass_fds=[fd], stdin=subprocess.DEVNULL,
                                    env={**os.environ, procs.MARK: f"{directory}/{name}"})
         listener.close()

@@ -171,9 +171,11 @@ class Daemon:
 class Guest:
     """As lib.world.Guest, for libvirt."""
 
-    def __init__(self, directory, name, area, rate, static, period, memory_mib, disks=()):
+    def __init__(self, directory, name, area, rate, static, period, memory_mib, disks=(),
+                 wave=0):
         image = f"{directory}/{name}.img"
-        guest_image.make(image, area, rate, static, period, [disk.work for disk in disks])
+        guest_image.make(image, area, rate, static, period, [disk.work for disk in disks],
+                         wave=wave)
         for number, disk in enumerate(disks):
             disk.make(f"{directory}/{name}-{disk.id}.{disk.format}", number)
         self.name = name

@@ -21,6 +21,10 @@
  * Since the static area is not larger than the dirty one (mkguest sees to it),
  * two more completed sweeps with E = 0 prove every page of both areas.
  *
+ * With a wave (`wave_ms') the pace changes: it grows from nothing to twice the
+ * rate, and falls back (a saw-tooth), or, with `busy_ms', is the rate for so
+ * long and then nothing.
+ *
  * Values are set by mkguest in the parameter block at the end of the boot
  * sector.  With DISKS defined it also proves disks: disk.S.
  */
@@ -106,13 +110,15 @@ idt_pointer:
 	.long	IDT_ADDR
 
 	/* Set by mkguest; the mark is how it finds them. */
-	.org	0x1d8
+	.org	0x1d0
 	.ascii	"migrd-guest:1\0\0\0"
 dirty_pages:	.long	0
 rate_q16:	.long	0		/* pages per ms, 16.16 fixed point */
 static_pages:	.long	0
 period_ms:	.long	4
 spare_pages:	.long	0
+wave_ms:	.long	0		/* 0: none */
+busy_ms:	.long	0		/* of each wave; 0: a saw-tooth */
 	.org	0x1fe
 	.word	0xaa55
 
@@ -166,7 +172,8 @@ main_loop:
 	cmpl	$CATCH_UP_MS, %edx
 	jbe	2f
 	movl	$CATCH_UP_MS, %edx
-2:	imull	%edx, %eax
+2:	call	scale_by_wave
+	imull	%edx, %eax
 	addl	credit_q16, %eax
 	movzwl	%ax, %edx
 	movl	%edx, credit_q16
@@ -182,6 +189,29 @@ visit_pages:				/* ECX of them */
 	popl	%ecx
 	loop	1b
 	jmp	main_loop
+
+scale_by_wave:				/* the rate in EAX, by the time in the wave */
+	cmpl	$0, wave_ms
+	je	3f
+	pushl	%edx
+	movl	%eax, %ebx
+	movl	seen_ticks, %eax
+	xorl	%edx, %edx
+	divl	wave_ms
+	cmpl	$0, busy_ms
+	je	1f
+	xorl	%eax, %eax
+	cmpl	busy_ms, %edx
+	jae	2f
+	movl	%ebx, %eax
+	jmp	2f
+1:	movl	%edx, %eax
+	mull	%ebx
+	shldl	$1, %eax, %edx
+	shll	$1, %eax
+	divl	wave_ms
+2:	popl	%edx
+3:	ret
 
 visit_dirty:
 	movl	dirty_next, %ebx

@@ -178,8 +178,8 @@ START_TEST(limit_of_the_throttle_is_set_in_each_move_that_throttles)
 	basis.wish = &wish;
 	basis.throttle_max_percent = 10;
 	ck_assert(transfer_plan_make(&basis, &plan, &err));
-	ck_assert_uint_eq(number_of(&plan, "max-cpu-throttle"), 10);
-	ck_assert_uint_eq(number_of(&plan, "cpu-throttle-initial"), 10);
+	ck_assert_uint_eq(number_of(&plan, "max-cpu-throttle"), 1);
+	ck_assert_uint_eq(number_of(&plan, "cpu-throttle-initial"), 1);
 	basis.throttle_max_percent = 0;
 	ck_assert(transfer_plan_make(&basis, &plan, &err));
 	ck_assert_uint_eq(number_of(&plan, "max-cpu-throttle"), 99);

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "converge/converge.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* Of what the guest may stand still, so much at first: a guest that converges needs few passes
+ * more for a stop that is shorter. */
+#define FIRST_DIVISOR 8
+/* How much longer the transfer may take for that: 5 % are promised, and the last look at the
+ * rest and the stop itself are in them. */
+#define LONGER_PERCENT 3
+/* Passes that leave more than this part of the least before are without progress. */
+#define PROGRESS_PERCENT 90
+#define STUCK_PASSES     2
+/* From the asked limit to the ceiling. */
+#define LIMIT_STEPS 4
+/* A limit is met by what was left once, if it is so much larger. */
+#define MARGIN_PERCENT 10
+/* A throttled guest shall change so much of what is sent, and is slowed down in such steps. */
+#define WANTED_PERCENT        70
+#define THROTTLE_STEP_PERCENT 10
+/* Of the time until the deadline: from then on a good moment is taken. */
+#define LATE_PERCENT 80
+
+const char *const converge_action_names[] = { "none",  "limit", "throttle", "postcopy",
+					      "force", "pause", "cancel",   NULL };
+
+/* What the rules look at. */
+struct view {
+	const struct converge_basis *basis;
+	const struct converge_history *history;
+	uint64_t now_ms;
+	struct converge_rates rates;
+	uint64_t left_bytes;  /* at the end of the last pass */
+	uint64_t least_bytes; /* at the end of any */
+	uint64_t limit_ms;    /* that may be used */
+};
+
+static uint64_t most(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static struct view look(const struct converge_basis *basis, uint64_t now_ms)
+{
+	const struct converge_history *history = basis->history;
+
+	return (struct view){
+		.basis = basis,
+		.history = history,
+		.now_ms = now_ms,
+		.rates = converge_rates(history),
+		.left_bytes = history->count ? history->passes[history->count - 1].left_bytes : 0,
+		.least_bytes = converge_least_left(history, 0),
+		.limit_ms = most(basis->downtime_limit_ms, basis->raised_ms),
+	};
+}
+
+/* How long it takes to send so much. */
+static uint64_t time_ms(const struct view *view, uint64_t bytes)
+{
+	return bytes / (view->rates.sent_bytes_per_s / 1000 + 1);
+}
+
+/* ---- words ------------------------------------------------------------------- */
+
+#define SIZE_TEXT 24
+
+static const char *size_text(uint64_t bytes, char text[SIZE_TEXT])
+{
+	if (bytes < UINT64_C(1) << 20)
+		snprintf(text, SIZE_TEXT, "%llu KiB", (unsigned long long)bytes >> 10);
+	else
+		snprintf(text, SIZE_TEXT, "%llu MiB", (unsigned long long)bytes >> 20);
+	return text;
+}
+
+/* "WHAT: HOW IT IS" */
+__attribute__((format(printf, 3, 4))) static struct converge_decision
+say(struct converge_decision decision, const struct view *view, const char *fmt, ...)
+{
+	char what[CONVERGE_WHY_SIZE / 2], left[SIZE_TEXT], dirty[SIZE_TEXT], sent[SIZE_TEXT];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	if (view->history->count)
+		snprintf(decision.why, sizeof(decision.why),
+			 "%s: the last pass left %s, the guest changes %s a second, and %s a "
+			 "second are "
+			 "sent",
+			 what, size_text(view->left_bytes, left),
+			 size_text(view->rates.dirty_bytes_per_s, dirty),
+			 size_text(view->rates.sent_bytes_per_s, sent));
+	else
+		snprintf(decision.why, sizeof(decision.why), "%s: no pass has ended yet", what);
+	return decision;
+}
+
+/* ---- a guest that converges --------------------------------------------------------- */
+
+/* Since when plain QEMU would have ended; false: it would not have. */
+static bool plain_end(const struct view *view, uint64_t *ret_ms)
+{
+	uint64_t limit_ms = view->basis->downtime_limit_ms;
+
+	for (size_t i = 0; i < view->history->count; i++) {
+		const struct converge_pass *pass = &view->history->passes[i];
+
+		if (time_ms(view, pass->left_bytes) <= limit_ms) {
+			*ret_ms = pass->ended_ms;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The next pass leaves less, and is over in the time that the shorter stop may cost. */
+static bool may_wait(const struct view *view)
+{
+	uint64_t end_ms, until_ms;
+
+	if (!plain_end(view, &end_ms))
+		return true;
+	until_ms = end_ms + (end_ms - view->history->passes[0].began_ms) * LONGER_PERCENT / 100;
+	return view->rates.dirty_bytes_per_s < view->rates.sent_bytes_per_s &&
+	       view->now_ms + time_ms(view, view->left_bytes) <= until_ms;
+}
+
+uint64_t converge_limit_ms(const struct converge_basis *basis, uint64_t now_ms)
+{
+	const struct view view = look(basis, now_ms);
+	uint64_t ms = view.limit_ms;
+
+	if (!basis->raised_ms && may_wait(&view))
+		ms = view.limit_ms / FIRST_DIVISOR;
+	return least(most(ms, 1), CONVERGE_LIMIT_MAX_MS);
+}
+
+/* ---- one that does not ---------------------------------------------------------------- */
+
+static size_t passes_since(const struct converge_history *history, uint64_t since_ms)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < history->count; i++)
+		count += since_ms == 0 || history->passes[i].began_ms >= since_ms;
+	return count;
+}
+
+/* The newest STUCK_PASSES, which began after the last change, brought no progress. */
+static bool is_stuck(const struct view *view)
+{
+	const struct converge_history *history = view->history;
+	uint64_t before = history->passes[0].left_bytes, newest = UINT64_MAX;
+
+	if (history->count <= STUCK_PASSES ||
+	    passes_since(history, view->basis->throttled_at_ms) < STUCK_PASSES)
+		return false;
+	for (size_t i = 0; i < history->count; i++) {
+		if (i < history->count - STUCK_PASSES)
+			before = least(before, history->passes[i].left_bytes);
+		else
+			newest = least(newest, history->passes[i].left_bytes);
+	}
+	return newest / PROGRESS_PERCENT > before / 100;
+}
+
+/* A limit that QEMU would have met at the best moment. */
+static uint64_t met_ms(const struct view *view)
+{
+	uint64_t ms = time_ms(view, view->least_bytes);
+
+	return ms + ms * MARGIN_PERCENT / 100 + 1;
+}
+
+static bool waits_for_limit(const struct view *view)
+{
+	const struct converge_basis *basis = view->basis;
+
+	return met_ms(view) <= view->limit_ms && basis->raised_ms &&
+	       passes_since(view->history, basis->raised_at_ms) < STUCK_PASSES;
+}
+
+static struct converge_decision raise_to(const struct view *view, uint64_t limit_ms)
+{
+	uint64_t ms = least(limit_ms, view->basis->policy->downtime_ceiling_ms);
+
+	return say((struct converge_decision){ .action = CONVERGE_LIMIT, .value = ms }, view,
+		   "the guest may stand still for %llu ms", (unsigned long long)ms);
+}
+
+static uint64_t next_limit_ms(const struct view *view)
+{
+	uint64_t asked_ms = view->basis->downtime_limit_ms;
+	uint64_t ceiling_ms = view->basis->policy->downtime_ceiling_ms;
+	uint64_t step_ms = (ceiling_ms - asked_ms) / LIMIT_STEPS + 1;
+
+	return most(view->limit_ms + step_ms, met_ms(view));
+}
+
+/* So that it changes less than is sent, in round numbers. */
+static uint64_t wanted_throttle(const struct view *view)
+{
+	uint64_t now = view->basis->throttle_percent;
+	uint64_t wanted = view->rates.sent_bytes_per_s / 100 * WANTED_PERCENT;
+	uint64_t cpu = wanted * (100 - now) / view->rates.dirty_bytes_per_s;
+	uint64_t percent = cpu < 100 ? 100 - cpu : 0;
+
+	percent = most(percent, now + THROTTLE_STEP_PERCENT);
+	percent = (percent + THROTTLE_STEP_PERCENT - 1) / THROTTLE_STEP_PERCENT *
+		  THROTTLE_STEP_PERCENT;
+	return least(percent, view->basis->policy->throttle_max_percent);
+}
+
+static struct converge_decision throttle(const struct view *view)
+{
+	uint64_t percent = wanted_throttle(view);
+
+	return say((struct converge_decision){ .action = CONVERGE_THROTTLE, .value = percent },
+		   view, "the guest's CPUs are slowed down by %llu %%",
+		   (unsigned long long)percent);
+}
+
+static struct converge_decision postcopy(const struct view *view)
+{
+	return say((struct converge_decision){ .action = CONVERGE_POSTCOPY }, view,
+		   "the guest goes over now, and its memory follows");
+}
+
+static bool may_go_over(const struct converge_basis *basis)
+{
+	return basis->can_postcopy && basis->policy->postcopy == POLICY_POSTCOPY_IF_NEEDED;
+}
+
+static struct converge_decision help(const struct view *view)
+{
+	const struct converge_basis *basis = view->basis;
+	uint64_t ceiling_ms = basis->policy->downtime_ceiling_ms;
+	bool may_raise = view->limit_ms < ceiling_ms;
+
+	if (waits_for_limit(view))
+		return (struct converge_decision){ 0 };
+	if (may_raise && met_ms(view) <= ceiling_ms)
+		return raise_to(view, next_limit_ms(view));
+	if (basis->can_throttle && basis->throttle_percent < basis->policy->throttle_max_percent)
+		return throttle(view);
+	if (may_raise)
+		return raise_to(view, ceiling_ms);
+	if (may_go_over(basis))
+		return postcopy(view);
+	return (struct converge_decision){ 0 };
+}
+
+/* ---- the deadline ------------------------------------------------------------------------ */
+
+static struct converge_decision cancel(const struct view *view, const char *more)
+{
+	return say((struct converge_decision){ .action = CONVERGE_CANCEL }, view,
+		   "the transfer was not over at its deadline, after %llu s%s",
+		   (unsigned long long)view->basis->deadline_ms / 1000, more);
+}
+
+static struct converge_decision hold(const struct view *view, enum converge_action action)
+{
+	struct converge_decision decision = { .action = action,
+					      .rest_ms = time_ms(view, view->left_bytes) };
+
+	return say(decision, view, "%s, for about %llu ms",
+		   action == CONVERGE_PAUSE
+			   ? "the guest is paused until all is sent"
+			   : "the guest stands still for as long as the rest takes",
+		   (unsigned long long)decision.rest_ms);
+}
+
+static struct converge_decision at_deadline(const struct view *view)
+{
+	switch ((enum policy_timeout)view->basis->policy->timeout) {
+	case POLICY_TIMEOUT_CANCEL:
+		break;
+	case POLICY_TIMEOUT_FORCE:
+		return may_go_over(view->basis) ? postcopy(view) : hold(view, CONVERGE_FORCE);
+	case POLICY_TIMEOUT_POSTCOPY:
+		return view->basis->can_postcopy ? postcopy(view)
+						 : cancel(view, ", and post-copy is not possible");
+	case POLICY_TIMEOUT_PAUSE:
+		return hold(view, CONVERGE_PAUSE);
+	}
+	return cancel(view, "");
+}
+
+static bool is_good_moment(const struct view *view)
+{
+	uint64_t deadline_ms = view->basis->deadline_ms;
+	int timeout = view->basis->policy->timeout;
+
+	return (timeout == POLICY_TIMEOUT_FORCE || timeout == POLICY_TIMEOUT_PAUSE) &&
+	       view->history->count && view->left_bytes == view->least_bytes &&
+	       view->rates.dirty_bytes_per_s / PROGRESS_PERCENT >=
+		       view->rates.sent_bytes_per_s / 100 &&
+	       view->now_ms >= deadline_ms * LATE_PERCENT / 100;
+}
+
+struct converge_decision converge_decide(const struct converge_basis *basis, uint64_t now_ms)
+{
+	const struct view view = look(basis, now_ms);
+
+	if (basis->deadline_ms && (now_ms >= basis->deadline_ms || is_good_moment(&view)))
+		return at_deadline(&view);
+	if (!is_stuck(&view))
+		return (struct converge_decision){ 0 };
+	return help(&view);
+}

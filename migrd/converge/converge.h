@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* converge/converge.h -- how a transfer comes to its end, although the guest goes on changing its
+ * memory.
+ *
+ * QEMU stops the guest as soon as it thinks that the rest can be sent within its downtime-limit.
+ * So a guest that leaves less and less is stopped for the whole limit, and one that does not is
+ * sent for ever.  Here is decided, after each pass and at the deadline, what QEMU is told:
+ *
+ *   1. Its limit is an eighth of what may be used, so that the stop is short.  Where plain QEMU
+ *      would have ended, the transfer may go on for 3 % of the time that it took so far; then the
+ *      limit is the whole.
+ *   2. Two passes that leave no less than before: the limit is raised, step by step, if the least
+ *      that was left so far can be sent within the policy's ceiling.
+ *   3. Else the guest's CPUs are slowed down, by as much as it takes, again if that is not enough.
+ *   4. Then the limit is the ceiling; then the guest goes over by post-copy.
+ *   5. At the deadline the policy's `timeout' is carried out; `force' and `pause' in its last fifth
+ *      already, when no more is left than at any time before, and passes bring no progress.
+ *
+ * Pure: the same input gives the same decision.  Thread: any.
+ */
+#ifndef MIGRD_CONVERGE_CONVERGE_H
+#define MIGRD_CONVERGE_CONVERGE_H
+
+#include "converge/history.h"
+#include "wire/policy.h"
+
+#define CONVERGE_WHY_SIZE     240
+#define CONVERGE_LIMIT_MAX_MS 2000000 /* QEMU's own, of downtime-limit */
+
+enum converge_action {
+	CONVERGE_NONE,
+	CONVERGE_LIMIT,    /* value: the guest may stand still for so many ms */
+	CONVERGE_THROTTLE, /* value: its CPUs are slowed down by so many percent */
+	CONVERGE_POSTCOPY,
+	CONVERGE_FORCE, /* QEMU stops it as soon as it can, for as long as it takes */
+	CONVERGE_PAUSE, /* it is stopped now, until all is sent */
+	CONVERGE_CANCEL,
+	CONVERGE_ACTION_COUNT
+};
+extern const char *const converge_action_names[];
+
+struct converge_basis {
+	const struct converge_history *history;
+	const struct policy *policy;
+	uint64_t downtime_limit_ms;      /* as asked for; the policy's has been looked at */
+	uint64_t deadline_ms;            /* on the clock of the history; 0: none */
+	bool can_throttle, can_postcopy; /* QEMU was told before it began */
+	/* What was decided before, and when: 0: not. */
+	uint64_t raised_ms, raised_at_ms;
+	uint64_t throttle_percent, throttled_at_ms;
+};
+
+struct converge_decision {
+	enum converge_action action;
+	uint64_t value;
+	uint64_t rest_ms; /* FORCE, PAUSE: how long the rest takes as it looks */
+	char why[CONVERGE_WHY_SIZE];
+};
+
+/* After LIMIT and THROTTLE there may be more to decide at once: called again, with these in BASIS.
+ * The others are the last. */
+struct converge_decision converge_decide(const struct converge_basis *basis, uint64_t now_ms);
+/* QEMU's downtime-limit at NOW_MS, from 1 to what was asked for or raised. */
+uint64_t converge_limit_ms(const struct converge_basis *basis, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the policy decides while memory is sent, and how it is carried out.  The decisions
+ * themselves are in converge/converge.c. */
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "converge/converge.h"
+#include "move/priv.h"
+#include "move/src.h"
+#include "move/src_priv.h"
+
+/* A rest that seems to take so long may take this many times as long, and a minute: the link may
+ * become slower, and nobody sees how far QEMU is in its last pass. */
+#define REST_FACTOR  10
+#define REST_MORE_MS 60000
+/* After each of its rows another may follow: a limit, then the CPUs, then post-copy. */
+#define DECISIONS_MAX 4
+/* QEMU slows the CPUs down when a guest has changed more than `throttle-trigger-threshold' percent
+ * of what was sent between two looks, which are at least a second apart, twice in a row:
+ * by cpu-throttle-initial, later by cpu-throttle-increment more, up to max-cpu-throttle
+ * (migration_trigger_throttle() and mig_throttle_guest_down() in migration/ram.c).  Before the
+ * policy has decided it can do no more than the least that QEMU takes. */
+#define THROTTLE_INITIAL   "cpu-throttle-initial"
+#define THROTTLE_INCREMENT "cpu-throttle-increment"
+#define THROTTLE_MAX       "max-cpu-throttle"
+#define THROTTLE_TRIGGER   "throttle-trigger-threshold"
+
+/* ---- what is looked at ---------------------------------------------------------- */
+
+/* On the clock of the history. */
+static uint64_t now_ms(const struct move *move)
+{
+	return move->converge.before_ms + machine_in_state_ms(&move->machine);
+}
+
+void move_converge_begin(struct move *move)
+{
+	uint64_t began_us = move->stamps[MOVE_STAMP_PREPARED], now_us = clock_monotonic_us();
+
+	move->converge = (struct move_converge){ 0 };
+	if (move->machine.is_resumed && began_us && now_us > began_us)
+		move->converge.before_ms = (now_us - began_us) / 1000;
+	move->converge.is_over = move->facts.forced || move->facts.pause_wanted;
+}
+
+static uint64_t bytes_of(const struct move *move)
+{
+	const struct vm_def *def = move_definition(move);
+	uint64_t bytes = def ? vm_def_memory_mib(def) << 20 : move->ram.info.ram_total_bytes;
+
+	for (size_t i = 0; move->plan && i < move->plan->disk_count; i++)
+		bytes += move->plan->disks[i].allocated_bytes;
+	return bytes;
+}
+
+static struct converge_basis basis_of(const struct move *move)
+{
+	const struct policy *policy = &move->policy;
+	const struct move_converge *converge = &move->converge;
+	bool is_seen = policy->observe;
+
+	return (struct converge_basis){
+		.history = &converge->history,
+		.policy = policy,
+		.downtime_limit_ms = move->options.downtime_limit_ms,
+		.deadline_ms = policy_deadline_ms(policy, bytes_of(move)),
+		.can_throttle = is_seen || transfer_plan_has(move->plan, "auto-converge"),
+		.can_postcopy = is_seen || transfer_plan_has_postcopy(move->plan),
+		.raised_ms = is_seen ? converge->seen_raised_ms : move->facts.downtime_raised_ms,
+		.raised_at_ms = converge->raised_at_ms,
+		.throttle_percent =
+			is_seen ? converge->seen_throttle_percent : move->facts.throttle_percent,
+		.throttled_at_ms = converge->throttled_at_ms,
+	};
+}
+
+/* ---- what QEMU is told ------------------------------------------------------------ */
+
+static uint64_t limit_ms(const struct move *move)
+{
+	struct converge_basis basis = basis_of(move);
+
+	if (move->facts.forced)
+		return CONVERGE_LIMIT_MAX_MS;
+	if (basis.policy->observe)
+		return move->options.downtime_limit_ms;
+	return converge_limit_ms(&basis, now_ms(move));
+}
+
+/* QEMU keeps what an earlier move has set, so a user who asks for auto_converge gets QEMU's own
+ * values; the plan has the rest of them. */
+static void add_throttle(const struct move *move, struct json_object *args)
+{
+	uint64_t percent = move->facts.throttle_percent;
+	bool is_ours = move->policy.throttle_max_percent && !move->policy.observe;
+
+	if (!transfer_plan_has(move->plan, "auto-converge"))
+		return;
+	json_add_uint(args, THROTTLE_INCREMENT, is_ours ? 99 : 10);
+	json_add_uint(args, THROTTLE_TRIGGER, is_ours && percent ? 1 : 50);
+	if (!is_ours)
+		return;
+	json_add_uint(args, THROTTLE_INITIAL, percent ? percent : 1);
+	json_add_uint(args, THROTTLE_MAX, percent ? percent : 1);
+}
+
+void move_converge_add_parameters(struct move *move, struct json_object *args)
+{
+	move->converge.limit_ms = limit_ms(move);
+	json_add_uint(args, "downtime-limit", move->converge.limit_ms);
+	add_throttle(move, args);
+}
+
+uint64_t move_converge_stop_ms(const struct move *move)
+{
+	uint64_t ms = move->options.downtime_limit_ms;
+
+	if (move->facts.downtime_raised_ms > ms)
+		ms = move->facts.downtime_raised_ms;
+	return move->facts.rest_ms > ms ? move->facts.rest_ms : ms;
+}
+
+/* ---- decisions ------------------------------------------------------------------------ */
+
+static void set_limit(struct move *move, const struct converge_decision *decision)
+{
+	move->facts.downtime_raised_ms = decision->value;
+}
+
+static void slow_down(struct move *move, const struct converge_decision *decision)
+{
+	move->facts.throttle_percent = decision->value;
+}
+
+static void go_over(struct move *move, const struct converge_decision *decision)
+{
+	(void)decision;
+	move->facts.switch_wanted = true;
+}
+
+static void note_rest(struct move *move, const struct converge_decision *decision)
+{
+	uint64_t ms = decision->rest_ms * REST_FACTOR + REST_MORE_MS;
+
+	move->facts.rest_ms = ms < CONVERGE_LIMIT_MAX_MS ? ms : CONVERGE_LIMIT_MAX_MS;
+}
+
+static void force(struct move *move, const struct converge_decision *decision)
+{
+	note_rest(move, decision);
+	move->facts.forced = true;
+}
+
+/* The next state does it: its record has the fact before the guest is stopped. */
+static void pause_guest(struct move *move, const struct converge_decision *decision)
+{
+	note_rest(move, decision);
+	move->facts.pause_wanted = true;
+}
+
+static void cancel(struct move *move, const struct converge_decision *decision)
+{
+	err_set(&move->error, ERR_TIMEOUT, "%s", decision->why);
+	if (transfer_plan_has_disks(move->plan))
+		move_roll_back(move, &move->error);
+	else
+		move_ram_cancel(move);
+}
+
+/* What a decision is called in the timeline, if it is done and if it is only said. */
+static const struct {
+	void (*carry_out)(struct move *move, const struct converge_decision *decision);
+	bool is_last;
+} rows[CONVERGE_ACTION_COUNT] = {
+	[CONVERGE_LIMIT] = { set_limit, false },  [CONVERGE_THROTTLE] = { slow_down, false },
+	[CONVERGE_POSTCOPY] = { go_over, true },  [CONVERGE_FORCE] = { force, true },
+	[CONVERGE_PAUSE] = { pause_guest, true }, [CONVERGE_CANCEL] = { cancel, true },
+};
+
+static void remember(struct move *move, const struct converge_decision *decision)
+{
+	struct move_converge *converge = &move->converge;
+
+	converge->is_over = converge->is_over || rows[decision->action].is_last;
+	if (decision->action == CONVERGE_LIMIT) {
+		converge->raised_at_ms = now_ms(move);
+		converge->seen_raised_ms = decision->value;
+	} else if (decision->action == CONVERGE_THROTTLE) {
+		converge->throttled_at_ms = now_ms(move);
+		converge->seen_throttle_percent = decision->value;
+	}
+}
+
+static void observe(struct move *move, const struct converge_decision *decision)
+{
+	move->facts.observed++;
+	move_note(move, "would-have-decided", "policy '%s' would have decided (%s): %s",
+		  move->policy.name, converge_action_names[decision->action], decision->why);
+}
+
+static void carry_out(struct move *move, const struct converge_decision *decision)
+{
+	move_note(move, "decided", "policy '%s' decided (%s): %s", move->policy.name,
+		  converge_action_names[decision->action], decision->why);
+	log_info("move", "policy", "move=%s vm=%s policy=%s action=%s value=%llu", move->row.id,
+		 move->row.vm_name, move->policy.name, converge_action_names[decision->action],
+		 (unsigned long long)decision->value);
+	rows[decision->action].carry_out(move, decision);
+}
+
+static bool may_decide(const struct move *move)
+{
+	return move->side == MOVE_SRC && move->machine.state == MOVE_STATE_TRANSFER &&
+	       !move->machine.is_saving && !move->converge.is_over && !move->facts.stopped &&
+	       !move->facts.cancel_requested && !move->facts.cancel_sent &&
+	       !move->facts.switch_wanted && !move->facts.saw_stop && !err_is_set(&move->error);
+}
+
+/* True: something was decided. */
+static bool decide_once(struct move *move)
+{
+	struct converge_basis basis = basis_of(move);
+	struct converge_decision decision;
+
+	if (!may_decide(move))
+		return false;
+	decision = converge_decide(&basis, now_ms(move));
+	if (decision.action == CONVERGE_NONE)
+		return false;
+	remember(move, &decision);
+	if (basis.policy->observe)
+		observe(move, &decision);
+	else
+		carry_out(move, &decision);
+	return true;
+}
+
+/* What QEMU is told does not wait for the record.  A pause and post-copy are in that of the next
+ * state, which carries them out. */
+static void decide(struct move *move)
+{
+	bool has_decided = false;
+
+	for (int i = 0; i < DECISIONS_MAX && decide_once(move); i++)
+		has_decided = true;
+	if (move->machine.state != MOVE_STATE_TRANSFER || move->machine.is_saving)
+		return;
+	if (limit_ms(move) != move->converge.limit_ms || has_decided)
+		move_src_apply_options(move);
+	if (has_decided && !move->facts.pause_wanted && !move->facts.switch_wanted)
+		machine_save(&move->machine);
+}
+
+void move_converge_note(struct move *move)
+{
+	const struct qmp_mig_info *info = &move->ram.info;
+	const struct converge_look look = {
+		.at_ms = now_ms(move),
+		.sent_bytes = info->ram_transferred_bytes,
+		.visited_bytes = info->ram_visited_bytes,
+		.left_bytes = info->ram_remaining_bytes,
+		.dirty_bytes_per_s = info->ram_dirty_pages_per_s * info->ram_page_bytes,
+		.throttle_percent = info->throttle_percent,
+	};
+
+	if (move->side != MOVE_SRC || move->machine.state != MOVE_STATE_TRANSFER ||
+	    info->state != QMP_MIG_ACTIVE || info->ram_passes == move->converge.pass)
+		return;
+	move->converge.pass = info->ram_passes;
+	if (converge_history_add(&move->converge.history, &look))
+		decide(move);
+}
+
+/* While disks are copied and memory has not begun, only a cancel helps. */
+void move_converge_step(struct move *move)
+{
+	const struct policy *policy = &move->policy;
+	uint64_t deadline_ms = policy_deadline_ms(policy, bytes_of(move));
+
+	if (deadline_ms && now_ms(move) >= deadline_ms &&
+	    (move_ram_has_started(move) || policy->timeout == POLICY_TIMEOUT_CANCEL))
+		decide(move);
+}

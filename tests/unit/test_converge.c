@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a policy decides, rule by rule; what it decides in real moves: test_converge_replay.c. */
+#include <string.h>
+
+#include "check_main.h"
+#include "converge/converge.h"
+
+#define MIB(n) (UINT64_C(n) << 20)
+#define LINK   MIB(100) /* bytes a second */
+
+static struct converge_history history;
+static struct policy policy;
+static struct converge_basis basis;
+static struct converge_look now;
+
+static void set_up(void)
+{
+	history = (struct converge_history){ 0 };
+	policy = (struct policy){ .name = "p" };
+	basis = (struct converge_basis){ .history = &history,
+					 .policy = &policy,
+					 .downtime_limit_ms = 300 };
+	now = (struct converge_look){ .left_bytes = MIB(500) };
+	converge_history_add(&history, &now);
+}
+
+/* A pass that sends all that was left at LINK, and leaves LEFT. */
+static void pass(uint64_t left)
+{
+	uint64_t bytes = now.left_bytes, ms = bytes * 1000 / LINK;
+
+	now.at_ms += ms ? ms : 1;
+	now.sent_bytes += bytes;
+	now.visited_bytes += bytes;
+	now.left_bytes = left;
+	now.dirty_bytes_per_s = ms ? left * 1000 / ms : 0;
+	ck_assert(converge_history_add(&history, &now));
+}
+
+static void passes(int count, uint64_t left)
+{
+	while (count--)
+		pass(left);
+}
+
+static struct converge_decision decide(void)
+{
+	return converge_decide(&basis, now.at_ms);
+}
+
+static void assert_decides(enum converge_action action, uint64_t value)
+{
+	struct converge_decision decision = decide();
+
+	ck_assert_msg(decision.action == action, "%s: %s", converge_action_names[decision.action],
+		      decision.why);
+	ck_assert_uint_eq(decision.value, value);
+	ck_assert_int_eq(decision.why[0] != '\0', action != CONVERGE_NONE);
+}
+
+/* Carries it out. */
+static void take(enum converge_action action, uint64_t value)
+{
+	assert_decides(action, value);
+	if (action == CONVERGE_LIMIT) {
+		basis.raised_ms = value;
+		basis.raised_at_ms = now.at_ms;
+	} else {
+		basis.throttle_percent = value;
+		basis.throttled_at_ms = now.at_ms;
+	}
+}
+
+/* ---- passes ------------------------------------------------------------------ */
+
+/* QEMU 11.1 looks ten times a second when post-copy is allowed. */
+START_TEST(looks_within_a_pass_are_one_pass)
+{
+	for (int i = 0; i < 49; i++) {
+		now.at_ms += 100;
+		now.sent_bytes += LINK / 10;
+		now.visited_bytes += LINK / 10;
+		now.left_bytes -= LINK / 50;
+		now.dirty_bytes_per_s = MIB(80);
+		ck_assert_int_eq(converge_history_add(&history, &now), i == 24 || i == 47);
+	}
+	ck_assert_uint_eq(history.count, 2);
+	ck_assert_uint_eq(history.passes[0].sent_bytes, 25 * (LINK / 10));
+	ck_assert_uint_eq(history.passes[0].dirty_bytes, 25 * (MIB(80) / 10));
+}
+END_TEST
+
+/* A link that has become slow: a pass would last for minutes. */
+START_TEST(pass_ends_after_some_seconds)
+{
+	now.at_ms += 4000;
+	now.visited_bytes += MIB(1);
+	ck_assert(!converge_history_add(&history, &now));
+	now.at_ms += 1000;
+	ck_assert(converge_history_add(&history, &now));
+}
+END_TEST
+
+START_TEST(old_passes_are_dropped)
+{
+	passes(CONVERGE_PASSES_MAX, MIB(400));
+	passes(CONVERGE_PASSES_MAX, MIB(300));
+	ck_assert_uint_eq(history.count, CONVERGE_PASSES_MAX);
+	ck_assert_uint_eq(history.passes[0].left_bytes, MIB(300));
+	ck_assert_uint_eq(converge_rates(&history).sent_bytes_per_s / MIB(1), 100);
+}
+END_TEST
+
+/* QEMU's counts begin anew with another migration. */
+START_TEST(counts_that_fall_begin_a_pass)
+{
+	pass(MIB(100));
+	now.at_ms += 1000;
+	now.sent_bytes = now.visited_bytes = 0;
+	ck_assert(!converge_history_add(&history, &now));
+	ck_assert_uint_eq(history.count, 1);
+}
+END_TEST
+
+/* ---- a guest that converges ------------------------------------------------------ */
+
+START_TEST(whole_limit_is_for_the_time_in_which_plain_qemu_ends)
+{
+	ck_assert_uint_eq(converge_limit_ms(&basis, 0), 37);
+	pass(MIB(250));
+	pass(MIB(125));
+	ck_assert_uint_eq(converge_limit_ms(&basis, now.at_ms), 37);
+	pass(MIB(29)); /* 0.29 s: plain QEMU stops here, after 8.75 s */
+	ck_assert_uint_eq(converge_limit_ms(&basis, now.at_ms), 300);
+	assert_decides(CONVERGE_NONE, 0);
+}
+END_TEST
+
+START_TEST(transfer_goes_on_as_long_as_a_shorter_stop_may_cost)
+{
+	pass(MIB(200));
+	pass(MIB(20)); /* after 7 s, and the rest takes 0.2 s, nearly 3 % of them */
+	ck_assert_uint_eq(converge_limit_ms(&basis, now.at_ms), 37);
+	pass(MIB(8));
+	ck_assert_uint_eq(converge_limit_ms(&basis, now.at_ms), 300);
+}
+END_TEST
+
+/* It will not leave less by itself: the best moment is now. */
+START_TEST(guest_that_becomes_faster_is_stopped_while_it_fits)
+{
+	pass(MIB(10));
+	pass(MIB(12));
+	ck_assert_uint_eq(converge_limit_ms(&basis, now.at_ms), 300);
+}
+END_TEST
+
+START_TEST(limit_is_never_0_nor_more_than_asked_for)
+{
+	for (uint64_t ms = 1; ms < 3000; ms += 7) {
+		basis.downtime_limit_ms = ms;
+		ck_assert_uint_ge(converge_limit_ms(&basis, now.at_ms), 1);
+		ck_assert_uint_le(converge_limit_ms(&basis, now.at_ms), ms);
+	}
+	basis.raised_ms = UINT64_MAX;
+	ck_assert_uint_eq(converge_limit_ms(&basis, 0), CONVERGE_LIMIT_MAX_MS);
+}
+END_TEST
+
+/* ---- one that does not ------------------------------------------------------------- */
+
+START_TEST(limit_is_raised_to_what_was_left_at_best)
+{
+	policy.downtime_ceiling_ms = 1000;
+	pass(MIB(80));
+	pass(MIB(70));
+	pass(MIB(75));
+	assert_decides(CONVERGE_NONE, 0); /* 70 of 80 is progress */
+	pass(MIB(80));
+	take(CONVERGE_LIMIT, 769); /* 0.7 s and a tenth */
+	ck_assert_uint_eq(converge_limit_ms(&basis, now.at_ms), 769);
+	pass(MIB(90));
+	assert_decides(CONVERGE_NONE, 0); /* it waits for that moment */
+	pass(MIB(90));
+	take(CONVERGE_LIMIT, 945);
+	passes(2, MIB(90));
+	take(CONVERGE_LIMIT, 1000);
+	passes(4, MIB(90));
+	assert_decides(CONVERGE_NONE, 0); /* nothing else is allowed */
+}
+END_TEST
+
+START_TEST(cpus_are_slowed_down_by_as_much_as_it_takes)
+{
+	policy.throttle_max_percent = 80;
+	basis.can_throttle = true;
+	passes(3, MIB(400));
+	take(CONVERGE_THROTTLE, 30); /* 100 MiB/s are to become 70 */
+	pass(MIB(400));
+	assert_decides(CONVERGE_NONE, 0);
+	pass(MIB(400));
+	take(CONVERGE_THROTTLE, 60);
+	passes(2, MIB(400));
+	take(CONVERGE_THROTTLE, 80);
+	passes(3, MIB(400));
+	assert_decides(CONVERGE_NONE, 0);
+}
+END_TEST
+
+START_TEST(cpus_are_left_alone_while_it_helps)
+{
+	policy.throttle_max_percent = 80;
+	basis.can_throttle = true;
+	passes(3, MIB(400));
+	take(CONVERGE_THROTTLE, 30);
+	passes(2, MIB(300));
+	assert_decides(CONVERGE_NONE, 0);
+	pass(MIB(200));
+	assert_decides(CONVERGE_NONE, 0);
+}
+END_TEST
+
+START_TEST(qemu_that_was_not_told_before_is_not_asked_for_it)
+{
+	policy.throttle_max_percent = 80;
+	policy.postcopy = POLICY_POSTCOPY_IF_NEEDED;
+	passes(5, MIB(400));
+	assert_decides(CONVERGE_NONE, 0);
+}
+END_TEST
+
+START_TEST(post_copy_comes_after_all_else)
+{
+	policy.postcopy = POLICY_POSTCOPY_IF_NEEDED;
+	policy.downtime_ceiling_ms = 1000;
+	policy.throttle_max_percent = 50;
+	basis.can_postcopy = basis.can_throttle = true;
+	passes(3, MIB(400));
+	take(CONVERGE_THROTTLE, 30);
+	passes(2, MIB(400));
+	take(CONVERGE_THROTTLE, 50);
+	passes(2, MIB(400));
+	take(CONVERGE_LIMIT, 1000);
+	assert_decides(CONVERGE_POSTCOPY, 0);
+	policy.postcopy = POLICY_POSTCOPY_MANUAL;
+	assert_decides(CONVERGE_NONE, 0);
+}
+END_TEST
+
+/* ---- the deadline ---------------------------------------------------------------------- */
+
+START_TEST(deadline_does_what_the_policy_says)
+{
+	static const struct {
+		enum policy_timeout timeout;
+		bool can_postcopy;
+		enum converge_action action;
+	} rows[] = {
+		{ POLICY_TIMEOUT_CANCEL, false, CONVERGE_CANCEL },
+		{ POLICY_TIMEOUT_FORCE, false, CONVERGE_FORCE },
+		{ POLICY_TIMEOUT_FORCE, true, CONVERGE_POSTCOPY },
+		{ POLICY_TIMEOUT_POSTCOPY, true, CONVERGE_POSTCOPY },
+		{ POLICY_TIMEOUT_POSTCOPY, false, CONVERGE_CANCEL },
+		{ POLICY_TIMEOUT_PAUSE, true, CONVERGE_PAUSE },
+	};
+
+	passes(2, MIB(400));
+	basis.deadline_ms = 20000;
+	policy.postcopy = POLICY_POSTCOPY_IF_NEEDED;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		policy.timeout = rows[i].timeout;
+		basis.can_postcopy = rows[i].can_postcopy;
+		now.at_ms = 10000;
+		assert_decides(CONVERGE_NONE, 0);
+		now.at_ms = 20000;
+		assert_decides(rows[i].action, 0);
+	}
+}
+END_TEST
+
+START_TEST(cancel_says_why)
+{
+	passes(2, MIB(400));
+	basis.deadline_ms = now.at_ms = 20000;
+	ck_assert_str_eq(
+		decide().why,
+		"the transfer was not over at its deadline, after 20 s: the last pass left "
+		"400 MiB, the guest changes 100 MiB a second, and 100 MiB a second are sent");
+}
+END_TEST
+
+/* No pass: the link is too slow, or disks are copied. */
+START_TEST(deadline_without_a_pass_says_so)
+{
+	basis.deadline_ms = 1000;
+	now.at_ms = 1000;
+	ck_assert_str_eq(decide().why, "the transfer was not over at its deadline, after 1 s: no "
+				       "pass has ended yet");
+}
+END_TEST
+
+START_TEST(guest_is_stopped_at_the_best_moment_before_the_deadline)
+{
+	policy.timeout = POLICY_TIMEOUT_PAUSE;
+	pass(MIB(400));
+	pass(MIB(100)); /* after 9 s */
+	basis.deadline_ms = 12000;
+	assert_decides(CONVERGE_NONE, 0);
+	pass(MIB(100)); /* after 10 s */
+	ck_assert_int_eq(decide().action, CONVERGE_PAUSE);
+	ck_assert_uint_eq(decide().rest_ms, 999);
+	pass(MIB(120));
+	assert_decides(CONVERGE_NONE, 0); /* not at a worse one */
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("converge");
+	TCase *tc = tcase_create("converge");
+
+	tcase_add_checked_fixture(tc, set_up, NULL);
+	tcase_add_test(tc, looks_within_a_pass_are_one_pass);
+	tcase_add_test(tc, pass_ends_after_some_seconds);
+	tcase_add_test(tc, old_passes_are_dropped);
+	tcase_add_test(tc, counts_that_fall_begin_a_pass);
+	tcase_add_test(tc, whole_limit_is_for_the_time_in_which_plain_qemu_ends);
+	tcase_add_test(tc, transfer_goes_on_as_long_as_a_shorter_stop_may_cost);
+	tcase_add_test(tc, guest_that_becomes_faster_is_stopped_while_it_fits);
+	tcase_add_test(tc, limit_is_never_0_nor_more_than_asked_for);
+	tcase_add_test(tc, limit_is_raised_to_what_was_left_at_best);
+	tcase_add_test(tc, cpus_are_slowed_down_by_as_much_as_it_takes);
+	tcase_add_test(tc, cpus_are_left_alone_while_it_helps);
+	tcase_add_test(tc, qemu_that_was_not_told_before_is_not_asked_for_it);
+	tcase_add_test(tc, post_copy_comes_after_all_else);
+	tcase_add_test(tc, deadline_does_what_the_policy_says);
+	tcase_add_test(tc, cancel_says_why);
+	tcase_add_test(tc, deadline_without_a_pass_says_so);
+	tcase_add_test(tc, guest_is_stopped_at_the_best_moment_before_the_deadline);
+	suite_add_tcase(s, tc);
+	return s;
+}

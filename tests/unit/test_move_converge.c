@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The source carries out what a policy decides (move/src_converge.c). */
+#include <string.h>
+
+#include "base/mem.h"
+#include "check_main.h"
+#include "move/priv.h"
+#include "move/src.h"
+#include "move_rig.h"
+
+#define PASS_MS    1000
+#define PASS_BYTES 100000000
+#define DEADLINE_S 10
+
+static struct {
+	uint64_t passes, left;
+} qemu;
+static char answer[512];
+
+/* What QEMU says of its passes, in each of which it sends all that was left. */
+static void tell(void)
+{
+	snprintf(answer, sizeof(answer),
+		 "{\"status\":\"active\",\"total-time\":1,\"ram\":{\"total\":%d,\"remaining\":%llu,"
+		 "\"transferred\":%llu,\"normal\":%llu,\"duplicate\":0,\"page-size\":4096,"
+		 "\"dirty-pages-rate\":%llu,\"dirty-sync-count\":%llu}}",
+		 PASS_BYTES, (unsigned long long)qemu.left,
+		 (unsigned long long)qemu.passes * PASS_BYTES,
+		 (unsigned long long)qemu.passes * PASS_BYTES / 4096,
+		 (unsigned long long)qemu.left / 4096, (unsigned long long)qemu.passes + 1);
+	fake_qmp_result("query-migrate", answer);
+}
+
+static void pass(void)
+{
+	CLEANUP(free_charp) char *data = NULL;
+
+	/* The destination is there, so that the lease holds. */
+	for (int ms = 0; ms < PASS_MS; ms += 100) {
+		rig_advance(100);
+		if (fake_peer_pending("fate"))
+			fake_peer_answer("fate", "{\"state\":\"transfer\",\"final\":false,"
+						 "\"verdict\":\"none\"}");
+		rig_run();
+	}
+	qemu.passes++;
+	tell();
+	data = xasprintf("{\"pass\":%llu}", (unsigned long long)qemu.passes + 1);
+	fake_qemu_event("MIGRATION_PASS", data);
+	rig_run();
+}
+
+static void passes(int count)
+{
+	while (count--)
+		pass();
+}
+
+static void start(const struct policy *policy, const char *capability)
+{
+	const struct move_options options = { .downtime_limit_ms = 300 };
+	struct move *move;
+
+	qemu.passes = 0;
+	qemu.left = PASS_BYTES;
+	rig_start_move_with(&options);
+	move = rig_move();
+	move->policy = *policy;
+	for (size_t i = 0; capability && i < move->plan->capability_count; i++)
+		if (strcmp(move->plan->capabilities[i].name, capability) == 0)
+			move->plan->capabilities[i].on = true;
+	rig_answer_prepare();
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	tell();
+	fake_qemu_migrates("active");
+	fake_qemu_event("MIGRATION_PASS", "{\"pass\":1}");
+	rig_run();
+	ck_assert_str_eq(rig_state(), "transfer");
+	trace_clear();
+}
+
+static void start_with_deadline(enum policy_timeout timeout)
+{
+	start(&(struct policy){ .name = "p", .deadline_s = DEADLINE_S, .timeout = (int)timeout },
+	      NULL);
+}
+
+/* The guest changes all of it in each pass. */
+static void reach_deadline(void)
+{
+	passes(DEADLINE_S + 1);
+}
+
+static void assert_noted(const char *text)
+{
+	CLEANUP(free_charp) char *timeline = rig_timeline();
+
+	ck_assert_msg(strstr(timeline, text) != NULL, "%s", timeline);
+}
+
+static void assert_parameter(const char *text)
+{
+	const char *args = fake_qmp_args("migrate-set-parameters");
+
+	ck_assert_msg(strstr(args, text) != NULL, "%s", args);
+}
+
+START_TEST(cancel_at_the_deadline_leaves_the_guest_here_and_says_why)
+{
+	start_with_deadline(POLICY_TIMEOUT_CANCEL);
+	reach_deadline();
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert(rig_guest_runs());
+	ck_assert_str_eq(rig_error(), "timeout");
+	ck_assert_ptr_nonnull(strstr(move_row(rig_move())->error_text, "after 10 s"));
+	assert_noted("decided policy 'p' decided (cancel): ");
+}
+END_TEST
+
+START_TEST(force_gives_qemu_all_the_time_there_is)
+{
+	start_with_deadline(POLICY_TIMEOUT_FORCE);
+	reach_deadline();
+	assert_parameter("\"downtime-limit\":2000000");
+	ck_assert_str_eq(rig_state(), "transfer");
+	fake_qmp_result("query-migrate", NULL);
+	rig_completes();
+	rig_peer_says("go", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+}
+END_TEST
+
+/* A guest that stands still without a record would stand so after a crash. */
+START_TEST(pause_is_on_disk_before_the_guest_is_stopped)
+{
+	start_with_deadline(POLICY_TIMEOUT_PAUSE);
+	reach_deadline();
+	ck_assert_str_eq(rig_state(), "handover");
+	trace_assert_order("disk handover", "qmp stop");
+	ck_assert_uint_eq(trace_count("qmp stop"), 1);
+	ck_assert(!rig_guest_runs());
+	fake_qmp_result("query-migrate", NULL);
+	rig_completes();
+	ck_assert_uint_eq(trace_count("peer go run"), 1);
+	rig_peer_says("go", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+}
+END_TEST
+
+START_TEST(paused_guest_runs_on_here_when_the_transfer_fails)
+{
+	start_with_deadline(POLICY_TIMEOUT_PAUSE);
+	reach_deadline();
+	fake_qmp_result("query-migrate", NULL);
+	fake_qemu_event("MIGRATION", "{\"status\":\"failed\"}");
+	fake_qemu()->mig = "failed";
+	rig_advance(1000);
+	ck_assert_str_eq(rig_state(), "rollback");
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* The record says it, and QEMU was not told yet. */
+START_TEST(crash_before_the_pause_ends_with_a_paused_guest_that_arrives)
+{
+	start_with_deadline(POLICY_TIMEOUT_PAUSE);
+	rig_disk_hold_answers();
+	reach_deadline();
+	ck_assert_uint_eq(trace_count("qmp stop"), 0);
+	rig_restart();
+	rig_advance(1000);
+	ck_assert_str_eq(rig_state(), "handover");
+	ck_assert_uint_eq(trace_count("qmp stop"), 1);
+	fake_qmp_result("query-migrate", NULL);
+	rig_completes();
+	rig_advance(1000);
+	rig_peer_says("go", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+}
+END_TEST
+
+/* It may take longer than the limit that was asked for; QEMU is not interrupted for that. */
+START_TEST(paused_guest_may_take_its_time)
+{
+	start_with_deadline(POLICY_TIMEOUT_PAUSE);
+	reach_deadline();
+	rig_advance(30000);
+	ck_assert_str_eq(rig_state(), "handover");
+	ck_assert_uint_eq(trace_count("qmp yank"), 0);
+}
+END_TEST
+
+START_TEST(throttle_is_told_to_qemu_and_known_after_a_restart)
+{
+	const struct policy policy = { .name = "p", .throttle_max_percent = 80 };
+
+	start(&policy, "auto-converge");
+	move_src_apply_options(rig_move());
+	assert_parameter("\"throttle-trigger-threshold\":50");
+	passes(3);
+	assert_parameter("\"max-cpu-throttle\":30");
+	assert_parameter("\"throttle-trigger-threshold\":1");
+	assert_noted(
+		"decided policy 'p' decided (throttle): the guest's CPUs are slowed down by 30 %");
+	passes(1);
+	assert_parameter("\"max-cpu-throttle\":30");
+	rig_restart();
+	rig_advance(1000);
+	ck_assert_uint_eq(rig_move()->facts.throttle_percent, 30);
+	assert_parameter("\"max-cpu-throttle\":30");
+}
+END_TEST
+
+START_TEST(limit_is_raised_and_known_after_a_restart)
+{
+	const struct policy policy = { .name = "p", .downtime_ceiling_ms = 5000 };
+
+	start(&policy, NULL);
+	passes(2);
+	assert_parameter("\"downtime-limit\":37");
+	pass();
+	assert_parameter("\"downtime-limit\":1476");
+	rig_restart();
+	rig_advance(1000);
+	assert_parameter("\"downtime-limit\":1476");
+}
+END_TEST
+
+START_TEST(post_copy_begins_as_if_a_user_had_asked)
+{
+	const struct policy policy = { .name = "p", .postcopy = POLICY_POSTCOPY_IF_NEEDED };
+
+	start(&policy, "postcopy-ram");
+	passes(2);
+	ck_assert_uint_eq(trace_count("qmp stop"), 0);
+	pass();
+	ck_assert_str_eq(rig_state(), "handover");
+	trace_assert_order("disk handover", "qmp stop");
+	trace_assert_order("qmp stop", "qmp migrate-start-postcopy");
+}
+END_TEST
+
+START_TEST(policy_that_observes_only_says_what_it_would_do)
+{
+	struct policy policy = {
+		.name = "p", .observe = true, .throttle_max_percent = 30, .deadline_s = DEADLINE_S
+	};
+
+	start(&policy, NULL);
+	reach_deadline();
+	passes(2);
+	ck_assert_str_eq(rig_state(), "transfer");
+	assert_parameter("\"downtime-limit\":300");
+	ck_assert_uint_eq(trace_count("qmp migrate_cancel"), 0);
+	ck_assert_uint_eq(rig_move()->facts.observed, 2);
+	assert_noted("would-have-decided policy 'p' would have decided (throttle): ");
+	assert_noted("would-have-decided policy 'p' would have decided (cancel): ");
+	rig_restart();
+	ck_assert_uint_eq(rig_move()->facts.observed, 2);
+}
+END_TEST
+
+/* A user who ends the move, or has it go over, has decided. */
+START_TEST(nothing_is_decided_when_a_user_has)
+{
+	struct err err;
+
+	start_with_deadline(POLICY_TIMEOUT_FORCE);
+	fake_qmp_hold("migrate_cancel");
+	ck_assert(move_cancel(rig_move(), &err));
+	reach_deadline();
+	ck_assert(!rig_move()->facts.forced);
+	fake_qmp_release("migrate_cancel");
+	rig_run();
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("move_converge");
+	TCase *tc = rig_add_case(s, "move_converge");
+
+	tcase_add_test(tc, cancel_at_the_deadline_leaves_the_guest_here_and_says_why);
+	tcase_add_test(tc, force_gives_qemu_all_the_time_there_is);
+	tcase_add_test(tc, pause_is_on_disk_before_the_guest_is_stopped);
+	tcase_add_test(tc, paused_guest_runs_on_here_when_the_transfer_fails);
+	tcase_add_test(tc, crash_before_the_pause_ends_with_a_paused_guest_that_arrives);
+	tcase_add_test(tc, paused_guest_may_take_its_time);
+	tcase_add_test(tc, throttle_is_told_to_qemu_and_known_after_a_restart);
+	tcase_add_test(tc, limit_is_raised_and_known_after_a_restart);
+	tcase_add_test(tc, post_copy_begins_as_if_a_user_had_asked);
+	tcase_add_test(tc, policy_that_observes_only_says_what_it_would_do);
+	tcase_add_test(tc, nothing_is_decided_when_a_user_has);
+	return s;
+}
