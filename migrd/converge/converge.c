@@ -134,13 +134,28 @@ static bool may_wait(const struct view *view)
 	       view->now_ms + time_ms(view, view->left_bytes) <= until_ms;
 }
 
+uint64_t converge_first_limit_ms(uint64_t limit_ms)
+{
+	return most(limit_ms / FIRST_DIVISOR, 1);
+}
+
+bool converge_would_stop(uint64_t limit_ms, double left_ms, double elapsed_ms, double *plain_end_ms)
+{
+	if (left_ms <= (double)limit_ms && *plain_end_ms <= 0)
+		*plain_end_ms = elapsed_ms;
+	if (left_ms <= (double)converge_first_limit_ms(limit_ms))
+		return true;
+	return left_ms <= (double)limit_ms &&
+	       elapsed_ms + left_ms > *plain_end_ms * (100 + LONGER_PERCENT) / 100;
+}
+
 uint64_t converge_limit_ms(const struct converge_basis *basis, uint64_t now_ms)
 {
 	const struct view view = look(basis, now_ms);
 	uint64_t ms = view.limit_ms;
 
 	if (!basis->raised_ms && may_wait(&view))
-		ms = view.limit_ms / FIRST_DIVISOR;
+		ms = converge_first_limit_ms(view.limit_ms);
 	return least(most(ms, 1), CONVERGE_LIMIT_MAX_MS);
 }
 

@@ -62,5 +62,12 @@ struct converge_decision {
 struct converge_decision converge_decide(const struct converge_basis *basis, uint64_t now_ms);
 /* QEMU's downtime-limit at NOW_MS, from 1 to what was asked for or raised. */
 uint64_t converge_limit_ms(const struct converge_basis *basis, uint64_t now_ms);
+/* The same rule for who says what will be: the guest is stopped at the end of a pass ELAPSED_MS
+ * after the beginning that leaves as much as is sent in LEFT_MS.  *PLAIN_END_MS is when plain QEMU
+ * would have stopped it; 0 at first. */
+bool converge_would_stop(uint64_t limit_ms, double left_ms, double elapsed_ms,
+			 double *plain_end_ms);
+/* QEMU's limit until that rule has it raised. */
+uint64_t converge_first_limit_ms(uint64_t limit_ms);
 
 #endif

@@ -179,7 +179,7 @@ static void say_no_end(const struct play *play, struct forecast *ret)
 	const struct forecast_input *input = play->input;
 	double rate = play_bandwidth(play);
 
-	if (input->disk_bytes && input->disk_write_bytes_per_s >= rate)
+	if (input->disk_bytes && (double)input->disk_write_bytes_per_s >= rate)
 		snprintf(ret->summary, sizeof(ret->summary),
 			 "the guest writes %.0f MiB/s to its local disks, and %.0f MiB/s can be "
 			 "sent: the copy never ends; raise the bandwidth, or limit the guest's "

@@ -54,8 +54,6 @@ struct forecast_input {
 	uint64_t link_age_ms;
 	uint64_t limit_bytes_per_s; /* 0: none */
 	uint64_t downtime_limit_ms;
-	/* By pass, 1 is the first: the downtime-limit that QEMU has then (move/downtime.h). */
-	uint64_t (*downtime_for_pass)(uint64_t limit_ms, uint64_t pass);
 	uint64_t switchover_bytes_per_s; /* QEMU takes this for the bandwidth at the end; 0: no */
 	bool auto_converge;
 	enum forecast_postcopy {

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "converge/converge.h"
+
 /* QEMU stops sending after so long to look whether the end has come. */
 #define PIECE_S         0.05
 #define LIMITED_PIECE_S 0.1
@@ -43,17 +45,27 @@ static double dirty_after(const struct play *play, double seconds, double thrott
 	return play->set * -expm1(-rate * seconds / play->set);
 }
 
+static double stop_bytes_per_s(const struct play *play)
+{
+	const struct forecast_input *input = play->input;
+
+	return input->switchover_bytes_per_s ? (double)input->switchover_bytes_per_s
+					     : play_bandwidth(play);
+}
+
 /* What QEMU thinks it can send while the guest stands still. */
 static double threshold(const struct play *play)
 {
-	const struct forecast_input *input = play->input;
-	double bytes_per_s = input->switchover_bytes_per_s ? (double)input->switchover_bytes_per_s
-							   : play_bandwidth(play);
-	uint64_t ms = input->downtime_for_pass
-			      ? input->downtime_for_pass(input->downtime_limit_ms, play->passes)
-			      : input->downtime_limit_ms;
+	uint64_t ms = converge_first_limit_ms(play->input->downtime_limit_ms);
 
-	return bytes_per_s * (double)ms / 1000;
+	return stop_bytes_per_s(play) * (double)ms / 1000;
+}
+
+static bool is_stopped(const struct play *play, double *plain_end_ms)
+{
+	return converge_would_stop(play->input->downtime_limit_ms,
+				   play->left * 1000 / stop_bytes_per_s(play), play->seconds * 1000,
+				   plain_end_ms);
 }
 
 /* Disks go first.  A mirror passes over what the guest has written since until little is left. */
@@ -118,6 +130,7 @@ static double with_dirty(const struct play *play, double left, double dirty)
 static void play_passes(struct play *play, unsigned until_pass)
 {
 	double left = play->nonzero, throttle = 0, extra = first_pass_extra_s(play);
+	double plain_end_ms = 0;
 	unsigned times = 0;
 
 	play->bytes += ((double)play->input->memory_bytes - play->nonzero) * ZERO_PAGE_SHARE;
@@ -132,7 +145,7 @@ static void play_passes(struct play *play, unsigned until_pass)
 		note_throttle(play, dirty, before - left, &times, &throttle);
 		left = with_dirty(play, left, dirty);
 		play->left = left;
-		if (left <= threshold(play)) {
+		if (is_stopped(play, &plain_end_ms)) {
 			play->has_ended = true;
 			play->passes += LOOKS;
 			return;

@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "move/downtime.h"
 #include "move/priv.h"
 
 /* A move that sends less is over before the stream has come up to speed. */
@@ -146,7 +145,6 @@ void foresee_request(const struct move_options *options, const struct transfer_p
 {
 	ret->limit_bytes_per_s = options->bandwidth_bytes_per_s;
 	ret->downtime_limit_ms = options->downtime_limit_ms;
-	ret->downtime_for_pass = downtime_for_pass;
 	ret->auto_converge = options->transfer.auto_converge;
 	ret->postcopy = postcopy_of(&options->transfer);
 	ret->switchover_bytes_per_s = parameter(plan, "avail-switchover-bandwidth");

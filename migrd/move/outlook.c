@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "converge/converge.h"
 #include "move/amounts.h"
-#include "move/downtime.h"
 
 /* A transfer that needs more passes than that has no end in sight. */
 #define PASSES_MAX_AHEAD 40
@@ -48,12 +48,14 @@ static struct prediction predict(const struct outlook_basis *basis, unsigned sen
 	uint64_t dirty_rate =
 		basis->dirty_bytes_per_s ? percent_of(basis->dirty_bytes_per_s, dirty) : 0;
 	uint64_t left = basis->left_bytes;
+	double plain_end_ms = 0;
 	struct prediction ret = { 0 };
 
 	while (ret.passes < PASSES_MAX_AHEAD) {
 		uint64_t pass_ms = ms_of(left, rate), changed;
 
-		if (pass_ms <= downtime_for_pass(basis->limit_ms, basis->pass + ret.passes)) {
+		if (converge_would_stop(basis->limit_ms, (double)pass_ms,
+					(double)(basis->elapsed_ms + ret.ms), &plain_end_ms)) {
 			ret.ends = true;
 			ret.still_ms = pass_ms;
 			ret.ms += pass_ms;

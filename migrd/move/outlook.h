@@ -36,7 +36,8 @@ struct outlook_basis {
 	uint64_t bytes_per_s; /* sent lately; 0: not known */
 	bool is_dirty_known;  /* a pass has ended */
 	uint64_t dirty_bytes_per_s;
-	uint64_t limit_ms; /* how long the guest may stand still */
+	uint64_t limit_ms;   /* how long the guest may stand still */
+	uint64_t elapsed_ms; /* since memory began */
 	uint64_t throttle_percent;
 	uint64_t disk_left_bytes, disk_bytes_per_s;
 	bool can_switch; /* post-copy may end it */

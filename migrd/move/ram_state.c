@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How far QEMU's migration is, by its events and by query-migrate. */
-#include <stdarg.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -71,28 +70,12 @@ static bool is_of_another(const struct move *move)
 	       (is_complete && (is_early || move->ram.info.ram_total_bytes == 0));
 }
 
-/* Sets what was decided in the pass that runs. */
-static void decide(struct move *move, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void decide(struct move *move, const char *fmt, ...)
-{
-	char text[MOVE_DECISION_SIZE];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	if (move->passes)
-		passes_decide(move->passes, text);
-}
-
 /* The last pass has ended with QEMU's `completed', whenever it is asked. */
 static void note_pass_figures(struct move *move)
 {
 	const struct qmp_mig_info *info = &move->ram.info;
 	uint64_t now_us = clock_monotonic_us(), end_us = move->stamps[MOVE_STAMP_COMPLETED];
 	uint64_t began_us = move->stamps[MOVE_STAMP_MIGRATE];
-	uint64_t limit_ms = move->options.downtime_limit_ms, former = 0;
 	bool is_end = info->state == QMP_MIG_COMPLETED;
 
 	if (move->side != MOVE_SRC || !began_us || !info->ram_passes)
@@ -101,8 +84,6 @@ static void note_pass_figures(struct move *move)
 		now_us = end_us;
 	if (!move->passes)
 		move->passes = xnew(struct passes);
-	if (move->passes->count)
-		former = move->passes->rows[move->passes->count - 1].last;
 	passes_note(move->passes, &(struct passes_sample){
 					  .pass = info->ram_passes,
 					  .at_ms = (now_us - began_us) / 1000,
@@ -112,10 +93,6 @@ static void note_pass_figures(struct move *move)
 					  .throttle_percent = info->throttle_percent,
 					  .is_end = is_end,
 				  });
-	if (!is_end &&
-	    downtime_for_pass(limit_ms, former) != downtime_for_pass(limit_ms, info->ram_passes))
-		decide(move, "the guest may stand still for %llu ms",
-		       (unsigned long long)downtime_for_pass(limit_ms, info->ram_passes));
 }
 
 const struct move_pass *move_passes(const struct move *move, size_t *ret_count)

@@ -26,17 +26,31 @@
 #define THROTTLE_MAX       "max-cpu-throttle"
 #define THROTTLE_TRIGGER   "throttle-trigger-threshold"
 
+/* Of "WHAT: HOW IT IS" the first part, as far as a pass has room for it. */
+#define DECISION_MAX 70
+#define DECISION_WORDS(decision)                                                            \
+	((int)(strcspn((decision)->why, ":") < DECISION_MAX ? strcspn((decision)->why, ":") \
+							    : DECISION_MAX))
+
 /* ---- what is looked at ---------------------------------------------------------- */
 
 /* On the clock of the history. */
 static uint64_t now_ms(const struct move *move)
 {
-	return move->converge.before_ms + machine_in_state_ms(&move->machine);
+	return move->converge.before_ms + machine_in_state_ms(&move->machine) -
+	       move->converge.held_ms;
+}
+
+/* Time in which the move is held does not count. */
+void move_converge_note_release(struct move *move)
+{
+	move->converge.held_ms = machine_in_state_ms(&move->machine);
 }
 
 void move_converge_begin(struct move *move)
 {
-	uint64_t began_us = move->stamps[MOVE_STAMP_PREPARED], now_us = clock_monotonic_us();
+	enum move_stamp stamp = move->options.has_hold ? MOVE_STAMP_MIGRATE : MOVE_STAMP_PREPARED;
+	uint64_t began_us = move->stamps[stamp], now_us = clock_monotonic_us();
 
 	move->converge = (struct move_converge){ 0 };
 	if (move->machine.is_resumed && began_us && now_us > began_us)
@@ -192,15 +206,28 @@ static void remember(struct move *move, const struct converge_decision *decision
 	}
 }
 
+/* The pass that runs shows what was decided; its figures tell why. */
+static void note_in_pass(struct move *move, const char *how,
+			 const struct converge_decision *decision)
+{
+	char text[MOVE_DECISION_SIZE];
+
+	snprintf(text, sizeof(text), "%s%.*s", how, DECISION_WORDS(decision), decision->why);
+	if (move->passes)
+		passes_decide(move->passes, text);
+}
+
 static void observe(struct move *move, const struct converge_decision *decision)
 {
 	move->facts.observed++;
+	note_in_pass(move, "would have decided: ", decision);
 	move_note(move, "would-have-decided", "policy '%s' would have decided (%s): %s",
 		  move->policy.name, converge_action_names[decision->action], decision->why);
 }
 
 static void carry_out(struct move *move, const struct converge_decision *decision)
 {
+	note_in_pass(move, "", decision);
 	move_note(move, "decided", "policy '%s' decided (%s): %s", move->policy.name,
 		  converge_action_names[decision->action], decision->why);
 	log_info("move", "policy", "move=%s vm=%s policy=%s action=%s value=%llu", move->row.id,
@@ -278,7 +305,7 @@ void move_converge_step(struct move *move)
 	const struct policy *policy = &move->policy;
 	uint64_t deadline_ms = policy_deadline_ms(policy, bytes_of(move));
 
-	if (deadline_ms && now_ms(move) >= deadline_ms &&
+	if (deadline_ms && !move_is_held(move) && now_ms(move) >= deadline_ms &&
 	    (move_ram_has_started(move) || policy->timeout == POLICY_TIMEOUT_CANCEL))
 		decide(move);
 }

@@ -99,6 +99,9 @@ class ConvergeTest(SystemTest):
         move_id = self.begin()
         self.assert_arrives(move_id)
         self.assertEqual(set(self.decided(move_id)), {"limit"})
+        passes = self.a.api.items(f"/v1/moves/{move_id}/passes")
+        self.assertTrue([row for row in passes
+                         if row["decision"].startswith("the guest may stand still for")], passes)
 
     def test_policy_that_observes_only_says_what_it_would_do(self):
         self.policy(throttle_max_percent=30, deadline_s=12, observe=True)

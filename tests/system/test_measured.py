@@ -12,6 +12,7 @@ FAST_GUEST = {"area": 64, "rate": "max", "static": 4, "memory_mib": 128}
 SLOW = 16 << 20     # bytes/s: less than that guest changes
 HELD = 128 * 1024   # a transfer that does not end by itself
 THROTTLED = 97      # percent
+HELD_SECONDS = 40
 READ_LATE_MS = 250  # the guest's lines get their time when this process reads them, on a busy host
 
 
@@ -123,17 +124,18 @@ class MeasuredTest(SystemTest):
     def test_throttled_guest_has_a_brownout_and_an_idle_one_has_none(self):
         busy = self.world.guest(area=16, static=4, rate="max", memory_mib=64)
         busy.start(self.a)
-        with contextlib.closing(Qmp(self.a, busy.uuid)) as monitor:
-            self.assertIn("return", monitor.command("migrate-set-parameters", **{
-                "cpu-throttle-initial": THROTTLED, "max-cpu-throttle": 99}))
         began = time.monotonic()
         move = self.world.begin_move(busy, self.a, self.b, bandwidth_bytes_per_s=SLOW, auto_converge=True,
                                      downtime_limit_ms=1)
+        self.world.wait_flowing(self.a, move["id"])
+        with contextlib.closing(Qmp(self.a, busy.uuid)) as monitor:
+            self.assertIn("return", monitor.command("migrate-set-parameters", **{
+                "cpu-throttle-initial": THROTTLED, "max-cpu-throttle": 99}))
         self.world.wait_move(self.a, move["id"], lambda m: m["final"] or
                              m["progress"]["throttle_percent"] >= THROTTLED)
         # So slow a guest would come to its end now.
         self.a.api.patch(f"/v1/moves/{move['id']}", {"bandwidth_bytes_per_s": HELD})
-        enough = time.monotonic() + 3 * (time.monotonic() - began)
+        enough = time.monotonic() + min(3 * (time.monotonic() - began), HELD_SECONDS)
         self.world.wait_move(self.a, move["id"],
                              lambda m: m["final"] or time.monotonic() >= enough)
         self.a.api.patch(f"/v1/moves/{move['id']}",
@@ -181,7 +183,6 @@ class MeasuredTest(SystemTest):
         self.assertEqual(rows[-1]["last"], done["progress"]["passes"])
         took_ms = rows[-1]["began_ms"] + rows[-1]["duration_ms"]
         self.assertLessEqual(took_ms, done["times"]["migrate_to_completed_ms"] + 1)
-        self.assertTrue(any("stand still" in row["decision"] for row in rows), rows)
         self.assertGreater(max(row["dirty_pages_per_s"] for row in rows), 0)
         self.assertEqual(self.b.api.items(path), [])
         self.a.stop()

@@ -116,8 +116,9 @@ class PolicyTest(SystemTest):
                     self.assertIn("the policy's wish is left out", why["postcopy-ram"])
                 limits = {item["name"]: item["number"] for item in plan["parameters"]
                           if item["name"] == "max-cpu-throttle"}
-                self.assertEqual(limits, {"fast": {"max-cpu-throttle": 60},
-                                          "must-complete": {"max-cpu-throttle": 80}}.get(name, {}))
+                # QEMU may do no more before it is decided (test_converge.py).
+                self.assertEqual(limits, {"fast": {"max-cpu-throttle": 1},
+                                          "must-complete": {"max-cpu-throttle": 1}}.get(name, {}))
                 here, there = there, here
         self.guest.assert_runs_on(here)
 

@@ -6,12 +6,11 @@
 
 #include "base/mem.h"
 #include "forecast/forecast.h"
-#include "move/downtime.h"
 #include "tests/lib/check_main.h"
 
 #define MIB ((double)(1 << 20))
 /* In the mean of the recorded moves. */
-#define BYTES_MISSED  0.17
+#define BYTES_MISSED 0.20
 #define PASSES_MISSED 1.8
 
 static struct forecast_input input_of(double memory_mib, double nonzero_mib, double link_mib)
@@ -23,7 +22,6 @@ static struct forecast_input input_of(double memory_mib, double nonzero_mib, dou
 		.link_bytes_per_s = { link_mib * MIB },
 		.link_moves = 1,
 		.downtime_limit_ms = 300,
-		.downtime_for_pass = downtime_for_pass,
 		.costs = { 500, 20, 30 },
 		.costs_low = { 400, 10, 20 },
 		.costs_high = { 900, 40, 60 },
@@ -250,7 +248,8 @@ END_TEST
 /* ---- recorded moves --------------------------------------------------------------- */
 
 /* tests/bench/bench_forecast --moves 20 --seed 3 with QEMU 10.0.13 under TCG, on a host of two CPUs
- * with a load of 20: what was measured before each move, and what was sent. */
+ * with a load of 20: what was measured before each move, and what was sent.  QEMU's downtime-limit
+ * followed another rule then: it grew by pass. */
 static const struct recorded {
 	uint64_t memory_mib, nonzero, set, rate, link, limit, downtime_ms, bytes, passes;
 } recorded[] = {
