@@ -3,6 +3,7 @@
 import json
 
 from lib.api import ApiError
+from lib.disks import Disk
 from lib.world import SystemTest
 
 
@@ -113,6 +114,19 @@ class ForecastTest(SystemTest):
         self.assertEqual(said["forecast"]["mode"], "still")
         self.assertEqual(said["forecast"]["blackout_ms"]["high"], 0)
         self.assertEqual(self.guest.vm(self.a)["state"], "paused")
+
+    def test_local_disk_counts(self):
+        guest = self.world.guest("g2", area=4, memory_mib=160, disks=[Disk("data", area=16, rate=4)])
+        guest.start(self.a)
+        said = self.a.api.post("/v1/moves?dry_run=true", {"vm": "g2", "to": "b"})
+        self.assertTrue(said["possible"], said["reasons"])
+        self.assertEqual([disk["id"] for disk in said["plan"]["disks"]], ["data"])
+        basis = said["forecast"]["basis"]
+        self.assertGreaterEqual(basis["disk_bytes"], 16 << 20)
+        self.assertGreater(basis["disk_write_bytes_per_s"], 0)
+        self.assertGreater(said["forecast"]["bytes"]["expected"], basis["disk_bytes"])
+        self.assertEqual(list(self.b.images.iterdir()), [])
+        guest.assert_runs_on(self.a)
 
     def test_move_keeps_its_forecast_and_is_compared(self):
         self.guest.start(self.a)
