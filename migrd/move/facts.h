@@ -35,6 +35,8 @@
 	FACT(uint64_t, held_since_ms, SRC)                                                    \
 	/* the hold is over, or will not begin */                                             \
 	FACT(bool, hold_released, SRC)                                                        \
+	/* so long it was held, for the policy's deadline */                                  \
+	FACT(uint64_t, hold_took_ms, SRC)                                                     \
 	/* so long the source may hold the move */                                            \
 	FACT(uint64_t, hold_s, DST)                                                           \
 	/* the policy has raised the limit of the guest's stop to so much; 0: it has not */   \

@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "move/priv.h"
 #include "move/src.h"
-#include "move/src_priv.h"
 
 static bool is_wanted(const struct move *move)
 {
@@ -104,8 +103,6 @@ static void step(struct move *move)
 
 void move_end_hold(struct move *move)
 {
-	if (move_is_held(move))
-		move_converge_note_release(move);
 	move->facts.hold_released = true;
 	move->reason[0] = '\0';
 	machine_step(&move->machine);

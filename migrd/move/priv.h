@@ -176,7 +176,6 @@ struct move_ram {
 struct move_converge {
 	struct converge_history history;
 	uint64_t before_ms; /* so long the transfer had lasted when a restart found it */
-	uint64_t held_ms;   /* so long of the state it was held, and disks were copied before */
 	uint64_t pass;      /* QEMU's count at the last look */
 	uint64_t raised_at_ms, throttled_at_ms;
 	uint64_t limit_ms; /* QEMU was told last; 0: nothing yet */

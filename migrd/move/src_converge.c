@@ -14,7 +14,7 @@
  * become slower, and nobody sees how far QEMU is in its last pass. */
 #define REST_FACTOR  10
 #define REST_MORE_MS 60000
-/* After each of its rows another may follow: a limit, then the CPUs, then post-copy. */
+/* One may follow the other at once: a limit, then the CPUs, then post-copy. */
 #define DECISIONS_MAX 4
 /* QEMU slows the CPUs down when a guest has changed more than `throttle-trigger-threshold' percent
  * of what was sent between two looks, which are at least a second apart, twice in a row:
@@ -37,20 +37,14 @@
 /* On the clock of the history. */
 static uint64_t now_ms(const struct move *move)
 {
-	return move->converge.before_ms + machine_in_state_ms(&move->machine) -
-	       move->converge.held_ms;
-}
+	uint64_t ms = move->converge.before_ms + machine_in_state_ms(&move->machine);
 
-/* Time in which the move is held does not count. */
-void move_converge_note_release(struct move *move)
-{
-	move->converge.held_ms = machine_in_state_ms(&move->machine);
+	return ms > move->facts.hold_took_ms ? ms - move->facts.hold_took_ms : 0;
 }
 
 void move_converge_begin(struct move *move)
 {
-	enum move_stamp stamp = move->options.has_hold ? MOVE_STAMP_MIGRATE : MOVE_STAMP_PREPARED;
-	uint64_t began_us = move->stamps[stamp], now_us = clock_monotonic_us();
+	uint64_t began_us = move->stamps[MOVE_STAMP_PREPARED], now_us = clock_monotonic_us();
 
 	move->converge = (struct move_converge){ 0 };
 	if (move->machine.is_resumed && began_us && now_us > began_us)
@@ -182,7 +176,7 @@ static void cancel(struct move *move, const struct converge_decision *decision)
 		move_ram_cancel(move);
 }
 
-/* What a decision is called in the timeline, if it is done and if it is only said. */
+/* What is done of a decision; after the last ones there is nothing more to decide. */
 static const struct {
 	void (*carry_out)(struct move *move, const struct converge_decision *decision);
 	bool is_last;
@@ -299,13 +293,24 @@ void move_converge_note(struct move *move)
 		decide(move);
 }
 
+/* True: it is held before memory. */
+static bool note_hold(struct move *move)
+{
+	int64_t took_ms = clock_wall_ms() - (int64_t)move->facts.held_since_ms;
+
+	if (!move_is_held(move))
+		return false;
+	move->facts.hold_took_ms = took_ms > 0 ? (uint64_t)took_ms : 0;
+	return true;
+}
+
 /* While disks are copied and memory has not begun, only a cancel helps. */
 void move_converge_step(struct move *move)
 {
 	const struct policy *policy = &move->policy;
 	uint64_t deadline_ms = policy_deadline_ms(policy, bytes_of(move));
 
-	if (deadline_ms && !move_is_held(move) && now_ms(move) >= deadline_ms &&
+	if (!note_hold(move) && deadline_ms && now_ms(move) >= deadline_ms &&
 	    (move_ram_has_started(move) || policy->timeout == POLICY_TIMEOUT_CANCEL))
 		decide(move);
 }

@@ -72,8 +72,6 @@ void move_src_pause(struct move *move);
 void move_converge_begin(struct move *move);
 /* QEMU has answered query-migrate. */
 void move_converge_note(struct move *move);
-/* A hold ends: the transfer's time counts from here. */
-void move_converge_note_release(struct move *move);
 /* In transfer: something has happened, or the tick came: decides at the deadline. */
 void move_converge_step(struct move *move);
 /* Adds what QEMU is told of the stop and of the CPUs to ARGS of migrate-set-parameters. */

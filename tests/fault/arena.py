@@ -43,6 +43,7 @@ class Way:
     clean_seconds: int = CLEAN_SECONDS
     has_beside: bool = False    # flash memory with variables, and a TPM
     disks: tuple = ()           # arguments of Disk(): local disks, which the guest proves
+    policy: dict = None         # the move's own, which both hosts get
 
 
 DISKS = ({"disk_id": "data", "mib": 16, "format": "qcow2", "area": 4, "rate": 8, "data": 4},)
@@ -64,6 +65,9 @@ WAYS = {
     "beside": Way({}, has_beside=True),
     # Without a limit a guest as small as this has moved before QEMU switches.
     "postcopy": Way({"postcopy": {"start": "at-once"}, "bandwidth_bytes_per_s": 4 << 20}),
+    # The guest changes its memory faster than it is sent, and is paused after a second.
+    "policy-pause": Way({"policy": "pause", "bandwidth_bytes_per_s": 4 << 20},
+                        policy={"name": "pause", "deadline_s": 1, "timeout": "pause"}),
 }
 
 
@@ -101,6 +105,9 @@ class Arena:
         for host in (self.a, self.b):
             host.env = {"MIGRD_FAULT_LOG": str(self.points_path(host))}
         self.world.start()
+        if self.way.policy:
+            for host in (self.a, self.b):
+                host.api.call("PUT", f"/v1/policies/{self.way.policy['name']}", self.way.policy)
         # At least 4 MiB: QEMU's TCG loses pages that stay in its TLB when passes follow each other
         # at once (QEMU 7.2, seen with two bare QEMUs).
         options = {"area": 4, "rate": 32, "memory_mib": 64, "period": 20, **guest_options}

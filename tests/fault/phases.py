@@ -110,6 +110,25 @@ class LastPass(Phase):
         s.thaw()
 
 
+class PausedByPolicy(Phase):
+    """The move's policy has paused the guest, and much is left to send, but the destination's QEMU
+    does not take it."""
+    options = {"area": 40, "static": 4, "rate": 64}
+    policy = {"name": "pause", "deadline_s": 2, "timeout": "pause"}
+    stands_still = True
+
+    def enter(self, s):
+        s.a.api.call("PUT", "/v1/policies/pause", self.policy)
+        monitor = s.monitor(s.a)
+        s.begin(policy="pause", bandwidth_bytes_per_s=4 << 20)
+        s.world.wait_flowing(s.a, s.move_id)
+        s.freeze(s.b.qemus()[0])
+        monitor.wait_event("STOP")
+
+    def release(self, s):
+        s.thaw()
+
+
 class Completed(Phase):
     """The destination has loaded everything, and the source has recorded that; its first go was
     lost on the way, and it asks again after its deadline.  (A source host that is lost before that
@@ -308,7 +327,8 @@ class Settled(Phase):
 
 PHASES = {
     "before": Before(), "offered": Offered(), "prepare": Prepare(), "transfer": Transfer(),
-    "converging": Converging(), "last pass": LastPass(), "completed": Completed(),
+    "converging": Converging(), "last pass": LastPass(),
+    "paused by its policy": PausedByPolicy(), "completed": Completed(),
     "asked": Asked(), "taken": Taken(), "answer": Answer(),
     "before the switch": BeforeSwitch(), "switching": Switching(),
     "copying": Copying(), "after copying": AfterCopying(), "settling": Settling(),

@@ -204,6 +204,14 @@ MULTIFD = [
 
 # Until the destination has loaded the devices the guest can stay, and a link that is silent for too
 # long ends the move.  From then on it cannot, and goes on as soon as the link is back.
+# A guest that its policy has paused must not stay so.
+POLICY = [
+    *((Killed(side), {"paused by its policy": MOVED}) for side in ("a", "b", "ab")),
+    *((StreamKilled(side), {"paused by its policy": STAYS}) for side in SIDES),
+    (QemuKilled("b"), {"paused by its policy": STAYS}),
+    (HostLost("b"), {"paused by its policy": STAYS}),
+]
+
 POSTCOPY = [
     (with_postcopy(Cut(*BOTH, 5)), {
         "before the switch": MOVED, "switching": GIVEN_UP, "switched": MOVED,
@@ -347,5 +355,5 @@ TPM = [
 ]
 
 GROUPS = {"processes": PROCESSES, "coordinators": COORDINATORS, "hosts": HOSTS, "guest": GUEST,
-          "network": NETWORK, "multifd": MULTIFD, "postcopy": POSTCOPY,
+          "network": NETWORK, "multifd": MULTIFD, "postcopy": POSTCOPY, "policy": POLICY,
           "disks": DISKS, "stopped": STOPPED, "tpm": TPM}

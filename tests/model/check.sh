@@ -45,6 +45,8 @@ verify handover "3 faults, a database is lost" -DFAULTS=3 -DKILL -DUSER=0 -DLOSE
 verify handover "3 faults, an operator decides" -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE
 verify handover "2 faults, a user, post-copy" -DFAULTS=2 -DPOSTCOPY
 verify handover "2 faults, hosts die, post-copy" -DFAULTS=2 -DKILL -DUSER=0 -DPOSTCOPY
+verify handover "2 faults, a user, a pause" -DFAULTS=2 -DPAUSE
+verify handover "2 faults, hosts die, a pause" -DFAULTS=2 -DKILL -DUSER=0 -DPAUSE
 verify handover "2 faults, a user, disks" -DFAULTS=2 -DDISKS
 verify handover "3 faults, hosts die, disks" -DFAULTS=3 -DKILL -DUSER=0 -DDISKS
 verify ownership "5 faults, 2 moves, starts by hand" -DFAULTS=5 -DMOVES=2

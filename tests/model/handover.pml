@@ -12,7 +12,7 @@
  * or powers off: how often), KILL (QEMUs may be
  * killed, hosts lose their power), RESOLVE (an operator decides), LOSE (a host
  * begins with an empty database while its QEMU lives), POSTCOPY (the guest goes over before its
- * memory), DISKS (the move copies the guest's images), and the mutants of mutants.sh. */
+ * memory), PAUSE (the move's policy pauses it), DISKS (the move copies the guest's images), and the mutants of mutants.sh. */
 #ifndef FAULTS
 #define FAULTS 5
 #endif
@@ -26,6 +26,11 @@
 #define may_switch true
 #else
 #define may_switch false
+#endif
+#ifdef PAUSE
+#define may_pause true
+#else
+#define may_pause false
 #endif
 #ifdef DISKS
 #define disks true
@@ -106,6 +111,7 @@ bool src_intent_disk = true; /* true: started */
 bool src_stopped_disk;   /* guest_stopped */
 bool src_go_sent_disk;   /* MOVE_STAMP_GO */
 bool src_switch_disk;    /* switch_wanted */
+bool src_pause_disk;     /* pause_wanted */
 bool src_memory_lost;    /* memory_lost */
 #define src_shall_run (src_intent && !src_stopped)
 /* in memory */
@@ -127,6 +133,7 @@ bool src_stopped;        /* guest_stopped */
 bool src_run;
 bool src_go_sent;        /* MOVE_STAMP_GO, perhaps not on disk yet */
 bool src_switch;         /* switch_wanted */
+bool src_pause;          /* pause_wanted */
 bool src_unheard;        /* the destination has no record: it answered `unknown' */
 mtype action = idle;
 
@@ -592,6 +599,7 @@ inline src_goes(to)
 	src_go_doubt_disk = src_go_doubt;
 	src_stopped_disk = src_stopped;
 	src_switch_disk = src_switch;
+	src_pause_disk = src_pause;
 }
 
 inline src_ends(to)
@@ -603,6 +611,7 @@ inline src_ends(to)
 	src_go_doubt = false; src_go_doubt_disk = false; src_answered = false; src_run = false;
 	src_stopped = false; src_stopped_disk = false;
 	src_go_sent = false; src_go_sent_disk = false; src_unheard = false;
+	src_pause = false; src_pause_disk = false;
 	src_refused = false; src_heard_refusal = false; src_cancelled = false; src_doubt = false;
 	may_cancel = 0;
 	src_doubt = false;
@@ -769,6 +778,19 @@ end:	do
 		:: else
 		fi;
 		src_goes(handover) }
+	/* move_src_may_pause: the policy said so */
+	:: atomic { may_pause && SRC && src_state == transfer && src_alive && src_attached &&
+		    (src_migrating || src_resumed) && src_mig == mig_active && !src_cancel ->
+		src_pause = true;
+		if
+		:: link_up -> lease = FOREVER
+		:: else
+		fi;
+		src_goes(handover) }
+	/* move_src_pause */
+	:: atomic { SRC && src_state == handover && src_pause && src_alive && src_runs &&
+		    src_mig == mig_active && action != pause_sent && action != resume_sent ->
+		src_runs = false }
 	/* is_switch_due: a user asked for it, or a rule */
 	:: atomic { may_switch && SRC && src_state == transfer && src_alive && src_attached &&
 		    (src_migrating || src_resumed) && src_mig == mig_active && !src_cancel ->
@@ -1022,6 +1044,7 @@ end:	do
 		src_all = src_all_disk;
 		src_saw = src_saw_disk; src_completed = src_saw_disk; src_go_doubt = src_go_doubt_disk;
 		src_switch = src_switch_disk;
+		src_pause = src_pause_disk;
 		src_intent = src_intent_disk;
 #ifdef M_FORGET_REFUSAL
 		src_refused = false;

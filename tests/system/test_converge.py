@@ -24,19 +24,19 @@ class ConvergeTest(SystemTest):
         return self.world.begin_move(self.guest, self.a, self.b, policy="test",
                                      bandwidth_bytes_per_s=SLOW, **options)["id"]
 
-    def notes(self, move_id, event="decided"):
+    def entries(self, move_id, event="decided"):
         return [item["detail"] for item in self.a.api.items(f"/v1/moves/{move_id}/timeline")
                 if item["event"] == event]
 
     def decided(self, move_id, event="decided"):
         """What was decided, in order."""
-        return [re.search(r"\((\w+)\): ", note)[1] for note in self.notes(move_id, event)]
+        return [re.search(r"\((\w+)\): ", note)[1] for note in self.entries(move_id, event)]
 
     def assert_arrives(self, move_id):
         move = self.world.wait_state(self.a, move_id, "done")
         self.guest.assert_runs_on(self.b)
         self.assertIsNone(self.guest.vm(self.b)["job"])
-        self.b.assert_clean_soon(self.guest.vm(self.b), move_id)
+        self.a.assert_clean_soon(self.guest.vm(self.b), move_id)
         return move
 
     # ---- the deadline --------------------------------------------------------
@@ -67,7 +67,7 @@ class ConvergeTest(SystemTest):
         move_id = self.begin()
         self.assert_arrives(move_id)
         self.assertEqual(self.decided(move_id), ["postcopy"])
-        self.assertIn("postcopy-active", json.dumps(self.notes(move_id, "MIGRATION")))
+        self.assertIn("postcopy-active", json.dumps(self.entries(move_id, "MIGRATION")))
 
     def test_pause_at_the_deadline_ends_it_and_the_guest_runs_on_there(self):
         self.policy(deadline_s=SHORT_S, timeout="pause")
@@ -121,7 +121,7 @@ class ConvergeTest(SystemTest):
     def test_restarted_coordinator_goes_on(self):
         self.policy(throttle_max_percent=90, deadline_s=LONG_S)
         move_id = self.begin()
-        self.eventually("a decision", lambda: self.notes(move_id), 30)
+        self.eventually("a decision", lambda: self.entries(move_id), 30)
         self.a.kill9()
         self.a.start()
         self.assert_arrives(move_id)

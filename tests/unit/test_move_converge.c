@@ -263,6 +263,24 @@ START_TEST(policy_that_observes_only_says_what_it_would_do)
 }
 END_TEST
 
+/* A hold before memory has a time of its own. */
+START_TEST(deadline_does_not_come_while_the_move_is_held)
+{
+	const struct move_options options = { .downtime_limit_ms = 300,
+					      .has_hold = true,
+					      .hold = { .timeout_s = 3600 } };
+
+	rig_start_move_with(&options);
+	rig_move()->policy.deadline_s = DEADLINE_S;
+	rig_answer_prepare();
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	rig_advance(2000);
+	ck_assert(move_is_held(rig_move()));
+	rig_advance(2000ull * DEADLINE_S);
+	ck_assert_str_eq(rig_state(), "transfer");
+}
+END_TEST
+
 /* A user who ends the move, or has it go over, has decided. */
 START_TEST(nothing_is_decided_when_a_user_has)
 {
@@ -293,6 +311,7 @@ Suite *suite(void)
 	tcase_add_test(tc, limit_is_raised_and_known_after_a_restart);
 	tcase_add_test(tc, post_copy_begins_as_if_a_user_had_asked);
 	tcase_add_test(tc, policy_that_observes_only_says_what_it_would_do);
+	tcase_add_test(tc, deadline_does_not_come_while_the_move_is_held);
 	tcase_add_test(tc, nothing_is_decided_when_a_user_has);
 	return s;
 }
