@@ -115,8 +115,8 @@ const struct policy policy_built_in[] = {
 	{ .name = POLICY_DEFAULT,
 	  .description = "The guest is never slowed, and stands still for the downtime limit at "
 			 "most; a transfer without end is cancelled.",
-	  .deadline_s = 60,
-	  .deadline_s_per_gib = 60 },
+	  .deadline_s = 120,
+	  .deadline_s_per_gib = 300 },
 	{ .name = "fast",
 	  .description =
 		  "The move ends early: several connections, and the guest may be slowed and "
@@ -131,8 +131,8 @@ const struct policy policy_built_in[] = {
 			 "long.",
 	  .bandwidth_bytes_per_s = 64 << 20,
 	  .has_bandwidth = true,
-	  .deadline_s = 300,
-	  .deadline_s_per_gib = 300 },
+	  .deadline_s = 600,
+	  .deadline_s_per_gib = 600 },
 	{ .name = "must-complete",
 	  .description = "The move ends: the guest is slowed if need be, goes on by post-copy if "
 			 "both hosts can, and else stands still for as long as it takes.",
