@@ -142,6 +142,7 @@ class Uefi(Machine):
                 return done
             if WROTE not in str(done["error"]):
                 break
+            self.world.wait_move(there, move["id"], lambda m: m["final"])  # its copies are gone
         raise AssertionError(f"{done['state']}: {done['error']}")
 
     def begins(self):
