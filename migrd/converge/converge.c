@@ -71,6 +71,7 @@ static uint64_t time_ms(const struct view *view, uint64_t bytes)
 /* ---- words ------------------------------------------------------------------- */
 
 #define SIZE_TEXT 24
+#define WHAT_SIZE 120
 
 static const char *size_text(uint64_t bytes, char text[SIZE_TEXT])
 {
@@ -85,7 +86,7 @@ static const char *size_text(uint64_t bytes, char text[SIZE_TEXT])
 __attribute__((format(printf, 3, 4))) static struct converge_decision
 say(struct converge_decision decision, const struct view *view, const char *fmt, ...)
 {
-	char what[CONVERGE_WHY_SIZE / 2], left[SIZE_TEXT], dirty[SIZE_TEXT], sent[SIZE_TEXT];
+	char what[WHAT_SIZE], left[SIZE_TEXT], dirty[SIZE_TEXT], sent[SIZE_TEXT];
 	va_list ap;
 
 	va_start(ap, fmt);

@@ -24,7 +24,7 @@
 #include "converge/history.h"
 #include "wire/policy.h"
 
-#define CONVERGE_WHY_SIZE     240
+#define CONVERGE_WHY_SIZE     300
 #define CONVERGE_LIMIT_MAX_MS 2000000 /* QEMU's own, of downtime-limit */
 
 enum converge_action {
