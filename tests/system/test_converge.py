@@ -3,6 +3,7 @@
 import json
 import re
 
+from lib.long_form import only_full
 from lib.world import SystemTest
 
 SLOW = 12 << 20     # bytes/s: less than the guest changes, and a pass takes two seconds
@@ -79,6 +80,7 @@ class ConvergeTest(SystemTest):
 
     # ---- before it -------------------------------------------------------------
 
+    @only_full
     def test_throttle_lets_it_end(self):
         self.policy(throttle_max_percent=90, deadline_s=LONG_S)
         move_id = self.begin()

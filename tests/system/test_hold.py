@@ -5,6 +5,7 @@ import signal
 
 from lib import settings
 from lib.disks import Disk
+from lib.long_form import only_full
 from lib.world import SystemTest
 
 DISK = {"disk_id": "data", "mib": 16, "format": "qcow2", "area": 4, "rate": 8, "data": 4}
@@ -77,6 +78,7 @@ class HoldTest(SystemTest):
         self.guest.assert_runs_on(self.b)
 
     # The destination takes no byte for longer than offer_timeout_ms.
+    @only_full
     def test_destination_waits_for_a_held_move(self):
         self.b.kill9()
         self.b.write_config(move={"offer_timeout_ms": 15000})

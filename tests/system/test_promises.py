@@ -4,6 +4,7 @@ import os
 import signal
 
 from lib.api import ApiError
+from lib.long_form import only_full
 from test_refresh import RefreshTest
 
 GUEST_MIB = 4096        # that it has, and never touches
@@ -65,6 +66,7 @@ class PromisesTest(RefreshTest):
         self.assertEqual(caught.exception.status, 409)
         self.assert_full(caught.exception.body["detail"])
 
+    @only_full
     def test_refresh_keeps_out_an_incoming_move_and_a_restore(self):
         file = self.saved("g3")
         self.guest.start(self.a)
@@ -95,6 +97,7 @@ class PromisesTest(RefreshTest):
         self.wait_end(self.begin(way="stream"))
 
     # It has asked its QEMU, which does not answer, and is given up after a while.
+    @only_full
     def test_restore_keeps_out_a_refresh(self):
         file = self.saved("g3")
         self.guest.start(self.a)
