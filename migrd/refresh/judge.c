@@ -109,6 +109,25 @@ static void check_cpr(const struct refresh_look *look, const struct vm_def *def,
 			    look->emulator, to->major, to->minor, from->major, from->minor);
 }
 
+/* A new QEMU writes firmware into the guest's memory when it starts, and then what the old one has
+ * sent; in a file that both map, that is the memory with which the guest runs. */
+static void check_raw_memory(const struct vm_def *def, struct reasons *reasons)
+{
+	struct extra_arg arg;
+	size_t at = 0;
+
+	while (extra_arg_next(def, &at, &arg)) {
+		if (arg.kind == EXTRA_OBJECT &&
+		    optlist_is(&arg.opts, "qom-type", "memory-backend-file", "") &&
+		    extra_arg_is_on(&arg, "share"))
+			reasons_add(reasons,
+				    "a raw argument names shared memory in '%.200s', which both "
+				    "QEMUs would have, and an older copy would be written over it",
+				    extra_arg_file(&arg) ? extra_arg_file(&arg) : "a file");
+		extra_arg_fini(&arg);
+	}
+}
+
 static void check_stream(const struct refresh_look *look, const struct vm_def *def,
 			 struct reasons *reasons)
 {
@@ -118,6 +137,7 @@ static void check_stream(const struct refresh_look *look, const struct vm_def *d
 			    "shared memory '%s' is in a file that both QEMUs would have, and an "
 			    "older copy would be written over it",
 			    def->shared_memory[0].id);
+	check_raw_memory(def, reasons);
 	if (look->room_err)
 		reasons_add(reasons, "%s", look->room_err->msg);
 	if (look->memory_err)

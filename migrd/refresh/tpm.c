@@ -70,7 +70,10 @@ bool refresh_tpm_is_removed(struct refresh *refresh)
 	return (vm && vm_has_beside(vm)) || is_done(refresh, VM_TPM_REMOVE, true);
 }
 
+/* With a QEMU in the other place this record is older than its keys. */
 bool refresh_tpm_is_settled(struct refresh *refresh)
 {
-	return is_done(refresh, VM_TPM_SETTLE, true);
+	struct vm *vm = refresh_vm(refresh);
+
+	return (vm && vm_has_beside(vm)) || is_done(refresh, VM_TPM_SETTLE, true);
 }

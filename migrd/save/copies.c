@@ -4,9 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -89,6 +92,29 @@ static bool is_writable(const struct save_disk *disk, struct err *err)
 		       "migrd may not write in the directory of '%s': let its user", disk->image);
 }
 
+/* The copies are in the file systems of their images, where the guest needs room too. */
+static bool has_room(const struct save_file *head, size_t index, struct err *err)
+{
+	uint64_t needed = 0, available;
+	struct statvfs fs;
+	struct stat own, st;
+
+	if (stat(head->disks[index].image, &own) != 0 ||
+	    statvfs(head->disks[index].image, &fs) != 0)
+		return true; /* what cannot be looked at is told by who opens it */
+	for (size_t i = 0; i < head->disk_count; i++) {
+		if (stat(head->disks[i].image, &st) == 0 && st.st_dev == own.st_dev)
+			needed += (uint64_t)st.st_blocks * 512;
+	}
+	available = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (needed <= available)
+		return true;
+	return err_set(err, ERR_NO_SPACE,
+		       "the copies of the images need %" PRIu64
+		       " MiB in the file system of '%s', and %" PRIu64 " MiB are free there",
+		       (needed >> 20) + 1, head->disks[index].image, available >> 20);
+}
+
 bool save_copies_find_blocking(struct save_file *head, struct err *err)
 {
 	struct reasons reasons = REASONS_INIT;
@@ -99,7 +125,7 @@ bool save_copies_find_blocking(struct save_file *head, struct err *err)
 		return false;
 	if (find_images(def, head, &reasons)) {
 		for (size_t i = 0; i < head->disk_count; i++) {
-			if (!is_writable(&head->disks[i], &bad))
+			if (!is_writable(&head->disks[i], &bad) || !has_room(head, i, &bad))
 				reasons_add(&reasons, "disk '%s': %s", head->disks[i].id, bad.msg);
 		}
 	}

@@ -158,6 +158,8 @@ static void on_info(struct save *save, struct json_object *result, const struct 
 										   : LOOK_MS);
 	if (save->machine.state == SAVE_STATE_TRANSFER && save_disks_may_let_go(save))
 		save_disks_let_go(save);
+	else if (save->machine.state == SAVE_STATE_TRANSFER && save_disks_fail_if_held(save))
+		;
 	else if (save->machine.state == SAVE_STATE_TRANSFER &&
 		 save->facts.migration == QMP_MIG_COMPLETED && save_vars_are_right(save))
 		save_ask(save, "query-status", NULL, on_status);

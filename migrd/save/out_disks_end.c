@@ -17,6 +17,7 @@
 #define LOOK_STILL_MS 5   /* while the guest stands still, and no event tells */
 #define STALLED_MS    60000
 #define END_MS        30000 /* for the mirrors of a guest that stands still */
+#define HELD_MS       30000 /* for QEMU to protect its memory */
 /* What may be left to copy when the guest is stopped, of all disks. */
 #define LEFT_MAX_BYTES UINT64_C(16777216)
 #define CLEAR_MS       10000
@@ -59,6 +60,7 @@ static void end_clearing(struct save *save)
 {
 	if (save->machine.state == SAVE_STATE_TRANSFER) {
 		save->disks->phase = SAVE_DISKS_HELD;
+		save->disks->since_ms = now_ms(save);
 		save_vars_watch(save);
 		return;
 	}
@@ -129,8 +131,6 @@ static void end_mirror(struct save *save)
 	char name[SAVE_MIRROR_NAME_SIZE];
 
 	if (save->disks->at == save->detail.head.disk_count) {
-		save->disks->phase = SAVE_DISKS_END;
-		save->disks->since_ms = now_ms(save);
 		save_look_later(save, 0);
 		return;
 	}
@@ -156,6 +156,9 @@ static void on_status(struct save *save, struct json_object *result, const struc
 		save_fail(save, err);
 		return;
 	}
+	/* From here on a guest that goes on is noticed (save_disks_event()). */
+	save->disks->phase = SAVE_DISKS_END;
+	save->disks->since_ms = now_ms(save);
 	save->disks->at = 0;
 	end_mirror(save);
 }
@@ -308,6 +311,20 @@ bool save_disks_may_let_go(const struct save *save)
 		save->facts.migration == QMP_MIG_COMPLETED);
 }
 
+bool save_disks_fail_if_held(struct save *save)
+{
+	struct err err;
+
+	if (!save->disks || save->disks->phase != SAVE_DISKS_HELD ||
+	    now_ms(save) - save->disks->since_ms <= HELD_MS)
+		return false;
+	err_set(&err, ERR_TIMEOUT,
+		"the guest has stood still for %d s, and QEMU has not begun to write its memory",
+		HELD_MS / 1000);
+	save_fail(save, &err);
+	return true;
+}
+
 static void on_let_go(struct save *save, struct json_object *result, const struct err *err)
 {
 	(void)result;
@@ -354,7 +371,7 @@ static void on_jobs_to_clear(struct save *save, struct json_object *result, cons
 		save_ask(save, job.status == QMP_JOB_CONCLUDED ? "job-dismiss" : "job-cancel", args,
 			 on_job_told);
 	}
-	if (has_none || machine_in_state_ms(&save->machine) > CLEAR_MS) {
+	if (has_none || now_ms(save) - save->disks->since_ms > CLEAR_MS) {
 		save->disks->at = 0;
 		clear_node(save);
 	} else if (err) {
@@ -364,7 +381,9 @@ static void on_jobs_to_clear(struct save *save, struct json_object *result, cons
 
 void save_disks_clear(struct save *save)
 {
-	if (!save->disks)
+	if (!save->disks) {
 		save->disks = xnew(struct save_disks);
+		save->disks->since_ms = now_ms(save);
+	}
 	save_ask(save, "query-jobs", NULL, on_jobs_to_clear);
 }

@@ -14,12 +14,12 @@
 static bool seal_file(struct save_task *task, struct err *err)
 {
 	struct err left;
-	bool ok;
+	bool ok = false;
 
 	if (!save_copies_note_blocking(&task->head, err))
 		return false;
-	ok = save_file_finish_blocking(task->path, &task->head, &task->former, err) ||
-	     save_file_finish_blocking(task->path, &task->head, &task->former, err);
+	for (int tries = 0; tries < 2 && !ok; tries++)
+		ok = save_file_finish_blocking(task->path, &task->head, &task->former, err);
 	if (ok && (!save_copies_keep_blocking(&task->head, &left) ||
 		   !save_copies_forget_blocking(&task->head, task->former.id, &left)))
 		log_warning("save", "leftover", "save=%s error=%s", task->head.id, left.msg);

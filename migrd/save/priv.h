@@ -226,6 +226,8 @@ bool save_disks_look(struct save *save);
 /* The guest stands still, and may go on: its memory is write-protected, or written. */
 bool save_disks_may_let_go(const struct save *save);
 void save_disks_let_go(struct save *save);
+/* The guest has stood still for too long without that: fails the save. */
+bool save_disks_fail_if_held(struct save *save);
 /* Ends what is left of the mirrors; then `is_clear', and a step. */
 void save_disks_clear(struct save *save);
 /* An event of QEMU that the disks wait for; it may fail the save. */

@@ -85,8 +85,8 @@ static uint64_t promised_mib(void *data)
 		enum save_state state = save->machine.state;
 
 		if (save->kind == SAVE_IN &&
-		    (state == SAVE_STATE_BEGIN || state == SAVE_STATE_LOAD ||
-		     state == SAVE_STATE_CLAIM))
+		    (state == SAVE_STATE_BEGIN || state == SAVE_STATE_DISKS ||
+		     state == SAVE_STATE_LOAD || state == SAVE_STATE_CLAIM))
 			sum += save_memory_mib(save_vm(save));
 	}
 	return sum;

@@ -236,6 +236,9 @@ static bool connect_again(struct connection *connection, struct link *link, stru
 
 	channel_lost(connection);
 	link_close(link);
+	if (carry_ends_by_ms(carry) != UINT64_MAX)
+		poll(NULL, 0,
+		     AGAIN_MAX_MS); /* an older migrd-stream is over, and does not say so */
 	while (!atomic_load(&channel->is_broken)) {
 		if (clock_monotonic_ms() >= carry_ends_by_ms(carry)) {
 			carry_give_up(carry);

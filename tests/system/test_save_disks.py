@@ -201,7 +201,7 @@ class SaveDisksTest(SaveCase):
 
     # ---- faults ------------------------------------------------------------------
 
-    def test_full_disk_leaves_the_guest_running(self):
+    def test_disk_without_room_is_told_of_before_anything_is_copied(self):
         disk = Disk(mib=32, area=4, rate=8, data=16)
         real = pathlib.Path(self.a.images)
         self.a.kill9()
@@ -217,8 +217,9 @@ class SaveDisksTest(SaveCase):
             there.truncate()
         self.guest.start(self.a)
         failed = self.wait_end(self.begin_save(live=True), "failed")
-        self.assertIn("disk 'data' cannot be copied", failed["error"]["detail"])
-        self.assertIn("No space left", failed["error"]["detail"])
+        self.assertRegex(failed["error"]["detail"],
+                         r"its disks cannot be copied: disk 'data': the copies of the images need \d+ MiB in "
+                         r"the file system of '.*', and \d+ MiB are free there")
         self.assertEqual(self.names(), [])
         self.assertEqual(os.listdir(f"{inside}{real}"), [disk.path.name])
         self.assert_nothing_left()

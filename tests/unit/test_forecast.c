@@ -291,9 +291,10 @@ static struct forecast_input input_of_recorded(const struct recorded *move)
 /* A model that misses these by more has become worse. */
 START_TEST(recorded_moves_are_met)
 {
+	const size_t count = ARRAY_LEN(recorded);
 	double bytes = 0, passes = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(recorded); i++) {
+	for (size_t i = 0; i < count; i++) {
 		struct forecast_input input = input_of_recorded(&recorded[i]);
 		struct forecast forecast;
 
@@ -302,8 +303,8 @@ START_TEST(recorded_moves_are_met)
 		bytes += fabs((double)forecast.bytes.expected / (double)recorded[i].bytes - 1);
 		passes += fabs((double)forecast.passes.expected - (double)recorded[i].passes);
 	}
-	bytes /= ARRAY_LEN(recorded);
-	passes /= ARRAY_LEN(recorded);
+	bytes /= (double)count;
+	passes /= (double)count;
 	ck_assert_msg(bytes <= BYTES_MISSED, "bytes are missed by %.3f", bytes);
 	ck_assert_msg(passes <= PASSES_MISSED, "passes are missed by %.2f", passes);
 }

@@ -31,7 +31,7 @@ static void answer_fate(const char *more)
 static void tell_time(void)
 {
 	CLEANUP(free_charp)
-	char *more = xasprintf(",\"at_us\":%lld", (long long)(clock_wall_us() + AHEAD_US));
+	char *more = xasprintf(",\"at_us\":%lld", (long long)clock_wall_us() + AHEAD_US);
 
 	answer_fate(more);
 }
