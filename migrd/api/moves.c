@@ -91,6 +91,7 @@ static void try(struct http_request *req, struct api *api, const struct move_req
 	struct move_wish wish = {
 		.vm = request->vm,
 		.to = request->to,
+		.policy = request->policy,
 		.options = request->options,
 	};
 

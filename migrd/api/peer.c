@@ -191,6 +191,7 @@ void api_peer_preflight(struct http_request *req, void *data)
 		http_reply_err(req, &err);
 		return;
 	}
+	peer_prepare_join(&prepare);
 	pending = pending_new(req, api);
 	ok = peer_prepare_check(&prepare, prepare.move_id, http_caller_name(req), &err) &&
 	     moves_offer(api->moves,

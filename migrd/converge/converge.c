@@ -50,8 +50,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 static struct view look(const struct converge_basis *basis, uint64_t now_ms)
 {
 	const struct converge_history *history = basis->history;
-
-	return (struct view){
+	struct view view = {
 		.basis = basis,
 		.history = history,
 		.now_ms = now_ms,
@@ -60,6 +59,12 @@ static struct view look(const struct converge_basis *basis, uint64_t now_ms)
 		.least_bytes = converge_least_left(history, 0),
 		.limit_ms = most(basis->downtime_limit_ms, basis->raised_ms),
 	};
+
+	if (!history->count) {
+		view.left_bytes = basis->left_bytes;
+		view.rates.sent_bytes_per_s = most(basis->sent_bytes_per_s, 1);
+	}
+	return view;
 }
 
 /* How long it takes to send so much. */

@@ -48,6 +48,8 @@ struct converge_basis {
 	/* What was decided before, and when: 0: not. */
 	uint64_t raised_ms, raised_at_ms;
 	uint64_t throttle_percent, throttled_at_ms;
+	/* As QEMU and the stream say now, while no pass has ended. */
+	uint64_t left_bytes, sent_bytes_per_s;
 };
 
 struct converge_decision {

@@ -117,6 +117,9 @@ static void on_applied(struct move *move, struct json_object *result, const stru
 	(void)result;
 	if (err)
 		move_set_reason(move, "QEMU did not take the new limits: %s", err->msg);
+	if (err && err->code != ERR_QEMU)
+		move->converge.limit_ms =
+			0; /* it may not have been heard: the next look tells it again */
 }
 
 void move_src_apply_options(struct move *move)
@@ -289,7 +292,7 @@ static void start(struct move *move)
 static void step(struct move *move)
 {
 	if (move->ram.is_due && move->facts.memory_waits && !move->ram.is_recording &&
-	    move->machine.state == MOVE_STATE_TRANSFER)
+	    !move->machine.is_saving && move->machine.state == MOVE_STATE_TRANSFER)
 		begin_when_recorded(move);
 	move_ram_step(move);
 }

@@ -79,6 +79,16 @@ static void list_overridden(const struct move_options *asked, const struct polic
 	}
 }
 
+void move_policy_limit(const struct policy *policy, struct move_options *options)
+{
+	if (policy->observe)
+		return;
+	if (policy->has_bandwidth && !options->has_bandwidth)
+		options->bandwidth_bytes_per_s = policy->bandwidth_bytes_per_s;
+	if (policy->has_downtime_limit && !options->has_downtime_limit)
+		options->downtime_limit_ms = policy->downtime_limit_ms;
+}
+
 /* ---- the copy ------------------------------------------------------------------ */
 
 void move_policy_take(struct move *move, const struct policies_choice *chosen)
@@ -92,10 +102,5 @@ void move_policy_take(struct move *move, const struct policies_choice *chosen)
 	list_overridden(options, policy, move->policy_origin.overridden);
 	if (chosen->is_told)
 		move_note(move, "policy", "%s: %s", policy->name, chosen->origin.why);
-	if (policy->observe)
-		return;
-	if (policy->has_bandwidth && !options->has_bandwidth)
-		options->bandwidth_bytes_per_s = policy->bandwidth_bytes_per_s;
-	if (policy->has_downtime_limit && !options->has_downtime_limit)
-		options->downtime_limit_ms = policy->downtime_limit_ms;
+	move_policy_limit(policy, options);
 }

@@ -434,6 +434,8 @@ struct json_object *move_claim_json(const struct move *move, bool run);
  * NOT_FOUND: there is none of that NAME here. */
 bool move_policy_choose(const struct moves *moves, struct vm *vm, const char *name,
 			struct policies_choice *ret, struct err *err);
+/* OPTIONS get the limits of POLICY that the request does not have. */
+void move_policy_limit(const struct policy *policy, struct move_options *options);
 /* MOVE, which begins, gets its copy of CHOSEN, whose limits hold where the request has none. */
 void move_policy_take(struct move *move, const struct policies_choice *chosen);
 

@@ -2,6 +2,7 @@
 /* Gathers what the sentences about a move are made of (move/outlook.h, move/explain.h). */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "converge/converge.h"
 #include "move/explain.h"
 #include "move/outlook.h"
 #include "move/priv.h"
@@ -82,10 +83,21 @@ static void look_at_memory(const struct move *move, struct outlook_basis *basis)
 	basis->throttle_percent = info->throttle_percent;
 }
 
+/* How long the guest may stand still, as its policy has decided. */
+static uint64_t limit_ms(const struct move *move)
+{
+	uint64_t asked_ms = move->options.downtime_limit_ms;
+
+	if (move->facts.forced)
+		return CONVERGE_LIMIT_MAX_MS;
+	return move->facts.downtime_raised_ms > asked_ms ? move->facts.downtime_raised_ms
+							 : asked_ms;
+}
+
 void move_show_outlook(const struct move *move, struct move_progress *ret)
 {
 	struct outlook_basis basis = { .peer = move->row.peer,
-				       .limit_ms = move->options.downtime_limit_ms,
+				       .limit_ms = limit_ms(move),
 				       .can_switch = transfer_plan_has_postcopy(move->plan) };
 	struct outlook outlook;
 

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "move/priv.h"
+#include "move/src_priv.h"
 
 struct move_settings move_settings_of(const struct move *move)
 {
@@ -194,6 +195,7 @@ static void take_policy(struct move *move, const struct move_setting *wanted,
 		take_timeout(move, &policy, ret);
 	}
 	take_rest(move, &policy, ret);
+	move_converge_change(move, &policy);
 	move_note(move, "policy", "%s, in the place of %s", policy.name, move->policy.name);
 	move->policy = policy;
 	move->has_policy = true;

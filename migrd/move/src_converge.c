@@ -52,6 +52,20 @@ void move_converge_begin(struct move *move)
 	move->converge.is_over = move->facts.forced || move->facts.pause_wanted;
 }
 
+void move_converge_change(struct move *move, const struct policy *policy)
+{
+	struct move_facts *facts = &move->facts;
+
+	move->converge.is_over = facts->forced || facts->pause_wanted || facts->cancel_sent;
+	move->converge.seen_raised_ms = move->converge.seen_throttle_percent = 0;
+	if (facts->downtime_raised_ms > policy->downtime_ceiling_ms)
+		facts->downtime_raised_ms = policy->downtime_ceiling_ms;
+	if (facts->throttle_percent >
+	    policy->throttle_max_percent) /* QEMU takes no less than 1 % */
+		facts->throttle_percent =
+			policy->throttle_max_percent ? policy->throttle_max_percent : 1;
+}
+
 static uint64_t bytes_of(const struct move *move)
 {
 	const struct vm_def *def = move_definition(move);
@@ -60,6 +74,17 @@ static uint64_t bytes_of(const struct move *move)
 	for (size_t i = 0; move->plan && i < move->plan->disk_count; i++)
 		bytes += move->plan->disks[i].allocated_bytes;
 	return bytes;
+}
+
+/* In the pass that is under way; after a restart as it was before. */
+static uint64_t sent_bytes_per_s(const struct move *move)
+{
+	const struct converge_history *history = &move->converge.history;
+	uint64_t now = now_ms(move), sent = move->ram.info.ram_transferred_bytes;
+
+	if (history->has_begun && now > history->began.at_ms && sent > history->began.sent_bytes)
+		return (sent - history->began.sent_bytes) * 1000 / (now - history->began.at_ms);
+	return move->passes ? passes_bytes_per_s(move->passes) : 0;
 }
 
 static struct converge_basis basis_of(const struct move *move)
@@ -80,6 +105,8 @@ static struct converge_basis basis_of(const struct move *move)
 		.throttle_percent =
 			is_seen ? converge->seen_throttle_percent : move->facts.throttle_percent,
 		.throttled_at_ms = converge->throttled_at_ms,
+		.left_bytes = move->ram.info.ram_remaining_bytes,
+		.sent_bytes_per_s = sent_bytes_per_s(move),
 	};
 }
 
@@ -101,7 +128,7 @@ static uint64_t limit_ms(const struct move *move)
 static void add_throttle(const struct move *move, struct json_object *args)
 {
 	uint64_t percent = move->facts.throttle_percent;
-	bool is_ours = move->policy.throttle_max_percent && !move->policy.observe;
+	bool is_ours = (move->policy.throttle_max_percent || percent) && !move->policy.observe;
 
 	if (!transfer_plan_has(move->plan, "auto-converge"))
 		return;
@@ -170,7 +197,7 @@ static void pause_guest(struct move *move, const struct converge_decision *decis
 static void cancel(struct move *move, const struct converge_decision *decision)
 {
 	err_set(&move->error, ERR_TIMEOUT, "%s", decision->why);
-	if (transfer_plan_has_disks(move->plan))
+	if (transfer_plan_has_disks(move->plan) || !move->ram.may_have_begun)
 		move_roll_back(move, &move->error);
 	else
 		move_ram_cancel(move);
@@ -230,12 +257,25 @@ static void carry_out(struct move *move, const struct converge_decision *decisio
 	rows[decision->action].carry_out(move, decision);
 }
 
+/* After a restart QEMU is asked first: it may be at the end, and what is left is not known. */
+static bool is_heard(const struct move *move)
+{
+	return !move_ram_has_started(move) || move->ram.state != QMP_MIG_UNKNOWN;
+}
+
 static bool may_decide(const struct move *move)
 {
-	return move->side == MOVE_SRC && move->machine.state == MOVE_STATE_TRANSFER &&
-	       !move->machine.is_saving && !move->converge.is_over && !move->facts.stopped &&
-	       !move->facts.cancel_requested && !move->facts.cancel_sent &&
-	       !move->facts.switch_wanted && !move->facts.saw_stop && !err_is_set(&move->error);
+	return move->side == MOVE_SRC && is_heard(move) &&
+	       move->machine.state == MOVE_STATE_TRANSFER && !move->machine.is_saving &&
+	       !move->converge.is_over && !move->facts.stopped && !move->facts.cancel_requested &&
+	       !move->facts.cancel_sent && !move->facts.switch_wanted && !move->facts.saw_stop &&
+	       !err_is_set(&move->error);
+}
+
+/* Both coordinators are there: QEMU stops a guest by itself once it is forced to (move/lease.c). */
+static bool may_end(const struct move *move)
+{
+	return move->policy.observe || (!move->facts.lease_held && !move_src_link_is_lost(move));
 }
 
 /* True: something was decided. */
@@ -247,7 +287,8 @@ static bool decide_once(struct move *move)
 	if (!may_decide(move))
 		return false;
 	decision = converge_decide(&basis, now_ms(move));
-	if (decision.action == CONVERGE_NONE)
+	if (decision.action == CONVERGE_NONE ||
+	    (decision.action == CONVERGE_FORCE && !may_end(move)))
 		return false;
 	remember(move, &decision);
 	if (basis.policy->observe)

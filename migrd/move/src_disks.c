@@ -388,7 +388,7 @@ static void end_mirror(struct move *move, size_t index)
 void move_src_disks_settle(struct move *move)
 {
 	bool is_late = machine_in_state_ms(&move->machine) >
-		       move->options.downtime_limit_ms + move->moves->env.handover_link_timeout_ms;
+		       move_converge_stop_ms(move) + move->moves->env.handover_link_timeout_ms;
 
 	for (size_t i = 0; i < move->plan->disk_count; i++) {
 		struct move_mirror *mirror = &move->disks.mirrors[i];

@@ -70,6 +70,9 @@ void move_src_pause(struct move *move);
 
 /* Transfer was entered, maybe by a restart. */
 void move_converge_begin(struct move *move);
+/* The move gets POLICY in the place of its own: what was only said decides no more, and what was
+ * done beyond POLICY is taken back. */
+void move_converge_change(struct move *move, const struct policy *policy);
 /* QEMU has answered query-migrate. */
 void move_converge_note(struct move *move);
 /* In transfer: something has happened, or the tick came: decides at the deadline. */

@@ -359,6 +359,7 @@ static struct json_object *offer(const struct trial *trial, const struct vm *vm)
 	snprintf(prepare.move_id, sizeof(prepare.move_id), "%s", trial->id);
 	snprintf(prepare.source, sizeof(prepare.source), "%s", trial->moves->env.host_id);
 	prepare.options.has_bandwidth = prepare.options.has_downtime_limit = true;
+	peer_prepare_split(&prepare);
 	obj = json_encode(peer_prepare_fields, &prepare);
 	peer_prepare_fini(&prepare);
 	return obj;
@@ -452,7 +453,12 @@ static void make_plan(struct trial *trial, struct vm *vm, const struct transfer_
 		.limit_bytes_per_s = trial->options.bandwidth_bytes_per_s,
 		.disks = trial->disks,
 		.disk_count = trial->disk_count,
+		.throttle_max_percent =
+			trial->policy.observe ? 0 : trial->policy.throttle_max_percent,
 	};
+	const struct transfer_wish preferred = transfer_preferred(&trial->policy);
+	struct transfer_wish wish = trial->options.transfer;
+	struct transfer_left_out left_out;
 	struct err err;
 
 	if (of_qemu)
@@ -460,9 +466,13 @@ static void make_plan(struct trial *trial, struct vm *vm, const struct transfer_
 	transfer_features_add_host(&here);
 	foresee_history(trial->moves, trial->to, &history);
 	basis.link_bytes_per_s = history.link_moves ? (uint64_t)history.link_bytes_per_s[0] : 0;
+	transfer_prefer(&basis, &preferred, &wish, &left_out);
+	trial->options.transfer = wish; /* which BASIS has */
 	trial->plan = xnew(struct transfer_plan);
-	if (transfer_plan_make(&basis, trial->plan, &err))
+	if (transfer_plan_make(&basis, trial->plan, &err)) {
+		transfer_left_out_explain(&left_out, trial->plan);
 		return;
+	}
 	preflight_add(trial->here, "plan", "%s", err.msg);
 	free(TAKE_PTR(trial->plan));
 }
@@ -598,9 +608,11 @@ void moves_try(struct moves *moves, const struct move_wish *wish, moves_tried_fn
 {
 	struct err err;
 	struct vm *vm = find_vm(moves, wish, &err);
+	struct policies_choice policy;
 	struct trial *trial;
 
-	if (!vm) {
+	if (!vm ||
+	    !move_policy_choose(moves, vm, wish->policy ? wish->policy : "", &policy, &err)) {
 		refuse(moves, fn, data, &err);
 		return;
 	}
@@ -611,6 +623,8 @@ void moves_try(struct moves *moves, const struct move_wish *wish, moves_tried_fn
 	snprintf(trial->vm_uuid, sizeof(trial->vm_uuid), "%s", vm_uuid(vm));
 	snprintf(trial->to, sizeof(trial->to), "%s", wish->to);
 	trial->options = wish->options;
+	trial->policy = policy.policy;
+	move_policy_limit(&policy.policy, &trial->options);
 	trial->generation = vm_generation(vm);
 	trial->fn = fn;
 	trial->data = data;

@@ -26,6 +26,7 @@ struct trial {
 	char id[ID_UUID_SIZE];
 	char vm[ID_NAME_SIZE], vm_uuid[ID_UUID_SIZE], to[ID_NAME_SIZE];
 	struct move_options options;
+	struct policy policy; /* of which its move would have a copy */
 	moves_tried_fn *fn;
 	void *data;
 	struct loop_timer *deadline;

@@ -48,6 +48,9 @@ bool move_switch(struct move *move, struct err *err)
 	if (!is_early || move->facts.cancel_requested)
 		return err_set(err, ERR_TOO_LATE, "the move is %s%s", move_state_name(move),
 			       move->facts.cancel_requested ? ", and is being cancelled" : "");
+	if (move->facts.pause_wanted)
+		return err_set(err, ERR_TOO_LATE, "policy '%s' pauses the guest until all is sent",
+			       move->policy.name);
 	move->facts.switch_wanted = true;
 	move_note(move, "postcopy-requested", "%s", "");
 	machine_step(&move->machine);

@@ -281,6 +281,32 @@ START_TEST(deadline_does_not_come_while_the_move_is_held)
 }
 END_TEST
 
+/* The record that memory begins waits for the disk, and the deadline comes. */
+START_TEST(review_deadline_before_memory_begins)
+{
+	const struct move_options options = { .downtime_limit_ms = 300,
+					      .has_hold = true,
+					      .hold = { .timeout_s = 3600 } };
+	struct err err;
+
+	rig_start_move_with(&options);
+	rig_move()->policy.deadline_s = DEADLINE_S;
+	rig_answer_prepare();
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	rig_advance(2000);
+	rig_disk_is_full(true);
+	ck_assert(move_release(rig_move(), &err));
+	for (int i = 0; i < 40; i++)
+		rig_advance(500);
+	rig_disk_is_full(false);
+	for (int i = 0; i < 40; i++)
+		rig_advance(500);
+	ck_assert_uint_eq(trace_count("qmp migrate"), 0);
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+}
+END_TEST
+
 /* A user who ends the move, or has it go over, has decided. */
 START_TEST(nothing_is_decided_when_a_user_has)
 {
@@ -293,6 +319,104 @@ START_TEST(nothing_is_decided_when_a_user_has)
 	ck_assert(!rig_move()->facts.forced);
 	fake_qmp_release("migrate_cancel");
 	rig_run();
+}
+END_TEST
+
+/* The first pass has not ended, and 80 MB of 100 are left after 11 s. */
+START_TEST(review_rest_of_the_first_pass_is_known)
+{
+	start_with_deadline(POLICY_TIMEOUT_PAUSE);
+	for (int ms = 0; ms < (DEADLINE_S + 1) * 1000; ms += 100) {
+		snprintf(answer, sizeof(answer),
+			 "{\"status\":\"active\",\"total-time\":1,\"ram\":{\"total\":%d,"
+			 "\"remaining\":%d,\"transferred\":%d,\"normal\":%d,\"duplicate\":0,"
+			 "\"page-size\":4096,\"dirty-pages-rate\":0,\"dirty-sync-count\":1}}",
+			 PASS_BYTES, PASS_BYTES - ms * 1000, ms * 1000, ms / 4);
+		fake_qmp_result("query-migrate", answer);
+		rig_advance(100);
+		if (fake_peer_pending("fate"))
+			fake_peer_answer("fate", "{\"state\":\"transfer\",\"final\":false,"
+						 "\"verdict\":\"none\"}");
+		rig_run();
+	}
+	ck_assert_str_eq(rig_state(), "handover");
+	ck_assert_msg(rig_move()->facts.rest_ms > 500000, "rest_ms %llu",
+		      (unsigned long long)rig_move()->facts.rest_ms);
+}
+END_TEST
+
+static void on_set(void *data, struct move *move, const struct move_changes *changes,
+		   const struct err *err)
+{
+	(void)data;
+	(void)move;
+	(void)changes;
+	ck_assert_ptr_null(err);
+}
+
+START_TEST(review_another_policy_decides_after_one_that_observed)
+{
+	struct policy policy = { .name = "p", .observe = true, .deadline_s = DEADLINE_S };
+	struct err err;
+
+	start(&policy, NULL);
+	reach_deadline();
+	ck_assert_uint_eq(rig_move()->facts.observed, 1);
+	ck_assert(move_set(rig_move(),
+			   &(struct move_setting){ .policy = "suspend", .downtime_limit_ms = 300 },
+			   on_set, NULL, &err));
+	passes(30);
+	ck_assert_str_eq(rig_state(), "handover");
+}
+END_TEST
+
+START_TEST(review_another_policy_takes_a_raised_limit_back)
+{
+	const struct policy policy = { .name = "p", .downtime_ceiling_ms = 5000 };
+	struct err err;
+
+	start(&policy, NULL);
+	passes(3);
+	assert_parameter("\"downtime-limit\":1476");
+	ck_assert(move_set(rig_move(),
+			   &(struct move_setting){ .policy = "default", .downtime_limit_ms = 300 },
+			   on_set, NULL, &err));
+	passes(2);
+	ck_assert_uint_eq(rig_move()->facts.downtime_raised_ms, 0);
+	assert_parameter("\"downtime-limit\":37");
+}
+END_TEST
+
+/* The link is lost when the policy pauses the guest, and a user asks for post-copy meanwhile. */
+START_TEST(review_no_post_copy_beside_a_pause)
+{
+	struct policy policy = { .name = "p",
+				 .deadline_s = DEADLINE_S,
+				 .postcopy = POLICY_POSTCOPY_MANUAL,
+				 .timeout = POLICY_TIMEOUT_PAUSE };
+	struct err err;
+
+	start(&policy, "postcopy-ram");
+	rig_move()->options.transfer.has_postcopy = true;
+	rig_move()->options.transfer.postcopy.start = TRANSFER_POSTCOPY_MANUAL;
+	rig_disk_hold_answers();
+	reach_deadline();
+	ck_assert(rig_move()->facts.pause_wanted);
+	ck_assert_str_eq(rig_state(), "transfer");
+	ck_assert(!move_switch(rig_move(), &err));
+}
+END_TEST
+
+START_TEST(review_limits_that_were_not_heard_are_told_again)
+{
+	start_with_deadline(POLICY_TIMEOUT_FORCE);
+	fake_qmp_refuse("migrate-set-parameters", ERR_TIMEOUT);
+	reach_deadline();
+	ck_assert(rig_move()->facts.forced);
+	fake_qmp_accept("migrate-set-parameters");
+	trace_clear();
+	passes(2);
+	ck_assert_uint_gt(trace_count("qmp migrate-set-parameters"), 0);
 }
 END_TEST
 
@@ -313,5 +437,11 @@ Suite *suite(void)
 	tcase_add_test(tc, policy_that_observes_only_says_what_it_would_do);
 	tcase_add_test(tc, deadline_does_not_come_while_the_move_is_held);
 	tcase_add_test(tc, nothing_is_decided_when_a_user_has);
+	tcase_add_test(tc, review_deadline_before_memory_begins);
+	tcase_add_test(tc, review_rest_of_the_first_pass_is_known);
+	tcase_add_test(tc, review_another_policy_decides_after_one_that_observed);
+	tcase_add_test(tc, review_another_policy_takes_a_raised_limit_back);
+	tcase_add_test(tc, review_no_post_copy_beside_a_pause);
+	tcase_add_test(tc, review_limits_that_were_not_heard_are_told_again);
 	return s;
 }
