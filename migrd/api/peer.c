@@ -111,10 +111,29 @@ static void take_offer(struct http_request *req, struct api *api, const struct m
 	}
 }
 
+/* Borrows from PREPARE. */
+static struct move_offer offer_of(const struct peer_prepare *prepare, bool is_trial)
+{
+	return (struct move_offer){
+		.id = prepare->move_id,
+		.source = prepare->source,
+		.generation = prepare->generation,
+		.definition = prepare->definition,
+		.evidence = prepare->evidence,
+		.plan = prepare->plan,
+		.options = prepare->options,
+		.run = prepare->run,
+		.stopped = prepare->stopped,
+		.hold_s = prepare->hold_s,
+		.is_trial = is_trial,
+	};
+}
+
 void api_peer_prepare(struct http_request *req, void *data)
 {
 	struct api *api = data;
 	struct peer_prepare prepare;
+	struct move_offer offer;
 	struct err err;
 
 	if (!api_sure(req, api))
@@ -124,20 +143,9 @@ void api_peer_prepare(struct http_request *req, void *data)
 		return;
 	}
 	peer_prepare_join(&prepare);
+	offer = offer_of(&prepare, false);
 	if (peer_prepare_check(&prepare, http_param(req, "id"), http_caller_name(req), &err))
-		take_offer(req, api,
-			   &(struct move_offer){
-				   .id = prepare.move_id,
-				   .source = prepare.source,
-				   .generation = prepare.generation,
-				   .definition = prepare.definition,
-				   .evidence = prepare.evidence,
-				   .plan = prepare.plan,
-				   .options = prepare.options,
-				   .run = prepare.run,
-				   .stopped = prepare.stopped,
-				   .hold_s = prepare.hold_s,
-			   });
+		take_offer(req, api, &offer);
 	else
 		http_reply_err(req, &err);
 	peer_prepare_fini(&prepare);
@@ -181,6 +189,7 @@ void api_peer_preflight(struct http_request *req, void *data)
 {
 	struct api *api = data;
 	struct peer_prepare prepare;
+	struct move_offer offer;
 	struct pending *pending;
 	struct err err;
 	bool ok;
@@ -192,23 +201,10 @@ void api_peer_preflight(struct http_request *req, void *data)
 		return;
 	}
 	peer_prepare_join(&prepare);
+	offer = offer_of(&prepare, true);
 	pending = pending_new(req, api);
 	ok = peer_prepare_check(&prepare, prepare.move_id, http_caller_name(req), &err) &&
-	     moves_offer(api->moves,
-			 &(struct move_offer){
-				 .id = prepare.move_id,
-				 .source = prepare.source,
-				 .generation = prepare.generation,
-				 .definition = prepare.definition,
-				 .evidence = prepare.evidence,
-				 .plan = prepare.plan,
-				 .options = prepare.options,
-				 .run = prepare.run,
-				 .stopped = prepare.stopped,
-				 .hold_s = prepare.hold_s,
-				 .is_trial = true,
-			 },
-			 on_looked, pending, &err);
+	     moves_offer(api->moves, &offer, on_looked, pending, &err);
 	if (!ok) {
 		http_reply_err(req, &err);
 		free(pending);

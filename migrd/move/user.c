@@ -27,16 +27,33 @@ bool move_cancel(struct move *move, struct err *err)
 	return true;
 }
 
+static bool is_of_source(const struct move *move, struct err *err)
+{
+	return move->side == MOVE_SRC ||
+	       err_set(err, ERR_CONFLICT, "ask host '%s', where the guest comes from",
+		       move->row.peer);
+}
+
+static bool is_before_handover(const struct move *move)
+{
+	return move->machine.state == MOVE_STATE_BEGIN ||
+	       move->machine.state == MOVE_STATE_PREPARE ||
+	       move->machine.state == MOVE_STATE_TRANSFER;
+}
+
+static bool is_early(const struct move *move, struct err *err)
+{
+	return (is_before_handover(move) && !move->facts.cancel_requested) ||
+	       err_set(err, ERR_TOO_LATE, "the move is %s%s", move_state_name(move),
+		       move->facts.cancel_requested ? ", and is being cancelled" : "");
+}
+
 bool move_switch(struct move *move, struct err *err)
 {
-	bool is_early = move->machine.state == MOVE_STATE_BEGIN ||
-			move->machine.state == MOVE_STATE_PREPARE ||
-			move->machine.state == MOVE_STATE_TRANSFER;
-
-	if (move->side != MOVE_SRC)
-		return err_set(err, ERR_CONFLICT, "ask host '%s', where the guest comes from",
-			       move->row.peer);
-	if (is_early && !move->plan && move->policy.postcopy != POLICY_POSTCOPY_NEVER)
+	if (!is_of_source(move, err))
+		return false;
+	if (is_before_handover(move) && !move->plan &&
+	    move->policy.postcopy != POLICY_POSTCOPY_NEVER)
 		return err_set(err, ERR_BUSY,
 			       "the move is being planned, so it is not known yet whether both "
 			       "hosts "
@@ -45,9 +62,8 @@ bool move_switch(struct move *move, struct err *err)
 		return err_set(err, ERR_CONFLICT,
 			       "the move was begun without `postcopy', and QEMU must be told before "
 			       "it sends: cancel it, and begin another");
-	if (!is_early || move->facts.cancel_requested)
-		return err_set(err, ERR_TOO_LATE, "the move is %s%s", move_state_name(move),
-			       move->facts.cancel_requested ? ", and is being cancelled" : "");
+	if (!is_early(move, err))
+		return false;
 	if (move->facts.pause_wanted)
 		return err_set(err, ERR_TOO_LATE, "policy '%s' pauses the guest until all is sent",
 			       move->policy.name);
@@ -60,19 +76,13 @@ bool move_switch(struct move *move, struct err *err)
 
 bool move_release(struct move *move, struct err *err)
 {
-	bool is_early = move->machine.state == MOVE_STATE_BEGIN ||
-			move->machine.state == MOVE_STATE_PREPARE ||
-			move->machine.state == MOVE_STATE_TRANSFER;
-
-	if (move->side != MOVE_SRC)
-		return err_set(err, ERR_CONFLICT, "ask host '%s', where the guest comes from",
-			       move->row.peer);
+	if (!is_of_source(move, err))
+		return false;
 	if (!move->options.has_hold)
 		return err_set(err, ERR_CONFLICT,
 			       "the move was begun without `hold': it waits for nobody");
-	if (!is_early || move->facts.cancel_requested)
-		return err_set(err, ERR_TOO_LATE, "the move is %s%s", move_state_name(move),
-			       move->facts.cancel_requested ? ", and is being cancelled" : "");
+	if (!is_early(move, err))
+		return false;
 	if (move->facts.hold_released)
 		return true;
 	move_note(move, "hold-released", "%s", "");
