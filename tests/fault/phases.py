@@ -15,6 +15,14 @@ FETCH_HELD = 256 * 1024     # bytes/s of post-copy: only what the guest waits fo
 FETCH_BEFORE = 4 << 20      # bytes/s before it: else a guest as small as ours has moved already
 
 
+def wait_arriving(s):
+    """Waits until the guest's memory is being sent, and the destination's QEMU takes it: one to which
+    nobody has connected does not end with its stream."""
+    s.world.wait_flowing(s.a, s.move_id)
+    event = f'event=MIGRATION move={s.move_id} detail="active'
+    s.wait("memory to arrive", lambda: event in s.b.log.read_text("utf-8", "replace"))
+
+
 class Phase:
     options = {}            # options of the Scene
     stands_still = False    # the guest stands still until the move goes on
@@ -66,7 +74,7 @@ class Transfer(Phase):
 
     def enter(self, s):
         s.begin(bandwidth_bytes_per_s=HELD)
-        s.world.wait_flowing(s.a, s.move_id)
+        wait_arriving(s)
 
     def release(self, s):
         s.patch_move(bandwidth_bytes_per_s=0)
@@ -79,7 +87,7 @@ class Converging(Phase):
 
     def enter(self, s):
         s.begin(bandwidth_bytes_per_s=HELD)
-        s.world.wait_flowing(s.a, s.move_id)
+        wait_arriving(s)
         monitor = s.monitor(s.a)
         s.patch_move(bandwidth_bytes_per_s=CONVERGING)
         s.wait("QEMU's limit", lambda: monitor.command("query-migrate-parameters")
@@ -121,7 +129,7 @@ class PausedByPolicy(Phase):
         s.a.api.call("PUT", "/v1/policies/pause", self.policy)
         monitor = s.monitor(s.a)
         s.begin(policy="pause", bandwidth_bytes_per_s=4 << 20)
-        s.world.wait_flowing(s.a, s.move_id)
+        wait_arriving(s)
         s.freeze(s.b.qemus()[0])
         monitor.wait_event("STOP")
 
@@ -150,7 +158,7 @@ class Asked(Phase):
 
     def enter(self, s):
         s.begin(bandwidth_bytes_per_s=HELD)
-        s.world.wait_flowing(s.a, s.move_id)
+        wait_arriving(s)
         s.freeze(s.b.process.pid)
         s.patch_move(bandwidth_bytes_per_s=0)
         s.wait_point(s.a, "peer.send.go")
@@ -206,7 +214,7 @@ class Held(Phase):
         self.monitor = s.monitor(s.a)
         self.monitor.command("migrate-set-parameters", **{"max-postcopy-bandwidth": FETCH_HELD})
         s.begin(bandwidth_bytes_per_s=FETCH_BEFORE)
-        s.world.wait_flowing(s.a, s.move_id)
+        wait_arriving(s)
         receiver, = s.b.qemus()
         return receiver
 
