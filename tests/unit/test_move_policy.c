@@ -127,6 +127,7 @@ START_TEST(move_of_an_older_migrd_has_no_deadline)
 	free(move->row.detail);
 	move->row.detail = xstrdup(json_text(detail, NULL));
 	move->has_policy = false;
+	free(TAKE_PTR(move->plan)); /* read again too */
 	move_detail_decode(move);
 	ck_assert(!move->has_policy);
 	ck_assert_str_eq(move->policy.name, POLICY_DEFAULT);
