@@ -88,7 +88,7 @@ static const char *look_word(const char *word)
 	return NULL;
 }
 
-/* QEMU adds `server' to TCP by itself (gdbstub). */
+/* QEMU's gdbstub listens at a TCP address, also without `server'. */
 static const char *look_gdb(const char *word)
 {
 	return begins(word, "tcp:") ? LISTENS : look_word(word);
@@ -173,11 +173,10 @@ static const struct row {
 
 static const struct row *find(const char *option)
 {
-	if (option[0] != '-')
-		return NULL;
-	option += option[1] == '-' ? 2 : 1;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		if (strcmp(option, rows[i].option) == 0)
+	const char *name = extra_arg_name(option);
+
+	for (size_t i = 0; name && i < ARRAY_LEN(rows); i++) {
+		if (strcmp(name, rows[i].option) == 0)
 			return &rows[i];
 	}
 	return NULL;

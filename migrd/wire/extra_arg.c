@@ -34,13 +34,19 @@ static const struct row {
 	{ "net", EXTRA_NETDEV, "type", false },
 };
 
-static const struct row *find(const char *option)
+const char *extra_arg_name(const char *option)
 {
 	if (option[0] != '-')
 		return NULL;
-	option += option[1] == '-' ? 2 : 1;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		if (strcmp(option, rows[i].option) == 0)
+	return option + (option[1] == '-' ? 2 : 1);
+}
+
+static const struct row *find(const char *option)
+{
+	const char *name = extra_arg_name(option);
+
+	for (size_t i = 0; name && i < ARRAY_LEN(rows); i++) {
+		if (strcmp(name, rows[i].option) == 0)
 			return &rows[i];
 	}
 	return NULL;

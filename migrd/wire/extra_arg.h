@@ -27,6 +27,8 @@ struct extra_arg {
 	struct optlist opts; /* "file" is the whole value, if that is a path */
 };
 
+/* Behind the '-' or "--" of OPTION; NULL: it is no option. */
+const char *extra_arg_name(const char *option);
 /* OPTION: with its '-' or "--"; VALUE: the argument behind it.  False: the option names
  * nothing of the host, or QEMU does not understand it either. */
 bool extra_arg_read(const char *option, const char *value, struct extra_arg *ret);
