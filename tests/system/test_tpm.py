@@ -110,7 +110,8 @@ class TpmTest(SystemTest):
         self.guest.start(self.a, sweeps=0)
         move = self.world.move(self.guest, self.a, self.b, postcopy={"start": "at-once"},
                                bandwidth_bytes_per_s=4 << 20)
-        self.assertIn("fetch", json.dumps(self.b.api.items(f"/v1/moves/{move['id']}/timeline")))
+        self.assertIn("postcopy-active",
+                      json.dumps(self.b.api.items(f"/v1/moves/{move['id']}/timeline")))
         self.guest.assert_runs_on(self.b)
         self.assert_only_on(self.b)
 
