@@ -14,7 +14,7 @@
 
 struct move_values {
 	const char *to, *vm, *keep, *assert_dead, *why, *block_jobs, *multifd_compression,
-		*postcopy, *policy;
+		*postcopy, *policy, *priority;
 	struct cli_number bandwidth, downtime_limit, multifd_channels, hold;
 	const char *hold_then;
 	bool watch, active, plan, timeline, passes, assert_same_disks, assert_same_cpu,
@@ -298,6 +298,8 @@ static bool run_start(struct cli_call *call, struct err *err)
 	if (values->policy)
 		json_add_str(body, "policy", values->policy);
 	add_limits(values, body);
+	if (values->priority)
+		json_add_str(body, "priority", values->priority);
 	if (values->block_jobs)
 		json_add_str(body, "block_jobs", values->block_jobs);
 	add_ways(values, body);
@@ -313,6 +315,7 @@ static bool run_start(struct cli_call *call, struct err *err)
 }
 
 static const char *const hold_choices[] = { "cancel", "release", NULL };
+static const char *const priority_choices[] = { "interactive", "evacuation", "balancing", NULL };
 static const char *const postcopy_choices[] = { "manual", "first-pass", "at-once", NULL };
 
 static const struct cli_option start_options[] = {
@@ -335,6 +338,14 @@ static const struct cli_option start_options[] = {
 	},
 	OPTION_BANDWIDTH,
 	OPTION_DOWNTIME,
+	{
+		.name = "priority",
+		.type = CLI_CHOICE,
+		VALUE(priority),
+		.choices = priority_choices,
+		.arg = "interactive|evacuation|balancing",
+		.help = "who comes first where moves share a host (default: interactive)",
+	},
 	{
 		.name = "block-jobs",
 		.type = CLI_TEXT,
@@ -480,6 +491,7 @@ static const struct table_field show_fields[] = {
 	{ "can be cancelled", "can_cancel", TABLE_TEXT },
 	{ "policy", "policy.name", TABLE_TEXT },
 	{ "policy from", "policy.from", TABLE_TEXT },
+	{ "priority", "options.priority", TABLE_TEXT },
 	{ "done", "progress.percent", TABLE_PERCENT },
 	{ "outlook", "progress.sentence", TABLE_TEXT },
 	{ "takes at least", "progress.eta_min_ms", TABLE_MS },

@@ -75,6 +75,10 @@ static const struct json_field durable[] = {
 	MOVE_DURABLE_FACTS(FACT_FIELD)
 		FIELD("bandwidth_bytes_per_s", JSON_UINT, options.bandwidth_bytes_per_s),
 	FIELD("downtime_limit_ms", JSON_UINT, options.downtime_limit_ms),
+	{ .key = "priority",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct move, options.priority),
+	  .names = move_priority_names },
 	{ .key = "block_jobs",
 	  .type = JSON_ENUM,
 	  JSON_MEMBER(struct move, options.block_jobs),
@@ -273,6 +277,7 @@ static struct move_shown_options options(const struct move *move)
 	return (struct move_shown_options){
 		.bandwidth_bytes_per_s = move->options.bandwidth_bytes_per_s,
 		.downtime_limit_ms = move->options.downtime_limit_ms,
+		.priority = move->options.priority,
 		.is_source = move->side == MOVE_SRC,
 		.block_jobs = move->options.block_jobs,
 		.transfer = move->options.transfer,

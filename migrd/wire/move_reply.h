@@ -73,6 +73,7 @@ struct move_measured {
 
 struct move_shown_options {
 	uint64_t bandwidth_bytes_per_s, downtime_limit_ms;
+	int priority; /* enum move_priority */
 	bool assert_same_disks, assert_same_cpu, remove_source_disks;
 	bool is_source;
 	int block_jobs; /* enum move_block_jobs; of a source */

@@ -24,6 +24,12 @@ static bool check_policy(const char *value, const char **ret_why)
 	return id_name_is_valid(value);
 }
 
+const char *const move_priority_names[] = {
+	[MOVE_PRIORITY_INTERACTIVE] = "interactive",
+	[MOVE_PRIORITY_EVACUATION] = "evacuation",
+	[MOVE_PRIORITY_BALANCING] = "balancing",
+	[MOVE_PRIORITY_COUNT] = NULL,
+};
 const char *const move_block_jobs_names[] = { "refuse", "wait", "cancel", NULL };
 
 /* The same two members stand in the PATCH body and in the POST body. */
@@ -104,6 +110,12 @@ const struct json_field move_request_fields[] = {
 		     "Name of the policy of the move; default: the VM's, else that of its labels, "
 		     "else `default'. The other members win over it."),
 	OPTION_FIELDS(struct move_request, options.),
+	{ .key = "priority",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct move_request, options.priority),
+	  .names = move_priority_names,
+	  .help = "Who comes first where moves share a host's places and bandwidth; default: "
+		  "interactive." },
 	{ .key = "block_jobs",
 	  .type = JSON_ENUM,
 	  JSON_MEMBER(struct move_request, options.block_jobs),

@@ -19,6 +19,15 @@ enum move_block_jobs {
 };
 extern const char *const move_block_jobs_names[]; /* ended by NULL */
 
+/* Who comes first where moves share what a host has: places (in_max), bandwidth. */
+enum move_priority {
+	MOVE_PRIORITY_INTERACTIVE, /* a person waits for it */
+	MOVE_PRIORITY_EVACUATION,  /* the host is to be empty */
+	MOVE_PRIORITY_BALANCING,   /* nobody waits for it */
+	MOVE_PRIORITY_COUNT
+};
+extern const char *const move_priority_names[]; /* ended by NULL */
+
 /* A move may wait before the guest's memory is sent, with its local disks copied by then. */
 #define MOVE_HOLD_MAX_S 604800 /* a week */
 enum move_hold_end {
@@ -39,6 +48,7 @@ struct move_options {
 	bool has_downtime_limit;
 	int block_jobs; /* enum move_block_jobs; source only */
 	/* The rest is said only when a move is started. */
+	int priority; /* enum move_priority; the destination is told beside the options */
 	struct transfer_wish transfer; /* source only; the destination gets the plan */
 	/* The user vouches for what cannot be proved. */
 	bool assert_same_disks, assert_same_cpu, assert_safe_cache;

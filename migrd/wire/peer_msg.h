@@ -63,7 +63,7 @@ struct peer_prepare {
 	/* Members of the definition that no guest needs, so that an older coordinator, which would
 	 * refuse a definition with them, ignores them; owned; NULL: it has none of them. */
 	struct json_object *about;
-	struct move_options options;
+	struct move_options options;  /* the limits and, beside `options', the priority */
 	struct json_object *evidence; /* evidence.h; owned; NULL: none */
 	struct json_object *plan; /* transfer_plan.h; owned; NULL: an older coordinator */
 	bool run; /* the user wants the guest to run, at the time of the offer; go decides */

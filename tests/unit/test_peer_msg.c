@@ -66,6 +66,33 @@ START_TEST(prepare_carries_the_definition)
 }
 END_TEST
 
+/* An older coordinator does not say it, and one that does is understood by an older one, which
+ * knows no other keys. */
+START_TEST(prepare_tells_the_priority_beside_the_options)
+{
+	static const char usual[] = "{'move_id':'" UUID "','generation':3,'source':'a',"
+				    "'definition':{}}";
+	struct peer_prepare prepare = { .generation = 3, .source = "a", .move_id = UUID };
+	CLEANUP(json_putp) struct json_object *obj = rig_parse(usual);
+	CLEANUP(json_putp) struct json_object *out = NULL;
+	struct err err;
+
+	ck_assert(peer_prepare_decode(obj, &prepare, &err));
+	ck_assert_int_eq(prepare.options.priority, MOVE_PRIORITY_INTERACTIVE);
+	out = json_encode(peer_prepare_fields, &prepare);
+	ck_assert_ptr_null(json_get_str(out, "priority"));
+	json_object_put(out);
+	prepare.options.priority = MOVE_PRIORITY_BALANCING;
+	out = json_encode(peer_prepare_fields, &prepare);
+	ck_assert_str_eq(json_get_str(out, "priority"), "balancing");
+	ck_assert_ptr_null(json_get_str(json_get_obj(out, "options"), "priority"));
+	peer_prepare_fini(&prepare);
+	ck_assert(peer_prepare_decode(out, &prepare, &err));
+	ck_assert_int_eq(prepare.options.priority, MOVE_PRIORITY_BALANCING);
+	peer_prepare_fini(&prepare);
+}
+END_TEST
+
 /* A request must not make a record under another id, nor in the name of another host. */
 /* An older coordinator refuses a definition with members that it does not know, and ignores other
  * keys of the offer. */
@@ -365,6 +392,7 @@ Suite *suite(void)
 	tcase_add_test(t, hello_arrives_and_goes_out_as_it_was);
 	tcase_add_test(t, keys_of_a_newer_peer_are_skipped);
 	tcase_add_test(t, prepare_carries_the_definition);
+	tcase_add_test(t, prepare_tells_the_priority_beside_the_options);
 	tcase_add_test(t, what_no_guest_needs_goes_beside_the_definition);
 	tcase_add_test(t, prepare_of_another_path_or_host_is_refused);
 	tcase_add_test(t, prepare_reply_names_its_channels);
