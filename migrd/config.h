@@ -41,6 +41,7 @@ struct config {
 	char *move_stream_program;
 	uint64_t move_link_timeout_ms, move_handover_link_timeout_ms, move_prepare_timeout_ms;
 	uint64_t move_stuck_after_ms, move_offer_timeout_ms;
+	uint64_t move_in_max;
 	uint64_t move_offers_max, move_offers_memory_percent, move_hold_max_s;
 	uint64_t move_bandwidth_bytes_per_s; /* 0: no limit */
 	uint64_t move_downtime_limit_ms;

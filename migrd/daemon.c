@@ -242,6 +242,7 @@ static bool start_moves(struct daemon *daemon, struct err *err)
 		.offers_max = (unsigned)config->move_offers_max,
 		.offers_memory_percent = (unsigned)config->move_offers_memory_percent,
 		.hold_max_s = config->move_hold_max_s,
+		.limits = reload_moves_limits(config),
 		.prepare_timeout_ms = (uint32_t)config->move_prepare_timeout_ms,
 		.storage = storage_rules(config),
 		.changed = api_move_changed,

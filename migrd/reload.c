@@ -203,15 +203,25 @@ static bool check(const struct reload *reload, const struct reading *reading, st
 	       tls_live_is_valid(reading->tls, err);
 }
 
+struct moves_limits reload_moves_limits(const struct config *config)
+{
+	return (struct moves_limits){
+		.in_max = (unsigned)config->move_in_max,
+	};
+}
+
 static void take_all(struct reload *reload, struct reading *reading)
 {
 	struct config *config = reload->env.config;
 	struct api *api = reload->env.api;
+	struct moves_limits limits;
 
 	config_take_live(config, &reading->config, say_kept, NULL);
 	log_set_level((enum log_level)config->log_level);
 	api->defaults.bandwidth_bytes_per_s = config->move_bandwidth_bytes_per_s;
 	api->defaults.downtime_limit_ms = config->move_downtime_limit_ms;
+	limits = reload_moves_limits(config);
+	moves_set_limits(api->moves, &limits);
 	take_peers(reload, &reading->config);
 	take_tls(reload, reading->tls);
 }

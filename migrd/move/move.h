@@ -45,6 +45,11 @@ struct stream_preamble;
 struct move;
 struct move_totals;
 
+/* What a reload of the configuration may change. */
+struct moves_limits {
+	unsigned in_max; /* moves to here at a time, 1 or more */
+};
+
 struct moves_env {
 	struct loop *loop;
 	struct store *store;
@@ -64,6 +69,7 @@ struct moves_env {
 	unsigned offers_max;       /* of one peer at a time */
 	unsigned offers_memory_percent; /* of the available memory, for the offers of one peer */
 	uint64_t hold_max_s;            /* for so long a source may hold its move */
+	struct moves_limits limits;     /* at the start; then moves_set_limits() */
 	struct storage_rules storage;   /* where images of incoming guests are made */
 	/* Called when something changed that the API shows. */
 	void (*changed)(void *data, const struct move *move);
@@ -71,6 +77,8 @@ struct moves_env {
 };
 
 struct moves *moves_new(const struct moves_env *env);
+/* Moves that are here already stay. */
+void moves_set_limits(struct moves *moves, const struct moves_limits *limits);
 /* Frees all moves; their QEMUs and streams run on.  Answers of the store and the
  * peers that still come find no move. */
 void moves_clear(struct moves *moves);

@@ -122,6 +122,11 @@ struct moves *moves_new(const struct moves_env *env)
 	return moves;
 }
 
+void moves_set_limits(struct moves *moves, const struct moves_limits *limits)
+{
+	moves->env.limits = *limits;
+}
+
 void moves_clear(struct moves *moves)
 {
 	struct move *move;

@@ -194,6 +194,7 @@ static struct offer_look *look_new(struct moves *moves, const struct move_offer 
 	struct offer_look *look;
 
 	if (!moves_may_add(moves, offer->source, err) || !may_look(moves, offer->source, err) ||
+	    (!offer->is_trial && !moves_have_place(moves, offer, err)) ||
 	    !decode(moves, offer, &preflight, err))
 		return NULL;
 	look = xnew(struct offer_look);

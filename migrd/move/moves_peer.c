@@ -94,53 +94,6 @@ static bool has_no_former(struct moves *moves, const char *source, const struct 
 		       former->row.id);
 }
 
-uint64_t moves_promised_mib(void *data)
-{
-	const struct moves *moves = data;
-	const struct move *move;
-	uint64_t sum = 0;
-
-	TAILQ_FOREACH(move, &moves->active, active_link)
-	{
-		if (move->side == MOVE_DST && !move_is_final(move) && move->verdict == VERDICT_NONE)
-			sum += move->facts.memory_mib;
-	}
-	return sum;
-}
-
-/* Limits the number of one peer's offers and their memory together, so that one peer cannot
- * fill this host.  A guest that comes alone may be as large as there is room. */
-static bool may_offer(const struct moves *moves, const char *source, uint64_t wanted_mib,
-		      struct err *err)
-{
-	const struct moves_env *env = &moves->env;
-	const struct move *move;
-	uint64_t available_mib = proc_available_mib(), promised_mib = 0;
-	unsigned open = 0;
-
-	TAILQ_FOREACH(move, &moves->active, active_link)
-	{
-		if (move->side != MOVE_DST || move_is_final(move) ||
-		    move->verdict != VERDICT_NONE || strcmp(move->row.peer, source) != 0)
-			continue;
-		open++;
-		promised_mib += move->facts.memory_mib;
-	}
-	if (open >= env->offers_max)
-		return err_set(err, ERR_LIMIT,
-			       "%u guests of host '%s' are on their way here already: wait for "
-			       "one, or raise offers_max there",
-			       open, source);
-	if (open && promised_mib + wanted_mib > available_mib / 100 * env->offers_memory_percent)
-		return err_set(err, ERR_LIMIT,
-			       "%llu MiB are promised to guests of host '%s' already: with %llu "
-			       "MiB more it would be over %u %% of what is available: wait for "
-			       "one, or raise offers_memory_percent there",
-			       (unsigned long long)promised_mib, source,
-			       (unsigned long long)wanted_mib, env->offers_memory_percent);
-	return true;
-}
-
 static bool has_room(const struct moves *moves, const struct vm_def *def, struct err *err)
 {
 	return vms_have_room(moves->env.vms, "the guest", vm_def_ordinary_memory_mib(def), err);
@@ -189,7 +142,14 @@ static bool has_no_former_move(struct moves *moves, const struct move_offer *off
 static bool is_within_limits(struct moves *moves, const struct move_offer *offer,
 			     struct vm_def *def, struct err *err)
 {
-	return may_offer(moves, offer->source, vm_def_ordinary_memory_mib(def), err);
+	return moves_peer_may_offer(moves, offer->source, vm_def_ordinary_memory_mib(def), err);
+}
+
+static bool has_place(struct moves *moves, const struct move_offer *offer, struct vm_def *def,
+		      struct err *err)
+{
+	(void)def;
+	return moves_have_place(moves, offer, err);
 }
 
 static bool has_memory(struct moves *moves, const struct move_offer *offer, struct vm_def *def,
@@ -226,6 +186,7 @@ void moves_judge_offer(struct moves *moves, const struct move_offer *offer,
 		{ "vm", may_come },
 		{ "qemu", has_no_stray },
 		{ "move", has_no_former_move },
+		{ "places", has_place },
 		{ "offers", is_within_limits },
 		{ "memory", has_memory },
 		{ "hold", may_wait },
@@ -275,7 +236,8 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 	def = xnew(struct vm_def);
 	if (move_offer_decode(offer, def, err) && move_images_place(moves, plan, def, err) &&
 	    is_free(moves, def, err) && has_no_former(moves, offer->source, def, err) &&
-	    may_offer(moves, offer->source, vm_def_ordinary_memory_mib(def), err) &&
+	    moves_have_place(moves, offer, err) &&
+	    moves_peer_may_offer(moves, offer->source, vm_def_ordinary_memory_mib(def), err) &&
 	    has_room(moves, def, err))
 		vm = vm_new_incoming(moves->env.vms, def, offer->generation, err);
 	memory_mib = vm_def_ordinary_memory_mib(def);

@@ -580,6 +580,18 @@ void moves_trials_clear(struct moves *moves);
  * is here.  Changes nothing. */
 void moves_judge_offer(struct moves *moves, const struct move_offer *offer,
 		       struct preflight_reasons *ret);
+/* ---- what is promised to moves that come here: move/dst_admission.c --------------------- */
+
+/* False, LIMIT and the figures: there is no place for the move of OFFER; a later try may be taken.
+ */
+bool moves_have_place(const struct moves *moves, const struct move_offer *offer, struct err *err);
+/* LIMIT: SOURCE has too many guests on their way here, or too much of the memory, with WANTED_MIB
+ * more. */
+bool moves_peer_may_offer(const struct moves *moves, const char *source, uint64_t wanted_mib,
+			  struct err *err);
+/* A vms_promised_fn: the memory of guests that are not here yet. */
+uint64_t moves_promised_mib(void *moves);
+
 /* Source: no shared image of VM has a cache that may lack the guest's last writes. */
 bool move_caches_are_safe(struct vm *vm, struct err *err);
 
@@ -593,9 +605,5 @@ void move_forget_texts(struct move *move);
 
 void move_detail_encode(struct move *move);
 void move_detail_decode(struct move *move);
-
-/* ---- moves_peer.c ---- */
-/* A vms_promised_fn: the memory of guests that are not here yet. */
-uint64_t moves_promised_mib(void *moves);
 
 #endif

@@ -245,6 +245,7 @@ static void make_objects(void)
 		.link_timeout_ms = 20000,
 		.handover_link_timeout_ms = 3000,
 		.offer_timeout_ms = 120000,
+		.limits = { .in_max = 4 },
 		.offers_max = 2,
 		.offers_memory_percent = 75,
 		.hold_max_s = 3600,

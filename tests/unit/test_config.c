@@ -155,6 +155,14 @@ START_TEST(storage_with_wrong_paths_is_refused)
 }
 END_TEST
 
+/* A host that takes none at all says so by its peers, not by 0. */
+START_TEST(no_place_for_moves_is_a_fault)
+{
+	ck_assert(!load("[host]\nid = a\n[move]\nin_max = 0\n"));
+	assert_fault_in_line(4, "0 is out of range: 1 to 1000 moves");
+}
+END_TEST
+
 /* A wrong file is corrected in one round, not in one for each mistake. */
 START_TEST(all_faults_are_found_at_once)
 {
@@ -331,6 +339,7 @@ Suite *suite(void)
 	tcase_add_test(t, storage_is_read);
 	tcase_add_test(t, storage_has_defaults);
 	tcase_add_loop_test(t, storage_with_wrong_paths_is_refused, 0, 8);
+	tcase_add_test(t, no_place_for_moves_is_a_fault);
 	tcase_add_test(t, all_faults_are_found_at_once);
 	tcase_add_test(t, bytes_that_are_no_text_are_refused);
 	tcase_add_test(t, long_run_dir_is_refused);

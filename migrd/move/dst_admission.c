@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What this host has promised to the moves that come here, and whether it promises more: places for
+ * moves, of which some are for interactive ones; of one peer, moves and memory, so that one peer
+ * cannot fill this host.  (The memory of all jobs together is vm/admission.h's.) */
+#include <string.h>
+
+#include "base/proc.h"
+#include "move/dst.h"
+#include "move/priv.h"
+#include "vm/admission.h"
+
+/* The rest of in_max is for interactive moves. */
+#define OTHERS_PERCENT 75
+
+struct promised {
+	unsigned places;     /* moves that have not ended */
+	unsigned of_peer;    /* guests of one peer that are not here yet */
+	uint64_t memory_mib; /* of guests that are not here yet */
+	uint64_t memory_of_peer_mib;
+};
+
+/* Of SOURCE; without the moves of VM_UUID, since a former move of the same guest goes as soon as
+ * this host knows of its end. */
+static struct promised count(const struct moves *moves, const char *source, const char *vm_uuid)
+{
+	struct promised sum = { 0 };
+	const struct move *move;
+
+	TAILQ_FOREACH(move, &moves->active, active_link)
+	{
+		bool is_of_peer = strcmp(move->row.peer, source) == 0;
+
+		if (move->side != MOVE_DST || move_is_final(move) ||
+		    (vm_uuid[0] && strcmp(move->row.vm_uuid, vm_uuid) == 0))
+			continue;
+		sum.places++;
+		if (move->verdict != VERDICT_NONE)
+			continue;
+		sum.memory_mib += move->facts.memory_mib;
+		sum.of_peer += is_of_peer;
+		sum.memory_of_peer_mib += is_of_peer ? move->facts.memory_mib : 0;
+	}
+	return sum;
+}
+
+uint64_t moves_promised_mib(void *moves)
+{
+	return count(moves, "", "").memory_mib;
+}
+
+/* Rounded up: one place is for any move. */
+static unsigned places_for(const struct moves *moves, enum move_priority priority)
+{
+	unsigned in_max = moves->env.limits.in_max;
+
+	return priority == MOVE_PRIORITY_INTERACTIVE ? in_max
+						     : (in_max * OTHERS_PERCENT + 99) / 100;
+}
+
+bool moves_have_place(const struct moves *moves, const struct move_offer *offer, struct err *err)
+{
+	const char *uuid = json_get_str(offer->definition, "uuid");
+	unsigned allowed = places_for(moves, (enum move_priority)offer->options.priority);
+	unsigned taken = count(moves, "", uuid ? uuid : "").places;
+	unsigned in_max = moves->env.limits.in_max;
+
+	if (taken < allowed)
+		return true;
+	if (taken < in_max)
+		return err_set(err, ERR_LIMIT,
+			       "%u of the %u places for moves to host '%s' are taken, and the last "
+			       "%u are for moves with priority `interactive': try again when one "
+			       "has ended, or raise in_max there",
+			       taken, in_max, moves->env.host_id, in_max - allowed);
+	return err_set(err, ERR_LIMIT,
+		       "%u of the %u places for moves to host '%s' are taken: try again when one "
+		       "has ended, or raise in_max there",
+		       taken, in_max, moves->env.host_id);
+}
+
+bool moves_peer_may_offer(const struct moves *moves, const char *source, uint64_t wanted_mib,
+			  struct err *err)
+{
+	const struct moves_env *env = &moves->env;
+	const struct promised promised = count(moves, source, "");
+	uint64_t allowed_mib = proc_available_mib() / 100 * env->offers_memory_percent;
+
+	if (promised.of_peer >= env->offers_max)
+		return err_set(err, ERR_LIMIT,
+			       "%u guests of host '%s' are on their way here already: wait for "
+			       "one, or raise offers_max there",
+			       promised.of_peer, source);
+	/* One that comes alone may be as large as there is room. */
+	if (promised.of_peer && promised.memory_of_peer_mib + wanted_mib > allowed_mib)
+		return err_set(err, ERR_LIMIT,
+			       "%llu MiB are promised to guests of host '%s' already: with %llu "
+			       "MiB more it would be over %u %% of what is available: wait for "
+			       "one, or raise offers_memory_percent there",
+			       (unsigned long long)promised.memory_of_peer_mib, source,
+			       (unsigned long long)wanted_mib, env->offers_memory_percent);
+	return true;
+}
