@@ -20,7 +20,7 @@ struct move_values {
 	bool watch, active, plan, timeline, passes, assert_same_disks, assert_same_cpu,
 		assert_safe_cache;
 	bool remove_source_disks;
-	bool multifd, xbzrle, auto_converge, dry_run;
+	bool multifd, xbzrle, auto_converge, dry_run, force;
 };
 
 #define VALUE(field) .offset = offsetof(struct move_values, field)
@@ -778,11 +778,20 @@ static bool run_cancel(struct cli_call *call, struct err *err)
 	return err_set(err, ERR_TOO_LATE, "%s", detail[0] ? detail : "the move was not cancelled");
 }
 
-/* A request without a body, to SUFFIX of the move. */
-static bool run_request(struct cli_call *call, const char *suffix, struct err *err)
+/* An older daemon does not say what it did. */
+static void print_did(const struct cli_call *call, struct json_object *move)
+{
+	char did[TABLE_WORDS_SIZE];
+
+	if (!migrctl_wants_json(call) && json_get_str(move, "did"))
+		printf("%s\n", table_words(move, "did", did));
+}
+
+/* A request to SUFFIX of the move. */
+static bool run_request(struct cli_call *call, const char *suffix, struct json_object *body,
+			struct err *err)
 {
 	CLEANUP(target_fini) struct target target = { NULL, NULL };
-	CLEANUP(json_putp) struct json_object *body = json_object_new_object();
 	CLEANUP(json_putp) struct json_object *move = NULL;
 	CLEANUP(free_charp) char *path = NULL;
 
@@ -791,18 +800,32 @@ static bool run_request(struct cli_call *call, const char *suffix, struct err *e
 	path = target_path(&target, suffix);
 	if (!send(target.client, "POST", path, body, NULL, &move, err))
 		return false;
+	print_did(call, move);
 	migrctl_print_object(call, move, show_fields);
 	return true;
 }
 
 static bool run_postcopy(struct cli_call *call, struct err *err)
 {
-	return run_request(call, "/postcopy", err);
+	CLEANUP(json_putp) struct json_object *body = json_object_new_object();
+
+	return run_request(call, "/postcopy", body, err);
 }
 
 static bool run_release(struct cli_call *call, struct err *err)
 {
-	return run_request(call, "/release", err);
+	CLEANUP(json_putp) struct json_object *body = json_object_new_object();
+
+	return run_request(call, "/release", body, err);
+}
+
+static bool run_finish(struct cli_call *call, struct err *err)
+{
+	const struct move_values *values = call->values;
+	CLEANUP(json_putp) struct json_object *body = json_object_new_object();
+
+	json_add_bool(body, "force", values->force);
+	return run_request(call, "/finish", body, err);
 }
 
 /* What of a policy the move has now, and what it cannot have any more. */
@@ -846,6 +869,7 @@ static bool run_set(struct cli_call *call, struct err *err)
 	path = target_path(&target, "");
 	if (!send(target.client, "PATCH", path, body, NULL, &move, err))
 		return false;
+	print_did(call, move);
 	migrctl_print_object(call, move, show_fields);
 	if (values->policy && !migrctl_wants_json(call))
 		print_changes(move);
@@ -899,6 +923,14 @@ static const struct cli_option resolve_options[] = {
 	{ .name = NULL },
 };
 
+static const struct cli_option finish_options[] = {
+	{ .name = "force",
+	  .type = CLI_FLAG,
+	  VALUE(force),
+	  .help = "stop the guest now, for as long as the rest takes" },
+	{ .name = NULL },
+};
+
 static const struct cli_option set_options[] = {
 	{ .name = "policy",
 	  .letter = 'p',
@@ -936,6 +968,23 @@ const struct cli_command cmd_move_postcopy = {
 		"For a move that was started with --postcopy.  From then on the guest cannot come\n"
 		"back: it fetches the rest of its memory from the source.\n",
 	.run = run_postcopy,
+};
+
+const struct cli_command cmd_move_finish = {
+	.noun = "move",
+	.verb = "finish",
+	.args = MOVE_ARGS,
+	.min_args = 1,
+	.max_args = 1,
+	.options = finish_options,
+	.values_size = sizeof(struct move_values),
+	.summary = "end the transfer as soon as it can be, and say what that costs",
+	.details =
+		"The guest is stopped as soon as the rest fits into what the policy of the move\n"
+		"allows; with --force at once, for as long as the rest takes.  The answer says "
+		"how\n"
+		"much is left.  Until all is sent, `move cancel' calls the guest back.\n",
+	.run = run_finish,
 };
 
 const struct cli_command cmd_move_release = {

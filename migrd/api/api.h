@@ -139,6 +139,7 @@ void api_move_cancel(struct http_request *req, void *data);
 void api_move_resolve(struct http_request *req, void *data);
 void api_move_postcopy(struct http_request *req, void *data);
 void api_move_release(struct http_request *req, void *data);
+void api_move_finish(struct http_request *req, void *data);
 void api_move_plan(struct http_request *req, void *data);
 void api_move_passes(struct http_request *req, void *data);
 void api_move_timeline(struct http_request *req, void *data);

@@ -196,7 +196,9 @@ void api_moves_start(struct http_request *req, void *data)
 static void reply_set(struct http_request *req, const struct move *move,
 		      const struct move_changes *changes)
 {
+	char did[MOVE_DID_SIZE];
 	const struct move_patch_reply reply = {
+		.did = did,
 		.move = move_show(move),
 		.changed = changes->changed,
 		.changed_count = changes->changed_count,
@@ -204,6 +206,7 @@ static void reply_set(struct http_request *req, const struct move *move,
 		.kept_count = changes->kept_count,
 	};
 
+	move_say_set(move, changes, did);
 	http_reply_as(req, 200, move_patch_reply_fields, &reply);
 }
 
@@ -260,7 +263,17 @@ struct cancel {
 static void explain(const struct move *move, bool under_way, const struct err *refusal,
 		    struct err *ret)
 {
-	if (under_way)
+	if (move_was_cancelled(move))
+		err_set(ret, ERR_CANCELLED,
+			"the move has ended: the guest is on host '%s', where it was, and host "
+			"'%s' "
+			"has dropped what it had of it, or will when it is heard again",
+			move_source(move), move_destination(move));
+	else if (move_is_calling_back(move))
+		err_set(ret, ERR_BUSY,
+			"QEMU was told to let the guest run on here, and has not answered: the "
+			"guest stands still until it does, or has sent it all");
+	else if (under_way)
 		err_set(ret, ERR_CANCELLED,
 			"the cancel is under way: the guest stays on host '%s'; the move ends when "
 			"host '%s' has answered, or without it after a while",
@@ -391,30 +404,69 @@ void api_move_resolve(struct http_request *req, void *data)
 	faults_free(faults);
 }
 
-void api_move_postcopy(struct http_request *req, void *data)
+/* ---- other requests to a running move --------------------------------------------- */
+
+/* A request that says before what it will do. */
+static void ask_for(struct http_request *req, struct api *api,
+		    void (*say)(const struct move *move, char ret[MOVE_DID_SIZE]),
+		    bool (*act)(struct move *move, struct err *err))
 {
-	struct move *move = find(req, data);
+	struct move *move = find(req, api);
+	char did[MOVE_DID_SIZE];
 	struct err err;
 
 	if (!move)
 		return;
-	if (move_switch(move, &err))
-		http_reply(req, 202, move_json(move));
-	else
+	say(move, did);
+	if (!act(move, &err))
 		http_reply_err(req, &err);
+	else
+		http_reply_as(req, 202, move_did_fields,
+			      &(struct move_did_reply){ .move = move_show(move), .did = did });
+}
+
+void api_move_postcopy(struct http_request *req, void *data)
+{
+	ask_for(req, data, move_say_switch, move_switch);
 }
 
 void api_move_release(struct http_request *req, void *data)
 {
-	struct move *move = find(req, data);
+	ask_for(req, data, move_say_release, move_release);
+}
+
+static void finish(struct http_request *req, struct move *move, bool force)
+{
+	const struct move_finish_wish wish = { .force = force, .by = http_caller_name(req) };
+	struct move_finishing finishing;
 	struct err err;
 
-	if (!move)
-		return;
-	if (move_release(move, &err))
-		http_reply(req, 202, move_json(move));
-	else
+	if (!move_finish(move, &wish, &finishing, &err))
 		http_reply_err(req, &err);
+	else
+		http_reply_as(req, 202, move_finish_reply_fields,
+			      &(struct move_finish_reply){
+				      .move = move_show(move),
+				      .did = finishing.did,
+				      .left_bytes = finishing.left_bytes,
+				      .sent_bytes_per_s = finishing.sent_bytes_per_s,
+				      .stop_ms = finishing.stop_ms,
+			      });
+}
+
+void api_move_finish(struct http_request *req, void *data)
+{
+	struct faults *faults = faults_new();
+	struct move *move = find(req, data);
+	struct move_finish_request request;
+
+	if (!move)
+		;
+	else if (!move_finish_decode(http_body(req), &request, faults))
+		http_reply_faults(req, faults);
+	else
+		finish(req, move, request.force);
+	faults_free(faults);
 }
 
 void api_move_plan(struct http_request *req, void *data)

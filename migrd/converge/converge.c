@@ -280,6 +280,75 @@ static struct converge_decision help(const struct view *view)
 	return (struct converge_decision){ 0 };
 }
 
+/* ---- a user wants the end ---------------------------------------------------------------- */
+
+struct converge_rest converge_rest(const struct converge_basis *basis, uint64_t now_ms)
+{
+	const struct converge_history *history = basis->history;
+	const struct view view = look(basis, now_ms);
+	uint64_t since_ms = history->count ? history->passes[history->count - 1].ended_ms : now_ms;
+	uint64_t changed =
+		now_ms > since_ms ? view.rates.dirty_bytes_per_s * (now_ms - since_ms) / 1000 : 0;
+	struct converge_rest rest = { .left_bytes = basis->left_bytes };
+
+	/* It changes no more than the last pass found, if it changes the same again and again. */
+	if (history->count)
+		rest.left_bytes += least(changed, view.left_bytes);
+	if (!history->count && !basis->sent_bytes_per_s)
+		return rest;
+	rest.sent_bytes_per_s = view.rates.sent_bytes_per_s;
+	rest.ms = time_ms(&view, rest.left_bytes);
+	return rest;
+}
+
+uint64_t converge_end_limit_ms(const struct converge_basis *basis)
+{
+	return most(basis->downtime_limit_ms,
+		    basis->policy->observe ? 0 : basis->policy->downtime_ceiling_ms);
+}
+
+/* "WHAT: HOW IT IS" */
+static struct converge_decision grant(struct converge_decision decision, const char *what,
+				      uint64_t what_ms, const struct converge_rest *rest)
+{
+	char left[SIZE_TEXT], sent[SIZE_TEXT], ms[32] = "";
+
+	if (what_ms)
+		snprintf(ms, sizeof(ms), "%llu ms", (unsigned long long)what_ms);
+	if (rest->sent_bytes_per_s)
+		snprintf(decision.why, sizeof(decision.why),
+			 "%s%s: %s are left, and %s a second are sent", what, ms,
+			 size_text(rest->left_bytes, left),
+			 size_text(rest->sent_bytes_per_s, sent));
+	else
+		snprintf(decision.why, sizeof(decision.why),
+			 "%s%s: %s are left, and how fast they are sent is not known yet", what, ms,
+			 size_text(rest->left_bytes, left));
+	decision.is_wish = true;
+	return decision;
+}
+
+struct converge_decision converge_grant(const struct converge_basis *basis, uint64_t now_ms)
+{
+	struct converge_rest rest = converge_rest(basis, now_ms);
+	uint64_t limit_ms = converge_end_limit_ms(basis);
+	struct converge_decision force = { .action = CONVERGE_FORCE, .rest_ms = rest.ms };
+	struct converge_decision limit = { .action = CONVERGE_LIMIT, .value = limit_ms };
+
+	if (!rest.sent_bytes_per_s)
+		force.rest_ms = CONVERGE_LIMIT_MAX_MS;
+	if (basis->wish == CONVERGE_WISH_FORCE)
+		return grant(force,
+			     rest.ms ? "the guest stands still for as long as the rest takes, for "
+				       "about "
+				     : "the guest stands still for as long as the rest takes",
+			     rest.ms, &rest);
+	if (basis->wish == CONVERGE_WISH_END && !basis->policy->observe &&
+	    basis->raised_ms < limit_ms)
+		return grant(limit, "the guest may from now on stand still for ", limit_ms, &rest);
+	return (struct converge_decision){ 0 };
+}
+
 /* ---- the deadline ------------------------------------------------------------------------ */
 
 static struct converge_decision cancel(const struct view *view, const char *more)

@@ -16,6 +16,9 @@
  *   5. At the deadline the policy's `timeout' is carried out; `force' and `pause' in its last fifth
  *      already, when no more is left than at any time before, and passes bring no progress.
  *
+ * A user who wants the end now is served before all that: the limit is the ceiling at once, or QEMU
+ * is forced.
+ *
  * Pure: the same input gives the same decision.  Thread: any.
  */
 #ifndef MIGRD_CONVERGE_CONVERGE_H
@@ -39,6 +42,13 @@ enum converge_action {
 };
 extern const char *const converge_action_names[];
 
+/* What a user asks for. */
+enum converge_wish {
+	CONVERGE_WISH_NONE,
+	CONVERGE_WISH_END,   /* as soon as the rest fits into what is allowed */
+	CONVERGE_WISH_FORCE, /* now, for as long as the rest takes */
+};
+
 struct converge_basis {
 	const struct converge_history *history;
 	const struct policy *policy;
@@ -50,18 +60,32 @@ struct converge_basis {
 	uint64_t throttle_percent, throttled_at_ms;
 	/* As QEMU and the stream say now, while no pass has ended. */
 	uint64_t left_bytes, sent_bytes_per_s;
+	enum converge_wish wish;
 };
 
 struct converge_decision {
 	enum converge_action action;
 	uint64_t value;
 	uint64_t rest_ms; /* FORCE, PAUSE: how long the rest takes as it looks */
+	bool is_wish;     /* a user has asked for it, and not the policy */
 	char why[CONVERGE_WHY_SIZE];
 };
 
 /* After LIMIT and THROTTLE there may be more to decide at once: called again, with these in BASIS.
  * The others are the last. */
 struct converge_decision converge_decide(const struct converge_basis *basis, uint64_t now_ms);
+/* What is still to be done of the wish in BASIS, at any time; NONE: nothing, or there is none. */
+struct converge_decision converge_grant(const struct converge_basis *basis, uint64_t now_ms);
+/* What would be sent if the guest were stopped now: what is left, and what it has changed since the
+ * last pass ended. */
+struct converge_rest {
+	uint64_t left_bytes;
+	uint64_t sent_bytes_per_s; /* 0: not known yet */
+	uint64_t ms;               /* so long it would stand still; 0 if that is not known */
+};
+struct converge_rest converge_rest(const struct converge_basis *basis, uint64_t now_ms);
+/* How long the guest may stand still when a user wants the end: never less than was asked for. */
+uint64_t converge_end_limit_ms(const struct converge_basis *basis);
 /* QEMU's downtime-limit at NOW_MS, from 1 to what was asked for or raised. */
 uint64_t converge_limit_ms(const struct converge_basis *basis, uint64_t now_ms);
 /* The same rule for who says what will be: the guest is stopped at the end of a pass ELAPSED_MS

@@ -47,6 +47,10 @@
 	FACT(bool, forced, SRC)                                                               \
 	/* the policy pauses the guest, and it runs on where it ends up */                    \
 	FACT(bool, pause_wanted, SRC)                                                         \
+	/* a user wants the end as soon as the rest fits into what the policy allows */       \
+	FACT(bool, finish_wanted, SRC)                                                        \
+	/* or now, for as long as the rest takes */                                           \
+	FACT(bool, finish_forced, SRC)                                                        \
 	/* forced, pause_wanted: the rest may take so long */                                 \
 	FACT(uint64_t, rest_ms, SRC)                                                          \
 	/* the policy only says what it would have decided; it has said so often */           \

@@ -137,14 +137,35 @@ typedef void move_set_fn(void *data, struct move *move, const struct move_change
 bool move_set(struct move *move, const struct move_setting *setting, move_set_fn *done, void *data,
 	      struct err *err);
 /* Asks for the end of a move; move_when(MOVE_ENDED) tells what came of it.  TOO_LATE
- * past the point of no return.  On the destination, a cancel refuses the guest; CONFLICT
- * once the guest is complete there, or go has come. */
+ * past the point of no return, which comes when the guest's CPUs stop, or, if they were stopped for
+ * as long as the rest takes, when QEMU has sent it all.  On the destination, a cancel refuses the
+ * guest; CONFLICT once the guest is complete there, or go has come. */
 bool move_cancel(struct move *move, struct err *err);
 /* Source: the guest goes over as soon as QEMU sends, and fetches the rest of its memory there.
  * CONFLICT: the move was begun without post-copy, or comes from another host; TOO_LATE. */
 bool move_switch(struct move *move, struct err *err);
 /* Source: a held move goes on, or will not be held.  CONFLICT: the move has no hold; TOO_LATE. */
 bool move_release(struct move *move, struct err *err);
+
+/* Source: the transfer ends as soon as the rest fits into what the policy allows, or, with FORCE,
+ * now.  RET says what is done, and what it costs.  CONFLICT: nothing is being sent yet, it is held,
+ * goes over by post-copy, or comes from another host; TOO_LATE. */
+struct move_finish_wish {
+	bool force;
+	const char *by; /* the caller */
+};
+struct move_finishing {
+	char did[MOVE_DID_SIZE];
+	uint64_t left_bytes, sent_bytes_per_s, stop_ms;
+};
+bool move_finish(struct move *move, const struct move_finish_wish *wish, struct move_finishing *ret,
+		 struct err *err);
+/* What move_switch() and move_release() are about to do, for their answer; to be called before
+ * them.  What move_set() has done with CHANGES. */
+void move_say_switch(const struct move *move, char ret[MOVE_DID_SIZE]);
+void move_say_release(const struct move *move, char ret[MOVE_DID_SIZE]);
+void move_say_set(const struct move *move, const struct move_changes *changes,
+		  char ret[MOVE_DID_SIZE]);
 
 enum move_keep { MOVE_KEEP_SOURCE, MOVE_KEEP_DESTINATION };
 
@@ -264,6 +285,8 @@ bool move_is_final(const struct move *move);
 bool move_can_cancel(const struct move *move);
 /* The source rolls back on request and keeps the guest; only the end of the move is to come. */
 bool move_is_cancelling(const struct move *move);
+/* Source: the guest stands still, and QEMU decides whether the cancel was in time. */
+bool move_is_calling_back(const struct move *move);
 /* The move ended because somebody cancelled it. */
 bool move_was_cancelled(const struct move *move);
 bool move_is_out(const struct move *move);

@@ -175,8 +175,9 @@ bool move_is_final(const struct move *move)
 
 bool move_can_cancel(const struct move *move)
 {
-	return (machine_state(&move->machine)->flags & MOVE_CAN_CANCEL) &&
-	       (move->side == MOVE_SRC || move_dst_may_refuse(move));
+	if (!(machine_state(&move->machine)->flags & MOVE_CAN_CANCEL))
+		return move_src_may_call_back(move);
+	return move->side == MOVE_SRC || move_dst_may_refuse(move);
 }
 
 bool move_was_cancelled(const struct move *move)

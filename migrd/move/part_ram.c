@@ -361,6 +361,8 @@ static void on_cancel_answered(struct move *move, struct json_object *result, co
 		log_warning("move", "cancel", "move=%s error=%s", move->row.id, err->msg);
 	if (err && err->code != ERR_QEMU)
 		move->facts.cancel_sent = false; /* it may not have been heard */
+	if (!move->facts.cancel_sent && move->machine.state == MOVE_STATE_HANDOVER)
+		move_src_yank(move, "QEMU does not answer a cancel");
 	if (!move->facts.cancel_sent && move->machine.state == MOVE_STATE_TRANSFER)
 		end_unheard(move);
 	else

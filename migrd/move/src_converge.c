@@ -87,6 +87,15 @@ static uint64_t sent_bytes_per_s(const struct move *move)
 	return move->passes ? passes_bytes_per_s(move->passes) : 0;
 }
 
+static enum converge_wish wish_of(const struct move *move)
+{
+	if (move->facts.forced || move->facts.pause_wanted)
+		return CONVERGE_WISH_NONE; /* there is no more to be done */
+	if (move->facts.finish_forced)
+		return CONVERGE_WISH_FORCE;
+	return move->facts.finish_wanted ? CONVERGE_WISH_END : CONVERGE_WISH_NONE;
+}
+
 static struct converge_basis basis_of(const struct move *move)
 {
 	const struct policy *policy = &move->policy;
@@ -107,7 +116,22 @@ static struct converge_basis basis_of(const struct move *move)
 		.throttled_at_ms = converge->throttled_at_ms,
 		.left_bytes = move->ram.info.ram_remaining_bytes,
 		.sent_bytes_per_s = sent_bytes_per_s(move),
+		.wish = wish_of(move),
 	};
+}
+
+struct converge_rest move_converge_rest(const struct move *move)
+{
+	struct converge_basis basis = basis_of(move);
+
+	return converge_rest(&basis, now_ms(move));
+}
+
+uint64_t move_converge_end_limit_ms(const struct move *move)
+{
+	struct converge_basis basis = basis_of(move);
+
+	return converge_end_limit_ms(&basis);
 }
 
 /* ---- what QEMU is told ------------------------------------------------------------ */
@@ -176,7 +200,9 @@ static void go_over(struct move *move, const struct converge_decision *decision)
 
 static void note_rest(struct move *move, const struct converge_decision *decision)
 {
-	uint64_t ms = decision->rest_ms * REST_FACTOR + REST_MORE_MS;
+	uint64_t ms = decision->rest_ms < CONVERGE_LIMIT_MAX_MS
+			      ? decision->rest_ms * REST_FACTOR + REST_MORE_MS
+			      : CONVERGE_LIMIT_MAX_MS;
 
 	move->facts.rest_ms = ms < CONVERGE_LIMIT_MAX_MS ? ms : CONVERGE_LIMIT_MAX_MS;
 }
@@ -248,12 +274,18 @@ static void observe(struct move *move, const struct converge_decision *decision)
 
 static void carry_out(struct move *move, const struct converge_decision *decision)
 {
+	const char *name = converge_action_names[decision->action];
+
 	note_in_pass(move, "", decision);
-	move_note(move, "decided", "policy '%s' decided (%s): %s", move->policy.name,
-		  converge_action_names[decision->action], decision->why);
-	log_info("move", "policy", "move=%s vm=%s policy=%s action=%s value=%llu", move->row.id,
-		 move->row.vm_name, move->policy.name, converge_action_names[decision->action],
-		 (unsigned long long)decision->value);
+	if (decision->is_wish)
+		move_note(move, "granted", "a user asked for the end (%s): %s", name,
+			  decision->why);
+	else
+		move_note(move, "decided", "policy '%s' decided (%s): %s", move->policy.name, name,
+			  decision->why);
+	log_info("move", decision->is_wish ? "finish" : "policy",
+		 "move=%s vm=%s policy=%s action=%s value=%llu", move->row.id, move->row.vm_name,
+		 move->policy.name, name, (unsigned long long)decision->value);
 	rows[decision->action].carry_out(move, decision);
 }
 
@@ -267,31 +299,53 @@ static bool may_decide(const struct move *move)
 {
 	return move->side == MOVE_SRC && is_heard(move) &&
 	       move->machine.state == MOVE_STATE_TRANSFER && !move->machine.is_saving &&
-	       !move->converge.is_over && !move->facts.stopped && !move->facts.cancel_requested &&
-	       !move->facts.cancel_sent && !move->facts.switch_wanted && !move->facts.saw_stop &&
-	       !err_is_set(&move->error);
+	       !move->facts.stopped && !move->facts.cancel_requested && !move->facts.cancel_sent &&
+	       !move->facts.switch_wanted && !move->facts.saw_stop && !err_is_set(&move->error);
 }
 
 /* Both coordinators are there: QEMU stops a guest by itself once it is forced to (move/lease.c). */
 static bool may_end(const struct move *move)
 {
-	return move->policy.observe || (!move->facts.lease_held && !move_src_link_is_lost(move));
+	return !move->facts.lease_held && !move_src_link_is_lost(move);
+}
+
+/* What can be done now for a user who wants the end. */
+static struct converge_decision granted(const struct move *move)
+{
+	struct converge_basis basis = basis_of(move);
+	struct converge_decision decision = converge_grant(&basis, now_ms(move));
+
+	if (!move_ram_has_started(move) || (decision.action == CONVERGE_FORCE && !may_end(move)))
+		return (struct converge_decision){ 0 };
+	return decision;
+}
+
+/* A user's wish comes first; after the last decision of the policy it is all that may come. */
+static struct converge_decision next_decision(const struct move *move)
+{
+	struct converge_decision decision = granted(move);
+	struct converge_basis basis = basis_of(move);
+
+	if (decision.action == CONVERGE_NONE && !move->converge.is_over)
+		decision = converge_decide(&basis, now_ms(move));
+	return decision;
 }
 
 /* True: something was decided. */
 static bool decide_once(struct move *move)
 {
-	struct converge_basis basis = basis_of(move);
 	struct converge_decision decision;
+	bool only_says;
 
 	if (!may_decide(move))
 		return false;
-	decision = converge_decide(&basis, now_ms(move));
+	decision = next_decision(move);
+	only_says = move->policy.observe && !decision.is_wish;
 	if (decision.action == CONVERGE_NONE ||
-	    (decision.action == CONVERGE_FORCE && !may_end(move)))
+	    (decision.action == CONVERGE_FORCE && !only_says && !may_end(move)))
 		return false;
 	remember(move, &decision);
-	if (basis.policy->observe)
+	if (only_says)
 		observe(move, &decision);
 	else
 		carry_out(move, &decision);
@@ -300,11 +354,11 @@ static bool decide_once(struct move *move)
 
 /* What QEMU is told does not wait for the record.  A pause and post-copy are in that of the next
  * state, which carries them out. */
-static void decide(struct move *move)
+static void decide(struct move *move, int max)
 {
 	bool has_decided = false;
 
-	for (int i = 0; i < DECISIONS_MAX && decide_once(move); i++)
+	for (int i = 0; i < max && decide_once(move); i++)
 		has_decided = true;
 	if (move->machine.state != MOVE_STATE_TRANSFER || move->machine.is_saving)
 		return;
@@ -331,7 +385,7 @@ void move_converge_note(struct move *move)
 		return;
 	move->converge.pass = info->ram_passes;
 	if (converge_history_add(&move->converge.history, &look))
-		decide(move);
+		decide(move, DECISIONS_MAX);
 }
 
 /* True: it is held before memory. */
@@ -351,7 +405,9 @@ void move_converge_step(struct move *move)
 	const struct policy *policy = &move->policy;
 	uint64_t deadline_ms = policy_deadline_ms(policy, bytes_of(move));
 
-	if (!note_hold(move) && deadline_ms && now_ms(move) >= deadline_ms &&
-	    (move_ram_has_started(move) || policy->timeout == POLICY_TIMEOUT_CANCEL))
-		decide(move);
+	if (granted(move).action != CONVERGE_NONE)
+		decide(move, 1); /* a wish waits for no pass; what the policy says does */
+	else if (!note_hold(move) && deadline_ms && now_ms(move) >= deadline_ms &&
+		 (move_ram_has_started(move) || policy->timeout == POLICY_TIMEOUT_CANCEL))
+		decide(move, DECISIONS_MAX);
 }

@@ -10,6 +10,8 @@
 #define BUSY_TICK_MS 20
 /* How often a host without a record of the move is asked: only a person can bring it back. */
 #define UNHEARD_RETRY_MS 5000
+/* A QEMU that has not said for so long how far it is hears nothing. */
+#define DEAF_MS 2000
 
 /* ---- handover ---------------------------------------------------------- */
 
@@ -125,17 +127,17 @@ static bool guest_stands(struct move *move)
 	return false;
 }
 
-/* A dead link holds QEMU's main lock in its last pass: only an out-of-band
- * command gets through (qapi/yank.json). */
-static void yank_if_late(struct move *move)
+/* In its last pass QEMU holds its main lock, and for long if the link is dead or much is left: only
+ * an out-of-band command gets through (qapi/yank.json). */
+bool move_src_yank(struct move *move, const char *why)
 {
-	uint64_t waited_ms = machine_in_state_ms(&move->machine);
 	struct vm *vm = move_vm(move);
 	struct json_object *args, *list, *instance;
 
-	if (waited_ms < move_converge_stop_ms(move) + move->moves->env.handover_link_timeout_ms ||
-	    move->facts.yank_sent || !vm || !vm_job_has_oob(vm, &move->job))
-		return;
+	if (move->facts.yank_sent)
+		return true;
+	if (!vm || !vm_job_has_oob(vm, &move->job))
+		return false;
 	move->facts.yank_sent = true;
 	args = json_object_new_object();
 	list = json_object_new_array();
@@ -143,8 +145,35 @@ static void yank_if_late(struct move *move)
 	json_add_str(instance, "type", "migration");
 	json_object_array_add(list, instance);
 	json_object_object_add(args, "instances", list);
-	move_note(move, "yank", "QEMU did not finish in %llu ms", (unsigned long long)waited_ms);
+	move_note(move, "yank", "%s", why);
 	vm_job_command_oob(vm, &move->job, "yank", args, COMMAND_DEADLINE_MS, NULL, NULL);
+	return true;
+}
+
+static void yank_if_late(struct move *move)
+{
+	uint64_t waited_ms = machine_in_state_ms(&move->machine);
+	char why[80];
+
+	if (waited_ms < move_converge_stop_ms(move) + move->moves->env.handover_link_timeout_ms)
+		return;
+	snprintf(why, sizeof(why), "QEMU did not finish in %llu ms", (unsigned long long)waited_ms);
+	move_src_yank(move, why);
+}
+
+/* QEMU in its last pass hears nothing but a yank, and lets the guest run on if it has not sent all;
+ * after a restart of this coordinator not even that, but it notices the end of its stream.  A
+ * guest that was paused runs on by the rollback. */
+static void call_back(struct move *move)
+{
+	bool is_deaf =
+		move->ram.state == QMP_MIG_UNKNOWN && machine_in_state_ms(&move->machine) > DEAF_MS;
+
+	if (move->ram.state != QMP_MIG_UNKNOWN)
+		move_parts_cancel(move);
+	if (((move->facts.saw_stop && !move->facts.stop_sent) || is_deaf) &&
+	    !move_src_yank(move, "a user calls the guest back") && move->stream)
+		stream_kill(move->stream);
 }
 
 /* QEMU does not notice that a link is lost which the streams make again. */
@@ -213,6 +242,9 @@ void move_src_step_handover(struct machine *machine)
 		/* Before a restart, go may have been sent without a record of it on disk. */
 		move->facts.go_in_doubt = move->facts.go_in_doubt || move->machine.is_resumed;
 		move_src_roll_back_if_gone(move);
+	} else if (move_is_calling_back(move)) {
+		call_back(move);
+		look_again_later(move);
 	} else if (move_src_is_pause_left(move)) {
 		move_src_pause(move);
 	} else if (move_src_is_switch_left(move)) {

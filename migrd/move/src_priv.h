@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "converge/converge.h"
 #include "move/priv.h"
 
 #define COMMAND_DEADLINE_MS 10000
@@ -79,8 +80,22 @@ void move_converge_note(struct move *move);
 void move_converge_step(struct move *move);
 /* Adds what QEMU is told of the stop and of the CPUs to ARGS of migrate-set-parameters. */
 void move_converge_add_parameters(struct move *move, struct json_object *args);
+/* What would be sent if the guest were stopped now; up to how long a stop may take when a user
+ * wants the end. */
+struct converge_rest move_converge_rest(const struct move *move);
+uint64_t move_converge_end_limit_ms(const struct move *move);
 /* How long the guest may stand still at most, before something is taken to be wrong. */
 uint64_t move_converge_stop_ms(const struct move *move);
+
+/* What move_finish() is about to do, and what it costs. */
+void move_say_finish(const struct move *move, bool force, struct move_finishing *ret);
+
+/* In handover: the guest was stopped for as long as the rest takes, and QEMU has not sent it all:
+ * a cancel may call the guest back, and QEMU decides which was first. */
+bool move_src_may_call_back(const struct move *move);
+/* In handover: breaks QEMU's connection, past a main loop that waits for it.  Once; false: QEMU has
+ * no monitor for that. */
+bool move_src_yank(struct move *move, const char *why);
 
 /* There is no connection between the streams at the moment. */
 bool move_src_link_is_lost(const struct move *move);

@@ -4,6 +4,7 @@
 #include "move/dst.h"
 #include "move/priv.h"
 #include "move/src.h"
+#include "move/src_priv.h"
 
 bool move_cancel(struct move *move, struct err *err)
 {
@@ -41,6 +42,20 @@ static bool is_before_handover(const struct move *move)
 	       move->machine.state == MOVE_STATE_TRANSFER;
 }
 
+/* The point of no return is QEMU's `completed'. */
+bool move_src_may_call_back(const struct move *move)
+{
+	return move->side == MOVE_SRC && move->machine.state == MOVE_STATE_HANDOVER &&
+	       (move->facts.forced || move->facts.pause_wanted) && !move->facts.switch_wanted &&
+	       !move->facts.saw_completed && !move->stamps[MOVE_STAMP_GO] &&
+	       move->verdict == VERDICT_NONE && move_parts_progress(move) < MOVE_PART_SWITCHED;
+}
+
+bool move_is_calling_back(const struct move *move)
+{
+	return move->facts.cancel_requested && move_src_may_call_back(move);
+}
+
 static bool is_early(const struct move *move, struct err *err)
 {
 	return (is_before_handover(move) && !move->facts.cancel_requested) ||
@@ -69,6 +84,50 @@ bool move_switch(struct move *move, struct err *err)
 			       move->policy.name);
 	move->facts.switch_wanted = true;
 	move_note(move, "postcopy-requested", "%s", "");
+	machine_step(&move->machine);
+	machine_save(&move->machine); /* unless the next state is being recorded already */
+	return true;
+}
+
+static bool may_finish(const struct move *move, struct err *err)
+{
+	if (!is_of_source(move, err) || !is_early(move, err))
+		return false;
+	if (move->facts.stopped)
+		return err_set(err, ERR_CONFLICT,
+			       "the VM is stopped, so that nothing keeps its move from its end");
+	if (move_is_held(move))
+		return err_set(err, ERR_CONFLICT,
+			       "the move is held before memory is sent: `migrctl move release %s' "
+			       "lets "
+			       "it go on; finish it when memory is sent",
+			       move->row.id);
+	if (!move_ram_has_started(move))
+		return err_set(err, ERR_CONFLICT,
+			       "no memory is sent yet (the move is %s), and the guest would stand "
+			       "still for all of it: ask again when it is",
+			       move_state_name(move));
+	if (move->facts.switch_wanted)
+		return err_set(err, ERR_CONFLICT,
+			       "post-copy has been asked for: the guest goes over without waiting "
+			       "for its memory");
+	if (move->ram.state == QMP_MIG_UNKNOWN)
+		return err_set(err, ERR_BUSY,
+			       "QEMU has not said yet how far it is, since this coordinator was "
+			       "restarted: ask again");
+	return true;
+}
+
+bool move_finish(struct move *move, const struct move_finish_wish *wish, struct move_finishing *ret,
+		 struct err *err)
+{
+	if (!may_finish(move, err))
+		return false;
+	move_say_finish(move, wish->force, ret);
+	move->facts.finish_wanted = true;
+	move->facts.finish_forced = move->facts.finish_forced || wish->force;
+	move_note(move, "finish-requested", "by %s%s: %s", wish->by,
+		  wish->force ? ", by force" : "", ret->did);
 	machine_step(&move->machine);
 	machine_save(&move->machine); /* unless the next state is being recorded already */
 	return true;

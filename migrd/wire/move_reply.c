@@ -268,6 +268,30 @@ static const struct json_field kept_fields[] = {
 	{ 0 },
 };
 
+#define DID(owner) \
+	JSON_SHOWN(owner, did, "What the request did, and what follows from it, in words.")
+
+const struct json_field move_did_fields[] = {
+	JSON_PART_OF(struct move_did_reply, move, move_reply_fields),
+	DID(struct move_did_reply),
+	{ 0 },
+};
+
+const struct json_field move_finish_reply_fields[] = {
+	JSON_PART_OF(struct move_finish_reply, move, move_reply_fields),
+	DID(struct move_finish_reply),
+	JSON_SHOWN(struct move_finish_reply, left_bytes,
+		   "What would be sent if the guest were stopped now, in bytes, by what is left "
+		   "and "
+		   "how fast the guest changes memory."),
+	JSON_SHOWN(struct move_finish_reply, sent_bytes_per_s,
+		   "Sent lately, in bytes per second; 0: not known yet."),
+	JSON_SHOWN(struct move_finish_reply, stop_ms,
+		   "How long the guest would stand still for that, in milliseconds; 0: not known "
+		   "yet."),
+	{ 0 },
+};
+
 const struct json_field move_patch_reply_fields[] = {
 	JSON_PART_OF(struct move_patch_reply, move, move_reply_fields),
 	JSON_SHOWN_LIST(struct move_patch_reply, changed, changed_count, NULL,
@@ -276,6 +300,7 @@ const struct json_field move_patch_reply_fields[] = {
 			"Settings of the new policy that the move does not have, each with the "
 			"reason.",
 			.required = true),
+	DID(struct move_patch_reply),
 	{ 0 },
 };
 

@@ -121,6 +121,22 @@ struct move_reply {
 extern const struct json_field move_reply_fields[];
 extern const struct json_field move_times_fields[];
 
+/* What a request to a running move did, exactly. */
+#define MOVE_DID_SIZE 512
+struct move_did_reply {
+	struct move_reply move;
+	const char *did;
+};
+extern const struct json_field move_did_fields[];
+
+struct move_finish_reply {
+	struct move_reply move;
+	const char *did;
+	/* If the guest were stopped now. */
+	uint64_t left_bytes, sent_bytes_per_s, stop_ms;
+};
+extern const struct json_field move_finish_reply_fields[];
+
 /* What a PATCH with a policy has changed, and what not and why. */
 #define MOVE_CHANGES_MAX 16
 struct move_changes {
@@ -137,6 +153,7 @@ struct move_patch_reply {
 	size_t changed_count;
 	const struct move_kept_setting *kept;
 	size_t kept_count;
+	const char *did;
 };
 extern const struct json_field move_patch_reply_fields[];
 

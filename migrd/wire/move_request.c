@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "wire/move_request.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define BANDWIDTH_MAX INT64_C(1000000000000) /* 1 TB/s: more is a typing error */
@@ -178,6 +179,22 @@ const struct json_field move_request_fields[] = {
 	{ 0 },
 };
 
+const struct json_field move_finish_fields[] = {
+	{ .key = "force",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct move_finish_request, force),
+	  .help = "The guest is stopped at once, for as long as the rest takes; default: false, it "
+		  "is stopped as soon as the rest fits into what its policy allows." },
+	{ 0 },
+};
+
+bool move_finish_decode(struct json_object *obj, struct move_finish_request *ret,
+			struct faults *faults)
+{
+	memset(ret, 0, sizeof(*ret));
+	return !obj || json_decode(obj, move_finish_fields, ret, "", faults);
+}
+
 static const char *const keep_names[] = { "source", "destination", NULL };
 
 const struct json_field move_resolve_fields[] = {
@@ -230,10 +247,51 @@ bool move_request_decode(struct json_object *obj, struct move_request *ret, stru
 	return transfer_wish_check(&ret->options.transfer, faults) && ok;
 }
 
+/* Members of a request that no running move takes, and what can be done instead. */
+#define SAY_IN_ANOTHER "cancel it, and say so in the request of another"
+static const struct {
+	const char *key, *why;
+} fixed[] = {
+	{ "multifd",
+	  "QEMU makes its connections when it begins to send, and neither opens nor closes "
+	  "one later; bandwidth_bytes_per_s can be changed. For other channels of this "
+	  "move: " SAY_IN_ANOTHER },
+	{ "channels", "QEMU makes its connections when it begins to send, and neither opens nor "
+		      "closes one later: " SAY_IN_ANOTHER },
+	{ "compression", "each connection has it from its beginning: " SAY_IN_ANOTHER },
+	{ "postcopy",
+	  "QEMU is told of post-copy before it sends: a move that was begun with it goes "
+	  "over at POST /v1/moves/{id}/postcopy; of one that was not: " SAY_IN_ANOTHER },
+	{ "xbzrle", "QEMU is told of it before it sends: " SAY_IN_ANOTHER },
+	{ "auto_converge",
+	  "QEMU is told of it before it sends; a policy may change how much a guest "
+	  "is slowed that may be slowed: " SAY_IN_ANOTHER },
+	{ "hold", "a move is held as its request says; POST /v1/moves/{id}/release ends that" },
+	{ "block_jobs", "they are looked at before the move begins: " SAY_IN_ANOTHER },
+	{ "to", "a move has one destination: " SAY_IN_ANOTHER },
+};
+
+static bool check_fixed(struct json_object *obj, struct faults *faults)
+{
+	char pointer[40];
+	bool ok = true;
+
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		if (!json_object_is_type(obj, json_type_object) ||
+		    !json_object_object_get_ex(obj, fixed[i].key, NULL))
+			continue;
+		snprintf(pointer, sizeof(pointer), "/%s", fixed[i].key);
+		faults_add(faults, pointer, "cannot be changed while a move runs: %s",
+			   fixed[i].why);
+		ok = false;
+	}
+	return ok;
+}
+
 bool move_patch_decode(struct json_object *obj, struct move_patch *ret, struct faults *faults)
 {
 	memset(ret, 0, sizeof(*ret));
-	if (!json_decode(obj, move_patch_fields, ret, "", faults) ||
+	if (!check_fixed(obj, faults) || !json_decode(obj, move_patch_fields, ret, "", faults) ||
 	    !check_bandwidth(&ret->options, faults))
 		return false;
 	if (ret->options.has_bandwidth || ret->options.has_downtime_limit || ret->policy[0])

@@ -70,12 +70,18 @@ struct move_patch {
 	char policy[ID_NAME_SIZE];   /* "": it stays as it is */
 };
 
+/* The end of a move that is under way is wanted now. */
+struct move_finish_request {
+	bool force; /* whatever the rest costs */
+};
+
 struct move_resolve_request {
 	int keep;                       /* enum: 0 source, 1 destination */
 	char assert_dead[ID_NAME_SIZE]; /* host id; "" if not said */
 	char why[200];
 };
 
+extern const struct json_field move_finish_fields[];
 extern const struct json_field move_resolve_fields[];
 extern const struct json_field move_options_fields[]; /* peer_msg.h */
 extern const struct json_field move_patch_fields[];
@@ -83,6 +89,8 @@ extern const struct json_field move_request_fields[];
 
 /* Both set all of *RET, which must not be used after false. */
 bool move_request_decode(struct json_object *obj, struct move_request *ret, struct faults *faults);
+bool move_finish_decode(struct json_object *obj, struct move_finish_request *ret,
+			struct faults *faults); /* OBJ NULL: no body */
 bool move_resolve_decode(struct json_object *obj, struct move_resolve_request *ret,
 			 struct faults *faults);
 /* A PATCH that changes nothing is a fault: its sender has misunderstood something. */

@@ -246,6 +246,17 @@ class Cancelled(Fault):
         s.a.api.post(f"/v1/moves/{s.move_id}/cancel")
 
 
+class CancelledAfterCrash(Fault):
+    """A user cancels when the coordinator is back, which has to learn first how far QEMU is."""
+    name = "source's coordinator killed, then cancelled by the user"
+
+    def strike(self, s):
+        s.kill_coordinators([s.a])
+        s.start([s.a])
+        s.wait("the move", lambda: s.a.moves("?state=active"))
+        s.a.api.post(f"/v1/moves/{s.move_id}/cancel", timeout=60)
+
+
 class RefusedThere(Fault):
     """The operator of the destination refuses the guest before it has arrived."""
 

@@ -118,6 +118,20 @@ class LastPass(Phase):
         s.thaw()
 
 
+class ForcedByUser(LastPass):
+    """A user has asked for the end: the guest stands still, and much is left to send, but the
+    destination's QEMU does not take it, and the source's is deaf."""
+
+    def enter(self, s):
+        monitor = s.monitor(s.a)
+        s.begin(bandwidth_bytes_per_s=8 << 20)
+        monitor.wait_event("MIGRATION_PASS")
+        s.wait("memory on its way", lambda: s.a.move_state(s.move_id)["progress"]["passes"])
+        s.a.api.post(f"/v1/moves/{s.move_id}/finish", {"force": True})
+        monitor.wait_event("STOP")
+        s.freeze(s.b.qemus()[0])
+
+
 class PausedByPolicy(Phase):
     """The move's policy has paused the guest, and much is left to send, but the destination's QEMU
     does not take it."""
@@ -336,7 +350,7 @@ class Settled(Phase):
 PHASES = {
     "before": Before(), "offered": Offered(), "prepare": Prepare(), "transfer": Transfer(),
     "converging": Converging(), "last pass": LastPass(),
-    "paused by its policy": PausedByPolicy(), "completed": Completed(),
+    "paused by its policy": PausedByPolicy(), "forced by its user": ForcedByUser(), "completed": Completed(),
     "asked": Asked(), "taken": Taken(), "answer": Answer(),
     "before the switch": BeforeSwitch(), "switching": Switching(),
     "copying": Copying(), "after copying": AfterCopying(), "settling": Settling(),

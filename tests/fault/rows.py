@@ -3,7 +3,7 @@
 
 beside(N): libvirt was measured with the same fault, as row N of report.py.
 """
-from faults import (SIDES, Cancelled, ClientKilled, GuestPanics, GuestReadsBadDisk, GuestResets,
+from faults import (SIDES, Cancelled, CancelledAfterCrash, ClientKilled, GuestPanics, GuestReadsBadDisk, GuestResets,
                     GuestWrites, HostLost, HostLostForGood, Killed, KilledForLong, Paused,
                     PausedAndKilled, POWER_CONTROL, POWER_OFF, QemuHangs, QemuKilled,
                     RefusedThere, SilentForGood, Stopped, StreamKilled, SwtpmHangs, SwtpmKilled,
@@ -210,6 +210,12 @@ POLICY = [
     *((StreamKilled(side), {"paused by its policy": STAYS}) for side in SIDES),
     (QemuKilled("b"), {"paused by its policy": STAYS}),
     (HostLost("b"), {"paused by its policy": STAYS}),
+    (Killed("a"), {"forced by its user": MOVED}),
+    (StreamKilled("a"), {"forced by its user": STAYS.full}),
+    (QemuKilled("b"), {"forced by its user": STAYS.full}),
+    # A user calls it back.
+    (Cancelled(), {"paused by its policy": CANCELLED, "forced by its user": CANCELLED}),
+    (CancelledAfterCrash(), {"paused by its policy": CANCELLED}),
 ]
 
 POSTCOPY = [

@@ -48,6 +48,7 @@ verify handover "2 faults, a user, post-copy" -DFAULTS=2 -DPOSTCOPY
 verify handover "2 faults, hosts die, post-copy" -DFAULTS=2 -DKILL -DUSER=0 -DPOSTCOPY
 verify handover "2 faults, a user, a pause" -DFAULTS=2 -DPAUSE
 verify handover "2 faults, hosts die, a pause" -DFAULTS=2 -DKILL -DUSER=0 -DPAUSE
+verify handover "1 fault, a user, a pause, disks" -DFAULTS=1 -DPAUSE -DDISKS
 verify handover "2 faults, a user, disks" -DFAULTS=2 -DDISKS
 verify handover "3 faults, hosts die, disks" -DFAULTS=3 -DKILL -DUSER=0 -DDISKS
 verify ownership "5 faults, 2 moves, starts by hand" -DFAULTS=5 -DMOVES=2

@@ -249,6 +249,18 @@ bool m_drop, m_drop_taken, m_drop_refused, m_drop_unknown;
 #define resume_is_noticed src_up
 #endif
 #endif
+/* Whoever paused it for the move: it runs on if its user wants it to. */
+#ifdef M_CALLED_BACK_STAYS_PAUSED
+#define is_as_wanted (src_runs || !src_shall_run || src_pause)
+#else
+#define is_as_wanted (src_runs || !src_shall_run)
+#endif
+/* move_src_may_call_back */
+#ifdef M_CALL_BACK_AFTER_COMPLETED
+#define may_call_back true
+#else
+#define may_call_back (!src_saw && !src_completed && !src_switch)
+#endif
 #ifdef M_DOUBT_FORGOTTEN
 #define doubt_of_go src_go_doubt
 #else
@@ -787,8 +799,16 @@ end:	do
 		:: else
 		fi;
 		src_goes(handover) }
+	/* call_back: QEMU decides between the cancel and its end */
+	:: atomic { may_pause && SRC && src_state == handover && src_cancel && src_alive && !src_saw &&
+		    !src_switch && (src_mig == mig_active || src_finishes) ->
+		src_qemu_gives_up(mig_cancelled); break_link() }
+#ifdef M_CALL_BACK_AFTER_COMPLETED
+	:: atomic { SRC && src_state == handover && src_cancel && src_alive && src_mig == mig_completed ->
+		src_refused = true; src_cancelled = true; src_goes(rollback) }
+#endif
 	/* move_src_pause */
-	:: atomic { SRC && src_state == handover && src_pause && src_alive && src_runs &&
+	:: atomic { SRC && src_state == handover && src_pause && !src_cancel && src_alive && src_runs &&
 		    src_mig == mig_active && action != pause_sent && action != resume_sent ->
 		src_runs = false }
 	/* is_switch_due: a user asked for it, or a rule */
@@ -905,6 +925,7 @@ end:	do
 	:: atomic { SRC && src_hands && !src_completed && src_alive &&
 		    (src_mig == mig_failed || src_mig == mig_cancelled) ->
 		src_go_doubt = src_go_doubt || (src_switch && (doubt_of_go || src_unheard));
+		src_cancelled = src_cancelled || (src_cancel && src_state == handover);
 		src_goes(rollback) }
 	:: atomic { SRC && src_hands && !src_completed && !src_alive && !src_unheard ->
 		src_go_doubt = src_go_doubt || src_resumed; src_goes(rollback) }
@@ -977,7 +998,7 @@ end:	do
 	/* the mirror: cancelled with force, and the job dismissed */
 	:: atomic { SRC && src_state == rollback && src_alive && job != job_none -> job = job_none }
 	:: atomic { SRC && src_state == rollback && !src_safe && src_alive &&
-		    runs_safely && stands_safely && (src_runs || !src_shall_run) ->
+		    runs_safely && stands_safely && is_as_wanted ->
 		src_runs = src_runs && src_shall_run; src_safe = true }
 	:: atomic { SRC && src_state == rollback && !src_safe && src_alive && !src_runs &&
 		    src_shall_run && src_mig != mig_active && !src_finishes &&
@@ -1456,7 +1477,8 @@ active proctype user()
 {
 end:	do
 	:: atomic { src_up && may_cancel && !src_cancel && /* move_cancel */
-		    (src_state == begin || src_state == prepare || src_state == transfer) ->
+		    (src_state == begin || src_state == prepare || src_state == transfer ||
+		     (may_pause && src_state == handover && may_call_back)) ->
 		may_cancel = 0; src_cancel = true }
 	/* vm_act: the intent is written first; commit order keeps it before later states */
 	:: atomic { src_up && user_acts > 0 && action == idle && src_alive && acts_allowed ->

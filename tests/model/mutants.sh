@@ -94,6 +94,9 @@ long M_ROLLBACK_OUTRUNS_WORKER             -DFAULTS=2 -DUSER=0 -DDISKS
 long M_MAKER_OUTLIVES_CRASH                -DFAULTS=1 -DUSER=0 -DDISKS
 long M_DIRECTORY_IS_NOT_SYNCED             -DFAULTS=2 -DKILL -DUSER=0 -DDISKS
 long M_TOMBSTONE_REMOVES                   -DFAULTS=2 -DKILL -DUSER=0 -DLOSE -DDISKS
+# a guest that stands still for as long as the rest takes is called back
+M_CALL_BACK_AFTER_COMPLETED           -DFAULTS=2 -DPAUSE
+M_CALLED_BACK_STAYS_PAUSED            -DFAULTS=1 -DPAUSE
 # what the code once did
 M_RESUME_BLINDLY                      -DFAULTS=2
 M_RESUME_UNSEEN                       -DFAULTS=2

@@ -314,6 +314,62 @@ START_TEST(guest_is_stopped_at_the_best_moment_before_the_deadline)
 }
 END_TEST
 
+/* ---- a user wants the end ------------------------------------------------------------------ */
+
+START_TEST(wish_is_granted_at_any_moment)
+{
+	struct converge_decision decision;
+
+	policy.downtime_ceiling_ms = 900;
+	basis.left_bytes = MIB(100);
+	basis.wish = CONVERGE_WISH_END;
+	passes(1, MIB(200));
+	now.at_ms += 500; /* 40 MiB a second are changed: 20 more */
+	decision = converge_grant(&basis, now.at_ms);
+	ck_assert_int_eq(decision.action, CONVERGE_LIMIT);
+	ck_assert_uint_eq(decision.value, 900);
+	ck_assert(decision.is_wish);
+	basis.raised_ms = 900;
+	ck_assert_int_eq(converge_grant(&basis, now.at_ms).action, CONVERGE_NONE);
+	basis.wish = CONVERGE_WISH_FORCE;
+	decision = converge_grant(&basis, now.at_ms);
+	ck_assert_int_eq(decision.action, CONVERGE_FORCE);
+	ck_assert_uint_eq(decision.rest_ms, converge_rest(&basis, now.at_ms).ms);
+	ck_assert_uint_eq(converge_rest(&basis, now.at_ms).left_bytes >> 20, 120);
+	ck_assert_ptr_nonnull(strstr(decision.why, "120 MiB are left"));
+	basis.wish = CONVERGE_WISH_NONE;
+	ck_assert_int_eq(converge_grant(&basis, now.at_ms).action, CONVERGE_NONE);
+}
+END_TEST
+
+/* Nothing has been sent yet: a figure would be a guess. */
+START_TEST(wish_without_a_rate_says_so)
+{
+	struct converge_decision decision;
+
+	basis.left_bytes = MIB(500);
+	basis.wish = CONVERGE_WISH_FORCE;
+	ck_assert_uint_eq(converge_rest(&basis, 0).ms, 0);
+	decision = converge_grant(&basis, 0);
+	ck_assert_uint_eq(decision.rest_ms, CONVERGE_LIMIT_MAX_MS);
+	ck_assert_str_eq(decision.why,
+			 "the guest stands still for as long as the rest takes: "
+			 "500 MiB are left, and how fast they are sent is not known yet");
+}
+END_TEST
+
+/* Never less than was asked for, and nothing of a policy that is not carried out. */
+START_TEST(wish_goes_no_further_than_the_policy)
+{
+	basis.wish = CONVERGE_WISH_END;
+	ck_assert_uint_eq(converge_grant(&basis, 0).value, 300);
+	policy.downtime_ceiling_ms = 900;
+	policy.observe = true;
+	ck_assert_uint_eq(converge_end_limit_ms(&basis), 300);
+	ck_assert_int_eq(converge_grant(&basis, 0).action, CONVERGE_NONE);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("converge");
@@ -338,5 +394,8 @@ Suite *suite(void)
 	tcase_add_test(tc, deadline_without_a_pass_says_so);
 	tcase_add_test(tc, guest_is_stopped_at_the_best_moment_before_the_deadline);
 	suite_add_tcase(s, tc);
+	tcase_add_test(tc, wish_is_granted_at_any_moment);
+	tcase_add_test(tc, wish_without_a_rate_says_so);
+	tcase_add_test(tc, wish_goes_no_further_than_the_policy);
 	return s;
 }

@@ -420,6 +420,220 @@ START_TEST(review_limits_that_were_not_heard_are_told_again)
 }
 END_TEST
 
+/* ---- a user wants the end -------------------------------------------------------------- */
+
+static struct move_finishing finishing;
+
+static enum err_code finish(bool force)
+{
+	struct err err = { 0 };
+
+	if (!move_finish(rig_move(), &(struct move_finish_wish){ .force = force, .by = "ann" },
+			 &finishing, &err))
+		return err.code;
+	rig_run();
+	return ERR_NONE;
+}
+
+static void assert_did(const char *text)
+{
+	ck_assert_msg(strstr(finishing.did, text) != NULL, "%s", finishing.did);
+}
+
+START_TEST(finish_by_force_stops_the_guest_at_once_and_says_what_it_costs)
+{
+	start(&(struct policy){ .name = "p" }, NULL);
+	passes(2);
+	ck_assert_int_eq(finish(true), ERR_NONE);
+	assert_parameter("\"downtime-limit\":2000000");
+	assert_did("95 MiB are left at 95 MiB a second, which takes about ");
+	ck_assert_uint_ge(finishing.stop_ms, 990);
+	ck_assert_uint_le(finishing.stop_ms, 1010);
+	assert_noted("finish-requested by ann, by force: ");
+	assert_noted("granted a user asked for the end (force): ");
+	ck_assert_int_eq(finish(false), ERR_NONE);
+	assert_did("is being stopped already");
+	fake_qmp_result("query-migrate", NULL);
+	rig_completes();
+	rig_peer_says("go", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+}
+END_TEST
+
+START_TEST(finish_allows_what_the_policy_does)
+{
+	start(&(struct policy){ .name = "p", .downtime_ceiling_ms = 900 }, NULL);
+	pass();
+	ck_assert_int_eq(finish(false), ERR_NONE);
+	assert_parameter("\"downtime-limit\":900");
+	assert_did("stand still for 900 ms from now on");
+	assert_did("`force' stops the guest all the same");
+	ck_assert(!rig_move()->facts.forced);
+}
+END_TEST
+
+START_TEST(wish_for_the_end_outlives_a_restart)
+{
+	start(&(struct policy){ .name = "p" }, NULL);
+	passes(2);
+	for (int i = 0; i < 20 && !fake_peer_pending("fate"); i++)
+		rig_advance(100);
+	fake_peer_answer("fate", "{\"state\":\"transfer\",\"final\":false,\"verdict\":\"none\","
+				 "\"cannot_record\":true}");
+	rig_run();
+	ck_assert(rig_move()->facts.lease_held);
+	ck_assert_int_eq(finish(true), ERR_NONE);
+	assert_did("as soon as both hosts can finish the move again");
+	ck_assert(!rig_move()->facts.forced);
+	rig_restart();
+	passes(1);
+	ck_assert(rig_move()->facts.forced);
+	assert_parameter("\"downtime-limit\":2000000");
+}
+END_TEST
+
+/* It is told what to do instead. */
+START_TEST(finish_without_anything_to_finish_is_refused)
+{
+	const struct move_options options = { .downtime_limit_ms = 300,
+					      .has_hold = true,
+					      .hold = { .timeout_s = 3600 } };
+
+	rig_start_move_with(&options);
+	ck_assert_int_eq(finish(false), ERR_CONFLICT);
+	rig_answer_prepare();
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	ck_assert(move_is_held(rig_move()));
+	ck_assert_int_eq(finish(true), ERR_CONFLICT);
+	ck_assert(!rig_move()->facts.finish_wanted);
+}
+END_TEST
+
+START_TEST(finish_after_the_stop_is_too_late)
+{
+	rig_bring_to("handover");
+	ck_assert_int_eq(finish(true), ERR_TOO_LATE);
+}
+END_TEST
+
+START_TEST(policy_that_observes_keeps_no_user_from_the_end)
+{
+	start(&(struct policy){ .name = "p", .observe = true, .deadline_s = DEADLINE_S }, NULL);
+	reach_deadline();
+	ck_assert_int_eq(finish(true), ERR_NONE);
+	ck_assert(rig_move()->facts.forced);
+	ck_assert_uint_eq(rig_move()->facts.observed, 1);
+}
+END_TEST
+
+/* ---- a guest that stands still is called back ------------------------------------------ */
+
+static bool cancel(void)
+{
+	struct err err;
+	bool is_taken = move_cancel(rig_move(), &err);
+
+	rig_run();
+	return is_taken;
+}
+
+static void assert_called_back(void)
+{
+	fake_qmp_result("query-migrate", NULL);
+	rig_advance(1000);
+	ck_assert_str_eq(rig_state(), "rollback");
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "cancelled");
+	ck_assert(rig_guest_runs());
+}
+
+START_TEST(paused_guest_is_called_back)
+{
+	start_with_deadline(POLICY_TIMEOUT_PAUSE);
+	reach_deadline();
+	ck_assert(!rig_guest_runs());
+	ck_assert(move_can_cancel(rig_move()));
+	ck_assert(cancel());
+	ck_assert_uint_eq(trace_count("qmp migrate_cancel"), 1);
+	ck_assert_uint_eq(trace_count("qmp yank"), 0);
+	fake_qemu_migrates("cancelled");
+	assert_called_back();
+	ck_assert_uint_eq(trace_count("qmp cont"), 1);
+}
+END_TEST
+
+/* Its main loop waits for its last pass. */
+START_TEST(forced_guest_is_called_back_past_a_deaf_qemu)
+{
+	start_with_deadline(POLICY_TIMEOUT_FORCE);
+	reach_deadline();
+	fake_qmp_result("query-migrate", NULL);
+	fake_qemu_migrates("device");
+	ck_assert_str_eq(rig_state(), "handover");
+	fake_qmp_hold("migrate_cancel");
+	ck_assert(cancel());
+	ck_assert_uint_eq(trace_count("qmp yank"), 1);
+	fake_qemu_migrates("failed");
+	assert_called_back();
+}
+END_TEST
+
+/* QEMU was done first: only the destination may run the guest now. */
+START_TEST(guest_that_is_called_back_too_late_goes_over)
+{
+	start_with_deadline(POLICY_TIMEOUT_PAUSE);
+	reach_deadline();
+	fake_qmp_hold("migrate_cancel");
+	ck_assert(cancel());
+	fake_qmp_result("query-migrate", NULL);
+	rig_completes();
+	ck_assert(!move_can_cancel(rig_move()));
+	ck_assert(!cancel());
+	fake_qmp_release("migrate_cancel");
+	rig_peer_says("go", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert_uint_eq(trace_count("qmp cont"), 0);
+}
+END_TEST
+
+/* After a restart QEMU may have sent all, and go may be out. */
+START_TEST(restarted_coordinator_calls_back_when_qemu_has_said_how_far_it_is)
+{
+	start_with_deadline(POLICY_TIMEOUT_PAUSE);
+	reach_deadline();
+	fake_qmp_hold("query-migrate");
+	rig_restart();
+	ck_assert_str_eq(rig_state(), "handover");
+	ck_assert(cancel());
+	ck_assert_uint_eq(trace_count("qmp migrate_cancel"), 0);
+	fake_qmp_release("query-migrate");
+	rig_run();
+	ck_assert_uint_eq(trace_count("qmp migrate_cancel"), 1);
+	fake_qemu_migrates("cancelled");
+	assert_called_back();
+}
+END_TEST
+
+/* QEMU is in its last pass, and has no monitor for the next coordinator. */
+START_TEST(restarted_coordinator_ends_the_stream_of_a_deaf_qemu)
+{
+	start_with_deadline(POLICY_TIMEOUT_FORCE);
+	reach_deadline();
+	fake_qmp_result("query-migrate", NULL);
+	fake_qemu_migrates("device");
+	fake_qmp_hold("query-migrate");
+	fake_qemu()->has_oob = false;
+	rig_restart();
+	ck_assert(cancel());
+	ck_assert_uint_eq(trace_count("stream kill"), 0);
+	rig_advance(3000);
+	ck_assert_uint_eq(trace_count("stream kill"), 1);
+	fake_qemu_migrates("failed");
+	fake_qmp_release("query-migrate");
+	assert_called_back();
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("move_converge");
@@ -443,5 +657,16 @@ Suite *suite(void)
 	tcase_add_test(tc, review_another_policy_takes_a_raised_limit_back);
 	tcase_add_test(tc, review_no_post_copy_beside_a_pause);
 	tcase_add_test(tc, review_limits_that_were_not_heard_are_told_again);
+	tcase_add_test(tc, finish_by_force_stops_the_guest_at_once_and_says_what_it_costs);
+	tcase_add_test(tc, finish_allows_what_the_policy_does);
+	tcase_add_test(tc, wish_for_the_end_outlives_a_restart);
+	tcase_add_test(tc, finish_without_anything_to_finish_is_refused);
+	tcase_add_test(tc, finish_after_the_stop_is_too_late);
+	tcase_add_test(tc, policy_that_observes_keeps_no_user_from_the_end);
+	tcase_add_test(tc, paused_guest_is_called_back);
+	tcase_add_test(tc, forced_guest_is_called_back_past_a_deaf_qemu);
+	tcase_add_test(tc, guest_that_is_called_back_too_late_goes_over);
+	tcase_add_test(tc, restarted_coordinator_calls_back_when_qemu_has_said_how_far_it_is);
+	tcase_add_test(tc, restarted_coordinator_ends_the_stream_of_a_deaf_qemu);
 	return s;
 }
