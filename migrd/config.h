@@ -44,6 +44,7 @@ struct config {
 	uint64_t move_in_max;
 	uint64_t move_offers_max, move_offers_memory_percent, move_hold_max_s;
 	uint64_t move_bandwidth_bytes_per_s; /* 0: no limit */
+	uint64_t move_bandwidth_budget_bytes_per_s; /* 0: none */
 	uint64_t move_downtime_limit_ms;
 	/* struct storage_rules; maps: or NULL */
 	char *storage_dirs, *storage_map, *storage_firmware_map, *storage_qemu_img;

@@ -13,7 +13,8 @@ static void print_type(FILE *out, const struct config_key *key)
 {
 	fprintf(out, "%s", config_type_name(key->type));
 	if (key->type == CONFIG_TYPE_UINT)
-		fprintf(out, ", %" PRIu64 " to %" PRIu64 " %s", key->min, key->max, key->unit);
+		fprintf(out, ", %s%" PRIu64 " to %" PRIu64 " %s", key->or_zero ? "0, or " : "",
+			key->min, key->max, key->unit);
 	if (fallback_of(key))
 		fprintf(out, "; default: %s", fallback_of(key));
 }

@@ -93,6 +93,11 @@ const struct config_key config_keys[] = {
 	{ "move", "bandwidth_bytes_per_s", CONFIG_TYPE_UINT, AT(move_bandwidth_bytes_per_s), 0,
 	  UINT64_C(1000000000000), "0", NULL, "bytes per second",
 	  "Limit of a move that sets none itself; 0: none.", .is_live = true },
+	{ "move", "bandwidth_budget_bytes_per_s", CONFIG_TYPE_UINT,
+	  AT(move_bandwidth_budget_bytes_per_s), 1048576, UINT64_C(1000000000000), "0", NULL,
+	  "bytes per second",
+	  "What all moves away from this host may send together, disks and memory; 0: no limit.",
+	  .or_zero = true, .is_live = true },
 	/* QEMU: MAX_MIGRATE_DOWNTIME, migration/migration.h. */
 	{ "move", "downtime_limit_ms", CONFIG_TYPE_UINT, AT(move_downtime_limit_ms), 1, 2000000,
 	  "300", NULL, "milliseconds",
@@ -207,9 +212,9 @@ static bool set_uint(const struct config_key *key, const char *value, uint64_t *
 		*ret_why = xasprintf("'%s' is not a number (%s, without a unit)", value, key->unit);
 		return false;
 	}
-	if (errno || number < key->min || number > key->max) {
-		*ret_why = xasprintf("%s is out of range: %" PRIu64 " to %" PRIu64 " %s", value,
-				     key->min, key->max, key->unit);
+	if (errno || number > key->max || (number < key->min && (number || !key->or_zero))) {
+		*ret_why = xasprintf("%s is out of range: %s%" PRIu64 " to %" PRIu64 " %s", value,
+				     key->or_zero ? "0, or " : "", key->min, key->max, key->unit);
 		return false;
 	}
 	*out = number;

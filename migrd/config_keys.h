@@ -26,6 +26,7 @@ struct config_key {
 	const char *fallback_text; /* for the manual, when it is by code */
 	const char *unit;
 	const char *help;
+	bool or_zero; /* UINT: 0 is allowed too */
 	bool is_live; /* SIGHUP takes it over; only numbers and levels */
 };
 

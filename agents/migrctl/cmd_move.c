@@ -514,6 +514,8 @@ static const struct table_field show_fields[] = {
 	{ "post-copy", "options.postcopy.start", TABLE_TEXT },
 	{ "held until", "held_until", TABLE_TEXT },
 	{ "bandwidth limit", "options.bandwidth_bytes_per_s", TABLE_RATE },
+	{ "limit now", "progress.limit_bytes_per_s", TABLE_RATE },
+	{ "why that limit", "progress.limit_why", TABLE_TEXT },
 	{ "downtime limit", "options.downtime_limit_ms", TABLE_MS },
 	{ "created at", "created_at", TABLE_TEXT },
 	{ "updated at", "updated_at", TABLE_TEXT },

@@ -77,6 +77,28 @@ static void read_errors(struct strbuf *text, const char *name, const struct api 
 	add_errors(text, name, "\"blackout\"", &errors->blackout);
 }
 
+static void read_budget(struct strbuf *text, const char *name, const struct api *api)
+{
+	strbuf_addf(text, "%s %" PRIu64 "\n", name, moves_bandwidth(api->moves).budget);
+}
+
+static void add_rates(struct strbuf *text, const char *name, const uint64_t *rates)
+{
+	for (int i = 0; i < MOVE_PRIORITY_COUNT; i++)
+		strbuf_addf(text, "%s{priority=\042%s\042} %" PRIu64 "\n", name,
+			    move_priority_names[i], rates[i]);
+}
+
+static void read_given(struct strbuf *text, const char *name, const struct api *api)
+{
+	add_rates(text, name, moves_bandwidth(api->moves).given);
+}
+
+static void read_used(struct strbuf *text, const char *name, const struct api *api)
+{
+	add_rates(text, name, moves_bandwidth(api->moves).used);
+}
+
 static const struct {
 	const char *name, *type, *unit, *help; /* UNIT "": it has none */
 	read_fn *read;
@@ -91,6 +113,12 @@ static const struct {
 	  read_blackouts },
 	{ "migrd_move_duration_seconds", "histogram", "seconds",
 	  "How long moves away took that ended well.", read_durations },
+	{ "migrd_bandwidth_budget_bytes_per_second", "gauge", "bytes_per_second",
+	  "What moves away may send together; 0: as much as they can.", read_budget },
+	{ "migrd_bandwidth_given_bytes_per_second", "gauge", "bytes_per_second",
+	  "What the moves of a priority may send of the budget.", read_given },
+	{ "migrd_bandwidth_used_bytes_per_second", "gauge", "bytes_per_second",
+	  "What they have sent in the last second, with a budget.", read_used },
 	{ "migrd_forecast_error_ratio", "histogram", "ratio",
 	  "By how much the forecasts of moves from this host were missed.", read_errors },
 };

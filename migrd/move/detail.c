@@ -269,6 +269,7 @@ static struct move_progress progress(const struct move *move)
 
 	show_disks(move, &ret);
 	move_show_outlook(move, &ret);
+	move_show_limit(move, &ret);
 	return ret;
 }
 

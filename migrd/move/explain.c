@@ -75,12 +75,18 @@ static void add_spans(struct text *text, const struct explain_basis *basis)
 
 /* ---- why so ------------------------------------------------------------------------------ */
 
+static bool is_near(uint64_t rate, uint64_t limit)
+{
+	return limit && rate >= limit / 100 * NEAR_LIMIT;
+}
+
 static const char *of_link(const struct explain_basis *basis, uint64_t bytes_per_s)
 {
-	return basis->limit_bytes_per_s &&
-			       bytes_per_s >= basis->limit_bytes_per_s / 100 * NEAR_LIMIT
-		       ? "the limit of the bandwidth"
-		       : "what the link and the hosts gave";
+	if (is_near(bytes_per_s, basis->limit_bytes_per_s))
+		return "the limit of the bandwidth";
+	if (is_near(bytes_per_s, basis->budget_bytes_per_s))
+		return "its part of the host's budget of bandwidth";
+	return "what the link and the hosts gave";
 }
 
 static void add_disks(struct text *text, const struct explain_basis *basis)

@@ -29,6 +29,7 @@ struct explain_basis {
 	uint64_t disk_bytes;
 	uint64_t ram_bytes, sent_bytes, passes;
 	uint64_t limit_bytes_per_s;   /* of the bandwidth; 0: none */
+	uint64_t budget_bytes_per_s;  /* the least that the host's budget let it send; 0: all */
 	uint64_t dirty_bytes_per_s;   /* the most that was seen in a pass */
 	uint64_t throttle_percent;    /* likewise */
 	uint64_t held_ms, held_count; /* nothing was sent, since one host could not finish */

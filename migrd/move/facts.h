@@ -14,58 +14,60 @@
 #include <stdint.h>
 
 /* FACT(type, name, side) */
-#define MOVE_DURABLE_FACTS(FACT)                                                              \
-	/* the VM is stopped, and stays so: its QEMUs are there for the move alone */         \
-	FACT(bool, stopped, BOTH)                                                             \
-	/* the guest is to run where it ends up */                                            \
-	FACT(bool, run, BOTH)                                                                 \
-	/* a person or a fencing agent decided in our place */                                \
-	FACT(bool, resolved, BOTH)                                                            \
-	/* the guest stopped by itself (I/O error, panic): it stays as it is */               \
-	FACT(bool, guest_stopped, SRC)                                                        \
-	/* post-copy: the guest goes over before its memory, and cannot come back */          \
-	FACT(bool, switch_wanted, SRC)                                                        \
-	/* post-copy: the source has ended with memory that the guest lacks */                \
-	FACT(bool, memory_lost, BOTH)                                                         \
-	/* post-copy: so said its go: it cannot have the guest back */                        \
-	FACT(bool, source_has_switched, DST)                                                  \
-	/* memory has not begun, since disks are copied or the move is held first */          \
-	FACT(bool, memory_waits, SRC)                                                         \
-	/* before memory the move is held since then (wall clock); 0: not yet */              \
-	FACT(uint64_t, held_since_ms, SRC)                                                    \
-	/* the hold is over, or will not begin */                                             \
-	FACT(bool, hold_released, SRC)                                                        \
-	/* so long it was held, for the policy's deadline */                                  \
-	FACT(uint64_t, hold_took_ms, SRC)                                                     \
-	/* so long the source may hold the move */                                            \
-	FACT(uint64_t, hold_s, DST)                                                           \
-	/* the policy has raised the limit of the guest's stop to so much; 0: it has not */   \
-	FACT(uint64_t, downtime_raised_ms, SRC)                                               \
-	/* the policy slows the guest's CPUs down by so much */                               \
-	FACT(uint64_t, throttle_percent, SRC)                                                 \
-	/* the policy has QEMU stop the guest as soon as it can */                            \
-	FACT(bool, forced, SRC)                                                               \
-	/* the policy pauses the guest, and it runs on where it ends up */                    \
-	FACT(bool, pause_wanted, SRC)                                                         \
-	/* a user wants the end as soon as the rest fits into what the policy allows */       \
-	FACT(bool, finish_wanted, SRC)                                                        \
-	/* or now, for as long as the rest takes */                                           \
-	FACT(bool, finish_forced, SRC)                                                        \
-	/* forced, pause_wanted: the rest may take so long */                                 \
-	FACT(uint64_t, rest_ms, SRC)                                                          \
-	/* the policy only says what it would have decided; it has said so often */           \
-	FACT(uint64_t, observed, SRC)                                                         \
-	/* of the mirror of the firmware's variables when memory began; 0: it has not */      \
-	FACT(uint64_t, vars_copied, SRC)                                                      \
-	/* its QEMU has sent all, or has switched; it never runs the guest by itself again */ \
-	FACT(bool, saw_completed, SRC)                                                        \
-	/* it has sent all */                                                                 \
-	FACT(bool, all_sent, SRC)                                                             \
-	/* a restart cannot know whether go was sent */                                       \
-	FACT(bool, go_in_doubt, SRC)                                                          \
-	/* reserved here for the guest until the verdict */                                   \
-	FACT(uint64_t, memory_mib, DST)                                                       \
-	/* the record may be old and the guest may have run: a rollback is no refusal */      \
+#define MOVE_DURABLE_FACTS(FACT)                                                               \
+	/* the VM is stopped, and stays so: its QEMUs are there for the move alone */          \
+	FACT(bool, stopped, BOTH)                                                              \
+	/* the guest is to run where it ends up */                                             \
+	FACT(bool, run, BOTH)                                                                  \
+	/* a person or a fencing agent decided in our place */                                 \
+	FACT(bool, resolved, BOTH)                                                             \
+	/* the guest stopped by itself (I/O error, panic): it stays as it is */                \
+	FACT(bool, guest_stopped, SRC)                                                         \
+	/* post-copy: the guest goes over before its memory, and cannot come back */           \
+	FACT(bool, switch_wanted, SRC)                                                         \
+	/* post-copy: the source has ended with memory that the guest lacks */                 \
+	FACT(bool, memory_lost, BOTH)                                                          \
+	/* post-copy: so said its go: it cannot have the guest back */                         \
+	FACT(bool, source_has_switched, DST)                                                   \
+	/* memory has not begun, since disks are copied or the move is held first */           \
+	FACT(bool, memory_waits, SRC)                                                          \
+	/* before memory the move is held since then (wall clock); 0: not yet */               \
+	FACT(uint64_t, held_since_ms, SRC)                                                     \
+	/* the hold is over, or will not begin */                                              \
+	FACT(bool, hold_released, SRC)                                                         \
+	/* so long it was held, for the policy's deadline */                                   \
+	FACT(uint64_t, hold_took_ms, SRC)                                                      \
+	/* so long the source may hold the move */                                             \
+	FACT(uint64_t, hold_s, DST)                                                            \
+	/* the policy has raised the limit of the guest's stop to so much; 0: it has not */    \
+	FACT(uint64_t, downtime_raised_ms, SRC)                                                \
+	/* the policy slows the guest's CPUs down by so much */                                \
+	FACT(uint64_t, throttle_percent, SRC)                                                  \
+	/* the policy has QEMU stop the guest as soon as it can */                             \
+	FACT(bool, forced, SRC)                                                                \
+	/* the policy pauses the guest, and it runs on where it ends up */                     \
+	FACT(bool, pause_wanted, SRC)                                                          \
+	/* a user wants the end as soon as the rest fits into what the policy allows */        \
+	FACT(bool, finish_wanted, SRC)                                                         \
+	/* or now, for as long as the rest takes */                                            \
+	FACT(bool, finish_forced, SRC)                                                         \
+	/* forced, pause_wanted: the rest may take so long */                                  \
+	FACT(uint64_t, rest_ms, SRC)                                                           \
+	/* the policy only says what it would have decided; it has said so often */            \
+	FACT(uint64_t, observed, SRC)                                                          \
+	/* the least that the host's budget has let it send, in bytes a second; 0: none was */ \
+	FACT(uint64_t, budget_least, SRC)                                                      \
+	/* of the mirror of the firmware's variables when memory began; 0: it has not */       \
+	FACT(uint64_t, vars_copied, SRC)                                                       \
+	/* its QEMU has sent all, or has switched; it never runs the guest by itself again */  \
+	FACT(bool, saw_completed, SRC)                                                         \
+	/* it has sent all */                                                                  \
+	FACT(bool, all_sent, SRC)                                                              \
+	/* a restart cannot know whether go was sent */                                        \
+	FACT(bool, go_in_doubt, SRC)                                                           \
+	/* reserved here for the guest until the verdict */                                    \
+	FACT(uint64_t, memory_mib, DST)                                                        \
+	/* the record may be old and the guest may have run: a rollback is no refusal */       \
 	FACT(bool, may_have_run, DST)
 
 #define MOVE_OTHER_FACTS(FACT)                                                                    \

@@ -40,6 +40,7 @@ static void add_link(const struct move *move, struct forecast_input *ret)
 	int64_t age_ms = clock_wall_ms() - move->row.ended_ms;
 
 	if (move->options.bandwidth_bytes_per_s || bytes < LINK_BYTES_MIN || ms <= 0 ||
+	    move_was_held_by_budget(move, (uint64_t)((double)bytes / ms * 1000)) ||
 	    ret->link_moves == FORECAST_LINK_MOVES)
 		return;
 	if (!ret->link_moves)
@@ -140,10 +141,10 @@ static uint64_t parameter(const struct transfer_plan *plan, const char *name)
 	return 0;
 }
 
-void foresee_request(const struct move_options *options, const struct transfer_plan *plan,
-		     struct forecast_input *ret)
+void foresee_request(const struct moves *moves, const struct move_options *options,
+		     const struct transfer_plan *plan, struct forecast_input *ret)
 {
-	ret->limit_bytes_per_s = options->bandwidth_bytes_per_s;
+	ret->limit_bytes_per_s = moves_limit_of_new(moves, options);
 	ret->downtime_limit_ms = options->downtime_limit_ms;
 	ret->auto_converge = options->transfer.auto_converge;
 	ret->postcopy = postcopy_of(&options->transfer);
@@ -237,7 +238,7 @@ void foresee_move(struct move *move)
 	    now_ms - dirty.at_ms > SAMPLE_GOOD_MS)
 		return;
 	foresee_history(move->moves, move->row.peer, &input);
-	foresee_request(&move->options, move->plan, &input);
+	foresee_request(move->moves, &move->options, move->plan, &input);
 	foresee_memory(vm_def_memory_mib(def) << 20, dirty.resident_bytes, &dirty, now_ms, &input);
 	input.disk_bytes = disk_bytes(move);
 	free(move->forecast);

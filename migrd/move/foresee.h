@@ -15,8 +15,8 @@ struct transfer_plan;
  * long enough; what a move takes beside its data. */
 void foresee_history(struct moves *moves, const char *peer, struct forecast_input *ret);
 /* Fills what OPTIONS ask for, and what PLAN (may be NULL) says. */
-void foresee_request(const struct move_options *options, const struct transfer_plan *plan,
-		     struct forecast_input *ret);
+void foresee_request(const struct moves *moves, const struct move_options *options,
+		     const struct transfer_plan *plan, struct forecast_input *ret);
 /* Fills memory_bytes, nonzero_bytes and dirty.  RESIDENT_BYTES: foresee_resident_blocking(). */
 void foresee_memory(uint64_t memory_bytes, uint64_t resident_bytes, const struct vm_dirty *dirty,
 		    uint64_t now_ms, struct forecast_input *ret);

@@ -48,6 +48,9 @@ struct move_totals;
 /* What a reload of the configuration may change. */
 struct moves_limits {
 	unsigned in_max; /* moves to here at a time, 1 or more */
+	/* What all moves away from here may send together, disks and memory; 0: no limit, else a
+	 * MiB or more. */
+	uint64_t budget_bytes_per_s;
 };
 
 struct moves_env {
@@ -77,7 +80,7 @@ struct moves_env {
 };
 
 struct moves *moves_new(const struct moves_env *env);
-/* Moves that are here already stay. */
+/* Moves that are here already stay; a new budget is shared at once. */
 void moves_set_limits(struct moves *moves, const struct moves_limits *limits);
 /* Frees all moves; their QEMUs and streams run on.  Answers of the store and the
  * peers that still come find no move. */
@@ -214,6 +217,14 @@ struct move_errors {
 	} duration, blackout;
 };
 const struct move_errors *moves_forecast_errors(const struct moves *moves);
+
+/* The budget, what its moves may send, and what they have sent lately, by priority; in bytes a
+ * second.  All 0: there is no budget. */
+struct moves_bandwidth {
+	uint64_t budget;
+	uint64_t given[MOVE_PRIORITY_COUNT], used[MOVE_PRIORITY_COUNT];
+};
+struct moves_bandwidth moves_bandwidth(const struct moves *moves);
 
 /* How those away from here went since this daemon was started. */
 const struct move_totals *moves_totals(const struct moves *moves);

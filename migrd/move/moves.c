@@ -118,13 +118,9 @@ struct moves *moves_new(const struct moves_env *env)
 	moves->imager = worker_new(env->loop, "images", 1);
 	moves->looker = fair_worker_new(env->loop, "offers", LOOKS_AT_ONCE, LOOKS_OF_A_PEER);
 	moves->noise = noise_new(env->loop, &refused);
+	moves->share_timer = loop_timer_new(env->loop, moves_share_due, moves);
 	vms_count_promises(env->vms, moves_promised_mib, moves);
 	return moves;
-}
-
-void moves_set_limits(struct moves *moves, const struct moves_limits *limits)
-{
-	moves->env.limits = *limits;
 }
 
 void moves_clear(struct moves *moves)
@@ -140,8 +136,8 @@ void moves_clear(struct moves *moves)
 		move_release_vm(move);
 		move_free(move);
 	}
-	if (moves)
-		loop_timer_free(TAKE_PTR(moves->settle_timer));
+	loop_timer_free(TAKE_PTR(moves->settle_timer));
+	loop_timer_free(TAKE_PTR(moves->share_timer));
 }
 
 void moves_free(struct moves *moves)

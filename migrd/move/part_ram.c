@@ -98,9 +98,9 @@ static uint64_t max_bandwidth(const struct move *move)
 {
 	if (move->facts.limit_lowered_ms)
 		return MOVE_BANDWIDTH_ONE_PAGE;
-	if (move->facts.limit_lifted || !move->options.bandwidth_bytes_per_s)
+	if (move->facts.limit_lifted || !move_limit_bytes_per_s(move))
 		return MOVE_BANDWIDTH_UNLIMITED;
-	return move->options.bandwidth_bytes_per_s;
+	return move_limit_bytes_per_s(move);
 }
 
 static struct json_object *parameters(struct move *move)
@@ -124,8 +124,9 @@ static void on_applied(struct move *move, struct json_object *result, const stru
 
 void move_src_apply_options(struct move *move)
 {
-	if (move->machine.state == MOVE_STATE_TRANSFER && move->stream && !move->facts.saw_stop)
-		stream_set_bandwidth(move->stream, move->options.bandwidth_bytes_per_s);
+	if (move->machine.state == MOVE_STATE_TRANSFER && move->stream && !move->facts.saw_stop &&
+	    !move->disks.is_lifted)
+		stream_set_bandwidth(move->stream, move_limit_bytes_per_s(move));
 	if (move->machine.state == MOVE_STATE_TRANSFER)
 		move_qmp(move, "migrate-set-parameters", parameters(move), COMMAND_DEADLINE_MS,
 			 on_applied);

@@ -49,12 +49,15 @@ static uint64_t link_bytes_per_s(const struct move *move)
 	for (const struct move *of = moves_first(move->moves); of; of = move_next(of)) {
 		uint64_t began_us = of->stamps[MOVE_STAMP_MIGRATE];
 		uint64_t ended_us = of->stamps[MOVE_STAMP_COMPLETED];
-		uint64_t bytes = of->ram.info.ram_transferred_bytes;
+		uint64_t bytes = of->ram.info.ram_transferred_bytes, rate;
 
-		if (of->side == MOVE_SRC && strcmp(of->row.peer, move->row.peer) == 0 &&
-		    !of->options.bandwidth_bytes_per_s && !of->facts.switch_wanted &&
-		    bytes >= LINK_BYTES_MIN && began_us && ended_us > began_us)
-			return bytes / ((ended_us - began_us) / 1000 + 1) * 1000;
+		if (of->side != MOVE_SRC || strcmp(of->row.peer, move->row.peer) != 0 ||
+		    of->options.bandwidth_bytes_per_s || of->facts.switch_wanted ||
+		    bytes < LINK_BYTES_MIN || !began_us || ended_us <= began_us)
+			continue;
+		rate = bytes / ((ended_us - began_us) / 1000 + 1) * 1000;
+		if (!move_was_held_by_budget(of, rate))
+			return rate;
 	}
 	return 0;
 }
@@ -82,7 +85,7 @@ static void make(struct move *move, const struct transfer_features *there)
 		.wish = &move->options.transfer,
 		.source = of_qemu ? &here : NULL,
 		.destination = there,
-		.limit_bytes_per_s = move->options.bandwidth_bytes_per_s,
+		.limit_bytes_per_s = moves_limit_of_new(move->moves, &move->options),
 		.link_bytes_per_s = link_bytes_per_s(move),
 		.disks = move->begin.disks,
 		.disk_count = move->begin.disk_count,

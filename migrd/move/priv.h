@@ -234,6 +234,17 @@ struct move_rejoin {
 	uint64_t fetched_ms;       /* destination: all memory is there since; 0: not yet */
 };
 
+/* Source: its part of the host's budget of bandwidth (move/share.c).  Rates are in bytes a second.
+ */
+#define MOVE_SHARE_RATES 3
+struct move_share {
+	uint64_t limit_bytes_per_s;       /* 0: none */
+	size_t among;                     /* so many moves share the budget; 0: it is in none */
+	uint64_t sent, at_ms;             /* by its stream, when that was looked at last */
+	uint64_t rates[MOVE_SHARE_RATES]; /* from one look to the next, newest first */
+	size_t known;                     /* so many of them */
+};
+
 /* An ended move: the two sides tell each other of the end (move/moves_settle.c). */
 struct move_settle {
 	TAILQ_ENTRY(move) link;
@@ -294,6 +305,7 @@ struct move {
 	struct passes *passes; /* source; owned; NULL: none has begun */
 	struct move_rejoin rejoin;
 	struct move_measure measure; /* source; of a destination resumed_us */
+	struct move_share share;     /* source */
 	struct move_settle settle;
 	struct stream *stream;
 	const char *stream_told;     /* the stream's state that the timeline has last */
@@ -334,6 +346,8 @@ struct moves {
 	bool is_closing;
 	struct move_totals totals;
 	struct loop_timer *settle_timer; /* see move/moves_settle.c */
+	struct loop_timer *share_timer;  /* see move/share.c */
+	uint64_t shared_at_ms;           /* when the budget was shared last; 0: never */
 	unsigned settling;               /* its questions under way */
 };
 
@@ -451,6 +465,24 @@ void move_settings_restore(struct move *move, const struct move_settings *former
 /* Changes MOVE in memory; POLICY NULL: only limits.  *RET was zeroed. */
 void move_settings_change(struct move *move, const struct move_setting *wanted,
 			  const struct policies_choice *policy, struct move_changes *ret);
+
+/* ---- the budget of bandwidth: move/share.c ---------------------------------- */
+
+/* What may go out at present, in bytes a second, by what was asked for and by the budget; 0: no
+ * limit. */
+uint64_t move_limit_bytes_per_s(const struct move *move);
+/* The same of a move with OPTIONS that would begin now. */
+uint64_t moves_limit_of_new(const struct moves *moves, const struct move_options *options);
+/* At RATE, in bytes a second, the budget may have held it, so it tells nothing of the link. */
+bool move_was_held_by_budget(const struct move *move, uint64_t rate);
+/* Transfer is entered, and nothing was sent yet, but by an earlier coordinator. */
+void move_share_begin(struct move *move);
+/* Its own limit was changed. */
+void move_share_again(struct move *move);
+/* Of moves->share_timer. */
+void moves_share_due(void *moves);
+/* The limit in force, and where it comes from. */
+void move_show_limit(const struct move *move, struct move_progress *ret);
 
 /* ---- the transfer plan, see move/plan.c ------------------------------------ */
 

@@ -223,7 +223,7 @@ enum move_part_progress move_ram_progress(const struct move *move)
  * so the time for that is added. */
 bool move_is_stalled_since(const struct move *move, uint64_t buffered_bytes, uint64_t since_ms)
 {
-	uint64_t rate = move->options.bandwidth_bytes_per_s;
+	uint64_t rate = move_limit_bytes_per_s(move);
 	uint64_t allowed_ms = MOVE_STALL_MS + (rate ? buffered_bytes * 1000 / rate : 0);
 
 	return loop_now_ms(move->moves->env.loop) - since_ms > allowed_ms;

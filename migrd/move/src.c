@@ -290,6 +290,7 @@ void move_src_enter_transfer(struct machine *machine)
 		move_lease_begin(move);
 	}
 	move_converge_begin(move);
+	move_share_begin(move);
 	move_parts_start(move);
 	move_lease_renew(move);
 }

@@ -258,7 +258,7 @@ static void on_begun(struct move *move, struct json_object *result, const struct
  * out in a quarter of a second. */
 static uint64_t under_way_bytes(const struct move *move)
 {
-	uint64_t bytes = move->options.bandwidth_bytes_per_s / 4;
+	uint64_t bytes = move_limit_bytes_per_s(move) / 4;
 
 	if (!bytes || bytes > UNDER_WAY_MAX_BYTES)
 		return UNDER_WAY_MAX_BYTES;

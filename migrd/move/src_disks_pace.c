@@ -71,7 +71,7 @@ void move_disks_restore_limit(struct move *move)
 {
 	if (move->disks.is_lifted && move->stream && move->machine.state == MOVE_STATE_TRANSFER &&
 	    !move->facts.saw_stop)
-		stream_set_bandwidth(move->stream, move->options.bandwidth_bytes_per_s);
+		stream_set_bandwidth(move->stream, move_limit_bytes_per_s(move));
 	move->disks.is_lifted = false;
 }
 

@@ -54,7 +54,7 @@ static bool is_due(const struct move *move)
 /* True: QEMU has had no limit for long enough.  The stream goes on to hold the limit. */
 static bool has_no_limit(struct move *move)
 {
-	if (!move->options.bandwidth_bytes_per_s ||
+	if (!move_limit_bytes_per_s(move) ||
 	    (move->facts.limit_lifted && !loop_timer_is_active(move->tick)))
 		return true;
 	if (!move->facts.limit_lifted) {

@@ -129,7 +129,7 @@ static void forecast(struct trial *trial, struct vm *vm, struct forecast *ret)
 
 	vm_dirty_last(vm, &dirty);
 	foresee_history(trial->moves, trial->to, &input);
-	foresee_request(&trial->options, trial->plan, &input);
+	foresee_request(trial->moves, &trial->options, trial->plan, &input);
 	foresee_memory(def ? vm_def_memory_mib(def) << 20 : 0, trial->resident_bytes, &dirty,
 		       now_ms, &input);
 	input.disk_bytes = disk_bytes(trial);
@@ -450,7 +450,7 @@ static void make_plan(struct trial *trial, struct vm *vm, const struct transfer_
 		.wish = &trial->options.transfer,
 		.source = of_qemu ? &here : NULL,
 		.destination = there,
-		.limit_bytes_per_s = trial->options.bandwidth_bytes_per_s,
+		.limit_bytes_per_s = moves_limit_of_new(trial->moves, &trial->options),
 		.disks = trial->disks,
 		.disk_count = trial->disk_count,
 		.throttle_max_percent =

@@ -184,6 +184,7 @@ static void on_set_saved(void *data, const struct err *err)
 		move_settings_restore(move, &setting->former);
 	} else if (move) {
 		move_src_apply_options(move);
+		move_share_again(move);
 		move_tell(move);
 	}
 	answer(setting, move, err);

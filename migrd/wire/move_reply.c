@@ -57,6 +57,17 @@ static const struct json_field progress_fields[] = {
 	ETA(eta_min_ms, "Source: how long it still takes in the best case, in milliseconds."),
 	ETA(eta_max_ms, "Source: how long it still takes in the worst case, in milliseconds; "
 			"absent: it may come to no end."),
+	{ .key = "limit_bytes_per_s",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct move_progress, limit_bytes_per_s),
+	  .present_offset = offsetof(struct move_progress, has_limit),
+	  .help = "Source, from the transfer on: what may go out now, disks and memory, in bytes "
+		  "per second; 0: there is no limit." },
+	{ .key = "limit_why",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct move_progress, limit_why),
+	  .present_offset = offsetof(struct move_progress, has_limit),
+	  .help = "Reason of that limit." },
 	{ 0 },
 };
 

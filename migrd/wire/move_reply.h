@@ -24,6 +24,7 @@ struct move_disk_progress {
 
 #define MOVE_SENTENCE_SIZE    384
 #define MOVE_EXPLANATION_SIZE 768
+#define MOVE_LIMIT_WHY_SIZE   160
 
 struct move_progress {
 	uint64_t percent, ram_total_bytes, ram_remaining_bytes, ram_transferred_bytes, passes;
@@ -38,6 +39,9 @@ struct move_progress {
 		uint64_t value;
 		bool is_known;
 	} eta_min_ms, eta_max_ms;
+	bool has_limit;             /* source, while its stream may send */
+	uint64_t limit_bytes_per_s; /* 0: none */
+	char limit_why[MOVE_LIMIT_WHY_SIZE];
 };
 
 /* The time from one moment to another; is_over: both have passed. */

@@ -126,6 +126,7 @@ struct stream *stream_start(struct loop *the_loop, const struct stream_config *c
 	}
 	ck_assert(!process.is_alive);
 	memset(&process, 0, sizeof(process));
+	fake_stream_bytes_per_s = config->bandwidth_bytes_per_s;
 	process.is_alive = true;
 	process.id = (struct proc_id){ 77, 7 };
 	snprintf(process.dir, sizeof(process.dir), "%s", config->dir);

@@ -163,6 +163,15 @@ START_TEST(no_place_for_moves_is_a_fault)
 }
 END_TEST
 
+START_TEST(budget_is_none_or_lets_each_move_live)
+{
+	ck_assert(!load("[host]\nid = a\n[move]\nbandwidth_budget_bytes_per_s = 1000\n"));
+	assert_fault_in_line(4, "1000 is out of range: 0, or 1048576 to 1000000000000 bytes per");
+	faults->count = 0;
+	ck_assert(load("[host]\nid = a\n[move]\nbandwidth_budget_bytes_per_s = 0\n"));
+}
+END_TEST
+
 /* A wrong file is corrected in one round, not in one for each mistake. */
 START_TEST(all_faults_are_found_at_once)
 {
@@ -340,6 +349,7 @@ Suite *suite(void)
 	tcase_add_test(t, storage_has_defaults);
 	tcase_add_loop_test(t, storage_with_wrong_paths_is_refused, 0, 8);
 	tcase_add_test(t, no_place_for_moves_is_a_fault);
+	tcase_add_test(t, budget_is_none_or_lets_each_move_live);
 	tcase_add_test(t, all_faults_are_found_at_once);
 	tcase_add_test(t, bytes_that_are_no_text_are_refused);
 	tcase_add_test(t, long_run_dir_is_refused);

@@ -61,6 +61,20 @@ START_TEST(busy_guest_over_a_limited_link_says_what_held_it)
 }
 END_TEST
 
+START_TEST(move_that_the_budget_held_says_so)
+{
+	struct explain_basis basis = idle;
+
+	basis.budget_bytes_per_s = 100 * MIB;
+	explain(&basis, text);
+	ck_assert_ptr_nonnull(strstr(text, "sent 60 MiB at 92 MiB/s, its part of the host's budget "
+					   "of bandwidth."));
+	basis.budget_bytes_per_s = 1000 * MIB;
+	explain(&basis, text);
+	ck_assert_ptr_nonnull(strstr(text, "what the link and the hosts gave."));
+}
+END_TEST
+
 START_TEST(local_disks_are_told_with_their_rate)
 {
 	struct explain_basis basis = idle;
@@ -131,6 +145,7 @@ Suite *suite(void)
 
 	tcase_add_test(tc, short_move_says_where_its_time_went);
 	tcase_add_test(tc, busy_guest_over_a_limited_link_says_what_held_it);
+	tcase_add_test(tc, move_that_the_budget_held_says_so);
 	tcase_add_test(tc, local_disks_are_told_with_their_rate);
 	tcase_add_test(tc, waiting_and_lost_streams_are_told);
 	tcase_add_test(tc, move_that_failed_tells_no_arrival);

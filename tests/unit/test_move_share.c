@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A move under the host's budget of bandwidth. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "check_main.h"
+#include "move/foresee.h"
+#include "move/priv.h"
+#include "move_rig.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+static void set_budget(uint64_t bytes_per_s)
+{
+	moves_set_limits(rig.moves,
+			 &(struct moves_limits){ .in_max = 4, .budget_bytes_per_s = bytes_per_s });
+	rig_run();
+}
+
+static void start(uint64_t own)
+{
+	rig_start_move_with(&(struct move_options){
+		.downtime_limit_ms = 300, .bandwidth_bytes_per_s = own, .has_bandwidth = own > 0 });
+	rig_answer_prepare();
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	ck_assert_str_eq(rig_state(), "transfer");
+}
+
+/* What the stream and QEMU have been told. */
+static void assert_limit(uint64_t bytes_per_s)
+{
+	CLEANUP(free_charp)
+	char *text = xasprintf("\"max-bandwidth\":%llu,",
+			       (unsigned long long)(bytes_per_s ? bytes_per_s : UINT64_C(1) << 40));
+
+	ck_assert_uint_eq(fake_stream_bytes_per_s, bytes_per_s);
+	ck_assert_msg(strstr(fake_qmp_args("migrate-set-parameters"), text) != NULL, "%s",
+		      fake_qmp_args("migrate-set-parameters"));
+}
+
+static void assert_why(const char *why)
+{
+	struct move_reply *reply = xnew(struct move_reply);
+
+	*reply = move_show(rig_move());
+	ck_assert(reply->progress.has_limit);
+	ck_assert_str_eq(reply->progress.limit_why, why);
+	free(reply);
+}
+
+/* The destination answers meanwhile. */
+static void pass(uint64_t ms)
+{
+	for (; ms > 0; ms -= 500) {
+		rig_advance(500);
+		if (fake_peer_pending("fate"))
+			fake_peer_answer("fate", "{\"state\":\"transfer\",\"final\":false,"
+						 "\"verdict\":\"none\"}");
+		rig_run();
+	}
+}
+
+START_TEST(move_is_held_by_the_budget_before_memory_begins)
+{
+	set_budget(10 * MIB);
+	fake_qmp_hold("migrate");
+	start(0);
+	assert_limit(10 * MIB);
+	assert_why("the host's budget is 10 MiB/s");
+	ck_assert_uint_eq(rig_move()->options.bandwidth_bytes_per_s, 0);
+	fake_qmp_release("migrate");
+	trace_clear();
+	pass(5000); /* nothing changes, so nothing is told */
+	ck_assert_uint_eq(trace_count("qmp migrate-set-parameters"), 0);
+	assert_limit(10 * MIB);
+}
+END_TEST
+
+START_TEST(own_limit_is_never_exceeded)
+{
+	set_budget(10 * MIB);
+	start(3 * MIB);
+	assert_limit(3 * MIB);
+	assert_why("the request says so");
+}
+END_TEST
+
+START_TEST(change_of_the_budget_holds_for_a_running_move)
+{
+	start(20 * MIB);
+	assert_limit(20 * MIB);
+	set_budget(10 * MIB);
+	assert_limit(10 * MIB);
+	set_budget(5 * MIB);
+	assert_limit(10 * MIB); /* it was told less than a second ago */
+	pass(1000);
+	assert_limit(5 * MIB);
+	set_budget(0);
+	assert_limit(20 * MIB);
+	assert_why("the request says so");
+	ck_assert_uint_eq(rig_move()->facts.budget_least, 5 * MIB);
+}
+END_TEST
+
+static void on_set(void *data, struct move *move, const struct move_changes *changes,
+		   const struct err *err)
+{
+	struct move_reply *reply = xnew(struct move_reply);
+
+	ck_assert(!err && changes->changed_count == 1);
+	*reply = move_show(move);
+	*(uint64_t *)data = reply->progress.limit_bytes_per_s;
+	ck_assert_uint_eq(reply->options.bandwidth_bytes_per_s, 30 * MIB);
+	free(reply);
+}
+
+/* The answer tells what holds, beside what was asked for. */
+START_TEST(change_of_the_own_limit_is_answered_with_what_holds)
+{
+	const struct move_setting setting = { .options = { .bandwidth_bytes_per_s = 30 * MIB,
+							   .has_bandwidth = true } };
+	uint64_t holds = 0;
+	struct err err;
+
+	set_budget(10 * MIB);
+	start(3 * MIB);
+	pass(1500);
+	ck_assert(move_set(rig_move(), &setting, on_set, &holds, &err));
+	rig_run();
+	ck_assert_uint_eq(holds, 10 * MIB);
+	assert_limit(10 * MIB);
+	assert_why("the host's budget is 10 MiB/s");
+}
+END_TEST
+
+START_TEST(guest_that_stands_still_is_not_held_back)
+{
+	set_budget(10 * MIB);
+	start(0);
+	fake_qemu_migrates("device");
+	ck_assert_uint_eq(fake_stream_bytes_per_s, 0);
+	assert_why("the guest stands still: nothing is held back");
+	pass(2000);
+	ck_assert_uint_eq(fake_stream_bytes_per_s, 0);
+}
+END_TEST
+
+/* What an earlier coordinator set is not what holds now: the budget may be another. */
+START_TEST(restart_shares_anew)
+{
+	set_budget(10 * MIB);
+	start(0);
+	rig_restart();
+	ck_assert_str_eq(rig_state(), "transfer");
+	assert_limit(0);
+	set_budget(7 * MIB);
+	assert_limit(7 * MIB);
+}
+END_TEST
+
+/* ---- what an ended move tells of the link ----------------------------------------------- */
+
+static void add_ended(uint64_t budget_least)
+{
+	struct store_move row = {
+		.generation = 1, .created_ms = 1, .updated_ms = 1, .ended_ms = 1
+	};
+	struct err err;
+
+	snprintf(row.id, sizeof(row.id), "018f0000-0000-7000-8000-0000000000d1");
+	snprintf(row.kind, sizeof(row.kind), "MIGRATION_OUT");
+	snprintf(row.state, sizeof(row.state), "done");
+	snprintf(row.peer, sizeof(row.peer), "b");
+	/* 1000 MiB in a second. */
+	row.detail = xasprintf("{\"ram_transferred_bytes\":1048576000,\"budget_least\":%llu,"
+			       "\"stamps_us\":{\"created\":1,\"migrate\":1000000,"
+			       "\"stopped\":1900000,\"completed\":2000000,\"taken\":2010000}}",
+			       (unsigned long long)budget_least);
+	moves_add_row(rig.moves, &row);
+	moves_first(rig.moves)->plan = move_plan_decode(NULL, &err);
+}
+
+/* One that the budget may have held tells nothing; the link of others is known by them. */
+START_TEST(link_is_not_learned_from_a_move_that_the_budget_held)
+{
+	static const struct {
+		uint64_t budget_least;
+		unsigned moves;
+	} cases[] = { { 0, 1 }, { 1050 * MIB, 0 }, { 200 * MIB, 0 }, { 2000 * MIB, 1 } };
+	struct forecast_input input = { 0 };
+
+	add_ended(cases[_i].budget_least);
+	foresee_history(rig.moves, "b", &input);
+	ck_assert_uint_eq(input.link_moves, cases[_i].moves);
+}
+END_TEST
+
+/* A forecast is of what a new move would get beside those that run. */
+START_TEST(new_move_is_expected_to_get_its_part)
+{
+	const struct move_options usual = { .priority = MOVE_PRIORITY_INTERACTIVE };
+	const struct move_options low = { .priority = MOVE_PRIORITY_BALANCING };
+	const struct move_options own = { .bandwidth_bytes_per_s = MIB };
+
+	ck_assert_uint_eq(moves_limit_of_new(rig.moves, &usual), 0);
+	set_budget(20 * MIB);
+	ck_assert_uint_eq(moves_limit_of_new(rig.moves, &low), 20 * MIB);
+	start(0);
+	ck_assert_uint_eq(moves_limit_of_new(rig.moves, &usual) >> 10, 10 << 10);
+	ck_assert_uint_eq((moves_limit_of_new(rig.moves, &low) + 64) >> 20, 4);
+	ck_assert_uint_eq(moves_limit_of_new(rig.moves, &own), MIB);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("move_share");
+	TCase *tc = rig_add_case(s, "budget");
+
+	tcase_add_test(tc, move_is_held_by_the_budget_before_memory_begins);
+	tcase_add_test(tc, own_limit_is_never_exceeded);
+	tcase_add_test(tc, change_of_the_budget_holds_for_a_running_move);
+	tcase_add_test(tc, change_of_the_own_limit_is_answered_with_what_holds);
+	tcase_add_test(tc, guest_that_stands_still_is_not_held_back);
+	tcase_add_test(tc, restart_shares_anew);
+	tcase_add_test(tc, new_move_is_expected_to_get_its_part);
+	tcase_add_loop_test(tc, link_is_not_learned_from_a_move_that_the_budget_held, 0, 4);
+	return s;
+}
