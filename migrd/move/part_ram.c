@@ -227,6 +227,7 @@ static void begin(struct move *move)
 	move->ram.moved_at_ms = loop_now_ms(move->moves->env.loop);
 	move->ram.is_answer_old = move->facts.query_pending;
 	move->ram.may_have_begun = true;
+	move->ram.is_begun_here = true;
 	move_measure_memory(move);
 	send_address(move, "migrate", on_migrate);
 }
@@ -261,6 +262,7 @@ static void begin_when_recorded(struct move *move)
 	beginning->moves = move->moves;
 	memcpy(beginning->id, move->row.id, sizeof(beginning->id));
 	move->ram.is_recording = true;
+	move->ram.is_begun_here = true;
 	move->facts.memory_waits = false;
 	if (transfer_plan_has_disks(move->plan))
 		move_src_disks_note_vars(move);

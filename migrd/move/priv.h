@@ -164,6 +164,8 @@ struct move_ram {
 	uint64_t pass;                     /* over the guest's memory; 1 is the first */
 	uint64_t pass_at_ms;               /* when its beginning was told */
 	bool may_have_begun; /* source: `migrate' was sent, maybe by an earlier coordinator */
+	bool is_begun_here;  /* source: this coordinator tells QEMU to send, or will when that is on
+			      * disk */
 	bool is_due;         /* source: the parts before memory are ready */
 	bool is_recording;   /* source: that memory begins is on its way to the disk */
 	bool is_answer_old;  /* that of query-migrate under way; it was asked before */

@@ -178,12 +178,13 @@ bool move_ram_event(struct move *move, const struct qmp_event *event)
 
 /* ---- what follows from it ------------------------------------------------------ */
 
-/* After a restart: QEMU was never told to migrate. */
+/* After a restart: QEMU was never told to migrate, and is not being told now. */
 static bool never_began(const struct move *move)
 {
 	return move->machine.state == MOVE_STATE_TRANSFER && move->side == MOVE_SRC &&
 	       move->machine.is_resumed && move->ram.state == QMP_MIG_NONE &&
-	       !move->facts.memory_waits && !transfer_plan_has_disks(move->plan);
+	       !move->facts.memory_waits && !move->ram.is_begun_here &&
+	       !transfer_plan_has_disks(move->plan);
 }
 
 bool move_ram_has_started(const struct move *move)

@@ -112,6 +112,24 @@ START_TEST(restart_is_not_misled_by_an_earlier_migration)
 }
 END_TEST
 
+/* That memory begins is being written when something else happens. */
+START_TEST(release_after_a_restart_bears_what_happens_meanwhile)
+{
+	struct err err;
+
+	start_held(MOVE_HOLD_CANCEL);
+	rig_restart();
+	pass(5000);
+	rig_disk_hold();
+	ck_assert(move_release(rig_move(), &err));
+	pass(2000);
+	rig_disk_go_on();
+	rig_run();
+	ck_assert_str_eq(rig_state(), "transfer");
+	ck_assert_uint_eq(trace_count("qmp migrate"), 1);
+}
+END_TEST
+
 START_TEST(release_before_the_hold_keeps_nothing_back)
 {
 	rig_start_move_with(&(struct move_options){
@@ -146,6 +164,7 @@ Suite *suite(void)
 	tcase_add_test(tc, held_move_is_cancelled_at_once);
 	tcase_add_test(tc, restart_goes_on_holding);
 	tcase_add_test(tc, restart_is_not_misled_by_an_earlier_migration);
+	tcase_add_test(tc, release_after_a_restart_bears_what_happens_meanwhile);
 	tcase_add_test(tc, release_before_the_hold_keeps_nothing_back);
 	tcase_add_test(tc, move_without_a_hold_is_not_released);
 	return s;
