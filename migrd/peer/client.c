@@ -19,6 +19,10 @@
  * repeated soon. */
 #define HELLO_FIRST_MS 1000
 #define HELLO_MAX_MS   10000
+/* Requests to one peer may run side by side: a request that waits must not hold up
+ * the one that ends a blackout. */
+#define CONNECTIONS_PER_PEER_MAX 8
+#define IDLE_CONNECTIONS_MAX     256
 
 static void submit(struct peer_request *req);
 
@@ -361,6 +365,7 @@ void peer_warm(struct peer_clients *clients, const char *id)
 struct peer_clients *peer_clients_new(struct loop *loop, const struct peer_config *config,
 				      struct err *err)
 {
+	const struct multi_limits limits = { CONNECTIONS_PER_PEER_MAX, IDLE_CONNECTIONS_MAX };
 	struct peer_clients *clients = xnew(struct peer_clients);
 
 	loop_assert_thread(loop);
@@ -369,11 +374,11 @@ struct peer_clients *peer_clients_new(struct loop *loop, const struct peer_confi
 	clients->ca_file = xstrdup(config->ca_file);
 	clients->cert_file = xstrdup(config->cert_file);
 	clients->key_file = xstrdup(config->key_file);
-	TAILQ_INIT(&clients->sockets);
 	TAILQ_INIT(&clients->peers);
 	TAILQ_INIT(&clients->requests);
 	clients->deliver_timer = loop_timer_new(loop, deliver, clients);
-	if (peer_multi_open(clients, err))
+	clients->multi = multi_new(loop, &limits, peer_transfer_ended, err);
+	if (clients->multi)
 		return clients;
 	peer_clients_free(clients);
 	return NULL;
@@ -414,7 +419,7 @@ void peer_clients_free(struct peer_clients *clients)
 	loop_assert_thread(clients->loop);
 	clients->is_closing = true;
 	cancel_all(clients);
-	peer_multi_close(clients);
+	multi_free(clients->multi);
 	loop_timer_free(clients->deliver_timer);
 	free_peers(clients);
 	free(clients->host_id);

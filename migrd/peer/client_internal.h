@@ -3,16 +3,15 @@
  *
  *   client.c    peers, the life of a request, hello
  *   transfer.c  one request as one libcurl transfer, and its outcome in words
- *   multi.c     libcurl's sockets and timer on the loop
  */
 #ifndef MIGRD_PEER_CLIENT_INTERNAL_H
 #define MIGRD_PEER_CLIENT_INTERNAL_H
 
-#include <curl/curl.h>
 #include <sys/queue.h>
 
 #include "base/id.h"
 #include "base/strbuf.h"
+#include "multi/multi.h"
 #include "peer/client.h"
 
 #define PEER_ANSWER_MAX (1u << 20)
@@ -58,19 +57,14 @@ struct peer_request {
 	TAILQ_ENTRY(peer_request) link;
 };
 
-struct peer_socket;
 TAILQ_HEAD(peer_list, peer);
 TAILQ_HEAD(peer_request_list, peer_request);
-TAILQ_HEAD(peer_socket_list, peer_socket);
 
 struct peer_clients {
 	struct loop *loop;
 	char *host_id, *ca_file, *cert_file, *key_file;
-	CURLM *multi;
-	struct loop_timer *multi_timer, *deliver_timer;
-	struct loop_timer *collect_timer; /* runs while answers wait for the next turn */
-	unsigned collected;               /* in this turn */
-	struct peer_socket_list sockets;
+	struct multi *multi;
+	struct loop_timer *deliver_timer;
 	struct peer_list peers;
 	struct peer_request_list requests; /* in order of arrival, whatever their state */
 	uint64_t renewed_ms;               /* 0: never; see peer_clients_renew() */
@@ -90,13 +84,9 @@ void peer_fault_point(const struct peer_request *req, const char *stage, char *r
 /* ---- transfer.c -------------------------------------------------------- */
 
 bool peer_transfer_start(struct peer_request *req, struct err *err);
-void peer_transfer_ended(struct peer_request *req, CURLcode code);
+/* A multi_done_fn; REQ is a struct peer_request. */
+void peer_transfer_ended(void *req, CURLcode code);
 /* May be called in the middle of a transfer, which closes the connection, and twice. */
 void peer_transfer_stop(struct peer_request *req);
-
-/* ---- multi.c ----------------------------------------------------------- */
-
-bool peer_multi_open(struct peer_clients *clients, struct err *err);
-void peer_multi_close(struct peer_clients *clients);
 
 #endif

@@ -127,13 +127,10 @@ static void set_connection(struct peer_request *req)
 	curl_easy_setopt(req->easy, CURLOPT_ERRORBUFFER, req->curl_error);
 	curl_easy_setopt(req->easy, CURLOPT_WRITEFUNCTION, take_answer);
 	curl_easy_setopt(req->easy, CURLOPT_WRITEDATA, req);
-	curl_easy_setopt(req->easy, CURLOPT_PRIVATE, req);
 }
 
 bool peer_transfer_start(struct peer_request *req, struct err *err)
 {
-	CURLMcode code;
-
 	req->easy = curl_easy_init();
 	if (!req->easy)
 		return err_set(err, ERR_INTERNAL, "libcurl gave no handle");
@@ -142,19 +139,16 @@ bool peer_transfer_start(struct peer_request *req, struct err *err)
 	set_method(req);
 	set_headers(req);
 	set_connection(req);
-	code = curl_multi_add_handle(req->clients->multi, req->easy);
-	if (code == CURLM_OK)
+	if (multi_add(req->clients->multi, req->easy, req, err))
 		return true;
 	peer_transfer_stop(req);
-	return err_set(err, ERR_INTERNAL, "libcurl: %s", curl_multi_strerror(code));
+	return false;
 }
 
 void peer_transfer_stop(struct peer_request *req)
 {
-	if (req->easy) {
-		curl_multi_remove_handle(req->clients->multi, req->easy);
-		curl_easy_cleanup(req->easy);
-	}
+	if (req->easy)
+		multi_remove(req->clients->multi, req->easy);
 	curl_slist_free_all(req->headers);
 	curl_slist_free_all(req->connect_to);
 	req->easy = NULL;
@@ -294,8 +288,9 @@ static enum fault_kind fault_at_reply(const struct peer_request *req, struct err
 	return fault_message(point, err);
 }
 
-void peer_transfer_ended(struct peer_request *req, CURLcode code)
+void peer_transfer_ended(void *transfer, CURLcode code)
 {
+	struct peer_request *req = transfer;
 	struct json_object *reply = NULL;
 	struct err err = { 0 };
 	bool is_broken = code != CURLE_OK;

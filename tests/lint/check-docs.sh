@@ -131,7 +131,7 @@ read 16 messages a turn|qmp/conn.c|#define TURN_MESSAGES 16
 200 a second|qmp/conn.c|#define MESSAGE_MS 5
 16 KiB a turn|qga/conn.c|#define READ_BYTES 16384
 a turn and 1 MiB a second|qga/conn.c|#define BYTES_PER_S (1u << 20)
-peers 8 a turn|peer/multi.c|#define ANSWERS_PER_TURN 8
+peers 8 a turn|multi/multi.c|#define ANSWERS_PER_TURN 8
 at most 10,000 values|base/json_parse.c|.max_values = 10000
 of which one peer can hold two|move/moves.c|#define LOOKS_OF_A_PEER 2
 on disk, or after 1 s|qemu/qemu.c|#define WORDS_PATIENCE_MS 1000
