@@ -21,9 +21,10 @@
  * before inih gets it. */
 #define LINE_MAX_BYTES 190
 #define PEER_PREFIX    "peer "
+#define NOTIFY_PREFIX  "notify "
 #define KEY_MAX        48
 
-enum section_kind { SECTION_NONE, SECTION_KEYS, SECTION_PEER, SECTION_BAD };
+enum section_kind { SECTION_NONE, SECTION_KEYS, SECTION_PEER, SECTION_NOTIFY, SECTION_BAD };
 
 /* One load: the result so far. */
 struct load {
@@ -41,12 +42,15 @@ struct source {
 	const char *pos, *end;
 	unsigned line;
 	enum section_kind kind;
-	char section[ID_NAME_SIZE + sizeof(PEER_PREFIX)];
-	size_t peer; /* index of the section's peer */
+	char section[ID_NAME_SIZE + sizeof(NOTIFY_PREFIX)];
+	size_t peer;   /* index of the section's peer */
+	size_t notify; /* index of the section's party */
 	/* The lines at which these were seen in this file; 0: not yet. */
 	unsigned key_lines[KEY_MAX];
 	unsigned section_lines[KEY_MAX]; /* by the first key of the section */
 	unsigned peer_lines[CONFIG_PEER_MAX], address_lines[CONFIG_PEER_MAX];
+	unsigned notify_lines[CONFIG_NOTIFY_MAX];
+	unsigned notify_key_lines[CONFIG_NOTIFY_MAX][CONFIG_NOTIFY_KEYS];
 };
 
 #define FAULT(source, ...) fault_at(source, (source)->line, __VA_ARGS__)
@@ -114,6 +118,61 @@ static enum section_kind begin_peer(struct source *source, const char *id)
 	return SECTION_PEER;
 }
 
+static void *notify_out(struct config_notify *notify, const struct config_key *key)
+{
+	return (char *)notify + key->offset;
+}
+
+/* A new party with the values of what is not given. */
+static void notify_init(struct load *load, struct config_notify *notify, const char *name)
+{
+	snprintf(notify->name, sizeof(notify->name), "%s", name);
+	for (size_t i = 0; i < CONFIG_NOTIFY_KEYS; i++) {
+		const struct config_key *key = &config_notify_keys[i];
+		CLEANUP(free_charp) char *why = NULL;
+
+		if (key->fallback)
+			config_value_set(key, key->fallback, load->base_dir,
+					 notify_out(notify, key), &why);
+	}
+}
+
+static bool notify_find(struct load *load, const char *name, size_t *ret_index)
+{
+	struct config *config = &load->config;
+
+	for (size_t i = 0; i < config->notify_count; i++) {
+		if (!strcmp(config->notify[i].name, name)) {
+			*ret_index = i;
+			return true;
+		}
+	}
+	if (config->notify_count == CONFIG_NOTIFY_MAX)
+		return false;
+	if (!config->notify)
+		config->notify = xcalloc(CONFIG_NOTIFY_MAX, sizeof(config->notify[0]));
+	*ret_index = config->notify_count++;
+	notify_init(load, &config->notify[*ret_index], name);
+	return true;
+}
+
+static enum section_kind begin_notify(struct source *source, const char *name)
+{
+	if (!id_name_is_valid(name)) {
+		FAULT(source,
+		      "'%s' is no name of a party: 1 to 63 of A-Z a-z 0-9 . _ -, a letter or digit "
+		      "first",
+		      name);
+		return SECTION_BAD;
+	}
+	if (!notify_find(source->load, name, &source->notify)) {
+		FAULT(source, "more than %d parties are to be notified", CONFIG_NOTIFY_MAX);
+		return SECTION_BAD;
+	}
+	is_repeated(source, &source->notify_lines[source->notify], "this section");
+	return SECTION_NOTIFY;
+}
+
 static enum section_kind begin_keys(struct source *source, const char *name)
 {
 	struct nearest nearest = { .word = name };
@@ -146,6 +205,8 @@ static void begin_section(struct source *source, char *line)
 	snprintf(source->section, sizeof(source->section), "%s", line + 1);
 	if (!strncmp(line + 1, PEER_PREFIX, strlen(PEER_PREFIX)))
 		source->kind = begin_peer(source, line + 1 + strlen(PEER_PREFIX));
+	else if (!strncmp(line + 1, NOTIFY_PREFIX, strlen(NOTIFY_PREFIX)))
+		source->kind = begin_notify(source, line + 1 + strlen(NOTIFY_PREFIX));
 	else
 		source->kind = begin_keys(source, line + 1);
 }
@@ -208,6 +269,28 @@ static void take_peer_key(struct source *source, const char *name, const char *v
 	free(address);
 }
 
+static void take_notify_key(struct source *source, const char *name, const char *value)
+{
+	struct config_notify *notify = &source->load->config.notify[source->notify];
+	struct nearest nearest = { .word = name };
+
+	for (size_t i = 0; i < CONFIG_NOTIFY_KEYS; i++) {
+		const struct config_key *key = &config_notify_keys[i];
+
+		nearest_offer(&nearest, key->key);
+		if (strcmp(key->key, name) != 0)
+			continue;
+		if (!is_repeated(source, &source->notify_key_lines[source->notify][i], name))
+			set_value(source, key, value, notify_out(notify, key));
+		return;
+	}
+	if (nearest.best)
+		FAULT(source, "unknown key '%s' in [%s]: is '%s' meant?", name, source->section,
+		      nearest.best);
+	else
+		FAULT(source, "unknown key '%s' in [%s]", name, source->section);
+}
+
 /* Called by inih.  SECTION may have been cut, so it is not used. */
 static int take(void *data, const char *section, const char *name, const char *value)
 {
@@ -223,6 +306,9 @@ static int take(void *data, const char *section, const char *name, const char *v
 		break;
 	case SECTION_PEER:
 		take_peer_key(source, name, value);
+		break;
+	case SECTION_NOTIFY:
+		take_notify_key(source, name, value);
 		break;
 	case SECTION_BAD: /* reported already */
 		break;
@@ -451,6 +537,28 @@ static void set_derived(struct load *load)
 		set_advertise(load);
 }
 
+/* What a party needs may be in another file than its section's first. */
+static void check_notify(struct load *load)
+{
+	const struct config *config = &load->config;
+
+	for (size_t i = 0; i < config->notify_count; i++) {
+		const struct config_notify *notify = &config->notify[i];
+
+		if (!notify->url)
+			faults_add(load->faults, load->path, "[notify %s] has no url",
+				   notify->name);
+		if (!notify->secret_file)
+			faults_add(load->faults, load->path, "[notify %s] has no secret_file",
+				   notify->name);
+		if (notify->may_delay_s && strstr(notify->when, "before") == NULL)
+			faults_add(load->faults, load->path,
+				   "[notify %s] is told only after a move, so it cannot delay one: "
+				   "leave may_delay_s out, or add before to when",
+				   notify->name);
+	}
+}
+
 static int compare_peers(const void *a, const void *b)
 {
 	return strcmp(((const struct config_peer *)a)->id, ((const struct config_peer *)b)->id);
@@ -493,6 +601,7 @@ bool config_load(const char *path, struct config *ret, struct faults *faults)
 	load_drop_ins(&load);
 	set_fallbacks(&load);
 	set_derived(&load);
+	check_notify(&load);
 	free(load.base_dir);
 	if (faults->count > before) {
 		config_fini(&load.config);
@@ -503,14 +612,9 @@ bool config_load(const char *path, struct config *ret, struct faults *faults)
 	return true;
 }
 
-static bool is_text(enum config_type type)
-{
-	return type != CONFIG_TYPE_UINT && type != CONFIG_TYPE_LEVEL;
-}
-
 static bool is_same(const struct config_key *key, const void *a, const void *b)
 {
-	if (is_text(key->type)) {
+	if (config_type_is_text(key->type)) {
 		const char *left = *(char *const *)a, *right = *(char *const *)b;
 
 		return left && right ? strcmp(left, right) == 0 : left == right;
@@ -522,7 +626,7 @@ static bool is_same(const struct config_key *key, const void *a, const void *b)
 
 static void take_value(const struct config_key *key, void *to, const void *from)
 {
-	assert(!is_text(key->type)); /* a text belongs to its configuration */
+	assert(!config_type_is_text(key->type)); /* a text belongs to its configuration */
 	if (key->type == CONFIG_TYPE_LEVEL)
 		*(int *)to = *(const int *)from;
 	else
@@ -546,11 +650,23 @@ void config_take_live(struct config *running, const struct config *fresh, config
 	}
 }
 
+static void notify_fini(struct config *config)
+{
+	for (size_t i = 0; i < config->notify_count; i++)
+		for (size_t k = 0; k < CONFIG_NOTIFY_KEYS; k++)
+			if (config_type_is_text(config_notify_keys[k].type))
+				free(*(char **)notify_out(&config->notify[i],
+							  &config_notify_keys[k]));
+	free(TAKE_PTR(config->notify));
+	config->notify_count = 0;
+}
+
 void config_fini(struct config *config)
 {
 	for (size_t i = 0; i < config_key_count; i++)
-		if (is_text(config_keys[i].type))
+		if (config_type_is_text(config_keys[i].type))
 			free(*(char **)key_out(config, &config_keys[i]));
 	free(config->peers);
+	notify_fini(config);
 	*config = (struct config){ 0 };
 }

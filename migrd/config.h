@@ -18,12 +18,23 @@
 #include "base/json.h"
 
 #define CONFIG_PEER_MAX     256
+#define CONFIG_NOTIFY_MAX   16
 #define CONFIG_ADDRESS_SIZE 272 /* HOST:PORT, a DNS name has 253 */
 #define CONFIG_FILE_DEFAULT MIGRD_SYSCONFDIR "/migrd/migrd.conf"
 
 struct config_peer {
 	char id[ID_NAME_SIZE];
 	char address[CONFIG_ADDRESS_SIZE];
+};
+
+/* A party that is told of moves ([notify NAME]). */
+struct config_notify {
+	char name[ID_NAME_SIZE];
+	char *url, *secret_file;
+	char *ca_file; /* NULL: what the system trusts */
+	uint64_t timeout_ms, may_delay_s;
+	char *when;  /* "before", "after" or both with a comma */
+	char *label; /* KEY=VALUE; NULL: told of all VMs */
 };
 
 /* Paths are absolute; a program without '/' is looked up in PATH. */
@@ -53,6 +64,8 @@ struct config {
 	int log_level;             /* enum log_level */
 	struct config_peer *peers; /* without the host itself, by id */
 	size_t peer_count;
+	struct config_notify *notify; /* in the order in which they came */
+	size_t notify_count;
 };
 
 /* Sets *RET wholly when it returns true. */

@@ -39,4 +39,6 @@ void config_print_keys(FILE *out)
 		section = key->section;
 	}
 	print_key(out, &config_peer_address, true);
+	for (size_t i = 0; i < CONFIG_NOTIFY_KEYS; i++)
+		print_key(out, &config_notify_keys[i], i == 0);
 }

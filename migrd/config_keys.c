@@ -138,6 +138,32 @@ const struct config_key config_peer_address = {
 		"A section for this host itself is allowed.",
 };
 
+#define OF_NOTIFY(member) .offset = offsetof(struct config_notify, member)
+
+const struct config_key config_notify_keys[CONFIG_NOTIFY_KEYS] = {
+	{ "notify NAME", "url", CONFIG_TYPE_URL, OF_NOTIFY(url),
+	  .help = "Where the party NAME takes notices of moves; required. NAME is also the name in "
+		  "the certificate with which it may ask for a delay." },
+	{ "notify NAME", "secret_file", CONFIG_TYPE_PATH, OF_NOTIFY(secret_file),
+	  .help = "The key that signs what the party is told, whsec_ and base64; required, and "
+		  "only "
+		  "its owner may read it." },
+	{ "notify NAME", "ca_file", CONFIG_TYPE_PATH, OF_NOTIFY(ca_file),
+	  .fallback_text = "what the system trusts",
+	  .help = "Certificates of the authorities that may vouch for the party, PEM." },
+	{ "notify NAME", "timeout_ms", CONFIG_TYPE_UINT, OF_NOTIFY(timeout_ms), 100, 60000, "10000",
+	  NULL, "milliseconds",
+	  "How long the party may take for its answer; then the move goes on without it." },
+	{ "notify NAME", "may_delay_s", CONFIG_TYPE_UINT, OF_NOTIFY(may_delay_s), 0, 86400, "0",
+	  NULL, "seconds",
+	  "For how long, from when it is told, the party may delay a move; 0: it is only told." },
+	{ "notify NAME", "when", CONFIG_TYPE_WHEN, OF_NOTIFY(when), .fallback = "before,after",
+	  .help = "Of what the party is told: before a guest's memory is sent, after the end of "
+		  "its move, or both." },
+	{ "notify NAME", "label", CONFIG_TYPE_LABEL, OF_NOTIFY(label), .fallback_text = "all VMs",
+	  .help = "Only of VMs that have this label." },
+};
+
 const char *config_type_name(enum config_type type)
 {
 	static const char *const names[] = {
@@ -145,10 +171,16 @@ const char *config_type_name(enum config_type type)
 		[CONFIG_TYPE_PROGRAM] = "program",   [CONFIG_TYPE_LISTEN] = "HOST:PORT",
 		[CONFIG_TYPE_ADDRESS] = "HOST:PORT", [CONFIG_TYPE_DIRS] = "DIR:DIR...",
 		[CONFIG_TYPE_MAP] = "FROM:TO ...",   [CONFIG_TYPE_UINT] = "number",
-		[CONFIG_TYPE_LEVEL] = "level",
+		[CONFIG_TYPE_LEVEL] = "level",       [CONFIG_TYPE_URL] = "https URL",
+		[CONFIG_TYPE_WHEN] = "before,after", [CONFIG_TYPE_LABEL] = "KEY=VALUE",
 	};
 
 	return names[type];
+}
+
+bool config_type_is_text(enum config_type type)
+{
+	return type != CONFIG_TYPE_UINT && type != CONFIG_TYPE_LEVEL;
 }
 
 /* ---- values -------------------------------------------------------------- */
@@ -276,6 +308,53 @@ static bool map_is_valid(const char *value)
 	return true;
 }
 
+/* No user and password, which would be shown, and no fragment, which is never sent. */
+static bool url_is_valid(const char *url)
+{
+	static const char scheme[] = "https://";
+	const char *host = url + strlen(scheme);
+	CLEANUP(free_charp) char *address = NULL;
+	size_t len;
+
+	if (strncmp(url, scheme, strlen(scheme)) != 0)
+		return false;
+	for (const char *c = url; *c; c++)
+		if (!isgraph((unsigned char)*c) || strchr("\"<>\\^`{|}#@", *c))
+			return false;
+	len = strcspn(host, "/?");
+	address = xasprintf("%.*s%s", (int)len, host,
+			    strrchr(host, ':') && strrchr(host, ':') < host + len &&
+					    host[len - 1] != ']'
+				    ? ""
+				    : ":443");
+	return address_is_valid(address, 1);
+}
+
+static bool when_is_valid(const char *value)
+{
+	return strcmp(value, "before") == 0 || strcmp(value, "after") == 0 ||
+	       strcmp(value, "before,after") == 0;
+}
+
+/* Of a name of a label or its value: letters and digits at both ends. */
+static bool label_word_is_valid(const char *word, size_t len, const char *more)
+{
+	if (len == 0 || !isalnum((unsigned char)word[0]) || !isalnum((unsigned char)word[len - 1]))
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)word[i]) && !strchr(more, word[i]))
+			return false;
+	return true;
+}
+
+static bool label_is_valid(const char *label)
+{
+	const char *equals = strchr(label, '=');
+
+	return equals && label_word_is_valid(label, (size_t)(equals - label), "._-/") &&
+	       label_word_is_valid(equals + 1, strlen(equals + 1), "._-");
+}
+
 bool config_value_set(const struct config_key *key, const char *value, const char *base_dir,
 		      void *out, char **ret_why)
 {
@@ -311,6 +390,17 @@ bool config_value_set(const struct config_key *key, const char *value, const cha
 				   "without '.' and '..' and a '/' at the end, such as "
 				   "/srv/vms:/images /opt/vms:/images/old",
 				   out, ret_why);
+	case CONFIG_TYPE_URL:
+		return set_checked(key, value, url_is_valid(value),
+				   "an https URL without a user, such as "
+				   "https://notices.example.net/migrd",
+				   out, ret_why);
+	case CONFIG_TYPE_WHEN:
+		return set_checked(key, value, when_is_valid(value),
+				   "one of before, after and before,after", out, ret_why);
+	case CONFIG_TYPE_LABEL:
+		return set_checked(key, value, label_is_valid(value),
+				   "a label KEY=VALUE, such as tier=database", out, ret_why);
 	case CONFIG_TYPE_UINT:
 		return set_uint(key, value, out, ret_why);
 	case CONFIG_TYPE_LEVEL:

@@ -15,12 +15,15 @@ enum config_type {
 	CONFIG_TYPE_MAP,     /* FROM:TO FROM:TO, absolute; likewise */
 	CONFIG_TYPE_UINT,
 	CONFIG_TYPE_LEVEL,
+	CONFIG_TYPE_URL,   /* https://HOST[:PORT]/PATH */
+	CONFIG_TYPE_WHEN,  /* before, after, or before,after */
+	CONFIG_TYPE_LABEL, /* KEY=VALUE, as wire/labels.h has them */
 };
 
 struct config_key {
 	const char *section, *key;
 	enum config_type type;
-	size_t offset;             /* in struct config; char *, uint64_t or int by type */
+	size_t offset;             /* in its struct; char *, uint64_t or int by type */
 	uint64_t min, max;         /* UINT: value; others: bytes, 0 for no limit */
 	const char *fallback;      /* as if written in the file; NULL: none, or by code */
 	const char *fallback_text; /* for the manual, when it is by code */
@@ -33,8 +36,12 @@ struct config_key {
 extern const struct config_key config_keys[];
 extern const size_t config_key_count;
 extern const struct config_key config_peer_address; /* of [peer ID] */
+/* Of [notify NAME]; their offsets are in struct config_notify. */
+#define CONFIG_NOTIFY_KEYS 7
+extern const struct config_key config_notify_keys[CONFIG_NOTIFY_KEYS];
 
 const char *config_type_name(enum config_type type);
+bool config_type_is_text(enum config_type type); /* the value is a char * */
 
 /* Checks VALUE and stores it at OUT (a char *, uint64_t or int by KEY->type; an
  * old text is freed).  BASE_DIR is for relative paths.  On failure *RET_WHY

@@ -3,6 +3,7 @@
 #include "daemon.h"
 
 #include <signal.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "api/api.h"
@@ -12,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/shares.h"
+#include "notify/notify.h"
 #include "peer/client.h"
 #include "reload.h"
 #include "stream/port.h"
@@ -137,6 +139,51 @@ static void free_peers(struct daemon *daemon)
 	free(daemon->peer_ids);
 }
 
+/* ---- parties that are told of moves ----------------------------------------------- */
+
+bool daemon_load_parties_blocking(const struct config *config, struct notify_parties **ret,
+				  struct err *err)
+{
+	struct notify_parties *parties = notify_parties_new();
+
+	for (size_t i = 0; i < config->notify_count; i++) {
+		const struct config_notify *notify = &config->notify[i];
+		const struct notify_setting setting = {
+			.name = notify->name,
+			.url = notify->url,
+			.secret_file = notify->secret_file,
+			.ca_file = notify->ca_file,
+			.label = notify->label,
+			.timeout_ms = notify->timeout_ms,
+			.may_delay_s = notify->may_delay_s,
+			.before = strstr(notify->when, "before") != NULL,
+			.after = strstr(notify->when, "after") != NULL,
+		};
+
+		if (!notify_parties_add_blocking(parties, &setting, err)) {
+			notify_parties_free(parties);
+			return false;
+		}
+	}
+	*ret = parties;
+	return true;
+}
+
+static bool start_notify(struct daemon *daemon, struct err *err)
+{
+	struct notify_parties *parties;
+
+	if (!daemon_load_parties_blocking(daemon->config, &parties, err))
+		return false;
+	daemon->api.notify = notify_new(daemon->api.loop, parties, err);
+	return daemon->api.notify != NULL;
+}
+
+static void end_notify(struct daemon *daemon)
+{
+	notify_free(daemon->api.notify);
+}
+
 /* ---- guests and jobs --------------------------------------------------------------- */
 
 static bool start_vms(struct daemon *daemon, struct err *err)
@@ -228,6 +275,7 @@ static bool start_moves(struct daemon *daemon, struct err *err)
 		.vms = api->vms,
 		.policies = api->policies,
 		.peers = api->peers,
+		.notify = api->notify,
 		.host_id = config->host_id,
 		.run_dir = config->host_run_dir,
 		.stream_program = config->move_stream_program,
@@ -541,6 +589,7 @@ static const struct service {
 	{ "directories", start_directories, NULL, NULL },
 	{ "store", start_store, end_store, NULL },
 	{ "peers", start_peers, end_peers, free_peers },
+	{ "notify", start_notify, end_notify, NULL },
 	{ "policies", start_policies, NULL, free_policies },
 	{ "vms", start_vms, end_vms, free_vms },
 	{ "adopter", start_adopter, end_adopter, free_adopter },

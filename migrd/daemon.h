@@ -17,6 +17,10 @@ bool daemon_run(const char *path, struct config *config, struct err *err);
 
 /* For a program that only checks a configuration. */
 bool daemon_load_tls(const struct config *config, struct tls_live **ret, struct err *err);
+/* Reads the secrets of the parties that are told of moves; the caller owns *RET. */
+struct notify_parties;
+bool daemon_load_parties_blocking(const struct config *config, struct notify_parties **ret,
+				  struct err *err);
 struct selfcheck_env daemon_selfcheck_env(const struct config *config);
 
 #endif

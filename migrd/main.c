@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/stdout.h"
 #include "daemon.h"
+#include "notify/parties.h"
 #include "reload.h"
 #include "store/backup.h"
 #include "wire/schema.h"
@@ -107,6 +108,17 @@ static int check_certificate(const struct config *config)
 	return 0;
 }
 
+static int check_parties(const struct config *config)
+{
+	struct notify_parties *parties = NULL;
+	struct err err;
+
+	if (!daemon_load_parties_blocking(config, &parties, &err))
+		return complain(&err);
+	notify_parties_free(parties);
+	return 0;
+}
+
 static int restore(const struct config *config, const char *file)
 {
 	CLEANUP(free_charp) char *kept = NULL;
@@ -161,6 +173,8 @@ static int load_and_run(const char *path, const struct task *task)
 		status = restore(&config, task->restore);
 	} else if (task->check_only) {
 		status = check_certificate(&config);
+		if (!status)
+			status = check_parties(&config);
 		if (!check_host(&config) && !status)
 			status = err_exit_code(ERR_INVALID);
 	} else if (!daemon_run(path, &config, &err)) {

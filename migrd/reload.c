@@ -13,6 +13,8 @@
 #include "base/mem.h"
 #include "base/work.h"
 #include "config_keys.h"
+#include "daemon.h"
+#include "notify/notify.h"
 #include "peer/client.h"
 
 #define DAY_MS    86400000
@@ -34,6 +36,7 @@ struct reading {
 	struct config config;
 	bool has_config;
 	struct tls_live *tls;
+	struct notify_parties *parties; /* NULL: they could not be read */
 	struct err err;
 };
 
@@ -81,7 +84,8 @@ static void run_reading(struct work *work)
 	struct reading *reading = CONTAINER_OF(work, struct reading, work);
 
 	read_config(reading);
-	if (reading->has_config)
+	if (reading->has_config &&
+	    daemon_load_parties_blocking(&reading->config, &reading->parties, &reading->err))
 		reading->tls = tls_live_load_blocking(reading->ca, reading->cert, reading->key,
 						      &reading->err);
 }
@@ -91,6 +95,7 @@ static void reading_free(struct reading *reading)
 	if (reading->has_config)
 		config_fini(&reading->config);
 	tls_live_unref(reading->tls);
+	notify_parties_free(reading->parties);
 	free(reading->path);
 	free(reading->ca);
 	free(reading->cert);
@@ -224,6 +229,7 @@ static void take_all(struct reload *reload, struct reading *reading)
 	limits = reload_moves_limits(config);
 	moves_set_limits(api->moves, &limits);
 	take_peers(reload, &reading->config);
+	notify_set_parties(api->notify, TAKE_PTR(reading->parties));
 	take_tls(reload, reading->tls);
 }
 

@@ -15,7 +15,7 @@
 struct move_values {
 	const char *to, *vm, *keep, *assert_dead, *why, *block_jobs, *multifd_compression,
 		*postcopy, *policy, *priority;
-	struct cli_number bandwidth, downtime_limit, multifd_channels, hold;
+	struct cli_number bandwidth, downtime_limit, multifd_channels, hold, seconds;
 	const char *hold_then;
 	bool watch, active, plan, timeline, passes, assert_same_disks, assert_same_cpu,
 		assert_safe_cache;
@@ -530,6 +530,13 @@ static const struct table_field timeline_fields[] = {
 	{ NULL, NULL, TABLE_TEXT },
 };
 
+static const struct table_field notice_fields[] = {
+	{ "PARTY", "party", TABLE_TEXT },  { "BEFORE", "before", TABLE_TEXT },
+	{ "TOLD", "told_at", TABLE_TEXT }, { "DELAYED UNTIL", "delayed_until", TABLE_TEXT },
+	{ "AFTER", "after", TABLE_TEXT },  { "REASON", "reason", TABLE_TEXT },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
 static const struct table_field pass_fields[] = {
 	{ "PASS", "first", TABLE_NUMBER },
 	{ "TO", "last", TABLE_NUMBER },
@@ -620,6 +627,19 @@ static bool show_plan(const struct cli_call *call, const struct target *target, 
 	return true;
 }
 
+/* Who is told of MOVE, and who has asked for what. */
+static void print_notices(struct json_object *move)
+{
+	struct json_object *notices = table_member(move, "notices");
+	CLEANUP(json_putp) struct json_object *list = json_object_new_object();
+
+	if (!json_count(notices))
+		return;
+	json_object_object_add(list, "items", json_object_get(notices));
+	putchar('\n');
+	table_print_list(stdout, list, notice_fields);
+}
+
 static bool run_show(struct cli_call *call, struct err *err)
 {
 	const struct move_values *values = call->values;
@@ -645,6 +665,8 @@ static bool run_show(struct cli_call *call, struct err *err)
 		table_print_json(stdout, move);
 	else
 		summary_print_fields(stdout, move, show_fields);
+	if (!migrctl_wants_json(call))
+		print_notices(move);
 	return true;
 }
 
@@ -830,6 +852,30 @@ static bool run_finish(struct cli_call *call, struct err *err)
 	return run_request(call, "/finish", body, err);
 }
 
+static bool run_delay(struct cli_call *call, struct err *err)
+{
+	const struct move_values *values = call->values;
+	CLEANUP(target_fini) struct target target = { NULL, NULL };
+	CLEANUP(free_charp) char *path = NULL;
+	CLEANUP(json_putp) struct json_object *move = NULL;
+	CLEANUP(json_putp) struct json_object *body = NULL;
+
+	if (!values->seconds.is_set)
+		return err_set(err, ERR_INVALID,
+			       "say for how long: --seconds N, or 0 to let the move go on");
+	if (!target_find(&target, call, true, err))
+		return false;
+	body = json_object_new_object();
+	json_add_uint(body, "delay_s", values->seconds.value);
+	if (values->why)
+		json_add_str(body, "reason", values->why);
+	path = target_path(&target, "/delay");
+	if (!send(target.client, "POST", path, body, NULL, &move, err))
+		return false;
+	migrctl_print_object(call, move, show_fields);
+	return true;
+}
+
 /* What of a policy the move has now, and what it cannot have any more. */
 static void print_changes(struct json_object *reply)
 {
@@ -933,6 +979,17 @@ static const struct cli_option finish_options[] = {
 	{ .name = NULL },
 };
 
+static const struct cli_option delay_options[] = {
+	{ .name = "seconds",
+	  .type = CLI_COUNT,
+	  .max = 86400,
+	  VALUE(seconds),
+	  .arg = "N",
+	  .help = "how long the move is to wait from now on; 0: it may go on" },
+	{ .name = "why", .type = CLI_TEXT, VALUE(why), .arg = "TEXT", .help = "for people" },
+	{ .name = NULL },
+};
+
 static const struct cli_option set_options[] = {
 	{ .name = "policy",
 	  .letter = 'p',
@@ -957,6 +1014,21 @@ const struct cli_command cmd_move_cancel = {
 		"is where it was, or when the cancel is under way and the guest stays where it\n"
 		"is; that of `too-late' when it had already gone too far.\n",
 	.run = run_cancel,
+};
+
+const struct cli_command cmd_move_delay = {
+	.noun = "move",
+	.verb = "delay",
+	.args = MOVE_ARGS,
+	.min_args = 1,
+	.max_args = 1,
+	.options = delay_options,
+	.values_size = sizeof(struct move_values),
+	.summary = "delay a move as a party that was told of it",
+	.details =
+		"For a party of the host's configuration that may delay moves: your certificate\n"
+		"has its name.\n",
+	.run = run_delay,
 };
 
 const struct cli_command cmd_move_postcopy = {
@@ -996,7 +1068,8 @@ const struct cli_command cmd_move_release = {
 	.min_args = 1,
 	.max_args = 1,
 	.summary = "let a held move go on",
-	.details = "For a move that was started with --hold: it waits before memory is sent.\n",
+	.details = "For a move that waits before memory is sent, since it was started with --hold\n"
+		   "or a party has asked for a delay.\n",
 	.run = run_release,
 };
 

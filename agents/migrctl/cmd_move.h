@@ -6,7 +6,7 @@
 #include "agents/lib/cli.h"
 
 extern const struct cli_command cmd_move_start, cmd_move_list, cmd_move_show, cmd_move_watch,
-	cmd_move_cancel, cmd_move_finish, cmd_move_postcopy, cmd_move_release, cmd_move_resolve,
-	cmd_move_set;
+	cmd_move_cancel, cmd_move_delay, cmd_move_finish, cmd_move_postcopy, cmd_move_release,
+	cmd_move_resolve, cmd_move_set;
 
 #endif

@@ -110,6 +110,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_move_show,
 	&cmd_move_watch,
 	&cmd_move_cancel,
+	&cmd_move_delay,
 	&cmd_move_finish,
 	&cmd_move_postcopy,
 	&cmd_move_release,

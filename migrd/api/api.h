@@ -25,6 +25,7 @@ struct api {
 	struct vms *vms;
 	struct adopter *adopter;
 	struct policies *policies;
+	struct notify *notify;
 	struct moves *moves;
 	struct saves *saves;
 	struct refreshes *refreshes;
@@ -140,6 +141,7 @@ void api_move_resolve(struct http_request *req, void *data);
 void api_move_postcopy(struct http_request *req, void *data);
 void api_move_release(struct http_request *req, void *data);
 void api_move_finish(struct http_request *req, void *data);
+void api_move_delay(struct http_request *req, void *data);
 void api_move_plan(struct http_request *req, void *data);
 void api_move_passes(struct http_request *req, void *data);
 void api_move_timeline(struct http_request *req, void *data);

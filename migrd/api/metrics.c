@@ -99,6 +99,20 @@ static void read_used(struct strbuf *text, const char *name, const struct api *a
 	add_rates(text, name, moves_bandwidth(api->moves).used);
 }
 
+static void read_notices(struct strbuf *text, const char *name, const struct api *api)
+{
+	static const char *const results[MOVE_NOTICE_COUNTS] = {
+		[MOVE_NOTICE_SENT] = "sent",
+		[MOVE_NOTICE_UNHEARD] = "unheard",
+		[MOVE_NOTICE_DELAYED] = "delayed",
+		[MOVE_NOTICE_REFUSED] = "refused",
+	};
+
+	for (size_t i = 0; i < MOVE_NOTICE_COUNTS; i++)
+		strbuf_addf(text, "%s_total{result=%c%s%c} %" PRIu64 "\n", name, '"', results[i],
+			    '"', moves_notice_count(api->moves, (enum move_notice_count)i));
+}
+
 static const struct {
 	const char *name, *type, *unit, *help; /* UNIT "": it has none */
 	read_fn *read;
@@ -121,6 +135,10 @@ static const struct {
 	  "What they have sent in the last second, with a budget.", read_used },
 	{ "migrd_forecast_error_ratio", "histogram", "ratio",
 	  "By how much the forecasts of moves from this host were missed.", read_errors },
+	{ "migrd_notices", "counter", "",
+	  "Notices of moves to parties: sent, without an answer that counts, delays that were "
+	  "granted, requests for one that were refused.",
+	  read_notices },
 };
 
 void api_metrics(struct http_request *req, void *data)

@@ -469,6 +469,26 @@ void api_move_finish(struct http_request *req, void *data)
 	faults_free(faults);
 }
 
+/* The caller's certificate says for which party it asks. */
+void api_move_delay(struct http_request *req, void *data)
+{
+	struct faults *faults = faults_new();
+	struct notice_answer wish;
+	struct move *move = find(req, data);
+	struct err err;
+
+	if (!move) {
+		;
+	} else if (!notice_delay_decode(http_body(req), &wish, faults)) {
+		http_reply_faults(req, faults);
+	} else if (!move_delay(move, http_caller_name(req), &wish, &err)) {
+		http_reply_err(req, &err);
+	} else {
+		http_reply(req, 202, move_json(move));
+	}
+	faults_free(faults);
+}
+
 void api_move_plan(struct http_request *req, void *data)
 {
 	const struct api *api = data;

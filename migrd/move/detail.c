@@ -149,6 +149,9 @@ void move_detail_encode(struct move *move)
 		json_object_object_add(obj, "plan", json_encode(transfer_plan_fields, move->plan));
 	if (move->passes)
 		json_object_object_add(obj, "passes", json_encode(passes, move->passes));
+	if (move->notices)
+		json_object_object_add(obj, "notices",
+				       json_encode(move_notices_fields, move->notices));
 	if (move->forecast)
 		json_object_object_add(obj, "forecast",
 				       json_encode(forecast_fields, move->forecast));
@@ -181,6 +184,11 @@ void move_detail_decode(struct move *move)
 	if (json_get_obj(obj, "passes")) {
 		move->passes = xnew(struct passes);
 		json_decode_object(json_get_obj(obj, "passes"), passes, move->passes,
+				   JSON_IGNORE_UNKNOWN, &ignored);
+	}
+	if (json_get_obj(obj, "notices")) {
+		move->notices = xnew(struct move_notices);
+		json_decode_object(json_get_obj(obj, "notices"), move_notices_fields, move->notices,
 				   JSON_IGNORE_UNKNOWN, &ignored);
 	}
 	move->stream_id.pid = (pid_t)json_get_int(obj, "stream_pid", 0);
@@ -325,8 +333,8 @@ struct move_reply move_show(const struct move *move)
 		.final = move_is_final(move),
 		.can_cancel = move_can_cancel(move),
 		.stopped = move->facts.stopped,
-		.held = move_is_held(move),
-		.held_until = move_is_held(move) ? move_hold_end_ms(move) : 0,
+		.held = move_is_held(move) || move_delay_end_ms(move),
+		.held_until = move_is_held(move) ? move_hold_end_ms(move) : move_delay_end_ms(move),
 		.owner = move_owner(move),
 		.generation = row->generation,
 		.reason = move_reason(move),
@@ -344,6 +352,7 @@ struct move_reply move_show(const struct move *move)
 		.ended_at = row->ended_ms,
 	};
 
+	ret.notice_count = move_notices_show(move->notices, ret.notices);
 	if (ret.is_measured && move_is_final(move))
 		move_explain(move, &ret.measured, ret.explanation);
 	return ret;

@@ -35,7 +35,11 @@
 	FACT(uint64_t, held_since_ms, SRC)                                                     \
 	/* the hold is over, or will not begin */                                              \
 	FACT(bool, hold_released, SRC)                                                         \
-	/* so long it was held, for the policy's deadline */                                   \
+	/* before memory it waits for parties since then (wall clock); 0: not yet */           \
+	FACT(uint64_t, notice_since_ms, SRC)                                                   \
+	/* it waits for parties no more */                                                     \
+	FACT(bool, notices_over, SRC)                                                          \
+	/* so long it was held or waited for parties, for the policy's deadline */             \
 	FACT(uint64_t, hold_took_ms, SRC)                                                      \
 	/* so long the source may hold the move */                                             \
 	FACT(uint64_t, hold_s, DST)                                                            \

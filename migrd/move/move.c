@@ -78,6 +78,7 @@ void move_free(struct move *move)
 	free(move->plan);
 	free(move->passes);
 	free(move->forecast);
+	free(move->notices);
 	free(move->request);
 	free(move->evidence);
 	virtqueues_walk_fini(&move->virtqueues);

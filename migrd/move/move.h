@@ -38,12 +38,14 @@
 #include "vm/vm.h"
 #include "wire/move_reply.h"
 #include "wire/move_request.h"
+#include "wire/notice.h"
 #include "wire/verdict.h"
 
 struct moves;
 struct stream_preamble;
 struct move;
 struct move_totals;
+struct notify;
 
 /* What a reload of the configuration may change. */
 struct moves_limits {
@@ -59,6 +61,7 @@ struct moves_env {
 	struct vms *vms;
 	struct policies *policies;
 	struct peer_clients *peers;
+	struct notify *notify; /* NULL: no party is told */
 	const char *host_id;
 	const char *run_dir; /* DIR/moves/<id>/ is private to one move */
 	const char *stream_program;
@@ -147,8 +150,14 @@ bool move_cancel(struct move *move, struct err *err);
 /* Source: the guest goes over as soon as QEMU sends, and fetches the rest of its memory there.
  * CONFLICT: the move was begun without post-copy, or comes from another host; TOO_LATE. */
 bool move_switch(struct move *move, struct err *err);
-/* Source: a held move goes on, or will not be held.  CONFLICT: the move has no hold; TOO_LATE. */
+/* Source: a move goes on that is held or waits for parties, or will not be held.  CONFLICT: it
+ * waits for nobody; TOO_LATE. */
 bool move_release(struct move *move, struct err *err);
+/* Source: what a party asks for that has been told, or is being told, and has not let the move go
+ * on. FORBIDDEN: PARTY is none of the move that may delay it; CONFLICT: longer than it may, or it
+ * was not told yet; TOO_LATE. */
+bool move_delay(struct move *move, const char *party, const struct notice_answer *wish,
+		struct err *err);
 
 /* Source: the transfer ends as soon as the rest fits into what the policy allows, or, with FORCE,
  * now.  RET says what is done, and what it costs.  CONFLICT: nothing is being sent yet, it is held,
@@ -225,6 +234,16 @@ struct moves_bandwidth {
 	uint64_t given[MOVE_PRIORITY_COUNT], used[MOVE_PRIORITY_COUNT];
 };
 struct moves_bandwidth moves_bandwidth(const struct moves *moves);
+
+/* Notices to parties since this daemon was started. */
+enum move_notice_count {
+	MOVE_NOTICE_SENT,    /* repeats included */
+	MOVE_NOTICE_UNHEARD, /* of them, those without an answer that counts */
+	MOVE_NOTICE_DELAYED, /* delays that were granted */
+	MOVE_NOTICE_REFUSED, /* requests for a delay that were refused */
+	MOVE_NOTICE_COUNTS
+};
+uint64_t moves_notice_count(const struct moves *moves, enum move_notice_count count);
 
 /* How those away from here went since this daemon was started. */
 const struct move_totals *moves_totals(const struct moves *moves);

@@ -95,6 +95,11 @@ size_t moves_active_count(const struct moves *moves)
 	return count;
 }
 
+uint64_t moves_notice_count(const struct moves *moves, enum move_notice_count count)
+{
+	return moves->notice_counts[count];
+}
+
 const struct move_errors *moves_forecast_errors(const struct moves *moves)
 {
 	return &moves->errors;
@@ -132,6 +137,7 @@ void moves_clear(struct moves *moves)
 	moves->is_closing = true;
 	moves_offers_clear(moves);
 	moves_trials_clear(moves);
+	moves_forget_ends(moves);
 	while ((move = TAILQ_FIRST(&moves->list))) {
 		move_release_vm(move);
 		move_free(move);

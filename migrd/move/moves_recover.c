@@ -172,6 +172,7 @@ static void recover_all(struct moves *moves, void (*recover_one)(struct move *mo
 			recover_one(move);
 			continue;
 		}
+		move_tell_end(move);
 		if (has_dir(move))
 			move_end_stream(move); /* a crash between its end and the tidying up */
 		if (!move->settle.is_done) {

@@ -107,6 +107,7 @@ static struct move *begin(const struct start *start, struct vm *vm, struct err *
 	move = move_new(start->moves, MOVE_SRC, id);
 	move->options = start->options;
 	move_policy_take(move, &policy);
+	move->notices = move_notices_choose(start->moves, vm);
 	move->facts.stopped = vm_is_stopped(vm);
 	move->row.generation = vm_generation(vm);
 	move->request = start->key[0] && start->request ? xstrdup(start->request) : NULL;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "move/priv.h"
 #include "move/src.h"
+#include "move/src_priv.h"
 
 static bool is_wanted(const struct move *move)
 {
@@ -21,6 +22,12 @@ bool move_is_held(const struct move *move)
 {
 	return is_wanted(move) && move->machine.state == MOVE_STATE_TRANSFER &&
 	       move->facts.held_since_ms && !move->facts.hold_released;
+}
+
+/* Parties are told when the hold is over. */
+uint64_t move_waits_since_ms(const struct move *move)
+{
+	return move->facts.held_since_ms ? move->facts.held_since_ms : move->facts.notice_since_ms;
 }
 
 /* Loop time until the end. */
@@ -67,8 +74,7 @@ static void start(struct move *move)
 	start_clock(move);
 }
 
-/* Nobody else would notice: nothing is on its way.  True: the move rolls back. */
-static bool has_lost_stream(struct move *move)
+bool move_src_roll_back_if_cut(struct move *move)
 {
 	const char *fault = move_stream_fault(move);
 	struct err err;
@@ -85,7 +91,7 @@ static bool has_lost_stream(struct move *move)
 static void step(struct move *move)
 {
 	if (!move_is_held(move) || !move->hold_end_ms || move->facts.cancel_requested ||
-	    has_lost_stream(move))
+	    move_src_roll_back_if_cut(move))
 		return;
 	if (left_ms(move)) {
 		tell(move);

@@ -20,6 +20,7 @@
 #include "move/clocks.h"
 #include "move/facts.h"
 #include "move/move.h"
+#include "move/notices.h"
 #include "move/part.h"
 #include "move/passes.h"
 #include "move/totals.h"
@@ -293,6 +294,8 @@ struct move {
 	struct transfer_plan *plan;     /* NULL: not made yet, or an older migrd's record */
 	struct forecast *forecast;      /* source: what it would be like; NULL: none was made */
 
+	struct move_notices *notices; /* source; owned; NULL: no party is told */
+
 	struct move_facts facts; /* one line each: move/facts.h */
 	/* Knowledge that is more than a word or a number, by purpose. */
 	struct move_cursor cursor;
@@ -330,6 +333,7 @@ struct move {
 TAILQ_HEAD(move_list, move);
 
 LIST_HEAD(trials, trial);
+LIST_HEAD(move_endings, move_ending);
 
 struct moves {
 	struct moves_env env;
@@ -343,6 +347,9 @@ struct moves {
 	struct fair_worker *looker; /* looks at storage for the offers of peers */
 	struct noise *noise;        /* limits the log of refused offers */
 	struct trials trials;       /* moves that are only looked at: move/trial.c */
+	struct move_endings
+		endings; /* parties that are to be told of an end: move/notice_after.c */
+	uint64_t notice_counts[MOVE_NOTICE_COUNTS];
 	struct offer_look *looks;   /* offers that are not moves yet: move/moves_offer.c */
 	struct move_errors errors;  /* how well forecasts were met */
 	bool is_closing;
@@ -397,6 +404,8 @@ bool move_is_gone(const struct move *move);      /* the guest's QEMU has ended *
 bool move_is_held(const struct move *move);
 int64_t move_hold_end_ms(const struct move *move);
 void move_end_hold(struct move *move);
+/* Since then (wall clock) the move was held, or waited for parties, before memory; 0: neither. */
+uint64_t move_waits_since_ms(const struct move *move);
 
 /* ---- from state to state --------------------------------------------- */
 

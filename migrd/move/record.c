@@ -128,6 +128,7 @@ static void entered(struct machine *machine)
 		move_measure_end(move);
 		move->settle.is_done = move->row.settled;
 		move_settle_begin(move);
+		move_tell_end(move);
 	}
 	move_tell(move);
 	if (is_final)

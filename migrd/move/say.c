@@ -18,7 +18,7 @@ static enum outlook_stage stage_in_transfer(const struct move *move)
 		return OUTLOOK_STILL;
 	if (move->facts.lease_held)
 		return OUTLOOK_HELD;
-	if (move_is_held(move))
+	if (move_is_held(move) || move_waits_for_parties(move))
 		return OUTLOOK_ASKED;
 	if (!move->stamps[MOVE_STAMP_MIGRATE] && transfer_plan_has_disks(move->plan))
 		return OUTLOOK_DISKS;
@@ -152,7 +152,7 @@ static void add_passes(const struct move *move, struct explain_basis *basis)
 /* From when the move was held, which is a time of day, until memory began or to the end. */
 static uint64_t hold_ms(const struct move *move)
 {
-	uint64_t since_ms = move->facts.held_since_ms, created_ms = (uint64_t)move->row.created_ms;
+	uint64_t since_ms = move_waits_since_ms(move), created_ms = (uint64_t)move->row.created_ms;
 	uint64_t all_ms = ms_between(move, MOVE_STAMP_CREATED, MOVE_STAMP_MIGRATE);
 
 	if (!since_ms || since_ms < created_ms || since_ms - created_ms > all_ms)

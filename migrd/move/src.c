@@ -211,7 +211,8 @@ static struct json_object *offer(const struct move *move)
 		.generation = move->row.generation,
 		.run = vm_intent(vm) == VM_INTENT_STARTED,
 		.stopped = move->facts.stopped,
-		.hold_s = move->options.has_hold ? move->options.hold.timeout_s : 0,
+		.hold_s = (move->options.has_hold ? move->options.hold.timeout_s : 0) +
+			  move_notices_hold_s(move->notices),
 		.definition = json_read_back(vm_definition(vm)),
 		.options = move->options,
 		.plan = json_encode(transfer_plan_fields, move->plan),
@@ -244,8 +245,8 @@ void move_src_step_prepare(struct machine *machine)
 		return;
 	if (move->facts.stream_ready) {
 		move_stamp(move, MOVE_STAMP_PREPARED);
-		move->facts.memory_waits =
-			transfer_plan_has_disks(move->plan) || move->options.has_hold;
+		move->facts.memory_waits = transfer_plan_has_disks(move->plan) ||
+					   move->options.has_hold || move_has_notices(move);
 		machine_go_to(&move->machine,
 			      &(struct machine_change){ .to = MOVE_STATE_TRANSFER });
 	} else if (move_stream_fault(move)) {

@@ -391,9 +391,9 @@ void move_converge_note(struct move *move)
 /* True: it is held before memory. */
 static bool note_hold(struct move *move)
 {
-	int64_t took_ms = clock_wall_ms() - (int64_t)move->facts.held_since_ms;
+	int64_t took_ms = clock_wall_ms() - (int64_t)move_waits_since_ms(move);
 
-	if (!move_is_held(move))
+	if (!move_is_held(move) && !move_waits_for_parties(move))
 		return false;
 	move->facts.hold_took_ms = took_ms > 0 ? (uint64_t)took_ms : 0;
 	return true;

@@ -37,6 +37,9 @@ void move_src_end_stopped(struct move *move);
 
 /* Rolls back if the guest's QEMU has ended; true: it did, and the caller must return. */
 bool move_src_roll_back_if_gone(struct move *move);
+/* Rolls back if the data connection broke while nothing was on its way, so that nobody else would
+ * notice; true: likewise. */
+bool move_src_roll_back_if_cut(struct move *move);
 /* Asks the peer a question that may be repeated any number of times.  The question may be
  * lost, or the peer only slow: the first one waits one second for its answer, the next ones
  * longer. */

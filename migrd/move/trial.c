@@ -343,14 +343,16 @@ static void on_preflight(void *data, struct json_object *result, const struct er
 	answer(trial);
 }
 
-static struct json_object *offer(const struct trial *trial, const struct vm *vm)
+static struct json_object *offer(const struct trial *trial, struct vm *vm)
 {
+	CLEANUP(free_noticesp) struct move_notices *notices = move_notices_choose(trial->moves, vm);
 	struct peer_prepare prepare = {
 		.generation = trial->generation,
 		.run = vm_intent(vm) == VM_INTENT_STARTED,
 		.definition = json_read_back(vm_definition(vm)),
 		.options = trial->options,
-		.hold_s = trial->options.has_hold ? trial->options.hold.timeout_s : 0,
+		.hold_s = (trial->options.has_hold ? trial->options.hold.timeout_s : 0) +
+			  move_notices_hold_s(notices),
 		.plan = json_encode(transfer_plan_fields, trial->plan),
 		.evidence = json_encode(evidence_fields, trial->evidence),
 	};

@@ -137,11 +137,22 @@ bool move_release(struct move *move, struct err *err)
 {
 	if (!is_of_source(move, err))
 		return false;
-	if (!move->options.has_hold)
+	if (!move->options.has_hold && !move_has_notices(move))
 		return err_set(err, ERR_CONFLICT,
 			       "the move was begun without `hold': it waits for nobody");
 	if (!is_early(move, err))
 		return false;
+	if (move_waits_for_parties(move)) {
+		move_note(move, "notices-released", "%s", "");
+		move_end_notices(move);
+		return true;
+	}
+	if (!move->options.has_hold)
+		return err_set(err, ERR_CONFLICT,
+			       move->facts.notices_over
+				       ? "the move waits for nobody any more"
+				       : "the move waits for nobody yet: its parties are told when "
+					 "memory is to be sent");
 	if (move->facts.hold_released)
 		return true;
 	move_note(move, "hold-released", "%s", "");

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "wire/forecast.h"
 #include "wire/move_request.h"
+#include "wire/notice.h"
 #include "wire/policy.h"
 #include "wire/problem.h"
 #include "wire/transfer_plan.h"
@@ -105,6 +106,8 @@ struct move_reply {
 	bool stopped;      /* the VM does not run, and will not */
 	bool held;         /* it waits before memory is sent */
 	int64_t held_until;
+	struct notice_shown notices[NOTICE_PARTIES_MAX];
+	size_t notice_count;
 	const char *owner; /* NULL: only the other host can know */
 	uint64_t generation;
 	const char *reason;

@@ -13,6 +13,7 @@
 #include "wire/medium_request.h"
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
+#include "wire/notice.h"
 #include "wire/policy_reply.h"
 #include "wire/refresh_reply.h"
 #include "wire/refresh_request.h"
@@ -37,6 +38,8 @@ static const struct {
 	  "The body of PATCH /v1/moves/{id}; at least one member." },
 	{ "move-finish", move_finish_fields, JSON_SCHEMA_REQUEST, "Finish of a move",
 	  "The body of POST /v1/moves/{id}/finish; optional." },
+	{ "move-delay", notice_delay_fields, JSON_SCHEMA_REQUEST, "Delay of a move",
+	  "The body of POST /v1/moves/{id}/delay." },
 	{ "move-resolve", move_resolve_fields, JSON_SCHEMA_REQUEST, "Move resolution",
 	  "The body of POST /v1/moves/{id}/resolve." },
 	{ "agent-freeze", agent_freeze_fields, JSON_SCHEMA_REQUEST, "Freeze",
@@ -105,6 +108,13 @@ static const struct {
 	  "The answer of POST /v1/moves?dry_run=true: nothing was changed on either host." },
 	{ "move-timeline", move_timeline_fields, JSON_SCHEMA_REPLY, "Moment of a move",
 	  "An item of GET /v1/moves/{id}/timeline." },
+	{ "notice-before", notice_before_fields, JSON_SCHEMA_REPLY, "Notice before a move",
+	  "What a party gets that is told before the memory of a guest is sent; its answer is a "
+	  "notice-answer, or empty." },
+	{ "notice-after", notice_after_fields, JSON_SCHEMA_REPLY, "Notice after a move",
+	  "What a party gets that is told of the end of a move." },
+	{ "notice-answer", notice_answer_fields, JSON_SCHEMA_REPLY, "Answer to a notice",
+	  "What a party answers to a notice before a move; other members are ignored." },
 	{ "job", job_reply_fields, JSON_SCHEMA_REPLY, "Job", "An item of GET /v1/jobs." },
 	{ "refresh", refresh_reply_fields, JSON_SCHEMA_REPLY, "Refresh",
 	  "The answer of GET /v1/refreshes/{id}, and an item of GET /v1/refreshes." },

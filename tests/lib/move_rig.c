@@ -217,6 +217,7 @@ static void on_vm_event(void *data, const struct vm *vm, const struct qmp_event 
 static void make_objects(void)
 {
 	rig.peers = fake_peer_new(rig.loop);
+	rig.notify = fake_notify_new(rig.loop, rig.dir);
 	rig.vms = vms_new(&(struct vms_env){
 		.qemu = { .loop = rig.loop,
 			  .binary = "qemu",
@@ -235,6 +236,7 @@ static void make_objects(void)
 		.vms = rig.vms,
 		.policies = rig.policies,
 		.peers = rig.peers,
+		.notify = rig.notify,
 		.host_id = "a",
 		.run_dir = rig.dir,
 		.stream_program = "migrd-stream",
@@ -276,6 +278,7 @@ void rig_crash(void)
 	moves_clear(rig.moves);
 	vms_clear(rig.vms);
 	peer_clients_free(rig.peers);
+	notify_free(rig.notify);
 	store_close(rig.store);
 	rig_disk_lose();
 	rig_run();
@@ -303,6 +306,7 @@ void rig_set_up(void)
 	fake_qemu_before = before_qmp;
 	fake_peer_before = before_peer;
 	rig_start_again();
+	fake_notify_clear();
 	trace_clear();
 }
 

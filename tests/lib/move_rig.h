@@ -15,6 +15,7 @@
 
 #include <check.h>
 
+#include "fake_notify.h"
 #include "fake_peer.h"
 #include "fake_qemu.h"
 #include "fake_stream.h"
@@ -34,6 +35,7 @@ struct move_rig {
 	struct moves *moves;
 	struct policies *policies;
 	struct peer_clients *peers;
+	struct notify *notify;
 	char move_id[ID_UUID_SIZE]; /* of the move under test */
 	struct json_object *plan;   /* of an offer; borrowed; NULL: it has none */
 	const char *more_members;   /* of the VM's definition: ",\"key\":value" */

@@ -69,7 +69,7 @@ documented=$(grep '^| `[a-z]*\.[a-zA-Z]' HACKING.md | names_in 1 | sort -u)
 compare "fault points" "the code" "$(grep -rhoE 'fault_hit\("[a-z.]+"' migrd --include='*.c' |
 	cut -d'"' -f2 | sort -u)" HACKING.md "$(echo "$documented" | grep -v '[A-Z]')"
 compare "fault points with names" "the code" "$({
-	grep -rhoE '"(api|images|peer|qmp|store|stream|tpm)\.[a-z.]*%s[a-z.%]*"' migrd --include='*.c' |
+	grep -rhoE '"(api|images|notify|peer|qmp|store|stream|tpm)\.[a-z.]*%s[a-z.%]*"' migrd --include='*.c' |
 		tr -d '"' | cut -d. -f1
 	grep -ohE '\.name = "((move|save)\.[a-z]+|refresh)"' migrd/move/record.c migrd/refresh/job.c \
 		migrd/save/job.c |

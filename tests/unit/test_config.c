@@ -307,6 +307,93 @@ START_TEST(too_many_peers_are_refused)
 }
 END_TEST
 
+#define HOST_A "[host]\nid = a\n[data]\nlisten = 127.0.0.1:1\n"
+#define PARTY  "[notify backup]\nurl = https://backup.example:8443/moves\nsecret_file = key\n"
+
+START_TEST(parties_are_read)
+{
+	ck_assert(load(HOST_A PARTY "label = example.net/tier=data-base\nmay_delay_s = 600\n"
+				    "[notify B.2]\nurl = https://[fd00::2]/\nwhen = after\n"
+				    "secret_file = /x\nca_file = ca\ntimeout_ms = 500\n"));
+	ck_assert_uint_eq(config.notify_count, 2);
+	ck_assert_str_eq(config.notify[0].name, "backup");
+	ck_assert_str_eq(config.notify[0].url, "https://backup.example:8443/moves");
+	assert_beside(config.notify[0].secret_file, "key");
+	ck_assert_ptr_null(config.notify[0].ca_file);
+	ck_assert_str_eq(config.notify[0].label, "example.net/tier=data-base");
+	ck_assert_str_eq(config.notify[0].when, "before,after");
+	ck_assert_uint_eq(config.notify[0].timeout_ms, 10000);
+	ck_assert_uint_eq(config.notify[0].may_delay_s, 600);
+	ck_assert_str_eq(config.notify[1].name, "B.2");
+	ck_assert_str_eq(config.notify[1].when, "after");
+	ck_assert_uint_eq(config.notify[1].timeout_ms, 500);
+	ck_assert_uint_eq(config.notify[1].may_delay_s, 0);
+}
+END_TEST
+
+START_TEST(party_is_completed_by_a_drop_in)
+{
+	write_drop_in("10-x.conf", "[notify backup]\nsecret_file = key\nmay_delay_s = 5\n");
+	ck_assert(load(HOST_A "[notify backup]\nurl = https://a/\nmay_delay_s = 9\n"));
+	ck_assert_uint_eq(config.notify_count, 1);
+	ck_assert_uint_eq(config.notify[0].may_delay_s, 5);
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	int line; /* 0: of the whole configuration */
+	const char *words;
+} bad_parties[] = {
+	{ "[notify ]\nurl = https://a/\n", 5, "no name of a party" },
+	{ "[notify -a]\n", 5, "no name of a party" },
+	{ PARTY "[notify backup]\n", 8, "this section is in line 5 already" },
+	{ PARTY "url = https://b/\n", 8, "url is in line 6 already" },
+	{ PARTY "urls = https://b/\n", 8, "is 'url' meant?" },
+	{ "[notify a]\nurl = http://a/\n", 6, "is not an https URL" },
+	{ "[notify a]\nurl = https://\n", 6, "is not an https URL" },
+	{ "[notify a]\nurl = https://joe:pw@a/\n", 6, "is not an https URL" },
+	{ "[notify a]\nurl = https://a:0/\n", 6, "is not an https URL" },
+	{ "[notify a]\nurl = https://a b/\n", 6, "is not an https URL" },
+	{ PARTY "when = never\n", 8, "before, after and before,after" },
+	{ PARTY "label = tier\n", 8, "is not a label" },
+	{ PARTY "label = tier=\n", 8, "is not a label" },
+	{ PARTY "timeout_ms = 99\n", 8, "out of range: 100 to 60000" },
+	{ PARTY "may_delay_s = 86401\n", 8, "out of range: 0 to 86400" },
+	{ PARTY "when = after\nmay_delay_s = 1\n", 0, "cannot delay one" },
+	{ "[notify a]\nsecret_file = key\n", 0, "[notify a] has no url" },
+	{ "[notify a]\nurl = https://a/\n", 0, "[notify a] has no secret_file" },
+};
+
+START_TEST(bad_party_is_refused_in_words)
+{
+	CLEANUP(free_charp) char *text = xasprintf("%s%s", HOST_A, bad_parties[_i].text);
+
+	ck_assert(!load(text));
+	if (bad_parties[_i].line)
+		assert_fault_in_line(bad_parties[_i].line, bad_parties[_i].words);
+	else
+		rig_assert_fault(faults, path, bad_parties[_i].words);
+}
+END_TEST
+
+START_TEST(too_many_parties_are_refused)
+{
+	struct strbuf text = STRBUF_INIT;
+
+	strbuf_adds(&text, HOST_A);
+	for (int i = 0; i < CONFIG_NOTIFY_MAX; i++)
+		strbuf_addf(&text, "[notify p%d]\nurl = https://p/\nsecret_file = k\n", i);
+	ck_assert(load(text.data));
+	ck_assert_uint_eq(config.notify_count, CONFIG_NOTIFY_MAX);
+	config_fini(&config);
+	strbuf_adds(&text, "[notify q]\nurl = https://q/\n");
+	ck_assert(!load(text.data));
+	assert_fault_in_line(5 + 3 * CONFIG_NOTIFY_MAX, "more than 16 parties");
+	strbuf_fini(&text);
+}
+END_TEST
+
 START_TEST(file_over_one_mib_is_refused)
 {
 	size_t size = (1u << 20) + 1;
@@ -358,6 +445,10 @@ Suite *suite(void)
 	tcase_add_test(t, fault_in_a_drop_in_names_that_file);
 	tcase_add_test(t, wildcard_is_not_advertised_to_peers);
 	tcase_add_test(t, too_many_peers_are_refused);
+	tcase_add_test(t, parties_are_read);
+	tcase_add_test(t, party_is_completed_by_a_drop_in);
+	tcase_add_loop_test(t, bad_party_is_refused_in_words, 0, (int)ARRAY_LEN(bad_parties));
+	tcase_add_test(t, too_many_parties_are_refused);
 	tcase_add_test(t, file_over_one_mib_is_refused);
 	tcase_add_test(t, every_key_is_printed_with_its_help);
 	suite_add_tcase(s, t);

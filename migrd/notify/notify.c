@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Every notice is in one list from notify_send() until its function was called, which deliver()
+ * does, on a timer of no delay: so it never runs inside notify_send() or inside libcurl. */
+#include "notify/notify.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "multi/multi.h"
+#include "notify/answer.h"
+#include "notify/sign.h"
+
+#define CONNECTIONS_PER_HOST_MAX 8
+#define IDLE_CONNECTIONS_MAX     32
+
+enum post_state {
+	POST_WAITING, /* for its turn */
+	POST_RUNNING,
+	POST_LOST, /* by fault injection: nothing comes but the deadline */
+	POST_DONE, /* answered, done() not called yet */
+};
+
+struct post {
+	struct notify *notify;
+	enum post_state state;
+	char party[ID_NAME_SIZE];
+	const char *type;
+	char *url, *ca_file, *body;
+	uint32_t timeout_ms;
+	struct loop_timer *deadline;
+	notify_done_fn *done;
+	void *data;
+	CURL *easy;
+	struct curl_slist *headers;
+	struct strbuf answer;
+	char curl_error[CURL_ERROR_SIZE];
+	/* once it is done */
+	long status;
+	struct err err;
+	TAILQ_ENTRY(post) link;
+};
+
+TAILQ_HEAD(post_list, post);
+
+struct notify {
+	struct loop *loop;
+	struct multi *multi;
+	struct notify_parties *parties;
+	struct loop_timer *deliver_timer;
+	struct post_list posts; /* in the order in which they came */
+	size_t count, running;
+	bool is_closing;
+};
+
+/* ---- one notice --------------------------------------------------------- */
+
+static size_t take_answer(char *data, size_t size, size_t count, void *user)
+{
+	struct post *post = user;
+	size_t len = size * count, room = NOTIFY_ANSWER_MAX + 1 - post->answer.len;
+
+	strbuf_add(&post->answer, data, len < room ? len : room);
+	return post->answer.len > NOTIFY_ANSWER_MAX ? 0 : len; /* 0: that is enough */
+}
+
+static void stop(struct post *post)
+{
+	if (post->easy)
+		multi_remove(post->notify->multi, post->easy);
+	post->easy = NULL;
+	curl_slist_free_all(post->headers);
+	post->headers = NULL;
+}
+
+static void finish(struct post *post)
+{
+	stop(post);
+	loop_timer_stop(post->deadline);
+	post->notify->running -= post->state == POST_RUNNING;
+	post->state = POST_DONE;
+	loop_timer_start(post->notify->deliver_timer, 0);
+}
+
+static void on_deadline(void *data)
+{
+	struct post *post = data;
+
+	err_set(&post->err, ERR_TIMEOUT, "it gave no answer within %u ms",
+		(unsigned)post->timeout_ms);
+	finish(post);
+}
+
+static void post_free(struct post *post)
+{
+	TAILQ_REMOVE(&post->notify->posts, post, link);
+	post->notify->count--;
+	stop(post);
+	loop_timer_free(post->deadline);
+	strbuf_fini(&post->answer);
+	free(post->url);
+	free(post->ca_file);
+	free(post->body);
+	free(post);
+}
+
+/* ---- going out ---------------------------------------------------------- */
+
+static void add_header(struct post *post, const char *line)
+{
+	struct curl_slist *list = curl_slist_append(post->headers, line);
+
+	if (!list)
+		abort(); /* out of memory */
+	post->headers = list;
+}
+
+/* The time of this try is a part of what is signed. */
+static bool add_headers(struct post *post, const struct notify_party *party, const char *id,
+			struct err *err)
+{
+	const int64_t now_s = clock_wall_ms() / 1000;
+	char signature[NOTIFY_SIGNATURE_SIZE], line[NOTIFY_SIGNATURE_SIZE + 32];
+
+	if (!notify_sign(party, id, now_s, post->body, signature, err))
+		return false;
+	add_header(post, "Content-Type: application/json");
+	add_header(post, "Accept: application/json");
+	add_header(post, "Expect:"); /* no round trip to ask whether to send the body */
+	snprintf(line, sizeof(line), "webhook-id: %s", id);
+	add_header(post, line);
+	snprintf(line, sizeof(line), "webhook-timestamp: %lld", (long long)now_s);
+	add_header(post, line);
+	snprintf(line, sizeof(line), "webhook-signature: %s", signature);
+	add_header(post, line);
+	return true;
+}
+
+static void set_tls(const struct post *post)
+{
+	curl_easy_setopt(post->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(post->easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(post->easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	if (post->ca_file) {
+		curl_easy_setopt(post->easy, CURLOPT_CAINFO, post->ca_file);
+		curl_easy_setopt(post->easy, CURLOPT_CAPATH, NULL); /* the system's */
+	}
+}
+
+static void set_options(struct post *post)
+{
+	CURL *easy = post->easy;
+
+	curl_easy_setopt(easy, CURLOPT_URL, post->url);
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* none, whatever the environment says */
+	curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	curl_easy_setopt(easy, CURLOPT_USERAGENT, "migrd/" PACKAGE_VERSION);
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	/* A name is looked up on a thread of libcurl's; a notice that is given up must not wait
+	 * for that thread. */
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, post->headers);
+	curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(post->body));
+	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, post->body);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, post->curl_error);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, post);
+	set_tls(post);
+}
+
+/* Gives the next ones their turn. */
+static void start_more(struct notify *notify)
+{
+	struct post *post;
+
+	TAILQ_FOREACH(post, &notify->posts, link)
+	{
+		if (notify->running >= NOTIFY_AT_ONCE_MAX)
+			return;
+		if (post->state != POST_WAITING)
+			continue;
+		post->state = POST_RUNNING;
+		notify->running++;
+		if (!multi_add(notify->multi, post->easy, post, &post->err))
+			finish(post);
+	}
+}
+
+/* ---- coming back ---------------------------------------------------------- */
+
+static enum err_code code_of(CURLcode code)
+{
+	if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
+		return ERR_UNAUTHORIZED;
+	return ERR_UNAVAILABLE;
+}
+
+static void set_transport_error(struct post *post, CURLcode code)
+{
+	char text[CURL_ERROR_SIZE];
+
+	snprintf(text, sizeof(text), "%s",
+		 post->curl_error[0] ? post->curl_error : curl_easy_strerror(code));
+	text[0] = (char)tolower((unsigned char)text[0]);
+	err_set(&post->err, code_of(code), "%s", text);
+}
+
+static enum fault_kind fault_at(const struct post *post, const char *stage, struct err *err)
+{
+	char point[64];
+
+	snprintf(point, sizeof(point), "notify.%s.%s", stage, post->type);
+	return fault_message(point, err);
+}
+
+static void on_ended(void *transfer, CURLcode code)
+{
+	struct post *post = transfer;
+	bool is_cut = code == CURLE_WRITE_ERROR && post->answer.len > NOTIFY_ANSWER_MAX;
+
+	curl_easy_getinfo(post->easy, CURLINFO_RESPONSE_CODE, &post->status);
+	switch (fault_at(post, "reply", &post->err)) {
+	case FAULT_NONE:
+		if (code != CURLE_OK && !is_cut)
+			set_transport_error(post, code);
+		break;
+	case FAULT_ERROR:
+		break;
+	case FAULT_DROP:
+		stop(post);
+		post->notify->running--;
+		post->state = POST_LOST;
+		start_more(post->notify);
+		return;
+	}
+	finish(post);
+	start_more(post->notify);
+}
+
+static struct post *next_done(const struct notify *notify)
+{
+	struct post *post;
+
+	TAILQ_FOREACH(post, &notify->posts, link)
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ_REMOVE has moved the head */
+	if (post->state == POST_DONE)
+		return post;
+	return NULL;
+}
+
+/* done() may send more. */
+static void call(struct post *post)
+{
+	const struct notify_reply reply = { post->status, strbuf_str(&post->answer),
+					    post->answer.len };
+
+	post->done(post->data, err_is_set(&post->err) ? NULL : &reply,
+		   err_is_set(&post->err) ? &post->err : NULL);
+	post_free(post);
+}
+
+static void deliver(void *data)
+{
+	struct notify *notify = data;
+	struct post *post;
+
+	while ((post = next_done(notify)))
+		call(post);
+	start_more(notify);
+}
+
+/* ---- the way in ------------------------------------------------------------ */
+
+static bool prepare(struct post *post, const struct notify_party *party, const char *id,
+		    struct err *err)
+{
+	if (post->notify->is_closing)
+		return err_set(err, ERR_CANCELLED, "the daemon is stopping");
+	if (!party)
+		return err_set(err, ERR_NOT_FOUND, "there is no section [notify %s] any more",
+			       post->party);
+	if (post->notify->count > NOTIFY_WAITING_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d notices are under way",
+			       NOTIFY_WAITING_MAX);
+	post->url = xstrdup(party->url);
+	post->ca_file = party->ca_file ? xstrdup(party->ca_file) : NULL;
+	post->timeout_ms = party->timeout_ms;
+	loop_timer_start(post->deadline, post->timeout_ms);
+	post->easy = curl_easy_init();
+	if (!post->easy)
+		return err_set(err, ERR_INTERNAL, "libcurl gave no handle");
+	if (!add_headers(post, party, id, err))
+		return false;
+	set_options(post);
+	return true;
+}
+
+void notify_send(struct notify *notify, const struct notify_message *message, notify_done_fn *done,
+		 void *data)
+{
+	struct post *post = xnew(struct post);
+	enum fault_kind fault;
+
+	loop_assert_thread(notify->loop);
+	post->notify = notify;
+	post->type = strcmp(message->type, "after") == 0 ? "after" : "before";
+	post->body = xstrdup(message->body);
+	post->done = done;
+	post->data = data;
+	post->deadline = loop_timer_new(notify->loop, on_deadline, post);
+	snprintf(post->party, sizeof(post->party), "%s", message->party);
+	TAILQ_INSERT_TAIL(&notify->posts, post, link);
+	notify->count++;
+	if (!prepare(post, notify_parties_find(notify->parties, post->party), message->id,
+		     &post->err)) {
+		finish(post);
+		return;
+	}
+	fault = fault_at(post, "send", &post->err);
+	if (fault == FAULT_ERROR)
+		finish(post);
+	else if (fault == FAULT_DROP)
+		post->state = POST_LOST;
+	else
+		start_more(notify);
+}
+
+/* ---- life -------------------------------------------------------------------- */
+
+struct notify *notify_new(struct loop *loop, struct notify_parties *parties, struct err *err)
+{
+	const struct multi_limits limits = { CONNECTIONS_PER_HOST_MAX, IDLE_CONNECTIONS_MAX };
+	struct notify *notify = xnew(struct notify);
+
+	notify->loop = loop;
+	notify->parties = parties;
+	notify->deliver_timer = loop_timer_new(loop, deliver, notify);
+	TAILQ_INIT(&notify->posts);
+	notify->multi = multi_new(loop, &limits, on_ended, err);
+	if (notify->multi)
+		return notify;
+	notify_free(notify);
+	return NULL;
+}
+
+void notify_free(struct notify *notify)
+{
+	struct post *post;
+
+	if (!notify)
+		return;
+	notify->is_closing = true;
+	while ((post = TAILQ_FIRST(&notify->posts))) {
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): likewise */
+		if (post->state != POST_DONE)
+			err_set(&post->err, ERR_CANCELLED, "the daemon is stopping");
+		call(post);
+	}
+	multi_free(notify->multi);
+	loop_timer_free(notify->deliver_timer);
+	notify_parties_free(notify->parties);
+	free(notify);
+}
+
+void notify_set_parties(struct notify *notify, struct notify_parties *parties)
+{
+	notify_parties_free(notify->parties);
+	notify->parties = parties;
+}
+
+const struct notify_parties *notify_parties(const struct notify *notify)
+{
+	return notify->parties;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* notify/notify.h -- tells parties of moves: signed webhooks over HTTPS (libcurl on the loop).
+ *
+ * A notice is sent once; who wants another try calls again.  Redirects are not followed and
+ * proxies not used.  NOTIFY_AT_ONCE_MAX notices are under way at a time, others wait, and their
+ * deadlines count meanwhile.
+ *
+ * Fault points: notify.send.TYPE, notify.reply.TYPE, TYPE being `before' or `after'.
+ * Thread: loop.
+ */
+#ifndef MIGRD_NOTIFY_NOTIFY_H
+#define MIGRD_NOTIFY_NOTIFY_H
+
+#include "base/loop.h"
+#include "notify/parties.h"
+
+#define NOTIFY_AT_ONCE_MAX 32
+#define NOTIFY_WAITING_MAX 4096 /* with those under way */
+
+struct notify;
+
+/* PARTIES is taken over, also if it fails: NULL and INTERNAL. */
+struct notify *notify_new(struct loop *loop, struct notify_parties *parties, struct err *err);
+/* Notices under way are answered with CANCELLED before it returns. */
+void notify_free(struct notify *notify);
+/* A reload: PARTIES is taken over.  Notices under way are those of the former ones. */
+void notify_set_parties(struct notify *notify, struct notify_parties *parties);
+/* Good until the callback returns. */
+const struct notify_parties *notify_parties(const struct notify *notify);
+
+/* What a party answered; STATUS is that of HTTP. */
+struct notify_reply {
+	long status;
+	const char *body; /* borrowed; up to NOTIFY_ANSWER_MAX and a byte more: it was cut */
+	size_t len;
+};
+/* Called once, never from inside notify_send(): REPLY or ERR.  UNAVAILABLE, TIMEOUT, UNAUTHORIZED
+ * (its certificate), NOT_FOUND (no such party is configured), LIMIT, CANCELLED. */
+typedef void notify_done_fn(void *data, const struct notify_reply *reply, const struct err *err);
+
+struct notify_message {
+	const char *party;
+	const char *id;   /* `webhook-id': the same at each try; without '.' */
+	const char *type; /* `before' or `after' */
+	const char *body;
+};
+void notify_send(struct notify *notify, const struct notify_message *message, notify_done_fn *done,
+		 void *data);
+
+#endif
