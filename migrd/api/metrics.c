@@ -49,6 +49,11 @@ static void read_blackouts(struct strbuf *text, const char *name, const struct a
 	add_histogram(text, name, &moves_totals(api->moves)->blackout, &totals_blackout);
 }
 
+static void read_outages(struct strbuf *text, const char *name, const struct api *api)
+{
+	add_histogram(text, name, &moves_totals(api->moves)->outage, &totals_outage);
+}
+
 static void read_durations(struct strbuf *text, const char *name, const struct api *api)
 {
 	add_histogram(text, name, &moves_totals(api->moves)->duration, &totals_duration);
@@ -125,6 +130,10 @@ static const struct {
 	{ "migrd_move_blackout_seconds", "histogram", "seconds",
 	  "How long guests that were moved away stood still, where it could be measured.",
 	  read_blackouts },
+	{ "migrd_move_network_outage_seconds", "histogram", "seconds",
+	  "How long the network saw nothing of guests that were moved away, where it could be "
+	  "measured.",
+	  read_outages },
 	{ "migrd_move_duration_seconds", "histogram", "seconds",
 	  "How long moves away took that ended well.", read_durations },
 	{ "migrd_bandwidth_budget_bytes_per_second", "gauge", "bytes_per_second",

@@ -426,6 +426,7 @@ void api_peer_fate(struct http_request *req, void *data)
 	fate.run = move_run(move);
 	fate.at_us = (uint64_t)clock_wall_us();
 	fate.resumed_us = move_resumed_us(move);
+	fate.has_frames = move_frames_told(move, &fate.frames);
 	fate.verdict = (int)move_verdict(move);
 	snprintf(fate.state, sizeof(fate.state), "%s", move_state_name(move));
 	snprintf(fate.reason, sizeof(fate.reason), "%s", move_reason(move));

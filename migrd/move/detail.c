@@ -140,6 +140,7 @@ static const struct json_field durable[] = {
 void move_detail_encode(struct move *move)
 {
 	CLEANUP(json_putp) struct json_object *obj = json_encode(durable, move);
+	CLEANUP(json_putp) struct json_object *frames = move_frames_json(move);
 
 	move_forget_texts(move);
 	json_add_int(obj, "stream_pid", move->stream_id.pid);
@@ -155,6 +156,8 @@ void move_detail_encode(struct move *move)
 	if (move->forecast)
 		json_object_object_add(obj, "forecast",
 				       json_encode(forecast_fields, move->forecast));
+	if (frames)
+		json_object_object_add(obj, "frames", json_object_get(frames));
 	free(move->row.detail);
 	move->row.detail = xstrdup(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN));
 }
@@ -193,6 +196,7 @@ void move_detail_decode(struct move *move)
 	}
 	move->stream_id.pid = (pid_t)json_get_int(obj, "stream_pid", 0);
 	decode_forecast(move, json_get_obj(obj, "forecast"));
+	move_frames_decode(move, json_get_obj(obj, "frames"));
 	if (json_get_obj(obj, "plan"))
 		move->plan = move_plan_decode(json_get_obj(obj, "plan"), &ignored);
 }

@@ -85,6 +85,7 @@ void move_dst_enter_prepare(struct machine *machine)
 
 	loop_timer_start(move->tick, move->moves->env.prepare_timeout_ms);
 	move_parts_tidy(move); /* the files were compared; a lost source never tidies up */
+	move_frames_begin(move);
 	move_parts_begin(move, MOVE_PHASE_PROVIDE);
 	id_token_new(move->token);
 	stream_preamble_key(move->token, move->offer.port_key);
@@ -215,6 +216,8 @@ void move_dst_enter_transfer(struct machine *machine)
 
 	if (move->machine.is_resumed)
 		move_query(move);
+	if (move->machine.is_resumed)
+		move_frames_begin(move);
 	loop_timer_start(move->tick, FATE_EVERY_MS);
 }
 
@@ -481,6 +484,7 @@ void move_dst_enter_handover(struct machine *machine)
 	move_stamp(move, MOVE_STAMP_TAKEN);
 	if (vm_role(vm) == VM_ROLE_INCOMING)
 		vm_promote(vm, move->row.generation + 1, intent_of(move));
+	move_frames_await(move, 0);
 	loop_timer_start(move->tick, DOUBT_TICK_MS);
 }
 

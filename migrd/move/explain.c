@@ -164,6 +164,15 @@ static void add_standstill(struct text *text, const struct explain_basis *basis)
 	    amount_ms(rest_ms, rest), basis->destination);
 }
 
+static void add_outage(struct text *text, const struct explain_basis *basis)
+{
+	char amount[AMOUNT_SIZE];
+
+	if (basis->end == EXPLAIN_DONE && basis->has_outage)
+		add(text, " The network saw no frame of it for %s.",
+		    amount_ms(basis->outage_ms, amount));
+}
+
 void explain(const struct explain_basis *basis, char ret[MOVE_EXPLANATION_SIZE])
 {
 	struct text text = { ret, 0 };
@@ -175,4 +184,5 @@ void explain(const struct explain_basis *basis, char ret[MOVE_EXPLANATION_SIZE])
 	add_changes(&text, basis);
 	add_obstacles(&text, basis);
 	add_standstill(&text, basis);
+	add_outage(&text, basis);
 }

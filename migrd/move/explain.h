@@ -34,6 +34,8 @@ struct explain_basis {
 	uint64_t throttle_percent;    /* likewise */
 	uint64_t held_ms, held_count; /* nothing was sent, since one host could not finish */
 	uint64_t rejoins;             /* post-copy: data streams that were lost and made again */
+	bool has_outage;
+	uint64_t outage_ms; /* the network saw nothing of the guest */
 };
 
 void explain(const struct explain_basis *basis, char ret[MOVE_EXPLANATION_SIZE]);

@@ -51,6 +51,7 @@ void move_measure_stop(struct move *move, const struct qmp_event *event)
 	move->measure.stopped_us = time_of(event);
 	move->measure.resumed_us = 0;
 	move->measure.has_come_back = false;
+	move_frames_stop(move, move->measure.stopped_us);
 }
 
 void move_measure_resume(struct move *move, const struct qmp_event *event)
@@ -61,6 +62,7 @@ void move_measure_resume(struct move *move, const struct qmp_event *event)
 		return;
 	measure->resumed_us = time_of(event);
 	measure->has_come_back = move->side == MOVE_SRC;
+	move_frames_await(move, measure->resumed_us);
 }
 
 void move_measure_resumed_there(struct move *move, uint64_t resumed_us)
@@ -95,21 +97,35 @@ void move_measure_time(struct move *move, uint64_t there_us)
 	move->measure.asked_us = 0;
 }
 
-static const char *why_no_blackout(const struct move *move)
+static bool is_over(const struct move *move)
+{
+	return move_is_final(move) || move->stamps[MOVE_STAMP_TAKEN];
+}
+
+const char *move_why_not_still(const struct move *move)
 {
 	const struct move_measure *measure = &move->measure;
-	bool is_over = move_is_final(move) || move->stamps[MOVE_STAMP_TAKEN];
 
 	if (move->facts.stopped)
 		return "the VM is stopped";
-	if (!measure->stopped_us && !is_over)
+	if (!measure->stopped_us && !is_over(move))
 		return "the guest does not stand still yet";
 	if (!measure->stopped_us && move->stamps[MOVE_STAMP_TAKEN] && move->facts.run)
 		return "the coordinator did not see when the guest stopped";
 	if (!measure->stopped_us)
 		return "the guest was not stopped by the move";
-	if (!measure->resumed_us && !is_over)
+	if (!measure->resumed_us && !is_over(move))
 		return "the guest stands still";
+	return "";
+}
+
+static const char *why_no_blackout(const struct move *move)
+{
+	const struct move_measure *measure = &move->measure;
+	const char *why = move_why_not_still(move);
+
+	if (*why)
+		return why;
 	if (!measure->resumed_us)
 		return "nobody saw when the guest ran on: a coordinator was restarted, or the "
 		       "destination has an older migrd";
@@ -150,6 +166,17 @@ void move_measure_end(struct move *move)
 	totals_add(&totals->duration, &totals_duration,
 		   (double)(move->stamps[MOVE_STAMP_ENDED] - move->stamps[MOVE_STAMP_CREATED]) /
 			   1000000);
+}
+
+void move_measure_outage(struct move *move)
+{
+	struct move_measured measured = { 0 };
+
+	if (move->machine.state != MOVE_STATE_DONE)
+		return;
+	move_show_outage(move, &measured);
+	if (measured.has_outage)
+		totals_add(&move->moves->totals.outage, &totals_outage, measured.outage_ms / 1000);
 }
 
 const struct move_totals *moves_totals(const struct moves *moves)
@@ -255,5 +282,6 @@ struct move_measured move_show_measured(const struct move *move)
 
 	show_blackout(move, &ret);
 	show_brownout(move, &ret);
+	move_show_outage(move, &ret);
 	return ret;
 }

@@ -76,6 +76,7 @@ void move_free(struct move *move)
 	json_object_put(move->peer_times);
 	json_object_put(move->begin.images);
 	free(move->plan);
+	move_frames_fini(move);
 	free(move->passes);
 	free(move->forecast);
 	free(move->notices);

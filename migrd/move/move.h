@@ -335,6 +335,9 @@ bool move_has_lost_memory(const struct move *move);
 bool move_run(const struct move *move); /* the guest is to run where it ends up */
 /* Destination: when the guest ran here first, in microseconds since 1970; 0: not known. */
 uint64_t move_resumed_us(const struct move *move);
+/* What this host, as the destination, saw of the guest's frames.  False: it has not taken the
+ * guest. */
+bool move_frames_told(const struct move *move, struct nic_frames_list *ret);
 /* NULL: none was made yet.  Owned by MOVE. */
 const struct transfer_plan *move_plan(const struct move *move);
 /* Source: its passes over the guest's memory, in their order.  Owned by MOVE, until the callback

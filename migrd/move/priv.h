@@ -311,6 +311,7 @@ struct move {
 	struct move_rejoin rejoin;
 	struct move_measure measure; /* source; of a destination resumed_us */
 	struct move_share share;     /* source */
+	struct move_frames *frames;  /* owned; NULL: none are watched: move/frames.c */
 	struct move_settle settle;
 	struct stream *stream;
 	const char *stream_told;     /* the stream's state that the timeline has last */
@@ -572,6 +573,27 @@ void move_show_outlook(const struct move *move, struct move_progress *ret);
 void move_explain(const struct move *move, const struct move_measured *measured,
 		  char ret[MOVE_EXPLANATION_SIZE]);
 struct move_measured move_show_measured(const struct move *move);
+/* Why there was no moment at which the guest's stop for the move was seen; "": there was. */
+const char *move_why_not_still(const struct move *move);
+
+/* ---- the guest's frames: move/frames.c --------------------------------------------- */
+
+/* In prepare, or in transfer by a restart: they are listened at from here on. */
+void move_frames_begin(struct move *move);
+/* Source: the guest has stopped for the move, at STOP_US. */
+void move_frames_stop(struct move *move, uint64_t stop_us);
+/* Destination: the guest is taken, or runs; source: it runs on here.  RESUME_US: since then (0: it
+ * may not run yet). */
+void move_frames_await(struct move *move, uint64_t resume_us);
+/* The move has ended. */
+void move_frames_end(struct move *move);
+void move_frames_fini(struct move *move);
+/* Source: all that can be known of the outage is known: counts it. */
+void move_measure_outage(struct move *move);
+void move_show_outage(const struct move *move, struct move_measured *ret);
+/* What of it is kept; NULL: nothing.  The caller owns it.  OBJ may be NULL. */
+struct json_object *move_frames_json(const struct move *move);
+void move_frames_decode(struct move *move, struct json_object *obj);
 
 /* ---- the stream ------------------------------------------------------ */
 

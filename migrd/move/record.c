@@ -126,6 +126,7 @@ static void entered(struct machine *machine)
 
 	if (is_final) {
 		move_measure_end(move);
+		move_frames_end(move);
 		move->settle.is_done = move->row.settled;
 		move_settle_begin(move);
 		move_tell_end(move);

@@ -203,6 +203,8 @@ void move_explain(const struct move *move, const struct move_measured *measured,
 		.held_ms = move->measure.held_us / 1000,
 		.held_count = move->measure.held_count,
 		.rejoins = move->measure.rejoins,
+		.has_outage = measured->has_outage,
+		.outage_ms = (uint64_t)(measured->outage_ms + 0.5),
 	};
 
 	add_times(move, measured, &basis);

@@ -234,6 +234,7 @@ void move_src_enter_prepare(struct machine *machine)
 	struct move *move = move_of(machine);
 
 	loop_timer_start(move->tick, move->moves->env.prepare_timeout_ms);
+	move_frames_begin(move);
 }
 
 void move_src_step_prepare(struct machine *machine)
@@ -285,6 +286,7 @@ void move_src_enter_transfer(struct machine *machine)
 	move->facts.guest_stopped = has_stopped_itself(move);
 	move_measure_begin(move);
 	if (move->machine.is_resumed) {
+		move_frames_begin(move);
 		peer_warm(move->moves->env.peers, move->row.peer);
 		move->facts.guest_in_doubt = true; /* the guest's events were lost */
 	} else {

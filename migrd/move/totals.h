@@ -14,7 +14,7 @@ struct totals_kind {
 	double bounds[TOTALS_BOUNDS_MAX]; /* upper ones, rising, in seconds */
 	size_t count;
 };
-extern const struct totals_kind totals_blackout, totals_duration;
+extern const struct totals_kind totals_blackout, totals_outage, totals_duration;
 
 struct totals_histogram {
 	uint64_t buckets[TOTALS_BOUNDS_MAX + 1]; /* of each bound alone; the last one: above all */
@@ -24,7 +24,7 @@ struct totals_histogram {
 
 /* Of moves that ended well, as their source. */
 struct move_totals {
-	struct totals_histogram blackout, duration;
+	struct totals_histogram blackout, outage, duration;
 };
 
 void totals_add(struct totals_histogram *histogram, const struct totals_kind *kind, double s);

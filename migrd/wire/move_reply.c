@@ -123,6 +123,31 @@ const struct json_field move_times_fields[] = {
 		.help = help_,                                                                \
 	}
 
+#define OF_NIC(member_, known, help_)                                                     \
+	{                                                                                 \
+		.key = #member_, .type = JSON_NUMBER, .required = true, .nullable = true, \
+		JSON_MEMBER(struct move_nic_outage, member_),                             \
+		.present_offset = offsetof(struct move_nic_outage, known), .digits = 3,   \
+		.help = help_,                                                            \
+	}
+
+static const struct json_field nic_outage_fields[] = {
+	JSON_SHOWN(struct move_nic_outage, id, "Id of the NIC in the definition."),
+	OF_NIC(outage_ms, has_outage,
+	       "From the last frame that the guest sent before its stop to its first one after "
+	       "that, in milliseconds, the difference of the hosts' clocks taken out."),
+	OF_NIC(outage_error_ms, has_outage, "By how much that may be wrong, in milliseconds."),
+	OF_NIC(announced_ms, has_outage,
+	       "The same to the first frame of any kind, which may be an announcement by the new "
+	       "host, in milliseconds."),
+	OF_NIC(pause_ms, has_pause,
+	       "The longest pause between two frames that was seen before the stop, in "
+	       "milliseconds: so much of an outage may be the guest's own silence."),
+	JSON_SHOWN(struct move_nic_outage, note,
+		   "Reason why the outage is not known; empty where it is."),
+	{ 0 },
+};
+
 static const struct json_field measured_fields[] = {
 	MEASURED(blackout_ms, has_blackout, 3,
 		 "How long the guest stood still, in milliseconds: from QEMU's STOP to RESUME, the "
@@ -139,6 +164,19 @@ static const struct json_field measured_fields[] = {
 		 "How much slower the guest ran in the transfer, in percent of its pace before."),
 	JSON_SHOWN(struct move_measured, brownout_note,
 		   "Reason why it is not known; empty where it is."),
+	MEASURED(outage_ms, has_outage, 3,
+		 "How long the network saw nothing of the guest, in milliseconds: of the NIC where "
+		 "it was longest."),
+	MEASURED(outage_error_ms, has_outage, 3, "By how much that may be wrong, in milliseconds."),
+	JSON_SHOWN(struct move_measured, outage_nic, "Id of that NIC; empty where none is known."),
+	JSON_SHOWN(struct move_measured, outage_note,
+		   "Reason why it is not known; empty where it is."),
+	{ .key = "nics",
+	  .type = JSON_ARRAY,
+	  .required = true,
+	  JSON_MEMBERS(struct move_measured, nics, nic_count),
+	  .fields = nic_outage_fields,
+	  .help = "The outage of each NIC whose frames can be seen." },
 	{ 0 },
 };
 

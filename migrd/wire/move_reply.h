@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "wire/forecast.h"
 #include "wire/move_request.h"
+#include "wire/nic_frames.h"
 #include "wire/notice.h"
 #include "wire/policy.h"
 #include "wire/problem.h"
@@ -24,7 +25,7 @@ struct move_disk_progress {
 };
 
 #define MOVE_SENTENCE_SIZE    384
-#define MOVE_EXPLANATION_SIZE 768
+#define MOVE_EXPLANATION_SIZE 896
 #define MOVE_LIMIT_WHY_SIZE   160
 
 struct move_progress {
@@ -64,6 +65,18 @@ struct move_times {
 	struct json_object *destination; /* borrowed; NULL: it has not told yet */
 };
 
+#define MOVE_OUTAGE_NOTE_SIZE 320
+
+/* For how long the network saw nothing of one NIC of the guest. */
+struct move_nic_outage {
+	char id[VM_DEF_ID_SIZE];
+	bool has_outage;
+	double outage_ms, outage_error_ms, announced_ms;
+	bool has_pause;
+	double pause_ms;
+	char note[MOVE_OUTAGE_NOTE_SIZE];
+};
+
 /* What a move cost its guest, as its source knows it; a note says why a figure is not known. */
 struct move_measured {
 	bool has_blackout;
@@ -74,6 +87,12 @@ struct move_measured {
 	bool has_brownout;
 	double brownout_percent;
 	const char *brownout_note;
+	bool has_outage;
+	double outage_ms, outage_error_ms; /* of the worst NIC */
+	char outage_nic[VM_DEF_ID_SIZE];   /* which that is; "": none */
+	char outage_note[MOVE_OUTAGE_NOTE_SIZE];
+	struct move_nic_outage nics[NIC_FRAMES_MAX];
+	size_t nic_count;
 };
 
 struct move_shown_options {

@@ -359,6 +359,12 @@ const struct json_field peer_fate_fields[] = {
 	  .max = PEER_TIME_MAX_US,
 	  .help = "Time of this answer in microseconds since 1970, by the sender's clock." },
 	RESUMED_FIELD(struct peer_fate),
+	{ .key = "frames",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct peer_fate, frames),
+	  .present_offset = offsetof(struct peer_fate, has_frames),
+	  .fields = nic_frames_list_fields,
+	  .help = "Destination: what it saw of the frames that the guest sent." },
 	{ 0 },
 };
 

@@ -139,6 +139,10 @@ struct peer_fate {
 	/* Microseconds since 1970 by the sender's clock. */
 	uint64_t at_us;      /* of this answer; 0: an older coordinator */
 	uint64_t resumed_us; /* destination: its QEMU's RESUME; 0: it was not seen */
+	/* Destination: what it saw of the guest's frames; not there: nothing, or an older
+	 * coordinator. */
+	struct nic_frames_list frames;
+	bool has_frames;
 };
 
 /* A VM that the sender has a record of. */

@@ -21,6 +21,8 @@
  * Since the static area is not larger than the dirty one (mkguest sees to it),
  * two more completed sweeps with E = 0 prove every page of both areas.
  *
+ * If it has a NIC (ne2k_isa at 0x300) it sends a frame to all beside each line.
+ *
  * With a wave (`wave_ms') the pace changes: it grows from nothing to twice the
  * rate, and falls back (a saw-tooth), or, with `busy_ms', is the rate for so
  * long and then nothing.
@@ -34,11 +36,11 @@
 	/* Under TCG a write to a page with code in it costs a microsecond. */
 	.set STACK_ADDR, 0x7000
 	.set DATA_ADDR, 0x9000
-	.set REST_SECTORS, 10
+	.set REST_SECTORS, 11
 	.set VECTORS, TIMER_VECTOR + 16
 	.else
 	.set STACK_ADDR, LOAD_ADDR
-	.set REST_SECTORS, 2
+	.set REST_SECTORS, 3
 	.set VECTORS, TIMER_VECTOR + 1
 	.endif
 	.set AREA_ADDR, 0x1000000	/* 16 MiB: above all that the BIOS uses */
@@ -48,6 +50,10 @@
 	.set COM1_STATUS, COM1 + 5	/* line status register of a 16550 */
 	.set COM1_IS_FREE, 0x20
 	.set STALL_POLLS, 0x1000000	/* some seconds */
+	.set NIC, 0x300			/* an NE2000: a DP8390 with its data at NIC + 16 */
+	.set NIC_DATA, NIC + 16
+	.set NIC_BUFFER, 0x40		/* page of its memory */
+	.set NIC_SENDS, 0x26		/* command: start, no DMA, transmit */
 	.set PIT_DIVISOR, 1193		/* 1193182 Hz / 1193 = 1000.15 Hz */
 	.set SELECTOR_CODE, 8
 	.set SELECTOR_DATA, 16
@@ -133,6 +139,7 @@ start32:
 	movl	$STACK_ADDR, %esp
 	call	fill_areas
 	call	start_serial
+	call	start_nic
 	call	start_clock
 	.ifdef DISKS
 	call	start_disks
@@ -320,6 +327,27 @@ start_serial:				/* 115200 baud, 8n1, no interrupts */
 	loop	1b
 	ret
 
+	/* The frame stays in the NIC's memory.  Without a NIC the ports read as ones. */
+start_nic:
+	movl	$NIC, %edx
+	inb	%dx, %al
+	cmpb	$0xff, %al
+	je	2f
+	movb	$NIC_SENDS, nic_command
+	movl	$nic_setup, %esi
+	movl	$NIC_SETUP_COUNT, %ecx
+1:	movl	$NIC, %edx
+	lodsb
+	addb	%al, %dl
+	lodsb
+	outb	%al, %dx
+	loop	1b
+	movl	$NIC_DATA, %edx
+	movl	$frame, %esi
+	movl	$FRAME_BYTES, %ecx
+	rep outsb
+2:	ret
+
 start_clock:
 	movl	$timer_interrupt, %eax
 	movl	$(IDT_ADDR + TIMER_VECTOR * 8), %edi
@@ -362,7 +390,12 @@ timer_interrupt:
 	jnz	1f
 	movl	period_ms, %eax
 	movl	%eax, until_report
-	call	report
+	movb	nic_command, %al
+	testb	%al, %al
+	jz	2f
+	movl	$NIC, %edx
+	outb	%al, %dx
+2:	call	report
 1:	popal
 	iret
 
@@ -432,6 +465,19 @@ line:		.ascii	"T00000000 S00000000 E00000000"
 serial_setup:				/* register, value */
 	.byte	3, 0x80, 0, 1, 1, 0, 3, 3
 	.set	SERIAL_SETUP_COUNT, (. - serial_setup) / 2
+
+nic_setup:				/* register, value */
+	.byte	0, 0x21, 14, 0, 12, 0x20, 13, 0, 0, 0x22
+	.byte	4, NIC_BUFFER, 5, FRAME_BYTES, 6, 0
+	.byte	8, 0, 9, NIC_BUFFER, 10, FRAME_BYTES, 11, 0, 0, 0x12
+	.set	NIC_SETUP_COUNT, (. - nic_setup) / 2
+nic_command:	.byte	0
+frame:					/* for local experiments, IEEE 802 */
+	.byte	0xff, 0xff, 0xff, 0xff, 0xff, 0xff
+	.byte	0x52, 0x54, 0x00, 0xaa, 0x00, 0x0a
+	.byte	0x88, 0xb5
+	.fill	46
+	.set	FRAME_BYTES, . - frame
 
 	.balign 4
 ticks:		.long	0

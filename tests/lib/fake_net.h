@@ -6,6 +6,15 @@
 #define MIGRD_TESTS_LIB_FAKE_NET_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* net/frames.h: each interface can be listened at, and these frames have come there (512: so many
+ * that some were lost). */
+void fake_frames_add(uint64_t at_us, bool is_announcement);
+#define FAKE_FRAMES_FULL 512
+extern size_t fake_frames_open;         /* so many are listened at */
+extern const char *fake_frames_refused; /* why none can be; NULL: it can */
 
 extern bool fake_net_fails;
 extern const char *fake_net_bad_tap; /* name of a tap that is down; NULL: none */

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* When the guest of a move sends frames (vm/frames.h), on both hosts, for the outage that its
+ * source shows (move/outage.h).
+ *
+ * Each host listens from prepare on: a transfer may be shorter than it takes the kernel to open
+ * what is listened with.  The source has what it needs when the guest has stopped, and that is in
+ * the record of what follows.  The destination goes on until each NIC has sent a frame, for some
+ * seconds at most; by then the move has ended, so the source asks for it after the end, and writes
+ * its record once more.  Nothing of a move depends on any of this.
+ */
+#include "vm/frames.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "move/outage.h"
+#include "move/priv.h"
+#include "wire/peer_msg.h"
+
+/* How often what has come is looked at; sooner, if the room for it was too small. */
+#define LOOK_MS      50
+#define LOOK_SOON_MS 5
+/* The destination is asked ever more slowly. */
+#define ASK_FIRST_MS    100
+#define ASK_MAX_MS      1600
+#define ASK_DEADLINE_MS 1500
+#define ASK_LONGER_MS   3000 /* than the destination watches */
+
+struct move_frames {
+	struct nic_frames_list here;
+	struct nic_frames_list there; /* source: as the destination told it */
+	bool has_there, is_older;     /* it told it; its migrd does not */
+	bool is_over;                 /* source: nothing more will be known */
+	/* not durable */
+	struct vm_frames *watch;  /* NULL: nothing is listened at */
+	struct loop_timer *timer; /* NULL: nothing more is to be done */
+	uint64_t until_ms;        /* on the loop's clock; 0: nothing is waited for yet */
+	uint32_t pause_ms;        /* between two questions */
+	bool must_write;
+};
+
+static uint64_t now_ms(const struct move *move)
+{
+	return loop_now_ms(move->moves->env.loop);
+}
+
+/* ---- the watch -------------------------------------------------------------------- */
+
+static void on_timer(void *data);
+
+static void close_watch(struct move_frames *frames)
+{
+	vm_frames_close(TAKE_PTR(frames->watch));
+	frames->here.is_watching = false;
+}
+
+static void end_work(struct move_frames *frames)
+{
+	close_watch(frames);
+	loop_timer_free(TAKE_PTR(frames->timer));
+}
+
+void move_frames_fini(struct move *move)
+{
+	if (move->frames)
+		end_work(move->frames);
+	free(TAKE_PTR(move->frames));
+}
+
+/* The guest of a source runs, and one that is to arrive may. */
+static bool is_wanted(const struct move *move, const struct vm *vm)
+{
+	if (!vm || move->facts.stopped)
+		return false;
+	return move->side == MOVE_DST ||
+	       (vm_intent(vm) == VM_INTENT_STARTED && !move->facts.guest_stopped);
+}
+
+void move_frames_begin(struct move *move)
+{
+	struct vm *vm = move_vm(move);
+	struct move_frames *frames;
+
+	move_frames_fini(move);
+	if (!is_wanted(move, vm))
+		return;
+	move->frames = frames = xnew(struct move_frames);
+	frames->watch = vm_frames_open(vm, move->side == MOVE_SRC);
+	if (!frames->watch) {
+		snprintf(frames->here.note, sizeof(frames->here.note),
+			 "the VM has no tap or macvtap, so its frames cannot be seen");
+		return;
+	}
+	frames->timer = loop_timer_new(move->moves->env.loop, on_timer, move);
+	if (move->side == MOVE_SRC)
+		loop_timer_start(frames->timer, LOOK_MS);
+}
+
+void move_frames_stop(struct move *move, uint64_t stop_us)
+{
+	struct move_frames *frames = move->frames;
+
+	if (!frames || !frames->watch)
+		return;
+	vm_frames_stop(frames->watch, stop_us);
+	vm_frames_show(frames->watch, &frames->here);
+	frames->until_ms = 0;
+	loop_timer_stop(frames->timer);
+}
+
+void move_frames_await(struct move *move, uint64_t resume_us)
+{
+	struct move_frames *frames = move->frames;
+
+	if (!frames || !frames->watch)
+		return;
+	if (resume_us && move->side == MOVE_SRC)
+		vm_frames_run_on(frames->watch, resume_us);
+	frames->until_ms = now_ms(move) + OUTAGE_WAIT_MS;
+	loop_timer_start(frames->timer, LOOK_MS);
+}
+
+/* ---- the end ------------------------------------------------------------------------ */
+
+static void on_written(void *data, const struct err *err)
+{
+	char *id = data;
+
+	if (err)
+		log_error("move", "frames", "move=%s error=%s", id, err->msg);
+	free(id);
+}
+
+/* Not while the end of the move is being noted as settled: that writes the same row. */
+static void write_record(struct move *move)
+{
+	struct move_frames *frames = move->frames;
+
+	frames->must_write = move->settle.is_writing;
+	if (frames->must_write) {
+		loop_timer_start(frames->timer, ASK_FIRST_MS);
+		return;
+	}
+	move_detail_encode(move);
+	store_commit(move->moves->env.store, &(struct store_txn){ { store_put_move(&move->row) } },
+		     on_written, xstrdup(move->row.id));
+	end_work(frames);
+	move_tell(move);
+}
+
+/* All is known that will be. */
+static void conclude(struct move *move)
+{
+	struct move_frames *frames = move->frames;
+
+	close_watch(frames);
+	if (move->side != MOVE_SRC) {
+		end_work(frames);
+		return;
+	}
+	frames->is_over = true;
+	if (!move_is_final(move)) {
+		end_work(frames); /* it goes to disk with the next record */
+		return;
+	}
+	move_measure_outage(move);
+	write_record(move);
+}
+
+/* Of each NIC that had sent anything here it is known when it did there. */
+static bool is_complete(const struct move_frames *frames)
+{
+	for (size_t i = 0; i < frames->here.count; i++) {
+		const struct nic_frames *here = &frames->here.nics[i];
+		const struct nic_frames *there = outage_nic(&frames->there, here->nic);
+
+		if (here->last_us && !(there && (there->own_us || there->note[0])))
+			return false;
+	}
+	return frames->has_there;
+}
+
+static void on_told(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct move_frames *frames = move->frames;
+	struct peer_fate fate;
+	struct err bad;
+
+	if (!frames || !frames->timer || frames->is_over)
+		return;
+	move_forget_texts(move);
+	if (!err && peer_fate_decode(result, &fate, &bad)) {
+		frames->has_there = fate.has_frames;
+		frames->is_older = !fate.has_frames;
+		if (fate.has_frames)
+			frames->there = fate.frames;
+	}
+	if (frames->is_older || is_complete(frames) ||
+	    (frames->has_there && !frames->there.is_watching)) {
+		conclude(move);
+		return;
+	}
+	frames->pause_ms = frames->pause_ms < ASK_MAX_MS / 2 ? frames->pause_ms * 2 : ASK_MAX_MS;
+	loop_timer_start(frames->timer, frames->pause_ms);
+}
+
+/* The timer goes on also if no answer is told. */
+static void ask(struct move *move)
+{
+	struct move_frames *frames = move->frames;
+
+	if (now_ms(move) >= frames->until_ms) {
+		conclude(move);
+		return;
+	}
+	loop_timer_start(frames->timer, ASK_DEADLINE_MS + ASK_FIRST_MS);
+	move_ask_peer(move, NULL, NULL, ASK_DEADLINE_MS, on_told);
+}
+
+static void look(struct move *move)
+{
+	struct move_frames *frames = move->frames;
+	bool is_full = vm_frames_look(frames->watch);
+
+	if (frames->until_ms) {
+		vm_frames_show(frames->watch, &frames->here);
+		move_forget_texts(move);
+		if (vm_frames_are_complete(frames->watch) || now_ms(move) >= frames->until_ms) {
+			conclude(move);
+			return;
+		}
+	}
+	loop_timer_start(frames->timer, is_full ? LOOK_SOON_MS : LOOK_MS);
+}
+
+static void on_timer(void *data)
+{
+	struct move *move = data;
+
+	if (move->frames->must_write)
+		write_record(move);
+	else if (move->frames->watch)
+		look(move);
+	else
+		ask(move);
+}
+
+static bool has_seen_any(const struct nic_frames_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->nics[i].last_us)
+			return true;
+	return false;
+}
+
+void move_frames_end(struct move *move)
+{
+	struct move_frames *frames = move->frames;
+	const bool is_done = move->machine.state == MOVE_STATE_DONE;
+
+	if (!frames || !frames->timer)
+		return;
+	if (move->side == MOVE_SRC && is_done && has_seen_any(&frames->here)) {
+		close_watch(frames);
+		frames->pause_ms = ASK_FIRST_MS;
+		frames->until_ms = now_ms(move) + OUTAGE_WAIT_MS + ASK_LONGER_MS;
+		loop_timer_start(frames->timer, frames->pause_ms);
+	} else if (!frames->until_ms || is_done == (move->side == MOVE_SRC)) {
+		frames->is_over = true;
+		end_work(frames);
+	}
+}
+
+/* ---- told and shown ------------------------------------------------------------------ */
+
+bool move_frames_told(const struct move *move, struct nic_frames_list *ret)
+{
+	const bool is_here = move->side == MOVE_DST && move_verdict(move) == VERDICT_TAKEN;
+
+	if (is_here && move->frames && move->frames->watch)
+		vm_frames_show(move->frames->watch, ret);
+	else if (is_here && move->frames)
+		*ret = move->frames->here;
+	else if (is_here)
+		snprintf(ret->note, sizeof(ret->note),
+			 "migrd was restarted there as the guest arrived");
+	return is_here;
+}
+
+static void say_no_word(const struct move *move, char *text, size_t size)
+{
+	const struct move_frames *frames = move->frames;
+	const char *peer = move->row.peer;
+
+	if (frames->is_older)
+		snprintf(text, size, "host '%s' has an older migrd, which watches no frames", peer);
+	else if (frames->is_over)
+		snprintf(text, size, "host '%s' has not told when the guest's first frame came",
+			 peer);
+	else if (frames->timer || !move_is_final(move))
+		snprintf(text, size, "host '%s' has not told yet when the guest's first frame came",
+			 peer);
+	else
+		snprintf(text, size,
+			 "migrd was restarted on host '%s' before host '%s' had told when the "
+			 "guest's first frame came",
+			 move->moves->env.host_id, peer);
+}
+
+static void show(const struct move *move, struct move_measured *ret)
+{
+	const struct move_frames *frames = move->frames;
+	const bool is_back = move->measure.has_come_back;
+	char no_word[MOVE_OUTAGE_NOTE_SIZE];
+	const struct outage_basis basis = {
+		.here = &frames->here,
+		.there = is_back             ? &frames->here
+			 : frames->has_there ? &frames->there
+					     : NULL,
+		.no_word = no_word,
+		.source = move->moves->env.host_id,
+		.host = is_back ? move->moves->env.host_id : move->row.peer,
+		.clocks = &move->measure.clocks,
+		.clocks_at_us = move->stamps[MOVE_STAMP_TAKEN],
+	};
+
+	say_no_word(move, no_word, sizeof(no_word));
+	outage_of(&basis, ret);
+}
+
+void move_show_outage(const struct move *move, struct move_measured *ret)
+{
+	const char *why = move_why_not_still(move);
+
+	if (move->side != MOVE_SRC)
+		return;
+	if (!*why && !move->frames)
+		why = "the guest's frames were not watched: migrd was restarted, or it was an "
+		      "older one";
+	if (*why)
+		snprintf(ret->outage_note, sizeof(ret->outage_note), "%s", why);
+	else
+		show(move, ret);
+}
+
+/* ---- on disk -------------------------------------------------------------------------- */
+
+static const struct json_field durable[] = {
+	{ .key = "here",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct move_frames, here),
+	  .fields = nic_frames_list_fields },
+	{ .key = "there",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct move_frames, there),
+	  .present_offset = offsetof(struct move_frames, has_there),
+	  .fields = nic_frames_list_fields },
+	{ .key = "older", .type = JSON_BOOL, JSON_MEMBER(struct move_frames, is_older) },
+	{ .key = "over", .type = JSON_BOOL, JSON_MEMBER(struct move_frames, is_over) },
+	{ 0 },
+};
+
+struct json_object *move_frames_json(const struct move *move)
+{
+	return move->frames && move->side == MOVE_SRC ? json_encode(durable, move->frames) : NULL;
+}
+
+/* It is only to be shown, so what cannot be read is left out. */
+void move_frames_decode(struct move *move, struct json_object *obj)
+{
+	struct move_frames *frames = obj ? xnew(struct move_frames) : NULL;
+	struct err ignored;
+
+	if (frames && json_decode_object(obj, durable, frames, JSON_IGNORE_UNKNOWN, &ignored))
+		move->frames = TAKE_PTR(frames);
+	free(frames);
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "vm/frames.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/work.h"
+#include "net/frames.h"
+#include "vm/vm_priv.h"
+#include "wire/extra_arg.h"
+
+struct vm_frames {
+	struct work work; /* opens, and closes in the end */
+	struct vms *vms;
+	struct watched {
+		char ifname[IF_NAMESIZE];
+		struct net_frames *net;         /* NULL: not open */
+		char why[NIC_FRAMES_NOTE_SIZE]; /* not */
+	} nics[NIC_FRAMES_MAX];
+	struct nic_frames rows[NIC_FRAMES_MAX];
+	size_t count;
+	uint64_t runs_on_us; /* UINT64_MAX: it has not stopped, or stands still */
+	bool is_open;        /* the worker is done: until then NICS are its own */
+	bool is_closed;      /* nobody wants it any more */
+};
+
+/* ---- which NICs ------------------------------------------------------------------- */
+
+static void add(struct vm_frames *frames, const char *id, const char *ifname)
+{
+	size_t i = frames->count++;
+
+	snprintf(frames->rows[i].nic, sizeof(frames->rows[i].nic), "%s", id);
+	snprintf(frames->nics[i].ifname, sizeof(frames->nics[i].ifname), "%s", ifname);
+}
+
+static void add_raw(struct vm_frames *frames, const struct vm_def *def)
+{
+	struct extra_arg arg;
+	size_t at = 0;
+
+	while (frames->count < NIC_FRAMES_MAX && extra_arg_next(def, &at, &arg)) {
+		const char *id = optlist_get(&arg.opts, "id"), *ifname = extra_arg_tap(&arg);
+
+		if (ifname)
+			add(frames, id ? id : ifname, ifname);
+		extra_arg_fini(&arg);
+	}
+}
+
+static void add_all(struct vm_frames *frames, const struct vm_def *def)
+{
+	for (size_t i = 0; i < def->nic_count; i++)
+		if (def->nics[i].type != VM_DEF_NIC_TYPE_USER)
+			add(frames, def->nics[i].id, def->nics[i].ifname);
+	add_raw(frames, def);
+}
+
+/* ---- opening and closing ----------------------------------------------------------- */
+
+static void close_all(struct vm_frames *frames)
+{
+	for (size_t i = 0; i < frames->count; i++)
+		net_frames_close_blocking(frames->nics[i].net);
+}
+
+static void run_close(struct work *work)
+{
+	close_all(CONTAINER_OF(work, struct vm_frames, work));
+}
+
+static void close_done(struct work *work)
+{
+	free(CONTAINER_OF(work, struct vm_frames, work));
+}
+
+/* The worker is gone when the daemon ends. */
+static void submit_close(struct vm_frames *frames)
+{
+	frames->work = (struct work){ .run = run_close, .done = close_done };
+	if (frames->vms->net) {
+		worker_submit(frames->vms->net, &frames->work);
+	} else {
+		close_all(frames);
+		free(frames);
+	}
+}
+
+static void run_open(struct work *work)
+{
+	struct vm_frames *frames = CONTAINER_OF(work, struct vm_frames, work);
+
+	for (size_t i = 0; i < frames->count; i++) {
+		struct watched *nic = &frames->nics[i];
+		struct err err;
+
+		nic->net = net_frames_open_blocking(nic->ifname, &err);
+		if (!nic->net)
+			snprintf(nic->why, sizeof(nic->why), "%.190s", err.msg);
+	}
+}
+
+static void open_done(struct work *work)
+{
+	struct vm_frames *frames = CONTAINER_OF(work, struct vm_frames, work);
+
+	frames->is_open = true;
+	for (size_t i = 0; i < frames->count; i++)
+		memcpy(frames->rows[i].note, frames->nics[i].why, sizeof(frames->rows[i].note));
+	if (frames->is_closed)
+		submit_close(frames);
+}
+
+struct vm_frames *vm_frames_open(struct vm *vm, bool has_run)
+{
+	struct vm_frames *frames = xnew(struct vm_frames);
+	struct err ignored;
+	const struct vm_def *def = vm_def_of(vm, &ignored);
+
+	frames->vms = vm->vms;
+	frames->runs_on_us = has_run ? UINT64_MAX : 0;
+	if (def)
+		add_all(frames, def);
+	if (!frames->count) {
+		free(frames);
+		return NULL;
+	}
+	frames->work = (struct work){ .run = run_open, .done = open_done };
+	worker_submit(vm->vms->net, &frames->work);
+	return frames;
+}
+
+void vm_frames_close(struct vm_frames *frames)
+{
+	if (!frames)
+		return;
+	frames->is_closed = true;
+	if (frames->is_open)
+		submit_close(frames);
+}
+
+/* ---- looking ------------------------------------------------------------------------ */
+
+void vm_frames_count(struct nic_frames *nic, const struct net_frame *frame, uint64_t runs_on_us)
+{
+	uint64_t pause_us = frame->at_us - nic->last_us;
+
+	if (frame->at_us >= runs_on_us) {
+		if (!nic->first_us)
+			nic->first_us = frame->at_us;
+		if (!nic->own_us && !frame->is_announcement)
+			nic->own_us = frame->at_us;
+		return;
+	}
+	if (frame->is_announcement)
+		return; /* the guest may do nothing */
+	if (nic->last_us && frame->at_us > nic->last_us && pause_us > nic->pause_us)
+		nic->pause_us = pause_us;
+	nic->last_us = frame->at_us;
+	nic->late_us = 0;
+}
+
+static bool look_at(struct vm_frames *frames, size_t i)
+{
+	struct nic_frames *row = &frames->rows[i];
+	struct net_frames *net = frames->nics[i].net;
+	struct net_frame list[NET_FRAMES_ROOM];
+	size_t count = net ? net_frames_take(net, list) : 0;
+	uint64_t now_us = (uint64_t)clock_wall_us();
+	struct err err;
+
+	for (size_t frame = 0; frame < count; frame++)
+		vm_frames_count(row, &list[frame], frames->runs_on_us);
+	if (count == NET_FRAMES_ROOM && row->last_us && now_us > row->last_us &&
+	    frames->runs_on_us == UINT64_MAX)
+		row->late_us = now_us - row->last_us;
+	if (net && !row->note[0] && !net_frames_check(net, &err))
+		snprintf(row->note, sizeof(row->note), "%.190s", err.msg);
+	return count == NET_FRAMES_ROOM;
+}
+
+bool vm_frames_look(struct vm_frames *frames)
+{
+	bool is_full = false;
+
+	for (size_t i = 0; frames->is_open && i < frames->count; i++)
+		is_full = look_at(frames, i) || is_full;
+	return is_full;
+}
+
+/* After its stop it sends nothing, so what was missed came before it. */
+void vm_frames_stop(struct vm_frames *frames, uint64_t stop_us)
+{
+	frames->runs_on_us = UINT64_MAX;
+	vm_frames_look(frames);
+	for (size_t i = 0; i < frames->count; i++) {
+		struct nic_frames *row = &frames->rows[i];
+
+		if (row->late_us && row->last_us + row->late_us > stop_us)
+			row->late_us = stop_us > row->last_us ? stop_us - row->last_us : 0;
+		row->first_us = row->own_us = 0;
+	}
+}
+
+void vm_frames_run_on(struct vm_frames *frames, uint64_t resume_us)
+{
+	frames->runs_on_us = resume_us;
+	vm_frames_look(frames);
+}
+
+bool vm_frames_are_complete(const struct vm_frames *frames)
+{
+	for (size_t i = 0; i < frames->count; i++)
+		if (!frames->rows[i].own_us && !frames->rows[i].note[0])
+			return false;
+	return true;
+}
+
+void vm_frames_show(const struct vm_frames *frames, struct nic_frames_list *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret->nics, frames->rows, sizeof(ret->nics));
+	ret->count = frames->count;
+	ret->is_watching = true;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vm/frames.h -- when the guest of a VM sends frames: its taps and macvtaps are listened at
+ * (net/frames.h), also those that are in raw arguments only.  A move asks for it, and nothing waits
+ * for it or fails by it.
+ *
+ * Thread: loop.
+ */
+#ifndef MIGRD_VM_FRAMES_H
+#define MIGRD_VM_FRAMES_H
+
+#include "vm/vm.h"
+#include "wire/nic_frames.h"
+
+struct vm_frames;
+
+/* Listens from a moment later on.  HAS_RUN: the guest has run here before, so its frames count as
+ * those before its stop until vm_frames_run_on().  Closed by vm_frames_close(); the VM may go
+ * before that.  NULL: it has no tap and no macvtap. */
+struct vm_frames *vm_frames_open(struct vm *vm, bool has_run);
+/* Accepts NULL. */
+void vm_frames_close(struct vm_frames *frames);
+
+/* Takes what has come.  True: so much of it that some may be lost, so the next look should come
+ * sooner.  Cheap: it waits for nothing. */
+bool vm_frames_look(struct vm_frames *frames);
+/* The guest stands still since STOP_US, and stood still never before. */
+void vm_frames_stop(struct vm_frames *frames, uint64_t stop_us);
+/* It runs on here since RESUME_US. */
+void vm_frames_run_on(struct vm_frames *frames, uint64_t resume_us);
+/* Each NIC that can be seen has sent a frame of its own since the guest runs on. */
+bool vm_frames_are_complete(const struct vm_frames *frames);
+/* What was seen up to the last look. */
+void vm_frames_show(const struct vm_frames *frames, struct nic_frames_list *ret);
+
+/* One frame of a guest that runs on since RUNS_ON_US (UINT64_MAX: it has not stopped).  Pure. */
+struct net_frame;
+void vm_frames_count(struct nic_frames *nic, const struct net_frame *frame, uint64_t runs_on_us);
+
+#endif

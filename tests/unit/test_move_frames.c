@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A guest's frames are watched around its move, and what the destination saw comes to the source's
+ * record after the end.  Whatever fails of that, the move does not. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "check_main.h"
+#include "fake_net.h"
+#include "move/totals.h"
+#include "move_rig.h"
+
+#define AHEAD_US INT64_C(3600000000) /* the other host's clock */
+#define STOP_US  INT64_C(1795248000000000)
+
+static void set_up(void)
+{
+	rig_set_up();
+	fake_frames_refused = NULL;
+	fake_frames_open = 0;
+	rig.more_members = ",\"nics\":[{\"id\":\"n0\",\"type\":\"tap\",\"ifname\":\"tap0\"}]";
+}
+
+static struct move_measured measured(void)
+{
+	return move_show(rig_move()).measured;
+}
+
+static void assert_note(const char *words)
+{
+	struct move_measured now = measured();
+
+	ck_assert(!now.has_outage);
+	ck_assert_msg(strstr(now.outage_note, words), "%s", now.outage_note);
+}
+
+static void answer_fates(const char *more)
+{
+	CLEANUP(free_charp)
+	char *reply = xasprintf("{\"state\":\"done\",\"final\":true,\"verdict\":\"none\",\"at_us\":"
+				"%lld%s}",
+				(long long)clock_wall_us() + AHEAD_US, more);
+
+	while (!fake_peer_pending("fate"))
+		rig_advance(50);
+	while (fake_peer_pending("fate"))
+		fake_peer_answer("fate", reply);
+	rig_run();
+}
+
+/* To a source that has seen a frame 5 ms before the guest's stop, or none. */
+static void move_away(bool sends)
+{
+	CLEANUP(free_charp)
+	char *reply = xasprintf("{\"verdict\":\"taken\",\"resumed_us\":%lld}",
+				(long long)(STOP_US + AHEAD_US + 70000));
+
+	rig_bring_to("transfer");
+	answer_fates("");
+	if (sends)
+		fake_frames_add((uint64_t)STOP_US - 5000, false);
+	fake_qemu_time_us = STOP_US;
+	rig_completes();
+	snprintf(rig.heard, sizeof(rig.heard), "taken");
+	fake_peer_answer("go", reply);
+	rig_run();
+	ck_assert_str_eq(rig_state(), "done");
+}
+
+/* The destination saw an announcement 80 ms after the stop, and a frame 10 ms later. */
+static void destination_tells(const char *more)
+{
+	CLEANUP(free_charp)
+	char *frames = xasprintf(",\"frames\":{%s\"nics\":[{\"nic\":\"n0\",\"first_us\":%lld,"
+				 "\"own_us\":%lld}]}",
+				 more, (long long)(STOP_US + AHEAD_US + 80000),
+				 (long long)(STOP_US + AHEAD_US + 90000));
+
+	answer_fates(frames);
+}
+
+static void assert_95_ms(void)
+{
+	struct move_measured now = measured();
+
+	ck_assert_msg(now.has_outage, "%s", now.outage_note);
+	ck_assert_double_lt(now.outage_ms - 95, now.outage_error_ms);
+	ck_assert_double_lt(95 - now.outage_ms, now.outage_error_ms);
+	ck_assert_double_lt(now.outage_error_ms, 5000);
+	ck_assert_str_eq(now.outage_nic, "n0");
+}
+
+START_TEST(what_the_destination_saw_comes_into_the_record_after_the_end)
+{
+	move_away(true);
+	ck_assert_uint_eq(fake_frames_open, 0);
+	assert_note("host 'b' has not told yet");
+	destination_tells("");
+	assert_95_ms();
+	ck_assert_uint_eq(moves_totals(rig.moves)->outage.count, 1);
+	ck_assert_ptr_nonnull(
+		strstr(move_show(rig_move()).explanation, "The network saw no frame"));
+	rig_restart();
+	assert_95_ms();
+}
+END_TEST
+
+START_TEST(destination_that_still_watches_is_asked_again)
+{
+	move_away(true);
+	answer_fates(",\"frames\":{\"watching\":true,\"nics\":[{\"nic\":\"n0\"}]}");
+	assert_note("was seen yet on host 'b'");
+	destination_tells("\"watching\":true,");
+	assert_95_ms();
+	rig_advance(20000);
+	ck_assert_uint_eq(fake_peer_pending("fate"), 0);
+}
+END_TEST
+
+START_TEST(older_destination_is_named)
+{
+	move_away(true);
+	answer_fates("");
+	assert_note("host 'b' has an older migrd");
+	rig_restart();
+	assert_note("host 'b' has an older migrd");
+}
+END_TEST
+
+START_TEST(destination_that_is_silent_is_asked_for_some_seconds)
+{
+	move_away(true);
+	rig_advance(30000);
+	assert_note("host 'b' has not told when");
+	ck_assert_uint_eq(fake_peer_pending("fate"), 0);
+	ck_assert_uint_eq(moves_totals(rig.moves)->outage.count, 0);
+	ck_assert_uint_eq(moves_totals(rig.moves)->blackout.count, 1);
+}
+END_TEST
+
+START_TEST(restart_before_it_was_told_is_said)
+{
+	move_away(true);
+	rig_restart();
+	assert_note("migrd was restarted on host 'a' before host 'b' had told");
+}
+END_TEST
+
+/* What the source saw is with the record of the handover. */
+START_TEST(restart_while_the_guest_stands_still_loses_nothing_of_the_source)
+{
+	rig_bring_to("transfer");
+	answer_fates("");
+	fake_frames_add((uint64_t)STOP_US - 5000, false);
+	fake_qemu_time_us = STOP_US;
+	rig_completes();
+	rig_restart();
+	while (!fake_peer_pending("go"))
+		rig_advance(50);
+	rig_peer_says("go", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+	assert_note("migrd was restarted on host 'a'");
+	ck_assert_uint_eq(measured().nic_count, 1);
+}
+END_TEST
+
+START_TEST(guest_that_sends_nothing_is_not_asked_for)
+{
+	move_away(false);
+	assert_note("no frame of the guest was seen on host 'a'");
+	rig_advance(5000);
+	ck_assert_uint_eq(fake_peer_pending("fate"), 0);
+}
+END_TEST
+
+START_TEST(lack_of_a_right_fails_no_move)
+{
+	fake_frames_refused = "it needs CAP_NET_RAW";
+	move_away(true);
+	assert_note("on host 'a': it needs CAP_NET_RAW");
+}
+END_TEST
+
+START_TEST(guest_that_comes_back_is_watched_here)
+{
+	rig_bring_to("transfer");
+	answer_fates("");
+	fake_frames_add((uint64_t)STOP_US - 5000, false);
+	fake_qemu_time_us = STOP_US;
+	fake_qemu_migrates("device");
+	fake_qemu_time_us = STOP_US + 250000;
+	fake_qemu_migrates("failed");
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	assert_note("was seen yet on host 'a'");
+	fake_frames_add((uint64_t)STOP_US + 260000, false);
+	rig_advance(100);
+	ck_assert(measured().has_outage);
+	ck_assert_double_eq(measured().outage_ms, 265);
+	ck_assert_double_eq(measured().outage_error_ms, 0);
+	ck_assert_uint_eq(fake_frames_open, 0);
+	rig_restart();
+	ck_assert_double_eq(measured().outage_ms, 265);
+}
+END_TEST
+
+START_TEST(guest_that_was_not_stopped_has_no_outage)
+{
+	rig_bring_to("transfer");
+	assert_note("the guest does not stand still yet");
+	fake_qemu_migrates("failed");
+	rig_peer_says("drop", "refused");
+	assert_note("the guest was not stopped by the move");
+	ck_assert_uint_eq(fake_frames_open, 0);
+}
+END_TEST
+
+/* ---- the destination ------------------------------------------------------------ */
+
+static struct nic_frames_list told(void)
+{
+	struct nic_frames_list ret = { 0 };
+
+	ck_assert(move_frames_told(rig_move(), &ret));
+	return ret;
+}
+
+START_TEST(destination_watches_until_the_guest_has_sent_a_frame)
+{
+	struct nic_frames_list ignored;
+
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	rig_loads();
+	ck_assert(!move_frames_told(rig_move(), &ignored));
+	ck_assert_str_eq(rig_go(true), "taken");
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert(told().is_watching);
+	ck_assert_uint_eq(told().count, 1);
+	fake_frames_add((uint64_t)STOP_US, true);
+	rig_advance(100);
+	ck_assert(told().is_watching);
+	ck_assert_uint_eq(told().nics[0].first_us, (uint64_t)STOP_US);
+	fake_frames_add((uint64_t)STOP_US + 1, false);
+	rig_advance(100);
+	ck_assert(!told().is_watching);
+	ck_assert_uint_eq(told().nics[0].own_us, (uint64_t)STOP_US + 1);
+	ck_assert_uint_eq(fake_frames_open, 0);
+	rig_restart();
+	ck_assert_ptr_nonnull(strstr(told().note, "restarted"));
+}
+END_TEST
+
+START_TEST(destination_does_not_watch_for_ever)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	rig_loads();
+	ck_assert_str_eq(rig_go(true), "taken");
+	rig_advance(15000);
+	ck_assert(!told().is_watching);
+	ck_assert_uint_eq(told().nics[0].first_us, 0);
+	ck_assert_uint_eq(fake_frames_open, 0);
+}
+END_TEST
+
+START_TEST(offer_that_is_dropped_leaves_no_watch)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	ck_assert_uint_eq(fake_frames_open, 1);
+	ck_assert_str_eq(rig_drop(), "refused");
+	rig_run();
+	ck_assert_uint_eq(fake_frames_open, 0);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("move_frames");
+	TCase *tc = tcase_create("move_frames");
+
+	tcase_add_checked_fixture(tc, set_up, rig_tear_down);
+	tcase_add_test(tc, what_the_destination_saw_comes_into_the_record_after_the_end);
+	tcase_add_test(tc, destination_that_still_watches_is_asked_again);
+	tcase_add_test(tc, older_destination_is_named);
+	tcase_add_test(tc, destination_that_is_silent_is_asked_for_some_seconds);
+	tcase_add_test(tc, restart_before_it_was_told_is_said);
+	tcase_add_test(tc, restart_while_the_guest_stands_still_loses_nothing_of_the_source);
+	tcase_add_test(tc, guest_that_sends_nothing_is_not_asked_for);
+	tcase_add_test(tc, lack_of_a_right_fails_no_move);
+	tcase_add_test(tc, guest_that_comes_back_is_watched_here);
+	tcase_add_test(tc, guest_that_was_not_stopped_has_no_outage);
+	tcase_add_test(tc, destination_watches_until_the_guest_has_sent_a_frame);
+	tcase_add_test(tc, destination_does_not_watch_for_ever);
+	tcase_add_test(tc, offer_that_is_dropped_leaves_no_watch);
+	suite_add_tcase(s, tc);
+	return s;
+}
