@@ -53,6 +53,7 @@ struct config {
 	uint64_t move_link_timeout_ms, move_handover_link_timeout_ms, move_prepare_timeout_ms;
 	uint64_t move_stuck_after_ms, move_offer_timeout_ms;
 	uint64_t move_in_max;
+	uint64_t move_link_probe_ms; /* 0: no probe */
 	uint64_t move_offers_max, move_offers_memory_percent, move_hold_max_s;
 	uint64_t move_bandwidth_bytes_per_s; /* 0: no limit */
 	uint64_t move_bandwidth_budget_bytes_per_s; /* 0: none */

@@ -70,6 +70,10 @@ const struct config_key config_keys[] = {
 	  "The same while the guest stands still at the end of a move." },
 	{ "move", "prepare_timeout_ms", CONFIG_TYPE_UINT, AT(move_prepare_timeout_ms), 100, MS_MAX,
 	  "30000", NULL, "milliseconds", "How long the destination may take to get ready." },
+	{ "move", "link_probe_ms", CONFIG_TYPE_UINT, AT(move_link_probe_ms), 0, 1000, "300", NULL,
+	  "milliseconds",
+	  "How long a link that no move has measured is measured by a short transfer; 0 is "
+	  "never." },
 	{ "move", "stuck_after_ms", CONFIG_TYPE_UINT, AT(move_stuck_after_ms), 100, MS_MAX, "30000",
 	  NULL, "milliseconds",
 	  "Silence of the peer, with a guest that stands still, until the move is shown as "

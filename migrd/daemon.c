@@ -292,6 +292,7 @@ static bool start_moves(struct daemon *daemon, struct err *err)
 		.hold_max_s = config->move_hold_max_s,
 		.limits = reload_moves_limits(config),
 		.prepare_timeout_ms = (uint32_t)config->move_prepare_timeout_ms,
+		.link_probe_ms = (uint32_t)config->move_link_probe_ms,
 		.storage = storage_rules(config),
 		.changed = api_move_changed,
 		.data = api,

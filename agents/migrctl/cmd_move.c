@@ -239,6 +239,8 @@ static const struct table_field trial_fields[] = {
 	{ "not zero", "forecast.basis.nonzero_bytes", TABLE_BYTES },
 	{ "written set", "forecast.basis.dirty_set_bytes", TABLE_BYTES },
 	{ "link", "forecast.basis.link_bytes_per_s", TABLE_RATE },
+	{ "probed", "link.probe_bytes", TABLE_BYTES },
+	{ "largest packet", "link.mtu_bytes", TABLE_BYTES },
 	{ NULL, NULL, TABLE_TEXT },
 };
 

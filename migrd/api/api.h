@@ -132,6 +132,7 @@ void api_medium_eject(struct http_request *req, void *data);
 /* move/moves.c */
 void api_moves_start(struct http_request *req, void *data);
 void api_peer_preflight(struct http_request *req, void *data);
+void api_peer_probe(struct http_request *req, void *data);
 void api_move_get(struct http_request *req, void *data);
 void api_move_set(struct http_request *req, void *data);
 /* Cancels MOVE and answers when it is known what came of it. */

@@ -212,6 +212,25 @@ void api_peer_preflight(struct http_request *req, void *data)
 	peer_prepare_fini(&prepare);
 }
 
+/* ---- probe ---------------------------------------------------------------- */
+
+void api_peer_probe(struct http_request *req, void *data)
+{
+	const struct api *api = data;
+	struct peer_probe_reply reply;
+	struct peer_probe probe;
+	struct err err;
+
+	if (!api_ready(req, api))
+		return;
+	if (peer_probe_decode(http_body(req), &probe, &err) &&
+	    moves_offer_probe(api->moves, http_caller_name(req), &probe, &reply, &err))
+		http_reply_as(req, 200, peer_probe_reply_fields, &reply);
+	else
+		http_reply_err(req, &err);
+	explicit_bzero(&reply, sizeof(reply));
+}
+
 /* ---- go and drop ---------------------------------------------------------- */
 
 /* NONE is sent as UNKNOWN: a destination that has decided nothing permits nothing. */

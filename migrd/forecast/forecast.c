@@ -14,6 +14,11 @@
 #define LINK_SPREAD         0.10
 #define LINK_SPREAD_AN_HOUR 0.02
 #define LINK_SPREAD_MAX     0.60
+/* What a move may get of what a probe got. */
+#define PROBE_WORSE        0.50
+#define PROBE_BETTER       1.10
+#define PROBE_BETTER_LEAST 4.00
+
 /* ---- the guest's writes ------------------------------------------------------- */
 
 static double fit_x(double ratio, double growth)
@@ -55,34 +60,74 @@ struct forecast_dirty forecast_fit_dirty(double t1_s, double dirty1, double t2_s
 
 /* ---- what is known, and how well ------------------------------------------------- */
 
-static double link_spread(const struct forecast_input *input)
-{
-	double mean = 0, widest = 0, spread;
-
-	for (unsigned i = 0; i < input->link_moves; i++)
-		mean += input->link_bytes_per_s[i] / input->link_moves;
-	for (unsigned i = 0; i < input->link_moves; i++)
-		widest = fmax(widest, fabs(input->link_bytes_per_s[i] / mean - 1));
-	spread = fmax(LINK_SPREAD, widest) +
-		 LINK_SPREAD_AN_HOUR * (double)input->link_age_ms / 3600000;
-	return fmin(spread, LINK_SPREAD_MAX);
-}
-
-static double link_of(const struct forecast_input *input)
+static double mean_of_moves(const struct forecast_input *input)
 {
 	double mean = 0;
 
-	if (!input->link_moves)
-		return LINK_GUESS;
 	for (unsigned i = 0; i < input->link_moves; i++)
 		mean += input->link_bytes_per_s[i] / input->link_moves;
 	return mean;
 }
 
+/* Beside moves, a newer probe only tells that the link has become slower: that it is faster than
+ * they got says nothing of QEMU. */
+static bool is_by_probe(const struct forecast_input *input)
+{
+	if (input->probe_bytes_per_s <= 0 || !input->link_moves)
+		return input->probe_bytes_per_s > 0;
+	return input->probe_age_ms < input->link_age_ms && !input->probe_is_least &&
+	       input->probe_bytes_per_s < mean_of_moves(input);
+}
+
+/* A newer probe that found no less than the moves got bears them out. */
+static uint64_t link_age_ms(const struct forecast_input *input)
+{
+	bool bears_out = input->probe_bytes_per_s > 0 && input->probe_age_ms < input->link_age_ms &&
+			 input->probe_bytes_per_s >= mean_of_moves(input);
+
+	return is_by_probe(input) || bears_out ? input->probe_age_ms : input->link_age_ms;
+}
+
+static double age_spread(uint64_t age_ms)
+{
+	return LINK_SPREAD_AN_HOUR * (double)age_ms / 3600000;
+}
+
+static double link_spread(const struct forecast_input *input)
+{
+	double mean = mean_of_moves(input), widest = 0;
+
+	for (unsigned i = 0; i < input->link_moves; i++)
+		widest = fmax(widest, fabs(input->link_bytes_per_s[i] / mean - 1));
+	return fmin(fmax(LINK_SPREAD, widest) + age_spread(link_age_ms(input)), LINK_SPREAD_MAX);
+}
+
+static double link_of(const struct forecast_input *input)
+{
+	if (is_by_probe(input))
+		return input->probe_bytes_per_s;
+	return input->link_moves ? mean_of_moves(input) : LINK_GUESS;
+}
+
 enum end { BETTER = -1, MIDDLE = 0, WORSE = 1 };
+
+/* QEMU may be slower than the link, and TCP may become faster than it was in so short a time. */
+static double link_by_probe(const struct forecast_input *input, enum end end)
+{
+	double age = fmin(age_spread(input->probe_age_ms), LINK_SPREAD_MAX);
+
+	if (end == WORSE)
+		return input->probe_bytes_per_s * PROBE_WORSE * (1 - age);
+	if (end == BETTER)
+		return input->probe_bytes_per_s *
+		       ((input->probe_is_least ? PROBE_BETTER_LEAST : PROBE_BETTER) + age);
+	return input->probe_bytes_per_s;
+}
 
 static double link_at(const struct forecast_input *input, enum end end)
 {
+	if (is_by_probe(input))
+		return link_by_probe(input, end);
 	if (!input->link_moves)
 		return end == WORSE ? LINK_GUESS_LOW : end == BETTER ? LINK_GUESS_HIGH : LINK_GUESS;
 	return link_of(input) * (1 - (int)end * link_spread(input));
@@ -155,10 +200,11 @@ static void fill_basis(const struct forecast_input *input, struct forecast_basis
 		.dirty_set_bytes = (uint64_t)input->dirty.set_bytes,
 		.dirty_bytes_per_s = (uint64_t)input->dirty.bytes_per_s,
 		.dirty_age_ms = input->dirty.age_ms,
-		.has_link = input->link_moves > 0,
+		.has_link = input->link_moves > 0 || is_by_probe(input),
 		.link_bytes_per_s = (uint64_t)link_of(input),
-		.link_age_ms = input->link_age_ms,
-		.link_moves = input->link_moves,
+		.link_age_ms = link_age_ms(input),
+		.link_moves = is_by_probe(input) ? 0 : input->link_moves,
+		.link_was_probed = is_by_probe(input),
 		.disk_bytes = input->disk_bytes,
 		.disk_write_bytes_per_s = input->disk_write_bytes_per_s,
 		.prepare_ms = (uint64_t)input->costs.prepare_ms,
@@ -195,13 +241,14 @@ static void say_no_end(const struct play *play, struct forecast *ret)
 
 static void say(const struct play *middle, struct forecast *ret)
 {
-	const char *not_known = !ret->basis.has_link && !ret->basis.has_dirty
-					? "; neither the link nor the guest's writes are known"
-				: !ret->basis.has_link
-					? "; the link is not known before a first move to that host"
-				: !ret->basis.has_dirty && ret->mode != FORECAST_STILL
-					? "; the guest's writes are not known"
-					: "";
+	const char *not_known =
+		!ret->basis.has_link && !ret->basis.has_dirty
+			? "; neither the link nor the guest's writes are known"
+		: !ret->basis.has_link
+			? "; the link is not known: no move and no probe has measured it"
+		: !ret->basis.has_dirty && ret->mode != FORECAST_STILL
+			? "; the guest's writes are not known"
+			: "";
 
 	if (!middle->has_ended) {
 		say_no_end(middle, ret);

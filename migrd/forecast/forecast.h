@@ -51,7 +51,11 @@ struct forecast_input {
 	/* Earlier moves to the same host got, newest first; 0 of them: not known. */
 	double link_bytes_per_s[FORECAST_LINK_MOVES];
 	unsigned link_moves;
-	uint64_t link_age_ms;
+	uint64_t link_age_ms; /* of the newest */
+	/* A short transfer got, without a guest; 0: there was none. */
+	double probe_bytes_per_s;
+	bool probe_is_least; /* the link gives that much at least */
+	uint64_t probe_age_ms;
 	uint64_t limit_bytes_per_s; /* 0: none */
 	uint64_t downtime_limit_ms;
 	uint64_t switchover_bytes_per_s; /* QEMU takes this for the bandwidth at the end; 0: no */

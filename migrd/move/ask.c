@@ -172,6 +172,14 @@ static void note_monitor(const struct move *move, struct stream_config *config)
 	snprintf(config->monitor, sizeof(config->monitor), "%s", path);
 }
 
+void move_stream_files(const struct moves_env *env, struct stream_config *ret)
+{
+	snprintf(ret->program, sizeof(ret->program), "%s", env->stream_program);
+	snprintf(ret->ca_file, sizeof(ret->ca_file), "%s", env->ca_file);
+	snprintf(ret->cert_file, sizeof(ret->cert_file), "%s", env->cert_file);
+	snprintf(ret->key_file, sizeof(ret->key_file), "%s", env->key_file);
+}
+
 bool move_start_stream(struct move *move, struct err *err)
 {
 	const struct moves_env *env = &move->moves->env;
@@ -187,10 +195,7 @@ bool move_start_stream(struct move *move, struct err *err)
 
 	snprintf(config.move_id, sizeof(config.move_id), "%s", move->row.id);
 	snprintf(config.dir, sizeof(config.dir), "%s", dir);
-	snprintf(config.program, sizeof(config.program), "%s", env->stream_program);
-	snprintf(config.ca_file, sizeof(config.ca_file), "%s", env->ca_file);
-	snprintf(config.cert_file, sizeof(config.cert_file), "%s", env->cert_file);
-	snprintf(config.key_file, sizeof(config.key_file), "%s", env->key_file);
+	move_stream_files(env, &config);
 	snprintf(config.peer_id, sizeof(config.peer_id), "%s", move->row.peer);
 	snprintf(config.data_address, sizeof(config.data_address), "%s", move->data_address);
 	snprintf(config.token, sizeof(config.token), "%s", move->token);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "move/links.h"
 #include "move/priv.h"
 
 /* A move that sends less is over before the stream has come up to speed. */
@@ -46,6 +47,47 @@ static void add_link(const struct move *move, struct forecast_input *ret)
 	if (!ret->link_moves)
 		ret->link_age_ms = age_ms > 0 ? (uint64_t)age_ms : 0;
 	ret->link_bytes_per_s[ret->link_moves++] = (double)bytes / ms * 1000;
+}
+
+/* A move under way tells the link as it is now. */
+static void add_running(const struct move *move, struct forecast_input *ret)
+{
+	uint64_t began_us = move->stamps[MOVE_STAMP_MIGRATE], now_us = clock_monotonic_us();
+	uint64_t bytes = move->ram.info.ram_transferred_bytes;
+
+	if (move->options.bandwidth_bytes_per_s || bytes < LINK_BYTES_MIN || !began_us ||
+	    now_us <= began_us || transfer_plan_has_disks(move->plan) ||
+	    ret->link_moves == FORECAST_LINK_MOVES)
+		return;
+	ret->link_bytes_per_s[ret->link_moves++] =
+		(double)bytes * 1000000 / (double)(now_us - began_us);
+}
+
+static bool is_running(const struct move *move, const char *peer)
+{
+	return move->side == MOVE_SRC && strcmp(move->row.peer, peer) == 0 && move->plan &&
+	       move->machine.state == MOVE_STATE_TRANSFER;
+}
+
+static void add_probe(const struct moves *moves, const char *peer, struct forecast_input *ret)
+{
+	struct link_found found;
+	int64_t age_ms;
+
+	if (!links_found(moves->links, peer, &found))
+		return;
+	age_ms = clock_wall_ms() - found.at_ms;
+	ret->probe_bytes_per_s = (double)found.bytes_per_s;
+	ret->probe_is_least = found.is_least;
+	ret->probe_age_ms = age_ms > 0 ? (uint64_t)age_ms : 0;
+}
+
+bool foresee_knows_link(struct moves *moves, const char *peer)
+{
+	struct forecast_input input = { 0 };
+
+	foresee_history(moves, peer, &input);
+	return input.link_moves && input.link_age_ms < LINKS_AGED_MS;
 }
 
 /* What a move has taken beside its data. */
@@ -106,7 +148,10 @@ void foresee_history(struct moves *moves, const char *peer, struct forecast_inpu
 	struct forecast_costs list[FORECAST_LINK_MOVES];
 	unsigned count = 0;
 
+	add_probe(moves, peer, ret);
 	for (const struct move *move = moves_first(moves); move; move = move_next(move)) {
+		if (is_running(move, peer))
+			add_running(move, ret);
 		if (!is_plain(move, peer))
 			continue;
 		add_link(move, ret);

@@ -11,9 +11,11 @@
 
 struct transfer_plan;
 
-/* Fills what earlier moves to PEER tell: the link, of moves that no limit held back and that were
- * long enough; what a move takes beside its data. */
+/* Fills what earlier moves to PEER tell, and one under way: the link, of moves that no limit held
+ * back and that were long enough; what a move takes beside its data.  And what a probe told. */
 void foresee_history(struct moves *moves, const char *peer, struct forecast_input *ret);
+/* The rate of the link to PEER is known by moves, and not from long ago. */
+bool foresee_knows_link(struct moves *moves, const char *peer);
 /* Fills what OPTIONS ask for, and what PLAN (may be NULL) says. */
 void foresee_request(const struct moves *moves, const struct move_options *options,
 		     const struct transfer_plan *plan, struct forecast_input *ret);

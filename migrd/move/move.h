@@ -70,6 +70,7 @@ struct moves_env {
 	uint32_t link_timeout_ms;          /* transfer: how long data may be unacknowledged */
 	uint32_t handover_link_timeout_ms; /* the same while the guest stands still */
 	uint32_t prepare_timeout_ms;
+	uint32_t link_probe_ms;    /* how long a link is measured at most; 0: not at all */
 	uint32_t stuck_after_ms;   /* how long a peer may be silent while the guest stands still */
 	uint32_t offer_timeout_ms; /* how long a source may send nothing; then it is refused */
 	unsigned offers_max;       /* of one peer at a time */
@@ -304,6 +305,12 @@ bool moves_settle(struct moves *moves, const struct move_claim *claim, struct mo
 /* The verdict of a host without a record of the move: TAKEN when it owns VM_UUID, or has
  * owned it, in a generation later than GENERATION; else UNKNOWN. */
 enum verdict moves_verdict_by_vm(struct moves *moves, const char *vm_uuid, uint64_t generation);
+/* probe: PEER may measure the link to this host, once, soon.  CONFLICT: probes are off here; BUSY:
+ * a move or another probe would be disturbed; LIMIT: too often. */
+struct peer_probe;
+struct peer_probe_reply;
+bool moves_offer_probe(struct moves *moves, const char *peer, const struct peer_probe *wish,
+		       struct peer_probe_reply *ret, struct err *err);
 /* The data port's question; see stream/port.h. */
 bool moves_claim(void *moves, const struct stream_preamble *preamble, int fd);
 

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "move/dst.h"
+#include "move/links.h"
 #include "move/priv.h"
 #include "move/src_priv.h"
 #include "vm/admission.h"
@@ -124,6 +125,7 @@ struct moves *moves_new(const struct moves_env *env)
 	moves->looker = fair_worker_new(env->loop, "offers", LOOKS_AT_ONCE, LOOKS_OF_A_PEER);
 	moves->noise = noise_new(env->loop, &refused);
 	moves->share_timer = loop_timer_new(env->loop, moves_share_due, moves);
+	moves->links = links_new(moves);
 	vms_count_promises(env->vms, moves_promised_mib, moves);
 	return moves;
 }
@@ -135,6 +137,7 @@ void moves_clear(struct moves *moves)
 	if (!moves)
 		return;
 	moves->is_closing = true;
+	links_stop(moves->links);
 	moves_offers_clear(moves);
 	moves_trials_clear(moves);
 	moves_forget_ends(moves);
@@ -154,6 +157,7 @@ void moves_free(struct moves *moves)
 	worker_free(moves->worker);
 	worker_free(moves->imager);
 	fair_worker_free(moves->looker);
+	links_free(moves->links);
 	noise_free(moves->noise);
 	free(moves);
 }

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "move/disks.h"
 #include "move/dst.h"
+#include "move/links.h"
 #include "move/priv.h"
 #include "vm/admission.h"
 #include "wire/vm_def_memory.h"
@@ -420,9 +421,12 @@ static bool waits_for_stream(const struct move *move)
  * was not used before. */
 bool moves_claim(void *data, const struct stream_preamble *preamble, int fd)
 {
-	struct move *move = moves_find(data, preamble->move_id);
+	struct moves *moves = data;
+	struct move *move = moves_find(moves, preamble->move_id);
 
-	if (!move || !waits_for_stream(move))
+	if (!move)
+		return links_claim(moves->links, preamble, fd);
+	if (!waits_for_stream(move))
 		return false;
 	if (!stream_preamble_is_proved(preamble, move->offer.port_key) ||
 	    !stream_attempts_take(&move->offer.attempts, preamble->attempt))

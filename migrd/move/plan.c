@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "move/foresee.h"
+#include "move/links.h"
 #include "move/priv.h"
 #include "move/src_priv.h"
 #include "wire/peer_msg.h"
@@ -15,6 +16,19 @@
 #define HELLO_AGAIN_MS    200
 /* A move that sends less is over before the stream has come up to speed. */
 #define LINK_BYTES_MIN (UINT64_C(64) << 20)
+
+/* Before the first move to a host the link is measured; see links.h. */
+struct first_look {
+	struct moves *moves;
+	char id[ID_UUID_SIZE];
+	bool has_features;
+	struct transfer_features features;
+};
+
+static void free_first_lookp(struct first_look **look)
+{
+	free(*look);
+}
 
 /* What is set beyond what every move has. */
 static void note_parameters(struct move *move)
@@ -141,6 +155,58 @@ static bool has_to_wait(const struct move *move, const struct err *err)
 	       (!is_plain(move) || has_wishes(move));
 }
 
+/* ---- the link, before the first move to a host ------------------------------ */
+
+/* Whatever came of it, the move goes on: its own stream has the last word. */
+static void on_probed(void *data, const struct stream_probe_result *result, const struct err *why)
+{
+	CLEANUP(free_first_lookp) struct first_look *look = data;
+	struct move *move = moves_find(look->moves, look->id);
+	char text[ERR_MSG_SIZE];
+
+	if (!move || move->machine.state != MOVE_STATE_BEGIN || move->machine.is_saving)
+		return;
+	if (result)
+		links_say(move->row.peer, result, text);
+	move_note(move, "link", "%s%s", result ? "" : "not measured: ", result ? text : why->msg);
+	make(move, look->has_features ? &look->features : NULL);
+}
+
+/* Of a link that nothing is known of. */
+static bool is_to_be_probed(const struct move *move)
+{
+	struct forecast_input known = { 0 };
+
+	foresee_history(move->moves, move->row.peer, &known);
+	return move->moves->env.link_probe_ms && !known.link_moves && known.probe_bytes_per_s <= 0;
+}
+
+/* The destination is there. */
+static void look_then_make(struct move *move, const struct transfer_features *there)
+{
+	const struct link_question question = {
+		.peer = move->row.peer,
+		.bytes = STREAM_PROBE_BYTES_MAX,
+		.limit_bytes_per_s = move->options.bandwidth_bytes_per_s,
+		.for_move = move,
+	};
+	struct first_look *look;
+
+	if (!is_to_be_probed(move)) {
+		make(move, there);
+		return;
+	}
+	look = xnew(struct first_look);
+	look->moves = move->moves;
+	memcpy(look->id, move->row.id, sizeof(look->id));
+	look->has_features = there != NULL;
+	if (there)
+		look->features = *there;
+	links_probe(move->moves->links, &question, on_probed, look);
+}
+
+/* ---- what the destination offers ---------------------------------------------- */
+
 /* A destination that was started just now tells it when it has asked its QEMU program.  A wish
  * waits for that; for a plain move it is assumed that the destination has what every move
  * needs, and `prepare' has the better words when the destination cannot be reached. */
@@ -153,16 +219,16 @@ static void on_hello(struct move *move, struct json_object *result, const struct
 	if (!err && !peer_hello_reply_decode(result, &reply, &bad))
 		err = &bad;
 	if (!err && reply.has_migration) {
-		make(move, &reply.migration);
+		look_then_make(move, &reply.migration);
 	} else if (has_to_wait(move, err)) {
 		move->facts.plan_waits = true;
 		loop_timer_start(move->retry, HELLO_AGAIN_MS); /* then move_plan_step() asks */
-	} else if (is_plain(move)) {
+	} else if (is_plain(move) && err) {
 		make(move, NULL);
 	} else if (err) {
 		refuse(move, err);
 	} else {
-		make(move, NULL); /* has the words for it */
+		look_then_make(move, NULL); /* has the words for it */
 	}
 }
 

@@ -87,6 +87,7 @@ enum move_blame {
 /* The reason of a destination that only obeyed the source's drop. */
 #define MOVE_DROPPED "the source dropped the move"
 
+struct links;
 struct move_waiter;
 struct offer_look;
 
@@ -352,6 +353,7 @@ struct moves {
 		endings; /* parties that are to be told of an end: move/notice_after.c */
 	uint64_t notice_counts[MOVE_NOTICE_COUNTS];
 	struct offer_look *looks;   /* offers that are not moves yet: move/moves_offer.c */
+	struct links *links;        /* to other hosts: move/links.h */
 	struct move_errors errors;  /* how well forecasts were met */
 	bool is_closing;
 	struct move_totals totals;
@@ -600,6 +602,8 @@ void move_frames_decode(struct move *move, struct json_object *obj);
 char *move_dir(const struct move *move);
 /* The UNIX socket at which QEMU finds a channel of the stream; the caller owns the path. */
 char *move_channel_path(const struct move *move, const char *channel);
+/* What all streams of this host have: program, certificates, key. */
+void move_stream_files(const struct moves_env *env, struct stream_config *ret);
 bool move_start_stream(struct move *move, struct err *err);
 void move_attach_stream(struct move *move);
 /* Why the data connection is broken; NULL: it is not.  Valid until the next turn of the loop. */

@@ -6,7 +6,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "move/amounts.h"
 #include "move/foresee.h"
+#include "move/links.h"
 #include "preflight/look.h"
 
 #define TRIALS_MAX        8
@@ -18,6 +20,8 @@
 /* Clocks that differ by more make records and certificates hard to read. */
 #define CLOCK_DIFFERENCE_MAX_MS 2000
 #define CERTIFICATE_DAYS_MIN    7
+/* A link that gives less than that of what a policy wants, in percent, holds its moves back. */
+#define LINK_ENOUGH_PERCENT 90
 
 /* ---- life ----------------------------------------------------------------------- */
 
@@ -154,7 +158,15 @@ static void answer(struct trial *trial)
 		add_reason(reply, trial->there->reasons[i].check, "destination", true,
 			   trial->there->reasons[i].detail);
 	reply->has_link = trial->is_reached;
-	reply->link = (struct trial_link){ trial->reach.mtu_bytes, trial->reach.round_trip_us };
+	reply->link = (struct trial_link){
+		.mtu_bytes = trial->reach.mtu_bytes,
+		.round_trip_us = trial->reach.round_trip_us,
+		.was_probed = trial->probed.bytes > 0,
+		.probe_bytes = trial->probed.bytes,
+		.probe_us = trial->probed.us,
+		.probe_bytes_per_s = trial->probed.bytes_per_s,
+		.probe_is_least = trial->probed.is_growing,
+	};
 	reply->possible = trial->there && !reply->reason_count;
 	add_here(reply, trial->warnings, false);
 	forecast(trial, vm, &reply->forecast);
@@ -251,6 +263,31 @@ static void judge_clock(struct trial *trial, uint64_t asked_wall_ms)
 			      trial->to, (unsigned long long)trial->there->certificate_days);
 }
 
+static void judge_rate(struct trial *trial, uint64_t bytes_per_s)
+{
+	uint64_t wanted = trial->options.bandwidth_bytes_per_s;
+	char gives[AMOUNT_SIZE], limit[AMOUNT_SIZE];
+
+	if (wanted && bytes_per_s < wanted / 100 * LINK_ENOUGH_PERCENT)
+		preflight_add(trial->warnings, "link-rate",
+			      "the link to host '%s' gives %s/s, and the move may use %s/s: it "
+			      "takes longer than that would; look for what else uses the link",
+			      trial->to, amount_bytes(bytes_per_s, gives),
+			      amount_bytes(wanted, limit));
+}
+
+/* What is known of the link by now, whoever has measured it. */
+static void judge_link(struct trial *trial)
+{
+	struct forecast_input known = { 0 };
+
+	foresee_history(trial->moves, trial->to, &known);
+	if (known.link_moves)
+		judge_rate(trial, (uint64_t)known.link_bytes_per_s[0]);
+	else if (known.probe_bytes_per_s > 0 && !known.probe_is_least)
+		judge_rate(trial, (uint64_t)known.probe_bytes_per_s);
+}
+
 /* ---- the way to its data port ------------------------------------------------------------ */
 
 struct reaching {
@@ -284,8 +321,10 @@ static void reach_done(struct fair_work *work)
 			      "it, or set what 'advertise' of [data] says there",
 			      trial->to, reaching->err.msg);
 	free(reaching);
-	if (trial)
-		answer(trial);
+	if (!trial)
+		return;
+	judge_link(trial);
+	answer(trial);
 }
 
 /* The other host gives the address, as it does in a move: so it may hold up threads of its own
@@ -299,6 +338,66 @@ static void reach_port(struct trial *trial)
 	reaching->work.done = reach_done;
 	memcpy(reaching->address, trial->there->data_address, sizeof(reaching->address));
 	fair_worker_submit(trial->moves->looker, trial->to, &reaching->work);
+}
+
+/* A host that cannot be probed may still be reached. */
+static void note_not_probed(struct trial *trial, const struct err *why)
+{
+	if (foresee_knows_link(trial->moves, trial->to))
+		return; /* only the packets would have been looked at */
+	if (why->code == ERR_NOT_FOUND)
+		preflight_add(trial->warnings, "link-rate",
+			      "host '%s' has an older migrd, which lets nobody measure the link: "
+			      "upgrade it, or let a first move measure it",
+			      trial->to);
+	else if (why->code != ERR_CONFLICT || trial->moves->env.link_probe_ms)
+		preflight_add(trial->warnings, "link-rate", "the link was not measured: %s",
+			      why->msg);
+}
+
+static void on_probed(void *data, const struct stream_probe_result *result, const struct err *why)
+{
+	struct trial *trial = trial_ref_take(data);
+	char text[ERR_MSG_SIZE];
+
+	if (!trial)
+		return;
+	if (!result) {
+		note_not_probed(trial, why);
+		reach_port(trial);
+		return;
+	}
+	trial->is_reached = result->end == STREAM_PROBE_DONE;
+	trial->reach = (struct stream_reach){ result->mtu_bytes, result->round_trip_us };
+	if (trial->is_reached) {
+		trial->probed = result->report;
+		judge_link(trial);
+	} else {
+		links_say(trial->to, result, text);
+		preflight_add(trial->here,
+			      result->end == STREAM_PROBE_SMALL_ONLY ? "mtu" : "data-port", "%s",
+			      text);
+	}
+	answer(trial);
+}
+
+/* A link whose rate is known is only looked at: do large packets pass? */
+static void look_at_link(struct trial *trial)
+{
+	struct link_question question = {
+		.peer = trial->to,
+		.bytes = foresee_knows_link(trial->moves, trial->to) ? LINKS_LOOK_BYTES
+								     : STREAM_PROBE_BYTES_MAX,
+		.limit_bytes_per_s = trial->options.bandwidth_bytes_per_s,
+	};
+	struct link_found found;
+	bool is_fresh = links_found(trial->moves->links, trial->to, &found) &&
+			clock_wall_ms() - found.at_ms < LINKS_FRESH_MS;
+
+	if (is_fresh || !trial->moves->env.link_probe_ms)
+		reach_port(trial);
+	else
+		links_probe(trial->moves->links, &question, on_probed, trial_ref_new(trial));
 }
 
 struct preflight_question {
@@ -326,7 +425,7 @@ static void on_preflight(void *data, struct json_object *result, const struct er
 	if (!err) {
 		trial->there = TAKE_PTR(there);
 		judge_clock(trial, question.asked_wall_ms);
-		reach_port(trial);
+		look_at_link(trial);
 		return;
 	} else if (err->code == ERR_NOT_FOUND) {
 		preflight_add(trial->warnings, "preflight",

@@ -15,6 +15,7 @@
 
 #include "forecast/forecast.h"
 #include "move/priv.h"
+#include "stream/gauge.h"
 #include "stream/reach.h"
 #include "vm/entry.h"
 #include "wire/peer_msg.h"
@@ -46,6 +47,7 @@ struct trial {
 	struct transfer_plan *plan;         /* NULL: none can be made */
 	struct stream_reach reach;
 	bool is_reached;                    /* the data port of the destination */
+	struct gauge_report probed;         /* bytes_per_s 0: no probe, or only a look */
 	struct peer_preflight_reply *there; /* NULL: it was not asked, or did not answer */
 };
 

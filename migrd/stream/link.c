@@ -98,6 +98,8 @@ static int connect_one(const struct addrinfo *ai, uint32_t timeout_ms, uint64_t 
 	if (fd < 0)
 		return errno;
 	link_adopt(link, fd, timeout_ms);
+	if (link->segment_bytes)
+		set_int(fd, IPPROTO_TCP, TCP_MAXSEG, link->segment_bytes);
 	if (connect(fd, ai->ai_addr, ai->ai_addrlen) < 0)
 		error = errno == EINPROGRESS ? finish_connect(fd, deadline_ms) : errno;
 	if (error) {

@@ -31,6 +31,8 @@
 struct link {
 	int fd;
 	bool has_more; /* link_set_more() */
+	int segment_bytes; /* set before link_connect(): the largest of either side; 0: as it comes
+			    */
 	gnutls_session_t session;
 	char peer_dns_name[ID_NAME_SIZE + 16];
 	gnutls_typed_vdata_st checks[2]; /* GnuTLS keeps the address */

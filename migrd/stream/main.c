@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <linux/close_range.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -13,8 +14,10 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/stdout.h"
 #include "stream/control.h"
+#include "stream/probe.h"
 
 /* How long no channel may be ready: longer than the coordinator waits for a destination
  * to get ready. */
@@ -31,6 +34,10 @@ enum option_id {
 	OPTION_STARTUP,
 	OPTION_LINGER,
 	OPTION_ALONE,
+	OPTION_PROBE,
+	OPTION_LINK,
+	OPTION_BYTES,
+	OPTION_MS,
 	OPTION_HELP,
 	OPTION_VERSION
 };
@@ -40,6 +47,10 @@ static const struct option options[] = {
 	{ "startup-ms", required_argument, NULL, OPTION_STARTUP },
 	{ "linger-ms", required_argument, NULL, OPTION_LINGER },
 	{ "alone-ms", required_argument, NULL, OPTION_ALONE },
+	{ "probe-fd", required_argument, NULL, OPTION_PROBE },
+	{ "link-fd", required_argument, NULL, OPTION_LINK },
+	{ "bytes", required_argument, NULL, OPTION_BYTES },
+	{ "ms", required_argument, NULL, OPTION_MS },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -48,11 +59,16 @@ static const struct option options[] = {
 static const char usage[] =
 	"usage: migrd-stream --control-fd N [--startup-ms MS] [--linger-ms MS]\n"
 	"                                    [--alone-ms MS]\n"
-	"Carries the data of one move.  Started by migrd(8), not by people.\n"
+	"       migrd-stream --probe-fd N [--link-fd N] --bytes N --ms MS\n"
+	"Carries the data of one move, or measures a link.  Started by migrd(8), not by people.\n"
 	"  --control-fd N   a listening UNIX SOCK_SEQPACKET socket\n"
 	"  --startup-ms MS  end when no channel is ready by then (60000)\n"
 	"  --linger-ms MS   stay so long after the last channel has ended (30000)\n"
-	"  --alone-ms MS    end when no data came and no coordinator for so long (600000)\n";
+	"  --alone-ms MS    end when no data came and no coordinator for so long (600000)\n"
+	"  --probe-fd N     measure the link: the socket that says how, and gets the result\n"
+	"  --link-fd N      of a connection that another host has made for that; 0: none\n"
+	"  --bytes N        end when so much has been sent\n"
+	"  --ms MS          end after so long\n";
 
 static bool parse_u32(const char *text, uint32_t max, uint32_t *ret)
 {
@@ -67,53 +83,107 @@ static bool parse_u32(const char *text, uint32_t max, uint32_t *ret)
 	return true;
 }
 
-/* Returns 0 to go on, else the exit status of main() plus one. */
-static int parse_options(int argc, char **argv, struct control_args *args)
+struct args {
+	struct control_args control; /* listen_fd -1: a probe is wanted */
+	struct stream_probe_args probe;
+};
+
+static bool parse_fd(const char *text, int *ret)
 {
-	uint32_t fd = UINT32_MAX;
+	uint32_t value;
+
+	if (!parse_u32(text, 65535, &value))
+		return false;
+	*ret = value ? (int)value : -1;
+	return true;
+}
+
+static bool parse_u64(const char *text, uint64_t max, uint64_t *ret)
+{
+	uint32_t value;
+
+	if (!parse_u32(text, (uint32_t)max, &value) || value == 0)
+		return false;
+	*ret = value;
+	return true;
+}
+
+static bool parse_option(int option, struct args *args)
+{
+	switch (option) {
+	case OPTION_CONTROL:
+		return parse_fd(optarg, &args->control.listen_fd);
+	case OPTION_STARTUP:
+		return parse_u32(optarg, INT32_MAX, &args->control.startup_ms);
+	case OPTION_LINGER:
+		return parse_u32(optarg, INT32_MAX, &args->control.linger_ms);
+	case OPTION_ALONE:
+		return parse_u32(optarg, INT32_MAX, &args->control.alone_ms);
+	case OPTION_PROBE:
+		return parse_fd(optarg, &args->probe.probe_fd);
+	case OPTION_LINK:
+		return parse_fd(optarg, &args->probe.link_fd);
+	case OPTION_BYTES:
+		return parse_u64(optarg, STREAM_PROBE_BYTES_MAX, &args->probe.bytes);
+	case OPTION_MS:
+		return parse_u64(optarg, STREAM_PROBE_MS_MAX, &args->probe.ms);
+	default:
+		return false;
+	}
+}
+
+/* One of the two, and a probe with its bounds. */
+static bool is_complete(const struct args *args)
+{
+	const struct stream_probe_args *probe = &args->probe;
+
+	if (args->control.listen_fd >= 0)
+		return probe->probe_fd < 0;
+	return probe->probe_fd >= 0 && probe->bytes && probe->ms;
+}
+
+/* Returns 0 to go on, else the exit status of main() plus one. */
+static int parse_options(int argc, char **argv, struct args *args)
+{
 	bool ok = true;
 	int c;
 
 	while (ok && (c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (c) {
-		case OPTION_CONTROL:
-			ok = parse_u32(optarg, 65535, &fd);
-			break;
-		case OPTION_STARTUP:
-			ok = parse_u32(optarg, INT32_MAX, &args->startup_ms);
-			break;
-		case OPTION_LINGER:
-			ok = parse_u32(optarg, INT32_MAX, &args->linger_ms);
-			break;
-		case OPTION_ALONE:
-			ok = parse_u32(optarg, INT32_MAX, &args->alone_ms);
-			break;
-		case OPTION_HELP:
-			fputs(usage, stdout);
+		if (c == OPTION_HELP || c == OPTION_VERSION) {
+			fputs(c == OPTION_HELP ? usage : PACKAGE_STRING "\n", stdout);
 			return 1;
-		case OPTION_VERSION:
-			puts(PACKAGE_STRING);
-			return 1;
-		default:
-			ok = false;
 		}
+		ok = parse_option(c, args);
 	}
-	if (!ok || optind != argc || fd == UINT32_MAX) {
-		fputs(usage, stderr);
-		return 3;
-	}
-	args->listen_fd = (int)fd;
-	return 0;
+	if (ok && optind == argc && is_complete(args))
+		return 0;
+	fputs(usage, stderr);
+	return 3;
 }
 
-/* Closes what else was inherited from the coordinator, gives up new privileges, and
- * forbids core dumps, which would hold keys. */
-static bool shut_in(struct control_args *args, struct err *err)
+/* Gives up new privileges, and forbids core dumps, which would hold keys. */
+static bool give_up_rights(struct err *err)
 {
 	const struct rlimit no_core = { 0, 0 };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_errno(err, "cannot give up new privileges");
+	(void)setrlimit(RLIMIT_CORE, &no_core);
+	return true;
+}
+
+static bool is_packet_socket(int fd, const char *option, struct err *err)
+{
 	int type = 0;
 	socklen_t size = sizeof(type);
 
+	return (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET) ||
+	       err_set(err, ERR_INVALID, "%s is no SOCK_SEQPACKET socket", option);
+}
+
+/* Closes what else was inherited from the coordinator. */
+static bool shut_in(struct control_args *args, struct err *err)
+{
 	if (args->listen_fd != CONTROL_FD) {
 		if (dup2(args->listen_fd, CONTROL_FD) < 0)
 			return err_errno(err, "descriptor %d", args->listen_fd);
@@ -121,19 +191,49 @@ static bool shut_in(struct control_args *args, struct err *err)
 	}
 	if (close_range(CONTROL_FD + 1, ~0u, 0) < 0)
 		return err_errno(err, "cannot close other descriptors");
-	if (getsockopt(CONTROL_FD, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_SEQPACKET)
-		return err_set(err, ERR_INVALID, "--control-fd is no SOCK_SEQPACKET socket");
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return err_errno(err, "cannot give up new privileges");
-	(void)setrlimit(RLIMIT_CORE, &no_core);
-	return true;
+	return is_packet_socket(CONTROL_FD, "--control-fd", err) && give_up_rights(err);
+}
+
+/* The same, with the one or two descriptors of a probe where they are. */
+static bool shut_in_probe(const struct stream_probe_args *args, struct err *err)
+{
+	bool has_link = args->link_fd >= 0;
+	int low = has_link && args->link_fd < args->probe_fd ? args->link_fd : args->probe_fd;
+	int high = has_link && args->link_fd > args->probe_fd ? args->link_fd : args->probe_fd;
+	const unsigned between[][2] = {
+		{ CONTROL_FD, (unsigned)low - 1 },
+		{ (unsigned)low + 1, (unsigned)high - 1 },
+		{ (unsigned)high + 1, ~0u },
+	};
+
+	if (low < CONTROL_FD || (has_link && low == high))
+		return err_set(err, ERR_INVALID, "--probe-fd and --link-fd must be above 2");
+	for (size_t i = 0; i < ARRAY_LEN(between); i++) {
+		if (between[i][0] <= between[i][1] &&
+		    close_range(between[i][0], between[i][1], 0) < 0)
+			return err_errno(err, "cannot close other descriptors");
+	}
+	return is_packet_socket(args->probe_fd, "--probe-fd", err) && give_up_rights(err);
+}
+
+static bool run(struct args *args, struct err *err)
+{
+	if (!fault_init(err))
+		return false;
+	if (args->control.listen_fd >= 0)
+		return shut_in(&args->control, err) && control_run(&args->control, err);
+	return shut_in_probe(&args->probe, err) && stream_probe_run(&args->probe, err);
 }
 
 int main(int argc, char **argv)
 {
-	struct control_args args = { .startup_ms = STARTUP_MS,
-				     .linger_ms = LINGER_MS,
-				     .alone_ms = ALONE_MS };
+	struct args args = {
+		.control = { .listen_fd = -1,
+			     .startup_ms = STARTUP_MS,
+			     .linger_ms = LINGER_MS,
+			     .alone_ms = ALONE_MS },
+		.probe = { .probe_fd = -1, .link_fd = -1 },
+	};
 	struct err err = { .code = ERR_NONE };
 	int rc = parse_options(argc, argv, &args);
 
@@ -144,7 +244,7 @@ int main(int argc, char **argv)
 	}
 	if (rc != 0)
 		return rc - 1;
-	if (fault_init(&err) && shut_in(&args, &err) && control_run(&args, &err))
+	if (run(&args, &err))
 		/* Threads may be in the middle of anything: no destructor may take
 		 * GnuTLS away from them. */
 		_exit(0);

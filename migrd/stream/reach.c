@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "stream/reach.h"
 
+#include <linux/tcp.h> /* which has more than netinet/tcp.h */
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -27,6 +27,20 @@ static uint64_t round_trip_of(int fd)
 	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_rtt : 0;
 }
 
+uint64_t stream_received_bytes(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_bytes_received
+									: 0;
+}
+
+struct stream_reach stream_reach_of(int fd)
+{
+	return (struct stream_reach){ mtu_of(fd), round_trip_of(fd) };
+}
+
 bool stream_reach_blocking(const char *address, uint32_t timeout_ms, struct stream_reach *ret,
 			   struct err *err)
 {
@@ -34,7 +48,7 @@ bool stream_reach_blocking(const char *address, uint32_t timeout_ms, struct stre
 
 	if (!link_connect(&link, address, timeout_ms, clock_monotonic_ms() + timeout_ms, err))
 		return false;
-	*ret = (struct stream_reach){ mtu_of(link.fd), round_trip_of(link.fd) };
+	*ret = stream_reach_of(link.fd);
 	link_close(&link);
 	return true;
 }

@@ -14,6 +14,10 @@ struct stream_reach {
 	uint64_t round_trip_us; /* of the handshake of TCP (tcp(7), TCP_INFO) */
 };
 
+/* Of a connection that was made.  Thread: any. */
+struct stream_reach stream_reach_of(int fd);
+/* All that has come over it by now, whether it was read or not; 0: the kernel does not tell. */
+uint64_t stream_received_bytes(int fd);
 /* ADDRESS is "HOST:PORT".  UNAVAILABLE, TIMEOUT: as link_connect().  Thread: a worker. */
 bool stream_reach_blocking(const char *address, uint32_t timeout_ms, struct stream_reach *ret,
 			   struct err *err);

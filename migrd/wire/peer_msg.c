@@ -248,6 +248,50 @@ const struct json_field peer_preflight_reply_fields[] = {
 	{ 0 },
 };
 
+#define PROBE_ROWS(owner)                                                                 \
+	{ .key = "bytes",                                                                 \
+	  .type = JSON_UINT,                                                              \
+	  .required = true,                                                               \
+	  JSON_MEMBER(owner, bytes),                                                      \
+	  .min = 1,                                                                       \
+	  .max = INT64_C(1) << 53,                                                        \
+	  .help = "No more than that is sent." },                                         \
+	{                                                                                 \
+		.key = "ms", .type = JSON_UINT, .required = true, JSON_MEMBER(owner, ms), \
+		.min = 1, .max = 60000,                                                   \
+		.help = "It lasts no longer, in milliseconds from its first byte."        \
+	}
+
+const struct json_field peer_probe_fields[] = {
+	PROBE_ROWS(struct peer_probe),
+	{ 0 },
+};
+
+const struct json_field peer_probe_reply_fields[] = {
+	{ .key = "id",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct peer_probe_reply, id),
+	  .check = check_uuid,
+	  .pattern = UUID_PATTERN,
+	  .help = "The connection comes with it as that of a move, on the channel `probe'." },
+	{ .key = "token",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct peer_probe_reply, token),
+	  .check = check_token,
+	  .pattern = TOKEN_PATTERN,
+	  .help = "Good for this probe only." },
+	{ .key = "data_address",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct peer_probe_reply, data_address),
+	  .min = 3,
+	  .help = "HOST:PORT of the data port." },
+	PROBE_ROWS(struct peer_probe_reply),
+	{ 0 },
+};
+
 const struct json_field peer_claim_fields[] = {
 	GENERATION_FIELD(struct peer_claim),
 	VM_UUID_FIELD(struct peer_claim),
@@ -522,6 +566,26 @@ bool peer_preflight_reply_decode(struct json_object *obj, struct peer_preflight_
 {
 	memset(ret, 0, sizeof(*ret));
 	return json_decode_object(obj, peer_preflight_reply_fields, ret, JSON_IGNORE_UNKNOWN, err);
+}
+
+bool peer_probe_decode(struct json_object *obj, struct peer_probe *ret, struct err *err)
+{
+	struct peer_probe probe = { 0 };
+
+	if (!json_decode_object(obj, peer_probe_fields, &probe, JSON_IGNORE_UNKNOWN, err))
+		return false;
+	*ret = probe;
+	return true;
+}
+
+bool peer_probe_reply_decode(struct json_object *obj, struct peer_probe_reply *ret, struct err *err)
+{
+	struct peer_probe_reply reply = { 0 };
+
+	if (!json_decode_object(obj, peer_probe_reply_fields, &reply, JSON_IGNORE_UNKNOWN, err))
+		return false;
+	*ret = reply;
+	return true;
 }
 
 bool peer_claim_decode(struct json_object *obj, struct peer_claim *ret, struct err *err)

@@ -4,6 +4,7 @@
  *     POST /peer/v1/hello             peer_hello    -> peer_hello_reply
  *     POST /peer/v1/moves/{id}/prepare  peer_prepare -> peer_prepare_reply
  *     POST /peer/v1/preflight         peer_prepare  -> peer_preflight_reply
+ *     POST /peer/v1/probe             peer_probe    -> peer_probe_reply
  *     POST /peer/v1/moves/{id}/go     peer_claim    -> peer_verdict_reply
  *     POST /peer/v1/moves/{id}/drop   peer_claim    -> peer_verdict_reply
  *     POST /peer/v1/moves/{id}/recover peer_claim   -> peer_prepare_reply
@@ -93,6 +94,19 @@ struct peer_preflight_reply {
 	uint64_t certificate_days; /* until its certificate ends */
 };
 
+/* The sender would like to measure the link: it connects to the data port, with the channel `probe'
+ * of a move ID, and sends until the other host says what has come. */
+struct peer_probe {
+	uint64_t bytes, ms; /* at most */
+};
+
+struct peer_probe_reply {
+	char id[ID_UUID_SIZE];
+	char token[ID_TOKEN_SIZE];
+	char data_address[PEER_ADDRESS_SIZE];
+	uint64_t bytes, ms; /* as allowed */
+};
+
 struct peer_claim {
 	uint64_t generation;
 	char uuid[ID_UUID_SIZE]; /* of the VM; "" from an older coordinator */
@@ -168,6 +182,8 @@ extern const struct json_field peer_hello_reply_fields[];
 extern const struct json_field peer_prepare_fields[];
 extern const struct json_field peer_prepare_reply_fields[];
 extern const struct json_field peer_preflight_reply_fields[];
+extern const struct json_field peer_probe_fields[];
+extern const struct json_field peer_probe_reply_fields[];
 extern const struct json_field peer_claim_fields[];
 extern const struct json_field peer_verdict_fields[];
 extern const struct json_field peer_verdict_reply_fields[];
@@ -193,6 +209,9 @@ bool peer_prepare_reply_decode(struct json_object *obj, struct peer_prepare_repl
 /* It is large: *RET must not be used after false. */
 bool peer_preflight_reply_decode(struct json_object *obj, struct peer_preflight_reply *ret,
 				 struct err *err);
+bool peer_probe_decode(struct json_object *obj, struct peer_probe *ret, struct err *err);
+bool peer_probe_reply_decode(struct json_object *obj, struct peer_probe_reply *ret,
+			     struct err *err);
 bool peer_claim_decode(struct json_object *obj, struct peer_claim *ret, struct err *err);
 bool peer_verdict_decode(struct json_object *obj, struct peer_verdict *ret, struct err *err);
 bool peer_settle_decode(struct json_object *obj, struct peer_settle *ret, struct err *err);

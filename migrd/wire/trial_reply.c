@@ -9,10 +9,25 @@ static const struct json_field reason_fields[] = {
 	{ 0 },
 };
 
+#define IF_PROBED .present_offset = offsetof(struct trial_link, was_probed)
+
 static const struct json_field link_fields[] = {
 	JSON_SHOWN(struct trial_link, mtu_bytes,
 		   "Largest packet on the way, as this host knows it, in bytes; 0: not known."),
 	JSON_SHOWN(struct trial_link, round_trip_us, "Round trip in microseconds."),
+	JSON_SHOWN_IF(struct trial_link, probe_bytes,
+		      "Data that was sent there just now, in packets of the largest size, in "
+		      "bytes.",
+		      IF_PROBED),
+	JSON_SHOWN_IF(struct trial_link, probe_us,
+		      "Time from the first of it to the last, as the destination saw it, in "
+		      "microseconds.",
+		      IF_PROBED),
+	JSON_SHOWN_IF(struct trial_link, probe_bytes_per_s,
+		      "Rate of the second half, in bytes per second; 0: too little to tell.",
+		      IF_PROBED),
+	JSON_SHOWN_IF(struct trial_link, probe_is_least,
+		      "It grew to the end: the link gives that much at least."),
 	{ 0 },
 };
 

@@ -19,6 +19,9 @@ struct trial_reason {
 /* The way to the destination's data port. */
 struct trial_link {
 	uint64_t mtu_bytes, round_trip_us;
+	bool was_probed; /* data went there: large packets pass */
+	uint64_t probe_bytes, probe_us, probe_bytes_per_s;
+	bool probe_is_least;
 };
 
 /* Texts are borrowed. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "stream/preamble.h"
+#include "stream/probe.h"
 #include "stream/proto.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -56,10 +57,28 @@ static void try_report(const char *data, size_t size)
 	assert(again.event == report.event && again.status.state == report.status.state);
 }
 
+/* What the other host says of a probe, and what the process says of its end. */
+static void try_probe(const char *data, size_t size)
+{
+	struct stream_probe_result result;
+	struct gauge_report report, again;
+	char line[GAUGE_LINE_SIZE];
+	struct err err = { .code = ERR_NONE };
+	bool ok = stream_probe_result_parse(data, size, &result, &err);
+
+	assert(ok != err_is_set(&err));
+	if (size < GAUGE_LINE_SIZE || !gauge_report_parse(data, &report))
+		return;
+	gauge_report_print(&report, line);
+	ok = gauge_report_parse(line, &again);
+	assert(ok && again.bytes_per_s == report.bytes_per_s);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	try_preamble((const char *)data, size);
 	try_request((const char *)data, size);
 	try_report((const char *)data, size);
+	try_probe((const char *)data, size);
 	return 0;
 }

@@ -203,3 +203,29 @@ void stream_free(struct stream *stream)
 	the_stream = NULL;
 	free(stream);
 }
+
+/* ---- a probe ------------------------------------------------------------- */
+
+struct stream_probe_result fake_probe_result;
+struct stream_probe_wish fake_probe_wish;
+unsigned fake_probes, fake_probes_served;
+
+bool stream_probe_blocking(const struct stream_probe_wish *wish, int stop_fd,
+			   struct stream_probe_result *ret, struct err *err)
+{
+	(void)stop_fd;
+	(void)err;
+	fake_probes++;
+	fake_probe_wish = *wish;
+	*ret = fake_probe_result;
+	return true;
+}
+
+bool stream_probe_serve(const struct stream_probe_wish *wish, int fd, struct err *err)
+{
+	(void)fd;
+	(void)err;
+	fake_probes_served++;
+	fake_probe_wish = *wish;
+	return true;
+}

@@ -28,6 +28,16 @@ static struct forecast_input input_of(double memory_mib, double nonzero_mib, dou
 	};
 }
 
+/* What no move has measured, but a probe. */
+static struct forecast_input probed_input(double probe_mib)
+{
+	struct forecast_input input = input_of(1024, 900, 0);
+
+	input.link_moves = 0;
+	input.probe_bytes_per_s = probe_mib * MIB;
+	return input;
+}
+
 static void expect_near(uint64_t is, double wanted, double share)
 {
 	ck_assert_msg(fabs((double)is - wanted) <= share * wanted, "%llu is not about %g",
@@ -342,6 +352,69 @@ START_TEST(old_link_widens_the_range)
 }
 END_TEST
 
+/* ---- the link ------------------------------------------------------------------- */
+
+START_TEST(probe_takes_the_place_of_a_guess)
+{
+	const struct forecast_input input = probed_input(100);
+	struct forecast said;
+
+	forecast_make(&input, &said);
+	ck_assert(said.basis.has_link && said.basis.link_was_probed);
+	ck_assert_uint_eq(said.basis.link_moves, 0);
+	ck_assert_uint_eq(said.basis.link_bytes_per_s, (uint64_t)(100 * MIB));
+	expect_near(said.duration_ms.expected, 9000 + 550, 0.1);
+	ck_assert_uint_gt(said.duration_ms.high, 17000); /* QEMU may be slower than the link */
+	ck_assert_uint_gt(said.duration_ms.low, 7000);
+	ck_assert_ptr_null(strstr(said.summary, "link is not known"));
+}
+END_TEST
+
+START_TEST(probe_that_grew_to_its_end_widens_the_better_end)
+{
+	struct forecast_input input = probed_input(100);
+	struct forecast said;
+
+	input.probe_is_least = true;
+	forecast_make(&input, &said);
+	ck_assert_uint_lt(said.duration_ms.low, 3500);
+}
+END_TEST
+
+static struct forecast both(double moves_mib, uint64_t moves_age_ms, double probe_mib,
+			    bool is_least)
+{
+	struct forecast_input input = input_of(1024, 900, moves_mib);
+	struct forecast said;
+
+	input.link_age_ms = moves_age_ms;
+	input.probe_bytes_per_s = probe_mib * MIB;
+	input.probe_is_least = is_least;
+	input.probe_age_ms = 1000;
+	forecast_make(&input, &said);
+	return said;
+}
+
+/* A probe has no QEMU: what it gets beyond what moves got says nothing of a move. */
+START_TEST(newer_probe_lowers_what_moves_got_and_never_raises_it)
+{
+	struct forecast said = both(100, 7200000, 40, false);
+
+	ck_assert(said.basis.link_was_probed);
+	ck_assert_uint_eq(said.basis.link_bytes_per_s, (uint64_t)(40 * MIB));
+	said = both(100, 7200000, 900, false);
+	ck_assert(!said.basis.link_was_probed);
+	ck_assert_uint_eq(said.basis.link_bytes_per_s, (uint64_t)(100 * MIB));
+	ck_assert_uint_eq(said.basis.link_age_ms, 1000); /* and it is so still */
+	said = both(100, 7200000, 40, true);
+	ck_assert(!said.basis.link_was_probed);
+	ck_assert_uint_eq(said.basis.link_age_ms, 7200000);
+	said = both(100, 500, 40, false);
+	ck_assert(!said.basis.link_was_probed);
+	ck_assert_uint_eq(said.basis.link_age_ms, 500);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("forecast");
@@ -364,6 +437,9 @@ Suite *suite(void)
 	tcase_add_test(tc, recorded_moves_are_met);
 	tcase_add_test(tc, unknown_link_and_writes_are_said);
 	tcase_add_test(tc, old_link_widens_the_range);
+	tcase_add_test(tc, probe_takes_the_place_of_a_guess);
+	tcase_add_test(tc, probe_that_grew_to_its_end_widens_the_better_end);
+	tcase_add_test(tc, newer_probe_lowers_what_moves_got_and_never_raises_it);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -55,7 +55,8 @@ class Host:
             "data": {"listen": f"{self.address}:{self.data_port}"},
             "qemu": {"binary": settings.qemu,
                      "output_program": settings.program("migrd-output")},
-            "move": {"stream_program": settings.program("migrd-stream")},
+            "move": {"stream_program": settings.program("migrd-stream"),
+                     "link_probe_ms": 0},   # it costs each first move some tenths of a second
             "storage": {"dirs": self.images, "save_dirs": self.saved},
             "tpm": {"state_dir": self.tpm_dir},
             "log": {"level": "debug"},
