@@ -69,27 +69,27 @@ static inline void json_putp(struct json_object **obj)
 
 /* Not json_type: that is a name of json-c. */
 enum json_field_type {
-	JSON_STRING, /* char[size] inside the struct */
-	JSON_TEXT,   /* char *, allocated; freed by json_release() */
-	JSON_BOOL,   /* bool */
-	JSON_INT,    /* int64_t */
-	JSON_UINT,   /* uint64_t */
-	JSON_ENUM,   /* int, an index into `names' */
-	JSON_OBJECT, /* a struct, by `fields' */
-	JSON_ARRAY,  /* element structs of `size' bytes, at most `max', by `fields';
-	              * count in size_t at `count_offset' */
-	JSON_STRINGS,/* array of char[size], at most `max'; count likewise */
-	JSON_ANY,    /* struct json_object *, a new reference; json_release() */
-	JSON_SCALARS,/* char[size]: an object of strings, integers and booleans, kept as
-	              * its JSON text */
+	JSON_STRING,  /* char[size] inside the struct */
+	JSON_TEXT,    /* char *, allocated; freed by json_release() */
+	JSON_BOOL,    /* bool */
+	JSON_INT,     /* int64_t */
+	JSON_UINT,    /* uint64_t */
+	JSON_ENUM,    /* int, an index into `names' */
+	JSON_OBJECT,  /* a struct, by `fields' */
+	JSON_ARRAY,   /* element structs of `size' bytes, at most `max', by `fields';
+		       * count in size_t at `count_offset' */
+	JSON_STRINGS, /* array of char[size], at most `max'; count likewise */
+	JSON_ANY,     /* struct json_object *, a new reference; json_release() */
+	JSON_SCALARS, /* char[size]: an object of strings, integers and booleans, kept as
+		       * its JSON text */
+	JSON_PART,    /* a struct whose members, by `fields', stand in the object itself;
+		       * its key is "" */
 	/* The types below are only encoded; json_release() leaves them alone. */
 	JSON_BORROWED, /* const char * */
 	JSON_TIME,     /* int64_t, milliseconds since 1970: RFC 3339; 0: null */
 	JSON_NUMBER,   /* double */
 	JSON_LIST,     /* const pointer to elements of `size' bytes, by `fields' (NULL: each
-	                * is a const char *); count in size_t at `count_offset' */
-	JSON_PART,     /* a struct whose members, by `fields', stand in the object itself;
-	                * its key is "" */
+			* is a const char *); count in size_t at `count_offset' */
 };
 
 /* Checks a value that bounds cannot describe; false: *RET_WHY is the fault in words. */

@@ -322,17 +322,34 @@ static void decode_member(const struct decoder *decoder, const struct json_path 
 
 /* ---- objects ------------------------------------------------------------- */
 
+/* The members of a part stand beside those of its owner. */
 static const struct json_field *find_field(const struct json_field *fields, const char *key)
 {
-	for (; fields->key; fields++)
-		if (!strcmp(fields->key, key))
-			return fields;
-	return NULL;
+	const struct json_field *found = NULL;
+
+	for (; fields->key && !found; fields++)
+		found = fields->type == JSON_PART       ? find_field(fields->fields, key)
+			: strcmp(fields->key, key) == 0 ? fields
+							: NULL;
+	return found;
 }
 
 /* After this many faults, an unknown key gets no explanation: finding a similar key compares
  * all known ones, and the first few explanations are enough. */
 #define EXPLAINED_MAX 16
+
+static void offer_keys(const struct json_field *fields, struct nearest *nearest,
+		       struct strbuf *known)
+{
+	for (; fields->key; fields++) {
+		if (fields->type == JSON_PART) {
+			offer_keys(fields->fields, nearest, known);
+			continue;
+		}
+		nearest_offer(nearest, fields->key);
+		strbuf_addf(known, "%s%s", known->len ? ", " : "", fields->key);
+	}
+}
 
 static void fault_unknown(const struct decoder *decoder, const struct json_path *up,
 			  const struct json_field *fields, const char *key)
@@ -345,10 +362,7 @@ static void fault_unknown(const struct decoder *decoder, const struct json_path 
 		json_path_fault(&path, decoder->faults, "unknown key");
 		return;
 	}
-	for (; fields->key; fields++) {
-		nearest_offer(&nearest, fields->key);
-		strbuf_addf(&known, "%s%s", known.len ? ", " : "", fields->key);
-	}
+	offer_keys(fields, &nearest, &known);
 	if (nearest.best)
 		json_path_fault(&path, decoder->faults, "unknown key: is '%s' meant?",
 				nearest.best);
@@ -359,22 +373,18 @@ static void fault_unknown(const struct decoder *decoder, const struct json_path 
 	strbuf_fini(&known);
 }
 
-static void decode_members(const struct decoder *decoder, const struct json_path *path,
-			   struct json_object *obj, const struct json_field *fields, char *out)
+static void decode_known(const struct decoder *decoder, const struct json_path *path,
+			 struct json_object *obj, const struct json_field *fields, char *out)
 {
 	struct json_object *member;
 
-	if (!(decoder->flags & JSON_IGNORE_UNKNOWN)) {
-		json_object_object_foreach(obj, key, ignored)
-		{
-			(void)ignored;
-			if (!find_field(fields, key))
-				fault_unknown(decoder, path, fields, key);
-		}
-	}
 	for (const struct json_field *field = fields; field->key; field++) {
 		bool found = json_object_object_get_ex(obj, field->key, &member);
 
+		if (field->type == JSON_PART) {
+			decode_known(decoder, path, obj, field->fields, out + field->offset);
+			continue;
+		}
 		if (found)
 			decode_member(decoder, path, field, member, out);
 		if (field->required && (!found || (!member && field->nullable))) {
@@ -383,6 +393,20 @@ static void decode_members(const struct decoder *decoder, const struct json_path
 			json_path_fault(&missing, decoder->faults, "required, but missing");
 		}
 	}
+}
+
+static void decode_members(const struct decoder *decoder, const struct json_path *path,
+			   struct json_object *obj, const struct json_field *fields, char *out)
+{
+	if (!(decoder->flags & JSON_IGNORE_UNKNOWN)) {
+		json_object_object_foreach(obj, key, ignored)
+		{
+			(void)ignored;
+			if (!find_field(fields, key))
+				fault_unknown(decoder, path, fields, key);
+		}
+	}
+	decode_known(decoder, path, obj, fields, out);
 }
 
 static bool decode_root(const struct decoder *decoder, struct json_object *obj,

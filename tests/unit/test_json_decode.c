@@ -85,6 +85,44 @@ START_TEST(all_faults_are_found_at_once)
 }
 END_TEST
 
+struct with_part {
+	char first[8];
+	struct sample_part part;
+	int64_t last;
+};
+
+static const struct json_field with_part_fields[] = {
+	{ .key = "first", .type = JSON_STRING, JSON_MEMBER(struct with_part, first) },
+	JSON_PART_OF(struct with_part, part, sample_part_fields),
+	{ .key = "last", .type = JSON_INT, JSON_MEMBER(struct with_part, last) },
+	{ 0 },
+};
+
+START_TEST(members_of_a_part_stand_beside_the_others)
+{
+	RIG_FAULTS(faults);
+	CLEANUP(json_putp)
+	struct json_object *good =
+		json_read_back("{\"last\":5,\"note\":\"n\",\"id\":\"a\",\"first\":\"f\"}");
+	CLEANUP(json_putp)
+	struct json_object *bad = json_read_back("{\"first\":\"f\",\"nute\":1,\"\":2,\"no\":3}");
+	struct with_part s = { 0 };
+
+	ck_assert(json_decode(good, with_part_fields, &s, "", faults));
+	ck_assert_str_eq(s.first, "f");
+	ck_assert_str_eq(s.part.id, "a");
+	ck_assert_str_eq(s.part.note, "n");
+	ck_assert_int_eq(s.last, 5);
+	json_release(with_part_fields, &s);
+	ck_assert_ptr_null(s.part.note);
+	ck_assert(!json_decode(bad, with_part_fields, &s, "", faults));
+	rig_assert_fault(faults, "/nute", "is 'note' meant?");
+	rig_assert_fault(faults, "/", "unknown key");
+	rig_assert_fault(faults, "/id", "required, but missing");
+	json_release(with_part_fields, &s);
+}
+END_TEST
+
 /* Bounds are inclusive at both ends, and 64 bits wide. */
 START_TEST(bounds_are_exact)
 {
@@ -217,6 +255,7 @@ Suite *suite(void)
 	tcase_add_test(t, every_type_arrives);
 	tcase_add_test(t, absent_members_keep_their_defaults);
 	tcase_add_test(t, all_faults_are_found_at_once);
+	tcase_add_test(t, members_of_a_part_stand_beside_the_others);
 	tcase_add_test(t, bounds_are_exact);
 	tcase_add_test(t, pointer_of_the_caller_is_the_root);
 	tcase_add_test(t, unknown_keys_are_skipped_only_on_request);
