@@ -58,6 +58,7 @@ struct config {
 	uint64_t move_bandwidth_bytes_per_s; /* 0: no limit */
 	uint64_t move_bandwidth_budget_bytes_per_s; /* 0: none */
 	uint64_t move_downtime_limit_ms;
+	uint64_t queue_out_max;
 	/* struct storage_rules; maps: or NULL */
 	char *storage_dirs, *storage_map, *storage_firmware_map, *storage_qemu_img;
 	char *storage_save_dirs; /* "DIR:DIR": saved guests may be below these */

@@ -106,6 +106,8 @@ const struct config_key config_keys[] = {
 	{ "move", "downtime_limit_ms", CONFIG_TYPE_UINT, AT(move_downtime_limit_ms), 1, 2000000,
 	  "300", NULL, "milliseconds",
 	  "How long a guest may stand still in a move that does not say.", .is_live = true },
+	{ "queue", "out_max", CONFIG_TYPE_UINT, AT(queue_out_max), 1, 1000, "16", NULL, "moves",
+	  "The queue begins no move while so many go out from this host." },
 	{ "storage", "dirs", CONFIG_TYPE_DIRS, AT(storage_dirs),
 	  .fallback = MIGRD_LOCALSTATEDIR "/lib/migrd/images",
 	  .help = "Below these, images may be made for incoming guests whose disks are local." },

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "api/api.h"
 #include "api/selfcheck.h"
@@ -371,6 +372,7 @@ static void recover_jobs(void *data)
 
 	saves_recover(api->saves);
 	refreshes_recover(api->refreshes);
+	queue_recover(api->queue);
 }
 
 static bool start_newest(struct daemon *daemon, struct err *err)
@@ -401,6 +403,41 @@ static void end_newest(struct daemon *daemon)
 static void free_newest(struct daemon *daemon)
 {
 	newest_free(daemon->api.newest);
+}
+
+static bool start_queue(struct daemon *daemon, struct err *err)
+{
+	struct api *api = &daemon->api;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	(void)err;
+	api->queue = queue_new(&(struct queue_env){
+		.loop = api->loop,
+		.store = api->store,
+		.vms = api->vms,
+		.moves = api->moves,
+		.policies = api->policies,
+		.peers = api->peers,
+		.newest_env = &api->newest_env,
+		.newest = api->newest,
+		.defaults = &api->defaults,
+		.host_id = daemon->config->host_id,
+		.out_max = (unsigned)daemon->config->queue_out_max,
+		.cpus = cpus > 0 ? (unsigned)cpus : 1,
+		.changed = api_queue_changed,
+		.data = api,
+	});
+	return true;
+}
+
+static void end_queue(struct daemon *daemon)
+{
+	queue_clear(daemon->api.queue);
+}
+
+static void free_queue(struct daemon *daemon)
+{
+	queue_free(TAKE_PTR(daemon->api.queue));
 }
 
 static bool start_check(struct daemon *daemon, struct err *err)
@@ -482,6 +519,11 @@ static void add_policy(void *data, void *row)
 	policies_add_row(data, row);
 }
 
+static void add_queue_entry(void *data, void *row)
+{
+	queue_add_row(data, row);
+}
+
 static bool start_records(struct daemon *daemon, struct err *err)
 {
 	struct api *api = &daemon->api;
@@ -490,7 +532,8 @@ static bool start_records(struct daemon *daemon, struct err *err)
 	       store_load_blocking(api->store, STORE_VM, add_vm, api->vms, err) &&
 	       store_load_blocking(api->store, STORE_MOVE, add_move, api->moves, err) &&
 	       store_load_blocking(api->store, STORE_SAVE, add_save, api->saves, err) &&
-	       store_load_blocking(api->store, STORE_REFRESH, add_refresh, api->refreshes, err);
+	       store_load_blocking(api->store, STORE_REFRESH, add_refresh, api->refreshes, err) &&
+	       store_load_blocking(api->store, STORE_QUEUE, add_queue_entry, api->queue, err);
 }
 
 /* ---- what others reach ------------------------------------------------------------ */
@@ -598,6 +641,7 @@ static const struct service {
 	{ "saves", start_saves, end_saves, free_saves },
 	{ "refreshes", start_refreshes, end_refreshes, free_refreshes },
 	{ "newest", start_newest, end_newest, free_newest },
+	{ "queue", start_queue, end_queue, free_queue },
 	{ "check", start_check, end_check, NULL },
 	{ "readiness", start_readiness, end_readiness, NULL },
 	{ "records", start_records, NULL, NULL },

@@ -288,15 +288,14 @@ static bool try_move(const struct cli_call *call, struct client *client, struct 
 		       "not asked");
 }
 
-static bool run_start(struct cli_call *call, struct err *err)
+struct json_object *move_start_body(const void *start_values, const char *vm)
 {
-	const struct move_values *values = call->values;
-	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
-	CLEANUP(json_putp) struct json_object *body = json_object_new_object();
-	CLEANUP(json_putp) struct json_object *move = NULL;
+	const struct move_values *values = start_values;
+	struct json_object *body = json_object_new_object();
 
-	json_add_str(body, "vm", call->words[0]);
-	json_add_str(body, "to", values->to);
+	json_add_str(body, "vm", vm);
+	if (values->to)
+		json_add_str(body, "to", values->to);
 	if (values->policy)
 		json_add_str(body, "policy", values->policy);
 	add_limits(values, body);
@@ -307,6 +306,16 @@ static bool run_start(struct cli_call *call, struct err *err)
 	add_ways(values, body);
 	add_hold(values, body);
 	add_assertions(values, body);
+	return body;
+}
+
+static bool run_start(struct cli_call *call, struct err *err)
+{
+	const struct move_values *values = call->values;
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(json_putp) struct json_object *body = move_start_body(values, call->words[0]);
+	CLEANUP(json_putp) struct json_object *move = NULL;
+
 	if (client && values->dry_run)
 		return try_move(call, client, body, err);
 	if (!client || !start_move(client, body, &move, err))

@@ -9,4 +9,8 @@ extern const struct cli_command cmd_move_start, cmd_move_list, cmd_move_show, cm
 	cmd_move_cancel, cmd_move_delay, cmd_move_finish, cmd_move_postcopy, cmd_move_release,
 	cmd_move_resolve, cmd_move_set;
 
+/* The body of POST /v1/moves that the values of `move start' ask for; without `to' if they have
+ * none. The caller owns it. */
+struct json_object *move_start_body(const void *start_values, const char *vm);
+
 #endif

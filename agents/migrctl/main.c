@@ -14,6 +14,7 @@
 #include "agents/migrctl/cmd_move.h"
 #include "agents/migrctl/cmd_pki.h"
 #include "agents/migrctl/cmd_policy.h"
+#include "agents/migrctl/cmd_queue.h"
 #include "agents/migrctl/cmd_refresh.h"
 #include "agents/migrctl/cmd_save.h"
 #include "agents/migrctl/cmd_vm.h"
@@ -130,6 +131,11 @@ static const struct cli_command *const commands[] = {
 	&cmd_host_list,
 	&cmd_host_check,
 	&cmd_backup,
+	&cmd_queue_add,
+	&cmd_queue_list,
+	&cmd_queue_show,
+	&cmd_queue_cancel,
+	&cmd_queue_set,
 	&cmd_job_list,
 	&cmd_events,
 	&cmd_pki_init,
@@ -152,5 +158,6 @@ int main(int argc, char **argv)
 	/* Not LC_NUMERIC: numbers look the same in every language. */
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
+	cmd_queue_set_up();
 	return cli_main(&program, argc, argv);
 }

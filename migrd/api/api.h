@@ -11,6 +11,7 @@
 #include "http/http.h"
 #include "move/move.h"
 #include "owner/newest.h"
+#include "queue/queue.h"
 #include "refresh/refresh.h"
 #include "save/save.h"
 #include "vm/adopt.h"
@@ -29,6 +30,7 @@ struct api {
 	struct moves *moves;
 	struct saves *saves;
 	struct refreshes *refreshes;
+	struct queue *queue;
 	struct check *check;
 	struct newest_env newest_env;
 	struct newest *newest;
@@ -66,6 +68,7 @@ void api_vm_event(void *api, const struct vm *vm, const struct qmp_event *event,
 void api_move_changed(void *api, const struct move *move);
 void api_save_changed(void *api, const struct save *save);
 void api_refresh_changed(void *api, const struct refresh *refresh);
+void api_queue_changed(void *api, const struct queue_entry *entry);
 
 /* ---- shared by the files of the routes ------------------------------- */
 
@@ -89,6 +92,8 @@ bool api_ready(struct http_request *req, const struct api *api);
 
 /* As api_ready(), and false also while the records may be old (owner/newest.h). */
 bool api_sure(struct http_request *req, const struct api *api);
+
+bool api_key_is_valid(const char *key, struct err *err);
 
 /* Sends the definition and the present state of VM; VM NULL: sends no body. */
 void api_vm_reply(struct http_request *req, int status, const struct api *api,
@@ -146,6 +151,12 @@ void api_move_delay(struct http_request *req, void *data);
 void api_move_plan(struct http_request *req, void *data);
 void api_move_passes(struct http_request *req, void *data);
 void api_move_timeline(struct http_request *req, void *data);
+/* queue.c */
+void api_queue_add(struct http_request *req, void *data);
+void api_queue_list(struct http_request *req, void *data);
+void api_queue_get(struct http_request *req, void *data);
+void api_queue_set(struct http_request *req, void *data);
+void api_queue_cancel(struct http_request *req, void *data);
 /* saves.c */
 void api_vm_save(struct http_request *req, void *data);
 void api_vms_restore(struct http_request *req, void *data);

@@ -40,6 +40,14 @@ void api_list_reply(struct http_request *req, struct strbuf *list, const char *n
 	http_reply_json(req, 200, strbuf_take(list), len);
 }
 
+bool api_key_is_valid(const char *key, struct err *err)
+{
+	return id_name_is_valid(key) ||
+	       err_set(err, ERR_INVALID,
+		       "Idempotency-Key: 1 to 63 of letters, digits, '.', '_' and '-', a letter or "
+		       "digit first");
+}
+
 bool api_ready(struct http_request *req, const struct api *api)
 {
 	struct err err;

@@ -74,6 +74,19 @@ static void add_errors(struct strbuf *text, const char *name, const char *what,
 	strbuf_addf(text, "%s_sum{of=%s} %.6f\n", name, what, error->sum);
 }
 
+static void read_queue(struct strbuf *text, const char *name, const struct api *api)
+{
+	const struct queue_counts counts = queue_counts(api->queue);
+
+	strbuf_addf(text, "%s{state=\"waiting\"} %zu\n%s{state=\"moving\"} %zu\n", name,
+		    counts.waiting, name, counts.moving);
+}
+
+static void read_waited(struct strbuf *text, const char *name, const struct api *api)
+{
+	add_histogram(text, name, queue_waited(api->queue), &totals_duration);
+}
+
 static void read_errors(struct strbuf *text, const char *name, const struct api *api)
 {
 	const struct move_errors *errors = moves_forecast_errors(api->moves);
@@ -127,6 +140,10 @@ static const struct {
 	  "When the certificate of this host ends.", read_certificate },
 	{ "migrd_moves_active", "gauge", "", "Moves that have not ended, to and from this host.",
 	  read_moves },
+	{ "migrd_queue_entries", "gauge", "", "Entries of the queue that have not ended.",
+	  read_queue },
+	{ "migrd_queue_waiting_seconds", "histogram", "seconds",
+	  "How long entries of the queue waited for their first attempt.", read_waited },
 	{ "migrd_move_blackout_seconds", "histogram", "seconds",
 	  "How long guests that were moved away stood still, where it could be measured.",
 	  read_blackouts },

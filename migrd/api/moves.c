@@ -19,6 +19,8 @@ void api_move_changed(void *data, const struct move *move)
 	struct api *api = data;
 	const struct event_move event = { .move = move_show(move), .at = clock_wall_ms() };
 
+	if (api->queue)
+		queue_look(api->queue);
 	bus_publish(api->bus, "move", json_encode(event_move_fields, &event));
 }
 
@@ -115,11 +117,7 @@ static void start(struct http_request *req, struct api *api, const struct move_r
 	};
 	struct err err;
 
-	if (key && !id_name_is_valid(key)) {
-		err_set(&err, ERR_INVALID,
-			"Idempotency-Key: 1 to 63 of letters, digits, '.', '_' and '-', a letter "
-			"or "
-			"digit first");
+	if (key && !api_key_is_valid(key, &err)) {
 		http_reply_err(req, &err);
 		return;
 	}

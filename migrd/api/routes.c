@@ -10,6 +10,7 @@
 #include "wire/move_request.h"
 #include "wire/peer_msg.h"
 #include "wire/policy_reply.h"
+#include "wire/queue_reply.h"
 #include "wire/refresh_request.h"
 #include "wire/save_request.h"
 #include "wire/trial_reply.h"
@@ -180,6 +181,19 @@ const struct http_route api_routes[] = {
 	{ "GET", "/v1/moves/{id}/passes", V, api_move_passes,
 	  .summary = "What each pass over the guest's memory sent", .reply = move_pass_fields,
 	  .is_list = true },
+	{ "GET", "/v1/queue", V, api_queue_list, .summary = "Entries of the queue, newest first",
+	  .query = moves_query, .reply = queue_reply_fields, .is_list = true },
+	{ "POST", "/v1/queue", O, api_queue_add,
+	  .summary =
+		  "Move a VM as soon as it is its turn, to the first of some hosts that takes it",
+	  .body = queue_request_fields, .reply = queue_reply_fields },
+	{ "GET", "/v1/queue/{id}", V, api_queue_get, .summary = "One entry",
+	  .reply = queue_reply_fields },
+	{ "PATCH", "/v1/queue/{id}", O, api_queue_set, .summary = "Change its priority",
+	  .body = queue_patch_fields, .reply = queue_reply_fields },
+	{ "POST", "/v1/queue/{id}/cancel", O, api_queue_cancel,
+	  .summary = "Cancel it: at once while it waits, else with its move",
+	  .reply = queue_reply_fields },
 	{ "GET", "/v1/saves", V, api_saves_list, .summary = "Saves and restores, newest first",
 	  .reply = save_reply_fields, .is_list = true },
 	{ "GET", "/v1/saves/{id}", V, api_save_get, .summary = "One save or restore",

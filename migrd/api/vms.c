@@ -66,6 +66,8 @@ void api_vm_changed(void *data, const char *name, const struct vm *vm)
 	struct event_vm event = { .at = clock_wall_ms() };
 
 	api->host.is_count_right = false;
+	if (api->queue)
+		queue_look(api->queue);
 	if (!vm) {
 		tell_gone(api, name);
 		return;

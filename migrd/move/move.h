@@ -115,6 +115,7 @@ struct move_wish {
 	/* The peers were asked as before a start (owner/start.h): the VM may be a stopped one,
 	 * whose QEMU the move starts. */
 	bool may_start;
+	const char *vm_uuid; /* another VM of that name is not meant; NULL: any is */
 };
 /* Called once, on the loop, never from inside.  MOVE NULL and ERR: nothing has
  * changed; also the errors of vm_enter(). */
@@ -209,6 +210,8 @@ typedef void move_when_fn(void *data, struct move *move);
 void move_when(struct move *move, enum move_moment moment, move_when_fn *fn, void *data);
 
 struct move *moves_find(struct moves *moves, const char *id);
+/* The move that was started with the Idempotency-Key KEY; NULL: none, or KEY is "". */
+struct move *moves_find_key(struct moves *moves, const char *key);
 /* Newest first; good until the callback returns.  NULL: that was all. */
 struct move *moves_first(struct moves *moves);
 struct move *move_next(const struct move *move);
@@ -345,6 +348,9 @@ uint64_t move_resumed_us(const struct move *move);
 /* What this host, as the destination, saw of the guest's frames.  False: it has not taken the
  * guest. */
 bool move_frames_told(const struct move *move, struct nic_frames_list *ret);
+/* Source: the other host was asked for something, so that it may be what has ended the move.  Not
+ * known of a move of an earlier run of migrd. */
+bool move_has_asked(const struct move *move);
 /* NULL: none was made yet.  Owned by MOVE. */
 const struct transfer_plan *move_plan(const struct move *move);
 /* Source: its passes over the guest's memory, in their order.  Owned by MOVE, until the callback

@@ -232,6 +232,11 @@ const char *move_owner(const struct move *move)
 	return taken ? move_destination(move) : move_source(move);
 }
 
+bool move_has_asked(const struct move *move)
+{
+	return move->begin.plan_deadline_ms || move->plan;
+}
+
 bool move_is_interrupted(const struct move *move)
 {
 	return move->side == MOVE_DST && move_dst_is_interrupted(move);

@@ -8,6 +8,7 @@ struct start {
 	struct moves *moves;
 	char vm[ID_NAME_SIZE], to[ID_NAME_SIZE], key[ID_NAME_SIZE + 1];
 	char policy[ID_NAME_SIZE]; /* "": as the VM says */
+	char vm_uuid[ID_UUID_SIZE]; /* "": any VM of that name */
 	char *request; /* or NULL */
 	struct move_options options;
 	bool may_start;
@@ -26,13 +27,20 @@ static bool is_same_request(const struct start *start, const struct move *move)
 	return !move->request || !start->request || strcmp(move->request, start->request) == 0;
 }
 
+struct move *moves_find_key(struct moves *moves, const char *key)
+{
+	struct move *move = key[0] ? TAILQ_FIRST(&moves->list) : NULL;
+
+	while (move && strcmp(move->row.idempotency_key, key) != 0)
+		move = TAILQ_NEXT(move, link);
+	return move;
+}
+
 /* The move that the key has made already; NULL and no ERR: the key is new. */
 static struct move *find_key(const struct start *start, struct err *err)
 {
-	struct move *move = start->key[0] ? TAILQ_FIRST(&start->moves->list) : NULL;
+	struct move *move = moves_find_key(start->moves, start->key);
 
-	while (move && strcmp(move->row.idempotency_key, start->key) != 0)
-		move = TAILQ_NEXT(move, link);
 	if (!move || is_same_request(start, move))
 		return move;
 	err_set(err, ERR_KEY_REUSED,
@@ -68,7 +76,7 @@ static bool check(const struct start *start, struct vm **ret_vm, struct err *err
 	struct vm *vm = vm_find(env->vms, start->vm);
 	struct policies_choice policy;
 
-	if (!vm)
+	if (!vm || (start->vm_uuid[0] && strcmp(vm_uuid(vm), start->vm_uuid) != 0))
 		return err_set(err, ERR_NOT_FOUND, "there is no VM '%s' on this host", start->vm);
 	if (strcmp(start->to, env->host_id) == 0)
 		return err_set(err, ERR_CONFLICT, "VM '%s' is on host '%s' already", start->vm,
@@ -176,6 +184,7 @@ void moves_start(struct moves *moves, const struct move_wish *wish, move_started
 	snprintf(start->to, sizeof(start->to), "%s", wish->to);
 	snprintf(start->policy, sizeof(start->policy), "%s", wish->policy ? wish->policy : "");
 	snprintf(start->key, sizeof(start->key), "%s", wish->key ? wish->key : "");
+	snprintf(start->vm_uuid, sizeof(start->vm_uuid), "%s", wish->vm_uuid ? wish->vm_uuid : "");
 	if (find_key(start, &start->err) || err_is_set(&start->err) ||
 	    !check(start, &vm, &start->err))
 		loop_post(moves->env.loop, on_known, start);

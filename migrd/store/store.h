@@ -113,8 +113,24 @@ struct store_policy {
 	int64_t created_ms, updated_ms;
 };
 
+/* An order to move a VM, which makes attempts until one is done (queue/queue.h). */
+struct store_queue_entry {
+	char id[ID_UUID_SIZE]; /* key */
+	char vm_uuid[ID_UUID_SIZE];
+	char vm_name[ID_NAME_SIZE];
+	char state[STORE_ENUM_SIZE];      /* queue/states.c */
+	bool is_final;                    /* the state is an end */
+	char error_code[STORE_ENUM_SIZE]; /* err_name(), "" if none */
+	char error_text[ERR_MSG_SIZE];
+	char idempotency_key[ID_NAME_SIZE + 1]; /* "" if none */
+	char *request;                          /* JSON (wire/queue_request.h); owned */
+	char *detail;                           /* JSON of the entry's own; owned */
+	int64_t created_ms, updated_ms, ended_ms;
+};
+
 void store_vm_fini(struct store_vm *vm);
 void store_policy_fini(struct store_policy *policy);
+void store_queue_entry_fini(struct store_queue_entry *entry);
 void store_refresh_fini(struct store_refresh *refresh);
 void store_save_fini(struct store_save *save);
 void store_move_fini(struct store_move *move);
@@ -139,6 +155,7 @@ enum store_table_id {
 	STORE_SAVE,
 	STORE_REFRESH,
 	STORE_POLICY,
+	STORE_QUEUE,
 	STORE_TABLE_COUNT
 };
 enum store_op { STORE_PUT, STORE_DELETE };
@@ -196,6 +213,12 @@ static inline struct store_change store_delete_policy(const char *name)
 	return (struct store_change){ STORE_POLICY, STORE_DELETE, name };
 }
 
+/* Inserts ENTRY, or replaces the row with its id. */
+static inline struct store_change store_put_queue_entry(const struct store_queue_entry *entry)
+{
+	return (struct store_change){ STORE_QUEUE, STORE_PUT, entry };
+}
+
 static inline struct store_change store_put_notes(const struct store_notes *notes)
 {
 	return (struct store_change){ STORE_NOTES, STORE_PUT, notes };
@@ -229,8 +252,11 @@ void store_close(struct store *store);
 /* The same of refreshes (schema/sql/008-refresh.sql). */
 #define STORE_REFRESHES_MAX 100
 
-/* A row that was read: ROW is a struct store_vm, store_move, store_save, store_refresh or
- * store_policy. */
+/* The same of entries of the queue (schema/sql/010-queue.sql). */
+#define STORE_QUEUE_ENDED_MAX 1000
+
+/* A row that was read: ROW is a struct store_vm, store_move, store_save, store_refresh,
+ * store_policy or store_queue_entry. */
 typedef void store_row_fn(void *data, void *row);
 /* At the start.  STORE_VM: every VM; STORE_MOVE: every move that is not final or not settled,
  * and of the others the newest STORE_HISTORY_MAX; the oldest first.  EACH takes over what the

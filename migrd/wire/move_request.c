@@ -7,13 +7,13 @@
 #define BANDWIDTH_MAX INT64_C(1000000000000) /* 1 TB/s: more is a typing error */
 #define DOWNTIME_MAX  2000000                /* QEMU: MAX_MIGRATE_DOWNTIME, migration.h */
 
-static bool check_vm(const char *value, const char **ret_why)
+bool move_check_vm(const char *value, const char **ret_why)
 {
 	*ret_why = "no name of a VM: 1 to 63 of A-Z a-z 0-9 . _ -, a letter or digit first";
 	return id_name_is_valid(value);
 }
 
-static bool check_host(const char *value, const char **ret_why)
+bool move_check_host(const char *value, const char **ret_why)
 {
 	*ret_why = "no host id: 1 to 63 of a-z 0-9 -, no '-' at either end";
 	return id_host_is_valid(value);
@@ -92,21 +92,7 @@ const struct json_field move_patch_fields[] = {
 	{ 0 },
 };
 
-const struct json_field move_request_fields[] = {
-	{ .key = "vm",
-	  .type = JSON_STRING,
-	  .required = true,
-	  JSON_MEMBER(struct move_request, vm),
-	  .check = check_vm,
-	  .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
-	  .help = "Name of a running VM of this host." },
-	{ .key = "to",
-	  .type = JSON_STRING,
-	  .required = true,
-	  JSON_MEMBER(struct move_request, to),
-	  .check = check_host,
-	  .pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
-	  .help = "Host id of the destination, one of GET /v1/peers." },
+const struct json_field move_order_fields[] = {
 	POLICY_FIELD(struct move_request,
 		     "Name of the policy of the move; default: the VM's, else that of its labels, "
 		     "else `default'. The other members win over it."),
@@ -195,6 +181,25 @@ bool move_finish_decode(struct json_object *obj, struct move_finish_request *ret
 	return !obj || json_decode(obj, move_finish_fields, ret, "", faults);
 }
 
+const struct json_field move_request_fields[] = {
+	{ .key = "vm",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct move_request, vm),
+	  .check = move_check_vm,
+	  .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+	  .help = "Name of a running VM of this host." },
+	{ .key = "to",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct move_request, to),
+	  .check = move_check_host,
+	  .pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+	  .help = "Host id of the destination, one of GET /v1/peers." },
+	{ .key = "", .type = JSON_PART, .fields = move_order_fields },
+	{ 0 },
+};
+
 static const char *const keep_names[] = { "source", "destination", NULL };
 
 const struct json_field move_resolve_fields[] = {
@@ -207,7 +212,7 @@ const struct json_field move_resolve_fields[] = {
 	{ .key = "assert_dead",
 	  .type = JSON_STRING,
 	  JSON_MEMBER(struct move_resolve_request, assert_dead),
-	  .check = check_host,
+	  .check = move_check_host,
 	  .pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
 	  .help = "The host whose copy is given up: the caller vouches that it does not run and "
 		  "never will." },
@@ -237,14 +242,20 @@ static bool check_bandwidth(const struct move_options *options, struct faults *f
 	return false;
 }
 
+bool move_order_check(const struct move_request *order, struct faults *faults)
+{
+	bool ok = check_bandwidth(&order->options, faults);
+
+	return transfer_wish_check(&order->options.transfer, faults) && ok;
+}
+
 bool move_request_decode(struct json_object *obj, struct move_request *ret, struct faults *faults)
 {
 	bool ok;
 
 	memset(ret, 0, sizeof(*ret));
-	ok = json_decode(obj, move_request_fields, ret, "", faults) &&
-	     check_bandwidth(&ret->options, faults);
-	return transfer_wish_check(&ret->options.transfer, faults) && ok;
+	ok = json_decode(obj, move_request_fields, ret, "", faults);
+	return move_order_check(ret, faults) && ok;
 }
 
 /* Members of a request that no running move takes, and what can be done instead. */

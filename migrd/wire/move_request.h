@@ -86,6 +86,14 @@ extern const struct json_field move_resolve_fields[];
 extern const struct json_field move_options_fields[]; /* peer_msg.h */
 extern const struct json_field move_patch_fields[];
 extern const struct json_field move_request_fields[];
+/* Its members but `vm' and `to'. */
+extern const struct json_field move_order_fields[];
+
+/* The name of a VM, a host id; *RET_WHY says in words that VALUE is none. */
+bool move_check_vm(const char *value, const char **ret_why);
+bool move_check_host(const char *value, const char **ret_why);
+/* What the tables do not say of a request. */
+bool move_order_check(const struct move_request *order, struct faults *faults);
 
 /* Both set all of *RET, which must not be used after false. */
 bool move_request_decode(struct json_object *obj, struct move_request *ret, struct faults *faults);

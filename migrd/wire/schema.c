@@ -15,6 +15,7 @@
 #include "wire/move_request.h"
 #include "wire/notice.h"
 #include "wire/policy_reply.h"
+#include "wire/queue_reply.h"
 #include "wire/refresh_reply.h"
 #include "wire/refresh_request.h"
 #include "wire/save_reply.h"
@@ -42,6 +43,10 @@ static const struct {
 	  "The body of POST /v1/moves/{id}/delay." },
 	{ "move-resolve", move_resolve_fields, JSON_SCHEMA_REQUEST, "Move resolution",
 	  "The body of POST /v1/moves/{id}/resolve." },
+	{ "queue-request", queue_request_fields, JSON_SCHEMA_REQUEST, "Queue request",
+	  "The body of POST /v1/queue. Beyond this schema: `to' may be one host id alone." },
+	{ "queue-patch", queue_patch_fields, JSON_SCHEMA_REQUEST, "Queue changes",
+	  "The body of PATCH /v1/queue/{id}." },
 	{ "agent-freeze", agent_freeze_fields, JSON_SCHEMA_REQUEST, "Freeze",
 	  "The body of POST /v1/vms/{name}/agent/freeze." },
 	{ "monitor-request", monitor_request_fields, JSON_SCHEMA_REQUEST, "Monitor request",
@@ -115,6 +120,9 @@ static const struct {
 	  "What a party gets that is told of the end of a move." },
 	{ "notice-answer", notice_answer_fields, JSON_SCHEMA_REPLY, "Answer to a notice",
 	  "What a party answers to a notice before a move; other members are ignored." },
+	{ "queue-entry", queue_reply_fields, JSON_SCHEMA_REPLY, "Entry of the queue",
+	  "The answer of GET /v1/queue/{id} and of what changes an entry, and an item of GET "
+	  "/v1/queue." },
 	{ "job", job_reply_fields, JSON_SCHEMA_REPLY, "Job", "An item of GET /v1/jobs." },
 	{ "refresh", refresh_reply_fields, JSON_SCHEMA_REPLY, "Refresh",
 	  "The answer of GET /v1/refreshes/{id}, and an item of GET /v1/refreshes." },
@@ -128,6 +136,8 @@ static const struct {
 	  "A save or a restore has changed." },
 	{ "event-refresh", event_refresh_fields, JSON_SCHEMA_REPLY, "Event refresh",
 	  "A refresh has changed." },
+	{ "event-queue", event_queue_fields, JSON_SCHEMA_REPLY, "Event queue",
+	  "An entry of the queue has changed." },
 	{ "event-qemu", event_qemu_fields, JSON_SCHEMA_REPLY, "Event qemu",
 	  "An event of a guest's QEMU." },
 	{ "event-monitor", event_monitor_fields, JSON_SCHEMA_REPLY, "Event monitor",

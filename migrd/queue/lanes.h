@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* queue/lanes.h -- the ways to the other hosts: what goes over each, what it has been seen to
+ * carry, and whether the other end takes guests now.  Thread: loop. */
+#ifndef MIGRD_QUEUE_LANES_H
+#define MIGRD_QUEUE_LANES_H
+
+#include <stddef.h>
+
+#include "base/id.h"
+#include "queue/pick.h"
+
+struct moves;
+
+#define LANES_FULL_MIN_MS 2000  /* a host without a free place is asked again after that, */
+#define LANES_FULL_MAX_MS 60000 /* then after twice as long each time */
+
+struct lane {
+	char host[ID_NAME_SIZE];
+	struct pick_link link;
+	unsigned out; /* moves to that host that have not ended, and those about to be begun */
+	uint64_t measured_at_ms; /* when the link was looked up last; 0: never */
+	/* The transfers at the last look: which ones, how much they had sent, when. */
+	uint64_t which, sent_bytes, since_ms;
+	/* The host had no place for one more beside OUT_MAX ones of this host. */
+	bool is_full;
+	unsigned out_max;
+	uint64_t full_at_ms, full_until_ms, full_ms;
+};
+
+struct lanes {
+	struct lane *list;
+	size_t count;
+};
+
+/* The moves that go out from this host, and those of them that are set up or handed over. */
+struct lanes_totals {
+	unsigned out, setting_up, transfers;
+};
+
+/* The lane to HOST, made if there is none; good until the next one is made. */
+struct lane *lanes_to(struct lanes *lanes, const char *host);
+/* Counts the moves, and learns what the links carry. */
+struct lanes_totals lanes_look(struct lanes *lanes, struct moves *moves, uint64_t now_ms);
+/* The host has refused a guest since it has no free place; after lanes_look(). */
+void lane_is_full(struct lane *lane, uint64_t now_ms);
+/* It is not asked now: it has as many guests under way as it took last, and the time is not over.
+ */
+bool lane_is_closed(const struct lane *lane, uint64_t now_ms);
+/* A move to it begins. */
+void lane_add(struct lane *lane, uint64_t now_ms);
+void lanes_fini(struct lanes *lanes);
+
+#endif

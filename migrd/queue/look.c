@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Who is next: looks at those that wait, in their order, when something has changed. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "queue/priv.h"
+#include "vm/vm.h"
+
+#define SAMPLE_EVERY_MS 250  /* while the links decide */
+#define BUSY_EVERY_MS   1000 /* while a VM has another job */
+#define IDLE_EVERY_MS   30000
+
+/* ---- their order ------------------------------------------------------------------- */
+
+/* The id is of the time too, so that two of one millisecond have an order. */
+static bool is_before(const struct queue_entry *a, const struct queue_entry *b)
+{
+	if (a->detail.priority != b->detail.priority)
+		return a->detail.priority < b->detail.priority;
+	if (a->row.created_ms != b->row.created_ms)
+		return a->row.created_ms < b->row.created_ms;
+	return strcmp(a->row.id, b->row.id) < 0;
+}
+
+void queue_join(struct queue_entry *entry)
+{
+	struct queue_list *list = &entry->queue->waiting;
+	struct queue_entry *after = TAILQ_LAST(list, queue_list);
+
+	queue_leave(entry);
+	after = TAILQ_LAST(list, queue_list);
+	while (after && is_before(entry, after))
+		after = TAILQ_PREV(after, queue_list, waiting_link);
+	if (after)
+		TAILQ_INSERT_AFTER(list, after, entry, waiting_link);
+	else
+		TAILQ_INSERT_HEAD(list, entry, waiting_link);
+	entry->is_in_turn = true;
+	entry->queue->are_positions_old = true;
+}
+
+void queue_leave(struct queue_entry *entry)
+{
+	if (entry->is_in_turn)
+		TAILQ_REMOVE(&entry->queue->waiting, entry, waiting_link);
+	entry->is_in_turn = false;
+	entry->queue->are_positions_old = true;
+}
+
+void queue_number(struct queue *queue)
+{
+	struct queue_entry *entry;
+	uint64_t position = 0;
+
+	if (!queue->are_positions_old)
+		return;
+	TAILQ_FOREACH(entry, &queue->waiting, waiting_link)
+	entry->position = ++position;
+	queue->are_positions_old = false;
+}
+
+/* ---- its VM ------------------------------------------------------------------------- */
+
+/* The move that has brought the VM to another host, by what is kept; NULL: none is known. */
+static const struct move *find_departure(const struct queue_entry *entry)
+{
+	const struct move *move = moves_first(entry->queue->env.moves);
+
+	while (move && (strcmp(move_row(move)->vm_uuid, entry->row.vm_uuid) != 0 ||
+			!move_is_out(move) || strcmp(move_row(move)->state, "done") != 0))
+		move = move_next(move);
+	return move;
+}
+
+static bool say_gone(const struct queue_entry *entry, struct err *err)
+{
+	const struct move *move = find_departure(entry);
+
+	return move ? err_set(err, ERR_NOT_FOUND,
+			      "VM '%s' is not on this host any more: move %s has brought it to "
+			      "host '%s'",
+			      entry->row.vm_name, move_row(move)->id, move_row(move)->peer)
+		    : err_set(err, ERR_NOT_FOUND, "VM '%s' is not on this host any more",
+			      entry->row.vm_name);
+}
+
+bool queue_has_vm(const struct queue_entry *entry, struct vm **ret_vm, struct err *err)
+{
+	struct vm *vm = vm_find_uuid(entry->queue->env.vms, entry->row.vm_uuid);
+	const char *name = entry->row.vm_name;
+
+	if (!vm)
+		return say_gone(entry, err);
+	if (vm_role(vm) == VM_ROLE_FORMER)
+		return err_set(err, ERR_NOT_FOUND,
+			       "VM '%s' is on host '%s' now: ask there to move it", name,
+			       vm_row(vm)->elsewhere);
+	if (strcmp(vm_name(vm), name) != 0)
+		return err_set(err, ERR_NOT_FOUND, "VM '%s' is '%s' now", name, vm_name(vm));
+	*ret_vm = vm;
+	return true;
+}
+
+/* ---- one entry ---------------------------------------------------------------------- */
+
+/* What a look has found so far. */
+struct look {
+	struct queue *queue;
+	struct pick_load load;
+	int64_t wall_ms;
+	uint64_t now_ms;
+	uint64_t next_ms; /* until the next look, if nothing happens before */
+};
+
+static void look_again_in(struct look *look, uint64_t ms)
+{
+	if (ms < look->next_ms)
+		look->next_ms = ms;
+}
+
+#define SAY(entry, ...) snprintf((entry)->reason, sizeof((entry)->reason), __VA_ARGS__)
+
+static void say_hold(const struct look *look, struct queue_entry *entry, enum pick_hold hold,
+		     const struct lane *lane)
+{
+	switch (hold) {
+	case PICK_GO:
+		break;
+	case PICK_HOLD_OUT_MAX:
+		SAY(entry,
+		    "%u moves go out from this host, which is as many as out_max of [queue] allows",
+		    look->load.out);
+		break;
+	case PICK_HOLD_SETTING_UP:
+		SAY(entry,
+		    "%u moves are being set up or handed over, which keeps the %u CPUs of this "
+		    "host busy",
+		    look->load.setting_up, look->load.cpus);
+		break;
+	case PICK_HOLD_LINK:
+		SAY(entry, "the %u transfers to host '%s' fill the link", lane->link.transfers,
+		    lane->host);
+		break;
+	}
+}
+
+/* The destination that is tried next, from the entry's next one on, without those that have said
+ * that they have no place now; NULL: all have. */
+static const char *choose_host(struct look *look, struct queue_entry *entry)
+{
+	const struct queue_request *request = entry->request;
+
+	for (size_t i = 0; i < request->to_count; i++) {
+		size_t at = (entry->detail.next + i) % request->to_count;
+		const struct lane *lane = lanes_to(&look->queue->lanes, request->to[at]);
+
+		if (!lane_is_closed(lane, look->now_ms)) {
+			entry->detail.next = at;
+			return request->to[at];
+		}
+		look_again_in(look, lane->full_until_ms - look->now_ms + 1);
+	}
+	SAY(entry, "host '%s'%s has no free place for a guest now", request->to[entry->detail.next],
+	    request->to_count > 1 ? " and the others" : "");
+	return NULL;
+}
+
+static void fail(struct queue_entry *entry, const struct err *err)
+{
+	queue_leave(entry);
+	queue_go(entry, QUEUE_STATE_FAILED, err);
+}
+
+/* Its time is over: it has ended. */
+static bool has_given_up(struct look *look, struct queue_entry *entry)
+{
+	const struct queue_attempt *last = queue_last_attempt(entry);
+	int64_t end_ms = queue_give_up_ms(entry);
+	struct err err;
+
+	if (!end_ms || look->wall_ms < end_ms) {
+		if (end_ms)
+			look_again_in(look, (uint64_t)(end_ms - look->wall_ms));
+		return false;
+	}
+	err_set(&err, ERR_TIMEOUT, "the VM was not moved in %" PRIu64 " s%s%s",
+		entry->request->give_up_s, last && last->reason[0] ? "; the last reason: " : "",
+		last ? last->reason : "");
+	fail(entry, &err);
+	return true;
+}
+
+/* An attempt has failed, and the time of the next one has not come. */
+static bool is_in_backoff(struct look *look, struct queue_entry *entry)
+{
+	const struct queue_attempt *last = queue_last_attempt(entry);
+	struct queue_detail *detail = &entry->detail;
+
+	if (detail->not_before_ms > look->wall_ms + PICK_BACKOFF_MAX_MS * 2)
+		detail->not_before_ms = 0; /* the host's clock was put back */
+	if (detail->not_before_ms <= look->wall_ms)
+		return false;
+	look_again_in(look, (uint64_t)(detail->not_before_ms - look->wall_ms));
+	SAY(entry, "attempt %" PRIu64 " of %" PRIu64 " failed: %.400s", detail->failed,
+	    entry->request->attempts_max, last ? last->reason : "");
+	return true;
+}
+
+/* Its VM has another job, or is gone, and then it has ended. */
+static bool lacks_vm(struct look *look, struct queue_entry *entry)
+{
+	struct vm *vm;
+	struct err err;
+
+	if (!queue_has_vm(entry, &vm, &err)) {
+		fail(entry, &err);
+		return true;
+	}
+	if (!vm_job(vm))
+		return false;
+	look_again_in(look, BUSY_EVERY_MS);
+	SAY(entry, "VM '%s' has another job (%s)", entry->row.vm_name, vm_job(vm)->kind);
+	return true;
+}
+
+static void look_at(struct look *look, struct queue_entry *entry)
+{
+	static const struct pick_link idle;
+	enum pick_hold hold = pick_next(&look->load, &idle);
+	const char *host;
+	struct lane *lane;
+
+	if (has_given_up(look, entry) || is_in_backoff(look, entry))
+		return;
+	if (hold != PICK_GO) { /* whatever its host is */
+		say_hold(look, entry, hold, NULL);
+		return;
+	}
+	if (lacks_vm(look, entry) || !(host = choose_host(look, entry)))
+		return;
+	lane = lanes_to(&look->queue->lanes, host);
+	hold = pick_next(&look->load, &lane->link);
+	if (hold != PICK_GO) {
+		say_hold(look, entry, hold, lane);
+		return;
+	}
+	look->load.out++;
+	look->load.setting_up++;
+	lane_add(lane, look->now_ms);
+	queue_attempt(entry, host);
+}
+
+/* ---- all of them ----------------------------------------------------------------------- */
+
+/* Entries that are `moving', or about to be, and have no move yet. */
+static unsigned add_begun(struct queue *queue)
+{
+	struct queue_entry *entry;
+	unsigned count = 0;
+
+	TAILQ_FOREACH(entry, &queue->all, link)
+	{
+		const struct queue_attempt *attempt = queue_last_attempt(entry);
+		bool is_trying = !queue_is_final(entry) && !entry->is_in_turn &&
+				 !entry->machine.is_new && attempt && !attempt->ended_at;
+
+		if (!is_trying || attempt->move[0])
+			continue;
+		lanes_to(&queue->lanes, attempt->host)->out++;
+		count++;
+	}
+	return count;
+}
+
+static void on_look(void *data)
+{
+	struct queue *queue = data;
+	struct look look = {
+		.queue = queue,
+		.load = { .cpus = queue->env.cpus, .out_max = queue->env.out_max },
+		.wall_ms = clock_wall_ms(),
+		.now_ms = loop_now_ms(queue->env.loop),
+		.next_ms = IDLE_EVERY_MS,
+	};
+	struct lanes_totals totals;
+	struct queue_entry *next;
+	unsigned begun;
+
+	queue->is_look_posted = false;
+	if (queue->is_closing || !queue->is_ready || TAILQ_EMPTY(&queue->waiting))
+		return;
+	totals = lanes_look(&queue->lanes, queue->env.moves, look.now_ms);
+	begun = add_begun(queue);
+	look.load.out = totals.out + begun;
+	look.load.setting_up = totals.setting_up + begun;
+	for (struct queue_entry *entry = TAILQ_FIRST(&queue->waiting); entry; entry = next) {
+		next = TAILQ_NEXT(entry, waiting_link);
+		look_at(&look, entry);
+	}
+	if (totals.transfers)
+		look_again_in(&look, SAMPLE_EVERY_MS);
+	loop_timer_start(queue->timer, look.next_ms);
+}
+
+void queue_look(struct queue *queue)
+{
+	if (queue->is_look_posted || queue->is_closing || !queue->is_ready)
+		return;
+	queue->is_look_posted = true;
+	loop_post(queue->env.loop, on_look, queue);
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What users want of an entry.  Orders are carried out one after the other, when no change of state
+ * is being written, and are answered when what they change is on disk. */
+#include "base/mem.h"
+#include "queue/priv.h"
+
+static void answer_first(struct queue_entry *entry, const struct err *err)
+{
+	struct queue_order *order = STAILQ_FIRST(&entry->orders);
+
+	STAILQ_REMOVE_HEAD(&entry->orders, link);
+	order->done(order->data, entry, err);
+	free(order);
+}
+
+void queue_answer_all(struct queue_entry *entry)
+{
+	bool is_cancelled = entry->machine.state == QUEUE_STATE_CANCELLED;
+	struct err late;
+
+	err_set(&late, ERR_TOO_LATE, "the entry has ended: %s", entry->row.state);
+	entry->is_order_under_way = false;
+	while (!STAILQ_EMPTY(&entry->orders)) {
+		const struct queue_order *order = STAILQ_FIRST(&entry->orders);
+		bool is_done = order->kind == QUEUE_ORDER_ADD ||
+			       (order->kind == QUEUE_ORDER_CANCEL && is_cancelled);
+
+		answer_first(entry, is_done ? NULL : &late);
+	}
+}
+
+void queue_dismiss_all(struct queue_entry *entry)
+{
+	struct err err;
+
+	err_set(&err, ERR_UNAVAILABLE, "this coordinator is stopping");
+	while (!STAILQ_EMPTY(&entry->orders)) {
+		struct queue_order *order = STAILQ_FIRST(&entry->orders);
+
+		STAILQ_REMOVE_HEAD(&entry->orders, link);
+		order->done(order->data, NULL, &err);
+		free(order);
+	}
+}
+
+/* ---- a change beside the states ------------------------------------------------------- */
+
+/* The first order is on disk; ERR: it is not, and is undone. */
+static void on_saved(void *data, const struct err *err)
+{
+	struct queue_entry *entry = queue_ref_take(data);
+	struct queue_order *order = entry ? STAILQ_FIRST(&entry->orders) : NULL;
+
+	if (!order || !entry->is_order_under_way)
+		return; /* it has ended meanwhile, and the order was answered */
+	entry->is_order_under_way = false;
+	if (order->kind == QUEUE_ORDER_CANCEL) {
+		entry->is_cancel_on_disk = !err;
+		entry->detail.cancel_wanted = !err;
+	} else if (err) {
+		entry->detail.priority = order->priority; /* the former one */
+	}
+	if (err || order->kind == QUEUE_ORDER_PRIORITY) {
+		if (entry->is_in_turn)
+			queue_join(entry);
+		answer_first(entry, err);
+		queue_tell(entry);
+		queue_look(entry->queue);
+	}
+	machine_step(&entry->machine);
+}
+
+static void save(struct queue_entry *entry)
+{
+	entry->is_order_under_way = true;
+	machine_save_for(&entry->machine, on_saved, queue_ref_new(entry));
+}
+
+/* ---- one order -------------------------------------------------------------------------- */
+
+static void end_at_once(struct queue_entry *entry)
+{
+	struct err err;
+
+	err_set(&err, ERR_CANCELLED, "cancelled on request");
+	entry->detail.cancel_wanted = true;
+	queue_leave(entry);
+	queue_go(entry, QUEUE_STATE_CANCELLED, &err);
+}
+
+/* The wish is on disk: else a restart would make another attempt. */
+static void cancel_move(struct queue_entry *entry)
+{
+	const struct queue_attempt *attempt = queue_last_attempt(entry);
+	struct move *move =
+		attempt->move[0] ? moves_find(entry->queue->env.moves, attempt->move) : NULL;
+	struct err err;
+
+	if (!move || move_cancel(move, &err)) { /* no move: it is cancelled as soon as it begins */
+		answer_first(entry, NULL);
+		return;
+	}
+	entry->detail.cancel_wanted = entry->is_cancel_on_disk = false;
+	machine_save(&entry->machine);
+	answer_first(entry, &err);
+}
+
+static void cancel(struct queue_entry *entry)
+{
+	if (entry->machine.state == QUEUE_STATE_WAITING) {
+		end_at_once(entry);
+	} else if (entry->is_cancel_on_disk) {
+		cancel_move(entry);
+	} else {
+		entry->detail.cancel_wanted = true;
+		save(entry);
+	}
+}
+
+static void set_priority(struct queue_entry *entry, struct queue_order *order)
+{
+	int former = entry->detail.priority;
+
+	entry->detail.priority = order->priority;
+	order->priority = former; /* to be put back if the disk refuses it */
+	save(entry);
+}
+
+void queue_carry_out(struct queue_entry *entry)
+{
+	while (!STAILQ_EMPTY(&entry->orders) && !entry->machine.is_saving &&
+	       !entry->is_order_under_way && !queue_is_final(entry)) {
+		struct queue_order *order = STAILQ_FIRST(&entry->orders);
+
+		switch (order->kind) {
+		case QUEUE_ORDER_ADD:
+			answer_first(entry, NULL);
+			break;
+		case QUEUE_ORDER_CANCEL:
+			cancel(entry);
+			break;
+		case QUEUE_ORDER_PRIORITY:
+			set_priority(entry, order);
+			break;
+		}
+	}
+}
+
+/* ---- from outside ----------------------------------------------------------------------- */
+
+static void on_order(void *data)
+{
+	struct queue_entry *entry = queue_ref_take(data);
+
+	if (entry && queue_is_final(entry))
+		queue_answer_all(entry);
+	else if (entry)
+		machine_step(&entry->machine);
+}
+
+void queue_order(struct queue_entry *entry, const struct queue_order *order)
+{
+	struct queue_order *mine = xnew(struct queue_order);
+
+	*mine = *order;
+	STAILQ_INSERT_TAIL(&entry->orders, mine, link);
+	loop_post(entry->queue->env.loop, on_order, queue_ref_new(entry));
+}
+
+void queue_cancel(struct queue_entry *entry, queue_done_fn *done, void *data)
+{
+	queue_order(entry, &(struct queue_order){
+				   .kind = QUEUE_ORDER_CANCEL, .done = done, .data = data });
+}
+
+void queue_set_priority(struct queue_entry *entry, int priority, queue_done_fn *done, void *data)
+{
+	queue_order(entry, &(struct queue_order){ .kind = QUEUE_ORDER_PRIORITY,
+						  .priority = priority,
+						  .done = done,
+						  .data = data });
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* queue/priv.h -- shared by the files of migrd/queue. */
+#ifndef MIGRD_QUEUE_PRIV_H
+#define MIGRD_QUEUE_PRIV_H
+
+#include <sys/queue.h>
+
+#include "base/mem.h"
+#include "machine/machine.h"
+#include "queue/lanes.h"
+#include "queue/pick.h"
+#include "queue/queue.h"
+
+enum queue_state {
+	QUEUE_STATE_WAITING,
+	QUEUE_STATE_MOVING,
+	QUEUE_STATE_DONE,
+	QUEUE_STATE_FAILED,
+	QUEUE_STATE_CANCELLED,
+	QUEUE_STATE_COUNT
+};
+extern const struct machine_state queue_states[QUEUE_STATE_COUNT];
+
+#define QUEUE_ATTEMPTS_KEPT 16 /* the last ones are shown */
+#define QUEUE_KEY_SIZE      (ID_UUID_SIZE + 16)
+
+/* What must survive beside the request. */
+struct queue_detail {
+	int priority;          /* enum move_priority; may differ from the request's */
+	uint64_t begun;        /* attempts, for the key of the last one's move */
+	uint64_t failed;       /* of them those that count */
+	uint64_t rounds;       /* in which all destinations were tried since the last success */
+	uint64_t next;         /* index of the destination that is tried next */
+	int64_t not_before_ms; /* wall clock; 0: at once */
+	bool cancel_wanted;
+	struct queue_attempt attempts[QUEUE_ATTEMPTS_KEPT]; /* the newest last */
+	size_t attempt_count;
+};
+
+/* What a user wants of an entry, until it is done and answered. */
+struct queue_order {
+	STAILQ_ENTRY(queue_order) link;
+	enum {
+		QUEUE_ORDER_ADD, /* it is to be on disk */
+		QUEUE_ORDER_CANCEL,
+		QUEUE_ORDER_PRIORITY,
+	} kind;
+	int priority;
+	queue_done_fn *done;
+	void *data;
+};
+
+struct queue_entry {
+	struct machine machine;
+	TAILQ_ENTRY(queue_entry) link;         /* all, the newest first */
+	TAILQ_ENTRY(queue_entry) waiting_link; /* in the order of their turn */
+	struct queue *queue;
+	struct store_queue_entry row;
+	struct queue_request *request; /* NULL: a later version wrote one that this does not know */
+	struct queue_detail detail;
+	struct err error; /* why it ends; not set: it goes on, or was done */
+	bool is_in_turn;  /* it is on the list of those that wait */
+	bool is_counted_moving;
+	bool is_begun_here; /* of `moving': its move was begun by this run of the daemon */
+	bool is_cancel_on_disk;
+	bool is_order_under_way; /* the first order is being written */
+	uint64_t position;
+	char reason[QUEUE_REASON_SIZE];
+	STAILQ_HEAD(, queue_order) orders;
+	struct json_object *wish; /* the request, to be shown */
+	char *text;               /* queue_text() */
+	size_t text_len;
+};
+
+TAILQ_HEAD(queue_list, queue_entry);
+
+struct queue {
+	struct queue_env env;
+	struct machines machines;
+	struct queue_list all, waiting;
+	size_t unfinished, ended, moving;
+	struct lanes lanes;
+	struct pick_pace pace;
+	struct totals_histogram waited;
+	struct loop_timer *timer; /* the next look, if nothing happens before */
+	bool is_ready;            /* recovered */
+	bool is_closing;
+	bool is_look_posted;
+	bool are_positions_old;
+};
+
+static inline struct queue_entry *queue_entry_of(struct machine *machine)
+{
+	return CONTAINER_OF(machine, struct queue_entry, machine);
+}
+
+/* For what is asynchronous: the entry is looked up again. */
+struct queue_ref {
+	struct queue *queue;
+	char id[ID_UUID_SIZE];
+};
+struct queue_ref *queue_ref_new(const struct queue_entry *entry);
+/* Frees REF; NULL: the entry is gone. */
+struct queue_entry *queue_ref_take(struct queue_ref *ref);
+
+/* ---- entry.c: one entry, its record, and what is shown of it ---- */
+
+/* Adds an entry as the newest; ID must be free. */
+struct queue_entry *queue_entry_new(struct queue *queue, const char *id);
+void queue_entry_free(struct queue_entry *entry);
+bool queue_entry_decode(struct queue_entry *entry);
+/* ERR may be NULL. */
+void queue_go(struct queue_entry *entry, enum queue_state to, const struct err *err);
+void queue_tell(struct queue_entry *entry);
+/* The attempt that is under way or was the last; NULL: there was none. */
+struct queue_attempt *queue_last_attempt(const struct queue_entry *entry);
+/* When no attempt is begun any more; 0: never. */
+int64_t queue_give_up_ms(const struct queue_entry *entry);
+
+/* ---- run.c: from attempt to attempt ---- */
+
+/* Tries ENTRY, which waits, on HOST. */
+void queue_attempt(struct queue_entry *entry, const char *host);
+void queue_enter_waiting(struct machine *machine);
+void queue_enter_moving(struct machine *machine);
+void queue_step(struct machine *machine);
+
+/* ---- look.c: who is next ---- */
+
+/* False and ERR: the VM of ENTRY is not this host's any more. */
+bool queue_has_vm(const struct queue_entry *entry, struct vm **ret_vm, struct err *err);
+void queue_join(struct queue_entry *entry);  /* takes its place among those that wait */
+void queue_leave(struct queue_entry *entry); /* accepts one that does not wait */
+void queue_number(struct queue *queue);      /* sets the position of each */
+
+/* ---- orders.c: what users want of an entry ---- */
+
+/* DONE is called when it is done, or why not. */
+void queue_order(struct queue_entry *entry, const struct queue_order *order);
+/* Does what can be done now. */
+void queue_carry_out(struct queue_entry *entry);
+/* The entry has ended: answers all. */
+void queue_answer_all(struct queue_entry *entry);
+/* The daemon stops. */
+void queue_dismiss_all(struct queue_entry *entry);
+
+/* ---- queue.c ---- */
+void queue_trim(struct queue *queue);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* queue/queue.h -- the queue of moves away from this host.
+ *
+ *     waiting   -> moving, failed, cancelled
+ *     moving    -> waiting, done, failed, cancelled
+ *
+ * An *entry* is an order to move a VM to one of some hosts.  It makes attempts: each is a move
+ * (move/move.h), which is what it is without the queue.  `moving' is on disk before the attempt's
+ * move is begun, and the move has an idempotency key made of the entry's id and the attempt's
+ * number; so a restart finds the move of the attempt, or begins it, and no attempt is made twice.
+ *
+ * A new attempt is begun only when the move before has ended and the VM is this host's.  An attempt
+ * that failed is followed by one to the next host; after all of them comes a wait (queue/pick.h). A
+ * move that is stuck is waited for; one that somebody cancelled ends its entry.
+ *
+ * Thread: loop.
+ */
+#ifndef MIGRD_QUEUE_QUEUE_H
+#define MIGRD_QUEUE_QUEUE_H
+
+#include "move/move.h"
+#include "move/totals.h"
+#include "owner/newest.h"
+#include "wire/queue_reply.h"
+
+#define QUEUE_UNFINISHED_MAX 1000
+
+struct queue;
+struct queue_entry;
+
+struct queue_env {
+	struct loop *loop;
+	struct store *store;
+	struct vms *vms;
+	struct moves *moves;
+	struct policies *policies;
+	struct peer_clients *peers;
+	const struct newest_env *newest_env;
+	const struct newest *newest;
+	const struct move_options *defaults; /* limits of a move that has none */
+	const char *host_id;
+	unsigned out_max; /* moves that go out at once, those of the queue and others */
+	unsigned cpus;
+	/* Called when something changed that the API shows. */
+	void (*changed)(void *data, const struct queue_entry *entry);
+	void *data;
+};
+
+struct queue *queue_new(const struct queue_env *env);
+/* Frees all entries; their moves go on. */
+void queue_clear(struct queue *queue);
+/* To be called when the store and the moves are closed, so that no answer can come any more. */
+void queue_free(struct queue *queue);
+
+/* Takes over a row of the store. */
+void queue_add_row(struct queue *queue, struct store_queue_entry *row);
+/* When the moves were recovered. */
+void queue_recover(struct queue *queue);
+
+/* ---- what the user does ------------------------------------------------ */
+
+/* Called once, on the loop, never from inside the call.  ENTRY NULL and ERR: nothing has changed;
+ * ENTRY and ERR: the order came too late, or the entry could not be written. */
+typedef void queue_done_fn(void *data, struct queue_entry *entry, const struct err *err);
+struct queue_wish {
+	const struct queue_request *request;
+	const char *key; /* Idempotency-Key: the same key gives the same entry; may be NULL */
+};
+/* NOT_FOUND: this host has no such VM, policy or peer; CONFLICT: the VM has an entry that has not
+ * ended, or is on a wished host already; LIMIT; KEY_REUSED. */
+void queue_add(struct queue *queue, const struct queue_wish *wish, queue_done_fn *done, void *data);
+/* One that waits ends at once; one that is moving has its move cancelled, and ends with it.
+ * TOO_LATE as move_cancel(), or the entry has ended. */
+void queue_cancel(struct queue_entry *entry, queue_done_fn *done, void *data);
+/* TOO_LATE: the entry has ended. */
+void queue_set_priority(struct queue_entry *entry, int priority, queue_done_fn *done, void *data);
+
+/* A VM or a move has changed. */
+void queue_look(struct queue *queue);
+
+/* ---- what there is to know --------------------------------------------- */
+
+struct queue_entry *queue_find(struct queue *queue, const char *id);
+/* The newest first; good until the callback returns. */
+struct queue_entry *queue_first(struct queue *queue);
+struct queue_entry *queue_next(const struct queue_entry *entry);
+bool queue_is_final(const struct queue_entry *entry);
+const struct store_queue_entry *queue_row(const struct queue_entry *entry);
+/* Borrowed until ENTRY changes. */
+struct queue_reply queue_show(const struct queue_entry *entry);
+/* The same as JSON text, which is kept of one that has ended. */
+const char *queue_text(struct queue_entry *entry, size_t *ret_len);
+
+/* How many entries wait, and how many are being moved. */
+struct queue_counts {
+	size_t waiting, moving;
+};
+struct queue_counts queue_counts(const struct queue *queue);
+/* How long entries waited from their request to their first attempt, since the daemon's start; of
+ * the kind totals_duration. */
+const struct totals_histogram *queue_waited(const struct queue *queue);
+
+#endif

@@ -1,0 +1,28 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- Orders to move VMs.  The members of struct store_queue_entry (migrd/store/store.h) tell what the
+-- columns mean.
+
+CREATE TABLE queue (
+	id              TEXT NOT NULL PRIMARY KEY,
+	vm_uuid         TEXT NOT NULL,
+	vm_name         TEXT NOT NULL,
+	state           TEXT NOT NULL,
+	is_final        INTEGER NOT NULL CHECK (is_final IN (0, 1)),
+	error_code      TEXT NOT NULL,
+	error_text      TEXT NOT NULL,
+	idempotency_key TEXT NOT NULL,
+	request         TEXT,
+	detail          TEXT,
+	created_ms      INTEGER NOT NULL,
+	updated_ms      INTEGER NOT NULL,
+	ended_ms        INTEGER NOT NULL,
+	sum             INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- Of those that have ended the newest are kept.
+CREATE INDEX queue_ended ON queue (ended_ms DESC, id DESC) WHERE is_final = 1;
+CREATE TRIGGER queue_ends AFTER UPDATE OF is_final ON queue
+WHEN NEW.is_final = 1 AND OLD.is_final = 0 BEGIN
+	DELETE FROM queue WHERE id IN (SELECT id FROM queue WHERE is_final = 1
+		ORDER BY ended_ms DESC, id DESC LIMIT -1 OFFSET 1000);
+END;

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table of states of an entry of the queue, and the lanes to other hosts. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "check_main.h"
+#include "queue/priv.h"
+
+#define BIT(state) (1u << QUEUE_STATE_##state)
+
+/* ---- states ----------------------------------------------------------------------------- */
+
+START_TEST(attempt_begins_only_from_waiting_and_ends_only_in_moving)
+{
+	static const struct {
+		const char *name;
+		uint32_t next;
+		bool is_final;
+	} wanted[QUEUE_STATE_COUNT] = {
+		[QUEUE_STATE_WAITING] = { "waiting", BIT(MOVING) | BIT(FAILED) | BIT(CANCELLED) },
+		[QUEUE_STATE_MOVING] = { "moving",
+					 BIT(WAITING) | BIT(DONE) | BIT(FAILED) | BIT(CANCELLED) },
+		[QUEUE_STATE_DONE] = { "done", 0, true },
+		[QUEUE_STATE_FAILED] = { "failed", 0, true },
+		[QUEUE_STATE_CANCELLED] = { "cancelled", 0, true },
+	};
+
+	for (size_t i = 0; i < QUEUE_STATE_COUNT; i++) {
+		const struct machine_state *state = &queue_states[i];
+
+		ck_assert_str_eq(state->name, wanted[i].name);
+		ck_assert_uint_eq(state->next, wanted[i].next);
+		ck_assert_int_eq(!!(state->flags & MACHINE_FINAL), wanted[i].is_final);
+		ck_assert_int_eq(state->restart, wanted[i].is_final ? MACHINE_RESTART_NOTHING
+								    : MACHINE_RESTART_CONTINUE);
+		ck_assert_int_eq(state->enter != NULL, !wanted[i].is_final);
+	}
+}
+END_TEST
+
+/* ---- a host without a free place ------------------------------------------------------------ */
+
+START_TEST(full_host_is_asked_again_when_a_move_has_ended_or_later)
+{
+	struct lane lane = { .out = 3 };
+
+	ck_assert(!lane_is_closed(&lane, 1000));
+	lane_is_full(&lane, 1000);
+	ck_assert(lane_is_closed(&lane, 1000));
+	lane.out = 2;
+	ck_assert(!lane_is_closed(&lane, 1000));
+	lane_add(&lane, 1000);
+	ck_assert(lane_is_closed(&lane, 1000 + LANES_FULL_MIN_MS - 1));
+	ck_assert(!lane_is_closed(&lane, 1000 + LANES_FULL_MIN_MS));
+}
+END_TEST
+
+START_TEST(full_host_is_asked_for_one_guest_at_a_time)
+{
+	struct lane lane = { .out = 3 };
+	uint64_t later = 1000 + LANES_FULL_MIN_MS;
+
+	lane_is_full(&lane, 1000);
+	lane_add(&lane, later);
+	ck_assert(lane_is_closed(&lane, later));
+}
+END_TEST
+
+START_TEST(full_host_is_asked_more_and_more_seldom)
+{
+	struct lane lane = { .out = 1 };
+	uint64_t now = 1000, wait = LANES_FULL_MIN_MS;
+
+	for (int i = 0; i < 10; i++) {
+		lane_is_full(&lane, now);
+		lane_is_full(&lane, now + 1); /* others that were on their way */
+		ck_assert_uint_eq(lane.full_until_ms - now - 1, wait);
+		now = lane.full_until_ms + 1;
+		wait = wait * 2 < LANES_FULL_MAX_MS ? wait * 2 : LANES_FULL_MAX_MS;
+	}
+}
+END_TEST
+
+START_TEST(lane_of_a_host_is_made_once)
+{
+	struct lanes lanes = { 0 };
+
+	lanes_to(&lanes, "b")->out = 1;
+	lanes_to(&lanes, "c")->out = 2;
+	ck_assert_uint_eq(lanes_to(&lanes, "b")->out, 1);
+	ck_assert_uint_eq(lanes.count, 2);
+	lanes_fini(&lanes);
+	ck_assert_uint_eq(lanes.count, 0);
+}
+END_TEST
+
+/* ---- requests ---------------------------------------------------------------------------------
+ */
+
+static struct queue_request decode(const char *text, size_t *ret_faults)
+{
+	CLEANUP(json_putp) struct json_object *obj = json_read_back(text);
+	struct faults *faults = faults_new();
+	struct queue_request request;
+
+	(void)queue_request_decode(obj, &request, faults);
+	*ret_faults = faults->count;
+	faults_free(faults);
+	return request;
+}
+
+START_TEST(one_host_may_stand_alone_and_options_are_those_of_a_move)
+{
+	size_t faults;
+	struct queue_request request = decode("{\"vm\":\"v\",\"to\":\"b\",\"priority\":"
+					      "\"evacuation\",\"downtime_limit_ms\":7}",
+					      &faults);
+
+	ck_assert_uint_eq(faults, 0);
+	ck_assert_uint_eq(request.to_count, 1);
+	ck_assert_str_eq(request.to[0], "b");
+	ck_assert_int_eq(request.move.options.priority, MOVE_PRIORITY_EVACUATION);
+	ck_assert_uint_eq(request.move.options.downtime_limit_ms, 7);
+	ck_assert(request.move.options.has_downtime_limit);
+	ck_assert_uint_eq(request.attempts_max, QUEUE_ATTEMPTS_DEFAULT);
+}
+END_TEST
+
+START_TEST(each_host_gets_an_attempt_unless_the_user_says_fewer)
+{
+	size_t faults;
+	struct queue_request request = decode("{\"vm\":\"v\",\"to\":[\"a\",\"b\",\"c\",\"d\",\"e\","
+					      "\"f\",\"g\",\"h\",\"i\",\"j\",\"k\",\"l\"]}",
+					      &faults);
+
+	ck_assert_uint_eq(faults, 0);
+	ck_assert_uint_eq(request.attempts_max, 12);
+	request = decode("{\"vm\":\"v\",\"to\":[\"a\",\"b\"],\"attempts_max\":1}", &faults);
+	ck_assert_uint_eq(request.attempts_max, 1);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("queue_states");
+	TCase *t = tcase_create("states");
+
+	tcase_add_test(t, attempt_begins_only_from_waiting_and_ends_only_in_moving);
+	tcase_add_test(t, full_host_is_asked_again_when_a_move_has_ended_or_later);
+	tcase_add_test(t, full_host_is_asked_for_one_guest_at_a_time);
+	tcase_add_test(t, full_host_is_asked_more_and_more_seldom);
+	tcase_add_test(t, lane_of_a_host_is_made_once);
+	tcase_add_test(t, one_host_may_stand_alone_and_options_are_those_of_a_move);
+	tcase_add_test(t, each_host_gets_an_attempt_unless_the_user_says_fewer);
+	suite_add_tcase(s, t);
+	return s;
+}
