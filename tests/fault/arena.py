@@ -44,6 +44,7 @@ class Way:
     has_beside: bool = False    # flash memory with variables, and a TPM
     disks: tuple = ()           # arguments of Disk(): local disks, which the guest proves
     policy: dict = None         # the move's own, which both hosts get
+    queued: bool = False        # by the queue, which makes attempts until the guest is there
 
 
 DISKS = ({"disk_id": "data", "mib": 16, "format": "qcow2", "area": 4, "rate": 8, "data": 4},)
@@ -65,6 +66,8 @@ WAYS = {
     "beside": Way({}, has_beside=True),
     # Without a limit a guest as small as this has moved before QEMU switches.
     "postcopy": Way({"postcopy": {"start": "at-once"}, "bandwidth_bytes_per_s": 4 << 20}),
+    # A new attempt begins 2.5 s after one that failed, and 5 s after a second one.
+    "queued": Way({"priority": "evacuation"}, queued=True, clean_seconds=CLEAN_SECONDS + 10),
     # The guest changes its memory faster than it is sent, and is paused after a second.
     "policy-pause": Way({"policy": "pause", "bandwidth_bytes_per_s": 4 << 20},
                         policy={"name": "pause", "deadline_s": 1, "timeout": "pause"}),
@@ -101,6 +104,7 @@ class Arena:
         self.world = World(places=places)
         self.final_seconds = FINAL_SECONDS
         self.seen_moves = set()
+        self.seen_entries = set()
         self.a, self.b = self.world["a"], self.world["b"]
         for host in (self.a, self.b):
             host.env = {"MIGRD_FAULT_LOG": str(self.points_path(host))}
@@ -218,18 +222,20 @@ class Arena:
     def ask_to_move(self, record):
         """Sends the request of a user, who does not know of the fault."""
         body = {"vm": self.guest.name, "to": self.there.id, **self.way.body}
+        path = "/v1/queue" if self.way.queued else "/v1/moves"
         with contextlib.suppress(OSError, http.client.HTTPException):
             try:
-                record.move_id = self.here.api.post(
-                    "/v1/moves", body, headers={"Idempotency-Key": str(uuid.uuid4())},
-                    timeout=20)["id"]
+                made = self.here.api.post(
+                    path, body, headers={"Idempotency-Key": str(uuid.uuid4())}, timeout=20)
+                record.move_id = None if self.way.queued else made["id"]
             except ApiError as error:
                 record.outcome = f"refused ({error.code})"
 
     def active(self, host):
-        """Moves that have not ended; None if the coordinator does not answer."""
+        """Moves that have not ended, and entries of the queue; None if the coordinator does not
+        answer."""
         try:
-            return host.moves("?state=active")
+            return host.moves("?state=active") + host.api.items("/v1/queue?state=active")
         except (OSError, ApiError, http.client.HTTPException):
             return None
 
@@ -294,7 +300,7 @@ class Arena:
         """Both records of the move must agree, and the guest must be where they say."""
         states = {}
         for one in (self.here, self.there):
-            moves = {m["id"]: m for m in one.moves("?limit=3")}
+            moves = {m["id"]: m for m in one.moves()}
             record.move_id = record.move_id or next(
                 (m["id"] for m in moves.values() if self.is_new(m)), None)
             move = moves.get(record.move_id)
@@ -310,11 +316,25 @@ class Arena:
         if record.outcome == "?":
             record.outcome = source or "none"
 
+    def queue_is_right(self, record):
+        """An entry that was recorded has moved the guest, with one move that is done at most; each
+        of its attempts' moves is another one."""
+        for entry in self.here.api.items("/v1/queue"):
+            if entry["id"] in self.seen_entries:
+                continue
+            attempts = [attempt["move"] for attempt in entry["attempts"] if attempt["move"]]
+            moves = [m["id"] for m in self.here.moves() if self.is_new(m)]
+            if entry["state"] != "done" or len(set(attempts)) != len(attempts) or \
+                    sorted(attempts) != sorted(moves) or record.outcome != "done":
+                raise CaseFailed(f"moves {moves} ({record.outcome}) of the entry {entry}")
+
     def is_new(self, move):
         return move["id"] not in self.seen_moves
 
     def remember_moves(self):
-        self.seen_moves = {m["id"] for h in (self.a, self.b) for m in h.moves("?limit=3")}
+        self.seen_moves = {m["id"] for h in (self.a, self.b) for m in h.moves()}
+        self.seen_entries = {e["id"] for h in (self.a, self.b)
+                             for e in h.api.items("/v1/queue")}
 
     def leftovers(self, host, vm):
         """Things on HOST that should not be there; VM: the guest's object if it is there."""
@@ -384,6 +404,7 @@ class Arena:
         state = self.way.state
         host, vm = self.find_guest()
         self.records_agree(record, host)
+        self.queue_is_right(record)
         if vm["state"] != state or vm["job"]:
             raise CaseFailed(f"the guest is {vm['state']} on {host} (job {vm['job']})")
         console = self.guest.console
