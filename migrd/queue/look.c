@@ -123,8 +123,7 @@ static void look_again_in(struct look *look, uint64_t ms)
 
 #define SAY(entry, ...) snprintf((entry)->reason, sizeof((entry)->reason), __VA_ARGS__)
 
-static void say_hold(const struct look *look, struct queue_entry *entry, enum pick_hold hold,
-		     const struct lane *lane)
+static void say_hold(const struct look *look, struct queue_entry *entry, enum pick_hold hold)
 {
 	switch (hold) {
 	case PICK_GO:
@@ -140,9 +139,7 @@ static void say_hold(const struct look *look, struct queue_entry *entry, enum pi
 		    "host busy",
 		    look->load.setting_up, look->load.cpus);
 		break;
-	case PICK_HOLD_LINK:
-		SAY(entry, "the %u transfers to host '%s' fill the link", lane->link.transfers,
-		    lane->host);
+	case PICK_HOLD_LINK: /* the link is named where its lane is known */
 		break;
 	}
 }
@@ -199,7 +196,7 @@ static bool is_in_backoff(struct look *look, struct queue_entry *entry)
 	const struct queue_attempt *last = queue_last_attempt(entry);
 	struct queue_detail *detail = &entry->detail;
 
-	if (detail->not_before_ms > look->wall_ms + PICK_BACKOFF_MAX_MS * 2)
+	if (detail->not_before_ms > look->wall_ms + INT64_C(2) * PICK_BACKOFF_MAX_MS)
 		detail->not_before_ms = 0; /* the host's clock was put back */
 	if (detail->not_before_ms <= look->wall_ms)
 		return false;
@@ -236,15 +233,15 @@ static void look_at(struct look *look, struct queue_entry *entry)
 	if (has_given_up(look, entry) || is_in_backoff(look, entry))
 		return;
 	if (hold != PICK_GO) { /* whatever its host is */
-		say_hold(look, entry, hold, NULL);
+		say_hold(look, entry, hold);
 		return;
 	}
 	if (lacks_vm(look, entry) || !(host = choose_host(look, entry)))
 		return;
 	lane = lanes_to(&look->queue->lanes, host);
-	hold = pick_next(&look->load, &lane->link);
-	if (hold != PICK_GO) {
-		say_hold(look, entry, hold, lane);
+	if (pick_next(&look->load, &lane->link) != PICK_GO) {
+		SAY(entry, "the %u transfers to host '%s' fill the link", lane->link.transfers,
+		    lane->host);
 		return;
 	}
 	look->load.out++;

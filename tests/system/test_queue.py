@@ -4,7 +4,7 @@ from lib.long_form import only_full
 from lib.world import SystemTest
 
 
-class QueueTest(SystemTest):
+class QueueBase(SystemTest):
     out_max = 2
 
     def prepare(self):
@@ -39,6 +39,8 @@ class QueueTest(SystemTest):
             guest.assert_runs_on(host, sweeps=0)
             self.assertNotIn(guest.name, other.vms())
 
+
+class QueueTest(QueueBase):
     # ---- order, limits ----------------------------------------------------------
 
     def test_guests_go_by_priority_and_two_at_a_time(self):
@@ -211,3 +213,23 @@ class QueueTest(SystemTest):
         self.a.api.post(f"/v1/queue/{first['id']}/cancel")
         self.wait(first, "cancelled")
         self.guests[0].assert_runs_on(self.a, sweeps=0)
+
+
+class FullHostTest(QueueBase):
+    out_max = 16
+
+    def prepare(self):
+        super().prepare()
+        self.world["b"].write_config(move={"offers_max": 1})
+
+    def test_host_without_a_free_place_is_asked_again_when_a_move_has_ended(self):
+        self.run_guests(5)
+        entries = [self.add(guest) for guest in self.guests]
+        ended = [self.wait(entry, "done") for entry in entries]
+        self.assertEqual([entry["attempts_made"] for entry in ended], [0] * 5)
+        codes = [attempt["code"] for entry in ended for attempt in entry["attempts"]]
+        self.assertEqual(set(codes) - {None}, {"limit"})
+        # Those that were on their way when the host said so first, and some that were tried later.
+        self.assertLess(len(codes), 5 + 12, codes)
+        self.assert_all_on(self.b)
+        self.note(f"{len(codes)} attempts")
