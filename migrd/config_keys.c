@@ -102,6 +102,10 @@ const struct config_key config_keys[] = {
 	  "bytes per second",
 	  "What all moves away from this host may send together, disks and memory; 0: no limit.",
 	  .or_zero = true, .is_live = true },
+	{ "move", "bandwidth_budget_in_bytes_per_s", CONFIG_TYPE_UINT,
+	  AT(move_bandwidth_budget_in_bytes_per_s), 1048576, UINT64_C(1000000000000), "0", NULL,
+	  "bytes per second", "The same of all moves to this host.", .or_zero = true,
+	  .is_live = true },
 	/* QEMU: MAX_MIGRATE_DOWNTIME, migration/migration.h. */
 	{ "move", "downtime_limit_ms", CONFIG_TYPE_UINT, AT(move_downtime_limit_ms), 1, 2000000,
 	  "300", NULL, "milliseconds",

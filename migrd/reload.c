@@ -213,6 +213,7 @@ struct moves_limits reload_moves_limits(const struct config *config)
 	return (struct moves_limits){
 		.in_max = (unsigned)config->move_in_max,
 		.budget_bytes_per_s = config->move_bandwidth_budget_bytes_per_s,
+		.budget_in_bytes_per_s = config->move_bandwidth_budget_in_bytes_per_s,
 	};
 }
 

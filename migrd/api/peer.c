@@ -443,6 +443,7 @@ void api_peer_fate(struct http_request *req, void *data)
 	fate.memory_lost = move_has_lost_memory(move);
 	fate.final = move_is_final(move);
 	fate.run = move_run(move);
+	fate.limit_bytes_per_s = move_share_let_come(move);
 	fate.at_us = (uint64_t)clock_wall_us();
 	fate.resumed_us = move_resumed_us(move);
 	fate.has_frames = move_frames_told(move, &fate.frames);

@@ -218,6 +218,7 @@ void move_dst_enter_transfer(struct machine *machine)
 		move_query(move);
 	if (move->machine.is_resumed)
 		move_frames_begin(move);
+	move_share_begin(move);
 	loop_timer_start(move->tick, FATE_EVERY_MS);
 }
 

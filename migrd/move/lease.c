@@ -112,6 +112,8 @@ static void on_presence(struct move *move, struct json_object *result, const str
 		move_src_is_refused(move);
 		return;
 	}
+	if (!err)
+		move_share_told(move, fate.limit_bytes_per_s);
 	if (may_flow(move, &fate, err, &why))
 		let_flow(move);
 	else

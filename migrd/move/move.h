@@ -53,6 +53,7 @@ struct moves_limits {
 	/* What all moves away from here may send together, disks and memory; 0: no limit, else a
 	 * MiB or more. */
 	uint64_t budget_bytes_per_s;
+	uint64_t budget_in_bytes_per_s; /* the same of all moves to here */
 };
 
 struct moves_env {
@@ -343,6 +344,8 @@ bool move_sends_no_more(const struct move *move);
 /* The source ended with memory that the guest lacks. */
 bool move_has_lost_memory(const struct move *move);
 bool move_run(const struct move *move); /* the guest is to run where it ends up */
+/* Destination: what it lets come of the host's budget, in bytes a second; 0: there is none. */
+uint64_t move_share_let_come(const struct move *move);
 /* Destination: when the guest ran here first, in microseconds since 1970; 0: not known. */
 uint64_t move_resumed_us(const struct move *move);
 /* What this host, as the destination, saw of the guest's frames.  False: it has not taken the

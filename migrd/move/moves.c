@@ -124,7 +124,7 @@ struct moves *moves_new(const struct moves_env *env)
 	moves->imager = worker_new(env->loop, "images", 1);
 	moves->looker = fair_worker_new(env->loop, "offers", LOOKS_AT_ONCE, LOOKS_OF_A_PEER);
 	moves->noise = noise_new(env->loop, &refused);
-	moves->share_timer = loop_timer_new(env->loop, moves_share_due, moves);
+	moves_share_init(moves);
 	moves->links = links_new(moves);
 	vms_count_promises(env->vms, moves_promised_mib, moves);
 	return moves;
@@ -146,7 +146,7 @@ void moves_clear(struct moves *moves)
 		move_free(move);
 	}
 	loop_timer_free(TAKE_PTR(moves->settle_timer));
-	loop_timer_free(TAKE_PTR(moves->share_timer));
+	moves_share_fini(moves);
 }
 
 void moves_free(struct moves *moves)

@@ -238,13 +238,13 @@ struct move_rejoin {
 	uint64_t fetched_ms;       /* destination: all memory is there since; 0: not yet */
 };
 
-/* Source: its part of the host's budget of bandwidth (move/share.c).  Rates are in bytes a second.
- */
+/* Its part of the host's budget of bandwidth (move/share.c).  Rates are in bytes a second. */
 #define MOVE_SHARE_RATES 3
 struct move_share {
 	uint64_t limit_bytes_per_s;       /* 0: none */
+	uint64_t there_bytes_per_s;       /* source: the destination lets so much come; 0: all */
 	size_t among;                     /* so many moves share the budget; 0: it is in none */
-	uint64_t sent, at_ms;             /* by its stream, when that was looked at last */
+	uint64_t sent, at_ms;             /* over its stream, when that was looked at last */
 	uint64_t rates[MOVE_SHARE_RATES]; /* from one look to the next, newest first */
 	size_t known;                     /* so many of them */
 };
@@ -311,7 +311,7 @@ struct move {
 	struct passes *passes; /* source; owned; NULL: none has begun */
 	struct move_rejoin rejoin;
 	struct move_measure measure; /* source; of a destination resumed_us */
-	struct move_share share;     /* source */
+	struct move_share share;
 	struct move_frames *frames;  /* owned; NULL: none are watched: move/frames.c */
 	struct move_settle settle;
 	struct stream *stream;
@@ -358,8 +358,12 @@ struct moves {
 	bool is_closing;
 	struct move_totals totals;
 	struct loop_timer *settle_timer; /* see move/moves_settle.c */
-	struct loop_timer *share_timer;  /* see move/share.c */
-	uint64_t shared_at_ms;           /* when the budget was shared last; 0: never */
+	struct moves_share {
+		struct moves *moves;
+		enum move_side side;
+		struct loop_timer *timer;
+		uint64_t at_ms;          /* when it was shared last; 0: never */
+	} shares[2];                     /* by enum move_side: see move/share.c */
 	unsigned settling;               /* its questions under way */
 };
 
@@ -491,10 +495,12 @@ uint64_t moves_limit_of_new(const struct moves *moves, const struct move_options
 bool move_was_held_by_budget(const struct move *move, uint64_t rate);
 /* Transfer is entered, and nothing was sent yet, but by an earlier coordinator. */
 void move_share_begin(struct move *move);
-/* Its own limit was changed. */
+/* Source: its own limit was changed. */
 void move_share_again(struct move *move);
-/* Of moves->share_timer. */
-void moves_share_due(void *moves);
+/* Source, in transfer: the destination has told what it lets come; 0: all. */
+void move_share_told(struct move *move, uint64_t bytes_per_s);
+void moves_share_init(struct moves *moves);
+void moves_share_fini(struct moves *moves);
 /* The limit in force, and where it comes from. */
 void move_show_limit(const struct move *move, struct move_progress *ret);
 

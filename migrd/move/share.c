@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The host's budget of bandwidth, shared by its moves away once a second by what they have sent
- * (move/budget.h).  A move's own limit stays what was asked for; the lower of the two is in force.
+/* The host's budgets of bandwidth, each shared by its moves once a second by what went over their
+ * streams (move/budget.h): one by the moves away, one by those to here.  A move's own limit stays
+ * what was asked for; the lowest of all is in force.  What a destination lets come is told to the
+ * source with the answers that it asks for twice a second (move/lease.c), and is in force there.
  *
- * Nothing of it is recorded: after a restart each move is new again.  What counts is what goes out
- * of the streams, so disks and memory together. */
+ * Nothing of it is recorded: after a restart each move is new again.  What counts is what goes over
+ * the streams, so disks and memory together. */
 #include <stdio.h>
 #include <string.h>
 
@@ -16,12 +18,24 @@
 /* How often it is shared, and how often a QEMU is told of another limit at most. */
 #define SHARE_MS 1000
 
+static uint64_t budget_of(const struct moves *moves, enum move_side side)
+{
+	return side == MOVE_SRC ? moves->env.limits.budget_bytes_per_s
+				: moves->env.limits.budget_in_bytes_per_s;
+}
+
+/* 0 is no limit. */
+static uint64_t lower_of(uint64_t a, uint64_t b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
 /* ---- which moves -------------------------------------------------------------------- */
 
-/* What its stream sends counts. */
+/* What goes over its stream counts. */
 static bool is_sharer(const struct move *move)
 {
-	if (move->side != MOVE_SRC || !move->stream || move->machine.is_dormant)
+	if (!move->stream || move->machine.is_dormant)
 		return false;
 	switch ((enum move_state)move->machine.state) {
 	case MOVE_STATE_TRANSFER:
@@ -49,22 +63,23 @@ static bool is_free(const struct move *move)
 	return move->machine.state != MOVE_STATE_TRANSFER || move->facts.saw_stop;
 }
 
-static size_t count_sharers(const struct moves *moves)
+static size_t count_sharers(const struct moves *moves, enum move_side side)
 {
 	const struct move *move;
 	size_t count = 0;
 
 	TAILQ_FOREACH(move, &moves->active, active_link)
-	count += is_sharer(move);
+	count += move->side == side && is_sharer(move);
 	return count;
 }
 
-/* ---- what each sends ------------------------------------------------------------------- */
+/* ---- what each uses -------------------------------------------------------------------- */
 
 static void measure(struct move *move, uint64_t now_ms)
 {
 	struct move_share *share = &move->share;
-	uint64_t sent = stream_status(move->stream)->bytes_out;
+	const struct stream_status *status = stream_status(move->stream);
+	uint64_t sent = move->side == MOVE_SRC ? status->bytes_out : status->bytes_in;
 	uint64_t ms = now_ms - share->at_ms;
 
 	if (share->at_ms && ms) {
@@ -88,11 +103,19 @@ static uint64_t used_by(const struct move *move)
 	return most;
 }
 
+/* A destination does not know it: the source's user may have changed it. */
+static uint64_t own_limit(const struct move *move)
+{
+	return move->side == MOVE_SRC ? lower_of(move->options.bandwidth_bytes_per_s,
+						 move->share.there_bytes_per_s)
+				      : 0;
+}
+
 static struct budget_move row_of(const struct move *move)
 {
 	return (struct budget_move){
 		.priority = (enum move_priority)move->options.priority,
-		.own = move->options.bandwidth_bytes_per_s,
+		.own = own_limit(move),
 		.given = move->share.limit_bytes_per_s,
 		.used = used_by(move),
 		.is_known = move->share.known == MOVE_SHARE_RATES,
@@ -102,162 +125,226 @@ static struct budget_move row_of(const struct move *move)
 
 /* ---- sharing ------------------------------------------------------------------------------ */
 
+/* In force here is another limit. */
+static void apply(struct move *move)
+{
+	uint64_t limit = lower_of(move->share.limit_bytes_per_s, move->share.there_bytes_per_s);
+
+	if (limit && (!move->facts.budget_least || limit < move->facts.budget_least))
+		move->facts.budget_least = limit;
+	move_src_apply_options(move);
+}
+
 static void give(struct move *move, uint64_t bytes_per_s)
 {
 	if (move->share.limit_bytes_per_s == bytes_per_s)
 		return;
 	move->share.limit_bytes_per_s = bytes_per_s;
-	if (bytes_per_s && (!move->facts.budget_least || bytes_per_s < move->facts.budget_least))
-		move->facts.budget_least = bytes_per_s;
-	move_src_apply_options(move);
+	if (move->side == MOVE_SRC)
+		apply(move);
 }
 
-static void share(struct moves *moves)
+/* The moves of SIDE that share, each with its row; the caller frees both.  Returns how many. */
+static size_t gather(const struct moves *moves, enum move_side side, struct move ***ret_list,
+		     struct budget_move **ret_rows)
 {
-	uint64_t budget = moves->env.limits.budget_bytes_per_s;
-	uint64_t now_ms = loop_now_ms(moves->env.loop);
-	size_t count = count_sharers(moves), i = 0;
-	struct budget_move *rows = xcalloc(count + 1, sizeof(*rows));
-	uint64_t *limits = xcalloc(count + 1, sizeof(*limits));
+	size_t count = 0, room = count_sharers(moves, side) + 1;
 	struct move *move;
 
-	if (count)
-		moves->shared_at_ms = now_ms;
+	*ret_list = xcalloc(room, sizeof(struct move *));
+	*ret_rows = xcalloc(room, sizeof(struct budget_move));
 	TAILQ_FOREACH(move, &moves->active, active_link)
 	{
-		if (!is_sharer(move))
+		if (move->side != side || !is_sharer(move))
 			continue;
-		measure(move, now_ms);
-		rows[i++] = row_of(move);
+		(*ret_list)[count] = move;
+		(*ret_rows)[count++] = row_of(move);
 	}
-	budget_share(budget, rows, count, limits);
-	i = 0;
-	TAILQ_FOREACH(move, &moves->active, active_link)
-	{
-		if (!is_sharer(move))
-			continue;
-		move->share.among = count;
-		if (!is_free(move))
-			give(move, limits[i]);
-		i++;
-	}
-	free(rows);
-	free(limits);
-	if (count)
-		loop_timer_start(moves->share_timer, SHARE_MS);
+	return count;
 }
 
-void moves_share_due(void *moves)
+static void measure_all(struct moves *moves, enum move_side side, uint64_t now_ms)
 {
-	share(moves);
+	struct move *move;
+
+	TAILQ_FOREACH(move, &moves->active, active_link)
+	{
+		if (move->side == side && is_sharer(move))
+			measure(move, now_ms);
+	}
+}
+
+static void share(struct moves_share *of)
+{
+	struct moves *moves = of->moves;
+	uint64_t now_ms = loop_now_ms(moves->env.loop);
+	struct budget_move *rows;
+	struct move **list;
+	uint64_t *limits;
+	size_t count;
+
+	measure_all(moves, of->side, now_ms);
+	count = gather(moves, of->side, &list, &rows);
+	limits = xcalloc(count + 1, sizeof(*limits));
+	budget_share(budget_of(moves, of->side), rows, count, limits);
+	for (size_t i = 0; i < count; i++) {
+		list[i]->share.among = count;
+		if (!is_free(list[i]))
+			give(list[i], limits[i]);
+	}
+	free(limits);
+	free(rows);
+	free(list);
+	if (!count)
+		return;
+	of->at_ms = now_ms;
+	loop_timer_start(of->timer, SHARE_MS);
+}
+
+static void on_due(void *data)
+{
+	share(data);
+}
+
+void moves_share_init(struct moves *moves)
+{
+	for (int side = MOVE_SRC; side <= MOVE_DST; side++) {
+		struct moves_share *of = &moves->shares[side];
+
+		of->moves = moves;
+		of->side = (enum move_side)side;
+		of->timer = loop_timer_new(moves->env.loop, on_due, of);
+	}
+}
+
+void moves_share_fini(struct moves *moves)
+{
+	for (int side = MOVE_SRC; side <= MOVE_DST; side++)
+		loop_timer_free(TAKE_PTR(moves->shares[side].timer));
 }
 
 /* At once, unless QEMUs were told less than a second ago: then it is false. */
-static bool share_soon(struct moves *moves)
+static bool share_soon(struct moves_share *of)
 {
-	uint64_t passed_ms = loop_now_ms(moves->env.loop) - moves->shared_at_ms;
+	uint64_t passed_ms = loop_now_ms(of->moves->env.loop) - of->at_ms;
 
-	if (moves->shared_at_ms && passed_ms < SHARE_MS) {
-		loop_timer_start(moves->share_timer, SHARE_MS - passed_ms);
+	if (of->at_ms && passed_ms < SHARE_MS) {
+		loop_timer_start(of->timer, SHARE_MS - passed_ms);
 		return false;
 	}
-	share(moves);
+	share(of);
 	return true;
 }
 
 /* What no other move was given, but the least that a move has. */
 static uint64_t spare_for(const struct move *move)
 {
-	uint64_t budget = move->moves->env.limits.budget_bytes_per_s, given = 0, spare;
-	uint64_t own = move->options.bandwidth_bytes_per_s;
+	uint64_t budget = budget_of(move->moves, move->side), given = 0;
 	const struct move *other;
 
 	TAILQ_FOREACH(other, &move->moves->active, active_link)
 	{
-		if (other != move && is_sharer(other))
+		if (other != move && other->side == move->side && is_sharer(other))
 			given += is_free(other) ? used_by(other) : other->share.limit_bytes_per_s;
 	}
-	spare = given + BUDGET_MOVE_MIN_BYTES_PER_S < budget ? budget - given
-							     : BUDGET_MOVE_MIN_BYTES_PER_S;
-	return own && own < spare ? own : spare;
+	return lower_of(given + BUDGET_MOVE_MIN_BYTES_PER_S < budget ? budget - given
+								     : BUDGET_MOVE_MIN_BYTES_PER_S,
+			own_limit(move));
 }
 
 /* The others are told in time; it need not wait for that. */
 static void share_with(struct move *move)
 {
-	if (share_soon(move->moves) || is_free(move) || !is_sharer(move))
+	if (share_soon(&move->moves->shares[move->side]) || is_free(move) || !is_sharer(move))
 		return;
-	move->share.among = count_sharers(move->moves);
+	move->share.among = count_sharers(move->moves, move->side);
 	give(move, spare_for(move));
 }
 
 void move_share_begin(struct move *move)
 {
-	if (move->moves->env.limits.budget_bytes_per_s)
+	if (budget_of(move->moves, move->side))
 		share_with(move);
-	else if (move->machine.is_resumed)
+	else if (move->side == MOVE_SRC && move->machine.is_resumed)
 		move_src_apply_options(move); /* an earlier coordinator may have had a budget */
 }
 
 void move_share_again(struct move *move)
 {
-	if (move->moves->env.limits.budget_bytes_per_s)
+	if (budget_of(move->moves, move->side))
 		share_with(move);
+}
+
+void move_share_told(struct move *move, uint64_t bytes_per_s)
+{
+	if (bytes_per_s && bytes_per_s < MOVE_BANDWIDTH_MIN)
+		bytes_per_s = MOVE_BANDWIDTH_MIN;
+	if (move->share.there_bytes_per_s == bytes_per_s)
+		return;
+	move->share.there_bytes_per_s = bytes_per_s;
+	apply(move);
+}
+
+uint64_t move_share_let_come(const struct move *move)
+{
+	return move->side == MOVE_DST ? move->share.limit_bytes_per_s : 0;
+}
+
+static void set_budget(struct moves_share *of)
+{
+	struct move *move;
+
+	if (budget_of(of->moves, of->side)) {
+		share_soon(of);
+		return;
+	}
+	loop_timer_stop(of->timer);
+	TAILQ_FOREACH(move, &of->moves->active, active_link)
+	{
+		if (move->side != of->side)
+			continue;
+		move->share.among = 0;
+		give(move, 0);
+	}
 }
 
 void moves_set_limits(struct moves *moves, const struct moves_limits *limits)
 {
-	bool has_changed = moves->env.limits.budget_bytes_per_s != limits->budget_bytes_per_s;
-	struct move *move;
+	const struct moves_limits former = moves->env.limits;
 
 	moves->env.limits = *limits;
-	if (!has_changed)
-		return;
-	if (limits->budget_bytes_per_s) {
-		share_soon(moves);
-		return;
-	}
-	loop_timer_stop(moves->share_timer);
-	TAILQ_FOREACH(move, &moves->active, active_link)
-	{
-		move->share.among = 0;
-		give(move, 0);
-	}
+	if (former.budget_bytes_per_s != limits->budget_bytes_per_s)
+		set_budget(&moves->shares[MOVE_SRC]);
+	if (former.budget_in_bytes_per_s != limits->budget_in_bytes_per_s)
+		set_budget(&moves->shares[MOVE_DST]);
 }
 
 /* ---- what holds ----------------------------------------------------------------------------- */
 
 uint64_t move_limit_bytes_per_s(const struct move *move)
 {
-	uint64_t own = move->options.bandwidth_bytes_per_s;
-	uint64_t share = move->share.limit_bytes_per_s;
-
-	return !share || (own && own < share) ? own : share;
+	return lower_of(own_limit(move), move->share.limit_bytes_per_s);
 }
 
 uint64_t moves_limit_of_new(const struct moves *moves, const struct move_options *options)
 {
-	uint64_t budget = moves->env.limits.budget_bytes_per_s, limit;
-	size_t count = count_sharers(moves), i = 0;
+	uint64_t budget = budget_of(moves, MOVE_SRC), limit;
 	struct budget_move *rows;
-	const struct move *move;
+	struct move **list;
 	uint64_t *limits;
+	size_t count;
 
 	if (!budget)
 		return options->bandwidth_bytes_per_s;
-	rows = xcalloc(count + 1, sizeof(*rows));
+	count = gather(moves, MOVE_SRC, &list, &rows);
 	limits = xcalloc(count + 1, sizeof(*limits));
-	TAILQ_FOREACH(move, &moves->active, active_link)
-	{
-		if (is_sharer(move))
-			rows[i++] = row_of(move);
-	}
 	rows[count] = (struct budget_move){ .priority = (enum move_priority)options->priority,
 					    .own = options->bandwidth_bytes_per_s };
 	budget_share(budget, rows, count + 1, limits);
 	limit = limits[count];
-	free(rows);
 	free(limits);
+	free(rows);
+	free(list);
 	return limit;
 }
 
@@ -278,10 +365,9 @@ static void say_own(const struct move *move, char ret[MOVE_LIMIT_WHY_SIZE])
 
 static void say_share(const struct move *move, char ret[MOVE_LIMIT_WHY_SIZE])
 {
-	uint64_t budget = move->moves->env.limits.budget_bytes_per_s;
 	char amount[AMOUNT_SIZE];
 
-	amount_bytes(budget, amount);
+	amount_bytes(budget_of(move->moves, move->side), amount);
 	if (move->share.among > 1)
 		snprintf(ret, MOVE_LIMIT_WHY_SIZE,
 			 "the host's budget of %s/s is shared by %zu moves", amount,
@@ -290,26 +376,32 @@ static void say_share(const struct move *move, char ret[MOVE_LIMIT_WHY_SIZE])
 		snprintf(ret, MOVE_LIMIT_WHY_SIZE, "the host's budget is %s/s", amount);
 }
 
-void move_show_limit(const struct move *move, struct move_progress *ret)
+static void say_limit(const struct move *move, uint64_t limit, char ret[MOVE_LIMIT_WHY_SIZE])
 {
-	uint64_t limit = move_limit_bytes_per_s(move);
-	bool is_own = limit == move->options.bandwidth_bytes_per_s;
-
-	if (!is_sharer(move))
-		return;
-	ret->has_limit = true;
-	ret->limit_bytes_per_s = is_free(move) ? 0 : limit;
 	if (is_free(move))
-		snprintf(ret->limit_why, sizeof(ret->limit_why),
-			 "the guest %s: nothing is held back",
+		snprintf(ret, MOVE_LIMIT_WHY_SIZE, "the guest %s: nothing is held back",
 			 move->machine.state == MOVE_STATE_FETCH ? "waits for its memory"
 								 : "stands still");
 	else if (!limit)
-		snprintf(ret->limit_why, sizeof(ret->limit_why), "nothing limits it");
-	else if (is_own)
-		say_own(move, ret->limit_why);
+		snprintf(ret, MOVE_LIMIT_WHY_SIZE, "nothing limits it");
+	else if (move->side == MOVE_SRC && limit == move->options.bandwidth_bytes_per_s)
+		say_own(move, ret);
+	else if (limit == move->share.there_bytes_per_s)
+		snprintf(ret, MOVE_LIMIT_WHY_SIZE,
+			 "host '%s' lets no more come, by a budget of its own", move->row.peer);
 	else
-		say_share(move, ret->limit_why);
+		say_share(move, ret);
+}
+
+void move_show_limit(const struct move *move, struct move_progress *ret)
+{
+	uint64_t limit = move_limit_bytes_per_s(move);
+
+	if (!is_sharer(move) || (move->side == MOVE_DST && !limit))
+		return;
+	ret->has_limit = true;
+	ret->limit_bytes_per_s = is_free(move) ? 0 : limit;
+	say_limit(move, limit, ret->limit_why);
 }
 
 struct moves_bandwidth moves_bandwidth(const struct moves *moves)
@@ -319,7 +411,7 @@ struct moves_bandwidth moves_bandwidth(const struct moves *moves)
 
 	TAILQ_FOREACH(move, &moves->active, active_link)
 	{
-		if (!ret.budget || !is_sharer(move))
+		if (!ret.budget || move->side != MOVE_SRC || !is_sharer(move))
 			continue;
 		if (!is_free(move))
 			ret.given[move->options.priority] += move->share.limit_bytes_per_s;

@@ -61,8 +61,8 @@ static const struct json_field progress_fields[] = {
 	  .type = JSON_UINT,
 	  JSON_MEMBER(struct move_progress, limit_bytes_per_s),
 	  .present_offset = offsetof(struct move_progress, has_limit),
-	  .help = "Source, from the transfer on: what may go out now, disks and memory, in bytes "
-		  "per second; 0: there is no limit." },
+	  .help = "From the transfer on, of a destination with a budget: what may go over now, "
+		  "disks and memory, in bytes per second; 0: there is no limit." },
 	{ .key = "limit_why",
 	  .type = JSON_STRING,
 	  JSON_MEMBER(struct move_progress, limit_why),

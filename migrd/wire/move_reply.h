@@ -41,7 +41,7 @@ struct move_progress {
 		uint64_t value;
 		bool is_known;
 	} eta_min_ms, eta_max_ms;
-	bool has_limit;             /* source, while its stream may send */
+	bool has_limit;             /* while its stream may send; of a destination: by its budget */
 	uint64_t limit_bytes_per_s; /* 0: none */
 	char limit_why[MOVE_LIMIT_WHY_SIZE];
 };

@@ -149,6 +149,7 @@ struct peer_fate {
 	bool interrupted;   /* destination: QEMU says that the guest waits for memory */
 	bool needs_stream;  /* destination: its data stream is broken */
 	bool sends_no_more; /* source, in fetch: its QEMU has ended or failed */
+	uint64_t limit_bytes_per_s; /* destination: it lets so much come; 0: as much as may */
 	bool memory_lost;   /* source: it had memory that the guest needs, and has ended */
 	/* Microseconds since 1970 by the sender's clock. */
 	uint64_t at_us;      /* of this answer; 0: an older coordinator */

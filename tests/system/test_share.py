@@ -102,6 +102,15 @@ class ShareTest(SystemTest):
             self.assertEqual(answer["options"]["bandwidth_bytes_per_s"], 500 * MIB)
             self.assertIn("budget", answer["progress"]["limit_why"])
             self.wait_limits(ids, 16, 4)
+        with self.subTest("the other host lets less come"):
+            self.configure(self.b, bandwidth_budget_in_bytes_per_s=BUDGET // 2)
+            self.wait_limits(ids, 8, 2)
+            self.assertEqual(self.progress(ids[1])["limit_why"],
+                             "host 'b' lets no more come, by a budget of its own")
+            self.assertEqual(self.b.move_state(ids[1])["progress"]["limit_why"],
+                             "the host's budget of 10 MiB/s is shared by 2 moves")
+            self.configure(self.b)
+            self.wait_limits(ids, 16, 4)
         with self.subTest("a reload, a restart"):
             self.configure(self.a, bandwidth_budget_bytes_per_s=BUDGET // 2)
             self.wait_limits(ids, 8, 2)

@@ -183,11 +183,12 @@ static bool is_hungry(const struct budget_move *move, uint64_t limit)
 
 static void assert_sound(uint64_t budget, const struct budget_move *moves, size_t count)
 {
-	uint64_t least = budget / count < MIB ? budget / count : MIB;
-	uint64_t used = free_use(moves, count), sum = 0, held = 0;
+	uint64_t used = free_use(moves, count), sum = 0, held = 0, least;
 	uint64_t there = used < budget ? budget - used : 0;
 	bool is_somebody_hungry = false;
 
+	ck_assert_uint_gt(count, 0);
+	least = budget / count < MIB ? budget / count : MIB;
 	for (size_t i = 0; i < count; i++) {
 		if (moves[i].is_free) {
 			ck_assert_uint_eq(ret[i], 0);

@@ -158,6 +158,51 @@ START_TEST(restart_shares_anew)
 }
 END_TEST
 
+/* ---- what comes to a host ------------------------------------------------------------------ */
+
+static void destination_lets_come(const char *limit)
+{
+	CLEANUP(free_charp)
+	char *answer =
+		xasprintf("{\"state\":\"transfer\",\"final\":false,\"verdict\":\"none\"%s}", limit);
+
+	for (int i = 0; i < 10 && !fake_peer_pending("fate"); i++)
+		rig_advance(100);
+	fake_peer_answer("fate", answer);
+	rig_run();
+}
+
+START_TEST(source_sends_no_more_than_the_destination_lets_come)
+{
+	start(0);
+	destination_lets_come(",\"limit_bytes_per_s\":5242880");
+	assert_limit(5 * MIB);
+	assert_why("host 'b' lets no more come, by a budget of its own");
+	set_budget(3 * MIB);
+	assert_limit(3 * MIB);
+	set_budget(0);
+	destination_lets_come(",\"limit_bytes_per_s\":1"); /* no QEMU can hold it */
+	assert_limit(MOVE_BANDWIDTH_MIN);
+	destination_lets_come("");
+	assert_limit(0);
+}
+END_TEST
+
+START_TEST(destination_tells_what_it_lets_come)
+{
+	struct moves_limits limits = { .in_max = 4, .budget_in_bytes_per_s = 8 * MIB };
+
+	moves_set_limits(rig.moves, &limits);
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	ck_assert_str_eq(rig_state(), "transfer");
+	ck_assert_uint_eq(move_share_let_come(rig_move()), 8 * MIB);
+	assert_why("the host's budget is 8.0 MiB/s");
+	limits.budget_in_bytes_per_s = 0;
+	moves_set_limits(rig.moves, &limits);
+	ck_assert_uint_eq(move_share_let_come(rig_move()), 0);
+}
+END_TEST
+
 /* ---- what an ended move tells of the link ----------------------------------------------- */
 
 static void add_ended(uint64_t budget_least)
@@ -223,6 +268,8 @@ Suite *suite(void)
 	tcase_add_test(tc, change_of_the_own_limit_is_answered_with_what_holds);
 	tcase_add_test(tc, guest_that_stands_still_is_not_held_back);
 	tcase_add_test(tc, restart_shares_anew);
+	tcase_add_test(tc, source_sends_no_more_than_the_destination_lets_come);
+	tcase_add_test(tc, destination_tells_what_it_lets_come);
 	tcase_add_test(tc, new_move_is_expected_to_get_its_part);
 	tcase_add_loop_test(tc, link_is_not_learned_from_a_move_that_the_budget_held, 0, 4);
 	return s;
