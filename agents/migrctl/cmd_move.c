@@ -6,6 +6,8 @@
 #include "agents/migrctl/migrctl.h"
 #include "agents/migrctl/summary.h"
 #include "agents/migrctl/watch.h"
+#include "agents/migrctl/when.h"
+#include "base/clock.h"
 #include "base/id.h"
 #include "base/mem.h"
 
@@ -16,7 +18,7 @@ struct move_values {
 	const char *to, *vm, *keep, *assert_dead, *why, *block_jobs, *multifd_compression,
 		*postcopy, *policy, *priority;
 	struct cli_number bandwidth, downtime_limit, multifd_channels, hold, seconds;
-	const char *hold_then;
+	const char *hold_then, *hold_until;
 	bool watch, active, plan, timeline, passes, assert_same_disks, assert_same_cpu,
 		assert_safe_cache;
 	bool remove_source_disks;
@@ -151,9 +153,15 @@ static void add_hold(const struct move_values *values, struct json_object *obj)
 {
 	struct json_object *hold;
 
-	if (!values->hold.is_set && !values->hold_then)
+	char until[WHEN_SIZE];
+
+	if (!values->hold.is_set && !values->hold_then && !values->hold_until)
 		return;
 	hold = json_object_new_object();
+	if (values->hold_until) {
+		when_say(values->hold_until, clock_wall_s(), until);
+		json_add_str(hold, "until", until);
+	}
 	if (values->hold.is_set)
 		json_add_uint(hold, "timeout_s", values->hold.value);
 	if (values->hold_then)
@@ -440,12 +448,20 @@ static const struct cli_option start_options[] = {
 		.help = "wait so long for `move release' before memory is sent",
 	},
 	{
+		.name = "hold-until",
+		.type = CLI_TEXT,
+		VALUE(hold_until),
+		.arg = "TIME",
+		.help = "wait up to then, such as 02:00 or 2026-12-01T02:00:00Z",
+	},
+	{
 		.name = "hold-then",
 		.type = CLI_CHOICE,
 		VALUE(hold_then),
 		.choices = hold_choices,
 		.arg = "cancel|release",
-		.help = "what happens when nobody has released it (default: cancel)",
+		.help = "what happens when nobody has released it (default: with --hold cancel, "
+			"with --hold-until release)",
 	},
 	{
 		.name = "dry-run",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Begins a move away: checks it at once, then again in its turn at the VM's monitor. */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "move/priv.h"
 #include "vm/entry.h"
@@ -186,6 +187,8 @@ void moves_start(struct moves *moves, const struct move_wish *wish, move_started
 	snprintf(start->key, sizeof(start->key), "%s", wish->key ? wish->key : "");
 	snprintf(start->vm_uuid, sizeof(start->vm_uuid), "%s", wish->vm_uuid ? wish->vm_uuid : "");
 	if (find_key(start, &start->err) || err_is_set(&start->err) ||
+	    (start->options.has_hold &&
+	     !move_hold_complete(&start->options.hold, clock_wall_ms(), &start->err)) ||
 	    !check(start, &vm, &start->err))
 		loop_post(moves->env.loop, on_known, start);
 	else

@@ -15,6 +15,10 @@ static bool is_wanted(const struct move *move)
 
 int64_t move_hold_end_ms(const struct move *move)
 {
+	int64_t until_ms;
+
+	if (when_parse(move->options.hold.until, &until_ms))
+		return until_ms;
 	return (int64_t)(move->facts.held_since_ms + move->options.hold.timeout_s * 1000);
 }
 
@@ -48,15 +52,17 @@ static void tell(struct move *move)
 								     : "is cancelled");
 }
 
-/* What has passed before a restart counts. */
+/* What has passed before a restart counts.  A clock that is set back makes no hold longer than it
+ * may be. */
 static void start_clock(struct move *move)
 {
-	uint64_t now_ms = (uint64_t)clock_wall_ms(), since_ms = move->facts.held_since_ms;
-	uint64_t passed_ms = now_ms > since_ms ? now_ms - since_ms : 0;
-	uint64_t timeout_ms = move->options.hold.timeout_s * 1000;
+	int64_t left_ms = move_hold_end_ms(move) - clock_wall_ms();
+	int64_t most_ms = (int64_t)move->options.hold.timeout_s * 1000;
 
-	move->hold_end_ms = loop_now_ms(move->moves->env.loop) +
-			    (passed_ms < timeout_ms ? timeout_ms - passed_ms : 0);
+	if (left_ms > most_ms)
+		left_ms = most_ms;
+	move->hold_end_ms =
+		loop_now_ms(move->moves->env.loop) + (left_ms > 0 ? (uint64_t)left_ms : 0);
 }
 
 static void start(struct move *move)
@@ -65,8 +71,9 @@ static void start(struct move *move)
 		return;
 	if (!move->facts.held_since_ms) {
 		move->facts.held_since_ms = (uint64_t)clock_wall_ms();
-		move_note(move, "hold", "for %llu s at most",
-			  (unsigned long long)move->options.hold.timeout_s);
+		move_note(move, "hold", "for %llu s at most%s%s",
+			  (unsigned long long)move->options.hold.timeout_s,
+			  move->options.hold.until[0] ? ", until " : "", move->options.hold.until);
 		log_info("move", "held", "move=%s vm=%s timeout_s=%llu", move->row.id,
 			 move->row.vm_name, (unsigned long long)move->options.hold.timeout_s);
 		machine_save(&move->machine);

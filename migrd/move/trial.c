@@ -712,7 +712,10 @@ void moves_try(struct moves *moves, const struct move_wish *wish, moves_tried_fn
 	struct policies_choice policy;
 	struct trial *trial;
 
+	struct move_options options = wish->options;
+
 	if (!vm ||
+	    (options.has_hold && !move_hold_complete(&options.hold, clock_wall_ms(), &err)) ||
 	    !move_policy_choose(moves, vm, wish->policy ? wish->policy : "", &policy, &err)) {
 		refuse(moves, fn, data, &err);
 		return;
@@ -723,7 +726,7 @@ void moves_try(struct moves *moves, const struct move_wish *wish, moves_tried_fn
 	snprintf(trial->vm, sizeof(trial->vm), "%s", wish->vm);
 	snprintf(trial->vm_uuid, sizeof(trial->vm_uuid), "%s", vm_uuid(vm));
 	snprintf(trial->to, sizeof(trial->to), "%s", wish->to);
-	trial->options = wish->options;
+	trial->options = options;
 	trial->policy = policy.policy;
 	move_policy_limit(&policy.policy, &trial->options);
 	trial->generation = vm_generation(vm);

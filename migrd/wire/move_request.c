@@ -61,20 +61,55 @@ const struct json_field move_options_fields[] = {
 
 static const char *const hold_end_names[] = { "cancel", "release", NULL };
 
+static bool check_moment(const char *value, const char **ret_why)
+{
+	int64_t ms;
+
+	*ret_why = "no moment: a date, a time and an offset, such as 2026-12-01T02:00:00Z or "
+		   "2026-12-01T02:00:00+01:00";
+	return when_parse(value, &ms);
+}
+
+bool move_hold_complete(struct move_hold *hold, int64_t now_ms, struct err *err)
+{
+	int64_t until_ms;
+
+	if (!hold->has_then)
+		hold->then = hold->until[0] ? MOVE_HOLD_RELEASE : MOVE_HOLD_CANCEL;
+	hold->has_then = true;
+	if (!when_parse(hold->until, &until_ms))
+		return true;
+	if (until_ms <= now_ms)
+		return err_set(err, ERR_INVALID,
+			       "hold: until is past: give a later moment, or no hold");
+	if (until_ms - now_ms > MOVE_HOLD_MAX_S * INT64_C(1000))
+		return err_set(err, ERR_INVALID,
+			       "hold: until is more than %d s away: give an earlier moment, or "
+			       "begin the move later",
+			       MOVE_HOLD_MAX_S);
+	hold->timeout_s = (uint64_t)(until_ms - now_ms + 999) / 1000;
+	return true;
+}
+
 const struct json_field move_hold_fields[] = {
 	{ .key = "timeout_s",
 	  .type = JSON_UINT,
-	  .required = true,
 	  JSON_MEMBER(struct move_hold, timeout_s),
 	  .min = 1,
 	  .max = MOVE_HOLD_MAX_S,
-	  .help = "How long the move waits, in seconds." },
+	  .help = "How long the move waits, in seconds; or until is given." },
+	{ .key = "until",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct move_hold, until),
+	  .check = check_moment,
+	  .help = "Up to which moment the move waits, such as 2026-12-01T02:00:00Z (RFC 3339)." },
 	{ .key = "then",
 	  .type = JSON_ENUM,
 	  JSON_MEMBER(struct move_hold, then),
+	  .present_offset = offsetof(struct move_hold, has_then),
 	  .names = hold_end_names,
-	  .help = "If nobody has released it by then, the move is cancelled (the default), or goes "
-		  "on." },
+	  .help = "If nobody has released it by then, the move is cancelled (the default with "
+		  "timeout_s), or goes on (the default with until)." },
 	{ 0 },
 };
 
@@ -242,9 +277,22 @@ static bool check_bandwidth(const struct move_options *options, struct faults *f
 	return false;
 }
 
+/* A hold without an end would keep the destination's memory for ever. */
+static bool check_hold(const struct move_options *options, struct faults *faults)
+{
+	const struct move_hold *hold = &options->hold;
+
+	if (!options->has_hold || (hold->timeout_s == 0) == (hold->until[0] != '\0'))
+		return true;
+	faults_add(faults, "/hold", "%s",
+		   hold->timeout_s ? "timeout_s and until: one of the two"
+				   : "without an end: give timeout_s or until");
+	return false;
+}
+
 bool move_order_check(const struct move_request *order, struct faults *faults)
 {
-	bool ok = check_bandwidth(&order->options, faults);
+	bool ok = check_bandwidth(&order->options, faults) && check_hold(&order->options, faults);
 
 	return transfer_wish_check(&order->options.transfer, faults) && ok;
 }

@@ -6,6 +6,7 @@
 
 #include "base/id.h"
 #include "base/json.h"
+#include "base/when.h"
 #include "wire/transfer_plan.h"
 
 #define MOVE_BANDWIDTH_MIN 1024 /* bytes a second */
@@ -35,10 +36,16 @@ enum move_hold_end {
 	MOVE_HOLD_RELEASE, /* it goes on */
 };
 struct move_hold {
-	uint64_t timeout_s;
-	int then; /* enum move_hold_end */
+	uint64_t timeout_s;    /* as long as that; or: */
+	char until[WHEN_SIZE]; /* up to this moment; "": timeout_s says it */
+	int then;              /* enum move_hold_end */
+	bool has_then;
 };
 extern const struct json_field move_hold_fields[];
+
+/* Makes all members of a hold of a request from those that it has, at NOW_MS (wall clock): what
+ * happens at its end, and timeout_s if it has `until'.  INVALID: that is past, or too far. */
+bool move_hold_complete(struct move_hold *hold, int64_t now_ms, struct err *err);
 
 /* The configuration decides about an option that was not given, hence the has_ members. */
 struct move_options {

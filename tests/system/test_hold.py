@@ -2,6 +2,7 @@
 """Moves that are held before memory is sent."""
 import os
 import signal
+import time
 
 from lib import settings
 from lib.disks import Disk
@@ -77,6 +78,26 @@ class HoldTest(SystemTest):
             self.world.wait_state(host, move_id, "done")
         self.guest.assert_runs_on(self.b)
 
+    def test_hold_up_to_a_moment(self):
+        self.guest = self.world.guest(area=0)
+        self.guest.start(self.a)
+        soon = time.localtime(time.time() + 120)
+        begun = self.a.migrctl("move", "start", "g1", "--to", "b", "--hold-until",
+                               time.strftime("%H:%M", soon), "--hold-then", "cancel")
+        move_id = begun.stdout.split()[1].rstrip(":")
+        self.wait_held(move_id)
+        move = self.a.move_state(move_id)
+        self.assertEqual(move["held_until"][:17],
+                         time.strftime("%Y-%m-%dT%H:%M:", time.gmtime(time.mktime(soon))))
+        self.assertEqual(move["options"]["hold"]["then"], "cancel")
+        self.a.api.post(f"/v1/moves/{move_id}/cancel")
+        now = time.time()
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now + 3))
+        move_id = self.world.begin_move(self.guest, self.a, self.b, hold={"until": moment})["id"]
+        self.world.wait_state(self.a, move_id, "done")
+        self.assertGreaterEqual(time.time(), int(now) + 3)
+        self.guest.assert_runs_on(self.b)
+
     # The destination takes no byte for longer than offer_timeout_ms.
     @only_full
     def test_destination_waits_for_a_held_move(self):
@@ -93,7 +114,11 @@ class HoldTest(SystemTest):
         self.guest.start(self.a)
         for hold, words in (({}, "timeout_s"), ({"timeout_s": 0}, "timeout_s"),
                             ({"timeout_s": 604801}, "timeout_s"),
-                            ({"timeout_s": 1, "then": "wait"}, "then")):
+                            ({"timeout_s": 1, "then": "wait"}, "then"),
+                            ({"timeout_s": 1, "until": "2036-01-01T00:00:00Z"}, "one of the two"),
+                            ({"until": "tomorrow"}, "no moment"),
+                            ({"until": "2026-01-01T00:00:00Z"}, "past"),
+                            ({"until": "2096-01-01T00:00:00Z"}, "earlier moment")):
             error = self.assert_api_error(400, "invalid", self.a.api.post, "/v1/moves",
                                           {"vm": "g1", "to": "b", "hold": hold})
             self.assertIn(words, str(error))

@@ -2,6 +2,7 @@
 /* A move that is held before memory is sent. */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "check_main.h"
 #include "move_rig.h"
@@ -11,7 +12,7 @@ static void start_held(enum move_hold_end then)
 	rig_start_move_with(&(struct move_options){
 		.downtime_limit_ms = 300,
 		.has_hold = true,
-		.hold = { .timeout_s = 60, .then = (int)then },
+		.hold = { .timeout_s = 60, .then = (int)then, .has_then = true },
 	});
 	rig_answer_prepare();
 	fake_stream_becomes(STREAM_CHANNEL_READY);
@@ -70,6 +71,49 @@ START_TEST(held_move_ends_or_goes_on_at_its_time)
 	ck_assert_str_eq(rig_state(), "cancelled");
 	ck_assert(rig_guest_runs());
 	ck_assert_uint_eq(trace_count("qmp migrate"), 0);
+}
+END_TEST
+
+/* A window of time: "not before". */
+START_TEST(hold_until_a_moment_goes_on_then)
+{
+	const int64_t now_ms = clock_wall_ms();
+	CLEANUP(json_putp) struct json_object *moment = json_new_time(now_ms + 20000);
+	struct move_options options = { .downtime_limit_ms = 300, .has_hold = true };
+
+	snprintf(options.hold.until, sizeof(options.hold.until), "%s",
+		 json_object_get_string(moment));
+	rig_start_move_with(&options);
+	rig_answer_prepare();
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	ck_assert(move_show(rig_move()).held);
+	ck_assert_int_eq(move_show(rig_move()).held_until / 1000, (now_ms + 20000) / 1000);
+	pass(15000);
+	ck_assert_uint_eq(trace_count("qmp migrate"), 0);
+	pass(6000);
+	ck_assert_uint_eq(trace_count("qmp migrate"), 1);
+}
+END_TEST
+
+START_TEST(hold_until_what_is_past_or_too_far_is_refused)
+{
+	const struct {
+		int64_t until_ms;
+		bool is_taken;
+	} rows[] = { { 1000, false },
+		     { 2000000, true },
+		     { 1000000 + MOVE_HOLD_MAX_S * INT64_C(1000) + 1000, false } };
+	struct err err;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		CLEANUP(json_putp) struct json_object *moment = json_new_time(rows[i].until_ms);
+		struct move_hold hold = { 0 };
+
+		snprintf(hold.until, sizeof(hold.until), "%s", json_object_get_string(moment));
+		ck_assert(move_hold_complete(&hold, 1000000, &err) == rows[i].is_taken);
+		ck_assert_int_eq(hold.then, MOVE_HOLD_RELEASE);
+		ck_assert(!rows[i].is_taken || hold.timeout_s == 1000);
+	}
 }
 END_TEST
 
@@ -161,6 +205,8 @@ Suite *suite(void)
 
 	tcase_add_test(tc, memory_waits_for_the_release);
 	tcase_add_loop_test(tc, held_move_ends_or_goes_on_at_its_time, 0, 2);
+	tcase_add_test(tc, hold_until_a_moment_goes_on_then);
+	tcase_add_test(tc, hold_until_what_is_past_or_too_far_is_refused);
 	tcase_add_test(tc, held_move_is_cancelled_at_once);
 	tcase_add_test(tc, restart_goes_on_holding);
 	tcase_add_test(tc, restart_is_not_misled_by_an_earlier_migration);
