@@ -45,6 +45,7 @@ class Way:
     disks: tuple = ()           # arguments of Disk(): local disks, which the guest proves
     policy: dict = None         # the move's own, which both hosts get
     queued: bool = False        # by the queue, which makes attempts until the guest is there
+    finishes: bool = False      # a user ends the transfer by force
 
 
 DISKS = ({"disk_id": "data", "mib": 16, "format": "qcow2", "area": 4, "rate": 8, "data": 4},)
@@ -71,6 +72,8 @@ WAYS = {
     # The guest changes its memory faster than it is sent, and is paused after a second.
     "policy-pause": Way({"policy": "pause", "bandwidth_bytes_per_s": 4 << 20},
                         policy={"name": "pause", "deadline_s": 1, "timeout": "pause"}),
+    # The same guest, whose move a user ends by force as soon as that is taken.
+    "finish": Way({"bandwidth_bytes_per_s": 4 << 20}, finishes=True),
 }
 
 
@@ -231,6 +234,12 @@ class Arena:
             except ApiError as error:
                 record.outcome = f"refused ({error.code})"
 
+    def ask_to_finish(self):
+        """Sends the request of a user who asks as long as nothing has come of it."""
+        for move in self.active(self.here) or []:
+            with contextlib.suppress(OSError, ApiError, http.client.HTTPException):
+                self.here.api.post(f"/v1/moves/{move['id']}/finish", {"force": True}, timeout=5)
+
     def active(self, host):
         """Moves that have not ended, and entries of the queue; None if the coordinator does not
         answer."""
@@ -266,6 +275,8 @@ class Arena:
         self.ask_to_move(record)
         deadline = time.monotonic() + settings.seconds(self.final_seconds)
         while True:
+            if self.way.finishes:
+                self.ask_to_finish()
             if revive():
                 deadline = time.monotonic() + settings.seconds(self.final_seconds)
             states = {host: self.active(host) for host in (self.a, self.b)}
