@@ -232,7 +232,6 @@ static void print_started(const struct cli_call *call, struct json_object *move)
 /* ---- or only try --------------------------------------------------------------------- */
 
 static const struct table_field trial_fields[] = {
-	{ "possible", "possible", TABLE_TEXT },
 	{ "forecast", "forecast.summary", TABLE_TEXT },
 	{ "mode", "forecast.mode", TABLE_TEXT },
 	{ "converges", "forecast.converges", TABLE_TEXT },
@@ -252,20 +251,59 @@ static const struct table_field trial_fields[] = {
 	{ NULL, NULL, TABLE_TEXT },
 };
 
-static void print_trial(struct json_object *trial)
+static bool blocks(struct json_object *reason)
+{
+	return json_get_bool(reason, "blocks", true);
+}
+
+static size_t count_reasons(struct json_object *reasons, bool blocking)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < json_count(reasons); i++)
+		count += blocks(json_object_array_get_idx(reasons, i)) == blocking;
+	return count;
+}
+
+/* With the host that found it: "host b, vm: ...". */
+static void print_reasons(struct json_object *trial, bool blocking)
 {
 	struct json_object *reasons = table_member(trial, "reasons");
-	char check[TABLE_CELL_SIZE], side[TABLE_CELL_SIZE], detail[TABLE_WORDS_SIZE];
+	char check[TABLE_CELL_SIZE], host[TABLE_CELL_SIZE], detail[TABLE_WORDS_SIZE];
+	size_t number = 0;
 
-	table_print_object(stdout, trial, trial_fields);
-	for (size_t i = 0; reasons && i < json_object_array_length(reasons); i++) {
+	for (size_t i = 0; i < json_count(reasons); i++) {
 		struct json_object *reason = json_object_array_get_idx(reasons, i);
+		const char *side = json_get_str(reason, "side");
 
-		printf("%s: %s, %s: %s\n",
-		       json_get_bool(reason, "blocks", true) ? "refused" : "warning",
-		       table_text(reason, "side", side), table_text(reason, "check", check),
-		       table_words(reason, "detail", detail));
+		if (blocks(reason) != blocking)
+			continue;
+		if (blocking)
+			printf("  %zu. ", ++number);
+		else
+			printf("  warning: ");
+		printf("host %s, %s: %s\n", table_text(trial, side ? side : "source", host),
+		       table_text(reason, "check", check), table_words(reason, "detail", detail));
 	}
+}
+
+/* The answer to the question comes first. */
+static void print_trial(struct json_object *trial)
+{
+	size_t count = count_reasons(table_member(trial, "reasons"), true);
+	char vm[TABLE_CELL_SIZE], source[TABLE_CELL_SIZE], destination[TABLE_CELL_SIZE];
+
+	printf("%s, %s -> %s: ", table_text(trial, "vm", vm), table_text(trial, "source", source),
+	       table_text(trial, "destination", destination));
+	if (count)
+		printf("not possible now, for %zu reason%s:\n", count, count == 1 ? "" : "s");
+	else if (json_get_bool(trial, "possible", false))
+		printf("the move would begin\n");
+	else
+		printf("not known: host %s could not be asked\n", destination);
+	print_reasons(trial, true);
+	print_reasons(trial, false);
+	table_print_object(stdout, trial, trial_fields);
 }
 
 /* Success says that the move would begin, so a script need not read the answer. */
@@ -290,10 +328,12 @@ static bool try_move(const struct cli_call *call, struct client *client, struct 
 	else
 		print_trial(trial);
 	fflush(stdout);
-	return json_get_bool(trial, "possible", false) ||
-	       err_set(err, ERR_CONFLICT,
-		       "the move is not possible now, or the other host was "
-		       "not asked");
+	if (json_get_bool(trial, "possible", false))
+		return true;
+	if (count_reasons(table_member(trial, "reasons"), true))
+		return err_set(err, ERR_CONFLICT, "the move is not possible now");
+	return err_set(err, ERR_CONFLICT, "host '%s' could not be asked, so nothing is certain",
+		       json_get_str(body, "to"));
 }
 
 struct json_object *move_start_body(const void *start_values, const char *vm)

@@ -95,6 +95,7 @@ static void try(struct http_request *req, struct api *api, const struct move_req
 		.to = request->to,
 		.policy = request->policy,
 		.options = request->options,
+		.certificate_s = api->tls ? tls_live_seconds_left(api->tls) : 0,
 	};
 
 	set_defaults(api, &wish.options);

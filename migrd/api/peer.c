@@ -157,16 +157,22 @@ static void reply_preflight(const struct pending *pending, const struct prefligh
 {
 	struct peer_preflight_reply *reply = xnew(struct peer_preflight_reply);
 	int64_t days = tls_live_days_left(pending->api->tls);
+	int64_t seconds = tls_live_seconds_left(pending->api->tls);
 
 	reply->now_ms = (uint64_t)clock_wall_ms();
 	snprintf(reply->data_address, sizeof(reply->data_address), "%s",
 		 pending->api->data_address);
 	reply->certificate_days = days > 0 ? (uint64_t)days : 0;
+	reply->has_certificate_s = true;
+	reply->certificate_s = seconds > 0 ? (uint64_t)seconds : 0;
 	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++) {
-		struct peer_reason *reason = &reply->reasons[reply->reason_count++];
+		const struct preflight_reason *found = &reasons->list[i];
+		struct peer_reason *reason = found->is_warning
+						     ? &reply->warnings[reply->warning_count++]
+						     : &reply->reasons[reply->reason_count++];
 
-		snprintf(reason->check, sizeof(reason->check), "%s", reasons->list[i].check);
-		snprintf(reason->detail, sizeof(reason->detail), "%s", reasons->list[i].text);
+		snprintf(reason->check, sizeof(reason->check), "%s", found->check);
+		snprintf(reason->detail, sizeof(reason->detail), "%s", found->text);
 	}
 	http_reply_as(pending->req, 200, peer_preflight_reply_fields, reply);
 	free(reply);

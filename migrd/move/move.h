@@ -117,6 +117,8 @@ struct move_wish {
 	 * whose QEMU the move starts. */
 	bool may_start;
 	const char *vm_uuid; /* another VM of that name is not meant; NULL: any is */
+	/* Of moves_try(): seconds until the certificate of this host ends; 0: not known. */
+	int64_t certificate_s;
 };
 /* Called once, on the loop, never from inside.  MOVE NULL and ERR: nothing has
  * changed; also the errors of vm_enter(). */

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "move/priv.h"
+#include "move/rehearsed.h"
 
 struct waiter {
 	struct waiter *next;
@@ -19,6 +20,7 @@ struct offer_look {
 	struct offer_look *next;
 	struct loop_timer *deadline;
 	struct preflight *preflight;
+	struct rehearsed *rehearsed; /* of a trial; NULL: QEMU would not start anyway */
 	struct waiter *waiters;
 	bool is_answered;
 	char source[ID_NAME_SIZE];
@@ -47,6 +49,7 @@ static void look_free(struct offer_look *look)
 		link = &(*link)->next;
 	*link = look->next;
 	preflight_free(look->preflight);
+	rehearsed_free(look->rehearsed);
 	json_object_put(look->definition);
 	json_object_put(look->plan);
 	free(look);
@@ -116,6 +119,8 @@ static void judge(struct offer_look *look)
 		const struct move_offer offer = offer_of(look);
 
 		moves_judge_offer(look->moves, &offer, reasons);
+		if (look->rehearsed)
+			rehearsed_judge(look->rehearsed, look->preflight->there, reasons);
 		answer(look, NULL, reasons, NULL);
 	} else if (reasons->count) {
 		log_reasons(look, reasons);
@@ -129,7 +134,11 @@ static void judge(struct offer_look *look)
 
 static void run_look(struct fair_work *work)
 {
-	preflight_look_blocking(((struct offer_look *)work)->preflight);
+	struct offer_look *look = (struct offer_look *)work;
+
+	preflight_look_blocking(look->preflight);
+	if (look->rehearsed)
+		rehearsed_run_blocking(look->rehearsed);
 }
 
 static void look_done(struct fair_work *work)
@@ -155,8 +164,19 @@ static void on_deadline(void *data)
 
 /* ---- the beginning ------------------------------------------------------------------ */
 
+/* A QEMU without the machine or without KVM would only repeat what vms_may_run() tells. */
+static struct rehearsed *rehearse(const struct moves *moves, const struct move_offer *offer,
+				  const struct vm_def *def)
+{
+	struct err ignored;
+
+	return offer->is_trial && vms_may_run(moves->env.vms, def, &ignored)
+		       ? rehearsed_new(vms_qemu_binary(moves->env.vms), def)
+		       : NULL;
+}
+
 static bool decode(const struct moves *moves, const struct move_offer *offer,
-		   struct preflight **ret, struct err *err)
+		   struct preflight **ret, struct rehearsed **ret_rehearsed, struct err *err)
 {
 	CLEANUP(free_planp) struct transfer_plan *plan = move_plan_decode(offer->plan, err);
 	struct vm_def *def = xnew(struct vm_def);
@@ -164,11 +184,13 @@ static bool decode(const struct moves *moves, const struct move_offer *offer,
 	bool ok = plan && move_offer_decode(offer, def, err) &&
 		  (!there || evidence_decode(offer->evidence, there, err));
 
-	if (ok)
+	if (ok) {
+		*ret_rehearsed = rehearse(moves, offer, def);
 		*ret = preflight_new(offer->id, offer->source, def, TAKE_PTR(there),
 				     &(struct preflight_images){ .rules = &moves->env.storage,
 								 .copies = plan->disks,
 								 .copy_count = plan->disk_count });
+	}
 	free(there);
 	free(def);
 	return ok;
@@ -190,16 +212,18 @@ static bool may_look(const struct moves *moves, const char *source, struct err *
 static struct offer_look *look_new(struct moves *moves, const struct move_offer *offer,
 				   struct err *err)
 {
+	struct rehearsed *rehearsed = NULL;
 	struct preflight *preflight;
 	struct offer_look *look;
 
 	if (!moves_may_add(moves, offer->source, err) || !may_look(moves, offer->source, err) ||
 	    (!offer->is_trial && !moves_have_place(moves, offer, err)) ||
-	    !decode(moves, offer, &preflight, err))
+	    !decode(moves, offer, &preflight, &rehearsed, err))
 		return NULL;
 	look = xnew(struct offer_look);
 	look->moves = moves;
 	look->preflight = preflight;
+	look->rehearsed = rehearsed;
 	look->generation = offer->generation;
 	look->options = offer->options;
 	look->run = offer->run;

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The requests of the other host for moves of this host: offer, go, drop, settle; recover is in
  * move/dst_fetch.c. */
+#include <string.h>
+#include <unistd.h>
+
 #include "base/mem.h"
 #include "move/disks.h"
 #include "move/dst.h"
 #include "move/links.h"
 #include "move/priv.h"
 #include "vm/admission.h"
+#include "vm/same_mac.h"
 #include "wire/vm_def_memory.h"
 
 /* Records that one source may leave here without settling them: a well-behaved one
@@ -174,6 +178,32 @@ static bool has_machine(struct moves *moves, const struct move_offer *offer, str
 	return vms_may_run(moves->env.vms, def, err);
 }
 
+/* Neither is refused: two bridges may never meet, and a guest with more CPUs only runs slower. */
+static void warn_of_offer(struct moves *moves, const struct vm_def *def,
+			  struct preflight_reasons *ret)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	char words[ERR_MSG_SIZE];
+
+	if (vms_same_mac(moves->env.vms, def, words))
+		preflight_warn(ret, "mac", "%s: give one of them another", words);
+	if (cpus > 0 && def->vcpus > (uint64_t)cpus)
+		preflight_warn(ret, "vcpus",
+			       "the guest has %llu vCPUs, and this host has %ld CPUs: it will run "
+			       "slower, and its spin locks much slower; move it to a larger host",
+			       (unsigned long long)def->vcpus, cpus);
+}
+
+/* preflight/ and a row may have found the same. */
+static bool is_told(const struct preflight_reasons *reasons, const struct err *err)
+{
+	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++) {
+		if (strstr(reasons->list[i].text, err->msg))
+			return true;
+	}
+	return false;
+}
+
 void moves_judge_offer(struct moves *moves, const struct move_offer *offer,
 		       struct preflight_reasons *ret)
 {
@@ -198,9 +228,11 @@ void moves_judge_offer(struct moves *moves, const struct move_offer *offer,
 	if (!move_offer_decode(offer, def, &err))
 		preflight_add(ret, "definition", "%s", err.msg);
 	for (size_t i = 0; def->uuid[0] && i < ARRAY_LEN(rows); i++) {
-		if (!rows[i].fn(moves, offer, def, &err))
+		if (!rows[i].fn(moves, offer, def, &err) && !is_told(ret, &err))
 			preflight_add(ret, rows[i].name, "%s", err.msg);
 	}
+	if (def->uuid[0])
+		warn_of_offer(moves, def, ret);
 	free(def);
 }
 

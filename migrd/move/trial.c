@@ -14,6 +14,9 @@
 #define TRIALS_MAX        8
 #define TRIAL_DEADLINE_MS 60000
 #define HELLO_DEADLINE_MS 5000
+/* A destination that has started just now asks its QEMU first, which takes 0.2 s. */
+#define HELLOS_MAX        20
+#define HELLO_AGAIN_MS    250
 #define REACH_TIMEOUT_MS  3000
 /* A sample that is not older is taken again. */
 #define SAMPLE_GOOD_MS 10000
@@ -22,6 +25,9 @@
 #define CERTIFICATE_DAYS_MIN    7
 /* A link that gives less than that of what a policy wants, in percent, holds its moves back. */
 #define LINK_ENOUGH_PERCENT 90
+/* For the end of a move, at which both hosts talk again. */
+#define CERTIFICATE_SPARE_S 60
+#define DAY_S               86400
 
 /* ---- life ----------------------------------------------------------------------- */
 
@@ -60,7 +66,9 @@ static void trial_free(struct trial *trial)
 	if (trial->entry)
 		vm_leave(trial->entry);
 	loop_timer_free(trial->deadline);
+	loop_timer_free(trial->again);
 	json_object_put(trial->blocks);
+	trial_end_queues(trial);
 	free(trial->here);
 	free(trial->warnings);
 	free(trial->evidence);
@@ -141,10 +149,85 @@ static void forecast(struct trial *trial, struct vm *vm, struct forecast *ret)
 	forecast_make(&input, ret);
 }
 
+/* What the destination would not refuse the guest for. */
+static void add_there(const struct trial *trial, struct trial_reply *reply, bool blocks)
+{
+	const struct peer_preflight_reply *there = trial->there;
+	const struct peer_reason *list = !there ? NULL : blocks ? there->reasons : there->warnings;
+	size_t count = !there ? 0 : blocks ? there->reason_count : there->warning_count;
+
+	for (size_t i = 0; i < count; i++)
+		add_reason(reply, list[i].check, "destination", blocks, list[i].detail);
+}
+
+/* "5 days", "7 hours", "12 minutes" */
+static void time_left(int64_t seconds, char *ret, size_t size)
+{
+	if (seconds >= 2 * DAY_S)
+		snprintf(ret, size, "%lld days", (long long)seconds / DAY_S);
+	else if (seconds >= 2 * 3600)
+		snprintf(ret, size, "%lld hours", (long long)seconds / 3600);
+	else
+		snprintf(ret, size, "%lld minutes", (long long)seconds / 60);
+}
+
+/* Hosts with a certificate that has ended hear nothing of each other, and a move that is under way
+ * then ends only when they do again. */
+static bool is_too_short(int64_t left_s, const struct forecast *forecast)
+{
+	uint64_t needed_s = forecast->duration_ms.high / 1000 + CERTIFICATE_SPARE_S;
+
+	return forecast->converges != FORECAST_NEVER_CONVERGES &&
+	       (left_s < 0 || (uint64_t)left_s < needed_s);
+}
+
+static void judge_certificate(const char *host, const char *side, int64_t left_s,
+			      char text[ERR_MSG_SIZE], struct trial_reply *reply)
+{
+	bool is_short = is_too_short(left_s, &reply->forecast);
+	char left[32];
+
+	if (!is_short && left_s >= CERTIFICATE_DAYS_MIN * DAY_S)
+		return;
+	time_left(left_s > 0 ? left_s : 0, left, sizeof(left));
+	err_text(text,
+		 "the certificate of host '%s' ends in %s%s: renew it ('migrctl pki host %s "
+		 "--force'), copy it there, and reload migrd",
+		 host, left, is_short ? ", before the move could end" : "", host);
+	add_reason(reply, "certificate", side, is_short, text);
+}
+
+/* TEXTS are borrowed by the reply. */
+static void judge_certificates(const struct trial *trial, char texts[2][ERR_MSG_SIZE],
+			       struct trial_reply *reply)
+{
+	const struct peer_preflight_reply *there = trial->there;
+
+	if (trial->certificate_s)
+		judge_certificate(trial->moves->env.host_id, "source", trial->certificate_s,
+				  texts[0], reply);
+	if (there)
+		judge_certificate(trial->to, "destination",
+				  there->has_certificate_s
+					  ? (int64_t)there->certificate_s
+					  : (int64_t)there->certificate_days * DAY_S,
+				  texts[1], reply);
+}
+
+static bool has_blocking(const struct trial_reply *reply)
+{
+	for (size_t i = 0; i < reply->reason_count; i++) {
+		if (reply->reasons[i].blocks)
+			return true;
+	}
+	return false;
+}
+
 static void answer(struct trial *trial)
 {
 	struct vm *vm = trial_vm(trial);
 	struct trial_reply *reply;
+	char texts[2][ERR_MSG_SIZE];
 
 	if (!vm)
 		return;
@@ -153,10 +236,9 @@ static void answer(struct trial *trial)
 	reply->source = trial->moves->env.host_id;
 	reply->destination = trial->to;
 	reply->destination_asked = trial->there != NULL;
+	forecast(trial, vm, &reply->forecast);
 	add_here(reply, trial->here, true);
-	for (size_t i = 0; trial->there && i < trial->there->reason_count; i++)
-		add_reason(reply, trial->there->reasons[i].check, "destination", true,
-			   trial->there->reasons[i].detail);
+	add_there(trial, reply, true);
 	reply->has_link = trial->is_reached;
 	reply->link = (struct trial_link){
 		.mtu_bytes = trial->reach.mtu_bytes,
@@ -167,11 +249,12 @@ static void answer(struct trial *trial)
 		.probe_bytes_per_s = trial->probed.bytes_per_s,
 		.probe_is_least = trial->probed.is_growing,
 	};
-	reply->possible = trial->there && !reply->reason_count;
 	add_here(reply, trial->warnings, false);
-	forecast(trial, vm, &reply->forecast);
-	reply->has_plan = trial->plan != NULL;
-	if (trial->plan)
+	add_there(trial, reply, false);
+	judge_certificates(trial, texts, reply);
+	reply->possible = trial->there && !has_blocking(reply);
+	reply->has_plan = trial->plan && !trial->is_plain_plan;
+	if (reply->has_plan)
 		reply->plan = *trial->plan;
 	trial->fn(trial->data, reply, NULL);
 	free(reply);
@@ -257,10 +340,6 @@ static void judge_clock(struct trial *trial, uint64_t asked_wall_ms)
 			      "time server",
 			      trial->to, (unsigned long long)apart_ms,
 			      there_ms > here_ms ? "before" : "behind");
-	if (trial->there->certificate_days < CERTIFICATE_DAYS_MIN)
-		preflight_add(trial->warnings, "certificate",
-			      "the certificate of host '%s' ends in %llu days: renew it there",
-			      trial->to, (unsigned long long)trial->there->certificate_days);
 }
 
 static void judge_rate(struct trial *trial, uint64_t bytes_per_s)
@@ -574,9 +653,22 @@ static void make_plan(struct trial *trial, struct vm *vm, const struct transfer_
 		transfer_left_out_explain(&left_out, trial->plan);
 		return;
 	}
-	preflight_add(trial->here, "plan", "%s", err.msg);
-	free(TAKE_PTR(trial->plan));
+	if (there || !of_qemu)
+		preflight_add(trial->here, "plan", "%s", err.msg);
+	else
+		preflight_add(trial->here, "plan",
+			      "what is asked for cannot be planned, since host '%s' does not know "
+			      "what its QEMU offers: look there whether QEMU starts",
+			      trial->to);
+	trial->options.transfer = (struct transfer_wish){ 0 };
+	if (!basis.destination)
+		basis.destination = basis.source;
+	trial->is_plain_plan = transfer_plan_make(&basis, trial->plan, &err);
+	if (!trial->is_plain_plan)
+		free(TAKE_PTR(trial->plan));
 }
+
+static void ask_hello(struct trial *trial);
 
 static void on_hello(void *data, struct json_object *result, const struct err *err)
 {
@@ -587,6 +679,11 @@ static void on_hello(void *data, struct json_object *result, const struct err *e
 
 	if (vm && !err && !peer_hello_reply_decode(result, reply, &bad))
 		err = &bad;
+	if (vm && !err && !reply->has_migration && ++trial->hellos < HELLOS_MAX) {
+		loop_timer_start(trial->again, HELLO_AGAIN_MS);
+		free(reply);
+		return;
+	}
 	if (vm && err)
 		preflight_add(trial->here, "peer", "host '%s' does not tell what it offers: %s",
 			      trial->to, err->msg);
@@ -595,6 +692,11 @@ static void on_hello(void *data, struct json_object *result, const struct err *e
 	free(reply);
 	if (vm)
 		look_at_files(trial);
+}
+
+static void on_again(void *data)
+{
+	ask_hello(data);
 }
 
 static void ask_hello(struct trial *trial)
@@ -705,6 +807,15 @@ static void refuse(struct moves *moves, moves_tried_fn *fn, void *data, const st
 	loop_post(moves->env.loop, on_refused, refused);
 }
 
+static void note_version(struct trial *trial, const struct vm *vm)
+{
+	const struct qmp_version *version = vm_qemu(vm) ? qemu_version(vm_qemu(vm)) : NULL;
+
+	if (version)
+		snprintf(trial->evidence->qemu, sizeof(trial->evidence->qemu), "%d.%d.%d",
+			 version->major, version->minor, version->micro);
+}
+
 void moves_try(struct moves *moves, const struct move_wish *wish, moves_tried_fn *fn, void *data)
 {
 	struct err err;
@@ -730,13 +841,16 @@ void moves_try(struct moves *moves, const struct move_wish *wish, moves_tried_fn
 	trial->policy = policy.policy;
 	move_policy_limit(&policy.policy, &trial->options);
 	trial->generation = vm_generation(vm);
+	trial->certificate_s = wish->certificate_s;
 	trial->fn = fn;
 	trial->data = data;
 	trial->here = xnew(struct preflight_reasons);
 	trial->warnings = xnew(struct preflight_reasons);
 	trial->evidence = xnew(struct evidence);
+	note_version(trial, vm);
 	trial->deadline = loop_timer_new(moves->env.loop, on_deadline, trial);
 	loop_timer_start(trial->deadline, TRIAL_DEADLINE_MS);
+	trial->again = loop_timer_new(moves->env.loop, on_again, trial);
 	LIST_INSERT_HEAD(&moves->trials, trial, link);
 	if (!wish->options.assert_safe_cache && !move_caches_are_safe(vm, &err))
 		preflight_add(trial->here, "cache", "%s", err.msg);

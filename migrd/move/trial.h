@@ -18,6 +18,7 @@
 #include "stream/gauge.h"
 #include "stream/reach.h"
 #include "vm/entry.h"
+#include "vm/virtqueues.h"
 #include "wire/peer_msg.h"
 #include "wire/trial_reply.h"
 
@@ -30,7 +31,8 @@ struct trial {
 	struct policy policy; /* of which its move would have a copy */
 	moves_tried_fn *fn;
 	void *data;
-	struct loop_timer *deadline;
+	struct loop_timer *deadline, *again;
+	unsigned hellos; /* that were asked */
 	uint64_t generation;
 	struct vm_entry *entry;                    /* NULL: not at the monitor */
 	size_t question;                           /* the next of trial_qemu.c */
@@ -42,9 +44,13 @@ struct trial {
 	uint64_t written_bytes, written_at_ms; /* of all drives, when they were asked first */
 	uint64_t written_per_s;
 	char cpu_path[EVIDENCE_QOM_SIZE];
+	struct virtqueues_walk virtqueues;
+	int64_t certificate_s; /* of this host; 0: not known */
 	struct evidence *evidence;
 	uint64_t resident_bytes;
 	struct transfer_plan *plan;         /* NULL: none can be made */
+	bool is_plain_plan; /* nor this: it is without what was asked for, so that all else is seen
+			     */
 	struct stream_reach reach;
 	bool is_reached;                    /* the data port of the destination */
 	struct gauge_report probed;         /* bytes_per_s 0: no probe, or only a look */
@@ -67,6 +73,8 @@ struct vm *trial_vm(struct trial *trial);
 /* Asks its QEMU what speaks against a move, and what is known of its disks and CPU; then NEXT. */
 typedef void trial_step_fn(struct trial *trial);
 void trial_ask_qemu(struct trial *trial, trial_step_fn *next);
+/* Ends the walk over the guest's virtqueues, wherever it is. */
+void trial_end_queues(struct trial *trial);
 /* Asks a second time what the guest has written to its drives. */
 void trial_ask_writes(struct trial *trial, trial_step_fn *next);
 

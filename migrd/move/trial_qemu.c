@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cmdline/cdrom_seen.h"
 #include "move/disks.h"
 #include "move/src_priv.h"
 #include "move/trial.h"
 #include "qmp/block.h"
 #include "qmp/run_state.h"
+#include "vm/disk_limits.h"
 
 static const struct vm_def *definition(const struct trial *trial)
 {
@@ -73,6 +75,35 @@ static void take_users(struct trial *trial, struct json_object *result)
 			      "%s '%.40s' (%.20s) on the guest's disks would end with this QEMU: "
 			      "end it, or ask with block_jobs 'wait' or 'cancel'",
 			      user.what, user.id, user.type);
+}
+
+static bool has_drives(const struct trial *trial)
+{
+	const struct vm_def *def = definition(trial);
+
+	return def && def->cdrom_count + def->disk_count > 0;
+}
+
+/* The destination makes the drives by the definition, so a move is refused if it differs. */
+static void take_media(struct trial *trial, struct json_object *result)
+{
+	const struct vm_def *def = definition(trial);
+	struct err err;
+
+	if (def && (!cdrom_seen_check(result, def, &err) || !disk_limits_check(result, def, &err)))
+		preflight_add(trial->here, "media", "%s", err.msg);
+}
+
+static void take_bitmaps(struct trial *trial, struct json_object *result)
+{
+	const char *node, *name;
+
+	for (size_t i = 0; qmp_transient_bitmap_get(result, i, &node, &name); i++)
+		preflight_add(trial->warnings, "bitmaps",
+			      "dirty bitmap '%s' of node '%s' is not persistent and is lost by the "
+			      "move: the next backup must be a full one, or make it anew with "
+			      "'persistent' before",
+			      name, node ? node : "?");
 }
 
 /* ---- its disks --------------------------------------------------------------------- */
@@ -157,6 +188,41 @@ static void take_words(struct trial *trial, struct json_object *result)
 	evidence_take_words(trial->evidence, result);
 }
 
+/* ---- its virtqueues ------------------------------------------------------------------- */
+
+/* Another QEMU makes room for as many entries as queue-size says, which this one may not keep to
+ * (vm/virtqueues.h). */
+static const char *next_of_queues(struct trial *trial, struct json_object **ret_args)
+{
+	struct virtqueues_walk *walk = &trial->virtqueues;
+	const struct vm *vm = vm_find_uuid(trial->moves->env.vms, trial->vm_uuid);
+
+	if (!walk->there) {
+		if (!vm || !vm_qemu(vm) || !virtqueues_may_be_large(qemu_version(vm_qemu(vm))))
+			return NULL;
+		walk->there = trial->evidence;
+		walk->room = xnew(struct evidence);
+	}
+	return virtqueues_next(walk, ret_args);
+}
+
+static void take_queues(struct trial *trial, struct json_object *result)
+{
+	virtqueues_take(&trial->virtqueues, result);
+}
+
+void trial_end_queues(struct trial *trial)
+{
+	struct virtqueues_walk *walk = &trial->virtqueues;
+
+	for (size_t i = 0; walk->room && i < walk->room->queue_count; i++)
+		trial->evidence->queues[i].room = walk->room->queues[i].entries;
+	virtqueues_walk_fini(walk);
+	free(TAKE_PTR(walk->room));
+}
+
+/* ---- all of them ---------------------------------------------------------------------- */
+
 static bool has_cpu(const struct trial *trial)
 {
 	return trial->cpu_path[0];
@@ -180,26 +246,30 @@ static struct json_object *nodes_args(const struct trial *trial)
 	return args;
 }
 
-/* ---- all of them ---------------------------------------------------------------------- */
-
 static const struct question {
 	const char *command;
 	void (*take)(struct trial *trial, struct json_object *result);
 	bool (*wanted)(const struct trial *trial);              /* NULL: always */
 	struct json_object *(*args)(const struct trial *trial); /* NULL: none */
 	bool may_fail;                                          /* then nothing is known of it */
+	/* Instead of COMMAND and ARGS, again and again until it says NULL; TAKE is told NULL when
+	 * QEMU answers with an error. */
+	const char *(*next)(struct trial *trial, struct json_object **ret_args);
 } questions[] = {
-	{ "query-status", take_status, NULL, NULL, false },
-	{ "query-migrate", take_blockers, NULL, NULL, false },
-	{ "query-jobs", take_users, NULL, NULL, false },
-	{ "query-block-exports", take_users, NULL, NULL, false },
-	{ "query-block", take_blocks, copies_disks, NULL, false },
-	{ "query-named-block-nodes", take_nodes, copies_disks, nodes_args, false },
-	{ "query-blockstats", take_writes, copies_disks, NULL, true },
-	{ "query-cpus-fast", take_cpus, NULL, NULL, true },
-	{ "qom-get", take_words, has_cpu, words_args, true },
+	{ "query-status", take_status, NULL, NULL, false, NULL },
+	{ "query-migrate", take_blockers, NULL, NULL, false, NULL },
+	{ "query-jobs", take_users, NULL, NULL, false, NULL },
+	{ "query-block-exports", take_users, NULL, NULL, false, NULL },
+	{ "query-block", take_media, has_drives, NULL, false, NULL },
+	{ "query-named-block-nodes", take_bitmaps, has_drives, nodes_args, true, NULL },
+	{ "query-block", take_blocks, copies_disks, NULL, false, NULL },
+	{ "query-named-block-nodes", take_nodes, copies_disks, nodes_args, false, NULL },
+	{ "query-blockstats", take_writes, copies_disks, NULL, true, NULL },
+	{ "query-cpus-fast", take_cpus, NULL, NULL, true, NULL },
+	{ "qom-get", take_words, has_cpu, words_args, true, NULL },
+	{ NULL, take_queues, NULL, NULL, true, next_of_queues },
 };
-static const struct question writes = { "query-blockstats", take_writes, NULL, NULL, true };
+static const struct question writes = { "query-blockstats", take_writes, NULL, NULL, true, NULL };
 
 struct asking {
 	struct trial_ref *ref;
@@ -222,8 +292,10 @@ static void on_answer(void *data, struct json_object *result, const struct err *
 		trial_fail(trial, err);
 		return;
 	}
-	if (!err)
-		asking.question->take(trial, result);
+	if (!err || asking.question->next)
+		asking.question->take(trial, err ? NULL : result);
+	if (asking.question->next)
+		trial->question--; /* it may have another */
 	if (!asking.is_one) {
 		ask_next(trial, asking.next);
 		return;
@@ -232,8 +304,8 @@ static void on_answer(void *data, struct json_object *result, const struct err *
 	asking.next(trial);
 }
 
-static void ask(struct trial *trial, const struct question *question, bool is_one,
-		trial_step_fn *next)
+static void ask(struct trial *trial, const struct question *question, const char *command,
+		struct json_object *args, bool is_one, trial_step_fn *next)
 {
 	struct asking *asking = xnew(struct asking);
 
@@ -241,21 +313,28 @@ static void ask(struct trial *trial, const struct question *question, bool is_on
 	asking->question = question;
 	asking->next = next;
 	asking->is_one = is_one;
-	vm_entry_command(trial->entry, question->command,
-			 question->args ? question->args(trial) : NULL, COMMAND_DEADLINE_MS,
-			 on_answer, asking);
+	vm_entry_command(trial->entry, command, args, COMMAND_DEADLINE_MS, on_answer, asking);
 }
 
 static void ask_next(struct trial *trial, trial_step_fn *next)
 {
 	while (trial->question < ARRAY_LEN(questions)) {
 		const struct question *question = &questions[trial->question++];
+		const char *command = question->command;
+		struct json_object *args = NULL;
 
-		if (!question->wanted || question->wanted(trial)) {
-			ask(trial, question, false, next);
+		if (question->wanted && !question->wanted(trial))
+			continue;
+		if (question->next)
+			command = question->next(trial, &args);
+		else if (question->args)
+			args = question->args(trial);
+		if (command) {
+			ask(trial, question, command, args, false, next);
 			return;
 		}
 	}
+	trial_end_queues(trial);
 	vm_leave(TAKE_PTR(trial->entry));
 	next(trial);
 }
@@ -281,7 +360,7 @@ static void on_entered(void *data, struct vm_entry *entry, const struct err *err
 	if (!entry)
 		trial_fail(trial, err);
 	else if (entering.is_writes)
-		ask(trial, &writes, true, entering.next);
+		ask(trial, &writes, writes.command, NULL, true, entering.next);
 	else
 		ask_next(trial, entering.next);
 }

@@ -18,16 +18,37 @@
 
 /* ---- reasons ------------------------------------------------------------------ */
 
-void preflight_add(struct preflight_reasons *reasons, const char *check, const char *fmt, ...)
+static struct preflight_reason *new_reason(struct preflight_reasons *reasons, const char *check)
 {
 	struct preflight_reason *reason = &reasons->list[reasons->count];
-	va_list ap;
 
 	if (reasons->count++ >= PREFLIGHT_REASONS_MAX)
-		return;
+		return NULL;
 	snprintf(reason->check, sizeof(reason->check), "%s", check);
+	return reason;
+}
+
+void preflight_add(struct preflight_reasons *reasons, const char *check, const char *fmt, ...)
+{
+	struct preflight_reason *reason = new_reason(reasons, check);
+	va_list ap;
+
 	va_start(ap, fmt);
-	err_vtext(reason->text, fmt, ap);
+	if (reason)
+		err_vtext(reason->text, fmt, ap);
+	va_end(ap);
+}
+
+void preflight_warn(struct preflight_reasons *reasons, const char *check, const char *fmt, ...)
+{
+	struct preflight_reason *reason = new_reason(reasons, check);
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (reason) {
+		reason->is_warning = true;
+		err_vtext(reason->text, fmt, ap);
+	}
 	va_end(ap);
 }
 
@@ -218,6 +239,11 @@ static void look_files(struct preflight *preflight)
 				  preflight->here);
 }
 
+static void look_nothing(struct preflight *preflight)
+{
+	(void)preflight;
+}
+
 /* The features of the CPU and the sizes of virtqueues are no rows: they are known only when QEMU
  * runs here (cpu_judge(), virtqueues_judge()). */
 static const struct check {
@@ -226,8 +252,11 @@ static const struct check {
 	void (*judge)(const struct preflight *preflight, struct preflight_reasons *ret);
 } checks[] = {
 	{ "disks", look_files, proof_judge_files },
+	{ "access", access_look_blocking, access_judge },
+	{ "locks", look_nothing, locks_judge }, /* what the first row has found */
 	{ "storage", images_look_blocking, images_judge },
 	{ "memory", memory_look, memory_judge },
+	{ "memory-lock", memory_lock_look, memory_lock_judge },
 	{ "tpm", tpm_look_blocking, tpm_judge },
 	{ "directories", look_dirs, judge_dirs },
 	{ "ports", look_ports, judge_ports },

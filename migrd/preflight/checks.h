@@ -16,7 +16,8 @@
 #define PREFLIGHT_REASONS_MAX 32
 
 struct preflight_reason {
-	char check[16]; /* the name of the row */
+	bool is_warning; /* the move is not refused for it; only of a guest that is looked at */
+	char check[16];  /* the name of the row */
 	char text[ERR_MSG_SIZE];
 };
 
@@ -50,6 +51,8 @@ struct preflight {
 	bool has_link[NEED_NICS_MAX];
 	struct net_link links[NEED_NICS_MAX];
 	struct memory_found memory;
+	int access_errno[NEED_FILES_MAX]; /* 0: QEMU may open it */
+	uint64_t lock_limit_mib;          /* so much may be locked; UINT64_MAX: any */
 	struct err vsock_err; /* not set: the guest can have its CID here */
 	struct err tpm_err; /* not set: the guest can have its TPM here */
 	struct err link_err[NEED_NICS_MAX]; /* not set: a guest can use the interface */
@@ -70,6 +73,9 @@ void preflight_gather_blocking(struct needs *needs, const char *id, struct evide
 
 void preflight_add(struct preflight_reasons *reasons, const char *check, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* The same for what does not keep the guest from coming. */
+void preflight_warn(struct preflight_reasons *reasons, const char *check, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* Makes one text of all reasons: CONFLICT.  Returns false. */
 bool preflight_to_err(const struct preflight_reasons *reasons, struct err *err);
 
@@ -84,6 +90,12 @@ void images_judge(const struct preflight *preflight, struct preflight_reasons *r
 /* memory.c */
 void memory_look(struct preflight *preflight);
 void memory_judge(const struct preflight *preflight, struct preflight_reasons *ret);
+/* access.c, locks.c, memory_lock.c */
+void access_look_blocking(struct preflight *preflight);
+void access_judge(const struct preflight *preflight, struct preflight_reasons *ret);
+void locks_judge(const struct preflight *preflight, struct preflight_reasons *ret);
+void memory_lock_look(struct preflight *preflight);
+void memory_lock_judge(const struct preflight *preflight, struct preflight_reasons *ret);
 /* tpm.c */
 void tpm_look_blocking(struct preflight *preflight);
 void tpm_judge(const struct preflight *preflight, struct preflight_reasons *ret);

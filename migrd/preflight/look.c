@@ -147,6 +147,20 @@ static bool place_open(struct place *place, const char *path)
 	return true;
 }
 
+/* QEMU's locks are on a file, and asking for them needs one that is open. */
+static void look_at_locks(const struct place *place, struct evidence_file *file)
+{
+	CLEANUP(closep) int fd = -1;
+	char link[40];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", place->file);
+	fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return;
+	file->has_locks = true;
+	file->locks = locks_look_blocking(fd);
+}
+
 static void describe(const struct place *place, struct evidence_file *file)
 {
 	const struct stat *st = &place->st;
@@ -163,6 +177,8 @@ static void describe(const struct place *place, struct evidence_file *file)
 	file->mtime_s = st->st_mtime > 0 ? (uint64_t)st->st_mtime : 0;
 	if (is_block)
 		block_look_blocking(st->st_rdev, file);
+	if (file->type == EVIDENCE_TYPE_FILE)
+		look_at_locks(place, file);
 }
 
 /* ---- token files ------------------------------------------------------------------ */

@@ -353,6 +353,19 @@ static void add_raw_args(struct needs *needs, const struct vm_def *def)
 	}
 }
 
+/* "on" locks all at once, "on-fault" (10.0) what is touched, which a move makes all. */
+static bool locks_memory(const struct vm_def *def)
+{
+	for (size_t i = 0; i + 1 < def->extra_arg_count; i++) {
+		const char *option = extra_arg_name(def->extra_args[i]);
+
+		if (option && strcmp(option, "overcommit") == 0 &&
+		    strstr(def->extra_args[i + 1], "mem-lock=on"))
+			return true;
+	}
+	return false;
+}
+
 struct needs *needs_of(const struct vm_def *def)
 {
 	struct needs *needs = xnew(struct needs);
@@ -366,6 +379,7 @@ struct needs *needs_of(const struct vm_def *def)
 	if (def->serial.type == VM_DEF_SERIAL_TYPE_FILE)
 		add_dir_of(needs, "the serial port's file", def->serial.path);
 	needs_memory(def, &needs->memory);
+	needs->locked_mib = locks_memory(def) ? vm_def_memory_mib(def) : 0;
 	needs->vsock_cid = vm_def_vsock_cid(def);
 	if (vm_def_has_tpm(def))
 		snprintf(needs->tpm_uuid, sizeof(needs->tpm_uuid), "%s", def->uuid);

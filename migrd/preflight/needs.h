@@ -89,6 +89,7 @@ struct needs {
 	struct need_nic nics[NEED_NICS_MAX];
 	size_t nic_count;
 	struct need_memory memory;
+	uint64_t locked_mib;         /* memory that QEMU locks; 0: none */
 	uint64_t vsock_cid;          /* 0: none */
 	char tpm_uuid[ID_UUID_SIZE]; /* of the VM, if it has a TPM; "" */
 	bool is_cut; /* there was more than fits, which counts as not proved */

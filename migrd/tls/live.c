@@ -67,6 +67,11 @@ bool tls_live_is_valid(const struct tls_live *live, struct err *err)
 		       text);
 }
 
+int64_t tls_live_seconds_left(const struct tls_live *live)
+{
+	return live->times.to_s - clock_wall_s();
+}
+
 int64_t tls_live_days_left(const struct tls_live *live)
 {
 	int64_t left_s = live->times.to_s - clock_wall_s();

@@ -29,6 +29,8 @@ void tls_live_unref(struct tls_live *live); /* accepts NULL */
 /* False: it is not valid now; ERR says whether it has expired or is not valid yet, and what to
  * do. */
 bool tls_live_is_valid(const struct tls_live *live, struct err *err);
+/* Seconds until it expires; negative once it has. */
+int64_t tls_live_seconds_left(const struct tls_live *live);
 /* Days until it expires, rounded down; negative once it has. */
 int64_t tls_live_days_left(const struct tls_live *live);
 

@@ -11,12 +11,18 @@ static bool is_name_free(struct vms *vms, const struct vm_def *def, struct err *
 	const struct vm *vm = vm_find(vms, def->name);
 
 	if (vm)
-		return err_set(err, ERR_EXISTS, "this host has a VM '%s' already (%s)", def->name,
-			       vm_state(vm));
+		return err_set(err, ERR_EXISTS,
+			       "this host has a VM '%s' already (%s): remove it, or give one of "
+			       "the "
+			       "two another name",
+			       def->name, vm_state(vm));
 	vm = vm_find_uuid(vms, def->uuid);
 	if (vm)
-		return err_set(err, ERR_EXISTS, "the uuid %s belongs to VM '%s'", def->uuid,
-			       vm->row.name);
+		return err_set(err, ERR_EXISTS,
+			       "the uuid %s belongs to VM '%s' of this host: remove it, or give "
+			       "one of "
+			       "the two another uuid",
+			       def->uuid, vm->row.name);
 	return true;
 }
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "vm/vm_priv.h"
 #include "wire/vm_def_macs.h"
 
@@ -22,11 +23,12 @@ static bool has_mac(const struct vm *vm, const char *mac)
 	return false;
 }
 
-static bool find(const struct vm *vm, const char *mac, char ret_words[ERR_MSG_SIZE])
+static bool find(const struct vms *vms, const char *uuid, const char *mac,
+		 char ret_words[ERR_MSG_SIZE])
 {
-	for (const struct vm *other = vm->vms->list; other; other = other->next) {
-		if (other == vm || !other->qemu || other->role == VM_ROLE_INCOMING ||
-		    !has_mac(other, mac))
+	for (const struct vm *other = vms->list; other; other = other->next) {
+		if (strcmp(other->row.uuid, uuid) == 0 || !other->qemu ||
+		    other->role == VM_ROLE_INCOMING || !has_mac(other, mac))
 			continue;
 		err_text(ret_words,
 			 "VM '%s' runs here too with the MAC address %s: on one bridge each gets "
@@ -37,14 +39,28 @@ static bool find(const struct vm *vm, const char *mac, char ret_words[ERR_MSG_SI
 	return false;
 }
 
-bool vm_same_mac(const struct vm *vm, char ret_words[ERR_MSG_SIZE])
+static bool find_any(const struct vms *vms, const char *uuid, const char *definition,
+		     char ret_words[ERR_MSG_SIZE])
 {
 	struct vm_def_macs macs;
 
-	vm_def_macs_read(vm->row.definition, &macs);
+	vm_def_macs_read(definition, &macs);
 	for (size_t i = 0; i < macs.count; i++) {
-		if (find(vm, macs.list[i], ret_words))
+		if (find(vms, uuid, macs.list[i], ret_words))
 			return true;
 	}
 	return false;
+}
+
+bool vm_same_mac(const struct vm *vm, char ret_words[ERR_MSG_SIZE])
+{
+	return find_any(vm->vms, vm->row.uuid, vm->row.definition, ret_words);
+}
+
+bool vms_same_mac(const struct vms *vms, const struct vm_def *def, char ret_words[ERR_MSG_SIZE])
+{
+	CLEANUP(json_putp) struct json_object *obj = vm_def_encode(def);
+
+	return find_any(vms, def->uuid, json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN),
+			ret_words);
 }

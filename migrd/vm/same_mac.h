@@ -11,4 +11,7 @@
  * a network of each guest's own. */
 bool vm_same_mac(const struct vm *vm, char ret_words[ERR_MSG_SIZE]);
 
+/* The same of a guest that is not here yet. */
+bool vms_same_mac(const struct vms *vms, const struct vm_def *def, char ret_words[ERR_MSG_SIZE]);
+
 #endif

@@ -67,11 +67,6 @@ char *vm_main_path(const struct vm *vm)
 	return qemu_main_path(&vm->vms->env.qemu, other_place(vm).name);
 }
 
-const char *vms_qemu_binary(const struct vms *vms)
-{
-	return vms->env.qemu.binary;
-}
-
 /* ---- the swap ------------------------------------------------------------------ */
 
 struct store_vm vm_swapped_row(const struct vm *vm, struct proc_id id)

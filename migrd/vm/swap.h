@@ -24,8 +24,6 @@ void vm_explain_beside(const struct vm *vm, struct err *err);
 /* The sockets at which one waits: qemu_cpr_path(), qemu_main_path(). */
 char *vm_cpr_path(const struct vm *vm);
 char *vm_main_path(const struct vm *vm);
-/* The program of this host's QEMUs. */
-const char *vms_qemu_binary(const struct vms *vms);
 
 /* The row that vm_swap_qemu() will make, to be committed before; borrowed strings. */
 struct store_vm vm_swapped_row(const struct vm *vm, struct proc_id id);

@@ -71,6 +71,11 @@ const struct transfer_features *vms_migration_features(struct vms *vms)
 	return features ? &features->migration : NULL;
 }
 
+const char *vms_qemu_binary(const struct vms *vms)
+{
+	return vms->env.qemu.binary;
+}
+
 bool vms_may_run(struct vms *vms, const struct vm_def *def, struct err *err)
 {
 	if (def->accel == VM_DEF_ACCEL_KVM && access("/dev/kvm", R_OK | W_OK) != 0)

@@ -209,6 +209,8 @@ bool vm_is_sent_away(const struct vm *vm);
 const struct transfer_features *vms_migration_features(struct vms *vms);
 /* The QEMU of this host has the machine and the accelerator of DEF, as far as it was asked. */
 bool vms_may_run(struct vms *vms, const struct vm_def *def, struct err *err);
+/* The QEMU program of this host, as configured. */
+const char *vms_qemu_binary(const struct vms *vms);
 /* vm_new_incoming() would make a record of DEF.  Changes nothing. */
 bool vm_may_come(struct vms *vms, const struct vm_def *def, uint64_t generation, struct err *err);
 /* Whether a QEMU listens on the monitor's socket of this VM, whatever the records say. */

@@ -37,6 +37,13 @@ static const struct json_field file_fields[] = {
 	TEXT(struct evidence_file, device, "World-wide name of a block device."),
 	TEXT(struct evidence_file, digest, "SHA-256 of what was read of it."),
 	FLAG(struct evidence_file, sampled, "The digest is of samples, not of all bytes."),
+	{ .key = "locks",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct evidence_file, locks),
+	  .present_offset = offsetof(struct evidence_file, has_locks),
+	  .help = "Which of QEMU's bytes of the image are locked: bit N for byte 100+N, bit 8+N "
+		  "for "
+		  "200+N." },
 	{ 0 },
 };
 
@@ -66,6 +73,7 @@ static const struct json_field queue_fields[] = {
 	TEXT(struct evidence_queue, path, "Path of the device in QEMU's object model."),
 	NUMBER(struct evidence_queue, queue, "Number of the virtqueue."),
 	NUMBER(struct evidence_queue, entries, "Entries that it has."),
+	NUMBER(struct evidence_queue, room, "Entries that its queue-size says; 0: not known."),
 	{ 0 },
 };
 
@@ -92,6 +100,7 @@ const struct json_field evidence_fields[] = {
 	  .fields = queue_fields,
 	  .help = "Virtqueues of the guest's devices, where they may be too large for another "
 		  "QEMU." },
+	TEXT(struct evidence, qemu, "Version of the QEMU in which the guest is."),
 	FLAG(struct evidence, assert_disks,
 	     "The caller who asked for the move vouches for the disks."),
 	FLAG(struct evidence, assert_cpu, "Who asked for the move vouches for the CPU."),

@@ -17,6 +17,7 @@
 #define EVIDENCE_QUEUES_MAX 512
 #define EVIDENCE_QOM_SIZE   128 /* of a path in QEMU's object model */
 #define EVIDENCE_BOOT_SIZE  40
+#define EVIDENCE_QEMU_SIZE  24
 #define EVIDENCE_NAME_SIZE  256 /* NAME_MAX and its end */
 #define EVIDENCE_TOKEN_SIZE (ID_TOKEN_SIZE + 8)
 
@@ -38,6 +39,8 @@ struct evidence_file {
 	char device[328];                /* world-wide name of a block device; "": none */
 	char digest[65];                 /* SHA-256 of what was read; "": not read */
 	bool sampled;                    /* the digest is of samples, not of all bytes */
+	bool has_locks;                  /* it is a file, and was looked at */
+	uint64_t locks; /* bytes that are locked by anybody (preflight/locks.c); bits */
 };
 
 /* One word of features of the guest's first CPU, from QEMU's property feature-words
@@ -60,6 +63,7 @@ struct evidence_queue {
 	char path[EVIDENCE_QOM_SIZE]; /* "/machine/peripheral/net0/virtio-backend" */
 	uint64_t queue;
 	uint64_t entries; /* that it has; on the destination: for how many QEMU has room */
+	uint64_t room;    /* for how many another QEMU has, by the queue-size; 0: not known */
 };
 
 struct evidence {
@@ -72,6 +76,7 @@ struct evidence {
 	size_t word_count;
 	struct evidence_queue queues[EVIDENCE_QUEUES_MAX]; /* only where they may not fit */
 	size_t queue_count;
+	char qemu[EVIDENCE_QEMU_SIZE]; /* version of the guest's QEMU, "10.0.13"; "": not known */
 	bool assert_disks; /* the user who asked for the move vouches for the disks */
 	bool assert_cpu;
 };

@@ -89,9 +89,13 @@ struct peer_preflight_reply {
 		char detail[ERR_MSG_SIZE];
 	} reasons[PEER_REASONS_MAX];
 	size_t reason_count;
+	struct peer_reason warnings[PEER_REASONS_MAX]; /* for which it would not refuse the guest */
+	size_t warning_count;
 	char data_address[PEER_ADDRESS_SIZE]; /* where it would take the data */
 	uint64_t now_ms;           /* the answering host's clock, since 1970 */
 	uint64_t certificate_days; /* until its certificate ends */
+	bool has_certificate_s;    /* false: an older coordinator */
+	uint64_t certificate_s;    /* the same in seconds */
 };
 
 /* The sender would like to measure the link: it connects to the data port, with the channel `probe'

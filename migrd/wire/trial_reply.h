@@ -6,7 +6,7 @@
 #include "wire/forecast.h"
 #include "wire/transfer_plan.h"
 
-#define TRIAL_REASONS_MAX 80
+#define TRIAL_REASONS_MAX 144 /* two lists of each host */
 
 /* One check that did not pass. */
 struct trial_reason {

@@ -49,6 +49,12 @@ compare "events" "$(cat "$srcdir"/migrd/api/*.c | grep -o 'bus_publish([^,]*, "[
 # waits.
 compare "checks of a move" "$({ words_of migrd/preflight/checks.c '^	{ '; echo cpu; echo virtqueues; } | sort)" \
 	"$(first_column '| check |')"
+# The reasons of a dry run that are no check of a move, and those two.
+compare "reasons of a dry run" "$({ cd "$srcdir/migrd/move" &&
+	cat trial*.c rehearsed.c moves_peer.c |
+	grep -o 'preflight_\(add\|warn\)([^"]*"[a-z-]*"\|add_reason(reply, "[a-z-]*"\|^		{ "[a-z-]*", [a-z_]* }\|^	{ "[^"]*", "[a-z-]*",$' |
+	sed 's/",$/"/; s/", [a-z_]* }/"/; s/.*"\([a-z-]*\)"/\1/'; echo cpu; echo virtqueues; } | sort -u)" \
+	"$(first_column '| reason |')"
 compare "kinds of devices" "$(grep -o '^	\[VM_DEF_KIND_[A-Z_]*\] = { "[a-z_]*"' \
 	"$srcdir/migrd/wire/vm_def_device.c" | cut -d'"' -f2 | sort)" \
 	"$(first_column '| `kind` | list |')"

@@ -23,11 +23,11 @@ class Qmp:
     def _next(self):
         return json.loads(self._file.readline() or '{"event": "END"}')
 
-    def send(self, name, **args):
+    def send(self, name, /, **args):
         self._file.write(json.dumps({"execute": name, "arguments": args}) + "\n")
         self._file.flush()
 
-    def command(self, name, **args):
+    def command(self, name, /, **args):
         self.send(name, **args)
         while True:
             answer = self._next()
