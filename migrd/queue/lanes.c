@@ -91,13 +91,13 @@ static void learn(struct lane *lane, const struct sent *sent, uint64_t now_ms)
 }
 
 /* The host has taken one more than it did: it may be asked for another. */
-static void widen(struct lane *lane, unsigned taken, uint64_t now_ms)
+static void widen(struct lane_full *full, unsigned taken, uint64_t now_ms)
 {
-	if (!lane->is_full || taken <= lane->out_max)
+	if (!full->is_full || taken <= full->out_max)
 		return;
-	lane->out_max = taken;
-	lane->full_ms = LANES_FULL_MIN_MS;
-	lane->full_until_ms = now_ms;
+	full->out_max = taken;
+	full->wait_ms = LANES_FULL_MIN_MS;
+	full->until_ms = now_ms;
 }
 
 static void measure(struct lane *lane, struct moves *moves, uint64_t now_ms)
@@ -145,36 +145,64 @@ struct lanes_totals lanes_look(struct lanes *lanes, struct moves *moves, uint64_
 
 		totals.transfers += lane->link.transfers;
 		learn(lane, &sent[i], now_ms);
-		widen(lane, sent[i].taken, now_ms);
+		widen(&lane->interactive, sent[i].taken, now_ms);
+		widen(&lane->others, sent[i].taken, now_ms);
 		measure(lane, moves, now_ms);
 	}
 	free(sent);
 	return totals;
 }
 
-void lane_is_full(struct lane *lane, uint64_t now_ms)
+void lane_is_full(struct lane *lane, int priority, uint64_t now_ms)
 {
-	if (!lane->is_full)
-		lane->full_ms = LANES_FULL_MIN_MS;
-	else if (now_ms >= lane->full_at_ms + lane->full_ms) /* not one of several at once */
-		lane->full_ms = lane->full_ms * 2 < LANES_FULL_MAX_MS ? lane->full_ms * 2
+	struct lane_full *full =
+		priority == MOVE_PRIORITY_INTERACTIVE ? &lane->interactive : &lane->others;
+
+	if (!full->is_full)
+		full->wait_ms = LANES_FULL_MIN_MS;
+	else if (now_ms >= full->at_ms + full->wait_ms) /* not one of several at once */
+		full->wait_ms = full->wait_ms * 2 < LANES_FULL_MAX_MS ? full->wait_ms * 2
 								      : LANES_FULL_MAX_MS;
-	lane->is_full = true;
-	lane->full_at_ms = now_ms;
-	lane->full_until_ms = now_ms + lane->full_ms;
-	lane->out_max = lane->out;
+	full->is_full = true;
+	full->at_ms = now_ms;
+	full->until_ms = now_ms + full->wait_ms;
+	full->out_max = lane->out;
 }
 
-bool lane_is_closed(const struct lane *lane, uint64_t now_ms)
+static bool is_closed(const struct lane_full *full, unsigned out, uint64_t now_ms)
 {
-	return lane->is_full && lane->out >= lane->out_max && now_ms < lane->full_until_ms;
+	return full->is_full && out >= full->out_max && now_ms < full->until_ms;
 }
 
-void lane_add(struct lane *lane, uint64_t now_ms)
+/* A host that refuses an interactive move would refuse any. */
+bool lane_is_closed(const struct lane *lane, int priority, uint64_t now_ms)
+{
+	return is_closed(&lane->interactive, lane->out, now_ms) ||
+	       (priority != MOVE_PRIORITY_INTERACTIVE &&
+		is_closed(&lane->others, lane->out, now_ms));
+}
+
+uint64_t lane_opens_ms(const struct lane *lane, int priority)
+{
+	bool is_later = priority != MOVE_PRIORITY_INTERACTIVE &&
+			lane->others.until_ms > lane->interactive.until_ms;
+
+	return is_later ? lane->others.until_ms : lane->interactive.until_ms;
+}
+
+/* One is tried: the next one waits for what comes of it. */
+static void try_one(struct lane_full *full, unsigned out, uint64_t now_ms)
+{
+	if (full->is_full && out > full->out_max)
+		full->until_ms = now_ms + full->wait_ms;
+}
+
+void lane_add(struct lane *lane, int priority, uint64_t now_ms)
 {
 	lane->out++;
-	if (lane->is_full && lane->out > lane->out_max) /* one is tried */
-		lane->full_until_ms = now_ms + lane->full_ms;
+	try_one(&lane->interactive, lane->out, now_ms);
+	if (priority != MOVE_PRIORITY_INTERACTIVE)
+		try_one(&lane->others, lane->out, now_ms);
 }
 
 void lanes_fini(struct lanes *lanes)

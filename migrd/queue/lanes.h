@@ -21,10 +21,12 @@ struct lane {
 	uint64_t measured_at_ms; /* when the link was looked up last; 0: never */
 	/* The transfers at the last look: which ones, how much they had sent, when. */
 	uint64_t which, sent_bytes, since_ms;
-	/* The host had no place for one more beside OUT_MAX ones of this host. */
-	bool is_full;
-	unsigned out_max;
-	uint64_t full_at_ms, full_until_ms, full_ms;
+	/* Whom it has refused; a host may keep its last places for interactive moves. */
+	struct lane_full {
+		bool is_full;
+		unsigned out_max; /* it had no place for one more beside so many of this host */
+		uint64_t at_ms, until_ms, wait_ms;
+	} interactive, others;
 };
 
 struct lanes {
@@ -41,13 +43,16 @@ struct lanes_totals {
 struct lane *lanes_to(struct lanes *lanes, const char *host);
 /* Counts the moves, and learns what the links carry. */
 struct lanes_totals lanes_look(struct lanes *lanes, struct moves *moves, uint64_t now_ms);
-/* The host has refused a guest since it has no free place; after lanes_look(). */
-void lane_is_full(struct lane *lane, uint64_t now_ms);
+/* The host has refused a guest of this priority (enum move_priority) since it has no free place;
+ * after lanes_look(). */
+void lane_is_full(struct lane *lane, int priority, uint64_t now_ms);
 /* It is not asked now: it has as many guests under way as it took last, and the time is not over.
  */
-bool lane_is_closed(const struct lane *lane, uint64_t now_ms);
+bool lane_is_closed(const struct lane *lane, int priority, uint64_t now_ms);
+/* When that time is over. */
+uint64_t lane_opens_ms(const struct lane *lane, int priority);
 /* A move to it begins. */
-void lane_add(struct lane *lane, uint64_t now_ms);
+void lane_add(struct lane *lane, int priority, uint64_t now_ms);
 void lanes_fini(struct lanes *lanes);
 
 #endif

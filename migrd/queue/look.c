@@ -154,11 +154,11 @@ static const char *choose_host(struct look *look, struct queue_entry *entry)
 		size_t at = (entry->detail.next + i) % request->to_count;
 		const struct lane *lane = lanes_to(&look->queue->lanes, request->to[at]);
 
-		if (!lane_is_closed(lane, look->now_ms)) {
+		if (!lane_is_closed(lane, entry->detail.priority, look->now_ms)) {
 			entry->detail.next = at;
 			return request->to[at];
 		}
-		look_again_in(look, lane->full_until_ms - look->now_ms + 1);
+		look_again_in(look, lane_opens_ms(lane, entry->detail.priority) - look->now_ms + 1);
 	}
 	SAY(entry, "host '%s'%s has no free place for a guest now", request->to[entry->detail.next],
 	    request->to_count > 1 ? " and the others" : "");
@@ -246,7 +246,7 @@ static void look_at(struct look *look, struct queue_entry *entry)
 	}
 	look->load.out++;
 	look->load.setting_up++;
-	lane_add(lane, look->now_ms);
+	lane_add(lane, entry->detail.priority, look->now_ms);
 	queue_attempt(entry, host);
 }
 

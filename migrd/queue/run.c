@@ -60,7 +60,8 @@ static void fail_attempt(struct queue_entry *entry, const struct err *err, bool 
 	}
 	if (is_full) {
 		(void)lanes_look(&queue->lanes, queue->env.moves, loop_now_ms(queue->env.loop));
-		lane_is_full(lanes_to(&queue->lanes, attempt->host), loop_now_ms(queue->env.loop));
+		lane_is_full(lanes_to(&queue->lanes, attempt->host), detail->priority,
+			     loop_now_ms(queue->env.loop));
 	} else {
 		detail->failed++;
 	}

@@ -40,18 +40,22 @@ END_TEST
 
 /* ---- a host without a free place ------------------------------------------------------------ */
 
+#define ANY   MOVE_PRIORITY_INTERACTIVE
+#define OTHER MOVE_PRIORITY_BALANCING
+
 START_TEST(full_host_is_asked_again_when_a_move_has_ended_or_later)
 {
 	struct lane lane = { .out = 3 };
 
-	ck_assert(!lane_is_closed(&lane, 1000));
-	lane_is_full(&lane, 1000);
-	ck_assert(lane_is_closed(&lane, 1000));
+	ck_assert(!lane_is_closed(&lane, ANY, 1000));
+	lane_is_full(&lane, ANY, 1000);
+	ck_assert(lane_is_closed(&lane, ANY, 1000));
 	lane.out = 2;
-	ck_assert(!lane_is_closed(&lane, 1000));
-	lane_add(&lane, 1000);
-	ck_assert(lane_is_closed(&lane, 1000 + LANES_FULL_MIN_MS - 1));
-	ck_assert(!lane_is_closed(&lane, 1000 + LANES_FULL_MIN_MS));
+	ck_assert(!lane_is_closed(&lane, ANY, 1000));
+	lane_add(&lane, ANY, 1000);
+	ck_assert(lane_is_closed(&lane, ANY, 1000 + LANES_FULL_MIN_MS - 1));
+	ck_assert(!lane_is_closed(&lane, ANY, 1000 + LANES_FULL_MIN_MS));
+	ck_assert_uint_eq(lane_opens_ms(&lane, ANY), 1000 + LANES_FULL_MIN_MS);
 }
 END_TEST
 
@@ -60,9 +64,25 @@ START_TEST(full_host_is_asked_for_one_guest_at_a_time)
 	struct lane lane = { .out = 3 };
 	uint64_t later = 1000 + LANES_FULL_MIN_MS;
 
-	lane_is_full(&lane, 1000);
-	lane_add(&lane, later);
-	ck_assert(lane_is_closed(&lane, later));
+	lane_is_full(&lane, ANY, 1000);
+	lane_add(&lane, ANY, later);
+	ck_assert(lane_is_closed(&lane, ANY, later));
+}
+END_TEST
+
+/* It may keep its last places for them. */
+START_TEST(host_that_refuses_others_is_still_asked_for_interactive_ones)
+{
+	struct lane lane = { .out = 3 };
+
+	lane_is_full(&lane, OTHER, 1000);
+	ck_assert(lane_is_closed(&lane, OTHER, 1000));
+	ck_assert(!lane_is_closed(&lane, ANY, 1000));
+	lane_add(&lane, ANY, 1000);
+	lane_is_full(&lane, ANY, 1500);
+	ck_assert(lane_is_closed(&lane, ANY, 1500));
+	ck_assert(lane_is_closed(&lane, OTHER, 1400 + LANES_FULL_MIN_MS));
+	ck_assert_uint_eq(lane_opens_ms(&lane, OTHER), 1500 + LANES_FULL_MIN_MS);
 }
 END_TEST
 
@@ -72,10 +92,10 @@ START_TEST(full_host_is_asked_more_and_more_seldom)
 	uint64_t now = 1000, wait = LANES_FULL_MIN_MS;
 
 	for (int i = 0; i < 10; i++) {
-		lane_is_full(&lane, now);
-		lane_is_full(&lane, now + 1); /* others that were on their way */
-		ck_assert_uint_eq(lane.full_until_ms - now - 1, wait);
-		now = lane.full_until_ms + 1;
+		lane_is_full(&lane, OTHER, now);
+		lane_is_full(&lane, OTHER, now + 1); /* others that were on their way */
+		ck_assert_uint_eq(lane_opens_ms(&lane, OTHER) - now - 1, wait);
+		now = lane_opens_ms(&lane, OTHER) + 1;
 		wait = wait * 2 < LANES_FULL_MAX_MS ? wait * 2 : LANES_FULL_MAX_MS;
 	}
 }
@@ -148,6 +168,7 @@ Suite *suite(void)
 	tcase_add_test(t, attempt_begins_only_from_waiting_and_ends_only_in_moving);
 	tcase_add_test(t, full_host_is_asked_again_when_a_move_has_ended_or_later);
 	tcase_add_test(t, full_host_is_asked_for_one_guest_at_a_time);
+	tcase_add_test(t, host_that_refuses_others_is_still_asked_for_interactive_ones);
 	tcase_add_test(t, full_host_is_asked_more_and_more_seldom);
 	tcase_add_test(t, lane_of_a_host_is_made_once);
 	tcase_add_test(t, one_host_may_stand_alone_and_options_are_those_of_a_move);
