@@ -28,7 +28,7 @@ static bool is_before(const struct queue_entry *a, const struct queue_entry *b)
 void queue_join(struct queue_entry *entry)
 {
 	struct queue_list *list = &entry->queue->waiting;
-	struct queue_entry *after = TAILQ_LAST(list, queue_list);
+	struct queue_entry *after;
 
 	queue_leave(entry);
 	after = TAILQ_LAST(list, queue_list);

@@ -53,6 +53,8 @@ SHORT = [
     ("crash with local disks, every sixteenth",
      "walk.py --side both --stride 16 --from 4 --way disks"),
     ("faults from outside: local disks", "outside.py disks"),
+    ("crash with the queue, every thirty-second",
+     "walk.py --side source --stride 32 --from 28 --way queued"),
     ("crash in a save, every sixth", "walk.py --stride 6 --from 2 --way save"),
     ("crash in a restore, every seventh", "walk.py --stride 7 --from 3 --way restore"),
     ("faults from outside: stopped VM, TPM", "outside.py stopped tpm"),
@@ -89,6 +91,8 @@ FULL = [
     *((f"faults from outside: post-copy, part {part} of 3",
        f"outside.py --full postcopy --part {part}/3") for part in (1, 2, 3)),
     *((f"crash with local disks, {side}", f"walk.py --side {side} --way disks")
+      for side in SIDES),
+    *((f"crash with the queue, {side}", f"walk.py --side {side} --way queued")
       for side in SIDES),
     *((f"crash with a move that is held, {side}", f"walk.py --side {side} --way held")
       for side in SIDES),
