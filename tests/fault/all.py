@@ -96,6 +96,7 @@ FULL = [
       for side in SIDES),
     *((f"crash with a move that is held, {side}", f"walk.py --side {side} --way held")
       for side in SIDES),
+    ("crash with a move that a party is told of", "walk.py --side source --way told"),
     *((f"error at each passage with local disks, {side}",
        f"walk.py --side {side} --way disks --action error") for side in SIDES[:2]),
     *((f"faults from outside: local disks, part {part} of 2",

@@ -20,6 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "system"
 from lib import procs, settings  # noqa: E402
 from lib.api import ApiError  # noqa: E402
 from lib.disks import Disk  # noqa: E402
+from lib.party import write_secret  # noqa: E402
 from lib.world import World  # noqa: E402
 
 # The test guest is booted by SeaBIOS, which leaves the variables as they are.
@@ -27,6 +28,7 @@ CODE = "/usr/share/seabios/bios-256k.bin"
 VARS = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 FIRED = re.compile(r"event=fired point=(\S+) action=(\w+)")
 CRASH_STATUS = 99
+NOBODY_PORT = 1             # nothing of ours listens there
 POLL_SECONDS = 0.02
 SILENCE_SECONDS = 0.25      # a shorter silence is a busy machine, not a stopped guest
 RUNS_ON_SECONDS = 2         # limit for the guest, after the coordinators are back
@@ -46,6 +48,7 @@ class Way:
     policy: dict = None         # the move's own, which both hosts get
     queued: bool = False        # by the queue, which makes attempts until the guest is there
     finishes: bool = False      # a user ends the transfer by force
+    is_told: bool = False       # to a party, at which nobody listens
 
 
 DISKS = ({"disk_id": "data", "mib": 16, "format": "qcow2", "area": 4, "rate": 8, "data": 4},)
@@ -64,6 +67,7 @@ WAYS = {
     "disks": Way({}, disks=(*DISKS, OVERLAY)),
     "held": Way({"hold": {"timeout_s": 1, "then": "release"}}, disks=DISKS,
                 clean_seconds=CLEAN_SECONDS + 2),
+    "told": Way({}, is_told=True),
     "beside": Way({}, has_beside=True),
     # Without a limit a guest as small as this has moved before QEMU switches.
     "postcopy": Way({"postcopy": {"start": "at-once"}, "bandwidth_bytes_per_s": 4 << 20}),
@@ -111,6 +115,10 @@ class Arena:
         self.a, self.b = self.world["a"], self.world["b"]
         for host in (self.a, self.b):
             host.env = {"MIGRD_FAULT_LOG": str(self.points_path(host))}
+            if self.way.is_told:
+                host.write_config(**{"notify nobody": {
+                    "url": f"https://127.0.0.1:{NOBODY_PORT}/", "may_delay_s": 60,
+                    "secret_file": write_secret(host.dir)}})
         self.world.start()
         if self.way.policy:
             for host in (self.a, self.b):
