@@ -122,11 +122,14 @@ static void on_applied(struct move *move, struct json_object *result, const stru
 			0; /* it may not have been heard: the next look tells it again */
 }
 
+/* A QEMU that is forced stops the guest by itself: its stream has no limit from then on, also if
+ * this coordinator dies before it sees that, and QEMU is deaf to the next one. */
 void move_src_apply_options(struct move *move)
 {
 	if (move->machine.state == MOVE_STATE_TRANSFER && move->stream && !move->facts.saw_stop &&
 	    !move->disks.is_lifted)
-		stream_set_bandwidth(move->stream, move_limit_bytes_per_s(move));
+		stream_set_bandwidth(move->stream,
+				     move->facts.forced ? 0 : move_limit_bytes_per_s(move));
 	if (move->machine.state == MOVE_STATE_TRANSFER)
 		move_qmp(move, "migrate-set-parameters", parameters(move), COMMAND_DEADLINE_MS,
 			 on_applied);

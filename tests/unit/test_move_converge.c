@@ -443,9 +443,13 @@ static void assert_did(const char *text)
 START_TEST(finish_by_force_stops_the_guest_at_once_and_says_what_it_costs)
 {
 	start(&(struct policy){ .name = "p" }, NULL);
+	rig_move()->options.bandwidth_bytes_per_s = 1 << 20;
+	move_src_apply_options(rig_move());
+	ck_assert_uint_eq(fake_stream_bytes_per_s, 1 << 20);
 	passes(2);
 	ck_assert_int_eq(finish(true), ERR_NONE);
 	assert_parameter("\"downtime-limit\":2000000");
+	ck_assert_uint_eq(fake_stream_bytes_per_s, 0);
 	assert_did("95 MiB are left at 95 MiB a second, which takes about ");
 	ck_assert_uint_ge(finishing.stop_ms, 990);
 	ck_assert_uint_le(finishing.stop_ms, 1010);
