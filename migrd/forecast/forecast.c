@@ -137,6 +137,9 @@ static double link_at(const struct forecast_input *input, enum end end)
 static void set_dirty(struct play *play, enum end end)
 {
 	const struct forecast_dirty *dirty = &play->input->dirty;
+	/* It was sampled at its full pace, and a move takes CPU time from it; in the worst case
+	 * none. */
+	double pace = play->input->pace > 0 ? play->input->pace : 1;
 
 	if (play->input->is_still || (!dirty->is_known && end != WORSE))
 		return;
@@ -145,13 +148,13 @@ static void set_dirty(struct play *play, enum end end)
 		play->rate = play->link;
 	} else if (end == BETTER) {
 		play->set = dirty->set_bytes * 0.85;
-		play->rate = dirty->bytes_per_s * 0.75;
+		play->rate = dirty->bytes_per_s * 0.75 * pace;
 	} else if (end == WORSE) {
 		play->set = dirty->set_high_bytes;
 		play->rate = dirty->bytes_per_s * 1.5;
 	} else {
 		play->set = dirty->set_bytes;
-		play->rate = dirty->bytes_per_s;
+		play->rate = dirty->bytes_per_s * pace;
 	}
 }
 
@@ -196,6 +199,7 @@ static void fill_basis(const struct forecast_input *input, struct forecast_basis
 	*ret = (struct forecast_basis){
 		.memory_bytes = input->memory_bytes,
 		.nonzero_bytes = input->nonzero_bytes,
+		.resident_bytes = input->resident_bytes,
 		.has_dirty = input->dirty.is_known,
 		.dirty_set_bytes = (uint64_t)input->dirty.set_bytes,
 		.dirty_bytes_per_s = (uint64_t)input->dirty.bytes_per_s,
@@ -207,6 +211,8 @@ static void fill_basis(const struct forecast_input *input, struct forecast_basis
 		.link_was_probed = is_by_probe(input),
 		.disk_bytes = input->disk_bytes,
 		.disk_write_bytes_per_s = input->disk_write_bytes_per_s,
+		.zero_bytes_per_s = (uint64_t)input->zero_bytes_per_s,
+		.pace_percent = (uint64_t)llround(input->pace * 100),
 		.prepare_ms = (uint64_t)input->costs.prepare_ms,
 		.handover_ms = (uint64_t)input->costs.handover_ms,
 		.end_ms = (uint64_t)input->costs.end_ms,
@@ -255,10 +261,11 @@ static void say(const struct play *middle, struct forecast *ret)
 		return;
 	}
 	snprintf(ret->summary, sizeof(ret->summary),
-		 "takes about %.1f s (%.1f to %.1f), of which the guest stands still for %llu ms "
+		 "takes about %.1f s (%.1f to %.1f)%s, of which the guest stands still for %llu ms "
 		 "(%llu to %llu), and sends %.0f MiB%s%s",
 		 (double)ret->duration_ms.expected / 1000, (double)ret->duration_ms.low / 1000,
 		 (double)ret->duration_ms.high / 1000,
+		 middle->input->is_held ? " beside the time for which it is held" : "",
 		 (unsigned long long)ret->blackout_ms.expected,
 		 (unsigned long long)ret->blackout_ms.low,
 		 (unsigned long long)ret->blackout_ms.high, mib((double)ret->bytes.expected),

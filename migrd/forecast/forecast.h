@@ -46,8 +46,10 @@ struct forecast_costs {
 
 struct forecast_input {
 	uint64_t memory_bytes, nonzero_bytes;
+	uint64_t resident_bytes; /* only shown: what NONZERO_BYTES was made of; 0: not known */
 	struct forecast_dirty dirty;
 	bool is_still; /* the guest's CPUs do not run */
+	bool is_held; /* somebody is to let memory go; how long that takes is not in the forecast */
 	/* Earlier moves to the same host got, newest first; 0 of them: not known. */
 	double link_bytes_per_s[FORECAST_LINK_MOVES];
 	unsigned link_moves;
@@ -56,6 +58,8 @@ struct forecast_input {
 	double probe_bytes_per_s;
 	bool probe_is_least; /* the link gives that much at least */
 	uint64_t probe_age_ms;
+	double zero_bytes_per_s;    /* memory that is zero is passed over so fast; 0: not known */
+	double pace;                /* of the guest in earlier moves, of 1; 0: not known */
 	uint64_t limit_bytes_per_s; /* 0: none */
 	uint64_t downtime_limit_ms;
 	uint64_t switchover_bytes_per_s; /* QEMU takes this for the bandwidth at the end; 0: no */

@@ -4,12 +4,12 @@
 #include <math.h>
 
 #include "converge/converge.h"
+#include "forecast/learn.h"
 
 /* QEMU stops sending after so long to look whether the end has come. */
 #define PIECE_S         0.05
 #define LIMITED_PIECE_S 0.1
-/* How fast QEMU passes over memory that is zero, of which it sends a few bytes a page. */
-#define ZERO_BYTES_PER_S 2.0e9
+/* Of memory that is zero QEMU sends a few bytes a page. */
 #define ZERO_PAGE_SHARE  (9.0 / 4096)
 /* QEMU counts a pass each time that it looks for changed memory: also before the first, when it
  * thinks that the end has come, and when the guest stands still (dirty-sync-count). */
@@ -114,8 +114,9 @@ static void note_throttle(const struct play *play, double dirty, double sent, un
 static double first_pass_extra_s(const struct play *play)
 {
 	double zero = (double)play->input->memory_bytes - play->nonzero;
+	double known = play->input->zero_bytes_per_s;
 
-	return zero > 0 ? zero / ZERO_BYTES_PER_S : 0;
+	return zero > 0 ? zero / (known > 0 ? known : FORECAST_ZERO_BYTES_PER_S) : 0;
 }
 
 /* What is left of a pass is of the same set as what was changed meanwhile. */
@@ -124,6 +125,20 @@ static double with_dirty(const struct play *play, double left, double dirty)
 	if (left <= 0 || play->set <= 0)
 		return left + dirty;
 	return fmax(left, dirty) + fmin(left, dirty) * (1 - fmin(fmax(left, dirty) / play->set, 1));
+}
+
+/* The end is decided when a pass has ended, and QEMU, which is told then, has begun the next: it
+ * looks again after a piece. */
+static void play_raised_limit(struct play *play, double throttle)
+{
+	double rate = play_bandwidth(play), piece_s = is_limited(play) ? LIMITED_PIECE_S : PIECE_S;
+	double more = fmin(play->left - threshold(play), rate * piece_s);
+
+	if (more <= 0)
+		return;
+	play->left = with_dirty(play, play->left - more, dirty_after(play, more / rate, throttle));
+	play->seconds += more / rate;
+	play->bytes += more;
 }
 
 /* Pre-copy until QEMU ends it; with UNTIL_PASS only so many passes. */
@@ -146,6 +161,7 @@ static void play_passes(struct play *play, unsigned until_pass)
 		left = with_dirty(play, left, dirty);
 		play->left = left;
 		if (is_stopped(play, &plain_end_ms)) {
+			play_raised_limit(play, throttle);
 			play->has_ended = true;
 			play->passes += LOOKS;
 			return;

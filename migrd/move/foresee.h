@@ -19,9 +19,13 @@ bool foresee_knows_link(struct moves *moves, const char *peer);
 /* Fills what OPTIONS ask for, and what PLAN (may be NULL) says. */
 void foresee_request(const struct moves *moves, const struct move_options *options,
 		     const struct transfer_plan *plan, struct forecast_input *ret);
-/* Fills memory_bytes, nonzero_bytes and dirty.  RESIDENT_BYTES: foresee_resident_blocking(). */
-void foresee_memory(uint64_t memory_bytes, uint64_t resident_bytes, const struct vm_dirty *dirty,
-		    uint64_t now_ms, struct forecast_input *ret);
+struct foresee_guest {
+	const char *vm_uuid;
+	uint64_t memory_bytes, resident_bytes; /* foresee_resident_blocking() */
+};
+/* Fills memory_bytes, resident_bytes, nonzero_bytes and dirty. */
+void foresee_memory(struct moves *moves, const struct foresee_guest *guest,
+		    const struct vm_dirty *dirty, uint64_t now_ms, struct forecast_input *ret);
 /* How much of a guest's memory of MEMORY_BYTES its QEMU has had to provide: what was never written
  * is zero, and takes nothing.  By /proc/PID/smaps, of the mappings of just that size; if there is
  * none (NUMA nodes), of the whole process.  0: it cannot be read.  Thread: a worker, since it may

@@ -142,8 +142,11 @@ static void forecast(struct trial *trial, struct vm *vm, struct forecast *ret)
 	vm_dirty_last(vm, &dirty);
 	foresee_history(trial->moves, trial->to, &input);
 	foresee_request(trial->moves, &trial->options, trial->plan, &input);
-	foresee_memory(def ? vm_def_memory_mib(def) << 20 : 0, trial->resident_bytes, &dirty,
-		       now_ms, &input);
+	foresee_memory(trial->moves,
+		       &(struct foresee_guest){ trial->vm_uuid,
+						def ? vm_def_memory_mib(def) << 20 : 0,
+						trial->resident_bytes },
+		       &dirty, now_ms, &input);
 	input.disk_bytes = disk_bytes(trial);
 	input.disk_write_bytes_per_s = trial->written_per_s;
 	forecast_make(&input, ret);

@@ -16,7 +16,9 @@ static const struct json_field value_fields[] = {
 static const struct json_field basis_fields[] = {
 	JSON_SHOWN(struct forecast_basis, memory_bytes, "Memory of the guest in bytes."),
 	JSON_SHOWN(struct forecast_basis, nonzero_bytes,
-		   "Of it what the host has had to provide, in bytes; the rest is zero."),
+		   "Of it what is not zero, as far as it is known, in bytes."),
+	JSON_SHOWN_IF(struct forecast_basis, resident_bytes,
+		      "What the host has had to provide of it, in bytes; the rest is zero."),
 	JSON_SHOWN_IF(struct forecast_basis, dirty_set_bytes,
 		      "How much memory the guest writes again and again, in bytes.", IF(has_dirty)),
 	JSON_SHOWN_IF(struct forecast_basis, dirty_bytes_per_s,
@@ -33,6 +35,12 @@ static const struct json_field basis_fields[] = {
 	JSON_SHOWN_IF(struct forecast_basis, link_moves, "How many moves they are.", IF(has_link)),
 	JSON_SHOWN_IF(struct forecast_basis, link_was_probed,
 		      "A short transfer without a guest has told it, not moves."),
+	JSON_SHOWN_IF(struct forecast_basis, zero_bytes_per_s,
+		      "How fast earlier moves have passed over memory that is zero, in bytes per "
+		      "second."),
+	JSON_SHOWN_IF(struct forecast_basis, pace_percent,
+		      "CPU time that guests had in earlier moves to that host, in percent of what "
+		      "they had before."),
 	JSON_SHOWN(struct forecast_basis, disk_bytes, "Local disks that are copied, in bytes."),
 	JSON_SHOWN(struct forecast_basis, disk_write_bytes_per_s,
 		   "What the guest writes to them, in bytes per second."),

@@ -22,12 +22,14 @@ enum forecast_mode { FORECAST_PRECOPY, FORECAST_POSTCOPY, FORECAST_STILL };
 
 /* What it was made of. */
 struct forecast_basis {
-	uint64_t memory_bytes, nonzero_bytes;
+	uint64_t memory_bytes, nonzero_bytes, resident_bytes;
 	bool has_dirty; /* the guest's writes were sampled */
 	uint64_t dirty_set_bytes, dirty_bytes_per_s, dirty_age_ms;
 	bool has_link; /* earlier moves have measured it, or a probe */
 	bool link_was_probed;
 	uint64_t link_bytes_per_s, link_age_ms, link_moves;
+	uint64_t zero_bytes_per_s; /* 0: earlier moves do not tell */
+	uint64_t pace_percent;     /* likewise */
 	uint64_t disk_bytes, disk_write_bytes_per_s;
 	uint64_t prepare_ms, handover_ms, end_ms; /* what a move takes beside its data */
 };

@@ -107,12 +107,23 @@ class ForecastTest(SystemTest):
         self.assertEqual(self.a.moves(), [])
         self.assertEqual(self.guest.vm(self.a)["state"], "stopped")
 
+    def test_stopped_vm_is_refused_with_what_is_told_instead(self):
+        self.guest.create(self.a)
+        refused = self.assert_api_error(409, "conflict", self.look)
+        self.assertIn("is told of a running or paused VM only", str(refused.body))
+        self.assertEqual(self.a.moves(), [])
+        self.assertEqual(self.guest.vm(self.a)["state"], "stopped")
+
     def test_paused_guest_has_no_blackout(self):
         self.guest.start(self.a)
         self.a.api.post(f"/v1/vms/{self.guest.name}/pause")
         said = self.look()
         self.assertEqual(said["forecast"]["mode"], "still")
         self.assertEqual(said["forecast"]["blackout_ms"]["high"], 0)
+        self.assertNotIn("held", said["forecast"]["summary"])
+        held = self.look(hold={"timeout_s": 60, "then": "release"})
+        self.assertTrue(held["possible"], held["reasons"])
+        self.assertIn("beside the time for which it is held", held["forecast"]["summary"])
         self.assertEqual(self.guest.vm(self.a)["state"], "paused")
 
     def test_local_disk_counts(self):

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "forecast/forecast.h"
+#include "forecast/learn.h"
 #include "tests/lib/check_main.h"
 
 #define MIB ((double)(1 << 20))
@@ -352,6 +353,68 @@ START_TEST(old_link_widens_the_range)
 }
 END_TEST
 
+/* ---- what moves have shown -------------------------------------------------------- */
+
+/* A move of so many MiB over a link and a scan, in MiB a second. */
+static struct forecast_sent sent_of(double mib, double zero_mib, double link_mib, double scan_mib)
+{
+	return (struct forecast_sent){ mib / link_mib + zero_mib / scan_mib, mib * MIB,
+				       zero_mib * MIB };
+}
+
+START_TEST(link_and_scan_are_told_apart_by_moves_that_differ)
+{
+	const struct forecast_sent list[] = {
+		sent_of(300, 700, 200, 500),
+		sent_of(900, 100, 200, 500),
+		sent_of(100, 900, 200, 500),
+	};
+	double zero = forecast_learn_zero(list, ARRAY_LEN(list));
+
+	ck_assert_double_eq_tol(zero / MIB, 500, 150);
+	for (size_t i = 0; i < ARRAY_LEN(list) - 1; i++)
+		ck_assert_double_eq_tol(forecast_link_of(&list[i], zero) / MIB, 200, 40);
+}
+END_TEST
+
+/* One equation for two unknown figures: what is assumed of the scan stays. */
+START_TEST(moves_that_are_alike_leave_the_scan_as_assumed)
+{
+	const struct forecast_sent list[] = {
+		sent_of(256, 128, 200, 1907.3),
+		sent_of(256, 128, 200, 1907.3),
+	};
+
+	ck_assert_double_eq_tol(forecast_learn_zero(list, ARRAY_LEN(list)) / 2.0e9, 1, 0.02);
+	ck_assert_double_eq_tol(forecast_learn_zero(NULL, 0), 2.0e9, 1);
+}
+END_TEST
+
+START_TEST(scan_has_bounds_and_a_move_of_zero_tells_no_link)
+{
+	const struct forecast_sent slow[] = { sent_of(100, 4000, 200, 1), sent_of(900, 0, 200, 1) };
+	const struct forecast_sent empty = sent_of(1, 1000, 1000, 100);
+
+	ck_assert_double_ge(forecast_learn_zero(slow, ARRAY_LEN(slow)), 2.0e8 * 0.999);
+	ck_assert_double_eq(forecast_link_of(&empty, 100 * MIB), 0);
+}
+END_TEST
+
+START_TEST(pace_of_earlier_moves_slows_the_writes_but_in_the_worst_case)
+{
+	struct forecast_input input = input_of(1024, 900, 100);
+	struct forecast slow, full;
+
+	input.dirty = (struct forecast_dirty){ true, 800 * MIB, 800 * MIB, 60 * MIB, 0 };
+	forecast_make(&input, &full);
+	input.pace = 0.5;
+	forecast_make(&input, &slow);
+	ck_assert_uint_lt(slow.bytes.expected, full.bytes.expected * 8 / 10);
+	ck_assert_uint_eq(slow.bytes.high, full.bytes.high);
+	ck_assert_uint_eq(slow.basis.pace_percent, 50);
+}
+END_TEST
+
 /* ---- the link ------------------------------------------------------------------- */
 
 START_TEST(probe_takes_the_place_of_a_guess)
@@ -437,6 +500,10 @@ Suite *suite(void)
 	tcase_add_test(tc, recorded_moves_are_met);
 	tcase_add_test(tc, unknown_link_and_writes_are_said);
 	tcase_add_test(tc, old_link_widens_the_range);
+	tcase_add_test(tc, link_and_scan_are_told_apart_by_moves_that_differ);
+	tcase_add_test(tc, moves_that_are_alike_leave_the_scan_as_assumed);
+	tcase_add_test(tc, scan_has_bounds_and_a_move_of_zero_tells_no_link);
+	tcase_add_test(tc, pace_of_earlier_moves_slows_the_writes_but_in_the_worst_case);
 	tcase_add_test(tc, probe_takes_the_place_of_a_guess);
 	tcase_add_test(tc, probe_that_grew_to_its_end_widens_the_better_end);
 	tcase_add_test(tc, newer_probe_lowers_what_moves_got_and_never_raises_it);
