@@ -303,6 +303,7 @@ static void print_trial(struct json_object *trial)
 		printf("not known: host %s could not be asked\n", destination);
 	print_reasons(trial, true);
 	print_reasons(trial, false);
+	printf("\n");
 	table_print_object(stdout, trial, trial_fields);
 }
 

@@ -516,8 +516,8 @@ static void on_preflight(void *data, struct json_object *result, const struct er
 			      trial->to);
 	} else {
 		preflight_add(trial->here, "peer",
-			      "host '%s' cannot say whether it would take the "
-			      "guest: %s",
+			      "host '%s' cannot say whether it would take the guest: %s: look "
+			      "there whether migrd runs, and at its log",
 			      trial->to, err->msg);
 	}
 	free(there);
@@ -688,7 +688,9 @@ static void on_hello(void *data, struct json_object *result, const struct err *e
 		return;
 	}
 	if (vm && err)
-		preflight_add(trial->here, "peer", "host '%s' does not tell what it offers: %s",
+		preflight_add(trial->here, "peer",
+			      "host '%s' does not tell what it offers, and nothing is known of "
+			      "it: %s: look there whether migrd runs",
 			      trial->to, err->msg);
 	else if (vm)
 		make_plan(trial, vm, reply->has_migration ? &reply->migration : NULL);

@@ -296,8 +296,8 @@ static bool file_in_memory(const char *text, size_t size, int *ret_fd, struct er
  * it cannot fill the memory. */
 static bool run(const char *binary, const struct cast *cast, char **ret_text, struct err *err)
 {
-	CLEANUP(free_charp) char *asked = questions(cast), *in = NULL, *out = NULL;
-	CLEANUP(free_charp) char *text = NULL;
+	CLEANUP(free_charp) char *asked = questions(cast), *text = NULL;
+	char in[12], out[12];
 	const char *argv[ARGS_MAX + 16] = { "bash", "-c",
 					    "i=$0 o=$1; shift; exec \"$@\" <&$i >&$o 2>&1" };
 	int fds[2] = { -1, -1 };
@@ -308,8 +308,10 @@ static bool run(const char *binary, const struct cast *cast, char **ret_text, st
 
 	if (file_in_memory(asked, strlen(asked), &fds[0], err) &&
 	    file_in_memory("", ANSWER_BYTES, &fds[1], err)) {
-		argv[count++] = in = xasprintf("%d", fds[0]);
-		argv[count++] = out = xasprintf("%d", fds[1]);
+		snprintf(in, sizeof(in), "%d", fds[0]);
+		snprintf(out, sizeof(out), "%d", fds[1]);
+		argv[count++] = in;
+		argv[count++] = out;
 		argv[count++] = binary;
 		for (size_t i = 0; i < cast->arg_count; i++)
 			argv[count++] = cast->args[i];

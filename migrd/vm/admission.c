@@ -18,9 +18,8 @@ bool admission_check(const struct admission *admission, const char *what, struct
 		       "%s needs %" PRIu64 " MiB of memory: %" PRIu64
 		       " MiB are available, of which %" PRIu64
 		       " MiB are promised to guests that are moved here, restored or refreshed, "
-		       "and %" PRIu64
-		       " MiB stay free (memory_reserve_mib): stop or move a guest of this "
-		       "host, or wait for one that is on its way",
+		       "and %" PRIu64 " MiB stay free: stop or move a guest of this "
+		       "host, wait for one that is on its way, or lower memory_reserve_mib",
 		       what, admission->wanted_mib, admission->available_mib,
 		       admission->reserved_mib, admission->kept_mib);
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Moves a guest in each way between each two versions of QEMU, saves it by the one and restores it by
-the other, lets the other take it over on the same host (refresh), and prints a table.
+the other, lets the other take it over on the same host (refresh), and prints a table.  A dry run must
+say before what becomes of the move.
 
     tests/system/matrix.py --build DIR [--covering] [--qemu VERSION=PROGRAM]... [--way WAY]...
 
@@ -99,11 +100,21 @@ def check_images(host, disks):
             raise AssertionError(f"disk {disk.id} takes {size} bytes, more than {used}")
 
 
+def assert_said(world, name, options, word=None):
+    """A dry run says what becomes of the move: it is possible, or refused with WORD in a reason."""
+    said = world["a"].api.post("/v1/moves?dry_run=true", {"vm": name, "to": "b", **options})
+    details = [reason["detail"] for reason in said["reasons"] if reason["blocks"]]
+    if said["possible"] != (word is None) or (word and not any(word in text for text in details)):
+        raise AssertionError(f"a dry run says: possible {said['possible']}, {details}")
+
+
 def move(world, name, options, disks=(), **members):
     """Starts a guest on a, moves it, checks it there, and ends it.  Returns a cell of the table."""
     a, b = world["a"], world["b"]
     guest = world.guest(name, disks=disks, **members)
     guest.start(a)
+    if not options:
+        assert_said(world, name, options)
     ended = world.move(guest, a, b, **options)
     guest.assert_runs_on(b)
     if "postcopy" in options and not has_switched(a, ended["id"]):
@@ -119,6 +130,7 @@ def refuse(world, name, options, word, disks=()):
     a, b = world["a"], world["b"]
     guest = world.guest(name, disks=disks)
     guest.start(a)
+    assert_said(world, name, options, word)
     move_id = world.begin_move(guest, a, b, **options)["id"]
     ended = world.wait_move(a, move_id, lambda move: move["final"])
     if ended["state"] != "failed" or word not in ended["error"]["detail"]:

@@ -99,6 +99,13 @@ class TapTest(NetTest):
         self.assertIn("warning: VM 'g1' runs here too with the MAC address 52:54:00:aa:bb:0c",
                       done.stderr)
         self.assertIn("event=same-mac", self.a.log_tail(400))
+        there = self.world.guest("g3", area=0, memory_mib=64, nics=[
+            {"id": "n", "type": "tap", "ifname": "tap1", "mac": mac}])
+        there.start(self.b, sweeps=0)
+        said = self.a.api.post("/v1/moves?dry_run=true", {"vm": "g1", "to": "b"})
+        self.assertTrue(said["possible"], said["reasons"])
+        self.assertIn(("destination", "mac", False),
+                      [(r["side"], r["check"], r["blocks"]) for r in said["reasons"]])
 
     # QEMU's command line names no bridge, so a move must repeat the host's own state.
     def test_adopted_tap_keeps_its_bridge_and_one_that_is_down_is_said(self):
