@@ -624,6 +624,16 @@ static void look_at_files(struct trial *trial)
 
 /* ---- the plan ------------------------------------------------------------------------------ */
 
+/* What the policy counts on, such as post-copy, would not be there. */
+static void warn_of_left_out(struct trial *trial, const struct transfer_left_out *left_out)
+{
+	for (size_t i = 0; i < left_out->count; i++)
+		preflight_add(trial->warnings, "policy-left-out",
+			      "%s: %s: change that, or use another policy than '%s'",
+			      left_out->items[i].capability, left_out->items[i].why,
+			      trial->policy.name);
+}
+
 static void make_plan(struct trial *trial, struct vm *vm, const struct transfer_features *there)
 {
 	const struct transfer_features *of_qemu = qemu_migration_features(vm_qemu(vm));
@@ -651,6 +661,7 @@ static void make_plan(struct trial *trial, struct vm *vm, const struct transfer_
 	basis.link_bytes_per_s = history.link_moves ? (uint64_t)history.link_bytes_per_s[0] : 0;
 	transfer_prefer(&basis, &preferred, &wish, &left_out);
 	trial->options.transfer = wish; /* which BASIS has */
+	warn_of_left_out(trial, &left_out);
 	trial->plan = xnew(struct transfer_plan);
 	if (transfer_plan_make(&basis, trial->plan, &err)) {
 		transfer_left_out_explain(&left_out, trial->plan);

@@ -122,7 +122,7 @@ class PreflightTest(SystemTest):
                 contextlib.closing(lock_as_writer(self.base / "elsewhere/copy.raw")):
             self.disturb(monitor)
             before = self.picture()
-            said = self.look(guest, hold={"timeout_s": 60})
+            said = self.look(guest, hold={"timeout_s": 60}, policy="must-complete")
             self.assertEqual(self.picture(), before)
         self.assertFalse(said["possible"])
         blocking = [r for r in said["reasons"] if r["blocks"]]
@@ -136,6 +136,7 @@ class PreflightTest(SystemTest):
         self.assert_advice(said["reasons"])
         warnings = {(r["side"], r["check"]) for r in said["reasons"] if not r["blocks"]}
         self.assertLessEqual({("source", "bitmaps"), ("source", "certificate"),
+                              ("source", "policy-left-out"),
                               ("destination", "vcpus")}, warnings)
         self.eventually("token files are gone", lambda: not list(self.base.rglob(".migrd-same-*")))
         guest.assert_runs_on(self.a)
