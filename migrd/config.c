@@ -545,11 +545,24 @@ static void check_notify(struct load *load)
 	for (size_t i = 0; i < config->notify_count; i++) {
 		const struct config_notify *notify = &config->notify[i];
 
-		if (!notify->url)
+		if (!notify->url && !notify->agent_command)
 			faults_add(load->faults, load->path, "[notify %s] has no url",
 				   notify->name);
-		if (!notify->secret_file)
+		if (notify->url && !notify->secret_file)
 			faults_add(load->faults, load->path, "[notify %s] has no secret_file",
+				   notify->name);
+		if (notify->agent_command &&
+		    (notify->url || notify->secret_file || notify->ca_file))
+			faults_add(load->faults, load->path,
+				   "[notify %s] has agent_command, so it has no url, secret_file "
+				   "and "
+				   "ca_file",
+				   notify->name);
+		if (notify->agent_command && strcmp(notify->when, "before") != 0)
+			faults_add(load->faults, load->path,
+				   "[notify %s] has agent_command, which is run before a move "
+				   "only: "
+				   "set when = before",
 				   notify->name);
 		if (notify->may_delay_s && strstr(notify->when, "before") == NULL)
 			faults_add(load->faults, load->path,

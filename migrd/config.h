@@ -32,6 +32,7 @@ struct config_notify {
 	char name[ID_NAME_SIZE];
 	char *url, *secret_file;
 	char *ca_file; /* NULL: what the system trusts */
+	char *agent_command; /* of a program inside the guest; then there is no url */
 	uint64_t timeout_ms, may_delay_s;
 	char *when;  /* "before", "after" or both with a comma */
 	char *label; /* KEY=VALUE; NULL: told of all VMs */

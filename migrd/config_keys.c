@@ -152,15 +152,17 @@ const struct config_key config_peer_address = {
 
 const struct config_key config_notify_keys[CONFIG_NOTIFY_KEYS] = {
 	{ "notify NAME", "url", CONFIG_TYPE_URL, OF_NOTIFY(url),
-	  .help = "Where the party NAME takes notices of moves; required. NAME is also the name in "
-		  "the certificate with which it may ask for a delay." },
+	  .help = "Where the party NAME takes notices of moves; this or agent_command is required. "
+		  "NAME is also the name in the certificate with which it may ask for a delay." },
 	{ "notify NAME", "secret_file", CONFIG_TYPE_PATH, OF_NOTIFY(secret_file),
-	  .help = "The key that signs what the party is told, whsec_ and base64; required, and "
-		  "only "
-		  "its owner may read it." },
+	  .help = "The key that signs what the party is told, whsec_ and base64; required with "
+		  "url, and only its owner may read it." },
 	{ "notify NAME", "ca_file", CONFIG_TYPE_PATH, OF_NOTIFY(ca_file),
 	  .fallback_text = "what the system trusts",
 	  .help = "Certificates of the authorities that may vouch for the party, PEM." },
+	{ "notify NAME", "agent_command", CONFIG_TYPE_COMMAND, OF_NOTIFY(agent_command),
+	  .help = "In place of url: a program inside the guest, and its arguments, which the "
+		  "guest's agent runs before the move." },
 	{ "notify NAME", "timeout_ms", CONFIG_TYPE_UINT, OF_NOTIFY(timeout_ms), 100, 60000, "10000",
 	  NULL, "milliseconds",
 	  "How long the party may take for its answer; then the move goes on without it." },
@@ -177,12 +179,19 @@ const struct config_key config_notify_keys[CONFIG_NOTIFY_KEYS] = {
 const char *config_type_name(enum config_type type)
 {
 	static const char *const names[] = {
-		[CONFIG_TYPE_HOST_ID] = "host id",   [CONFIG_TYPE_PATH] = "path",
-		[CONFIG_TYPE_PROGRAM] = "program",   [CONFIG_TYPE_LISTEN] = "HOST:PORT",
-		[CONFIG_TYPE_ADDRESS] = "HOST:PORT", [CONFIG_TYPE_DIRS] = "DIR:DIR...",
-		[CONFIG_TYPE_MAP] = "FROM:TO ...",   [CONFIG_TYPE_UINT] = "number",
-		[CONFIG_TYPE_LEVEL] = "level",       [CONFIG_TYPE_URL] = "https URL",
-		[CONFIG_TYPE_WHEN] = "before,after", [CONFIG_TYPE_LABEL] = "KEY=VALUE",
+		[CONFIG_TYPE_HOST_ID] = "host id",
+		[CONFIG_TYPE_PATH] = "path",
+		[CONFIG_TYPE_PROGRAM] = "program",
+		[CONFIG_TYPE_LISTEN] = "HOST:PORT",
+		[CONFIG_TYPE_ADDRESS] = "HOST:PORT",
+		[CONFIG_TYPE_DIRS] = "DIR:DIR...",
+		[CONFIG_TYPE_MAP] = "FROM:TO ...",
+		[CONFIG_TYPE_UINT] = "number",
+		[CONFIG_TYPE_LEVEL] = "level",
+		[CONFIG_TYPE_URL] = "https URL",
+		[CONFIG_TYPE_WHEN] = "before,after",
+		[CONFIG_TYPE_LABEL] = "KEY=VALUE",
+		[CONFIG_TYPE_COMMAND] = "PATH ARGUMENT...",
 	};
 
 	return names[type];
@@ -404,6 +413,11 @@ bool config_value_set(const struct config_key *key, const char *value, const cha
 		return set_checked(key, value, url_is_valid(value),
 				   "an https URL without a user, such as "
 				   "https://notices.example.net/migrd",
+				   out, ret_why);
+	case CONFIG_TYPE_COMMAND:
+		return set_checked(key, value, path_is_plain(value, strcspn(value, " ")),
+				   "the absolute path of a program inside the guest, and its "
+				   "arguments, with blanks between them",
 				   out, ret_why);
 	case CONFIG_TYPE_WHEN:
 		return set_checked(key, value, when_is_valid(value),

@@ -15,9 +15,10 @@ enum config_type {
 	CONFIG_TYPE_MAP,     /* FROM:TO FROM:TO, absolute; likewise */
 	CONFIG_TYPE_UINT,
 	CONFIG_TYPE_LEVEL,
-	CONFIG_TYPE_URL,   /* https://HOST[:PORT]/PATH */
-	CONFIG_TYPE_WHEN,  /* before, after, or before,after */
-	CONFIG_TYPE_LABEL, /* KEY=VALUE, as wire/labels.h has them */
+	CONFIG_TYPE_URL,     /* https://HOST[:PORT]/PATH */
+	CONFIG_TYPE_WHEN,    /* before, after, or before,after */
+	CONFIG_TYPE_COMMAND, /* an absolute path and arguments, with blanks between them */
+	CONFIG_TYPE_LABEL,   /* KEY=VALUE, as wire/labels.h has them */
 };
 
 struct config_key {
@@ -37,7 +38,7 @@ extern const struct config_key config_keys[];
 extern const size_t config_key_count;
 extern const struct config_key config_peer_address; /* of [peer ID] */
 /* Of [notify NAME]; their offsets are in struct config_notify. */
-#define CONFIG_NOTIFY_KEYS 7
+#define CONFIG_NOTIFY_KEYS 8
 extern const struct config_key config_notify_keys[CONFIG_NOTIFY_KEYS];
 
 const char *config_type_name(enum config_type type);

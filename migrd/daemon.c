@@ -154,6 +154,7 @@ bool daemon_load_parties_blocking(const struct config *config, struct notify_par
 			.url = notify->url,
 			.secret_file = notify->secret_file,
 			.ca_file = notify->ca_file,
+			.command = notify->agent_command,
 			.label = notify->label,
 			.timeout_ms = notify->timeout_ms,
 			.may_delay_s = notify->may_delay_s,

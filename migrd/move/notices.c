@@ -78,6 +78,8 @@ struct move_notices *move_notices_choose(const struct moves *moves, struct vm *v
 	while (parties && (party = notify_parties_next(parties, party))) {
 		if (party->selector[0] && !(def && labels_match(def->labels, party->selector)))
 			continue;
+		if (party->command && !(def && def->guest_agent))
+			continue;
 		if (!notices)
 			notices = xnew(struct move_notices);
 		if (notices->count < NOTICE_PARTIES_MAX)

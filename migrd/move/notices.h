@@ -46,7 +46,11 @@ struct move_notice {
 	uint64_t tries;                  /* to tell it after the end */
 	char reason[NOTICE_REASON_SIZE]; /* of its delay, or why it counts as unheard */
 	/* not in the record */
-	uint64_t end_ms; /* of its delay, on the loop's clock */
+	uint64_t end_ms;  /* of its delay or its time to answer, on the loop's clock */
+	bool is_in_guest; /* it is a program that the guest's agent runs */
+	bool is_asking;   /* the agent is being asked */
+	bool has_pid;
+	int64_t pid; /* of the program, in the guest */
 };
 
 struct move_notices {

@@ -13,8 +13,10 @@
 #include "base/strbuf.h"
 #include "move/priv.h"
 #include "move/src_priv.h"
+#include "notify/agent.h"
 #include "notify/answer.h"
 #include "notify/notify.h"
+#include "vm/agent.h"
 
 #define TIME_TEXT_SIZE 32
 
@@ -131,36 +133,144 @@ static void take_error(struct move *move, struct move_notice *row, const struct 
 	take_answer(move, row, &judged);
 }
 
+static struct asking *asking_new(const struct move *move, const struct move_notice *row)
+{
+	struct asking *asking = xnew(struct asking);
+
+	asking->moves = move->moves;
+	memcpy(asking->id, move->row.id, sizeof(asking->id));
+	memcpy(asking->party, row->party, sizeof(asking->party));
+	return asking;
+}
+
+/* The row that still waits for the answer, and its move; frees ASKING.  NULL: nobody waits. */
+static struct move_notice *asked_row(struct asking *asking, struct move **ret_move)
+{
+	struct move *move = moves_find(asking->moves, asking->id);
+	struct move_notice *row = move ? move_notices_find(move->notices, asking->party) : NULL;
+
+	free(asking);
+	*ret_move = move;
+	return row && row->before == MOVE_BEFORE_ASKED && move_waits_for_parties(move) ? row : NULL;
+}
+
+static void note_answer(struct move *move)
+{
+	machine_save(&move->machine); /* unless the next state is being recorded already */
+	machine_step(&move->machine);
+	move_tell(move);
+}
+
 /* CANCELLED: the daemon stops; the next one asks again. */
 static void on_answered(void *data, const struct notify_reply *reply, const struct err *err)
 {
-	struct asking *asking = data;
-	struct move *move = moves_find(asking->moves, asking->id);
-	struct move_notice *row = move ? move_notices_find(move->notices, asking->party) : NULL;
+	struct move *move;
+	struct move_notice *row = asked_row(data, &move);
 	struct notify_judged judged;
 
-	free(asking);
-	if (!row || row->before != MOVE_BEFORE_ASKED || !move_waits_for_parties(move) ||
-	    (err && err->code == ERR_CANCELLED))
+	if (!row || (err && err->code == ERR_CANCELLED))
 		return;
 	if (reply) {
 		judged = notify_judge(reply->status, reply->body, reply->len, left_s(row));
 		take_answer(move, row, &judged);
-	} else {
+	} else if (err) {
 		take_error(move, row, err);
 	}
-	machine_save(&move->machine); /* unless the next state is being recorded already */
-	machine_step(&move->machine);
-	move_tell(move);
+	note_answer(move);
+}
+
+/* ---- a program in the guest ---------------------------------------------------- */
+
+static uint32_t time_left_ms(const struct move *move, const struct move_notice *row)
+{
+	uint64_t now_ms = loop_now_ms(move->moves->env.loop);
+
+	return row->end_ms > now_ms ? (uint32_t)(row->end_ms - now_ms) : 1;
+}
+
+static void command_guest(struct move *move, struct move_notice *row, const char *command,
+			  struct json_object *args, vm_agent_done_fn *done)
+{
+	struct vm *vm = move_vm(move);
+
+	if (!vm) {
+		json_object_put(args);
+		return;
+	}
+	row->is_asking = true;
+	vm_agent_command(vm, command, args, time_left_ms(move, row), done, asking_new(move, row));
+}
+
+/* The program runs, or not: it is not there, or the agent may run none. */
+static void on_begun(void *data, struct json_object *result, const struct err *err)
+{
+	struct move *move;
+	struct move_notice *row = asked_row(data, &move);
+	struct err bad;
+
+	if (!row)
+		return;
+	row->is_asking = false;
+	row->has_pid = !err && notify_agent_pid(result, &row->pid, &bad);
+	if (row->has_pid)
+		return; /* the tick asks for its end */
+	take_error(move, row, err ? err : &bad);
+	note_answer(move);
+}
+
+static void on_status(void *data, struct json_object *result, const struct err *err)
+{
+	struct move *move;
+	struct move_notice *row = asked_row(data, &move);
+	struct notify_judged judged;
+
+	if (!row)
+		return;
+	row->is_asking = false;
+	if (err)
+		take_error(move, row, err);
+	else if (notify_agent_judge(result, left_s(row), &judged))
+		take_answer(move, row, &judged);
+	else
+		return; /* the tick asks again */
+	note_answer(move);
+}
+
+/* From each tick: for its end, until its time is over. */
+static void watch_guest(struct move *move, struct move_notice *row)
+{
+	struct err err;
+
+	if (row->before != MOVE_BEFORE_ASKED || !row->is_in_guest)
+		return;
+	if (row->end_ms <= loop_now_ms(move->moves->env.loop)) {
+		err_set(&err, ERR_TIMEOUT, "its program has not ended within %llu ms",
+			(unsigned long long)row->timeout_ms);
+		take_error(move, row, &err);
+	} else if (row->has_pid && !row->is_asking) {
+		command_guest(move, row, NOTIFY_AGENT_STATUS, notify_agent_status_args(row->pid),
+			      on_status);
+	}
+}
+
+static void ask_guest(struct move *move, struct move_notice *row, const struct notify_party *party,
+		      const char *body)
+{
+	row->is_in_guest = true;
+	row->has_pid = false;
+	row->end_ms = loop_now_ms(move->moves->env.loop) + row->timeout_ms;
+	command_guest(move, row, NOTIFY_AGENT_RUN, notify_agent_run_args(party, body), on_begun);
 }
 
 /* ---- asking ----------------------------------------------------------------------- */
 
 static void ask(struct move *move, struct move_notice *row)
 {
-	struct asking *asking = xnew(struct asking);
+	const struct notify_party *party =
+		notify_parties_find(notify_parties(move->moves->env.notify), row->party);
 	struct notice notice = { .type = NOTICE_BEFORE, .data = move_notice_data(move) };
 	CLEANUP(json_putp) struct json_object *body = NULL;
+	struct notify_message message = { .party = row->party, .type = "before" };
 	char id[64];
 
 	row->before = MOVE_BEFORE_ASKED;
@@ -170,16 +280,13 @@ static void ask(struct move *move, struct move_notice *row)
 	notice.data.may_delay_s = row->may_delay_s;
 	body = json_encode(notice_before_fields, &notice);
 	snprintf(id, sizeof(id), "before-%s", move->row.id);
-	asking->moves = move->moves;
-	memcpy(asking->id, move->row.id, sizeof(asking->id));
-	memcpy(asking->party, row->party, sizeof(asking->party));
+	message.id = id;
+	message.body = json_text(body, NULL);
 	move->moves->notice_counts[MOVE_NOTICE_SENT]++;
-	notify_send(move->moves->env.notify,
-		    &(struct notify_message){ .party = row->party,
-					      .id = id,
-					      .type = "before",
-					      .body = json_text(body, NULL) },
-		    on_answered, asking);
+	if (party && party->command)
+		ask_guest(move, row, party, message.body);
+	else
+		notify_send(move->moves->env.notify, &message, on_answered, asking_new(move, row));
 }
 
 /* A delay that an earlier coordinator granted; it is never longer than it was then, whatever the
@@ -266,6 +373,8 @@ static void step(struct move *move)
 	if (!move_waits_for_parties(move) || move->facts.cancel_requested ||
 	    move_src_roll_back_if_cut(move))
 		return;
+	for (size_t i = 0; i < move->notices->count; i++)
+		watch_guest(move, &move->notices->rows[i]);
 	end_delays(move);
 	if (!tell(move))
 		move_end_notices(move);

@@ -283,7 +283,7 @@ static bool prepare(struct post *post, const struct notify_party *party, const c
 {
 	if (post->notify->is_closing)
 		return err_set(err, ERR_CANCELLED, "the daemon is stopping");
-	if (!party)
+	if (!party || !party->url)
 		return err_set(err, ERR_NOT_FOUND, "there is no section [notify %s] any more",
 			       post->party);
 	if (post->notify->count > NOTIFY_WAITING_MAX)

@@ -33,6 +33,7 @@ void notify_parties_free(struct notify_parties *parties)
 	for (size_t i = 0; i < parties->count; i++) {
 		free(parties->list[i].url);
 		free(parties->list[i].ca_file);
+		free(parties->list[i].command);
 	}
 	secret_wipe(parties, sizeof(*parties));
 	free(parties);
@@ -132,13 +133,14 @@ static void set_selector(struct notify_party *party, const char *label)
 
 static bool fill(struct notify_party *party, const struct notify_setting *setting, struct err *err)
 {
-	if (!read_secret(party, setting->secret_file, err))
+	if (!setting->command && !read_secret(party, setting->secret_file, err))
 		return false;
 	if (setting->ca_file && access(setting->ca_file, R_OK) < 0)
 		return err_set(err, ERR_INVALID, "the ca_file '%s' cannot be read: %s",
 			       setting->ca_file, strerror(errno));
 	snprintf(party->name, sizeof(party->name), "%s", setting->name);
-	party->url = xstrdup(setting->url);
+	party->url = setting->url ? xstrdup(setting->url) : NULL;
+	party->command = setting->command ? xstrdup(setting->command) : NULL;
 	party->ca_file = setting->ca_file ? xstrdup(setting->ca_file) : NULL;
 	party->timeout_ms = (uint32_t)setting->timeout_ms;
 	party->may_delay_s = setting->may_delay_s;

@@ -26,6 +26,8 @@ struct notify_key {
 struct notify_party {
 	char name[ID_NAME_SIZE];
 	char *url, *ca_file; /* CA_FILE NULL: what the system trusts */
+	char *command;       /* of a program inside the guest, with its arguments; NULL: none, then
+			      * there is a url */
 	struct notify_key keys[NOTIFY_KEYS_MAX];
 	size_t key_count;
 	uint32_t timeout_ms;
@@ -41,7 +43,7 @@ void notify_parties_free(struct notify_parties *parties); /* accepts NULL; wipes
 
 /* What the configuration says of a party. */
 struct notify_setting {
-	const char *name, *url, *secret_file, *ca_file, *label;
+	const char *name, *url, *secret_file, *ca_file, *command, *label; /* or NULL */
 	uint64_t timeout_ms, may_delay_s;
 	bool before, after;
 };

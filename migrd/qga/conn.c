@@ -105,6 +105,7 @@ static void end_exchange(struct exchange *exchange, struct json_object *result,
 
 	unlink_exchange(exchange);
 	post_answer(conn->loop, &exchange->request, result, err);
+	json_object_put(exchange->request.args);
 	loop_timer_free(exchange->deadline);
 	free(exchange);
 	if (!conn->is_closed)
@@ -229,6 +230,7 @@ void qga_conn_request(struct qga_conn *conn, const struct qga_request *request)
 	exchange = xnew(struct exchange);
 	exchange->conn = conn;
 	exchange->request = *request;
+	json_object_get(exchange->request.args);
 	exchange->deadline = loop_timer_new(conn->loop, on_deadline, exchange);
 	loop_timer_start(exchange->deadline, request->deadline_ms);
 	while (*link)
@@ -279,7 +281,8 @@ static void take_message(struct qga_conn *conn, struct json_object *message)
 	} else if (exchange && exchange->phase == PHASE_MARKED && is_our_sync(conn, message)) {
 		exchange->phase = PHASE_SENT;
 		send_command(conn, exchange->request.command,
-			     exchange->request.make_args ? exchange->request.make_args() : NULL);
+			     exchange->request.make_args ? exchange->request.make_args()
+							 : json_object_get(exchange->request.args));
 	} else {
 		if (exchange)
 			exchange->phase = PHASE_SYNC;

@@ -51,6 +51,8 @@ struct qga_request {
 	/* Called when the command is sent, for arguments that depend on the moment; NULL: no
 	 * arguments.  The object is the connection's from then on. */
 	struct json_object *(*make_args)(void);
+	/* Arguments that do not; the caller keeps its reference.  NULL: none. */
+	struct json_object *args;
 	uint32_t deadline_ms; /* for all of it, the wait for others included */
 	bool is_silent;       /* it answers only if it fails: no answer, or an end of the
 			       * channel, is success (RESULT is NULL) */

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 #define SHA256_BYTES 32
 
 bool hmac_sha256_text(const void *key, size_t key_len, const void *data, size_t len,
@@ -46,6 +48,19 @@ bool base64_bytes(const char *text, void *ret, size_t size, size_t *ret_len)
 	secret_wipe(bytes.data, bytes.size);
 	gnutls_free(bytes.data);
 	return fits;
+}
+
+char *base64_text(const void *data, size_t len)
+{
+	const gnutls_datum_t bytes = { (unsigned char *)(uintptr_t)data, (unsigned)len };
+	gnutls_datum_t text = { 0 };
+	char *ret;
+
+	if (gnutls_base64_encode2(&bytes, &text) != GNUTLS_E_SUCCESS)
+		return NULL;
+	ret = xstrndup((const char *)text.data, text.size);
+	gnutls_free(text.data);
+	return ret;
 }
 
 void secret_wipe(void *secret, size_t len)

@@ -14,6 +14,8 @@ bool hmac_sha256_text(const void *key, size_t key_len, const void *data, size_t 
 /* The bytes of TEXT, which is base64 (RFC 4648, with its padding) and nothing else; false: it is
  * not, or has more than SIZE bytes. */
 bool base64_bytes(const char *text, void *ret, size_t size, size_t *ret_len);
+/* LEN bytes in base64; the caller frees it.  NULL: the library refuses. */
+char *base64_text(const void *data, size_t len);
 /* Overwrites a secret that is not needed any more. */
 void secret_wipe(void *secret, size_t len);
 

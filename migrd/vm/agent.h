@@ -40,6 +40,11 @@ typedef void vm_agent_done_fn(void *data, struct json_object *result, const stru
 void vm_agent_call(struct vm *vm, enum vm_agent_call call, uint32_t lease_ms,
 		   vm_agent_done_fn *done, void *data);
 
+/* Sends COMMAND of QEMU's guest agent, which no user can ask for: to run a program and to ask for
+ * its end.  ARGS are taken over; RESULT is the agent's own words.  Otherwise as vm_agent_call(). */
+void vm_agent_command(struct vm *vm, const char *command, struct json_object *args,
+		      uint32_t deadline_ms, vm_agent_done_fn *done, void *data);
+
 struct vm_agent_state {
 	bool is_connected; /* an agent in the guest has opened the channel */
 	bool is_frozen;

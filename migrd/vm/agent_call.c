@@ -88,14 +88,14 @@ static void on_reply(void *data, struct json_object *result, const struct err *e
 
 /* ---- the way in -------------------------------------------------------- */
 
-static bool check(const struct vm *vm, enum vm_agent_call call, struct err *err)
+static bool check(const struct vm *vm, const char *what, struct err *err)
 {
 	const struct vm_agent *agent = vm->agent;
 
 	if (vm->role != VM_ROLE_OWNED || !vm_is_active(vm) || (agent && !vm_agent_may_speak(agent)))
 		return err_set(err, ERR_CONFLICT,
-			       "cannot ask the guest agent for '%s': VM '%s' is %s",
-			       calls[call].name, vm->row.name, vm_state(vm));
+			       "cannot ask the guest agent for '%s': VM '%s' is %s", what,
+			       vm->row.name, vm_state(vm));
 	if (!agent)
 		return err_set(err, ERR_CONFLICT,
 			       "VM '%s' has no channel for a guest agent: set guest_agent in its "
@@ -179,7 +179,7 @@ void vm_agent_call(struct vm *vm, enum vm_agent_call call, uint32_t lease_ms,
 {
 	struct answer answer = { .done = done, .data = data };
 
-	if (!check(vm, call, &answer.err)) {
+	if (!check(vm, calls[call].name, &answer.err)) {
 		answer_later(vm, &answer);
 	} else if (is_renewal(vm, call)) {
 		answer.result = renew(vm->agent, lease_ms);
@@ -187,4 +187,22 @@ void vm_agent_call(struct vm *vm, enum vm_agent_call call, uint32_t lease_ms,
 	} else {
 		begin(vm->agent, call, lease_ms, done, data);
 	}
+}
+
+void vm_agent_command(struct vm *vm, const char *command, struct json_object *args,
+		      uint32_t deadline_ms, vm_agent_done_fn *done, void *data)
+{
+	struct answer answer = { .done = done, .data = data };
+
+	if (check(vm, command, &answer.err))
+		qga_conn_request(vm->agent->conn, &(struct qga_request){
+							  .command = command,
+							  .args = args,
+							  .deadline_ms = deadline_ms,
+							  .fn = done,
+							  .data = data,
+						  });
+	else
+		answer_later(vm, &answer);
+	json_object_put(args);
 }

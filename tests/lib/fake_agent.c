@@ -12,6 +12,7 @@
 #include "base/strbuf.h"
 
 #define WAITING_MAX 64
+#define ANSWERS_MAX 4
 
 struct fake_agent {
 	struct loop *loop;
@@ -24,7 +25,9 @@ struct fake_agent {
 	char muted[64]; /* command, "*": all, "": none */
 	struct json_object *waiting[WAITING_MAX];
 	size_t waiting_count;
-	char on_command[64], on_member[512];
+	struct {
+		char command[64], member[512];
+	} on[ANSWERS_MAX];
 	struct fake_agent_guest guest;
 };
 
@@ -78,6 +81,15 @@ static void freeze(struct fake_agent *fa, bool is_frozen)
 	say_return(fa, json_object_new_int64(count));
 }
 
+/* What the test has set; NULL: nothing. */
+static const char *set_answer(const struct fake_agent *fa, const char *name)
+{
+	for (size_t i = 0; i < ANSWERS_MAX; i++)
+		if (fa->on[i].command[0] && strcmp(fa->on[i].command, name) == 0)
+			return fa->on[i].member;
+	return NULL;
+}
+
 static void answer(struct fake_agent *fa, struct json_object *command)
 {
 	const char *name = json_get_str(command, "execute");
@@ -85,8 +97,8 @@ static void answer(struct fake_agent *fa, struct json_object *command)
 	struct fake_agent_guest *guest = &fa->guest;
 	CLEANUP(free_charp) char *line = NULL;
 
-	if (strcmp(name, fa->on_command) == 0) {
-		line = xasprintf("{%s}\n", fa->on_member);
+	if (set_answer(fa, name)) {
+		line = xasprintf("{%s}\n", set_answer(fa, name));
 		fake_agent_say(fa, line, strlen(line));
 	} else if (strcmp(name, "guest-sync-delimited") == 0) {
 		fake_agent_say(fa, "\xff", 1);
@@ -249,8 +261,15 @@ void fake_agent_restart(struct fake_agent *fa)
 
 void fake_agent_on(struct fake_agent *fa, const char *command, const char *member)
 {
-	snprintf(fa->on_command, sizeof(fa->on_command), "%s", command);
-	snprintf(fa->on_member, sizeof(fa->on_member), "%s", member);
+	size_t i = 0;
+
+	if (!*command)
+		memset(fa->on, 0, sizeof(fa->on));
+	while (i < ANSWERS_MAX && fa->on[i].command[0] && strcmp(fa->on[i].command, command) != 0)
+		i++;
+	assert(i < ANSWERS_MAX);
+	snprintf(fa->on[i].command, sizeof(fa->on[i].command), "%s", command);
+	snprintf(fa->on[i].member, sizeof(fa->on[i].member), "%s", member);
 }
 
 void fake_agent_split(struct fake_agent *fa, size_t size)

@@ -35,7 +35,8 @@ void fake_agent_unmute(struct fake_agent *fa);
 void fake_agent_answer(struct fake_agent *fa, unsigned count);
 /* The agent starts anew: waiting commands are never answered. */
 void fake_agent_restart(struct fake_agent *fa);
-/* How all commands of that name are answered: MEMBER is "return" or "error" with its value. */
+/* How all commands of that name are answered: MEMBER is "return" or "error" with its value.
+ * COMMAND "": all as the real agent again. */
 void fake_agent_on(struct fake_agent *fa, const char *command, const char *member);
 /* From now on all output comes in pieces of SIZE bytes; 0: in one piece again. */
 void fake_agent_split(struct fake_agent *fa, size_t size);

@@ -59,7 +59,7 @@ void fake_notify_add(const struct notify_setting *setting)
 	struct notify_setting copy = *setting;
 	struct err err;
 
-	copy.url = "https://party.example/";
+	copy.url = copy.command ? NULL : "https://party.example/";
 	copy.secret_file = secret_file;
 	copy.timeout_ms = PARTY_TIMEOUT_MS;
 	ck_assert_msg(notify_parties_add_blocking(parties, &copy, &err), "%s", err.msg);

@@ -10,6 +10,8 @@ import subprocess
 from lib import settings
 from lib.api import Api
 from lib.host import free_ports
+from lib.linux import LinuxGuest
+from lib.long_form import only_full
 from lib.party import Parties, make_certificate, write_secret
 from lib.world import SystemTest
 
@@ -186,6 +188,33 @@ class NoticeTest(SystemTest):
         move_id = self.begin()
         self.world.wait_state(self.a, move_id, "done")
         self.assertEqual(self.row(move_id, "backup")["may_delay_s"], 600)
+
+    # Memory is sent so slowly that no move ends.
+    @only_full
+    def test_program_in_the_guest_delays_its_move(self):
+        program = ("cat >/tmp/told; echo \"$1\" >/tmp/argument; test -e /tmp/broken && exit 3; "
+                   "test -e /tmp/busy && cat /tmp/busy; exit 0")
+        self.configure(guest={"agent_command": "/tmp/notice --now", "when": "before",
+                              "may_delay_s": 600})
+        self.guest = self.world.guests["lin"] = LinuxGuest(self.world, guest_agent=True)
+        self.guest.start(self.a)
+        self.guest.sh(f"echo '#!/bin/sh' >/tmp/notice; echo '{program}' >>/tmp/notice; "
+                      "chmod 755 /tmp/notice")
+        self.eventually("the agent", lambda: self.guest.vm(self.a)["agent"]["connected"], 30)
+        wish = {"delay_s": 300, "reason": "the guest is busy"}
+        for setting, state, reason in (
+                (f"echo '{json.dumps(wish)}' >/tmp/busy", "delays", "the guest is busy"),
+                ("rm /tmp/busy", "go", ""),
+                ("touch /tmp/broken", "unheard", "its program ended with status 3"),
+                ("mv /tmp/notice /tmp/away", "unheard", "guest agent refused")):
+            self.guest.sh(setting)
+            move_id = self.begin(bandwidth_bytes_per_s=1024)
+            self.assertIn(reason, self.wait_before(move_id, "guest", state)["reason"])
+            self.a.migrctl("move", "cancel", move_id)
+            self.world.wait_state(self.a, move_id, "cancelled")
+        told = json.loads(self.guest.sh("cat /tmp/told"))
+        self.assertEqual((told["type"], told["data"]["vm"]), ("move.before", "lin"))
+        self.assertEqual(self.guest.sh("cat /tmp/argument").strip(), "--now")
 
     def test_example_delays_moves_while_its_file_is_there(self):
         cert, key = make_certificate(self.world.dir, "example")

@@ -314,8 +314,10 @@ START_TEST(parties_are_read)
 {
 	ck_assert(load(HOST_A PARTY "label = example.net/tier=data-base\nmay_delay_s = 600\n"
 				    "[notify B.2]\nurl = https://[fd00::2]/\nwhen = after\n"
-				    "secret_file = /x\nca_file = ca\ntimeout_ms = 500\n"));
-	ck_assert_uint_eq(config.notify_count, 2);
+				    "secret_file = /x\nca_file = ca\ntimeout_ms = 500\n"
+				    "[notify in]\nagent_command = /bin/x --a b\nwhen = before\n"));
+	ck_assert_uint_eq(config.notify_count, 3);
+	ck_assert_str_eq(config.notify[2].agent_command, "/bin/x --a b");
 	ck_assert_str_eq(config.notify[0].name, "backup");
 	ck_assert_str_eq(config.notify[0].url, "https://backup.example:8443/moves");
 	assert_beside(config.notify[0].secret_file, "key");
@@ -363,6 +365,10 @@ static const struct {
 	{ PARTY "when = after\nmay_delay_s = 1\n", 0, "cannot delay one" },
 	{ "[notify a]\nsecret_file = key\n", 0, "[notify a] has no url" },
 	{ "[notify a]\nurl = https://a/\n", 0, "[notify a] has no secret_file" },
+	{ "[notify a]\nagent_command = notice\n", 6, "absolute path" },
+	{ "[notify a]\nagent_command = /a/../b\n", 6, "absolute path" },
+	{ "[notify a]\nagent_command = /a\nwhen = after\n", 0, "set when = before" },
+	{ PARTY "agent_command = /a\nwhen = before\n", 0, "so it has no url" },
 };
 
 START_TEST(bad_party_is_refused_in_words)

@@ -83,10 +83,11 @@ class Parties:
         self.thread.start()
 
     def section(self, name, **keys):
-        """A section of the configuration: its name and keys."""
-        return f"notify {name}", {
+        """A section of the configuration: its name and keys; with agent_command only these."""
+        usual = {} if "agent_command" in keys else {
             "url": f"https://127.0.0.1:{self.server.server_address[1]}/{name}",
-            "secret_file": self.secret, "ca_file": self.cert, **keys}
+            "secret_file": self.secret, "ca_file": self.cert}
+        return f"notify {name}", {**usual, **keys}
 
     def set(self, name, status, body):
         with self.server.lock:
