@@ -94,6 +94,11 @@ const struct config_key config_keys[] = {
 	  "seconds",
 	  "For so long the source of an incoming guest may hold its move, with memory promised "
 	  "here; a longer hold is refused." },
+	{ "move", "outage_ping_ms", CONFIG_TYPE_UINT, AT(move_outage_ping_ms), 0, 1000, "0", NULL,
+	  "milliseconds",
+	  "So often a guest is asked for an answer around its switch, to measure the network "
+	  "outage; "
+	  "0: never. Less than 10 counts as 10." },
 	{ "move", "bandwidth_bytes_per_s", CONFIG_TYPE_UINT, AT(move_bandwidth_bytes_per_s), 0,
 	  UINT64_C(1000000000000), "0", NULL, "bytes per second",
 	  "Limit of a move that sets none itself; 0: none.", .is_live = true },

@@ -286,6 +286,8 @@ static struct move *take_claim(struct http_request *req, struct api *api, claim_
 			  .generation = claim.generation,
 			  .run = claim.run,
 			  .switched = claim.switched,
+			  .addresses = claim.addresses,
+			  .address_count = claim.address_count,
 		  },
 		  err);
 }

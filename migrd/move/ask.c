@@ -88,6 +88,7 @@ struct json_object *move_claim_json(const struct move *move, bool run)
 			    move_parts_progress(move) == MOVE_PART_SWITCHED,
 	};
 
+	claim.address_count = run ? move_frames_addresses(move, claim.addresses) : 0;
 	memcpy(claim.uuid, move->row.vm_uuid, sizeof(claim.uuid));
 	return json_encode(peer_claim_fields, &claim);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* When the guest of a move sends frames (vm/frames.h), on both hosts, for the outage that its
- * source shows (move/outage.h).
+ * source shows (move/outage.h).  Where the operator allows it (outage_ping_ms), the guest is asked
+ * for answers around its switch, so that one that is quiet by itself can be measured too.
  *
  * Each host listens from prepare on: a transfer may be shorter than it takes the kernel to open
  * what is listened with.  The source has what it needs when the guest has stopped, and that is in
@@ -15,6 +16,13 @@
 #include "move/priv.h"
 #include "wire/peer_msg.h"
 
+/* The guest is asked for answers as long as it is awaited, and before its stop for so long at most,
+ * when the transfer may be over within some seconds by what QEMU says. */
+#define PING_MIN_MS          10
+#define PING_MAX_MS          60000
+#define PING_NEAR_S          2
+#define ANNOUNCE_DEADLINE_MS 5000
+#define BYTES_OF_MBIT        125000
 /* How often what has come is looked at; sooner, if the room for it was too small. */
 #define LOOK_MS      50
 #define LOOK_SOON_MS 5
@@ -35,6 +43,8 @@ struct move_frames {
 	uint64_t until_ms;        /* on the loop's clock; 0: nothing is waited for yet */
 	uint32_t pause_ms;        /* between two questions */
 	bool must_write;
+	bool is_announced;  /* the guest was asked to tell its addresses */
+	uint32_t pinged_ms; /* so long the guest was asked for answers before its stop */
 };
 
 static uint64_t now_ms(const struct move *move)
@@ -65,6 +75,66 @@ void move_frames_fini(struct move *move)
 	free(TAKE_PTR(move->frames));
 }
 
+/* So often the guest is asked for answers now; 0: it is not. */
+static uint32_t ping_ms(const struct move *move)
+{
+	const struct qmp_mig_info *info = &move->ram.info;
+	const struct move_frames *frames = move->frames;
+	uint32_t ms = move->moves->env.outage_ping_ms;
+	double left_s = (double)info->ram_remaining_bytes /
+			(info->throughput_mbit_per_s * BYTES_OF_MBIT + 1);
+
+	if (ms && ms < PING_MIN_MS)
+		ms = PING_MIN_MS;
+	if (frames->until_ms)
+		return ms;
+	if (move->side == MOVE_DST || !move->stamps[MOVE_STAMP_MIGRATE] ||
+	    frames->pinged_ms > PING_MAX_MS ||
+	    (info->ram_passes == 1 && info->throughput_mbit_per_s > 0 && left_s > PING_NEAR_S))
+		return 0;
+	return ms;
+}
+
+/* Without an answer the guest is asked by the addresses that are seen in its frames. */
+static void on_announced(struct move *move, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err)
+		log_debug("move", "frames", "move=%s error=%s", move->row.id, err->msg);
+}
+
+/* A virtio-net device asks its guest to announce itself, which tells the guest's address; the frame
+ * says what the network knows already (vm/announce.h). */
+static void learn_addresses(struct move *move)
+{
+	struct json_object *args;
+
+	if (move->side != MOVE_SRC || move->frames->is_announced || move->frames->until_ms ||
+	    !move->moves->env.outage_ping_ms || !vm_frames_are_open(move->frames->watch))
+		return;
+	move->frames->is_announced = true;
+	args = json_object_new_object();
+	json_add_uint(args, "initial", 50);
+	json_add_uint(args, "max", 550);
+	json_add_uint(args, "rounds", 1);
+	json_add_uint(args, "step", 10);
+	move_qmp(move, "announce-self", args, ANNOUNCE_DEADLINE_MS, on_announced);
+}
+
+/* True: the guest was asked for an answer. */
+static bool ping(struct move *move)
+{
+	struct move_frames *frames = move->frames;
+	uint32_t ms = ping_ms(move);
+
+	if (!ms)
+		return false;
+	frames->pinged_ms += frames->until_ms ? 0 : ms;
+	vm_frames_ping(frames->watch);
+	loop_timer_start(frames->timer, ms);
+	return true;
+}
+
 /* The guest of a source runs, and one that is to arrive may. */
 static bool is_wanted(const struct move *move, const struct vm *vm)
 {
@@ -83,7 +153,7 @@ void move_frames_begin(struct move *move)
 	if (!is_wanted(move, vm))
 		return;
 	move->frames = frames = xnew(struct move_frames);
-	frames->watch = vm_frames_open(vm, move->side == MOVE_SRC);
+	frames->watch = vm_frames_open(vm);
 	if (!frames->watch) {
 		snprintf(frames->here.note, sizeof(frames->here.note),
 			 "the VM has no tap or macvtap, so its frames cannot be seen");
@@ -112,10 +182,11 @@ void move_frames_await(struct move *move, uint64_t resume_us)
 
 	if (!frames || !frames->watch)
 		return;
-	if (resume_us && move->side == MOVE_SRC)
+	if (resume_us)
 		vm_frames_run_on(frames->watch, resume_us);
 	frames->until_ms = now_ms(move) + OUTAGE_WAIT_MS;
-	loop_timer_start(frames->timer, LOOK_MS);
+	if (!ping(move))
+		loop_timer_start(frames->timer, LOOK_MS);
 }
 
 /* ---- the end ------------------------------------------------------------------------ */
@@ -215,11 +286,23 @@ static void ask(struct move *move)
 	move_ask_peer(move, NULL, NULL, ASK_DEADLINE_MS, on_told);
 }
 
+/* Destination: what comes before QEMU's RESUME waits, since that tells what is the guest's. */
+static bool is_early(const struct move *move)
+{
+	return move->side == MOVE_DST && !move->measure.resumed_us &&
+	       now_ms(move) < move->frames->until_ms;
+}
+
 static void look(struct move *move)
 {
 	struct move_frames *frames = move->frames;
-	bool is_full = vm_frames_look(frames->watch);
+	bool is_full;
 
+	if (is_early(move)) {
+		loop_timer_start(frames->timer, LOOK_SOON_MS);
+		return;
+	}
+	is_full = vm_frames_look(frames->watch);
 	if (frames->until_ms) {
 		vm_frames_show(frames->watch, &frames->here);
 		move_forget_texts(move);
@@ -228,7 +311,9 @@ static void look(struct move *move)
 			return;
 		}
 	}
-	loop_timer_start(frames->timer, is_full ? LOOK_SOON_MS : LOOK_MS);
+	learn_addresses(move);
+	if (!ping(move))
+		loop_timer_start(frames->timer, is_full ? LOOK_SOON_MS : LOOK_MS);
 }
 
 static void on_timer(void *data)
@@ -241,6 +326,21 @@ static void on_timer(void *data)
 		look(move);
 	else
 		ask(move);
+}
+
+size_t move_frames_addresses(const struct move *move, struct nic_address ret[NIC_FRAMES_MAX])
+{
+	const struct move_frames *frames = move->frames;
+
+	return frames && frames->watch && move->moves->env.outage_ping_ms
+		       ? vm_frames_addresses(frames->watch, ret)
+		       : 0;
+}
+
+void move_frames_note_addresses(struct move *move, const struct nic_address *list, size_t count)
+{
+	for (size_t i = 0; move->frames && move->frames->watch && i < count; i++)
+		vm_frames_set_address(move->frames->watch, &list[i]);
 }
 
 static bool has_seen_any(const struct nic_frames_list *list)

@@ -65,6 +65,7 @@ static void show_nic(const struct outage_basis *basis, const struct nic_frames *
 	const struct nic_frames *there = basis->there ? outage_nic(basis->there, here->nic) : NULL;
 
 	memcpy(ret->id, here->nic, sizeof(ret->id));
+	ret->ping = nic_ping_names[here->ping];
 	ret->has_pause = here->pause_us > 0;
 	ret->pause_ms = (double)here->pause_us / 1000;
 	ret->has_outage = !explain_none(basis, here, there, ret->note);

@@ -593,6 +593,10 @@ void move_frames_stop(struct move *move, uint64_t stop_us);
 /* Destination: the guest is taken, or runs; source: it runs on here.  RESUME_US: since then (0: it
  * may not run yet). */
 void move_frames_await(struct move *move, uint64_t resume_us);
+/* Source: the addresses of the guest by which the destination may ask it for answers; destination:
+ * it was told COUNT of them. */
+size_t move_frames_addresses(const struct move *move, struct nic_address ret[NIC_FRAMES_MAX]);
+void move_frames_note_addresses(struct move *move, const struct nic_address *list, size_t count);
 /* The move has ended. */
 void move_frames_end(struct move *move);
 void move_frames_fini(struct move *move);

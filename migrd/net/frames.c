@@ -7,6 +7,10 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <net/if_arp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -23,11 +27,32 @@ struct net_frames {
 	int fd;
 	uint8_t *ring;
 	size_t next; /* slot that the kernel fills next, or has filled */
+	bool is_macvtap;
+	int ifindex;
+	uint8_t mac[ETH_ALEN]; /* of the interface on the host */
 };
 
-bool net_frame_is_announcement(const uint8_t *bytes, size_t len)
+#define ARP_SENDER  (ETH_HLEN + 14) /* address of the sender, in a request and an answer */
+#define IPV4_SOURCE (ETH_HLEN + 12)
+
+static uint32_t address_at(const uint8_t *bytes, size_t len, size_t at)
 {
-	return len >= ETH_HLEN && bytes[12] == ETH_P_RARP >> 8 && bytes[13] == (ETH_P_RARP & 0xff);
+	uint32_t ret = 0;
+
+	if (len >= at + sizeof(ret))
+		memcpy(&ret, bytes + at, sizeof(ret));
+	return ret;
+}
+
+struct net_frame net_frame_read(const uint8_t *bytes, size_t len)
+{
+	unsigned type = len >= ETH_HLEN ? (unsigned)bytes[12] << 8 | bytes[13] : 0;
+	struct net_frame ret = { .is_announcement = type == ETH_P_RARP,
+				 .is_arp = type == ETH_P_ARP };
+
+	if (type == ETH_P_ARP || type == ETH_P_IP)
+		ret.ipv4 = address_at(bytes, len, ret.is_arp ? ARP_SENDER : IPV4_SOURCE);
+	return ret;
 }
 
 /* ---- opening ------------------------------------------------------------------- */
@@ -70,17 +95,22 @@ static bool make_ring(struct net_frames *frames, struct err *err)
 }
 
 /* Last, so that no frame of another interface ever gets in. */
-static bool listen_at(int fd, const char *ifname, struct err *err)
+static bool listen_at(struct net_frames *frames, const char *ifname, struct err *err)
 {
+	struct ifreq request = { 0 };
+	int fd = frames->fd;
 	const struct sockaddr_ll at = {
 		.sll_family = AF_PACKET,
 		.sll_protocol = htons(ETH_P_ALL),
 		.sll_ifindex = (int)if_nametoindex(ifname),
 	};
 
-	if (!at.sll_ifindex)
+	frames->ifindex = at.sll_ifindex;
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", ifname);
+	if (!at.sll_ifindex || ioctl(fd, SIOCGIFHWADDR, &request) != 0)
 		return err_set(err, ERR_NOT_FOUND, "there is no interface '%s' on this host",
 			       ifname);
+	memcpy(frames->mac, request.ifr_hwaddr.sa_data, sizeof(frames->mac));
 	return bind(fd, (const struct sockaddr *)&at, sizeof(at)) == 0 ||
 	       err_errno(err, "cannot listen at interface '%s'", ifname);
 }
@@ -108,8 +138,9 @@ struct net_frames *net_frames_open_blocking(const char *ifname, struct err *err)
 		return NULL;
 	frames = xnew(struct net_frames);
 	frames->fd = -1;
+	frames->is_macvtap = link.is_macvtap;
 	if (open_socket(&frames->fd, err) && set_filter(frames->fd, link.is_macvtap, err) &&
-	    make_ring(frames, err) && listen_at(frames->fd, ifname, err))
+	    make_ring(frames, err) && listen_at(frames, ifname, err))
 		return frames;
 	net_frames_close_blocking(frames);
 	return NULL;
@@ -131,15 +162,13 @@ void net_frames_close_blocking(struct net_frames *frames)
 static struct net_frame frame_of(const uint8_t *slot)
 {
 	const struct tpacket2_hdr *head = (const void *)slot;
+	size_t len = head->tp_snaplen <= SNAP_BYTES ? head->tp_snaplen : SNAP_BYTES;
+	struct net_frame ret = { 0 };
 
-	return (struct net_frame){
-		.at_us = (uint64_t)head->tp_sec * 1000000 + head->tp_nsec / 1000,
-		.is_announcement =
-			head->tp_mac <= SLOT_BYTES - SNAP_BYTES &&
-			net_frame_is_announcement(slot + head->tp_mac,
-						  head->tp_snaplen <= SNAP_BYTES ? head->tp_snaplen
-										 : SNAP_BYTES),
-	};
+	if (head->tp_mac <= SLOT_BYTES - SNAP_BYTES)
+		ret = net_frame_read(slot + head->tp_mac, len);
+	ret.at_us = (uint64_t)head->tp_sec * 1000000 + head->tp_nsec / 1000;
+	return ret;
 }
 
 size_t net_frames_take(struct net_frames *frames, struct net_frame *list)
@@ -167,4 +196,45 @@ bool net_frames_check(struct net_frames *frames, struct err *err)
 	if (getsockopt(frames->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error == 0)
 		return true;
 	return err_set(err, ERR_CONFLICT, "its interface was set down or removed meanwhile");
+}
+
+/* ---- asking ------------------------------------------------------------------------ */
+
+struct arp_frame {
+	uint8_t to[ETH_ALEN], from[ETH_ALEN];
+	uint16_t type;
+	uint16_t hardware, protocol;
+	uint8_t hardware_size, protocol_size;
+	uint16_t operation;
+	uint8_t sender[ETH_ALEN], sender_ip[4], target[ETH_ALEN];
+	uint32_t target_ip;
+	uint8_t padding[18];
+} __attribute__((packed));
+
+bool net_frames_can_ping(const struct net_frames *frames)
+{
+	return !frames->is_macvtap;
+}
+
+void net_frames_ping(struct net_frames *frames, uint32_t ipv4)
+{
+	struct arp_frame frame = {
+		.to = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
+		.type = htons(ETH_P_ARP),
+		.hardware = htons(ARPHRD_ETHER),
+		.protocol = htons(ETH_P_IP),
+		.hardware_size = ETH_ALEN,
+		.protocol_size = 4,
+		.operation = htons(ARPOP_REQUEST),
+		.target_ip = ipv4,
+	};
+	const struct sockaddr_ll to = { .sll_family = AF_PACKET,
+					.sll_protocol = htons(ETH_P_ARP),
+					.sll_ifindex = frames->ifindex,
+					.sll_halen = ETH_ALEN };
+
+	memcpy(frame.from, frames->mac, sizeof(frame.from));
+	memcpy(frame.sender, frames->mac, sizeof(frame.sender));
+	(void)sendto(frames->fd, &frame, sizeof(frame), MSG_DONTWAIT, (const void *)&to,
+		     sizeof(to));
 }

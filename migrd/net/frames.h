@@ -30,6 +30,8 @@ struct net_frames;
 struct net_frame {
 	uint64_t at_us;       /* since 1970 */
 	bool is_announcement; /* RARP, which QEMU and migrd send for a guest (vm/announce.h) */
+	bool is_arp;
+	uint32_t ipv4; /* of its sender, in network order, by ARP or IPv4; 0: none */
 };
 
 /* NOT_FOUND: there is no interface IFNAME; FORBIDDEN: this process lacks CAP_NET_RAW; INTERNAL. */
@@ -42,7 +44,15 @@ size_t net_frames_take(struct net_frames *frames, struct net_frame *list);
 /* CONFLICT: the interface is down or gone, and has told nothing since. */
 bool net_frames_check(struct net_frames *frames, struct err *err);
 
-/* The first LEN bytes of a frame are of an announcement.  Pure. */
-bool net_frame_is_announcement(const uint8_t *bytes, size_t len);
+/* Asks the guest behind a tap for an answer: one ARP probe (RFC 5227: the sender's address is
+ * 0.0.0.0, so nobody notes anything of it) for its address IPV4, which goes to the guest and
+ * nowhere else. The answer goes to the address of the tap itself.  Waits for nothing; one that
+ * cannot be sent is left out. */
+void net_frames_ping(struct net_frames *frames, uint32_t ipv4);
+/* A host cannot reach a guest through its macvtap. */
+bool net_frames_can_ping(const struct net_frames *frames);
+
+/* What the first LEN bytes of a frame tell; its time is not set.  Pure. */
+struct net_frame net_frame_read(const uint8_t *bytes, size_t len);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "vm/frames.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +18,8 @@ struct vm_frames {
 	struct watched {
 		char ifname[IF_NAMESIZE];
 		struct net_frames *net;         /* NULL: not open */
+		uint32_t ipv4;                  /* of the guest, in network order; 0: not known */
+		bool is_sure; /* by ARP: a guest passes packets of others on, but no ARP */
 		char why[NIC_FRAMES_NOTE_SIZE]; /* not */
 	} nics[NIC_FRAMES_MAX];
 	struct nic_frames rows[NIC_FRAMES_MAX];
@@ -113,14 +116,14 @@ static void open_done(struct work *work)
 		submit_close(frames);
 }
 
-struct vm_frames *vm_frames_open(struct vm *vm, bool has_run)
+struct vm_frames *vm_frames_open(struct vm *vm)
 {
 	struct vm_frames *frames = xnew(struct vm_frames);
 	struct err ignored;
 	const struct vm_def *def = vm_def_of(vm, &ignored);
 
 	frames->vms = vm->vms;
-	frames->runs_on_us = has_run ? UINT64_MAX : 0;
+	frames->runs_on_us = UINT64_MAX;
 	if (def)
 		add_all(frames, def);
 	if (!frames->count) {
@@ -162,6 +165,14 @@ void vm_frames_count(struct nic_frames *nic, const struct net_frame *frame, uint
 	nic->late_us = 0;
 }
 
+static void note_address(struct watched *nic, const struct net_frame *frame)
+{
+	if (!frame->ipv4 || frame->ipv4 == UINT32_MAX || (nic->is_sure && !frame->is_arp))
+		return;
+	nic->ipv4 = frame->ipv4;
+	nic->is_sure = frame->is_arp;
+}
+
 static bool look_at(struct vm_frames *frames, size_t i)
 {
 	struct nic_frames *row = &frames->rows[i];
@@ -171,14 +182,21 @@ static bool look_at(struct vm_frames *frames, size_t i)
 	uint64_t now_us = (uint64_t)clock_wall_us();
 	struct err err;
 
-	for (size_t frame = 0; frame < count; frame++)
+	for (size_t frame = 0; frame < count; frame++) {
 		vm_frames_count(row, &list[frame], frames->runs_on_us);
+		note_address(&frames->nics[i], &list[frame]);
+	}
 	if (count == NET_FRAMES_ROOM && row->last_us && now_us > row->last_us &&
 	    frames->runs_on_us == UINT64_MAX)
 		row->late_us = now_us - row->last_us;
 	if (net && !row->note[0] && !net_frames_check(net, &err))
 		snprintf(row->note, sizeof(row->note), "%.190s", err.msg);
 	return count == NET_FRAMES_ROOM;
+}
+
+bool vm_frames_are_open(const struct vm_frames *frames)
+{
+	return frames->is_open;
 }
 
 bool vm_frames_look(struct vm_frames *frames)
@@ -224,4 +242,51 @@ void vm_frames_show(const struct vm_frames *frames, struct nic_frames_list *ret)
 	memcpy(ret->nics, frames->rows, sizeof(ret->nics));
 	ret->count = frames->count;
 	ret->is_watching = true;
+}
+
+/* ---- asking --------------------------------------------------------------------------- */
+
+static enum nic_ping ping(struct watched *nic)
+{
+	if (!net_frames_can_ping(nic->net))
+		return NIC_PING_MACVTAP;
+	if (!nic->ipv4)
+		return NIC_PING_NO_ADDRESS;
+	net_frames_ping(nic->net, nic->ipv4);
+	return NIC_PING_SENT;
+}
+
+void vm_frames_ping(struct vm_frames *frames)
+{
+	for (size_t i = 0; frames->is_open && i < frames->count; i++)
+		if (frames->nics[i].net)
+			frames->rows[i].ping = (int)ping(&frames->nics[i]);
+}
+
+size_t vm_frames_addresses(const struct vm_frames *frames, struct nic_address ret[NIC_FRAMES_MAX])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; frames->is_open && i < frames->count; i++) {
+		struct nic_address *address = &ret[count];
+
+		if (!frames->nics[i].ipv4)
+			continue;
+		memcpy(address->nic, frames->rows[i].nic, sizeof(address->nic));
+		inet_ntop(AF_INET, &frames->nics[i].ipv4, address->ipv4, sizeof(address->ipv4));
+		count++;
+	}
+	return count;
+}
+
+void vm_frames_set_address(struct vm_frames *frames, const struct nic_address *address)
+{
+	uint32_t ipv4;
+
+	if (inet_pton(AF_INET, address->ipv4, &ipv4) != 1)
+		return;
+	for (size_t i = 0; frames->is_open && i < frames->count; i++)
+		if (strcmp(frames->rows[i].nic, address->nic) == 0)
+			note_address(&frames->nics[i],
+				     &(struct net_frame){ .ipv4 = ipv4, .is_arp = true });
 }

@@ -13,13 +13,15 @@
 
 struct vm_frames;
 
-/* Listens from a moment later on.  HAS_RUN: the guest has run here before, so its frames count as
- * those before its stop until vm_frames_run_on().  Closed by vm_frames_close(); the VM may go
- * before that.  NULL: it has no tap and no macvtap. */
-struct vm_frames *vm_frames_open(struct vm *vm, bool has_run);
+/* Listens from a moment later on.  Frames count as those before the guest's stop until
+ * vm_frames_run_on(): before a guest runs, what its macvtap sends is the host's own.  Closed by
+ * vm_frames_close(); the VM may go before that.  NULL: it has no tap and no macvtap. */
+struct vm_frames *vm_frames_open(struct vm *vm);
 /* Accepts NULL. */
 void vm_frames_close(struct vm_frames *frames);
 
+/* From now on nothing is missed. */
+bool vm_frames_are_open(const struct vm_frames *frames);
 /* Takes what has come.  True: so much of it that some may be lost, so the next look should come
  * sooner.  Cheap: it waits for nothing. */
 bool vm_frames_look(struct vm_frames *frames);
@@ -27,6 +29,12 @@ bool vm_frames_look(struct vm_frames *frames);
 void vm_frames_stop(struct vm_frames *frames, uint64_t stop_us);
 /* It runs on here since RESUME_US. */
 void vm_frames_run_on(struct vm_frames *frames, uint64_t resume_us);
+/* Asks the guest for an answer by each NIC of which an address is known (net_frames_ping()). */
+void vm_frames_ping(struct vm_frames *frames);
+/* The addresses of the guest that were seen in its frames, so many; and one that another host saw.
+ */
+size_t vm_frames_addresses(const struct vm_frames *frames, struct nic_address ret[NIC_FRAMES_MAX]);
+void vm_frames_set_address(struct vm_frames *frames, const struct nic_address *address);
 /* Each NIC that can be seen has sent a frame of its own since the guest runs on. */
 bool vm_frames_are_complete(const struct vm_frames *frames);
 /* What was seen up to the last look. */

@@ -143,6 +143,9 @@ static const struct json_field nic_outage_fields[] = {
 	OF_NIC(pause_ms, has_pause,
 	       "The longest pause between two frames that was seen before the stop, in "
 	       "milliseconds: so much of an outage may be the guest's own silence."),
+	JSON_SHOWN(struct move_nic_outage, ping,
+		   "Whether the source asked the guest for answers (sent), and if not, why: off, "
+		   "no-address, macvtap."),
 	JSON_SHOWN(struct move_nic_outage, note,
 		   "Reason why the outage is not known; empty where it is."),
 	{ 0 },

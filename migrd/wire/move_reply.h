@@ -74,6 +74,7 @@ struct move_nic_outage {
 	double outage_ms, outage_error_ms, announced_ms;
 	bool has_pause;
 	double pause_ms;
+	const char *ping; /* of nic_ping_names */
 	char note[MOVE_OUTAGE_NOTE_SIZE];
 };
 

@@ -10,6 +10,22 @@
 		.max = TIME_MAX_US, .help = help_,                                     \
 	}
 
+const char *const nic_ping_names[] = { "off", "sent", "no-address", "macvtap", NULL };
+
+const struct json_field nic_address_fields[] = {
+	{ .key = "nic",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct nic_address, nic),
+	  .help = "Id of the NIC." },
+	{ .key = "ipv4",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct nic_address, ipv4),
+	  .help = "Address that the guest was seen to have." },
+	{ 0 },
+};
+
 static const struct json_field nic_fields[] = {
 	{ .key = "nic",
 	  .type = JSON_STRING,
@@ -26,6 +42,11 @@ static const struct json_field nic_fields[] = {
 			     "this host's clock."),
 	TIME_FIELD(own_us, "First of them that is no announcement (RARP), in microseconds since "
 			   "1970 by this host's clock."),
+	{ .key = "ping",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct nic_frames, ping),
+	  .names = nic_ping_names,
+	  .help = "Whether the guest was asked for answers, and if not, why." },
 	{ .key = "note",
 	  .type = JSON_STRING,
 	  JSON_MEMBER(struct nic_frames, note),

@@ -13,6 +13,14 @@
 #define NIC_FRAMES_MAX       ((size_t)2 * VM_DEF_NIC_MAX) /* including those of raw arguments */
 #define NIC_FRAMES_NOTE_SIZE 200
 
+/* Whether the guest was asked for answers, and if not, why. */
+enum nic_ping {
+	NIC_PING_OFF, /* it is not wanted */
+	NIC_PING_SENT,
+	NIC_PING_NO_ADDRESS, /* none was seen in its frames */
+	NIC_PING_MACVTAP,    /* a host cannot reach a guest through it */
+};
+
 struct nic_frames {
 	char nic[VM_DEF_ID_SIZE];
 	uint64_t last_us;  /* the last frame before the guest's stop */
@@ -20,6 +28,7 @@ struct nic_frames {
 	uint64_t pause_us; /* the longest pause between two frames until then */
 	uint64_t first_us; /* the first frame of the guest that ran on */
 	uint64_t own_us;   /* the first of them that is no announcement by its host */
+	int ping;          /* enum nic_ping */
 	char note[NIC_FRAMES_NOTE_SIZE]; /* why none can be seen; "": they can */
 };
 
@@ -30,6 +39,14 @@ struct nic_frames_list {
 	char note[NIC_FRAMES_NOTE_SIZE]; /* why there is nothing; "": there is */
 };
 
+/* An IPv4 address of the guest, by which it can be asked for an answer. */
+struct nic_address {
+	char nic[VM_DEF_ID_SIZE];
+	char ipv4[16];
+};
+
+extern const char *const nic_ping_names[]; /* ended by NULL */
 extern const struct json_field nic_frames_list_fields[];
+extern const struct json_field nic_address_fields[];
 
 #endif

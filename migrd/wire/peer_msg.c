@@ -314,6 +314,11 @@ const struct json_field peer_claim_fields[] = {
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct peer_claim, switched),
 	  .help = "With go: post-copy has begun, and the source cannot have the guest back." },
+	{ .key = "addresses",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct peer_claim, addresses, address_count),
+	  .fields = nic_address_fields,
+	  .help = "With go: addresses of the guest, by which it may be asked for answers." },
 	{ 0 },
 };
 

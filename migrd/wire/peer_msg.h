@@ -116,6 +116,8 @@ struct peer_claim {
 	char uuid[ID_UUID_SIZE]; /* of the VM; "" from an older coordinator */
 	bool run;                /* go: the guest is to run; a paused one stays paused */
 	bool switched;           /* go: post-copy has begun: the source cannot have it back */
+	struct nic_address addresses[NIC_FRAMES_MAX]; /* go: to ask the guest for answers */
+	size_t address_count;
 };
 
 struct peer_verdict {

@@ -59,6 +59,8 @@ bool net_tap_check_link_blocking(const char *ifname, const struct net_link *link
 /* ---- net/frames.h ------------------------------------------------------------ */
 
 size_t fake_frames_open;
+uint32_t fake_frames_ipv4, fake_frames_pinged;
+size_t fake_frames_pings;
 const char *fake_frames_refused;
 static struct net_frame waiting[NET_FRAMES_ROOM];
 static size_t waiting_count;
@@ -69,7 +71,9 @@ struct net_frames {
 
 void fake_frames_add(uint64_t at_us, bool is_announcement)
 {
-	waiting[waiting_count++] = (struct net_frame){ at_us, is_announcement };
+	waiting[waiting_count++] = (struct net_frame){ .at_us = at_us,
+						       .is_announcement = is_announcement,
+						       .ipv4 = fake_frames_ipv4 };
 }
 
 struct net_frames *net_frames_open_blocking(const char *ifname, struct err *err)
@@ -105,4 +109,17 @@ bool net_frames_check(struct net_frames *frames, struct err *err)
 	(void)frames;
 	(void)err;
 	return true;
+}
+
+bool net_frames_can_ping(const struct net_frames *frames)
+{
+	(void)frames;
+	return true;
+}
+
+void net_frames_ping(struct net_frames *frames, uint32_t ipv4)
+{
+	(void)frames;
+	fake_frames_pinged = ipv4;
+	fake_frames_pings++;
 }

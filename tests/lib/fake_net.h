@@ -13,6 +13,10 @@
  * that some were lost). */
 void fake_frames_add(uint64_t at_us, bool is_announcement);
 #define FAKE_FRAMES_FULL 512
+extern uint32_t fake_frames_ipv4; /* of the sender of each frame, in network order */
+extern uint32_t
+	fake_frames_pinged; /* so many were sent to the guest, the last one to this address */
+extern size_t fake_frames_pings;
 extern size_t fake_frames_open;         /* so many are listened at */
 extern const char *fake_frames_refused; /* why none can be; NULL: it can */
 

@@ -251,6 +251,7 @@ static void make_objects(void)
 		.offers_max = 2,
 		.offers_memory_percent = 75,
 		.hold_max_s = 3600,
+		.outage_ping_ms = rig.outage_ping_ms,
 		.prepare_timeout_ms = 30000,
 		.stuck_after_ms = 30000,
 		.storage = { .dirs = rig.dir, .qemu_img = "qemu-img" },

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A guest's frames are watched around its move, and what the destination saw comes to the source's
  * record after the end.  Whatever fails of that, the move does not. */
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -17,7 +18,8 @@ static void set_up(void)
 {
 	rig_set_up();
 	fake_frames_refused = NULL;
-	fake_frames_open = 0;
+	fake_frames_open = fake_frames_pings = 0;
+	fake_frames_ipv4 = 0;
 	rig.more_members = ",\"nics\":[{\"id\":\"n0\",\"type\":\"tap\",\"ifname\":\"tap0\"}]";
 }
 
@@ -215,6 +217,37 @@ START_TEST(guest_that_was_not_stopped_has_no_outage)
 }
 END_TEST
 
+/* ---- asking the guest ----------------------------------------------------------- */
+
+START_TEST(guest_is_asked_for_answers_only_where_that_is_allowed)
+{
+	fake_frames_ipv4 = htonl(0xc0000207);
+	move_away(true);
+	ck_assert_uint_eq(fake_frames_pings, 0);
+	ck_assert_uint_eq(trace_count("qmp announce-self"), 0);
+}
+END_TEST
+
+/* By an address that was seen, at its pace and not for ever. */
+START_TEST(guest_is_asked_for_answers_around_its_switch)
+{
+	rig.outage_ping_ms = 10;
+	rig_restart();
+	rig_bring_to("transfer");
+	rig_advance(200);
+	ck_assert_uint_eq(fake_frames_pings, 0);
+	ck_assert_uint_eq(trace_count("qmp announce-self"), 1);
+	fake_frames_ipv4 = htonl(0xc0000207);
+	fake_frames_add((uint64_t)STOP_US - 5000, false);
+	rig_advance(200);
+	ck_assert_uint_ge(fake_frames_pings, 10);
+	ck_assert_uint_le(fake_frames_pings, 21);
+	ck_assert_uint_eq(fake_frames_pinged, htonl(0xc0000207));
+	rig_advance(100000);
+	ck_assert_uint_le(fake_frames_pings, 6100);
+}
+END_TEST
+
 /* ---- the destination ------------------------------------------------------------ */
 
 static struct nic_frames_list told(void)
@@ -232,8 +265,12 @@ START_TEST(destination_watches_until_the_guest_has_sent_a_frame)
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
 	rig_loads();
 	ck_assert(!move_frames_told(rig_move(), &ignored));
+	fake_qemu_time_us = STOP_US;
+	fake_frames_add((uint64_t)STOP_US - 1, false); /* the guest does not run yet */
 	ck_assert_str_eq(rig_go(true), "taken");
 	ck_assert_str_eq(rig_state(), "done");
+	rig_advance(100);
+	ck_assert_uint_eq(told().nics[0].own_us, 0);
 	ck_assert(told().is_watching);
 	ck_assert_uint_eq(told().count, 1);
 	fake_frames_add((uint64_t)STOP_US, true);
@@ -288,6 +325,8 @@ Suite *suite(void)
 	tcase_add_test(tc, lack_of_a_right_fails_no_move);
 	tcase_add_test(tc, guest_that_comes_back_is_watched_here);
 	tcase_add_test(tc, guest_that_was_not_stopped_has_no_outage);
+	tcase_add_test(tc, guest_is_asked_for_answers_only_where_that_is_allowed);
+	tcase_add_test(tc, guest_is_asked_for_answers_around_its_switch);
 	tcase_add_test(tc, destination_watches_until_the_guest_has_sent_a_frame);
 	tcase_add_test(tc, destination_does_not_watch_for_ever);
 	tcase_add_test(tc, offer_that_is_dropped_leaves_no_watch);

@@ -172,7 +172,9 @@ END_TEST
 
 static void count(struct nic_frames *nic, uint64_t at_us, bool is_announcement, uint64_t runs_on_us)
 {
-	vm_frames_count(nic, &(struct net_frame){ at_us, is_announcement }, runs_on_us);
+	vm_frames_count(nic,
+			&(struct net_frame){ .at_us = at_us, .is_announcement = is_announcement },
+			runs_on_us);
 }
 
 START_TEST(announcement_is_told_from_a_frame_of_the_guest)
@@ -209,16 +211,27 @@ START_TEST(last_frame_and_longest_pause_are_of_the_guest_itself)
 }
 END_TEST
 
-START_TEST(rarp_is_an_announcement_and_what_is_cut_off_is_none)
+START_TEST(kind_and_sender_of_a_frame_are_read_as_far_as_it_goes)
 {
 	uint8_t frame[62] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x80, 0x35 };
+	const uint8_t address[4] = { 192, 0, 2, 7 };
+	uint32_t ipv4;
 
-	ck_assert(net_frame_is_announcement(frame, sizeof(frame)));
-	ck_assert(!net_frame_is_announcement(frame, 13));
+	memcpy(&ipv4, address, sizeof(ipv4));
+	ck_assert(net_frame_read(frame, sizeof(frame)).is_announcement);
+	ck_assert(!net_frame_read(frame, 13).is_announcement);
 	frame[12] = 0x08;
 	frame[13] = 0x06; /* ARP: a guest that announces itself does run */
-	ck_assert(!net_frame_is_announcement(frame, sizeof(frame)));
-	ck_assert(!net_frame_is_announcement(frame, 0));
+	memcpy(frame + 28, address, sizeof(address));
+	ck_assert(!net_frame_read(frame, sizeof(frame)).is_announcement);
+	ck_assert(net_frame_read(frame, sizeof(frame)).is_arp);
+	ck_assert_uint_eq(net_frame_read(frame, sizeof(frame)).ipv4, ipv4);
+	ck_assert_uint_eq(net_frame_read(frame, 31).ipv4, 0);
+	frame[13] = 0x00;
+	memcpy(frame + 26, address, sizeof(address));
+	ck_assert_uint_eq(net_frame_read(frame, sizeof(frame)).ipv4, ipv4);
+	ck_assert(!net_frame_read(frame, sizeof(frame)).is_arp);
+	ck_assert_uint_eq(net_frame_read(frame, 0).ipv4, 0);
 }
 END_TEST
 
@@ -238,7 +251,7 @@ Suite *suite(void)
 	tcase_add_test(tc, guest_without_a_tap_gives_no_figure);
 	tcase_add_test(tc, announcement_is_told_from_a_frame_of_the_guest);
 	tcase_add_test(tc, last_frame_and_longest_pause_are_of_the_guest_itself);
-	tcase_add_test(tc, rarp_is_an_announcement_and_what_is_cut_off_is_none);
+	tcase_add_test(tc, kind_and_sender_of_a_frame_are_read_as_far_as_it_goes);
 	suite_add_tcase(s, tc);
 	return s;
 }
