@@ -21,7 +21,7 @@ enum queue_state {
 };
 extern const struct machine_state queue_states[QUEUE_STATE_COUNT];
 
-#define QUEUE_ATTEMPTS_KEPT 16 /* the last ones are shown */
+#define QUEUE_ATTEMPTS_KEPT 8 /* the last ones are shown */
 #define QUEUE_KEY_SIZE      (ID_UUID_SIZE + 16)
 
 /* What must survive beside the request. */
