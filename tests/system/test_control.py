@@ -16,7 +16,8 @@ class ControlTest(SystemTest):
         if not self.world.guests:
             self.guest = self.world.guest(**FAST_GUEST)
             self.guest.start(self.a)
-            for name, policy in {"long": {"deadline_s": 600, "downtime_ceiling_ms": 900},
+            for name, policy in {"long": {"deadline_s": 600, "downtime_limit_ms": 1,
+                                          "downtime_ceiling_ms": 2},
                                  "pause": {"deadline_s": 2, "timeout": "pause"}}.items():
                 self.a.api.call("PUT", f"/v1/policies/{name}", {"name": name, **policy})
         return self.world.begin_move(self.guest, self.a, self.b, bandwidth_bytes_per_s=SLOW,
@@ -41,9 +42,10 @@ class ControlTest(SystemTest):
         self.assertIn("memory is sent now", self.a.api.post(f"/v1/moves/{move_id}/release")["did"])
         self.wait_sending(move_id)
         answer = self.a.api.post(finish)
-        self.assertRegex(answer["did"], r"for 900 ms from now on, .*: \d+ MiB are left at \d+ MiB a "
-                         r"second, which takes about \d+ ms or less, .*, so not yet: `force' stops")
-        self.assertGreater(answer["stop_ms"], 900)
+        # Before the end of a pass it may not be known yet how fast it goes.
+        self.assertRegex(answer["did"], r"for 2 ms from now on, .*: \d+ MiB are left (at \d+ MiB a second, "
+                         r"which takes about \d+ ms or less, .*, so not yet: `force' stops|.* not known yet)")
+        self.assertEqual("not known yet" in answer["did"], answer["stop_ms"] == 0)
         self.assertEqual(answer["state"], "transfer")
         said = self.a.migrctl("move", "set", "g1", "--bandwidth", str(SLOW + 1)).stdout
         self.assertIn(f"passed on to QEMU and the stream: {SLOW + 1} bytes a second at most",
@@ -54,7 +56,7 @@ class ControlTest(SystemTest):
             self.world.wait_state(host, move_id, "done")
         self.guest.assert_runs_on(self.b)
         requests = self.entries(move_id, "finish-requested")
-        self.assertRegex(requests[0], "^by .+: the guest may stand still for 900 ms")
+        self.assertRegex(requests[0], "^by .+: the guest may stand still for 2 ms")
         self.assertRegex(requests[1], "^by .+, by force: QEMU is told")
         self.assertEqual([re.search(r"\((\w+)\)", note)[1] for note in self.entries(move_id, "granted")],
                          ["limit", "force"])
