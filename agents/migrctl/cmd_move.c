@@ -927,25 +927,16 @@ static bool run_finish(struct cli_call *call, struct err *err)
 static bool run_delay(struct cli_call *call, struct err *err)
 {
 	const struct move_values *values = call->values;
-	CLEANUP(target_fini) struct target target = { NULL, NULL };
-	CLEANUP(free_charp) char *path = NULL;
-	CLEANUP(json_putp) struct json_object *move = NULL;
 	CLEANUP(json_putp) struct json_object *body = NULL;
 
 	if (!values->seconds.is_set)
 		return err_set(err, ERR_INVALID,
 			       "say for how long: --seconds N, or 0 to let the move go on");
-	if (!target_find(&target, call, true, err))
-		return false;
 	body = json_object_new_object();
 	json_add_uint(body, "delay_s", values->seconds.value);
 	if (values->why)
 		json_add_str(body, "reason", values->why);
-	path = target_path(&target, "/delay");
-	if (!send(target.client, "POST", path, body, NULL, &move, err))
-		return false;
-	migrctl_print_object(call, move, show_fields);
-	return true;
+	return run_request(call, "/delay", body, err);
 }
 
 /* What of a policy the move has now, and what it cannot have any more. */

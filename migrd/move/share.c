@@ -60,7 +60,8 @@ static bool is_sharer(const struct move *move)
 /* The guest stands still, or waits for its memory: that is not made longer. */
 static bool is_free(const struct move *move)
 {
-	return move->machine.state != MOVE_STATE_TRANSFER || move->facts.saw_stop;
+	return move->machine.state != MOVE_STATE_TRANSFER || move->facts.saw_stop ||
+	       move->facts.forced;
 }
 
 static size_t count_sharers(const struct moves *moves, enum move_side side)

@@ -456,9 +456,10 @@ static void on_probed(void *data, const struct stream_probe_result *result, cons
 		judge_link(trial);
 	} else {
 		links_say(trial->to, result, text);
-		preflight_add(trial->here,
-			      result->end == STREAM_PROBE_SMALL_ONLY ? "mtu" : "data-port", "%s",
-			      text);
+		if (result->end == STREAM_PROBE_SMALL_ONLY)
+			preflight_add(trial->here, "mtu", "%s", text);
+		else
+			preflight_add(trial->here, "data-port", "%s", text);
 	}
 	answer(trial);
 }
