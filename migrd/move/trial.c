@@ -152,7 +152,7 @@ static void forecast(struct trial *trial, struct vm *vm, struct forecast *ret)
 	forecast_make(&input, ret);
 }
 
-/* What the destination would not refuse the guest for. */
+/* What the destination says; BLOCKS: for which it would refuse the guest. */
 static void add_there(const struct trial *trial, struct trial_reply *reply, bool blocks)
 {
 	const struct peer_preflight_reply *there = trial->there;

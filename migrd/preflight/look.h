@@ -28,9 +28,9 @@ void look_source_blocking(const struct needs *needs, const char *id, struct evid
  * has, and the content of a file that is only read and has no matching token. */
 void look_destination_blocking(const struct needs *needs, const char *id,
 			       const struct evidence *there, struct evidence *ret);
-/* Removes the token files of the move ID, whichever run of migrd wrote them. */
 /* locks.c: which of the bytes that QEMU locks are locked by others than FD, a regular file. */
 uint64_t locks_look_blocking(int fd);
+/* Removes the token files of the move ID, whichever run of migrd wrote them. */
 void look_clean_blocking(const struct needs *needs, const char *id);
 
 #endif
