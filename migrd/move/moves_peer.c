@@ -108,7 +108,8 @@ static bool may_be_held(const struct moves *moves, const struct move_offer *offe
 {
 	if (offer->hold_s <= moves->env.hold_max_s)
 		return true;
-	return err_set(err, ERR_LIMIT,
+	/* Not LIMIT, which says that it may be asked again later. */
+	return err_set(err, ERR_CONFLICT,
 		       "the move would be held for up to %llu s, with memory promised here, and "
 		       "%llu s "
 		       "are allowed: hold it for less, or raise hold_max_s there",

@@ -123,7 +123,7 @@ class HoldTest(SystemTest):
                                           {"vm": "g1", "to": "b", "hold": hold})
             self.assertIn(words, str(error))
         self.assertEqual(self.a.moves(), [])
-        self.assert_move_refused(self.guest, self.a, self.b, "hold_max_s",
+        self.assert_move_refused(self.guest, self.a, self.b, "hold_max_s", "conflict",
                                  hold={"timeout_s": 86401})
         move_id = self.world.begin_move(self.guest, self.a, self.b)["id"]
         self.assert_api_error(409, "conflict", self.a.api.post, f"/v1/moves/{move_id}/release")
