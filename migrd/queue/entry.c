@@ -164,6 +164,8 @@ bool queue_entry_decode(struct queue_entry *entry)
 	    json_decode_object(obj, detail_fields, detail, JSON_IGNORE_UNKNOWN, &err)) {
 		if (detail->next >= entry->request->to_count)
 			detail->next = 0;
+		if (detail->next == 0)
+			entry->failed_before = detail->failed;
 		if (detail->attempt_count || strcmp(entry->row.state, "moving") != 0)
 			return true;
 		err_set(&err, ERR_STORE, "it has no attempt");

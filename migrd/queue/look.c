@@ -144,25 +144,31 @@ static void say_hold(const struct look *look, struct queue_entry *entry, enum pi
 	}
 }
 
-/* The destination that is tried next, from the entry's next one on, without those that have said
- * that they have no place now; NULL: all have. */
-static const char *choose_host(struct look *look, struct queue_entry *entry)
+/* The next one of this round. */
+static const char *find_open(struct queue_entry *entry, uint64_t now_ms, uint64_t *ret_ms)
 {
 	const struct queue_request *request = entry->request;
 
-	for (size_t i = 0; i < request->to_count; i++) {
-		size_t at = (entry->detail.next + i) % request->to_count;
-		const struct lane *lane = lanes_to(&look->queue->lanes, request->to[at]);
+	for (uint64_t at = entry->detail.next; at < request->to_count; at++) {
+		const struct lane *lane = lanes_to(&entry->queue->lanes, request->to[at]);
 
-		if (!lane_is_closed(lane, entry->detail.priority, look->now_ms)) {
+		if (!lane_is_closed(lane, entry->detail.priority, now_ms)) {
 			entry->detail.next = at;
 			return request->to[at];
 		}
-		look_again_in(look, lane_opens_ms(lane, entry->detail.priority) - look->now_ms + 1);
+		if (lane_opens_ms(lane, entry->detail.priority) - now_ms + 1 < *ret_ms)
+			*ret_ms = lane_opens_ms(lane, entry->detail.priority) - now_ms + 1;
 	}
-	SAY(entry, "host '%s'%s has no free place for a guest now", request->to[entry->detail.next],
-	    request->to_count > 1 ? " and the others" : "");
 	return NULL;
+}
+
+const char *queue_choose_host(struct queue_entry *entry, uint64_t now_ms, uint64_t *ret_ms)
+{
+	const char *host;
+
+	*ret_ms = UINT64_MAX;
+	host = find_open(entry, now_ms, ret_ms);
+	return host || queue_end_round(entry) ? host : find_open(entry, now_ms, ret_ms);
 }
 
 static void fail(struct queue_entry *entry, const struct err *err)
@@ -204,6 +210,20 @@ static bool is_in_backoff(struct look *look, struct queue_entry *entry)
 	SAY(entry, "attempt %" PRIu64 " of %" PRIu64 " failed: %.400s", detail->failed,
 	    entry->request->attempts_max, last ? last->reason : "");
 	return true;
+}
+
+static const char *choose_host(struct look *look, struct queue_entry *entry)
+{
+	const struct queue_request *request = entry->request;
+	uint64_t ms;
+	const char *host = queue_choose_host(entry, look->now_ms, &ms);
+
+	if (host || is_in_backoff(look, entry))
+		return host;
+	look_again_in(look, ms);
+	SAY(entry, "host '%s'%s has no free place for a guest now", request->to[0],
+	    request->to_count > 1 ? " and the others" : "");
+	return NULL;
 }
 
 /* Its VM has another job, or is gone, and then it has ended. */

@@ -63,6 +63,7 @@ struct queue_entry {
 	bool is_counted_moving;
 	bool is_begun_here; /* of `moving': its move was begun by this run of the daemon */
 	bool is_cancel_on_disk;
+	uint64_t failed_before;  /* attempts that had failed when this round of all hosts began */
 	bool is_order_under_way; /* the first order is being written */
 	uint64_t position;
 	char reason[QUEUE_REASON_SIZE];
@@ -121,6 +122,10 @@ int64_t queue_give_up_ms(const struct queue_entry *entry);
 
 /* Tries ENTRY, which waits, on HOST. */
 void queue_attempt(struct queue_entry *entry, const char *host);
+/* Each host was tried, or has no place now: the next attempt goes to the first one, after a wait if
+ * an attempt of this round has failed.  False: none has; the lanes say when a host is asked again.
+ */
+bool queue_end_round(struct queue_entry *entry);
 void queue_enter_waiting(struct machine *machine);
 void queue_enter_moving(struct machine *machine);
 void queue_step(struct machine *machine);
@@ -129,6 +134,10 @@ void queue_step(struct machine *machine);
 
 /* False and ERR: the VM of ENTRY is not this host's any more. */
 bool queue_has_vm(const struct queue_entry *entry, struct vm **ret_vm, struct err *err);
+/* The destination that is tried next, without those that have said that they have no place now.
+ * NULL: there is none, or a round has ended and the entry waits; *RET_MS: when one may be asked
+ * again, UINT64_MAX: no lane says it. */
+const char *queue_choose_host(struct queue_entry *entry, uint64_t now_ms, uint64_t *ret_ms);
 void queue_join(struct queue_entry *entry);  /* takes its place among those that wait */
 void queue_leave(struct queue_entry *entry); /* accepts one that does not wait */
 void queue_number(struct queue *queue);      /* sets the position of each */

@@ -23,19 +23,27 @@ static void end_attempt(struct queue_entry *entry, const struct err *err)
 	snprintf(attempt->reason, sizeof(attempt->reason), "%.500s", err ? err->msg : "");
 }
 
-/* The next attempt goes to the next host; after the last one comes a wait, unless IS_FULL: then the
- * lane says when the host is asked again. */
-static void turn_to_next_host(struct queue_entry *entry, bool is_full)
+bool queue_end_round(struct queue_entry *entry)
 {
 	struct queue_detail *detail = &entry->detail;
 
-	detail->next = (detail->next + 1) % entry->request->to_count;
-	detail->not_before_ms = 0;
-	if (detail->next != 0 || is_full)
-		return;
+	detail->next = 0;
+	if (detail->failed == entry->failed_before)
+		return false;
+	entry->failed_before = detail->failed;
 	detail->rounds++;
 	detail->not_before_ms =
 		clock_wall_ms() + (int64_t)pick_backoff_ms((unsigned)detail->rounds, entry->row.id);
+	return true;
+}
+
+static void turn_to_next_host(struct queue_entry *entry)
+{
+	struct queue_detail *detail = &entry->detail;
+
+	detail->not_before_ms = 0;
+	if (++detail->next >= entry->request->to_count)
+		(void)queue_end_round(entry);
 }
 
 static void end(struct queue_entry *entry, enum queue_state state, const struct err *err)
@@ -73,7 +81,7 @@ static void fail_attempt(struct queue_entry *entry, const struct err *err, bool 
 		return;
 	}
 	end_attempt(entry, err);
-	turn_to_next_host(entry, is_full);
+	turn_to_next_host(entry);
 	queue_go(entry, QUEUE_STATE_WAITING, NULL);
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The table of states of an entry of the queue, and the lanes to other hosts. */
+#include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "check_main.h"
 #include "queue/priv.h"
@@ -114,6 +116,67 @@ START_TEST(lane_of_a_host_is_made_once)
 }
 END_TEST
 
+/* ---- from host to host ---------------------------------------------------------------------- */
+
+struct choosing {
+	struct queue queue;
+	struct queue_request request;
+	struct queue_entry entry;
+	uint64_t ms;
+};
+
+/* Of hosts b and c, c without a free place. */
+static struct choosing *choosing_new(void)
+{
+	struct choosing *choosing = xnew(struct choosing);
+
+	choosing->request.to_count = 2;
+	snprintf(choosing->request.to[0], ID_NAME_SIZE, "b");
+	snprintf(choosing->request.to[1], ID_NAME_SIZE, "c");
+	choosing->entry.queue = &choosing->queue;
+	choosing->entry.request = &choosing->request;
+	lane_is_full(lanes_to(&choosing->queue.lanes, "c"), MOVE_PRIORITY_INTERACTIVE, 1000);
+	return choosing;
+}
+
+static void choosing_free(struct choosing *choosing)
+{
+	lanes_fini(&choosing->queue.lanes);
+	free(choosing);
+}
+
+START_TEST(host_that_fails_beside_a_full_one_is_not_tried_again_at_once)
+{
+	struct choosing *choosing = choosing_new();
+	struct queue_detail *detail = &choosing->entry.detail;
+	int64_t before_ms = clock_wall_ms();
+
+	ck_assert_str_eq(queue_choose_host(&choosing->entry, 1000, &choosing->ms), "b");
+	detail->failed = 1; /* and the next one is c */
+	detail->next = 1;
+	ck_assert_ptr_null(queue_choose_host(&choosing->entry, 1000, &choosing->ms));
+	ck_assert_int_ge(detail->not_before_ms, before_ms + PICK_BACKOFF_MIN_MS);
+	ck_assert_uint_eq(detail->rounds, 1);
+	ck_assert_str_eq(queue_choose_host(&choosing->entry, 1000, &choosing->ms), "b");
+	choosing_free(choosing);
+}
+END_TEST
+
+START_TEST(entry_whose_hosts_are_full_waits_for_the_lanes_alone)
+{
+	struct choosing *choosing = choosing_new();
+	struct queue_detail *detail = &choosing->entry.detail;
+
+	detail->next = 1;
+	ck_assert_str_eq(queue_choose_host(&choosing->entry, 1000, &choosing->ms), "b");
+	lane_is_full(lanes_to(&choosing->queue.lanes, "b"), MOVE_PRIORITY_INTERACTIVE, 1500);
+	ck_assert_ptr_null(queue_choose_host(&choosing->entry, 1500, &choosing->ms));
+	ck_assert_uint_eq(choosing->ms, LANES_FULL_MIN_MS - 500 + 1);
+	ck_assert_int_eq(detail->not_before_ms, 0);
+	choosing_free(choosing);
+}
+END_TEST
+
 /* ---- requests ---------------------------------------------------------------------------------
  */
 
@@ -171,6 +234,8 @@ Suite *suite(void)
 	tcase_add_test(t, host_that_refuses_others_is_still_asked_for_interactive_ones);
 	tcase_add_test(t, full_host_is_asked_more_and_more_seldom);
 	tcase_add_test(t, lane_of_a_host_is_made_once);
+	tcase_add_test(t, host_that_fails_beside_a_full_one_is_not_tried_again_at_once);
+	tcase_add_test(t, entry_whose_hosts_are_full_waits_for_the_lanes_alone);
 	tcase_add_test(t, one_host_may_stand_alone_and_options_are_those_of_a_move);
 	tcase_add_test(t, each_host_gets_an_attempt_unless_the_user_says_fewer);
 	suite_add_tcase(s, t);
