@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "queue/priv.h"
@@ -116,6 +117,14 @@ static bool check_policy(const struct queue *queue, const char *name, struct err
 	       err_set(err, ERR_NOT_FOUND, "there is no policy '%s' on this host", name);
 }
 
+/* An attempt that begins later completes its own. */
+static bool check_hold(const struct move_options *options, struct err *err)
+{
+	struct move_hold hold = options->hold;
+
+	return !options->has_hold || move_hold_complete(&hold, clock_wall_ms(), err);
+}
+
 /* A VM that starts, or that has another job, can be moved later. */
 static bool check_vm(const struct queue_request *request, const struct vm *vm, struct err *err)
 {
@@ -199,7 +208,8 @@ static struct queue_entry *find_or_make(struct queue *queue, const struct queue_
 
 	if (entry)
 		return is_same_request(entry, wish, err) ? entry : NULL;
-	if (!check_vm(wish->request, vm, err) || !check_hosts(queue, wish->request, err) ||
+	if (!check_hold(&wish->request->move.options, err) || !check_vm(wish->request, vm, err) ||
+	    !check_hosts(queue, wish->request, err) ||
 	    !check_policy(queue, wish->request->move.policy, err) || !check_free(queue, vm, err))
 		return NULL;
 	return make(queue, wish, vm);

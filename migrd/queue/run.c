@@ -167,7 +167,8 @@ static void on_started(void *data, struct move *move, const struct err *err)
 	if (move)
 		follow(entry, move);
 	else
-		fail_attempt(entry, err, err->code == ERR_NOT_FOUND); /* of its policy */
+		fail_attempt(entry, err, /* its policy is gone, or the moment of its hold past */
+			     err->code == ERR_NOT_FOUND || err->code == ERR_INVALID);
 }
 
 static void start(struct queue_entry *entry, bool may_start)

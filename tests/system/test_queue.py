@@ -188,6 +188,7 @@ class QueueTest(QueueBase):
                             ({"to": "b", "attempts_max": 0}, "/attempts_max"),
                             ({"to": "b", "give_up_s": 0}, "/give_up_s"),
                             ({"to": "b", "hold": {"timeout_s": 0}}, "timeout_s"),
+                            ({"to": "b", "hold": {"until": "2026-01-01T00:00:00Z"}}, "past"),
                             ({"to": "b", "xbzrle": True, "multifd": {}}, "xbzrle"),
                             ({"to": "b", "limit": 1}, "unknown key")):
             error = self.assert_api_error(400, "invalid", self.a.api.post, "/v1/queue",
