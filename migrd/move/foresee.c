@@ -122,13 +122,15 @@ static void add_running(const struct move *move, struct forecast_input *ret)
 {
 	uint64_t began_us = move->stamps[MOVE_STAMP_MIGRATE], now_us = clock_monotonic_us();
 	uint64_t bytes = move->ram.info.ram_transferred_bytes;
+	double rate;
 
 	if (move->options.bandwidth_bytes_per_s || bytes < LINK_BYTES_MIN || !began_us ||
 	    now_us <= began_us || transfer_plan_has_disks(move->plan) ||
 	    ret->link_moves == FORECAST_LINK_MOVES)
 		return;
-	ret->link_bytes_per_s[ret->link_moves++] =
-		(double)bytes * 1000000 / (double)(now_us - began_us);
+	rate = (double)bytes * 1000000 / (double)(now_us - began_us);
+	if (!move_was_held_by_budget(move, (uint64_t)rate))
+		ret->link_bytes_per_s[ret->link_moves++] = rate;
 }
 
 static bool is_running(const struct move *move, const char *peer)

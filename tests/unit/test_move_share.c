@@ -2,6 +2,7 @@
 /* A move under the host's budget of bandwidth. */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "check_main.h"
 #include "move/foresee.h"
@@ -240,6 +241,23 @@ START_TEST(link_is_not_learned_from_a_move_that_the_budget_held)
 }
 END_TEST
 
+START_TEST(link_is_not_learned_from_a_move_that_the_budget_holds)
+{
+	struct forecast_input free_of_it = { 0 }, held = { 0 };
+	struct move *move;
+
+	start(0);
+	move = rig_move();
+	move->stamps[MOVE_STAMP_MIGRATE] = clock_monotonic_us() - 1000000;
+	move->ram.info.ram_transferred_bytes = 100 * MIB; /* in a second, or some more */
+	foresee_history(rig.moves, "b", &free_of_it);
+	ck_assert_uint_eq(free_of_it.link_moves, 1);
+	move->facts.budget_least = MIB;
+	foresee_history(rig.moves, "b", &held);
+	ck_assert_uint_eq(held.link_moves, 0);
+}
+END_TEST
+
 /* A forecast is of what a new move would get beside those that run. */
 START_TEST(new_move_is_expected_to_get_its_part)
 {
@@ -270,6 +288,7 @@ Suite *suite(void)
 	tcase_add_test(tc, restart_shares_anew);
 	tcase_add_test(tc, source_sends_no_more_than_the_destination_lets_come);
 	tcase_add_test(tc, destination_tells_what_it_lets_come);
+	tcase_add_test(tc, link_is_not_learned_from_a_move_that_the_budget_holds);
 	tcase_add_test(tc, new_move_is_expected_to_get_its_part);
 	tcase_add_loop_test(tc, link_is_not_learned_from_a_move_that_the_budget_held, 0, 4);
 	return s;
