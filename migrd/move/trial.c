@@ -200,6 +200,13 @@ static void judge_certificate(const char *host, const char *side, int64_t left_s
 	add_reason(reply, "certificate", side, is_short, text);
 }
 
+/* An older coordinator says whole days: there may be nearly one more. */
+static int64_t certificate_left_s(const struct peer_preflight_reply *there)
+{
+	return there->has_certificate_s ? (int64_t)there->certificate_s
+					: ((int64_t)there->certificate_days + 1) * DAY_S - 1;
+}
+
 /* TEXTS are borrowed by the reply. */
 static void judge_certificates(const struct trial *trial, char texts[2][ERR_MSG_SIZE],
 			       struct trial_reply *reply)
@@ -210,11 +217,8 @@ static void judge_certificates(const struct trial *trial, char texts[2][ERR_MSG_
 		judge_certificate(trial->moves->env.host_id, "source", trial->certificate_s,
 				  texts[0], reply);
 	if (there)
-		judge_certificate(trial->to, "destination",
-				  there->has_certificate_s
-					  ? (int64_t)there->certificate_s
-					  : (int64_t)there->certificate_days * DAY_S,
-				  texts[1], reply);
+		judge_certificate(trial->to, "destination", certificate_left_s(there), texts[1],
+				  reply);
 }
 
 static bool has_blocking(const struct trial_reply *reply)
