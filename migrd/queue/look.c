@@ -226,7 +226,7 @@ static const char *choose_host(struct look *look, struct queue_entry *entry)
 	return NULL;
 }
 
-/* Its VM has another job, or is gone, and then it has ended. */
+/* Its VM has another job or starts, or is gone, and then it has ended. */
 static bool lacks_vm(struct look *look, struct queue_entry *entry)
 {
 	struct vm *vm;
@@ -236,10 +236,13 @@ static bool lacks_vm(struct look *look, struct queue_entry *entry)
 		fail(entry, &err);
 		return true;
 	}
-	if (!vm_job(vm))
+	if (vm_job(vm))
+		SAY(entry, "VM '%s' has another job (%s)", entry->row.vm_name, vm_job(vm)->kind);
+	else if (strcmp(vm_state(vm), "starting") == 0)
+		SAY(entry, "VM '%s' is starting", entry->row.vm_name);
+	else
 		return false;
 	look_again_in(look, BUSY_EVERY_MS);
-	SAY(entry, "VM '%s' has another job (%s)", entry->row.vm_name, vm_job(vm)->kind);
 	return true;
 }
 

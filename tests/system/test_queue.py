@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The queue of moves."""
+import concurrent.futures
+import os
+import shutil
+
+from lib import settings
 from lib.long_form import only_full
 from lib.world import SystemTest
 
@@ -109,6 +114,31 @@ class QueueTest(QueueBase):
             self.assertEqual(sorted(a["move"] for a in attempts if a["move"]),
                              sorted(move["id"] for move in moves))
             self.assertEqual([m["state"] for m in moves].count("done"), 1)
+
+    # No move can begin meanwhile, and that is no failed attempt.
+    def test_vm_that_starts_is_waited_for(self):
+        fifo, program = self.world.dir / "go", self.world.dir / "slow-qemu"
+        os.mkfifo(fifo)
+        program.write_text(f'#!/bin/sh\ncase "$*" in *guest=g0*) read -r go < {fifo};; esac\n'
+                           f'exec {shutil.which(settings.qemu)} "$@"\n', encoding="ascii")
+        program.chmod(0o755)
+        self.a.write_config(queue={"out_max": self.out_max}, qemu={"binary": program})
+        self.a.kill9()
+        self.a.start()
+        guest = self.world.guest("g0", area=0, memory_mib=32)
+        self.guests = [guest]
+        guest.create(self.a)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            # It may have moved before it says anything here.
+            started = pool.submit(self.a.api.post, "/v1/vms/g0/start")
+            self.eventually("the start", lambda: "g0" in self.a.vms() and
+                            guest.vm(self.a)["state"] == "starting")
+            entry = self.add(guest, attempts_max=1)
+            self.eventually("the wait", lambda: "is starting" in self.entry(entry)["reason"])
+            fifo.write_text("go\n", encoding="ascii")
+            started.result()
+        self.wait(entry, "done")
+        self.assert_all_on(self.b)
 
     def test_host_that_refuses_is_followed_by_the_next(self):
         self.run_guests(1)
