@@ -27,7 +27,8 @@
 #define LINK_ENOUGH_PERCENT 90
 /* For the end of a move, at which both hosts talk again. */
 #define CERTIFICATE_SPARE_S 60
-#define DAY_S               86400
+#define DAY_S               INT64_C(86400)
+#define HOUR_S              INT64_C(3600)
 
 /* ---- life ----------------------------------------------------------------------- */
 
@@ -168,8 +169,8 @@ static void time_left(int64_t seconds, char *ret, size_t size)
 {
 	if (seconds >= 2 * DAY_S)
 		snprintf(ret, size, "%lld days", (long long)seconds / DAY_S);
-	else if (seconds >= 2 * 3600)
-		snprintf(ret, size, "%lld hours", (long long)seconds / 3600);
+	else if (seconds >= 2 * HOUR_S)
+		snprintf(ret, size, "%lld hours", (long long)seconds / HOUR_S);
 	else
 		snprintf(ret, size, "%lld minutes", (long long)seconds / 60);
 }
