@@ -43,17 +43,26 @@ void move_say_switch(const struct move *move, char ret[MOVE_DID_SIZE])
 void move_say_release(const struct move *move, char ret[MOVE_DID_SIZE])
 {
 	int64_t held_ms = clock_wall_ms() - (int64_t)move->facts.held_since_ms;
+	unsigned long long held_s = (unsigned long long)(held_ms > 0 ? held_ms / 1000 : 0);
 
-	if (move->facts.hold_released)
+	if (move_waits_for_parties(move))
+		say(ret, "no party is waited for any more: memory is sent now, and the guest runs "
+			 "on until little of it is left");
+	else if (move->facts.hold_released)
 		say(ret, "the hold was over before: nothing has changed");
 	else if (!move_is_held(move))
 		say(ret, "the move is not held yet, and will not be: memory is sent as soon as all "
 			 "that goes before it is there");
+	else if (move_has_notices(move))
+		say(ret,
+		    "the hold is over after %llu s: the parties of the move are told now, and "
+		    "memory is sent when none of them delays it any more",
+		    held_s);
 	else
 		say(ret,
 		    "the hold is over after %llu s: memory is sent now, and the guest runs on "
 		    "until little of it is left",
-		    (unsigned long long)(held_ms > 0 ? held_ms / 1000 : 0));
+		    held_s);
 }
 
 /* ---- other settings ------------------------------------------------------------------- */

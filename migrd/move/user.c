@@ -102,6 +102,12 @@ static bool may_finish(const struct move *move, struct err *err)
 			       "lets "
 			       "it go on; finish it when memory is sent",
 			       move->row.id);
+	if (move_waits_for_parties(move))
+		return err_set(err, ERR_CONFLICT,
+			       "parties are waited for before memory is sent: `migrctl move "
+			       "release "
+			       "%s' lets it go on; finish it when memory is sent",
+			       move->row.id);
 	if (!move_ram_has_started(move))
 		return err_set(err, ERR_CONFLICT,
 			       "no memory is sent yet (the move is %s), and the guest would stand "

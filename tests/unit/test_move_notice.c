@@ -228,12 +228,15 @@ END_TEST
 
 START_TEST(release_overrides_a_delay)
 {
+	char did[MOVE_DID_SIZE];
 	struct err err;
 
 	add_party("backup", 60, true, false);
 	start_told();
 	if (_i)
 		party_says("backup", 200, "{\"delay_s\":20}");
+	move_say_release(rig_move(), did);
+	ck_assert_msg(strstr(did, "no party is waited for any more"), "%s", did);
 	ck_assert_msg(move_release(rig_move(), &err), "%s", err.msg);
 	rig_run();
 	assert_goes_on();
@@ -243,6 +246,21 @@ START_TEST(release_overrides_a_delay)
 	ck_assert(!move_release(rig_move(), &err));
 	ck_assert_int_eq(err.code, ERR_CONFLICT);
 	complete();
+}
+END_TEST
+
+START_TEST(finish_says_that_parties_are_waited_for)
+{
+	const struct move_finish_wish wish = { .by = "admin" };
+	struct move_finishing finishing;
+	struct err err;
+
+	add_party("backup", 60, true, false);
+	start_told();
+	ck_assert(!move_finish(rig_move(), &wish, &finishing, &err));
+	ck_assert_int_eq(err.code, ERR_CONFLICT);
+	ck_assert_msg(strstr(err.msg, "migrctl move release"), "%s", err.msg);
+	assert_waits();
 }
 END_TEST
 
@@ -678,6 +696,7 @@ Suite *suite(void)
 	tcase_add_test(tc, all_parties_are_told_at_once_and_the_last_is_waited_for);
 	tcase_add_loop_test(tc, party_of_another_label_is_not_told, 0, 2);
 	tcase_add_loop_test(tc, release_overrides_a_delay, 0, 2);
+	tcase_add_test(tc, finish_says_that_parties_are_waited_for);
 	tcase_add_test(tc, cancel_needs_no_party);
 	tcase_add_test(tc, party_delays_more_or_lets_go_by_a_request);
 	tcase_add_test(tc, request_before_the_answer_counts);
