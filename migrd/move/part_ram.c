@@ -360,6 +360,13 @@ static void end_unheard(struct move *move)
 	move_roll_back(move, &err);
 }
 
+/* QEMU has switched, or has sent all: an end of its connection would only hurt the guest that runs
+ * on the destination. */
+static bool is_past_cancel(const struct move *move)
+{
+	return move->facts.switch_wanted || move->facts.saw_completed;
+}
+
 static void on_cancel_answered(struct move *move, struct json_object *result, const struct err *err)
 {
 	(void)result;
@@ -367,7 +374,8 @@ static void on_cancel_answered(struct move *move, struct json_object *result, co
 		log_warning("move", "cancel", "move=%s error=%s", move->row.id, err->msg);
 	if (err && err->code != ERR_QEMU)
 		move->facts.cancel_sent = false; /* it may not have been heard */
-	if (!move->facts.cancel_sent && move->machine.state == MOVE_STATE_HANDOVER)
+	if (!move->facts.cancel_sent && move->machine.state == MOVE_STATE_HANDOVER &&
+	    !is_past_cancel(move))
 		move_src_yank(move, "QEMU does not answer a cancel");
 	if (!move->facts.cancel_sent && move->machine.state == MOVE_STATE_TRANSFER)
 		end_unheard(move);

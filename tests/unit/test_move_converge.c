@@ -600,6 +600,24 @@ START_TEST(guest_that_is_called_back_too_late_goes_over)
 }
 END_TEST
 
+/* Its connection is the destination's by then. */
+START_TEST(cancel_that_fails_after_the_end_breaks_nothing)
+{
+	start_with_deadline(POLICY_TIMEOUT_PAUSE);
+	reach_deadline();
+	fake_qmp_hold("migrate_cancel");
+	ck_assert(cancel());
+	fake_qmp_result("query-migrate", NULL);
+	rig_completes();
+	fake_qmp_refuse("migrate_cancel", ERR_TIMEOUT);
+	fake_qmp_release("migrate_cancel");
+	rig_run();
+	ck_assert_uint_eq(trace_count("qmp yank"), 0);
+	rig_peer_says("go", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+}
+END_TEST
+
 /* After a restart QEMU may have sent all, and go may be out. */
 START_TEST(restarted_coordinator_calls_back_when_qemu_has_said_how_far_it_is)
 {
@@ -670,6 +688,7 @@ Suite *suite(void)
 	tcase_add_test(tc, paused_guest_is_called_back);
 	tcase_add_test(tc, forced_guest_is_called_back_past_a_deaf_qemu);
 	tcase_add_test(tc, guest_that_is_called_back_too_late_goes_over);
+	tcase_add_test(tc, cancel_that_fails_after_the_end_breaks_nothing);
 	tcase_add_test(tc, restarted_coordinator_calls_back_when_qemu_has_said_how_far_it_is);
 	tcase_add_test(tc, restarted_coordinator_ends_the_stream_of_a_deaf_qemu);
 	return s;
