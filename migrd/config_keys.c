@@ -347,10 +347,7 @@ static bool url_is_valid(const char *url)
 			return false;
 	len = strcspn(host, "/?");
 	address = xasprintf("%.*s%s", (int)len, host,
-			    strrchr(host, ':') && strrchr(host, ':') < host + len &&
-					    host[len - 1] != ']'
-				    ? ""
-				    : ":443");
+			    memrchr(host, ':', len) && host[len - 1] != ']' ? "" : ":443");
 	return address_is_valid(address, 1);
 }
 

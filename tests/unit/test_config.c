@@ -313,7 +313,7 @@ END_TEST
 START_TEST(parties_are_read)
 {
 	ck_assert(load(HOST_A PARTY "label = example.net/tier=data-base\nmay_delay_s = 600\n"
-				    "[notify B.2]\nurl = https://[fd00::2]/\nwhen = after\n"
+				    "[notify B.2]\nurl = https://[fd00::2]:8443/a:b\nwhen = after\n"
 				    "secret_file = /x\nca_file = ca\ntimeout_ms = 500\n"
 				    "[notify in]\nagent_command = /bin/x --a b\nwhen = before\n"));
 	ck_assert_uint_eq(config.notify_count, 3);
