@@ -264,15 +264,18 @@ static bool hear_token(struct run *run, struct link *link, uint64_t deadline_ms,
 static bool receive(struct link *link, char *buf, uint64_t deadline_ms, size_t *ret_len)
 {
 	for (;;) {
-		ssize_t len = gnutls_record_recv(link->session, buf, PUMP_RECORD_BYTES);
 		struct pollfd pfd = { .fd = link->fd, .events = POLLIN };
 		uint64_t now_ms = clock_monotonic_ms();
+		ssize_t len;
 
+		if (now_ms >= deadline_ms) /* also of a sender that never pauses */
+			return false;
+		len = gnutls_record_recv(link->session, buf, PUMP_RECORD_BYTES);
 		if (len > 0) {
 			*ret_len = (size_t)len;
 			return true;
 		}
-		if (len == 0 || gnutls_error_is_fatal((int)len) || now_ms >= deadline_ms)
+		if (len == 0 || gnutls_error_is_fatal((int)len))
 			return false;
 		(void)poll(&pfd, 1, (int)(deadline_ms - now_ms));
 	}

@@ -155,6 +155,16 @@ START_TEST(time_ends_it)
 }
 END_TEST
 
+START_TEST(time_ends_it_for_a_sender_that_never_pauses)
+{
+	src_wish.bytes = dst_wish.bytes = STREAM_PROBE_BYTES_MAX;
+	dst_wish.ms = 1;
+	probe();
+	assert_end(STREAM_PROBE_DONE);
+	ck_assert_uint_lt(got.result.report.bytes, STREAM_PROBE_BYTES_MAX / 2);
+}
+END_TEST
+
 START_TEST(limit_of_the_bandwidth_holds)
 {
 	src_wish.config.bandwidth_bytes_per_s = UINT64_C(20) << 20;
@@ -287,6 +297,7 @@ Suite *suite(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, data_comes_and_is_counted_by_the_receiver);
 	tcase_add_test(tc, time_ends_it);
+	tcase_add_test(tc, time_ends_it_for_a_sender_that_never_pauses);
 	tcase_add_test(tc, limit_of_the_bandwidth_holds);
 	tcase_add_test(tc, closed_port_is_not_reached);
 	tcase_add_test(tc, port_that_knows_no_such_probe_refuses);
