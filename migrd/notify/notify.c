@@ -15,7 +15,7 @@
 #include "notify/answer.h"
 #include "notify/sign.h"
 
-#define CONNECTIONS_PER_HOST_MAX 8
+#define CONNECTIONS_PER_HOST_MAX NOTIFY_OF_A_PARTY_MAX
 #define IDLE_CONNECTIONS_MAX     32
 
 enum post_state {
@@ -175,21 +175,50 @@ static void set_options(struct post *post)
 	set_tls(post);
 }
 
-/* Gives the next ones their turn. */
+/* How many of a party's notices are under way. */
+struct share {
+	const char *party;
+	unsigned running;
+};
+
+/* NULL: there are more names than a set of parties has, since a reload gave others. */
+static struct share *share_of(struct share shares[NOTICE_PARTIES_MAX], const char *party)
+{
+	for (size_t i = 0; i < NOTICE_PARTIES_MAX; i++) {
+		if (!shares[i].party)
+			shares[i].party = party;
+		if (strcmp(shares[i].party, party) == 0)
+			return &shares[i];
+	}
+	return NULL;
+}
+
+/* Gives the next ones their turn.  A party that does not answer keeps no other party waiting. */
 static void start_more(struct notify *notify)
 {
+	struct share shares[NOTICE_PARTIES_MAX] = { 0 }, *share;
 	struct post *post;
 
+	TAILQ_FOREACH(post, &notify->posts, link)
+	{
+		if (post->state == POST_RUNNING && (share = share_of(shares, post->party)))
+			share->running++;
+	}
 	TAILQ_FOREACH(post, &notify->posts, link)
 	{
 		if (notify->running >= NOTIFY_AT_ONCE_MAX)
 			return;
 		if (post->state != POST_WAITING)
 			continue;
+		share = share_of(shares, post->party);
+		if (share && share->running >= NOTIFY_OF_A_PARTY_MAX)
+			continue;
 		post->state = POST_RUNNING;
 		notify->running++;
 		if (!multi_add(notify->multi, post->easy, post, &post->err))
 			finish(post);
+		else if (share)
+			share->running++;
 	}
 }
 

@@ -2,8 +2,8 @@
 /* notify/notify.h -- tells parties of moves: signed webhooks over HTTPS (libcurl on the loop).
  *
  * A notice is sent once; who wants another try calls again.  Redirects are not followed and
- * proxies not used.  NOTIFY_AT_ONCE_MAX notices are under way at a time, others wait, and their
- * deadlines count meanwhile.
+ * proxies not used.  NOTIFY_OF_A_PARTY_MAX notices to each party are under way at a time, others
+ * wait, and their deadlines count meanwhile.
  *
  * Fault points: notify.send.TYPE, notify.reply.TYPE, TYPE being `before' or `after'.
  * Thread: loop.
@@ -13,9 +13,11 @@
 
 #include "base/loop.h"
 #include "notify/parties.h"
+#include "wire/notice.h"
 
-#define NOTIFY_AT_ONCE_MAX 32
-#define NOTIFY_WAITING_MAX 4096 /* with those under way */
+#define NOTIFY_OF_A_PARTY_MAX 8
+#define NOTIFY_AT_ONCE_MAX    ((size_t)NOTIFY_OF_A_PARTY_MAX * NOTICE_PARTIES_MAX)
+#define NOTIFY_WAITING_MAX    4096 /* with those under way */
 
 struct notify;
 

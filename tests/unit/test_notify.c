@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Signatures of notices, the files of their keys, and what answers mean. */
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "notify/answer.h"
+#include "notify/notify.h"
 #include "notify/parties.h"
 #include "notify/sign.h"
 #include "tests/lib/check_main.h"
@@ -173,6 +177,99 @@ START_TEST(reason_of_any_length_and_kind_is_borne)
 }
 END_TEST
 
+/* ---- parties that take a connection and say nothing -------------------------------- */
+
+#define SILENT_NOTICES (NOTIFY_AT_ONCE_MAX + 1)
+
+static struct loop *loop;
+static bool has_heard;
+static size_t ended;
+
+static int listen_here(char ret_url[64])
+{
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	socklen_t size = sizeof(at);
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, size), 0);
+	ck_assert_int_eq(listen(fd, 16), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+	snprintf(ret_url, 64, "https://127.0.0.1:%u/", ntohs(at.sin_port));
+	return fd;
+}
+
+static void add_silent(const char *name, const char *url)
+{
+	const struct notify_setting setting = {
+		.name = name, .url = url, .secret_file = secret, .timeout_ms = 60000, .before = true
+	};
+	struct err err;
+
+	ck_assert_msg(notify_parties_add_blocking(parties, &setting, &err), "%s", err.msg);
+}
+
+static void on_heard(void *data, unsigned ready)
+{
+	(void)data;
+	(void)ready;
+	has_heard = true;
+	loop_stop(loop);
+}
+
+static void on_late(void *data)
+{
+	(void)data;
+	loop_stop(loop);
+}
+
+static void on_end(void *data, const struct notify_reply *reply, const struct err *err)
+{
+	(void)data;
+	(void)reply;
+	ended += err && err->code == ERR_CANCELLED;
+}
+
+START_TEST(party_that_says_nothing_keeps_no_other_waiting)
+{
+	struct notify_message message = {
+		.party = "silent", .id = "i", .type = "after", .body = ""
+	};
+	char silent_url[64], other_url[64];
+	int silent = listen_here(silent_url), other = listen_here(other_url);
+	struct loop_watch *watch;
+	struct loop_timer *late;
+	struct notify *notify;
+	struct err err;
+
+	ck_assert(file_write(secret, KEY, strlen(KEY), 0600, &err));
+	add_silent("silent", silent_url);
+	add_silent("other", other_url);
+	has_heard = false;
+	ended = 0;
+	loop = loop_new();
+	notify = notify_new(loop, TAKE_PTR(parties), &err);
+	ck_assert_ptr_nonnull(notify);
+	watch = loop_watch_new(loop, other, on_heard, NULL);
+	loop_watch_set(watch, LOOP_READ);
+	late = loop_timer_new(loop, on_late, NULL);
+	loop_timer_start(late, 15000);
+	for (size_t i = 0; i < SILENT_NOTICES; i++)
+		notify_send(notify, &message, on_end, NULL);
+	message.party = "other";
+	notify_send(notify, &message, on_end, NULL);
+	loop_run(loop);
+	ck_assert(has_heard);
+	loop_watch_free(watch);
+	loop_timer_free(late);
+	notify_free(notify);
+	ck_assert_uint_eq(ended, SILENT_NOTICES + 1);
+	loop_free(loop);
+	close(silent);
+	close(other);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *suite = suite_create("notify");
@@ -186,6 +283,8 @@ Suite *suite(void)
 	tcase_add_test(tc, missing_ca_file_is_refused);
 	tcase_add_test(tc, long_answer_is_not_read);
 	tcase_add_test(tc, reason_of_any_length_and_kind_is_borne);
+	tcase_set_timeout(tc, 30);
+	tcase_add_test(tc, party_that_says_nothing_keeps_no_other_waiting);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
