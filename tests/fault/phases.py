@@ -2,6 +2,7 @@
 """Phases of a move in which a fault strikes: enter() brings the move to the phase and holds it
 there for certain; release() lets it go on."""
 import contextlib
+import time
 
 from lib import procs, settings
 from scene import NOBODY
@@ -13,6 +14,7 @@ HOLD_MS = 1000              # how long a coordinator hangs at a fault point
 AFTER_COPYING = 8 << 20     # bytes/s: disks are copied in some seconds, memory needs longer
 FETCH_HELD = 256 * 1024     # bytes/s of post-copy: only what the guest waits for comes sooner
 FETCH_BEFORE = 4 << 20      # bytes/s before it: else a guest as small as ours has moved already
+BLOCKED_S = 0.5             # a QEMU without a limit that sends nothing for so long cannot
 
 
 def wait_arriving(s):
@@ -232,9 +234,24 @@ class Held(Phase):
         receiver, = s.b.qemus()
         return receiver
 
+    def wait_blocked(self, s):
+        """Waits until QEMU sends nothing any more, as nobody takes it: one that waits for its own limit
+        would send the devices too."""
+        seen = [None, 0.0]
+
+        def is_blocked():
+            sent = self.monitor.command("query-migrate")["return"]["ram"]["transferred"]
+            if sent != seen[0]:
+                seen[:] = sent, time.monotonic()
+            return time.monotonic() - seen[1] > BLOCKED_S
+
+        s.a.api.patch(f"/v1/moves/{s.move_id}", {"bandwidth_bytes_per_s": 0})
+        s.wait("a source that is blocked", is_blocked)
+
     def switch(self, s):
         """From the guest's stop on there is no limit, and a busy host may tell QEMU late to switch: so
         the receiver must stand still."""
+        self.wait_blocked(s)
         s.a.api.post(f"/v1/moves/{s.move_id}/postcopy")
         s.wait_point(s.a, "qmp.reply.migrate-start-postcopy")
 
