@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Parties are told of the end of a move.  The move has ended by then and waits for nobody: its
  * record says who is still to be told, so that a restart goes on. */
+#include <assert.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -83,6 +84,7 @@ static bool is_over(const struct notify_reply *reply, const struct err *err)
 static void note(struct move *move, struct move_notice *row, const struct notify_reply *reply,
 		 const struct err *err)
 {
+	assert(reply || err);
 	row->tries++;
 	if (is_told(reply)) {
 		row->after = MOVE_AFTER_TOLD;

@@ -135,11 +135,12 @@ const struct notify_parties *notify_parties(const struct notify *notify)
 void notify_free(struct notify *notify)
 {
 	ck_assert_ptr_eq(notify, the_notify);
+	/* NOLINTBEGIN(clang-analyzer-unix.Malloc): finish() has moved the head */
 	while (notify->posts) {
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): finish() has moved the head */
 		err_set(&notify->posts->err, ERR_CANCELLED, "the daemon is stopping");
 		finish(notify->posts);
 	}
+	/* NOLINTEND(clang-analyzer-unix.Malloc) */
 	the_notify = NULL;
 	free(notify);
 }

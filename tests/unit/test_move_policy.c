@@ -128,6 +128,7 @@ START_TEST(move_of_an_older_migrd_has_no_deadline)
 	move->row.detail = xstrdup(json_text(detail, NULL));
 	move->has_policy = false;
 	free(TAKE_PTR(move->plan)); /* read again too */
+	move_frames_fini(move);     /* likewise */
 	move_detail_decode(move);
 	ck_assert(!move->has_policy);
 	ck_assert_str_eq(move->policy.name, POLICY_DEFAULT);

@@ -22,6 +22,9 @@ static struct preflight preflight;
 static struct preflight_reasons reasons;
 static char path[256];
 
+static int held[2]; /* descriptors with locks */
+static size_t held_count;
+
 static void setup(void)
 {
 	struct err err;
@@ -42,6 +45,8 @@ static void setup(void)
 
 static void teardown(void)
 {
+	while (held_count)
+		close(held[--held_count]);
 	scratch_teardown();
 }
 
@@ -128,14 +133,15 @@ END_TEST
 
 /* ---- locks of others ------------------------------------------------------------------ */
 
-static int lock(off_t at)
+/* Until the end of the test. */
+static void lock(off_t at)
 {
 	struct flock range = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &range), 0);
-	return fd;
+	held[held_count++] = fd;
 }
 
 static void look_at_locks(void)
@@ -163,11 +169,9 @@ END_TEST
 /* An image that a copy of is here, and a program writes to the copy. */
 START_TEST(image_to_which_another_writes_is_told)
 {
-	CLEANUP(closep) int fd = -1;
-
 	need(NEED_SAME_CONTENT);
 	source_saw();
-	fd = lock(101);
+	lock(101);
 	look_at_locks();
 	assert_said("locks", "open and writes to it: end it");
 }
@@ -175,11 +179,9 @@ END_TEST
 
 START_TEST(image_that_another_lets_nobody_write_is_told_if_the_guest_writes)
 {
-	CLEANUP(closep) int fd = -1;
-
 	need(NEED_SAME_FILE);
 	source_saw();
-	fd = lock(201);
+	lock(201);
 	look_at_locks();
 	assert_said("locks", "open and lets no other use it: end it");
 }
@@ -188,12 +190,10 @@ END_TEST
 /* Two guests may read one medium. */
 START_TEST(image_that_another_reads_is_fine_if_the_guest_reads)
 {
-	CLEANUP(closep) int reads = -1, unshares = -1;
-
 	need(NEED_SAME_CONTENT);
 	source_saw();
-	reads = lock(100);
-	unshares = lock(201);
+	lock(100);
+	lock(201);
 	look_at_locks();
 	ck_assert_uint_eq(reasons.count, 0);
 }
@@ -202,10 +202,8 @@ END_TEST
 /* The guest's own QEMU has its locks on a shared image, and both hosts see them. */
 START_TEST(lock_that_the_source_sees_is_fine)
 {
-	CLEANUP(closep) int fd = -1;
-
 	need(NEED_SAME_FILE);
-	fd = lock(101);
+	lock(101);
 	source_saw();
 	ck_assert_uint_ne(there.files[0].locks, 0);
 	look_at_locks();
@@ -216,12 +214,10 @@ END_TEST
 /* A source of an older version tells nothing of locks. */
 START_TEST(source_that_says_nothing_is_not_refused)
 {
-	CLEANUP(closep) int fd = -1;
-
 	need(NEED_SAME_FILE);
 	source_saw();
 	there.files[0].has_locks = false;
-	fd = lock(101);
+	lock(101);
 	look_at_locks();
 	ck_assert_uint_eq(reasons.count, 0);
 }

@@ -19,9 +19,11 @@ START_TEST(attempt_begins_only_from_waiting_and_ends_only_in_moving)
 		uint32_t next;
 		bool is_final;
 	} wanted[QUEUE_STATE_COUNT] = {
-		[QUEUE_STATE_WAITING] = { "waiting", BIT(MOVING) | BIT(FAILED) | BIT(CANCELLED) },
+		[QUEUE_STATE_WAITING] = { "waiting", BIT(MOVING) | BIT(FAILED) | BIT(CANCELLED),
+					  false },
 		[QUEUE_STATE_MOVING] = { "moving",
-					 BIT(WAITING) | BIT(DONE) | BIT(FAILED) | BIT(CANCELLED) },
+					 BIT(WAITING) | BIT(DONE) | BIT(FAILED) | BIT(CANCELLED),
+					 false },
 		[QUEUE_STATE_DONE] = { "done", 0, true },
 		[QUEUE_STATE_FAILED] = { "failed", 0, true },
 		[QUEUE_STATE_CANCELLED] = { "cancelled", 0, true },
