@@ -38,10 +38,9 @@ verify() { # MODEL NAME MACROS...
 	fi
 }
 
-verify handover "$faults faults, a user" -DFAULTS="$faults"
+verify handover "3 faults, a user, hosts die" -DFAULTS=3 -DKILL
 verify handover "$faults faults, QEMUs and hosts die" -DFAULTS="$faults" -DKILL -DUSER=0
 verify handover "4 faults, a guest that stops itself" -DFAULTS=4 -DUSER=0 -DGUEST=1
-verify handover "3 faults, a user, hosts die" -DFAULTS=3 -DKILL
 verify handover "3 faults, a database is lost" -DFAULTS=3 -DKILL -DUSER=0 -DLOSE
 verify handover "3 faults, an operator decides" -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE
 verify handover "2 faults, a user, post-copy" -DFAULTS=2 -DPOSTCOPY
@@ -55,6 +54,7 @@ verify ownership "5 faults, 2 moves, starts by hand" -DFAULTS=5 -DMOVES=2
 verify ownership "4 faults, 3 moves, starts by hand" -DFAULTS=4 -DMOVES=3
 verify refresh "8 faults, another QEMU of the same host" -DFAULTS=8
 [ "$long" ] || exit 0
+verify handover "$faults faults, a user" -DFAULTS="$faults"
 verify handover "3 faults, a user, post-copy" -DFAULTS=3 -DPOSTCOPY
 verify handover "3 faults, hosts die, post-copy" -DFAULTS=3 -DKILL -DUSER=0 -DPOSTCOPY
 verify handover "3 faults, it stops itself, post-copy" -DFAULTS=3 -DUSER=0 -DGUEST=1 -DPOSTCOPY
