@@ -67,6 +67,8 @@ struct trial_ref *trial_ref_new(const struct trial *trial);
 struct trial *trial_ref_take(struct trial_ref *ref);
 /* Answers with ERR, and frees TRIAL. */
 void trial_fail(struct trial *trial, const struct err *err);
+/* Answers with all that was found, and frees TRIAL. */
+void trial_answer(struct trial *trial);
 /* NULL: the VM is gone, or has no QEMU any more; then the trial has failed and is freed. */
 struct vm *trial_vm(struct trial *trial);
 
@@ -77,5 +79,7 @@ void trial_ask_qemu(struct trial *trial, trial_step_fn *next);
 void trial_end_queues(struct trial *trial);
 /* Asks a second time what the guest has written to its drives. */
 void trial_ask_writes(struct trial *trial, trial_step_fn *next);
+/* Looks at the link to the destination, which has answered; then trial_answer(). */
+void trial_look_at_link(struct trial *trial);
 
 #endif
