@@ -82,7 +82,7 @@ class RefreshHungTest(RefreshTest, HungTest):
         self.go_on(self.old)
         self.a.start()
         self.wait_end(job, "cancelled")
-        self.eventually("the stop is done", lambda: self.a.qemus() == [])
+        self.eventually("the stop is on record", lambda: self.guest.vm(self.a)["state"] == "stopped")
         self.assert_stopped()
         self.assert_starts_anew()
 
