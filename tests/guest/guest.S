@@ -3,7 +3,7 @@
  *
  * No operating system: the BIOS loads the boot sector, the boot sector loads
  * the rest, and from then on it is 32-bit code with interrupts from the PIT at
- * 1 kHz.  It owns three areas from 16 MiB up, in this order:
+ * 1 kHz, or one every `tick_ms'.  It owns three areas from 16 MiB up, in this order:
  *
  *   spare area    Filled once, then left alone: it costs the guest no time.  The
  *                 host looks at it (Guest.assert_spare_right of lib/world.py).
@@ -116,7 +116,7 @@ idt_pointer:
 	.long	IDT_ADDR
 
 	/* Set by mkguest; the mark is how it finds them. */
-	.org	0x1d0
+	.org	0x1c0
 	.ascii	"migrd-guest:1\0\0\0"
 dirty_pages:	.long	0
 rate_q16:	.long	0		/* pages per ms, 16.16 fixed point */
@@ -125,6 +125,7 @@ period_ms:	.long	4
 spare_pages:	.long	0
 wave_ms:	.long	0		/* 0: none */
 busy_ms:	.long	0		/* of each wave; 0: a saw-tooth */
+tick_ms:	.long	1
 	.org	0x1fe
 	.word	0xaa55
 
@@ -373,9 +374,10 @@ start_clock:
 	/* PIT channel 0, mode 2 (rate generator). */
 	movb	$0x34, %al
 	outb	%al, $0x43
-	movb	$(PIT_DIVISOR & 0xff), %al
+	movl	$PIT_DIVISOR, %eax
+	imull	tick_ms, %eax
 	outb	%al, $0x40
-	movb	$(PIT_DIVISOR >> 8), %al
+	movb	%ah, %al
 	outb	%al, $0x40
 	movl	period_ms, %eax
 	movl	%eax, until_report
@@ -385,9 +387,10 @@ timer_interrupt:
 	pushal
 	movb	$0x20, %al
 	outb	%al, $0x20
-	incl	ticks
-	decl	until_report
-	jnz	1f
+	movl	tick_ms, %eax
+	addl	%eax, ticks
+	subl	%eax, until_report
+	jg	1f
 	movl	period_ms, %eax
 	movl	%eax, until_report
 	movb	nic_command, %al

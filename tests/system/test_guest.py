@@ -40,13 +40,15 @@ class HistoryTest(SystemTest):
         self.assertRaisesRegex(AssertionError, "two runners", history.assert_single_runner)
 
 
-class GuestTest(SystemTest):
+class GuestAloneTest(SystemTest):
     """QEMU without a coordinator: the test changes the memory behind the guest's back."""
+
+    work = {"area": AREA_MIB, "rate": RATE_MIB_PER_S, "static": STATIC_MIB}
 
     def setUp(self):
         self.world = World(ids=())
         self.addCleanup(self._close_world)
-        self.guest = self.world.guest(area=AREA_MIB, rate=RATE_MIB_PER_S, static=STATIC_MIB)
+        self.guest = self.world.guest(**self.work)
         self.console = self.guest.console
         self.gdb_socket = self.world.dir / "gdb.sock"
         disk = self.guest.definition["disks"][0]["path"]
@@ -57,6 +59,27 @@ class GuestTest(SystemTest):
              "-chardev", f"socket,id=gdb,path={self.gdb_socket},server=on,wait=off",
              "-gdb", "chardev:gdb"], stdin=subprocess.DEVNULL)
         self.addCleanup(self.qemu.end)
+        self.console.wait_line()
+
+
+class SlowClockTest(GuestAloneTest):
+    work = {"area": AREA_MIB, "rate": 0, "period": 500, "tick": 50}
+
+    # A busy host makes the guest lose ticks for a moment; a wrong clock is wrong in every window.
+    def test_it_counts_milliseconds_all_the_same(self):
+        _, first = self.console.wait_line()
+        paces = []
+        while len(paces) < 8 and not (paces and 0.8 < paces[-1] < 1.2):
+            _, last = self.console.wait_line()
+            paces.append((last.ticks - first.ticks) / 1000 / (last.at - first.at))
+            first = last
+        self.assertEqual(last.ticks % 500, 0)
+        self.assertAlmostEqual(paces[-1], 1, delta=0.2, msg=f"of the windows {paces}")
+
+
+class GuestTest(GuestAloneTest):
+    def setUp(self):
+        super().setUp()
         self.console.wait_sweeps(1)
 
     def change_memory(self, change):

@@ -29,12 +29,12 @@ def _code(has_disks):
     return code
 
 
-def make(path, area, rate, static, period, disks=(), spare=0, wave=0, busy=0):
+def make(path, area, rate, static, period, disks=(), spare=0, wave=0, busy=0, tick=1):
     """Makes a disk as `tests/guest/mkguest PATH --area AREA ...' does.  DISKS: mkguest().Disk of
     each disk that the guest proves."""
     maker = mkguest()
     maker.make(path, area, maker.rate_argument(str(rate)), static, period, _code(bool(disks)),
-               disks, spare, wave, busy)
+               disks, spare, wave, busy, tick)
 
 
 def assert_spare_right(monitor, spare, path):

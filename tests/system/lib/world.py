@@ -51,17 +51,17 @@ class Guest(Machine):
     """A definition with its boot disk and console.  DISKS: Disk objects of lib/disks.py, which the
     guest proves; those that are not shared are on the world's first host, where it starts, and
     their backing files where both hosts see them.  AREA, RATE, STATIC, SPARE, PERIOD, WAVE,
-    BUSY: those of tests/guest/mkguest."""
+    BUSY, TICK: those of tests/guest/mkguest."""
 
     def __init__(self, world, name, area=16, rate=16, static=None, period=4, memory_mib=128,
-                 disks=(), spare=0, wave=0, busy=0, **extra):
+                 disks=(), spare=0, wave=0, busy=0, tick=1, **extra):
         self.disks = list(disks)
         self.spare = spare
         self.is_busy = area > 0 and rate != 0   # otherwise no sweep is ever completed
         image = world.dir / f"{name}.img"
         static = area if static is None else static
         guest_image.make(image, area, rate, static, period, [disk.work for disk in self.disks],
-                         spare, wave, busy)
+                         spare, wave, busy, tick)
         for number, disk in enumerate(self.disks):
             home = world.dir if disk.shared else next(iter(world.hosts.values())).images
             disk.make(home / f"{name}-{disk.id}.{disk.format}", number, world.dir)
