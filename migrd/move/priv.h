@@ -247,6 +247,7 @@ struct move_share {
 	uint64_t sent, at_ms;             /* over its stream, when that was looked at last */
 	uint64_t rates[MOVE_SHARE_RATES]; /* from one look to the next, newest first */
 	size_t known;                     /* so many of them */
+	bool is_held_back;                /* it has a part of the budget */
 };
 
 /* An ended move: the two sides tell each other of the end (move/moves_settle.c). */
@@ -363,6 +364,7 @@ struct moves {
 		enum move_side side;
 		struct loop_timer *timer;
 		uint64_t at_ms;          /* when it was shared last; 0: never */
+		uint64_t measured_ms;    /* when the streams were looked at last; 0: never */
 	} shares[2];                     /* by enum move_side: see move/share.c */
 	unsigned settling;               /* its questions under way */
 };
@@ -495,6 +497,8 @@ uint64_t moves_limit_of_new(const struct moves *moves, const struct move_options
 bool move_was_held_by_budget(const struct move *move, uint64_t rate);
 /* Transfer is entered, and nothing was sent yet, but by an earlier coordinator. */
 void move_share_begin(struct move *move);
+/* Whether it sends may have changed: if it has sent all, the others have its part. */
+void move_share_follow(struct move *move);
 /* Source: its own limit was changed. */
 void move_share_again(struct move *move);
 /* Source, in transfer: the destination has told what it lets come; 0: all. */

@@ -124,6 +124,7 @@ static void entered(struct machine *machine)
 	struct move *move = move_of(machine);
 	bool is_final = move_is_final(move);
 
+	move_share_follow(move);
 	if (is_final) {
 		move_measure_end(move);
 		move_frames_end(move);

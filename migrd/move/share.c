@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The host's budgets of bandwidth, each shared by its moves once a second by what went over their
- * streams (move/budget.h): one by the moves away, one by those to here.  A move's own limit stays
- * what was asked for; the lowest of all is in force.  What a destination lets come is told to the
- * source with the answers that it asks for twice a second (move/lease.c), and is in force there.
+/* The host's budgets of bandwidth, each shared by its moves (move/budget.h): one by the moves away,
+ * one by those to here.  They are shared once a second by what went over the streams, and at once
+ * when a move begins to send or has sent all: else the part of a move that lasts half a second
+ * would lie idle for longer than it was used.  A move's own limit stays what was asked for; the
+ * lowest of all is in force.  What a destination lets come is told to the source with the answers
+ * that it asks for twice a second (move/lease.c), and is in force there.
  *
  * Nothing of it is recorded: after a restart each move is new again.  What counts is what goes over
  * the streams, so disks and memory together. */
@@ -15,8 +17,11 @@
 #include "move/priv.h"
 #include "move/src.h"
 
-/* How often it is shared, and how often a QEMU is told of another limit at most. */
+/* How often the streams are looked at, and the budget is shared if nothing else happens. */
 #define SHARE_MS 1000
+/* How often a QEMU is told of another limit at most.  A newcomer has its part at once, so that for
+ * so long all together may send more than the budget. */
+#define SHARE_LEAST_MS 50
 
 static uint64_t budget_of(const struct moves *moves, enum move_side side)
 {
@@ -62,6 +67,11 @@ static bool is_free(const struct move *move)
 {
 	return move->machine.state != MOVE_STATE_TRANSFER || move->facts.saw_stop ||
 	       move->facts.forced;
+}
+
+static bool is_held_back(const struct move *move)
+{
+	return is_sharer(move) && !is_free(move);
 }
 
 static size_t count_sharers(const struct moves *moves, enum move_side side)
@@ -145,61 +155,85 @@ static void give(struct move *move, uint64_t bytes_per_s)
 		apply(move);
 }
 
-/* The moves of SIDE that share, each with its row; the caller frees both.  Returns how many. */
-static size_t gather(const struct moves *moves, enum move_side side, struct move ***ret_list,
-		     struct budget_move **ret_rows)
+/* The moves of SIDE that share, each with its limit. */
+struct shared {
+	size_t count;
+	struct move **moves;
+	struct budget_move *rows; /* room for one more */
+	uint64_t *limits;         /* room for one more */
+};
+
+static struct shared gather(const struct moves *moves, enum move_side side)
 {
-	size_t count = 0, room = count_sharers(moves, side) + 1;
+	size_t room = count_sharers(moves, side) + 1;
+	struct shared ret = { .moves = xcalloc(room, sizeof(struct move *)),
+			      .rows = xcalloc(room, sizeof(struct budget_move)),
+			      .limits = xcalloc(room, sizeof(uint64_t)) };
 	struct move *move;
 
-	*ret_list = xcalloc(room, sizeof(struct move *));
-	*ret_rows = xcalloc(room, sizeof(struct budget_move));
 	TAILQ_FOREACH(move, &moves->active, active_link)
 	{
 		if (move->side != side || !is_sharer(move))
 			continue;
-		(*ret_list)[count] = move;
-		(*ret_rows)[count++] = row_of(move);
+		ret.moves[ret.count] = move;
+		ret.rows[ret.count++] = row_of(move);
 	}
-	return count;
+	return ret;
 }
 
-static void measure_all(struct moves *moves, enum move_side side, uint64_t now_ms)
+static void free_shared(struct shared *shared)
 {
+	free(shared->limits);
+	free(shared->rows);
+	free(shared->moves);
+}
+
+static struct shared share_out(const struct moves *moves, enum move_side side)
+{
+	struct shared ret = gather(moves, side);
+
+	budget_share(budget_of(moves, side), ret.rows, ret.count, ret.limits);
+	return ret;
+}
+
+static void give_part(const struct shared *shared, size_t i)
+{
+	struct move *move = shared->moves[i];
+
+	move->share.among = shared->count;
+	if (!is_free(move))
+		give(move, shared->limits[i]);
+}
+
+/* A newcomer's part, from which its rates are counted, is measured from where it begins. */
+static void measure_all(struct moves_share *of, uint64_t now_ms)
+{
+	bool is_due = !of->measured_ms || now_ms - of->measured_ms >= SHARE_MS;
 	struct move *move;
 
-	TAILQ_FOREACH(move, &moves->active, active_link)
+	TAILQ_FOREACH(move, &of->moves->active, active_link)
 	{
-		if (move->side == side && is_sharer(move))
+		if (move->side == of->side && is_sharer(move) && (is_due || !move->share.at_ms))
 			measure(move, now_ms);
 	}
+	if (is_due)
+		of->measured_ms = now_ms;
 }
 
 static void share(struct moves_share *of)
 {
-	struct moves *moves = of->moves;
-	uint64_t now_ms = loop_now_ms(moves->env.loop);
-	struct budget_move *rows;
-	struct move **list;
-	uint64_t *limits;
-	size_t count;
+	uint64_t now_ms = loop_now_ms(of->moves->env.loop);
+	struct shared shared;
 
-	measure_all(moves, of->side, now_ms);
-	count = gather(moves, of->side, &list, &rows);
-	limits = xcalloc(count + 1, sizeof(*limits));
-	budget_share(budget_of(moves, of->side), rows, count, limits);
-	for (size_t i = 0; i < count; i++) {
-		list[i]->share.among = count;
-		if (!is_free(list[i]))
-			give(list[i], limits[i]);
+	measure_all(of, now_ms);
+	shared = share_out(of->moves, of->side);
+	for (size_t i = 0; i < shared.count; i++)
+		give_part(&shared, i);
+	if (shared.count) {
+		of->at_ms = now_ms;
+		loop_timer_start(of->timer, of->measured_ms + SHARE_MS - now_ms);
 	}
-	free(limits);
-	free(rows);
-	free(list);
-	if (!count)
-		return;
-	of->at_ms = now_ms;
-	loop_timer_start(of->timer, SHARE_MS);
+	free_shared(&shared);
 }
 
 static void on_due(void *data)
@@ -224,42 +258,44 @@ void moves_share_fini(struct moves *moves)
 		loop_timer_free(TAKE_PTR(moves->shares[side].timer));
 }
 
-/* At once, unless QEMUs were told less than a second ago: then it is false. */
+/* At once, unless QEMUs were told a moment ago: then it is false. */
 static bool share_soon(struct moves_share *of)
 {
 	uint64_t passed_ms = loop_now_ms(of->moves->env.loop) - of->at_ms;
 
-	if (of->at_ms && passed_ms < SHARE_MS) {
-		loop_timer_start(of->timer, SHARE_MS - passed_ms);
+	if (of->at_ms && passed_ms < SHARE_LEAST_MS) {
+		loop_timer_start(of->timer, SHARE_LEAST_MS - passed_ms);
 		return false;
 	}
 	share(of);
 	return true;
 }
 
-/* What no other move was given, but the least that a move has. */
-static uint64_t spare_for(const struct move *move)
+/* It has its part now; the others are told in time. */
+static void give_now(struct move *move)
 {
-	uint64_t budget = budget_of(move->moves, move->side), given = 0;
-	const struct move *other;
+	struct shared shared = share_out(move->moves, move->side);
 
-	TAILQ_FOREACH(other, &move->moves->active, active_link)
-	{
-		if (other != move && other->side == move->side && is_sharer(other))
-			given += is_free(other) ? used_by(other) : other->share.limit_bytes_per_s;
-	}
-	return lower_of(given + BUDGET_MOVE_MIN_BYTES_PER_S < budget ? budget - given
-								     : BUDGET_MOVE_MIN_BYTES_PER_S,
-			own_limit(move));
+	for (size_t i = 0; i < shared.count; i++)
+		if (shared.moves[i] == move)
+			give_part(&shared, i);
+	free_shared(&shared);
 }
 
-/* The others are told in time; it need not wait for that. */
 static void share_with(struct move *move)
 {
-	if (share_soon(&move->moves->shares[move->side]) || is_free(move) || !is_sharer(move))
+	move->share.is_held_back = is_held_back(move);
+	if (!share_soon(&move->moves->shares[move->side]))
+		give_now(move);
+}
+
+void move_share_follow(struct move *move)
+{
+	if (!move->share.is_held_back || is_held_back(move))
 		return;
-	move->share.among = count_sharers(move->moves, move->side);
-	give(move, spare_for(move));
+	move->share.is_held_back = false;
+	if (budget_of(move->moves, move->side))
+		share_soon(&move->moves->shares[move->side]);
 }
 
 void move_share_begin(struct move *move)
@@ -330,22 +366,17 @@ uint64_t move_limit_bytes_per_s(const struct move *move)
 uint64_t moves_limit_of_new(const struct moves *moves, const struct move_options *options)
 {
 	uint64_t budget = budget_of(moves, MOVE_SRC), limit;
-	struct budget_move *rows;
-	struct move **list;
-	uint64_t *limits;
-	size_t count;
+	struct shared shared;
 
 	if (!budget)
 		return options->bandwidth_bytes_per_s;
-	count = gather(moves, MOVE_SRC, &list, &rows);
-	limits = xcalloc(count + 1, sizeof(*limits));
-	rows[count] = (struct budget_move){ .priority = (enum move_priority)options->priority,
-					    .own = options->bandwidth_bytes_per_s };
-	budget_share(budget, rows, count + 1, limits);
-	limit = limits[count];
-	free(limits);
-	free(rows);
-	free(list);
+	shared = gather(moves, MOVE_SRC);
+	shared.rows[shared.count] =
+		(struct budget_move){ .priority = (enum move_priority)options->priority,
+				      .own = options->bandwidth_bytes_per_s };
+	budget_share(budget, shared.rows, shared.count + 1, shared.limits);
+	limit = shared.limits[shared.count];
+	free_shared(&shared);
 	return limit;
 }
 

@@ -211,6 +211,7 @@ static void force(struct move *move, const struct converge_decision *decision)
 {
 	note_rest(move, decision);
 	move->facts.forced = true;
+	move_share_follow(move);
 }
 
 /* The next state does it: its record has the fact before the guest is stopped. */

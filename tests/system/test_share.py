@@ -61,6 +61,7 @@ class ShareTest(SystemTest):
     def held_by_budget(self, first, second):
         self.configure(self.a, bandwidth_budget_bytes_per_s=BUDGET)
         ids = self.held(first), self.held(second, priority="balancing")
+        self.assertEqual(self.limits(ids[1]), [2], "a newcomer has its part at once")
         self.wait_limits(ids, 8, 2)
         return ids
 
