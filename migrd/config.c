@@ -558,12 +558,6 @@ static void check_notify(struct load *load)
 				   "and "
 				   "ca_file",
 				   notify->name);
-		if (notify->agent_command && strcmp(notify->when, "before") != 0)
-			faults_add(load->faults, load->path,
-				   "[notify %s] has agent_command, which is run before a move "
-				   "only: "
-				   "set when = before",
-				   notify->name);
 		if (notify->may_delay_s && strstr(notify->when, "before") == NULL)
 			faults_add(load->faults, load->path,
 				   "[notify %s] is told only after a move, so it cannot delay one: "

@@ -167,7 +167,7 @@ const struct config_key config_notify_keys[CONFIG_NOTIFY_KEYS] = {
 	  .help = "Certificates of the authorities that may vouch for the party, PEM." },
 	{ "notify NAME", "agent_command", CONFIG_TYPE_COMMAND, OF_NOTIFY(agent_command),
 	  .help = "In place of url: a program inside the guest, and its arguments, which the "
-		  "guest's agent runs before the move." },
+		  "guest's agent runs before the move and after it, where the guest is then." },
 	{ "notify NAME", "timeout_ms", CONFIG_TYPE_UINT, OF_NOTIFY(timeout_ms), 100, 60000, "10000",
 	  NULL, "milliseconds",
 	  "How long the party may take for its answer; then the move goes on without it." },

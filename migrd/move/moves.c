@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "move/dst.h"
+#include "move/guest_program.h"
 #include "move/links.h"
 #include "move/priv.h"
 #include "move/src_priv.h"
@@ -140,6 +141,7 @@ void moves_clear(struct moves *moves)
 	links_stop(moves->links);
 	moves_offers_clear(moves);
 	moves_trials_clear(moves);
+	guest_programs_clear(moves);
 	moves_forget_ends(moves);
 	while ((move = TAILQ_FIRST(&moves->list))) {
 		move_release_vm(move);

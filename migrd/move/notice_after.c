@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Parties are told of the end of a move.  The move has ended by then and waits for nobody: its
  * record says who is still to be told, so that a restart goes on. */
-#include <assert.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "move/guest_program.h"
 #include "move/priv.h"
-#include "notify/answer.h"
+#include "notify/agent.h"
 #include "notify/notify.h"
 
 /* Pauses between the tries; when they are used up, the party is given up. */
 static const uint32_t pauses_ms[] = { 1000, 5000, 30000, 120000, 600000 };
+
+/* A guest that has just arrived is being looked after, and one whose coordinator was restarted is
+ * not found again yet. */
+#define GUEST_AFTER_MS 1000
 
 /* A party that is to be told; its move and its row are looked up by it. */
 struct move_ending {
@@ -70,62 +74,94 @@ static void save(struct move *move)
 
 /* ---- one try --------------------------------------------------------------------- */
 
-static bool is_told(const struct notify_reply *reply)
+static void note_told(const struct move *move, struct move_notice *row)
 {
-	return reply && reply->status >= 200 && reply->status <= 299;
+	row->after = MOVE_AFTER_TOLD;
+	row->after_reason[0] = '\0';
+	log_info("move", "told", "move=%s party=%s tries=%llu", move->row.id, row->party,
+		 (unsigned long long)row->tries);
 }
 
-/* 410: it wants to hear no more (Standard Webhooks, "Delivery success and failure"). */
-static bool is_over(const struct notify_reply *reply, const struct err *err)
+/* IS_OVER: no other try would do. */
+static void note_untold(const struct move *move, struct move_notice *row, const char *why,
+			bool is_over)
 {
-	return reply ? reply->status == 410 : err->code == ERR_NOT_FOUND;
-}
-
-static void note(struct move *move, struct move_notice *row, const struct notify_reply *reply,
-		 const struct err *err)
-{
-	assert(reply || err);
-	row->tries++;
-	if (is_told(reply)) {
-		row->after = MOVE_AFTER_TOLD;
-		log_info("move", "told", "move=%s party=%s tries=%llu", move->row.id, row->party,
-			 (unsigned long long)row->tries);
-		return;
-	}
 	move->moves->notice_counts[MOVE_NOTICE_UNHEARD]++;
-	if (is_over(reply, err))
+	if (is_over)
 		row->after = MOVE_AFTER_GONE;
 	else if (row->tries > ARRAY_LEN(pauses_ms))
 		row->after = MOVE_AFTER_UNHEARD;
-	if (reply)
-		log_warning("move", "untold", "move=%s party=%s tries=%llu status=%ld over=%d",
-			    move->row.id, row->party, (unsigned long long)row->tries, reply->status,
-			    row->after != MOVE_AFTER_WAITS);
-	else
-		log_warning("move", "untold", "move=%s party=%s tries=%llu reason=%s over=%d",
-			    move->row.id, row->party, (unsigned long long)row->tries, err->msg,
-			    row->after != MOVE_AFTER_WAITS);
+	snprintf(row->after_reason, sizeof(row->after_reason), "%.*s", NOTICE_REASON_SIZE - 1, why);
+	log_warning("move", "untold", "move=%s party=%s tries=%llu reason=%s over=%d", move->row.id,
+		    row->party, (unsigned long long)row->tries, why,
+		    row->after != MOVE_AFTER_WAITS);
 }
 
-/* CANCELLED: the daemon stops; the next one goes on. */
-static void on_answered(void *data, const struct notify_reply *reply, const struct err *err)
+/* 410: it wants to hear no more (Standard Webhooks, "Delivery success and failure"). */
+static void note_reply(const struct move *move, struct move_notice *row, long status)
 {
-	struct asking *asking = data;
+	char why[64];
+
+	snprintf(why, sizeof(why), "it answered with HTTP status %ld", status);
+	if (status >= 200 && status <= 299)
+		note_told(move, row);
+	else
+		note_untold(move, row, why, status == 410);
+}
+
+/* What the program wrote says nothing after the end. */
+static void note_program(const struct move *move, struct move_notice *row,
+			 struct json_object *result)
+{
+	struct notify_judged judged;
+
+	if (notify_agent_ended_well(result, &judged))
+		note_told(move, row);
+	else
+		note_untold(move, row, judged.words, false);
+}
+
+/* What a try has come to: one of them. */
+struct ending_told {
+	const struct notify_reply *reply;
+	struct json_object *result; /* of a program in the guest */
+	const struct err *err;
+};
+
+/* CANCELLED: the daemon stops; the next one goes on. */
+static void end_try(struct asking *asking, const struct ending_told *told)
+{
 	struct move_ending *ending = find(asking->moves, asking->id, asking->party);
 	struct move *move = ending ? moves_find(asking->moves, asking->id) : NULL;
 	struct move_notice *row = move ? move_notices_find(move->notices, asking->party) : NULL;
 
 	free(asking);
-	if (!ending || (err && err->code == ERR_CANCELLED))
+	if (!ending || (told->err && told->err->code == ERR_CANCELLED))
 		return;
 	if (row) {
-		note(move, row, reply, err);
+		row->tries++;
+		if (told->reply)
+			note_reply(move, row, told->reply->status);
+		else if (told->err)
+			note_untold(move, row, told->err->msg, told->err->code == ERR_NOT_FOUND);
+		else
+			note_program(move, row, told->result);
 		save(move);
 	}
 	if (row && row->after == MOVE_AFTER_WAITS)
 		loop_timer_start(ending->timer, pauses_ms[row->tries - 1]);
 	else
 		ending_free(ending);
+}
+
+static void on_answered(void *data, const struct notify_reply *reply, const struct err *err)
+{
+	end_try(data, &(struct ending_told){ .reply = reply, .err = err });
+}
+
+static void on_program(void *data, struct json_object *result, const struct err *err)
+{
+	end_try(data, &(struct ending_told){ .result = result, .err = err });
 }
 
 static struct json_object *body_of(const struct move *move)
@@ -147,31 +183,41 @@ static struct json_object *body_of(const struct move *move)
 	return json_encode(notice_after_fields, &notice);
 }
 
+static void tell_party(const struct move_ending *ending, const char *body, struct asking *asking)
+{
+	char id[64];
+
+	snprintf(id, sizeof(id), "after-%s", ending->id);
+	notify_send(ending->moves->env.notify,
+		    &(struct notify_message){
+			    .party = ending->party, .id = id, .type = "after", .body = body },
+		    on_answered, asking);
+}
+
 static void try_now(void *data)
 {
 	struct move_ending *ending = data;
 	struct move *move = moves_find(ending->moves, ending->id);
+	const struct move_notice *row =
+		move ? move_notices_find(move->notices, ending->party) : NULL;
 	CLEANUP(json_putp) struct json_object *body = NULL;
 	struct asking *asking;
-	char id[64];
 
-	if (!move) { /* its record has gone */
+	if (!row) { /* its record has gone */
 		ending_free(ending);
 		return;
 	}
 	body = body_of(move);
-	snprintf(id, sizeof(id), "after-%s", ending->id);
 	asking = xnew(struct asking);
 	asking->moves = ending->moves;
 	memcpy(asking->id, ending->id, sizeof(asking->id));
 	memcpy(asking->party, ending->party, sizeof(asking->party));
 	ending->moves->notice_counts[MOVE_NOTICE_SENT]++;
-	notify_send(ending->moves->env.notify,
-		    &(struct notify_message){ .party = ending->party,
-					      .id = id,
-					      .type = "after",
-					      .body = json_text(body, NULL) },
-		    on_answered, asking);
+	if (row->is_in_guest)
+		guest_program_run(ending->moves, ending->party, move->row.vm_uuid,
+				  json_text(body, NULL), on_program, asking);
+	else
+		tell_party(ending, json_text(body, NULL), asking);
 }
 
 /* ---- life ------------------------------------------------------------------------- */
@@ -185,7 +231,7 @@ static void begin(struct move *move, const struct move_notice *row)
 	memcpy(ending->party, row->party, sizeof(ending->party));
 	ending->timer = loop_timer_new(move->moves->env.loop, try_now, ending);
 	LIST_INSERT_HEAD(&move->moves->endings, ending, link);
-	loop_timer_start(ending->timer, 0);
+	loop_timer_start(ending->timer, row->is_in_guest ? GUEST_AFTER_MS : 0);
 }
 
 void move_tell_end(struct move *move)

@@ -22,7 +22,8 @@ static const char *const before_names[] = {
 };
 static const char *const after_names[] = {
 	[MOVE_AFTER_NONE] = "",           [MOVE_AFTER_WAITS] = "waits", [MOVE_AFTER_TOLD] = "told",
-	[MOVE_AFTER_UNHEARD] = "unheard", [MOVE_AFTER_GONE] = "gone",   NULL,
+	[MOVE_AFTER_UNHEARD] = "unheard", [MOVE_AFTER_GONE] = "gone",   [MOVE_AFTER_THERE] = "there",
+	NULL,
 };
 
 /* ---- the record ------------------------------------------------------------- */
@@ -42,7 +43,8 @@ static const struct json_field row_fields[] = {
 	ROW(timeout_ms, JSON_UINT), WORD(before, before_names),
 	WORD(after, after_names),   ROW(told_ms, JSON_UINT),
 	ROW(until_ms, JSON_UINT),   ROW(tries, JSON_UINT),
-	ROW(reason, JSON_STRING),   { 0 },
+	ROW(reason, JSON_STRING),   ROW(after_reason, JSON_STRING),
+	ROW(is_in_guest, JSON_BOOL), { 0 },
 };
 
 const struct json_field move_notices_fields[] = {
@@ -64,9 +66,18 @@ static void add(struct move_notices *notices, const struct notify_party *party)
 	row->timeout_ms = party->timeout_ms;
 	row->before = party->before ? MOVE_BEFORE_WAITS : MOVE_BEFORE_NONE;
 	row->after = party->after ? MOVE_AFTER_WAITS : MOVE_AFTER_NONE;
+	row->is_in_guest = party->command != NULL;
 }
 
-struct move_notices *move_notices_choose(const struct moves *moves, struct vm *vm)
+static bool is_of(const struct notify_party *party, const struct vm_def *def)
+{
+	if (party->selector[0] && !(def && labels_match(def->labels, party->selector)))
+		return false;
+	return !party->command || (def && def->guest_agent);
+}
+
+/* Those with a program in the guest, or the others too. */
+static struct move_notices *choose(const struct moves *moves, struct vm *vm, bool only_in_guest)
 {
 	const struct notify_parties *parties =
 		moves->env.notify ? notify_parties(moves->env.notify) : NULL;
@@ -76,9 +87,8 @@ struct move_notices *move_notices_choose(const struct moves *moves, struct vm *v
 	const struct vm_def *def = vm_def_of(vm, &ignored);
 
 	while (parties && (party = notify_parties_next(parties, party))) {
-		if (party->selector[0] && !(def && labels_match(def->labels, party->selector)))
-			continue;
-		if (party->command && !(def && def->guest_agent))
+		if (!is_of(party, def) || (party->command && vm_is_stopped(vm)) ||
+		    (only_in_guest && !(party->command && party->after)))
 			continue;
 		if (!notices)
 			notices = xnew(struct move_notices);
@@ -86,6 +96,38 @@ struct move_notices *move_notices_choose(const struct moves *moves, struct vm *v
 			add(notices, party);
 	}
 	return notices;
+}
+
+struct move_notices *move_notices_choose(const struct moves *moves, struct vm *vm)
+{
+	return choose(moves, vm, false);
+}
+
+/* The destination: nobody else can tell the guest of a move that is done. */
+static struct move_notices *choose_arrived(const struct move *move)
+{
+	struct vm *vm = move_vm(move);
+	struct move_notices *notices = vm ? choose(move->moves, vm, true) : NULL;
+
+	for (size_t i = 0; notices && i < notices->count; i++) {
+		notices->rows[i].before = MOVE_BEFORE_NONE;
+		notices->rows[i].may_delay_s = 0;
+	}
+	return notices;
+}
+
+void move_notices_end(struct move *move, bool is_done)
+{
+	bool has_left = move->side == MOVE_SRC && move->verdict == VERDICT_TAKEN;
+
+	if (move->side == MOVE_DST && is_done && !move->facts.stopped && !move->notices)
+		move->notices = choose_arrived(move);
+	for (size_t i = 0; has_left && move->notices && i < move->notices->count; i++) {
+		struct move_notice *row = &move->notices->rows[i];
+
+		if (row->is_in_guest && row->after == MOVE_AFTER_WAITS)
+			row->after = MOVE_AFTER_THERE;
+	}
 }
 
 /* All are told at the same time. */
@@ -127,6 +169,7 @@ size_t move_notices_show(const struct move_notices *notices, struct notice_shown
 			.before = before_names[row->before],
 			.after = after_names[row->after],
 			.reason = row->reason,
+			.after_reason = row->after_reason,
 			.told_at = (int64_t)row->told_ms,
 			.delayed_until = (int64_t)row->until_ms,
 		};

@@ -4,6 +4,8 @@
  * A source has a row for each party that the configuration had for the VM when the move began; the
  * rows are in the move's record.  What is told before is a part of the move
  * (move/part_notice.c), what is told after its end is on its own (move/notice_after.c).
+ * A program in the guest is told of the end by the host that has the guest then: so a destination
+ * has rows from when its move is done, by its own configuration.
  * Thread: loop.
  */
 #ifndef MIGRD_MOVE_NOTICES_H
@@ -36,6 +38,7 @@ enum move_notice_after {
 	MOVE_AFTER_TOLD,
 	MOVE_AFTER_UNHEARD,
 	MOVE_AFTER_GONE,
+	MOVE_AFTER_THERE, /* the guest has left: the host where it is tells it */
 };
 
 struct move_notice {
@@ -45,12 +48,10 @@ struct move_notice {
 	uint64_t told_ms, until_ms;      /* wall clock; 0: not yet, no delay */
 	uint64_t tries;                  /* to tell it after the end */
 	char reason[NOTICE_REASON_SIZE]; /* of its delay, or why it counts as unheard */
+	char after_reason[NOTICE_REASON_SIZE]; /* why it was not told of the end */
+	bool is_in_guest;                      /* it is a program that the guest's agent runs */
 	/* not in the record */
-	uint64_t end_ms;  /* of its delay or its time to answer, on the loop's clock */
-	bool is_in_guest; /* it is a program that the guest's agent runs */
-	bool is_asking;   /* the agent is being asked */
-	bool has_pid;
-	int64_t pid; /* of the program, in the guest */
+	uint64_t end_ms; /* of its delay, on the loop's clock */
 };
 
 struct move_notices {
@@ -66,6 +67,8 @@ static inline void free_noticesp(struct move_notices **notices)
 
 /* The rows of a move of VM that begins; NULL: no party is told.  The caller owns them. */
 struct move_notices *move_notices_choose(const struct moves *moves, struct vm *vm);
+/* Before the final record is written: who tells the guest itself.  IS_DONE: the move is. */
+void move_notices_end(struct move *move, bool is_done);
 /* For how long parties may keep the move from sending memory, in whole seconds; NOTICES may be
  * NULL. */
 uint64_t move_notices_hold_s(const struct move_notices *notices);

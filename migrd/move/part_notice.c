@@ -11,12 +11,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "move/guest_program.h"
 #include "move/priv.h"
 #include "move/src_priv.h"
 #include "notify/agent.h"
 #include "notify/answer.h"
 #include "notify/notify.h"
-#include "vm/agent.h"
 
 #define TIME_TEXT_SIZE 32
 
@@ -181,85 +181,21 @@ static void on_answered(void *data, const struct notify_reply *reply, const stru
 
 /* ---- a program in the guest ---------------------------------------------------- */
 
-static uint32_t time_left_ms(const struct move *move, const struct move_notice *row)
-{
-	uint64_t now_ms = loop_now_ms(move->moves->env.loop);
-
-	return row->end_ms > now_ms ? (uint32_t)(row->end_ms - now_ms) : 1;
-}
-
-static void command_guest(struct move *move, struct move_notice *row, const char *command,
-			  struct json_object *args, vm_agent_done_fn *done)
-{
-	struct vm *vm = move_vm(move);
-
-	if (!vm) {
-		json_object_put(args);
-		return;
-	}
-	row->is_asking = true;
-	vm_agent_command(vm, command, args, time_left_ms(move, row), done, asking_new(move, row));
-}
-
-/* The program runs, or not: it is not there, or the agent may run none. */
-static void on_begun(void *data, struct json_object *result, const struct err *err)
-{
-	struct move *move;
-	struct move_notice *row = asked_row(data, &move);
-	struct err bad;
-
-	if (!row)
-		return;
-	row->is_asking = false;
-	row->has_pid = !err && notify_agent_pid(result, &row->pid, &bad);
-	if (row->has_pid)
-		return; /* the tick asks for its end */
-	take_error(move, row, err ? err : &bad);
-	note_answer(move);
-}
-
-static void on_status(void *data, struct json_object *result, const struct err *err)
+static void on_program(void *data, struct json_object *result, const struct err *err)
 {
 	struct move *move;
 	struct move_notice *row = asked_row(data, &move);
 	struct notify_judged judged;
 
-	if (!row)
+	if (!row || (err && err->code == ERR_CANCELLED))
 		return;
-	row->is_asking = false;
-	if (err)
+	if (err) {
 		take_error(move, row, err);
-	else if (notify_agent_judge(result, left_s(row), &judged))
+	} else {
+		judged = notify_agent_judge(result, left_s(row));
 		take_answer(move, row, &judged);
-	else
-		return; /* the tick asks again */
-	note_answer(move);
-}
-
-/* From each tick: for its end, until its time is over. */
-static void watch_guest(struct move *move, struct move_notice *row)
-{
-	struct err err;
-
-	if (row->before != MOVE_BEFORE_ASKED || !row->is_in_guest)
-		return;
-	if (row->end_ms <= loop_now_ms(move->moves->env.loop)) {
-		err_set(&err, ERR_TIMEOUT, "its program has not ended within %llu ms",
-			(unsigned long long)row->timeout_ms);
-		take_error(move, row, &err);
-	} else if (row->has_pid && !row->is_asking) {
-		command_guest(move, row, NOTIFY_AGENT_STATUS, notify_agent_status_args(row->pid),
-			      on_status);
 	}
-}
-
-static void ask_guest(struct move *move, struct move_notice *row, const struct notify_party *party,
-		      const char *body)
-{
-	row->is_in_guest = true;
-	row->has_pid = false;
-	row->end_ms = loop_now_ms(move->moves->env.loop) + row->timeout_ms;
-	command_guest(move, row, NOTIFY_AGENT_RUN, notify_agent_run_args(party, body), on_begun);
+	note_answer(move);
 }
 
 /* ---- asking ----------------------------------------------------------------------- */
@@ -284,7 +220,8 @@ static void ask(struct move *move, struct move_notice *row)
 	message.body = json_text(body, NULL);
 	move->moves->notice_counts[MOVE_NOTICE_SENT]++;
 	if (party && party->command)
-		ask_guest(move, row, party, message.body);
+		guest_program_run(move->moves, row->party, move->row.vm_uuid, message.body,
+				  on_program, asking_new(move, row));
 	else
 		notify_send(move->moves->env.notify, &message, on_answered, asking_new(move, row));
 }
@@ -373,8 +310,6 @@ static void step(struct move *move)
 	if (!move_waits_for_parties(move) || move->facts.cancel_requested ||
 	    move_src_roll_back_if_cut(move))
 		return;
-	for (size_t i = 0; i < move->notices->count; i++)
-		watch_guest(move, &move->notices->rows[i]);
 	end_delays(move);
 	if (!tell(move))
 		move_end_notices(move);

@@ -296,7 +296,8 @@ struct move {
 	struct transfer_plan *plan;     /* NULL: not made yet, or an older migrd's record */
 	struct forecast *forecast;      /* source: what it would be like; NULL: none was made */
 
-	struct move_notices *notices; /* source; owned; NULL: no party is told */
+	struct move_notices *notices; /* owned; NULL: no party is told; a destination has them from
+				       * its end on */
 
 	struct move_facts facts; /* one line each: move/facts.h */
 	/* Knowledge that is more than a word or a number, by purpose. */
@@ -337,6 +338,7 @@ TAILQ_HEAD(move_list, move);
 
 LIST_HEAD(trials, trial);
 LIST_HEAD(move_endings, move_ending);
+LIST_HEAD(guest_programs, guest_program);
 
 struct moves {
 	struct moves_env env;
@@ -352,6 +354,8 @@ struct moves {
 	struct trials trials;       /* moves that are only looked at: move/trial.c */
 	struct move_endings
 		endings; /* parties that are to be told of an end: move/notice_after.c */
+	struct guest_programs programs; /* that run: move/guest_program.c */
+	uint64_t programs_run;
 	uint64_t notice_counts[MOVE_NOTICE_COUNTS];
 	struct offer_look *looks;   /* offers that are not moves yet: move/moves_offer.c */
 	struct links *links;        /* to other hosts: move/links.h */

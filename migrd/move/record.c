@@ -37,8 +37,10 @@ static void fill(struct machine *machine, unsigned to)
 	row->is_final = machine->type->states[to].flags & MACHINE_FINAL;
 	row->updated_ms = clock_wall_ms();
 	row->settled = false;
-	if (row->is_final)
+	if (row->is_final) {
 		fill_end(move);
+		move_notices_end(move, to == MOVE_STATE_DONE);
+	}
 	if (err_is_set(&move->error)) {
 		snprintf(row->error_code, sizeof(row->error_code), "%s",
 			 err_name(move->error.code));

@@ -65,26 +65,35 @@ static void judge_output(struct json_object *result, uint64_t left_s, struct not
 	*ret = notify_judge(200, output, len, left_s);
 }
 
-bool notify_agent_judge(struct json_object *result, uint64_t left_s, struct notify_judged *ret)
+bool notify_agent_has_ended(struct json_object *result)
+{
+	return !json_object_is_type(result, json_type_object) ||
+	       json_get_bool(result, "exited", false);
+}
+
+bool notify_agent_ended_well(struct json_object *result, struct notify_judged *ret)
 {
 	int64_t status = json_get_int(result, "exitcode", -1);
 	char words[96];
 
-	if (!json_object_is_type(result, json_type_object)) {
-		unheard(ret, "the guest agent's answer makes no sense");
-		return true;
-	}
-	if (!json_get_bool(result, "exited", false))
-		return false;
-	if (status == 0) {
-		judge_output(result, left_s, ret);
-		return true;
-	}
-	if (status > 0)
+	if (!json_object_is_type(result, json_type_object))
+		snprintf(words, sizeof(words), "the guest agent's answer makes no sense");
+	else if (status > 0)
 		snprintf(words, sizeof(words), "its program ended with status %lld",
 			 (long long)status);
-	else
+	else if (status < 0)
 		snprintf(words, sizeof(words), "its program was ended by a signal");
+	else
+		return true;
 	unheard(ret, words);
-	return true;
+	return false;
+}
+
+struct notify_judged notify_agent_judge(struct json_object *result, uint64_t left_s)
+{
+	struct notify_judged ret;
+
+	if (notify_agent_ended_well(result, &ret))
+		judge_output(result, left_s, &ret);
+	return ret;
 }

@@ -20,7 +20,11 @@ struct json_object *notify_agent_run_args(const struct notify_party *party, cons
 struct json_object *notify_agent_status_args(int64_t pid);
 /* What the agent answered to NOTIFY_AGENT_RUN: the pid; AGENT: that makes no sense. */
 bool notify_agent_pid(struct json_object *result, int64_t *ret, struct err *err);
-/* And to NOTIFY_AGENT_STATUS; false: the program has not ended yet. */
-bool notify_agent_judge(struct json_object *result, uint64_t left_s, struct notify_judged *ret);
+/* And to NOTIFY_AGENT_STATUS: the program has ended, or nobody can tell. */
+bool notify_agent_has_ended(struct json_object *result);
+/* It has ended: with status 0; or RET says how. */
+bool notify_agent_ended_well(struct json_object *result, struct notify_judged *ret);
+/* The same, and what it wrote, as notify_judge(). */
+struct notify_judged notify_agent_judge(struct json_object *result, uint64_t left_s);
 
 #endif

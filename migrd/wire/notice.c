@@ -8,7 +8,7 @@
 		JSON_SHOWN(struct notice_data, vm, "Name of the VM."),      \
 		JSON_SHOWN(struct notice_data, vm_uuid, "Uuid of the VM."), \
 		JSON_SHOWN(struct notice_data, source,                      \
-			   "Host id of the source, which sends this."),     \
+			   "Host id of the source."),                       \
 		JSON_SHOWN(struct notice_data, destination, "Host id of the destination.")
 
 static const struct json_field before_data[] = {
@@ -88,10 +88,13 @@ const struct json_field notice_shown_fields[] = {
 		   "delay is), released, unheard (it gave no answer that counts), gone (it is no "
 		   "party any more); empty: it is not told."),
 	JSON_SHOWN(struct notice_shown, after,
-		   "After the end: waits, told, unheard, gone; empty: it is not told."),
+		   "After the end: waits, told, unheard, gone, there (the guest has left: the host "
+		   "where it is tells it); empty: it is not told."),
 	JSON_SHOWN(struct notice_shown, reason,
 		   "Reason of its delay, in its words; of `unheard' what went wrong; may be "
 		   "empty."),
+	JSON_SHOWN(struct notice_shown, after_reason,
+		   "Why it was not told of the end, or not yet; may be empty."),
 	JSON_SHOWN_TIME(struct notice_shown, told_at, "When it was told before; null: not yet.",
 			.nullable = true),
 	JSON_SHOWN_TIME(struct notice_shown, delayed_until,

@@ -58,6 +58,7 @@ struct notice_shown {
 	uint64_t may_delay_s;
 	const char *before, *after; /* how far it is; "": it is not told */
 	const char *reason;         /* of its delay, in its words */
+	const char *after_reason;   /* why it was not told of the end */
 	int64_t told_at;            /* 0: not yet */
 	int64_t delayed_until;      /* 0: it asked for no delay */
 };

@@ -25,13 +25,16 @@ class NoticeTest(SystemTest):
 
     def configure(self, **parties):
         """Host a gets these parties: {name: keys}."""
-        self.a.write_config(**dict(self.parties.section(name, **keys)
-                                   for name, keys in parties.items()))
-        before = self.a.api.get("/v1/host").get("reload", {}).get("at")
-        os.kill(self.a.process.pid, signal.SIGHUP)
+        return self.configure_host(self.a, **parties)
+
+    def configure_host(self, host, **parties):
+        host.write_config(**dict(self.parties.section(name, **keys)
+                                 for name, keys in parties.items()))
+        before = host.api.get("/v1/host").get("reload", {}).get("at")
+        os.kill(host.process.pid, signal.SIGHUP)
         self.eventually("the reload", lambda: (
-            (found := self.a.api.get("/v1/host").get("reload")) and found["at"] != before))
-        return self.a.api.get("/v1/host")["reload"]
+            (found := host.api.get("/v1/host").get("reload")) and found["at"] != before))
+        return host.api.get("/v1/host")["reload"]
 
     def begin(self, **options):
         if not self.world.guests:
@@ -215,6 +218,37 @@ class NoticeTest(SystemTest):
         told = json.loads(self.guest.sh("cat /tmp/told"))
         self.assertEqual((told["type"], told["data"]["vm"]), ("move.before", "lin"))
         self.assertEqual(self.guest.sh("cat /tmp/argument").strip(), "--now")
+
+    # Each host tells the guest that it has, by its own configuration.
+    @only_full
+    def test_program_in_the_guest_is_told_of_the_end(self):
+        for host in (self.a, self.b):
+            self.configure_host(host, guest={"agent_command": "/tmp/notice", "when": "after"})
+        self.guest = self.world.guests["lin"] = LinuxGuest(self.world, guest_agent=True)
+        self.guest.start(self.a)
+        self.guest.sh("echo '#!/bin/sh' >/tmp/notice; echo 'test ! -e /tmp/broken && cat >>/tmp/told'"
+                      " >>/tmp/notice; chmod 755 /tmp/notice")
+        self.eventually("the agent", lambda: self.guest.vm(self.a)["agent"]["connected"], 30)
+        move_id = self.begin(bandwidth_bytes_per_s=1024)
+        self.a.migrctl("move", "cancel", move_id)
+        self.wait_after(move_id, "guest", "told")
+        told = json.loads(self.guest.sh("cat /tmp/told; rm /tmp/told"))
+        self.assertEqual((told["type"], told["data"]["outcome"], told["data"]["owner"],
+                          told["data"]["move"]), ("move.after", "cancelled", "a", move_id))
+        # Its first try there fails, and is made again by a coordinator that was restarted.
+        self.guest.sh("touch /tmp/broken")
+        move_id = self.world.move(self.guest, self.a, self.b)["id"]
+        self.assertEqual(self.row(move_id, "guest")["after"], "there")
+        self.eventually("a try that failed", lambda: self.b.api.get(f"/v1/moves/{move_id}")[
+            "notices"][0]["after_reason"] != "", settings.seconds(30))
+        self.b.kill9()
+        self.b.start()
+        self.guest.sh("rm /tmp/broken")
+        self.eventually("it was told there", lambda: self.b.api.get(f"/v1/moves/{move_id}")[
+            "notices"][0]["after"] == "told", settings.seconds(60))
+        told = json.loads(self.guest.sh("cat /tmp/told"))
+        self.assertEqual((told["type"], told["data"]["outcome"], told["data"]["owner"],
+                          told["data"]["move"]), ("move.after", "done", "b", move_id))
 
     def test_example_delays_moves_while_its_file_is_there(self):
         cert, key = make_certificate(self.world.dir, "example")

@@ -315,7 +315,7 @@ START_TEST(parties_are_read)
 	ck_assert(load(HOST_A PARTY "label = example.net/tier=data-base\nmay_delay_s = 600\n"
 				    "[notify B.2]\nurl = https://[fd00::2]:8443/a:b\nwhen = after\n"
 				    "secret_file = /x\nca_file = ca\ntimeout_ms = 500\n"
-				    "[notify in]\nagent_command = /bin/x --a b\nwhen = before\n"));
+				    "[notify in]\nagent_command = /bin/x --a b\n"));
 	ck_assert_uint_eq(config.notify_count, 3);
 	ck_assert_str_eq(config.notify[2].agent_command, "/bin/x --a b");
 	ck_assert_str_eq(config.notify[0].name, "backup");
@@ -367,7 +367,7 @@ static const struct {
 	{ "[notify a]\nurl = https://a/\n", 0, "[notify a] has no secret_file" },
 	{ "[notify a]\nagent_command = notice\n", 6, "absolute path" },
 	{ "[notify a]\nagent_command = /a/../b\n", 6, "absolute path" },
-	{ "[notify a]\nagent_command = /a\nwhen = after\n", 0, "set when = before" },
+	{ "[notify a]\nagent_command = /a\nwhen = after\nmay_delay_s = 1\n", 0, "cannot delay" },
 	{ PARTY "agent_command = /a\nwhen = before\n", 0, "so it has no url" },
 };
 

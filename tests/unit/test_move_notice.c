@@ -395,7 +395,8 @@ static void agent_set_up(void)
 	fake_notify_add(&(struct notify_setting){ .name = "guest",
 						  .command = "/usr/libexec/notice --fast  now",
 						  .may_delay_s = 60,
-						  .before = true });
+						  .before = true,
+						  .after = true });
 	fake_agent_on(fa, "guest-exec", "\"return\":{\"pid\":77}");
 }
 
@@ -517,6 +518,124 @@ START_TEST(program_is_run_again_after_a_restart)
 	ck_assert_ptr_nonnull(strstr(fake_agent_heard(fa), "guest-exec;"));
 	assert_goes_on();
 	complete();
+}
+END_TEST
+
+/* ---- the guest, after the end ------------------------------------------------------------ */
+
+static void cancel_move(void)
+{
+	struct err err;
+
+	rig_start_move();
+	ck_assert(move_cancel(rig_move(), &err));
+	rig_run();
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "cancelled");
+}
+
+static void assert_ran(size_t times)
+{
+	const char *at = fake_agent_heard(fa);
+	size_t count = 0;
+
+	while ((at = strstr(at, "guest-exec;"))) {
+		at += strlen("guest-exec;");
+		count++;
+	}
+	ck_assert_msg(count == times, "the agent heard: %s", fake_agent_heard(fa));
+}
+
+START_TEST(guest_that_stayed_is_told_where_it_runs)
+{
+	agent_runs();
+	program_ends(0, "");
+	cancel_move();
+	pass(2000);
+	ck_assert_str_eq(shown("guest").after, "told");
+	assert_ran(1);
+	rig_restart();
+	pass(2000);
+	assert_ran(1);
+}
+END_TEST
+
+START_TEST(guest_that_has_left_is_told_by_its_new_host)
+{
+	agent_runs();
+	program_ends(0, "");
+	bring(NULL);
+	pass(1000);
+	assert_goes_on();
+	complete();
+	pass(2000);
+	ck_assert_str_eq(shown("guest").after, "there");
+	assert_ran(1); /* before */
+}
+END_TEST
+
+static void arrive(void)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	rig_loads();
+	ck_assert_str_eq(rig_go(true), "taken");
+	rig_run();
+	ck_assert_str_eq(rig_state(), "done");
+}
+
+static void let_pass(uint64_t ms)
+{
+	rig_advance(ms);
+	rig_run();
+}
+
+START_TEST(guest_that_arrived_is_told)
+{
+	program_ends(0, "Z2FyYmFnZQ=="); /* what it says does not matter */
+	arrive();
+	let_pass(1500);
+	ck_assert_str_eq(shown("guest").after, "told");
+	ck_assert_str_eq(shown("guest").before, "");
+	assert_ran(1);
+}
+END_TEST
+
+START_TEST(guest_that_did_not_hear_is_told_again)
+{
+	program_ends(3, "");
+	arrive();
+	let_pass(1500);
+	ck_assert_str_eq(shown("guest").after, "waits");
+	ck_assert_str_eq(shown("guest").after_reason, "its program ended with status 3");
+	if (_i)
+		rig_restart();
+	program_ends(0, "");
+	for (int i = 0; i < 8; i++)
+		let_pass(1000);
+	ck_assert_str_eq(shown("guest").after, "told");
+	ck_assert_str_eq(shown("guest").after_reason, "");
+}
+END_TEST
+
+START_TEST(guest_that_never_hears_is_given_up)
+{
+	fake_agent_mute(fa, "");
+	arrive();
+	for (int i = 0; i < 160; i++)
+		let_pass(10000);
+	ck_assert_str_eq(shown("guest").after, "unheard");
+	ck_assert_str_ne(shown("guest").after_reason, "");
+}
+END_TEST
+
+START_TEST(guest_that_was_refused_is_not_told_here)
+{
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	ck_assert_str_eq(rig_drop(), "refused");
+	let_pass(1500);
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_uint_eq(move_show(rig_move()).notice_count, 0);
+	assert_ran(0);
 }
 END_TEST
 
@@ -719,6 +838,12 @@ Suite *suite(void)
 	tcase_add_loop_test(tc, silent_agent_keeps_nothing_back, 0, 2);
 	tcase_add_test(tc, program_is_run_again_after_a_restart);
 	tcase_add_test(tc, guest_without_an_agent_has_no_such_party);
+	tcase_add_test(tc, guest_that_stayed_is_told_where_it_runs);
+	tcase_add_test(tc, guest_that_has_left_is_told_by_its_new_host);
+	tcase_add_test(tc, guest_that_arrived_is_told);
+	tcase_add_loop_test(tc, guest_that_did_not_hear_is_told_again, 0, 2);
+	tcase_add_test(tc, guest_that_never_hears_is_given_up);
+	tcase_add_test(tc, guest_that_was_refused_is_not_told_here);
 	suite_add_tcase(suite, tc);
 	tc = rig_add_case(suite, "after");
 	tcase_add_test(tc, party_is_told_of_the_end);
