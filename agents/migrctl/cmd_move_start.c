@@ -132,6 +132,28 @@ static const struct table_field trial_fields[] = {
 	{ NULL, NULL, TABLE_TEXT },
 };
 
+/* For people they are told of in words, as for how long is what counts. */
+static void print_parties(struct json_object *trial)
+{
+	struct json_object *notices = table_member(trial, "notices");
+	char party[TABLE_CELL_SIZE];
+
+	for (size_t i = 0; i < json_count(notices); i++) {
+		struct json_object *notice = json_object_array_get_idx(notices, i);
+		long long delay_s = json_get_int(notice, "may_delay_s", 0);
+
+		printf("%s%s %s is told before memory is sent, has %lld ms to answer, and ",
+		       i ? "" : "\n", json_get_bool(notice, "in_guest", false) ?
+				       "the program in the guest of party" : "party",
+		       table_text(notice, "party", party),
+		       (long long)json_get_int(notice, "timeout_ms", 0));
+		if (delay_s)
+			printf("may delay it for %lld s\n", delay_s);
+		else
+			printf("may not delay it\n");
+	}
+}
+
 static bool blocks(struct json_object *reason)
 {
 	return json_get_bool(reason, "blocks", true);
@@ -186,6 +208,7 @@ static void print_trial(struct json_object *trial)
 	print_reasons(trial, false);
 	printf("\n");
 	table_print_object(stdout, trial, trial_fields);
+	print_parties(trial);
 }
 
 /* Success says that the move would begin, so a script need not read the answer. */

@@ -177,6 +177,24 @@ size_t move_notices_show(const struct move_notices *notices, struct notice_shown
 	return count;
 }
 
+size_t move_notices_expect(const struct move_notices *notices, struct notice_expected *ret)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; notices && i < notices->count; i++) {
+		const struct move_notice *row = &notices->rows[i];
+
+		if (row->before != MOVE_BEFORE_NONE)
+			ret[count++] = (struct notice_expected){
+				.party = row->party,
+				.timeout_ms = row->timeout_ms,
+				.may_delay_s = row->may_delay_s,
+				.in_guest = row->is_in_guest,
+			};
+	}
+	return count;
+}
+
 struct notice_data move_notice_data(const struct move *move)
 {
 	return (struct notice_data){

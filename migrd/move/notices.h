@@ -76,6 +76,8 @@ struct move_notice *move_notices_find(struct move_notices *notices,
 				      const char *party); /* or NULL */
 /* RET has room for NOTICE_PARTIES_MAX; returns how many there are. */
 size_t move_notices_show(const struct move_notices *notices, struct notice_shown *ret);
+/* The same of those that would be asked before memory is sent. */
+size_t move_notices_expect(const struct move_notices *notices, struct notice_expected *ret);
 /* What of a notice before and after the move is the same; the texts are the move's. */
 struct notice_data move_notice_data(const struct move *move);
 

@@ -229,12 +229,15 @@ static bool has_blocking(const struct trial_reply *reply)
 void trial_answer(struct trial *trial)
 {
 	struct vm *vm = trial_vm(trial);
+	CLEANUP(free_noticesp) struct move_notices *notices = NULL;
 	struct trial_reply *reply;
 	char texts[2][ERR_MSG_SIZE];
 
 	if (!vm)
 		return;
 	reply = xnew(struct trial_reply);
+	notices = move_notices_choose(trial->moves, vm);
+	reply->notice_count = move_notices_expect(notices, reply->notices);
 	reply->vm = trial->vm;
 	reply->source = trial->moves->env.host_id;
 	reply->destination = trial->to;

@@ -79,6 +79,17 @@ bool notice_delay_decode(struct json_object *obj, struct notice_answer *ret, str
 	return json_decode(obj, notice_delay_fields, ret, "", faults);
 }
 
+const struct json_field notice_expected_fields[] = {
+	JSON_SHOWN(struct notice_expected, party, "Name of the party."),
+	JSON_SHOWN(struct notice_expected, timeout_ms,
+		   "How long the move would wait for its answer, in milliseconds."),
+	JSON_SHOWN(struct notice_expected, may_delay_s,
+		   "How long it might delay the move, in seconds from when it is told; 0: it is only "
+		   "told."),
+	JSON_SHOWN(struct notice_expected, in_guest, "It is a program that the guest's agent runs."),
+	{ 0 },
+};
+
 const struct json_field notice_shown_fields[] = {
 	JSON_SHOWN(struct notice_shown, party, "Name of the party."),
 	JSON_SHOWN(struct notice_shown, may_delay_s,

@@ -52,6 +52,14 @@ extern const struct json_field notice_answer_fields[], notice_delay_fields[];
 /* Of a request.  Sets all of *RET. */
 bool notice_delay_decode(struct json_object *obj, struct notice_answer *ret, struct faults *faults);
 
+/* What a dry run shows of a party that would be asked before memory is sent. */
+struct notice_expected {
+	const char *party;
+	uint64_t timeout_ms, may_delay_s;
+	bool in_guest;
+};
+extern const struct json_field notice_expected_fields[];
+
 /* What a move shows of a party. */
 struct notice_shown {
 	const char *party;

@@ -53,6 +53,13 @@ const struct json_field trial_reply_fields[] = {
 	  .help = "The way to the destination's data port; not there: it was not reached." },
 	JSON_SHOWN_OBJECT(struct trial_reply, forecast, forecast_fields,
 			  "What the move would be like."),
+	{ .key = "notices",
+	  .type = JSON_ARRAY,
+	  .required = true,
+	  JSON_MEMBERS(struct trial_reply, notices, notice_count),
+	  .fields = notice_expected_fields,
+	  .help = "The parties that would be asked at the same time before memory is sent, and may "
+		  "delay that; the forecast has no delay in it." },
 	{ .key = "plan",
 	  .type = JSON_OBJECT,
 	  JSON_MEMBER(struct trial_reply, plan),

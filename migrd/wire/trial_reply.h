@@ -4,6 +4,7 @@
 #define MIGRD_WIRE_TRIAL_REPLY_H
 
 #include "wire/forecast.h"
+#include "wire/notice.h"
 #include "wire/transfer_plan.h"
 
 #define TRIAL_REASONS_MAX 144 /* two lists of each host */
@@ -34,6 +35,8 @@ struct trial_reply {
 	bool has_link;
 	struct trial_link link; /* the port was reached */
 	struct forecast forecast;
+	struct notice_expected notices[NOTICE_PARTIES_MAX];
+	size_t notice_count;
 	bool has_plan;
 	struct transfer_plan plan;
 };

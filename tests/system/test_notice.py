@@ -119,6 +119,22 @@ class NoticeTest(SystemTest):
         self.assertEqual(status, 200)
         self.assertIn(b'migrd_notices_total{result="refused"} 5', text)
 
+    def test_dry_run_names_the_parties_and_tells_none(self):
+        self.configure(backup={"may_delay_s": 600}, told={"timeout_ms": 500},
+                       later={"when": "after"}, elsewhere={"label": "tier=database"},
+                       inside={"agent_command": "/bin/x"})
+        self.guest = self.world.guest(area=0, guest_agent=True)
+        self.guest.start(self.a)
+        said = self.a.api.post("/v1/moves?dry_run=true", {"vm": "g1", "to": "b"})
+        self.assertEqual(
+            [(n["party"], n["timeout_ms"], n["may_delay_s"], n["in_guest"])
+             for n in said["notices"]],
+            [("backup", 10000, 600, False), ("told", 500, 0, False), ("inside", 10000, 0, True)])
+        text = self.a.migrctl("move", "start", "g1", "--to", "b", "--dry-run").stdout
+        self.assertRegex(text, r"(?m)^party backup .* 10000 ms to answer, and may delay it for 600 s$")
+        self.assertRegex(text, r"(?m)^party told .* 500 ms to answer, and may not delay it$")
+        self.assertEqual(self.parties.server.heard, [])
+
     def test_operator_releases_a_delay(self):
         self.configure(backup={"may_delay_s": 600})
         self.parties.set("backup", 200, {"delay_s": 600})
