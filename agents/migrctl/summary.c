@@ -37,6 +37,8 @@ static const struct {
 	{ "qemu_total_ms", "QEMU's part" },
 	{ "qemu_setup_ms", "QEMU's set-up" },
 	{ "completed_to_taken_ms", "handover" },
+	{ "held_ms", "of that, held" },
+	{ "parties_ms", "of that, for parties" },
 };
 
 static void time_title(const char *key, char *title, size_t size)

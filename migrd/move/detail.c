@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "move/foresee.h"
 #include "move/priv.h"
 
 /* ---- durable --------------------------------------------------------- */
@@ -27,6 +28,7 @@
 
 static const struct json_field stamps[] = {
 	STAMP("created", MOVE_STAMP_CREATED),     STAMP("prepared", MOVE_STAMP_PREPARED),
+	STAMP("held", MOVE_STAMP_HELD),           STAMP("told", MOVE_STAMP_TOLD),
 	STAMP("migrate", MOVE_STAMP_MIGRATE),     STAMP("stopped", MOVE_STAMP_STOPPED),
 	STAMP("completed", MOVE_STAMP_COMPLETED), STAMP("go", MOVE_STAMP_GO),
 	STAMP("taken", MOVE_STAMP_TAKEN),         STAMP("running", MOVE_STAMP_RUNNING),
@@ -231,6 +233,9 @@ static struct move_times src_times(const struct move *move)
 		.qemu_downtime_ms = move->ram.info.downtime_ms,
 		.created_to_prepared = span(move, MOVE_STAMP_CREATED, MOVE_STAMP_PREPARED),
 		.prepared_to_migrate = span(move, MOVE_STAMP_PREPARED, MOVE_STAMP_MIGRATE),
+		.held = span(move, MOVE_STAMP_HELD,
+			     move->stamps[MOVE_STAMP_TOLD] ? MOVE_STAMP_TOLD : MOVE_STAMP_MIGRATE),
+		.parties = span(move, MOVE_STAMP_TOLD, MOVE_STAMP_MIGRATE),
 		.migrate_to_completed = span(move, MOVE_STAMP_MIGRATE, MOVE_STAMP_COMPLETED),
 		.blackout = span(move, MOVE_STAMP_STOPPED, MOVE_STAMP_TAKEN),
 		.stopped_to_completed = span(move, MOVE_STAMP_STOPPED, MOVE_STAMP_COMPLETED),
@@ -315,7 +320,8 @@ static struct move_shown_forecast forecast(const struct move *move)
 	ret.has_duration = is_done && times.total.is_over && times.total.ms > 0;
 	ret.has_blackout = is_done && times.blackout.is_over && times.blackout.ms > 0;
 	if (ret.has_duration)
-		ret.duration_ratio = (double)ret.said.duration_ms.expected / times.total.ms;
+		ret.duration_ratio =
+			(double)ret.said.duration_ms.expected / move_duration_ms(move);
 	if (ret.has_blackout)
 		ret.blackout_ratio = (double)ret.said.blackout_ms.expected / times.blackout.ms;
 	return ret;

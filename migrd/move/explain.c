@@ -55,6 +55,7 @@ static void add_spans(struct text *text, const struct explain_basis *basis)
 		{ basis->prepare_ms, "until the destination was ready" },
 		{ basis->disks_ms, "for local disks" },
 		{ basis->hold_ms, "held as was asked for" },
+		{ basis->parties_ms, "for the answers of parties that were told before memory" },
 		{ basis->memory_ms, "for memory while the guest ran" },
 		{ basis->still_ms, "of standstill" },
 		{ basis->fetch_ms, "for memory that followed the guest" },
@@ -98,6 +99,12 @@ static void add_disks(struct text *text, const struct explain_basis *basis)
 		add(text, " Of local disks %s were copied at %s/s, %s.",
 		    amount_bytes(basis->disk_bytes, bytes), amount_bytes(rate, sent),
 		    of_link(basis, rate));
+}
+
+static void add_parties(struct text *text, const struct explain_basis *basis)
+{
+	if (basis->parties_ms && basis->delays && basis->delays[0])
+		add(text, " Memory was not sent before that, since %s.", basis->delays);
 }
 
 static void add_memory(struct text *text, const struct explain_basis *basis)
@@ -180,6 +187,7 @@ void explain(const struct explain_basis *basis, char ret[MOVE_EXPLANATION_SIZE])
 	ret[0] = '\0';
 	add_spans(&text, basis);
 	add_disks(&text, basis);
+	add_parties(&text, basis);
 	add_memory(&text, basis);
 	add_changes(&text, basis);
 	add_obstacles(&text, basis);

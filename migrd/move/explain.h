@@ -19,8 +19,10 @@ struct explain_basis {
 	const char *destination;
 	uint64_t total_ms;
 	uint64_t prepare_ms;   /* until the destination was ready */
-	uint64_t disks_ms;     /* from there until memory began, but for the hold */
+	uint64_t disks_ms;     /* from there until memory began, but for the next two */
 	uint64_t hold_ms;      /* it was held before memory, as was asked for */
+	uint64_t parties_ms;   /* memory waited for the parties that were told */
+	const char *delays;    /* of them, who had asked for one: "party 'a' had ..."; "": nobody */
 	uint64_t memory_ms;    /* from there until the guest stood still, or to the end */
 	uint64_t still_ms;     /* until it ran there, as it was measured or else at most */
 	uint64_t last_pass_ms; /* of that, until QEMU had sent all */

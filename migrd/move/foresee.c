@@ -164,7 +164,8 @@ bool foresee_knows_link(struct moves *moves, const char *peer)
 static struct forecast_costs costs_of(const struct move *move)
 {
 	return (struct forecast_costs){
-		.prepare_ms = ms_between(move, MOVE_STAMP_CREATED, MOVE_STAMP_MIGRATE) +
+		.prepare_ms = ms_between(move, MOVE_STAMP_CREATED, MOVE_STAMP_MIGRATE) -
+			      ms_between(move, MOVE_STAMP_TOLD, MOVE_STAMP_MIGRATE) +
 			      (double)move->ram.info.setup_time_ms,
 		.handover_ms = ms_between(move, MOVE_STAMP_STOPPED, MOVE_STAMP_TAKEN),
 		.end_ms = ms_between(move, MOVE_STAMP_TAKEN, MOVE_STAMP_ENDED),
@@ -437,6 +438,12 @@ static void count(struct move_error *error, double said, double truth)
 		error->buckets[i] += miss <= move_error_bounds[i];
 }
 
+double move_duration_ms(const struct move *move)
+{
+	return ms_between(move, MOVE_STAMP_CREATED, MOVE_STAMP_ENDED) -
+	       ms_between(move, MOVE_STAMP_TOLD, MOVE_STAMP_MIGRATE);
+}
+
 void foresee_compare(struct move *move)
 {
 	const struct forecast *said = move->forecast;
@@ -444,8 +451,7 @@ void foresee_compare(struct move *move)
 
 	if (move->side != MOVE_SRC || !said || move->machine.state != MOVE_STATE_DONE)
 		return;
-	count(&errors->duration, (double)said->duration_ms.expected,
-	      ms_between(move, MOVE_STAMP_CREATED, MOVE_STAMP_ENDED));
+	count(&errors->duration, (double)said->duration_ms.expected, move_duration_ms(move));
 	count(&errors->blackout, (double)said->blackout_ms.expected,
 	      ms_between(move, MOVE_STAMP_STOPPED, MOVE_STAMP_TAKEN));
 }

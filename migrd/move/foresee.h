@@ -38,5 +38,8 @@ uint64_t foresee_resident_blocking(pid_t pid, uint64_t memory_bytes);
 void foresee_move(struct move *move);
 /* Source, at the end of a move that is done: counts how well its forecast was met. */
 void foresee_compare(struct move *move);
+/* How long a move has taken that has ended, but for the time in which its memory waited for
+ * parties; in milliseconds. */
+double move_duration_ms(const struct move *move);
 
 #endif

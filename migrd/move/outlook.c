@@ -190,6 +190,9 @@ struct outlook outlook_of(const struct outlook_basis *basis)
 	case OUTLOOK_ASKED:
 		say(&ret, "the move is held before memory is sent, as was asked for", basis->peer);
 		break;
+	case OUTLOOK_TOLD:
+		say(&ret, "memory waits for the parties that were told of the move", basis->peer);
+		break;
 	case OUTLOOK_DISKS:
 		look_at_disks(basis, &ret);
 		break;

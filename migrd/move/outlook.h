@@ -19,6 +19,7 @@ enum outlook_stage {
 	OUTLOOK_READY, /* the destination gets ready */
 	OUTLOOK_HELD,  /* nothing is sent until both coordinators can finish the move */
 	OUTLOOK_ASKED, /* a user has it wait before memory */
+	OUTLOOK_TOLD,  /* it waits before memory for the parties that were told of it */
 	OUTLOOK_DISKS, /* local disks are copied, memory follows */
 	OUTLOOK_MEMORY,
 	OUTLOOK_STILL, /* the guest stands still */

@@ -28,12 +28,6 @@ bool move_is_held(const struct move *move)
 	       move->facts.held_since_ms && !move->facts.hold_released;
 }
 
-/* Parties are told when the hold is over. */
-uint64_t move_waits_since_ms(const struct move *move)
-{
-	return move->facts.held_since_ms ? move->facts.held_since_ms : move->facts.notice_since_ms;
-}
-
 /* Loop time until the end. */
 static uint64_t left_ms(const struct move *move)
 {
@@ -69,6 +63,7 @@ static void start(struct move *move)
 {
 	if (move->facts.hold_released)
 		return;
+	move_stamp(move, MOVE_STAMP_HELD);
 	if (!move->facts.held_since_ms) {
 		move->facts.held_since_ms = (uint64_t)clock_wall_ms();
 		move_note(move, "hold", "for %llu s at most%s%s",

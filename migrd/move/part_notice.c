@@ -241,6 +241,7 @@ static void start(struct move *move)
 {
 	if (move->facts.notices_over)
 		return;
+	move_stamp(move, MOVE_STAMP_TOLD);
 	if (!move->facts.notice_since_ms)
 		move->facts.notice_since_ms = (uint64_t)clock_wall_ms();
 	for (size_t i = 0; i < move->notices->count; i++) {
@@ -321,6 +322,8 @@ void move_end_notices(struct move *move)
 		if (is_waited_for(&move->notices->rows[i]))
 			move->notices->rows[i].before = MOVE_BEFORE_RELEASED;
 	move->facts.notices_over = true;
+	move_note(move, "notices-over", "memory has waited for parties for %llu ms",
+		  (unsigned long long)(clock_monotonic_us() - move->stamps[MOVE_STAMP_TOLD]) / 1000);
 	move->reason[0] = '\0';
 	machine_step(&move->machine);
 	machine_save(&move->machine); /* unless the next state is being recorded already */

@@ -63,6 +63,8 @@ extern const struct machine_type move_types[];
 enum move_stamp {
 	MOVE_STAMP_CREATED,
 	MOVE_STAMP_PREPARED,
+	MOVE_STAMP_HELD,      /* source: memory waits, as a user has asked for */
+	MOVE_STAMP_TOLD,      /* source: parties are told, and memory waits for them */
 	MOVE_STAMP_MIGRATE,   /* source: `migrate' sent */
 	MOVE_STAMP_STOPPED,   /* source: its CPUs stopped */
 	MOVE_STAMP_COMPLETED, /* source: QEMU says completed; destination: loaded */
@@ -417,8 +419,6 @@ bool move_is_gone(const struct move *move);      /* the guest's QEMU has ended *
 bool move_is_held(const struct move *move);
 int64_t move_hold_end_ms(const struct move *move);
 void move_end_hold(struct move *move);
-/* Since then (wall clock) the move was held, or waited for parties, before memory; 0: neither. */
-uint64_t move_waits_since_ms(const struct move *move);
 
 /* ---- from state to state --------------------------------------------- */
 

@@ -2,6 +2,7 @@
 /* Gathers what the sentences about a move are made of (move/outlook.h, move/explain.h). */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "converge/converge.h"
 #include "move/explain.h"
 #include "move/outlook.h"
@@ -18,8 +19,10 @@ static enum outlook_stage stage_in_transfer(const struct move *move)
 		return OUTLOOK_STILL;
 	if (move->facts.lease_held)
 		return OUTLOOK_HELD;
-	if (move_is_held(move) || move_waits_for_parties(move))
+	if (move_is_held(move))
 		return OUTLOOK_ASKED;
+	if (move_waits_for_parties(move))
+		return OUTLOOK_TOLD;
 	if (!move->stamps[MOVE_STAMP_MIGRATE] && transfer_plan_has_disks(move->plan))
 		return OUTLOOK_DISKS;
 	return OUTLOOK_MEMORY;
@@ -149,15 +152,19 @@ static void add_passes(const struct move *move, struct explain_basis *basis)
 	}
 }
 
-/* From when the move was held, which is a time of day, until memory began or to the end. */
-static uint64_t hold_ms(const struct move *move)
+/* Who had asked for a delay, and why. */
+static void add_delays(const struct move *move, struct strbuf *text)
 {
-	uint64_t since_ms = move_waits_since_ms(move), created_ms = (uint64_t)move->row.created_ms;
-	uint64_t all_ms = ms_between(move, MOVE_STAMP_CREATED, MOVE_STAMP_MIGRATE);
+	for (size_t i = 0; move->notices && i < move->notices->count; i++) {
+		const struct move_notice *row = &move->notices->rows[i];
 
-	if (!since_ms || since_ms < created_ms || since_ms - created_ms > all_ms)
-		return 0;
-	return all_ms - (since_ms - created_ms);
+		if (!row->until_ms)
+			continue;
+		strbuf_addf(text, "%sparty '%s' had asked for a delay", text->len ? ", " : "",
+			    row->party);
+		if (row->reason[0])
+			strbuf_addf(text, " (%s)", row->reason);
+	}
 }
 
 /* Of a guest that stood still before the move, or came back, memory ends with the sending. */
@@ -167,11 +174,14 @@ static void add_times(const struct move *move, const struct move_measured *measu
 	bool is_stopped = move->stamps[MOVE_STAMP_STOPPED];
 
 	basis->prepare_ms = ms_between(move, MOVE_STAMP_CREATED, MOVE_STAMP_PREPARED);
-	basis->hold_ms = hold_ms(move);
+	basis->hold_ms = ms_between(move, MOVE_STAMP_HELD,
+				    move->stamps[MOVE_STAMP_TOLD] ? MOVE_STAMP_TOLD
+								  : MOVE_STAMP_MIGRATE);
+	basis->parties_ms = ms_between(move, MOVE_STAMP_TOLD, MOVE_STAMP_MIGRATE);
 	if (transfer_plan_has_disks(move->plan))
 		basis->disks_ms = ms_between(move, MOVE_STAMP_PREPARED, MOVE_STAMP_MIGRATE);
-	if (basis->disks_ms >= basis->hold_ms)
-		basis->disks_ms -= basis->hold_ms;
+	if (basis->disks_ms >= basis->hold_ms + basis->parties_ms)
+		basis->disks_ms -= basis->hold_ms + basis->parties_ms;
 	basis->memory_ms = ms_between(move, MOVE_STAMP_MIGRATE,
 				      is_stopped ? MOVE_STAMP_STOPPED : MOVE_STAMP_COMPLETED);
 	if (is_stopped)
@@ -190,6 +200,7 @@ static void add_times(const struct move *move, const struct move_measured *measu
 void move_explain(const struct move *move, const struct move_measured *measured,
 		  char ret[MOVE_EXPLANATION_SIZE])
 {
+	CLEANUP(strbuf_fini) struct strbuf delays = STRBUF_INIT;
 	struct explain_basis basis = {
 		.end = end_of(move),
 		.destination = move->row.peer,
@@ -207,6 +218,8 @@ void move_explain(const struct move *move, const struct move_measured *measured,
 		.outage_ms = (uint64_t)(measured->outage_ms + 0.5),
 	};
 
+	add_delays(move, &delays);
+	basis.delays = strbuf_str(&delays);
 	add_times(move, measured, &basis);
 	add_passes(move, &basis);
 	explain(&basis, ret);

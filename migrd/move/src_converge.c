@@ -392,11 +392,13 @@ void move_converge_note(struct move *move)
 /* True: it is held before memory. */
 static bool note_hold(struct move *move)
 {
-	int64_t took_ms = clock_wall_ms() - (int64_t)move_waits_since_ms(move);
+	uint64_t now_us = clock_monotonic_us();
+	uint64_t since_us = move->stamps[move->stamps[MOVE_STAMP_HELD] ? MOVE_STAMP_HELD
+								       : MOVE_STAMP_TOLD];
 
 	if (!move_is_held(move) && !move_waits_for_parties(move))
 		return false;
-	move->facts.hold_took_ms = took_ms > 0 ? (uint64_t)took_ms : 0;
+	move->facts.hold_took_ms = now_us > since_us ? (now_us - since_us) / 1000 : 0;
 	return true;
 }
 

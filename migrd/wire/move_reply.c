@@ -99,6 +99,8 @@ const struct json_field move_times_fields[] = {
 	SPAN(created_to_prepared, "Source: until the destination was prepared, in milliseconds."),
 	SPAN(prepared_to_migrate,
 	     "Source: from then until QEMU was told to send, in milliseconds."),
+	SPAN(held, "Source: of that, held as was asked for, in milliseconds."),
+	SPAN(parties, "Source: of that, waited for the parties that were told, in milliseconds."),
 	SPAN(migrate_to_completed, "Source: from then until QEMU had sent all, in milliseconds."),
 	SPAN(blackout, "Source: at most so long the guest stood still, in milliseconds: it ran on "
 		       "a moment before its new host's answer came."),

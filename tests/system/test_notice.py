@@ -137,12 +137,19 @@ class NoticeTest(SystemTest):
 
     def test_operator_releases_a_delay(self):
         self.configure(backup={"may_delay_s": 600})
-        self.parties.set("backup", 200, {"delay_s": 600})
+        self.parties.set("backup", 200, {"delay_s": 600, "reason": "busy"})
         move_id = self.begin()
         self.wait_before(move_id, "backup", "delays")
+        self.assertIn("for the parties that were told", self.move(move_id)["progress"]["sentence"])
         self.a.migrctl("move", "release", move_id)
-        self.world.wait_state(self.a, move_id, "done")
+        move = self.world.wait_state(self.a, move_id, "done")
         self.assertEqual(self.row(move_id, "backup")["before"], "released")
+        self.assertGreater(move["times"]["parties_ms"], 0)
+        shown = self.a.migrctl("move", "show", move_id).stdout
+        self.assertRegex(shown, r"(?m)^of that, for parties: +[0-9]")
+        self.assertIn("for the answers of parties that were told before memory", shown)
+        self.assertIn("since party 'backup' had asked for a delay (busy)", shown)
+        self.assertNotIn("held as was asked for", shown)
         self.guest.assert_runs_on(self.b)
 
     # The answer is not on disk, so the party is asked again, and can tell by the id.

@@ -94,13 +94,19 @@ START_TEST(waiting_and_lost_streams_are_told)
 	struct explain_basis basis = idle;
 
 	basis.hold_ms = 120000;
+	basis.parties_ms = 20000;
+	basis.delays = "party 'backup' had asked for a delay (busy)";
 	basis.held_count = 2;
 	basis.held_ms = 31000;
 	basis.fetch_ms = 9000;
 	basis.rejoins = 1;
 	explain(&basis, text);
 	ck_assert_ptr_nonnull(strstr(text, "9.0 s for memory that followed the guest"));
-	ck_assert_ptr_nonnull(strstr(text, "2 min 0 s held as was asked for, 600 ms for memory"));
+	ck_assert_ptr_nonnull(strstr(text, "2 min 0 s held as was asked for, 20.0 s for the answers "
+					   "of parties that were told before memory, 600 ms for "
+					   "memory"));
+	ck_assert_ptr_nonnull(strstr(text, "Memory was not sent before that, since party 'backup' "
+					   "had asked for a delay (busy)."));
 	ck_assert_ptr_nonnull(strstr(text,
 				     "For 31.0 s in all, 2 times, nothing was sent, since one of "
 				     "the hosts could not have finished the move."));

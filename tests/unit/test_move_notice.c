@@ -166,6 +166,9 @@ START_TEST(delay_is_waited_for_and_said)
 	assert_goes_on();
 	ck_assert_str_eq(shown("backup").before, "over");
 	complete();
+	ck_assert(move_show(rig_move()).times.parties.is_over);
+	ck_assert(!move_show(rig_move()).times.held.is_over);
+	assert_timeline_has("notices-over memory has waited for parties");
 }
 END_TEST
 
@@ -354,6 +357,8 @@ START_TEST(parties_are_told_when_a_hold_is_over)
 	party_says("backup", 200, "{}");
 	assert_goes_on();
 	complete();
+	ck_assert(move_show(rig_move()).times.held.is_over);
+	ck_assert(move_show(rig_move()).times.parties.is_over);
 }
 END_TEST
 

@@ -106,6 +106,9 @@ START_TEST(other_stages_say_what_is_waited_for)
 	basis.stage = OUTLOOK_ASKED;
 	ck_assert_str_eq(outlook_of(&basis).sentence,
 			 "the move is held before memory is sent, as was asked for");
+	basis.stage = OUTLOOK_TOLD;
+	ck_assert_str_eq(outlook_of(&basis).sentence,
+			 "memory waits for the parties that were told of the move");
 	basis.stage = OUTLOOK_STILL;
 	ck_assert_str_eq(outlook_of(&basis).sentence,
 			 "the guest stands still until host 'b' has the rest and lets it run");
