@@ -50,8 +50,10 @@ struct move_notice {
 	char reason[NOTICE_REASON_SIZE]; /* of its delay, or why it counts as unheard */
 	char after_reason[NOTICE_REASON_SIZE]; /* why it was not told of the end */
 	bool is_in_guest;                      /* it is a program that the guest's agent runs */
-	/* not in the record */
-	uint64_t end_ms; /* of its delay, on the loop's clock */
+	/* not in the record; on the loop's clock */
+	uint64_t end_ms;      /* of its delay */
+	uint64_t known_at_ms; /* when this coordinator told it, or found it told */
+	uint64_t before_ms;   /* it had been told for so long then, by the wall clock */
 };
 
 struct move_notices {

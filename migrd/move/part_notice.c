@@ -60,14 +60,29 @@ static void time_text(uint64_t wall_ms, char ret[TIME_TEXT_SIZE])
 	snprintf(ret, TIME_TEXT_SIZE, "%s", time ? json_object_get_string(time) : "");
 }
 
-/* So long the party may still delay the move, in seconds. */
-static uint64_t left_s(const struct move_notice *row)
+/* So long the party may still delay the move. */
+static uint64_t left_ms(const struct move *move, const struct move_notice *row)
+{
+	uint64_t all_ms = row->may_delay_s * 1000;
+	uint64_t passed_ms =
+		row->before_ms + loop_now_ms(move->moves->env.loop) - row->known_at_ms;
+
+	return passed_ms < all_ms ? all_ms - passed_ms : 0;
+}
+
+static uint64_t left_s(const struct move *move, const struct move_notice *row)
+{
+	return (left_ms(move, row) + 999) / 1000;
+}
+
+/* The row is told, or was by an earlier coordinator: only over a restart the wall clock counts. */
+static void start_clock(const struct move *move, struct move_notice *row)
 {
 	uint64_t now_ms = (uint64_t)clock_wall_ms();
-	uint64_t passed_ms = now_ms > row->told_ms ? now_ms - row->told_ms : 0;
-	uint64_t all_ms = row->may_delay_s * 1000;
 
-	return passed_ms < all_ms ? (all_ms - passed_ms + 999) / 1000 : 0;
+	row->told_ms = row->told_ms ? row->told_ms : now_ms;
+	row->before_ms = now_ms > row->told_ms ? now_ms - row->told_ms : 0;
+	row->known_at_ms = loop_now_ms(move->moves->env.loop);
 }
 
 /* ---- what was answered -------------------------------------------------------- */
@@ -171,7 +186,7 @@ static void on_answered(void *data, const struct notify_reply *reply, const stru
 	if (!row || (err && err->code == ERR_CANCELLED))
 		return;
 	if (reply) {
-		judged = notify_judge(reply->status, reply->body, reply->len, left_s(row));
+		judged = notify_judge(reply->status, reply->body, reply->len, left_s(move, row));
 		take_answer(move, row, &judged);
 	} else if (err) {
 		take_error(move, row, err);
@@ -192,7 +207,7 @@ static void on_program(void *data, struct json_object *result, const struct err 
 	if (err) {
 		take_error(move, row, err);
 	} else {
-		judged = notify_agent_judge(result, left_s(row));
+		judged = notify_agent_judge(result, left_s(move, row));
 		take_answer(move, row, &judged);
 	}
 	note_answer(move);
@@ -210,7 +225,7 @@ static void ask(struct move *move, struct move_notice *row)
 	char id[64];
 
 	row->before = MOVE_BEFORE_ASKED;
-	row->told_ms = row->told_ms ? row->told_ms : (uint64_t)clock_wall_ms();
+	start_clock(move, row);
 	notice.timestamp = (int64_t)row->told_ms;
 	notice.data.answer_by = clock_wall_ms() + (int64_t)row->timeout_ms;
 	notice.data.may_delay_s = row->may_delay_s;
@@ -226,14 +241,15 @@ static void ask(struct move *move, struct move_notice *row)
 		notify_send(move->moves->env.notify, &message, on_answered, asking_new(move, row));
 }
 
-/* A delay that an earlier coordinator granted; it is never longer than it was then, whatever the
- * clock of the host has done. */
+/* A delay that an earlier coordinator granted; it is never longer than the party may have from now
+ * on, whatever the clock of the host has done. */
 static void wait_on(struct move *move, struct move_notice *row)
 {
-	uint64_t now_ms = (uint64_t)clock_wall_ms(), until_ms = row->until_ms;
-	uint64_t most_ms = row->may_delay_s * 1000;
+	uint64_t now_ms = (uint64_t)clock_wall_ms(), until_ms = row->until_ms, most_ms;
 	uint64_t rest_ms = until_ms > now_ms ? until_ms - now_ms : 0;
 
+	start_clock(move, row);
+	most_ms = left_ms(move, row);
 	set_delay(move, row, rest_ms < most_ms ? rest_ms : most_ms);
 }
 
@@ -373,7 +389,7 @@ static bool take_request(struct move *move, struct move_notice *row,
 			 const struct notice_answer *wish, struct err *err)
 {
 	struct notify_judged judged = { .verdict = NOTIFY_GO };
-	unsigned long long wanted = wish->delay_s, left = left_s(row);
+	unsigned long long wanted = wish->delay_s, left = left_s(move, row);
 
 	if (wish->delay_s > left)
 		return err_set(err, ERR_CONFLICT,

@@ -300,6 +300,22 @@ START_TEST(party_delays_more_or_lets_go_by_a_request)
 }
 END_TEST
 
+/* What has passed is counted by the loop's clock: the time of day stands still here. */
+START_TEST(time_that_has_passed_is_taken_off_what_a_party_may_have)
+{
+	add_party("backup", 30, true, false);
+	start_told();
+	party_says("backup", 200, "{\"delay_s\":20}");
+	pass(19000);
+	ck_assert_int_eq(delay("backup", 12, ""), ERR_CONFLICT);
+	ck_assert_int_eq(delay("backup", 11, ""), ERR_NONE);
+	pass(10000);
+	assert_waits();
+	pass(2000);
+	assert_goes_on();
+}
+END_TEST
+
 /* It knows by itself that it is not ready; its answer comes later, and says nothing new. */
 START_TEST(request_before_the_answer_counts)
 {
@@ -824,6 +840,7 @@ Suite *suite(void)
 	tcase_add_test(tc, finish_says_that_parties_are_waited_for);
 	tcase_add_test(tc, cancel_needs_no_party);
 	tcase_add_test(tc, party_delays_more_or_lets_go_by_a_request);
+	tcase_add_test(tc, time_that_has_passed_is_taken_off_what_a_party_may_have);
 	tcase_add_test(tc, request_before_the_answer_counts);
 	tcase_add_loop_test(tc, delay_by_an_unknown_party_is_refused, 0, 3);
 	tcase_add_test(tc, request_before_the_party_is_told_is_refused);
