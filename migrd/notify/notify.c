@@ -30,7 +30,9 @@ struct post {
 	enum post_state state;
 	char party[ID_NAME_SIZE];
 	const char *type;
-	char *url, *ca_file, *body;
+	char *url, *host, *body;
+	struct tls_trust *trust;
+	bool is_known; /* its certificate was looked at, for this notice */
 	uint32_t timeout_ms;
 	struct loop_timer *deadline;
 	notify_done_fn *done;
@@ -103,7 +105,8 @@ static void post_free(struct post *post)
 	loop_timer_free(post->deadline);
 	strbuf_fini(&post->answer);
 	free(post->url);
-	free(post->ca_file);
+	free(post->host);
+	tls_trust_unref(post->trust);
 	free(post->body);
 	free(post);
 }
@@ -140,15 +143,53 @@ static bool add_headers(struct post *post, const struct notify_party *party, con
 	return true;
 }
 
-static void set_tls(const struct post *post)
+/* Before each request, also over a connection that was made for another: nothing is sent to who is
+ * not known. */
+static int check_party(void *data, char *address, char *own_address, int port, int own_port)
+{
+	struct post *post = data;
+	struct curl_tlssessioninfo *tls = NULL;
+
+	(void)address;
+	(void)own_address;
+	(void)port;
+	(void)own_port;
+	if (curl_easy_getinfo(post->easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK || !tls ||
+	    tls->backend != CURLSSLBACKEND_GNUTLS || !tls->internals)
+		err_set(&post->err, ERR_INTERNAL, "libcurl does not show the party's certificate");
+	else
+		post->is_known = tls_trust_knows(post->trust, tls->internals, post->host,
+						 &post->err);
+	return post->is_known ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+/* libcurl would read the authorities for each connection, those of the system too, on the loop's
+ * thread: with them in memory check_party() does its work.  No session is resumed, since that may
+ * show no certificate. */
+static void set_tls(struct post *post)
 {
 	curl_easy_setopt(post->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(post->easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(post->easy, CURLOPT_SSL_VERIFYPEER, 0L);
 	curl_easy_setopt(post->easy, CURLOPT_SSL_VERIFYHOST, 2L);
-	if (post->ca_file) {
-		curl_easy_setopt(post->easy, CURLOPT_CAINFO, post->ca_file);
-		curl_easy_setopt(post->easy, CURLOPT_CAPATH, NULL); /* the system's */
-	}
+	curl_easy_setopt(post->easy, CURLOPT_CAINFO, NULL);
+	curl_easy_setopt(post->easy, CURLOPT_CAPATH, NULL);
+	curl_easy_setopt(post->easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+	curl_easy_setopt(post->easy, CURLOPT_PREREQFUNCTION, check_party);
+	curl_easy_setopt(post->easy, CURLOPT_PREREQDATA, post);
+}
+
+/* The name or address in URL, which the configuration has checked; the caller's. */
+static char *host_of(const char *url)
+{
+	CURLU *parts = curl_url();
+	char *host = NULL, *ret = NULL;
+
+	if (parts && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+	    curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK)
+		ret = host[0] == '[' ? xstrndup(host + 1, strcspn(host + 1, "]")) : xstrdup(host);
+	curl_free(host);
+	curl_url_cleanup(parts);
+	return ret;
 }
 
 static void set_options(struct post *post)
@@ -226,7 +267,7 @@ static void start_more(struct notify *notify)
 
 static enum err_code code_of(CURLcode code)
 {
-	if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
 		return ERR_UNAUTHORIZED;
 	return ERR_UNAVAILABLE;
 }
@@ -257,8 +298,12 @@ static void on_ended(void *transfer, CURLcode code)
 	curl_easy_getinfo(post->easy, CURLINFO_RESPONSE_CODE, &post->status);
 	switch (fault_at(post, "reply", &post->err)) {
 	case FAULT_NONE:
+		if (err_is_set(&post->err))
+			break; /* check_party() */
 		if (code != CURLE_OK && !is_cut)
 			set_transport_error(post, code);
+		else if (!post->is_known)
+			err_set(&post->err, ERR_INTERNAL, "libcurl let nobody look at its certificate");
 		break;
 	case FAULT_ERROR:
 		break;
@@ -319,11 +364,12 @@ static bool prepare(struct post *post, const struct notify_party *party, const c
 		return err_set(err, ERR_LIMIT, "more than %d notices are under way",
 			       NOTIFY_WAITING_MAX);
 	post->url = xstrdup(party->url);
-	post->ca_file = party->ca_file ? xstrdup(party->ca_file) : NULL;
+	post->host = host_of(party->url);
+	post->trust = tls_trust_ref(party->trust);
 	post->timeout_ms = party->timeout_ms;
 	loop_timer_start(post->deadline, post->timeout_ms);
 	post->easy = curl_easy_init();
-	if (!post->easy)
+	if (!post->easy || !post->host)
 		return err_set(err, ERR_INTERNAL, "libcurl gave no handle");
 	if (!add_headers(post, party, id, err))
 		return false;

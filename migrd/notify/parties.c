@@ -19,6 +19,7 @@
 struct notify_parties {
 	struct notify_party list[NOTICE_PARTIES_MAX];
 	size_t count;
+	struct tls_trust *of_system; /* NULL: no party needs it */
 };
 
 struct notify_parties *notify_parties_new(void)
@@ -32,9 +33,10 @@ void notify_parties_free(struct notify_parties *parties)
 		return;
 	for (size_t i = 0; i < parties->count; i++) {
 		free(parties->list[i].url);
-		free(parties->list[i].ca_file);
+		tls_trust_unref(parties->list[i].trust);
 		free(parties->list[i].command);
 	}
+	tls_trust_unref(parties->of_system);
 	secret_wipe(parties, sizeof(*parties));
 	free(parties);
 }
@@ -131,17 +133,26 @@ static void set_selector(struct notify_party *party, const char *label)
 	snprintf(party->selector, sizeof(party->selector), "%s", json_text(obj, NULL));
 }
 
-static bool fill(struct notify_party *party, const struct notify_setting *setting, struct err *err)
+static bool read_trust(struct notify_parties *parties, struct notify_party *party,
+		       const char *ca_file, struct err *err)
 {
-	if (!setting->command && !read_secret(party, setting->secret_file, err))
+	if (!ca_file && !parties->of_system)
+		parties->of_system = tls_trust_read_blocking(NULL, err);
+	party->trust = ca_file              ? tls_trust_read_blocking(ca_file, err)
+		       : parties->of_system ? tls_trust_ref(parties->of_system)
+					    : NULL;
+	return party->trust || err_wrap(err, "ca_file");
+}
+
+static bool fill(struct notify_parties *parties, struct notify_party *party,
+		 const struct notify_setting *setting, struct err *err)
+{
+	if (!setting->command && (!read_secret(party, setting->secret_file, err) ||
+				  !read_trust(parties, party, setting->ca_file, err)))
 		return false;
-	if (setting->ca_file && access(setting->ca_file, R_OK) < 0)
-		return err_set(err, ERR_INVALID, "the ca_file '%s' cannot be read: %s",
-			       setting->ca_file, strerror(errno));
 	snprintf(party->name, sizeof(party->name), "%s", setting->name);
 	party->url = setting->url ? xstrdup(setting->url) : NULL;
 	party->command = setting->command ? xstrdup(setting->command) : NULL;
-	party->ca_file = setting->ca_file ? xstrdup(setting->ca_file) : NULL;
 	party->timeout_ms = (uint32_t)setting->timeout_ms;
 	party->may_delay_s = setting->may_delay_s;
 	party->before = setting->before;
@@ -159,7 +170,7 @@ bool notify_parties_add_blocking(struct notify_parties *parties,
 	if (parties->count == ARRAY_LEN(parties->list))
 		return err_set(err, ERR_LIMIT, "more than %d parties are to be notified",
 			       NOTICE_PARTIES_MAX);
-	if (!fill(party, setting, err)) {
+	if (!fill(parties, party, setting, err)) {
 		secret_wipe(party, sizeof(*party));
 		return err_wrap(err, "[notify %s]", setting->name);
 	}

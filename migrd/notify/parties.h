@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/id.h"
+#include "tls/trust.h"
 
 /* Standard Webhooks 1.0, "Signature scheme": at least 24 bytes, and 64 at most. */
 #define NOTIFY_KEY_MIN    24
@@ -25,7 +26,8 @@ struct notify_key {
 
 struct notify_party {
 	char name[ID_NAME_SIZE];
-	char *url, *ca_file; /* CA_FILE NULL: what the system trusts */
+	char *url;
+	struct tls_trust *trust; /* who may vouch for it; NULL without a url */
 	char *command;       /* of a program inside the guest, with its arguments; NULL: none, then
 			      * there is a url */
 	struct notify_key keys[NOTIFY_KEYS_MAX];
@@ -47,9 +49,11 @@ struct notify_setting {
 	uint64_t timeout_ms, may_delay_s;
 	bool before, after;
 };
-/* Reads the secret: one line or two, each `whsec_' and the base64 of a key, in a regular file that
- * only its owner may read.  Small files, but it may wait for a disk.  INVALID: ERR names the party
- * and the file, and never what is in it. */
+/* Reads the authorities that may vouch for the party; those of the system once for all parties of
+ * the set.  Reads the secret: one line or two, each `whsec_' and the base64 of a key, in a regular
+ * file that only its owner may read.  Small files, but it may wait for a disk, and the system's
+ * authorities take a tenth of a second.  INVALID: ERR names the party and the file, and never what
+ * is in the secret. */
 bool notify_parties_add_blocking(struct notify_parties *parties,
 				 const struct notify_setting *setting, struct err *err);
 

@@ -12,6 +12,7 @@ from faults_device import ImageUnreadable
 from faults_host import (CertificatesExpire, CertificatesExpireAtStart,
                          CertificatesReplaced, DiskFull, ImagesFull, NewerBuild,
                          StorageNotMounted, clocks_set)
+from faults_party import PartyMisbehaves
 from faults_store import (StoreDamaged, StoreLost, StoreLostAndImagesLeft, StoreOld, StoreOldAlone,
                           leftovers_removed, old_record_forgotten, resolved_for_the_destination,
                           resolved_for_the_source)

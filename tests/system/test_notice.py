@@ -135,6 +135,20 @@ class NoticeTest(SystemTest):
         self.assertRegex(text, r"(?m)^party told .* 500 ms to answer, and may not delay it$")
         self.assertEqual(self.parties.server.heard, [])
 
+    # The authorities are read when the configuration is; the name must be the party's, too.
+    def test_authorities_of_parties_are_read_once(self):
+        at = f"https://localhost:{self.parties.server.server_address[1]}/named"
+        self.configure(backup={}, named={"url": at}, trusted={"ca_file": None})
+        self.parties.cert.unlink()
+        move_id = self.begin()
+        self.world.wait_state(self.a, move_id, "done")
+        self.assertEqual(self.row(move_id, "backup")["before"], "go")
+        for name, words in (("named", "it is 'localhost'"), ("trusted", "NOT trusted")):
+            self.assertEqual(self.row(move_id, name)["before"], "unheard")
+            self.assertIn(words, self.row(move_id, name)["reason"])
+            self.assertEqual(self.parties.heard(name, "before"), [])
+        self.assertNotIn("event=slow", self.a.log.read_text(encoding="utf-8"))
+
     def test_operator_releases_a_delay(self):
         self.configure(backup={"may_delay_s": 600})
         self.parties.set("backup", 200, {"delay_s": 600, "reason": "busy"})

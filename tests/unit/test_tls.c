@@ -3,12 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "tests/lib/check_main.h"
 #include "tests/lib/test_pki.h"
 #include "tls/identity.h"
+#include "tls/trust.h"
 
 static char dir[64];
 static struct test_ca *ca;
@@ -271,6 +273,108 @@ START_TEST(peer_of_other_ca_is_refused_without_any_session_check)
 }
 END_TEST
 
+/* ---- authorities that were read once --------------------------------- */
+
+static const struct {
+	const char *ca, *host;
+	struct test_cert cert;
+	const char *words; /* NULL: it is known */
+} servers[] = {
+	{ "ca", "party.example", { .dns_names = { "party.example" } }, NULL },
+	{ "ca", "party.example", { .dns_names = { "*.example" } }, NULL },
+	{ "ca", "party.example", { .dns_names = { "party.example" }, .is_server_only = true }, NULL },
+	{ "ca", "party.example", { .dns_names = { "other.example" } }, "'party.example'" },
+	{ "ca", "192.0.2.1", { .dns_names = { "party.example" } }, "'192.0.2.1'" },
+	{ "other-ca", "party.example", { .dns_names = { "party.example" } }, "NOT trusted" },
+	{ "ca",
+	  "party.example",
+	  { .dns_names = { "party.example" }, .from_days = -9, .to_days = -1 },
+	  "expired" },
+	{ "ca",
+	  "party.example",
+	  { .dns_names = { "party.example" }, .from_days = 2, .to_days = 9 },
+	  "not yet" },
+	{ "ca", "party.example", { .dns_names = { "party.example" }, .is_client_only = true }, "NOT trusted" },
+};
+
+static struct tls_trust *read_trust(const char *ca_name)
+{
+	CLEANUP(free_charp) char *path = xasprintf("%s/%s.pem", dir, ca_name);
+	struct tls_trust *trust;
+	struct err err;
+
+	trust = tls_trust_read_blocking(path, &err);
+	ck_assert_msg(trust != NULL, "%s", err.msg);
+	ck_assert_int_eq(unlink(path), 0); /* it is not read again */
+	return trust;
+}
+
+START_TEST(server_is_known_by_authorities_in_memory_or_refused)
+{
+	struct test_ca *other_ca = test_ca_new(dir, "other-ca");
+	struct test_cert cert = servers[_i].cert;
+	gnutls_certificate_credentials_t cred_client, cred_server;
+	gnutls_session_t client, server;
+	struct tls_trust *trust;
+	struct err err;
+	int fds[2], c, s;
+
+	cert.file = "server";
+	test_ca_issue(ca, &cert);
+	cred_server = load("ca", "server");
+	trust = read_trust(servers[_i].ca);
+	ck_assert_int_ge(gnutls_certificate_allocate_credentials(&cred_client), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	client = session_on(fds[0], GNUTLS_CLIENT, cred_client);
+	server = session_on(fds[1], GNUTLS_SERVER, cred_server);
+	gnutls_certificate_server_set_request(server, GNUTLS_CERT_IGNORE);
+	shake(client, server, &c, &s);
+	ck_assert_int_eq(c, 0);
+	ck_assert_int_eq(tls_trust_knows(trust, client, servers[_i].host, &err),
+			 !servers[_i].words);
+	if (servers[_i].words) {
+		ck_assert_int_eq(err.code, ERR_UNAUTHORIZED);
+		ck_assert_msg(strstr(err.msg, servers[_i].words) != NULL, "%s", err.msg);
+	}
+	gnutls_deinit(client);
+	gnutls_deinit(server);
+	gnutls_certificate_free_credentials(cred_client);
+	gnutls_certificate_free_credentials(cred_server);
+	tls_trust_unref(trust);
+	test_ca_free(other_ca);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
+/* A session without a handshake has no certificate to show. */
+START_TEST(session_without_a_certificate_is_refused)
+{
+	struct tls_trust *trust = read_trust("ca");
+	gnutls_session_t client;
+	struct err err;
+
+	ck_assert_int_ge(gnutls_init(&client, GNUTLS_CLIENT), 0);
+	ck_assert(!tls_trust_knows(trust, client, "party.example", &err));
+	ck_assert_int_eq(err.code, ERR_UNAUTHORIZED);
+	gnutls_deinit(client);
+	tls_trust_unref(trust);
+}
+END_TEST
+
+START_TEST(file_without_an_authority_is_refused)
+{
+	CLEANUP(free_charp) char *path = xasprintf("%s/none.pem", dir);
+	struct err err;
+
+	ck_assert_ptr_null(tls_trust_read_blocking(path, &err));
+	ck_assert_int_eq(err.code, ERR_INVALID);
+	ck_assert(file_write(path, "none\n", 5, 0600, &err));
+	ck_assert_ptr_null(tls_trust_read_blocking(path, &err));
+	ck_assert_ptr_nonnull(strstr(err.msg, "no certificate"));
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("tls");
@@ -286,6 +390,10 @@ Suite *suite(void)
 			    (int)ARRAY_LEN(wrong_files));
 	tcase_add_loop_test(files, peer_of_other_ca_is_refused_without_any_session_check, 0,
 			    (int)ARRAY_LEN(handshakes));
+	tcase_add_loop_test(files, server_is_known_by_authorities_in_memory_or_refused, 0,
+			    (int)ARRAY_LEN(servers));
+	tcase_add_test(files, session_without_a_certificate_is_refused);
+	tcase_add_test(files, file_without_an_authority_is_refused);
 	suite_add_tcase(s, files);
 	return s;
 }

@@ -50,7 +50,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(*answer)
 
     def answer(self, status, body):
-        """A BODY of None: nothing comes until the server ends."""
+        """A BODY of None: nothing comes until the server ends; a function does what it likes."""
+        if callable(body):
+            body(self)
+            return
         if body is None:
             self.server.end.wait(60)
             return
@@ -87,7 +90,8 @@ class Parties:
         usual = {} if "agent_command" in keys else {
             "url": f"https://127.0.0.1:{self.server.server_address[1]}/{name}",
             "secret_file": self.secret, "ca_file": self.cert}
-        return f"notify {name}", {**usual, **keys}
+        every = {**usual, **keys}
+        return f"notify {name}", {key: every[key] for key in every if every[key] is not None}
 
     def set(self, name, status, body):
         with self.server.lock:
