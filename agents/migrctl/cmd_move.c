@@ -83,9 +83,12 @@ static const struct table_field timeline_fields[] = {
 };
 
 static const struct table_field notice_fields[] = {
-	{ "PARTY", "party", TABLE_TEXT },  { "BEFORE", "before", TABLE_TEXT },
-	{ "TOLD", "told_at", TABLE_TEXT }, { "DELAYED UNTIL", "delayed_until", TABLE_TEXT },
-	{ "AFTER", "after", TABLE_TEXT },  { "REASON", "reason", TABLE_TEXT },
+	{ "PARTY", "party", TABLE_TEXT },
+	{ "BEFORE", "before", TABLE_TEXT },
+	{ "TOLD", "told_at", TABLE_TEXT },
+	{ "DELAYED UNTIL", "delayed_until", TABLE_TEXT },
+	{ "AFTER", "after", TABLE_TEXT },
+	{ "REASON", "reason", TABLE_TEXT },
 	{ "NOT TOLD", "after_reason", TABLE_TEXT },
 	{ NULL, NULL, TABLE_TEXT },
 };

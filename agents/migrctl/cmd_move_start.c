@@ -143,8 +143,10 @@ static void print_parties(struct json_object *trial)
 		long long delay_s = json_get_int(notice, "may_delay_s", 0);
 
 		printf("%s%s %s is told before memory is sent, has %lld ms to answer, and ",
-		       i ? "" : "\n", json_get_bool(notice, "in_guest", false) ?
-				       "the program in the guest of party" : "party",
+		       i ? "" : "\n",
+		       json_get_bool(notice, "in_guest", false)
+			       ? "the program in the guest of party"
+			       : "party",
 		       table_text(notice, "party", party),
 		       (long long)json_get_int(notice, "timeout_ms", 0));
 		if (delay_s)

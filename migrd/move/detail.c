@@ -27,12 +27,18 @@
 	}
 
 static const struct json_field stamps[] = {
-	STAMP("created", MOVE_STAMP_CREATED),     STAMP("prepared", MOVE_STAMP_PREPARED),
-	STAMP("held", MOVE_STAMP_HELD),           STAMP("told", MOVE_STAMP_TOLD),
-	STAMP("migrate", MOVE_STAMP_MIGRATE),     STAMP("stopped", MOVE_STAMP_STOPPED),
-	STAMP("completed", MOVE_STAMP_COMPLETED), STAMP("go", MOVE_STAMP_GO),
-	STAMP("taken", MOVE_STAMP_TAKEN),         STAMP("running", MOVE_STAMP_RUNNING),
-	STAMP("fetched", MOVE_STAMP_FETCHED),     STAMP("ended", MOVE_STAMP_ENDED),
+	STAMP("created", MOVE_STAMP_CREATED),
+	STAMP("prepared", MOVE_STAMP_PREPARED),
+	STAMP("held", MOVE_STAMP_HELD),
+	STAMP("told", MOVE_STAMP_TOLD),
+	STAMP("migrate", MOVE_STAMP_MIGRATE),
+	STAMP("stopped", MOVE_STAMP_STOPPED),
+	STAMP("completed", MOVE_STAMP_COMPLETED),
+	STAMP("go", MOVE_STAMP_GO),
+	STAMP("taken", MOVE_STAMP_TAKEN),
+	STAMP("running", MOVE_STAMP_RUNNING),
+	STAMP("fetched", MOVE_STAMP_FETCHED),
+	STAMP("ended", MOVE_STAMP_ENDED),
 	{ 0 },
 };
 static_assert(ARRAY_LEN(stamps) == MOVE_STAMP_COUNT + 1, "each stamp is kept");

@@ -2,6 +2,7 @@
 /* The agent tells no end of a program, so it is asked for it by a timer. */
 #include "move/guest_program.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -67,10 +68,10 @@ static void command(struct guest_program *program, const char *name, struct json
 	uint64_t now_ms = loop_now_ms(program->moves->env.loop);
 
 	if (vm && vm_role(vm) == VM_ROLE_OWNED) {
-		vm_agent_command(
-			vm, name, args,
-			program->end_ms > now_ms ? (uint32_t)(program->end_ms - now_ms) : 1, done,
-			ref_new(program));
+		vm_agent_command(vm, name, args,
+				 program->end_ms > now_ms ? (uint32_t)(program->end_ms - now_ms)
+							  : 1,
+				 done, ref_new(program));
 		return;
 	}
 	json_object_put(args);

@@ -21,6 +21,8 @@
 #define LINKS_MAX 256
 /* A probe that was limited, and got nearly that, tells no more of the link. */
 #define LIMITED_PERCENT 90
+/* However small a budget is: it shows that large packets pass. */
+#define LEAST_BYTES (UINT64_C(64) * 1024)
 
 struct link_record {
 	TAILQ_ENTRY(link_record) link;
@@ -199,6 +201,14 @@ static void fill_config(const struct links *links, const struct peer_probe_reply
 	snprintf(config->token, sizeof(config->token), "%s", reply->token);
 }
 
+/* What may be sent, as this host and the other one see it; 0 is no limit. */
+static uint64_t limit_of(uint64_t ours, uint64_t theirs)
+{
+	if (theirs && theirs < MOVE_BANDWIDTH_MIN)
+		theirs = MOVE_BANDWIDTH_MIN;
+	return !ours || (theirs && theirs < ours) ? theirs : ours;
+}
+
 static void on_offered(void *data, struct json_object *result, const struct err *err)
 {
 	struct probing *probing = data;
@@ -210,6 +220,7 @@ static void on_offered(void *data, struct json_object *result, const struct err 
 		end(probing);
 		return;
 	}
+	probing->limit_bytes_per_s = limit_of(probing->limit_bytes_per_s, reply.limit_bytes_per_s);
 	probing->wish.bytes = reply.bytes < probing->wish.bytes ? reply.bytes : probing->wish.bytes;
 	probing->wish.ms = reply.ms < probing->wish.ms ? reply.ms : probing->wish.ms;
 	fill_config(probing->links, &reply, probing);
@@ -343,6 +354,18 @@ static uint64_t at_most(uint64_t value, uint64_t most)
 	return value < most ? value : most;
 }
 
+/* What may come in MS, since an older source does not know of the limit.  As no move is under way,
+ * nothing else uses the budget. */
+static uint64_t within_budget(const struct moves *moves, uint64_t ms)
+{
+	uint64_t budget = moves->env.limits.budget_in_bytes_per_s;
+	uint64_t bytes = budget / 1000 * ms;
+
+	if (!budget)
+		return STREAM_PROBE_BYTES_MAX;
+	return bytes > LEAST_BYTES ? bytes : LEAST_BYTES;
+}
+
 bool moves_offer_probe(struct moves *moves, const char *peer, const struct peer_probe *wish,
 		       struct peer_probe_reply *ret, struct err *err)
 {
@@ -358,6 +381,7 @@ bool moves_offer_probe(struct moves *moves, const char *peer, const struct peer_
 	snprintf(links->offer.peer, sizeof(links->offer.peer), "%s", peer);
 	links->offer.bytes = at_most(wish->bytes, STREAM_PROBE_BYTES_MAX);
 	links->offer.ms = at_most(wish->ms, moves->env.link_probe_ms);
+	links->offer.bytes = at_most(links->offer.bytes, within_budget(moves, links->offer.ms));
 	links->offer.until_ms = now_ms + OFFER_OPEN_MS;
 	touch(links, peer)->offered_at_ms = now_ms;
 	memset(ret, 0, sizeof(*ret));
@@ -366,6 +390,7 @@ bool moves_offer_probe(struct moves *moves, const char *peer, const struct peer_
 	snprintf(ret->data_address, sizeof(ret->data_address), "%s", moves->env.data_address);
 	ret->bytes = links->offer.bytes;
 	ret->ms = links->offer.ms;
+	ret->limit_bytes_per_s = moves->env.limits.budget_in_bytes_per_s;
 	return true;
 }
 

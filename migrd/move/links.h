@@ -38,7 +38,7 @@ bool links_found(const struct links *links, const char *peer, struct link_found 
 struct link_question {
 	const char *peer;
 	uint64_t bytes;             /* at most */
-	uint64_t limit_bytes_per_s; /* 0: none */
+	uint64_t limit_bytes_per_s; /* of the move and of the host's budget; 0: none */
 	const struct move
 		*for_move; /* does not count as one that would be disturbed; may be NULL */
 };

@@ -21,8 +21,12 @@ static const char *const before_names[] = {
 	NULL,
 };
 static const char *const after_names[] = {
-	[MOVE_AFTER_NONE] = "",           [MOVE_AFTER_WAITS] = "waits", [MOVE_AFTER_TOLD] = "told",
-	[MOVE_AFTER_UNHEARD] = "unheard", [MOVE_AFTER_GONE] = "gone",   [MOVE_AFTER_THERE] = "there",
+	[MOVE_AFTER_NONE] = "",
+	[MOVE_AFTER_WAITS] = "waits",
+	[MOVE_AFTER_TOLD] = "told",
+	[MOVE_AFTER_UNHEARD] = "unheard",
+	[MOVE_AFTER_GONE] = "gone",
+	[MOVE_AFTER_THERE] = "there",
 	NULL,
 };
 
@@ -39,12 +43,10 @@ static const char *const after_names[] = {
 	}
 
 static const struct json_field row_fields[] = {
-	ROW(party, JSON_STRING),    ROW(may_delay_s, JSON_UINT),
-	ROW(timeout_ms, JSON_UINT), WORD(before, before_names),
-	WORD(after, after_names),   ROW(told_ms, JSON_UINT),
-	ROW(until_ms, JSON_UINT),   ROW(tries, JSON_UINT),
-	ROW(reason, JSON_STRING),   ROW(after_reason, JSON_STRING),
-	ROW(is_in_guest, JSON_BOOL), { 0 },
+	ROW(party, JSON_STRING),        ROW(may_delay_s, JSON_UINT), ROW(timeout_ms, JSON_UINT),
+	WORD(before, before_names),     WORD(after, after_names),    ROW(told_ms, JSON_UINT),
+	ROW(until_ms, JSON_UINT),       ROW(tries, JSON_UINT),       ROW(reason, JSON_STRING),
+	ROW(after_reason, JSON_STRING), ROW(is_in_guest, JSON_BOOL), { 0 },
 };
 
 const struct json_field move_notices_fields[] = {

@@ -64,8 +64,7 @@ static void time_text(uint64_t wall_ms, char ret[TIME_TEXT_SIZE])
 static uint64_t left_ms(const struct move *move, const struct move_notice *row)
 {
 	uint64_t all_ms = row->may_delay_s * 1000;
-	uint64_t passed_ms =
-		row->before_ms + loop_now_ms(move->moves->env.loop) - row->known_at_ms;
+	uint64_t passed_ms = row->before_ms + loop_now_ms(move->moves->env.loop) - row->known_at_ms;
 
 	return passed_ms < all_ms ? all_ms - passed_ms : 0;
 }
@@ -339,7 +338,8 @@ void move_end_notices(struct move *move)
 			move->notices->rows[i].before = MOVE_BEFORE_RELEASED;
 	move->facts.notices_over = true;
 	move_note(move, "notices-over", "memory has waited for parties for %llu ms",
-		  (unsigned long long)(clock_monotonic_us() - move->stamps[MOVE_STAMP_TOLD]) / 1000);
+		  (unsigned long long)(clock_monotonic_us() - move->stamps[MOVE_STAMP_TOLD]) /
+			  1000);
 	move->reason[0] = '\0';
 	machine_step(&move->machine);
 	machine_save(&move->machine); /* unless the next state is being recorded already */

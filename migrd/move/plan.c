@@ -187,7 +187,7 @@ static void look_then_make(struct move *move, const struct transfer_features *th
 	const struct link_question question = {
 		.peer = move->row.peer,
 		.bytes = STREAM_PROBE_BYTES_MAX,
-		.limit_bytes_per_s = move->options.bandwidth_bytes_per_s,
+		.limit_bytes_per_s = moves_limit_of_new(move->moves, &move->options),
 		.for_move = move,
 	};
 	struct first_look *look;

@@ -174,9 +174,9 @@ static void add_times(const struct move *move, const struct move_measured *measu
 	bool is_stopped = move->stamps[MOVE_STAMP_STOPPED];
 
 	basis->prepare_ms = ms_between(move, MOVE_STAMP_CREATED, MOVE_STAMP_PREPARED);
-	basis->hold_ms = ms_between(move, MOVE_STAMP_HELD,
-				    move->stamps[MOVE_STAMP_TOLD] ? MOVE_STAMP_TOLD
-								  : MOVE_STAMP_MIGRATE);
+	basis->hold_ms =
+		ms_between(move, MOVE_STAMP_HELD,
+			   move->stamps[MOVE_STAMP_TOLD] ? MOVE_STAMP_TOLD : MOVE_STAMP_MIGRATE);
 	basis->parties_ms = ms_between(move, MOVE_STAMP_TOLD, MOVE_STAMP_MIGRATE);
 	if (transfer_plan_has_disks(move->plan))
 		basis->disks_ms = ms_between(move, MOVE_STAMP_PREPARED, MOVE_STAMP_MIGRATE);

@@ -393,8 +393,8 @@ void move_converge_note(struct move *move)
 static bool note_hold(struct move *move)
 {
 	uint64_t now_us = clock_monotonic_us();
-	uint64_t since_us = move->stamps[move->stamps[MOVE_STAMP_HELD] ? MOVE_STAMP_HELD
-								       : MOVE_STAMP_TOLD];
+	uint64_t since_us =
+		move->stamps[move->stamps[MOVE_STAMP_HELD] ? MOVE_STAMP_HELD : MOVE_STAMP_TOLD];
 
 	if (!move_is_held(move) && !move_waits_for_parties(move))
 		return false;

@@ -108,6 +108,15 @@ static void note_not_probed(struct trial *trial, const struct err *why)
 			      why->msg);
 }
 
+/* The link may give more: the rate still grew, or a limit held it back. */
+static bool is_least(const struct trial *trial, const struct gauge_report *report)
+{
+	struct link_found found;
+
+	return report->is_growing || (links_found(trial->moves->links, trial->to, &found) &&
+				      found.is_least && found.bytes_per_s == report->bytes_per_s);
+}
+
 static void on_probed(void *data, const struct stream_probe_result *result, const struct err *why)
 {
 	struct trial *trial = trial_ref_take(data);
@@ -124,6 +133,7 @@ static void on_probed(void *data, const struct stream_probe_result *result, cons
 	trial->reach = (struct stream_reach){ result->mtu_bytes, result->round_trip_us };
 	if (trial->is_reached) {
 		trial->probed = result->report;
+		trial->probed.is_growing = is_least(trial, &result->report);
 		judge_link(trial);
 	} else {
 		links_say(trial->to, result, text);
@@ -142,7 +152,7 @@ void trial_look_at_link(struct trial *trial)
 		.peer = trial->to,
 		.bytes = foresee_knows_link(trial->moves, trial->to) ? LINKS_LOOK_BYTES
 								     : STREAM_PROBE_BYTES_MAX,
-		.limit_bytes_per_s = trial->options.bandwidth_bytes_per_s,
+		.limit_bytes_per_s = moves_limit_of_new(trial->moves, &trial->options),
 	};
 	struct link_found found;
 	bool is_fresh = links_found(trial->moves->links, trial->to, &found) &&

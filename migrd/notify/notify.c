@@ -158,8 +158,8 @@ static int check_party(void *data, char *address, char *own_address, int port, i
 	    tls->backend != CURLSSLBACKEND_GNUTLS || !tls->internals)
 		err_set(&post->err, ERR_INTERNAL, "libcurl does not show the party's certificate");
 	else
-		post->is_known = tls_trust_knows(post->trust, tls->internals, post->host,
-						 &post->err);
+		post->is_known =
+			tls_trust_knows(post->trust, tls->internals, post->host, &post->err);
 	return post->is_known ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
@@ -303,7 +303,8 @@ static void on_ended(void *transfer, CURLcode code)
 		if (code != CURLE_OK && !is_cut)
 			set_transport_error(post, code);
 		else if (!post->is_known)
-			err_set(&post->err, ERR_INTERNAL, "libcurl let nobody look at its certificate");
+			err_set(&post->err, ERR_INTERNAL,
+				"libcurl let nobody look at its certificate");
 		break;
 	case FAULT_ERROR:
 		break;

@@ -19,7 +19,7 @@
 struct notify_parties {
 	struct notify_party list[NOTICE_PARTIES_MAX];
 	size_t count;
-	struct tls_trust *of_system; /* NULL: no party needs it */
+	struct tls_trust *everybody; /* that the host trusts; NULL: no party needs it */
 };
 
 struct notify_parties *notify_parties_new(void)
@@ -36,7 +36,7 @@ void notify_parties_free(struct notify_parties *parties)
 		tls_trust_unref(parties->list[i].trust);
 		free(parties->list[i].command);
 	}
-	tls_trust_unref(parties->of_system);
+	tls_trust_unref(parties->everybody);
 	secret_wipe(parties, sizeof(*parties));
 	free(parties);
 }
@@ -136,10 +136,10 @@ static void set_selector(struct notify_party *party, const char *label)
 static bool read_trust(struct notify_parties *parties, struct notify_party *party,
 		       const char *ca_file, struct err *err)
 {
-	if (!ca_file && !parties->of_system)
-		parties->of_system = tls_trust_read_blocking(NULL, err);
+	if (!ca_file && !parties->everybody)
+		parties->everybody = tls_trust_read_blocking(NULL, err);
 	party->trust = ca_file              ? tls_trust_read_blocking(ca_file, err)
-		       : parties->of_system ? tls_trust_ref(parties->of_system)
+		       : parties->everybody ? tls_trust_ref(parties->everybody)
 					    : NULL;
 	return party->trust || err_wrap(err, "ca_file");
 }

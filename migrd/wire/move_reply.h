@@ -60,8 +60,8 @@ struct move_times {
 	bool is_source;
 	uint64_t qemu_total_ms, qemu_setup_ms, qemu_downtime_ms;
 	struct move_span created_to_prepared, prepared_to_migrate, held, parties,
-		migrate_to_completed, blackout, stopped_to_completed, completed_to_go, go_to_answer, answer_to_fetched,
-		answer_to_end;
+		migrate_to_completed, blackout, stopped_to_completed, completed_to_go, go_to_answer,
+		answer_to_fetched, answer_to_end;
 	struct json_object *destination; /* borrowed; NULL: it has not told yet */
 };
 

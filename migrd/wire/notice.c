@@ -3,12 +3,11 @@
 
 #include <string.h>
 
-#define OF_MOVE                                                             \
-	JSON_SHOWN(struct notice_data, move, "Id of the move."),            \
-		JSON_SHOWN(struct notice_data, vm, "Name of the VM."),      \
-		JSON_SHOWN(struct notice_data, vm_uuid, "Uuid of the VM."), \
-		JSON_SHOWN(struct notice_data, source,                      \
-			   "Host id of the source."),                       \
+#define OF_MOVE                                                                   \
+	JSON_SHOWN(struct notice_data, move, "Id of the move."),                  \
+		JSON_SHOWN(struct notice_data, vm, "Name of the VM."),            \
+		JSON_SHOWN(struct notice_data, vm_uuid, "Uuid of the VM."),       \
+		JSON_SHOWN(struct notice_data, source, "Host id of the source."), \
 		JSON_SHOWN(struct notice_data, destination, "Host id of the destination.")
 
 static const struct json_field before_data[] = {
@@ -84,9 +83,11 @@ const struct json_field notice_expected_fields[] = {
 	JSON_SHOWN(struct notice_expected, timeout_ms,
 		   "How long the move would wait for its answer, in milliseconds."),
 	JSON_SHOWN(struct notice_expected, may_delay_s,
-		   "How long it might delay the move, in seconds from when it is told; 0: it is only "
+		   "How long it might delay the move, in seconds from when it is told; 0: it is "
+		   "only "
 		   "told."),
-	JSON_SHOWN(struct notice_expected, in_guest, "It is a program that the guest's agent runs."),
+	JSON_SHOWN(struct notice_expected, in_guest,
+		   "It is a program that the guest's agent runs."),
 	{ 0 },
 };
 

@@ -300,6 +300,10 @@ const struct json_field peer_probe_reply_fields[] = {
 	  .min = 3,
 	  .help = "HOST:PORT of the data port." },
 	PROBE_ROWS(struct peer_probe_reply),
+	{ .key = "limit_bytes_per_s",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct peer_probe_reply, limit_bytes_per_s),
+	  .help = "So much may come, in bytes a second; 0 or not there: there is no limit." },
 	{ 0 },
 };
 

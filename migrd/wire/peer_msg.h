@@ -109,6 +109,7 @@ struct peer_probe_reply {
 	char token[ID_TOKEN_SIZE];
 	char data_address[PEER_ADDRESS_SIZE];
 	uint64_t bytes, ms; /* as allowed */
+	uint64_t limit_bytes_per_s; /* its budget lets no more come; 0: none, or an older one */
 };
 
 struct peer_claim {

@@ -57,7 +57,8 @@ SHORT = [
      "walk.py --side source --stride 32 --from 28 --way queued"),
     ("crash in a save, every sixth", "walk.py --stride 6 --from 2 --way save"),
     ("crash in a restore, every seventh", "walk.py --stride 7 --from 3 --way restore"),
-    ("faults from outside: stopped VM, TPM", "outside.py stopped tpm"),
+    ("faults from outside: stopped VM, TPM, parties, probe",
+     "outside.py stopped tpm party probe"),
     ("crash in a refresh, every eighth", "walk.py --stride 8 --from 30 --way refresh"),
     ("crash in a refresh with a TPM, every tenth",
      "walk.py --stride 10 --from 31 --way refresh-tpm"),
@@ -97,6 +98,10 @@ FULL = [
     *((f"crash with a move that is held, {side}", f"walk.py --side {side} --way held")
       for side in SIDES),
     ("crash with a move that a party is told of", "walk.py --side source --way told"),
+    *((f"crash with a link that is measured first, {side}", f"walk.py --side {side} --way probed")
+      for side in SIDES),
+    *((f"faults from outside: {group}", f"outside.py --full {group}")
+      for group in ("party", "probe")),
     *((f"error at each passage with local disks, {side}",
        f"walk.py --side {side} --way disks --action error") for side in SIDES[:2]),
     *((f"faults from outside: local disks, part {part} of 2",

@@ -61,6 +61,28 @@ class Offered(Phase):
         s.wait("a token file", lambda: list(s.world.dir.glob(".migrd-same-*")))
 
 
+class Asking(Phase):
+    """The source has asked whether it may measure the link, and the destination hangs before its
+    answer."""
+    options = {"config": {"move": {"link_probe_ms": 300}},
+               "plans": {"b": f"api.answer.probe:delay:ms={HOLD_MS}"}}
+
+    def enter(self, s):
+        s.begin()
+        s.wait_point(s.b, "api.answer.probe")
+
+
+class Probing(Phase):
+    """The link is being measured: the source's process has connected, and the destination hangs
+    before it takes the connection."""
+    options = {"config": {"move": {"link_probe_ms": 300}},
+               "plans": {"b": f"port.claim:delay:ms={HOLD_MS}"}}
+
+    def enter(self, s):
+        s.begin()
+        s.wait_point(s.b, "port.claim")
+
+
 class Prepare(Phase):
     """The destination's QEMU and stream run; the source waits for its answer."""
     options = {"plans": {"b": f"qmp.send.migrate-incoming:delay:ms={HOLD_MS}"}}
@@ -365,7 +387,7 @@ class Settled(Phase):
 
 
 PHASES = {
-    "before": Before(), "offered": Offered(), "prepare": Prepare(), "transfer": Transfer(),
+    "before": Before(), "asking for a probe": Asking(), "probing": Probing(), "offered": Offered(), "prepare": Prepare(), "transfer": Transfer(),
     "converging": Converging(), "last pass": LastPass(),
     "paused by its policy": PausedByPolicy(), "forced by its user": ForcedByUser(), "completed": Completed(),
     "asked": Asked(), "taken": Taken(), "answer": Answer(),

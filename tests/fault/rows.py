@@ -361,6 +361,25 @@ TPM = [
     (with_tpm(Cut(*BOTH, 5)), {"transfer": MOVED.full, "last pass": GIVEN_UP.full}),
 ]
 
+# ---- parties that are told -------------------------------------------------------------------
+
+PARTY = [
+    (PartyMisbehaves(), {"before": MOVED}),
+    *((PartyMisbehaves(kind), {"before": MOVED.full}) for kind in PartyMisbehaves.kinds),
+]
+
+# ---- the link is measured before the move ------------------------------------------------------
+
+# Whatever comes of it, the move goes on; a coordinator that is restarted in begin gives it up.
+PROBE = [
+    (Killed("a"), {"asking for a probe": STAYS.full, "probing": STAYS}),
+    (Stopped("b"), {"asking for a probe": MOVED.full, "probing": MOVED.full}),
+    (StreamKilled("a"), {"probing": MOVED}),
+    (Cancelled(), {"asking for a probe": CANCELLED.full, "probing": CANCELLED.full}),
+    (Cut("data link", "ab", 5), {"probing": MOVED.full}),
+    (Cut(*BOTH, 5), {"asking for a probe": MOVED.full}),
+]
+
 GROUPS = {"processes": PROCESSES, "coordinators": COORDINATORS, "hosts": HOSTS, "guest": GUEST,
           "network": NETWORK, "multifd": MULTIFD, "postcopy": POSTCOPY, "policy": POLICY,
-          "disks": DISKS, "stopped": STOPPED, "tpm": TPM}
+          "disks": DISKS, "stopped": STOPPED, "tpm": TPM, "party": PARTY, "probe": PROBE}

@@ -5,7 +5,7 @@ it again, and checks the result.
 
     tests/fault/walk.py --build DIR [--side source|destination|both]
         [--action crash|error|drop] [--from N --to M --stride K]
-        [--way precopy|paused|stopped|multifd|disks|held|told|beside|postcopy|queued|save|live|restore|
+        [--way precopy|paused|stopped|multifd|disks|held|told|probed|beside|postcopy|queued|save|live|restore|
          live-disks|restore-disks|refresh|refresh-paused|refresh-tap|refresh-tpm] [--twice]
         [--names] [--qemu PROGRAM]
 

@@ -160,3 +160,30 @@ class FirstMoveTest(SystemTest):
         self.world.wait_state(self.a, move["id"], "done")
         guest.assert_runs_on(self.b)
         self.eventually("no migrd-stream", lambda: not self.a.streams(), timeout=15)
+
+
+class BudgetTest(SystemTest):
+    BUDGET = 8 * MIB
+
+    def prepare(self):
+        for host in self.world.hosts.values():
+            host.write_config(move={"link_probe_ms": 300})
+
+    def limit(self, host, key):
+        host.stop()
+        host.write_config(move={"link_probe_ms": 300, **({key: self.BUDGET} if key else {})})
+        host.start()
+
+    # Both ends of a loopback give far more than that.
+    def test_probe_keeps_to_the_budgets_of_both_hosts(self):
+        guest = self.world.guest(memory_mib=96, area=4, rate=4)
+        guest.start(self.a)
+        for host, key in ((self.a, "bandwidth_budget_bytes_per_s"),
+                          (self.b, "bandwidth_budget_in_bytes_per_s")):
+            for other in (self.a, self.b):      # each forgets the last probe
+                self.limit(other, key if other is host else None)
+            link = self.a.api.post("/v1/moves?dry_run=true", {"vm": "g1", "to": "b"})["link"]
+            self.assertLessEqual(link["probe_bytes_per_s"], self.BUDGET * 1.1, (host, link))
+            self.assertGreater(link["probe_bytes_per_s"], self.BUDGET * 0.5, (host, link))
+            self.assertTrue(link["probe_is_least"])
+            self.note(f"{host.id}: {link['probe_bytes_per_s'] / MIB:.1f} of 8 MiB/s")

@@ -143,11 +143,10 @@ class NoticeTest(SystemTest):
         move_id = self.begin()
         self.world.wait_state(self.a, move_id, "done")
         self.assertEqual(self.row(move_id, "backup")["before"], "go")
-        for name, words in (("named", "it is 'localhost'"), ("trusted", "NOT trusted")):
+        for name, words in (("named", "'localhost'"), ("trusted", "NOT trusted")):
             self.assertEqual(self.row(move_id, name)["before"], "unheard")
             self.assertIn(words, self.row(move_id, name)["reason"])
             self.assertEqual(self.parties.heard(name, "before"), [])
-        self.assertNotIn("event=slow", self.a.log.read_text(encoding="utf-8"))
 
     def test_operator_releases_a_delay(self):
         self.configure(backup={"may_delay_s": 600})
@@ -160,7 +159,7 @@ class NoticeTest(SystemTest):
         self.assertEqual(self.row(move_id, "backup")["before"], "released")
         self.assertGreater(move["times"]["parties_ms"], 0)
         shown = self.a.migrctl("move", "show", move_id).stdout
-        self.assertRegex(shown, r"(?m)^of that, for parties: +[0-9]")
+        self.assertRegex(shown, r"(?m)^of that, for parties +[0-9]")
         self.assertIn("for the answers of parties that were told before memory", shown)
         self.assertIn("since party 'backup' had asked for a delay (busy)", shown)
         self.assertNotIn("held as was asked for", shown)

@@ -102,9 +102,10 @@ START_TEST(waiting_and_lost_streams_are_told)
 	basis.rejoins = 1;
 	explain(&basis, text);
 	ck_assert_ptr_nonnull(strstr(text, "9.0 s for memory that followed the guest"));
-	ck_assert_ptr_nonnull(strstr(text, "2 min 0 s held as was asked for, 20.0 s for the answers "
-					   "of parties that were told before memory, 600 ms for "
-					   "memory"));
+	ck_assert_ptr_nonnull(strstr(text,
+				     "2 min 0 s held as was asked for, 20.0 s for the answers "
+				     "of parties that were told before memory, 600 ms for "
+				     "memory"));
 	ck_assert_ptr_nonnull(strstr(text, "Memory was not sent before that, since party 'backup' "
 					   "had asked for a delay (busy)."));
 	ck_assert_ptr_nonnull(strstr(text,
@@ -132,9 +133,12 @@ END_TEST
 /* What does not fit is left out whole. */
 START_TEST(largest_numbers_are_survived)
 {
+	static char delays[2 * MOVE_EXPLANATION_SIZE];
 	struct explain_basis basis;
 
+	memset(delays, 'x', sizeof(delays) - 1);
 	memset(&basis, 0xff, sizeof(basis));
+	basis.delays = delays;
 	basis.end = EXPLAIN_DONE;
 	basis.has_outage = true;
 	basis.destination = "a-host-whose-name-has-as-many-as-sixty-three-characters-in-it-all";
@@ -142,6 +146,7 @@ START_TEST(largest_numbers_are_survived)
 	explain(&basis, text);
 	ck_assert_uint_lt(strlen(text), sizeof(text));
 	ck_assert_int_eq(text[strlen(text) - 1], '.');
+	ck_assert_ptr_null(strstr(text, "xx"));
 }
 END_TEST
 

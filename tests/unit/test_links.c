@@ -96,6 +96,31 @@ START_TEST(limited_probe_tells_the_least)
 }
 END_TEST
 
+#define OFFERED_WITH(limit)                                                                     \
+	"{\"id\":\"" PROBE_ID "\",\"token\":\"" TOKEN "\",\"data_address\":\"192.0.2.7:8441\"," \
+	"\"bytes\":1048577,\"ms\":200,\"limit_bytes_per_s\":" limit "}"
+
+static const struct {
+	uint64_t ours;
+	const char *offered;
+	uint64_t used;
+} limits[] = {
+	{ 0, OFFERED_WITH("5000000"), 5000000 },
+	{ 4000000, OFFERED_WITH("5000000"), 4000000 },
+	{ 6000000, OFFERED_WITH("5000000"), 5000000 },
+	{ 6000000, OFFERED_WITH("0"), 6000000 },
+	{ 6000000, OFFERED_WITH("1"), MOVE_BANDWIDTH_MIN },
+	{ 0, OFFERED, 0 },
+};
+
+START_TEST(probe_keeps_to_the_lower_of_both_limits)
+{
+	ask_for(STREAM_PROBE_BYTES_MAX, limits[_i].ours);
+	fake_peer_answer("probe", limits[_i].offered);
+	ck_assert_uint_eq(fake_probe_wish.config.bandwidth_bytes_per_s, limits[_i].used);
+}
+END_TEST
+
 START_TEST(look_or_failure_is_not_kept)
 {
 	struct link_found found;
@@ -179,6 +204,16 @@ START_TEST(first_move_probes_and_goes_on)
 }
 END_TEST
 
+START_TEST(first_move_probes_within_the_budget)
+{
+	rig.moves->env.limits.budget_bytes_per_s = 7000000;
+	rig_run_vm();
+	rig_start_move();
+	fake_peer_answer("probe", OFFERED);
+	ck_assert_uint_eq(fake_probe_wish.config.bandwidth_bytes_per_s, 7000000);
+}
+END_TEST
+
 START_TEST(first_move_goes_on_whatever_the_probe_finds)
 {
 	CLEANUP(free_charp) char *timeline = NULL;
@@ -253,6 +288,16 @@ static bool claim(const char *channel, const char *token, uint32_t attempt)
 	stream_preamble_prove(&preamble, key);
 	return moves_claim(rig.moves, &preamble, -1);
 }
+
+/* An older source does not know of the limit, so there are no more bytes than it lets come. */
+START_TEST(offer_is_within_the_budget_of_this_host)
+{
+	rig.moves->env.limits.budget_in_bytes_per_s = 10000000;
+	ck_assert_int_eq(offer_to("b"), ERR_NONE);
+	ck_assert_uint_eq(offered.limit_bytes_per_s, 10000000);
+	ck_assert_uint_eq(offered.bytes, 3000000);
+}
+END_TEST
 
 START_TEST(offer_has_the_bounds_of_this_host)
 {
@@ -338,17 +383,20 @@ Suite *suite(void)
 	tcase_add_checked_fixture(tc, set_up, rig_tear_down);
 	tcase_add_test(tc, probe_uses_what_the_host_offers_and_is_kept);
 	tcase_add_test(tc, limited_probe_tells_the_least);
+	tcase_add_loop_test(tc, probe_keeps_to_the_lower_of_both_limits, 0, (int)ARRAY_LEN(limits));
 	tcase_add_test(tc, look_or_failure_is_not_kept);
 	tcase_add_test(tc, refused_question_makes_no_probe);
 	tcase_add_test(tc, probes_that_are_off_ask_nobody);
 	tcase_add_test(tc, move_under_way_is_not_disturbed);
 	tcase_add_test(tc, daemon_that_stops_answers_the_question);
 	tcase_add_test(tc, first_move_probes_and_goes_on);
+	tcase_add_test(tc, first_move_probes_within_the_budget);
 	tcase_add_test(tc, first_move_goes_on_whatever_the_probe_finds);
 	tcase_add_test(tc, first_move_to_an_older_host_goes_on);
 	tcase_add_test(tc, move_after_a_probe_makes_none);
 	tcase_add_test(tc, cancel_while_the_link_is_probed_ends_the_move);
 	tcase_add_test(tc, offer_has_the_bounds_of_this_host);
+	tcase_add_test(tc, offer_is_within_the_budget_of_this_host);
 	tcase_add_test(tc, claim_needs_id_channel_proof_and_a_new_attempt);
 	tcase_add_test(tc, claim_that_is_late_is_refused);
 	tcase_add_test(tc, one_host_at_a_time_and_each_once_in_ten_seconds);

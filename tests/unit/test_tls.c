@@ -281,10 +281,13 @@ static const struct {
 	const char *words; /* NULL: it is known */
 } servers[] = {
 	{ "ca", "party.example", { .dns_names = { "party.example" } }, NULL },
-	{ "ca", "party.example", { .dns_names = { "*.example" } }, NULL },
-	{ "ca", "party.example", { .dns_names = { "party.example" }, .is_server_only = true }, NULL },
-	{ "ca", "party.example", { .dns_names = { "other.example" } }, "'party.example'" },
-	{ "ca", "192.0.2.1", { .dns_names = { "party.example" } }, "'192.0.2.1'" },
+	{ "ca", "a.party.example", { .dns_names = { "*.party.example" } }, NULL },
+	{ "ca",
+	  "party.example",
+	  { .dns_names = { "party.example" }, .is_server_only = true },
+	  NULL },
+	{ "ca", "party.example", { .dns_names = { "other.example" } }, "does not match" },
+	{ "ca", "192.0.2.1", { .dns_names = { "party.example" } }, "does not match" },
 	{ "other-ca", "party.example", { .dns_names = { "party.example" } }, "NOT trusted" },
 	{ "ca",
 	  "party.example",
@@ -294,7 +297,10 @@ static const struct {
 	  "party.example",
 	  { .dns_names = { "party.example" }, .from_days = 2, .to_days = 9 },
 	  "not yet" },
-	{ "ca", "party.example", { .dns_names = { "party.example" }, .is_client_only = true }, "NOT trusted" },
+	{ "ca",
+	  "party.example",
+	  { .dns_names = { "party.example" }, .is_client_only = true },
+	  "NOT trusted" },
 };
 
 static struct tls_trust *read_trust(const char *ca_name)
