@@ -22,7 +22,10 @@ enum queue_state {
 extern const struct machine_state queue_states[QUEUE_STATE_COUNT];
 
 #define QUEUE_ATTEMPTS_KEPT 8 /* the last ones are shown */
-#define QUEUE_KEY_SIZE      (ID_UUID_SIZE + 16)
+/* Of the move of an attempt: no Idempotency-Key that a user may send begins with it, so that no
+ * request of a user is taken for an attempt (api_key_is_valid()). */
+#define QUEUE_KEY_PREFIX "@q-"
+#define QUEUE_KEY_SIZE   (ID_UUID_SIZE + 24)
 
 /* What must survive beside the request. */
 struct queue_detail {
@@ -155,5 +158,8 @@ void queue_dismiss_all(struct queue_entry *entry);
 
 /* ---- queue.c ---- */
 void queue_trim(struct queue *queue);
+/* A first attempt begins WAITED_MS after its request, by the clock of the wall: less than 0 if that
+ * was put back, which counts as 0. */
+void queue_count_wait(struct queue *queue, int64_t waited_ms);
 
 #endif

@@ -62,9 +62,15 @@ void queue_trim(struct queue *queue)
 			    (!oldest || entry->row.ended_ms <= oldest->row.ended_ms))
 				oldest = entry;
 		}
+		queue_answer_all(oldest); /* what was asked of it in this turn of the loop */
 		queue_entry_free(oldest);
 		queue->ended--;
 	}
+}
+
+void queue_count_wait(struct queue *queue, int64_t waited_ms)
+{
+	totals_add(&queue->waited, &totals_duration, waited_ms > 0 ? (double)waited_ms / 1000 : 0);
 }
 
 /* ---- an entry comes --------------------------------------------------------------------- */
@@ -171,7 +177,8 @@ static bool is_same_request(const struct queue_entry *entry, const struct queue_
 {
 	CLEANUP(free_charp) char *text = text_of(wish->request);
 
-	return strcmp(entry->row.request, text) == 0 ||
+	/* NULL: the row was damaged. */
+	return (entry->row.request && strcmp(entry->row.request, text) == 0) ||
 	       err_set(err, ERR_KEY_REUSED,
 		       "the Idempotency-Key '%s' was used for another request, which made entry "
 		       "%s: a new request wants a new key",
@@ -204,10 +211,11 @@ static struct queue_entry *find_or_make(struct queue *queue, const struct queue_
 					struct err *err)
 {
 	struct queue_entry *entry = find_key(queue, wish->key);
-	const struct vm *vm = vm_find(queue->env.vms, wish->request->move.vm);
+	const struct vm *vm;
 
 	if (entry)
 		return is_same_request(entry, wish, err) ? entry : NULL;
+	vm = vm_find(queue->env.vms, wish->request->move.vm);
 	if (!check_hold(&wish->request->move.options, err) || !check_vm(wish->request, vm, err) ||
 	    !check_hosts(queue, wish->request, err) ||
 	    !check_policy(queue, wish->request->move.policy, err) || !check_free(queue, vm, err))

@@ -120,7 +120,8 @@ static void decide(struct queue_entry *entry, struct move *move)
 
 static void key_of(const struct queue_entry *entry, char ret[QUEUE_KEY_SIZE])
 {
-	snprintf(ret, QUEUE_KEY_SIZE, "q-%s-%" PRIu64, entry->row.id, entry->detail.begun);
+	snprintf(ret, QUEUE_KEY_SIZE, QUEUE_KEY_PREFIX "%s-%" PRIu64, entry->row.id,
+		 entry->detail.begun);
 }
 
 static struct move *find_move(struct queue_entry *entry)
@@ -263,8 +264,7 @@ void queue_attempt(struct queue_entry *entry, const char *host)
 	}
 	detail->attempts[detail->attempt_count++] = attempt;
 	if (!detail->begun++)
-		totals_add(&entry->queue->waited, &totals_duration,
-			   (double)(attempt.began_at - entry->row.created_ms) / 1000);
+		queue_count_wait(entry->queue, attempt.began_at - entry->row.created_ms);
 	queue_go(entry, QUEUE_STATE_MOVING, NULL);
 }
 

@@ -179,6 +179,100 @@ START_TEST(entry_whose_hosts_are_full_waits_for_the_lanes_alone)
 }
 END_TEST
 
+/* ---- odd records, clocks and keys --------------------------------------------------------------
+ */
+
+static struct queue *queue_of(struct loop *loop)
+{
+	return queue_new(
+		&(struct queue_env){ .loop = loop, .host_id = "a", .out_max = 1, .cpus = 1 });
+}
+
+/* One that has ended. */
+static void add_ended(struct queue *queue, const char *id, const char *key, int64_t ended_ms)
+{
+	struct store_queue_entry row = { .is_final = true, .ended_ms = ended_ms };
+
+	snprintf(row.id, sizeof(row.id), "%s", id);
+	snprintf(row.state, sizeof(row.state), "done");
+	snprintf(row.idempotency_key, sizeof(row.idempotency_key), "%s", key);
+	queue_add_row(queue, &row);
+}
+
+static void on_answer(void *data, struct queue_entry *entry, const struct err *err)
+{
+	(void)entry;
+	*(struct err *)data = err ? *err : (struct err){ .code = ERR_NONE };
+}
+
+START_TEST(request_about_an_entry_that_is_dropped_is_not_answered_with_an_end_of_the_daemon)
+{
+	struct loop *loop = loop_new_sim();
+	struct queue *queue = queue_of(loop);
+	char oldest[ID_UUID_SIZE], id[ID_UUID_SIZE];
+	struct err err = { .code = ERR_INTERNAL };
+
+	id_uuid_new(oldest);
+	add_ended(queue, oldest, "", 1);
+	for (int i = 0; i < STORE_QUEUE_ENDED_MAX; i++) {
+		id_uuid_new(id);
+		add_ended(queue, id, "", 2 + i);
+	}
+	queue_cancel(queue_find(queue, oldest), on_answer, &err);
+	queue_trim(queue);
+	ck_assert_int_eq(err.code, ERR_TOO_LATE);
+	loop_sim_run(loop);
+	ck_assert_ptr_null(queue_find(queue, oldest));
+	ck_assert_ptr_nonnull(queue_find(queue, id));
+	queue_free(queue);
+	loop_free(loop);
+}
+END_TEST
+
+START_TEST(key_of_an_entry_whose_request_is_damaged_is_used)
+{
+	struct loop *loop = loop_new_sim();
+	struct queue *queue = queue_of(loop);
+	struct queue_request *request = xnew(struct queue_request);
+	char id[ID_UUID_SIZE];
+	struct err err = { .code = ERR_NONE };
+
+	id_uuid_new(id);
+	add_ended(queue, id, "k", 1);
+	queue_add(queue, &(struct queue_wish){ request, "k" }, on_answer, &err);
+	loop_sim_run(loop);
+	ck_assert_int_eq(err.code, ERR_KEY_REUSED);
+	free(request);
+	queue_free(queue);
+	loop_free(loop);
+}
+END_TEST
+
+START_TEST(wait_that_the_clock_makes_negative_counts_as_none)
+{
+	struct loop *loop = loop_new_sim();
+	struct queue *queue = queue_of(loop);
+
+	queue_count_wait(queue, -5000);
+	queue_count_wait(queue, 2000);
+	ck_assert_uint_eq(queue_waited(queue)->count, 2);
+	ck_assert(queue_waited(queue)->sum_s > 1.99 && queue_waited(queue)->sum_s < 2.01);
+	queue_free(queue);
+	loop_free(loop);
+}
+END_TEST
+
+/* Else a move of theirs would be taken for an attempt. */
+START_TEST(no_user_can_send_the_key_of_an_attempt)
+{
+	ck_assert(!id_name_is_valid(QUEUE_KEY_PREFIX "019e0000-0000-7000-8000-000000000001-1"));
+	ck_assert(id_name_is_valid("q-019e0000-0000-7000-8000-000000000001-1"));
+	ck_assert_uint_lt(strlen(QUEUE_KEY_PREFIX "019e0000-0000-7000-8000-000000000001-") + 20,
+			  QUEUE_KEY_SIZE);
+	ck_assert_uint_le(QUEUE_KEY_SIZE, sizeof(((struct store_move *)NULL)->idempotency_key));
+}
+END_TEST
+
 /* ---- requests ---------------------------------------------------------------------------------
  */
 
@@ -238,6 +332,12 @@ Suite *suite(void)
 	tcase_add_test(t, lane_of_a_host_is_made_once);
 	tcase_add_test(t, host_that_fails_beside_a_full_one_is_not_tried_again_at_once);
 	tcase_add_test(t, entry_whose_hosts_are_full_waits_for_the_lanes_alone);
+	tcase_add_test(
+		t,
+		request_about_an_entry_that_is_dropped_is_not_answered_with_an_end_of_the_daemon);
+	tcase_add_test(t, key_of_an_entry_whose_request_is_damaged_is_used);
+	tcase_add_test(t, wait_that_the_clock_makes_negative_counts_as_none);
+	tcase_add_test(t, no_user_can_send_the_key_of_an_attempt);
 	tcase_add_test(t, one_host_may_stand_alone_and_options_are_those_of_a_move);
 	tcase_add_test(t, each_host_gets_an_attempt_unless_the_user_says_fewer);
 	suite_add_tcase(s, t);
