@@ -116,7 +116,7 @@ const struct config_key config_keys[] = {
 	  "300", NULL, "milliseconds",
 	  "How long a guest may stand still in a move that does not say.", .is_live = true },
 	{ "queue", "out_max", CONFIG_TYPE_UINT, AT(queue_out_max), 1, 1000, "16", NULL, "moves",
-	  "The queue begins no move while so many go out from this host." },
+	  "The queue begins no move while so many go out from this host.", .is_live = true },
 	{ "storage", "dirs", CONFIG_TYPE_DIRS, AT(storage_dirs),
 	  .fallback = MIGRD_LOCALSTATEDIR "/lib/migrd/images",
 	  .help = "Below these, images may be made for incoming guests whose disks are local." },

@@ -229,6 +229,7 @@ static void take_all(struct reload *reload, struct reading *reading)
 	api->defaults.downtime_limit_ms = config->move_downtime_limit_ms;
 	limits = reload_moves_limits(config);
 	moves_set_limits(api->moves, &limits);
+	queue_set_out_max(api->queue, (unsigned)config->queue_out_max);
 	take_peers(reload, &reading->config);
 	notify_set_parties(api->notify, TAKE_PTR(reading->parties));
 	take_tls(reload, reading->tls);

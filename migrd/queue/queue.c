@@ -273,6 +273,12 @@ struct queue *queue_new(const struct queue_env *env)
 	return queue;
 }
 
+void queue_set_out_max(struct queue *queue, unsigned out_max)
+{
+	queue->env.out_max = out_max;
+	queue_look(queue);
+}
+
 void queue_clear(struct queue *queue)
 {
 	struct queue_entry *entry;

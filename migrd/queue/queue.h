@@ -39,7 +39,7 @@ struct queue_env {
 	const struct newest *newest;
 	const struct move_options *defaults; /* limits of a move that has none */
 	const char *host_id;
-	unsigned out_max; /* moves that go out at once, those of the queue and others */
+	unsigned out_max; /* moves that go out at once, those of the queue and others; at the start */
 	unsigned cpus;
 	/* Called when something changed that the API shows. */
 	void (*changed)(void *data, const struct queue_entry *entry);
@@ -47,6 +47,8 @@ struct queue_env {
 };
 
 struct queue *queue_new(const struct queue_env *env);
+/* 1 or more.  With fewer than go out now no other begins until enough of them have ended. */
+void queue_set_out_max(struct queue *queue, unsigned out_max);
 /* Frees all entries; their moves go on. */
 void queue_clear(struct queue *queue);
 /* To be called when the store and the moves are closed, so that no answer can come any more. */

@@ -3,6 +3,7 @@
 import concurrent.futures
 import os
 import shutil
+import signal
 
 from lib import settings
 from lib.long_form import only_full
@@ -244,6 +245,24 @@ class QueueTest(QueueBase):
         self.a.api.post(f"/v1/queue/{first['id']}/cancel")
         self.wait(first, "cancelled")
         self.guests[0].assert_runs_on(self.a, sweeps=0)
+
+
+    # ---- what a reload changes ----------------------------------------------------
+
+    def test_more_go_when_a_reload_allows_it(self):
+        self.run_guests(3)
+        entries = [self.add(guest, hold={"timeout_s": 600}) for guest in self.guests]
+        for entry in entries[:2]:
+            self.wait(entry, "moving")
+        self.eventually("the limit", lambda: "out_max" in self.entry(entries[2])["reason"])
+        self.a.write_config(queue={"out_max": 3})
+        os.kill(self.a.process.pid, signal.SIGHUP)
+        self.wait(entries[2], "moving")
+        for entry in entries:
+            self.a.api.post(f"/v1/queue/{entry['id']}/cancel")
+        for entry in entries:
+            self.wait(entry, "cancelled")
+        self.assert_all_on(self.a)
 
 
 class FullHostTest(QueueBase):
