@@ -9,7 +9,7 @@
 #define CANCEL_TIMEOUT_MS 300000
 
 struct change_values {
-	const char *policy, *keep, *assert_dead, *why;
+	const char *policy, *priority, *keep, *assert_dead, *why;
 	struct move_limits limits;
 	struct cli_number seconds;
 	bool force;
@@ -161,12 +161,15 @@ static bool run_set(struct cli_call *call, struct err *err)
 	CLEANUP(free_charp) char *path = NULL;
 
 	if (!values->limits.bandwidth.is_set && !values->limits.downtime_limit.is_set &&
-	    !values->policy)
+	    !values->policy && !values->priority)
 		return err_set(err, ERR_INVALID,
-			       "nothing to set: give --bandwidth, --downtime-limit or --policy");
+			       "nothing to set: give --bandwidth, --downtime-limit, --policy or "
+			       "--priority");
 	move_add_limits(&values->limits, body);
 	if (values->policy)
 		json_add_str(body, "policy", values->policy);
+	if (values->priority)
+		json_add_str(body, "priority", values->priority);
 	if (!move_target_find(&target, call, true, err))
 		return false;
 	path = move_target_path(&target, "");
@@ -245,6 +248,8 @@ static const struct cli_option delay_options[] = {
 	{ .name = NULL },
 };
 
+static const char *const priority_choices[] = { "interactive", "evacuation", "balancing", NULL };
+
 static const struct cli_option set_options[] = {
 	{ .name = "policy",
 	  .letter = 'p',
@@ -254,6 +259,14 @@ static const struct cli_option set_options[] = {
 	  .help = "take what can still be had of another policy" },
 	OPTION_BANDWIDTH(struct change_values),
 	OPTION_DOWNTIME(struct change_values),
+	{
+		.name = "priority",
+		.type = CLI_CHOICE,
+		VALUE(priority),
+		.choices = priority_choices,
+		.arg = "interactive|evacuation|balancing",
+		.help = "its part of the host's budget of bandwidth",
+	},
 	{ .name = NULL },
 };
 

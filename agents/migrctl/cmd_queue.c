@@ -314,6 +314,15 @@ const struct cli_command cmd_queue_show = {
 /* ---- change -----------------------------------------------------------------------------------
  */
 
+/* Of a cancel there is nothing; an older daemon does not say it. */
+static void print_did(const struct cli_call *call, struct json_object *entry)
+{
+	char did[TABLE_WORDS_SIZE];
+
+	if (!migrctl_wants_json(call) && json_get_str(entry, "did"))
+		printf("%s\n", table_words(entry, "did", did));
+}
+
 static bool change(struct cli_call *call, const char *method, const char *suffix,
 		   struct json_object *body, struct err *err)
 {
@@ -324,6 +333,7 @@ static bool change(struct cli_call *call, const char *method, const char *suffix
 
 	if (!path || !send(client, method, path, body, NULL, &entry, err))
 		return false;
+	print_did(call, entry);
 	print_entry(call, entry);
 	return true;
 }

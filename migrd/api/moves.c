@@ -241,6 +241,8 @@ void api_move_set(struct http_request *req, void *data)
 	} else {
 		setting.options = patch.options;
 		setting.policy = patch.policy;
+		setting.priority = (enum move_priority)patch.priority;
+		setting.has_priority = patch.has_priority;
 		if (!move_set(move, &setting, on_set, req, &err))
 			http_reply_err(req, &err);
 	}

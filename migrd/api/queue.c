@@ -57,7 +57,9 @@ static void on_set(void *data, struct queue_entry *entry, const struct err *err)
 	if (err)
 		http_reply_err(data, err);
 	else
-		reply_entry(data, 200, entry);
+		http_reply_as(data, 200, queue_did_fields,
+			      &(struct queue_did_reply){ .entry = queue_show(entry),
+							 .did = queue_did(entry) });
 }
 
 static void log_asserted(const struct http_request *req, const struct queue_request *request)

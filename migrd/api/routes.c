@@ -190,7 +190,7 @@ const struct http_route api_routes[] = {
 	{ "GET", "/v1/queue/{id}", V, api_queue_get, .summary = "One entry",
 	  .reply = queue_reply_fields },
 	{ "PATCH", "/v1/queue/{id}", O, api_queue_set, .summary = "Change its priority",
-	  .body = queue_patch_fields, .reply = queue_reply_fields },
+	  .body = queue_patch_fields, .reply = queue_did_fields },
 	{ "POST", "/v1/queue/{id}/cancel", O, api_queue_cancel,
 	  .summary = "Cancel it: at once while it waits, else with its move",
 	  .reply = queue_reply_fields },

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a request of a user does with a move that runs, in words: for the answer. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "move/priv.h"
@@ -93,18 +94,45 @@ static const char *when(const struct move *move)
 	       "count";
 }
 
+static bool has_changed(const struct move_changes *changes, const char *setting)
+{
+	for (size_t i = 0; i < changes->changed_count; i++)
+		if (strcmp(changes->changed[i], setting) == 0)
+			return true;
+	return false;
+}
+
+/* The destination has a budget of its own, and may have shared it by what it was told. */
+static void say_priority(const struct move *move, char *ret, size_t size)
+{
+	const char *name = move_priority_names[move->options.priority];
+
+	if (move->moves->env.limits.budget_bytes_per_s)
+		snprintf(ret, size,
+			 ", priority '%s', by which it has its part of this host's budget of %llu "
+			 "MiB a second within a second; host '%s' keeps what it was told",
+			 name, MIB(move->moves->env.limits.budget_bytes_per_s), move->row.peer);
+	else
+		snprintf(ret, size,
+			 ", priority '%s', which changes nothing now, as this host has no budget "
+			 "of bandwidth; host '%s' keeps what it was told",
+			 name, move->row.peer);
+}
+
 void move_say_set(const struct move *move, const struct move_changes *changes,
 		  char ret[MOVE_DID_SIZE])
 {
 	const struct move_options *options = &move->options;
-	char bandwidth[64] = "as much as the link takes";
+	char bandwidth[64] = "as much as the link takes", priority[256] = "";
 
+	if (has_changed(changes, "priority"))
+		say_priority(move, priority, sizeof(priority));
 	if (options->bandwidth_bytes_per_s)
 		snprintf(bandwidth, sizeof(bandwidth), "%llu bytes a second at most",
 			 (unsigned long long)options->bandwidth_bytes_per_s);
-	say(ret, "%zu settings changed, %zu kept; %s: %s, a stop of %llu ms, policy '%s'",
+	say(ret, "%zu settings changed, %zu kept; %s: %s, a stop of %llu ms, policy '%s'%s",
 	    changes->changed_count, changes->kept_count, when(move), bandwidth,
-	    (unsigned long long)options->downtime_limit_ms, move->policy.name);
+	    (unsigned long long)options->downtime_limit_ms, move->policy.name, priority);
 }
 
 /* ---- the end, now ------------------------------------------------------------------------ */

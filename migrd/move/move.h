@@ -141,6 +141,8 @@ struct move_setting {
 	const char *policy; /* its name; NULL or "": it stays */
 	/* The configuration's, for a policy without them. */
 	uint64_t bandwidth_bytes_per_s, downtime_limit_ms;
+	enum move_priority priority; /* in force within a second; the destination is not told */
+	bool has_priority;
 };
 /* False and ERR: it cannot be set.  Else DONE is called once, when it is on disk and in
  * force; with an error all is as before.  MOVE is NULL if it is gone; CHANGES is borrowed. */
@@ -337,6 +339,7 @@ bool move_is_calling_back(const struct move *move);
 /* The move ended because somebody cancelled it. */
 bool move_was_cancelled(const struct move *move);
 bool move_is_out(const struct move *move);
+enum move_priority move_priority(const struct move *move);
 const char *move_source(const struct move *move);
 const char *move_destination(const struct move *move);
 /* Host id of the guest's owner; NULL while only the other host can know. */

@@ -206,6 +206,11 @@ bool move_is_out(const struct move *move)
 	return move->side == MOVE_SRC;
 }
 
+enum move_priority move_priority(const struct move *move)
+{
+	return (enum move_priority)move->options.priority;
+}
+
 const char *move_source(const struct move *move)
 {
 	return move->side == MOVE_SRC ? move->moves->env.host_id : move->row.peer;

@@ -50,6 +50,10 @@ static void set_limits(struct move *move, const struct move_setting *wanted,
 		options->has_downtime_limit = true;
 		changed(ret, "downtime_limit_ms");
 	}
+	if (wanted->has_priority) {
+		options->priority = (int)wanted->priority;
+		changed(ret, "priority");
+	}
 }
 
 static void take_limit(uint64_t *limit, uint64_t value, bool is_asked, bool is_of_policy,

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What users want of an entry.  Orders are carried out one after the other, when no change of state
  * is being written, and are answered when what they change is on disk. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/log.h"
 #include "base/mem.h"
 #include "queue/priv.h"
 
@@ -43,6 +47,107 @@ void queue_dismiss_all(struct queue_entry *entry)
 	}
 }
 
+/* ---- the move under way has the priority too -------------------------------------------- */
+
+static struct move *move_under_way(const struct queue_entry *entry)
+{
+	const struct queue_attempt *attempt = queue_last_attempt(entry);
+
+	return entry->machine.state == QUEUE_STATE_MOVING && attempt->move[0]
+		       ? moves_find(entry->queue->env.moves, attempt->move)
+		       : NULL;
+}
+
+static void say_done(struct queue_entry *entry)
+{
+	const char *name = move_priority_names[entry->detail.priority];
+
+	if (entry->is_in_turn) {
+		queue_number(entry->queue);
+		snprintf(entry->did, sizeof(entry->did),
+			 "recorded: with priority '%s' it has place %" PRIu64 " of those that wait",
+			 name, entry->position);
+	} else {
+		snprintf(entry->did, sizeof(entry->did),
+			 "recorded: priority '%s'; its move is being begun, and gets it", name);
+	}
+}
+
+static void answer_priority(struct queue_entry *entry)
+{
+	answer_first(entry, NULL);
+	queue_tell(entry);
+	queue_look(entry->queue);
+	machine_step(&entry->machine);
+}
+
+static void on_passed_on(void *data, struct move *move, const struct move_changes *changes,
+			 const struct err *err)
+{
+	struct queue_entry *entry = queue_ref_take(data);
+	char did[MOVE_DID_SIZE];
+
+	if (!entry || STAILQ_EMPTY(&entry->orders) || !entry->is_order_under_way)
+		return; /* it has ended meanwhile, and the order was answered */
+	entry->is_order_under_way = false;
+	if (move && !err) {
+		move_say_set(move, changes, did);
+		snprintf(entry->did, sizeof(entry->did), "recorded, and its move has it: %s", did);
+	} else {
+		snprintf(entry->did, sizeof(entry->did),
+			 "recorded, and its next attempt has it; its move keeps what it had: "
+			 "%.400s",
+			 err ? err->msg : "it has ended");
+	}
+	answer_priority(entry);
+}
+
+static struct move_setting setting_of(const struct queue_entry *entry)
+{
+	return (struct move_setting){ .priority = (enum move_priority)entry->detail.priority,
+				      .has_priority = true };
+}
+
+/* False: no move is under way that could take it. */
+static bool pass_on(struct queue_entry *entry)
+{
+	const struct move_setting setting = setting_of(entry);
+	struct move *move = move_under_way(entry);
+	struct queue_ref *ref;
+	struct err ignored;
+
+	if (!move)
+		return false;
+	ref = queue_ref_new(entry);
+	entry->is_order_under_way = move_set(move, &setting, on_passed_on, ref, &ignored);
+	if (!entry->is_order_under_way)
+		free(ref);
+	return entry->is_order_under_way;
+}
+
+static void on_passed_on_late(void *data, struct move *move, const struct move_changes *changes,
+			      const struct err *err)
+{
+	(void)data;
+	(void)changes;
+	if (move && err)
+		log_warning("queue", "priority", "move=%s error=%s", move_row(move)->id, err->msg);
+}
+
+void queue_pass_on_late(const struct queue_entry *entry, struct move *move)
+{
+	const struct move_setting setting = setting_of(entry);
+	struct err ignored; /* it has ended */
+
+	if ((int)move_priority(move) != entry->detail.priority)
+		(void)move_set(move, &setting, on_passed_on_late, NULL, &ignored);
+}
+
+const char *queue_did(const struct queue_entry *entry)
+{
+	return entry->did;
+}
+
 /* ---- a change beside the states ------------------------------------------------------- */
 
 /* The first order is on disk; ERR: it is not, and is undone. */
@@ -60,9 +165,16 @@ static void on_saved(void *data, const struct err *err)
 	} else if (err) {
 		entry->detail.priority = order->priority; /* the former one */
 	}
-	if (err || order->kind == QUEUE_ORDER_PRIORITY) {
-		if (entry->is_in_turn)
-			queue_join(entry);
+	if (entry->is_in_turn)
+		queue_join(entry);
+	if (!err && order->kind == QUEUE_ORDER_PRIORITY) {
+		if (pass_on(entry))
+			return;
+		say_done(entry);
+		answer_priority(entry);
+		return;
+	}
+	if (err) {
 		answer_first(entry, err);
 		queue_tell(entry);
 		queue_look(entry->queue);

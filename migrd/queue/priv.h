@@ -67,7 +67,8 @@ struct queue_entry {
 	bool is_begun_here; /* of `moving': its move was begun by this run of the daemon */
 	bool is_cancel_on_disk;
 	uint64_t failed_before;  /* attempts that had failed when this round of all hosts began */
-	bool is_order_under_way; /* the first order is being written */
+	bool is_order_under_way; /* the first order is being written, or passed on to the move */
+	char did[MOVE_DID_SIZE + 80]; /* queue_did() */
 	uint64_t position;
 	char reason[QUEUE_REASON_SIZE];
 	STAILQ_HEAD(, queue_order) orders;
@@ -153,6 +154,8 @@ void queue_order(struct queue_entry *entry, const struct queue_order *order);
 void queue_carry_out(struct queue_entry *entry);
 /* The entry has ended: answers all. */
 void queue_answer_all(struct queue_entry *entry);
+/* MOVE, which is ENTRY's, was begun with a priority that was changed meanwhile: it gets that. */
+void queue_pass_on_late(const struct queue_entry *entry, struct move *move);
 /* The daemon stops. */
 void queue_dismiss_all(struct queue_entry *entry);
 

@@ -75,8 +75,11 @@ void queue_add(struct queue *queue, const struct queue_wish *wish, queue_done_fn
 /* One that waits ends at once; one that is moving has its move cancelled, and ends with it.
  * TOO_LATE as move_cancel(), or the entry has ended. */
 void queue_cancel(struct queue_entry *entry, queue_done_fn *done, void *data);
-/* TOO_LATE: the entry has ended. */
+/* Its move has the priority too, if one is under way, and within a second its part of the host's
+ * budget of bandwidth.  TOO_LATE: the entry has ended. */
 void queue_set_priority(struct queue_entry *entry, int priority, queue_done_fn *done, void *data);
+/* What queue_set_priority() has done, in words; for DONE, until it returns. */
+const char *queue_did(const struct queue_entry *entry);
 
 /* A VM or a move has changed. */
 void queue_look(struct queue *queue);

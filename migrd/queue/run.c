@@ -155,6 +155,8 @@ static void follow(struct queue_entry *entry, struct move *move)
 	move_when(move, MOVE_ENDED, on_move_ended, queue_ref_new(entry));
 	if (entry->detail.cancel_wanted)
 		move_cancel(move, &ignored);
+	else
+		queue_pass_on_late(entry, move);
 	queue_tell(entry);
 	queue_look(entry->queue);
 }

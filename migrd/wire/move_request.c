@@ -124,6 +124,12 @@ const struct json_field move_patch_fields[] = {
 	OPTION_FIELDS(struct move_patch, options.),
 	POLICY_FIELD(struct move_patch,
 		     "Name of another policy; the answer says what of it can still be had."),
+	{ .key = "priority",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct move_patch, priority),
+	  .present_offset = offsetof(struct move_patch, has_priority),
+	  .names = move_priority_names,
+	  .help = "Its part of the host's budget of bandwidth from now on." },
 	{ 0 },
 };
 
@@ -353,9 +359,11 @@ bool move_patch_decode(struct json_object *obj, struct move_patch *ret, struct f
 	if (!check_fixed(obj, faults) || !json_decode(obj, move_patch_fields, ret, "", faults) ||
 	    !check_bandwidth(&ret->options, faults))
 		return false;
-	if (ret->options.has_bandwidth || ret->options.has_downtime_limit || ret->policy[0])
+	if (ret->options.has_bandwidth || ret->options.has_downtime_limit || ret->policy[0] ||
+	    ret->has_priority)
 		return true;
 	faults_add(faults, "",
-		   "nothing to change: give bandwidth_bytes_per_s, downtime_limit_ms or policy");
+		   "nothing to change: give bandwidth_bytes_per_s, downtime_limit_ms, policy or "
+		   "priority");
 	return false;
 }

@@ -75,6 +75,8 @@ struct move_request {
 struct move_patch {
 	struct move_options options; /* the limits that it has_... */
 	char policy[ID_NAME_SIZE];   /* "": it stays as it is */
+	int priority;                /* enum move_priority */
+	bool has_priority;
 };
 
 /* The end of a move that is under way is wanted now. */

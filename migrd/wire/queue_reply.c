@@ -81,6 +81,12 @@ const struct json_field queue_reply_fields[] = {
 	{ 0 },
 };
 
+const struct json_field queue_did_fields[] = {
+	JSON_PART_OF(struct queue_did_reply, entry, queue_reply_fields),
+	JSON_SHOWN(struct queue_did_reply, did, "What the request did, in words."),
+	{ 0 },
+};
+
 const struct json_field event_queue_fields[] = {
 	JSON_PART_OF(struct event_queue, entry, queue_reply_fields),
 	JSON_SHOWN_TIME(struct event_queue, at, "Time of the event."),

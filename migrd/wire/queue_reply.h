@@ -43,6 +43,13 @@ struct queue_reply {
 };
 extern const struct json_field queue_reply_fields[];
 
+/* What a PATCH of one did, exactly. */
+struct queue_did_reply {
+	struct queue_reply entry;
+	const char *did;
+};
+extern const struct json_field queue_did_fields[];
+
 struct event_queue {
 	struct queue_reply entry;
 	int64_t at;

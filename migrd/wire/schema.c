@@ -121,8 +121,10 @@ static const struct {
 	{ "notice-answer", notice_answer_fields, JSON_SCHEMA_REPLY, "Answer to a notice",
 	  "What a party answers to a notice before a move; other members are ignored." },
 	{ "queue-entry", queue_reply_fields, JSON_SCHEMA_REPLY, "Entry of the queue",
-	  "The answer of GET /v1/queue/{id} and of what changes an entry, and an item of GET "
+	  "The answer of GET /v1/queue/{id}, of POST /v1/queue and of a cancel, and an item of GET "
 	  "/v1/queue." },
+	{ "queue-did", queue_did_fields, JSON_SCHEMA_REPLY, "Changed entry of the queue",
+	  "The answer of PATCH /v1/queue/{id}." },
 	{ "job", job_reply_fields, JSON_SCHEMA_REPLY, "Job", "An item of GET /v1/jobs." },
 	{ "refresh", refresh_reply_fields, JSON_SCHEMA_REPLY, "Refresh",
 	  "The answer of GET /v1/refreshes/{id}, and an item of GET /v1/refreshes." },

@@ -74,6 +74,7 @@ class QueueTest(QueueBase):
         first_now = self.a.api.call("PATCH", f"/v1/queue/{rest[1]['id']}",
                                     {"priority": "interactive"})
         self.assertEqual((first_now["priority"], first_now["position"]), ("interactive", 1))
+        self.assertIn("it has place 1 of those that wait", first_now["did"])
         for entry in held:
             move_id = self.eventually("its move", lambda: self.entry(entry)["move"])
             self.eventually("the hold", lambda: self.a.move_state(move_id)["held"], 30)
@@ -177,8 +178,11 @@ class QueueTest(QueueBase):
                          ({"timeout_s": 600}, "gentle"))
         moving = self.wait(entry, "moving")
         move_id = self.eventually("its move", lambda: self.entry(entry)["move"])
-        self.assertRegex(self.a.migrctl("queue", "set", "g0", "--priority", "interactive").stdout,
-                         "priority +interactive")
+        shown = self.a.migrctl("queue", "set", "g0", "--priority", "interactive").stdout
+        self.assertRegex(shown, "recorded, and its move has it: 1 settings changed.*"
+                                "priority 'interactive'")
+        self.assertRegex(shown, "priority +interactive")
+        self.assertEqual(self.a.move_state(move_id)["options"]["priority"], "interactive")
         self.assertIn(moving["id"], self.a.migrctl("queue", "list", "--active").stdout)
         self.assertRegex(self.a.migrctl("queue", "show", "g0").stdout, f"move +{move_id}")
         self.assert_api_error(409, "conflict", self.add, guest)

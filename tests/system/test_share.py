@@ -79,6 +79,15 @@ class ShareTest(SystemTest):
             self.assertRegex(shown, r"priority +balancing")
             self.assertRegex(shown, r"limit now +2\.0 MiB/s")
             self.assertEqual(self.b.move_state(ids[1])["options"]["priority"], "balancing")
+        with self.subTest("another priority"):
+            answer = self.a.api.patch(f"/v1/moves/{ids[1]}", {"priority": "interactive"})
+            self.assertEqual((answer["changed"], answer["options"]["priority"]),
+                             (["priority"], "interactive"))
+            self.assertIn("its part of this host's budget of 10 MiB", answer["did"])
+            self.wait_limits(ids, 5, 5)
+            self.assertIn("priority 'balancing'", self.a.migrctl(
+                "move", "set", ids[1], "--priority", "balancing").stdout)
+            self.wait_limits(ids, 8, 2)
         with self.subTest("what is sent"):
             for move_id in reversed(ids):
                 self.a.api.post(f"/v1/moves/{move_id}/release")

@@ -134,6 +134,36 @@ START_TEST(change_of_the_own_limit_is_answered_with_what_holds)
 }
 END_TEST
 
+static void on_priority_set(void *data, struct move *move, const struct move_changes *changes,
+			    const struct err *err)
+{
+	ck_assert(!err && changes->changed_count == 1);
+	ck_assert_str_eq(changes->changed[0], "priority");
+	ck_assert_int_eq(move_priority(move), MOVE_PRIORITY_BALANCING);
+	move_say_set(move, changes, data);
+}
+
+START_TEST(another_priority_is_set_and_the_answer_says_what_that_does)
+{
+	const struct move_setting setting = { .priority = MOVE_PRIORITY_BALANCING,
+					      .has_priority = true };
+	char did[MOVE_DID_SIZE] = "";
+	struct err err;
+
+	set_budget(10 * MIB);
+	start(0);
+	ck_assert(move_set(rig_move(), &setting, on_priority_set, did, &err));
+	rig_run();
+	ck_assert_msg(strstr(did, "priority 'balancing', by which it has its part of this host's "
+				  "budget of 10 MiB a second within a second; host 'b' keeps what "
+				  "it was told") != NULL,
+		      "%s", did);
+	ck_assert_msg(strstr(rig_move()->row.detail, "\"priority\":\"balancing\"") != NULL, "%s",
+		      rig_move()->row.detail);
+	assert_limit(10 * MIB); /* it is alone */
+}
+END_TEST
+
 START_TEST(guest_that_stands_still_is_not_held_back)
 {
 	set_budget(10 * MIB);
@@ -284,6 +314,7 @@ Suite *suite(void)
 	tcase_add_test(tc, own_limit_is_never_exceeded);
 	tcase_add_test(tc, change_of_the_budget_holds_for_a_running_move);
 	tcase_add_test(tc, change_of_the_own_limit_is_answered_with_what_holds);
+	tcase_add_test(tc, another_priority_is_set_and_the_answer_says_what_that_does);
 	tcase_add_test(tc, guest_that_stands_still_is_not_held_back);
 	tcase_add_test(tc, restart_shares_anew);
 	tcase_add_test(tc, source_sends_no_more_than_the_destination_lets_come);
