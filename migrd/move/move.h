@@ -355,6 +355,8 @@ bool move_has_lost_memory(const struct move *move);
 bool move_run(const struct move *move); /* the guest is to run where it ends up */
 /* Destination: what it lets come of the host's budget, in bytes a second; 0: there is none. */
 uint64_t move_share_let_come(const struct move *move);
+/* Source: the same, as the destination has told; 0: it lets all come. */
+uint64_t move_is_let_come(const struct move *move);
 /* Destination: when the guest ran here first, in microseconds since 1970; 0: not known. */
 uint64_t move_resumed_us(const struct move *move);
 /* What this host, as the destination, saw of the guest's frames.  False: it has not taken the

@@ -327,6 +327,11 @@ uint64_t move_share_let_come(const struct move *move)
 	return move->side == MOVE_DST ? move->share.limit_bytes_per_s : 0;
 }
 
+uint64_t move_is_let_come(const struct move *move)
+{
+	return move->side == MOVE_SRC ? move->share.there_bytes_per_s : 0;
+}
+
 static void set_budget(struct moves_share *of)
 {
 	struct move *move;

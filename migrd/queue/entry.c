@@ -8,6 +8,10 @@
 #include "base/mem.h"
 #include "queue/priv.h"
 
+/* How old the place and the expected times in a list may be: if they have changed, and if not. */
+#define TEXT_MIN_MS 250
+#define TEXT_MAX_MS 1000
+
 static const struct machine_type type;
 
 /* ---- life ------------------------------------------------------------------------ */
@@ -213,7 +217,7 @@ static void entering(struct machine *machine)
 	entry->is_begun_here = false;
 	free(TAKE_PTR(entry->text));
 	entry->reason[0] = '\0';
-	entry->queue->are_positions_old = true;
+	entry->queue->are_positions_old = entry->queue->is_plan_old = true;
 	if (is_moving != entry->is_counted_moving)
 		entry->queue->moving += is_moving ? 1 : -1;
 	entry->is_counted_moving = is_moving;
@@ -282,6 +286,7 @@ void queue_tell(struct queue_entry *entry)
 {
 	const struct queue_env *env = &entry->queue->env;
 
+	free(TAKE_PTR(entry->text));
 	if (env->changed && !entry->queue->is_closing)
 		env->changed(env->data, entry);
 }
@@ -301,27 +306,35 @@ static const char *reason_of(const struct queue_entry *entry)
 
 static void show_turn(const struct queue_entry *entry, struct queue_reply *ret)
 {
-	struct queue *queue = entry->queue;
-	int64_t now = clock_wall_ms();
-	uint64_t min_ms, max_ms;
-
 	if (entry->machine.state != QUEUE_STATE_WAITING || !entry->is_in_turn)
 		return;
-	queue_number(queue);
+	queue_number(entry->queue);
 	ret->is_waiting = true;
 	ret->position = entry->position;
-	if (entry->detail.not_before_ms > now)
+	if (entry->detail.not_before_ms > clock_wall_ms())
 		ret->next_attempt_at = entry->detail.not_before_ms;
-	if (!pick_expect(&queue->pace, entry->position, loop_now_ms(queue->env.loop), &min_ms,
-			 &max_ms))
+}
+
+/* Nothing is expected of one that is past, of one whose VM has another job, and for a moment of a
+ * new one. */
+static void show_expected(const struct queue_entry *entry, struct queue_reply *ret)
+{
+	bool is_waiting = entry->machine.state == QUEUE_STATE_WAITING && entry->is_in_turn;
+	bool is_moving = entry->machine.state == QUEUE_STATE_MOVING;
+
+	if (!is_waiting && !is_moving)
 		return;
-	ret->is_expected = true;
-	ret->expected_start.earliest = now + (int64_t)min_ms;
-	ret->expected_start.latest = now + (int64_t)max_ms;
-	if (ret->expected_start.earliest < ret->next_attempt_at)
-		ret->expected_start.earliest = ret->next_attempt_at;
-	if (ret->expected_start.latest < ret->next_attempt_at)
-		ret->expected_start.latest = ret->next_attempt_at;
+	queue_plan(entry->queue);
+	ret->has_start = is_waiting && entry->is_expected;
+	ret->has_end = entry->is_expected;
+	ret->expected_start = entry->start;
+	ret->expected_end = entry->end;
+	ret->has_forecast = entry->is_foreseen;
+	ret->forecast = (struct queue_forecast){
+		.by = foreseen_by_names[entry->foreseen.by],
+		.duration_ms = entry->alone_ms,
+		.bytes = entry->foreseen.bytes,
+	};
 }
 
 struct queue_reply queue_show(const struct queue_entry *entry)
@@ -356,18 +369,36 @@ struct queue_reply queue_show(const struct queue_entry *entry)
 		reply.attempts_max = entry->request->attempts_max;
 	}
 	show_turn(entry, &reply);
+	show_expected(entry, &reply);
 	return reply;
+}
+
+/* The text of one that waits is good until something of it changes; its place and its expected
+ * times change with each of the others, so they may be a little old. */
+static bool is_text_good(const struct queue_entry *entry)
+{
+	const struct queue *queue = entry->queue;
+	uint64_t now_ms = loop_now_ms(queue->env.loop);
+
+	if (!entry->text || queue_is_final(entry))
+		return entry->text;
+	if (entry->machine.state != QUEUE_STATE_WAITING || !entry->is_in_turn)
+		return false;
+	return now_ms < entry->text_ms + TEXT_MIN_MS ||
+	       (entry->text_no == queue->shown_no && now_ms < entry->text_ms + TEXT_MAX_MS);
 }
 
 const char *queue_text(struct queue_entry *entry, size_t *ret_len)
 {
-	if (!entry->text || !queue_is_final(entry)) {
+	if (!is_text_good(entry)) {
 		const struct queue_reply reply = queue_show(entry);
 		CLEANUP(json_putp)
 		struct json_object *obj = json_encode(queue_reply_fields, &reply);
 
 		free(entry->text);
 		entry->text = xstrdup(json_text(obj, &entry->text_len));
+		entry->text_no = entry->queue->shown_no;
+		entry->text_ms = loop_now_ms(entry->queue->env.loop);
 	}
 	*ret_len = entry->text_len;
 	return entry->text;

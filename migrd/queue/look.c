@@ -15,11 +15,20 @@
 
 /* ---- their order ------------------------------------------------------------------- */
 
+static int64_t turn_of(const struct queue_entry *entry)
+{
+	return pick_turn_ms(entry->row.created_ms, entry->alone_ms);
+}
+
 /* The id is of the time too, so that two of one millisecond have an order. */
 static bool is_before(const struct queue_entry *a, const struct queue_entry *b)
 {
 	if (a->detail.priority != b->detail.priority)
 		return a->detail.priority < b->detail.priority;
+	if (a->is_longest != b->is_longest)
+		return a->is_longest;
+	if (turn_of(a) != turn_of(b))
+		return turn_of(a) < turn_of(b);
 	if (a->row.created_ms != b->row.created_ms)
 		return a->row.created_ms < b->row.created_ms;
 	return strcmp(a->row.id, b->row.id) < 0;
@@ -39,7 +48,7 @@ void queue_join(struct queue_entry *entry)
 	else
 		TAILQ_INSERT_HEAD(list, entry, waiting_link);
 	entry->is_in_turn = true;
-	entry->queue->are_positions_old = true;
+	entry->queue->are_positions_old = entry->queue->is_plan_old = true;
 }
 
 void queue_leave(struct queue_entry *entry)
@@ -47,19 +56,28 @@ void queue_leave(struct queue_entry *entry)
 	if (entry->is_in_turn)
 		TAILQ_REMOVE(&entry->queue->waiting, entry, waiting_link);
 	entry->is_in_turn = false;
-	entry->queue->are_positions_old = true;
+	entry->queue->are_positions_old = entry->queue->is_plan_old = true;
 }
 
 void queue_number(struct queue *queue)
 {
 	struct queue_entry *entry;
 	uint64_t position = 0;
+	int64_t newest_ms[MOVE_PRIORITY_COUNT] = { 0 };
 
 	if (!queue->are_positions_old)
 		return;
 	TAILQ_FOREACH(entry, &queue->waiting, waiting_link)
-	entry->position = ++position;
+	{
+		int64_t *newest = &newest_ms[entry->detail.priority];
+
+		entry->position = ++position;
+		entry->is_passed = entry->row.created_ms < *newest;
+		if (entry->row.created_ms > *newest)
+			*newest = entry->row.created_ms;
+	}
 	queue->are_positions_old = false;
+	queue->shown_no++;
 }
 
 /* ---- its VM ------------------------------------------------------------------------- */
@@ -110,6 +128,7 @@ bool queue_has_vm(const struct queue_entry *entry, struct vm **ret_vm, struct er
 struct look {
 	struct queue *queue;
 	struct pick_load load;
+	unsigned transfers_of[MOVE_PRIORITY_COUNT];
 	int64_t wall_ms;
 	uint64_t now_ms;
 	uint64_t next_ms; /* until the next look, if nothing happens before */
@@ -138,6 +157,12 @@ static void say_hold(const struct look *look, struct queue_entry *entry, enum pi
 		    "%u moves are being set up or handed over, which keeps the %u CPUs of this "
 		    "host busy",
 		    look->load.setting_up, look->load.cpus);
+		break;
+	case PICK_HOLD_BUDGET:
+		SAY(entry,
+		    "the %u transfers of its priority or a higher one use this host's budget "
+		    "of bandwidth",
+		    look->load.transfers);
 		break;
 	case PICK_HOLD_LINK: /* the link is named where its lane is known */
 		break;
@@ -229,7 +254,7 @@ static const char *choose_host(struct look *look, struct queue_entry *entry)
 /* Its VM has another job or starts, or is gone, and then it has ended. */
 static bool lacks_vm(struct look *look, struct queue_entry *entry)
 {
-	struct vm *vm;
+	struct vm *vm = NULL;
 	struct err err;
 
 	if (!queue_has_vm(entry, &vm, &err)) {
@@ -242,17 +267,22 @@ static bool lacks_vm(struct look *look, struct queue_entry *entry)
 		SAY(entry, "VM '%s' is starting", entry->row.vm_name);
 	else
 		return false;
+	entry->is_held_up = true;
 	look_again_in(look, BUSY_EVERY_MS);
 	return true;
 }
 
-static void look_at(struct look *look, struct queue_entry *entry)
+static void try_now(struct look *look, struct queue_entry *entry)
 {
 	static const struct pick_link idle;
-	enum pick_hold hold = pick_next(&look->load, &idle);
+	enum pick_hold hold;
 	const char *host;
 	struct lane *lane;
 
+	look->load.transfers = 0;
+	for (int i = 0; i <= entry->detail.priority; i++)
+		look->load.transfers += look->transfers_of[i];
+	hold = pick_next(&look->load, &idle);
 	if (has_given_up(look, entry) || is_in_backoff(look, entry))
 		return;
 	if (hold != PICK_GO) { /* whatever its host is */
@@ -271,6 +301,41 @@ static void look_at(struct look *look, struct queue_entry *entry)
 	look->load.setting_up++;
 	lane_add(lane, entry->detail.priority, look->now_ms);
 	queue_attempt(entry, host);
+}
+
+/* Why it stands where it does, if not as it came. */
+static void say_turn(struct queue_entry *entry)
+{
+	size_t len = strlen(entry->reason);
+	char *end = entry->reason + len;
+	unsigned long long s = (entry->alone_ms + 999) / 1000;
+
+	if (entry->is_longest)
+		snprintf(end, sizeof(entry->reason) - len,
+			 "; it goes before the others of its priority, as its move takes about "
+			 "%llu s, as long as all of theirs",
+			 s);
+	else if (entry->is_passed)
+		snprintf(end, sizeof(entry->reason) - len,
+			 "; its move takes about %llu s, and shorter ones that came up to %d "
+			 "minutes later go first",
+			 s, PICK_PASSED_MAX_MS / 60000);
+}
+
+static void look_at(struct look *look, struct queue_entry *entry)
+{
+	char former[QUEUE_REASON_SIZE];
+
+	memcpy(former, entry->reason, sizeof(former));
+	entry->reason[0] = '\0';
+	entry->is_held_up = false;
+	try_now(look, entry);
+	if (!entry->is_in_turn)
+		return;
+	if (entry->reason[0])
+		say_turn(entry);
+	if (strcmp(former, entry->reason) != 0)
+		free(TAKE_PTR(entry->text));
 }
 
 /* ---- all of them ----------------------------------------------------------------------- */
@@ -316,6 +381,13 @@ static void on_look(void *data)
 	begun = add_begun(queue);
 	look.load.out = totals.out + begun;
 	look.load.setting_up = totals.setting_up + begun;
+	memcpy(look.transfers_of, totals.transfers_of, sizeof(look.transfers_of));
+	look.load.bytes_per_s = totals.bytes_per_s;
+	look.load.budget_bytes_per_s = (double)moves_bandwidth(queue->env.moves).budget;
+	if (!queue_foresee(queue, look.now_ms))
+		queue_look(queue); /* the others in another turn of the loop */
+	queue_find_longest(queue);
+	queue_number(queue);
 	for (struct queue_entry *entry = TAILQ_FIRST(&queue->waiting); entry; entry = next) {
 		next = TAILQ_NEXT(entry, waiting_link);
 		look_at(&look, entry);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "queue/pick.h"
 
-#include <string.h>
-
 void pick_learn(struct pick_link *link, double bytes_per_s)
 {
 	unsigned n = link->transfers;
@@ -23,6 +21,11 @@ static bool does_one_more_help(const struct pick_link *link)
 	return now * 100 > before * (100 + PICK_GAIN_PERCENT);
 }
 
+static bool is_full(double used, double most)
+{
+	return most > 0 && used * 100 >= most * PICK_FULL_PERCENT;
+}
+
 static bool has_room(const struct pick_link *link)
 {
 	unsigned n = link->transfers;
@@ -31,7 +34,10 @@ static bool has_room(const struct pick_link *link)
 		return true;
 	if (n >= PICK_TRANSFERS_MAX || !(link->bytes_per_s[n] > 0))
 		return false; /* what these get together is to be seen first */
-	if (link->bytes_per_s[n] * 100 < link->measured_bytes_per_s * PICK_FULL_PERCENT)
+	if (is_full(link->bytes_per_s[n], link->let_come_bytes_per_s))
+		return false;
+	if (link->measured_bytes_per_s > 0 &&
+	    !is_full(link->bytes_per_s[n], link->measured_bytes_per_s))
 		return true;
 	return does_one_more_help(link);
 }
@@ -42,6 +48,9 @@ enum pick_hold pick_next(const struct pick_load *load, const struct pick_link *l
 		return PICK_HOLD_OUT_MAX;
 	if (load->setting_up >= load->cpus + PICK_SETTING_UP_MORE)
 		return PICK_HOLD_SETTING_UP;
+	if (load->transfers >= PICK_TRANSFERS_MIN &&
+	    is_full(load->bytes_per_s, load->budget_bytes_per_s))
+		return PICK_HOLD_BUDGET;
 	return has_room(link) ? PICK_GO : PICK_HOLD_LINK;
 }
 
@@ -66,29 +75,28 @@ uint64_t pick_backoff_ms(unsigned rounds, const char *id)
 	return ms + hash(id) % (ms / 4);
 }
 
-void pick_note_end(struct pick_pace *pace, uint64_t now_ms)
+int64_t pick_turn_ms(int64_t created_ms, uint64_t alone_ms)
 {
-	if (pace->count == PICK_PACE_ENDS) {
-		memmove(&pace->ends_ms[0], &pace->ends_ms[1],
-			(PICK_PACE_ENDS - 1) * sizeof(pace->ends_ms[0]));
-		pace->count--;
-	}
-	pace->ends_ms[pace->count++] = now_ms;
+	uint64_t later_ms = alone_ms < PICK_PASSED_MAX_MS / PICK_TURN_FACTOR
+				    ? alone_ms * PICK_TURN_FACTOR
+				    : PICK_PASSED_MAX_MS;
+
+	return created_ms + (int64_t)later_ms;
 }
 
-bool pick_expect(const struct pick_pace *pace, uint64_t position, uint64_t now_ms,
-		 uint64_t *ret_min_ms, uint64_t *ret_max_ms)
+bool pick_longest_add(struct pick_longest *of, uint64_t alone_ms)
 {
-	unsigned first = 0;
-	uint64_t each_ms;
+	bool is_longest = alone_ms > of->longest_ms;
 
-	while (first < pace->count && pace->ends_ms[first] + PICK_PACE_AGE_MS < now_ms)
-		first++;
-	if (pace->count - first < 2)
-		return false;
-	each_ms =
-		(pace->ends_ms[pace->count - 1] - pace->ends_ms[first]) / (pace->count - first - 1);
-	*ret_min_ms = position * each_ms / 2;
-	*ret_max_ms = position * each_ms * 2;
-	return true;
+	of->count++;
+	of->unknown += !alone_ms;
+	of->sum_ms += alone_ms;
+	if (is_longest)
+		of->longest_ms = alone_ms;
+	return is_longest;
+}
+
+bool pick_longest_goes_first(const struct pick_longest *of)
+{
+	return of->count > 2 && !of->unknown && of->longest_ms >= of->sum_ms - of->longest_ms;
 }

@@ -25,12 +25,17 @@ struct pick_load {
 	unsigned cpus;
 	unsigned out, out_max; /* that have not ended; at most */
 	unsigned setting_up;   /* of them: in begin, prepare or handover */
+	unsigned transfers; /* with the priority of the next one or a higher one: beside others it
+			     * has its part of a budget by its weight */
+	double bytes_per_s; /* which they get together; 0: not seen */
+	double budget_bytes_per_s; /* of the host; 0: none */
 };
 
 /* The way to one other host. */
 struct pick_link {
 	unsigned transfers;          /* under way now */
 	double measured_bytes_per_s; /* what one earlier move got; 0: not known */
+	double let_come_bytes_per_s; /* what the host lets come by a budget of its own; 0: all */
 	/* What so many transfers got together; 0: not seen. */
 	double bytes_per_s[PICK_TRANSFERS_MAX + 1];
 };
@@ -42,6 +47,7 @@ enum pick_hold {
 	PICK_GO,
 	PICK_HOLD_OUT_MAX,
 	PICK_HOLD_SETTING_UP,
+	PICK_HOLD_BUDGET,
 	PICK_HOLD_LINK,
 };
 /* Whether one more move may begin over LINK. */
@@ -53,17 +59,28 @@ enum pick_hold pick_next(const struct pick_load *load, const struct pick_link *l
  * to a quarter longer by ID, so that entries that failed together are not tried together. */
 uint64_t pick_backoff_ms(unsigned rounds, const char *id);
 
-/* Ends of moves, by which the next ones are expected. */
-#define PICK_PACE_ENDS 16
-struct pick_pace {
-	uint64_t ends_ms[PICK_PACE_ENDS]; /* the newest last */
-	unsigned count;
+/* ---- who goes first among those of one priority ----
+ *
+ * Short ones, so that the time for which guests wait, summed up, is small: each second that a move
+ * takes counts as PICK_TURN_FACTOR seconds of waiting.  But an entry is passed only by such as came
+ * less than PICK_PASSED_MAX_MS after it.  The order hardly changes when the last one ends, as the
+ * link is never idle: but where one takes as long alone as all the others together, and a single
+ * transfer does not fill the link, it would go on alone when they have ended.  So it goes first.
+ */
+#define PICK_TURN_FACTOR   10
+#define PICK_PASSED_MAX_MS 1800000
+/* By what entries of one priority are put in order, the smallest first: of one that came at
+ * CREATED_MS (wall clock) and whose move would take ALONE_MS by itself; 0: not known. */
+int64_t pick_turn_ms(int64_t created_ms, uint64_t alone_ms);
+
+/* The longest of some, 0 before; one with a place in the order of the others is one of three or
+ * more. */
+struct pick_longest {
+	unsigned count, unknown; /* all; those of which nothing is known yet */
+	uint64_t longest_ms, sum_ms;
 };
-void pick_note_end(struct pick_pace *pace, uint64_t now_ms);
-/* Milliseconds until the entry at POSITION (from 1) may begin, at least and at most; false: fewer
- * than two moves have ended in the last PICK_PACE_AGE_MS. */
-#define PICK_PACE_AGE_MS 600000
-bool pick_expect(const struct pick_pace *pace, uint64_t position, uint64_t now_ms,
-		 uint64_t *ret_min_ms, uint64_t *ret_max_ms);
+/* True: it is the longest so far. */
+bool pick_longest_add(struct pick_longest *of, uint64_t alone_ms);
+bool pick_longest_goes_first(const struct pick_longest *of);
 
 #endif

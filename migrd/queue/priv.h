@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "machine/machine.h"
+#include "move/foresee_guest.h"
 #include "queue/lanes.h"
 #include "queue/pick.h"
 #include "queue/queue.h"
@@ -70,11 +71,22 @@ struct queue_entry {
 	bool is_order_under_way; /* the first order is being written, or passed on to the move */
 	char did[MOVE_DID_SIZE + 80]; /* queue_did() */
 	uint64_t position;
+	bool is_passed;  /* one that came later stands before it */
+	bool is_longest; /* it goes before the others of its priority: pick_longest_goes_first() */
+	bool is_held_up; /* its VM has another job, or starts: for how long is not known */
+	struct foreseen foreseen;
+	bool is_foreseen;
+	uint64_t foreseen_ms;   /* when it was looked at, on the loop's clock; 0: not yet */
+	uint64_t foreseen_host; /* index of the destination that was meant */
+	uint64_t alone_ms;      /* what its move takes by itself, by that; 0: not known */
+	bool is_expected;
+	struct queue_expected start, end;
 	char reason[QUEUE_REASON_SIZE];
 	STAILQ_HEAD(, queue_order) orders;
 	struct json_object *wish; /* the request, to be shown */
-	char *text;               /* queue_text() */
+	char *text;               /* queue_text(); NULL: it is to be made anew */
 	size_t text_len;
+	uint64_t text_no, text_ms; /* shown_no and the time when it was made */
 };
 
 TAILQ_HEAD(queue_list, queue_entry);
@@ -85,7 +97,9 @@ struct queue {
 	struct queue_list all, waiting;
 	size_t unfinished, ended, moving;
 	struct lanes lanes;
-	struct pick_pace pace;
+	uint64_t plan_ms;  /* when the expected times were made; 0: not yet */
+	bool is_plan_old;  /* something has changed since */
+	uint64_t shown_no; /* of places and expected times: another one when they are others */
 	struct totals_histogram waited;
 	struct loop_timer *timer; /* the next look, if nothing happens before */
 	bool is_ready;            /* recovered */
@@ -124,6 +138,9 @@ int64_t queue_give_up_ms(const struct queue_entry *entry);
 
 /* ---- run.c: from attempt to attempt ---- */
 
+/* What the move of an attempt gets, with the configuration's limits. */
+struct move_options queue_options_of(const struct queue_entry *entry);
+
 /* Tries ENTRY, which waits, on HOST. */
 void queue_attempt(struct queue_entry *entry, const char *host);
 /* Each host was tried, or has no place now: the next attempt goes to the first one, after a wait if
@@ -145,6 +162,16 @@ const char *queue_choose_host(struct queue_entry *entry, uint64_t now_ms, uint64
 void queue_join(struct queue_entry *entry);  /* takes its place among those that wait */
 void queue_leave(struct queue_entry *entry); /* accepts one that does not wait */
 void queue_number(struct queue *queue);      /* sets the position of each */
+
+/* ---- foresight.c: what is foreseen, and when it will begin and end ---- */
+
+/* Foresees some of those that wait, of which nothing is known or only what is old.  False: there
+ * are others. */
+bool queue_foresee(struct queue *queue, uint64_t now_ms);
+/* Who goes before the others of its priority, as it takes as long as all of them. */
+void queue_find_longest(struct queue *queue);
+/* Makes the expected times anew, unless they are new enough. */
+void queue_plan(struct queue *queue);
 
 /* ---- orders.c: what users want of an entry ---- */
 

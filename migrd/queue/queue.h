@@ -39,7 +39,8 @@ struct queue_env {
 	const struct newest *newest;
 	const struct move_options *defaults; /* limits of a move that has none */
 	const char *host_id;
-	unsigned out_max; /* moves that go out at once, those of the queue and others; at the start */
+	unsigned out_max; /* moves that go out at once, those of the queue and others; at the start
+			   */
 	unsigned cpus;
 	/* Called when something changed that the API shows. */
 	void (*changed)(void *data, const struct queue_entry *entry);
@@ -94,7 +95,9 @@ bool queue_is_final(const struct queue_entry *entry);
 const struct store_queue_entry *queue_row(const struct queue_entry *entry);
 /* Borrowed until ENTRY changes. */
 struct queue_reply queue_show(const struct queue_entry *entry);
-/* The same as JSON text, which is kept of one that has ended. */
+/* The same as JSON text, borrowed until the loop goes on: it is kept, so that a list of a thousand
+ * is put together by copying.  That of one that waits may be older than queue_show() by a second.
+ */
 const char *queue_text(struct queue_entry *entry, size_t *ret_len);
 
 /* How many entries wait, and how many are being moved. */

@@ -98,7 +98,6 @@ static void decide(struct queue_entry *entry, struct move *move)
 	struct queue *queue = entry->queue;
 	struct err err;
 
-	pick_note_end(&queue->pace, loop_now_ms(queue->env.loop));
 	err_set(&err, row->error_code[0] ? err_from_name(row->error_code) : ERR_INTERNAL, "%s",
 		row->error_text);
 	if (strcmp(row->state, "done") == 0) {
@@ -174,28 +173,35 @@ static void on_started(void *data, struct move *move, const struct err *err)
 			     err->code == ERR_NOT_FOUND || err->code == ERR_INVALID);
 }
 
+struct move_options queue_options_of(const struct queue_entry *entry)
+{
+	const struct move_options *defaults = entry->queue->env.defaults;
+	struct move_options options = entry->request->move.options;
+
+	options.priority = entry->detail.priority;
+	if (!options.has_bandwidth)
+		options.bandwidth_bytes_per_s = defaults->bandwidth_bytes_per_s;
+	if (!options.has_downtime_limit)
+		options.downtime_limit_ms = defaults->downtime_limit_ms;
+	return options;
+}
+
 static void start(struct queue_entry *entry, bool may_start)
 {
 	const struct queue_request *request = entry->request;
-	const struct queue_env *env = &entry->queue->env;
 	struct move_wish wish = {
 		.vm = entry->row.vm_name,
 		.vm_uuid = entry->row.vm_uuid,
 		.to = queue_last_attempt(entry)->host,
 		.policy = request->move.policy,
-		.options = request->move.options,
+		.options = queue_options_of(entry),
 		.may_start = may_start,
 	};
 	char key[QUEUE_KEY_SIZE];
 
 	key_of(entry, key);
 	wish.key = key;
-	wish.options.priority = entry->detail.priority;
-	if (!wish.options.has_bandwidth)
-		wish.options.bandwidth_bytes_per_s = env->defaults->bandwidth_bytes_per_s;
-	if (!wish.options.has_downtime_limit)
-		wish.options.downtime_limit_ms = env->defaults->downtime_limit_ms;
-	moves_start(env->moves, &wish, on_started, queue_ref_new(entry));
+	moves_start(entry->queue->env.moves, &wish, on_started, queue_ref_new(entry));
 }
 
 static void on_asked(void *data, const struct err *err)

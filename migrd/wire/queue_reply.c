@@ -21,8 +21,31 @@ static const struct json_field attempt_fields[] = {
 };
 
 static const struct json_field expected_fields[] = {
-	JSON_SHOWN_TIME(struct queue_expected_start, earliest, "At the earliest."),
-	JSON_SHOWN_TIME(struct queue_expected_start, latest, "At the latest."),
+	JSON_SHOWN_TIME(struct queue_expected, earliest,
+			"With the better end of all that is known."),
+	JSON_SHOWN_TIME(struct queue_expected, expected, "The likeliest moment."),
+	JSON_SHOWN_TIME(struct queue_expected, latest, "With the worse end."),
+	{ 0 },
+};
+
+const char *const foreseen_by_names[] = { "sample", "earlier-move", "size", NULL };
+
+static const struct json_field bytes_fields[] = {
+	JSON_SHOWN(struct forecast_value, expected, "The likeliest value."),
+	JSON_SHOWN(struct forecast_value, low, "With the better end of all that is known."),
+	JSON_SHOWN(struct forecast_value, high, "With the worse end."),
+	{ 0 },
+};
+
+static const struct json_field forecast_shown_fields[] = {
+	JSON_SHOWN(struct queue_forecast, by,
+		   "What it was made of: sample (of the guest's writes), earlier-move (of the VM), "
+		   "or "
+		   "size (of its memory)."),
+	JSON_SHOWN(struct queue_forecast, duration_ms,
+		   "How long the move would take alone, in milliseconds."),
+	JSON_SHOWN_OBJECT(struct queue_forecast, bytes, bytes_fields,
+			  "Sent over the link, in bytes."),
 	{ 0 },
 };
 
@@ -44,10 +67,21 @@ const struct json_field queue_reply_fields[] = {
 	JSON_SHOWN(struct queue_reply, reason,
 		   "Description of what it waits for, or how it ended; may be empty."),
 	JSON_SHOWN_OBJECT(struct queue_reply, expected_start, expected_fields,
-			  "When its next attempt may begin, by the pace of the moves before; null: "
+			  "When its next attempt will begin, by the forecasts of those before; "
+			  "null: "
+			  "nothing is known, or it has begun.",
+			  .nullable = true,
+			  .present_offset = offsetof(struct queue_reply, has_start)),
+	JSON_SHOWN_OBJECT(struct queue_reply, expected_end, expected_fields,
+			  "When that attempt, or the one under way, will end if it does well; "
+			  "null: "
 			  "nothing is known.",
 			  .nullable = true,
-			  .present_offset = offsetof(struct queue_reply, is_expected)),
+			  .present_offset = offsetof(struct queue_reply, has_end)),
+	JSON_SHOWN_OBJECT(struct queue_reply, forecast, forecast_shown_fields,
+			  "What its move will be like; null: nothing is known, or it has ended.",
+			  .nullable = true,
+			  .present_offset = offsetof(struct queue_reply, has_forecast)),
 	JSON_SHOWN_TIME(struct queue_reply, next_attempt_at,
 			"Not before that time, after an attempt that failed; null: as soon as it "
 			"can be.",

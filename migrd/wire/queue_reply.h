@@ -31,10 +31,16 @@ struct queue_reply {
 	uint64_t position;
 	const char *move; /* NULL: none is under way */
 	int64_t next_attempt_at;
-	bool is_expected;
-	struct queue_expected_start {
-		int64_t earliest, latest;
-	} expected_start;
+	bool has_start, has_end; /* something is known of them */
+	struct queue_expected {
+		int64_t earliest, expected, latest; /* wall clock */
+	} expected_start, expected_end;
+	bool has_forecast;
+	struct queue_forecast {
+		const char *by; /* of foreseen_by_names */
+		uint64_t duration_ms;
+		struct forecast_value bytes;
+	} forecast;
 	int64_t give_up_at;
 	bool has_failed;
 	struct move_failure error;
@@ -42,6 +48,8 @@ struct queue_reply {
 	int64_t created_at, updated_at, ended_at;
 };
 extern const struct json_field queue_reply_fields[];
+/* In the order of enum foreseen_by (move/foresee_guest.h); ended by NULL. */
+extern const char *const foreseen_by_names[];
 
 /* What a PATCH of one did, exactly. */
 struct queue_did_reply {

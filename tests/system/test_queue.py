@@ -19,8 +19,9 @@ class QueueBase(SystemTest):
             host.write_config(queue={"out_max": self.out_max},
                               **{"peer c": {"address": "127.0.0.1:9"}})
 
-    def run_guests(self, count):
-        self.guests = [self.world.guest(f"g{i}", area=0, memory_mib=32) for i in range(count)]
+    def run_guests(self, count, larger=()):
+        self.guests = [self.world.guest(f"g{i}", area=0, memory_mib=128 if i in larger else 32)
+                       for i in range(count)]
         for guest in self.guests:
             guest.start(self.a, sweeps=0)
 
@@ -50,7 +51,7 @@ class QueueTest(QueueBase):
     # ---- order, limits ----------------------------------------------------------
 
     def test_guests_go_by_priority_and_two_at_a_time(self):
-        self.run_guests(8)
+        self.run_guests(8, larger=[2])
         priorities = ["balancing"] * 4 + ["evacuation"] * 2 + ["interactive"] * 2
         hold = {"timeout_s": 600, "then": "release"}
         first = [self.add(guest, priority=priority, hold=hold)
@@ -60,11 +61,11 @@ class QueueTest(QueueBase):
                 for guest, priority in zip(self.guests[2:], priorities[2:])]
         waiting = [self.entry(entry) for entry in rest]
         self.assertEqual([entry["state"] for entry in waiting], ["waiting"] * 6)
-        self.assertEqual([entry["position"] for entry in waiting], [5, 6, 3, 4, 1, 2])
+        self.assertEqual([entry["position"] for entry in waiting], [6, 5, 3, 4, 1, 2])
         for entry in waiting:
             self.assertIn("as many as out_max", entry["reason"])
-        self.assertIsNone(waiting[0]["expected_start"])
         self.assertEqual(waiting[0]["attempts"], [])
+        self.assert_expected(rest)
 
         # A cancel of one that waits needs no move, and the others move up.
         gone = self.a.api.post(f"/v1/queue/{rest[5]['id']}/cancel")
@@ -89,6 +90,25 @@ class QueueTest(QueueBase):
         began = [self.entry(rest[i])["attempts"][0]["began_at"] for i in (1, 4, 2, 3, 0)]
         self.assertEqual(began, sorted(began))
         self.assert_two_at_a_time()
+
+    def assert_expected(self, entries):
+        """The two that are held may go on until their holds end, and a short one goes before a long
+        one of the same priority."""
+        entries = [self.eventually("expected times", lambda e=entry: (
+            (now := self.entry(e))["expected_end"] and now)) for entry in entries]
+        longer, shorter = entries[0], entries[1]
+        self.assertIn("shorter ones that came", longer["reason"])
+        self.assertEqual((longer["forecast"]["by"], longer["forecast"]["bytes"]["expected"]),
+                         ("size", 128 << 20))
+        self.assertGreater(longer["forecast"]["duration_ms"], shorter["forecast"]["duration_ms"])
+        for entry in entries:
+            for times in (entry["expected_start"], entry["expected_end"]):
+                self.assertLessEqual(times["earliest"], times["expected"])
+                self.assertLessEqual(times["expected"], times["latest"])
+            self.assertLess(entry["expected_start"]["expected"], entry["expected_end"]["expected"])
+        self.assertLessEqual(shorter["expected_start"]["expected"],
+                             longer["expected_start"]["expected"])
+        self.assertLess(shorter["expected_end"]["expected"], longer["expected_end"]["expected"])
 
     def assert_two_at_a_time(self):
         spans = sorted((attempt["began_at"], attempt["ended_at"])
