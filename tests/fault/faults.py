@@ -68,6 +68,13 @@ def of_stopped(fault):
     return fault
 
 
+def of_queue(fault):
+    """The same fault, in an attempt of an entry of the queue."""
+    fault.options = {"queued": True, **fault.options}
+    fault.name += ", from the queue"
+    return fault
+
+
 def with_tpm(fault):
     """The same fault, in the move of a guest with a TPM."""
     fault.options = {"tpm": {"model": "tpm-crb"}, **fault.options}
@@ -223,6 +230,32 @@ class HostLostForGood(Fault):
         s.wait("what was resolved", lambda: s.is_final(left))
         s.assert_runs(left)
         s.start([s.world[self.side]])
+
+
+class NoPlaceThere(Fault):
+    """The destination refuses the guest for long, as another has its only place."""
+    name = "destination has no place for long"
+    seconds, full_seconds = 8, 30
+    options = {"config": {"move": {"in_max": 1}}, "queued": True}
+
+    def strike(self, s):
+        self.other = s.world.guest("other", area=0, memory_mib=32)
+        self.other.start(s.a, sweeps=0)
+        self.held = s.a.api.post("/v1/moves", {"vm": "other", "to": "b",
+                                               "hold": {"timeout_s": 600}})["id"]
+        s.world.wait_move(s.a, self.held, lambda move: move["held"])
+
+    def mend(self, s):
+        s.a.api.post(f"/v1/moves/{self.held}/cancel", timeout=60)
+        s.a.api.post("/v1/vms/other/stop", timeout=60)
+        s.a.api.delete("/v1/vms/other")
+
+    def verify(self, s):
+        """It is asked again, but ever more seldom, and none of that is a failure."""
+        entry = s.entry()
+        codes = [attempt["code"] for attempt in entry["attempts"]]
+        if set(codes[:-1]) != {"limit"} or entry["attempts_made"] or len(codes) > 8:
+            raise AssertionError(f"attempts: {codes}, of which {entry['attempts_made']} failed")
 
 
 # ---- the user ------------------------------------------------------------------------

@@ -83,6 +83,25 @@ class Probing(Phase):
         s.wait_point(s.b, "port.claim")
 
 
+class Queued(Phase):
+    """Nothing has been asked for; then the guest is put into the queue."""
+
+    def enter(self, s):
+        pass
+
+    def release(self, s):
+        s.begin_entry()
+
+
+class Attempt(Phase):
+    """The queue has chosen the guest, and its attempt is about to be recorded."""
+    options = {"plans": {"a": f"store.queue.moving.before:delay:ms={HOLD_MS}"}}
+
+    def enter(self, s):
+        s.begin_entry()
+        s.wait_point(s.a, "store.queue.moving.before")
+
+
 class Prepare(Phase):
     """The destination's QEMU and stream run; the source waits for its answer."""
     options = {"plans": {"b": f"qmp.send.migrate-incoming:delay:ms={HOLD_MS}"}}
@@ -387,7 +406,9 @@ class Settled(Phase):
 
 
 PHASES = {
-    "before": Before(), "asking for a probe": Asking(), "probing": Probing(), "offered": Offered(), "prepare": Prepare(), "transfer": Transfer(),
+    "before": Before(), "queued": Queued(), "attempt": Attempt(),
+    "asking for a probe": Asking(), "probing": Probing(), "offered": Offered(),
+    "prepare": Prepare(), "transfer": Transfer(),
     "converging": Converging(), "last pass": LastPass(),
     "paused by its policy": PausedByPolicy(), "forced by its user": ForcedByUser(), "completed": Completed(),
     "asked": Asked(), "taken": Taken(), "answer": Answer(),

@@ -5,9 +5,9 @@ beside(N): libvirt was measured with the same fault, as row N of report.py.
 """
 from faults import (SIDES, Cancelled, CancelledAfterCrash, ClientKilled, GuestPanics, GuestReadsBadDisk, GuestResets,
                     GuestWrites, HostLost, HostLostForGood, Killed, KilledForLong, Paused,
-                    PausedAndKilled, POWER_CONTROL, POWER_OFF, QemuHangs, QemuKilled,
+                    PausedAndKilled, NoPlaceThere, POWER_CONTROL, POWER_OFF, QemuHangs, QemuKilled,
                     RefusedThere, SilentForGood, Stopped, StreamKilled, SwtpmHangs, SwtpmKilled,
-                    of_stopped, over_connections, with_disks, with_postcopy, with_tpm)
+                    of_queue, of_stopped, over_connections, with_disks, with_postcopy, with_tpm)
 from faults_device import ImageUnreadable
 from faults_host import (CertificatesExpire, CertificatesExpireAtStart,
                          CertificatesReplaced, DiskFull, ImagesFull, NewerBuild,
@@ -380,6 +380,27 @@ PROBE = [
     (Cut(*BOTH, 5), {"asking for a probe": MOVED.full}),
 ]
 
+# ---- the queue ------------------------------------------------------------------------
+
+# An attempt that ends with the guest here is followed by another one.
+MOVED_LATER = Outcome("moved by a later attempt", "b", "b", ("done", "done"))
+
+QUEUE = [
+    (of_queue(HostLost("b")), {
+        "attempt": MOVED.full, "prepare": MOVED_LATER.full, "transfer": MOVED_LATER,
+        "completed": MOVED_LATER.full}),
+    (of_queue(QemuKilled("b")), {"transfer": MOVED_LATER.full}),
+    (of_queue(Killed("a")), {"attempt": MOVED.full, "transfer": MOVED.full}),
+    (of_queue(Killed("ab")), {
+        "attempt": MOVED.full, "offered": MOVED_LATER.full, "completed": MOVED.full}),
+    (of_queue(DiskFull("a")), {"attempt": MOVED, "transfer": MOVED.full}),
+    (of_queue(DiskFull("b")), {"attempt": MOVED.full}),
+    (NoPlaceThere(), {"queued": MOVED_LATER.full}),
+    (of_queue(Cut(*BOTH, 5)), {"attempt": MOVED.full, "last pass": MOVED_LATER.within(8).full}),
+    (of_queue(Cut(*BOTH, 60)), {"transfer": MOVED_LATER.full}),
+]
+
 GROUPS = {"processes": PROCESSES, "coordinators": COORDINATORS, "hosts": HOSTS, "guest": GUEST,
           "network": NETWORK, "multifd": MULTIFD, "postcopy": POSTCOPY, "policy": POLICY,
-          "disks": DISKS, "stopped": STOPPED, "tpm": TPM, "party": PARTY, "probe": PROBE}
+          "disks": DISKS, "stopped": STOPPED, "tpm": TPM, "party": PARTY, "probe": PROBE,
+          "queue": QUEUE}
