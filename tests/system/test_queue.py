@@ -289,6 +289,42 @@ class QueueTest(QueueBase):
         self.assert_all_on(self.a)
 
 
+class OldStoreTest(QueueBase):
+    out_max = 1
+
+    def prepare(self):
+        self.world["a"].write_config(queue={"out_max": self.out_max})
+
+    # Its records say that one guest is being moved, and that the other waits: both are gone.
+    def test_store_put_back_moves_nothing_that_is_elsewhere(self):
+        self.run_guests(2)
+        first = self.add(self.guests[0], hold={"timeout_s": 600})
+        move_id = self.eventually("its move", lambda: self.entry(first)["move"])
+        self.world.wait_move(self.a, move_id, lambda move: move["held"])
+        second = self.add(self.guests[1])
+        self.eventually("the limit", lambda: "out_max" in self.entry(second)["reason"])
+        self.a.stop()
+        copy = self.a.dir / "copy"
+        shutil.copytree(self.a.state_dir, copy)
+        self.a.start()
+        self.world.wait_move(self.a, move_id, lambda move: move["held"])
+        self.a.api.post(f"/v1/moves/{move_id}/release")
+        for entry in (first, second):
+            self.wait(entry, "done")
+        self.a.stop()
+        shutil.rmtree(self.a.state_dir)
+        shutil.copytree(copy, self.a.state_dir)
+        self.a.start()
+        ended = [self.eventually("the end", lambda e=entry: (now := self.entry(e))["final"] and now,
+                                 60) for entry in (first, second)]
+        self.assertEqual(ended[1]["state"], "failed")
+        self.assertIn("is on host 'b' now", ended[1]["error"]["detail"])
+        self.assertEqual(ended[1]["attempts"], [])
+        for guest in self.guests:
+            guest.assert_runs_on(self.b, sweeps=0)
+            guest.console.assert_single_runner()
+
+
 class FullHostTest(QueueBase):
     out_max = 16
 
