@@ -133,6 +133,8 @@ void move_src_apply_options(struct move *move)
 	if (move->machine.state == MOVE_STATE_TRANSFER)
 		move_qmp(move, "migrate-set-parameters", parameters(move), COMMAND_DEADLINE_MS,
 			 on_applied);
+	else
+		move->share.is_to_apply = true;
 }
 
 static void on_set(struct move *move, struct json_object *result, const struct err *err)

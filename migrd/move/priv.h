@@ -245,6 +245,7 @@ struct move_rejoin {
 struct move_share {
 	uint64_t limit_bytes_per_s;       /* 0: none */
 	uint64_t there_bytes_per_s;       /* source: the destination lets so much come; 0: all */
+	bool is_to_apply; /* source: limits were changed before QEMU and stream could be told */
 	size_t among;                     /* so many moves share the budget; 0: it is in none */
 	uint64_t sent, at_ms;             /* over its stream, when that was looked at last */
 	uint64_t rates[MOVE_SHARE_RATES]; /* from one look to the next, newest first */

@@ -300,10 +300,14 @@ void move_share_follow(struct move *move)
 
 void move_share_begin(struct move *move)
 {
-	if (budget_of(move->moves, move->side))
+	bool has_budget = budget_of(move->moves, move->side);
+
+	if (has_budget)
 		share_with(move);
-	else if (move->side == MOVE_SRC && move->machine.is_resumed)
-		move_src_apply_options(move); /* an earlier coordinator may have had a budget */
+	if (move->side == MOVE_SRC && (move->share.is_to_apply ||
+				       (move->machine.is_resumed &&
+					!has_budget))) /* an earlier coordinator may have had one */
+		move_src_apply_options(move);
 }
 
 void move_share_again(struct move *move)

@@ -134,6 +134,34 @@ START_TEST(change_of_the_own_limit_is_answered_with_what_holds)
 }
 END_TEST
 
+static void on_set_early(void *data, struct move *move, const struct move_changes *changes,
+			 const struct err *err)
+{
+	(void)data;
+	(void)changes;
+	ck_assert(!err);
+	ck_assert_str_eq(move_state_name(move), "prepare");
+}
+
+/* The stream, and QEMU perhaps, were told the former one already. */
+START_TEST(limit_that_is_changed_while_the_destination_gets_ready_holds_in_the_transfer)
+{
+	const struct move_setting setting = { .options = { .bandwidth_bytes_per_s = 5 * MIB,
+							   .has_bandwidth = true } };
+	struct err err;
+
+	rig_start_move_with(&(struct move_options){ .downtime_limit_ms = 300,
+						    .bandwidth_bytes_per_s = 3 * MIB,
+						    .has_bandwidth = true });
+	ck_assert(move_set(rig_move(), &setting, on_set_early, NULL, &err));
+	rig_run();
+	rig_answer_prepare();
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	ck_assert_str_eq(rig_state(), "transfer");
+	assert_limit(5 * MIB);
+}
+END_TEST
+
 static void on_priority_set(void *data, struct move *move, const struct move_changes *changes,
 			    const struct err *err)
 {
@@ -314,6 +342,8 @@ Suite *suite(void)
 	tcase_add_test(tc, own_limit_is_never_exceeded);
 	tcase_add_test(tc, change_of_the_budget_holds_for_a_running_move);
 	tcase_add_test(tc, change_of_the_own_limit_is_answered_with_what_holds);
+	tcase_add_test(
+		tc, limit_that_is_changed_while_the_destination_gets_ready_holds_in_the_transfer);
 	tcase_add_test(tc, another_priority_is_set_and_the_answer_says_what_that_does);
 	tcase_add_test(tc, guest_that_stands_still_is_not_held_back);
 	tcase_add_test(tc, restart_shares_anew);
