@@ -99,9 +99,9 @@ const struct config_key config_keys[] = {
 	  "So often a guest is asked for an answer around its switch, to measure the network "
 	  "outage; "
 	  "0: never. Less than 10 counts as 10." },
-	{ "move", "bandwidth_bytes_per_s", CONFIG_TYPE_UINT, AT(move_bandwidth_bytes_per_s), 0,
+	{ "move", "bandwidth_bytes_per_s", CONFIG_TYPE_UINT, AT(move_bandwidth_bytes_per_s), 1024,
 	  UINT64_C(1000000000000), "0", NULL, "bytes per second",
-	  "Limit of a move that sets none itself; 0: none.", .is_live = true },
+	  "Limit of a move that sets none itself; 0: none.", .or_zero = true, .is_live = true },
 	{ "move", "bandwidth_budget_bytes_per_s", CONFIG_TYPE_UINT,
 	  AT(move_bandwidth_budget_bytes_per_s), 1048576, UINT64_C(1000000000000), "0", NULL,
 	  "bytes per second",

@@ -134,6 +134,80 @@ class BadRequestTest(SystemTest):
             self.assertIn(word, done.stderr)
 
 
+POLICY, MOVE, MOVES_PATH, QUEUE = "/v1/policies/p", "/v1/moves/{move}", "/v1/moves", "/v1/queue"
+DRY_RUN = "/v1/moves?dry_run=true"
+TO_B = {"vm": "g2", "to": "b"}
+
+# What steers moves, and cannot be: what, method, path, body, status, words of the answer.
+STEERING = [
+    ("end without a deadline", "PUT", POLICY, {"timeout": "force"}, 400,
+     "never happens without a deadline: give"),
+    ("post-copy at the deadline, and never", "PUT", POLICY, {"timeout": "postcopy", "deadline_s": 5},
+     400, "contradicts postcopy `never': give"),
+    ("ceiling below its limit", "PUT", POLICY, {"downtime_limit_ms": 300, "downtime_ceiling_ms": 100},
+     400, "lower than downtime_limit_ms"),
+    ("compression of one connection", "PUT", POLICY, {"compression": "zstd"}, 400,
+     "only on several connections: give channels too"),
+    ("guest that is stopped to slow it", "PUT", POLICY, {"throttle_max_percent": 100}, 400, "99"),
+    ("policy of no downtime", "PUT", POLICY, {"downtime_limit_ms": 0}, 400, "1"),
+    ("policy of hardly any bandwidth", "PUT", POLICY, {"bandwidth_bytes_per_s": 1}, 400,
+     "give 0 (no limit), or 1024 or more"),
+    ("move of no downtime", "POST", MOVES_PATH, {**TO_B, "downtime_limit_ms": 0}, 400, "1"),
+    ("move of hardly any bandwidth", "POST", MOVES_PATH, {**TO_B, "bandwidth_bytes_per_s": 1}, 400,
+     "give 0 (no limit), or 1024 or more"),
+    ("no channels", "POST", MOVES_PATH, {**TO_B, "multifd": {"channels": 0}}, 400, "1"),
+    ("unknown policy", "POST", MOVES_PATH, {**TO_B, "policy": "p"}, 404, "policy 'p'"),
+    ("hold without a deadline", "POST", MOVES_PATH, {**TO_B, "hold": {}}, 400,
+     "without an end: give timeout_s or until"),
+    ("hold that only says what then", "POST", MOVES_PATH, {**TO_B, "hold": {"then": "release"}}, 400,
+     "without an end: give timeout_s or until"),
+    ("hold of no time", "POST", MOVES_PATH, {**TO_B, "hold": {"timeout_s": 0}}, 400, "1"),
+    ("hold without a deadline, queued", "POST", QUEUE, {**TO_B, "hold": {}}, 400,
+     "without an end: give timeout_s or until"),
+    ("no attempt", "POST", QUEUE, {**TO_B, "attempts_max": 0}, 400, "1"),
+    ("given up before it begins", "POST", QUEUE, {**TO_B, "give_up_s": 0}, 400, "1"),
+    ("running move of no downtime", "PATCH", MOVE, {"downtime_limit_ms": 0}, 400, "1"),
+    ("running move of hardly any bandwidth", "PATCH", MOVE, {"bandwidth_bytes_per_s": 1}, 400,
+     "give 0 (no limit), or 1024 or more"),
+    ("unknown policy for a running move", "PATCH", MOVE, {"policy": "p"}, 404, "policy 'p'"),
+    ("veto of an unknown party", "POST", MOVE + "/delay", {"delay_s": 30}, 403,
+     "is no party that may delay this move: one is named in a section [notify NAME]"),
+    ("veto of no move", "POST", "/v1/moves/0190a000-0000-7000-8000-000000000000/delay",
+     {"delay_s": 30}, 404, "no move"),
+    ("forecast of a stopped VM", "POST", DRY_RUN, TO_B, 409,
+     "of a running or paused VM only; a stopped one is moved by its disks alone"),
+    ("forecast of no VM", "POST", DRY_RUN, {"vm": "g3", "to": "b"}, 404, "no VM 'g3'"),
+    ("forecast for no host", "POST", DRY_RUN, {"vm": "g2", "to": "c"}, 404, "[peer c]"),
+]
+
+
+class SteeringTest(SystemTest):
+    def picture(self):
+        """All that STEERING could have changed."""
+        shown = ("id", "state", "held", "policy", "options", "notices")
+        moves = [{key: move.get(key) for key in shown} for move in self.a.moves()]
+        vms = {name: vm["state"] for name, vm in self.a.vms().items()}
+        return (moves, vms, self.a.api.get("/v1/policies"), self.a.api.items(QUEUE), self.b.moves())
+
+    def test_what_cannot_be_is_refused_in_words_and_changes_nothing(self):
+        guest = self.world.guest()
+        guest.start(self.a)
+        self.a.api.post("/v1/vms", {**guest.definition, "name": "g2", "serial": {"type": "none"}})
+        move = self.world.begin_move(guest, self.a, self.b, hold={"timeout_s": 600})["id"]
+        self.eventually("the hold", lambda: self.a.move_state(move)["held"], 30)
+        before = self.picture()
+        for what, method, path, body, status, words in STEERING:
+            with self.subTest(what):
+                got, _, answer = self.a.api.send(method, path.format(move=move), body, {})
+                self.assertEqual(got, status, answer)
+                said = answer["detail"] + "".join(f["detail"] for f in answer.get("errors", []))
+                self.assertIn(words, said)
+                self.assertEqual(self.picture(), before)
+        self.a.api.post(f"/v1/moves/{move}/release")
+        self.world.wait_state(self.a, move, "done")
+        guest.assert_runs_on(self.b)
+
+
 GOOD_CONFIG = """[host]
 id = a
 state_dir = state
@@ -146,6 +220,12 @@ CONFIGS = [
     ("unknown key", GOOD_CONFIG + "[move]\nlink_timeout = 5\n", [("6", "link_timeout")]),
     ("wrong type", GOOD_CONFIG + "[move]\nlink_timeout_ms = soon\n", [("6", "link_timeout_ms")]),
     ("out of range", GOOD_CONFIG + "[move]\nlink_timeout_ms = 0\n", [("6", "link_timeout_ms")]),
+    ("limits of nothing", GOOD_CONFIG + "[queue]\nout_max = 0\n[move]\nin_max = 0\noffers_max = 0\n"
+     "downtime_limit_ms = 0\nbandwidth_bytes_per_s = 1\nbandwidth_budget_bytes_per_s = 1\n"
+     "bandwidth_budget_in_bytes_per_s = 1\n",
+     [("6", "1 to 1000 moves"), ("8", "1 to 1000 moves"), ("9", "1 to 1000 guests"),
+      ("10", "1 to 2000000 milliseconds"), ("11", "0, or 1024 to"), ("12", "0, or 1048576 to"),
+      ("13", "0, or 1048576 to")]),
     ("duplicate key", GOOD_CONFIG + "[log]\nlevel = info\nlevel = debug\n", [("7", "level")]),
     ("no such choice", GOOD_CONFIG + "[log]\nlevel = loud\n", [("6", "loud")]),
     ("host id that is none", "[host]\nid = ../a\nstate_dir = s\nrun_dir = r\n", [("2", "id")]),

@@ -172,6 +172,36 @@ START_TEST(budget_is_none_or_lets_each_move_live)
 }
 END_TEST
 
+/* A limit of 0 is none, or it is a fault: it never stops all moves in silence. */
+START_TEST(limit_of_nothing_is_a_fault)
+{
+	static const char *const keys[] = {
+		"[queue]\nout_max",          "[move]\nin_max",
+		"[move]\noffers_max",        "[move]\noffers_memory_percent",
+		"[move]\ndowntime_limit_ms", "[move]\nprepare_timeout_ms",
+		"[move]\noffer_timeout_ms",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		CLEANUP(free_charp) char *text = xasprintf("[host]\nid = a\n%s = 0\n", keys[i]);
+
+		ck_assert_msg(!load(text), "%s", keys[i]);
+		assert_fault_in_line(4, "0 is out of range: ");
+		faults->count = 0;
+	}
+}
+END_TEST
+
+/* As of a request: QEMU cannot hold less. */
+START_TEST(bandwidth_that_cannot_be_held_is_a_fault)
+{
+	ck_assert(!load("[host]\nid = a\n[move]\nbandwidth_bytes_per_s = 1023\n"));
+	assert_fault_in_line(4, "1023 is out of range: 0, or 1024 to ");
+	faults->count = 0;
+	ck_assert(load("[host]\nid = a\n[move]\nbandwidth_bytes_per_s = 0\n"));
+}
+END_TEST
+
 /* A wrong file is corrected in one round, not in one for each mistake. */
 START_TEST(all_faults_are_found_at_once)
 {
@@ -443,6 +473,8 @@ Suite *suite(void)
 	tcase_add_loop_test(t, storage_with_wrong_paths_is_refused, 0, 8);
 	tcase_add_test(t, no_place_for_moves_is_a_fault);
 	tcase_add_test(t, budget_is_none_or_lets_each_move_live);
+	tcase_add_test(t, limit_of_nothing_is_a_fault);
+	tcase_add_test(t, bandwidth_that_cannot_be_held_is_a_fault);
 	tcase_add_test(t, all_faults_are_found_at_once);
 	tcase_add_test(t, bytes_that_are_no_text_are_refused);
 	tcase_add_test(t, long_run_dir_is_refused);
