@@ -65,11 +65,13 @@ static void reply_reasons(struct http_request *req, const struct preflight_reaso
 	struct problem_check checks[PREFLIGHT_REASONS_MAX];
 	struct problem_of_offer reply = { .problem = http_problem(err), .reasons = checks };
 
-	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++)
-		checks[reply.reason_count++] = (struct problem_check){
-			.check = reasons->list[i].check,
-			.detail = reasons->list[i].text,
-		};
+	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++) {
+		if (!reasons->list[i].is_warning)
+			checks[reply.reason_count++] = (struct problem_check){
+				.check = reasons->list[i].check,
+				.detail = reasons->list[i].text,
+			};
+	}
 	http_reply_as(req, (int)reply.problem.status, problem_of_offer_fields, &reply);
 }
 

@@ -76,7 +76,8 @@ static void answer(struct offer_look *look, struct move *move,
 static void log_reasons(const struct offer_look *look, const struct preflight_reasons *reasons)
 {
 	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++) {
-		if (noise_note(look->moves->noise, look->source, reasons->list[i].text))
+		if (!reasons->list[i].is_warning &&
+		    noise_note(look->moves->noise, look->source, reasons->list[i].text))
 			log_warning("move", "refused", "move=%s peer=%s check=%s reason=%s",
 				    look->preflight->id, look->source, reasons->list[i].check,
 				    reasons->list[i].text);
@@ -122,7 +123,7 @@ static void judge(struct offer_look *look)
 		if (look->rehearsed)
 			rehearsed_judge(look->rehearsed, look->preflight->there, reasons);
 		answer(look, NULL, reasons, NULL);
-	} else if (reasons->count) {
+	} else if (preflight_blocks(reasons)) {
 		log_reasons(look, reasons);
 		preflight_to_err(reasons, &err);
 		answer(look, NULL, reasons, &err);
@@ -190,6 +191,7 @@ static bool decode(const struct moves *moves, const struct move_offer *offer,
 				     &(struct preflight_images){ .rules = &moves->env.storage,
 								 .copies = plan->disks,
 								 .copy_count = plan->disk_count });
+		(*ret)->fetches = transfer_plan_has_postcopy(plan);
 	}
 	free(there);
 	free(def);

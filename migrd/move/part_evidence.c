@@ -142,13 +142,32 @@ static void words_are_known(struct move *move)
 		judge_cpu(move);
 }
 
-/* Only x86 CPUs have the property: another guest's CPU is compared by the name of its model,
+/* Only x86 CPUs have these properties: another guest's CPU is compared by the name of its model,
  * which is in the definition. */
+static void on_vendor(struct move *move, struct json_object *result, const struct err *err)
+{
+	if (!err)
+		evidence_take_vendor(move->evidence, result);
+	words_are_known(move);
+}
+
+static void ask_of_cpu(struct move *move, const char *property, move_answer_fn *fn)
+{
+	struct json_object *args = json_object_new_object();
+
+	json_add_str(args, "path", move->cpu_path);
+	json_add_str(args, "property", property);
+	move_qmp(move, "qom-get", args, QUERY_DEADLINE_MS, fn);
+}
+
 static void on_words(struct move *move, struct json_object *result, const struct err *err)
 {
 	if (!err)
 		evidence_take_words(move->evidence, result);
-	words_are_known(move);
+	if (move->evidence->word_count)
+		ask_of_cpu(move, "vendor", on_vendor);
+	else
+		words_are_known(move);
 }
 
 static void on_cpus(struct move *move, struct json_object *result, const struct err *err)
@@ -158,16 +177,13 @@ static void on_cpus(struct move *move, struct json_object *result, const struct 
 					    ? json_object_array_get_idx(result, 0)
 					    : NULL;
 	const char *path = first ? json_get_str(first, "qom-path") : NULL;
-	struct json_object *args;
 
 	if (!path) {
 		words_are_known(move);
 		return;
 	}
-	args = json_object_new_object();
-	json_add_str(args, "path", path);
-	json_add_str(args, "property", "feature-words");
-	move_qmp(move, "qom-get", args, QUERY_DEADLINE_MS, on_words);
+	snprintf(move->cpu_path, sizeof(move->cpu_path), "%s", path);
+	ask_of_cpu(move, "feature-words", on_words);
 }
 
 static void ask_words(struct move *move)

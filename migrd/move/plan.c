@@ -94,6 +94,7 @@ static void make(struct move *move, const struct transfer_features *there)
 {
 	const struct qemu *qemu = move_qemu(move);
 	const struct transfer_features *of_qemu = qemu ? qemu_migration_features(qemu) : NULL;
+	const struct vm_def *def = move_definition(move);
 	struct transfer_features here = { 0 };
 	struct transfer_basis basis = {
 		.wish = &move->options.transfer,
@@ -104,6 +105,7 @@ static void make(struct move *move, const struct transfer_features *there)
 		.disks = move->begin.disks,
 		.disk_count = move->begin.disk_count,
 		.stopped = move->facts.stopped,
+		.plain_memory = def && needs_has_plain_memory(def),
 		.throttle_max_percent =
 			move->policy.observe ? 0 : move->policy.throttle_max_percent,
 	};

@@ -329,6 +329,7 @@ struct move {
 	/* Source: what it tells the destination of the guest's files, NICs and CPU;
 	 * destination: the CPU features of its own QEMU.  May be NULL. */
 	struct evidence *evidence;
+	char cpu_path[EVIDENCE_QOM_SIZE];  /* of the guest's first CPU, while it is asked */
 	struct virtqueues_walk virtqueues; /* source, in begin */
 
 	struct {

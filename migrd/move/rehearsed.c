@@ -115,6 +115,21 @@ static void judge_cpu(const struct rehearsed *rehearsed, const struct evidence *
 		cpu_judge(there, rehearsed->cpu, ret);
 }
 
+static void judge_properties(const struct rehearsed *rehearsed, const struct evidence *there,
+			     struct preflight_reasons *ret)
+{
+	const struct rehearsal *said = &rehearsed->said;
+
+	(void)there;
+	for (size_t i = 0; i < said->lacking_count; i++)
+		preflight_add(ret, "properties",
+			      "QEMU %d.%d of this host knows no property '%s' of device '%s', and "
+			      "would not start with it: install a QEMU that knows it here, or stop "
+			      "the VM and take it out of its definition",
+			      said->version.major, said->version.minor, said->lacking[i].property,
+			      said->lacking[i].driver);
+}
+
 static void judge_devices(const struct rehearsed *rehearsed, const struct evidence *there,
 			  struct preflight_reasons *ret)
 {
@@ -152,8 +167,8 @@ void rehearsed_judge(const struct rehearsed *rehearsed, const struct evidence *t
 {
 	static void (*const rows[])(const struct rehearsed *rehearsed, const struct evidence *there,
 				    struct preflight_reasons *ret) = {
-		judge_start, judge_machine, judge_version,
-		judge_cpu,   judge_devices, judge_virtqueues,
+		judge_start,   judge_machine,    judge_version,    judge_cpu,
+		judge_devices, judge_properties, judge_virtqueues,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)

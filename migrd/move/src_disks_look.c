@@ -23,23 +23,37 @@ static bool find_node(struct json_object *blocks, const struct vm_def_disk *disk
 	return ret[0] != '\0';
 }
 
-static bool note_left(struct move *move, struct json_object *nodes, size_t number,
-		      const struct vm_def_disk *disk, struct err *err)
+bool move_disk_left_behind(struct json_object *nodes, const char *node,
+			   const struct vm_def_disk *disk, bool remove, char ret_text[ERR_MSG_SIZE],
+			   struct err *err)
 {
 	size_t snapshots, bitmaps;
 
-	disk_copy_count_left(nodes, move->begin.nodes[number], &snapshots, &bitmaps);
+	ret_text[0] = '\0';
+	disk_copy_count_left(nodes, node, &snapshots, &bitmaps);
 	if (!snapshots && !bitmaps)
 		return true;
-	if (move->options.remove_source_disks)
+	if (remove)
 		return err_set(err, ERR_CONFLICT,
 			       "the image of disk '%s' has %zu snapshots and %zu bitmaps, which "
 			       "are "
 			       "not copied: delete them, or leave out remove_source_disks",
 			       disk->id, snapshots, bitmaps);
-	move_note(move, "left-behind",
-		  "disk '%s': %zu snapshots and %zu bitmaps stay in its image here", disk->id,
-		  snapshots, bitmaps);
+	err_text(ret_text, "disk '%s': %zu snapshots and %zu bitmaps stay in its image here",
+		 disk->id, snapshots, bitmaps);
+	return true;
+}
+
+static bool note_left(struct move *move, struct json_object *nodes, size_t number,
+		      const struct vm_def_disk *disk, struct err *err)
+{
+	char text[ERR_MSG_SIZE];
+
+	if (!move_disk_left_behind(nodes, move->begin.nodes[number], disk,
+				   move->options.remove_source_disks, text, err))
+		return false;
+	if (text[0])
+		move_note(move, "left-behind", "%s", text);
 	return true;
 }
 

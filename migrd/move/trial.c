@@ -334,9 +334,11 @@ static struct files *files_new(const struct trial *trial, struct vm *vm)
 
 /* ---- the destination ------------------------------------------------------------------- */
 
-static void judge_clock(struct trial *trial, uint64_t asked_wall_ms)
+/* The other host reads its clock when it answers: what it has looked at before may have taken
+ * long. */
+static void judge_clock(struct trial *trial)
 {
-	uint64_t here_ms = (asked_wall_ms + (uint64_t)clock_wall_ms()) / 2;
+	uint64_t here_ms = (uint64_t)clock_wall_ms();
 	uint64_t there_ms = trial->there->now_ms;
 	uint64_t apart_ms = there_ms > here_ms ? there_ms - here_ms : here_ms - there_ms;
 
@@ -351,7 +353,6 @@ static void judge_clock(struct trial *trial, uint64_t asked_wall_ms)
 struct preflight_question {
 	struct trial_ref *ref;
 	struct files *files;
-	uint64_t asked_wall_ms;
 };
 
 static void on_preflight(void *data, struct json_object *result, const struct err *err)
@@ -372,7 +373,7 @@ static void on_preflight(void *data, struct json_object *result, const struct er
 		err = &bad;
 	if (!err) {
 		trial->there = TAKE_PTR(there);
-		judge_clock(trial, question.asked_wall_ms);
+		judge_clock(trial);
 		trial_look_at_link(trial);
 		return;
 	} else if (err->code == ERR_NOT_FOUND) {
@@ -427,7 +428,6 @@ static void ask_destination(struct trial *trial, struct files *files)
 	question = xnew(struct preflight_question);
 	question->ref = trial_ref_new(trial);
 	question->files = files;
-	question->asked_wall_ms = (uint64_t)clock_wall_ms();
 	peer_request(env->peers, trial->to, "POST", "/peer/v1/preflight", offer(trial, vm),
 		     env->prepare_timeout_ms, on_preflight, question);
 }
@@ -505,6 +505,8 @@ static void make_plan(struct trial *trial, struct vm *vm, const struct transfer_
 	const struct transfer_features *of_qemu = qemu_migration_features(vm_qemu(vm));
 	struct transfer_features here = { 0 };
 	struct forecast_input history = { 0 };
+	struct err err;
+	const struct vm_def *def = vm_def_of(vm, &err);
 	struct transfer_basis basis = {
 		.wish = &trial->options.transfer,
 		.source = of_qemu ? &here : NULL,
@@ -512,13 +514,13 @@ static void make_plan(struct trial *trial, struct vm *vm, const struct transfer_
 		.limit_bytes_per_s = moves_limit_of_new(trial->moves, &trial->options),
 		.disks = trial->disks,
 		.disk_count = trial->disk_count,
+		.plain_memory = def && needs_has_plain_memory(def),
 		.throttle_max_percent =
 			trial->policy.observe ? 0 : trial->policy.throttle_max_percent,
 	};
 	const struct transfer_wish preferred = transfer_preferred(&trial->policy);
 	struct transfer_wish wish = trial->options.transfer;
 	struct transfer_left_out left_out;
-	struct err err;
 
 	if (of_qemu)
 		here = *of_qemu;

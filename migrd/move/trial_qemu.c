@@ -108,6 +108,20 @@ static void take_bitmaps(struct trial *trial, struct json_object *result)
 
 /* ---- its disks --------------------------------------------------------------------- */
 
+static void judge_left_behind(struct trial *trial, struct json_object *nodes, const char *node,
+			      const struct vm_def_disk *disk)
+{
+	char text[ERR_MSG_SIZE];
+	struct err err;
+
+	if (!move_disk_left_behind(nodes, node, disk, trial->options.remove_source_disks, text,
+				   &err))
+		preflight_add(trial->here, "left-behind", "%s", err.msg);
+	else if (text[0])
+		preflight_add(trial->warnings, "left-behind",
+			      "%s, and the copy has none: take what you need of them before", text);
+}
+
 static void take_blocks(struct trial *trial, struct json_object *result)
 {
 	trial->blocks = json_object_get(result);
@@ -134,6 +148,7 @@ static void take_disk(struct trial *trial, struct json_object *nodes,
 		preflight_add(trial->here, "disks", "disk '%s': %s", disk->id, err.msg);
 		return;
 	}
+	judge_left_behind(trial, nodes, name, disk);
 	memcpy(copy->id, disk->id, sizeof(copy->id));
 	trial->disk_count++;
 }
@@ -188,6 +203,11 @@ static void take_words(struct trial *trial, struct json_object *result)
 	evidence_take_words(trial->evidence, result);
 }
 
+static void take_vendor(struct trial *trial, struct json_object *result)
+{
+	evidence_take_vendor(trial->evidence, result);
+}
+
 /* ---- its virtqueues ------------------------------------------------------------------- */
 
 /* Another QEMU makes room for as many entries as queue-size says, which this one may not keep to
@@ -228,13 +248,23 @@ static bool has_cpu(const struct trial *trial)
 	return trial->cpu_path[0];
 }
 
-static struct json_object *words_args(const struct trial *trial)
+static struct json_object *cpu_args(const struct trial *trial, const char *property)
 {
 	struct json_object *args = json_object_new_object();
 
 	json_add_str(args, "path", trial->cpu_path);
-	json_add_str(args, "property", "feature-words");
+	json_add_str(args, "property", property);
 	return args;
+}
+
+static struct json_object *words_args(const struct trial *trial)
+{
+	return cpu_args(trial, "feature-words");
+}
+
+static struct json_object *vendor_args(const struct trial *trial)
+{
+	return cpu_args(trial, "vendor");
 }
 
 static struct json_object *nodes_args(const struct trial *trial)
@@ -267,6 +297,7 @@ static const struct question {
 	{ "query-blockstats", take_writes, copies_disks, NULL, true, NULL },
 	{ "query-cpus-fast", take_cpus, NULL, NULL, true, NULL },
 	{ "qom-get", take_words, has_cpu, words_args, true, NULL },
+	{ "qom-get", take_vendor, has_cpu, vendor_args, true, NULL },
 	{ NULL, take_queues, NULL, NULL, true, next_of_queues },
 };
 static const struct question writes = { "query-blockstats", take_writes, NULL, NULL, true, NULL };

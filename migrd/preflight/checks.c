@@ -52,17 +52,40 @@ void preflight_warn(struct preflight_reasons *reasons, const char *check, const 
 	va_end(ap);
 }
 
+static size_t shown_count(const struct preflight_reasons *reasons)
+{
+	return reasons->count < PREFLIGHT_REASONS_MAX ? reasons->count : PREFLIGHT_REASONS_MAX;
+}
+
+static size_t warning_count(const struct preflight_reasons *reasons)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < shown_count(reasons); i++)
+		count += reasons->list[i].is_warning;
+	return count;
+}
+
+bool preflight_blocks(const struct preflight_reasons *reasons)
+{
+	return reasons->count > warning_count(reasons);
+}
+
 bool preflight_to_err(const struct preflight_reasons *reasons, struct err *err)
 {
 	struct strbuf text = STRBUF_INIT;
-	size_t shown =
-		reasons->count < PREFLIGHT_REASONS_MAX ? reasons->count : PREFLIGHT_REASONS_MAX;
+	size_t count = reasons->count - warning_count(reasons);
+	bool is_first = true;
 
-	if (reasons->count > 1)
-		strbuf_addf(&text, "%zu reasons: ", reasons->count);
-	for (size_t i = 0; i < shown; i++)
-		strbuf_addf(&text, "%s%s", i ? "; " : "", reasons->list[i].text);
-	err_set(err, ERR_CONFLICT, "%s", text.data);
+	if (count > 1)
+		strbuf_addf(&text, "%zu reasons: ", count);
+	for (size_t i = 0; i < shown_count(reasons); i++) {
+		if (reasons->list[i].is_warning)
+			continue;
+		strbuf_addf(&text, "%s%s", is_first ? "" : "; ", reasons->list[i].text);
+		is_first = false;
+	}
+	err_set(err, ERR_CONFLICT, "%s", strbuf_str(&text));
 	strbuf_fini(&text);
 	return false;
 }
@@ -257,8 +280,10 @@ static const struct check {
 	{ "storage", images_look_blocking, images_judge },
 	{ "memory", memory_look, memory_judge },
 	{ "memory-lock", memory_lock_look, memory_lock_judge },
+	{ "postcopy", fetch_look_blocking, fetch_judge },
 	{ "tpm", tpm_look_blocking, tpm_judge },
 	{ "directories", look_dirs, judge_dirs },
+	{ "sockets", sockets_look_blocking, sockets_judge },
 	{ "ports", look_ports, judge_ports },
 	{ "interfaces", look_links, judge_links },
 	{ "vsock", look_vsock, judge_vsock },

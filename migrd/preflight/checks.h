@@ -16,7 +16,7 @@
 #define PREFLIGHT_REASONS_MAX 32
 
 struct preflight_reason {
-	bool is_warning; /* the move is not refused for it; only of a guest that is looked at */
+	bool is_warning; /* the move is not refused for it */
 	char check[16];  /* the name of the row */
 	char text[ERR_MSG_SIZE];
 };
@@ -50,7 +50,14 @@ struct preflight {
 	int port_errno[NEED_PORTS_MAX];       /* 0: free */
 	bool has_link[NEED_NICS_MAX];
 	struct net_link links[NEED_NICS_MAX];
+	enum preflight_socket {
+		PREFLIGHT_SOCKET_NONE,
+		PREFLIGHT_SOCKET_MAYBE_SERVED, /* it is there, and its listener is not seen */
+		PREFLIGHT_SOCKET_SERVED,
+	} sockets[NEED_SOCKETS_MAX];
 	struct memory_found memory;
+	bool fetches;                                /* the move has post-copy; the owner's */
+	bool is_plain_memory[NEED_MEMORY_FILES_MAX]; /* not looked at without post-copy */
 	int access_errno[NEED_FILES_MAX]; /* 0: QEMU may open it */
 	uint64_t lock_limit_mib;          /* so much may be locked; UINT64_MAX: any */
 	struct err vsock_err; /* not set: the guest can have its CID here */
@@ -76,7 +83,9 @@ void preflight_add(struct preflight_reasons *reasons, const char *check, const c
 /* The same for what does not keep the guest from coming. */
 void preflight_warn(struct preflight_reasons *reasons, const char *check, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Makes one text of all reasons: CONFLICT.  Returns false. */
+/* The move would be refused. */
+bool preflight_blocks(const struct preflight_reasons *reasons);
+/* Makes one text of all reasons that block: CONFLICT.  Returns false. */
 bool preflight_to_err(const struct preflight_reasons *reasons, struct err *err);
 
 /* ---- judges that have a file of their own ---------------------------------------- */
@@ -96,10 +105,16 @@ void access_judge(const struct preflight *preflight, struct preflight_reasons *r
 void locks_judge(const struct preflight *preflight, struct preflight_reasons *ret);
 void memory_lock_look(struct preflight *preflight);
 void memory_lock_judge(const struct preflight *preflight, struct preflight_reasons *ret);
+/* sockets.c */
+void sockets_look_blocking(struct preflight *preflight);
+void sockets_judge(const struct preflight *preflight, struct preflight_reasons *ret);
+/* fetch.c */
+void fetch_look_blocking(struct preflight *preflight);
+void fetch_judge(const struct preflight *preflight, struct preflight_reasons *ret);
 /* tpm.c */
 void tpm_look_blocking(struct preflight *preflight);
 void tpm_judge(const struct preflight *preflight, struct preflight_reasons *ret);
-/* cpu.c: features that the guest has on the source, and would not have with HERE. */
+/* cpu.c: vendor and features that the guest has on the source, and would not have with HERE. */
 void cpu_judge(const struct evidence *there, const struct evidence *here,
 	       struct preflight_reasons *ret);
 /* virtqueues.c, preflight/virtqueues.h */

@@ -201,13 +201,30 @@ static void add_names(struct strbuf *names, const struct evidence_word *word, ui
 	}
 }
 
+/* With KVM the vendor is that of the host's processor, whatever the model (host_cpu_vendor_fms() in
+ * target/i386/host-cpu.c).  A guest has chosen its instructions by it when it started, so both can
+ * have the same features, and the guest fails nevertheless. */
+static void judge_vendor(const struct evidence *there, const struct evidence *here,
+			 struct preflight_reasons *ret)
+{
+	if (there->cpu_vendor[0] && here->cpu_vendor[0] &&
+	    strcmp(there->cpu_vendor, here->cpu_vendor) != 0)
+		preflight_add(ret, "cpu",
+			      "the guest's CPU is one of '%s', and would be one of '%s' here, for "
+			      "which the guest has not chosen its instructions: move it to a host "
+			      "with a processor of the same vendor, or stop it before, or ask with "
+			      "assert_same_cpu",
+			      there->cpu_vendor, here->cpu_vendor);
+}
+
 void cpu_judge(const struct evidence *there, const struct evidence *here,
 	       struct preflight_reasons *ret)
 {
 	struct strbuf names = STRBUF_INIT;
 
-	if (there->assert_cpu || !there->word_count)
+	if (there->assert_cpu)
 		return;
+	judge_vendor(there, here, ret);
 	for (size_t i = 0; i < there->word_count; i++)
 		add_names(&names, &there->words[i],
 			  there->words[i].features & ~bits_of(here, &there->words[i]));

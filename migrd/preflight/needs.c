@@ -62,6 +62,22 @@ static void add_listener(struct needs *needs, const char *what, const char *path
 		snprintf(dir->socket, sizeof(dir->socket), "%s", path);
 }
 
+static void add_socket(struct needs *needs, const char *what, const char *path, bool may_come_later)
+{
+	struct need_socket *need = &needs->sockets[needs->socket_count];
+
+	if (path[0] != '/')
+		return;
+	if (needs->socket_count == NEED_SOCKETS_MAX || strlen(path) >= sizeof(need->path)) {
+		needs->is_cut = true;
+		return;
+	}
+	snprintf(need->what, sizeof(need->what), "%s", what);
+	snprintf(need->path, sizeof(need->path), "%s", path);
+	need->may_come_later = may_come_later;
+	needs->socket_count++;
+}
+
 static void add_port(struct needs *needs, const char *what, const char *host, size_t host_len,
 		     uint64_t number)
 {
@@ -178,6 +194,20 @@ static void add_firmware(struct needs *needs, const struct vm_def *def)
 	add_image_of(needs, &def->firmware.vars);
 }
 
+static void add_memory_file(struct needs *needs, const char *what, const char *path)
+{
+	struct need_memory_file *file = &needs->memory_files[needs->memory_file_count];
+
+	if (needs->memory_file_count == NEED_MEMORY_FILES_MAX ||
+	    strlen(path) >= sizeof(file->path)) {
+		needs->is_cut = true;
+		return;
+	}
+	snprintf(file->what, sizeof(file->what), "%s", what);
+	snprintf(file->path, sizeof(file->path), "%s", path);
+	needs->memory_file_count++;
+}
+
 static void add_shared_memory(struct needs *needs, const struct vm_def *def)
 {
 	for (size_t i = 0; i < def->shared_memory_count; i++) {
@@ -185,6 +215,7 @@ static void add_shared_memory(struct needs *needs, const struct vm_def *def)
 
 		snprintf(what, sizeof(what), "shared memory '%s'", def->shared_memory[i].id);
 		add_file(needs, NEED_SAME_FILE, what, def->shared_memory[i].path);
+		add_memory_file(needs, what, def->shared_memory[i].path);
 	}
 }
 
@@ -268,11 +299,15 @@ static void add_image(struct needs *needs, const struct extra_arg *arg)
 	add_raw_file(needs, arg, is_read ? NEED_SAME_CONTENT : NEED_SAME_FILE);
 }
 
-/* Only shared memory counts, which other processes see too. */
+/* The content counts only of shared memory, which other processes see too. */
 static void add_memory(struct needs *needs, const struct extra_arg *arg)
 {
-	if (optlist_is(&arg->opts, "qom-type", "memory-backend-file", "") &&
-	    extra_arg_is_on(arg, "share"))
+	const char *path = extra_arg_file(arg);
+
+	if (!path || !optlist_is(&arg->opts, "qom-type", "memory-backend-file", ""))
+		return;
+	add_memory_file(needs, "memory of '-object' of extra_args", path);
+	if (extra_arg_is_on(arg, "share"))
 		add_raw_file(needs, arg, NEED_SAME_FILE);
 }
 
@@ -288,16 +323,22 @@ static void add_vnc(struct needs *needs, const struct extra_arg *arg)
 			 VNC_PORT_BASE + strtoull(colon + 1, NULL, 10));
 }
 
-/* QEMU makes the socket of a server, or the file. */
+/* QEMU makes the socket of a server, or the file; a client's is another program's. */
 static void add_chardev(struct needs *needs, const struct extra_arg *arg)
 {
+	static const char what[] = "'-chardev' of extra_args";
 	const char *path = extra_arg_file(arg);
 	bool is_file = optlist_is(&arg->opts, "backend", "file", "");
-	bool is_server =
-		optlist_is(&arg->opts, "backend", "socket", "") && extra_arg_is_on(arg, "server");
+	bool is_socket = optlist_is(&arg->opts, "backend", "socket", "");
+	bool is_server = is_socket && extra_arg_is_on(arg, "server");
+	bool is_abstract = extra_arg_is_on(arg, "abstract");
 
 	if (path && (is_file || is_server))
-		add_dir_of(needs, "'-chardev' of extra_args", path);
+		add_dir_of(needs, what, path);
+	else if (path && is_socket && !is_abstract)
+		add_socket(needs, what, path,
+			   !optlist_is(&arg->opts, "reconnect", "0", "0") ||
+				   !optlist_is(&arg->opts, "reconnect-ms", "0", "0"));
 }
 
 static void add_netdev(struct needs *needs, const struct extra_arg *arg)
@@ -353,17 +394,40 @@ static void add_raw_args(struct needs *needs, const struct vm_def *def)
 	}
 }
 
+/* The value of the next raw option NAME, from *AT on, which is moved behind it; NULL: there is
+ * none. */
+static const char *next_raw(const struct vm_def *def, const char *name, size_t *at)
+{
+	for (size_t i = *at; i + 1 < def->extra_arg_count; i++) {
+		const char *option = extra_arg_name(def->extra_args[i]);
+
+		*at = i + 1;
+		if (option && strcmp(option, name) == 0)
+			return def->extra_args[i + 1];
+	}
+	return NULL;
+}
+
 /* "on" locks all at once, "on-fault" (10.0) what is touched, which a move makes all. */
 static bool locks_memory(const struct vm_def *def)
 {
-	for (size_t i = 0; i + 1 < def->extra_arg_count; i++) {
-		const char *option = extra_arg_name(def->extra_args[i]);
+	const char *value;
+	size_t at = 0;
 
-		if (option && strcmp(option, "overcommit") == 0 &&
-		    strstr(def->extra_args[i + 1], "mem-lock=on"))
+	while ((value = next_raw(def, "overcommit", &at))) {
+		if (strstr(value, "mem-lock=on"))
 			return true;
 	}
 	return false;
+}
+
+static void add_memory_path(struct needs *needs, const struct vm_def *def)
+{
+	const char *path;
+	size_t at = 0;
+
+	while ((path = next_raw(def, "mem-path", &at)))
+		add_memory_file(needs, "'-mem-path' of extra_args", path);
 }
 
 struct needs *needs_of(const struct vm_def *def)
@@ -378,11 +442,38 @@ struct needs *needs_of(const struct vm_def *def)
 	add_nics(needs, def);
 	if (def->serial.type == VM_DEF_SERIAL_TYPE_FILE)
 		add_dir_of(needs, "the serial port's file", def->serial.path);
+	else if (def->serial.type == VM_DEF_SERIAL_TYPE_SOCKET)
+		add_socket(needs, "the serial port", def->serial.path, true);
 	needs_memory(def, &needs->memory);
 	needs->locked_mib = locks_memory(def) ? vm_def_memory_mib(def) : 0;
 	needs->vsock_cid = vm_def_vsock_cid(def);
 	if (vm_def_has_tpm(def))
 		snprintf(needs->tpm_uuid, sizeof(needs->tpm_uuid), "%s", def->uuid);
 	add_raw_args(needs, def);
+	add_memory_path(needs, def);
 	return needs;
+}
+
+static bool is_special_place(const char *path)
+{
+	static const char *const places[] = { "/dev/shm", "/dev/hugepages" };
+
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		size_t len = strlen(places[i]);
+
+		if (strncmp(path, places[i], len) == 0 && (!path[len] || path[len] == '/'))
+			return true;
+	}
+	return false;
+}
+
+bool needs_has_plain_memory(const struct vm_def *def)
+{
+	struct needs *needs = needs_of(def);
+	bool has_plain = false;
+
+	for (size_t i = 0; i < needs->memory_file_count; i++)
+		has_plain = has_plain || !is_special_place(needs->memory_files[i].path);
+	free(needs);
+	return has_plain;
 }

@@ -13,8 +13,10 @@
 #define NEED_FILES_MAX EVIDENCE_FILES_MAX
 #define NEED_DIRS_MAX  32
 #define NEED_PORTS_MAX 16
+#define NEED_SOCKETS_MAX      16
 #define NEED_NICS_MAX  EVIDENCE_NICS_MAX
 #define NEED_BOUND_MAX VM_DEF_NUMA_NODE_MAX
+#define NEED_MEMORY_FILES_MAX 16
 
 /* A disk that only the source has: the move copies it, so the destination makes its image. */
 struct need_image {
@@ -47,6 +49,13 @@ struct need_dir {
 	char socket[VM_DEF_PATH_SIZE]; /* a listener's, in PATH; must be free; "": none */
 };
 
+/* A UNIX socket that QEMU will connect to. */
+struct need_socket {
+	char what[NEED_WHAT_SIZE];
+	char path[VM_DEF_PATH_SIZE];
+	bool may_come_later; /* QEMU tries again and again; otherwise it does not start without */
+};
+
 /* A TCP port that QEMU will listen at. */
 struct need_port {
 	char what[NEED_WHAT_SIZE];
@@ -59,6 +68,13 @@ struct need_nic {
 	int type; /* enum vm_def_nic_type, never USER */
 	char ifname[IF_NAMESIZE];
 	char bridge[IF_NAMESIZE]; /* named by the definition; "": none */
+};
+
+/* A file that holds memory of the guest; QEMU makes one that is not there.  The memory that the
+ * definition has in files is in huge pages, and is none of these. */
+struct need_memory_file {
+	char what[NEED_WHAT_SIZE];
+	char path[VM_DEF_PATH_SIZE];
 };
 
 /* Memory that is bound to NUMA nodes of the host. */
@@ -84,11 +100,15 @@ struct needs {
 	size_t image_count;
 	struct need_dir dirs[NEED_DIRS_MAX];
 	size_t dir_count;
+	struct need_socket sockets[NEED_SOCKETS_MAX];
+	size_t socket_count;
 	struct need_port ports[NEED_PORTS_MAX];
 	size_t port_count;
 	struct need_nic nics[NEED_NICS_MAX];
 	size_t nic_count;
 	struct need_memory memory;
+	struct need_memory_file memory_files[NEED_MEMORY_FILES_MAX];
+	size_t memory_file_count;
 	uint64_t locked_mib;         /* memory that QEMU locks; 0: none */
 	uint64_t vsock_cid;          /* 0: none */
 	char tpm_uuid[ID_UUID_SIZE]; /* of the VM, if it has a TPM; "" */
@@ -99,6 +119,9 @@ struct needs {
 void needs_memory(const struct vm_def *def, struct need_memory *ret);
 /* The caller frees it. */
 struct needs *needs_of(const struct vm_def *def);
+/* Memory of the guest is in a file, and not in one of the places that are tmpfs or huge pages on
+ * each host (/dev/shm, /dev/hugepages). */
+bool needs_has_plain_memory(const struct vm_def *def);
 /* Adds the backing files that the copies have on both hosts. */
 void needs_add_bases(struct needs *needs, const struct disk_copy *copies, size_t count);
 /* Sets where files are on this host, if they are elsewhere by what its configuration says. */

@@ -14,146 +14,16 @@
 #include "base/strbuf.h"
 #include "base/utf8.h"
 #include "cmdline/cmdline.h"
+#include "qemu/cast.h"
 #include "qmp/greeting.h"
-#include "wire/extra_arg.h"
 
 #define DEADLINE_MS 10000
 /* The machines are 11 KiB, the properties of a device 4 KiB; they are not wanted, but come. */
 #define ANSWER_BYTES (2u << 20)
-#define DRIVERS_MAX  64
-#define ARGS_MAX     64
 /* Where QEMU has the first CPU of a PC that has only its machine (7.2 to 11.1). */
 #define FIRST_CPU "/machine/unattached/device[0]"
 
 /* ---- the command line --------------------------------------------------------- */
-
-/* The parts of the guest's own command line that make its CPU, and its devices. */
-struct cast {
-	const char *args[ARGS_MAX];
-	size_t arg_count;
-	const char *drivers[DRIVERS_MAX];
-	size_t driver_count;
-	char *owned[DRIVERS_MAX]; /* what DRIVERS points to */
-	size_t owned_count;
-	bool is_other_cpu; /* a raw option may change it in a way that is not rehearsed */
-};
-
-static void cast_fini(struct cast *cast)
-{
-	for (size_t i = 0; i < cast->owned_count; i++)
-		free(cast->owned[i]);
-}
-
-static void add_arg(struct cast *cast, const char *option, const char *value)
-{
-	if (cast->arg_count + 2 >= ARGS_MAX)
-		return;
-	cast->args[cast->arg_count++] = option;
-	if (value)
-		cast->args[cast->arg_count++] = value;
-}
-
-static void add_driver(struct cast *cast, char *driver)
-{
-	bool is_known = !driver || !*driver || strlen(driver) >= VM_DEF_DRIVER_SIZE;
-
-	for (size_t i = 0; i < cast->driver_count && !is_known; i++)
-		is_known = strcmp(cast->drivers[i], driver) == 0;
-	if (is_known || cast->driver_count == DRIVERS_MAX) {
-		free(driver);
-		return;
-	}
-	cast->owned[cast->owned_count++] = driver;
-	cast->drivers[cast->driver_count++] = driver;
-}
-
-/* VALUE: "{\"driver\":\"e1000\",...}" or "e1000,...". */
-static char *driver_of(const char *value)
-{
-	struct optlist opts;
-	struct err ignored;
-	char *driver = NULL;
-
-	if (!optlist_look(value, "driver", &opts, &ignored))
-		return NULL;
-	if (optlist_get(&opts, "driver"))
-		driver = xstrdup(optlist_get(&opts, "driver"));
-	optlist_fini(&opts);
-	return driver;
-}
-
-static void take_plain(struct cast *cast, const char *option, const char *value)
-{
-	add_arg(cast, option, value);
-}
-
-static void take_device(struct cast *cast, const char *option, const char *value)
-{
-	(void)option;
-	add_driver(cast, driver_of(value));
-}
-
-/* mem-lock would lock memory here. */
-static void take_overcommit(struct cast *cast, const char *option, const char *value)
-{
-	if (strstr(value, "cpu-pm=on"))
-		add_arg(cast, option, "cpu-pm=on");
-}
-
-static void take_other(struct cast *cast, const char *option, const char *value)
-{
-	(void)option;
-	(void)value;
-	cast->is_other_cpu = true;
-}
-
-static const struct option {
-	const char *name;
-	bool has_value;
-	void (*take)(struct cast *cast, const char *option, const char *value);
-	bool is_raw; /* this row is for raw options only */
-} options[] = {
-	{ "-machine", true, take_other, true },
-	{ "-M", true, take_other, true },
-	{ "-machine", true, take_plain, false },
-	{ "-accel", true, take_plain, false },
-	{ "-cpu", true, take_plain, false },
-	{ "-smp", true, take_plain, false },
-	{ "-global", true, take_plain, false },
-	{ "-overcommit", true, take_overcommit, false },
-	{ "-device", true, take_device, false },
-	{ "-sandbox", true, take_plain, false },
-	{ "-nodefaults", false, take_plain, false },
-	{ "-no-user-config", false, take_plain, false },
-};
-
-static const struct option *find_option(const char *arg, bool is_raw)
-{
-	if (arg[0] == '-' && arg[1] == '-')
-		arg++;
-	for (size_t i = 0; i < ARRAY_LEN(options); i++) {
-		if (strcmp(options[i].name, arg) == 0 && (is_raw || !options[i].is_raw))
-			return &options[i];
-	}
-	return NULL;
-}
-
-/* ARGV ends with RAW_COUNT raw options, or their values, and -S. */
-static void choose(struct cast *cast, const char *const *argv, size_t raw_count)
-{
-	size_t count = 0;
-
-	while (argv[count])
-		count++;
-	for (size_t i = 1; i < count; i++) {
-		const struct option *option = find_option(argv[i], i + raw_count + 1 >= count);
-
-		if (!option || (option->has_value && i + 1 == count))
-			continue;
-		option->take(cast, option->name, option->has_value ? argv[i + 1] : NULL);
-		i += option->has_value;
-	}
-}
 
 /* DEF with nothing that its machine takes from elsewhere: no firmware of its own, and no memory
  * that is an object. */
@@ -176,13 +46,14 @@ static char *questions(const struct cast *cast)
 	struct strbuf text = STRBUF_INIT;
 
 	strbuf_addf(&text, "{\"execute\":\"qmp_capabilities\"}\n"
-			   "{\"execute\":\"query-machines\",\"id\":\"machines\"}\n");
-	if (!cast->is_other_cpu)
-		strbuf_addf(&text, "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"" FIRST_CPU
-				   "\",\"property\":\"feature-words\"},\"id\":\"words\"}\n");
+			   "{\"execute\":\"query-machines\",\"id\":\"machines\"}\n"
+			   "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"" FIRST_CPU
+			   "\",\"property\":\"feature-words\"},\"id\":\"words\"}\n"
+			   "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"" FIRST_CPU
+			   "\",\"property\":\"vendor\"},\"id\":\"vendor\"}\n");
 	for (size_t i = 0; i < cast->driver_count; i++) {
 		CLEANUP(json_putp)
-		struct json_object *name = json_object_new_string(cast->drivers[i]);
+		struct json_object *name = json_object_new_string(cast->drivers[i].name);
 
 		strbuf_addf(&text,
 			    "{\"execute\":\"device-list-properties\",\"arguments\":{\"typename\":"
@@ -206,13 +77,47 @@ static void take_machines(struct json_object *list, const char *machine, struct 
 	}
 }
 
-static void take_driver(struct json_object *reply, const char *driver, struct rehearsal *ret)
+static bool has_name(struct json_object *list, const char *name)
+{
+	for (size_t i = 0; i < json_count(list); i++) {
+		const char *found = json_get_str(json_object_array_get_idx(list, i), "name");
+
+		if (found && strcmp(found, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* LIST: all properties of DRIVER. */
+static void compare_properties(struct json_object *list, const struct rehearsal_driver *driver,
+			       struct rehearsal *ret)
+{
+	for (size_t i = 0; i < driver->properties.count; i++) {
+		const char *name = driver->properties.opts[i].key;
+		struct rehearsal_lack *lack;
+
+		if (has_name(list, name) || ret->lacking_count == REHEARSAL_MISSING_MAX)
+			continue;
+		lack = &ret->lacking[ret->lacking_count++];
+		snprintf(lack->driver, sizeof(lack->driver), "%s", driver->name);
+		snprintf(lack->property, sizeof(lack->property), "%.*s",
+			 (int)sizeof(lack->property) - 1, name);
+		utf8_trim(lack->property);
+	}
+}
+
+static void take_driver(struct json_object *reply, const struct rehearsal_driver *driver,
+			struct rehearsal *ret)
 {
 	const char *class = json_get_str(json_get_obj(reply, "error"), "class");
+	struct json_object *list = json_object_object_get(reply, "return");
 
 	if (class && strcmp(class, "DeviceNotFound") == 0 &&
 	    ret->missing_count < REHEARSAL_MISSING_MAX)
-		snprintf(ret->missing[ret->missing_count++], VM_DEF_DRIVER_SIZE, "%s", driver);
+		snprintf(ret->missing[ret->missing_count++], VM_DEF_DRIVER_SIZE, "%s",
+			 driver->name);
+	else if (json_object_is_type(list, json_type_array))
+		compare_properties(list, driver, ret);
 }
 
 /* What has been read so far. */
@@ -230,8 +135,8 @@ static void take_words(const char *line, struct reading *reading)
 }
 
 static void take_reply(struct json_object *reply, const struct vm_def *def,
-		       const char *const *drivers, size_t count, struct reading *reading,
-		       struct rehearsal *ret, struct evidence *ret_cpu)
+		       const struct rehearsal_driver *drivers, size_t count,
+		       struct reading *reading, struct rehearsal *ret, struct evidence *ret_cpu)
 {
 	struct json_object *greeting = json_get_obj(reply, "QMP"), *id = NULL, *list = NULL;
 	const char *name = json_get_str(reply, "id");
@@ -247,13 +152,15 @@ static void take_reply(struct json_object *reply, const struct vm_def *def,
 		take_machines(list, def->machine, ret);
 	} else if (name && strcmp(name, "words") == 0)
 		evidence_take_words(ret_cpu, list);
+	else if (name && strcmp(name, "vendor") == 0)
+		evidence_take_vendor(ret_cpu, list);
 	else if (json_object_is_type(id, json_type_int) && json_object_get_int64(id) >= 0 &&
 		 (uint64_t)json_object_get_int64(id) < count)
-		take_driver(reply, drivers[json_object_get_int64(id)], ret);
+		take_driver(reply, &drivers[json_object_get_int64(id)], ret);
 }
 
-void rehearsal_read(char *text, const struct vm_def *def, const char *const *drivers, size_t count,
-		    struct rehearsal *ret, struct evidence *ret_cpu)
+void rehearsal_read(char *text, const struct vm_def *def, const struct rehearsal_driver *drivers,
+		    size_t count, struct rehearsal *ret, struct evidence *ret_cpu)
 {
 	static const struct json_line_limits limits = { .max_depth = 16, .max_structure = 100000 };
 	struct reading reading = { 0 };
@@ -298,8 +205,8 @@ static bool run(const char *binary, const struct cast *cast, char **ret_text, st
 {
 	CLEANUP(free_charp) char *asked = questions(cast), *text = NULL;
 	char in[12], out[12];
-	const char *argv[ARGS_MAX + 16] = { "bash", "-c",
-					    "i=$0 o=$1; shift; exec \"$@\" <&$i >&$o 2>&1" };
+	const char *argv[CAST_ARGS_MAX + 16] = { "bash", "-c",
+						 "i=$0 o=$1; shift; exec \"$@\" <&$i >&$o 2>&1" };
 	int fds[2] = { -1, -1 };
 	const struct proc_args args = { .argv = argv, .keep_fds = fds, .keep_fd_count = 2 };
 	size_t count = 3;
@@ -346,10 +253,11 @@ void rehearse_blocking(const char *binary, const struct vm_def *def, struct rehe
 	CLEANUP(free_charp) char *program = file_find_program(binary), *text = NULL;
 	struct vm_def *copy;
 	struct cmdline *cmdline;
-	struct cast cast = { 0 };
+	struct cast *cast;
 
 	*ret = (struct rehearsal){ 0 };
 	ret_cpu->word_count = 0;
+	ret_cpu->cpu_vendor[0] = '\0';
 	if (!program) {
 		err_set(&ret->err, ERR_NOT_FOUND, "there is no program '%s'", binary);
 		return;
@@ -360,10 +268,12 @@ void rehearse_blocking(const char *binary, const struct vm_def *def, struct rehe
 							.features = &features,
 							.pid_file = "",
 							.fds = &fds });
-	choose(&cast, cmdline_argv(cmdline), copy->extra_arg_count);
-	if (run(binary, &cast, &text, &ret->err))
-		rehearsal_read(text, def, cast.drivers, cast.driver_count, ret, ret_cpu);
-	cast_fini(&cast);
+	cast = xnew(struct cast); /* large for a stack */
+	cast_choose(cast, cmdline_argv(cmdline));
+	if (run(binary, cast, &text, &ret->err))
+		rehearsal_read(text, def, cast->drivers, cast->driver_count, ret, ret_cpu);
+	cast_fini(cast);
+	free(cast);
 	cmdline_free(cmdline);
 	free(copy);
 }

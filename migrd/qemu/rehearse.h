@@ -14,9 +14,24 @@
 #include "base/err.h"
 #include "qmp/conn.h"
 #include "wire/evidence.h"
+#include "wire/optlist.h"
 
-#define REHEARSAL_MISSING_MAX 16
-#define REHEARSAL_WORDS_SIZE  256
+#define REHEARSAL_MISSING_MAX   16
+#define REHEARSAL_DRIVERS_MAX   64
+#define REHEARSAL_PROPERTY_SIZE 64
+#define REHEARSAL_WORDS_SIZE    256
+
+/* A kind of device that the guest has, with the properties that its definition sets of any of
+ * them: the keys of a list. */
+struct rehearsal_driver {
+	char name[VM_DEF_DRIVER_SIZE];
+	struct optlist properties;
+};
+
+struct rehearsal_lack {
+	char driver[VM_DEF_DRIVER_SIZE];
+	char property[REHEARSAL_PROPERTY_SIZE];
+};
 
 struct rehearsal {
 	/* Not set: QEMU has started and answered.  NOT_FOUND: there is no such program; TIMEOUT;
@@ -27,16 +42,19 @@ struct rehearsal {
 	/* The guest has devices that this QEMU does not know. */
 	char missing[REHEARSAL_MISSING_MAX][VM_DEF_DRIVER_SIZE];
 	size_t missing_count;
+	/* It knows the device, and not a property that is set of it: it would not start. */
+	struct rehearsal_lack lacking[REHEARSAL_MISSING_MAX];
+	size_t lacking_count;
 };
 
-/* RET_CPU gets the feature words of the CPU; none: it is no x86 CPU, or raw options of DEF may
- * make another of it.  Thread: a worker; it takes a deadline of 10 s at most. */
+/* Raw options of DEF count as they do for the guest.  RET_CPU gets the feature words and the vendor
+ * of the CPU; none: it is no x86 CPU.  Thread: a worker; it takes a deadline of 10 s at most. */
 void rehearse_blocking(const char *binary, const struct vm_def *def, struct rehearsal *ret,
 		       struct evidence *ret_cpu);
 
 /* Reads the output of such a QEMU, TEXT: answers, and its own words between them.  DRIVERS (COUNT)
  * are those that were asked for, in the order of the questions.  Pure. */
-void rehearsal_read(char *text, const struct vm_def *def, const char *const *drivers, size_t count,
-		    struct rehearsal *ret, struct evidence *ret_cpu);
+void rehearsal_read(char *text, const struct vm_def *def, const struct rehearsal_driver *drivers,
+		    size_t count, struct rehearsal *ret, struct evidence *ret_cpu);
 
 #endif

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "wire/evidence.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "base/utf8.h"
 
 static const char *const type_names[] = { "none", "file", "block", "other", NULL };
 
@@ -94,6 +97,7 @@ const struct json_field evidence_fields[] = {
 	  JSON_MEMBERS(struct evidence, words, word_count),
 	  .fields = word_fields,
 	  .help = "Features of the guest's CPU." },
+	TEXT(struct evidence, cpu_vendor, "Vendor that the guest's CPU tells (CPUID)."),
 	{ .key = "queues",
 	  .type = JSON_ARRAY,
 	  JSON_MEMBERS(struct evidence, queues, queue_count),
@@ -145,4 +149,14 @@ void evidence_take_words(struct evidence *evidence, struct json_object *words)
 		snprintf(word->reg, sizeof(word->reg), "%s", reg);
 		evidence->word_count++;
 	}
+}
+
+void evidence_take_vendor(struct evidence *evidence, struct json_object *vendor)
+{
+	const char *text =
+		json_object_is_type(vendor, json_type_string) ? json_object_get_string(vendor) : "";
+
+	snprintf(evidence->cpu_vendor, sizeof(evidence->cpu_vendor), "%.*s",
+		 (int)sizeof(evidence->cpu_vendor) - 1, text);
+	utf8_trim(evidence->cpu_vendor);
 }

@@ -18,6 +18,7 @@
 #define EVIDENCE_QOM_SIZE   128 /* of a path in QEMU's object model */
 #define EVIDENCE_BOOT_SIZE  40
 #define EVIDENCE_QEMU_SIZE  24
+#define EVIDENCE_VENDOR_SIZE 13 /* CPUID has 12 bytes of it */
 #define EVIDENCE_NAME_SIZE  256 /* NAME_MAX and its end */
 #define EVIDENCE_TOKEN_SIZE (ID_TOKEN_SIZE + 8)
 
@@ -74,6 +75,7 @@ struct evidence {
 	size_t nic_count;
 	struct evidence_word words[EVIDENCE_WORDS_MAX];
 	size_t word_count;
+	char cpu_vendor[EVIDENCE_VENDOR_SIZE]; /* that the guest's CPU tells; "": not known */
 	struct evidence_queue queues[EVIDENCE_QUEUES_MAX]; /* only where they may not fit */
 	size_t queue_count;
 	char qemu[EVIDENCE_QEMU_SIZE]; /* version of the guest's QEMU, "10.0.13"; "": not known */
@@ -89,5 +91,7 @@ bool evidence_decode(struct json_object *obj, struct evidence *ret, struct err *
 const struct evidence_file *evidence_find(const struct evidence *evidence, const char *path);
 /* Takes the feature words from QEMU's answer to qom-get; elements that are none are skipped. */
 void evidence_take_words(struct evidence *evidence, struct json_object *words);
+/* The same of the property vendor; what is none counts as not known. */
+void evidence_take_vendor(struct evidence *evidence, struct json_object *vendor);
 
 #endif

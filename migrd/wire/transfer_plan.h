@@ -124,6 +124,7 @@ struct transfer_basis {
 	const struct disk_copy *disks; /* local disks */
 	size_t disk_count;
 	bool stopped; /* the VM does not run, and shall not run there */
+	bool plain_memory; /* some is in a file, into which it may not be possible to fetch it */
 	/* With auto_converge: the guest's CPUs are slowed by so much at most; 0: QEMU's own. */
 	uint64_t throttle_max_percent;
 };

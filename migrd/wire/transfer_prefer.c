@@ -64,6 +64,10 @@ static bool can_postcopy(const struct transfer_basis *basis, struct transfer_lef
 	if (basis->disk_count)
 		return leave_out(left_out, capability,
 				 "the policy's wish is left out: local disks are copied");
+	if (basis->plain_memory)
+		return leave_out(left_out, capability,
+				 "the policy's wish is left out: memory of the guest is in a file, "
+				 "and QEMU fetches it only into tmpfs or huge pages");
 	if (!both_have(basis, capability, left_out))
 		return false;
 	if (basis->destination->postcopy_refused[0])

@@ -23,8 +23,8 @@ from lib.world import SystemTest, World
 from test_same import in_namespace
 
 MIB = 1 << 20
-ADVICE = (r"(: |, or |; )(add|ask|change|end|give|hold|install|let|look|make|mount|move|pause|remove|renew|"
-          r"stop|take|the next backup|use)\b")
+ADVICE = (r"(: |, or |; )(add|ask|change|delete|end|give|hold|install|leave|let|look|make|mount|move|pause|"
+          r"remove|renew|start|stop|take|the next backup|use)\b")
 
 
 def lock_as_writer(path):
@@ -74,11 +74,13 @@ class PreflightTest(SystemTest):
         host.write_config(**sections)
         host.start()
 
-    def weak_qemu(self, instead, word="qemu64"):
-        """A program for host b: QEMU, told INSTEAD of an argument that begins with WORD."""
+    def weak_qemu(self, instead, word="qemu64", without="-"):
+        """A program for host b: QEMU, told INSTEAD of an argument that begins with WORD, whose
+        devices have no property WITHOUT."""
         program = self.world.dir / f"qemu-{instead}"
         program.write_text("#!/bin/bash\n"
-                           f"exec {shutil.which(settings.qemu)} \"${{@/#{word}/{instead}}}\"\n")
+                           f"{shutil.which(settings.qemu)} \"${{@/#{word}/{instead}}}\" |"
+                           f" sed -u 's/\"name\": \"{without}\"/\"name\": \"-\"/g'\n")
         program.chmod(0o755)
         return program
 
@@ -98,13 +100,22 @@ class PreflightTest(SystemTest):
             port = probe.getsockname()[1]
         shared = {"format": "raw", "shared": True}
         guest = self.world.guest(
-            area=4, memory_mib=160, disks=[Disk("local", mib=4, area=1)], vcpus=os.cpu_count() + 1,
+            area=4, memory_mib=160, vcpus=os.cpu_count() + 1,
+            disks=[Disk("local", mib=4, area=1, format="qcow2")],
             monitors=[{"id": "m1", "protocol": "hmp", "type": "tcp", "port": port},
                       {"id": "m2", "protocol": "hmp", "type": "unix",
                        "path": str(self.base / "own/run/m.sock")}],
             devices=[{"id": "screen", "driver": "virtio-gpu-pci", "pci_address": "0x10"}],
             extra_args=["-object", "memory-backend-ram,id=shm,size=1M,share=on",
-                        "-device", "ivshmem-plain,id=peer,memdev=shm,master=off,addr=0x11"])
+                        "-device", "ivshmem-plain,id=peer,memdev=shm,master=off,addr=0x11",
+                        "-device", "pcie-root-port,id=extra,chassis=99,addr=0x12,hotplug=off",
+                        "-chardev", f"socket,id=served,path={self.base}/own/run/served"])
+        served = socket.socket(socket.AF_UNIX)
+        self.addCleanup(served.close)
+        served.bind(str(self.base / "own/run/served"))    # b has another directory there
+        served.listen()
+        local, = (d["path"] for d in guest.definition["disks"] if d["id"] == "local")
+        subprocess.run(["qemu-img", "snapshot", "-c", "before", local], check=True)
         guest.definition["disks"] += [
             {"id": "unsafe", "path": str(self.base / "both/unsafe.raw"), **shared, "cache": "unsafe"},
             {"id": "other", "path": str(self.base / "own/other.raw"), **shared},
@@ -117,22 +128,24 @@ class PreflightTest(SystemTest):
         self.restart(self.b, host={"memory_reserve_mib": 1 << 30}, move={"hold_max_s": 5},
                      data={"advertise": "127.0.0.1:1"},
                      storage={"dirs": self.base / "own"},
-                     qemu={"binary": self.weak_qemu("qemu64,-cx16")})
+                     qemu={"binary": self.weak_qemu("qemu64,-cx16,vendor=GenuineIntel",
+                                                    without="hotplug")})
         with contextlib.closing(Qmp(self.a, guest.uuid)) as monitor, \
                 contextlib.closing(lock_as_writer(self.base / "elsewhere/copy.raw")):
             self.disturb(monitor)
             before = self.picture()
-            said = self.look(guest, hold={"timeout_s": 60}, policy="must-complete")
+            said = self.look(guest, hold={"timeout_s": 60}, policy="must-complete",
+                             remove_source_disks=True)
             self.assertEqual(self.picture(), before)
         self.assertFalse(said["possible"])
         blocking = [r for r in said["reasons"] if r["blocks"]]
         self.assertEqual(
             sorted((r["side"], r["check"]) for r in blocking),
             [("destination", check) for check in (
-                "access", "cpu", "devices", "directories", "disks", "hold", "locks", "memory",
-                "ports", "storage", "vm")] +
+                "access", "cpu", "cpu", "devices", "directories", "disks", "hold", "locks",
+                "memory", "ports", "properties", "sockets", "storage", "vm")] +
             [("source", check) for check in (
-                "block-jobs", "blockers", "cache", "data-port", "media")], blocking)
+                "block-jobs", "blockers", "cache", "data-port", "left-behind", "media")], blocking)
         self.assert_advice(said["reasons"])
         warnings = {(r["side"], r["check"]) for r in said["reasons"] if not r["blocks"]}
         self.assertLessEqual({("source", "bitmaps"), ("source", "certificate"),
@@ -181,6 +194,30 @@ class PreflightTest(SystemTest):
         self.assertEqual((self.b.vms(), self.b.moves(), self.b.qemus()), ({}, [], []))
         guest.assert_runs_on(self.a)
 
+    # The kernel tells QEMU of missing pages in tmpfs and huge pages only.
+    def test_memory_in_a_plain_file_is_not_fetched_and_moves_without_post_copy(self):
+        plain = pathlib.Path(tempfile.mkdtemp(prefix="pre", dir="/var/tmp"))
+        self.addCleanup(shutil.rmtree, plain)
+        for directory, refused in (("/dev/shm", set()), (plain, {("destination", "postcopy")})):
+            guest = self.world.guest(
+                f"in-{pathlib.Path(directory).name}", area=4, memory_mib=160,
+                machine_options="memory-backend=main",
+                extra_args=["-object", "memory-backend-file,id=main,size=160M,"
+                                       f"mem-path={directory}",
+                            "-device", "virtio-rng,id=alias,addr=0x12"])
+            guest.start(self.a)
+            found = self.blocking(self.look(guest, postcopy={}))
+            self.assertEqual(set(found), refused, found)
+        self.assertIn(f"'{plain}' is a plain file", found["destination", "postcopy"])
+        self.assert_move_refused(guest, self.a, self.b, "is a plain file on this host", postcopy={})
+        guest.assert_runs_on(self.a)
+        said = self.look(guest, policy="must-complete")
+        self.assertTrue(said["possible"], said["reasons"])
+        self.assertIn("memory of the guest is in a file",
+                      "".join(r["detail"] for r in said["reasons"] if r["check"] == "policy-left-out"))
+        self.world.move(guest, self.a, self.b, policy="must-complete")
+        guest.assert_runs_on(self.b)
+
     def dry_run(self, guest, *options):
         """What a person reads, by lines, and the exit status."""
         done = self.a.migrctl("move", "start", guest.name, "--to", "b", "--dry-run", *options,
@@ -210,6 +247,44 @@ class PreflightTest(SystemTest):
         self.b.stop()
         lines, _ = self.dry_run(guest)
         self.assertIn("1. host a, peer: host 'b'", lines[1])
+
+
+# A library that puts a program's time of day ahead.
+AHEAD = r"""
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t id, struct timespec *ret)
+{
+	long error = syscall(SYS_clock_gettime, id, ret);
+
+	if (error == 0 && id == CLOCK_REALTIME)
+		ret->tv_sec += 5;
+	return error == 0 ? 0 : -1;
+}
+"""
+
+
+class ClockTest(SystemTest):
+    def test_clock_that_is_ahead_is_a_warning(self):
+        base = pathlib.Path(tempfile.mkdtemp(prefix="pre", dir="/tmp"))
+        self.addCleanup(shutil.rmtree, base)
+        subprocess.run(["cc", "-x", "c", "-shared", "-fPIC", "-o", base / "ahead.so", "-"],
+                       input=AHEAD, text=True, check=True)
+        script = f"export LD_PRELOAD={base}/ahead.so ASAN_OPTIONS=verify_asan_link_order=0"
+        self.world = World(("a", "b"), {"b": ("127.0.0.1", in_namespace(script))})
+        self.addCleanup(self._close_world)
+        self.world.start()
+        guest = self.world.guest(area=0)
+        guest.start(self.world["a"])
+        for source, to, word in (("a", "b", "before"), ("b", "a", "behind")):
+            said = self.world[source].api.post("/v1/moves?dry_run=true",
+                                               {"vm": guest.name, "to": to})
+            self.assertTrue(said["possible"], said["reasons"])
+            clock, = (r["detail"] for r in said["reasons"] if r["check"] == "clock")
+            self.assertRegex(clock, rf"the clock of host '{to}' is [45]\d\d\d ms {word} ours: let")
+            if source == "a":
+                self.world.move(guest, self.world["a"], self.world["b"])
 
 
 if __name__ == "__main__":

@@ -159,26 +159,30 @@ class SameTest(SystemTest):
 
 
 class CpuTest(SystemTest):
-    """Host b has a processor that lacks a feature of the guest's CPU."""
+    """Host b has a processor of another vendor that lacks a feature of the guest's CPU."""
 
     def prepare(self):
         program = self.world.dir / "qemu-without-cx16"
+        cpu = "qemu64,-cx16,vendor=GenuineIntel"
         program.write_text("#!/bin/bash\n"
-                           f"exec {shutil.which(settings.qemu)} \"${{@/#qemu64/qemu64,-cx16}}\"\n")
+                           f"exec {shutil.which(settings.qemu)} \"${{@/#qemu64/{cpu}}}\"\n")
         program.chmod(0o755)
         self.world["b"].write_config(qemu={"binary": program})
 
     # A guest that uses the feature would end with an invalid instruction some time later.
-    def test_feature_that_the_destination_lacks_is_refused_by_name_until_asserted(self):
+    def test_vendor_and_features_that_the_destination_lacks_are_refused_until_asserted(self):
         guest = self.world.guest(area=0, memory_mib=64)
         guest.start(self.a)
         move = self.world.begin_move(guest, self.a, self.b)
         move = self.world.wait_move(self.a, move["id"], lambda m: m["final"])
-        self.assertIn("would lose features that it has: cx16: ", move["error"]["detail"])
+        self.assertRegex(move["error"]["detail"], "would lose features that it has: .*, cx16: move")
+        self.assertIn("is one of 'AuthenticAMD', and would be one of 'GenuineIntel' here",
+                      move["error"]["detail"])
         self.eventually("nothing is left there", lambda: not self.b.vms() and not self.b.qemus())
         guest.assert_runs_on(self.a)
         self.world.move(guest, self.a, self.b, assert_same_cpu=True)
-        self.world.move(guest, self.b, self.a)  # on the way back nothing is missing
+        self.assert_move_refused(guest, self.b, self.a, "would be one of 'AuthenticAMD' here")
+        self.world.move(guest, self.b, self.a, assert_same_cpu=True)
         guest.assert_runs_on(self.a)
 
 

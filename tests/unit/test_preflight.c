@@ -724,6 +724,79 @@ START_TEST(new_features_are_no_reason)
 }
 END_TEST
 
+/* A guest has chosen its instructions by the vendor. */
+START_TEST(other_vendor_is_told_unless_it_is_asserted_or_not_known)
+{
+	snprintf(there.cpu_vendor, sizeof(there.cpu_vendor), "GenuineIntel");
+	cpu_judge(&there, &here, &reasons);
+	ck_assert_uint_eq(reasons.count, 0); /* of an older migrd */
+	snprintf(here.cpu_vendor, sizeof(here.cpu_vendor), "AuthenticAMD");
+	there.assert_cpu = true;
+	cpu_judge(&there, &here, &reasons);
+	ck_assert_uint_eq(reasons.count, 0);
+	there.assert_cpu = false;
+	cpu_judge(&there, &here, &reasons);
+	ck_assert_uint_eq(reasons.count, 1);
+	ck_assert_ptr_nonnull(strstr(reasons.list[0].text, "'GenuineIntel'"));
+}
+END_TEST
+
+/* ---- memory that is fetched ---------------------------------------------------------- */
+
+static bool is_plain(const char *extra_args)
+{
+	CLEANUP(free_charp)
+	char *text = xasprintf("{\"name\":\"g\",\"machine\":\"pc-q35-7.2\",\"memory_mib\":64,"
+			       "\"extra_args\":[%s]}",
+			       extra_args);
+	CLEANUP(json_putp) struct json_object *obj = json_tokener_parse(text);
+	struct vm_def *def = xnew(struct vm_def);
+	struct faults *faults = faults_new();
+	bool ret;
+
+	ck_assert_msg(vm_def_decode(obj, def, faults), "%s", faults->list[0].detail);
+	ret = needs_has_plain_memory(def);
+	faults_free(faults);
+	free(def);
+	return ret;
+}
+
+START_TEST(memory_in_a_file_is_found_by_its_place)
+{
+	ck_assert(!is_plain("\"-object\",\"memory-backend-ram,id=m,size=64M\""));
+	ck_assert(
+		!is_plain("\"-object\",\"memory-backend-file,id=m,mem-path=/dev/shm/m,size=64M\""));
+	ck_assert(!is_plain("\"-mem-path\",\"/dev/hugepages\""));
+	ck_assert(is_plain("\"-object\",\"memory-backend-file,id=m,mem-path=/x/m,size=64M\""));
+	ck_assert(is_plain("\"-object\",\"{\\\"qom-type\\\":\\\"memory-backend-file\\\","
+			   "\\\"id\\\":\\\"m\\\",\\\"mem-path\\\":\\\"/x/m\\\"}\""));
+	ck_assert(is_plain("\"-mem-path\",\"/x\""));
+}
+END_TEST
+
+/* /proc is there on each machine, and neither tmpfs nor huge pages. */
+START_TEST(plain_file_cannot_be_fetched_into)
+{
+	struct preflight preflight = { .needs = &needs };
+	static const char *const paths[] = { "/dev/shm/not-there", "/proc/version",
+					     "/proc/not-there", "/nowhere/at/all" };
+
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+		snprintf(needs.memory_files[i].path, VM_DEF_PATH_SIZE, "%s", paths[i]);
+	needs.memory_file_count = ARRAY_LEN(paths);
+	fetch_look_blocking(&preflight);
+	fetch_judge(&preflight, &reasons);
+	ck_assert_uint_eq(reasons.count, 0); /* nothing is fetched without post-copy */
+	preflight.fetches = true;
+	fetch_look_blocking(&preflight);
+	fetch_judge(&preflight, &reasons);
+	ck_assert_uint_eq(reasons.count, 2);
+	ck_assert_str_eq(reasons.list[0].check, "postcopy");
+	ck_assert_ptr_nonnull(strstr(reasons.list[0].text, "'/proc/version' is a plain file"));
+	ck_assert_ptr_nonnull(strstr(reasons.list[1].text, "'/proc/not-there'"));
+}
+END_TEST
+
 /* ---- memory ------------------------------------------------------------------------ */
 
 static struct memory_found found;
@@ -1021,6 +1094,9 @@ Suite *suite(void)
 	tcase_add_test(tc, local_disk_of_a_strange_size_is_refused);
 	tcase_add_test(tc, lost_features_are_named);
 	tcase_add_test(tc, new_features_are_no_reason);
+	tcase_add_test(tc, other_vendor_is_told_unless_it_is_asserted_or_not_known);
+	tcase_add_test(tc, memory_in_a_file_is_found_by_its_place);
+	tcase_add_test(tc, plain_file_cannot_be_fetched_into);
 	tcase_add_test(tc, enough_huge_pages_are_fine);
 	tcase_add_test(tc, one_huge_page_too_few_is_told_with_the_figures);
 	tcase_add_test(tc, host_without_the_size_is_told);

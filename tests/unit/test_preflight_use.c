@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -279,6 +280,124 @@ START_TEST(raw_option_says_that_memory_is_locked)
 }
 END_TEST
 
+/* ---- sockets that others serve ---------------------------------------------------------- */
+
+static void need_socket(const char *name, bool may_come_later)
+{
+	struct need_socket *need = &needs.sockets[needs.socket_count++];
+
+	snprintf(need->what, sizeof(need->what), "the serial port");
+	snprintf(need->path, sizeof(need->path), "%s/%s", scratch_dir, name);
+	need->may_come_later = may_come_later;
+}
+
+static void look_at_sockets(void)
+{
+	sockets_look_blocking(&preflight);
+	sockets_judge(&preflight, &reasons);
+}
+
+/* Makes a socket at which somebody listens until the end of the test, or until FD is closed. */
+static int serve(size_t index)
+{
+	struct err err;
+	int fd;
+
+	ck_assert_msg(unix_listen(needs.sockets[index].path, SOCK_STREAM, &fd, &err), "%s",
+		      err.msg);
+	return fd;
+}
+
+/* A program that serves one caller would end with us. */
+START_TEST(socket_that_is_served_is_fine_and_is_not_connected_to)
+{
+	need_socket("s", false);
+	held[held_count++] = serve(0);
+	look_at_sockets();
+	ck_assert_uint_eq(reasons.count, 0);
+	ck_assert_int_eq(accept4(held[0], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), -1);
+}
+END_TEST
+
+START_TEST(socket_that_is_not_there_keeps_qemu_from_starting)
+{
+	need_socket("s", false);
+	look_at_sockets();
+	assert_said("sockets", "QEMU does not start without: start the program");
+	ck_assert(!reasons.list[0].is_warning && preflight_blocks(&reasons));
+}
+END_TEST
+
+START_TEST(socket_that_may_come_later_is_only_warned_of)
+{
+	need_socket("s", true);
+	look_at_sockets();
+	assert_said("sockets", "nobody is seen to serve");
+	ck_assert(reasons.list[0].is_warning && !preflight_blocks(&reasons));
+}
+END_TEST
+
+/* The name stays when its program ends. */
+START_TEST(socket_whose_program_has_ended_is_warned_of)
+{
+	need_socket("s", false);
+	close(serve(0));
+	look_at_sockets();
+	assert_said("sockets", "nobody is seen to serve");
+}
+END_TEST
+
+START_TEST(client_sockets_of_a_definition_are_found)
+{
+	static const char *const chardevs[] = {
+		"socket,id=a,path=/x/a",
+		"socket,id=b,path=/x/b,server=on,wait=off",
+		"socket,id=c,path=/x/c,reconnect=1",
+		"socket,id=d,path=/x/d,server=off,reconnect-ms=100",
+		"socket,id=e,host=127.0.0.1,port=5",
+		"socket,id=f,path=/x/f,abstract=on",
+		"file,id=g,path=/x/g",
+	};
+	struct vm_def *def = xnew(struct vm_def);
+	struct needs *found;
+
+	def->serial.type = VM_DEF_SERIAL_TYPE_SOCKET;
+	snprintf(def->serial.path, sizeof(def->serial.path), "/x/serial");
+	for (size_t i = 0; i < ARRAY_LEN(chardevs); i++) {
+		snprintf(def->extra_args[def->extra_arg_count++], VM_DEF_ARG_SIZE, "-chardev");
+		snprintf(def->extra_args[def->extra_arg_count++], VM_DEF_ARG_SIZE, "%s",
+			 chardevs[i]);
+	}
+	found = needs_of(def);
+	ck_assert_uint_eq(found->socket_count, 4);
+	ck_assert_str_eq(found->sockets[0].path, "/x/serial");
+	ck_assert(found->sockets[0].may_come_later);
+	ck_assert_str_eq(found->sockets[1].path, "/x/a");
+	ck_assert(!found->sockets[1].may_come_later);
+	ck_assert(found->sockets[2].may_come_later);
+	ck_assert(found->sockets[3].may_come_later);
+	free(found);
+	free(def);
+}
+END_TEST
+
+/* A warning is no reason to refuse a move, and is not among those that are told then. */
+START_TEST(refusal_has_no_warnings)
+{
+	struct err err;
+
+	preflight_warn(&reasons, "sockets", "a warning");
+	ck_assert(!preflight_blocks(&reasons));
+	preflight_add(&reasons, "disks", "a reason");
+	ck_assert(preflight_blocks(&reasons));
+	preflight_to_err(&reasons, &err);
+	ck_assert_str_eq(err.msg, "a reason");
+	preflight_add(&reasons, "memory", "another");
+	preflight_to_err(&reasons, &err);
+	ck_assert_str_eq(err.msg, "2 reasons: a reason; another");
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("preflight_use");
@@ -300,6 +419,12 @@ Suite *suite(void)
 	tcase_add_test(tc, guest_whose_memory_is_not_locked_needs_no_limit);
 	tcase_add_test(tc, limit_is_read_for_who_has_one);
 	tcase_add_test(tc, raw_option_says_that_memory_is_locked);
+	tcase_add_test(tc, socket_that_is_served_is_fine_and_is_not_connected_to);
+	tcase_add_test(tc, socket_that_is_not_there_keeps_qemu_from_starting);
+	tcase_add_test(tc, socket_that_may_come_later_is_only_warned_of);
+	tcase_add_test(tc, socket_whose_program_has_ended_is_warned_of);
+	tcase_add_test(tc, client_sockets_of_a_definition_are_found);
+	tcase_add_test(tc, refusal_has_no_warnings);
 	suite_add_tcase(s, tc);
 	return s;
 }

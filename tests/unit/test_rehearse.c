@@ -34,7 +34,13 @@
 	"qemu-system-x86_64: warning: Machine type 'pc-q35-5.2' is deprecated: machines more " \
 	"than 3 years old are subject to deletion after 6 years\n"
 
-static const char *const drivers[] = { "virtio-blk-pci", "qxl" };
+#define PROPERTIES                                                                          \
+	"{\"return\": [{\"name\": \"drive\", \"type\": \"str\"}, {\"name\": "               \
+	"\"iothread-vq-mapping\", \"type\": \"IOThreadVirtQueueMappingList\"}, {\"name\": " \
+	"\"scsi\", \"type\": \"bool\", \"default-value\": false}], \"id\": 0}\r\n"
+#define VENDOR "{\"return\": \"AuthenticAMD\", \"id\": \"vendor\"}\r\n"
+
+static struct rehearsal_driver drivers[] = { { .name = "virtio-blk-pci" }, { .name = "qxl" } };
 static struct vm_def def;
 static struct rehearsal said;
 static struct evidence cpu, there;
@@ -57,6 +63,10 @@ static void setup(void)
 
 static void teardown(void)
 {
+	for (size_t i = 0; i < ARRAY_LEN(drivers); i++) {
+		optlist_fini(&drivers[i].properties);
+		drivers[i].properties = (struct optlist)OPTLIST_INIT;
+	}
 	scratch_teardown();
 }
 
@@ -155,7 +165,46 @@ START_TEST(strange_answers_are_skipped)
 }
 END_TEST
 
+START_TEST(vendor_is_read)
+{
+	read_text(GREETING MACHINES WORDS VENDOR "{\"return\": {}, \"id\": \"vendor\"}\r\n" END);
+	ck_assert_str_eq(cpu.cpu_vendor, "");
+	read_text(GREETING MACHINES WORDS VENDOR END);
+	ck_assert_str_eq(cpu.cpu_vendor, "AuthenticAMD");
+}
+END_TEST
+
 /* ---- judging ------------------------------------------------------------------------- */
+
+START_TEST(property_that_is_not_there_is_told_by_its_name)
+{
+	optlist_set(&drivers[0].properties, "drive", "");
+	optlist_set(&drivers[0].properties, "queue-size", "");
+	read_text(GREETING MACHINES PROPERTIES END);
+	assert_only("properties", false, "no property 'queue-size' of device 'virtio-blk-pci'");
+}
+END_TEST
+
+START_TEST(more_properties_than_are_told_are_left_out)
+{
+	for (int i = 0; i < 2 * REHEARSAL_MISSING_MAX; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "p%d", i);
+		optlist_set(&drivers[0].properties, name, "");
+	}
+	read_text(GREETING MACHINES PROPERTIES END);
+	ck_assert_uint_eq(said.lacking_count, REHEARSAL_MISSING_MAX);
+}
+END_TEST
+
+START_TEST(vendor_that_differs_is_told)
+{
+	snprintf(there.cpu_vendor, sizeof(there.cpu_vendor), "GenuineIntel");
+	read_text(GREETING MACHINES WORDS VENDOR END);
+	assert_only("cpu", false, "is one of 'GenuineIntel', and would be one of 'AuthenticAMD'");
+}
+END_TEST
 
 START_TEST(device_that_is_not_there_is_told_by_its_name)
 {
@@ -246,9 +295,10 @@ static void rehearse_with_a_script(void)
 {
 	CLEANUP(free_charp) char *program = path_of("qemu");
 	CLEANUP(free_charp)
-	char *script = xasprintf("#!/bin/sh\nprintf '%%s\\n' \"$@\" >%s/args\ncat >%s/asked\n"
-				 "cat <<'E'\n" GREETING MACHINES WORDS NO_DEVICE END "E\n",
-				 scratch_dir, scratch_dir);
+	char *script =
+		xasprintf("#!/bin/sh\nprintf '%%s\\n' \"$@\" >%s/args\ncat >%s/asked\n"
+			  "cat <<'E'\n" GREETING MACHINES WORDS PROPERTIES NO_DEVICE END "E\n",
+			  scratch_dir, scratch_dir);
 	struct err err;
 
 	ck_assert_msg(file_write(program, script, strlen(script), 0700, &err), "%s", err.msg);
@@ -275,6 +325,8 @@ START_TEST(only_machine_and_cpu_of_the_guest_are_started)
 	add_extra("-global", "kvm-pit.lost_tick_policy=delay");
 	add_extra("-device", "{\"driver\":\"e1000\",\"id\":\"n9\"}");
 	add_extra("-device", "rtl8139,id=n8");
+	add_extra("-device", "virtio-net,id=n7");
+	snprintf(def.machine_options, sizeof(def.machine_options), "memory-backend=m0");
 	rehearse_with_a_script();
 	ck_assert_msg(!err_is_set(&said.err), "%s", said.err.msg);
 	args = read_file("args");
@@ -287,23 +339,53 @@ START_TEST(only_machine_and_cpu_of_the_guest_are_started)
 	ck_assert_ptr_null(strstr(args, "mem-lock"));
 	ck_assert_ptr_null(strstr(args, "/images/d0.raw"));
 	ck_assert_ptr_null(strstr(args, "/firmware/code.fd"));
+	ck_assert_ptr_null(strstr(args, "m0"));
 	ck_assert_ptr_null(strstr(args, "memory-backend"));
 	ck_assert_ptr_nonnull(strstr(asked, "\"virtio-blk-pci\""));
 	ck_assert_ptr_nonnull(strstr(asked, "\"e1000\""));
 	ck_assert_ptr_nonnull(strstr(asked, "\"rtl8139\""));
+	ck_assert_ptr_nonnull(strstr(asked, "\"virtio-net-pci\""));
 	ck_assert_ptr_nonnull(strstr(asked, "feature-words"));
 }
 END_TEST
 
-/* It may be another CPU than what is started here. */
-START_TEST(raw_machine_option_leaves_the_cpu_out)
+/* They may make another CPU; what they name that is not there is left out. */
+START_TEST(raw_options_of_machine_and_cpu_count)
 {
-	CLEANUP(free_charp) char *asked = NULL;
+	CLEANUP(free_charp) char *args = NULL, *asked = NULL;
 
-	add_extra("-machine", "smm=off");
+	add_extra("-machine", "smm=off,pflash0=code");
+	add_extra("--M", "hpet=off");
+	add_extra("-machine", "memory-backend=m0");
+	add_extra("-cpu", "max,-aes");
 	rehearse_with_a_script();
+	args = read_file("args");
 	asked = read_file("asked");
-	ck_assert_ptr_null(strstr(asked, "feature-words"));
+	ck_assert_ptr_nonnull(strstr(args, "-machine\nsmm=off\n"));
+	ck_assert_ptr_nonnull(strstr(args, "-M\nhpet=off\n"));
+	ck_assert_ptr_nonnull(strstr(args, "-cpu\nqemu64\n"));
+	ck_assert_ptr_nonnull(strstr(strstr(args, "qemu64"), "-cpu\nmax,-aes\n"));
+	ck_assert_ptr_null(strstr(args, "code"));
+	ck_assert_ptr_null(strstr(args, "m0"));
+	ck_assert_ptr_nonnull(strstr(asked, "feature-words"));
+	ck_assert_ptr_nonnull(strstr(asked, "\"vendor\""));
+}
+END_TEST
+
+/* Of the guest's definition, and of raw options, in both forms of -device. */
+START_TEST(properties_of_the_guests_devices_are_compared)
+{
+	add_extra("-device", "virtio-blk-pci,id=x,bus=y,drive=z,scsi=off");
+	add_extra("-device", "{\"driver\":\"virtio-blk-pci\",\"id\":\"v\",\"iothread-vq-mapping\":"
+			     "[{\"iothread\":\"t\"}]}");
+	add_extra("-device", "virtio-blk-pci,queue-size=8,drive=w");
+	add_extra("-device",
+		  "{\"driver\":\"virtio-blk-pci\",\"id\":\"u\",\"new\":[{\"a\":1},{\"a\":2}]}");
+	rehearse_with_a_script();
+	ck_assert_uint_eq(said.lacking_count, 2);
+	ck_assert_str_eq(said.lacking[1].property, "new");
+	ck_assert_str_eq(said.lacking[0].driver, "virtio-blk-pci");
+	ck_assert_str_eq(said.lacking[0].property, "queue-size");
 }
 END_TEST
 
@@ -328,6 +410,10 @@ Suite *suite(void)
 	tcase_add_test(tc, qemu_that_does_not_start_is_told_in_its_words);
 	tcase_add_test(tc, qemu_that_says_nothing_is_told);
 	tcase_add_test(tc, strange_answers_are_skipped);
+	tcase_add_test(tc, vendor_is_read);
+	tcase_add_test(tc, property_that_is_not_there_is_told_by_its_name);
+	tcase_add_test(tc, more_properties_than_are_told_are_left_out);
+	tcase_add_test(tc, vendor_that_differs_is_told);
 	tcase_add_test(tc, device_that_is_not_there_is_told_by_its_name);
 	tcase_add_test(tc, feature_that_is_not_there_is_told_by_its_name);
 	tcase_add_test(tc, cpu_without_words_is_not_compared);
@@ -335,7 +421,8 @@ Suite *suite(void)
 	tcase_add_test(tc, same_qemu_is_no_reason);
 	tcase_add_test(tc, virtqueues_count_only_for_a_qemu_that_is_strict);
 	tcase_add_test(tc, only_machine_and_cpu_of_the_guest_are_started);
-	tcase_add_test(tc, raw_machine_option_leaves_the_cpu_out);
+	tcase_add_test(tc, raw_options_of_machine_and_cpu_count);
+	tcase_add_test(tc, properties_of_the_guests_devices_are_compared);
 	tcase_add_test(tc, program_that_is_not_there_is_told);
 	suite_add_tcase(s, tc);
 	return s;

@@ -56,6 +56,16 @@ static const char *why_not(const char *capability)
 	ck_abort_msg("'%s' was not left out", capability);
 }
 
+/* A destination that refuses it would refuse the move. */
+START_TEST(memory_in_a_file_is_not_fetched_unasked)
+{
+	basis.plain_memory = true;
+	prefer(&all_of_it);
+	ck_assert(!wish.has_postcopy);
+	ck_assert_ptr_nonnull(strstr(why_not("postcopy-ram"), "is in a file"));
+}
+END_TEST
+
 START_TEST(what_both_can_is_done)
 {
 	prefer(&all_of_it);
@@ -194,6 +204,7 @@ Suite *suite(void)
 
 	tcase_add_checked_fixture(t, set_up, NULL);
 	tcase_add_test(t, what_both_can_is_done);
+	tcase_add_test(t, memory_in_a_file_is_not_fetched_unasked);
 	tcase_add_test(t, policy_that_only_observes_would_like_nothing);
 	tcase_add_test(t, what_one_lacks_is_left_out_and_the_plan_says_why);
 	tcase_add_test(t, destination_that_says_nothing_gets_the_plain_move);
