@@ -166,7 +166,11 @@ static void decide(const struct capability_row *row, const struct transfer_basis
 	ret->on = wanted && !lacking;
 	if (wanted && lacking)
 		add_reason(reasons, "the %s's QEMU has no migration capability '%s'%s", lacking,
-			   row->name, row->use == NEEDED ? ", which every move needs" : "");
+			   row->name,
+			   row->use == NEEDED
+				   ? ", which every move needs: install a QEMU there that has it"
+				   : ": install a QEMU there that has it, or do not ask for what "
+				     "needs it");
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -281,7 +285,10 @@ static void check_postcopy(const struct transfer_basis *basis, struct strbuf *re
 	const char *lacking = side_without_multifd_postcopy(basis);
 
 	if (basis->destination->postcopy_refused[0])
-		add_reason(reasons, "the destination's QEMU takes no post-copy: %s",
+		add_reason(reasons,
+			   "the destination's QEMU takes no post-copy: %s: let the user of migrd "
+			   "there use userfaultfd (/dev/userfaultfd, or the sysctl "
+			   "vm.unprivileged_userfaultfd), or leave out postcopy",
 			   basis->destination->postcopy_refused);
 	if (basis->wish->has_multifd && lacking)
 		add_reason(reasons,
