@@ -8,9 +8,11 @@ the guest and checks for no failure: a coordinator's cost is the difference to t
     tests/bench/bare_move.py [--moves N] [--memory MIB] [--area MIB] [--rate MIB/S]
 """
 import argparse
+import functools
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -86,6 +88,15 @@ def stamp(event):
     return at["seconds"] + at["microseconds"] / 1e6
 
 
+@functools.lru_cache
+def reconnects(program):
+    """How PROGRAM is told to connect again after a second: since 9.2 `reconnect-ms', and 11.1 does not
+    know the other."""
+    text = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
+    version = tuple(map(int, re.search(r"version (\d+)\.(\d+)", text).groups()))
+    return "reconnect-ms=1000" if version >= (9, 2) else "reconnect=1"
+
+
 class Qemu:
     """A QEMU with the command line of migrd/cmdline/cmdline.c and one monitor."""
 
@@ -104,7 +115,8 @@ class Qemu:
                 "-blockdev", "driver=raw,node-name=boot-node,read-only=on,file.driver=file,"
                              f"file.filename={image}",
                 "-device", "virtio-blk-pci,id=boot,drive=boot-node,addr=0x3,bootindex=0",
-                "-chardev", f"socket,id=serial0,path={console},server=off,reconnect=1",
+                "-chardev", f"socket,id=serial0,path={console},server=off,"
+                             f"{reconnects(settings.qemu)}",
                 "-serial", "chardev:serial0", "-S", *extra,
                 *(["-incoming", "defer"] if incoming else [])]
         self.process = procs.Child(argv, pass_fds=[fd], stdin=subprocess.DEVNULL,
