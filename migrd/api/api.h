@@ -93,6 +93,17 @@ bool api_ready(struct http_request *req, const struct api *api);
 /* As api_ready(), and false also while the records may be old (owner/newest.h). */
 bool api_sure(struct http_request *req, const struct api *api);
 
+/* A request until its answer.  What it is about may be gone by then, so the name of that is kept.
+ * Who answers frees it. */
+struct api_pending {
+	struct http_request *req;
+	struct api *api;
+	char name[ID_NAME_SIZE];
+	int status; /* of the answer, if all goes well */
+};
+struct api_pending *api_pending_new(struct http_request *req, struct api *api, const char *name,
+				    int status);
+
 bool api_key_is_valid(const char *key, struct err *err);
 
 /* Sends the definition and the present state of VM; VM NULL: sends no body. */

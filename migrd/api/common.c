@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Functions that the files of the routes share. */
+#include <stdio.h>
+
 #include "api/api.h"
 #include "base/mem.h"
 
@@ -46,6 +48,18 @@ bool api_key_is_valid(const char *key, struct err *err)
 	       err_set(err, ERR_INVALID,
 		       "Idempotency-Key: 1 to 63 of letters, digits, '.', '_' and '-', a letter or "
 		       "digit first");
+}
+
+struct api_pending *api_pending_new(struct http_request *req, struct api *api, const char *name,
+				    int status)
+{
+	struct api_pending *pending = xnew(struct api_pending);
+
+	pending->req = req;
+	pending->api = api;
+	pending->status = status;
+	snprintf(pending->name, sizeof(pending->name), "%s", name);
+	return pending;
 }
 
 bool api_ready(struct http_request *req, const struct api *api)

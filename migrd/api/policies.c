@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The routes of policies. */
-#include <stdio.h>
-
 #include "api/api.h"
 #include "base/mem.h"
 #include "wire/policy_reply.h"
@@ -83,17 +81,9 @@ bool api_policy_is_known(const struct api *api, const char *name, struct faults 
 
 /* ---- change --------------------------------------------------------------------- */
 
-/* A request until its answer. */
-struct pending {
-	struct http_request *req;
-	struct api *api;
-	char name[ID_NAME_SIZE];
-	int status;
-};
-
 static void on_done(void *data, const struct err *err)
 {
-	struct pending *pending = data;
+	struct api_pending *pending = data;
 	struct policies_item item;
 
 	if (err)
@@ -103,17 +93,6 @@ static void on_done(void *data, const struct err *err)
 	else
 		http_reply(pending->req, 204, NULL);
 	free(pending);
-}
-
-static struct pending *pending_new(struct http_request *req, struct api *api, const char *name)
-{
-	struct pending *pending = xnew(struct pending);
-
-	pending->req = req;
-	pending->api = api;
-	pending->status = 200;
-	snprintf(pending->name, sizeof(pending->name), "%s", name);
-	return pending;
 }
 
 /* The body may leave out the name, which is in the path. */
@@ -137,7 +116,7 @@ static bool decode(struct http_request *req, struct policy_def *ret, struct faul
 
 static void put(struct http_request *req, struct api *api, const struct policy_def *def)
 {
-	struct pending *pending = pending_new(req, api, def->policy.name);
+	struct api_pending *pending = api_pending_new(req, api, def->policy.name, 200);
 	bool is_new;
 	struct err err;
 
@@ -195,12 +174,12 @@ void api_policy_delete(struct http_request *req, void *data)
 {
 	struct api *api = data;
 	const char *name = http_param(req, "name");
-	struct pending *pending;
+	struct api_pending *pending;
 	struct err err;
 
 	if (!api_ready(req, api))
 		return;
-	pending = pending_new(req, api, name);
+	pending = api_pending_new(req, api, name, 200);
 	if (!is_unused(api, name, &err) ||
 	    !policies_delete(api->policies, name, on_done, pending, &err)) {
 		http_reply_err(req, &err);

@@ -118,17 +118,9 @@ void api_vm_get(struct http_request *req, void *data)
 
 /* ---- what changes something ------------------------------------------ */
 
-/* A request until its answer.  The VM may be gone by then, so its name is kept. */
-struct pending {
-	struct http_request *req;
-	struct api *api;
-	char name[ID_NAME_SIZE];
-	int status;
-};
-
 static void on_done(void *data, const struct err *err)
 {
-	struct pending *pending = data;
+	struct api_pending *pending = data;
 	const struct vm *vm = vm_find(pending->api->vms, pending->name);
 
 	if (err)
@@ -141,7 +133,7 @@ static void on_done(void *data, const struct err *err)
 /* The reply warns of another guest with the same MAC address; no start is refused for it. */
 static void on_started(void *data, const struct err *err)
 {
-	struct pending *pending = data;
+	struct api_pending *pending = data;
 	const struct vm *vm = vm_find(pending->api->vms, pending->name);
 	char words[ERR_MSG_SIZE];
 	const char *warning = !err && vm && vm_same_mac(vm, words) ? words : NULL;
@@ -153,18 +145,6 @@ static void on_started(void *data, const struct err *err)
 	else
 		http_reply(pending->req, pending->status, NULL);
 	free(pending);
-}
-
-static struct pending *pending_new(struct http_request *req, struct api *api, const char *name,
-				   int status)
-{
-	struct pending *pending = xnew(struct pending);
-
-	pending->req = req;
-	pending->api = api;
-	pending->status = status;
-	snprintf(pending->name, sizeof(pending->name), "%s", name);
-	return pending;
 }
 
 void api_vms_create(struct http_request *req, void *data)
@@ -182,7 +162,7 @@ void api_vms_create(struct http_request *req, void *data)
 	} else if (!vm_def_normalize(def, &err)) {
 		http_reply_err(req, &err);
 	} else {
-		vm_create(api->vms, def, on_done, pending_new(req, api, def->name, 201));
+		vm_create(api->vms, def, on_done, api_pending_new(req, api, def->name, 201));
 	}
 	faults_free(faults);
 	free(def);
@@ -201,7 +181,7 @@ void api_vm_change(struct http_request *req, void *data)
 		 !api_policy_is_known(api, request.policy, faults))
 		http_reply_faults(req, faults);
 	else
-		vm_change_about(vm, &request, on_done, pending_new(req, api, vm_name(vm), 200));
+		vm_change_about(vm, &request, on_done, api_pending_new(req, api, vm_name(vm), 200));
 	json_release(vm_patch_fields, &request);
 	faults_free(faults);
 }
@@ -215,7 +195,7 @@ static void act(struct http_request *req, struct api *api, enum vm_action action
 	if (move && action == VM_ACTION_STOP && vm_role(vm) == VM_ROLE_INCOMING)
 		api_cancel(req, api, move);
 	else if (vm)
-		vm_act(vm, action, on_done, pending_new(req, api, vm_name(vm), status));
+		vm_act(vm, action, on_done, api_pending_new(req, api, vm_name(vm), status));
 }
 
 /* A caller who vouches for a silent host decides for two hosts, as `move resolve' does: only
@@ -242,7 +222,7 @@ static void run(struct http_request *req, struct api *api, enum vm_action action
 				       .by = http_caller_name(req),
 				       .why = wish->why },
 		 action == VM_ACTION_START ? on_started : on_done,
-		 pending_new(req, api, vm_name(vm), 200));
+		 api_pending_new(req, api, vm_name(vm), 200));
 }
 
 /* start and resume: the guest is to run. */
