@@ -10,6 +10,8 @@
 /* How much longer the transfer may take for that: 5 % are promised, and the last look at the
  * rest and the stop itself are in them. */
 #define LONGER_PERCENT 3
+/* What is sent is held by a limit of bandwidth if it comes so near. */
+#define HELD_PERCENT 80
 /* Passes that leave more than this part of the least before are without progress. */
 #define PROGRESS_PERCENT 90
 #define STUCK_PASSES     2
@@ -20,6 +22,9 @@
 /* A throttled guest shall change so much of what is sent, and is slowed down in such steps. */
 #define WANTED_PERCENT        70
 #define THROTTLE_STEP_PERCENT 10
+/* QEMU slows the CPUs down when it has looked twice, at least a second apart, which short passes do
+ * not wait for (migration_trigger_throttle() in migration/ram.c). */
+#define THROTTLE_SHOWS_MS 3000
 /* Of the time until the deadline: from then on a good moment is taken. */
 #define LATE_PERCENT 80
 
@@ -54,9 +59,9 @@ static struct view look(const struct converge_basis *basis, uint64_t now_ms)
 		.basis = basis,
 		.history = history,
 		.now_ms = now_ms,
-		.rates = converge_rates(history),
+		.rates = converge_rates(history, history->count),
 		.left_bytes = history->count ? history->passes[history->count - 1].left_bytes : 0,
-		.least_bytes = converge_least_left(history, 0),
+		.least_bytes = converge_least_left(history),
 		.limit_ms = most(basis->downtime_limit_ms, basis->raised_ms),
 	};
 
@@ -112,29 +117,66 @@ say(struct converge_decision decision, const struct view *view, const char *fmt,
 
 /* ---- a guest that converges --------------------------------------------------------- */
 
-/* Since when plain QEMU would have ended; false: it would not have. */
-static bool plain_end(const struct view *view, uint64_t *ret_ms)
+/* So much could be sent in the limit that was asked for. */
+static uint64_t limit_bytes(const struct view *view, struct converge_rates rates)
 {
-	uint64_t limit_ms = view->basis->downtime_limit_ms;
+	return rates.sent_bytes_per_s / 1000 * view->basis->downtime_limit_ms;
+}
 
+/* Of plain QEMU: when it stops the guest, and how much is left to send then. */
+struct plain_end {
+	uint64_t at_ms, left_bytes;
+};
+
+/* In pass I, which left no more than BYTES: QEMU looks when no more than them is left of a pass,
+ * and so in the midst of one of ours, in which that became less and less. */
+static struct plain_end end_in_pass(const struct converge_history *history, size_t i,
+				    uint64_t bytes)
+{
+	const struct converge_pass *pass = &history->passes[i];
+	double before = i ? (double)history->passes[i - 1].left_bytes : 0;
+	double left = (double)pass->left_bytes, ms = (double)(pass->ended_ms - pass->began_ms);
+
+	if (before <= (double)bytes)
+		return (struct plain_end){ pass->ended_ms, pass->left_bytes };
+	return (struct plain_end){
+		pass->began_ms + (uint64_t)(ms * (before - (double)bytes) / (before - left)), bytes
+	};
+}
+
+/* With the link as it was then; false: it has not stopped it. */
+static bool plain_end(const struct view *view, struct plain_end *ret)
+{
 	for (size_t i = 0; i < view->history->count; i++) {
-		const struct converge_pass *pass = &view->history->passes[i];
+		uint64_t bytes = limit_bytes(view, converge_rates(view->history, i + 1));
 
-		if (time_ms(view, pass->left_bytes) <= limit_ms) {
-			*ret_ms = pass->ended_ms;
+		if (view->history->passes[i].left_bytes <= bytes) {
+			*ret = end_in_pass(view->history, i, bytes);
 			return true;
 		}
 	}
 	return false;
 }
 
+bool converge_is_held(uint64_t bandwidth_bytes_per_s, uint64_t sent_bytes_per_s)
+{
+	return bandwidth_bytes_per_s &&
+	       sent_bytes_per_s / HELD_PERCENT >= bandwidth_bytes_per_s / 100;
+}
+
 /* The next pass leaves less, and is over in the time that the shorter stop may cost. */
 static bool may_wait(const struct view *view)
 {
 	uint64_t end_ms, until_ms;
+	struct plain_end end;
 
-	if (!plain_end(view, &end_ms))
+	if (!view->history->count)
 		return true;
+	if (converge_is_held(view->basis->bandwidth_bytes_per_s, view->rates.sent_bytes_per_s))
+		return false;
+	if (!plain_end(view, &end))
+		return true;
+	end_ms = end.at_ms + time_ms(view, end.left_bytes);
 	until_ms = end_ms + (end_ms - view->history->passes[0].began_ms) * LONGER_PERCENT / 100;
 	return view->rates.dirty_bytes_per_s < view->rates.sent_bytes_per_s &&
 	       view->now_ms + time_ms(view, view->left_bytes) <= until_ms;
@@ -145,14 +187,17 @@ uint64_t converge_first_limit_ms(uint64_t limit_ms)
 	return most(limit_ms / FIRST_DIVISOR, 1);
 }
 
-bool converge_would_stop(uint64_t limit_ms, double left_ms, double elapsed_ms, double *plain_end_ms)
+bool converge_would_stop(const struct converge_stop *at, double *plain_end_ms)
 {
-	if (left_ms <= (double)limit_ms && *plain_end_ms <= 0)
-		*plain_end_ms = elapsed_ms;
-	if (left_ms <= (double)converge_first_limit_ms(limit_ms))
+	double whole_ms = (double)at->limit_ms;
+
+	if (at->left_ms <= whole_ms && *plain_end_ms <= 0)
+		*plain_end_ms = at->elapsed_ms + at->left_ms;
+	if (at->left_ms <= (double)converge_first_limit_ms(at->limit_ms))
 		return true;
-	return left_ms <= (double)limit_ms &&
-	       elapsed_ms + left_ms > *plain_end_ms * (100 + LONGER_PERCENT) / 100;
+	return at->left_ms <= whole_ms &&
+	       (at->is_held ||
+		at->elapsed_ms + at->left_ms > *plain_end_ms * (100 + LONGER_PERCENT) / 100);
 }
 
 uint64_t converge_limit_ms(const struct converge_basis *basis, uint64_t now_ms)
@@ -176,14 +221,39 @@ static size_t passes_since(const struct converge_history *history, uint64_t sinc
 	return count;
 }
 
-/* The newest STUCK_PASSES, which began after the last change, brought no progress. */
+/* A throttle of which so few passes were is not judged yet. */
+static size_t throttled_passes(const struct view *view)
+{
+	const struct converge_basis *basis = view->basis;
+	size_t count = 0;
+
+	for (size_t i = 0; i < view->history->count; i++) {
+		const struct converge_pass *pass = &view->history->passes[i];
+
+		count += pass->began_ms >= basis->throttled_at_ms &&
+			 (pass->throttle_percent >= basis->throttle_percent ||
+			  pass->began_ms >= basis->throttled_at_ms + THROTTLE_SHOWS_MS);
+	}
+	return count;
+}
+
+/* The newest pass left less than the one before: a guest on its way down is not stuck, although it
+ * once had less. */
+static bool is_falling(const struct converge_history *history)
+{
+	uint64_t newest = history->passes[history->count - 1].left_bytes;
+
+	return newest / PROGRESS_PERCENT <= history->passes[history->count - 2].left_bytes / 100;
+}
+
+/* The newest STUCK_PASSES, in which the last throttle was in force, brought no progress. */
 static bool is_stuck(const struct view *view)
 {
 	const struct converge_history *history = view->history;
 	uint64_t before = history->passes[0].left_bytes, newest = UINT64_MAX;
 
-	if (history->count <= STUCK_PASSES ||
-	    passes_since(history, view->basis->throttled_at_ms) < STUCK_PASSES)
+	if (history->count <= STUCK_PASSES || throttled_passes(view) < STUCK_PASSES ||
+	    is_falling(history))
 		return false;
 	for (size_t i = 0; i < history->count; i++) {
 		if (i < history->count - STUCK_PASSES)
@@ -194,7 +264,13 @@ static bool is_stuck(const struct view *view)
 	return newest / PROGRESS_PERCENT > before / 100;
 }
 
-/* A limit that QEMU would have met at the best moment. */
+/* The least that was left so far is sent in so much. */
+static bool was_met(const struct view *view, uint64_t limit_ms)
+{
+	return time_ms(view, view->least_bytes) <= limit_ms;
+}
+
+/* A limit that QEMU would have met at that moment. */
 static uint64_t met_ms(const struct view *view)
 {
 	uint64_t ms = time_ms(view, view->least_bytes);
@@ -206,7 +282,7 @@ static bool waits_for_limit(const struct view *view)
 {
 	const struct converge_basis *basis = view->basis;
 
-	return met_ms(view) <= view->limit_ms && basis->raised_ms &&
+	return was_met(view, view->limit_ms) && basis->raised_ms &&
 	       passes_since(view->history, basis->raised_at_ms) < STUCK_PASSES;
 }
 
@@ -269,14 +345,14 @@ static struct converge_decision help(const struct view *view)
 
 	if (waits_for_limit(view))
 		return (struct converge_decision){ 0 };
-	if (may_raise && met_ms(view) <= ceiling_ms)
+	if (may_raise && was_met(view, ceiling_ms))
 		return raise_to(view, next_limit_ms(view));
 	if (basis->can_throttle && basis->throttle_percent < basis->policy->throttle_max_percent)
 		return throttle(view);
-	if (may_raise)
-		return raise_to(view, ceiling_ms);
 	if (may_go_over(basis))
 		return postcopy(view);
+	if (may_raise)
+		return raise_to(view, ceiling_ms);
 	return (struct converge_decision){ 0 };
 }
 
@@ -285,7 +361,7 @@ static struct converge_decision help(const struct view *view)
 struct converge_rest converge_rest(const struct converge_basis *basis, uint64_t now_ms)
 {
 	const struct converge_history *history = basis->history;
-	const struct view view = look(basis, now_ms);
+	struct view view = look(basis, now_ms);
 	uint64_t since_ms = history->count ? history->passes[history->count - 1].ended_ms : now_ms;
 	uint64_t changed =
 		now_ms > since_ms ? view.rates.dirty_bytes_per_s * (now_ms - since_ms) / 1000 : 0;
@@ -296,6 +372,8 @@ struct converge_rest converge_rest(const struct converge_basis *basis, uint64_t 
 		rest.left_bytes += least(changed, view.left_bytes);
 	if (!history->count && !basis->sent_bytes_per_s)
 		return rest;
+	view.rates.sent_bytes_per_s =
+		basis->sent_bytes_per_s ? basis->sent_bytes_per_s : view.rates.sent_bytes_per_s;
 	rest.sent_bytes_per_s = view.rates.sent_bytes_per_s;
 	rest.ms = time_ms(&view, rest.left_bytes);
 	return rest;
@@ -360,8 +438,8 @@ static struct converge_decision cancel(const struct view *view, const char *more
 
 static struct converge_decision hold(const struct view *view, enum converge_action action)
 {
-	struct converge_decision decision = { .action = action,
-					      .rest_ms = time_ms(view, view->left_bytes) };
+	struct converge_rest rest = converge_rest(view->basis, view->now_ms);
+	struct converge_decision decision = { .action = action, .rest_ms = rest.ms };
 
 	return say(decision, view, "%s, for about %llu ms",
 		   action == CONVERGE_PAUSE

@@ -6,13 +6,16 @@
  * So a guest that leaves less and less is stopped for the whole limit, and one that does not is
  * sent for ever.  Here is decided, after each pass and at the deadline, what QEMU is told:
  *
- *   1. Its limit is an eighth of what may be used, so that the stop is short.  Where plain QEMU
- *      would have ended, the transfer may go on for 3 % of the time that it took so far; then the
- *      limit is the whole.
+ *   1. Its limit is an eighth of what may be used, so that the stop is short.  The transfer may
+ *      take 3 % longer for that than plain QEMU would have taken, with its stop; when the next pass
+ *      would take longer, the limit is the whole.  So it is after the first pass where a limit of
+ *      bandwidth holds the transfer: the stop has none, and QEMU, if it looks earlier, need not
+ *      send what the guest changes again before its turn comes.
  *   2. Two passes that leave no less than before: the limit is raised, step by step, if the least
  *      that was left so far can be sent within the policy's ceiling.
- *   3. Else the guest's CPUs are slowed down, by as much as it takes, again if that is not enough.
- *   4. Then the limit is the ceiling; then the guest goes over by post-copy.
+ *   3. Else the guest's CPUs are slowed down, by as much as it takes, again if two passes with that
+ *      in force are not enough.
+ *   4. Then the guest goes over by post-copy; if it may not, the limit is the ceiling.
  *   5. At the deadline the policy's `timeout' is carried out; `force' and `pause' in its last fifth
  *      already, when no more is left than at any time before, and passes bring no progress.
  *
@@ -53,12 +56,13 @@ struct converge_basis {
 	const struct converge_history *history;
 	const struct policy *policy;
 	uint64_t downtime_limit_ms;      /* as asked for; the policy's has been looked at */
+	uint64_t bandwidth_bytes_per_s;  /* at most, while the guest runs; 0: no limit */
 	uint64_t deadline_ms;            /* on the clock of the history; 0: none */
 	bool can_throttle, can_postcopy; /* QEMU was told before it began */
 	/* What was decided before, and when: 0: not. */
 	uint64_t raised_ms, raised_at_ms;
 	uint64_t throttle_percent, throttled_at_ms;
-	/* As QEMU and the stream say now, while no pass has ended. */
+	/* As QEMU says now, also in the midst of a pass; 0: not known. */
 	uint64_t left_bytes, sent_bytes_per_s;
 	enum converge_wish wish;
 };
@@ -71,8 +75,8 @@ struct converge_decision {
 	char why[CONVERGE_WHY_SIZE];
 };
 
-/* After LIMIT and THROTTLE there may be more to decide at once: called again, with these in BASIS.
- * The others are the last. */
+/* At the end of a pass, and at the deadline.  After LIMIT and THROTTLE, which are in BASIS from
+ * then on, the next passes are waited for; the others are the last. */
 struct converge_decision converge_decide(const struct converge_basis *basis, uint64_t now_ms);
 /* What is still to be done of the wish in BASIS, at any time; NONE: nothing, or there is none. */
 struct converge_decision converge_grant(const struct converge_basis *basis, uint64_t now_ms);
@@ -88,11 +92,18 @@ struct converge_rest converge_rest(const struct converge_basis *basis, uint64_t 
 uint64_t converge_end_limit_ms(const struct converge_basis *basis);
 /* QEMU's downtime-limit at NOW_MS, from 1 to what was asked for or raised. */
 uint64_t converge_limit_ms(const struct converge_basis *basis, uint64_t now_ms);
-/* The same rule for who says what will be: the guest is stopped at the end of a pass ELAPSED_MS
- * after the beginning that leaves as much as is sent in LEFT_MS.  *PLAIN_END_MS is when plain QEMU
- * would have stopped it; 0 at first. */
-bool converge_would_stop(uint64_t limit_ms, double left_ms, double elapsed_ms,
-			 double *plain_end_ms);
+/* A limit of bandwidth holds what is sent.  Neither QEMU nor the stream holds to it while the guest
+ * stands still, so the stop is short without being waited for. */
+bool converge_is_held(uint64_t bandwidth_bytes_per_s, uint64_t sent_bytes_per_s);
+/* The same rule for who says what will be: would the guest be stopped at the end of a pass? */
+struct converge_stop {
+	uint64_t limit_ms;
+	double left_ms;    /* in which what the pass leaves is sent */
+	double elapsed_ms; /* since the beginning */
+	bool is_held; /* a limit of bandwidth holds what is sent, and a pass has ended before */
+};
+/* *PLAIN_END_MS is when plain QEMU would have been done; 0 at first. */
+bool converge_would_stop(const struct converge_stop *at, double *plain_end_ms);
 /* QEMU's limit until that rule has it raised. */
 uint64_t converge_first_limit_ms(uint64_t limit_ms);
 

@@ -49,7 +49,7 @@ bool converge_history_add(struct converge_history *history, const struct converg
 					       .sent_bytes = look->sent_bytes - began.sent_bytes,
 					       .left_bytes = look->left_bytes,
 					       .dirty_bytes = history->dirty_bytes,
-					       .throttle_percent = look->throttle_percent });
+					       .throttle_percent = began.throttle_percent });
 	begin_pass(history, look);
 	return true;
 }
@@ -61,12 +61,12 @@ static uint64_t per_s(uint64_t bytes, uint64_t ms)
 	return rate ? rate : 1;
 }
 
-struct converge_rates converge_rates(const struct converge_history *history)
+struct converge_rates converge_rates(const struct converge_history *history, size_t count)
 {
 	uint64_t ms = 0, sent = 0, dirty = 0;
 
-	for (size_t i = 0; i < history->count && i < RATE_PASSES && ms < RATE_MS; i++) {
-		const struct converge_pass *pass = &history->passes[history->count - 1 - i];
+	for (size_t i = 0; i < count && i < RATE_PASSES && ms < RATE_MS; i++) {
+		const struct converge_pass *pass = &history->passes[count - 1 - i];
 
 		ms += pass->ended_ms - pass->began_ms;
 		sent += pass->sent_bytes;
@@ -75,15 +75,13 @@ struct converge_rates converge_rates(const struct converge_history *history)
 	return (struct converge_rates){ per_s(sent, ms), per_s(dirty, ms) };
 }
 
-uint64_t converge_least_left(const struct converge_history *history, uint64_t since_ms)
+uint64_t converge_least_left(const struct converge_history *history)
 {
 	uint64_t least = UINT64_MAX;
 
 	for (size_t i = 0; i < history->count; i++) {
-		const struct converge_pass *pass = &history->passes[i];
-
-		if (pass->ended_ms > since_ms && pass->left_bytes < least)
-			least = pass->left_bytes;
+		if (history->passes[i].left_bytes < least)
+			least = history->passes[i].left_bytes;
 	}
 	return least;
 }

@@ -32,7 +32,7 @@ struct converge_pass {
 	uint64_t sent_bytes;
 	uint64_t left_bytes;  /* at its end */
 	uint64_t dirty_bytes; /* that the guest changed meanwhile, by its rate */
-	unsigned throttle_percent;
+	unsigned throttle_percent; /* in force from its beginning */
 };
 
 /* The newest passes, oldest first.  All zero: none. */
@@ -47,13 +47,13 @@ struct converge_history {
 /* Adds what QEMU said.  True: a pass has ended. */
 bool converge_history_add(struct converge_history *history, const struct converge_look *look);
 
-/* What was sent and changed lately: of the newest passes that lasted for a second together. */
+/* What was sent and changed lately, as it looked after the first COUNT passes: of the newest of
+ * them that lasted for a second together. */
 struct converge_rates {
 	uint64_t sent_bytes_per_s, dirty_bytes_per_s; /* never 0 */
 };
-struct converge_rates converge_rates(const struct converge_history *history);
-/* The least that was left at the end of the passes that ended after SINCE_MS; UINT64_MAX: there is
- * none. */
-uint64_t converge_least_left(const struct converge_history *history, uint64_t since_ms);
+struct converge_rates converge_rates(const struct converge_history *history, size_t count);
+/* The least that was left at the end of a pass; UINT64_MAX: there is none. */
+uint64_t converge_least_left(const struct converge_history *history);
 
 #endif

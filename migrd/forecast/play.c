@@ -53,19 +53,24 @@ static double stop_bytes_per_s(const struct play *play)
 					     : play_bandwidth(play);
 }
 
-/* What QEMU thinks it can send while the guest stands still. */
+/* What QEMU thinks it can send while the guest stands still, after the first pass. */
 static double threshold(const struct play *play)
 {
-	uint64_t ms = converge_first_limit_ms(play->input->downtime_limit_ms);
+	uint64_t ms = play->input->downtime_limit_ms;
 
+	if (!is_limited(play))
+		ms = converge_first_limit_ms(ms);
 	return stop_bytes_per_s(play) * (double)ms / 1000;
 }
 
 static bool is_stopped(const struct play *play, double *plain_end_ms)
 {
-	return converge_would_stop(play->input->downtime_limit_ms,
-				   play->left * 1000 / stop_bytes_per_s(play), play->seconds * 1000,
-				   plain_end_ms);
+	const struct converge_stop at = { .limit_ms = play->input->downtime_limit_ms,
+					  .left_ms = play->left * 1000 / stop_bytes_per_s(play),
+					  .elapsed_ms = play->seconds * 1000,
+					  .is_held = is_limited(play) };
+
+	return converge_would_stop(&at, plain_end_ms);
 }
 
 /* Disks go first.  A mirror passes over what the guest has written since until little is left. */

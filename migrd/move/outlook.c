@@ -54,8 +54,13 @@ static struct prediction predict(const struct outlook_basis *basis, unsigned sen
 	while (ret.passes < PASSES_MAX_AHEAD) {
 		uint64_t pass_ms = ms_of(left, rate), changed;
 
-		if (converge_would_stop(basis->limit_ms, (double)pass_ms,
-					(double)(basis->elapsed_ms + ret.ms), &plain_end_ms)) {
+		const struct converge_stop at = { .limit_ms = basis->limit_ms,
+						  .left_ms = (double)pass_ms,
+						  .elapsed_ms =
+							  (double)(basis->elapsed_ms + ret.ms),
+						  .is_held = basis->is_held };
+
+		if (converge_would_stop(&at, &plain_end_ms)) {
 			ret.ends = true;
 			ret.still_ms = pass_ms;
 			ret.ms += pass_ms;
@@ -63,7 +68,11 @@ static struct prediction predict(const struct outlook_basis *basis, unsigned sen
 		}
 		ret.passes++;
 		ret.ms += pass_ms;
-		changed = whole((double)dirty_rate * (double)pass_ms / 1000);
+		/* Of the present one also what was changed in it so far. */
+		changed = whole(
+			(double)dirty_rate *
+			((double)pass_ms + (ret.passes == 1 ? (double)basis->in_pass_ms : 0)) /
+			1000);
 		left = changed < basis->total_bytes ? changed : basis->total_bytes;
 	}
 	return ret;

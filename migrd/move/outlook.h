@@ -38,7 +38,9 @@ struct outlook_basis {
 	bool is_dirty_known;  /* a pass has ended */
 	uint64_t dirty_bytes_per_s;
 	uint64_t limit_ms;   /* how long the guest may stand still */
+	bool is_held;        /* a limit of bandwidth holds what is sent */
 	uint64_t elapsed_ms; /* since memory began */
+	uint64_t in_pass_ms; /* since the present pass began */
 	uint64_t throttle_percent;
 	uint64_t disk_left_bytes, disk_bytes_per_s;
 	bool can_switch; /* post-copy may end it */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define RATE_MIN_MS 1000
+#define RECENT_MS   500
 
 static struct move_pass *last_of(struct passes *passes)
 {
@@ -87,6 +88,21 @@ static void begin(struct passes *passes, const struct passes_sample *sample)
 	};
 }
 
+static void note_recent(struct passes *passes, const struct passes_sample *sample)
+{
+	size_t last = passes->recent_count;
+
+	if (last && sample->sent_bytes < passes->recent[last - 1].sent_bytes)
+		passes->recent_count = last = 0; /* it counts anew */
+	if (last && sample->at_ms < passes->recent[last - 1].at_ms + RECENT_MS)
+		return;
+	if (last == PASSES_RECENT)
+		memmove(passes->recent, passes->recent + 1, --last * sizeof(passes->recent[0]));
+	passes->recent[last].at_ms = sample->at_ms;
+	passes->recent[last].sent_bytes = sample->sent_bytes;
+	passes->recent_count = last + 1;
+}
+
 void passes_note(struct passes *passes, const struct passes_sample *sample)
 {
 	struct move_pass *row = last_of(passes);
@@ -94,6 +110,7 @@ void passes_note(struct passes *passes, const struct passes_sample *sample)
 	if (!sample->pass ||
 	    (row && (sample->pass < row->last || sample->at_ms < row->began_ms + row->duration_ms)))
 		return;
+	note_recent(passes, sample);
 	if (row)
 		extend(row, sample);
 	if (row && sample->is_end) {
@@ -106,17 +123,33 @@ void passes_note(struct passes *passes, const struct passes_sample *sample)
 		begin(passes, sample);
 }
 
+static uint64_t per_s(uint64_t bytes, uint64_t ms)
+{
+	double rate = ms ? (double)bytes * 1000 / (double)ms : 0;
+
+	return rate < 0x1p53 ? (uint64_t)rate : UINT64_C(1) << 53;
+}
+
+/* 0: not known, or nothing was sent. */
+static uint64_t recent_bytes_per_s(const struct passes *passes)
+{
+	size_t last = passes->recent_count ? passes->recent_count - 1 : 0;
+	uint64_t ms = passes->recent[last].at_ms - passes->recent[0].at_ms;
+
+	if (ms < RATE_MIN_MS)
+		return 0;
+	return per_s(passes->recent[last].sent_bytes - passes->recent[0].sent_bytes, ms);
+}
+
 uint64_t passes_bytes_per_s(const struct passes *passes)
 {
-	uint64_t bytes = 0, ms = 0;
-	double rate;
+	uint64_t bytes = 0, ms = 0, recent = recent_bytes_per_s(passes);
 
 	for (size_t i = passes->count; i > 0 && ms < RATE_MIN_MS; i--) {
 		bytes += passes->rows[i - 1].sent_bytes;
 		ms += passes->rows[i - 1].duration_ms;
 	}
-	rate = ms ? (double)bytes * 1000 / (double)ms : 0;
-	return rate < 0x1p53 ? (uint64_t)rate : UINT64_C(1) << 53;
+	return recent ? recent : per_s(bytes, ms);
 }
 
 void passes_decide(struct passes *passes, const char *decision)

@@ -17,11 +17,17 @@
 
 #include "wire/move_reply.h"
 
-#define PASSES_MAX 24
+#define PASSES_MAX    24
+#define PASSES_RECENT 8
 
 struct passes {
 	struct move_pass rows[PASSES_MAX];
 	size_t count;
+	/* What was sent in all at the newest moments, half a second apart; not recorded. */
+	struct {
+		uint64_t at_ms, sent_bytes;
+	} recent[PASSES_RECENT];
+	size_t recent_count;
 };
 
 /* What QEMU says at one moment. */
@@ -35,8 +41,9 @@ struct passes_sample {
 
 /* Takes a sample into account; one of an earlier pass, or of an earlier time, is ignored. */
 void passes_note(struct passes *passes, const struct passes_sample *sample);
-/* What was sent lately, in bytes per second: by the newest passes that took a second together, or
- * by all; 0: not known. */
+/* What was sent in the last seconds, in bytes per second: a link that becomes slow shows in the
+ * midst of a pass.  Where nothing was, or a restart has forgotten them, by the newest passes that
+ * took a second together, or by all; 0: not known. */
 uint64_t passes_bytes_per_s(const struct passes *passes);
 /* Sets what was decided for the pass that runs, cut to fit; without one it is lost. */
 void passes_decide(struct passes *passes, const char *decision);

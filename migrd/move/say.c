@@ -81,6 +81,9 @@ static void look_at_memory(const struct move *move, struct outlook_basis *basis)
 	basis->total_bytes = def ? vm_def_memory_mib(def) << 20 : info->ram_total_bytes;
 	basis->left_bytes = info->ram_passes ? info->ram_remaining_bytes : basis->total_bytes;
 	basis->bytes_per_s = move->passes ? passes_bytes_per_s(move->passes) : 0;
+	if (move->passes && move->passes->count)
+		basis->in_pass_ms = move->passes->rows[move->passes->count - 1].duration_ms;
+	basis->is_held = converge_is_held(move_limit_bytes_per_s(move), basis->bytes_per_s);
 	basis->is_dirty_known = info->ram_passes > 1;
 	basis->dirty_bytes_per_s = info->ram_dirty_pages_per_s * PAGE_BYTES;
 	basis->throttle_percent = info->throttle_percent;

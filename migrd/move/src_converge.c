@@ -14,7 +14,9 @@
  * become slower, and nobody sees how far QEMU is in its last pass. */
 #define REST_FACTOR  10
 #define REST_MORE_MS 60000
-/* One may follow the other at once: a limit, then the CPUs, then post-copy. */
+/* A rate of less time may be of one burst. */
+#define RATE_MS 1000
+/* What a user wishes, and what the policy decides, may come at once. */
 #define DECISIONS_MAX 4
 /* QEMU slows the CPUs down when a guest has changed more than `throttle-trigger-threshold' percent
  * of what was sent between two looks, which are at least a second apart, twice in a row:
@@ -76,15 +78,18 @@ static uint64_t bytes_of(const struct move *move)
 	return bytes;
 }
 
-/* In the pass that is under way; after a restart as it was before. */
+/* In the pass that is under way, if it lasts for a while, so that a link that has become slow
+ * shows; 0: the history knows more.  After a restart as it was before. */
 static uint64_t sent_bytes_per_s(const struct move *move)
 {
 	const struct converge_history *history = &move->converge.history;
-	uint64_t now = now_ms(move), sent = move->ram.info.ram_transferred_bytes;
+	uint64_t ms = now_ms(move) - history->began.at_ms;
+	uint64_t sent = move->ram.info.ram_transferred_bytes;
 
-	if (history->has_begun && now > history->began.at_ms && sent > history->began.sent_bytes)
-		return (sent - history->began.sent_bytes) * 1000 / (now - history->began.at_ms);
-	return move->passes ? passes_bytes_per_s(move->passes) : 0;
+	if (history->has_begun && now_ms(move) > history->began.at_ms &&
+	    sent > history->began.sent_bytes && (!history->count || ms >= RATE_MS))
+		return (sent - history->began.sent_bytes) * 1000 / ms;
+	return move->passes && !history->count ? passes_bytes_per_s(move->passes) : 0;
 }
 
 static enum converge_wish wish_of(const struct move *move)
@@ -106,6 +111,7 @@ static struct converge_basis basis_of(const struct move *move)
 		.history = &converge->history,
 		.policy = policy,
 		.downtime_limit_ms = move->options.downtime_limit_ms,
+		.bandwidth_bytes_per_s = move_limit_bytes_per_s(move),
 		.deadline_ms = policy_deadline_ms(policy, bytes_of(move)),
 		.can_throttle = is_seen || transfer_plan_has(move->plan, "auto-converge"),
 		.can_postcopy = is_seen || transfer_plan_has_postcopy(move->plan),

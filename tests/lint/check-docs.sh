@@ -136,7 +136,7 @@ at most 10,000 values|base/json_parse.c|.max_values = 10000
 of which one peer can hold two|move/moves.c|#define LOOKS_OF_A_PEER 2
 on disk, or after 1 s|qemu/qemu.c|#define WORDS_PATIENCE_MS 1000
 an eighth of the allowed stop|converge/converge.c|#define FIRST_DIVISOR 8
-for 3 % of its time at most|converge/converge.c|#define LONGER_PERCENT 3
+takes 3 % longer at most|converge/converge.c|#define LONGER_PERCENT 3
 may have 256 such|move/moves_peer.c|#define UNSETTLED_MAX 256
 the newest 1,000|store/store.h|#define STORE_HISTORY_MAX 1000
 lease of 2 s|move/lease.c|#define LEASE_MS 2000

@@ -45,6 +45,7 @@ static void passes(int count, uint64_t left)
 
 static struct converge_decision decide(void)
 {
+	basis.left_bytes = now.left_bytes;
 	return converge_decide(&basis, now.at_ms);
 }
 
@@ -68,6 +69,7 @@ static void take(enum converge_action action, uint64_t value)
 	} else {
 		basis.throttle_percent = value;
 		basis.throttled_at_ms = now.at_ms;
+		now.throttle_percent = (unsigned)value;
 	}
 }
 
@@ -107,7 +109,7 @@ START_TEST(old_passes_are_dropped)
 	passes(CONVERGE_PASSES_MAX, MIB(300));
 	ck_assert_uint_eq(history.count, CONVERGE_PASSES_MAX);
 	ck_assert_uint_eq(history.passes[0].left_bytes, MIB(300));
-	ck_assert_uint_eq(converge_rates(&history).sent_bytes_per_s / MIB(1), 100);
+	ck_assert_uint_eq(converge_rates(&history, history.count).sent_bytes_per_s / MIB(1), 100);
 }
 END_TEST
 
@@ -130,19 +132,38 @@ START_TEST(whole_limit_is_for_the_time_in_which_plain_qemu_ends)
 	pass(MIB(250));
 	pass(MIB(125));
 	ck_assert_uint_eq(converge_limit_ms(&basis, now.at_ms), 37);
-	pass(MIB(29)); /* 0.29 s: plain QEMU stops here, after 8.75 s */
+	pass(MIB(29)); /* plain QEMU stops just before, and is done after 9.04 s */
+	ck_assert_uint_eq(converge_limit_ms(&basis, now.at_ms), 37);
+	pass(MIB(20));
+	ck_assert_uint_eq(converge_limit_ms(&basis, now.at_ms), 37);
+	pass(MIB(15)); /* would be over after 9.39 s, and 9.31 s are allowed */
 	ck_assert_uint_eq(converge_limit_ms(&basis, now.at_ms), 300);
 	assert_decides(CONVERGE_NONE, 0);
 }
 END_TEST
 
+/* Plain QEMU has 30 MiB left after 6.9 s, and stops the guest for 0.3 s then. */
 START_TEST(transfer_goes_on_as_long_as_a_shorter_stop_may_cost)
 {
 	pass(MIB(200));
-	pass(MIB(20)); /* after 7 s, and the rest takes 0.2 s, nearly 3 % of them */
+	pass(MIB(20)); /* after 7 s, and the rest takes 0.2 s: until 7.4 s it may */
 	ck_assert_uint_eq(converge_limit_ms(&basis, now.at_ms), 37);
-	pass(MIB(8));
+	pass(MIB(15));
+	ck_assert_uint_eq(converge_limit_ms(&basis, now.at_ms), 37);
+	pass(MIB(8)); /* until 7.43 s */
 	ck_assert_uint_eq(converge_limit_ms(&basis, now.at_ms), 300);
+}
+END_TEST
+
+/* It is short anyway, and QEMU has less to send if it looks earlier. */
+START_TEST(stop_without_limit_of_bandwidth_is_not_waited_for)
+{
+	basis.bandwidth_bytes_per_s = LINK;
+	ck_assert_uint_eq(converge_limit_ms(&basis, 0), 37);
+	pass(MIB(200));
+	ck_assert_uint_eq(converge_limit_ms(&basis, now.at_ms), 300);
+	basis.bandwidth_bytes_per_s = 2 * LINK; /* the link holds it */
+	ck_assert_uint_eq(converge_limit_ms(&basis, now.at_ms), 37);
 }
 END_TEST
 
@@ -151,6 +172,7 @@ START_TEST(guest_that_becomes_faster_is_stopped_while_it_fits)
 {
 	pass(MIB(10));
 	pass(MIB(12));
+	pass(MIB(14));
 	ck_assert_uint_eq(converge_limit_ms(&basis, now.at_ms), 300);
 }
 END_TEST
@@ -196,14 +218,63 @@ START_TEST(cpus_are_slowed_down_by_as_much_as_it_takes)
 	basis.can_throttle = true;
 	passes(3, MIB(400));
 	take(CONVERGE_THROTTLE, 30); /* 100 MiB/s are to become 70 */
-	pass(MIB(400));
+	passes(2, MIB(400));         /* the first of which began without */
 	assert_decides(CONVERGE_NONE, 0);
 	pass(MIB(400));
 	take(CONVERGE_THROTTLE, 60);
-	passes(2, MIB(400));
+	passes(3, MIB(400));
 	take(CONVERGE_THROTTLE, 80);
 	passes(3, MIB(400));
 	assert_decides(CONVERGE_NONE, 0);
+}
+END_TEST
+
+/* A saw-tooth: what it left once at its best comes again. */
+START_TEST(guest_on_its_way_down_is_left_alone)
+{
+	policy.throttle_max_percent = 80;
+	basis.can_throttle = true;
+	pass(MIB(50));
+	pass(MIB(400));
+	pass(MIB(300));
+	pass(MIB(200));
+	assert_decides(CONVERGE_NONE, 0);
+	pass(MIB(190));
+	ck_assert_int_eq(decide().action, CONVERGE_THROTTLE);
+}
+END_TEST
+
+/* Passes of a quarter of a second: QEMU has not slowed it down yet, and more would be too much. */
+START_TEST(throttle_is_judged_when_it_is_in_force)
+{
+	policy.throttle_max_percent = 80;
+	basis.can_throttle = true;
+	passes(9, MIB(25));
+	take(CONVERGE_THROTTLE, 30);
+	now.throttle_percent = 0;
+	for (int i = 0; i < 8; i++) {
+		pass(MIB(25));
+		assert_decides(CONVERGE_NONE, 0);
+	}
+	now.throttle_percent = 30;
+	passes(2, MIB(25)); /* the first of which began without */
+	assert_decides(CONVERGE_NONE, 0);
+	pass(MIB(25));
+	take(CONVERGE_THROTTLE, 60);
+}
+END_TEST
+
+START_TEST(throttle_that_never_comes_is_not_waited_for)
+{
+	policy.throttle_max_percent = 80;
+	basis.can_throttle = true;
+	passes(3, MIB(400));
+	take(CONVERGE_THROTTLE, 30);
+	now.throttle_percent = 0;
+	passes(2, MIB(400)); /* the second of which began 4 s later */
+	assert_decides(CONVERGE_NONE, 0);
+	pass(MIB(400));
+	assert_decides(CONVERGE_THROTTLE, 60);
 }
 END_TEST
 
@@ -237,13 +308,56 @@ START_TEST(post_copy_comes_after_all_else)
 	basis.can_postcopy = basis.can_throttle = true;
 	passes(3, MIB(400));
 	take(CONVERGE_THROTTLE, 30);
-	passes(2, MIB(400));
+	passes(3, MIB(400));
 	take(CONVERGE_THROTTLE, 50);
-	passes(2, MIB(400));
-	take(CONVERGE_LIMIT, 1000);
+	passes(3, MIB(400));
 	assert_decides(CONVERGE_POSTCOPY, 0);
 	policy.postcopy = POLICY_POSTCOPY_MANUAL;
+	take(CONVERGE_LIMIT, 1000);
 	assert_decides(CONVERGE_NONE, 0);
+}
+END_TEST
+
+/* The best moment needs 980 ms; with a margin that is more than the ceiling. */
+START_TEST(best_moment_that_fits_below_the_ceiling_is_waited_for)
+{
+	policy.postcopy = POLICY_POSTCOPY_IF_NEEDED;
+	policy.downtime_ceiling_ms = 1000;
+	basis.can_postcopy = true;
+	passes(3, MIB(98));
+	take(CONVERGE_LIMIT, 1000);
+	assert_decides(CONVERGE_NONE, 0);
+	pass(MIB(105));
+	assert_decides(CONVERGE_NONE, 0);
+	pass(MIB(105));
+	assert_decides(CONVERGE_POSTCOPY, 0);
+}
+END_TEST
+
+/* Of a link that becomes slow the limit is no less than before: plain QEMU had ended. */
+START_TEST(whole_limit_stays_when_the_link_becomes_slow)
+{
+	pass(MIB(29));
+	ck_assert_uint_eq(converge_limit_ms(&basis, now.at_ms + 1000), 300);
+	now.at_ms += 3000;
+	now.sent_bytes += MIB(29);
+	now.visited_bytes += MIB(29);
+	now.left_bytes = MIB(20);
+	ck_assert(converge_history_add(&history, &now));
+	ck_assert_uint_eq(converge_limit_ms(&basis, now.at_ms), 300);
+}
+END_TEST
+
+/* 100 MiB are left in the midst of a pass, and 10 MiB a second are sent since a while. */
+START_TEST(rest_is_of_the_link_as_it_is_now)
+{
+	policy.timeout = POLICY_TIMEOUT_PAUSE;
+	passes(2, MIB(200));
+	basis.deadline_ms = now.at_ms + 4000;
+	basis.left_bytes = MIB(100);
+	basis.sent_bytes_per_s = MIB(10);
+	now.dirty_bytes_per_s = 0;
+	ck_assert_uint_ge(converge_decide(&basis, basis.deadline_ms).rest_ms, 10000);
 }
 END_TEST
 
@@ -382,13 +496,20 @@ Suite *suite(void)
 	tcase_add_test(tc, counts_that_fall_begin_a_pass);
 	tcase_add_test(tc, whole_limit_is_for_the_time_in_which_plain_qemu_ends);
 	tcase_add_test(tc, transfer_goes_on_as_long_as_a_shorter_stop_may_cost);
+	tcase_add_test(tc, stop_without_limit_of_bandwidth_is_not_waited_for);
 	tcase_add_test(tc, guest_that_becomes_faster_is_stopped_while_it_fits);
 	tcase_add_test(tc, limit_is_never_0_nor_more_than_asked_for);
 	tcase_add_test(tc, limit_is_raised_to_what_was_left_at_best);
 	tcase_add_test(tc, cpus_are_slowed_down_by_as_much_as_it_takes);
+	tcase_add_test(tc, guest_on_its_way_down_is_left_alone);
+	tcase_add_test(tc, throttle_is_judged_when_it_is_in_force);
+	tcase_add_test(tc, throttle_that_never_comes_is_not_waited_for);
 	tcase_add_test(tc, cpus_are_left_alone_while_it_helps);
 	tcase_add_test(tc, qemu_that_was_not_told_before_is_not_asked_for_it);
 	tcase_add_test(tc, post_copy_comes_after_all_else);
+	tcase_add_test(tc, best_moment_that_fits_below_the_ceiling_is_waited_for);
+	tcase_add_test(tc, whole_limit_stays_when_the_link_becomes_slow);
+	tcase_add_test(tc, rest_is_of_the_link_as_it_is_now);
 	tcase_add_test(tc, deadline_does_what_the_policy_says);
 	tcase_add_test(tc, cancel_says_why);
 	tcase_add_test(tc, deadline_without_a_pass_says_so);

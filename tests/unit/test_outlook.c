@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "check_main.h"
+#include "converge/converge.h"
 #include "move/outlook.h"
+#include "move/passes.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -23,8 +25,8 @@ START_TEST(guest_that_converges_has_an_end_and_a_range)
 	struct outlook outlook = outlook_of(&flowing);
 
 	ck_assert_str_eq(outlook.sentence,
-			 "the guest changes 600 MiB/s, and 900 MiB/s are sent: 5 more passes, then "
-			 "it stands still for about 291 ms");
+			 "the guest changes 600 MiB/s, and 900 MiB/s are sent: 6 more passes, then "
+			 "it stands still for about 193 ms");
 	ck_assert(outlook.has_min);
 	ck_assert_uint_gt(outlook.min_ms, 2000);
 	ck_assert_uint_lt(outlook.min_ms, 6000);
@@ -43,7 +45,7 @@ START_TEST(range_has_both_ends_when_the_worst_case_ends_too)
 	ck_assert(outlook.has_min && outlook.has_max);
 	ck_assert_uint_lt(outlook.min_ms, 2500);
 	ck_assert_uint_gt(outlook.max_ms, outlook.min_ms);
-	ck_assert_ptr_nonnull(strstr(outlook.sentence, "1 more pass, then"));
+	ck_assert_ptr_nonnull(strstr(outlook.sentence, "2 more passes, then"));
 }
 END_TEST
 
@@ -125,6 +127,85 @@ START_TEST(other_stages_say_what_is_waited_for)
 }
 END_TEST
 
+/* ---- a link that drops to a tenth ------------------------------------------------------ */
+
+#define DROP_MS    2000
+#define DIRTY      (3 * MIB) /* a second */
+#define TOLD_MS    500
+#define TOLD_MAX   400
+#define NOTICED_MS 4000 /* so long is a rate smoothed */
+
+static struct outlook told[TOLD_MAX];
+static uint64_t left[TOLD_MAX];
+
+static void tell(struct outlook_basis *basis, struct passes *passes, uint64_t sent,
+		 uint64_t began_ms)
+{
+	basis->in_pass_ms = basis->elapsed_ms - began_ms;
+	ck_assert_uint_lt(basis->elapsed_ms, TOLD_MAX * TOLD_MS);
+	passes_note(passes, &(struct passes_sample){ .pass = basis->pass,
+						     .at_ms = basis->elapsed_ms,
+						     .sent_bytes = sent,
+						     .left_bytes = basis->left_bytes,
+						     .dirty_pages_per_s = DIRTY / 4096 });
+	basis->bytes_per_s = passes_bytes_per_s(passes);
+	told[basis->elapsed_ms / TOLD_MS] = outlook_of(basis);
+	left[basis->elapsed_ms / TOLD_MS] = basis->left_bytes;
+}
+
+/* Returns when it ends. */
+static uint64_t send_over_dropping_link(struct outlook_basis *basis)
+{
+	struct passes passes = { .count = 0 };
+	uint64_t sent = 0, began_ms = 0, rate = 100 * MIB;
+
+	for (; basis->left_bytes > rate * converge_first_limit_ms(basis->limit_ms) / 1000;
+	     basis->elapsed_ms += 100) {
+		rate = basis->elapsed_ms < DROP_MS ? 100 * MIB : 10 * MIB;
+		if (basis->elapsed_ms % TOLD_MS == 0)
+			tell(basis, &passes, sent, began_ms);
+		sent += rate / 10;
+		if (basis->left_bytes > rate / 10) {
+			basis->left_bytes -= rate / 10;
+			continue;
+		}
+		basis->left_bytes = DIRTY * (basis->elapsed_ms + 100 - began_ms) / 1000;
+		basis->is_dirty_known = true;
+		began_ms = basis->elapsed_ms + 100;
+		basis->pass++;
+	}
+	return basis->elapsed_ms + basis->left_bytes * 1000 / rate;
+}
+
+START_TEST(range_is_right_soon_after_the_link_drops_to_a_tenth)
+{
+	struct outlook_basis basis = { .stage = OUTLOOK_MEMORY,
+				       .peer = "b",
+				       .pass = 1,
+				       .total_bytes = 512 * MIB,
+				       .left_bytes = 512 * MIB,
+				       .dirty_bytes_per_s = DIRTY,
+				       .limit_ms = 300 };
+	uint64_t end_ms = send_over_dropping_link(&basis);
+
+	ck_assert_uint_gt(end_ms, 30000);
+	for (uint64_t ms = 0; ms < basis.elapsed_ms; ms += TOLD_MS) {
+		const struct outlook *is = &told[ms / TOLD_MS];
+
+		ck_assert(!is->has_max || is->min_ms <= is->max_ms);
+		if (ms < DROP_MS + NOTICED_MS)
+			continue;
+		ck_assert_msg(is->has_min && is->min_ms <= end_ms - ms, "at %llu: %s",
+			      (unsigned long long)ms, is->sentence);
+		ck_assert_msg(!is->has_max || is->max_ms >= end_ms - ms, "at %llu: %s, %llu",
+			      (unsigned long long)ms, is->sentence, (unsigned long long)is->max_ms);
+		/* By the rate of before it would be a tenth. */
+		ck_assert_msg(is->min_ms >= left[ms / TOLD_MS] * 1000 / (12 * MIB), "at %llu: %llu",
+			      (unsigned long long)ms, (unsigned long long)is->min_ms);
+	}
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("outlook");
@@ -135,6 +216,7 @@ Suite *suite(void)
 	tcase_add_test(tc, guest_that_is_too_fast_has_no_end_in_sight);
 	tcase_add_test(tc, first_pass_has_no_latest_end);
 	tcase_add_test(tc, extremes_are_survived);
+	tcase_add_test(tc, range_is_right_soon_after_the_link_drops_to_a_tenth);
 	tcase_add_test(tc, other_stages_say_what_is_waited_for);
 	suite_add_tcase(s, tc);
 	return s;

@@ -71,6 +71,34 @@ START_TEST(end_of_the_transfer_ends_the_last_row)
 }
 END_TEST
 
+/* The link drops to a tenth in the midst of a pass. */
+START_TEST(rate_follows_the_link_within_a_pass)
+{
+	uint64_t at_ms = 0, sent = 0;
+
+	for (; at_ms < 20000; at_ms += 500, sent += 50000)
+		note(1, at_ms, sent, 9000000 - sent, 0);
+	ck_assert_uint_eq(passes_bytes_per_s(&passes), 100000);
+	for (; at_ms < 25000; at_ms += 500, sent += 5000)
+		note(1, at_ms, sent, 9000000 - sent, 0);
+	ck_assert_uint_eq(passes_bytes_per_s(&passes), 10000);
+	/* Nothing is sent: that is no rate. */
+	for (; at_ms < 35000; at_ms += 500)
+		note(1, at_ms, sent, 9000000 - sent, 0);
+	ck_assert_uint_eq(passes_bytes_per_s(&passes), sent * 1000 / 34500);
+}
+END_TEST
+
+START_TEST(counts_that_begin_anew_are_another_rate)
+{
+	for (uint64_t ms = 0; ms <= 3000; ms += 100)
+		note(1, ms, ms * 1000, 1, 0);
+	for (uint64_t ms = 3100; ms <= 6000; ms += 100)
+		note(2, ms, (ms - 3000) * 10, 1, 0);
+	ck_assert_uint_eq(passes_bytes_per_s(&passes), 10000);
+}
+END_TEST
+
 /* Thousands of short passes and a long one: sums and order stay, and the long one is apart. */
 START_TEST(many_passes_take_bounded_room_and_lose_nothing)
 {
@@ -131,6 +159,8 @@ Suite *suite(void)
 	tcase_add_test(tc, each_pass_has_its_own_bytes_time_and_rate);
 	tcase_add_test(tc, passes_that_nobody_saw_are_part_of_the_next_row);
 	tcase_add_test(tc, end_of_the_transfer_ends_the_last_row);
+	tcase_add_test(tc, rate_follows_the_link_within_a_pass);
+	tcase_add_test(tc, counts_that_begin_anew_are_another_rate);
 	tcase_add_test(tc, many_passes_take_bounded_room_and_lose_nothing);
 	tcase_add_test(tc, decision_stays_with_its_pass_when_rows_are_joined);
 	suite_add_tcase(s, tc);
