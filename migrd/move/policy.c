@@ -33,6 +33,13 @@ static bool downtime_limit(const struct move_options *asked, const struct policy
 	       asked->downtime_limit_ms != policy->downtime_limit_ms;
 }
 
+/* A limit that the request has is not lowered to what the policy would raise it to. */
+static bool downtime_ceiling(const struct move_options *asked, const struct policy *policy)
+{
+	return asked->has_downtime_limit && policy->downtime_ceiling_ms &&
+	       asked->downtime_limit_ms > policy->downtime_ceiling_ms;
+}
+
 static bool multifd(const struct move_options *asked, const struct policy *policy)
 {
 	const struct transfer_multifd *multifd = &asked->transfer.multifd;
@@ -61,6 +68,7 @@ static const struct {
 } settings[] = {
 	{ "bandwidth_bytes_per_s", bandwidth },
 	{ "downtime_limit_ms", downtime_limit },
+	{ "downtime_ceiling_ms", downtime_ceiling },
 	{ "multifd", multifd },
 	{ "postcopy", postcopy },
 	{ "auto_converge", throttle },

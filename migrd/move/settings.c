@@ -97,30 +97,35 @@ static bool has_postcopy(const struct move *move)
 	return transfer_plan_has_postcopy(move->plan);
 }
 
+/* Those that the move has, whoever asked for them. */
 static void keep_connections(const struct move *move, struct policy *policy,
 			     struct move_changes *ret)
 {
 	static const char why[] = "QEMU is told before it sends how memory goes over";
+	const struct transfer_wish *has = &move->options.transfer;
+	uint64_t channels = has->has_multifd ? has->multifd.channels : 0;
+	int compression = has->has_multifd ? (int)has->multifd.compression : 0;
 
-	if (policy->channels != move->policy.channels)
+	if (policy->channels != channels)
 		kept(ret, "channels", why);
-	if (policy->compression != move->policy.compression)
+	if (policy->compression != compression)
 		kept(ret, "compression", why);
-	policy->channels = move->policy.channels;
-	policy->compression = move->policy.compression;
+	policy->channels = channels;
+	policy->compression = compression;
 }
 
 static void take_throttle(const struct move *move, struct policy *policy, struct move_changes *ret)
 {
-	if (policy->throttle_max_percent == move->policy.throttle_max_percent)
-		return;
-	if (has_auto_converge(move) || !policy->throttle_max_percent) {
+	uint64_t had = move->policy.observe ? 0 : move->policy.throttle_max_percent;
+
+	if (policy->throttle_max_percent && !has_auto_converge(move)) {
+		kept(ret, "throttle_max_percent",
+		     "the move was begun without auto-converge, of which QEMU is told before it "
+		     "sends");
+		policy->throttle_max_percent = 0;
+	} else if (policy->throttle_max_percent != had) {
 		changed(ret, "throttle_max_percent");
-		return;
 	}
-	kept(ret, "throttle_max_percent",
-	     "the move was begun without auto-converge, of which QEMU is told before it sends");
-	policy->throttle_max_percent = move->policy.throttle_max_percent;
 }
 
 static enum transfer_postcopy_start start_of(const struct policy *policy)
@@ -129,22 +134,15 @@ static enum transfer_postcopy_start start_of(const struct policy *policy)
 							      : TRANSFER_POSTCOPY_MANUAL;
 }
 
-static void take_postcopy(struct move *move, struct policy *policy, struct move_changes *ret)
+static void take_armed_postcopy(struct move *move, struct policy *policy, struct move_changes *ret)
 {
-	if (policy->postcopy == move->policy.postcopy)
+	int had = move->policy.observe ? POLICY_POSTCOPY_MANUAL : move->policy.postcopy;
+
+	if (policy->postcopy == had)
 		return;
-	if (!has_postcopy(move)) {
-		if (policy->postcopy != POLICY_POSTCOPY_NEVER)
-			kept(ret, "postcopy",
-			     "the move was begun without post-copy, of which QEMU is told before "
-			     "it "
-			     "sends");
-		policy->postcopy = move->policy.postcopy;
-		return;
-	}
 	if (move->facts.switch_wanted) {
 		kept(ret, "postcopy", "the switch to it has been asked for already");
-		policy->postcopy = move->policy.postcopy;
+		policy->postcopy = had;
 		return;
 	}
 	if (policy->postcopy == POLICY_POSTCOPY_NEVER)
@@ -159,18 +157,39 @@ static void take_postcopy(struct move *move, struct policy *policy, struct move_
 	move->options.transfer.postcopy.start = start_of(policy);
 }
 
+static void take_postcopy(struct move *move, struct policy *policy, struct move_changes *ret)
+{
+	if (has_postcopy(move)) {
+		take_armed_postcopy(move, policy, ret);
+	} else if (policy->postcopy != POLICY_POSTCOPY_NEVER) {
+		kept(ret, "postcopy",
+		     "the move was begun without post-copy, of which QEMU is told before it "
+		     "sends");
+		policy->postcopy = POLICY_POSTCOPY_NEVER;
+	}
+}
+
 /* ---- the rest -------------------------------------------------------------------------- */
 
 static void take_timeout(const struct move *move, struct policy *policy, struct move_changes *ret)
 {
-	if (policy->timeout == move->policy.timeout)
-		return;
-	if (policy->timeout != POLICY_TIMEOUT_POSTCOPY || has_postcopy(move)) {
+	int had = move->policy.timeout;
+
+	if (policy->timeout == POLICY_TIMEOUT_POSTCOPY && !has_postcopy(move)) {
+		kept(ret, "timeout",
+		     "`postcopy' needs post-copy, without which the move was begun");
+		policy->timeout = had == POLICY_TIMEOUT_POSTCOPY ? POLICY_TIMEOUT_CANCEL : had;
+	} else if (policy->timeout != had) {
 		changed(ret, "timeout");
-		return;
 	}
-	kept(ret, "timeout", "`postcopy' needs post-copy, without which the move was begun");
-	policy->timeout = move->policy.timeout;
+}
+
+/* What is armed is used no more. */
+static void only_observe(struct move *move)
+{
+	if (has_postcopy(move) && move->policy.postcopy == POLICY_POSTCOPY_FIRST_PASS &&
+	    !move->policy.observe && !move->facts.switch_wanted)
+		move->options.transfer.postcopy.start = TRANSFER_POSTCOPY_MANUAL;
 }
 
 static void take_rest(const struct move *move, const struct policy *policy,
@@ -192,7 +211,9 @@ static void take_policy(struct move *move, const struct move_setting *wanted,
 	struct policy policy = chosen->policy;
 
 	take_limits(move, wanted, &policy, ret);
-	if (move->plan) { /* else the plan will have all of it */
+	if (policy.observe) {
+		only_observe(move);
+	} else if (move->plan) { /* else the plan will have all of it */
 		keep_connections(move, &policy, ret);
 		take_throttle(move, &policy, ret);
 		take_postcopy(move, &policy, ret);

@@ -57,15 +57,15 @@ void move_converge_begin(struct move *move)
 void move_converge_change(struct move *move, const struct policy *policy)
 {
 	struct move_facts *facts = &move->facts;
+	uint64_t ceiling_ms = policy->observe ? 0 : policy->downtime_ceiling_ms;
+	uint64_t throttle = policy->observe ? 0 : policy->throttle_max_percent;
 
 	move->converge.is_over = facts->forced || facts->pause_wanted || facts->cancel_sent;
 	move->converge.seen_raised_ms = move->converge.seen_throttle_percent = 0;
-	if (facts->downtime_raised_ms > policy->downtime_ceiling_ms)
-		facts->downtime_raised_ms = policy->downtime_ceiling_ms;
-	if (facts->throttle_percent >
-	    policy->throttle_max_percent) /* QEMU takes no less than 1 % */
-		facts->throttle_percent =
-			policy->throttle_max_percent ? policy->throttle_max_percent : 1;
+	if (facts->downtime_raised_ms > ceiling_ms)
+		facts->downtime_raised_ms = ceiling_ms;
+	if (facts->throttle_percent > throttle)
+		facts->throttle_percent = throttle ? throttle : 1; /* QEMU takes no less */
 }
 
 static uint64_t bytes_of(const struct move *move)
@@ -158,7 +158,7 @@ static uint64_t limit_ms(const struct move *move)
 static void add_throttle(const struct move *move, struct json_object *args)
 {
 	uint64_t percent = move->facts.throttle_percent;
-	bool is_ours = (move->policy.throttle_max_percent || percent) && !move->policy.observe;
+	bool is_ours = percent || (move->policy.throttle_max_percent && !move->policy.observe);
 
 	if (!transfer_plan_has(move->plan, "auto-converge"))
 		return;

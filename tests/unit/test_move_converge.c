@@ -6,6 +6,7 @@
 #include "check_main.h"
 #include "move/priv.h"
 #include "move/src.h"
+#include "move/src_priv.h"
 #include "move_rig.h"
 
 #define PASS_MS    1000
@@ -387,6 +388,78 @@ START_TEST(review_another_policy_takes_a_raised_limit_back)
 }
 END_TEST
 
+static struct move_changes give(const struct policy *policy)
+{
+	const struct move_setting wanted = { .downtime_limit_ms = 300 };
+	const struct policies_choice choice = { .policy = *policy };
+	struct move_changes changes = { .changed_count = 0 };
+
+	move_settings_change(rig_move(), &wanted, &choice, &changes);
+	move_src_apply_options(rig_move());
+	rig_run();
+	return changes;
+}
+
+static bool is_kept(const struct move_changes *changes, const char *setting)
+{
+	for (size_t i = 0; i < changes->kept_count; i++)
+		if (strcmp(changes->kept[i].setting, setting) == 0)
+			return true;
+	return false;
+}
+
+/* The same settings, but nothing was armed for one that only observes. */
+START_TEST(settings_of_a_policy_that_observed_are_not_there)
+{
+	struct policy policy = { .name = "p",
+				 .observe = true,
+				 .channels = 2,
+				 .throttle_max_percent = 80,
+				 .deadline_s = DEADLINE_S,
+				 .postcopy = POLICY_POSTCOPY_IF_NEEDED,
+				 .timeout = POLICY_TIMEOUT_POSTCOPY };
+	struct move_changes changes;
+
+	start(&policy, NULL);
+	policy.observe = false;
+	changes = give(&policy);
+	ck_assert(is_kept(&changes, "channels"));
+	ck_assert(is_kept(&changes, "throttle_max_percent"));
+	ck_assert(is_kept(&changes, "postcopy"));
+	ck_assert(is_kept(&changes, "timeout"));
+	ck_assert_uint_eq(changes.changed_count, 1);
+	ck_assert_str_eq(changes.changed[0], "observe");
+	ck_assert_uint_eq(rig_move()->policy.throttle_max_percent, 0);
+	ck_assert_int_eq(rig_move()->policy.postcopy, POLICY_POSTCOPY_NEVER);
+	ck_assert_int_eq(rig_move()->policy.timeout, POLICY_TIMEOUT_CANCEL);
+}
+END_TEST
+
+/* The guest has its CPUs and its limit back, and all of the new one is looked at. */
+START_TEST(policy_that_observes_takes_back_what_was_done)
+{
+	struct policy policy = { .name = "p",
+				 .throttle_max_percent = 30,
+				 .downtime_ceiling_ms = 5000,
+				 .deadline_s = 3600 };
+	struct move_changes changes;
+
+	start(&policy, "auto-converge");
+	rig_move()->options.transfer.auto_converge = true;
+	rig_move()->facts.throttle_percent = 30;
+	rig_move()->facts.downtime_raised_ms = 4000;
+	policy.observe = true;
+	policy.postcopy = POLICY_POSTCOPY_IF_NEEDED;
+	changes = give(&policy);
+	ck_assert_uint_eq(changes.kept_count, 0);
+	ck_assert_int_eq(rig_move()->policy.postcopy, POLICY_POSTCOPY_IF_NEEDED);
+	assert_parameter("\"max-cpu-throttle\":1}");
+	assert_parameter("\"throttle-trigger-threshold\":1,");
+	assert_parameter("\"downtime-limit\":300,");
+	ck_assert_uint_eq(move_converge_stop_ms(rig_move()), 300);
+}
+END_TEST
+
 /* The link is lost when the policy pauses the guest, and a user asks for post-copy meanwhile. */
 START_TEST(review_no_post_copy_beside_a_pause)
 {
@@ -677,6 +750,8 @@ Suite *suite(void)
 	tcase_add_test(tc, review_rest_of_the_first_pass_is_known);
 	tcase_add_test(tc, review_another_policy_decides_after_one_that_observed);
 	tcase_add_test(tc, review_another_policy_takes_a_raised_limit_back);
+	tcase_add_test(tc, settings_of_a_policy_that_observed_are_not_there);
+	tcase_add_test(tc, policy_that_observes_takes_back_what_was_done);
 	tcase_add_test(tc, review_no_post_copy_beside_a_pause);
 	tcase_add_test(tc, review_limits_that_were_not_heard_are_told_again);
 	tcase_add_test(tc, finish_by_force_stops_the_guest_at_once_and_says_what_it_costs);

@@ -84,6 +84,18 @@ START_TEST(request_wins_over_its_policy)
 }
 END_TEST
 
+/* Nothing is left to be raised. */
+START_TEST(limit_of_a_request_beyond_the_ceiling_is_told)
+{
+	const struct move_options asked = { .downtime_limit_ms = 3000, .has_downtime_limit = true };
+
+	rig_run_vm();
+	ck_assert_int_eq(start("fast", &asked), ERR_NONE);
+	ck_assert_uint_eq(rig_move()->options.downtime_limit_ms, 3000);
+	ck_assert_str_eq(rig_move()->policy_origin.overridden, "downtime_ceiling_ms");
+}
+END_TEST
+
 START_TEST(wish_of_a_policy_that_cannot_be_is_no_reason_against_the_move)
 {
 	CLEANUP(free_charp) char *timeline = NULL;
@@ -251,6 +263,7 @@ Suite *suite(void)
 	tcase_add_test(tc, move_without_a_name_has_the_default);
 	tcase_add_test(tc, unknown_policy_is_refused_and_nothing_begins);
 	tcase_add_test(tc, request_wins_over_its_policy);
+	tcase_add_test(tc, limit_of_a_request_beyond_the_ceiling_is_told);
 	tcase_add_test(tc, wish_of_a_policy_that_cannot_be_is_no_reason_against_the_move);
 	tcase_add_test(tc, restart_keeps_the_policy);
 	tcase_add_test(tc, move_of_an_older_migrd_has_no_deadline);
