@@ -81,6 +81,64 @@ START_TEST(all_contradictions_are_told_at_once)
 }
 END_TEST
 
+/* A setting that needs others, of each group at least one. */
+static const struct setting {
+	const char *text;
+	const char *needs[2];
+} settings[] = {
+	{ "\"bandwidth_bytes_per_s\":65536", { NULL } },
+	{ "\"downtime_limit_ms\":500", { NULL } },
+	{ "\"downtime_ceiling_ms\":400", { NULL } }, /* less than the limit */
+	{ "\"channels\":2", { NULL } },
+	{ "\"compression\":\"zstd\"", { "channels" } },
+	{ "\"throttle_max_percent\":50", { NULL } },
+	{ "\"postcopy\":\"manual\"", { NULL } },
+	{ "\"postcopy\":\"if-needed\"", { NULL } },
+	{ "\"postcopy\":\"first-pass\"", { NULL } },
+	{ "\"deadline_s\":60", { NULL } },
+	{ "\"deadline_s_per_gib\":60", { NULL } },
+	{ "\"timeout\":\"force\"", { "deadline_s" } },
+	{ "\"timeout\":\"pause\"", { "deadline_s" } },
+	{ "\"timeout\":\"postcopy\"", { "deadline_s", "\"postcopy\":" } },
+	{ "\"observe\":true", { NULL } },
+};
+
+static bool has_needs(const struct setting *setting, const char *text)
+{
+	for (size_t i = 0; i < ARRAY_LEN(setting->needs) && setting->needs[i]; i++)
+		if (!strstr(text, setting->needs[i]))
+			return false;
+	return true;
+}
+
+/* Each pair of settings is taken, or refused with words. */
+START_TEST(each_pair_of_settings_is_taken_or_refused)
+{
+	const struct setting *a = &settings[_i];
+
+	for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+		const struct setting *b = &settings[i];
+		size_t key = strcspn(a->text, ":");
+		CLEANUP(free_charp)
+		char *text = xasprintf("{\"name\":\"p\",%s,%s}", a->text, b->text);
+		bool is_low = strstr(text, "_limit_ms\":500") && strstr(text, "ceiling_ms\":400");
+		struct faults *faults = faults_new();
+		struct policy policy;
+		bool is_taken;
+
+		if (strncmp(a->text, b->text, key + 1) == 0) { /* the same member twice */
+			faults_free(faults);
+			continue;
+		}
+		is_taken = decode(text, &policy, faults);
+		ck_assert_msg(is_taken == (!is_low && has_needs(a, text) && has_needs(b, text)),
+			      "%s", text);
+		ck_assert(is_taken || strlen(faults->list[0].detail) > 20);
+		faults_free(faults);
+	}
+}
+END_TEST
+
 START_TEST(limits_that_agree_are_taken)
 {
 	struct faults *faults = faults_new();
@@ -129,6 +187,8 @@ Suite *suite(void)
 	tcase_add_test(t, each_built_in_is_a_policy_that_its_own_table_takes);
 	tcase_add_test(t, contradiction_is_a_fault_at_its_member);
 	tcase_add_test(t, all_contradictions_are_told_at_once);
+	tcase_add_loop_test(t, each_pair_of_settings_is_taken_or_refused, 0,
+			    (int)ARRAY_LEN(settings));
 	tcase_add_test(t, limits_that_agree_are_taken);
 	tcase_add_test(t, deadline_grows_with_what_is_to_be_sent);
 	tcase_add_test(t, policy_of_before_is_the_default_without_deadline);
