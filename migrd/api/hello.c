@@ -50,9 +50,14 @@ static void log_hello(const struct http_request *req, const struct peer_hello *h
 }
 
 void hello_answer(struct http_request *req, const char *host_id,
-		  const struct transfer_features *features)
+		  const struct transfer_features *features, uint64_t let_come)
 {
-	struct peer_hello_reply reply = { .software = PACKAGE_STRING, .has_migration = features };
+	struct peer_hello_reply reply = {
+		.software = PACKAGE_STRING,
+		.has_migration = features,
+		.has_let_come = let_come > 0,
+		.let_come_bytes_per_s = let_come,
+	};
 	struct peer_hello hello;
 	struct err err = { 0 };
 

@@ -15,9 +15,10 @@
 #include "http/http.h"
 #include "wire/transfer_plan.h"
 
-/* Answers REQ for the host HOST_ID, whose QEMU offers FEATURES (NULL: not known yet); call
- * it from the route's handler. */
+/* Answers REQ for the host HOST_ID, whose QEMU offers FEATURES (NULL: not known yet), and whose
+ * budget would leave LET_COME bytes a second to one more move to it (0: it has none); call it from
+ * the route's handler. */
 void hello_answer(struct http_request *req, const char *host_id,
-		  const struct transfer_features *features);
+		  const struct transfer_features *features, uint64_t let_come);
 
 #endif

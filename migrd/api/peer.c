@@ -11,7 +11,8 @@ void api_peer_hello(struct http_request *req, void *data)
 {
 	const struct api *api = data;
 
-	hello_answer(req, api->host_id, vms_migration_features(api->vms));
+	hello_answer(req, api->host_id, vms_migration_features(api->vms),
+		     moves_let_come_of_new(api->moves));
 }
 
 /* ---- prepare ----------------------------------------------------------- */

@@ -106,7 +106,7 @@ static bool by_sample(struct moves *moves, const struct foresee_question *questi
 	if (!vm_dirty_last(question->vm, &dirty) || !dirty.is_known ||
 	    now_ms - dirty.at_ms > SAMPLE_GOOD_MS)
 		return false;
-	foresee_request(moves, options, NULL, &input);
+	foresee_request(moves, options, NULL, 0, &input);
 	input.limit_bytes_per_s = options->bandwidth_bytes_per_s; /* its part of a budget changes */
 	input.is_still = vm_intent(question->vm) != VM_INTENT_STARTED;
 	foresee_memory(moves,

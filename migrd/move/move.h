@@ -244,6 +244,9 @@ struct moves_bandwidth {
 	uint64_t given[MOVE_PRIORITY_COUNT], used[MOVE_PRIORITY_COUNT];
 };
 struct moves_bandwidth moves_bandwidth(const struct moves *moves);
+/* What the budget of what comes would leave to one more move to here, of the usual priority, in
+ * bytes a second; 0: there is none. */
+uint64_t moves_let_come_of_new(const struct moves *moves);
 
 /* Notices to parties since this daemon was started. */
 enum move_notice_count {

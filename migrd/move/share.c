@@ -372,21 +372,35 @@ uint64_t move_limit_bytes_per_s(const struct move *move)
 	return lower_of(own_limit(move), move->share.limit_bytes_per_s);
 }
 
-uint64_t moves_limit_of_new(const struct moves *moves, const struct move_options *options)
+/* That of one more move, which ROW describes. */
+static uint64_t limit_of_new(const struct moves *moves, enum move_side side,
+			     const struct budget_move *row)
 {
-	uint64_t budget = budget_of(moves, MOVE_SRC), limit;
+	uint64_t budget = budget_of(moves, side), limit;
 	struct shared shared;
 
 	if (!budget)
-		return options->bandwidth_bytes_per_s;
-	shared = gather(moves, MOVE_SRC);
-	shared.rows[shared.count] =
-		(struct budget_move){ .priority = (enum move_priority)options->priority,
-				      .own = options->bandwidth_bytes_per_s };
+		return row->own;
+	shared = gather(moves, side);
+	shared.rows[shared.count] = *row;
 	budget_share(budget, shared.rows, shared.count + 1, shared.limits);
 	limit = shared.limits[shared.count];
 	free_shared(&shared);
 	return limit;
+}
+
+uint64_t moves_limit_of_new(const struct moves *moves, const struct move_options *options)
+{
+	return limit_of_new(moves, MOVE_SRC,
+			    &(struct budget_move){ .priority =
+							   (enum move_priority)options->priority,
+						   .own = options->bandwidth_bytes_per_s });
+}
+
+uint64_t moves_let_come_of_new(const struct moves *moves)
+{
+	return limit_of_new(moves, MOVE_DST,
+			    &(struct budget_move){ .priority = MOVE_PRIORITY_INTERACTIVE });
 }
 
 bool move_was_held_by_budget(const struct move *move, uint64_t rate)

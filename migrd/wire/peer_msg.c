@@ -123,6 +123,13 @@ const struct json_field peer_hello_reply_fields[] = {
 	  JSON_MEMBER(struct peer_hello_reply, migration),
 	  .fields = transfer_features_fields,
 	  .help = "Migration features of the QEMU of this host." },
+	{ .key = "let_come_bytes_per_s",
+	  .type = JSON_UINT,
+	  .present_offset = offsetof(struct peer_hello_reply, has_let_come),
+	  JSON_MEMBER(struct peer_hello_reply, let_come_bytes_per_s),
+	  .max = INT64_C(1) << 53,
+	  .help = "What the budget of this host would leave to one more move to it, in bytes per "
+		  "second." },
 	{ 0 },
 };
 

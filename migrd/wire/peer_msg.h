@@ -54,6 +54,9 @@ struct peer_hello_reply {
 	/* Features of the QEMU that the sender's next guest would have. */
 	bool has_migration; /* false: not known yet, or an older coordinator */
 	struct transfer_features migration;
+	/* What its budget would leave to one more move to it, in bytes a second. */
+	bool has_let_come; /* false: there is no budget, or an older coordinator */
+	uint64_t let_come_bytes_per_s;
 };
 
 struct peer_prepare {

@@ -89,7 +89,7 @@ static void on_hello(struct http_request *req, void *data)
 	struct json_object *obj;
 
 	if (!rig->hello_version) {
-		hello_answer(req, "a", rig->hello_features);
+		hello_answer(req, "a", rig->hello_features, 0);
 		return;
 	}
 	obj = json_object_new_object();

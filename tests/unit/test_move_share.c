@@ -333,6 +333,18 @@ START_TEST(new_move_is_expected_to_get_its_part)
 }
 END_TEST
 
+/* What goes out takes nothing of what may come. */
+START_TEST(new_move_to_here_is_expected_to_get_its_part)
+{
+	ck_assert_uint_eq(moves_let_come_of_new(rig.moves), 0);
+	moves_set_limits(rig.moves, &(struct moves_limits){ .in_max = 4,
+							    .budget_bytes_per_s = 20 * MIB,
+							    .budget_in_bytes_per_s = 30 * MIB });
+	start(0);
+	ck_assert_uint_eq(moves_let_come_of_new(rig.moves), 30 * MIB);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("move_share");
@@ -351,6 +363,7 @@ Suite *suite(void)
 	tcase_add_test(tc, destination_tells_what_it_lets_come);
 	tcase_add_test(tc, link_is_not_learned_from_a_move_that_the_budget_holds);
 	tcase_add_test(tc, new_move_is_expected_to_get_its_part);
+	tcase_add_test(tc, new_move_to_here_is_expected_to_get_its_part);
 	tcase_add_loop_test(tc, link_is_not_learned_from_a_move_that_the_budget_held, 0, 4);
 	return s;
 }
