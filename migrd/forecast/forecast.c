@@ -3,7 +3,9 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/mem.h"
 #include "forecast/play.h"
 
 /* A link that nobody has measured: one of 1 Gbit/s, and what else there may be. */
@@ -18,45 +20,14 @@
 #define PROBE_WORSE        0.50
 #define PROBE_BETTER       1.10
 #define PROBE_BETTER_LEAST 4.00
-
-/* ---- the guest's writes ------------------------------------------------------- */
-
-static double fit_x(double ratio, double growth)
-{
-	double low = 1e-6, high = 50;
-
-	for (int i = 0; i < 60; i++) {
-		double x = (low + high) / 2;
-		double seen = -expm1(-ratio * x) / -expm1(-x);
-
-		if (seen > growth)
-			low = x;
-		else
-			high = x;
-	}
-	return (low + high) / 2;
-}
-
-struct forecast_dirty forecast_fit_dirty(double t1_s, double dirty1, double t2_s, double dirty2,
-					 double room)
-{
-	struct forecast_dirty ret = { .is_known = true };
-	double ratio = t2_s / t1_s, growth = dirty1 > 0 ? dirty2 / dirty1 : ratio;
-	double x;
-
-	if (dirty2 <= 0)
-		return ret;
-	if (growth >= 0.9 * ratio) { /* no end of the set was seen */
-		ret.bytes_per_s = dirty2 / t2_s;
-		ret.set_bytes = ret.set_high_bytes = fmax(room, dirty2);
-		return ret;
-	}
-	x = fit_x(ratio, fmax(growth, 1.0));
-	ret.set_bytes = fmin(fmax(dirty2 / -expm1(-x * ratio), dirty2), fmax(room, dirty2));
-	ret.set_high_bytes = fmin(ret.set_bytes * 1.3, fmax(room, ret.set_bytes));
-	ret.bytes_per_s = x * ret.set_bytes / t1_s;
-	return ret;
-}
+/* How much faster a guest may write than it did when it was sampled. */
+#define DIRTY_WORSE 1.5
+/* What a small move gets of the link, before some have shown it. */
+#define SMALL_SHARE       0.6
+#define SMALL_SHARE_WORST 0.3
+/* So many earlier forecasts tell how far the next may be missed: as far as this part of them. */
+#define MISSED_MIN   4
+#define MISSED_SHARE 0.85
 
 /* ---- what is known, and how well ------------------------------------------------- */
 
@@ -124,7 +95,7 @@ static double link_by_probe(const struct forecast_input *input, enum end end)
 	return input->probe_bytes_per_s;
 }
 
-static double link_at(const struct forecast_input *input, enum end end)
+static double link_of_large(const struct forecast_input *input, enum end end)
 {
 	if (is_by_probe(input))
 		return link_by_probe(input, end);
@@ -133,28 +104,62 @@ static double link_at(const struct forecast_input *input, enum end end)
 	return link_of(input) * (1 - (int)end * link_spread(input));
 }
 
-/* A guest that was not sampled may write nothing, or all it has. */
+/* What the small move got that sent about as much, or the slowest or fastest of them; 0: this one
+ * is not small, or there was none. */
+static double small_at(const struct forecast_input *input, enum end end)
+{
+	double nonzero = (double)input->nonzero_bytes, best = INFINITY, ret = 0;
+
+	if (input->nonzero_bytes >= FORECAST_SMALL_BYTES)
+		return 0;
+	for (unsigned i = 0; i < input->small_moves; i++) {
+		double rate = input->small_bytes_per_s[i];
+		double rank = end == MIDDLE ? fabs(input->small_bytes[i] - nonzero)
+					    : (double)(int)end * rate;
+
+		if (rank < best) {
+			best = rank;
+			ret = rate;
+		}
+	}
+	return ret;
+}
+
+static double link_at(const struct forecast_input *input, enum end end)
+{
+	static const double shares[] = { 1, SMALL_SHARE, SMALL_SHARE_WORST };
+	double link = link_of_large(input, end), small = small_at(input, end);
+	bool is_guess = !input->link_moves && !is_by_probe(input);
+
+	if (small <= 0 && !is_guess && input->nonzero_bytes < FORECAST_SMALL_BYTES)
+		return link * shares[end - BETTER];
+	return small > 0 && (small < link || is_guess) ? small : link;
+}
+
+/* A guest that was not sampled may write nothing, or all it has.  One that was wrote at its full
+ * pace, and a move takes CPU time from it; in the worst case none. */
 static void set_dirty(struct play *play, enum end end)
 {
-	const struct forecast_dirty *dirty = &play->input->dirty;
-	/* It was sampled at its full pace, and a move takes CPU time from it; in the worst case
-	 * none. */
-	double pace = play->input->pace > 0 ? play->input->pace : 1;
+	/* Most of what guests write in tenths of a second is in order. */
+	static const double at_random[] = { 0, 1.0 / 3, 1 }, part_of_set[] = { 0.85, 1, 1 },
+			    part_of_pace[] = { 0.75, 1, 1 };
+	const struct forecast_input *input = play->input;
+	size_t i = (size_t)(end - BETTER);
 
-	if (play->input->is_still || (!dirty->is_known && end != WORSE))
+	if (input->is_still || (!input->dirty.is_known && end != WORSE))
 		return;
-	if (!dirty->is_known) {
-		play->set = play->nonzero;
-		play->rate = play->link;
-	} else if (end == BETTER) {
-		play->set = dirty->set_bytes * 0.85;
-		play->rate = dirty->bytes_per_s * 0.75 * pace;
-	} else if (end == WORSE) {
-		play->set = dirty->set_high_bytes;
-		play->rate = dirty->bytes_per_s * 1.5;
-	} else {
-		play->set = dirty->set_bytes;
-		play->rate = dirty->bytes_per_s * pace;
+	play->dirty = input->dirty;
+	play->at_random = at_random[i];
+	play->pace = part_of_pace[i] * (input->pace > 0 && end != WORSE ? input->pace : 1);
+	if (!input->dirty.is_known) {
+		play->dirty.set_bytes = play->nonzero;
+		play->dirty.bytes_per_s = play->link;
+		return;
+	}
+	play->dirty.set_bytes *= part_of_set[i];
+	if (end == WORSE) {
+		play->dirty.set_bytes = input->dirty.set_high_bytes;
+		play->pace = DIRTY_WORSE;
 	}
 }
 
@@ -163,6 +168,7 @@ static struct play play_at(const struct forecast_input *input, enum end end)
 	struct play play = {
 		.input = input,
 		.link = link_at(input, end),
+		.still_link = fmax(link_of_large(input, end), link_at(input, end)),
 		.nonzero = (double)input->nonzero_bytes * (end == BETTER ? 0.9 : 1),
 		.costs = end == BETTER  ? &input->costs_low
 			 : end == WORSE ? &input->costs_high
@@ -185,6 +191,46 @@ static struct forecast_value value_of(double middle, double one, double other)
 	};
 }
 
+/* As far from what was expected as all but a few of the earlier forecasts were; they are wider than
+ * what was played if something was missed that is not known of. */
+static void widen(struct forecast_value *value, const double *missed, unsigned count)
+{
+	double spread;
+
+	if (count < MISSED_MIN)
+		return;
+	spread = missed[(unsigned)((count - 1) * MISSED_SHARE)];
+	value->low = (uint64_t)fmin((double)value->low, (double)value->expected / spread);
+	value->high = (uint64_t)fmax((double)value->high, ceil((double)value->expected * spread));
+}
+
+static int compare(const void *a, const void *b)
+{
+	double left = *(const double *)a, right = *(const double *)b;
+
+	return (left > right) - (left < right);
+}
+
+/* Of earlier forecasts, in order: each as a factor above 1. */
+static void widen_all(const struct forecast_input *input, struct forecast *ret)
+{
+	double missed[3][FORECAST_MISSED_MOVES];
+	struct forecast_value *values[] = { &ret->duration_ms, &ret->blackout_ms, &ret->bytes };
+	unsigned count = input->missed_count;
+
+	for (unsigned i = 0; i < count; i++) {
+		const struct forecast_missed *of = &input->missed[i];
+
+		missed[0][i] = fmax(of->duration, 1 / of->duration);
+		missed[1][i] = fmax(of->blackout, 1 / of->blackout);
+		missed[2][i] = fmax(of->bytes, 1 / of->bytes);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+		qsort(missed[i], count, sizeof(*missed[i]), compare);
+		widen(values[i], missed[i], count);
+	}
+}
+
 static enum forecast_convergence convergence(const struct play *better, const struct play *middle,
 					     const struct play *worse)
 {
@@ -204,18 +250,26 @@ static void fill_basis(const struct forecast_input *input, struct forecast_basis
 		.dirty_set_bytes = (uint64_t)input->dirty.set_bytes,
 		.dirty_bytes_per_s = (uint64_t)input->dirty.bytes_per_s,
 		.dirty_age_ms = input->dirty.age_ms,
+		.dirty_short_ms = (uint64_t)(input->dirty.sample.short_s * 1000),
+		.dirty_short_bytes = (uint64_t)input->dirty.sample.short_bytes,
+		.dirty_long_ms = (uint64_t)(input->dirty.sample.long_s * 1000),
+		.dirty_long_bytes = (uint64_t)input->dirty.sample.long_bytes,
 		.has_link = input->link_moves > 0 || is_by_probe(input),
 		.link_bytes_per_s = (uint64_t)link_of(input),
 		.link_age_ms = link_age_ms(input),
 		.link_moves = is_by_probe(input) ? 0 : input->link_moves,
 		.link_was_probed = is_by_probe(input),
+		.small_bytes_per_s = (uint64_t)small_at(input, MIDDLE),
 		.disk_bytes = input->disk_bytes,
 		.disk_write_bytes_per_s = input->disk_write_bytes_per_s,
+		.disk_bytes_per_s = (uint64_t)input->disk_bytes_per_s,
+		.limit_bytes_per_s = input->limit_bytes_per_s,
 		.zero_bytes_per_s = (uint64_t)input->zero_bytes_per_s,
 		.pace_percent = (uint64_t)llround(input->pace * 100),
 		.prepare_ms = (uint64_t)input->costs.prepare_ms,
 		.handover_ms = (uint64_t)input->costs.handover_ms,
 		.end_ms = (uint64_t)input->costs.end_ms,
+		.disk_ms = input->disk_bytes ? (uint64_t)input->costs.disk_ms : 0,
 	};
 }
 
@@ -229,14 +283,14 @@ static double mib(double bytes)
 static void say_no_end(const struct play *play, struct forecast *ret)
 {
 	const struct forecast_input *input = play->input;
-	double rate = play_bandwidth(play);
+	double rate = play_bandwidth(play), disk_rate = play_disk_bandwidth(play);
 
-	if (input->disk_bytes && (double)input->disk_write_bytes_per_s >= rate)
+	if (input->disk_bytes && (double)input->disk_write_bytes_per_s >= disk_rate)
 		snprintf(ret->summary, sizeof(ret->summary),
 			 "the guest writes %.0f MiB/s to its local disks, and %.0f MiB/s can be "
 			 "sent: the copy never ends; raise the bandwidth, or limit the guest's "
 			 "writes",
-			 mib((double)input->disk_write_bytes_per_s), mib(rate));
+			 mib((double)input->disk_write_bytes_per_s), mib(disk_rate));
 	else
 		snprintf(ret->summary, sizeof(ret->summary),
 			 "does not converge: after each pass %.0f MiB are changed again, and %.0f "
@@ -295,6 +349,7 @@ void forecast_make(const struct forecast_input *input, struct forecast *ret)
 		.bytes = value_of(middle.bytes, better.bytes, worse.bytes),
 		.passes = value_of(middle.passes, better.passes, worse.passes),
 	};
+	widen_all(input, ret);
 	fill_basis(input, &ret->basis);
 	say(&middle, ret);
 }

@@ -7,9 +7,9 @@
  * too. By how much the assumed scan is. */
 #define TIME_SPREAD_S 0.1
 #define TIME_SPREAD   0.1
-#define SCAN_SPREAD   1.0
+#define SCAN_SPREAD   8.0
 /* The scan is no further than that from what is assumed. */
-#define SCAN_FACTOR 10
+#define SCAN_FACTOR 40
 /* A move that was nearly all zero tells nothing of the link. */
 #define LINK_SHARE 0.25
 

@@ -8,7 +8,11 @@
 /* What is played through: one end of what is known, or the middle. */
 struct play {
 	const struct forecast_input *input;
-	double link, rate, set, nonzero; /* bytes, bytes a second */
+	double link, still_link;     /* bytes a second, while the guest runs and when it does not */
+	double nonzero;              /* bytes */
+	struct forecast_dirty dirty; /* set_bytes 0: the guest writes nothing */
+	double pace;                 /* of the guest, of that in which it was sampled */
+	double at_random;            /* forecast_dirty_after() */
 	const struct forecast_costs *costs;
 	/* results */
 	bool has_ended;
@@ -18,6 +22,8 @@ struct play {
 
 /* The bytes a second that the passes get. */
 double play_bandwidth(const struct play *play);
+/* The same of the copies of disks, while nothing else is sent. */
+double play_disk_bandwidth(const struct play *play);
 /* Fills the results, which are 0 before. */
 void play_all(struct play *play);
 

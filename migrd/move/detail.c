@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "move/foresee.h"
+#include "move/foresee_past.h"
 #include "move/priv.h"
 
 /* ---- durable --------------------------------------------------------- */
@@ -319,15 +319,16 @@ static struct move_shown_forecast forecast(const struct move *move)
 	const bool is_done = move->machine.state == MOVE_STATE_DONE;
 	struct move_times times = move_show_times(move);
 	struct move_shown_forecast ret = { 0 };
+	double duration_ms;
 
 	if (!move->forecast)
 		return ret;
 	ret.said = *move->forecast;
-	ret.has_duration = is_done && times.total.is_over && times.total.ms > 0;
+	duration_ms = foresee_duration_ms(move);
+	ret.has_duration = is_done && times.total.is_over && duration_ms > 0;
 	ret.has_blackout = is_done && times.blackout.is_over && times.blackout.ms > 0;
 	if (ret.has_duration)
-		ret.duration_ratio =
-			(double)ret.said.duration_ms.expected / move_duration_ms(move);
+		ret.duration_ratio = (double)ret.said.duration_ms.expected / duration_ms;
 	if (ret.has_blackout)
 		ret.blackout_ratio = (double)ret.said.blackout_ms.expected / times.blackout.ms;
 	return ret;

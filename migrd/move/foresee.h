@@ -12,13 +12,16 @@
 struct transfer_plan;
 
 /* Fills what earlier moves to PEER tell, and one under way: the link, of moves that no limit held
- * back and that were long enough; what a move takes beside its data.  And what a probe told. */
+ * back and that were long enough; what a move takes beside its data, of moves with disks if
+ * RET->disk_bytes is set; by how much forecasts were missed.  And what a probe told. */
 void foresee_history(struct moves *moves, const char *peer, struct forecast_input *ret);
 /* The rate of the link to PEER is known by moves, and not from long ago. */
 bool foresee_knows_link(struct moves *moves, const char *peer);
-/* Fills what OPTIONS ask for, and what PLAN (may be NULL) says. */
+/* Fills what OPTIONS ask for, and what PLAN (may be NULL) says.  The destination would let LET_COME
+ * bytes a second come; 0: all. */
 void foresee_request(const struct moves *moves, const struct move_options *options,
-		     const struct transfer_plan *plan, struct forecast_input *ret);
+		     const struct transfer_plan *plan, uint64_t let_come,
+		     struct forecast_input *ret);
 struct foresee_guest {
 	const char *vm_uuid;
 	uint64_t memory_bytes, resident_bytes; /* foresee_resident_blocking() */
@@ -38,8 +41,5 @@ uint64_t foresee_resident_blocking(pid_t pid, uint64_t memory_bytes);
 void foresee_move(struct move *move);
 /* Source, at the end of a move that is done: counts how well its forecast was met. */
 void foresee_compare(struct move *move);
-/* How long a move has taken that has ended, but for the time in which its memory waited for
- * parties; in milliseconds. */
-double move_duration_ms(const struct move *move);
 
 #endif

@@ -220,6 +220,7 @@ static void on_hello(struct move *move, struct json_object *result, const struct
 	move->facts.plan_waits = false;
 	if (!err && !peer_hello_reply_decode(result, &reply, &bad))
 		err = &bad;
+	move->begin.let_come_bytes_per_s = err ? 0 : reply.let_come_bytes_per_s;
 	if (!err && reply.has_migration) {
 		look_then_make(move, &reply.migration);
 	} else if (has_to_wait(move, err)) {

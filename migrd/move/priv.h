@@ -115,6 +115,7 @@ struct move_begin {
 	size_t disk_count;
 	uint64_t plan_deadline_ms;   /* until then the destination may say what it offers; 0: it
 				      * was not asked */
+	uint64_t let_come_bytes_per_s;     /* by the destination's budget; 0: all */
 	struct transfer_left_out left_out; /* of what the policy would like */
 };
 
@@ -421,6 +422,8 @@ bool move_is_gone(const struct move *move);      /* the guest's QEMU has ended *
 bool move_is_held(const struct move *move);
 int64_t move_hold_end_ms(const struct move *move);
 void move_end_hold(struct move *move);
+/* So long it was held or waited for parties before its memory, in milliseconds; 0: it did not. */
+uint64_t move_waited_ms(const struct move *move);
 
 /* ---- from state to state --------------------------------------------- */
 

@@ -170,6 +170,13 @@ static void add_delays(const struct move *move, struct strbuf *text)
 	}
 }
 
+uint64_t move_waited_ms(const struct move *move)
+{
+	return ms_between(move,
+			  move->stamps[MOVE_STAMP_HELD] ? MOVE_STAMP_HELD : MOVE_STAMP_TOLD,
+			  MOVE_STAMP_MIGRATE);
+}
+
 /* Of a guest that stood still before the move, or came back, memory ends with the sending. */
 static void add_times(const struct move *move, const struct move_measured *measured,
 		      struct explain_basis *basis)

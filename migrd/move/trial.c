@@ -136,14 +136,15 @@ static void forecast(struct trial *trial, struct vm *vm, struct forecast *ret)
 	const struct vm_def *def = vm_def_of(vm, &ignored);
 
 	vm_dirty_last(vm, &dirty);
+	input.disk_bytes = disk_bytes(trial);
 	foresee_history(trial->moves, trial->to, &input);
-	foresee_request(trial->moves, &trial->options, trial->plan, &input);
+	foresee_request(trial->moves, &trial->options, trial->plan, trial->let_come_bytes_per_s,
+			&input);
 	foresee_memory(trial->moves,
 		       &(struct foresee_guest){ trial->vm_uuid,
 						def ? vm_def_memory_mib(def) << 20 : 0,
 						trial->resident_bytes },
 		       &dirty, now_ms, &input);
-	input.disk_bytes = disk_bytes(trial);
 	input.disk_write_bytes_per_s = trial->written_per_s;
 	forecast_make(&input, ret);
 }
@@ -573,6 +574,8 @@ static void on_hello(void *data, struct json_object *result, const struct err *e
 			      trial->to, err->msg);
 	else if (vm)
 		make_plan(trial, vm, reply->has_migration ? &reply->migration : NULL);
+	if (vm && !err)
+		trial->let_come_bytes_per_s = reply->let_come_bytes_per_s;
 	free(reply);
 	if (vm)
 		look_at_files(trial);

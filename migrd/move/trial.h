@@ -33,6 +33,7 @@ struct trial {
 	void *data;
 	struct loop_timer *deadline, *again;
 	unsigned hellos; /* that were asked */
+	uint64_t let_come_bytes_per_s; /* by the destination's budget; 0: all */
 	uint64_t generation;
 	struct vm_entry *entry;                    /* NULL: not at the monitor */
 	size_t question;                           /* the next of trial_qemu.c */

@@ -26,6 +26,16 @@ static const struct json_field basis_fields[] = {
 		      IF(has_dirty)),
 	JSON_SHOWN_IF(struct forecast_basis, dirty_age_ms,
 		      "Age of these two figures in milliseconds.", IF(has_dirty)),
+	JSON_SHOWN_IF(struct forecast_basis, dirty_short_ms,
+		      "They are made of two samples: how long the shorter one took, in "
+		      "milliseconds.",
+		      IF(has_dirty)),
+	JSON_SHOWN_IF(struct forecast_basis, dirty_short_bytes,
+		      "What was changed in that time, in bytes.", IF(has_dirty)),
+	JSON_SHOWN_IF(struct forecast_basis, dirty_long_ms,
+		      "How long the longer one took, in milliseconds.", IF(has_dirty)),
+	JSON_SHOWN_IF(struct forecast_basis, dirty_long_bytes,
+		      "What was changed in that time, in bytes.", IF(has_dirty)),
 	JSON_SHOWN_IF(struct forecast_basis, link_bytes_per_s,
 		      "What earlier moves to that host got, or a probe of the link, in bytes per "
 		      "second.",
@@ -35,6 +45,9 @@ static const struct json_field basis_fields[] = {
 	JSON_SHOWN_IF(struct forecast_basis, link_moves, "How many moves they are.", IF(has_link)),
 	JSON_SHOWN_IF(struct forecast_basis, link_was_probed,
 		      "A short transfer without a guest has told it, not moves."),
+	JSON_SHOWN_IF(struct forecast_basis, small_bytes_per_s,
+		      "Of a guest of which less than 64 MiB are sent: what earlier moves like that "
+		      "got, in bytes per second."),
 	JSON_SHOWN_IF(struct forecast_basis, zero_bytes_per_s,
 		      "How fast earlier moves have passed over memory that is zero, in bytes per "
 		      "second."),
@@ -44,11 +57,19 @@ static const struct json_field basis_fields[] = {
 	JSON_SHOWN(struct forecast_basis, disk_bytes, "Local disks that are copied, in bytes."),
 	JSON_SHOWN(struct forecast_basis, disk_write_bytes_per_s,
 		   "What the guest writes to them, in bytes per second."),
+	JSON_SHOWN_IF(struct forecast_basis, disk_bytes_per_s,
+		      "What copies of disks to that host got in earlier moves, in bytes per "
+		      "second."),
+	JSON_SHOWN_IF(struct forecast_basis, limit_bytes_per_s,
+		      "The lowest limit that is known before the move, in bytes per second: its "
+		      "own, or what the budgets of the two hosts would leave to it now."),
 	JSON_SHOWN(struct forecast_basis, prepare_ms,
 		   "What a move takes before its data, in milliseconds, as earlier ones did."),
 	JSON_SHOWN(struct forecast_basis, handover_ms,
 		   "The same while the guest stands still, without data."),
 	JSON_SHOWN(struct forecast_basis, end_ms, "The same after that."),
+	JSON_SHOWN_IF(struct forecast_basis, disk_ms,
+		      "The same before memory, beside the data of disks."),
 	{ 0 },
 };
 

@@ -52,6 +52,16 @@ class ForecastTest(SystemTest):
         self.assertGreater(said["link"]["mtu_bytes"], 1000)
         self.assertEqual(said["plan"]["channels"][0]["name"], "ram")
 
+    def test_budgets_of_both_hosts_are_limits(self):
+        self.guest.start(self.a)
+        for host, key in ((self.a, "bandwidth_budget_bytes_per_s"),
+                          (self.b, "bandwidth_budget_in_bytes_per_s")):
+            self.configure_move(host, **{key: 20 << 20})
+            said = self.look()["forecast"]
+            self.assertEqual(said["basis"]["limit_bytes_per_s"], 20 << 20, key)
+            self.configure_move(host)
+        self.assertNotIn("limit_bytes_per_s", self.look()["forecast"]["basis"])
+
     def test_every_reason_of_both_hosts_is_told_at_once(self):
         self.guest.definition["disks"][0].update(cache="unsafe", readonly=False)
         self.guest.start(self.a)

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Moves share what their hosts have: a budget of bandwidth by priority, and places."""
-import os
 import re
-import signal
 import subprocess
 import time
 
@@ -16,15 +14,6 @@ HOLD = {"hold": {"timeout_s": 600}}
 
 
 class ShareTest(SystemTest):
-    def configure(self, host, **move):
-        """Takes over another section `move' without a restart."""
-        host.write_config(move=move)
-        before = host.api.get("/v1/host").get("reload", {}).get("at")
-        os.kill(host.process.pid, signal.SIGHUP)
-        answer = self.eventually("the reload is over", lambda: (
-            (found := host.api.get("/v1/host").get("reload")) and found["at"] != before and found))
-        self.assertTrue(answer["ok"], answer)
-
     def guest(self, name, area=16):
         guest = self.world.guest(name, area=area, rate=0)
         guest.start(self.a, sweeps=0)
@@ -59,7 +48,7 @@ class ShareTest(SystemTest):
         return sum(int(n) for n in re.findall(r"bytes_acked:(\d+)", out))
 
     def held_by_budget(self, first, second):
-        self.configure(self.a, bandwidth_budget_bytes_per_s=BUDGET)
+        self.configure_move(self.a, bandwidth_budget_bytes_per_s=BUDGET)
         ids = self.held(first), self.held(second, priority="balancing")
         self.assertEqual(self.limits(ids[1]), [2], "a newcomer has its part at once")
         self.wait_limits(ids, 8, 2)
@@ -113,21 +102,21 @@ class ShareTest(SystemTest):
             self.assertIn("budget", answer["progress"]["limit_why"])
             self.wait_limits(ids, 8, 2)
         with self.subTest("the other host lets less come"):
-            self.configure(self.b, bandwidth_budget_in_bytes_per_s=BUDGET // 2)
+            self.configure_move(self.b, bandwidth_budget_in_bytes_per_s=BUDGET // 2)
             self.wait_limits(ids, 4, 1)
             self.assertEqual(self.progress(ids[1])["limit_why"],
                              "host 'b' lets no more come, by a budget of its own")
             self.assertEqual(self.b.move_state(ids[1])["progress"]["limit_why"],
                              "the host's budget of 5.0 MiB/s is shared by 2 moves")
-            self.configure(self.b)
+            self.configure_move(self.b)
             self.wait_limits(ids, 8, 2)
         with self.subTest("a reload, a restart"):
-            self.configure(self.a, bandwidth_budget_bytes_per_s=BUDGET // 2)
+            self.configure_move(self.a, bandwidth_budget_bytes_per_s=BUDGET // 2)
             self.wait_limits(ids, 4, 1)
             self.a.kill9()
             self.a.start()
             self.wait_limits(ids, 4, 1)
-            self.configure(self.a)
+            self.configure_move(self.a)
             self.assertEqual(self.limits(*ids), [500, 0])
         for move_id in ids:
             self.a.api.post(f"/v1/moves/{move_id}/cancel")
@@ -135,7 +124,7 @@ class ShareTest(SystemTest):
     # All that goes out counts, and a guest that has gone over before its memory is not held back.
     @only_full
     def test_budget_holds_disks_and_not_a_guest_that_waits_for_its_memory(self):
-        self.configure(self.a, bandwidth_budget_bytes_per_s=BUDGET // 2)
+        self.configure_move(self.a, bandwidth_budget_bytes_per_s=BUDGET // 2)
         with self.subTest("disks"):
             guest = self.world.guest("g1", area=0, disks=[Disk("data", 32, "raw", area=4, data=24, rate=0)])
             guest.start(self.a, sweeps=0)
@@ -172,7 +161,7 @@ class ShareTest(SystemTest):
 
     # What is refused for want of a place is taken when there is one.
     def test_more_moves_than_places_are_refused_and_taken_later(self):
-        self.configure(self.b, in_max=1)
+        self.configure_move(self.b, in_max=1)
         first, second = self.guest("g1", area=0), self.guest("g2", area=0)
         held = self.held(first)
         words = "1 of the 1 places for moves to host 'b' are taken"

@@ -282,7 +282,7 @@ static void send_step(void)
 	qemu.look.visited_bytes += bytes;
 	qemu.look.at_ms += STEP_MS;
 	if (room > 0)
-		qemu.changed += (uint64_t)((double)(guest * STEP_MS / 1000) * room);
+		qemu.changed += (uint64_t)((double)guest * STEP_MS / 1000 * room);
 }
 
 static bool fits(void)

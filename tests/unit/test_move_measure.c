@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "check_main.h"
+#include "move/foresee_past.h"
 #include "move_rig.h"
 #include "peer/client.h"
 
@@ -68,6 +69,24 @@ START_TEST(difference_of_the_clocks_is_taken_out)
 	ck_assert_double_lt(measured().blackout_ms - 70, measured().blackout_error_ms);
 	ck_assert_double_lt(70 - measured().blackout_ms, measured().blackout_error_ms);
 	ck_assert_double_lt(measured().blackout_error_ms, 5000);
+}
+END_TEST
+
+/* It was told to a party half a second after the request, which let memory begin 7.5 s later. */
+START_TEST(time_for_which_it_waited_is_not_what_was_foreseen)
+{
+	struct move *move;
+
+	rig_bring_to("transfer");
+	move = rig_move();
+	move->stamps[MOVE_STAMP_CREATED] = 1000000;
+	move->stamps[MOVE_STAMP_MIGRATE] = 9000000;
+	move->stamps[MOVE_STAMP_ENDED] = 10000000;
+	ck_assert_double_eq(foresee_duration_ms(move), 9000);
+	move->stamps[MOVE_STAMP_TOLD] = 1500000;
+	ck_assert_double_eq(foresee_duration_ms(move), 1500);
+	move->stamps[MOVE_STAMP_HELD] = 1400000; /* a hold is before that */
+	ck_assert_double_eq(foresee_duration_ms(move), 1400);
 }
 END_TEST
 
@@ -181,6 +200,7 @@ Suite *suite(void)
 	TCase *tc = rig_add_case(s, "measure");
 
 	tcase_add_test(tc, difference_of_the_clocks_is_taken_out);
+	tcase_add_test(tc, time_for_which_it_waited_is_not_what_was_foreseen);
 	tcase_add_test(tc, what_was_measured_survives_a_restart);
 	tcase_add_test(tc, clocks_that_were_not_compared_give_no_figure);
 	tcase_add_test(tc, older_destination_gives_no_figure);

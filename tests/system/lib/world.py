@@ -3,9 +3,11 @@
 import atexit
 import contextlib
 import json
+import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -273,6 +275,15 @@ class SystemTest(unittest.TestCase):
         self.assertEqual((caught.exception.status, caught.exception.code), (status, code),
                          caught.exception.body)
         return caught.exception
+
+    def configure_move(self, host, **move):
+        """Takes over another section `move' without a restart."""
+        host.write_config(move=move)
+        before = host.api.get("/v1/host").get("reload", {}).get("at")
+        os.kill(host.process.pid, signal.SIGHUP)
+        answer = self.eventually("the reload is over", lambda: (
+            (found := host.api.get("/v1/host").get("reload")) and found["at"] != before and found))
+        self.assertTrue(answer["ok"], answer)
 
     def assert_move_refused(self, guest, source, destination, *words, **options):
         """A move of GUEST must fail with WORDS in its error; who runs the guest is the caller's to
