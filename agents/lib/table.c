@@ -8,6 +8,10 @@
 #include "agents/lib/cli.h"
 #include "agents/lib/units.h"
 
+#define BYTES_OF_MBIT 125000.0
+/* QEMU's target page on x86, in which it counts what a guest has changed. */
+#define PAGE_BYTES 4096.0
+
 /* ---- one value --------------------------------------------------------------- */
 
 struct json_object *table_member(struct json_object *obj, const char *path)
@@ -35,19 +39,45 @@ static bool is_number(struct json_object *value)
 }
 
 /* A value that the daemon cannot mean, such as NaN or a negative size, becomes 0. */
-static uint64_t to_uint(struct json_object *value)
+static double to_double(struct json_object *value)
 {
 	double number = json_object_get_double(value);
 
 	if (!(number > 0))
 		return 0;
-	return number < 0x1p63 ? (uint64_t)number : (uint64_t)1 << 63;
+	return number < 0x1p62 ? number : 0x1p62;
 }
 
+static uint64_t to_uint(struct json_object *value)
+{
+	return (uint64_t)to_double(value);
+}
+
+/* "a, b"; what does not fit is left out. */
+static void format_array(struct json_object *array, char *text)
+{
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < json_object_array_length(array) && len < TABLE_CELL_SIZE - 1; i++) {
+		const char *item = json_object_get_string(json_object_array_get_idx(array, i));
+
+		snprintf(text + len, TABLE_CELL_SIZE - len, "%s%s", i ? ", " : "",
+			 item ? item : "");
+		len += strlen(text + len);
+	}
+}
+
+/* The text of a string; JSON of an object. */
 static void format_text(struct json_object *value, char *text)
 {
-	/* The text of a string; JSON of any other type. */
-	snprintf(text, TABLE_CELL_SIZE, "%s", json_object_get_string(value));
+	if (json_object_is_type(value, json_type_boolean))
+		snprintf(text, TABLE_CELL_SIZE, "%s",
+			 json_object_get_boolean(value) ? "yes" : "no");
+	else if (json_object_is_type(value, json_type_array))
+		format_array(value, text);
+	else
+		snprintf(text, TABLE_CELL_SIZE, "%s", json_object_get_string(value));
 	cli_clean(text);
 }
 
@@ -68,6 +98,13 @@ static void format_rate(uint64_t bytes_per_s, char *text)
 		format_with(units_bytes, bytes_per_s, "/s", text);
 }
 
+static void format_per_s(double bytes_per_s, char *text)
+{
+	format_with(units_bytes,
+		    bytes_per_s > 0 && bytes_per_s < 0x1p63 ? (uint64_t)bytes_per_s : 0, "/s",
+		    text);
+}
+
 static void format_number(struct json_object *value, enum table_kind kind, char *text)
 {
 	switch (kind) {
@@ -86,15 +123,38 @@ static void format_number(struct json_object *value, enum table_kind kind, char 
 		format_with(units_bytes, to_uint(value) << 20, "", text);
 		break;
 	case TABLE_MS:
-		format_with(units_duration, to_uint(value), "", text);
+	case TABLE_MS_ERROR:
+		format_with(units_duration, (uint64_t)(to_double(value) + 0.5), "", text);
+		break;
+	case TABLE_SECONDS:
+		format_with(units_duration, to_uint(value) * 1000, "", text);
 		break;
 	case TABLE_MBIT:
-		snprintf(text, TABLE_CELL_SIZE, "%.1f Mbit/s", json_object_get_double(value));
+		format_per_s(json_object_get_double(value) * BYTES_OF_MBIT, text);
+		break;
+	case TABLE_PAGES_RATE:
+		format_per_s(json_object_get_double(value) * PAGE_BYTES, text);
 		break;
 	case TABLE_PERCENT:
 		snprintf(text, TABLE_CELL_SIZE, "%.0f %%", json_object_get_double(value));
 		break;
 	}
+}
+
+/* "71 ms" becomes "71 ms +/- 1.3 ms". */
+static void add_error(struct json_object *obj, const char *path, char *text)
+{
+	size_t len = strlen(path), used = strlen(text);
+	struct json_object *error;
+	char other[64];
+
+	if (len < 3 || len + strlen("_error") >= sizeof(other))
+		return;
+	snprintf(other, sizeof(other), "%.*s_error_ms", (int)(len - 3), path);
+	error = table_member(obj, other);
+	if (is_number(error))
+		snprintf(text + used, TABLE_CELL_SIZE - used, " +/- %.1f ms",
+			 json_object_get_double(error));
 }
 
 /* As it is shown; false and "-" when it is not there. */
@@ -113,6 +173,8 @@ static bool show_cell(struct json_object *obj, const struct table_field *field,
 		format_number(value, field->kind, ret_text);
 	else
 		format_text(value, ret_text);
+	if (field->kind == TABLE_MS_ERROR)
+		add_error(obj, field->path, ret_text);
 	return true;
 }
 
@@ -195,6 +257,20 @@ void table_print_list(FILE *out, struct json_object *list, const struct table_fi
 		add_item(table, json_object_array_get_idx(items, i), fields);
 	scols_print_table(table);
 	scols_unref_table(table);
+}
+
+void table_print_rows(FILE *out, struct json_object *obj, const char *path,
+		      const struct table_field *fields)
+{
+	struct json_object *rows = table_member(obj, path), *list;
+
+	if (!json_count(rows))
+		return;
+	list = json_object_new_object();
+	json_object_object_add(list, "items", json_object_get(rows));
+	fputc('\n', out);
+	table_print_list(out, list, fields);
+	json_object_put(list);
 }
 
 void table_print_object(FILE *out, struct json_object *obj, const struct table_field *fields)

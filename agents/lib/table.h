@@ -19,7 +19,10 @@ enum table_kind {
 	TABLE_RATE, /* bytes per second; 0 is no limit */
 	TABLE_MIB,
 	TABLE_MS,
-	TABLE_MBIT, /* Mbit/s */
+	TABLE_MS_ERROR, /* NAME_ms, and by how much it may be wrong, which is in NAME_error_ms */
+	TABLE_SECONDS,
+	TABLE_MBIT,       /* Mbit/s, shown as bytes per second, as all other rates are */
+	TABLE_PAGES_RATE, /* pages of 4 KiB per second, likewise */
 	TABLE_PERCENT,
 	TABLE_COUNT, /* how many elements */
 };
@@ -33,6 +36,8 @@ struct table_field {
 #define TABLE_CELL_SIZE  512
 #define TABLE_WORDS_SIZE 2048
 
+/* true and false are shown as yes and no, and an array of texts as "a, b". */
+
 /* The member at a path, NULL if a step is missing or null; borrowed. */
 struct json_object *table_member(struct json_object *obj, const char *path);
 /* The member as plain text; "": it is missing. */
@@ -43,6 +48,9 @@ const char *table_words(struct json_object *obj, const char *path, char ret_text
 
 /* {"items":[...]}: a line each, under a line of titles. */
 void table_print_list(FILE *out, struct json_object *list, const struct table_field *fields);
+/* The same of the array at PATH, after an empty line; nothing if that is empty or not there. */
+void table_print_rows(FILE *out, struct json_object *obj, const char *path,
+		      const struct table_field *fields);
 /* A line for each member that is there and not empty. */
 void table_print_object(FILE *out, struct json_object *obj, const struct table_field *fields);
 void table_print_json(FILE *out, struct json_object *obj);

@@ -135,13 +135,13 @@ static void two_units(char *text, uint64_t high, const char *high_name, uint64_t
 
 void units_duration(uint64_t ms, char ret_text[UNITS_SIZE])
 {
-	uint64_t s = ms / 1000;
+	uint64_t tenths = ms / 100 + (ms % 100 >= 50), s = tenths / 10;
 
 	if (ms < 1000)
 		snprintf(ret_text, UNITS_SIZE, "%llu ms", (unsigned long long)ms);
 	else if (s < 60)
 		snprintf(ret_text, UNITS_SIZE, "%llu.%llu s", (unsigned long long)s,
-			 (unsigned long long)(ms % 1000 / 100));
+			 (unsigned long long)(tenths % 10));
 	else if (s < 3600)
 		two_units(ret_text, s / 60, "min", s % 60, "s");
 	else if (s < 86400)

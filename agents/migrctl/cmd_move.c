@@ -3,14 +3,14 @@
 #include "agents/migrctl/cmd_move.h"
 
 #include "agents/migrctl/migrctl.h"
+#include "agents/migrctl/move_page.h"
 #include "agents/migrctl/move_target.h"
-#include "agents/migrctl/summary.h"
 #include "agents/migrctl/watch.h"
 #include "base/mem.h"
 
 struct look_values {
 	const char *vm;
-	bool active, plan, timeline, passes;
+	bool active, plan, timeline, passes, times;
 };
 
 #define VALUE(field) .offset = offsetof(struct look_values, field)
@@ -23,48 +23,51 @@ static const struct table_field list_fields[] = {
 	{ NULL, NULL, TABLE_TEXT },
 };
 
+/* The page leaves out what means nothing (move_page.c). */
 const struct table_field move_show_fields[] = {
 	{ "id", "id", TABLE_TEXT },
 	{ "VM", "vm", TABLE_TEXT },
 	{ "VM uuid", "vm_uuid", TABLE_TEXT },
-	{ "kind", "kind", TABLE_TEXT },
 	{ "source", "source", TABLE_TEXT },
 	{ "destination", "destination", TABLE_TEXT },
 	{ "state", "state", TABLE_TEXT },
 	{ "reason", "reason", TABLE_TEXT },
+	{ "held until", "held_until", TABLE_TEXT },
 	{ "error", "error.code", TABLE_TEXT },
 	{ "error detail", "error.detail", TABLE_TEXT },
 	{ "owner", "owner", TABLE_TEXT },
 	{ "generation", "generation", TABLE_NUMBER },
 	{ "can be cancelled", "can_cancel", TABLE_TEXT },
-	{ "policy", "policy.name", TABLE_TEXT },
-	{ "policy from", "policy.from", TABLE_TEXT },
-	{ "priority", "options.priority", TABLE_TEXT },
 	{ "done", "progress.percent", TABLE_PERCENT },
 	{ "outlook", "progress.sentence", TABLE_TEXT },
-	{ "takes at least", "progress.eta_min_ms", TABLE_MS },
-	{ "takes at most", "progress.eta_max_ms", TABLE_MS },
-	{ "RAM", "progress.ram_total_bytes", TABLE_BYTES },
+	{ "still takes at least", "progress.eta_min_ms", TABLE_MS },
+	{ "still takes at most", "progress.eta_max_ms", TABLE_MS },
+	{ "forecast", "forecast.summary", TABLE_TEXT },
+	{ "total time", "times.total_ms", TABLE_MS },
+	{ "foreseen duration", "forecast.duration_ms.expected", TABLE_MS },
+	{ "memory", "progress.ram_total_bytes", TABLE_BYTES },
 	{ "sent", "progress.ram_transferred_bytes", TABLE_BYTES },
 	{ "left", "progress.ram_remaining_bytes", TABLE_BYTES },
 	{ "passes", "progress.passes", TABLE_NUMBER },
-	{ "throughput", "progress.throughput_mbit_per_s", TABLE_MBIT },
-	{ "dirty pages/s", "progress.dirty_pages_per_s", TABLE_NUMBER },
-	{ "expected downtime", "progress.expected_downtime_ms", TABLE_MS },
+	{ "sending rate", "progress.throughput_mbit_per_s", TABLE_MBIT },
+	{ "guest changes", "progress.dirty_pages_per_s", TABLE_PAGES_RATE },
+	{ "expected blackout", "progress.expected_downtime_ms", TABLE_MS },
 	{ "CPU throttle", "progress.throttle_percent", TABLE_PERCENT },
-	{ "blackout, measured", "measured.blackout_ms", TABLE_MS },
-	{ "blackout, error", "measured.blackout_error_ms", TABLE_MS },
+	{ "blackout", "measured.blackout_ms", TABLE_MS_ERROR },
+	{ "QEMU's blackout", "times.qemu_downtime_ms", TABLE_MS },
+	{ "foreseen blackout", "forecast.blackout_ms.expected", TABLE_MS },
 	{ "no blackout known", "measured.blackout_note", TABLE_TEXT },
-	{ "network outage", "measured.outage_ms", TABLE_MS },
-	{ "outage, error", "measured.outage_error_ms", TABLE_MS },
+	{ "network outage", "measured.outage_ms", TABLE_MS_ERROR },
 	{ "outage of NIC", "measured.outage_nic", TABLE_TEXT },
 	{ "no outage known", "measured.outage_note", TABLE_TEXT },
 	{ "brownout", "measured.brownout_percent", TABLE_PERCENT },
 	{ "no brownout known", "measured.brownout_note", TABLE_TEXT },
+	{ "policy", "policy.name", TABLE_TEXT },
+	{ "policy from", "policy.from", TABLE_TEXT },
+	{ "priority", "options.priority", TABLE_TEXT },
 	{ "multifd channels", "options.multifd.channels", TABLE_NUMBER },
 	{ "multifd compression", "options.multifd.compression", TABLE_TEXT },
 	{ "post-copy", "options.postcopy.start", TABLE_TEXT },
-	{ "held until", "held_until", TABLE_TEXT },
 	{ "bandwidth limit", "options.bandwidth_bytes_per_s", TABLE_RATE },
 	{ "limit now", "progress.limit_bytes_per_s", TABLE_RATE },
 	{ "why that limit", "progress.limit_why", TABLE_TEXT },
@@ -82,17 +85,6 @@ static const struct table_field timeline_fields[] = {
 	{ NULL, NULL, TABLE_TEXT },
 };
 
-static const struct table_field notice_fields[] = {
-	{ "PARTY", "party", TABLE_TEXT },
-	{ "BEFORE", "before", TABLE_TEXT },
-	{ "TOLD", "told_at", TABLE_TEXT },
-	{ "DELAYED UNTIL", "delayed_until", TABLE_TEXT },
-	{ "AFTER", "after", TABLE_TEXT },
-	{ "REASON", "reason", TABLE_TEXT },
-	{ "NOT TOLD", "after_reason", TABLE_TEXT },
-	{ NULL, NULL, TABLE_TEXT },
-};
-
 static const struct table_field pass_fields[] = {
 	{ "PASS", "first", TABLE_NUMBER },
 	{ "TO", "last", TABLE_NUMBER },
@@ -100,7 +92,7 @@ static const struct table_field pass_fields[] = {
 	{ "TOOK", "duration_ms", TABLE_MS },
 	{ "TO SEND", "to_send_bytes", TABLE_BYTES },
 	{ "SENT", "sent_bytes", TABLE_BYTES },
-	{ "DIRTY PAGES/S", "dirty_pages_per_s", TABLE_NUMBER },
+	{ "CHANGED", "dirty_pages_per_s", TABLE_PAGES_RATE },
 	{ "THROTTLE", "throttle_percent", TABLE_PERCENT },
 	{ "DECISION", "decision", TABLE_TEXT },
 	{ NULL, NULL, TABLE_TEXT },
@@ -184,19 +176,6 @@ static bool show_plan(const struct cli_call *call, const struct move_target *tar
 	return true;
 }
 
-/* Who is told of MOVE, and who has asked for what. */
-static void print_notices(struct json_object *move)
-{
-	struct json_object *notices = table_member(move, "notices");
-	CLEANUP(json_putp) struct json_object *list = json_object_new_object();
-
-	if (!json_count(notices))
-		return;
-	json_object_object_add(list, "items", json_object_get(notices));
-	putchar('\n');
-	table_print_list(stdout, list, notice_fields);
-}
-
 static bool run_show(struct cli_call *call, struct err *err)
 {
 	const struct look_values *values = call->values;
@@ -206,9 +185,9 @@ static bool run_show(struct cli_call *call, struct err *err)
 
 	if (!move_target_find(&target, call, false, err))
 		return false;
-	if (values->plan + values->timeline + values->passes > 1)
+	if (values->plan + values->timeline + values->passes + values->times > 1)
 		return err_set(err, ERR_INVALID,
-			       "--plan, --timeline and --passes: one of them at a time");
+			       "--plan, --timeline, --passes and --times: one of them at a time");
 	if (values->plan)
 		return show_plan(call, &target, err);
 	if (values->timeline)
@@ -218,12 +197,10 @@ static bool run_show(struct cli_call *call, struct err *err)
 	path = move_target_path(&target, "");
 	if (!client_get(target.client, path, &move, err))
 		return false;
-	if (migrctl_wants_json(call))
-		table_print_json(stdout, move);
+	if (values->times && !migrctl_wants_json(call))
+		move_page_print_times(stdout, move);
 	else
-		summary_print_fields(stdout, move, move_show_fields);
-	if (!migrctl_wants_json(call))
-		print_notices(move);
+		move_page_show(call, move);
 	return true;
 }
 
@@ -270,6 +247,12 @@ static const struct cli_option show_options[] = {
 		.type = CLI_FLAG,
 		VALUE(passes),
 		.help = "what each pass over its memory sent and took, instead",
+	},
+	{
+		.name = "times",
+		.type = CLI_FLAG,
+		VALUE(times),
+		.help = "how long each step took, instead",
 	},
 	{ .name = NULL },
 };

@@ -2,6 +2,7 @@
 /* What people ask of a move that runs. */
 #include "agents/migrctl/cmd_move.h"
 #include "agents/migrctl/migrctl.h"
+#include "agents/migrctl/move_page.h"
 #include "agents/migrctl/move_target.h"
 #include "base/mem.h"
 
@@ -88,7 +89,7 @@ static bool run_request(struct cli_call *call, const char *suffix, struct json_o
 	if (!move_send(target.client, "POST", path, body, NULL, &move, err))
 		return false;
 	print_did(call, move);
-	migrctl_print_object(call, move, move_show_fields);
+	move_page_show(call, move);
 	return true;
 }
 
@@ -176,7 +177,7 @@ static bool run_set(struct cli_call *call, struct err *err)
 	if (!move_send(target.client, "PATCH", path, body, NULL, &move, err))
 		return false;
 	print_did(call, move);
-	migrctl_print_object(call, move, move_show_fields);
+	move_page_show(call, move);
 	if (values->policy && !migrctl_wants_json(call))
 		print_changes(move);
 	return true;
@@ -207,7 +208,7 @@ static bool run_resolve(struct cli_call *call, struct err *err)
 	path = move_target_path(&target, "/resolve");
 	if (!move_send(target.client, "POST", path, body, NULL, &move, err))
 		return false;
-	migrctl_print_object(call, move, move_show_fields);
+	move_page_show(call, move);
 	return true;
 }
 

@@ -43,6 +43,7 @@ static const struct table_field show_fields[] = {
 	{ "id", "id", TABLE_TEXT },
 	{ "VM", "vm", TABLE_TEXT },
 	{ "VM uuid", "vm_uuid", TABLE_TEXT },
+	{ "to", "to", TABLE_TEXT },
 	{ "priority", "priority", TABLE_TEXT },
 	{ "state", "state", TABLE_TEXT },
 	{ "place", "position", TABLE_NUMBER },
@@ -74,22 +75,11 @@ static const struct table_field attempt_fields[] = {
 	{ "REASON", "reason", TABLE_TEXT },  { NULL, NULL, TABLE_TEXT },
 };
 
-static void print_attempts(struct json_object *entry)
-{
-	CLEANUP(json_putp) struct json_object *list = json_object_new_object();
-	struct json_object *attempts = table_member(entry, "attempts");
-
-	if (!json_count(attempts))
-		return;
-	json_object_object_add(list, "items", json_object_get(attempts));
-	table_print_list(stdout, list, attempt_fields);
-}
-
 static void print_entry(const struct cli_call *call, struct json_object *entry)
 {
 	migrctl_print_object(call, entry, show_fields);
 	if (!migrctl_wants_json(call))
-		print_attempts(entry);
+		table_print_rows(stdout, entry, "attempts", attempt_fields);
 }
 
 static bool send(struct client *client, const char *method, const char *path,

@@ -16,17 +16,18 @@ struct refresh_values {
 
 static const struct table_field show_fields[] = {
 	{ "id", "id", TABLE_TEXT },
-	{ "vm", "vm", TABLE_TEXT },
+	{ "VM", "vm", TABLE_TEXT },
 	{ "emulator", "emulator", TABLE_TEXT },
 	{ "way", "way", TABLE_TEXT },
 	{ "from QEMU", "from_version", TABLE_TEXT },
 	{ "to QEMU", "to_version", TABLE_TEXT },
 	{ "state", "state", TABLE_TEXT },
-	{ "memory (bytes)", "progress.ram_total_bytes", TABLE_NUMBER },
-	{ "to be copied", "progress.ram_remaining_bytes", TABLE_NUMBER },
+	{ "memory", "progress.ram_total_bytes", TABLE_BYTES },
+	{ "to be copied", "progress.ram_remaining_bytes", TABLE_BYTES },
 	{ "reason", "reason", TABLE_TEXT },
-	{ "error", "error.detail", TABLE_TEXT },
-	{ "blackout (ms)", "blackout_ms", TABLE_NUMBER },
+	{ "error", "error.code", TABLE_TEXT },
+	{ "error detail", "error.detail", TABLE_TEXT },
+	{ "blackout", "blackout_ms", TABLE_MS },
 	{ "created at", "created_at", TABLE_TEXT },
 	{ "ended at", "ended_at", TABLE_TEXT },
 	{ NULL, NULL, TABLE_TEXT },
@@ -38,7 +39,7 @@ static const struct table_field list_fields[] = {
 	{ "STATE", "state", TABLE_TEXT },
 	{ "FROM", "from_version", TABLE_TEXT },
 	{ "TO", "to_version", TABLE_TEXT },
-	{ "BLACKOUT", "blackout_ms", TABLE_NUMBER },
+	{ "BLACKOUT", "blackout_ms", TABLE_MS },
 	{ "CREATED", "created_at", TABLE_TEXT },
 	{ "ENDED", "ended_at", TABLE_TEXT },
 	{ NULL, NULL, TABLE_TEXT },
@@ -56,7 +57,12 @@ static void print_line(struct json_object *job)
 		       table_text(job, "blackout_ms", blackout));
 }
 
-static const struct job_kind refreshes = { "/v1/refreshes/", "refresh", show_fields, print_line };
+static const struct job_kind refreshes = {
+	.path = "/v1/refreshes/",
+	.type = "refresh",
+	.fields = show_fields,
+	.print = print_line,
+};
 
 /* ---- refresh ------------------------------------------------------------------------------ */
 

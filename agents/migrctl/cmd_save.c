@@ -16,16 +16,17 @@ struct save_values {
 static const struct table_field show_fields[] = {
 	{ "id", "id", TABLE_TEXT },
 	{ "kind", "kind", TABLE_TEXT },
-	{ "vm", "vm", TABLE_TEXT },
+	{ "VM", "vm", TABLE_TEXT },
 	{ "file", "file", TABLE_TEXT },
 	{ "mode", "mode", TABLE_TEXT },
 	{ "live", "live", TABLE_TEXT },
 	{ "state", "state", TABLE_TEXT },
 	{ "reason", "reason", TABLE_TEXT },
-	{ "error", "error.detail", TABLE_TEXT },
-	{ "memory (bytes)", "progress.ram_total_bytes", TABLE_NUMBER },
-	{ "to be written", "progress.ram_remaining_bytes", TABLE_NUMBER },
-	{ "transferred", "progress.ram_transferred_bytes", TABLE_NUMBER },
+	{ "error", "error.code", TABLE_TEXT },
+	{ "error detail", "error.detail", TABLE_TEXT },
+	{ "memory", "progress.ram_total_bytes", TABLE_BYTES },
+	{ "to be written", "progress.ram_remaining_bytes", TABLE_BYTES },
+	{ "written or read", "progress.ram_transferred_bytes", TABLE_BYTES },
 	{ "created at", "created_at", TABLE_TEXT },
 	{ "ended at", "ended_at", TABLE_TEXT },
 	{ NULL, NULL, TABLE_TEXT },
@@ -38,6 +39,14 @@ static const struct table_field list_fields[] = {
 	{ "ENDED", "ended_at", TABLE_TEXT }, { NULL, NULL, TABLE_TEXT },
 };
 
+/* The copies are part of the saved guest: who moves or removes the file must know them. */
+static const struct table_field disk_fields[] = {
+	{ "DISK", "id", TABLE_TEXT },
+	{ "IMAGE", "image", TABLE_TEXT },
+	{ "COPY", "copy", TABLE_TEXT },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
 static void print_line(struct json_object *job)
 {
 	char kind[TABLE_CELL_SIZE], id[TABLE_CELL_SIZE], vm[TABLE_CELL_SIZE],
@@ -48,7 +57,14 @@ static void print_line(struct json_object *job)
 	       table_text(job, "state", state));
 }
 
-static const struct job_kind saves = { "/v1/saves/", "save", show_fields, print_line };
+static const struct job_kind saves = {
+	.path = "/v1/saves/",
+	.type = "save",
+	.fields = show_fields,
+	.rows = "disks",
+	.row_fields = disk_fields,
+	.print = print_line,
+};
 
 /* ---- save and restore ---------------------------------------------------------------- */
 

@@ -97,6 +97,8 @@ bool job_show(struct cli_call *call, const struct job_kind *kind, struct err *er
 	if (!client || !client_get(client, path, &job, err))
 		return false;
 	migrctl_print_object(call, job, kind->fields);
+	if (kind->rows && !migrctl_wants_json(call))
+		table_print_rows(stdout, job, kind->rows, kind->row_fields);
 	return true;
 }
 

@@ -12,6 +12,8 @@ struct job_kind {
 	const char *path;                 /* of its jobs, before the id: "/v1/saves/" */
 	const char *type;                 /* of its events */
 	const struct table_field *fields; /* of one job */
+	const char *rows;                 /* a list of it that is shown after them; NULL: none */
+	const struct table_field *row_fields;
 	/* One line, without its end. */
 	void (*print)(struct json_object *job);
 };

@@ -33,6 +33,17 @@ static void copy_text(struct json_object *move, const char *path, char *text, si
 		snprintf(text, size, "%.*s", (int)size - 1, cell);
 }
 
+/* What an event leaves out is not known any more. */
+static void update_outlook(struct progress *progress, struct json_object *move)
+{
+	double ms;
+
+	progress->sentence[0] = '\0';
+	copy_text(move, "progress.sentence", progress->sentence, sizeof(progress->sentence));
+	progress->min_s = number_at(move, "progress.eta_min_ms", &ms) ? ms / 1000 : -1;
+	progress->max_s = number_at(move, "progress.eta_max_ms", &ms) ? ms / 1000 : -1;
+}
+
 void progress_update(struct progress *progress, struct json_object *move)
 {
 	double value;
@@ -54,9 +65,11 @@ void progress_update(struct progress *progress, struct json_object *move)
 		progress->remaining_bytes = (uint64_t)value;
 	if (number_at(move, "progress.throughput_mbit_per_s", &value))
 		progress->bytes_per_s = (uint64_t)(value * 1e6 / 8);
+	update_outlook(progress, move);
 }
 
-/* -1: not known. */
+/* -1: not known.  By what is left now, which a guest makes more again: of a daemon that does not
+ * say what it expects. */
 static double seconds_left(const struct progress *progress)
 {
 	if (progress->is_final || progress->bytes_per_s == 0 || progress->remaining_bytes == 0)
@@ -66,19 +79,38 @@ static double seconds_left(const struct progress *progress)
 
 /* ---- as text ---------------------------------------------------------------------- */
 
-static void add_eta(const struct progress *progress, const char *suffix, struct strbuf *line)
+/* Tenths of a second would only flicker. */
+static void seconds_text(double seconds, char text[UNITS_SIZE])
 {
-	double eta_s = seconds_left(progress);
+	if (seconds < 59)
+		snprintf(text, UNITS_SIZE, "%.0f s", seconds + 0.5);
+	else
+		units_duration(((uint64_t)seconds + 1) * 1000, text);
+}
+
+static void add_seconds(const char *before, double seconds, const char *suffix, struct strbuf *line)
+{
 	char amount[UNITS_SIZE];
 
-	if (eta_s < 0 || eta_s > 1e9)
+	if (seconds < 0 || seconds > 1e9)
 		return;
-	/* Tenths of a second would only flicker. */
-	if (eta_s < 59)
-		snprintf(amount, sizeof(amount), "%.0f s", eta_s + 0.5);
-	else
-		units_duration(((uint64_t)eta_s + 1) * 1000, amount);
-	strbuf_addf(line, ", %s%s", amount, suffix);
+	seconds_text(seconds, amount);
+	strbuf_addf(line, "%s%s%s", before, amount, suffix);
+}
+
+/* "5 s to 41 s to go", or as much as is known of it. */
+static void add_eta(const struct progress *progress, const char *suffix, struct strbuf *line)
+{
+	if (!progress->sentence[0]) {
+		add_seconds(", ", seconds_left(progress), suffix, line);
+	} else if (progress->max_s >= 0 && progress->max_s < progress->min_s + 1) {
+		add_seconds(", ", progress->max_s, suffix, line);
+	} else if (progress->max_s >= 0) {
+		add_seconds(", ", progress->min_s, "", line);
+		add_seconds(progress->min_s >= 0 ? " to " : ", ", progress->max_s, suffix, line);
+	} else {
+		add_seconds(", at least ", progress->min_s, suffix, line);
+	}
 }
 
 /* Remaining bytes and rate mean something only while memory is being sent. */
@@ -152,15 +184,40 @@ void progress_bar(struct progress *progress, unsigned width, struct strbuf *line
 	cut(line, width);
 }
 
+/* They say the same, but for their figures. */
+static bool is_same_kind(const char *a, const char *b)
+{
+	static const char figures[] = "0123456789.";
+
+	while (true) {
+		a += strspn(a, figures);
+		b += strspn(b, figures);
+		if (*a != *b)
+			return false;
+		if (!*a)
+			return true;
+		a++;
+		b++;
+	}
+}
+
 bool progress_plain(struct progress *progress, struct strbuf *line)
 {
 	int tens = (int)(progress->percent / 10);
+	bool is_without_end = strstr(progress->sentence, "no end is in sight");
 
-	if (strcmp(progress->state, progress->told_state) == 0 && tens <= progress->told_tens)
+	if (strcmp(progress->state, progress->told_state) == 0 && tens <= progress->told_tens &&
+	    (!is_without_end || progress->has_told_no_end))
 		return false;
+	progress->has_told_no_end = progress->has_told_no_end || is_without_end;
 	progress->told_tens = tens;
 	memcpy(progress->told_state, progress->state, sizeof(progress->told_state));
 	strbuf_addf(line, "%s: %s: ", progress->vm, progress->state);
 	add_figures(progress, " sent", " to go", line);
+	if (progress->sentence[0] && !progress->is_final &&
+	    !is_same_kind(progress->sentence, progress->told_sentence)) {
+		memcpy(progress->told_sentence, progress->sentence, sizeof(progress->sentence));
+		strbuf_addf(line, "\n  %s", progress->sentence);
+	}
 	return true;
 }

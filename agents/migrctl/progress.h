@@ -15,18 +15,24 @@ struct progress {
 	double percent; /* of the whole move; never less than before */
 	uint64_t transferred_bytes, remaining_bytes;
 	uint64_t bytes_per_s; /* 0: not known */
+	char sentence[384];   /* what the daemon expects; "": it says nothing */
+	double min_s, max_s;  /* and how long that takes; below 0: not known */
 	size_t figures_width;
 	/* last reported in plain lines: */
 	char told_state[PROGRESS_STATE_SIZE];
 	int told_tens;
+	char told_sentence[384];
+	bool has_told_no_end;
 };
 
 /* Takes the figures of a move object; missing members leave the old value. */
 void progress_update(struct progress *progress, struct json_object *move);
 /* Makes a line of at most WIDTH columns with a bar. */
 void progress_bar(struct progress *progress, unsigned width, struct strbuf *line);
-/* Makes a line for logs; true: there is something new to report (another state, or
- * another tenth done). */
+/* Makes a line for logs; true: there is something new to report (another state,
+ * another tenth done, or that no end is in sight).  What the daemon expects follows on a line of
+ * its own, if it says something else than before, but for the figures.
+ */
 bool progress_plain(struct progress *progress, struct strbuf *line);
 
 #endif

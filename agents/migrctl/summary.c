@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agents/lib/table.h"
+#include "agents/migrctl/move_page.h"
 #include "base/mem.h"
 
 static const struct table_field summary_fields[] = {
@@ -13,13 +14,15 @@ static const struct table_field summary_fields[] = {
 	{ "reason", "reason", TABLE_TEXT },
 	{ "owner", "owner", TABLE_TEXT },
 	{ "generation", "generation", TABLE_NUMBER },
+	{ "total time", "times.total_ms", TABLE_MS },
+	{ "foreseen duration", "forecast.duration_ms.expected", TABLE_MS },
 	{ "sent", "progress.ram_transferred_bytes", TABLE_BYTES },
 	{ "passes", "progress.passes", TABLE_NUMBER },
-	{ "blackout, measured", "measured.blackout_ms", TABLE_MS },
-	{ "blackout, error", "measured.blackout_error_ms", TABLE_MS },
+	{ "blackout", "measured.blackout_ms", TABLE_MS_ERROR },
+	{ "QEMU's blackout", "times.qemu_downtime_ms", TABLE_MS },
+	{ "foreseen blackout", "forecast.blackout_ms.expected", TABLE_MS },
 	{ "no blackout known", "measured.blackout_note", TABLE_TEXT },
-	{ "network outage", "measured.outage_ms", TABLE_MS },
-	{ "outage, error", "measured.outage_error_ms", TABLE_MS },
+	{ "network outage", "measured.outage_ms", TABLE_MS_ERROR },
 	{ "outage of NIC", "measured.outage_nic", TABLE_TEXT },
 	{ "no outage known", "measured.outage_note", TABLE_TEXT },
 	{ "brownout", "measured.brownout_percent", TABLE_PERCENT },
@@ -27,93 +30,9 @@ static const struct table_field summary_fields[] = {
 	{ NULL, NULL, TABLE_TEXT },
 };
 
-/* Members of `times' with a better title than their key. */
-static const struct {
-	const char *key, *title;
-} time_titles[] = {
-	{ "total_ms", "total time" },
-	{ "blackout_ms", "blackout" },
-	{ "qemu_downtime_ms", "blackout, as QEMU says" },
-	{ "qemu_total_ms", "QEMU's part" },
-	{ "qemu_setup_ms", "QEMU's set-up" },
-	{ "completed_to_taken_ms", "handover" },
-	{ "held_ms", "of that, held" },
-	{ "parties_ms", "of that, for parties" },
-};
-
-static void time_title(const char *key, char *title, size_t size)
-{
-	size_t len = strlen(key);
-
-	for (size_t i = 0; i < ARRAY_LEN(time_titles); i++)
-		if (strcmp(time_titles[i].key, key) == 0) {
-			snprintf(title, size, "%s", time_titles[i].title);
-			return;
-		}
-	if (len > 3 && strcmp(key + len - 3, "_ms") == 0)
-		len -= 3;
-	snprintf(title, size, "%.*s", (int)len, key);
-	for (char *p = title; *p; p++)
-		if (*p == '_')
-			*p = ' ';
-}
-
-#define FIELDS_MAX 64
-
-/* A list of fields made while the program runs. */
-struct field_list {
-	struct table_field fields[FIELDS_MAX + 1]; /* the last one ends the list */
-	char titles[FIELDS_MAX][96], paths[FIELDS_MAX][64];
-	size_t count;
-};
-
-/* Adds a field for each member of TIMES.  GROUP: the member that holds TIMES, for title and
- * path. */
-static void add_times(struct field_list *list, const char *group, struct json_object *times)
-{
-	bool is_inner = strcmp(group, "times") != 0;
-	char title[48];
-
-	json_object_object_foreach(times, key, value)
-	{
-		size_t i = list->count;
-
-		if (!value || i == FIELDS_MAX || strlen(key) + strlen(group) > 40)
-			continue;
-		if (json_object_is_type(value, json_type_object)) {
-			if (!is_inner) /* the destination's times, one level below */
-				add_times(list, key, value);
-			continue;
-		}
-		time_title(key, title, sizeof(title));
-		snprintf(list->titles[i], sizeof(list->titles[i]), "%s%s%s", is_inner ? group : "",
-			 is_inner ? ", " : "", title);
-		snprintf(list->paths[i], sizeof(list->paths[i]), "times.%s%s%s",
-			 is_inner ? group : "", is_inner ? "." : "", key);
-		list->fields[i] = (struct table_field){ list->titles[i], list->paths[i], TABLE_MS };
-		list->count++;
-	}
-}
-
-void summary_print_fields(FILE *out, struct json_object *move, const struct table_field *fields)
-{
-	struct json_object *times = table_member(move, "times");
-	struct field_list list;
-	char words[TABLE_WORDS_SIZE];
-
-	memset(&list, 0, sizeof(list));
-	for (; fields->title && list.count < FIELDS_MAX; fields++)
-		list.fields[list.count++] = *fields;
-	if (json_object_is_type(times, json_type_object))
-		add_times(&list, "times", times);
-	table_print_object(out, move, list.fields);
-	if (table_words(move, "explanation", words)[0])
-		fprintf(out, "\n%s\n", words);
-}
-
 void summary_print(FILE *out, struct json_object *move)
 {
-	summary_print_fields(out, move, summary_fields);
+	move_page_print_fields(out, move, summary_fields);
 }
 
 /* ---- the result --------------------------------------------------------------------- */

@@ -9,10 +9,8 @@
 #include "base/err.h"
 #include "base/json.h"
 
-/* Prints state, owner, and how long each part took. */
+/* Prints state, owner, what it cost its guest, and why it took so long. */
 void summary_print(FILE *out, struct json_object *move);
-/* Prints FIELDS, then how long each part took. */
-void summary_print_fields(FILE *out, struct json_object *move, const struct table_field *fields);
 /* True: the move is done, or not over.  False: *err has the move's own error, or the
  * meaning of its state, and the owner of the guest. */
 bool summary_result(struct json_object *move, struct err *err);

@@ -104,9 +104,7 @@ say(struct converge_decision decision, const struct view *view, const char *fmt,
 	va_end(ap);
 	if (view->history->count)
 		snprintf(decision.why, sizeof(decision.why),
-			 "%s: the last pass left %s, the guest changes %s a second, and %s a "
-			 "second are "
-			 "sent",
+			 "%s: the last pass left %s, the guest changes %s/s, and %s/s are sent",
 			 what, size_text(view->left_bytes, left),
 			 size_text(view->rates.dirty_bytes_per_s, dirty),
 			 size_text(view->rates.sent_bytes_per_s, sent));
@@ -329,7 +327,7 @@ static struct converge_decision throttle(const struct view *view)
 static struct converge_decision postcopy(const struct view *view)
 {
 	return say((struct converge_decision){ .action = CONVERGE_POSTCOPY }, view,
-		   "the guest goes over now, and its memory follows");
+		   "the guest goes over by post-copy, and its memory follows");
 }
 
 static bool may_go_over(const struct converge_basis *basis)
@@ -394,9 +392,8 @@ static struct converge_decision grant(struct converge_decision decision, const c
 	if (what_ms)
 		snprintf(ms, sizeof(ms), "%llu ms", (unsigned long long)what_ms);
 	if (rest->sent_bytes_per_s)
-		snprintf(decision.why, sizeof(decision.why),
-			 "%s%s: %s are left, and %s a second are sent", what, ms,
-			 size_text(rest->left_bytes, left),
+		snprintf(decision.why, sizeof(decision.why), "%s%s: %s are left, and %s/s are sent",
+			 what, ms, size_text(rest->left_bytes, left),
 			 size_text(rest->sent_bytes_per_s, sent));
 	else
 		snprintf(decision.why, sizeof(decision.why),

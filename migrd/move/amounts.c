@@ -17,7 +17,8 @@ const char *amount_bytes(uint64_t bytes, char ret[AMOUNT_SIZE])
 	else if (bytes < 10 * MIB)
 		snprintf(ret, AMOUNT_SIZE, "%.1f MiB", (double)bytes / (double)MIB);
 	else if (bytes < GIB)
-		snprintf(ret, AMOUNT_SIZE, "%llu MiB", (unsigned long long)(bytes / MIB));
+		snprintf(ret, AMOUNT_SIZE, "%llu MiB",
+			 (unsigned long long)((bytes + MIB / 2) / MIB));
 	else
 		snprintf(ret, AMOUNT_SIZE, "%.1f GiB", (double)bytes / (double)GIB);
 	return ret;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "move/amounts.h"
 #include "move/priv.h"
 #include "move/src_priv.h"
 
@@ -123,13 +124,14 @@ void move_say_set(const struct move *move, const struct move_changes *changes,
 		  char ret[MOVE_DID_SIZE])
 {
 	const struct move_options *options = &move->options;
-	char bandwidth[64] = "as much as the link takes", priority[256] = "";
+	char bandwidth[64] = "as much as the link takes", priority[256] = "",
+	     amount[AMOUNT_SIZE];
 
 	if (has_changed(changes, "priority"))
 		say_priority(move, priority, sizeof(priority));
 	if (options->bandwidth_bytes_per_s)
-		snprintf(bandwidth, sizeof(bandwidth), "%llu bytes a second at most",
-			 (unsigned long long)options->bandwidth_bytes_per_s);
+		snprintf(bandwidth, sizeof(bandwidth), "%s/s at most",
+			 amount_bytes(options->bandwidth_bytes_per_s, amount));
 	say(ret, "%zu settings changed, %zu kept; %s: %s, a stop of %llu ms, policy '%s'%s",
 	    changes->changed_count, changes->kept_count, when(move), bandwidth,
 	    (unsigned long long)options->downtime_limit_ms, move->policy.name, priority);
@@ -145,12 +147,12 @@ static void say_rest(const struct move *move, const struct move_finishing *finis
 			 "%llu MiB are left, and how fast they are sent is not known yet",
 			 MIB(finishing->left_bytes));
 	else
-		snprintf(ret, size,
-			 "%llu MiB are left at %llu MiB a second, which takes about %llu ms%s",
+		snprintf(ret, size, "%llu MiB are left at %llu MiB/s, which takes about %llu ms%s",
 			 MIB(finishing->left_bytes), MIB(finishing->sent_bytes_per_s),
 			 (unsigned long long)finishing->stop_ms,
 			 move->options.bandwidth_bytes_per_s
-				 ? " or less, as the limit of bandwidth ends when the guest is stopped"
+				 ? " or less, as the limit of bandwidth ends when the guest is "
+				   "stopped"
 				 : "");
 }
 

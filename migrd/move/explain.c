@@ -56,7 +56,8 @@ static void add_spans(struct text *text, const struct explain_basis *basis)
 		{ basis->disks_ms, "for local disks" },
 		{ basis->hold_ms, "held as was asked for" },
 		{ basis->parties_ms, "for the answers of parties that were told before memory" },
-		{ basis->memory_ms, "for memory while the guest ran" },
+		{ basis->memory_ms,
+		  basis->is_still ? "for memory" : "for memory while the guest ran" },
 		{ basis->still_ms, "of standstill" },
 		{ basis->fetch_ms, "for memory that followed the guest" },
 		{ basis->tidy_ms, "to tidy up" },
@@ -138,6 +139,20 @@ static void add_changes(struct text *text, const struct explain_basis *basis)
 	add(text, ".");
 }
 
+static void add_decision(struct text *text, const struct explain_basis *basis)
+{
+	const char *words = basis->decision;
+
+	if (!words)
+		return;
+	if (strncmp(words, MOVE_DECIDED_BY_USER, strlen(MOVE_DECIDED_BY_USER)) == 0)
+		add(text, " A user decided: %s.", words + strlen(MOVE_DECIDED_BY_USER));
+	else if (strncmp(words, MOVE_NOT_DECIDED, strlen(MOVE_NOT_DECIDED)) == 0)
+		add(text, " Policy '%s' %s.", basis->policy, words);
+	else
+		add(text, " Policy '%s' decided in the end: %s.", basis->policy, words);
+}
+
 static void add_obstacles(struct text *text, const struct explain_basis *basis)
 {
 	char amount[AMOUNT_SIZE];
@@ -190,6 +205,7 @@ void explain(const struct explain_basis *basis, char ret[MOVE_EXPLANATION_SIZE])
 	add_parties(&text, basis);
 	add_memory(&text, basis);
 	add_changes(&text, basis);
+	add_decision(&text, basis);
 	add_obstacles(&text, basis);
 	add_standstill(&text, basis);
 	add_outage(&text, basis);

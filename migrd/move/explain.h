@@ -11,12 +11,17 @@
 
 #include "wire/move_reply.h"
 
+/* How a decision begins that a user made, or that was only said. */
+#define MOVE_DECIDED_BY_USER "on request: "
+#define MOVE_NOT_DECIDED     "would have decided: "
+
 enum explain_end { EXPLAIN_DONE, EXPLAIN_STAYED, EXPLAIN_LOST };
 
 /* Times are in ms; 0: that did not happen, or is not known. */
 struct explain_basis {
 	enum explain_end end;
 	const char *destination;
+	bool is_still; /* the guest did not run, before and in the move */
 	uint64_t total_ms;
 	uint64_t prepare_ms;   /* until the destination was ready */
 	uint64_t disks_ms;     /* from there until memory began, but for the next two */
@@ -34,6 +39,8 @@ struct explain_basis {
 	uint64_t budget_bytes_per_s;  /* the least that the host's budget let it send; 0: all */
 	uint64_t dirty_bytes_per_s;   /* the most that was seen in a pass */
 	uint64_t throttle_percent;    /* likewise */
+	const char *decision; /* the last one, while memory was sent; NULL: there was none */
+	const char *policy;   /* that made it, unless it begins as below */
 	uint64_t held_ms, held_count; /* nothing was sent, since one host could not finish */
 	uint64_t rejoins;             /* post-copy: data streams that were lost and made again */
 	bool has_outage;

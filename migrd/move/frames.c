@@ -10,6 +10,10 @@
  * its record once more.  Nothing of a move depends on any of this.
  */
 #include "vm/frames.h"
+
+#include <stdio.h>
+#include <string.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "move/outage.h"

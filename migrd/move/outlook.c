@@ -6,6 +6,7 @@
 
 #include "converge/converge.h"
 #include "move/amounts.h"
+#include "wire/policy.h"
 
 /* A transfer that needs more passes than that has no end in sight. */
 #define PASSES_MAX_AHEAD 40
@@ -80,34 +81,55 @@ static struct prediction predict(const struct outlook_basis *basis, unsigned sen
 
 /* ---- memory ---------------------------------------------------------------------------- */
 
+/* How a transfer is ended that does not end by itself. */
+static void say_way_out(const struct outlook_basis *basis, char *text, size_t size)
+{
+	static const char *const words[] = {
+		[POLICY_TIMEOUT_CANCEL] = "the move is given up",
+		[POLICY_TIMEOUT_FORCE] = "the guest is stopped until all is sent",
+		[POLICY_TIMEOUT_POSTCOPY] = "the guest goes over by post-copy",
+		[POLICY_TIMEOUT_PAUSE] = "the guest is paused until all is sent",
+	};
+	char amount[AMOUNT_SIZE];
+
+	if (basis->will_switch)
+		snprintf(text, size, "; the guest goes over by post-copy if that stays so");
+	else if (basis->deadline_ms)
+		snprintf(text, size, "; %s in %s at the latest", words[basis->timeout],
+			 amount_ms(basis->deadline_ms, amount));
+	else
+		snprintf(text, size, "%s", basis->can_switch ? "; post-copy can end it" : "");
+}
+
 static void say_rates(const struct outlook_basis *basis, struct outlook *ret)
 {
 	const struct prediction likely = predict(basis, 100, 100);
-	char dirty[AMOUNT_SIZE], sent[AMOUNT_SIZE], still[AMOUNT_SIZE], slow[80] = "";
+	char dirty[AMOUNT_SIZE], sent[AMOUNT_SIZE], still[AMOUNT_SIZE], slow[80] = "", out[120];
 
 	amount_bytes(basis->dirty_bytes_per_s, dirty);
 	amount_bytes(basis->bytes_per_s, sent);
 	amount_ms(likely.still_ms, still);
-	if (basis->throttle_percent)
+	if (basis->throttle_percent > 1) /* the least of a QEMU that may be told more later */
 		snprintf(slow, sizeof(slow), " (its CPUs are slowed down by %llu %%)",
 			 (unsigned long long)basis->throttle_percent);
-	if (!likely.ends)
+	if (!likely.ends) {
+		say_way_out(basis, out, sizeof(out));
 		snprintf(ret->sentence, sizeof(ret->sentence),
 			 "the guest changes %s/s%s, and %s/s are sent: no end is in sight%s", dirty,
-			 slow, sent,
-			 basis->can_switch ? ", but it can go over before its memory" : "");
-	else if (likely.passes)
+			 slow, sent, out);
+	} else if (likely.passes) {
 		snprintf(ret->sentence, sizeof(ret->sentence),
 			 "the guest changes %s/s%s, and %s/s are sent: %llu more %s, then it "
 			 "stands "
 			 "still for about %s",
 			 dirty, slow, sent, (unsigned long long)likely.passes,
 			 likely.passes == 1 ? "pass" : "passes", still);
-	else
+	} else {
 		snprintf(ret->sentence, sizeof(ret->sentence),
 			 "the guest changes %s/s%s, and %s/s are sent: it stands still soon, for "
 			 "about %s",
 			 dirty, slow, sent, still);
+	}
 }
 
 static void look_at_memory(const struct outlook_basis *basis, struct outlook *ret)

@@ -43,7 +43,12 @@ struct outlook_basis {
 	uint64_t in_pass_ms; /* since the present pass began */
 	uint64_t throttle_percent;
 	uint64_t disk_left_bytes, disk_bytes_per_s;
-	bool can_switch; /* post-copy may end it */
+	bool can_switch;  /* post-copy may end it */
+	bool will_switch; /* its policy does so when nothing else has helped */
+	/* So long until the policy of the move ends it, by TIMEOUT, an enum policy_timeout; 0:
+	 * never, or nobody knows when. */
+	uint64_t deadline_ms;
+	int timeout;
 };
 
 struct outlook {

@@ -7,6 +7,7 @@
 #include "move/explain.h"
 #include "move/outlook.h"
 #include "move/priv.h"
+#include "move/src_priv.h"
 
 /* QEMU's target page on x86: that in which it counts what the guest has changed. */
 #define PAGE_BYTES 4096
@@ -100,11 +101,31 @@ static uint64_t limit_ms(const struct move *move)
 							 : asked_ms;
 }
 
+/* What the policy does at its deadline, as far as this move can. */
+static int timeout_of(const struct move *move)
+{
+	const struct policy *policy = &move->policy;
+	bool can_postcopy = transfer_plan_has_postcopy(move->plan);
+
+	if (policy->timeout == POLICY_TIMEOUT_FORCE && can_postcopy &&
+	    policy->postcopy == POLICY_POSTCOPY_IF_NEEDED)
+		return POLICY_TIMEOUT_POSTCOPY;
+	if (policy->timeout == POLICY_TIMEOUT_POSTCOPY && !can_postcopy)
+		return POLICY_TIMEOUT_CANCEL;
+	return policy->timeout;
+}
+
 void move_show_outlook(const struct move *move, struct move_progress *ret)
 {
 	struct outlook_basis basis = { .peer = move->row.peer,
 				       .limit_ms = limit_ms(move),
-				       .can_switch = transfer_plan_has_postcopy(move->plan) };
+				       .can_switch = transfer_plan_has_postcopy(move->plan),
+				       .will_switch =
+					       transfer_plan_has_postcopy(move->plan) &&
+					       move->policy.postcopy == POLICY_POSTCOPY_IF_NEEDED &&
+					       !move->policy.observe,
+				       .deadline_ms = move_converge_deadline_ms(move),
+				       .timeout = timeout_of(move) };
 	struct outlook outlook;
 
 	if (move->side != MOVE_SRC || move_is_final(move) || move->machine.is_new)
@@ -152,6 +173,8 @@ static void add_passes(const struct move *move, struct explain_basis *basis)
 			basis->dirty_bytes_per_s = dirty;
 		if (rows[i].throttle_percent > basis->throttle_percent)
 			basis->throttle_percent = rows[i].throttle_percent;
+		if (rows[i].decision[0])
+			basis->decision = rows[i].decision;
 	}
 }
 
@@ -221,6 +244,9 @@ void move_explain(const struct move *move, const struct move_measured *measured,
 		.passes = move->ram.info.ram_passes,
 		.limit_bytes_per_s = move->options.bandwidth_bytes_per_s,
 		.budget_bytes_per_s = move->facts.budget_least,
+		.is_still = move->facts.stopped ||
+			    (end_of(move) == EXPLAIN_DONE && !move->stamps[MOVE_STAMP_STOPPED]),
+		.policy = move->policy.name,
 		.held_ms = move->measure.held_us / 1000,
 		.held_count = move->measure.held_count,
 		.rejoins = move->measure.rejoins,

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "converge/converge.h"
+#include "move/explain.h"
 #include "move/priv.h"
 #include "move/src.h"
 #include "move/src_priv.h"
@@ -29,7 +30,7 @@
 #define THROTTLE_TRIGGER   "throttle-trigger-threshold"
 
 /* Of "WHAT: HOW IT IS" the first part, as far as a pass has room for it. */
-#define DECISION_MAX 70
+#define DECISION_MAX 100
 #define DECISION_WORDS(decision)                                                            \
 	((int)(strcspn((decision)->why, ":") < DECISION_MAX ? strcspn((decision)->why, ":") \
 							    : DECISION_MAX))
@@ -138,6 +139,16 @@ uint64_t move_converge_end_limit_ms(const struct move *move)
 	struct converge_basis basis = basis_of(move);
 
 	return converge_end_limit_ms(&basis);
+}
+
+uint64_t move_converge_deadline_ms(const struct move *move)
+{
+	uint64_t deadline_ms = policy_deadline_ms(&move->policy, bytes_of(move));
+
+	if (move->side != MOVE_SRC || move->machine.state != MOVE_STATE_TRANSFER ||
+	    move->policy.observe || move->converge.is_over)
+		return 0;
+	return deadline_ms > now_ms(move) ? deadline_ms - now_ms(move) : 0;
 }
 
 /* ---- what QEMU is told ------------------------------------------------------------ */
@@ -274,7 +285,7 @@ static void note_in_pass(struct move *move, const char *how,
 static void observe(struct move *move, const struct converge_decision *decision)
 {
 	move->facts.observed++;
-	note_in_pass(move, "would have decided: ", decision);
+	note_in_pass(move, MOVE_NOT_DECIDED, decision);
 	move_note(move, "would-have-decided", "policy '%s' would have decided (%s): %s",
 		  move->policy.name, converge_action_names[decision->action], decision->why);
 }
@@ -283,7 +294,7 @@ static void carry_out(struct move *move, const struct converge_decision *decisio
 {
 	const char *name = converge_action_names[decision->action];
 
-	note_in_pass(move, "", decision);
+	note_in_pass(move, decision->is_wish ? MOVE_DECIDED_BY_USER : "", decision);
 	if (decision->is_wish)
 		move_note(move, "granted", "a user asked for the end (%s): %s", name,
 			  decision->why);

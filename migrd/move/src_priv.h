@@ -87,6 +87,9 @@ void move_converge_add_parameters(struct move *move, struct json_object *args);
  * wants the end. */
 struct converge_rest move_converge_rest(const struct move *move);
 uint64_t move_converge_end_limit_ms(const struct move *move);
+/* So long until the policy ends the transfer at its deadline, in ms; 0: it has none, only observes,
+ * or has done all that it can. */
+uint64_t move_converge_deadline_ms(const struct move *move);
 /* How long the guest may stand still at most, before something is taken to be wrong. */
 uint64_t move_converge_stop_ms(const struct move *move);
 

@@ -25,7 +25,7 @@ struct move_disk_progress {
 };
 
 #define MOVE_SENTENCE_SIZE    384
-#define MOVE_EXPLANATION_SIZE 896
+#define MOVE_EXPLANATION_SIZE 1024
 #define MOVE_LIMIT_WHY_SIZE   160
 
 struct move_progress {
@@ -221,7 +221,7 @@ struct move_timeline_item {
 extern const struct json_field move_timeline_fields[];
 
 /* A pass over the guest's memory, or several that follow each other. */
-#define MOVE_DECISION_SIZE 96
+#define MOVE_DECISION_SIZE 128
 struct move_pass {
 	uint64_t first, last;              /* numbers of the passes; 1 is the first */
 	uint64_t began_ms;                 /* since memory began to be sent */

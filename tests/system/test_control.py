@@ -43,12 +43,12 @@ class ControlTest(SystemTest):
         self.wait_sending(move_id)
         answer = self.a.api.post(finish)
         # Before the end of a pass it may not be known yet how fast it goes.
-        self.assertRegex(answer["did"], r"for 2 ms from now on, .*: \d+ MiB are left (at \d+ MiB a second, "
+        self.assertRegex(answer["did"], r"for 2 ms from now on, .*: \d+ MiB are left (at \d+ MiB/s, "
                          r"which takes about \d+ ms or less, .*, so not yet: `force' stops|.* not known yet)")
         self.assertEqual("not known yet" in answer["did"], answer["stop_ms"] == 0)
         self.assertEqual(answer["state"], "transfer")
         said = self.a.migrctl("move", "set", "g1", "--bandwidth", str(SLOW + 1)).stdout
-        self.assertIn(f"passed on to QEMU and the stream: {SLOW + 1} bytes a second at most",
+        self.assertIn(f"passed on to QEMU and the stream: {SLOW >> 20} MiB/s at most",
                       re.sub(r"\s+", " ", said))
         said = self.a.migrctl("move", "finish", "g1", "--force").stdout
         self.assertIn("stops the guest at its next chance", re.sub(r"\s+", " ", said))

@@ -40,6 +40,11 @@ class ConvergeTest(SystemTest):
         self.a.assert_clean_soon(self.guest.vm(self.b), move_id)
         return move
 
+    def assert_page_says(self, move_id, decision):
+        """What the policy decided is on the page of the move, in its words."""
+        self.assertIn(f"Policy 'test' decided in the end: {decision}",
+                      self.a.migrctl("move", "show", move_id).stdout)
+
     # ---- the deadline --------------------------------------------------------
 
     def test_cancel_at_the_deadline_leaves_the_guest_and_says_why(self):
@@ -48,10 +53,11 @@ class ConvergeTest(SystemTest):
         move = self.world.wait_state(self.a, move_id, "failed")
         self.assertEqual(move["error"]["code"], "timeout")
         self.assertRegex(move["error"]["detail"], r"not over at its deadline, after 6 s: the last pass "
-                         r"left \d+ MiB, the guest changes \d+ MiB a second, and \d+ MiB a second are sent")
+                         r"left \d+ MiB, the guest changes \d+ MiB/s, and \d+ MiB/s are sent")
         self.assertIn(move["error"]["detail"], self.a.migrctl("move", "show", move_id).stdout.replace(
             "\n", " "))
         self.assertEqual(self.decided(move_id), ["cancel"])
+        self.assert_page_says(move_id, "the transfer was not over at its deadline, after 6 s.")
         self.guest.assert_runs_on(self.a)
         self.world.wait_state(self.b, move_id, "failed")
         self.world.move(self.guest, self.a, self.b)
@@ -75,6 +81,7 @@ class ConvergeTest(SystemTest):
         move_id = self.begin()
         self.assert_arrives(move_id)
         self.assertEqual(self.decided(move_id), ["pause"])
+        self.assert_page_says(move_id, "the guest is paused until all is sent, for about ")
         events = [item["event"] for item in self.a.api.items(f"/v1/moves/{move_id}/timeline")]
         self.assertLess(events.index("handover"), events.index("STOP"))
 
@@ -95,6 +102,7 @@ class ConvergeTest(SystemTest):
         move_id = self.begin()
         self.assert_arrives(move_id)
         self.assertEqual(self.decided(move_id), ["postcopy"])
+        self.assert_page_says(move_id, "the guest goes over by post-copy, and its memory follows.")
 
     def test_limit_is_raised_up_to_the_ceiling(self):
         self.policy(downtime_ceiling_ms=5000, deadline_s=LONG_S)

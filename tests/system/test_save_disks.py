@@ -2,6 +2,7 @@
 """Background snapshots of guests that write to disks: memory and disks are of one moment."""
 import os
 import pathlib
+import re
 import signal
 import unittest
 
@@ -64,6 +65,10 @@ class SaveDisksTest(SaveCase):
         self.assertEqual([(disk["id"], disk["image"], disk["copy"]) for disk in save["disks"]],
                          [(disk.id, str(disk.path), str(self.path(disk, "saved", save["id"])))
                           for disk in disks])
+        shown = self.a.migrctl("save", "show", save["id"]).stdout
+        for disk in disks:
+            self.assertRegex(shown, rf"(?m)^{disk.id} +{re.escape(str(disk.path))} +"
+                             rf"{re.escape(str(self.path(disk, 'saved', save['id'])))}$")
         self.guest.assert_runs_on(self.a)
         self.assert_nothing_left()
         self.assertEqual(self.guest.vm(self.a)["pid"], pid)

@@ -396,10 +396,10 @@ START_TEST(cancel_says_why)
 {
 	passes(2, MIB(400));
 	basis.deadline_ms = now.at_ms = 20000;
-	ck_assert_str_eq(
-		decide().why,
-		"the transfer was not over at its deadline, after 20 s: the last pass left "
-		"400 MiB, the guest changes 100 MiB a second, and 100 MiB a second are sent");
+	ck_assert_str_eq(decide().why,
+			 "the transfer was not over at its deadline, after 20 s: the last pass "
+			 "left "
+			 "400 MiB, the guest changes 100 MiB/s, and 100 MiB/s are sent");
 }
 END_TEST
 

@@ -30,7 +30,7 @@ START_TEST(short_move_says_where_its_time_went)
 	ck_assert_str_eq(
 		text, "It took 1.4 s: 420 ms until the destination was ready, 600 ms for memory "
 		      "while the guest ran, 71 ms of standstill, 330 ms to tidy up. 3 passes over "
-		      "512 MiB of memory sent 60 MiB at 92 MiB/s, what the link and the hosts "
+		      "512 MiB of memory sent 60 MiB at 93 MiB/s, what the link and the hosts "
 		      "gave. The guest stood still for 71 ms: 48 ms until all of it was sent, 23 "
 		      "ms until it ran on host 'b'.");
 }
@@ -55,7 +55,7 @@ START_TEST(busy_guest_over_a_limited_link_says_what_held_it)
 				     "17 passes over 128 MiB of memory sent 1000 MiB at 15 MiB/s, "
 				     "the limit of the bandwidth."));
 	ck_assert_ptr_nonnull(strstr(text,
-				     "The guest changed up to 15 MiB/s meanwhile, so at least "
+				     "The guest changed up to 16 MiB/s meanwhile, so at least "
 				     "872 MiB went more than once."));
 	ck_assert_ptr_nonnull(strstr(text, "QEMU slowed its CPUs down by up to 60 %."));
 }
@@ -67,7 +67,7 @@ START_TEST(move_that_the_budget_held_says_so)
 
 	basis.budget_bytes_per_s = 100 * MIB;
 	explain(&basis, text);
-	ck_assert_ptr_nonnull(strstr(text, "sent 60 MiB at 92 MiB/s, its part of the host's budget "
+	ck_assert_ptr_nonnull(strstr(text, "sent 60 MiB at 93 MiB/s, its part of the host's budget "
 					   "of bandwidth."));
 	basis.budget_bytes_per_s = 1000 * MIB;
 	explain(&basis, text);
@@ -130,6 +130,27 @@ START_TEST(move_that_failed_tells_no_arrival)
 }
 END_TEST
 
+/* The page of a move that ended otherwise than by itself says what was decided, and by whom. */
+START_TEST(decision_is_told_with_who_made_it)
+{
+	struct explain_basis basis = idle;
+
+	basis.decision = "the guest is paused until all is sent, for about 3200 ms";
+	basis.policy = "suspend";
+	explain(&basis, text);
+	ck_assert_ptr_nonnull(strstr(text, " Policy 'suspend' decided in the end: the guest is "
+					   "paused until all is sent, for about 3200 ms."));
+	basis.decision = "on request: the guest stands still for as long as the rest takes";
+	explain(&basis, text);
+	ck_assert_ptr_nonnull(strstr(text, " A user decided: the guest stands still for as long "
+					   "as the rest takes."));
+	basis.policy = "shy";
+	basis.decision = "would have decided: the guest's CPUs are slowed down by 20 %";
+	explain(&basis, text);
+	ck_assert_ptr_nonnull(strstr(text, " Policy 'shy' would have decided: the guest's CPUs"));
+}
+END_TEST
+
 /* What does not fit is left out whole. */
 START_TEST(largest_numbers_are_survived)
 {
@@ -143,6 +164,7 @@ START_TEST(largest_numbers_are_survived)
 	basis.has_outage = true;
 	basis.destination = "a-host-whose-name-has-as-many-as-sixty-three-characters-in-it-all";
 	basis.last_pass_ms = 1;
+	basis.decision = basis.policy = basis.destination;
 	explain(&basis, text);
 	ck_assert_uint_lt(strlen(text), sizeof(text));
 	ck_assert_int_eq(text[strlen(text) - 1], '.');
@@ -160,6 +182,7 @@ Suite *suite(void)
 	tcase_add_test(tc, move_that_the_budget_held_says_so);
 	tcase_add_test(tc, local_disks_are_told_with_their_rate);
 	tcase_add_test(tc, waiting_and_lost_streams_are_told);
+	tcase_add_test(tc, decision_is_told_with_who_made_it);
 	tcase_add_test(tc, move_that_failed_tells_no_arrival);
 	tcase_add_test(tc, largest_numbers_are_survived);
 	suite_add_tcase(s, tc);

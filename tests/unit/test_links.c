@@ -199,7 +199,7 @@ START_TEST(first_move_probes_and_goes_on)
 	fake_peer_answer("probe", OFFERED);
 	ck_assert_uint_eq(trace_count("peer prepare"), 1);
 	timeline = rig_timeline();
-	ck_assert_msg(strstr(timeline, "link host 'b' took 28 MiB in 300 ms") != NULL, "%s",
+	ck_assert_msg(strstr(timeline, "link host 'b' took 29 MiB in 300 ms") != NULL, "%s",
 		      timeline);
 }
 END_TEST

@@ -523,7 +523,7 @@ START_TEST(finish_by_force_stops_the_guest_at_once_and_says_what_it_costs)
 	ck_assert_int_eq(finish(true), ERR_NONE);
 	assert_parameter("\"downtime-limit\":2000000");
 	ck_assert_uint_eq(fake_stream_bytes_per_s, 0);
-	assert_did("95 MiB are left at 95 MiB a second, which takes about ");
+	assert_did("95 MiB are left at 95 MiB/s, which takes about ");
 	ck_assert_uint_ge(finishing.stop_ms, 990);
 	ck_assert_uint_le(finishing.stop_ms, 1010);
 	assert_noted("finish-requested by ann, by force: ");

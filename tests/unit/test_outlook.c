@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "base/mem.h"
 #include "check_main.h"
 #include "converge/converge.h"
 #include "move/outlook.h"
 #include "move/passes.h"
+#include "wire/policy.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -61,7 +63,33 @@ START_TEST(guest_that_is_too_fast_has_no_end_in_sight)
 					   "by 40 %), and 900 MiB/s are sent: no end is in sight");
 	ck_assert(!outlook.has_max);
 	basis.can_switch = true;
-	ck_assert_ptr_nonnull(strstr(outlook_of(&basis).sentence, "before its memory"));
+	ck_assert_ptr_nonnull(
+		strstr(outlook_of(&basis).sentence, "no end is in sight; post-copy can end it"));
+}
+END_TEST
+
+/* Who reads that no end is in sight wants to know what comes of it. */
+START_TEST(transfer_without_end_says_how_its_policy_ends_it)
+{
+	static const char *const ends[] = {
+		[POLICY_TIMEOUT_CANCEL] = "no end is in sight; the move is given up in 1 min 5 s "
+					  "at the latest",
+		[POLICY_TIMEOUT_FORCE] = "; the guest is stopped until all is sent in 1 min 5 s",
+		[POLICY_TIMEOUT_POSTCOPY] = "; the guest goes over by post-copy in 1 min 5 s",
+		[POLICY_TIMEOUT_PAUSE] = "; the guest is paused until all is sent in 1 min 5 s",
+	};
+	struct outlook_basis basis = flowing;
+
+	basis.dirty_bytes_per_s = 950 * MIB;
+	basis.deadline_ms = 65000;
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		basis.timeout = (int)i;
+		ck_assert_msg(strstr(outlook_of(&basis).sentence, ends[i]), "%s",
+			      outlook_of(&basis).sentence);
+	}
+	basis.will_switch = true;
+	ck_assert_ptr_nonnull(strstr(outlook_of(&basis).sentence,
+				     "; the guest goes over by post-copy if that stays so"));
 }
 END_TEST
 
@@ -214,6 +242,7 @@ Suite *suite(void)
 	tcase_add_test(tc, guest_that_converges_has_an_end_and_a_range);
 	tcase_add_test(tc, range_has_both_ends_when_the_worst_case_ends_too);
 	tcase_add_test(tc, guest_that_is_too_fast_has_no_end_in_sight);
+	tcase_add_test(tc, transfer_without_end_says_how_its_policy_ends_it);
 	tcase_add_test(tc, first_pass_has_no_latest_end);
 	tcase_add_test(tc, extremes_are_survived);
 	tcase_add_test(tc, range_is_right_soon_after_the_link_drops_to_a_tenth);

@@ -22,7 +22,8 @@
 #define DONE                                                                   \
 	MOVE("done", "true", "100",                                            \
 	     ",\"owner\":\"b\",\"generation\":2,\"times\":{\"total_ms\":1234," \
-	     "\"qemu_downtime_ms\":86,\"first_pass_ms\":700}")
+	     "\"qemu_downtime_ms\":86},\"measured\":{\"blackout_ms\":70.583,"  \
+	     "\"blackout_error_ms\":1.263},\"explanation\":\"It took 1.2 s.\"")
 
 #define REPLY(json) \
 	"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" json
@@ -153,7 +154,8 @@ START_TEST(move_to_its_end_tells_states_and_outcome)
 	ck_assert_ptr_nonnull(strstr(text, "owner"));
 	ck_assert_ptr_nonnull(strstr(text, "1.2 s"));
 	ck_assert_ptr_nonnull(strstr(text, "86 ms"));
-	ck_assert_ptr_nonnull(strstr(text, "first pass"));
+	ck_assert_ptr_nonnull(strstr(text, "71 ms +/- 1.3 ms"));
+	ck_assert_ptr_nonnull(strstr(text, "It took 1.2 s."));
 	ck_assert_str_eq(text_of(errors), "");
 }
 END_TEST
@@ -326,6 +328,37 @@ START_TEST(bar_fits_any_width)
 }
 END_TEST
 
+/* What is left now, divided by the rate, is no forecast: the guest makes it more again. */
+START_TEST(what_the_daemon_expects_is_told_in_its_words)
+{
+	struct progress progress = { .told_tens = -1 };
+	CLEANUP(strbuf_fini) struct strbuf line = STRBUF_INIT;
+	static const char *const reports[] = {
+		MOVE("transfer", "false",
+		     "50,\"eta_min_ms\":5200,\"eta_max_ms\":41000,"
+		     "\"sentence\":\"3 more passes\"",
+		     ""),
+		MOVE("transfer", "false", "60,\"eta_min_ms\":5200,\"sentence\":\"3 more passes\"",
+		     ""),
+		MOVE("transfer", "false", "61,\"sentence\":\"no end is in sight\"", ""),
+	};
+	static const char *const wanted[] = {
+		"vm1: transfer:  50 %  1.0 MiB sent, 2.0 MiB left, 1.0 MiB/s, 6 s to 42 s to go\n"
+		"  3 more passes",
+		"vm1: transfer:  60 %  1.0 MiB sent, 2.0 MiB left, 1.0 MiB/s, at least 6 s to go",
+		"vm1: transfer:  61 %  1.0 MiB sent, 2.0 MiB left, 1.0 MiB/s\n  no end is in sight",
+	};
+
+	restore();
+	for (size_t i = 0; i < ARRAY_LEN(reports); i++) {
+		update(&progress, reports[i]);
+		strbuf_clear(&line);
+		ck_assert(progress_plain(&progress, &line));
+		ck_assert_str_eq(strbuf_str(&line), wanted[i]);
+	}
+}
+END_TEST
+
 /* Guests' names come from others and must not control the terminal. */
 START_TEST(foreign_text_is_made_harmless)
 {
@@ -358,6 +391,7 @@ Suite *suite(void)
 	tcase_add_loop_test(tc, bad_ending_is_an_error_that_names_the_owner, 0, ARRAY_LEN(endings));
 	tcase_add_test(tc, percent_never_runs_backwards);
 	tcase_add_test(tc, bar_fits_any_width);
+	tcase_add_test(tc, what_the_daemon_expects_is_told_in_its_words);
 	tcase_add_test(tc, foreign_text_is_made_harmless);
 	suite_add_tcase(s, tc);
 	return s;
