@@ -56,7 +56,7 @@ struct config {
 	uint64_t move_in_max;
 	uint64_t move_link_probe_ms; /* 0: no probe */
 	uint64_t move_offers_max, move_offers_memory_percent, move_hold_max_s;
-	uint64_t move_outage_ping_ms;
+	uint64_t move_outage_ping_ms, move_outage_ping_min_ms;
 	uint64_t move_bandwidth_bytes_per_s; /* 0: no limit */
 	uint64_t move_bandwidth_budget_bytes_per_s,
 		move_bandwidth_budget_in_bytes_per_s; /* 0: none */

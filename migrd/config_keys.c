@@ -97,8 +97,11 @@ const struct config_key config_keys[] = {
 	{ "move", "outage_ping_ms", CONFIG_TYPE_UINT, AT(move_outage_ping_ms), 0, 1000, "0", NULL,
 	  "milliseconds",
 	  "So often a guest is asked for an answer around its switch, to measure the network "
-	  "outage; "
-	  "0: never. Less than 10 counts as 10." },
+	  "outage, in moves that say nothing of it; 0: never. Less than 10 counts as 10." },
+	{ "move", "outage_ping_min_ms", CONFIG_TYPE_UINT, AT(move_outage_ping_min_ms), 10, 1000,
+	  "10", NULL, "milliseconds",
+	  "No more often than that a move, a policy or another host may have it; 0: not at all.",
+	  .or_zero = true },
 	{ "move", "bandwidth_bytes_per_s", CONFIG_TYPE_UINT, AT(move_bandwidth_bytes_per_s), 1024,
 	  UINT64_C(1000000000000), "0", NULL, "bytes per second",
 	  "Limit of a move that sets none itself; 0: none.", .or_zero = true, .is_live = true },

@@ -294,6 +294,7 @@ static bool start_moves(struct daemon *daemon, struct err *err)
 		.hold_max_s = config->move_hold_max_s,
 		.limits = reload_moves_limits(config),
 		.outage_ping_ms = (uint32_t)config->move_outage_ping_ms,
+		.outage_ping_min_ms = (uint32_t)config->move_outage_ping_min_ms,
 		.prepare_timeout_ms = (uint32_t)config->move_prepare_timeout_ms,
 		.link_probe_ms = (uint32_t)config->move_link_probe_ms,
 		.storage = storage_rules(config),

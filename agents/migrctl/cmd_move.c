@@ -68,6 +68,7 @@ const struct table_field move_show_fields[] = {
 	{ "multifd channels", "options.multifd.channels", TABLE_NUMBER },
 	{ "multifd compression", "options.multifd.compression", TABLE_TEXT },
 	{ "post-copy", "options.postcopy.start", TABLE_TEXT },
+	{ "outage ping", "options.outage_ping_ms", TABLE_MS },
 	{ "bandwidth limit", "options.bandwidth_bytes_per_s", TABLE_RATE },
 	{ "limit now", "progress.limit_bytes_per_s", TABLE_RATE },
 	{ "why that limit", "progress.limit_why", TABLE_TEXT },

@@ -16,7 +16,7 @@ struct start_values {
 	const char *to, *block_jobs, *multifd_compression, *postcopy, *policy, *priority,
 		*hold_then, *hold_until;
 	struct move_limits limits;
-	struct cli_number multifd_channels, hold;
+	struct cli_number multifd_channels, hold, outage_ping;
 	bool multifd, xbzrle, auto_converge, assert_same_disks, assert_same_cpu, assert_safe_cache,
 		remove_source_disks, dry_run, watch;
 };
@@ -43,6 +43,8 @@ static void add_ways(const struct start_values *values, struct json_object *obj)
 		json_add_str(postcopy, "start", values->postcopy);
 		json_object_object_add(obj, "postcopy", postcopy);
 	}
+	if (values->outage_ping.is_set)
+		json_add_uint(obj, "outage_ping_ms", values->outage_ping.value);
 	if (values->xbzrle)
 		json_add_bool(obj, "xbzrle", true);
 	if (values->auto_converge)
@@ -360,6 +362,14 @@ static const struct cli_option start_options[] = {
 		.type = CLI_FLAG,
 		VALUE(auto_converge),
 		.help = "slow the guest down if it changes memory faster than it is sent",
+	},
+	{
+		.name = "outage-ping",
+		.type = CLI_COUNT,
+		VALUE(outage_ping),
+		.max = 1000,
+		.arg = "MS",
+		.help = "ask the guest so often for an answer, to measure the network outage",
 	},
 	{
 		.name = "assert-same-disks",

@@ -31,6 +31,7 @@ static const struct table_field show_fields[] = {
 	{ "deadline", "deadline_s", TABLE_SECONDS },
 	{ "more for each GiB", "deadline_s_per_gib", TABLE_SECONDS },
 	{ "timeout", "timeout", TABLE_TEXT },
+	{ "outage ping", "outage_ping_ms", TABLE_MS },
 	{ "only observes", "observe", TABLE_TEXT },
 	{ "selector", "selector", TABLE_TEXT },
 	{ "created at", "created_at", TABLE_TEXT },

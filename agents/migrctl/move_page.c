@@ -84,6 +84,7 @@ static const char *const notes[] = {
 
 /* What is left out where it is 0: it has not begun, or is not used. */
 static const char *const not_zero[] = {
+	"options.outage_ping_ms",
 	"progress.ram_total_bytes",
 	"progress.ram_transferred_bytes",
 	"progress.ram_remaining_bytes",

@@ -291,6 +291,8 @@ static struct move *take_claim(struct http_request *req, struct api *api, claim_
 			  .switched = claim.switched,
 			  .addresses = claim.addresses,
 			  .address_count = claim.address_count,
+			  .has_outage_ping = claim.has_outage_ping,
+			  .outage_ping_ms = claim.outage_ping_ms,
 		  },
 		  err);
 }

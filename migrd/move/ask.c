@@ -89,6 +89,8 @@ struct json_object *move_claim_json(const struct move *move, bool run)
 	};
 
 	claim.address_count = run ? move_frames_addresses(move, claim.addresses) : 0;
+	claim.has_outage_ping = run;
+	claim.outage_ping_ms = move_outage_ping_ms(move);
 	memcpy(claim.uuid, move->row.vm_uuid, sizeof(claim.uuid));
 	return json_encode(peer_claim_fields, &claim);
 }

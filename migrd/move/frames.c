@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* When the guest of a move sends frames (vm/frames.h), on both hosts, for the outage that its
- * source shows (move/outage.h).  Where the operator allows it (outage_ping_ms), the guest is asked
- * for answers around its switch, so that one that is quiet by itself can be measured too.
+ * source shows (move/outage.h).  Where its request, its policy or the operator says so
+ * (outage_ping_ms), the guest is asked for answers around its switch, so that one that is quiet by
+ * itself can be measured too.
  *
  * Each host listens from prepare on: a transfer may be shorter than it takes the kernel to open
  * what is listened with.  The source has what it needs when the guest has stopped, and that is in
@@ -18,6 +19,7 @@
 #include "base/mem.h"
 #include "move/outage.h"
 #include "move/priv.h"
+#include "vm/agent.h"
 #include "wire/peer_msg.h"
 
 /* The guest is asked for answers as long as it is awaited, and before its stop for so long at most,
@@ -48,6 +50,8 @@ struct move_frames {
 	uint32_t pause_ms;        /* between two questions */
 	bool must_write;
 	bool is_announced;  /* the guest was asked to tell its addresses */
+	bool has_told_ping; /* destination: its source has said how often the guest is asked */
+	uint32_t told_ping_ms;
 	uint32_t pinged_ms; /* so long the guest was asked for answers before its stop */
 };
 
@@ -79,17 +83,50 @@ void move_frames_fini(struct move *move)
 	free(TAKE_PTR(move->frames));
 }
 
+static uint32_t most(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+/* MS, as a move wants it. */
+static uint32_t allowed(const struct move *move, uint64_t ms)
+{
+	uint32_t min_ms = move->moves->env.outage_ping_min_ms;
+
+	return ms && min_ms ? most((uint32_t)ms, most(min_ms, PING_MIN_MS)) : 0;
+}
+
+uint32_t move_outage_ping_ms(const struct move *move)
+{
+	uint32_t own_ms = move->moves->env.outage_ping_ms;
+
+	if (move->side == MOVE_DST && move->frames && move->frames->has_told_ping)
+		return allowed(move, move->frames->told_ping_ms);
+	if (move->side == MOVE_SRC && move->options.has_outage_ping)
+		return allowed(move, move->options.outage_ping_ms);
+	if (move->side == MOVE_SRC && move->policy.has_outage_ping && !move->policy.observe)
+		return allowed(move, move->policy.outage_ping_ms);
+	return own_ms ? most(own_ms, PING_MIN_MS) : 0;
+}
+
+bool move_may_ping(const struct moves *moves, const struct move_options *options, struct err *err)
+{
+	if (!options->has_outage_ping || !options->outage_ping_ms || moves->env.outage_ping_min_ms)
+		return true;
+	return err_set(err, ERR_CONFLICT,
+		       "this host lets no move ask its guest for answers: leave outage_ping_ms out "
+		       "of the request, or set outage_ping_min_ms in its configuration");
+}
+
 /* So often the guest is asked for answers now; 0: it is not. */
 static uint32_t ping_ms(const struct move *move)
 {
 	const struct qmp_mig_info *info = &move->ram.info;
 	const struct move_frames *frames = move->frames;
-	uint32_t ms = move->moves->env.outage_ping_ms;
+	uint32_t ms = move_outage_ping_ms(move);
 	double left_s = (double)info->ram_remaining_bytes /
 			(info->throughput_mbit_per_s * BYTES_OF_MBIT + 1);
 
-	if (ms && ms < PING_MIN_MS)
-		ms = PING_MIN_MS;
 	if (frames->until_ms)
 		return ms;
 	if (move->side == MOVE_DST || !move->stamps[MOVE_STAMP_MIGRATE] ||
@@ -107,16 +144,50 @@ static void on_announced(struct move *move, struct json_object *result, const st
 		log_debug("move", "frames", "move=%s error=%s", move->row.id, err->msg);
 }
 
-/* A virtio-net device asks its guest to announce itself, which tells the guest's address; the frame
- * says what the network knows already (vm/announce.h). */
+/* A question to the guest's agent; its move is looked up again. */
+struct asking {
+	struct moves *moves;
+	char id[ID_UUID_SIZE];
+};
+
+/* What it says is taken where its frames have said nothing (vm/frames.h). */
+static void on_network(void *data, struct json_object *result, const struct err *err)
+{
+	struct asking *asking = data;
+	struct move *move = moves_find(asking->moves, asking->id);
+
+	if (err)
+		log_debug("move", "frames", "move=%s agent=%s", asking->id, err->msg);
+	else if (move && move->frames && move->frames->watch)
+		vm_frames_note_network(move->frames->watch, result);
+	free(asking);
+}
+
+static void ask_agent(struct move *move)
+{
+	struct vm *vm = move_vm(move);
+	struct vm_agent_state state;
+	struct asking *asking;
+
+	if (!vm || !vm_agent_state(vm, &state) || !state.is_connected || state.is_frozen)
+		return;
+	asking = xnew(struct asking);
+	asking->moves = move->moves;
+	memcpy(asking->id, move->row.id, sizeof(asking->id));
+	vm_agent_call(vm, VM_AGENT_NETWORK, 0, on_network, asking);
+}
+
+/* The guest's agent knows its addresses, and a virtio-net device asks its guest to announce itself,
+ * which tells them too; the frame says what the network knows already (vm/announce.h). */
 static void learn_addresses(struct move *move)
 {
 	struct json_object *args;
 
 	if (move->side != MOVE_SRC || move->frames->is_announced || move->frames->until_ms ||
-	    !move->moves->env.outage_ping_ms || !vm_frames_are_open(move->frames->watch))
+	    !move_outage_ping_ms(move) || !vm_frames_are_open(move->frames->watch))
 		return;
 	move->frames->is_announced = true;
+	ask_agent(move);
 	args = json_object_new_object();
 	json_add_uint(args, "initial", 50);
 	json_add_uint(args, "max", 550);
@@ -336,15 +407,21 @@ size_t move_frames_addresses(const struct move *move, struct nic_address ret[NIC
 {
 	const struct move_frames *frames = move->frames;
 
-	return frames && frames->watch && move->moves->env.outage_ping_ms
+	return frames && frames->watch && move_outage_ping_ms(move)
 		       ? vm_frames_addresses(frames->watch, ret)
 		       : 0;
 }
 
-void move_frames_note_addresses(struct move *move, const struct nic_address *list, size_t count)
+void move_frames_note_go(struct move *move, const struct move_claim *claim)
 {
-	for (size_t i = 0; move->frames && move->frames->watch && i < count; i++)
-		vm_frames_set_address(move->frames->watch, &list[i]);
+	struct move_frames *frames = move->frames;
+
+	if (!frames || !frames->watch)
+		return;
+	frames->has_told_ping = claim->has_outage_ping;
+	frames->told_ping_ms = (uint32_t)claim->outage_ping_ms;
+	for (size_t i = 0; i < claim->address_count; i++)
+		vm_frames_set_address(frames->watch, &claim->addresses[i]);
 }
 
 static bool has_seen_any(const struct nic_frames_list *list)

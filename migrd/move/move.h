@@ -78,7 +78,8 @@ struct moves_env {
 	unsigned offers_memory_percent; /* of the available memory, for the offers of one peer */
 	uint64_t hold_max_s;            /* for so long a source may hold its move */
 	struct moves_limits limits;     /* at the start; then moves_set_limits() */
-	uint32_t outage_ping_ms;        /* see move/frames.c; 0: never */
+	uint32_t outage_ping_ms;        /* see move/frames.c; 0: only where a move wants it */
+	uint32_t outage_ping_min_ms;    /* no move may have it more often; 0: none may want it */
 	struct storage_rules storage;   /* where images of incoming guests are made */
 	/* Called when something changed that the API shows. */
 	void (*changed)(void *data, const struct move *move);
@@ -300,6 +301,8 @@ struct move_claim {
 	/* go: the guest's addresses, to ask it for an answer. */
 	const struct nic_address *addresses;
 	size_t address_count;
+	bool has_outage_ping;
+	uint64_t outage_ping_ms; /* so often; 0: not at all; absent: as this host says */
 };
 /* go: the source's QEMU is done; take the guest, and let it run if RUN.  drop: the
  * guest will not come.  After either, the caller waits for MOVE_VERDICT and answers

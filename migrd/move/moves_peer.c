@@ -376,7 +376,7 @@ struct move *moves_go(struct moves *moves, const struct move_claim *claim, struc
 		move->facts.run = claim->run;
 		move->offer.go_at_ms = loop_now_ms(moves->env.loop);
 		move_stamp(move, MOVE_STAMP_GO);
-		move_frames_note_addresses(move, claim->addresses, claim->address_count);
+		move_frames_note_go(move, claim);
 		loop_timer_stop(move->tick); /* the state starts it anew, with a shorter time */
 		if (move->ram.state != QMP_MIG_COMPLETED &&
 		    move->machine.state == MOVE_STATE_TRANSFER)

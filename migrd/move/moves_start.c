@@ -189,7 +189,7 @@ void moves_start(struct moves *moves, const struct move_wish *wish, move_started
 	if (find_key(start, &start->err) || err_is_set(&start->err) ||
 	    (start->options.has_hold &&
 	     !move_hold_complete(&start->options.hold, clock_wall_ms(), &start->err)) ||
-	    !check(start, &vm, &start->err))
+	    !move_may_ping(moves, &start->options, &start->err) || !check(start, &vm, &start->err))
 		loop_post(moves->env.loop, on_known, start);
 	else
 		vm_enter(vm, VM_SYNC_JOB, VM_ENTRY_USUAL, on_entered, start);

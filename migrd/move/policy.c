@@ -62,6 +62,12 @@ static bool throttle(const struct move_options *asked, const struct policy *poli
 	return asked->transfer.auto_converge && !policy->throttle_max_percent;
 }
 
+static bool outage_ping(const struct move_options *asked, const struct policy *policy)
+{
+	return asked->has_outage_ping && policy->has_outage_ping &&
+	       asked->outage_ping_ms != policy->outage_ping_ms;
+}
+
 static const struct {
 	const char *name; /* as the request has it */
 	bool (*differs)(const struct move_options *asked, const struct policy *policy);
@@ -72,6 +78,7 @@ static const struct {
 	{ "multifd", multifd },
 	{ "postcopy", postcopy },
 	{ "auto_converge", throttle },
+	{ "outage_ping_ms", outage_ping },
 };
 
 static void list_overridden(const struct move_options *asked, const struct policy *policy,

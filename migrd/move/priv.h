@@ -606,10 +606,16 @@ void move_frames_stop(struct move *move, uint64_t stop_us);
 /* Destination: the guest is taken, or runs; source: it runs on here.  RESUME_US: since then (0: it
  * may not run yet). */
 void move_frames_await(struct move *move, uint64_t resume_us);
+/* So often the guest is asked for answers around its switch; 0: it is not.  On a source by its
+ * request, else its policy, else the configuration; on a destination by its source, else the
+ * configuration; never more often than the configuration allows. */
+uint32_t move_outage_ping_ms(const struct move *move);
+/* CONFLICT: OPTIONS want it, and this host allows it to no move. */
+bool move_may_ping(const struct moves *moves, const struct move_options *options, struct err *err);
 /* Source: the addresses of the guest by which the destination may ask it for answers; destination:
- * it was told COUNT of them. */
+ * it was told of them, and how often, with go. */
 size_t move_frames_addresses(const struct move *move, struct nic_address ret[NIC_FRAMES_MAX]);
-void move_frames_note_addresses(struct move *move, const struct nic_address *list, size_t count);
+void move_frames_note_go(struct move *move, const struct move_claim *claim);
 /* The move has ended. */
 void move_frames_end(struct move *move);
 void move_frames_fini(struct move *move);

@@ -192,6 +192,18 @@ static void only_observe(struct move *move)
 		move->options.transfer.postcopy.start = TRANSFER_POSTCOPY_MANUAL;
 }
 
+static void take_ping(const struct move *move, const struct policy *policy,
+		      struct move_changes *ret)
+{
+	if (policy->has_outage_ping == move->policy.has_outage_ping &&
+	    policy->outage_ping_ms == move->policy.outage_ping_ms)
+		return;
+	if (!move->options.has_outage_ping)
+		changed(ret, "outage_ping_ms");
+	else if (policy->has_outage_ping)
+		kept(ret, "outage_ping_ms", "the request says otherwise, and wins");
+}
+
 static void take_rest(const struct move *move, const struct policy *policy,
 		      struct move_changes *ret)
 {
@@ -219,6 +231,7 @@ static void take_policy(struct move *move, const struct move_setting *wanted,
 		take_postcopy(move, &policy, ret);
 		take_timeout(move, &policy, ret);
 	}
+	take_ping(move, &policy, ret);
 	take_rest(move, &policy, ret);
 	move_converge_change(move, &policy);
 	move_note(move, "policy", "%s, in the place of %s", policy.name, move->policy.name);

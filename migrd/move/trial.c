@@ -714,6 +714,7 @@ void moves_try(struct moves *moves, const struct move_wish *wish, moves_tried_fn
 
 	if (!vm ||
 	    (options.has_hold && !move_hold_complete(&options.hold, clock_wall_ms(), &err)) ||
+	    !move_may_ping(moves, &options, &err) ||
 	    !move_policy_choose(moves, vm, wish->policy ? wish->policy : "", &policy, &err)) {
 		refuse(moves, fn, data, &err);
 		return;

@@ -2,8 +2,10 @@
 #include "vm/frames.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -18,6 +20,7 @@ struct vm_frames {
 	struct watched {
 		char ifname[IF_NAMESIZE];
 		struct net_frames *net;         /* NULL: not open */
+		char mac[VM_DEF_MAC_SIZE];      /* "": not known */
 		uint32_t ipv4;                  /* of the guest, in network order; 0: not known */
 		bool is_sure; /* by ARP: a guest passes packets of others on, but no ARP */
 		char why[NIC_FRAMES_NOTE_SIZE]; /* not */
@@ -31,10 +34,11 @@ struct vm_frames {
 
 /* ---- which NICs ------------------------------------------------------------------- */
 
-static void add(struct vm_frames *frames, const char *id, const char *ifname)
+static void add(struct vm_frames *frames, const char *id, const char *ifname, const char *mac)
 {
 	size_t i = frames->count++;
 
+	snprintf(frames->nics[i].mac, sizeof(frames->nics[i].mac), "%s", mac);
 	snprintf(frames->rows[i].nic, sizeof(frames->rows[i].nic), "%s", id);
 	snprintf(frames->nics[i].ifname, sizeof(frames->nics[i].ifname), "%s", ifname);
 }
@@ -48,7 +52,7 @@ static void add_raw(struct vm_frames *frames, const struct vm_def *def)
 		const char *id = optlist_get(&arg.opts, "id"), *ifname = extra_arg_tap(&arg);
 
 		if (ifname)
-			add(frames, id ? id : ifname, ifname);
+			add(frames, id ? id : ifname, ifname, "");
 		extra_arg_fini(&arg);
 	}
 }
@@ -57,7 +61,7 @@ static void add_all(struct vm_frames *frames, const struct vm_def *def)
 {
 	for (size_t i = 0; i < def->nic_count; i++)
 		if (def->nics[i].type != VM_DEF_NIC_TYPE_USER)
-			add(frames, def->nics[i].id, def->nics[i].ifname);
+			add(frames, def->nics[i].id, def->nics[i].ifname, def->nics[i].mac);
 	add_raw(frames, def);
 }
 
@@ -289,4 +293,44 @@ void vm_frames_set_address(struct vm_frames *frames, const struct nic_address *a
 		if (strcmp(frames->rows[i].nic, address->nic) == 0)
 			note_address(&frames->nics[i],
 				     &(struct net_frame){ .ipv4 = ipv4, .is_arp = true });
+}
+
+/* ---- what the agent says ---------------------------------------------------------------- */
+
+/* The first IPv4 address of INTERFACE that a neighbour could ask for; 0: it has none. */
+static uint32_t address_of(struct json_object *interface)
+{
+	struct json_object *list = json_object_object_get(interface, "addresses");
+
+	for (size_t i = 0; i < json_count(list); i++) {
+		const char *text = json_get_str(json_object_array_get_idx(list, i), "address");
+		uint32_t ipv4;
+
+		if (text && inet_pton(AF_INET, text, &ipv4) == 1 && ipv4 &&
+		    ntohl(ipv4) >> 24 != IN_LOOPBACKNET)
+			return ipv4;
+	}
+	return 0;
+}
+
+static void note_interface(struct vm_frames *frames, struct json_object *interface)
+{
+	const char *mac = json_get_str(interface, "mac");
+	uint32_t ipv4 = mac ? address_of(interface) : 0;
+
+	for (size_t i = 0; ipv4 && i < frames->count; i++) {
+		struct watched *nic = &frames->nics[i];
+
+		if (!nic->is_sure && nic->mac[0] && strcasecmp(nic->mac, mac) == 0)
+			note_address(nic, &(struct net_frame){ .ipv4 = ipv4, .is_arp = true });
+	}
+}
+
+/* QGA_LIST_MAX interfaces at most (qga/reply.h). */
+void vm_frames_note_network(struct vm_frames *frames, struct json_object *network)
+{
+	struct json_object *items = json_object_object_get(network, "items");
+
+	for (size_t i = 0; frames->is_open && i < json_count(items); i++)
+		note_interface(frames, json_object_array_get_idx(items, i));
 }

@@ -35,6 +35,10 @@ void vm_frames_ping(struct vm_frames *frames);
  */
 size_t vm_frames_addresses(const struct vm_frames *frames, struct nic_address ret[NIC_FRAMES_MAX]);
 void vm_frames_set_address(struct vm_frames *frames, const struct nic_address *address);
+/* What the guest's agent says of its network (VM_AGENT_NETWORK): the first IPv4 address of the
+ * interface with the MAC address of a NIC, of each whose frames have told none.  It is the guest's
+ * own word: a wrong one costs answers, and nothing else. */
+void vm_frames_note_network(struct vm_frames *frames, struct json_object *network);
 /* Each NIC that can be seen has sent a frame of its own since the guest runs on. */
 bool vm_frames_are_complete(const struct vm_frames *frames);
 /* What was seen up to the last look. */

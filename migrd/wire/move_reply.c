@@ -222,6 +222,10 @@ static const struct json_field options_fields[] = {
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct move_shown_options, transfer.auto_converge),
 	  .help = "Source: QEMU may slow the guest's CPUs down." },
+	JSON_SHOWN_IF(struct move_shown_options, outage_ping_ms,
+		      "Source: so often the guest is asked for an answer around its switch, in "
+		      "milliseconds; 0: never.",
+		      OF_SOURCE(struct move_shown_options)),
 	JSON_SHOWN(struct move_shown_options, assert_same_disks,
 		   "The caller vouched for the disks."),
 	JSON_SHOWN(struct move_shown_options, assert_same_cpu, "The caller vouched for the CPU."),

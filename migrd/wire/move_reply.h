@@ -99,6 +99,7 @@ struct move_measured {
 struct move_shown_options {
 	uint64_t bandwidth_bytes_per_s, downtime_limit_ms;
 	int priority; /* enum move_priority */
+	uint64_t outage_ping_ms; /* of a source */
 	bool assert_same_disks, assert_same_cpu, remove_source_disks;
 	bool is_source;
 	int block_jobs; /* enum move_block_jobs; of a source */

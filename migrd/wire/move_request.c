@@ -175,6 +175,14 @@ const struct json_field move_order_fields[] = {
 	  JSON_MEMBER(struct move_request, options.transfer.auto_converge),
 	  .help = "QEMU may slow the guest's CPUs down while the guest changes memory faster than "
 		  "it is sent; default: false." },
+	{ .key = "outage_ping_ms",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct move_request, options.outage_ping_ms),
+	  .present_offset = offsetof(struct move_request, options.has_outage_ping),
+	  .max = MOVE_OUTAGE_PING_MAX_MS,
+	  .help = "So often the guest is asked for an answer around its switch, in milliseconds, "
+		  "so that the network outage of a quiet one can be measured; 0: never; default: "
+		  "the policy's, else the configuration's." },
 	{ .key = "assert_same_disks",
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct move_request, options.assert_same_disks),

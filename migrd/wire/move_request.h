@@ -47,6 +47,8 @@ extern const struct json_field move_hold_fields[];
  * happens at its end, and timeout_s if it has `until'.  INVALID: that is past, or too far. */
 bool move_hold_complete(struct move_hold *hold, int64_t now_ms, struct err *err);
 
+#define MOVE_OUTAGE_PING_MAX_MS 1000
+
 /* The configuration decides about an option that was not given, hence the has_ members. */
 struct move_options {
 	uint64_t bandwidth_bytes_per_s; /* 0: no limit */
@@ -54,6 +56,9 @@ struct move_options {
 	bool has_bandwidth; /* not the first member: a present_offset of 0 means none */
 	bool has_downtime_limit;
 	int block_jobs; /* enum move_block_jobs; source only */
+	/* Source only: the guest is asked for answers so often around its switch; 0: it is not. */
+	uint64_t outage_ping_ms;
+	bool has_outage_ping;
 	/* The rest is said only when a move is started. */
 	int priority; /* enum move_priority; the destination is told beside the options */
 	struct transfer_wish transfer; /* source only; the destination gets the plan */

@@ -330,6 +330,13 @@ const struct json_field peer_claim_fields[] = {
 	  JSON_MEMBERS(struct peer_claim, addresses, address_count),
 	  .fields = nic_address_fields,
 	  .help = "With go: addresses of the guest, by which it may be asked for answers." },
+	{ .key = "outage_ping_ms",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct peer_claim, outage_ping_ms),
+	  .present_offset = offsetof(struct peer_claim, has_outage_ping),
+	  .max = MOVE_OUTAGE_PING_MAX_MS,
+	  .help = "With go: so often it may be asked, in milliseconds; 0: not at all; absent: as "
+		  "the destination's configuration says." },
 	{ 0 },
 };
 

@@ -122,6 +122,8 @@ struct peer_claim {
 	bool switched;           /* go: post-copy has begun: the source cannot have it back */
 	struct nic_address addresses[NIC_FRAMES_MAX]; /* go: to ask the guest for answers */
 	size_t address_count;
+	bool has_outage_ping;    /* go: the source is one that says how often */
+	uint64_t outage_ping_ms; /* 0: not at all */
 };
 
 struct peer_verdict {

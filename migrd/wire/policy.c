@@ -67,6 +67,12 @@ const struct json_field policy_fields[] = {
 	    "long as the rest takes (force), or it goes on by post-copy, or is paused until all is "
 	    "there.",
 	    .names = policy_timeout_names),
+	ROW(outage_ping_ms, JSON_UINT,
+	    "So often the guest is asked for an answer around its switch, in milliseconds, so that "
+	    "the network outage of a quiet one can be measured; 0: never; default: the "
+	    "configuration's.",
+	    .present_offset = offsetof(struct policy, has_outage_ping),
+	    .max = MOVE_OUTAGE_PING_MAX_MS),
 	ROW(observe, JSON_BOOL,
 	    "Nothing of it is done: the move tells what the policy would have decided; default: "
 	    "false."),

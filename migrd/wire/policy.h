@@ -40,7 +40,8 @@ struct policy {
 	char description[POLICY_DESCRIPTION_SIZE];
 	uint64_t bandwidth_bytes_per_s; /* 0: no limit; not given: the configuration's */
 	uint64_t downtime_limit_ms;     /* not given: the configuration's */
-	bool has_bandwidth, has_downtime_limit;
+	uint64_t outage_ping_ms; /* the guest is asked for answers so often; 0: never; likewise */
+	bool has_bandwidth, has_downtime_limit, has_outage_ping;
 	uint64_t downtime_ceiling_ms; /* the limit may be raised to that; 0: it is not raised */
 	uint64_t channels;            /* connections of memory (multifd); 0: one, without multifd */
 	int compression;              /* enum transfer_compression; only with channels */

@@ -252,6 +252,7 @@ static void make_objects(void)
 		.offers_memory_percent = 75,
 		.hold_max_s = 3600,
 		.outage_ping_ms = rig.outage_ping_ms,
+		.outage_ping_min_ms = rig.forbids_outage_ping ? 0 : 10,
 		.prepare_timeout_ms = 30000,
 		.stuck_after_ms = 30000,
 		.storage = { .dirs = rig.dir, .qemu_img = "qemu-img" },

@@ -40,6 +40,7 @@ struct move_rig {
 	struct json_object *plan;   /* of an offer; borrowed; NULL: it has none */
 	const char *more_members;   /* of the VM's definition: ",\"key\":value" */
 	uint32_t outage_ping_ms;    /* of the configuration */
+	bool forbids_outage_ping;   /* likewise */
 	bool is_stopped;            /* the VM of an offer and of a move away is a stopped one */
 	bool is_identified;         /* the store has an identity, and may be in doubt */
 	void (*begin)(void);        /* called after the VMs were recovered; NULL: all goes on */

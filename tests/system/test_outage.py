@@ -199,19 +199,19 @@ class OutageTest(SwitchTest):
         quiet = self.world.guest("g2", area=0, memory_mib=64, nics=[
             {"id": "n", "type": "tap", "ifname": "tap1", "bridge": "br0"}])
         quiet.start(self.a)
-        measured = self.measured(self.a, self.world.move(quiet, self.a, self.b)["id"])
+        measured = self.measured(
+            self.a, self.world.move(quiet, self.a, self.b, outage_ping_ms=10)["id"])
         self.assertIsNone(measured["outage_ms"])
+        self.assertEqual(measured["nics"][0]["ping"], "no-address")
         self.assertIsNone(measured["nics"][0]["announced_ms"])
         self.assertIn("no frame of the guest was seen on host 'a'", measured["outage_note"])
 
 
 @unittest.skipIf(settings.qemu_major() < 9, "QEMU < 9.0 loses writes of a Linux guest under TCG")
 class PingTest(SwitchTest):
-    config = {"outage_ping_ms": 10}
-
     # By the tap the guest says nothing by itself, and not who it is.
     def test_quiet_guest_that_may_be_asked_has_an_outage_and_the_network_hears_nothing_of_it(self):
-        guest = LinuxGuest(self.world, nics=[
+        guest = LinuxGuest(self.world, guest_agent=True, nics=[
             {"id": "n", "type": "tap", "ifname": "tap0", "bridge": "br0"},
             {"id": "direct", "type": "macvtap", "ifname": "mvt0"}])
         guest.start(self.a)
@@ -221,7 +221,12 @@ class PingTest(SwitchTest):
             (self.switch, "sw0"), (self.places["a"], "tap0"), (self.places["b"], "tap0")))
         for times in (network, here, there):
             self.addCleanup(times.close)
-        measured = self.measured(self.a, self.world.move(guest, self.a, self.b)["id"])
+        self.eventually("its agent is there", lambda: guest.vm(self.a)["agent"]["connected"])
+        self.a.api.call("PUT", "/v1/policies/measured", {"name": "measured", "outage_ping_ms": 10})
+        move = self.world.move(guest, self.a, self.b, policy="measured")
+        self.assertEqual(move["options"]["outage_ping_ms"], 10)
+        self.assertIn("call=network result=done", self.a.log_tail(400))
+        measured = self.measured(self.a, move["id"])
         (nic, direct), seen_ms = measured["nics"], (there.at[0] - here.at[-1]) * 1000
         self.note(f"outage {nic['outage_ms']} +/- {nic['outage_error_ms']} ms, pause "
                   f"{nic['pause_ms']}; seen by another: {seen_ms:.1f}; blackout "

@@ -7,7 +7,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "check_main.h"
+#include "fake_agent.h"
 #include "fake_net.h"
+#include "move/priv.h"
 #include "move/totals.h"
 #include "move_rig.h"
 
@@ -248,6 +250,107 @@ START_TEST(guest_is_asked_for_answers_around_its_switch)
 }
 END_TEST
 
+static struct move_options wants(uint64_t ms)
+{
+	return (struct move_options){ .downtime_limit_ms = 300,
+				      .outage_ping_ms = ms,
+				      .has_outage_ping = true };
+}
+
+/* How often the guest is asked within 200 ms by a move that wants it each MS. */
+static size_t asked_by(uint64_t ms)
+{
+	const struct move_options options = wants(ms);
+
+	rig_restart();
+	rig_run_vm();
+	rig_start_move_with(&options);
+	rig_bring_to("transfer");
+	rig_advance(200);
+	fake_frames_ipv4 = htonl(0xc0000207);
+	fake_frames_add((uint64_t)STOP_US - 5000, false);
+	fake_frames_pings = 0;
+	rig_advance(200);
+	return fake_frames_pings;
+}
+
+START_TEST(move_may_want_its_guest_asked)
+{
+	size_t count = asked_by(20);
+
+	ck_assert_uint_ge(count, 5);
+	ck_assert_uint_le(count, 11);
+	ck_assert_uint_eq(move_show(rig_move()).options.outage_ping_ms, 20);
+	rig_restart();
+	ck_assert_uint_eq(move_show(rig_move()).options.outage_ping_ms, 20);
+}
+END_TEST
+
+START_TEST(move_may_want_its_guest_left_alone)
+{
+	rig.outage_ping_ms = 10;
+	ck_assert_uint_eq(asked_by(0), 0);
+	ck_assert_uint_eq(trace_count("qmp announce-self"), 0);
+}
+END_TEST
+
+static enum err_code refused;
+
+static void on_started(void *data, struct move *move, const struct err *err)
+{
+	(void)data;
+	(void)move;
+	refused = err ? err->code : ERR_NONE;
+}
+
+START_TEST(host_may_forbid_it)
+{
+	const struct move_wish wish = { .vm = "vm1", .to = "b", .options = wants(20) };
+
+	rig.forbids_outage_ping = true;
+	rig_restart();
+	rig_run_vm();
+	moves_start(rig.moves, &wish, on_started, NULL);
+	rig_run();
+	ck_assert_int_eq(refused, ERR_CONFLICT);
+	ck_assert(!fake_peer_pending("prepare"));
+}
+END_TEST
+
+#define INTERFACES                                                                           \
+	"\"return\":[{\"name\":\"lo\",\"ip-addresses\":[{\"ip-address\":\"127.0.0.1\"}]},"   \
+	"{\"name\":\"eth0\",\"hardware-address\":\"52:54:00:AA:00:01\",\"ip-addresses\":["   \
+	"{\"ip-address\":\"fe80::1\"},{\"ip-address\":\"192.0.2.9\"}]},"                     \
+	"{\"name\":\"eth0:1\",\"hardware-address\":\"52:54:00:aa:00:01\",\"ip-addresses\":[" \
+	"{\"ip-address\":\"192.0.2.10\"}]},"                                                 \
+	"{\"name\":\"eth1\",\"hardware-address\":\"52:54:00:aa:00:02\",\"ip-addresses\":["   \
+	"{\"ip-address\":\"192.0.2.11\"}]}]"
+
+/* A guest that sends nothing does not tell its address by its frames. */
+START_TEST(agent_tells_the_address_of_a_guest_that_is_quiet)
+{
+	CLEANUP(free_charp) char *path = xasprintf("%s/%s.agent", rig.dir, RIG_VM_UUID);
+	struct fake_agent *fa = fake_agent_new(rig.loop, path);
+	struct nic_address addresses[NIC_FRAMES_MAX];
+
+	rig.more_members = ",\"guest_agent\":true,\"nics\":[{\"id\":\"n0\",\"type\":\"tap\","
+			   "\"ifname\":\"tap0\",\"mac\":\"52:54:00:aa:00:01\"}]";
+	rig.outage_ping_ms = 10;
+	rig_restart();
+	fake_agent_on(fa, "guest-network-get-interfaces", INTERFACES);
+	rig_run_vm();
+	fake_qemu_event("VSERPORT_CHANGE", "{\"id\":\"agent-port\",\"open\":true}");
+	rig_run();
+	rig_bring_to("transfer");
+	rig_advance(500);
+	ck_assert_uint_ge(fake_frames_pings, 10);
+	ck_assert_uint_eq(fake_frames_pinged, htonl(0xc0000209));
+	ck_assert_uint_eq(move_frames_addresses(rig_move(), addresses), 1);
+	ck_assert_str_eq(addresses[0].ipv4, "192.0.2.9");
+	fake_agent_free(fa);
+}
+END_TEST
+
 /* ---- the destination ------------------------------------------------------------ */
 
 static struct nic_frames_list told(void)
@@ -284,6 +387,35 @@ START_TEST(destination_watches_until_the_guest_has_sent_a_frame)
 	ck_assert_uint_eq(fake_frames_open, 0);
 	rig_restart();
 	ck_assert_ptr_nonnull(strstr(told().note, "restarted"));
+}
+END_TEST
+
+/* The source says how often, whatever the configuration here. */
+START_TEST(destination_asks_as_its_source_says)
+{
+	const struct nic_address address = { .nic = "n0", .ipv4 = "192.0.2.7" };
+	const struct move_claim claim = { .id = RIG_MOVE_ID,
+					  .source = "b",
+					  .vm_uuid = RIG_VM_UUID,
+					  .generation = RIG_GENERATION,
+					  .run = true,
+					  .addresses = &address,
+					  .address_count = 1,
+					  .has_outage_ping = true,
+					  .outage_ping_ms = _i ? 20 : 0 };
+	struct err err;
+
+	rig.outage_ping_ms = _i ? 0 : 10;
+	rig_restart();
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	rig_loads();
+	rig.go_came = true;
+	ck_assert_ptr_nonnull(moves_go(rig.moves, &claim, &err));
+	rig_run();
+	rig_advance(200);
+	ck_assert_uint_ge(fake_frames_pings, _i ? 5 : 0);
+	ck_assert_uint_le(fake_frames_pings, _i ? 12 : 0);
+	rig_advance(15000);
 }
 END_TEST
 
@@ -327,6 +459,11 @@ Suite *suite(void)
 	tcase_add_test(tc, guest_that_was_not_stopped_has_no_outage);
 	tcase_add_test(tc, guest_is_asked_for_answers_only_where_that_is_allowed);
 	tcase_add_test(tc, guest_is_asked_for_answers_around_its_switch);
+	tcase_add_test(tc, move_may_want_its_guest_asked);
+	tcase_add_test(tc, move_may_want_its_guest_left_alone);
+	tcase_add_test(tc, host_may_forbid_it);
+	tcase_add_test(tc, agent_tells_the_address_of_a_guest_that_is_quiet);
+	tcase_add_loop_test(tc, destination_asks_as_its_source_says, 0, 2);
 	tcase_add_test(tc, destination_watches_until_the_guest_has_sent_a_frame);
 	tcase_add_test(tc, destination_does_not_watch_for_ever);
 	tcase_add_test(tc, offer_that_is_dropped_leaves_no_watch);

@@ -472,7 +472,7 @@ START_TEST(record_of_an_earlier_version_shows_the_same_bytes)
 			 "\"destination\":{\"total_ms\":1.500}},"
 			 "\"options\":{\"bandwidth_bytes_per_s\":5,\"downtime_limit_ms\":300,"
 			 "\"priority\":\"interactive\",\"block_jobs\":\"wait\","
-			 "\"assert_same_disks\":true,"
+			 "\"outage_ping_ms\":0,\"assert_same_disks\":true,"
 			 "\"assert_same_cpu\":false},"
 			 "\"created_at\":\"1970-01-01T00:00:00.002Z\","
 			 "\"updated_at\":\"1970-01-01T00:00:00.002Z\","

@@ -146,9 +146,10 @@ START_TEST(limits_that_agree_are_taken)
 
 	ck_assert(decode("{\"name\":\"p\",\"bandwidth_bytes_per_s\":0,\"downtime_limit_ms\":500,"
 			 "\"downtime_ceiling_ms\":500,\"channels\":1,\"compression\":\"zlib\","
-			 "\"postcopy\":\"manual\",\"deadline_s\":1,\"timeout\":\"postcopy\"}",
+			 "\"postcopy\":\"manual\",\"deadline_s\":1,\"timeout\":\"postcopy\","
+			 "\"outage_ping_ms\":0}",
 			 &policy, faults));
-	ck_assert(policy.has_bandwidth && policy.has_downtime_limit);
+	ck_assert(policy.has_bandwidth && policy.has_downtime_limit && policy.has_outage_ping);
 	ck_assert_uint_eq(policy_deadline_ms(&policy, UINT64_C(8) << 30), 1000);
 	faults_free(faults);
 }
