@@ -28,8 +28,8 @@
 /* Of the time until the deadline: from then on a good moment is taken. */
 #define LATE_PERCENT 80
 
-const char *const converge_action_names[] = { "none",  "limit", "throttle", "postcopy",
-					      "force", "pause", "cancel",   NULL };
+const char *const converge_action_names[] = { "none",  "limit",  "throttle", "postcopy",
+					      "force", "cancel", NULL };
 
 /* What the rules look at. */
 struct view {
@@ -433,15 +433,13 @@ static struct converge_decision cancel(const struct view *view, const char *more
 		   (unsigned long long)view->basis->deadline_ms / 1000, more);
 }
 
-static struct converge_decision hold(const struct view *view, enum converge_action action)
+static struct converge_decision force(const struct view *view)
 {
 	struct converge_rest rest = converge_rest(view->basis, view->now_ms);
-	struct converge_decision decision = { .action = action, .rest_ms = rest.ms };
+	struct converge_decision decision = { .action = CONVERGE_FORCE, .rest_ms = rest.ms };
 
-	return say(decision, view, "%s, for about %llu ms",
-		   action == CONVERGE_PAUSE
-			   ? "the guest is paused until all is sent"
-			   : "the guest stands still for as long as the rest takes",
+	return say(decision, view,
+		   "the guest stands still for as long as the rest takes, for about %llu ms",
 		   (unsigned long long)decision.rest_ms);
 }
 
@@ -451,12 +449,12 @@ static struct converge_decision at_deadline(const struct view *view)
 	case POLICY_TIMEOUT_CANCEL:
 		break;
 	case POLICY_TIMEOUT_FORCE:
-		return may_go_over(view->basis) ? postcopy(view) : hold(view, CONVERGE_FORCE);
+		return may_go_over(view->basis) ? postcopy(view) : force(view);
 	case POLICY_TIMEOUT_POSTCOPY:
 		return view->basis->can_postcopy ? postcopy(view)
 						 : cancel(view, ", and post-copy is not possible");
 	case POLICY_TIMEOUT_PAUSE:
-		return hold(view, CONVERGE_PAUSE);
+		return force(view);
 	}
 	return cancel(view, "");
 }

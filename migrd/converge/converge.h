@@ -39,7 +39,6 @@ enum converge_action {
 	CONVERGE_THROTTLE, /* value: its CPUs are slowed down by so many percent */
 	CONVERGE_POSTCOPY,
 	CONVERGE_FORCE, /* QEMU stops it as soon as it can, for as long as it takes */
-	CONVERGE_PAUSE, /* it is stopped now, until all is sent */
 	CONVERGE_CANCEL,
 	CONVERGE_ACTION_COUNT
 };
@@ -70,7 +69,7 @@ struct converge_basis {
 struct converge_decision {
 	enum converge_action action;
 	uint64_t value;
-	uint64_t rest_ms; /* FORCE, PAUSE: how long the rest takes as it looks */
+	uint64_t rest_ms; /* FORCE: how long the rest takes as it looks */
 	bool is_wish;     /* a user has asked for it, and not the policy */
 	char why[CONVERGE_WHY_SIZE];
 };

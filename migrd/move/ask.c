@@ -163,16 +163,20 @@ const char *move_stream_fault(const struct move *move)
 	return move->facts.stream_gone ? "migrd-stream ended" : NULL;
 }
 
-/* QEMU waits for us in pre-switchover, with the guest stopped: not for ever. */
+/* A guest that QEMU has stopped waits for us: not for ever.  After the switch to post-copy it waits
+ * for nobody here. */
 static void note_monitor(const struct move *move, struct stream_config *config)
 {
 	const struct qemu *qemu = move_qemu(move);
 	CLEANUP(free_charp) char *path = NULL;
+	CLEANUP(free_charp) char *other = NULL;
 
-	if (move->side != MOVE_SRC || !qemu || !transfer_plan_has_disks(move->plan))
+	if (move->side != MOVE_SRC || !qemu || move->facts.switch_wanted)
 		return;
 	path = qemu_spare_monitor(qemu);
 	snprintf(config->monitor, sizeof(config->monitor), "%s", path);
+	other = qemu_used_monitor(qemu);
+	snprintf(config->other_monitor, sizeof(config->other_monitor), "%s", other ? other : "");
 }
 
 void move_stream_files(const struct moves_env *env, struct stream_config *ret)

@@ -191,7 +191,7 @@ void move_say_finish(const struct move *move, bool force, struct move_finishing 
 	ret->sent_bytes_per_s = left.sent_bytes_per_s;
 	ret->stop_ms = left.ms;
 	say_rest(move, ret, rest, sizeof(rest));
-	if (move->facts.forced || move->facts.pause_wanted || move->facts.finish_forced)
+	if (move->facts.forced || move->facts.finish_forced)
 		say(ret->did, "the guest is being stopped already until all is sent: %s", rest);
 	else if (force)
 		say_force(move, rest, ret->did);

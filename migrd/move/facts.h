@@ -49,13 +49,11 @@
 	FACT(uint64_t, throttle_percent, SRC)                                                  \
 	/* the policy has QEMU stop the guest as soon as it can */                             \
 	FACT(bool, forced, SRC)                                                                \
-	/* the policy pauses the guest, and it runs on where it ends up */                     \
-	FACT(bool, pause_wanted, SRC)                                                          \
 	/* a user wants the end as soon as the rest fits into what the policy allows */        \
 	FACT(bool, finish_wanted, SRC)                                                         \
 	/* or now, for as long as the rest takes */                                            \
 	FACT(bool, finish_forced, SRC)                                                         \
-	/* forced, pause_wanted: the rest may take so long */                                  \
+	/* forced: the rest may take so long */                                                \
 	FACT(uint64_t, rest_ms, SRC)                                                           \
 	/* the policy only says what it would have decided; it has said so often */            \
 	FACT(uint64_t, observed, SRC)                                                          \
@@ -101,7 +99,7 @@
 	FACT(bool, limit_lifted, SRC)                                                             \
 	/* the same, and QEMU sends one page each time that it wakes (src_switch.c) */            \
 	FACT(uint64_t, limit_lowered_ms, SRC)                                                     \
-	/* handover: the guest is being stopped: for post-copy, or as the policy wants it */      \
+	/* handover: the guest is being stopped for post-copy */                                  \
 	FACT(bool, stop_sent, SRC)                                                                \
 	/* QEMU was told to let it go over, or to send the little that was left */                \
 	FACT(bool, switch_sent, SRC)                                                              \

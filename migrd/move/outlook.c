@@ -88,7 +88,7 @@ static void say_way_out(const struct outlook_basis *basis, char *text, size_t si
 		[POLICY_TIMEOUT_CANCEL] = "the move is given up",
 		[POLICY_TIMEOUT_FORCE] = "the guest is stopped until all is sent",
 		[POLICY_TIMEOUT_POSTCOPY] = "the guest goes over by post-copy",
-		[POLICY_TIMEOUT_PAUSE] = "the guest is paused until all is sent",
+		[POLICY_TIMEOUT_PAUSE] = "the guest is stopped until all is sent",
 	};
 	char amount[AMOUNT_SIZE];
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The guest's memory and the state of its devices: what `migrate' sends. */
+#include <string.h>
+
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -395,10 +397,11 @@ void move_ram_cancel(struct move *move)
 }
 
 /* By migrd-stream (stream/deadman.h). */
-static bool is_let_go(const struct move *move)
+static bool is_let_go(const struct move *move, const char *link)
 {
-	return move->ram.state == QMP_MIG_CANCELLED && !move->facts.cancel_sent &&
-	       transfer_plan_has_disks(move->plan);
+	return (link && strcmp(link, STREAM_LET_GO) == 0) ||
+	       (move->ram.state == QMP_MIG_CANCELLED && !move->facts.cancel_sent &&
+		transfer_plan_has_disks(move->plan));
 }
 
 static void qemu_failed(struct move *move)
@@ -411,7 +414,8 @@ static void qemu_failed(struct move *move)
 	if (move->facts.cancel_requested) {
 		blame = MOVE_BLAME_NONE;
 		err_set(&err, ERR_CANCELLED, "cancelled on request");
-	} else if (is_let_go(move)) {
+	} else if (is_let_go(move, link)) {
+		blame = MOVE_BLAME_NONE; /* nothing that the others say explains it better */
 		err_set(&err, ERR_UNAVAILABLE,
 			"this coordinator was away while the guest stood still, so the guest was "
 			"let run on here");
@@ -428,8 +432,17 @@ static void qemu_failed(struct move *move)
 	move_roll_back(move, &err);
 }
 
+/* After a restart: it is asked, and says why QEMU lost its connection. */
+static bool is_stream_unheard(const struct move *move)
+{
+	return move->machine.is_resumed && move->stream && !move->facts.stream_started &&
+	       !move->facts.stream_gone;
+}
+
 static void give_up(struct move *move)
 {
+	if (is_stream_unheard(move))
+		return; /* its answer, or that there is none, steps the machine */
 	if (move->ram.state == QMP_MIG_NONE)
 		move_give_up(move, ERR_UNAVAILABLE,
 			     "the coordinator was restarted before the start");

@@ -313,10 +313,9 @@ void move_src_step_transfer(struct machine *machine)
 		move_parts_give_up(move);
 		return;
 	}
-	if (progress >= MOVE_PART_LAST || move_src_may_pause(move) || move_src_may_switch(move)) {
+	if (progress >= MOVE_PART_LAST || move_src_may_switch(move)) {
 		move->facts.switch_wanted =
-			move->facts.switch_wanted ||
-			(progress == MOVE_PART_FLOWS && !move_src_may_pause(move));
+			move->facts.switch_wanted || progress == MOVE_PART_FLOWS;
 		move->error = (struct err){ 0 }; /* it was of a stall that has ended */
 		machine_go_to(&move->machine,
 			      &(struct machine_change){ .to = MOVE_STATE_HANDOVER });

@@ -52,7 +52,7 @@ void move_converge_begin(struct move *move)
 	move->converge = (struct move_converge){ 0 };
 	if (move->machine.is_resumed && began_us && now_us > began_us)
 		move->converge.before_ms = (now_us - began_us) / 1000;
-	move->converge.is_over = move->facts.forced || move->facts.pause_wanted;
+	move->converge.is_over = move->facts.forced;
 }
 
 void move_converge_change(struct move *move, const struct policy *policy)
@@ -61,7 +61,7 @@ void move_converge_change(struct move *move, const struct policy *policy)
 	uint64_t ceiling_ms = policy->observe ? 0 : policy->downtime_ceiling_ms;
 	uint64_t throttle = policy->observe ? 0 : policy->throttle_max_percent;
 
-	move->converge.is_over = facts->forced || facts->pause_wanted || facts->cancel_sent;
+	move->converge.is_over = facts->forced || facts->cancel_sent;
 	move->converge.seen_raised_ms = move->converge.seen_throttle_percent = 0;
 	if (facts->downtime_raised_ms > ceiling_ms)
 		facts->downtime_raised_ms = ceiling_ms;
@@ -95,7 +95,7 @@ static uint64_t sent_bytes_per_s(const struct move *move)
 
 static enum converge_wish wish_of(const struct move *move)
 {
-	if (move->facts.forced || move->facts.pause_wanted)
+	if (move->facts.forced)
 		return CONVERGE_WISH_NONE; /* there is no more to be done */
 	if (move->facts.finish_forced)
 		return CONVERGE_WISH_FORCE;
@@ -231,13 +231,6 @@ static void force(struct move *move, const struct converge_decision *decision)
 	move_share_follow(move);
 }
 
-/* The next state does it: its record has the fact before the guest is stopped. */
-static void pause_guest(struct move *move, const struct converge_decision *decision)
-{
-	note_rest(move, decision);
-	move->facts.pause_wanted = true;
-}
-
 static void cancel(struct move *move, const struct converge_decision *decision)
 {
 	err_set(&move->error, ERR_TIMEOUT, "%s", decision->why);
@@ -252,9 +245,9 @@ static const struct {
 	void (*carry_out)(struct move *move, const struct converge_decision *decision);
 	bool is_last;
 } rows[CONVERGE_ACTION_COUNT] = {
-	[CONVERGE_LIMIT] = { set_limit, false },  [CONVERGE_THROTTLE] = { slow_down, false },
-	[CONVERGE_POSTCOPY] = { go_over, true },  [CONVERGE_FORCE] = { force, true },
-	[CONVERGE_PAUSE] = { pause_guest, true }, [CONVERGE_CANCEL] = { cancel, true },
+	[CONVERGE_LIMIT] = { set_limit, false }, [CONVERGE_THROTTLE] = { slow_down, false },
+	[CONVERGE_POSTCOPY] = { go_over, true }, [CONVERGE_FORCE] = { force, true },
+	[CONVERGE_CANCEL] = { cancel, true },
 };
 
 static void remember(struct move *move, const struct converge_decision *decision)
@@ -370,8 +363,8 @@ static bool decide_once(struct move *move)
 	return true;
 }
 
-/* What QEMU is told does not wait for the record.  A pause and post-copy are in that of the next
- * state, which carries them out. */
+/* What QEMU is told does not wait for the record.  Post-copy is in that of the next state, which
+ * carries it out. */
 static void decide(struct move *move, int max)
 {
 	bool has_decided = false;
@@ -382,7 +375,7 @@ static void decide(struct move *move, int max)
 		return;
 	if (limit_ms(move) != move->converge.limit_ms || has_decided)
 		move_src_apply_options(move);
-	if (has_decided && !move->facts.pause_wanted && !move->facts.switch_wanted)
+	if (has_decided && !move->facts.switch_wanted)
 		machine_save(&move->machine);
 }
 

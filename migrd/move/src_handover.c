@@ -22,6 +22,8 @@ void move_src_enter_handover(struct machine *machine)
 
 	if (move->stream)
 		stream_set_link_timeout(move->stream, move->moves->env.handover_link_timeout_ms);
+	if (move->stream && move->facts.switch_wanted)
+		stream_keep(move->stream);
 	move_lease_end(move);
 	peer_warm(move->moves->env.peers, move->row.peer);
 	move->facts.run = (!vm || vm_intent(vm) == VM_INTENT_STARTED) &&
@@ -31,8 +33,6 @@ void move_src_enter_handover(struct machine *machine)
 	loop_timer_start(move->tick, TICK_MS);
 	if (move->machine.is_resumed)
 		move_query(move);
-	else if (move_src_is_pause_left(move))
-		move_src_pause(move);
 	else if (move_src_is_switch_left(move))
 		move_src_switch(move);
 }
@@ -162,8 +162,7 @@ static void yank_if_late(struct move *move)
 }
 
 /* QEMU in its last pass hears nothing but a yank, and lets the guest run on if it has not sent all;
- * after a restart of this coordinator not even that, but it notices the end of its stream.  A
- * guest that was paused runs on by the rollback. */
+ * after a restart of this coordinator not even that, but it notices the end of its stream. */
 static void call_back(struct move *move)
 {
 	bool is_deaf =
@@ -171,7 +170,7 @@ static void call_back(struct move *move)
 
 	if (move->ram.state != QMP_MIG_UNKNOWN)
 		move_parts_cancel(move);
-	if (((move->facts.saw_stop && !move->facts.stop_sent) || is_deaf) &&
+	if ((move->facts.saw_stop || is_deaf) &&
 	    !move_src_yank(move, "a user calls the guest back") && move->stream)
 		stream_kill(move->stream);
 }
@@ -245,8 +244,6 @@ void move_src_step_handover(struct machine *machine)
 	} else if (move_is_calling_back(move)) {
 		call_back(move);
 		look_again_later(move);
-	} else if (move_src_is_pause_left(move)) {
-		move_src_pause(move);
 	} else if (move_src_is_switch_left(move)) {
 		move_src_switch(move);
 	} else if (move->ram.state == QMP_MIG_PRE_SWITCHOVER) {

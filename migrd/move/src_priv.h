@@ -64,11 +64,6 @@ bool move_src_may_switch(struct move *move);
 bool move_src_is_switch_left(const struct move *move);
 /* A step of that: stops the guest, looks at what is left to send, lets QEMU switch. */
 void move_src_switch(struct move *move);
-/* In transfer: the policy wants the guest paused, and that may be done now: the next state does. */
-bool move_src_may_pause(const struct move *move);
-/* In handover: stops the guest, unless it stands still already; QEMU goes on sending. */
-bool move_src_is_pause_left(const struct move *move);
-void move_src_pause(struct move *move);
 
 /* ---- what the policy decides: src_converge.c -------------------------------- */
 

@@ -157,31 +157,6 @@ static void hold_the_rest(struct move *move)
 	move_qmp(move, "query-migrate", NULL, COMMAND_DEADLINE_MS, on_left);
 }
 
-/* ---- the policy pauses it ------------------------------------------------------ */
-
-static bool may_be_paused(const struct move *move)
-{
-	return move->facts.pause_wanted && move->ram.state == QMP_MIG_ACTIVE;
-}
-
-bool move_src_may_pause(const struct move *move)
-{
-	return may_be_paused(move) && !move->facts.cancel_requested && !move->facts.lease_held &&
-	       !move_src_link_is_lost(move);
-}
-
-bool move_src_is_pause_left(const struct move *move)
-{
-	return may_be_paused(move) && !move->facts.stop_sent && !move->facts.saw_stop;
-}
-
-/* What it has not sent yet goes without a limit, as in its own last pass. */
-void move_src_pause(struct move *move)
-{
-	set_limit(move, MOVE_BANDWIDTH_UNLIMITED);
-	stop(move);
-}
-
 void move_src_switch(struct move *move)
 {
 	if (move->facts.stop_sent) {

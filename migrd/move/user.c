@@ -46,9 +46,9 @@ static bool is_before_handover(const struct move *move)
 bool move_src_may_call_back(const struct move *move)
 {
 	return move->side == MOVE_SRC && move->machine.state == MOVE_STATE_HANDOVER &&
-	       (move->facts.forced || move->facts.pause_wanted) && !move->facts.switch_wanted &&
-	       !move->facts.saw_completed && !move->stamps[MOVE_STAMP_GO] &&
-	       move->verdict == VERDICT_NONE && move_parts_progress(move) < MOVE_PART_SWITCHED;
+	       move->facts.forced && !move->facts.switch_wanted && !move->facts.saw_completed &&
+	       !move->stamps[MOVE_STAMP_GO] && move->verdict == VERDICT_NONE &&
+	       move_parts_progress(move) < MOVE_PART_SWITCHED;
 }
 
 bool move_is_calling_back(const struct move *move)
@@ -79,9 +79,9 @@ bool move_switch(struct move *move, struct err *err)
 			       "it sends: cancel it, and begin another");
 	if (!is_early(move, err))
 		return false;
-	if (move->facts.pause_wanted)
-		return err_set(err, ERR_TOO_LATE, "policy '%s' pauses the guest until all is sent",
-			       move->policy.name);
+	if (move->facts.forced)
+		return err_set(err, ERR_TOO_LATE,
+			       "the guest is being stopped already until all is sent");
 	move->facts.switch_wanted = true;
 	move_note(move, "postcopy-requested", "%s", "");
 	machine_step(&move->machine);

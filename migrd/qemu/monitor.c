@@ -255,6 +255,11 @@ char *qemu_spare_monitor(const struct qemu *qemu)
 				  : monitor_path(qemu, !qemu->monitor);
 }
 
+char *qemu_used_monitor(const struct qemu *qemu)
+{
+	return qemu->foreign_path ? NULL : monitor_path(qemu, qemu->monitor);
+}
+
 void qemu_connect_monitor(struct qemu *qemu)
 {
 	const struct qmp_callbacks cb = { on_monitor_ready, on_event, on_monitor_closed, qemu };

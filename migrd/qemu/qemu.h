@@ -120,6 +120,8 @@ void qemu_note_schema(struct qemu *qemu, struct json_object *result);
 /* The path of a monitor that the coordinator does not use; a foreign QEMU has but one.  Malloced,
  * the caller frees it. */
 char *qemu_spare_monitor(const struct qemu *qemu);
+/* The same of the one that it uses, which is free when it has died; NULL: a foreign QEMU. */
+char *qemu_used_monitor(const struct qemu *qemu);
 /* Kept up to date by events. */
 enum qmp_run_state qemu_run_state(const struct qemu *qemu);
 /* An answer told the run state: notes it, in case its event never comes. */

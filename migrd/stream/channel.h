@@ -109,6 +109,9 @@ void channels_set_lease(struct channels *all, uint32_t ms);
 /* Ends the lease; does nothing if there is none, or one without end. */
 void channels_end_lease(struct channels *all);
 
+/* Breaks all channels; WHY stays in their reports. */
+void channels_break(struct channels *all, const char *why);
+
 /* True if the channel has changed since it was last reported. */
 bool channel_report(struct channel *channel, struct stream_report *ret);
 /* The report could not be sent: the channel counts as changed again. */

@@ -135,6 +135,12 @@ void channels_end_lease(struct channels *all)
 		limiter_lease(&all->limiter, 0);
 }
 
+void channels_break(struct channels *all, const char *why)
+{
+	for (size_t i = 0; i < all->count; i++)
+		channel_break(&all->list[i], "%s", why);
+}
+
 static void set_link_timeout(struct channel *channel, uint32_t timeout_ms)
 {
 	pthread_mutex_lock(&channel->lock);

@@ -21,7 +21,7 @@
  * looked at again and again; a coordinator that comes back meanwhile waits for the look. */
 #define DEADMAN_FIRST_MS 2000
 #define DEADMAN_AGAIN_MS 1000
-#define DEADMAN_LOOK_MS  1000
+#define DEADMAN_LOOK_MS  500 /* at each of two monitors */
 
 struct control {
 	const struct control_args *args;
@@ -32,6 +32,11 @@ struct control {
 	uint64_t ended_ms; /* when the last channel ended; NEVER */
 	uint64_t alone_ms; /* when the controller left; NEVER: it is there */
 	uint64_t look_ms;  /* the next look at a guest that may wait for it; NEVER: none */
+	uint64_t stood_ms; /* since then each look has found it standing still; NEVER: not the last
+			    */
+	bool is_kept;      /* QEMU's connection, whatever is seen: post-copy has begun */
+	bool was_let_go;   /* the channels were ended so that the guest runs on */
+	struct deadman spare, used; /* looks at QEMU's two monitors */
 	bool was_ready;    /* a channel was READY; it may be IDLE again, to reconnect */
 	bool is_blocked;   /* the controller does not read: wait for room */
 	bool is_done;
@@ -133,6 +138,9 @@ static bool dispatch(struct control *control, const struct stream_request *req, 
 	case STREAM_CMD_LEASE:
 		channels_set_lease(control->channels, req->timeout_ms);
 		return true;
+	case STREAM_CMD_KEEP:
+		control->is_kept = true;
+		return true;
 	case STREAM_CMD_STATUS:
 		push_changes(control, true);
 		return true;
@@ -214,7 +222,12 @@ static void accept_controller(struct control *control)
 	}
 	drop_controller(control);
 	control->conn_fd = fd;
-	control->alone_ms = control->look_ms = NEVER;
+	deadman_close(&control->spare);
+	deadman_close(&control->used);
+	control->alone_ms = control->look_ms = control->stood_ms = NEVER;
+	if (control->was_let_go)
+		control->ended_ms = NEVER; /* it gets the full time to ask */
+	control->was_let_go = false;
 }
 
 /* ---- end of life ----------------------------------------------------- */
@@ -246,6 +259,9 @@ static uint64_t deadline_of(struct control *control)
 {
 	const struct progress progress = look_at_channels(control);
 
+	/* Nobody else knows why. */
+	if (control->was_let_go)
+		return control->alone_ms + control->args->alone_ms;
 	if (control->ended_ms != NEVER)
 		return control->ended_ms + control->args->linger_ms;
 	if (!control->was_ready)
@@ -267,18 +283,75 @@ static int timeout_until(uint64_t deadline_ms)
 	return now < deadline_ms ? (int)(deadline_ms - now) : 0;
 }
 
+/* A coordinator that has connected, and was not accepted yet, counts as there. */
+static bool is_called(const struct control *control)
+{
+	struct pollfd pfd = { .fd = control->args->listen_fd, .events = POLLIN };
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
+/* QEMU notices the end of its connection whatever it does, and lets the guest run on if it has not
+ * completed.  With post-copy the guest may be the other host's already. */
+static void let_go(struct control *control)
+{
+	log_warning("stream", "let-go", "move=%s reason=%s", control->channels->config.move_id,
+		    STREAM_LET_GO);
+	channels_break(control->channels, STREAM_LET_GO);
+	control->was_let_go = true;
+	control->look_ms = NEVER;
+}
+
+static void note_stands(struct control *control, uint64_t looked_ms)
+{
+	if (control->stood_ms == NEVER)
+		control->stood_ms = looked_ms;
+	if (!control->is_kept && !is_called(control) &&
+	    clock_monotonic_ms() - control->stood_ms >= control->args->stand_ms)
+		let_go(control);
+}
+
+/* Nothing can stop the guest before QEMU has sent something. */
+static bool may_stand(struct control *control)
+{
+	return look_at_channels(control).has_flowed;
+}
+
+/* A QEMU is deaf only if it answers at neither monitor: another client may be at the one, a
+ * person's or a coordinator that has not connected here yet. */
+static bool look(struct control *control, enum deadman_sight *ret, struct err *err)
+{
+	const struct stream_config *config = &control->channels->config;
+
+	if (deadman_look(&control->spare, config->monitor, DEADMAN_LOOK_MS, ret, err))
+		return true;
+	return err->code == ERR_TIMEOUT && config->other_monitor[0] &&
+	       deadman_look(&control->used, config->other_monitor, DEADMAN_LOOK_MS, ret, err);
+}
+
 static void look_at_guest(struct control *control)
 {
 	const struct stream_config *config = &control->channels->config;
+	uint64_t now_ms = clock_monotonic_ms();
+	enum deadman_sight sight;
 	struct err err = { .code = ERR_NONE };
-	bool is_cancelled;
+	bool ok;
 
-	if (!deadman_look(config->monitor, DEADMAN_LOOK_MS, &is_cancelled, &err))
+	control->look_ms = now_ms + DEADMAN_AGAIN_MS;
+	if (!may_stand(control))
+		return;
+	ok = look(control, &sight, &err);
+	if (!ok)
 		log_info("stream", "look", "move=%s reason=%s", config->move_id, err.msg);
-	else if (is_cancelled)
+	if (ok && sight == DEADMAN_CANCELLED) {
 		log_warning("stream", "cancelled", "move=%s reason=%s", config->move_id,
-			    "the guest stood still and no coordinator was there");
-	control->look_ms = is_cancelled ? NEVER : clock_monotonic_ms() + DEADMAN_AGAIN_MS;
+			    STREAM_LET_GO);
+		control->look_ms = NEVER;
+	} else if (ok ? sight == DEADMAN_STANDS : err.code == ERR_TIMEOUT) {
+		note_stands(control, now_ms);
+	} else {
+		control->stood_ms = NEVER;
+	}
 }
 
 /* ---- the thread ------------------------------------------------------ */
@@ -315,8 +388,11 @@ bool control_run(const struct control_args *args, struct err *err)
 		.ended_ms = NEVER,
 		.alone_ms = NEVER,
 		.look_ms = NEVER,
+		.stood_ms = NEVER,
 	};
 
+	deadman_init(&control.spare);
+	deadman_init(&control.used);
 	if (control.wake_fd < 0)
 		return err_errno(err, "cannot make an eventfd");
 	while (!control.is_done) {
@@ -328,7 +404,7 @@ bool control_run(const struct control_args *args, struct err *err)
 			break;
 		if (timeout_ms == 0)
 			look_at_guest(&control);
-		else if (!step(&control, timeout_ms, err))
+		if (!step(&control, timeout_ms, err)) /* between two looks, too */
 			return false;
 	}
 	drop_controller(&control);

@@ -15,6 +15,7 @@ struct control_args {
 	uint32_t startup_ms; /* how long the process may live without any READY channel */
 	uint32_t linger_ms;  /* how long it can be asked after its channels ended */
 	uint32_t alone_ms;   /* how long READY without a byte of data and without a controller */
+	uint32_t stand_ms;   /* how long a guest may be seen to stand still without a controller */
 };
 
 /* Returns true when told to quit or when its time is over.  Threads of channels

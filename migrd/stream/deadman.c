@@ -11,17 +11,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-/* Longer than any answer that is read here, and any event between. */
-#define LINE_MAX_BYTES 65536
-
-struct talk {
-	int fd;
-	uint64_t deadline_ms;
-	size_t len; /* of what has come and was not read */
-	char text[LINE_MAX_BYTES];
-};
-
-static bool await(const struct talk *talk, short events, struct err *err)
+static bool await(const struct deadman *talk, short events, struct err *err)
 {
 	struct pollfd pfd = { .fd = talk->fd, .events = events };
 	uint64_t now = clock_monotonic_ms();
@@ -33,7 +23,7 @@ static bool await(const struct talk *talk, short events, struct err *err)
 	return rc >= 0 || errno == EINTR || err_errno(err, "cannot wait for the monitor");
 }
 
-static bool say(const struct talk *talk, const char *command, struct err *err)
+static bool say(const struct deadman *talk, const char *command, struct err *err)
 {
 	CLEANUP(free_charp) char *line = xasprintf("{\"execute\":\"%s\"}\n", command);
 
@@ -42,7 +32,7 @@ static bool say(const struct talk *talk, const char *command, struct err *err)
 	       err_errno(err, "cannot write to the monitor");
 }
 
-static bool receive(struct talk *talk, struct err *err)
+static bool receive(struct deadman *talk, struct err *err)
 {
 	ssize_t got;
 
@@ -60,7 +50,7 @@ static bool receive(struct talk *talk, struct err *err)
 }
 
 /* Takes the next line.  NULL: there is no whole one yet. */
-static struct json_object *take_line(struct talk *talk, bool *ret_is_json)
+static struct json_object *take_line(struct deadman *talk, bool *ret_is_json)
 {
 	const char *end = memchr(talk->text, '\n', talk->len);
 	size_t len = end ? (size_t)(end - talk->text) + 1 : 0;
@@ -81,7 +71,7 @@ static struct json_object *take_line(struct talk *talk, bool *ret_is_json)
 
 /* The value of member KEY of the first message that has it; others, as events, are skipped.  An
  * error of QEMU ends the talk. */
-static bool hear(struct talk *talk, const char *key, struct json_object **ret, struct err *err)
+static bool hear(struct deadman *talk, const char *key, struct json_object **ret, struct err *err)
 {
 	for (;;) {
 		bool is_json;
@@ -99,36 +89,112 @@ static bool hear(struct talk *talk, const char *key, struct json_object **ret, s
 	}
 }
 
-static bool ask(struct talk *talk, const char *command, struct json_object **ret, struct err *err)
+/* An answer that did not come in an earlier look comes first. */
+static bool ask(struct deadman *talk, const char *command, struct json_object **ret,
+		struct err *err)
 {
-	return say(talk, command, err) && hear(talk, "return", ret, err);
+	CLEANUP(json_putp) struct json_object *late = NULL;
+
+	if (talk->pending && !hear(talk, "return", &late, err))
+		return false;
+	talk->pending = NULL;
+	if (!say(talk, command, err))
+		return false;
+	talk->pending = command;
+	if (!hear(talk, "return", ret, err))
+		return false;
+	talk->pending = NULL;
+	return true;
 }
 
-static bool look(struct talk *talk, bool *ret_cancelled, struct err *err)
+/* The member "status" of the answer to COMMAND; "": it has none.  The caller puts *RET_ANSWER. */
+static bool ask_status(struct deadman *talk, const char *command, struct json_object **ret_answer,
+		       const char **ret, struct err *err)
 {
-	CLEANUP(json_putp) struct json_object *greeting = NULL, *ready = NULL, *info = NULL;
+	if (!ask(talk, command, ret_answer, err))
+		return false;
+	*ret = json_get_str(*ret_answer, "status");
+	if (!*ret)
+		*ret = "";
+	return true;
+}
+
+static bool begin(struct deadman *talk, struct err *err)
+{
+	CLEANUP(json_putp) struct json_object *greeting = NULL, *ready = NULL;
+
+	if (!talk->is_greeted && !hear(talk, "QMP", &greeting, err))
+		return false;
+	talk->is_greeted = true;
+	if (!talk->is_ready && !talk->pending && !ask(talk, "qmp_capabilities", &ready, err))
+		return false;
+	talk->is_ready = true;
+	return true;
+}
+
+static bool cancel(struct deadman *talk, enum deadman_sight *ret, struct err *err)
+{
 	CLEANUP(json_putp) struct json_object *cancelled = NULL;
-	const char *status;
 
-	if (!hear(talk, "QMP", &greeting, err) || !ask(talk, "qmp_capabilities", &ready, err) ||
-	    !ask(talk, "query-migrate", &info, err))
+	if (!ask(talk, "migrate_cancel", &cancelled, err))
 		return false;
-	status = json_get_str(info, "status");
-	if (!status || strcmp(status, "pre-switchover") != 0)
-		return true;
-	*ret_cancelled = ask(talk, "migrate_cancel", &cancelled, err);
-	return *ret_cancelled;
+	*ret = DEADMAN_CANCELLED;
+	return true;
 }
 
-bool deadman_look(const char *path, uint32_t timeout_ms, bool *ret_cancelled, struct err *err)
+/* The last pass: 7.2 calls it active too (migration_completion() in QEMU's migration/migration.c).
+ */
+static bool look(struct deadman *talk, enum deadman_sight *ret, struct err *err)
 {
-	CLEANUP(closep) int fd = -1;
-	struct talk talk = { 0 };
+	CLEANUP(json_putp) struct json_object *info = NULL, *state = NULL;
+	const char *migration, *run;
 
-	*ret_cancelled = false;
-	if (!unix_connect(path, SOCK_STREAM, &fd, err))
+	if (!begin(talk, err) || !ask_status(talk, "query-migrate", &info, &migration, err))
 		return false;
-	talk.fd = fd;
-	talk.deadline_ms = clock_monotonic_ms() + timeout_ms;
-	return look(&talk, ret_cancelled, err);
+	if (strcmp(migration, "pre-switchover") == 0)
+		return cancel(talk, ret, err);
+	if (strcmp(migration, "active") != 0 && strcmp(migration, "device") != 0)
+		return true;
+	if (!ask_status(talk, "query-status", &state, &run, err))
+		return false;
+	if (strcmp(run, "finish-migrate") == 0)
+		*ret = DEADMAN_STANDS;
+	return true;
+}
+
+void deadman_init(struct deadman *deadman)
+{
+	memset(deadman, 0, sizeof(*deadman));
+	deadman->fd = -1;
+}
+
+void deadman_close(struct deadman *deadman)
+{
+	closep(&deadman->fd);
+	deadman_init(deadman);
+}
+
+/* A queue that is full is that of a QEMU that takes nobody. */
+static bool enter(struct deadman *deadman, const char *path, struct err *err)
+{
+	if (deadman->fd >= 0 || unix_connect(path, SOCK_STREAM, &deadman->fd, err))
+		return true;
+	if (err->code == ERR_UNAVAILABLE && unix_is_listening(path))
+		err->code = ERR_TIMEOUT;
+	return false;
+}
+
+bool deadman_look(struct deadman *deadman, const char *path, uint32_t timeout_ms,
+		  enum deadman_sight *ret, struct err *err)
+{
+	bool ok;
+
+	*ret = DEADMAN_LEFT;
+	if (!enter(deadman, path, err))
+		return false;
+	deadman->deadline_ms = clock_monotonic_ms() + timeout_ms;
+	ok = look(deadman, ret, err);
+	if (ok || err->code != ERR_TIMEOUT)
+		deadman_close(deadman);
+	return ok;
 }

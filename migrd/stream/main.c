@@ -27,6 +27,9 @@
  * restart or be upgraded, after which it rolls back a move that has not begun, or finds
  * that its host was given up. */
 #define ALONE_MS   600000
+/* With what passes before the first look, a guest stands still for about ten seconds at most: a
+ * coordinator that is restarted is back before that, and goes on with the transfer. */
+#define STAND_MS   8000
 #define CONTROL_FD 3
 
 enum option_id {
@@ -34,6 +37,7 @@ enum option_id {
 	OPTION_STARTUP,
 	OPTION_LINGER,
 	OPTION_ALONE,
+	OPTION_STAND,
 	OPTION_PROBE,
 	OPTION_LINK,
 	OPTION_BYTES,
@@ -47,6 +51,7 @@ static const struct option options[] = {
 	{ "startup-ms", required_argument, NULL, OPTION_STARTUP },
 	{ "linger-ms", required_argument, NULL, OPTION_LINGER },
 	{ "alone-ms", required_argument, NULL, OPTION_ALONE },
+	{ "stand-ms", required_argument, NULL, OPTION_STAND },
 	{ "probe-fd", required_argument, NULL, OPTION_PROBE },
 	{ "link-fd", required_argument, NULL, OPTION_LINK },
 	{ "bytes", required_argument, NULL, OPTION_BYTES },
@@ -58,13 +63,14 @@ static const struct option options[] = {
 
 static const char usage[] =
 	"usage: migrd-stream --control-fd N [--startup-ms MS] [--linger-ms MS]\n"
-	"                                    [--alone-ms MS]\n"
+	"                                    [--alone-ms MS] [--stand-ms MS]\n"
 	"       migrd-stream --probe-fd N [--link-fd N] --bytes N --ms MS\n"
 	"Carries the data of one move, or measures a link.  Started by migrd(8), not by people.\n"
 	"  --control-fd N   a listening UNIX SOCK_SEQPACKET socket\n"
 	"  --startup-ms MS  end when no channel is ready by then (60000)\n"
 	"  --linger-ms MS   stay so long after the last channel has ended (30000)\n"
 	"  --alone-ms MS    end when no data came and no coordinator for so long (600000)\n"
+	"  --stand-ms MS    a guest that stands still for so long runs on without one (8000)\n"
 	"  --probe-fd N     measure the link: the socket that says how, and gets the result\n"
 	"  --link-fd N      of a connection that another host has made for that; 0: none\n"
 	"  --bytes N        end when so much has been sent\n"
@@ -119,6 +125,8 @@ static bool parse_option(int option, struct args *args)
 		return parse_u32(optarg, INT32_MAX, &args->control.linger_ms);
 	case OPTION_ALONE:
 		return parse_u32(optarg, INT32_MAX, &args->control.alone_ms);
+	case OPTION_STAND:
+		return parse_u32(optarg, INT32_MAX, &args->control.stand_ms);
 	case OPTION_PROBE:
 		return parse_fd(optarg, &args->probe.probe_fd);
 	case OPTION_LINK:
@@ -231,7 +239,8 @@ int main(int argc, char **argv)
 		.control = { .listen_fd = -1,
 			     .startup_ms = STARTUP_MS,
 			     .linger_ms = LINGER_MS,
-			     .alone_ms = ALONE_MS },
+			     .alone_ms = ALONE_MS,
+			     .stand_ms = STAND_MS },
 		.probe = { .probe_fd = -1, .link_fd = -1 },
 	};
 	struct err err = { .code = ERR_NONE };

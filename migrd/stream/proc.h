@@ -46,6 +46,8 @@ void stream_set_link_timeout(struct stream *stream, uint32_t ms);
 /* Data goes out for MS from now, but no longer than we stay connected.
  * STREAM_LEASE_FOREVER (as at the start) lets it go on without us. */
 void stream_set_lease(struct stream *stream, uint32_t ms);
+/* Post-copy begins: from now on nothing but the end of the process ends QEMU's connection. */
+void stream_keep(struct stream *stream);
 /* The status of all channels together, as they were reported last; stream_refresh()
  * asks for a new report.  The state is FAILED when one has failed, then IDLE when one
  * is, OPEN when one is, READY; CLOSED when all are.  The bytes are sums, the error is

@@ -15,8 +15,9 @@
 
 /* ---- names ----------------------------------------------------------- */
 
-static const char *const cmd_names[] = { "configure", "accept", "limit", "link-timeout",
-					 "lease",     "status", "quit",  NULL };
+static const char *const cmd_names[] = { "configure",    "accept", "limit",
+					 "link-timeout", "lease",  "keep",
+					 "status",       "quit",   NULL };
 static const char *const event_names[] = { "reply", "channel", NULL };
 static const char *const side_names[] = { "src", "dst", NULL };
 static const char *const state_names[] = { "idle", "ready", "open", "closed", "failed", NULL };
@@ -129,6 +130,7 @@ static const struct json_field configure_fields[] = {
 	  JSON_MEMBERS(struct wire_request, config.channels, config.channel_count),
 	  .fields = transfer_channel_fields },
 	{ .key = "monitor", .type = JSON_STRING, REQ_STR(config.monitor) },
+	{ .key = "other_monitor", .type = JSON_STRING, REQ_STR(config.other_monitor) },
 	{ .key = NULL },
 };
 
@@ -174,8 +176,8 @@ static const struct json_field bare_fields[] = { CMD_FIELD, { .key = NULL } };
 static const struct json_field *const request_fields[] = {
 	[STREAM_CMD_CONFIGURE] = configure_fields, [STREAM_CMD_ACCEPT] = accept_fields,
 	[STREAM_CMD_LIMIT] = limit_fields,         [STREAM_CMD_LINK_TIMEOUT] = link_timeout_fields,
-	[STREAM_CMD_LEASE] = lease_fields,         [STREAM_CMD_STATUS] = bare_fields,
-	[STREAM_CMD_QUIT] = bare_fields,
+	[STREAM_CMD_LEASE] = lease_fields,         [STREAM_CMD_KEEP] = bare_fields,
+	[STREAM_CMD_STATUS] = bare_fields,         [STREAM_CMD_QUIT] = bare_fields,
 };
 
 static const struct json_field reply_fields[] = {

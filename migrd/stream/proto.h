@@ -6,15 +6,17 @@
  *
  *   {"cmd":"configure", side, move, dir, ca, cert, key, peer, data_address,
  *    token, link_timeout_ms, connect_timeout_ms, bandwidth_bytes_per_s,
- *    channels, monitor}                 once, first; channels: rows of
+ *    channels, monitor, other_monitor}  once, first; channels: rows of
  *                                       wire/transfer_channel.h, none: RAM's;
- *                                       monitor: see stream/deadman.h
+ *                                       monitors: see stream/deadman.h
  *   {"cmd":"accept","channel":"ram"}    dst; the descriptor travels beside it
  *   {"cmd":"limit","bytes_per_s":N}     0: no limit
  *   {"cmd":"link-timeout","ms":N}
  *   {"cmd":"lease","ms":N}              data goes out for N ms, then waits for the
  *                                       next lease, but on a channel without_lease;
  *                                       ends with the connection too
+ *   {"cmd":"keep"}                      post-copy begins: QEMU's connection is never ended
+ *                                       any more because no coordinator is there
  *   {"cmd":"status"}                    an event for each channel, then the reply
  *   {"cmd":"quit"}
  *
@@ -49,6 +51,8 @@
 #define STREAM_CONTROL_SOCKET "control.sock"
 #define STREAM_TOKEN_OK       'K'
 #define STREAM_TOKEN_REFUSED  'R'
+/* The error of a channel that was ended so that the guest runs on. */
+#define STREAM_LET_GO         "the guest stood still, and no coordinator was there"
 #define STREAM_OPEN           'O' /* + number of the connection: STREAM_OPEN to 0x8e */
 
 enum stream_side { STREAM_SRC, STREAM_DST };
@@ -71,8 +75,9 @@ struct stream_config {
 	uint64_t bandwidth_bytes_per_s;         /* 0: no limit */
 	struct transfer_channel channels[TRANSFER_CHANNEL_MAX];
 	size_t channel_count; /* 0: RAM's alone, sent by older coordinators */
-	char monitor[108]; /* src, of a QEMU that waits for its coordinator in pre-switchover; or ""
-			    */
+	/* src: of the QEMU that is looked at without a coordinator; or "".  Somebody else may be at
+	 * the one, and then it looks as if QEMU did not answer. */
+	char monitor[108], other_monitor[108];
 };
 
 enum stream_channel_state {
@@ -98,6 +103,7 @@ enum stream_cmd {
 	STREAM_CMD_LIMIT,
 	STREAM_CMD_LINK_TIMEOUT,
 	STREAM_CMD_LEASE,
+	STREAM_CMD_KEEP,
 	STREAM_CMD_STATUS,
 	STREAM_CMD_QUIT,
 };

@@ -64,8 +64,8 @@ const struct json_field policy_fields[] = {
 	    .max = DEADLINE_MAX),
 	ROW(timeout, JSON_ENUM,
 	    "At the deadline the move is cancelled (the default), or the guest stands still for as "
-	    "long as the rest takes (force), or it goes on by post-copy, or is paused until all is "
-	    "there.",
+	    "long as the rest takes (force; pause: never by post-copy instead), or it goes on by "
+	    "post-copy.",
 	    .names = policy_timeout_names),
 	ROW(outage_ping_ms, JSON_UINT,
 	    "So often the guest is asked for an answer around its switch, in milliseconds, so that "
@@ -149,8 +149,8 @@ const struct policy policy_built_in[] = {
 	  .deadline_s_per_gib = 20,
 	  .timeout = POLICY_TIMEOUT_FORCE },
 	{ .name = "suspend",
-	  .description = "The move ends: the guest may stand still for 5 seconds, and is paused if "
-			 "that is not enough; it is never slowed.",
+	  .description = "The move ends: the guest may stand still for 5 seconds, and for as long "
+			 "as the rest takes if that is not enough; it is never slowed.",
 	  .downtime_ceiling_ms = 5000,
 	  .deadline_s = 10,
 	  .deadline_s_per_gib = 20,

@@ -163,6 +163,17 @@ class KilledForLong(Killed):
     seconds, full_seconds = 6, 30
 
 
+class AwayUntilItRunsOn(Killed):
+    """The coordinator comes back only when the guest runs on without it: its stream has seen it stand
+    still for eight seconds, after two."""
+    what = "killed, back when the guest runs on"
+    seconds = full_seconds = 0
+
+    def mend(self, s):
+        s.guest.console.wait_line(settings.seconds(20), "a")
+        s.start(self.hosts(s))
+
+
 class PausedAndKilled(Killed):
     what = "killed, of a guest that was paused before"
     options = {"setup": lambda s: s.a.api.post(f"/v1/vms/{s.guest.name}/pause")}

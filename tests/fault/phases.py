@@ -175,23 +175,47 @@ class ForcedByUser(LastPass):
         s.freeze(s.b.qemus()[0])
 
 
-class PausedByPolicy(Phase):
-    """The move's policy has paused the guest, and much is left to send, but the destination's QEMU
-    does not take it."""
-    options = {"area": 40, "static": 4, "rate": 64}
+class LastPassUnseen(LastPass):
+    """QEMU has stopped the guest, and the source's coordinator dies as it hears of that: the lease on
+    the data ends with it, and the rest waits."""
+    options = {**LastPass.options, "plans": {"a": "qmp.event.STOP:crash"}}
+
+    def enter(self, s):
+        monitor = s.monitor(s.a)
+        s.begin(**self.limits)
+        monitor.wait_event("MIGRATION_PASS")
+        monitor.command("migrate-set-parameters", **{"downtime-limit": 20000})
+        monitor.wait_event("STOP")
+        s.wait("the crash", lambda: not s.a.is_up())
+
+    def release(self, s):
+        pass
+
+
+class ForcedUnseen(LastPassUnseen):
+    """The same, of a guest whose user has asked for the end."""
+
+    def enter(self, s):
+        monitor = s.monitor(s.a)
+        s.begin(bandwidth_bytes_per_s=8 << 20)
+        monitor.wait_event("MIGRATION_PASS")
+        s.wait("memory on its way", lambda: s.a.move_state(s.move_id)["progress"]["passes"])
+        s.a.api.post(f"/v1/moves/{s.move_id}/finish", {"force": True})
+        monitor.wait_event("STOP")
+        s.wait("the crash", lambda: not s.a.is_up())
+
+
+class PausedByPolicy(LastPass):
+    """The move's policy has had the guest stopped, and much is left to send, but the destination's
+    QEMU does not take it: the source's is deaf."""
     policy = {"name": "pause", "deadline_s": 2, "timeout": "pause"}
-    stands_still = True
 
     def enter(self, s):
         s.a.api.call("PUT", "/v1/policies/pause", self.policy)
         monitor = s.monitor(s.a)
-        s.begin(policy="pause", bandwidth_bytes_per_s=4 << 20)
-        wait_arriving(s)
-        s.freeze(s.b.qemus()[0])
+        s.begin(policy="pause", bandwidth_bytes_per_s=8 << 20)
         monitor.wait_event("STOP")
-
-    def release(self, s):
-        s.thaw()
+        s.freeze(s.b.qemus()[0])
 
 
 class Completed(Phase):
@@ -409,8 +433,9 @@ PHASES = {
     "before": Before(), "queued": Queued(), "attempt": Attempt(),
     "asking for a probe": Asking(), "probing": Probing(), "offered": Offered(),
     "prepare": Prepare(), "transfer": Transfer(),
-    "converging": Converging(), "last pass": LastPass(),
-    "paused by its policy": PausedByPolicy(), "forced by its user": ForcedByUser(), "completed": Completed(),
+    "converging": Converging(), "last pass": LastPass(), "last pass, unseen": LastPassUnseen(),
+    "paused by its policy": PausedByPolicy(), "forced by its user": ForcedByUser(),
+    "forced, unseen": ForcedUnseen(), "completed": Completed(),
     "asked": Asked(), "taken": Taken(), "answer": Answer(),
     "before the switch": BeforeSwitch(), "switching": Switching(),
     "copying": Copying(), "after copying": AfterCopying(), "settling": Settling(),

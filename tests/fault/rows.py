@@ -3,8 +3,8 @@
 
 beside(N): libvirt was measured with the same fault, as row N of report.py.
 """
-from faults import (SIDES, Cancelled, CancelledAfterCrash, ClientKilled, GuestPanics, GuestReadsBadDisk, GuestResets,
-                    GuestWrites, HostLost, HostLostForGood, Killed, KilledForLong, Paused,
+from faults import (SIDES, AwayUntilItRunsOn, Cancelled, CancelledAfterCrash, ClientKilled, GuestPanics,
+                    GuestReadsBadDisk, GuestResets, GuestWrites, HostLost, HostLostForGood, Killed, KilledForLong, Paused,
                     PausedAndKilled, NoPlaceThere, POWER_CONTROL, POWER_OFF, QemuHangs, QemuKilled,
                     RefusedThere, SilentForGood, Stopped, StreamKilled, SwtpmHangs, SwtpmKilled,
                     of_queue, of_stopped, over_connections, with_disks, with_postcopy, with_tpm)
@@ -214,6 +214,10 @@ POLICY = [
     (Killed("a"), {"forced by its user": MOVED}),
     (StreamKilled("a"), {"forced by its user": STAYS.full}),
     (QemuKilled("b"), {"forced by its user": STAYS.full}),
+    # It stands still for two and eight seconds, and what comes to it until the last look is over.
+    (AwayUntilItRunsOn("a"), {
+        "forced, unseen": STAYS.within(14), "last pass, unseen": STAYS.within(14).full}),
+    (AwayUntilItRunsOn("ab"), {"forced, unseen": STAYS.within(14).full}),
     # A user calls it back.
     (Cancelled(), {"paused by its policy": CANCELLED, "forced by its user": CANCELLED}),
     (CancelledAfterCrash(), {"paused by its policy": CANCELLED}),

@@ -783,6 +783,12 @@ char *qemu_spare_monitor(const struct qemu *qemu)
 	return xstrdup("spare.sock");
 }
 
+char *qemu_used_monitor(const struct qemu *qemu)
+{
+	(void)qemu;
+	return xstrdup("used.sock");
+}
+
 /* The capabilities of QEMU 7.2 that migrd uses. */
 const struct transfer_features *qemu_migration_features(const struct qemu *qemu)
 {

@@ -85,6 +85,14 @@ void fake_stream_becomes(enum stream_channel_state state)
 	loop_sim_run(loop);
 }
 
+void fake_stream_fails(const char *why)
+{
+	process.status.state = STREAM_CHANNEL_FAILED;
+	snprintf(process.status.error, sizeof(process.status.error), "%s", why);
+	loop_post(loop, tell_status, the_stream);
+	loop_sim_run(loop);
+}
+
 void fake_stream_received(uint64_t bytes)
 {
 	process.status.bytes_in = bytes;
@@ -165,6 +173,12 @@ void stream_set_lease(struct stream *stream, uint32_t ms)
 {
 	(void)stream;
 	fake_stream_lease_ms = ms;
+}
+
+void stream_keep(struct stream *stream)
+{
+	(void)stream;
+	trace_add("stream keep");
 }
 
 const struct stream_status *stream_status(const struct stream *stream)

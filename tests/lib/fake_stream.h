@@ -20,6 +20,7 @@ void fake_stream_init(struct loop *loop);
 void fake_stream_fini(void); /* every object must be gone */
 bool fake_stream_is_alive(void);
 void fake_stream_becomes(enum stream_channel_state state);
+void fake_stream_fails(const char *why);
 /* BYTES have been received in total; the process tells it when it is asked next. */
 void fake_stream_received(uint64_t bytes);
 void fake_stream_dies(void);

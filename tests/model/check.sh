@@ -45,9 +45,12 @@ verify handover "3 faults, a database is lost" -DFAULTS=3 -DKILL -DUSER=0 -DLOSE
 verify handover "3 faults, an operator decides" -DFAULTS=3 -DKILL -DUSER=0 -DRESOLVE
 verify handover "2 faults, a user, post-copy" -DFAULTS=2 -DPOSTCOPY
 verify handover "2 faults, hosts die, post-copy" -DFAULTS=2 -DKILL -DUSER=0 -DPOSTCOPY
-verify handover "2 faults, a user, a pause" -DFAULTS=2 -DPAUSE
-verify handover "2 faults, hosts die, a pause" -DFAULTS=2 -DKILL -DUSER=0 -DPAUSE
-verify handover "1 fault, a user, a pause, disks" -DFAULTS=1 -DPAUSE -DDISKS
+verify handover "2 faults, a user, by force" -DFAULTS=2 -DFORCE
+verify handover "2 faults, hosts die, by force" -DFAULTS=2 -DKILL -DUSER=0 -DFORCE
+verify handover "1 fault, a user, by force, disks" -DFAULTS=1 -DFORCE -DDISKS
+verify handover "3 faults, a coordinator stays away" -DFAULTS=3 -DKILL -DUSER=0 -DAWAY
+verify handover "2 faults, it stays away, disks" -DFAULTS=2 -DUSER=0 -DAWAY -DDISKS
+verify handover "2 faults, it stays away, post-copy" -DFAULTS=2 -DUSER=0 -DAWAY -DPOSTCOPY
 verify handover "2 faults, a user, disks" -DFAULTS=2 -DDISKS
 verify handover "3 faults, hosts die, disks" -DFAULTS=3 -DKILL -DUSER=0 -DDISKS
 verify ownership "5 faults, 2 moves, starts by hand" -DFAULTS=5 -DMOVES=2

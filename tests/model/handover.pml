@@ -12,7 +12,9 @@
  * or powers off: how often), KILL (QEMUs may be
  * killed, hosts lose their power), RESOLVE (an operator decides), LOSE (a host
  * begins with an empty database while its QEMU lives), POSTCOPY (the guest goes over before its
- * memory), PAUSE (the move's policy pauses it), DISKS (the move copies the guest's images), and the mutants of mutants.sh. */
+ * memory), FORCE (QEMU stops it for as long as the rest takes, and a user may call it back), AWAY (the
+ * source's coordinator may crash and stay away), DISKS (the move copies the guest's images), and the
+ * mutants of mutants.sh. */
 #ifndef FAULTS
 #define FAULTS 5
 #endif
@@ -27,10 +29,15 @@
 #else
 #define may_switch false
 #endif
-#ifdef PAUSE
-#define may_pause true
+#ifdef FORCE
+#define may_force true
 #else
-#define may_pause false
+#define may_force false
+#endif
+#ifdef AWAY
+#define may_stay_away true
+#else
+#define may_stay_away false
 #endif
 #ifdef DISKS
 #define disks true
@@ -97,6 +104,9 @@ bool dst_foreign, had_foreign; /* ... or one of that name that it had before */
 bool dst_mark;           /* the temporary name, a second link to what this move has made */
 bool image_is_right;     /* the mirror ended well, and nothing ran on the source since */
 bool deadman;            /* the source's stream has seen QEMU wait, and will cancel */
+bool cut;                /* it has seen the guest stand still, and will end QEMU's connection */
+bool src_kept;           /* it was told that post-copy begins */
+bool src_away;           /* the source's coordinator does not come back */
 bool dst_exports;        /* the destination's QEMU lets others write to it */
 
 /* ---- the source's coordinator ------------------------------------------- */
@@ -111,7 +121,6 @@ bool src_intent_disk = true; /* true: started */
 bool src_stopped_disk;   /* guest_stopped */
 bool src_go_sent_disk;   /* MOVE_STAMP_GO */
 bool src_switch_disk;    /* switch_wanted */
-bool src_pause_disk;     /* pause_wanted */
 bool src_memory_lost;    /* memory_lost */
 #define src_shall_run (src_intent && !src_stopped)
 /* in memory */
@@ -133,7 +142,6 @@ bool src_stopped;        /* guest_stopped */
 bool src_run;
 bool src_go_sent;        /* MOVE_STAMP_GO, perhaps not on disk yet */
 bool src_switch;         /* switch_wanted */
-bool src_pause;          /* pause_wanted */
 bool src_unheard;        /* the destination has no record: it answered `unknown' */
 mtype action = idle;
 
@@ -249,11 +257,18 @@ bool m_drop, m_drop_taken, m_drop_refused, m_drop_unknown;
 #define resume_is_noticed src_up
 #endif
 #endif
-/* Whoever paused it for the move: it runs on if its user wants it to. */
-#ifdef M_CALLED_BACK_STAYS_PAUSED
-#define is_as_wanted (src_runs || !src_shall_run || src_pause)
-#else
 #define is_as_wanted (src_runs || !src_shall_run)
+/* A guest that stands still without a coordinator: its stream ends QEMU's connection. */
+#ifdef M_STANDING_GUEST_IS_LEFT
+#define is_let_go false
+#else
+#define is_let_go true
+#endif
+/* The stream is told that post-copy begins before QEMU is. */
+#ifdef M_POSTCOPY_IS_LET_GO
+#define keeps_postcopy false
+#else
+#define keeps_postcopy true
 #endif
 /* move_src_may_call_back */
 #ifdef M_CALL_BACK_AFTER_COMPLETED
@@ -611,7 +626,6 @@ inline src_goes(to)
 	src_go_doubt_disk = src_go_doubt;
 	src_stopped_disk = src_stopped;
 	src_switch_disk = src_switch;
-	src_pause_disk = src_pause;
 }
 
 inline src_ends(to)
@@ -623,7 +637,6 @@ inline src_ends(to)
 	src_go_doubt = false; src_go_doubt_disk = false; src_answered = false; src_run = false;
 	src_stopped = false; src_stopped_disk = false;
 	src_go_sent = false; src_go_sent_disk = false; src_unheard = false;
-	src_pause = false; src_pause_disk = false;
 	src_refused = false; src_heard_refusal = false; src_cancelled = false; src_doubt = false;
 	may_cancel = 0;
 	src_doubt = false;
@@ -790,27 +803,14 @@ end:	do
 		:: else
 		fi;
 		src_goes(handover) }
-	/* move_src_may_pause: the policy said so */
-	:: atomic { may_pause && SRC && src_state == transfer && src_alive && src_attached &&
-		    (src_migrating || src_resumed) && src_mig == mig_active && !src_cancel ->
-		src_pause = true;
-		if
-		:: link_up -> lease = FOREVER
-		:: else
-		fi;
-		src_goes(handover) }
 	/* call_back: QEMU decides between the cancel and its end */
-	:: atomic { may_pause && SRC && src_state == handover && src_cancel && src_alive && !src_saw &&
+	:: atomic { may_force && SRC && src_state == handover && src_cancel && src_alive && !src_saw &&
 		    !src_switch && (src_mig == mig_active || src_finishes) ->
 		src_qemu_gives_up(mig_cancelled); break_link() }
 #ifdef M_CALL_BACK_AFTER_COMPLETED
 	:: atomic { SRC && src_state == handover && src_cancel && src_alive && src_mig == mig_completed ->
 		src_refused = true; src_cancelled = true; src_goes(rollback) }
 #endif
-	/* move_src_pause */
-	:: atomic { SRC && src_state == handover && src_pause && !src_cancel && src_alive && src_runs &&
-		    src_mig == mig_active && action != pause_sent && action != resume_sent ->
-		src_runs = false }
 	/* is_switch_due: a user asked for it, or a rule */
 	:: atomic { may_switch && SRC && src_state == transfer && src_alive && src_attached &&
 		    (src_migrating || src_resumed) && src_mig == mig_active && !src_cancel ->
@@ -863,6 +863,7 @@ end:	do
 	/* handover: the events, note_completed, send_go */
 	:: atomic { src_up && src_enters && src_hands ->
 		src_enters = false;
+		src_kept = src_kept || (src_switch && keeps_postcopy);
 		if
 		:: src_run = src_shall_run
 		:: !src_resumed -> src_run = false /* guest_stopped, which a restart may not see */
@@ -1059,13 +1060,12 @@ end:	do
 	:: atomic { src_up && src_state == unknown && src_alive && job != job_none -> job = job_none }
 
 	/* moves_recover, vms_settle */
-	:: atomic { !src_up && src_state == unknown -> src_up = true }
-	:: atomic { !src_up && src_state != unknown ->
+	:: atomic { !src_up && !src_away && src_state == unknown -> src_up = true }
+	:: atomic { !src_up && !src_away && src_state != unknown ->
 		src_up = true; src_resumed = true; src_enters = true;
 		src_all = src_all_disk;
 		src_saw = src_saw_disk; src_completed = src_saw_disk; src_go_doubt = src_go_doubt_disk;
 		src_switch = src_switch_disk;
-		src_pause = src_pause_disk;
 		src_intent = src_intent_disk;
 #ifdef M_FORGET_REFUSAL
 		src_refused = false;
@@ -1425,6 +1425,27 @@ end:	do
 #endif
 		:: else /* migrate_cancel does nothing after `completed' */
 		fi }
+	/* stream/control.c: a guest that stands still.  A QEMU that does not answer may be at the
+	 * switch to post-copy, too; all may have been sent when its connection ends. */
+	:: atomic { src_alive && !src_up && is_let_go && !src_kept && !cut &&
+		    (src_mig == mig_lastpass || (src_mig == mig_post && dst_qemu == loading)) ->
+		cut = true }
+	:: atomic { cut ->
+		cut = false;
+		if
+		:: src_alive && src_mig == mig_lastpass -> src_qemu_gives_up(mig_failed); break_link()
+		:: src_alive && src_mig == mig_post ->
+			src_stream_over = true; link_up = false; src_qemu_gives_up(mig_failed)
+#ifdef M_LET_GO_SAYS_CONT
+		:: src_alive && src_mig == mig_completed -> run_on_source()
+#endif
+		:: else -> /* QEMU does nothing at the end of its connection */
+			if
+			:: link_up && (src_mig == mig_completed || src_mig == mig_failed ||
+				       src_mig == mig_cancelled) -> break_link()
+			:: else
+			fi
+		fi }
 	/* the mirror */
 	:: atomic { job == job_runs && mirror_flows -> job = job_ready }
 	:: atomic { (job == job_runs || job == job_ready) && !mirror_flows -> job = job_error }
@@ -1478,7 +1499,7 @@ active proctype user()
 end:	do
 	:: atomic { src_up && may_cancel && !src_cancel && /* move_cancel */
 		    (src_state == begin || src_state == prepare || src_state == transfer ||
-		     (may_pause && src_state == handover && may_call_back)) ->
+		     (may_force && src_state == handover && may_call_back)) ->
 		may_cancel = 0; src_cancel = true }
 	/* vm_act: the intent is written first; commit order keeps it before later states */
 	:: atomic { src_up && user_acts > 0 && action == idle && src_alive && acts_allowed ->
@@ -1551,6 +1572,8 @@ inline dst_crashes()
 active proctype disaster()
 {
 end:	do
+	:: atomic { may_stay_away && faults > 0 && src_up && !src_is_final ->
+		faults--; src_crashes(); src_away = true }
 	/* Where a crash changes nothing that anybody could tell, it is left out. */
 	:: atomic { faults > 0 && src_up && (!src_is_final || action != idle ||
 		    (disks && src_has_given && !src_aside)) ->
@@ -1659,7 +1682,9 @@ active proctype end_of_it()
 {
 	timeout ->
 	if
-	:: src_lost || dst_lost -> /* a person looks; what each host says is true */
+	:: src_away -> /* the guest stands still only if QEMU has sent all: the destination may have it */
+		assert(!src_alive || !src_finishes || src_switch_disk)
+	:: !src_away && (src_lost || dst_lost) -> /* a person looks; what each host says is true */
 		assert(src_state != stuck || src_unheard || src_lost);
 		assert(!src_alive || src_mig != mig_waits);
 		assert(src_is_final || src_state == stuck || src_lost ||

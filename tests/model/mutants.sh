@@ -95,8 +95,11 @@ long M_MAKER_OUTLIVES_CRASH                -DFAULTS=1 -DUSER=0 -DDISKS
 long M_DIRECTORY_IS_NOT_SYNCED             -DFAULTS=2 -DKILL -DUSER=0 -DDISKS
 long M_TOMBSTONE_REMOVES                   -DFAULTS=2 -DKILL -DUSER=0 -DLOSE -DDISKS
 # a guest that stands still for as long as the rest takes is called back
-M_CALL_BACK_AFTER_COMPLETED           -DFAULTS=2 -DPAUSE
-M_CALLED_BACK_STAYS_PAUSED            -DFAULTS=1 -DPAUSE
+M_CALL_BACK_AFTER_COMPLETED           -DFAULTS=2 -DFORCE
+# a coordinator that stays away while its guest stands still
+M_STANDING_GUEST_IS_LEFT              -DFAULTS=1 -DUSER=0 -DAWAY
+M_LET_GO_SAYS_CONT                    -DFAULTS=1 -DUSER=0
+M_POSTCOPY_IS_LET_GO                  -DFAULTS=1 -DUSER=0 -DPOSTCOPY
 # what the code once did
 M_RESUME_BLINDLY                      -DFAULTS=2
 M_RESUME_UNSEEN                       -DFAULTS=2

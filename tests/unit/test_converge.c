@@ -375,7 +375,7 @@ START_TEST(deadline_does_what_the_policy_says)
 		{ POLICY_TIMEOUT_FORCE, true, CONVERGE_POSTCOPY },
 		{ POLICY_TIMEOUT_POSTCOPY, true, CONVERGE_POSTCOPY },
 		{ POLICY_TIMEOUT_POSTCOPY, false, CONVERGE_CANCEL },
-		{ POLICY_TIMEOUT_PAUSE, true, CONVERGE_PAUSE },
+		{ POLICY_TIMEOUT_PAUSE, true, CONVERGE_FORCE }, /* never by post-copy */
 	};
 
 	passes(2, MIB(400));
@@ -421,7 +421,7 @@ START_TEST(guest_is_stopped_at_the_best_moment_before_the_deadline)
 	basis.deadline_ms = 12000;
 	assert_decides(CONVERGE_NONE, 0);
 	pass(MIB(100)); /* after 10 s */
-	ck_assert_int_eq(decide().action, CONVERGE_PAUSE);
+	ck_assert_int_eq(decide().action, CONVERGE_FORCE);
 	ck_assert_uint_eq(decide().rest_ms, 999);
 	pass(MIB(120));
 	assert_decides(CONVERGE_NONE, 0); /* not at a worse one */

@@ -162,9 +162,8 @@ static void check_last(const struct converge_decision *decision)
 		CHECK(basis.can_postcopy);
 		CHECK(is_late || policy.postcopy == POLICY_POSTCOPY_IF_NEEDED);
 	} else if (decision->action == CONVERGE_FORCE) {
-		CHECK(is_nearly && policy.timeout == POLICY_TIMEOUT_FORCE);
-	} else if (decision->action == CONVERGE_PAUSE) {
-		CHECK(is_nearly && policy.timeout == POLICY_TIMEOUT_PAUSE);
+		CHECK(is_nearly && (policy.timeout == POLICY_TIMEOUT_FORCE ||
+				    policy.timeout == POLICY_TIMEOUT_PAUSE));
 	} else {
 		CHECK(decision->action == CONVERGE_CANCEL && is_late);
 		CHECK(policy.timeout == POLICY_TIMEOUT_CANCEL ||

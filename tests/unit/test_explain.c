@@ -135,11 +135,12 @@ START_TEST(decision_is_told_with_who_made_it)
 {
 	struct explain_basis basis = idle;
 
-	basis.decision = "the guest is paused until all is sent, for about 3200 ms";
+	basis.decision = "the guest stands still for as long as the rest takes, for about 3200 ms";
 	basis.policy = "suspend";
 	explain(&basis, text);
-	ck_assert_ptr_nonnull(strstr(text, " Policy 'suspend' decided in the end: the guest is "
-					   "paused until all is sent, for about 3200 ms."));
+	ck_assert_ptr_nonnull(strstr(text, " Policy 'suspend' decided in the end: the guest "
+					   "stands still for as long as the rest takes, for "
+					   "about 3200 ms."));
 	basis.decision = "on request: the guest stands still for as long as the rest takes";
 	explain(&basis, text);
 	ck_assert_ptr_nonnull(strstr(text, " A user decided: the guest stands still for as long "

@@ -46,29 +46,6 @@ START_TEST(disks_are_copied_in_this_order)
 }
 END_TEST
 
-/* The policy pauses the guest, and QEMU comes to its last pass after a minute. */
-START_TEST(review_mirrors_of_a_paused_guest_have_their_time)
-{
-	disk_rig_copy();
-	disk_rig_mirrors("ready");
-	ck_assert_uint_eq(trace_count("qmp migrate"), 1);
-	fake_qemu_migrates("active");
-	rig_move()->facts.pause_wanted = true;
-	rig_move()->facts.rest_ms = 200000;
-	rig_advance(1000);
-	ck_assert_str_eq(rig_state(), "handover");
-	ck_assert_uint_eq(trace_count("qmp stop"), 1);
-	rig_advance(20000);
-	fake_qemu_migrates("pre-switchover");
-	ck_assert_uint_eq(trace_count("qmp block-job-cancel"), 2);
-	fake_qemu_job("migrd-d0", "concluded", NULL);
-	fake_qemu_job("migrd-d1", "concluded", NULL);
-	rig_advance(1000);
-	ck_assert_str_eq(rig_state(), "handover");
-	ck_assert_uint_eq(trace_count("qmp migrate-continue"), 1);
-}
-END_TEST
-
 /* QEMU is told what was planned: the names are how a restart finds the mirrors. */
 START_TEST(mirrors_write_to_the_exports_of_the_plan)
 {
@@ -391,7 +368,6 @@ Suite *suite(void)
 	TCase *tc = rig_add_case(s, "source");
 
 	tcase_add_test(tc, disks_are_copied_in_this_order);
-	tcase_add_test(tc, review_mirrors_of_a_paused_guest_have_their_time);
 	tcase_add_test(tc, mirrors_write_to_the_exports_of_the_plan);
 	tcase_add_test(tc, memory_goes_when_little_is_left_of_the_disks);
 	tcase_add_test(tc, more_may_be_left_where_copies_are_fast);

@@ -94,7 +94,7 @@ START_TEST(guest_is_stopped_before_the_switch_and_given_away_after_it)
 	trace_clear();
 	fake_qemu_migrates("active");
 	ck_assert_str_eq(rig_state(), "handover");
-	trace_assert("disk handover", "stream timeout 3000", "qmp stop",
+	trace_assert("disk handover", "stream timeout 3000", "stream keep", "qmp stop",
 		     "qmp migrate-start-postcopy", NULL);
 	fake_qemu_migrates("postcopy-device");
 	rig_advance(400);
@@ -133,7 +133,8 @@ START_TEST(later_qemu_sends_nothing_before_the_switch)
 {
 	start_later_source(1 << 20);
 	trace_assert("qmp migrate-set-parameters", "disk handover", "stream timeout 3000",
-		     "qmp migrate-set-parameters", "qmp stop", "qmp migrate-start-postcopy", NULL);
+		     "stream keep", "qmp migrate-set-parameters", "qmp stop",
+		     "qmp migrate-start-postcopy", NULL);
 }
 END_TEST
 
@@ -142,7 +143,8 @@ START_TEST(later_qemu_with_little_left_sends_it_before_the_guest_goes_over)
 	start_later_source((1 << 20) - 4096);
 	rig_advance(2000);
 	trace_assert("qmp migrate-set-parameters", "disk handover", "stream timeout 3000",
-		     "qmp migrate-set-parameters", "qmp stop", "qmp migrate-set-parameters", NULL);
+		     "stream keep", "qmp migrate-set-parameters", "qmp stop",
+		     "qmp migrate-set-parameters", NULL);
 	fake_qemu_migrates("device");
 	fake_qemu_migrates("completed");
 	rig_peer_says("go", "taken");

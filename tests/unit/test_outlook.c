@@ -76,7 +76,7 @@ START_TEST(transfer_without_end_says_how_its_policy_ends_it)
 					  "at the latest",
 		[POLICY_TIMEOUT_FORCE] = "; the guest is stopped until all is sent in 1 min 5 s",
 		[POLICY_TIMEOUT_POSTCOPY] = "; the guest goes over by post-copy in 1 min 5 s",
-		[POLICY_TIMEOUT_PAUSE] = "; the guest is paused until all is sent in 1 min 5 s",
+		[POLICY_TIMEOUT_PAUSE] = "; the guest is stopped until all is sent in 1 min 5 s",
 	};
 	struct outlook_basis basis = flowing;
 

@@ -24,6 +24,8 @@ static struct monitor {
 	char heard[512];
 } monitor;
 
+static struct deadman deadman;
+
 static void say(int fd, const char *text)
 {
 	if (text)
@@ -57,6 +59,7 @@ static void setup(void)
 	struct err err;
 
 	memset(&monitor, 0, sizeof(monitor));
+	deadman_init(&deadman);
 	snprintf(monitor.path, sizeof(monitor.path), "/tmp/test-deadman-%d.sock", (int)getpid());
 	ck_assert_msg(unix_listen(monitor.path, SOCK_STREAM, &monitor.listen_fd, &err), "%s",
 		      err.msg);
@@ -64,17 +67,19 @@ static void setup(void)
 
 static void teardown(void)
 {
+	deadman_close(&deadman);
 	close(monitor.listen_fd);
 	(void)unlink(monitor.path);
 }
 
-static bool look(bool *ret_cancelled, struct err *err)
+static bool look(enum deadman_sight *ret, struct err *err)
 {
 	pthread_t thread;
 	bool ok;
 
 	ck_assert_int_eq(pthread_create(&thread, NULL, serve, NULL), 0);
-	ok = deadman_look(monitor.path, TIMEOUT_MS, ret_cancelled, err);
+	ok = deadman_look(&deadman, monitor.path, TIMEOUT_MS, ret, err);
+	deadman_close(&deadman); /* ends the thread */
 	pthread_join(thread, NULL);
 	return ok;
 }
@@ -89,37 +94,46 @@ static bool was_told(const char *command)
 START_TEST(guest_that_waits_for_its_coordinator_is_let_go)
 {
 	struct err err;
-	bool is_cancelled;
+	enum deadman_sight sight;
 
 	monitor.says[0] = GREETING;
 	monitor.says[1] = EVENT DONE;
 	monitor.says[2] = EVENT "{\"return\": {\"status\": \"pre-switchover\", \"ram\": {}}}\r\n";
 	monitor.says[3] = EVENT DONE;
-	ck_assert_msg(look(&is_cancelled, &err), "%s", err.msg);
-	ck_assert(is_cancelled);
+	ck_assert_msg(look(&sight, &err), "%s", err.msg);
+	ck_assert_int_eq(sight, DEADMAN_CANCELLED);
 	ck_assert(was_told("\"migrate_cancel\""));
 }
 END_TEST
 
-/* Memory that is being sent goes on when the coordinator is back, and after `completed' the guest
- * may be the other host's. */
-START_TEST(any_other_migration_is_left_alone)
+#define STATUS(name) "{\"return\": {\"status\": \"" name "\"}}\r\n"
+
+/* A guest that runs, or that its user has paused, goes on when the coordinator is back; after
+ * `completed' it may be the other host's, and so it may in post-copy. */
+START_TEST(only_a_guest_that_qemu_has_stopped_to_send_the_rest_stands_still)
 {
-	static const char *const infos[] = {
-		"{\"return\": {}}\r\n",
-		"{\"return\": {\"status\": \"active\"}}\r\n",
-		"{\"return\": {\"status\": \"device\"}}\r\n",
-		"{\"return\": {\"status\": \"completed\"}}\r\n",
+	static const struct {
+		const char *migration, *run;
+		enum deadman_sight sight;
+	} rows[] = {
+		{ "{\"return\": {}}\r\n", STATUS("running"), DEADMAN_LEFT },
+		{ STATUS("active"), STATUS("running"), DEADMAN_LEFT },
+		{ STATUS("active"), STATUS("paused"), DEADMAN_LEFT },
+		{ STATUS("active"), STATUS("finish-migrate"), DEADMAN_STANDS },
+		{ STATUS("device"), EVENT STATUS("finish-migrate"), DEADMAN_STANDS },
+		{ STATUS("postcopy-active"), STATUS("finish-migrate"), DEADMAN_LEFT },
+		{ STATUS("completed"), STATUS("postmigrate"), DEADMAN_LEFT },
+		{ STATUS("failed"), STATUS("finish-migrate"), DEADMAN_LEFT },
 	};
+	enum deadman_sight sight;
 	struct err err;
-	bool is_cancelled;
 
 	monitor.says[0] = GREETING;
 	monitor.says[1] = DONE;
-	monitor.says[2] = infos[_i];
-	monitor.says[3] = DONE;
-	ck_assert_msg(look(&is_cancelled, &err), "%s", err.msg);
-	ck_assert(!is_cancelled);
+	monitor.says[2] = rows[_i].migration;
+	monitor.says[3] = rows[_i].run;
+	ck_assert_msg(look(&sight, &err), "%s", err.msg);
+	ck_assert_int_eq(sight, rows[_i].sight);
 	ck_assert(!was_told("migrate_cancel"));
 }
 END_TEST
@@ -139,21 +153,68 @@ START_TEST(what_does_not_answer_as_qemu_does_is_an_error)
 		{ { GREETING, DONE, "{\"return\": {\"status\": \"pre-swi" }, ERR_TIMEOUT },
 	};
 	struct err err;
-	bool is_cancelled = true;
+	enum deadman_sight sight = DEADMAN_STANDS;
 
 	memcpy(monitor.says, cases[_i].says, sizeof(cases[_i].says));
-	ck_assert(!look(&is_cancelled, &err));
+	ck_assert(!look(&sight, &err));
 	ck_assert_int_eq(err.code, cases[_i].code);
-	ck_assert(!is_cancelled);
+	ck_assert_int_eq(sight, DEADMAN_LEFT);
+}
+END_TEST
+
+/* Many looks at a QEMU that takes nobody are one connection; what it says in the end is the answer.
+ */
+START_TEST(qemu_that_does_not_answer_keeps_one_connection)
+{
+	enum deadman_sight sight;
+	struct pollfd pfd = { .fd = monitor.listen_fd, .events = POLLIN };
+	struct err err;
+	char text[256];
+	int fd;
+
+	for (int i = 0; i < 3; i++) {
+		ck_assert(!deadman_look(&deadman, monitor.path, 10, &sight, &err));
+		ck_assert_int_eq(err.code, ERR_TIMEOUT);
+	}
+	fd = accept(monitor.listen_fd, NULL, NULL);
+	ck_assert_int_eq(poll(&pfd, 1, 0), 0);
+	say(fd, GREETING);
+	ck_assert(!deadman_look(&deadman, monitor.path, 10, &sight, &err));
+	ck_assert_int_eq(err.code, ERR_TIMEOUT);
+	say(fd, DONE);
+	ck_assert(!deadman_look(&deadman, monitor.path, 10, &sight, &err));
+	/* The late answer is not that to the question which this look asks. */
+	say(fd, STATUS("setup") STATUS("active") STATUS("finish-migrate"));
+	ck_assert_msg(deadman_look(&deadman, monitor.path, TIMEOUT_MS, &sight, &err), "%s",
+		      err.msg);
+	ck_assert_int_eq(sight, DEADMAN_STANDS);
+	ck_assert_int_gt(recv(fd, text, sizeof(text), 0), 0);
+	close(fd);
+}
+END_TEST
+
+/* QEMU's own queue has few places. */
+START_TEST(queue_that_is_full_is_a_qemu_that_does_not_answer)
+{
+	enum deadman_sight sight;
+	struct err err;
+	int fds[2];
+
+	ck_assert_int_eq(listen(monitor.listen_fd, 0), 0);
+	ck_assert(unix_connect(monitor.path, SOCK_STREAM, &fds[0], &err));
+	ck_assert(!unix_connect(monitor.path, SOCK_STREAM, &fds[1], &err));
+	ck_assert(!deadman_look(&deadman, monitor.path, TIMEOUT_MS, &sight, &err));
+	ck_assert_int_eq(err.code, ERR_TIMEOUT);
+	close(fds[0]);
 }
 END_TEST
 
 START_TEST(nobody_listens)
 {
 	struct err err;
-	bool is_cancelled;
+	enum deadman_sight sight;
 
-	ck_assert(!deadman_look("/tmp/test-deadman-none.sock", TIMEOUT_MS, &is_cancelled, &err));
+	ck_assert(!deadman_look(&deadman, "/tmp/test-deadman-none.sock", TIMEOUT_MS, &sight, &err));
 	ck_assert_int_eq(err.code, ERR_UNAVAILABLE);
 }
 END_TEST
@@ -165,8 +226,11 @@ Suite *suite(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, guest_that_waits_for_its_coordinator_is_let_go);
-	tcase_add_loop_test(tc, any_other_migration_is_left_alone, 0, 4);
+	tcase_add_loop_test(tc, only_a_guest_that_qemu_has_stopped_to_send_the_rest_stands_still, 0,
+			    8);
 	tcase_add_loop_test(tc, what_does_not_answer_as_qemu_does_is_an_error, 0, 5);
+	tcase_add_test(tc, qemu_that_does_not_answer_keeps_one_connection);
+	tcase_add_test(tc, queue_that_is_full_is_a_qemu_that_does_not_answer);
 	tcase_add_test(tc, nobody_listens);
 	suite_add_tcase(s, tc);
 	return s;
