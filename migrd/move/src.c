@@ -2,6 +2,8 @@
 /* The source's side of a move while the guest runs: begin, prepare, transfer. */
 #include "move/src.h"
 
+#include <string.h>
+
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -129,11 +131,27 @@ static bool was_compared(const struct move *move, const struct peer_prepare_repl
 		       move->row.peer);
 }
 
+/* So long it may wait before memory is sent. */
+static uint64_t hold_s(const struct move *move)
+{
+	return (move->options.has_hold ? move->options.hold.timeout_s : 0) +
+	       move_notices_hold_s(move->notices);
+}
+
 /* True if the offer or its answer was lost, if QEMU starts slowly there, or if a former move
  * of the guest is still being cleared up there. */
 static bool is_to_be_repeated(struct json_object *result, const struct err *err)
 {
 	return err && ((err->code == ERR_TIMEOUT && !result) || err->code == ERR_BUSY);
+}
+
+/* A destination of an older migrd calls a hold that is too long for it `limit', which says that it
+ * has no room now and may be asked again.  Its words name the key of its configuration. */
+static enum err_code code_of_refusal(const struct move *move, const struct err *err)
+{
+	if (err->code == ERR_LIMIT && hold_s(move) && strstr(err->msg, "hold_max_s"))
+		return ERR_CONFLICT;
+	return err->code == ERR_CANCELLED ? ERR_PEER : err->code; /* cancelled there */
 }
 
 static void on_offer_answered(struct move *move, struct json_object *result, const struct err *err)
@@ -148,10 +166,8 @@ static void on_offer_answered(struct move *move, struct json_object *result, con
 	move_parts_tidy(move);
 	if (err) {
 		note_reasons(move, result);
-		err_set(&bad,
-			err->code == ERR_CANCELLED ? ERR_PEER : err->code, /* cancelled there */
-			"host '%s' cannot take the guest: %s", move->row.peer,
-			move_peer_words(move, err));
+		err_set(&bad, code_of_refusal(move, err), "host '%s' cannot take the guest: %s",
+			move->row.peer, move_peer_words(move, err));
 		move_roll_back(move, &bad);
 		return;
 	}
@@ -211,8 +227,7 @@ static struct json_object *offer(const struct move *move)
 		.generation = move->row.generation,
 		.run = vm_intent(vm) == VM_INTENT_STARTED,
 		.stopped = move->facts.stopped,
-		.hold_s = (move->options.has_hold ? move->options.hold.timeout_s : 0) +
-			  move_notices_hold_s(move->notices),
+		.hold_s = hold_s(move),
 		.definition = json_read_back(vm_definition(vm)),
 		.options = move->options,
 		.plan = json_encode(transfer_plan_fields, move->plan),

@@ -134,10 +134,17 @@ void fake_peer_answer(const char *verb, const char *json)
 
 void fake_peer_fail(const char *verb, enum err_code code)
 {
+	CLEANUP(free_charp) char *words = xasprintf("the peer says %s", err_name(code));
+
+	fake_peer_refuse(verb, code, words);
+}
+
+void fake_peer_refuse(const char *verb, enum err_code code, const char *words)
+{
 	struct request *request = oldest(NULL, verb);
 
 	/* The text of peer/client.c, which names the host. */
-	err_set(&request->err, code, "host b: the peer says %s", err_name(code));
+	err_set(&request->err, code, "host b: %s", words);
 	request->reply = json_object_new_object(); /* its problem document */
 	answer(request);
 	loop_sim_run(the_clients->loop);

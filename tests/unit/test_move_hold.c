@@ -188,6 +188,27 @@ START_TEST(release_before_the_hold_keeps_nothing_back)
 }
 END_TEST
 
+/* The queue would ask again and again. */
+START_TEST(hold_that_is_too_long_for_an_older_destination_is_a_conflict)
+{
+	rig_start_move_with(&(struct move_options){
+		.downtime_limit_ms = 300,
+		.has_hold = true,
+		.hold = { .timeout_s = 90000, .then = MOVE_HOLD_CANCEL, .has_then = true },
+	});
+	fake_peer_refuse("prepare", ERR_LIMIT,
+			 _i ? "no place for one more move"
+			    : "the move would be held for up to 90000 s, with memory promised "
+			      "here, and 86400 s are allowed: hold it for less, or raise "
+			      "hold_max_s there");
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert_str_eq(rig_error(), _i ? "limit" : "conflict");
+	ck_assert_ptr_nonnull(
+		strstr(move_row(rig_move())->error_text, _i ? "no place" : "hold it for less"));
+}
+END_TEST
+
 START_TEST(move_without_a_hold_is_not_released)
 {
 	struct err err;
@@ -212,6 +233,7 @@ Suite *suite(void)
 	tcase_add_test(tc, restart_is_not_misled_by_an_earlier_migration);
 	tcase_add_test(tc, release_after_a_restart_bears_what_happens_meanwhile);
 	tcase_add_test(tc, release_before_the_hold_keeps_nothing_back);
+	tcase_add_loop_test(tc, hold_that_is_too_long_for_an_older_destination_is_a_conflict, 0, 2);
 	tcase_add_test(tc, move_without_a_hold_is_not_released);
 	return s;
 }
