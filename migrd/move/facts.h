@@ -19,6 +19,8 @@
 	FACT(bool, stopped, BOTH)                                                              \
 	/* the guest is to run where it ends up */                                             \
 	FACT(bool, run, BOTH)                                                                  \
+	/* a user or a party has cancelled it */                                               \
+	FACT(bool, cancel_requested, BOTH)                                                     \
 	/* a person or a fencing agent decided in our place */                                 \
 	FACT(bool, resolved, BOTH)                                                             \
 	/* the guest stopped by itself (I/O error, panic): it stays as it is */                \
@@ -119,7 +121,10 @@
 	/* the guest is ours, and QEMU has answered cont, or it was not wanted */                 \
 	FACT(bool, is_running, DST)                                                               \
 	/* ---- users and the other host ---- */                                                  \
-	FACT(bool, cancel_requested, BOTH)                                                        \
+	/* cancel_requested is not on disk yet, since then; being written (move/cancel.c) */      \
+	FACT(bool, cancel_unrecorded, SRC)                                                        \
+	FACT(bool, cancel_recording, SRC)                                                         \
+	FACT(uint64_t, cancel_asked_ms, SRC)                                                      \
 	/* the other host has no record, see move_is_unheard() */                                 \
 	FACT(bool, is_unheard, BOTH)                                                              \
 	/* see move/lease.c */                                                                    \

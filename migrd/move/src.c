@@ -337,7 +337,7 @@ void move_src_step_transfer(struct machine *machine)
 		return;
 	}
 	move_parts_step(move);
-	if (move->facts.cancel_requested)
+	if (move->facts.cancel_requested && move_src_may_cancel_qemu(move))
 		move_parts_cancel(move);
 	if (!loop_timer_is_active(move->tick)) {
 		move_lease_renew(move);

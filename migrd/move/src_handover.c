@@ -242,7 +242,8 @@ void move_src_step_handover(struct machine *machine)
 		move->facts.go_in_doubt = move->facts.go_in_doubt || move->machine.is_resumed;
 		move_src_roll_back_if_gone(move);
 	} else if (move_is_calling_back(move)) {
-		call_back(move);
+		if (move_src_may_cancel_qemu(move))
+			call_back(move);
 		look_again_later(move);
 	} else if (move_src_is_switch_left(move)) {
 		move_src_switch(move);

@@ -91,6 +91,12 @@ uint64_t move_converge_stop_ms(const struct move *move);
 /* What move_finish() is about to do, and what it costs. */
 void move_say_finish(const struct move *move, bool force, struct move_finishing *ret);
 
+/* A user cancels, before the fact says so: it is to be recorded. */
+void move_src_note_cancel(struct move *move);
+/* QEMU may be told of the cancel, which is on disk, or was not in time.  False: the machine is
+ * stepped when it is, or the tick does it. */
+bool move_src_may_cancel_qemu(struct move *move);
+
 /* In handover: the guest was stopped for as long as the rest takes, and QEMU has not sent it all:
  * a cancel may call the guest back, and QEMU decides which was first. */
 bool move_src_may_call_back(const struct move *move);

@@ -22,6 +22,8 @@ bool move_cancel(struct move *move, struct err *err)
 			       move->row.peer);
 	if (!move_can_cancel(move) && move->machine.state != MOVE_STATE_ROLLBACK)
 		return err_set(err, ERR_TOO_LATE, "the move is in its %s", move_state_name(move));
+	if (move->side == MOVE_SRC)
+		move_src_note_cancel(move);
 	move->facts.cancel_requested = true;
 	move_note(move, "cancel-requested", "%s", "");
 	machine_step(&move->machine);

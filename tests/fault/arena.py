@@ -48,6 +48,7 @@ class Way:
     policy: dict = None         # the move's own, which both hosts get
     queued: bool = False        # by the queue, which makes attempts until the guest is there
     finishes: bool = False      # a user ends the transfer by force
+    cancels: bool = False       # a user cancels the transfer
     is_told: bool = False       # to a party, at which nobody listens
     is_probed: bool = False     # the link is measured first: neither host knows it
 
@@ -81,6 +82,8 @@ WAYS = {
                         policy={"name": "pause", "deadline_s": 1, "timeout": "pause"}),
     # The same guest, whose move a user ends by force as soon as that is taken.
     "finish": Way({"bandwidth_bytes_per_s": 4 << 20}, finishes=True),
+    # One that does not end by itself, which a user cancels as soon as memory is sent.
+    "cancel": Way({"bandwidth_bytes_per_s": 4 << 20}, cancels=True),
 }
 
 
@@ -254,6 +257,13 @@ class Arena:
             with contextlib.suppress(OSError, ApiError, http.client.HTTPException):
                 self.here.api.post(f"/v1/moves/{move['id']}/finish", {"force": True}, timeout=5)
 
+    def ask_to_cancel(self):
+        """Sends the request of a user who asks as long as the transfer goes on."""
+        for move in self.active(self.here) or []:
+            with contextlib.suppress(OSError, ApiError, http.client.HTTPException):
+                if (move.get("progress") or {}).get("ram_transferred_bytes"):
+                    self.here.api.post(f"/v1/moves/{move['id']}/cancel", timeout=5)
+
     def active(self, host):
         """Moves that have not ended, and entries of the queue; None if the coordinator does not
         answer."""
@@ -291,6 +301,8 @@ class Arena:
         while True:
             if self.way.finishes:
                 self.ask_to_finish()
+            if self.way.cancels:
+                self.ask_to_cancel()
             if revive():
                 deadline = time.monotonic() + settings.seconds(self.final_seconds)
             states = {host: self.active(host) for host in (self.a, self.b)}
@@ -352,6 +364,14 @@ class Arena:
             if entry["state"] != "done" or len(set(attempts)) != len(attempts) or \
                     sorted(attempts) != sorted(moves) or record.outcome != "done":
                 raise CaseFailed(f"moves {moves} ({record.outcome}) of the entry {entry}")
+
+    def cancel_is_remembered(self, record):
+        """A move whose record has the cancel is not called failed, whatever crashed."""
+        if not record.move_id or record.outcome != "failed":
+            return
+        for entry in self.here.api.items(f"/v1/moves/{record.move_id}/timeline"):
+            if entry["event"] == "cancel-requested":
+                raise CaseFailed("the move was cancelled, and has failed")
 
     def is_new(self, move):
         return move["id"] not in self.seen_moves
@@ -430,6 +450,7 @@ class Arena:
         host, vm = self.find_guest()
         self.records_agree(record, host)
         self.queue_is_right(record)
+        self.cancel_is_remembered(record)
         if vm["state"] != state or vm["job"]:
             raise CaseFailed(f"the guest is {vm['state']} on {host} (job {vm['job']})")
         console = self.guest.console

@@ -94,6 +94,7 @@ bool src_stream_over, dst_stream_over; /* post-copy: that side's stream has ende
 bool killed;             /* what the guest needed after the switch has ended, or was given up */
 bool src_heard_refusal;  /* and entered rollback with it */
 bool resolved;           /* an operator gave his word */
+bool told_cancel;        /* QEMU was, for a user */
 bool told_taken, told_refused; /* what the source was ever told */
 bool src_lost, dst_lost; /* its database is new: no record, but its QEMU lives */
 /* the images */
@@ -121,6 +122,7 @@ bool src_intent_disk = true; /* true: started */
 bool src_stopped_disk;   /* guest_stopped */
 bool src_go_sent_disk;   /* MOVE_STAMP_GO */
 bool src_switch_disk;    /* switch_wanted */
+bool src_cancel_disk;    /* cancel_requested */
 bool src_memory_lost;    /* memory_lost */
 #define src_shall_run (src_intent && !src_stopped)
 /* in memory */
@@ -258,6 +260,13 @@ bool m_drop, m_drop_taken, m_drop_refused, m_drop_unknown;
 #endif
 #endif
 #define is_as_wanted (src_runs || !src_shall_run)
+/* move/cancel.c: QEMU says only that it was cancelled, and not for whom. */
+#ifdef M_CANCEL_IS_FORGOTTEN
+#define remembers_cancel false
+#else
+#define remembers_cancel true
+#endif
+#define cancel_is_recorded (src_cancel_disk || !remembers_cancel)
 /* A guest that stands still without a coordinator: its stream ends QEMU's connection. */
 #ifdef M_STANDING_GUEST_IS_LEFT
 #define is_let_go false
@@ -626,13 +635,15 @@ inline src_goes(to)
 	src_go_doubt_disk = src_go_doubt;
 	src_stopped_disk = src_stopped;
 	src_switch_disk = src_switch;
+	src_cancel_disk = src_cancel && remembers_cancel;
 }
 
 inline src_ends(to)
 {
 	src_goes(to);
 	src_enters = false;
-	src_cancel = false; src_completed = false; src_saw = false; src_saw_disk = false;
+	src_cancel = false; src_cancel_disk = false; told_cancel = false;
+	src_completed = false; src_saw = false; src_saw_disk = false;
 	src_all = false; src_all_disk = false;
 	src_go_doubt = false; src_go_doubt_disk = false; src_answered = false; src_run = false;
 	src_stopped = false; src_stopped_disk = false;
@@ -791,6 +802,7 @@ end:	do
 	:: atomic { SRC && src_state == transfer && !src_alive -> src_goes(rollback) }
 	:: atomic { SRC && src_state == transfer && src_alive && (src_migrating || src_resumed) &&
 		    (src_mig == mig_failed || src_mig == mig_cancelled) ->
+		assert(src_cancel || !told_cancel); /* it is not failed */
 		src_cancelled = src_cancel; src_goes(rollback) }
 	:: atomic { SRC && src_state == transfer && src_alive && src_resumed &&
 		    src_mig == mig_none -> src_goes(rollback) } /* never_began */
@@ -805,8 +817,8 @@ end:	do
 		src_goes(handover) }
 	/* call_back: QEMU decides between the cancel and its end */
 	:: atomic { may_force && SRC && src_state == handover && src_cancel && src_alive && !src_saw &&
-		    !src_switch && (src_mig == mig_active || src_finishes) ->
-		src_qemu_gives_up(mig_cancelled); break_link() }
+		    !src_switch && (src_mig == mig_active || src_finishes) && cancel_is_recorded ->
+		told_cancel = true; src_qemu_gives_up(mig_cancelled); break_link() }
 #ifdef M_CALL_BACK_AFTER_COMPLETED
 	:: atomic { SRC && src_state == handover && src_cancel && src_alive && src_mig == mig_completed ->
 		src_refused = true; src_cancelled = true; src_goes(rollback) }
@@ -843,8 +855,11 @@ end:	do
 		    dst_up && dst_state == unknown -> src_goes(rollback) }
 	/* send_cancel: QEMU decides */
 	:: atomic { SRC && src_state == transfer && src_alive && src_cancel &&
-		    (src_mig == mig_active || src_finishes) ->
-		src_qemu_gives_up(mig_cancelled); break_link() }
+		    (src_mig == mig_active || src_finishes) && cancel_is_recorded ->
+		told_cancel = true; src_qemu_gives_up(mig_cancelled); break_link() }
+	/* move_src_may_cancel_qemu */
+	:: atomic { src_up && src_cancel && !src_cancel_disk && remembers_cancel ->
+		src_cancel_disk = true }
 
 	/* handover: settle.  First the mirror, then migrate-continue; else migrate_cancel */
 	:: atomic { SRC && src_hands && src_alive && src_mig == mig_waits && may_settle &&
@@ -925,6 +940,7 @@ end:	do
 		}
 	:: atomic { SRC && src_hands && !src_completed && src_alive &&
 		    (src_mig == mig_failed || src_mig == mig_cancelled) ->
+		assert(src_cancel || !told_cancel);
 		src_go_doubt = src_go_doubt || (src_switch && (doubt_of_go || src_unheard));
 		src_cancelled = src_cancelled || (src_cancel && src_state == handover);
 		src_goes(rollback) }
@@ -1066,6 +1082,7 @@ end:	do
 		src_all = src_all_disk;
 		src_saw = src_saw_disk; src_completed = src_saw_disk; src_go_doubt = src_go_doubt_disk;
 		src_switch = src_switch_disk;
+		src_cancel = src_cancel_disk;
 		src_intent = src_intent_disk;
 #ifdef M_FORGET_REFUSAL
 		src_refused = false;

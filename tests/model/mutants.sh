@@ -96,6 +96,7 @@ long M_DIRECTORY_IS_NOT_SYNCED             -DFAULTS=2 -DKILL -DUSER=0 -DDISKS
 long M_TOMBSTONE_REMOVES                   -DFAULTS=2 -DKILL -DUSER=0 -DLOSE -DDISKS
 # a guest that stands still for as long as the rest takes is called back
 M_CALL_BACK_AFTER_COMPLETED           -DFAULTS=2 -DFORCE
+M_CANCEL_IS_FORGOTTEN                 -DFAULTS=1
 # a coordinator that stays away while its guest stands still
 M_STANDING_GUEST_IS_LEFT              -DFAULTS=1 -DUSER=0 -DAWAY
 M_LET_GO_SAYS_CONT                    -DFAULTS=1 -DUSER=0

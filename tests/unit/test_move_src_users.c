@@ -99,6 +99,59 @@ START_TEST(cancel_in_handover_is_too_late)
 }
 END_TEST
 
+/* QEMU says only that it was cancelled: that a user has done it is on disk before. */
+START_TEST(transfer_cancelled_and_crashed_is_cancelled)
+{
+	rig_bring_to("transfer");
+	trace_clear();
+	ck_assert(cancel());
+	trace_assert_order("disk transfer", "qmp migrate_cancel");
+	if (_i)
+		fake_qemu_migrates("cancelled");
+	rig_restart();
+	if (!_i)
+		fake_qemu_migrates("cancelled");
+	rig_advance(1000);
+	ck_assert_str_eq(rig_state(), "rollback");
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "cancelled");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* The crash came before QEMU was told. */
+START_TEST(cancel_that_is_only_on_disk_is_carried_out)
+{
+	rig_bring_to("transfer");
+	rig_disk_hold_answers();
+	ck_assert(cancel());
+	ck_assert_uint_eq(trace_count("qmp migrate_cancel"), 0);
+	rig_restart();
+	rig_advance(1000);
+	ck_assert_uint_eq(trace_count("qmp migrate_cancel"), 1);
+	fake_qemu_migrates("cancelled");
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "cancelled");
+}
+END_TEST
+
+/* A disk that takes nothing does not keep QEMU from the cancel for long. */
+START_TEST(cancel_waits_a_second_for_the_disk)
+{
+	rig_bring_to("transfer");
+	rig_disk_hold();
+	ck_assert(cancel());
+	rig_advance(900);
+	ck_assert_uint_eq(trace_count("qmp migrate_cancel"), 0);
+	rig_advance(600);
+	ck_assert_uint_eq(trace_count("qmp migrate_cancel"), 1);
+	rig_disk_go_on();
+	fake_qemu_migrates("cancelled");
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "cancelled");
+}
+END_TEST
+
 /* A second cancel is accepted and changes nothing. */
 START_TEST(cancel_twice_is_once)
 {
@@ -534,6 +587,9 @@ Suite *suite(void)
 	tc = rig_add_case(s, "users");
 	tcase_add_test(tc, begin_cancelled_ends_at_once);
 	tcase_add_test(tc, prepare_cancelled_late_answer_is_harmless);
+	tcase_add_loop_test(tc, transfer_cancelled_and_crashed_is_cancelled, 0, 2);
+	tcase_add_test(tc, cancel_that_is_only_on_disk_is_carried_out);
+	tcase_add_test(tc, cancel_waits_a_second_for_the_disk);
 	tcase_add_test(tc, transfer_cancelled_guest_goes_on);
 	tcase_add_test(tc, new_cancelled_ends);
 	tcase_add_test(tc, cancel_races_with_completed_move_goes_on);
