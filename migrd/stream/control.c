@@ -300,6 +300,8 @@ static void let_go(struct control *control)
 	channels_break(control->channels, STREAM_LET_GO);
 	control->was_let_go = true;
 	control->look_ms = NEVER;
+	deadman_close(&control->spare);
+	deadman_close(&control->used);
 }
 
 static void note_stands(struct control *control, uint64_t looked_ms)
