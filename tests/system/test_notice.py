@@ -159,7 +159,8 @@ class NoticeTest(SystemTest):
         self.assertEqual(self.row(move_id, "backup")["before"], "released")
         self.assertGreater(move["times"]["parties_ms"], 0)
         shown = self.a.migrctl("move", "show", move_id).stdout
-        self.assertRegex(shown, r"(?m)^of that, for parties +[0-9]")
+        self.assertRegex(self.a.migrctl("move", "show", "--times", move_id).stdout,
+                         r"(?m)^of that for parties +[0-9]")
         self.assertIn("for the answers of parties that were told before memory", shown)
         self.assertIn("since party 'backup' had asked for a delay (busy)", shown)
         self.assertNotIn("held as was asked for", shown)

@@ -72,8 +72,8 @@ END_TEST
 START_TEST(transfer_without_end_says_how_its_policy_ends_it)
 {
 	static const char *const ends[] = {
-		[POLICY_TIMEOUT_CANCEL] = "no end is in sight; the move is given up in 1 min 5 s "
-					  "at the latest",
+		[POLICY_TIMEOUT_CANCEL] = ("no end is in sight; the move is given up in 1 min 5 s "
+					   "at the latest"),
 		[POLICY_TIMEOUT_FORCE] = "; the guest is stopped until all is sent in 1 min 5 s",
 		[POLICY_TIMEOUT_POSTCOPY] = "; the guest goes over by post-copy in 1 min 5 s",
 		[POLICY_TIMEOUT_PAUSE] = "; the guest is stopped until all is sent in 1 min 5 s",

@@ -343,8 +343,8 @@ START_TEST(what_the_daemon_expects_is_told_in_its_words)
 		MOVE("transfer", "false", "61,\"sentence\":\"no end is in sight\"", ""),
 	};
 	static const char *const wanted[] = {
-		"vm1: transfer:  50 %  1.0 MiB sent, 2.0 MiB left, 1.0 MiB/s, 6 s to 42 s to go\n"
-		"  3 more passes",
+		("vm1: transfer:  50 %  1.0 MiB sent, 2.0 MiB left, 1.0 MiB/s, 6 s to 42 s to go\n"
+		 "  3 more passes"),
 		"vm1: transfer:  60 %  1.0 MiB sent, 2.0 MiB left, 1.0 MiB/s, at least 6 s to go",
 		"vm1: transfer:  61 %  1.0 MiB sent, 2.0 MiB left, 1.0 MiB/s\n  no end is in sight",
 	};
