@@ -67,6 +67,14 @@ static bool set_choice(const struct cli_option *option, const char *text, const 
 	return err_set(err, ERR_INVALID, "'%s' is none of: %s", text, strbuf_str(&all));
 }
 
+static bool add_text(struct cli_texts *texts, const char *text, struct err *err)
+{
+	if (texts->count == CLI_TEXTS_MAX)
+		return err_set(err, ERR_INVALID, "given more than %d times", CLI_TEXTS_MAX);
+	texts->list[texts->count++] = text;
+	return true;
+}
+
 static bool set_value(const struct cli_option *option, void *values, const char *text,
 		      struct err *err)
 {
@@ -79,6 +87,9 @@ static bool set_value(const struct cli_option *option, void *values, const char 
 		break;
 	case CLI_TEXT:
 		*(const char **)value = text;
+		break;
+	case CLI_TEXTS:
+		ok = add_text(value, text, err);
 		break;
 	case CLI_CHOICE:
 		ok = set_choice(option, text, value, err);
@@ -101,6 +112,8 @@ static bool is_set(const struct cli_option *option, const void *values)
 	case CLI_TEXT:
 	case CLI_CHOICE:
 		return *(const char *const *)value != NULL;
+	case CLI_TEXTS:
+		return ((const struct cli_texts *)value)->count > 0;
 	case CLI_COUNT:
 	case CLI_BYTES:
 		return ((const struct cli_number *)value)->is_set;

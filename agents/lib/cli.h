@@ -21,6 +21,7 @@
 enum cli_type {
 	CLI_FLAG,   /* bool */
 	CLI_TEXT,   /* const char *, NULL when not given */
+	CLI_TEXTS,  /* struct cli_texts: may be given more than once */
 	CLI_CHOICE, /* const char *, one of `choices' */
 	CLI_COUNT,  /* struct cli_number, a whole number */
 	CLI_BYTES,  /* struct cli_number, units_parse_bytes() */
@@ -29,6 +30,12 @@ enum cli_type {
 struct cli_number {
 	bool is_set;
 	uint64_t value;
+};
+
+#define CLI_TEXTS_MAX 1000
+struct cli_texts {
+	const char *list[CLI_TEXTS_MAX];
+	size_t count;
 };
 
 struct cli_option {

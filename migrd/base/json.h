@@ -74,6 +74,7 @@ enum json_field_type {
 	JSON_BOOL,    /* bool */
 	JSON_INT,     /* int64_t */
 	JSON_UINT,    /* uint64_t */
+	JSON_NUMBER,  /* double; an integer is taken too */
 	JSON_ENUM,    /* int, an index into `names' */
 	JSON_OBJECT,  /* a struct, by `fields' */
 	JSON_ARRAY,   /* element structs of `size' bytes, at most `max', by `fields';
@@ -87,7 +88,6 @@ enum json_field_type {
 	/* The types below are only encoded; json_release() leaves them alone. */
 	JSON_BORROWED, /* const char * */
 	JSON_TIME,     /* int64_t, milliseconds since 1970: RFC 3339; 0: null */
-	JSON_NUMBER,   /* double */
 	JSON_LIST,     /* const pointer to elements of `size' bytes, by `fields' (NULL: each
 			* is a const char *); count in size_t at `count_offset' */
 };
@@ -105,10 +105,10 @@ struct json_field {
 	                      * element */
 	size_t count_offset; /* ARRAY, STRINGS, LIST */
 	size_t present_offset; /* bool set when the key was there; 0: not wanted */
-	int64_t min, max;    /* INT, UINT: value; STRING, TEXT: length; arrays: count;
-	                      * both 0: the type's own range */
+	int64_t min, max;      /* INT, UINT, NUMBER: value; STRING, TEXT: length; arrays: count;
+				* both 0: the type's own range */
 	const char *const *names;        /* ENUM: ended by NULL */
-	unsigned digits;                 /* NUMBER: after the point; 0: as many as it has */
+	unsigned digits;                 /* NUMBER, written: after the point; 0: all */
 	const struct json_field *fields; /* OBJECT, ARRAY, LIST, PART; of ANY for the schema */
 	json_check_fn *check;            /* STRING, TEXT, STRINGS */
 	const char *pattern;             /* for the schema: what `check' accepts */

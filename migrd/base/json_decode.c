@@ -129,6 +129,19 @@ static void decode_uint(const struct value *value)
 		*(uint64_t *)value_out(value) = n;
 }
 
+static void decode_number(const struct value *value)
+{
+	const struct json_field *field = value->field;
+	bool unbounded = field->min == 0 && field->max == 0;
+	double n = json_object_get_double(value->obj);
+
+	if (!unbounded && !(n >= (double)field->min && n <= (double)field->max))
+		FAULT(value, "%s is out of range: %" PRId64 " to %" PRId64,
+		      json_object_get_string(value->obj), field->min, field->max);
+	else
+		*(double *)value_out(value) = n;
+}
+
 static void decode_enum(const struct value *value)
 {
 	const char *text = json_object_get_string(value->obj);
@@ -270,6 +283,7 @@ static const struct {
 	[JSON_BOOL] = { json_type_boolean, "true or false", decode_bool },
 	[JSON_INT] = { json_type_int, "an integer", decode_int },
 	[JSON_UINT] = { json_type_int, "an integer", decode_uint },
+	[JSON_NUMBER] = { json_type_double, "a number", decode_number },
 	[JSON_ENUM] = { json_type_string, "a string", decode_enum },
 	[JSON_OBJECT] = { json_type_object, "an object", decode_object },
 	[JSON_ARRAY] = { json_type_array, "an array", decode_array },
@@ -278,7 +292,6 @@ static const struct {
 	[JSON_SCALARS] = { json_type_object, "an object", decode_scalars },
 	[JSON_BORROWED] = { json_type_null, "nothing", decode_never },
 	[JSON_TIME] = { json_type_null, "nothing", decode_never },
-	[JSON_NUMBER] = { json_type_null, "nothing", decode_never },
 	[JSON_LIST] = { json_type_null, "nothing", decode_never },
 	[JSON_PART] = { json_type_null, "nothing", decode_never },
 };
@@ -297,7 +310,7 @@ static bool is_type(const struct value *value, json_type type, const char *wante
 {
 	json_type found = json_object_get_type(value->obj);
 
-	if (found == type)
+	if (found == type || (found == json_type_int && type == json_type_double))
 		return true;
 	FAULT(value, "found %s where %s is wanted", found_names[found], wanted);
 	return false;

@@ -15,6 +15,7 @@ struct values {
 	const char *to;
 	struct cli_number bandwidth, limit;
 	bool watch;
+	struct cli_texts tags;
 };
 
 static const char *const outputs[] = { "table", "json", NULL };
@@ -60,6 +61,11 @@ static const struct cli_option start_options[] = {
 	  .type = CLI_FLAG,
 	  .offset = offsetof(struct values, watch),
 	  .help = "look on" },
+	{ .name = "tag",
+	  .type = CLI_TEXTS,
+	  .offset = offsetof(struct values, tags),
+	  .arg = "TAG",
+	  .help = "a mark" },
 	{ .name = NULL },
 };
 
@@ -178,6 +184,18 @@ START_TEST(options_anywhere_are_taken)
 }
 END_TEST
 
+START_TEST(option_given_again_is_added)
+{
+	const struct cli_texts *tags;
+
+	ck_assert(parse("move start vm1 --to b --tag one --tag=two"));
+	tags = &((const struct values *)call.values)->tags;
+	ck_assert_uint_eq(tags->count, 2);
+	ck_assert_str_eq(tags->list[0], "one");
+	ck_assert_str_eq(tags->list[1], "two");
+}
+END_TEST
+
 /* After "--" no word is an option: a VM may have any name. */
 START_TEST(double_dash_ends_options)
 {
@@ -256,7 +274,7 @@ static const struct {
 	{ "__complete -- move start -o", "table\njson\n" },
 	{ "__complete -- --socket", "@file\n" },
 	{ "__complete -- move start -w", "@vm\n" },
-	{ "__complete move start", "--to\n--bandwidth\n--limit\n--watch\n--output\n--socket\n" },
+	{ "__complete move start", "--to\n--bandwidth\n--limit\n--watch\n--tag\n--output\n--socket\n" },
 };
 
 START_TEST(help_is_given_instead_of_running)
@@ -320,6 +338,7 @@ Suite *suite(void)
 
 	tcase_add_checked_fixture(tc, NULL, teardown);
 	tcase_add_test(tc, options_anywhere_are_taken);
+	tcase_add_test(tc, option_given_again_is_added);
 	tcase_add_test(tc, double_dash_ends_options);
 	tcase_add_test(tc, left_out_options_are_unset);
 	tcase_add_loop_test(tc, mistake_is_named_with_a_way_out, 0, ARRAY_LEN(mistakes));

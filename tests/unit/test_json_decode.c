@@ -56,6 +56,37 @@ START_TEST(absent_members_keep_their_defaults)
 }
 END_TEST
 
+/* A number may be written as an integer or not. */
+START_TEST(numbers_arrive_within_their_bounds)
+{
+	static const struct json_field fields[] = {
+		{ .key = "n", .type = JSON_NUMBER, .min = -1, .max = 10 },
+		{ .key = NULL },
+	};
+	static const char *const texts[] = { "{'n':1.5}", "{'n':10}", "{'n':-1e0}" };
+	static const double values[] = { 1.5, 10, -1 };
+	static const char *const wrong[] = { "{'n':10.5}", "{'n':-2}", "{'n':'1'}", "{'n':1e300}" };
+	double n;
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		RIG_FAULTS(faults);
+		CLEANUP(json_putp) struct json_object *obj = rig_parse(texts[i]);
+
+		ck_assert(json_decode(obj, fields, &n, "", faults));
+		ck_assert(n <= values[i] && n >= values[i]);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		RIG_FAULTS(faults);
+		CLEANUP(json_putp) struct json_object *obj = rig_parse(wrong[i]);
+
+		ck_assert(!json_decode(obj, fields, &n, "", faults));
+		rig_assert_fault(faults, "/n",
+				 i == 2 ? "found a string where a number is wanted"
+					: "is out of range: -1 to 10");
+	}
+}
+END_TEST
+
 /* An answer with all faults saves a user a round for each mistake. */
 START_TEST(all_faults_are_found_at_once)
 {
@@ -253,6 +284,7 @@ Suite *suite(void)
 	TCase *t = tcase_create("decode");
 
 	tcase_add_test(t, every_type_arrives);
+	tcase_add_test(t, numbers_arrive_within_their_bounds);
 	tcase_add_test(t, absent_members_keep_their_defaults);
 	tcase_add_test(t, all_faults_are_found_at_once);
 	tcase_add_test(t, members_of_a_part_stand_beside_the_others);
