@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a host must have for a VM, and what it should have: two tables. */
+#include <inttypes.h>
+
+#include "base/mem.h"
+#include "plan/priv.h"
+
+struct candidate {
+	const struct plan_state *state;
+	const struct plan_vm *vm;
+	const struct plan_vm_ids *vm_ids;
+	uint32_t at;     /* where the VM is */
+	uint32_t number; /* of the host */
+	const struct plan_host *host;
+	const struct plan_host_ids *host_ids;
+	const struct plan_use *use;
+};
+
+static struct candidate candidate_of(const struct plan_state *state, uint32_t vm, uint32_t host)
+{
+	const struct plan_cluster *cluster = state->cluster;
+
+	return (struct candidate){
+		.state = state,
+		.vm = &cluster->vms[vm],
+		.vm_ids = &cluster->vm_ids[vm],
+		.at = state->at[vm],
+		.number = host,
+		.host = &cluster->hosts[host],
+		.host_ids = &cluster->host_ids[host],
+		.use = &state->use[host],
+	};
+}
+
+/* ---- must: whatever else is on the host --------------------------------------------- */
+
+static bool allows_state(const struct candidate *c)
+{
+	return c->host->state == PLAN_HOST_ONLINE;
+}
+
+static void explain_state(const struct candidate *c, struct strbuf *out)
+{
+	strbuf_adds(out, c->host->state == PLAN_HOST_OFFLINE ? "it is offline" : "it is draining");
+}
+
+static bool allows_emptied(const struct candidate *c)
+{
+	return !c->state->is_emptied[c->number];
+}
+
+static void explain_emptied(const struct candidate *c, struct strbuf *out)
+{
+	(void)c;
+	strbuf_adds(out, "it is to be emptied too");
+}
+
+static bool allows_hold(const struct candidate *c)
+{
+	return !c->host->hold;
+}
+
+static void explain_hold(const struct candidate *c, struct strbuf *out)
+{
+	strbuf_addf(out, "it is held: %s", c->host->hold);
+}
+
+static bool allows_pins(const struct candidate *c)
+{
+	return c->vm_ids->pins.count == 0 || plan_ids_have(&c->vm_ids->pins, c->number);
+}
+
+static void explain_pins(const struct candidate *c, struct strbuf *out)
+{
+	const struct plan_ids *pins = &c->vm_ids->pins;
+
+	strbuf_addf(out, "the VM is pinned to %s", c->state->cluster->hosts[pins->list[0]].name);
+	if (pins->count > 1)
+		strbuf_addf(out, " and %u others", pins->count - 1);
+}
+
+/* The first of IDS of which the host says HAS; PLAN_NOWHERE: none. */
+static uint32_t first_label(const struct candidate *c, const struct plan_ids *ids, bool has)
+{
+	for (uint32_t i = 0; i < ids->count; i++)
+		if (plan_ids_have(&c->host_ids->labels, ids->list[i]) == has)
+			return ids->list[i];
+	return PLAN_NOWHERE;
+}
+
+static void explain_label(const struct candidate *c, const char *what, uint32_t label,
+			  struct strbuf *out)
+{
+	const struct intern_name *name = &c->state->cluster->label_names.names[label];
+
+	strbuf_addf(out, "%s %s=%s", what, name->first, name->second);
+}
+
+static bool allows_required(const struct candidate *c)
+{
+	return first_label(c, &c->vm_ids->requires, false) == PLAN_NOWHERE;
+}
+
+static void explain_required(const struct candidate *c, struct strbuf *out)
+{
+	explain_label(c, "it lacks the label", first_label(c, &c->vm_ids->requires, false), out);
+}
+
+static bool allows_forbidden(const struct candidate *c)
+{
+	return first_label(c, &c->vm_ids->forbids, true) == PLAN_NOWHERE;
+}
+
+static void explain_forbidden(const struct candidate *c, struct strbuf *out)
+{
+	explain_label(c, "it has the label, which the VM forbids:",
+		      first_label(c, &c->vm_ids->forbids, true), out);
+}
+
+/* ---- must: because of the VMs that are there ------------------------------------------- */
+
+static bool allows_group(const struct candidate *c)
+{
+	return c->vm_ids->group == PLAN_NOWHERE ||
+	       counts_get(&c->state->groups, c->vm_ids->group, c->number) == 0;
+}
+
+static void explain_group(const struct candidate *c, struct strbuf *out)
+{
+	const struct plan_state *state = c->state;
+	uint32_t vm = state->first[c->number];
+
+	while (state->cluster->vm_ids[vm].group != c->vm_ids->group)
+		vm = state->next[vm];
+	strbuf_addf(out, "%s of the same group '%s' is there", state->cluster->vms[vm].name,
+		    c->vm->group);
+}
+
+static bool allows_memory(const struct candidate *c)
+{
+	return c->use->mem_mib + c->vm->mem_mib <= plan_capacity_mib(c->host);
+}
+
+static void explain_memory(const struct candidate *c, struct strbuf *out)
+{
+	uint64_t capacity = plan_capacity_mib(c->host);
+
+	strbuf_addf(out, "memory: %" PRIu64 " MiB are wanted, %" PRIu64 " of %" PRIu64 " are free",
+		    c->vm->mem_mib, capacity > c->use->mem_mib ? capacity - c->use->mem_mib : 0,
+		    capacity);
+}
+
+/* With room for the error of a ratio that is no binary fraction. */
+static bool allows_vcpus(const struct candidate *c)
+{
+	return (double)(c->use->vcpus + c->vm->vcpus) <=
+	       c->state->cluster->limits.vcpu_ratio * (double)c->host->cpus + 1e-9;
+}
+
+static void explain_vcpus(const struct candidate *c, struct strbuf *out)
+{
+	strbuf_addf(out,
+		    "vCPUs: %" PRIu64 " are wanted beside %" PRIu64 ", and %" PRIu64
+		    " cores with %g each are allowed",
+		    c->vm->vcpus, c->use->vcpus, c->host->cpus,
+		    c->state->cluster->limits.vcpu_ratio);
+}
+
+/* The first that refuses is the reason that is told: so first what does not change. */
+static const struct {
+	bool is_lasting; /* whatever VMs are on the host */
+	bool (*allows)(const struct candidate *c);
+	void (*explain)(const struct candidate *c, struct strbuf *out);
+} musts[] = {
+	{ true, allows_state, explain_state },       { true, allows_emptied, explain_emptied },
+	{ true, allows_hold, explain_hold },         { true, allows_pins, explain_pins },
+	{ true, allows_required, explain_required }, { true, allows_forbidden, explain_forbidden },
+	{ false, allows_group, explain_group },      { false, allows_memory, explain_memory },
+	{ false, allows_vcpus, explain_vcpus },
+};
+
+bool plan_fits(const struct plan_state *state, uint32_t vm, uint32_t host)
+{
+	const struct candidate c = candidate_of(state, vm, host);
+
+	/* The last two say no most often. */
+	for (size_t i = ARRAY_LEN(musts); i > 0; i--)
+		if (!musts[i - 1].allows(&c))
+			return false;
+	return true;
+}
+
+bool plan_may(const struct plan_state *state, uint32_t vm, uint32_t host)
+{
+	const struct candidate c = candidate_of(state, vm, host);
+
+	for (size_t i = 0; i < ARRAY_LEN(musts); i++)
+		if (musts[i].is_lasting && !musts[i].allows(&c))
+			return false;
+	return true;
+}
+
+bool plan_why_not(const struct plan_state *state, uint32_t vm, uint32_t host, struct strbuf *out)
+{
+	const struct candidate c = candidate_of(state, vm, host);
+
+	for (size_t i = 0; i < ARRAY_LEN(musts); i++) {
+		if (musts[i].allows(&c))
+			continue;
+		musts[i].explain(&c, out);
+		return true;
+	}
+	return false;
+}
+
+/* ---- should ----------------------------------------------------------------------------- */
+
+/* Other members in the rack. */
+static double misses_spread(const struct candidate *c)
+{
+	uint32_t rack = c->host_ids->rack;
+	bool is_there;
+
+	if (c->vm_ids->group == PLAN_NOWHERE || rack == PLAN_NOWHERE)
+		return 0;
+	is_there = c->at != PLAN_NOWHERE && c->state->cluster->host_ids[c->at].rack == rack;
+	return counts_get(&c->state->racks, c->vm_ids->group, rack) - is_there;
+}
+
+static double misses_affinity(const struct candidate *c)
+{
+	if (c->vm_ids->affinity == PLAN_NOWHERE)
+		return 0;
+	return counts_get(&c->state->affinities, c->vm_ids->affinity, c->number) == 0;
+}
+
+static double misses_preferred(const struct candidate *c)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < c->vm_ids->prefers.count; i++)
+		count += !plan_ids_have(&c->host_ids->labels, c->vm_ids->prefers.list[i]);
+	return count;
+}
+
+/* worth: the host may be fuller by that share of its capacity, if it has what is wished. */
+static const struct {
+	double worth;
+	double (*misses)(const struct candidate *c);
+} shoulds[] = {
+	{ 0.01, misses_spread },
+	{ 0.10, misses_affinity },
+	{ 0.10, misses_preferred },
+};
+
+/* What adding SIZE to USED adds to sum (use^2 / capacity) / total, which is what the imbalance
+ * depends on: the rest of it is the same for all places. */
+static double load_cost(double size, double used, double capacity, double total)
+{
+	return capacity > 0 && total > 0 ? size * (2 * used + size) / (capacity * total) : 0;
+}
+
+double plan_cost(const struct plan_state *state, uint32_t vm, uint32_t host)
+{
+	const struct candidate c = candidate_of(state, vm, host);
+	double mem = (double)c.vm->mem_mib, missing = 0;
+	double cost =
+		load_cost(mem, (double)c.use->mem_mib, (double)plan_capacity_mib(c.host),
+			  state->mem_total) +
+		load_cost(c.vm->cpu_load, c.use->cpu_load, (double)c.host->cpus, state->cpu_total);
+
+	for (size_t i = 0; i < ARRAY_LEN(shoulds); i++)
+		missing += shoulds[i].worth * shoulds[i].misses(&c);
+	if (missing > 0)
+		cost += 2 * missing * (mem / state->mem_total + c.vm->cpu_load / state->cpu_total);
+	return cost;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* plan/priv.h -- what the files of the planner share.
+ *
+ * A cluster is the input with numbers for names.  A state says where each VM is, and what that
+ * makes of the hosts; it is changed move by move and changed back.  All steps of a plan work on
+ * one state.
+ */
+#ifndef MIGRD_PLAN_PRIV_H
+#define MIGRD_PLAN_PRIV_H
+
+#include "plan/counts.h"
+#include "plan/intern.h"
+#include "plan/plan.h"
+
+/* ---- cluster ------------------------------------------------------------------ */
+
+/* Sorted; a part of cluster->ids. */
+struct plan_ids {
+	const uint32_t *list;
+	uint32_t count;
+};
+
+struct plan_host_ids {
+	struct plan_ids labels;
+	uint32_t rack; /* PLAN_NOWHERE: none */
+};
+struct plan_vm_ids {
+	uint32_t host, group, affinity; /* PLAN_NOWHERE: none */
+	struct plan_ids requires, forbids, prefers, pins;
+};
+
+struct plan_cluster {
+	const struct plan_host *hosts;
+	const struct plan_vm *vms;
+	uint32_t host_count, vm_count;
+	struct plan_limits limits;
+	struct plan_host_ids *host_ids;
+	struct plan_vm_ids *vm_ids;
+	uint32_t *ids; /* of all lists */
+	struct intern host_names, vm_names, label_names, rack_names, group_names, affinity_names;
+};
+
+bool plan_ids_have(const struct plan_ids *ids, uint32_t id);
+/* MiB for VMs. */
+uint64_t plan_capacity_mib(const struct plan_host *host);
+/* What a move of the VM sends. */
+double plan_send_mib(const struct plan_vm *vm);
+/* NULL: plans may move the VM.  Else why not. */
+const char *plan_why_fixed(const struct plan_cluster *cluster, uint32_t vm);
+
+/* ---- state -------------------------------------------------------------------- */
+
+struct plan_step {
+	uint32_t vm, from;
+};
+
+struct plan_state {
+	const struct plan_cluster *cluster;
+	bool *is_emptied;     /* hosts; they take no VM */
+	uint32_t *at;         /* the host of each VM; PLAN_NOWHERE while it is held in the air */
+	struct plan_use *use; /* of each host */
+	uint32_t *first, *next, *prev; /* the VMs of each host, as lists; PLAN_NOWHERE ends one */
+	struct counts groups, affinities, racks; /* members on a host; of a group, in a rack */
+	double mem_total, cpu_total;             /* capacity of the hosts in service */
+	struct plan_step *steps;                 /* that can be changed back */
+	size_t step_count, step_size;
+};
+
+/* All VMs where the input has them.  EMPTIED: bool for each host, or NULL; copied. */
+struct plan_state *plan_state_new(const struct plan_cluster *cluster, const bool *emptied);
+void plan_state_free(struct plan_state *state);
+void plan_state_move(struct plan_state *state, uint32_t vm, uint32_t host);
+/* Changes back all but the first COUNT steps. */
+void plan_state_undo(struct plan_state *state, size_t count);
+bool plan_in_service(const struct plan_state *state, uint32_t host);
+double plan_imbalance(const struct plan_state *state);
+struct plan_score plan_score(const struct plan_state *state);
+void plan_use_add(struct plan_use *use, const struct plan_vm *vm);
+void plan_use_sub(struct plan_use *use, const struct plan_vm *vm);
+
+/* ---- constraints --------------------------------------------------------------- */
+
+/* Looked at for a VM that is not on the host. */
+bool plan_fits(const struct plan_state *state, uint32_t vm, uint32_t host);
+/* By what no other VM has to do with. */
+bool plan_may(const struct plan_state *state, uint32_t vm, uint32_t host);
+/* What the VM adds to the square of the imbalance there, and what it would rather have. */
+double plan_cost(const struct plan_state *state, uint32_t vm, uint32_t host);
+/* Adds the first reason why not; false: it fits. */
+bool plan_why_not(const struct plan_state *state, uint32_t vm, uint32_t host, struct strbuf *out);
+
+/* ---- places --------------------------------------------------------------------- */
+
+/* The VMs to be moved away, and which others may be. */
+struct plan_task {
+	uint32_t *todo; /* in the order of their importance */
+	uint32_t count;
+	bool *is_todo; /* VMs */
+	unsigned others_max;
+	unsigned others; /* that have been moved so far */
+	uint64_t budget; /* so many pairs of VM and host may still be looked at */
+};
+
+/* The cheapest host that takes the VM, which is nowhere or on an emptied host; PLAN_NOWHERE: none.
+ */
+uint32_t plan_best_host(const struct plan_state *state, uint32_t vm);
+/* Each VM of the task that is on an emptied host: to its best host, one after the other. */
+void plan_place(struct plan_state *state, const struct plan_task *task);
+/* What that has left: by having others give way, first those of the task. */
+void plan_make_room(struct plan_state *state, struct plan_task *task);
+/* If there are few VMs, tries all ways.  IS_REACHED: there is an order to the present places. */
+void plan_search(struct plan_state *state, struct plan_task *task, bool is_reached);
+/* Better places for those of the task, until there are none. */
+void plan_improve(struct plan_state *state, struct plan_task *task);
+/* VMs of the task that are still on an emptied host. */
+uint32_t plan_left(const struct plan_state *state, const struct plan_task *task);
+
+/* ---- order and time -------------------------------------------------------------- */
+
+/* Adds moves to those of the plan: from STATE, which is carried on, to the host of each VM in
+ * TARGETS.  A VM without one, or for whose move there is no moment, stays where it is. */
+void plan_order(struct plan_state *state, const uint32_t *targets, struct plan *plan);
+/* There is an order of moves from the input to the places in STATE. */
+bool plan_can_order(const struct plan_state *state);
+/* A move waits if its destination has no room for it as long as nothing has left there.  Then there
+ * is room at any moment: take the last move of the list that has begun there.  If it did not wait,
+ * all before it find room beside it; if it did, so they do with what has left, as in the list. */
+void plan_mark_waiting(struct plan *plan);
+/* The times of the moves, and the worst of each fill; those have `before'.  Changes the order where
+ * it is free. */
+void plan_schedule(struct plan *plan);
+/* If HOST were lost: the first of its VMs that finds no place on the others; PLAN_NOWHERE: all find
+ * one. */
+uint32_t plan_homeless(struct plan_state *state, uint32_t host);
+
+#endif

@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Hosts are emptied: small clusters of which one sees what must come of it. */
+#include <check.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "plan/plan.h"
+#include "tests/lib/check_main.h"
+
+#define HOSTS 6
+#define VMS   16
+
+/* A cluster that a test fills: hosts h0, h1, ... with 100 MiB and 10 cores each. */
+struct rig {
+	struct plan_host hosts[HOSTS];
+	struct plan_vm vms[VMS];
+	struct plan_input input;
+	struct plan_cluster *cluster;
+	struct plan *plan;
+	struct err err;
+};
+
+static const char *const host_names[HOSTS] = { "h0", "h1", "h2", "h3", "h4", "h5" };
+static const char *const vm_names[VMS] = { "v0", "v1", "v2",  "v3",  "v4",  "v5",  "v6",  "v7",
+					   "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15" };
+
+static void setup(struct rig *rig, size_t hosts)
+{
+	memset(rig, 0, sizeof(*rig));
+	for (size_t i = 0; i < hosts; i++)
+		rig->hosts[i] = (struct plan_host){
+			.name = host_names[i], .mem_mib = 100, .cpus = 10, .nic_gbps = 1
+		};
+	rig->input = (struct plan_input){ rig->hosts, hosts, rig->vms, 0, { 4, 2, 2 } };
+}
+
+static struct plan_vm *add_vm(struct rig *rig, size_t host, uint64_t mem_mib)
+{
+	size_t number = rig->input.vm_count++;
+	struct plan_vm *vm = &rig->vms[number];
+
+	*vm = (struct plan_vm){ .name = vm_names[number],
+				.host = host_names[host],
+				.mem_mib = mem_mib,
+				.vcpus = 1,
+				.cpu_load = 0.5,
+				.is_movable = true,
+				.last_moved_s = -1 };
+	return vm;
+}
+
+static void teardown(struct rig *rig)
+{
+	plan_free(rig->plan);
+	plan_cluster_free(rig->cluster);
+}
+
+static void try_evacuate(struct rig *rig, uint32_t host, unsigned others_max)
+{
+	const struct plan_evacuate wanted = { &host, 1, others_max };
+
+	rig->cluster = plan_cluster_new(&rig->input, &rig->err);
+	ck_assert_msg(rig->cluster != NULL, "%s", rig->err.msg);
+	rig->plan = plan_evacuate(rig->cluster, &wanted, &rig->err);
+}
+
+static void evacuate(struct rig *rig, uint32_t host, unsigned others_max)
+{
+	try_evacuate(rig, host, others_max);
+	ck_assert_msg(rig->plan != NULL, "%s", rig->err.msg);
+}
+
+/* Where the VM is in the end. */
+static uint32_t host_of(const struct rig *rig, uint32_t vm)
+{
+	uint32_t host = plan_find_host(rig->cluster, rig->vms[vm].host);
+
+	for (size_t i = 0; i < rig->plan->move_count; i++)
+		if (rig->plan->moves[i].vm == vm)
+			host = rig->plan->moves[i].to;
+	return host;
+}
+
+static void expect_reject(const struct rig *rig, uint32_t vm, uint32_t host, const char *why)
+{
+	struct strbuf out = STRBUF_INIT;
+
+	ck_assert(plan_reject(rig->plan, vm, host, &out));
+	ck_assert_str_eq(strbuf_str(&out), why);
+	strbuf_fini(&out);
+}
+
+/* ---- places ----------------------------------------------------------------------------- */
+
+START_TEST(host_with_vms_emptied_all_placed)
+{
+	struct rig rig;
+
+	setup(&rig, 3);
+	for (int i = 0; i < 4; i++)
+		add_vm(&rig, 0, 20);
+	add_vm(&rig, 1, 40);
+	evacuate(&rig, 0, 0);
+	ck_assert_uint_eq(rig.plan->stay_count, 0);
+	ck_assert_uint_eq(rig.plan->move_count, 4);
+	/* 40 and three more would be worse than 60 and 60. */
+	ck_assert_uint_eq(rig.plan->fills[1].after.mem_mib, 60);
+	ck_assert_uint_eq(rig.plan->fills[2].after.mem_mib, 60);
+	ck_assert_uint_eq(rig.plan->fills[0].after.mem_mib, 0);
+	ck_assert_uint_eq(rig.plan->after.violations, 0);
+	ck_assert_uint_eq(rig.plan->before.violations, 0);
+	teardown(&rig);
+}
+END_TEST
+
+/* What each rule says; the VM is on h0, and h1 is the only other host. */
+static const struct {
+	const char *name, *why;
+	struct plan_host host; /* of h1: what is set */
+	struct plan_vm vm;
+	bool has_sister;
+} rules[] = {
+	{ "state", "it is draining", { .state = PLAN_HOST_DRAINING }, { 0 }, false },
+	{ "offline", "it is offline", { .state = PLAN_HOST_OFFLINE }, { 0 }, false },
+	{ "hold", "it is held: ann: disks", { .hold = "ann: disks" }, { 0 }, false },
+	{ "pins",
+	  "the VM is pinned to h0",
+	  { 0 },
+	  { .pins = { (const char *const[]){ "h0" }, 1 } },
+	  false },
+	{ "requires",
+	  "it lacks the label zone=a",
+	  { .labels = { (const struct plan_label[]){ { "zone", "b" } }, 1 } },
+	  { .requires = { (const struct plan_label[]){ { "zone", "a" } }, 1 } },
+	  false },
+	{ "forbids",
+	  "it has the label, which the VM forbids: zone=b",
+	  { .labels = { (const struct plan_label[]){ { "zone", "b" } }, 1 } },
+	  { .forbids = { (const struct plan_label[]){ { "zone", "b" } }, 1 } },
+	  false },
+	{ "group", "v1 of the same group 'db' is there", { 0 }, { .group = "db" }, true },
+	{ "memory",
+	  "memory: 101 MiB are wanted, 100 of 100 are free",
+	  { 0 },
+	  { .mem_mib = 101 },
+	  false },
+	{ "vcpus",
+	  "vCPUs: 41 are wanted beside 0, and 10 cores with 4 each are allowed",
+	  { 0 },
+	  { .vcpus = 41 },
+	  false },
+};
+
+START_TEST(host_that_breaks_a_rule_is_rejected_with_it)
+{
+	struct rig rig;
+	struct plan_vm *vm;
+
+	setup(&rig, 3);
+	rig.hosts[0].mem_mib = 200;
+	/* So that one is in service whatever h1 is: too small for all. */
+	rig.hosts[2].mem_mib = 1;
+	vm = add_vm(&rig, 0, rules[_i].vm.mem_mib ? rules[_i].vm.mem_mib : 10);
+	if (rules[_i].vm.vcpus)
+		vm->vcpus = rules[_i].vm.vcpus;
+	vm->pins = rules[_i].vm.pins;
+	vm->requires = rules[_i].vm.requires;
+	vm->forbids = rules[_i].vm.forbids;
+	vm->group = rules[_i].vm.group;
+	rig.hosts[1].state = rules[_i].host.state;
+	rig.hosts[1].hold = rules[_i].host.hold;
+	rig.hosts[1].labels = rules[_i].host.labels;
+	if (rules[_i].has_sister)
+		add_vm(&rig, 1, 10)->group = rules[_i].vm.group;
+	evacuate(&rig, 0, 0);
+	ck_assert_uint_eq(rig.plan->move_count, 0);
+	ck_assert_uint_eq(rig.plan->stay_count, 1);
+	ck_assert(rig.plan->stays[0].has_tried);
+	expect_reject(&rig, 0, 1, rules[_i].why);
+	expect_reject(&rig, 0, 0, "it is to be emptied too");
+	teardown(&rig);
+}
+END_TEST
+
+START_TEST(vm_that_may_not_be_moved_stays_with_the_reason)
+{
+	struct rig rig;
+
+	setup(&rig, 2);
+	add_vm(&rig, 0, 10)->is_movable = false;
+	add_vm(&rig, 0, 10)->hold = "held by bob";
+	add_vm(&rig, 0, 10);
+	evacuate(&rig, 0, 5);
+	ck_assert_uint_eq(rig.plan->move_count, 1);
+	ck_assert_uint_eq(rig.plan->stay_count, 2);
+	ck_assert_str_eq(rig.plan->stays[0].why, "it is marked as not movable");
+	ck_assert_str_eq(rig.plan->stays[1].why, "held by bob");
+	ck_assert(!rig.plan->stays[0].has_tried);
+	ck_assert_uint_eq(rig.plan->after.violations, 2);
+	teardown(&rig);
+}
+END_TEST
+
+START_TEST(offline_host_emptied_all_stay)
+{
+	struct rig rig;
+
+	setup(&rig, 2);
+	rig.hosts[0].state = PLAN_HOST_OFFLINE;
+	add_vm(&rig, 0, 10);
+	evacuate(&rig, 0, 5);
+	ck_assert_uint_eq(rig.plan->move_count, 0);
+	ck_assert_uint_eq(rig.plan->stay_count, 1);
+	teardown(&rig);
+}
+END_TEST
+
+/* A host that is dead elsewhere does not block. */
+START_TEST(other_host_offline_others_take_all)
+{
+	struct rig rig;
+
+	setup(&rig, 3);
+	rig.hosts[1].state = PLAN_HOST_OFFLINE;
+	add_vm(&rig, 0, 10);
+	add_vm(&rig, 1, 10);
+	evacuate(&rig, 0, 0);
+	ck_assert_uint_eq(host_of(&rig, 0), 2);
+	teardown(&rig);
+}
+END_TEST
+
+/* More of a host than it may have stays, but nothing is added. */
+START_TEST(host_over_its_limit_is_given_nothing)
+{
+	struct rig rig;
+
+	setup(&rig, 3);
+	add_vm(&rig, 0, 10);
+	add_vm(&rig, 1, 120);
+	add_vm(&rig, 2, 80);
+	evacuate(&rig, 0, 0);
+	ck_assert_uint_eq(host_of(&rig, 0), 2);
+	ck_assert_uint_eq(rig.plan->before.violations, 1);
+	ck_assert_uint_eq(rig.plan->after.violations, 1);
+	teardown(&rig);
+}
+END_TEST
+
+START_TEST(too_little_room_the_highest_priority_goes)
+{
+	struct rig rig;
+
+	setup(&rig, 2);
+	add_vm(&rig, 0, 60);
+	add_vm(&rig, 0, 50)->priority = 3;
+	add_vm(&rig, 0, 60);
+	evacuate(&rig, 0, 0);
+	ck_assert_uint_eq(rig.plan->move_count, 1);
+	ck_assert_uint_eq(rig.plan->moves[0].vm, 1);
+	expect_reject(&rig, 0, 1, "memory: 60 MiB are wanted, 50 of 100 are free");
+	teardown(&rig);
+}
+END_TEST
+
+/* One large or two small: as few as possible stay. */
+START_TEST(too_little_room_as_many_as_possible_go)
+{
+	struct rig rig;
+
+	setup(&rig, 2);
+	add_vm(&rig, 0, 60);
+	add_vm(&rig, 0, 50);
+	add_vm(&rig, 0, 50);
+	evacuate(&rig, 0, 0);
+	ck_assert_uint_eq(rig.plan->move_count, 2);
+	ck_assert_uint_eq(rig.plan->stays[0].vm, 0);
+	teardown(&rig);
+}
+END_TEST
+
+/* The best place of each leaves none for the last. */
+START_TEST(places_that_fit_only_in_one_way_are_found)
+{
+	struct rig rig;
+
+	setup(&rig, 4);
+	add_vm(&rig, 1, 40);
+	add_vm(&rig, 2, 30);
+	add_vm(&rig, 3, 45);
+	add_vm(&rig, 0, 30);
+	add_vm(&rig, 0, 30);
+	add_vm(&rig, 0, 35);
+	add_vm(&rig, 0, 35);
+	add_vm(&rig, 0, 55);
+	rig.hosts[0].mem_mib = 200;
+	evacuate(&rig, 0, 0);
+	ck_assert_uint_eq(rig.plan->stay_count, 0);
+	ck_assert_uint_eq(rig.plan->after.violations, 0);
+	teardown(&rig);
+}
+END_TEST
+
+/* ---- wishes ------------------------------------------------------------------------------------
+ */
+
+START_TEST(group_spread_over_racks)
+{
+	struct rig rig;
+
+	setup(&rig, 4);
+	rig.hosts[1].rack = "left";
+	rig.hosts[2].rack = "left";
+	rig.hosts[3].rack = "right";
+	add_vm(&rig, 0, 10)->group = "db";
+	add_vm(&rig, 1, 10)->group = "db";
+	evacuate(&rig, 0, 0);
+	ck_assert_uint_eq(host_of(&rig, 0), 3);
+	teardown(&rig);
+}
+END_TEST
+
+START_TEST(preferred_label_and_affinity_win_among_similar)
+{
+	const struct plan_label fast = { "disk", "fast" };
+	struct rig rig;
+
+	setup(&rig, 4);
+	rig.hosts[2].labels = (struct plan_labels){ &fast, 1 };
+	add_vm(&rig, 0, 10)->prefers = (struct plan_labels){ &fast, 1 };
+	add_vm(&rig, 0, 10)->affinity = "shop";
+	add_vm(&rig, 3, 5)->affinity = "shop";
+	evacuate(&rig, 0, 0);
+	ck_assert_uint_eq(host_of(&rig, 0), 2);
+	ck_assert_uint_eq(host_of(&rig, 1), 3);
+	teardown(&rig);
+}
+END_TEST
+
+/* ---- room, order
+ * ---------------------------------------------------------------------------------- */
+
+static void setup_big(struct rig *rig)
+{
+	setup(rig, 3);
+	add_vm(rig, 0, 70);
+	add_vm(rig, 1, 40);
+	add_vm(rig, 2, 50);
+}
+
+START_TEST(big_vm_without_room_stays_unless_others_may_move)
+{
+	struct rig rig;
+
+	setup_big(&rig);
+	evacuate(&rig, 0, 0);
+	ck_assert_uint_eq(rig.plan->move_count, 0);
+	expect_reject(&rig, 0, 1, "memory: 70 MiB are wanted, 60 of 100 are free");
+	teardown(&rig);
+}
+END_TEST
+
+START_TEST(big_vm_others_make_room_first)
+{
+	struct rig rig;
+
+	setup_big(&rig);
+	evacuate(&rig, 0, 1);
+	ck_assert_uint_eq(rig.plan->stay_count, 0);
+	ck_assert_uint_eq(rig.plan->move_count, 2);
+	ck_assert(rig.plan->moves[0].makes_room);
+	ck_assert(!rig.plan->moves[0].waits);
+	ck_assert_uint_eq(rig.plan->moves[1].vm, 0);
+	ck_assert(rig.plan->moves[1].waits);
+	ck_assert(rig.plan->moves[1].start_s >= rig.plan->moves[0].end_s);
+	/* The VM that came was there together with the one that was leaving: no. */
+	ck_assert_uint_le(rig.plan->fills[1].worst.mem_mib, 100);
+	ck_assert_uint_le(rig.plan->fills[2].worst.mem_mib, 100);
+	teardown(&rig);
+}
+END_TEST
+
+/* 60 can only go to h1, whose 50 fits h2 only, whose 40 fits h1 only beside it: the two change
+ * places by way of h3, which takes neither for good. */
+START_TEST(others_that_change_places_one_goes_by_a_third_host)
+{
+	const struct plan_label small = { "small", "yes" };
+	struct rig rig;
+
+	setup(&rig, 4);
+	rig.hosts[3].mem_mib = 45;
+	rig.hosts[3].labels = (struct plan_labels){ &small, 1 };
+	add_vm(&rig, 0, 60);
+	add_vm(&rig, 1, 50);
+	add_vm(&rig, 2, 40);
+	add_vm(&rig, 2, 45)->is_movable = false;
+	add_vm(&rig, 3, 5);
+	evacuate(&rig, 0, 4);
+	ck_assert_uint_eq(rig.plan->stay_count, 0);
+	ck_assert_uint_eq(rig.plan->after.violations, 0);
+	for (int i = 1; i < 4; i++)
+		ck_assert_uint_le(rig.plan->fills[i].worst.mem_mib, rig.hosts[i].mem_mib);
+	teardown(&rig);
+}
+END_TEST
+
+START_TEST(moves_of_a_host_go_so_many_at_a_time)
+{
+	struct rig rig;
+
+	setup(&rig, 3);
+	for (int i = 0; i < 6; i++)
+		add_vm(&rig, 0, 15);
+	evacuate(&rig, 0, 0);
+	for (size_t i = 0; i < 6; i++) {
+		int at_once = 0;
+
+		for (size_t j = 0; j < 6; j++)
+			at_once += rig.plan->moves[j].start_s <= rig.plan->moves[i].start_s &&
+				   rig.plan->moves[j].end_s > rig.plan->moves[i].start_s;
+		ck_assert_int_le(at_once, 2);
+	}
+	ck_assert(rig.plan->makespan_s >= rig.plan->bound_s);
+	ck_assert(rig.plan->makespan_s <= rig.plan->bound_s * 1.2);
+	teardown(&rig);
+}
+END_TEST
+
+/* ---- what may be lost; what is refused
+ * ----------------------------------------------------------- */
+
+START_TEST(host_that_may_not_be_lost_is_told)
+{
+	struct rig rig;
+
+	setup(&rig, 3);
+	add_vm(&rig, 0, 60);
+	add_vm(&rig, 1, 60);
+	evacuate(&rig, 0, 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_uint_eq(rig.plan->fills[i].homeless_before, PLAN_NOWHERE);
+	/* h1 and h2 have 60 each, and neither takes both. */
+	ck_assert_uint_eq(rig.plan->fills[1].homeless_after, 1);
+	ck_assert_uint_eq(rig.plan->fills[2].homeless_after, 0);
+	ck_assert_uint_eq(rig.plan->fills[0].homeless_after, PLAN_NOWHERE);
+	teardown(&rig);
+}
+END_TEST
+
+START_TEST(no_host_left_is_refused)
+{
+	struct rig rig;
+
+	setup(&rig, 2);
+	rig.hosts[1].state = PLAN_HOST_OFFLINE;
+	add_vm(&rig, 0, 10);
+	try_evacuate(&rig, 0, 0);
+	ck_assert_ptr_null(rig.plan);
+	ck_assert_int_eq(rig.err.code, ERR_CONFLICT);
+	teardown(&rig);
+}
+END_TEST
+
+static void break_name(struct rig *rig)
+{
+	rig->vms[1].name = "v0";
+}
+static void break_host(struct rig *rig)
+{
+	rig->vms[1].host = "h9";
+}
+static void break_hosts(struct rig *rig)
+{
+	rig->hosts[1].name = "h0";
+}
+static void break_load(struct rig *rig)
+{
+	rig->vms[1].cpu_load = NAN;
+}
+static void break_ratio(struct rig *rig)
+{
+	rig->input.limits.vcpu_ratio = 0;
+}
+static void break_reserved(struct rig *rig)
+{
+	rig->hosts[1].reserved_mib = 101;
+}
+static void break_pin(struct rig *rig)
+{
+	static const char *const pins[] = { "h1", "h7" };
+
+	rig->vms[1].pins = (struct plan_names){ pins, 2 };
+}
+static void break_link(struct rig *rig)
+{
+	rig->hosts[0].nic_gbps = 0;
+}
+
+static const struct {
+	void (*spoil)(struct rig *rig);
+	const char *message;
+} faults[] = {
+	{ break_name, "/vms/1 ('v0'): a VM before it has the same name" },
+	{ break_host, "/vms/1 ('v1'): on the host 'h9', which does not exist" },
+	{ break_hosts, "/hosts/1 ('h0'): a host before it has the same name" },
+	{ break_load, "/vms/1 ('v1'): the load is nan: 0 to 100000 is allowed" },
+	{ break_ratio, "/limits/vcpu_ratio is 0: more than 0 is wanted, at most 1e+06" },
+	{ break_reserved, "/hosts/1 ('h1'): the reserved memory is 101: 0 to 100 are allowed" },
+	{ break_pin, "/vms/1 ('v1'): pinned to the host 'h7', which does not exist" },
+	{ break_link, "/hosts/0 ('h0'): the link in Gbit/s is 0: 1e-06 to 1e+06 is allowed" },
+};
+
+START_TEST(wrong_input_is_refused_with_its_place)
+{
+	struct rig rig;
+
+	setup(&rig, 2);
+	add_vm(&rig, 0, 10);
+	add_vm(&rig, 0, 10);
+	faults[_i].spoil(&rig);
+	ck_assert_ptr_null(plan_cluster_new(&rig.input, &rig.err));
+	ck_assert_int_eq(rig.err.code, ERR_INVALID);
+	ck_assert_str_eq(rig.err.msg, faults[_i].message);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *suite = suite_create("plan");
+	TCase *tcase = tcase_create("evacuate");
+
+	tcase_add_test(tcase, host_with_vms_emptied_all_placed);
+	tcase_add_loop_test(tcase, host_that_breaks_a_rule_is_rejected_with_it, 0,
+			    (int)ARRAY_LEN(rules));
+	tcase_add_test(tcase, vm_that_may_not_be_moved_stays_with_the_reason);
+	tcase_add_test(tcase, offline_host_emptied_all_stay);
+	tcase_add_test(tcase, other_host_offline_others_take_all);
+	tcase_add_test(tcase, host_over_its_limit_is_given_nothing);
+	tcase_add_test(tcase, too_little_room_the_highest_priority_goes);
+	tcase_add_test(tcase, too_little_room_as_many_as_possible_go);
+	tcase_add_test(tcase, places_that_fit_only_in_one_way_are_found);
+	tcase_add_test(tcase, group_spread_over_racks);
+	tcase_add_test(tcase, preferred_label_and_affinity_win_among_similar);
+	tcase_add_test(tcase, big_vm_without_room_stays_unless_others_may_move);
+	tcase_add_test(tcase, big_vm_others_make_room_first);
+	tcase_add_test(tcase, others_that_change_places_one_goes_by_a_third_host);
+	tcase_add_test(tcase, moves_of_a_host_go_so_many_at_a_time);
+	tcase_add_test(tcase, host_that_may_not_be_lost_is_told);
+	tcase_add_test(tcase, no_host_left_is_refused);
+	tcase_add_loop_test(tcase, wrong_input_is_refused_with_its_place, 0,
+			    (int)ARRAY_LEN(faults));
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
