@@ -173,6 +173,14 @@ struct sums {
 	double out_s, in_s; /* each move at the full rate of the slower link */
 };
 
+/* How long a move takes if it shares no link. */
+static double alone_s(const struct run *run, const struct plan_move *move)
+{
+	return plan_send_mib(&run->cluster->vms[move->vm]) /
+		       fmin(link_mib(run, move->from), link_mib(run, move->to)) +
+	       BESIDE_S;
+}
+
 /* A host cannot send faster than its link, nor can its moves be faster each than with links of
  * their own. */
 static double bound_of(const struct run *run)
@@ -184,14 +192,13 @@ static double bound_of(const struct run *run)
 	for (size_t i = 0; i < run->plan->move_count; i++) {
 		const struct plan_move *move = &run->plan->moves[i];
 		double mib = plan_send_mib(&run->cluster->vms[move->vm]);
-		double alone_s =
-			mib / fmin(link_mib(run, move->from), link_mib(run, move->to)) + BESIDE_S;
+		double alone = alone_s(run, move);
 
 		sums[move->from].out_mib += mib;
-		sums[move->from].out_s += alone_s;
+		sums[move->from].out_s += alone;
 		sums[move->to].in_mib += mib;
-		sums[move->to].in_s += alone_s;
-		bound = fmax(bound, alone_s);
+		sums[move->to].in_s += alone;
+		bound = fmax(bound, alone);
 	}
 	for (uint32_t host = 0; host < run->cluster->host_count; host++) {
 		double most_mib = fmax(sums[host].out_mib, sums[host].in_mib);
@@ -286,8 +293,8 @@ static int compare_start(const void *a, const void *b)
 	return (left->vm > right->vm) - (left->vm < right->vm);
 }
 
-/* The order of moves that need not wait for each other and are as urgent is free: so that the two
- * of a host do not share the link of one that takes both. */
+/* The order of moves that need not wait for each other and are as urgent is free: the longest
+ * first, and so that two of a host do not share the link of one that takes both. */
 static void arrange(struct plan *plan)
 {
 	const struct plan_vm *vms = plan->cluster->vms;
@@ -296,9 +303,14 @@ static void arrange(struct plan *plan)
 		if (plan->moves[i].waits || plan->moves[i].is_detour ||
 		    vms[plan->moves[i].vm].priority != vms[plan->moves[0].vm].priority)
 			return;
+	if (plan->move_count == 0)
+		return;
+	for (size_t i = 0; i < plan->move_count; i++)
+		plan->moves[i].start_s =
+			-alone_s(&(struct run){ .cluster = plan->cluster }, &plan->moves[i]);
+	qsort(plan->moves, plan->move_count, sizeof(*plan->moves), compare_start);
 	play(plan, true);
-	if (plan->move_count > 0)
-		qsort(plan->moves, plan->move_count, sizeof(*plan->moves), compare_start);
+	qsort(plan->moves, plan->move_count, sizeof(*plan->moves), compare_start);
 }
 
 void plan_schedule(struct plan *plan)
