@@ -33,6 +33,11 @@ static int compare_waiting(const void *a, const void *b, void *data)
 
 /* ---- one move ------------------------------------------------------------------------------ */
 
+static bool makes_room(const struct plan_state *state, uint32_t vm)
+{
+	return !state->is_emptied[state->cluster->vm_ids[vm].host];
+}
+
 static void add_move(struct order *order, uint32_t vm, uint32_t to, bool is_detour)
 {
 	struct plan *plan = order->plan;
@@ -42,21 +47,23 @@ static void add_move(struct order *order, uint32_t vm, uint32_t to, bool is_deto
 		.vm = vm,
 		.from = order->state->at[vm],
 		.to = to,
-		.makes_room = !order->state->is_emptied[order->state->cluster->vm_ids[vm].host],
+		.makes_room = makes_room(order->state, vm),
 		.is_detour = is_detour,
 	};
 	plan_state_move(order->state, vm, to);
 }
 
-/* Starts all that can, the most important first; false: none could. */
-static bool pass(struct order *order)
+/* Starts all that can, the most important first; false: none could.  ONLY_ROOM: who makes room for
+ * others, which comes first, as those could take the room that it needs itself. */
+static bool pass(struct order *order, bool only_room)
 {
 	uint32_t kept = 0, count = order->count;
 
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t vm = order->wait[i];
 
-		if (plan_fits(order->state, vm, order->targets[vm]))
+		if ((!only_room || makes_room(order->state, vm)) &&
+		    plan_fits(order->state, vm, order->targets[vm]))
 			add_move(order, vm, order->targets[vm], false);
 		else
 			order->wait[kept++] = vm;
@@ -167,7 +174,7 @@ void plan_order(struct plan_state *state, const uint32_t *targets, struct plan *
 						    sizeof(*plan->moves));
 	qsort_r(order.wait, order.count, sizeof(*order.wait), compare_waiting,
 		(void *)(uintptr_t)cluster);
-	while (order.count > 0 && (pass(&order) || detour(&order)))
+	while (order.count > 0 && (pass(&order, true) || pass(&order, false) || detour(&order)))
 		;
 	free(order.wait);
 	free(order.has_detour);
