@@ -38,7 +38,6 @@ static bool check_count(const struct reading *reading, const char *what, uint64_
 		      value, min, max);
 }
 
-/* MIN itself is allowed if it is 0. */
 static bool check_number(const struct reading *reading, const char *what, double value, double min,
 			 double max)
 {
@@ -47,7 +46,7 @@ static bool check_number(const struct reading *reading, const char *what, double
 	return REFUSE(reading, "%s is %g: %g to %g is allowed", what, value, min, max);
 }
 
-/* ---- lists of numbers ------------------------------------------------------------- */
+/* ---- lists of numbers ------------------------------------------------------ */
 
 static int compare_ids(const void *a, const void *b)
 {
@@ -104,7 +103,7 @@ bool plan_ids_have(const struct plan_ids *ids, uint32_t id)
 	return bsearch(&id, ids->list, ids->count, sizeof(id), compare_ids) != NULL;
 }
 
-/* ---- hosts and VMs ------------------------------------------------------------------ */
+/* ---- hosts and VMs --------------------------------------------------------- */
 
 static bool add_optional(const struct reading *reading, const char *what, struct intern *names,
 			 const char *name, uint32_t *ret_id)
@@ -163,7 +162,7 @@ static bool add_vm(struct reading *reading, const struct plan_vm *vm)
 	return true;
 }
 
-/* ---- all -------------------------------------------------------------------------- */
+/* ---- all ------------------------------------------------------------------- */
 
 static bool check_limits(const struct plan_limits *limits, struct err *err)
 {
@@ -288,7 +287,7 @@ uint32_t plan_find_host(const struct plan_cluster *cluster, const char *name)
 	return intern_find(&cluster->host_names, name, NULL);
 }
 
-/* ---- what follows from the input ------------------------------------------------------- */
+/* ---- what follows from the input ------------------------------------------- */
 
 uint64_t plan_capacity_mib(const struct plan_host *host)
 {

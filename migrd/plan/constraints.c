@@ -32,7 +32,7 @@ static struct candidate candidate_of(const struct plan_state *state, uint32_t vm
 	};
 }
 
-/* ---- must: whatever else is on the host --------------------------------------------- */
+/* ---- must: whatever else is on the host ------------------------------------ */
 
 static bool allows_state(const struct candidate *c)
 {
@@ -117,7 +117,7 @@ static void explain_forbidden(const struct candidate *c, struct strbuf *out)
 		      first_label(c, &c->vm_ids->forbids, true), out);
 }
 
-/* ---- must: because of the VMs that are there ------------------------------------------- */
+/* ---- must: because of the VMs that are there ------------------------------- */
 
 static bool allows_group(const struct candidate *c)
 {
@@ -213,7 +213,7 @@ bool plan_why_not(const struct plan_state *state, uint32_t vm, uint32_t host, st
 	return false;
 }
 
-/* ---- should ----------------------------------------------------------------------------- */
+/* ---- should ---------------------------------------------------------------- */
 
 /* Other members in the rack. */
 static double misses_spread(const struct candidate *c)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Hosts are emptied. */
+#include <assert.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -10,7 +11,7 @@
 #define SEARCH_BUDGET  1000000
 #define IMPROVE_BUDGET 20000000
 
-/* ---- which VMs ---------------------------------------------------------------------------- */
+/* ---- which VMs ------------------------------------------------------------- */
 
 /* What is hard to place comes first. */
 static double size_of(const struct plan_state *state, uint32_t vm)
@@ -61,11 +62,12 @@ static void task_fini(struct plan_task *task)
 	free(task->is_todo);
 }
 
-/* ---- where to, and in which order ------------------------------------------------------------ */
+/* ---- where to, and in which order ------------------------------------------ */
 
 static void find_places(struct plan_state *state, struct plan_task *task)
 {
 	bool is_reached;
+	size_t mark;
 
 	plan_place(state, task);
 	if (plan_left(state, task) > 0) {
@@ -77,8 +79,11 @@ static void find_places(struct plan_state *state, struct plan_task *task)
 		task->budget = SEARCH_BUDGET;
 		plan_search(state, task, is_reached);
 	}
+	mark = state->step_count;
 	task->budget = IMPROVE_BUDGET;
 	plan_improve(state, task);
+	if (task->others > 0 && !plan_can_order(state))
+		plan_state_undo(state, mark);
 }
 
 static uint32_t *targets_of(const struct plan_state *state)
@@ -113,8 +118,7 @@ static void find_moves(struct plan_state *state, struct plan_task *task, struct 
 	plan_mark_waiting(plan);
 }
 
-/* ---- what is said of it ------------------------------------------------------------------------
- */
+/* ---- what is said of it ---------------------------------------------------- */
 
 static double percent(double part, double whole)
 {
@@ -150,10 +154,11 @@ static void add_gains(struct plan *plan)
 	struct plan_state *state = plan_state_new(plan->cluster, plan->state->is_emptied);
 	double before = plan_imbalance(state), after;
 
-	for (size_t i = 0; i < plan->move_count; i++, before = after) {
+	for (size_t i = 0; i < plan->move_count; i++) {
 		plan_state_move(state, plan->moves[i].vm, plan->moves[i].to);
 		after = plan_imbalance(state);
 		plan->moves[i].gain = before - after;
+		before = after;
 	}
 	plan_state_free(state);
 }
@@ -176,8 +181,7 @@ static void explain_stays(struct plan *plan)
 	}
 }
 
-/* ---- how full hosts get, and what may be lost then ----------------------------------------------
- */
+/* ---- how full hosts get, and what may be lost then ------------------------- */
 
 static uint32_t homeless_of(struct plan_state *state, uint32_t host)
 {
@@ -206,8 +210,7 @@ static void look_after(struct plan *plan)
 	}
 }
 
-/* ---- all
- * ------------------------------------------------------------------------------------------ */
+/* ---- all ------------------------------------------------------------------- */
 
 static struct plan *new_plan(const struct plan_cluster *cluster)
 {
@@ -226,8 +229,10 @@ static struct plan_state *begin(const struct plan_cluster *cluster,
 	struct plan_state *state;
 	uint32_t in_service = 0;
 
-	for (size_t i = 0; i < wanted->host_count; i++)
+	for (size_t i = 0; i < wanted->host_count; i++) {
+		assert(wanted->hosts[i] < cluster->host_count);
 		emptied[wanted->hosts[i]] = true;
+	}
 	state = plan_state_new(cluster, emptied);
 	free(emptied);
 	for (uint32_t host = 0; host < cluster->host_count; host++)

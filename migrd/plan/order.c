@@ -31,7 +31,7 @@ static int compare_waiting(const void *a, const void *b, void *data)
 	return (left > right) - (left < right);
 }
 
-/* ---- one move ------------------------------------------------------------------------------ */
+/* ---- one move -------------------------------------------------------------- */
 
 static bool makes_room(const struct plan_state *state, uint32_t vm)
 {
@@ -72,8 +72,7 @@ static bool pass(struct order *order, bool only_room)
 	return kept < count;
 }
 
-/* ---- detours ----------------------------------------------------------------------------------
- */
+/* ---- detours --------------------------------------------------------------- */
 
 /* Somebody who waits could go where VM is, if VM were on HOST. */
 static bool helps(struct order *order, uint32_t vm, uint32_t host)
@@ -108,8 +107,7 @@ static bool detour(struct order *order)
 	return false;
 }
 
-/* ---- what waits for room ----------------------------------------------------------------------
- */
+/* ---- what waits for room --------------------------------------------------- */
 
 static bool is_over(const struct plan_cluster *cluster, uint32_t host, const struct plan_use *use)
 {
@@ -152,8 +150,7 @@ void plan_mark_waiting(struct plan *plan)
 	free(use);
 }
 
-/* ---- all
- * ------------------------------------------------------------------------------------------ */
+/* ---- all ------------------------------------------------------------------- */
 
 void plan_order(struct plan_state *state, const uint32_t *targets, struct plan *plan)
 {

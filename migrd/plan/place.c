@@ -51,7 +51,7 @@ void plan_place(struct plan_state *state, const struct plan_task *task)
 	}
 }
 
-/* ---- better places ------------------------------------------------------------------ */
+/* ---- better places --------------------------------------------------------- */
 
 /* What the VM costs where it is. */
 static double cost_here(struct plan_state *state, uint32_t vm)

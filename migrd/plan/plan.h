@@ -39,7 +39,7 @@
 #define PLAN_TIME_MAX_S   1e9
 #define PLAN_NOWHERE      UINT32_MAX
 
-/* ---- input ------------------------------------------------------------------ */
+/* ---- input ----------------------------------------------------------------- */
 
 struct plan_label {
 	const char *key, *value;
@@ -110,7 +110,7 @@ void plan_cluster_free(struct plan_cluster *cluster);
 /* PLAN_NOWHERE: there is none of that name. */
 uint32_t plan_find_host(const struct plan_cluster *cluster, const char *name);
 
-/* ---- plan -------------------------------------------------------------------- */
+/* ---- plan ------------------------------------------------------------------ */
 
 /* Hosts and VMs are numbers of theirs in the input. */
 struct plan_move {
@@ -130,7 +130,7 @@ struct plan_move {
 
 struct plan_stay {
 	uint32_t vm;
-	bool has_tried; /* false: no host would do, see `why' */
+	bool has_tried; /* false: plans may not touch it, whatever hosts there are */
 	char *why;
 };
 
@@ -139,7 +139,8 @@ struct plan_use {
 	double cpu_load;
 };
 
-/* Of one host.  worst: the most of each at any moment, with what is on its way there. */
+/* Of one host.  worst: the most of each at any moment of the moves' times, with what is on its way
+ * there. */
 struct plan_fill {
 	struct plan_use before, after, worst;
 	/* If the host were lost then: one of its VMs for which no place on the others is found,

@@ -12,7 +12,7 @@
 #include "plan/intern.h"
 #include "plan/plan.h"
 
-/* ---- cluster ------------------------------------------------------------------ */
+/* ---- cluster --------------------------------------------------------------- */
 
 /* Sorted; a part of cluster->ids. */
 struct plan_ids {
@@ -48,7 +48,7 @@ double plan_send_mib(const struct plan_vm *vm);
 /* NULL: plans may move the VM.  Else why not. */
 const char *plan_why_fixed(const struct plan_cluster *cluster, uint32_t vm);
 
-/* ---- state -------------------------------------------------------------------- */
+/* ---- state ----------------------------------------------------------------- */
 
 struct plan_step {
 	uint32_t vm, from;
@@ -78,7 +78,7 @@ struct plan_score plan_score(const struct plan_state *state);
 void plan_use_add(struct plan_use *use, const struct plan_vm *vm);
 void plan_use_sub(struct plan_use *use, const struct plan_vm *vm);
 
-/* ---- constraints --------------------------------------------------------------- */
+/* ---- constraints ----------------------------------------------------------- */
 
 /* Looked at for a VM that is not on the host. */
 bool plan_fits(const struct plan_state *state, uint32_t vm, uint32_t host);
@@ -89,7 +89,7 @@ double plan_cost(const struct plan_state *state, uint32_t vm, uint32_t host);
 /* Adds the first reason why not; false: it fits. */
 bool plan_why_not(const struct plan_state *state, uint32_t vm, uint32_t host, struct strbuf *out);
 
-/* ---- places --------------------------------------------------------------------- */
+/* ---- places ---------------------------------------------------------------- */
 
 /* The VMs to be moved away, and which others may be. */
 struct plan_task {
@@ -101,8 +101,7 @@ struct plan_task {
 	uint64_t budget; /* so many pairs of VM and host may still be looked at */
 };
 
-/* The cheapest host that takes the VM, which is nowhere or on an emptied host; PLAN_NOWHERE: none.
- */
+/* The cheapest host that takes the VM, other than the one where it is; PLAN_NOWHERE: none. */
 uint32_t plan_best_host(const struct plan_state *state, uint32_t vm);
 /* Each VM of the task that is on an emptied host: to its best host, one after the other. */
 void plan_place(struct plan_state *state, const struct plan_task *task);
@@ -115,7 +114,7 @@ void plan_improve(struct plan_state *state, struct plan_task *task);
 /* VMs of the task that are still on an emptied host. */
 uint32_t plan_left(const struct plan_state *state, const struct plan_task *task);
 
-/* ---- order and time -------------------------------------------------------------- */
+/* ---- order and time -------------------------------------------------------- */
 
 /* Adds moves to those of the plan: from STATE, which is carried on, to the host of each VM in
  * TARGETS.  A VM without one, or for whose move there is no moment, stays where it is. */

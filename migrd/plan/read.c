@@ -18,7 +18,7 @@ static const char *const states[] = {
 	NULL,
 };
 
-/* ---- rows: what a host and a VM hold on to -------------------------------------------------- */
+/* ---- rows: what a host and a VM hold on to --------------------------------- */
 
 struct host_row {
 	char *name, *rack, *hold;
@@ -138,7 +138,7 @@ static const struct json_field root_fields[] = {
 	{ .key = NULL },
 };
 
-/* ---- members of objects -------------------------------------------------------------------- */
+/* ---- members of objects ---------------------------------------------------- */
 
 /* Members "x-..." are of whoever writes them. */
 static void drop_foreign(struct json_object *obj)
@@ -225,7 +225,7 @@ static struct plan_names read_names(struct json_object *obj, const struct place 
 	return names;
 }
 
-/* ---- hosts and VMs --------------------------------------------------------------------------- */
+/* ---- hosts and VMs --------------------------------------------------------- */
 
 static void read_host(struct json_object *obj, struct host_row *row, struct plan_host *host,
 		      const char *pointer, struct faults *faults)
@@ -338,8 +338,7 @@ static void read_lists(struct plan_file *file, const struct root_row *root, stru
 	};
 }
 
-/* ---- the file -----------------------------------------------------------------------------------
- */
+/* ---- the file -------------------------------------------------------------- */
 
 struct plan_file *plan_file_parse(const char *text, size_t len, struct faults *faults)
 {

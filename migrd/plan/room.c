@@ -25,7 +25,7 @@ static bool spend(struct room *room, uint64_t pairs)
 	return true;
 }
 
-/* ---- who may give way -------------------------------------------------------------------- */
+/* ---- who may give way ------------------------------------------------------ */
 
 static bool is_at_home(const struct plan_state *state, uint32_t vm)
 {
@@ -67,7 +67,7 @@ static void back(struct room *room, const struct mark *mark)
 	room->task->others = mark->others;
 }
 
-/* ---- one host ----------------------------------------------------------------------------- */
+/* ---- one host -------------------------------------------------------------- */
 
 static bool settle(struct room *room, uint32_t vm, int depth);
 
@@ -172,7 +172,7 @@ static bool settle_at(struct room *room, uint32_t vm, uint32_t host, int depth)
 			     for_several(room, vm, host, givers, count, depth));
 }
 
-/* ---- the hosts that lack least --------------------------------------------------------------- */
+/* ---- the hosts that lack least --------------------------------------------- */
 
 struct choice {
 	uint32_t host;

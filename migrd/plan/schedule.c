@@ -165,8 +165,7 @@ static void go_on(struct run *run)
 	run->running_count = kept;
 }
 
-/* ---- the bound
- * ----------------------------------------------------------------------------------- */
+/* ---- the bound ------------------------------------------------------------- */
 
 struct sums {
 	double out_mib, in_mib;
@@ -212,8 +211,7 @@ static double bound_of(const struct run *run)
 	return bound;
 }
 
-/* ---- all
- * ------------------------------------------------------------------------------------------- */
+/* ---- all ------------------------------------------------------------------- */
 
 /* Which moves leave the same host, and which are of the same VM. */
 static void link_moves(struct run *run)

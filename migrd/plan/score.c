@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "plan/priv.h"
 
-/* ---- imbalance ----------------------------------------------------------------------------- */
+/* ---- imbalance ------------------------------------------------------------- */
 
 /* Sums over hosts with the capacities w and uses u * w: as s^2 = sum (u * w)^2 / w / W - U^2. */
 struct spread {
@@ -46,7 +46,7 @@ double plan_imbalance(const struct plan_state *state)
 	return sqrt((spread_variance(&mem) + spread_variance(&cpu)) / 2);
 }
 
-/* ---- all of it ------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------- */
 
 /* Another of its group stands behind it in the host's list: of N members N - 1 have one. */
 static bool has_sister_behind(const struct plan_state *state, uint32_t vm)
@@ -95,8 +95,7 @@ struct plan_score plan_score(const struct plan_state *state)
 	return score;
 }
 
-/* ---- a host that is lost ----------------------------------------------------------------------
- */
+/* ---- a host that is lost --------------------------------------------------- */
 
 static int compare_size(const void *a, const void *b, void *data)
 {

@@ -95,8 +95,16 @@ static void try_away(struct search *search, uint32_t index)
 
 static void take(struct search *search)
 {
-	if (search->now.others > 0 && !plan_can_order(search->state))
-		return;
+	uint64_t *budget = &search->task->budget;
+
+	if (search->now.others > 0) {
+		/* A look at all VMs. */
+		*budget -= *budget < search->state->cluster->vm_count
+				   ? *budget
+				   : search->state->cluster->vm_count;
+		if (!plan_can_order(search->state))
+			return;
+	}
 	search->best = search->now;
 	for (uint32_t i = 0; i < search->others_count + search->todo_count; i++)
 		search->best_at[i] = search->state->at[search->vms[i]];
@@ -118,7 +126,7 @@ static void try_from(struct search *search, uint32_t index)
 		take(search);
 }
 
-/* ---- which VMs ---------------------------------------------------------------------------- */
+/* ---- which VMs ------------------------------------------------------------- */
 
 static bool has_any_host(const struct plan_state *state, uint32_t vm)
 {

@@ -25,7 +25,7 @@ void plan_use_sub(struct plan_use *use, const struct plan_vm *vm)
 	use->cpu_load -= vm->cpu_load;
 }
 
-/* ---- one VM ------------------------------------------------------------------------ */
+/* ---- one VM ---------------------------------------------------------------- */
 
 static void link_vm(struct plan_state *state, uint32_t vm, uint32_t host)
 {
@@ -107,7 +107,7 @@ void plan_state_undo(struct plan_state *state, size_t count)
 	}
 }
 
-/* ---- life --------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------ */
 
 static uint32_t *new_list(uint32_t count)
 {

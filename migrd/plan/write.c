@@ -10,8 +10,7 @@ struct writing {
 	struct strbuf *out;
 };
 
-/* ---- pieces -----------------------------------------------------------------------------------
- */
+/* ---- pieces ---------------------------------------------------------------- */
 
 static void add_number(struct json_object *obj, const char *key, double value, int digits)
 {
@@ -43,8 +42,7 @@ static const char *host_name(const struct writing *w, uint32_t host)
 	return w->input->hosts[host].name;
 }
 
-/* ---- moves and stays
- * ----------------------------------------------------------------------------- */
+/* ---- moves and stays ------------------------------------------------------- */
 
 static struct json_object *move_json(const struct writing *w, const struct plan_move *move)
 {
@@ -96,8 +94,7 @@ static struct json_object *stay_json(const struct writing *w, const struct plan_
 	return obj;
 }
 
-/* ---- hosts
- * ---------------------------------------------------------------------------------------- */
+/* ---- hosts ----------------------------------------------------------------- */
 
 static struct json_object *use_json(const struct plan_use *use)
 {
@@ -151,8 +148,7 @@ static struct json_object *lost_json(const struct writing *w)
 	return obj;
 }
 
-/* ---- all
- * -------------------------------------------------------------------------------------------- */
+/* ---- all ------------------------------------------------------------------- */
 
 void plan_file_write(const struct plan *plan, const struct plan_input *input, double seconds,
 		     struct strbuf *out)

@@ -91,7 +91,7 @@ static void expect_reject(const struct rig *rig, uint32_t vm, uint32_t host, con
 	strbuf_fini(&out);
 }
 
-/* ---- places ----------------------------------------------------------------------------- */
+/* ---- places ---------------------------------------------------------------- */
 
 START_TEST(host_with_vms_emptied_all_placed)
 {
@@ -302,8 +302,7 @@ START_TEST(places_that_fit_only_in_one_way_are_found)
 }
 END_TEST
 
-/* ---- wishes ------------------------------------------------------------------------------------
- */
+/* ---- wishes ---------------------------------------------------------------- */
 
 START_TEST(group_spread_over_racks)
 {
@@ -338,8 +337,7 @@ START_TEST(preferred_label_and_affinity_win_among_similar)
 }
 END_TEST
 
-/* ---- room, order
- * ---------------------------------------------------------------------------------- */
+/* ---- room, order ----------------------------------------------------------- */
 
 static void setup_big(struct rig *rig)
 {
@@ -427,8 +425,7 @@ START_TEST(moves_of_a_host_go_so_many_at_a_time)
 }
 END_TEST
 
-/* ---- what may be lost; what is refused
- * ----------------------------------------------------------- */
+/* ---- what may be lost; what is refused ------------------------------------- */
 
 START_TEST(host_that_may_not_be_lost_is_told)
 {

@@ -158,7 +158,7 @@ START_TEST(wrong_file_refused_with_its_place)
 }
 END_TEST
 
-/* ---- what a text can do ---------------------------------------------------------------------- */
+/* ---- what a text can do ---------------------------------------------------- */
 
 static uint64_t seed;
 

@@ -70,7 +70,7 @@ static void make(struct world *world, uint64_t seed)
 	}
 }
 
-/* ---- the rules ----------------------------------------------------------------------------- */
+/* ---- the rules ------------------------------------------------------------- */
 
 static bool has_label(const struct plan_host *host, const struct plan_label *label)
 {
@@ -110,8 +110,7 @@ static int left(const struct world *world, const int *at)
 	return sum;
 }
 
-/* ---- all ways ----------------------------------------------------------------------------------
- */
+/* ---- all ways -------------------------------------------------------------- */
 
 static int number_of(const struct world *world, const int *at)
 {
@@ -163,8 +162,7 @@ static int best_of_all(const struct world *world, bool others)
 	return best;
 }
 
-/* ---- plans
- * ---------------------------------------------------------------------------------------- */
+/* ---- plans ----------------------------------------------------------------- */
 
 static struct plan *make_plan(struct world *world, unsigned others_max,
 			      struct plan_cluster **ret_cluster)
