@@ -56,13 +56,17 @@ static void write_key(const char *dir, const char *name, gnutls_x509_privkey_t k
 	gnutls_free(text.data);
 }
 
-static gnutls_x509_privkey_t new_key(void)
+static gnutls_x509_privkey_t new_key(unsigned rsa_bits)
 {
 	gnutls_x509_privkey_t key;
 
 	must(gnutls_x509_privkey_init(&key));
-	must(gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA,
-					  GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0));
+	if (rsa_bits)
+		must(gnutls_x509_privkey_generate(key, GNUTLS_PK_RSA, rsa_bits, 0));
+	else
+		must(gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA,
+						  GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1),
+						  0));
 	return key;
 }
 
@@ -88,7 +92,7 @@ struct test_ca *test_ca_new(const char *dir, const char *name)
 	struct test_ca *ca = xnew(struct test_ca);
 
 	ca->dir = xstrdup(dir);
-	ca->key = new_key();
+	ca->key = new_key(0);
 	ca->serial = 1;
 	ca->crt = new_crt(name, ca->key, ca->serial, -2, 2);
 	must(gnutls_x509_crt_set_basic_constraints(ca->crt, 1, 0));
@@ -129,7 +133,7 @@ static void add_usage(gnutls_x509_crt_t crt, const struct test_cert *cert)
 void test_ca_issue(struct test_ca *ca, const struct test_cert *cert)
 {
 	bool has_times = cert->from_days || cert->to_days;
-	gnutls_x509_privkey_t key = new_key();
+	gnutls_x509_privkey_t key = new_key(cert->rsa_bits);
 	gnutls_x509_crt_t crt =
 		new_crt(cert->file, key, ++ca->serial, has_times ? cert->from_days : -1,
 			has_times ? cert->to_days : 1);

@@ -19,6 +19,7 @@ struct test_cert {
 	bool is_client_only;      /* no serverAuth */
 	bool is_server_only;      /* no clientAuth */
 	bool is_encipher_only;    /* key usage without digitalSignature */
+	unsigned rsa_bits;        /* of its key; 0: it is one of 256 bits for ECDSA */
 };
 
 void test_ca_issue(struct test_ca *ca, const struct test_cert *cert);
