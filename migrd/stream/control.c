@@ -36,9 +36,10 @@ struct control {
 			    */
 	bool is_kept;      /* QEMU's connection, whatever is seen: post-copy has begun */
 	bool was_let_go;   /* the channels were ended so that the guest runs on */
+	bool has_sent;     /* a channel has carried data, and may have ended since */
 	struct deadman spare, used; /* looks at QEMU's two monitors */
-	bool was_ready;    /* a channel was READY; it may be IDLE again, to reconnect */
-	bool is_blocked;   /* the controller does not read: wait for room */
+	bool was_ready;             /* a channel was READY; it may be IDLE again, to reconnect */
+	bool is_blocked;            /* the controller does not read: wait for room */
 	bool is_done;
 };
 
@@ -247,6 +248,7 @@ static struct progress look_at_channels(struct control *control)
 		bool has_ended = state == STREAM_CHANNEL_CLOSED || state == STREAM_CHANNEL_FAILED;
 
 		control->was_ready = control->was_ready || state != STREAM_CHANNEL_IDLE;
+		control->has_sent = control->has_sent || state == STREAM_CHANNEL_OPEN || has_ended;
 		progress.has_flowed = progress.has_flowed || state == STREAM_CHANNEL_OPEN;
 		progress.is_over = progress.is_over && has_ended;
 	}
@@ -308,15 +310,9 @@ static void note_stands(struct control *control, uint64_t looked_ms)
 {
 	if (control->stood_ms == NEVER)
 		control->stood_ms = looked_ms;
-	if (!control->is_kept && !is_called(control) &&
+	if (!control->is_kept && !is_called(control) && !look_at_channels(control).is_over &&
 	    clock_monotonic_ms() - control->stood_ms >= control->args->stand_ms)
 		let_go(control);
-}
-
-/* Nothing can stop the guest before QEMU has sent something. */
-static bool may_stand(struct control *control)
-{
-	return look_at_channels(control).has_flowed;
 }
 
 /* A QEMU is deaf only if it answers at neither monitor: another client may be at the one, a
@@ -340,7 +336,9 @@ static void look_at_guest(struct control *control)
 	bool ok;
 
 	control->look_ms = now_ms + DEADMAN_AGAIN_MS;
-	if (!may_stand(control))
+	/* Nothing can stop the guest before QEMU has sent something; but in pre-switchover it waits
+	 * also when its connections have ended. */
+	if (!control->has_sent)
 		return;
 	ok = look(control, &sight, &err);
 	if (!ok)

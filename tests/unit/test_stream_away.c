@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A source's migrd-stream whose coordinator is away looks at the guest (stream/control.c).  The test
- * is the coordinator, both QEMUs, and the monitor at which the stream asks. */
+/* A source's migrd-stream whose coordinator is away looks at the guest (stream/control.c).  The
+ * test is the coordinator, both QEMUs, and the monitor at which the stream asks. */
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -27,13 +27,17 @@ static struct monitor {
 	pthread_t thread;
 } spare, used;
 static atomic_bool stands; /* the guest */
+static atomic_bool waits;  /* QEMU, in pre-switchover */
+static atomic_bool is_cancelled;
 static atomic_bool is_over;
 static atomic_uint looks; /* that were answered, or would have been */
 
 static const char *answer_to(const char *command)
 {
+	if (strstr(command, "migrate_cancel"))
+		atomic_store(&is_cancelled, true);
 	if (strstr(command, "query-migrate"))
-		return STATUS("active");
+		return atomic_load(&waits) ? STATUS("pre-switchover") : STATUS("active");
 	if (strstr(command, "query-status"))
 		return atomic_load(&stands) ? STATUS("finish-migrate") : STATUS("running");
 	return DONE;
@@ -191,6 +195,21 @@ START_TEST(monitor_at_which_somebody_else_is_does_not_count)
 }
 END_TEST
 
+/* QEMU does not notice in pre-switchover that its connection has ended: the last bytes may have
+ * gone into a socket that nobody reads any more. */
+START_TEST(qemu_that_waits_for_its_coordinator_is_cancelled_when_its_connections_have_ended_too)
+{
+	stop(&dst);
+	if (stream_status(src.stream)->state != STREAM_CHANNEL_FAILED)
+		ck_assert(run_until(has_ended, &src, WAIT_MS));
+	atomic_store(&waits, true);
+	coordinator_leaves();
+	for (int ms = 0; ms < WAIT_MS && !atomic_load(&is_cancelled); ms += 20)
+		run_until(never, NULL, 20);
+	ck_assert(atomic_load(&is_cancelled));
+}
+END_TEST
+
 /* After the switch to post-copy the guest may be the other host's. */
 START_TEST(connection_is_kept_when_post_copy_has_begun)
 {
@@ -212,6 +231,9 @@ Suite *suite(void)
 	tcase_add_test(tc, guest_that_runs_is_left_and_one_that_stands_still_runs_on);
 	tcase_add_test(tc, qemu_that_does_not_answer_counts_as_one_whose_guest_stands_still);
 	tcase_add_test(tc, monitor_at_which_somebody_else_is_does_not_count);
+	tcase_add_test(
+		tc,
+		qemu_that_waits_for_its_coordinator_is_cancelled_when_its_connections_have_ended_too);
 	tcase_add_test(tc, connection_is_kept_when_post_copy_has_begun);
 	suite_add_tcase(s, tc);
 	return s;
