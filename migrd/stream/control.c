@@ -321,8 +321,10 @@ static bool look(struct control *control, enum deadman_sight *ret, struct err *e
 {
 	const struct stream_config *config = &control->channels->config;
 
-	if (deadman_look(&control->spare, config->monitor, DEADMAN_LOOK_MS, ret, err))
+	if (deadman_look(&control->spare, config->monitor, DEADMAN_LOOK_MS, ret, err)) {
+		deadman_close(&control->used); /* a coordinator that comes back needs it */
 		return true;
+	}
 	return err->code == ERR_TIMEOUT && config->other_monitor[0] &&
 	       deadman_look(&control->used, config->other_monitor, DEADMAN_LOOK_MS, ret, err);
 }
