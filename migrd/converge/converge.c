@@ -403,17 +403,23 @@ static struct converge_decision grant(struct converge_decision decision, const c
 	return decision;
 }
 
+/* A rate that is not known bounds nothing. */
+static struct converge_decision stop_for(const struct converge_rest *rest)
+{
+	return (struct converge_decision){ .action = CONVERGE_FORCE,
+					   .rest_ms = rest->sent_bytes_per_s
+							      ? rest->ms
+							      : CONVERGE_LIMIT_MAX_MS };
+}
+
 struct converge_decision converge_grant(const struct converge_basis *basis, uint64_t now_ms)
 {
 	struct converge_rest rest = converge_rest(basis, now_ms);
 	uint64_t limit_ms = converge_end_limit_ms(basis);
-	struct converge_decision force = { .action = CONVERGE_FORCE, .rest_ms = rest.ms };
 	struct converge_decision limit = { .action = CONVERGE_LIMIT, .value = limit_ms };
 
-	if (!rest.sent_bytes_per_s)
-		force.rest_ms = CONVERGE_LIMIT_MAX_MS;
 	if (basis->wish == CONVERGE_WISH_FORCE)
-		return grant(force,
+		return grant(stop_for(&rest),
 			     rest.ms ? "the guest stands still for as long as the rest takes, for "
 				       "about "
 				     : "the guest stands still for as long as the rest takes",
@@ -436,11 +442,13 @@ static struct converge_decision cancel(const struct view *view, const char *more
 static struct converge_decision force(const struct view *view)
 {
 	struct converge_rest rest = converge_rest(view->basis, view->now_ms);
-	struct converge_decision decision = { .action = CONVERGE_FORCE, .rest_ms = rest.ms };
 
-	return say(decision, view,
+	if (!rest.sent_bytes_per_s)
+		return say(stop_for(&rest), view,
+			   "the guest stands still for as long as the rest takes");
+	return say(stop_for(&rest), view,
 		   "the guest stands still for as long as the rest takes, for about %llu ms",
-		   (unsigned long long)decision.rest_ms);
+		   (unsigned long long)rest.ms);
 }
 
 static struct converge_decision at_deadline(const struct view *view)

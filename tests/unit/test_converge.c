@@ -413,6 +413,23 @@ START_TEST(deadline_without_a_pass_says_so)
 }
 END_TEST
 
+/* Its disks took longer than the deadline, and memory has just begun: what cannot be told yet is
+ * not taken for nothing, or QEMU would be given up before it is done. */
+START_TEST(deadline_before_a_rate_is_known_bounds_no_stop)
+{
+	struct converge_decision decision;
+
+	policy.timeout = POLICY_TIMEOUT_PAUSE;
+	basis.deadline_ms = 1000;
+	basis.left_bytes = MIB(64 * 1024);
+	decision = converge_decide(&basis, 1000);
+	ck_assert_int_eq(decision.action, CONVERGE_FORCE);
+	ck_assert_uint_eq(decision.rest_ms, CONVERGE_LIMIT_MAX_MS);
+	ck_assert_str_eq(decision.why, "the guest stands still for as long as the rest takes: "
+				       "no pass has ended yet");
+}
+END_TEST
+
 START_TEST(guest_is_stopped_at_the_best_moment_before_the_deadline)
 {
 	policy.timeout = POLICY_TIMEOUT_PAUSE;
@@ -513,6 +530,7 @@ Suite *suite(void)
 	tcase_add_test(tc, deadline_does_what_the_policy_says);
 	tcase_add_test(tc, cancel_says_why);
 	tcase_add_test(tc, deadline_without_a_pass_says_so);
+	tcase_add_test(tc, deadline_before_a_rate_is_known_bounds_no_stop);
 	tcase_add_test(tc, guest_is_stopped_at_the_best_moment_before_the_deadline);
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, wish_is_granted_at_any_moment);
