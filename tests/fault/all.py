@@ -70,6 +70,7 @@ SHORT = [
 FULL = [
     ("faults from outside: network, 1st half", "outside.py --full network --part 1/2"),
     ("faults from outside: the queue", "outside.py --full queue"),
+    ("faults from outside: policies", "outside.py --full policy"),
     ("random crashes in moves to and fro", "random_crashes.py --moves 500"),
     ("faults from outside: network, 2nd half", "outside.py --full network --part 2/2"),
     ("faults from outside: coordinators", "outside.py --full coordinators"),
