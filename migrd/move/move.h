@@ -248,6 +248,8 @@ struct moves_bandwidth moves_bandwidth(const struct moves *moves);
 /* What the budget of what comes would leave to one more move to here, of the usual priority, in
  * bytes a second; 0: there is none. */
 uint64_t moves_let_come_of_new(const struct moves *moves);
+/* CONFLICT: OPTIONS want the guest to be asked for answers, and this host allows it to no move. */
+bool move_may_ping(const struct moves *moves, const struct move_options *options, struct err *err);
 
 /* Notices to parties since this daemon was started. */
 enum move_notice_count {

@@ -610,8 +610,6 @@ void move_frames_await(struct move *move, uint64_t resume_us);
  * request, else its policy, else the configuration; on a destination by its source, else the
  * configuration; never more often than the configuration allows. */
 uint32_t move_outage_ping_ms(const struct move *move);
-/* CONFLICT: OPTIONS want it, and this host allows it to no move. */
-bool move_may_ping(const struct moves *moves, const struct move_options *options, struct err *err);
 /* Source: the addresses of the guest by which the destination may ask it for answers; destination:
  * it was told of them, and how often, with go. */
 size_t move_frames_addresses(const struct move *move, struct nic_address ret[NIC_FRAMES_MAX]);

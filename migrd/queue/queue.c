@@ -216,8 +216,9 @@ static struct queue_entry *find_or_make(struct queue *queue, const struct queue_
 	if (entry)
 		return is_same_request(entry, wish, err) ? entry : NULL;
 	vm = vm_find(queue->env.vms, wish->request->move.vm);
-	if (!check_hold(&wish->request->move.options, err) || !check_vm(wish->request, vm, err) ||
-	    !check_hosts(queue, wish->request, err) ||
+	if (!check_hold(&wish->request->move.options, err) ||
+	    !move_may_ping(queue->env.moves, &wish->request->move.options, err) ||
+	    !check_vm(wish->request, vm, err) || !check_hosts(queue, wish->request, err) ||
 	    !check_policy(queue, wish->request->move.policy, err) || !check_free(queue, vm, err))
 		return NULL;
 	return make(queue, wish, vm);

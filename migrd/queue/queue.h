@@ -71,7 +71,8 @@ struct queue_wish {
 };
 /* INVALID: the hold is one up to a moment that is past, or too far away;
  * NOT_FOUND: this host has no such VM, policy or peer; CONFLICT: the VM has an entry that has not
- * ended, or is on a wished host already; LIMIT; KEY_REUSED. */
+ * ended, or is on a wished host already, or outage_ping_ms is wanted and not allowed here; LIMIT;
+ * KEY_REUSED. */
 void queue_add(struct queue *queue, const struct queue_wish *wish, queue_done_fn *done, void *data);
 /* One that waits ends at once; one that is moving has its move cancelled, and ends with it.
  * TOO_LATE as move_cancel(), or the entry has ended. */

@@ -16,7 +16,7 @@ class QueueBase(SystemTest):
     def prepare(self):
         for host in self.world.hosts.values():
             # Nobody listens at the address of host c.
-            host.write_config(queue={"out_max": self.out_max},
+            host.write_config(queue={"out_max": self.out_max}, move={"outage_ping_min_ms": 0},
                               **{"peer c": {"address": "127.0.0.1:9"}})
 
     def run_guests(self, count, larger=()):
@@ -250,6 +250,7 @@ class QueueTest(QueueBase):
                                           {"vm": "g0", **body})
             self.assertIn(words, str(error.body))
         for body, code in (({"to": "d"}, "not-found"), ({"to": ["b", "d"]}, "not-found"),
+                           ({"to": "b", "outage_ping_ms": 20}, "conflict"),
                            ({"to": "b", "vm": "g9"}, "not-found"),
                            ({"to": "b", "policy": "none"}, "not-found"),
                            ({"to": "a"}, "conflict")):
