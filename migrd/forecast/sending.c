@@ -50,11 +50,16 @@ static double window_bytes(const struct play *play)
 	return rate < play->link ? rate * WINDOW_S : INFINITY;
 }
 
+/* 0: QEMU takes what it has sent. */
+static double switchover_bytes_per_s(const struct play *play)
+{
+	return (double)play->input->switchover_bytes_per_s;
+}
+
 static double threshold(const struct play *play, const struct sending *at)
 {
-	double rate = play->input->switchover_bytes_per_s
-			      ? (double)play->input->switchover_bytes_per_s
-			      : at->seen_bytes_per_s;
+	double known = switchover_bytes_per_s(play);
+	double rate = known > 0 ? known : at->seen_bytes_per_s;
 
 	return at->has_seen ? rate * at->limit_ms / 1000 : 0;
 }
@@ -102,13 +107,13 @@ static void end_window(struct sending *at)
 /* Windows that are all alike, since much more is left than any threshold. */
 static void skip_windows(const struct play *play, struct sending *at)
 {
-	double each, count, wire, before = at->now_s;
+	double each, count, enough, before = at->now_s;
 
 	if (at->left <= 0 || at->window_sent > 0)
 		return;
 	each = fmin(window_bytes(play), WINDOW_S / byte_s(play, at));
-	wire = fmax(play->link, play_bandwidth(play)) * at->told_ms / 1000;
-	count = floor((at->left - wire) / each) - 2;
+	enough = fmax(switchover_bytes_per_s(play), play_bandwidth(play)) * at->told_ms / 1000;
+	count = floor((at->left - enough) / each) - 2;
 	count = fmin(count, TIME_MAX_S / WINDOW_S);
 	if (count < 1)
 		return;

@@ -3,6 +3,7 @@
 #include <check.h>
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "forecast/forecast.h"
@@ -173,6 +174,25 @@ START_TEST(limit_counts_where_it_is_below_the_link)
 	forecast_make(&input, &forecast);
 	/* zero pages fit into the windows in which QEMU waits */
 	expect_near(forecast.duration_ms.expected, 550 + 8000, 0.01);
+}
+END_TEST
+
+/* It is made in a turn of the loop: a transfer that takes a day is not played in tenths of a
+ * second. */
+START_TEST(low_limit_on_a_fast_link_takes_no_time_to_compute)
+{
+	struct forecast_input input = input_of(4096, 3072, 1000);
+	struct forecast forecast;
+	clock_t began = clock();
+
+	input.limit_bytes_per_s = (uint64_t)MIB;
+	input.dirty.set_bytes = input.dirty.set_high_bytes = 400 * MIB;
+	input.dirty.bytes_per_s = 800 * MIB;
+	for (int i = 0; i < 20; i++)
+		forecast_make(&input, &forecast);
+	ck_assert_int_eq(forecast.converges, FORECAST_NEVER_CONVERGES);
+	ck_assert_msg(clock() - began < CLOCKS_PER_SEC / 2, "%ld of %ld ticks a second",
+		      (long)(clock() - began), (long)CLOCKS_PER_SEC);
 }
 END_TEST
 
@@ -627,6 +647,7 @@ Suite *suite(void)
 	tcase_add_test(tc, guest_that_writes_in_order_has_less_before_the_shorter_sample);
 	tcase_add_test(tc, idle_guest_takes_its_memory_by_the_link);
 	tcase_add_test(tc, limit_counts_where_it_is_below_the_link);
+	tcase_add_test(tc, low_limit_on_a_fast_link_takes_no_time_to_compute);
 	tcase_add_test(tc, small_hot_set_converges);
 	tcase_add_test(tc, large_hot_set_does_not);
 	tcase_add_test(tc, a_longer_blackout_helps);
