@@ -24,7 +24,9 @@
 /* ---- what earlier moves have sent ---------------------------------------------------- */
 
 struct earlier {
-	uint64_t bytes;                          /* the last move of the VM; 0: none is known */
+	uint64_t bytes; /* of memory, by the last move of the VM while it ran; 0: none is known */
+	uint64_t disk_bytes; /* by its last move; 0: likewise */
+	bool has_disks;
 	double share_sum, share_low, share_high; /* of others: sent of their memory */
 	unsigned share_count;
 };
@@ -46,6 +48,17 @@ static void add_share(double share, struct earlier *ret)
 	ret->share_count++;
 }
 
+static void add_memory(const struct move *move, bool is_of_vm, struct earlier *ret)
+{
+	const struct qmp_mig_info *info = &move->ram.info;
+
+	if (!ret->bytes && is_of_vm)
+		ret->bytes = info->ram_transferred_bytes;
+	if (ret->share_count < SHARE_MOVES)
+		add_share((double)info->ram_transferred_bytes / (double)info->ram_total_bytes, ret);
+}
+
+/* A VM that was stopped had no memory to send. */
 static struct earlier look_back(struct moves *moves, const char *vm_uuid)
 {
 	struct earlier ret = { 0 };
@@ -53,16 +66,15 @@ static struct earlier look_back(struct moves *moves, const char *vm_uuid)
 	for (const struct move *move = moves_first(moves);
 	     move && (!ret.bytes || ret.share_count < SHARE_MOVES); move = move_next(move)) {
 		const struct qmp_mig_info *info = &move->ram.info;
+		bool is_of_vm = strcmp(move->row.vm_uuid, vm_uuid) == 0;
 
-		if (move->side != MOVE_SRC || move->machine.state != MOVE_STATE_DONE ||
-		    !info->ram_total_bytes || !info->ram_transferred_bytes)
+		if (move->side != MOVE_SRC || move->machine.state != MOVE_STATE_DONE)
 			continue;
-		if (!ret.bytes && strcmp(move->row.vm_uuid, vm_uuid) == 0)
-			ret.bytes = info->ram_transferred_bytes + disk_bytes(move);
-		if (ret.share_count < SHARE_MOVES)
-			add_share((double)info->ram_transferred_bytes /
-					  (double)info->ram_total_bytes,
-				  &ret);
+		if (is_of_vm && !ret.has_disks)
+			ret.disk_bytes = disk_bytes(move);
+		ret.has_disks = ret.has_disks || is_of_vm;
+		if (!move->facts.stopped && info->ram_total_bytes && info->ram_transferred_bytes)
+			add_memory(move, is_of_vm, &ret);
 	}
 	return ret;
 }
@@ -152,6 +164,15 @@ static void by_size(const struct foresee_question *question, uint64_t memory_byt
 	ret->beside_ms = beside(question->history, (double)memory_bytes - bytes);
 }
 
+/* A copy has what the image takes, whatever its guest does. */
+static void add_disks(uint64_t disk_bytes, struct foreseen *ret)
+{
+	ret->disk_bytes = disk_bytes;
+	ret->bytes.expected += disk_bytes;
+	ret->bytes.low += disk_bytes;
+	ret->bytes.high += disk_bytes;
+}
+
 /* What its policy says counts where the request says nothing. */
 static struct move_options options_of(const struct moves *moves,
 				      const struct foresee_question *question)
@@ -172,19 +193,17 @@ void foresee_guest(struct moves *moves, const struct foresee_question *question,
 	struct err ignored;
 	const struct vm_def *def = vm_def_of(question->vm, &ignored);
 	uint64_t memory_bytes = def ? vm_def_memory_mib(def) << 20 : 0;
-	struct earlier earlier;
+	const struct earlier earlier = look_back(moves, vm_uuid(question->vm));
 
 	*ret = (struct foreseen){ .by = FORESEEN_BY_SIZE,
 				  .limit_bytes_per_s = options.bandwidth_bytes_per_s };
 	if (vm_is_stopped(question->vm)) {
 		ret->beside_ms = beside(question->history, 0);
-		return;
+	} else if (!by_sample(moves, question, &options, memory_bytes, ret)) {
+		if (earlier.bytes)
+			by_earlier_move(question, memory_bytes, &earlier, ret);
+		else
+			by_size(question, memory_bytes, &earlier, ret);
 	}
-	if (by_sample(moves, question, &options, memory_bytes, ret))
-		return;
-	earlier = look_back(moves, vm_uuid(question->vm));
-	if (earlier.bytes)
-		by_earlier_move(question, memory_bytes, &earlier, ret);
-	else
-		by_size(question, memory_bytes, &earlier, ret);
+	add_disks(earlier.disk_bytes, ret);
 }

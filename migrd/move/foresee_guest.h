@@ -4,7 +4,8 @@
  *
  * By the last sample of the guest's writes, if there is one; else by what the last move of this VM
  * has sent; else by the size of its memory, of which as much is sent as the last moves did of
- * theirs.  Local disks count as an earlier move of the VM has shown them.  Thread: loop.
+ * theirs.  Local disks count, in each case, as an earlier move of the VM has shown them.  Thread:
+ * loop.
  */
 #ifndef MIGRD_MOVE_FORESEE_GUEST_H
 #define MIGRD_MOVE_FORESEE_GUEST_H
@@ -21,7 +22,8 @@ enum foreseen_by {
 
 struct foreseen {
 	enum foreseen_by by;
-	struct forecast_value bytes;     /* over the link; that of a stopped VM is 0 */
+	struct forecast_value bytes;     /* over the link; of a stopped VM those of disks */
+	uint64_t disk_bytes;             /* of BYTES, those of local disks */
 	struct forecast_value beside_ms; /* what the move takes beside them */
 	uint64_t limit_bytes_per_s;      /* its own, by request or policy; 0: none */
 };

@@ -189,13 +189,14 @@ static struct queue_entry *entry_of(struct queue *queue, const struct move *move
 	return NULL;
 }
 
-/* More than what is left of this pass: what the guest changes meanwhile, by its forecast. */
-static void set_left(struct row *row, const struct move_reply *shown)
+/* More than what is left of this pass: what the guest changes meanwhile, by its forecast, in which
+ * DISK_BYTES are of disks. */
+static void set_left(struct row *row, const struct move_reply *shown, uint64_t disk_bytes)
 {
 	const struct move_progress *progress = &shown->progress;
 	double left = (double)(progress->passes ? progress->ram_remaining_bytes
 						: progress->ram_total_bytes);
-	double sent = (double)progress->ram_transferred_bytes, disks = 0;
+	double sent = (double)progress->ram_transferred_bytes + (double)disk_bytes, disks = 0;
 
 	for (size_t i = 0; i < progress->disk_count; i++)
 		disks += (double)progress->disks[i].total_bytes -
@@ -228,7 +229,7 @@ static void add_running(struct plan *plan, const struct move *move)
 	case LANE_STAGE_TRANSFER:
 		s = shown->held ? held_s(plan, shown) : 0;
 		set(row->beside_s, 0, s, s);
-		set_left(row, shown);
+		set_left(row, shown, entry && entry->is_foreseen ? entry->foreseen.disk_bytes : 0);
 		break;
 	case LANE_STAGE_HANDOVER:
 		set(row->beside_s, HANDOVER_S, HANDOVER_S, HANDOVER_S);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "check_main.h"
 #include "move/foresee.h"
+#include "move/foresee_guest.h"
 #include "move/priv.h"
 #include "move_rig.h"
 
@@ -316,6 +317,50 @@ START_TEST(link_is_not_learned_from_a_move_that_the_budget_holds)
 }
 END_TEST
 
+static struct foreseen foreseen_of_vm(void)
+{
+	const struct move_options options = { .downtime_limit_ms = 300 };
+	struct forecast_input history = { 0 };
+	struct foreseen ret;
+
+	foresee_history(rig.moves, "b", &history);
+	foresee_guest(rig.moves,
+		      &(struct foresee_question){ .vm = rig_vm(),
+						  .policy = "",
+						  .options = &options,
+						  .history = &history },
+		      &ret);
+	return ret;
+}
+
+/* What the last move of the VM sent, with its disks: which go over again, whatever is known of its
+ * memory; and those of a stopped VM, which sends nothing else. */
+START_TEST(guest_is_foreseen_by_its_last_move_and_disks_count_apart)
+{
+	struct move *move;
+	struct foreseen by;
+
+	rig_run_vm();
+	ck_assert_int_eq(foreseen_of_vm().by, FORESEEN_BY_SIZE);
+	add_ended(0);
+	move = moves_first(rig.moves);
+	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", RIG_VM_UUID);
+	move->ram.info.ram_total_bytes = 2000 * MIB;
+	move->plan->disk_count = 1;
+	move->plan->disks[0].allocated_bytes = 300 * MIB;
+	by = foreseen_of_vm();
+	ck_assert_int_eq(by.by, FORESEEN_BY_EARLIER_MOVE);
+	ck_assert_uint_eq(by.bytes.expected, 1300 * MIB);
+	ck_assert_uint_eq(by.disk_bytes, 300 * MIB);
+	ck_assert_uint_eq(by.bytes.low, 1000 * MIB / 100 * 70 + 300 * MIB);
+	move->facts.stopped = true;
+	by = foreseen_of_vm();
+	ck_assert_int_eq(by.by, FORESEEN_BY_SIZE);
+	ck_assert_uint_eq(by.disk_bytes, 300 * MIB);
+	ck_assert_uint_gt(by.bytes.expected, 300 * MIB);
+}
+END_TEST
+
 /* A forecast is of what a new move would get beside those that run. */
 START_TEST(new_move_is_expected_to_get_its_part)
 {
@@ -363,6 +408,7 @@ Suite *suite(void)
 	tcase_add_test(tc, destination_tells_what_it_lets_come);
 	tcase_add_test(tc, link_is_not_learned_from_a_move_that_the_budget_holds);
 	tcase_add_test(tc, new_move_is_expected_to_get_its_part);
+	tcase_add_test(tc, guest_is_foreseen_by_its_last_move_and_disks_count_apart);
 	tcase_add_test(tc, new_move_to_here_is_expected_to_get_its_part);
 	tcase_add_loop_test(tc, link_is_not_learned_from_a_move_that_the_budget_held, 0, 4);
 	return s;
