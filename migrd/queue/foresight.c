@@ -217,13 +217,16 @@ static void add_running(struct plan *plan, const struct move *move)
 {
 	struct move_reply *shown = xnew(struct move_reply);
 	struct queue_entry *entry = entry_of(plan->queue, move);
-	struct row *row = add(plan, move_destination(move), entry);
+	enum lane_stage stage = lane_stage_of(move);
+	/* What it will send is known by its forecast, or when it has begun. */
+	bool is_known = entry && (entry->is_foreseen || stage != LANE_STAGE_SETUP);
+	struct row *row = add(plan, move_destination(move), is_known ? entry : NULL);
 	double s;
 
 	*shown = move_show(move);
 	if (entry && entry->is_foreseen)
 		set_foreseen(row, &entry->foreseen);
-	switch (lane_stage_of(move)) {
+	switch (stage) {
 	case LANE_STAGE_SETUP:
 		break;
 	case LANE_STAGE_TRANSFER:
@@ -248,6 +251,10 @@ static void add_all_running(struct plan *plan)
 	struct queue *queue = plan->queue;
 	struct queue_entry *entry;
 
+	TAILQ_FOREACH(entry, &queue->all, link)
+	{
+		entry->is_expected = false;
+	}
 	for (struct move *move = moves_first(queue->env.moves); move; move = move_next(move))
 		if (move_is_out(move) && !move_is_final(move))
 			add_running(plan, move);
@@ -284,7 +291,6 @@ static void add_waiting(struct plan *plan)
 	{
 		struct row *row;
 
-		entry->is_expected = false;
 		if (!entry->is_foreseen || entry->is_held_up)
 			continue;
 		row = add(plan, first_host(entry), entry);
