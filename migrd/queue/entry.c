@@ -106,6 +106,7 @@ static const struct json_field detail_fields[] = {
 	{ .key = "next", .type = JSON_UINT, .max = QUEUE_HOSTS_MAX - 1, D(next) },
 	{ .key = "not_before_ms", .type = JSON_INT, D(not_before_ms) },
 	{ .key = "cancel_wanted", .type = JSON_BOOL, D(cancel_wanted) },
+	{ .key = "passing_on", .type = JSON_BOOL, D(is_passing_on) },
 	{ .key = "attempts",
 	  .type = JSON_ARRAY,
 	  JSON_MEMBERS(struct queue_detail, attempts, attempt_count),

@@ -81,6 +81,14 @@ static void answer_priority(struct queue_entry *entry)
 	machine_step(&entry->machine);
 }
 
+/* On disk before a restart could pass it on once more. */
+static void note_passed_on(struct queue_entry *entry)
+{
+	entry->detail.is_passing_on = false;
+	if (!queue_is_final(entry))
+		machine_save(&entry->machine);
+}
+
 static void on_passed_on(void *data, struct move *move, const struct move_changes *changes,
 			 const struct err *err)
 {
@@ -90,6 +98,7 @@ static void on_passed_on(void *data, struct move *move, const struct move_change
 	if (!entry || STAILQ_EMPTY(&entry->orders) || !entry->is_order_under_way)
 		return; /* it has ended meanwhile, and the order was answered */
 	entry->is_order_under_way = false;
+	note_passed_on(entry);
 	if (move && !err) {
 		move_say_set(move, changes, did);
 		snprintf(entry->did, sizeof(entry->did), "recorded, and its move has it: %s", did);
@@ -128,19 +137,30 @@ static bool pass_on(struct queue_entry *entry)
 static void on_passed_on_late(void *data, struct move *move, const struct move_changes *changes,
 			      const struct err *err)
 {
-	(void)data;
+	struct queue_entry *entry = queue_ref_take(data);
+
 	(void)changes;
 	if (move && err)
 		log_warning("queue", "priority", "move=%s error=%s", move_row(move)->id, err->msg);
+	if (entry)
+		note_passed_on(entry);
 }
 
-void queue_pass_on_late(const struct queue_entry *entry, struct move *move)
+void queue_pass_on_late(struct queue_entry *entry, struct move *move)
 {
 	const struct move_setting setting = setting_of(entry);
+	struct queue_ref *ref;
 	struct err ignored; /* it has ended */
 
-	if ((int)move_priority(move) != entry->detail.priority)
-		(void)move_set(move, &setting, on_passed_on_late, NULL, &ignored);
+	if (!entry->detail.is_passing_on)
+		return;
+	if ((int)move_priority(move) == entry->detail.priority) {
+		note_passed_on(entry);
+		return;
+	}
+	ref = queue_ref_new(entry);
+	if (!move_set(move, &setting, on_passed_on_late, ref, &ignored))
+		free(ref);
 }
 
 const char *queue_did(const struct queue_entry *entry)
@@ -164,6 +184,7 @@ static void on_saved(void *data, const struct err *err)
 		entry->detail.cancel_wanted = !err;
 	} else if (err) {
 		entry->detail.priority = order->priority; /* the former one */
+		entry->detail.is_passing_on = false;
 	}
 	if (entry->is_in_turn)
 		queue_join(entry);
@@ -234,6 +255,7 @@ static void set_priority(struct queue_entry *entry, struct queue_order *order)
 	int former = entry->detail.priority;
 
 	entry->detail.priority = order->priority;
+	entry->detail.is_passing_on = entry->machine.state == QUEUE_STATE_MOVING;
 	order->priority = former; /* to be put back if the disk refuses it */
 	save(entry);
 }

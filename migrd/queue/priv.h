@@ -37,6 +37,7 @@ struct queue_detail {
 	uint64_t next;         /* index of the destination that is tried next */
 	int64_t not_before_ms; /* wall clock; 0: at once */
 	bool cancel_wanted;
+	bool is_passing_on; /* the move under way does not have the priority yet */
 	struct queue_attempt attempts[QUEUE_ATTEMPTS_KEPT]; /* the newest last */
 	size_t attempt_count;
 };
@@ -181,8 +182,9 @@ void queue_order(struct queue_entry *entry, const struct queue_order *order);
 void queue_carry_out(struct queue_entry *entry);
 /* The entry has ended: answers all. */
 void queue_answer_all(struct queue_entry *entry);
-/* MOVE, which is ENTRY's, was begun with a priority that was changed meanwhile: it gets that. */
-void queue_pass_on_late(const struct queue_entry *entry, struct move *move);
+/* ENTRY's MOVE has been begun or, after a restart, found: it gets the priority that was changed
+ * meanwhile.  One that has it keeps what a user has given to the move alone. */
+void queue_pass_on_late(struct queue_entry *entry, struct move *move);
 /* The daemon stops. */
 void queue_dismiss_all(struct queue_entry *entry);
 

@@ -271,6 +271,7 @@ void queue_attempt(struct queue_entry *entry, const char *host)
 		detail->attempt_count--;
 	}
 	detail->attempts[detail->attempt_count++] = attempt;
+	detail->is_passing_on = false;
 	if (!detail->begun++)
 		queue_count_wait(entry->queue, attempt.began_at - entry->row.created_ms);
 	queue_go(entry, QUEUE_STATE_MOVING, NULL);

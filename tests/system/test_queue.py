@@ -272,6 +272,27 @@ class QueueTest(QueueBase):
         self.guests[0].assert_runs_on(self.a, sweeps=0)
 
 
+    def test_restart_keeps_the_priority_that_a_user_gave_to_a_move(self):
+        self.run_guests(1)
+        entry = self.add(self.guests[0], priority="balancing", hold={"timeout_s": 600})
+        move_id = self.eventually("its move", lambda: self.entry(entry)["move"])
+        self.world.wait_move(self.a, move_id, lambda move: move["held"])
+        for of_entry, of_move in (None, "evacuation"), ("interactive", None), (None, "evacuation"):
+            if of_entry:
+                self.a.api.call("PATCH", f"/v1/queue/{entry['id']}", {"priority": of_entry})
+                self.assertEqual(self.a.move_state(move_id)["options"]["priority"], of_entry)
+            else:
+                self.a.api.call("PATCH", f"/v1/moves/{move_id}", {"priority": of_move})
+            self.a.stop()
+            self.a.start()
+            self.world.wait_move(self.a, move_id, lambda move: move["held"])
+            self.assertEqual(self.a.move_state(move_id)["options"]["priority"],
+                             of_entry or of_move)
+        self.assertEqual(self.entry(entry)["priority"], "interactive")
+        self.a.api.post(f"/v1/queue/{entry['id']}/cancel")
+        self.wait(entry, "cancelled")
+        self.assert_all_on(self.a)
+
     # ---- what a reload changes ----------------------------------------------------
 
     def test_more_go_when_a_reload_allows_it(self):
