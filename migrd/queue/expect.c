@@ -28,7 +28,9 @@ struct playing {
 	struct playing_lane {
 		unsigned transfers;
 		size_t waiting;
-	} * of; /* each lane */
+		double rest;   /* bytes a second that are not given out yet, */
+		unsigned left; /* to so many */
+	} * of;                /* each lane */
 	size_t lane_count;
 	double now_s;
 };
@@ -92,50 +94,50 @@ static double begin_next(struct playing *playing)
 
 /* ---- what each gets ------------------------------------------------------------------ */
 
-/* Those with less than an equal part by their own limit leave the rest to the others. */
-static void share_lane(struct playing *playing, size_t lane)
+/* One with less than an equal part of its lane by its own limit leaves the rest to the others,
+ * whose part only becomes larger by that. */
+static bool take_limit(struct playing *playing, size_t at)
 {
-	double rest = playing->lanes[lane].bytes_per_s;
-	unsigned left = playing->of[lane].transfers;
-	bool is_fixed = true;
+	struct playing_lane *lane = &playing->of[playing->list[at].lane];
+	double limit = playing->list[at].limit_bytes_per_s;
 
-	while (is_fixed && left > 0) {
-		double part = rest / left;
+	if (!is_set_up(playing, at) || playing->state[at].rate > 0 || limit <= 0 ||
+	    limit >= lane->rest / lane->left)
+		return false;
+	playing->state[at].rate = limit;
+	lane->rest -= limit;
+	lane->left--;
+	return true;
+}
 
-		is_fixed = false;
-		for (size_t i = 0; i < playing->active_count; i++) {
-			size_t at = playing->active[i];
-			double limit = playing->list[at].limit_bytes_per_s;
+static void begin_to_share(struct playing *playing)
+{
+	for (size_t i = 0; i < playing->active_count; i++) {
+		struct playing_lane *lane = &playing->of[playing->list[playing->active[i]].lane];
 
-			if (playing->list[at].lane != lane || !is_set_up(playing, at) ||
-			    playing->state[at].rate > 0 || limit <= 0 || limit >= part)
-				continue;
-			playing->state[at].rate = limit;
-			rest -= limit;
-			left--;
-			is_fixed = true;
-		}
-	}
-	for (size_t i = 0; left > 0 && i < playing->active_count; i++) {
-		size_t at = playing->active[i];
-
-		if (playing->list[at].lane == lane && is_set_up(playing, at) &&
-		    playing->state[at].rate <= 0)
-			playing->state[at].rate = rest / left;
+		lane->rest = playing->lanes[playing->list[playing->active[i]].lane].bytes_per_s;
+		lane->left = lane->transfers;
+		playing->state[playing->active[i]].rate = 0;
 	}
 }
 
 static void share(struct playing *playing)
 {
 	double budget = playing->host->budget_bytes_per_s, sum = 0;
+	bool is_fixed = true;
 
-	for (size_t i = 0; i < playing->active_count; i++)
-		playing->state[playing->active[i]].rate = 0;
+	begin_to_share(playing);
+	while (is_fixed) {
+		is_fixed = false;
+		for (size_t i = 0; i < playing->active_count; i++)
+			is_fixed = take_limit(playing, playing->active[i]) || is_fixed;
+	}
 	for (size_t i = 0; i < playing->active_count; i++) {
 		size_t at = playing->active[i];
+		const struct playing_lane *lane = &playing->of[playing->list[at].lane];
 
 		if (is_set_up(playing, at) && playing->state[at].rate <= 0)
-			share_lane(playing, playing->list[at].lane);
+			playing->state[at].rate = lane->rest / lane->left;
 		sum += playing->state[at].rate;
 	}
 	for (size_t i = 0; budget > 0 && sum > budget && i < playing->active_count; i++)
