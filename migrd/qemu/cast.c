@@ -79,10 +79,13 @@ static struct rehearsal_driver *add_driver(struct cast *cast, const char *name)
 	return driver;
 }
 
-/* What -device takes for itself (system/qdev-monitor.c). */
+/* Not what -device takes for itself (system/qdev-monitor.c), nor an element of an array, as
+ * "ports[0]", which QEMU before 9.0 makes only when "len-ports" is set
+ * (hw/core/qdev-properties.c). */
 static bool is_property(const char *key)
 {
-	return strcmp(key, "driver") != 0 && strcmp(key, "id") != 0 && strcmp(key, "bus") != 0;
+	return strcmp(key, "driver") != 0 && strcmp(key, "id") != 0 && strcmp(key, "bus") != 0 &&
+	       !strchr(key, '[');
 }
 
 /* What is in a property that is a list or an object has a dotted key. */

@@ -378,7 +378,7 @@ START_TEST(properties_of_the_guests_devices_are_compared)
 	add_extra("-device", "virtio-blk-pci,id=x,bus=y,drive=z,scsi=off");
 	add_extra("-device", "{\"driver\":\"virtio-blk-pci\",\"id\":\"v\",\"iothread-vq-mapping\":"
 			     "[{\"iothread\":\"t\"}]}");
-	add_extra("-device", "virtio-blk-pci,queue-size=8,drive=w");
+	add_extra("-device", "virtio-blk-pci,queue-size=8,drive=w,drive[0]=q");
 	add_extra("-device",
 		  "{\"driver\":\"virtio-blk-pci\",\"id\":\"u\",\"new\":[{\"a\":1},{\"a\":2}]}");
 	rehearse_with_a_script();
