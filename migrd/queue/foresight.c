@@ -290,8 +290,11 @@ static void add_waiting(struct plan *plan)
 	TAILQ_FOREACH(entry, &plan->queue->waiting, waiting_link)
 	{
 		struct row *row;
+		struct vm *vm = NULL;
+		struct err ignored;
 
-		if (!entry->is_foreseen || entry->is_held_up)
+		if (!entry->is_foreseen || !queue_has_vm(entry, &vm, &ignored) ||
+		    queue_is_held_up(vm))
 			continue;
 		row = add(plan, first_host(entry), entry);
 		set_foreseen(row, &entry->foreseen);

@@ -122,6 +122,11 @@ bool queue_has_vm(const struct queue_entry *entry, struct vm **ret_vm, struct er
 	return true;
 }
 
+bool queue_is_held_up(const struct vm *vm)
+{
+	return vm_job(vm) || strcmp(vm_state(vm), "starting") == 0;
+}
+
 /* ---- one entry ---------------------------------------------------------------------- */
 
 /* What a look has found so far. */
@@ -261,13 +266,12 @@ static bool lacks_vm(struct look *look, struct queue_entry *entry)
 		fail(entry, &err);
 		return true;
 	}
+	if (!queue_is_held_up(vm))
+		return false;
 	if (vm_job(vm))
 		SAY(entry, "VM '%s' has another job (%s)", entry->row.vm_name, vm_job(vm)->kind);
-	else if (strcmp(vm_state(vm), "starting") == 0)
-		SAY(entry, "VM '%s' is starting", entry->row.vm_name);
 	else
-		return false;
-	entry->is_held_up = true;
+		SAY(entry, "VM '%s' is starting", entry->row.vm_name);
 	look_again_in(look, BUSY_EVERY_MS);
 	return true;
 }
@@ -328,7 +332,6 @@ static void look_at(struct look *look, struct queue_entry *entry)
 
 	memcpy(former, entry->reason, sizeof(former));
 	entry->reason[0] = '\0';
-	entry->is_held_up = false;
 	try_now(look, entry);
 	if (!entry->is_in_turn)
 		return;

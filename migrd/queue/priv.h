@@ -74,7 +74,6 @@ struct queue_entry {
 	uint64_t position;
 	bool is_passed;  /* one that came later stands before it */
 	bool is_longest; /* it goes before the others of its priority: pick_longest_goes_first() */
-	bool is_held_up; /* its VM has another job, or starts: for how long is not known */
 	struct foreseen foreseen;
 	bool is_foreseen;
 	uint64_t foreseen_ms;   /* when it was looked at, on the loop's clock; 0: not yet */
@@ -156,6 +155,8 @@ void queue_step(struct machine *machine);
 
 /* False and ERR: the VM of ENTRY is not this host's any more. */
 bool queue_has_vm(const struct queue_entry *entry, struct vm **ret_vm, struct err *err);
+/* VM has another job, or starts: for how long is not known. */
+bool queue_is_held_up(const struct vm *vm);
 /* The destination that is tried next, without those that have said that they have no place now.
  * NULL: there is none, or a round has ended and the entry waits; *RET_MS: when one may be asked
  * again, UINT64_MAX: no lane says it. */
