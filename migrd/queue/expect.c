@@ -12,7 +12,7 @@
 #define LITTLE_BYTES 1e-3
 
 struct playing_move {
-	double beside_s, bytes, rate; /* left; bytes a second */
+	double beside_s, held_s, bytes, rate; /* left; bytes a second */
 	bool is_begun;
 };
 
@@ -40,16 +40,19 @@ static bool is_set_up(const struct playing *playing, size_t at)
 	return playing->state[at].beside_s <= LITTLE_S;
 }
 
+static bool is_sending(const struct playing *playing, size_t at)
+{
+	return is_set_up(playing, at) && playing->state[at].held_s <= LITTLE_S;
+}
+
 static void begin(struct playing *playing, size_t at)
 {
 	playing->state[at].is_begun = true;
 	playing->list[at].start_s = playing->now_s;
 	playing->active[playing->active_count++] = at;
 	playing->of[playing->list[at].lane].waiting--;
-	if (is_set_up(playing, at))
-		playing->of[playing->list[at].lane].transfers++;
-	else
-		playing->setting_up++;
+	playing->setting_up += !is_set_up(playing, at);
+	playing->of[playing->list[at].lane].transfers += is_sending(playing, at);
 }
 
 static bool is_open(const struct playing *playing, size_t lane)
@@ -101,7 +104,7 @@ static bool take_limit(struct playing *playing, size_t at)
 	struct playing_lane *lane = &playing->of[playing->list[at].lane];
 	double limit = playing->list[at].limit_bytes_per_s;
 
-	if (!is_set_up(playing, at) || playing->state[at].rate > 0 || limit <= 0 ||
+	if (!is_sending(playing, at) || playing->state[at].rate > 0 || limit <= 0 ||
 	    limit >= lane->rest / lane->left)
 		return false;
 	playing->state[at].rate = limit;
@@ -136,7 +139,7 @@ static void share(struct playing *playing)
 		size_t at = playing->active[i];
 		const struct playing_lane *lane = &playing->of[playing->list[at].lane];
 
-		if (is_set_up(playing, at) && playing->state[at].rate <= 0)
+		if (is_sending(playing, at) && playing->state[at].rate <= 0)
 			playing->state[at].rate = lane->rest / lane->left;
 		sum += playing->state[at].rate;
 	}
@@ -152,6 +155,8 @@ static double time_left(const struct playing *playing, size_t at)
 
 	if (!is_set_up(playing, at))
 		return state->beside_s;
+	if (!is_sending(playing, at))
+		return state->held_s;
 	return state->bytes > LITTLE_BYTES ? state->bytes / state->rate : 0;
 }
 
@@ -169,22 +174,24 @@ static void go_on(struct playing *playing, size_t at, double seconds)
 {
 	struct playing_move *state = &playing->state[at];
 
-	if (is_set_up(playing, at)) {
+	if (is_sending(playing, at)) {
 		state->bytes -= state->rate * seconds;
 		return;
 	}
-	state->beside_s -= seconds;
 	if (is_set_up(playing, at)) {
-		playing->setting_up--;
-		playing->of[playing->list[at].lane].transfers++;
+		state->held_s -= seconds;
+	} else {
+		state->beside_s -= seconds;
+		playing->setting_up -= is_set_up(playing, at);
 	}
+	playing->of[playing->list[at].lane].transfers += is_sending(playing, at);
 }
 
 static bool has_ended(const struct playing *playing, size_t at)
 {
 	const struct playing_move *state = &playing->state[at];
 
-	return is_set_up(playing, at) &&
+	return is_sending(playing, at) &&
 	       (state->bytes <= LITTLE_BYTES ||
 		(state->rate > 0 && state->bytes / state->rate <= LITTLE_S));
 }
@@ -235,6 +242,7 @@ void expect_play(const struct expect_host *host, const struct expect_lane *lanes
 	playing.of = xcalloc(playing.lane_count, sizeof(*playing.of));
 	for (size_t i = 0; i < count; i++) {
 		playing.state[i].beside_s = list[i].beside_s;
+		playing.state[i].held_s = list[i].held_s;
 		playing.state[i].bytes = list[i].bytes;
 		playing.of[list[i].lane].waiting++;
 	}

@@ -132,7 +132,7 @@ struct row {
 	struct queue_entry *entry; /* NULL: a move of others */
 	size_t lane;
 	double not_before_s, limit;
-	double bytes[END_COUNT], beside_s[END_COUNT];
+	double bytes[END_COUNT], beside_s[END_COUNT], held_s[END_COUNT];
 };
 
 struct plan {
@@ -231,7 +231,8 @@ static void add_running(struct plan *plan, const struct move *move)
 		break;
 	case LANE_STAGE_TRANSFER:
 		s = shown->held ? held_s(plan, shown) : 0;
-		set(row->beside_s, 0, s, s);
+		set(row->beside_s, 0, 0, 0);
+		set(row->held_s, 0, s, s);
 		set_left(row, shown, entry && entry->is_foreseen ? entry->foreseen.disk_bytes : 0);
 		break;
 	case LANE_STAGE_HANDOVER:
@@ -283,6 +284,18 @@ static double not_before_s(const struct plan *plan, const struct queue_entry *en
 	return fmax(s, (double)(opens_ms - plan->now_ms) / 1000);
 }
 
+/* A user may let it go on before. */
+static double will_be_held_s(const struct plan *plan, const struct queue_entry *entry)
+{
+	const struct move_options *options = &entry->request->move.options;
+	struct move_hold hold = options->hold;
+	struct err ignored; /* its moment is past */
+
+	return options->has_hold && move_hold_complete(&hold, plan->wall_ms, &ignored)
+		       ? (double)hold.timeout_s
+		       : 0;
+}
+
 static void add_waiting(struct plan *plan)
 {
 	struct queue_entry *entry;
@@ -292,12 +305,15 @@ static void add_waiting(struct plan *plan)
 		struct row *row;
 		struct vm *vm = NULL;
 		struct err ignored;
+		double s;
 
 		if (!entry->is_foreseen || !queue_has_vm(entry, &vm, &ignored) ||
 		    queue_is_held_up(vm))
 			continue;
 		row = add(plan, first_host(entry), entry);
 		set_foreseen(row, &entry->foreseen);
+		s = will_be_held_s(plan, entry);
+		set(row->held_s, 0, s, s);
 		row->not_before_s = not_before_s(plan, entry, &plan->queue->lanes.list[row->lane]);
 	}
 }
@@ -330,6 +346,7 @@ static void play(const struct plan *plan, enum end end, struct expect_move *list
 		list[i] = (struct expect_move){ .lane = row->lane,
 						.not_before_s = row->not_before_s,
 						.beside_s = row->beside_s[end],
+						.held_s = row->held_s[end],
 						.bytes = row->bytes[end],
 						.limit_bytes_per_s = row->limit };
 	}

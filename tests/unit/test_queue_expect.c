@@ -160,6 +160,37 @@ START_TEST(those_under_way_are_not_held)
 }
 END_TEST
 
+START_TEST(those_that_are_held_keep_the_others_from_nothing_but_places)
+{
+	const struct expect_lane lane = { 100 * MIB, 2 };
+	struct expect_move list[7];
+
+	for (size_t i = 0; i < 7; i++)
+		list[i] = move_of(i < 5 ? 0 : 1, 100);
+	for (size_t i = 0; i < 5; i++)
+		list[i].held_s = 600;
+	host.out_max = 6;
+	expect_play(&host, &lane, list, 7, 5);
+	assert_times(&list[5], 0, 2);
+	assert_times(&list[6], 2, 4);
+	assert_times(&list[0], 0, 605);
+}
+END_TEST
+
+START_TEST(one_that_will_be_held_is_set_up_before)
+{
+	struct expect_move list[5];
+
+	for (size_t i = 0; i < 5; i++) {
+		list[i] = move_of(1, 50);
+		list[i].held_s = i < 4 ? 100 : 0;
+	}
+	play(list, 5);
+	assert_times(&list[0], 0, 103);
+	assert_times(&list[4], 1, 2.5);
+}
+END_TEST
+
 START_TEST(nothing_is_played)
 {
 	play(NULL, 0);
@@ -331,6 +362,8 @@ Suite *suite(void)
 	tcase_add_test(t, full_link_holds_its_own_and_not_the_others);
 	tcase_add_test(t, one_that_waits_after_a_failure_lets_others_go_first);
 	tcase_add_test(t, those_under_way_are_not_held);
+	tcase_add_test(t, those_that_are_held_keep_the_others_from_nothing_but_places);
+	tcase_add_test(t, one_that_will_be_held_is_set_up_before);
 	tcase_add_test(t, nothing_is_played);
 	tcase_add_test(t, thousand_are_played_and_all_end);
 	tcase_add_test(t, short_ones_first_makes_the_wait_small_and_the_whole_hardly_longer);
