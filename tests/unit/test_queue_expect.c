@@ -185,6 +185,7 @@ START_TEST(one_that_will_be_held_is_set_up_before)
 		list[i] = move_of(1, 50);
 		list[i].held_s = i < 4 ? 100 : 0;
 	}
+	host.cpus = 4;
 	play(list, 5);
 	assert_times(&list[0], 0, 103);
 	assert_times(&list[4], 1, 2.5);
