@@ -245,6 +245,10 @@ void move_frames_stop(struct move *move, uint64_t stop_us)
 
 	if (!frames || !frames->watch)
 		return;
+	/* The move was faster than the first question. */
+	if (move->side == MOVE_SRC && move_outage_ping_ms(move) && !frames->pinged_ms &&
+	    vm_frames_are_open(frames->watch))
+		vm_frames_ping(frames->watch);
 	vm_frames_stop(frames->watch, stop_us);
 	vm_frames_show(frames->watch, &frames->here);
 	frames->until_ms = 0;

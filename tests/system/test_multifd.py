@@ -63,7 +63,7 @@ class MultifdTest(SystemTest):
         self.assertEqual(plan["channels"], [{"name": "ram", "connections": 4}])
         lines = self.a.migrctl("move", "show", move["id"], "--plan").stdout.splitlines()
         self.assertRegex("\n".join(lines), r"(?m)^multifd-channels +3 +as asked for$")
-        self.assertRegex("\n".join(lines), r"(?m)^xbzrle +false +it was not asked for$")
+        self.assertRegex("\n".join(lines), r"(?m)^xbzrle +no +it was not asked for$")
         self.assertEqual(len(lines), 1 + len(plan["capabilities"]) + len(plan["parameters"]))
 
     # Else QEMU takes the limit for the speed of the last pass, and waits without need.
