@@ -55,6 +55,7 @@ class Case:
         scene.healed_at = time.monotonic()
         if self.phase.ends_with_fault:
             self.phase.release(scene)
+        self.phase.after(scene)
 
     def verify(self, scene):
         result = self.result

@@ -37,6 +37,9 @@ class Phase:
     def release(self, s):
         """The move goes on by itself."""
 
+    def after(self, s):
+        """The fault has ended."""
+
 
 class Before(Phase):
     """The move has not been requested yet."""
@@ -325,6 +328,9 @@ class Held(Phase):
             self.switch(s)
 
     def release(self, s):
+        self.lift_limit()
+
+    def lift_limit(self):
         with contextlib.suppress(AssertionError, OSError):  # that QEMU may have been killed
             self.monitor.command("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
 
@@ -342,6 +348,11 @@ class Switching(Held):
     def release(self, s):
         s.thaw()
         super().release(s)
+
+    # QEMU's thread reads the limit before it waits for the main loop to stand still, and sets it
+    # afterwards (migration/migration.c, postcopy_start()): what the main loop set between is lost.
+    def after(self, s):
+        self.lift_limit()
 
 
 def wait_devices(s):
