@@ -162,7 +162,7 @@ START_TEST(largest_numbers_are_survived)
 	memset(&basis, 0xff, sizeof(basis));
 	basis.delays = delays;
 	basis.end = EXPLAIN_DONE;
-	basis.has_outage = true;
+	basis.has_outage = basis.is_still = true;
 	basis.destination = "a-host-whose-name-has-as-many-as-sixty-three-characters-in-it-all";
 	basis.last_pass_ms = 1;
 	basis.decision = basis.policy = basis.destination;
