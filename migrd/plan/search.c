@@ -10,9 +10,9 @@
 #include "base/mem.h"
 #include "plan/priv.h"
 
-#define TODO_MAX   40
+#define TASK_MAX   40
 #define OTHERS_MAX 20
-#define VMS_MAX    (TODO_MAX + 2 * OTHERS_MAX)
+#define VMS_MAX    (TASK_MAX + 2 * OTHERS_MAX)
 
 /* Fewer VMs left of the highest priority, of the next, ...; then fewer others moved. */
 struct result {
@@ -196,7 +196,7 @@ void plan_search(struct plan_state *state, struct plan_task *task, bool is_reach
 	size_t mark = state->step_count;
 	struct result before;
 
-	if (task->count > TODO_MAX)
+	if (task->count > TASK_MAX)
 		return;
 	before = result_of(state, task);
 	if (!is_reached)
