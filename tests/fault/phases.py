@@ -64,26 +64,18 @@ class Offered(Phase):
         s.wait("a token file", lambda: list(s.world.dir.glob(".migrd-same-*")))
 
 
-class Asking(Phase):
-    """The source has asked whether it may measure the link, and the destination hangs before its
-    answer."""
-    options = {"config": {"move": {"link_probe_ms": 300}},
-               "plans": {"b": f"api.answer.probe:delay:ms={HOLD_MS}"}}
-
-    def enter(self, s):
-        s.begin()
-        s.wait_point(s.b, "api.answer.probe")
-
-
 class Probing(Phase):
-    """The link is being measured: the source's process has connected, and the destination hangs
-    before it takes the connection."""
-    options = {"config": {"move": {"link_probe_ms": 300}},
-               "plans": {"b": f"port.claim:delay:ms={HOLD_MS}"}}
+    """The link is to be measured, and the destination hangs at POINT: before it answers whether that
+    may be, or before it takes the connection."""
+
+    def __init__(self, point):
+        self.point = point
+        self.options = {"config": {"move": {"link_probe_ms": 300}},
+                        "plans": {"b": f"{point}:delay:ms={HOLD_MS}"}}
 
     def enter(self, s):
         s.begin()
-        s.wait_point(s.b, "port.claim")
+        s.wait_point(s.b, self.point)
 
 
 class Queued(Phase):
@@ -442,7 +434,7 @@ class Settled(Phase):
 
 PHASES = {
     "before": Before(), "queued": Queued(), "attempt": Attempt(),
-    "asking for a probe": Asking(), "probing": Probing(), "offered": Offered(),
+    "asking for a probe": Probing("api.answer.probe"), "probing": Probing("port.claim"), "offered": Offered(),
     "prepare": Prepare(), "transfer": Transfer(),
     "converging": Converging(), "last pass": LastPass(), "last pass, unseen": LastPassUnseen(),
     "paused by its policy": PausedByPolicy(), "forced by its user": ForcedByUser(),
