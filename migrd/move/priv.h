@@ -251,7 +251,11 @@ struct move_share {
 	uint64_t sent, at_ms;             /* over its stream, when that was looked at last */
 	uint64_t rates[MOVE_SHARE_RATES]; /* from one look to the next, newest first */
 	size_t known;                     /* so many of them */
-	bool is_held_back;                /* it has a part of the budget */
+	enum {
+		MOVE_SHARES_NOT,
+		MOVE_SHARES_FREELY, /* what it sends is not there for the others */
+		MOVE_SHARES_HELD,   /* it has a part of the budget */
+	} role;
 };
 
 /* An ended move: the two sides tell each other of the end (move/moves_settle.c). */
@@ -506,7 +510,8 @@ uint64_t moves_limit_of_new(const struct moves *moves, const struct move_options
 bool move_was_held_by_budget(const struct move *move, uint64_t rate);
 /* Transfer is entered, and nothing was sent yet, but by an earlier coordinator. */
 void move_share_begin(struct move *move);
-/* Whether it sends may have changed: if it has sent all, the others have its part. */
+/* Whether it sends may have changed: if it has sent all, or has ended, the others have its part, of
+ * what the destination lets come too. */
 void move_share_follow(struct move *move);
 /* Source: its own limit was changed. */
 void move_share_again(struct move *move);

@@ -69,9 +69,11 @@ static bool is_free(const struct move *move)
 	       move->facts.forced;
 }
 
-static bool is_held_back(const struct move *move)
+static int role_of(const struct move *move)
 {
-	return is_sharer(move) && !is_free(move);
+	if (!is_sharer(move))
+		return MOVE_SHARES_NOT;
+	return is_free(move) ? MOVE_SHARES_FREELY : MOVE_SHARES_HELD;
 }
 
 static size_t count_sharers(const struct moves *moves, enum move_side side)
@@ -284,16 +286,49 @@ static void give_now(struct move *move)
 
 static void share_with(struct move *move)
 {
-	move->share.is_held_back = is_held_back(move);
 	if (!share_soon(&move->moves->shares[move->side]))
 		give_now(move);
 }
 
+/* ---- it needs its part no longer ------------------------------------------------------------ */
+
+/* The destination has let it come, but would not say for up to half a second that others may. */
+static bool is_heir(const struct move *move, const struct move *of)
+{
+	return move != of && move->side == MOVE_SRC && move->share.role == MOVE_SHARES_HELD &&
+	       move->share.there_bytes_per_s && strcmp(move->row.peer, of->row.peer) == 0;
+}
+
+static void leave_to_others(struct move *of)
+{
+	uint64_t left = of->share.there_bytes_per_s;
+	double all = 0;
+	struct move *move;
+
+	of->share.there_bytes_per_s = 0;
+	if (!left)
+		return;
+	TAILQ_FOREACH(move, &of->moves->active, active_link)
+	all += is_heir(move, of) ? (double)move->share.there_bytes_per_s : 0;
+	TAILQ_FOREACH(move, &of->moves->active, active_link)
+	{
+		uint64_t there = move->share.there_bytes_per_s;
+
+		if (is_heir(move, of))
+			move_share_told(move,
+					there + (uint64_t)((double)left * (double)there / all));
+	}
+}
+
 void move_share_follow(struct move *move)
 {
-	if (!move->share.is_held_back || is_held_back(move))
+	int former = move->share.role, role = role_of(move);
+
+	move->share.role = role;
+	if (role >= former)
 		return;
-	move->share.is_held_back = false;
+	if (former == MOVE_SHARES_HELD)
+		leave_to_others(move);
 	if (budget_of(move->moves, move->side))
 		share_soon(&move->moves->shares[move->side]);
 }
@@ -302,6 +337,7 @@ void move_share_begin(struct move *move)
 {
 	bool has_budget = budget_of(move->moves, move->side);
 
+	move->share.role = role_of(move); /* of one that is resumed too */
 	if (has_budget)
 		share_with(move);
 	if (move->side == MOVE_SRC && (move->share.is_to_apply ||

@@ -248,6 +248,86 @@ START_TEST(source_sends_no_more_than_the_destination_lets_come)
 }
 END_TEST
 
+/* ---- another move ----------------------------------------------------------------------- */
+
+/* Beside the move of the rig, by the same stream and to the same host. */
+static struct move *add_other(enum move_state state)
+{
+	struct move *ret = xnew(struct move);
+
+	memset(ret, 0, sizeof(*ret));
+	ret->moves = rig.moves;
+	ret->side = MOVE_SRC;
+	ret->machine.state = state;
+	ret->stream = rig_move()->stream;
+	memcpy(ret->row.peer, rig_move()->row.peer, sizeof(ret->row.peer));
+	TAILQ_INSERT_TAIL(&rig.moves->active, ret, active_link);
+	return ret;
+}
+
+static void remove_other(struct move *other)
+{
+	TAILQ_REMOVE(&rig.moves->active, other, active_link);
+	free(other);
+}
+
+/* The destination would tell so only when it is asked again. */
+START_TEST(what_the_destination_lets_come_goes_on_to_the_others_when_all_is_sent)
+{
+	struct move *other;
+
+	start(0);
+	destination_lets_come(",\"limit_bytes_per_s\":5242880");
+	other = add_other(MOVE_STATE_TRANSFER);
+	other->share.there_bytes_per_s = 3 * MIB;
+	move_share_follow(other);
+	assert_limit(5 * MIB);
+	other->facts.saw_stop = true;
+	move_share_follow(other);
+	assert_limit(8 * MIB);
+	move_share_follow(other); /* it has left it already */
+	assert_limit(8 * MIB);
+	remove_other(other);
+	destination_lets_come(",\"limit_bytes_per_s\":7340032"); /* its word counts */
+	assert_limit(7 * MIB);
+}
+END_TEST
+
+START_TEST(what_another_host_lets_come_does_not_go_on)
+{
+	struct move *other;
+
+	start(0);
+	destination_lets_come(",\"limit_bytes_per_s\":5242880");
+	other = add_other(MOVE_STATE_TRANSFER);
+	snprintf(other->row.peer, sizeof(other->row.peer), "c");
+	other->share.there_bytes_per_s = 3 * MIB;
+	move_share_follow(other);
+	other->facts.saw_stop = true;
+	move_share_follow(other);
+	assert_limit(5 * MIB);
+	remove_other(other);
+}
+END_TEST
+
+START_TEST(end_of_one_that_is_handed_over_is_seen_at_once)
+{
+	struct move *other;
+
+	start(0);
+	other = add_other(MOVE_STATE_HANDOVER);
+	move_share_follow(other);
+	other->share.rates[0] = 4 * MIB;
+	set_budget(10 * MIB);
+	pass(500);
+	assert_limit(6 * MIB);
+	other->machine.state = MOVE_STATE_CONFIRM;
+	move_share_follow(other);
+	assert_limit(10 * MIB);
+	remove_other(other);
+}
+END_TEST
+
 START_TEST(destination_tells_what_it_lets_come)
 {
 	struct moves_limits limits = { .in_max = 4, .budget_in_bytes_per_s = 8 * MIB };
@@ -405,6 +485,9 @@ Suite *suite(void)
 	tcase_add_test(tc, guest_that_stands_still_is_not_held_back);
 	tcase_add_test(tc, restart_shares_anew);
 	tcase_add_test(tc, source_sends_no_more_than_the_destination_lets_come);
+	tcase_add_test(tc, what_the_destination_lets_come_goes_on_to_the_others_when_all_is_sent);
+	tcase_add_test(tc, what_another_host_lets_come_does_not_go_on);
+	tcase_add_test(tc, end_of_one_that_is_handed_over_is_seen_at_once);
 	tcase_add_test(tc, destination_tells_what_it_lets_come);
 	tcase_add_test(tc, link_is_not_learned_from_a_move_that_the_budget_holds);
 	tcase_add_test(tc, new_move_is_expected_to_get_its_part);
