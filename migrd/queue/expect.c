@@ -67,7 +67,7 @@ static bool may_begin(const struct playing *playing)
 	while (lane < playing->lane_count && !(playing->of[lane].waiting && is_open(playing, lane)))
 		lane++;
 	return lane < playing->lane_count && playing->active_count < playing->host->out_max &&
-	       playing->setting_up < playing->host->cpus;
+	       playing->setting_up < playing->host->setups_max;
 }
 
 /* The next ones in their turn.  Returns when the first of the others may be tried again. */

@@ -15,7 +15,7 @@
 #include <stddef.h>
 
 struct expect_host {
-	unsigned cpus, out_max;    /* 1 or more */
+	unsigned setups_max, out_max; /* 1 or more */
 	double budget_bytes_per_s; /* 0: none */
 };
 

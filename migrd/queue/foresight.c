@@ -331,7 +331,7 @@ static void play(const struct plan *plan, enum end end, struct expect_move *list
 {
 	const struct queue *queue = plan->queue;
 	const struct expect_host host = {
-		.cpus = queue->env.cpus,
+		.setups_max = queue->env.setups_max,
 		.out_max = queue->env.out_max < AT_ONCE_MAX ? queue->env.out_max : AT_ONCE_MAX,
 		.budget_bytes_per_s = (double)moves_bandwidth(queue->env.moves).budget,
 	};

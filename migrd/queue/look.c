@@ -159,9 +159,9 @@ static void say_hold(const struct look *look, struct queue_entry *entry, enum pi
 		break;
 	case PICK_HOLD_SETTING_UP:
 		SAY(entry,
-		    "%u moves are being set up or handed over, which keeps the %u CPUs of this "
-		    "host busy",
-		    look->load.setting_up, look->load.cpus);
+		    "%u %s being set up or handed over, and half of this host's CPUs is for no "
+		    "more",
+		    look->load.setting_up, look->load.setting_up == 1 ? "move is" : "moves are");
 		break;
 	case PICK_HOLD_BUDGET:
 		SAY(entry,
@@ -368,7 +368,7 @@ static void on_look(void *data)
 	struct queue *queue = data;
 	struct look look = {
 		.queue = queue,
-		.load = { .cpus = queue->env.cpus, .out_max = queue->env.out_max },
+		.load = { .setups_max = queue->env.setups_max, .out_max = queue->env.out_max },
 		.wall_ms = clock_wall_ms(),
 		.now_ms = loop_now_ms(queue->env.loop),
 		.next_ms = IDLE_EVERY_MS,

@@ -46,7 +46,7 @@ enum pick_hold pick_next(const struct pick_load *load, const struct pick_link *l
 {
 	if (load->out >= load->out_max)
 		return PICK_HOLD_OUT_MAX;
-	if (load->setting_up >= load->cpus)
+	if (load->setting_up >= load->setups_max)
 		return PICK_HOLD_SETTING_UP;
 	if (load->transfers >= PICK_TRANSFERS_MIN &&
 	    is_full(load->bytes_per_s, load->budget_bytes_per_s))

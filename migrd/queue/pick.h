@@ -22,7 +22,7 @@
 
 /* The moves that go out from this host. */
 struct pick_load {
-	unsigned cpus;
+	unsigned setups_max;   /* moves in begin, prepare or handover at once */
 	unsigned out, out_max; /* that have not ended; at most */
 	unsigned setting_up;   /* of them: in begin, prepare or handover */
 	unsigned transfers; /* with the priority of the next one or a higher one: beside others it

@@ -41,7 +41,7 @@ struct queue_env {
 	const char *host_id;
 	unsigned out_max; /* moves that go out at once, those of the queue and others; at the start
 			   */
-	unsigned cpus;
+	unsigned setups_max; /* moves in begin, prepare or handover at once */
 	/* Called when something changed that the API shows. */
 	void (*changed)(void *data, const struct queue_entry *entry);
 	void *data;

@@ -11,11 +11,11 @@
 #define MIB   1048576.0
 #define BATCH 64
 
-static struct expect_host host = { .cpus = 2, .out_max = 16 };
+static struct expect_host host = { .setups_max = 2, .out_max = 16 };
 
 static void set_up(void)
 {
-	host = (struct expect_host){ .cpus = 2, .out_max = 16 };
+	host = (struct expect_host){ .setups_max = 2, .out_max = 16 };
 }
 
 static struct expect_move move_of(double beside_s, double mib)
@@ -52,7 +52,7 @@ START_TEST(two_share_a_link_and_the_other_link_is_not_touched)
 	struct expect_move list[] = { move_of(1, 100), move_of(1, 100), move_of(1, 100) };
 
 	list[2].lane = 1;
-	host.cpus = 3;
+	host.setups_max = 3;
 	play(list, 3);
 	assert_times(&list[0], 0, 3);
 	assert_times(&list[1], 0, 3);
@@ -107,7 +107,7 @@ START_TEST(next_one_begins_when_there_is_a_place)
 }
 END_TEST
 
-START_TEST(as_many_are_set_up_at_once_as_there_are_cpus)
+START_TEST(no_more_are_set_up_at_once_than_is_allowed)
 {
 	struct expect_move list[6];
 
@@ -185,7 +185,7 @@ START_TEST(one_that_will_be_held_is_set_up_before)
 		list[i] = move_of(1, 50);
 		list[i].held_s = i < 4 ? 100 : 0;
 	}
-	host.cpus = 4;
+	host.setups_max = 4;
 	play(list, 5);
 	assert_times(&list[0], 0, 103);
 	assert_times(&list[4], 1, 2.5);
@@ -359,7 +359,7 @@ Suite *suite(void)
 	tcase_add_test(t, budget_is_shared_by_all_links);
 	tcase_add_test(t, guest_without_memory_takes_what_is_beside_it);
 	tcase_add_test(t, next_one_begins_when_there_is_a_place);
-	tcase_add_test(t, as_many_are_set_up_at_once_as_there_are_cpus);
+	tcase_add_test(t, no_more_are_set_up_at_once_than_is_allowed);
 	tcase_add_test(t, full_link_holds_its_own_and_not_the_others);
 	tcase_add_test(t, one_that_waits_after_a_failure_lets_others_go_first);
 	tcase_add_test(t, those_under_way_are_not_held);

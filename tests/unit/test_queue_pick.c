@@ -6,7 +6,9 @@
 
 static struct pick_load load_of(unsigned out, unsigned setting_up)
 {
-	return (struct pick_load){ .cpus = 2, .out = out, .out_max = 16, .setting_up = setting_up };
+	return (struct pick_load){
+		.setups_max = 2, .out = out, .out_max = 16, .setting_up = setting_up
+	};
 }
 
 /* ---- limits --------------------------------------------------------------------------- */
@@ -29,7 +31,7 @@ START_TEST(out_max_holds_before_anything_else)
 }
 END_TEST
 
-START_TEST(as_many_are_set_up_as_there_are_cpus)
+START_TEST(no_more_are_set_up_than_is_allowed)
 {
 	const struct pick_link link = { 0 };
 
@@ -161,7 +163,7 @@ Suite *suite(void)
 
 	tcase_add_test(t, idle_host_begins);
 	tcase_add_test(t, out_max_holds_before_anything_else);
-	tcase_add_test(t, as_many_are_set_up_as_there_are_cpus);
+	tcase_add_test(t, no_more_are_set_up_than_is_allowed);
 	tcase_add_test(t,
 		       link_of_which_nothing_is_known_gets_two_transfers_until_they_were_measured);
 	tcase_add_test(t, link_that_was_measured_is_filled);

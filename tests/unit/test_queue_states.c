@@ -185,7 +185,7 @@ END_TEST
 static struct queue *queue_of(struct loop *loop)
 {
 	return queue_new(
-		&(struct queue_env){ .loop = loop, .host_id = "a", .out_max = 1, .cpus = 1 });
+		&(struct queue_env){ .loop = loop, .host_id = "a", .out_max = 1, .setups_max = 1 });
 }
 
 /* One that has ended. */
