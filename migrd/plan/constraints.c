@@ -169,14 +169,19 @@ static void explain_vcpus(const struct candidate *c, struct strbuf *out)
 /* The first that refuses is the reason that is told: so first what does not change. */
 static const struct {
 	bool is_lasting; /* whatever VMs are on the host */
+	const char *what; /* of several hosts, in a few words */
 	bool (*allows)(const struct candidate *c);
 	void (*explain)(const struct candidate *c, struct strbuf *out);
 } musts[] = {
-	{ true, allows_state, explain_state },       { true, allows_emptied, explain_emptied },
-	{ true, allows_hold, explain_hold },         { true, allows_pins, explain_pins },
-	{ true, allows_required, explain_required }, { true, allows_forbidden, explain_forbidden },
-	{ false, allows_group, explain_group },      { false, allows_memory, explain_memory },
-	{ false, allows_vcpus, explain_vcpus },
+	{ true, "not online", allows_state, explain_state },
+	{ true, "to be emptied", allows_emptied, explain_emptied },
+	{ true, "held", allows_hold, explain_hold },
+	{ true, "not one to which it is pinned", allows_pins, explain_pins },
+	{ true, "without a label that it requires", allows_required, explain_required },
+	{ true, "with a label that it forbids", allows_forbidden, explain_forbidden },
+	{ false, "with a VM of its group", allows_group, explain_group },
+	{ false, "with too little memory free", allows_memory, explain_memory },
+	{ false, "with too few vCPUs free", allows_vcpus, explain_vcpus },
 };
 
 bool plan_fits(const struct plan_state *state, uint32_t vm, uint32_t host)
@@ -213,6 +218,29 @@ bool plan_why_not(const struct plan_state *state, uint32_t vm, uint32_t host, st
 	return false;
 }
 
+void plan_why_none(const struct plan_state *state, uint32_t vm, struct strbuf *out)
+{
+	uint32_t counts[ARRAY_LEN(musts)] = { 0 };
+	const char *before = "";
+
+	for (uint32_t host = 0; host < state->cluster->host_count; host++) {
+		const struct candidate c = candidate_of(state, vm, host);
+		size_t i = 0;
+
+		while (i < ARRAY_LEN(musts) && musts[i].allows(&c))
+			i++;
+		if (i < ARRAY_LEN(musts))
+			counts[i]++;
+	}
+	/* What could be changed most easily first. */
+	for (size_t i = ARRAY_LEN(musts); i > 0; i--) {
+		if (counts[i - 1] == 0)
+			continue;
+		strbuf_addf(out, "%s%u %s", before, counts[i - 1], musts[i - 1].what);
+		before = ", ";
+	}
+}
+
 /* ---- should ---------------------------------------------------------------- */
 
 /* Other members in the rack. */
@@ -246,11 +274,12 @@ static double misses_preferred(const struct candidate *c)
 /* worth: the host may be fuller by that share of its capacity, if it has what is wished. */
 static const struct {
 	double worth;
+	const char *what; /* is missed */
 	double (*misses)(const struct candidate *c);
 } shoulds[] = {
-	{ 0.01, misses_spread },
-	{ 0.10, misses_affinity },
-	{ 0.10, misses_preferred },
+	{ 0.01, "others of its group are in the rack", misses_spread },
+	{ 0.10, "no VM is there with which it should be", misses_affinity },
+	{ 0.10, "a label that it prefers is missing", misses_preferred },
 };
 
 /* What adding SIZE to USED adds to sum (use^2 / capacity) / total, which is what the imbalance
@@ -274,4 +303,19 @@ double plan_cost(const struct plan_state *state, uint32_t vm, uint32_t host)
 	if (missing > 0)
 		cost += 2 * missing * (mem / state->mem_total + c.vm->cpu_load / state->cpu_total);
 	return cost;
+}
+
+bool plan_why_not_ideal(const struct plan_state *state, uint32_t vm, uint32_t host,
+			struct strbuf *out)
+{
+	const struct candidate c = candidate_of(state, vm, host);
+	const char *before = "";
+
+	for (size_t i = 0; i < ARRAY_LEN(shoulds); i++) {
+		if (shoulds[i].misses(&c) <= 0)
+			continue;
+		strbuf_addf(out, "%s%s", before, shoulds[i].what);
+		before = ", and ";
+	}
+	return *before != '\0';
 }

@@ -8,8 +8,10 @@
 
 /* Pairs of VM and host that are looked at at most, beside one look at each: some 20 ns each. */
 #define ROOM_BUDGET    4000000
-#define SEARCH_BUDGET  1000000
+#define SEARCH_BUDGET  300000
+#define ORDER_BUDGET   8000000 /* more than any search for places has */
 #define IMPROVE_BUDGET 20000000
+#define LOSS_BUDGET    1000000 /* for all hosts that might be lost */
 
 /* ---- which VMs ------------------------------------------------------------- */
 
@@ -64,26 +66,32 @@ static void task_fini(struct plan_task *task)
 
 /* ---- where to, and in which order ------------------------------------------ */
 
+/* What has no place stays. */
+static void put_back(struct plan_state *state, const struct plan_task *task)
+{
+	for (uint32_t i = 0; i < task->count; i++)
+		if (state->at[task->todo[i]] == PLAN_NOWHERE)
+			plan_state_move(state, task->todo[i],
+					state->cluster->vm_ids[task->todo[i]].host);
+}
+
 static void find_places(struct plan_state *state, struct plan_task *task)
 {
-	bool is_reached;
-	size_t mark;
+	bool has_tried_all = false;
 
 	plan_place(state, task);
 	if (plan_left(state, task) > 0) {
+		task->budget = SEARCH_BUDGET;
+		has_tried_all = plan_search(state, task);
+		put_back(state, task);
+	}
+	if (plan_left(state, task) > 0 && !has_tried_all) {
 		task->budget = ROOM_BUDGET;
 		plan_make_room(state, task);
+		put_back(state, task);
 	}
-	is_reached = task->others == 0 || plan_can_order(state);
-	if (!is_reached || plan_left(state, task) > 0) {
-		task->budget = SEARCH_BUDGET;
-		plan_search(state, task, is_reached);
-	}
-	mark = state->step_count;
 	task->budget = IMPROVE_BUDGET;
 	plan_improve(state, task);
-	if (task->others > 0 && !plan_can_order(state))
-		plan_state_undo(state, mark);
 }
 
 static uint32_t *targets_of(const struct plan_state *state)
@@ -98,6 +106,7 @@ static uint32_t *targets_of(const struct plan_state *state)
 /* If no order was found for some, they get what is free then. */
 static void find_moves(struct plan_state *state, struct plan_task *task, struct plan *plan)
 {
+	uint64_t budget = ORDER_BUDGET;
 	uint32_t left;
 
 	find_places(state, task);
@@ -108,7 +117,7 @@ static void find_moves(struct plan_state *state, struct plan_task *task, struct 
 		plan_state_undo(state, 0);
 		for (size_t i = 0; i < plan->move_count; i++)
 			plan_state_move(state, plan->moves[i].vm, plan->moves[i].to);
-		plan_order(state, targets, plan);
+		plan_order(state, task, targets, plan, &budget);
 		free(targets);
 		if (plan_left(state, task) == left)
 			break;
@@ -125,27 +134,48 @@ static double percent(double part, double whole)
 	return whole > 0 ? 100 * part / whole : 0;
 }
 
+/* What it would rather have than HOST, where it is. */
+static bool miss(struct plan_state *state, uint32_t vm, uint32_t host, struct strbuf *out)
+{
+	size_t mark = state->step_count;
+	bool misses;
+
+	plan_state_move(state, vm, PLAN_NOWHERE);
+	misses = plan_why_not_ideal(state, vm, host, out);
+	plan_state_undo(state, mark);
+	return misses;
+}
+
 static void explain_move(const struct plan *plan, struct plan_move *move)
 {
+	CLEANUP(strbuf_fini) struct strbuf out = STRBUF_INIT, wishes = STRBUF_INIT;
 	const struct plan_cluster *cluster = plan->cluster;
 	const struct plan_host *to = &cluster->hosts[move->to];
 	const struct plan_use *use = &plan->state->use[move->to];
 	uint32_t others = 0;
 
 	if (move->is_detour) {
-		move->why = xasprintf("a detour, as there is no room yet where it goes");
+		move->why = xasprintf("it goes away for a while, as others wait for its place");
+		return;
+	}
+	if (move->to == cluster->vm_ids[move->vm].host) {
+		move->why = xasprintf("it goes back, as others do not need its place any more");
 		return;
 	}
 	for (uint32_t host = 0; host < cluster->host_count; host++)
 		others +=
 			host != plan->state->at[move->vm] && plan_fits(plan->state, move->vm, host);
-	move->why =
-		xasprintf("%s %s; %s is the best of %u that take it, with memory %.0f %% and "
-			  "CPUs %.0f %% used in the end",
-			  cluster->hosts[move->from].name,
-			  move->makes_room ? "gets room for another VM" : "is emptied", to->name,
-			  others + 1, percent((double)use->mem_mib, (double)plan_capacity_mib(to)),
-			  percent(use->cpu_load, (double)to->cpus));
+	strbuf_addf(&out,
+		    "%s %s; %s is the best of %u that take it, with memory %.0f %% and CPUs %.0f "
+		    "%% "
+		    "used in the end",
+		    cluster->hosts[move->from].name,
+		    move->makes_room ? "gets room for another VM" : "is emptied", to->name,
+		    others + 1, percent((double)use->mem_mib, (double)plan_capacity_mib(to)),
+		    percent(use->cpu_load, (double)to->cpus));
+	if (miss(plan->state, move->vm, move->to, &wishes))
+		strbuf_addf(&out, ", although %s", strbuf_str(&wishes));
+	move->why = xstrdup(strbuf_str(&out));
 }
 
 /* By how much each lessens the imbalance. */
@@ -163,50 +193,64 @@ static void add_gains(struct plan *plan)
 	plan_state_free(state);
 }
 
+static char *why_it_stays(const struct plan_state *state, uint32_t vm)
+{
+	CLEANUP(strbuf_fini) struct strbuf out = STRBUF_INIT;
+	const char *why = plan_why_fixed(state->cluster, vm);
+
+	if (why)
+		return xstrdup(why);
+	strbuf_addf(&out, "no host takes it: of %u, ", state->cluster->host_count);
+	plan_why_none(state, vm, &out);
+	return xstrdup(strbuf_str(&out));
+}
+
 static void explain_stays(struct plan *plan)
 {
 	const struct plan_state *state = plan->state;
 
 	plan->stays = xcalloc(state->cluster->vm_count + 1, sizeof(*plan->stays));
 	for (uint32_t vm = 0; vm < state->cluster->vm_count; vm++) {
-		const char *why = plan_why_fixed(state->cluster, vm);
-
 		if (!state->is_emptied[state->at[vm]])
 			continue;
 		plan->stays[plan->stay_count++] = (struct plan_stay){
 			.vm = vm,
-			.has_tried = !why,
-			.why = xstrdup(why ? why : "no host takes it"),
+			.has_tried = !plan_why_fixed(state->cluster, vm),
+			.why = why_it_stays(state, vm),
 		};
 	}
 }
 
 /* ---- how full hosts get, and what may be lost then ------------------------- */
 
-static uint32_t homeless_of(struct plan_state *state, uint32_t host)
+static uint32_t homeless_of(struct plan_state *state, uint32_t host, uint64_t *budget)
 {
-	return state->cluster->hosts[host].state == PLAN_HOST_OFFLINE ? PLAN_NOWHERE
-								      : plan_homeless(state, host);
+	return state->cluster->hosts[host].state == PLAN_HOST_OFFLINE
+		       ? PLAN_NOWHERE
+		       : plan_homeless(state, host, budget);
 }
 
 static void look_before(struct plan *plan)
 {
 	struct plan_state *state = plan_state_new(plan->cluster, NULL);
+	uint64_t budget = LOSS_BUDGET;
 
 	plan->before = plan_score(state);
 	for (uint32_t host = 0; host < plan->cluster->host_count; host++) {
 		plan->fills[host].before = state->use[host];
-		plan->fills[host].homeless_before = homeless_of(state, host);
+		plan->fills[host].homeless_before = homeless_of(state, host, &budget);
 	}
 	plan_state_free(state);
 }
 
 static void look_after(struct plan *plan)
 {
+	uint64_t budget = LOSS_BUDGET;
+
 	plan->after = plan_score(plan->state);
 	for (uint32_t host = 0; host < plan->cluster->host_count; host++) {
 		plan->fills[host].after = plan->state->use[host];
-		plan->fills[host].homeless_after = homeless_of(plan->state, host);
+		plan->fills[host].homeless_after = homeless_of(plan->state, host, &budget);
 	}
 }
 

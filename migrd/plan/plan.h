@@ -4,6 +4,7 @@
  *   plan_cluster_new()   hosts, VMs and limits are checked and indexed
  *   plan_evacuate()      empties hosts: a destination for each VM, an order in which no move lacks
  *                        room, how full each host gets, and what may be lost afterwards
+ *   plan_candidates()    the hosts that would take a VM instead, once the plan is carried out
  *   plan_reject()        why a host does not take a VM, once the plan is carried out
  *
  * What a host must have for a VM is a table, and what it should have another (plan/constraints.c).
@@ -140,9 +141,9 @@ struct plan_use {
 };
 
 /* Of one host.  worst: the most of each at any moment of the moves' times, with what is on its way
- * there. */
+ * there.  peak: the most that it can be, however long each move takes. */
 struct plan_fill {
-	struct plan_use before, after, worst;
+	struct plan_use before, after, worst, peak;
 	/* If the host were lost then: one of its VMs for which no place on the others is found,
 	 * with none moved there; PLAN_NOWHERE: all would find one. */
 	uint32_t homeless_before, homeless_after;
@@ -177,6 +178,11 @@ struct plan_evacuate {
 struct plan *plan_evacuate(const struct plan_cluster *cluster, const struct plan_evacuate *wanted,
 			   struct err *err);
 void plan_free(struct plan *plan);
+/* The hosts that would take VM after all moves of the plan, beside the one where it is then and the
+ * one where it was at first: the best first, as the plan weighs them.  At most MAX go into
+ * RET_HOSTS; the result is how many do.  Each is a place for VM alone: once one is used, what it
+ * says of other VMs may be wrong. */
+size_t plan_candidates(const struct plan *plan, uint32_t vm, uint32_t *ret_hosts, size_t max);
 /* True: HOST does not take VM after all moves of the plan, and OUT has the reason added. */
 bool plan_reject(const struct plan *plan, uint32_t vm, uint32_t host, struct strbuf *out);
 

@@ -51,7 +51,7 @@ const char *plan_why_fixed(const struct plan_cluster *cluster, uint32_t vm);
 /* ---- state ----------------------------------------------------------------- */
 
 struct plan_step {
-	uint32_t vm, from;
+	uint32_t vm, from; /* or where to */
 };
 
 struct plan_state {
@@ -89,6 +89,12 @@ double plan_cost(const struct plan_state *state, uint32_t vm, uint32_t host);
 /* Adds the first reason why not; false: it fits. */
 bool plan_why_not(const struct plan_state *state, uint32_t vm, uint32_t host, struct strbuf *out);
 
+/* Adds how many hosts do not take it for which reason. */
+void plan_why_none(const struct plan_state *state, uint32_t vm, struct strbuf *out);
+/* Adds what the VM would rather have; false: nothing. */
+bool plan_why_not_ideal(const struct plan_state *state, uint32_t vm, uint32_t host,
+			struct strbuf *out);
+
 /* ---- places ---------------------------------------------------------------- */
 
 /* The VMs to be moved away, and which others may be. */
@@ -98,6 +104,7 @@ struct plan_task {
 	bool *is_todo; /* VMs */
 	unsigned others_max;
 	unsigned others; /* that have been moved so far */
+	bool all_or_none; /* a place for some of them is of no use */
 	uint64_t budget; /* so many pairs of VM and host may still be looked at */
 };
 
@@ -105,31 +112,61 @@ struct plan_task {
 uint32_t plan_best_host(const struct plan_state *state, uint32_t vm);
 /* Each VM of the task that is on an emptied host: to its best host, one after the other. */
 void plan_place(struct plan_state *state, const struct plan_task *task);
-/* What that has left: by having others give way, first those of the task. */
+/* What has no place: by having others give way, first those of the task; those that find none
+ * are nowhere then.  Those not of the task are where they were in the beginning.  The task's budget is spent.
+ */
 void plan_make_room(struct plan_state *state, struct plan_task *task);
-/* If there are few VMs, tries all ways.  IS_REACHED: there is an order to the present places. */
-void plan_search(struct plan_state *state, struct plan_task *task, bool is_reached);
+/* If there are few VMs, tries all ways; true: all have been tried.  Those that have no place are
+ * nowhere then. */
+bool plan_search(struct plan_state *state, struct plan_task *task);
 /* Better places for those of the task, until there are none. */
 void plan_improve(struct plan_state *state, struct plan_task *task);
-/* VMs of the task that are still on an emptied host. */
+/* It is on an emptied host, or nowhere. */
+bool plan_is_left(const struct plan_state *state, uint32_t vm);
+/* VMs of the task that are still on an emptied host, or nowhere. */
 uint32_t plan_left(const struct plan_state *state, const struct plan_task *task);
+
+/* How good places are: fewer VMs left of the highest priority, of the next, ...; then fewer others
+ * moved. */
+struct plan_result {
+	uint32_t left[PLAN_PRIORITY_MAX + 1];
+	uint32_t others;
+};
+
+struct plan_result plan_result_of(const struct plan_state *state, const struct plan_task *task);
+bool plan_result_is_better(const struct plan_result *a, const struct plan_result *b);
 
 /* ---- order and time -------------------------------------------------------- */
 
 /* Adds moves to those of the plan: from STATE, which is carried on, to the host of each VM in
- * TARGETS.  A VM without one, or for whose move there is no moment, stays where it is. */
-void plan_order(struct plan_state *state, const uint32_t *targets, struct plan *plan);
+ * TARGETS.  A VM without one, or for whose move there is no moment, stays where it is.  Others that
+ * are not of the task and have no target may go away for a while, as far as the task allows it.
+ * BUDGET: as that of the task. */
+void plan_order(struct plan_state *state, const struct plan_task *task, const uint32_t *targets,
+		struct plan *plan, uint64_t *budget);
 /* There is an order of moves from the input to the places in STATE. */
-bool plan_can_order(const struct plan_state *state);
+bool plan_can_order(const struct plan_state *state, const struct plan_task *task, uint64_t *budget);
+/* Moves by which VMs of other hosts that wait for each other in a circle get where they belong. */
+struct plan_tangle {
+	struct plan_state *state; /* where all are; the same afterwards */
+	const struct plan_task *task;
+	const uint32_t *targets; /* of each VM */
+	const uint32_t *wait;    /* VMs that are not there */
+	uint32_t count;
+	unsigned helpers_max; /* so many that are where they belong may go away for a while */
+	uint64_t *budget;
+};
+/* The steps, vm and to: the caller's; NULL: none were found. */
+struct plan_step *plan_untangle(const struct plan_tangle *tangle, uint32_t *ret_count);
 /* A move waits if its destination has no room for it as long as nothing has left there.  Then there
  * is room at any moment: take the last move of the list that has begun there.  If it did not wait,
  * all before it find room beside it; if it did, so they do with what has left, as in the list. */
 void plan_mark_waiting(struct plan *plan);
 /* The times of the moves, and the worst of each fill; those have `before'.  Changes the order where
- * it is free. */
+ * it is free, so that all is done soon (plan/hasten.c). */
 void plan_schedule(struct plan *plan);
-/* If HOST were lost: the first of its VMs that finds no place on the others; PLAN_NOWHERE: all find
- * one. */
-uint32_t plan_homeless(struct plan_state *state, uint32_t host);
+/* If HOST were lost: one of its VMs that finds no place on the others; PLAN_NOWHERE: all find one.
+ * BUDGET: as that of a task, for the search if they find none one after the other. */
+uint32_t plan_homeless(struct plan_state *state, uint32_t host, uint64_t *budget);
 
 #endif

@@ -2,39 +2,47 @@
 /* When each move begins and ends: played through, in the order of the plan, each as soon as its
  * hosts have a move free and it need not wait.  The moves of a host share its link equally, each
  * way; a move goes at the smaller share.  It takes a second beside its data. */
+#include "plan/schedule.h"
+
 #include <math.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
-#include "plan/priv.h"
 
-#define BESIDE_S     1.0
 #define MIB_PER_GBPS (1e9 / 8 / (1 << 20))
 #define DONE_MIB     1e-6 /* so little left is nothing: sums of fractions */
 
-struct run {
+enum phase { PENDING, SENDING, ENDING, ENDED };
+
+/* Moves are numbers of theirs in the plan, positions those in the order that is played. */
+struct schedule {
 	const struct plan_cluster *cluster;
 	struct plan *plan;
-	bool is_free; /* moves to hosts that receive nothing go first, whatever the order */
+	bool to_idle; /* moves to hosts that receive nothing go first, whatever the order */
 	double now_s;
 	double *left_mib; /* of each move */
-	enum { PENDING, SENDING, ENDING, ENDED } * phases;
+	enum phase *phases;
+	const uint32_t *order;
+	uint32_t *position; /* of each move */
 	uint32_t *running, running_count;
 	uint32_t *pending, pending_count;
 	uint32_t *out, *in;            /* moves of each host */
 	uint32_t *sending, *receiving; /* those that use the link */
+	uint32_t *to_send;             /* pending moves out of each host */
+	uint32_t open;                 /* hosts that have some, and a move free */
 	uint32_t *leaving;             /* the first move out of each host that has not ended */
 	uint32_t *next_out;            /* of each move: the next out of the same host */
 	uint32_t *before;              /* of each move: that of the same VM before, PLAN_NOWHERE */
-	struct plan_use *use;
+	uint32_t *last;                /* of each VM: its last move, as a number + 1 */
+	struct plan_use *use, *worst;
 };
 
-static double link_mib(const struct run *run, uint32_t host)
+static double link_mib(const struct schedule *run, uint32_t host)
 {
 	return run->cluster->hosts[host].nic_gbps * MIB_PER_GBPS;
 }
 
-static bool may_start(struct run *run, uint32_t index)
+static bool may_start(struct schedule *run, uint32_t index)
 {
 	const struct plan_move *move = &run->plan->moves[index];
 	uint32_t before = run->before[index];
@@ -44,12 +52,13 @@ static bool may_start(struct run *run, uint32_t index)
 		return false;
 	if (before != PLAN_NOWHERE && run->phases[before] != ENDED)
 		return false;
-	return !move->waits || run->leaving[move->to] > index;
+	return !move->waits || run->leaving[move->to] == PLAN_NOWHERE ||
+	       run->position[run->leaving[move->to]] > run->position[index];
 }
 
-static void note_worst(struct run *run, uint32_t host)
+static void note_worst(struct schedule *run, uint32_t host)
 {
-	struct plan_use *worst = &run->plan->fills[host].worst;
+	struct plan_use *worst = &run->worst[host];
 	const struct plan_use *use = &run->use[host];
 
 	worst->mem_mib = worst->mem_mib > use->mem_mib ? worst->mem_mib : use->mem_mib;
@@ -57,7 +66,12 @@ static void note_worst(struct run *run, uint32_t host)
 	worst->cpu_load = fmax(worst->cpu_load, use->cpu_load);
 }
 
-static void start(struct run *run, uint32_t index)
+static bool is_open(const struct schedule *run, uint32_t host)
+{
+	return run->to_send[host] > 0 && run->out[host] < run->cluster->limits.out_per_host;
+}
+
+static void start(struct schedule *run, uint32_t index)
 {
 	struct plan_move *move = &run->plan->moves[index];
 	const struct plan_vm *vm = &run->cluster->vms[move->vm];
@@ -66,7 +80,9 @@ static void start(struct run *run, uint32_t index)
 	run->left_mib[index] = plan_send_mib(vm);
 	run->phases[index] = SENDING;
 	run->running[run->running_count++] = index;
+	run->to_send[move->from]--;
 	run->out[move->from]++;
+	run->open -= !is_open(run, move->from);
 	run->in[move->to]++;
 	run->sending[move->from]++;
 	run->receiving[move->to]++;
@@ -75,11 +91,11 @@ static void start(struct run *run, uint32_t index)
 }
 
 /* TO_IDLE: only those whose destination receives nothing else. */
-static void start_some(struct run *run, bool to_idle)
+static void start_some(struct schedule *run, bool to_idle)
 {
-	uint32_t kept = 0;
+	uint32_t kept = 0, i = 0;
 
-	for (uint32_t i = 0; i < run->pending_count; i++) {
+	for (; i < run->pending_count && run->open > 0; i++) {
 		uint32_t index = run->pending[i];
 
 		if (may_start(run, index) &&
@@ -88,23 +104,25 @@ static void start_some(struct run *run, bool to_idle)
 		else
 			run->pending[kept++] = index;
 	}
-	run->pending_count = kept;
+	memmove(run->pending + kept, run->pending + i,
+		(run->pending_count - i) * sizeof(*run->pending));
+	run->pending_count -= i - kept;
 }
 
-static void start_all(struct run *run)
+static void start_all(struct schedule *run)
 {
-	if (run->is_free)
+	if (run->to_idle)
 		start_some(run, true);
 	start_some(run, false);
 }
 
-static double rate_of(const struct run *run, const struct plan_move *move)
+static double rate_of(const struct schedule *run, const struct plan_move *move)
 {
 	return fmin(link_mib(run, move->from) / run->sending[move->from],
 		    link_mib(run, move->to) / run->receiving[move->to]);
 }
 
-static double time_left(const struct run *run, uint32_t index)
+static double time_left(const struct schedule *run, uint32_t index)
 {
 	const struct plan_move *move = &run->plan->moves[index];
 
@@ -113,22 +131,24 @@ static double time_left(const struct run *run, uint32_t index)
 	return run->left_mib[index] / rate_of(run, move);
 }
 
-static void sent(struct run *run, uint32_t index)
+static void sent(struct schedule *run, uint32_t index)
 {
 	struct plan_move *move = &run->plan->moves[index];
 
 	run->phases[index] = ENDING;
-	move->end_s = run->now_s + BESIDE_S;
+	move->end_s = run->now_s + SCHEDULE_BESIDE_S;
 	run->sending[move->from]--;
 	run->receiving[move->to]--;
 }
 
-static void end(struct run *run, uint32_t index)
+static void end(struct schedule *run, uint32_t index)
 {
 	const struct plan_move *move = &run->plan->moves[index];
 
 	run->phases[index] = ENDED;
+	run->open -= is_open(run, move->from);
 	run->out[move->from]--;
+	run->open += is_open(run, move->from);
 	run->in[move->to]--;
 	plan_use_sub(&run->use[move->from], &run->cluster->vms[move->vm]);
 	while (run->leaving[move->from] != PLAN_NOWHERE &&
@@ -136,11 +156,12 @@ static void end(struct run *run, uint32_t index)
 		run->leaving[move->from] = run->next_out[run->leaving[move->from]];
 }
 
-/* Until the next move has sent all, or has ended. */
-static void go_on(struct run *run)
+/* Until the next move has sent all, or has ended; true: one has ended. */
+static bool go_on(struct schedule *run)
 {
 	double step_s = INFINITY;
 	uint32_t kept = 0, count = run->running_count;
+	bool has_ended;
 
 	for (uint32_t i = 0; i < count; i++)
 		step_s = fmin(step_s, time_left(run, run->running[i]));
@@ -162,27 +183,38 @@ static void go_on(struct run *run)
 		if (run->phases[index] != ENDED)
 			run->running[kept++] = index;
 	}
+	has_ended = kept < count;
 	run->running_count = kept;
+	return has_ended;
 }
 
 /* ---- the bound ------------------------------------------------------------- */
 
 struct sums {
-	double out_mib, in_mib;
-	double out_s, in_s; /* each move at the full rate of the slower link */
+	double out_s, in_s; /* see busy_s() */
+	double out_alone_s, in_alone_s;
 };
 
-/* How long a move takes if it shares no link. */
-static double alone_s(const struct run *run, const struct plan_move *move)
+double schedule_alone_s(const struct plan_cluster *cluster, const struct plan_move *move)
 {
-	return plan_send_mib(&run->cluster->vms[move->vm]) /
-		       fmin(link_mib(run, move->from), link_mib(run, move->to)) +
-	       BESIDE_S;
+	return plan_send_mib(&cluster->vms[move->vm]) /
+		       fmin(cluster->hosts[move->from].nic_gbps,
+			    cluster->hosts[move->to].nic_gbps) /
+		       MIB_PER_GBPS +
+	       SCHEDULE_BESIDE_S;
 }
 
-/* A host cannot send faster than its link, nor can its moves be faster each than with links of
- * their own. */
-static double bound_of(const struct run *run)
+/* How long the data of a move keep a host's link busy at the least: COUNT moves at a time are each
+ * no faster than the other host's link, and with all of them no faster than their share. */
+static double busy_s(double mib, double link, double other, unsigned count)
+{
+	return mib / fmin(link, other * count);
+}
+
+/* In any moment in which N <= COUNT moves share a link, each does no more than 1/N of a second of
+ * its busy_s() in a second.  And each takes its own time, COUNT at a time.  After the last data
+ * there is the end of a move. */
+double schedule_bound_s(const struct schedule *run)
 {
 	const struct plan_limits *limits = &run->cluster->limits;
 	struct sums *sums = xcalloc(run->cluster->host_count, sizeof(*sums));
@@ -190,22 +222,24 @@ static double bound_of(const struct run *run)
 
 	for (size_t i = 0; i < run->plan->move_count; i++) {
 		const struct plan_move *move = &run->plan->moves[i];
+		struct sums *out = &sums[move->from], *in = &sums[move->to];
 		double mib = plan_send_mib(&run->cluster->vms[move->vm]);
-		double alone = alone_s(run, move);
+		double from = link_mib(run, move->from), to = link_mib(run, move->to);
+		double alone = schedule_alone_s(run->cluster, move);
 
-		sums[move->from].out_mib += mib;
-		sums[move->from].out_s += alone;
-		sums[move->to].in_mib += mib;
-		sums[move->to].in_s += alone;
+		out->out_s += busy_s(mib, from, to, limits->out_per_host);
+		in->in_s += busy_s(mib, to, from, limits->in_per_host);
+		out->out_alone_s += alone;
+		in->in_alone_s += alone;
 		bound = fmax(bound, alone);
 	}
 	for (uint32_t host = 0; host < run->cluster->host_count; host++) {
-		double most_mib = fmax(sums[host].out_mib, sums[host].in_mib);
+		double most = fmax(sums[host].out_s, sums[host].in_s);
 
-		if (most_mib > 0)
-			bound = fmax(bound, most_mib / link_mib(run, host) + BESIDE_S);
-		bound = fmax(bound, sums[host].out_s / limits->out_per_host);
-		bound = fmax(bound, sums[host].in_s / limits->in_per_host);
+		if (most > 0)
+			bound = fmax(bound, most + SCHEDULE_BESIDE_S);
+		bound = fmax(bound, sums[host].out_alone_s / limits->out_per_host);
+		bound = fmax(bound, sums[host].in_alone_s / limits->in_per_host);
 	}
 	free(sums);
 	return bound;
@@ -214,105 +248,108 @@ static double bound_of(const struct run *run)
 /* ---- all ------------------------------------------------------------------- */
 
 /* Which moves leave the same host, and which are of the same VM. */
-static void link_moves(struct run *run)
+static void link_moves(struct schedule *run)
 {
-	uint32_t *last = xcalloc(run->cluster->vm_count + 1, sizeof(*last)); /* number + 1 */
+	size_t moves = run->plan->move_count;
 
 	for (uint32_t host = 0; host < run->cluster->host_count; host++)
 		run->leaving[host] = PLAN_NOWHERE;
-	for (size_t i = run->plan->move_count; i > 0; i--) {
-		const struct plan_move *move = &run->plan->moves[i - 1];
+	for (size_t i = moves; i > 0; i--) {
+		uint32_t index = run->order[i - 1];
+		uint32_t from = run->plan->moves[index].from;
 
-		run->next_out[i - 1] = run->leaving[move->from];
-		run->leaving[move->from] = (uint32_t)(i - 1);
+		run->position[index] = (uint32_t)(i - 1);
+		run->next_out[index] = run->leaving[from];
+		run->leaving[from] = index;
+		run->open += run->to_send[from]++ == 0;
 	}
-	for (uint32_t i = 0; i < run->plan->move_count; i++) {
-		uint32_t *before = &last[run->plan->moves[i].vm];
+	for (size_t i = 0; i < moves; i++) {
+		uint32_t index = run->order[i], *last = &run->last[run->plan->moves[index].vm];
 
-		run->before[i] = *before ? *before - 1 : PLAN_NOWHERE;
-		*before = i + 1;
-		run->pending[i] = i;
+		run->before[index] = *last ? *last - 1 : PLAN_NOWHERE;
+		*last = index + 1;
+		run->pending[i] = index;
 	}
-	run->pending_count = (uint32_t)run->plan->move_count;
-	free(last);
+	run->pending_count = (uint32_t)moves;
+	for (size_t i = 0; i < moves; i++)
+		run->last[run->plan->moves[i].vm] = 0;
 }
 
-static void play(struct plan *plan, bool is_free)
+double schedule_play(struct schedule *run, const uint32_t *order, bool to_idle)
 {
-	const struct plan_cluster *cluster = plan->cluster;
-	size_t moves = plan->move_count + 1, hosts = cluster->host_count;
-	struct run run = {
-		.cluster = cluster,
+	uint32_t hosts = run->cluster->host_count;
+	size_t moves = run->plan->move_count;
+
+	run->order = order;
+	run->to_idle = to_idle;
+	run->now_s = 0;
+	run->running_count = run->open = 0;
+	memset(run->phases, 0, moves * sizeof(*run->phases)); /* PENDING */
+	memset(run->out, 0, hosts * sizeof(*run->out));
+	memset(run->in, 0, hosts * sizeof(*run->in));
+	memset(run->sending, 0, hosts * sizeof(*run->sending));
+	memset(run->receiving, 0, hosts * sizeof(*run->receiving));
+	memset(run->to_send, 0, hosts * sizeof(*run->to_send));
+	for (uint32_t host = 0; host < hosts; host++)
+		run->use[host] = run->worst[host] = run->plan->fills[host].before;
+	link_moves(run);
+	start_all(run);
+	while (run->running_count > 0)
+		if (go_on(run))
+			start_all(run);
+	return run->now_s;
+}
+
+const struct plan_use *schedule_worst(const struct schedule *run, uint32_t host)
+{
+	return &run->worst[host];
+}
+
+struct schedule *schedule_new(struct plan *plan)
+{
+	size_t moves = plan->move_count + 1, hosts = plan->cluster->host_count;
+	struct schedule *run = xnew(struct schedule);
+
+	*run = (struct schedule){
+		.cluster = plan->cluster,
 		.plan = plan,
-		.is_free = is_free,
-		.left_mib = xcalloc(moves, sizeof(*run.left_mib)),
-		.phases = xcalloc(moves, sizeof(*run.phases)),
-		.running = xcalloc(moves, sizeof(*run.running)),
-		.pending = xcalloc(moves, sizeof(*run.pending)),
-		.out = xcalloc(hosts, sizeof(*run.out)),
-		.in = xcalloc(hosts, sizeof(*run.in)),
-		.sending = xcalloc(hosts, sizeof(*run.sending)),
-		.receiving = xcalloc(hosts, sizeof(*run.receiving)),
-		.leaving = xcalloc(hosts, sizeof(*run.leaving)),
-		.next_out = xcalloc(moves, sizeof(*run.next_out)),
-		.before = xcalloc(moves, sizeof(*run.before)),
-		.use = xcalloc(hosts, sizeof(*run.use)),
+		.left_mib = xcalloc(moves, sizeof(*run->left_mib)),
+		.phases = xcalloc(moves, sizeof(*run->phases)),
+		.position = xcalloc(moves, sizeof(*run->position)),
+		.running = xcalloc(moves, sizeof(*run->running)),
+		.pending = xcalloc(moves, sizeof(*run->pending)),
+		.out = xcalloc(hosts, sizeof(*run->out)),
+		.in = xcalloc(hosts, sizeof(*run->in)),
+		.sending = xcalloc(hosts, sizeof(*run->sending)),
+		.receiving = xcalloc(hosts, sizeof(*run->receiving)),
+		.to_send = xcalloc(hosts, sizeof(*run->to_send)),
+		.leaving = xcalloc(hosts, sizeof(*run->leaving)),
+		.next_out = xcalloc(moves, sizeof(*run->next_out)),
+		.before = xcalloc(moves, sizeof(*run->before)),
+		.last = xcalloc(plan->cluster->vm_count + 1, sizeof(*run->last)),
+		.use = xcalloc(hosts, sizeof(*run->use)),
+		.worst = xcalloc(hosts, sizeof(*run->worst)),
 	};
-
-	for (uint32_t host = 0; host < hosts; host++) {
-		run.use[host] = plan->fills[host].before;
-		plan->fills[host].worst = plan->fills[host].before;
-	}
-	link_moves(&run);
-	for (start_all(&run); run.running_count > 0; start_all(&run))
-		go_on(&run);
-	plan->makespan_s = run.now_s;
-	plan->bound_s = bound_of(&run);
-	free(run.left_mib);
-	free(run.phases);
-	free(run.running);
-	free(run.pending);
-	free(run.out);
-	free(run.in);
-	free(run.sending);
-	free(run.receiving);
-	free(run.leaving);
-	free(run.next_out);
-	free(run.before);
-	free(run.use);
+	return run;
 }
 
-static int compare_start(const void *a, const void *b)
+void schedule_free(struct schedule *run)
 {
-	const struct plan_move *left = a, *right = b;
-
-	if (left->start_s > right->start_s || left->start_s < right->start_s)
-		return left->start_s < right->start_s ? -1 : 1;
-	return (left->vm > right->vm) - (left->vm < right->vm);
-}
-
-/* The order of moves that need not wait for each other and are as urgent is free: the longest
- * first, and so that two of a host do not share the link of one that takes both. */
-static void arrange(struct plan *plan)
-{
-	const struct plan_vm *vms = plan->cluster->vms;
-
-	for (size_t i = 0; i < plan->move_count; i++)
-		if (plan->moves[i].waits || plan->moves[i].is_detour ||
-		    vms[plan->moves[i].vm].priority != vms[plan->moves[0].vm].priority)
-			return;
-	if (plan->move_count == 0)
-		return;
-	for (size_t i = 0; i < plan->move_count; i++)
-		plan->moves[i].start_s =
-			-alone_s(&(struct run){ .cluster = plan->cluster }, &plan->moves[i]);
-	qsort(plan->moves, plan->move_count, sizeof(*plan->moves), compare_start);
-	play(plan, true);
-	qsort(plan->moves, plan->move_count, sizeof(*plan->moves), compare_start);
-}
-
-void plan_schedule(struct plan *plan)
-{
-	arrange(plan);
-	play(plan, false);
+	free(run->left_mib);
+	free(run->phases);
+	free(run->position);
+	free(run->running);
+	free(run->pending);
+	free(run->out);
+	free(run->in);
+	free(run->sending);
+	free(run->receiving);
+	free(run->to_send);
+	free(run->leaving);
+	free(run->next_out);
+	free(run->before);
+	free(run->last);
+	free(run->use);
+	free(run->worst);
+	free(run);
 }

@@ -134,23 +134,57 @@ static uint32_t *list_vms(const struct plan_state *state, uint32_t host, uint32_
 	return vms;
 }
 
-uint32_t plan_homeless(struct plan_state *state, uint32_t host)
+/* One after the other; the first that finds no place. */
+static uint32_t place_lost(struct plan_state *state, const struct plan_task *task, uint32_t host)
+{
+	uint32_t to = host;
+
+	for (uint32_t i = 0; i < task->count; i++) {
+		to = next_host(state, task->todo[i], to);
+		if (to == PLAN_NOWHERE)
+			return task->todo[i];
+		plan_state_move(state, task->todo[i], to);
+	}
+	return PLAN_NOWHERE;
+}
+
+/* As far as the budget goes. */
+static bool find_places(struct plan_state *state, struct plan_task *task, uint64_t *budget)
+{
+	bool has_tried_all;
+	uint64_t share;
+
+	task->is_todo = xcalloc(state->cluster->vm_count + 1, sizeof(*task->is_todo));
+	for (uint32_t i = 0; i < task->count; i++)
+		task->is_todo[task->todo[i]] = true;
+	task->all_or_none = true;
+	task->budget = *budget / 16;
+	*budget -= 2 * task->budget;
+	share = task->budget;
+	has_tried_all = plan_search(state, task);
+	*budget += task->budget;
+	task->budget = share;
+	if (plan_left(state, task) > 0 && !has_tried_all)
+		plan_make_room(state, task);
+	*budget += task->budget;
+	free(task->is_todo);
+	return plan_left(state, task) == 0;
+}
+
+uint32_t plan_homeless(struct plan_state *state, uint32_t host, uint64_t *budget)
 {
 	size_t mark = state->step_count;
-	uint32_t count, to = host, homeless = PLAN_NOWHERE;
-	uint32_t *vms = list_vms(state, host, &count);
+	struct plan_task task = { .count = 0 };
 	bool was_emptied = state->is_emptied[host];
+	uint32_t homeless;
 
+	task.todo = list_vms(state, host, &task.count);
 	state->is_emptied[host] = true;
-	for (uint32_t i = 0; i < count && homeless == PLAN_NOWHERE; i++) {
-		to = next_host(state, vms[i], to);
-		if (to == PLAN_NOWHERE)
-			homeless = vms[i];
-		else
-			plan_state_move(state, vms[i], to);
-	}
+	homeless = place_lost(state, &task, host);
+	if (homeless != PLAN_NOWHERE && find_places(state, &task, budget))
+		homeless = PLAN_NOWHERE;
 	plan_state_undo(state, mark);
 	state->is_emptied[host] = was_emptied;
-	free(vms);
+	free(task.todo);
 	return homeless;
 }

@@ -5,8 +5,6 @@
  * the task are tried on every host and left out, and at last those in the air on every host.  A way
  * that cannot be better than the best so far is not followed, and one to which no order of moves
  * leads is none. */
-#include <string.h>
-
 #include "base/mem.h"
 #include "plan/priv.h"
 
@@ -14,28 +12,14 @@
 #define OTHERS_MAX 20
 #define VMS_MAX    (TASK_MAX + 2 * OTHERS_MAX)
 
-/* Fewer VMs left of the highest priority, of the next, ...; then fewer others moved. */
-struct result {
-	uint32_t left[PLAN_PRIORITY_MAX + 1];
-	uint32_t others;
-};
-
 struct search {
 	struct plan_state *state;
 	struct plan_task *task;
 	uint32_t vms[VMS_MAX]; /* others, those of the task, and others again */
 	uint32_t others_count, todo_count;
-	struct result now, best;
+	struct plan_result now, best;
 	uint32_t best_at[VMS_MAX];
 };
-
-static bool is_better(const struct result *a, const struct result *b)
-{
-	for (int i = PLAN_PRIORITY_MAX; i >= 0; i--)
-		if (a->left[i] != b->left[i])
-			return a->left[i] < b->left[i];
-	return a->others < b->others;
-}
 
 static void try_from(struct search *search, uint32_t index);
 
@@ -95,16 +79,15 @@ static void try_away(struct search *search, uint32_t index)
 
 static void take(struct search *search)
 {
-	uint64_t *budget = &search->task->budget;
+	struct plan_task *task = search->task;
+	unsigned others = task->others;
+	bool can;
 
-	if (search->now.others > 0) {
-		/* A look at all VMs. */
-		*budget -= *budget < search->state->cluster->vm_count
-				   ? *budget
-				   : search->state->cluster->vm_count;
-		if (!plan_can_order(search->state))
-			return;
-	}
+	task->others = search->now.others;
+	can = task->others == 0 || plan_can_order(search->state, task, &task->budget);
+	task->others = others;
+	if (!can)
+		return;
 	search->best = search->now;
 	for (uint32_t i = 0; i < search->others_count + search->todo_count; i++)
 		search->best_at[i] = search->state->at[search->vms[i]];
@@ -114,7 +97,7 @@ static void try_from(struct search *search, uint32_t index)
 {
 	uint32_t others = search->others_count, todo = search->todo_count;
 
-	if (search->task->budget == 0 || !is_better(&search->now, &search->best))
+	if (search->task->budget == 0 || !plan_result_is_better(&search->now, &search->best))
 		return;
 	if (index < others)
 		try_home(search, index);
@@ -136,8 +119,8 @@ static bool has_any_host(const struct plan_state *state, uint32_t vm)
 	return false;
 }
 
-/* Others may be tried if they are few. */
-static void add_others(struct search *search)
+/* Others may be tried if they are few; false: they are not. */
+static bool add_others(struct search *search)
 {
 	const struct plan_cluster *cluster = search->state->cluster;
 	uint32_t count = 0;
@@ -147,36 +130,17 @@ static void add_others(struct search *search)
 		    !plan_in_service(search->state, cluster->vm_ids[vm].host))
 			continue;
 		if (count == OTHERS_MAX)
-			return;
+			return false;
 		search->vms[count++] = vm;
 	}
 	search->others_count = count;
+	return true;
 }
 
-/* How good the present places are. */
-static struct result result_of(const struct plan_state *state, const struct plan_task *task)
+static void lift_all(struct search *search)
 {
-	struct result result = { .others = task->others };
-
-	for (uint32_t i = 0; i < task->count; i++) {
-		uint32_t vm = task->todo[i];
-
-		result.left[state->cluster->vms[vm].priority] +=
-			state->at[vm] == PLAN_NOWHERE || state->is_emptied[state->at[vm]];
-	}
-	return result;
-}
-
-/* All VMs home, and those of the task nowhere. */
-static void begin(struct search *search)
-{
-	struct plan_state *state = search->state;
-
-	for (uint32_t vm = 0; vm < state->cluster->vm_count; vm++)
-		if (!search->task->is_todo[vm] && state->at[vm] != state->cluster->vm_ids[vm].host)
-			plan_state_move(state, vm, state->cluster->vm_ids[vm].host);
 	for (uint32_t i = 0; i < search->task->count; i++)
-		plan_state_move(state, search->task->todo[i], PLAN_NOWHERE);
+		plan_state_move(search->state, search->task->todo[i], PLAN_NOWHERE);
 }
 
 static void take_best(struct search *search)
@@ -190,20 +154,21 @@ static void take_best(struct search *search)
 	search->task->others = search->best.others;
 }
 
-void plan_search(struct plan_state *state, struct plan_task *task, bool is_reached)
+bool plan_search(struct plan_state *state, struct plan_task *task)
 {
 	struct search search = { .state = state, .task = task };
 	size_t mark = state->step_count;
-	struct result before;
+	struct plan_result before;
+	bool has_all;
 
 	if (task->count > TASK_MAX)
-		return;
-	before = result_of(state, task);
-	if (!is_reached)
-		memset(&before, 0xff, sizeof(before)); /* anything is better */
+		return false;
+	before = plan_result_of(state, task);
+	if (task->all_or_none)
+		before = (struct plan_result){ .others = UINT32_MAX };
 	search.best = before;
-	begin(&search);
-	add_others(&search);
+	lift_all(&search);
+	has_all = add_others(&search);
 	for (uint32_t i = 0; i < task->count; i++) {
 		uint32_t vm = task->todo[i];
 
@@ -217,13 +182,9 @@ void plan_search(struct plan_state *state, struct plan_task *task, bool is_reach
 		search.vms[search.others_count + search.todo_count + i] = search.vms[i];
 	try_from(&search, 0);
 	plan_state_undo(state, mark);
-	if (!is_better(&search.best, &before))
-		return;
-	begin(&search);
-	take_best(&search);
-	/* What has no place stays where it is. */
-	for (uint32_t i = 0; i < task->count; i++)
-		if (state->at[task->todo[i]] == PLAN_NOWHERE)
-			plan_state_move(state, task->todo[i],
-					state->cluster->vm_ids[task->todo[i]].host);
+	if (plan_result_is_better(&search.best, &before)) {
+		lift_all(&search);
+		take_best(&search);
+	}
+	return has_all && task->budget > 0;
 }

@@ -4,10 +4,14 @@
 #include "base/mem.h"
 #include "plan/file.h"
 
+/* Hosts and VMs may be so many that all pairs were gigabytes; the sums in `why' are complete. */
+#define REJECTED_MAX 1000000
+
 struct writing {
 	const struct plan *plan;
 	const struct plan_input *input;
 	struct strbuf *out;
+	uint32_t rejected; /* hosts that are named for VMs that stay */
 };
 
 /* ---- pieces ---------------------------------------------------------------- */
@@ -65,26 +69,28 @@ static struct json_object *move_json(const struct writing *w, const struct plan_
 	return obj;
 }
 
-static struct json_object *rejected_json(const struct writing *w, const struct plan_stay *stay)
+/* Each host: why it does not take the VM, or why the VM goes nowhere. */
+static struct json_object *rejected_json(struct writing *w, const struct plan_stay *stay)
 {
 	CLEANUP(strbuf_fini) struct strbuf why = STRBUF_INIT;
 	struct json_object *list = json_object_new_array();
 
-	for (uint32_t host = 0; host < w->input->host_count && stay->has_tried; host++) {
+	for (uint32_t host = 0; host < w->input->host_count && w->rejected < REJECTED_MAX; host++) {
 		struct json_object *obj;
 
 		strbuf_clear(&why);
-		if (!plan_reject(w->plan, stay->vm, host, &why))
+		if (!plan_reject(w->plan, stay->vm, host, &why) && stay->has_tried)
 			continue;
 		obj = json_object_new_object();
 		json_add_str(obj, "host", host_name(w, host));
-		json_add_str(obj, "why", strbuf_str(&why));
+		json_add_str(obj, "why", why.len > 0 ? strbuf_str(&why) : stay->why);
 		json_object_array_add(list, obj);
+		w->rejected++;
 	}
 	return list;
 }
 
-static struct json_object *stay_json(const struct writing *w, const struct plan_stay *stay)
+static struct json_object *stay_json(struct writing *w, const struct plan_stay *stay)
 {
 	struct json_object *obj = json_object_new_object();
 
@@ -115,6 +121,7 @@ static struct json_object *host_json(const struct writing *w, uint32_t host)
 	json_object_object_add(obj, "before", use_json(&fill->before));
 	json_object_object_add(obj, "after", use_json(&fill->after));
 	json_object_object_add(obj, "worst", use_json(&fill->worst));
+	json_object_object_add(obj, "peak", use_json(&fill->peak));
 	if (fill->homeless_before != PLAN_NOWHERE)
 		json_add_str(obj, "homeless_before", w->input->vms[fill->homeless_before].name);
 	if (fill->homeless_after != PLAN_NOWHERE)
@@ -153,7 +160,7 @@ static struct json_object *lost_json(const struct writing *w)
 void plan_file_write(const struct plan *plan, const struct plan_input *input, double seconds,
 		     struct strbuf *out)
 {
-	const struct writing w = { plan, input, out };
+	struct writing w = { plan, input, out, 0 };
 
 	strbuf_adds(out, "{\"moves\":[");
 	for (size_t i = 0; i < plan->move_count; i++)

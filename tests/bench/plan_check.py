@@ -51,6 +51,13 @@ class World:
             found.append("vCPUs")
         return found
 
+    def unasked(self, name):
+        """The VM is where its labels or pins forbid it to be."""
+        vm, labels = self.vms[name], self.hosts[self.at[name]].get("labels") or {}
+        return (any(labels.get(k) != v for k, v in (vm.get("requires") or {}).items())
+                or any(labels.get(k) == v for k, v in (vm.get("forbids") or {}).items())
+                or bool(vm.get("pins")) and self.at[name] not in vm["pins"])
+
     def why_fixed(self, name):
         vm, host = self.vms[name], self.hosts[self.vms[name]["host"]]
         return (not vm.get("movable", True) or bool(vm.get("hold")) or bool(host.get("hold"))
@@ -202,14 +209,12 @@ def check_words(cluster, emptied, plan, world, faults):
     if set(stays) != left:
         faults.append(f"VMs that stay: {sorted(left)}, said: {sorted(stays)}")
     for name, stay in stays.items():
-        if world.why_fixed(name):
-            continue
         if {r["host"] for r in stay["rejected"]} != set(world.hosts):
             faults.append(f"{name} stays, and not every host is rejected")
         for rejected in stay["rejected"]:
             if not rejected["why"]:
                 faults.append(f"no reason why {rejected['host']} does not take {name}")
-            if rejected["host"] not in world.emptied and \
+            if rejected["host"] not in world.emptied and not world.why_fixed(name) and \
                     not world.refusals(name, rejected["host"]):
                 faults.append(f"{rejected['host']} could take {name}: {rejected['why']}")
     first = World(cluster, emptied)
@@ -221,6 +226,13 @@ def check_words(cluster, emptied, plan, world, faults):
                                   f"{where.use(host['name'], key)}, said: {host[when][key]}")
             if host["worst"][key] < max(host["before"][key], host["after"][key]) - 0.01:
                 faults.append(f"{host['name']}: {key} at worst is less than at some time")
+            if host["peak"][key] < host["worst"][key] - 0.01:
+                faults.append(f"{host['name']}: {key} can be more than its peak")
+            most = max(host["before"][key], {"mem_mib": world.capacity(host["name"]),
+                                             "vcpus": world.ratio * world.hosts[host["name"]]["cpus"],
+                                             "cpu_load": math.inf}[key])
+            if host["peak"][key] > most + 0.01:
+                faults.append(f"{host['name']}: a peak of {host['peak'][key]} {key} has no room")
     if abs(plan["after"]["imbalance"] - world.imbalance()) > 1e-5:
         faults.append(f"imbalance {world.imbalance()}, said: {plan['after']['imbalance']}")
     if plan["after"]["violations"] != world.violations():

@@ -1,19 +1,35 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Clusters for the planner, by seed: hosts of four classes, a tenth of them hot and a tenth nearly
-empty, VMs in groups that must keep apart; and the same cluster as Ganeti's htools read it."""
+"""Clusters for the planner, by shape and seed: hosts of four classes, a tenth of them hot and a tenth
+nearly empty, VMs in groups that must keep apart; other shapes change some of that.  And the same
+cluster as Ganeti's htools read it."""
 import random
 
-CLASSES = [  # GiB of memory, cores, Gbit/s, share of the hosts
-    (128, 32, 10, 0.3), (256, 48, 25, 0.4), (512, 64, 25, 0.2), (1024, 128, 100, 0.1)]
-VM_GIB = [1, 2, 4, 8, 16, 32, 64]
-VM_WEIGHTS = [10, 22, 28, 20, 12, 6, 2]
 RATIO = 4.0
 
+# Classes of hosts: GiB of memory, cores, Gbit/s, share of the hosts.  VMs: GiB and weights; which
+# share of them is in groups, of at most so many; which share needs or forbids a label, and prefers
+# one or is in a set that should be together.
+SHAPES = {"classes": {
+    "hosts": [(128, 32, 10, 0.3), (256, 48, 25, 0.4), (512, 64, 25, 0.2), (1024, 128, 100, 0.1)],
+    "gib": [1, 2, 4, 8, 16, 32, 64], "weights": [10, 22, 28, 20, 12, 6, 2],
+    "grouped": 0.3, "group_max": 5, "requires": 0.05, "forbids": 0, "wishes": 0, "vcpu_gib": 1}}
+SHAPES["skewed"] = dict(SHAPES["classes"], gib=[1, 2, 4, 16, 128, 256], weights=[50, 25, 12, 5, 2, 1])
+SHAPES["large"] = dict(SHAPES["classes"], gib=[32, 64, 96, 128], weights=[3, 4, 2, 1],
+                       hosts=[(256, 48, 25, 1)])
+SHAPES["groups"] = dict(SHAPES["classes"], grouped=0.95, group_max=8)
+SHAPES["unequal"] = dict(SHAPES["classes"], hosts=[
+    (64, 16, 10, 0.5), (192, 96, 25, 0.3), (2048, 48, 100, 0.2)])
+SHAPES["racks"] = dict(SHAPES["classes"], grouped=0.6, group_max=4, wishes=0.5)
+SHAPES["labels"] = dict(SHAPES["classes"], requires=0.35, forbids=0.2, wishes=0.3)
+SHAPES["vcpus"] = dict(SHAPES["classes"], vcpu_gib=2.2)
+SHAPES["fast"] = dict(SHAPES["classes"], hosts=[(256, 48, 10, 0.85), (256, 48, 100, 0.15)])
 
-def make_hosts(rng, count):
+
+def make_hosts(rng, count, shape):
     hosts = []
+    classes = shape["hosts"]
     for number in range(count):
-        gib, cpus, gbps, _ = rng.choices(CLASSES, [c[3] for c in CLASSES])[0]
+        gib, cpus, gbps, _ = rng.choices(classes, [c[3] for c in classes])[0]
         hosts.append({"name": f"h{number}", "mem_mib": gib * 1024, "reserved_mib": 4096,
                       "cpus": cpus, "nic_gbps": gbps, "rack": f"r{number % max(2, count // 20)}",
                       "state": "online",
@@ -42,7 +58,9 @@ class Room:
             fits = (self.used[i] + mem <= capacity
                     and self.vcpus[i] + vm["vcpus"] <= RATIO * host["cpus"]
                     and vm["group"] not in self.groups[i]
-                    and all(host["labels"].get(k) == v for k, v in vm["requires"].items()))
+                    and all(host["labels"].get(k) == v for k, v in vm["requires"].items())
+                    and not any(host["labels"].get(k) == v
+                                for k, v in vm.get("forbids", {}).items()))
             weights.append(max(self.fill[i] * capacity - self.used[i], 0) + 1 if fits else 0)
         if not any(weights):
             return False
@@ -55,27 +73,39 @@ class Room:
         return True
 
 
-def make(host_count, vm_count, seed, memory=0.62, cpu=0.45):
+def add_wishes(rng, vm, hosts, shape):
+    if shape["forbids"] and rng.random() < shape["forbids"]:
+        vm["forbids"] = {"class": rng.choice(hosts)["labels"]["class"]}
+    if shape["wishes"] and rng.random() < shape["wishes"]:
+        if rng.random() < 0.5:
+            vm["prefers"] = {"ssd": "yes"}
+        else:
+            vm["affinity"] = f"a{rng.randrange(50)}"
+
+
+def make(host_count, vm_count, seed, memory=0.62, cpu=0.45, shape="classes"):
     """memory: share of all memory that is used; the sizes of the VMs follow from it."""
     rng = random.Random(f"{host_count} {vm_count} {seed}")
-    hosts = make_hosts(rng, host_count)
+    shape = SHAPES[shape]
+    hosts = make_hosts(rng, host_count, shape)
     vms = []
     for number in range(vm_count):
-        gib = rng.choices(VM_GIB, VM_WEIGHTS)[0]
-        vms.append({"name": f"v{number}", "mem_mib": gib * 1024,
-                    "vcpus": max(1, min(32, gib // rng.choice([1, 2, 4]))),
+        gib = rng.choices(shape["gib"], shape["weights"])[0]
+        vcpus = int(gib * shape["vcpu_gib"]) // rng.choice([1, 2, 4])
+        vms.append({"name": f"v{number}", "mem_mib": gib * 1024, "vcpus": max(1, min(32, vcpus)),
                     "dirty_mibps": round(rng.expovariate(1 / 40), 1), "group": None,
                     "movable": rng.random() > 0.02, "labels": {},
-                    "requires": {"ssd": "yes"} if rng.random() < 0.05 else {},
+                    "requires": {"ssd": "yes"} if rng.random() < shape["requires"] else {},
                     "last_moved_s": rng.randrange(1000000)})
+        add_wishes(rng, vms[-1], hosts, shape)
     capacity = sum(h["mem_mib"] - h["reserved_mib"] for h in hosts)
     scale = memory * capacity / sum(vm["mem_mib"] for vm in vms)
     for vm in vms:
         vm["mem_mib"] = max(256, int(vm["mem_mib"] * scale) // 256 * 256)
     number = 0
     while number < vm_count:
-        size = rng.randrange(2, 6)
-        if rng.random() < 0.3:
+        size = rng.randrange(2, shape["group_max"] + 1)
+        if rng.random() < shape["grouped"]:
             for vm in vms[number:number + size]:
                 vm["group"] = f"g{number}"
         number += size

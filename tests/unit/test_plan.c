@@ -337,6 +337,64 @@ START_TEST(preferred_label_and_affinity_win_among_similar)
 }
 END_TEST
 
+/* h1 and h2 are emptier, but each has room for one only. */
+START_TEST(vms_that_should_be_together_go_together)
+{
+	struct rig rig;
+
+	setup(&rig, 4);
+	add_vm(&rig, 0, 5)->affinity = "shop";
+	add_vm(&rig, 0, 5)->affinity = "shop";
+	add_vm(&rig, 1, 21);
+	add_vm(&rig, 2, 21);
+	add_vm(&rig, 3, 77);
+	rig.hosts[1].mem_mib = rig.hosts[2].mem_mib = 30;
+	evacuate(&rig, 0, 0);
+	ck_assert_uint_eq(host_of(&rig, 0), 3);
+	ck_assert_uint_eq(host_of(&rig, 1), 3);
+	teardown(&rig);
+}
+END_TEST
+
+START_TEST(wish_that_is_missed_is_told)
+{
+	const struct plan_label fast = { "disk", "fast" };
+	struct rig rig;
+
+	setup(&rig, 2);
+	add_vm(&rig, 0, 10)->prefers = (struct plan_labels){ &fast, 1 };
+	evacuate(&rig, 0, 0);
+	ck_assert_str_eq(rig.plan->moves[0].why,
+			 "h0 is emptied; h1 is the best of 1 that take it, with memory 10 % and "
+			 "CPUs "
+			 "5 % used in the end, although a label that it prefers is missing");
+	teardown(&rig);
+}
+END_TEST
+
+START_TEST(candidates_are_those_that_take_it_best_first)
+{
+	struct rig rig;
+	uint32_t hosts[HOSTS];
+
+	setup(&rig, 6);
+	add_vm(&rig, 0, 20);
+	add_vm(&rig, 1, 30);
+	add_vm(&rig, 2, 50);
+	add_vm(&rig, 3, 85);
+	add_vm(&rig, 4, 40);
+	rig.hosts[5].state = PLAN_HOST_DRAINING;
+	evacuate(&rig, 0, 0);
+	ck_assert_uint_eq(host_of(&rig, 0), 1);
+	ck_assert_uint_eq(plan_candidates(rig.plan, 0, hosts, HOSTS), 2);
+	ck_assert_uint_eq(hosts[0], 4);
+	ck_assert_uint_eq(hosts[1], 2);
+	ck_assert_uint_eq(plan_candidates(rig.plan, 0, hosts, 1), 1);
+	ck_assert_uint_eq(hosts[0], 4);
+	teardown(&rig);
+}
+END_TEST
+
 /* ---- room, order ----------------------------------------------------------- */
 
 static void setup_big(struct rig *rig)
@@ -355,6 +413,8 @@ START_TEST(big_vm_without_room_stays_unless_others_may_move)
 	evacuate(&rig, 0, 0);
 	ck_assert_uint_eq(rig.plan->move_count, 0);
 	expect_reject(&rig, 0, 1, "memory: 70 MiB are wanted, 60 of 100 are free");
+	ck_assert_str_eq(rig.plan->stays[0].why,
+			 "no host takes it: of 3, 2 with too little memory free, 1 to be emptied");
 	teardown(&rig);
 }
 END_TEST
@@ -373,8 +433,29 @@ START_TEST(big_vm_others_make_room_first)
 	ck_assert(rig.plan->moves[1].waits);
 	ck_assert(rig.plan->moves[1].start_s >= rig.plan->moves[0].end_s);
 	/* The VM that came was there together with the one that was leaving: no. */
-	ck_assert_uint_le(rig.plan->fills[1].worst.mem_mib, 100);
-	ck_assert_uint_le(rig.plan->fills[2].worst.mem_mib, 100);
+	for (int i = 1; i < 3; i++) {
+		ck_assert_uint_le(rig.plan->fills[i].worst.mem_mib, 100);
+		ck_assert_uint_le(rig.plan->fills[i].peak.mem_mib, 100);
+	}
+	teardown(&rig);
+}
+END_TEST
+
+/* However long the moves take: both may be under way while none of h1 has left. */
+START_TEST(peak_counts_all_that_may_be_there_at_once)
+{
+	struct rig rig;
+
+	setup(&rig, 2);
+	rig.input.limits.in_per_host = 1;
+	add_vm(&rig, 0, 20);
+	add_vm(&rig, 0, 30)->cpu_load = 2;
+	add_vm(&rig, 1, 40);
+	evacuate(&rig, 0, 0);
+	ck_assert_uint_eq(rig.plan->fills[1].peak.mem_mib, 90);
+	ck_assert_uint_eq(rig.plan->fills[1].peak.vcpus, 3);
+	ck_assert(fabs(rig.plan->fills[1].peak.cpu_load - 3) < 1e-9);
+	ck_assert_uint_eq(rig.plan->fills[0].peak.mem_mib, 50);
 	teardown(&rig);
 }
 END_TEST
@@ -441,6 +522,23 @@ START_TEST(host_that_may_not_be_lost_is_told)
 	ck_assert_uint_eq(rig.plan->fills[1].homeless_after, 1);
 	ck_assert_uint_eq(rig.plan->fills[2].homeless_after, 0);
 	ck_assert_uint_eq(rig.plan->fills[0].homeless_after, PLAN_NOWHERE);
+	teardown(&rig);
+}
+END_TEST
+
+/* 40 to h3, 35 and 25 to h2: not the largest to the first that takes it. */
+START_TEST(host_may_be_lost_if_its_vms_are_placed_well)
+{
+	struct rig rig;
+
+	setup(&rig, 4);
+	add_vm(&rig, 1, 40);
+	add_vm(&rig, 1, 35);
+	add_vm(&rig, 1, 25);
+	add_vm(&rig, 2, 40);
+	add_vm(&rig, 3, 60);
+	evacuate(&rig, 0, 0);
+	ck_assert_uint_eq(rig.plan->fills[1].homeless_after, PLAN_NOWHERE);
 	teardown(&rig);
 }
 END_TEST
@@ -539,11 +637,16 @@ Suite *suite(void)
 	tcase_add_test(tcase, places_that_fit_only_in_one_way_are_found);
 	tcase_add_test(tcase, group_spread_over_racks);
 	tcase_add_test(tcase, preferred_label_and_affinity_win_among_similar);
+	tcase_add_test(tcase, vms_that_should_be_together_go_together);
+	tcase_add_test(tcase, wish_that_is_missed_is_told);
+	tcase_add_test(tcase, candidates_are_those_that_take_it_best_first);
 	tcase_add_test(tcase, big_vm_without_room_stays_unless_others_may_move);
 	tcase_add_test(tcase, big_vm_others_make_room_first);
+	tcase_add_test(tcase, peak_counts_all_that_may_be_there_at_once);
 	tcase_add_test(tcase, others_that_change_places_one_goes_by_a_third_host);
 	tcase_add_test(tcase, moves_of_a_host_go_so_many_at_a_time);
 	tcase_add_test(tcase, host_that_may_not_be_lost_is_told);
+	tcase_add_test(tcase, host_may_be_lost_if_its_vms_are_placed_well);
 	tcase_add_test(tcase, no_host_left_is_refused);
 	tcase_add_loop_test(tcase, wrong_input_is_refused_with_its_place, 0,
 			    (int)ARRAY_LEN(faults));

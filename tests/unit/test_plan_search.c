@@ -13,6 +13,7 @@
 #define STATES    4096 /* HOSTS_MAX to the power of VMS_MAX */
 #define CLUSTERS  1500
 #define EMPTIED   0
+#define MOVES_MAX (4 * VMS_MAX)
 
 struct world {
 	struct plan_host hosts[HOSTS_MAX];
@@ -200,13 +201,13 @@ static bool may_begin(const struct plan *plan, const bool *has_ended, size_t ind
 /* Begins and ends moves at random; AT becomes what they lead to. */
 static void carry_out(struct world *world, const struct plan *plan, int *at)
 {
-	bool has_begun[2 * VMS_MAX] = { false }, has_ended[2 * VMS_MAX] = { false };
+	bool has_begun[MOVES_MAX] = { false }, has_ended[MOVES_MAX] = { false };
 	int also[VMS_MAX];
 	size_t ended = 0;
 
 	memset(also, 0xff, sizeof(also)); /* -1 */
 	memcpy(at, world->home, sizeof(world->home));
-	ck_assert_uint_le(plan->move_count, 2 * VMS_MAX);
+	ck_assert_uint_le(plan->move_count, MOVES_MAX);
 	for (int tries = 0; ended < plan->move_count; tries++) {
 		size_t i = pick(world, (unsigned)plan->move_count);
 		const struct plan_move *move = &plan->moves[i];
@@ -301,6 +302,22 @@ START_TEST(small_cluster_others_move_no_vm_left_that_could_go)
 }
 END_TEST
 
+/* Clusters in which a VM that is moved for no other reason has to go away for a while, or more than
+ * one VM makes a detour at a time. */
+static const uint64_t tangled[] = { 1034505, 1046887 };
+
+START_TEST(tangled_cluster_no_vm_left_that_could_go)
+{
+	struct world world;
+	int best;
+
+	make(&world, tangled[_i]);
+	best = best_of_all(&world, true);
+	ck_assert_int_lt(best, best_of_all(&world, false));
+	ck_assert_int_eq(plan_and_check(&world, VMS_MAX), best);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *suite = suite_create("plan: all ways");
@@ -308,6 +325,8 @@ Suite *suite(void)
 
 	tcase_add_test(tcase, small_cluster_no_vm_left_that_could_go);
 	tcase_add_test(tcase, small_cluster_others_move_no_vm_left_that_could_go);
+	tcase_add_loop_test(tcase, tangled_cluster_no_vm_left_that_could_go, 0,
+			    (int)ARRAY_LEN(tangled));
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
