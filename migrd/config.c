@@ -22,7 +22,7 @@
 #define LINE_MAX_BYTES 190
 #define PEER_PREFIX    "peer "
 #define NOTIFY_PREFIX  "notify "
-#define KEY_MAX        48
+#define KEY_MAX        64
 
 enum section_kind { SECTION_NONE, SECTION_KEYS, SECTION_PEER, SECTION_NOTIFY, SECTION_BAD };
 

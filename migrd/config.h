@@ -43,6 +43,9 @@ struct config {
 	char *host_id;
 	char *host_state_dir, *host_run_dir, *host_log_dir;
 	uint64_t host_memory_reserve_mib;
+	uint64_t host_vcpus_per_core;  /* 0: no limit */
+	char *host_rack, *host_labels; /* NULL: none; "KEY=VALUE,KEY=VALUE" */
+	uint64_t capacity_ask_every_s;
 	char *api_listen, *api_socket;
 	char *data_listen, *data_advertise;
 	char *tls_ca, *tls_cert, *tls_key;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "wire/labels.h"
 
 #define AT(member) .offset = offsetof(struct config, member)
 #define MS_MAX     3600000
@@ -30,6 +31,15 @@ const struct config_key config_keys[] = {
 	{ "host", "memory_reserve_mib", CONFIG_TYPE_UINT, AT(host_memory_reserve_mib), 0,
 	  INT64_C(1) << 40, "0", NULL, "MiB",
 	  "Memory that an incoming guest, a restore or a copying refresh must leave available." },
+	{ "host", "vcpus_per_core", CONFIG_TYPE_UINT, AT(host_vcpus_per_core), 0, 1000, "0", NULL,
+	  "vCPUs",
+	  "An incoming guest is refused if the guests of this host would have more vCPUs to a core "
+	  "with it; 0: no limit.",
+	  .is_live = true },
+	{ "host", "rack", CONFIG_TYPE_NAME, AT(host_rack), .fallback_text = "none",
+	  .help = "Where this host is: plans spread the members of a group over racks." },
+	{ "host", "labels", CONFIG_TYPE_LABELS, AT(host_labels), .fallback_text = "none",
+	  .help = "What VMs may require, forbid or prefer of their host." },
 	{ "api", "listen", CONFIG_TYPE_LISTEN, AT(api_listen), .fallback = "0.0.0.0:8440",
 	  .help = "Address of the REST API for users and peers (TLS 1.3)." },
 	{ "api", "socket", CONFIG_TYPE_PATH, AT(api_socket), 0, 107,
@@ -120,6 +130,11 @@ const struct config_key config_keys[] = {
 	  "How long a guest may stand still in a move that does not say.", .is_live = true },
 	{ "queue", "out_max", CONFIG_TYPE_UINT, AT(queue_out_max), 1, 1000, "16", NULL, "moves",
 	  "The queue begins no move while so many go out from this host.", .is_live = true },
+	{ "capacity", "ask_every_s", CONFIG_TYPE_UINT, AT(capacity_ask_every_s), 1, 3600, "10",
+	  NULL, "seconds",
+	  "How often peers are asked what they have room for, while somebody looks at it; what a "
+	  "peer told is good for three times as long.",
+	  .is_live = true },
 	{ "storage", "dirs", CONFIG_TYPE_DIRS, AT(storage_dirs),
 	  .fallback = MIGRD_LOCALSTATEDIR "/lib/migrd/images",
 	  .help = "Below these, images may be made for incoming guests whose disks are local." },
@@ -199,6 +214,8 @@ const char *config_type_name(enum config_type type)
 		[CONFIG_TYPE_URL] = "https URL",
 		[CONFIG_TYPE_WHEN] = "before,after",
 		[CONFIG_TYPE_LABEL] = "KEY=VALUE",
+		[CONFIG_TYPE_LABELS] = "KEY=VALUE,KEY=VALUE...",
+		[CONFIG_TYPE_NAME] = "name",
 		[CONFIG_TYPE_COMMAND] = "PATH ARGUMENT...",
 	};
 
@@ -379,6 +396,35 @@ static bool label_is_valid(const char *label)
 	       label_word_is_valid(equals + 1, strlen(equals + 1), "._-");
 }
 
+/* As peers check them, and no key twice. */
+static bool set_labels(const struct config_key *key, const char *value, char **out, char **ret_why)
+{
+	CLEANUP(json_putp) struct json_object *obj = json_object_new_object();
+	CLEANUP(free_charp) char *copy = xstrdup(value);
+	struct faults *faults = faults_new();
+	char *rest = copy, *pair;
+	bool ok = true;
+
+	while (ok && (pair = strsep(&rest, ","))) {
+		char *equals = strchr(pair, '=');
+
+		ok = equals != NULL;
+		if (!ok)
+			break;
+		*equals = '\0';
+		ok = !json_object_object_get_ex(obj, pair, NULL);
+		json_add_str(obj, pair, equals + 1);
+	}
+	ok = ok && labels_check(obj, "", false, faults);
+	if (!ok)
+		*ret_why = xasprintf("'%s' is not a list of labels KEY=VALUE with commas between "
+				     "them, each key once, such as zone=a,disk=ssd%s%s",
+				     value, faults->count ? ": " : "",
+				     faults->count ? faults->list[0].detail : "");
+	faults_free(faults);
+	return ok && set_text(key, xstrdup(value), out, ret_why);
+}
+
 bool config_value_set(const struct config_key *key, const char *value, const char *base_dir,
 		      void *out, char **ret_why)
 {
@@ -430,6 +476,12 @@ bool config_value_set(const struct config_key *key, const char *value, const cha
 	case CONFIG_TYPE_LABEL:
 		return set_checked(key, value, label_is_valid(value),
 				   "a label KEY=VALUE, such as tier=database", out, ret_why);
+	case CONFIG_TYPE_LABELS:
+		return set_labels(key, value, out, ret_why);
+	case CONFIG_TYPE_NAME:
+		return set_checked(key, value, id_name_is_valid(value),
+				   "a name: 1 to 63 of A-Z a-z 0-9 . _ -, a letter or digit first",
+				   out, ret_why);
 	case CONFIG_TYPE_UINT:
 		return set_uint(key, value, out, ret_why);
 	case CONFIG_TYPE_LEVEL:

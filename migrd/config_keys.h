@@ -19,6 +19,8 @@ enum config_type {
 	CONFIG_TYPE_WHEN,    /* before, after, or before,after */
 	CONFIG_TYPE_COMMAND, /* an absolute path and arguments, with blanks between them */
 	CONFIG_TYPE_LABEL,   /* KEY=VALUE, as wire/labels.h has them */
+	CONFIG_TYPE_LABELS,  /* the same with commas between them */
+	CONFIG_TYPE_NAME,    /* as id_name_is_valid() */
 };
 
 struct config_key {

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "capacity/host.h"
 #include "http/shares.h"
 #include "notify/notify.h"
 #include "peer/client.h"
@@ -448,6 +449,49 @@ static void free_queue(struct daemon *daemon)
 	queue_free(TAKE_PTR(daemon->api.queue));
 }
 
+struct capacity_settings daemon_capacity_settings(const struct config *config)
+{
+	return (struct capacity_settings){
+		.rack = config->host_rack,
+		.labels = config->host_labels,
+		.reserved_mib = config->host_memory_reserve_mib,
+		.vcpus_per_core = config->host_vcpus_per_core,
+		.in_max = config->move_in_max,
+		.out_max = config->queue_out_max,
+		.budget_bytes_per_s = config->move_bandwidth_budget_bytes_per_s,
+		.ask_every_s = config->capacity_ask_every_s,
+	};
+}
+
+static bool start_capacity(struct daemon *daemon, struct err *err)
+{
+	struct api *api = &daemon->api;
+
+	(void)err;
+	api->capacity = capacity_new(&(struct capacity_env){
+		.loop = api->loop,
+		.vms = api->vms,
+		.moves = api->moves,
+		.peers = api->peers,
+		.peer_ids = api->peer_ids,
+		.host_id = daemon->config->host_id,
+		.interface_bytes_per_s = host_interface_rate_blocking(&host_roots_default),
+		.settings = daemon_capacity_settings(daemon->config),
+	});
+	return true;
+}
+
+static void end_capacity(struct daemon *daemon)
+{
+	capacity_end(daemon->api.capacity);
+}
+
+static void free_capacity(struct daemon *daemon)
+{
+	capacity_free(TAKE_PTR(daemon->api.capacity));
+	api_capacity_fini(&daemon->api);
+}
+
 static bool start_check(struct daemon *daemon, struct err *err)
 {
 	const struct config *config = daemon->config;
@@ -650,6 +694,7 @@ static const struct service {
 	{ "refreshes", start_refreshes, end_refreshes, free_refreshes },
 	{ "newest", start_newest, end_newest, free_newest },
 	{ "queue", start_queue, end_queue, free_queue },
+	{ "capacity", start_capacity, end_capacity, free_capacity },
 	{ "check", start_check, end_check, NULL },
 	{ "readiness", start_readiness, end_readiness, NULL },
 	{ "records", start_records, NULL, NULL },

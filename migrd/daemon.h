@@ -21,6 +21,8 @@ bool daemon_load_tls(const struct config *config, struct tls_live **ret, struct 
 struct notify_parties;
 bool daemon_load_parties_blocking(const struct config *config, struct notify_parties **ret,
 				  struct err *err);
+/* What the configuration says of this host's room; texts are CONFIG's. */
+struct capacity_settings daemon_capacity_settings(const struct config *config);
 struct selfcheck_env daemon_selfcheck_env(const struct config *config);
 
 #endif

@@ -214,6 +214,7 @@ struct moves_limits reload_moves_limits(const struct config *config)
 		.in_max = (unsigned)config->move_in_max,
 		.budget_bytes_per_s = config->move_bandwidth_budget_bytes_per_s,
 		.budget_in_bytes_per_s = config->move_bandwidth_budget_in_bytes_per_s,
+		.vcpus_per_core = config->host_vcpus_per_core,
 	};
 }
 
@@ -222,6 +223,7 @@ static void take_all(struct reload *reload, struct reading *reading)
 	struct config *config = reload->env.config;
 	struct api *api = reload->env.api;
 	struct moves_limits limits;
+	struct capacity_settings settings;
 
 	config_take_live(config, &reading->config, say_kept, NULL);
 	log_set_level((enum log_level)config->log_level);
@@ -230,6 +232,8 @@ static void take_all(struct reload *reload, struct reading *reading)
 	limits = reload_moves_limits(config);
 	moves_set_limits(api->moves, &limits);
 	queue_set_out_max(api->queue, (unsigned)config->queue_out_max);
+	settings = daemon_capacity_settings(config);
+	capacity_set(api->capacity, &settings);
 	take_peers(reload, &reading->config);
 	notify_set_parties(api->notify, TAKE_PTR(reading->parties));
 	take_tls(reload, reading->tls);

@@ -31,12 +31,6 @@ static const struct table_field host_fields[] = {
 	{ NULL, NULL, TABLE_TEXT },
 };
 
-static const struct table_field peer_fields[] = {
-	{ "ID", "id", TABLE_TEXT },
-	{ "ADDRESS", "address", TABLE_TEXT },
-	{ NULL, NULL, TABLE_TEXT },
-};
-
 static bool run_show(struct cli_call *call, struct err *err)
 {
 	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
@@ -46,11 +40,6 @@ static bool run_show(struct cli_call *call, struct err *err)
 		return false;
 	migrctl_print_object(call, host, host_fields);
 	return true;
-}
-
-static bool run_list(struct cli_call *call, struct err *err)
-{
-	return migrctl_list(call, "/v1/peers", "", peer_fields, err);
 }
 
 /* ---- check --------------------------------------------------------------------- */
@@ -144,11 +133,4 @@ const struct cli_command cmd_host_show = {
 	.verb = "show",
 	.summary = "what this host is, has, and does",
 	.run = run_show,
-};
-
-const struct cli_command cmd_host_list = {
-	.noun = "host",
-	.verb = "list",
-	.summary = "the peers this host knows",
-	.run = run_list,
 };

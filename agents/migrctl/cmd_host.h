@@ -5,6 +5,6 @@
 
 #include "agents/lib/cli.h"
 
-extern const struct cli_command cmd_host_show, cmd_host_list, cmd_host_check;
+extern const struct cli_command cmd_host_show, cmd_host_check;
 
 #endif

@@ -6,6 +6,7 @@
 #include "agents/migrctl/cmd_adopt.h"
 #include "agents/migrctl/cmd_agent.h"
 #include "agents/migrctl/cmd_backup.h"
+#include "agents/migrctl/cmd_capacity.h"
 #include "agents/migrctl/cmd_device.h"
 #include "agents/migrctl/cmd_events.h"
 #include "agents/migrctl/cmd_host.h"
@@ -103,6 +104,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_vm_refresh,
 	&cmd_vm_label,
 	&cmd_vm_set_policy,
+	&cmd_vm_place,
 	&cmd_vm_qmp,
 	&cmd_vm_hmp,
 	&cmd_vm_monitor,

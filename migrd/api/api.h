@@ -7,6 +7,7 @@
 #include "api/readyz.h"
 #include "base/bus.h"
 #include "base/strbuf.h"
+#include "capacity/capacity.h"
 #include "check/check.h"
 #include "http/http.h"
 #include "move/move.h"
@@ -31,6 +32,7 @@ struct api {
 	struct saves *saves;
 	struct refreshes *refreshes;
 	struct queue *queue;
+	struct capacity *capacity;
 	struct check *check;
 	struct newest_env newest_env;
 	struct newest *newest;
@@ -55,7 +57,12 @@ struct api {
 		struct host_reply *reply; /* what `text' was made from */
 		char *text;
 		size_t len;
-	} host;        /* host.c */
+	} host; /* host.c */
+	struct {
+		char *text; /* NULL: none yet */
+		size_t len;
+		uint64_t at_ms;
+	} capacity_list; /* capacity.c */
 	bool is_ready; /* everything of the daemon's earlier run was found again */
 };
 
@@ -187,6 +194,10 @@ void api_host_get(struct http_request *req, void *data);
 void api_host_fini(struct api *api);
 void api_peers_list(struct http_request *req, void *data);
 void api_healthz(struct http_request *req, void *data);
+/* capacity.c */
+void api_capacity_get(struct http_request *req, void *data);
+void api_peer_capacity(struct http_request *req, void *data);
+void api_capacity_fini(struct api *api);
 /* openapi.c */
 void api_openapi(struct http_request *req, void *data);
 /* metrics.c */

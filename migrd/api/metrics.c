@@ -131,6 +131,54 @@ static void read_notices(struct strbuf *text, const char *name, const struct api
 			    '"', moves_notice_count(api->moves, (enum move_notice_count)i));
 }
 
+static void add_kind(struct strbuf *text, const char *name, const char *kind, uint64_t mib)
+{
+	strbuf_addf(text, "%s{kind=\042%s\042} %" PRIu64 "\n", name, kind, mib << 20);
+}
+
+static void read_host_memory(struct strbuf *text, const char *name, const struct api *api)
+{
+	const struct capacity_memory *mib = &capacity_own(api->capacity)->figures.memory_mib;
+
+	add_kind(text, name, "total", mib->total);
+	add_kind(text, name, "available", mib->available);
+	add_kind(text, name, "reserved", mib->reserved);
+	add_kind(text, name, "guests", mib->guests);
+	add_kind(text, name, "incoming", mib->incoming);
+}
+
+static void read_host_cores(struct strbuf *text, const char *name, const struct api *api)
+{
+	strbuf_addf(text, "%s %" PRIu64 "\n", name, capacity_own(api->capacity)->figures.cores);
+}
+
+static void read_host_used(struct strbuf *text, const char *name, const struct api *api)
+{
+	strbuf_addf(text, "%s %.3f\n", name, capacity_own(api->capacity)->figures.load);
+}
+
+static void read_host_vcpus(struct strbuf *text, const char *name, const struct api *api)
+{
+	strbuf_addf(text, "%s %" PRIu64 "\n", name, capacity_own(api->capacity)->figures.vcpus);
+}
+
+static void read_host_guests(struct strbuf *text, const char *name, const struct api *api)
+{
+	strbuf_addf(text, "%s %" PRIu64 "\n", name, capacity_own(api->capacity)->figures.guests);
+}
+
+static void read_host_pressure(struct strbuf *text, const char *name, const struct api *api)
+{
+	const struct capacity_figures *figures = &capacity_own(api->capacity)->figures;
+	const struct capacity_pressure *percent = &figures->pressure;
+
+	if (!figures->has_pressure)
+		return;
+	strbuf_addf(text, "%s{resource=\"cpu\"} %.4f\n", name, percent->cpu / 100);
+	strbuf_addf(text, "%s{resource=\"memory\"} %.4f\n", name, percent->memory / 100);
+	strbuf_addf(text, "%s{resource=\"io\"} %.4f\n", name, percent->io / 100);
+}
+
 static const struct {
 	const char *name, *type, *unit, *help; /* UNIT "": it has none */
 	read_fn *read;
@@ -138,6 +186,21 @@ static const struct {
 	{ "migrd_build", "info", "", "The version of migrd.", read_build },
 	{ "migrd_certificate_expiration_timestamp_seconds", "gauge", "seconds",
 	  "When the certificate of this host ends.", read_certificate },
+	{ "migrd_host_memory_bytes", "gauge", "bytes",
+	  "Memory of the host: all, what programs can have, what is not for guests, what guests "
+	  "have, and what guests will have that are on their way here.",
+	  read_host_memory },
+	{ "migrd_host_cores", "gauge", "", "Cores of the host.", read_host_cores },
+	{ "migrd_host_cores_used", "gauge", "",
+	  "Cores that all programs use, over about half a minute.", read_host_used },
+	{ "migrd_host_vcpus", "gauge", "", "vCPUs of guests that are here or on their way here.",
+	  read_host_vcpus },
+	{ "migrd_host_guests", "gauge", "", "Guests that are here or on their way here.",
+	  read_host_guests },
+	{ "migrd_host_pressure_ratio", "gauge", "ratio",
+	  "Share of the last 10 s in which a task waited for a resource; none: the kernel does not "
+	  "tell.",
+	  read_host_pressure },
 	{ "migrd_moves_active", "gauge", "", "Moves that have not ended, to and from this host.",
 	  read_moves },
 	{ "migrd_queue_entries", "gauge", "", "Entries of the queue that have not ended.",

@@ -5,6 +5,7 @@
 #include "wire/adopt_request.h"
 #include "wire/agent_request.h"
 #include "wire/backup_request.h"
+#include "wire/capacity.h"
 #include "wire/medium_request.h"
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
@@ -37,6 +38,9 @@ static const char *const move_state_filters[] = { "active", NULL };
 	}
 
 static const struct http_query_key page_query[] = { PAGE, { 0 } };
+static const struct http_query_key peer_capacity_query[] = {
+	{ "after", HTTP_QUERY_TEXT, .help = "`next' of the page before." }, { 0 }
+};
 static const struct http_query_key peer_vms_query[] = {
 	{ "after", HTTP_QUERY_TEXT, .help = "`next' of the page before." },
 	{ "uuid", HTTP_QUERY_TEXT, .help = "Only this VM, with or without a record." },
@@ -87,6 +91,12 @@ const struct http_route api_routes[] = {
 	  .body = backup_request_fields, .reply = host_backup_fields },
 	{ "GET", "/v1/peers", V, api_peers_list, .summary = "The hosts it knows",
 	  .reply = host_peer_fields, .is_list = true },
+	{ "GET", "/v1/capacity", V, api_capacity_get,
+	  .summary = "What it and its peers have room for", .reply = capacity_shown_fields,
+	  .is_list = true },
+	{ "GET", "/v1/capacity/{host}", V, api_capacity_get,
+	  .summary = "What one of them has room for, and its guests",
+	  .reply = capacity_host_fields },
 	{ "GET", "/v1/vms", V, api_vms_list, .summary = "The VMs of this host", .query = page_query,
 	  .reply = vm_summary_fields, .is_list = true },
 	{ "POST", "/v1/vms", O, api_vms_create, .summary = "Define a VM", .body = vm_def_fields,
@@ -240,6 +250,9 @@ const struct http_route api_routes[] = {
 	  .reply = peer_settled_fields },
 	{ "GET", "/peer/v1/moves/{id}", P, api_peer_fate, .summary = "What became of it",
 	  .query = fate_query, .reply = peer_fate_fields },
+	{ "GET", "/peer/v1/capacity", P, api_peer_capacity,
+	  .summary = "What it has room for, and its guests", .query = peer_capacity_query,
+	  .reply = capacity_page_fields },
 	{ "GET", "/peer/v1/vms", P, api_peer_vms, .summary = "The VMs it has a record of",
 	  .query = peer_vms_query, .reply = peer_vms_fields },
 	{ 0 },

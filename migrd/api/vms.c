@@ -68,6 +68,8 @@ void api_vm_changed(void *data, const char *name, const struct vm *vm)
 	api->host.is_count_right = false;
 	if (api->queue)
 		queue_look(api->queue);
+	if (api->capacity)
+		capacity_note(api->capacity);
 	if (!vm) {
 		tell_gone(api, name);
 		return;

@@ -28,6 +28,11 @@ uint64_t clock_monotonic_ms(void)
 	return clock_monotonic_ns() / NS_PER_MS;
 }
 
+uint64_t clock_boot_ms(void)
+{
+	return (uint64_t)now_ns(CLOCK_BOOTTIME) / NS_PER_MS;
+}
+
 struct timespec clock_timespec(uint64_t monotonic_ns)
 {
 	return (struct timespec){ .tv_sec = (time_t)(monotonic_ns / NS_PER_S),

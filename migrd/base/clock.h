@@ -16,6 +16,9 @@
 uint64_t clock_monotonic_ns(void);
 uint64_t clock_monotonic_us(void);
 uint64_t clock_monotonic_ms(void);
+/* The same with the time in which the host slept (CLOCK_BOOTTIME), as starts of processes are told.
+ */
+uint64_t clock_boot_ms(void);
 /* Converts a time of clock_monotonic_ns() for pthread_cond_timedwait() with CLOCK_MONOTONIC. */
 struct timespec clock_timespec(uint64_t monotonic_ns);
 

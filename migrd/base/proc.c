@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/id.h"
 #include "base/mem.h"
@@ -300,6 +301,47 @@ bool proc_thread_cpu_us(pid_t pid, pid_t tid, uint64_t *ret_us, struct err *err)
 	if (end == text)
 		return err_set(err, ERR_NOT_FOUND, "'%s' has no number", path);
 	*ret_us = ns / 1000;
+	return true;
+}
+
+/* Fields 14 and 15, 22 and 24, counted as in parse_stat(). */
+static bool parse_use(const char *text, uint64_t ret_fields[25])
+{
+	const char *p = strrchr(text, ')');
+
+	if (!p || p[1] != ' ')
+		return false;
+	p += 3;
+	for (int field = 4; field <= 24; field++) {
+		char *end;
+
+		ret_fields[field] = (uint64_t)strtoll(p, &end, 10); /* some are negative */
+		if (end == p)
+			return false;
+		p = end;
+	}
+	return true;
+}
+
+bool proc_use(struct proc_id id, struct proc_use *ret_use, struct err *err)
+{
+	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK), page = (uint64_t)sysconf(_SC_PAGESIZE);
+	CLEANUP(free_charp) char *text = NULL;
+	uint64_t fields[25] = { 0 }, started_ms, now_ms;
+	char path[64];
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)id.pid);
+	if (id.pid <= 0 || !file_read(path, STAT_MAX_BYTES, &text, &len, err) ||
+	    !parse_use(text, fields) || fields[22] != id.start_time)
+		return err_set(err, ERR_NOT_FOUND, "there is no process %d any more", (int)id.pid);
+	started_ms = id.start_time * 1000 / hz;
+	now_ms = clock_boot_ms();
+	*ret_use = (struct proc_use){
+		.cpu_ms = (fields[14] + fields[15]) * 1000 / hz,
+		.resident_mib = fields[24] * page >> 20,
+		.lived_ms = now_ms > started_ms ? now_ms - started_ms : 0,
+	};
 	return true;
 }
 

@@ -60,6 +60,14 @@ void proc_free(struct proc *proc); /* does not end the process */
  * a vCPU ran in the guest is part of it.  NOT_FOUND: there is no such thread, or no such file. */
 bool proc_thread_cpu_us(pid_t pid, pid_t tid, uint64_t *ret_us, struct err *err);
 
+/* What a process has used: utime and stime, rss and the age of /proc/PID/stat (proc(5)).  Huge
+ * pages are no part of it.  NOT_FOUND: there is no such process any more. */
+struct proc_use {
+	uint64_t cpu_ms, resident_mib;
+	uint64_t lived_ms; /* since its start */
+};
+bool proc_use(struct proc_id id, struct proc_use *ret_use, struct err *err);
+
 /* The kernel's boot id: tells a power loss from a daemon crash. */
 const char *proc_boot_id(void);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What this host has promised to the moves that come here, and whether it promises more: places for
  * moves, of which some are for interactive ones; of one peer, moves and memory, so that one peer
- * cannot fill this host.  (The memory of all jobs together is vm/admission.h's.) */
+ * cannot fill this host; vCPUs to a core.  (The memory of all jobs together is vm/admission.h's.)
+ */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/proc.h"
 #include "move/dst.h"
@@ -99,4 +101,47 @@ bool moves_peer_may_offer(const struct moves *moves, const char *source, uint64_
 			       (unsigned long long)promised.memory_of_peer_mib, source,
 			       (unsigned long long)wanted_mib, env->offers_memory_percent);
 	return true;
+}
+
+/* By the text of the definition, as vm_def_of() would keep a struct for each VM. */
+static uint64_t vcpus_of(const struct vm *vm)
+{
+	struct json_object *def = json_read_back(vm_definition(vm)), *more = NULL;
+	int64_t vcpus = json_get_int(def, "vcpus", 1);
+
+	json_object_object_get_ex(def, "vcpu_devices", &more);
+	vcpus += (int64_t)json_count(more);
+	json_object_put(def);
+	return vcpus > 0 ? (uint64_t)vcpus : 0;
+}
+
+/* Of guests that are here or on their way, without the VM of UUID. */
+static uint64_t vcpus_here(struct vms *vms, const char *uuid)
+{
+	uint64_t sum = 0;
+
+	for (struct vm *vm = vm_next(vms, NULL); vm; vm = vm_next(vms, vm_name(vm))) {
+		bool counts = vm_role(vm) == VM_ROLE_INCOMING || qemu_is_alive(vm_qemu(vm));
+
+		sum += counts && strcmp(vm_uuid(vm), uuid) != 0 ? vcpus_of(vm) : 0;
+	}
+	return sum;
+}
+
+bool moves_have_cores(const struct moves *moves, const struct vm_def *def, struct err *err)
+{
+	uint64_t most = moves->env.limits.vcpus_per_core, sum;
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (!most || cores <= 0)
+		return true;
+	sum = vcpus_here(moves->env.vms, def->uuid) + def->vcpus + def->vcpu_device_count;
+	if (sum <= most * (uint64_t)cores)
+		return true;
+	return err_set(err, ERR_LIMIT,
+		       "with this guest, the guests of host '%s' would have %llu vCPUs on %ld "
+		       "cores, and %llu to a core are allowed: move it to another host, or raise "
+		       "vcpus_per_core there",
+		       moves->env.host_id, (unsigned long long)sum, cores,
+		       (unsigned long long)most);
 }

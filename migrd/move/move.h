@@ -54,6 +54,7 @@ struct moves_limits {
 	 * MiB or more. */
 	uint64_t budget_bytes_per_s;
 	uint64_t budget_in_bytes_per_s; /* the same of all moves to here */
+	uint64_t vcpus_per_core;        /* of guests, with one that comes; 0: any number */
 };
 
 struct moves_env {

@@ -165,6 +165,13 @@ static bool has_memory(struct moves *moves, const struct move_offer *offer, stru
 	return has_room(moves, def, err);
 }
 
+static bool has_cores(struct moves *moves, const struct move_offer *offer, struct vm_def *def,
+		      struct err *err)
+{
+	(void)offer;
+	return moves_have_cores(moves, def, err);
+}
+
 static bool may_wait(struct moves *moves, const struct move_offer *offer, struct vm_def *def,
 		     struct err *err)
 {
@@ -221,6 +228,7 @@ void moves_judge_offer(struct moves *moves, const struct move_offer *offer,
 		{ "places", has_place },
 		{ "offers", is_within_limits },
 		{ "memory", has_memory },
+		{ "vcpu-ratio", has_cores },
 		{ "hold", may_wait },
 	};
 	struct vm_def *def = xnew(struct vm_def);
@@ -272,7 +280,7 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 	    is_free(moves, def, err) && has_no_former(moves, offer->source, def, err) &&
 	    moves_have_place(moves, offer, err) &&
 	    moves_peer_may_offer(moves, offer->source, vm_def_ordinary_memory_mib(def), err) &&
-	    has_room(moves, def, err))
+	    has_room(moves, def, err) && moves_have_cores(moves, def, err))
 		vm = vm_new_incoming(moves->env.vms, def, offer->generation, err);
 	memory_mib = vm_def_ordinary_memory_mib(def);
 	free(def);

@@ -690,6 +690,8 @@ bool moves_have_place(const struct moves *moves, const struct move_offer *offer,
  * more. */
 bool moves_peer_may_offer(const struct moves *moves, const char *source, uint64_t wanted_mib,
 			  struct err *err);
+/* LIMIT, with the figures: the guests of this host would have too many vCPUs with DEF. */
+bool moves_have_cores(const struct moves *moves, const struct vm_def *def, struct err *err);
 /* A vms_promised_fn: the memory of guests that are not here yet. */
 uint64_t moves_promised_mib(void *moves);
 

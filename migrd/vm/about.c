@@ -38,6 +38,16 @@ static void on_saved(void *data, const struct err *err)
 	finish(about, err);
 }
 
+static bool change_placement(struct vm_def *def, struct json_object *changes, struct err *err)
+{
+	struct faults *faults = faults_new();
+	bool ok = placement_change(&def->placement, changes, "/placement", faults) ||
+		  faults_to_err(faults, err);
+
+	faults_free(faults);
+	return ok;
+}
+
 static bool change(struct about *about, struct vm *vm, struct vm_def *def, struct err *err)
 {
 	if (vm_role(vm) != VM_ROLE_OWNED)
@@ -48,6 +58,8 @@ static bool change(struct about *about, struct vm *vm, struct vm_def *def, struc
 	about->former = xnew(struct vm_def);
 	*about->former = *def;
 	if (about->request.labels && !labels_change(def->labels, about->request.labels, err))
+		return err_wrap(err, "VM '%s'", vm_name(vm));
+	if (about->request.placement && !change_placement(def, about->request.placement, err))
 		return err_wrap(err, "VM '%s'", vm_name(vm));
 	if (about->request.has_policy)
 		snprintf(def->policy, sizeof(def->policy), "%s", about->request.policy);
@@ -83,6 +95,7 @@ void vm_change_about(struct vm *vm, const struct vm_patch_request *request, vm_d
 
 	about->request = *request;
 	about->request.labels = json_object_get(request->labels);
+	about->request.placement = json_object_get(request->placement);
 	about->done = done;
 	about->data = data;
 	vm_enter(vm, VM_SYNC_DEVICE, VM_ENTRY_USUAL, on_entered, about);

@@ -147,11 +147,11 @@ const struct json_field peer_prepare_fields[] = {
 	  .type = JSON_ANY,
 	  .required = true,
 	  JSON_MEMBER(struct peer_prepare, definition),
-	  .help = "The VM definition, normalized, without labels and policy." },
+	  .help = "The VM definition, normalized, without labels, policy and placement." },
 	{ .key = "about",
 	  .type = JSON_ANY,
 	  JSON_MEMBER(struct peer_prepare, about),
-	  .help = "Members of the definition that no guest needs: labels and policy." },
+	  .help = "Members of the definition that no guest needs: labels, policy and placement." },
 	{ .key = "options",
 	  .type = JSON_OBJECT,
 	  JSON_MEMBER(struct peer_prepare, options),
@@ -550,7 +550,7 @@ bool peer_prepare_check(const struct peer_prepare *prepare, const char *path_id,
 	return true;
 }
 
-static const char *const about_keys[] = { "labels", "policy" };
+static const char *const about_keys[] = { "labels", "policy", "placement" };
 
 /* The source may have other keys in there, of a later version, which this one ignores. */
 static void take_over(struct json_object *from, struct json_object *to, bool is_moved)

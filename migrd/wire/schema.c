@@ -8,6 +8,7 @@
 #include "wire/adopt_request.h"
 #include "wire/agent_request.h"
 #include "wire/backup_request.h"
+#include "wire/capacity.h"
 #include "wire/event.h"
 #include "wire/host_reply.h"
 #include "wire/medium_request.h"
@@ -79,6 +80,9 @@ static const struct {
 	{ "host-backup", host_backup_fields, JSON_SCHEMA_REPLY, "Copy of the state database",
 	  "The answer of POST /v1/host/backup." },
 	{ "peer", host_peer_fields, JSON_SCHEMA_REPLY, "Peer", "An item of GET /v1/peers." },
+	{ "capacity", capacity_host_fields, JSON_SCHEMA_REPLY, "Room of a host",
+	  "The answer of GET /v1/capacity/{host}, and without the guests an item of GET "
+	  "/v1/capacity." },
 	{ "vm-summary", vm_summary_fields, JSON_SCHEMA_REPLY, "VM, in short",
 	  "An item of GET /v1/vms." },
 	{ "vm-reply", vm_reply_fields, JSON_SCHEMA_REPLY, "VM",

@@ -593,6 +593,11 @@ const struct json_field vm_def_fields[] = {
 	  .pattern = "^([A-Za-z0-9][A-Za-z0-9._-]{0,62})?$",
 	  .help = "Name of the policy of its moves, unless a move says another; default: that of "
 		  "its labels." },
+	{ .key = "placement",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct vm_def, placement),
+	  .fields = placement_fields,
+	  .help = "Where it may be, which plans keep to; default: anywhere." },
 	{ 0 },
 };
 
@@ -618,6 +623,7 @@ bool vm_def_decode(struct json_object *obj, struct vm_def *ret, struct faults *f
 		snprintf(ret->firmware.vars.id, sizeof(ret->firmware.vars.id), "%s",
 			 VM_DEF_VARS_ID);
 	check_labels(ret, faults);
+	placement_check(&ret->placement, "/placement", faults);
 	vm_def_check_across(ret, faults, first);
 	return faults->count == first;
 }

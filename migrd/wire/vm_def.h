@@ -16,6 +16,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "wire/labels.h"
+#include "wire/placement.h"
 
 /* QEMU limits node names to 31 bytes: an id leaves room for a suffix. */
 #define VM_DEF_ID_SIZE         25
@@ -306,6 +307,7 @@ struct vm_def {
 	/* What people say of the VM; nothing of it reaches QEMU. */
 	char labels[LABELS_SIZE];
 	char policy[ID_NAME_SIZE]; /* of its moves, unless they say another; "": none is named */
+	struct placement placement;
 };
 
 /* Only the VM's host has the image, so that a move must copy it. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "wire/labels.h"
+#include "wire/placement.h"
 #include "wire/vm_def_check.h"
 
 static bool check_host(const char *value, const char **ret_why)
@@ -39,6 +40,11 @@ const struct json_field vm_patch_fields[] = {
 	  .check = vm_def_check_policy,
 	  .pattern = "^([A-Za-z0-9][A-Za-z0-9._-]{0,62})?$",
 	  .help = "Name of the policy of its moves; empty: none." },
+	{ .key = "placement",
+	  .type = JSON_ANY,
+	  JSON_MEMBER(struct vm_patch_request, placement),
+	  .fields = placement_fields,
+	  .help = "What of its placement is added or changed; null removes a member or a label." },
 	{ 0 },
 };
 
@@ -47,10 +53,13 @@ bool vm_patch_decode(struct json_object *obj, struct vm_patch_request *ret, stru
 	size_t former = faults->count;
 
 	memset(ret, 0, sizeof(*ret));
-	if (json_decode(obj, vm_patch_fields, ret, "", faults) && !ret->labels && !ret->has_policy)
-		faults_add(faults, "", "nothing to change: give labels or policy");
+	if (json_decode(obj, vm_patch_fields, ret, "", faults) && !ret->labels &&
+	    !ret->has_policy && !ret->placement)
+		faults_add(faults, "", "nothing to change: give labels, policy or placement");
 	if (ret->labels)
 		labels_check(ret->labels, "/labels", true, faults);
+	if (ret->placement)
+		placement_check_changes(ret->placement, "/placement", faults);
 	return faults->count == former;
 }
 

@@ -23,6 +23,7 @@ struct vm_patch_request {
 	struct json_object *labels; /* changes, null removing one; owned; NULL: none */
 	bool has_policy;
 	char policy[ID_NAME_SIZE]; /* "": none from now on */
+	struct json_object *placement; /* changes (wire/placement.h); owned; NULL: none */
 };
 extern const struct json_field vm_patch_fields[];
 

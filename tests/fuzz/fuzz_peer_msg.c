@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "wire/capacity.h"
 #include "wire/peer_msg.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -25,6 +26,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 		json_object_put(out);                        \
 	} while (0)
 
+static void try_capacity(struct json_object *obj)
+{
+	static struct capacity_vm_told vm, again;
+	static struct capacity_page page;
+	struct err err = { 0 };
+	bool ok;
+
+	memset(&page, 0, sizeof(page));
+	ok = capacity_page_read(obj, &page, &err);
+	assert(ok != err_is_set(&err));
+	for (size_t i = 0; ok && i < json_count(page.vms); i++) {
+		struct json_object *out;
+
+		if (!capacity_vm_read(&page, i, &vm, &err))
+			continue;
+		out = json_encode(capacity_vm_told_fields, &vm);
+		assert(json_decode_object(out, capacity_vm_told_fields, &again, JSON_STRICT, &err));
+		json_object_put(out);
+	}
+	capacity_page_fini(&page);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct faults *faults = faults_new();
@@ -38,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	TRY(peer_verdict, peer_verdict_fields);
 	TRY(peer_fate, peer_fate_fields);
 	TRY(peer_vms, peer_vms_fields);
+	try_capacity(obj);
 	json_object_put(obj);
 	faults_free(faults);
 	return 0;

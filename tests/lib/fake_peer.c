@@ -178,6 +178,8 @@ static const char *verb_of(const char *method, const char *path)
 {
 	if (strncmp(path, "/peer/v1/vms", strlen("/peer/v1/vms")) == 0)
 		return "vms";
+	if (strncmp(path, "/peer/v1/capacity", strlen("/peer/v1/capacity")) == 0)
+		return "capacity";
 	return strcmp(method, "GET") == 0 ? "fate" : strrchr(path, '/') + 1;
 }
 

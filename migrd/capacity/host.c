@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "capacity/host.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+
+#define FILE_MAX_BYTES (1u << 20) /* /proc/stat has a line for each CPU, and all interrupts */
+#define SMOOTH_MS      30000.0
+#define SPEED_MAX_MBIT 10000000
+
+const struct host_roots host_roots_default = { "/proc", "/sys" };
+
+/* NULL: the kernel has no such file, or does not let it be read. */
+static char *read_text(const char *root, const char *path)
+{
+	CLEANUP(free_charp) char *whole = xasprintf("%s/%s", root, path);
+	struct err ignored;
+	char *text;
+	size_t len;
+
+	return file_read(whole, FILE_MAX_BYTES, &text, &len, &ignored) ? text : NULL;
+}
+
+/* What follows WORD at the beginning of a line; NULL: there is no such line. */
+static const char *after_word(const char *text, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, word, len) == 0)
+			return line + len;
+	}
+	return NULL;
+}
+
+/* ---- memory ------------------------------------------------------------------ */
+
+static uint64_t kib_of(const char *text, const char *word)
+{
+	const char *value = after_word(text, word);
+
+	return value ? strtoull(value, NULL, 10) : 0;
+}
+
+/* "hugepages-2048kB" */
+static void add_huge(const char *sys, const char *name, struct host_memory_found *found)
+{
+	static const char prefix[] = "hugepages-";
+	uint64_t kib = strncmp(name, prefix, strlen(prefix)) == 0
+			       ? strtoull(name + strlen(prefix), NULL, 10)
+			       : 0;
+	CLEANUP(free_charp) char *all = NULL;
+	CLEANUP(free_charp) char *unused = NULL;
+	CLEANUP(free_charp) char *dir = xasprintf("%s/kernel/mm/hugepages/%s", sys, name);
+
+	if (!kib)
+		return;
+	all = read_text(dir, "nr_hugepages");
+	unused = read_text(dir, "free_hugepages");
+	found->huge_total_mib += all ? strtoull(all, NULL, 10) * kib / 1024 : 0;
+	found->huge_free_mib += unused ? strtoull(unused, NULL, 10) * kib / 1024 : 0;
+}
+
+static void look_at_huge(const char *sys, struct host_memory_found *found)
+{
+	CLEANUP(free_charp) char *path = xasprintf("%s/kernel/mm/hugepages", sys);
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir)))
+		add_huge(sys, entry->d_name, found);
+	closedir(dir);
+}
+
+struct host_memory_found host_memory_look(const struct host_roots *roots)
+{
+	CLEANUP(free_charp) char *text = read_text(roots->proc, "meminfo");
+	struct host_memory_found found = { 0 };
+
+	if (!text)
+		return found;
+	found.total_mib = kib_of(text, "MemTotal:") / 1024;
+	found.available_mib = kib_of(text, "MemAvailable:") / 1024;
+	look_at_huge(roots->sys, &found);
+	return found;
+}
+
+/* ---- CPUs -------------------------------------------------------------------- */
+
+/* Ticks of a line "cpu": user nice system idle iowait irq softirq steal; guest time is part of
+ * user. */
+static uint64_t used_ticks(const char *values)
+{
+	static const bool is_use[] = { true, true, true, false, false, true, true, false };
+	uint64_t sum = 0;
+	char *end;
+
+	for (size_t i = 0; i < ARRAY_LEN(is_use); i++) {
+		uint64_t value = strtoull(values, &end, 10);
+
+		if (end == values)
+			break;
+		sum += is_use[i] ? value : 0;
+		values = end;
+	}
+	return sum;
+}
+
+static uint64_t count_cores(const char *text)
+{
+	uint64_t count = 0;
+
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, "cpu", 3) == 0)
+			count += isdigit((unsigned char)line[3]) != 0;
+	}
+	return count;
+}
+
+struct host_cpu_found host_cpu_look(const struct host_roots *roots)
+{
+	CLEANUP(free_charp) char *text = read_text(roots->proc, "stat");
+	const char *all = text ? after_word(text, "cpu ") : NULL;
+	long ticks_per_s = sysconf(_SC_CLK_TCK);
+	struct host_cpu_found found = { 0 };
+
+	if (!all || ticks_per_s <= 0)
+		return found;
+	found.used_ms = used_ticks(all) * 1000 / (uint64_t)ticks_per_s;
+	found.cores = count_cores(text);
+	return found;
+}
+
+/* "some avg10=1.50 avg60=..." */
+static bool look_at_pressure(const char *proc, const char *name, double *ret)
+{
+	CLEANUP(free_charp) char *path = xasprintf("pressure/%s", name);
+	CLEANUP(free_charp) char *text = read_text(proc, path);
+	const char *value = text ? after_word(text, "some avg10=") : NULL;
+
+	if (!value || sscanf(value, "%lf", ret) != 1 || !(*ret >= 0))
+		return false;
+	*ret = fmin(*ret, 100);
+	return true;
+}
+
+bool host_pressure_look(const struct host_roots *roots, struct capacity_pressure *ret)
+{
+	struct capacity_pressure found;
+
+	if (!look_at_pressure(roots->proc, "cpu", &found.cpu) ||
+	    !look_at_pressure(roots->proc, "memory", &found.memory) ||
+	    !look_at_pressure(roots->proc, "io", &found.io))
+		return false;
+	*ret = found;
+	return true;
+}
+
+/* ---- links -------------------------------------------------------------------- */
+
+/* Only of an interface with a device behind it: bridges and taps tell a speed that they do not
+ * have. One that is down tells none, or -1. */
+static uint64_t speed_of(const char *net, const char *name)
+{
+	CLEANUP(free_charp) char *dir = xasprintf("%s/%s", net, name);
+	CLEANUP(free_charp) char *device = xasprintf("%s/device", dir);
+	CLEANUP(free_charp) char *text = NULL;
+	long long mbit;
+
+	if (name[0] == '.' || access(device, F_OK) != 0)
+		return 0;
+	text = read_text(dir, "speed");
+	mbit = text ? strtoll(text, NULL, 10) : 0;
+	return mbit > 0 && mbit <= SPEED_MAX_MBIT ? (uint64_t)mbit * 125000 : 0;
+}
+
+uint64_t host_interface_rate_blocking(const struct host_roots *roots)
+{
+	CLEANUP(free_charp) char *net = xasprintf("%s/class/net", roots->sys);
+	DIR *dir = opendir(net);
+	const struct dirent *entry;
+	uint64_t most = 0;
+
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir))) {
+		uint64_t rate = speed_of(net, entry->d_name);
+
+		most = rate > most ? rate : most;
+	}
+	closedir(dir);
+	return most;
+}
+
+/* ---- use over time ------------------------------------------------------------ */
+
+void host_load_look(struct host_load *load, uint64_t used_ms, uint64_t now_ms, uint64_t lived_ms)
+{
+	double ms = (double)(now_ms - load->at_ms), cores;
+
+	if (!load->at_ms) {
+		load->cores = lived_ms ? (double)used_ms / (double)lived_ms : 0;
+	} else if (now_ms < load->at_ms + HOST_LOAD_LEAST_MS) {
+		return;
+	} else {
+		cores = used_ms > load->used_ms ? (double)(used_ms - load->used_ms) / ms : 0;
+		load->cores += (cores - load->cores) * -expm1(-ms / SMOOTH_MS);
+	}
+	load->used_ms = used_ms;
+	load->at_ms = now_ms;
+}
