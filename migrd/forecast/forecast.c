@@ -2,8 +2,10 @@
 #include "forecast/forecast.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "forecast/play.h"
@@ -28,16 +30,19 @@
 /* So many earlier forecasts tell how far the next may be missed: as far as this part of them. */
 #define MISSED_MIN   4
 #define MISSED_SHARE 0.85
+/* So many steps are looked at between what comes to its end and what does not. */
+#define END_STEPS 4
 
 /* ---- what is known, and how well ------------------------------------------------- */
 
+/* Of their times: what the next one sends takes as long as it would have taken them in the mean. */
 static double mean_of_moves(const struct forecast_input *input)
 {
-	double mean = 0;
+	double seconds = 0;
 
 	for (unsigned i = 0; i < input->link_moves; i++)
-		mean += input->link_bytes_per_s[i] / input->link_moves;
-	return mean;
+		seconds += 1 / input->link_bytes_per_s[i] / input->link_moves;
+	return seconds > 0 ? 1 / seconds : 0;
 }
 
 /* Beside moves, a newer probe only tells that the link has become slower: that it is faster than
@@ -163,7 +168,8 @@ static void set_dirty(struct play *play, enum end end)
 	}
 }
 
-static struct play play_at(const struct forecast_input *input, enum end end)
+/* What is known, at one end of it. */
+static struct play prepared(const struct forecast_input *input, enum end end)
 {
 	struct play play = {
 		.input = input,
@@ -176,8 +182,55 @@ static struct play play_at(const struct forecast_input *input, enum end end)
 	};
 
 	set_dirty(&play, end);
+	return play;
+}
+
+static struct play play_at(const struct forecast_input *input, enum end end)
+{
+	struct play play = prepared(input, end);
+
 	play_all(&play);
 	return play;
+}
+
+static double between(double from, double to, double share)
+{
+	return from + (to - from) * share;
+}
+
+/* TO, but so far on the way from there to FROM: what the guest writes, and all else. */
+static bool ends_between(const struct forecast_input *input, enum end from, enum end to,
+			 double writes, double rest, struct play *ret)
+{
+	const struct play a = prepared(input, from);
+	struct forecast_dirty *dirty = &ret->dirty;
+
+	*ret = prepared(input, to);
+	ret->link = between(ret->link, a.link, rest);
+	ret->still_link = between(ret->still_link, a.still_link, rest);
+	ret->nonzero = between(ret->nonzero, a.nonzero, rest);
+	ret->pace = between(ret->pace, a.pace, writes);
+	ret->at_random = between(ret->at_random, a.at_random, writes);
+	dirty->set_bytes = between(dirty->set_bytes, a.dirty.set_bytes, writes);
+	dirty->bytes_per_s = between(dirty->bytes_per_s, a.dirty.bytes_per_s, writes);
+	play_all(ret);
+	return ret->has_ended;
+}
+
+/* The worst of what lies between the two that comes to its end; FROM does, and TO does not. */
+static struct play worst_end(const struct forecast_input *input, enum end from, enum end to)
+{
+	struct play play;
+
+	for (int step = 1; step <= END_STEPS; step++) {
+		if (ends_between(input, from, to, (double)step / END_STEPS, 0, &play))
+			return play;
+	}
+	for (int step = 1; step < END_STEPS; step++) {
+		if (ends_between(input, from, to, 1, (double)step / END_STEPS, &play))
+			return play;
+	}
+	return play_at(input, from);
 }
 
 /* ---- the answer ------------------------------------------------------------------ */
@@ -299,6 +352,28 @@ static void say_no_end(const struct play *play, struct forecast *ret)
 			 mib(play->left), mib(rate), ceil(play->left / rate * 1.2 * 1000));
 }
 
+/* Adds to the sentence. */
+__attribute__((format(printf, 2, 3))) static void add(struct forecast *ret, const char *fmt, ...)
+{
+	size_t len = strlen(ret->summary);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(ret->summary + len, sizeof(ret->summary) - len, fmt, ap);
+	va_end(ap);
+}
+
+/* The range is of a transfer that does. */
+static void say_may_not(const struct forecast_input *input, struct forecast *ret)
+{
+	add(ret, "; it may not converge, and then goes on ");
+	if (input->deadline_ms)
+		add(ret, "for up to %llu s", (unsigned long long)(input->deadline_ms + 999) / 1000);
+	else
+		add(ret, "without end");
+	add(ret, ": watch it, or ask with postcopy or auto_converge");
+}
+
 static void say(const struct play *middle, struct forecast *ret)
 {
 	const char *not_known =
@@ -314,19 +389,17 @@ static void say(const struct play *middle, struct forecast *ret)
 		say_no_end(middle, ret);
 		return;
 	}
-	snprintf(ret->summary, sizeof(ret->summary),
-		 "takes about %.1f s (%.1f to %.1f)%s, of which the guest stands still for %llu ms "
-		 "(%llu to %llu), and sends %.0f MiB%s%s",
-		 (double)ret->duration_ms.expected / 1000, (double)ret->duration_ms.low / 1000,
-		 (double)ret->duration_ms.high / 1000,
-		 middle->input->is_held ? " beside the time for which it is held" : "",
-		 (unsigned long long)ret->blackout_ms.expected,
-		 (unsigned long long)ret->blackout_ms.low,
-		 (unsigned long long)ret->blackout_ms.high, mib((double)ret->bytes.expected),
-		 ret->converges == FORECAST_MAY_CONVERGE
-			 ? "; it may not converge: watch it, or ask with postcopy or auto_converge"
-			 : "",
-		 not_known);
+	add(ret,
+	    "takes about %.1f s (%.1f to %.1f)%s, of which the guest stands still for %llu ms "
+	    "(%llu to %llu), and sends %.0f MiB",
+	    (double)ret->duration_ms.expected / 1000, (double)ret->duration_ms.low / 1000,
+	    (double)ret->duration_ms.high / 1000,
+	    middle->input->is_held ? " beside the time for which it is held" : "",
+	    (unsigned long long)ret->blackout_ms.expected, (unsigned long long)ret->blackout_ms.low,
+	    (unsigned long long)ret->blackout_ms.high, mib((double)ret->bytes.expected));
+	if (ret->converges == FORECAST_MAY_CONVERGE)
+		say_may_not(middle->input, ret);
+	add(ret, "%s", not_known);
 }
 
 void forecast_make(const struct forecast_input *input, struct forecast *ret)
@@ -335,8 +408,17 @@ void forecast_make(const struct forecast_input *input, struct forecast *ret)
 		    worse = play_at(input, WORSE);
 	const enum forecast_convergence converges = convergence(&better, &middle, &worse);
 
-	if (converges == FORECAST_MAY_CONVERGE && !middle.has_ended)
-		middle = better; /* what it is like if it comes to its end */
+	/* What it is like if it comes to its end. */
+	if (converges == FORECAST_MAY_CONVERGE) {
+		bool is_expected = middle.has_ended;
+
+		if (!is_expected)
+			worse = worst_end(input, BETTER, MIDDLE);
+		else if (!worse.has_ended)
+			worse = worst_end(input, MIDDLE, WORSE);
+		middle = is_expected ? middle : better;
+		better = better.has_ended ? better : middle;
+	}
 	*ret = (struct forecast){
 		.converges = (int)converges,
 		.mode = input->is_still                             ? FORECAST_STILL

@@ -84,6 +84,7 @@ struct forecast_input {
 	uint64_t limit_bytes_per_s; /* 0: none */
 	uint64_t downtime_limit_ms;
 	uint64_t switchover_bytes_per_s; /* QEMU takes this for the bandwidth at the end; 0: no */
+	uint64_t deadline_ms;            /* of its policy, for the transfer; 0: none */
 	bool auto_converge;
 	enum forecast_postcopy {
 		FORECAST_POSTCOPY_NONE, /* also: only when a user asks for it */
