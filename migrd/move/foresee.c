@@ -44,6 +44,13 @@ void foresee_request(const struct moves *moves, const struct move_options *optio
 	ret->switchover_bytes_per_s = parameter(plan, "avail-switchover-bandwidth");
 }
 
+uint64_t foresee_deadline_ms(const struct policy *policy, const struct forecast_input *input)
+{
+	uint64_t bytes = input->memory_bytes + input->disk_bytes;
+
+	return policy->observe ? 0 : policy_deadline_ms(policy, bytes);
+}
+
 /* ---- forecast and truth ----------------------------------------------------------------- */
 
 static uint64_t disk_bytes(const struct move *move)
@@ -75,6 +82,7 @@ void foresee_move(struct move *move)
 		       &(struct foresee_guest){ move->row.vm_uuid, vm_def_memory_mib(def) << 20,
 						dirty.resident_bytes },
 		       &dirty, now_ms, &input);
+	input.deadline_ms = foresee_deadline_ms(&move->policy, &input);
 	free(move->forecast);
 	move->forecast = xnew(struct forecast);
 	forecast_make(&input, move->forecast);

@@ -22,6 +22,8 @@ bool foresee_knows_link(struct moves *moves, const char *peer);
 void foresee_request(const struct moves *moves, const struct move_options *options,
 		     const struct transfer_plan *plan, uint64_t let_come,
 		     struct forecast_input *ret);
+/* How long a transfer of what INPUT has may take by POLICY; 0: as long as it wants. */
+uint64_t foresee_deadline_ms(const struct policy *policy, const struct forecast_input *input);
 struct foresee_guest {
 	const char *vm_uuid;
 	uint64_t memory_bytes, resident_bytes; /* foresee_resident_blocking() */

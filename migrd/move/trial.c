@@ -146,6 +146,7 @@ static void forecast(struct trial *trial, struct vm *vm, struct forecast *ret)
 						trial->resident_bytes },
 		       &dirty, now_ms, &input);
 	input.disk_write_bytes_per_s = trial->written_per_s;
+	input.deadline_ms = foresee_deadline_ms(&trial->policy, &input);
 	forecast_make(&input, ret);
 }
 
@@ -603,7 +604,7 @@ static void on_sampled(void *data, const struct err *err)
 	if (err)
 		preflight_add(trial->warnings, "dirty-rate",
 			      "what the guest writes was not measured: %s", err->msg);
-	trial_ask_writes(trial, ask_hello);
+	trial_ask_again(trial, ask_hello);
 }
 
 static bool is_fresh(const struct trial *trial, const struct vm *vm)
@@ -631,7 +632,7 @@ static void sample(struct trial *trial)
 		vm_dirty_sample(vm, on_sampled, trial_ref_new(trial));
 		return;
 	}
-	trial_ask_writes(trial, ask_hello);
+	trial_ask_again(trial, ask_hello);
 }
 
 /* ---- the beginning ----------------------------------------------------------------------------

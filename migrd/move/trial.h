@@ -36,7 +36,7 @@ struct trial {
 	uint64_t let_come_bytes_per_s; /* by the destination's budget; 0: all */
 	uint64_t generation;
 	struct vm_entry *entry;                    /* NULL: not at the monitor */
-	size_t question;                           /* the next of trial_qemu.c */
+	size_t question;                           /* the next of a series of trial_qemu.c */
 	bool runs;                                 /* the guest's CPUs */
 	struct preflight_reasons *here, *warnings; /* of this host: that block, that do not */
 	struct json_object *blocks;                /* query-block; NULL: no disk is copied */
@@ -78,8 +78,8 @@ typedef void trial_step_fn(struct trial *trial);
 void trial_ask_qemu(struct trial *trial, trial_step_fn *next);
 /* Ends the walk over the guest's virtqueues, wherever it is. */
 void trial_end_queues(struct trial *trial);
-/* Asks a second time what the guest has written to its drives. */
-void trial_ask_writes(struct trial *trial, trial_step_fn *next);
+/* Asks a second time what the guest has written to its drives, and what its images take now. */
+void trial_ask_again(struct trial *trial, trial_step_fn *next);
 /* Looks at the link to the destination, which has answered; then trial_answer(). */
 void trial_look_at_link(struct trial *trial);
 

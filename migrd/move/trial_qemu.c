@@ -127,6 +127,14 @@ static void take_blocks(struct trial *trial, struct json_object *result)
 	trial->blocks = json_object_get(result);
 }
 
+/* "": QEMU does not tell it. */
+static void node_name(const char *id, const char *node, char ret[MOVE_NODE_SIZE])
+{
+	snprintf(ret, MOVE_NODE_SIZE, "%s", node ? node : "");
+	if (strcmp(id, VM_DEF_VARS_ID) == 0)
+		plug_disk_node(ret, MOVE_NODE_SIZE, id);
+}
+
 static void take_disk(struct trial *trial, struct json_object *nodes,
 		      const struct vm_def_disk *disk)
 {
@@ -135,9 +143,7 @@ static void take_disk(struct trial *trial, struct json_object *nodes,
 	char name[MOVE_NODE_SIZE];
 	struct err err;
 
-	snprintf(name, sizeof(name), "%s", node ? node : "");
-	if (strcmp(disk->id, VM_DEF_VARS_ID) == 0)
-		plug_disk_node(name, sizeof(name), disk->id);
+	node_name(disk->id, node, name);
 	if (!name[0]) {
 		preflight_add(trial->here, "disks", "QEMU does not tell the image of disk '%s'",
 			      disk->id);
@@ -185,6 +191,21 @@ static void take_writes(struct trial *trial, struct json_object *result)
 			(bytes - trial->written_bytes) * 1000 / (now_ms - trial->written_at_ms);
 	trial->written_bytes = bytes;
 	trial->written_at_ms = now_ms;
+}
+
+/* A guest that fills its disk has written to it since the first look. */
+static void take_sizes(struct trial *trial, struct json_object *result)
+{
+	for (size_t i = 0; i < trial->disk_count; i++) {
+		struct disk_copy *disk = &trial->disks[i], now;
+		const char *node = qmp_block_node(trial->blocks, disk->id), *backing;
+		char name[MOVE_NODE_SIZE];
+		struct err ignored; /* what was read first stays */
+
+		node_name(disk->id, node, name);
+		if (disk_copy_read(result, name, &now, &backing, &ignored))
+			disk->allocated_bytes = now.allocated_bytes;
+	}
 }
 
 /* ---- its CPU ------------------------------------------------------------------------ */
@@ -300,16 +321,24 @@ static const struct question {
 	{ "qom-get", take_vendor, has_cpu, vendor_args, true, NULL },
 	{ NULL, take_queues, NULL, NULL, true, next_of_queues },
 };
-static const struct question writes = { "query-blockstats", take_writes, NULL, NULL, true, NULL };
+/* After the sample, one after the other. */
+static const struct question again[] = {
+	{ "query-blockstats", take_writes, NULL, NULL, true, NULL },
+	{ "query-named-block-nodes", take_sizes, NULL, nodes_args, true, NULL },
+};
+static const struct series {
+	const struct question *list;
+	size_t count;
+} first = { questions, ARRAY_LEN(questions) }, second = { again, ARRAY_LEN(again) };
 
 struct asking {
 	struct trial_ref *ref;
+	const struct series *series;
 	const struct question *question;
 	trial_step_fn *next;
-	bool is_one; /* only this question */
 };
 
-static void ask_next(struct trial *trial, trial_step_fn *next);
+static void ask_next(struct trial *trial, const struct series *series, trial_step_fn *next);
 
 static void on_answer(void *data, struct json_object *result, const struct err *err)
 {
@@ -327,30 +356,23 @@ static void on_answer(void *data, struct json_object *result, const struct err *
 		asking.question->take(trial, err ? NULL : result);
 	if (asking.question->next)
 		trial->question--; /* it may have another */
-	if (!asking.is_one) {
-		ask_next(trial, asking.next);
-		return;
-	}
-	vm_leave(TAKE_PTR(trial->entry));
-	asking.next(trial);
+	ask_next(trial, asking.series, asking.next);
 }
 
-static void ask(struct trial *trial, const struct question *question, const char *command,
-		struct json_object *args, bool is_one, trial_step_fn *next)
+static void ask(struct trial *trial, const struct asking *asked, const char *command,
+		struct json_object *args)
 {
 	struct asking *asking = xnew(struct asking);
 
+	*asking = *asked;
 	asking->ref = trial_ref_new(trial);
-	asking->question = question;
-	asking->next = next;
-	asking->is_one = is_one;
 	vm_entry_command(trial->entry, command, args, COMMAND_DEADLINE_MS, on_answer, asking);
 }
 
-static void ask_next(struct trial *trial, trial_step_fn *next)
+static void ask_next(struct trial *trial, const struct series *series, trial_step_fn *next)
 {
-	while (trial->question < ARRAY_LEN(questions)) {
-		const struct question *question = &questions[trial->question++];
+	while (trial->question < series->count) {
+		const struct question *question = &series->list[trial->question++];
 		const char *command = question->command;
 		struct json_object *args = NULL;
 
@@ -361,7 +383,7 @@ static void ask_next(struct trial *trial, trial_step_fn *next)
 		else if (question->args)
 			args = question->args(trial);
 		if (command) {
-			ask(trial, question, command, args, false, next);
+			ask(trial, &(struct asking){ NULL, series, question, next }, command, args);
 			return;
 		}
 	}
@@ -372,8 +394,8 @@ static void ask_next(struct trial *trial, trial_step_fn *next)
 
 struct entering {
 	struct trial_ref *ref;
+	const struct series *series;
 	trial_step_fn *next;
-	bool is_writes;
 };
 
 static void on_entered(void *data, struct vm_entry *entry, const struct err *err)
@@ -388,15 +410,14 @@ static void on_entered(void *data, struct vm_entry *entry, const struct err *err
 		return;
 	}
 	trial->entry = entry;
-	if (!entry)
-		trial_fail(trial, err);
-	else if (entering.is_writes)
-		ask(trial, &writes, writes.command, NULL, true, entering.next);
+	trial->question = 0;
+	if (entry)
+		ask_next(trial, entering.series, entering.next);
 	else
-		ask_next(trial, entering.next);
+		trial_fail(trial, err);
 }
 
-static void enter(struct trial *trial, bool is_writes, trial_step_fn *next)
+static void enter(struct trial *trial, const struct series *series, trial_step_fn *next)
 {
 	struct vm *vm = trial_vm(trial);
 	struct entering *entering;
@@ -406,19 +427,19 @@ static void enter(struct trial *trial, bool is_writes, trial_step_fn *next)
 	entering = xnew(struct entering);
 	entering->ref = trial_ref_new(trial);
 	entering->next = next;
-	entering->is_writes = is_writes;
+	entering->series = series;
 	vm_enter(vm, VM_SYNC_QUERY, VM_ENTRY_USUAL, on_entered, entering);
 }
 
 void trial_ask_qemu(struct trial *trial, trial_step_fn *next)
 {
-	enter(trial, false, next);
+	enter(trial, &first, next);
 }
 
-void trial_ask_writes(struct trial *trial, trial_step_fn *next)
+void trial_ask_again(struct trial *trial, trial_step_fn *next)
 {
 	if (trial->blocks)
-		enter(trial, true, next);
+		enter(trial, &second, next);
 	else
 		next(trial);
 }
