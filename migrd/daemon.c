@@ -266,6 +266,31 @@ static void free_policies(struct daemon *daemon)
 	policies_free(daemon->api.policies);
 }
 
+static bool start_holds(struct daemon *daemon, struct err *err)
+{
+	struct api *api = &daemon->api;
+
+	(void)err;
+	api->holds = holds_new(&(struct holds_env){
+		.loop = api->loop,
+		.store = api->store,
+		.host_id = daemon->config->host_id,
+		.changed = api_hold_changed,
+		.data = api,
+	});
+	return true;
+}
+
+static void end_holds(struct daemon *daemon)
+{
+	holds_end(daemon->api.holds);
+}
+
+static void free_holds(struct daemon *daemon)
+{
+	holds_free(daemon->api.holds);
+}
+
 static bool start_moves(struct daemon *daemon, struct err *err)
 {
 	const struct config *config = daemon->config;
@@ -277,6 +302,7 @@ static bool start_moves(struct daemon *daemon, struct err *err)
 		.store = api->store,
 		.vms = api->vms,
 		.policies = api->policies,
+		.holds = api->holds,
 		.peers = api->peers,
 		.notify = api->notify,
 		.host_id = config->host_id,
@@ -426,6 +452,7 @@ static bool start_queue(struct daemon *daemon, struct err *err)
 		.vms = api->vms,
 		.moves = api->moves,
 		.policies = api->policies,
+		.holds = api->holds,
 		.peers = api->peers,
 		.newest_env = &api->newest_env,
 		.newest = api->newest,
@@ -463,6 +490,21 @@ struct capacity_settings daemon_capacity_settings(const struct config *config)
 	};
 }
 
+static bool is_cordoned(void *data, struct strbuf *why)
+{
+	return cordon_is_on(((const struct api *)data)->holds, why);
+}
+
+static bool is_held(void *data, struct strbuf *why)
+{
+	return holds_host(((const struct api *)data)->holds, why);
+}
+
+static bool is_vm_held(void *data, const char *uuid, struct strbuf *why)
+{
+	return holds_vm(((const struct api *)data)->holds, uuid, why);
+}
+
 static bool start_capacity(struct daemon *daemon, struct err *err)
 {
 	struct api *api = &daemon->api;
@@ -477,6 +519,10 @@ static bool start_capacity(struct daemon *daemon, struct err *err)
 		.host_id = daemon->config->host_id,
 		.interface_bytes_per_s = host_interface_rate_blocking(&host_roots_default),
 		.settings = daemon_capacity_settings(daemon->config),
+		.hooks = { .is_cordoned = is_cordoned,
+			   .is_held = is_held,
+			   .is_vm_held = is_vm_held,
+			   .data = api },
 	});
 	return true;
 }
@@ -571,6 +617,11 @@ static void add_policy(void *data, void *row)
 	policies_add_row(data, row);
 }
 
+static void add_hold(void *data, void *row)
+{
+	holds_add_row(data, row);
+}
+
 static void add_queue_entry(void *data, void *row)
 {
 	queue_add_row(data, row);
@@ -581,6 +632,7 @@ static bool start_records(struct daemon *daemon, struct err *err)
 	struct api *api = &daemon->api;
 
 	return store_load_blocking(api->store, STORE_POLICY, add_policy, api->policies, err) &&
+	       store_load_blocking(api->store, STORE_HOLD, add_hold, api->holds, err) &&
 	       store_load_blocking(api->store, STORE_VM, add_vm, api->vms, err) &&
 	       store_load_blocking(api->store, STORE_MOVE, add_move, api->moves, err) &&
 	       store_load_blocking(api->store, STORE_SAVE, add_save, api->saves, err) &&
@@ -687,6 +739,7 @@ static const struct service {
 	{ "peers", start_peers, end_peers, free_peers },
 	{ "notify", start_notify, end_notify, NULL },
 	{ "policies", start_policies, NULL, free_policies },
+	{ "holds", start_holds, end_holds, free_holds },
 	{ "vms", start_vms, end_vms, free_vms },
 	{ "adopter", start_adopter, end_adopter, free_adopter },
 	{ "moves", start_moves, end_moves, free_moves },
@@ -738,6 +791,7 @@ static void on_vms_recovered(void *data, const struct err *err)
 
 	(void)err;
 	api->is_ready = true;
+	holds_recover(api->holds);
 	newest_begin(api->newest);
 	log_info("migrd", "ready", "host=%s", api->host_id);
 }

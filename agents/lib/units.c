@@ -101,6 +101,28 @@ bool units_parse_bytes(const char *text, uint64_t *ret_bytes, struct err *err)
 	return true;
 }
 
+bool units_parse_seconds(const char *text, uint64_t *ret_s, struct err *err)
+{
+	static const struct {
+		const char *suffix;
+		uint64_t s;
+	} spans[] = { { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 } };
+	const char *p = text;
+	uint64_t count, seconds;
+
+	if (!take_digits(&p, &count))
+		return err_set(err, ERR_INVALID, "'%s' is no time (such as 90m or 2h)", text);
+	for (size_t i = 0; i < ARRAY_LEN(spans); i++) {
+		if (strcmp(p, spans[i].suffix) != 0)
+			continue;
+		if (__builtin_mul_overflow(count, spans[i].s, &seconds))
+			return err_set(err, ERR_INVALID, "'%s' is too long", text);
+		*ret_s = seconds;
+		return true;
+	}
+	return err_set(err, ERR_INVALID, "'%s': unknown unit '%s' (s, m, h, d)", text, p);
+}
+
 bool units_parse_count(const char *text, uint64_t *ret_value, struct err *err)
 {
 	const char *p = text;

@@ -14,6 +14,8 @@
 /* "4096", "64M", "1.5GiB": k, M, G, T alone or with "iB" are powers of 1024,
  * with "B" powers of 1000.  A fraction of a byte is dropped. */
 bool units_parse_bytes(const char *text, uint64_t *ret_bytes, struct err *err);
+/* A length of time: "3600", "90s", "90m", "2h", "3d". */
+bool units_parse_seconds(const char *text, uint64_t *ret_s, struct err *err);
 /* Decimal digits and nothing else. */
 bool units_parse_count(const char *text, uint64_t *ret_value, struct err *err);
 

@@ -14,7 +14,9 @@ struct events_values {
 	struct cli_number count;
 };
 
-static const char *const types[] = { "vm", "move", "save", "refresh", "qemu", NULL };
+static const char *const types[] = {
+	"vm", "move", "save", "refresh", "hold", "cordon", "qemu", NULL
+};
 
 static const struct cli_option events_options[] = {
 	{
@@ -22,7 +24,7 @@ static const struct cli_option events_options[] = {
 		.type = CLI_CHOICE,
 		.offset = offsetof(struct events_values, type),
 		.choices = types,
-		.arg = "vm|move|save|qemu",
+		.arg = "vm|move|save|refresh|hold|cordon|qemu",
 		.help = "only events of this type",
 	},
 	{
@@ -43,7 +45,8 @@ static void print_event(const struct client_event *event)
 	static const struct {
 		const char *path, *inner_path;
 	} columns[] = { { "at", "at" },          { "move.vm", "vm" },  { "vm.name", "name" },
-			{ "vm.state", "state" }, { "move.state", "" }, { "move.id", "id" } };
+			{ "vm.state", "state" }, { "move.state", "" }, { "move.id", "id" },
+			{ "change", "" } };
 	struct faults *faults = faults_new();
 	CLEANUP(json_putp)
 	struct json_object *obj =

@@ -28,6 +28,15 @@ static const struct table_field host_fields[] = {
 	{ "moves active", "moves.active", TABLE_NUMBER },
 	{ "memory", "memory_mib.total", TABLE_MIB },
 	{ "memory available", "memory_mib.available", TABLE_MIB },
+	{ "cordoned", "cordoned", TABLE_TEXT },
+	{ "creations under way", "creations_under_way", TABLE_NUMBER },
+	{ "held", "held", TABLE_TEXT },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
+static const struct table_field cordon_fields[] = {
+	{ "CORDONED BY", "by", TABLE_TEXT }, { "OF", "party", TABLE_TEXT },
+	{ "SINCE", "since", TABLE_TEXT },    { "REASON", "reason", TABLE_TEXT },
 	{ NULL, NULL, TABLE_TEXT },
 };
 
@@ -39,6 +48,8 @@ static bool run_show(struct cli_call *call, struct err *err)
 	if (!client || !client_get(client, "/v1/host", &host, err))
 		return false;
 	migrctl_print_object(call, host, host_fields);
+	if (!migrctl_wants_json(call) && json_get_bool(host, "cordoned", false))
+		table_print_rows(stdout, host, "cordons", cordon_fields);
 	return true;
 }
 

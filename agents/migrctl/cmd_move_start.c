@@ -279,6 +279,7 @@ static bool run_start(struct cli_call *call, struct err *err)
 		return false;
 	if (!values->watch || !migrctl_wants_json(call))
 		print_started(call, move);
+	migrctl_print_warnings(move);
 	return !values->watch || watch_move(call, client, json_get_str(move, "id"), err);
 }
 

@@ -37,6 +37,7 @@ static const struct table_field show_fields[] = {
 	{ "job", "job.kind", TABLE_TEXT },
 	{ "job id", "job.id", TABLE_TEXT },
 	{ "job state", "job.state", TABLE_TEXT },
+	{ "held", "held", TABLE_TEXT },
 	{ "monitor is with", "monitor.holder.kind", TABLE_TEXT },
 	{ "in QEMU's", "monitor.holder.command", TABLE_TEXT },
 	{ "for (ms)", "monitor.holder.held_ms", TABLE_NUMBER },
@@ -55,21 +56,6 @@ static void print_vm(const struct cli_call *call, struct json_object *vm)
 		table_print_json(stdout, vm);
 	else
 		printf("%s: %s\n", table_text(vm, "name", name), table_text(vm, "state", state));
-}
-
-static void print_warnings(struct json_object *vm)
-{
-	struct json_object *warnings = table_member(vm, "warnings");
-	size_t count = json_count(warnings);
-
-	for (size_t i = 0; i < count; i++) {
-		CLEANUP(free_charp)
-		char *text =
-			xstrdup(json_object_get_string(json_object_array_get_idx(warnings, i)));
-
-		cli_clean(text);
-		fprintf(stderr, "migrctl: warning: %s\n", text);
-	}
 }
 
 static bool post(struct client *client, const char *path, const struct strbuf *body,
@@ -274,7 +260,7 @@ static bool run_run(struct cli_call *call, struct err *err)
 	if (!client || !post(client, path, &text, &vm, err))
 		return false;
 	print_vm(call, vm);
-	print_warnings(vm);
+	migrctl_print_warnings(vm);
 	return true;
 }
 

@@ -9,6 +9,7 @@
 #include "agents/migrctl/cmd_capacity.h"
 #include "agents/migrctl/cmd_device.h"
 #include "agents/migrctl/cmd_events.h"
+#include "agents/migrctl/cmd_hold.h"
 #include "agents/migrctl/cmd_host.h"
 #include "agents/migrctl/cmd_job.h"
 #include "agents/migrctl/cmd_monitor.h"
@@ -132,12 +133,20 @@ static const struct cli_command *const commands[] = {
 	&cmd_host_show,
 	&cmd_host_list,
 	&cmd_host_check,
+	&cmd_host_hold,
+	&cmd_host_cordon,
+	&cmd_host_uncordon,
 	&cmd_backup,
 	&cmd_queue_add,
 	&cmd_queue_list,
 	&cmd_queue_show,
 	&cmd_queue_cancel,
 	&cmd_queue_set,
+	&cmd_hold_add,
+	&cmd_hold_list,
+	&cmd_hold_show,
+	&cmd_hold_renew,
+	&cmd_hold_remove,
 	&cmd_job_list,
 	&cmd_events,
 	&cmd_pki_init,

@@ -54,6 +54,21 @@ void migrctl_print_object(const struct cli_call *call, struct json_object *obj,
 		table_print_object(stdout, obj, fields);
 }
 
+void migrctl_print_warnings(struct json_object *obj)
+{
+	struct json_object *warnings = table_member(obj, "warnings");
+	size_t count = json_count(warnings);
+
+	for (size_t i = 0; i < count; i++) {
+		CLEANUP(free_charp)
+		char *text =
+			xstrdup(json_object_get_string(json_object_array_get_idx(warnings, i)));
+
+		cli_clean(text);
+		fprintf(stderr, "migrctl: warning: %s\n", text);
+	}
+}
+
 bool migrctl_list(struct cli_call *call, const char *path, const char *query,
 		  const struct table_field *fields, struct err *err)
 {

@@ -31,6 +31,8 @@ void migrctl_print_list(const struct cli_call *call, struct json_object *list,
 			const struct table_field *fields);
 void migrctl_print_object(const struct cli_call *call, struct json_object *obj,
 			  const struct table_field *fields);
+/* Prints `warnings' of an answer to standard error, if it has some. */
+void migrctl_print_warnings(struct json_object *obj);
 /* GET PATH?QUERY, all pages, and print. */
 bool migrctl_list(struct cli_call *call, const char *path, const char *query,
 		  const struct table_field *fields, struct err *err);

@@ -7,6 +7,7 @@
 struct pending {
 	struct http_request *req;
 	struct api *api;
+	bool is_counted; /* it may bring a VM */
 };
 
 static void reply_found(struct http_request *req, const struct adopt_found *found)
@@ -34,6 +35,8 @@ static void on_done(void *data, const struct adopt_found *found, const struct er
 				      ? vm_find(pending->api->vms, found->result->def->name)
 				      : NULL;
 
+	if (pending->is_counted)
+		cordon_creation_ends(pending->api->holds);
 	if (!found)
 		http_reply_err(pending->req, err);
 	else if (found->result->refused->count)
@@ -51,15 +54,21 @@ void api_vms_adopt(struct http_request *req, void *data)
 	struct faults *faults = faults_new();
 	struct adopt_request request;
 	struct pending *pending;
+	struct err err;
 
 	if (!api_ready(req, api)) {
 		;
 	} else if (!adopt_request_decode(http_body(req), &request, faults)) {
 		http_reply_faults(req, faults);
+	} else if (!request.dry_run && !cordon_lets_in(api->holds, &err)) {
+		http_reply_err(req, &err);
 	} else {
 		pending = xnew(struct pending);
 		pending->req = req;
 		pending->api = api;
+		pending->is_counted = !request.dry_run;
+		if (pending->is_counted)
+			cordon_creation_begins(api->holds);
 		adopt_begin(api->adopter, &request, on_done, pending);
 	}
 	faults_free(faults);

@@ -9,6 +9,7 @@
 #include "base/strbuf.h"
 #include "capacity/capacity.h"
 #include "check/check.h"
+#include "hold/hold.h"
 #include "http/http.h"
 #include "move/move.h"
 #include "owner/newest.h"
@@ -27,6 +28,7 @@ struct api {
 	struct vms *vms;
 	struct adopter *adopter;
 	struct policies *policies;
+	struct holds *holds;
 	struct notify *notify;
 	struct moves *moves;
 	struct saves *saves;
@@ -76,6 +78,8 @@ void api_move_changed(void *api, const struct move *move);
 void api_save_changed(void *api, const struct save *save);
 void api_refresh_changed(void *api, const struct refresh *refresh);
 void api_queue_changed(void *api, const struct queue_entry *entry);
+void api_hold_changed(void *api, const struct store_hold *hold, enum hold_change change,
+		      const char *by);
 
 /* ---- shared by the files of the routes ------------------------------- */
 
@@ -175,6 +179,16 @@ void api_queue_list(struct http_request *req, void *data);
 void api_queue_get(struct http_request *req, void *data);
 void api_queue_set(struct http_request *req, void *data);
 void api_queue_cancel(struct http_request *req, void *data);
+/* holds.c */
+void api_holds_list(struct http_request *req, void *data);
+void api_holds_add(struct http_request *req, void *data);
+void api_hold_get(struct http_request *req, void *data);
+void api_hold_renew(struct http_request *req, void *data);
+void api_hold_remove(struct http_request *req, void *data);
+void api_host_cordon(struct http_request *req, void *data);
+void api_host_uncordon(struct http_request *req, void *data);
+/* RET must be all zero. */
+void api_cordon_show(const struct api *api, struct cordon_reply *ret);
 /* saves.c */
 void api_vm_save(struct http_request *req, void *data);
 void api_vms_restore(struct http_request *req, void *data);

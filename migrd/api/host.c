@@ -75,6 +75,14 @@ static void look_at_reload(const struct api *api, struct host_reply *ret)
 	snprintf(ret->reload.error, sizeof(ret->reload.error), "%s", api->reload.error);
 }
 
+static void look_at_holds(const struct api *api, struct host_reply *ret)
+{
+	CLEANUP(strbuf_fini) struct strbuf why = STRBUF_INIT;
+
+	if (holds_host(api->holds, &why))
+		snprintf(ret->held, sizeof(ret->held), "%s", strbuf_str(&why));
+}
+
 static void add_constants(const struct api *api, struct host_reply *ret)
 {
 	ret->id = api->host_id;
@@ -105,6 +113,8 @@ static void look(struct api *api, struct host_reply *ret)
 	look_at_reload(api, ret);
 	ret->moves.active = moves_active_count(api->moves);
 	ret->ready = api->is_ready;
+	api_cordon_show(api, &ret->cordon);
+	look_at_holds(api, ret);
 }
 
 /* ---- as text that is kept ------------------------------------------------------ */

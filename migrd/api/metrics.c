@@ -82,6 +82,26 @@ static void read_queue(struct strbuf *text, const char *name, const struct api *
 		    counts.waiting, name, counts.moving);
 }
 
+static void read_cordon(struct strbuf *text, const char *name, const struct api *api)
+{
+	strbuf_addf(text, "%s %d\n", name, cordon_is_on(api->holds, NULL));
+}
+
+static void read_holds(struct strbuf *text, const char *name, const struct api *api)
+{
+	const struct store_hold *row = NULL;
+	size_t of_host = 0, of_vms = 0;
+
+	while ((row = holds_next(api->holds, row))) {
+		if (row->vm_uuid[0])
+			of_vms++;
+		else
+			of_host++;
+	}
+	strbuf_addf(text, "%s{kind=\"host\"} %zu\n%s{kind=\"vm\"} %zu\n", name, of_host, name,
+		    of_vms);
+}
+
 static void read_waited(struct strbuf *text, const char *name, const struct api *api)
 {
 	add_histogram(text, name, queue_waited(api->queue), &totals_duration);
@@ -203,6 +223,9 @@ static const struct {
 	  read_host_pressure },
 	{ "migrd_moves_active", "gauge", "", "Moves that have not ended, to and from this host.",
 	  read_moves },
+	{ "migrd_host_cordoned", "gauge", "", "1: no new guest may come to this host.",
+	  read_cordon },
+	{ "migrd_holds", "gauge", "", "Holds that keep automata from moving guests.", read_holds },
 	{ "migrd_queue_entries", "gauge", "", "Entries of the queue that have not ended.",
 	  read_queue },
 	{ "migrd_queue_waiting_seconds", "histogram", "seconds",

@@ -47,20 +47,50 @@ void api_move_get(struct http_request *req, void *data)
 
 /* ---- start and change --------------------------------------------------- */
 
+struct starting {
+	struct http_request *req;
+	struct api *api;
+};
+
+/* The reply warns of a hold, which stops no move that a person orders. */
+static void reply_started(struct http_request *req, const struct api *api, const struct move *move)
+{
+	CLEANUP(strbuf_fini) struct strbuf why = STRBUF_INIT;
+	struct move_reply reply = move_show(move);
+	const char *warning;
+
+	reply.has_warnings = true;
+	if (reply.options.priority == MOVE_PRIORITY_INTERACTIVE && !reply.final &&
+	    holds_vm(api->holds, reply.vm_uuid, &why)) {
+		strbuf_adds(&why, "; this move goes on all the same, as a person has ordered it");
+		warning = strbuf_str(&why);
+		reply.warnings = &warning;
+		reply.warning_count = 1;
+	}
+	http_reply_as(req, 202, move_reply_fields, &reply);
+}
+
 static void on_recorded(void *data, struct move *move)
 {
+	struct starting *starting = data;
+
 	if (move)
-		http_reply(data, 202, move_json(move));
+		reply_started(starting->req, starting->api, move);
 	else
-		http_reply_stopping(data);
+		http_reply_stopping(starting->req);
+	free(starting);
 }
 
 static void on_started(void *data, struct move *move, const struct err *err)
 {
-	if (move)
+	struct starting *starting = data;
+
+	if (move) {
 		move_when(move, MOVE_RECORDED, on_recorded, data);
-	else
-		http_reply_err(data, err);
+	} else {
+		http_reply_err(starting->req, err);
+		free(starting);
+	}
 }
 
 /* The whole request as text; its members always come in the same order. */
@@ -116,6 +146,7 @@ static void start(struct http_request *req, struct api *api, const struct move_r
 		.request = text,
 		.may_start = may_start,
 	};
+	struct starting *starting;
 	struct err err;
 
 	if (key && !api_key_is_valid(key, &err)) {
@@ -129,7 +160,9 @@ static void start(struct http_request *req, struct api *api, const struct move_r
 			    : !wish.options.assert_same_disks ? "cpu"
 							      : "disks,cpu",
 			    http_caller_name(req));
-	moves_start(api->moves, &wish, on_started, req);
+	starting = xnew(struct starting);
+	*starting = (struct starting){ req, api };
+	moves_start(api->moves, &wish, on_started, starting);
 }
 
 /* A request whose VM is stopped: the peers are asked first. */

@@ -6,6 +6,7 @@
 #include "wire/agent_request.h"
 #include "wire/backup_request.h"
 #include "wire/capacity.h"
+#include "wire/hold.h"
 #include "wire/medium_request.h"
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
@@ -53,6 +54,9 @@ static const struct http_query_key moves_query[] = {
 	  .help = "Only what has not ended." },
 	{ 0 }
 };
+static const struct http_query_key holds_query[] = {
+	{ "vm", HTTP_QUERY_TEXT, .help = "Only of the VM of this name." }, { 0 }
+};
 static const struct http_query_key fate_query[] = {
 	{ "uuid", HTTP_QUERY_TEXT, .help = "Uuid of the VM." },
 	{ "generation", HTTP_QUERY_TEXT, .help = "Generation of the VM before the move." },
@@ -89,6 +93,12 @@ const struct http_route api_routes[] = {
 	  .reply = host_check_fields },
 	{ "POST", "/v1/host/backup", A, api_host_backup, .summary = "Copy the state database",
 	  .body = backup_request_fields, .reply = host_backup_fields },
+	{ "POST", "/v1/host/cordon", O, api_host_cordon,
+	  .summary = "Let no new guest come: creations, adoptions and moves to here",
+	  .body = cordon_request_fields, .reply = cordon_reply_fields },
+	{ "POST", "/v1/host/uncordon", O, api_host_uncordon,
+	  .summary = "Let new guests come again, unless an evacuation forbids it",
+	  .reply = cordon_reply_fields },
 	{ "GET", "/v1/peers", V, api_peers_list, .summary = "The hosts it knows",
 	  .reply = host_peer_fields, .is_list = true },
 	{ "GET", "/v1/capacity", V, api_capacity_get,
@@ -204,6 +214,17 @@ const struct http_route api_routes[] = {
 	{ "POST", "/v1/queue/{id}/cancel", O, api_queue_cancel,
 	  .summary = "Cancel it: at once while it waits, else with its move",
 	  .reply = queue_reply_fields },
+	{ "GET", "/v1/holds", V, api_holds_list,
+	  .summary = "Holds of this host and its VMs, oldest first", .query = holds_query,
+	  .reply = hold_reply_fields, .is_list = true },
+	{ "POST", "/v1/holds", O, api_holds_add,
+	  .summary = "Keep automata from moving a VM, or any guest of this host",
+	  .body = hold_request_fields, .reply = hold_reply_fields },
+	{ "GET", "/v1/holds/{id}", V, api_hold_get, .summary = "One hold",
+	  .reply = hold_reply_fields },
+	{ "PATCH", "/v1/holds/{id}", O, api_hold_renew, .summary = "Renew it: another end",
+	  .body = hold_patch_fields, .reply = hold_reply_fields },
+	{ "DELETE", "/v1/holds/{id}", O, api_hold_remove, .summary = "End it now" },
 	{ "GET", "/v1/saves", V, api_saves_list, .summary = "Saves and restores, newest first",
 	  .reply = save_reply_fields, .is_list = true },
 	{ "GET", "/v1/saves/{id}", V, api_save_get, .summary = "One save or restore",

@@ -33,9 +33,12 @@ static void reply_vm(struct http_request *req, int status, const struct api *api
 		     const struct vm *vm, const char *const *warning)
 {
 	struct vm_reply reply = { .monitor = monitor_of(vm) };
+	CLEANUP(strbuf_fini) struct strbuf held = STRBUF_INIT;
 
 	api_vm_summary(api, vm, &reply.summary);
 	reply.definition = json_read_back(vm_definition(vm));
+	if (vm_role(vm) == VM_ROLE_OWNED && holds_vm(api->holds, vm_uuid(vm), &held))
+		reply.held = strbuf_str(&held);
 	reply.has_warnings = warning;
 	reply.warnings = warning;
 	reply.warning_count = warning && *warning;
@@ -149,6 +152,14 @@ static void on_started(void *data, const struct err *err)
 	free(pending);
 }
 
+static void on_created(void *data, const struct err *err)
+{
+	const struct api_pending *pending = data;
+
+	cordon_creation_ends(pending->api->holds);
+	on_done(data, err);
+}
+
 void api_vms_create(struct http_request *req, void *data)
 {
 	struct api *api = data;
@@ -161,10 +172,11 @@ void api_vms_create(struct http_request *req, void *data)
 	} else if (!vm_def_decode(http_body(req), def, faults) ||
 		   !api_policy_is_known(api, def->policy, faults)) {
 		http_reply_faults(req, faults);
-	} else if (!vm_def_normalize(def, &err)) {
+	} else if (!vm_def_normalize(def, &err) || !cordon_lets_in(api->holds, &err)) {
 		http_reply_err(req, &err);
 	} else {
-		vm_create(api->vms, def, on_done, api_pending_new(req, api, def->name, 201));
+		cordon_creation_begins(api->holds);
+		vm_create(api->vms, def, on_created, api_pending_new(req, api, def->name, 201));
 	}
 	faults_free(faults);
 	free(def);

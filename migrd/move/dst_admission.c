@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/proc.h"
+#include "hold/hold.h"
 #include "move/dst.h"
 #include "move/priv.h"
 #include "vm/admission.h"
@@ -48,6 +49,21 @@ static struct promised count(const struct moves *moves, const char *source, cons
 uint64_t moves_promised_mib(void *moves)
 {
 	return count(moves, "", "").memory_mib;
+}
+
+size_t moves_arriving(const void *moves)
+{
+	return count(moves, "", "").places;
+}
+
+bool moves_hold_allows(const struct moves *moves, const struct move_offer *offer, struct err *err)
+{
+	CLEANUP(strbuf_fini) struct strbuf why = STRBUF_INIT;
+
+	/* Not LIMIT, which says that it may be asked again soon. */
+	return offer->options.priority == MOVE_PRIORITY_INTERACTIVE ||
+	       !holds_host(moves->env.holds, &why) ||
+	       err_set(err, ERR_CONFLICT, "no move comes here by itself, as %s", strbuf_str(&why));
 }
 
 /* Rounded up: one place is for any move. */

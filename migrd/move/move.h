@@ -46,6 +46,7 @@ struct stream_preamble;
 struct move;
 struct move_totals;
 struct notify;
+struct holds;
 
 /* What a reload of the configuration may change. */
 struct moves_limits {
@@ -62,6 +63,7 @@ struct moves_env {
 	struct store *store;
 	struct vms *vms;
 	struct policies *policies;
+	struct holds *holds; /* NULL: nothing is held, and the host is not cordoned */
 	struct peer_clients *peers;
 	struct notify *notify; /* NULL: no party is told */
 	const char *host_id;

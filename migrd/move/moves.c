@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "hold/hold.h"
 #include "move/dst.h"
 #include "move/guest_program.h"
 #include "move/links.h"
@@ -128,6 +129,7 @@ struct moves *moves_new(const struct moves_env *env)
 	moves_share_init(moves);
 	moves->links = links_new(moves);
 	vms_count_promises(env->vms, moves_promised_mib, moves);
+	cordon_count_arrivals(env->holds, moves_arriving, moves);
 	return moves;
 }
 
@@ -138,6 +140,7 @@ void moves_clear(struct moves *moves)
 	if (!moves)
 		return;
 	moves->is_closing = true;
+	cordon_count_arrivals(moves->env.holds, NULL, NULL);
 	links_stop(moves->links);
 	moves_offers_clear(moves);
 	moves_trials_clear(moves);

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "hold/hold.h"
 #include "move/priv.h"
 #include "move/rehearsed.h"
 
@@ -219,7 +220,9 @@ static struct offer_look *look_new(struct moves *moves, const struct move_offer 
 	struct offer_look *look;
 
 	if (!moves_may_add(moves, offer->source, err) || !may_look(moves, offer->source, err) ||
-	    (!offer->is_trial && !moves_have_place(moves, offer, err)) ||
+	    (!offer->is_trial &&
+	     (!cordon_lets_in(moves->env.holds, err) || !moves_hold_allows(moves, offer, err) ||
+	      !moves_have_place(moves, offer, err))) ||
 	    !decode(moves, offer, &preflight, &rehearsed, err))
 		return NULL;
 	look = xnew(struct offer_look);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "hold/hold.h"
 #include "move/disks.h"
 #include "move/dst.h"
 #include "move/links.h"
@@ -151,6 +152,21 @@ static bool is_within_limits(struct moves *moves, const struct move_offer *offer
 	return moves_peer_may_offer(moves, offer->source, vm_def_ordinary_memory_mib(def), err);
 }
 
+static bool is_let_in(struct moves *moves, const struct move_offer *offer, struct vm_def *def,
+		      struct err *err)
+{
+	(void)offer;
+	(void)def;
+	return cordon_lets_in(moves->env.holds, err);
+}
+
+static bool is_not_held(struct moves *moves, const struct move_offer *offer, struct vm_def *def,
+			struct err *err)
+{
+	(void)def;
+	return moves_hold_allows(moves, offer, err);
+}
+
 static bool has_place(struct moves *moves, const struct move_offer *offer, struct vm_def *def,
 		      struct err *err)
 {
@@ -186,13 +202,18 @@ static bool has_machine(struct moves *moves, const struct move_offer *offer, str
 	return vms_may_run(moves->env.vms, def, err);
 }
 
-/* Neither is refused: two bridges may never meet, and a guest with more CPUs only runs slower. */
-static void warn_of_offer(struct moves *moves, const struct vm_def *def,
-			  struct preflight_reasons *ret)
+/* None is refused: two bridges may never meet, and a guest with more CPUs only runs slower. */
+static void warn_of_offer(struct moves *moves, const struct move_offer *offer,
+			  const struct vm_def *def, struct preflight_reasons *ret)
 {
+	CLEANUP(strbuf_fini) struct strbuf held = STRBUF_INIT;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	char words[ERR_MSG_SIZE];
 
+	if (offer->options.priority == MOVE_PRIORITY_INTERACTIVE &&
+	    holds_host(moves->env.holds, &held))
+		preflight_warn(ret, "held", "%s; what a person orders comes all the same",
+			       strbuf_str(&held));
 	if (vms_same_mac(moves->env.vms, def, words))
 		preflight_warn(ret, "mac", "%s: give one of them another", words);
 	if (cpus > 0 && def->vcpus > (uint64_t)cpus)
@@ -225,6 +246,8 @@ void moves_judge_offer(struct moves *moves, const struct move_offer *offer,
 		{ "vm", may_come },
 		{ "qemu", has_no_stray },
 		{ "move", has_no_former_move },
+		{ "cordoned", is_let_in },
+		{ "held", is_not_held },
 		{ "places", has_place },
 		{ "offers", is_within_limits },
 		{ "memory", has_memory },
@@ -241,7 +264,7 @@ void moves_judge_offer(struct moves *moves, const struct move_offer *offer,
 			preflight_add(ret, rows[i].name, "%s", err.msg);
 	}
 	if (def->uuid[0])
-		warn_of_offer(moves, def, ret);
+		warn_of_offer(moves, offer, def, ret);
 	free(def);
 }
 
@@ -270,7 +293,8 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 		return is_same_move(move, &claim, err) ? move : NULL;
 	if (!moves_may_add(moves, offer->source, err))
 		return NULL;
-	if (!may_be_held(moves, offer, err))
+	if (!cordon_lets_in(moves->env.holds, err) || !moves_hold_allows(moves, offer, err) ||
+	    !may_be_held(moves, offer, err))
 		return NULL;
 	plan = move_plan_decode(offer->plan, err);
 	if (!plan)

@@ -2,6 +2,7 @@
 /* Begins a move away: checks it at once, then again in its turn at the VM's monitor. */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "hold/hold.h"
 #include "move/priv.h"
 #include "vm/entry.h"
 
@@ -71,6 +72,18 @@ bool move_caches_are_safe(struct vm *vm, struct err *err)
 	return def != NULL;
 }
 
+/* What a person orders goes on (note_hold()). */
+static bool check_hold(const struct start *start, struct vm *vm, struct err *err)
+{
+	CLEANUP(strbuf_fini) struct strbuf why = STRBUF_INIT;
+
+	return start->options.priority == MOVE_PRIORITY_INTERACTIVE ||
+	       !holds_vm(start->moves->env.holds, vm_uuid(vm), &why) ||
+	       err_set(err, ERR_CONFLICT,
+		       "%s; a person may move the VM all the same, with the priority `interactive'",
+		       strbuf_str(&why));
+}
+
 static bool check(const struct start *start, struct vm **ret_vm, struct err *err)
 {
 	const struct moves_env *env = &start->moves->env;
@@ -98,11 +111,21 @@ static bool check(const struct start *start, struct vm **ret_vm, struct err *err
 		return err_set(err, ERR_CONFLICT,
 			       "VM '%s' has stopped just now: ask again to move a stopped VM",
 			       start->vm);
-	return move_policy_choose(start->moves, vm, start->policy, &policy, err) &&
+	return check_hold(start, vm, err) &&
+	       move_policy_choose(start->moves, vm, start->policy, &policy, err) &&
 	       (start->options.assert_safe_cache || move_caches_are_safe(vm, err));
 }
 
 /* ---- the beginning --------------------------------------------------- */
+
+static void note_hold(struct move *move)
+{
+	CLEANUP(strbuf_fini) struct strbuf why = STRBUF_INIT;
+
+	if (holds_vm(move->moves->env.holds, move->row.vm_uuid, &why))
+		move_note(move, "holds", "%s; it goes on, as its priority is `interactive'",
+			  strbuf_str(&why));
+}
 
 static struct move *begin(const struct start *start, struct vm *vm, struct err *err)
 {
@@ -129,6 +152,7 @@ static struct move *begin(const struct start *start, struct vm *vm, struct err *
 		return NULL;
 	}
 	move_stamp(move, MOVE_STAMP_CREATED);
+	note_hold(move);
 	vm_note_host(vm, start->to);
 	machine_begin(&move->machine,
 		      &(struct machine_change){ .to = MOVE_STATE_BEGIN,

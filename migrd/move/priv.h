@@ -686,6 +686,11 @@ void moves_judge_offer(struct moves *moves, const struct move_offer *offer,
 /* False, LIMIT and the figures: there is no place for the move of OFFER; a later try may be taken.
  */
 bool moves_have_place(const struct moves *moves, const struct move_offer *offer, struct err *err);
+/* False, CONFLICT: this host is held (hold/hold.h), and the move's priority is not `interactive'.
+ */
+bool moves_hold_allows(const struct moves *moves, const struct move_offer *offer, struct err *err);
+/* How many moves to here have not ended; the argument is the moves. */
+size_t moves_arriving(const void *moves);
 /* LIMIT: SOURCE has too many guests on their way here, or too much of the memory, with WANTED_MIB
  * more. */
 bool moves_peer_may_offer(const struct moves *moves, const char *source, uint64_t wanted_mib,

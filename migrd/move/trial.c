@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "hold/hold.h"
 #include "move/foresee.h"
 #include "preflight/look.h"
 
@@ -704,6 +705,19 @@ static void note_version(struct trial *trial, const struct vm *vm)
 			 version->major, version->minor, version->micro);
 }
 
+static void judge_holds(struct trial *trial)
+{
+	CLEANUP(strbuf_fini) struct strbuf why = STRBUF_INIT;
+
+	if (!holds_vm(trial->moves->env.holds, trial->vm_uuid, &why))
+		return;
+	if (trial->options.priority == MOVE_PRIORITY_INTERACTIVE)
+		preflight_add(trial->warnings, "held", "%s; what a person orders goes all the same",
+			      strbuf_str(&why));
+	else
+		preflight_add(trial->here, "held", "%s", strbuf_str(&why));
+}
+
 void moves_try(struct moves *moves, const struct move_wish *wish, moves_tried_fn *fn, void *data)
 {
 	struct err err;
@@ -741,6 +755,7 @@ void moves_try(struct moves *moves, const struct move_wish *wish, moves_tried_fn
 	loop_timer_start(trial->deadline, TRIAL_DEADLINE_MS);
 	trial->again = loop_timer_new(moves->env.loop, on_again, trial);
 	LIST_INSERT_HEAD(&moves->trials, trial, link);
+	judge_holds(trial);
 	if (!wish->options.assert_safe_cache && !move_caches_are_safe(vm, &err))
 		preflight_add(trial->here, "cache", "%s", err.msg);
 	trial_ask_qemu(trial, sample);

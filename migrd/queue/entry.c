@@ -316,8 +316,8 @@ static void show_turn(const struct queue_entry *entry, struct queue_reply *ret)
 		ret->next_attempt_at = entry->detail.not_before_ms;
 }
 
-/* Nothing is expected of one that is past, of one whose VM has another job, and for a moment of a
- * new one. */
+/* Nothing is expected of one that is past, of one that is held or whose VM has another job, and for
+ * a moment of a new one. */
 static void show_expected(const struct queue_entry *entry, struct queue_reply *ret)
 {
 	bool is_waiting = entry->machine.state == QUEUE_STATE_WAITING && entry->is_in_turn;

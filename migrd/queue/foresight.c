@@ -308,7 +308,7 @@ static void add_waiting(struct plan *plan)
 		double s;
 
 		if (!entry->is_foreseen || !queue_has_vm(entry, &vm, &ignored) ||
-		    queue_is_held_up(vm))
+		    queue_is_held_up(vm) || queue_is_held(entry, NULL))
 			continue;
 		row = add(plan, first_host(entry), entry);
 		set_foreseen(row, &entry->foreseen);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "hold/hold.h"
 #include "queue/priv.h"
 #include "vm/vm.h"
 
@@ -120,6 +121,12 @@ bool queue_has_vm(const struct queue_entry *entry, struct vm **ret_vm, struct er
 		return err_set(err, ERR_NOT_FOUND, "VM '%s' is '%s' now", name, vm_name(vm));
 	*ret_vm = vm;
 	return true;
+}
+
+bool queue_is_held(const struct queue_entry *entry, struct strbuf *why)
+{
+	return entry->detail.priority != MOVE_PRIORITY_INTERACTIVE &&
+	       holds_vm(entry->queue->env.holds, entry->row.vm_uuid, why);
 }
 
 bool queue_is_held_up(const struct vm *vm)
@@ -256,6 +263,22 @@ static const char *choose_host(struct look *look, struct queue_entry *entry)
 	return NULL;
 }
 
+/* No attempt is begun by itself.  One whose VM is gone has ended. */
+static bool waits_for_hold(struct queue_entry *entry)
+{
+	CLEANUP(strbuf_fini) struct strbuf why = STRBUF_INIT;
+	struct vm *vm;
+	struct err err;
+
+	if (!queue_is_held(entry, &why))
+		return false;
+	if (queue_has_vm(entry, &vm, &err))
+		SAY(entry, "%s", strbuf_str(&why));
+	else
+		fail(entry, &err);
+	return true;
+}
+
 /* Its VM has another job or starts, or is gone, and then it has ended. */
 static bool lacks_vm(struct look *look, struct queue_entry *entry)
 {
@@ -287,7 +310,7 @@ static void try_now(struct look *look, struct queue_entry *entry)
 	for (int i = 0; i <= entry->detail.priority; i++)
 		look->load.transfers += look->transfers_of[i];
 	hold = pick_next(&look->load, &idle);
-	if (has_given_up(look, entry) || is_in_backoff(look, entry))
+	if (has_given_up(look, entry) || waits_for_hold(entry) || is_in_backoff(look, entry))
 		return;
 	if (hold != PICK_GO) { /* whatever its host is */
 		say_hold(look, entry, hold);

@@ -6,6 +6,7 @@
 #include <sys/queue.h>
 
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "machine/machine.h"
 #include "move/foresee_guest.h"
 #include "queue/lanes.h"
@@ -155,6 +156,8 @@ void queue_step(struct machine *machine);
 
 /* False and ERR: the VM of ENTRY is not this host's any more. */
 bool queue_has_vm(const struct queue_entry *entry, struct vm **ret_vm, struct err *err);
+/* Its VM or this host is held, and that counts for its priority; adds why, which may be NULL. */
+bool queue_is_held(const struct queue_entry *entry, struct strbuf *why);
 /* VM has another job, or starts: for how long is not known. */
 bool queue_is_held_up(const struct vm *vm);
 /* The destination that is tried next, without those that have said that they have no place now.

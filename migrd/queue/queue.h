@@ -13,6 +13,9 @@
  * that failed is followed by one to the next host; after all of them comes a wait (queue/pick.h). A
  * move that is stuck is waited for; one that somebody cancelled ends its entry.
  *
+ * No attempt of an entry is begun whose priority is not `interactive' while its VM or this host is
+ * held (hold/hold.h); one that has begun goes on.
+ *
  * Thread: loop.
  */
 #ifndef MIGRD_QUEUE_QUEUE_H
@@ -27,6 +30,7 @@
 
 struct queue;
 struct queue_entry;
+struct holds;
 
 struct queue_env {
 	struct loop *loop;
@@ -34,6 +38,7 @@ struct queue_env {
 	struct vms *vms;
 	struct moves *moves;
 	struct policies *policies;
+	const struct holds *holds; /* NULL: nothing is held */
 	struct peer_clients *peers;
 	const struct newest_env *newest_env;
 	const struct newest *newest;
@@ -83,7 +88,7 @@ void queue_set_priority(struct queue_entry *entry, int priority, queue_done_fn *
 /* What queue_set_priority() has done, in words; for DONE, until it returns. */
 const char *queue_did(const struct queue_entry *entry);
 
-/* A VM or a move has changed. */
+/* A VM, a move or a hold has changed. */
 void queue_look(struct queue *queue);
 
 /* ---- what there is to know --------------------------------------------- */

@@ -128,7 +128,25 @@ struct store_queue_entry {
 	int64_t created_ms, updated_ms, ended_ms;
 };
 
+#define STORE_HOLD_OWNER_SIZE  64
+#define STORE_HOLD_REASON_SIZE 256
+/* What keeps automata from this host or a VM, or new guests from this host (hold/hold.h). */
+struct store_hold {
+	char id[ID_UUID_SIZE];      /* key */
+	char kind[STORE_ENUM_SIZE]; /* hold/hold.c: "host", "vm"; of a cordon "person", ... */
+	char vm_uuid[ID_UUID_SIZE]; /* "": not of a VM */
+	char vm_name[ID_NAME_SIZE];
+	char owner[STORE_HOLD_OWNER_SIZE];
+	char reason[STORE_HOLD_REASON_SIZE];
+	char created_by[ID_NAME_SIZE];          /* the caller */
+	char idempotency_key[ID_NAME_SIZE + 1]; /* "" if none */
+	char *request;                          /* JSON (wire/hold.h), with a key; owned */
+	int64_t created_ms, updated_ms;
+	int64_t until_ms; /* of a cordon 0: it has no end */
+};
+
 void store_vm_fini(struct store_vm *vm);
+void store_hold_fini(struct store_hold *hold);
 void store_policy_fini(struct store_policy *policy);
 void store_queue_entry_fini(struct store_queue_entry *entry);
 void store_refresh_fini(struct store_refresh *refresh);
@@ -156,6 +174,7 @@ enum store_table_id {
 	STORE_REFRESH,
 	STORE_POLICY,
 	STORE_QUEUE,
+	STORE_HOLD,
 	STORE_TABLE_COUNT
 };
 enum store_op { STORE_PUT, STORE_DELETE };
@@ -219,6 +238,17 @@ static inline struct store_change store_put_queue_entry(const struct store_queue
 	return (struct store_change){ STORE_QUEUE, STORE_PUT, entry };
 }
 
+/* Inserts HOLD, or replaces the row with its id. */
+static inline struct store_change store_put_hold(const struct store_hold *hold)
+{
+	return (struct store_change){ STORE_HOLD, STORE_PUT, hold };
+}
+
+static inline struct store_change store_delete_hold(const char *id)
+{
+	return (struct store_change){ STORE_HOLD, STORE_DELETE, id };
+}
+
 static inline struct store_change store_put_notes(const struct store_notes *notes)
 {
 	return (struct store_change){ STORE_NOTES, STORE_PUT, notes };
@@ -256,7 +286,7 @@ void store_close(struct store *store);
 #define STORE_QUEUE_ENDED_MAX 1000
 
 /* A row that was read: ROW is a struct store_vm, store_move, store_save, store_refresh,
- * store_policy or store_queue_entry. */
+ * store_policy, store_queue_entry or store_hold. */
 typedef void store_row_fn(void *data, void *row);
 /* At the start.  STORE_VM: every VM; STORE_MOVE: every move that is not final or not settled,
  * and of the others the newest STORE_HISTORY_MAX; the oldest first.  EACH takes over what the

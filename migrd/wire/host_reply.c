@@ -70,6 +70,11 @@ const struct json_field host_reply_fields[] = {
 	JSON_SHOWN_OBJECT(struct host_reply, vms, vms_fields, "Numbers of VMs."),
 	JSON_SHOWN_OBJECT(struct host_reply, moves, moves_fields, "Numbers of moves."),
 	JSON_SHOWN_OBJECT(struct host_reply, memory_mib, memory_fields, "Memory of the host."),
+	JSON_PART_OF(struct host_reply, cordon, cordon_reply_fields),
+	JSON_SHOWN(struct host_reply, held,
+		   "Who keeps automata from moving guests to and from this host, until when and "
+		   "why; null: nobody.",
+		   .nullable = true),
 	{ 0 },
 };
 

@@ -6,6 +6,7 @@
 
 #include "base/id.h"
 #include "base/json.h"
+#include "wire/hold.h"
 
 struct host_protocol {
 	uint64_t min, max;
@@ -57,6 +58,8 @@ struct host_reply {
 	struct host_vms vms;
 	struct host_moves moves;
 	struct host_memory memory_mib;
+	struct cordon_reply cordon;
+	char held[ERR_MSG_SIZE]; /* "": it is not */
 };
 extern const struct json_field host_reply_fields[];
 

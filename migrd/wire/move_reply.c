@@ -312,6 +312,9 @@ const struct json_field move_reply_fields[] = {
 			     "Source: the move's own copy of its policy, and how it came to it; "
 			     "not there: an older migrd began the move.",
 			     .present_offset = offsetof(struct move_reply, has_policy)),
+	JSON_SHOWN_LIST(struct move_reply, warnings, warning_count, NULL,
+			"Only in the answer to POST /v1/moves: warnings for its caller.",
+			.present_offset = offsetof(struct move_reply, has_warnings)),
 	JSON_SHOWN_TIME(struct move_reply, created_at, "Time of the record on this host."),
 	JSON_SHOWN_TIME(struct move_reply, updated_at, "Time of the last change of state."),
 	JSON_SHOWN_TIME(struct move_reply, ended_at, "Time of the end; null: not yet.",

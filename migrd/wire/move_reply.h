@@ -145,6 +145,9 @@ struct move_reply {
 	bool has_forecast;
 	struct move_shown_forecast forecast;
 	int64_t created_at, updated_at, ended_at;
+	bool has_warnings; /* it answers POST /v1/moves */
+	const char *const *warnings;
+	size_t warning_count;
 };
 extern const struct json_field move_reply_fields[];
 extern const struct json_field move_times_fields[];

@@ -10,6 +10,7 @@
 #include "wire/backup_request.h"
 #include "wire/capacity.h"
 #include "wire/event.h"
+#include "wire/hold.h"
 #include "wire/host_reply.h"
 #include "wire/medium_request.h"
 #include "wire/monitor_request.h"
@@ -54,6 +55,12 @@ static const struct {
 	  "The body of POST /v1/vms/{name}/monitor: one command for the QEMU of a VM." },
 	{ "adopt-request", adopt_request_fields, JSON_SCHEMA_REQUEST, "Adoption",
 	  "The body of POST /v1/vms/adopt; without dry_run, confirm is required." },
+	{ "hold-request", hold_request_fields, JSON_SCHEMA_REQUEST, "Hold",
+	  "The body of POST /v1/holds. Beyond this schema: one of until and for_s." },
+	{ "hold-patch", hold_patch_fields, JSON_SCHEMA_REQUEST, "Renewal of a hold",
+	  "The body of PATCH /v1/holds/{id}: one of until and for_s." },
+	{ "cordon-request", cordon_request_fields, JSON_SCHEMA_REQUEST, "Cordon",
+	  "The body of POST /v1/host/cordon." },
 	{ "backup-request", backup_request_fields, JSON_SCHEMA_REQUEST, "Backup",
 	  "The body of POST /v1/host/backup; optional." },
 	{ "vm-start", vm_start_fields, JSON_SCHEMA_REQUEST, "Start",
@@ -79,6 +86,10 @@ static const struct {
 	  "The answer of GET /v1/host/check and POST /v1/host/check/repair." },
 	{ "host-backup", host_backup_fields, JSON_SCHEMA_REPLY, "Copy of the state database",
 	  "The answer of POST /v1/host/backup." },
+	{ "hold", hold_reply_fields, JSON_SCHEMA_REPLY, "Hold",
+	  "The answer of GET /v1/holds/{id}, and an item of GET /v1/holds." },
+	{ "cordon", cordon_reply_fields, JSON_SCHEMA_REPLY, "Cordon",
+	  "The answer of POST /v1/host/cordon and /v1/host/uncordon." },
 	{ "peer", host_peer_fields, JSON_SCHEMA_REPLY, "Peer", "An item of GET /v1/peers." },
 	{ "capacity", capacity_host_fields, JSON_SCHEMA_REPLY, "Room of a host",
 	  "The answer of GET /v1/capacity/{host}, and without the guests an item of GET "
@@ -144,6 +155,9 @@ static const struct {
 	  "A refresh has changed." },
 	{ "event-queue", event_queue_fields, JSON_SCHEMA_REPLY, "Event queue",
 	  "An entry of the queue has changed." },
+	{ "event-hold", event_hold_fields, JSON_SCHEMA_REPLY, "Event hold", "A hold has changed." },
+	{ "event-cordon", event_cordon_fields, JSON_SCHEMA_REPLY, "Event cordon",
+	  "What keeps new guests from this host has changed." },
 	{ "event-qemu", event_qemu_fields, JSON_SCHEMA_REPLY, "Event qemu",
 	  "An event of a guest's QEMU." },
 	{ "event-monitor", event_monitor_fields, JSON_SCHEMA_REPLY, "Event monitor",

@@ -215,6 +215,12 @@ static void on_vm_event(void *data, const struct vm *vm, const struct qmp_event 
 	rig.left_out = left_out;
 }
 
+static void add_hold(void *data, void *row)
+{
+	(void)data;
+	holds_add_row(rig.holds, row);
+}
+
 static void make_objects(void)
 {
 	rig.peers = fake_peer_new(rig.loop);
@@ -231,11 +237,14 @@ static void make_objects(void)
 		.event = on_vm_event,
 	});
 	rig.policies = policies_new(rig.store);
+	rig.holds = holds_new(
+		&(struct holds_env){ .loop = rig.loop, .store = rig.store, .host_id = "a" });
 	rig.moves = moves_new(&(struct moves_env){
 		.loop = rig.loop,
 		.store = rig.store,
 		.vms = rig.vms,
 		.policies = rig.policies,
+		.holds = rig.holds,
 		.peers = rig.peers,
 		.notify = rig.notify,
 		.host_id = "a",
@@ -269,6 +278,7 @@ void rig_start_again(void)
 	if (rig.is_identified)
 		ck_assert(store_identify_blocking(rig.store, rig.dir, &err));
 	make_objects();
+	ck_assert(store_load_blocking(rig.store, STORE_HOLD, add_hold, NULL, &err));
 	ck_assert(store_load_blocking(rig.store, STORE_VM, add_vm, rig.vms, &err));
 	ck_assert(store_load_blocking(rig.store, STORE_MOVE, add_move, rig.moves, &err));
 	vms_recover(rig.vms, on_recovered, NULL);
@@ -280,6 +290,7 @@ void rig_crash(void)
 {
 	moves_clear(rig.moves);
 	vms_clear(rig.vms);
+	holds_end(rig.holds);
 	peer_clients_free(rig.peers);
 	notify_free(rig.notify);
 	store_close(rig.store);
@@ -287,6 +298,7 @@ void rig_crash(void)
 	rig_run();
 	moves_free(TAKE_PTR(rig.moves));
 	policies_free(TAKE_PTR(rig.policies));
+	holds_free(TAKE_PTR(rig.holds));
 	vms_free(rig.vms);
 }
 

@@ -19,6 +19,7 @@
 #include "fake_peer.h"
 #include "fake_qemu.h"
 #include "fake_stream.h"
+#include "hold/hold.h"
 #include "move/move.h"
 #include "trace.h"
 #include "vm/vm.h"
@@ -34,6 +35,7 @@ struct move_rig {
 	struct vms *vms;
 	struct moves *moves;
 	struct policies *policies;
+	struct holds *holds;
 	struct peer_clients *peers;
 	struct notify *notify;
 	char move_id[ID_UUID_SIZE]; /* of the move under test */

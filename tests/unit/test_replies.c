@@ -5,6 +5,7 @@
 #include "tests/lib/reply_check.h"
 #include "wire/adopt_reply.h"
 #include "wire/event.h"
+#include "wire/hold.h"
 #include "wire/host_reply.h"
 #include "wire/move_reply.h"
 #include "wire/vm_reply.h"
@@ -44,23 +45,75 @@ START_TEST(host_is_sent)
 		.memory_mib = { 65536, 40211 },
 	};
 
-#define HOST(doubt, reload)                                                             \
+#define HOST(doubt, reload, rest)                                                       \
 	"{'id':'a','version':'0.1.0','protocol':{'min':1,'max':2},'api_address':'h:1'," \
 	"'data_address':'h:2','boot_id':'boot','started_at':" AT_TEXT ",'ready':true,"  \
 	"'store':{'id':'s','epoch':12,'doubt':" doubt "},'qemu_binary':'q',"            \
 	"'certificate':{'not_before':" AT_TEXT ",'not_after':" AT_TEXT                  \
 	",'days_left':1075,'valid':true}," reload "'vms':{'total':3,'running':2},"      \
-	"'moves':{'active':1},'memory_mib':{'total':65536,'available':40211}}"
+	"'moves':{'active':1},'memory_mib':{'total':65536,'available':40211}," rest "}"
+#define NOT_HELD "'cordoned':false,'cordons':[],'creations_under_way':0,'held':null"
 
-	assert_sent(host_reply_fields, &host, HOST("null", ""));
+	assert_sent(host_reply_fields, &host, HOST("null", "", NOT_HELD));
 	host.was_reloaded = true;
 	host.reload = (struct host_reload){ .at = AT, .ok = true };
 	assert_sent(host_reply_fields, &host,
-		    HOST("null", "'reload':{'at':" AT_TEXT ",'ok':true},"));
+		    HOST("null", "'reload':{'at':" AT_TEXT ",'ok':true},", NOT_HELD));
 	host.reload = (struct host_reload){ .at = AT, .error = "e" };
 	snprintf(host.store.doubt, sizeof(host.store.doubt), "d");
 	assert_sent(host_reply_fields, &host,
-		    HOST("'d'", "'reload':{'at':" AT_TEXT ",'ok':false,'error':'e'},"));
+		    HOST("'d'", "'reload':{'at':" AT_TEXT ",'ok':false,'error':'e'},", NOT_HELD));
+	host.cordon = (struct cordon_reply){
+		.cordoned = true,
+		.cordons = { { "person", "firmware", "ops", AT } },
+		.cordon_count = 1,
+		.creations_under_way = 2,
+	};
+	snprintf(host.held, sizeof(host.held), "h");
+	assert_sent(host_reply_fields, &host,
+		    HOST("'d'", "'reload':{'at':" AT_TEXT ",'ok':false,'error':'e'},",
+			 "'cordoned':true,'cordons':[{'party':'person','reason':'firmware',"
+			 "'by':'ops','since':" AT_TEXT "}],'creations_under_way':2,'held':'h'"));
+}
+END_TEST
+
+START_TEST(holds_are_sent)
+{
+	struct hold_reply hold = {
+		.id = "i",
+		.kind = "vm",
+		.host = "a",
+		.vm = "v",
+		.vm_uuid = "u",
+		.applies = true,
+		.owner = "o",
+		.reason = "r",
+		.created_by = "c",
+		.until = AT,
+		.created_at = AT,
+		.updated_at = AT,
+	};
+
+#define HOLD(kind, vm, uuid)                                                         \
+	"'id':'i','kind':'" kind "','host':'a','vm':" vm ",'vm_uuid':" uuid          \
+	",'applies':true,'owner':'o','reason':'r','created_by':'c','until':" AT_TEXT \
+	",'created_at':" AT_TEXT ",'updated_at':" AT_TEXT
+
+	assert_sent(hold_reply_fields, &hold, "{" HOLD("vm", "'v'", "'u'") "}");
+	hold.kind = "host";
+	hold.vm = hold.vm_uuid = NULL;
+	assert_sent(event_hold_fields,
+		    &(struct event_hold){ .hold = hold, .change = "expired", .by = "", .at = AT },
+		    "{" HOLD("host", "null", "null") ",'change':'expired','by':'','at':" AT_TEXT
+						     "}");
+	assert_sent(event_cordon_fields,
+		    &(struct event_cordon){ .host = "a",
+					    .change = "removed",
+					    .party = "person",
+					    .by = "ops",
+					    .at = AT },
+		    "{'host':'a','change':'removed','party':'person','by':'ops','cordoned':false,"
+		    "'cordons':[],'creations_under_way':0,'at':" AT_TEXT "}");
 }
 END_TEST
 
@@ -152,18 +205,20 @@ START_TEST(vm_with_its_definition_is_sent)
 	struct vm_reply reply = { .summary = stopped_vm(), .definition = definition };
 
 	assert_sent(vm_reply_fields, &reply,
-		    STOPPED ",'monitor':{'holder':null,'waiting':0},'definition':" DEFINITION "}");
+		    STOPPED ",'monitor':{'holder':null,'waiting':0},'definition':" DEFINITION
+			    ",'held':null}");
 	reply.has_warnings = true;
 	assert_sent(vm_reply_fields, &reply,
 		    STOPPED ",'monitor':{'holder':null,'waiting':0},'definition':" DEFINITION
-			    ",'warnings':[]}");
+			    ",'held':null,'warnings':[]}");
+	reply.held = "h";
 	reply.warnings = warnings;
 	reply.warning_count = 1;
 	reply.monitor = (struct vm_shown_monitor){ 2, true, { "i", "query", NULL, 3 } };
 	assert_sent(vm_reply_fields, &reply,
 		    STOPPED ",'monitor':{'holder':{'id':'i','kind':'query','command':null,"
 			    "'held_ms':3},'waiting':2},'definition':" DEFINITION
-			    ",'warnings':['w']}");
+			    ",'held':'h','warnings':['w']}");
 }
 END_TEST
 
@@ -340,6 +395,7 @@ Suite *suite(void)
 	TCase *t = tcase_create("bytes");
 
 	tcase_add_test(t, host_is_sent);
+	tcase_add_test(t, holds_are_sent);
 	tcase_add_test(t, peers_and_backups_are_sent);
 	tcase_add_test(t, check_is_sent);
 	tcase_add_test(t, vm_is_sent);

@@ -73,8 +73,8 @@ static void exec_sql(const char *sql)
 START_TEST(newer_schema_is_refused)
 {
 	make_db();
-	exec_sql("PRAGMA user_version = 11");
-	assert_refused_untouched("was written by a newer migrd (schema 11, this one knows 10)");
+	exec_sql("PRAGMA user_version = 12");
+	assert_refused_untouched("was written by a newer migrd (schema 12, this one knows 11)");
 }
 END_TEST
 
@@ -173,6 +173,7 @@ START_TEST(rows_of_an_older_schema_get_their_sums)
 		 "ALTER TABLE vm DROP COLUMN save_id; ALTER TABLE vm DROP COLUMN saved_in;"
 		 "ALTER TABLE vm DROP COLUMN qemu_is_second;"
 		 "DROP TABLE save; DROP TABLE refresh; DROP TABLE policy; DROP TABLE queue; "
+		 "DROP TABLE hold; "
 		 "PRAGMA user_version = 5");
 	for (int i = 0; i < 2; i++) {
 		rig_open();
@@ -313,8 +314,9 @@ START_TEST(upgrade_failing_leaves_state_before_it)
 		{ 8, "008-refresh", "" },
 		{ 9, "009-policy", "" },
 		{ 10, "010-queue", "" },
-		{ 11, "011-good", "CREATE TABLE good (a INTEGER) STRICT;" },
-		{ 12, "012-bad", "CREATE TABLE bad (a INTEGER) STRICT; DROP TABLE vm; oops;" },
+		{ 11, "011-hold", "" },
+		{ 12, "012-good", "CREATE TABLE good (a INTEGER) STRICT;" },
+		{ 13, "013-bad", "CREATE TABLE bad (a INTEGER) STRICT; DROP TABLE vm; oops;" },
 	};
 	struct err err = { 0 };
 	struct store_db *db;
@@ -324,10 +326,10 @@ START_TEST(upgrade_failing_leaves_state_before_it)
 	db = store_db_open(rig.dir, &err);
 	ck_assert(db != NULL);
 	ck_assert(!store_upgrade_run(db, bad, ARRAY_LEN(bad), &err));
-	rig_assert_says(&err, ERR_STORE, "upgrade 012-bad");
+	rig_assert_says(&err, ERR_STORE, "upgrade 013-bad");
 
 	ck_assert(store_sql_int(db, "PRAGMA user_version", &version, &err));
-	ck_assert_int_eq(version, 11);
+	ck_assert_int_eq(version, 12);
 	ck_assert(store_sql_int(db, "SELECT count(*) FROM good", &count, &err));
 	ck_assert(!store_sql_int(db, "SELECT count(*) FROM bad", &count, &err));
 	ck_assert(store_sql_int(db, "SELECT count(*) FROM vm", &count, &err));

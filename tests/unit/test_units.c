@@ -39,6 +39,39 @@ START_TEST(bytes_each_unit_has_its_factor)
 }
 END_TEST
 
+START_TEST(seconds_each_unit_has_its_factor)
+{
+	static const struct {
+		const char *text;
+		uint64_t s;
+	} rows[] = { { "0", 0 },      { "90", 90 },   { "90s", 90 },
+		     { "90m", 5400 }, { "2h", 7200 }, { "30d", 2592000 } };
+	static const char *const wrong[] = { "",
+					     "h",
+					     "-1h",
+					     "1.5h",
+					     "1 h",
+					     "2h30m",
+					     "1w",
+					     "1H",
+					     "300000000000000000d",
+					     "18446744073709551616" };
+	struct err err = { ERR_NONE, "" };
+	uint64_t s = 4711;
+
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		ck_assert_msg(!units_parse_seconds(wrong[i], &s, &err), "'%s' was taken", wrong[i]);
+		ck_assert_int_eq(err.code, ERR_INVALID);
+		ck_assert_uint_eq(s, 4711);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		ck_assert_msg(units_parse_seconds(rows[i].text, &s, &err), "%s: %s", rows[i].text,
+			      err.msg);
+		ck_assert_uint_eq(s, rows[i].s);
+	}
+}
+END_TEST
+
 /* A bandwidth that is misread would starve or flood a move. */
 START_TEST(bytes_wrong_text_refused_output_untouched)
 {
@@ -139,6 +172,7 @@ Suite *suite(void)
 
 	tcase_add_test(tc, bytes_each_unit_has_its_factor);
 	tcase_add_test(tc, bytes_wrong_text_refused_output_untouched);
+	tcase_add_test(tc, seconds_each_unit_has_its_factor);
 	tcase_add_test(tc, count_only_digits_accepted);
 	tcase_add_test(tc, bytes_shown_with_one_decimal);
 	tcase_add_test(tc, duration_shown_in_two_units);
