@@ -68,3 +68,17 @@ class CapacityTest(SystemTest):
         with self.assertRaises(ApiError) as caught:
             self.a.api.get("/v1/capacity/nobody")
         self.assertEqual(caught.exception.status, 404)
+
+        self.b.migrctl("vm", "place", "g1", "requires.disk-", "forbids.zone=c", "priority=3",
+                       "pins=a,b", "on_evacuation=restart")
+        with self.assertRaises(ApiError) as caught:
+            self.b.api.patch("/v1/vms/g1", {"placement": {"priority": 8}})
+        self.assertEqual((caught.exception.status, caught.exception.pointers()),
+                         (400, ["/placement/priority"]))
+        self.world.move(guest, self.b, self.a)
+        placement = {"group": "web", "forbids": {"zone": "c"}, "pins": ["a", "b"], "priority": 3,
+                     "on_evacuation": "restart"}
+        self.assertEqual(self.a.vm("g1")["definition"]["placement"], placement)
+        self.assertEqual([vm["placement"] for vm in self.a.api.get("/v1/capacity/a")["vms"]],
+                         [placement])
+        self.assertRegex(self.a.migrctl("vm", "place", "g1").stdout, r"on evacuation +restart")

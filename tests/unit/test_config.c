@@ -337,6 +337,37 @@ START_TEST(too_many_peers_are_refused)
 }
 END_TEST
 
+/* What peers would not take is found at home. */
+START_TEST(labels_and_rack_of_the_host_are_checked)
+{
+	static const struct {
+		const char *text, *words;
+	} bad[] = {
+		{ "labels = zone\n", "is not a list of labels" },
+		{ "labels = zone=a,\n", "is not a list of labels" },
+		{ "labels = zone=a,zone=b\n", "each key once" },
+		{ "labels = a/b/c=d\n", "no label" },
+		{ "labels = zone=-\n", "no value" },
+		{ "rack = row 4\n", "is not a name" },
+		{ "vcpus_per_core = 1001\n", "out of range" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		CLEANUP(free_charp) char *text = xasprintf("[host]\nid = a\n%s", bad[i].text);
+
+		faults->count = 0;
+		ck_assert(!load(text));
+		assert_fault_in_line(3, bad[i].words);
+	}
+	faults->count = 0;
+	ck_assert(load("[host]\nid = a\nrack = r.4\nlabels = zone=a,example.net/disk=ssd,x=\n"));
+	ck_assert_str_eq(config.host_rack, "r.4");
+	ck_assert_str_eq(config.host_labels, "zone=a,example.net/disk=ssd,x=");
+	ck_assert_uint_eq(config.host_vcpus_per_core, 0);
+	ck_assert_uint_eq(config.capacity_ask_every_s, 10);
+}
+END_TEST
+
 #define HOST_A "[host]\nid = a\n[data]\nlisten = 127.0.0.1:1\n"
 #define PARTY  "[notify backup]\nurl = https://backup.example:8443/moves\nsecret_file = key\n"
 
@@ -483,6 +514,7 @@ Suite *suite(void)
 	tcase_add_test(t, fault_in_a_drop_in_names_that_file);
 	tcase_add_test(t, wildcard_is_not_advertised_to_peers);
 	tcase_add_test(t, too_many_peers_are_refused);
+	tcase_add_test(t, labels_and_rack_of_the_host_are_checked);
 	tcase_add_test(t, parties_are_read);
 	tcase_add_test(t, party_is_completed_by_a_drop_in);
 	tcase_add_loop_test(t, bad_party_is_refused_in_words, 0, (int)ARRAY_LEN(bad_parties));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The places of a host for moves to it. */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "check_main.h"
@@ -66,6 +67,33 @@ START_TEST(former_move_of_the_same_guest_takes_no_place)
 }
 END_TEST
 
+/* Those of this host's guests count together with those of the one that comes; 0 is no limit. */
+START_TEST(too_many_vcpus_to_a_core_are_refused)
+{
+	unsigned cores = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+	CLEANUP(free_charp) char *fits = xasprintf(",\"vcpus\":%u", cores);
+	CLEANUP(free_charp) char *more = xasprintf(",\"vcpus\":%u", cores + 1);
+	struct vm_def *def = xnew(struct vm_def);
+	struct err err;
+
+	moves_set_limits(rig.moves, &(struct moves_limits){ .in_max = 4, .vcpus_per_core = 1 });
+	rig.more_members = more;
+	ck_assert_int_eq(rig_offer(), ERR_LIMIT);
+	rig.more_members = fits;
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	def->vcpus = 1;
+	ck_assert(!moves_have_cores(rig.moves, def, &err)); /* the one on its way counts */
+	ck_assert_int_eq(err.code, ERR_LIMIT);
+	ck_assert_msg(strstr(err.msg, "raise vcpus_per_core there") != NULL, "%s", err.msg);
+	moves_set_limits(rig.moves, &(struct moves_limits){ .in_max = 4, .vcpus_per_core = 2 });
+	ck_assert(moves_have_cores(rig.moves, def, &err));
+	moves_set_limits(rig.moves, &(struct moves_limits){ .in_max = 4 });
+	def->vcpus = 10 * cores;
+	ck_assert(moves_have_cores(rig.moves, def, &err));
+	free(def);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("move_places");
@@ -74,5 +102,6 @@ Suite *suite(void)
 	tcase_add_test(tc, last_places_are_for_interactive_moves);
 	tcase_add_test(tc, offer_without_a_place_is_refused_before_a_look);
 	tcase_add_test(tc, former_move_of_the_same_guest_takes_no_place);
+	tcase_add_test(tc, too_many_vcpus_to_a_core_are_refused);
 	return s;
 }

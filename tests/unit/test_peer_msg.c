@@ -98,16 +98,17 @@ END_TEST
  * keys of the offer. */
 START_TEST(what_no_guest_needs_goes_beside_the_definition)
 {
-	struct peer_prepare prepare = {
-		.definition = rig_parse("{'name':'vm1','labels':{'a':'1'},'policy':'p'}")
-	};
+	struct peer_prepare prepare = { .definition = rig_parse(
+						"{'name':'vm1','labels':{'a':'1'},'policy':'p',"
+						"'placement':{'group':'g'}}") };
 
 	peer_prepare_split(&prepare);
 	assert_equal(prepare.definition, "{'name':'vm1'}");
-	assert_equal(prepare.about, "{'labels':{'a':'1'},'policy':'p'}");
+	assert_equal(prepare.about, "{'labels':{'a':'1'},'policy':'p','placement':{'group':'g'}}");
 	json_add_str(prepare.about, "machine", "none"); /* nothing else is taken from there */
 	peer_prepare_join(&prepare);
-	assert_equal(prepare.definition, "{'name':'vm1','labels':{'a':'1'},'policy':'p'}");
+	assert_equal(prepare.definition, "{'name':'vm1','labels':{'a':'1'},'policy':'p',"
+					 "'placement':{'group':'g'}}");
 	peer_prepare_fini(&prepare);
 
 	prepare = (struct peer_prepare){ .definition = rig_parse("{'name':'vm1'}") };

@@ -383,6 +383,27 @@ START_TEST(cpu_time_of_a_thread_grows_with_its_work)
 }
 END_TEST
 
+/* What a process has used grows with its work, and a recycled pid is another process. */
+START_TEST(use_of_a_process_grows_with_its_work)
+{
+	struct proc_use before, after;
+	struct proc_id id, other;
+
+	ck_assert(proc_identify(getpid(), &id, &err));
+	ck_assert(proc_use(id, &before, &err));
+	do {
+		ck_assert(proc_use(id, &after, &err));
+	} while (after.cpu_ms < before.cpu_ms + 30);
+	ck_assert_uint_ge(after.lived_ms, before.lived_ms + 30);
+	ck_assert_uint_gt(after.resident_mib, 0);
+	ck_assert_uint_lt(after.resident_mib, 4096);
+	other = (struct proc_id){ id.pid, id.start_time + 1 };
+	ck_assert(!proc_use(other, &after, &err));
+	ck_assert_int_eq(err.code, ERR_NOT_FOUND);
+	ck_assert(!proc_use((struct proc_id){ 0 }, &after, &err));
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("proc");
@@ -390,6 +411,7 @@ Suite *suite(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, cpu_time_of_a_thread_grows_with_its_work);
+	tcase_add_test(tc, use_of_a_process_grows_with_its_work);
 	tcase_add_test(tc, child_has_a_session_of_its_own);
 	tcase_add_test(tc, child_gets_default_signals);
 	tcase_add_test(tc, child_has_only_the_kept_descriptors);
