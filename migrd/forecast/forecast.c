@@ -35,14 +35,25 @@
 
 /* ---- what is known, and how well ------------------------------------------------- */
 
-/* Of their times: what the next one sends takes as long as it would have taken them in the mean. */
-static double mean_of_moves(const struct forecast_input *input)
+static int compare(const void *a, const void *b)
 {
-	double seconds = 0;
+	double left = *(const double *)a, right = *(const double *)b;
 
-	for (unsigned i = 0; i < input->link_moves; i++)
-		seconds += 1 / input->link_bytes_per_s[i] / input->link_moves;
-	return seconds > 0 ? 1 / seconds : 0;
+	return (left > right) - (left < right);
+}
+
+/* The middle of them, so that one move on a busy host does not count; of two in the middle that of
+ * their times. */
+static double middle_of_moves(const struct forecast_input *input)
+{
+	double rates[FORECAST_LINK_MOVES];
+	const unsigned count = input->link_moves;
+
+	if (!count)
+		return 0;
+	memcpy(rates, input->link_bytes_per_s, sizeof(rates));
+	qsort(rates, count, sizeof(*rates), compare);
+	return 2 / (1 / rates[count / 2] + 1 / rates[(count - 1) / 2]);
 }
 
 /* Beside moves, a newer probe only tells that the link has become slower: that it is faster than
@@ -52,14 +63,14 @@ static bool is_by_probe(const struct forecast_input *input)
 	if (input->probe_bytes_per_s <= 0 || !input->link_moves)
 		return input->probe_bytes_per_s > 0;
 	return input->probe_age_ms < input->link_age_ms && !input->probe_is_least &&
-	       input->probe_bytes_per_s < mean_of_moves(input);
+	       input->probe_bytes_per_s < middle_of_moves(input);
 }
 
 /* A newer probe that found no less than the moves got bears them out. */
 static uint64_t link_age_ms(const struct forecast_input *input)
 {
 	bool bears_out = input->probe_bytes_per_s > 0 && input->probe_age_ms < input->link_age_ms &&
-			 input->probe_bytes_per_s >= mean_of_moves(input);
+			 input->probe_bytes_per_s >= middle_of_moves(input);
 
 	return is_by_probe(input) || bears_out ? input->probe_age_ms : input->link_age_ms;
 }
@@ -71,10 +82,10 @@ static double age_spread(uint64_t age_ms)
 
 static double link_spread(const struct forecast_input *input)
 {
-	double mean = mean_of_moves(input), widest = 0;
+	double middle = middle_of_moves(input), widest = 0;
 
 	for (unsigned i = 0; i < input->link_moves; i++)
-		widest = fmax(widest, fabs(input->link_bytes_per_s[i] / mean - 1));
+		widest = fmax(widest, fabs(input->link_bytes_per_s[i] / middle - 1));
 	return fmin(fmax(LINK_SPREAD, widest) + age_spread(link_age_ms(input)), LINK_SPREAD_MAX);
 }
 
@@ -82,7 +93,7 @@ static double link_of(const struct forecast_input *input)
 {
 	if (is_by_probe(input))
 		return input->probe_bytes_per_s;
-	return input->link_moves ? mean_of_moves(input) : LINK_GUESS;
+	return input->link_moves ? middle_of_moves(input) : LINK_GUESS;
 }
 
 enum end { BETTER = -1, MIDDLE = 0, WORSE = 1 };
@@ -255,13 +266,6 @@ static void widen(struct forecast_value *value, const double *missed, unsigned c
 	spread = missed[(unsigned)((count - 1) * MISSED_SHARE)];
 	value->low = (uint64_t)fmin((double)value->low, (double)value->expected / spread);
 	value->high = (uint64_t)fmax((double)value->high, ceil((double)value->expected * spread));
-}
-
-static int compare(const void *a, const void *b)
-{
-	double left = *(const double *)a, right = *(const double *)b;
-
-	return (left > right) - (left < right);
 }
 
 /* Of earlier forecasts, in order: each as a factor above 1. */

@@ -602,6 +602,24 @@ START_TEST(probe_that_grew_to_its_end_widens_the_better_end)
 }
 END_TEST
 
+START_TEST(one_move_on_a_busy_host_does_not_make_the_link_slow)
+{
+	struct forecast_input input = input_of(1024, 900, 100);
+	struct forecast said;
+
+	input.link_moves = 3;
+	input.link_bytes_per_s[1] = 4 * MIB;
+	input.link_bytes_per_s[2] = 110 * MIB;
+	forecast_make(&input, &said);
+	ck_assert_uint_eq(said.basis.link_bytes_per_s, (uint64_t)(100 * MIB));
+	ck_assert_uint_gt(said.duration_ms.high, 2 * said.duration_ms.expected);
+	input.link_moves = 2; /* 10 and 40 ms a MiB: 25 */
+	input.link_bytes_per_s[1] = 25 * MIB;
+	forecast_make(&input, &said);
+	expect_near(said.basis.link_bytes_per_s, 40 * MIB, 0.001);
+}
+END_TEST
+
 static struct forecast both(double moves_mib, uint64_t moves_age_ms, double probe_mib,
 			    bool is_least)
 {
@@ -694,6 +712,7 @@ Suite *suite(void)
 	tcase_add_test(tc, probe_takes_the_place_of_a_guess);
 	tcase_add_test(tc, probe_that_grew_to_its_end_widens_the_better_end);
 	tcase_add_test(tc, small_move_goes_as_fast_as_one_that_sent_about_as_much);
+	tcase_add_test(tc, one_move_on_a_busy_host_does_not_make_the_link_slow);
 	tcase_add_test(tc, newer_probe_lowers_what_moves_got_and_never_raises_it);
 	suite_add_tcase(s, tc);
 	return s;
