@@ -66,6 +66,38 @@ static void task_fini(struct plan_task *task)
 
 /* ---- where to, and in which order ------------------------------------------ */
 
+/* Others that are moved anyway may go to better places too, as long as there is an order of moves.
+ */
+static bool improve_all(struct plan_state *state, const struct plan_task *task)
+{
+	const struct plan_cluster *cluster = state->cluster;
+	struct plan_task all = *task;
+	size_t mark = state->step_count;
+	uint64_t budget = ROOM_BUDGET;
+	bool can;
+
+	all.todo = xcalloc(cluster->vm_count + 1, sizeof(*all.todo));
+	memcpy(all.todo, task->todo, task->count * sizeof(*all.todo));
+	for (uint32_t vm = 0; vm < cluster->vm_count; vm++)
+		if (!task->is_todo[vm] && state->at[vm] != cluster->vm_ids[vm].host)
+			all.todo[all.count++] = vm;
+	all.budget = IMPROVE_BUDGET;
+	plan_improve(state, &all);
+	free(all.todo);
+	can = plan_can_order(state, task, &budget);
+	if (!can)
+		plan_state_undo(state, mark);
+	return can;
+}
+
+static void improve(struct plan_state *state, struct plan_task *task)
+{
+	if (task->others > 0 && improve_all(state, task))
+		return;
+	task->budget = IMPROVE_BUDGET;
+	plan_improve(state, task);
+}
+
 /* What has no place stays. */
 static void put_back(struct plan_state *state, const struct plan_task *task)
 {
@@ -89,9 +121,9 @@ static void find_places(struct plan_state *state, struct plan_task *task)
 		task->budget = ROOM_BUDGET;
 		plan_make_room(state, task);
 		put_back(state, task);
+		plan_place(state, task);
 	}
-	task->budget = IMPROVE_BUDGET;
-	plan_improve(state, task);
+	improve(state, task);
 }
 
 static uint32_t *targets_of(const struct plan_state *state)

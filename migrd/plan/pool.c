@@ -1,41 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Places for VMs that find none one after the other.
- *
- * Those without a place are in a pool.  One of it goes to a host, and if there is no room, up to
- * three that may be moved leave that host for the pool: those that have been without a place least
- * often.  So what is hard to place gets its place first, whatever the order was in the beginning
- * (the ejection pool of Nagata and Braysy for vehicle routing, Oper. Res. Letters 37, 2009).
- *
- * The best places seen are kept.  VMs of other hosts are moved in rounds: none, one, two, four, ...
- * at most; places to which no order of moves leads do not count. */
+#include "plan/pool.h"
+
 #include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "plan/priv.h"
 
 #define HOSTS_TRIED  24 /* by a VM for which there is no room: half lack least, half are drawn */
 #define GIVERS       32 /* of a host, that may be taken out together */
-#define TOGETHER     3  /* so many of them at once */
+#define TOGETHER     3  /* so many of them at once, in all ways */
+#define MANY         24 /* or so many, in one way */
 #define SHAKES       8  /* VMs that change their places at random after each step */
 #define OTHER_COST   6  /* a VM that is not moved so far stays as if it were so hard to place */
 #define STUCK_ROUNDS 64 /* in which no VM of the pool finds any host */
-
-struct pool {
-	struct plan_state *state;
-	struct plan_task *task;
-	uint32_t *list, count; /* without a place; the last one is next */
-	uint32_t *hard;        /* of each VM: how often it was next */
-	uint32_t *home;        /* where each was at first */
-	uint32_t *known;       /* those of the task, and others that have once been moved */
-	uint32_t known_count;
-	bool *is_known; /* VMs */
-	unsigned others_max;
-	uint64_t budget, seed;
-	uint64_t least; /* left at least, as there is not more room */
-	struct plan_result best;
-	uint32_t *best_at; /* of each VM */
-};
 
 static uint32_t draw(struct pool *pool, uint32_t count)
 {
@@ -64,7 +41,7 @@ static uint32_t home_of(const struct pool *pool, uint32_t vm)
 	return pool->home[vm];
 }
 
-static bool is_at_home(const struct pool *pool, uint32_t vm)
+bool pool_is_at_home(const struct pool *pool, uint32_t vm)
 {
 	return pool->state->at[vm] == home_of(pool, vm);
 }
@@ -73,15 +50,15 @@ static bool may_give_way(const struct pool *pool, uint32_t vm)
 {
 	if (pool->task->is_todo[vm])
 		return true;
-	if (is_at_home(pool, vm) && pool->task->others >= pool->others_max)
+	if (pool_is_at_home(pool, vm) && pool->task->others >= pool->others_max)
 		return false;
 	return !plan_why_fixed(pool->state->cluster, vm);
 }
 
-static void move(struct pool *pool, uint32_t vm, uint32_t host)
+void pool_move(struct pool *pool, uint32_t vm, uint32_t host)
 {
 	if (!pool->task->is_todo[vm]) {
-		pool->task->others += is_at_home(pool, vm);
+		pool->task->others += pool_is_at_home(pool, vm);
 		pool->task->others -= host == home_of(pool, vm);
 	}
 	plan_state_move(pool->state, vm, host);
@@ -92,7 +69,7 @@ static void lift(struct pool *pool, uint32_t vm)
 	if (!pool->is_known[vm])
 		pool->known[pool->known_count++] = vm;
 	pool->is_known[vm] = true;
-	move(pool, vm, PLAN_NOWHERE);
+	pool_move(pool, vm, PLAN_NOWHERE);
 	pool->list[pool->count++] = vm;
 }
 
@@ -136,26 +113,30 @@ static bool has_room_beside(struct pool *pool, uint32_t vm, uint32_t host)
 struct giver {
 	uint32_t vm;
 	uint64_t cost;
+	bool is_new; /* another that is not moved so far */
 };
 
-/* What HOST lacks for the VM. */
-struct lack {
-	int64_t mem_mib, vcpus;
+struct givers {
+	struct giver list[GIVERS];
+	uint32_t count;
+	struct pool_lack most; /* that one of them gives */
+	unsigned new_max;
 };
 
 struct leaving {
-	uint32_t host, vms[TOGETHER], count;
+	uint32_t host, vms[MANY], count;
+	unsigned new_count;
 	uint64_t cost;
 };
 
-static struct lack lack_of(const struct plan_state *state, uint32_t vm, uint32_t host)
+struct pool_lack pool_lack_of(const struct plan_state *state, uint32_t vm, uint32_t host)
 {
 	const struct plan_vm *what = &state->cluster->vms[vm];
 	const struct plan_use *use = &state->use[host];
 	const struct plan_host *where = &state->cluster->hosts[host];
 	double vcpus = state->cluster->limits.vcpu_ratio * (double)where->cpus + 1e-9;
 
-	return (struct lack){
+	return (struct pool_lack){
 		.mem_mib =
 			(int64_t)(use->mem_mib + what->mem_mib) - (int64_t)plan_capacity_mib(where),
 		.vcpus = (int64_t)(use->vcpus + what->vcpus) -
@@ -163,7 +144,7 @@ static struct lack lack_of(const struct plan_state *state, uint32_t vm, uint32_t
 	};
 }
 
-static bool is_enough(struct lack *lack, const struct plan_vm *leaving)
+static bool is_enough(struct pool_lack *lack, const struct plan_vm *leaving)
 {
 	lack->mem_mib -= (int64_t)leaving->mem_mib;
 	lack->vcpus -= (int64_t)leaving->vcpus;
@@ -186,74 +167,162 @@ static bool is_sister(const struct pool *pool, uint32_t vm, uint32_t other)
 	return group != PLAN_NOWHERE && pool->state->cluster->vm_ids[other].group == group;
 }
 
+static bool is_new(const struct pool *pool, uint32_t vm)
+{
+	return !pool->task->is_todo[vm] && pool_is_at_home(pool, vm);
+}
+
+static void add_giver(struct pool *pool, struct givers *givers, uint32_t vm, uint32_t seen)
+{
+	const struct plan_vm *what = &pool->state->cluster->vms[vm];
+	/* Of more than there is place for, each has the same chance. */
+	uint32_t slot = seen < GIVERS ? givers->count++ : draw(pool, seen + 1);
+
+	if (slot >= GIVERS)
+		return;
+	givers->list[slot] = (struct giver){
+		.vm = vm,
+		.cost = 8 * (uint64_t)pool->hard[vm] + draw(pool, 8),
+		.is_new = is_new(pool, vm),
+	};
+	if (givers->list[slot].is_new)
+		givers->list[slot].cost += 8 * OTHER_COST;
+	if ((int64_t)what->mem_mib > givers->most.mem_mib)
+		givers->most.mem_mib = (int64_t)what->mem_mib;
+	if ((int64_t)what->vcpus > givers->most.vcpus)
+		givers->most.vcpus = (int64_t)what->vcpus;
+}
+
 /* The easiest first.  A sister, which must leave in any case, is not among them, but in RET_SISTER;
  * false: there is one that may not leave, or more than one. */
-static bool list_givers(struct pool *pool, uint32_t vm, uint32_t host, struct giver list[GIVERS],
-			uint32_t *ret_count, uint32_t *ret_sister)
+static bool list_givers(struct pool *pool, uint32_t vm, uint32_t host, struct givers *givers,
+			uint32_t *ret_sister)
 {
 	const struct plan_state *state = pool->state;
-	uint32_t count = 0, seen = 0;
+	uint32_t seen = 0;
 
+	givers->count = 0;
+	givers->most = (struct pool_lack){ 0, 0 };
+	givers->new_max = pool->others_max - pool->task->others;
 	*ret_sister = PLAN_NOWHERE;
 	for (uint32_t other = state->first[host]; other != PLAN_NOWHERE;
 	     other = state->next[other]) {
 		bool may = may_give_way(pool, other);
-		uint32_t slot;
 
 		if (is_sister(pool, vm, other)) {
 			if (!may || *ret_sister != PLAN_NOWHERE)
 				return false;
 			*ret_sister = other;
-			continue;
+		} else if (may) {
+			add_giver(pool, givers, other, seen++);
 		}
-		if (!may)
-			continue;
-		/* Of more than there is place for, each has the same chance. */
-		slot = seen++ < GIVERS ? count++ : draw(pool, seen);
-		if (slot >= GIVERS)
-			continue;
-		list[slot].vm = other;
-		list[slot].cost = 8 * (uint64_t)pool->hard[other] + draw(pool, 8);
-		if (!pool->task->is_todo[other] && is_at_home(pool, other))
-			list[slot].cost += 8 * OTHER_COST;
 	}
 	spend(pool, seen / 4 + 1);
-	if (count > 0)
-		qsort(list, count, sizeof(*list), compare_givers);
-	*ret_count = count;
+	if (givers->count > 0)
+		qsort(givers->list, givers->count, sizeof(*givers->list), compare_givers);
 	return true;
 }
 
-/* The cheapest of LIST, from FROM on, so many that LACK is no more; better than BEST.  NOW is what
- * leaves already. */
-static void choose(const struct pool *pool, const struct giver *list, uint32_t count, uint32_t from,
-		   struct lack lack, struct leaving *now, struct leaving *best)
+static void add_leaving(struct leaving *now, const struct giver *giver)
 {
-	if (now->count == TOGETHER)
-		return;
-	for (uint32_t i = from; i < count && now->cost + list[i].cost < best->cost; i++) {
-		struct lack rest = lack;
-		bool done = is_enough(&rest, &pool->state->cluster->vms[list[i].vm]);
+	now->vms[now->count++] = giver->vm;
+	now->cost += giver->cost;
+	now->new_count += giver->is_new;
+}
 
-		now->vms[now->count++] = list[i].vm;
-		now->cost += list[i].cost;
-		if (done)
-			*best = *now;
+/* COUNT of them can be enough. */
+static bool can_do(const struct givers *givers, const struct pool_lack *lack, uint32_t count)
+{
+	return lack->mem_mib <= givers->most.mem_mib * count &&
+	       lack->vcpus <= givers->most.vcpus * count;
+}
+
+/* The cheapest few of GIVERS, from FROM on, so many that LACK is no more; better than BEST.  NOW is
+ * what leaves already. */
+static void choose_few(struct pool *pool, const struct givers *givers, uint32_t from,
+		       struct pool_lack lack, const struct leaving *now, struct leaving *best)
+{
+	if (now->count >= TOGETHER || !can_do(givers, &lack, TOGETHER - now->count) ||
+	    !spend(pool, 1))
+		return;
+	for (uint32_t i = from; i < givers->count; i++) {
+		const struct giver *giver = &givers->list[i];
+		struct pool_lack rest = lack;
+		struct leaving next = *now;
+
+		if (now->cost + giver->cost >= best->cost)
+			break;
+		if (now->new_count + giver->is_new > givers->new_max)
+			continue;
+		add_leaving(&next, giver);
+		if (is_enough(&rest, &pool->state->cluster->vms[giver->vm]))
+			*best = next;
 		else
-			choose(pool, list, count, i + 1, rest, now, best);
-		now->cost -= list[i].cost;
-		now->count--;
+			choose_few(pool, givers, i + 1, rest, &next, best);
 	}
 }
 
-/* VM goes to HOST if one leaves it that has room elsewhere. */
-static bool exchange(struct pool *pool, uint32_t vm, uint32_t host, const struct giver *list,
-		     uint32_t count, struct lack lack)
+/* What the VM gives of what lacks, 1 at most, for what it costs. */
+static double worth_of(const struct pool *pool, const struct giver *giver,
+		       const struct pool_lack *lack)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		struct lack rest = lack;
+	const struct plan_vm *vm = &pool->state->cluster->vms[giver->vm];
+	double worth = 0;
+
+	if (lack->mem_mib > 0)
+		worth += fmin((double)vm->mem_mib / (double)lack->mem_mib, 1);
+	if (lack->vcpus > 0)
+		worth += fmin((double)vm->vcpus / (double)lack->vcpus, 1);
+	return worth / (double)(giver->cost + 1);
+}
+
+/* More of them, each the most worth: a large VM may need the room of many small ones. */
+static void choose_many(struct pool *pool, const struct givers *givers, struct pool_lack lack,
+			struct leaving now, struct leaving *best)
+{
+	bool is_chosen[GIVERS] = { false };
+
+	while (lack.mem_mib > 0 || lack.vcpus > 0) {
+		uint32_t next = GIVERS;
+		double most = 0;
+
+		for (uint32_t i = 0; i < givers->count; i++) {
+			double worth = worth_of(pool, &givers->list[i], &lack);
+
+			if (is_chosen[i] || worth <= most ||
+			    now.new_count + givers->list[i].is_new > givers->new_max)
+				continue;
+			next = i;
+			most = worth;
+		}
+		if (!spend(pool, givers->count / 4 + 1) || next == GIVERS || now.count == MANY)
+			return;
+		is_chosen[next] = true;
+		add_leaving(&now, &givers->list[next]);
+		is_enough(&lack, &pool->state->cluster->vms[givers->list[next].vm]);
+	}
+	if (now.cost < best->cost)
+		*best = now;
+}
+
+static void choose(struct pool *pool, const struct givers *givers, struct pool_lack lack,
+		   const struct leaving *now, struct leaving *best)
+{
+	choose_few(pool, givers, 0, lack, now, best);
+	if (best->host != now->host && !can_do(givers, &lack, TOGETHER - now->count))
+		choose_many(pool, givers, lack, *now, best);
+}
+
+/* VM goes to HOST if one leaves it that has room elsewhere. */
+static bool exchange(struct pool *pool, uint32_t vm, uint32_t host, const struct givers *givers,
+		     struct pool_lack lack)
+{
+	if (!can_do(givers, &lack, 1))
+		return false;
+	for (uint32_t i = 0; i < givers->count; i++) {
+		struct pool_lack rest = lack;
 		size_t mark = pool->state->step_count;
-		uint32_t other = list[i].vm;
+		uint32_t other = givers->list[i].vm;
 		bool has_room;
 
 		if (!is_enough(&rest, &pool->state->cluster->vms[other]))
@@ -265,7 +334,7 @@ static bool exchange(struct pool *pool, uint32_t vm, uint32_t host, const struct
 		if (!has_room)
 			continue;
 		lift(pool, other);
-		move(pool, vm, host);
+		pool_move(pool, vm, host);
 		return true;
 	}
 	return false;
@@ -307,11 +376,11 @@ static uint32_t list_hosts(struct pool *pool, uint32_t vm, uint32_t hosts[HOSTS_
 		return 0;
 	for (uint32_t i = 0; i < all; i++) {
 		uint32_t host = (start + i) % all, max = HOSTS_TRIED;
-		struct lack lack;
+		struct pool_lack lack;
 
 		if (!plan_may(state, vm, host))
 			continue;
-		lack = lack_of(state, vm, host);
+		lack = pool_lack_of(state, vm, host);
 		if (count >= HOSTS_TRIED / 2 && all > HOSTS_TRIED)
 			max = HOSTS_TRIED / 2;
 		count = insert(choices, count, max,
@@ -337,31 +406,31 @@ static uint32_t list_hosts(struct pool *pool, uint32_t vm, uint32_t hosts[HOSTS_
 static bool settle(struct pool *pool, uint32_t vm)
 {
 	uint32_t hosts[HOSTS_TRIED], host_count, host = host_with_room(pool, vm);
-	struct leaving best = { .cost = UINT64_MAX };
+	struct leaving best = { .host = PLAN_NOWHERE, .cost = UINT64_MAX };
 
 	if (host != PLAN_NOWHERE) {
-		move(pool, vm, host);
+		pool_move(pool, vm, host);
 		return true;
 	}
 	host_count = list_hosts(pool, vm, hosts);
 	for (uint32_t i = 0; i < host_count; i++) {
 		struct leaving now = { .host = hosts[i] };
-		struct lack lack = lack_of(pool->state, vm, hosts[i]);
-		struct giver list[GIVERS];
-		uint32_t count, sister;
+		struct pool_lack lack = pool_lack_of(pool->state, vm, hosts[i]);
+		struct givers givers;
+		uint32_t sister;
 
-		if (!list_givers(pool, vm, hosts[i], list, &count, &sister))
+		if (!list_givers(pool, vm, hosts[i], &givers, &sister))
 			continue;
 		if (sister == PLAN_NOWHERE) {
-			if (exchange(pool, vm, hosts[i], list, count, lack))
+			if (exchange(pool, vm, hosts[i], &givers, lack))
 				return true;
-			choose(pool, list, count, 0, lack, &now, &best);
+			choose(pool, &givers, lack, &now, &best);
 			continue;
 		}
-		now.vms[now.count++] = sister;
-		now.cost = 8 * (uint64_t)pool->hard[sister];
+		add_leaving(&now, &(struct giver){ sister, 8 * (uint64_t)pool->hard[sister],
+						   is_new(pool, sister) });
 		if (!is_enough(&lack, &pool->state->cluster->vms[sister]))
-			choose(pool, list, count, 0, lack, &now, &best);
+			choose(pool, &givers, lack, &now, &best);
 		else if (now.cost < best.cost)
 			best = now;
 	}
@@ -369,7 +438,7 @@ static bool settle(struct pool *pool, uint32_t vm)
 		return false;
 	for (uint32_t i = 0; i < best.count; i++)
 		lift(pool, best.vms[i]);
-	move(pool, vm, best.host);
+	pool_move(pool, vm, best.host);
 	return true;
 }
 
@@ -382,27 +451,22 @@ static void shake(struct pool *pool)
 
 		if (pool->state->at[vm] == PLAN_NOWHERE || pool->state->at[vm] == host ||
 		    pool->state->is_emptied[pool->state->at[vm]] ||
-		    (!pool->task->is_todo[vm] && is_at_home(pool, vm)) ||
+		    (!pool->task->is_todo[vm] && pool_is_at_home(pool, vm)) ||
 		    !plan_fits(pool->state, vm, host))
 			continue;
-		move(pool, vm, host);
+		pool_move(pool, vm, host);
 	}
 }
 
 /* ---- the best so far ------------------------------------------------------- */
 
-static uint64_t count_left(const struct plan_result *result)
+uint64_t pool_count_left(const struct plan_result *result)
 {
 	uint64_t count = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(result->left); i++)
 		count += result->left[i];
 	return count;
-}
-
-static bool is_done(const struct pool *pool)
-{
-	return count_left(&pool->best) <= pool->least;
 }
 
 static bool has_other(const struct pool *pool)
@@ -413,84 +477,27 @@ static bool has_other(const struct pool *pool)
 	return false;
 }
 
-static void note_best(struct pool *pool)
+/* False: they are none that could be kept. */
+static bool note_best(struct pool *pool)
 {
 	struct plan_result now;
 
-	if (pool->count > count_left(&pool->best) || has_other(pool))
-		return;
+	if (pool->count > pool_count_left(&pool->best) || has_other(pool))
+		return false;
 	now = plan_result_of(pool->state, pool->task);
-	if (!plan_result_is_better(&now, &pool->best) ||
-	    (now.others > 0 && !plan_can_order(pool->state, pool->task, &pool->budget)))
-		return;
+	if (!plan_result_is_better(&now, &pool->best) && pool->count > 0)
+		return false;
+	if (now.others > 0 && !plan_can_order(pool->state, pool->task, &pool->budget))
+		return false;
+	if (!plan_result_is_better(&now, &pool->best))
+		return true;
 	pool->best = now;
 	memcpy(pool->best_at, pool->state->at,
 	       pool->state->cluster->vm_count * sizeof(*pool->best_at));
-}
-
-/* All have a place that can have one in this round, and there is an order. */
-static bool is_best(const struct pool *pool)
-{
-	struct plan_result now = plan_result_of(pool->state, pool->task);
-
-	return count_left(&now) >= count_left(&pool->best);
-}
-
-/* ---- a round --------------------------------------------------------------- */
-
-/* What others leave no room for on any host is not tried. */
-static bool is_hopeless(const struct pool *pool, uint32_t vm, const struct plan_use *fixed)
-{
-	const struct plan_cluster *cluster = pool->state->cluster;
-
-	for (uint32_t host = 0; host < cluster->host_count; host++) {
-		struct lack lack = lack_of(pool->state, vm, host);
-		const struct plan_use *use = &pool->state->use[host];
-
-		lack.mem_mib -= (int64_t)(use->mem_mib - fixed[host].mem_mib);
-		lack.vcpus -= (int64_t)(use->vcpus - fixed[host].vcpus);
-		if (lack.mem_mib <= 0 && lack.vcpus <= 0 && plan_may(pool->state, vm, host))
-			return false;
-	}
 	return true;
 }
 
-/* What no VM that may be moved uses on each host. */
-static struct plan_use *fixed_use(const struct pool *pool)
-{
-	const struct plan_cluster *cluster = pool->state->cluster;
-	struct plan_use *fixed = xcalloc(cluster->host_count, sizeof(*fixed));
-
-	for (uint32_t vm = 0; vm < cluster->vm_count; vm++)
-		if (!pool->task->is_todo[vm] &&
-		    (pool->others_max == 0 || plan_why_fixed(cluster, vm)))
-			plan_use_add(&fixed[pool->state->at[vm]], &cluster->vms[vm]);
-	return fixed;
-}
-
-/* False: not all can find a place, which was all that is asked. */
-static bool fill(struct pool *pool)
-{
-	struct plan_use *fixed = fixed_use(pool);
-	bool has_hope = true;
-
-	pool->count = 0;
-	/* The most important one is next. */
-	for (uint32_t i = pool->task->count; i > 0; i--) {
-		uint32_t vm = pool->task->todo[i - 1];
-
-		if (pool->state->at[vm] != PLAN_NOWHERE &&
-		    !pool->state->is_emptied[pool->state->at[vm]])
-			continue;
-		plan_state_move(pool->state, vm, PLAN_NOWHERE);
-		if (is_hopeless(pool, vm, fixed))
-			has_hope = false;
-		else
-			pool->list[pool->count++] = vm;
-	}
-	free(fixed);
-	return has_hope || !pool->task->all_or_none;
-}
+/* ---- a round --------------------------------------------------------------- */
 
 /* VM, for which there was nothing, comes last. */
 static void put_back(struct pool *pool, uint32_t vm)
@@ -507,7 +514,7 @@ static bool lift_other(struct pool *pool)
 	for (uint32_t i = 0; i < pool->known_count; i++) {
 		uint32_t vm = pool->known[(start + i) % pool->known_count];
 
-		if (pool->task->is_todo[vm] || is_at_home(pool, vm))
+		if (pool->task->is_todo[vm] || pool_is_at_home(pool, vm))
 			continue;
 		lift(pool, vm);
 		return true;
@@ -515,18 +522,17 @@ static bool lift_other(struct pool *pool)
 	return false;
 }
 
-static void play_round(struct pool *pool)
+bool pool_play(struct pool *pool)
 {
 	uint32_t stuck = 0;
 
-	if (!fill(pool))
-		return;
-	note_best(pool);
-	while (!is_done(pool) && spend(pool, 1) && stuck < STUCK_ROUNDS * (pool->count + 1)) {
+	if (pool->count == 0)
+		return note_best(pool);
+	while (spend(pool, 1) && stuck < STUCK_ROUNDS * (pool->count + 1)) {
 		uint32_t vm;
 
-		if (pool->count == 0 && (is_best(pool) || !lift_other(pool)))
-			break;
+		if (pool->count == 0 && !lift_other(pool))
+			return false;
 		vm = pool->list[--pool->count];
 		pool->hard[vm]++;
 		if (settle(pool, vm)) {
@@ -535,179 +541,9 @@ static void play_round(struct pool *pool)
 			put_back(pool, vm);
 			stuck++;
 		}
-		note_best(pool);
+		if (note_best(pool) && pool->count == 0)
+			return true;
 		shake(pool);
 	}
-}
-
-/* ---- all ------------------------------------------------------------------- */
-
-static int compare_amounts(const void *a, const void *b)
-{
-	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
-
-	return (left < right) - (left > right);
-}
-
-/* So many of AMOUNTS at least are too much for FREE. */
-static uint64_t too_much(uint64_t *amounts, uint32_t count, double free)
-{
-	double sum = 0;
-	uint32_t left = 0;
-
-	for (uint32_t i = 0; i < count; i++)
-		sum += (double)amounts[i];
-	if (count > 0)
-		qsort(amounts, count, sizeof(*amounts), compare_amounts);
-	while (left < count && sum > free)
-		sum -= (double)amounts[left++];
-	return left;
-}
-
-/* What is free on all hosts together, beside those that are not of the task.  Who makes room takes
- * as much elsewhere. */
-static void free_of_all(const struct plan_state *state, const struct plan_task *task,
-			double *ret_mib, double *ret_vcpus)
-{
-	const struct plan_cluster *cluster = state->cluster;
-	struct plan_use *use = xcalloc(cluster->host_count, sizeof(*use));
-
-	*ret_mib = *ret_vcpus = 0;
-	for (uint32_t vm = 0; vm < cluster->vm_count; vm++)
-		if (!task->is_todo[vm])
-			plan_use_add(&use[state->at[vm]], &cluster->vms[vm]);
-	for (uint32_t i = 0; i < cluster->host_count; i++) {
-		const struct plan_host *host = &cluster->hosts[i];
-
-		if (!plan_in_service(state, i) || host->hold)
-			continue;
-		*ret_mib += fmax((double)plan_capacity_mib(host) - (double)use[i].mem_mib, 0);
-		*ret_vcpus += fmax(cluster->limits.vcpu_ratio * (double)host->cpus + 1e-9 -
-					   (double)use[i].vcpus,
-				   0);
-	}
-	free(use);
-}
-
-/* So many are left at least, whoever is moved. */
-static uint64_t least_left(const struct plan_state *state, const struct plan_task *task)
-{
-	const struct plan_vm *vms = state->cluster->vms;
-	uint64_t *amounts = xcalloc(task->count + 1, sizeof(*amounts)), by_mem, by_vcpus;
-	double mib, vcpus;
-
-	free_of_all(state, task, &mib, &vcpus);
-	for (uint32_t i = 0; i < task->count; i++)
-		amounts[i] = vms[task->todo[i]].mem_mib;
-	by_mem = too_much(amounts, task->count, mib);
-	for (uint32_t i = 0; i < task->count; i++)
-		amounts[i] = vms[task->todo[i]].vcpus;
-	by_vcpus = too_much(amounts, task->count, vcpus);
-	free(amounts);
-	return by_mem > by_vcpus ? by_mem : by_vcpus;
-}
-
-/* With priorities, who is left matters too. */
-static bool has_one_priority(const struct plan_state *state, const struct plan_task *task)
-{
-	const struct plan_vm *vms = state->cluster->vms;
-
-	for (uint32_t i = 1; i < task->count; i++)
-		if (vms[task->todo[i]].priority != vms[task->todo[0]].priority)
-			return false;
-	return true;
-}
-
-/* Others that need not have moved go home. */
-static void send_home(struct pool *pool)
-{
-	for (uint32_t i = 0; i < pool->known_count; i++) {
-		uint32_t vm = pool->known[i];
-		size_t mark = pool->state->step_count;
-
-		if (pool->task->is_todo[vm] || is_at_home(pool, vm) ||
-		    !plan_fits(pool->state, vm, home_of(pool, vm)))
-			continue;
-		move(pool, vm, home_of(pool, vm));
-		if (pool->task->others == 0 ||
-		    plan_can_order(pool->state, pool->task, &pool->budget))
-			continue;
-		plan_state_undo(pool->state, mark);
-		pool->task->others++;
-	}
-}
-
-static void take_best(struct pool *pool)
-{
-	struct plan_state *state = pool->state;
-
-	for (uint32_t i = 0; i < pool->known_count; i++) {
-		uint32_t vm = pool->known[i];
-
-		if (state->at[vm] != pool->best_at[vm])
-			plan_state_move(state, vm, pool->best_at[vm]);
-	}
-	pool->task->others = pool->best.others;
-	send_home(pool);
-}
-
-/* The budget of the task for all rounds: a third of what is left for each, the rest for the last.
- */
-static void play_rounds(struct pool *pool)
-{
-	size_t mark = pool->state->step_count;
-	unsigned others = pool->task->others, max = 0;
-
-	for (;;) {
-		bool is_last = max >= pool->task->others_max;
-
-		pool->others_max = is_last ? pool->task->others_max : max;
-		pool->budget = is_last ? pool->task->budget : pool->task->budget / 3;
-		pool->task->budget -= pool->budget;
-		play_round(pool);
-		pool->task->budget += pool->budget;
-		plan_state_undo(pool->state, mark);
-		pool->task->others = others;
-		if (is_done(pool) || is_last)
-			return;
-		max = max ? 2 * max : 1;
-	}
-}
-
-void plan_make_room(struct plan_state *state, struct plan_task *task)
-{
-	const struct plan_cluster *cluster = state->cluster;
-	size_t vms = cluster->vm_count + 1;
-	struct pool pool = {
-		.state = state,
-		.task = task,
-		.list = xcalloc(vms, sizeof(*pool.list)),
-		.hard = xcalloc(vms, sizeof(*pool.hard)),
-		.known = xcalloc(vms, sizeof(*pool.known)),
-		.is_known = xcalloc(vms, sizeof(*pool.is_known)),
-		.best = plan_result_of(state, task),
-		.best_at = xcalloc(vms, sizeof(*pool.best_at)),
-		.home = xcalloc(vms, sizeof(*pool.home)),
-	};
-
-	memcpy(pool.home, state->at, cluster->vm_count * sizeof(*pool.home));
-	memcpy(pool.best_at, state->at, cluster->vm_count * sizeof(*pool.best_at));
-	for (uint32_t i = 0; i < task->count; i++) {
-		uint32_t vm = task->todo[i];
-
-		pool.known[pool.known_count++] = vm;
-		pool.is_known[vm] = true;
-		pool.hard[vm] = 1 + 4 * cluster->vms[vm].priority;
-	}
-	if (has_one_priority(state, task))
-		pool.least = least_left(state, task);
-	if (!is_done(&pool) && !(task->all_or_none && pool.least > 0))
-		play_rounds(&pool);
-	take_best(&pool);
-	free(pool.list);
-	free(pool.hard);
-	free(pool.home);
-	free(pool.known);
-	free(pool.is_known);
-	free(pool.best_at);
+	return false;
 }
