@@ -88,25 +88,33 @@ static uint32_t most(uint32_t a, uint32_t b)
 	return a > b ? a : b;
 }
 
-/* MS, as a move wants it. */
+/* As often as this host says. */
+static uint32_t own_ping_ms(const struct move *move)
+{
+	uint32_t own_ms = move->moves->env.outage_ping_ms;
+
+	return own_ms ? most(own_ms, PING_MIN_MS) : 0;
+}
+
+/* Somebody else wants it each MS.  Any host lets its guest be left alone. */
 static uint32_t allowed(const struct move *move, uint64_t ms)
 {
 	uint32_t min_ms = move->moves->env.outage_ping_min_ms;
 
-	return ms && min_ms ? most((uint32_t)ms, most(min_ms, PING_MIN_MS)) : 0;
+	if (ms && !min_ms)
+		return own_ping_ms(move);
+	return ms ? most((uint32_t)ms, most(min_ms, PING_MIN_MS)) : 0;
 }
 
 uint32_t move_outage_ping_ms(const struct move *move)
 {
-	uint32_t own_ms = move->moves->env.outage_ping_ms;
-
 	if (move->side == MOVE_DST && move->frames && move->frames->has_told_ping)
 		return allowed(move, move->frames->told_ping_ms);
 	if (move->side == MOVE_SRC && move->options.has_outage_ping)
 		return allowed(move, move->options.outage_ping_ms);
 	if (move->side == MOVE_SRC && move->policy.has_outage_ping && !move->policy.observe)
 		return allowed(move, move->policy.outage_ping_ms);
-	return own_ms ? most(own_ms, PING_MIN_MS) : 0;
+	return own_ping_ms(move);
 }
 
 bool move_may_ping(const struct moves *moves, const struct move_options *options, struct err *err)

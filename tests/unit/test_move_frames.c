@@ -317,6 +317,26 @@ START_TEST(host_may_forbid_it)
 }
 END_TEST
 
+/* A wish that is not allowed leaves what this host does by itself. */
+START_TEST(policy_is_not_heeded_where_no_move_may_want_it)
+{
+	static const struct {
+		uint32_t own_ms;
+		uint64_t policy_ms, asked_ms;
+	} cases[] = { { 25, 10, 25 }, { 5, 20, 10 }, { 0, 20, 0 }, { 25, 0, 0 } };
+	struct move *move;
+
+	rig.outage_ping_ms = cases[_i].own_ms;
+	rig.forbids_outage_ping = true;
+	rig_restart();
+	rig_bring_to("transfer");
+	move = rig_move();
+	move->policy.has_outage_ping = true;
+	move->policy.outage_ping_ms = cases[_i].policy_ms;
+	ck_assert_uint_eq(move_show(move).options.outage_ping_ms, cases[_i].asked_ms);
+}
+END_TEST
+
 #define INTERFACES                                                                           \
 	"\"return\":[{\"name\":\"lo\",\"ip-addresses\":[{\"ip-address\":\"127.0.0.1\"}]},"   \
 	"{\"name\":\"eth0\",\"hardware-address\":\"52:54:00:AA:00:01\",\"ip-addresses\":["   \
@@ -390,9 +410,19 @@ START_TEST(destination_watches_until_the_guest_has_sent_a_frame)
 }
 END_TEST
 
-/* The source says how often, whatever the configuration here. */
+/* The source says how often, whatever the configuration here, unless that allows it to nobody: then
+ * the guest is asked as this host says. */
 START_TEST(destination_asks_as_its_source_says)
 {
+	static const struct {
+		uint32_t own_ms;
+		bool is_forbidden;
+		uint64_t told_ms;
+		size_t least, most; /* questions */
+	} cases[] = {
+		{ 0, false, 20, 5, 12 }, { 10, false, 0, 0, 0 }, { 20, true, 1000, 5, 12 },
+		{ 0, true, 20, 0, 0 },   { 20, true, 0, 0, 0 },
+	};
 	const struct nic_address address = { .nic = "n0", .ipv4 = "192.0.2.7" };
 	const struct move_claim claim = { .id = RIG_MOVE_ID,
 					  .source = "b",
@@ -402,10 +432,11 @@ START_TEST(destination_asks_as_its_source_says)
 					  .addresses = &address,
 					  .address_count = 1,
 					  .has_outage_ping = true,
-					  .outage_ping_ms = _i ? 20 : 0 };
+					  .outage_ping_ms = cases[_i].told_ms };
 	struct err err;
 
-	rig.outage_ping_ms = _i ? 0 : 10;
+	rig.outage_ping_ms = cases[_i].own_ms;
+	rig.forbids_outage_ping = cases[_i].is_forbidden;
 	rig_restart();
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
 	rig_loads();
@@ -413,8 +444,8 @@ START_TEST(destination_asks_as_its_source_says)
 	ck_assert_ptr_nonnull(moves_go(rig.moves, &claim, &err));
 	rig_run();
 	rig_advance(200);
-	ck_assert_uint_ge(fake_frames_pings, _i ? 5 : 0);
-	ck_assert_uint_le(fake_frames_pings, _i ? 12 : 0);
+	ck_assert_uint_ge(fake_frames_pings, cases[_i].least);
+	ck_assert_uint_le(fake_frames_pings, cases[_i].most);
 	rig_advance(15000);
 }
 END_TEST
@@ -462,8 +493,9 @@ Suite *suite(void)
 	tcase_add_test(tc, move_may_want_its_guest_asked);
 	tcase_add_test(tc, move_may_want_its_guest_left_alone);
 	tcase_add_test(tc, host_may_forbid_it);
+	tcase_add_loop_test(tc, policy_is_not_heeded_where_no_move_may_want_it, 0, 4);
 	tcase_add_test(tc, agent_tells_the_address_of_a_guest_that_is_quiet);
-	tcase_add_loop_test(tc, destination_asks_as_its_source_says, 0, 2);
+	tcase_add_loop_test(tc, destination_asks_as_its_source_says, 0, 5);
 	tcase_add_test(tc, destination_watches_until_the_guest_has_sent_a_frame);
 	tcase_add_test(tc, destination_does_not_watch_for_ever);
 	tcase_add_test(tc, offer_that_is_dropped_leaves_no_watch);
