@@ -449,6 +449,8 @@ void api_peer_fate(struct http_request *req, void *data)
 		http_reply_err(req, &err);
 		return;
 	}
+	if (http_query(req, "priority"))
+		move_follow_priority(move, http_query(req, "priority"));
 	fate.cannot_record = !move_can_record(move);
 	fate.interrupted = move_is_interrupted(move);
 	fate.needs_stream = move_needs_stream(move);
@@ -457,6 +459,9 @@ void api_peer_fate(struct http_request *req, void *data)
 	fate.final = move_is_final(move);
 	fate.run = move_run(move);
 	fate.limit_bytes_per_s = move_share_let_come(move);
+	if (!move_is_out(move))
+		snprintf(fate.priority, sizeof(fate.priority), "%s",
+			 move_priority_names[move_priority(move)]);
 	fate.at_us = (uint64_t)clock_wall_us();
 	fate.resumed_us = move_resumed_us(move);
 	fate.has_frames = move_frames_told(move, &fate.frames);

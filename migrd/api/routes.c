@@ -60,6 +60,8 @@ static const struct http_query_key holds_query[] = {
 static const struct http_query_key fate_query[] = {
 	{ "uuid", HTTP_QUERY_TEXT, .help = "Uuid of the VM." },
 	{ "generation", HTTP_QUERY_TEXT, .help = "Generation of the VM before the move." },
+	{ "priority", HTTP_QUERY_TEXT,
+	  .help = "Of a source whose user has changed it: the priority of the move." },
 	{ 0 }
 };
 static const struct http_query_key detach_query[] = {

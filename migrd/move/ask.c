@@ -60,14 +60,21 @@ void move_qmp_oob(struct move *move, const char *command, struct json_object *ar
 		move_qmp(move, command, args, deadline_ms, fn);
 }
 
+static char *fate_path(const struct move *move)
+{
+	const struct store_move *row = &move->row;
+	bool is_told = move->share.there_priority == MOVE_THERE_OTHER;
+
+	return xasprintf("/peer/v1/moves/%s?uuid=%s&generation=%llu%s%s", row->id, row->vm_uuid,
+			 (unsigned long long)row->generation, is_told ? "&priority=" : "",
+			 is_told ? move_priority_names[move->options.priority] : "");
+}
+
 void move_ask_peer(struct move *move, const char *verb, struct json_object *body,
 		   uint32_t deadline_ms, move_answer_fn *fn)
 {
-	const struct store_move *row = &move->row;
 	CLEANUP(free_charp)
-	char *path = verb ? xasprintf("/peer/v1/moves/%s/%s", row->id, verb)
-			  : xasprintf("/peer/v1/moves/%s?uuid=%s&generation=%llu", row->id,
-				      row->vm_uuid, (unsigned long long)row->generation);
+	char *path = verb ? xasprintf("/peer/v1/moves/%s/%s", move->row.id, verb) : fate_path(move);
 
 	peer_request(move->moves->env.peers, move->row.peer, verb ? "POST" : "GET", path, body,
 		     deadline_ms, on_answer, question_new(move, fn));

@@ -103,21 +103,25 @@ static bool has_changed(const struct move_changes *changes, const char *setting)
 	return false;
 }
 
-/* The destination has a budget of its own, and may have shared it by what it was told. */
+/* The destination has a budget of its own. */
 static void say_priority(const struct move *move, char *ret, size_t size)
 {
 	const char *name = move_priority_names[move->options.priority];
+	const char *there = move->share.there_priority == MOVE_THERE_OLDER
+				    ? "has an older migrd, and keeps what it was told"
+				    : "is told";
 
 	if (move->moves->env.limits.budget_bytes_per_s)
 		snprintf(ret, size,
 			 ", priority '%s', by which it has its part of this host's budget of %llu "
-			 "MiB a second within a second; host '%s' keeps what it was told",
-			 name, MIB(move->moves->env.limits.budget_bytes_per_s), move->row.peer);
+			 "MiB a second within a second; host '%s' %s",
+			 name, MIB(move->moves->env.limits.budget_bytes_per_s), move->row.peer,
+			 there);
 	else
 		snprintf(ret, size,
 			 ", priority '%s', which changes nothing now, as this host has no budget "
-			 "of bandwidth; host '%s' keeps what it was told",
-			 name, move->row.peer);
+			 "of bandwidth; host '%s' %s",
+			 name, move->row.peer, there);
 }
 
 void move_say_set(const struct move *move, const struct move_changes *changes,

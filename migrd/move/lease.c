@@ -113,7 +113,7 @@ static void on_presence(struct move *move, struct json_object *result, const str
 		return;
 	}
 	if (!err)
-		move_share_told(move, fate.limit_bytes_per_s);
+		move_share_told(move, &fate);
 	if (may_flow(move, &fate, err, &why))
 		let_flow(move);
 	else

@@ -145,7 +145,7 @@ struct move_setting {
 	const char *policy; /* its name; NULL or "": it stays */
 	/* The configuration's, for a policy without them. */
 	uint64_t bandwidth_bytes_per_s, downtime_limit_ms;
-	enum move_priority priority; /* in force within a second; the destination is not told */
+	enum move_priority priority; /* in force within a second, also at the destination */
 	bool has_priority;
 };
 /* False and ERR: it cannot be set.  Else DONE is called once, when it is on disk and in
@@ -366,7 +366,11 @@ bool move_has_lost_memory(const struct move *move);
 bool move_run(const struct move *move); /* the guest is to run where it ends up */
 /* Destination: what it lets come of the host's budget, in bytes a second; 0: there is none. */
 uint64_t move_share_let_come(const struct move *move);
-/* Source: the same, as the destination has told; 0: it lets all come. */
+/* Destination: the source says that a user has given the move another priority, by which it shares
+ * this host's budget from now on.  Another NAME than move_priority_names have, as of a newer
+ * coordinator, changes nothing. */
+void move_follow_priority(struct move *move, const char *name);
+/* Source: what the destination lets come, as it has told; 0: it lets all come. */
 uint64_t move_is_let_come(const struct move *move);
 /* Destination: when the guest ran here first, in microseconds since 1970; 0: not known. */
 uint64_t move_resumed_us(const struct move *move);

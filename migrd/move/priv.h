@@ -246,6 +246,12 @@ struct move_rejoin {
 struct move_share {
 	uint64_t limit_bytes_per_s;       /* 0: none */
 	uint64_t there_bytes_per_s;       /* source: the destination lets so much come; 0: all */
+	enum {
+		MOVE_THERE_UNHEARD,
+		MOVE_THERE_SAME,
+		MOVE_THERE_OTHER, /* it is told with the next question */
+		MOVE_THERE_OLDER, /* it takes no other than it was told first */
+	} there_priority;         /* source: the priority that the destination has */
 	bool is_to_apply; /* source: limits were changed before QEMU and stream could be told */
 	size_t among;                     /* so many moves share the budget; 0: it is in none */
 	uint64_t sent, at_ms;             /* over its stream, when that was looked at last */
@@ -515,8 +521,9 @@ void move_share_begin(struct move *move);
 void move_share_follow(struct move *move);
 /* Source: its own limit was changed. */
 void move_share_again(struct move *move);
-/* Source, in transfer: the destination has told what it lets come; 0: all. */
-void move_share_told(struct move *move, uint64_t bytes_per_s);
+/* Source, in transfer: the destination has told what it lets come, and by which priority. */
+struct peer_fate;
+void move_share_told(struct move *move, const struct peer_fate *fate);
 void moves_share_init(struct moves *moves);
 void moves_share_fini(struct moves *moves);
 /* The limit in force, and where it comes from. */

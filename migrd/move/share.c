@@ -16,6 +16,7 @@
 #include "move/budget.h"
 #include "move/priv.h"
 #include "move/src.h"
+#include "wire/peer_msg.h"
 
 /* How often the streams are looked at, and the budget is shared if nothing else happens. */
 #define SHARE_MS 1000
@@ -352,14 +353,40 @@ void move_share_again(struct move *move)
 		share_with(move);
 }
 
-void move_share_told(struct move *move, uint64_t bytes_per_s)
+static void note_priority_there(struct move *move, const char *name)
 {
+	move->share.there_priority =
+		!*name                                                           ? MOVE_THERE_OLDER
+		: strcmp(name, move_priority_names[move->options.priority]) == 0 ? MOVE_THERE_SAME
+										 : MOVE_THERE_OTHER;
+}
+
+void move_share_told(struct move *move, const struct peer_fate *fate)
+{
+	uint64_t bytes_per_s = fate->limit_bytes_per_s;
+
+	note_priority_there(move, fate->priority);
 	if (bytes_per_s && bytes_per_s < MOVE_BANDWIDTH_MIN)
 		bytes_per_s = MOVE_BANDWIDTH_MIN;
 	if (move->share.there_bytes_per_s == bytes_per_s)
 		return;
 	move->share.there_bytes_per_s = bytes_per_s;
 	apply(move);
+}
+
+void move_follow_priority(struct move *move, const char *name)
+{
+	int priority = 0;
+
+	while (move_priority_names[priority] && strcmp(move_priority_names[priority], name) != 0)
+		priority++;
+	if (move->side != MOVE_DST || !move_priority_names[priority] || move_is_final(move) ||
+	    priority == move->options.priority)
+		return;
+	move->options.priority = priority;
+	move_note(move, "priority", "%s, as host '%s' says", name, move->row.peer);
+	move_share_again(move);
+	move_tell(move);
 }
 
 uint64_t move_share_let_come(const struct move *move)

@@ -435,6 +435,11 @@ const struct json_field peer_fate_fields[] = {
 	  .type = JSON_UINT,
 	  JSON_MEMBER(struct peer_fate, limit_bytes_per_s),
 	  .help = "The destination lets so much come, in bytes per second; 0: as much as may." },
+	{ .key = "priority",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(struct peer_fate, priority),
+	  .help = "Priority of the move at the destination, which takes another one with the "
+		  "question." },
 	{ .key = "at_us",
 	  .type = JSON_UINT,
 	  JSON_MEMBER(struct peer_fate, at_us),

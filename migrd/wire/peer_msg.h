@@ -9,7 +9,7 @@
  *     POST /peer/v1/moves/{id}/drop   peer_claim    -> peer_verdict_reply
  *     POST /peer/v1/moves/{id}/recover peer_claim   -> peer_prepare_reply
  *     POST /peer/v1/moves/{id}/settle peer_settle   -> peer_settled
- *     GET  /peer/v1/moves/{id}[?uuid=UUID&generation=N] -> peer_fate
+ *     GET  /peer/v1/moves/{id}[?uuid=UUID&generation=N[&priority=NAME]] -> peer_fate
  *     GET  /peer/v1/vms[?after=NAME][&uuid=UUID]    -> peer_vms
  *
  * Keys that a decoder does not know are skipped: a newer coordinator may add
@@ -162,6 +162,9 @@ struct peer_fate {
 	bool needs_stream;  /* destination: its data stream is broken */
 	bool sends_no_more; /* source, in fetch: its QEMU has ended or failed */
 	uint64_t limit_bytes_per_s; /* destination: it lets so much come; 0: as much as may */
+	/* Destination: by which it shares what may come; enum move_priority, or one of a newer
+	 * version; "": an older coordinator, which refuses a question with a priority. */
+	char priority[PEER_STATE_SIZE];
 	bool memory_lost;   /* source: it had memory that the guest needs, and has ended */
 	/* Microseconds since 1970 by the sender's clock. */
 	uint64_t at_us;      /* of this answer; 0: an older coordinator */

@@ -12,7 +12,7 @@
 
 struct request {
 	struct request *next; /* newest first */
-	char host[ID_NAME_SIZE], verb[16];
+	char host[ID_NAME_SIZE], verb[16], path[200];
 	peer_reply_fn *fn;
 	void *data;
 	struct loop_timer *deadline;
@@ -118,6 +118,11 @@ size_t fake_peer_pending(const char *verb)
 	return fake_peer_pending_at(NULL, verb);
 }
 
+const char *fake_peer_path(const char *verb)
+{
+	return oldest(NULL, verb)->path;
+}
+
 void fake_peer_answer_at(const char *host, const char *verb, const char *json)
 {
 	struct request *request = oldest(host, verb);
@@ -204,8 +209,9 @@ void peer_request(struct peer_clients *clients, const char *id, const char *meth
 		  peer_reply_fn *fn, void *data)
 {
 	const char *verb = verb_of(method, path);
+	struct request *request = add(clients, id, verb, deadline_ms, fn, data);
 
-	add(clients, id, verb, deadline_ms, fn, data);
+	snprintf(request->path, sizeof(request->path), "%s", path);
 	trace_add("peer %s%s", verb, json_get_bool(body, "run", false) ? " run" : "");
 	if (fake_peer_before)
 		fake_peer_before(verb, body);

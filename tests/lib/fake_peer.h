@@ -21,6 +21,8 @@ struct peer_clients *fake_peer_new(struct loop *loop);
 size_t fake_peer_pending(const char *verb);
 /* The same, for one host. */
 size_t fake_peer_pending_at(const char *host, const char *verb);
+/* The path of the oldest request of VERB; there must be one. */
+const char *fake_peer_path(const char *verb);
 /* Answers the oldest request of VERB; there must be one. */
 void fake_peer_answer(const char *verb, const char *json);
 /* The same, for the oldest request to HOST. */

@@ -74,6 +74,8 @@ class ShareTest(SystemTest):
                              (["priority"], "interactive"))
             self.assertIn("its part of this host's budget of 10 MiB", answer["did"])
             self.wait_limits(ids, 5, 5)
+            self.world.wait_move(self.b, ids[1],
+                                 lambda move: move["options"]["priority"] == "interactive")
             self.assertIn("priority 'balancing'", self.a.migrctl(
                 "move", "set", ids[1], "--priority", "balancing").stdout)
             self.wait_limits(ids, 8, 2)

@@ -183,9 +183,9 @@ START_TEST(another_priority_is_set_and_the_answer_says_what_that_does)
 	start(0);
 	ck_assert(move_set(rig_move(), &setting, on_priority_set, did, &err));
 	rig_run();
-	ck_assert_msg(strstr(did, "priority 'balancing', by which it has its part of this host's "
-				  "budget of 10 MiB a second within a second; host 'b' keeps what "
-				  "it was told") != NULL,
+	ck_assert_msg(strstr(did,
+			     "priority 'balancing', by which it has its part of this host's "
+			     "budget of 10 MiB a second within a second; host 'b' is told") != NULL,
 		      "%s", did);
 	ck_assert_msg(strstr(rig_move()->row.detail, "\"priority\":\"balancing\"") != NULL, "%s",
 		      rig_move()->row.detail);
@@ -343,6 +343,88 @@ START_TEST(destination_tells_what_it_lets_come)
 }
 END_TEST
 
+/* ---- a priority that is changed while the move runs ---------------------------------- */
+
+static void on_balancing(void *data, struct move *move, const struct move_changes *changes,
+			 const struct err *err)
+{
+	ck_assert(!err);
+	move_say_set(move, changes, data);
+}
+
+static void set_balancing(char did[MOVE_DID_SIZE])
+{
+	const struct move_setting setting = { .priority = MOVE_PRIORITY_BALANCING,
+					      .has_priority = true };
+	struct err err;
+
+	ck_assert(move_set(rig_move(), &setting, on_balancing, did, &err));
+	rig_run();
+}
+
+static const char *next_question(void)
+{
+	for (int i = 0; i < 10 && !fake_peer_pending("fate"); i++)
+		rig_advance(100);
+	return fake_peer_path("fate");
+}
+
+START_TEST(destination_is_told_another_priority_until_it_has_it)
+{
+	char did[MOVE_DID_SIZE] = "";
+
+	start(0);
+	destination_lets_come(",\"priority\":\"interactive\"");
+	set_balancing(did);
+	ck_assert_ptr_null(strstr(did, "older"));
+	destination_lets_come(",\"priority\":\"interactive\"");
+	ck_assert_ptr_nonnull(strstr(next_question(), "&priority=balancing"));
+	destination_lets_come(",\"priority\":\"balancing\"");
+	ck_assert_ptr_null(strstr(next_question(), "priority"));
+	rig_restart(); /* and the other host too, whose record is older */
+	destination_lets_come(",\"priority\":\"interactive\"");
+	ck_assert_ptr_nonnull(strstr(next_question(), "&priority=balancing"));
+}
+END_TEST
+
+/* It would refuse the question, and the transfer would wait for its answer. */
+START_TEST(older_destination_is_not_told_another_priority)
+{
+	char did[MOVE_DID_SIZE] = "";
+
+	start(0);
+	destination_lets_come("");
+	set_balancing(did);
+	ck_assert_msg(strstr(did, "host 'b' has an older migrd, and keeps what it was told") !=
+			      NULL,
+		      "%s", did);
+	ck_assert_ptr_null(strstr(next_question(), "priority"));
+}
+END_TEST
+
+START_TEST(destination_shares_by_the_priority_that_it_is_told)
+{
+	moves_set_limits(rig.moves,
+			 &(struct moves_limits){ .in_max = 4, .budget_in_bytes_per_s = 30 * MIB });
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	ck_assert_str_eq(rig_state(), "transfer");
+	ck_assert_uint_eq(moves_let_come_of_new(rig.moves), 15 * MIB);
+	move_follow_priority(rig_move(), "balancing");
+	ck_assert_int_eq(move_priority(rig_move()), MOVE_PRIORITY_BALANCING);
+	ck_assert_uint_eq(moves_let_come_of_new(rig.moves), 24 * MIB);
+	move_follow_priority(rig_move(), "of-the-future");
+	ck_assert_int_eq(move_priority(rig_move()), MOVE_PRIORITY_BALANCING);
+}
+END_TEST
+
+START_TEST(source_takes_its_priority_from_nobody)
+{
+	start(0);
+	move_follow_priority(rig_move(), "balancing");
+	ck_assert_int_eq(move_priority(rig_move()), MOVE_PRIORITY_INTERACTIVE);
+}
+END_TEST
+
 /* ---- what an ended move tells of the link ----------------------------------------------- */
 
 static void add_ended(uint64_t budget_least)
@@ -489,6 +571,10 @@ Suite *suite(void)
 	tcase_add_test(tc, what_another_host_lets_come_does_not_go_on);
 	tcase_add_test(tc, end_of_one_that_is_handed_over_is_seen_at_once);
 	tcase_add_test(tc, destination_tells_what_it_lets_come);
+	tcase_add_test(tc, destination_is_told_another_priority_until_it_has_it);
+	tcase_add_test(tc, older_destination_is_not_told_another_priority);
+	tcase_add_test(tc, destination_shares_by_the_priority_that_it_is_told);
+	tcase_add_test(tc, source_takes_its_priority_from_nobody);
 	tcase_add_test(tc, link_is_not_learned_from_a_move_that_the_budget_holds);
 	tcase_add_test(tc, new_move_is_expected_to_get_its_part);
 	tcase_add_test(tc, guest_is_foreseen_by_its_last_move_and_disks_count_apart);
