@@ -169,6 +169,12 @@ static void give_notes_back(struct machine_save *save, struct machine *machine)
 
 /* ---- from state to state --------------------------------------------- */
 
+static void save_if_owed(struct machine *machine)
+{
+	if (machine->must_save && !machine->is_saving)
+		machine_save(machine);
+}
+
 static void enter(struct machine *machine)
 {
 	const struct machine_state *state = machine_state(machine);
@@ -181,6 +187,7 @@ static void enter(struct machine *machine)
 	if (state->enter)
 		state->enter(machine);
 	machine_step(machine);
+	save_if_owed(machine);
 	machine->type->entered(machine);
 }
 
@@ -265,6 +272,7 @@ static void write_change(struct machine *machine, const struct machine_change *c
 	save->with = store_txn_copy(&(struct store_txn){ { change->with[0], change->with[1] } });
 	save->why = xstrdup(change->why ? change->why : "");
 	machine->is_saving = true;
+	machine->must_save = false;
 	machine->target = change->to;
 	machine->type->fill(machine, change->to);
 	machine_note(machine, to->name, "%s", save->why);
@@ -325,6 +333,7 @@ void machine_save(struct machine *machine)
 
 	if (machine->is_saving)
 		return;
+	machine->must_save = false;
 	machine->type->fill_facts(machine);
 	save = save_new(machine);
 	take_notes(save, machine);
@@ -337,4 +346,10 @@ void machine_save_for(struct machine *machine, store_done_fn *done, void *data)
 	machine->type->fill_facts(machine);
 	store_commit(machine->machines->store,
 		     &(struct store_txn){ { machine->type->row(machine) } }, done, data);
+}
+
+void machine_save_put_back(struct machine *machine)
+{
+	machine->must_save = true;
+	save_if_owed(machine);
 }

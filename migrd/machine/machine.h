@@ -92,6 +92,7 @@ struct machine {
 	bool is_new;         /* its first record is being written */
 	bool is_dormant;     /* read from the store, and not restarted yet: takes no step */
 	bool is_resumed;     /* a restart found it in this state */
+	bool must_save;      /* the record under way is older than what memory has */
 	uint64_t entered_ms; /* when STATE was entered, on the loop's clock */
 	struct machine_save *unsaved; /* a record that the disk refused */
 	struct loop_timer *retry;     /* repeats its write; NULL once retired */
@@ -143,5 +144,8 @@ void machine_note(struct machine *machine, const char *event, const char *fmt, .
 void machine_save(struct machine *machine);
 /* The same, but DONE is called instead of saved(); no change may be under way. */
 void machine_save_for(struct machine *machine, store_done_fn *done, void *data);
+/* A value that machine_save_for() could not write was put back: a record that was written
+ * meanwhile, or is being written, must not keep it. */
+void machine_save_put_back(struct machine *machine);
 
 #endif

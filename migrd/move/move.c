@@ -172,7 +172,7 @@ static bool has_come(const struct move *move, enum move_moment moment)
 	case MOVE_RECORDED:
 		return !move->machine.is_new;
 	case MOVE_STEADY:
-		return !move->machine.is_saving;
+		return !move->machine.is_saving && !move->is_being_set;
 	case MOVE_REJOINED:
 		return move->rejoin.step == MOVE_REJOIN_READY ||
 		       move->rejoin.step == MOVE_REJOIN_NONE || move_is_final(move);
@@ -234,11 +234,13 @@ static void look_again(void *data)
 
 void move_when(struct move *move, enum move_moment moment, move_when_fn *fn, void *data)
 {
-	struct move_waiter *waiter = xnew(struct move_waiter);
+	struct move_waiter *waiter = xnew(struct move_waiter), **end = &move->waiters;
 	struct late_look *look = xnew(struct late_look);
 
-	*waiter = (struct move_waiter){ move->waiters, moment, fn, data };
-	move->waiters = waiter;
+	while (*end)
+		end = &(*end)->next;
+	*waiter = (struct move_waiter){ NULL, moment, fn, data };
+	*end = waiter;
 	look->moves = move->moves;
 	memcpy(look->id, move->row.id, sizeof(look->id));
 	loop_post(move->moves->env.loop, look_again, look);

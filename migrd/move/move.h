@@ -208,14 +208,14 @@ bool move_resolve(struct move *move, const struct move_resolution *resolution, s
 enum move_moment {
 	MOVE_RECORDED, /* the move's first record is on disk */
 	MOVE_REJOINED, /* destination: a new data stream waits for the source, or cannot */
-	MOVE_STEADY,   /* no change of its state is being written */
+	MOVE_STEADY,   /* no change of its state or of its settings is being written */
 	MOVE_PREPARED, /* destination: its QEMU listens, or never will */
 	MOVE_VERDICT,  /* destination: taken and the guest runs, or refused */
 	MOVE_ENDED,    /* a final state */
 	MOVE_SETTLED,  /* ended, and no note that it is settled is being written */
 };
-/* Calls FN once, on the loop, when the moment has come or is past.  MOVE is NULL if the
- * daemon stops first: FN only gives back what DATA holds. */
+/* Calls FN once, on the loop, when the moment has come or is past, in the order of the calls.  MOVE
+ * is NULL if the daemon stops first: FN only gives back what DATA holds. */
 typedef void move_when_fn(void *data, struct move *move);
 void move_when(struct move *move, enum move_moment moment, move_when_fn *fn, void *data);
 

@@ -302,6 +302,7 @@ struct move {
 	struct policy policy;
 	bool has_policy; /* the move was begun with it */
 	struct policy_origin policy_origin;
+	bool is_being_set; /* a user's change of them is on its way to the disk; not durable */
 	struct proc_id stream_id;
 	enum verdict verdict; /* the destination's; never changed once it was told */
 	char *request;        /* source: what the user asked, to compare a repeated key */
@@ -498,6 +499,9 @@ struct move_settings {
 	struct policy policy;
 	struct policy_origin origin;
 	bool has_policy;
+	/* What another policy changes of what was decided: move_converge_change(). */
+	uint64_t downtime_raised_ms, throttle_percent, seen_raised_ms, seen_throttle_percent;
+	bool is_over;
 };
 struct move_settings move_settings_of(const struct move *move);
 void move_settings_restore(struct move *move, const struct move_settings *former);

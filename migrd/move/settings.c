@@ -12,7 +12,13 @@ struct move_settings move_settings_of(const struct move *move)
 	return (struct move_settings){ .options = move->options,
 				       .policy = move->policy,
 				       .origin = move->policy_origin,
-				       .has_policy = move->has_policy };
+				       .has_policy = move->has_policy,
+				       .downtime_raised_ms = move->facts.downtime_raised_ms,
+				       .throttle_percent = move->facts.throttle_percent,
+				       .seen_raised_ms = move->converge.seen_raised_ms,
+				       .seen_throttle_percent =
+					       move->converge.seen_throttle_percent,
+				       .is_over = move->converge.is_over };
 }
 
 void move_settings_restore(struct move *move, const struct move_settings *former)
@@ -21,6 +27,11 @@ void move_settings_restore(struct move *move, const struct move_settings *former
 	move->policy = former->policy;
 	move->policy_origin = former->origin;
 	move->has_policy = former->has_policy;
+	move->facts.downtime_raised_ms = former->downtime_raised_ms;
+	move->facts.throttle_percent = former->throttle_percent;
+	move->converge.seen_raised_ms = former->seen_raised_ms;
+	move->converge.seen_throttle_percent = former->seen_throttle_percent;
+	move->converge.is_over = former->is_over;
 }
 
 static void changed(struct move_changes *changes, const char *setting)
@@ -234,7 +245,6 @@ static void take_policy(struct move *move, const struct move_setting *wanted,
 	take_ping(move, &policy, ret);
 	take_rest(move, &policy, ret);
 	move_converge_change(move, &policy);
-	move_note(move, "policy", "%s, in the place of %s", policy.name, move->policy.name);
 	move->policy = policy;
 	move->has_policy = true;
 	move->policy_origin = (struct policy_origin){ .from = POLICY_FROM_REQUEST };

@@ -194,19 +194,42 @@ static void answer(struct setting *setting, struct move *move, const struct err 
 	free(setting);
 }
 
+static void take_back(struct move *move, const struct setting *setting)
+{
+	move_settings_restore(move, &setting->former);
+	machine_save_put_back(&move->machine);
+}
+
+static void put_into_force(struct move *move, const struct setting *setting)
+{
+	if (setting->policy.policy.name[0])
+		move_note(move, "policy", "%s, in the place of %s", move->policy.name,
+			  setting->former.policy.name);
+	move_src_apply_options(move);
+	move_share_again(move);
+}
+
+/* The next setting is written when this one is answered. */
 static void on_set_saved(void *data, const struct err *err)
 {
 	struct setting *setting = data;
-	struct move *move = moves_find(setting->moves, setting->id);
+	struct moves *moves = setting->moves;
+	char id[ID_UUID_SIZE];
+	struct move *move = moves_find(moves, setting->id);
 
-	if (move && err) {
-		move_settings_restore(move, &setting->former);
-	} else if (move) {
-		move_src_apply_options(move);
-		move_share_again(move);
-		move_tell(move);
+	memcpy(id, setting->id, sizeof(id));
+	if (move) {
+		move->is_being_set = false;
+		if (err)
+			take_back(move, setting);
+		else
+			put_into_force(move, setting);
+		move_forget_texts(move);
 	}
 	answer(setting, move, err);
+	move = moves_find(moves, id);
+	if (move)
+		move_tell(move);
 }
 
 static void write_setting(void *data, struct move *move)
@@ -222,6 +245,7 @@ static void write_setting(void *data, struct move *move)
 		answer(setting, move, &err);
 		return;
 	}
+	move->is_being_set = true;
 	setting->former = move_settings_of(move);
 	move_settings_change(move, &setting->wanted,
 			     setting->policy.policy.name[0] ? &setting->policy : NULL,

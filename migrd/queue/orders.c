@@ -170,6 +170,17 @@ const char *queue_did(const struct queue_entry *entry)
 
 /* ---- a change beside the states ------------------------------------------------------- */
 
+static void put_back(struct queue_entry *entry, const struct queue_order *order)
+{
+	if (order->kind == QUEUE_ORDER_CANCEL) {
+		entry->detail.cancel_wanted = false;
+	} else {
+		entry->detail.priority = order->priority; /* the former one */
+		entry->detail.is_passing_on = false;
+	}
+	machine_save_put_back(&entry->machine);
+}
+
 /* The first order is on disk; ERR: it is not, and is undone. */
 static void on_saved(void *data, const struct err *err)
 {
@@ -179,13 +190,10 @@ static void on_saved(void *data, const struct err *err)
 	if (!order || !entry->is_order_under_way)
 		return; /* it has ended meanwhile, and the order was answered */
 	entry->is_order_under_way = false;
-	if (order->kind == QUEUE_ORDER_CANCEL) {
+	if (order->kind == QUEUE_ORDER_CANCEL)
 		entry->is_cancel_on_disk = !err;
-		entry->detail.cancel_wanted = !err;
-	} else if (err) {
-		entry->detail.priority = order->priority; /* the former one */
-		entry->detail.is_passing_on = false;
-	}
+	if (err)
+		put_back(entry, order);
 	if (entry->is_in_turn)
 		queue_join(entry);
 	if (!err && order->kind == QUEUE_ORDER_PRIORITY) {

@@ -83,6 +83,8 @@ void rig_start_again(void);
 /* Commits wait; a crash loses them, rig_disk_go_on() carries them out. */
 void rig_disk_hold(void);
 void rig_disk_go_on(void);
+/* Of those that wait, the first is refused; the others are carried out. */
+void rig_disk_refuse_first(void);
 /* Commits are carried out, but their answers wait: a crash finds them written. */
 void rig_disk_hold_answers(void);
 void rig_disk_is_full(bool is_full);

@@ -195,6 +195,15 @@ void rig_disk_go_on(void)
 	rig_run();
 }
 
+void rig_disk_refuse_first(void)
+{
+	struct commit *first = take_held();
+
+	ck_assert_ptr_nonnull(first);
+	loop_post(rig.loop, refuse, first);
+	rig_disk_go_on();
+}
+
 void rig_disk_lose(void)
 {
 	struct commit *commit;

@@ -271,6 +271,24 @@ START_TEST(notes_go_to_disk_with_the_next_record)
 }
 END_TEST
 
+/* Also if a change of state that has the former value is on its way to the disk. */
+START_TEST(value_that_was_put_back_is_written)
+{
+	begin();
+	machine_go_to(&job->machine, &(struct machine_change){ .to = WORK });
+	machine_save_put_back(&job->machine);
+	loop_sim_run(rig.loop);
+	assert_said("recorded idle->work (); entering work; enter work; step; entered work; saved");
+	rig_load();
+	ck_assert_uint_eq(rig.moves[0].generation, rig_move1.generation + 1);
+	machine_save_put_back(&job->machine);
+	loop_sim_run(rig.loop);
+	assert_said("saved");
+	rig_load();
+	ck_assert_uint_eq(rig.moves[0].generation, rig_move1.generation + 2);
+}
+END_TEST
+
 /* After a restart a state gives up or goes on, as its table says; a dormant machine takes no
  * step until it is woken. */
 START_TEST(restart_does_what_the_state_says)
@@ -327,6 +345,7 @@ Suite *suite(void)
 	tcase_add_test(tc, change_that_the_disk_refuses_is_tried_again);
 	tcase_add_test(tc, machine_that_goes_in_a_change_is_not_called);
 	tcase_add_test(tc, notes_go_to_disk_with_the_next_record);
+	tcase_add_test(tc, value_that_was_put_back_is_written);
 	tcase_add_test(tc, restart_does_what_the_state_says);
 	tcase_add_test(tc, states_are_found_by_name);
 	tcase_add_test_raise_signal(tc, change_that_the_table_forbids_aborts, SIGABRT);

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "check_main.h"
+#include "move/priv.h"
 #include "move_rig.h"
 #include "peer/client.h"
 
@@ -430,6 +431,122 @@ START_TEST(handover_set_while_it_is_written_waits)
 }
 END_TEST
 
+/* ---- two changes at once ---- */
+
+/* In the order of their answers: what was wanted, and what came of it. */
+static struct {
+	size_t count;
+	enum err_code codes[2];
+	uint64_t downtimes_ms[2]; /* of the move, then */
+} answered;
+
+static void on_answered(void *data, struct move *move, const struct move_changes *changes,
+			const struct err *err)
+{
+	(void)data;
+	(void)changes;
+	ck_assert_uint_lt(answered.count, 2);
+	answered.codes[answered.count] = err ? err->code : ERR_NONE;
+	answered.downtimes_ms[answered.count++] = move_show(move).options.downtime_limit_ms;
+}
+
+static void set_downtimes(uint64_t first_ms, uint64_t second_ms)
+{
+	const uint64_t ms[] = { first_ms, second_ms };
+	struct err err;
+
+	memset(&answered, 0, sizeof(answered));
+	for (size_t i = 0; i < ARRAY_LEN(ms); i++) {
+		const struct move_setting setting = { .options = { .downtime_limit_ms = ms[i],
+								   .has_downtime_limit = true } };
+
+		ck_assert(move_set(rig_move(), &setting, on_answered, NULL, &err));
+	}
+	rig_run();
+}
+
+static void assert_downtime(uint64_t ms)
+{
+	ck_assert_uint_eq(move_show(rig_move()).options.downtime_limit_ms, ms);
+	rig_restart();
+	ck_assert_uint_eq(move_show(rig_move()).options.downtime_limit_ms, ms);
+}
+
+/* What is taken back of the first must not be what the second has set. */
+START_TEST(first_of_two_changes_is_not_written_and_the_second_holds)
+{
+	rig_bring_to("transfer");
+	rig_disk_hold();
+	set_downtimes(70, 80);
+	rig_disk_refuse_first();
+	ck_assert_uint_eq(answered.count, 2);
+	ck_assert_int_eq(answered.codes[0], ERR_NO_SPACE);
+	ck_assert_uint_eq(answered.downtimes_ms[0], 300);
+	ck_assert_int_eq(answered.codes[1], ERR_NONE);
+	ck_assert_uint_eq(answered.downtimes_ms[1], 80);
+	assert_downtime(80);
+}
+END_TEST
+
+/* Also if both have to wait for the record of a state. */
+START_TEST(second_of_two_changes_comes_last)
+{
+	rig_bring_to("transfer");
+	if (_i) {
+		rig_disk_hold();
+		rig_completes();
+	}
+	set_downtimes(70, 80);
+	rig_disk_go_on();
+	ck_assert_uint_eq(answered.count, 2);
+	ck_assert_uint_eq(answered.downtimes_ms[0], 70);
+	ck_assert_uint_eq(answered.downtimes_ms[1], 80);
+	assert_downtime(80);
+}
+END_TEST
+
+/* The state's record has the value, as it is written before the change is refused. */
+START_TEST(change_that_is_not_written_is_in_no_record_of_another_reason)
+{
+	const struct move_setting setting = { .options = { .downtime_limit_ms = 70,
+							   .has_downtime_limit = true } };
+	struct err err;
+
+	memset(&answered, 0, sizeof(answered));
+	rig_bring_to("transfer");
+	rig_disk_hold();
+	ck_assert(move_set(rig_move(), &setting, on_answered, NULL, &err));
+	rig_run();
+	rig_completes();
+	rig_disk_refuse_first();
+	ck_assert_int_eq(answered.codes[0], ERR_NO_SPACE);
+	ck_assert_str_eq(rig_state(), "handover");
+	assert_downtime(300);
+}
+END_TEST
+
+START_TEST(policy_that_is_not_written_leaves_no_trace)
+{
+	const struct move_setting setting = { .policy = "gentle" };
+	struct move *move;
+	struct err err;
+
+	memset(&answered, 0, sizeof(answered));
+	rig_bring_to("transfer");
+	move = rig_move();
+	move->facts.throttle_percent = 60;
+	move->converge.is_over = true;
+	rig_disk_hold();
+	ck_assert(move_set(move, &setting, on_answered, NULL, &err));
+	rig_run();
+	rig_disk_refuse_first();
+	ck_assert_int_eq(answered.codes[0], ERR_NO_SPACE);
+	ck_assert_str_eq(move->policy.name, "default");
+	ck_assert_uint_eq(move->facts.throttle_percent, 60);
+	ck_assert(move->converge.is_over);
+}
+END_TEST
+
 /* A limit that could not be recorded is not in force. */
 START_TEST(transfer_set_disk_full_is_refused)
 {
@@ -609,6 +726,10 @@ Suite *suite(void)
 	tcase_add_test(tc, transfer_set_is_answered_when_it_is_on_disk);
 	tcase_add_test(tc, handover_set_while_it_is_written_waits);
 	tcase_add_test(tc, transfer_set_disk_full_is_refused);
+	tcase_add_test(tc, first_of_two_changes_is_not_written_and_the_second_holds);
+	tcase_add_loop_test(tc, second_of_two_changes_comes_last, 0, 2);
+	tcase_add_test(tc, change_that_is_not_written_is_in_no_record_of_another_reason);
+	tcase_add_test(tc, policy_that_is_not_written_leaves_no_trace);
 
 	tc = rig_add_case(s, "ends");
 	tcase_add_test(tc, end_late_messages_are_harmless);
