@@ -542,7 +542,7 @@ static void tell_one(struct http_request *req, const struct api *api, const char
 	const char *asker = http_caller_name(req);
 	struct question *question;
 
-	if (!vm || vm_role(vm) != VM_ROLE_OWNED || vm_knows_host(vm, asker)) {
+	if (!vm || vm_role(vm) != VM_ROLE_OWNED || vm_has_recorded_host(vm, asker)) {
 		reply_one(req, api);
 		return;
 	}

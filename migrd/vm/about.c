@@ -11,7 +11,6 @@
 struct about {
 	struct vm_entry *entry;
 	struct vm_patch_request request;
-	struct vm_def *former; /* NULL: nothing has changed yet */
 	vm_done_fn *done;
 	void *data;
 };
@@ -22,7 +21,6 @@ static void finish(struct about *about, const struct err *err)
 		vm_leave(about->entry);
 	about->done(about->data, err);
 	json_release(vm_patch_fields, &about->request);
-	free(about->former);
 	free(about);
 }
 
@@ -31,8 +29,6 @@ static void on_saved(void *data, const struct err *err)
 	struct about *about = data;
 	struct vm *vm = vm_entry_vm(about->entry);
 
-	if (vm && err)
-		vm_set_definition(vm, about->former);
 	if (vm)
 		vm_changed(vm);
 	finish(about, err);
@@ -55,8 +51,6 @@ static bool change(struct about *about, struct vm *vm, struct vm_def *def, struc
 			       vm_name(vm), vm_state(vm));
 	if (!vm_copy_definition(vm, def, err))
 		return false;
-	about->former = xnew(struct vm_def);
-	*about->former = *def;
 	if (about->request.labels && !labels_change(def->labels, about->request.labels, err))
 		return err_wrap(err, "VM '%s'", vm_name(vm));
 	if (about->request.placement && !change_placement(def, about->request.placement, err))
@@ -84,8 +78,7 @@ static void on_entered(void *data, struct vm_entry *entry, const struct err *ref
 		finish(about, &err);
 		return;
 	}
-	vm_set_definition(vm, def);
-	vm_save(vm, on_saved, about);
+	vm_define(vm, def, on_saved, about);
 }
 
 void vm_change_about(struct vm *vm, const struct vm_patch_request *request, vm_done_fn *done,

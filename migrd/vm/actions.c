@@ -38,6 +38,7 @@ struct action_run {
 	char uuid[ID_UUID_SIZE];
 	enum vm_action action;
 	enum vm_intent former_intent;
+	unsigned intent_no;             /* of the VM, since the action has set its intent */
 	char former_save[ID_UUID_SIZE]; /* of a start: the save that it makes stale; "": none */
 	char *former_file;              /* its file */
 	struct vm_entry *entry; /* NULL: it still waits */
@@ -294,6 +295,17 @@ static void go_unrecorded(struct vm *vm, struct action_run *run, const struct er
 	perform(vm, run);
 }
 
+/* QEMU may have ended meanwhile as the guest wanted it, which is the intent then. */
+static void put_back(struct vm *vm, const struct action_run *run)
+{
+	if (vm->intent_no == run->intent_no)
+		vm_set_intent(vm, run->former_intent);
+	if (run->former_save[0])
+		vm_note_saved(vm, run->former_save, run->former_file);
+	vm_note_starting(vm, false);
+	vm_owe_record(vm); /* another record of the VM may have been written meanwhile */
+}
+
 static void on_intent_saved(void *data, const struct err *err)
 {
 	struct action_run *run = data;
@@ -304,10 +316,7 @@ static void on_intent_saved(void *data, const struct err *err)
 	} else if (err && may_go_unrecorded(vm, run)) {
 		go_unrecorded(vm, run, err);
 	} else if (err) {
-		vm_set_intent(vm, run->former_intent);
-		if (run->former_save[0])
-			vm_note_saved(vm, run->former_save, run->former_file);
-		vm_note_starting(vm, false);
+		put_back(vm, run);
 		finish(run, err);
 	} else if (is_for_the_job(vm, run->action)) {
 		finish(run, NULL);
@@ -377,6 +386,7 @@ static void on_entered(void *data, struct vm_entry *entry, const struct err *err
 		make_save_stale(vm, run);
 	if (actions[run->action].sets_intent) {
 		vm_set_intent(vm, actions[run->action].intent);
+		run->intent_no = vm->intent_no;
 		vm_save(vm, on_intent_saved, run);
 	} else {
 		perform(vm, run);

@@ -56,6 +56,47 @@ void vm_set_definition(struct vm *vm, const struct vm_def *def)
 		memcpy(vm->def, def, sizeof(*def));
 }
 
+/* ---- a change that only the record knows ---------------------------------------- */
+
+struct defining {
+	struct vms *vms;
+	char uuid[ID_UUID_SIZE];
+	struct vm_def former;
+	store_done_fn *done;
+	void *data;
+};
+
+static void put_back(struct vm *vm, const struct defining *defining)
+{
+	vm_set_definition(vm, &defining->former);
+	vm_owe_record(vm); /* another record of the VM may have been written meanwhile */
+}
+
+static void on_defined(void *data, const struct err *err)
+{
+	struct defining *defining = data;
+	struct vm *vm = vm_find_uuid(defining->vms, defining->uuid);
+
+	if (vm && err)
+		put_back(vm, defining);
+	defining->done(defining->data, err);
+	free(defining);
+}
+
+void vm_define(struct vm *vm, const struct vm_def *def, store_done_fn *done, void *data)
+{
+	struct defining *defining = xnew(struct defining);
+	struct err ignored; /* the caller has made DEF of it */
+
+	defining->vms = vm->vms;
+	memcpy(defining->uuid, vm->row.uuid, sizeof(defining->uuid));
+	(void)vm_copy_definition(vm, &defining->former, &ignored);
+	defining->done = done;
+	defining->data = data;
+	vm_set_definition(vm, def);
+	vm_save(vm, on_defined, defining);
+}
+
 void vm_set_attaching(struct vm *vm, struct json_object *device)
 {
 	free(vm->row.attaching);

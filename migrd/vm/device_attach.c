@@ -124,6 +124,7 @@ static void on_noted(void *data, const struct err *err)
 		gone(attach);
 	} else if (err) {
 		vm_set_attaching(vm, NULL);
+		vm_owe_record(vm); /* another record of the VM may have been written meanwhile */
 		fail(attach, err);
 		finish(attach);
 	} else if (attach->plug.backend) {
@@ -165,8 +166,7 @@ static void commit(struct attach *attach)
 	if (!normalize(attach)) {
 		finish(attach);
 	} else if (!vm->qemu) {
-		vm_set_definition(vm, attach->def);
-		vm_save(vm, on_defined, attach);
+		vm_define(vm, attach->def, on_defined, attach);
 	} else {
 		device = vm_def_device_json(attach->def, attach->dev);
 		vm_set_attaching(vm, device);

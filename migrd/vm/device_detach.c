@@ -311,8 +311,7 @@ static void begin(struct vm_detach *detach, struct vm *vm, struct vm_def *def)
 		end(detach, &err);
 	} else if (!vm->qemu) {
 		vm_def_remove_device(def, dev);
-		vm_set_definition(vm, def);
-		vm_save(vm, on_defined, detach);
+		vm_define(vm, def, on_defined, detach);
 	} else if (may_go(vm, def, dev, &err)) {
 		ask_guest(detach, vm);
 	} else {

@@ -48,8 +48,10 @@ static void finish(struct look *look, const struct err *err)
 static void on_saved(void *data, const struct err *err)
 {
 	struct look *look = data;
-	const struct vm *vm = vm_entry_vm(look->entry);
+	struct vm *vm = vm_entry_vm(look->entry);
 
+	if (vm && err)
+		vm_owe_record(vm); /* QEMU has it so */
 	if (vm)
 		vm_changed(vm);
 	finish(look, err);

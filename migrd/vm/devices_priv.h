@@ -48,6 +48,9 @@ void vm_devices_fini(struct vm *vm);
 
 /* ---- records ---- */
 
+/* The definition becomes DEF, which no QEMU has to hear of: it is on disk when DONE is called; with
+ * an error it is as before.  The caller has the VM's sync slot. */
+void vm_define(struct vm *vm, const struct vm_def *def, store_done_fn *done, void *data);
 /* Only in memory: the caller does vm_save(). */
 void vm_set_definition(struct vm *vm, const struct vm_def *def);
 void vm_set_attaching(struct vm *vm, struct json_object *device); /* NULL: none */

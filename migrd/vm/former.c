@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The hosts of a VM's record, and VMs that were here. */
+#include <string.h>
+
 #include "base/log.h"
+#include "base/mem.h"
 #include "vm/vm_priv.h"
 
 /* ---- the hosts of the record -------------------------------------------- */
@@ -49,6 +52,7 @@ void vm_note_host(struct vm *vm, const char *host)
 
 	if (vm_knows_host(vm, host))
 		return;
+	vm->hosts_no++;
 	if (len + 1 + strlen(host) + 1 > sizeof(vm->row.hosts))
 		snprintf(hosts, sizeof(vm->row.hosts), ALL_HOSTS);
 	else
@@ -69,10 +73,44 @@ void vm_forget_host(struct vm *vm, const char *host)
 	vm_save(vm, NULL, NULL);
 }
 
+bool vm_has_recorded_host(const struct vm *vm, const char *host)
+{
+	return vm_knows_host(vm, host) && vm->hosts_saved_no == vm->hosts_no;
+}
+
+struct recording {
+	struct vms *vms;
+	char uuid[ID_UUID_SIZE];
+	unsigned hosts_no;
+	store_done_fn *done;
+	void *data;
+};
+
+static void on_recorded(void *data, const struct err *err)
+{
+	struct recording *recording = data;
+	struct vm *vm = vm_find_uuid(recording->vms, recording->uuid);
+
+	if (err)
+		log_error("vm", "save", "error=%s", err->msg);
+	else if (vm)
+		vm->hosts_saved_no = recording->hosts_no;
+	if (recording->done)
+		recording->done(recording->data, err);
+	free(recording);
+}
+
 void vm_record_host(struct vm *vm, const char *host, store_done_fn *done, void *data)
 {
+	struct recording *recording = xnew(struct recording);
+
 	vm_note_host(vm, host);
-	vm_save(vm, done, data);
+	recording->vms = vm->vms;
+	memcpy(recording->uuid, vm->row.uuid, sizeof(recording->uuid));
+	recording->hosts_no = vm->hosts_no;
+	recording->done = done;
+	recording->data = data;
+	vm_save(vm, on_recorded, recording);
 }
 
 void vm_note_asking(struct vm *vm, bool is_asking)

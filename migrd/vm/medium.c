@@ -53,6 +53,16 @@ static void on_recorded(void *data, const struct err *err)
 	finish(data);
 }
 
+static void on_defined(void *data, const struct err *err)
+{
+	struct vm_medium *medium = data;
+	const struct vm *vm = vm_entry_vm(medium->entry);
+
+	if (vm)
+		vm_changed(vm);
+	on_recorded(medium, err);
+}
+
 /* Asks QEMU what is in the drive now, whatever came of the change, and records that. */
 static void look(struct vm_medium *medium)
 {
@@ -323,9 +333,7 @@ static void on_entered(void *data, struct vm_entry *entry, const struct err *err
 	} else if (vm->qemu) {
 		command(medium, "query-block", NULL, on_seen);
 	} else {
-		vm_set_definition(vm, medium->def);
-		vm_changed(vm);
-		vm_save(vm, on_recorded, medium);
+		vm_define(vm, medium->def, on_defined, medium);
 	}
 }
 

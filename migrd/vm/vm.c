@@ -244,6 +244,7 @@ bool vm_may_log(struct vm *vm, const char *what)
 void vm_set_intent(struct vm *vm, enum vm_intent intent)
 {
 	vm->intent = intent;
+	vm->intent_no++;
 	snprintf(vm->row.intent, sizeof(vm->row.intent), "%s", vm_intent_names[intent]);
 }
 

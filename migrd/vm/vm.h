@@ -193,7 +193,9 @@ bool vm_next_host(const struct vm *vm, const char **at, char ret_host[ID_NAME_SI
  * is ended; any other is left alone. */
 void vm_give_up(struct vm *vm, const char *host, uint64_t generation);
 /* HOST asked for the VM, or has something of it: from now on HOST must answer before a
- * start.  On disk when DONE (may be NULL) is called. */
+ * start.  On disk when DONE (may be NULL) is called; after an error HOST stays in memory, but
+ * vm_has_recorded_host() is false until it is on disk. */
+bool vm_has_recorded_host(const struct vm *vm, const char *host);
 void vm_record_host(struct vm *vm, const char *host, store_done_fn *done, void *data);
 /* A start is asking the peers whether they have the VM, or runs it by their answers: a
  * peer that asks meanwhile is told `starting'.  Several starts may ask at once; each

@@ -27,6 +27,7 @@ struct vm {
 	struct store_vm row;
 	enum vm_role role;
 	enum vm_intent intent;
+	unsigned intent_no; /* so often it was set */
 	struct qemu *qemu;
 	struct vm_def *def;     /* vm_def_of(); NULL: nobody has asked, or it cannot be decoded */
 	struct vm_agent *agent; /* NULL: no channel, or no QEMU of ours */
@@ -47,6 +48,8 @@ struct vm {
 	struct vm_detach *detaches; /* that wait for the guest */
 	unsigned asking;            /* vm_note_asking() */
 	bool owes_record;           /* the row on disk is older: vm_owe_record() */
+	unsigned hosts_no, hosts_saved_no; /* how often a host was added to the record; and when
+					    * vm_record_host() wrote it last */
 	bool look_waits;            /* vm_devices_look() waits for the slot */
 	bool look_is_owed;          /* a look is due when the job has ended */
 	bool look_is_wanted;        /* a look is due at the end of the pause */
