@@ -105,24 +105,30 @@ static uint64_t no_more_than(uint64_t value, uint64_t most)
 	return value < most ? value : most;
 }
 
-static bool by_sample(struct moves *moves, const struct foresee_question *question,
+struct guest {
+	struct vm *vm;
+	bool is_stopped; /* it has no memory, whatever its definition says */
+	const struct forecast_input *history;
+};
+
+static bool by_sample(struct moves *moves, const struct guest *guest,
 		      const struct move_options *options, uint64_t memory_bytes,
 		      struct foreseen *ret)
 {
 	const uint64_t now_ms = loop_now_ms(moves->env.loop);
-	struct forecast_input input = *question->history;
+	struct forecast_input input = *guest->history;
 	struct forecast said;
 	struct vm_dirty dirty;
 	uint64_t most;
 
-	if (!vm_dirty_last(question->vm, &dirty) || !dirty.is_known ||
+	if (!vm_dirty_last(guest->vm, &dirty) || !dirty.is_known ||
 	    now_ms - dirty.at_ms > SAMPLE_GOOD_MS)
 		return false;
 	foresee_request(moves, options, NULL, 0, &input);
 	input.limit_bytes_per_s = options->bandwidth_bytes_per_s; /* its part of a budget changes */
-	input.is_still = vm_intent(question->vm) != VM_INTENT_STARTED;
+	input.is_still = vm_intent(guest->vm) != VM_INTENT_STARTED;
 	foresee_memory(moves,
-		       &(struct foresee_guest){ vm_uuid(question->vm), memory_bytes,
+		       &(struct foresee_guest){ vm_uuid(guest->vm), memory_bytes,
 						dirty.resident_bytes },
 		       &dirty, now_ms, &input);
 	forecast_make(&input, &said);
@@ -131,22 +137,22 @@ static bool by_sample(struct moves *moves, const struct foresee_question *questi
 	ret->bytes = (struct forecast_value){ .expected = no_more_than(said.bytes.expected, most),
 					      .low = no_more_than(said.bytes.low, most),
 					      .high = no_more_than(said.bytes.high, most) };
-	ret->beside_ms = beside(question->history, (double)(memory_bytes - input.nonzero_bytes));
+	ret->beside_ms = beside(guest->history, (double)(memory_bytes - input.nonzero_bytes));
 	return true;
 }
 
-static void by_earlier_move(const struct foresee_question *question, uint64_t memory_bytes,
+static void by_earlier_move(const struct guest *guest, uint64_t memory_bytes,
 			    const struct earlier *earlier, struct foreseen *ret)
 {
 	ret->by = FORESEEN_BY_EARLIER_MOVE;
 	ret->bytes = (struct forecast_value){ .expected = earlier->bytes,
 					      .low = earlier->bytes / 100 * EARLIER_LOW,
 					      .high = earlier->bytes / 100 * EARLIER_HIGH };
-	ret->beside_ms = beside(question->history, (double)memory_bytes - (double)earlier->bytes);
+	ret->beside_ms = beside(guest->history, (double)memory_bytes - (double)earlier->bytes);
 }
 
-static void by_size(const struct foresee_question *question, uint64_t memory_bytes,
-		    const struct earlier *earlier, struct foreseen *ret)
+static void by_size(const struct guest *guest, uint64_t memory_bytes, const struct earlier *earlier,
+		    struct foreseen *ret)
 {
 	bool has_share = earlier->share_count > 0;
 	double share = has_share ? earlier->share_sum / earlier->share_count : 1;
@@ -161,7 +167,7 @@ static void by_size(const struct foresee_question *question, uint64_t memory_byt
 				 : 0,
 		.high = (uint64_t)((double)memory_bytes * most) / 100 * SIZE_HIGH,
 	};
-	ret->beside_ms = beside(question->history, (double)memory_bytes - bytes);
+	ret->beside_ms = beside(guest->history, (double)memory_bytes - bytes);
 }
 
 /* A copy has what the image takes, whatever its guest does. */
@@ -186,24 +192,51 @@ static struct move_options options_of(const struct moves *moves,
 	return options;
 }
 
+static void foresee(struct moves *moves, const struct guest *guest,
+		    const struct move_options *options, struct foreseen *ret)
+{
+	struct err ignored;
+	const struct vm_def *def = vm_def_of(guest->vm, &ignored);
+	uint64_t memory_bytes = def ? vm_def_memory_mib(def) << 20 : 0;
+	const struct earlier earlier = look_back(moves, vm_uuid(guest->vm));
+
+	*ret = (struct foreseen){ .by = FORESEEN_BY_SIZE,
+				  .limit_bytes_per_s = options->bandwidth_bytes_per_s };
+	if (guest->is_stopped) {
+		ret->beside_ms = beside(guest->history, 0);
+	} else if (!by_sample(moves, guest, options, memory_bytes, ret)) {
+		if (earlier.bytes)
+			by_earlier_move(guest, memory_bytes, &earlier, ret);
+		else
+			by_size(guest, memory_bytes, &earlier, ret);
+	}
+	add_disks(earlier.disk_bytes, ret);
+}
+
+/* A job has a QEMU for the disks of a VM that is stopped all the same. */
+static bool is_stopped(const struct vm *vm)
+{
+	const struct vm_job *job = vm_job(vm);
+
+	return vm_is_stopped(vm) || (job && job->is_of_stopped);
+}
+
 void foresee_guest(struct moves *moves, const struct foresee_question *question,
 		   struct foreseen *ret)
 {
 	const struct move_options options = options_of(moves, question);
-	struct err ignored;
-	const struct vm_def *def = vm_def_of(question->vm, &ignored);
-	uint64_t memory_bytes = def ? vm_def_memory_mib(def) << 20 : 0;
-	const struct earlier earlier = look_back(moves, vm_uuid(question->vm));
+	const struct guest guest = { question->vm, is_stopped(question->vm), question->history };
 
-	*ret = (struct foreseen){ .by = FORESEEN_BY_SIZE,
-				  .limit_bytes_per_s = options.bandwidth_bytes_per_s };
-	if (vm_is_stopped(question->vm)) {
-		ret->beside_ms = beside(question->history, 0);
-	} else if (!by_sample(moves, question, &options, memory_bytes, ret)) {
-		if (earlier.bytes)
-			by_earlier_move(question, memory_bytes, &earlier, ret);
-		else
-			by_size(question, memory_bytes, &earlier, ret);
-	}
-	add_disks(earlier.disk_bytes, ret);
+	foresee(moves, &guest, &options, ret);
+}
+
+bool foresee_begun(const struct move *move, const struct forecast_input *history,
+		   struct foreseen *ret)
+{
+	const struct guest guest = { move_vm(move), move->facts.stopped, history };
+
+	if (!guest.vm)
+		return false;
+	foresee(move->moves, &guest, &move->options, ret);
+	return true;
 }

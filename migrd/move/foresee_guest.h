@@ -36,5 +36,8 @@ struct foresee_question {
 };
 void foresee_guest(struct moves *moves, const struct foresee_question *question,
 		   struct foreseen *ret);
+/* The same of a MOVE away that has begun and sends nothing yet.  False: its VM is gone. */
+bool foresee_begun(const struct move *move, const struct forecast_input *history,
+		   struct foreseen *ret);
 
 #endif

@@ -141,6 +141,7 @@ struct plan {
 	int64_t wall_ms;
 	struct row *rows;
 	size_t count, room, begun;
+	unsigned foreseen; /* moves that are under way */
 };
 
 static struct row *add(struct plan *plan, const char *host, struct queue_entry *entry)
@@ -213,19 +214,40 @@ static double held_s(const struct plan *plan, const struct move_reply *shown)
 	return ms > 0 ? (double)ms / 1000 : UNKNOWN_S;
 }
 
+/* What a move will send that is set up by others than the queue, or was before a restart. */
+static bool foresee_now(struct plan *plan, const struct move *move, enum lane_stage stage,
+			struct foreseen *ret)
+{
+	struct lane *lane;
+
+	if (stage != LANE_STAGE_SETUP || plan->foreseen >= AT_ONCE)
+		return false;
+	plan->foreseen++;
+	lane = lanes_to(&plan->queue->lanes, move_destination(move));
+	lane_measure(lane, plan->queue->env.moves, plan->now_ms);
+	return foresee_begun(move, &lane->history, ret);
+}
+
 static void add_running(struct plan *plan, const struct move *move)
 {
 	struct move_reply *shown = xnew(struct move_reply);
 	struct queue_entry *entry = entry_of(plan->queue, move);
 	enum lane_stage stage = lane_stage_of(move);
-	/* What it will send is known by its forecast, or when it has begun. */
-	bool is_known = entry && (entry->is_foreseen || stage != LANE_STAGE_SETUP);
-	struct row *row = add(plan, move_destination(move), is_known ? entry : NULL);
+	bool is_foreseen = entry && entry->is_foreseen;
+	struct foreseen foreseen = { 0 };
+	struct row *row;
 	double s;
 
+	if (is_foreseen)
+		foreseen = entry->foreseen;
+	else
+		is_foreseen = foresee_now(plan, move, stage, &foreseen);
+	/* What it will send is known by its forecast, or when it has begun. */
+	row = add(plan, move_destination(move),
+		  is_foreseen || stage != LANE_STAGE_SETUP ? entry : NULL);
 	*shown = move_show(move);
-	if (entry && entry->is_foreseen)
-		set_foreseen(row, &entry->foreseen);
+	if (is_foreseen)
+		set_foreseen(row, &foreseen);
 	switch (stage) {
 	case LANE_STAGE_SETUP:
 		break;
@@ -233,7 +255,7 @@ static void add_running(struct plan *plan, const struct move *move)
 		s = shown->held ? held_s(plan, shown) : 0;
 		set(row->beside_s, 0, 0, 0);
 		set(row->held_s, 0, s, s);
-		set_left(row, shown, entry && entry->is_foreseen ? entry->foreseen.disk_bytes : 0);
+		set_left(row, shown, foreseen.disk_bytes);
 		break;
 	case LANE_STAGE_HANDOVER:
 		set(row->beside_s, HANDOVER_S, HANDOVER_S, HANDOVER_S);

@@ -523,6 +523,39 @@ START_TEST(guest_is_foreseen_by_its_last_move_and_disks_count_apart)
 }
 END_TEST
 
+/* Else the queue would take it for one that sends nothing. */
+START_TEST(move_that_is_set_up_is_foreseen_as_its_guest)
+{
+	const struct forecast_input history = { 0 };
+	struct foreseen by;
+
+	rig_start_move_with(&(struct move_options){ .downtime_limit_ms = 300,
+						    .bandwidth_bytes_per_s = 3 * MIB,
+						    .has_bandwidth = true });
+	ck_assert_str_eq(rig_state(), "prepare");
+	ck_assert(foresee_begun(rig_move(), &history, &by));
+	ck_assert_int_eq(by.by, FORESEEN_BY_SIZE);
+	ck_assert_uint_eq(by.bytes.expected, foreseen_of_vm().bytes.expected);
+	ck_assert_uint_gt(by.bytes.expected, MIB);
+	ck_assert_uint_eq(by.limit_bytes_per_s, 3 * MIB);
+}
+END_TEST
+
+/* Its QEMU is there for its disks. */
+START_TEST(stopped_vm_whose_disks_are_moved_has_no_memory_to_send)
+{
+	const struct forecast_input history = { 0 };
+	struct foreseen by;
+
+	start(0);
+	rig_move()->facts.stopped = true;
+	ck_assert(foresee_begun(rig_move(), &history, &by));
+	ck_assert_uint_eq(by.bytes.expected, 0);
+	rig_move()->job.is_of_stopped = true;
+	ck_assert_uint_eq(foreseen_of_vm().bytes.expected, 0);
+}
+END_TEST
+
 /* A forecast is of what a new move would get beside those that run. */
 START_TEST(new_move_is_expected_to_get_its_part)
 {
@@ -578,6 +611,8 @@ Suite *suite(void)
 	tcase_add_test(tc, link_is_not_learned_from_a_move_that_the_budget_holds);
 	tcase_add_test(tc, new_move_is_expected_to_get_its_part);
 	tcase_add_test(tc, guest_is_foreseen_by_its_last_move_and_disks_count_apart);
+	tcase_add_test(tc, move_that_is_set_up_is_foreseen_as_its_guest);
+	tcase_add_test(tc, stopped_vm_whose_disks_are_moved_has_no_memory_to_send);
 	tcase_add_test(tc, new_move_to_here_is_expected_to_get_its_part);
 	tcase_add_loop_test(tc, link_is_not_learned_from_a_move_that_the_budget_held, 0, 4);
 	return s;
