@@ -7,13 +7,18 @@
  *   pre-switchover   QEMU waits for migrate-continue (a move with local disks), and ends that wait
  *                    for nobody else.  It is cancelled at once: the guest runs on where it is.
  *   finish-migrate   QEMU sends the rest, or waits for the destination's answer.
- *   no answer        so does a QEMU that sends the rest: it holds its main lock meanwhile.  (Or
- * another client has the monitor: each QEMU of ours has two.)
+ *   no answer        so does a QEMU that sends the rest: it holds its main lock meanwhile.  So does
+ *                    one of which another client has the monitor: each QEMU of ours has two, but an
+ *                    adopted one has one.
  *
  * In the last two the end of QEMU's connection lets the guest run on; who calls decides when that
  * is due (stream/control.c).  The destination cannot have been told that the guest is its own,
  * since that comes after QEMU's `completed', and a QEMU that has completed does nothing at the end
  * of its connection.  In every other state nothing is to be done.
+ *
+ * Whether a guest stands still whose only monitor somebody else has cannot be known, and no
+ * coordinator could end its move either: an attempt that is given up for nothing is less than a
+ * guest that stands still for as long as that client stays.
  */
 #ifndef MIGRD_STREAM_DEADMAN_H
 #define MIGRD_STREAM_DEADMAN_H

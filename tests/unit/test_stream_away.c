@@ -105,6 +105,8 @@ static void write_program(char *ret_path, size_t size, const char *program)
 	ck_assert_int_eq(chmod(ret_path, 0700), 0);
 }
 
+static bool is_adopted; /* its QEMU has one monitor */
+
 static void setup(void)
 {
 	char program[sizeof(src.config.program)];
@@ -115,6 +117,8 @@ static void setup(void)
 	start_monitor(&spare, "spare.sock", src.config.monitor, sizeof(src.config.monitor));
 	start_monitor(&used, "used.sock", src.config.other_monitor,
 		      sizeof(src.config.other_monitor));
+	if (is_adopted)
+		src.config.other_monitor[0] = '\0';
 	start_well(&dst);
 	start_well(&src);
 	ck_assert(run_until(is_channel_ready, &src, WAIT_MS));
@@ -123,6 +127,12 @@ static void setup(void)
 	ck_assert(run_until(is_open, &src, WAIT_MS));
 	ck_assert(run_until(is_open, &dst, WAIT_MS));
 	dst_qemu = accept_qemu(qemu_listen_fd);
+}
+
+static void setup_adopted(void)
+{
+	is_adopted = true;
+	setup();
 }
 
 static void teardown(void)
@@ -184,6 +194,15 @@ START_TEST(qemu_that_does_not_answer_counts_as_one_whose_guest_stands_still)
 }
 END_TEST
 
+/* Nobody can tell then what its guest does: an attempt less, not a guest that stands still. */
+START_TEST(only_monitor_at_which_somebody_else_is_counts)
+{
+	atomic_store(&spare.is_deaf, true);
+	coordinator_leaves();
+	ck_assert(sees_end(src_qemu, WAIT_MS));
+}
+END_TEST
+
 START_TEST(monitor_at_which_somebody_else_is_does_not_count)
 {
 	atomic_store(&spare.is_deaf, true);
@@ -235,6 +254,11 @@ Suite *suite(void)
 		tc,
 		qemu_that_waits_for_its_coordinator_is_cancelled_when_its_connections_have_ended_too);
 	tcase_add_test(tc, connection_is_kept_when_post_copy_has_begun);
+	suite_add_tcase(s, tc);
+	tc = tcase_create("adopted");
+	tcase_add_checked_fixture(tc, setup_adopted, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, only_monitor_at_which_somebody_else_is_counts);
 	suite_add_tcase(s, tc);
 	return s;
 }
