@@ -63,10 +63,10 @@ static void on_prepared(void *data, struct move *move)
 static void reply_reasons(struct http_request *req, const struct preflight_reasons *reasons,
 			  const struct err *err)
 {
-	struct problem_check checks[PREFLIGHT_REASONS_MAX];
+	struct problem_check checks[PREFLIGHT_ROWS_MAX];
 	struct problem_of_offer reply = { .problem = http_problem(err), .reasons = checks };
 
-	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++) {
+	for (size_t i = 0; i < reasons->count; i++) {
 		if (!reasons->list[i].is_warning)
 			checks[reply.reason_count++] = (struct problem_check){
 				.check = reasons->list[i].check,
@@ -168,7 +168,7 @@ static void reply_preflight(const struct pending *pending, const struct prefligh
 	reply->certificate_days = days > 0 ? (uint64_t)days : 0;
 	reply->has_certificate_s = true;
 	reply->certificate_s = seconds > 0 ? (uint64_t)seconds : 0;
-	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++) {
+	for (size_t i = 0; i < reasons->count; i++) {
 		const struct preflight_reason *found = &reasons->list[i];
 		struct peer_reason *reason = found->is_warning
 						     ? &reply->warnings[reply->warning_count++]

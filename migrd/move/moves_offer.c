@@ -76,7 +76,7 @@ static void answer(struct offer_look *look, struct move *move,
 
 static void log_reasons(const struct offer_look *look, const struct preflight_reasons *reasons)
 {
-	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++) {
+	for (size_t i = 0; i < reasons->count; i++) {
 		if (!reasons->list[i].is_warning &&
 		    noise_note(look->moves->noise, look->source, reasons->list[i].text))
 			log_warning("move", "refused", "move=%s peer=%s check=%s reason=%s",

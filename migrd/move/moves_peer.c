@@ -226,7 +226,7 @@ static void warn_of_offer(struct moves *moves, const struct move_offer *offer,
 /* preflight/ and a row may have found the same. */
 static bool is_told(const struct preflight_reasons *reasons, const struct err *err)
 {
-	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++) {
+	for (size_t i = 0; i < reasons->count; i++) {
 		if (strstr(reasons->list[i].text, err->msg))
 			return true;
 	}

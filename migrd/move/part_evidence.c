@@ -282,7 +282,7 @@ static void judge_opened(const struct opened *opened, struct preflight_reasons *
 /* Writes each reason into the timeline and the log. */
 static void note_reasons(struct move *move, const struct preflight_reasons *reasons)
 {
-	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++) {
+	for (size_t i = 0; i < reasons->count; i++) {
 		move_note(move, "refused", "%s: %s", reasons->list[i].check, reasons->list[i].text);
 		log_warning("move", "refused", "move=%s vm=%s check=%s reason=%s", move->row.id,
 			    move->row.vm_name, reasons->list[i].check, reasons->list[i].text);

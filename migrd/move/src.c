@@ -108,7 +108,7 @@ static void note_reasons(struct move *move, struct json_object *problem)
 	struct json_object *reasons = problem ? json_object_object_get(problem, "reasons") : NULL;
 	size_t count = json_count(reasons);
 
-	for (size_t i = 0; i < count && i < PREFLIGHT_REASONS_MAX; i++) {
+	for (size_t i = 0; i < count && i < PREFLIGHT_ROWS_MAX; i++) {
 		struct json_object *reason = json_object_array_get_idx(reasons, i);
 		const char *check = json_get_str(reason, "check");
 		const char *detail = json_get_str(reason, "detail");

@@ -115,7 +115,7 @@ static void add_reason(struct trial_reply *reply, const char *check, const char 
 static void add_here(struct trial_reply *reply, const struct preflight_reasons *reasons,
 		     bool blocks)
 {
-	for (size_t i = 0; i < reasons->count && i < PREFLIGHT_REASONS_MAX; i++)
+	for (size_t i = 0; i < reasons->count; i++)
 		add_reason(reply, reasons->list[i].check, "source", blocks, reasons->list[i].text);
 }
 

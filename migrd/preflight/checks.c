@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,84 +10,9 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/strbuf.h"
 #include "net/tap.h"
 #include "net/vsock.h"
 #include "preflight/look.h"
-
-/* ---- reasons ------------------------------------------------------------------ */
-
-static struct preflight_reason *new_reason(struct preflight_reasons *reasons, const char *check)
-{
-	struct preflight_reason *reason = &reasons->list[reasons->count];
-
-	if (reasons->count++ >= PREFLIGHT_REASONS_MAX)
-		return NULL;
-	snprintf(reason->check, sizeof(reason->check), "%s", check);
-	return reason;
-}
-
-void preflight_add(struct preflight_reasons *reasons, const char *check, const char *fmt, ...)
-{
-	struct preflight_reason *reason = new_reason(reasons, check);
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (reason)
-		err_vtext(reason->text, fmt, ap);
-	va_end(ap);
-}
-
-void preflight_warn(struct preflight_reasons *reasons, const char *check, const char *fmt, ...)
-{
-	struct preflight_reason *reason = new_reason(reasons, check);
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (reason) {
-		reason->is_warning = true;
-		err_vtext(reason->text, fmt, ap);
-	}
-	va_end(ap);
-}
-
-static size_t shown_count(const struct preflight_reasons *reasons)
-{
-	return reasons->count < PREFLIGHT_REASONS_MAX ? reasons->count : PREFLIGHT_REASONS_MAX;
-}
-
-static size_t warning_count(const struct preflight_reasons *reasons)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < shown_count(reasons); i++)
-		count += reasons->list[i].is_warning;
-	return count;
-}
-
-bool preflight_blocks(const struct preflight_reasons *reasons)
-{
-	return reasons->count > warning_count(reasons);
-}
-
-bool preflight_to_err(const struct preflight_reasons *reasons, struct err *err)
-{
-	struct strbuf text = STRBUF_INIT;
-	size_t count = reasons->count - warning_count(reasons);
-	bool is_first = true;
-
-	if (count > 1)
-		strbuf_addf(&text, "%zu reasons: ", count);
-	for (size_t i = 0; i < shown_count(reasons); i++) {
-		if (reasons->list[i].is_warning)
-			continue;
-		strbuf_addf(&text, "%s%s", is_first ? "" : "; ", reasons->list[i].text);
-		is_first = false;
-	}
-	err_set(err, ERR_CONFLICT, "%s", strbuf_str(&text));
-	strbuf_fini(&text);
-	return false;
-}
 
 /* ---- directories ------------------------------------------------------------------ */
 

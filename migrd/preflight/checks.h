@@ -11,21 +11,8 @@
 #include "net/link.h"
 #include "preflight/memory.h"
 #include "preflight/needs.h"
+#include "preflight/reasons.h"
 #include "storage/image.h"
-
-#define PREFLIGHT_REASONS_MAX 32
-
-struct preflight_reason {
-	bool is_warning; /* the move is not refused for it */
-	char check[16];  /* the name of the row */
-	char text[ERR_MSG_SIZE];
-};
-
-/* Reasons beyond PREFLIGHT_REASONS_MAX are only counted. */
-struct preflight_reasons {
-	size_t count;
-	struct preflight_reason list[PREFLIGHT_REASONS_MAX];
-};
 
 /* What is copied of a guest: borrowed. */
 struct preflight_images {
@@ -77,16 +64,6 @@ void preflight_judge(const struct preflight *preflight, struct preflight_reasons
 
 /* The source's part: finds what it tells the destination.  Thread: a worker. */
 void preflight_gather_blocking(struct needs *needs, const char *id, struct evidence *ret);
-
-void preflight_add(struct preflight_reasons *reasons, const char *check, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-/* The same for what does not keep the guest from coming. */
-void preflight_warn(struct preflight_reasons *reasons, const char *check, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-/* The move would be refused. */
-bool preflight_blocks(const struct preflight_reasons *reasons);
-/* Makes one text of all reasons that block: CONFLICT.  Returns false. */
-bool preflight_to_err(const struct preflight_reasons *reasons, struct err *err);
 
 /* ---- judges that have a file of their own ---------------------------------------- */
 

@@ -7,7 +7,7 @@
 #include "wire/notice.h"
 #include "wire/transfer_plan.h"
 
-#define TRIAL_REASONS_MAX 144 /* two lists of each host */
+#define TRIAL_REASONS_MAX 160 /* two lists of each host */
 
 /* One check that did not pass. */
 struct trial_reason {
