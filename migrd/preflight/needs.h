@@ -9,19 +9,19 @@
 #include "wire/disk_copy.h"
 #include "wire/evidence.h"
 
-#define NEED_WHAT_SIZE 64
-#define NEED_FILES_MAX EVIDENCE_FILES_MAX
-#define NEED_DIRS_MAX  32
-#define NEED_PORTS_MAX 16
+#define NEED_WHAT_SIZE        64
+#define NEED_FILES_MAX        EVIDENCE_FILES_MAX
+#define NEED_DIRS_MAX         32
+#define NEED_PORTS_MAX        16
 #define NEED_SOCKETS_MAX      16
-#define NEED_NICS_MAX  EVIDENCE_NICS_MAX
-#define NEED_BOUND_MAX VM_DEF_NUMA_NODE_MAX
+#define NEED_NICS_MAX         EVIDENCE_NICS_MAX
+#define NEED_BOUND_MAX        VM_DEF_NUMA_NODE_MAX
 #define NEED_MEMORY_FILES_MAX 16
 
 /* A disk that only the source has: the move copies it, so the destination makes its image. */
 struct need_image {
 	char id[VM_DEF_ID_SIZE];
-	int format; /* enum vm_def_disk_format */
+	int format;       /* enum vm_def_disk_format */
 	bool shared_base; /* its backing file, if it has one, is not copied */
 	char path[VM_DEF_PATH_SIZE];
 };
@@ -112,7 +112,7 @@ struct needs {
 	uint64_t locked_mib;         /* memory that QEMU locks; 0: none */
 	uint64_t vsock_cid;          /* 0: none */
 	char tpm_uuid[ID_UUID_SIZE]; /* of the VM, if it has a TPM; "" */
-	bool is_cut; /* there was more than fits, which counts as not proved */
+	bool is_cut;                 /* there was more than fits, which counts as not proved */
 };
 
 /* What DEF wants of the host's memory; RET is empty before. */

@@ -55,7 +55,7 @@ extern unsigned claims; /* how many connections were handed on */
 extern bool keeps_claims;
 /* Breaks the connection that was handed on as number CLAIM, counted from 0. */
 void cut_claim(unsigned claim);
-/* Checks only the move's id: the proof is checked by the coordinator (test_move_dst.c). */
+/* Checks only the move's id: the proof is checked by the coordinator (test_move_dst_asked.c). */
 bool on_claim(void *data, const struct stream_preamble *preamble, int fd);
 
 /* ---- waiting --------------------------------------------------------- */
