@@ -291,6 +291,17 @@ static void share_with(struct move *move)
 		give_now(move);
 }
 
+/* The destination lets so much come; 0: all. */
+static void let_come(struct move *move, uint64_t bytes_per_s)
+{
+	if (bytes_per_s && bytes_per_s < MOVE_BANDWIDTH_MIN)
+		bytes_per_s = MOVE_BANDWIDTH_MIN;
+	if (move->share.there_bytes_per_s == bytes_per_s)
+		return;
+	move->share.there_bytes_per_s = bytes_per_s;
+	apply(move);
+}
+
 /* ---- it needs its part no longer ------------------------------------------------------------ */
 
 /* The destination has let it come, but would not say for up to half a second that others may. */
@@ -316,8 +327,7 @@ static void leave_to_others(struct move *of)
 		uint64_t there = move->share.there_bytes_per_s;
 
 		if (is_heir(move, of))
-			move_share_told(move,
-					there + (uint64_t)((double)left * (double)there / all));
+			let_come(move, there + (uint64_t)((double)left * (double)there / all));
 	}
 }
 
@@ -363,15 +373,8 @@ static void note_priority_there(struct move *move, const char *name)
 
 void move_share_told(struct move *move, const struct peer_fate *fate)
 {
-	uint64_t bytes_per_s = fate->limit_bytes_per_s;
-
 	note_priority_there(move, fate->priority);
-	if (bytes_per_s && bytes_per_s < MOVE_BANDWIDTH_MIN)
-		bytes_per_s = MOVE_BANDWIDTH_MIN;
-	if (move->share.there_bytes_per_s == bytes_per_s)
-		return;
-	move->share.there_bytes_per_s = bytes_per_s;
-	apply(move);
+	let_come(move, fate->limit_bytes_per_s);
 }
 
 void move_follow_priority(struct move *move, const char *name)
