@@ -8,8 +8,9 @@
 #define SMALL_BYTES_MIN (8.0 * (1 << 20))
 /* Smaller copies of disks tell nothing of their speed. */
 #define DISK_BYTES_MIN (8.0 * (1 << 20))
-/* Of a blackout no more is taken for data, since the link may have been faster than it is now. */
-#define DATA_SHARE_MAX 0.8
+/* Of a blackout no more is taken for data: the link may have been faster than it is now, and is so
+ * while the guest's CPUs take nothing from the host's. */
+#define DATA_SHARE_MAX 0.5
 
 /* No move has been made to that host yet: those of a host of two CPUs, without KVM. */
 static const struct forecast_costs first = { 700, 15, 60, 20 }, first_low = { 200, 5, 10, 5 },

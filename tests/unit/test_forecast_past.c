@@ -141,15 +141,15 @@ START_TEST(without_moves_costs_are_assumed)
 }
 END_TEST
 
-/* 2 MiB at 100 MiB/s are 20 ms of 30. */
+/* 1 MiB at 100 MiB/s is 10 ms of 30. */
 START_TEST(handover_is_without_the_data_that_was_sent_meanwhile)
 {
 	struct forecast_past past = past_of(512, 512);
 
-	past.last_bytes = 2 * MIB;
-	ck_assert_double_eq_tol(learned(&past, 1).costs.handover_ms, 10, 0.5);
+	past.last_bytes = MIB;
+	ck_assert_double_eq_tol(learned(&past, 1).costs.handover_ms, 20, 0.5);
 	past.last_bytes = 9 * MIB; /* the link was faster then */
-	ck_assert_double_eq_tol(learned(&past, 1).costs.handover_ms, 6, 0.1);
+	ck_assert_double_eq_tol(learned(&past, 1).costs.handover_ms, 15, 0.1);
 }
 END_TEST
 
@@ -161,10 +161,10 @@ START_TEST(handover_is_without_the_data_that_was_foreseen)
 	struct forecast_past past = past_of(512, 512);
 
 	said->duration_ms.expected = said->bytes.expected = 1;
-	said->blackout_ms.expected = 40;
+	said->blackout_ms.expected = 32;
 	said->basis.handover_ms = 22;
 	past.said = said;
-	ck_assert_double_eq_tol(learned(&past, 1).costs.handover_ms, 12, 0.1);
+	ck_assert_double_eq_tol(learned(&past, 1).costs.handover_ms, 20, 0.1);
 	said->blackout_ms.expected = 20; /* less than the hand-over */
 	ck_assert_double_eq_tol(learned(&past, 1).costs.handover_ms, 30, 0.1);
 	free(said);
