@@ -9,7 +9,9 @@ from lib.world import SystemTest
 SLOW = 12 << 20     # bytes/s: less than the guest changes, and a pass takes two seconds
 # Writes 24 MiB again and again.
 FAST_GUEST = {"area": 24, "rate": 48, "static": 4, "memory_mib": 64}
-SHORT_S = 6         # a deadline: two passes, and less than what the rules need for three
+# The same with passes of a second.
+SHORT_GUEST = {**FAST_GUEST, "area": 12}
+SHORT_S = 3         # a deadline: two passes, and less than what the rules need for three
 LONG_S = 60         # the rules end the move before
 
 
@@ -19,8 +21,8 @@ class ConvergeTest(SystemTest):
     def policy(self, **settings):
         self.a.api.call("PUT", "/v1/policies/test", {"name": "test", **settings})
 
-    def begin(self, **options):
-        self.guest = self.world.guest(**FAST_GUEST)
+    def begin(self, guest=FAST_GUEST, **options):
+        self.guest = self.world.guest(**guest)
         self.guest.start(self.a)
         return self.world.begin_move(self.guest, self.a, self.b, policy="test",
                                      bandwidth_bytes_per_s=SLOW, **options)["id"]
@@ -49,15 +51,15 @@ class ConvergeTest(SystemTest):
 
     def test_cancel_at_the_deadline_leaves_the_guest_and_says_why(self):
         self.policy(deadline_s=SHORT_S)
-        move_id = self.begin()
+        move_id = self.begin(SHORT_GUEST)
         move = self.world.wait_state(self.a, move_id, "failed")
         self.assertEqual(move["error"]["code"], "timeout")
-        self.assertRegex(move["error"]["detail"], r"not over at its deadline, after 6 s: the last pass "
+        self.assertRegex(move["error"]["detail"], r"not over at its deadline, after 3 s: the last pass "
                          r"left \d+ MiB, the guest changes \d+ MiB/s, and \d+ MiB/s are sent")
         self.assertIn(move["error"]["detail"], self.a.migrctl("move", "show", move_id).stdout.replace(
             "\n", " "))
         self.assertEqual(self.decided(move_id), ["cancel"])
-        self.assert_page_says(move_id, "the transfer was not over at its deadline, after 6 s.")
+        self.assert_page_says(move_id, "the transfer was not over at its deadline, after 3 s.")
         self.guest.assert_runs_on(self.a)
         self.world.wait_state(self.b, move_id, "failed")
         self.world.move(self.guest, self.a, self.b)
@@ -65,12 +67,12 @@ class ConvergeTest(SystemTest):
 
     def test_force_at_the_deadline_ends_it(self):
         self.policy(deadline_s=SHORT_S, timeout="force")
-        move_id = self.begin()
+        move_id = self.begin(SHORT_GUEST)
         self.assert_arrives(move_id)
         self.assertEqual(self.decided(move_id), ["force"])
 
     def test_post_copy_at_the_deadline_ends_it(self):
-        self.policy(deadline_s=SHORT_S, timeout="postcopy", postcopy="manual")
+        self.policy(deadline_s=2 * SHORT_S, timeout="postcopy", postcopy="manual")
         move_id = self.begin()
         self.assert_arrives(move_id)
         self.assertEqual(self.decided(move_id), ["postcopy"])
@@ -131,7 +133,7 @@ class ConvergeTest(SystemTest):
     def test_guest_that_a_dead_coordinator_has_had_stopped_arrives(self):
         self.policy(deadline_s=SHORT_S, timeout="pause")
         self.a.restart_with_fault("qmp.event.STOP:crash")
-        move_id = self.begin()
+        move_id = self.begin(SHORT_GUEST)
         self.eventually("the crash", lambda: not self.a.is_up(), 30)
         self.a.start()
         self.assert_arrives(move_id)

@@ -126,7 +126,7 @@ class ChainTest(SystemTest):
 
     @only_full
     def test_image_without_a_backing_file_is_copied_whole(self):
-        disk = Disk(format="qcow2", area=1, data=4, rate=1, shared_base=True)
+        disk = Disk(format="qcow2", area=1, data=4, rate=4, shared_base=True)
         self.make(disk)
         self.guest.start(self.a)
         self.world.move(self.guest, self.a, self.b)

@@ -86,14 +86,14 @@ class DisksTest(SystemTest):
         assert_same_image(aside, self.image(self.b, disk), "qcow2")
 
     def test_image_of_the_source_is_removed_if_that_is_asked_for(self):
-        self.start(Disk(area=1, rate=1))
+        self.start(Disk(area=1, rate=4))
         self.world.move(self.guest, self.a, self.b, remove_source_disks=True)
         self.guest.assert_runs_on(self.b)
         self.assertEqual(self.names(self.a), [])
 
     def start_behind_a_link(self):
         """The path of the definition is a symbolic link; returns the image."""
-        disk = Disk(format="qcow2", area=1, rate=1)
+        disk = Disk(format="qcow2", area=1, rate=4)
         self.guest, self.disks = self.world.guest(area=4, memory_mib=64, disks=[disk]), [disk]
         image = self.a.images / "of-another-name"
         os.rename(disk.path, image)
@@ -118,7 +118,7 @@ class DisksTest(SystemTest):
 
     @only_full
     def test_options_of_a_qcow2_image_are_kept(self):
-        disk = Disk(format="qcow2", area=1, rate=1,
+        disk = Disk(format="qcow2", area=1, rate=4,
                     options="cluster_size=128k,extended_l2=on,lazy_refcounts=on,refcount_bits=32")
         self.start(disk)
         self.world.move(self.guest, self.a, self.b)
@@ -131,7 +131,7 @@ class DisksTest(SystemTest):
 
     # A chain is copied into one image: the destination needs no backing file.
     def test_overlay_arrives_with_the_content_of_its_backing_file(self):
-        disk = Disk(format="qcow2", area=1, data=4, rate=1)
+        disk = Disk(format="qcow2", area=1, data=4, rate=4)
         guest = self.world.guest(area=4, memory_mib=64, disks=[disk])
         base = self.a.images / "base.qcow2"
         os.rename(disk.path, base)
@@ -206,7 +206,7 @@ class DisksTest(SystemTest):
         self.guest.assert_runs_on(self.a)
 
     def test_image_that_cannot_be_made_is_refused_with_all_reasons(self):
-        disks = [Disk("taken", area=1, rate=1), Disk("elsewhere", area=1, rate=1)]
+        disks = [Disk("taken", area=1, rate=4), Disk("elsewhere", area=1, rate=4)]
         guest = self.world.guest(area=4, memory_mib=64, disks=disks)
         other = self.world.dir / "elsewhere.raw"
         os.rename(disks[1].path, other)
@@ -220,7 +220,7 @@ class DisksTest(SystemTest):
         self.assertEqual(self.names(self.b), [occupied.name])
 
     def test_snapshots_are_told_and_not_lost(self):
-        disk = Disk(format="qcow2", area=1, rate=1)
+        disk = Disk(format="qcow2", area=1, rate=4)
         self.guest, self.disks = self.world.guest(area=4, memory_mib=64, disks=[disk]), [disk]
         qemu_img("snapshot", "-c", "before", disk.path)
         self.guest.start(self.a)
@@ -233,7 +233,7 @@ class DisksTest(SystemTest):
         self.assertIn("before", qemu_img("snapshot", "-l", aside))
 
     def test_shared_disk_with_an_unsafe_cache_is_refused_unless_that_is_vouched_for(self):
-        self.start(Disk(shared=True, area=1, rate=1, cache="unsafe"))
+        self.start(Disk(shared=True, area=1, rate=4, cache="unsafe"))
         with self.assertRaises(ApiError) as caught:
             self.begin()
         self.assertEqual(caught.exception.status, 409)
@@ -242,7 +242,7 @@ class DisksTest(SystemTest):
         self.guest.assert_runs_on(self.b)
 
     def test_post_copy_with_a_local_disk_is_refused(self):
-        self.start(Disk(area=1, rate=1))
+        self.start(Disk(area=1, rate=4))
         self.refused("post-copy", postcopy={"start": "at-once"})
         self.assert_images_only_on(self.a)
 

@@ -10,7 +10,7 @@ from lib.world import SystemTest
 class ForecastTest(SystemTest):
     def setUp(self):
         super().setUp()
-        self.guest = self.world.guest(memory_mib=160, area=16, rate=16)
+        self.guest = self.world.guest(memory_mib=160, area=16, rate=32)
 
     def look(self, **options):
         return self.a.api.post("/v1/moves?dry_run=true",
@@ -137,7 +137,7 @@ class ForecastTest(SystemTest):
         self.assertEqual(self.guest.vm(self.a)["state"], "paused")
 
     def test_local_disk_counts(self):
-        guest = self.world.guest("g2", area=4, memory_mib=160, disks=[Disk("data", area=16, rate=4)])
+        guest = self.world.guest("g2", area=4, memory_mib=160, disks=[Disk("data", area=16, rate=32)])
         guest.start(self.a)
         said = self.a.api.post("/v1/moves?dry_run=true", {"vm": "g2", "to": "b"})
         self.assertTrue(said["possible"], said["reasons"])

@@ -61,88 +61,88 @@ class IntruderTest(SystemTest):
         for intruder in crowd:
             self.assertEqual(intruder.read_to_end(), b"")
 
-    def test_noise_is_thrown_out(self):
-        for what, port in self.each_port():
-            with self.subTest(what, port=port):
-                self.intruder(port).send_noise().read_to_end()
+    def test_whoever_comes_in_is_thrown_out_and_the_move_goes_on(self):
+        slow = self.intruder(self.b.data_port).send(b"MIGRD2 ")     # and says no more
+        for name, come_in in (("noise", self.make_noise),
+                              ("noise after a right preamble", self.make_noise_on_a_channel),
+                              ("second claim of a channel", self.claim_again),
+                              ("unknown moves and channels", self.claim_what_is_not_there),
+                              ("stranger at the API", self.come_as_a_stranger),
+                              ("client without a certificate", self.come_without_certificate),
+                              ("third host", self.come_as_third_host)):
+            with self.subTest(name):
+                come_in()
+                self.assertEqual(self.a.move_state(self.move["id"])["state"], "transfer")
         self.assert_undisturbed()
+        with self.subTest("slow talker"):
+            self.assertEqual(slow.read_to_end(), b"")
 
-    def test_noise_after_a_right_preamble_is_thrown_out(self):
+    def make_noise(self):
+        for _, port in self.each_port():
+            self.intruder(port).send_noise().read_to_end()
+
+    def make_noise_on_a_channel(self):
         for host in (self.a, self.b):
             self.intruder(host.data_port).preamble(self.move["id"]).send_noise().read_to_end()
-        self.assert_undisturbed()
 
-    def test_slow_talker_is_thrown_out(self):
-        slow = self.intruder(self.b.data_port).send(b"MIGRD2 ")
-        self.assertEqual(slow.read_to_end(), b"")
-        self.assert_undisturbed()
-
-    def test_second_claim_of_a_channel_is_thrown_out(self):
+    def claim_again(self):
         for directory in (self.a.dir, self.c.dir, self.stranger):
-            with self.subTest(directory.name):
-                intruder = self.intruder(self.b.data_port).preamble(self.move["id"])
-                self.assertFalse(intruder.start_tls(directory) and intruder.read_to_end())
-        self.assert_undisturbed()
+            intruder = self.intruder(self.b.data_port).preamble(self.move["id"])
+            self.assertFalse(intruder.start_tls(directory) and intruder.read_to_end(),
+                             directory.name)
 
-    def test_unknown_moves_and_channels_are_thrown_out(self):
+    def claim_what_is_not_there(self):
         for move, channel in (("0190a000-0000-7000-8000-000000000000", "ram"),
                               (self.move["id"], "no-such"), (self.move["id"], "../../x"),
                               ("x" * 500, "ram")):
-            with self.subTest(move=move, channel=channel):
-                intruder = self.intruder(self.b.data_port).preamble(move, channel)
-                self.assertEqual(intruder.read_to_end(), b"")
-        self.assert_undisturbed()
+            intruder = self.intruder(self.b.data_port).preamble(move, channel)
+            self.assertEqual(intruder.read_to_end(), b"", (move, channel))
 
-    def test_stranger_gets_nothing_from_the_api(self):
+    def come_as_a_stranger(self):
         for host in (self.a, self.b):
-            api = Api.with_certificate("127.0.0.1", host.api_port, blind_context(self.stranger))
-            with self.assertRaises((ssl.SSLError, OSError, ApiError)) as caught:
-                api.get("/v1/vms")
-            if isinstance(caught.exception, ApiError):
-                self.assertEqual(caught.exception.status, 401)
-        self.assert_undisturbed()
+            self.assert_no_answer(host, blind_context(self.stranger))
 
-    def test_client_without_certificate_gets_nothing_from_the_api(self):
+    def come_without_certificate(self):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        api = Api.with_certificate("127.0.0.1", self.b.api_port, context)
+        self.assert_no_answer(self.b, context)
+
+    def assert_no_answer(self, host, context):
+        api = Api.with_certificate("127.0.0.1", host.api_port, context)
         with self.assertRaises((ssl.SSLError, OSError, ApiError)) as caught:
             api.get("/v1/vms")
         if isinstance(caught.exception, ApiError):
             self.assertEqual(caught.exception.status, 401)
 
-    # Host c has a certificate of ours, but is not part of this move.
-    def test_third_host_cannot_touch_the_move(self):
+    def come_as_third_host(self):
+        """Host c has a certificate of ours, but is not part of this move."""
         api = Api.with_certificate("127.0.0.1", self.b.api_port, blind_context(self.c.dir))
         protocol = {"Migrd-Protocol": "1"}
         generation = self.guest.vm(self.a)["generation"]
         path = f"/peer/v1/moves/{self.move['id']}"
-        for call in ("go", "drop"):
-            with self.subTest(call):
-                self.assert_refused(api, "POST", f"{path}/{call}", {"generation": generation},
-                                    protocol)
-        with self.subTest("ask"):
-            self.assert_refused(api, "GET", path, None, protocol)
-        with self.subTest("offer in the name of a"):
-            new_id = "0190a000-0000-7000-8000-000000000000"
-            self.assert_refused(api, "POST", f"/peer/v1/moves/{new_id}/prepare",
-                                {"move_id": new_id, "source": "a", "generation": 1,
-                                 "definition": self.guest.definition}, protocol)
-        with self.subTest("one id in the path, another in the body"):
-            status, _, answer = api.send(
-                "POST", "/peer/v1/moves/0190a000-0000-7000-8000-000000000001/prepare",
-                {"move_id": "0190a000-0000-7000-8000-000000000002", "source": "c",
-                 "generation": 1, "definition": self.guest.definition}, protocol)
-            self.assertEqual(status, 400, answer)
-        with self.subTest("users' routes"):
-            for method, route, body in (("GET", "/v1/vms", None),
-                                        ("POST", f"/v1/moves/{self.move['id']}/cancel", {})):
-                self.assert_refused(api, method, route, body, {})
-        self.assert_undisturbed()
+        new_id = "0190a000-0000-7000-8000-000000000000"
+        for method, route, body, headers in (
+                ("POST", f"{path}/go", {"generation": generation}, protocol),
+                ("POST", f"{path}/drop", {"generation": generation}, protocol),
+                ("GET", path, None, protocol),
+                # an offer in the name of a
+                ("POST", f"/peer/v1/moves/{new_id}/prepare",
+                 {"move_id": new_id, "source": "a", "generation": 1,
+                  "definition": self.guest.definition}, protocol),
+                # users' routes
+                ("GET", "/v1/vms", None, {}),
+                ("POST", f"/v1/moves/{self.move['id']}/cancel", {}, {})):
+            self.assert_refused(api, method, route, body, headers)
+        # one id in the path, another in the body
+        status, _, answer = api.send(
+            "POST", "/peer/v1/moves/0190a000-0000-7000-8000-000000000001/prepare",
+            {"move_id": "0190a000-0000-7000-8000-000000000002", "source": "c",
+             "generation": 1, "definition": self.guest.definition}, protocol)
+        self.assertEqual(status, 400, answer)
 
     def assert_refused(self, api, method, path, body, headers):
         status, _, answer = api.send(method, path, body, headers)
-        self.assertIn(status, (400, 401, 403, 404, 409), answer)
+        self.assertIn(status, (400, 401, 403, 404, 409), (method, path, answer))
 
 
 def read_line(sock):
@@ -170,8 +170,11 @@ class TokenTest(SystemTest):
         self.stranger = stranger_directory(self.world.dir / "stranger")
         self.guest = self.world.guest()
         self.guest.start(self.a)
-        self.move = self.world.begin_move(self.guest, self.a, self.b)
         self.elsewhere.settimeout(30)
+
+    def begin(self):
+        """Another move, whose first line is overheard."""
+        self.move = self.world.begin_move(self.guest, self.a, self.b)
         self.lost, _ = self.elsewhere.accept()
         self.addCleanup(self.lost.close)
         self.lost.settimeout(30)
@@ -185,49 +188,45 @@ class TokenTest(SystemTest):
             return b""
         return intruder.send(token).read_to_end()
 
-    def assert_refused_and_guest_stays(self, directory, token):
-        self.assertNotIn(TOKEN_OK, self.try_token(directory, token))
-        self.guest.console.wait_line(host="a")
-        self.end_move()
+    def test_nobody_comes_in_with_the_line_of_the_source(self):
+        for name, come_in in (
+                ("stranger", lambda: self.assert_refused(self.stranger, WRONG_TOKEN)),
+                ("third host", lambda: self.assert_refused(self.world["c"].dir, WRONG_TOKEN)),
+                ("right host, wrong token", lambda: self.assert_refused(self.a.dir, WRONG_TOKEN)),
+                ("right host, no token", lambda: self.assert_refused(self.a.dir, b"\n")),
+                # As recorded from the network.
+                ("token of another move",
+                 lambda: self.assert_refused(self.a.dir, self.relay_and_record())),
+                # Every viewer can see the move's id.
+                ("right id without a proof", self.assert_closed_before_tls),
+                ("the line once more", self.assert_line_is_good_once)):
+            with self.subTest(name):
+                self.begin()
+                come_in()
+                self.guest.console.wait_line(host="a")
+                self.end_move()
+                self.b.assert_clean_soon(self.guest.vm(self.a), self.move["id"])
         self.guest.assert_runs_on(self.a)
-        self.b.assert_clean_soon(self.guest.vm(self.a), self.move["id"])
+
+    def assert_refused(self, directory, token):
+        self.assertNotIn(TOKEN_OK, self.try_token(directory, token))
+
+    def assert_closed_before_tls(self):
+        intruder = Intruder(self.b.data_port).preamble(self.move["id"])
+        self.addCleanup(intruder.close)
+        self.assertEqual(intruder.read_to_end(), b"")
+
+    def assert_line_is_good_once(self):
+        self.assert_refused(self.world["c"].dir, WRONG_TOKEN)
+        again = Intruder(self.b.data_port).send(self.overheard)
+        self.addCleanup(again.close)
+        self.assertEqual(again.read_to_end(), b"")
 
     def end_move(self):
         """Cancels the move, unless it has already failed for lack of an answer."""
         _, _, answer = self.a.api.send("POST", f"/v1/moves/{self.move['id']}/cancel")
         self.assertEqual(answer["owner"], "a")
         self.assertIn(answer["state"], ("cancelled", "failed"))
-
-    def test_stranger_is_refused(self):
-        self.assert_refused_and_guest_stays(self.stranger, WRONG_TOKEN)
-
-    def test_third_host_is_refused(self):
-        self.assert_refused_and_guest_stays(self.world["c"].dir, WRONG_TOKEN)
-
-    def test_right_host_with_a_wrong_token_is_refused(self):
-        self.assert_refused_and_guest_stays(self.a.dir, WRONG_TOKEN)
-
-    # Every viewer can see the move's id.
-    def test_right_id_without_a_proof_is_closed_before_tls(self):
-        intruder = Intruder(self.b.data_port).preamble(self.move["id"])
-        self.addCleanup(intruder.close)
-        self.assertEqual(intruder.read_to_end(), b"")
-        self.end_move()
-
-    def test_overheard_line_is_good_once(self):
-        self.assertNotIn(TOKEN_OK, self.try_token(self.world["c"].dir, WRONG_TOKEN))
-        again = Intruder(self.b.data_port).send(self.overheard)
-        self.addCleanup(again.close)
-        self.assertEqual(again.read_to_end(), b"")
-        self.end_move()
-
-    def test_right_host_without_a_token_is_refused(self):
-        self.assert_refused_and_guest_stays(self.a.dir, b"\n")
-
-    # A token of an earlier move, as recorded from the network.
-    def test_token_of_another_move_is_refused(self):
-        token = self.relay_and_record()
-        self.assert_refused_and_guest_stays(self.a.dir, token)
 
     def relay_and_record(self):
         """Plays b for a's stream, with b's own certificate, and keeps a's first line."""
@@ -239,10 +238,7 @@ class TokenTest(SystemTest):
         with context.wrap_socket(self.lost, server_side=True) as tls:
             token = tls.recv(100)
         self.end_move()
-        self.move = self.world.begin_move(self.guest, self.a, self.b)
-        self.lost, _ = self.elsewhere.accept()
-        self.addCleanup(self.lost.close)
-        self.overheard = read_line(self.lost)
+        self.begin()
         return token
 
 

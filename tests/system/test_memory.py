@@ -48,7 +48,7 @@ class Memory(SystemTest):
         return host.api.post("/v1/vms/g1/monitor", body)["return"]
 
     def boot(self, **members):
-        self.guest = self.world.guest(memory_mib=MEMORY_MIB, **members)
+        self.guest = self.world.guest(memory_mib=MEMORY_MIB, area=16, rate=64, **members)
         self.guest.start(self.a)
 
     def to_and_fro(self, check, **options):

@@ -21,7 +21,7 @@ class OfferTest(SystemTest):
         path = f"/v1/moves/{move['id']}"
         # 1 MB/s, so that the move takes longer than the time-out.
         self.eventually("much of it is there",
-                        lambda: self.a.api.get(path)["progress"]["ram_transferred_bytes"] > 25_000_000,
+                        lambda: self.a.api.get(path)["progress"]["ram_transferred_bytes"] > 17_000_000,
                         settings.seconds(80))
         self.a.api.call("PATCH", path, {"bandwidth_bytes_per_s": 0})
         self.eventually("the move has ended", lambda: self.a.api.get(path)["final"], 30)

@@ -94,7 +94,7 @@ class StoppedTest(SystemTest):
         self.assert_starts_on(self.b)
 
     def test_images_of_the_source_are_removed_if_that_is_asked_for(self):
-        self.make(Disk(area=1, data=1, rate=1))
+        self.make(Disk(area=1, data=1, rate=4))
         self.world.move(self.guest, self.a, self.b, remove_source_disks=True)
         self.assertEqual(self.names(self.a), [])
         self.assert_starts_on(self.b)
@@ -134,14 +134,14 @@ class StoppedTest(SystemTest):
         self.assert_starts_on(self.b)
 
     def test_post_copy_of_a_stopped_vm_is_refused(self):
-        self.make(Disk(area=1, data=1, rate=1))
+        self.make(Disk(area=1, data=1, rate=4))
         move = self.world.wait_state(self.a, self.begin(postcopy={"start": "at-once"}), "failed")
         self.assertIn("the VM is stopped", json.dumps(move["error"]))
         self.assertIn("local disks", json.dumps(move["error"]))
         self.assert_stopped_on(self.a)
 
     def test_image_that_the_destination_cannot_make_is_refused(self):
-        disk = Disk(area=1, data=1, rate=1)
+        disk = Disk(area=1, data=1, rate=4)
         self.make(disk)
         self.image(self.b, disk).write_text("somebody's", encoding="ascii")
         move = self.world.wait_state(self.a, self.begin(), "failed")
@@ -151,7 +151,7 @@ class StoppedTest(SystemTest):
 
     # The source's QEMU is started as a user's start would be: then its host says what is missing.
     def test_image_that_is_missing_is_told_and_nothing_is_changed(self):
-        disk = Disk(area=1, data=1, rate=1)
+        disk = Disk(area=1, data=1, rate=4)
         self.make(disk)
         away = disk.path.with_suffix(".away")
         disk.path.rename(away)
