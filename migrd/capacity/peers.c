@@ -277,6 +277,7 @@ static void ask_all(struct peers *peers)
 	follow_configuration(peers);
 	TAILQ_FOREACH(peer, &peers->list, link)
 	{
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ_REMOVE has moved the head */
 		if (!peer->question)
 			ask(peers, peer);
 	}
@@ -423,6 +424,7 @@ void peers_free(struct peers *peers)
 	struct waiter *waiter;
 
 	while ((peer = TAILQ_FIRST(&peers->list)))
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ_REMOVE has moved the head */
 		drop(peers, peer);
 	while ((waiter = TAILQ_FIRST(&peers->waiters))) {
 		TAILQ_REMOVE(&peers->waiters, waiter, link);

@@ -544,6 +544,16 @@ START_TEST(stopped_vm_is_only_counted)
 }
 END_TEST
 
+/* A plan must not miss a guest that was started just before it was asked for. */
+START_TEST(change_is_in_the_next_picture)
+{
+	ck_assert_uint_eq(look()->vm_count, 0);
+	rig_run_vm();
+	capacity_note(capacity);
+	ck_assert_uint_eq(look()->vm_count, 1);
+}
+END_TEST
+
 /* Who waits is told, and an answer that comes later finds nobody. */
 START_TEST(end_answers_who_waits)
 {
@@ -580,6 +590,7 @@ Suite *suite(void)
 	tcase_add_test(tc, what_a_host_tells_can_be_read);
 	tcase_add_test(tc, guest_that_moves_is_not_movable);
 	tcase_add_test(tc, stopped_vm_is_only_counted);
+	tcase_add_test(tc, change_is_in_the_next_picture);
 	tcase_add_test(tc, end_answers_who_waits);
 	tcase_add_loop_test(tc, bad_answer_is_a_reason_and_nothing_else, 0, (int)ARRAY_LEN(bad));
 	suite_add_tcase(s, tc);
