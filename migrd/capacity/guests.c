@@ -166,7 +166,8 @@ static void say_why(const struct vm *vm, struct capacity_vm_told *told)
 		snprintf(told->why, sizeof(told->why), "the job %s of kind %s has it", job->id,
 			 job->kind);
 	else if (!vm_is_active(vm))
-		snprintf(told->why, sizeof(told->why), "its QEMU does not answer");
+		snprintf(told->why, sizeof(told->why), "it is %s: its QEMU does not answer",
+			 vm_state(vm));
 	told->movable = !told->why[0];
 }
 
