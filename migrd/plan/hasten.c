@@ -11,9 +11,9 @@
 #include "base/mem.h"
 #include "plan/schedule.h"
 
-#define TRIES_MAX  4000
-#define TRIES_LESS 700     /* without any gain */
-#define LOOKS      2500000 /* at moves and links, for all tries together: some 20 ns each */
+#define TRIES_MAX  10000
+#define TRIES_LESS 2000    /* without any gain */
+#define LOOKS      4000000 /* at moves and links, for all tries together: some 20 ns each */
 #define NEAR       1.002   /* times the bound: good enough */
 
 struct hasten {

@@ -2,25 +2,6 @@
 /* A place for each VM: the cheapest, one VM after the other. */
 #include "plan/priv.h"
 
-uint32_t plan_best_host(const struct plan_state *state, uint32_t vm)
-{
-	uint32_t best = PLAN_NOWHERE;
-	double best_cost = 0;
-
-	for (uint32_t host = 0; host < state->cluster->host_count; host++) {
-		double cost;
-
-		if (host == state->at[vm])
-			continue;
-		cost = plan_cost(state, vm, host);
-		if ((best == PLAN_NOWHERE || cost < best_cost) && plan_fits(state, vm, host)) {
-			best = host;
-			best_cost = cost;
-		}
-	}
-	return best;
-}
-
 bool plan_is_left(const struct plan_state *state, uint32_t vm)
 {
 	return state->at[vm] == PLAN_NOWHERE || state->is_emptied[state->at[vm]];
@@ -53,6 +34,26 @@ bool plan_result_is_better(const struct plan_result *a, const struct plan_result
 	return a->others < b->others;
 }
 
+/* The cheapest host that takes the VM, other than the one where it is; PLAN_NOWHERE: none. */
+static uint32_t best_host(const struct plan_state *state, uint32_t vm)
+{
+	uint32_t best = PLAN_NOWHERE;
+	double best_cost = 0;
+
+	for (uint32_t host = 0; host < state->cluster->host_count; host++) {
+		double cost;
+
+		if (host == state->at[vm])
+			continue;
+		cost = plan_cost(state, vm, host);
+		if ((best == PLAN_NOWHERE || cost < best_cost) && plan_fits(state, vm, host)) {
+			best = host;
+			best_cost = cost;
+		}
+	}
+	return best;
+}
+
 void plan_place(struct plan_state *state, const struct plan_task *task)
 {
 	for (uint32_t i = 0; i < task->count; i++) {
@@ -60,7 +61,7 @@ void plan_place(struct plan_state *state, const struct plan_task *task)
 
 		if (!plan_is_left(state, vm))
 			continue;
-		host = plan_best_host(state, vm);
+		host = best_host(state, vm);
 		if (host != PLAN_NOWHERE)
 			plan_state_move(state, vm, host);
 	}

@@ -108,8 +108,6 @@ struct plan_task {
 	uint64_t budget; /* so many pairs of VM and host may still be looked at */
 };
 
-/* The cheapest host that takes the VM, other than the one where it is; PLAN_NOWHERE: none. */
-uint32_t plan_best_host(const struct plan_state *state, uint32_t vm);
 /* Each VM of the task that is on an emptied host: to its best host, one after the other. */
 void plan_place(struct plan_state *state, const struct plan_task *task);
 /* What has no place: by having others give way, first those of the task; those that find none

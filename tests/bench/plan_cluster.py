@@ -15,10 +15,10 @@ SHAPES = {"classes": {
     "grouped": 0.3, "group_max": 5, "requires": 0.05, "forbids": 0, "wishes": 0, "vcpu_gib": 1}}
 SHAPES["skewed"] = dict(SHAPES["classes"], gib=[1, 2, 4, 16, 128, 256], weights=[50, 25, 12, 5, 2, 1])
 SHAPES["large"] = dict(SHAPES["classes"], gib=[32, 64, 96, 128], weights=[3, 4, 2, 1],
-                       hosts=[(256, 48, 25, 1)])
+                       hosts=[(256, 48, 25, 1)], vcpu_gib=0.25)
 SHAPES["groups"] = dict(SHAPES["classes"], grouped=0.95, group_max=8)
 SHAPES["unequal"] = dict(SHAPES["classes"], hosts=[
-    (64, 16, 10, 0.5), (192, 96, 25, 0.3), (2048, 48, 100, 0.2)])
+    (64, 16, 10, 0.5), (192, 96, 25, 0.3), (2048, 384, 100, 0.2)])
 SHAPES["racks"] = dict(SHAPES["classes"], grouped=0.6, group_max=4, wishes=0.5)
 SHAPES["labels"] = dict(SHAPES["classes"], requires=0.35, forbids=0.2, wishes=0.3)
 SHAPES["vcpus"] = dict(SHAPES["classes"], vcpu_gib=2.2)
