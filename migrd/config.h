@@ -46,6 +46,8 @@ struct config {
 	uint64_t host_vcpus_per_core;  /* 0: no limit */
 	char *host_rack, *host_labels; /* NULL: none; "KEY=VALUE,KEY=VALUE" */
 	uint64_t capacity_ask_every_s;
+	char *host_shutdown; /* as shutdown_mode_of() takes it */
+	uint64_t host_shutdown_limit_s;
 	char *api_listen, *api_socket;
 	char *data_listen, *data_advertise;
 	char *tls_ca, *tls_cert, *tls_key;

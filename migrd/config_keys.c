@@ -40,6 +40,15 @@ const struct config_key config_keys[] = {
 	  .help = "Where this host is: plans spread the members of a group over racks." },
 	{ "host", "labels", CONFIG_TYPE_LABELS, AT(host_labels), .fallback_text = "none",
 	  .help = "What VMs may require, forbid or prefer of their host." },
+	{ "host", "shutdown", CONFIG_TYPE_SHUTDOWN, AT(host_shutdown), .fallback = "off",
+	  .help = "What a shutdown of the host waits for, by locks of systemd-logind: off is "
+		  "nothing; limit, that its guests are elsewhere or shutdown_limit_s is over; "
+		  "wait, "
+		  "that they are, and it is refused meanwhile." },
+	{ "host", "shutdown_limit_s", CONFIG_TYPE_UINT, AT(host_shutdown_limit_s), 1, 86400, "600",
+	  NULL, "seconds",
+	  "How long a shutdown may wait for the host's guests; InhibitDelayMaxSec of "
+	  "logind.conf(5) has to be as long." },
 	{ "api", "listen", CONFIG_TYPE_LISTEN, AT(api_listen), .fallback = "0.0.0.0:8440",
 	  .help = "Address of the REST API for users and peers (TLS 1.3)." },
 	{ "api", "socket", CONFIG_TYPE_PATH, AT(api_socket), 0, 107,
@@ -216,6 +225,7 @@ const char *config_type_name(enum config_type type)
 		[CONFIG_TYPE_LABEL] = "KEY=VALUE",
 		[CONFIG_TYPE_LABELS] = "KEY=VALUE,KEY=VALUE...",
 		[CONFIG_TYPE_NAME] = "name",
+		[CONFIG_TYPE_SHUTDOWN] = "off, limit or wait",
 		[CONFIG_TYPE_COMMAND] = "PATH ARGUMENT...",
 	};
 
@@ -377,6 +387,12 @@ static bool when_is_valid(const char *value)
 	       strcmp(value, "before,after") == 0;
 }
 
+static bool shutdown_is_valid(const char *value)
+{
+	return strcmp(value, "off") == 0 || strcmp(value, "limit") == 0 ||
+	       strcmp(value, "wait") == 0;
+}
+
 /* Of a name of a label or its value: letters and digits at both ends. */
 static bool label_word_is_valid(const char *word, size_t len, const char *more)
 {
@@ -482,6 +498,9 @@ bool config_value_set(const struct config_key *key, const char *value, const cha
 		return set_checked(key, value, id_name_is_valid(value),
 				   "a name: 1 to 63 of A-Z a-z 0-9 . _ -, a letter or digit first",
 				   out, ret_why);
+	case CONFIG_TYPE_SHUTDOWN:
+		return set_checked(key, value, shutdown_is_valid(value),
+				   "one of off, limit and wait", out, ret_why);
 	case CONFIG_TYPE_UINT:
 		return set_uint(key, value, out, ret_why);
 	case CONFIG_TYPE_LEVEL:

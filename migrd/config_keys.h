@@ -21,6 +21,7 @@ enum config_type {
 	CONFIG_TYPE_LABEL,   /* KEY=VALUE, as wire/labels.h has them */
 	CONFIG_TYPE_LABELS,  /* the same with commas between them */
 	CONFIG_TYPE_NAME,    /* as id_name_is_valid() */
+	CONFIG_TYPE_SHUTDOWN, /* off, limit or wait */
 };
 
 struct config_key {

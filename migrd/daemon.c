@@ -18,6 +18,7 @@
 #include "notify/notify.h"
 #include "peer/client.h"
 #include "reload.h"
+#include "shutdown/logind.h"
 #include "stream/port.h"
 #include "tls/identity.h"
 
@@ -538,6 +539,28 @@ static void free_capacity(struct daemon *daemon)
 	api_capacity_fini(&daemon->api);
 }
 
+static bool start_shutdown(struct daemon *daemon, struct err *err)
+{
+	const struct config *config = daemon->config;
+	struct api *api = &daemon->api;
+
+	(void)err;
+	api->shutdown = shutdown_new(&(struct shutdown_env){
+		.loop = api->loop,
+		.mode = shutdown_mode_of(config->host_shutdown),
+		.limit_s = config->host_shutdown_limit_s,
+		.has_guests = api_has_guests,
+		.changed = api_shutdown_changed,
+		.data = api,
+	});
+	return true;
+}
+
+static void end_shutdown(struct daemon *daemon)
+{
+	shutdown_free(TAKE_PTR(daemon->api.shutdown));
+}
+
 static bool start_check(struct daemon *daemon, struct err *err)
 {
 	const struct config *config = daemon->config;
@@ -575,6 +598,8 @@ struct selfcheck_env daemon_selfcheck_env(const struct config *config)
 		.qemu_binary = config->qemu_binary,
 		.output_program = config->qemu_output_program,
 		.stream_program = config->move_stream_program,
+		.shutdown = config->host_shutdown,
+		.has_logind = logind_is_built,
 	};
 }
 
@@ -748,6 +773,7 @@ static const struct service {
 	{ "newest", start_newest, end_newest, free_newest },
 	{ "queue", start_queue, end_queue, free_queue },
 	{ "capacity", start_capacity, end_capacity, free_capacity },
+	{ "shutdown", start_shutdown, end_shutdown, NULL },
 	{ "check", start_check, end_check, NULL },
 	{ "readiness", start_readiness, end_readiness, NULL },
 	{ "records", start_records, NULL, NULL },
@@ -792,6 +818,7 @@ static void on_vms_recovered(void *data, const struct err *err)
 	(void)err;
 	api->is_ready = true;
 	holds_recover(api->holds);
+	shutdown_look(api->shutdown);
 	newest_begin(api->newest);
 	log_info("migrd", "ready", "host=%s", api->host_id);
 }

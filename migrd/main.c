@@ -14,6 +14,7 @@
 #include "daemon.h"
 #include "notify/parties.h"
 #include "reload.h"
+#include "shutdown/logind.h"
 #include "store/backup.h"
 #include "wire/schema.h"
 
@@ -222,7 +223,9 @@ static int obey(int argc, char **argv)
 		case OPT_SCHEMA:
 			return print_schema(optarg);
 		case OPT_VERSION:
-			puts("migrd " VERSION);
+			printf("migrd %s\n%s\n", VERSION,
+			       logind_is_built ? "with locks of systemd-logind"
+					       : "without locks of systemd-logind");
 			return 0;
 		case OPT_HELP:
 			usage(stdout);

@@ -234,6 +234,7 @@ static void take_all(struct reload *reload, struct reading *reading)
 	queue_set_out_max(api->queue, (unsigned)config->queue_out_max);
 	settings = daemon_capacity_settings(config);
 	capacity_set(api->capacity, &settings);
+	shutdown_look_again(api->shutdown);
 	take_peers(reload, &reading->config);
 	notify_set_parties(api->notify, TAKE_PTR(reading->parties));
 	take_tls(reload, reading->tls);

@@ -16,6 +16,7 @@
 #include "queue/queue.h"
 #include "refresh/refresh.h"
 #include "save/save.h"
+#include "shutdown/shutdown.h"
 #include "vm/adopt.h"
 #include "vm/vm.h"
 #include "wire/host_reply.h"
@@ -35,6 +36,7 @@ struct api {
 	struct refreshes *refreshes;
 	struct queue *queue;
 	struct capacity *capacity;
+	struct shutdown *shutdown;
 	struct check *check;
 	struct newest_env newest_env;
 	struct newest *newest;
@@ -80,6 +82,10 @@ void api_refresh_changed(void *api, const struct refresh *refresh);
 void api_queue_changed(void *api, const struct queue_entry *entry);
 void api_hold_changed(void *api, const struct store_hold *hold, enum hold_change change,
 		      const char *by);
+
+/* shutdown.c: callbacks of shutdown_env. */
+bool api_has_guests(void *api);
+void api_shutdown_changed(void *api);
 
 /* ---- shared by the files of the routes ------------------------------- */
 

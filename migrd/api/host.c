@@ -112,6 +112,7 @@ static void look(struct api *api, struct host_reply *ret)
 	look_at_store(api, &ret->store);
 	look_at_reload(api, ret);
 	ret->moves.active = moves_active_count(api->moves);
+	shutdown_show(api->shutdown, &ret->shutdown);
 	ret->ready = api->is_ready;
 	api_cordon_show(api, &ret->cordon);
 	look_at_holds(api, ret);

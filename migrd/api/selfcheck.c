@@ -103,6 +103,18 @@ static bool check_log_dir(const struct selfcheck_env *env, struct err *err)
 	return check_dir("[host] log_dir", env->log_dir, err);
 }
 
+/* ---- libraries -------------------------------------------------------------- */
+
+static bool check_shutdown(const struct selfcheck_env *env, struct err *err)
+{
+	if (env->has_logind || strcmp(env->shutdown, "off") == 0)
+		return true;
+	return err_set(err, ERR_INVALID,
+		       "[host] shutdown is '%s', and this migrd was built without libsystemd: "
+		       "build it with that, or set it to off",
+		       env->shutdown);
+}
+
 /* ---- the table ------------------------------------------------------------------ */
 
 static const struct {
@@ -112,6 +124,7 @@ static const struct {
 	{ "state-dir", check_state_dir },   { "run-dir", check_run_dir },
 	{ "log-dir", check_log_dir },       { "qemu", check_qemu },
 	{ "output-program", check_output }, { "stream-program", check_stream },
+	{ "shutdown", check_shutdown },
 };
 
 size_t selfcheck_run(const struct selfcheck_env *env, selfcheck_fn *fn, void *data)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* api/selfcheck.h -- what this host needs to run and move guests, as a table: the
- * programs and the directories (its certificate: tls/live.h).  --check-config prints
+ * programs, the directories and the libraries (its certificate: tls/live.h).  --check-config prints
  * what is wrong, GET /readyz answers with it.  Thread: any; it looks at local disks only. */
 #ifndef MIGRD_API_SELFCHECK_H
 #define MIGRD_API_SELFCHECK_H
@@ -14,6 +14,8 @@
 struct selfcheck_env {
 	const char *state_dir, *run_dir, *log_dir;
 	const char *qemu_binary, *output_program, *stream_program;
+	const char *shutdown;
+	bool has_logind; /* migrd was built with libsystemd */
 };
 
 /* Calls FN for each check that fails, in the order of the table.  Returns how many. */

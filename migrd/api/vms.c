@@ -73,6 +73,7 @@ void api_vm_changed(void *data, const char *name, const struct vm *vm)
 		queue_look(api->queue);
 	if (api->capacity)
 		capacity_note(api->capacity);
+	shutdown_look(api->shutdown);
 	if (!vm) {
 		tell_gone(api, name);
 		return;

@@ -49,3 +49,10 @@ const struct json_field event_monitor_fields[] = {
 	JSON_SHOWN_TIME(struct event_monitor, at, "Time of the answer."),
 	{ 0 },
 };
+
+const struct json_field event_shutdown_fields[] = {
+	JSON_PART_OF(struct event_shutdown, shutdown, host_shutdown_fields),
+	JSON_SHOWN(struct event_shutdown, host, "Id of the host that tells."),
+	JSON_SHOWN_TIME(struct event_shutdown, at, "Time of the event."),
+	{ 0 },
+};

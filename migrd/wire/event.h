@@ -3,6 +3,7 @@
 #ifndef MIGRD_WIRE_EVENT_H
 #define MIGRD_WIRE_EVENT_H
 
+#include "wire/host_reply.h"
 #include "wire/move_reply.h"
 #include "wire/vm_reply.h"
 
@@ -39,5 +40,12 @@ struct event_monitor {
 	int64_t at;
 };
 extern const struct json_field event_monitor_fields[];
+
+struct event_shutdown {
+	struct host_shutdown shutdown;
+	const char *host;
+	int64_t at;
+};
+extern const struct json_field event_shutdown_fields[];
 
 #endif

@@ -51,6 +51,29 @@ static const struct json_field memory_fields[] = {
 	{ 0 },
 };
 
+const struct json_field host_shutdown_fields[] = {
+	JSON_SHOWN(struct host_shutdown, mode, "off, limit or wait: [host] shutdown."),
+	JSON_SHOWN(struct host_shutdown, logind,
+		   "there, away (it is tried again), off (not wanted) or not-built."),
+	JSON_SHOWN(struct host_shutdown, delays, "logind waits for migrd before a shutdown."),
+	JSON_SHOWN(struct host_shutdown, refuses, "logind refuses a shutdown."),
+	JSON_SHOWN(struct host_shutdown, stage,
+		   "none, evacuating (the host shuts down when its guests are gone), empty (none "
+		   "is "
+		   "left) or gave-up (the limit was over first)."),
+	JSON_SHOWN(struct host_shutdown, limit_s, "Longest wait by the configuration, in seconds."),
+	JSON_SHOWN(struct host_shutdown, logind_limit_s,
+		   "Longest wait by logind, in seconds; 0: not known."),
+	JSON_SHOWN_TIME(struct host_shutdown, until,
+			"Time until which the host waits for its guests at most; null: it does "
+			"not wait, or no limit is known.",
+			.nullable = true),
+	JSON_SHOWN(struct host_shutdown, problem,
+		   "Reason why a shutdown may not wait as configured; null: none.",
+		   .nullable = true),
+	{ 0 },
+};
+
 const struct json_field host_reply_fields[] = {
 	JSON_SHOWN(struct host_reply, id, "Host id."),
 	JSON_SHOWN(struct host_reply, version, "Version of migrd."),
@@ -70,6 +93,8 @@ const struct json_field host_reply_fields[] = {
 	JSON_SHOWN_OBJECT(struct host_reply, vms, vms_fields, "Numbers of VMs."),
 	JSON_SHOWN_OBJECT(struct host_reply, moves, moves_fields, "Numbers of moves."),
 	JSON_SHOWN_OBJECT(struct host_reply, memory_mib, memory_fields, "Memory of the host."),
+	JSON_SHOWN_OBJECT(struct host_reply, shutdown, host_shutdown_fields,
+			  "What a shutdown of the host waits for."),
 	JSON_PART_OF(struct host_reply, cordon, cordon_reply_fields),
 	JSON_SHOWN(struct host_reply, held,
 		   "Who keeps automata from moving guests to and from this host, until when and "

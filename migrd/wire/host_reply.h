@@ -42,6 +42,16 @@ struct host_memory {
 	uint64_t total, available;
 };
 
+/* Of a shutdown of the host (shutdown/shutdown.h). */
+struct host_shutdown {
+	const char *mode, *logind, *stage; /* words that stay */
+	bool delays, refuses;
+	uint64_t limit_s, logind_limit_s; /* the latter 0: not known */
+	int64_t until;
+	char problem[ERR_MSG_SIZE]; /* "": none */
+};
+extern const struct json_field host_shutdown_fields[];
+
 /* Members that may change are no pointers: two replies can be compared byte for byte, if
  * both were all zero before they were filled. */
 struct host_reply {
@@ -58,6 +68,7 @@ struct host_reply {
 	struct host_vms vms;
 	struct host_moves moves;
 	struct host_memory memory_mib;
+	struct host_shutdown shutdown;
 	struct cordon_reply cordon;
 	char held[ERR_MSG_SIZE]; /* "": it is not */
 };

@@ -162,6 +162,8 @@ static const struct {
 	  "An event of a guest's QEMU." },
 	{ "event-monitor", event_monitor_fields, JSON_SCHEMA_REPLY, "Event monitor",
 	  "A command that was passed on to a QEMU, or refused, and is no query." },
+	{ "event-shutdown", event_shutdown_fields, JSON_SCHEMA_REPLY, "Event shutdown",
+	  "What a shutdown of the host waits for is another." },
 };
 
 const char *wire_schema_name(size_t i)

@@ -44,6 +44,7 @@ compare "libraries of layers" $libraries "$(sed -n '/^[a-z]/p' $libraries | whil
 		microhttpd.h*) library=libmicrohttpd ;;
 		gnutls/*) library=GnuTLS ;;
 		netlink/*) library=libnl ;;
+		systemd/*) library=libsystemd ;;
 		*) library=${name%% *} ;;
 		esac
 		case $file in migrd/*/*) echo "$(echo "$file" | cut -d/ -f2) $library" ;; esac

@@ -43,6 +43,14 @@ START_TEST(host_is_sent)
 		.vms = { 3, 2 },
 		.moves = { 1 },
 		.memory_mib = { 65536, 40211 },
+		.shutdown = { .mode = "limit",
+			      .logind = "there",
+			      .stage = "evacuating",
+			      .delays = true,
+			      .limit_s = 600,
+			      .logind_limit_s = 5,
+			      .until = AT,
+			      .problem = "p" },
 	};
 
 #define HOST(doubt, reload, rest)                                                       \
@@ -51,7 +59,10 @@ START_TEST(host_is_sent)
 	"'store':{'id':'s','epoch':12,'doubt':" doubt "},'qemu_binary':'q',"            \
 	"'certificate':{'not_before':" AT_TEXT ",'not_after':" AT_TEXT                  \
 	",'days_left':1075,'valid':true}," reload "'vms':{'total':3,'running':2},"      \
-	"'moves':{'active':1},'memory_mib':{'total':65536,'available':40211}," rest "}"
+	"'moves':{'active':1},'memory_mib':{'total':65536,'available':40211},"          \
+	"'shutdown':{'mode':'limit','logind':'there','delays':true,'refuses':false,"    \
+	"'stage':'evacuating','limit_s':600,'logind_limit_s':5,'until':" AT_TEXT        \
+	",'problem':'p'}," rest "}"
 #define NOT_HELD "'cordoned':false,'cordons':[],'creations_under_way':0,'held':null"
 
 	assert_sent(host_reply_fields, &host, HOST("null", "", NOT_HELD));

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A shutdown of a host waits for its guests: locks of logind, which is played (lib/logind.py)."""
+from lib.logind import Bus, Logind
+from lib.world import SystemTest
+
+
+class ShutdownTest(SystemTest):
+    def prepare(self):
+        self.bus = Bus(self.world.dir)
+        self.logind = Logind(self.bus)
+        self.addCleanup(self.bus.end)
+        self.addCleanup(self.logind.end)
+        self.world["a"].env = self.world["b"].env = self.bus.env
+        self.world["a"].write_config(host={"shutdown": "wait", "shutdown_limit_s": 300})
+
+    def shutdown(self, host):
+        return host.api.get("/v1/host")["shutdown"]
+
+    def becomes(self, host, **wanted):
+        """Waits until GET /v1/host says so."""
+        return self.eventually(f"{host}: {wanted}", lambda: (
+            wanted.items() <= (found := self.shutdown(host)).items() and found))
+
+    def locks_become(self, *modes):
+        self.eventually(f"locks {modes}", lambda: tuple(sorted(self.logind.locks())) == modes)
+
+    def test_guests_hold_a_shutdown_up_and_a_bus_that_comes_and_goes_does_not_matter(self):
+        a, b = self.a, self.b
+        found = self.shutdown(a)
+        self.assertEqual((found["logind"], found["delays"], found["refuses"], found["stage"]),
+                         ("away", False, False, "none"))
+        self.assertIn("the system bus cannot be reached", found["problem"])
+        self.assertEqual(self.shutdown(b)["logind"], "off")
+
+        self.bus.start()
+        self.eventually("a bus without logind", lambda: "logind is not there" in
+                        self.shutdown(a)["problem"])
+        self.logind.start()
+        self.becomes(a, logind="there", delays=True, refuses=False, logind_limit_s=5)
+        self.assertIn("InhibitDelayMaxSec=300", self.shutdown(a)["problem"])
+
+        guest = self.world.guest(area=1, rate=1, memory_mib=64)
+        guest.start(a)
+        self.becomes(a, delays=True, refuses=True)
+        self.locks_become("block", "delay")
+        self.assertIn("migrctl host evacuate", self.logind.locks()["block"])
+
+        # A stranger's word of a shutdown; a logind that is started again; a bus.
+        self.logind.forge(a.process.pid)
+        self.logind.end()
+        self.becomes(a, logind="away", stage="none", delays=False, refuses=False)
+        self.assertNotIn("from=none", a.log.read_text(encoding="utf-8"))
+        self.logind.start()
+        self.locks_become("block", "delay")
+        self.logind.end()
+        self.bus.end()
+        self.becomes(a, logind="away", refuses=False)
+        self.bus.start()
+        self.logind.start()
+        self.locks_become("block", "delay")
+
+        self.logind.delay_max_s(900)
+        self.logind.prepare(True)
+        found = self.becomes(a, stage="evacuating", delays=True, logind_limit_s=900)
+        self.assertIsNotNone(found["until"])
+        self.assertIsNone(found["problem"])
+        self.assertIn("evacuating", a.migrctl("host", "show").stdout)
+        self.world.move(guest, a, b)
+        self.becomes(a, stage="empty", delays=False, refuses=False)
+        self.locks_become()
+        self.logind.prepare(False)
+        self.becomes(a, stage="none", delays=True, refuses=False, until=None)
+
+        # The limit lets a host go down with its guests.
+        b.stop()
+        b.write_config(host={"shutdown": "limit", "shutdown_limit_s": 1})
+        b.start()
+        self.becomes(b, delays=True, refuses=False, problem=None)
+        self.logind.prepare(True)
+        self.becomes(b, stage="gave-up", delays=False)
+        self.locks_become()
+        guest.assert_runs_on(b)
