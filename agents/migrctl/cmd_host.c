@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agents/migrctl/migrctl.h"
+#include "agents/migrctl/peer_page.h"
 #include "base/mem.h"
 
 static const struct table_field host_fields[] = {
@@ -54,6 +55,8 @@ static bool run_show(struct cli_call *call, struct err *err)
 
 	if (!client || !client_get(client, "/v1/host", &host, err))
 		return false;
+	if (call->word_count && strcmp(call->words[0], json_get_str(host, "id")) != 0)
+		return peer_page_print(call, client, call->words[0], err);
 	migrctl_print_object(call, host, host_fields);
 	if (!migrctl_wants_json(call) && json_get_bool(host, "cordoned", false))
 		table_print_rows(stdout, host, "cordons", cordon_fields);
@@ -149,6 +152,9 @@ const struct cli_command cmd_host_check = {
 const struct cli_command cmd_host_show = {
 	.noun = "host",
 	.verb = "show",
-	.summary = "what this host is, has, and does",
+	.args = "[HOST]",
+	.max_args = 1,
+	.summary = "what this host is, has, and does, or knows of a peer and its guests",
+	.details = "Of a peer that does not answer: which guests it had, and what may be done.\n",
 	.run = run_show,
 };

@@ -67,6 +67,7 @@ struct api {
 		size_t len;
 		uint64_t at_ms;
 	} capacity_list; /* capacity.c */
+	unsigned peer_questions; /* known.c: under way */
 	bool is_ready; /* everything of the daemon's earlier run was found again */
 };
 
@@ -213,6 +214,8 @@ void api_jobs_list(struct http_request *req, void *data);
 void api_host_get(struct http_request *req, void *data);
 void api_host_fini(struct api *api);
 void api_peers_list(struct http_request *req, void *data);
+/* known.c */
+void api_peer_get(struct http_request *req, void *data);
 void api_healthz(struct http_request *req, void *data);
 /* capacity.c */
 void api_capacity_get(struct http_request *req, void *data);

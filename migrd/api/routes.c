@@ -7,6 +7,7 @@
 #include "wire/backup_request.h"
 #include "wire/capacity.h"
 #include "wire/hold.h"
+#include "wire/known_reply.h"
 #include "wire/medium_request.h"
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
@@ -103,6 +104,9 @@ const struct http_route api_routes[] = {
 	  .reply = cordon_reply_fields },
 	{ "GET", "/v1/peers", V, api_peers_list, .summary = "The hosts it knows",
 	  .reply = host_peer_fields, .is_list = true },
+	{ "GET", "/v1/peers/{id}", V, api_peer_get,
+	  .summary = "What is known of a peer and its guests, also if it is dead",
+	  .reply = known_reply_fields },
 	{ "GET", "/v1/capacity", V, api_capacity_get,
 	  .summary = "What it and its peers have room for", .reply = capacity_shown_fields,
 	  .is_list = true },

@@ -12,6 +12,7 @@
 #include "wire/event.h"
 #include "wire/hold.h"
 #include "wire/host_reply.h"
+#include "wire/known_reply.h"
 #include "wire/medium_request.h"
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
@@ -91,6 +92,8 @@ static const struct {
 	{ "cordon", cordon_reply_fields, JSON_SCHEMA_REPLY, "Cordon",
 	  "The answer of POST /v1/host/cordon and /v1/host/uncordon." },
 	{ "peer", host_peer_fields, JSON_SCHEMA_REPLY, "Peer", "An item of GET /v1/peers." },
+	{ "peer-known", known_reply_fields, JSON_SCHEMA_REPLY, "What is known of a peer",
+	  "The answer of GET /v1/peers/{id}." },
 	{ "capacity", capacity_host_fields, JSON_SCHEMA_REPLY, "Room of a host",
 	  "The answer of GET /v1/capacity/{host}, and without the guests an item of GET "
 	  "/v1/capacity." },

@@ -7,6 +7,7 @@
 #include "wire/event.h"
 #include "wire/hold.h"
 #include "wire/host_reply.h"
+#include "wire/known_reply.h"
 #include "wire/move_reply.h"
 #include "wire/vm_reply.h"
 
@@ -161,6 +162,33 @@ START_TEST(check_is_sent)
 		    "{'kind':'k','object':'o','explanation':'x','remedy':'r','safe':false,"
 		    "'repair':'failed','error':'e'}],'left_out':0,'peers_asked':['b'],"
 		    "'processes_looked_at':212}");
+}
+END_TEST
+
+/* What says where a guest is may be a move, whose time is known, or a record, which has none. */
+START_TEST(what_is_known_of_a_peer_is_sent)
+{
+	const struct known_guest_reply guests[] = {
+		{ "v", "u", "there", "move", NULL, "m", AT, 4, "w", "y", "n" },
+		{ "x", "z", "here", "record", "running", NULL, 0, 7, "w", "y", NULL },
+	};
+	const struct known_reply known = { .id = "b",
+					   .address = "h:1",
+					   .by = "a",
+					   .silent_because = "s",
+					   .advice = "d",
+					   .at = AT,
+					   .guests = guests,
+					   .guest_count = 2 };
+
+	assert_sent(known_reply_fields, &known,
+		    "{'id':'b','address':'h:1','by':'a','at':" AT_TEXT ",'answers':false,"
+		    "'silent_because':'s','advice':'d','guests':["
+		    "{'vm':'v','vm_uuid':'u','where':'there','by':'move','at':" AT_TEXT
+		    ",'state':null,'move':'m','generation':4,'what':'w','may':'y','must_not':'n'},"
+		    "{'vm':'x','vm_uuid':'z','where':'here','by':'record','at':null,"
+		    "'state':'running','move':null,'generation':7,'what':'w','may':'y',"
+		    "'must_not':null}],'left_out':0}");
 }
 END_TEST
 
@@ -409,6 +437,7 @@ Suite *suite(void)
 	tcase_add_test(t, holds_are_sent);
 	tcase_add_test(t, peers_and_backups_are_sent);
 	tcase_add_test(t, check_is_sent);
+	tcase_add_test(t, what_is_known_of_a_peer_is_sent);
 	tcase_add_test(t, vm_is_sent);
 	tcase_add_test(t, vm_with_its_definition_is_sent);
 	tcase_add_test(t, what_would_be_adopted_is_sent);
