@@ -404,6 +404,7 @@ static void recover_jobs(void *data)
 	saves_recover(api->saves);
 	refreshes_recover(api->refreshes);
 	queue_recover(api->queue);
+	evacuations_recover(api->evacuations);
 }
 
 static bool start_newest(struct daemon *daemon, struct err *err)
@@ -496,6 +497,11 @@ static bool is_cordoned(void *data, struct strbuf *why)
 	return cordon_is_on(((const struct api *)data)->holds, why);
 }
 
+static bool is_draining(void *data, struct strbuf *why)
+{
+	return evacuations_is_on(((const struct api *)data)->evacuations, why);
+}
+
 static bool is_held(void *data, struct strbuf *why)
 {
 	return holds_host(((const struct api *)data)->holds, why);
@@ -521,6 +527,7 @@ static bool start_capacity(struct daemon *daemon, struct err *err)
 		.interface_bytes_per_s = host_interface_rate_blocking(&host_roots_default),
 		.settings = daemon_capacity_settings(daemon->config),
 		.hooks = { .is_cordoned = is_cordoned,
+			   .is_draining = is_draining,
 			   .is_held = is_held,
 			   .is_vm_held = is_vm_held,
 			   .data = api },
@@ -559,6 +566,41 @@ static bool start_shutdown(struct daemon *daemon, struct err *err)
 static void end_shutdown(struct daemon *daemon)
 {
 	shutdown_free(TAKE_PTR(daemon->api.shutdown));
+}
+
+static bool start_evacuations(struct daemon *daemon, struct err *err)
+{
+	struct api *api = &daemon->api;
+
+	(void)err;
+	api->evacuations = evacuations_new(&(struct evacuations_env){
+		.loop = api->loop,
+		.store = api->store,
+		.vms = api->vms,
+		.moves = api->moves,
+		.policies = api->policies,
+		.saves = api->saves,
+		.queue = api->queue,
+		.holds = api->holds,
+		.capacity = api->capacity,
+		.peers = api->peers,
+		.newest_env = &api->newest_env,
+		.newest = api->newest,
+		.host_id = daemon->config->host_id,
+		.changed = api_evacuation_changed,
+		.data = api,
+	});
+	return true;
+}
+
+static void end_evacuations(struct daemon *daemon)
+{
+	evacuations_clear(daemon->api.evacuations);
+}
+
+static void free_evacuations(struct daemon *daemon)
+{
+	evacuations_free(TAKE_PTR(daemon->api.evacuations));
 }
 
 static bool start_check(struct daemon *daemon, struct err *err)
@@ -652,6 +694,11 @@ static void add_queue_entry(void *data, void *row)
 	queue_add_row(data, row);
 }
 
+static void add_evacuation(void *data, void *row)
+{
+	evacuations_add_row(data, row);
+}
+
 static bool start_records(struct daemon *daemon, struct err *err)
 {
 	struct api *api = &daemon->api;
@@ -662,7 +709,9 @@ static bool start_records(struct daemon *daemon, struct err *err)
 	       store_load_blocking(api->store, STORE_MOVE, add_move, api->moves, err) &&
 	       store_load_blocking(api->store, STORE_SAVE, add_save, api->saves, err) &&
 	       store_load_blocking(api->store, STORE_REFRESH, add_refresh, api->refreshes, err) &&
-	       store_load_blocking(api->store, STORE_QUEUE, add_queue_entry, api->queue, err);
+	       store_load_blocking(api->store, STORE_QUEUE, add_queue_entry, api->queue, err) &&
+	       store_load_blocking(api->store, STORE_EVACUATION, add_evacuation, api->evacuations,
+				   err);
 }
 
 /* ---- what others reach ------------------------------------------------------------ */
@@ -773,6 +822,7 @@ static const struct service {
 	{ "newest", start_newest, end_newest, free_newest },
 	{ "queue", start_queue, end_queue, free_queue },
 	{ "capacity", start_capacity, end_capacity, free_capacity },
+	{ "evacuations", start_evacuations, end_evacuations, free_evacuations },
 	{ "shutdown", start_shutdown, end_shutdown, NULL },
 	{ "check", start_check, end_check, NULL },
 	{ "readiness", start_readiness, end_readiness, NULL },

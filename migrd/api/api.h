@@ -9,6 +9,7 @@
 #include "base/strbuf.h"
 #include "capacity/capacity.h"
 #include "check/check.h"
+#include "evacuation/evacuation.h"
 #include "hold/hold.h"
 #include "http/http.h"
 #include "move/move.h"
@@ -35,6 +36,7 @@ struct api {
 	struct saves *saves;
 	struct refreshes *refreshes;
 	struct queue *queue;
+	struct evacuations *evacuations;
 	struct capacity *capacity;
 	struct shutdown *shutdown;
 	struct check *check;
@@ -81,6 +83,7 @@ void api_move_changed(void *api, const struct move *move);
 void api_save_changed(void *api, const struct save *save);
 void api_refresh_changed(void *api, const struct refresh *refresh);
 void api_queue_changed(void *api, const struct queue_entry *entry);
+void api_evacuation_changed(void *api, struct evacuation *evac);
 void api_hold_changed(void *api, const struct store_hold *hold, enum hold_change change,
 		      const char *by);
 
@@ -196,6 +199,17 @@ void api_host_cordon(struct http_request *req, void *data);
 void api_host_uncordon(struct http_request *req, void *data);
 /* RET must be all zero. */
 void api_cordon_show(const struct api *api, struct cordon_reply *ret);
+/* evacuations.c */
+void api_evacuations_list(struct http_request *req, void *data);
+void api_evacuations_begin(struct http_request *req, void *data);
+void api_evacuation_get(struct http_request *req, void *data);
+void api_evacuation_approve(struct http_request *req, void *data);
+void api_evacuation_pause(struct http_request *req, void *data);
+void api_evacuation_resume(struct http_request *req, void *data);
+void api_evacuation_abort(struct http_request *req, void *data);
+void api_evacuation_return(struct http_request *req, void *data);
+void api_evacuation_withdraw(struct http_request *req, void *data);
+void api_peer_back(struct http_request *req, void *data);
 /* saves.c */
 void api_vm_save(struct http_request *req, void *data);
 void api_vms_restore(struct http_request *req, void *data);

@@ -102,6 +102,42 @@ static void read_holds(struct strbuf *text, const char *name, const struct api *
 		    of_vms);
 }
 
+static void read_evacuation(struct strbuf *text, const char *name, const struct api *api)
+{
+	struct evacuation *evac = evacuations_find(api->evacuations, "current");
+	const struct evacuation_reply *reply =
+		evac && !evacuation_is_final(evac) ? evacuation_show(evac) : NULL;
+	const struct evacuation_counts none = { 0 }, *counts = reply ? &reply->counts : &none;
+
+	strbuf_addf(text, "%s{state=\"left\"} %" PRIu64 "\n", name, counts->left);
+	strbuf_addf(text, "%s{state=\"moving\"} %" PRIu64 "\n", name, counts->moving);
+	strbuf_addf(text, "%s{state=\"blocked\"} %" PRIu64 "\n", name, counts->blocked);
+	strbuf_addf(text, "%s{state=\"moved\"} %" PRIu64 "\n", name, counts->moved);
+	strbuf_addf(text, "%s{state=\"stays\"} %" PRIu64 "\n", name, counts->stays);
+}
+
+static void read_evacuation_end(struct strbuf *text, const char *name, const struct api *api)
+{
+	struct evacuation *evac = evacuations_find(api->evacuations, "current");
+	const struct evacuation_reply *reply =
+		evac && !evacuation_is_final(evac) ? evacuation_show(evac) : NULL;
+
+	if (reply && reply->has_end)
+		strbuf_addf(text, "%s %.3f\n", name, (double)reply->expected_end.expected / 1000);
+}
+
+static void read_evacuation_state(struct strbuf *text, const char *name, const struct api *api)
+{
+	struct evacuation *evac = evacuations_find(api->evacuations, "current");
+	const char *now = evac && !evacuation_is_final(evac) ? evacuation_show(evac)->state : "";
+	static const char *const states[] = { "planned", "waiting", "draining", "drained",
+					      "returning" };
+
+	for (size_t i = 0; i < ARRAY_LEN(states); i++)
+		strbuf_addf(text, "%s{state=%c%s%c} %d\n", name, '"', states[i], '"',
+			    strcmp(states[i], now) == 0);
+}
+
 static void read_waited(struct strbuf *text, const char *name, const struct api *api)
 {
 	add_histogram(text, name, queue_waited(api->queue), &totals_duration);
@@ -228,6 +264,12 @@ static const struct {
 	{ "migrd_holds", "gauge", "", "Holds that keep automata from moving guests.", read_holds },
 	{ "migrd_queue_entries", "gauge", "", "Entries of the queue that have not ended.",
 	  read_queue },
+	{ "migrd_evacuation_state", "gauge", "",
+	  "State of the evacuation under way; all 0: none is.", read_evacuation_state },
+	{ "migrd_evacuation_vms", "gauge", "", "VMs of the evacuation under way.",
+	  read_evacuation },
+	{ "migrd_evacuation_expected_end_timestamp_seconds", "gauge", "seconds",
+	  "When its last move will end; absent: not known.", read_evacuation_end },
 	{ "migrd_queue_waiting_seconds", "histogram", "seconds",
 	  "How long entries of the queue waited for their first attempt.", read_waited },
 	{ "migrd_move_blackout_seconds", "histogram", "seconds",

@@ -21,6 +21,7 @@ void api_move_changed(void *data, const struct move *move)
 
 	if (api->queue)
 		queue_look(api->queue);
+	evacuations_look(api->evacuations);
 	bus_publish(api->bus, "move", json_encode(event_move_fields, &event));
 }
 

@@ -10,6 +10,7 @@ void api_queue_changed(void *data, const struct queue_entry *entry)
 	struct api *api = data;
 	const struct event_queue event = { .entry = queue_show(entry), .at = clock_wall_ms() };
 
+	evacuations_look(api->evacuations);
 	bus_publish(api->bus, "queue", json_encode(event_queue_fields, &event));
 }
 

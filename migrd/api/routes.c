@@ -6,11 +6,13 @@
 #include "wire/agent_request.h"
 #include "wire/backup_request.h"
 #include "wire/capacity.h"
+#include "wire/evacuation_reply.h"
 #include "wire/hold.h"
 #include "wire/known_reply.h"
 #include "wire/medium_request.h"
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
+#include "wire/peer_back.h"
 #include "wire/peer_msg.h"
 #include "wire/policy_reply.h"
 #include "wire/queue_reply.h"
@@ -231,6 +233,32 @@ const struct http_route api_routes[] = {
 	{ "PATCH", "/v1/holds/{id}", O, api_hold_renew, .summary = "Renew it: another end",
 	  .body = hold_patch_fields, .reply = hold_reply_fields },
 	{ "DELETE", "/v1/holds/{id}", O, api_hold_remove, .summary = "End it now" },
+	{ "GET", "/v1/evacuations", V, api_evacuations_list,
+	  .summary = "Evacuations of this host, newest first", .query = page_query,
+	  .reply = evacuation_summary_fields, .is_list = true },
+	{ "POST", "/v1/evacuations", O, api_evacuations_begin,
+	  .summary = "Want this host to be empty: begin an evacuation, join it, or see its plan",
+	  .body = evacuation_request_fields, .reply = evacuation_reply_fields },
+	{ "GET", "/v1/evacuations/{id}", V, api_evacuation_get,
+	  .summary = "One evacuation; `current' is the one under way, or the last",
+	  .reply = evacuation_reply_fields },
+	{ "POST", "/v1/evacuations/{id}/approve", O, api_evacuation_approve,
+	  .summary = "Let one begin that waits for it", .body = evacuation_approve_fields,
+	  .reply = evacuation_reply_fields },
+	{ "POST", "/v1/evacuations/{id}/pause", O, api_evacuation_pause,
+	  .summary = "Begin no other move", .body = evacuation_pause_fields,
+	  .reply = evacuation_reply_fields },
+	{ "POST", "/v1/evacuations/{id}/resume", O, api_evacuation_resume,
+	  .summary = "Go on, by a new plan", .reply = evacuation_reply_fields },
+	{ "POST", "/v1/evacuations/{id}/abort", O, api_evacuation_abort,
+	  .summary = "End it, with what has moved where it is, or on its way back",
+	  .body = evacuation_abort_fields, .reply = evacuation_reply_fields },
+	{ "POST", "/v1/evacuations/{id}/return", O, api_evacuation_return,
+	  .summary = "The host is used again, with its VMs or without",
+	  .body = evacuation_return_fields, .reply = evacuation_reply_fields },
+	{ "POST", "/v1/evacuations/{id}/withdraw", O, api_evacuation_withdraw,
+	  .summary = "Take a request back", .body = evacuation_withdraw_fields,
+	  .reply = evacuation_reply_fields },
 	{ "GET", "/v1/saves", V, api_saves_list, .summary = "Saves and restores, newest first",
 	  .reply = save_reply_fields, .is_list = true },
 	{ "GET", "/v1/saves/{id}", V, api_save_get, .summary = "One save or restore",
@@ -280,6 +308,9 @@ const struct http_route api_routes[] = {
 	{ "GET", "/peer/v1/capacity", P, api_peer_capacity,
 	  .summary = "What it has room for, and its guests", .query = peer_capacity_query,
 	  .reply = capacity_page_fields },
+	{ "POST", "/peer/v1/evacuations/{id}/back", P, api_peer_back,
+	  .summary = "Send back a guest that came from the caller", .body = peer_back_fields,
+	  .reply = peer_back_reply_fields },
 	{ "GET", "/peer/v1/vms", P, api_peer_vms, .summary = "The VMs it has a record of",
 	  .query = peer_vms_query, .reply = peer_vms_fields },
 	{ 0 },

@@ -71,6 +71,7 @@ void api_vm_changed(void *data, const char *name, const struct vm *vm)
 	api->host.is_count_right = false;
 	if (api->queue)
 		queue_look(api->queue);
+	evacuations_look(api->evacuations);
 	if (api->capacity)
 		capacity_note(api->capacity);
 	shutdown_look(api->shutdown);

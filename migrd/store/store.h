@@ -145,10 +145,25 @@ struct store_hold {
 	int64_t until_ms; /* of a cordon 0: it has no end */
 };
 
+/* The host is, or was, to be emptied (evacuation/evacuation.h). */
+struct store_evacuation {
+	char id[ID_UUID_SIZE];            /* key */
+	char state[STORE_ENUM_SIZE];      /* evacuation/states.c */
+	bool is_final;                    /* the state is an end */
+	char error_code[STORE_ENUM_SIZE]; /* err_name(), "" if none */
+	char error_text[ERR_MSG_SIZE];
+	char *request; /* JSON of the first one (wire/evacuation_request.h); owned */
+	char *plan;    /* JSON of the last one (wire/evacuation_reply.h); NULL: none; owned */
+	char *vms;     /* JSON: what has become of each; owned */
+	char *detail;  /* JSON of the evacuation's own; owned */
+	int64_t created_ms, updated_ms, ended_ms;
+};
+
 void store_vm_fini(struct store_vm *vm);
 void store_hold_fini(struct store_hold *hold);
 void store_policy_fini(struct store_policy *policy);
 void store_queue_entry_fini(struct store_queue_entry *entry);
+void store_evacuation_fini(struct store_evacuation *evacuation);
 void store_refresh_fini(struct store_refresh *refresh);
 void store_save_fini(struct store_save *save);
 void store_move_fini(struct store_move *move);
@@ -175,6 +190,7 @@ enum store_table_id {
 	STORE_POLICY,
 	STORE_QUEUE,
 	STORE_HOLD,
+	STORE_EVACUATION,
 	STORE_TABLE_COUNT
 };
 enum store_op { STORE_PUT, STORE_DELETE };
@@ -249,6 +265,12 @@ static inline struct store_change store_delete_hold(const char *id)
 	return (struct store_change){ STORE_HOLD, STORE_DELETE, id };
 }
 
+/* Inserts EVACUATION, or replaces the row with its id. */
+static inline struct store_change store_put_evacuation(const struct store_evacuation *evacuation)
+{
+	return (struct store_change){ STORE_EVACUATION, STORE_PUT, evacuation };
+}
+
 static inline struct store_change store_put_notes(const struct store_notes *notes)
 {
 	return (struct store_change){ STORE_NOTES, STORE_PUT, notes };
@@ -285,8 +307,11 @@ void store_close(struct store *store);
 /* The same of entries of the queue (schema/sql/010-queue.sql). */
 #define STORE_QUEUE_ENDED_MAX 1000
 
+/* The same of evacuations (schema/sql/012-evacuation.sql). */
+#define STORE_EVACUATIONS_MAX 20
+
 /* A row that was read: ROW is a struct store_vm, store_move, store_save, store_refresh,
- * store_policy, store_queue_entry or store_hold. */
+ * store_policy, store_queue_entry, store_hold or store_evacuation. */
 typedef void store_row_fn(void *data, void *row);
 /* At the start.  STORE_VM: every VM; STORE_MOVE: every move that is not final or not settled,
  * and of the others the newest STORE_HISTORY_MAX; the oldest first.  EACH takes over what the

@@ -9,6 +9,7 @@
 #include "wire/agent_request.h"
 #include "wire/backup_request.h"
 #include "wire/capacity.h"
+#include "wire/evacuation_reply.h"
 #include "wire/event.h"
 #include "wire/hold.h"
 #include "wire/host_reply.h"
@@ -46,6 +47,18 @@ static const struct {
 	  "The body of POST /v1/moves/{id}/delay." },
 	{ "move-resolve", move_resolve_fields, JSON_SCHEMA_REQUEST, "Move resolution",
 	  "The body of POST /v1/moves/{id}/resolve." },
+	{ "evacuation-request", evacuation_request_fields, JSON_SCHEMA_REQUEST,
+	  "Evacuation request", "The body of POST /v1/evacuations." },
+	{ "evacuation-approve", evacuation_approve_fields, JSON_SCHEMA_REQUEST, "Approval",
+	  "The body of POST /v1/evacuations/{id}/approve; it may be left out." },
+	{ "evacuation-pause", evacuation_pause_fields, JSON_SCHEMA_REQUEST, "Pause",
+	  "The body of POST /v1/evacuations/{id}/pause; it may be left out." },
+	{ "evacuation-abort", evacuation_abort_fields, JSON_SCHEMA_REQUEST, "Abort",
+	  "The body of POST /v1/evacuations/{id}/abort; it may be left out." },
+	{ "evacuation-return", evacuation_return_fields, JSON_SCHEMA_REQUEST, "Return",
+	  "The body of POST /v1/evacuations/{id}/return; it may be left out." },
+	{ "evacuation-withdraw", evacuation_withdraw_fields, JSON_SCHEMA_REQUEST, "Withdrawal",
+	  "The body of POST /v1/evacuations/{id}/withdraw; it may be left out." },
 	{ "queue-request", queue_request_fields, JSON_SCHEMA_REQUEST, "Queue request",
 	  "The body of POST /v1/queue. Beyond this schema: `to' may be one host id alone." },
 	{ "queue-patch", queue_patch_fields, JSON_SCHEMA_REQUEST, "Queue changes",
@@ -143,6 +156,10 @@ static const struct {
 	  "/v1/queue." },
 	{ "queue-did", queue_did_fields, JSON_SCHEMA_REPLY, "Changed entry of the queue",
 	  "The answer of PATCH /v1/queue/{id}." },
+	{ "evacuation", evacuation_reply_fields, JSON_SCHEMA_REPLY, "Evacuation",
+	  "The answer of GET /v1/evacuations/{id}, and of what is asked of one; of a dry run." },
+	{ "evacuation-summary", evacuation_summary_fields, JSON_SCHEMA_REPLY, "Evacuation, short",
+	  "An item of GET /v1/evacuations." },
 	{ "job", job_reply_fields, JSON_SCHEMA_REPLY, "Job", "An item of GET /v1/jobs." },
 	{ "refresh", refresh_reply_fields, JSON_SCHEMA_REPLY, "Refresh",
 	  "The answer of GET /v1/refreshes/{id}, and an item of GET /v1/refreshes." },
@@ -161,6 +178,8 @@ static const struct {
 	{ "event-hold", event_hold_fields, JSON_SCHEMA_REPLY, "Event hold", "A hold has changed." },
 	{ "event-cordon", event_cordon_fields, JSON_SCHEMA_REPLY, "Event cordon",
 	  "What keeps new guests from this host has changed." },
+	{ "event-evacuation", event_evacuation_fields, JSON_SCHEMA_REPLY, "Event evacuation",
+	  "An evacuation, or one of its VMs, has changed." },
 	{ "event-qemu", event_qemu_fields, JSON_SCHEMA_REPLY, "Event qemu",
 	  "An event of a guest's QEMU." },
 	{ "event-monitor", event_monitor_fields, JSON_SCHEMA_REPLY, "Event monitor",

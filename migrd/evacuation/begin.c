@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A request comes: hosts are asked, a plan is made, and with it an evacuation or a dry run. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "evacuation/priv.h"
+
+/* A request that waits for the answers of the hosts. */
+struct evac_begin {
+	TAILQ_ENTRY(evac_begin) link;
+	struct evacuations *evacs;
+	struct evacuation_request request;
+	char by[EVACUATION_WHO_SIZE];
+	evacuation_done_fn *done;
+	evacuation_tried_fn *tried; /* of a dry run; then DONE is NULL */
+	void *data;
+	bool is_dismissed; /* answered, and still waited for by the capacity */
+	struct err err;    /* why it is refused at once */
+};
+
+static void fail(struct evac_begin *begin, const struct err *err)
+{
+	if (begin->is_dismissed)
+		return;
+	begin->is_dismissed = true;
+	if (begin->tried)
+		begin->tried(begin->data, NULL, err);
+	else
+		begin->done(begin->data, NULL, err);
+}
+
+static void begin_free(struct evac_begin *begin)
+{
+	if (begin->evacs)
+		TAILQ_REMOVE(&begin->evacs->begins, begin, link);
+	free(begin);
+}
+
+void evac_dismiss_begins(struct evacuations *evacs)
+{
+	struct evac_begin *begin;
+	struct err err;
+
+	err_set(&err, ERR_UNAVAILABLE, "this coordinator is stopping");
+	while ((begin = TAILQ_FIRST(&evacs->begins))) {
+		TAILQ_REMOVE(&evacs->begins, begin, link);
+		begin->evacs = NULL;
+		fail(begin, &err);
+	}
+}
+
+/* ---- what is checked --------------------------------------------------------------- */
+
+static bool is_past(const char *moment)
+{
+	int64_t ms;
+
+	return when_parse(moment, &ms) && ms <= clock_wall_ms();
+}
+
+static bool check(const struct evacuations *evacs, const struct evacuation_request *request,
+		  struct err *err)
+{
+	const char *policy = request->move.policy;
+	struct policies_item item;
+
+	if (is_past(request->window_until))
+		return err_set(err, ERR_INVALID,
+			       "window_until is past: give a later moment, or none");
+	if (is_past(request->until))
+		return err_set(err, ERR_INVALID, "until is past: give a later moment, or none");
+	if (!move_may_ping(evacs->env.moves, &request->move.options, err))
+		return false;
+	return !policy[0] || policies_find(evacs->env.policies, policy, &item) ||
+	       err_set(err, ERR_NOT_FOUND, "there is no policy '%s' on this host", policy);
+}
+
+static bool check_plan(const struct evacuation_request *request, const struct evac_plan *plan,
+		       struct err *err)
+{
+	const struct evac_choice *blocked = evac_plan_blocked(plan);
+
+	if (request->state_id[0] && strcmp(request->state_id, plan->state_id) != 0)
+		return err_set(err, ERR_CONFLICT,
+			       "the plan is stale: hosts or VMs have changed since state_id %s was "
+			       "made, and it is %s now: look at a new dry run",
+			       request->state_id, plan->state_id);
+	return !request->complete || !blocked ||
+	       err_set(err, ERR_CONFLICT, "VM '%s' would stay here: %.300s", blocked->name,
+		       blocked->why);
+}
+
+/* VMs of other hosts are their coordinators' to move. */
+static bool check_others(const struct evacuation_request *request, struct err *err)
+{
+	return request->dry_run || request->others_max == 0 ||
+	       err_set(err, ERR_CONFLICT,
+		       "others_max is for a dry run: it names the VMs of other hosts that would "
+		       "have to move; order that on their hosts (POST /v1/queue), then ask again "
+		       "without it");
+}
+
+/* ---- a new one ----------------------------------------------------------------------- */
+
+/* The whole request as text; its members always come in the same order. */
+static char *text_of(const struct evacuation_request *request)
+{
+	CLEANUP(json_putp)
+	struct json_object *obj = json_encode(evacuation_request_fields, request);
+
+	return xstrdup(json_text(obj, NULL));
+}
+
+static void take_plan(struct evacuation *evac, struct evac_plan *plan)
+{
+	struct evac_detail *detail = &evac->detail;
+
+	evac->plan = json_object_get(plan->shown);
+	detail->planned_ms = clock_wall_ms();
+	snprintf(detail->state_id, sizeof(detail->state_id), "%s", plan->state_id);
+	evac_vms_look(evac);
+	for (size_t i = 0; i < plan->count; i++) {
+		struct evac_choice *choice = &plan->list[i];
+		struct evac_vm *vm = evac_vm_find(evac, choice->uuid);
+
+		if (vm)
+			evac_vm_foresee(evac, vm, choice);
+	}
+}
+
+static void make(struct evac_begin *begin, struct evac_plan *plan)
+{
+	struct evacuations *evacs = begin->evacs;
+	struct evacuation_request *request = &begin->request;
+	struct evacuation *evac;
+	char id[ID_UUID_SIZE];
+	struct err err;
+
+	id_uuid_new(id);
+	evac = evac_new(evacs, id);
+	evac->request = xnew(struct evacuation_request);
+	*evac->request = *request;
+	evac->row.request = text_of(request);
+	evac->wish = json_read_back(evac->row.request);
+	when_parse(request->not_before, &evac->detail.not_before_ms);
+	when_parse(request->window_until, &evac->detail.window_until_ms);
+	evac->detail.approved = !request->approval;
+	if (!evac_ask(evac, request, begin->by, &err)) {
+		evac_free(evac);
+		fail(begin, &err);
+		return;
+	}
+	take_plan(evac, plan);
+	evac_answer_when_saved(evac, begin->done, begin->data);
+	begin->is_dismissed = true;
+	machine_begin(&evac->machine, &(struct machine_change){ .to = EVAC_STATE_PLANNED });
+}
+
+/* ---- one that is there ------------------------------------------------------------------ */
+
+/* What of a request is of the run. */
+static char *run_text(const struct evacuation_request *request)
+{
+	struct evacuation_request run = *request;
+
+	memset(run.requester, 0, sizeof(run.requester));
+	memset(run.why, 0, sizeof(run.why));
+	memset(run.until, 0, sizeof(run.until));
+	memset(run.state_id, 0, sizeof(run.state_id));
+	run.on_withdraw = 0;
+	run.complete = false;
+	return text_of(&run);
+}
+
+/* Who joins says who and why, and may say again how the run is to be. */
+static bool is_same_run(const struct evacuation *evac, const struct evacuation_request *request)
+{
+	const struct evacuation_request plain = {
+		.powerdown_s = EVACUATION_POWERDOWN_S,
+		.move.options.priority = MOVE_PRIORITY_EVACUATION,
+	};
+	CLEANUP(free_charp) char *wish = run_text(request);
+	CLEANUP(free_charp) char *none = run_text(&plain);
+	CLEANUP(free_charp) char *run = evac->request ? run_text(evac->request) : NULL;
+
+	return strcmp(wish, none) == 0 || (run && strcmp(wish, run) == 0);
+}
+
+static void join(struct evac_begin *begin, struct evacuation *evac)
+{
+	struct err err;
+
+	if (evac->machine.state == EVAC_STATE_RETURNING ||
+	    evac->detail.ending != EVAC_ENDING_NONE) {
+		err_set(&err, ERR_CONFLICT,
+			"evacuation %s is coming to its end: ask again when it has ended",
+			evac->row.id);
+	} else if (!is_same_run(evac, &begin->request)) {
+		err_set(&err, ERR_CONFLICT,
+			"evacuation %s is under way, and is run as its first request says: join it "
+			"without options of the run, or abort it first",
+			evac->row.id);
+	} else if (evac_ask(evac, &begin->request, begin->by, &err)) {
+		evac_answer_when_saved(evac, begin->done, begin->data);
+		begin->is_dismissed = true;
+		return;
+	}
+	fail(begin, &err);
+}
+
+/* ---- from the request to the answer ------------------------------------------------------- */
+
+static void answer_dry_run(struct evac_begin *begin, const struct evac_plan *plan)
+{
+	struct evac_shown *shown = evac_show_plan(begin->evacs, plan, &begin->request, begin->by);
+
+	begin->is_dismissed = true;
+	begin->tried(begin->data, evac_shown_reply(shown), NULL);
+	evac_shown_free(shown);
+}
+
+static void go_on(struct evac_begin *begin)
+{
+	struct evacuation *current = evacs_current(begin->evacs);
+	struct evac_plan *plan = NULL;
+	struct err err;
+
+	if (begin->done && current) {
+		join(begin, current);
+		return;
+	}
+	plan = evac_plan_make(begin->evacs, &begin->request, &err);
+	if (!plan || !check_plan(&begin->request, plan, &err))
+		fail(begin, &err);
+	else if (begin->tried)
+		answer_dry_run(begin, plan);
+	else
+		make(begin, plan);
+	evac_plan_free(plan);
+}
+
+static void on_asked(void *data)
+{
+	struct evac_begin *begin = data;
+
+	if (begin->evacs && !begin->is_dismissed)
+		go_on(begin);
+	begin_free(begin);
+}
+
+/* Not from inside the request. */
+static void on_refused(void *data)
+{
+	struct evac_begin *begin = data;
+
+	fail(begin, &begin->err);
+	begin_free(begin);
+}
+
+static struct evac_begin *begin_new(struct evacuations *evacs,
+				    const struct evacuation_request *request, const char *by,
+				    void *data)
+{
+	struct evac_begin *begin = xnew(struct evac_begin);
+
+	begin->evacs = evacs;
+	begin->request = *request;
+	begin->request.move.options.priority = MOVE_PRIORITY_EVACUATION;
+	if (!begin->request.powerdown_s)
+		begin->request.powerdown_s = EVACUATION_POWERDOWN_S;
+	begin->data = data;
+	snprintf(begin->by, sizeof(begin->by), "%s", by);
+	TAILQ_INSERT_TAIL(&evacs->begins, begin, link);
+	return begin;
+}
+
+static void begin(struct evac_begin *begin)
+{
+	struct evacuations *evacs = begin->evacs;
+
+	if (check(evacs, &begin->request, &begin->err) &&
+	    check_others(&begin->request, &begin->err))
+		capacity_ask(evacs->env.capacity, on_asked, begin);
+	else
+		loop_post(evacs->env.loop, on_refused, begin);
+}
+
+void evacuations_request(struct evacuations *evacs, const struct evacuation_request *request,
+			 const char *by, evacuation_done_fn *done, void *data)
+{
+	struct evac_begin *mine = begin_new(evacs, request, by, data);
+
+	mine->done = done;
+	begin(mine);
+}
+
+void evacuations_try(struct evacuations *evacs, const struct evacuation_request *request,
+		     const char *by, evacuation_tried_fn *done, void *data)
+{
+	struct evac_begin *mine = begin_new(evacs, request, by, data);
+
+	mine->tried = done;
+	mine->request.dry_run = true;
+	begin(mine);
+}

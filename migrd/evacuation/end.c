@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How an evacuation is stopped: pauses, its deadline, its ends, and the cordon. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "evacuation/priv.h"
+
+#define CORDON_RETRY_MS 1000
+
+/* ---- the cordon ------------------------------------------------------------------------ */
+
+static void on_cordon(void *data, const struct store_hold *hold, const struct err *err)
+{
+	uint64_t on;
+	struct evacuation *evac = evac_ref_take(data, &on);
+
+	(void)hold;
+	if (!evac)
+		return;
+	evac->now.is_cordon_asked = false;
+	if (err) {
+		log_error("evacuation", "cordon",
+			  "evacuation=%s on=%" PRIu64 " error=%s; trying again", evac->row.id, on,
+			  err->msg);
+		evac_look_in(evac, CORDON_RETRY_MS);
+		return;
+	}
+	evac->now.is_cordon_on = on;
+	evac->now.is_cordon_off = !on;
+	evac->now.is_news = true;
+	evacuations_look(evac->evacs);
+}
+
+static void ask_for_cordon(struct evacuation *evac, enum cordon_party party, bool on)
+{
+	CLEANUP(free_charp)
+	char *reason = xasprintf("evacuation %s%s", evac->row.id,
+				 party == CORDON_PERSON ? " was told to keep it" : "");
+
+	evac->now.is_cordon_asked = true;
+	cordon_set(evac->evacs->env.holds,
+		   &(struct cordon_wish){
+			   .party = party, .on = on, .reason = reason, .by = "evacuation" },
+		   on_cordon, evac_ref_new(evac, on));
+}
+
+bool evac_cordon(struct evacuation *evac, bool on)
+{
+	if (evac->now.is_cordon_asked)
+		return false;
+	if (on ? evac->now.is_cordon_on : evac->now.is_cordon_off)
+		return true;
+	ask_for_cordon(evac, CORDON_EVACUATION, on);
+	return false;
+}
+
+/* A person's takes its place, before it is taken off. */
+static bool keep_cordon(struct evacuation *evac)
+{
+	if (cordon_of(evac->evacs->env.holds, CORDON_PERSON))
+		return true;
+	if (!evac->now.is_cordon_asked)
+		ask_for_cordon(evac, CORDON_PERSON, true);
+	return false;
+}
+
+/* ---- its entries in the queue -------------------------------------------------------------- */
+
+/* A cancel that came too late: the entry goes on to its end. */
+static void on_cancelled(void *data, struct queue_entry *entry, const struct err *err)
+{
+	struct evacuation *evac = evac_ref_take(data, NULL);
+
+	(void)entry;
+	(void)err;
+	if (evac)
+		evacuations_look(evac->evacs);
+}
+
+bool evac_entries_end(struct evacuation *evac, bool cancel)
+{
+	bool has_ended = true;
+
+	for (size_t i = 0; i < evac->vm_count; i++) {
+		struct evac_vm *vm = &evac->vms[i];
+		struct queue_entry *entry = evac_vm_entry(evac, vm);
+		bool is_waiting = entry && strcmp(queue_row(entry)->state, "waiting") == 0;
+
+		has_ended = has_ended && !entry && !vm->is_adding;
+		if (!entry || vm->is_cancelling || (!cancel && !is_waiting))
+			continue;
+		vm->is_cancelling = true;
+		queue_cancel(entry, on_cancelled, evac_ref_new(evac, vm->number));
+	}
+	return has_ended;
+}
+
+/* ---- ends -------------------------------------------------------------------------------------
+ */
+
+void evac_want_end(struct evacuation *evac, enum evac_ending ending, int moves, const char *why)
+{
+	struct evac_detail *detail = &evac->detail;
+
+	detail->ending = ending;
+	detail->moves = moves;
+	snprintf(detail->ending_why, sizeof(detail->ending_why), "%s", why);
+	evac->now.is_news = true;
+	evac_change(evac);
+}
+
+static void end_with(struct evacuation *evac, enum evac_state state, enum err_code code)
+{
+	struct err err;
+
+	err_set(&err, code, "%s", evac->detail.ending_why);
+	evac_go(evac, state, &err);
+}
+
+/* Nothing was begun yet. */
+static void end_before(struct evacuation *evac)
+{
+	end_with(evac, EVAC_STATE_ABORTED, ERR_CANCELLED);
+}
+
+static void end_now(struct evacuation *evac, enum evac_ending ending)
+{
+	bool is_draining = evac->machine.state == EVAC_STATE_DRAINING;
+
+	if (ending == EVAC_ENDING_ABORTED && is_draining)
+		end_with(evac, EVAC_STATE_ABORTED, ERR_CANCELLED);
+	else if (is_draining)
+		end_with(evac, EVAC_STATE_ENDED, evac->request ? ERR_TIMEOUT : ERR_STORE);
+	else
+		evac_go(evac, EVAC_STATE_ENDED, NULL);
+}
+
+void evac_end(struct evacuation *evac)
+{
+	struct evac_detail *detail = &evac->detail;
+	unsigned state = evac->machine.state;
+
+	if (state == EVAC_STATE_PLANNED || state == EVAC_STATE_WAITING) {
+		end_before(evac);
+	} else if (detail->ending == EVAC_ENDING_RETURNING && state != EVAC_STATE_RETURNING) {
+		detail->ending = EVAC_ENDING_NONE;
+		detail->paused = false;
+		evac_change(evac);
+		evac_go(evac, EVAC_STATE_RETURNING, NULL);
+	} else if (evac_stays_go_on(evac) && (!detail->keep_cordon || keep_cordon(evac)) &&
+		   evac_cordon(evac, false)) {
+		end_now(evac, detail->ending);
+	}
+}
+
+/* ---- its deadline
+ * --------------------------------------------------------------------------------- */
+
+void evac_look_at_deadline(struct evacuation *evac)
+{
+	struct evac_detail *detail = &evac->detail;
+
+	if (!evac->request || detail->is_late || !detail->deadline_ms ||
+	    detail->deadline_ms > clock_wall_ms() || detail->ending != EVAC_ENDING_NONE)
+		return;
+	detail->is_late = true;
+	evac_change(evac);
+	log_warning("evacuation", "deadline", "evacuation=%s then=%s", evac->row.id,
+		    evacuation_late_names[evac->request->on_deadline]);
+	switch ((enum evacuation_late)evac->request->on_deadline) {
+	case EVACUATION_LATE_PAUSE:
+		detail->paused = true;
+		detail->moves = EVACUATION_MOVES_FINISH;
+		snprintf(detail->paused_why, sizeof(detail->paused_why), "its deadline has passed");
+		break;
+	case EVACUATION_LATE_ABORT:
+		evac_want_end(evac, EVAC_ENDING_ABORTED, EVACUATION_MOVES_FINISH,
+			      "its deadline has passed");
+		break;
+	case EVACUATION_LATE_LEAVE:
+		detail->keep_cordon = true;
+		evac_want_end(evac, EVAC_ENDING_ENDED, EVACUATION_MOVES_FINISH,
+			      "its deadline has passed, and what had not moved by then stays here");
+		break;
+	}
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What somebody wants of an evacuation.  It counts at once, and is answered when it is on disk. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "evacuation/priv.h"
+
+struct refusal {
+	evacuation_done_fn *done;
+	void *data;
+	struct err err;
+	struct evac_ref *ref;
+};
+
+static void on_refused(void *data)
+{
+	struct refusal *refusal = data;
+
+	refusal->done(refusal->data, evac_ref_take(refusal->ref, NULL), &refusal->err);
+	free(refusal);
+}
+
+static void refuse(struct evacuation *evac, evacuation_done_fn *done, void *data,
+		   const struct err *err)
+{
+	struct refusal *refusal = xnew(struct refusal);
+
+	*refusal = (struct refusal){ done, data, *err, evac_ref_new(evac, 0) };
+	loop_post(evac->evacs->env.loop, on_refused, refusal);
+}
+
+/* IS_ALLOWED: bits of enum evac_state. */
+static bool check_state(const struct evacuation *evac, uint32_t is_allowed, const char *what,
+			struct err *err)
+{
+	const struct machine *machine = &evac->machine;
+
+	if (machine_is_final(machine))
+		return err_set(err, ERR_TOO_LATE, "evacuation %s has ended: %s", evac->row.id,
+			       machine_state(machine)->name);
+	if (machine->is_saving && evac_states[machine->target].flags & MACHINE_FINAL)
+		return err_set(err, ERR_TOO_LATE, "evacuation %s is just ending", evac->row.id);
+	return is_allowed & 1u << machine->state ||
+	       err_set(err, ERR_CONFLICT, "evacuation %s is %s: %s", evac->row.id,
+		       machine_state(machine)->name, what);
+}
+
+static bool check_going_on(const struct evacuation *evac, struct err *err)
+{
+	return evac->detail.ending == EVAC_ENDING_NONE ||
+	       err_set(err, ERR_CONFLICT, "evacuation %s is coming to its end already: %.300s",
+		       evac->row.id, evac->detail.ending_why);
+}
+
+#define BIT(state)   (1u << EVAC_STATE_##state)
+#define BEFORE       (BIT(PLANNED) | BIT(WAITING))
+#define ALL_BUT_ENDS (BEFORE | BIT(DRAINING) | BIT(DRAINED) | BIT(RETURNING))
+
+/* ---- approve --------------------------------------------------------------------------- */
+
+static void approve(struct evacuation *evac, evacuation_done_fn *done, void *data)
+{
+	if (!evac->detail.approved) {
+		evac->detail.approved = true;
+		evac->now.is_news = true;
+		evac_change(evac);
+	}
+	evac_answer_when_saved(evac, done, data);
+}
+
+/* The hosts are asked first whether the plan is still what was seen. */
+struct approval {
+	struct evac_ref *ref;
+	struct evacuation_approve wish;
+	evacuation_done_fn *done;
+	void *data;
+};
+
+static bool check_approval(struct evacuation *evac, const struct evacuation_approve *wish,
+			   struct err *err)
+{
+	struct evac_plan *plan;
+	bool is_same;
+
+	if (!check_state(evac, ALL_BUT_ENDS, "", err) || !check_going_on(evac, err))
+		return false;
+	if (evac->detail.approved || !wish->state_id[0] || !evac->request)
+		return true;
+	plan = evac_plan_make(evac->evacs, evac->request, err);
+	if (!plan)
+		return false;
+	is_same = strcmp(plan->state_id, wish->state_id) == 0 ||
+		  err_set(err, ERR_CONFLICT,
+			  "the plan is stale: hosts or VMs have changed since state_id %s was "
+			  "made, and it is %s now: look at a new dry run",
+			  wish->state_id, plan->state_id);
+	evac_plan_free(plan);
+	return is_same;
+}
+
+static void on_asked(void *data)
+{
+	struct approval *approval = data;
+	struct evacuation *evac = evac_ref_take(approval->ref, NULL);
+	struct err err;
+
+	if (!evac) {
+		err_set(&err, ERR_UNAVAILABLE, "this coordinator is stopping");
+		approval->done(approval->data, NULL, &err);
+	} else if (!check_approval(evac, &approval->wish, &err)) {
+		approval->done(approval->data, evac, &err);
+	} else {
+		approve(evac, approval->done, approval->data);
+	}
+	free(approval);
+}
+
+void evacuation_approve(struct evacuation *evac, const struct evacuation_approve *wish,
+			evacuation_done_fn *done, void *data)
+{
+	struct approval *approval = xnew(struct approval);
+
+	*approval = (struct approval){ evac_ref_new(evac, 0), *wish, done, data };
+	capacity_ask(evac->evacs->env.capacity, on_asked, approval);
+}
+
+/* ---- pause, resume ------------------------------------------------------------------------ */
+
+void evacuation_pause(struct evacuation *evac, const struct evacuation_pause *wish,
+		      evacuation_done_fn *done, void *data)
+{
+	struct evac_detail *detail = &evac->detail;
+	struct err err;
+
+	if (!check_state(evac, BEFORE | BIT(DRAINING) | BIT(RETURNING),
+			 "nothing of it is under way", &err) ||
+	    !check_going_on(evac, &err)) {
+		refuse(evac, done, data, &err);
+		return;
+	}
+	detail->paused = true;
+	detail->moves = wish->moves;
+	snprintf(detail->paused_why, sizeof(detail->paused_why), "%s",
+		 wish->why[0] ? wish->why : "somebody has paused it");
+	evac->now.is_news = true;
+	evac_change(evac);
+	evac_answer_when_saved(evac, done, data);
+}
+
+void evacuation_resume(struct evacuation *evac, evacuation_done_fn *done, void *data)
+{
+	struct evac_detail *detail = &evac->detail;
+	struct err err;
+
+	if (!check_state(evac, ALL_BUT_ENDS, "", &err) || !check_going_on(evac, &err)) {
+		refuse(evac, done, data, &err);
+		return;
+	}
+	if (detail->paused) {
+		detail->paused = false;
+		detail->paused_why[0] = '\0';
+		for (size_t i = 0; i < evac->vm_count; i++)
+			evac->vms[i].again_ms = 0;
+		evac->now.is_news = true;
+		evac_change(evac);
+	}
+	evac_answer_when_saved(evac, done, data);
+}
+
+/* ---- ends ----------------------------------------------------------------------------------- */
+
+void evacuation_abort(struct evacuation *evac, const struct evacuation_abort *wish,
+		      evacuation_done_fn *done, void *data)
+{
+	enum evac_ending ending = EVAC_ENDING_ABORTED;
+	struct err err;
+
+	if (!check_state(evac, ALL_BUT_ENDS, "", &err)) {
+		refuse(evac, done, data, &err);
+		return;
+	}
+	if (wish->back && evac->machine.state != EVAC_STATE_RETURNING)
+		ending = EVAC_ENDING_RETURNING;
+	evac->detail.keep_cordon = wish->keep_cordon && ending != EVAC_ENDING_RETURNING;
+	evac_want_end(evac, ending, wish->moves, wish->why[0] ? wish->why : "aborted on request");
+	evac_answer_when_saved(evac, done, data);
+}
+
+void evacuation_return(struct evacuation *evac, const struct evacuation_return *wish,
+		       evacuation_done_fn *done, void *data)
+{
+	bool is_back = wish->vms == EVACUATION_BACK_MOVE;
+	struct err err;
+
+	if (!check_state(evac, BIT(DRAINED) | (is_back ? 0 : BIT(RETURNING)),
+			 "only a drained host is returned to; abort it, with back if what has "
+			 "moved is to come back",
+			 &err) ||
+	    !check_going_on(evac, &err)) {
+		refuse(evac, done, data, &err);
+		return;
+	}
+	evac_want_end(evac, is_back ? EVAC_ENDING_RETURNING : EVAC_ENDING_ENDED,
+		      EVACUATION_MOVES_FINISH, wish->why[0] ? wish->why : "returned on request");
+	evac_answer_when_saved(evac, done, data);
+}
+
+void evacuation_withdraw(struct evacuation *evac, const char *requester, evacuation_done_fn *done,
+			 void *data)
+{
+	struct err err;
+
+	if (!check_state(evac, ALL_BUT_ENDS, "", &err)) {
+		refuse(evac, done, data, &err);
+		return;
+	}
+	if (!evac_withdraw(evac, requester)) {
+		err_set(&err, ERR_NOT_FOUND, "evacuation %s has no request of '%.63s'",
+			evac->row.id, requester);
+		refuse(evac, done, data, &err);
+		return;
+	}
+	evac_answer_when_saved(evac, done, data);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* evacuation/priv.h -- shared by the files of migrd/evacuation. */
+#ifndef MIGRD_EVACUATION_PRIV_H
+#define MIGRD_EVACUATION_PRIV_H
+
+#include <sys/queue.h>
+
+#include "base/mem.h"
+#include "evacuation/evacuation.h"
+#include "machine/machine.h"
+
+enum evac_state {
+	EVAC_STATE_PLANNED,
+	EVAC_STATE_WAITING,
+	EVAC_STATE_DRAINING,
+	EVAC_STATE_DRAINED,
+	EVAC_STATE_RETURNING,
+	EVAC_STATE_ENDED,
+	EVAC_STATE_ABORTED,
+	EVAC_STATE_COUNT
+};
+extern const struct machine_state evac_states[EVAC_STATE_COUNT];
+
+/* What it is on its way to, as soon as nothing of it is under way. */
+enum evac_ending {
+	EVAC_ENDING_NONE,
+	EVAC_ENDING_ABORTED,
+	EVAC_ENDING_ENDED,
+	EVAC_ENDING_RETURNING
+};
+
+enum evac_vm_state {
+	EVAC_VM_WAITING, /* for a plan, or for its turn in it */
+	EVAC_VM_QUEUED,
+	EVAC_VM_MOVING,
+	EVAC_VM_MOVED,
+	EVAC_VM_BLOCKED, /* nobody takes it now */
+	EVAC_VM_HELD,
+	EVAC_VM_STOPPING,
+	EVAC_VM_STOPPED,
+	EVAC_VM_SAVING,
+	EVAC_VM_SAVED,
+	EVAC_VM_LEFT, /* stays here, and may */
+	EVAC_VM_GONE, /* deleted, or moved by somebody else */
+	EVAC_VM_RETURNING,
+	EVAC_VM_RETURNED,
+	EVAC_VM_AWAY, /* does not come back */
+	EVAC_VM_STATE_COUNT
+};
+extern const char *const evac_vm_names[]; /* ended by NULL */
+
+/* Keys of entries of the queue: no user may send one that begins so (api_key_is_valid()). */
+#define EVAC_KEY_PREFIX  "@e-"
+#define EVAC_BACK_PREFIX "@r-"
+#define EVAC_KEY_SIZE    (ID_NAME_SIZE + 1)
+
+struct evac_rejected {
+	char host[ID_NAME_SIZE];
+	char why[192];
+};
+
+struct evac_vm {
+	/* On disk. */
+	uint64_t number; /* in the evacuation, from 1 on: part of the keys */
+	char uuid[ID_UUID_SIZE], name[ID_NAME_SIZE];
+	int state;                              /* enum evac_vm_state */
+	char to[QUEUE_HOSTS_MAX][ID_NAME_SIZE]; /* of the last attempt */
+	size_t to_count;
+	uint64_t attempt;        /* number of the last one; 0: there was none */
+	bool is_over;            /* that attempt has ended */
+	bool stays;              /* request and placement allow it */
+	uint64_t failed;         /* attempts */
+	char host[ID_NAME_SIZE]; /* where it goes, or is */
+	char move[ID_UUID_SIZE]; /* that brought it there */
+	char why[QUEUE_REASON_SIZE];
+	/* Only here. */
+	uint64_t version;         /* of the record that has the attempt first */
+	char entry[ID_UUID_SIZE]; /* of the queue; "": not known */
+	bool is_adding;           /* queue_add(), or a question to another host, is under way */
+	bool is_cancelling;       /* its entry was told to end */
+	uint64_t powerdown_ms; /* asked to power off, until then, on the loop's clock; 0: not yet */
+	char save[ID_UUID_SIZE]; /* of the save under way, or that was the last; "": none */
+	uint64_t again_ms;       /* no plan for it before, on the loop's clock; 0: at once */
+	struct evac_rejected *rejected;
+	size_t rejected_count;
+};
+
+struct evac_asker {
+	char requester[EVACUATION_WHO_SIZE];
+	char why[EVACUATION_WHY_SIZE];
+	int64_t asked_ms, until_ms; /* wall clock; UNTIL 0: for ever */
+	int on_withdraw;            /* enum evacuation_withdrawn */
+};
+
+/* What must survive beside requests, plan and VMs. */
+struct evac_detail {
+	struct evac_asker askers[EVACUATION_REQUESTS_MAX];
+	size_t asker_count;
+	int64_t not_before_ms, window_until_ms;
+	bool approved;
+	char state_id[EVACUATION_STATE_ID_SIZE];
+	int64_t planned_ms; /* when the plan was made */
+	int64_t started_ms, drained_ms, deadline_ms;
+	int64_t since_ms[EVACUATION_CONDITIONS];
+	bool paused;
+	char paused_why[QUEUE_REASON_SIZE];
+	bool is_late; /* the deadline has come, and what it says was done */
+	int ending;   /* enum evac_ending */
+	char ending_why[QUEUE_REASON_SIZE];
+	int moves; /* enum evacuation_moves, of a pause or an ending */
+	bool keep_cordon;
+	uint64_t next_number;
+};
+
+struct evac_wait {
+	STAILQ_ENTRY(evac_wait) link;
+	uint64_t version; /* answered when that is on disk */
+	evacuation_done_fn *done;
+	void *data;
+};
+STAILQ_HEAD(evac_waits, evac_wait);
+
+struct evacuation {
+	struct machine machine;
+	TAILQ_ENTRY(evacuation) link;
+	struct evacuations *evacs;
+	struct store_evacuation row;
+	struct evacuation_request *request; /* NULL: a later version wrote one */
+	struct evac_detail detail;
+	struct evac_vm *vms;
+	size_t vm_count, vm_size;
+	struct json_object *wish, *plan; /* to be shown */
+	struct err error;                /* why it ends badly; not set: it does not */
+
+	/* The record: each change has a number. */
+	uint64_t version, filled_version, disk_version;
+	bool is_save_under_way;
+	uint64_t save_again_ms; /* the disk has refused the last one: not before, on the loop's
+				   clock */
+	struct evac_waits waits;
+
+	/* Of the present state; forgotten when another is entered. */
+	struct evac_now {
+		bool is_cordon_asked, is_cordon_on, is_cordon_off;
+		bool is_news; /* something that is shown has changed since it was told */
+		bool is_planning;
+		uint64_t creations_until_ms; /* so long creations are waited for */
+		uint64_t plan_again_ms;      /* no plan before; 0: at once */
+		unsigned plan_failed;        /* in a row */
+		char plan_error[QUEUE_REASON_SIZE];
+		size_t creations;
+	} now;
+
+	struct evac_shown *shown;
+	struct loop_timer *timer;
+};
+
+TAILQ_HEAD(evac_list, evacuation);
+TAILQ_HEAD(evac_begins, evac_begin);
+
+struct evacuations {
+	struct evacuations_env env;
+	struct machines machines;
+	struct evac_list list; /* the newest first */
+	struct evac_begins begins;
+	struct loop_timer *look;
+	bool is_ready; /* recovered */
+	bool is_closing;
+};
+
+static inline struct evacuation *evac_of(struct machine *machine)
+{
+	return CONTAINER_OF(machine, struct evacuation, machine);
+}
+
+/* For what is asynchronous: the evacuation is looked up again. */
+struct evac_ref {
+	struct evacuations *evacs;
+	char id[ID_UUID_SIZE];
+	uint64_t number; /* of a VM, or of a version */
+};
+struct evac_ref *evac_ref_new(const struct evacuation *evac, uint64_t number);
+/* Frees REF; NULL: the evacuation is gone. */
+struct evacuation *evac_ref_take(struct evac_ref *ref, uint64_t *ret_number);
+
+/* ---- evacuations.c: all of them ---- */
+/* The one that has not ended; NULL: none. */
+struct evacuation *evacs_current(const struct evacuations *evacs);
+void evacs_trim(struct evacuations *evacs);
+
+/* ---- record.c: one, and what is on disk of it ---- */
+struct evacuation *evac_new(struct evacuations *evacs, const char *id);
+void evac_free(struct evacuation *evac);
+bool evac_decode(struct evacuation *evac);
+void evac_go(struct evacuation *evac, enum evac_state to, const struct err *err);
+/* Something of the record has changed: it is written soon. */
+void evac_change(struct evacuation *evac);
+void evac_save(struct evacuation *evac); /* writes what has changed */
+void evac_tell(struct evacuation *evac);
+/* DONE is called when what has changed until now is on disk. */
+void evac_answer_when_saved(struct evacuation *evac, evacuation_done_fn *done, void *data);
+/* Another look after MS, if nothing happens before. */
+void evac_look_in(struct evacuation *evac, uint64_t ms);
+
+/* ---- begin.c: the plan and the first record ---- */
+/* The daemon stops. */
+void evac_dismiss_begins(struct evacuations *evacs);
+
+/* ---- request.c: who wants it ---- */
+/* Adds a request of WHO, or renews it.  INVALID, LIMIT. */
+bool evac_ask(struct evacuation *evac, const struct evacuation_request *request, const char *who,
+	      struct err *err);
+/* False: WHO has none. */
+bool evac_withdraw(struct evacuation *evac, const char *who);
+/* Withdraws those that have expired.  RET_MS: when the next will, on the clock of the wall; 0: none
+ * will. */
+void evac_expire(struct evacuation *evac, int64_t now_ms, int64_t *ret_ms);
+
+/* ---- plan.c: where to ---- */
+struct evac_choice {
+	char uuid[ID_UUID_SIZE], name[ID_NAME_SIZE];
+	char to[QUEUE_HOSTS_MAX][ID_NAME_SIZE];
+	size_t to_count; /* 0: it stays */
+	char *why;
+	int becomes; /* enum evac_vm_state: LEFT, STOPPING, SAVING; BLOCKED: it may not stay */
+	struct evac_rejected *rejected;
+	size_t rejected_count;
+};
+struct evac_plan {
+	char state_id[EVACUATION_STATE_ID_SIZE];
+	struct json_object *shown; /* of evacuation_plan_fields */
+	struct evac_choice *list;  /* each VM of this host */
+	size_t count, size;
+};
+/* CONFLICT: no other host takes guests; INTERNAL. */
+struct evac_plan *evac_plan_make(const struct evacuations *evacs,
+				 const struct evacuation_request *request, struct err *err);
+void evac_plan_free(struct evac_plan *plan); /* accepts NULL */
+/* NULL: the plan has no such VM. */
+struct evac_choice *evac_plan_find(const struct evac_plan *plan, const char *uuid);
+/* A VM that may not stay and has no destination; NULL: there is none. */
+const struct evac_choice *evac_plan_blocked(const struct evac_plan *plan);
+
+/* ---- vm.c: each VM ---- */
+struct evac_vm *evac_vm_find(const struct evacuation *evac, const char *uuid);
+struct evac_vm *evac_vm_of_number(const struct evacuation *evac, uint64_t number);
+struct evac_vm *evac_vm_add(struct evacuation *evac, const char *uuid, const char *name);
+/* Takes the VMs of this host that are not known yet, and notes what has become of each. */
+void evac_vms_look(struct evacuation *evac);
+void evac_vm_key(const struct evacuation *evac, const struct evac_vm *vm, const char *prefix,
+		 char ret[EVAC_KEY_SIZE]);
+/* Its entry of the queue that has not ended; NULL: none. */
+struct queue_entry *evac_vm_entry(const struct evacuation *evac, const struct evac_vm *vm);
+void evac_vm_set(struct evacuation *evac, struct evac_vm *vm, enum evac_vm_state state,
+		 const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+bool evac_vm_is_settled(const struct evac_vm *vm); /* nothing is to be done with it */
+/* No VM of the store is this host's but those that may stay; each that was moved is with another
+ * host by the records of both. */
+bool evac_is_empty(const struct machine *machine);
+/* What a plan says of it is shown, and nothing is begun. */
+void evac_vm_foresee(struct evacuation *evac, struct evac_vm *vm, struct evac_choice *choice);
+/* Its next attempt is by CHOICE. */
+void evac_vm_take_choice(struct evacuation *evac, struct evac_vm *vm, struct evac_choice *choice);
+/* True: it needs a plan now.  *RET_MS: else when, on the loop's clock; UINT64_MAX: by no time. */
+bool evac_vm_wants_plan(const struct evacuation *evac, const struct evac_vm *vm, uint64_t *ret_ms);
+/* Gives each VM, whose attempt is on disk, its entry in the queue. */
+void evac_vms_feed(struct evacuation *evac);
+
+/* ---- run.c: from planned to drained ---- */
+void evac_step_planned(struct machine *machine);
+void evac_enter_draining(struct machine *machine);
+void evac_step_draining(struct machine *machine);
+void evac_step_drained(struct machine *machine);
+
+/* ---- end.c: pauses and ends ---- */
+/* Cancels its entries that wait, and those under way if CANCEL.  True: none is left. */
+bool evac_entries_end(struct evacuation *evac, bool cancel);
+void evac_want_end(struct evacuation *evac, enum evac_ending ending, int moves, const char *why);
+/* An ending is wanted, and nothing is under way any more. */
+void evac_end(struct evacuation *evac);
+/* What its deadline says is done, once. */
+void evac_look_at_deadline(struct evacuation *evac);
+/* True: the evacuation's cordon is ON (off) on disk. */
+bool evac_cordon(struct evacuation *evac, bool on);
+
+/* ---- stay.c: VMs that are stopped or saved ---- */
+/* Stops and saves them, when no other is under way. */
+void evac_stays_end(struct evacuation *evac, uint64_t *wait_ms);
+/* Lets them go on.  True: none is to go on any more. */
+bool evac_stays_go_on(struct evacuation *evac);
+
+/* ---- back.c: the way back ---- */
+void evac_enter_returning(struct machine *machine);
+void evac_step_returning(struct machine *machine);
+
+/* ---- show.c ---- */
+struct evac_shown;
+void evac_shown_free(struct evac_shown *shown);
+struct evacuation_counts evac_counts(const struct evacuation *evac);
+/* Of a dry run. */
+struct evac_shown *evac_show_plan(const struct evacuations *evacs, const struct evac_plan *plan,
+				  const struct evacuation_request *request, const char *by);
+const struct evacuation_reply *evac_shown_reply(const struct evac_shown *shown);
+
+#endif

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is shown of an evacuation: each VM, the counts, one sentence. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "evacuation/priv.h"
+
+struct evac_shown {
+	struct evacuation_reply reply;
+	struct evacuation_who who[EVACUATION_REQUESTS_MAX];
+	struct evacuation_vm_reply *vms;
+	struct evacuation_rejected *rejected;
+	struct strbuf reason, message;
+	struct json_object *plan, *wish; /* of a dry run */
+	char name[EVACUATION_WHO_SIZE];  /* likewise */
+};
+
+void evac_shown_free(struct evac_shown *shown)
+{
+	if (!shown)
+		return;
+	free(shown->vms);
+	free(shown->rejected);
+	strbuf_fini(&shown->reason);
+	strbuf_fini(&shown->message);
+	json_object_put(shown->plan);
+	json_object_put(shown->wish);
+	free(shown);
+}
+
+const struct evacuation_reply *evac_shown_reply(const struct evac_shown *shown)
+{
+	return &shown->reply;
+}
+
+/* ---- counts -------------------------------------------------------------------------------- */
+
+static void count_vm(const struct evac_vm *vm, struct evacuation_counts *counts)
+{
+	counts->total++;
+	switch ((enum evac_vm_state)vm->state) {
+	case EVAC_VM_MOVING:
+	case EVAC_VM_RETURNING:
+	case EVAC_VM_STOPPING:
+	case EVAC_VM_SAVING:
+		counts->left++;
+		counts->moving++;
+		break;
+	case EVAC_VM_BLOCKED:
+	case EVAC_VM_HELD:
+		counts->left++;
+		counts->blocked++;
+		break;
+	case EVAC_VM_WAITING:
+	case EVAC_VM_QUEUED:
+		counts->left++;
+		break;
+	case EVAC_VM_MOVED:
+	case EVAC_VM_AWAY:
+		counts->moved++;
+		break;
+	case EVAC_VM_STOPPED:
+	case EVAC_VM_SAVED:
+	case EVAC_VM_LEFT:
+	case EVAC_VM_RETURNED:
+		counts->stays++;
+		break;
+	case EVAC_VM_GONE:
+	case EVAC_VM_STATE_COUNT:
+		break;
+	}
+}
+
+struct evacuation_counts evac_counts(const struct evacuation *evac)
+{
+	struct evacuation_counts counts = { 0 };
+
+	for (size_t i = 0; i < evac->vm_count; i++)
+		count_vm(&evac->vms[i], &counts);
+	return counts;
+}
+
+/* The first one that is blocked. */
+static const struct evac_vm *blocking(const struct evacuation *evac)
+{
+	for (size_t i = 0; i < evac->vm_count; i++)
+		if (evac->vms[i].state == EVAC_VM_BLOCKED || evac->vms[i].state == EVAC_VM_HELD)
+			return &evac->vms[i];
+	return NULL;
+}
+
+/* ---- one VM ---------------------------------------------------------------------------------- */
+
+static void show_rejected(const struct evac_vm *vm, struct evac_shown *shown, size_t *at,
+			  struct evacuation_vm_reply *ret)
+{
+	bool is_blocked = vm->state == EVAC_VM_BLOCKED;
+
+	ret->rejected = shown->rejected + *at;
+	ret->rejected_count = is_blocked ? vm->rejected_count : 0;
+	for (size_t i = 0; i < ret->rejected_count; i++)
+		shown->rejected[(*at)++] =
+			(struct evacuation_rejected){ vm->rejected[i].host, vm->rejected[i].why };
+}
+
+static void show_vm(const struct evacuation *evac, const struct evac_vm *vm,
+		    struct evacuation_vm_reply *ret)
+{
+	const struct queue_entry *entry = evac_vm_entry(evac, vm);
+
+	*ret = (struct evacuation_vm_reply){
+		.vm = vm->name,
+		.vm_uuid = vm->uuid,
+		.state = evac_vm_names[vm->state],
+		.host = vm->host[0] ? vm->host : NULL,
+		.why = vm->why,
+		.entry = vm->entry[0] ? vm->entry : NULL,
+		.move = vm->move[0] ? vm->move : NULL,
+		.attempts = vm->failed,
+	};
+	if (entry) {
+		const struct queue_reply reply = queue_show(entry);
+
+		ret->has_end = reply.has_end;
+		ret->expected_end = reply.expected_end;
+	}
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* The whole ends with the last one; nothing is said while one of them is not known. */
+static void add_end(const struct evacuation_vm_reply *vm, struct evacuation_reply *reply,
+		    size_t *known)
+{
+	struct queue_expected *all = &reply->expected_end;
+
+	if (!vm->has_end)
+		return;
+	(*known)++;
+	all->earliest = later(all->earliest, vm->expected_end.earliest);
+	all->expected = later(all->expected, vm->expected_end.expected);
+	all->latest = later(all->latest, vm->expected_end.latest);
+}
+
+static void show_vms(const struct evacuation *evac, struct evac_shown *shown)
+{
+	struct evacuation_reply *reply = &shown->reply;
+	size_t rejected = 0, known = 0;
+
+	for (size_t i = 0; i < evac->vm_count; i++)
+		rejected += evac->vms[i].rejected_count;
+	shown->vms = xcalloc(evac->vm_count + 1, sizeof(*shown->vms));
+	shown->rejected = xcalloc(rejected + 1, sizeof(*shown->rejected));
+	rejected = 0;
+	for (size_t i = 0; i < evac->vm_count; i++) {
+		show_vm(evac, &evac->vms[i], &shown->vms[i]);
+		show_rejected(&evac->vms[i], shown, &rejected, &shown->vms[i]);
+		add_end(&shown->vms[i], reply, &known);
+	}
+	reply->vms = shown->vms;
+	reply->vm_count = evac->vm_count;
+	reply->has_end = known > 0 && known == reply->counts.left;
+	if (!reply->has_end)
+		reply->expected_end = (struct queue_expected){ 0 };
+}
+
+/* ---- the sentence -------------------------------------------------------------------------------
+ */
+
+static void say_counts(const struct evacuation *evac, struct strbuf *text)
+{
+	const struct evacuation_counts counts = evac_counts(evac);
+	const struct evac_vm *vm = blocking(evac);
+
+	strbuf_addf(text, "%" PRIu64 " of %" PRIu64 " VMs are left, %" PRIu64 " under way",
+		    counts.left, counts.total, counts.moving);
+	if (counts.blocked)
+		strbuf_addf(text, ", %" PRIu64 " blocked", counts.blocked);
+	if (vm)
+		strbuf_addf(text, "; VM '%s' %s: %s", vm->name,
+			    vm->state == EVAC_VM_HELD ? "is held" : "is blocked", vm->why);
+}
+
+static void say_planned(const struct evacuation *evac, struct strbuf *text)
+{
+	const struct evac_detail *detail = &evac->detail;
+
+	if (!detail->approved)
+		strbuf_adds(text, "waits until somebody approves of it");
+	if (detail->not_before_ms > clock_wall_ms())
+		strbuf_addf(text, "%swaits for its window of time", text->len ? ", and " : "");
+	if (detail->paused)
+		strbuf_addf(text, "%sis paused: %s", text->len ? ", and " : "", detail->paused_why);
+	if (!text->len)
+		strbuf_adds(text, "is about to begin");
+}
+
+static void say_draining(const struct evacuation *evac, struct strbuf *text)
+{
+	const struct evac_detail *detail = &evac->detail;
+	const struct evacuation_counts counts = evac_counts(evac);
+
+	if (detail->paused) {
+		strbuf_addf(text, "is paused: %s; ", detail->paused_why);
+	} else if (!evac->now.is_cordon_on) {
+		strbuf_adds(text, "the host is being cordoned; ");
+	} else if (evac->now.creations) {
+		strbuf_addf(text, "%zu guests are still coming to this host; ",
+			    evac->now.creations);
+	} else if (evac->now.plan_error[0]) {
+		strbuf_addf(text, "no plan can be made: %s; ", evac->now.plan_error);
+	} else if (evac->now.is_planning && !counts.moving) {
+		strbuf_adds(text, "hosts are asked what they have room for; ");
+	}
+	say_counts(evac, text);
+}
+
+static void say_drained(const struct evacuation *evac, struct strbuf *text)
+{
+	const struct evacuation_counts counts = evac_counts(evac);
+
+	strbuf_addf(text,
+		    "no guest is here any more, by the records of all hosts: %" PRIu64 " moved",
+		    counts.moved);
+	if (counts.stays)
+		strbuf_addf(text, "; %" PRIu64 " stay here, as request and placement allow",
+			    counts.stays);
+}
+
+static void say(const struct evacuation *evac, struct strbuf *text)
+{
+	const struct evac_detail *detail = &evac->detail;
+
+	if (detail->ending != EVAC_ENDING_NONE && !evacuation_is_final(evac))
+		strbuf_addf(text, "%s, and waits for what is under way; ", detail->ending_why);
+	switch ((enum evac_state)evac->machine.state) {
+	case EVAC_STATE_PLANNED:
+	case EVAC_STATE_WAITING:
+		say_planned(evac, text);
+		break;
+	case EVAC_STATE_DRAINING:
+		say_draining(evac, text);
+		break;
+	case EVAC_STATE_DRAINED:
+		say_drained(evac, text);
+		break;
+	case EVAC_STATE_RETURNING:
+		strbuf_adds(text, "VMs come back; ");
+		say_counts(evac, text);
+		break;
+	case EVAC_STATE_ENDED:
+	case EVAC_STATE_ABORTED:
+	case EVAC_STATE_COUNT:
+		strbuf_adds(text, err_is_set(&evac->error) ? evac->error.msg : "has ended");
+		break;
+	}
+}
+
+/* ---- conditions, requests
+ * ------------------------------------------------------------------------- */
+
+static void show_conditions(const struct evacuation *evac, struct evac_shown *shown)
+{
+	static const struct {
+		const char *type, *yes, *no;
+		uint32_t states;
+	} rows[EVACUATION_CONDITIONS] = {
+		{ "MaintenancePlanned", "Requested", "NotPlanned",
+		  1u << EVAC_STATE_PLANNED | 1u << EVAC_STATE_WAITING },
+		{ "DrainInProgress", "Draining", "NotDraining", 1u << EVAC_STATE_DRAINING },
+		{ "Drained", "Empty", "NotEmpty", 1u << EVAC_STATE_DRAINED },
+		{ "MaintenanceInProgress", "Empty", "NotReady", 1u << EVAC_STATE_DRAINED },
+	};
+	const char *reason = strbuf_str(&shown->reason);
+
+	shown->reply.condition_count = EVACUATION_CONDITIONS;
+	for (size_t i = 0; i < EVACUATION_CONDITIONS; i++) {
+		bool is_so = rows[i].states & 1u << evac->machine.state;
+
+		shown->reply.conditions[i] = (struct evacuation_condition){
+			.type = rows[i].type,
+			.status = is_so,
+			.reason = is_so ? rows[i].yes : rows[i].no,
+			.message = is_so ? reason : "",
+			.since = evac->detail.since_ms[i],
+		};
+	}
+}
+
+static void show_requests(const struct evacuation *evac, struct evac_shown *shown)
+{
+	for (size_t i = 0; i < evac->detail.asker_count; i++) {
+		const struct evac_asker *asker = &evac->detail.askers[i];
+
+		shown->who[i] = (struct evacuation_who){
+			.requester = asker->requester,
+			.why = asker->why,
+			.on_withdraw = evacuation_withdrawn_names[asker->on_withdraw],
+			.asked_at = asker->asked_ms,
+			.until = asker->until_ms,
+		};
+	}
+	shown->reply.requests = shown->who;
+	shown->reply.request_count = evac->detail.asker_count;
+}
+
+/* ---- all
+ * ------------------------------------------------------------------------------------------- */
+
+static const char *const endings[] = { NULL, "aborted", "ended", "returning" };
+
+const struct evacuation_reply *evacuation_show(struct evacuation *evac)
+{
+	const struct store_evacuation *row = &evac->row;
+	const struct evac_detail *detail = &evac->detail;
+	const struct evac_vm *vm = blocking(evac);
+	struct evac_shown *shown = xnew(struct evac_shown);
+
+	evac_shown_free(evac->shown);
+	evac->shown = shown;
+	shown->reply = (struct evacuation_reply){
+		.id = row->id,
+		.host = evac->evacs->env.host_id,
+		.state = machine_state(&evac->machine)->name,
+		.final = evacuation_is_final(evac),
+		.paused = detail->paused,
+		.blocked_by = vm && !evacuation_is_final(evac) ? vm->name : NULL,
+		.counts = evac_counts(evac),
+		.plan = evac->plan,
+		.wish = evac->wish,
+		.ending = endings[detail->ending],
+		.has_failed = err_is_set(&evac->error),
+		.error = { err_name(evac->error.code), evac->error.msg },
+		.approved = detail->approved,
+		.not_before = detail->not_before_ms,
+		.window_until = detail->window_until_ms,
+		.deadline_at = detail->deadline_ms,
+		.created_at = row->created_ms,
+		.started_at = detail->started_ms,
+		.drained_at = detail->drained_ms,
+		.updated_at = row->updated_ms,
+		.ended_at = row->ended_ms,
+	};
+	say(evac, &shown->reason);
+	shown->reply.reason = strbuf_str(&shown->reason);
+	show_conditions(evac, shown);
+	show_requests(evac, shown);
+	show_vms(evac, shown);
+	return &shown->reply;
+}
+
+/* ---- a dry run
+ * ---------------------------------------------------------------------------------------- */
+
+static void show_choice(const struct evac_choice *choice, struct evac_shown *shown, size_t *at,
+			const char *host_id, struct evacuation_vm_reply *ret)
+{
+	bool is_moved = choice->to_count;
+
+	*ret = (struct evacuation_vm_reply){
+		.vm = choice->name,
+		.vm_uuid = choice->uuid,
+		.state = evac_vm_names[is_moved ? EVAC_VM_WAITING : choice->becomes],
+		.host = is_moved ? choice->to[0] : host_id,
+		.why = choice->why,
+		.rejected = shown->rejected + *at,
+		.rejected_count = choice->rejected_count,
+	};
+	for (size_t i = 0; i < choice->rejected_count; i++)
+		shown->rejected[(*at)++] = (struct evacuation_rejected){ choice->rejected[i].host,
+									 choice->rejected[i].why };
+}
+
+static void show_choices(const struct evac_plan *plan, struct evac_shown *shown,
+			 const char *host_id)
+{
+	struct evacuation_counts *counts = &shown->reply.counts;
+	size_t rejected = 0;
+
+	for (size_t i = 0; i < plan->count; i++)
+		rejected += plan->list[i].rejected_count;
+	shown->vms = xcalloc(plan->count + 1, sizeof(*shown->vms));
+	shown->rejected = xcalloc(rejected + 1, sizeof(*shown->rejected));
+	rejected = 0;
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct evac_choice *choice = &plan->list[i];
+		bool is_blocked = !choice->to_count && choice->becomes == EVAC_VM_BLOCKED;
+
+		show_choice(choice, shown, &rejected, host_id, &shown->vms[i]);
+		counts->total++;
+		counts->left += choice->to_count || is_blocked;
+		counts->blocked += is_blocked;
+		counts->stays += !choice->to_count && !is_blocked;
+		if (is_blocked && !shown->reply.blocked_by)
+			shown->reply.blocked_by = choice->name;
+	}
+	shown->reply.vms = shown->vms;
+	shown->reply.vm_count = plan->count;
+}
+
+static void say_plan(struct evac_shown *shown)
+{
+	const struct evacuation_counts *counts = &shown->reply.counts;
+
+	strbuf_addf(&shown->reason,
+		    "nothing was changed: %" PRIu64 " VMs would be moved, %" PRIu64
+		    " would stay as they may, %" PRIu64 " would block it",
+		    counts->left - counts->blocked, counts->stays, counts->blocked);
+	shown->reply.reason = strbuf_str(&shown->reason);
+}
+
+struct evac_shown *evac_show_plan(const struct evacuations *evacs, const struct evac_plan *plan,
+				  const struct evacuation_request *request, const char *by)
+{
+	struct evac_shown *shown = xnew(struct evac_shown);
+
+	snprintf(shown->name, sizeof(shown->name), "%s",
+		 request->requester[0] ? request->requester : by);
+	shown->plan = json_object_get(plan->shown);
+	shown->wish = json_encode(evacuation_request_fields, request);
+	shown->who[0] = (struct evacuation_who){
+		.requester = shown->name,
+		.why = request->why,
+		.on_withdraw = evacuation_withdrawn_names[request->on_withdraw],
+	};
+	shown->reply = (struct evacuation_reply){
+		.host = evacs->env.host_id,
+		.state = evac_states[EVAC_STATE_PLANNED].name,
+		.requests = shown->who,
+		.request_count = 1,
+		.plan = shown->plan,
+		.wish = shown->wish,
+		.approved = !request->approval,
+	};
+	when_parse(request->until, &shown->who[0].until);
+	when_parse(request->not_before, &shown->reply.not_before);
+	when_parse(request->window_until, &shown->reply.window_until);
+	show_choices(plan, shown, evacs->env.host_id);
+	say_plan(shown);
+	return shown;
+}

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Each VM of an evacuation: what has become of it, and its entries in the queue. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "evacuation/priv.h"
+#include "vm/vm.h"
+
+#define BACKOFF_MIN_MS 2000
+#define BACKOFF_MAX_MS 60000
+
+const char *const evac_vm_names[] = { "waiting",   "queued",   "moving", "moved", "blocked", "held",
+				      "stopping",  "stopped",  "saving", "saved", "left",    "gone",
+				      "returning", "returned", "away",   NULL };
+
+/* ---- the list ------------------------------------------------------------------------ */
+
+struct evac_vm *evac_vm_find(const struct evacuation *evac, const char *uuid)
+{
+	for (size_t i = 0; i < evac->vm_count; i++)
+		if (strcmp(evac->vms[i].uuid, uuid) == 0)
+			return &evac->vms[i];
+	return NULL;
+}
+
+struct evac_vm *evac_vm_of_number(const struct evacuation *evac, uint64_t number)
+{
+	for (size_t i = 0; i < evac->vm_count; i++)
+		if (evac->vms[i].number == number)
+			return &evac->vms[i];
+	return NULL;
+}
+
+struct evac_vm *evac_vm_add(struct evacuation *evac, const char *uuid, const char *name)
+{
+	struct evac_vm *vm;
+
+	if (evac->vm_count == evac->vm_size) {
+		evac->vm_size = evac->vm_size ? evac->vm_size * 2 : 16;
+		evac->vms = xrealloc(evac->vms, evac->vm_size * sizeof(*evac->vms));
+	}
+	vm = &evac->vms[evac->vm_count++];
+	*vm = (struct evac_vm){ .number = ++evac->detail.next_number };
+	snprintf(vm->uuid, sizeof(vm->uuid), "%s", uuid);
+	snprintf(vm->name, sizeof(vm->name), "%s", name);
+	return vm;
+}
+
+void evac_vm_set(struct evacuation *evac, struct evac_vm *vm, enum evac_vm_state state,
+		 const char *fmt, ...)
+{
+	char why[sizeof(vm->why)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	if (strcmp(why, vm->why) != 0 || vm->state != (int)state)
+		evac->now.is_news = true;
+	memcpy(vm->why, why, sizeof(why));
+	if (vm->state == (int)state)
+		return;
+	log_info("evacuation", "vm", "evacuation=%s vm=%s from=%s to=%s why=%s", evac->row.id,
+		 vm->name, evac_vm_names[vm->state], evac_vm_names[state], why);
+	vm->state = (int)state;
+	evac_change(evac);
+}
+
+static void set_host(struct evacuation *evac, struct evac_vm *vm, const char *host)
+{
+	if (strcmp(vm->host, host) == 0)
+		return;
+	snprintf(vm->host, sizeof(vm->host), "%s", host);
+	evac_change(evac);
+}
+
+static void drop_rejected(struct evac_vm *vm)
+{
+	free(TAKE_PTR(vm->rejected));
+	vm->rejected_count = 0;
+}
+
+bool evac_vm_is_settled(const struct evac_vm *vm)
+{
+	static const bool is_settled[EVAC_VM_STATE_COUNT] = {
+		[EVAC_VM_MOVED] = true, [EVAC_VM_STOPPED] = true, [EVAC_VM_SAVED] = true,
+		[EVAC_VM_LEFT] = true,  [EVAC_VM_GONE] = true,
+	};
+
+	return is_settled[vm->state];
+}
+
+/* ---- its entries in the queue ---------------------------------------------------------- */
+
+void evac_vm_key(const struct evacuation *evac, const struct evac_vm *vm, const char *prefix,
+		 char ret[EVAC_KEY_SIZE])
+{
+	snprintf(ret, EVAC_KEY_SIZE, "%s%s-%" PRIu64 "-%" PRIu64, prefix, evac->row.id, vm->number,
+		 vm->attempt);
+}
+
+/* Of the last attempt, whatever has become of it. */
+static struct queue_entry *entry_of_attempt(const struct evacuation *evac, struct evac_vm *vm)
+{
+	struct queue *queue = evac->evacs->env.queue;
+	struct queue_entry *entry = vm->entry[0] ? queue_find(queue, vm->entry) : NULL;
+	char key[EVAC_KEY_SIZE];
+
+	if (entry || vm->attempt == 0)
+		return entry;
+	evac_vm_key(evac, vm, EVAC_KEY_PREFIX, key);
+	entry = queue_find_key(queue, key);
+	if (entry)
+		snprintf(vm->entry, sizeof(vm->entry), "%s", queue_row(entry)->id);
+	return entry;
+}
+
+struct queue_entry *evac_vm_entry(const struct evacuation *evac, const struct evac_vm *vm)
+{
+	struct queue_entry *entry =
+		vm->entry[0] ? queue_find(evac->evacs->env.queue, vm->entry) : NULL;
+
+	return entry && !queue_is_final(entry) ? entry : NULL;
+}
+
+static uint64_t backoff_ms(uint64_t failed)
+{
+	uint64_t ms = BACKOFF_MIN_MS;
+
+	while (failed-- > 1 && ms < BACKOFF_MAX_MS)
+		ms *= 2;
+	return ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS;
+}
+
+static void attempt_failed(struct evacuation *evac, struct evac_vm *vm, const char *why)
+{
+	vm->is_over = true;
+	vm->is_cancelling = false;
+	vm->failed++;
+	vm->again_ms = loop_now_ms(evac->evacs->env.loop) + backoff_ms(vm->failed);
+	vm->entry[0] = '\0';
+	evac_change(evac);
+	evac_vm_set(evac, vm, EVAC_VM_BLOCKED, "%.480s", why);
+}
+
+/* An entry that we have cancelled says nothing of the VM. */
+static void attempt_cancelled(struct evacuation *evac, struct evac_vm *vm)
+{
+	vm->is_over = true;
+	vm->is_cancelling = false;
+	vm->entry[0] = '\0';
+	evac_change(evac);
+	evac_vm_set(evac, vm, EVAC_VM_WAITING, "its entry in the queue was taken back");
+}
+
+static void attempt_ended(struct evacuation *evac, struct evac_vm *vm,
+			  const struct queue_entry *entry)
+{
+	const struct queue_reply reply = queue_show(entry);
+
+	if (strcmp(reply.state, "done") == 0) {
+		/* It was there, and is here again. */
+		vm->is_over = true;
+		vm->entry[0] = '\0';
+		evac_change(evac);
+		evac_vm_set(evac, vm, EVAC_VM_WAITING, "has come back to this host");
+	} else if (vm->is_cancelling) {
+		attempt_cancelled(evac, vm);
+	} else if (strcmp(reply.state, "cancelled") == 0) {
+		vm->failed = vm->failed < 4 ? 4 : vm->failed; /* some time passes */
+		attempt_failed(evac, vm, "somebody has cancelled its entry in the queue");
+	} else {
+		attempt_failed(evac, vm, reply.reason);
+	}
+}
+
+/* ---- a VM that is this host's ------------------------------------------------------------- */
+
+static void look_at_entry(struct evacuation *evac, struct evac_vm *vm, struct queue_entry *entry)
+{
+	const struct queue_reply reply = queue_show(entry);
+	bool is_moving = strcmp(reply.state, "moving") == 0;
+	bool is_ours = strcmp(reply.id, vm->entry) == 0;
+	const struct queue_attempt *last =
+		reply.attempt_count ? &reply.attempts[reply.attempt_count - 1] : NULL;
+
+	if (is_moving && last)
+		set_host(evac, vm, last->host);
+	if (reply.move)
+		snprintf(vm->move, sizeof(vm->move), "%s", reply.move);
+	evac_vm_set(evac, vm, is_moving ? EVAC_VM_MOVING : EVAC_VM_QUEUED, "%s%s%s%.400s",
+		    is_ours ? "" : "somebody has ordered this move: entry ",
+		    is_ours ? "" : reply.id, is_ours ? "" : ": ", reply.reason);
+}
+
+/* False: no move of it is under way that somebody else has ordered. */
+static bool look_at_move(struct evacuation *evac, struct evac_vm *vm)
+{
+	struct move *move = moves_active_of(evac->evacs->env.moves, vm->uuid);
+
+	if (!move)
+		return false;
+	if (move_is_out(move)) {
+		set_host(evac, vm, move_row(move)->peer);
+		snprintf(vm->move, sizeof(vm->move), "%s", move_row(move)->id);
+	}
+	evac_vm_set(evac, vm, EVAC_VM_MOVING,
+		    "move %s is under way, which is not of this evacuation", move_row(move)->id);
+	return true;
+}
+
+/* True: it stays here, and may. */
+static bool look_at_stay(struct evacuation *evac, struct evac_vm *evac_vm, const struct vm *vm)
+{
+	bool is_left = evac->request && evac->request->stopped == EVACUATION_STOPPED_LEAVE &&
+		       vm_is_stopped(vm);
+
+	if (is_left) {
+		set_host(evac, evac_vm, evac->evacs->env.host_id);
+		evac_vm_set(evac, evac_vm, EVAC_VM_LEFT,
+			    "does not run, and such VMs are left here");
+		return true;
+	}
+	if (evac_vm->state == EVAC_VM_STOPPED || evac_vm->state == EVAC_VM_SAVED)
+		return vm_is_stopped(vm);
+	return (evac_vm->state == EVAC_VM_LEFT && evac_vm->stays) ||
+	       evac_vm->state == EVAC_VM_STOPPING || evac_vm->state == EVAC_VM_SAVING;
+}
+
+static void look_at_owned(struct evacuation *evac, struct evac_vm *evac_vm, const struct vm *vm)
+{
+	struct evacuations_env *env = &evac->evacs->env;
+	struct queue_entry *mine = evac_vm->is_over ? NULL : entry_of_attempt(evac, evac_vm);
+	struct queue_entry *live = queue_find_vm(env->queue, evac_vm->uuid);
+	CLEANUP(strbuf_fini) struct strbuf why = STRBUF_INIT;
+
+	if (mine && queue_is_final(mine))
+		attempt_ended(evac, evac_vm, mine);
+	if (live) {
+		look_at_entry(evac, evac_vm, live);
+		return;
+	}
+	if (evac_vm->is_adding || look_at_stay(evac, evac_vm, vm) || look_at_move(evac, evac_vm))
+		return;
+	if (holds_vm(env->holds, evac_vm->uuid, &why))
+		evac_vm_set(evac, evac_vm, EVAC_VM_HELD, "%.480s", strbuf_str(&why));
+	else if (evac_vm->state == EVAC_VM_BLOCKED || evac_vm->state == EVAC_VM_WAITING)
+		; /* it is said why */
+	else
+		evac_vm_set(evac, evac_vm, EVAC_VM_WAITING,
+			    "is on this host, and waits for a plan");
+}
+
+/* ---- a VM that is not ---------------------------------------------------------------------- */
+
+static void look_at_done(struct evacuation *evac, struct evac_vm *vm,
+			 const struct queue_entry *entry)
+{
+	const struct queue_reply reply = queue_show(entry);
+	const struct queue_attempt *last = &reply.attempts[reply.attempt_count - 1];
+
+	if (vm->is_over && vm->state == EVAC_VM_MOVED)
+		return;
+	set_host(evac, vm, last->host);
+	snprintf(vm->move, sizeof(vm->move), "%s", last->move);
+	vm->is_over = true;
+	vm->failed = 0;
+	drop_rejected(vm);
+	evac_change(evac);
+	evac_vm_set(evac, vm, EVAC_VM_MOVED, "runs on host '%s' now, by the records of both hosts",
+		    vm->host);
+}
+
+/* The newest move that has brought it to another host, by what is kept; NULL: none is known. */
+static const struct move *find_departure(const struct evacuation *evac, const struct evac_vm *vm)
+{
+	struct move *move = moves_first(evac->evacs->env.moves);
+
+	while (move && (strcmp(move_row(move)->vm_uuid, vm->uuid) != 0 || !move_is_out(move) ||
+			strcmp(move_row(move)->state, "done") != 0))
+		move = move_next(move);
+	return move;
+}
+
+static void set_gone(struct evacuation *evac, struct evac_vm *evac_vm, const struct vm *vm)
+{
+	const struct move *move = find_departure(evac, evac_vm);
+	const char *host = move ? move_row(move)->peer : vm ? vm_row(vm)->elsewhere : NULL;
+
+	evac_vm->is_over = true;
+	drop_rejected(evac_vm);
+	if (move)
+		snprintf(evac_vm->move, sizeof(evac_vm->move), "%s", move_row(move)->id);
+	if (host) {
+		set_host(evac, evac_vm, host);
+		evac_vm_set(evac, evac_vm, EVAC_VM_GONE,
+			    "is on host '%s' now, by somebody else's order", host);
+	} else {
+		set_host(evac, evac_vm, "");
+		evac_vm_set(evac, evac_vm, EVAC_VM_GONE, "was deleted");
+	}
+}
+
+/* It was deleted, or is another host's. */
+static void look_at_gone(struct evacuation *evac, struct evac_vm *evac_vm, const struct vm *vm)
+{
+	const struct queue_entry *entry = entry_of_attempt(evac, evac_vm);
+
+	if (entry && strcmp(queue_row(entry)->state, "done") == 0) {
+		look_at_done(evac, evac_vm, entry);
+		return;
+	}
+	if (entry && !queue_is_final(entry))
+		return; /* it is about to say so */
+	if (evac_vm->state != EVAC_VM_MOVED && evac_vm->state != EVAC_VM_GONE)
+		set_gone(evac, evac_vm, vm);
+}
+
+/* ---- all --------------------------------------------------------------------------------------
+ */
+
+static void take_new(struct evacuation *evac)
+{
+	struct vms *vms = evac->evacs->env.vms;
+
+	for (struct vm *vm = vm_next(vms, NULL); vm; vm = vm_next(vms, vm_name(vm))) {
+		if (vm_role(vm) == VM_ROLE_FORMER || evac_vm_find(evac, vm_uuid(vm)))
+			continue;
+		evac_vm_add(evac, vm_uuid(vm), vm_name(vm));
+		evac_change(evac);
+		evac->now.is_news = true;
+	}
+}
+
+void evac_vms_look(struct evacuation *evac)
+{
+	take_new(evac);
+	for (size_t i = 0; i < evac->vm_count; i++) {
+		struct evac_vm *evac_vm = &evac->vms[i];
+		const struct vm *vm = vm_find_uuid(evac->evacs->env.vms, evac_vm->uuid);
+
+		if (!vm || vm_role(vm) == VM_ROLE_FORMER)
+			look_at_gone(evac, evac_vm, vm);
+		else if (vm_role(vm) == VM_ROLE_INCOMING)
+			evac_vm_set(evac, evac_vm, EVAC_VM_WAITING, "is still coming to this host");
+		else
+			look_at_owned(evac, evac_vm, vm);
+	}
+}
+
+/* The source's record has the destination's answer, which it gave when its own was on disk; of a
+ * move whose record has gone, the VM's tells it. */
+static bool is_proved(const struct evacuation *evac, const struct evac_vm *evac_vm)
+{
+	const struct vm *vm = vm_find_uuid(evac->evacs->env.vms, evac_vm->uuid);
+	const struct move *move = moves_find(evac->evacs->env.moves, evac_vm->move);
+
+	if (move)
+		return strcmp(move_row(move)->state, "done") == 0 &&
+		       strcmp(move_row(move)->verdict, "taken") == 0;
+	return !vm || (vm_role(vm) == VM_ROLE_FORMER && vm_row(vm)->elsewhere[0] &&
+		       vm_row(vm)->elsewhere[0] != '?');
+}
+
+/* A VM of the store may be here. */
+static bool may_be_here(const struct evacuation *evac, const struct vm *vm)
+{
+	const struct evac_vm *evac_vm = evac_vm_find(evac, vm_uuid(vm));
+
+	if (!evac_vm || vm_role(vm) != VM_ROLE_OWNED)
+		return false;
+	return evac_vm->state == EVAC_VM_LEFT ||
+	       ((evac_vm->state == EVAC_VM_STOPPED || evac_vm->state == EVAC_VM_SAVED) &&
+		vm_is_stopped(vm));
+}
+
+bool evac_is_empty(const struct machine *machine)
+{
+	const struct evacuation *evac = evac_of((struct machine *)(uintptr_t)machine);
+	const struct evacuations_env *env = &evac->evacs->env;
+
+	for (struct vm *vm = vm_next(env->vms, NULL); vm; vm = vm_next(env->vms, vm_name(vm)))
+		if (vm_role(vm) != VM_ROLE_FORMER && !may_be_here(evac, vm))
+			return false;
+	for (size_t i = 0; i < evac->vm_count; i++) {
+		const struct evac_vm *vm = &evac->vms[i];
+
+		if (!evac_vm_is_settled(vm) || (vm->state == EVAC_VM_MOVED && !is_proved(evac, vm)))
+			return false;
+	}
+	return cordon_creations_under_way(env->holds) == 0;
+}
+
+/* ---- attempts -----------------------------------------------------------------------------------
+ */
+
+static void take_rejected(struct evac_vm *vm, struct evac_choice *choice)
+{
+	free(vm->rejected);
+	vm->rejected = TAKE_PTR(choice->rejected);
+	vm->rejected_count = choice->rejected_count;
+	choice->rejected_count = 0;
+}
+
+void evac_vm_foresee(struct evacuation *evac, struct evac_vm *vm, struct evac_choice *choice)
+{
+	take_rejected(vm, choice);
+	if (choice->to_count) {
+		set_host(evac, vm, choice->to[0]);
+		evac_vm_set(evac, vm, EVAC_VM_WAITING, "%.480s", choice->why);
+	} else if (vm->state == EVAC_VM_WAITING && choice->becomes == EVAC_VM_BLOCKED) {
+		evac_vm_set(evac, vm, EVAC_VM_BLOCKED, "%.480s", choice->why);
+	}
+}
+
+void evac_vm_take_choice(struct evacuation *evac, struct evac_vm *vm, struct evac_choice *choice)
+{
+	take_rejected(vm, choice);
+	if (choice->to_count) {
+		memcpy(vm->to, choice->to, sizeof(vm->to));
+		vm->to_count = choice->to_count;
+		vm->attempt++;
+		vm->is_over = vm->is_cancelling = false;
+		vm->entry[0] = '\0';
+		set_host(evac, vm, vm->to[0]);
+		evac_vm_set(evac, vm, EVAC_VM_WAITING, "%.480s", choice->why);
+		evac_change(evac);
+		vm->version = evac->version;
+	} else if (choice->becomes == EVAC_VM_BLOCKED) {
+		attempt_failed(evac, vm, choice->why);
+	} else {
+		vm->is_over = vm->stays = true;
+		set_host(evac, vm, evac->evacs->env.host_id);
+		evac_vm_set(evac, vm, (enum evac_vm_state)choice->becomes, "%.480s", choice->why);
+		vm->failed = 0;
+		vm->again_ms = vm->powerdown_ms = 0;
+		evac_change(evac);
+		vm->version = evac->version;
+	}
+}
+
+bool evac_vm_wants_plan(const struct evacuation *evac, const struct evac_vm *vm, uint64_t *ret_ms)
+{
+	const struct vm *mine = vm_find_uuid(evac->evacs->env.vms, vm->uuid);
+	bool is_without = (vm->state == EVAC_VM_WAITING || vm->state == EVAC_VM_BLOCKED) &&
+			  (vm->is_over || vm->attempt == 0) && mine &&
+			  vm_role(mine) == VM_ROLE_OWNED;
+	uint64_t now_ms = loop_now_ms(evac->evacs->env.loop);
+
+	*ret_ms = is_without && vm->again_ms > now_ms ? vm->again_ms : UINT64_MAX;
+	return is_without && vm->again_ms <= now_ms;
+}
+
+static void on_added(void *data, struct queue_entry *entry, const struct err *err)
+{
+	uint64_t number;
+	struct evacuation *evac = evac_ref_take(data, &number);
+	struct evac_vm *vm = evac ? evac_vm_of_number(evac, number) : NULL;
+
+	if (!vm)
+		return;
+	vm->is_adding = false;
+	if (entry && !err)
+		snprintf(vm->entry, sizeof(vm->entry), "%s", queue_row(entry)->id);
+	else if (!vm->is_over)
+		attempt_failed(evac, vm, err->msg);
+	evacuations_look(evac->evacs);
+}
+
+/* As many attempts as it has destinations: then a new plan is made. */
+static void add(struct evacuation *evac, struct evac_vm *vm)
+{
+	struct queue_request request = {
+		.move = evac->request->move,
+		.to_count = vm->to_count,
+		.attempts_max = vm->to_count,
+	};
+	char key[EVAC_KEY_SIZE];
+
+	evac_vm_key(evac, vm, EVAC_KEY_PREFIX, key);
+	memcpy(request.to, vm->to, sizeof(request.to));
+	memcpy(request.move.vm, vm->name, sizeof(request.move.vm));
+	request.move.options.priority = MOVE_PRIORITY_EVACUATION;
+	vm->is_adding = true;
+	queue_add(evac->evacs->env.queue, &(struct queue_wish){ .request = &request, .key = key },
+		  on_added, evac_ref_new(evac, vm->number));
+}
+
+/* On disk, and no entry was made of it. */
+static bool is_to_be_added(const struct evacuation *evac, struct evac_vm *vm)
+{
+	return vm->state == EVAC_VM_WAITING && vm->attempt > 0 && !vm->is_over && !vm->is_adding &&
+	       vm->version <= evac->disk_version && !entry_of_attempt(evac, vm);
+}
+
+void evac_vms_feed(struct evacuation *evac)
+{
+	for (size_t i = 0; i < evac->vm_count; i++)
+		if (is_to_be_added(evac, &evac->vms[i]))
+			add(evac, &evac->vms[i]);
+}
