@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# check.sh [--long] [FAULTS] -- Spin's verifier over the handover, and over who owns a guest, in
-# the settings below: every state that FAULTS faults (default 4, with --long 5) can lead to.  Prints
+# check.sh [--long] [FAULTS] -- Spin's verifier over the handover, over who owns a guest and
+# over a host that is emptied, in the settings below: every state that FAULTS faults (default 4, with --long 5) can lead to.  Prints
 # what was explored; fails on the first error, and leaves its trail for README.md's "how to read a
 # counterexample".  --long: also the settings that take minutes.
 set -eu
@@ -14,7 +14,7 @@ seconds=240 # of processor time, for each
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 command -v spin >/dev/null || { echo "check.sh: spin is not installed" >&2; exit 77; }
-cp "$here/handover.pml" "$here/ownership.pml" "$here/refresh.pml" "$work"
+cp "$here/evacuation.pml" "$here/handover.pml" "$here/ownership.pml" "$here/refresh.pml" "$work"
 "$here/states.sh" "$here/../../migrd/move/states.c" >"$work/states.pml"
 cd "$work"
 
@@ -56,6 +56,9 @@ verify handover "3 faults, hosts die, disks" -DFAULTS=3 -DKILL -DUSER=0 -DDISKS
 verify ownership "5 faults, 2 moves, starts by hand" -DFAULTS=5 -DMOVES=2
 verify ownership "4 faults, 3 moves, starts by hand" -DFAULTS=4 -DMOVES=3
 verify refresh "8 faults, another QEMU of the same host" -DFAULTS=8
+verify evacuation "1 fault, 1 act of a user" -DFAULTS=1 -DUSER=1
+verify evacuation "1 fault, 1 act, one may stay" -DFAULTS=1 -DUSER=1 -DLEFT
+verify evacuation "1 fault, 1 act, one is being created" -DFAULTS=1 -DUSER=1 -DNEW
 [ "$long" ] || exit 0
 verify handover "$faults faults, a user" -DFAULTS="$faults"
 verify handover "3 faults, a user, post-copy" -DFAULTS=3 -DPOSTCOPY
@@ -74,3 +77,6 @@ verify handover "3 faults, hosts die, disks, post-copy" -DFAULTS=3 -DKILL -DUSER
 verify handover "2 faults, a lost database, disks" -DFAULTS=2 -DKILL -DUSER=0 -DLOSE -DDISKS
 verify handover "2 faults, an operator, disks" -DFAULTS=2 -DKILL -DUSER=0 -DRESOLVE -DDISKS
 verify handover "2 faults, hosts die, disks, post-copy" -DFAULTS=2 -DKILL -DUSER=0 -DDISKS -DPOSTCOPY
+verify evacuation "2 faults, 1 act of a user" -DFAULTS=2 -DUSER=1
+verify evacuation "2 faults, 2 acts, one may stay" -DFAULTS=2 -DUSER=2 -DLEFT
+verify evacuation "no fault, 2 acts of users" -DFAULTS=0 -DUSER=2

@@ -13,7 +13,7 @@ find_one() { # DIR MACRO SETTINGS...
 	mkdir "$models/$macro.$$"
 	cd "$models/$macro.$$"
 	cp "$models"/*.pml .
-	model=$(basename "$(grep -lw "$macro" handover.pml ownership.pml refresh.pml)" .pml)
+	model=$(basename "$(grep -lw "$macro" evacuation.pml handover.pml ownership.pml refresh.pml)" .pml)
 	spin -a -D"$macro" "$@" "$model.pml" >spin.log || { cat spin.log; exit 2; }
 	${CC:-cc} -O0 -w -DSAFETY -DMEMLIM=2048 -o pan pan.c
 	# shellcheck disable=SC3045 # dash and bash have it
@@ -32,7 +32,7 @@ long=
 [ "${1:-}" != --long ] || long=yes
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cp "$here/handover.pml" "$here/ownership.pml" "$here/refresh.pml" "$work"
+cp "$here/evacuation.pml" "$here/handover.pml" "$here/ownership.pml" "$here/refresh.pml" "$work"
 "$here/states.sh" "$here/../../migrd/move/states.c" >"$work/states.pml"
 grep -v '^#' <<'LIST' | if [ "$long" ]; then sed 's/^long //'; else grep -v '^long '; fi | xargs -L 1 -P "$(nproc)" sh "$0" --one "$work"
 # the design's rules
@@ -144,4 +144,26 @@ M_STOP_IS_FORGOTTEN                   -DFAULTS=2
 M_OLD_KEYS_REMOVED_BEFORE_RECORD      -DFAULTS=2
 M_ROLLBACK_FORGETS_KEYS               -DFAULTS=2
 M_KEYS_REMOVED_BESIDE_NEW             -DFAULTS=2
+# a host that is emptied
+M_DRAINED_BY_ITS_LIST                 -DFAULTS=1 -DUSER=0 -DNEW
+M_DRAINED_BY_ONE_RECORD               -DFAULTS=1 -DUSER=0
+M_DRAINED_WHILE_OFFERED               -DFAULTS=1 -DUSER=0
+M_CREATION_IS_NOT_AWAITED             -DFAULTS=1 -DUSER=0 -DNEW
+M_CORDON_IS_LATE                      -DFAULTS=1 -DUSER=1
+M_DRAINED_IS_FOR_EVER                 -DFAULTS=1 -DUSER=1 -DLEFT
+M_ABORT_LEAVES_ENTRIES                -DFAULTS=1 -DUSER=1
+M_ABORT_FORGETS_ADDING                -DFAULTS=1 -DUSER=1
+M_ABORT_GOES_ON                       -DFAULTS=1 -DUSER=1
+M_PAUSE_GOES_ON                       -DFAULTS=1 -DUSER=1
+M_FAILED_IS_FORGOTTEN                 -DFAULTS=1 -DUSER=1
+M_RESTART_BEGINS_ANEW                 -DFAULTS=1 -DUSER=0
+M_CANCEL_IS_AN_END                    -DFAULTS=1 -DUSER=1
+M_END_BEFORE_CORDON                   -DFAULTS=1 -DUSER=1
+M_RETURN_KEEPS_CORDON                 -DFAULTS=1 -DUSER=1
+M_RETURN_ENDS_WITH_CORDON             -DFAULTS=1 -DUSER=2
+M_WITHDRAW_ENDS_OTHERS                -DFAULTS=1 -DUSER=2
+M_RETURN_FROM_ANYWHERE                -DFAULTS=1 -DUSER=2
+M_AWAY_IS_AWAITED                     -DFAULTS=1 -DUSER=2
+M_RETURN_MUST_BE_SEEN                 -DFAULTS=0 -DUSER=2
+M_DELETED_IS_AWAITED                  -DFAULTS=1 -DUSER=1
 LIST

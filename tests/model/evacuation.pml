@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A host S is emptied of two guests: its coordinator, the entries of its queue, two destinations
+ * that have limited room, requesters and users; README.md is the way in.
+ *
+ * That a guest is not lost and runs once is the model of the handover; here a move is five steps.
+ * What is on disk survives a crash, and is changed in one transaction; all else is forgotten.
+ * Macros: FAULTS (how many), USER (how many acts of users), LEFT (the second guest does not run and
+ * may stay), NEW (it is being created when the evacuation begins), and the mutants of mutants.sh. */
+#ifndef FAULTS
+#define FAULTS 2
+#endif
+#ifndef USER
+#define USER 2
+#endif
+
+#define VMS   2
+#define HOSTS 3 /* destinations are 1 and 2 */
+#define EACH(v) v : 0 .. VMS - 1
+
+/* States of the evacuation (evacuation/states.c), of a VM in it, of an entry, of a move. */
+mtype:run_state = { planned, waiting, draining, drained, returning, ended, aborted, none };
+mtype:vm_state = { todo, queued, moved, blocked, left, gone, coming, returned, away };
+mtype:entry_state = { no_entry, waits, moving, done, failed, cancelled };
+mtype:move_state = { no_move, offered, taken, was_done, was_failed };
+
+byte faults = FAULTS;
+byte acts = USER;
+
+/* ---- on disk at S ---- */
+mtype:run_state state = planned;
+mtype:run_state ending = none;   /* aborted, ended, returning */
+bool cordon;
+bool paused;
+bool cancels;              /* moves under way are to be cancelled */
+bool approved;
+byte requests = 1;
+bool returns;              /* what the last one who withdraws wants */
+mtype:vm_state vm[VMS];
+byte attempt[VMS];         /* the last one that was recorded */
+byte where[VMS];           /* to which it was moved */
+bool here[VMS];            /* the record of S owns it */
+mtype:entry_state entry[VMS];
+byte key[VMS];             /* the attempt that the entry is of */
+byte to[VMS];              /* of an entry: the host that is tried */
+bool tried[VMS];           /* and the first one has refused */
+bool cancel_wanted[VMS];   /* of its move */
+
+/* ---- on disk at the destinations ---- */
+bool there[VMS * HOSTS];   /* [v * HOSTS + d]: the record of d owns it */
+mtype:entry_state back[VMS];     /* the order to d to move it to S */
+byte room[HOSTS];
+
+/* ---- the world ---- */
+bool up = true;
+bool alive[HOSTS];         /* the coordinators of the destinations */
+bool link[HOSTS];
+bool runs_here[VMS];
+mtype:move_state move[VMS];      /* from S */
+byte target[VMS];
+bool by_hand[VMS];         /* that move */
+bool deleted[VMS];
+bool creating;             /* the second VM, at S */
+byte fills[HOSTS];         /* rooms that others have taken */
+byte moves_out[VMS], moves_in[VMS];
+bool touched[VMS];         /* somebody else has moved it since */
+
+/* ---- what the present coordinator has noted; gone with it ---- */
+bool adding[VMS];          /* its entry is being written */
+bool looked;               /* nothing is here, and `drained' is being written */
+
+#define OWNS(v, d) there[(v) * HOSTS + (d)]
+#define LIVES(v) (entry[v] == waits || entry[v] == moving)
+#define FINAL (state == ended || state == aborted)
+#define REACHABLE(d) (alive[d] && link[d])
+#define HAS_PLACE(d) (REACHABLE(d) && room[d] > 0)
+#define OVER(v) (vm[v] == moved || vm[v] == gone || (vm[v] == left && !runs_here[v]))
+#define NO_ENTRY_LIVES (!LIVES(0) && !LIVES(1) && !adding[0] && !adding[1])
+#define IS_BUSY(v) (move[v] != no_move)
+
+/* ---- the rules ---- */
+#ifdef M_DRAINED_BY_ITS_LIST
+#define looks_at_records false
+#endif
+#ifdef M_DRAINED_BY_ONE_RECORD
+#define looks_at_records false
+#define is_moved(v) (entry[v] == done || (entry[v] == moving && move[v] == taken))
+#define nothing_lives true
+#else
+#define is_moved(v) (entry[v] == done)
+#define nothing_lives NO_ENTRY_LIVES
+#endif
+#ifdef M_RESTART_BEGINS_ANEW
+#define forget(v) if :: vm[v] == queued -> vm[v] = todo :: else fi
+#else
+#define forget(v) skip
+#endif
+#ifdef M_CANCEL_IS_AN_END
+#define cancel_is_an_end true
+#else
+#define cancel_is_an_end false
+#endif
+#ifdef M_DRAINED_WHILE_OFFERED
+#define looks_at_records false
+#define is_moved_early(v) (entry[v] == moving && move[v] == offered)
+#else
+#define is_moved_early(v) false
+#endif
+#ifdef M_CREATION_IS_NOT_AWAITED
+#define may_plan true
+#define may_say_drained true
+#else
+#define may_plan !creating
+#define may_say_drained !creating
+#endif
+#ifdef M_CORDON_IS_LATE
+#define needs_cordon false
+#else
+#define needs_cordon true
+#endif
+#ifdef M_DRAINED_IS_FOR_EVER
+#define looks_again false
+#else
+#define looks_again true
+#endif
+#ifdef M_ABORT_LEAVES_ENTRIES
+#define no_entry_lives true
+#else
+#ifdef M_ABORT_FORGETS_ADDING
+#define no_entry_lives (!LIVES(0) && !LIVES(1))
+#else
+#define no_entry_lives NO_ENTRY_LIVES
+#endif
+#endif
+#ifdef M_ABORT_GOES_ON
+#define may_begin(v) (!paused)
+#else
+#ifdef M_PAUSE_GOES_ON
+#define may_begin(v) (ending == none)
+#else
+#define may_begin(v) (!paused && ending == none)
+#endif
+#endif
+#ifdef M_FAILED_IS_FORGOTTEN
+#define is_tried_again false
+#else
+#define is_tried_again true
+#endif
+#ifdef M_END_BEFORE_CORDON
+#define cordon_first false
+#else
+#define cordon_first true
+#endif
+#ifdef M_RETURN_KEEPS_CORDON
+#define opens_for_return false
+#else
+#define opens_for_return true
+#endif
+#ifdef M_RETURN_ENDS_WITH_CORDON
+#define opens_before_end false
+#else
+#define opens_before_end true
+#endif
+#ifdef M_WITHDRAW_ENDS_OTHERS
+#define is_last true
+#else
+#define is_last (requests == 0)
+#endif
+#ifdef M_RETURN_FROM_ANYWHERE
+#define asks_where_it_went false
+#else
+#define asks_where_it_went true
+#endif
+#ifdef M_AWAY_IS_AWAITED
+#define away_is_an_end false
+#else
+#define away_is_an_end true
+#endif
+#ifdef M_RETURN_MUST_BE_SEEN
+#define done_is_an_end false
+#else
+#define done_is_an_end true
+#endif
+#ifdef M_DELETED_IS_AWAITED
+#define deleted_is_gone false
+#else
+#define deleted_is_gone true
+#endif
+
+#ifndef looks_at_records
+#define looks_at_records true
+#endif
+#define IS_EMPTY_OF(v) (!here[v] || (vm[v] == left && !runs_here[v]))
+
+/* ---- the evacuation, as a whole -------------------------------------------------------- */
+
+proctype evacuation()
+{
+end_idle:
+	do
+	:: atomic { up && state == planned && ending == none ->
+		if
+		:: approved -> state = draining
+		:: !approved -> state = waiting
+		fi }
+	:: atomic { up && state == waiting && ending == none && approved -> state = draining }
+	:: atomic { up && (state == planned || state == waiting) && ending == aborted ->
+		state = aborted; ending = none }
+
+	:: atomic { up && state == draining && ending == none && !cordon && needs_cordon -> cordon = true }
+	/* nothing is left: it is looked, and then written */
+	:: atomic { up && state == draining && ending == none && !paused && OVER(0) && OVER(1) &&
+		    (cordon || !needs_cordon) && may_say_drained && nothing_lives && !looked &&
+		    ((IS_EMPTY_OF(0) && IS_EMPTY_OF(1)) || !looks_at_records) ->
+		looked = true }
+	:: atomic { up && looked ->
+		looked = false;
+		state = drained;
+		assert(!creating && cordon);                 /* nobody is on the way here */
+		assert(IS_EMPTY_OF(0) && IS_EMPTY_OF(1));
+		/* each is at exactly one destination, unless somebody has deleted it */
+		assert(deleted[0] || vm[0] == left || OWNS(0, 1) + OWNS(0, 2) == 1);
+		assert(deleted[1] || vm[1] == left || OWNS(1, 1) + OWNS(1, 2) == 1) }
+
+	:: atomic { up && state == draining && ending != none && no_entry_lives && ending == returning ->
+		state = returning; ending = none }
+	:: atomic { up && state == draining && ending != none && no_entry_lives && ending != returning &&
+		    cordon && cordon_first -> cordon = false }
+	:: atomic { up && state == draining && ending != none && no_entry_lives && ending != returning &&
+		    (!cordon || !cordon_first) ->
+		state = ending; ending = none;
+		assert(NO_ENTRY_LIVES) }
+
+	:: atomic { up && state == drained && ending == none && looks_again &&
+		    (runs_here[0] || runs_here[1]) -> state = draining }
+	:: atomic { up && state == drained && ending != none && cordon && cordon_first -> cordon = false }
+	:: atomic { up && state == drained && ending != none && (!cordon || !cordon_first) ->
+		state = ended; ending = none }
+
+	:: atomic { up && state == returning && cordon && opens_for_return -> cordon = false }
+	:: atomic { up && state == returning && ending == ended && (!cordon || !opens_before_end) ->
+		state = ended; ending = none }
+	:: atomic { up && state == returning && ending == none && !cordon &&
+		    vm[0] != moved && vm[0] != coming && vm[1] != moved && vm[1] != coming -> state = ended }
+	od
+}
+
+/* ---- one VM of it ------------------------------------------------------------------------- */
+
+inline add_entry(v)
+{
+	adding[v] = false;
+	assert(!LIVES(v));                  /* one at a time */
+	assert(state == draining);
+	entry[v] = waits;
+	key[v] = attempt[v];
+	tried[v] = false;
+	cancel_wanted[v] = false;
+	if
+	:: to[v] = 1
+	:: to[v] = 2
+	fi
+}
+
+proctype part(byte v)
+{
+end_idle:
+	do
+	/* it is tried when it may be, with a number of its own that is on disk first */
+	:: atomic { up && state == draining && may_begin(v) && (cordon || !needs_cordon) && may_plan &&
+		    vm[v] == todo && here[v] && !adding[v] && (HAS_PLACE(1) || HAS_PLACE(2)) ->
+		assert(!paused && ending == none && cordon);
+		attempt[v]++; vm[v] = queued; looked = false }
+	/* no host has room now: the reason why it waits */
+	:: atomic { up && state == draining && vm[v] == todo && here[v] && may_plan && cordon &&
+		    !HAS_PLACE(1) && !HAS_PLACE(2) -> vm[v] = blocked }
+	/* a restart finds the entry by its key, or adds it */
+	:: atomic { up && state == draining && may_begin(v) && vm[v] == queued && key[v] != attempt[v] &&
+		    !adding[v] -> adding[v] = true }
+	:: atomic { up && adding[v] -> add_entry(v) }
+
+	/* its entry has ended */
+	:: atomic { up && state == draining && vm[v] == queued && key[v] == attempt[v] &&
+		    (is_moved(v) || is_moved_early(v)) -> vm[v] = moved; where[v] = to[v] }
+	:: atomic { up && state == draining && vm[v] == queued && key[v] == attempt[v] &&
+		    (entry[v] == failed || entry[v] == cancelled ||
+		     (cancel_is_an_end && LIVES(v) && cancel_wanted[v])) && !adding[v] && is_tried_again ->
+		if
+		:: here[v] -> vm[v] = blocked
+		:: else -> vm[v] = gone
+		fi }
+	/* after a while, when there is room again */
+	:: atomic { up && state == draining && vm[v] == blocked && here[v] && may_begin(v) &&
+		    (HAS_PLACE(1) || HAS_PLACE(2)) -> vm[v] = todo }
+	/* somebody has moved or deleted it meanwhile */
+	:: atomic { up && state == draining && (vm[v] == todo || vm[v] == blocked) && !here[v] &&
+		    !IS_BUSY(v) && !(creating && v == 1) && (deleted_is_gone || !deleted[v]) ->
+		vm[v] = gone }
+	/* it was started by hand, or has just been created */
+	:: atomic { up && (state == draining) && ending == none && here[v] && runs_here[v] &&
+		    (vm[v] == left || vm[v] == gone || (vm[v] == moved && entry[v] != moving)) ->
+		vm[v] = todo; looked = false }
+
+	/* paused, or on its way to an end: nothing that waits is left */
+	:: atomic { up && state == draining && (paused || ending != none) && entry[v] == waits &&
+		    key[v] == attempt[v] -> entry[v] = cancelled }
+	:: atomic { up && state == draining && (paused || ending != none) && cancels &&
+		    entry[v] == moving && !cancel_wanted[v] -> cancel_wanted[v] = true }
+
+	/* back: the host to which it was moved is asked, as often as needed, with one key */
+	:: atomic { up && state == returning && ending == none && vm[v] == moved && !cordon &&
+		    REACHABLE(where[v]) ->
+		if
+		:: OWNS(v, where[v]) -> vm[v] = coming; back[v] = (back[v] == no_entry -> waits : back[v])
+		:: !OWNS(v, where[v]) && !asks_where_it_went && OWNS(v, 3 - where[v]) ->
+			where[v] = 3 - where[v]
+		:: !OWNS(v, where[v]) && (asks_where_it_went || !OWNS(v, 3 - where[v])) &&
+			away_is_an_end -> vm[v] = away
+		fi }
+	:: atomic { up && state == returning && vm[v] == coming && here[v] -> vm[v] = returned }
+	/* its order has ended, and it is not here: it was not had, or has left again meanwhile */
+	:: atomic { up && state == returning && vm[v] == coming && !here[v] && !IS_BUSY(v) &&
+		    (back[v] == failed || (back[v] == done && done_is_an_end)) &&
+		    away_is_an_end && REACHABLE(where[v]) -> vm[v] = away }
+	od
+}
+
+/* ---- the queue of S, and its moves ------------------------------------------------------------ */
+
+inline refused(v)
+{
+	if
+	:: cancel_wanted[v] -> entry[v] = cancelled
+	:: !cancel_wanted[v] && !tried[v] -> tried[v] = true; to[v] = 3 - to[v]; entry[v] = waits
+	:: !cancel_wanted[v] && tried[v] -> entry[v] = failed
+	fi
+}
+
+proctype queue(byte v)
+{
+end_idle:
+	do
+	:: atomic { up && entry[v] == waits && here[v] && !IS_BUSY(v) -> entry[v] = moving }
+	:: atomic { up && entry[v] == waits && !here[v] && !IS_BUSY(v) -> entry[v] = failed }
+	/* `moving' is on disk: its move is begun, or found */
+	:: atomic { up && entry[v] == moving && move[v] == no_move ->
+		if
+		:: here[v] && !cancel_wanted[v] && HAS_PLACE(to[v]) ->
+			move[v] = offered; target[v] = to[v]; by_hand[v] = false; room[to[v]]--
+		:: here[v] && (cancel_wanted[v] || !HAS_PLACE(to[v])) -> refused(v)
+		:: !here[v] -> entry[v] = failed
+		fi }
+	:: atomic { up && move[v] == offered && REACHABLE(target[v]) && !cancel_wanted[v] ->
+		assert(here[v] && !OWNS(v, 1) && !OWNS(v, 2));
+		move[v] = taken; OWNS(v, target[v]) = true; runs_here[v] = false }
+	:: atomic { up && move[v] == offered && (cancel_wanted[v] || faults > 0) ->
+		move[v] = was_failed; room[target[v]]++;
+		if
+		:: cancel_wanted[v]
+		:: !cancel_wanted[v] -> faults--
+		fi }
+	:: atomic { up && move[v] == taken && REACHABLE(target[v]) ->
+		move[v] = was_done; here[v] = false }
+	:: atomic { up && (move[v] == was_done || move[v] == was_failed) ->
+		if
+		:: by_hand[v] && move[v] == was_done -> touched[v] = true
+		:: by_hand[v] && move[v] == was_failed
+		:: !by_hand[v] && move[v] == was_done ->
+			entry[v] = done; moves_out[v]++;
+			assert(moves_out[v] <= 1 + moves_in[v])  /* never twice */
+		:: !by_hand[v] && move[v] == was_failed -> refused(v)
+		fi;
+		move[v] = no_move; by_hand[v] = false }
+
+	/* the queue of the host that has it: S admits it or not */
+	:: atomic { back[v] == waits && alive[where[v]] && !OWNS(v, where[v]) -> back[v] = failed }
+	:: atomic { back[v] == waits && REACHABLE(where[v]) && OWNS(v, where[v]) && up && !cordon ->
+		assert(!touched[v]);             /* who was moved by others since stays there */
+		assert(!here[v]);
+		OWNS(v, where[v]) = false; room[where[v]]++; here[v] = true; runs_here[v] = true;
+		moves_in[v]++; back[v] = done }
+	od
+}
+
+/* ---- who acts ------------------------------------------------------------------------------------ */
+
+#define MAY_STEER (up && !FINAL && ending == none && acts > 0)
+
+proctype requester()
+{
+end_idle:
+	do
+	:: atomic { up && !FINAL && ending == none && state != returning && acts > 0 && requests < 2 &&
+		    requests > 0 -> acts--; requests++ }
+	:: atomic { MAY_STEER && requests > 0 && state != returning -> acts--; requests--;
+		if
+		:: is_last && (state == planned || state == waiting) -> ending = aborted
+		:: is_last && state == draining -> ending = (returns -> returning : aborted); paused = false
+		:: is_last && state == drained && !returns -> ending = ended
+		:: is_last && state == drained && returns -> state = returning
+		:: !is_last
+		fi;
+		looked = false;
+		/* nobody who still wants it loses it */
+		assert((ending == none && state != returning) || requests == 0) }
+	:: atomic { up && state == waiting && !approved -> approved = true }
+	od
+}
+
+proctype operator()
+{
+end_idle:
+	do
+	:: atomic { MAY_STEER && state == draining && !paused -> acts--; paused = true; looked = false;
+		if
+		:: cancels = true
+		:: cancels = false
+		fi }
+	:: atomic { up && paused -> paused = false; cancels = false }
+	:: atomic { MAY_STEER && (state == draining || state == planned || state == waiting) ->
+		acts--; ending = aborted; looked = false;
+		if
+		:: cancels = true
+		:: cancels = false
+		fi }
+	:: atomic { MAY_STEER && state == draining -> acts--; ending = returning; looked = false }
+	:: atomic { MAY_STEER && state == drained -> acts--; ending = ended }
+	:: atomic { MAY_STEER && state == drained -> acts--; state = returning }
+	:: atomic { MAY_STEER && state == returning -> acts--; ending = ended }
+	od
+}
+
+/* A user of one VM. */
+proctype user(byte v)
+{
+end_idle:
+	do
+	/* moves it by hand */
+	:: atomic { up && acts > 0 && here[v] && runs_here[v] && !IS_BUSY(v) && entry[v] != moving ->
+		acts--;
+		if
+		:: HAS_PLACE(1) -> target[v] = 1; room[1]--; move[v] = offered; by_hand[v] = true
+		:: HAS_PLACE(2) -> target[v] = 2; room[2]--; move[v] = offered; by_hand[v] = true
+		:: else
+		fi }
+	/* deletes it, here or there */
+	:: atomic { up && acts > 0 && here[v] && !IS_BUSY(v) && entry[v] != moving ->
+		acts--; here[v] = false; runs_here[v] = false; deleted[v] = true }
+	:: atomic { acts > 0 && OWNS(v, 1) && alive[1] && !IS_BUSY(v) ->
+		acts--; OWNS(v, 1) = false; room[1]++; deleted[v] = true }
+	/* moves it from one destination to the other */
+	:: atomic { acts > 0 && OWNS(v, 1) && alive[1] && HAS_PLACE(2) && !IS_BUSY(v) ->
+		acts--; OWNS(v, 1) = false; room[1]++; OWNS(v, 2) = true; room[2]--; touched[v] = true }
+	/* cancels its entry */
+	:: atomic { up && acts > 0 && entry[v] == waits -> acts--; entry[v] = cancelled }
+	:: atomic { up && acts > 0 && entry[v] == moving && !cancel_wanted[v] ->
+		acts--; cancel_wanted[v] = true }
+	/* starts one that did not run */
+	:: atomic { up && acts > 0 && here[v] && !runs_here[v] && !IS_BUSY(v) ->
+		acts--; runs_here[v] = true; looked = false }
+	od
+}
+
+/* ---- what else may happen --------------------------------------------------------------------------- */
+
+/* A VM that is being created when the evacuation begins, or that somebody creates as long as the
+ * host takes guests. */
+proctype creator()
+{
+end_idle:
+	do
+	:: atomic { up && !cordon && !creating && acts > 0 && !here[1] && !OWNS(1, 1) && !OWNS(1, 2) &&
+		    !deleted[1] && !IS_BUSY(1) && vm[1] != moved && !FINAL -> acts--; creating = true }
+	:: atomic { up && creating -> creating = false; here[1] = true; runs_here[1] = true }
+	od
+}
+
+proctype disaster()
+{
+end_idle:
+	do
+	:: atomic { up && faults > 0 && !FINAL -> faults--; up = false; looked = false;
+		adding[0] = false; adding[1] = false;
+		deleted[1] = deleted[1] || creating; creating = false; /* it was never there */
+		forget(0); forget(1) }
+	:: atomic { !up -> up = true }
+	:: atomic { alive[1] && faults > 0 -> faults--; alive[1] = false }
+	:: atomic { !alive[1] -> alive[1] = true }
+	:: atomic { link[2] && faults > 0 -> faults--; link[2] = false }
+	:: atomic { !link[2] -> link[2] = true }
+	/* others take room, for a while or for good */
+	:: atomic { faults > 0 && room[1] > 0 -> faults--; room[1]--; fills[1]++ }
+	:: atomic { faults > 0 && room[2] > 0 -> faults--; room[2]--; fills[2]++ }
+	:: atomic { fills[1] > 0 && faults > 0 -> faults--; fills[1]--; room[1]++ }
+	od
+}
+
+#define IS_WITHOUT_PLACE(v) (vm[v] == blocked && room[1] == 0 && room[2] == 0)
+
+/* When nothing can happen any more. */
+proctype end_of_it()
+{
+	timeout ->
+	assert(up && ending == none);
+	assert(FINAL || state == drained || state == draining);
+	/* it goes on only for a reason that it can tell */
+	assert(state != draining || IS_WITHOUT_PLACE(0) || IS_WITHOUT_PLACE(1));
+	assert(!FINAL || (NO_ENTRY_LIVES && !cordon));
+	assert(state != drained || (!runs_here[0] && !runs_here[1] && cordon));
+	/* each is in one place */
+	assert(deleted[0] || here[0] + OWNS(0, 1) + OWNS(0, 2) == 1);
+	assert(deleted[1] || here[1] + OWNS(1, 1) + OWNS(1, 2) <= 1);
+	assert(!IS_BUSY(0) && !IS_BUSY(1))
+}
+
+init {
+	atomic {
+		byte v;
+		for (EACH(v)) {
+			vm[v] = todo; here[v] = true; runs_here[v] = true;
+			entry[v] = no_entry; back[v] = no_entry; move[v] = no_move
+		}
+		alive[1] = true; alive[2] = true; link[1] = true; link[2] = true;
+		room[1] = 1; room[2] = 1;
+#ifdef LEFT
+		vm[1] = left; runs_here[1] = false;
+#endif
+#ifdef NEW
+		vm[1] = gone; here[1] = false; runs_here[1] = false; creating = true;
+#endif
+		if
+		:: approved = true
+		:: approved = false
+		fi;
+		if
+		:: returns = true
+		:: returns = false
+		fi;
+		run evacuation();
+		run part(0);
+		run part(1);
+		run queue(0);
+		run queue(1);
+		run requester();
+		run operator();
+		run user(0);
+		run user(1);
+#ifdef NEW
+		run creator();
+#endif
+		run disaster();
+		run end_of_it()
+	}
+}
