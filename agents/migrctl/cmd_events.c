@@ -14,9 +14,8 @@ struct events_values {
 	struct cli_number count;
 };
 
-static const char *const types[] = {
-	"vm", "move", "save", "refresh", "hold", "cordon", "qemu", NULL
-};
+static const char *const types[] = { "vm",   "move",   "save", "refresh", "evacuation",
+				     "hold", "cordon", "qemu", NULL };
 
 static const struct cli_option events_options[] = {
 	{
@@ -24,7 +23,7 @@ static const struct cli_option events_options[] = {
 		.type = CLI_CHOICE,
 		.offset = offsetof(struct events_values, type),
 		.choices = types,
-		.arg = "vm|move|save|refresh|hold|cordon|qemu",
+		.arg = "vm|move|save|refresh|evacuation|hold|cordon|qemu",
 		.help = "only events of this type",
 	},
 	{

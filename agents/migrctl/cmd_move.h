@@ -3,6 +3,8 @@
 #ifndef MIGRD_MIGRCTL_CMD_MOVE_H
 #define MIGRD_MIGRCTL_CMD_MOVE_H
 
+#include <stddef.h>
+
 #include "agents/lib/cli.h"
 
 extern const struct cli_command cmd_move_start, cmd_move_list, cmd_move_show, cmd_move_watch,
@@ -12,5 +14,16 @@ extern const struct cli_command cmd_move_start, cmd_move_list, cmd_move_show, cm
 /* The body of POST /v1/moves that the values of `move start' ask for; without `to' if they have
  * none. The caller owns it. */
 struct json_object *move_start_body(const void *start_values, const char *vm);
+
+/* Room for the values of `move start' in those of a command that takes its options too. */
+union move_start_space {
+	max_align_t align;
+	char bytes[512];
+};
+/* Puts the options of `move start' that a single move alone does not have, and that are not in
+ * WITHOUT (names, ended by NULL), behind the COUNT ones of OPTIONS, which has room for MAX; their
+ * values are at OFFSET. The last one ends the table. */
+void move_start_add_options(struct cli_option *options, size_t count, size_t max, size_t offset,
+			    const char *const *without);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Starts a move, or only tries it. */
+#include <assert.h>
 #include <string.h>
 
 #include "agents/migrctl/cmd_move.h"
@@ -449,3 +450,26 @@ const struct cli_command cmd_move_start = {
 	.details = "Returns when the move is accepted; it goes on by itself.\n",
 	.run = run_start,
 };
+
+static bool is_in(const char *name, const char *const *names)
+{
+	for (; *names; names++)
+		if (strcmp(name, *names) == 0)
+			return true;
+	return false;
+}
+
+void move_start_add_options(struct cli_option *options, size_t count, size_t max, size_t offset,
+			    const char *const *without)
+{
+	static const char *const of_one_move[] = { "to", "dry-run", "watch", NULL };
+
+	assert(sizeof(struct start_values) <= sizeof(union move_start_space));
+	for (const struct cli_option *option = start_options; option->name; option++) {
+		if (is_in(option->name, of_one_move) || is_in(option->name, without))
+			continue;
+		assert(count + 1 < max);
+		options[count] = *option;
+		options[count++].offset += offset;
+	}
+}

@@ -2,7 +2,6 @@
 /* Moves that wait for their turn. */
 #include "agents/migrctl/cmd_queue.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,18 +10,13 @@
 #include "base/id.h"
 #include "base/mem.h"
 
-#define START_VALUES_MAX 512 /* bytes that the values of `move start' may have */
-#define ADD_OPTIONS_MAX  64
+#define ADD_OPTIONS_MAX 64
 
 struct queue_values {
 	const char *to, *priority, *vm;
 	struct cli_number attempts_max, give_up;
 	bool active;
-	/* Of `queue add': those of `move start'. */
-	union {
-		max_align_t align;
-		char bytes[START_VALUES_MAX];
-	} start;
+	union move_start_space start; /* of `queue add' */
 };
 #define VALUE(field) .offset = offsetof(struct queue_values, field)
 
@@ -175,29 +169,15 @@ static const struct cli_option own_options[] = {
 	},
 };
 
-/* What of `move start' an entry has not. */
-static bool is_of_move_alone(const struct cli_option *option)
-{
-	return strcmp(option->name, "to") == 0 || strcmp(option->name, "dry-run") == 0 ||
-	       strcmp(option->name, "watch") == 0;
-}
-
 static struct cli_option add_options[ADD_OPTIONS_MAX];
 
 void cmd_queue_set_up(void)
 {
-	size_t count = 0;
+	static const char *const without[] = { NULL };
 
-	assert(cmd_move_start.values_size <= START_VALUES_MAX);
-	for (size_t i = 0; i < ARRAY_LEN(own_options); i++)
-		add_options[count++] = own_options[i];
-	for (const struct cli_option *option = cmd_move_start.options; option->name; option++) {
-		if (is_of_move_alone(option))
-			continue;
-		assert(count < ADD_OPTIONS_MAX - 1);
-		add_options[count] = *option;
-		add_options[count++].offset += offsetof(struct queue_values, start);
-	}
+	memcpy(add_options, own_options, sizeof(own_options));
+	move_start_add_options(add_options, ARRAY_LEN(own_options), ADD_OPTIONS_MAX,
+			       offsetof(struct queue_values, start), without);
 }
 
 const struct cli_command cmd_queue_add = {

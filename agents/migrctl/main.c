@@ -8,6 +8,7 @@
 #include "agents/migrctl/cmd_backup.h"
 #include "agents/migrctl/cmd_capacity.h"
 #include "agents/migrctl/cmd_device.h"
+#include "agents/migrctl/cmd_evacuation.h"
 #include "agents/migrctl/cmd_events.h"
 #include "agents/migrctl/cmd_hold.h"
 #include "agents/migrctl/cmd_host.h"
@@ -136,6 +137,16 @@ static const struct cli_command *const commands[] = {
 	&cmd_host_hold,
 	&cmd_host_cordon,
 	&cmd_host_uncordon,
+	&cmd_host_evacuate,
+	&cmd_evacuation_list,
+	&cmd_evacuation_show,
+	&cmd_evacuation_watch,
+	&cmd_evacuation_approve,
+	&cmd_evacuation_pause,
+	&cmd_evacuation_resume,
+	&cmd_evacuation_abort,
+	&cmd_evacuation_return,
+	&cmd_evacuation_withdraw,
 	&cmd_backup,
 	&cmd_queue_add,
 	&cmd_queue_list,
@@ -169,6 +180,7 @@ int main(int argc, char **argv)
 	/* Not LC_NUMERIC: numbers look the same in every language. */
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
+	cmd_evacuate_set_up();
 	cmd_queue_set_up();
 	return cli_main(&program, argc, argv);
 }

@@ -25,7 +25,8 @@ wanted() {
 	status=1
 }
 
-for name in move_page cmd_move cmd_move_start cmd_queue cmd_policy cmd_hold cmd_save cmd_refresh summary; do
+for name in move_page cmd_move cmd_move_start cmd_queue cmd_policy cmd_hold cmd_save cmd_refresh summary \
+	evacuation_page cmd_evacuation; do
 	file=agents/migrctl/$name.c
 	wanted "$file" "$terms" "$(one_line "$file" |
 		grep -oE '\{ "[^"]+", "[^"]*", TABLE_' | cut -d'"' -f2)"
