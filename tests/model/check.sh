@@ -78,5 +78,4 @@ verify handover "2 faults, a lost database, disks" -DFAULTS=2 -DKILL -DUSER=0 -D
 verify handover "2 faults, an operator, disks" -DFAULTS=2 -DKILL -DUSER=0 -DRESOLVE -DDISKS
 verify handover "2 faults, hosts die, disks, post-copy" -DFAULTS=2 -DKILL -DUSER=0 -DDISKS -DPOSTCOPY
 verify evacuation "2 faults, 1 act of a user" -DFAULTS=2 -DUSER=1
-verify evacuation "2 faults, 2 acts, one may stay" -DFAULTS=2 -DUSER=2 -DLEFT
 verify evacuation "no fault, 2 acts of users" -DFAULTS=0 -DUSER=2
