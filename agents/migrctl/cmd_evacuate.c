@@ -17,7 +17,7 @@
 struct evacuate_values {
 	const char *requester, *why, *until, *on_withdraw, *state_id, *not_before, *window_until,
 		*on_deadline, *save_dir, *stopped;
-	struct cli_number others_max, deadline;
+	struct cli_number others_max, deadline, powerdown;
 	bool dry_run, watch, complete, approval, may_leave, may_stop;
 	union move_start_space start;
 };
@@ -92,6 +92,8 @@ static struct json_object *body_of(const struct evacuate_values *values)
 		json_add_uint(body, "others_max", values->others_max.value);
 	if (values->deadline.is_set)
 		json_add_uint(body, "deadline_s", values->deadline.value);
+	if (values->powerdown.is_set)
+		json_add_uint(body, "powerdown_s", values->powerdown.value);
 	json_object_object_del(move, "vm");
 	json_object_object_add(body, "move", move);
 	return body;
@@ -278,6 +280,15 @@ static const struct cli_option own_options[] = {
 		VALUE(may_stop),
 		.help = "it may be stopped, and is started at the end, if its placement says so "
 			"too",
+	},
+	{
+		.name = "powerdown",
+		.type = CLI_COUNT,
+		VALUE(powerdown),
+		.min = 1,
+		.max = 3600,
+		.arg = "SECONDS",
+		.help = "so long it may take to power off before it is stopped (default: 60)",
 	},
 	{
 		.name = "may-save",
