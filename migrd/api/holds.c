@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The routes of holds and of the cordon. */
+#include <stdio.h>
 #include <string.h>
 
 #include "api/api.h"

@@ -290,13 +290,13 @@ void holds_end(struct holds *holds)
 
 void holds_free(struct holds *holds)
 {
-	struct hold_item *item;
-
 	if (!holds)
 		return;
 	holds_end(holds);
-	while ((item = TAILQ_FIRST(&holds->items)))
+	for (struct hold_item *item = TAILQ_FIRST(&holds->items), *next; item; item = next) {
+		next = TAILQ_NEXT(item, link);
 		item_free(holds, item);
+	}
 	free(holds);
 }
 
