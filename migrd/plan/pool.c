@@ -11,7 +11,7 @@
 #define TOGETHER     3  /* so many of them at once, in all ways */
 #define MANY         24 /* or so many, in one way */
 #define SHAKES       8  /* VMs that change their places at random after each step */
-#define OTHER_COST   6  /* a VM that is not moved so far stays as if it were so hard to place */
+#define OTHER_COST   48 /* that a VM that is not moved so far stays: six times hard to place */
 #define STUCK_ROUNDS 64 /* in which no VM of the pool finds any host */
 
 static uint32_t draw(struct pool *pool, uint32_t count)
@@ -186,7 +186,7 @@ static void add_giver(struct pool *pool, struct givers *givers, uint32_t vm, uin
 		.is_new = is_new(pool, vm),
 	};
 	if (givers->list[slot].is_new)
-		givers->list[slot].cost += 8 * OTHER_COST;
+		givers->list[slot].cost += OTHER_COST;
 	if ((int64_t)what->mem_mib > givers->most.mem_mib)
 		givers->most.mem_mib = (int64_t)what->mem_mib;
 	if ((int64_t)what->vcpus > givers->most.vcpus)
