@@ -55,6 +55,8 @@ SHORT = [
     ("faults from outside: local disks", "outside.py disks"),
     ("crash with the queue, every thirty-second",
      "walk.py --side source --stride 32 --from 28 --way queued"),
+    ("crash while a host is emptied, every fortieth",
+     "walk.py --side both --stride 40 --from 15 --way evacuated"),
     ("crash in a save, every sixth", "walk.py --stride 6 --from 2 --way save"),
     ("crash in a restore, every seventh", "walk.py --stride 7 --from 3 --way restore"),
     ("faults from outside: stopped VM, TPM, parties, probe",
@@ -98,6 +100,10 @@ FULL = [
       for side in SIDES),
     *((f"crash with the queue, {side}", f"walk.py --side {side} --way queued")
       for side in SIDES),
+    *((f"crash while a host is emptied, {side}", f"walk.py --side {side} --way evacuated")
+      for side in SIDES),
+    *((f"crash while a host is emptied and gets its guest back, {side}",
+       f"walk.py --side {side} --way evacuated-back") for side in SIDES),
     *((f"crash with a move that is held, {side}", f"walk.py --side {side} --way held")
       for side in SIDES),
     ("crash with a move that a party is told of", "walk.py --side source --way told"),

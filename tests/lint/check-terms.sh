@@ -31,7 +31,8 @@ for name in move_page cmd_move cmd_move_start cmd_queue cmd_policy cmd_hold cmd_
 	wanted "$file" "$terms" "$(one_line "$file" |
 		grep -oE '\{ "[^"]+", "[^"]*", TABLE_' | cut -d'"' -f2)"
 done
-for file in migrd/move/states.c migrd/queue/states.c migrd/save/states.c migrd/refresh/states.c; do
+for file in migrd/move/states.c migrd/queue/states.c migrd/evacuation/states.c migrd/save/states.c \
+	migrd/refresh/states.c; do
 	wanted "$file" "$words" "$(grep -oE '(\.name = |FINAL\()"[a-z]+"' "$file" | cut -d'"' -f2)"
 done
 wanted "the timeline" "$terms" "$(for file in migrd/move/*.c; do

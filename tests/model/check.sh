@@ -77,5 +77,6 @@ verify handover "3 faults, hosts die, disks, post-copy" -DFAULTS=3 -DKILL -DUSER
 verify handover "2 faults, a lost database, disks" -DFAULTS=2 -DKILL -DUSER=0 -DLOSE -DDISKS
 verify handover "2 faults, an operator, disks" -DFAULTS=2 -DKILL -DUSER=0 -DRESOLVE -DDISKS
 verify handover "2 faults, hosts die, disks, post-copy" -DFAULTS=2 -DKILL -DUSER=0 -DDISKS -DPOSTCOPY
-verify evacuation "2 faults, 1 act of a user" -DFAULTS=2 -DUSER=1
+verify evacuation "3 faults" -DFAULTS=3 -DUSER=0
+verify evacuation "3 faults, one is being created" -DFAULTS=3 -DUSER=0 -DNEW
 verify evacuation "no fault, 2 acts of users" -DFAULTS=0 -DUSER=2

@@ -15,7 +15,7 @@ SCRIPT = settings.SOURCE_DIR / "examples" / "evacuate"
 
 class EvacuateExampleTest(SystemTest):
     host_ids = ()   # the script makes hosts of its own
-    timeout_seconds = 300
+    timeout_seconds = 900
 
     def run_script(self, *args):
         """Runs the script with the build and the QEMU under test."""
