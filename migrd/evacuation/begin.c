@@ -227,7 +227,7 @@ static void go_on(struct evac_begin *begin)
 	struct evac_plan *plan = NULL;
 	struct err err;
 
-	if (begin->done && current) {
+	if (!begin->tried && current) {
 		join(begin, current);
 		return;
 	}

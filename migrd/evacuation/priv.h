@@ -241,6 +241,25 @@ struct evac_choice *evac_plan_find(const struct evac_plan *plan, const char *uui
 /* A VM that may not stay and has no destination; NULL: there is none. */
 const struct evac_choice *evac_plan_blocked(const struct evac_plan *plan);
 
+/* ---- plan_sum.c, plan_show.c ---- */
+#define EVAC_OWN 0 /* index of this host in the picture */
+/* All that a plan is made of. */
+struct evac_making {
+	const struct evacuations *evacs;
+	const struct evacuation_request *request;
+	struct plan_input input;
+	const struct capacity_host *hosts;
+	const struct capacity_vm *vms;
+	struct plan *plan; /* NULL: there is nothing to be planned */
+	struct evac_plan *ret;
+};
+/* Sets the state id. */
+void evac_plan_sum(const struct evac_making *making);
+/* Sets what is shown. */
+void evac_plan_show(const struct evac_making *making);
+/* plan.c: what guests may have of the memory of HOST; never 0. */
+uint64_t evac_memory_mib(const struct plan_host *host);
+
 /* ---- vm.c: each VM ---- */
 struct evac_vm *evac_vm_find(const struct evacuation *evac, const char *uuid);
 struct evac_vm *evac_vm_of_number(const struct evacuation *evac, uint64_t number);
