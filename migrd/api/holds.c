@@ -83,6 +83,7 @@ void api_hold_changed(void *data, const struct store_hold *hold, enum hold_chang
 		return;
 	}
 	event.hold = shown(api, hold);
+	evacuations_look(api->evacuations);
 	bus_publish(api->bus, "hold", json_encode(event_hold_fields, &event));
 }
 

@@ -239,8 +239,12 @@ class EvacuationTest(EvacuationBase):
     def test_vms_that_people_change_are_seen(self):
         self.run_guests(3)
         self.a.api.post("/v1/vms", {**STILL, "name": "still"})
+        hold = self.a.api.post("/v1/holds", {"vm": "still", "reason": "backup", "for_s": 600})
         evac = self.begin(move=HELD)
         moving = [self.wait_vm(evac, guest.name, "moving") for guest in self.guests]
+        self.assertIn("backup", self.wait_vm(evac, "still", "held")["why"])
+        self.assertEqual(self.now(evac)["blocked_by"], "still")
+        self.a.api.call("DELETE", f"/v1/holds/{hold['id']}")
         # One is moved by hand instead, one is deleted.
         self.a.api.post(f"/v1/queue/{moving[0]['entry']}/cancel")
         self.wait_vm(evac, "g0", "blocked")
