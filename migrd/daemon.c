@@ -399,12 +399,13 @@ static void free_refreshes(struct daemon *daemon)
 
 static void recover_jobs(void *data)
 {
-	const struct api *api = data;
+	struct api *api = data;
 
 	saves_recover(api->saves);
 	refreshes_recover(api->refreshes);
 	queue_recover(api->queue);
 	evacuations_recover(api->evacuations);
+	api_shutdown_recovered(api);
 }
 
 static bool start_newest(struct daemon *daemon, struct err *err)
@@ -557,6 +558,8 @@ static bool start_shutdown(struct daemon *daemon, struct err *err)
 		.mode = shutdown_mode_of(config->host_shutdown),
 		.limit_s = config->host_shutdown_limit_s,
 		.has_guests = api_has_guests,
+		.evacuate = api_shutdown_evacuate,
+		.called_off = api_shutdown_called_off,
 		.changed = api_shutdown_changed,
 		.data = api,
 	});

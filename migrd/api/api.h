@@ -39,6 +39,8 @@ struct api {
 	struct evacuations *evacuations;
 	struct capacity *capacity;
 	struct shutdown *shutdown;
+	bool shutdown_is_off; /* logind has said that there is none */
+	bool has_evacuations; /* those of the daemon's earlier run were found again */
 	struct check *check;
 	struct newest_env newest_env;
 	struct newest *newest;
@@ -90,6 +92,10 @@ void api_hold_changed(void *api, const struct store_hold *hold, enum hold_change
 /* shutdown.c: callbacks of shutdown_env. */
 bool api_has_guests(void *api);
 void api_shutdown_changed(void *api);
+void api_shutdown_evacuate(void *api, uint64_t limit_s);
+void api_shutdown_called_off(void *api);
+/* The evacuations were recovered. */
+void api_shutdown_recovered(struct api *api);
 
 /* ---- shared by the files of the routes ------------------------------- */
 

@@ -47,7 +47,9 @@ static void order_failed(struct evacuation *evac, struct evac_vm *vm, const char
 static void take_answer(struct evacuation *evac, struct evac_vm *vm,
 			const struct peer_back_reply *reply)
 {
-	if (reply->final && strcmp(reply->state, "done") != 0)
+	if (reply->final && strcmp(reply->state, "done") == 0)
+		evac_vm_set(evac, vm, EVAC_VM_AWAY, "came back, and is not here any more");
+	else if (reply->final)
 		order_failed(evac, vm, reply->reason, false);
 	else
 		evac_vm_set(evac, vm, EVAC_VM_RETURNING, "its order on host '%s' is %s%s%.400s",

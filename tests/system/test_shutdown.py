@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A shutdown of a host waits for its guests: locks of logind, which is played (lib/logind.py)."""
+from lib import settings
 from lib.logind import Bus, Logind
 from lib.world import SystemTest
 
@@ -65,13 +66,21 @@ class ShutdownTest(SystemTest):
         self.assertIsNotNone(found["until"])
         self.assertIsNone(found["problem"])
         self.assertIn("evacuating", a.migrctl("host", "show").stdout)
-        self.world.move(guest, a, b)
         self.becomes(a, stage="empty", delays=False, refuses=False)
         self.locks_become()
+        guest.console.wait_line(settings.seconds(20), b.id)
+        guest.assert_runs_on(b)
+        found = self.eventually("drained", lambda: (
+            (e := a.api.get("/v1/evacuations/current"))["state"] == "drained" and e))
+        self.assertEqual([r["requester"] for r in found["requests"]], ["logind"])
         self.logind.prepare(False)
         self.becomes(a, stage="none", delays=True, refuses=False, until=None)
+        self.eventually("the evacuation has ended", lambda: (
+            a.api.get("/v1/evacuations/current")["state"] == "ended"))
+        self.assertFalse(a.api.get("/v1/host")["cordoned"])
 
-        # The limit lets a host go down with its guests.
+        # The limit lets a host go down with its guests, as one that may not be moved.
+        b.api.post("/v1/holds", {"vm": guest.name, "reason": "stays", "for_s": 3600})
         b.stop()
         b.write_config(host={"shutdown": "limit", "shutdown_limit_s": 1})
         b.start()

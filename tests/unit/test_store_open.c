@@ -73,8 +73,8 @@ static void exec_sql(const char *sql)
 START_TEST(newer_schema_is_refused)
 {
 	make_db();
-	exec_sql("PRAGMA user_version = 12");
-	assert_refused_untouched("was written by a newer migrd (schema 12, this one knows 11)");
+	exec_sql("PRAGMA user_version = 13");
+	assert_refused_untouched("was written by a newer migrd (schema 13, this one knows 12)");
 }
 END_TEST
 
