@@ -107,7 +107,8 @@ static void on_look(void *data)
 
 void evacuations_look(struct evacuations *evacs)
 {
-	if (evacs && evacs->look && evacs->is_ready && !loop_timer_is_active(evacs->look))
+	if (evacs && evacs->look && evacs->is_ready && !loop_timer_is_active(evacs->look) &&
+	    evacs_current(evacs))
 		loop_timer_start(evacs->look, LOOK_MS);
 }
 
