@@ -109,6 +109,7 @@ static void add_left(struct json_object *evacuation, struct strbuf *text)
 		{ "counts.moving", "on their way" },
 		{ "counts.blocked", "blocked" },
 		{ "counts.stays", "to stay" },
+		{ "counts.returned", "back" },
 	};
 	const char *before = ": ";
 

@@ -114,6 +114,7 @@ static void read_evacuation(struct strbuf *text, const char *name, const struct 
 	strbuf_addf(text, "%s{state=\"blocked\"} %" PRIu64 "\n", name, counts->blocked);
 	strbuf_addf(text, "%s{state=\"moved\"} %" PRIu64 "\n", name, counts->moved);
 	strbuf_addf(text, "%s{state=\"stays\"} %" PRIu64 "\n", name, counts->stays);
+	strbuf_addf(text, "%s{state=\"returned\"} %" PRIu64 "\n", name, counts->returned);
 }
 
 static void read_evacuation_end(struct strbuf *text, const char *name, const struct api *api)

@@ -64,8 +64,10 @@ static void count_vm(const struct evac_vm *vm, struct evacuation_counts *counts)
 	case EVAC_VM_STOPPED:
 	case EVAC_VM_SAVED:
 	case EVAC_VM_LEFT:
-	case EVAC_VM_RETURNED:
 		counts->stays++;
+		break;
+	case EVAC_VM_RETURNED:
+		counts->returned++;
 		break;
 	case EVAC_VM_GONE:
 	case EVAC_VM_STATE_COUNT:

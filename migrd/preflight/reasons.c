@@ -53,8 +53,9 @@ static struct preflight_reason *place_for(struct preflight_reasons *reasons, boo
 
 /* ---- one more ------------------------------------------------------------------------ */
 
-static void add(struct preflight_reasons *reasons, bool is_warning, const char *check,
-		const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static void
+add(struct preflight_reasons *reasons, bool is_warning, const char *check, const char *fmt,
+    va_list ap)
 {
 	struct preflight_reason *reason = place_for(reasons, is_warning);
 

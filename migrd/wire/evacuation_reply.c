@@ -163,6 +163,7 @@ static const struct json_field counts_fields[] = {
 	JSON_SHOWN(N, blocked, "Of them: those that cannot be moved now."),
 	JSON_SHOWN(N, moved, "Moved, and there by the records of both hosts."),
 	JSON_SHOWN(N, stays, "Left, stopped or saved here."),
+	JSON_SHOWN(N, returned, "Back here."),
 	{ 0 },
 };
 

@@ -91,7 +91,8 @@ struct evacuation_vm_reply {
 };
 
 struct evacuation_counts {
-	uint64_t total, left, moving, moved, blocked, stays; /* left: to be done yet, blocked too */
+	uint64_t left; /* to be done yet, blocked too */
+	uint64_t total, moving, moved, blocked, stays, returned;
 };
 
 struct evacuation_reply {
