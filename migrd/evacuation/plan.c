@@ -187,6 +187,23 @@ static bool has_vms(const struct evac_making *making)
 	return false;
 }
 
+/* Each of the others, and why it takes none. */
+static void say_nobody(const struct evac_making *making, struct err *err)
+{
+	static const char *const words[] = {
+		[PLAN_HOST_ONLINE] = "online",
+		[PLAN_HOST_DRAINING] = "cordoned or being emptied",
+		[PLAN_HOST_OFFLINE] = "offline",
+	};
+	CLEANUP(strbuf_fini) struct strbuf text = STRBUF_INIT;
+
+	for (size_t i = EVAC_OWN + 1; i < making->input.host_count; i++)
+		strbuf_addf(&text, "%s'%s' is %s", i > EVAC_OWN + 1 ? ", " : ": ",
+			    making->input.hosts[i].name, words[making->input.hosts[i].state]);
+	err_set(err, ERR_CONFLICT, "no other host takes guests%.400s; look at 'migrctl host list'",
+		strbuf_str(&text));
+}
+
 static struct evac_plan *make(struct evac_making *making, struct plan_cluster *cluster,
 			      struct err *err)
 {
@@ -195,8 +212,11 @@ static struct evac_plan *make(struct evac_making *making, struct plan_cluster *c
 
 	if (has_vms(making)) {
 		making->plan = plan_evacuate(cluster, &wanted, err);
-		if (!making->plan)
+		if (!making->plan) {
+			if (err->code == ERR_CONFLICT)
+				say_nobody(making, err);
 			return NULL;
+		}
 	}
 	making->ret = xnew(struct evac_plan);
 	evac_plan_sum(making);

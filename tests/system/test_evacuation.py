@@ -2,6 +2,7 @@
 """A host is emptied, and gets its guests back."""
 import datetime
 import http.client
+import os
 
 from lib.api import ApiError
 from lib.long_form import only_full
@@ -267,6 +268,55 @@ class EvacuationTest(EvacuationBase):
         self.ask(evac, "return", vms="stay")
         self.wait(evac, "ended")
         self.assertNotIn(self.a, self.assert_all_run().values())
+
+    def test_hosts_that_are_emptied_at_once_and_want_the_same_room(self):
+        cpus = os.cpu_count()
+        self.guests = [self.world.guest(f"g{i}", area=0, memory_mib=32, vcpus=cpus) for i in range(2)]
+        for guest, host in zip(self.guests, (self.a, self.b)):
+            guest.start(host, sweeps=0)
+        self.guests.append(self.world.guest("g2", area=0, memory_mib=32))
+        self.guests[2].start(self.c, sweeps=0)
+        self.configure(self.c, host={"vcpus_per_core": 2}, capacity={"ask_every_s": 1})
+        evacs = [(host, self.begin(host)) for host in (self.a, self.b)]
+        # Nobody is left for the third: it says so, and nothing is changed there.
+        self.eventually("c has heard of it", lambda: not any(
+            host["state"] == "online" for host in self.c.api.items("/v1/capacity")
+            if host["id"] != "c"))
+        refused = self.assert_api_error(409, "conflict", self.begin, host=self.c)
+        self.assertIn("no other host takes guests: 'a' is cordoned", str(refused.body))
+        self.assertFalse(self.c.api.get("/v1/host")["cordoned"])
+        # One guest has the room, and the other is told to lack it, until there is more.
+        [(first, done)] = self.eventually("one is drained", lambda: [
+            (host, evac) for host, evac in evacs if self.now(evac, host)["state"] == "drained"], 60)
+        [(second, waits)] = [pair for pair in evacs if pair[0] is not first]
+        # At first by the word of the last host that was tried, then by a plan.
+        self.eventually("the other is blocked, by each host", lambda: any(
+            "vCPU" in str(vm["rejected"]) and {one["host"] for one in vm["rejected"]} == {"a", "b", "c"} -
+            {second.id} for vm in self.now(waits, second)["vms"] if vm["state"] == "blocked"), 60)
+        self.configure(self.c, host={"vcpus_per_core": 3})
+        self.wait(waits, "drained", 90, second)
+        self.assertEqual(set(self.assert_all_run().values()), {self.c})
+        for host, evac in ((first, done), (second, waits)):
+            self.ask(evac, "return", host, vms="stay")
+            self.wait(evac, "ended", host=host)
+            self.assertFalse(host.api.get("/v1/host")["cordoned"])
+
+    def test_window_opens_and_a_deadline_passes(self):
+        self.run_guests(1)
+        soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
+        evac = self.begin(not_before=soon.strftime("%Y-%m-%dT%H:%M:%SZ"), deadline_s=2,
+                          on_deadline="pause", move=HELD)
+        self.assertIn("window", self.wait(evac, "waiting")["reason"])
+        self.a.kill9()
+        self.a.start()
+        self.wait_vm(evac, "g0", "moving")
+        self.assertGreaterEqual(datetime.datetime.now(datetime.timezone.utc),
+                                soon.replace(microsecond=0))
+        late = self.eventually("the deadline", lambda: (now := self.now(evac))["paused"] and now)
+        self.assertIn("its deadline has passed", late["reason"])
+        self.ask(evac, "abort", moves="cancel")
+        self.assertEqual(self.wait(evac, "aborted")["error"]["code"], "cancelled")
+        self.assertEqual(set(self.assert_all_run().values()), {self.a})
 
     # They are not on other hosts, so they stand still while this one is worked on.
     def test_guests_that_cannot_move_are_stopped_or_saved_and_go_on_again(self):

@@ -278,7 +278,11 @@ class SystemTest(unittest.TestCase):
 
     def configure_move(self, host, **move):
         """Takes over another section `move' without a restart."""
-        host.write_config(move=move)
+        self.configure(host, move=move)
+
+    def configure(self, host, /, **sections):
+        """Takes over another configuration without a restart."""
+        host.write_config(**sections)
         before = host.api.get("/v1/host").get("reload", {}).get("at")
         os.kill(host.process.pid, signal.SIGHUP)
         answer = self.eventually("the reload is over", lambda: (
