@@ -82,7 +82,11 @@ struct capacity_picture *capacity_take(struct capacity *capacity)
 	picture = picture_begin(own_look(capacity->own));
 	for (const struct asked_peer *peer = peers_next(capacity->peers, NULL); peer;
 	     peer = peers_next(capacity->peers, peer))
-		picture_add(picture, peer, peers_is_aged(capacity->peers, peer),
-			    peer->told ? now_ms - peer->told_ms : 0);
+		picture_add(picture, peer,
+			    (struct picture_age){
+				    .is_aged = peers_is_aged(capacity->peers, peer),
+				    .is_late = peers_is_late(capacity->peers, peer),
+				    .ms = peer->told ? now_ms - peer->told_ms : 0,
+			    });
 	return picture_end(picture);
 }

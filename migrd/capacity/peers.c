@@ -337,6 +337,13 @@ bool peers_is_aged(const struct peers *peers, const struct asked_peer *peer)
 	       loop_now_ms(peers->loop) > peer->told_ms + AGED_INTERVALS * peers->interval_ms;
 }
 
+/* Its question ends in the same moment, and may be seen to end after those who wait for it. */
+bool peers_is_late(const struct peers *peers, const struct asked_peer *peer)
+{
+	return peer->question &&
+	       loop_now_ms(peers->loop) >= peer->question->since_ms + CAPACITY_ASK_MS;
+}
+
 const struct asked_peer *peers_next(struct peers *peers, const struct asked_peer *after)
 {
 	if (after)

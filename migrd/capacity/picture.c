@@ -65,8 +65,15 @@ struct capacity_picture *picture_begin(struct snapshot *own)
 	return picture;
 }
 
-void picture_add(struct capacity_picture *picture, const struct asked_peer *peer, bool is_aged,
-		 uint64_t age_ms)
+static const char *trouble_of(const struct asked_peer *peer, bool is_late)
+{
+	if (!peer->trouble[0] && is_late)
+		return "it has not answered";
+	return peer->trouble[0] || peer->answered_ms ? peer->trouble : "it was not asked yet";
+}
+
+void picture_add(struct capacity_picture *picture, const struct asked_peer *peer,
+		 struct picture_age age)
 {
 	struct capacity_host *host;
 	struct place *place;
@@ -74,10 +81,9 @@ void picture_add(struct capacity_picture *picture, const struct asked_peer *peer
 	add_host(picture, peer->told, peer->id);
 	host = &picture->hosts[picture->host_count - 1];
 	place = picture->places[picture->host_count - 1];
-	host->is_aged = is_aged;
-	host->age_ms = age_ms;
-	snprintf(place->trouble, sizeof(place->trouble), "%s",
-		 peer->trouble[0] || peer->answered_ms ? peer->trouble : "it was not asked yet");
+	host->is_aged = age.is_aged;
+	host->age_ms = age.ms;
+	snprintf(place->trouble, sizeof(place->trouble), "%s", trouble_of(peer, age.is_late));
 	host->trouble = place->trouble[0] ? place->trouble : NULL;
 }
 

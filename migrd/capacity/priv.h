@@ -52,13 +52,19 @@ void peers_want(struct peers *peers);
 const struct asked_peer *peers_next(struct peers *peers, const struct asked_peer *after);
 /* What it told is too old to be believed. */
 bool peers_is_aged(const struct peers *peers, const struct asked_peer *peer);
+/* It has been asked in vain for so long that nobody waits for it any more. */
+bool peers_is_late(const struct peers *peers, const struct asked_peer *peer);
 
 /* ---- both together (picture.c) -------------------------------------------------------- */
 
 /* Its first host; then the others, in turn; then it is whole. */
 struct capacity_picture *picture_begin(struct snapshot *own);
-void picture_add(struct capacity_picture *picture, const struct asked_peer *peer, bool is_aged,
-		 uint64_t age_ms);
+struct picture_age {
+	bool is_aged, is_late;
+	uint64_t ms; /* of what it told; 0 without it */
+};
+void picture_add(struct capacity_picture *picture, const struct asked_peer *peer,
+		 struct picture_age age);
 struct capacity_picture *picture_end(struct capacity_picture *picture);
 
 #endif

@@ -197,6 +197,33 @@ START_TEST(ask_is_done_after_3_s_at_most)
 }
 END_TEST
 
+static void on_asked_look(void *data)
+{
+	(void)data;
+	asked++;
+	capacity_picture_free(picture);
+	picture = capacity_take(capacity);
+}
+
+/* Nothing is to be moved to a host that has fallen silent, although what it told is not old. */
+START_TEST(peer_that_is_silent_is_in_trouble_when_ask_is_done)
+{
+	ask();
+	answer_all();
+	rig_advance(1000);
+	capacity_ask(capacity, on_asked_look, NULL);
+	rig_run();
+	answer_page("b", 1, 1, "null");
+	look();
+	ck_assert_ptr_null(capacity_hosts(picture)[2].trouble);
+	rig_advance(CAPACITY_ASK_MS);
+	ck_assert_uint_eq(asked, 2);
+	ck_assert_ptr_null(capacity_hosts(picture)[1].trouble);
+	ck_assert_ptr_nonnull(capacity_hosts(picture)[2].trouble);
+	ck_assert(!capacity_hosts(picture)[2].is_aged);
+}
+END_TEST
+
 /* Each of many who ask at once is answered, by one question to each peer. */
 START_TEST(questions_under_way_are_shared)
 {
@@ -574,6 +601,7 @@ Suite *suite(void)
 	tcase_add_test(tc, picture_has_this_host_first_and_peers_as_they_told);
 	tcase_add_test(tc, unheard_peer_is_offline);
 	tcase_add_test(tc, ask_is_done_after_3_s_at_most);
+	tcase_add_test(tc, peer_that_is_silent_is_in_trouble_when_ask_is_done);
 	tcase_add_test(tc, questions_under_way_are_shared);
 	tcase_add_test(tc, without_peers_there_is_nothing_to_wait_for);
 	tcase_add_test(tc, peer_that_falls_silent_is_offline_after_three_intervals);
