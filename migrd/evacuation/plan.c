@@ -5,6 +5,7 @@
 
 #include "evacuation/priv.h"
 #include "vm/vm.h"
+#include "wire/placement.h"
 
 /* ---- the hosts, the emptiest first ---------------------------------------------------------- */
 
@@ -144,22 +145,102 @@ static void choose_move(const struct evac_making *making, const struct plan_move
 	add_others(making, choice, move->vm);
 }
 
-/* A stopped VM may go to any host that takes guests; that host decides. */
+/* ---- one that does not run ----------------------------------------------------------------- */
+
+/* As its definition says; of a definition that is not understood: anywhere. */
+static void read_placement(const struct vm *vm, struct placement *ret)
+{
+	CLEANUP(json_putp) struct json_object *def = json_read_back(vm_definition(vm));
+	struct json_object *obj = json_get_obj(def, "placement");
+	struct err ignored;
+
+	memset(ret, 0, sizeof(*ret));
+	if (obj && !json_decode_object(obj, placement_fields, ret, JSON_IGNORE_UNKNOWN, &ignored))
+		memset(ret, 0, sizeof(*ret));
+}
+
+static bool has_label(const struct plan_host *host, const char *key, const char *value)
+{
+	for (size_t i = 0; i < host->labels.count; i++)
+		if (strcmp(host->labels.list[i].key, key) == 0 &&
+		    strcmp(host->labels.list[i].value, value) == 0)
+			return true;
+	return false;
+}
+
+/* HOST has all of LABELS, or none of them. */
+static bool has_all(const struct plan_host *host, const char *labels, bool wanted)
+{
+	CLEANUP(json_putp) struct json_object *obj = labels[0] ? json_read_back(labels) : NULL;
+
+	if (!obj)
+		return true;
+	json_object_object_foreach(obj, key, value)
+	{
+		if (has_label(host, key, json_object_get_string(value)) != wanted)
+			return false;
+	}
+	return true;
+}
+
+static bool is_pinned_to(const struct placement *placement, const char *host)
+{
+	for (size_t i = 0; i < placement->pin_count; i++)
+		if (strcmp(placement->pins[i], host) == 0)
+			return true;
+	return placement->pin_count == 0;
+}
+
+static bool may_run_on(const struct evac_making *making, const struct placement *placement,
+		       uint32_t host)
+{
+	const struct plan_host *where = &making->input.hosts[host];
+
+	return is_pinned_to(placement, making->hosts[host].id) &&
+	       has_all(where, placement->requires, true) &&
+	       has_all(where, placement->forbids, false);
+}
+
+/* The hosts on which VM may run, the emptiest first; false: there is none. */
+static bool add_allowed(const struct evac_making *making, struct evac_choice *choice,
+			const struct vm *vm, const struct place *places, size_t count)
+{
+	struct placement *placement = xnew(struct placement);
+
+	read_placement(vm, placement);
+	for (size_t i = 0; i < count; i++)
+		if (may_run_on(making, placement, places[i].host))
+			add_host(making, choice, places[i].host);
+	free(placement);
+	return choice->to_count > 0;
+}
+
+/* A stopped VM may go to any host that takes guests, since it is not run there by itself; first to
+ * those on which it may run.  The host decides. */
 static void choose_stopped(const struct evac_making *making, struct vm *vm,
 			   const struct place *places, size_t count)
 {
 	struct evac_choice *choice;
+	bool is_allowed;
 
 	if (!vm_is_stopped(vm) || making->request->stopped == EVACUATION_STOPPED_LEAVE ||
 	    evac_plan_find(making->ret, vm_uuid(vm)))
 		return;
 	choice = choice_new(making->ret, vm_uuid(vm), vm_name(vm));
-	for (size_t i = 0; i < count; i++)
+	is_allowed = add_allowed(making, choice, vm, places, count);
+	for (size_t i = 0; i < count && !is_allowed; i++)
 		add_host(making, choice, places[i].host);
-	choice->why = count ? xasprintf("does not run, and goes to the emptiest host, '%s'",
-					choice->to[0])
-			    : xstrdup("no other host takes guests now");
+	if (!count)
+		choice->why = xstrdup("no other host takes guests now");
+	else
+		choice->why = xasprintf(is_allowed ? "does not run, and goes to the emptiest host "
+						     "on which it may, '%s'"
+						   : "does not run, and goes to the emptiest host, "
+						     "'%s', as it may run on none of them",
+					choice->to[0]);
 }
+
+/* ---- each VM ------------------------------------------------------------------------------- */
 
 static void choose(const struct evac_making *making)
 {

@@ -348,6 +348,21 @@ class EvacuationTest(EvacuationBase):
         self.guests.pop(0).console.wait_line(20, "a")   # it has booted anew
         self.assertEqual(set(self.assert_all_run().values()), {self.a})
 
+    def test_plan_keeps_to_placements_and_its_state_id_follows_them(self):
+        self.run_guests(1)
+        for name, pin in (("to-b", "b"), ("to-c", "c"), ("stays", "a")):
+            self.a.api.post("/v1/vms", {**STILL, "name": name, "placement": {"pins": [pin]}})
+        plan = self.begin(dry_run=True)["plan"]
+        moves = {move["vm"]: move for move in plan["moves"]}
+        self.assertEqual([(moves[name]["to"], moves[name]["others"]) for name in ("to-b", "to-c")],
+                         [("b", []), ("c", [])])
+        self.assertIn("it may run on none of them", moves["stays"]["why"])
+        for placement in ({"on_evacuation": "restart"}, {"priority": 3}):
+            known = self.begin(dry_run=True)["plan"]["state_id"]
+            self.assertEqual(self.begin(dry_run=True)["plan"]["state_id"], known)
+            self.a.api.call("PATCH", "/v1/vms/g0", {"placement": placement})
+            self.assertNotEqual(self.begin(dry_run=True)["plan"]["state_id"], known, placement)
+
     def test_bad_wishes_are_refused(self):
         past = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc).isoformat()
         for body, words in (({"requester": ""}, "/requester"), ({"until": "soon"}, "/until"),
