@@ -47,9 +47,9 @@ static void sum_host(struct sum *sum, const struct plan_host *host, bool is_own)
 	sum_text(sum, host->hold ? "held" : NULL);
 }
 
-static void sum_vm(struct sum *sum, const struct plan_vm *vm, const char *uuid)
+static void sum_vm(struct sum *sum, const struct plan_vm *vm, const struct capacity_vm *told)
 {
-	sum_text(sum, uuid);
+	sum_text(sum, told->uuid);
 	sum_text(sum, vm->host);
 	sum_uint(sum, vm->mem_mib);
 	sum_uint(sum, vm->vcpus);
@@ -62,6 +62,8 @@ static void sum_vm(struct sum *sum, const struct plan_vm *vm, const char *uuid)
 	sum_labels(sum, &vm->prefers);
 	for (size_t i = 0; i < vm->pins.count; i++)
 		sum_text(sum, vm->pins.list[i]);
+	sum_uint(sum, vm->priority);
+	sum_uint(sum, told->on_evacuation);
 }
 
 /* Stopped VMs take nothing of the hosts, and are moved too. */
@@ -80,7 +82,7 @@ void evac_plan_sum(const struct evac_making *making)
 	for (size_t i = 0; i < input->host_count; i++)
 		sum_host(&sum, &input->hosts[i], i == EVAC_OWN);
 	for (size_t i = 0; i < input->vm_count; i++)
-		sum_vm(&sum, &input->vms[i], making->vms[i].uuid);
+		sum_vm(&sum, &input->vms[i], &making->vms[i]);
 	sum_stopped(&sum, making->evacs->env.vms);
 	snprintf(making->ret->state_id, sizeof(making->ret->state_id), "%016" PRIx64, sum.value);
 }
