@@ -117,6 +117,14 @@ static int becomes(const struct evacuation_request *request, const struct capaci
 	return EVAC_VM_BLOCKED;
 }
 
+/* The plan only knows that a VM cannot be moved, its host knows why. */
+static const char *why_it_stays(const struct evac_making *making, const struct plan_stay *stay)
+{
+	const char *why = making->vms[stay->vm].why;
+
+	return why && !making->input.hosts[EVAC_OWN].hold ? why : stay->why;
+}
+
 static void choose_stay(const struct evac_making *making, const struct plan_stay *stay)
 {
 	const struct capacity_vm *vm = &making->vms[stay->vm];
@@ -125,7 +133,7 @@ static void choose_stay(const struct evac_making *making, const struct plan_stay
 	if (vm->host != EVAC_OWN)
 		return;
 	choice = choice_new(making->ret, vm->uuid, vm->name);
-	choice->why = xstrdup(stay->why);
+	choice->why = xstrdup(why_it_stays(making, stay));
 	if (!making->input.vms[stay->vm].hold)
 		choice->becomes = becomes(making->request, vm);
 	if (stay->has_tried)
