@@ -21,12 +21,17 @@ struct reading {
 	err_set((reading)->err, ERR_INVALID, "/%s/%zu ('%.100s'): " format, (reading)->list, \
 		(reading)->index, (reading)->name, ##__VA_ARGS__)
 
+static bool check_length(const struct reading *reading, const char *what, const char *name,
+			 size_t max)
+{
+	if (*name && strlen(name) <= max)
+		return true;
+	return REFUSE(reading, "%s has %zu bytes: 1 to %zu are allowed", what, strlen(name), max);
+}
+
 static bool check_name(const struct reading *reading, const char *what, const char *name)
 {
-	if (*name && strlen(name) <= PLAN_NAME_MAX)
-		return true;
-	return REFUSE(reading, "%s has %zu bytes: 1 to %d are allowed", what, strlen(name),
-		      PLAN_NAME_MAX);
+	return check_length(reading, what, name, PLAN_NAME_MAX);
 }
 
 static bool check_count(const struct reading *reading, const char *what, uint64_t value,
@@ -72,7 +77,7 @@ static bool add_labels(struct reading *reading, const struct plan_labels *labels
 	for (size_t i = 0; i < labels->count; i++) {
 		const struct plan_label *label = &labels->list[i];
 
-		if (!check_name(reading, "the key of a label", label->key))
+		if (!check_length(reading, "the key of a label", label->key, PLAN_KEY_MAX))
 			return false;
 		if (strlen(label->value) > PLAN_NAME_MAX)
 			return REFUSE(reading, "the value of a label has %zu bytes: %d are allowed",

@@ -29,7 +29,8 @@
 
 #define PLAN_HOSTS_MAX    10000
 #define PLAN_VMS_MAX      200000
-#define PLAN_NAME_MAX     253 /* bytes of a name, a group, a key or value of a label */
+#define PLAN_NAME_MAX     253 /* bytes of a name, a group, a value of a label */
+#define PLAN_KEY_MAX      317 /* of a key of a label: PREFIX/NAME, as wire/labels.h has it */
 #define PLAN_LABELS_MAX   64  /* in each list */
 #define PLAN_PINS_MAX     1000
 #define PLAN_MEM_MAX_MIB  (1u << 30)

@@ -397,6 +397,31 @@ START_TEST(placement_reaches_the_plan_and_unknown_pins_do_not)
 }
 END_TEST
 
+/* A key is PREFIX/NAME, of 253 and 63 bytes at most. */
+START_TEST(longest_label_can_be_planned_with)
+{
+	CLEANUP(strbuf_fini) struct strbuf text = STRBUF_INIT;
+	struct plan_cluster *cluster;
+	struct err err;
+
+	strbuf_adds(&text, "{\"id\":\"b\",\"state\":\"online\"," HOST ",\"vms\":[");
+	strbuf_adds(&text, "{\"name\":\"g1\",\"uuid\":\"" RIG_VM_UUID "\",\"state\":\"running\","
+			   "\"memory_mib\":1,\"vcpus\":1,\"load\":0,\"forecast_bytes\":0,"
+			   "\"movable\":true,\"placement\":{\"requires\":{\"");
+	for (int i = 0; i < 253; i++)
+		strbuf_adds(&text, i % 50 == 49 ? "." : "p");
+	strbuf_addf(&text, "/%063d\":\"%063d\"}}}],\"next\":null}", 1, 1);
+	ask();
+	fake_peer_answer_at("b", "capacity", strbuf_str(&text));
+	look();
+	ck_assert_uint_eq(capacity_input(picture)->vm_count, 1);
+	ck_assert_uint_eq(capacity_input(picture)->vms[0].requires.count, 1);
+	cluster = plan_cluster_new(capacity_input(picture), &err);
+	ck_assert_msg(cluster != NULL, "%s", err.msg);
+	plan_cluster_free(cluster);
+}
+END_TEST
+
 START_TEST(name_that_is_there_twice_has_its_host_beside_it)
 {
 	struct plan_cluster *cluster;
@@ -610,6 +635,7 @@ Suite *suite(void)
 	tcase_add_test(tc, host_that_takes_no_guests_is_draining_and_a_held_one_held);
 	tcase_add_test(tc, hooks_tell_the_state_of_this_host);
 	tcase_add_test(tc, placement_reaches_the_plan_and_unknown_pins_do_not);
+	tcase_add_test(tc, longest_label_can_be_planned_with);
 	tcase_add_test(tc, name_that_is_there_twice_has_its_host_beside_it);
 	tcase_add_test(tc, pages_are_followed_and_what_comes_again_is_skipped);
 	tcase_add_test(tc, too_many_guests_are_refused);
