@@ -115,10 +115,11 @@ void own_free(struct own *own)
 /* ---- the host ---------------------------------------------------------------------------------
  */
 
-/* Memory that neither is available nor holds guests, in steps. */
+/* Memory that neither is available nor holds guests, in steps.  Huge pages are for guests, those
+ * that are free too, although the kernel does not count them as available. */
 static uint64_t others_mib(const struct host_memory_found *memory, uint64_t resident_mib)
 {
-	uint64_t guests = resident_mib + memory->huge_total_mib - memory->huge_free_mib;
+	uint64_t guests = resident_mib + memory->huge_total_mib;
 	uint64_t used = memory->total_mib > memory->available_mib
 				? memory->total_mib - memory->available_mib
 				: 0;
