@@ -52,10 +52,12 @@ static bool run_show(struct cli_call *call, struct err *err)
 {
 	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
 	CLEANUP(json_putp) struct json_object *host = NULL;
+	const char *id;
 
 	if (!client || !client_get(client, "/v1/host", &host, err))
 		return false;
-	if (call->word_count && strcmp(call->words[0], json_get_str(host, "id")) != 0)
+	id = json_get_str(host, "id");
+	if (call->word_count && (!id || strcmp(call->words[0], id) != 0))
 		return peer_page_print(call, client, call->words[0], err);
 	migrctl_print_object(call, host, host_fields);
 	if (!migrctl_wants_json(call) && json_get_bool(host, "cordoned", false))
