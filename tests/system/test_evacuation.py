@@ -390,7 +390,7 @@ class EvacuationTest(EvacuationBase):
         self.b.stop()
         self.c.stop()
         # What a host tells of itself may be a second old.
-        self.eventually("the guest is known", lambda: self.is_refused("no host is online"))
+        self.eventually("the guest is known", lambda: self.is_refused("no other host takes guests"))
         self.assertEqual(set(self.assert_all_run_on_a()), {"g0"})
 
     def is_refused(self, words):
