@@ -70,9 +70,9 @@ struct api {
 		char *text; /* NULL: none yet */
 		size_t len;
 		uint64_t at_ms;
-	} capacity_list; /* capacity.c */
+	} capacity_list;         /* capacity.c */
 	unsigned peer_questions; /* known.c: under way */
-	bool is_ready; /* everything of the daemon's earlier run was found again */
+	bool is_ready;           /* everything of the daemon's earlier run was found again */
 };
 
 /* Ended by a NULL method. */
@@ -134,8 +134,7 @@ struct api_pending *api_pending_new(struct http_request *req, struct api *api, c
 bool api_key_is_valid(const char *key, struct err *err);
 
 /* Sends the definition and the present state of VM; VM NULL: sends no body. */
-void api_vm_reply(struct http_request *req, int status, const struct api *api,
-		  const struct vm *vm);
+void api_vm_reply(struct http_request *req, int status, const struct api *api, const struct vm *vm);
 /* The VM of the path; NULL: there is none, and the request was answered. */
 struct vm *api_vm_find(struct http_request *req, const struct api *api);
 

@@ -160,10 +160,16 @@ static bool is_under_way(const struct evacuation *evac)
 	return false;
 }
 
-/* Questions that were under way are asked again. */
+/* Questions that were under way are asked again.  Who has asked for the way back once more while
+ * its record was being written gets just that. */
 void evac_enter_returning(struct machine *machine)
 {
-	(void)machine;
+	struct evacuation *evac = evac_of(machine);
+
+	if (evac->detail.ending != EVAC_ENDING_RETURNING)
+		return;
+	evac->detail.ending = EVAC_ENDING_NONE;
+	evac_change(evac);
 }
 
 void evac_step_returning(struct machine *machine)

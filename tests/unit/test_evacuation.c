@@ -79,6 +79,22 @@ START_TEST(keys_of_attempts_differ_and_fit)
 }
 END_TEST
 
+/* ---- the way back ------------------------------------------------------------------------- */
+
+/* Two that ask at once for the way back want the same; another end is carried out. */
+START_TEST(way_back_that_is_asked_for_twice_is_gone)
+{
+	struct evacuation evac = { .detail.ending = EVAC_ENDING_RETURNING };
+
+	evac_enter_returning(&evac.machine);
+	ck_assert_int_eq(evac.detail.ending, EVAC_ENDING_NONE);
+	ck_assert_uint_eq(evac.version, 1);
+	evac.detail.ending = EVAC_ENDING_ENDED;
+	evac_enter_returning(&evac.machine);
+	ck_assert_int_eq(evac.detail.ending, EVAC_ENDING_ENDED);
+}
+END_TEST
+
 /* ---- requests ----------------------------------------------------------------------------- */
 
 static size_t faults_of(const char *text, char *ret_pointer, size_t size)
@@ -177,6 +193,7 @@ Suite *suite(void)
 	tcase_add_test(tc, evacuation_ends_from_each_state_and_is_drained_only_from_draining);
 	tcase_add_test(tc, vm_is_settled_only_when_it_is_away_or_may_stay);
 	tcase_add_test(tc, keys_of_attempts_differ_and_fit);
+	tcase_add_test(tc, way_back_that_is_asked_for_twice_is_gone);
 	tcase_add_test(tc, requests_are_taken_or_refused_with_the_place);
 	tcase_add_test(tc, orders_without_a_body_have_their_defaults);
 	tcase_add_test(tc, peer_that_wants_a_guest_back_says_which);
