@@ -159,12 +159,21 @@ void evac_end(struct evacuation *evac)
 /* ---- its deadline
  * --------------------------------------------------------------------------------- */
 
+int64_t evac_deadline_ms(const struct evacuation *evac)
+{
+	const struct evac_detail *detail = &evac->detail;
+	bool counts = evac->request && !detail->is_late && !detail->drained_ms &&
+		      detail->ending == EVAC_ENDING_NONE;
+
+	return counts ? detail->deadline_ms : 0;
+}
+
 void evac_look_at_deadline(struct evacuation *evac)
 {
 	struct evac_detail *detail = &evac->detail;
+	int64_t deadline_ms = evac_deadline_ms(evac);
 
-	if (!evac->request || detail->is_late || !detail->deadline_ms ||
-	    detail->deadline_ms > clock_wall_ms() || detail->ending != EVAC_ENDING_NONE)
+	if (!deadline_ms || deadline_ms > clock_wall_ms())
 		return;
 	detail->is_late = true;
 	evac_change(evac);

@@ -297,6 +297,9 @@ bool evac_entries_end(struct evacuation *evac, bool cancel);
 void evac_want_end(struct evacuation *evac, enum evac_ending ending, int moves, const char *why);
 /* An ending is wanted, and nothing is under way any more. */
 void evac_end(struct evacuation *evac);
+/* The deadline that is still to be met; 0: there is none, as it has none, was drained in time, or
+ * is on its way to an end. */
+int64_t evac_deadline_ms(const struct evacuation *evac);
 /* What its deadline says is done, once. */
 void evac_look_at_deadline(struct evacuation *evac);
 /* True: the evacuation's cordon is ON (off) on disk. */

@@ -261,8 +261,7 @@ void evac_step_draining(struct machine *machine)
 	if (evac->machine.is_saving)
 		return;
 	look_at_wall(evac, expires_ms, &wait_ms);
-	if (!detail->is_late)
-		look_at_wall(evac, detail->deadline_ms, &wait_ms);
+	look_at_wall(evac, evac_deadline_ms(evac), &wait_ms);
 	evac_look_in(evac, wait_ms);
 	tell_news(evac);
 }

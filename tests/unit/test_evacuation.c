@@ -95,6 +95,29 @@ START_TEST(way_back_that_is_asked_for_twice_is_gone)
 }
 END_TEST
 
+/* ---- the deadline -------------------------------------------------------------------------- */
+
+/* One that does not count is not waited for: it would be looked at without a pause. */
+START_TEST(deadline_counts_until_it_is_met_missed_or_the_end_is_wanted)
+{
+	struct evacuation_request request = { 0 };
+	struct evacuation evac = { .request = &request, .detail.deadline_ms = 1000 };
+
+	ck_assert_int_eq(evac_deadline_ms(&evac), 1000);
+	evac.detail.ending = EVAC_ENDING_ABORTED;
+	ck_assert_int_eq(evac_deadline_ms(&evac), 0);
+	evac.detail.ending = EVAC_ENDING_NONE;
+	evac.detail.drained_ms = 900;
+	ck_assert_int_eq(evac_deadline_ms(&evac), 0);
+	evac.detail.drained_ms = 0;
+	evac.detail.is_late = true;
+	ck_assert_int_eq(evac_deadline_ms(&evac), 0);
+	evac.detail.is_late = false;
+	evac.request = NULL;
+	ck_assert_int_eq(evac_deadline_ms(&evac), 0);
+}
+END_TEST
+
 /* ---- requests ----------------------------------------------------------------------------- */
 
 static size_t faults_of(const char *text, char *ret_pointer, size_t size)
@@ -194,6 +217,7 @@ Suite *suite(void)
 	tcase_add_test(tc, vm_is_settled_only_when_it_is_away_or_may_stay);
 	tcase_add_test(tc, keys_of_attempts_differ_and_fit);
 	tcase_add_test(tc, way_back_that_is_asked_for_twice_is_gone);
+	tcase_add_test(tc, deadline_counts_until_it_is_met_missed_or_the_end_is_wanted);
 	tcase_add_test(tc, requests_are_taken_or_refused_with_the_place);
 	tcase_add_test(tc, orders_without_a_body_have_their_defaults);
 	tcase_add_test(tc, peer_that_wants_a_guest_back_says_which);
