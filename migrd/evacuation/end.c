@@ -69,13 +69,17 @@ static bool keep_cordon(struct evacuation *evac)
 
 /* ---- its entries in the queue -------------------------------------------------------------- */
 
-/* A cancel that came too late: the entry goes on to its end. */
+/* A cancel that came too late: the move goes on to its end.  If that is a bad one, the entry waits
+ * for another attempt, and is told again. */
 static void on_cancelled(void *data, struct queue_entry *entry, const struct err *err)
 {
-	struct evacuation *evac = evac_ref_take(data, NULL);
+	uint64_t number;
+	struct evacuation *evac = evac_ref_take(data, &number);
+	struct evac_vm *vm = evac ? evac_vm_of_number(evac, number) : NULL;
 
 	(void)entry;
-	(void)err;
+	if (vm && err)
+		vm->was_too_late = true;
 	if (evac)
 		evacuations_look(evac->evacs);
 }
@@ -90,6 +94,8 @@ bool evac_entries_end(struct evacuation *evac, bool cancel)
 		bool is_waiting = entry && strcmp(queue_row(entry)->state, "waiting") == 0;
 
 		has_ended = has_ended && !entry && !vm->is_adding;
+		if (vm->was_too_late && is_waiting)
+			vm->was_too_late = vm->is_cancelling = false;
 		if (!entry || vm->is_cancelling || (!cancel && !is_waiting))
 			continue;
 		vm->is_cancelling = true;

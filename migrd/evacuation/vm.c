@@ -423,7 +423,7 @@ void evac_vm_take_choice(struct evacuation *evac, struct evac_vm *vm, struct eva
 		memcpy(vm->to, choice->to, sizeof(vm->to));
 		vm->to_count = choice->to_count;
 		vm->attempt++;
-		vm->is_over = vm->is_cancelling = false;
+		vm->is_over = vm->is_cancelling = vm->was_too_late = false;
 		vm->entry[0] = '\0';
 		set_host(evac, vm, vm->to[0]);
 		evac_vm_set(evac, vm, EVAC_VM_WAITING, "%.480s", choice->why);
