@@ -147,12 +147,25 @@ static bool is_moving(const struct evacuation *evac)
 	return false;
 }
 
+/* The plan was made before the hold.  True: nothing was begun, and nothing is. */
+static bool is_held(struct evacuation *evac, struct evac_vm *evac_vm, const struct vm *vm)
+{
+	CLEANUP(strbuf_fini) struct strbuf why = STRBUF_INIT;
+	bool is_begun =
+		evac_vm->powerdown_ms || evac_vm->save[0] || vm_job(vm) || vm_is_stopped(vm);
+
+	if (is_begun || !holds_vm(evac->evacs->env.holds, evac_vm->uuid, &why))
+		return false;
+	evac_vm_set(evac, evac_vm, EVAC_VM_HELD, "%.480s", strbuf_str(&why));
+	return true;
+}
+
 static void end_one(struct evacuation *evac, struct evac_vm *evac_vm)
 {
 	struct vm *vm = vm_find_uuid(evac->evacs->env.vms, evac_vm->uuid);
 
 	if (!vm || evac_vm->is_adding || evac_vm->version > evac->disk_version ||
-	    evac_vm->again_ms > loop_now_ms(evac->evacs->env.loop))
+	    evac_vm->again_ms > loop_now_ms(evac->evacs->env.loop) || is_held(evac, evac_vm, vm))
 		return;
 	if (evac_vm->state == EVAC_VM_STOPPING)
 		stop(evac, evac_vm, vm);
