@@ -300,14 +300,15 @@ static void go_on_one(struct evacuation *evac, struct evac_vm *evac_vm)
 		start(evac, evac_vm, vm);
 }
 
-/* The end comes before it was stopped, or saved: what was begun is let end. */
+/* The end comes before it was stopped, or saved: what was begun is let end, unless the record was
+ * not understood. */
 static void give_up_one(struct evacuation *evac, struct evac_vm *evac_vm)
 {
 	const struct vm *vm = vm_find_uuid(evac->evacs->env.vms, evac_vm->uuid);
 	bool is_under_way = evac_vm->is_adding || evac_vm->powerdown_ms ||
 			    (vm && (vm_job(vm) || vm_is_stopped(vm)));
 
-	if (is_under_way && vm)
+	if (is_under_way && vm && evac->request)
 		end_one(evac, evac_vm);
 	else
 		evac_vm_set(evac, evac_vm, EVAC_VM_LEFT, "runs on: the evacuation ends");

@@ -260,12 +260,15 @@ static void look_at_done(struct evacuation *evac, struct evac_vm *vm,
 			 const struct queue_entry *entry)
 {
 	const struct queue_reply reply = queue_show(entry);
-	const struct queue_attempt *last = &reply.attempts[reply.attempt_count - 1];
+	const struct queue_attempt *last =
+		reply.attempt_count ? &reply.attempts[reply.attempt_count - 1] : NULL;
 
 	if (vm->is_over && vm->state == EVAC_VM_MOVED)
 		return;
-	set_host(evac, vm, last->host);
-	snprintf(vm->move, sizeof(vm->move), "%s", last->move);
+	if (last) { /* of a record that is understood */
+		set_host(evac, vm, last->host);
+		snprintf(vm->move, sizeof(vm->move), "%s", last->move);
+	}
 	vm->is_over = true;
 	vm->failed = 0;
 	drop_rejected(vm);
