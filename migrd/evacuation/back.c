@@ -199,7 +199,8 @@ void evac_step_returning(struct machine *machine)
 /* ---- what another host asks -------------------------------------------------------------------
  */
 
-/* The newest move that brought it here tells where it came from. */
+/* The newest move that brought it here tells where it came from.  If that is not kept any more, a
+ * host of the VM's record may be the one; a VM that was never moved is nobody else's. */
 static bool came_from(struct moves *moves, const struct vm *vm, const char *peer)
 {
 	for (struct move *move = moves_first(moves); move; move = move_next(move)) {
@@ -209,7 +210,7 @@ static bool came_from(struct moves *moves, const struct vm *vm, const char *peer
 		    strcmp(row->state, "done") == 0)
 			return strcmp(row->peer, peer) == 0;
 	}
-	return vm_knows_host(vm, peer);
+	return vm_generation(vm) > 1 && vm_knows_host(vm, peer);
 }
 
 static bool check_back(const struct evacuations *evacs, const struct evacuation_back_wish *wish,
