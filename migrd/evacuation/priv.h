@@ -281,6 +281,8 @@ bool evac_is_empty(const struct machine *machine);
 void evac_vm_foresee(struct evacuation *evac, struct evac_vm *vm, struct evac_choice *choice);
 /* Its next attempt is by CHOICE. */
 void evac_vm_take_choice(struct evacuation *evac, struct evac_vm *vm, struct evac_choice *choice);
+/* The plan has no such VM: it neither runs nor is it stopped. */
+void evac_vm_has_no_choice(struct evacuation *evac, struct evac_vm *vm);
 /* True: it needs a plan now.  *RET_MS: else when, on the loop's clock; UINT64_MAX: by no time. */
 bool evac_vm_wants_plan(const struct evacuation *evac, const struct evac_vm *vm, uint64_t *ret_ms);
 /* Gives each VM, whose attempt is on disk, its entry in the queue. */

@@ -133,8 +133,12 @@ static void take_plan(struct evacuation *evac, const struct evac_plan *plan)
 		struct evac_vm *vm = &evac->vms[i];
 		struct evac_choice *choice = evac_plan_find(plan, vm->uuid);
 
-		if (choice && evac_vm_wants_plan(evac, vm, &ignored))
+		if (!evac_vm_wants_plan(evac, vm, &ignored))
+			continue;
+		if (choice)
 			evac_vm_take_choice(evac, vm, choice);
+		else
+			evac_vm_has_no_choice(evac, vm);
 	}
 	evac_change(evac);
 }

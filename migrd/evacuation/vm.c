@@ -445,6 +445,16 @@ void evac_vm_take_choice(struct evacuation *evac, struct evac_vm *vm, struct eva
 	}
 }
 
+void evac_vm_has_no_choice(struct evacuation *evac, struct evac_vm *vm)
+{
+	const struct vm *mine = vm_find_uuid(evac->evacs->env.vms, vm->uuid);
+	CLEANUP(free_charp)
+	char *why = xasprintf("is %s: only a running, paused or stopped VM can be moved",
+			      mine ? vm_state(mine) : "gone");
+
+	attempt_failed(evac, vm, why);
+}
+
 bool evac_vm_wants_plan(const struct evacuation *evac, const struct evac_vm *vm, uint64_t *ret_ms)
 {
 	const struct vm *mine = vm_find_uuid(evac->evacs->env.vms, vm->uuid);
