@@ -277,15 +277,16 @@ static void look_at_done(struct evacuation *evac, struct evac_vm *vm,
 		    vm->host);
 }
 
-/* The newest move that has brought it to another host, by what is kept; NULL: none is known. */
+/* Its newest move, by what is kept, if that has brought it to another host; NULL: none is known, or
+ * it was here after that. */
 static const struct move *find_departure(const struct evacuation *evac, const struct evac_vm *vm)
 {
 	struct move *move = moves_first(evac->evacs->env.moves);
 
-	while (move && (strcmp(move_row(move)->vm_uuid, vm->uuid) != 0 || !move_is_out(move) ||
+	while (move && (strcmp(move_row(move)->vm_uuid, vm->uuid) != 0 ||
 			strcmp(move_row(move)->state, "done") != 0))
 		move = move_next(move);
-	return move;
+	return move && move_is_out(move) ? move : NULL;
 }
 
 static void set_gone(struct evacuation *evac, struct evac_vm *evac_vm, const struct vm *vm)
