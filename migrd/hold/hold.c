@@ -501,8 +501,8 @@ void holds_remove(struct holds *holds, const char *id, const char *by, hold_done
 static bool counts(const struct holds *holds, const struct hold_item *item, enum hold_kind kind,
 		   const char *vm)
 {
-	return item->kind == kind && !item->is_new && !has_expired(holds, item) &&
-	       (kind != HOLD_VM || strcmp(item->row.vm_uuid, vm) == 0);
+	return item->kind == kind && !item->is_new &&
+	       (kind != HOLD_VM || strcmp(item->row.vm_uuid, vm) == 0) && !has_expired(holds, item);
 }
 
 static void add_moment(struct strbuf *out, int64_t ms)
