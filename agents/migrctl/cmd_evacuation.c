@@ -142,7 +142,14 @@ static struct json_object *body_of(const struct evacuation_values *values)
 	return body;
 }
 
-/* UNTIL_END: what is watched is the end, and not an empty host. */
+static bool is_ending(struct json_object *evacuation)
+{
+	const char *state = json_get_str(evacuation, "state");
+
+	return json_get_str(evacuation, "ending") || (state && strcmp(state, "returning") == 0);
+}
+
+/* UNTIL_END: what is watched is the end, if it has one, and not an empty host. */
 static bool steer(struct cli_call *call, const char *suffix, bool until_end, struct err *err)
 {
 	const struct evacuation_values *values = call->values;
@@ -158,8 +165,8 @@ static bool steer(struct cli_call *call, const char *suffix, bool until_end, str
 	if (!evacuation || !json_get_str(evacuation, "id"))
 		return err_set(err, ERR_PROTOCOL, "the answer is no evacuation");
 	if (values->watch)
-		return evacuation_watch(call, client, json_get_str(evacuation, "id"), until_end,
-					err);
+		return evacuation_watch(call, client, json_get_str(evacuation, "id"),
+					until_end && is_ending(evacuation), err);
 	print_page(call, evacuation);
 	return true;
 }
