@@ -12,6 +12,8 @@
 
 #define ASK_MS        5000 /* deadline of a question */
 #define ASK_EVERY_MS  2000
+#define ASK_EACH_MS   50 /* so much longer for each VM that is awaited */
+#define ASKS_MAX      4  /* of one host at a time: moves need their connections to it too */
 #define LOOK_EVERY_MS 500
 #define ATTEMPTS_MAX  3 /* orders that have failed; then the VM stays where it is */
 
@@ -56,6 +58,16 @@ static void take_answer(struct evacuation *evac, struct evac_vm *vm,
 			    vm->host, reply->state, reply->reason[0] ? ": " : "", reply->reason);
 }
 
+/* What is asked again is only whether the order has failed: the VM itself is seen here. */
+static uint64_t pause_ms(const struct evacuation *evac)
+{
+	uint64_t ms = ASK_EVERY_MS;
+
+	for (size_t i = 0; i < evac->vm_count; i++)
+		ms += evac->vms[i].state == EVAC_VM_RETURNING ? ASK_EACH_MS : 0;
+	return ms;
+}
+
 static void on_answer(void *data, struct json_object *obj, const struct err *err)
 {
 	uint64_t number;
@@ -67,7 +79,7 @@ static void on_answer(void *data, struct json_object *obj, const struct err *err
 	if (!vm)
 		return;
 	vm->is_adding = false;
-	vm->again_ms = loop_now_ms(evac->evacs->env.loop) + ASK_EVERY_MS;
+	vm->again_ms = loop_now_ms(evac->evacs->env.loop) + pause_ms(evac);
 	evacuations_look(evac->evacs);
 	if (evac->machine.state != EVAC_STATE_RETURNING || vm->state != EVAC_VM_RETURNING ||
 	    is_here(evac, vm))
@@ -81,6 +93,36 @@ static void on_answer(void *data, struct json_object *obj, const struct err *err
 	else
 		evac_vm_set(evac, vm, EVAC_VM_RETURNING, "host '%s' is asked again: %.400s",
 			    vm->host, err->msg);
+}
+
+/* How many questions to each host are under way; in a look. */
+struct asked {
+	const char *host;
+	unsigned count;
+};
+
+static struct asked *asked_of(struct evacuation *evac, const char *host)
+{
+	struct asked *list = evac->now.asked;
+
+	while (list->host && strcmp(list->host, host) != 0)
+		list++;
+	list->host = host;
+	return list;
+}
+
+static void count_asked(struct evacuation *evac)
+{
+	for (size_t i = 0; i < evac->vm_count; i++)
+		if (evac->vms[i].is_adding)
+			asked_of(evac, evac->vms[i].host)->count++;
+}
+
+static bool may_ask(struct evacuation *evac, const struct evac_vm *vm)
+{
+	struct asked *asked = asked_of(evac, vm->host);
+
+	return asked->count < ASKS_MAX && ++asked->count;
 }
 
 static void ask(struct evacuation *evac, struct evac_vm *vm)
@@ -121,7 +163,7 @@ static void look_at_returning(struct evacuation *evac, struct evac_vm *evac_vm)
 		if (!evac->detail.paused)
 			order(evac, evac_vm);
 	} else if (evac_vm->version <= evac->disk_version && !evac_vm->is_adding &&
-		   evac_vm->again_ms <= now_ms) {
+		   evac_vm->again_ms <= now_ms && may_ask(evac, evac_vm)) {
 		ask(evac, evac_vm);
 	}
 }
@@ -182,9 +224,12 @@ void evac_step_returning(struct machine *machine)
 	}
 	if (!evac_cordon(evac, false))
 		return;
+	evac->now.asked = xcalloc(evac->vm_count + 1, sizeof(*evac->now.asked));
+	count_asked(evac);
 	for (size_t i = 0; i < evac->vm_count; i++)
 		if (look_at[evac->vms[i].state])
 			look_at[evac->vms[i].state](evac, &evac->vms[i]);
+	free(TAKE_PTR(evac->now.asked));
 	if (evac_stays_go_on(evac) && !is_under_way(evac)) {
 		evac_go(evac, EVAC_STATE_ENDED, NULL);
 		return;

@@ -150,6 +150,7 @@ struct evacuation {
 		unsigned plan_failed;        /* in a row */
 		char plan_error[QUEUE_REASON_SIZE];
 		size_t creations;
+		struct asked *asked; /* back.c, in a look */
 	} now;
 
 	struct evac_shown *shown;
