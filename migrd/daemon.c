@@ -553,6 +553,7 @@ static bool start_shutdown(struct daemon *daemon, struct err *err)
 	struct api *api = &daemon->api;
 
 	(void)err;
+	api->shutdown_retry = loop_timer_new(api->loop, api_shutdown_retry, api);
 	api->shutdown = shutdown_new(&(struct shutdown_env){
 		.loop = api->loop,
 		.mode = shutdown_mode_of(config->host_shutdown),
@@ -569,6 +570,7 @@ static bool start_shutdown(struct daemon *daemon, struct err *err)
 static void end_shutdown(struct daemon *daemon)
 {
 	shutdown_free(TAKE_PTR(daemon->api.shutdown));
+	loop_timer_free(TAKE_PTR(daemon->api.shutdown_retry));
 }
 
 static bool start_evacuations(struct daemon *daemon, struct err *err)

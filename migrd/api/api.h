@@ -40,7 +40,11 @@ struct api {
 	struct capacity *capacity;
 	struct shutdown *shutdown;
 	bool shutdown_is_off; /* logind has said that there is none */
-	bool has_evacuations; /* those of the daemon's earlier run were found again */
+	bool is_shutdown;     /* the guests have to go, within so long */
+	uint64_t shutdown_limit_s;
+	struct loop_timer *shutdown_retry; /* active: the evacuation for it was refused */
+	char shutdown_error[ERR_MSG_SIZE]; /* and why; "": it was not */
+	bool has_evacuations;              /* those of the daemon's earlier run were found again */
 	struct check *check;
 	struct newest_env newest_env;
 	struct newest *newest;
@@ -94,6 +98,7 @@ bool api_has_guests(void *api);
 void api_shutdown_changed(void *api);
 void api_shutdown_evacuate(void *api, uint64_t limit_s);
 void api_shutdown_called_off(void *api);
+void api_shutdown_retry(void *api); /* of the timer */
 /* The evacuations were recovered. */
 void api_shutdown_recovered(struct api *api);
 
