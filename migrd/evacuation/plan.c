@@ -125,6 +125,14 @@ static const char *why_it_stays(const struct evac_making *making, const struct p
 	return why && !making->input.hosts[EVAC_OWN].hold ? why : stay->why;
 }
 
+/* It has a job, or its QEMU does not answer, which passes; a guest is not stopped for that. */
+static bool is_busy(const struct evac_making *making, const struct capacity_vm *vm)
+{
+	const struct vm *mine = vm_find_uuid(making->evacs->env.vms, vm->uuid);
+
+	return !mine || vm_job(mine) || !vm_is_active(mine);
+}
+
 static void choose_stay(const struct evac_making *making, const struct plan_stay *stay)
 {
 	const struct capacity_vm *vm = &making->vms[stay->vm];
@@ -134,7 +142,7 @@ static void choose_stay(const struct evac_making *making, const struct plan_stay
 		return;
 	choice = choice_new(making->ret, vm->uuid, vm->name);
 	choice->why = xstrdup(why_it_stays(making, stay));
-	if (!making->input.vms[stay->vm].hold)
+	if (!making->input.vms[stay->vm].hold && !is_busy(making, vm))
 		choice->becomes = becomes(making->request, vm);
 	if (stay->has_tried)
 		add_rejected(making, choice, stay->vm);
