@@ -75,6 +75,7 @@ struct evac_vm {
 	char why[QUEUE_REASON_SIZE];
 	/* Only here. */
 	uint64_t version;         /* of the record that has the attempt first */
+	struct queue_entry *live; /* of the VM, whoever made it; during a look */
 	char entry[ID_UUID_SIZE]; /* of the queue; "": not known */
 	bool is_adding;           /* queue_add(), or a question to another host, is under way */
 	bool is_cancelling;       /* its entry was told to end */
@@ -130,14 +131,16 @@ struct evacuation {
 	struct evac_detail detail;
 	struct evac_vm *vms;
 	size_t vm_count, vm_size;
+	uint32_t *slots; /* finds a VM by its uuid: its number + 1; 0: free */
+	size_t slot_count;
 	struct json_object *wish, *plan; /* to be shown */
 	struct err error;                /* why it ends badly; not set: it does not */
 
 	/* The record: each change has a number. */
 	uint64_t version, filled_version, disk_version;
 	bool is_save_under_way;
-	uint64_t save_again_ms; /* the disk has refused the last one: not before, on the loop's
-				   clock */
+	uint64_t save_again_ms; /* not before, on the loop's clock: the disk has refused the last
+				   one, or it was just now */
 	struct evac_waits waits;
 
 	/* Of the present state; forgotten when another is entered. */
@@ -263,6 +266,8 @@ void evac_plan_show(const struct evac_making *making);
 uint64_t evac_memory_mib(const struct plan_host *host);
 
 /* ---- vm.c: each VM ---- */
+/* The uuids of its VMs have changed. */
+void evac_vms_index(struct evacuation *evac);
 struct evac_vm *evac_vm_find(const struct evacuation *evac, const char *uuid);
 struct evac_vm *evac_vm_of_number(const struct evacuation *evac, uint64_t number);
 struct evac_vm *evac_vm_add(struct evacuation *evac, const char *uuid, const char *name);

@@ -9,6 +9,8 @@
 #include "evacuation/priv.h"
 
 #define SAVE_RETRY_MS 1000
+/* The record has all VMs: with a thousand it is written ten times a second at most. */
+#define SAVE_VMS_PER_MS 10
 
 static const struct machine_type type;
 
@@ -78,6 +80,7 @@ void evac_free(struct evacuation *evac)
 	for (size_t i = 0; i < evac->vm_count; i++)
 		free(evac->vms[i].rejected);
 	free(evac->vms);
+	free(evac->slots);
 	free(evac->request);
 	json_object_put(evac->wish);
 	json_object_put(evac->plan);
@@ -176,8 +179,8 @@ static void fill_facts(struct machine *machine)
 	row->detail = xstrdup(json_text(obj, NULL));
 	free(row->vms);
 	row->vms = vms_text(evac);
-	free(row->plan);
-	row->plan = evac->plan ? xstrdup(json_text(evac->plan, NULL)) : NULL;
+	if (!row->plan && evac->plan)
+		row->plan = xstrdup(json_text(evac->plan, NULL));
 	evac->filled_version = evac->version;
 }
 
@@ -248,15 +251,16 @@ static bool decode_vms(struct evacuation *evac, struct err *err)
 {
 	CLEANUP(json_putp) struct json_object *list = json_read_back(evac->row.vms);
 	size_t count = json_count(list);
+	bool ok = list || err_set(err, ERR_STORE, "its list of VMs is no JSON");
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && ok; i++) {
 		struct evac_vm *vm = evac_vm_add(evac, "", "");
 
-		if (!json_decode_object(json_object_array_get_idx(list, i), vm_fields, vm,
-					JSON_IGNORE_UNKNOWN, err))
-			return false;
+		ok = json_decode_object(json_object_array_get_idx(list, i), vm_fields, vm,
+					JSON_IGNORE_UNKNOWN, err);
 	}
-	return list || err_set(err, ERR_STORE, "its list of VMs is no JSON");
+	evac_vms_index(evac);
+	return ok;
 }
 
 bool evac_decode(struct evacuation *evac)
@@ -301,6 +305,7 @@ static void on_saved(void *data, const struct err *err)
 	}
 	if (version > evac->disk_version)
 		evac->disk_version = version;
+	evac->save_again_ms = loop_now_ms(evac->evacs->env.loop) + evac->vm_count / SAVE_VMS_PER_MS;
 	answer(evac, evac->disk_version, NULL);
 	evac_tell(evac);
 	evacuations_look(evac->evacs);

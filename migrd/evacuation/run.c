@@ -124,6 +124,7 @@ static void take_plan(struct evacuation *evac, const struct evac_plan *plan)
 
 	json_object_put(evac->plan);
 	evac->plan = json_object_get(plan->shown);
+	free(TAKE_PTR(evac->row.plan)); /* made anew with the record */
 	evac->detail.planned_ms = clock_wall_ms();
 	snprintf(evac->detail.state_id, sizeof(evac->detail.state_id), "%s", plan->state_id);
 	evac->now.plan_failed = 0;

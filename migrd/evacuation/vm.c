@@ -11,6 +11,8 @@
 
 #define BACKOFF_MIN_MS 2000
 #define BACKOFF_MAX_MS 60000
+/* Entries are added in a look, as each is compared with all that there are. */
+#define FEED_AT_ONCE 16
 
 const char *const evac_vm_names[] = { "waiting",   "queued",   "moving", "moved", "blocked", "held",
 				      "stopping",  "stopped",  "saving", "saved", "left",    "gone",
@@ -18,12 +20,36 @@ const char *const evac_vm_names[] = { "waiting",   "queued",   "moving", "moved"
 
 /* ---- the list ------------------------------------------------------------------------ */
 
+/* The slot that has the number of UUID in it, or that is free for it (FNV-1a, linear probing; half
+ * of the slots are free). */
+static uint32_t *slot_of(const struct evacuation *evac, const char *uuid)
+{
+	uint64_t sum = UINT64_C(14695981039346656037);
+	size_t at;
+
+	for (const char *c = uuid; *c; c++)
+		sum = (sum ^ (unsigned char)*c) * UINT64_C(1099511628211);
+	at = (size_t)sum % evac->slot_count;
+	while (evac->slots[at] && strcmp(evac->vms[evac->slots[at] - 1].uuid, uuid) != 0)
+		at = (at + 1) % evac->slot_count;
+	return &evac->slots[at];
+}
+
+void evac_vms_index(struct evacuation *evac)
+{
+	free(evac->slots);
+	evac->slot_count = evac->vm_size * 2 + 1;
+	evac->slots = xcalloc(evac->slot_count, sizeof(*evac->slots));
+	for (size_t i = 0; i < evac->vm_count; i++)
+		if (evac->vms[i].uuid[0])
+			*slot_of(evac, evac->vms[i].uuid) = (uint32_t)i + 1;
+}
+
 struct evac_vm *evac_vm_find(const struct evacuation *evac, const char *uuid)
 {
-	for (size_t i = 0; i < evac->vm_count; i++)
-		if (strcmp(evac->vms[i].uuid, uuid) == 0)
-			return &evac->vms[i];
-	return NULL;
+	uint32_t number = evac->slots ? *slot_of(evac, uuid) : 0;
+
+	return number ? &evac->vms[number - 1] : NULL;
 }
 
 struct evac_vm *evac_vm_of_number(const struct evacuation *evac, uint64_t number)
@@ -41,11 +67,14 @@ struct evac_vm *evac_vm_add(struct evacuation *evac, const char *uuid, const cha
 	if (evac->vm_count == evac->vm_size) {
 		evac->vm_size = evac->vm_size ? evac->vm_size * 2 : 16;
 		evac->vms = xrealloc(evac->vms, evac->vm_size * sizeof(*evac->vms));
+		evac_vms_index(evac);
 	}
 	vm = &evac->vms[evac->vm_count++];
 	*vm = (struct evac_vm){ .number = ++evac->detail.next_number };
 	snprintf(vm->uuid, sizeof(vm->uuid), "%s", uuid);
 	snprintf(vm->name, sizeof(vm->name), "%s", name);
+	if (uuid[0]) /* else it is being read: evac_vms_index() follows */
+		*slot_of(evac, uuid) = (uint32_t)evac->vm_count;
 	return vm;
 }
 
@@ -103,19 +132,40 @@ void evac_vm_key(const struct evacuation *evac, const struct evac_vm *vm, const 
 }
 
 /* Of the last attempt, whatever has become of it. */
-static struct queue_entry *entry_of_attempt(const struct evacuation *evac, struct evac_vm *vm)
+static struct queue_entry *entry_of_attempt(const struct evacuation *evac, const struct evac_vm *vm)
 {
-	struct queue *queue = evac->evacs->env.queue;
-	struct queue_entry *entry = vm->entry[0] ? queue_find(queue, vm->entry) : NULL;
+	return vm->entry[0] ? queue_find(evac->evacs->env.queue, vm->entry) : NULL;
+}
+
+/* It is of the last attempt of VM: a restart finds it so. */
+static bool is_of_attempt(const struct evacuation *evac, const struct evac_vm *vm,
+			  const struct store_queue_entry *row)
+{
 	char key[EVAC_KEY_SIZE];
 
-	if (entry || vm->attempt == 0)
-		return entry;
+	if (vm->attempt == 0 || vm->is_over || row->idempotency_key[0] != EVAC_KEY_PREFIX[0])
+		return false;
 	evac_vm_key(evac, vm, EVAC_KEY_PREFIX, key);
-	entry = queue_find_key(queue, key);
-	if (entry)
-		snprintf(vm->entry, sizeof(vm->entry), "%s", queue_row(entry)->id);
-	return entry;
+	return strcmp(row->idempotency_key, key) == 0;
+}
+
+/* Once for all VMs, as there may be thousands of both. */
+static void find_entries(struct evacuation *evac)
+{
+	for (size_t i = 0; i < evac->vm_count; i++)
+		evac->vms[i].live = NULL;
+	for (struct queue_entry *entry = queue_first(evac->evacs->env.queue); entry;
+	     entry = queue_next(entry)) {
+		const struct store_queue_entry *row = queue_row(entry);
+		struct evac_vm *vm = evac_vm_find(evac, row->vm_uuid);
+
+		if (!vm)
+			continue;
+		if (!queue_is_final(entry))
+			vm->live = entry;
+		if (!vm->entry[0] && is_of_attempt(evac, vm, row))
+			snprintf(vm->entry, sizeof(vm->entry), "%s", row->id);
+	}
 }
 
 struct queue_entry *evac_vm_entry(const struct evacuation *evac, const struct evac_vm *vm)
@@ -234,13 +284,12 @@ static void look_at_owned(struct evacuation *evac, struct evac_vm *evac_vm, cons
 {
 	struct evacuations_env *env = &evac->evacs->env;
 	struct queue_entry *mine = evac_vm->is_over ? NULL : entry_of_attempt(evac, evac_vm);
-	struct queue_entry *live = queue_find_vm(env->queue, evac_vm->uuid);
 	CLEANUP(strbuf_fini) struct strbuf why = STRBUF_INIT;
 
 	if (mine && queue_is_final(mine))
 		attempt_ended(evac, evac_vm, mine);
-	if (live) {
-		look_at_entry(evac, evac_vm, live);
+	if (evac_vm->live) {
+		look_at_entry(evac, evac_vm, evac_vm->live);
 		return;
 	}
 	if (evac_vm->is_adding || look_at_stay(evac, evac_vm, vm) || look_at_move(evac, evac_vm))
@@ -342,6 +391,7 @@ static void take_new(struct evacuation *evac)
 void evac_vms_look(struct evacuation *evac)
 {
 	take_new(evac);
+	find_entries(evac);
 	for (size_t i = 0; i < evac->vm_count; i++) {
 		struct evac_vm *evac_vm = &evac->vms[i];
 		const struct vm *vm = vm_find_uuid(evac->evacs->env.vms, evac_vm->uuid);
@@ -512,7 +562,13 @@ static bool is_to_be_added(const struct evacuation *evac, struct evac_vm *vm)
 
 void evac_vms_feed(struct evacuation *evac)
 {
-	for (size_t i = 0; i < evac->vm_count; i++)
-		if (is_to_be_added(evac, &evac->vms[i]))
+	size_t left = FEED_AT_ONCE;
+
+	for (size_t i = 0; i < evac->vm_count && left; i++)
+		if (is_to_be_added(evac, &evac->vms[i])) {
 			add(evac, &evac->vms[i]);
+			left--;
+		}
+	if (!left)
+		evacuations_look(evac->evacs);
 }

@@ -75,7 +75,7 @@ void queue_count_wait(struct queue *queue, int64_t waited_ms)
 
 /* ---- an entry comes --------------------------------------------------------------------- */
 
-struct queue_entry *queue_find_key(struct queue *queue, const char *key)
+static struct queue_entry *find_key(struct queue *queue, const char *key)
 {
 	struct queue_entry *entry;
 
@@ -87,7 +87,7 @@ struct queue_entry *queue_find_key(struct queue *queue, const char *key)
 	return NULL;
 }
 
-struct queue_entry *queue_find_vm(struct queue *queue, const char *vm_uuid)
+static struct queue_entry *unfinished_of(struct queue *queue, const char *vm_uuid)
 {
 	struct queue_entry *entry;
 
@@ -152,7 +152,7 @@ static bool check_vm(const struct queue_request *request, const struct vm *vm, s
 
 static bool check_free(struct queue *queue, const struct vm *vm, struct err *err)
 {
-	const struct queue_entry *entry = queue_find_vm(queue, vm_uuid(vm));
+	const struct queue_entry *entry = unfinished_of(queue, vm_uuid(vm));
 
 	if (entry)
 		return err_set(err, ERR_CONFLICT,
@@ -210,7 +210,7 @@ static struct queue_entry *make(struct queue *queue, const struct queue_wish *wi
 static struct queue_entry *find_or_make(struct queue *queue, const struct queue_wish *wish,
 					struct err *err)
 {
-	struct queue_entry *entry = queue_find_key(queue, wish->key);
+	struct queue_entry *entry = find_key(queue, wish->key);
 	const struct vm *vm;
 
 	if (entry)

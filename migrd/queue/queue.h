@@ -94,10 +94,6 @@ void queue_look(struct queue *queue);
 /* ---- what there is to know --------------------------------------------- */
 
 struct queue_entry *queue_find(struct queue *queue, const char *id);
-/* The entry that was added with the Idempotency-Key KEY; NULL: none. */
-struct queue_entry *queue_find_key(struct queue *queue, const char *key);
-/* The entry of the VM that has not ended; NULL: none. */
-struct queue_entry *queue_find_vm(struct queue *queue, const char *vm_uuid);
 /* The newest first; good until the callback returns. */
 struct queue_entry *queue_first(struct queue *queue);
 struct queue_entry *queue_next(const struct queue_entry *entry);
