@@ -360,7 +360,7 @@ static void set_gone(struct evacuation *evac, struct evac_vm *evac_vm, const str
 /* It was deleted, or is another host's. */
 static void look_at_gone(struct evacuation *evac, struct evac_vm *evac_vm, const struct vm *vm)
 {
-	const struct queue_entry *entry = entry_of_attempt(evac, evac_vm);
+	const struct queue_entry *entry = evac_vm->is_over ? NULL : entry_of_attempt(evac, evac_vm);
 
 	if (entry && strcmp(queue_row(entry)->state, "done") == 0) {
 		look_at_done(evac, evac_vm, entry);
