@@ -154,7 +154,8 @@ bool moves_have_cores(const struct moves *moves, const struct vm_def *def, struc
 	sum = vcpus_here(moves->env.vms, def->uuid) + def->vcpus + def->vcpu_device_count;
 	if (sum <= most * (uint64_t)cores)
 		return true;
-	return err_set(err, ERR_LIMIT,
+	/* Not LIMIT, which says that it may be asked again soon. */
+	return err_set(err, ERR_NO_SPACE,
 		       "with this guest, the guests of host '%s' would have %llu vCPUs on %ld "
 		       "cores, and %llu to a core are allowed: move it to another host, or raise "
 		       "vcpus_per_core there",

@@ -78,12 +78,12 @@ START_TEST(too_many_vcpus_to_a_core_are_refused)
 
 	moves_set_limits(rig.moves, &(struct moves_limits){ .in_max = 4, .vcpus_per_core = 1 });
 	rig.more_members = more;
-	ck_assert_int_eq(rig_offer(), ERR_LIMIT);
+	ck_assert_int_eq(rig_offer(), ERR_NO_SPACE);
 	rig.more_members = fits;
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
 	def->vcpus = 1;
 	ck_assert(!moves_have_cores(rig.moves, def, &err)); /* the one on its way counts */
-	ck_assert_int_eq(err.code, ERR_LIMIT);
+	ck_assert_int_eq(err.code, ERR_NO_SPACE);
 	ck_assert_msg(strstr(err.msg, "raise vcpus_per_core there") != NULL, "%s", err.msg);
 	moves_set_limits(rig.moves, &(struct moves_limits){ .in_max = 4, .vcpus_per_core = 2 });
 	ck_assert(moves_have_cores(rig.moves, def, &err));
