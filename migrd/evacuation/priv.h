@@ -200,7 +200,8 @@ bool evac_decode(struct evacuation *evac);
 void evac_go(struct evacuation *evac, enum evac_state to, const struct err *err);
 /* Something of the record has changed: it is written soon. */
 void evac_change(struct evacuation *evac);
-void evac_save(struct evacuation *evac); /* writes what has changed */
+/* Writes what has changed, and answers what waits for no more than is written. */
+void evac_save(struct evacuation *evac);
 void evac_tell(struct evacuation *evac);
 /* DONE is called when what has changed until now is on disk. */
 void evac_answer_when_saved(struct evacuation *evac, evacuation_done_fn *done, void *data);

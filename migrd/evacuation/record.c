@@ -315,9 +315,12 @@ void evac_save(struct evacuation *evac)
 {
 	uint64_t now_ms = loop_now_ms(evac->evacs->env.loop);
 
-	if (evac->machine.is_saving || evac->is_save_under_way ||
-	    evac->version == evac->disk_version)
+	if (evac->machine.is_saving || evac->is_save_under_way)
 		return;
+	if (evac->version == evac->disk_version) { /* what was asked for changes nothing */
+		answer(evac, evac->disk_version, NULL);
+		return;
+	}
 	if (now_ms < evac->save_again_ms) {
 		evac_look_in(evac, evac->save_again_ms - now_ms);
 		return;

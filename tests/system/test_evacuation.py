@@ -204,6 +204,7 @@ class EvacuationTest(EvacuationBase):
         evac = self.begin(approval=True, requester="kernel", why="update", move=HELD)
         self.wait(evac, "waiting")
         self.assertTrue(self.condition(self.now(), "MaintenancePlanned"))
+        self.ask(evac, "resume")    # nothing is paused, and nothing is changed
         joined = self.begin(requester="disks")
         self.assertEqual((joined["id"], len(joined["requests"])), (evac["id"], 2))
         self.assert_api_error(409, "conflict", self.begin, deadline_s=60)
