@@ -183,8 +183,30 @@ void evacuations_add_row(struct evacuations *evacs, struct store_evacuation *row
 	evac->machine.is_dormant = true;
 }
 
+static void on_cordon_off(void *data, const struct store_hold *hold, const struct err *err)
+{
+	(void)data;
+	(void)hold;
+	if (err)
+		log_error("evacuation", "cordon", "error=%s", err->msg);
+}
+
+/* Its evacuation is not on record any more, as after damage: nobody else would end it. */
+static void end_stray_cordon(struct evacuations *evacs)
+{
+	if (evacs_current(evacs) || !cordon_of(evacs->env.holds, CORDON_EVACUATION))
+		return;
+	log_warning("evacuation", "cordon", "reason=%s",
+		    "it is on, and there is no evacuation: it is taken off");
+	cordon_set(evacs->env.holds,
+		   &(struct cordon_wish){
+			   .party = CORDON_EVACUATION, .on = false, .by = "evacuation" },
+		   on_cordon_off, NULL);
+}
+
 void evacuations_recover(struct evacuations *evacs)
 {
 	evacs->is_ready = true;
+	end_stray_cordon(evacs);
 	evacuations_look(evacs);
 }
