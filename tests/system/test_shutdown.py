@@ -61,6 +61,10 @@ class ShutdownTest(SystemTest):
         self.locks_become("block", "delay")
 
         self.logind.delay_max_s(900)
+        # An evacuation that has not begun does not keep that of the shutdown from beginning.
+        planned = a.api.post("/v1/evacuations", {"approval": True})
+        self.eventually("it waits", lambda: (
+            a.api.get("/v1/evacuations/current")["state"] == "waiting"))
         self.logind.prepare(True)
         found = self.becomes(a, stage="evacuating", delays=True, logind_limit_s=900)
         self.assertIsNotNone(found["until"])
@@ -73,6 +77,7 @@ class ShutdownTest(SystemTest):
         found = self.eventually("drained", lambda: (
             (e := a.api.get("/v1/evacuations/current"))["state"] == "drained" and e))
         self.assertEqual([r["requester"] for r in found["requests"]], ["logind"])
+        self.assertEqual(a.api.get(f"/v1/evacuations/{planned['id']}")["state"], "aborted")
         self.logind.prepare(False)
         self.becomes(a, stage="none", delays=True, refuses=False, until=None)
         self.eventually("the evacuation has ended", lambda: (
