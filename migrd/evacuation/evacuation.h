@@ -112,7 +112,7 @@ struct evacuation *evacuations_first(struct evacuations *evacs);
 struct evacuation *evacuation_next(const struct evacuation *evac);
 bool evacuation_is_final(const struct evacuation *evac);
 const char *evacuation_id(const struct evacuation *evac);
-/* Borrowed until EVAC is shown again, or the loop goes on. */
+/* Borrowed until one is shown again, or the loop goes on. */
 const struct evacuation_reply *evacuation_show(struct evacuation *evac);
 /* This host is being emptied, or is empty; one sentence is added to WHY.  EVACS may be NULL. */
 bool evacuations_is_on(const struct evacuations *evacs, struct strbuf *why);

@@ -138,6 +138,7 @@ void evacuations_clear(struct evacuations *evacs)
 	evac_dismiss_begins(evacs);
 	while ((evac = TAILQ_FIRST(&evacs->list)))
 		evac_free(evac);
+	evac_shown_free(TAKE_PTR(evacs->shown));
 }
 
 void evacuations_free(struct evacuations *evacs)
@@ -178,6 +179,7 @@ void evacuations_add_row(struct evacuations *evacs, struct store_evacuation *row
 	if (row->is_final) {
 		loop_timer_free(TAKE_PTR(evac->timer));
 		machine_retire(&evac->machine);
+		evac_slim(evac);
 		return;
 	}
 	evac->machine.is_dormant = true;

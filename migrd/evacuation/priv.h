@@ -156,7 +156,6 @@ struct evacuation {
 		struct asked *asked; /* back.c, in a look */
 	} now;
 
-	struct evac_shown *shown;
 	struct loop_timer *timer;
 };
 
@@ -169,7 +168,8 @@ struct evacuations {
 	struct evac_list list; /* the newest first */
 	struct evac_begins begins;
 	struct loop_timer *look;
-	bool is_ready; /* recovered */
+	struct evac_shown *shown; /* the last one that was */
+	bool is_ready;            /* recovered */
 	bool is_closing;
 };
 
@@ -198,6 +198,8 @@ struct evacuation *evac_new(struct evacuations *evacs, const char *id);
 void evac_free(struct evacuation *evac);
 bool evac_decode(struct evacuation *evac);
 void evac_go(struct evacuation *evac, enum evac_state to, const struct err *err);
+/* It has ended: what is large, and can be read from its row again, is not kept. */
+void evac_slim(struct evacuation *evac);
 /* Something of the record has changed: it is written soon. */
 void evac_change(struct evacuation *evac);
 /* Writes what has changed, and answers what waits for no more than is written. */

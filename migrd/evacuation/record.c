@@ -76,7 +76,6 @@ void evac_free(struct evacuation *evac)
 	TAILQ_REMOVE(&evac->evacs->list, evac, link);
 	machine_fini(&evac->machine);
 	loop_timer_free(evac->timer);
-	evac_shown_free(evac->shown);
 	for (size_t i = 0; i < evac->vm_count; i++)
 		free(evac->vms[i].rejected);
 	free(evac->vms);
@@ -86,6 +85,12 @@ void evac_free(struct evacuation *evac)
 	json_object_put(evac->plan);
 	store_evacuation_fini(&evac->row);
 	free(evac);
+}
+
+void evac_slim(struct evacuation *evac)
+{
+	json_object_put(TAKE_PTR(evac->plan));
+	free(TAKE_PTR(evac->row.vms));
 }
 
 /* ---- the record ---------------------------------------------------------------------- */
@@ -377,6 +382,7 @@ static void entering(struct machine *machine)
 	if (machine_is_final(machine)) {
 		loop_timer_free(TAKE_PTR(evac->timer));
 		machine_retire(machine);
+		evac_slim(evac);
 	}
 }
 

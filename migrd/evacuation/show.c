@@ -13,7 +13,7 @@ struct evac_shown {
 	struct evacuation_vm_reply *vms;
 	struct evacuation_rejected *rejected;
 	struct strbuf reason, message;
-	struct json_object *plan, *wish; /* of a dry run */
+	struct json_object *plan, *wish; /* of a dry run; the plan also of one that has ended */
 	char name[EVACUATION_WHO_SIZE];  /* likewise */
 };
 
@@ -323,8 +323,10 @@ const struct evacuation_reply *evacuation_show(struct evacuation *evac)
 	const struct evac_vm *vm = blocking(evac);
 	struct evac_shown *shown = xnew(struct evac_shown);
 
-	evac_shown_free(evac->shown);
-	evac->shown = shown;
+	evac_shown_free(evac->evacs->shown);
+	evac->evacs->shown = shown;
+	if (!evac->plan)
+		shown->plan = json_read_back(row->plan);
 	shown->reply = (struct evacuation_reply){
 		.id = row->id,
 		.host = evac->evacs->env.host_id,
@@ -333,7 +335,7 @@ const struct evacuation_reply *evacuation_show(struct evacuation *evac)
 		.paused = detail->paused,
 		.blocked_by = vm && !evacuation_is_final(evac) ? vm->name : NULL,
 		.counts = evac_counts(evac),
-		.plan = evac->plan,
+		.plan = evac->plan ? evac->plan : shown->plan,
 		.wish = evac->wish,
 		.ending = endings[detail->ending],
 		.has_failed = err_is_set(&evac->error),
