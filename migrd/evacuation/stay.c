@@ -12,8 +12,9 @@
 #include "owner/start.h"
 #include "vm/vm.h"
 
-#define AGAIN_MS     2000
-#define ATTEMPTS_MAX 5
+#define AGAIN_MS     2000 /* doubled with each failure, up to the maximum */
+#define AGAIN_MAX_MS 60000
+#define ATTEMPTS_MAX 8 /* within some three minutes: this host and its peers may be coming up */
 
 /* An action of a VM is answered. */
 static struct evac_vm *take(void *data, struct evacuation **ret)
@@ -33,8 +34,10 @@ static struct evac_vm *take(void *data, struct evacuation **ret)
 static void note_failure(struct evacuation *evac, struct evac_vm *vm, const char *what,
 			 const struct err *err)
 {
+	uint64_t ms = (uint64_t)AGAIN_MS << (vm->failed < 5 ? vm->failed : 5);
+
 	vm->failed++;
-	vm->again_ms = loop_now_ms(evac->evacs->env.loop) + AGAIN_MS;
+	vm->again_ms = loop_now_ms(evac->evacs->env.loop) + (ms < AGAIN_MAX_MS ? ms : AGAIN_MAX_MS);
 	log_warning("evacuation", what, "evacuation=%s vm=%s error=%s", evac->row.id, vm->name,
 		    err->msg);
 	evac_vm_set(evac, vm, (enum evac_vm_state)vm->state, "cannot %s it, trying again: %.400s",
@@ -277,6 +280,19 @@ static void start(struct evacuation *evac, struct evac_vm *evac_vm, struct vm *v
 	saves_look(env->saves, &restore->wish, on_looked, restore);
 }
 
+/* Nobody else would start it, so the evacuation does not end as if all were well. */
+static void leave_off(struct evacuation *evac, struct evac_vm *vm)
+{
+	const char *what = vm->state == EVAC_VM_SAVED ? "restored" : "started";
+	struct err err;
+
+	err_set(&err, ERR_CONFLICT, "VM '%s' does not run, as it could not be %s again: %.300s",
+		vm->name, what, vm->why);
+	if (!err_is_set(&evac->error))
+		evac->error = err;
+	evac_vm_set(evac, vm, EVAC_VM_LEFT, "could not be %s again: %.400s", what, vm->why);
+}
+
 static void go_on_one(struct evacuation *evac, struct evac_vm *evac_vm)
 {
 	struct vm *vm = vm_find_uuid(evac->evacs->env.vms, evac_vm->uuid);
@@ -294,8 +310,7 @@ static void go_on_one(struct evacuation *evac, struct evac_vm *evac_vm)
 		evac_vm_set(evac, evac_vm, EVAC_VM_LEFT,
 			    "was saved, and its file is not that of its state any more");
 	else if (evac_vm->failed >= ATTEMPTS_MAX)
-		evac_vm_set(evac, evac_vm, EVAC_VM_LEFT, "could not be %s again: %.400s",
-			    is_saved ? "restored" : "started", evac_vm->why);
+		leave_off(evac, evac_vm);
 	else if (evac_vm->again_ms <= loop_now_ms(evac->evacs->env.loop))
 		start(evac, evac_vm, vm);
 }
