@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A host is emptied, and gets its guests back."""
+import concurrent.futures
 import datetime
 import http.client
 import os
+import time
 
 from lib.api import ApiError
 from lib.long_form import only_full
@@ -301,6 +303,21 @@ class EvacuationTest(EvacuationBase):
             self.ask(evac, "return", host, vms="stay")
             self.wait(evac, "ended", host=host)
             self.assertFalse(host.api.get("/v1/host")["cordoned"])
+
+    # The second comes while the record of the first one is being written.
+    def test_two_who_want_the_way_back_at_once_get_it(self):
+        self.a.restart_with_fault("store.evacuation.returning.before:delay:ms=1500")
+        self.run_guests(1)
+        evac = self.begin()
+        self.wait(evac, "drained")
+        with concurrent.futures.ThreadPoolExecutor(2) as both:
+            first = both.submit(self.ask, evac, "return")
+            time.sleep(0.5)
+            second = both.submit(self.ask, evac, "abort", back=True)
+            self.assertEqual([one.result()["id"] for one in (first, second)], [evac["id"]] * 2)
+        ended = self.wait(evac, "ended")
+        self.assertEqual([vm["state"] for vm in ended["vms"]], ["returned"])
+        self.assertEqual(set(self.assert_all_run().values()), {self.a})
 
     def test_window_opens_and_a_deadline_passes(self):
         self.run_guests(1)
