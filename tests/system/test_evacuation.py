@@ -4,6 +4,7 @@ import concurrent.futures
 import datetime
 import http.client
 import os
+import signal
 import time
 
 from lib.api import ApiError
@@ -380,6 +381,34 @@ class EvacuationTest(EvacuationBase):
             self.assertEqual(self.begin(dry_run=True)["plan"]["state_id"], known)
             self.a.api.call("PATCH", "/v1/vms/g0", {"placement": placement})
             self.assertNotEqual(self.begin(dry_run=True)["plan"]["state_id"], known, placement)
+
+    # It waits for its stop until the other has moved, and is held, and then crashes, meanwhile.
+    def test_guest_that_is_to_be_stopped_is_not_while_it_is_held(self):
+        self.run_guests(2)
+        self.a.api.call("PATCH", "/v1/vms/g0",
+                        {"placement": {"pins": ["a"], "on_evacuation": "restart"}})
+        evac = self.begin(may_stop=True, powerdown_s=1, move=HELD)
+        self.wait_vm(evac, "g0", "stopping")
+        self.wait_vm(evac, "g1", "moving")
+        move = self.eventually("its move", lambda: next(
+            vm["move"] for vm in self.now(evac)["vms"] if vm["vm"] == "g1"))
+        hold = self.a.api.post("/v1/holds", {"vm": "g0", "reason": "backup", "for_s": 600})
+        self.eventually("the hold", lambda: self.a.move_state(move)["held"], 30)
+        self.a.api.post(f"/v1/moves/{move}/release")
+        self.wait_vm(evac, "g1", "moved")
+        self.assertIn("backup", self.wait_vm(evac, "g0", "held")["why"])
+        self.assertEqual(self.a.vms()["g0"]["state"], "running")
+        os.kill(self.a.vms()["g0"]["pid"], signal.SIGKILL)
+        self.a.api.call("DELETE", f"/v1/holds/{hold['id']}")
+        blocked = self.wait_vm(evac, "g0", "blocked")
+        self.assertIn("is crashed", blocked["why"])
+        self.a.api.post("/v1/vms/g0/start")
+        self.wait_vm(evac, "g0", "stopped")
+        self.wait(evac, "drained")
+        self.ask(evac, "return")
+        self.wait(evac, "ended")
+        self.assertEqual({name: host.id for name, host in self.homes().items()},
+                         {"g0": "a", "g1": "a"})
 
     def test_bad_wishes_are_refused(self):
         past = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc).isoformat()
