@@ -198,8 +198,11 @@ static int on_delay_max(sd_bus_message *m, void *data, sd_bus_error *ignored)
 	return 0;
 }
 
+/* An answer may come when logind is not there any more. */
 static void set_preparing(struct logind *logind, bool is_preparing)
 {
+	if (!logind->owner[0])
+		return;
 	note(logind, &logind->state.is_preparing, is_preparing);
 	note(logind, &logind->state.is_there, true);
 	ask_for_locks(logind);
