@@ -55,7 +55,7 @@ class Guest(Machine):
     their backing files where both hosts see them.  AREA, RATE, STATIC, SPARE, PERIOD, WAVE,
     BUSY, TICK: those of tests/guest/mkguest."""
 
-    def __init__(self, world, name, area=8, rate=16, static=None, period=4, memory_mib=128,
+    def __init__(self, world, name, area=16, rate=16, static=None, period=4, memory_mib=128,
                  disks=(), spare=0, wave=0, busy=0, tick=1, **extra):
         self.disks = list(disks)
         self.spare = spare
