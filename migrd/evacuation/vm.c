@@ -64,7 +64,7 @@ struct evac_vm *evac_vm_add(struct evacuation *evac, const char *uuid, const cha
 {
 	struct evac_vm *vm;
 
-	if (evac->vm_count == evac->vm_size) {
+	if (!evac->vms || evac->vm_count == evac->vm_size) {
 		evac->vm_size = evac->vm_size ? evac->vm_size * 2 : 16;
 		evac->vms = xrealloc(evac->vms, evac->vm_size * sizeof(*evac->vms));
 		evac_vms_index(evac);
