@@ -451,6 +451,9 @@ const struct cli_command cmd_move_start = {
 	.run = run_start,
 };
 
+static_assert(sizeof(struct start_values) <= sizeof(union move_start_space),
+	      "values have room in what callers give");
+
 static bool is_in(const char *name, const char *const *names)
 {
 	for (; *names; names++)
@@ -464,7 +467,6 @@ void move_start_add_options(struct cli_option *options, size_t count, size_t max
 {
 	static const char *const of_one_move[] = { "to", "dry-run", "watch", NULL };
 
-	assert(sizeof(struct start_values) <= sizeof(union move_start_space));
 	for (const struct cli_option *option = start_options; option->name; option++) {
 		if (is_in(option->name, of_one_move) || is_in(option->name, without))
 			continue;

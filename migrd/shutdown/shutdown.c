@@ -183,6 +183,7 @@ static void tell(struct shutdown *shutdown)
 
 	memset(&shown, 0, sizeof(shown));
 	shutdown_show(shutdown, &shown);
+	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): padding is zero too */
 	if (memcmp(&shown, &shutdown->shown, sizeof(shown)) == 0)
 		return;
 	memcpy(&shutdown->shown, &shown, sizeof(shown));
