@@ -415,13 +415,6 @@ static void saved(struct machine *machine, const struct err *err)
 		log_error("evacuation", "save", "evacuation=%s error=%s", machine->id, err->msg);
 }
 
-/* No state of the table asks for it. */
-static void give_up(struct machine *machine, const struct err *why)
-{
-	(void)machine;
-	(void)why;
-}
-
 static const struct machine_type type = {
 	.name = "evacuation",
 	.states = evac_states,
@@ -434,7 +427,6 @@ static const struct machine_type type = {
 	.entered = entered,
 	.refused = refused,
 	.saved = saved,
-	.give_up = give_up,
 	.has_no_timeline = true,
 };
 
