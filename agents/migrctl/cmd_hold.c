@@ -220,14 +220,7 @@ const struct cli_command cmd_hold_list = {
 
 static bool run_show(struct cli_call *call, struct err *err)
 {
-	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
-	CLEANUP(free_charp) char *path = client_path("/v1/holds/", call->words[0], "");
-	CLEANUP(json_putp) struct json_object *hold = NULL;
-
-	if (!client || !client_get(client, path, &hold, err))
-		return false;
-	migrctl_print_object(call, hold, show_fields);
-	return true;
+	return migrctl_show(call, "/v1/holds/", show_fields, err);
 }
 
 const struct cli_command cmd_hold_show = {

@@ -63,14 +63,7 @@ static bool run_list(struct cli_call *call, struct err *err)
 
 static bool run_show(struct cli_call *call, struct err *err)
 {
-	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
-	CLEANUP(free_charp) char *path = client_path("/v1/policies/", call->words[0], "");
-	CLEANUP(json_putp) struct json_object *policy = NULL;
-
-	if (!client || !client_get(client, path, &policy, err))
-		return false;
-	migrctl_print_object(call, policy, show_fields);
-	return true;
+	return migrctl_show(call, "/v1/policies/", show_fields, err);
 }
 
 /* ---- set ----------------------------------------------------------------------- */

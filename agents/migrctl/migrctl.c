@@ -81,6 +81,19 @@ bool migrctl_list(struct cli_call *call, const char *path, const char *query,
 	return true;
 }
 
+bool migrctl_show(struct cli_call *call, const char *path, const struct table_field *fields,
+		  struct err *err)
+{
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(free_charp) char *whole = client_path(path, call->words[0], "");
+	CLEANUP(json_putp) struct json_object *obj = NULL;
+
+	if (!client || !client_get(client, whole, &obj, err))
+		return false;
+	migrctl_print_object(call, obj, fields);
+	return true;
+}
+
 /* ---- files ---------------------------------------------------------------------- */
 
 /* More than the server takes (1 MiB, http/http.h), so that the server reports the limit. */

@@ -36,6 +36,9 @@ void migrctl_print_warnings(struct json_object *obj);
 /* GET PATH?QUERY, all pages, and print. */
 bool migrctl_list(struct cli_call *call, const char *path, const char *query,
 		  const struct table_field *fields, struct err *err);
+/* GET PATH and the command's first word, and print. */
+bool migrctl_show(struct cli_call *call, const char *path, const struct table_field *fields,
+		  struct err *err);
 
 /* Reads a whole file of JSON for a request's body; "-" is standard input. */
 bool migrctl_read_file(const char *path, struct strbuf *text, struct err *err);
