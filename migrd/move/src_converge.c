@@ -17,6 +17,9 @@
 #define REST_MORE_MS 60000
 /* A rate of less time may be of one burst. */
 #define RATE_MS 1000
+/* Without a limit of bandwidth, just before post-copy begins, QEMU would see an end of pre-copy
+ * within the downtime limit in what is buffered at once; post-copy stands still for less. */
+#define SWITCH_LIMIT_MS 1
 /* What a user wishes, and what the policy decides, may come at once. */
 #define DECISIONS_MAX 4
 /* QEMU slows the CPUs down when a guest has changed more than `throttle-trigger-threshold' percent
@@ -184,7 +187,8 @@ static void add_throttle(const struct move *move, struct json_object *args)
 void move_converge_add_parameters(struct move *move, struct json_object *args)
 {
 	move->converge.limit_ms = limit_ms(move);
-	json_add_uint(args, "downtime-limit", move->converge.limit_ms);
+	json_add_uint(args, "downtime-limit",
+		      move->facts.limit_lifted ? SWITCH_LIMIT_MS : move->converge.limit_ms);
 	add_throttle(move, args);
 }
 

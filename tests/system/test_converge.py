@@ -11,6 +11,9 @@ SLOW = 12 << 20     # bytes/s: less than the guest changes, and a pass takes two
 FAST_GUEST = {"area": 24, "rate": 48, "static": 4, "memory_mib": 64}
 # The same with passes of a second.
 SHORT_GUEST = {**FAST_GUEST, "area": 12}
+# So much is left of a pass that QEMU cannot have sent it all, without a limit, before it is told to
+# go over.
+LONG_GUEST = {**FAST_GUEST, "area": 128, "rate": 128, "memory_mib": 192}
 SHORT_S = 3         # a deadline: two passes, and less than what the rules need for three
 LONG_S = 60         # the rules end the move before
 
@@ -73,7 +76,7 @@ class ConvergeTest(SystemTest):
 
     def test_post_copy_at_the_deadline_ends_it(self):
         self.policy(deadline_s=2 * SHORT_S, timeout="postcopy", postcopy="manual")
-        move_id = self.begin()
+        move_id = self.begin(LONG_GUEST)
         self.assert_arrives(move_id)
         self.assertEqual(self.decided(move_id), ["postcopy"])
         self.assertIn("postcopy-active", json.dumps(self.entries(move_id, "MIGRATION")))
