@@ -12,8 +12,8 @@
 #include "base/mem.h"
 #include "base/stdout.h"
 #include "daemon.h"
-#include "notify/parties.h"
 #include "reload.h"
+#include "settings.h"
 #include "shutdown/logind.h"
 #include "store/backup.h"
 #include "wire/schema.h"
@@ -101,7 +101,7 @@ static int check_certificate(const struct config *config)
 	struct tls_live *tls = NULL;
 	struct err err;
 
-	if (!daemon_load_tls(config, &tls, &err))
+	if (!settings_load_tls_blocking(config, &tls, &err))
 		return complain(&err);
 	if (!tls_live_is_valid(tls, &err))
 		fprintf(stderr, "migrd: warning: %s\n", err.msg);
@@ -114,7 +114,7 @@ static int check_parties(const struct config *config)
 	struct notify_parties *parties = NULL;
 	struct err err;
 
-	if (!daemon_load_parties_blocking(config, &parties, &err))
+	if (!settings_load_parties_blocking(config, &parties, &err))
 		return complain(&err);
 	notify_parties_free(parties);
 	return 0;
@@ -143,7 +143,7 @@ static void complain_of_check(void *data, const char *check, const struct err *e
 
 static bool check_host(const struct config *config)
 {
-	const struct selfcheck_env env = daemon_selfcheck_env(config);
+	const struct selfcheck_env env = settings_selfcheck(config);
 
 	return selfcheck_run(&env, complain_of_check, NULL) == 0;
 }

@@ -13,9 +13,9 @@
 #include "base/mem.h"
 #include "base/work.h"
 #include "config_keys.h"
-#include "daemon.h"
 #include "notify/notify.h"
 #include "peer/client.h"
+#include "settings.h"
 
 #define DAY_MS    86400000
 #define WARN_DAYS 30
@@ -85,7 +85,7 @@ static void run_reading(struct work *work)
 
 	read_config(reading);
 	if (reading->has_config &&
-	    daemon_load_parties_blocking(&reading->config, &reading->parties, &reading->err))
+	    settings_load_parties_blocking(&reading->config, &reading->parties, &reading->err))
 		reading->tls = tls_live_load_blocking(reading->ca, reading->cert, reading->key,
 						      &reading->err);
 }
@@ -104,18 +104,6 @@ static void reading_free(struct reading *reading)
 }
 
 /* ---- taking over -------------------------------------------------------- */
-
-bool reload_check_identity(const struct tls_identity *identity, const struct config *config,
-			   struct err *err)
-{
-	if (identity->kind == TLS_KIND_HOST && strcmp(identity->name, config->host_id) == 0)
-		return true;
-	return err_set(err, ERR_INVALID,
-		       "the certificate '%s' is for '%s', but this host's id is '%s': make one "
-		       "with "
-		       "'migrctl pki host %s=ADDRESS'",
-		       config->tls_cert, identity->name, config->host_id, config->host_id);
-}
 
 static void say_kept(void *data, const struct config_key *key)
 {
@@ -204,18 +192,8 @@ static bool check(const struct reload *reload, const struct reading *reading, st
 		*err = reading->err;
 		return false;
 	}
-	return reload_check_identity(&reading->tls->identity, reload->env.config, err) &&
+	return settings_check_identity(&reading->tls->identity, reload->env.config, err) &&
 	       tls_live_is_valid(reading->tls, err);
-}
-
-struct moves_limits reload_moves_limits(const struct config *config)
-{
-	return (struct moves_limits){
-		.in_max = (unsigned)config->move_in_max,
-		.budget_bytes_per_s = config->move_bandwidth_budget_bytes_per_s,
-		.budget_in_bytes_per_s = config->move_bandwidth_budget_in_bytes_per_s,
-		.vcpus_per_core = config->host_vcpus_per_core,
-	};
 }
 
 static void take_all(struct reload *reload, struct reading *reading)
@@ -229,10 +207,10 @@ static void take_all(struct reload *reload, struct reading *reading)
 	log_set_level((enum log_level)config->log_level);
 	api->defaults.bandwidth_bytes_per_s = config->move_bandwidth_bytes_per_s;
 	api->defaults.downtime_limit_ms = config->move_downtime_limit_ms;
-	limits = reload_moves_limits(config);
+	limits = settings_moves_limits(config);
 	moves_set_limits(api->moves, &limits);
 	queue_set_out_max(api->queue, (unsigned)config->queue_out_max);
-	settings = daemon_capacity_settings(config);
+	settings = settings_capacity(config);
 	capacity_set(api->capacity, &settings);
 	shutdown_look_again(api->shutdown);
 	take_peers(reload, &reading->config);

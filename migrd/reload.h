@@ -34,9 +34,4 @@ struct reload *reload_new(const struct reload_env *env);
 /* Waits for the end of a reload that is under way.  Accepts NULL. */
 void reload_free(struct reload *reload);
 
-struct moves_limits reload_moves_limits(const struct config *config);
-/* A certificate must be this host's. */
-bool reload_check_identity(const struct tls_identity *identity, const struct config *config,
-			   struct err *err);
-
 #endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Those to whom this host speaks: other coordinators, parties that are told of moves. */
+#include "service.h"
+
+#include "base/mem.h"
+#include "notify/notify.h"
+#include "peer/client.h"
+#include "settings.h"
+
+static bool start_peers(struct daemon *daemon, struct err *err)
+{
+	const struct config *config = daemon->config;
+	const struct peer_config peer_config = { config->host_id, config->tls_ca, config->tls_cert,
+						 config->tls_key };
+
+	daemon->api.peers = peer_clients_new(daemon->api.loop, &peer_config, err);
+	if (!daemon->api.peers)
+		return false;
+	daemon->peer_ids = xcalloc(CONFIG_PEER_MAX + 1, sizeof(*daemon->peer_ids));
+	for (size_t i = 0; i < config->peer_count; i++) {
+		peer_clients_set(daemon->api.peers, config->peers[i].id, config->peers[i].address);
+		daemon->peer_ids[i] = peer_clients_id(daemon->api.peers, config->peers[i].id);
+	}
+	daemon->api.peer_ids = daemon->peer_ids;
+	return true;
+}
+
+static void end_peers(struct daemon *daemon)
+{
+	peer_clients_free(daemon->api.peers);
+}
+
+static void free_peers(struct daemon *daemon)
+{
+	free(daemon->peer_ids);
+}
+
+const struct service service_peers = { start_peers, end_peers, free_peers };
+
+static bool start_notify(struct daemon *daemon, struct err *err)
+{
+	struct notify_parties *parties;
+
+	if (!settings_load_parties_blocking(daemon->config, &parties, err))
+		return false;
+	daemon->api.notify = notify_new(daemon->api.loop, parties, err);
+	return daemon->api.notify != NULL;
+}
+
+static void end_notify(struct daemon *daemon)
+{
+	notify_free(daemon->api.notify);
+}
+
+const struct service service_notify = { start_notify, end_notify, NULL };
