@@ -226,7 +226,6 @@ static void add_vm(struct capacity_picture *picture, size_t at, size_t host,
 		.pins = pins,
 		.priority = vm->priority,
 		.forecast_mib = fmin((double)vm->forecast_bytes / (1 << 20), PLAN_MEM_MAX_MIB),
-		.last_moved_s = -1,
 	};
 }
 

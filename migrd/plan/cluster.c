@@ -148,8 +148,6 @@ static bool add_vm(struct reading *reading, const struct plan_vm *vm)
 	    !check_number(reading, "the load", vm->cpu_load, 0, PLAN_CPUS_MAX) ||
 	    !check_number(reading, "the dirty rate", vm->dirty_mibps, 0, PLAN_RATE_MAX) ||
 	    !check_number(reading, "the forecast", vm->forecast_mib, 0, PLAN_MEM_MAX_MIB) ||
-	    !check_number(reading, "the last move", vm->last_moved_s, -PLAN_TIME_MAX_S,
-			  PLAN_TIME_MAX_S) ||
 	    !check_count(reading, "the priority", vm->priority, 0, PLAN_PRIORITY_MAX) ||
 	    !add_optional(reading, "the group", &cluster->group_names, vm->group, &ids->group) ||
 	    !add_optional(reading, "the affinity", &cluster->affinity_names, vm->affinity,

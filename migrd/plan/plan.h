@@ -89,7 +89,6 @@ struct plan_vm {
 	struct plan_names pins;      /* the hosts on which it may run; none: all */
 	unsigned priority;           /* the highest goes first, and stays last */
 	double forecast_mib;         /* what a move of it sends; 0: its memory, once */
-	double last_moved_s;         /* so long ago; negative: never */
 };
 
 struct plan_limits {

@@ -32,7 +32,8 @@ struct host_row {
 struct vm_row {
 	char *name, *host, *group, *affinity, *hold;
 	uint64_t mem_mib, vcpus, priority;
-	double cpu_load, dirty_mibps, forecast_mib, last_moved_s;
+	double cpu_load, dirty_mibps, forecast_mib;
+	double last_moved_s; /* has no part in a plan */
 	bool is_movable;
 	struct json_object *labels_json, *requires_json, *forbids_json, *prefers_json, *pins_json;
 	struct plan_label *requires, *forbids, *prefers;
@@ -253,7 +254,6 @@ static void read_vm(struct json_object *obj, struct vm_row *row, struct plan_vm 
 	struct plan_label *unused = NULL;
 
 	row->is_movable = true;
-	row->last_moved_s = -1;
 	drop_foreign(obj);
 	if (!json_decode(obj, vm_fields, row, pointer, faults))
 		return;
@@ -281,7 +281,6 @@ static void read_vm(struct json_object *obj, struct vm_row *row, struct plan_vm 
 				   &row->pins),
 		.priority = (unsigned)row->priority,
 		.forecast_mib = row->forecast_mib,
-		.last_moved_s = row->last_moved_s,
 	};
 	/* A VM's own labels have no part in a plan; only their form is looked at. */
 	read_labels(row->labels_json, &(struct place){ pointer, "labels", faults }, &unused);

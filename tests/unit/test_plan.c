@@ -45,8 +45,7 @@ static struct plan_vm *add_vm(struct rig *rig, size_t host, uint64_t mem_mib)
 				.mem_mib = mem_mib,
 				.vcpus = 1,
 				.cpu_load = 0.5,
-				.is_movable = true,
-				.last_moved_s = -1 };
+				.is_movable = true };
 	return vm;
 }
 

@@ -66,7 +66,6 @@ static void make(struct world *world, uint64_t seed)
 			.is_movable = pick(world, 10) != 0,
 			.requires = { &zones[0], pick(world, 6) == 0 },
 			.priority = pick(world, 2),
-			.last_moved_s = -1,
 		};
 	}
 }
