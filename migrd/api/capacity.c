@@ -53,7 +53,7 @@ static void keep_list(struct api *api)
 	const struct capacity_host *hosts = capacity_hosts(picture);
 	struct strbuf list = STRBUF_INIT;
 
-	for (size_t i = 0; i < capacity_input(picture)->host_count; i++) {
+	for (size_t i = 0; i < capacity_host_count(picture); i++) {
 		size_t len;
 		CLEANUP(free_charp) char *text = host_text(api, &hosts[i], &len);
 
@@ -79,9 +79,9 @@ static void reply_list(struct http_request *req, struct api *api)
 }
 
 static void reply_with_vms(struct http_request *req, const struct api *api,
-			   const struct capacity_picture *picture, const struct capacity_host *host)
+			   const struct capacity_picture *picture, size_t at)
 {
-	const struct capacity_vm *vms = capacity_vms(picture) + host->vm_first;
+	const struct capacity_host *host = &capacity_hosts(picture)[at];
 	struct strbuf text = STRBUF_INIT;
 	size_t len;
 	CLEANUP(free_charp) char *head = host_text(api, host, &len);
@@ -89,7 +89,7 @@ static void reply_with_vms(struct http_request *req, const struct api *api,
 	strbuf_add(&text, head, len - 1); /* without its "}" */
 	strbuf_adds(&text, ",\"vms\":[");
 	for (size_t i = 0; i < host->vm_count; i++)
-		strbuf_addf(&text, "%s%s", i ? "," : "", vms[i].text);
+		strbuf_addf(&text, "%s%s", i ? "," : "", capacity_guest(picture, at, i).text);
 	strbuf_adds(&text, "]}");
 	len = text.len;
 	http_reply_json(req, 200, strbuf_take(&text), len);
@@ -99,13 +99,13 @@ static void reply_host(struct http_request *req, const struct api *api, const ch
 {
 	struct capacity_picture *picture = capacity_take(api->capacity);
 	const struct capacity_host *hosts = capacity_hosts(picture);
-	size_t at = 0, count = capacity_input(picture)->host_count;
+	size_t at = 0, count = capacity_host_count(picture);
 	struct err err;
 
 	while (at < count && strcmp(hosts[at].id, id) != 0)
 		at++;
 	if (at < count) {
-		reply_with_vms(req, api, picture, &hosts[at]);
+		reply_with_vms(req, api, picture, at);
 	} else {
 		err_set(&err, ERR_NOT_FOUND, "host '%s' knows no host '%s'", api->host_id, id);
 		http_reply_err(req, &err);

@@ -88,5 +88,5 @@ struct capacity_picture *capacity_take(struct capacity *capacity)
 				    .is_late = peers_is_late(capacity->peers, peer),
 				    .ms = peer->told ? now_ms - peer->told_ms : 0,
 			    });
-	return picture_end(picture);
+	return picture;
 }

@@ -97,7 +97,7 @@ struct capacity_host {
 	uint64_t age_ms; /* of what it told; 0 without it */
 	const char *trouble; /* why its last answer is missing or was not taken; NULL: none */
 	const struct capacity_told *told; /* NULL: it has told nothing */
-	size_t vm_first, vm_count;        /* its VMs in the list of VMs */
+	size_t vm_first, vm_count;        /* its VMs in the list of VMs of all hosts */
 };
 
 /* Beside the plan's VM of the same index.  A VM that has a move is there twice, on both hosts. */
@@ -107,21 +107,31 @@ struct capacity_vm {
 	size_t host;
 	const char *why;                         /* not movable; NULL: it is */
 	enum placement_evacuation on_evacuation; /* what if it cannot be moved */
-	const char *text;                        /* as JSON, by capacity_vm_told_fields */
 };
 
 struct capacity_picture;
 /* This host and its VMs, then each peer with its VMs as it last told, in the order of the
  * configuration.  Stopped VMs take nothing and are not in it, only counted in `told'.  It borrows
- * nothing: VMs and peers may go. */
+ * nothing: VMs and peers may go.  What it costs grows with the hosts, not with their VMs. */
 struct capacity_picture *capacity_take(struct capacity *capacity);
 void capacity_picture_free(struct capacity_picture *picture); /* accepts NULL */
+size_t capacity_host_count(const struct capacity_picture *picture);
+const struct capacity_host *capacity_hosts(const struct capacity_picture *picture);
+/* The VM of the number AT of a host of the picture, as it told. */
+struct capacity_guest {
+	const char *name, *uuid, *state;
+	const char *text; /* all of it as JSON, by capacity_vm_told_fields */
+};
+struct capacity_guest capacity_guest(const struct capacity_picture *picture, size_t host,
+				     size_t at);
+
+/* Makes the input of a plan of it, and the list of VMs: once, before what follows.  It takes
+ * milliseconds for each thousand VMs.  Thread: any, as long as no other has the picture. */
+void capacity_work_out(struct capacity_picture *picture);
 /* For plan_cluster_new(), which takes it.  A host that has not told has 1 MiB and one core, and is
  * offline; a pin to a host that is in no configuration is left out, and a VM with no other pins is
- * not movable then. */
+ * not movable then.  As many hosts as capacity_hosts(). */
 const struct plan_input *capacity_input(const struct capacity_picture *picture);
-/* As many as the plan's. */
-const struct capacity_host *capacity_hosts(const struct capacity_picture *picture);
 const struct capacity_vm *capacity_vms(const struct capacity_picture *picture);
 
 /* ---- what this host tells ---------------------------------------------------- */

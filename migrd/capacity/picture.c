@@ -207,7 +207,6 @@ static void add_vm(struct capacity_picture *picture, size_t at, size_t host,
 		.host = host,
 		.why = why,
 		.on_evacuation = vm->on_evacuation,
-		.text = vm->text,
 	};
 	picture->plan_vms[at] = (struct plan_vm){
 		.name = name_of(picture, names, vm->name, picture->hosts[host].id),
@@ -276,7 +275,7 @@ static struct plan_limits limits_of(const struct capacity_picture *picture)
 
 /* ---- all ------------------------------------------------------------------------------------ */
 
-struct capacity_picture *picture_end(struct capacity_picture *picture)
+void capacity_work_out(struct capacity_picture *picture)
 {
 	picture->plan_hosts = xcalloc(picture->host_count, sizeof(*picture->plan_hosts));
 	picture->plan_vms = xcalloc(picture->vm_count + 1, sizeof(*picture->plan_vms));
@@ -291,7 +290,6 @@ struct capacity_picture *picture_end(struct capacity_picture *picture)
 		.vm_count = picture->vm_count,
 		.limits = limits_of(picture),
 	};
-	return picture;
 }
 
 void capacity_picture_free(struct capacity_picture *picture)
@@ -311,6 +309,18 @@ void capacity_picture_free(struct capacity_picture *picture)
 	free(picture->plan_hosts);
 	free(picture->plan_vms);
 	free(picture);
+}
+
+size_t capacity_host_count(const struct capacity_picture *picture)
+{
+	return picture->host_count;
+}
+
+struct capacity_guest capacity_guest(const struct capacity_picture *picture, size_t host, size_t at)
+{
+	const struct snapshot_vm *vm = &picture->places[host]->told->vms[at];
+
+	return (struct capacity_guest){ vm->name, vm->uuid, vm->state, vm->text };
 }
 
 const struct plan_input *capacity_input(const struct capacity_picture *picture)

@@ -57,7 +57,7 @@ bool peers_is_late(const struct peers *peers, const struct asked_peer *peer);
 
 /* ---- both together (picture.c) -------------------------------------------------------- */
 
-/* Its first host; then the others, in turn; then it is whole. */
+/* Its first host; then the others, in turn. */
 struct capacity_picture *picture_begin(struct snapshot *own);
 struct picture_age {
 	bool is_aged, is_late;
@@ -65,6 +65,5 @@ struct picture_age {
 };
 void picture_add(struct capacity_picture *picture, const struct asked_peer *peer,
 		 struct picture_age age);
-struct capacity_picture *picture_end(struct capacity_picture *picture);
 
 #endif

@@ -2,7 +2,7 @@
 /* capacity/snapshot.h -- what a host has told at a moment: itself, and its guests.
  *
  * It is made guest by guest, and then never changes; pictures share it, so that taking one copies
- * no names.  Private to the layer.  Thread: loop.
+ * no names.  Private to the layer.  Thread: loop; any may read one that a picture has.
  */
 #ifndef MIGRD_CAPACITY_SNAPSHOT_H
 #define MIGRD_CAPACITY_SNAPSHOT_H

@@ -16,7 +16,7 @@ struct evac_begin {
 	evacuation_done_fn *done;
 	evacuation_tried_fn *tried; /* of a dry run; then DONE is NULL */
 	void *data;
-	bool is_dismissed; /* answered, and still waited for by the capacity */
+	bool is_dismissed; /* answered, and still waited for by the capacity, or the planner */
 	struct err err;    /* why it is refused at once */
 };
 
@@ -221,33 +221,51 @@ static void answer_dry_run(struct evac_begin *begin, const struct evac_plan *pla
 	evac_shown_free(shown);
 }
 
-static void go_on(struct evac_begin *begin)
+/* True: there is an evacuation, and the request is for that one. */
+static bool has_joined(struct evac_begin *begin)
 {
 	struct evacuation *current = evacs_current(begin->evacs);
-	struct evac_plan *plan = NULL;
+
+	if (begin->tried || !current)
+		return false;
+	join(begin, current);
+	return true;
+}
+
+static void go_on(struct evac_begin *begin, struct evac_plan *plan)
+{
 	struct err err;
 
-	if (!begin->tried && current) {
-		join(begin, current);
-		return;
-	}
-	plan = evac_plan_make(begin->evacs, &begin->request, &err);
-	if (!plan || !check_plan(&begin->request, plan, &err))
+	if (!check(begin->evacs, &begin->request, &err) || !check_plan(&begin->request, plan, &err))
 		fail(begin, &err);
 	else if (begin->tried)
 		answer_dry_run(begin, plan);
 	else
 		make(begin, plan);
-	evac_plan_free(plan);
+}
+
+/* Another request may have begun an evacuation meanwhile, and a moment be past. */
+static void on_planned(void *data, struct evac_plan *plan, const struct err *err)
+{
+	struct evac_begin *begin = data;
+
+	if (begin->evacs && !begin->is_dismissed && !has_joined(begin)) {
+		if (plan)
+			go_on(begin, plan);
+		else
+			fail(begin, err);
+	}
+	begin_free(begin);
 }
 
 static void on_asked(void *data)
 {
 	struct evac_begin *begin = data;
 
-	if (begin->evacs && !begin->is_dismissed)
-		go_on(begin);
-	begin_free(begin);
+	if (begin->evacs && !begin->is_dismissed && !has_joined(begin))
+		evac_plan_ask(begin->evacs->planner, &begin->request, false, on_planned, begin);
+	else
+		begin_free(begin);
 }
 
 /* Not from inside the request. */

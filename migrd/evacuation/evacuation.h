@@ -16,9 +16,10 @@
  * entry is on disk before the entry is made, and the entry has an idempotency key of evacuation, VM
  * and number; so a restart finds it, or makes it, and no VM gets two.  When all destinations have
  * refused a VM, the hosts are asked again what they have room for, and a new plan gives it another
- * entry.  drained: no VM of the store is this host's, but for those that may stay by request and
- * placement; each that was moved is with another host by the records of both (evacuation/vm.c).
- * returning: the hosts that have them are asked to move them back.
+ * entry.  Plans are made by another thread (evacuation/planner.c).  drained: no VM of the store is
+ * this host's, but for those that may stay by request and placement; each that was moved is with
+ * another host by the records of both (evacuation/vm.c). returning: the hosts that have them are
+ * asked to move them back.
  *
  * The cordon is on disk before the first move, and off before `ended' and `aborted' are on disk.
  *
@@ -61,7 +62,8 @@ struct evacuations_env {
 struct evacuations *evacuations_new(const struct evacuations_env *env);
 /* Frees all evacuations; entries of the queue and moves go on. */
 void evacuations_clear(struct evacuations *evacs);
-/* To be called when store, peers and capacity are closed, so that no answer can come any more. */
+/* To be called when store, peers and capacity are closed, so that no answer can come any more.
+ * Waits for the end of a plan that is being made. */
 void evacuations_free(struct evacuations *evacs);
 
 /* Takes over a row of the store. */
@@ -80,7 +82,8 @@ typedef void evacuation_done_fn(void *data, struct evacuation *evac, const struc
 /* Hosts are asked, a plan is made, and an evacuation with it; if there is one that has not ended,
  * the request joins it.  BY is the caller.  CONFLICT: no other host takes guests, the plan is not
  * that of the state id, or a VM would stay and the request wants none to, or it joins one and has
- * other wishes for the run; INVALID: a moment is past; NOT_FOUND: the policy; LIMIT. */
+ * other wishes for the run; INVALID: a moment is past; NOT_FOUND: the policy; LIMIT: of requesters,
+ * or of plans that are waited for. */
 void evacuations_request(struct evacuations *evacs, const struct evacuation_request *request,
 			 const char *by, evacuation_done_fn *done, void *data);
 /* The same without any change.  REPLY is borrowed. */

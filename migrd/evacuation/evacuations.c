@@ -124,6 +124,7 @@ struct evacuations *evacuations_new(const struct evacuations_env *env)
 	TAILQ_INIT(&evacs->list);
 	TAILQ_INIT(&evacs->begins);
 	evacs->look = loop_timer_new(env->loop, on_look, evacs);
+	evacs->planner = evac_planner_new(evacs);
 	return evacs;
 }
 
@@ -136,6 +137,7 @@ void evacuations_clear(struct evacuations *evacs)
 	evacs->is_closing = true;
 	loop_timer_free(TAKE_PTR(evacs->look));
 	evac_dismiss_begins(evacs);
+	evac_planner_end(evacs->planner);
 	while ((evac = TAILQ_FIRST(&evacs->list)))
 		evac_free(evac);
 	evac_shown_free(TAKE_PTR(evacs->shown));
@@ -144,6 +146,8 @@ void evacuations_clear(struct evacuations *evacs)
 void evacuations_free(struct evacuations *evacs)
 {
 	evacuations_clear(evacs);
+	if (evacs)
+		evac_planner_free(evacs->planner);
 	free(evacs);
 }
 

@@ -77,42 +77,57 @@ struct approval {
 	void *data;
 };
 
-static bool check_approval(struct evacuation *evac, const struct evacuation_approve *wish,
-			   struct err *err)
+/* The evacuation of APPROVAL, if it may still be approved of; NULL: it was answered. */
+static struct evacuation *may_approve(struct approval *approval)
 {
-	struct evac_plan *plan;
-	bool is_same;
+	struct evacuation *evac = evac_ref_take(TAKE_PTR(approval->ref), NULL);
+	struct err err;
 
-	if (!check_state(evac, ALL_BUT_ENDS, "", err) || !check_going_on(evac, err))
-		return false;
-	if (evac->detail.approved || !wish->state_id[0] || !evac->request)
-		return true;
-	plan = evac_plan_make(evac->evacs, evac->request, err);
-	if (!plan)
-		return false;
-	is_same = strcmp(plan->state_id, wish->state_id) == 0 ||
-		  err_set(err, ERR_CONFLICT,
-			  "the plan is stale: hosts or VMs have changed since state_id %s was "
-			  "made, and it is %s now: look at a new dry run",
-			  wish->state_id, plan->state_id);
-	evac_plan_free(plan);
-	return is_same;
+	if (evac && check_state(evac, ALL_BUT_ENDS, "", &err) && check_going_on(evac, &err))
+		return evac;
+	if (!evac)
+		err_set(&err, ERR_UNAVAILABLE, "this coordinator is stopping");
+	approval->done(approval->data, evac, &err);
+	return NULL;
+}
+
+static bool is_same_plan(const struct evac_plan *plan, const char *wanted, struct err *err)
+{
+	return strcmp(plan->state_id, wanted) == 0 ||
+	       err_set(err, ERR_CONFLICT,
+		       "the plan is stale: hosts or VMs have changed since state_id %s was "
+		       "made, and it is %s now: look at a new dry run",
+		       wanted, plan->state_id);
+}
+
+/* Somebody else may have approved of it meanwhile. */
+static void on_planned(void *data, struct evac_plan *plan, const struct err *err)
+{
+	struct approval *approval = data;
+	struct evacuation *evac = may_approve(approval);
+	struct err bad;
+
+	if (plan)
+		err = is_same_plan(plan, approval->wish.state_id, &bad) ? NULL : &bad;
+	if (evac && err && !evac->detail.approved)
+		approval->done(approval->data, evac, err);
+	else if (evac)
+		approve(evac, approval->done, approval->data);
+	free(approval);
 }
 
 static void on_asked(void *data)
 {
 	struct approval *approval = data;
-	struct evacuation *evac = evac_ref_take(approval->ref, NULL);
-	struct err err;
+	struct evacuation *evac = may_approve(approval);
 
-	if (!evac) {
-		err_set(&err, ERR_UNAVAILABLE, "this coordinator is stopping");
-		approval->done(approval->data, NULL, &err);
-	} else if (!check_approval(evac, &approval->wish, &err)) {
-		approval->done(approval->data, evac, &err);
-	} else {
-		approve(evac, approval->done, approval->data);
+	if (evac && !evac->detail.approved && approval->wish.state_id[0] && evac->request) {
+		approval->ref = evac_ref_new(evac, 0);
+		evac_plan_ask(evac->evacs->planner, evac->request, false, on_planned, approval);
+		return;
 	}
+	if (evac)
+		approve(evac, approval->done, approval->data);
 	free(approval);
 }
 

@@ -64,7 +64,7 @@ static void show_move(const struct evac_making *making, const struct plan_move *
 		      const char **names, struct evacuation_plan_move *ret)
 {
 	const struct capacity_vm *vm = &making->vms[move->vm];
-	const struct evac_choice *choice = evac_plan_find(making->ret, vm->uuid);
+	const struct evac_choice *choice = making->choices[move->vm];
 
 	*ret = (struct evacuation_plan_move){
 		.vm = vm->name,
@@ -124,14 +124,6 @@ static void show_stopped_move(const struct evac_making *making, const struct eva
 	show_others(choice, names, ret);
 }
 
-static bool is_planned(const struct evac_making *making, const struct evac_choice *choice)
-{
-	for (size_t i = 0; making->plan && i < making->plan->move_count; i++)
-		if (strcmp(making->vms[making->plan->moves[i].vm].uuid, choice->uuid) == 0)
-			return true;
-	return false;
-}
-
 static void fill_lists(const struct evac_making *making, struct lists *lists,
 		       struct evacuation_plan *shown)
 {
@@ -147,7 +139,7 @@ static void fill_lists(const struct evac_making *making, struct lists *lists,
 
 		if (choice->to_count == 0) {
 			show_stay(choice, lists, &rejected, &lists->stays[shown->stay_count++]);
-		} else if (!is_planned(making, choice)) {
+		} else if (choice->is_stopped) {
 			show_stopped_move(making, choice,
 					  lists->names + shown->move_count * QUEUE_HOSTS_MAX,
 					  &lists->moves[shown->move_count]);
@@ -194,6 +186,7 @@ void evac_plan_show(const struct evac_making *making)
 	}
 	fill_lists(making, &lists, &shown);
 	making->ret->shown = json_encode(evacuation_plan_fields, &shown);
+	making->ret->text = xstrdup(json_text(making->ret->shown, NULL));
 	free(lists.moves);
 	free(lists.stays);
 	free(lists.hosts);

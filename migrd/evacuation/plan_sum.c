@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "evacuation/priv.h"
-#include "vm/vm.h"
 
 /* FNV-1a of 64 bits: it tells what has changed from what has not, and keeps nobody out. */
 struct sum {
@@ -67,11 +66,11 @@ static void sum_vm(struct sum *sum, const struct plan_vm *vm, const struct capac
 }
 
 /* Stopped VMs take nothing of the hosts, and are moved too. */
-static void sum_stopped(struct sum *sum, struct vms *vms)
+static void sum_stopped(struct sum *sum, const struct evac_seen *seen)
 {
-	for (struct vm *vm = vm_next(vms, NULL); vm; vm = vm_next(vms, vm_name(vm)))
-		if (vm_is_stopped(vm))
-			sum_text(sum, vm_uuid(vm));
+	for (size_t i = 0; i < seen->count; i++)
+		if (seen->list[i].is_stopped)
+			sum_text(sum, seen->list[i].uuid);
 }
 
 void evac_plan_sum(const struct evac_making *making)
@@ -83,6 +82,6 @@ void evac_plan_sum(const struct evac_making *making)
 		sum_host(&sum, &input->hosts[i], i == EVAC_OWN);
 	for (size_t i = 0; i < input->vm_count; i++)
 		sum_vm(&sum, &input->vms[i], &making->vms[i]);
-	sum_stopped(&sum, making->evacs->env.vms);
+	sum_stopped(&sum, making->seen);
 	snprintf(making->ret->state_id, sizeof(making->ret->state_id), "%016" PRIx64, sum.value);
 }

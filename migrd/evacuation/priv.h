@@ -147,7 +147,7 @@ struct evacuation {
 	struct evac_now {
 		bool is_cordon_asked, is_cordon_on, is_cordon_off;
 		bool is_news; /* something that is shown has changed since it was told */
-		bool is_planning;
+		uint64_t planning;           /* number of the plan that is being made; 0: none is */
 		uint64_t creations_until_ms; /* so long creations are waited for */
 		uint64_t plan_again_ms;      /* no plan before; 0: at once */
 		unsigned plan_failed;        /* in a row */
@@ -167,6 +167,8 @@ struct evacuations {
 	struct machines machines;
 	struct evac_list list; /* the newest first */
 	struct evac_begins begins;
+	struct evac_planner *planner;
+	uint64_t last_planning; /* number of it */
 	struct loop_timer *look;
 	struct evac_shown *shown; /* the last one that was */
 	bool is_ready;            /* recovered */
@@ -224,9 +226,32 @@ bool evac_withdraw(struct evacuation *evac, const char *who);
  * will. */
 void evac_expire(struct evacuation *evac, int64_t now_ms, int64_t *ret_ms);
 
-/* ---- plan.c: where to ---- */
+/* ---- seen.c: the VMs of this host of which a plan is made ---- */
+struct evac_seen_vm {
+	char uuid[ID_UUID_SIZE], name[ID_NAME_SIZE];
+	bool is_stopped;
+	bool is_busy;     /* has a job, or its QEMU does not answer, which passes */
+	char *definition; /* of a stopped one; NULL: it is not asked for */
+};
+struct evac_seen {
+	struct evac_seen_vm *list; /* in the order of names */
+	size_t count, size;
+	struct evac_seen_vm **by_uuid;
+};
+/* Thread: loop. */
+struct evac_seen *evac_seen_new(const struct evacuations *evacs,
+				const struct evacuation_request *request);
+void evac_seen_free(struct evac_seen *seen); /* accepts NULL */
+/* NULL: there was none.  Thread: any. */
+const struct evac_seen_vm *evac_seen_find(const struct evac_seen *seen, const char *uuid);
+/* The VM is what it was, so what was planned for it is still right.  Thread: loop. */
+bool evac_seen_is_right(const struct evac_seen *seen, const struct evacuations *evacs,
+			const char *uuid);
+
+/* ---- plan.c: where to; thread: any ---- */
 struct evac_choice {
 	char uuid[ID_UUID_SIZE], name[ID_NAME_SIZE];
+	bool is_stopped; /* and the plan library does not know it */
 	char to[QUEUE_HOSTS_MAX][ID_NAME_SIZE];
 	size_t to_count; /* 0: it stays */
 	char *why;
@@ -237,30 +262,59 @@ struct evac_choice {
 struct evac_plan {
 	char state_id[EVACUATION_STATE_ID_SIZE];
 	struct json_object *shown; /* of evacuation_plan_fields */
+	char *text;                /* the same */
 	struct evac_choice *list;  /* each VM of this host */
 	size_t count, size;
+	struct evac_choice **by_uuid;
+	size_t by_uuid_count;
+	struct evac_seen *seen;
 };
+struct evac_making;
 /* CONFLICT: no other host takes guests; INTERNAL. */
-struct evac_plan *evac_plan_make(const struct evacuations *evacs,
-				 const struct evacuation_request *request, struct err *err);
+struct evac_plan *evac_plan_make(struct evac_making *making, struct err *err);
 void evac_plan_free(struct evac_plan *plan); /* accepts NULL */
+struct evac_choice *evac_plan_add(struct evac_plan *plan, const char *uuid, const char *name);
+/* evac_plan_find() finds what was added before. */
+void evac_plan_index(struct evac_plan *plan);
+/* One more host where it may go; more than a request takes are left out. */
+void evac_plan_add_host(const struct evac_making *making, struct evac_choice *choice,
+			uint32_t host);
 /* NULL: the plan has no such VM. */
 struct evac_choice *evac_plan_find(const struct evac_plan *plan, const char *uuid);
 /* A VM that may not stay and has no destination; NULL: there is none. */
 const struct evac_choice *evac_plan_blocked(const struct evac_plan *plan);
 
-/* ---- plan_sum.c, plan_show.c ---- */
+/* ---- planner.c: who wants a plan, one after the other ---- */
+#define EVAC_PLANS_MAX 8 /* that are waited for; more are refused */
+struct evac_planner;
+struct evac_planner *evac_planner_new(struct evacuations *evacs);
+/* Each that waits is answered with UNAVAILABLE. */
+void evac_planner_end(struct evac_planner *planner);
+void evac_planner_free(struct evac_planner *planner); /* accepts NULL */
+/* PLAN is the callee's to take choices from until it returns, and tells what hosts and VMs were
+ * when it was begun, which is not long ago. */
+typedef void evac_planned_fn(void *data, struct evac_plan *plan, const struct err *err);
+/* DONE is called once, on the loop, never from inside the call.  IS_RUN: an evacuation that is
+ * under way wants it, and waits for at most one other.  As evac_plan_make(); LIMIT; UNAVAILABLE. */
+void evac_plan_ask(struct evac_planner *planner, const struct evacuation_request *request,
+		   bool is_run, evac_planned_fn *done, void *data);
+
+/* ---- plan_stopped.c, plan_sum.c, plan_show.c: parts of a plan; thread: any ---- */
 #define EVAC_OWN 0 /* index of this host in the picture */
 /* All that a plan is made of. */
 struct evac_making {
-	const struct evacuations *evacs;
 	const struct evacuation_request *request;
+	struct capacity_picture *picture;
+	struct evac_seen *seen;
+	struct evac_choice **choices; /* of each VM of the picture; NULL: none yet */
 	struct plan_input input;
 	const struct capacity_host *hosts;
 	const struct capacity_vm *vms;
 	struct plan *plan; /* NULL: there is nothing to be planned */
 	struct evac_plan *ret;
 };
+/* Adds the choices for VMs that do not run. */
+void evac_plan_stopped(const struct evac_making *making);
 /* Sets the state id. */
 void evac_plan_sum(const struct evac_making *making);
 /* Sets what is shown. */

@@ -118,29 +118,34 @@ static void plan_failed(struct evacuation *evac, const struct err *err)
 	log_warning("evacuation", "plan", "evacuation=%s error=%s", evac->row.id, err->msg);
 }
 
-static void take_plan(struct evacuation *evac, const struct evac_plan *plan)
+/* What has changed since the plan was begun waits for the next one. */
+static void take_choice(struct evacuation *evac, struct evac_vm *vm, const struct evac_plan *plan)
 {
+	struct evac_choice *choice = evac_plan_find(plan, vm->uuid);
 	uint64_t ignored;
 
+	if (!evac_vm_wants_plan(evac, vm, &ignored) ||
+	    !evac_seen_is_right(plan->seen, evac->evacs, vm->uuid))
+		return;
+	if (choice)
+		evac_vm_take_choice(evac, vm, choice);
+	else
+		evac_vm_has_no_choice(evac, vm);
+}
+
+static void take_plan(struct evacuation *evac, struct evac_plan *plan)
+{
 	json_object_put(evac->plan);
 	evac->plan = json_object_get(plan->shown);
-	free(TAKE_PTR(evac->row.plan)); /* made anew with the record */
+	free(evac->row.plan);
+	evac->row.plan = TAKE_PTR(plan->text);
 	evac->detail.planned_ms = clock_wall_ms();
 	snprintf(evac->detail.state_id, sizeof(evac->detail.state_id), "%s", plan->state_id);
 	evac->now.plan_failed = 0;
 	evac->now.plan_again_ms = loop_now_ms(evac->evacs->env.loop) + PLAN_GAP_MS;
 	evac->now.plan_error[0] = '\0';
-	for (size_t i = 0; i < evac->vm_count; i++) {
-		struct evac_vm *vm = &evac->vms[i];
-		struct evac_choice *choice = evac_plan_find(plan, vm->uuid);
-
-		if (!evac_vm_wants_plan(evac, vm, &ignored))
-			continue;
-		if (choice)
-			evac_vm_take_choice(evac, vm, choice);
-		else
-			evac_vm_has_no_choice(evac, vm);
-	}
+	for (size_t i = 0; i < evac->vm_count; i++)
+		take_choice(evac, &evac->vms[i], plan);
 	evac_change(evac);
 }
 
@@ -150,26 +155,40 @@ static bool may_begin_moves(const struct evacuation *evac)
 	       evac->request && !evac->detail.paused && evac->detail.ending == EVAC_ENDING_NONE;
 }
 
-static void on_asked(void *data)
+/* NULL: nobody waits for this plan any more.  IS_LAST: it is waited for until now. */
+static struct evacuation *planned_for(struct evac_ref *ref, bool is_last)
 {
-	uint64_t asked;
-	struct evacuation *evac = evac_ref_take(data, &asked);
-	struct evac_plan *plan;
-	struct err err;
+	uint64_t number;
+	struct evacuation *evac = evac_ref_take(ref, &number);
 
-	if (!evac || !evac->now.is_planning || evac->evacs->is_closing)
-		return;
-	evac->now.is_planning = false;
-	if (!may_begin_moves(evac))
+	if (!evac || evac->now.planning != number || evac->evacs->is_closing)
+		return NULL;
+	if (is_last || !may_begin_moves(evac))
+		evac->now.planning = 0;
+	return may_begin_moves(evac) ? evac : NULL;
+}
+
+static void on_planned(void *data, struct evac_plan *plan, const struct err *err)
+{
+	struct evacuation *evac = planned_for(data, true);
+
+	if (!evac)
 		return;
 	evac_vms_look(evac);
-	plan = evac_plan_make(evac->evacs, evac->request, &err);
 	if (plan)
 		take_plan(evac, plan);
 	else
-		plan_failed(evac, &err);
-	evac_plan_free(plan);
+		plan_failed(evac, err);
 	evacuations_look(evac->evacs);
+}
+
+static void on_asked(void *data)
+{
+	struct evacuation *evac = planned_for(data, false);
+
+	if (evac)
+		evac_plan_ask(evac->evacs->planner, evac->request, true, on_planned,
+			      evac_ref_new(evac, evac->now.planning));
 }
 
 /* The earliest moment at which one of the VMs wants a plan. */
@@ -187,9 +206,10 @@ static void plan_if_wanted(struct evacuation *evac, uint64_t *wait_ms)
 	}
 	if (is_wanted)
 		first_ms = evac->now.plan_again_ms;
-	if (is_wanted && first_ms <= now_ms && !evac->now.is_planning) {
-		evac->now.is_planning = true;
-		capacity_ask(evac->evacs->env.capacity, on_asked, evac_ref_new(evac, 0));
+	if (is_wanted && first_ms <= now_ms && !evac->now.planning) {
+		evac->now.planning = ++evac->evacs->last_planning;
+		capacity_ask(evac->evacs->env.capacity, on_asked,
+			     evac_ref_new(evac, evac->now.planning));
 	} else if (first_ms != UINT64_MAX && first_ms > now_ms && first_ms - now_ms < *wait_ms) {
 		*wait_ms = first_ms - now_ms;
 	}

@@ -216,7 +216,7 @@ static void say_draining(const struct evacuation *evac, struct strbuf *text)
 			    evac->now.creations);
 	} else if (evac->now.plan_error[0]) {
 		strbuf_addf(text, "no plan can be made: %s; ", evac->now.plan_error);
-	} else if (evac->now.is_planning && !counts.moving) {
+	} else if (evac->now.planning && !counts.moving) {
 		strbuf_adds(text, "hosts are asked what they have room for; ");
 	}
 	say_counts(evac, text);

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LINES_MAX 512
+#define LINES_MAX 2048
 
 static char lines[LINES_MAX][96];
 static size_t line_count;

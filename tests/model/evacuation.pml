@@ -67,6 +67,7 @@ bool touched[VMS];         /* somebody else has moved it since */
 /* ---- what the present coordinator has noted; gone with it ---- */
 bool adding[VMS];          /* its entry is being written */
 bool looked;               /* nothing is here, and `drained' is being written */
+bool planning;             /* a plan is being made of what there was */
 
 #define OWNS(v, d) there[(v) * HOSTS + (d)]
 #define LIVES(v) (entry[v] == waits || entry[v] == moving)
@@ -189,9 +190,28 @@ bool looked;               /* nothing is here, and `drained' is being written */
 #ifndef looks_at_records
 #define looks_at_records true
 #endif
+#ifdef M_PLAN_IS_NOT_LOOKED_AT_AGAIN
+#define is_still_wanted(v) (vm[v] == todo)
+#else
+#define is_still_wanted(v) WANTS_PLAN(v)
+#endif
+
+#define WANTS_PLAN(v) (state == draining && may_begin(v) && (cordon || !needs_cordon) && may_plan && \
+		       vm[v] == todo && here[v] && !adding[v])
 #define IS_EMPTY_OF(v) (!here[v] || (vm[v] == left && !runs_here[v]))
 
 /* ---- the evacuation, as a whole -------------------------------------------------------- */
+
+/* Room there was when the plan was begun; the destination decides. */
+inline take_plan(v)
+{
+	if
+	:: is_still_wanted(v) ->
+		assert(state == draining && !paused && ending == none && cordon && here[v]);
+		attempt[v]++; vm[v] = queued; looked = false
+	:: else
+	fi
+}
 
 proctype evacuation()
 {
@@ -207,6 +227,10 @@ end_idle:
 		state = aborted; ending = none }
 
 	:: atomic { up && state == draining && ending == none && !cordon && needs_cordon -> cordon = true }
+	/* a plan takes a while; what it says is taken of what still wants one when it is there */
+	:: atomic { up && !planning && (WANTS_PLAN(0) || WANTS_PLAN(1)) && (HAS_PLACE(1) || HAS_PLACE(2)) ->
+		planning = true }
+	:: atomic { up && planning -> planning = false; take_plan(0); take_plan(1) }
 	/* nothing is left: it is looked, and then written */
 	:: atomic { up && state == draining && ending == none && !paused && OVER(0) && OVER(1) &&
 		    (cordon || !needs_cordon) && may_say_drained && nothing_lives && !looked &&
@@ -265,11 +289,6 @@ proctype part(byte v)
 {
 end_idle:
 	do
-	/* it is tried when it may be, with a number of its own that is on disk first */
-	:: atomic { up && state == draining && may_begin(v) && (cordon || !needs_cordon) && may_plan &&
-		    vm[v] == todo && here[v] && !adding[v] && (HAS_PLACE(1) || HAS_PLACE(2)) ->
-		assert(!paused && ending == none && cordon);
-		attempt[v]++; vm[v] = queued; looked = false }
 	/* no host has room now: the reason why it waits */
 	:: atomic { up && state == draining && vm[v] == todo && here[v] && may_plan && cordon &&
 		    !HAS_PLACE(1) && !HAS_PLACE(2) -> vm[v] = blocked }
@@ -478,7 +497,7 @@ proctype disaster()
 {
 end_idle:
 	do
-	:: atomic { up && faults > 0 && !FINAL -> faults--; up = false; looked = false;
+	:: atomic { up && faults > 0 && !FINAL -> faults--; up = false; looked = false; planning = false;
 		adding[0] = false; adding[1] = false;
 		deleted[1] = deleted[1] || creating; creating = false; /* it was never there */
 		forget(0); forget(1) }

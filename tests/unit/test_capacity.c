@@ -71,6 +71,7 @@ static const struct plan_input *look(void)
 {
 	capacity_picture_free(picture);
 	picture = capacity_take(capacity);
+	capacity_work_out(picture);
 	return capacity_input(picture);
 }
 
