@@ -5,10 +5,16 @@
 #include "base/mem.h"
 
 static const struct table_field peer_fields[] = {
-	{ "id", "id", TABLE_TEXT },           { "API address", "address", TABLE_TEXT },
-	{ "answers", "answers", TABLE_TEXT }, { "silent because", "silent_because", TABLE_TEXT },
-	{ "told by", "by", TABLE_TEXT },      { "at", "at", TABLE_TEXT },
-	{ "guests", "guests", TABLE_COUNT },  { "guests left out", "left_out", TABLE_NUMBER },
+	{ "id", "id", TABLE_TEXT },
+	{ "API address", "address", TABLE_TEXT },
+	{ "answers", "answers", TABLE_TEXT },
+	{ "silent because", "silent_because", TABLE_TEXT },
+	{ "told by", "by", TABLE_TEXT },
+	{ "at", "at", TABLE_TEXT },
+	{ "told its guests at", "told_at", TABLE_TEXT },
+	{ "stopped VMs then", "told_stopped", TABLE_NUMBER },
+	{ "guests", "guests", TABLE_COUNT },
+	{ "guests left out", "left_out", TABLE_NUMBER },
 	{ NULL, NULL, TABLE_TEXT },
 };
 

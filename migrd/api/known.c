@@ -40,14 +40,62 @@ static void show(const struct known_guest *guest, const struct known_words *word
 	};
 }
 
+/* What the peer told before it fell silent. */
+struct told {
+	struct capacity_picture *picture; /* has the texts */
+	struct known_told_guest *list;
+	struct known_told known;
+	uint64_t stopped;
+};
+
+static void told_take(struct told *told, const struct capacity_host *host, size_t at)
+{
+	told->list = xcalloc(host->vm_count + 1, sizeof(*told->list));
+	for (size_t i = 0; i < host->vm_count; i++) {
+		const struct capacity_guest guest = capacity_guest(told->picture, at, i);
+
+		told->list[i] = (struct known_told_guest){ guest.uuid, guest.name, guest.state };
+	}
+	told->known = (struct known_told){ told->list, host->vm_count,
+					   clock_wall_ms() - (int64_t)host->age_ms };
+	told->stopped = host->told->figures.stopped;
+}
+
+/* Nothing if it has told nothing. */
+static void told_find(const struct api *api, const char *peer, struct told *ret)
+{
+	const struct capacity_host *hosts;
+
+	*ret = (struct told){ .picture = capacity_take(api->capacity) };
+	hosts = capacity_hosts(ret->picture);
+	for (size_t i = 0; i < capacity_host_count(ret->picture); i++)
+		if (strcmp(hosts[i].id, peer) == 0 && hosts[i].told)
+			told_take(ret, &hosts[i], i);
+}
+
+static void told_fini(struct told *told)
+{
+	capacity_picture_free(told->picture);
+	free(told->list);
+}
+
 static void reply(struct api_pending *pending, const struct claims *claims)
 {
 	const struct api *api = pending->api;
 	const char *silence = claims->silent_count ? claims->silent[0].why : NULL;
-	struct known *known = known_gather(api->vms, api->moves, pending->name, claims);
-	size_t count = known->count < KNOWN_MAX ? known->count : KNOWN_MAX;
-	struct known_words *words = xcalloc(count + 1, sizeof(*words));
-	struct known_guest_reply *guests = xcalloc(count + 1, sizeof(*guests));
+	struct told told = { 0 };
+	struct known *known;
+	size_t count;
+	struct known_words *words;
+	struct known_guest_reply *guests;
+
+	if (silence)
+		told_find(api, pending->name, &told);
+	known = known_gather(api->vms, api->moves, pending->name, claims,
+			     told.list ? &told.known : NULL);
+	count = known->count < KNOWN_MAX ? known->count : KNOWN_MAX;
+	words = xcalloc(count + 1, sizeof(*words));
+	guests = xcalloc(count + 1, sizeof(*guests));
 
 	for (size_t i = 0; i < count; i++) {
 		known_say(&known->list[i], pending->name, silence, &words[i]);
@@ -62,6 +110,8 @@ static void reply(struct api_pending *pending, const struct claims *claims)
 			      .silent_because = silence,
 			      .advice = silence ? advice_silent : advice_answers,
 			      .at = clock_wall_ms(),
+			      .told_at = told.known.at_ms,
+			      .told_stopped = told.stopped,
 			      .guests = guests,
 			      .guest_count = count,
 			      .left_out = known->count - count,
@@ -69,6 +119,7 @@ static void reply(struct api_pending *pending, const struct claims *claims)
 	free(guests);
 	free(words);
 	known_free(known);
+	told_fini(&told);
 }
 
 static void on_claims(void *data, struct claims *claims)

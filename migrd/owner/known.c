@@ -15,12 +15,13 @@ const char *const known_where_names[] = {
 
 /* ---- what there is of each guest -------------------------------------------------- */
 
-/* One of the three; those of one uuid are put together. */
+/* One of the four; those of one uuid are put together. */
 struct fact {
 	const char *uuid;
 	const struct vm *vm;
 	const struct move *move;
 	const struct claim *claim;
+	const struct known_told_guest *told;
 };
 
 struct facts {
@@ -42,7 +43,8 @@ static int by_uuid(const void *a, const void *b)
 	return strcmp(((const struct fact *)a)->uuid, ((const struct fact *)b)->uuid);
 }
 
-static struct facts collect(struct vms *vms, struct moves *moves, const struct claims *claims)
+static struct facts collect(struct vms *vms, struct moves *moves, const struct claims *claims,
+			    const struct known_told *told)
 {
 	struct facts facts = { 0 };
 
@@ -55,6 +57,8 @@ static struct facts collect(struct vms *vms, struct moves *moves, const struct c
 	for (size_t i = 0; i < claims->count; i++)
 		add(&facts,
 		    &(struct fact){ .uuid = claims->list[i].vm.uuid, .claim = &claims->list[i] });
+	for (size_t i = 0; told && i < told->count; i++)
+		add(&facts, &(struct fact){ .uuid = told->list[i].uuid, .told = &told->list[i] });
 	if (facts.count)
 		qsort(facts.list, facts.count, sizeof(*facts.list), by_uuid);
 	return facts;
@@ -79,6 +83,8 @@ static struct fact fold(const struct fact *list, size_t count)
 			all.vm = list[i].vm;
 		if (list[i].claim)
 			all.claim = list[i].claim;
+		if (list[i].told)
+			all.told = list[i].told;
 		if (list[i].move && is_later(list[i].move, all.move))
 			all.move = list[i].move;
 	}
@@ -122,8 +128,14 @@ static bool owns(const char *peer, const struct move *move)
 	return owner && strcmp(owner, peer) == 0;
 }
 
+/* The peer has told that it has it, and no move that is known here has ended since. */
+static bool is_told(const struct fact *fact, const struct known_told *told)
+{
+	return fact->told && (!fact->move || move_row(fact->move)->ended_ms < told->at_ms);
+}
+
 /* It is not here: the peer says that it has it, the record here does, or the last move. */
-static bool judge_there(const struct fact *fact, const char *peer, struct known_guest *guest)
+static bool judge_by_records(const struct fact *fact, const char *peer, struct known_guest *guest)
 {
 	const struct store_move *row = fact->move ? move_row(fact->move) : NULL;
 
@@ -143,16 +155,34 @@ static bool judge_there(const struct fact *fact, const char *peer, struct known_
 	return true;
 }
 
-static bool judge(const struct fact *fact, const char *peer, struct known_guest *guest)
+static bool judge_there(const struct fact *fact, const char *peer, const struct known_told *told,
+			struct known_guest *guest)
+{
+	bool is_there = judge_by_records(fact, peer, guest);
+
+	if (!is_told(fact, told))
+		return is_there;
+	set(guest, KNOWN_THERE, "told", told->at_ms, fact->told->state);
+	return true;
+}
+
+static const char *name_of(const struct fact *fact)
+{
+	if (fact->vm)
+		return vm_name(fact->vm);
+	if (fact->move)
+		return move_row(fact->move)->vm_name;
+	return fact->claim ? fact->claim->vm.name : fact->told->name;
+}
+
+static bool judge(const struct fact *fact, const char *peer, const struct known_told *told,
+		  struct known_guest *guest)
 {
 	const struct store_move *row = is_with(fact->move, peer) ? move_row(fact->move) : NULL;
-	const char *name = fact->vm     ? vm_name(fact->vm)
-			   : fact->move ? move_row(fact->move)->vm_name
-					: fact->claim->vm.name;
 
 	memset(guest, 0, sizeof(*guest));
 	snprintf(guest->uuid, sizeof(guest->uuid), "%s", fact->uuid);
-	snprintf(guest->name, sizeof(guest->name), "%s", name);
+	snprintf(guest->name, sizeof(guest->name), "%s", name_of(fact));
 	if (row)
 		snprintf(guest->move, sizeof(guest->move), "%s", row->id);
 	if (row && !move_is_final(fact->move)) {
@@ -162,7 +192,7 @@ static bool judge(const struct fact *fact, const char *peer, struct known_guest 
 	}
 	if (fact->vm && vm_role(fact->vm) == VM_ROLE_OWNED)
 		return judge_own(fact, peer, guest);
-	return judge_there(fact, peer, guest);
+	return judge_there(fact, peer, told, guest);
 }
 
 static int by_urgency(const void *a, const void *b)
@@ -175,9 +205,9 @@ static int by_urgency(const void *a, const void *b)
 }
 
 struct known *known_gather(struct vms *vms, struct moves *moves, const char *peer,
-			   const struct claims *claims)
+			   const struct claims *claims, const struct known_told *told)
 {
-	struct facts facts = collect(vms, moves, claims);
+	struct facts facts = collect(vms, moves, claims, told);
 	struct known *known = xnew(struct known);
 
 	known->list = xcalloc(facts.count + 1, sizeof(*known->list));
@@ -188,7 +218,7 @@ struct known *known_gather(struct vms *vms, struct moves *moves, const char *pee
 		     end < facts.count && by_uuid(&facts.list[i], &facts.list[end]) == 0;)
 			end++;
 		fact = fold(&facts.list[i], end - i);
-		known->count += judge(&fact, peer, &known->list[known->count]);
+		known->count += judge(&fact, peer, told, &known->list[known->count]);
 	}
 	qsort(known->list, known->count, sizeof(*known->list), by_urgency);
 	free(facts.list);
@@ -247,6 +277,11 @@ static void say_there(const struct known_guest *guest, const char *peer, bool is
 {
 	if (strcmp(guest->by, "host") == 0)
 		SAY(what, "'%s' says that it has it: %s", peer, guest->state);
+	else if (strcmp(guest->by, "told") == 0)
+		SAY(what,
+		    "'%s' told this host that it has it, %s, before it fell silent; whether it "
+		    "still does is not known",
+		    peer, guest->state);
 	else if (strcmp(guest->by, "record") == 0)
 		SAY(what, "'%s' has it with a higher generation, by the record here", peer);
 	else

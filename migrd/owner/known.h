@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* owner/known.h -- what this host knows of the guests of a peer, which may be dead: by its own
- * records of VMs and moves, and by what the peer says if it answers.  Nothing is guessed: silence
- * of a host is no proof that its guests do not run.
+ * records of VMs and moves, and by what the peer says if it answers, else by what it told last
+ * (capacity/).  Nothing is guessed: silence of a host is no proof that its guests do not run.
  *
  * Thread: loop.
  */
@@ -23,7 +23,7 @@ enum known_where {
 struct known_guest {
 	char uuid[ID_UUID_SIZE], name[ID_NAME_SIZE];
 	enum known_where where;
-	const char *by;              /* "record", "move", "host": what says so */
+	const char *by;              /* "record", "move", "host", "told": what says so */
 	int64_t at_ms;               /* when that was; 0: not known */
 	char state[PEER_STATE_SIZE]; /* of the VM, or of the move; "": not known */
 	char move[ID_UUID_SIZE];     /* the last one between the two; "": none is kept */
@@ -37,10 +37,21 @@ struct known {
 
 #define KNOWN_MAX 1000 /* more are counted, and left out of an answer */
 
-/* CLAIMS: of this peer alone; one that has not answered has none.  Guests that were sent on to
- * a third host are left out.  The caller frees it. */
+/* Which guests the peer told that it has, before it fell silent. */
+struct known_told_guest {
+	const char *uuid, *name, *state;
+};
+struct known_told {
+	const struct known_told_guest *list;
+	size_t count;
+	int64_t at_ms; /* wall clock */
+};
+
+/* CLAIMS: of this peer alone; one that has not answered has none.  TOLD: NULL if it has answered,
+ * or has told nothing.  Guests that were sent on to a third host are left out, unless it has told
+ * since that it has them.  The caller frees it. */
 struct known *known_gather(struct vms *vms, struct moves *moves, const char *peer,
-			   const struct claims *claims);
+			   const struct claims *claims, const struct known_told *told);
 void known_free(struct known *known); /* accepts NULL */
 
 /* What is known of GUEST, what may be done, and what must not be: sentences for people, of a host

@@ -9,10 +9,11 @@ static const struct json_field guest_fields[] = {
 		"moving (a move between the two has not ended), here-stopped (this host owns it, "
 		"and a start asks the peer), there (the peer has it, as far as is known) or here."),
 	JSON_SHOWN(struct known_guest_reply, by,
-		   "What says so: host (the peer itself), record (of the VM on this host) or "
-		   "move."),
+		   "What says so: host (the peer itself), told (the peer itself, before it fell "
+		   "silent), record (of the VM on this host) or move."),
 	JSON_SHOWN_TIME(struct known_guest_reply, at,
-			"Time of the end, or the last change, of that move; null: no move says it.",
+			"Time at which it was told, or of the end, or the last change, of that "
+			"move; null: neither says it.",
 			.nullable = true),
 	JSON_SHOWN(struct known_guest_reply, state,
 		   "State of the VM, or of the move; null: not known.", .nullable = true),
@@ -36,6 +37,12 @@ const struct json_field known_reply_fields[] = {
 	JSON_SHOWN(struct known_reply, silent_because,
 		   "Reason why there is no answer; null: there is.", .nullable = true),
 	JSON_SHOWN(struct known_reply, advice, "What that means, and what to do first."),
+	JSON_SHOWN_TIME(struct known_reply, told_at,
+			"When a peer that is silent last told its guests; null: it answers, or has "
+			"told nothing since this coordinator was started.",
+			.nullable = true),
+	JSON_SHOWN(struct known_reply, told_stopped,
+		   "VMs that did not run there then, which it only counted."),
 	JSON_SHOWN_LIST(struct known_reply, guests, guest_count, guest_fields,
 			"Guests that the peer has, had, or is to have, the most urgent first.",
 			.required = true),

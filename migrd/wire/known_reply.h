@@ -18,6 +18,8 @@ struct known_reply {
 	bool answers;
 	const char *silent_because, *advice;
 	int64_t at;
+	int64_t told_at; /* 0: not shown */
+	uint64_t told_stopped;
 	const struct known_guest_reply *guests;
 	size_t guest_count;
 	uint64_t left_out;

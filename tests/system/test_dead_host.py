@@ -33,6 +33,10 @@ class DeadHostTest(SystemTest):
                          {"went": ("there", "host", None), "stays": ("there", "host", None),
                           "came": ("here", "record", None)})
 
+        # It tells its guests, and then is lost: of "stays" no record of this host knows.
+        b.api.post("/v1/vms", {"name": "off", "memory_mib": 32, "machine": "pc-q35-7.2", "accel": "tcg"})
+        self.eventually("b has told its guests", lambda: "stays" in {
+            vm["name"] for vm in a.api.get("/v1/capacity/b").get("vms", [])})
         move = self.world.begin_move(moving, a, b, bandwidth_bytes_per_s=HELD)
         self.world.wait_flowing(a, move["id"])
         b.kill9()
@@ -41,10 +45,14 @@ class DeadHostTest(SystemTest):
         self.assertFalse(answer["answers"])
         self.assertTrue(answer["silent_because"])
         self.assertIn("silence does not prove", answer["advice"])
-        self.assertEqual([guest["vm"] for guest in answer["guests"]], ["moving", "went", "came"])
+        self.assertEqual([guest["vm"] for guest in answer["guests"]], ["moving", "stays", "went", "came"])
+        self.assertEqual((guests["stays"]["where"], guests["stays"]["by"], guests["stays"]["state"],
+                          guests["stays"]["at"]), ("there", "told", "running", answer["told_at"]))
+        self.assertIn("before it fell silent", guests["stays"]["what"])
+        self.assertEqual(answer["told_stopped"], 1)
         self.assertEqual((guests["moving"]["where"], guests["moving"]["move"]), ("moving", move["id"]))
         self.assertEqual((guests["went"]["where"], guests["went"]["by"], guests["went"]["move"]),
-                         ("there", "move", sent["id"]))
+                         ("there", "told", sent["id"]))
         self.assertIsNotNone(guests["went"]["at"])
         self.assertIn("two QEMUs would write", guests["went"]["must_not"])
         self.assertIn(f"resolve {move['id']}", guests["moving"]["must_not"])
@@ -58,7 +66,7 @@ class DeadHostTest(SystemTest):
         refused = self.assert_api_error(409, "conflict", a.api.post, "/v1/vms/came/start")
         self.assertIn("--assert-dead b", refused.body["detail"])
         page = a.migrctl("host", "show", "b").stdout
-        for words in ("must not be done: create, adopt or restore", "silence does not prove",
+        for words in ("told its guests at", "must not be done: create, adopt or restore", "silence does not prove",
                       "may be done: when 'b' is certainly off"):
             self.assertIn(words, page)
         self.assertIn("version", a.migrctl("host", "show", "a").stdout)

@@ -10,6 +10,7 @@
 
 static struct claim claim;
 static struct claims claims;
+static struct known_told told;
 static struct known *known;
 static struct known_words words;
 
@@ -17,6 +18,7 @@ static void set_up(void)
 {
 	memset(&claim, 0, sizeof(claim));
 	claims = (struct claims){ .list = &claim };
+	told = (struct known_told){ 0 };
 	known = NULL;
 	rig_set_up();
 }
@@ -42,7 +44,7 @@ static void says(const char *uuid, const char *role, uint64_t generation)
 static void gather(void)
 {
 	known_free(known);
-	known = known_gather(rig.vms, rig.moves, "b", &claims);
+	known = known_gather(rig.vms, rig.moves, "b", &claims, told.count ? &told : NULL);
 }
 
 static const struct known_guest *the_one(enum known_where where, const char *by)
@@ -132,6 +134,56 @@ START_TEST(word_of_the_host_itself_counts_and_old_records_there_do_not)
 }
 END_TEST
 
+/* Host b told so at that moment. */
+static void told_at(const char *uuid, int64_t at_ms)
+{
+	static struct known_told_guest guest;
+
+	guest = (struct known_told_guest){ uuid, "other", "running" };
+	told = (struct known_told){ &guest, 1, at_ms };
+}
+
+/* Nobody else has heard of that guest. */
+START_TEST(what_the_host_told_before_it_fell_silent_is_said_with_its_time)
+{
+	const struct known_guest *guest;
+
+	told_at(OTHER, 1000);
+	guest = the_one(KNOWN_THERE, "told");
+	ck_assert_str_eq(guest->name, "other");
+	ck_assert_str_eq(guest->state, "running");
+	ck_assert_int_eq(guest->at_ms, 1000);
+	ck_assert_ptr_nonnull(strstr(words.what, "before it fell silent"));
+	ck_assert_ptr_nonnull(strstr(words.must_not, "two QEMUs would write"));
+}
+END_TEST
+
+START_TEST(guest_that_this_host_has_is_not_there_whatever_was_told)
+{
+	rig_run_vm();
+	told_at(RIG_VM_UUID, INT64_MAX);
+	gather();
+	ck_assert_uint_eq(known->count, 0);
+	vm_note_host(rig_vm(), "b");
+	the_one(KNOWN_HERE, "record");
+}
+END_TEST
+
+/* The record says that it went on; what the host has told may be newer, and is what it saw. */
+START_TEST(what_was_told_counts_unless_a_move_has_ended_since)
+{
+	rig_run_vm();
+	rig_start_move();
+	rig_bring_to("handover");
+	rig_completes();
+	rig_peer_says("go", "taken");
+	told_at(RIG_VM_UUID, 1);
+	the_one(KNOWN_THERE, "move");
+	told_at(RIG_VM_UUID, INT64_MAX);
+	ck_assert_str_ne(the_one(KNOWN_THERE, "told")->move, "");
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("known");
@@ -145,6 +197,9 @@ Suite *suite(void)
 	tcase_add_test(t, guest_that_was_given_away_is_there_by_its_move);
 	tcase_add_test(t, record_that_is_old_says_that_the_host_has_it);
 	tcase_add_test(t, word_of_the_host_itself_counts_and_old_records_there_do_not);
+	tcase_add_test(t, what_the_host_told_before_it_fell_silent_is_said_with_its_time);
+	tcase_add_test(t, guest_that_this_host_has_is_not_there_whatever_was_told);
+	tcase_add_test(t, what_was_told_counts_unless_a_move_has_ended_since);
 	suite_add_tcase(s, t);
 	return s;
 }
