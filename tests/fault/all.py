@@ -66,12 +66,14 @@ SHORT = [
      "walk.py --stride 10 --from 31 --way refresh-tpm"),
     ("faults from outside: guest, users", "outside.py guest"),
     ("faults from outside: the queue", "outside.py queue"),
+    ("faults from outside: a host that is emptied", "outside.py evacuation"),
     ("faults from outside: memory over several connections", "outside.py multifd"),
     ("random crashes in moves to and fro", "random_crashes.py --moves 25"),
 ]
 FULL = [
     ("faults from outside: network, 1st half", "outside.py --full network --part 1/2"),
     ("faults from outside: the queue", "outside.py --full queue"),
+    ("faults from outside: a host that is emptied", "outside.py --full evacuation"),
     ("faults from outside: policies", "outside.py --full policy"),
     ("random crashes in moves to and fro", "random_crashes.py --moves 500"),
     ("faults from outside: network, 2nd half", "outside.py --full network --part 2/2"),

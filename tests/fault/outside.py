@@ -3,7 +3,7 @@
 """Faults from outside, each at a named phase of a move with real QEMUs: processes and
 hosts that die or stop, disks, clocks, certificates, what the guest does, the network.
 
-    tests/fault/outside.py --build DIR [--full] [-k TEXT] [GROUP...]
+    tests/fault/outside.py --build DIR [--full] [--qemu PROGRAM] [-k TEXT] [GROUP...]
 
 One line for each fault and phase (rows.py).  Root is needed for network namespaces
 and small disks; --no-root leaves those cases out, and says so.
@@ -17,6 +17,8 @@ import traceback
 
 import report
 from arena import set_up
+from evacuation_phases import EVACUATION_PHASES
+from evacuation_scene import EvacuationScene
 from lib import settings
 from phases import PHASES
 from rows import GROUPS
@@ -27,8 +29,11 @@ RUNS_ON_SECONDS = 3         # limit after the fault's end, for a guest that the 
 
 
 class Case:
+    phases = PHASES
+
     def __init__(self, at, fault, phase_name, outcome):
-        self.fault, self.phase, self.outcome = fault, PHASES[phase_name], outcome
+        self.fault, self.phase, self.outcome = fault, self.phases[phase_name], outcome
+        self.options = {**self.fault.options, **self.phase.options}
         self.name = f"{fault.name}, in {phase_name}"
         self.result = {"kind": "outside", "at": at, "fault": fault.name, "phase": phase_name,
                        "outcome": outcome.words, "row": outcome.row, "ok": False, "error": ""}
@@ -84,11 +89,18 @@ class Case:
             raise AssertionError(f"the guest went on {first:.1f} s after the fault's end (at most "
                                  f"{limit:.1f} s), and stood still for {later:.1f} s later")
 
+    def open(self, full):
+        return Scene(full, **self.options)
+
+    def close(self, scene, directory):
+        """Keeps the logs of a case that has failed; returns what was wrong at the end."""
+        return scene.close(None if self.result["ok"] else directory)
+
     def run(self, full, logs):
         directory = logs / re.sub(r"[^a-z0-9]+", "-", self.name.lower())
         scene, began = None, time.monotonic()
         try:
-            scene = Scene(full, **{**self.fault.options, **self.phase.options})
+            scene = self.open(full)
             self.happen(scene)
             self.verify(scene)
             self.result["ok"] = True
@@ -98,7 +110,7 @@ class Case:
                 self.result["error"] += "\n" + "".join(traceback.format_tb(error.__traceback__, -4))
         if scene:
             scene.thaw()
-            faults = scene.close(None if self.result["ok"] else directory)
+            faults = self.close(scene, directory)
             if faults:
                 self.result |= {"ok": False, "error": self.result["error"] + "; ".join(faults)}
         self.result["took_s"] = time.monotonic() - began
@@ -108,13 +120,54 @@ class Case:
         return self.result
 
 
+class EvacuationCase(Case):
+    """A case that went well leaves all as it was, so the next one has the same hosts and guests."""
+    phases = EVACUATION_PHASES
+    kept = None     # (options, scene)
+
+    def verify(self, scene):
+        self.result["clean_s"] = scene.settle(self.outcome)
+        self.result["stall_s"] = scene.stall_s()
+        allowed = STALL_SECONDS
+        if self.fault.stalls:
+            allowed = scene.healed_at - scene.fault_at + RUNS_ON_SECONDS
+        if self.result["stall_s"] > settings.seconds(allowed):
+            raise AssertionError(f"a guest stood still for {self.result['stall_s']:.1f} s "
+                                 f"(at most {allowed:.1f} s)")
+        self.fault.verify(scene)
+
+    def open(self, full):
+        kept, EvacuationCase.kept = EvacuationCase.kept, None
+        if kept and kept[0] == self.options:
+            kept[1].next_case()
+            return kept[1]
+        faults = kept[1].close() if kept else None
+        if faults:
+            raise AssertionError(f"of the cases before this one: {faults}")
+        return EvacuationScene(full, **self.options)
+
+    def close(self, scene, directory):
+        if not self.result["ok"]:
+            return super().close(scene, directory)
+        EvacuationCase.kept = self.options, scene
+        return []
+
+    @classmethod
+    def end(cls):
+        kept, cls.kept = cls.kept, None
+        return kept[1].close() if kept else []
+
+
+CASES = {"evacuation": EvacuationCase}      # of a group; others: Case
+
+
 def cases_of(args):
     """Returns (cases to run, cases left out because they need root)."""
     rows = [(group, fault, phase, outcome) for group, faults in GROUPS.items()
             for fault, outcomes in faults for phase, outcome in outcomes.items()]
     chosen, left_out = [], []
     for at, (group, fault, phase, outcome) in enumerate(rows):
-        case = Case(at, fault, phase, (args.full and outcome.long) or outcome)
+        case = CASES.get(group, Case)(at, fault, phase, (args.full and outcome.long) or outcome)
         if (args.groups and group not in args.groups) or \
                 (outcome.only_full and not args.full) or \
                 (args.only and not any(text in case.name for text in args.only)):
@@ -133,6 +186,7 @@ def parse_arguments():
     parser.add_argument("--full", action="store_true", help="all cases, with long faults")
     parser.add_argument("--no-root", action="store_true", help="without those that need root")
     parser.add_argument("--list", action="store_true", help="only name the cases")
+    parser.add_argument("--qemu", metavar="PROGRAM", help="default: that of the host")
     parser.add_argument("--part", default="1/1", metavar="I/N", help="only each Nth case")
     report.add_common_arguments(parser)
     args = parser.parse_args()
@@ -157,14 +211,18 @@ def main():
     for case in left_out:
         print(f"left out for want of root: {case.name}")
     logs = set_up(args.build, args.logs, args.slow, args.slot)
+    settings.qemu = args.qemu or settings.qemu
     began = time.monotonic()
     results = []
     for case in chosen:
         results.append(case.run(args.full, logs))
         report.save(args.results, results[-1])
     failed = [result for result in results if not result["ok"]]
+    at_the_end = EvacuationCase.end()
+    if at_the_end:
+        print(f"FAIL at the end: {'; '.join(at_the_end)}")
     print(f"\n{len(results)} cases, {len(failed)} failed, {time.monotonic() - began:.0f} s")
-    return 1 if failed or not results else 0
+    return 1 if failed or at_the_end or not results else 0
 
 
 if __name__ == "__main__":

@@ -68,9 +68,22 @@ class Scene:
                  move=None, disks=(), stopped=False, queued=False, **guest_options):
         """DISKS: arguments of Disk(): local disks of the guest.  STOPPED: the VM has run, and is
         moved while it is stopped.  QUEUED: the move is an attempt of an entry of the queue."""
-        self.full = full
         self.move = move or {}
-        self.queued, self.entry_id = queued, None
+        self.queued, self.entry_id, self.move_id = queued, None, None
+        self.open_world(full, make_world, plans, config)
+        self.disks = [Disk(**disk) for disk in disks]
+        self.guest = self.world.guest(disks=self.disks, **{**GUEST, **guest_options})
+        self.guest.start(self.a)
+        self.uuid = self.guest.vm(self.a)["uuid"]
+        if setup:
+            setup(self)
+        if stopped:
+            self.a.api.post(f"/v1/vms/{self.guest.name}/stop", timeout=60)
+            self.guest.console.forget()
+
+    def open_world(self, full, make_world, plans=None, config=None):
+        """Starts the hosts."""
+        self.full = full
         self.world = make_world()
         self.a, self.b = self.world["a"], self.world["b"]
         self.hosts = (self.a, self.b)
@@ -82,20 +95,10 @@ class Scene:
         self.world.start()
         for host in self.hosts:
             host.env.pop("MIGRD_FAULTS", None)  # only for the first start
-        self.disks = [Disk(**disk) for disk in disks]
-        self.guest = self.world.guest(disks=self.disks, **{**GUEST, **guest_options})
-        self.guest.start(self.a)
-        self.uuid = self.guest.vm(self.a)["uuid"]
-        self.move_id = None
         self.fault_at = None    # when the fault began
         self.healed_at = None   # when the last part of the fault was undone
         self.frozen = set()     # pids that a phase holds by SIGSTOP
         self.monitors = []
-        if setup:
-            setup(self)
-        if stopped:
-            self.a.api.post(f"/v1/vms/{self.guest.name}/stop", timeout=60)
-            self.guest.console.forget()
 
     def close_monitors(self):
         while self.monitors:
@@ -386,10 +389,10 @@ class Scene:
 
     # ---- for how long the guest stood still --------------------------------------------
 
-    def gaps(self):
+    def gaps(self, guest=None):
         """(from, to) between two console lines, since shortly before the fault."""
         since = (self.fault_at or 0) - 0.5
-        times = [line.at for line, _ in self.guest.console.all_lines()]
+        times = [line.at for line, _ in (guest or self.guest).console.all_lines()]
         return [(before, after) for before, after in zip(times, times[1:]) if after > since]
 
     def stall_s(self):

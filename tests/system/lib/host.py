@@ -41,10 +41,14 @@ class Host:
         self.process = None
         self.must_be_up = False                 # if set, a daemon that ends by itself is a failure
         self.env = {}
+        self.build_dir = None                   # of other programs than those that are tested
         self.api = Api.on_socket(self.socket)
 
     def __str__(self):
         return f"host {self.id}"
+
+    def program(self, name):
+        return str(self.build_dir / "bin" / name) if self.build_dir else settings.program(name)
 
     def write_config(self, **sections):
         """Replaces the configuration; the peers are in the drop-in that pki made."""
@@ -54,8 +58,8 @@ class Host:
             "api": {"listen": f"{self.address}:{self.api_port}"},
             "data": {"listen": f"{self.address}:{self.data_port}"},
             "qemu": {"binary": settings.qemu,
-                     "output_program": settings.program("migrd-output")},
-            "move": {"stream_program": settings.program("migrd-stream"),
+                     "output_program": self.program("migrd-output")},
+            "move": {"stream_program": self.program("migrd-stream"),
                      "link_probe_ms": 0},   # it costs each first move some tenths of a second
             "storage": {"dirs": self.images, "save_dirs": self.saved},
             "tpm": {"state_dir": self.tpm_dir},
@@ -77,7 +81,7 @@ class Host:
         """Starts the daemon without waiting for it."""
         with open(self.log, "ab") as log:
             self.process = procs.Child(
-                [*self.prefix, settings.program("migrd"), "-c", str(self.config)], stdin=subprocess.DEVNULL,
+                [*self.prefix, self.program("migrd"), "-c", str(self.config)], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,
                 env={**os.environ, **self.env, procs.MARK: str(self.dir)})
 

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""States of an evacuation in which a fault strikes: enter() brings it there for certain."""
+from evacuation_scene import HELD
+from phases import HOLD_MS, Phase
+
+
+class Asked(Phase):
+    """Nothing has been asked for yet."""
+
+    def enter(self, s):
+        pass
+
+
+class Planned(Phase):
+    """It is on disk, and the coordinator hangs before it begins."""
+
+    def enter(self, s):
+        s.a.restart_with_fault(f"evacuation.planned:delay:ms={HOLD_MS}")
+        s.a.must_be_up = True
+        s.begin_unanswered()
+        s.wait_point(s.a, "evacuation.planned")
+
+    def after(self, s):
+        s.find()
+
+
+class Waiting(Phase):
+    """It waits for somebody who approves of it."""
+    ends_with_fault = True
+
+    def enter(self, s):
+        s.begin(approval=True)
+        s.reach("waiting")
+
+    def release(self, s):
+        s.ask("approve")
+
+
+class Draining(Phase):
+    """The memory of its guests is being sent, so slowly that it does not end."""
+    ends_with_fault = True
+
+    def enter(self, s):
+        s.begin(move={"bandwidth_bytes_per_s": HELD})
+        s.wait_held(s.a)
+
+    def release(self, s):
+        s.lift()
+
+
+class Drained(Phase):
+    def enter(self, s):
+        s.begin()
+        s.reach("drained")
+
+
+class Returning(Phase):
+    """The guests come back, so slowly that it does not end."""
+    ends_with_fault = True
+
+    def enter(self, s):
+        s.begin()
+        s.reach("drained")
+        s.configure(s.b, move={"bandwidth_bytes_per_s": HELD})
+        s.ask("return")
+        s.wait_held(s.b)
+
+    def release(self, s):
+        s.configure(s.b)
+        s.lift()
+
+
+EVACUATION_PHASES = {"asking": Asked(), "planned": Planned(), "awaiting approval": Waiting(),
+                     "draining": Draining(), "drained": Drained(), "returning": Returning()}
