@@ -18,10 +18,10 @@
 #define EACH(v) v : 0 .. VMS - 1
 
 /* States of the evacuation (evacuation/states.c), of a VM in it, of an entry, of a move. */
-mtype:run_state = { planned, waiting, draining, drained, returning, ended, aborted, none };
+mtype:run_state = { planned, waiting, draining, drained, to_returning, returning, ended, aborted, none };
 mtype:vm_state = { todo, queued, moved, blocked, left, gone, coming, returned, away };
 mtype:entry_state = { no_entry, waits, moving, done, failed, cancelled };
-mtype:move_state = { no_move, offered, taken, was_done, was_failed };
+mtype:move_state = { no_move, offered, committed, taken, was_done, was_failed };
 
 byte faults = FAULTS;
 byte acts = USER;
@@ -68,6 +68,10 @@ bool touched[VMS];         /* somebody else has moved it since */
 bool adding[VMS];          /* its entry is being written */
 bool looked;               /* nothing is here, and `drained' is being written */
 bool planning;             /* a plan is being made of what there was */
+mtype:run_state from;      /* `to_returning': `returning' is being written, and that is on disk */
+bool told[VMS];            /* its entry was told to end */
+bool too_late[VMS];        /* for that: its move was past the point of no return */
+bool news[VMS];            /* its entry has turned to its other host, and that is not seen yet */
 
 #define OWNS(v, d) there[(v) * HOSTS + (d)]
 #define LIVES(v) (entry[v] == waits || entry[v] == moving)
@@ -77,6 +81,7 @@ bool planning;             /* a plan is being made of what there was */
 #define OVER(v) (vm[v] == moved || vm[v] == gone || (vm[v] == left && !runs_here[v]))
 #define NO_ENTRY_LIVES (!LIVES(0) && !LIVES(1) && !adding[0] && !adding[1])
 #define IS_BUSY(v) (move[v] != no_move)
+#define CANCELS ((paused || ending != none) && cancels)
 
 /* ---- the rules ---- */
 #ifdef M_DRAINED_BY_ITS_LIST
@@ -181,6 +186,16 @@ bool planning;             /* a plan is being made of what there was */
 #else
 #define done_is_an_end true
 #endif
+#ifdef M_SECOND_RETURN_IS_AN_END
+#define way_back_is_one false
+#else
+#define way_back_is_one true
+#endif
+#ifdef M_TOO_LATE_IS_FOR_EVER
+#define tells_again false
+#else
+#define tells_again true
+#endif
 #ifdef M_DELETED_IS_AWAITED
 #define deleted_is_gone false
 #else
@@ -245,8 +260,17 @@ end_idle:
 		assert(deleted[0] || vm[0] == left || OWNS(0, 1) + OWNS(0, 2) == 1);
 		assert(deleted[1] || vm[1] == left || OWNS(1, 1) + OWNS(1, 2) == 1) }
 
-	:: atomic { up && state == draining && ending != none && no_entry_lives && ending == returning ->
-		state = returning; ending = none }
+	:: atomic { up && state == draining && no_entry_lives && ending == returning ->
+		from = draining; state = to_returning; ending = none }
+	:: atomic { up && state == drained && ending == returning ->
+		from = drained; state = to_returning; ending = none }
+	/* who has asked for the way back meanwhile gets just that */
+	:: atomic { up && state == to_returning ->
+		state = returning;
+		if
+		:: ending == returning && way_back_is_one -> ending = none
+		:: else
+		fi }
 	:: atomic { up && state == draining && ending != none && no_entry_lives && ending != returning &&
 		    cordon && cordon_first -> cordon = false }
 	:: atomic { up && state == draining && ending != none && no_entry_lives && ending != returning &&
@@ -256,12 +280,13 @@ end_idle:
 
 	:: atomic { up && state == drained && ending == none && looks_again &&
 		    (runs_here[0] || runs_here[1]) -> state = draining }
-	:: atomic { up && state == drained && ending != none && cordon && cordon_first -> cordon = false }
-	:: atomic { up && state == drained && ending != none && (!cordon || !cordon_first) ->
+	:: atomic { up && state == drained && ending == ended && cordon && cordon_first -> cordon = false }
+	:: atomic { up && state == drained && ending == ended && (!cordon || !cordon_first) ->
 		state = ended; ending = none }
 
 	:: atomic { up && state == returning && cordon && opens_for_return -> cordon = false }
-	:: atomic { up && state == returning && ending == ended && (!cordon || !opens_before_end) ->
+	:: atomic { up && state == returning && ending != none && (!cordon || !opens_before_end) ->
+		assert(ending != returning);         /* nobody has asked for this */
 		state = ended; ending = none }
 	:: atomic { up && state == returning && ending == none && !cordon &&
 		    vm[0] != moved && vm[0] != coming && vm[1] != moved && vm[1] != coming -> state = ended }
@@ -278,7 +303,7 @@ inline add_entry(v)
 	entry[v] = waits;
 	key[v] = attempt[v];
 	tried[v] = false;
-	cancel_wanted[v] = false;
+	cancel_wanted[v] = false; told[v] = false; too_late[v] = false;
 	if
 	:: to[v] = 1
 	:: to[v] = 2
@@ -321,9 +346,21 @@ end_idle:
 
 	/* paused, or on its way to an end: nothing that waits is left */
 	:: atomic { up && state == draining && (paused || ending != none) && entry[v] == waits &&
-		    key[v] == attempt[v] -> entry[v] = cancelled }
-	:: atomic { up && state == draining && (paused || ending != none) && cancels &&
-		    entry[v] == moving && !cancel_wanted[v] -> cancel_wanted[v] = true }
+		    key[v] == attempt[v] && !told[v] -> entry[v] = cancelled }
+	:: atomic { up && state == draining && CANCELS && entry[v] == moving && !told[v] &&
+		    !cancel_wanted[v] ->
+		told[v] = true;
+		if
+		:: move[v] == committed || move[v] == taken -> too_late[v] = true
+		:: else -> cancel_wanted[v] = true
+		fi }
+	/* that move has failed nevertheless: the entry is told again */
+	:: atomic { up && news[v] ->
+		news[v] = false;
+		if
+		:: too_late[v] && tells_again -> told[v] = false
+		:: else
+		fi }
 
 	/* back: the host to which it was moved is asked, as often as needed, with one key */
 	:: atomic { up && state == returning && ending == none && vm[v] == moved && !cordon &&
@@ -349,7 +386,7 @@ inline refused(v)
 {
 	if
 	:: cancel_wanted[v] -> entry[v] = cancelled
-	:: !cancel_wanted[v] && !tried[v] -> tried[v] = true; to[v] = 3 - to[v]; entry[v] = waits
+	:: !cancel_wanted[v] && !tried[v] -> tried[v] = true; to[v] = 3 - to[v]; entry[v] = waits; news[v] = true
 	:: !cancel_wanted[v] && tried[v] -> entry[v] = failed
 	fi
 }
@@ -368,9 +405,16 @@ end_idle:
 		:: here[v] && (cancel_wanted[v] || !HAS_PLACE(to[v])) -> refused(v)
 		:: !here[v] -> entry[v] = failed
 		fi }
-	:: atomic { up && move[v] == offered && REACHABLE(target[v]) && !cancel_wanted[v] ->
+	/* all is sent, and no cancel comes in time any more; what is to be told was told before */
+	:: atomic { up && move[v] == offered && REACHABLE(target[v]) && !cancel_wanted[v] && !news[v] &&
+		    !(state == draining && CANCELS && !told[v] && !by_hand[v]) ->
+		assert(by_hand[v] || !too_late[v] || !CANCELS);  /* an attempt after that */
+		move[v] = committed }
+	:: atomic { up && move[v] == committed && REACHABLE(target[v]) ->
 		assert(here[v] && !OWNS(v, 1) && !OWNS(v, 2));
 		move[v] = taken; OWNS(v, target[v]) = true; runs_here[v] = false }
+	:: atomic { up && move[v] == committed && faults > 0 ->
+		faults--; move[v] = was_failed; room[target[v]]++ }
 	:: atomic { up && move[v] == offered && (cancel_wanted[v] || faults > 0) ->
 		move[v] = was_failed; room[target[v]]++;
 		if
@@ -415,7 +459,8 @@ end_idle:
 		:: is_last && (state == planned || state == waiting) -> ending = aborted
 		:: is_last && state == draining -> ending = (returns -> returning : aborted); paused = false
 		:: is_last && state == drained && !returns -> ending = ended
-		:: is_last && state == drained && returns -> state = returning
+		:: is_last && state == drained && returns -> ending = returning
+		:: is_last && state == to_returning -> ending = (returns -> returning : ended)
 		:: !is_last
 		fi;
 		looked = false;
@@ -443,7 +488,9 @@ end_idle:
 		fi }
 	:: atomic { MAY_STEER && state == draining -> acts--; ending = returning; looked = false }
 	:: atomic { MAY_STEER && state == drained -> acts--; ending = ended }
-	:: atomic { MAY_STEER && state == drained -> acts--; state = returning }
+	:: atomic { MAY_STEER && (state == drained || state == to_returning) ->
+		acts--; ending = returning }
+	:: atomic { MAY_STEER && state == to_returning -> acts--; ending = ended }
 	:: atomic { MAY_STEER && state == returning -> acts--; ending = ended }
 	od
 }
@@ -471,7 +518,8 @@ end_idle:
 		acts--; OWNS(v, 1) = false; room[1]++; OWNS(v, 2) = true; room[2]--; touched[v] = true }
 	/* cancels its entry */
 	:: atomic { up && acts > 0 && entry[v] == waits -> acts--; entry[v] = cancelled }
-	:: atomic { up && acts > 0 && entry[v] == moving && !cancel_wanted[v] ->
+	:: atomic { up && acts > 0 && entry[v] == moving && !cancel_wanted[v] && move[v] != committed &&
+		    move[v] != taken ->
 		acts--; cancel_wanted[v] = true }
 	/* starts one that did not run */
 	:: atomic { up && acts > 0 && here[v] && !runs_here[v] && !IS_BUSY(v) ->
@@ -500,7 +548,14 @@ end_idle:
 	:: atomic { up && faults > 0 && !FINAL -> faults--; up = false; looked = false; planning = false;
 		adding[0] = false; adding[1] = false;
 		deleted[1] = deleted[1] || creating; creating = false; /* it was never there */
-		forget(0); forget(1) }
+		forget(0); forget(1);
+		told[0] = false; told[1] = false; too_late[0] = false; too_late[1] = false;
+		news[0] = false; news[1] = false;
+		if
+		:: state == to_returning -> state = returning; ending = none
+		:: state == to_returning -> state = from; ending = returning
+		:: else
+		fi }
 	:: atomic { !up -> up = true }
 	:: atomic { alive[1] && faults > 0 -> faults--; alive[1] = false }
 	:: atomic { !alive[1] -> alive[1] = true }
