@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 
+#define OTHERS_STEPS   64
 #define FILE_MAX_BYTES (1u << 20) /* /proc/stat has a line for each CPU, and all interrupts */
 #define SMOOTH_MS      30000.0
 #define SPEED_MAX_MBIT 10000000
@@ -94,6 +95,19 @@ struct host_memory_found host_memory_look(const struct host_roots *roots)
 	found.available_mib = kib_of(text, "MemAvailable:") / 1024;
 	look_at_huge(roots->sys, &found);
 	return found;
+}
+
+/* Steps, so that it is not another figure at each look. */
+uint64_t host_others_mib(const struct host_memory_found *memory, uint64_t resident_mib)
+{
+	uint64_t guests = resident_mib + memory->huge_total_mib;
+	uint64_t used = memory->total_mib > memory->available_mib
+				? memory->total_mib - memory->available_mib
+				: 0;
+	uint64_t step = memory->total_mib / OTHERS_STEPS + 1;
+	uint64_t others = used > guests ? used - guests : 0;
+
+	return (others + step - 1) / step * step;
 }
 
 /* ---- CPUs -------------------------------------------------------------------- */

@@ -24,6 +24,10 @@ struct host_memory_found {
 	uint64_t huge_total_mib, huge_free_mib; /* of all sizes of pages */
 };
 struct host_memory_found host_memory_look(const struct host_roots *roots);
+/* Memory that neither is available nor holds guests, in steps of a 64th of all.  RESIDENT_MIB: of
+ * guests that are in no huge pages.  Huge pages are for guests, those that are free too, although
+ * the kernel does not count them as available. */
+uint64_t host_others_mib(const struct host_memory_found *memory, uint64_t resident_mib);
 
 /* CPU time of all cores since the start of the host, in milliseconds; cores that are in use. */
 struct host_cpu_found {

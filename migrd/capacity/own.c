@@ -15,10 +15,6 @@
 /* What earlier moves and probes tell of the links, and forecasts are made from, is so old at most:
  * for each peer all moves that are kept are looked at. */
 #define HISTORY_AGED_MS 60000
-/* What others than guests use is told in steps of this part of the memory, so that it is not
- * another figure at each look. */
-#define STEPS 64
-
 struct page {
 	size_t from, to; /* guests of the snapshot */
 	char *text;      /* NULL: nobody has asked for it */
@@ -115,25 +111,11 @@ void own_free(struct own *own)
 /* ---- the host ---------------------------------------------------------------------------------
  */
 
-/* Memory that neither is available nor holds guests, in steps.  Huge pages are for guests, those
- * that are free too, although the kernel does not count them as available. */
-static uint64_t others_mib(const struct host_memory_found *memory, uint64_t resident_mib)
-{
-	uint64_t guests = resident_mib + memory->huge_total_mib;
-	uint64_t used = memory->total_mib > memory->available_mib
-				? memory->total_mib - memory->available_mib
-				: 0;
-	uint64_t step = memory->total_mib / STEPS + 1;
-	uint64_t others = used > guests ? used - guests : 0;
-
-	return (others + step - 1) / step * step;
-}
-
 static void add_memory(const struct own *own, const struct guests_sum *sum,
 		       struct capacity_memory *ret)
 {
 	const struct host_memory_found found = host_memory_look(&host_roots_default);
-	uint64_t reserved = own->settings.reserved_mib + others_mib(&found, sum->resident_mib);
+	uint64_t reserved = own->settings.reserved_mib + host_others_mib(&found, sum->resident_mib);
 
 	*ret = (struct capacity_memory){
 		.total = found.total_mib,

@@ -45,6 +45,27 @@ START_TEST(memory_is_told_with_all_sizes_of_huge_pages)
 }
 END_TEST
 
+/* Free huge pages are for guests, though the kernel does not count them as available. */
+START_TEST(what_others_use_is_memory_that_is_for_no_guest)
+{
+	struct host_memory_found found = { .total_mib = 6400,
+					   .available_mib = 1000,
+					   .huge_total_mib = 4000,
+					   .huge_free_mib = 4000 };
+	uint64_t step = 6400 / 64 + 1;
+
+	/* 5400 are used: 4000 by huge pages, 500 by guests beside them. */
+	ck_assert_uint_ge(host_others_mib(&found, 500), 900);
+	ck_assert_uint_lt(host_others_mib(&found, 500), 900 + step);
+	ck_assert_uint_eq(host_others_mib(&found, 500) % step, 0);
+	found.huge_free_mib = 0;
+	ck_assert_uint_lt(host_others_mib(&found, 500), 900 + step);
+	ck_assert_uint_eq(host_others_mib(&found, 2000), 0);
+	found.available_mib = 7000;
+	ck_assert_uint_eq(host_others_mib(&found, 0), 0);
+}
+END_TEST
+
 START_TEST(missing_or_strange_files_tell_nothing)
 {
 	struct capacity_pressure pressure;
@@ -131,6 +152,7 @@ Suite *suite(void)
 
 	tcase_add_checked_fixture(tc, set_up, scratch_teardown);
 	tcase_add_test(tc, memory_is_told_with_all_sizes_of_huge_pages);
+	tcase_add_test(tc, what_others_use_is_memory_that_is_for_no_guest);
 	tcase_add_test(tc, missing_or_strange_files_tell_nothing);
 	tcase_add_test(tc, use_is_what_ran);
 	tcase_add_test(tc, pressure_needs_all_three_and_is_a_percentage);
