@@ -69,19 +69,34 @@ static bool keep_cordon(struct evacuation *evac)
 
 /* ---- its entries in the queue -------------------------------------------------------------- */
 
+/* The id of the move of its present attempt, or of the last one; "": that has none yet. */
+static const char *move_of(const struct queue_entry *entry)
+{
+	const struct queue_reply reply = queue_show(entry);
+
+	return reply.move ? reply.move : "";
+}
+
 /* A cancel that came too late: the move goes on to its end.  If that is a bad one, the entry waits
- * for another attempt, and is told again. */
+ * for another attempt or makes it at once, and is told again. */
 static void on_cancelled(void *data, struct queue_entry *entry, const struct err *err)
 {
 	uint64_t number;
 	struct evacuation *evac = evac_ref_take(data, &number);
 	struct evac_vm *vm = evac ? evac_vm_of_number(evac, number) : NULL;
 
-	(void)entry;
-	if (vm && err)
+	if (vm && entry && err) {
 		vm->was_too_late = true;
+		snprintf(vm->too_late, sizeof(vm->too_late), "%s", move_of(entry));
+	}
 	if (evac)
 		evacuations_look(evac->evacs);
+}
+
+/* The move that was too far to be cancelled has ended, and not well: the entry has not. */
+static bool is_past_it(const struct evac_vm *vm, const struct queue_entry *entry, bool is_waiting)
+{
+	return vm->was_too_late && (is_waiting || strcmp(move_of(entry), vm->too_late) != 0);
 }
 
 bool evac_entries_end(struct evacuation *evac, bool cancel)
@@ -94,7 +109,7 @@ bool evac_entries_end(struct evacuation *evac, bool cancel)
 		bool is_waiting = entry && strcmp(queue_row(entry)->state, "waiting") == 0;
 
 		has_ended = has_ended && !entry && !vm->is_adding;
-		if (vm->was_too_late && is_waiting)
+		if (entry && is_past_it(vm, entry, is_waiting))
 			vm->was_too_late = vm->is_cancelling = false;
 		if (!entry || vm->is_cancelling || (!cancel && !is_waiting))
 			continue;

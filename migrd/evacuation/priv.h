@@ -80,6 +80,7 @@ struct evac_vm {
 	bool is_adding;           /* queue_add(), or a question to another host, is under way */
 	bool is_cancelling;       /* its entry was told to end */
 	bool was_too_late;        /* for that: its move was past the point of no return */
+	char too_late[ID_UUID_SIZE]; /* that move; "": it had none yet */
 	uint64_t powerdown_ms; /* asked to power off, until then, on the loop's clock; 0: not yet */
 	char save[ID_UUID_SIZE]; /* of the save under way, or that was the last; "": none */
 	uint64_t again_ms;       /* no plan for it before, on the loop's clock; 0: at once */

@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What an evacuation says of its VMs, and does with them: with the real store, VMs, moves, queue
+ * and holds; the test plays QEMU and the other hosts. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "check_main.h"
+#include "evacuation/priv.h"
+#include "move_rig.h"
+
+#define EVAC_ID  "018f0000-0000-7000-8000-0000000000e1"
+#define ENTRY_ID "018f0000-0000-7000-8000-0000000000f1"
+
+static const char *ids[3];
+static struct queue *queue;
+static struct capacity *capacity;
+static struct evacuations *evacs;
+static const struct move_options defaults = { .downtime_limit_ms = 300 };
+
+static void set_up(void)
+{
+	rig_set_up();
+	fake_peer_before = NULL; /* what is asked here is no message of a move */
+	ids[0] = "b";
+	ids[1] = NULL;
+	queue = queue_new(&(struct queue_env){ .loop = rig.loop,
+					       .store = rig.store,
+					       .vms = rig.vms,
+					       .moves = rig.moves,
+					       .policies = rig.policies,
+					       .holds = rig.holds,
+					       .peers = rig.peers,
+					       .defaults = &defaults,
+					       .host_id = "a",
+					       .out_max = 4,
+					       .setups_max = 4 });
+	queue_recover(queue);
+	capacity = capacity_new(&(struct capacity_env){
+		.loop = rig.loop,
+		.vms = rig.vms,
+		.moves = rig.moves,
+		.peers = rig.peers,
+		.peer_ids = ids,
+		.host_id = "a",
+		.settings = { .in_max = 4, .out_max = 4, .ask_every_s = 10 },
+	});
+	evacs = evacuations_new(&(struct evacuations_env){ .loop = rig.loop,
+							   .store = rig.store,
+							   .vms = rig.vms,
+							   .moves = rig.moves,
+							   .policies = rig.policies,
+							   .queue = queue,
+							   .holds = rig.holds,
+							   .capacity = capacity,
+							   .peers = rig.peers,
+							   .host_id = "a" });
+}
+
+static void tear_down(void)
+{
+	evacuations_clear(evacs);
+	queue_clear(queue);
+	capacity_end(capacity);
+	rig_advance(CAPACITY_ASK_MS); /* the last questions end */
+	capacity_free(capacity);
+	rig_tear_down();
+	queue_free(queue);
+	evacuations_free(evacs);
+}
+
+/* ---- what is on disk ------------------------------------------------------------------- */
+
+/* VMS: members of the list, as evacuation/record.c has them. */
+static struct evacuation *add_evacuation(const char *state, const char *vms)
+{
+	struct store_evacuation row = {
+		.id = EVAC_ID,
+		.request = xstrdup("{}"),
+		.plan = xstrdup("{\"state_id\":\"0123456789abcdef\"}"),
+		.vms = xasprintf("[%s]", vms),
+		.detail = xstrdup("{}"),
+	};
+
+	snprintf(row.state, sizeof(row.state), "%s", state);
+	row.is_final = strcmp(state, "ended") == 0;
+	evacuations_add_row(evacs, &row);
+	return evacuations_first(evacs);
+}
+
+#define VM_OF(state, more)                                                                         \
+	"{\"number\":1,\"uuid\":\"" RIG_VM_UUID "\",\"name\":\"vm1\",\"state\":\"" state "\"" more \
+	"}"
+
+/* One that has ended well, after those before. */
+static void add_move(bool is_out, const char *peer)
+{
+	static unsigned count;
+	struct store_move row = { .generation = 1,
+				  .state = "done",
+				  .verdict = "taken",
+				  .is_final = true,
+				  .settled = true,
+				  .vm_uuid = RIG_VM_UUID,
+				  .vm_name = "vm1",
+				  .detail = xstrdup("{}") };
+
+	row.created_ms = row.updated_ms = row.ended_ms = ++count;
+	snprintf(row.id, sizeof(row.id), "018f0000-0000-7000-8000-00000000%04x", count);
+	snprintf(row.kind, sizeof(row.kind), "MIGRATION_%s", is_out ? "OUT" : "IN");
+	snprintf(row.peer, sizeof(row.peer), "%s", peer);
+	moves_add_row(rig.moves, &row);
+}
+
+/* An entry of the evacuation's that has moved the VM; DETAIL as queue/entry.c has it. */
+static void add_done_entry(const char *detail)
+{
+	struct store_queue_entry row = { .id = ENTRY_ID,
+					 .vm_uuid = RIG_VM_UUID,
+					 .vm_name = "vm1",
+					 .state = "done",
+					 .is_final = true,
+					 .request = xstrdup("{\"vm\":\"vm1\",\"to\":[\"b\"]}"),
+					 .detail = xstrdup(detail) };
+
+	snprintf(row.idempotency_key, sizeof(row.idempotency_key), EVAC_KEY_PREFIX EVAC_ID "-1-1");
+	queue_add_row(queue, &row);
+}
+
+static void assert_said(const struct evac_vm *vm, enum evac_vm_state state, const char *host)
+{
+	ck_assert_str_eq(evac_vm_names[vm->state], evac_vm_names[state]);
+	ck_assert_str_eq(vm->host, host);
+}
+
+/* ---- a VM that is not here ---------------------------------------------------------------- */
+
+START_TEST(vm_that_came_back_and_was_deleted_is_not_on_another_host)
+{
+	struct evacuation *evac = add_evacuation("draining", VM_OF("waiting", ""));
+
+	add_move(true, "b");
+	add_move(false, "b");
+	evac_vms_look(evac);
+	assert_said(&evac->vms[0], EVAC_VM_GONE, "");
+	ck_assert_str_eq(evac->vms[0].why, "was deleted");
+}
+END_TEST
+
+START_TEST(vm_that_left_by_hand_after_it_had_come_back_is_where_it_is)
+{
+	struct evacuation *evac =
+		add_evacuation("draining", VM_OF("waiting", ",\"attempt\":1,\"is_over\":true"));
+
+	add_done_entry("{\"begun\":1,\"attempts\":[{\"move\":\"" RIG_MOVE_ID
+		       "\",\"host\":\"b\",\"began_at\":1,\"ended_at\":2}]}");
+	snprintf(evac->vms[0].entry, sizeof(evac->vms[0].entry), "%s", ENTRY_ID);
+	add_move(true, "b");
+	add_move(false, "b");
+	add_move(true, "c");
+	evac_vms_look(evac);
+	assert_said(&evac->vms[0], EVAC_VM_GONE, "c");
+}
+END_TEST
+
+/* Its attempts are not known, and what is known of its host stays. */
+START_TEST(entry_that_is_not_understood_says_nothing_of_the_host)
+{
+	struct evacuation *evac =
+		add_evacuation("draining", VM_OF("moving", ",\"attempt\":1,\"host\":\"b\""));
+
+	add_done_entry("no JSON");
+	evac_vms_look(evac);
+	assert_said(&evac->vms[0], EVAC_VM_MOVED, "b");
+}
+END_TEST
+
+/* ---- the cordon ---------------------------------------------------------------------------- */
+
+static void on_cordon(void *data, const struct store_hold *hold, const struct err *err)
+{
+	(void)data;
+	ck_assert(hold && !err);
+}
+
+static void set_cordon(void)
+{
+	const struct cordon_wish wish = {
+		.party = CORDON_EVACUATION, .on = true, .reason = "evacuation", .by = "evacuation"
+	};
+
+	cordon_set(rig.holds, &wish, on_cordon, NULL);
+	rig_run();
+	ck_assert(cordon_is_on(rig.holds, NULL));
+}
+
+START_TEST(cordon_without_its_evacuation_is_taken_off_at_the_start)
+{
+	add_evacuation("ended", VM_OF("moved", ""));
+	set_cordon();
+	evacuations_recover(evacs);
+	rig_advance(100);
+	ck_assert(!cordon_is_on(rig.holds, NULL));
+}
+END_TEST
+
+START_TEST(cordon_of_an_evacuation_stays_over_a_start)
+{
+	add_evacuation("drained", "");
+	set_cordon();
+	evacuations_recover(evacs);
+	rig_advance(100);
+	ck_assert(cordon_is_on(rig.holds, NULL));
+}
+END_TEST
+
+/* ---- the end of entries --------------------------------------------------------------------- */
+
+static struct queue_entry *entry;
+
+static void on_entry(void *data, struct queue_entry *made, const struct err *err)
+{
+	(void)data;
+	ck_assert_msg(made && !err, "%s", err ? err->msg : "no entry");
+	entry = made;
+}
+
+/* It may go to b, and then to c. */
+static void add_entry(void)
+{
+	struct queue_request request = { .move.vm = "vm1", .to_count = 2, .attempts_max = 2 };
+	struct move *move;
+
+	memcpy(request.to[0], "b", sizeof("b"));
+	memcpy(request.to[1], "c", sizeof("c"));
+	request.move.options.priority = MOVE_PRIORITY_EVACUATION;
+	queue_add(queue,
+		  &(struct queue_wish){ .request = &request,
+					.key = EVAC_KEY_PREFIX EVAC_ID "-1-1" },
+		  on_entry, NULL);
+	rig_run();
+	move = moves_active_of(rig.moves, RIG_VM_UUID);
+	ck_assert_ptr_nonnull(move);
+	snprintf(rig.move_id, sizeof(rig.move_id), "%s", move_row(move)->id);
+}
+
+/* Its move was past the point of no return, fails all the same, and the next one begins at once. */
+START_TEST(entry_whose_cancel_came_too_late_is_told_again_when_its_move_has_failed)
+{
+	struct evacuation *evac;
+
+	rig_run_vm();
+	evac = add_evacuation("draining", VM_OF("moving", ",\"attempt\":1"));
+	add_entry();
+	evac_vms_look(evac);
+	rig_bring_to("transfer");
+	rig_completes();
+	ck_assert(!evac_entries_end(evac, true));
+	rig_run();
+	ck_assert_str_eq(queue_show(entry).state, "moving");
+	ck_assert(evac->vms[0].was_too_late);
+	rig_peer_says("go", "refused");
+	rig_advance(100);
+	ck_assert_uint_eq(queue_show(entry).attempt_count, 2);
+	ck_assert_str_eq(queue_show(entry).state, "moving");
+	evac_entries_end(evac, true);
+	rig_run();
+	rig_peer_says("drop", "refused");
+	rig_advance(100);
+	ck_assert_str_eq(queue_show(entry).state, "cancelled");
+	ck_assert(evac_entries_end(evac, true));
+	ck_assert_str_eq(vm_state(rig_vm()), "running");
+}
+END_TEST
+
+/* ---- VMs that were stopped --------------------------------------------------------------------
+ */
+
+START_TEST(guest_that_cannot_be_started_again_is_an_error_of_the_whole)
+{
+	struct evacuation *evac;
+
+	rig_create_vm();
+	evac = add_evacuation("returning", VM_OF("stopped", ",\"failed\":7"));
+	evac->vms[0].is_adding = true; /* the eighth attempt is under way */
+	ck_assert(!evac_stays_go_on(evac));
+	ck_assert(!err_is_set(&evac->error));
+	evac->vms[0].is_adding = false;
+	evac->vms[0].failed++;
+	evac_stays_go_on(evac);
+	assert_said(&evac->vms[0], EVAC_VM_LEFT, "");
+	ck_assert(err_is_set(&evac->error));
+	ck_assert_ptr_nonnull(strstr(evac->error.msg, "VM 'vm1' does not run"));
+	ck_assert(evac_stays_go_on(evac));
+}
+END_TEST
+
+/* ---- those that have ended --------------------------------------------------------------------
+ */
+
+START_TEST(one_that_has_ended_keeps_no_plan_and_shows_it_all_the_same)
+{
+	struct evacuation *evac = add_evacuation("ended", VM_OF("moved", ",\"host\":\"b\""));
+	const struct evacuation_reply *reply;
+
+	ck_assert_ptr_null(evac->plan);
+	ck_assert_ptr_null(evac->row.vms);
+	reply = evacuation_show(evac);
+	ck_assert_str_eq(json_get_str(reply->plan, "state_id"), "0123456789abcdef");
+	ck_assert_uint_eq(reply->vm_count, 1);
+	ck_assert_str_eq(reply->vms[0].host, "b");
+}
+END_TEST
+
+/* ---- the way back -------------------------------------------------------------------------------
+ */
+
+START_TEST(few_questions_at_a_time_go_to_a_host)
+{
+	CLEANUP(strbuf_fini) struct strbuf vms = STRBUF_INIT;
+
+	for (unsigned i = 1; i <= 20; i++)
+		strbuf_addf(&vms,
+			    "%s{\"number\":%u,\"uuid\":\"018f0000-0000-7000-8000-00000000%04u\","
+			    "\"name\":\"g%u\",\"state\":\"returning\",\"attempt\":1,\"host\":"
+			    "\"b\"}",
+			    i > 1 ? "," : "", i, i, i);
+	add_evacuation("returning", strbuf_str(&vms));
+	evacuations_recover(evacs);
+	rig_advance(1000);
+	ck_assert_uint_eq(fake_peer_pending_at("b", "back"), 4);
+	fake_peer_answer("back", "{\"entry\":\"" ENTRY_ID
+				 "\",\"state\":\"waiting\",\"reason\":\"\",\"final\":false}");
+	rig_advance(1000);
+	ck_assert_uint_eq(fake_peer_pending_at("b", "back"), 4);
+}
+END_TEST
+
+static enum err_code sent_back;
+
+static void on_sent_back(void *data, struct queue_entry *made, const struct err *err)
+{
+	(void)data;
+	ck_assert(!made == !!err);
+	sent_back = err ? err->code : ERR_NONE;
+}
+
+/* A move of it was tried to b, and never made. */
+START_TEST(vm_that_was_made_here_is_sent_to_nobody)
+{
+	const struct evacuation_back_wish wish = {
+		.peer = "b", .uuid = RIG_VM_UUID, .id = EVAC_ID, .number = 1, .attempt = 1
+	};
+
+	rig_create_vm();
+	vm_note_host(rig_vm(), "b");
+	evacuations_send_back(evacs, &wish, on_sent_back, NULL);
+	rig_run();
+	ck_assert_int_eq(sent_back, ERR_FORBIDDEN);
+}
+END_TEST
+
+/* ---- plans ------------------------------------------------------------------------------------
+ */
+
+/* Of the last dry run. */
+static char state_id[EVACUATION_STATE_ID_SIZE], state[32], why[512];
+
+static void on_tried(void *data, const struct evacuation_reply *reply, const struct err *err)
+{
+	(void)data;
+	ck_assert_msg(!err, "%s", err ? err->msg : "");
+	ck_assert_uint_eq(reply->vm_count, 1);
+	snprintf(state_id, sizeof(state_id), "%s", json_get_str(reply->plan, "state_id"));
+	snprintf(state, sizeof(state), "%s", reply->vms[0].state);
+	snprintf(why, sizeof(why), "%s", reply->vms[0].why);
+}
+
+/* Host b has room. */
+static void try(bool may_stop)
+{
+	struct evacuation_request *request = xnew(struct evacuation_request);
+
+	memset(request, 0, sizeof(*request));
+	request->dry_run = true;
+	request->may_stop = may_stop;
+	request->powerdown_s = 1;
+	state_id[0] = '\0';
+	rig_advance(1500); /* what this host tells of itself is good for a second */
+	evacuations_try(evacs, request, "ops", on_tried, NULL);
+	rig_run();
+	fake_peer_answer_at(
+		"b", "capacity",
+		"{\"id\":\"b\",\"state\":\"online\",\"memory_mib\":{\"total\":8192,\"available\":"
+		"4096,\"reserved\":512,\"guests\":0,\"incoming\":0,\"huge_total\":0,\"huge_free\":"
+		"0},\"cores\":4,\"vcpus\":0,\"load\":0,\"limits\":{\"out_max\":16,\"in_max\":2,"
+		"\"vcpus_per_core\":3},\"link_bytes_per_s\":125000000,\"labels\":{},\"guests\":0,"
+		"\"stopped\":0,\"left_out\":0,\"vms\":[],\"next\":null}");
+	for (int i = 0; i < 100 && !state_id[0]; i++)
+		rig_advance(10);
+	ck_assert_str_ne(state_id, "");
+	free(request);
+}
+
+static struct vm_job job = { .id = RIG_MOVE_ID, .kind = "SAVE" };
+
+START_TEST(why_a_vm_cannot_be_moved_is_told_in_the_words_of_its_host)
+{
+	struct err err;
+
+	rig_run_vm();
+	ck_assert(vm_job_begin(rig_vm(), &job, &err));
+	try(false);
+	ck_assert_str_eq(state, "blocked");
+	ck_assert_msg(strstr(why, "the job " RIG_MOVE_ID " of kind SAVE has it") != NULL, "%s",
+		      why);
+	vm_job_end(rig_vm(), &job);
+}
+END_TEST
+
+/* Though it may be stopped: the job passes, and then it can be moved. */
+START_TEST(guest_is_not_stopped_for_a_job_that_it_has_just_now)
+{
+	struct err err;
+
+	rig.more_members = ",\"placement\":{\"on_evacuation\":\"restart\"}";
+	rig_run_vm();
+	ck_assert(vm_job_begin(rig_vm(), &job, &err));
+	try(true);
+	ck_assert_str_eq(state, "blocked");
+	vm_job_end(rig_vm(), &job);
+}
+END_TEST
+
+static void try_with(const char *members, char ret[EVACUATION_STATE_ID_SIZE])
+{
+	rig.more_members = members;
+	rig_run_vm();
+	try(false);
+	memcpy(ret, state_id, sizeof(state_id));
+	ck_assert_int_eq(rig_act(VM_ACTION_STOP).code, ERR_NONE);
+	ck_assert_int_eq(rig_act(VM_ACTION_DELETE).code, ERR_NONE);
+}
+
+START_TEST(state_id_follows_what_becomes_of_a_vm_and_who_goes_first)
+{
+	char first[EVACUATION_STATE_ID_SIZE], same[sizeof(first)], other[sizeof(first)];
+
+	try_with(",\"placement\":{\"group\":\"g\"}", first);
+	try_with(",\"placement\":{\"group\":\"g\"}", same);
+	ck_assert_str_eq(first, same);
+	try_with(",\"placement\":{\"group\":\"g\",\"priority\":1}", other);
+	ck_assert_str_ne(first, other);
+	try_with(",\"placement\":{\"group\":\"g\",\"on_evacuation\":\"save\"}", other);
+	ck_assert_str_ne(first, other);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("evacuation: VMs");
+	TCase *tc = tcase_create("vms");
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, vm_that_came_back_and_was_deleted_is_not_on_another_host);
+	tcase_add_test(tc, vm_that_left_by_hand_after_it_had_come_back_is_where_it_is);
+	tcase_add_test(tc, entry_that_is_not_understood_says_nothing_of_the_host);
+	tcase_add_test(tc, cordon_without_its_evacuation_is_taken_off_at_the_start);
+	tcase_add_test(tc, cordon_of_an_evacuation_stays_over_a_start);
+	tcase_add_test(tc, entry_whose_cancel_came_too_late_is_told_again_when_its_move_has_failed);
+	tcase_add_test(tc, guest_that_cannot_be_started_again_is_an_error_of_the_whole);
+	tcase_add_test(tc, one_that_has_ended_keeps_no_plan_and_shows_it_all_the_same);
+	tcase_add_test(tc, few_questions_at_a_time_go_to_a_host);
+	tcase_add_test(tc, vm_that_was_made_here_is_sent_to_nobody);
+	tcase_add_test(tc, why_a_vm_cannot_be_moved_is_told_in_the_words_of_its_host);
+	tcase_add_test(tc, guest_is_not_stopped_for_a_job_that_it_has_just_now);
+	tcase_add_test(tc, state_id_follows_what_becomes_of_a_vm_and_who_goes_first);
+	suite_add_tcase(s, tc);
+	return s;
+}
