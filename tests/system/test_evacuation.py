@@ -431,6 +431,11 @@ class EvacuationTest(EvacuationBase):
         # An empty host is drained at once; one whose peers are away has nowhere to go.
         evac = self.begin(not_before="2020-01-01T00:00:00Z")
         self.assertEqual(self.wait(evac, "drained")["counts"]["total"], 0)
+        # One who withdraws does not wait for an end that others do not want yet.
+        self.begin(requester="kernel")
+        shown = self.a.migrctl("evacuation", "withdraw", "--requester", "kernel", "--watch", timeout=20)
+        self.assertIn("drained", shown.stdout)
+        self.assertEqual(self.wait(evac, "drained")["ending"], None)
         self.ask(evac, "abort")
         self.wait(evac, "ended")
         self.run_guests(1)

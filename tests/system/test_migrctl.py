@@ -6,6 +6,7 @@ import shlex
 import subprocess
 
 from lib import settings
+from lib.impostor import Impostor
 from lib.world import SystemTest
 
 COMPLETION = pathlib.Path(__file__).resolve().parents[2] / "doc" / "migrctl.bash"
@@ -53,6 +54,15 @@ migrd-stream --version
 migrd-output --help
 migrd-output --version
 """
+
+
+class SaysNothing(Impostor):
+    """An API whose every answer is an empty object."""
+
+    def talk(self, sock):
+        while self.hear(sock):
+            self.say(sock, b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                           b"Content-Length: 2\r\n\r\n{}")
 
 
 class MigrctlTest(SystemTest):
@@ -130,6 +140,18 @@ class MigrctlTest(SystemTest):
         done = self.a.migrctl("vm", "create", self.world.dir, check=False)
         self.assertEqual(f"migrctl: invalid: '{self.world.dir}' is a directory: a file is needed\n",
                          done.stderr)
+
+    def test_answers_that_say_nothing_are_no_crash(self):
+        api = SaysNothing()
+        self.addCleanup(api.close)
+        socket = self.world.dir / "mute.sock"
+        api.listen(socket)
+        for words in (["host", "show"], ["host", "show", "b"], ["evacuation", "show"],
+                      ["host", "list"]):
+            done = subprocess.run([settings.program("migrctl"), "--socket", str(socket), *words],
+                                  stdin=subprocess.DEVNULL, capture_output=True, check=False,
+                                  timeout=settings.seconds(20))
+            self.assertGreaterEqual(done.returncode, 0, words)
 
     # An option's value is neither a noun nor a verb.
     def test_completion_goes_on_behind_an_option_with_a_value(self):

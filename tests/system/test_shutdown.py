@@ -65,12 +65,18 @@ class ShutdownTest(SystemTest):
         planned = a.api.post("/v1/evacuations", {"approval": True})
         self.eventually("it waits", lambda: (
             a.api.get("/v1/evacuations/current")["state"] == "waiting"))
+        # Nor does a moment in which no other host takes guests: it is asked for again.
+        b.stop()
         self.logind.prepare(True)
         found = self.becomes(a, stage="evacuating", delays=True, logind_limit_s=900)
+        self.eventually("it is refused", lambda: "no other host takes guests" in
+                        a.log.read_text(encoding="utf-8"), timeout=20)
+        b.start()
         self.assertIsNotNone(found["until"])
         self.assertIsNone(found["problem"])
         self.assertIn("evacuating", a.migrctl("host", "show").stdout)
-        self.becomes(a, stage="empty", delays=False, refuses=False)
+        self.eventually("no guest is left", lambda: self.shutdown(a)["stage"] == "empty", timeout=30)
+        self.becomes(a, delays=False, refuses=False)
         self.locks_become()
         guest.console.wait_line(settings.seconds(20), b.id)
         guest.assert_runs_on(b)
