@@ -77,8 +77,7 @@ static const char *move_of(const struct queue_entry *entry)
 	return reply.move ? reply.move : "";
 }
 
-/* A cancel that came too late: the move goes on to its end.  If that is a bad one, the entry waits
- * for another attempt or makes it at once, and is told again. */
+/* A cancel that came too late: the move goes on to its end. */
 static void on_cancelled(void *data, struct queue_entry *entry, const struct err *err)
 {
 	uint64_t number;
@@ -93,10 +92,36 @@ static void on_cancelled(void *data, struct queue_entry *entry, const struct err
 		evacuations_look(evac->evacs);
 }
 
-/* The move that was too far to be cancelled has ended, and not well: the entry has not. */
-static bool is_past_it(const struct evac_vm *vm, const struct queue_entry *entry, bool is_waiting)
+static bool is_waiting(const struct queue_entry *entry)
 {
-	return vm->was_too_late && (is_waiting || strcmp(move_of(entry), vm->too_late) != 0);
+	return strcmp(queue_row(entry)->state, "waiting") == 0;
+}
+
+/* The move that was too far to be cancelled has ended, and not well: the entry has not. */
+static bool is_past_it(const struct evac_vm *vm, const struct queue_entry *entry)
+{
+	return vm->was_too_late &&
+	       (is_waiting(entry) || strcmp(move_of(entry), vm->too_late) != 0);
+}
+
+/* It is on disk first that it is to end, so that a restart does not take it for somebody else's
+ * wish.  The move of a cancel that came too late may end badly: then the entry waits for another
+ * attempt or makes it at once, and is told again. */
+void evac_entries_cancel(struct evacuation *evac)
+{
+	for (size_t i = 0; i < evac->vm_count; i++) {
+		struct evac_vm *vm = &evac->vms[i];
+		struct queue_entry *entry = vm->is_cancelling ? evac_vm_entry(evac, vm) : NULL;
+
+		if (!entry || vm->cancel_version > evac->disk_version)
+			continue;
+		if (is_past_it(vm, entry))
+			vm->was_too_late = vm->is_cancel_told = false;
+		if (vm->is_cancel_told)
+			continue;
+		vm->is_cancel_told = true;
+		queue_cancel(entry, on_cancelled, evac_ref_new(evac, vm->number));
+	}
 }
 
 bool evac_entries_end(struct evacuation *evac, bool cancel)
@@ -105,22 +130,28 @@ bool evac_entries_end(struct evacuation *evac, bool cancel)
 
 	for (size_t i = 0; i < evac->vm_count; i++) {
 		struct evac_vm *vm = &evac->vms[i];
-		struct queue_entry *entry = evac_vm_entry(evac, vm);
-		bool is_waiting = entry && strcmp(queue_row(entry)->state, "waiting") == 0;
+		const struct queue_entry *entry = evac_vm_entry(evac, vm);
 
 		has_ended = has_ended && !entry && !vm->is_adding;
-		if (entry && is_past_it(vm, entry, is_waiting))
-			vm->was_too_late = vm->is_cancelling = false;
-		if (!entry || vm->is_cancelling || (!cancel && !is_waiting))
+		if (!entry || vm->is_cancelling || (!cancel && !is_waiting(entry)))
 			continue;
 		vm->is_cancelling = true;
-		queue_cancel(entry, on_cancelled, evac_ref_new(evac, vm->number));
+		vm->is_cancel_told = false;
+		evac_change(evac);
+		vm->cancel_version = evac->version;
 	}
 	return has_ended;
 }
 
 /* ---- ends -------------------------------------------------------------------------------------
  */
+
+bool evac_is_just_ending(const struct evacuation *evac)
+{
+	const struct machine *machine = &evac->machine;
+
+	return machine->is_saving && evac_states[machine->target].flags & MACHINE_FINAL;
+}
 
 void evac_want_end(struct evacuation *evac, enum evac_ending ending, int moves, const char *why)
 {
@@ -165,7 +196,8 @@ void evac_end(struct evacuation *evac)
 	unsigned state = evac->machine.state;
 
 	if (state == EVAC_STATE_PLANNED || state == EVAC_STATE_WAITING) {
-		end_before(evac);
+		if (!detail->keep_cordon || keep_cordon(evac))
+			end_before(evac);
 	} else if (detail->ending == EVAC_ENDING_RETURNING && state != EVAC_STATE_RETURNING) {
 		detail->ending = EVAC_ENDING_NONE;
 		detail->paused = false;

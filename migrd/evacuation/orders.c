@@ -39,7 +39,7 @@ static bool check_state(const struct evacuation *evac, uint32_t is_allowed, cons
 	if (machine_is_final(machine))
 		return err_set(err, ERR_TOO_LATE, "evacuation %s has ended: %s", evac->row.id,
 			       machine_state(machine)->name);
-	if (machine->is_saving && evac_states[machine->target].flags & MACHINE_FINAL)
+	if (evac_is_just_ending(evac))
 		return err_set(err, ERR_TOO_LATE, "evacuation %s is just ending", evac->row.id);
 	return is_allowed & 1u << machine->state ||
 	       err_set(err, ERR_CONFLICT, "evacuation %s is %s: %s", evac->row.id,

@@ -73,12 +73,14 @@ struct evac_vm {
 	char host[ID_NAME_SIZE]; /* where it goes, or is */
 	char move[ID_UUID_SIZE]; /* that brought it there */
 	char why[QUEUE_REASON_SIZE];
+	bool is_cancelling; /* its entry is to end by our wish */
 	/* Only here. */
 	uint64_t version;         /* of the record that has the attempt first */
+	uint64_t cancel_version;  /* of the record that has is_cancelling first */
 	struct queue_entry *live; /* of the VM, whoever made it; during a look */
 	char entry[ID_UUID_SIZE]; /* of the queue; "": not known */
 	bool is_adding;           /* queue_add(), or a question to another host, is under way */
-	bool is_cancelling;       /* its entry was told to end */
+	bool is_cancel_told;      /* its entry was told to end */
 	bool was_too_late;        /* for that: its move was past the point of no return */
 	char too_late[ID_UUID_SIZE]; /* that move; "": it had none yet */
 	uint64_t powerdown_ms; /* asked to power off, until then, on the loop's clock; 0: not yet */
@@ -359,9 +361,12 @@ void evac_step_draining(struct machine *machine);
 void evac_step_drained(struct machine *machine);
 
 /* ---- end.c: pauses and ends ---- */
-/* Cancels its entries that wait, and those under way if CANCEL.  True: none is left. */
+/* Its entries that wait, and those under way if CANCEL, are to end.  True: none is left. */
 bool evac_entries_end(struct evacuation *evac, bool cancel);
+/* Tells those that are to end, once that is on disk. */
+void evac_entries_cancel(struct evacuation *evac);
 void evac_want_end(struct evacuation *evac, enum evac_ending ending, int moves, const char *why);
+bool evac_is_just_ending(const struct evacuation *evac); /* its end is being written */
 /* An ending is wanted, and nothing is under way any more. */
 void evac_end(struct evacuation *evac);
 /* The deadline that is still to be met; 0: there is none, as it has none, was drained in time, or

@@ -161,6 +161,7 @@ static const struct json_field vm_fields[] = {
 	{ .key = "host", .type = JSON_STRING, V(host) },
 	{ .key = "move", .type = JSON_STRING, V(move) },
 	{ .key = "why", .type = JSON_STRING, V(why) },
+	{ .key = "is_cancelling", .type = JSON_BOOL, V(is_cancelling) },
 	{ 0 },
 };
 

@@ -275,6 +275,7 @@ void evac_step_draining(struct machine *machine)
 	is_lost(evac);
 	evac_look_at_deadline(evac);
 	evac_vms_look(evac);
+	evac_entries_cancel(evac);
 	if (detail->ending != EVAC_ENDING_NONE) {
 		if (evac_entries_end(evac, detail->moves == EVACUATION_MOVES_CANCEL))
 			evac_end(evac);

@@ -214,6 +214,7 @@ static void attempt_ended(struct evacuation *evac, struct evac_vm *vm,
 	if (strcmp(reply.state, "done") == 0) {
 		/* It was there, and is here again. */
 		vm->is_over = true;
+		vm->is_cancelling = false;
 		vm->entry[0] = '\0';
 		evac_change(evac);
 		evac_vm_set(evac, vm, EVAC_VM_WAITING, "has come back to this host");
@@ -319,6 +320,7 @@ static void look_at_done(struct evacuation *evac, struct evac_vm *vm,
 		snprintf(vm->move, sizeof(vm->move), "%s", last->move);
 	}
 	vm->is_over = true;
+	vm->is_cancelling = false;
 	vm->failed = 0;
 	drop_rejected(vm);
 	evac_change(evac);

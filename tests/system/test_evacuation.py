@@ -54,6 +54,11 @@ class EvacuationBase(SystemTest):
             (vm for vm in self.now(evac)["vms"] if vm["vm"] == name and vm["state"] in states),
             None), timeout)
 
+    def wait_words(self, evac, name, words, timeout=60):
+        return self.eventually(f"{name}: {words}", lambda: next(
+            (vm for vm in self.now(evac)["vms"] if vm["vm"] == name and words in vm["why"]), None),
+            timeout)
+
     @staticmethod
     def condition(evac, kind):
         return next(c["status"] for c in evac["conditions"] if c["type"] == kind)
