@@ -103,8 +103,7 @@ static void add_rejected(const struct evac_making *making, struct evac_choice *c
 	}
 }
 
-/* What request and placement allow for one that cannot be moved. */
-static int becomes(const struct evacuation_request *request, const struct capacity_vm *vm)
+int evac_becomes(const struct evacuation_request *request, const struct capacity_vm *vm)
 {
 	switch (vm->on_evacuation) {
 	case PLACEMENT_LEAVE:
@@ -152,7 +151,7 @@ static void choose_stay(const struct evac_making *making, const struct plan_stay
 	choice = choose(making, stay->vm);
 	choice->why = xstrdup(why_it_stays(making, stay));
 	if (!making->input.vms[stay->vm].hold && !is_busy(making, vm))
-		choice->becomes = becomes(making->request, vm);
+		choice->becomes = evac_becomes(making->request, vm);
 	if (stay->has_tried)
 		add_rejected(making, choice, stay->vm);
 }

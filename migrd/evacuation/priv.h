@@ -86,6 +86,8 @@ struct evac_vm {
 	uint64_t powerdown_ms; /* asked to power off, until then, on the loop's clock; 0: not yet */
 	char save[ID_UUID_SIZE]; /* of the save under way, or that was the last; "": none */
 	uint64_t again_ms;       /* no plan for it before, on the loop's clock; 0: at once */
+	uint64_t refused;        /* attempts in a row that this host itself has refused */
+	char *refused_as;        /* what it was then, if it cannot be moved; NULL: it can */
 	struct evac_rejected *rejected;
 	size_t rejected_count;
 };
@@ -325,6 +327,9 @@ void evac_plan_show(const struct evac_making *making);
 /* plan.c: what guests may have of the memory of HOST; never 0. */
 uint64_t evac_memory_mib(const struct plan_host *host);
 
+/* plan.c: what request and placement allow for VM, which cannot be moved: enum evac_vm_state. */
+int evac_becomes(const struct evacuation_request *request, const struct capacity_vm *vm);
+
 /* ---- vm.c: each VM ---- */
 /* The uuids of its VMs have changed. */
 void evac_vms_index(struct evacuation *evac);
@@ -333,16 +338,32 @@ struct evac_vm *evac_vm_of_number(const struct evacuation *evac, uint64_t number
 struct evac_vm *evac_vm_add(struct evacuation *evac, const char *uuid, const char *name);
 /* Takes the VMs of this host that are not known yet, and notes what has become of each. */
 void evac_vms_look(struct evacuation *evac);
-void evac_vm_key(const struct evacuation *evac, const struct evac_vm *vm, const char *prefix,
-		 char ret[EVAC_KEY_SIZE]);
-/* Its entry of the queue that has not ended; NULL: none. */
-struct queue_entry *evac_vm_entry(const struct evacuation *evac, const struct evac_vm *vm);
 void evac_vm_set(struct evacuation *evac, struct evac_vm *vm, enum evac_vm_state state,
 		 const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void evac_vm_set_host(struct evacuation *evac, struct evac_vm *vm, const char *host);
 bool evac_vm_is_settled(const struct evac_vm *vm); /* nothing is to be done with it */
 /* No VM of the store is this host's but those that may stay; each that was moved is with another
  * host by the records of both. */
 bool evac_is_empty(const struct machine *machine);
+
+/* ---- attempt.c: its entries in the queue ---- */
+void evac_vm_key(const struct evacuation *evac, const struct evac_vm *vm, const char *prefix,
+		 char ret[EVAC_KEY_SIZE]);
+/* Notes for each VM its entry that has not ended, whoever made it, and that of its last attempt. */
+void evac_vms_find_entries(struct evacuation *evac);
+/* That of the last attempt, whatever has become of it; NULL: there is none any more. */
+struct queue_entry *evac_vm_attempt_entry(const struct evacuation *evac, const struct evac_vm *vm);
+/* The same if it has not ended; NULL: none. */
+struct queue_entry *evac_vm_entry(const struct evacuation *evac, const struct evac_vm *vm);
+void evac_vm_drop_rejected(struct evac_vm *vm);
+/* ENTRY has ended, and the VM is on this host. */
+void evac_vm_attempt_ended(struct evacuation *evac, struct evac_vm *vm,
+			   const struct queue_entry *entry);
+/* ENTRY is done, and the VM is not. */
+void evac_vm_attempt_done(struct evacuation *evac, struct evac_vm *vm,
+			  const struct queue_entry *entry);
+/* It is blocked, and tried again after a while. */
+void evac_vm_attempt_failed(struct evacuation *evac, struct evac_vm *vm, const char *why);
 /* What a plan says of it is shown, and nothing is begun. */
 void evac_vm_foresee(struct evacuation *evac, struct evac_vm *vm, struct evac_choice *choice);
 /* Its next attempt is by CHOICE. */
@@ -353,6 +374,13 @@ void evac_vm_has_no_choice(struct evacuation *evac, struct evac_vm *vm);
 bool evac_vm_wants_plan(const struct evacuation *evac, const struct evac_vm *vm, uint64_t *ret_ms);
 /* Gives each VM, whose attempt is on disk, its entry in the queue. */
 void evac_vms_feed(struct evacuation *evac);
+
+/* ---- cannot.c: VMs that this host itself does not let go ---- */
+/* An attempt has failed so: the VM is tried again, or becomes what it may if it cannot be moved. */
+void evac_vm_refused(struct evacuation *evac, struct evac_vm *evac_vm, const char *why);
+void evac_vm_forget_refusals(struct evac_vm *evac_vm);
+/* One that cannot be moved is tried again when VM is not what it was then. */
+void evac_vm_look_at_refused(struct evacuation *evac, struct evac_vm *evac_vm, const struct vm *vm);
 
 /* ---- run.c: from planned to drained ---- */
 void evac_step_planned(struct machine *machine);

@@ -76,8 +76,10 @@ void evac_free(struct evacuation *evac)
 	TAILQ_REMOVE(&evac->evacs->list, evac, link);
 	machine_fini(&evac->machine);
 	loop_timer_free(evac->timer);
-	for (size_t i = 0; i < evac->vm_count; i++)
+	for (size_t i = 0; i < evac->vm_count; i++) {
 		free(evac->vms[i].rejected);
+		free(evac->vms[i].refused_as);
+	}
 	free(evac->vms);
 	free(evac->slots);
 	free(evac->request);

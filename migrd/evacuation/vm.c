@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Each VM of an evacuation: what has become of it, and its entries in the queue. */
+/* Each VM of an evacuation: what has become of it. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,11 +8,6 @@
 #include "base/log.h"
 #include "evacuation/priv.h"
 #include "vm/vm.h"
-
-#define BACKOFF_MIN_MS 2000
-#define BACKOFF_MAX_MS 60000
-/* Entries are added in a look, as each is compared with all that there are. */
-#define FEED_AT_ONCE 16
 
 const char *const evac_vm_names[] = { "waiting",   "queued",   "moving", "moved", "blocked", "held",
 				      "stopping",  "stopped",  "saving", "saved", "left",    "gone",
@@ -98,18 +93,12 @@ void evac_vm_set(struct evacuation *evac, struct evac_vm *vm, enum evac_vm_state
 	evac_change(evac);
 }
 
-static void set_host(struct evacuation *evac, struct evac_vm *vm, const char *host)
+void evac_vm_set_host(struct evacuation *evac, struct evac_vm *vm, const char *host)
 {
 	if (strcmp(vm->host, host) == 0)
 		return;
 	snprintf(vm->host, sizeof(vm->host), "%s", host);
 	evac_change(evac);
-}
-
-static void drop_rejected(struct evac_vm *vm)
-{
-	free(TAKE_PTR(vm->rejected));
-	vm->rejected_count = 0;
 }
 
 bool evac_vm_is_settled(const struct evac_vm *vm)
@@ -120,112 +109,6 @@ bool evac_vm_is_settled(const struct evac_vm *vm)
 	};
 
 	return is_settled[vm->state];
-}
-
-/* ---- its entries in the queue ---------------------------------------------------------- */
-
-void evac_vm_key(const struct evacuation *evac, const struct evac_vm *vm, const char *prefix,
-		 char ret[EVAC_KEY_SIZE])
-{
-	snprintf(ret, EVAC_KEY_SIZE, "%s%s-%" PRIu64 "-%" PRIu64, prefix, evac->row.id, vm->number,
-		 vm->attempt);
-}
-
-/* Of the last attempt, whatever has become of it. */
-static struct queue_entry *entry_of_attempt(const struct evacuation *evac, const struct evac_vm *vm)
-{
-	return vm->entry[0] ? queue_find(evac->evacs->env.queue, vm->entry) : NULL;
-}
-
-/* It is of the last attempt of VM: a restart finds it so. */
-static bool is_of_attempt(const struct evacuation *evac, const struct evac_vm *vm,
-			  const struct store_queue_entry *row)
-{
-	char key[EVAC_KEY_SIZE];
-
-	if (vm->attempt == 0 || vm->is_over || row->idempotency_key[0] != EVAC_KEY_PREFIX[0])
-		return false;
-	evac_vm_key(evac, vm, EVAC_KEY_PREFIX, key);
-	return strcmp(row->idempotency_key, key) == 0;
-}
-
-/* Once for all VMs, as there may be thousands of both. */
-static void find_entries(struct evacuation *evac)
-{
-	for (size_t i = 0; i < evac->vm_count; i++)
-		evac->vms[i].live = NULL;
-	for (struct queue_entry *entry = queue_first(evac->evacs->env.queue); entry;
-	     entry = queue_next(entry)) {
-		const struct store_queue_entry *row = queue_row(entry);
-		struct evac_vm *vm = evac_vm_find(evac, row->vm_uuid);
-
-		if (!vm)
-			continue;
-		if (!queue_is_final(entry))
-			vm->live = entry;
-		if (!vm->entry[0] && is_of_attempt(evac, vm, row))
-			snprintf(vm->entry, sizeof(vm->entry), "%s", row->id);
-	}
-}
-
-struct queue_entry *evac_vm_entry(const struct evacuation *evac, const struct evac_vm *vm)
-{
-	struct queue_entry *entry =
-		vm->entry[0] ? queue_find(evac->evacs->env.queue, vm->entry) : NULL;
-
-	return entry && !queue_is_final(entry) ? entry : NULL;
-}
-
-static uint64_t backoff_ms(uint64_t failed)
-{
-	uint64_t ms = BACKOFF_MIN_MS;
-
-	while (failed-- > 1 && ms < BACKOFF_MAX_MS)
-		ms *= 2;
-	return ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS;
-}
-
-static void attempt_failed(struct evacuation *evac, struct evac_vm *vm, const char *why)
-{
-	vm->is_over = true;
-	vm->is_cancelling = false;
-	vm->failed++;
-	vm->again_ms = loop_now_ms(evac->evacs->env.loop) + backoff_ms(vm->failed);
-	vm->entry[0] = '\0';
-	evac_change(evac);
-	evac_vm_set(evac, vm, EVAC_VM_BLOCKED, "%.480s", why);
-}
-
-/* An entry that we have cancelled says nothing of the VM. */
-static void attempt_cancelled(struct evacuation *evac, struct evac_vm *vm)
-{
-	vm->is_over = true;
-	vm->is_cancelling = false;
-	vm->entry[0] = '\0';
-	evac_change(evac);
-	evac_vm_set(evac, vm, EVAC_VM_WAITING, "its entry in the queue was taken back");
-}
-
-static void attempt_ended(struct evacuation *evac, struct evac_vm *vm,
-			  const struct queue_entry *entry)
-{
-	const struct queue_reply reply = queue_show(entry);
-
-	if (strcmp(reply.state, "done") == 0) {
-		/* It was there, and is here again. */
-		vm->is_over = true;
-		vm->is_cancelling = false;
-		vm->entry[0] = '\0';
-		evac_change(evac);
-		evac_vm_set(evac, vm, EVAC_VM_WAITING, "has come back to this host");
-	} else if (vm->is_cancelling) {
-		attempt_cancelled(evac, vm);
-	} else if (strcmp(reply.state, "cancelled") == 0) {
-		vm->failed = vm->failed < 4 ? 4 : vm->failed; /* some time passes */
-		attempt_failed(evac, vm, "somebody has cancelled its entry in the queue");
-	} else {
-		attempt_failed(evac, vm, reply.reason);
-	}
 }
 
 /* ---- a VM that is this host's ------------------------------------------------------------- */
@@ -239,7 +122,7 @@ static void look_at_entry(struct evacuation *evac, struct evac_vm *vm, struct qu
 		reply.attempt_count ? &reply.attempts[reply.attempt_count - 1] : NULL;
 
 	if (is_moving && last)
-		set_host(evac, vm, last->host);
+		evac_vm_set_host(evac, vm, last->host);
 	if (reply.move)
 		snprintf(vm->move, sizeof(vm->move), "%s", reply.move);
 	evac_vm_set(evac, vm, is_moving ? EVAC_VM_MOVING : EVAC_VM_QUEUED, "%s%s%s%.400s",
@@ -255,7 +138,7 @@ static bool look_at_move(struct evacuation *evac, struct evac_vm *vm)
 	if (!move)
 		return false;
 	if (move_is_out(move)) {
-		set_host(evac, vm, move_row(move)->peer);
+		evac_vm_set_host(evac, vm, move_row(move)->peer);
 		snprintf(vm->move, sizeof(vm->move), "%s", move_row(move)->id);
 	}
 	evac_vm_set(evac, vm, EVAC_VM_MOVING,
@@ -270,7 +153,7 @@ static bool look_at_stay(struct evacuation *evac, struct evac_vm *evac_vm, const
 		       vm_is_stopped(vm);
 
 	if (is_left) {
-		set_host(evac, evac_vm, evac->evacs->env.host_id);
+		evac_vm_set_host(evac, evac_vm, evac->evacs->env.host_id);
 		evac_vm_set(evac, evac_vm, EVAC_VM_LEFT,
 			    "does not run, and such VMs are left here");
 		return true;
@@ -284,17 +167,18 @@ static bool look_at_stay(struct evacuation *evac, struct evac_vm *evac_vm, const
 static void look_at_owned(struct evacuation *evac, struct evac_vm *evac_vm, const struct vm *vm)
 {
 	struct evacuations_env *env = &evac->evacs->env;
-	struct queue_entry *mine = evac_vm->is_over ? NULL : entry_of_attempt(evac, evac_vm);
+	struct queue_entry *mine = evac_vm->is_over ? NULL : evac_vm_attempt_entry(evac, evac_vm);
 	CLEANUP(strbuf_fini) struct strbuf why = STRBUF_INIT;
 
 	if (mine && queue_is_final(mine))
-		attempt_ended(evac, evac_vm, mine);
+		evac_vm_attempt_ended(evac, evac_vm, mine);
 	if (evac_vm->live) {
 		look_at_entry(evac, evac_vm, evac_vm->live);
 		return;
 	}
 	if (evac_vm->is_adding || look_at_stay(evac, evac_vm, vm) || look_at_move(evac, evac_vm))
 		return;
+	evac_vm_look_at_refused(evac, evac_vm, vm);
 	if (holds_vm(env->holds, evac_vm->uuid, &why))
 		evac_vm_set(evac, evac_vm, EVAC_VM_HELD, "%.480s", strbuf_str(&why));
 	else if (evac_vm->state == EVAC_VM_BLOCKED || evac_vm->state == EVAC_VM_WAITING)
@@ -305,28 +189,6 @@ static void look_at_owned(struct evacuation *evac, struct evac_vm *evac_vm, cons
 }
 
 /* ---- a VM that is not ---------------------------------------------------------------------- */
-
-static void look_at_done(struct evacuation *evac, struct evac_vm *vm,
-			 const struct queue_entry *entry)
-{
-	const struct queue_reply reply = queue_show(entry);
-	const struct queue_attempt *last =
-		reply.attempt_count ? &reply.attempts[reply.attempt_count - 1] : NULL;
-
-	if (vm->is_over && vm->state == EVAC_VM_MOVED)
-		return;
-	if (last) { /* of a record that is understood */
-		set_host(evac, vm, last->host);
-		snprintf(vm->move, sizeof(vm->move), "%s", last->move);
-	}
-	vm->is_over = true;
-	vm->is_cancelling = false;
-	vm->failed = 0;
-	drop_rejected(vm);
-	evac_change(evac);
-	evac_vm_set(evac, vm, EVAC_VM_MOVED, "runs on host '%s' now, by the records of both hosts",
-		    vm->host);
-}
 
 /* Its newest move, by what is kept, if that has brought it to another host; NULL: none is known, or
  * it was here after that. */
@@ -346,15 +208,15 @@ static void set_gone(struct evacuation *evac, struct evac_vm *evac_vm, const str
 	const char *host = move ? move_row(move)->peer : vm ? vm_row(vm)->elsewhere : NULL;
 
 	evac_vm->is_over = true;
-	drop_rejected(evac_vm);
+	evac_vm_drop_rejected(evac_vm);
 	if (move)
 		snprintf(evac_vm->move, sizeof(evac_vm->move), "%s", move_row(move)->id);
 	if (host) {
-		set_host(evac, evac_vm, host);
+		evac_vm_set_host(evac, evac_vm, host);
 		evac_vm_set(evac, evac_vm, EVAC_VM_GONE,
 			    "is on host '%s' now, by somebody else's order", host);
 	} else {
-		set_host(evac, evac_vm, "");
+		evac_vm_set_host(evac, evac_vm, "");
 		evac_vm_set(evac, evac_vm, EVAC_VM_GONE, "was deleted");
 	}
 }
@@ -362,10 +224,11 @@ static void set_gone(struct evacuation *evac, struct evac_vm *evac_vm, const str
 /* It was deleted, or is another host's. */
 static void look_at_gone(struct evacuation *evac, struct evac_vm *evac_vm, const struct vm *vm)
 {
-	const struct queue_entry *entry = evac_vm->is_over ? NULL : entry_of_attempt(evac, evac_vm);
+	const struct queue_entry *entry =
+		evac_vm->is_over ? NULL : evac_vm_attempt_entry(evac, evac_vm);
 
 	if (entry && strcmp(queue_row(entry)->state, "done") == 0) {
-		look_at_done(evac, evac_vm, entry);
+		evac_vm_attempt_done(evac, evac_vm, entry);
 		return;
 	}
 	if (entry && !queue_is_final(entry))
@@ -393,7 +256,7 @@ static void take_new(struct evacuation *evac)
 void evac_vms_look(struct evacuation *evac)
 {
 	take_new(evac);
-	find_entries(evac);
+	evac_vms_find_entries(evac);
 	for (size_t i = 0; i < evac->vm_count; i++) {
 		struct evac_vm *evac_vm = &evac->vms[i];
 		const struct vm *vm = vm_find_uuid(evac->evacs->env.vms, evac_vm->uuid);
@@ -448,129 +311,4 @@ bool evac_is_empty(const struct machine *machine)
 			return false;
 	}
 	return cordon_creations_under_way(env->holds) == 0;
-}
-
-/* ---- attempts -----------------------------------------------------------------------------------
- */
-
-static void take_rejected(struct evac_vm *vm, struct evac_choice *choice)
-{
-	free(vm->rejected);
-	vm->rejected = TAKE_PTR(choice->rejected);
-	vm->rejected_count = choice->rejected_count;
-	choice->rejected_count = 0;
-}
-
-void evac_vm_foresee(struct evacuation *evac, struct evac_vm *vm, struct evac_choice *choice)
-{
-	take_rejected(vm, choice);
-	if (choice->to_count) {
-		set_host(evac, vm, choice->to[0]);
-		evac_vm_set(evac, vm, EVAC_VM_WAITING, "%.480s", choice->why);
-	} else if (vm->state == EVAC_VM_WAITING && choice->becomes == EVAC_VM_BLOCKED) {
-		evac_vm_set(evac, vm, EVAC_VM_BLOCKED, "%.480s", choice->why);
-	}
-}
-
-void evac_vm_take_choice(struct evacuation *evac, struct evac_vm *vm, struct evac_choice *choice)
-{
-	take_rejected(vm, choice);
-	if (choice->to_count) {
-		memcpy(vm->to, choice->to, sizeof(vm->to));
-		vm->to_count = choice->to_count;
-		vm->attempt++;
-		vm->is_over = vm->is_cancelling = vm->was_too_late = false;
-		vm->entry[0] = '\0';
-		set_host(evac, vm, vm->to[0]);
-		evac_vm_set(evac, vm, EVAC_VM_WAITING, "%.480s", choice->why);
-		evac_change(evac);
-		vm->version = evac->version;
-	} else if (choice->becomes == EVAC_VM_BLOCKED) {
-		attempt_failed(evac, vm, choice->why);
-	} else {
-		vm->is_over = vm->stays = true;
-		set_host(evac, vm, evac->evacs->env.host_id);
-		evac_vm_set(evac, vm, (enum evac_vm_state)choice->becomes, "%.480s", choice->why);
-		vm->failed = 0;
-		vm->again_ms = vm->powerdown_ms = 0;
-		evac_change(evac);
-		vm->version = evac->version;
-	}
-}
-
-void evac_vm_has_no_choice(struct evacuation *evac, struct evac_vm *vm)
-{
-	const struct vm *mine = vm_find_uuid(evac->evacs->env.vms, vm->uuid);
-	CLEANUP(free_charp)
-	char *why = xasprintf("is %s: only a running, paused or stopped VM can be moved",
-			      mine ? vm_state(mine) : "gone");
-
-	attempt_failed(evac, vm, why);
-}
-
-bool evac_vm_wants_plan(const struct evacuation *evac, const struct evac_vm *vm, uint64_t *ret_ms)
-{
-	const struct vm *mine = vm_find_uuid(evac->evacs->env.vms, vm->uuid);
-	bool is_without = (vm->state == EVAC_VM_WAITING || vm->state == EVAC_VM_BLOCKED) &&
-			  (vm->is_over || vm->attempt == 0) && mine &&
-			  vm_role(mine) == VM_ROLE_OWNED;
-	uint64_t now_ms = loop_now_ms(evac->evacs->env.loop);
-
-	*ret_ms = is_without && vm->again_ms > now_ms ? vm->again_ms : UINT64_MAX;
-	return is_without && vm->again_ms <= now_ms;
-}
-
-static void on_added(void *data, struct queue_entry *entry, const struct err *err)
-{
-	uint64_t number;
-	struct evacuation *evac = evac_ref_take(data, &number);
-	struct evac_vm *vm = evac ? evac_vm_of_number(evac, number) : NULL;
-
-	if (!vm)
-		return;
-	vm->is_adding = false;
-	if (entry && !err)
-		snprintf(vm->entry, sizeof(vm->entry), "%s", queue_row(entry)->id);
-	else if (!vm->is_over)
-		attempt_failed(evac, vm, err->msg);
-	evacuations_look(evac->evacs);
-}
-
-/* As many attempts as it has destinations: then a new plan is made. */
-static void add(struct evacuation *evac, struct evac_vm *vm)
-{
-	struct queue_request request = {
-		.move = evac->request->move,
-		.to_count = vm->to_count,
-		.attempts_max = vm->to_count,
-	};
-	char key[EVAC_KEY_SIZE];
-
-	evac_vm_key(evac, vm, EVAC_KEY_PREFIX, key);
-	memcpy(request.to, vm->to, sizeof(request.to));
-	memcpy(request.move.vm, vm->name, sizeof(request.move.vm));
-	request.move.options.priority = MOVE_PRIORITY_EVACUATION;
-	vm->is_adding = true;
-	queue_add(evac->evacs->env.queue, &(struct queue_wish){ .request = &request, .key = key },
-		  on_added, evac_ref_new(evac, vm->number));
-}
-
-/* On disk, and no entry was made of it. */
-static bool is_to_be_added(const struct evacuation *evac, struct evac_vm *vm)
-{
-	return vm->state == EVAC_VM_WAITING && vm->attempt > 0 && !vm->is_over && !vm->is_adding &&
-	       vm->version <= evac->disk_version && !entry_of_attempt(evac, vm);
-}
-
-void evac_vms_feed(struct evacuation *evac)
-{
-	size_t left = FEED_AT_ONCE;
-
-	for (size_t i = 0; i < evac->vm_count && left; i++)
-		if (is_to_be_added(evac, &evac->vms[i])) {
-			add(evac, &evac->vms[i]);
-			left--;
-		}
-	if (!left)
-		evacuations_look(evac->evacs);
 }

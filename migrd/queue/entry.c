@@ -59,6 +59,11 @@ void queue_entry_free(struct queue_entry *entry)
 	free(entry);
 }
 
+bool queue_is_refused_here(const struct queue_entry *entry)
+{
+	return entry->machine.state == QUEUE_STATE_FAILED && entry->detail.is_refused_here;
+}
+
 /* ---- from state to state ----------------------------------------------------------- */
 
 void queue_go(struct queue_entry *entry, enum queue_state to, const struct err *err)
@@ -107,6 +112,7 @@ static const struct json_field detail_fields[] = {
 	{ .key = "not_before_ms", .type = JSON_INT, D(not_before_ms) },
 	{ .key = "cancel_wanted", .type = JSON_BOOL, D(cancel_wanted) },
 	{ .key = "passing_on", .type = JSON_BOOL, D(is_passing_on) },
+	{ .key = "refused_here", .type = JSON_BOOL, D(is_refused_here) },
 	{ .key = "attempts",
 	  .type = JSON_ARRAY,
 	  JSON_MEMBERS(struct queue_detail, attempts, attempt_count),

@@ -39,6 +39,7 @@ struct queue_detail {
 	int64_t not_before_ms; /* wall clock; 0: at once */
 	bool cancel_wanted;
 	bool is_passing_on; /* the move under way does not have the priority yet */
+	bool is_refused_here;
 	struct queue_attempt attempts[QUEUE_ATTEMPTS_KEPT]; /* the newest last */
 	size_t attempt_count;
 };

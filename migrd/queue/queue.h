@@ -99,6 +99,9 @@ struct queue_entry *queue_first(struct queue *queue);
 struct queue_entry *queue_next(const struct queue_entry *entry);
 bool queue_is_final(const struct queue_entry *entry);
 const struct store_queue_entry *queue_row(const struct queue_entry *entry);
+/* It has failed because this host itself has refused the move before another was asked, for a
+ * reason that stays as long as the VM is as it is. */
+bool queue_is_refused_here(const struct queue_entry *entry);
 /* Borrowed until ENTRY changes. */
 struct queue_reply queue_show(const struct queue_entry *entry);
 /* The same as JSON text, borrowed until the loop goes on: it is kept, so that a list of a thousand

@@ -111,7 +111,8 @@ static void decide(struct queue_entry *entry, struct move *move)
 			 row->peer);
 		end(entry, QUEUE_STATE_FAILED, &err);
 	} else {
-		fail_attempt(entry, &err, is_lasting(entry, move, err.code));
+		entry->detail.is_refused_here = is_lasting(entry, move, err.code);
+		fail_attempt(entry, &err, entry->detail.is_refused_here);
 	}
 }
 

@@ -1,12 +1,46 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Who asks for an evacuation too late, and what it takes back."""
+"""A host is emptied of guests that cannot move, and who asks for it too late, or not at all."""
 import datetime
 import time
 
 from test_evacuation import HELD, EvacuationBase
 
+# QEMU does not migrate a guest with it: "master=off".
+KEPT = ["-object", "memory-backend-ram,id=shm,size=1M,share=on",
+        "-device", "ivshmem-plain,id=peer,memdev=shm,master=off,addr=0x11"]
+
 
 class EvacuationStaysTest(EvacuationBase):
+    # No other host is asked, so their room does not matter.
+    def test_guest_that_its_own_qemu_keeps_here_is_told_so_and_stopped_if_it_may_be(self):
+        self.guests = [self.world.guest("g0", area=0, memory_mib=32, extra_args=KEPT),
+                       self.world.guest("g1", area=0, memory_mib=32)]
+        for guest in self.guests:
+            guest.start(self.a, sweeps=0)
+        evac = self.begin()
+        kept = self.wait_words(evac, "g0", "cannot be moved")
+        self.assertEqual((kept["state"], kept["attempts"]), ("blocked", 2))
+        self.assertIn("QEMU cannot migrate this guest", kept["why"])
+        self.assertIn("may_leave lets it stay", kept["why"])
+        self.assertEqual(self.now(evac)["blocked_by"], "g0")
+        self.wait_vm(evac, "g1", "moved")
+
+        # It is tried again when something of it is another.
+        entries = len(self.a.api.items("/v1/queue?vm=g0"))
+        self.a.api.call("PATCH", "/v1/vms/g0", {"placement": {"on_evacuation": "restart"}})
+        self.wait_words(evac, "g0", "may_stop")
+        self.assertEqual(len(self.a.api.items("/v1/queue?vm=g0")), entries + 2)
+        self.ask(evac, "abort")
+        self.wait(evac, "aborted")
+
+        evac = self.begin(may_stop=True, powerdown_s=1)
+        self.wait_vm(evac, "g0", "stopped")
+        self.assertEqual(self.wait(evac, "drained")["counts"]["stays"], 1)
+        self.ask(evac, "return")
+        ended = self.wait(evac, "ended")
+        self.assertEqual({vm["vm"]: vm["state"] for vm in ended["vms"]}, {"g0": "returned"})
+        self.assertEqual(self.a.vms()["g0"]["state"], "running")
+
     def test_cordon_is_kept_by_who_aborts_one_that_has_not_begun(self):
         evac = self.begin(approval=True)
         self.wait(evac, "waiting")
