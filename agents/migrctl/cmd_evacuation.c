@@ -14,6 +14,7 @@
 
 struct evacuation_values {
 	const char *moves, *why, *vms, *state_id, *requester;
+	struct cli_number give_up;
 	bool active, back, keep_cordon, watch;
 };
 #define VALUE(field) .offset = offsetof(struct evacuation_values, field)
@@ -137,6 +138,8 @@ static struct json_object *body_of(const struct evacuation_values *values)
 	add_text(body, "state_id", values->state_id);
 	add_text(body, "requester", values->requester);
 	add_text(body, "why", values->why);
+	if (values->give_up.is_set)
+		json_add_uint(body, "give_up_s", values->give_up.value);
 	add_flag(body, "back", values->back);
 	add_flag(body, "keep_cordon", values->keep_cordon);
 	return body;
@@ -314,6 +317,16 @@ static const struct cli_option return_options[] = {
 		.choices = vms_choices,
 		.arg = "back|stay",
 		.help = "its guests come back (default), or stay where they are",
+	},
+	{
+		.name = "give-up",
+		.type = CLI_COUNT,
+		VALUE(give_up),
+		.min = 1,
+		.max = 2592000,
+		.arg = "SECONDS",
+		.help = "one that is not back by then stays where it is (default: only a host that "
+			"does not answer is given up, after an hour)",
 	},
 	OPTION_WHY,
 	OPTION_WATCH,

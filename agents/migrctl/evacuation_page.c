@@ -31,6 +31,7 @@ static const struct table_field more_fields[] = {
 	{ "not before", "not_before", TABLE_TEXT },
 	{ "not begun after", "window_until", TABLE_TEXT },
 	{ "deadline", "deadline_at", TABLE_TEXT },
+	{ "given up at", "return_until", TABLE_TEXT },
 	{ "plan", "plan.state_id", TABLE_TEXT },
 	{ "created at", "created_at", TABLE_TEXT },
 	{ "started at", "started_at", TABLE_TEXT },

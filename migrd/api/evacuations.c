@@ -253,6 +253,8 @@ void api_peer_back(struct http_request *req, void *data)
 							      .uuid = wish.uuid,
 							      .id = id,
 							      .number = wish.number,
-							      .attempt = wish.attempt },
+							      .attempt = wish.attempt,
+							      .give_up_s = wish.give_up_s,
+							      .move = &wish.move },
 			      on_ordered, req);
 }

@@ -101,3 +101,12 @@ bool when_parse(const char *text, int64_t *ret_ms)
 	*ret_ms = (int64_t)(seconds - offset_s) * 1000;
 	return true;
 }
+
+void when_text(int64_t ms, char ret[WHEN_SIZE])
+{
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm tm;
+
+	if (!gmtime_r(&seconds, &tm) || strftime(ret, WHEN_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm) != 20)
+		ret[0] = '\0';
+}

@@ -10,5 +10,7 @@
 
 /* *RET_MS: milliseconds since 1970.  False: TEXT is no such moment, or one before 1970. */
 bool when_parse(const char *text, int64_t *ret_ms);
+/* MS, milliseconds since 1970, in UTC and whole seconds; "" if that is no year of four digits. */
+void when_text(int64_t ms, char ret[WHEN_SIZE]);
 
 #endif

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The way back: each host that has a VM of this one is asked to move it here.  The order is that
- * host's; the same question again gives the same order, and tells what has become of it. */
+/* The way back: each host that has a VM of this one is asked to move it here (give_back.c).  The
+ * order is that host's; the same question again gives the same order, and tells what has become of
+ * it. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "evacuation/priv.h"
 #include "vm/vm.h"
 #include "wire/peer_back.h"
+#include "wire/problem.h"
 
 #define ASK_MS        5000 /* deadline of a question */
 #define ASK_EVERY_MS  2000
@@ -33,6 +36,74 @@ static bool is_lasting(const struct err *err)
 	return err->code == ERR_NOT_FOUND || err->code == ERR_FORBIDDEN ||
 	       err->code == ERR_INVALID || err->code == ERR_PROTOCOL;
 }
+
+/* Its migrd knows nothing of the question. */
+static bool is_older(struct json_object *problem, const struct err *err)
+{
+	const char *detail = problem ? json_get_str(problem, "detail") : NULL;
+
+	return err->code == ERR_NOT_FOUND && detail && strcmp(detail, PROBLEM_NO_PATH) == 0;
+}
+
+/* ---- how long it is asked ------------------------------------------------------------------- */
+
+int64_t evac_back_until_ms(const struct evacuation *evac, const struct evac_vm *vm)
+{
+	if (evac->detail.return_until_ms)
+		return evac->detail.return_until_ms;
+	return vm->silent_ms ? vm->silent_ms + EVACUATION_SILENT_S * INT64_C(1000) : 0;
+}
+
+/* IS_SILENT: its host has not answered, or cannot be asked.  Only the change is on record. */
+static void note_silence(struct evacuation *evac, struct evac_vm *vm, bool is_silent)
+{
+	if (is_silent == (vm->silent_ms != 0))
+		return;
+	vm->silent_ms = is_silent ? clock_wall_ms() : 0;
+	evac_change(evac);
+}
+
+/* True: the VM stays where it is. */
+static bool give_up(struct evacuation *evac, struct evac_vm *vm)
+{
+	int64_t until_ms = evac_back_until_ms(evac, vm);
+	char since[WHEN_SIZE] = "";
+
+	if (!until_ms || until_ms > clock_wall_ms())
+		return false;
+	when_text(vm->silent_ms, since);
+	evac_vm_set(evac, vm, EVAC_VM_AWAY,
+		    "stays on host '%s', which %s%s: 'migrctl move start %s --to %s' there brings "
+		    "it "
+		    "back",
+		    vm->host,
+		    vm->silent_ms ? "has been asked in vain since "
+				  : "has not moved it back in the time that was given",
+		    since, vm->name, evac->evacs->env.host_id);
+	return true;
+}
+
+static void say_silent(struct evacuation *evac, struct evac_vm *vm, const char *why)
+{
+	char until[WHEN_SIZE];
+
+	when_text(evac_back_until_ms(evac, vm), until);
+	evac_vm_set(evac, vm, EVAC_VM_RETURNING,
+		    "host '%s' is asked until %s, and then the VM stays there: %.400s", vm->host,
+		    until, why);
+}
+
+static void say_older(struct evacuation *evac, struct evac_vm *vm)
+{
+	CLEANUP(free_charp)
+	char *why = xasprintf("its migrd is older than this question: upgrade it to %s or a later "
+			      "one, or say 'migrctl move start %s --to %s' there",
+			      PACKAGE_VERSION, vm->name, evac->evacs->env.host_id);
+
+	say_silent(evac, vm, why);
+}
+
+/* ---- what becomes of it ---------------------------------------------------------------------- */
 
 static void order_failed(struct evacuation *evac, struct evac_vm *vm, const char *why, bool lasting)
 {
@@ -86,10 +157,15 @@ static void on_answer(void *data, struct json_object *obj, const struct err *err
 		return;
 	if (!err && !peer_back_reply_decode(obj, &reply, &bad))
 		err = &bad;
+	note_silence(evac, vm, err && (!obj || is_older(obj, err)));
 	if (!err)
 		take_answer(evac, vm, &reply);
+	else if (is_older(obj, err))
+		say_older(evac, vm);
 	else if (is_lasting(err))
 		order_failed(evac, vm, err->msg, true);
+	else if (vm->silent_ms)
+		say_silent(evac, vm, err->msg);
 	else
 		evac_vm_set(evac, vm, EVAC_VM_RETURNING, "host '%s' is asked again: %.400s",
 			    vm->host, err->msg);
@@ -125,11 +201,25 @@ static bool may_ask(struct evacuation *evac, const struct evac_vm *vm)
 	return asked->count < ASKS_MAX && ++asked->count;
 }
 
+/* What is left of the time that was given. */
+static uint64_t left_s(const struct evacuation *evac)
+{
+	int64_t until_ms = evac->detail.return_until_ms;
+	int64_t left_ms = until_ms - clock_wall_ms();
+
+	return !until_ms ? 0 : left_ms > 1000 ? (uint64_t)left_ms / 1000 : 1;
+}
+
+/* The guest comes back as it went. */
 static void ask(struct evacuation *evac, struct evac_vm *vm)
 {
-	struct peer_back mine = { .number = vm->number, .attempt = vm->attempt };
+	struct peer_back mine = { .number = vm->number,
+				  .attempt = vm->attempt,
+				  .give_up_s = left_s(evac),
+				  .move = evac->request->move };
 	CLEANUP(free_charp) char *path = xasprintf("/peer/v1/evacuations/%s/back", evac->row.id);
 
+	peer_back_keep_common(&mine.move);
 	memcpy(mine.uuid, vm->uuid, sizeof(mine.uuid));
 	vm->is_adding = true;
 	peer_request(evac->evacs->env.peers, vm->host, "POST", path,
@@ -159,6 +249,8 @@ static void look_at_returning(struct evacuation *evac, struct evac_vm *evac_vm)
 	} else if (vm && vm_role(vm) == VM_ROLE_INCOMING) {
 		evac_vm_set(evac, evac_vm, EVAC_VM_RETURNING, "is coming from host '%s'",
 			    evac_vm->host);
+	} else if (give_up(evac, evac_vm)) {
+		;
 	} else if (evac_vm->is_over) {
 		if (!evac->detail.paused)
 			order(evac, evac_vm);
@@ -173,6 +265,7 @@ static void begin_return(struct evacuation *evac, struct evac_vm *evac_vm)
 	if (evac->detail.paused)
 		return;
 	evac_vm->failed = 0;
+	evac_vm->silent_ms = 0;
 	order(evac, evac_vm);
 	evac_vm_set(evac, evac_vm, EVAC_VM_RETURNING, "host '%s' is asked to move it back",
 		    evac_vm->host);
@@ -239,73 +332,4 @@ void evac_step_returning(struct machine *machine)
 		evac->now.is_news = false;
 		evac_tell(evac);
 	}
-}
-
-/* ---- what another host asks -------------------------------------------------------------------
- */
-
-/* The newest move that brought it here tells where it came from.  If that is not kept any more, a
- * host of the VM's record may be the one; a VM that was never moved is nobody else's. */
-static bool came_from(struct moves *moves, const struct vm *vm, const char *peer)
-{
-	for (struct move *move = moves_first(moves); move; move = move_next(move)) {
-		const struct store_move *row = move_row(move);
-
-		if (!move_is_out(move) && strcmp(row->vm_uuid, vm_uuid(vm)) == 0 &&
-		    strcmp(row->state, "done") == 0)
-			return strcmp(row->peer, peer) == 0;
-	}
-	return vm_generation(vm) > 1 && vm_knows_host(vm, peer);
-}
-
-static bool check_back(const struct evacuations *evacs, const struct evacuation_back_wish *wish,
-		       const struct vm *vm, struct err *err)
-{
-	if (!vm)
-		return err_set(err, ERR_NOT_FOUND, "host '%s' has no VM %s", evacs->env.host_id,
-			       wish->uuid);
-	if (vm_role(vm) == VM_ROLE_FORMER)
-		return err_set(err, ERR_NOT_FOUND, "VM '%s' is on host '%s' now", vm_name(vm),
-			       vm_row(vm)->elsewhere);
-	return came_from(evacs->env.moves, vm, wish->peer) ||
-	       err_set(err, ERR_FORBIDDEN, "VM '%s' has not come from host '%s'", vm_name(vm),
-		       wish->peer);
-}
-
-struct refusal {
-	queue_done_fn *done;
-	void *data;
-	struct err err;
-};
-
-static void on_refused(void *data)
-{
-	struct refusal *refusal = data;
-
-	refusal->done(refusal->data, NULL, &refusal->err);
-	free(refusal);
-}
-
-void evacuations_send_back(struct evacuations *evacs, const struct evacuation_back_wish *wish,
-			   queue_done_fn *done, void *data)
-{
-	const struct vm *vm = vm_find_uuid(evacs->env.vms, wish->uuid);
-	struct queue_request request = { .to_count = 1, .attempts_max = QUEUE_ATTEMPTS_DEFAULT };
-	struct refusal refusal = { .done = done, .data = data };
-	char key[EVAC_KEY_SIZE];
-
-	if (!check_back(evacs, wish, vm, &refusal.err)) {
-		struct refusal *later = xnew(struct refusal);
-
-		*later = refusal;
-		loop_post(evacs->env.loop, on_refused, later);
-		return;
-	}
-	snprintf(key, sizeof(key), EVAC_BACK_PREFIX "%s-%" PRIu64 "-%" PRIu64, wish->id,
-		 wish->number, wish->attempt);
-	snprintf(request.to[0], sizeof(request.to[0]), "%s", wish->peer);
-	snprintf(request.move.vm, sizeof(request.move.vm), "%s", vm_name(vm));
-	request.move.options.priority = MOVE_PRIORITY_EVACUATION;
-	queue_add(evacs->env.queue, &(struct queue_wish){ .request = &request, .key = key }, done,
-		  data);
 }

@@ -126,7 +126,8 @@ bool evacuations_is_on(const struct evacuations *evacs, struct strbuf *why);
 struct evacuation_back_wish {
 	const char *peer;      /* host id of the caller's certificate */
 	const char *uuid, *id; /* of the VM; of PEER's evacuation */
-	uint64_t number, attempt;
+	uint64_t number, attempt, give_up_s;
+	const struct move_request *move; /* wire/peer_back.h */
 };
 /* ENTRY and no error: the order stands in the queue.  NOT_FOUND: the VM is not here (any more);
  * FORBIDDEN: it did not come from PEER. */

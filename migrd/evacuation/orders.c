@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "evacuation/priv.h"
 
@@ -206,9 +207,10 @@ void evacuation_return(struct evacuation *evac, const struct evacuation_return *
 		       evacuation_done_fn *done, void *data)
 {
 	bool is_back = wish->vms == EVACUATION_BACK_MOVE;
+	bool may_return = !is_back || wish->give_up_s; /* also if it does already */
 	struct err err;
 
-	if (!check_state(evac, BIT(DRAINED) | (is_back ? 0 : BIT(RETURNING)),
+	if (!check_state(evac, BIT(DRAINED) | (may_return ? BIT(RETURNING) : 0),
 			 "only a drained host is returned to; abort it, with back if what has "
 			 "moved is to come back",
 			 &err) ||
@@ -216,8 +218,14 @@ void evacuation_return(struct evacuation *evac, const struct evacuation_return *
 		refuse(evac, done, data, &err);
 		return;
 	}
-	evac_want_end(evac, is_back ? EVAC_ENDING_RETURNING : EVAC_ENDING_ENDED,
-		      EVACUATION_MOVES_FINISH, wish->why[0] ? wish->why : "returned on request");
+	evac->detail.return_until_ms =
+		wish->give_up_s ? clock_wall_ms() + (int64_t)wish->give_up_s * 1000 : 0;
+	evac->now.is_news = true;
+	evac_change(evac);
+	if (!is_back || evac->machine.state == EVAC_STATE_DRAINED)
+		evac_want_end(evac, is_back ? EVAC_ENDING_RETURNING : EVAC_ENDING_ENDED,
+			      EVACUATION_MOVES_FINISH,
+			      wish->why[0] ? wish->why : "returned on request");
 	evac_answer_when_saved(evac, done, data);
 }
 

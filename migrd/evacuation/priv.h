@@ -74,6 +74,8 @@ struct evac_vm {
 	char move[ID_UUID_SIZE]; /* that brought it there */
 	char why[QUEUE_REASON_SIZE];
 	bool is_cancelling; /* its entry is to end by our wish */
+	int64_t silent_ms;  /* wall clock: since then the host that has it has not answered; 0: it
+			     * has */
 	/* Only here. */
 	uint64_t version;         /* of the record that has the attempt first */
 	uint64_t cancel_version;  /* of the record that has is_cancelling first */
@@ -116,6 +118,7 @@ struct evac_detail {
 	char ending_why[QUEUE_REASON_SIZE];
 	int moves; /* enum evacuation_moves, of a pause or an ending */
 	bool keep_cordon;
+	int64_t return_until_ms; /* what is not back by then stays where it is; 0: no limit */
 	uint64_t next_number;
 };
 
@@ -412,6 +415,9 @@ void evac_stays_end(struct evacuation *evac, uint64_t *wait_ms);
 bool evac_stays_go_on(struct evacuation *evac);
 
 /* ---- back.c: the way back ---- */
+/* When a VM that is awaited is given up, on the clock of the wall; 0: not as long as its host
+ * answers. */
+int64_t evac_back_until_ms(const struct evacuation *evac, const struct evac_vm *vm);
 void evac_enter_returning(struct machine *machine);
 void evac_step_returning(struct machine *machine);
 

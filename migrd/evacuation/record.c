@@ -146,6 +146,7 @@ static const struct json_field detail_fields[] = {
 	{ .key = "ending_why", .type = JSON_STRING, D(ending_why) },
 	{ .key = "moves", .type = JSON_ENUM, .names = evacuation_moves_names, D(moves) },
 	{ .key = "keep_cordon", .type = JSON_BOOL, D(keep_cordon) },
+	{ .key = "return_until_ms", .type = JSON_INT, D(return_until_ms) },
 	{ .key = "next_number", .type = JSON_UINT, D(next_number) },
 	{ 0 },
 };
@@ -164,6 +165,7 @@ static const struct json_field vm_fields[] = {
 	{ .key = "move", .type = JSON_STRING, V(move) },
 	{ .key = "why", .type = JSON_STRING, V(why) },
 	{ .key = "is_cancelling", .type = JSON_BOOL, V(is_cancelling) },
+	{ .key = "silent_ms", .type = JSON_INT, V(silent_ms) },
 	{ 0 },
 };
 

@@ -222,6 +222,27 @@ static void say_draining(const struct evacuation *evac, struct strbuf *text)
 	say_counts(evac, text);
 }
 
+/* The first one whose host is silent, and how many there are. */
+static void say_returning(const struct evacuation *evac, struct strbuf *text)
+{
+	const struct evac_vm *first = NULL;
+	size_t count = 0;
+
+	strbuf_adds(text, "VMs come back; ");
+	say_counts(evac, text);
+	for (size_t i = 0; i < evac->vm_count; i++) {
+		const struct evac_vm *vm = &evac->vms[i];
+
+		if (vm->state != EVAC_VM_RETURNING || !vm->silent_ms)
+			continue;
+		first = first ? first : vm;
+		count++;
+	}
+	if (first)
+		strbuf_addf(text, "; %zu on hosts that do not answer: VM '%s': %s", count,
+			    first->name, first->why);
+}
+
 static void say_drained(const struct evacuation *evac, struct strbuf *text)
 {
 	const struct evacuation_counts counts = evac_counts(evac);
@@ -252,8 +273,7 @@ static void say(const struct evacuation *evac, struct strbuf *text)
 		say_drained(evac, text);
 		break;
 	case EVAC_STATE_RETURNING:
-		strbuf_adds(text, "VMs come back; ");
-		say_counts(evac, text);
+		say_returning(evac, text);
 		break;
 	case EVAC_STATE_ENDED:
 	case EVAC_STATE_ABORTED:
@@ -344,6 +364,7 @@ const struct evacuation_reply *evacuation_show(struct evacuation *evac)
 		.not_before = detail->not_before_ms,
 		.window_until = detail->window_until_ms,
 		.deadline_at = detail->deadline_ms,
+		.return_until = detail->return_until_ms,
 		.created_at = row->created_ms,
 		.started_at = detail->started_ms,
 		.drained_at = detail->drained_ms,

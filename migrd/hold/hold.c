@@ -3,11 +3,11 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/when.h"
 #include "hold/priv.h"
 
 static_assert(HOLD_OWNER_SIZE == STORE_HOLD_OWNER_SIZE, "an owner fits into its column");
@@ -505,28 +505,18 @@ static bool counts(const struct holds *holds, const struct hold_item *item, enum
 	       (kind != HOLD_VM || strcmp(item->row.vm_uuid, vm) == 0) && !has_expired(holds, item);
 }
 
-static void add_moment(struct strbuf *out, int64_t ms)
-{
-	time_t seconds = (time_t)(ms / 1000);
-	char text[40] = "";
-	struct tm tm;
-
-	if (gmtime_r(&seconds, &tm))
-		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	strbuf_adds(out, text);
-}
-
 /* ROW ends last of all, and OTHERS more are there. */
 static void say(const struct holds *holds, const struct store_hold *row, size_t others,
 		struct strbuf *out)
 {
+	char until[WHEN_SIZE];
+
+	when_text(row->until_ms, until);
 	if (row->vm_uuid[0])
 		strbuf_addf(out, "VM '%s' is held", row->vm_name);
 	else
 		strbuf_addf(out, "host '%s' is held", holds->env.host_id);
-	strbuf_addf(out, " by '%s' until ", row->owner);
-	add_moment(out, row->until_ms);
-	strbuf_addf(out, " (%s)", row->reason);
+	strbuf_addf(out, " by '%s' until %s (%s)", row->owner, until, row->reason);
 	if (others)
 		strbuf_addf(out, " and by %zu other%s", others, others > 1 ? "s" : "");
 	strbuf_addf(out, ": `migrctl hold remove %s' ends that", row->id);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "http/internal.h"
+#include "wire/problem.h"
 
 /* ---- pairs ------------------------------------------------------------- */
 
@@ -198,7 +199,7 @@ const struct http_route *http_route_find(const struct http_route *routes, const 
 	else if (is_bad)
 		err_set(err, ERR_INVALID, "the path is not UTF-8 text in percent-encoding");
 	else
-		err_set(err, ERR_NOT_FOUND, "there is no such path");
+		err_set(err, ERR_NOT_FOUND, "%s", PROBLEM_NO_PATH);
 	return NULL;
 }
 

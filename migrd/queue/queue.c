@@ -75,7 +75,7 @@ void queue_count_wait(struct queue *queue, int64_t waited_ms)
 
 /* ---- an entry comes --------------------------------------------------------------------- */
 
-static struct queue_entry *find_key(struct queue *queue, const char *key)
+struct queue_entry *queue_find_key(struct queue *queue, const char *key)
 {
 	struct queue_entry *entry;
 
@@ -210,11 +210,11 @@ static struct queue_entry *make(struct queue *queue, const struct queue_wish *wi
 static struct queue_entry *find_or_make(struct queue *queue, const struct queue_wish *wish,
 					struct err *err)
 {
-	struct queue_entry *entry = find_key(queue, wish->key);
+	struct queue_entry *entry = queue_find_key(queue, wish->key);
 	const struct vm *vm;
 
 	if (entry)
-		return is_same_request(entry, wish, err) ? entry : NULL;
+		return wish->is_known_by_key || is_same_request(entry, wish, err) ? entry : NULL;
 	vm = vm_find(queue->env.vms, wish->request->move.vm);
 	if (!check_hold(&wish->request->move.options, err) ||
 	    !move_may_ping(queue->env.moves, &wish->request->move.options, err) ||

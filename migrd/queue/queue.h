@@ -73,6 +73,8 @@ typedef void queue_done_fn(void *data, struct queue_entry *entry, const struct e
 struct queue_wish {
 	const struct queue_request *request;
 	const char *key; /* Idempotency-Key: the same key gives the same entry; may be NULL */
+	bool is_known_by_key; /* whatever the request of that entry says: KEY comes from a machine,
+			       * whose words may be another version's the next time */
 };
 /* INVALID: the hold is one up to a moment that is past, or too far away;
  * NOT_FOUND: this host has no such VM, policy or peer; CONFLICT: the VM has an entry that has not
@@ -94,6 +96,8 @@ void queue_look(struct queue *queue);
 /* ---- what there is to know --------------------------------------------- */
 
 struct queue_entry *queue_find(struct queue *queue, const char *id);
+/* That of the Idempotency-Key; NULL: there is none (any more), or KEY is NULL. */
+struct queue_entry *queue_find_key(struct queue *queue, const char *key);
 /* The newest first; good until the callback returns. */
 struct queue_entry *queue_first(struct queue *queue);
 struct queue_entry *queue_next(const struct queue_entry *entry);

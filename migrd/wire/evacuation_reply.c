@@ -208,6 +208,10 @@ static const struct json_field counts_fields[] = {
 				"When it should be done; null: no limit, or it "                  \
 				"has not begun.",                                                 \
 				.nullable = true),                                                \
+		JSON_SHOWN_TIME(E, return_until,                                                  \
+				"What is not back by then stays where it is; null: no limit, "    \
+				"but for hosts that do not answer.",                              \
+				.nullable = true),                                                \
 		JSON_SHOWN_OBJECT(E, error, failure_fields,                                       \
 				  "Why it ended badly; null: it did "                             \
 				  "not.",                                                         \

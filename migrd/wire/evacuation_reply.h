@@ -115,7 +115,7 @@ struct evacuation_reply {
 	bool has_failed;
 	struct move_failure error;
 	bool approved;
-	int64_t not_before, window_until, deadline_at;
+	int64_t not_before, window_until, deadline_at, return_until;
 	int64_t created_at, started_at, drained_at, updated_at, ended_at;
 };
 extern const struct json_field evacuation_reply_fields[];

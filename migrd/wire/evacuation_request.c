@@ -173,6 +173,16 @@ const struct json_field evacuation_return_fields[] = {
 	ENUM_FIELD(struct evacuation_return, vms, back_names,
 		   "back (the default): the VMs come back from where they are; stay: they stay "
 		   "there, and the host takes guests again."),
+	{ .key = "give_up_s",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct evacuation_return, give_up_s),
+	  .min = 1,
+	  .max = EVACUATION_DEADLINE_MAX_S,
+	  .help = "A VM that is not back after so many seconds stays where it is; default: no "
+		  "limit "
+		  "as long as its host answers, and an hour if it does not. While VMs come back "
+		  "the "
+		  "same request sets another limit, from then on." },
 	WHY_FIELD(struct evacuation_return),
 	{ 0 },
 };
@@ -254,5 +264,10 @@ bool evacuation_return_decode(struct json_object *obj, struct evacuation_return 
 			      struct faults *faults)
 {
 	memset(ret, 0, sizeof(*ret));
-	return !obj || json_decode(obj, evacuation_return_fields, ret, "", faults);
+	if (obj && !json_decode(obj, evacuation_return_fields, ret, "", faults))
+		return false;
+	if (ret->vms == EVACUATION_BACK_MOVE || !ret->give_up_s)
+		return true;
+	faults_add(faults, "/give_up_s", "only for VMs that come back");
+	return false;
 }

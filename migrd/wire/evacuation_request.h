@@ -88,8 +88,14 @@ enum evacuation_back {
 	EVACUATION_BACK_STAY, /* they stay there; only the cordon ends */
 };
 
+/* A host with a VM that is to come back is asked so long without an answer, unless the request
+ * says another time for all of them. */
+#define EVACUATION_SILENT_S 3600
+
 struct evacuation_return {
 	int vms; /* enum evacuation_back */
+	uint64_t give_up_s; /* a VM that is not back by then stays where it is; 0: no limit, but for
+			     * hosts that do not answer */
 	char why[EVACUATION_WHY_SIZE];
 };
 

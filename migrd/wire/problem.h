@@ -16,6 +16,10 @@ struct problem {
 };
 extern const struct json_field problem_fields[];
 
+/* The detail of a path that no route has: an older coordinator says it of a route that came later,
+ * where `not-found' alone may also be of what the path names.  It never changes. */
+#define PROBLEM_NO_PATH "there is no such path"
+
 /* One check that did not pass. */
 struct problem_check {
 	const char *check, *detail;

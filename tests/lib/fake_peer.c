@@ -151,6 +151,7 @@ void fake_peer_refuse(const char *verb, enum err_code code, const char *words)
 	/* The text of peer/client.c, which names the host. */
 	err_set(&request->err, code, "host b: %s", words);
 	request->reply = json_object_new_object(); /* its problem document */
+	json_add_str(request->reply, "detail", words);
 	answer(request);
 	loop_sim_run(the_clients->loop);
 }

@@ -373,6 +373,9 @@ end_idle:
 			away_is_an_end -> vm[v] = away
 		fi }
 	:: atomic { up && state == returning && vm[v] == coming && here[v] -> vm[v] = returned }
+	/* its host is silent for too long; the order there may be carried out yet */
+	:: atomic { up && state == returning && ending == none && (vm[v] == moved || vm[v] == coming) &&
+		    !here[v] && !REACHABLE(where[v]) -> vm[v] = away }
 	/* its order has ended, and it is not here: it was not had, or has left again meanwhile */
 	:: atomic { up && state == returning && vm[v] == coming && !here[v] && !IS_BUSY(v) &&
 		    (back[v] == failed || (back[v] == done && done_is_an_end)) &&

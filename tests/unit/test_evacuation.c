@@ -184,6 +184,7 @@ START_TEST(orders_without_a_body_have_their_defaults)
 	ck_assert_int_eq(abort_wish.moves, EVACUATION_MOVES_FINISH);
 	ck_assert(!abort_wish.back && !abort_wish.keep_cordon);
 	ck_assert_int_eq(return_wish.vms, EVACUATION_BACK_MOVE);
+	ck_assert_uint_eq(return_wish.give_up_s, 0);
 	ck_assert_int_eq(pause_wish.moves, EVACUATION_MOVES_FINISH);
 	faults_free(faults);
 }
@@ -208,6 +209,31 @@ START_TEST(peer_that_wants_a_guest_back_says_which)
 }
 END_TEST
 
+/* What contradicts itself is refused; what the host that has the guest decides is left out. */
+START_TEST(peer_says_how_its_guest_is_to_be_moved)
+{
+	CLEANUP(json_putp)
+	struct json_object *good = json_read_back(
+		"{\"uuid\":\"01a22bf1-4a2b-76da-a80e-535e716d2089\",\"number\":1,\"attempt\":2,"
+		"\"give_up_s\":60,\"move\":{\"policy\":\"gentle\",\"priority\":\"interactive\","
+		"\"hold\":{\"timeout_s\":60},\"remove_source_disks\":true,\"later\":1}}");
+	CLEANUP(json_putp)
+	struct json_object *bad = json_read_back(
+		"{\"uuid\":\"01a22bf1-4a2b-76da-a80e-535e716d2089\",\"number\":1,\"attempt\":2,"
+		"\"move\":{\"bandwidth_bytes_per_s\":5}}");
+	struct peer_back wish;
+	struct err err;
+
+	ck_assert_msg(peer_back_decode(good, &wish, &err), "%s", err.msg);
+	ck_assert_uint_eq(wish.give_up_s, 60);
+	ck_assert_str_eq(wish.move.policy, "gentle");
+	ck_assert_int_eq(wish.move.options.priority, MOVE_PRIORITY_EVACUATION);
+	ck_assert(!wish.move.options.has_hold && !wish.move.options.remove_source_disks);
+	ck_assert(!peer_back_decode(bad, &wish, &err));
+	ck_assert_int_eq(err.code, ERR_INVALID);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("evacuation");
@@ -221,6 +247,7 @@ Suite *suite(void)
 	tcase_add_test(tc, requests_are_taken_or_refused_with_the_place);
 	tcase_add_test(tc, orders_without_a_body_have_their_defaults);
 	tcase_add_test(tc, peer_that_wants_a_guest_back_says_which);
+	tcase_add_test(tc, peer_says_how_its_guest_is_to_be_moved);
 	suite_add_tcase(s, tc);
 	return s;
 }

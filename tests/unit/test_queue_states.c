@@ -239,7 +239,7 @@ START_TEST(key_of_an_entry_whose_request_is_damaged_is_used)
 
 	id_uuid_new(id);
 	add_ended(queue, id, "k", 1);
-	queue_add(queue, &(struct queue_wish){ request, "k" }, on_answer, &err);
+	queue_add(queue, &(struct queue_wish){ .request = request, .key = "k" }, on_answer, &err);
 	loop_sim_run(loop);
 	ck_assert_int_eq(err.code, ERR_KEY_REUSED);
 	free(request);

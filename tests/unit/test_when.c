@@ -3,6 +3,22 @@
 #include "base/when.h"
 #include "check_main.h"
 
+START_TEST(moments_are_written_as_they_are_read)
+{
+	char text[WHEN_SIZE];
+	int64_t ms;
+
+	when_text(INT64_C(1796090400987), text);
+	ck_assert_str_eq(text, "2026-12-01T02:00:00Z");
+	ck_assert(when_parse(text, &ms));
+	ck_assert_int_eq(ms, INT64_C(1796090400000));
+	when_text(INT64_C(400000000000000), text); /* in the year 14645 */
+	ck_assert_str_eq(text, "");
+	when_text(INT64_MAX, text);
+	ck_assert_str_eq(text, "");
+}
+END_TEST
+
 START_TEST(moments_are_read)
 {
 	static const struct {
@@ -48,6 +64,7 @@ Suite *suite(void)
 	TCase *tc = tcase_create("when");
 
 	tcase_add_test(tc, moments_are_read);
+	tcase_add_test(tc, moments_are_written_as_they_are_read);
 	suite_add_tcase(s, tc);
 	return s;
 }
