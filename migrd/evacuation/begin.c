@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A request comes: hosts are asked, a plan is made, and with it an evacuation or a dry run. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "evacuation/priv.h"
+#include "vm/vm.h"
+#include "wire/vm_def_memory.h"
 
 /* A request that waits for the answers of the hosts. */
 struct evac_begin {
@@ -16,7 +19,9 @@ struct evac_begin {
 	evacuation_done_fn *done;
 	evacuation_tried_fn *tried; /* of a dry run; then DONE is NULL */
 	void *data;
-	bool is_dismissed; /* answered, and still waited for by the capacity, or the planner */
+	uint64_t save_bytes; /* may_save: that are free in save_dir */
+	/* Answered, and a look at save_dir, the capacity, or the planner still knows it. */
+	bool is_dismissed;
 	struct err err;    /* why it is refused at once */
 };
 
@@ -77,9 +82,34 @@ static bool check(const struct evacuations *evacs, const struct evacuation_reque
 	       err_set(err, ERR_NOT_FOUND, "there is no policy '%s' on this host", policy);
 }
 
-static bool check_plan(const struct evacuation_request *request, const struct evac_plan *plan,
+/* A file has all memory of its guest at most. */
+static bool check_room(const struct evac_begin *begin, const struct evac_plan *plan,
 		       struct err *err)
 {
+	uint64_t mib = 0, count = 0;
+
+	for (size_t i = 0; i < plan->count; i++) {
+		struct vm *vm = vm_find_uuid(begin->evacs->env.vms, plan->list[i].uuid);
+		struct err ignored;
+		const struct vm_def *def = vm ? vm_def_of(vm, &ignored) : NULL;
+
+		if (plan->list[i].to_count || plan->list[i].becomes != EVAC_VM_SAVING || !def)
+			continue;
+		mib += vm_def_ordinary_memory_mib(def) + vm_def_huge_memory_mib(def);
+		count++;
+	}
+	return mib <= begin->save_bytes >> 20 ||
+	       err_set(err, ERR_NO_SPACE,
+		       "save_dir '%s' has %" PRIu64 " MiB free, and the %" PRIu64
+		       " guests that are to be saved there may need %" PRIu64
+		       " MiB: make room, or name another directory",
+		       begin->request.save_dir, begin->save_bytes >> 20, count, mib);
+}
+
+static bool check_plan(const struct evac_begin *begin, const struct evac_plan *plan,
+		       struct err *err)
+{
+	const struct evacuation_request *request = &begin->request;
 	const struct evac_choice *blocked = evac_plan_blocked(plan);
 
 	if (request->state_id[0] && strcmp(request->state_id, plan->state_id) != 0)
@@ -87,9 +117,10 @@ static bool check_plan(const struct evacuation_request *request, const struct ev
 			       "the plan is stale: hosts or VMs have changed since state_id %s was "
 			       "made, and it is %s now: look at a new dry run",
 			       request->state_id, plan->state_id);
-	return !request->complete || !blocked ||
-	       err_set(err, ERR_CONFLICT, "VM '%s' would stay here: %.300s", blocked->name,
-		       blocked->why);
+	if (request->complete && blocked)
+		return err_set(err, ERR_CONFLICT, "VM '%s' would stay here: %.300s", blocked->name,
+			       blocked->why);
+	return check_room(begin, plan, err);
 }
 
 /* VMs of other hosts are their coordinators' to move. */
@@ -236,7 +267,7 @@ static void go_on(struct evac_begin *begin, struct evac_plan *plan)
 {
 	struct err err;
 
-	if (!check(begin->evacs, &begin->request, &err) || !check_plan(&begin->request, plan, &err))
+	if (!check(begin->evacs, &begin->request, &err) || !check_plan(begin, plan, &err))
 		fail(begin, &err);
 	else if (begin->tried)
 		answer_dry_run(begin, plan);
@@ -294,15 +325,35 @@ static struct evac_begin *begin_new(struct evacuations *evacs,
 	return begin;
 }
 
+static void on_dir_looked(void *data, uint64_t room_bytes, const struct err *err)
+{
+	struct evac_begin *begin = data;
+	struct err refused;
+
+	begin->save_bytes = room_bytes;
+	if (begin->evacs && !begin->is_dismissed && !err) {
+		capacity_ask(begin->evacs->env.capacity, on_asked, begin);
+		return;
+	}
+	if (err) {
+		refused = *err;
+		err_wrap(&refused, "save_dir");
+		fail(begin, &refused);
+	}
+	begin_free(begin);
+}
+
 static void begin(struct evac_begin *begin)
 {
 	struct evacuations *evacs = begin->evacs;
 
-	if (check(evacs, &begin->request, &begin->err) &&
-	    check_others(&begin->request, &begin->err))
-		capacity_ask(evacs->env.capacity, on_asked, begin);
-	else
+	if (!check(evacs, &begin->request, &begin->err) ||
+	    !check_others(&begin->request, &begin->err))
 		loop_post(evacs->env.loop, on_refused, begin);
+	else if (begin->request.may_save)
+		saves_look_at_dir(evacs->env.saves, begin->request.save_dir, on_dir_looked, begin);
+	else
+		capacity_ask(evacs->env.capacity, on_asked, begin);
 }
 
 void evacuations_request(struct evacuations *evacs, const struct evacuation_request *request,

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/fault.h"
 #include "base/mem.h"
@@ -311,6 +312,21 @@ bool save_file_check_blocking(const char *dirs, const char *path, struct save_fo
 
 	return open_place(dirs, path, NULL, &spot, err) && check_writable(&spot, err) &&
 	       look_at_former(&spot, ret_former, err);
+}
+
+bool save_file_check_dir_blocking(const char *dirs, const char *dir, uint64_t *ret_bytes,
+				  struct err *err)
+{
+	CLEANUP(free_charp) char *path = xasprintf("%s/VM.migrd", dir);
+	CLEANUP(spot_close) struct spot spot;
+	struct statvfs fs;
+
+	if (!open_place(dirs, path, NULL, &spot, err) || !check_writable(&spot, err))
+		return false;
+	if (fstatvfs(spot.dir, &fs) != 0)
+		return err_errno(err, "cannot look at the directory of '%s'", path);
+	*ret_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+	return true;
 }
 
 /* ---- a save --------------------------------------------------------------------- */

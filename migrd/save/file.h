@@ -63,6 +63,10 @@ struct save_former {
  * that of a saved guest, *RET_FORMER.  CONFLICT or INVALID, with the reason. */
 bool save_file_check_blocking(const char *dirs, const char *path, struct save_former *ret_former,
 			      struct err *err);
+/* The same of the directory DIR alone, in which files of saves are to be made; *RET_BYTES are free
+ * there. */
+bool save_file_check_dir_blocking(const char *dirs, const char *dir, uint64_t *ret_bytes,
+				  struct err *err);
 /* Makes the file of a save, not complete; *RET_FD is for QEMU, at SAVE_FILE_DATA_AT, write-only.
  * CONFLICT: the name does not have FORMER any more. */
 bool save_file_begin_blocking(const char *dirs, const char *path, const struct save_file *head,

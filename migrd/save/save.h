@@ -71,6 +71,11 @@ void saves_recover(struct saves *saves);
 /* Called once, on the loop, never from inside the call: SAVE was recorded; or it is NULL, and ERR
  * names everything that forbids it. */
 typedef void save_started_fn(void *data, const struct save *save, const struct err *err);
+/* Looks whether files of saved guests can be made in the directory DIR.  ERR NULL: they can, and
+ * ROOM_BYTES are free there.  Called once, on the loop, never from inside the call; also when SAVES
+ * is freed. */
+typedef void saves_dir_fn(void *data, uint64_t room_bytes, const struct err *err);
+void saves_look_at_dir(struct saves *saves, const char *dir, saves_dir_fn *looked, void *data);
 /* Saves the guest of VM. */
 void saves_save(struct saves *saves, struct vm *vm, const struct save_request *wish,
 		save_started_fn *started, void *data);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A host is emptied of guests that cannot move, and who asks for it too late, or not at all."""
 import datetime
+import os
 import time
 
 from test_evacuation import HELD, EvacuationBase
@@ -39,6 +40,27 @@ class EvacuationStaysTest(EvacuationBase):
         self.ask(evac, "return")
         ended = self.wait(evac, "ended")
         self.assertEqual({vm["vm"]: vm["state"] for vm in ended["vms"]}, {"g0": "returned"})
+        self.assertEqual(self.a.vms()["g0"]["state"], "running")
+
+    def test_directory_for_saved_guests_is_looked_at_when_it_is_asked_for(self):
+        self.a.kill9()
+        self.a.prefix = ["unshare", *(["-m"] if os.geteuid() == 0 else ["-rm"]), "sh", "-c",
+                         f"mount -t tmpfs -o size=3m,mode=0700 migrd-test {self.a.saved}"
+                         ' && exec "$0" "$@"']
+        self.a.start()
+        self.run_guests(1)
+        self.a.api.call("PATCH", "/v1/vms/g0",
+                        {"placement": {"pins": ["a"], "on_evacuation": "save"}})
+        for directory, code, words in ((f"{self.a.saved}/none", "conflict", "is not there: make it"),
+                                       ("/proc", "conflict", "save_dirs"),
+                                       (str(self.a.saved), "no-space", "3 MiB free, and the 1 guests")):
+            for dry_run in (True, False):
+                refused = self.assert_api_error(
+                    507 if code == "no-space" else 409, code, self.begin, may_save=True,
+                    save_dir=directory, dry_run=dry_run)
+                self.assertIn("save_dir", refused.body["detail"])
+                self.assertIn(words, refused.body["detail"])
+        self.assertEqual(self.a.api.items("/v1/evacuations"), [])
         self.assertEqual(self.a.vms()["g0"]["state"], "running")
 
     def test_cordon_is_kept_by_who_aborts_one_that_has_not_begun(self):
