@@ -19,6 +19,7 @@
 #include "machine/machine.h"
 #include "move/clocks.h"
 #include "move/facts.h"
+#include "move/give_way.h"
 #include "move/move.h"
 #include "move/notices.h"
 #include "move/part.h"
@@ -257,6 +258,8 @@ struct move_share {
 	uint64_t sent, at_ms;             /* over its stream, when that was looked at last */
 	uint64_t rates[MOVE_SHARE_RATES]; /* from one look to the next, newest first */
 	size_t known;                     /* so many of them */
+	uint64_t stands_since_ms; /* source: the others make way for it since then; 0: not */
+	bool gives_way;           /* source: its stream was told to, and not yet to go on */
 	enum {
 		MOVE_SHARES_NOT,
 		MOVE_SHARES_FREELY, /* what it sends is not there for the others */
@@ -387,6 +390,7 @@ struct moves {
 		uint64_t measured_ms;    /* when the streams were looked at last; 0: never */
 	} shares[2];                     /* by enum move_side: see move/share.c */
 	unsigned settling;               /* its questions under way */
+	struct give_way way;             /* for guests that stand still: see move/share.c */
 };
 
 static inline struct move *move_of(struct machine *machine)
@@ -523,6 +527,9 @@ void move_share_begin(struct move *move);
 /* Whether it sends may have changed: if it has sent all, or has ended, the others have its part, of
  * what the destination lets come too. */
 void move_share_follow(struct move *move);
+/* Source: its guest may have begun to stand still, or has sent all: meanwhile the other moves away
+ * send nothing, as far as move/give_way.h says. */
+void move_share_way(struct move *move);
 /* Source: its own limit was changed. */
 void move_share_again(struct move *move);
 /* Source, in transfer: the destination has told what it lets come, and by which priority. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The host's budgets of bandwidth, each shared by its moves (move/budget.h): one by the moves away,
+/* What the moves of a host leave to each other: its budgets of bandwidth, and the way to a guest
+ * that stands still.
+ *
+ * The host's budgets of bandwidth, each shared by its moves (move/budget.h): one by the moves away,
  * one by those to here.  They are shared once a second by what went over the streams, and at once
  * when a move begins to send or has sent all: else the part of a move that lasts half a second
  * would lie idle for longer than it was used.  A move's own limit stays what was asked for; the
@@ -302,6 +305,58 @@ static void let_come(struct move *move, uint64_t bytes_per_s)
 	apply(move);
 }
 
+/* ---- way for a guest that stands still ------------------------------------------------------ */
+
+/* And something is still to be sent from here.  One that has stood still for long waits for
+ * something else than the others here. */
+static bool needs_way(const struct move *move)
+{
+	return move->side == MOVE_SRC && is_sharer(move) && !move->facts.saw_completed &&
+	       (move->facts.saw_stop ||
+		(move->machine.state == MOVE_STATE_HANDOVER && move->facts.run));
+}
+
+static size_t count_standing(const struct moves *moves, uint64_t now_ms)
+{
+	const struct move *move;
+	size_t count = 0;
+
+	TAILQ_FOREACH(move, &moves->active, active_link)
+	count += move->share.stands_since_ms &&
+		 now_ms - move->share.stands_since_ms < GIVE_WAY_MAX_MS;
+	return count;
+}
+
+static void give_way(struct move *move, uint64_t ms)
+{
+	if (!ms && !move->share.gives_way)
+		return;
+	move->share.gives_way = ms > 0;
+	stream_give_way(move->stream, (uint32_t)ms);
+}
+
+/* The streams go on by themselves if nothing more is said. */
+static void make_way(struct moves *moves)
+{
+	uint64_t now_ms = loop_now_ms(moves->env.loop);
+	uint64_t ms = give_way_step(&moves->way, count_standing(moves, now_ms), now_ms);
+	struct move *move;
+
+	TAILQ_FOREACH(move, &moves->active, active_link)
+	if (move->side == MOVE_SRC && is_sharer(move))
+		give_way(move, role_of(move) == MOVE_SHARES_HELD ? ms : 0);
+}
+
+void move_share_way(struct move *move)
+{
+	bool stands = needs_way(move);
+
+	if (stands == (move->share.stands_since_ms > 0))
+		return;
+	move->share.stands_since_ms = stands ? loop_now_ms(move->moves->env.loop) : 0;
+	make_way(move->moves);
+}
+
 /* ---- it needs its part no longer ------------------------------------------------------------ */
 
 /* The destination has let it come, but would not say for up to half a second that others may. */
@@ -335,6 +390,7 @@ void move_share_follow(struct move *move)
 {
 	int former = move->share.role, role = role_of(move);
 
+	move_share_way(move);
 	move->share.role = role;
 	if (role >= former)
 		return;

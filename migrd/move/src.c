@@ -364,8 +364,8 @@ void move_src_event(void *data, const struct qmp_event *event)
 		move_note(move, "STOP", "at %lld us", (long long)event->time_us);
 		move_measure_stop(move, event);
 		move->facts.saw_stop = true;
-		move_share_follow(move);
 		move_lease_end(move);
+		move_share_follow(move);
 	} else if (strcmp(event->name, "STOP") == 0 && move->facts.stop_sent) {
 		move_note(move, "STOP", "at %lld us", (long long)event->time_us);
 		move_measure_stop(move, event);

@@ -79,6 +79,7 @@ static void note_completed(struct move *move)
 	if (move->facts.saw_completed)
 		return;
 	move->facts.saw_completed = true;
+	move_share_way(move);
 	move->facts.all_sent = move_parts_progress(move) == MOVE_PART_DONE;
 	move_stamp(move, MOVE_STAMP_COMPLETED);
 	send_go(move);

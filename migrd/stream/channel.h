@@ -106,6 +106,8 @@ void channels_set_bandwidth(struct channels *all, uint64_t bytes_per_s);
 void channels_set_link_timeout(struct channels *all, uint32_t timeout_ms);
 /* STREAM_LEASE_FOREVER: without end. */
 void channels_set_lease(struct channels *all, uint32_t ms);
+/* At most STREAM_WAY_MAX_MS; 0: it goes on. */
+void channels_give_way(struct channels *all, uint32_t ms);
 /* Ends the lease; does nothing if there is none, or one without end. */
 void channels_end_lease(struct channels *all);
 

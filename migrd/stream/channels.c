@@ -129,6 +129,11 @@ void channels_set_lease(struct channels *all, uint32_t ms)
 	limiter_lease(&all->limiter, ms == STREAM_LEASE_FOREVER ? LIMITER_FOREVER : ms);
 }
 
+void channels_give_way(struct channels *all, uint32_t ms)
+{
+	limiter_give_way(&all->limiter, ms);
+}
+
 void channels_end_lease(struct channels *all)
 {
 	if (limiter_is_on_lease(&all->limiter))

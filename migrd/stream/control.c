@@ -139,6 +139,9 @@ static bool dispatch(struct control *control, const struct stream_request *req, 
 	case STREAM_CMD_LEASE:
 		channels_set_lease(control->channels, req->timeout_ms);
 		return true;
+	case STREAM_CMD_GIVE_WAY:
+		channels_give_way(control->channels, req->timeout_ms);
+		return true;
 	case STREAM_CMD_KEEP:
 		control->is_kept = true;
 		return true;

@@ -22,6 +22,7 @@ void limiter_init(struct limiter *limiter, uint64_t bytes_per_s)
 	limiter->credit_bytes = 0;
 	limiter->refilled_ns = clock_monotonic_ns();
 	limiter->lease_ends_ns = LIMITER_FOREVER;
+	limiter->way_ends_ns = 0;
 }
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
@@ -57,14 +58,20 @@ static void refill(struct limiter *limiter)
 		(uint64_t)((unsigned __int128)earned * NS_PER_S / limiter->bytes_per_s);
 }
 
+/* Or until something has changed. */
+static void wait_until(struct limiter *limiter, uint64_t until_ns)
+{
+	const struct timespec ts = clock_timespec(until_ns);
+
+	pthread_cond_timedwait(&limiter->changed, &limiter->lock, &ts);
+}
+
 static void wait_for_credit(struct limiter *limiter, uint64_t missing_bytes)
 {
 	unsigned __int128 wait_ns =
 		(unsigned __int128)missing_bytes * NS_PER_S / limiter->bytes_per_s;
-	uint64_t until = clock_monotonic_ns() + (uint64_t)wait_ns + 1;
-	const struct timespec ts = clock_timespec(until);
 
-	pthread_cond_timedwait(&limiter->changed, &limiter->lock, &ts);
+	wait_until(limiter, clock_monotonic_ns() + (uint64_t)wait_ns + 1);
 }
 
 void limiter_set(struct limiter *limiter, uint64_t bytes_per_s)
@@ -97,6 +104,19 @@ bool limiter_is_on_lease(struct limiter *limiter)
 	return is_on_lease;
 }
 
+void limiter_give_way(struct limiter *limiter, uint64_t ms)
+{
+	pthread_mutex_lock(&limiter->lock);
+	limiter->way_ends_ns = ms ? clock_monotonic_ns() + ms * (NS_PER_S / 1000) : 0;
+	pthread_cond_broadcast(&limiter->changed);
+	pthread_mutex_unlock(&limiter->lock);
+}
+
+static bool gives_way(const struct limiter *limiter)
+{
+	return limiter->way_ends_ns && clock_monotonic_ns() < limiter->way_ends_ns;
+}
+
 static bool lease_is_over(const struct limiter *limiter)
 {
 	return limiter->lease_ends_ns != LIMITER_FOREVER &&
@@ -112,6 +132,10 @@ size_t limiter_take(struct limiter *limiter, size_t wanted, bool without_lease,
 	while (!atomic_load(stop)) {
 		if (!without_lease && lease_is_over(limiter)) {
 			pthread_cond_wait(&limiter->changed, &limiter->lock);
+			continue;
+		}
+		if (!without_lease && gives_way(limiter)) {
+			wait_until(limiter, limiter->way_ends_ns);
 			continue;
 		}
 		if (limiter->bytes_per_s == 0) {

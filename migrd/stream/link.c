@@ -68,6 +68,11 @@ void link_adopt(struct link *link, int fd, uint32_t timeout_ms)
 	(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
+void link_set_unsent(struct link *link, size_t bytes)
+{
+	set_int(link->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)bytes);
+}
+
 void link_set_more(struct link *link, bool more)
 {
 	if (more != link->has_more)

@@ -54,6 +54,9 @@ void link_adopt(struct link *link, int fd, uint32_t timeout_ms);
  * too: the kernel treats TCP_USER_TIMEOUT so. */
 void link_set_timeout(int fd, uint32_t timeout_ms);
 
+/* What is to be sent waits here, and not in the kernel, while that has so much which is not on its
+ * way yet (tcp(7), TCP_NOTSENT_LOWAT). */
+void link_set_unsent(struct link *link, size_t bytes);
 /* Whether more follows at once.  Until then what does not fill a segment is held back, so that the
  * other host is woken once for many records; the kernel does that for 200 ms at most (tcp(7),
  * TCP_CORK).  Asks the kernel only when that changes.  Thread: the one that sends. */

@@ -434,6 +434,13 @@ void stream_set_lease(struct stream *stream, uint32_t ms)
 	send_or_log(stream, &req, -1);
 }
 
+void stream_give_way(struct stream *stream, uint32_t ms)
+{
+	const struct stream_request req = { .cmd = STREAM_CMD_GIVE_WAY, .timeout_ms = ms };
+
+	send_or_log(stream, &req, -1);
+}
+
 void stream_keep(struct stream *stream)
 {
 	const struct stream_request req = { .cmd = STREAM_CMD_KEEP };

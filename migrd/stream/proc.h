@@ -46,6 +46,8 @@ void stream_set_link_timeout(struct stream *stream, uint32_t ms);
 /* Data goes out for MS from now, but no longer than we stay connected.
  * STREAM_LEASE_FOREVER (as at the start) lets it go on without us. */
 void stream_set_lease(struct stream *stream, uint32_t ms);
+/* No data goes out for MS, at most STREAM_WAY_MAX_MS, so that another move's may; 0: it goes on. */
+void stream_give_way(struct stream *stream, uint32_t ms);
 /* Post-copy begins: from now on nothing but the end of the process ends QEMU's connection. */
 void stream_keep(struct stream *stream);
 /* The status of all channels together, as they were reported last; stream_refresh()

@@ -15,9 +15,8 @@
 
 /* ---- names ----------------------------------------------------------- */
 
-static const char *const cmd_names[] = { "configure",    "accept", "limit",
-					 "link-timeout", "lease",  "keep",
-					 "status",       "quit",   NULL };
+static const char *const cmd_names[] = { "configure", "accept", "limit",  "link-timeout", "lease",
+					 "give-way",  "keep",   "status", "quit",         NULL };
 static const char *const event_names[] = { "reply", "channel", NULL };
 static const char *const side_names[] = { "src", "dst", NULL };
 static const char *const state_names[] = { "idle", "ready", "open", "closed", "failed", NULL };
@@ -171,13 +170,24 @@ static const struct json_field lease_fields[] = {
 	{ .key = NULL },
 };
 
+static const struct json_field give_way_fields[] = {
+	CMD_FIELD,
+	{ .key = "ms",
+	  .type = JSON_UINT,
+	  .required = true,
+	  REQ(timeout_ms),
+	  .max = STREAM_WAY_MAX_MS },
+	{ .key = NULL },
+};
+
 static const struct json_field bare_fields[] = { CMD_FIELD, { .key = NULL } };
 
 static const struct json_field *const request_fields[] = {
 	[STREAM_CMD_CONFIGURE] = configure_fields, [STREAM_CMD_ACCEPT] = accept_fields,
 	[STREAM_CMD_LIMIT] = limit_fields,         [STREAM_CMD_LINK_TIMEOUT] = link_timeout_fields,
-	[STREAM_CMD_LEASE] = lease_fields,         [STREAM_CMD_KEEP] = bare_fields,
-	[STREAM_CMD_STATUS] = bare_fields,         [STREAM_CMD_QUIT] = bare_fields,
+	[STREAM_CMD_LEASE] = lease_fields,         [STREAM_CMD_GIVE_WAY] = give_way_fields,
+	[STREAM_CMD_KEEP] = bare_fields,           [STREAM_CMD_STATUS] = bare_fields,
+	[STREAM_CMD_QUIT] = bare_fields,
 };
 
 static const struct json_field reply_fields[] = {

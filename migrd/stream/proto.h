@@ -15,6 +15,8 @@
  *   {"cmd":"lease","ms":N}              data goes out for N ms, then waits for the
  *                                       next lease, but on a channel without_lease;
  *                                       ends with the connection too
+ *   {"cmd":"give-way","ms":N}           no data goes out for N ms, but on a channel
+ *                                       without_lease; 0: it goes on
  *   {"cmd":"keep"}                      post-copy begins: QEMU's connection is never ended
  *                                       any more because no coordinator is there
  *   {"cmd":"status"}                    an event for each channel, then the reply
@@ -103,6 +105,7 @@ enum stream_cmd {
 	STREAM_CMD_LIMIT,
 	STREAM_CMD_LINK_TIMEOUT,
 	STREAM_CMD_LEASE,
+	STREAM_CMD_GIVE_WAY,
 	STREAM_CMD_KEEP,
 	STREAM_CMD_STATUS,
 	STREAM_CMD_QUIT,
@@ -110,13 +113,15 @@ enum stream_cmd {
 
 /* A lease without end, as before the first lease; 0 ends the present lease. */
 #define STREAM_LEASE_FOREVER UINT32_MAX
+/* The longest that a stream gives way, if nobody says more: nothing starves. */
+#define STREAM_WAY_MAX_MS 1000
 
 struct stream_request {
 	enum stream_cmd cmd;
 	struct stream_config config;       /* configure; without `program' */
 	char channel[TRANSFER_CHANNEL_SIZE]; /* accept */
 	uint64_t bytes_per_s;              /* limit */
-	uint32_t timeout_ms;               /* link-timeout, lease */
+	uint32_t timeout_ms;               /* link-timeout, lease, give-way */
 };
 
 const char *stream_cmd_name(enum stream_cmd cmd);

@@ -6,17 +6,18 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "stream/depth.h"
 
-/* A UNIX socket holds at most 208 KiB by default (net.core.wmem_default), so one read
- * never gets more. */
-#define BUF_BYTES ((size_t)256 * 1024)
+#define BUF_BYTES DEPTH_MAX_BYTES
 
 struct pump {
 	struct channel *channel;
 	struct link *link;
 	int qemu_fd;
 	bool is_deaf; /* QEMU reads no more; only of the thread that writes to it */
+	size_t depth; /* so much is read ahead of the link; only of the thread that sends */
 	char *out_buf, *in_buf;
 };
 
@@ -77,6 +78,24 @@ static bool send_limited(struct pump *pump, const char *data, size_t len)
 	return true;
 }
 
+static void set_depth(struct pump *pump, size_t depth)
+{
+	if (depth != pump->depth)
+		link_set_unsent(pump->link, depth);
+	pump->depth = depth;
+}
+
+/* False: the channel is broken. */
+static bool send_ahead(struct pump *pump, size_t len)
+{
+	uint64_t began_us = clock_monotonic_us();
+
+	if (!send_limited(pump, pump->out_buf, len))
+		return false;
+	set_depth(pump, depth_next(pump->depth, len, clock_monotonic_us() - began_us));
+	return true;
+}
+
 static void send_bye(struct pump *pump)
 {
 	int rc;
@@ -99,13 +118,14 @@ static void *run_out(void *arg)
 	struct pump *pump = arg;
 	ssize_t len;
 
+	set_depth(pump, BUF_BYTES);
 	for (;;) {
-		len = recv(pump->qemu_fd, pump->out_buf, BUF_BYTES, 0);
+		len = recv(pump->qemu_fd, pump->out_buf, pump->depth, 0);
 		if (len < 0 && errno == EINTR)
 			continue;
 		if (len <= 0)
 			break;
-		if (!send_limited(pump, pump->out_buf, (size_t)len))
+		if (!send_ahead(pump, (size_t)len))
 			return NULL;
 	}
 	if (len < 0 && !may_close_early(pump)) {

@@ -175,6 +175,12 @@ void stream_set_lease(struct stream *stream, uint32_t ms)
 	fake_stream_lease_ms = ms;
 }
 
+void stream_give_way(struct stream *stream, uint32_t ms)
+{
+	(void)stream;
+	trace_add("stream give-way %u", ms);
+}
+
 void stream_keep(struct stream *stream)
 {
 	(void)stream;

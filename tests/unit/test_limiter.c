@@ -109,6 +109,45 @@ START_TEST(rate_is_shared_by_what_needs_a_lease_and_what_does_not)
 }
 END_TEST
 
+/* Disks are not held up: a guest may wait until a write of it is there too. */
+START_TEST(memory_gives_way_until_it_is_told_to_go_on)
+{
+	struct taker memory, disk;
+
+	limiter_give_way(&limiter, 600000);
+	begin(&memory, false, PIECE);
+	begin(&disk, true, 100 * PIECE);
+	end(&disk);
+	ck_assert_uint_eq(atomic_load(&memory.taken), 0);
+	limiter_give_way(&limiter, 0);
+	end(&memory);
+	ck_assert_uint_eq(atomic_load(&memory.taken), PIECE);
+}
+END_TEST
+
+START_TEST(memory_that_gives_way_goes_on_by_itself)
+{
+	uint64_t began = clock_monotonic_ms();
+	struct taker memory;
+
+	limiter_give_way(&limiter, 100);
+	begin(&memory, false, PIECE);
+	end(&memory);
+	ck_assert_uint_ge(clock_monotonic_ms() - began, 99);
+}
+END_TEST
+
+START_TEST(channel_that_gives_way_can_be_broken)
+{
+	struct taker memory;
+
+	limiter_give_way(&limiter, 600000);
+	begin(&memory, false, PIECE);
+	end_by_stop(&memory);
+	ck_assert_uint_eq(atomic_load(&memory.taken), 0);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("limiter");
@@ -118,6 +157,9 @@ Suite *suite(void)
 	tcase_add_test(tc, only_what_needs_no_lease_goes_when_the_lease_is_over);
 	tcase_add_test(tc, rate_is_for_those_that_may_go);
 	tcase_add_test(tc, rate_is_shared_by_what_needs_a_lease_and_what_does_not);
+	tcase_add_test(tc, memory_gives_way_until_it_is_told_to_go_on);
+	tcase_add_test(tc, memory_that_gives_way_goes_on_by_itself);
+	tcase_add_test(tc, channel_that_gives_way_can_be_broken);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -328,6 +328,94 @@ START_TEST(end_of_one_that_is_handed_over_is_seen_at_once)
 }
 END_TEST
 
+/* ---- way for a guest that stands still ---------------------------------------------------- */
+
+/* Each is asked once, and goes on when all of the guest is sent. */
+START_TEST(others_give_way_while_a_guest_stands_still)
+{
+	struct move *held, *over;
+
+	start(0);
+	held = add_other(MOVE_STATE_TRANSFER);
+	over = add_other(MOVE_STATE_CONFIRM);
+	move_share_follow(held);
+	move_share_follow(over);
+	trace_clear();
+	fake_qemu_migrates("device");
+	ck_assert_uint_eq(trace_count("stream give-way"), 1);
+	ck_assert_uint_eq(trace_count("stream give-way 300"), 1);
+	ck_assert(held->share.gives_way && !over->share.gives_way);
+	trace_clear();
+	fake_qemu_migrates("completed");
+	ck_assert_uint_eq(trace_count("stream give-way 0"), 1);
+	ck_assert(!held->share.gives_way);
+	remove_other(held);
+	remove_other(over);
+}
+END_TEST
+
+START_TEST(one_that_stops_too_gives_way_no_longer)
+{
+	struct move *other;
+
+	start(0);
+	other = add_other(MOVE_STATE_TRANSFER);
+	move_share_follow(other);
+	fake_qemu_migrates("device");
+	ck_assert(other->share.gives_way);
+	trace_clear();
+	other->facts.saw_stop = true;
+	move_share_follow(other);
+	ck_assert_uint_eq(trace_count("stream give-way 0"), 1);
+	ck_assert(!other->share.gives_way);
+	remove_other(other);
+}
+END_TEST
+
+/* Its link may be dead: who waits for it would wait for nothing. */
+START_TEST(guest_that_has_stood_still_for_long_is_given_no_way)
+{
+	struct move *other, *third;
+
+	start(0);
+	other = add_other(MOVE_STATE_TRANSFER);
+	third = add_other(MOVE_STATE_TRANSFER);
+	move_share_follow(other);
+	move_share_follow(third);
+	fake_qemu_migrates("device");
+	pass(2000);
+	trace_clear();
+	third->facts.saw_stop = true;
+	move_share_follow(third);
+	ck_assert_uint_eq(trace_count("stream give-way 300"), 1); /* to the third */
+	rig_advance(50);
+	third->facts.saw_completed = true;
+	move_share_way(third);
+	ck_assert_uint_eq(trace_count("stream give-way 0"), 2);
+	remove_other(other);
+	remove_other(third);
+}
+END_TEST
+
+/* A guest that its user has paused, or a stopped VM, is in no hurry. */
+START_TEST(paused_guest_is_given_no_way)
+{
+	struct move *held, *paused;
+
+	start(0);
+	held = add_other(MOVE_STATE_TRANSFER);
+	paused = add_other(MOVE_STATE_TRANSFER);
+	move_share_follow(held);
+	move_share_follow(paused);
+	trace_clear();
+	paused->machine.state = MOVE_STATE_HANDOVER;
+	move_share_follow(paused);
+	ck_assert_uint_eq(trace_count("stream give-way"), 0);
+	remove_other(held);
+	remove_other(paused);
+}
+END_TEST
+
 START_TEST(destination_tells_what_it_lets_come)
 {
 	struct moves_limits limits = { .in_max = 4, .budget_in_bytes_per_s = 8 * MIB };
@@ -603,6 +691,10 @@ Suite *suite(void)
 	tcase_add_test(tc, what_the_destination_lets_come_goes_on_to_the_others_when_all_is_sent);
 	tcase_add_test(tc, what_another_host_lets_come_does_not_go_on);
 	tcase_add_test(tc, end_of_one_that_is_handed_over_is_seen_at_once);
+	tcase_add_test(tc, others_give_way_while_a_guest_stands_still);
+	tcase_add_test(tc, one_that_stops_too_gives_way_no_longer);
+	tcase_add_test(tc, guest_that_has_stood_still_for_long_is_given_no_way);
+	tcase_add_test(tc, paused_guest_is_given_no_way);
 	tcase_add_test(tc, destination_tells_what_it_lets_come);
 	tcase_add_test(tc, destination_is_told_another_priority_until_it_has_it);
 	tcase_add_test(tc, older_destination_is_not_told_another_priority);

@@ -90,6 +90,7 @@ START_TEST(small_requests_survive_the_trip)
 		{ .cmd = STREAM_CMD_LINK_TIMEOUT, .timeout_ms = 3000 },
 		{ .cmd = STREAM_CMD_LEASE, .timeout_ms = 0 },
 		{ .cmd = STREAM_CMD_LEASE, .timeout_ms = STREAM_LEASE_FOREVER },
+		{ .cmd = STREAM_CMD_GIVE_WAY, .timeout_ms = 300 },
 		{ .cmd = STREAM_CMD_STATUS },
 		{ .cmd = STREAM_CMD_QUIT },
 	};
@@ -153,6 +154,8 @@ static const char *const bad_requests[] = {
 	"{\"cmd\":\"limit\",\"bytes_per_s\":-1}",
 	"{\"cmd\":\"limit\",\"bytes_per_s\":\"9\"}",
 	"{\"cmd\":\"link-timeout\",\"ms\":0}",
+	"{\"cmd\":\"give-way\"}",
+	"{\"cmd\":\"give-way\",\"ms\":1001}",
 	"{\"cmd\":\"link-timeout\",\"ms\":4294967296000}",
 	"{\"cmd\":\"accept\",\"channel\":\"../ram\"}",
 	"{\"cmd\":\"accept\",\"channel\":\"a-name-of-16-byte\"}",
@@ -227,7 +230,7 @@ Suite *suite(void)
 
 	tcase_add_test(control, configure_survives_the_trip);
 	tcase_add_test(control, rows_of_channels_survive_the_trip);
-	tcase_add_loop_test(control, small_requests_survive_the_trip, 0, 8);
+	tcase_add_loop_test(control, small_requests_survive_the_trip, 0, 9);
 	tcase_add_test(control, reports_survive_the_trip);
 	tcase_add_loop_test(control, bad_request_is_refused, 0, (int)ARRAY_LEN(bad_requests));
 	tcase_add_test(control, member_of_a_newer_version_is_skipped);
