@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The memory of a process, as the kernel counts it; times of events, as QEMU says them."""
+"""The memory of a process and the use of the CPUs, as the kernel counts them; times of events, as
+QEMU says them."""
 import os
 import re
+import threading
 
 EVENT_TIME = re.compile(r"at (\d+) us")
 
@@ -24,6 +26,66 @@ def cpu_ms(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii") as f:
         fields = f.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * 1000 // os.sysconf("SC_CLK_TCK")
+
+
+class CpuUse:
+    """What the processes of this machine use of its CPUs, by program: a thread looks at all of them
+    EVERY seconds.  Of a process that ends, what it has used since the last look is missed there;
+    `busy' is the kernel's own sum, in which it is not."""
+
+    def __init__(self, every=0.1):
+        self.every = every
+        self.ticks, self.last = {}, {}
+        self.stopped = threading.Event()
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self):
+        self.began, self.began_busy = os.times().elapsed, self._busy()
+        self._look(is_first=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopped.set()
+        self.thread.join()
+        self._look()
+        self.seconds = os.times().elapsed - self.began
+        self.busy = self._busy() - self.began_busy
+
+    @staticmethod
+    def _busy():
+        with open("/proc/stat", encoding="ascii") as f:
+            user, nice, system, _, _, irq, softirq = (int(n) for n in f.readline().split()[1:8])
+        return user + nice + system + irq + softirq
+
+    def _watch(self):
+        while not self.stopped.wait(self.every):
+            self._look()
+
+    def _look(self, is_first=False):
+        now = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+                    text = f.read()
+            except OSError:
+                continue                # it has ended
+            fields = text.rpartition(")")[2].split()
+            key = pid, fields[19]       # when it was started: pids are used again
+            now[key] = int(fields[11]) + int(fields[12])
+            if not is_first:
+                name = text[text.index("(") + 1:text.rindex(")")]
+                self.ticks[name] = (self.ticks.get(name, 0) + now[key] - self.last.get(key, 0))
+        self.last = now
+
+    def percent(self):
+        """Of all CPUs together: {"busy": 81.0, "qemu-system-x86": 55.2, ...}, what is below 0.5
+        left out."""
+        whole = self.seconds * os.cpu_count() * os.sysconf("SC_CLK_TCK") / 100
+        use = {"busy": self.busy / whole}
+        use |= {name: ticks / whole for name, ticks in
+                sorted(self.ticks.items(), key=lambda item: -item[1])}
+        return {name: round(value, 1) for name, value in use.items() if value >= 0.5}
 
 
 def event_us(host, move_id, event, detail=""):
