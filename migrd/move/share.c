@@ -405,6 +405,8 @@ void move_share_begin(struct move *move)
 	bool has_budget = budget_of(move->moves, move->side);
 
 	move->share.role = role_of(move); /* of one that is resumed too */
+	if (move->side == MOVE_SRC && !move->machine.is_resumed)
+		let_come(move, move->begin.let_come_bytes_per_s); /* until it says more */
 	if (has_budget)
 		share_with(move);
 	if (move->side == MOVE_SRC && (move->share.is_to_apply ||

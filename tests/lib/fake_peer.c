@@ -28,6 +28,7 @@ struct peer_clients {
 
 const struct transfer_features *fake_peer_features;
 enum err_code fake_peer_hello_error;
+uint64_t fake_peer_lets_come;
 void (*fake_peer_before)(const char *verb, struct json_object *body);
 
 static struct peer_clients *the_clients;
@@ -222,7 +223,10 @@ void peer_request(struct peer_clients *clients, const char *id, const char *meth
 void peer_hello(struct peer_clients *clients, const char *id, uint32_t deadline_ms,
 		peer_reply_fn *fn, void *data)
 {
-	struct peer_hello_reply hello = { .protocol = 1, .has_migration = fake_peer_features };
+	struct peer_hello_reply hello = { .protocol = 1,
+					  .has_migration = fake_peer_features,
+					  .has_let_come = fake_peer_lets_come > 0,
+					  .let_come_bytes_per_s = fake_peer_lets_come };
 	struct request *request = add(clients, id, "hello", deadline_ms, fn, data);
 
 	if (fake_peer_features)

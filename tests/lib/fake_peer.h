@@ -15,6 +15,7 @@
 /* What all peers answer to hello, at once: what they offer (NULL: they do not tell), or an error. */
 extern const struct transfer_features *fake_peer_features;
 extern enum err_code fake_peer_hello_error;
+extern uint64_t fake_peer_lets_come; /* in bytes a second; 0: there is no budget */
 extern void (*fake_peer_before)(const char *verb, struct json_object *body);
 
 struct peer_clients *fake_peer_new(struct loop *loop);

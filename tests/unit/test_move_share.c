@@ -248,6 +248,21 @@ START_TEST(source_sends_no_more_than_the_destination_lets_come)
 }
 END_TEST
 
+/* Before it has been asked in the transfer, it is held by what its hello has told. */
+START_TEST(newcomer_sends_no_more_than_the_destination_has_left_for_it)
+{
+	fake_peer_lets_come = 6 * MIB;
+	fake_qmp_hold("migrate");
+	start(0);
+	assert_limit(6 * MIB);
+	fake_qmp_release("migrate");
+	destination_lets_come(",\"limit_bytes_per_s\":5242880");
+	assert_limit(5 * MIB);
+	destination_lets_come("");
+	assert_limit(0);
+}
+END_TEST
+
 /* ---- another move ----------------------------------------------------------------------- */
 
 /* Beside the move of the rig, by the same stream and to the same host. */
@@ -688,6 +703,7 @@ Suite *suite(void)
 	tcase_add_test(tc, guest_that_stands_still_is_not_held_back);
 	tcase_add_test(tc, restart_shares_anew);
 	tcase_add_test(tc, source_sends_no_more_than_the_destination_lets_come);
+	tcase_add_test(tc, newcomer_sends_no_more_than_the_destination_has_left_for_it);
 	tcase_add_test(tc, what_the_destination_lets_come_goes_on_to_the_others_when_all_is_sent);
 	tcase_add_test(tc, what_another_host_lets_come_does_not_go_on);
 	tcase_add_test(tc, end_of_one_that_is_handed_over_is_seen_at_once);
