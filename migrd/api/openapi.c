@@ -3,6 +3,15 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "api/openapi.h"
+#include "base/mem.h"
+#include "wire/notice.h"
+
+#define JSON_TYPE    "application/json"
+#define PROBLEM_TYPE "application/problem+json"
+#define STREAM_TYPE  "text/event-stream"
+#define PORT         "8440"
+#define CERTIFICATE  "clientCertificate" /* the name of the security scheme */
 
 static struct json_object *get_or_add(struct json_object *obj, const char *key)
 {
@@ -20,15 +29,24 @@ static void add_schema(struct json_object *place, const char *type, struct json_
 	json_object_object_add(get_or_add(get_or_add(place, "content"), type), "schema", schema);
 }
 
-static struct json_object *reply_schema(const struct json_field *fields)
+static struct json_object *any_of(void)
 {
-	return json_schema(fields, JSON_SCHEMA_REPLY, NULL, NULL);
+	struct json_object *ret = json_object_new_object();
+
+	json_object_object_add(ret, "anyOf", json_object_new_array());
+	return ret;
 }
 
-static struct json_object *list_schema(const struct json_field *item)
+static void any_of_add(struct json_object *any, struct json_object *schema)
 {
-	const struct json_field fields[] = {
-		{ .key = "items", .type = JSON_LIST, .required = true, .fields = item },
+	json_object_array_add(get_or_add(any, "anyOf"), schema);
+}
+
+/* ---- good answers ------------------------------------------------------------ */
+
+static struct json_object *next_schema(void)
+{
+	static const struct json_field fields[] = {
 		{ .key = "next",
 		  .type = JSON_BORROWED,
 		  .required = true,
@@ -37,84 +55,270 @@ static struct json_object *list_schema(const struct json_field *item)
 		{ 0 },
 	};
 
-	return reply_schema(fields);
+	return openapi_schema(fields, JSON_SCHEMA_REPLY);
+}
+
+static struct json_object *list_schema(const struct json_field *item)
+{
+	struct json_object *schema = next_schema(), *items = json_object_new_object(), *required;
+
+	json_add_str(items, "type", "array");
+	json_object_object_add(items, "items", openapi_schema(item, JSON_SCHEMA_REPLY));
+	json_object_object_add(get_or_add(schema, "properties"), "items", items);
+	json_object_object_get_ex(schema, "required", &required);
+	json_object_array_add(required, json_object_new_string("items"));
+	return schema;
 }
 
 static struct json_object *good_schema(const struct http_route *route)
 {
-	struct json_object *either, *any;
+	struct json_object *either;
 
 	if (route->is_list)
 		return list_schema(route->reply);
 	if (!route->other_reply)
-		return reply_schema(route->reply);
-	either = json_object_new_object();
-	any = json_object_new_array();
-	json_object_array_add(any, reply_schema(route->reply));
-	json_object_array_add(any, reply_schema(route->other_reply));
-	json_object_object_add(either, "anyOf", any);
+		return openapi_schema(route->reply, JSON_SCHEMA_REPLY);
+	either = any_of();
+	any_of_add(either, openapi_schema(route->reply, JSON_SCHEMA_REPLY));
+	any_of_add(either, openapi_schema(route->other_reply, JSON_SCHEMA_REPLY));
 	return either;
 }
 
-/* All routes share one schema of a problem. */
-static struct json_object *problem_ref(void)
+/* The `data' of each event is one of these; `event' has its kind. */
+static struct json_object *events_schema(void)
+{
+	static const char *const kinds[] = {
+		"event-vm",      "event-vm-gone",    "event-move",    "event-save",
+		"event-refresh", "event-queue",      "event-hold",    "event-cordon",
+		"event-qemu",    "event-evacuation", "event-monitor", "event-shutdown"
+	};
+	struct json_object *either = any_of();
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		any_of_add(either, openapi_ref(kinds[i]));
+	json_add_str(either, "description",
+		     "Server-sent events: `data` of each is one of these, `event` says which.");
+	return either;
+}
+
+static struct json_object *text_schema(void)
+{
+	struct json_object *schema = json_object_new_object();
+
+	json_add_str(schema, "type", "string");
+	return schema;
+}
+
+static void add_good(struct json_object *answers, const struct http_route *route, int status)
+{
+	static const struct {
+		int status;
+		const char *key, *words;
+	} good[] = {
+		{ 200, "200", "It was done, or is as it was asked for" },
+		{ 201, "201", "It was made" },
+		{ 202, "202", "It was begun, and goes on" },
+		{ 204, "204", "It was done" },
+	};
+	struct json_object *answer;
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		if (good[i].status != status)
+			continue;
+		answer = get_or_add(answers, good[i].key);
+		json_add_str(answer, "description", good[i].words);
+		if (route->reply)
+			add_schema(answer, JSON_TYPE, good_schema(route));
+		else if (route->is_stream)
+			add_schema(answer, STREAM_TYPE, events_schema());
+		else if (route->type)
+			add_schema(answer, route->type, text_schema());
+	}
+}
+
+static struct json_object *component_ref(const char *path)
 {
 	struct json_object *ref = json_object_new_object();
 
-	json_add_str(ref, "$ref", "#/components/schemas/problem");
+	json_add_str(ref, "$ref", path);
 	return ref;
 }
 
-static struct json_object *responses(const struct http_route *route)
+static struct json_object *answers(const struct http_route *route)
 {
-	struct json_object *obj = json_object_new_object();
-	struct json_object *good = get_or_add(obj, "2XX"), *problem = get_or_add(obj, "default");
+	struct json_object *ret = json_object_new_object();
+	bool has_body = route->reply || route->is_stream || route->type;
 
-	json_add_str(good, "description", "It was done");
-	if (route->reply)
-		add_schema(good, "application/json", good_schema(route));
-	json_add_str(problem, "description", "A problem document (RFC 9457)");
-	add_schema(problem, "application/problem+json", problem_ref());
-	return obj;
+	if (route->status == 0 || route->reply)
+		add_good(ret, route, has_body ? 200 : 204);
+	if (route->status)
+		add_good(ret, route, route->status);
+	json_object_object_add(ret, "4XX", component_ref("#/components/responses/refused"));
+	json_object_object_add(ret, "5XX", component_ref("#/components/responses/failed"));
+	return ret;
+}
+
+/* ---- an operation --------------------------------------------------------------- */
+
+static bool may_be_left_out(const struct json_field *fields)
+{
+	for (; fields->key; fields++)
+		if (fields->required)
+			return false;
+	return true;
+}
+
+static struct json_object *body(const struct http_route *route)
+{
+	struct json_object *ret = json_object_new_object(), *example = openapi_example(route->body);
+
+	json_add_bool(ret, "required", !may_be_left_out(route->body));
+	add_schema(ret, JSON_TYPE, openapi_schema(route->body, JSON_SCHEMA_REQUEST));
+	if (example)
+		json_object_object_add(get_or_add(get_or_add(ret, "content"), JSON_TYPE), "example",
+				       example);
+	return ret;
 }
 
 static struct json_object *operation(const struct http_route *route)
 {
-	static const char *const roles[] = {
-		[HTTP_ROLE_NONE] = "none",         [HTTP_ROLE_VIEWER] = "viewer",
-		[HTTP_ROLE_OPERATOR] = "operator", [HTTP_ROLE_ADMIN] = "admin",
-		[HTTP_ROLE_PEER] = "peer",
-	};
-	struct json_object *obj = json_object_new_object();
+	struct json_object *obj = json_object_new_object(), *list = json_object_new_array();
+	struct json_object *parameters = openapi_parameters(route);
+	CLEANUP(free_charp)
+	char *words = xasprintf("%s. Role: %s.", route->summary, http_role_name(route->role));
 
+	json_object_object_add(obj, "operationId", openapi_operation_id(route));
+	json_object_array_add(list, json_new_str(openapi_tag(route)));
+	json_object_object_add(obj, "tags", list);
 	json_add_str(obj, "summary", route->summary);
-	json_add_str(obj, "x-role", roles[route->role]);
+	json_add_str(obj, "description", words);
+	if (route->role == HTTP_ROLE_NONE)
+		json_object_object_add(obj, "security", json_object_new_array());
+	if (json_object_array_length(parameters))
+		json_object_object_add(obj, "parameters", parameters);
+	else
+		json_object_put(parameters);
 	if (route->body)
-		add_schema(get_or_add(obj, "requestBody"), "application/json",
-			   json_schema(route->body, JSON_SCHEMA_REQUEST, NULL, NULL));
-	json_object_object_add(obj, "responses", responses(route));
+		json_object_object_add(obj, "requestBody", body(route));
+	json_object_object_add(obj, "responses", answers(route));
 	return obj;
 }
 
-void api_openapi(struct http_request *req, void *data)
-{
-	struct json_object *obj = json_object_new_object();
-	struct json_object *info = get_or_add(obj, "info");
-	struct json_object *paths = get_or_add(obj, "paths");
+/* ---- what all share ----------------------------------------------------------------- */
 
-	(void)data;
-	json_add_str(obj, "openapi", "3.1.0");
-	json_add_str(info, "title", "migrd");
-	json_add_str(info, "version", VERSION);
-	json_object_object_add(get_or_add(get_or_add(obj, "components"), "schemas"), "problem",
-			       reply_schema(problem_fields));
+static void add_problem(struct json_object *place, const char *name, const char *words)
+{
+	struct json_object *answer = get_or_add(place, name);
+
+	json_add_str(answer, "description", words);
+	add_schema(answer, PROBLEM_TYPE, openapi_ref("problem"));
+}
+
+static struct json_object *components(void)
+{
+	struct json_object *ret = json_object_new_object();
+	struct json_object *scheme = get_or_add(get_or_add(ret, "securitySchemes"), CERTIFICATE);
+	struct json_object *shared = get_or_add(ret, "responses");
+
+	json_add_str(scheme, "type", "mutualTLS");
+	json_add_str(scheme, "description",
+		     "A certificate of the configured authority; its name says the role. The UNIX "
+		     "socket of the host takes none: who may open it is admin.");
+	json_object_object_add(ret, "schemas", openapi_schemas());
+	add_problem(shared, "refused",
+		    "It was refused, and nothing was changed: a problem document (RFC 9457)");
+	add_problem(shared, "failed", "It failed: a problem document (RFC 9457)");
+	return ret;
+}
+
+static struct json_object *info(void)
+{
+	struct json_object *ret = json_object_new_object(), *license = get_or_add(ret, "license");
+
+	json_add_str(ret, "title", "migrd");
+	json_add_str(ret, "version", VERSION);
+	json_add_str(ret, "description",
+		     "Live migration of QEMU guests between hosts: doc/api.md tells what each "
+		     "request does, and schema/errors.md the codes of problems.");
+	json_add_str(get_or_add(ret, "contact"), "name", "migrd");
+	json_add_str(license, "name", "LGPL-2.1-or-later");
+	json_add_str(license, "identifier", "LGPL-2.1-or-later");
+	return ret;
+}
+
+static struct json_object *servers(void)
+{
+	struct json_object *ret = json_object_new_array(), *server = json_object_new_object();
+	struct json_object *variables = get_or_add(server, "variables");
+
+	json_add_str(server, "url", "https://{host}:{port}");
+	json_add_str(get_or_add(variables, "host"), "default", "localhost");
+	json_add_str(get_or_add(variables, "port"), "default", PORT);
+	json_object_array_add(ret, server);
+	return ret;
+}
+
+static struct json_object *security(void)
+{
+	struct json_object *ret = json_object_new_array(), *each = json_object_new_object();
+
+	json_object_object_add(each, CERTIFICATE, json_object_new_array());
+	json_object_array_add(ret, each);
+	return ret;
+}
+
+/* What this coordinator sends to others. */
+static void add_webhook(struct json_object *webhooks, const char *name, const char *schema,
+			const char *answer_schema, const char *words)
+{
+	struct json_object *post = get_or_add(get_or_add(webhooks, name), "post");
+	struct json_object *good = get_or_add(get_or_add(post, "responses"), "2XX");
+
+	json_add_str(post, "operationId", schema);
+	json_add_str(post, "summary", words);
+	add_schema(get_or_add(post, "requestBody"), JSON_TYPE, openapi_ref(schema));
+	json_add_str(good, "description", "It was heard");
+	if (answer_schema)
+		add_schema(good, JSON_TYPE, openapi_ref(answer_schema));
+}
+
+static struct json_object *webhooks(void)
+{
+	struct json_object *ret = json_object_new_object();
+
+	add_webhook(ret, NOTICE_BEFORE, "notice-before", "notice-answer",
+		    "The memory of a guest is about to be sent");
+	add_webhook(ret, NOTICE_AFTER, "notice-after", NULL, "A move has ended");
+	return ret;
+}
+
+static struct json_object *paths(void)
+{
+	struct json_object *ret = json_object_new_object();
+
 	for (const struct http_route *route = api_routes; route->method; route++) {
 		char method[8];
 		size_t len = strlen(route->method);
 
 		for (size_t i = 0; i <= len; i++)
 			method[i] = (char)(route->method[i] | (i < len ? 0x20 : 0));
-		json_object_object_add(get_or_add(paths, route->path), method, operation(route));
+		json_object_object_add(get_or_add(ret, route->path), method, operation(route));
 	}
+	return ret;
+}
+
+void api_openapi(struct http_request *req, void *data)
+{
+	struct json_object *obj = json_object_new_object();
+
+	(void)data;
+	json_add_str(obj, "openapi", "3.1.0");
+	json_object_object_add(obj, "info", info());
+	json_object_object_add(obj, "servers", servers());
+	json_object_object_add(obj, "security", security());
+	json_object_object_add(obj, "tags", openapi_tags());
+	json_object_object_add(obj, "paths", paths());
+	json_object_object_add(obj, "webhooks", webhooks());
+	json_object_object_add(obj, "components", components());
 	http_reply(req, 200, obj);
 }

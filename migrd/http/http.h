@@ -53,6 +53,11 @@ struct http_route {
 	const struct json_field *other_reply; /* some requests are answered by this one */
 	bool is_list; /* `reply' is that of an item: {"items": [...], "next": ...} */
 	const struct http_query_key *query; /* NULL: it takes no query */
+	bool takes_key;                     /* the header Idempotency-Key */
+	/* Of a good answer; 0: 200, or 204 without a reply.  One of 201 or 202 may be 200 too, when
+	 * nothing was made. */
+	int status;
+	const char *type; /* of a good answer that is no JSON; for /openapi.json */
 };
 
 struct http_config {

@@ -193,6 +193,14 @@ const char *wire_schema_name(size_t i)
 	return i < ARRAY_LEN(schemas) ? schemas[i].name : NULL;
 }
 
+const char *wire_schema_of(const struct json_field *fields, enum json_schema_use use)
+{
+	for (size_t i = 0; i < ARRAY_LEN(schemas); i++)
+		if (schemas[i].fields == fields && schemas[i].use == use)
+			return schemas[i].name;
+	return NULL;
+}
+
 struct json_object *wire_schema(const char *name)
 {
 	const char *each;

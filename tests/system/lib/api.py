@@ -67,7 +67,7 @@ class Api:
             conn.close()
         if self._asks_contract and isinstance(data, dict):
             if answer.status < 300:
-                contract.check_reply(self, method, path, data)
+                contract.check_reply(self, method, path, answer.status, data)
             else:
                 contract.check_problem(data)
         return answer.status, answer.headers, data

@@ -16,7 +16,8 @@ _TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool
 # Members that only some problems have.
 PROBLEM_KEYS = ("checks", "qemu", "cancelled", "under_way", "owner", "state")
 
-_routes = None      # [(method, pattern of the path, schema)]
+_routes = None      # [(method, pattern of the path, {status: schema})]
+_components = {}    # schemas by their references
 
 
 def _is(value, name):
@@ -27,6 +28,8 @@ def _is(value, name):
 
 def faults(value, schema, where=""):
     """Returns what is wrong with VALUE, one line each."""
+    if "$ref" in schema:
+        return faults(value, _components[schema["$ref"]], where)
     if "anyOf" in schema:
         found = [faults(value, either, where) for either in schema["anyOf"]]
         return [] if [] in found else found[0]
@@ -56,21 +59,31 @@ def _read_routes(openapi):
     for path, methods in openapi["paths"].items():
         pattern = re.compile(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(path)) + "$")
         for method, operation in methods.items():
-            good = operation["responses"]["2XX"].get("content", {}).get("application/json")
-            found.append((method.upper(), pattern, good and good["schema"]))
+            answers = {int(status): answer.get("content", {}).get("application/json", {}).get("schema")
+                       for status, answer in operation["responses"].items() if status.isdigit()}
+            found.append((method.upper(), pattern, answers))
     return found
 
 
-def check_reply(api, method, path, value):
-    """Checks VALUE, the answer of a request that succeeded.  API gets the contract, once."""
+def read_document(document):
+    """From now on answers are checked by DOCUMENT, of GET /openapi.json."""
     global _routes
+    _components.update((f"#/components/schemas/{name}", schema)
+                       for name, schema in document["components"]["schemas"].items())
+    _routes = _read_routes(document)
+
+
+def check_reply(api, method, path, status, value):
+    """Checks VALUE, the answer of a request that succeeded.  API gets the contract, once."""
     path = path.partition("?")[0]
     if path == "/openapi.json" or OPEN_PATHS.search(path):  # API gets the former below
         return
     if _routes is None:
-        _routes = _read_routes(api.get("/openapi.json"))
-    for candidate, pattern, schema in _routes:
+        read_document(api.get("/openapi.json"))
+    for candidate, pattern, answers in _routes:
         if candidate == method and pattern.match(path):
+            assert status in answers, f"{method} {path}: {status} is none of {sorted(answers)}"
+            schema = answers[status]
             found = faults(value, schema) if schema else [f"{path}: the route says nothing of it"]
             assert not found, f"{method} {path}: {found}"
             return

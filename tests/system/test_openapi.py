@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""/openapi.json is a document from which a client can be generated: what generators and linters
+look for.  (That answers agree with it is checked in every test: lib/contract.py.)"""
+import re
+
+from lib import contract
+from lib.world import SystemTest
+
+
+def _all_refs(value):
+    if isinstance(value, dict):
+        if "$ref" in value:
+            yield value["$ref"]
+        for member in value.values():
+            yield from _all_refs(member)
+    elif isinstance(value, list):
+        for element in value:
+            yield from _all_refs(element)
+
+
+def _resolve(document, ref):
+    place = document
+    for part in ref.removeprefix("#/").split("/"):
+        place = place[part]
+    return place
+
+
+class OpenapiTest(SystemTest):
+    host_ids = ("a",)
+
+    def read(self):
+        self.document = self.a.api.get("/openapi.json")
+        self.operations = {(method, path): operation
+                           for path, methods in self.document["paths"].items()
+                           for method, operation in methods.items()}
+
+    def test_document_is_whole(self):
+        self.read()
+        self.assertEqual(self.document["openapi"], "3.1.0")
+        ids = [operation["operationId"] for operation in self.operations.values()]
+        self.assertEqual(sorted(ids), sorted(set(ids)))
+        for ref in set(_all_refs(self.document)):
+            self.assertTrue(_resolve(self.document, ref), ref)
+        tags = {tag["name"] for tag in self.document["tags"]}
+        used = {tag for operation in self.operations.values() for tag in operation["tags"]}
+        self.assertEqual(used, tags)
+        for (method, path), operation in self.operations.items():
+            with self.subTest(method=method, path=path):
+                keys = [p["name"] for p in operation.get("parameters", []) if p["in"] == "path"]
+                self.assertEqual(keys, re.findall(r"{(\w+)}", path))
+                self.assertIn("4XX", operation["responses"])
+                self.assertTrue([s for s in operation["responses"] if s.startswith("2")])
+
+    def test_examples_are_taken(self):
+        self.read()
+        contract.read_document(self.document)
+        found = 0
+        for (_, path), operation in self.operations.items():
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+            if "example" in body:
+                found += 1
+                self.assertEqual(contract.faults(body["example"], body["schema"]), [], path)
+        self.assertGreater(found, 4)
