@@ -110,6 +110,11 @@ void evacuation_withdraw(struct evacuation *evac, const char *requester, evacuat
 
 /* "current": the one that has not ended, else the newest. */
 struct evacuation *evacuations_find(struct evacuations *evacs, const char *id);
+/* The newest one that WHO has asked for, or did before that was withdrawn or had expired; it may
+ * have ended.  NULL: none that is kept. */
+struct evacuation *evacuation_of_requester(struct evacuations *evacs, const char *who);
+/* WHO's request is still there. */
+bool evacuation_has_requester(const struct evacuation *evac, const char *who);
 /* The newest first; good until the callback returns. */
 struct evacuation *evacuations_first(struct evacuations *evacs);
 struct evacuation *evacuation_next(const struct evacuation *evac);

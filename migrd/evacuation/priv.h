@@ -105,6 +105,9 @@ struct evac_asker {
 struct evac_detail {
 	struct evac_asker askers[EVACUATION_REQUESTS_MAX];
 	size_t asker_count;
+	/* Who has withdrawn, or whose request has expired: the newest. */
+	char former[EVACUATION_REQUESTS_MAX][EVACUATION_WHO_SIZE];
+	size_t former_count;
 	int64_t not_before_ms, window_until_ms;
 	bool approved;
 	char state_id[EVACUATION_STATE_ID_SIZE];

@@ -73,6 +73,20 @@ static void follow(struct evacuation *evac, const struct evac_asker *last, const
 	}
 }
 
+/* A request of that name that comes late is known by it. */
+static void note_former(struct evac_detail *detail, const char *who)
+{
+	for (size_t i = 0; i < detail->former_count; i++)
+		if (strcmp(detail->former[i], who) == 0)
+			return;
+	if (detail->former_count == EVACUATION_REQUESTS_MAX) {
+		detail->former_count--;
+		memmove(detail->former[0], detail->former[1],
+			detail->former_count * sizeof(detail->former[0]));
+	}
+	snprintf(detail->former[detail->former_count++], sizeof(detail->former[0]), "%s", who);
+}
+
 static void take_out(struct evacuation *evac, struct evac_asker *asker, const char *how)
 {
 	struct evac_detail *detail = &evac->detail;
@@ -83,6 +97,7 @@ static void take_out(struct evacuation *evac, struct evac_asker *asker, const ch
 		 last.requester, how);
 	detail->asker_count--;
 	memmove(asker, asker + 1, (detail->asker_count - at) * sizeof(*asker));
+	note_former(detail, last.requester);
 	evac_change(evac);
 	if (detail->asker_count == 0)
 		follow(evac, &last, how);
@@ -95,6 +110,34 @@ bool evac_withdraw(struct evacuation *evac, const char *who)
 	if (asker)
 		take_out(evac, asker, "was withdrawn");
 	return asker;
+}
+
+bool evacuation_has_requester(const struct evacuation *evac, const char *who)
+{
+	for (size_t i = 0; i < evac->detail.asker_count; i++)
+		if (strcmp(evac->detail.askers[i].requester, who) == 0)
+			return true;
+	return false;
+}
+
+static bool had_requester(const struct evacuation *evac, const char *who)
+{
+	for (size_t i = 0; i < evac->detail.former_count; i++)
+		if (strcmp(evac->detail.former[i], who) == 0)
+			return true;
+	return false;
+}
+
+struct evacuation *evacuation_of_requester(struct evacuations *evacs, const char *who)
+{
+	struct evacuation *evac;
+
+	TAILQ_FOREACH(evac, &evacs->list, link)
+	{
+		if (evacuation_has_requester(evac, who) || had_requester(evac, who))
+			return evac;
+	}
+	return NULL;
 }
 
 void evac_expire(struct evacuation *evac, int64_t now_ms, int64_t *ret_ms)
